@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The one source of time for device models: the TSC as the guest sees it, and its frequency.
+ * A device never reads hardware; it asks this.
+ */
+#ifndef HV_DEV_CLOCK_H
+#define HV_DEV_CLOCK_H
+
+#include "hv/lib/types.h"
+
+struct dev_clock {
+    uint64_t (*tsc)(void *ctx); /* guest TSC now */
+    void *ctx;
+    uint64_t tsc_hz;
+    uint64_t wall_at_zero; /* Unix seconds (UTC) when the guest TSC was 0 */
+};
+
+/* a * b / c without overflow in between; the result must fit 64 bits (it wraps otherwise). */
+static inline uint64_t mul_div_u64(uint64_t a, uint64_t b, uint64_t c) {
+    return (uint64_t)((unsigned __int128)a * b / c);
+}
+
+/* Ticks of a clock of hz that have passed at guest TSC value tsc. */
+static inline uint64_t clock_ticks_at(const struct dev_clock *clock, uint64_t tsc, uint64_t hz) {
+    return mul_div_u64(tsc, hz, clock->tsc_hz);
+}
+
+static inline uint64_t clock_ticks(const struct dev_clock *clock, uint64_t hz) {
+    return clock_ticks_at(clock, clock->tsc(clock->ctx), hz);
+}
+
+#endif

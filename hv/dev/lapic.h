@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A local APIC as Intel SDM vol. 3 "Advanced Programmable Interrupt Controller (APIC)" describes it:
+ * xAPIC page and x2APIC MSRs over one register file, the timer (one-shot, periodic, TSC deadline),
+ * priorities, IRR/ISR/TMR. One per vCPU. Only lapic_accept() may be called from another CPU (it
+ * touches IRR/TMR with atomics); everything else belongs to the vCPU's own CPU.
+ */
+#ifndef HV_DEV_LAPIC_H
+#define HV_DEV_LAPIC_H
+
+#include "hv/dev/clock.h"
+#include "hv/lib/status.h"
+#include "hv/lib/types.h"
+
+#define LAPIC_BASE     0xfee00000ull
+#define LAPIC_TIMER_HZ 100000000ull /* the timer's input clock, told to guests in CPUID 15h */
+
+#define APIC_BASE_BSP    BIT(8)
+#define APIC_BASE_X2APIC BIT(10)
+#define APIC_BASE_ENABLE BIT(11)
+
+struct lapic_icr {
+    uint8_t vector;
+    uint8_t delivery_mode; /* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
+    bool logical;
+    bool level_assert;
+    bool level_trigger;
+    uint8_t shorthand; /* 0 none, 1 self, 2 all, 3 all but self */
+    uint32_t destination;
+};
+
+/* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
+struct lapic_ops {
+    /* Ask for lapic_timer_expired() once the guest TSC has reached deadline; 0 = no longer. */
+    void (*timer_arm)(void *ctx, uint64_t guest_tsc_deadline);
+    void (*send_ipi)(void *ctx, const struct lapic_icr *icr);
+    void (*broadcast_eoi)(void *ctx, uint8_t vector); /* level-triggered vector ended */
+    void (*nmi)(void *ctx);
+    /* IRR, TPR or ISR changed so that lapic_pending() may have a new answer. */
+    void (*changed)(void *ctx);
+};
+
+struct lapic {
+    const struct lapic_ops *ops;
+    void *ctx;
+    const struct dev_clock *clock;
+    uint32_t id;
+    uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
+    uint32_t irr[8], isr[8], tmr[8];
+    uint8_t tpr;
+    uint32_t svr, ldr, dfr, esr, esr_pending;
+    uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_lint0, lvt_lint1, lvt_error, lvt_cmci;
+    uint64_t icr;
+    uint32_t timer_initial, timer_divide;
+    uint64_t timer_start;    /* guest TSC when the current count began */
+    uint64_t timer_deadline; /* guest TSC of the next expiry, 0 = not running */
+};
+
+/* Power-up state; id is the APIC ID, bsp sets APIC_BASE's BSP flag. ops, ctx, clock must be set. */
+void lapic_reset(struct lapic *l, uint32_t id, bool bsp);
+
+/* xAPIC page, offset 0..0xfff; only meaningful while enabled in xAPIC mode. Guest-controlled. */
+uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset, unsigned size);
+void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t value);
+
+/* x2APIC MSRs 800h..8FFh; STATUS_DENIED means #GP (also when not in x2APIC mode). Guest-controlled. */
+MUST_USE enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value);
+MUST_USE enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value);
+
+/* IA32_APIC_BASE write with the legal mode transitions; STATUS_DENIED means #GP. The page cannot be moved. */
+MUST_USE enum status lapic_base_write(struct lapic *l, uint64_t value);
+
+/* IA32_TSC_DEADLINE; reads 0 and ignores writes unless the timer is in TSC-deadline mode. */
+uint64_t lapic_deadline_read(const struct lapic *l);
+void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
+
+/* CR8 as seen by the guest: TPR bits 7:4. */
+uint8_t lapic_cr8_read(const struct lapic *l);
+void lapic_cr8_write(struct lapic *l, uint8_t cr8);
+
+/* Sets vector in IRR (and TMR by level); may run on any CPU. False if it was there already, or the APIC is software-disabled or vector < 16. */
+bool lapic_accept(struct lapic *l, uint8_t vector, bool level);
+/* True if an interrupt message with this destination is for this APIC. */
+bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical);
+
+/* Highest vector that may be delivered now (above PPR), or -1. */
+int lapic_pending(const struct lapic *l);
+/* Moves that vector from IRR to ISR: it is being delivered. */
+void lapic_acknowledge(struct lapic *l, uint8_t vector);
+
+/* The time asked for by timer_arm() has come (calling early or twice is harmless). */
+void lapic_timer_expired(struct lapic *l);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The small devices of a guest's PC, one C file each: ACPI power management (pm.c), CMOS clock
+ * (rtc.c), PCI configuration ports of an empty host bridge (pci.c), reset lines (reset.c), POST
+ * port (reset.c). Called under the VM's device lock.
+ */
+#ifndef HV_DEV_PLATFORM_H
+#define HV_DEV_PLATFORM_H
+
+#include "hv/dev/bus.h"
+#include "hv/dev/clock.h"
+
+/* ACPI fixed hardware; the same numbers go into the FADT. */
+#define PM1A_EVENT_PORT   0x600 /* 4 bytes: status, enable */
+#define PM1A_CONTROL_PORT 0x604 /* 2 bytes */
+#define PM_TIMER_PORT     0x608 /* 4 bytes, 32-bit counter */
+#define PM_TIMER_HZ       3579545ull
+#define PM_SCI_IRQ        9
+#define PM_S5_TYPE        5 /* SLP_TYP for \_S5 in the DSDT */
+#define RESET_PORT        0xcf9
+#define RESET_VALUE       0x06
+
+/* What the guest asked of its machine; runs on the asking vCPU's CPU. */
+struct power_ops {
+    void (*power_off)(void *ctx);
+    void (*reset)(void *ctx);
+};
+
+struct pm {
+    const struct power_ops *ops;
+    void *ctx;
+    const struct dev_clock *clock;
+    uint16_t status, enable, control;
+};
+void pm_reset(struct pm *pm);
+uint32_t pm_read(void *pm, uint16_t port, unsigned size);
+void pm_write(void *pm, uint16_t port, unsigned size, uint32_t value);
+
+struct rtc {
+    const struct dev_clock *clock;
+    uint8_t index;
+    uint8_t ram[128];
+    int64_t offset; /* seconds the guest has set its clock off from the host's */
+};
+void rtc_reset(struct rtc *rtc);
+uint32_t rtc_read(void *rtc, uint16_t port, unsigned size); /* ports 70h, 71h */
+void rtc_write(void *rtc, uint16_t port, unsigned size, uint32_t value);
+
+/* Mechanism 1 ports CF8h..CFFh but for byte CF9h, which is the reset register. */
+struct pci {
+    uint32_t address;
+};
+void pci_reset(struct pci *pci);
+uint32_t pci_read(void *pci, uint16_t port, unsigned size);
+void pci_write(void *pci, uint16_t port, unsigned size, uint32_t value);
+
+/* Keyboard-controller reset (64h, command FEh), fast reset (92h), CF9h. */
+struct reset_lines {
+    const struct power_ops *ops;
+    void *ctx;
+    uint8_t port92, cf9;
+};
+void reset_lines_reset(struct reset_lines *r);
+uint32_t reset_lines_read(void *r, uint16_t port, unsigned size);
+void reset_lines_write(void *r, uint16_t port, unsigned size, uint32_t value);
+
+#endif

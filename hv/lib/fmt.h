@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Bounded formatted printing. Knows %c %s %d %i %u %x %X %p %% with flags "0", "-", "#", width and
+ * precision (also as *), and the sizes hh h l ll z. Anything else prints as it stands.
+ */
+#ifndef HV_LIB_FMT_H
+#define HV_LIB_FMT_H
+
+#include <stdarg.h>
+
+#include "hv/lib/types.h"
+
+/*
+ * Both write at most size - 1 bytes and a NUL (nothing if size is 0), and return the length the
+ * whole text has, as snprintf does.
+ */
+size_t fmt_print(char *buf, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
+size_t fmt_vprint(char *buf, size_t size, const char *format, va_list args) PRINTF_LIKE(3, 0);
+
+/* A size in bytes as an admin writes it: "512M", "1536K", "3G"; buf needs 24 bytes. Returns buf. */
+const char *fmt_size(char *buf, uint64_t bytes);
+
+#endif

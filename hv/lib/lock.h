@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A ticket spinlock. Used for the log and for one VM's devices; never held across hvm run().
+ * The hypervisor runs with interrupts off, so there is no irq-save form.
+ */
+#ifndef HV_LIB_LOCK_H
+#define HV_LIB_LOCK_H
+
+#include "hv/lib/types.h"
+
+struct lock {
+    uint32_t next;
+    uint32_t owner;
+};
+
+static inline void lock_acquire(struct lock *l) {
+    uint32_t ticket = __atomic_fetch_add(&l->next, 1, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&l->owner, __ATOMIC_ACQUIRE) != ticket) {
+        __builtin_ia32_pause();
+    }
+}
+
+static inline bool lock_try(struct lock *l) {
+    uint32_t owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
+    uint32_t expected = owner;
+    return __atomic_compare_exchange_n(&l->next, &expected, owner + 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
+static inline void lock_release(struct lock *l) {
+    __atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The log: one formatted line at a time, "[seconds.micros] cpuN vm: text". Owns the line format,
+ * the level filter and the escaping; where a line goes and what time it is comes in by hooks, so
+ * that it is the same code on hardware and in the tests. May be called on any CPU at any time
+ * after log_init().
+ */
+#ifndef HV_LIB_LOG_H
+#define HV_LIB_LOG_H
+
+#include "hv/lib/types.h"
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+struct log_hooks {
+    uint64_t (*now_us)(void); /* microseconds since the hypervisor was entered */
+    unsigned (*cpu)(void);    /* index of the running CPU */
+    /* One finished line with its newline; called with no lock held, must take its own. */
+    void (*write)(enum log_level level, const char *line, size_t length);
+};
+
+#define LOG_LINE_MAX 256
+
+/* Must be called once before any other; hooks must stay valid. */
+void log_init(const struct log_hooks *hooks, enum log_level max_level);
+void log_set_level(enum log_level max_level);
+
+/* who is a VM's name or NULL for the hypervisor itself. Control bytes in the text are escaped. */
+void log_print(enum log_level level, const char *who, const char *format, ...) PRINTF_LIKE(3, 4);
+
+#define log_error(...) log_print(LOG_ERROR, NULL, __VA_ARGS__)
+#define log_warn(...)  log_print(LOG_WARN, NULL, __VA_ARGS__)
+#define log_info(...)  log_print(LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(...) log_print(LOG_DEBUG, NULL, __VA_ARGS__)
+
+/*
+ * A token bucket for lines that a guest can cause: log_limit_pass() is false when the source has
+ * used up its share, and tells through *suppressed (may be NULL) how many were dropped before the
+ * one that passes.
+ */
+struct log_limit {
+    uint64_t last_us;
+    uint32_t tokens;
+    uint32_t suppressed;
+};
+bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed);
+
+#endif

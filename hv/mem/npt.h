@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nested page tables: one walker for Intel EPT, AMD NPT and the host's own tables, which differ in
+ * a const format. Owns mapping, lookup and the walk that the audit uses.
+ * Sources: Intel SDM "The Extended Page Table Mechanism (EPT)", AMD APM "Nested Paging".
+ */
+#ifndef HV_MEM_NPT_H
+#define HV_MEM_NPT_H
+
+#include "hv/lib/status.h"
+#include "hv/mem/pool.h"
+
+enum npt_access { NPT_READ = 1, NPT_WRITE = 2, NPT_EXECUTE = 4 };
+enum npt_type { NPT_WB, NPT_WC, NPT_UC, NPT_TYPES };
+
+struct npt_format {
+    const char *name;
+    uint64_t table_bits;          /* set in every entry that points to a table */
+    uint64_t leaf_bits;           /* set in every leaf */
+    uint64_t large_bit;           /* a leaf above the last level */
+    uint64_t present_mask;        /* any of these set = present */
+    uint64_t read_bits, write_bits, execute_bits, no_execute_bits;
+    uint64_t type_bits[NPT_TYPES]; /* 4 KiB leaves */
+    uint64_t type_bits_large[NPT_TYPES];
+    uint64_t type_mask, type_mask_large;
+};
+
+extern const struct npt_format npt_format_ept;
+extern const struct npt_format npt_format_amd;  /* nested tables of AMD-V: user bit set */
+extern const struct npt_format npt_format_host; /* the hypervisor's own: supervisor */
+
+struct npt {
+    const struct npt_format *format;
+    struct pool *pool;
+    uint64_t *root;
+    unsigned max_level; /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+};
+
+struct npt_leaf {
+    uint64_t address; /* of the whole leaf */
+    hpa_t hpa;
+    uint64_t size;
+    unsigned access; /* enum npt_access bits */
+    enum npt_type type;
+};
+
+MUST_USE enum status npt_init(struct npt *npt, const struct npt_format *format, struct pool *pool,
+                              unsigned max_level);
+
+/*
+ * Maps [address, address + size) to hpa with the largest pages that fit. All three are multiples of
+ * 4 KiB, below 2^48 (address). STATUS_EXISTS if any of it is mapped already (what came before it stays mapped),
+ * STATUS_NO_MEMORY when the pool is empty.
+ */
+MUST_USE enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa, uint64_t size,
+                                   unsigned access, enum npt_type type);
+
+/* The leaf that maps address; STATUS_NOT_FOUND if none. */
+MUST_USE enum status npt_lookup(const struct npt *npt, uint64_t address, struct npt_leaf *leaf);
+
+/* Calls visit for every leaf in ascending order until it returns false; the tables are read as the CPU reads them. */
+typedef bool (*npt_visit)(void *ctx, const struct npt_leaf *leaf);
+void npt_walk(const struct npt *npt, npt_visit visit, void *ctx);
+
+#endif

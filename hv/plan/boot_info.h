@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the EFI application hands to the hypervisor: the machine as the firmware described it, the
+ * configuration, and the guests' files in memory. No EFI types. Written once by boot/, read-only
+ * afterwards. All addresses are host-physical; the hypervisor runs identity-mapped.
+ */
+#ifndef HV_PLAN_BOOT_INFO_H
+#define HV_PLAN_BOOT_INFO_H
+
+#include "hv/plan/config.h"
+
+#define BOOT_INFO_MAGIC  0x6b6c7542u /* "Bulk" */
+#define BOOT_MAX_RANGES  512
+#define BOOT_MAX_IMAGES  (2 * CONFIG_MAX_GUESTS)
+#define BOOT_MAX_IOAPICS 8
+
+enum mem_kind {
+    MEM_FREE,     /* RAM that nobody needs: the plan may give it away */
+    MEM_BULKHEAD, /* RAM of the hypervisor: its image, its heap, boot_info, the guests' files */
+    MEM_ACPI,     /* RAM that holds ACPI tables; kept */
+    MEM_RESERVED, /* RAM or MMIO that belongs to firmware or devices; never touched */
+};
+
+struct mem_range {
+    hpa_t base;
+    uint64_t size; /* bytes, multiple of 4 KiB */
+    enum mem_kind kind;
+};
+
+struct boot_cpu {
+    uint32_t apic_id; /* 32 bits: x2APIC IDs included */
+    bool bsp;
+};
+
+/* One file from the boot volume; one entry for each distinct path. */
+struct boot_image {
+    char path[CONFIG_PATH_SIZE];
+    hpa_t base; /* page-aligned, in MEM_BULKHEAD */
+    uint64_t size;
+};
+
+enum fb_format { FB_NONE, FB_BGRX8888, FB_RGBX8888 };
+
+struct boot_framebuffer {
+    hpa_t base;
+    uint64_t size;
+    uint32_t width, height;
+    uint32_t stride; /* in pixels */
+    enum fb_format format;
+};
+
+struct boot_ioapic {
+    hpa_t base;
+    uint32_t gsi_base;
+};
+
+/* Where an ISA interrupt arrives, after the MADT's overrides. */
+struct boot_isa_irq {
+    uint32_t gsi;
+    bool active_low;
+    bool level;
+};
+
+struct boot_info {
+    uint32_t magic; /* BOOT_INFO_MAGIC */
+    uint32_t size;  /* sizeof(struct boot_info): both sides were built from the same source */
+
+    uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */
+    struct mem_range ranges[BOOT_MAX_RANGES];
+
+    uint32_t cpu_count; /* cpus[0] is the BSP; the index is the CPU number the config uses */
+    struct boot_cpu cpus[CONFIG_MAX_CPUS];
+
+    hpa_t image_base; /* the loaded hypervisor ELF, relocated, in MEM_BULKHEAD */
+    uint64_t image_size;
+    hpa_t heap_base; /* zeroed memory below 4 GiB for page tables, stacks, per-CPU data */
+    uint64_t heap_size;
+    hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs */
+
+    hpa_t rsdp;                /* 0 = no ACPI */
+    uint32_t pm_timer_port;    /* ACPI PM timer I/O port, 0 = none */
+    bool pm_timer_32bit;       /* else 24 bits */
+    hpa_t hpet_base;           /* 0 = none */
+    hpa_t lapic_base;          /* usually 0xfee00000 */
+    uint32_t ioapic_count;     /* 0 = none known */
+    struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
+    struct boot_isa_irq isa_irqs[16];
+    struct boot_framebuffer framebuffer;
+
+    uint32_t image_count;
+    struct boot_image images[BOOT_MAX_IMAGES];
+
+    struct config config;
+};
+
+/* The image a guest's path names; NULL if the path is empty or not there. */
+const struct boot_image *boot_info_find_image(const struct boot_info *info, const char *path);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The configuration as data: what bulkhead.toml says after the schema has checked it. Plain fixed
+ * arrays, so that boot/ can hand it over inside struct boot_info. The schema table in config.c is
+ * the only list of keys; docs/config.md is printed from it.
+ */
+#ifndef HV_PLAN_CONFIG_H
+#define HV_PLAN_CONFIG_H
+
+#include "hv/lib/log.h"
+#include "hv/lib/status.h"
+#include "hv/lib/types.h"
+#include "hv/plan/fault.h"
+
+#define CONFIG_MAX_GUESTS  16
+#define CONFIG_MAX_CPUS    256 /* host CPU numbers run from 0 to this, exclusive */
+#define CONFIG_NAME_SIZE   32
+#define CONFIG_PATH_SIZE   128
+#define CONFIG_CMDLINE_SIZE 1024
+#define CONFIG_FILE_MAX    (64 * KIB)
+
+/* Position of a value in the file, both from 1; line 0 = the key was not given. */
+struct config_pos {
+    uint32_t line;
+    uint32_t column;
+};
+
+struct cpu_set {
+    uint64_t bits[CONFIG_MAX_CPUS / 64];
+};
+
+enum config_on_crash { ON_CRASH_RESTART, ON_CRASH_STOP, ON_CRASH_HALT };
+enum config_on_violation { ON_VIOLATION_DENY, ON_VIOLATION_STOP };
+
+struct config_guest {
+    char name[CONFIG_NAME_SIZE];
+    struct cpu_set cpus;
+    uint64_t memory; /* bytes, a multiple of 2 MiB (schema rule) */
+    char kernel[CONFIG_PATH_SIZE];
+    char initrd[CONFIG_PATH_SIZE]; /* empty = none */
+    char cmdline[CONFIG_CMDLINE_SIZE];
+    bool start_auto;
+    enum config_on_crash on_crash;
+    enum config_on_violation on_violation;
+    /* Where each was written, for the plan's own complaints. */
+    struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, initrd_pos;
+};
+
+/* The serial console: an I/O port, or 0 for none. */
+struct config {
+    uint16_t console_port;
+    enum log_level log_level;
+    uint32_t guest_count;
+    struct config_guest guests[CONFIG_MAX_GUESTS];
+};
+
+/*
+ * Reads the text of bulkhead.toml (length bytes, need not end in NUL, UTF-8 with or without BOM, LF
+ * or CRLF) into *config. Every fault of the whole file goes to *faults; STATUS_INVALID if there was
+ * one, and then *config is not to be used (it may be partly filled).
+ */
+MUST_USE enum status config_parse(const char *text, size_t length, struct config *config,
+                                  struct fault_list *faults);
+
+static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
+    return cpu < CONFIG_MAX_CPUS && (set->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
+}
+unsigned cpu_set_count(const struct cpu_set *set);
+/* Lowest member at or above from; CONFIG_MAX_CPUS if there is none. */
+unsigned cpu_set_next(const struct cpu_set *set, unsigned from);
+/* Writes the set as a cpuset list ("1-2,4"), cut at size; returns buf. */
+const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size);
+
+/*
+ * Prints the reference manual (docs/config.md) from the schema table, a piece at a time, through
+ * put(); used by tools/bhcheck --manual.
+ */
+void config_print_manual(void (*put)(void *ctx, const char *text), void *ctx);
+
+#endif

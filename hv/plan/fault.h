@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A list of configuration faults: all of them are gathered, then shown at once. Each carries
+ * file:line:column, the value, the rule it breaks and the fix. Bounded; what does not fit is
+ * counted.
+ */
+#ifndef HV_PLAN_FAULT_H
+#define HV_PLAN_FAULT_H
+
+#include "hv/lib/types.h"
+
+#define FAULT_MAX       32
+#define FAULT_TEXT_SIZE 320
+
+struct fault {
+    uint32_t line;   /* 0 = concerns the whole file */
+    uint32_t column; /* from 1, counted in characters */
+    char text[FAULT_TEXT_SIZE]; /* one or two sentences: value, rule, fix */
+};
+
+struct fault_list {
+    uint32_t count;   /* stored entries */
+    uint32_t dropped; /* faults that did not fit */
+    struct fault faults[FAULT_MAX];
+};
+
+void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+
+/* Orders by line, then column (stable), so that the admin reads down the file. */
+void fault_sort(struct fault_list *list);
+
+/* "bulkhead.toml:3:10: text" for entry i, cut at size; returns buf. */
+const char *fault_format(const struct fault_list *list, uint32_t i, char *buf, size_t size);
+
+#endif

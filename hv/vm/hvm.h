@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The vendor boundary. vmx_ops and svm_ops implement it; nothing above knows which is running.
+ * A vendor turns its raw exit into one struct vmexit; the decode is a pure function of raw words.
+ */
+#ifndef HV_VM_HVM_H
+#define HV_VM_HVM_H
+
+#include "hv/lib/status.h"
+#include "hv/lib/types.h"
+
+struct vcpu;
+
+enum exit_kind {
+    EXIT_CPUID,
+    EXIT_HYPERCALL,
+    EXIT_RDMSR,
+    EXIT_WRMSR,
+    EXIT_IO,
+    EXIT_NESTED_FAULT,  /* guest-physical address that the nested tables do not allow */
+    EXIT_INTERRUPT,     /* a host interrupt is waiting */
+    EXIT_WINDOW,        /* the guest can take an interrupt now */
+    EXIT_NMI_WINDOW,    /* the guest can take an NMI now */
+    EXIT_HLT,
+    EXIT_CR,            /* MOV CR, CLTS, LMSW that policy wants to see */
+    EXIT_DR,            /* MOV DR */
+    EXIT_XSETBV,
+    EXIT_EXCEPTION,     /* one of the intercepted exceptions */
+    EXIT_HOST_NMI,
+    EXIT_HOST_MCE,
+    EXIT_TRIPLE_FAULT,
+    EXIT_TASK_SWITCH,
+    EXIT_INVALID_OPCODE, /* an instruction this guest's CPU does not have: #UD */
+    EXIT_PRIVILEGED,     /* an instruction refused with #GP(0) */
+    EXIT_CACHE,          /* WBINVD, INVD */
+    EXIT_PAUSE,
+    EXIT_INIT,
+    EXIT_SIPI,
+    EXIT_PREEMPTED,      /* retry at once: nothing to do */
+    EXIT_ENTRY_FAILED,   /* the CPU refused the guest state: the report says why */
+    EXIT_UNKNOWN,
+    EXIT_KINDS
+};
+
+enum event_type { EVENT_NONE, EVENT_INTERRUPT, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFT_INTERRUPT, EVENT_SOFT_EXCEPTION };
+
+struct event {
+    uint8_t type; /* enum event_type */
+    uint8_t vector;
+    bool has_error;
+    uint8_t insn_len; /* soft events only */
+    uint32_t error;
+};
+
+struct exit_io {
+    uint16_t port;
+    uint8_t size; /* 1, 2, 4 */
+    bool in, string, rep, reverse;
+    uint8_t address_size; /* string: 2, 4, 8 */
+};
+
+struct exit_nested_fault {
+    gpa_t gpa;
+    bool write, execute, present;
+    bool in_page_walk; /* the access was the CPU's own walk of the guest's page tables */
+};
+
+enum cr_access { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW };
+
+struct exit_cr {
+    uint8_t access; /* enum cr_access */
+    uint8_t cr;
+    uint8_t gpr;    /* x86 register number; RSP is 4 */
+    uint16_t lmsw;
+};
+
+struct exit_dr {
+    uint8_t dr, gpr;
+    bool read;
+};
+
+struct exit_exception {
+    struct event event;
+    uint64_t qualification; /* #PF address, #DB status */
+};
+
+struct vmexit {
+    enum exit_kind kind;
+    uint32_t insn_len; /* 0 = unknown: the decoder finds it */
+    union {
+        struct exit_io io;
+        struct exit_nested_fault fault;
+        struct exit_cr cr;
+        struct exit_dr dr;
+        struct exit_exception exception;
+    };
+    uint64_t raw[4]; /* the vendor's own words, for the report */
+};
+
+enum hvm_reg {
+    HVM_RIP, HVM_RSP, HVM_RFLAGS, HVM_CR0, HVM_CR3, HVM_CR4, HVM_EFER, HVM_DR7,
+    HVM_FS_BASE, HVM_GS_BASE, HVM_PAT, HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP,
+    HVM_REG_COUNT
+};
+
+enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDTR, HVM_TR, HVM_GDTR, HVM_IDTR, HVM_SEG_COUNT };
+
+/* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 = unusable. */
+struct hvm_segment {
+    uint64_t base;
+    uint32_t limit;
+    uint32_t attr;
+    uint16_t selector;
+};
+#define SEG_UNUSABLE BIT32(16)
+
+/* How a vCPU starts: everything not named is as after INIT (SDM "Processor State After Reset"). */
+struct vcpu_start {
+    uint64_t rip, rsp, rflags, cr0, cr3, cr4, efer;
+    uint64_t regs[16];
+    struct hvm_segment segs[HVM_SEG_COUNT];
+};
+
+struct hvm_ops {
+    const char *name;
+    /* Is it there and usable? Logs what is missing, with the firmware setting. Once, on the BSP. */
+    enum status (*probe)(void);
+    enum status (*cpu_on)(void); /* this CPU enters root operation */
+    void (*cpu_off)(void);
+    enum status (*vcpu_init)(struct vcpu *v); /* allocates from the VM's budget */
+    void (*vcpu_load)(struct vcpu *v);        /* v becomes current on this CPU */
+    void (*vcpu_reset)(struct vcpu *v, const struct vcpu_start *start);
+    void (*run)(struct vcpu *v, struct vmexit *x); /* fills *x; returns with interrupts off */
+    void (*advance)(struct vcpu *v, uint32_t insn_len); /* RIP, interrupt shadow, single-step */
+    bool (*can_take_interrupt)(struct vcpu *v);
+    bool (*can_take_nmi)(struct vcpu *v);
+    void (*inject)(struct vcpu *v, struct event e);
+    void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */
+    uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
+    void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */
+    void (*get_segment)(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
+    void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
+    void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
+    void (*dump)(struct vcpu *v);  /* vendor state to the log, for a crash report */
+};
+
+extern const struct hvm_ops *hvm; /* chosen once at boot, before seal() */
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the hypervisor proper needs of the machine. arch/x86_64 implements it on hardware,
+ * tests/unit/fake_plat.c in a process. CPUs are numbered as in the config (0 = the CPU the firmware
+ * started on). Everything runs with interrupts off; they are taken only inside
+ * plat_take_interrupts() and plat_wait().
+ */
+#ifndef HV_VM_PLAT_H
+#define HV_VM_PLAT_H
+
+#include "hv/lib/types.h"
+
+/* Time. */
+uint64_t plat_tsc(void);
+uint64_t plat_tsc_hz(void);
+uint64_t plat_wall_seconds(void); /* Unix seconds (UTC) now, from the host's CMOS clock at start */
+/* hv_timer_expired() will run on this CPU once the host TSC has reached deadline; 0 = cancel. */
+void plat_timer_set(uint64_t tsc_deadline);
+
+/* CPUs. */
+unsigned plat_cpu(void);
+unsigned plat_cpu_count(void);
+void plat_kick(unsigned cpu); /* makes that CPU leave its guest or plat_wait() soon */
+void plat_take_interrupts(void); /* lets pending host interrupts in, then shuts them out again */
+void plat_wait(void);            /* halts until a host interrupt came; takes it */
+void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* EAX EBX ECX EDX */
+bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-controlled */
+/* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset values. */
+void plat_reset_live_state(void);
+void plat_write_back_caches(void); /* WBINVD */
+
+/* Consoles. */
+bool plat_serial_present(void);
+/* Hands up to n bytes to the UART without waiting; returns how many it took. */
+size_t plat_serial_write(const uint8_t *bytes, size_t n);
+/* Text cells of the framebuffer console; 0 x 0 when there is no screen. */
+void plat_screen_size(unsigned *columns, unsigned *rows);
+void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
+
+/* The last words: see arch/x86_64/panic.c. */
+NORETURN void plat_panic(const char *format, ...) PRINTF_LIKE(1, 2);
+/* Restarts or switches off the machine for an operator; returns only if it could not. */
+void plat_machine_reset(void);
+
+/* Calls from the machine into the hypervisor; on the CPU concerned, interrupts off. */
+void hv_timer_expired(void);
+void hv_console_input(uint8_t byte); /* from the UART or the keyboard */
+void hv_console_writable(void);      /* the UART has room again, or time to look at it */
+
+#endif
