@@ -15,9 +15,13 @@ struct dev_clock {
     uint64_t wall_at_zero; /* Unix seconds (UTC) when the guest TSC was 0 */
 };
 
-/* a * b / c without overflow in between; the result must fit 64 bits (it wraps otherwise). */
+/*
+ * a * b / c, exact for every a as long as (c - 1) * b fits 64 bits, which holds for any two
+ * frequencies up to 4 GHz and for 100 MHz with any other; the result wraps at 2^64. In this form
+ * because a division of 128 bits would need the compiler's run-time library.
+ */
 static inline uint64_t mul_div_u64(uint64_t a, uint64_t b, uint64_t c) {
-    return (uint64_t)((unsigned __int128)a * b / c);
+    return a / c * b + a % c * b / c;
 }
 
 /* Ticks of a clock of hz that have passed at guest TSC value tsc. */

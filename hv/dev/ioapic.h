@@ -17,7 +17,7 @@ struct ioapic_message {
     uint8_t delivery_mode; /* as in lapic_icr; 7 = ExtINT */
     bool logical;
     bool level;
-    uint32_t destination;
+    uint32_t destination; /* all ones = every APIC */
 };
 
 struct ioapic {
@@ -26,7 +26,7 @@ struct ioapic {
     uint32_t id, select;
     uint64_t redirection[IOAPIC_PINS];
     uint32_t lines;   /* bit per pin: asserted now */
-    uint32_t pending; /* edge seen while masked */
+    uint32_t pending; /* edge seen while masked, line still asserted: delivered when unmasked */
 };
 
 void ioapic_reset(struct ioapic *io); /* keeps deliver and ctx */

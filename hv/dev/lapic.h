@@ -19,6 +19,17 @@
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 
+/* The local vector table, in the order of the registers from 320h on. */
+enum lapic_lvt {
+    LAPIC_LVT_TIMER,
+    LAPIC_LVT_THERMAL,
+    LAPIC_LVT_PERF,
+    LAPIC_LVT_LINT0,
+    LAPIC_LVT_LINT1,
+    LAPIC_LVT_ERROR,
+    LAPIC_LVTS
+};
+
 struct lapic_icr {
     uint8_t vector;
     uint8_t delivery_mode; /* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
@@ -26,7 +37,7 @@ struct lapic_icr {
     bool level_assert;
     bool level_trigger;
     uint8_t shorthand; /* 0 none, 1 self, 2 all, 3 all but self */
-    uint32_t destination;
+    uint32_t destination; /* all ones = every APIC, in both modes */
 };
 
 /* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
@@ -47,11 +58,13 @@ struct lapic {
     uint32_t id;
     uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
     uint32_t irr[8], isr[8], tmr[8];
-    uint8_t tpr;
+    /* Summaries: bit w is set if irr[w] / isr[w] is not 0 (irr_words may show a word just emptied). */
+    uint32_t irr_words, isr_words;
+    uint8_t tpr, ppr; /* ppr follows tpr and isr at once */
     uint32_t svr, ldr, dfr, esr, esr_pending;
-    uint32_t lvt_timer, lvt_thermal, lvt_perf, lvt_lint0, lvt_lint1, lvt_error, lvt_cmci;
+    uint32_t lvt[LAPIC_LVTS];
     uint64_t icr;
-    uint32_t timer_initial, timer_divide;
+    uint32_t timer_initial, timer_divide; /* timer_divide: the register, not the divisor */
     uint64_t timer_start;    /* guest TSC when the current count began */
     uint64_t timer_deadline; /* guest TSC of the next expiry, 0 = not running */
 };

@@ -46,15 +46,24 @@ void rtc_reset(struct rtc *rtc);
 uint32_t rtc_read(void *rtc, uint16_t port, unsigned size); /* ports 70h, 71h */
 void rtc_write(void *rtc, uint16_t port, unsigned size, uint32_t value);
 
-/* Mechanism 1 ports CF8h..CFFh but for byte CF9h, which is the reset register. */
+struct reset_lines;
+
+/*
+ * Mechanism 1, ports CF8h..CFFh as one bus entry; a byte access to CF9h is handed on to the reset
+ * lines, which must be set before the first access.
+ */
 struct pci {
+    struct reset_lines *reset;
     uint32_t address;
 };
-void pci_reset(struct pci *pci);
+void pci_reset(struct pci *pci); /* keeps reset */
 uint32_t pci_read(void *pci, uint16_t port, unsigned size);
 void pci_write(void *pci, uint16_t port, unsigned size, uint32_t value);
 
-/* Keyboard-controller reset (64h, command FEh), fast reset (92h), CF9h. */
+/*
+ * Keyboard-controller reset (60h, 64h: command FEh; there is no controller behind it), fast reset
+ * (92h), POST port (80h), and CF9h by way of pci.c.
+ */
 struct reset_lines {
     const struct power_ops *ops;
     void *ctx;

@@ -19,9 +19,9 @@ struct uart_ops {
 struct uart {
     const struct uart_ops *ops;
     void *ctx;
-    uint8_t ier, iir_fifo, lcr, mcr, lsr, msr, scr, fcr;
+    uint8_t ier, lcr, mcr, lsr, msr, scr, fcr;
     uint16_t divisor;
-    bool line, thr_interrupt;
+    bool line, thr_interrupt, fifo;
     uint8_t rx[UART_FIFO_SIZE], tx[UART_FIFO_SIZE];
     uint8_t rx_head, rx_count, tx_head, tx_count;
 };

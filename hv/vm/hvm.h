@@ -9,6 +9,7 @@
 #include "hv/lib/status.h"
 #include "hv/lib/types.h"
 
+struct npt_format;
 struct vcpu;
 
 enum exit_kind {
@@ -121,6 +122,9 @@ struct vcpu_start {
     struct hvm_segment segs[HVM_SEG_COUNT];
 };
 
+/* Instructions a guest has only if the vendor's controls let it. */
+enum hvm_feature { HVM_RDTSCP = BIT32(0), HVM_INVPCID = BIT32(1) };
+
 struct hvm_ops {
     const char *name;
     /* Is it there and usable? Logs what is missing, with the firmware setting. Once, on the BSP. */
@@ -128,13 +132,16 @@ struct hvm_ops {
     enum status (*cpu_on)(void); /* this CPU enters root operation */
     void (*cpu_off)(void);
     enum status (*vcpu_init)(struct vcpu *v); /* allocates from the VM's budget */
-    void (*vcpu_load)(struct vcpu *v);        /* v becomes current on this CPU */
+    /* Fresh state, current on this CPU; at every start of the VM. */
     void (*vcpu_reset)(struct vcpu *v, const struct vcpu_start *start);
-    void (*run)(struct vcpu *v, struct vmexit *x); /* fills *x; returns with interrupts off */
-    void (*advance)(struct vcpu *v, uint32_t insn_len); /* RIP, interrupt shadow, single-step */
+    /*
+     * Runs v until vcpu_service() says to leave: the one loop of hv/exit/loop.h with the vendor's run
+     * (enter, fill a struct vmexit, interrupts off) and advance (RIP, interrupt shadow, single-step)
+     * compiled into it, so that the hot path has no indirect call but the exit table's.
+     */
+    void (*loop)(struct vcpu *v);
     bool (*can_take_interrupt)(struct vcpu *v);
     bool (*can_take_nmi)(struct vcpu *v);
-    void (*inject)(struct vcpu *v, struct event e);
     void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */
     uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */
@@ -142,8 +149,14 @@ struct hvm_ops {
     void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     void (*dump)(struct vcpu *v);  /* vendor state to the log, for a crash report */
+    /* For the audit, read back from the finished bitmaps: would the guest reach it without an exit? */
+    bool (*msr_passes)(const struct vcpu *v, uint32_t msr, bool write);
+    bool (*port_passes)(const struct vcpu *v, uint16_t port);
+    const struct npt_format *npt_format;
+    uint32_t features;      /* enum hvm_feature: what guests can be given; set by probe */
+    unsigned npt_max_level; /* largest nested page, as in struct npt; set by probe */
 };
 
-extern const struct hvm_ops *hvm; /* chosen once at boot, before seal() */
+extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */
 
 #endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the files of arch/x86_64 say to each other: the steps of start.c and the few calls between
+ * drivers. Nothing here is for hv/, which sees only hv/vm/plat.h; vmx/ and svm/ may use the part
+ * that says so.
+ */
+#ifndef ARCH_X86_64_ARCH_H
+#define ARCH_X86_64_ARCH_H
+
+#include <stdarg.h>
+
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#include "hv/lib/log.h"
+#include "hv/mem/npt.h"
+#include "hv/vm/plat.h"
+
+/* Where trap_entry.S stored the interrupted registers; Intel SDM "64-Bit Mode Stack Frame". */
+struct trap_frame {
+    uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
+    uint64_t vector, error;
+    uint64_t rip, cs, rflags, rsp, ss;
+};
+_Static_assert(sizeof(struct trap_frame) == 22 * 8, "built by trap_entry.S");
+
+/* Vectors of the host. The APIC wants the spurious one to end in 0xf. */
+enum host_vector {
+    VECTOR_PIC = 0x20, /* 16 vectors where the masked 8259s could still send a spurious one */
+    VECTOR_SERIAL = 0x50,
+    VECTOR_KEYBOARD = 0x51,
+    VECTOR_TIMER = 0xe0,
+    VECTOR_KICK = 0xf0,
+    VECTOR_SPURIOUS = 0xff,
+};
+
+/* Bounds of the image, from linker.ld. */
+extern const uint8_t image_text[], image_rodata[], image_data[], image_end[];
+extern const uint8_t boot_stack_guard[], boot_stack_base[], boot_stack_top[];
+
+/* For vmx/ and svm/. */
+
+/* An NMI that the guest's exit reported instead of the IDT: the same handling. */
+void trap_nmi(void);
+/* Extra lines for a panic (raw exit words of the running vCPU); print with panic_print(). May be NULL. */
+extern void (*panic_vendor_dump)(void);
+void panic_print(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* start.c */
+void arch_start(const struct boot_info *info, uint64_t entry_tsc);
+
+/* percpu.c: struct cpu, stacks, descriptor tables. */
+void percpu_init_boot(void);                        /* the running CPU becomes CPU 0 */
+void percpu_init(const struct boot_info *info);     /* struct cpu and stacks of all others */
+void percpu_load(struct cpu *cpu);                  /* GS base, GDT, TSS on the CPU itself */
+void percpu_visit_guards(void (*visit)(void *ctx, hpa_t page), void *ctx);
+hpa_t percpu_stack_area(uint64_t *size);            /* the piece of the heap that holds guards */
+
+/* paging.c */
+void paging_check_cpu(void);                        /* panics if the CPU or its mode cannot do */
+hpa_t paging_build(const struct boot_info *info);   /* root of the host's tables */
+void paging_enable(hpa_t root);                     /* each CPU: PAT, EFER, CR4, CR3, CR0 */
+void paging_verify(const struct boot_info *info);   /* W^X, guards, page 0 */
+
+/* trap.c */
+void trap_init(void);
+void trap_load(struct cpu *cpu); /* each CPU: IDTR */
+
+/* apic.c: the local APIC; irq.c: 8259 and I/O APIC. */
+bool apic_is_x2apic(void);
+hpa_t apic_page_address(void);
+void apic_init_cpu(struct cpu *cpu); /* each CPU */
+void apic_init_timer(void);          /* each CPU, after clock_init() */
+void apic_send(uint32_t apic_id, uint32_t command);
+void apic_end_interrupt(void);
+void apic_timer_interrupt(void);
+/* serial_interrupt() is to run on this CPU every few milliseconds, for an UART without interrupts. */
+void apic_poll_serial(void);
+#define APIC_FIXED   0x000u /* | vector */
+#define APIC_NMI     0x400u
+#define APIC_INIT    0x500u
+#define APIC_STARTUP 0x600u /* | page number */
+#define APIC_ASSERT  0x4000u
+
+void irq_init(const struct boot_info *info);
+bool irq_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = there is no way */
+
+/* clock.c */
+void clock_init(const struct boot_info *info, uint64_t entry_tsc);
+uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */
+void clock_delay_us(uint64_t us);
+
+/* smp.c */
+void smp_write_trampoline(const struct boot_info *info, hpa_t root);
+void smp_start_cpus(const struct boot_info *info);
+void smp_release_cpus(void);
+void smp_ap_main(struct cpu *cpu);
+
+/* serial.c, keyboard.c, screen.c */
+void serial_init(uint16_t port); /* 0 = none */
+void serial_init_interrupts(void);
+void serial_interrupt(void);
+void serial_write_polled(const char *text, size_t n); /* waits, takes no lock */
+void keyboard_init(void);
+void keyboard_interrupt(void);
+void screen_init(const struct boot_framebuffer *fb);
+
+/* panic.c */
+NORETURN void panic_trap(const struct trap_frame *frame, const char *what);
+bool panic_in_progress(void);
+NORETURN void panic_stop_cpu(void);
+
+#endif

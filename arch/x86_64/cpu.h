@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The x86 instructions that C has no words for: MSRs, CPUID, control registers, ports, fences; and
+ * CPUID feature tests. One instruction a function, no policy, no state. The numbers are in
+ * hv/lib/x86.h.
+ * Sources: Intel SDM vol. 2 "Instruction Set Reference", vol. 3 "Control Registers",
+ * vol. 4 "Model-Specific Registers".
+ */
+#ifndef ARCH_X86_64_CPU_H
+#define ARCH_X86_64_CPU_H
+
+#include "hv/lib/x86.h"
+
+/*
+ * Page attribute table, the same on every CPU and in every guest-free moment: 0 = WB, 1 = WC,
+ * 2 and 3 = UC, 4 and 5 = WC, 6 and 7 = UC. Entries 0, 2 and 3 are as after reset.
+ */
+#define HOST_PAT 0x0000010100000106ull
+
+struct cpuid_result {
+    uint32_t eax, ebx, ecx, edx;
+};
+
+static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf) {
+    struct cpuid_result r;
+    __asm__ volatile("cpuid"
+                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+                     : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+/* The leaf, or zeroes where the CPU has no such leaf (Intel answers those with another one). */
+static inline struct cpuid_result cpuid_checked(uint32_t leaf, uint32_t subleaf) {
+    uint32_t last = cpuid(leaf & 0x80000000u, 0).eax;
+    return leaf <= last ? cpuid(leaf, subleaf) : (struct cpuid_result){0, 0, 0, 0};
+}
+
+/* CPU features: leaf, register (0 EAX .. 3 EDX), bit; see cpu_has(). */
+struct cpu_feature {
+    uint32_t leaf;
+    uint8_t word, bit;
+};
+#define CPU_HAS_VMX          ((struct cpu_feature){1, 2, 5})
+#define CPU_HAS_X2APIC       ((struct cpu_feature){1, 2, 21})
+#define CPU_HAS_TSC_DEADLINE ((struct cpu_feature){1, 2, 24})
+#define CPU_HAS_XSAVE        ((struct cpu_feature){1, 2, 26})
+#define CPU_HAS_MCE          ((struct cpu_feature){1, 3, 7})
+#define CPU_HAS_SMEP         ((struct cpu_feature){7, 1, 7})
+#define CPU_HAS_SMAP         ((struct cpu_feature){7, 1, 20})
+#define CPU_HAS_UMIP         ((struct cpu_feature){7, 2, 2})
+#define CPU_HAS_SVM          ((struct cpu_feature){0x80000001u, 2, 2})
+#define CPU_HAS_NX           ((struct cpu_feature){0x80000001u, 3, 20})
+#define CPU_HAS_1GIB_PAGES   ((struct cpu_feature){0x80000001u, 3, 26})
+#define CPU_HAS_RDTSCP       ((struct cpu_feature){0x80000001u, 3, 27})
+#define CPU_HAS_INVARIANT_TSC ((struct cpu_feature){0x80000007u, 3, 8})
+
+static inline bool cpu_has(struct cpu_feature f) {
+    struct cpuid_result r = cpuid_checked(f.leaf, 0);
+    const uint32_t words[4] = {r.eax, r.ebx, r.ecx, r.edx};
+    return (words[f.word & 3] >> f.bit & 1) != 0;
+}
+
+static inline uint64_t msr_read(uint32_t msr) {
+    uint32_t lo, hi;
+    __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline void msr_write(uint32_t msr, uint64_t value) {
+    __asm__ volatile("wrmsr"
+                     :
+                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
+}
+
+#define CPU_DEFINE_REGISTER(name)                                                                  \
+    static inline uint64_t name##_read(void) {                                                     \
+        uint64_t v;                                                                                \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(v) : : "memory");                            \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void name##_write(uint64_t v) {                                                  \
+        __asm__ volatile("mov %0, %%" #name : : "r"(v) : "memory");                                \
+    }
+CPU_DEFINE_REGISTER(cr0)
+CPU_DEFINE_REGISTER(cr2)
+CPU_DEFINE_REGISTER(cr3)
+CPU_DEFINE_REGISTER(cr4)
+CPU_DEFINE_REGISTER(cr8)
+CPU_DEFINE_REGISTER(dr0)
+CPU_DEFINE_REGISTER(dr1)
+CPU_DEFINE_REGISTER(dr2)
+CPU_DEFINE_REGISTER(dr3)
+CPU_DEFINE_REGISTER(dr6)
+CPU_DEFINE_REGISTER(dr7)
+
+/* Both need CR4.OSXSAVE; xsetbv faults on a bad value: see plat_xsetbv(). */
+static inline uint64_t xgetbv(uint32_t index) {
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline void xsetbv(uint32_t index, uint64_t value) {
+    __asm__ volatile("xsetbv"
+                     :
+                     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
+                     : "memory");
+}
+
+#define CPU_DEFINE_PORT(bits, suffix)                                                              \
+    static inline uint##bits##_t port_in##bits(uint16_t port) {                                    \
+        uint##bits##_t v;                                                                          \
+        __asm__ volatile("in" #suffix " %1, %0" : "=a"(v) : "Nd"(port) : "memory");                \
+        return v;                                                                                  \
+    }                                                                                              \
+    static inline void port_out##bits(uint16_t port, uint##bits##_t v) {                           \
+        __asm__ volatile("out" #suffix " %0, %1" : : "a"(v), "Nd"(port) : "memory");               \
+    }
+CPU_DEFINE_PORT(8, b)
+CPU_DEFINE_PORT(16, w)
+CPU_DEFINE_PORT(32, l)
+
+static inline uint32_t mmio_read32(const volatile void *p) {
+    return *(const volatile uint32_t *)p;
+}
+
+static inline void mmio_write32(volatile void *p, uint32_t v) {
+    *(volatile uint32_t *)p = v;
+}
+
+/* Not ordered with the instructions before it; see tsc_read_ordered(). */
+static inline uint64_t tsc_read(void) {
+    uint32_t lo, hi;
+    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    return (uint64_t)hi << 32 | lo;
+}
+
+static inline uint64_t tsc_read_ordered(void) {
+    __asm__ volatile("lfence" : : : "memory");
+    return tsc_read();
+}
+
+static inline void cpu_pause(void) {
+    __asm__ volatile("pause" : : : "memory");
+}
+
+static inline void cpu_halt(void) {
+    __asm__ volatile("hlt" : : : "memory");
+}
+
+static inline void cpu_interrupts_off(void) {
+    __asm__ volatile("cli" : : : "memory");
+}
+
+static inline NORETURN void cpu_stop_forever(void) {
+    for (;;) {
+        cpu_interrupts_off();
+        cpu_halt();
+    }
+}
+
+#endif

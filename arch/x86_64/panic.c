@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The last words: a bug of ours or broken hardware. The first CPU to come here stops all others by
+ * NMI and reports, straight to the UART and the framebuffer; the machine then stays as it is,
+ * readable, and never restarts by itself. Takes no lock and allocates nothing: anything may be held
+ * or broken.
+ */
+#include "arch/x86_64/arch.h"
+#include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
+
+#define NOBODY          UINT32_MAX
+#define BACKTRACE_DEPTH 16u
+#define STOP_WAIT       10000000u /* TSC ticks for the others to stop, some milliseconds */
+
+void (*panic_vendor_dump)(void);
+
+static uint32_t owner = NOBODY; /* CPU that panics */
+static uint32_t stopped;        /* CPUs that obeyed */
+static unsigned screen_row;
+
+bool panic_in_progress(void) {
+    return __atomic_load_n(&owner, __ATOMIC_ACQUIRE) != NOBODY;
+}
+
+void panic_stop_cpu(void) {
+    __atomic_fetch_add(&stopped, 1, __ATOMIC_RELAXED);
+    cpu_stop_forever();
+}
+
+static void panic_draw(const char *text) {
+    unsigned columns, rows, column = 0;
+    plat_screen_size(&columns, &rows);
+    if (screen_row >= rows) {
+        return; /* the first lines say most */
+    }
+    for (; column < columns; column++) {
+        plat_screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
+        text += *text != '\0';
+    }
+    screen_row++;
+}
+
+static void panic_vprint(const char *format, va_list args) {
+    char line[160];
+    (void)fmt_vprint(line, sizeof(line), format, args);
+    serial_write_polled(line, strlen(line));
+    serial_write_polled("\n", 1);
+    panic_draw(line);
+}
+
+void panic_print(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    panic_vprint(format, args);
+    va_end(args);
+}
+
+/* By name, not to everyone: a CPU that never started has no handler for it. */
+static void panic_stop_others(void) {
+    uint32_t others = 0;
+    for (unsigned i = 0; i < plat_cpu_count(); i++) {
+        if (i != plat_cpu() && plat_cpu_online(i)) {
+            others++;
+            apic_send(cpu_get(i)->apic_id, APIC_NMI | APIC_ASSERT);
+        }
+    }
+    uint64_t start = tsc_read();
+    while (__atomic_load_n(&stopped, __ATOMIC_RELAXED) < others && tsc_read() - start < STOP_WAIT) {
+        cpu_pause();
+    }
+}
+
+/* Returns on the one CPU that may report. */
+static void panic_begin(void) {
+    uint32_t expected = NOBODY, me = plat_cpu();
+    cpu_interrupts_off();
+    if (!__atomic_compare_exchange_n(&owner, &expected, me, false, __ATOMIC_ACQ_REL,
+                                     __ATOMIC_ACQUIRE)) {
+        if (expected == me) {
+            static const char text[] = "\n(and another fault while reporting it)\n";
+            serial_write_polled(text, sizeof(text) - 1);
+        }
+        panic_stop_cpu();
+    }
+    panic_stop_others();
+    serial_write_polled("\n", 1);
+}
+
+static void panic_print_address(const char *what, uint64_t address) {
+    uint64_t image = (uintptr_t)image_text;
+    if (address >= image && address < (uintptr_t)image_rodata) {
+        panic_print("%s %#llx (bulkhead.elf+%#llx)", what, (unsigned long long)address,
+                    (unsigned long long)(address - image));
+    } else {
+        panic_print("%s %#llx", what, (unsigned long long)address);
+    }
+}
+
+/* On one of this CPU's own stacks, so that a wild frame pointer is not followed. */
+static bool panic_on_stack(uint64_t address) {
+    const struct cpu *cpu = cpu_current();
+    bool found = address >= cpu->stack_base && address <= cpu->stack_top - 16;
+    for (unsigned i = 0; i < IST_COUNT && cpu->ist_top[i] != 0; i++) {
+        found = found ||
+                (address >= cpu->ist_top[i] - IST_STACK_SIZE && address <= cpu->ist_top[i] - 16);
+    }
+    return found && address % 8 == 0;
+}
+
+static void panic_backtrace(uint64_t rbp) {
+    for (unsigned i = 0; i < BACKTRACE_DEPTH && panic_on_stack(rbp); i++) {
+        const uint64_t *frame = (const uint64_t *)rbp;
+        panic_print_address("  called from", frame[1]);
+        rbp = frame[0] > rbp ? frame[0] : 0;
+    }
+}
+
+static void panic_registers(const struct trap_frame *f) {
+#define REGISTERS(a, b, c, d)                                                                      \
+    panic_print(#a " %016llx " #b " %016llx " #c " %016llx " #d " %016llx",                        \
+                (unsigned long long)f->a, (unsigned long long)f->b, (unsigned long long)f->c,      \
+                (unsigned long long)f->d)
+    REGISTERS(rax, rbx, rcx, rdx);
+    REGISTERS(rsi, rdi, rbp, rsp);
+    REGISTERS(r8, r9, r10, r11);
+    REGISTERS(r12, r13, r14, r15);
+#undef REGISTERS
+    panic_print("rflags %llx cs %llx ss %llx vector %llu error %#llx",
+                (unsigned long long)f->rflags, (unsigned long long)f->cs, (unsigned long long)f->ss,
+                (unsigned long long)f->vector, (unsigned long long)f->error);
+}
+
+/* What is the same for every panic, after its own first lines. */
+static NORETURN void panic_finish(uint64_t rbp) {
+    panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (unsigned long long)cr0_read(),
+                (unsigned long long)cr2_read(), (unsigned long long)cr3_read(),
+                (unsigned long long)cr4_read(), (unsigned long long)msr_read(X86_MSR_EFER));
+    panic_backtrace(rbp);
+    if (panic_vendor_dump != NULL) {
+        panic_vendor_dump();
+    }
+    panic_print("The machine is stopped. Note the lines above, then switch it off.");
+    cpu_stop_forever();
+}
+
+void plat_panic(const char *format, ...) {
+    va_list args;
+    panic_begin();
+    panic_print("BULKHEAD PANIC on CPU %u:", plat_cpu());
+    va_start(args, format);
+    panic_vprint(format, args);
+    va_end(args);
+    panic_finish((uintptr_t)__builtin_frame_address(0));
+}
+
+void panic_trap(const struct trap_frame *frame, const char *what) {
+    panic_begin();
+    panic_print("BULKHEAD PANIC on CPU %u: %s in the hypervisor", plat_cpu(), what);
+    panic_print_address("at", frame->rip);
+    panic_registers(frame);
+    panic_finish(frame->rbp);
+}
+
+void assert_failed(const char *expression, const char *file, unsigned line) {
+    plat_panic("%s:%u: assertion failed: %s", file, line, expression);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's UART: 16550A or better at config.console_port, 115200 8N1. Never waits but in
+ * serial_write_polled(), and there not for ever. With a standard port and an I/O APIC it works by
+ * interrupts on the first CPU, else that CPU's timer looks every 2 ms. Source: National
+ * Semiconductor PC16550D data sheet.
+ */
+#include "arch/x86_64/arch.h"
+#include "hv/lib/lock.h"
+
+enum uart_register {
+    UART_DATA = 0,
+    UART_IER = 1,
+    UART_FCR = 2, /* write; read gives the interrupt's cause */
+    UART_LCR = 3,
+    UART_MCR = 4,
+    UART_LSR = 5,
+    UART_SCRATCH = 7,
+};
+
+#define IER_RECEIVE   0x01u
+#define IER_TRANSMIT  0x02u
+#define IIR_FIFO      0xc0u
+#define FCR_ON_CLEAR  0x07u
+#define LCR_8N1       0x03u
+#define LCR_DIVISOR   0x80u
+#define MCR_READY     0x0bu /* DTR, RTS, OUT2: the PC's gate for the interrupt line */
+#define LSR_DATA      0x01u
+#define LSR_THR_EMPTY 0x20u
+#define LSR_IDLE      0x40u
+#define WAIT_READS    100000u /* a byte takes 87 us, a port read about 1 */
+#define RECEIVE_MAX   64u     /* bytes taken in one go */
+
+static uint16_t base;
+static unsigned fifo_size;
+static bool by_interrupts, transmit_wanted;
+static struct lock lock; /* base + 1 (IER) and transmit_wanted */
+
+static uint8_t uart_in(enum uart_register r) {
+    return port_in8((uint16_t)(base + r));
+}
+
+static void uart_out(enum uart_register r, unsigned value) {
+    port_out8((uint16_t)(base + r), (uint8_t)value);
+}
+
+static bool uart_wait(unsigned bits) {
+    for (unsigned i = 0; i < WAIT_READS; i++) {
+        if ((uart_in(UART_LSR) & bits) == bits) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The scratch register keeps what is written to it, an empty port does not. */
+static bool uart_present(void) {
+    static const uint8_t patterns[] = {0x5a, 0xa5};
+    for (unsigned i = 0; i < ARRAY_SIZE(patterns); i++) {
+        uart_out(UART_SCRATCH, patterns[i]);
+        if (uart_in(UART_SCRATCH) != patterns[i]) {
+            return false;
+        }
+    }
+    return uart_in(UART_LSR) != 0xff;
+}
+
+void serial_init(uint16_t port) {
+    base = port;
+    if (base == 0 || !uart_present()) {
+        base = 0;
+        return;
+    }
+    (void)uart_wait(LSR_IDLE); /* the firmware's last words */
+    uart_out(UART_IER, 0);
+    uart_out(UART_LCR, LCR_DIVISOR);
+    uart_out(UART_DATA, 1); /* 115200 / 1 */
+    uart_out(UART_IER, 0);
+    uart_out(UART_LCR, LCR_8N1);
+    uart_out(UART_FCR, FCR_ON_CLEAR);
+    uart_out(UART_MCR, MCR_READY);
+    fifo_size = (uart_in(UART_FCR) & IIR_FIFO) == IIR_FIFO ? 16 : 1;
+}
+
+/* IRQ of the four ports whose wiring is known. */
+static bool serial_irq(unsigned *irq) {
+    static const struct {
+        uint16_t port;
+        uint8_t irq;
+    } known[] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+        if (known[i].port == base) {
+            *irq = known[i].irq;
+            return true;
+        }
+    }
+    return false;
+}
+
+void serial_init_interrupts(void) {
+    unsigned irq;
+    if (base == 0) {
+        return;
+    }
+    by_interrupts = serial_irq(&irq) && irq_route_isa(irq, VECTOR_SERIAL);
+    if (by_interrupts) {
+        uart_out(UART_IER, IER_RECEIVE);
+    } else {
+        log_info("serial port %#x: no interrupt, looking at it every 2 ms", base);
+        apic_poll_serial();
+    }
+}
+
+bool plat_serial_present(void) {
+    return base != 0;
+}
+
+/* With the lock held. Switched off and on again, so that a pending cause makes a new edge. */
+static void serial_update_ier(void) {
+    if (by_interrupts) {
+        uart_out(UART_IER, 0);
+        uart_out(UART_IER, IER_RECEIVE | (transmit_wanted ? IER_TRANSMIT : 0));
+    }
+}
+
+size_t plat_serial_write(const uint8_t *bytes, size_t n) {
+    size_t taken = 0;
+    if (base == 0) {
+        return n; /* nobody will ever read it */
+    }
+    lock_acquire(&lock);
+    if ((uart_in(UART_LSR) & LSR_THR_EMPTY) != 0) {
+        for (; taken < n && taken < fifo_size; taken++) {
+            uart_out(UART_DATA, bytes[taken]);
+        }
+    }
+    if (taken < n && !transmit_wanted) {
+        transmit_wanted = true;
+        serial_update_ier();
+    }
+    lock_release(&lock);
+    return taken;
+}
+
+/* On the first CPU, from the interrupt or from the timer. */
+void serial_interrupt(void) {
+    for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(UART_LSR) & LSR_DATA) != 0; i++) {
+        hv_console_input(uart_in(UART_DATA));
+    }
+    lock_acquire(&lock);
+    bool writable = transmit_wanted && (uart_in(UART_LSR) & LSR_THR_EMPTY) != 0;
+    transmit_wanted = transmit_wanted && !writable;
+    (void)uart_in(UART_FCR);
+    serial_update_ier();
+    lock_release(&lock);
+    if (writable) {
+        hv_console_writable();
+    }
+}
+
+void serial_write_polled(const char *text, size_t n) {
+    for (size_t i = 0; base != 0 && i < n; i++) {
+        if (text[i] == '\n') {
+            (void)uart_wait(LSR_THR_EMPTY);
+            uart_out(UART_DATA, '\r');
+        }
+        (void)uart_wait(LSR_THR_EMPTY);
+        uart_out(UART_DATA, (uint8_t)text[i]);
+    }
+}

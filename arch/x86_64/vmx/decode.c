@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Pure decode of VT-x exits. No VMREAD here: the words come in as they were read. What the table
+ * does not name is EXIT_UNKNOWN, which stops the VM.
+ */
+#include "arch/x86_64/vmx/decode.h"
+
+/* SDM "Exit Qualification for I/O Instructions". */
+static void decode_io(const struct vmx_raw *raw, struct vmexit *x) {
+    uint64_t q = raw->qualification;
+    x->io = (struct exit_io){.port = (uint16_t)(q >> 16),
+                             .size = (uint8_t)((q & 7) + 1),
+                             .in = (q & BIT(3)) != 0,
+                             .string = (q & BIT(4)) != 0,
+                             .rep = (q & BIT(5)) != 0};
+}
+
+/* SDM "Exit Qualification for Control-Register Accesses". */
+static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
+    uint64_t q = raw->qualification;
+    static const uint8_t access[4] = {CR_WRITE, CR_READ, CR_CLTS, CR_LMSW};
+    x->cr = (struct exit_cr){.access = access[q >> 4 & 3],
+                             .cr = (uint8_t)(q & 15),
+                             .gpr = (uint8_t)(q >> 8 & 15),
+                             .lmsw = (uint16_t)(q >> 16)};
+}
+
+/* SDM "Exit Qualification for MOV DR". */
+static void decode_dr(const struct vmx_raw *raw, struct vmexit *x) {
+    uint64_t q = raw->qualification;
+    x->dr = (struct exit_dr){
+        .dr = (uint8_t)(q & 7), .gpr = (uint8_t)(q >> 8 & 15), .read = (q & BIT(4)) != 0};
+}
+
+/* SDM "Exit Qualification for EPT Violations". */
+static void decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {
+    uint64_t q = raw->qualification;
+    x->fault = (struct exit_nested_fault){.gpa = GPA(raw->physical),
+                                          .write = (q & BIT(1)) != 0,
+                                          .execute = (q & BIT(2)) != 0,
+                                          .present = (q & (BIT(3) | BIT(4) | BIT(5))) != 0,
+                                          .in_page_walk = (q & BIT(7)) != 0 && (q & BIT(8)) == 0};
+}
+
+static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
+    struct event e = vmx_event_decode(raw->event, raw->event_error, raw->insn_len);
+    x->exception = (struct exit_exception){.event = e, .qualification = raw->qualification};
+    if (e.type == EVENT_NMI) {
+        x->kind = EXIT_HOST_NMI;
+    } else if (e.vector == 18) {
+        x->kind = EXIT_HOST_MCE;
+    }
+}
+
+#define INSN      NEED_LENGTH
+#define INSN_QUAL (NEED_LENGTH | NEED_QUALIFICATION)
+
+const struct vmx_reason vmx_reasons[VMX_REASONS] = {
+    [0] = {EXIT_EXCEPTION, NEED_EVENT | NEED_QUALIFICATION | NEED_IDT | NEED_LENGTH,
+           decode_exception},
+    [1] = {EXIT_INTERRUPT, 0, NULL},
+    [2] = {EXIT_TRIPLE_FAULT, 0, NULL},
+    [3] = {EXIT_INIT, 0, NULL},
+    [4] = {EXIT_SIPI, 0, NULL},
+    [5] = {EXIT_UNKNOWN, 0, NULL}, /* I/O SMI */
+    [6] = {EXIT_UNKNOWN, 0, NULL}, /* other SMI */
+    [7] = {EXIT_WINDOW, 0, NULL},
+    [8] = {EXIT_NMI_WINDOW, 0, NULL},
+    [9] = {EXIT_TASK_SWITCH, NEED_QUALIFICATION, NULL},
+    [10] = {EXIT_CPUID, INSN, NULL},
+    [11] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* GETSEC */
+    [12] = {EXIT_HLT, INSN, NULL},
+    [13] = {EXIT_CACHE, INSN, NULL}, /* INVD */
+    [14] = {EXIT_UNKNOWN, INSN, NULL}, /* INVLPG: not asked for */
+    [15] = {EXIT_PRIVILEGED, INSN, NULL}, /* RDPMC: no counters, so #GP */
+    [16] = {EXIT_UNKNOWN, INSN, NULL}, /* RDTSC: not asked for */
+    [17] = {EXIT_INVALID_OPCODE, 0, NULL}, /* RSM outside SMM */
+    [18] = {EXIT_HYPERCALL, INSN, NULL},
+    [19] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMCLEAR */
+    [20] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMLAUNCH */
+    [21] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMPTRLD */
+    [22] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMPTRST */
+    [23] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMREAD */
+    [24] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMRESUME */
+    [25] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMWRITE */
+    [26] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMXOFF */
+    [27] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMXON */
+    [28] = {EXIT_CR, INSN_QUAL, decode_cr},
+    [29] = {EXIT_DR, INSN_QUAL, decode_dr},
+    [30] = {EXIT_IO, INSN_QUAL, decode_io},
+    [31] = {EXIT_RDMSR, INSN, NULL},
+    [32] = {EXIT_WRMSR, INSN, NULL},
+    [33] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION, NULL}, /* invalid guest state */
+    [34] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION, NULL}, /* MSR loading */
+    [35] = {EXIT_UNKNOWN, 0, NULL},
+    [36] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* MWAIT: hidden */
+    [37] = {EXIT_UNKNOWN, 0, NULL}, /* monitor trap flag */
+    [38] = {EXIT_UNKNOWN, 0, NULL},
+    [39] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* MONITOR: hidden */
+    [40] = {EXIT_PAUSE, INSN, NULL},
+    [41] = {EXIT_HOST_MCE, 0, NULL}, /* machine check during VM entry */
+    [42] = {EXIT_UNKNOWN, 0, NULL},
+    [43] = {EXIT_WINDOW, 0, NULL}, /* TPR below threshold */
+    [44] = {EXIT_UNKNOWN, NEED_QUALIFICATION | NEED_IDT, NULL}, /* APIC access: not asked for */
+    [45] = {EXIT_UNKNOWN, NEED_QUALIFICATION, NULL},            /* virtualized EOI */
+    [46] = {EXIT_UNKNOWN, INSN, NULL},                          /* GDTR or IDTR */
+    [47] = {EXIT_UNKNOWN, INSN, NULL},                          /* LDTR or TR */
+    [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT,
+            decode_ept_violation},
+    [49] = {EXIT_UNKNOWN, NEED_PHYSICAL, NULL}, /* EPT misconfiguration: a bug of ours */
+    [50] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* INVEPT */
+    [51] = {EXIT_UNKNOWN, INSN, NULL},        /* RDTSCP: not asked for */
+    [52] = {EXIT_PREEMPTED, 0, NULL},         /* preemption timer */
+    [53] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* INVVPID */
+    [54] = {EXIT_CACHE, INSN, NULL},          /* WBINVD */
+    [55] = {EXIT_XSETBV, INSN, NULL},
+    [56] = {EXIT_UNKNOWN, NEED_QUALIFICATION, NULL}, /* APIC write */
+    [57] = {EXIT_UNKNOWN, INSN, NULL},               /* RDRAND */
+    [58] = {EXIT_UNKNOWN, INSN, NULL},               /* INVPCID */
+    [59] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* VMFUNC */
+    [60] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* ENCLS */
+    [61] = {EXIT_UNKNOWN, INSN, NULL},               /* RDSEED */
+    [62] = {EXIT_UNKNOWN, 0, NULL},                  /* page-modification log full */
+    [63] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* XSAVES: hidden */
+    [64] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* XRSTORS: hidden */
+};
+
+static const struct vmx_reason vmx_reason_unknown = {EXIT_UNKNOWN, NEED_QUALIFICATION, NULL};
+
+/* Bits 15:0 are the reason; any flag above it makes the word one we did not ask for. */
+const struct vmx_reason *vmx_reason_find(uint32_t reason) {
+    uint32_t basic = reason & 0xffff;
+    bool failed = (reason & VMX_REASON_FAILED) != 0;
+    if (basic >= VMX_REASONS || (reason & ~(VMX_REASON_FAILED | 0xffffu)) != 0 ||
+        failed != (basic == 33 || basic == 34 || basic == 41)) {
+        return &vmx_reason_unknown;
+    }
+    return &vmx_reasons[basic];
+}
+
+/* Interruption types, SDM "Interruption-Information Format". */
+static const uint8_t vmx_event_types[8] = {
+    [0] = EVENT_INTERRUPT,     [1] = EVENT_NONE,           [2] = EVENT_NMI,
+    [3] = EVENT_EXCEPTION,     [4] = EVENT_SOFT_INTERRUPT, [5] = EVENT_SOFT_EXCEPTION,
+    [6] = EVENT_SOFT_EXCEPTION, [7] = EVENT_NONE,
+};
+
+struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len) {
+    struct event e = {.type = EVENT_NONE};
+    if ((word & VMX_EVENT_VALID) == 0) {
+        return e;
+    }
+    e.type = vmx_event_types[word >> 8 & 7];
+    e.vector = (uint8_t)word;
+    e.has_error = (word & VMX_EVENT_HAS_ERROR) != 0;
+    e.error = e.has_error ? error : 0;
+    if (e.type == EVENT_SOFT_INTERRUPT || e.type == EVENT_SOFT_EXCEPTION) {
+        e.insn_len = (uint8_t)insn_len;
+    }
+    return e;
+}
+
+uint32_t vmx_event_encode(struct event e) {
+    static const uint8_t types[] = {[EVENT_NONE] = 0,           [EVENT_INTERRUPT] = 0,
+                                    [EVENT_NMI] = 2,            [EVENT_EXCEPTION] = 3,
+                                    [EVENT_SOFT_INTERRUPT] = 4, [EVENT_SOFT_EXCEPTION] = 6};
+    ASSERT(e.type != EVENT_NONE && e.type < ARRAY_SIZE(types));
+    uint32_t type = types[e.type];
+    if (e.type == EVENT_SOFT_EXCEPTION && e.vector == 1) {
+        type = 5; /* INT1 */
+    }
+    return VMX_EVENT_VALID | type << 8 | (e.has_error ? VMX_EVENT_HAS_ERROR : 0) | e.vector;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From VT-x's raw exit words to the neutral struct vmexit: a const table by basic exit reason and
+ * pure functions, the same on hardware and in the unit tests.
+ * Source: Intel SDM vol. 3 "VM Exits" and appendix "VMX Basic Exit Reasons".
+ */
+#ifndef ARCH_X86_64_VMX_DECODE_H
+#define ARCH_X86_64_VMX_DECODE_H
+
+#include "hv/vm/hvm.h"
+
+enum vmx_need {
+    NEED_LENGTH = BIT32(0),        /* instruction length */
+    NEED_QUALIFICATION = BIT32(1), /* exit qualification */
+    NEED_EVENT = BIT32(2),         /* exit interruption information and error code */
+    NEED_PHYSICAL = BIT32(3),      /* guest-physical address */
+    NEED_IDT = BIT32(4),           /* IDT-vectoring information: an event may have been cut off */
+};
+
+struct vmx_raw {
+    uint32_t reason, insn_len;
+    uint32_t event, event_error;
+    uint32_t idt_event, idt_error;
+    uint64_t qualification, physical;
+};
+
+struct vmx_reason {
+    uint8_t kind;  /* enum exit_kind */
+    uint8_t needs; /* enum vmx_need */
+    void (*decode)(const struct vmx_raw *raw, struct vmexit *x); /* NULL: kind says it all */
+};
+
+#define VMX_REASONS         65u
+#define VMX_REASON_FAILED   BIT32(31) /* VM-entry failure */
+#define VMX_EVENT_VALID     BIT32(31)
+#define VMX_EVENT_HAS_ERROR BIT32(11)
+#define VMX_EVENT_IRET_NMI  BIT32(12) /* NMI unblocking due to IRET */
+
+extern const struct vmx_reason vmx_reasons[VMX_REASONS];
+
+/* The entry for a raw exit-reason word; never NULL (unknown reasons have EXIT_UNKNOWN). */
+const struct vmx_reason *vmx_reason_find(uint32_t reason);
+
+/* An event word of the VMCS (exit, IDT-vectoring) as an event; EVENT_NONE if its valid bit is clear. */
+struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len);
+/* And back, for the VM-entry interruption-information field. */
+uint32_t vmx_event_encode(struct event e);
+
+#endif

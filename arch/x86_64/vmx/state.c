@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A vCPU's VMCS: made once, reset at every start, read and written register by register for the
+ * handlers. All but vmx_vcpu_init() need the VMCS to be current: only on the vCPU's own CPU.
+ * Sources: Intel SDM vol. 3 "Virtual Machine Control Structures", "Checks on VMX Controls and Host
+ * State", "Checking and Loading Guest State".
+ */
+#include "arch/x86_64/cpu.h"
+#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/vmx/vmx.h"
+#include "hv/exit/msr.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
+
+#define EPT_MEMORY_WB 6ull
+#define EPT_WALK_4    (3ull << 3)
+
+#define INVEPT_SINGLE  1ull
+#define INVEPT_ALL     2ull
+#define INVVPID_SINGLE 1ull
+#define INVVPID_ALL    2ull
+
+#define MSR_BITMAP_HIGH_BASE 0xc0000000u
+#define MSR_BITMAP_RANGE     0x2000u
+
+static uint16_t vmx_next_vpid = 1; /* 0 is the host's; vCPUs are made before seal(), on one CPU */
+
+/* Bit of an MSR in the bitmap, or -1 when the bitmap does not cover it (then it always exits). */
+static int vmx_msr_bit(uint32_t msr, bool write) {
+    int base = write ? 2 * 8 * 1024 : 0;
+    if (msr < MSR_BITMAP_RANGE) {
+        return base + (int)msr;
+    }
+    if (msr >= MSR_BITMAP_HIGH_BASE && msr - MSR_BITMAP_HIGH_BASE < MSR_BITMAP_RANGE) {
+        return base + 8 * 1024 + (int)(msr - MSR_BITMAP_HIGH_BASE);
+    }
+    return -1;
+}
+
+bool vmx_msr_passes(const struct vcpu *v, uint32_t msr, bool write) {
+    const struct vmx_vcpu *s = v->vendor;
+    int bit = vmx_msr_bit(msr, write);
+    return bit >= 0 && (s->msr_bitmap[bit / 8] >> (bit % 8) & 1) == 0;
+}
+
+bool vmx_port_passes(const struct vcpu *v, uint16_t port) {
+    const struct vmx_vcpu *s = v->vendor;
+    return (s->io_bitmap[port / 8] >> (port % 8) & 1) == 0;
+}
+
+/* Everything exits but what the policy table lets pass. */
+static void vmx_fill_bitmaps(struct vmx_vcpu *s) {
+    memset(s->io_bitmap, 0xff, 2 * PAGE_SIZE);
+    memset(s->msr_bitmap, 0xff, PAGE_SIZE);
+    for (size_t i = 0; i < msr_policy_count; i++) {
+        for (unsigned write = 0; write < 2; write++) {
+            int bit = vmx_msr_bit(msr_policies[i].msr, write != 0);
+            bool pass = write != 0 ? msr_policies[i].write_passes : msr_policies[i].read_passes;
+            if (pass && bit >= 0) {
+                s->msr_bitmap[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
+            }
+        }
+    }
+}
+
+enum status vmx_vcpu_init(struct vcpu *v) {
+    struct pool *pool = &v->vm->pool;
+    struct vmx_vcpu *s = pool_alloc(pool, sizeof(*s), PAGE_SIZE);
+    if (s == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    s->vmcs = pool_alloc(pool, PAGE_SIZE, PAGE_SIZE);
+    s->msr_bitmap = pool_alloc(pool, PAGE_SIZE, PAGE_SIZE);
+    s->io_bitmap = pool_alloc(pool, 2 * PAGE_SIZE, PAGE_SIZE);
+    if (s->vmcs == NULL || s->msr_bitmap == NULL || s->io_bitmap == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    vmx_fill_bitmaps(s);
+    s->vpid = vmx_next_vpid++;
+    s->ept_pointer = phys_address(v->vm->npt.root).v | EPT_MEMORY_WB | EPT_WALK_4;
+    v->vendor = s;
+    return STATUS_OK;
+}
+
+void vmx_flush(struct vcpu *v) {
+    const struct vmx_vcpu *s = v->vendor;
+    bool failed;
+    struct {
+        uint64_t a, b;
+    } ept = {s->ept_pointer, 0}, vpid = {s->vpid, 0};
+    uint64_t type = (vmx_caps.ept & EPT_CAP_INVEPT_SINGLE) != 0 ? INVEPT_SINGLE : INVEPT_ALL;
+    __asm__ volatile("invept %1, %2" : "=@ccbe"(failed) : "m"(ept), "r"(type) : "memory");
+    ASSERT(!failed);
+    if (vmx_controls.vpid) {
+        type = (vmx_caps.ept & EPT_CAP_INVVPID_SINGLE) != 0 ? INVVPID_SINGLE : INVVPID_ALL;
+        __asm__ volatile("invvpid %1, %2" : "=@ccbe"(failed) : "m"(vpid), "r"(type) : "memory");
+        ASSERT(!failed);
+    }
+}
+
+static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
+    s->proc_controls = vmx_controls.word[VMX_PROC];
+    s->entry_controls = vmx_controls.word[VMX_ENTRY];
+    vmcs_write32(VMCS_PIN_CONTROLS, vmx_controls.word[VMX_PIN]);
+    vmcs_write32(VMCS_PROC_CONTROLS, s->proc_controls);
+    vmcs_write32(VMCS_PROC2_CONTROLS, vmx_controls.word[VMX_PROC2]);
+    vmcs_write32(VMCS_EXIT_CONTROLS, vmx_controls.word[VMX_EXIT]);
+    vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
+    /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
+    vmcs_write32(VMCS_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC));
+    vmcs_write32(VMCS_PF_ERROR_MASK, 0);
+    vmcs_write32(VMCS_PF_ERROR_MATCH, 0);
+    vmcs_write32(VMCS_CR3_TARGET_COUNT, 0);
+    vmcs_write32(VMCS_EXIT_MSR_STORE, 0);
+    vmcs_write32(VMCS_EXIT_MSR_LOAD, 0);
+    vmcs_write32(VMCS_ENTRY_MSR_LOAD, 0);
+    vmcs_write32(VMCS_ENTRY_EVENT, 0);
+    vmcs_write64(VMCS_LINK_POINTER, UINT64_MAX);
+    vmcs_write64(VMCS_IO_BITMAP_A, phys_address(s->io_bitmap).v);
+    vmcs_write64(VMCS_IO_BITMAP_B, phys_address(s->io_bitmap + PAGE_SIZE).v);
+    vmcs_write64(VMCS_MSR_BITMAP, phys_address(s->msr_bitmap).v);
+    vmcs_write64(VMCS_EPT_POINTER, s->ept_pointer);
+    if (vmx_controls.vpid) {
+        vmcs_write16(VMCS_VPID, s->vpid);
+    }
+    vmcs_writen(VMCS_CR0_MASK, ~VMX_CR0_GUEST_OWNED);
+    s->cr4_guest_owned = cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_MCE);
+    vmcs_writen(VMCS_CR4_MASK, ~s->cr4_guest_owned);
+}
+
+static void vmx_write_host(void) {
+    const struct cpu *cpu = cpu_current();
+    vmcs_writen(VMCS_HOST_CR0, cr0_read());
+    vmcs_writen(VMCS_HOST_CR3, cr3_read());
+    vmcs_writen(VMCS_HOST_CR4, cr4_read());
+    vmcs_write16(VMCS_HOST_CS, SELECTOR_CODE);
+    vmcs_write16(VMCS_HOST_SS, SELECTOR_DATA);
+    vmcs_write16(VMCS_HOST_DS, 0);
+    vmcs_write16(VMCS_HOST_ES, 0);
+    vmcs_write16(VMCS_HOST_FS, 0);
+    vmcs_write16(VMCS_HOST_GS, 0);
+    vmcs_write16(VMCS_HOST_TR, SELECTOR_TSS);
+    vmcs_writen(VMCS_HOST_FS_BASE, 0);
+    vmcs_writen(VMCS_HOST_GS_BASE, msr_read(X86_MSR_GS_BASE));
+    vmcs_writen(VMCS_HOST_TR_BASE, cpu->tss_base);
+    vmcs_writen(VMCS_HOST_GDTR_BASE, cpu->gdt_base);
+    vmcs_writen(VMCS_HOST_IDTR_BASE, cpu->idt_base);
+    vmcs_write32(VMCS_HOST_SYSENTER_CS, 0);
+    vmcs_writen(VMCS_HOST_SYSENTER_ESP, 0);
+    vmcs_writen(VMCS_HOST_SYSENTER_EIP, 0);
+    vmcs_write64(VMCS_HOST_PAT, msr_read(X86_MSR_PAT));
+    vmcs_write64(VMCS_HOST_EFER, msr_read(X86_MSR_EFER));
+    vmcs_writen(VMCS_HOST_RIP, (uintptr_t)vmx_exit_entry);
+}
+
+static void vmx_write_guest(struct vcpu *v, const struct vcpu_start *start) {
+    for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
+        vmx_set_segment((enum hvm_seg)i, &start->segs[i]);
+    }
+    vmx_set(v, HVM_EFER, start->efer);
+    vmx_set(v, HVM_CR0, start->cr0);
+    vmx_set(v, HVM_CR4, start->cr4);
+    vmx_set(v, HVM_CR3, start->cr3);
+    vmx_set(v, HVM_RIP, start->rip);
+    vmx_set(v, HVM_RSP, start->rsp);
+    vmx_set(v, HVM_RFLAGS, start->rflags | X86_RFLAGS_FIXED);
+    vmx_set(v, HVM_DR7, 0x400);
+    vmx_set(v, HVM_PAT, 0x0007040600070406);
+    vmx_set(v, HVM_SYSENTER_CS, 0);
+    vmx_set(v, HVM_SYSENTER_ESP, 0);
+    vmx_set(v, HVM_SYSENTER_EIP, 0);
+    vmcs_write64(VMCS_GUEST_DEBUGCTL, 0);
+    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
+    vmcs_write32(VMCS_GUEST_ACTIVITY, 0);
+    vmcs_writen(VMCS_GUEST_PENDING_DEBUG, 0);
+}
+
+void vmx_vcpu_load(struct vcpu *v) {
+    struct vmx_vcpu *s = v->vendor;
+    hpa_t hpa = phys_address(s->vmcs);
+    bool failed;
+    *(uint32_t *)s->vmcs = (uint32_t)(vmx_caps.basic & 0x7fffffff);
+    __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
+    ASSERT(!failed);
+    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
+    ASSERT(!failed);
+    s->launched = false;
+    s->host_rsp = 0;
+}
+
+void vmx_vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
+    struct vmx_vcpu *s = v->vendor;
+    vmx_vcpu_load(v);
+    s->nmi_used = false;
+    vmx_write_controls(v, s);
+    vmx_write_host();
+    vmx_write_guest(v, start);
+    vmx_flush(v);
+}
+
+static const vmcsn_t vmx_plain_registers[HVM_REG_COUNT] = {
+    [HVM_RIP] = VMCS_GUEST_RIP,
+    [HVM_RSP] = VMCS_GUEST_RSP,
+    [HVM_RFLAGS] = VMCS_GUEST_RFLAGS,
+    [HVM_CR3] = VMCS_GUEST_CR3,
+    [HVM_DR7] = VMCS_GUEST_DR7,
+    [HVM_FS_BASE] = VMCS_N(VMCS_GUEST_BASE0 + 2 * HVM_FS),
+    [HVM_GS_BASE] = VMCS_N(VMCS_GUEST_BASE0 + 2 * HVM_GS),
+    [HVM_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP,
+    [HVM_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
+};
+
+uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
+    const struct vmx_vcpu *s = v->vendor;
+    switch (r) {
+    case HVM_CR0:
+        return (vmcs_readn(VMCS_GUEST_CR0) & VMX_CR0_GUEST_OWNED) |
+               (vmcs_readn(VMCS_CR0_SHADOW) & ~VMX_CR0_GUEST_OWNED);
+    case HVM_CR4:
+        return (vmcs_readn(VMCS_GUEST_CR4) & s->cr4_guest_owned) |
+               (vmcs_readn(VMCS_CR4_SHADOW) & ~s->cr4_guest_owned);
+    case HVM_EFER:
+        return vmcs_read64(VMCS_GUEST_EFER);
+    case HVM_PAT:
+        return vmcs_read64(VMCS_GUEST_PAT);
+    case HVM_SYSENTER_CS:
+        return vmcs_read32(VMCS_GUEST_SYSENTER_CS);
+    case HVM_RIP:
+    case HVM_RSP:
+    case HVM_RFLAGS:
+    case HVM_CR3:
+    case HVM_DR7:
+    case HVM_FS_BASE:
+    case HVM_GS_BASE:
+    case HVM_SYSENTER_ESP:
+    case HVM_SYSENTER_EIP:
+        return vmcs_readn(vmx_plain_registers[r]);
+    case HVM_REG_COUNT:
+    default:
+        ASSERT(false);
+    }
+}
+
+/* EFER.LMA follows LME and CR0.PG; the entry control must agree. SDM "Checks on Guest MSRs". */
+static void vmx_write_efer(struct vmx_vcpu *s, uint64_t efer, uint64_t cr0) {
+    bool active = (efer & X86_EFER_LME) != 0 && (cr0 & X86_CR0_PG) != 0;
+    efer = active ? efer | X86_EFER_LMA : efer & ~X86_EFER_LMA;
+    s->entry_controls = active ? s->entry_controls | ENTRY_IA32E : s->entry_controls & ~ENTRY_IA32E;
+    vmcs_write64(VMCS_GUEST_EFER, efer);
+    vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
+}
+
+static void vmx_set_cr0(struct vmx_vcpu *s, uint64_t cr0) {
+    /* Unrestricted guest: PE and PG are exempt from the fixed bits; CD and NW never reach the CPU. */
+    uint64_t fixed0 = vmx_caps.cr0_fixed0 & ~(X86_CR0_PE | X86_CR0_PG);
+    uint64_t real = (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | fixed0;
+    vmcs_writen(VMCS_GUEST_CR0, real & vmx_caps.cr0_fixed1);
+    vmcs_writen(VMCS_CR0_SHADOW, cr0);
+    vmx_write_efer(s, vmcs_read64(VMCS_GUEST_EFER), cr0);
+}
+
+void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
+    struct vmx_vcpu *s = v->vendor;
+    switch (r) {
+    case HVM_CR0:
+        vmx_set_cr0(s, value);
+        break;
+    case HVM_CR4:
+        /* MCE as the host has it: with MCE clear a machine check would shut the CPU down. */
+        vmcs_writen(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |
+                                        (cr4_read() & X86_CR4_MCE));
+        vmcs_writen(VMCS_CR4_SHADOW, value);
+        break;
+    case HVM_EFER:
+        vmx_write_efer(s, value, vmcs_readn(VMCS_GUEST_CR0));
+        break;
+    case HVM_PAT:
+        vmcs_write64(VMCS_GUEST_PAT, value);
+        break;
+    case HVM_SYSENTER_CS:
+        vmcs_write32(VMCS_GUEST_SYSENTER_CS, (uint32_t)value);
+        break;
+    case HVM_RIP:
+    case HVM_RSP:
+    case HVM_RFLAGS:
+    case HVM_CR3:
+    case HVM_DR7:
+    case HVM_FS_BASE:
+    case HVM_GS_BASE:
+    case HVM_SYSENTER_ESP:
+    case HVM_SYSENTER_EIP:
+        vmcs_writen(vmx_plain_registers[r], value);
+        break;
+    case HVM_REG_COUNT:
+    default:
+        ASSERT(false);
+    }
+}
+
+void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
+    (void)v;
+    unsigned n = 2 * (unsigned)seg;
+    *out = (struct hvm_segment){.base = vmcs_readn(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n))),
+                                .limit = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)))};
+    if (seg < HVM_GDTR) {
+        out->attr = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)));
+        out->selector = (uint16_t)vmcs_read_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n));
+    }
+}
+
+void vmx_set_segment(enum hvm_seg seg, const struct hvm_segment *in) {
+    unsigned n = 2 * (unsigned)seg;
+    vmcs_writen(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n)), in->base);
+    vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)), in->limit);
+    if (seg < HVM_GDTR) {
+        vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)), in->attr);
+        vmcs_write_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n), in->selector);
+    }
+}

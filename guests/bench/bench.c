@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Counts what one exit costs. In Bochs the TSC counts instructions, so a difference of RDTSC is the
+ * path length: 16 operations a batch, the smallest of 100 batches, less an empty twin. Then each
+ * operation is run between two magic breakpoints (XCHG BX,BX), so that the emulator's debugger can
+ * list what ran. The output is read by tests/system/bench.py.
+ */
+#include "guests/test/guest.h"
+
+#define BATCHES 100
+#define BATCH   16
+#define TRACES  3
+
+struct operation {
+    const char *name;
+    void (*batch)(void);
+    void (*twin)(void);
+    void (*traced)(void);
+};
+
+/*
+ * BATCH times prepare and insn; the same without insn; one insn between breakpoints. prepare may
+ * use RAX, RCX, RDX only, insn may change these and RBX.
+ */
+#define OPERATION(name, prepare, insn)                                                             \
+    static void name##_batch(void) {                                                               \
+        __asm__ volatile(".rept 16\n\t" prepare "\n\t" insn "\n\t.endr" ::                         \
+                             : "rax", "rbx", "rcx", "rdx", "memory");                              \
+    }                                                                                              \
+    static void name##_twin(void) {                                                                \
+        __asm__ volatile(".rept 16\n\t" prepare "\n\t.endr" ::                                     \
+                             : "rax", "rbx", "rcx", "rdx", "memory");                              \
+    }                                                                                              \
+    static void name##_traced(void) {                                                              \
+        __asm__ volatile(prepare "\n\txchg %%bx, %%bx\n\t" insn "\n\txchg %%bx, %%bx" ::           \
+                             : "rax", "rbx", "rcx", "rdx", "memory");                              \
+    }
+
+OPERATION(nops, "", ".fill 100, 1, 0x90")
+OPERATION(cpuid_op, "xor %%eax, %%eax\n\txor %%ecx, %%ecx", "cpuid")
+OPERATION(hypercall, "xor %%eax, %%eax", "vmcall")
+OPERATION(read_apic_base, "mov $0x1b, %%ecx", "rdmsr")
+OPERATION(read_port, "mov $0x3ff, %%edx", "in %%dx, %%al")
+OPERATION(read_x2apic_tpr, "mov $0x808, %%ecx", "rdmsr")
+OPERATION(write_x2apic_tpr, "mov $0x808, %%ecx\n\txor %%eax, %%eax\n\txor %%edx, %%edx", "wrmsr")
+OPERATION(write_x2apic_eoi, "mov $0x80b, %%ecx\n\txor %%eax, %%eax\n\txor %%edx, %%edx", "wrmsr")
+OPERATION(arm_timer, "mov $0x6e0, %%ecx\n\tmov $-1, %%eax\n\tmov $0x00ffffff, %%edx", "wrmsr")
+OPERATION(read_xapic_page, "mov $0xfee00080, %%ecx", "mov (%%rcx), %%eax")
+
+/*
+ * The refused MSR: from the RDMSR to the first instruction of the guest's own #GP handler, which
+ * reads the TSC (or stops the trace), drops the error code and steps over the two bytes of RDMSR.
+ */
+uint64_t refused_start, refused_end; /* not static: only assembly touches them */
+extern const uint8_t refused_handler[], refused_trace_handler[];
+__asm__(".pushsection .text\n"
+        "refused_handler:\n\t"
+        "rdtsc\n\t"
+        "shl $32, %rdx\n\t"
+        "or %rdx, %rax\n\t"
+        "mov %rax, refused_end(%rip)\n"
+        "1:\tadd $8, %rsp\n\t"
+        "addq $2, (%rsp)\n\t"
+        "iretq\n"
+        "refused_trace_handler:\n\t"
+        "xchg %bx, %bx\n\t"
+        "jmp 1b\n"
+        ".popsection");
+
+#define REFUSED_START                                                                              \
+    "mov $0x9e, %%ecx\n\t"                                                                         \
+    "rdtsc\n\t"                                                                                    \
+    "shl $32, %%rdx\n\t"                                                                           \
+    "or %%rdx, %%rax\n\t"                                                                          \
+    "mov %%rax, refused_start(%%rip)\n\t"
+
+static void refused_counts(void) {
+    __asm__ volatile(REFUSED_START "rdmsr" ::: "rax", "rcx", "rdx", "memory");
+}
+
+static void refused_twin(void) {
+    __asm__ volatile(REFUSED_START "rdtsc\n\t"
+                                   "shl $32, %%rdx\n\t"
+                                   "or %%rdx, %%rax\n\t"
+                                   "mov %%rax, refused_end(%%rip)" ::
+                                       : "rax", "rcx", "rdx", "memory");
+}
+
+static void refused_traces(void) {
+    __asm__ volatile("mov $0x9e, %%ecx\n\txchg %%bx, %%bx\n\trdmsr" ::
+                         : "rax", "rcx", "rdx", "memory");
+}
+
+static const struct operation before_x2apic[] = {
+    {"nops", nops_batch, nops_twin, nops_traced},
+    {"cpuid", cpuid_op_batch, cpuid_op_twin, cpuid_op_traced},
+    {"hypercall", hypercall_batch, hypercall_twin, hypercall_traced},
+    {"msr", read_apic_base_batch, read_apic_base_twin, read_apic_base_traced},
+    {"port", read_port_batch, read_port_twin, read_port_traced},
+    {"xapic-page", read_xapic_page_batch, read_xapic_page_twin, read_xapic_page_traced},
+};
+static const struct operation in_x2apic[] = {
+    {"x2apic", read_x2apic_tpr_batch, read_x2apic_tpr_twin, read_x2apic_tpr_traced},
+    {"x2apic-tpr-write", write_x2apic_tpr_batch, write_x2apic_tpr_twin, write_x2apic_tpr_traced},
+    {"x2apic-eoi", write_x2apic_eoi_batch, write_x2apic_eoi_twin, write_x2apic_eoi_traced},
+    {"timer-arm", arm_timer_batch, arm_timer_twin, arm_timer_traced},
+};
+
+/* Not inlined: a batch and its twin must be timed by the same instructions. */
+__attribute__((noinline)) static uint64_t smallest(void (*run)(void)) {
+    uint64_t best = UINT64_MAX;
+    for (unsigned i = 0; i < BATCHES; i++) {
+        uint64_t start = read_tsc();
+        run();
+        uint64_t ticks = read_tsc() - start;
+        best = ticks < best ? ticks : best;
+    }
+    return best;
+}
+
+/* "result NAME TICKS": thousandths, so that a count that is no whole number is seen. */
+static void print_result(const char *name, uint64_t thousandths) {
+    put_text("result ");
+    put_text(name);
+    put_text(" ");
+    put_decimal(thousandths);
+    put_text("\n");
+}
+
+static void measure(const struct operation *operations, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        uint64_t ticks = smallest(operations[i].batch) - smallest(operations[i].twin);
+        print_result(operations[i].name, ticks * 1000 / BATCH);
+    }
+}
+
+__attribute__((noinline)) static uint64_t smallest_refused(void (*run)(void)) {
+    uint64_t best = UINT64_MAX;
+    for (unsigned i = 0; i < BATCHES * BATCH; i++) {
+        run();
+        uint64_t ticks = refused_end - refused_start;
+        best = ticks < best ? ticks : best;
+    }
+    return best;
+}
+
+/* What the emulator's debugger stops at must come in the order of these lines. */
+static void trace(const struct operation *operations, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        put_text("trace ");
+        put_text(operations[i].name);
+        put_text("\n");
+        for (unsigned n = 0; n < TRACES; n++) {
+            operations[i].traced();
+        }
+    }
+}
+
+void guest_main(void) {
+    static const struct operation refused = {"refused-msr", NULL, NULL, refused_traces};
+    bool traced = option_number("trace", 0) != 0;
+    measure(before_x2apic, COUNT(before_x2apic));
+    trap_set(13, refused_handler);
+    print_result("refused-msr",
+                 1000 * (smallest_refused(refused_counts) - smallest_refused(refused_twin)));
+    if (traced) {
+        trace(before_x2apic, COUNT(before_x2apic));
+        trap_set(13, refused_trace_handler);
+        trace(&refused, 1);
+    }
+    trap_set(13, trap_stubs[13]);
+    uint64_t base;
+    (void)try_read_msr(0x1b, &base);
+    tap_line(try_write_msr(0x1b, base | 0x400) == NO_TRAP, "x2APIC mode");
+    (void)try_write_msr(0x832, 0x40000 | 0x41); /* the timer in TSC-deadline mode */
+    measure(in_x2apic, COUNT(in_x2apic));
+    if (traced) {
+        trace(in_x2apic, COUNT(in_x2apic));
+    }
+    put_text("bench done\n");
+    for (;;) {
+        __asm__ volatile("cli\n\thlt");
+    }
+}

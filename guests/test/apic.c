@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The local APIC as a guest may expect it: page and MSR registers, the timer in its three modes,
+ * priorities, self-IPI, the changes of mode. Leaves the APIC in xAPIC mode as it found it.
+ * Source: Intel SDM vol. 3 "Advanced Programmable Interrupt Controller (APIC)".
+ */
+#include "guests/test/guest.h"
+
+#define APIC_PAGE      0xfee00000ull
+#define MSR_APIC_BASE  0x1b
+#define MSR_DEADLINE   0x6e0
+#define BASE_X2APIC    0x400ull
+#define BASE_ENABLE    0x800ull
+#define REG_ID         0x020
+#define REG_VERSION    0x030
+#define REG_TPR        0x080
+#define REG_EOI        0x0b0
+#define REG_SPURIOUS   0x0f0
+#define REG_ICR        0x300
+#define REG_LVT_TIMER  0x320
+#define REG_INITIAL    0x380
+#define REG_CURRENT    0x390
+#define REG_DIVIDE     0x3e0
+#define ICR_SELF       0x40000
+#define TIMER_PERIODIC 0x20000
+#define TIMER_DEADLINE 0x40000
+
+#define VECTOR_TIMER 0x41
+#define VECTOR_IPI   0x52
+
+static bool x2apic;
+
+uint32_t apic_read(uint32_t offset) {
+    if (x2apic) {
+        uint64_t value;
+        (void)try_read_msr(0x800 + (offset >> 4), &value);
+        return (uint32_t)value;
+    }
+    return *(volatile uint32_t *)(uintptr_t)(APIC_PAGE + offset);
+}
+
+void apic_write(uint32_t offset, uint32_t value) {
+    if (x2apic) {
+        (void)try_write_msr(0x800 + (offset >> 4), value);
+    } else {
+        *(volatile uint32_t *)(uintptr_t)(APIC_PAGE + offset) = value;
+    }
+}
+
+/* From the trap handler, so that it must leave trap_resume and trap_last alone. */
+void apic_eoi(void) {
+    if (x2apic) {
+        __asm__ volatile("wrmsr" ::"c"(0x80b), "a"(0), "d"(0));
+    } else {
+        *(volatile uint32_t *)(uintptr_t)(APIC_PAGE + REG_EOI) = 0;
+    }
+}
+
+/* Lets interrupts in until vector has come n times since the count was from, or 5 s are over. */
+static bool wait_irqs(uint8_t vector, uint64_t from, uint64_t n) {
+    uint64_t start = read_tsc();
+    interrupts_on();
+    while (irq_count[vector] - from < n && read_tsc() - start < 5 * machine.tsc_hz) {
+        __builtin_ia32_pause();
+    }
+    interrupts_off();
+    return irq_count[vector] - from >= n;
+}
+
+static void test_timer(void) {
+    uint64_t before = irq_count[VECTOR_TIMER];
+    apic_write(REG_DIVIDE, 0xb); /* by 1 */
+    apic_write(REG_LVT_TIMER, VECTOR_TIMER);
+    apic_write(REG_INITIAL, 100000);
+    tap_line(wait_irqs(VECTOR_TIMER, before, 1), "timer, one-shot: interrupt arrives");
+    tap_line_value(apic_read(REG_CURRENT) == 0, "timer, one-shot: count stands at 0",
+                   apic_read(REG_CURRENT));
+
+    before = irq_count[VECTOR_TIMER];
+    apic_write(REG_LVT_TIMER, VECTOR_TIMER | TIMER_PERIODIC);
+    apic_write(REG_INITIAL, 100000);
+    tap_line(wait_irqs(VECTOR_TIMER, before, 3), "timer, periodic: three interrupts arrive");
+    apic_write(REG_INITIAL, 0);
+
+    uint32_t r[4];
+    cpuid(1, 0, r);
+    if ((r[2] & 1u << 24) != 0) {
+        before = irq_count[VECTOR_TIMER];
+        apic_write(REG_LVT_TIMER, VECTOR_TIMER | TIMER_DEADLINE);
+        (void)try_write_msr(MSR_DEADLINE, read_tsc() + machine.tsc_hz / 1000);
+        tap_line(wait_irqs(VECTOR_TIMER, before, 1), "timer, TSC deadline: interrupt arrives");
+        uint64_t left;
+        (void)try_read_msr(MSR_DEADLINE, &left);
+        tap_line_value(left == 0, "timer, TSC deadline: disarmed afterwards", left);
+    }
+    before = irq_count[VECTOR_TIMER];
+    apic_write(REG_LVT_TIMER, VECTOR_TIMER);
+    apic_write(REG_INITIAL, 50000);
+    __asm__ volatile("sti\n\thlt\n\tcli" ::: "memory");
+    tap_line(irq_count[VECTOR_TIMER] - before == 1, "timer ends HLT");
+    apic_write(REG_LVT_TIMER, 0x10000 | VECTOR_TIMER);
+}
+
+static void send_self(void) {
+    if (x2apic) {
+        (void)try_write_msr(0x83f, VECTOR_IPI);
+    } else {
+        apic_write(REG_ICR, ICR_SELF | VECTOR_IPI);
+    }
+}
+
+static void test_ipi(void) {
+    uint64_t before = irq_count[VECTOR_IPI];
+    send_self();
+    tap_line(wait_irqs(VECTOR_IPI, before, 1), "self-IPI arrives");
+    before = irq_count[VECTOR_IPI];
+    apic_write(REG_TPR, 0x60);
+    send_self();
+    interrupts_on();
+    for (unsigned i = 0; i < 1000; i++) {
+        __builtin_ia32_pause();
+    }
+    interrupts_off();
+    tap_line(irq_count[VECTOR_IPI] == before, "task priority 60h holds vector 52h back");
+    apic_write(REG_TPR, 0);
+    tap_line(wait_irqs(VECTOR_IPI, before, 1), "task priority 0 lets it through");
+}
+
+static void test_x2apic(uint32_t id) {
+    uint64_t base, value;
+    (void)try_read_msr(MSR_APIC_BASE, &base);
+    tap_line(try_read_msr(0x802, &value) == 13, "x2APIC register in xAPIC mode: #GP");
+    (void)try_write_msr(MSR_APIC_BASE, base | BASE_X2APIC);
+    tap_line(trap_last.vector == NO_TRAP, "x2APIC mode can be switched on");
+    if (trap_last.vector != NO_TRAP) {
+        return;
+    }
+    x2apic = true;
+    (void)try_read_msr(0x802, &value);
+    tap_line_value(value == id, "x2APIC: same ID", value);
+    tap_line(try_write_msr(0x802, 7) == 13, "x2APIC: ID is read-only: #GP");
+    tap_line(try_write_msr(0x80b, 1) == 13, "x2APIC: EOI takes only 0: #GP");
+    tap_line(try_read_msr(0x8ff, &value) == 13, "x2APIC: reserved register: #GP");
+    tap_line(try_write_msr(MSR_APIC_BASE, base) == 13, "x2APIC to xAPIC at once: #GP");
+    apic_write(REG_SPURIOUS, 0x1ff);
+    test_timer();
+    test_ipi();
+    (void)try_write_msr(MSR_APIC_BASE, base & ~(BASE_ENABLE | BASE_X2APIC));
+    x2apic = false;
+    (void)try_write_msr(MSR_APIC_BASE, base);
+    (void)try_read_msr(MSR_APIC_BASE, &value);
+    tap_line_value(value == base, "by way of off back to xAPIC mode", value);
+}
+
+void test_apic(void) {
+    uint64_t base = 0;
+    (void)try_read_msr(MSR_APIC_BASE, &base);
+    tap_line_value((base & ~0xfffull) == APIC_PAGE, "APIC page at FEE00000h", base);
+    tap_line_value((base & BASE_ENABLE) != 0, "APIC switched on", base);
+    tap_line(try_write_msr(MSR_APIC_BASE, (base & 0xfff) | 0x10000000) == 13,
+             "the APIC page cannot be moved: #GP");
+    uint32_t version = apic_read(REG_VERSION);
+    tap_line_value((version & 0xf0) == 0x10, "version of an integrated APIC", version);
+    apic_write(REG_SPURIOUS, 0x1ff);
+    tap_line_value(apic_read(REG_SPURIOUS) == 0x1ff, "spurious vector register keeps its value",
+                   apic_read(REG_SPURIOUS));
+    test_timer();
+    test_ipi();
+    uint32_t r[4];
+    cpuid(1, 0, r);
+    if ((r[2] & 1u << 21) != 0) {
+        test_x2apic(apic_read(REG_ID) >> 24);
+    }
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the CPU shows a guest and what it refuses: CPUID, MSRs, VT-x instructions, hypercalls.
+ * Refused must look as on a PC that lacks the thing: #GP or #UD, and the guest goes on.
+ */
+#include "guests/test/guest.h"
+
+#include "hv/abi.h"
+
+#define UD 6
+#define GP 13
+
+/* No table of Bulkhead's names these, and no PC a guest sees has them. */
+static const uint32_t refused_msrs[] = {
+    0x00000034,             /* SMI count */
+    0x00000079,             /* microcode update */
+    0x0000009e,             /* SMRAM base */
+    0x00000480, 0x00000481, /* VT-x capabilities */
+    0x0000048b, 0x00000491, /* VT-x capabilities */
+    0x00001fff, 0x00002000, /* the MSR bitmap's edge */
+    0x12345678,             /* outside of both bitmap ranges */
+    0x40000000,             /* another hypervisor's */
+    0xc0001fff, 0xc0002000, /* the MSR bitmap's edge */
+    0xc0010114,             /* AMD: VM_CR */
+    0xffffffff,
+};
+
+struct written_msr {
+    const char *text;
+    uint32_t msr;
+    uint64_t value;
+};
+static const struct written_msr kept_values[] = {
+    {"SYSENTER_EIP keeps its value", 0x176, 0xffff800000001234},
+    {"PAT keeps its value", 0x277, 0x0007040600070406},
+    {"LSTAR keeps its value", 0xc0000082, 0xffff800012345678},
+    {"KERNEL_GS_BASE keeps its value", 0xc0000102, 0x0000123456789abc},
+};
+static const struct written_msr refused_values[] = {
+    {"PAT with a reserved type: #GP", 0x277, 0x0007040600070402},
+    {"EFER with a reserved bit: #GP", 0xc0000080, 0xf000},
+    {"LSTAR not canonical: #GP", 0xc0000082, 0x0123456789abcdef},
+    {"FS base not canonical: #GP", 0xc0000100, 0x8000000000000000},
+};
+
+void test_msr(void) {
+    uint64_t value, kept;
+    for (size_t i = 0; i < COUNT(refused_msrs); i++) {
+        uint32_t read = try_read_msr(refused_msrs[i], &value);
+        bool read_error = trap_last.error == 0;
+        uint32_t write = try_write_msr(refused_msrs[i], 0);
+        tap_line_value(read == GP && write == GP && read_error && trap_last.error == 0,
+                       "an MSR that is not there: #GP(0) on reading and writing", refused_msrs[i]);
+    }
+    for (size_t i = 0; i < COUNT(kept_values); i++) {
+        uint32_t old_read = try_read_msr(kept_values[i].msr, &kept);
+        uint32_t write = try_write_msr(kept_values[i].msr, kept_values[i].value);
+        uint32_t read = try_read_msr(kept_values[i].msr, &value);
+        (void)try_write_msr(kept_values[i].msr, kept);
+        tap_line_value(old_read == NO_TRAP && write == NO_TRAP && read == NO_TRAP &&
+                           value == kept_values[i].value,
+                       kept_values[i].text, value);
+    }
+    for (size_t i = 0; i < COUNT(refused_values); i++) {
+        tap_line(try_write_msr(refused_values[i].msr, refused_values[i].value) == GP,
+                 refused_values[i].text);
+    }
+    tap_line(try_read_msr(0x10, &value) == NO_TRAP, "the TSC can be read as an MSR");
+}
+
+/* 64 bytes that a VMX instruction may take for its operand. */
+static uint64_t operand[512] __attribute__((aligned(4096)));
+
+void test_vmxon(void) {
+    uint32_t r[4];
+    cpuid(1, 0, r);
+    tap_line((r[2] & 1u << 5) == 0, "CPUID shows no VT-x");
+    cpuid(0x80000001, 0, r);
+    tap_line((r[2] & 1u << 2) == 0, "CPUID shows no AMD-V");
+    uint64_t value, cr4 = read_cr4();
+    tap_line((cr4 & 1u << 13) == 0, "CR4.VMXE reads 0");
+    TRY("mov %0, %%cr4", (), ("r"(cr4 | 1u << 13)));
+    tap_line(trap_last.vector == GP, "setting CR4.VMXE: #GP");
+    tap_line_value(read_cr4() == cr4, "CR4 is as before", read_cr4());
+    tap_line(try_read_msr(0x480, &value) == GP, "IA32_VMX_BASIC: #GP");
+    tap_line(try_read_msr(0x3a, &value) == GP || (value & 4) == 0,
+             "IA32_FEATURE_CONTROL is not there or allows no VMX");
+
+#define REFUSED(name, insn, inputs)                                                                \
+    TRY(insn, (), inputs);                                                                         \
+    tap_line_value(trap_last.vector == UD, name ": #UD", trap_last.vector)
+    REFUSED("VMXON", "vmxon %0", ("m"(operand)));
+    REFUSED("VMPTRLD", "vmptrld %0", ("m"(operand)));
+    REFUSED("VMCLEAR", "vmclear %0", ("m"(operand)));
+    REFUSED("VMPTRST", "vmptrst %0", ("m"(operand)));
+    REFUSED("VMLAUNCH", "vmlaunch", ());
+    REFUSED("VMRESUME", "vmresume", ());
+    REFUSED("VMXOFF", "vmxoff", ());
+    REFUSED("VMREAD", "vmread %0, %%rcx", ("r"(0x681eull)));
+    REFUSED("VMWRITE", "vmwrite %0, %1", ("r"(0ull), "r"(0x681eull)));
+    REFUSED("INVEPT", "invept %0, %1", ("m"(operand), "r"(2ull)));
+    REFUSED("INVVPID", "invvpid %0, %1", ("m"(operand), "r"(2ull)));
+    REFUSED("VMFUNC", ".byte 0x0f, 0x01, 0xd4", ("a"(0), "c"(0)));
+    REFUSED("GETSEC", ".byte 0x0f, 0x37", ("a"(0)));
+}
+
+void test_cpuid(void) {
+    uint32_t r[4], signature[4];
+    cpuid(1, 0, r);
+    tap_line((r[2] & 1u << 31) != 0, "the hypervisor bit is set");
+    tap_line_value(r[1] >> 24 == apic_read(0x20) >> 24, "APIC ID as in the APIC itself",
+                   r[1] >> 24);
+    tap_line_value((r[1] >> 16 & 0xff) <= 1, "one logical processor", r[1]);
+    tap_line((r[3] & 1u << 9) != 0, "the APIC bit is set");
+    tap_line((r[2] & 1u << 27) == (read_cr4() & 1u << 18) << 9, "OSXSAVE follows CR4");
+    cpuid(BULKHEAD_CPUID_BASE, 0, signature);
+    const char *text = (const char *)&signature[1];
+    bool same = true;
+    for (unsigned i = 0; i < 12; i++) {
+        same = same && text[i] == BULKHEAD_SIGNATURE[i];
+    }
+    tap_line(same, "the signature is Bulkhead's");
+    tap_line_value(signature[0] >= BULKHEAD_CPUID_TIMING, "the timing leaf is there", signature[0]);
+    cpuid(BULKHEAD_CPUID_TIMING, 0, r);
+    uint64_t khz = machine.tsc_hz / 1000;
+    tap_line_value(r[0] != 0 && r[0] <= khz + 1 && r[0] + 1 >= khz,
+                   "timing leaf and leaf 15h agree on the TSC", r[0]);
+    cpuid(7, 0, r);
+    tap_line((r[1] & 1u << 2) == 0, "no SGX");
+    cpuid(0xa, 0, r);
+    tap_line_value((r[0] & 0xff) == 0, "no performance counters", r[0]);
+}
+
+void test_hypercall(void) {
+    uint64_t rax = HYPERCALL_NOP, rbx = 0x1111, rcx = 0x2222, rdx = 0x3333;
+    TRY("vmcall", ("+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx)), ());
+    tap_line_value(trap_last.vector == NO_TRAP && rax == 0, "the no-op returns 0", rax);
+    tap_line(rbx == 0x1111 && rcx == 0x2222 && rdx == 0x3333, "other registers are kept");
+    rax = 0xdead;
+    TRY("vmcall", ("+a"(rax)), ());
+    tap_line_value(trap_last.vector == NO_TRAP && rax == HYPERCALL_UNKNOWN,
+                   "an unknown number says so", rax);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the CPUID policy. Deny by default: a leaf or a bit that the table does not name is zero. No
+ * virtualization, no performance counters, no machine-check banks, no power or thermal control, no
+ * MONITOR, no speculation control is shown.
+ * Source: Intel SDM vol. 2 "CPUID—CPU Identification"; AMD APM vol. 3 "Obtaining Processor
+ * Information Via the CPUID Instruction".
+ */
+#include "hv/exit/cpuid.h"
+
+#include "hv/abi.h"
+#include "hv/exit/exit.h"
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+
+#define ANY UINT32_MAX
+
+/* The guest's word is (host & pass) | set. */
+struct cpuid_policy {
+    uint32_t leaf, subleaf; /* subleaf ANY: the leaf has none */
+    uint32_t pass[4], set[4];
+    uint32_t feature;      /* hvm_feature that ... */
+    uint32_t feature_mask[4]; /* ... these bits need */
+};
+
+#define ALL 0xffffffffu
+
+/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND. */
+#define LEAF1_ECX                                                                                  \
+    (BIT32(0) | BIT32(1) | BIT32(9) | BIT32(12) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) |  \
+     BIT32(22) | BIT32(23) | BIT32(25) | BIT32(26) | BIT32(28) | BIT32(29) | BIT32(30))
+/* Always given, being ours: x2APIC, TSC deadline, hypervisor present. */
+#define LEAF1_ECX_SET (BIT32(21) | BIT32(24) | BIT32(31))
+/* Leaf 1 EDX: FPU VME DE PSE TSC MSR PAE CX8 SEP PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 SS. */
+#define LEAF1_EDX                                                                                  \
+    (BIT32(0) | BIT32(1) | BIT32(2) | BIT32(3) | BIT32(4) | BIT32(5) | BIT32(6) | BIT32(8) |       \
+     BIT32(11) | BIT32(13) | BIT32(15) | BIT32(16) | BIT32(17) | BIT32(19) | BIT32(23) |           \
+     BIT32(24) | BIT32(25) | BIT32(26) | BIT32(27))
+#define LEAF1_EDX_SET (BIT32(9) | BIT32(12)) /* APIC, MTRR */
+/* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F/DQ/IFMA/CD/BW/VL RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
+#define LEAF7_EBX                                                                                  \
+    (BIT32(0) | BIT32(3) | BIT32(5) | BIT32(7) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(16) |     \
+     BIT32(17) | BIT32(18) | BIT32(19) | BIT32(20) | BIT32(21) | BIT32(23) | BIT32(24) |           \
+     BIT32(28) | BIT32(29) | BIT32(30) | BIT32(31))
+/* AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
+#define LEAF7_ECX                                                                                  \
+    (BIT32(1) | BIT32(2) | BIT32(6) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(11) | BIT32(12) |    \
+     BIT32(14) | BIT32(22))
+/* FSRM, MD_CLEAR (VERW clears buffers). */
+#define LEAF7_EDX (BIT32(4) | BIT32(10))
+/* LAHF ABM LZCNT PREFETCHW; SYSCALL NX 1-GiB pages RDTSCP LM. */
+#define EXT1_ECX (BIT32(0) | BIT32(5) | BIT32(8))
+#define EXT1_EDX (BIT32(11) | BIT32(20) | BIT32(26) | BIT32(27) | BIT32(29))
+
+static const struct cpuid_policy cpuid_policies[] = {
+    {0x00, ANY, .pass = {0, ALL, ALL, ALL}}, /* highest leaf: set in cpuid_own() */
+    {0x01, ANY, .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX}, .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
+    {0x02, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x04, 0, .pass = {0x3fff, ALL, ALL, ALL}},
+    {0x04, 1, .pass = {0x3fff, ALL, ALL, ALL}},
+    {0x04, 2, .pass = {0x3fff, ALL, ALL, ALL}},
+    {0x04, 3, .pass = {0x3fff, ALL, ALL, ALL}},
+    {0x06, ANY, .set = {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops */
+    {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX},
+     .feature = HVM_INVPCID, .feature_mask = {0, BIT32(10), 0, 0}},
+    {0x0b, 0, .set = {0}},
+    {0x0b, 1, .set = {0}},
+    {0x0d, 0, .pass = {(uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
+    {0x0d, 1, .pass = {BIT32(0) | BIT32(1) | BIT32(2), 0, 0, 0}}, /* XSAVEOPT XSAVEC XGETBV1 */
+    {0x0d, 2, .pass = {ALL, ALL, ALL, 0}},
+    {0x0d, 5, .pass = {ALL, ALL, ALL, 0}},
+    {0x0d, 6, .pass = {ALL, ALL, ALL, 0}},
+    {0x0d, 7, .pass = {ALL, ALL, ALL, 0}},
+    {0x15, ANY, .set = {0}},
+    {0x16, ANY, .set = {0}},
+    {BULKHEAD_CPUID_BASE, ANY, .set = {0}},
+    {BULKHEAD_CPUID_TIMING, ANY, .set = {0}},
+    {0x80000000, ANY, .pass = {0, ALL, ALL, ALL}},
+    {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX},
+     .feature = HVM_RDTSCP, .feature_mask = {0, 0, 0, BIT32(27)}},
+    {0x80000002, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000003, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000004, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000005, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000006, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000007, ANY, .pass = {0, 0, 0, BIT32(8)}}, /* invariant TSC */
+    {0x80000008, ANY, .pass = {0xffff, 0, 0, 0}},
+};
+_Static_assert(ARRAY_SIZE(cpuid_policies) <= CPUID_MAX_ENTRIES, "table of a vCPU is large enough");
+
+static uint8_t *cpuid_slot(struct cpuid_table *t, uint32_t leaf) {
+    uint32_t low = leaf & 0x3fffffff;
+    if (low >= CPUID_MAX_LEAF) {
+        return NULL;
+    }
+    switch (leaf >> 30) {
+    case 0:
+        return &t->basic[low];
+    case 1:
+        return &t->hypervisor[low];
+    case 2:
+        return &t->extended[low];
+    default:
+        return NULL;
+    }
+}
+
+const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf) {
+    uint8_t i = CPUID_NO_ENTRY;
+    if (leaf < CPUID_MAX_LEAF) {
+        i = t->basic[leaf];
+    } else if (leaf - 0x80000000u < CPUID_MAX_LEAF) {
+        i = t->extended[leaf - 0x80000000u];
+    } else if (leaf - BULKHEAD_CPUID_BASE < CPUID_MAX_LEAF) {
+        i = t->hypervisor[leaf - BULKHEAD_CPUID_BASE];
+    }
+    if (i == CPUID_NO_ENTRY) {
+        return NULL;
+    }
+    const struct cpuid_entry *e = &t->entries[i];
+    if (LIKELY(!e->has_subleaf)) {
+        return e;
+    }
+    for (; i < t->count && e->leaf == leaf; i++, e++) {
+        if (e->subleaf == subleaf) {
+            return e;
+        }
+    }
+    return NULL;
+}
+
+static struct cpuid_entry *cpuid_edit(struct vcpu *v, uint32_t leaf, uint32_t subleaf) {
+    struct cpuid_entry *e = (struct cpuid_entry *)cpuid_find(&v->cpuid, leaf, subleaf);
+    ASSERT(e != NULL);
+    return e;
+}
+
+bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, unsigned reg, unsigned bit) {
+    const struct cpuid_entry *e = cpuid_find(t, leaf, 0);
+    return e != NULL && (e->out[reg] >> bit & 1) != 0;
+}
+
+/* What no host word can say: identity, topology, frequencies, our own leaves. */
+static void cpuid_own(struct vcpu *v) {
+    uint32_t count = v->vm->vcpu_count;
+    uint32_t shift = count <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(count - 1);
+    struct cpuid_entry *e = cpuid_edit(v, 0, 0);
+    e->out[0] = 0x16;
+    e = cpuid_edit(v, 1, 0);
+    e->out[1] |= v->index << 24 | count << 16;
+    e->out[3] |= count > 1 ? BIT32(28) : 0;
+    for (uint32_t i = 0; i < 4; i++) { /* caches: private to a core; cores per package */
+        e = cpuid_edit(v, 4, i);
+        e->out[0] |= (e->out[0] & 0x1f) != 0 ? (count - 1) << 26 : 0;
+    }
+    e = cpuid_edit(v, 0xb, 0);
+    memcpy(e->out, (uint32_t[4]){0, 1, 1 << 8, v->index}, sizeof(e->out));
+    e = cpuid_edit(v, 0xb, 1);
+    memcpy(e->out, (uint32_t[4]){shift, count, 2 << 8 | 1, v->index}, sizeof(e->out));
+
+    /* TSC = crystal * EBX / EAX; the crystal is also the local APIC timer's clock. */
+    uint32_t khz = (uint32_t)(plat_tsc_hz() / 1000);
+    e = cpuid_edit(v, 0x15, 0);
+    memcpy(e->out, (uint32_t[4]){LAPIC_TIMER_HZ / 1000, khz, LAPIC_TIMER_HZ, 0}, sizeof(e->out));
+    e = cpuid_edit(v, 0x16, 0);
+    memcpy(e->out, (uint32_t[4]){khz / 1000, khz / 1000, LAPIC_TIMER_HZ / 1000000, 0},
+           sizeof(e->out));
+
+    e = cpuid_edit(v, BULKHEAD_CPUID_BASE, 0);
+    e->out[0] = BULKHEAD_CPUID_TIMING;
+    memcpy(&e->out[1], BULKHEAD_SIGNATURE, 12);
+    e = cpuid_edit(v, BULKHEAD_CPUID_TIMING, 0);
+    memcpy(e->out, (uint32_t[4]){khz, LAPIC_TIMER_HZ / 1000, 0, 0}, sizeof(e->out));
+    e = cpuid_edit(v, 0x80000000, 0);
+    e->out[0] = 0x80000008;
+}
+
+void cpuid_init(struct vcpu *v) {
+    struct cpuid_table *t = &v->cpuid;
+    memset(t, CPUID_NO_ENTRY, sizeof(*t));
+    t->count = 0;
+    uint32_t last[4];
+    for (size_t i = 0; i < ARRAY_SIZE(cpuid_policies); i++) {
+        const struct cpuid_policy *p = &cpuid_policies[i];
+        struct cpuid_entry *e = &t->entries[t->count];
+        uint32_t host[4] = {0, 0, 0, 0};
+        plat_cpuid(p->leaf & 0x80000000u, 0, last);
+        if (p->leaf <= last[0] && p->leaf >> 30 != 1) {
+            plat_cpuid(p->leaf, p->subleaf == ANY ? 0 : p->subleaf, host);
+        }
+        *e = (struct cpuid_entry){
+            .leaf = p->leaf, .subleaf = p->subleaf, .has_subleaf = p->subleaf != ANY};
+        bool feature = p->feature == 0 || (hvm->features & p->feature) != 0;
+        for (unsigned r = 0; r < 4; r++) {
+            e->out[r] = (host[r] & p->pass[r]) | p->set[r];
+            e->out[r] &= feature ? ALL : ~p->feature_mask[r];
+        }
+        uint8_t *slot = cpuid_slot(t, p->leaf);
+        ASSERT(slot != NULL);
+        if (*slot == CPUID_NO_ENTRY) {
+            *slot = t->count;
+        }
+        t->count++;
+    }
+    if ((hvm->features & HVM_RDTSCP) == 0) {
+        cpuid_edit(v, 7, 0)->out[2] &= ~BIT32(22); /* RDPID goes with RDTSCP */
+    }
+    cpuid_own(v);
+    cpuid_set_osxsave(v, false);
+    cpuid_set_xcr0(v, 1);
+}
+
+void cpuid_set_osxsave(struct vcpu *v, bool on) {
+    uint32_t *ecx = &cpuid_edit(v, 1, 0)->out[2];
+    *ecx = on ? *ecx | BIT32(27) : *ecx & ~BIT32(27);
+}
+
+/* Size of the standard-format XSAVE area for a set of components, from leaf 0Dh. */
+static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0) {
+    uint32_t size = 576; /* legacy region and header */
+    for (uint32_t i = 2; i < 8; i++) {
+        const struct cpuid_entry *e = cpuid_find(t, 0xd, i);
+        if ((xcr0 >> i & 1) != 0 && e != NULL && e->out[0] + e->out[1] > size) {
+            size = e->out[0] + e->out[1];
+        }
+    }
+    return size;
+}
+
+void cpuid_set_xcr0(struct vcpu *v, uint64_t xcr0) {
+    v->xcr0 = xcr0;
+    if (!cpuid_has(&v->cpuid, 1, 2, 26)) {
+        return;
+    }
+    struct cpuid_entry *e = cpuid_edit(v, 0xd, 0);
+    e->out[1] = cpuid_xsave_size(&v->cpuid, xcr0);
+    e->out[2] = cpuid_xsave_size(&v->cpuid, e->out[0]);
+}
+
+enum action exit_cpuid(struct vcpu *v, struct vmexit *x) {
+    (void)x;
+    const struct cpuid_entry *e =
+        cpuid_find(&v->cpuid, (uint32_t)v->regs[X86_RAX], (uint32_t)v->regs[X86_RCX]);
+    static const struct cpuid_entry nothing = {.out = {0, 0, 0, 0}};
+    if (e == NULL) {
+        e = &nothing;
+    }
+    v->regs[X86_RAX] = e->out[0];
+    v->regs[X86_RBX] = e->out[1];
+    v->regs[X86_RCX] = e->out[2];
+    v->regs[X86_RDX] = e->out[3];
+    return ACTION_NEXT;
+}

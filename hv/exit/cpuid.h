@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CPUID as guests see it: a const policy table says which bits of the host's CPU a guest may have;
+ * all else reads as zero. Each vCPU gets the answers computed once, at creation.
+ */
+#ifndef HV_EXIT_CPUID_H
+#define HV_EXIT_CPUID_H
+
+#include "hv/vm/vcpu.h"
+
+/* Computes v's answers from the host's CPUID and the policy. */
+void cpuid_init(struct vcpu *v);
+
+/* Back to what a fresh CPU says: CR4.OSXSAVE and XCR0 are mirrored in CPUID. */
+void cpuid_set_osxsave(struct vcpu *v, bool on);
+void cpuid_set_xcr0(struct vcpu *v, uint64_t xcr0);
+
+/* The answer for a leaf; NULL = all zero. leaf and subleaf are guest-controlled. */
+const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf);
+
+/* True if the guest has feature bit `bit` of register reg (0 EAX .. 3 EDX). */
+bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, unsigned reg, unsigned bit);
+
+/* XCR0 bits a guest may set (the CPU may have fewer): x87, SSE, AVX, AVX-512. */
+#define CPUID_XCR0_ALLOWED 0xe7ull
+
+#endif

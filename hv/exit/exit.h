@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What happens at an exit: one const table of handlers for both vendors. A handler does its work and
+ * says how the guest goes on; advancing, injecting, halting and stopping are done in one place.
+ * All of struct vmexit and every register is guest-controlled.
+ */
+#ifndef HV_EXIT_EXIT_H
+#define HV_EXIT_EXIT_H
+
+#include "hv/vm/vm.h"
+
+enum action {
+    ACTION_NEXT,  /* the instruction is done: go on behind it */
+    ACTION_RETRY, /* enter again where the guest stands (an event may have been queued) */
+    ACTION_HALT,  /* the instruction is done: wait for an event */
+};
+
+typedef enum action (*exit_handler)(struct vcpu *v, struct vmexit *x);
+
+/* By enum exit_kind; every entry is filled. */
+extern const exit_handler exit_table[EXIT_KINDS];
+
+enum action exit_cpuid(struct vcpu *v, struct vmexit *x);
+enum action exit_rdmsr(struct vcpu *v, struct vmexit *x);
+enum action exit_wrmsr(struct vcpu *v, struct vmexit *x);
+enum action exit_io(struct vcpu *v, struct vmexit *x);
+enum action exit_nested_fault(struct vcpu *v, struct vmexit *x);
+enum action exit_cr(struct vcpu *v, struct vmexit *x);
+enum action exit_xsetbv(struct vcpu *v, struct vmexit *x);
+
+/* Queues the exception and retries. */
+enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error);
+
+/*
+ * The guest reached for what is not there: counted in *counter, and with on_violation = "stop" the
+ * VM is stopped (true). what and where go into the log, rate-limited.
+ */
+bool exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where);
+
+/* Stops the VM as crashed, with a full report in the log. Returns ACTION_RETRY. */
+enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason);
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decoder for the instructions with which guests touch devices in memory. Owns the form of an
+ * instruction only: it reads no guest state and executes nothing (that is mmio_op.c). Pure, called
+ * by the handler of nested faults with bytes copied from the guest.
+ * Source: Intel SDM vol. 2 "Instruction Format" and "Opcode Map".
+ */
+#ifndef HV_EXIT_INSN_H
+#define HV_EXIT_INSN_H
+
+#include "hv/lib/status.h"
+#include "hv/lib/types.h"
+
+#define INSN_MAX_LENGTH 15
+
+/* The first eight are in the order of the opcode map (bits 5:3 of 00h-3Fh, /r of 80h-83h). */
+enum insn_op {
+    INSN_ADD,
+    INSN_OR,
+    INSN_ADC,
+    INSN_SBB,
+    INSN_AND,
+    INSN_SUB,
+    INSN_XOR,
+    INSN_CMP,
+    INSN_TEST,
+    INSN_BT,
+    INSN_MOV,
+    INSN_MOVZX,
+    INSN_MOVSX, /* MOVSXD too */
+    INSN_XCHG,
+    INSN_STOS,
+    INSN_MOVS,
+};
+
+/* In the order of their encoding. */
+enum insn_segment { INSN_ES, INSN_CS, INSN_SS, INSN_DS, INSN_FS, INSN_GS, INSN_SEGMENTS };
+
+#define INSN_NO_REG 0xff
+
+struct insn_memory {
+    uint8_t segment;      /* enum insn_segment */
+    uint8_t base, index;  /* x86 register number or INSN_NO_REG */
+    uint8_t scale;        /* 1, 2, 4, 8 */
+    uint8_t address_size; /* bytes: 2, 4, 8 */
+    bool rip_relative;    /* the displacement counts from the next instruction */
+    uint64_t disp;        /* sign-extended */
+};
+
+/* Every decoded instruction has a memory operand; register-only forms are refused. */
+struct insn {
+    uint8_t op;       /* enum insn_op */
+    uint8_t length;   /* bytes, 1-15 */
+    uint8_t mode;     /* 16, 32, 64 as given */
+    uint8_t size;     /* bytes of the memory operand: 1, 2, 4, 8 */
+    uint8_t reg_size; /* bytes of the register operand; differs for MOVZX, MOVSX */
+    bool to_memory;   /* the memory operand is the destination (CMP, TEST, BT: first operand) */
+    bool has_imm;     /* the other operand is imm, not reg */
+    bool high_byte;   /* reg is AH, CH, DH, BH (then reg is 0-3) */
+    bool rep;         /* REP or REPNE in front of STOS, MOVS */
+    bool lock;
+    uint8_t reg;               /* x86 register number */
+    uint64_t imm;              /* sign-extended */
+    struct insn_memory mem;    /* STOS, MOVS: the destination, ES:rDI */
+    struct insn_memory source; /* MOVS only: seg:rSI */
+};
+
+/*
+ * Decodes the instruction in bytes[0..n), all of it guest-controlled; mode is the width of the code
+ * segment: 16, 32 or 64.
+ *   STATUS_NOT_FOUND    the bytes end before the instruction does: fetch more, up to 15
+ *   STATUS_INVALID      the CPU itself would refuse it (too long, LOCK where it may not be)
+ *   STATUS_UNSUPPORTED  no instruction of this table, or one without a memory operand
+ */
+MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, struct insn *out);
+
+/* What an address depends on. */
+struct insn_registers {
+    const uint64_t *regs; /* 16, by x86 register number; RSP must be in its slot */
+    uint64_t rip;         /* of the instruction itself */
+    uint64_t base[INSN_SEGMENTS];
+};
+
+/*
+ * Linear address of one of insn's memory operands: wrapped to the address size, segment base added
+ * (in 64-bit mode FS and GS only), the bit offset of BT with a register counted in. No limit or
+ * canonical test: the CPU did those before it reported the access.
+ */
+gva_t insn_linear(const struct insn *insn, const struct insn_memory *mem,
+                  const struct insn_registers *r);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Port I/O: every port exits; the VM's bus says which device answers. Ports of nobody read as all
+ * ones and lose what is written, counted as refused. Port, size and data are guest-controlled.
+ */
+#include "hv/exit/exit.h"
+
+static uint32_t io_mask(unsigned size) {
+    return size == 4 ? UINT32_MAX : BIT32(8 * size) - 1;
+}
+
+/* IN writes AL, AX or EAX; only the last clears the upper half, as any 32-bit result does. */
+static void io_store(struct vcpu *v, unsigned size, uint32_t value) {
+    uint64_t mask = io_mask(size);
+    uint64_t kept = size == 4 ? 0 : v->regs[X86_RAX] & ~mask;
+    v->regs[X86_RAX] = kept | (value & mask);
+}
+
+enum action exit_io(struct vcpu *v, struct vmexit *x) {
+    const struct exit_io *io = &x->io;
+    struct vm *vm = v->vm;
+    if (UNLIKELY(io->string)) {
+        return exit_crash(v, x, "string I/O, which is not emulated yet");
+    }
+    const struct bus_pio *p = bus_find_pio(&vm->bus, io->port, io->size);
+    if (UNLIKELY(p == NULL)) {
+        (void)exit_violation(v, &v->refused.port, io->in ? "read of port" : "write of port",
+                             io->port);
+        if (io->in) {
+            io_store(v, io->size, UINT32_MAX);
+        }
+        return ACTION_NEXT;
+    }
+    lock_acquire(&vm->lock);
+    if (io->in) {
+        io_store(v, io->size, p->read(p->dev, io->port, io->size));
+    } else {
+        p->write(p->dev, io->port, io->size, (uint32_t)v->regs[X86_RAX] & io_mask(io->size));
+    }
+    lock_release(&vm->lock);
+    return ACTION_NEXT;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns a VM's life. Runs on the CPU of its first vCPU and touches nothing of another VM; RAM is
+ * scrubbed before every start.
+ */
+#include "hv/exit/life.h"
+
+#include "hv/exit/cpuid.h"
+#include "hv/exit/msr.h"
+#include "hv/lib/fmt.h"
+#include "hv/lib/log.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+#include "hv/plan/layout.h"
+#include "hv/vm/acpi.h"
+#include "hv/vm/linux.h"
+#include "hv/vm/plat.h"
+
+void life_prepare_vcpu(struct vcpu *v) {
+    cpuid_init(v);
+    msr_reset(v);
+}
+
+static void life_scrub(struct vm *vm) {
+    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
+        memset(phys_pointer(vm->plan->regions[i].hpa), 0, vm->plan->regions[i].size);
+    }
+}
+
+/* Kernel, initrd, tables into the scrubbed RAM. */
+static enum status life_load(struct vm *vm, struct vcpu_start *start) {
+    const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
+    gpa_t acpi = GPA(vm->low_ram - LAYOUT_ACPI_SIZE);
+    struct linux_image image = {.kernel = phys_pointer(kernel->base),
+                                .kernel_size = kernel->size,
+                                .initrd = initrd != NULL ? phys_pointer(initrd->base) : NULL,
+                                .initrd_size = initrd != NULL ? initrd->size : 0,
+                                .cmdline = vm->plan->config->cmdline,
+                                .low_ram_size = vm->low_ram,
+                                .high_ram_size = vm->high_ram};
+    enum status s =
+        acpi_write_tables(&vm->mem, acpi, LAYOUT_ACPI_SIZE, vm->vcpu_count, &image.rsdp);
+    return s != STATUS_OK ? s : linux_load(&vm->mem, &image, start);
+}
+
+static void life_reset_devices(struct vm *vm) {
+    lock_acquire(&vm->lock);
+    uart_reset(&vm->uart);
+    ioapic_reset(&vm->ioapic);
+    pm_reset(&vm->pm);
+    rtc_reset(&vm->rtc);
+    pci_reset(&vm->pci);
+    reset_lines_reset(&vm->reset);
+    lock_release(&vm->lock);
+}
+
+static enum status life_start(struct vm *vm) {
+    struct vcpu *v = &vm->vcpus[0];
+    struct vcpu_start start;
+    uint64_t begin = plat_tsc();
+    vm->state = VM_STARTING;
+    vm->leave = LEAVE_NONE;
+    life_scrub(vm);
+    uint64_t scrubbed = plat_tsc();
+    enum status s = life_load(vm, &start);
+    if (s != STATUS_OK) {
+        vm_log(vm, LOG_ERROR, "cannot start: loading failed (%s)", status_name(s));
+        return s;
+    }
+    uint64_t copied = plat_tsc();
+    vm->clock.wall_at_zero = plat_wall_seconds();
+    life_reset_devices(vm);
+    msr_reset(v);
+    cpuid_set_osxsave(v, false);
+    cpuid_set_xcr0(v, 1);
+    vcpu_reset(v, &start);
+    plat_reset_live_state();
+    char size[24];
+    vm_log(vm, LOG_INFO, "started (%u vCPU on cpu %u, %s)", vm->vcpu_count, v->cpu,
+           fmt_size(size, vm->plan->config->memory));
+    uint64_t since = vm->born_tsc != 0 ? vm->born_tsc : begin;
+    vm->born_tsc = 0;
+    vm->started_tsc = plat_tsc();
+    vm_log(vm, LOG_INFO, "first instruction after %llu ticks (scrub %llu, copy %llu)",
+           (unsigned long long)(vm->started_tsc - since), (unsigned long long)(scrubbed - begin),
+           (unsigned long long)(copied - scrubbed));
+    vm->state = VM_RUNNING;
+    return STATUS_OK;
+}
+
+/* A crash: on_crash decides. True = start again. */
+static bool life_after_crash(struct vm *vm) {
+    vm->state = VM_CRASHED;
+    enum config_on_crash policy = vm->plan->config->on_crash;
+    if (policy == ON_CRASH_HALT) {
+        vm->state = VM_HALTED;
+        vm_log(vm, LOG_WARN, "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew",
+               vm->name);
+        return false;
+    }
+    if (policy == ON_CRASH_STOP) {
+        return false;
+    }
+    if (plat_tsc() - vm->started_tsc > VM_CRASH_FORGIVEN * plat_tsc_hz()) {
+        vm->crashes = 0;
+    }
+    if (vm->crashes >= VM_CRASH_LIMIT) {
+        vm_log(vm, LOG_ERROR, "crashed %u times in a row: stays stopped, \"start %s\" starts it",
+               vm->crashes + 1, vm->name);
+        return false;
+    }
+    vm->crashes++;
+    vm_log(vm, LOG_WARN, "restarting (%u of %u)", vm->crashes, (unsigned)VM_CRASH_LIMIT);
+    return true;
+}
+
+/* The run loop has ended. True = start again. */
+static bool life_after_run(struct vm *vm) {
+    plat_timer_set(0);
+    vm->state = VM_STOPPED;
+    switch (vm->leave) {
+    case LEAVE_POWER_OFF:
+        vm_log(vm, LOG_INFO, "powered off by the guest");
+        return false;
+    case LEAVE_RESET:
+        vm_log(vm, LOG_INFO, "reset by the guest, starting again");
+        return true;
+    case LEAVE_CRASH:
+        return life_after_crash(vm);
+    case LEAVE_STOP:
+        vm_log(vm, LOG_WARN, "%s", vm->leave_reason);
+        return false;
+    case LEAVE_NONE: /* an operator's command is waiting */
+    default:
+        return false;
+    }
+}
+
+/* True = start. */
+static bool life_obey(struct vm *vm, uint32_t command) {
+    switch ((enum vm_command)command) {
+    case VM_COMMAND_START:
+    case VM_COMMAND_RESET:
+        vm_log(vm, LOG_INFO, "%s by the operator",
+               command == VM_COMMAND_RESET ? "reset" : "started");
+        vm->crashes = 0;
+        return true;
+    case VM_COMMAND_STOP:
+        vm_log(vm, LOG_INFO, "stopped by the operator");
+        vm->state = VM_STOPPED;
+        return false;
+    case VM_COMMAND_NONE:
+    default:
+        return false;
+    }
+}
+
+void life_run(struct vcpu *v) {
+    struct vm *vm = v->vm;
+    bool start = vm->plan->config->start_auto;
+    for (;;) {
+        /* Cleared before the command is read: a command that comes later sets it again. */
+        __atomic_store_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+        uint32_t command = __atomic_exchange_n(&vm->command, VM_COMMAND_NONE, __ATOMIC_SEQ_CST);
+        if (command != VM_COMMAND_NONE) {
+            start = life_obey(vm, command);
+        }
+        if (!start) {
+            plat_wait();
+            continue;
+        }
+        start = false;
+        if (life_start(vm) == STATUS_OK) {
+            hvm->loop(v);
+            start = life_after_run(vm);
+        } else {
+            vm->state = VM_CRASHED;
+        }
+    }
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The run loop, written once and compiled into each vendor's file: run and advance are functions of
+ * that file, so the compiler calls them directly or folds them in. Nothing is locked and nothing is
+ * allocated here.
+ */
+#ifndef HV_EXIT_LOOP_H
+#define HV_EXIT_LOOP_H
+
+#include "hv/exit/exit.h"
+
+static inline __attribute__((always_inline)) void
+vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
+          void (*advance)(struct vcpu *v, uint32_t insn_len)) {
+    struct vmexit x = {.kind = EXIT_UNKNOWN};
+    for (;;) {
+        if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0) && !vcpu_service(v)) {
+            return;
+        }
+        run(v, &x);
+        v->exits[x.kind]++;
+        enum action action = exit_table[x.kind](v, &x);
+        if (LIKELY(action != ACTION_RETRY)) {
+            advance(v, x.insn_len);
+        }
+        if (UNLIKELY(action == ACTION_HALT)) {
+            (void)vcpu_halt(v);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns MSR access by guests. A register either passes (it is the guest's own, switched by the CPU or
+ * left alive), is emulated here, or does not exist.
+ * Source: Intel SDM vol. 4 "Model-Specific Registers (MSRs)"; vol. 3 "Memory Type Range Registers".
+ */
+#include "hv/exit/msr.h"
+
+#include "hv/exit/cpuid.h"
+
+#include "hv/exit/exit.h"
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+
+#define MTRR_VARIABLE 8
+enum msr_slot {
+    SLOT_MTRR_VARIABLE = 0,
+    SLOT_MTRR_FIX64K = 2 * MTRR_VARIABLE,
+    SLOT_MTRR_FIX16K,
+    SLOT_MTRR_FIX4K = SLOT_MTRR_FIX16K + 2,
+    SLOT_MTRR_DEF_TYPE = SLOT_MTRR_FIX4K + 8,
+    SLOT_COUNT
+};
+_Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
+
+#define MTRR_WB          6u
+#define MTRR_ENABLED     BIT(11)
+#define MTRR_FIXED       BIT(10)
+#define MISC_ENABLE_BITS (BIT(0) | BIT(11) | BIT(12)) /* fast strings; no BTS, no PEBS */
+
+static enum status msr_read_constant(struct vcpu *v, uint32_t msr, uint64_t *value) {
+    (void)v;
+    *value = msr_policy_find(msr)->constant;
+    return STATUS_OK;
+}
+
+/* Accepts the write and forgets it: for registers whose every writable bit is a hint. */
+static enum status msr_write_ignored(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)v;
+    (void)msr;
+    (void)value;
+    return STATUS_OK;
+}
+
+static enum status msr_write_zero_only(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)v;
+    (void)msr;
+    return value == 0 ? STATUS_OK : STATUS_DENIED;
+}
+
+/* MTRRs are remembered and have no effect: guest RAM is write-back in the nested tables. */
+static enum status msr_read_slot(struct vcpu *v, uint32_t msr, uint64_t *value) {
+    const struct msr_policy *p = msr_policy_find(msr);
+    *value = v->msr_slots[p->slot + (msr - p->msr)];
+    return STATUS_OK;
+}
+
+static bool mtrr_type_valid(uint64_t type) {
+    return type == 0 || type == 1 || (type >= 4 && type <= 6);
+}
+
+static enum status msr_write_mtrr_variable(struct vcpu *v, uint32_t msr, uint64_t value) {
+    const struct msr_policy *p = msr_policy_find(msr);
+    bool mask = ((msr - p->msr) & 1) != 0;
+    bool valid = mask ? (value & 0x7ff) == 0 : (value & 0xf00) == 0 && mtrr_type_valid(value & 0xff);
+    if (!valid) {
+        return STATUS_DENIED;
+    }
+    v->msr_slots[p->slot + (msr - p->msr)] = value;
+    return STATUS_OK;
+}
+
+static enum status msr_write_mtrr_fixed(struct vcpu *v, uint32_t msr, uint64_t value) {
+    const struct msr_policy *p = msr_policy_find(msr);
+    for (unsigned i = 0; i < 8; i++) {
+        if (!mtrr_type_valid(value >> (8 * i) & 0xff)) {
+            return STATUS_DENIED;
+        }
+    }
+    v->msr_slots[p->slot + (msr - p->msr)] = value;
+    return STATUS_OK;
+}
+
+static enum status msr_write_mtrr_default(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)msr;
+    if ((value & ~(0xffull | MTRR_ENABLED | MTRR_FIXED)) != 0 || !mtrr_type_valid(value & 0xff)) {
+        return STATUS_DENIED;
+    }
+    v->msr_slots[SLOT_MTRR_DEF_TYPE] = value;
+    return STATUS_OK;
+}
+
+static enum status msr_read_apic_base(struct vcpu *v, uint32_t msr, uint64_t *value) {
+    (void)msr;
+    *value = v->lapic.apic_base;
+    return STATUS_OK;
+}
+
+static enum status msr_write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)msr;
+    return lapic_base_write(&v->lapic, value);
+}
+
+static enum status msr_read_x2apic(struct vcpu *v, uint32_t msr, uint64_t *value) {
+    return lapic_msr_read(&v->lapic, msr, value);
+}
+
+static enum status msr_write_x2apic(struct vcpu *v, uint32_t msr, uint64_t value) {
+    return lapic_msr_write(&v->lapic, msr, value);
+}
+
+static enum status msr_read_deadline(struct vcpu *v, uint32_t msr, uint64_t *value) {
+    (void)msr;
+    *value = lapic_deadline_read(&v->lapic);
+    return STATUS_OK;
+}
+
+static enum status msr_write_deadline(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)msr;
+    lapic_deadline_write(&v->lapic, value);
+    return STATUS_OK;
+}
+
+static enum status msr_write_tsc(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)msr;
+    v->tsc_offset = value - plat_tsc();
+    hvm->set_tsc_offset(v, v->tsc_offset);
+    return STATUS_OK;
+}
+
+/* SDM "Extended Feature Enable Register": LMA is the CPU's own, LME is fixed while paging is on. */
+static enum status msr_write_efer(struct vcpu *v, uint32_t msr, uint64_t value) {
+    (void)msr;
+    uint64_t allowed = X86_EFER_LMA;
+    allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 11) ? X86_EFER_SCE : 0;
+    allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 20) ? X86_EFER_NXE : 0;
+    allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 29) ? X86_EFER_LME : 0;
+    uint64_t old = hvm->get(v, HVM_EFER);
+    if ((value & ~allowed) != 0 ||
+        (((old ^ value) & X86_EFER_LME) != 0 && (hvm->get(v, HVM_CR0) & X86_CR0_PG) != 0)) {
+        return STATUS_DENIED;
+    }
+    hvm->set(v, HVM_EFER, value);
+    if (((old ^ value) & X86_EFER_NXE) != 0) {
+        hvm->flush(v);
+    }
+    return STATUS_OK;
+}
+
+#define PASS(number, text)                                                                         \
+    { .msr = (number), .count = 1, .name = (text), .read_passes = true, .write_passes = true }
+
+const struct msr_policy msr_policies[] = {
+    {.msr = X86_MSR_TSC, .count = 1, .name = "IA32_TIME_STAMP_COUNTER", .read_passes = true,
+     .write = msr_write_tsc},
+    {.msr = X86_MSR_PLATFORM_ID, .count = 1, .name = "IA32_PLATFORM_ID", .read = msr_read_constant},
+    {.msr = X86_MSR_APIC_BASE, .count = 1, .name = "IA32_APIC_BASE", .read = msr_read_apic_base,
+     .write = msr_write_apic_base},
+    {.msr = X86_MSR_FEATURE_CONTROL, .count = 1, .name = "IA32_FEATURE_CONTROL",
+     .read = msr_read_constant, .constant = 1 /* locked: nothing to switch on */},
+    {.msr = X86_MSR_UCODE_REV, .count = 1, .name = "IA32_BIOS_SIGN_ID", .read = msr_read_constant,
+     .write = msr_write_zero_only, .constant = BIT(32)},
+    {.msr = X86_MSR_MTRR_CAP, .count = 1, .name = "IA32_MTRRCAP", .read = msr_read_constant,
+     .constant = BIT(10) | BIT(8) | MTRR_VARIABLE},
+    PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
+    PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
+    PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
+    {.msr = X86_MSR_MISC_ENABLE, .count = 1, .name = "IA32_MISC_ENABLE", .read = msr_read_constant,
+     .write = msr_write_ignored, .constant = MISC_ENABLE_BITS},
+    {.msr = X86_MSR_DEBUGCTL, .count = 1, .name = "IA32_DEBUGCTL", .read = msr_read_constant,
+     .write = msr_write_zero_only},
+    {.msr = X86_MSR_MTRR_PHYSBASE0, .count = 2 * MTRR_VARIABLE, .name = "IA32_MTRR_PHYSBASE/MASK",
+     .read = msr_read_slot, .write = msr_write_mtrr_variable, .slot = SLOT_MTRR_VARIABLE},
+    {.msr = X86_MSR_MTRR_FIX64K, .count = 1, .name = "IA32_MTRR_FIX64K", .read = msr_read_slot,
+     .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX64K},
+    {.msr = X86_MSR_MTRR_FIX16K_80, .count = 2, .name = "IA32_MTRR_FIX16K", .read = msr_read_slot,
+     .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX16K},
+    {.msr = X86_MSR_MTRR_FIX4K_C0, .count = 8, .name = "IA32_MTRR_FIX4K", .read = msr_read_slot,
+     .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX4K},
+    PASS(X86_MSR_PAT, "IA32_PAT"),
+    {.msr = X86_MSR_MTRR_DEF_TYPE, .count = 1, .name = "IA32_MTRR_DEF_TYPE", .read = msr_read_slot,
+     .write = msr_write_mtrr_default, .slot = SLOT_MTRR_DEF_TYPE},
+    {.msr = X86_MSR_TSC_DEADLINE, .count = 1, .name = "IA32_TSC_DEADLINE",
+     .read = msr_read_deadline, .write = msr_write_deadline},
+    {.msr = X86_MSR_X2APIC_FIRST, .count = X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1,
+     .name = "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic},
+    {.msr = X86_MSR_EFER, .count = 1, .name = "IA32_EFER", .read_passes = true,
+     .write = msr_write_efer},
+    PASS(X86_MSR_STAR, "IA32_STAR"),
+    PASS(X86_MSR_LSTAR, "IA32_LSTAR"),
+    PASS(X86_MSR_CSTAR, "IA32_CSTAR"),
+    PASS(X86_MSR_FMASK, "IA32_FMASK"),
+    PASS(X86_MSR_FS_BASE, "IA32_FS_BASE"),
+    PASS(X86_MSR_GS_BASE, "IA32_GS_BASE"),
+    PASS(X86_MSR_KERNEL_GS_BASE, "IA32_KERNEL_GS_BASE"),
+    PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
+};
+const size_t msr_policy_count = ARRAY_SIZE(msr_policies);
+
+const struct msr_policy *msr_policy_find(uint32_t msr) {
+    size_t low = 0, high = ARRAY_SIZE(msr_policies);
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const struct msr_policy *p = &msr_policies[middle];
+        if (msr < p->msr) {
+            high = middle;
+        } else if (msr - p->msr < p->count) {
+            return p;
+        } else {
+            low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+void msr_reset(struct vcpu *v) {
+    memset(v->msr_slots, 0, sizeof(v->msr_slots));
+    v->msr_slots[SLOT_MTRR_DEF_TYPE] = MTRR_ENABLED | MTRR_WB;
+}
+
+static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
+    (void)exit_violation(v, &v->refused.msr, what, msr);
+    return exit_inject(v, X86_GP, 0);
+}
+
+enum action exit_rdmsr(struct vcpu *v, struct vmexit *x) {
+    (void)x;
+    uint32_t msr = (uint32_t)v->regs[X86_RCX];
+    const struct msr_policy *p = msr_policy_find(msr);
+    uint64_t value;
+    if (UNLIKELY(p == NULL || p->read == NULL || p->read(v, msr, &value) != STATUS_OK)) {
+        return msr_refuse(v, msr, "read of MSR");
+    }
+    v->regs[X86_RAX] = (uint32_t)value;
+    v->regs[X86_RDX] = value >> 32;
+    return ACTION_NEXT;
+}
+
+enum action exit_wrmsr(struct vcpu *v, struct vmexit *x) {
+    (void)x;
+    uint32_t msr = (uint32_t)v->regs[X86_RCX];
+    uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
+    const struct msr_policy *p = msr_policy_find(msr);
+    if (UNLIKELY(p == NULL || p->write == NULL || p->write(v, msr, value) != STATUS_OK)) {
+        return msr_refuse(v, msr, "write of MSR");
+    }
+    return ACTION_NEXT;
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The log's line format, level filter, escaping and rate limit. Owns no output and no clock: both
+ * come in by hooks. Must not let text that a guest controls start a new line, move the cursor or
+ * flood the log. Called everywhere.
+ */
+#include "hv/lib/log.h"
+
+#include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
+#include "hv/lib/utf8.h"
+
+#define LIMIT_BURST      20
+#define LIMIT_PER_SECOND 5
+#define SECOND_US        1000000ull
+
+/* Room for text: one byte for the newline, one for the NUL. */
+#define TEXT_MAX (LOG_LINE_MAX - 2)
+#define CUT_MARK "..."
+
+static const struct log_hooks *log_hooks;
+static enum log_level log_max_level;
+
+static const char *const level_prefix[] = {
+    [LOG_ERROR] = "error: ",
+    [LOG_WARN] = "warning: ",
+    [LOG_INFO] = "",
+    [LOG_DEBUG] = "",
+};
+
+void log_init(const struct log_hooks *hooks, enum log_level max_level) {
+    log_max_level = max_level;
+    log_hooks = hooks;
+}
+
+void log_set_level(enum log_level max_level) {
+    log_max_level = max_level;
+}
+
+/* Bytes of the character at s (left bytes are there) if it may stand in a line as it is, else 0. */
+static unsigned printable_length(const char *s, size_t left) {
+    uint32_t code = 0;
+    unsigned n = utf8_decode(s, left, &code);
+    bool control = code < 0x20 || (code >= 0x7f && code < 0xa0); /* C0, DEL, C1 */
+    return control ? 0 : n;
+}
+
+/* Appends text to line, which holds length bytes; returns the new length, at most TEXT_MAX. */
+static size_t append_escaped(char *line, size_t length, const char *text) {
+    size_t mark = length; /* the last place where the cut mark would still fit */
+    const char *end = text + strlen(text);
+    while (text < end) {
+        char escape[5];
+        const char *unit = text;
+        size_t taken = printable_length(text, (size_t)(end - text)), n = taken;
+        if (taken == 0) {
+            taken = 1;
+            n = fmt_print(escape, sizeof(escape), "\\x%02x", (unsigned)(uint8_t)*text);
+            unit = escape;
+        }
+        if (n > TEXT_MAX - length) {
+            memcpy(line + mark, CUT_MARK, sizeof(CUT_MARK) - 1);
+            return mark + sizeof(CUT_MARK) - 1;
+        }
+        memcpy(line + length, unit, n);
+        length += n;
+        text += taken;
+        if (length <= TEXT_MAX - (sizeof(CUT_MARK) - 1)) {
+            mark = length;
+        }
+    }
+    return length;
+}
+
+void log_print(enum log_level level, const char *who, const char *format, ...) {
+    const struct log_hooks *hooks = log_hooks;
+    if (hooks == NULL || level > log_max_level) {
+        return;
+    }
+    uint64_t now = hooks->now_us();
+    char line[LOG_LINE_MAX], text[LOG_LINE_MAX];
+    size_t length = fmt_print(
+        line, sizeof(line), "[%5llu.%06llu] cpu%u%s%.*s: %s", (unsigned long long)(now / SECOND_US),
+        (unsigned long long)(now % SECOND_US), hooks->cpu(), who != NULL ? " " : "", 64,
+        who != NULL ? who : "", level_prefix[level]);
+    va_list args;
+    va_start(args, format);
+    fmt_vprint(text, sizeof(text), format, args);
+    va_end(args);
+    length = append_escaped(line, length, text);
+    line[length++] = '\n';
+    line[length] = '\0';
+    hooks->write(level, line, length);
+}
+
+/* A bucket of zero bytes is a full one: last_us is never 0 once it was used. */
+bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed) {
+    uint64_t now = log_hooks != NULL ? log_hooks->now_us() : 0;
+    now = now != 0 ? now : 1;
+    if (limit->last_us == 0) {
+        limit->tokens = LIMIT_BURST;
+        limit->last_us = now;
+    }
+    uint64_t step = SECOND_US / LIMIT_PER_SECOND;
+    uint64_t gained = now > limit->last_us ? (now - limit->last_us) / step : 0;
+    limit->last_us += gained * step;
+    limit->tokens = (uint32_t)min_u64(LIMIT_BURST, limit->tokens + gained);
+    if (limit->tokens == 0) {
+        limit->suppressed += limit->suppressed != UINT32_MAX;
+        return false;
+    }
+    limit->tokens--;
+    if (suppressed != NULL) {
+        *suppressed = limit->suppressed;
+    }
+    limit->suppressed = 0;
+    return true;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit of finished nested tables: what the CPU will read is compared with the plan, by code
+ * that shares nothing with the code that built them. Called once per VM before seal().
+ */
+#ifndef HV_MEM_AUDIT_H
+#define HV_MEM_AUDIT_H
+
+#include "hv/mem/npt.h"
+#include "hv/plan/plan.h"
+
+/*
+ * STATUS_OK if the tables map exactly this VM's regions, to exactly the planned frames, all of
+ * them write-back, and nothing else. Otherwise STATUS_INVALID and the first difference in the log.
+ */
+MUST_USE enum status audit_tables(const struct npt *npt, const struct plan_vm *vm);
+
+#endif

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the hand-out of host pages from one range. Never frees a single page: what is allocated
+ * before seal() stays for the life of the machine.
+ */
+#include "hv/mem/pool.h"
+
+#include "hv/lib/log.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+
+void pool_init(struct pool *pool, const char *name, hpa_t base, uint64_t size) {
+    ASSERT(base.v % PAGE_SIZE == 0 && size % PAGE_SIZE == 0);
+    *pool = (struct pool){.name = name, .base = base, .size = size, .used = 0};
+}
+
+void *pool_alloc(struct pool *pool, uint64_t size, uint64_t align) {
+    ASSERT(size != 0 && align >= PAGE_SIZE && (align & (align - 1)) == 0);
+    uint64_t start = ALIGN_UP(pool->base.v + pool->used, align) - pool->base.v;
+    if (start > pool->size || size > pool->size - start) {
+        log_error("%s: out of memory: %llu KiB asked, %llu of %llu KiB used", pool->name,
+                  (unsigned long long)(size / KIB), (unsigned long long)(pool->used / KIB),
+                  (unsigned long long)(pool->size / KIB));
+        return NULL;
+    }
+    size = min_u64(ALIGN_UP(size, PAGE_SIZE), pool->size - start);
+    pool->used = start + size;
+    void *memory = phys_pointer(HPA(pool->base.v + start));
+    memset(memory, 0, size);
+    return memory;
+}

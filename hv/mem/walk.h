@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The guest's own page tables, walked in software: linear address to guest-physical address, as
+ * the CPU would do it. Used when an instruction is emulated. Owns no state; reads the tables
+ * through gmem only. Everything here but struct gmem is guest-controlled.
+ * Source: Intel SDM vol. 3 "Paging".
+ */
+#ifndef HV_MEM_WALK_H
+#define HV_MEM_WALK_H
+
+#include "hv/mem/gmem.h"
+
+enum walk_access {
+    WALK_READ = 0,
+    WALK_WRITE = BIT32(0),
+    WALK_EXECUTE = BIT32(1),
+    WALK_USER =
+        BIT32(2), /* made by CPL 3 code itself; unset at CPL 3 = descriptor tables and the like */
+};
+
+/* The guest's registers as the CPU holds them. Protection keys are hidden from guests. */
+struct walk_state {
+    uint64_t cr0, cr3, cr4, efer, rflags;
+    uint8_t cpl;
+    uint8_t phys_bits; /* physical-address width that the guest's CPUID states, 32-52 */
+};
+
+#define WALK_PF_PRESENT  BIT32(0)
+#define WALK_PF_WRITE    BIT32(1)
+#define WALK_PF_USER     BIT32(2)
+#define WALK_PF_RESERVED BIT32(3)
+#define WALK_PF_FETCH    BIT32(4)
+
+/*
+ * Translates gva (one byte of it: an access that crosses a page needs two calls). Without paging
+ * and outside long mode only 32 bits of gva count. Sets accessed and dirty bits as the CPU does.
+ *   STATUS_DENIED     page fault: *pf_error is its error code, CR2 would be gva
+ *   STATUS_INVALID    gva is not canonical: #GP, or #SS for a stack access
+ *   STATUS_NOT_FOUND  a table does not lie in this VM's RAM
+ *   STATUS_TIMEOUT    other vCPUs kept changing the tables: let the guest try again
+ * PAE: the four top entries are read from memory, not from the copy that a CPU takes at MOV CR3.
+ */
+MUST_USE enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
+                                    unsigned access, gpa_t *gpa, uint32_t *pf_error);
+
+#endif

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Sets of host CPU numbers. Pure; called by the config reader, the plan and whoever shows a set.
+ */
+#include "hv/lib/fmt.h"
+#include "hv/plan/config.h"
+
+unsigned cpu_set_count(const struct cpu_set *set) {
+    unsigned count = 0;
+    for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
+        count += cpu_set_has(set, cpu);
+    }
+    return count;
+}
+
+unsigned cpu_set_next(const struct cpu_set *set, unsigned from) {
+    while (from < CONFIG_MAX_CPUS && !cpu_set_has(set, from)) {
+        from++;
+    }
+    return from < CONFIG_MAX_CPUS ? from : CONFIG_MAX_CPUS;
+}
+
+const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size) {
+    size_t used = fmt_print(buf, size, "%s", "");
+    unsigned first = cpu_set_next(set, 0);
+    while (first < CONFIG_MAX_CPUS && used < size) {
+        unsigned last = first;
+        while (cpu_set_has(set, last + 1)) {
+            last++;
+        }
+        const char *comma = used != 0 ? "," : "";
+        used += first == last ? fmt_print(buf + used, size - used, "%s%u", comma, first)
+                              : fmt_print(buf + used, size - used, "%s%u-%u", comma, first, last);
+        first = cpu_set_next(set, last + 1);
+    }
+    return buf;
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns what a vCPU has pending and when it is delivered: requests from other CPUs, the local APIC,
+ * NMIs, exceptions; halting. The one arbitration point for events. Must not know the vendor.
+ */
+#include "hv/vm/vcpu.h"
+
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
+
+struct hvm_ops *hvm;
+
+/* Fixed after seal(): which vCPU a host CPU runs. */
+static struct vcpu *vcpu_by_cpu[CONFIG_MAX_CPUS];
+
+struct vcpu *vcpu_of_cpu(unsigned cpu) {
+    ASSERT(cpu < CONFIG_MAX_CPUS);
+    return vcpu_by_cpu[cpu];
+}
+
+void vcpu_set_of_cpu(unsigned cpu, struct vcpu *v) {
+    ASSERT(cpu < CONFIG_MAX_CPUS && vcpu_by_cpu[cpu] == NULL);
+    vcpu_by_cpu[cpu] = v;
+}
+
+void vcpu_request(struct vcpu *v, uint32_t bits) {
+    __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+    if (v->cpu != plat_cpu()) {
+        plat_kick(v->cpu);
+    }
+}
+
+/* On v's own CPU: no kick and no locked instruction needed beyond the OR itself. */
+static void vcpu_note(struct vcpu *v, uint32_t bits) {
+    __atomic_fetch_or(&v->requests, bits, __ATOMIC_RELAXED);
+}
+
+/*
+ * Contributory exceptions and page faults on top of one another make a double fault.
+ * SDM vol. 3 "Interrupt 8—Double Fault Exception (#DF)".
+ */
+static bool vcpu_contributory(uint8_t vector) {
+    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
+}
+
+static bool vcpu_has_error_code(uint8_t vector) {
+    return vector == X86_DF || (vector >= X86_TS && vector <= X86_PF) || vector == X86_AC;
+}
+
+void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error) {
+    if (v->event.type == EVENT_EXCEPTION) {
+        uint8_t first = v->event.vector;
+        if (first == X86_DF) {
+            vm_leave(v->vm, LEAVE_CRASH, "triple fault");
+            return;
+        }
+        if ((vcpu_contributory(first) && vcpu_contributory((uint8_t)vector)) ||
+            (first == X86_PF && (vcpu_contributory((uint8_t)vector) || vector == X86_PF))) {
+            vector = X86_DF;
+            error = 0;
+        }
+    }
+    v->event = (struct event){.type = EVENT_EXCEPTION,
+                              .vector = (uint8_t)vector,
+                              .has_error = vcpu_has_error_code((uint8_t)vector),
+                              .error = error};
+}
+
+static void vcpu_set_window(struct vcpu *v, bool interrupt, bool nmi) {
+    if (interrupt != v->window_interrupt || nmi != v->window_nmi) {
+        v->window_interrupt = interrupt;
+        v->window_nmi = nmi;
+        hvm->window(v, interrupt, nmi);
+    }
+}
+
+/* Puts the most urgent deliverable event into v->event; asks for a window for what must wait. */
+static void vcpu_deliver(struct vcpu *v) {
+    bool want_nmi = v->nmi_pending;
+    if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take_nmi(v)) {
+        v->event = (struct event){.type = EVENT_NMI, .vector = X86_NMI};
+        v->nmi_pending = want_nmi = false;
+    }
+    int vector = lapic_pending(&v->lapic);
+    if (vector >= 0 && v->event.type == EVENT_NONE && hvm->can_take_interrupt(v)) {
+        lapic_acknowledge(&v->lapic, (uint8_t)vector);
+        v->event = (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+        vector = lapic_pending(&v->lapic);
+    }
+    vcpu_set_window(v, vector >= 0, want_nmi);
+}
+
+bool vcpu_service(struct vcpu *v) {
+    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    if ((requests & REQUEST_TIMER) != 0) {
+        lapic_timer_expired(&v->lapic);
+        __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
+    }
+    if ((requests & REQUEST_NMI) != 0) {
+        v->nmi_pending = true;
+    }
+    if ((requests & REQUEST_LEAVE) != 0) {
+        return false;
+    }
+    vcpu_deliver(v);
+    return true;
+}
+
+bool vcpu_halt(struct vcpu *v) {
+    for (;;) {
+        if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) != 0 && !vcpu_service(v)) {
+            return false;
+        }
+        if (v->event.type != EVENT_NONE) {
+            return true;
+        }
+        plat_wait();
+    }
+}
+
+void vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
+    memcpy(v->regs, start->regs, sizeof(v->regs));
+    v->window_interrupt = v->window_nmi = false;
+    v->nmi_pending = false;
+    v->event = (struct event){.type = EVENT_NONE};
+    v->first_entry_tsc = 0;
+    lapic_reset(&v->lapic, v->index, v->index == 0);
+    v->tsc_offset = 0 - plat_tsc();
+    hvm->vcpu_reset(v, start);
+    hvm->set_tsc_offset(v, v->tsc_offset);
+}
+
+/* Local APIC callbacks; all run on v's own CPU. */
+
+static void vcpu_timer_arm(void *ctx, uint64_t guest_tsc_deadline) {
+    struct vcpu *v = ctx;
+    uint64_t host = guest_tsc_deadline - v->tsc_offset;
+    if (guest_tsc_deadline != 0 && host < guest_tsc_deadline) {
+        host = UINT64_MAX; /* beyond the end of time */
+    }
+    plat_timer_set(guest_tsc_deadline == 0 ? 0 : host);
+}
+
+static void vcpu_deliver_ipi(struct vcpu *target, const struct lapic_icr *icr) {
+    switch (icr->delivery_mode) {
+    case 0:
+    case 1:
+        if (lapic_accept(&target->lapic, icr->vector, false)) {
+            vcpu_request(target, REQUEST_EVENT);
+        }
+        break;
+    case 4:
+        vcpu_request(target, REQUEST_NMI);
+        break;
+    default:
+        /* INIT and SIPI to a VM with one vCPU reach nobody; SMI is not delivered to guests. */
+        break;
+    }
+}
+
+static void vcpu_send_ipi(void *ctx, const struct lapic_icr *icr) {
+    struct vcpu *v = ctx;
+    for (uint32_t i = 0; i < v->vm->vcpu_count; i++) {
+        struct vcpu *target = &v->vm->vcpus[i];
+        bool hit = icr->shorthand == 0   ? lapic_matches(&target->lapic, icr->destination,
+                                                         icr->logical)
+                   : icr->shorthand == 1 ? target == v
+                   : icr->shorthand == 2 ? true
+                                         : target != v;
+        if (hit) {
+            vcpu_deliver_ipi(target, icr);
+        }
+    }
+}
+
+static void vcpu_broadcast_eoi(void *ctx, uint8_t vector) {
+    struct vcpu *v = ctx;
+    lock_acquire(&v->vm->lock);
+    ioapic_eoi(&v->vm->ioapic, vector);
+    lock_release(&v->vm->lock);
+}
+
+static void vcpu_nmi(void *ctx) {
+    vcpu_note(ctx, REQUEST_NMI);
+}
+
+static void vcpu_event_changed(void *ctx) {
+    vcpu_note(ctx, REQUEST_EVENT);
+}
+
+const struct lapic_ops vcpu_lapic_ops = {
+    .timer_arm = vcpu_timer_arm,
+    .send_ipi = vcpu_send_ipi,
+    .broadcast_eoi = vcpu_broadcast_eoi,
+    .nmi = vcpu_nmi,
+    .changed = vcpu_event_changed,
+};
+
+/* The timer of this host CPU fired; it can only belong to the vCPU that runs here. */
+void hv_timer_expired(void) {
+    struct vcpu *v = vcpu_of_cpu(plat_cpu());
+    if (v != NULL) {
+        vcpu_note(v, REQUEST_TIMER);
+    }
+}

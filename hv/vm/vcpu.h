@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtual CPU. General registers are stored here by the vendor's entry code at every exit;
+ * everything else stays in the vendor's structure until a handler asks. Owned by the host CPU it
+ * runs on; other CPUs may only set request bits (vcpu_request) and call lapic_accept().
+ */
+#ifndef HV_VM_VCPU_H
+#define HV_VM_VCPU_H
+
+#include "hv/dev/lapic.h"
+#include "hv/lib/x86.h"
+#include "hv/vm/hvm.h"
+
+struct vm;
+
+enum vcpu_request {
+    REQUEST_EVENT = BIT32(0), /* the local APIC may have something to deliver */
+    REQUEST_TIMER = BIT32(1), /* the host timer of this CPU fired */
+    REQUEST_NMI = BIT32(2),   /* an NMI for the guest */
+    REQUEST_LEAVE = BIT32(3), /* leave the run loop: see vm->leave */
+};
+
+/* Guest-visible CPUID: see hv/exit/cpuid.c. */
+#define CPUID_MAX_ENTRIES 64
+#define CPUID_MAX_LEAF    0x20
+#define CPUID_NO_ENTRY    0xff
+
+struct cpuid_entry {
+    uint32_t leaf, subleaf;
+    bool has_subleaf; /* subleaf counts; else every subleaf gives this entry */
+    uint32_t out[4];  /* EAX EBX ECX EDX */
+};
+
+struct cpuid_table {
+    uint8_t count;
+    uint8_t basic[CPUID_MAX_LEAF], extended[CPUID_MAX_LEAF], hypervisor[CPUID_MAX_LEAF];
+    struct cpuid_entry entries[CPUID_MAX_ENTRIES];
+};
+
+/* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
+#define MSR_SLOTS 48
+
+/* What was refused; shown by "stats". */
+struct vcpu_refusals {
+    uint64_t msr, port, memory, instruction;
+};
+
+struct vcpu {
+    uint64_t regs[16]; /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
+    void *vendor;      /* struct vmx_vcpu or struct svm_vcpu */
+    uint32_t requests; /* enum vcpu_request, atomic */
+    bool window_interrupt, window_nmi; /* what hvm->window() was last told */
+    struct event event; /* goes in at the next entry; EVENT_NONE = nothing */
+
+    struct vm *vm;
+    uint32_t index; /* in the VM, also the APIC ID */
+    uint32_t cpu;   /* host CPU */
+    bool running;   /* inside vcpu_run(), the CPU's own view */
+    bool nmi_pending;
+
+    uint64_t tsc_offset;
+    uint64_t first_entry_tsc; /* host TSC just before the first entry, 0 = not yet */
+
+    struct lapic lapic;
+    struct cpuid_table cpuid;
+    uint64_t msr_slots[MSR_SLOTS];
+    uint64_t xcr0;
+
+    uint64_t exits[EXIT_KINDS];
+    struct vcpu_refusals refused;
+};
+
+/* Sets request bits from any CPU and makes the vCPU's CPU look at them. */
+void vcpu_request(struct vcpu *v, uint32_t bits);
+
+/* Queues an exception for the next entry, by the double-fault rules if one is on its way already. */
+void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error);
+
+/*
+ * Looks at the requests and the local APIC, and queues what can be delivered. False when the run
+ * loop must be left.
+ */
+bool vcpu_service(struct vcpu *v);
+
+/* Waits in HLT for the next event; false when the run loop must be left. */
+bool vcpu_halt(struct vcpu *v);
+
+/* Power-up state of everything that is the same for every guest: local APIC, MSR slots, events. */
+void vcpu_reset(struct vcpu *v, const struct vcpu_start *start);
+
+/* The vCPU that runs on this host CPU, NULL if it has none; set by vm_create(). */
+struct vcpu *vcpu_of_cpu(unsigned cpu);
+void vcpu_set_of_cpu(unsigned cpu, struct vcpu *v);
+
+extern const struct lapic_ops vcpu_lapic_ops;
+
+#endif

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the making of a VM: memory, nested tables, devices on the bus, vCPUs, and the wires between
+ * them. Everything comes from the VM's own budget and is made once.
+ */
+#include "hv/vm/vm.h"
+
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+
+#define UART_PORT 0x3f8
+#define UART_IRQ  4
+
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
+    if (vm->leave == LEAVE_NONE) {
+        vm->leave = leave;
+        (void)str_copy_n(vm->leave_reason, sizeof(vm->leave_reason), reason, strlen(reason));
+    }
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vcpu_request(&vm->vcpus[i], REQUEST_LEAVE);
+    }
+}
+
+void vm_command(struct vm *vm, enum vm_command command) {
+    __atomic_store_n(&vm->command, (uint32_t)command, __ATOMIC_SEQ_CST);
+    vcpu_request(&vm->vcpus[0], REQUEST_LEAVE);
+}
+
+const char *vm_state_name(enum vm_state state) {
+    static const char *const names[VM_STATES] = {[VM_STOPPED] = "stopped",
+                                                 [VM_STARTING] = "starting",
+                                                 [VM_RUNNING] = "running",
+                                                 [VM_CRASHED] = "crashed",
+                                                 [VM_HALTED] = "halted"};
+    return (unsigned)state < VM_STATES ? names[state] : "?";
+}
+
+/* Serial line: guest to console and back. */
+
+static bool vm_uart_transmit(void *ctx, uint8_t byte) {
+    struct vm *vm = ctx;
+    return vm->console.write(vm->console.ctx, byte);
+}
+
+static void vm_uart_interrupt(void *ctx, bool asserted) {
+    struct vm *vm = ctx;
+    ioapic_set_line(&vm->ioapic, UART_IRQ, asserted);
+}
+
+static const struct uart_ops vm_uart_ops = {.transmit = vm_uart_transmit,
+                                            .interrupt = vm_uart_interrupt};
+
+bool vm_console_input(struct vm *vm, uint8_t byte) {
+    lock_acquire(&vm->lock);
+    bool taken = uart_receive(&vm->uart, byte);
+    lock_release(&vm->lock);
+    return taken;
+}
+
+unsigned vm_console_room(struct vm *vm) {
+    return uart_receive_room(&vm->uart);
+}
+
+void vm_console_ready(struct vm *vm) {
+    lock_acquire(&vm->lock);
+    uart_tx_ready(&vm->uart);
+    lock_release(&vm->lock);
+}
+
+/* An I/O APIC message to the local APICs it names. */
+static void vm_deliver(void *ctx, const struct ioapic_message *m) {
+    struct vm *vm = ctx;
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+        if (!lapic_matches(&v->lapic, m->destination, m->logical)) {
+            continue;
+        }
+        if (m->delivery_mode == 4) {
+            vcpu_request(v, REQUEST_NMI);
+        } else if (m->delivery_mode <= 1 && lapic_accept(&v->lapic, m->vector, m->level)) {
+            vcpu_request(v, REQUEST_EVENT);
+        }
+        if (m->delivery_mode == 1) {
+            return; /* lowest priority: one of them */
+        }
+    }
+}
+
+static void vm_power_off(void *ctx) {
+    vm_leave(ctx, LEAVE_POWER_OFF, "power-off");
+}
+
+static void vm_reset(void *ctx) {
+    vm_leave(ctx, LEAVE_RESET, "reset");
+}
+
+static const struct power_ops vm_power_ops = {.power_off = vm_power_off, .reset = vm_reset};
+
+static uint64_t vm_guest_tsc(void *ctx) {
+    const struct vm *vm = ctx;
+    return plat_tsc() + vm->vcpus[0].tsc_offset;
+}
+
+static enum status vm_create_devices(struct vm *vm) {
+    vm->clock = (struct dev_clock){.tsc = vm_guest_tsc, .ctx = vm, .tsc_hz = plat_tsc_hz()};
+    vm->uart.ops = &vm_uart_ops;
+    vm->uart.ctx = vm;
+    vm->ioapic.deliver = vm_deliver;
+    vm->ioapic.ctx = vm;
+    vm->pm = (struct pm){.ops = &vm_power_ops, .ctx = vm, .clock = &vm->clock};
+    vm->rtc.clock = &vm->clock;
+    vm->reset = (struct reset_lines){.ops = &vm_power_ops, .ctx = vm};
+    vm->pci.reset = &vm->reset;
+
+    const struct bus_pio pio[] = {
+        {0x60, 5, "keyboard controller", &vm->reset, reset_lines_read, reset_lines_write},
+        {0x70, 2, "CMOS clock", &vm->rtc, rtc_read, rtc_write},
+        {0x80, 1, "POST code", &vm->reset, reset_lines_read, reset_lines_write},
+        {0x92, 1, "fast reset", &vm->reset, reset_lines_read, reset_lines_write},
+        {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
+        {PM1A_EVENT_PORT, 12, "ACPI power management", &vm->pm, pm_read, pm_write},
+        {0xcf8, 8, "PCI configuration, reset", &vm->pci, pci_read, pci_write},
+    };
+    const struct bus_mmio io_apic = {
+        .base = GPA(IOAPIC_BASE), .size = PAGE_SIZE, .name = "I/O APIC", .dev = &vm->ioapic,
+        .read = ioapic_read, .write = ioapic_write};
+    for (size_t i = 0; i < ARRAY_SIZE(pio); i++) {
+        enum status s = bus_add_pio(&vm->bus, &pio[i]);
+        if (s != STATUS_OK) {
+            return s;
+        }
+    }
+    return bus_add_mmio(&vm->bus, &io_apic);
+}
+
+static enum status vm_create_memory(struct vm *vm) {
+    const struct plan_vm *plan = vm->plan;
+    vm->mem = (struct gmem){.regions = plan->regions, .region_count = plan->region_count};
+    enum status s = npt_init(&vm->npt, hvm->npt_format, &vm->pool, hvm->npt_max_level);
+    for (uint32_t i = 0; s == STATUS_OK && i < plan->region_count; i++) {
+        const struct plan_region *r = &plan->regions[i];
+        *(r->gpa.v < PLAN_HIGH_RAM ? &vm->low_ram : &vm->high_ram) += r->size;
+        s = npt_map_range(&vm->npt, r->gpa.v, r->hpa, r->size,
+                          NPT_READ | NPT_WRITE | NPT_EXECUTE, NPT_WB);
+    }
+    return s;
+}
+
+static enum status vm_create_vcpus(struct vm *vm) {
+    for (uint32_t i = 0; i < vm->plan->cpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+        v->vm = vm;
+        v->index = i;
+        v->cpu = vm->plan->cpus[i];
+        v->lapic.ops = &vcpu_lapic_ops;
+        v->lapic.ctx = v;
+        v->lapic.clock = &vm->clock;
+        enum status s = hvm->vcpu_init(v);
+        if (s != STATUS_OK) {
+            return s;
+        }
+        vcpu_set_of_cpu(v->cpu, v);
+    }
+    return STATUS_OK;
+}
+
+enum status vm_create(const struct plan_vm *plan, struct vm **out) {
+    struct pool pool;
+    pool_init(&pool, plan->config->name, plan->budget_base, plan->budget_size);
+    if (plan->cpu_count == 0 || plan->cpu_count > VM_MAX_VCPUS) {
+        return STATUS_INVALID;
+    }
+    struct vm *vm = pool_alloc(&pool, sizeof(*vm), PAGE_SIZE);
+    if (vm == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    vm->pool = pool;
+    vm->plan = plan;
+    vm->vcpu_count = plan->cpu_count;
+    (void)str_copy_n(vm->name, sizeof(vm->name), plan->config->name, strlen(plan->config->name));
+    enum status s = vm_create_memory(vm);
+    if (s == STATUS_OK) {
+        s = vm_create_devices(vm);
+    }
+    if (s == STATUS_OK) {
+        s = vm_create_vcpus(vm);
+    }
+    if (s != STATUS_OK) {
+        vm_log(vm, LOG_ERROR, "cannot be created: %s", status_name(s));
+        return s;
+    }
+    *out = vm;
+    return STATUS_OK;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VM: its piece of the machine, its devices, its life. vm_create() builds it once from the plan;
+ * starting, stopping and restarting happen on the host CPU of its first vCPU and touch nothing of any
+ * other VM. Nothing is allocated after creation.
+ */
+#ifndef HV_VM_VM_H
+#define HV_VM_VM_H
+
+#include "hv/dev/bus.h"
+#include "hv/dev/ioapic.h"
+#include "hv/dev/platform.h"
+#include "hv/dev/uart.h"
+#include "hv/lib/lock.h"
+#include "hv/mem/gmem.h"
+#include "hv/mem/npt.h"
+#include "hv/vm/vcpu.h"
+
+#define VM_MAX_VCPUS      8
+#define VM_CRASH_LIMIT    3  /* restarts in a row after which on_crash = "restart" gives up */
+#define VM_CRASH_FORGIVEN 60 /* seconds of running that make the count start again */
+
+enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_CRASHED, VM_HALTED, VM_STATES };
+
+/* Why the run loop was left, or what an operator asks for. */
+enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };
+
+enum vm_command { VM_COMMAND_NONE, VM_COMMAND_START, VM_COMMAND_STOP, VM_COMMAND_RESET };
+
+/* Where a VM's serial output goes; the console layer fills it in. */
+struct vm_console {
+    bool (*write)(void *ctx, uint8_t byte);
+    void *ctx;
+};
+
+struct vm {
+    char name[CONFIG_NAME_SIZE];
+    const struct plan_vm *plan;
+    enum vm_state state; /* written by its own CPU, read by the monitor */
+    uint32_t command;    /* enum vm_command, atomic: from the monitor */
+    enum vm_leave leave;
+    char leave_reason[64];
+    uint32_t crashes; /* in a row */
+    uint64_t started_tsc;
+    uint64_t born_tsc; /* the hypervisor's first instruction, for the first start's figures; then 0 */
+
+    struct pool pool;
+    struct npt npt;
+    struct gmem mem;
+    uint64_t low_ram, high_ram; /* bytes */
+
+    struct vm_console console;
+    struct dev_clock clock;
+    struct lock lock; /* all devices below and the bus */
+    struct bus bus;
+    struct uart uart;
+    struct ioapic ioapic;
+    struct pm pm;
+    struct rtc rtc;
+    struct pci pci;
+    struct reset_lines reset;
+
+    struct log_limit log_limit;
+    uint32_t vcpu_count;
+    struct vcpu vcpus[VM_MAX_VCPUS];
+};
+
+/* Builds the VM in its own budget; on failure the reason is in the log. */
+MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
+
+/* Asks the run loop of v to end; first reason wins. On v's own CPU. */
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
+
+/* From the monitor, any CPU: takes effect soon on the VM's CPU. */
+void vm_command(struct vm *vm, enum vm_command command);
+
+/* One byte from the console; false = the guest's receive FIFO is full. Any CPU. */
+bool vm_console_input(struct vm *vm, uint8_t byte);
+unsigned vm_console_room(struct vm *vm);
+/* The console has room again for this VM's output. Any CPU. */
+void vm_console_ready(struct vm *vm);
+
+const char *vm_state_name(enum vm_state state);
+
+#define vm_log(vm, level, ...) log_print(level, (vm)->name, __VA_ARGS__)
+
+#endif

@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Gets what building, running and testing Bulkhead needs on Debian.
+#
+#   scripts/setup.sh             installs missing packages; silent when none is
+#   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz
+#   scripts/setup.sh font DIR    the screen font as DIR/font.psf
+#
+# Kernel and font are taken out of their packages without installing these: the machine that builds
+# gets no second kernel and no other console.
+set -eu
+
+# package, what it is for
+packages='
+acpica-tools     iasl, checks the ACPI tables that guests get
+binutils         links the hypervisor, makes the EFI file
+bochs            PC emulator with VT-x: runs the demo and the tests
+bochsbios        BIOS files of that emulator
+busybox-static   user land of the demo guest
+clang            second C compiler, for make check
+clang-format     checks the layout of the C files
+gcc              C compiler
+gnu-efi          headers and start-up code of EFI applications
+libc6-dev        C library, for the unit tests
+make             builds
+mtools           writes the FAT file system of the USB stick
+ovmf             UEFI firmware for the emulators
+python3          runs the tests, makes images
+qemu-system-x86  PC emulator: second target of the tests
+vgabios          screen firmware of the emulator
+'
+kernel_package=linux-image-cloud-amd64
+font_package=console-setup-linux
+font_file=usr/share/consolefonts/Lat15-Terminus16.psf.gz
+
+say() {
+    echo "setup: $*" >&2
+}
+
+fail() {
+    say "$*"
+    exit 1
+}
+
+# Runs a command as root, or says which one the user has to run.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null 2>&1; then
+        sudo "$@"
+    else
+        fail "this needs root and there is no sudo. Please run as root:  $*"
+    fi
+}
+
+update_lists() {
+    say "reading the package lists (apt-get update)"
+    as_root apt-get -qq update
+}
+
+install_missing() {
+    names=$(echo "$packages" | awk 'NF { print $1 }')
+    # shellcheck disable=SC2086 # one word for each package is wanted here
+    present=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $names 2>/dev/null |
+        awk '$2 == "installed" { print $1 }') || true
+    missing=$(echo "$packages" | awk -v present="$present" '
+        BEGIN { n = split(present, list, "\n"); for (i = 1; i <= n; i++) have[list[i]] = 1 }
+        NF && !($1 in have)')
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null 2>&1 ||
+        fail "this is not Debian: please install what stands for" $(echo "$missing" | awk '{ print $1 }')
+    say "these Debian packages are missing and will be installed:"
+    echo "$missing" | sed 's/^/    /' >&2
+    names=$(echo "$missing" | awk '{ print $1 }')
+    # shellcheck disable=SC2086
+    apt-get -qq -s --no-install-recommends install $names >/dev/null 2>&1 || update_lists
+    # shellcheck disable=SC2086
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 install $names >&2
+}
+
+# Unpacks package $1 into the empty folder $2.
+unpack() {
+    rm -rf "$2"
+    mkdir -p "$2"
+    say "fetching $1 (unpacked under $2, not installed)"
+    (cd "$2" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$1" >&2) || {
+        update_lists
+        (cd "$2" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$1" >&2)
+    }
+    dpkg -x "$2"/*.deb "$2"
+    rm -f "$2"/*.deb
+}
+
+kernel_dependency() {
+    apt-cache show "$kernel_package" 2>/dev/null |
+        sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1
+}
+
+fetch_kernel() {
+    package=$(kernel_dependency)
+    if [ -z "$package" ]; then
+        update_lists
+        package=$(kernel_dependency)
+    fi
+    [ -n "$package" ] || fail "the package $kernel_package is not in the package lists"
+    unpack "$package" "$1/kernel"
+    mkdir -p "$1/guests"
+    mv "$1"/kernel/boot/vmlinuz-* "$1/guests/vmlinuz"
+    rm -rf "$1/kernel"
+}
+
+fetch_font() {
+    unpack "$font_package" "$1/font"
+    gzip -dc "$1/font/$font_file" >"$1/font.psf.part"
+    mv "$1/font.psf.part" "$1/font.psf"
+    rm -rf "$1/font"
+}
+
+case "${1-packages} $#" in
+"packages "[01]) install_missing ;;
+"kernel 2") [ -s "$2/guests/vmlinuz" ] || fetch_kernel "$2" ;;
+"font 2") [ -s "$2/font.psf" ] || fetch_font "$2" ;;
+*) fail "usage: scripts/setup.sh [packages | kernel DIR | font DIR]" ;;
+esac

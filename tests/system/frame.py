@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The frame of the system tests: a boot is expensive, so one Boot serves many checks.
+
+A Boot makes a stick, starts a machine and then runs its checks in the order of the file; each check is a
+test with a name, a result and a command that runs it again. Owns the console protocol (views, operator
+prompt, log lines) so that the tests speak of guests and not of keys.
+"""
+import os
+import re
+import subprocess
+import sys
+import time
+
+from machine import Expected
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+LOG_LINE = re.compile(r"\[ *(\d+\.\d{6})\] cpu(\d+)(?: ([a-z0-9-]+))?: ([^\r\n]*)")
+
+
+def check(name, required=False):
+    """Marks a method as a test. If a required one fails, the rest of that boot is not tried."""
+    def mark(method):
+        method.check_name, method.required = name, required
+        return method
+    return mark
+
+
+def expect_that(condition, expected, seen):
+    if not condition:
+        raise Expected(expected, str(seen))
+
+
+class Boot:
+    name = "unnamed"
+    needs_machine = True
+    cpus = 2
+    memory = 1024
+
+    def __init__(self, build, target, folder):
+        self.build, self.target, self.folder = build, target, folder
+        self.machine = None
+        self.log_seen = -1.0
+        self.tag = 0
+
+    # What a test overrides.
+    @classmethod
+    def runs_on(cls, target):
+        return target.has_vtx
+
+    def image(self):
+        raise NotImplementedError
+
+    # Sticks.
+    def make_stick(self, files):
+        """files: path on the stick -> file, or bytes to be written to one."""
+        os.makedirs(self.folder, exist_ok=True)
+        arguments = ["EFI/BOOT/BOOTX64.EFI=" + os.path.join(self.build, "BOOTX64.EFI")]
+        for number, (path, source) in enumerate(files.items()):
+            if isinstance(source, bytes):
+                name = os.path.join(self.folder, f"file{number}")
+                with open(name, "wb") as file:
+                    file.write(source)
+                source = name
+            arguments.append(f"{path}={source}")
+        image = os.path.join(self.folder, "stick.img")
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), "-o", image, *arguments],
+                       check=True)
+        return image
+
+    def guest_file(self, name):
+        return os.path.join(self.build, "guests", name)
+
+    # The console.
+    def view(self, number):
+        """Switches to a console; what follows is its scrollback, then what it says now."""
+        name = "log" if number == 0 else r"[a-z0-9-]+"
+        self.machine.send("\x1d" + str(number))
+        self.machine.expect(rf"\[bulkhead\] console {number}/\d+: {name} - Ctrl-\]", 120,
+                            f"the status line of console {number}")
+
+    def operator(self, command):
+        """Types a command at the operator prompt; returns everything since the switch to the log."""
+        self.view(0)
+        start = self.machine.serial.mark
+        self.tag += 1
+        self.machine.send(command + "\r")
+        self.machine.expect(rf"bulkhead> {re.escape(command)}[ \t]*\r?\n", 60)
+        answer = self.machine.serial.mark
+        self.machine.expect(r"bulkhead> ", 60)
+        text = self.machine.serial.text
+        return text[answer:self.machine.serial.mark], text[start:self.machine.serial.mark]
+
+    def new_log(self):
+        """The log lines that came since the last call: (seconds, cpu, vm or None, text)."""
+        for _ in range(2):          # a line may come between the answer and the prompt
+            _, text = self.operator("list")
+        lines = [(float(t), int(c), vm, line) for t, c, vm, line in LOG_LINE.findall(text)]
+        fresh = [line for line in lines if line[0] > self.log_seen]
+        if fresh:
+            self.log_seen = max(line[0] for line in fresh)
+        return fresh
+
+    def expect_log(self, vm, *patterns):
+        """Each pattern must be found in a fresh log line of that VM."""
+        lines, missing = [], list(patterns)
+        deadline = time.monotonic() + 30
+        while missing and time.monotonic() < deadline:
+            lines += self.new_log()
+            missing = [p for p in missing
+                       if not any(v == vm and re.search(p, line) for _, _, v, line in lines)]
+        shown = "\n".join(f"{t:.6f} cpu{c} {v}: {line}" for t, c, v, line in lines)
+        expect_that(not missing, f"log lines of {vm}: {missing}", shown or "(no new log lines)")
+
+    def statistics(self, vm):
+        """stats NAME as a dict: the last word of a line is a number, the rest its name."""
+        answer, _ = self.operator("stats " + vm)
+        return {name.strip(): int(value)
+                for name, value in re.findall(r"([a-z][a-z0-9 -]*?)[ :=]+(\d+)\s*\r?\n", answer)}
+
+
+class Report:
+    def __init__(self):
+        self.passed = self.failed = self.skipped = 0
+
+    def result(self, ok, target, name, error=None, again=""):
+        self.passed += ok
+        self.failed += not ok
+        number = self.passed + self.failed
+        print(f"{'ok' if ok else 'not ok'} {number} - {target}: {name}", flush=True)
+        if not ok:
+            seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
+            print(f"#   expected: {getattr(error, 'expected', repr(error))}")
+            print("#   seen:")
+            for line in seen.split("\n")[-30:]:
+                print("#     " + line)
+            print(f"#   again: {again}", flush=True)
+
+    def skip(self, target, why):
+        self.skipped += 1
+        print(f"skipped: {target}: {why}", flush=True)
+
+    def last_line(self):
+        skipped = f", {self.skipped} skipped" if self.skipped else ""
+        print(f"{self.passed} passed, {self.failed} failed{skipped}", flush=True)
+
+
+def checks_of(boot_class):
+    members = [m for base in reversed(boot_class.__mro__) for m in vars(base).values()]
+    return [m for m in members if hasattr(m, "check_name")]
+
+
+def run_boot(boot_class, build, target, wanted, report):
+    """wanted: None for all checks, else names; required ones before the last wanted run along."""
+    checks = checks_of(boot_class)
+    if wanted is not None:
+        last = max(i for i, c in enumerate(checks) if c.check_name in wanted)
+        checks = [c for i, c in enumerate(checks[:last + 1])
+                  if c.required or c.check_name in wanted]
+    folder = os.path.join(os.path.abspath(build), "test", target.name, boot_class.name)
+    boot = boot_class(os.path.abspath(build), target, folder)
+    again = (f"{os.path.basename(sys.executable)} tests/system/run.py --build {build} "
+             f"--target {target.name} {boot_class.name}/")
+    broken = None
+    try:
+        try:
+            if boot.needs_machine:
+                boot.machine = target.start(boot.image(), folder, boot.cpus, boot.memory)
+        except Exception as error:          # no machine: every check says so
+            broken = error
+        for method in checks:
+            error = broken
+            if error is None:
+                try:
+                    method(boot)
+                except Exception as failure:
+                    error = failure
+                    if method.required or (boot.machine and boot.machine.serial.closed):
+                        broken = failure
+            report.result(error is None, target.name, f"{boot_class.name}/{method.check_name}",
+                          error, again + method.check_name)
+    finally:
+        if boot.machine:
+            boot.machine.stop()

@@ -1,0 +1,395 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of the config schema and reader: hv/plan/config.c, config_value.c, cpu_set.c. */
+#include "tests/unit/test.h"
+
+#include "hv/plan/config.h"
+
+static struct config config;
+static struct fault_list faults;
+
+static enum status parse(const char *text) {
+    memset(&faults, 0, sizeof(faults));
+    memset(&config, 0xa5, sizeof(config));
+    return config_parse(text, strlen(text), &config, &faults);
+}
+
+static void show_faults(void) {
+    char buf[400];
+    for (uint32_t i = 0; i < faults.count; i++) {
+        printf("# %s\n", fault_format(&faults, i, buf, sizeof(buf)));
+    }
+}
+
+/* Exactly these faults, each "line:column: ... words"; words may be any part of the text. */
+struct want {
+    const char *position, *words;
+};
+
+static void check_faults(const char *text, const struct want *want, uint32_t count) {
+    CHECK(parse(text) == STATUS_INVALID);
+    CHECK_U64(faults.count, count);
+    bool good = faults.count == count;
+    for (uint32_t i = 0; i < faults.count && i < count; i++) {
+        char buf[400];
+        const char *seen = fault_format(&faults, i, buf, sizeof(buf)) + strlen("bulkhead.toml:");
+        if (strncmp(seen, want[i].position, strlen(want[i].position)) != 0 ||
+            strstr(seen, want[i].words) == NULL) {
+            printf("# expected %s %s\n", want[i].position, want[i].words);
+            good = false;
+        }
+    }
+    CHECK(good);
+    if (!good) {
+        show_faults();
+    }
+}
+
+#define FAULTS(text, ...)                                                                          \
+    do {                                                                                           \
+        static const struct want want[] = {__VA_ARGS__};                                           \
+        check_faults((text), want, ARRAY_SIZE(want));                                              \
+    } while (0)
+
+#define GUEST "[guest.web]\ncpus = \"1\"\nmemory = \"512M\"\nkernel = \"k\"\n" /* lines 1 to 4 */
+
+static void check_good(const char *text) {
+    CHECK(parse(text) == STATUS_OK);
+    show_faults();
+}
+
+TEST(full_file) {
+    check_good("\xef\xbb\xbf# sample\r\n[hypervisor]\r\nconsole = \"0x2f8\"\r\nlog = 'debug'\r\n"
+               "[guest.web]\r\ncpus = \"1\"\r\nmemory = \"1G\"\r\nkernel = '\\guests\\vmlinuz'\r\n"
+               "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
+               "on_crash = \"halt\"\r\non_violation = \"stop\"\r\n"
+               "[guest.db-2]\r\ncpus = \"2\"\r\nmemory = \"18M\"\r\nkernel = \"k\"\r\n");
+    CHECK_U64(config.console_port, 0x2f8);
+    CHECK_U64(config.log_level, LOG_DEBUG);
+    CHECK_U64(config.guest_count, 2);
+    const struct config_guest *g = &config.guests[0];
+    CHECK_STR(g->name, "web");
+    CHECK_U64(g->memory, GIB);
+    CHECK_STR(g->kernel, "guests/vmlinuz");
+    CHECK_STR(g->initrd, "guests/web.img");
+    CHECK_STR(g->cmdline, "quiet");
+    CHECK(!g->start_auto);
+    CHECK_U64(g->on_crash, ON_CRASH_HALT);
+    CHECK_U64(g->on_violation, ON_VIOLATION_STOP);
+    CHECK_U64(g->table_pos.line, 5);
+    CHECK_U64(g->cpus_pos.line, 6);
+    CHECK_U64(g->cpus_pos.column, 8);
+    CHECK_U64(g->memory_pos.line, 7);
+    CHECK_U64(g->kernel_pos.line, 8);
+    CHECK_U64(g->initrd_pos.line, 9);
+    g = &config.guests[1];
+    CHECK_STR(g->name, "db-2");
+    CHECK_U64(g->memory, 18 * MIB);
+    CHECK_STR(g->initrd, "");
+    CHECK_U64(g->initrd_pos.line, 0);
+}
+
+TEST(presets) {
+    check_good(GUEST);
+    CHECK_U64(config.console_port, 0x3f8);
+    CHECK_U64(config.log_level, LOG_INFO);
+    CHECK_STR(config.guests[0].cmdline, "console=ttyS0");
+    CHECK(config.guests[0].start_auto);
+    CHECK_U64(config.guests[0].on_crash, ON_CRASH_RESTART);
+    CHECK_U64(config.guests[0].on_violation, ON_VIOLATION_DENY);
+    check_good("[hypervisor]\n" GUEST);
+    CHECK_U64(config.console_port, 0x3f8);
+    CHECK_U64(config.log_level, LOG_INFO);
+}
+
+TEST(consoles) {
+    static const struct {
+        const char *text;
+        uint16_t port;
+    } good[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8},   {"com4", 0x2e8},
+                {"none", 0},     {"0x3f8", 0x3f8}, {"0XE000", 0xe000}, {"0xfff8", 0xfff8}};
+    char text[200];
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        snprintf(text, sizeof(text), GUEST "[hypervisor]\nconsole = \"%s\"\n", good[i].text);
+        check_good(text);
+        CHECK_U64(config.console_port, good[i].port);
+    }
+    FAULTS(GUEST "[hypervisor]\nconsole = \"com5\"", {"6:11:", "did you mean \"com1\""});
+    FAULTS(GUEST "[hypervisor]\nconsole = \"0x3f9\"", {"6:11:", "multiple of 8"});
+    FAULTS(GUEST "[hypervisor]\nconsole = \"0x10000\"", {"6:11:", "multiple of 8"});
+    FAULTS(GUEST "[hypervisor]\nconsole = \"0x\"", {"6:11:", "not known"});
+    FAULTS(GUEST "[hypervisor]\nconsole = \"0x3g8\"", {"6:11:", "not known"});
+    FAULTS(GUEST "[hypervisor]\nconsole = 0x3f8", {"6:11:", "in quotes: console = \"com1\""});
+}
+
+static void check_cpus(const char *list, const char *shown) {
+    char text[1400], buf[64];
+    snprintf(text, sizeof(text), "[guest.a]\nmemory='16M'\nkernel='k'\ncpus = \"%s\"", list);
+    check_good(text);
+    CHECK_STR(cpu_set_format(&config.guests[0].cpus, buf, sizeof(buf)), shown);
+}
+
+TEST(cpu_lists) {
+    check_cpus("0", "0");
+    check_cpus("255", "255");
+    check_cpus("1-2", "1-2");
+    check_cpus("3,1,2", "1-3");
+    check_cpus(" 5 , 1", "1,5");
+    check_cpus("0-255", "0-255");
+    check_cpus("63-64,127,128", "63-64,127-128");
+    CHECK_U64(cpu_set_count(&config.guests[0].cpus), 4);
+    CHECK_U64(cpu_set_next(&config.guests[0].cpus, 65), 127);
+    CHECK_U64(cpu_set_next(&config.guests[0].cpus, 129), CONFIG_MAX_CPUS);
+    CHECK(!cpu_set_has(&config.guests[0].cpus, 1000));
+    char buf[6];
+    CHECK_STR(cpu_set_format(&config.guests[0].cpus, buf, sizeof(buf)), "63-64");
+#define CPUS(list) "[guest.a]\nmemory='16M'\nkernel='k'\ncpus = \"" list "\""
+    FAULTS(CPUS(""), {"4:8:", "not a list"});
+    FAULTS(CPUS("1,"), {"4:8:", "not a list"});
+    FAULTS(CPUS(",1"), {"4:8:", "not a list"});
+    FAULTS(CPUS("1-"), {"4:8:", "not a list"});
+    FAULTS(CPUS("1 2"), {"4:8:", "not a list"});
+    FAULTS(CPUS("one"), {"4:8:", "at \"one\""});
+    FAULTS(CPUS("1,256"), {"4:8:", "at \"256\""});
+    FAULTS(CPUS("99999999999999999999"), {"4:8:", "not a list"});
+    FAULTS(CPUS("4-2"), {"4:8:", "write 2-4"});
+    FAULTS(CPUS("1-3,2"), {"4:8:", "CPU 2 twice"});
+    FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = 1",
+           {"4:8:", "cpus is the number 1; write a list"});
+    FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = [1, 2]", {"4:8:", "arrays"});
+}
+
+TEST(shared_cpu) {
+    FAULTS(GUEST "[guest.db]\nmemory='16M'\nkernel='k'\ncpus = \"0-2\"",
+           {"8:8:", "CPU 1 of guest \"db\" was given to guest \"web\" already, on line 2"});
+    FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = \"1,3-4\"\n"
+           "[guest.b]\nmemory='16M'\nkernel='k'\ncpus = \"2\"\n"
+           "[guest.c]\nmemory='16M'\nkernel='k'\ncpus = \"2-4\"\n",
+           {"12:8:", "CPU 3-4 of guest \"c\" was given to guest \"a\""},
+           {"12:8:", "CPU 2 of guest \"c\" was given to guest \"b\""});
+}
+
+TEST(sizes) {
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"16M", 16 * MIB}, {"16384K", 16 * MIB}, {"512M", 512 * MIB}, {"65536G", BIT(46)}};
+    char text[200];
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        snprintf(text, sizeof(text), "[guest.a]\ncpus='1'\nkernel='k'\nmemory = '%s'",
+                 good[i].text);
+        check_good(text);
+        CHECK_U64(config.guests[0].memory, good[i].bytes);
+    }
+#define MEMORY(value) "[guest.a]\ncpus='1'\nkernel='k'\nmemory = " value
+    FAULTS(MEMORY("512"), {"4:10:", "memory = 512 has no unit; write memory = \"512M\""});
+    FAULTS(MEMORY("'512'"), {"4:10:", "write memory = \"512M\""});
+    FAULTS(MEMORY("512M"), {"4:10:", "memory = \"512M\""});
+    FAULTS(MEMORY("'1g'"), {"4:10:", "write memory = \"1G\""});
+    FAULTS(MEMORY("'2 GiB'"), {"4:10:", "write memory = \"2G\""});
+    FAULTS(MEMORY("'512MB'"), {"4:10:", "write memory = \"512M\""});
+    FAULTS(MEMORY("''"), {"4:10:", "is not a size"});
+    FAULTS(MEMORY("'-1G'"), {"4:10:", "is not a size"});
+    FAULTS(MEMORY("'1.5G'"), {"4:10:", "no unit"});
+    FAULTS(MEMORY("-5"), {"4:10:", "is the number -5"});
+    FAULTS(MEMORY("true"), {"4:10:", "is the boolean true"});
+    FAULTS(MEMORY("'14M'"), {"4:10:", "at least \"16M\""});
+    FAULTS(MEMORY("'0G'"), {"4:10:", "at least \"16M\""});
+    FAULTS(MEMORY("'33M'"), {"4:10:", "write \"34M\""});
+    FAULTS(MEMORY("'16385K'"), {"4:10:", "write \"18M\""});
+    FAULTS(MEMORY("'65537G'"), {"4:10:", "more than any machine"});
+    FAULTS(MEMORY("'17179869184G'"), {"4:10:", "more than any machine"});
+    FAULTS(MEMORY("'18446744073709551617G'"), {"4:10:", "is not a size"});
+}
+
+static void check_path(const char *path, const char *stored) {
+    char text[400];
+    snprintf(text, sizeof(text), "[guest.a]\ncpus='1'\nmemory='16M'\nkernel = '%s'", path);
+    check_good(text);
+    CHECK_STR(config.guests[0].kernel, stored);
+}
+
+TEST(paths) {
+    check_path("a/b.c", "a/b.c");
+    check_path("/a", "a");
+    check_path("a\\b\\c", "a/b/c");
+    check_path("\\\\a//b", "a/b");
+    check_path("..a/b..", "..a/b..");
+    char longest[CONFIG_PATH_SIZE];
+    memset(longest, 'x', sizeof(longest));
+    longest[CONFIG_PATH_SIZE - 1] = '\0';
+    check_path(longest, longest);
+#define KERNEL(path) "[guest.a]\ncpus='1'\nmemory='16M'\nkernel = " path
+    FAULTS(KERNEL("''"), {"4:10:", "not the path"});
+    FAULTS(KERNEL("'/'"), {"4:10:", "not the path"});
+    FAULTS(KERNEL("'../k'"), {"4:10:", "without . and .."});
+    FAULTS(KERNEL("'a/../k'"), {"4:10:", "without . and .."});
+    FAULTS(KERNEL("'a\\..'"), {"4:10:", "without . and .."});
+    FAULTS(KERNEL("'./k'"), {"4:10:", "without . and .."});
+    FAULTS(KERNEL("'a/'"), {"4:10:", "not the path"});
+    FAULTS(KERNEL("'C:\\k'"), {"4:10:", "holds ':'"});
+    FAULTS(KERNEL("'a*'"), {"4:10:", "holds '*'"});
+    FAULTS(KERNEL("\"a\\tb\""), {"4:10:", "control character U+0009"});
+    FAULTS(KERNEL("\"a\\u0000b\""), {"4:10:", "control character U+0000"});
+    char text[400];
+    snprintf(text, sizeof(text), KERNEL("'%sx'"), longest);
+    static const struct want want = {"4:10:", "128 bytes long; write at most 127"};
+    check_faults(text, &want, 1);
+}
+
+TEST(cmdline) {
+    static char text[3000];
+    for (size_t n = 1022; n < 2600; n = n < 1025 ? n + 1 : n + 500) {
+        size_t used = (size_t)snprintf(text, sizeof(text), GUEST "cmdline = \"");
+        memset(text + used, 'x', n);
+        snprintf(text + used + n, 3, "\"\n");
+        CHECK(parse(text) == (n <= 1023 ? STATUS_OK : STATUS_INVALID));
+        if (n <= 1023) {
+            CHECK_U64(strlen(config.guests[0].cmdline), n);
+        } else {
+            CHECK(strstr(faults.faults[0].text, "at most 1023") != NULL);
+        }
+    }
+    check_good(GUEST "cmdline = \"\"");
+    CHECK_STR(config.guests[0].cmdline, "");
+    FAULTS(GUEST "cmdline = \"a\\nb\"", {"5:11:", "control character U+000A"});
+}
+
+TEST(words) {
+    FAULTS(GUEST "start = \"atuo\"", {"5:9:", "\"auto\" or \"manual\"; did you mean \"auto\"?"});
+    FAULTS(GUEST "start = true", {"5:9:", "start is the boolean true"});
+    FAULTS(GUEST "on_crash = \"explode\"", {"5:12:", "\"restart\", \"stop\" or \"halt\""});
+    FAULTS(GUEST "on_violation = \"Deny\"", {"5:16:", "did you mean \"deny\"?"});
+    FAULTS(GUEST "[hypervisor]\nlog = \"warning\"", {"6:7:", "\"warn\""});
+}
+
+TEST(unknown_keys) {
+    FAULTS(GUEST "memroy = 1", {"5:1:", "did you mean memory?"});
+    FAULTS(GUEST "  on_crsh = 1", {"5:3:", "did you mean on_crash?"});
+    FAULTS(GUEST "banana = 1", {"5:1:", "unknown key banana in a guest"});
+    FAULTS(GUEST "console = 'com1'", {"5:1:", "under the [hypervisor] header"});
+    FAULTS(GUEST "[hypervisor]\ncpus = '1'", {"6:1:", "under a [guest.NAME] header"});
+    FAULTS("log = 'info'\n" GUEST, {"1:1:", "under the [hypervisor] header"});
+    FAULTS("banana = 1\n" GUEST, {"1:1:", "before any [table]"});
+}
+
+TEST(tables) {
+    FAULTS(GUEST "[hypervsior]\nlog = 'x'", {"5:2:", "did you mean [hypervisor]?"},
+           {"6:7:", "log"});
+    FAULTS("[guests.web]\ncpus='1'\nmemory='16M'\nkernel='k'",
+           {"1:2:", "did you mean [guest.NAME]?"});
+    FAULTS(GUEST "[banana]\nx = 1", {"5:2:", "unknown table [banana]"});
+    FAULTS(GUEST "[guest]\nweb = 1", {"5:1:", "such as [guest.web]"});
+    FAULTS(GUEST "[guest.a.b]\nweb = 1", {"5:1:", "such as [guest.web]"});
+    FAULTS(GUEST "[hypervisor.x]\nweb = 1", {"5:1:", "write [hypervisor]"});
+    FAULTS(GUEST "[[guest]]\nweb = 1", {"5:1:", "arrays of tables"});
+    FAULTS(GUEST "[hypervisor]\n[hypervisor]", {"6:1:", "already, on line 5"});
+    FAULTS("", {" ", "no guest"});
+    FAULTS("[hypervisor]\n", {" ", "no guest"});
+}
+
+TEST(names) {
+    static const char *const bad[] = {"Web", "-web", "we_b", "\"we b\"", "\"\"", "\"w.b\"",
+                                      "a123456789012345678901234567890b", "'\xc3\xa4'"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), "[guest.%s]\ncpus='1'\nmemory='16M'\nkernel='k'", bad[i]);
+        static const struct want want = {"1:8:", "odd characters or length"};
+        check_faults(text, &want, 1);
+    }
+    check_good("[guest.0-1234567890123456789012345678-]\ncpus='1'\nmemory='16M'\nkernel='k'");
+    FAULTS(GUEST "[guest.web]\ncpus='2'\nmemory='16M'\nkernel='k'",
+           {"5:1:", "guest \"web\" is there already, on line 1"});
+}
+
+TEST(double_keys) {
+    FAULTS(GUEST "cpus = '2'", {"5:1:", "cpus is there already, on line 2"});
+    FAULTS(GUEST "memory = 2M\nmemory = '2M'", {"5:1:", "on line 3"}, {"5:10:", "quotes"},
+           {"6:1:", "on line 3"});
+    FAULTS(GUEST "\"kernel\" = 'x'", {"5:1:", "on line 4"});
+}
+
+TEST(missing_keys) {
+    FAULTS("[guest.web]", {"1:1:", "has no cpus"}, {"1:1:", "has no memory"},
+           {"1:1:", "has no kernel"});
+    FAULTS("[guest.web]\ncpus = 1-2\nmemory = [\nkernel = \"", {"2:8:", "quotes"},
+           {"3:10:", "arrays"}, {"4:10:", "closing"}); /* given, if badly: not missing as well */
+}
+
+TEST(all_at_once) {
+    FAULTS("[hypervisor]\nlog = 7\nbanana = 1\n[guest.Web]\ncpus = \"x\"\nmemory = 512\n"
+           "kernel = \"a\\b\"\n[guest.b]\nmemory = \"16M\"\ncpus =\n",
+           {"2:7:", "the number 7"}, {"3:1:", "unknown key"}, {"4:8:", "odd"},
+           {"5:8:", "not a list"}, {"6:10:", "no unit"}, {"8:1:", "no kernel"},
+           {"10:7:", "no value"});
+}
+
+TEST(too_many_guests) {
+    static char text[4000];
+    size_t used = 0;
+    for (int i = 0; i < CONFIG_MAX_GUESTS + 1; i++) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used,
+                                 "[guest.g%d]\ncpus='%d'\nmemory='16M'\nkernel='k'\n", i, i);
+    }
+    static const struct want want = {"65:1:", "more than 16 guests"};
+    check_faults(text, &want, 1);
+    CHECK_U64(config.guest_count, CONFIG_MAX_GUESTS);
+}
+
+TEST(too_large_a_file) {
+    static char text[CONFIG_FILE_MAX + 2];
+    memset(text, '\n', sizeof(text) - 1);
+    static const struct want want = {" ", "at most 65536"};
+    check_faults(text, &want, 1);
+}
+
+static void put(void *ctx, const char *text) {
+    strncat(ctx, text, 20000 - strlen(ctx) - 1);
+}
+
+TEST(manual_names_every_key) {
+    static char manual[20000];
+    static const char *const keys[] = {"console", "log",     "cpus",  "memory",   "kernel",
+                                       "initrd",  "cmdline", "start", "on_crash", "on_violation"};
+    config_print_manual(put, manual);
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        char heading[40];
+        snprintf(heading, sizeof(heading), "### `%s`\n", keys[i]);
+        CHECK(strstr(manual, heading) != NULL);
+    }
+}
+
+/* In memory of just its size, so that the sanitizer sees one byte too far. */
+static void read_all(const char *text, size_t length) {
+    char *copy = malloc(length != 0 ? length : 1);
+    memcpy(copy, text, length);
+    memset(&faults, 0, sizeof(faults));
+    enum status status = config_parse(copy, length, &config, &faults);
+    CHECK((status == STATUS_OK) == (faults.count == 0));
+    free(copy);
+}
+
+TEST(mutations) {
+    static const char good[] = "[hypervisor]\nlog=\"info\"\nconsole='0x3f8'\n[guest.web]\n"
+                               "cpus = \"1-2,4\"\nmemory=\"512M\"\nkernel='\\a/b'\n"
+                               "cmdline=\"x\\u00e4\"\nstart='auto'\n"
+                               "[guest.b]\ncpus='5'\nmemory='1G'\nkernel='k'\n";
+    static const char bytes[] = "\n\r\t \"'#[].=\\-09,KGxz/:\x7f\x80\xc3\xff";
+    char text[sizeof(good)];
+    read_all(good, sizeof(good) - 1);
+    CHECK_U64(faults.count, 0);
+    for (size_t n = 0; n < sizeof(good); n++) {
+        read_all(good, n);
+    }
+    for (size_t i = 0; i < sizeof(good) - 1; i++) {
+        for (size_t j = 0; j < sizeof(bytes); j++) {
+            memcpy(text, good, sizeof(good));
+            text[i] = bytes[j];
+            read_all(text, sizeof(good) - 1);
+        }
+    }
+}
+
+TEST_MAIN(T(full_file), T(presets), T(consoles), T(cpu_lists), T(shared_cpu), T(sizes), T(paths),
+          T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
+          T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file),
+          T(manual_names_every_key), T(mutations))

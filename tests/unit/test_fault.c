@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of hv/plan/fault.c. */
+#include "tests/unit/test.h"
+
+#include "hv/plan/fault.h"
+
+TEST(add_and_format) {
+    static struct fault_list list;
+    char buf[400];
+    memset(&list, 0, sizeof(list));
+    fault_add(&list, 3, 10, "value %d", 7);
+    fault_add(&list, 0, 0, "whole file");
+    CHECK_U64(list.count, 2);
+    CHECK_STR(fault_format(&list, 0, buf, sizeof(buf)), "bulkhead.toml:3:10: value 7");
+    CHECK_STR(fault_format(&list, 1, buf, sizeof(buf)), "bulkhead.toml: whole file");
+    CHECK_STR(fault_format(&list, 0, buf, 16), "bulkhead.toml:3");
+}
+
+TEST(sort_is_stable) {
+    static struct fault_list list;
+    static const struct {
+        uint32_t line, column;
+        const char *text;
+    } in[] = {{5, 1, "f"}, {2, 9, "d"}, {2, 3, "b"}, {0, 0, "a"}, {2, 3, "c"}, {4, 1, "e"}};
+    memset(&list, 0, sizeof(list));
+    for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
+        fault_add(&list, in[i].line, in[i].column, "%s", in[i].text);
+    }
+    fault_sort(&list);
+    for (uint32_t i = 0; i < list.count; i++) {
+        char want[2] = {(char)('a' + i), '\0'};
+        CHECK_STR(list.faults[i].text, want);
+    }
+}
+
+TEST(bounded) {
+    static struct fault_list list;
+    memset(&list, 0, sizeof(list));
+    for (unsigned i = 0; i < FAULT_MAX + 5; i++) {
+        fault_add(&list, i + 1, 1, "%0500d", 1);
+    }
+    CHECK_U64(list.count, FAULT_MAX);
+    CHECK_U64(list.dropped, 5);
+    CHECK_U64(strlen(list.faults[0].text), FAULT_TEXT_SIZE - 1);
+    CHECK_U64(list.faults[FAULT_MAX - 1].line, FAULT_MAX);
+}
+
+TEST_MAIN(T(add_and_format), T(sort_is_stable), T(bounded))

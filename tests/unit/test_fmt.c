@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of hv/lib/fmt.c, mostly against the C library's snprintf. */
+#include "tests/unit/test.h"
+
+#include "hv/lib/fmt.h"
+
+/* Same text and length as snprintf, in a buffer with room and in one without. */
+#define SAME(...)                                                                                  \
+    do {                                                                                           \
+        char want[200], seen[200], cut_want[7], cut_seen[7];                                       \
+        int n = snprintf(want, sizeof(want), __VA_ARGS__);                                         \
+        CHECK_U64(fmt_print(seen, sizeof(seen), __VA_ARGS__), (uint64_t)n);                        \
+        CHECK_STR(seen, want);                                                                     \
+        n = snprintf(cut_want, sizeof(cut_want), __VA_ARGS__);                                     \
+        CHECK_U64(fmt_print(cut_seen, sizeof(cut_seen), __VA_ARGS__), (uint64_t)n);                \
+        CHECK_STR(cut_seen, cut_want);                                                             \
+    } while (0)
+
+/* The point of these tests is the odd cases that compilers warn about. */
+#pragma GCC diagnostic ignored "-Wpragmas"
+#pragma GCC diagnostic ignored "-Wunknown-warning-option"
+#pragma GCC diagnostic ignored "-Wformat"
+#pragma GCC diagnostic ignored "-Wformat-truncation"
+#pragma GCC diagnostic ignored "-Wformat-overflow"
+
+TEST(plain) {
+    SAME("nothing to see");
+    SAME("100%%");
+    SAME("%c%c", 'a', 'b');
+    SAME("%5c|%-5c|", 'a', 'b');
+}
+
+TEST(strings) {
+    SAME("%s", "");
+    SAME("%s and %s", "alpha", "beta");
+    SAME("%10s|%-10s|", "right", "left");
+    SAME("%.3s|%.0s|%.99s|", "cut", "gone", "all");
+    SAME("%.*s|%*s|%*s|", 2, "cut", 6, "abc", -6, "abc");
+    char unterminated[3] = {'a', 'b', 'c'};
+    SAME("%.3s", unterminated);
+    char buf[16];
+    fmt_print(buf, sizeof(buf), "%s", (const char *)NULL);
+    CHECK_STR(buf, "(null)");
+}
+
+TEST(signed_numbers) {
+    static const int values[] = {0, 1, -1, 9, 10, -10, 99, 12345, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        int v = values[i];
+        SAME("%d", v);
+        SAME("%i", v);
+        SAME("%8d|%-8d|%08d", v, v, v);
+        SAME("%.4d|%8.4d|%-8.4d|%08.4d", v, v, v, v);
+        SAME("%.0d|", v);
+        SAME("%hhd %hd %ld %lld %zd", (signed char)v, (short)v, (long)v, (long long)v, (ssize_t)v);
+        SAME("%hhd %hd", v, v);
+    }
+    SAME("%lld %lld", (long long)INT64_MIN, (long long)INT64_MAX);
+}
+
+TEST(unsigned_numbers) {
+    static const unsigned values[] = {0, 1, 9, 10, 255, 0xabcdef, 0x80000000, UINT32_MAX};
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        unsigned v = values[i];
+        SAME("%u %x %X", v, v, v);
+        SAME("%#x|%#X|%#10x|%#010x|%-#10x|", v, v, v, v, v);
+        SAME("%08x|%.6x|%#.6x|%10.6x|", v, v, v, v);
+        SAME("%hhu %hu %lu %llu %zu", v, v, (unsigned long)v, (unsigned long long)v, (size_t)v);
+    }
+    SAME("%llu %llx", (unsigned long long)UINT64_MAX, (unsigned long long)UINT64_MAX);
+    SAME("%p", (void *)0x1234abcd);
+}
+
+TEST(tiny_buffers) {
+    char buf[4] = "abc";
+    CHECK_U64(fmt_print(buf, 0, "%d", 12345), 5);
+    CHECK_STR(buf, "abc");
+    CHECK_U64(fmt_print(buf, 1, "%d", 12345), 5);
+    CHECK_STR(buf, "");
+    CHECK_U64(fmt_print(NULL, 0, "%s", "four"), 4);
+}
+
+TEST(unknown_stands) {
+    char buf[32];
+    CHECK_U64(fmt_print(buf, sizeof(buf), "a %q b"), 6);
+    CHECK_STR(buf, "a %q b");
+    fmt_print(buf, sizeof(buf), "%5.2f|%d", 1.0, 7);
+    CHECK(strncmp(buf, "%5.2f|", 6) == 0);
+    fmt_print(buf, sizeof(buf), "end %");
+    CHECK_STR(buf, "end %");
+}
+
+TEST(sizes) {
+    char buf[24];
+    CHECK_STR(fmt_size(buf, 0), "0");
+    CHECK_STR(fmt_size(buf, 1), "1");
+    CHECK_STR(fmt_size(buf, 1023), "1023");
+    CHECK_STR(fmt_size(buf, 1024), "1K");
+    CHECK_STR(fmt_size(buf, 1536 * KIB), "1536K");
+    CHECK_STR(fmt_size(buf, 512 * MIB), "512M");
+    CHECK_STR(fmt_size(buf, 3 * GIB), "3G");
+    CHECK_STR(fmt_size(buf, 3 * GIB + MIB), "3073M");
+    CHECK_STR(fmt_size(buf, UINT64_MAX), "18446744073709551615");
+}
+
+TEST_MAIN(T(plain), T(strings), T(signed_numbers), T(unsigned_numbers), T(tiny_buffers),
+          T(unknown_stands), T(sizes))

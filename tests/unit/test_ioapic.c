@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The I/O APIC: registers, edge and level, remote IRR, masking. */
+#include "hv/dev/ioapic.h"
+#include "tests/unit/test.h"
+
+static struct ioapic io;
+static struct ioapic_message sent;
+static unsigned sent_count;
+
+static void deliver(void *ctx, const struct ioapic_message *message) {
+    (void)ctx;
+    sent = *message;
+    sent_count++;
+}
+
+static void fresh(void) {
+    memset(&io, 0xa5, sizeof(io));
+    io.deliver = deliver;
+    io.ctx = NULL;
+    ioapic_reset(&io);
+    sent_count = 0;
+}
+
+static uint32_t read_register(uint32_t index) {
+    ioapic_write(&io, 0, 4, index);
+    return (uint32_t)ioapic_read(&io, 0x10, 4);
+}
+
+static void write_register(uint32_t index, uint32_t value) {
+    ioapic_write(&io, 0, 4, index);
+    ioapic_write(&io, 0x10, 4, value);
+}
+
+TEST(registers) {
+    fresh();
+    CHECK_U64(read_register(1), 0x00170020);
+    for (uint32_t pin = 0; pin < IOAPIC_PINS; pin++) {
+        CHECK_U64(read_register(0x10 + 2 * pin), 0x10000);
+        CHECK_U64(read_register(0x11 + 2 * pin), 0);
+    }
+    write_register(0, 0xffffffff);
+    CHECK_U64(read_register(0), 0x0f000000);
+    CHECK_U64(read_register(2), 0x0f000000);
+    write_register(0x10, 0xffffffff);
+    CHECK_U64(read_register(0x10), 0x0001afff); /* no status, no remote IRR, nothing reserved */
+    write_register(0x11, 0xffffffff);
+    CHECK_U64(read_register(0x11), 0xff000000);
+    CHECK_U64(read_register(0x10), 0x0001afff);
+    write_register(0x3f, 0x00010030);
+    CHECK_U64(read_register(0x3f), 0);
+    write_register(0x40, 0xffffffff);
+    CHECK_U64(read_register(0x40), 0);
+    CHECK_U64(read_register(0xff), 0);
+    CHECK_U64(ioapic_read(&io, 0, 1), 0xff);
+    CHECK_U64(ioapic_read(&io, 0x20, 4), 0);
+    CHECK_U64(sent_count, 0);
+}
+
+TEST(edge) {
+    fresh();
+    write_register(0x19, 0x03000000);
+    write_register(0x18, 0x00000824); /* pin 4: logical, vector 24h, edge */
+    ioapic_set_line(&io, 4, true);
+    CHECK_U64(sent_count, 1);
+    CHECK_U64(sent.vector, 0x24);
+    CHECK_U64(sent.destination, 3);
+    CHECK(sent.logical && !sent.level);
+    ioapic_set_line(&io, 4, true); /* no change, no edge */
+    CHECK_U64(sent_count, 1);
+    ioapic_eoi(&io, 0x24); /* nothing to end */
+    CHECK_U64(sent_count, 1);
+    ioapic_set_line(&io, 4, false);
+    ioapic_set_line(&io, 4, true);
+    CHECK_U64(sent_count, 2);
+    CHECK_U64(read_register(0x18) & BIT(14), 0);
+}
+
+TEST(edge_while_masked) {
+    fresh();
+    write_register(0x18, 0x00010024);
+    ioapic_set_line(&io, 4, true);
+    CHECK_U64(sent_count, 0);
+    write_register(0x18, 0x00000024);
+    CHECK_U64(sent_count, 1);
+    write_register(0x18, 0x00000024); /* once only */
+    CHECK_U64(sent_count, 1);
+    write_register(0x18, 0x00010024);
+    ioapic_set_line(&io, 4, false);
+    ioapic_set_line(&io, 4, true);
+    ioapic_set_line(&io, 4, false); /* withdrawn: as on hardware it is lost */
+    write_register(0x18, 0x00000024);
+    CHECK_U64(sent_count, 1);
+}
+
+TEST(level) {
+    fresh();
+    write_register(0x23, 0xff000000);
+    write_register(0x22, 0x00008039); /* pin 9: level, vector 39h */
+    ioapic_set_line(&io, 9, true);
+    CHECK_U64(sent_count, 1);
+    CHECK(sent.level);
+    CHECK_U64(sent.destination, UINT32_MAX);
+    CHECK_U64(read_register(0x22), 0x0000c039);
+    write_register(0x22, 0x00008039); /* remote IRR is read-only: no second message */
+    CHECK_U64(sent_count, 1);
+    ioapic_eoi(&io, 0x38); /* another vector */
+    CHECK_U64(sent_count, 1);
+    ioapic_eoi(&io, 0x39); /* still asserted: again */
+    CHECK_U64(sent_count, 2);
+    ioapic_set_line(&io, 9, false);
+    ioapic_write(&io, 0x40, 4, 0x39); /* the EOI register */
+    CHECK_U64(sent_count, 2);
+    CHECK_U64(read_register(0x22), 0x00008039);
+    ioapic_set_line(&io, 9, true);
+    CHECK_U64(sent_count, 3);
+    write_register(0x22, 0x00010039); /* edge and masked: remote IRR is forgotten */
+    write_register(0x22, 0x00008039);
+    CHECK_U64(sent_count, 4);
+}
+
+TEST_MAIN(T(registers), T(edge), T(edge_while_masked), T(level))

@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The local APIC: both register interfaces, priorities, timer modes, IPIs, mode transitions. */
+#include "hv/dev/lapic.h"
+#include "tests/unit/test.h"
+
+#define TSC_HZ 3000000000ull /* 30 TSC ticks for one of the timer's */
+
+static uint64_t now, armed;
+static unsigned arms, ipis, eois, changes;
+static struct lapic_icr ipi;
+static uint8_t eoi_vector;
+static struct lapic l;
+
+static uint64_t tsc(void *ctx) {
+    (void)ctx;
+    return now;
+}
+
+static void timer_arm(void *ctx, uint64_t deadline) {
+    (void)ctx;
+    armed = deadline;
+    arms++;
+}
+
+static void send_ipi(void *ctx, const struct lapic_icr *icr) {
+    (void)ctx;
+    ipi = *icr;
+    ipis++;
+}
+
+static void broadcast_eoi(void *ctx, uint8_t vector) {
+    (void)ctx;
+    eoi_vector = vector;
+    eois++;
+}
+
+static void nmi(void *ctx) {
+    (void)ctx;
+}
+
+static void changed(void *ctx) {
+    (void)ctx;
+    changes++;
+}
+
+static const struct dev_clock dev_clock = {.tsc = tsc, .tsc_hz = TSC_HZ};
+static const struct lapic_ops ops = {timer_arm, send_ipi, broadcast_eoi, nmi, changed};
+
+static uint32_t rd(uint64_t offset) {
+    return (uint32_t)lapic_mmio_read(&l, offset, 4);
+}
+
+static void wr(uint64_t offset, uint32_t value) {
+    lapic_mmio_write(&l, offset, 4, value);
+}
+
+/* A software-enabled APIC with ID 5 in xAPIC mode. */
+static void fresh(void) {
+    memset(&l, 0, sizeof(l));
+    l.ops = &ops;
+    l.clock = &dev_clock;
+    now = 1000000;
+    armed = 0;
+    arms = ipis = eois = changes = 0;
+    lapic_reset(&l, 5, false);
+    wr(0xf0, 0x1ff);
+}
+
+static void fresh_x2apic(void) {
+    fresh();
+    CHECK_U64(lapic_base_write(&l, LAPIC_BASE | APIC_BASE_ENABLE | APIC_BASE_X2APIC), STATUS_OK);
+}
+
+static uint64_t rdmsr(uint32_t reg) {
+    uint64_t value = 0x5555aaaa5555aaaa;
+    return lapic_msr_read(&l, 0x800 + reg, &value) == STATUS_OK ? value : UINT64_MAX;
+}
+
+static enum status wrmsr(uint32_t reg, uint64_t value) {
+    return lapic_msr_write(&l, 0x800 + reg, value);
+}
+
+TEST(power_up) {
+    memset(&l, 0, sizeof(l));
+    l.ops = &ops;
+    l.clock = &dev_clock;
+    lapic_reset(&l, 3, true);
+    CHECK_U64(l.apic_base, 0xfee00900);
+    CHECK_U64(rd(0x20), 3u << 24);
+    CHECK_U64(rd(0x30), 0x00050014);
+    CHECK_U64(rd(0xf0), 0xff);
+    CHECK_U64(rd(0xe0), 0xffffffff);
+    for (uint64_t lvt = 0x320; lvt <= 0x370; lvt += 0x10) {
+        CHECK_U64(rd(lvt), 0x10000);
+        wr(lvt, 0x20); /* masked for as long as the APIC is software-disabled */
+        CHECK_U64(rd(lvt), 0x10020);
+    }
+    CHECK(!lapic_accept(&l, 0x40, false));
+    CHECK_U64(lapic_pending(&l), -1);
+    wr(0xf0, 0x1ff);
+    wr(0x320, 0x20);
+    CHECK_U64(rd(0x320), 0x20);
+    wr(0xf0, 0xff);
+    CHECK_U64(rd(0x320), 0x10020);
+}
+
+TEST(priorities) {
+    fresh();
+    CHECK(lapic_accept(&l, 0x41, false));
+    CHECK(!lapic_accept(&l, 0x41, false));
+    CHECK(lapic_accept(&l, 0x52, false));
+    CHECK(lapic_accept(&l, 0x31, false));
+    CHECK(!lapic_accept(&l, 15, false));
+    CHECK_U64(rd(0x220), 1u << (0x41 - 0x40) | 1u << (0x52 - 0x40));
+    CHECK_U64(lapic_pending(&l), 0x52);
+    lapic_acknowledge(&l, 0x52);
+    CHECK_U64(rd(0xa0), 0x50);
+    CHECK_U64(rd(0x120), 1u << 0x12);
+    CHECK_U64(lapic_pending(&l), -1);
+    CHECK(lapic_accept(&l, 0x5f, false)); /* same class: must wait */
+    CHECK_U64(lapic_pending(&l), -1);
+    CHECK(lapic_accept(&l, 0x60, false));
+    CHECK_U64(lapic_pending(&l), 0x60);
+    lapic_acknowledge(&l, 0x60);
+    changes = 0;
+    wr(0xb0, 0);
+    CHECK_U64(changes, 1);
+    CHECK_U64(rd(0xa0), 0x50);
+    wr(0xb0, 0);
+    CHECK_U64(rd(0xa0), 0);
+    CHECK_U64(lapic_pending(&l), 0x5f);
+    lapic_acknowledge(&l, 0x5f);
+    wr(0xb0, 0);
+    CHECK_U64(lapic_pending(&l), 0x41);
+    wr(0x80, 0x4f);
+    CHECK_U64(rd(0xa0), 0x4f);
+    CHECK_U64(lapic_cr8_read(&l), 4);
+    CHECK_U64(lapic_pending(&l), -1);
+    lapic_cr8_write(&l, 3);
+    CHECK_U64(rd(0x80), 0x30);
+    CHECK_U64(lapic_pending(&l), 0x41);
+    lapic_acknowledge(&l, 0x41);
+    wr(0xb0, 0);
+    CHECK_U64(lapic_pending(&l), -1); /* 31h is in the class of TPR */
+    wr(0x80, 0);
+    lapic_acknowledge(&l, 0x31);
+    wr(0xb0, 0);
+    wr(0xb0, 0); /* nothing in service: nothing happens */
+    CHECK_U64(eois, 0);
+    CHECK_U64(lapic_pending(&l), -1);
+    CHECK_U64(l.irr_words | l.isr_words, 0);
+}
+
+TEST(level_triggered_is_broadcast) {
+    fresh();
+    CHECK(lapic_accept(&l, 0x39, true));
+    CHECK_U64(rd(0x190), 1u << 0x19);
+    lapic_acknowledge(&l, 0x39);
+    wr(0xb0, 0);
+    CHECK(eois == 1 && eoi_vector == 0x39);
+    CHECK(lapic_accept(&l, 0x39, false));
+    CHECK_U64(rd(0x190), 0);
+    lapic_acknowledge(&l, 0x39);
+    wr(0xb0, 0);
+    CHECK_U64(eois, 1);
+}
+
+/* Against a model that is a list of flags. */
+TEST(random_against_model) {
+    bool irr[256] = {false}, isr[256] = {false};
+    uint32_t seed = 7;
+    fresh();
+    for (unsigned step = 0; step < 300000 && test_failures == 0; step++) {
+        seed = seed * 1664525 + 1013904223;
+        uint8_t v = (uint8_t)(seed >> 16);
+        unsigned what = seed >> 28;
+        if (what < 6 && v >= 16) {
+            CHECK_U64(lapic_accept(&l, v, false), !irr[v]);
+            irr[v] = true;
+        } else if (what < 8) {
+            wr(0x80, v);
+        } else if (what < 11) {
+            wr(0xb0, 0);
+            for (int i = 255; i >= 0; i--) {
+                if (isr[i]) {
+                    isr[i] = false;
+                    break;
+                }
+            }
+        }
+        int top_irr = -1, top_isr = 0;
+        for (int i = 0; i < 256; i++) {
+            top_irr = irr[i] ? i : top_irr;
+            top_isr = isr[i] ? i : top_isr;
+        }
+        int tpr = (int)rd(0x80), ppr = tpr >> 4 >= top_isr >> 4 ? tpr : top_isr & 0xf0;
+        CHECK_U64(rd(0xa0), ppr);
+        int want = top_irr >> 4 > ppr >> 4 ? top_irr : -1;
+        CHECK_U64(lapic_pending(&l), want);
+        if (want >= 0 && what >= 11) {
+            lapic_acknowledge(&l, (uint8_t)want);
+            irr[want] = false;
+            isr[want] = true;
+        }
+    }
+}
+
+TEST(one_shot_timer) {
+    fresh();
+    wr(0x320, 0x20);
+    wr(0x3e0, 0x0b); /* divide by 1 */
+    wr(0x380, 1000);
+    CHECK_U64(armed, now + 30000);
+    CHECK_U64(rd(0x390), 1000);
+    now += 3000;
+    CHECK_U64(rd(0x390), 900);
+    unsigned before = arms;
+    lapic_timer_expired(&l); /* too early: asks again */
+    CHECK(arms == before + 1 && armed == 1000000 + 30000);
+    CHECK_U64(lapic_pending(&l), -1);
+    wr(0x3e0, 0x00); /* divide by 2: the rest takes twice as long */
+    CHECK_U64(rd(0x390), 900);
+    CHECK_U64(armed, now + 900 * 60);
+    now += 900 * 60;
+    lapic_timer_expired(&l);
+    CHECK_U64(lapic_pending(&l), 0x20);
+    CHECK_U64(rd(0x390), 0);
+    lapic_acknowledge(&l, 0x20);
+    wr(0xb0, 0);
+    lapic_timer_expired(&l); /* once only */
+    CHECK_U64(lapic_pending(&l), -1);
+    wr(0x380, 500);
+    wr(0x380, 0);
+    CHECK_U64(armed, 0);
+    CHECK_U64(rd(0x390), 0);
+    wr(0x320, 0x10020); /* masked: runs, but says nothing */
+    wr(0x380, 10);
+    now += 10000;
+    lapic_timer_expired(&l);
+    CHECK_U64(lapic_pending(&l), -1);
+}
+
+TEST(divisors) {
+    static const unsigned code[] = {0x0b, 0, 1, 2, 3, 8, 9, 0x0a};
+    fresh();
+    wr(0x320, 0x20);
+    for (unsigned shift = 0; shift < ARRAY_SIZE(code); shift++) {
+        wr(0x3e0, code[shift]);
+        wr(0x380, 0xffffffff);
+        CHECK_U64(armed, now + ((uint64_t)0xffffffff << shift) * 30);
+        CHECK_U64(rd(0x390), 0xffffffff);
+    }
+}
+
+TEST(periodic_timer) {
+    fresh();
+    wr(0x320, 0x20020);
+    wr(0x3e0, 0x0b);
+    wr(0x380, 10000);
+    for (unsigned i = 1; i <= 3; i++) {
+        CHECK_U64(armed, 1000000 + i * 300000);
+        now = armed + 77; /* a late host does not make the guest's clock drift */
+        lapic_timer_expired(&l);
+        CHECK_U64(lapic_pending(&l), 0x20);
+        lapic_acknowledge(&l, 0x20);
+        wr(0xb0, 0);
+    }
+    now += 300000 * 5;
+    lapic_timer_expired(&l);
+    CHECK_U64(armed, 1000000 + 9 * 300000);
+    CHECK_U64(rd(0x390), 10000 - 77 / 30);
+    wr(0x380, 1); /* a storm is not to be had */
+    CHECK(armed >= now + TSC_HZ / 50000);
+    lapic_timer_expired(&l);
+    now = armed;
+    lapic_timer_expired(&l);
+    CHECK(armed >= now + TSC_HZ / 50000);
+}
+
+TEST(tsc_deadline_timer) {
+    fresh();
+    lapic_deadline_write(&l, now + 5); /* not in that mode */
+    CHECK_U64(arms, 0);
+    CHECK_U64(lapic_deadline_read(&l), 0);
+    wr(0x320, 0x400ec);
+    wr(0x380, 1000); /* ignored */
+    CHECK_U64(rd(0x380), 0);
+    CHECK_U64(rd(0x390), 0);
+    CHECK_U64(arms, 0);
+    lapic_deadline_write(&l, now + 500);
+    CHECK_U64(armed, now + 500);
+    CHECK_U64(lapic_deadline_read(&l), now + 500);
+    now += 500;
+    lapic_timer_expired(&l);
+    CHECK_U64(lapic_pending(&l), 0xec);
+    CHECK_U64(lapic_deadline_read(&l), 0);
+    lapic_deadline_write(&l, now + 500);
+    wr(0x320, 0x000ec); /* leaving the mode disarms */
+    CHECK_U64(armed, 0);
+    now += 500;
+    lapic_acknowledge(&l, 0xec);
+    wr(0xb0, 0);
+    lapic_timer_expired(&l);
+    CHECK_U64(lapic_pending(&l), -1);
+    lapic_deadline_write(&l, UINT64_MAX);
+    wr(0x320, 0x600ec); /* the reserved mode: no timer */
+    wr(0x380, 5);
+    CHECK_U64(rd(0x390), 0);
+}
+
+TEST(xapic_ipis) {
+    fresh();
+    wr(0x310, 0x02000000);
+    wr(0x300, 0x000048fd);
+    CHECK_U64(ipis, 1);
+    CHECK(ipi.vector == 0xfd && ipi.delivery_mode == 0 && ipi.logical && ipi.level_assert &&
+          !ipi.level_trigger && ipi.shorthand == 0 && ipi.destination == 2);
+    CHECK_U64(rd(0x300), 0x48fd);
+    CHECK_U64(rd(0x310), 0x02000000);
+    wr(0x310, 0xff000000);
+    wr(0x300, 0x00000400);
+    CHECK(ipis == 2 && ipi.delivery_mode == 4 && ipi.destination == UINT32_MAX);
+    wr(0x300, 0x000c4030); /* all but self is for others to sort out */
+    CHECK(ipis == 3 && ipi.shorthand == 3);
+    wr(0x300, 0x00044031); /* self */
+    CHECK_U64(ipis, 3);
+    CHECK_U64(lapic_pending(&l), 0x31);
+    CHECK_U64(changes, 1);
+}
+
+TEST(error_register) {
+    fresh();
+    wr(0x370, 0x000000e0);
+    wr(0x300, 0x00044005); /* vectors below 16 cannot be sent */
+    CHECK_U64(ipis, 0);
+    CHECK_U64(lapic_pending(&l), 0xe0);
+    CHECK_U64(rd(0x280), 0); /* shown after a write */
+    rd(0x40);
+    wr(0x280, 0);
+    CHECK_U64(rd(0x280), 0x20 | 0x80);
+    wr(0x280, 0);
+    CHECK_U64(rd(0x280), 0);
+    wr(0x320, 0x05); /* nor can they be received */
+    wr(0x380, 1);
+    now += 1000;
+    lapic_timer_expired(&l);
+    wr(0x280, 0);
+    CHECK_U64(rd(0x280), 0x40);
+    wr(0x370, 0x00); /* an error vector that is itself an error */
+    rd(0x3f0);
+    wr(0x280, 0);
+    CHECK_U64(rd(0x280), 0xc0);
+}
+
+TEST(mmio_shapes) {
+    fresh();
+    wr(0x80, 0x25);
+    CHECK_U64(lapic_mmio_read(&l, 0x80, 1), 0x25);
+    CHECK_U64(lapic_mmio_read(&l, 0x80, 8), 0x25);
+    CHECK_U64(lapic_mmio_read(&l, 0x31, 2), 0x0500);
+    CHECK_U64(lapic_mmio_read(&l, 0x84, 4), 0);
+    lapic_mmio_write(&l, 0x80, 1, 0x77);
+    lapic_mmio_write(&l, 0x84, 4, 0x77);
+    CHECK_U64(rd(0x80), 0x25);
+    wr(0x20, 0x07000000); /* the ID is fixed */
+    CHECK_U64(rd(0x20), 0x05000000);
+    CHECK_U64(lapic_mmio_read(&l, 0xffc, 8), 0);
+}
+
+TEST(destinations) {
+    fresh();
+    CHECK(lapic_matches(&l, 5, false) && !lapic_matches(&l, 4, false));
+    CHECK(lapic_matches(&l, 0xff, false) && lapic_matches(&l, UINT32_MAX, false));
+    CHECK(!lapic_matches(&l, 0x105, false));
+    CHECK(!lapic_matches(&l, 1, true)); /* no logical ID yet */
+    wr(0xd0, 0x24ffffff);
+    CHECK_U64(rd(0xd0), 0x24000000);
+    CHECK(lapic_matches(&l, 0x04, true) && lapic_matches(&l, 0xf0, true));
+    CHECK(!lapic_matches(&l, 0xdb, true));
+    wr(0xe0, 0);
+    CHECK_U64(rd(0xe0), 0x0fffffff);
+    CHECK(lapic_matches(&l, 0x2c, true)); /* cluster 2, members 4 and 8 */
+    CHECK(!lapic_matches(&l, 0x14, true) && !lapic_matches(&l, 0x2b, true));
+    lapic_reset(&l, 0x12345, false);
+    CHECK_U64(lapic_base_write(&l, LAPIC_BASE | 0xc00), STATUS_OK);
+    CHECK_U64(rdmsr(2), 0x12345);
+    CHECK_U64(rdmsr(0xd), 0x12340020);
+    CHECK(lapic_matches(&l, 0x12345, false) && !lapic_matches(&l, 0x45, false));
+    CHECK(lapic_matches(&l, 0x12340030, true) && !lapic_matches(&l, 0x12340010, true));
+    CHECK(!lapic_matches(&l, 0x12350020, true) && !lapic_matches(&l, 0xff, false));
+    CHECK(lapic_matches(&l, UINT32_MAX, true));
+}
+
+TEST(x2apic_registers) {
+    static const uint8_t readable[] = {0x02, 0x03, 0x08, 0x0a, 0x0d, 0x0f, 0x28, 0x30, 0x32,
+                                       0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3e};
+    static const uint8_t writable[] = {0x08, 0x0b, 0x0f, 0x28, 0x30, 0x32, 0x33, 0x34,
+                                       0x35, 0x36, 0x37, 0x38, 0x3e, 0x3f};
+    uint64_t value;
+    fresh();
+    CHECK_U64(lapic_msr_read(&l, 0x802, &value), STATUS_DENIED); /* xAPIC mode */
+    CHECK_U64(wrmsr(0x08, 0), STATUS_DENIED);
+    fresh_x2apic();
+    for (uint32_t reg = 0; reg < 0x100; reg++) {
+        bool r = (reg >= 0x10 && reg < 0x28) || memchr(readable, (int)reg, sizeof(readable));
+        bool w = memchr(writable, (int)reg, sizeof(writable)) != NULL;
+        CHECK_U64(lapic_msr_read(&l, 0x800 + reg, &value), r ? STATUS_OK : STATUS_DENIED);
+        CHECK_U64(wrmsr(reg, 0), w ? STATUS_OK : STATUS_DENIED);
+        CHECK(reg == 0x30 || wrmsr(reg, BIT(32)) == STATUS_DENIED);
+    }
+    CHECK_U64(lapic_msr_read(&l, 0x7ff, &value), STATUS_DENIED);
+    CHECK_U64(lapic_msr_read(&l, UINT32_MAX, &value), STATUS_DENIED);
+    CHECK_U64(rd(0x20), 0); /* the page is gone */
+    wr(0x80, 0x55);
+    CHECK_U64(rdmsr(8), 0);
+}
+
+TEST(x2apic_reserved_bits) {
+    static const struct {
+        uint8_t reg;
+        uint32_t allowed;
+    } rules[] = {{0x08, 0xff},    {0x0b, 0},       {0x0f, 0x3ff},   {0x28, 0},
+                 {0x32, 0x750ff}, {0x33, 0x157ff}, {0x34, 0x157ff}, {0x35, 0x1f7ff},
+                 {0x36, 0x1f7ff}, {0x37, 0x150ff}, {0x3e, 0x0b},    {0x3f, 0xff}};
+    fresh_x2apic();
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        for (unsigned bit = 0; bit < 64; bit++) {
+            bool ok = bit < 32 && (rules[i].allowed >> bit & 1) != 0;
+            CHECK_U64(wrmsr(rules[i].reg, BIT(bit)), ok ? STATUS_OK : STATUS_DENIED);
+        }
+    }
+    fresh_x2apic();
+    CHECK_U64(wrmsr(0x35, 0x1f7ff), STATUS_OK); /* status bits: allowed, without effect */
+    CHECK_U64(rdmsr(0x35), 0x1a7ff);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        bool reserved = bit == 13 || bit == 16 || bit == 17 || (bit >= 20 && bit < 32);
+        CHECK_U64(wrmsr(0x30, 0x40 | BIT(bit)), reserved ? STATUS_DENIED : STATUS_OK);
+    }
+}
+
+TEST(x2apic_ipis) {
+    fresh_x2apic();
+    CHECK_U64(wrmsr(0x30, 0x00012345000040d1), STATUS_OK);
+    CHECK(ipis == 1 && ipi.destination == 0x12345 && ipi.vector == 0xd1);
+    CHECK_U64(rdmsr(0x30), 0x00012345000040d1);
+    CHECK_U64(wrmsr(0x3f, 0x81), STATUS_OK);
+    CHECK_U64(lapic_pending(&l), 0x81);
+    CHECK_U64(rdmsr(0x24), 2);
+    CHECK_U64(wrmsr(0x3f, 0x08), STATUS_OK);
+    CHECK_U64(wrmsr(0x28, 0), STATUS_OK);
+    CHECK_U64(rdmsr(0x28), 0x20);
+    CHECK_U64(ipis, 1);
+}
+
+TEST(mode_transitions) {
+    const uint64_t off = LAPIC_BASE, x1 = off | 0x800, x2 = off | 0xc00, bad = off | 0x400;
+    const struct {
+        uint64_t from, to;
+        bool ok;
+    } rules[] = {{off, off, true}, {off, x1, true}, {off, x2, false}, {off, bad, false},
+                 {x1, off, true},  {x1, x1, true},  {x1, x2, true},   {x1, bad, false},
+                 {x2, off, true},  {x2, x1, false}, {x2, x2, true},   {x2, bad, false}};
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        fresh();
+        CHECK_U64(lapic_base_write(&l, rules[i].from), STATUS_OK);
+        CHECK_U64(lapic_base_write(&l, rules[i].to), rules[i].ok ? STATUS_OK : STATUS_DENIED);
+        CHECK_U64(l.apic_base, rules[i].ok ? rules[i].to : rules[i].from);
+    }
+    fresh();
+    CHECK_U64(lapic_base_write(&l, 0xfed00800), STATUS_DENIED); /* cannot be moved */
+    CHECK_U64(lapic_base_write(&l, x1 | BIT(9)), STATUS_DENIED);
+    CHECK_U64(lapic_base_write(&l, x1 | BIT(40)), STATUS_DENIED);
+    CHECK_U64(lapic_base_write(&l, x1 | APIC_BASE_BSP), STATUS_OK);
+    CHECK_U64(l.apic_base, x1); /* who is BSP does not change */
+    wr(0x320, 0x20);
+    wr(0x380, 100);
+    CHECK(lapic_accept(&l, 0x40, false));
+    CHECK_U64(lapic_base_write(&l, off), STATUS_OK);
+    CHECK_U64(armed, 0);
+    CHECK_U64(lapic_pending(&l), -1);
+    CHECK(!lapic_accept(&l, 0x40, false));
+    CHECK(!lapic_matches(&l, 5, false));
+    CHECK_U64(rd(0x20), 0);
+    CHECK_U64(lapic_base_write(&l, x1), STATUS_OK);
+    CHECK_U64(rd(0x20), 0x05000000);
+    CHECK_U64(rd(0xf0), 0xff);
+}
+
+TEST(clock_arithmetic) {
+    const uint64_t hz[] = {1000000, 19200000, LAPIC_TIMER_HZ, 2893299000, 5000000000};
+    uint64_t seed = 1;
+    for (unsigned i = 0; i < 100000 && test_failures == 0; i++) {
+        seed = seed * 6364136223846793005 + 1442695040888963407;
+        uint64_t a = seed >> (i % 64), b = hz[i % 3], c = hz[i % ARRAY_SIZE(hz)];
+        CHECK_U64(mul_div_u64(a, b, c), (uint64_t)((unsigned __int128)a * b / c));
+        CHECK_U64(mul_div_u64(a, c, b), (uint64_t)((unsigned __int128)a * c / b));
+    }
+}
+
+TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(random_against_model),
+          T(one_shot_timer), T(divisors), T(periodic_timer), T(tsc_deadline_timer), T(xapic_ipis),
+          T(error_register), T(mmio_shapes), T(destinations), T(x2apic_registers),
+          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(clock_arithmetic))

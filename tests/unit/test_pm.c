@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ACPI fixed hardware and the reset lines: what they show, and what switches off or resets. */
+#include "hv/dev/platform.h"
+#include "tests/unit/test.h"
+
+static uint64_t now;
+static unsigned offs, resets;
+
+static uint64_t tsc(void *ctx) {
+    (void)ctx;
+    return now;
+}
+
+static void power_off(void *ctx) {
+    (void)ctx;
+    offs++;
+}
+
+static void reset(void *ctx) {
+    (void)ctx;
+    resets++;
+}
+
+static const struct dev_clock dev_clock = {.tsc = tsc, .tsc_hz = 2000000000};
+static const struct power_ops ops = {.power_off = power_off, .reset = reset};
+static struct pm pm;
+static struct reset_lines lines;
+
+static void fresh(void) {
+    now = offs = resets = 0;
+    pm = (struct pm){.ops = &ops, .clock = &dev_clock, .status = 0xffff};
+    pm_reset(&pm);
+    lines = (struct reset_lines){.ops = &ops};
+    reset_lines_reset(&lines);
+}
+
+TEST(registers) {
+    fresh();
+    CHECK_U64(pm_read(&pm, 0x600, 4), 0);
+    CHECK_U64(pm_read(&pm, 0x604, 2), 1); /* always in ACPI mode */
+    pm_write(&pm, 0x604, 2, 0);
+    CHECK_U64(pm_read(&pm, 0x604, 2), 1);
+    pm_write(&pm, 0x602, 2, 0xffff);
+    CHECK_U64(pm_read(&pm, 0x602, 2), 0x4721);
+    CHECK_U64(pm_read(&pm, 0x600, 4), 0x47210000);
+    CHECK_U64(pm_read(&pm, 0x603, 1), 0x47);
+    pm_write(&pm, 0x603, 1, 0);
+    CHECK_U64(pm_read(&pm, 0x602, 2), 0x21);
+    pm.status = 0x8101;
+    pm_write(&pm, 0x600, 2, 0x0100);
+    CHECK_U64(pm_read(&pm, 0x600, 2), 0x8001);
+    CHECK_U64(pm_read(&pm, 0x602, 2), 0x21);
+    pm_write(&pm, 0x600, 4, 0x0001ffff);
+    CHECK_U64(pm_read(&pm, 0x600, 4), 0x00010000);
+}
+
+TEST(timer) {
+    fresh();
+    now = 2000000000;
+    CHECK_U64(pm_read(&pm, 0x608, 4), 3579545);
+    now = 2000000000ull * 1201; /* 1201 s: past 2^32 ticks */
+    CHECK_U64(pm_read(&pm, 0x608, 4), (uint32_t)(1201ull * 3579545));
+    CHECK_U64(pm_read(&pm, 0x609, 1), (1201ull * 3579545) >> 8 & 0xff);
+    pm_write(&pm, 0x608, 4, 0);
+    CHECK_U64(pm_read(&pm, 0x608, 4), (uint32_t)(1201ull * 3579545));
+}
+
+TEST(sleep) {
+    fresh();
+    pm_write(&pm, 0x604, 2, 5 << 10); /* the type alone does nothing */
+    pm_write(&pm, 0x604, 2, 0x2000 | 1 << 10);
+    pm_write(&pm, 0x604, 2, 0x2000);
+    CHECK_U64(offs, 0);
+    CHECK_U64(pm_read(&pm, 0x604, 2), 1);
+    pm_write(&pm, 0x604, 2, 0x2000 | 5 << 10);
+    CHECK_U64(offs, 1);
+    CHECK_U64(pm_read(&pm, 0x604, 2), 0x1401); /* SLP_EN reads 0 */
+    pm_write(&pm, 0x605, 1, 0x34);             /* the same by bytes */
+    CHECK_U64(offs, 2);
+}
+
+TEST(reset_ways) {
+    fresh();
+    reset_lines_write(&lines, 0x64, 1, 0xfe);
+    CHECK_U64(resets, 1);
+    reset_lines_write(&lines, 0x64, 1, 0xd1);
+    reset_lines_write(&lines, 0x60, 1, 0xfe);
+    reset_lines_write(&lines, 0x80, 1, 0xfe);
+    reset_lines_write(&lines, 0x64, 2, 0xfe);
+    CHECK_U64(resets, 1);
+    CHECK_U64(reset_lines_read(&lines, 0x64, 1), 0);
+    reset_lines_write(&lines, 0x92, 1, 0x02);
+    CHECK_U64(reset_lines_read(&lines, 0x92, 1), 0x02);
+    CHECK_U64(resets, 1);
+    reset_lines_write(&lines, 0x92, 1, 0x03);
+    reset_lines_write(&lines, 0x92, 1, 0x03); /* it is the rise that counts */
+    CHECK_U64(resets, 2);
+    reset_lines_write(&lines, RESET_PORT, 1, 0x02);
+    CHECK_U64(resets, 2);
+    CHECK_U64(reset_lines_read(&lines, RESET_PORT, 1), 0x02);
+    reset_lines_write(&lines, RESET_PORT, 1, RESET_VALUE);
+    CHECK_U64(resets, 3);
+    CHECK_U64(reset_lines_read(&lines, 0x60, 1) & 0xff, 0xff);
+}
+
+TEST_MAIN(T(registers), T(timer), T(sleep), T(reset_ways))

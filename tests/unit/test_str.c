@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of hv/lib/str.c, utf8.c and status.c. */
+#include "tests/unit/test.h"
+
+#include "hv/lib/status.h"
+#include "hv/lib/str.h"
+#include "hv/lib/utf8.h"
+
+TEST(equal) {
+    CHECK(str_equal("", ""));
+    CHECK(str_equal("alpha", "alpha"));
+    CHECK(!str_equal("alpha", "alph"));
+    CHECK(!str_equal("alph", "alpha"));
+    CHECK(str_equal_n("alphabet", 5, "alpha"));
+    CHECK(!str_equal_n("alphabet", 6, "alpha"));
+    CHECK(!str_equal_n("alpha", 4, "alpha"));
+    CHECK(str_equal_n("", 0, ""));
+}
+
+TEST(copy) {
+    char buf[5] = "xxxx";
+    CHECK(str_copy_n(buf, sizeof(buf), "abcdef", 4));
+    CHECK_STR(buf, "abcd");
+    CHECK(!str_copy_n(buf, sizeof(buf), "abcdef", 6));
+    CHECK_STR(buf, "abcd");
+    CHECK(str_copy_n(buf, sizeof(buf), "", 0));
+    CHECK_STR(buf, "");
+    CHECK(!str_copy_n(buf, 0, "a", 1));
+}
+
+TEST(distance) {
+    CHECK_U64(str_distance("", ""), 0);
+    CHECK_U64(str_distance("", "abc"), 3);
+    CHECK_U64(str_distance("abc", ""), 3);
+    CHECK_U64(str_distance("memory", "memory"), 0);
+    CHECK_U64(str_distance("memroy", "memory"), 1); /* a swap */
+    CHECK_U64(str_distance("memry", "memory"), 1);
+    CHECK_U64(str_distance("memoory", "memory"), 1);
+    CHECK_U64(str_distance("memary", "memory"), 1);
+    CHECK_U64(str_distance("kitten", "sitting"), 3);
+    CHECK_U64(str_distance("ca", "abc"), 3); /* a swapped pair is not changed again */
+    char longer[100];
+    memset(longer, 'a', sizeof(longer) - 1);
+    longer[99] = '\0';
+    CHECK_U64(str_distance(longer, "abc"), 99);
+    CHECK_U64(str_distance(longer, longer), 0);
+    longer[64] = '\0';
+    CHECK_U64(str_distance(longer, longer + 1), 1);
+}
+
+TEST(utf8_round_trip) {
+    for (uint32_t code = 0; code <= 0x110000; code++) {
+        char bytes[4];
+        uint32_t back = 0xffffffff;
+        unsigned n = utf8_encode(code, bytes);
+        bool exists = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
+        if ((n != 0) != exists || (n != 0 && (utf8_decode(bytes, n, &back) != n || back != code))) {
+            CHECK_U64(code, UINT32_MAX); /* shows which */
+            return;
+        }
+        if (n > 1) {
+            CHECK(utf8_decode(bytes, n - 1, &back) == 0);
+        }
+    }
+}
+
+TEST(utf8_refuses) {
+    static const char *const bad[] = {
+        "\x80",         "\xbf",             "\xc0\x80",         "\xc1\xbf", "\xe0\x80\x80",
+        "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xff",     "\xf8\x88\x80\x80\x80",
+        "\xc3(",        "\xe2\x82",         "\xfe",
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        uint32_t code = 7;
+        CHECK_U64(utf8_decode(bad[i], strlen(bad[i]), &code), 0);
+        CHECK_U64(code, 7);
+    }
+    uint32_t code = 7;
+    CHECK_U64(utf8_decode("", 0, &code), 0);
+}
+
+TEST(status_names) {
+    CHECK_STR(status_name(STATUS_OK), "ok");
+    CHECK_STR(status_name(STATUS_FULL), "table full");
+    for (unsigned i = 0; i <= STATUS_FULL; i++) {
+        CHECK(status_name((enum status)i) != NULL);
+    }
+    CHECK_STR(status_name((enum status)(STATUS_FULL + 1)), "unknown status");
+}
+
+TEST_MAIN(T(equal), T(copy), T(distance), T(utf8_round_trip), T(utf8_refuses), T(status_names))

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of hv/plan/toml.c. tests/unit/compare_toml.py compares it with python's tomllib. */
+#include "tests/unit/test.h"
+
+#include "hv/plan/toml.h"
+
+static struct fault_list faults;
+static struct toml_item item;
+static struct toml toml;
+
+static void begin(const char *text) {
+    memset(&faults, 0, sizeof(faults));
+    toml_init(&toml, text, strlen(text), &faults);
+}
+
+/* The text of fault i with its position, or "none". */
+static const char *fault(uint32_t i) {
+    static char buf[400];
+    return i < faults.count ? fault_format(&faults, i, buf, sizeof(buf)) + 14 : "none";
+}
+
+/* True if fault i stands at "line:column:" and holds these words. */
+static bool fault_is(uint32_t i, const char *position, const char *words) {
+    const char *text = fault(i);
+    bool good = strncmp(text, position, strlen(position)) == 0 && strstr(text, words) != NULL;
+    if (!good) {
+        printf("# fault %u is \"%s\"\n", i, text);
+    }
+    return good;
+}
+
+static void check_string(const char *text, const char *want) {
+    begin(text);
+    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
+    CHECK_U64(item.type, TOML_STRING);
+    CHECK_STR(item.string, want);
+    CHECK_U64(item.length, strlen(want));
+    CHECK_U64(toml_next(&toml, &item), TOML_END);
+    CHECK_STR(fault(0), "none");
+}
+
+static void check_integer(const char *text, int64_t want) {
+    begin(text);
+    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
+    CHECK_U64(item.type, TOML_INTEGER);
+    CHECK_U64(item.integer, want);
+    CHECK_STR(fault(0), "none");
+}
+
+/* One line that is refused at that column with these words. */
+static void check_refused(const char *text, unsigned column, const char *words) {
+    char position[16];
+    snprintf(position, sizeof(position), "1:%u:", column);
+    begin(text);
+    while (toml_next(&toml, &item) != TOML_END) {
+        CHECK(item.broken);
+    }
+    CHECK_U64(faults.count, 1);
+    CHECK(fault_is(0, position, words));
+}
+
+TEST(empty_files) {
+    static const char *const texts[] = {"", "\n", "\r\n", " \t ", "# only\n#\n\n", "\xef\xbb\xbf",
+                                        "\xef\xbb\xbf\r\n# x"};
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+        begin(texts[i]);
+        CHECK_U64(toml_next(&toml, &item), TOML_END);
+        CHECK_U64(toml_next(&toml, &item), TOML_END);
+        CHECK_U64(faults.count, 0);
+    }
+}
+
+TEST(tables) {
+    begin("[hypervisor]\n [ guest . \"web\" ] # c\r\n['a b'.\"c.d\".e.f.g]");
+    CHECK_U64(toml_next(&toml, &item), TOML_TABLE);
+    CHECK_U64(item.depth, 1);
+    CHECK_STR(item.keys[0].text, "hypervisor");
+    CHECK_U64(item.line, 1);
+    CHECK_U64(item.column, 1);
+    CHECK_U64(toml_next(&toml, &item), TOML_TABLE);
+    CHECK_U64(item.depth, 2);
+    CHECK_STR(item.keys[0].text, "guest");
+    CHECK_STR(item.keys[1].text, "web");
+    CHECK_U64(item.line, 2);
+    CHECK_U64(item.column, 2);
+    CHECK_U64(item.keys[1].column, 12);
+    CHECK_U64(toml_next(&toml, &item), TOML_TABLE);
+    CHECK_U64(item.depth, 5);
+    CHECK_STR(item.keys[0].text, "a b");
+    CHECK_STR(item.keys[1].text, "c.d");
+    CHECK_STR(item.keys[2].text, "e");
+    CHECK(!item.broken);
+    CHECK_U64(toml_next(&toml, &item), TOML_END);
+    CHECK_U64(faults.count, 0);
+}
+
+TEST(strings) {
+    check_string("a=\"\"", "");
+    check_string("a = \"text\" # c", "text");
+    check_string("a\t=\t'C:\\x \"q\" # no'", "C:\\x \"q\" # no");
+    check_string("a = \"\\b\\t\\n\\f\\r\\\"\\\\\"", "\b\t\n\f\r\"\\");
+    check_string("a = \"\\u00e4\\u20AC\\U0001F600\"", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+    check_string("\"quoted key\" = 'x'\r\n", "x");
+    check_string("\xef\xbb\xbf"
+                 "1-_z = \"\xc3\xa4\"",
+                 "\xc3\xa4");
+}
+
+TEST(long_string) {
+    static char text[4000];
+    memset(text, 'x', sizeof(text));
+    memcpy(text, "a=\"", 3);
+    memcpy(text + 3000, "\"\n", 3);
+    begin(text);
+    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
+    CHECK_U64(item.type, TOML_STRING);
+    CHECK_U64(item.length, 2997);
+    CHECK_U64(strlen(item.string), TOML_STRING_SIZE - 1);
+}
+
+TEST(integers) {
+    check_integer("a = 0", 0);
+    check_integer("a = +7", 7);
+    check_integer("a = -0", 0);
+    check_integer("a = 1_000#c", 1000);
+    check_integer("a = 0xDead_beef", 0xdeadbeef);
+    check_integer("a = 0o17", 15);
+    check_integer("a = 0b1_01", 5);
+    check_integer("a = 9223372036854775807", INT64_MAX);
+    check_integer("a = -9223372036854775808", INT64_MIN);
+    check_integer("a = 0x7fffffffffffffff", INT64_MAX);
+    check_refused("a = 9223372036854775808", 5, "too large");
+    check_refused("a = -9223372036854775809", 5, "too large");
+    check_refused("a = 0xffffffffffffffff", 5, "too large");
+    check_refused("a = 99999999999999999999999", 5, "too large");
+    static const char *const bad[] = {"012", "1__2", "_1", "1_", "0x", "0xg1", "0o8", "0b2", "+0x1",
+                                      "--1", "0_1"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        char text[32];
+        snprintf(text, sizeof(text), "a = %s", bad[i]);
+        check_refused(text, 5, bad[i]);
+    }
+}
+
+TEST(booleans) {
+    begin("a = true\nb=false");
+    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
+    CHECK(item.type == TOML_BOOLEAN && item.boolean);
+    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
+    CHECK(item.type == TOML_BOOLEAN && !item.boolean);
+    check_refused("a = True", 5, "quotes");
+}
+
+TEST(unsupported_is_named) {
+    check_refused("a = [1, 2]", 5, "arrays are not supported");
+    check_refused("a = {b = 1}", 5, "inline tables are not supported");
+    check_refused("a = \"\"\"x\"\"\"", 5, "several lines");
+    check_refused("a = '''x'''", 5, "several lines");
+    check_refused("a = 1.5", 5, "fraction");
+    check_refused("a = 1e9", 5, "fraction");
+    check_refused("a = -inf", 5, "fraction");
+    check_refused("a = nan", 5, "fraction");
+    check_refused("a = 1979-05-27", 5, "dates");
+    check_refused("a = 1979-05-27T07:32:00Z", 5, "dates");
+    check_refused("a = 07:32:00", 5, "dates");
+    check_refused("a.b = 1", 2, "dotted keys");
+    check_refused("[[a]]", 1, "arrays of tables");
+}
+
+TEST(syntax_faults) {
+    check_refused("memory = 512M", 10, "memory = \"512M\"");
+    check_refused("a", 2, "= is missing");
+    check_refused("a \"x\"", 3, "= is missing");
+    check_refused("a =", 4, "no value");
+    check_refused("a = # c", 5, "no value");
+    check_refused("= 1", 1, "'='");
+    check_refused("a = \"x", 5, "closing");
+    check_refused("a = 'x", 5, "closing");
+    check_refused("a = \"x\\", 7, "closing");
+    check_refused("a = \"x\" y", 9, "'y' after the value");
+    check_refused("a = \"guests\\vmlinuz\"", 12, "\\v is not an escape");
+    check_refused("a = \"\\u12g4\"", 10, "4 hex digits");
+    check_refused("a = \"\\U0011\"", 12, "8 hex digits");
+    check_refused("a = \"\\ud800\"", 6, "U+D800");
+    check_refused("[a", 3, "closing ]");
+    check_refused("[a]]", 4, "after the table header");
+    check_refused("[]", 2, "']'");
+    check_refused("[a.]", 4, "']'");
+    check_refused("[a b]", 4, "closing ]");
+    check_refused("\xc3\xa4 = 1", 1, "'\xc3\xa4'");
+    check_refused("a = \"\xc3\xa4\xc3\xa4\" x", 10, "'x'"); /* columns count characters */
+    check_refused("\"a\\u0000\" = 1", 1, "control");
+}
+
+TEST(bytes) {
+    check_refused("a = \"\xff\"", 6, "byte 0xff is not UTF-8");
+    check_refused("a = 1 # \xc3(", 9, "not UTF-8");
+    check_refused("a = \"x\ry\"", 7, "U+000D");
+    check_refused("a = \"\x01\"", 6, "U+0001");
+    check_refused("a = 1 # \x7f", 9, "U+007F");
+    check_refused("a = 1\r", 6, "U+000D");
+    memset(&faults, 0, sizeof(faults));
+    toml_init(&toml, "\xff\xfe[\0a\0]\0", 8, &faults);
+    CHECK_U64(toml_next(&toml, &item), TOML_END);
+    CHECK(fault_is(0, "1:1:", "UTF-16"));
+    toml_init(&toml, "a = \"\0\"", 7, &faults);
+    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
+    CHECK(fault_is(1, "1:6:", "U+0000"));
+}
+
+/* After each fault the next line is read as if nothing had been. */
+TEST(goes_on) {
+    begin("a = \"x\n[b\nc = [1,\n 2, \"]\" # ]\n]\nd = 1\ne = \"\"\"\nq = 5\n\"\"\"\nf = 2\n"
+          "g = { h = [ ] }\ni = 3\nj = [\nk = 4\n");
+    char seen[32] = "";
+    size_t n = 0;
+    while (toml_next(&toml, &item) != TOML_END) {
+        if (item.kind == TOML_TABLE) {
+            CHECK(item.broken);
+            continue;
+        }
+        seen[n++] = item.keys[0].text[0];
+        if (item.broken) {
+            seen[n++] = (char)(item.keys[0].text[0] - 32);
+        }
+    }
+    seen[n] = '\0';
+    CHECK_STR(seen, "aAcCdeEfgGijJk"); /* capitals: refused */
+    CHECK_U64(faults.count, 6);
+    CHECK(fault_is(0, "1:5:", "closing"));
+    CHECK(fault_is(1, "2:3:", "]"));
+    CHECK(fault_is(2, "3:5:", "arrays"));
+    CHECK(fault_is(3, "7:5:", "several lines"));
+    CHECK(fault_is(4, "11:5:", "inline"));
+    CHECK(fault_is(5, "13:5:", "arrays"));
+    CHECK_U64(item.line, 14);
+}
+
+/* The text is copied to memory of just its size, so that the sanitizer sees one byte too far. */
+static void read_all(const char *text, size_t length) {
+    char *copy = malloc(length != 0 ? length : 1);
+    memcpy(copy, text, length);
+    memset(&faults, 0, sizeof(faults));
+    toml_init(&toml, copy, length, &faults);
+    unsigned items = 0;
+    while (toml_next(&toml, &item) != TOML_END) {
+        items++;
+        CHECK(item.line >= 1 && item.column >= 1 && items <= length);
+    }
+    free(copy);
+}
+
+TEST(mutations) {
+    static const char good[] = "\xef\xbb\xbf# c\n[hypervisor]\r\nlog = \"info\"\n[guest.\"web\"]\n"
+                               "cpus = '1-2' # x\nm = 0x1_f\nn = -17\nb = true\n"
+                               "s = \"\\u00e4\\t\xe2\x82\xac\"\na = [1,\n\"x\"]\nt = \"\"\"q\n\"\"\"\n"
+                               "d = 1979-05-27\nf = 1.0\nu = 512M\n";
+    static const uint8_t bytes[] = {0,    '\n', '\r', '\t', ' ',  '"',  '\'', '#',  '[',
+                                    ']',  '{',  '}',  '.',  '=',  '\\', '_',  '-',  '+',
+                                    '0',  'x',  'u',  'U',  ',',  0x7f, 0x80, 0xc3, 0xe2,
+                                    0xf0, 0xff, 0xef, 0xbb, 0xbf};
+    char text[sizeof(good)];
+    for (size_t n = 0; n < sizeof(good); n++) {
+        read_all(good, n);
+    }
+    for (size_t i = 0; i < sizeof(good) - 1; i++) {
+        for (size_t j = 0; j < ARRAY_SIZE(bytes); j++) {
+            memcpy(text, good, sizeof(good));
+            text[i] = (char)bytes[j];
+            read_all(text, sizeof(good) - 1);
+            read_all(text, i + 1);
+        }
+    }
+}
+
+TEST_MAIN(T(empty_files), T(tables), T(strings), T(long_string), T(integers), T(booleans),
+          T(unsupported_is_named), T(syntax_faults), T(bytes), T(goes_on), T(mutations))

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The UART: what a 16550A probe looks for, FIFOs, interrupts, loopback, a console that is full. */
+#include "hv/dev/uart.h"
+#include "tests/unit/test.h"
+
+enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
+
+static struct uart u;
+static uint8_t out[64];
+static unsigned out_count, out_room, edges;
+static bool line;
+
+static bool transmit(void *ctx, uint8_t byte) {
+    (void)ctx;
+    if (out_count == out_room) {
+        return false;
+    }
+    out[out_count++] = byte;
+    return true;
+}
+
+static void interrupt(void *ctx, bool asserted) {
+    (void)ctx;
+    CHECK(asserted != line); /* only on change */
+    line = asserted;
+    edges += asserted;
+}
+
+static const struct uart_ops ops = {.transmit = transmit, .interrupt = interrupt};
+
+static uint32_t rd(uint16_t port) {
+    return uart_read(&u, port, 1);
+}
+
+static void wr(uint16_t port, uint32_t value) {
+    uart_write(&u, port, 1, value);
+}
+
+static void fresh(void) {
+    memset(&u, 0, sizeof(u));
+    u.ops = &ops;
+    line = false;
+    out_count = edges = 0;
+    out_room = sizeof(out);
+    uart_reset(&u);
+}
+
+/* The steps of a PC operating system that wants to know which UART this is. */
+TEST(probe_finds_16550a) {
+    fresh();
+    wr(IER, 0);
+    CHECK_U64(rd(IER), 0);
+    wr(IER, 0xff);
+    CHECK_U64(rd(IER), 0x0f);
+    wr(IER, 0);
+    wr(MCR, 0x10 | 0x0a);
+    CHECK_U64(rd(MSR) & 0xf0, 0x90);
+    wr(MCR, 0x10 | 0x05);
+    CHECK_U64(rd(MSR) & 0xf0, 0x60);
+    wr(MCR, 0);
+    CHECK_U64(rd(MSR) & 0xf0, 0xb0);
+    wr(SCR, 0xa5);
+    CHECK_U64(rd(SCR), 0xa5);
+    CHECK_U64(rd(IIR) >> 6, 0);
+    wr(IIR, 0x01);
+    CHECK_U64(rd(IIR) >> 6, 3);
+    wr(IIR, 0x21); /* the 64-byte FIFO of a 16750 is not there */
+    CHECK_U64(rd(IIR) & 0x20, 0);
+    CHECK_U64(rd(LSR), 0x60);
+}
+
+TEST(divisor_is_behind_dlab) {
+    fresh();
+    wr(LCR, 0x83);
+    wr(DATA, 0x01);
+    wr(IER, 0x02);
+    CHECK_U64(rd(DATA), 1);
+    CHECK_U64(rd(IER), 2);
+    CHECK_U64(u.divisor, 0x201);
+    wr(LCR, 0x03);
+    CHECK_U64(rd(LCR), 3);
+    CHECK_U64(rd(IER), 0);
+    CHECK_U64(out_count, 0);
+    CHECK_U64(uart_read(&u, LCR, 2), 0x0003); /* two byte cycles: LCR, MCR */
+}
+
+TEST(transmit_interrupts) {
+    fresh();
+    wr(MCR, 0x0b);
+    wr(IIR, 0x01);
+    CHECK(!line);
+    wr(IER, 0x02); /* THR is empty: at once */
+    CHECK(line);
+    CHECK_U64(rd(IIR), 0xc2);
+    CHECK(!line); /* reading IIR took it back */
+    CHECK_U64(rd(IIR), 0xc1);
+    wr(IER, 0x00);
+    wr(IER, 0x02); /* switching it on again asks again */
+    CHECK_U64(rd(IIR), 0xc2);
+    edges = 0;
+    wr(DATA, 'a');
+    wr(DATA, 'b');
+    CHECK_U64(edges, 2); /* each empty THR is an edge of its own */
+    CHECK(out_count == 2 && out[0] == 'a' && out[1] == 'b');
+    wr(MCR, 0x03); /* without OUT2 the line is cut off, the cause is not */
+    CHECK(!line);
+    CHECK_U64(rd(IIR), 0xc2);
+}
+
+TEST(full_console) {
+    fresh();
+    wr(MCR, 0x08);
+    wr(IIR, 0x01);
+    wr(IER, 0x02);
+    out_room = 0;
+    for (uint8_t i = 0; i < 20; i++) {
+        wr(DATA, i); /* 16 fit, 4 are lost */
+    }
+    CHECK_U64(rd(LSR), 0);
+    CHECK(!line);
+    out_room = 10;
+    uart_tx_ready(&u);
+    CHECK_U64(out_count, 10);
+    CHECK(!line);
+    out_room = sizeof(out);
+    uart_tx_ready(&u);
+    CHECK_U64(out_count, 16);
+    for (uint8_t i = 0; i < 16; i++) {
+        CHECK_U64(out[i], i);
+    }
+    CHECK(line);
+    CHECK_U64(rd(LSR), 0x60);
+    out_room = 0;
+    out_count = 0;
+    wr(DATA, 1);
+    wr(IIR, 0x05); /* clearing the transmit FIFO empties it */
+    CHECK_U64(rd(LSR), 0x60);
+    uart_tx_ready(&u);
+    CHECK_U64(out_count, 0);
+}
+
+TEST(receive) {
+    fresh();
+    wr(MCR, 0x08);
+    CHECK_U64(uart_receive_room(&u), 1); /* no FIFO yet */
+    wr(IIR, 0x01);
+    wr(IER, 0x05);
+    CHECK_U64(uart_receive_room(&u), 16);
+    for (uint8_t i = 0; i < 16; i++) {
+        CHECK(uart_receive(&u, (uint8_t)('A' + i)));
+    }
+    CHECK_U64(uart_receive_room(&u), 0);
+    CHECK(!uart_receive(&u, 'x'));
+    CHECK(line);
+    CHECK_U64(rd(IIR), 0xc4);
+    CHECK_U64(rd(LSR), 0x61);
+    for (uint8_t i = 0; i < 16; i++) {
+        CHECK(line);
+        CHECK_U64(rd(DATA), 'A' + i);
+    }
+    CHECK(!line);
+    CHECK_U64(rd(LSR), 0x60);
+    CHECK_U64(rd(DATA), 0);
+    CHECK(uart_receive(&u, 'y'));
+    wr(IIR, 0x03);
+    CHECK_U64(rd(LSR), 0x60);
+    CHECK(!line);
+}
+
+TEST(loopback) {
+    fresh();
+    wr(IIR, 0x01);
+    wr(MCR, 0x1b);
+    wr(IER, 0x0f);
+    CHECK_U64(uart_receive_room(&u), 0);
+    CHECK(!uart_receive(&u, 'z'));
+    for (uint8_t i = 0; i < 17; i++) {
+        wr(DATA, i);
+    }
+    CHECK_U64(out_count, 0);
+    CHECK(!line); /* OUT2 does not reach the pin */
+    CHECK_U64(rd(IIR), 0xc6);
+    CHECK_U64(rd(LSR), 0x63); /* data and overrun */
+    CHECK_U64(rd(IIR), 0xc4);
+    for (uint8_t i = 0; i < 16; i++) {
+        CHECK_U64(rd(DATA), i);
+    }
+    CHECK_U64(rd(IIR), 0xc2);
+    CHECK_U64(rd(IIR), 0xc1);
+    wr(MCR, 0x1f); /* OUT1: RI rises, which is no event */
+    CHECK_U64(rd(MSR), 0xf0);
+    wr(MCR, 0x1b);
+    CHECK_U64(rd(MSR), 0xb4); /* its trailing edge is */
+    CHECK_U64(rd(IIR), 0xc1);
+}
+
+TEST_MAIN(T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts),
+          T(full_console), T(receive), T(loopback))

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * bhcheck: judges a stick's directory on the admin's PC with the very code that judges it at boot.
+ * Must not change anything on the stick. The machine is assumed (--cpus, --memory); the real one is
+ * judged at boot.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "hv/lib/fmt.h"
+#include "hv/plan/plan.h"
+#include "hv/plan/toml.h"
+
+#define CONFIG_FILE "bulkhead/bulkhead.toml"
+
+/* Where the assumed machine keeps the guests' files and, from there on, its free memory. */
+#define FILES_BASE (16 * MIB)
+
+struct options {
+    unsigned cpus;
+    uint64_t memory;
+    bool assumed;
+    const char *stick;
+};
+
+struct files {
+    uint8_t *bytes[BOOT_MAX_IMAGES];
+};
+
+void assert_failed(const char *expression, const char *file, unsigned line) {
+    fprintf(stderr, "bhcheck: %s:%u: assertion failed: %s\n", file, line, expression);
+    abort();
+}
+
+static void *allocate(size_t size) {
+    void *memory = calloc(1, size != 0 ? size : 1);
+    if (memory == NULL) {
+        fprintf(stderr, "bhcheck: out of memory\n");
+        exit(2);
+    }
+    return memory;
+}
+
+/* The whole file, or NULL with errno. */
+static uint8_t *read_file(const char *path, size_t *size) {
+    struct stat st;
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) {
+        return NULL;
+    }
+    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode)) {
+        fclose(f);
+        errno = EISDIR;
+        return NULL;
+    }
+    uint8_t *bytes = allocate((size_t)st.st_size);
+    *size = fread(bytes, 1, (size_t)st.st_size, f);
+    bool good = *size == (size_t)st.st_size;
+    fclose(f);
+    if (!good) {
+        free(bytes);
+        errno = EIO;
+        return NULL;
+    }
+    return bytes;
+}
+
+static char *join_path(const char *stick, const char *path) {
+    size_t size = strlen(stick) + strlen(path) + 2;
+    char *joined = allocate(size);
+    fmt_print(joined, size, "%s/%s", stick, path);
+    return joined;
+}
+
+/* Reads one named file, once for each distinct path; a missing one is plan_build()'s to report. */
+static void add_image(struct boot_info *info, struct files *files, const char *stick,
+                      const char *path, uint64_t *next) {
+    if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
+        return;
+    }
+    size_t size = 0;
+    char *joined = join_path(stick, path);
+    uint8_t *bytes = read_file(joined, &size);
+    free(joined);
+    if (bytes == NULL) {
+        return;
+    }
+    struct boot_image *image = &info->images[info->image_count];
+    files->bytes[info->image_count++] = bytes;
+    fmt_print(image->path, sizeof(image->path), "%s", path);
+    image->base = HPA(*next);
+    image->size = size;
+    *next += ALIGN_UP(size, 2 * MIB);
+}
+
+static void add_range(struct boot_info *info, uint64_t base, uint64_t end, enum mem_kind kind) {
+    if (end > base) {
+        info->ranges[info->range_count++] =
+            (struct mem_range){.base = HPA(base), .size = end - base, .kind = kind};
+    }
+}
+
+/* A PC of the asked size: a hole from 3 GiB to 4 GiB, the guests' files at the bottom. */
+static void make_machine(struct boot_info *info, const struct options *o, uint64_t files_end) {
+    const uint64_t hole = 3 * GIB;
+    uint64_t low = min_u64(o->memory, hole);
+    info->magic = BOOT_INFO_MAGIC;
+    info->size = sizeof(*info);
+    info->cpu_count = o->cpus;
+    for (unsigned i = 0; i < o->cpus; i++) {
+        info->cpus[i] = (struct boot_cpu){.apic_id = i, .bsp = i == 0};
+    }
+    add_range(info, 0, MIB, MEM_RESERVED);
+    add_range(info, MIB, files_end, MEM_BULKHEAD);
+    add_range(info, files_end, low, MEM_FREE);
+    add_range(info, hole, 4 * GIB, MEM_RESERVED);
+    add_range(info, max_u64(4 * GIB, files_end), 4 * GIB + (o->memory - low), MEM_FREE);
+}
+
+static const void *image_bytes(void *ctx, const struct boot_image *image) {
+    const struct boot_info *info = ((void **)ctx)[0];
+    const struct files *files = ((void **)ctx)[1];
+    return files->bytes[image - info->images];
+}
+
+static int show_faults(const struct fault_list *faults) {
+    char line[FAULT_TEXT_SIZE + 64];
+    for (uint32_t i = 0; i < faults->count; i++) {
+        printf("%s\n", fault_format(faults, i, line, sizeof(line)));
+    }
+    if (faults->dropped != 0) {
+        printf("and %u more\n", faults->dropped);
+    }
+    return 1;
+}
+
+static void show_plan(const struct plan *plan) {
+    char text[24], cpus[64];
+    printf("%-20s %-8s %-8s %s\n", "guest", "cpus", "memory", "host memory");
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct plan_vm *vm = &plan->vms[i];
+        printf("%-20s %-8s %-8s", vm->config->name,
+               cpu_set_format(&vm->config->cpus, cpus, sizeof(cpus)),
+               fmt_size(text, vm->config->memory));
+        for (uint32_t j = 0; j < vm->region_count; j++) {
+            const struct plan_region *r = &vm->regions[j];
+            printf("%s 0x%llx-0x%llx", j != 0 ? "," : "", (unsigned long long)r->hpa.v,
+                   (unsigned long long)(r->hpa.v + r->size - 1));
+        }
+        printf("\n");
+    }
+}
+
+static int check_stick(const struct options *o) {
+    struct boot_info *info = allocate(sizeof(*info));
+    struct plan *plan = allocate(sizeof(*plan));
+    struct fault_list *faults = allocate(sizeof(*faults));
+    struct files *files = allocate(sizeof(*files));
+    size_t size = 0;
+    char *path = join_path(o->stick, CONFIG_FILE);
+    char *text = (char *)read_file(path, &size);
+    if (text == NULL) {
+        printf("%s: %s; is \"%s\" the stick's root?\n", path, strerror(errno), o->stick);
+        return 1;
+    }
+    if (config_parse(text, size, &info->config, faults) != STATUS_OK) {
+        return show_faults(faults);
+    }
+    uint64_t next = FILES_BASE;
+    for (uint32_t i = 0; i < info->config.guest_count; i++) {
+        add_image(info, files, o->stick, info->config.guests[i].kernel, &next);
+        add_image(info, files, o->stick, info->config.guests[i].initrd, &next);
+    }
+    make_machine(info, o, next);
+    void *ctx[] = {info, files};
+    if (plan_build(info, image_bytes, ctx, plan, faults) != STATUS_OK ||
+        plan_check(info, plan, faults) != STATUS_OK) {
+        if (o->assumed) {
+            printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);
+        }
+        return show_faults(faults);
+    }
+    show_plan(plan);
+    if (o->assumed) {
+        printf("assumed: a machine of %u CPUs and 64G; the real one is checked at boot\n", o->cpus);
+    }
+    return 0;
+}
+
+/* One item of a TOML file a line, for the comparison with another TOML reader. */
+static int show_toml(const char *path) {
+    struct toml toml;
+    struct toml_item item;
+    struct fault_list *faults = allocate(sizeof(*faults));
+    size_t size = 0;
+    char *text = (char *)read_file(path, &size);
+    if (text == NULL) {
+        printf("%s: %s\n", path, strerror(errno));
+        return 2;
+    }
+    toml_init(&toml, text, size, faults);
+    for (enum toml_kind kind = toml_next(&toml, &item); kind != TOML_END;
+         kind = toml_next(&toml, &item)) {
+        printf("%s", kind == TOML_TABLE ? "table" : "value");
+        for (uint32_t i = 0; i < item.depth && i < TOML_DEPTH_MAX; i++) {
+            printf(" ");
+            for (size_t j = 0; j < item.keys[i].length && j < TOML_KEY_SIZE - 1; j++) {
+                printf("%02x", (unsigned)(uint8_t)item.keys[i].text[j]);
+            }
+        }
+        if (item.type == TOML_INTEGER) {
+            printf(" integer %lld", (long long)item.integer);
+        } else if (item.type == TOML_BOOLEAN) {
+            printf(" boolean %d", item.boolean);
+        } else if (item.type == TOML_STRING) {
+            printf(" string ");
+            for (size_t j = 0; j < item.length && j < TOML_STRING_SIZE - 1; j++) {
+                printf("%02x", (unsigned)(uint8_t)item.string[j]);
+            }
+        }
+        printf("\n");
+    }
+    free(text);
+    return faults->count == 0 ? 0 : show_faults(faults);
+}
+
+static void put_text(void *ctx, const char *text) {
+    fputs(text, ctx);
+}
+
+static int usage(void) {
+    fprintf(stderr, "usage: bhcheck [--cpus N] [--memory SIZE] STICKDIR\n"
+                    "       bhcheck --manual\n"
+                    "       bhcheck --toml FILE\n"
+                    "Checks STICKDIR/" CONFIG_FILE " and the files it names.\n"
+                    "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
+    return 2;
+}
+
+/* A number with K, M or G; 0 if it is none. */
+static uint64_t parse_memory(const char *s) {
+    char *end = NULL;
+    uint64_t number = strtoull(s, &end, 10);
+    uint64_t unit = *end == 'K' ? KIB : *end == 'M' ? MIB : *end == 'G' ? GIB : 0;
+    bool good =
+        s[0] >= '0' && s[0] <= '9' && unit != 0 && end[1] == '\0' && number <= BIT(46) / unit;
+    return good ? ALIGN_DOWN(number * unit, PAGE_SIZE) : 0;
+}
+
+int main(int argc, char **argv) {
+    struct options o = {.cpus = 64, .memory = 64 * GIB, .assumed = true};
+    if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
+        config_print_manual(put_text, stdout);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "--toml") == 0) {
+        return show_toml(argv[2]);
+    }
+    int i = 1;
+    for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
+        if (strcmp(argv[i], "--cpus") == 0) {
+            char *end = NULL;
+            unsigned long cpus = strtoul(argv[i + 1], &end, 10);
+            if (*end != '\0' || cpus == 0 || cpus > CONFIG_MAX_CPUS) {
+                return usage();
+            }
+            o.cpus = (unsigned)cpus;
+        } else if (strcmp(argv[i], "--memory") == 0) {
+            o.memory = parse_memory(argv[i + 1]);
+            if (o.memory == 0) {
+                return usage();
+            }
+        } else {
+            return usage();
+        }
+        o.assumed = false;
+    }
+    if (i + 1 != argc || argv[i][0] == '-') {
+        return usage();
+    }
+    o.stick = argv[i];
+    return check_stick(&o);
+}
