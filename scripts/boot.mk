@@ -12,12 +12,17 @@ $(BUILD)/obj/boot/%.o: boot/%.c
 	@mkdir -p $(@D)
 	$(CC) $(FREESTANDING) $(EFI_FLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/obj/boot/blob.o: boot/blob.S $(ELF)
+# The stick carries no debug information; $(ELF) keeps it for whoever looks for an address.
+$(BUILD)/stripped/bulkhead.elf: $(ELF)
 	@mkdir -p $(@D)
-	$(CC) $(ASFLAGS) -c $< -o $@
+	$(OBJCOPY) --strip-all $< $@
+
+$(BUILD)/obj/boot/blob.o: boot/blob.S $(BUILD)/stripped/bulkhead.elf
+	@mkdir -p $(@D)
+	$(CC) -I$(BUILD)/stripped $(ASFLAGS) -c $< -o $@
 
 $(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
-	ld -shared -Bsymbolic -nostdlib -znocombreloc -z noexecstack --no-undefined --build-id=none \
+	$(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z noexecstack --no-undefined --build-id=none \
 	    --fatal-warnings -T boot/efi.lds -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) \
 	    $(EFI_LIB)/libgnuefi.a
 

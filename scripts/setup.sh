@@ -22,6 +22,7 @@ clang-format     checks the layout of the C files
 gcc              C compiler
 gnu-efi          headers and start-up code of EFI applications
 libc6-dev        C library, for the unit tests
+libzydis-dev     instruction decoder that ours is compared with in the tests
 make             builds
 mtools           writes the FAT file system of the USB stick
 ovmf             UEFI firmware for the emulators

@@ -241,5 +241,7 @@ void apic_send(uint32_t apic_id_to, uint32_t command) {
 }
 
 void plat_kick(unsigned cpu) {
-    apic_send(cpu_get(cpu)->apic_id, APIC_FIXED | APIC_ASSERT | VECTOR_KICK);
+    if (plat_cpu_online(cpu)) {
+        apic_send(cpu_get(cpu)->apic_id, APIC_FIXED | APIC_ASSERT | VECTOR_KICK);
+    }
 }

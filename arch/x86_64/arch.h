@@ -100,9 +100,12 @@ void serial_init(uint16_t port); /* 0 = none */
 void serial_init_interrupts(void);
 void serial_interrupt(void);
 void serial_write_polled(const char *text, size_t n); /* waits, takes no lock */
+void serial_mute(bool mute);     /* plat_serial_write() takes all and sends nothing */
+void serial_drain_console(void); /* panic: what the console layer still holds; may hang on a lock */
 void keyboard_init(void);
 void keyboard_interrupt(void);
 void screen_init(const struct boot_framebuffer *fb);
+void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
 
 /* panic.c */
 NORETURN void panic_trap(const struct trap_frame *frame, const char *what);

@@ -197,7 +197,7 @@ static uint64_t days_from_civil(uint64_t year, uint64_t month, uint64_t day) {
     return 365 * y + y / 4 - y / 100 + y / 400 + (153 * shifted + 2) / 5 + day - 1 - 719468;
 }
 
-/* Twice the same, or an update came in between. The two-digit year means 2000 to 2099. */
+/* Twice the same, or an update came in between. The two-digit year means 1970 to 2069. */
 static uint64_t clock_read_cmos(void) {
     uint32_t f[CMOS_FIELDS], again[CMOS_FIELDS];
     bool same = false;
@@ -223,7 +223,10 @@ static uint64_t clock_read_cmos(void) {
         log_warn("the CMOS clock cannot be read: the guests' clocks start in 2000");
         return days_from_civil(2000, 1, 1) * 86400;
     }
-    return ((days_from_civil(2000 + f[YEAR], f[MONTH], f[DAY]) * 24 + f[HOUR]) * 60 + f[MINUTE]) *
+    return ((days_from_civil((f[YEAR] < 70 ? 2000 : 1900) + f[YEAR], f[MONTH], f[DAY]) * 24 +
+             f[HOUR]) *
+                60 +
+            f[MINUTE]) *
                60 +
            f[SECOND];
 }

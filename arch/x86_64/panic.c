@@ -35,7 +35,7 @@ static void panic_draw(const char *text) {
         return; /* the first lines say most */
     }
     for (; column < columns; column++) {
-        plat_screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
+        screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
         text += *text != '\0';
     }
     screen_row++;
@@ -141,6 +141,7 @@ static NORETURN void panic_finish(uint64_t rbp) {
         panic_vendor_dump();
     }
     panic_print("The machine is stopped. Note the lines above, then switch it off.");
+    serial_drain_console(); /* all is said: if this hangs on a lock, nothing is lost */
     cpu_stop_forever();
 }
 

@@ -88,7 +88,7 @@ void plat_screen_size(unsigned *columns_out, unsigned *rows_out) {
     *rows_out = rows;
 }
 
-void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
+void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
     if (column >= columns || row >= rows) {
         return;
     }
@@ -100,5 +100,12 @@ void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inv
         for (unsigned x = 0; x < GLYPH_WIDTH * scale; x++) {
             line[x] = (bits >> (GLYPH_WIDTH - 1 - x / scale) & 1) != 0 ? PIXEL_LIT : PIXEL_DARK;
         }
+    }
+}
+
+/* In a panic the screen is the panic's alone. */
+void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
+    if (!panic_in_progress()) {
+        screen_draw(column, row, character, inverse);
     }
 }

@@ -29,11 +29,13 @@ enum uart_register {
 #define LSR_THR_EMPTY 0x20u
 #define LSR_IDLE      0x40u
 #define WAIT_READS    100000u /* a byte takes 87 us, a port read about 1 */
-#define RECEIVE_MAX   64u     /* bytes taken in one go */
+#define DRAIN_BURSTS  4096u
+#define RECEIVE_MAX   64u /* bytes taken in one go */
 
 static uint16_t base;
 static unsigned fifo_size;
-static bool by_interrupts, transmit_wanted;
+static bool by_interrupts, transmit_wanted, muted;
+static uint64_t written; /* bytes, for serial_drain_console() */
 static struct lock lock; /* base + 1 (IER) and transmit_wanted */
 
 static uint8_t uart_in(enum uart_register r) {
@@ -125,7 +127,7 @@ static void serial_update_ier(void) {
 
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
     size_t taken = 0;
-    if (base == 0) {
+    if (base == 0 || muted) {
         return n; /* nobody will ever read it */
     }
     lock_acquire(&lock);
@@ -139,7 +141,23 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
         serial_update_ier();
     }
     lock_release(&lock);
+    written += taken;
     return taken;
+}
+
+void serial_mute(bool mute) {
+    muted = mute;
+}
+
+void serial_drain_console(void) {
+    for (unsigned i = 0; i < DRAIN_BURSTS && base != 0; i++) {
+        uint64_t before = written;
+        (void)uart_wait(LSR_THR_EMPTY);
+        hv_console_writable();
+        if (written == before) {
+            return;
+        }
+    }
 }
 
 /* On the first CPU, from the interrupt or from the timer. */

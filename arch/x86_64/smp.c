@@ -87,6 +87,18 @@ static unsigned smp_count_online(void) {
     return online;
 }
 
+/* A guest that is to have it cannot run, and a partition with a piece missing is not started. */
+static void smp_report_absent(const struct boot_info *info, unsigned cpu) {
+    uint32_t id = cpu_get(cpu)->apic_id;
+    for (uint32_t g = 0; g < info->config.guest_count && g < CONFIG_MAX_GUESTS; g++) {
+        if (cpu_set_has(&info->config.guests[g].cpus, cpu)) {
+            plat_panic("CPU %u (APIC ID %u) of guest %s did not start; give the guest another one",
+                       cpu, id, info->config.guests[g].name);
+        }
+    }
+    log_warn("CPU %u (APIC ID %u) did not start: it stays unused", cpu, id);
+}
+
 void smp_start_cpus(const struct boot_info *info) {
     uint32_t startup = APIC_STARTUP | APIC_ASSERT | (uint32_t)(info->trampoline.v >> PAGE_SHIFT);
     if (plat_cpu_count() == 1) {
@@ -103,7 +115,7 @@ void smp_start_cpus(const struct boot_info *info) {
     }
     for (unsigned i = 0; i < plat_cpu_count(); i++) {
         if (!plat_cpu_online(i)) {
-            log_warn("CPU %u (APIC ID %u) did not start: it stays unused", i, cpu_get(i)->apic_id);
+            smp_report_absent(info, i);
         }
     }
     log_info("%u of %u CPUs running, %s", smp_count_online(), plat_cpu_count(),

@@ -5,23 +5,43 @@
  */
 #include "hv/vm/start.h"
 #include "arch/x86_64/arch.h"
-#include "hv/lib/lock.h"
+#include "hv/lib/str.h"
 
 #define COM1 0x3f8u
 
 void hv_console_log(enum log_level level, const char *line, size_t n);
 
-static struct lock early_lock;
+#define EARLY_LINES 16u
 
-/* Before the console layer is there. */
+/* What was said before the console layer was there: on the UART at once, kept for its log view. */
+static struct {
+    enum log_level level;
+    size_t length;
+    char text[LOG_LINE_MAX];
+} early[EARLY_LINES];
+static unsigned early_count;
+
 static void log_write_early(enum log_level level, const char *line, size_t n) {
-    (void)level;
-    lock_acquire(&early_lock);
     serial_write_polled(line, n);
-    lock_release(&early_lock);
+    if (early_count < EARLY_LINES && n <= LOG_LINE_MAX) {
+        early[early_count].level = level;
+        early[early_count].length = n;
+        memcpy(early[early_count++].text, line, n);
+    }
 }
 
 static void (*log_sink)(enum log_level, const char *, size_t) = log_write_early;
+
+/* The first line of hv_start(), which sets its console up before it logs. */
+static void log_write_first(enum log_level level, const char *line, size_t n) {
+    log_sink = hv_console_log;
+    serial_mute(true);
+    for (unsigned i = 0; i < early_count; i++) {
+        hv_console_log(early[i].level, early[i].text, early[i].length);
+    }
+    serial_mute(false);
+    hv_console_log(level, line, n);
+}
 
 static void log_write(enum log_level level, const char *line, size_t n) {
     log_sink(level, line, n);
@@ -75,7 +95,7 @@ static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
 
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     start_machine(info, entry_tsc);
-    log_sink = hv_console_log;
+    log_sink = log_write_first;
     hv_start(info, entry_tsc);
     smp_release_cpus();
     hv_cpu_main(0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The interrupt descriptor table and what each vector means on the host. An exception in the
- * hypervisor is a bug or broken hardware: panic. Called by trap_entry.S with interrupts off; interrupts
- * arrive only inside plat_take_interrupts() and plat_wait().
- * Source: Intel SDM "Interrupt and Exception Handling".
+ * hypervisor is a bug or broken hardware: panic. Called by trap_entry.S with interrupts off;
+ * interrupts arrive only inside plat_take_interrupts() and plat_wait(). Source: Intel SDM
+ * "Interrupt and Exception Handling".
  */
 #include "arch/x86_64/arch.h"
 

@@ -178,6 +178,8 @@ void guest_main(void) {
         trace(in_x2apic, COUNT(in_x2apic));
     }
     put_text("bench done\n");
+    (void)get_char();
+    __asm__ volatile("xchg %bx, %bx"); /* the debugger's script ends here */
     for (;;) {
         __asm__ volatile("cli\n\thlt");
     }

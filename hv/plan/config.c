@@ -307,10 +307,11 @@ static void refuse_type(struct reader *r, const struct schema_key *key,
                key->name, (long long)item->integer, key->name, (long long)item->integer);
         return;
     }
-    const char *found = item->boolean ? "true" : "false";
+    const char *found = number;
     if (item->type == TOML_INTEGER) {
         fmt_print(number, sizeof(number), "%lld", (long long)item->integer);
-        found = number;
+    } else {
+        found = item->boolean ? "true" : "false";
     }
     REFUSE(r, item->line, item->value_column, "%s is the %s %s; write %s, in quotes: %s = \"%s\"",
            key->name, item->type == TOML_INTEGER ? "number" : "boolean", found, key->wanted,

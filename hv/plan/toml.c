@@ -403,7 +403,7 @@ static void complain_bare(struct toml *t, const struct toml_item *item, const ch
     } else if (str_equal_n(word, word_length, "inf") || str_equal_n(word, word_length, "nan") ||
                (number && all_of(s, end, "0123456789_+-.eE") && !all_of(s, end, "0123456789_+-"))) {
         COMPLAIN(t, s, "%.*s: numbers with a fraction or an exponent are not supported", n, s);
-    } else if (number && (all_of(s, end, "0123456789_+-") ||
+    } else if (number && (all_of(word, end, "0123456789_") ||
                           (word_length >= 2 && all_of(word, word + 2, "0xob")))) {
         COMPLAIN(t, s,
                  "%.*s is not a number: no leading zeros, and _ only between digits; hex is 0x1f, "

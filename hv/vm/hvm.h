@@ -159,4 +159,7 @@ struct hvm_ops {
 
 extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */
 
+/* Sets hvm to what this CPU offers; arch/ implements it. STATUS_UNSUPPORTED if there is nothing. */
+MUST_USE enum status hvm_probe(void);
+
 #endif

@@ -7,11 +7,13 @@ prompt, log lines) so that the tests speak of guests and not of keys.
 """
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
 
-from machine import Expected
+
+from machine import SCALE, Expected
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOG_LINE = re.compile(r"\[ *(\d+\.\d{6})\] cpu(\d+)(?: ([a-z0-9-]+))?: ([^\r\n]*)")
@@ -79,12 +81,14 @@ class Boot:
                             f"the status line of console {number}")
 
     def operator(self, command):
-        """Types a command at the operator prompt; returns everything since the switch to the log."""
+        """Types a command at the operator prompt; returns its answer, and all since the switch."""
         self.view(0)
         start = self.machine.serial.mark
         self.tag += 1
-        self.machine.send(command + "\r")
-        self.machine.expect(rf"bulkhead> {re.escape(command)}[ \t]*\r?\n", 60)
+        # A tag, taken back with Ctrl-U, tells this line from the same one in the scrollback.
+        self.machine.send(f"x{self.tag}\x15{command}\r")
+        self.machine.expect(rf"x{self.tag}\D[^\n]*{re.escape(command)}[ \t]*\r?\n", 60,
+                            f"the echo of {command!r} at the operator prompt")
         answer = self.machine.serial.mark
         self.machine.expect(r"bulkhead> ", 60)
         text = self.machine.serial.text
@@ -103,7 +107,7 @@ class Boot:
     def expect_log(self, vm, *patterns):
         """Each pattern must be found in a fresh log line of that VM."""
         lines, missing = [], list(patterns)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 30 * SCALE
         while missing and time.monotonic() < deadline:
             lines += self.new_log()
             missing = [p for p in missing
@@ -177,7 +181,7 @@ def run_boot(boot_class, build, target, wanted, report):
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             report.result(error is None, target.name, f"{boot_class.name}/{method.check_name}",
-                          error, again + method.check_name)
+                          error, again + shlex.quote(method.check_name))
     finally:
         if boot.machine:
             boot.machine.stop()

@@ -63,7 +63,7 @@ def end_with_parent():
 class Serial:
     """The far end of the serial line: everything received, as text without terminal control."""
 
-    def __init__(self, log_path):
+    def __init__(self, log_path, on_bytes=None):
         self.text, self.mark, self.closed = "", 0, False
         self._rest = ""
         self._log = open(log_path, "wb")
@@ -73,7 +73,7 @@ class Serial:
         self._listener.listen(1)
         self._socket = None
         self.port = self._listener.getsockname()[1]
-        self.on_bytes = None
+        self.on_bytes = on_bytes
 
     def accept(self, process):
         """Waits for the emulator to connect; it does so before it runs anything."""
@@ -197,11 +197,12 @@ class Bochs:
     def why_not(self):
         return None if os.path.exists("/usr/bin/bochs") else "bochs is not installed"
 
-    def start(self, image, folder, cpus=2, memory=1024, debugger="c\n", magic=False):
+    def start(self, image, folder, cpus=2, memory=1024, debugger="c\n", magic=False,
+              on_bytes=None):
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, cylinders = copy_disk(image, folder)
-        serial = Serial(os.path.join(folder, "serial.txt"))
+        serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
         config = BOCHS_CONFIG.format(memory=memory, disk=disk, cylinders=cylinders, cpus=cpus,
                                      model=self.model, log=os.path.join(folder, "bochs.log"),
                                      port=serial.port, magic=int(magic))
@@ -225,13 +226,13 @@ class Qemu:
                 return "/dev/kvm cannot be opened"
         return None
 
-    def start(self, image, folder, cpus=2, memory=1024):
+    def start(self, image, folder, cpus=2, memory=1024, on_bytes=None):
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, _ = copy_disk(image, folder)
         variables = os.path.join(folder, "variables.fd")
         subprocess.run(["cp", "/usr/share/OVMF/OVMF_VARS.fd", variables], check=True)
-        serial = Serial(os.path.join(folder, "serial.txt"))
+        serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
         pflash = "if=pflash,format=raw,unit="
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", self.accel, "-cpu", self.cpu,
                    "-smp", str(cpus), "-m", str(memory), "-display", "none", "-net", "none",

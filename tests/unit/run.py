@@ -35,7 +35,8 @@ def run(program):
         if plan:
             planned = int(plan.group(1))
         if not result:
-            log.append(line)
+            if not line.startswith("# again: "):
+                log.append(line)
             continue
         if result.group(1):
             failed += 1

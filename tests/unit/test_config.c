@@ -105,7 +105,7 @@ TEST(consoles) {
     static const struct {
         const char *text;
         uint16_t port;
-    } good[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8},   {"com4", 0x2e8},
+    } good[] = {{"com1", 0x3f8}, {"com2", 0x2f8},  {"com3", 0x3e8},    {"com4", 0x2e8},
                 {"none", 0},     {"0x3f8", 0x3f8}, {"0XE000", 0xe000}, {"0xfff8", 0xfff8}};
     char text[200];
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
@@ -288,8 +288,14 @@ TEST(tables) {
 }
 
 TEST(names) {
-    static const char *const bad[] = {"Web", "-web", "we_b", "\"we b\"", "\"\"", "\"w.b\"",
-                                      "a123456789012345678901234567890b", "'\xc3\xa4'"};
+    static const char *const bad[] = {"Web",
+                                      "-web",
+                                      "we_b",
+                                      "\"we b\"",
+                                      "\"\"",
+                                      "\"w.b\"",
+                                      "a123456789012345678901234567890b",
+                                      "'\xc3\xa4'"};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         char text[200];
         snprintf(text, sizeof(text), "[guest.%s]\ncpus='1'\nmemory='16M'\nkernel='k'", bad[i]);
@@ -319,7 +325,7 @@ TEST(all_at_once) {
     FAULTS("[hypervisor]\nlog = 7\nbanana = 1\n[guest.Web]\ncpus = \"x\"\nmemory = 512\n"
            "kernel = \"a\\b\"\n[guest.b]\nmemory = \"16M\"\ncpus =\n",
            {"2:7:", "the number 7"}, {"3:1:", "unknown key"}, {"4:8:", "odd"},
-           {"5:8:", "not a list"}, {"6:10:", "no unit"}, {"8:1:", "no kernel"},
+           {"5:8:", "not a list"}, {"6:10:", "no unit"}, {"7:10:", "U+0008"}, {"8:1:", "no kernel"},
            {"10:7:", "no value"});
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The local APIC: both register interfaces, priorities, timer modes, IPIs, mode transitions. */
+#include <pthread.h>
+
 #include "hv/dev/lapic.h"
 #include "tests/unit/test.h"
 
@@ -394,8 +396,8 @@ TEST(destinations) {
 TEST(x2apic_registers) {
     static const uint8_t readable[] = {0x02, 0x03, 0x08, 0x0a, 0x0d, 0x0f, 0x28, 0x30, 0x32,
                                        0x33, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39, 0x3e};
-    static const uint8_t writable[] = {0x08, 0x0b, 0x0f, 0x28, 0x30, 0x32, 0x33, 0x34,
-                                       0x35, 0x36, 0x37, 0x38, 0x3e, 0x3f};
+    static const uint8_t writable[] = {0x08, 0x0b, 0x0f, 0x28, 0x30, 0x32, 0x33,
+                                       0x34, 0x35, 0x36, 0x37, 0x38, 0x3e, 0x3f};
     uint64_t value;
     fresh();
     CHECK_U64(lapic_msr_read(&l, 0x802, &value), STATUS_DENIED); /* xAPIC mode */
@@ -486,6 +488,38 @@ TEST(mode_transitions) {
     CHECK_U64(rd(0xf0), 0xff);
 }
 
+static bool sender_done;
+
+static void *sender(void *arg) {
+    unsigned *taken = arg;
+    uint32_t random = 99;
+    while (*taken < 20000) {
+        random = random * 1664525 + 1013904223;
+        *taken += lapic_accept(&l, (uint8_t)(0x20 + (random >> 24) % 0x60), false);
+    }
+    __atomic_store_n(&sender_done, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* What another CPU puts in comes out, once each, whatever this one does at that moment. */
+TEST(accept_from_another_cpu) {
+    pthread_t thread;
+    unsigned taken = 0, delivered = 0;
+    fresh();
+    sender_done = false;
+    CHECK_U64(pthread_create(&thread, NULL, sender, &taken), 0);
+    for (bool done = false; !done;) {
+        done = __atomic_load_n(&sender_done, __ATOMIC_ACQUIRE);
+        for (int v = lapic_pending(&l); v >= 0; v = lapic_pending(&l)) {
+            lapic_acknowledge(&l, (uint8_t)v);
+            wr(0xb0, 0);
+            delivered++;
+        }
+    }
+    CHECK_U64(pthread_join(thread, NULL), 0);
+    CHECK_U64(delivered, taken);
+}
+
 TEST(clock_arithmetic) {
     const uint64_t hz[] = {1000000, 19200000, LAPIC_TIMER_HZ, 2893299000, 5000000000};
     uint64_t seed = 1;
@@ -500,4 +534,5 @@ TEST(clock_arithmetic) {
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(random_against_model),
           T(one_shot_timer), T(divisors), T(periodic_timer), T(tsc_deadline_timer), T(xapic_ipis),
           T(error_register), T(mmio_shapes), T(destinations), T(x2apic_registers),
-          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(clock_arithmetic))
+          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
+          T(clock_arithmetic))

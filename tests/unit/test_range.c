@@ -4,9 +4,16 @@
 
 #include "hv/lib/range.h"
 
-static const uint64_t edges[] = {
-    0, 1, 2, 3, 0x1000, 0x7fffffffffffffff, 0x8000000000000000, UINT64_MAX - 2, UINT64_MAX - 1,
-    UINT64_MAX};
+static const uint64_t edges[] = {0,
+                                 1,
+                                 2,
+                                 3,
+                                 0x1000,
+                                 0x7fffffffffffffff,
+                                 0x8000000000000000,
+                                 UINT64_MAX - 2,
+                                 UINT64_MAX - 1,
+                                 UINT64_MAX};
 
 typedef unsigned __int128 wide;
 

@@ -66,9 +66,19 @@ TEST(utf8_round_trip) {
 
 TEST(utf8_refuses) {
     static const char *const bad[] = {
-        "\x80",         "\xbf",             "\xc0\x80",         "\xc1\xbf", "\xe0\x80\x80",
-        "\xed\xa0\x80", "\xf0\x80\x80\x80", "\xf4\x90\x80\x80", "\xff",     "\xf8\x88\x80\x80\x80",
-        "\xc3(",        "\xe2\x82",         "\xfe",
+        "\x80",
+        "\xbf",
+        "\xc0\x80",
+        "\xc1\xbf",
+        "\xe0\x80\x80",
+        "\xed\xa0\x80",
+        "\xf0\x80\x80\x80",
+        "\xf4\x90\x80\x80",
+        "\xff",
+        "\xf8\x88\x80\x80\x80",
+        "\xc3(",
+        "\xe2\x82",
+        "\xfe",
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         uint32_t code = 7;

@@ -60,8 +60,8 @@ static void check_refused(const char *text, unsigned column, const char *words) 
 }
 
 TEST(empty_files) {
-    static const char *const texts[] = {"", "\n", "\r\n", " \t ", "# only\n#\n\n", "\xef\xbb\xbf",
-                                        "\xef\xbb\xbf\r\n# x"};
+    static const char *const texts[] = {
+        "", "\n", "\r\n", " \t ", "# only\n#\n\n", "\xef\xbb\xbf", "\xef\xbb\xbf\r\n# x"};
     for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
         begin(texts[i]);
         CHECK_U64(toml_next(&toml, &item), TOML_END);
@@ -133,8 +133,8 @@ TEST(integers) {
     check_refused("a = -9223372036854775809", 5, "too large");
     check_refused("a = 0xffffffffffffffff", 5, "too large");
     check_refused("a = 99999999999999999999999", 5, "too large");
-    static const char *const bad[] = {"012", "1__2", "_1", "1_", "0x", "0xg1", "0o8", "0b2", "+0x1",
-                                      "--1", "0_1"};
+    static const char *const bad[] = {"012", "1__2", "_1",   "1_",  "0x", "0xg1",
+                                      "0o8", "0b2",  "+0x1", "--1", "0_1"};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         char text[32];
         snprintf(text, sizeof(text), "a = %s", bad[i]);
@@ -251,14 +251,14 @@ static void read_all(const char *text, size_t length) {
 }
 
 TEST(mutations) {
-    static const char good[] = "\xef\xbb\xbf# c\n[hypervisor]\r\nlog = \"info\"\n[guest.\"web\"]\n"
-                               "cpus = '1-2' # x\nm = 0x1_f\nn = -17\nb = true\n"
-                               "s = \"\\u00e4\\t\xe2\x82\xac\"\na = [1,\n\"x\"]\nt = \"\"\"q\n\"\"\"\n"
-                               "d = 1979-05-27\nf = 1.0\nu = 512M\n";
-    static const uint8_t bytes[] = {0,    '\n', '\r', '\t', ' ',  '"',  '\'', '#',  '[',
-                                    ']',  '{',  '}',  '.',  '=',  '\\', '_',  '-',  '+',
-                                    '0',  'x',  'u',  'U',  ',',  0x7f, 0x80, 0xc3, 0xe2,
-                                    0xf0, 0xff, 0xef, 0xbb, 0xbf};
+    static const char good[] =
+        "\xef\xbb\xbf# c\n[hypervisor]\r\nlog = \"info\"\n[guest.\"web\"]\n"
+        "cpus = '1-2' # x\nm = 0x1_f\nn = -17\nb = true\n"
+        "s = \"\\u00e4\\t\xe2\x82\xac\"\na = [1,\n\"x\"]\nt = \"\"\"q\n\"\"\"\n"
+        "d = 1979-05-27\nf = 1.0\nu = 512M\n";
+    static const uint8_t bytes[] = {0,   '\n', '\r', '\t', ' ',  '"',  '\'', '#',  '[',  ']', '{',
+                                    '}', '.',  '=',  '\\', '_',  '-',  '+',  '0',  'x',  'u', 'U',
+                                    ',', 0x7f, 0x80, 0xc3, 0xe2, 0xf0, 0xff, 0xef, 0xbb, 0xbf};
     char text[sizeof(good)];
     for (size_t n = 0; n < sizeof(good); n++) {
         read_all(good, n);

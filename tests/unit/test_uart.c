@@ -194,5 +194,5 @@ TEST(loopback) {
     CHECK_U64(rd(IIR), 0xc1);
 }
 
-TEST_MAIN(T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts),
-          T(full_console), T(receive), T(loopback))
+TEST_MAIN(T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts), T(full_console),
+          T(receive), T(loopback))

@@ -174,7 +174,7 @@ static void vmx_set_tsc_offset(struct vcpu *v, uint64_t offset) {
 }
 
 /* The neutral loop, with VT-x's run and advance in place. One copy: the stack depth of vmx_enter
- * must not vary, see run.S. */
+ * must not vary, see enter.S. */
 static __attribute__((noinline)) void vmx_loop(struct vcpu *v) {
     vcpu_loop(v, vmx_run, vmx_advance);
 }

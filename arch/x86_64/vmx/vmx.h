@@ -15,7 +15,7 @@
 
 /* struct vcpu's vendor part. */
 struct vmx_vcpu {
-    uint64_t host_rsp; /* offset 0, used by run.S: what VMCS_HOST_RSP holds now */
+    uint64_t host_rsp; /* offset 0, used by enter.S: what VMCS_HOST_RSP holds now */
     void *vmcs;
     uint8_t *msr_bitmap; /* 4 KiB: read low, read high, write low, write high */
     uint8_t *io_bitmap;  /* 8 KiB */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Holds every bit of a vCPU's finished MSR and port bitmaps against the policy tables, in the other
+ * direction from the code that filled them: for each number, may it pass? Called once per vCPU
+ * before seal().
+ */
+#include "hv/exit/audit_policy.h"
+
+#include "hv/exit/msr.h"
+#include "hv/lib/log.h"
+#include "hv/vm/vm.h"
+
+#define BITMAP_RANGE 0x2000u /* both vendors' bitmaps cover such pieces */
+
+static bool audit_msr(const struct vcpu *v, uint32_t msr) {
+    bool read = hvm->msr_passes(v, msr, false), write = hvm->msr_passes(v, msr, true);
+    if (!read && !write) {
+        return true;
+    }
+    const struct msr_policy *p = msr_policy_find(msr);
+    if (p != NULL && (!read || p->read_passes) && (!write || p->write_passes)) {
+        return true;
+    }
+    vm_log(v->vm, LOG_ERROR, "audit: MSR %#x passes (read %u, write %u): not in the policy", msr,
+           read, write);
+    return false;
+}
+
+enum status audit_policy(const struct vcpu *v) {
+    static const uint32_t bases[] = {0, 0xc0000000u, 0xc0010000u};
+    for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
+        for (uint32_t n = 0; n < BITMAP_RANGE; n++) {
+            if (!audit_msr(v, bases[i] + n)) {
+                return STATUS_INVALID;
+            }
+        }
+    }
+    for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+        if (hvm->port_passes(v, (uint16_t)port)) {
+            vm_log(v->vm, LOG_ERROR, "audit: port %#x passes: not in the policy", port);
+            return STATUS_INVALID;
+        }
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The start of the hypervisor proper, as one list: plan, VMs, audit, seal, consoles. After seal()
+ * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
+ */
+#include "hv/vm/start.h"
+
+#include "hv/exit/audit_policy.h"
+#include "hv/exit/life.h"
+#include "hv/lib/fmt.h"
+#include "hv/lib/log.h"
+#include "hv/lib/phys.h"
+#include "hv/mem/audit.h"
+#include "hv/monitor/operator.h"
+#include "hv/vm/plat.h"
+
+typedef unsigned long long ull;
+
+static struct plan plan;
+static struct fault_list start_faults;
+static struct vm *start_vms[CONFIG_MAX_GUESTS];
+
+static const void *start_image_data(void *ctx, const struct boot_image *image) {
+    (void)ctx;
+    return phys_pointer(image->base);
+}
+
+/* boot/ has refused every bad config already: a fault here is a bug of ours or a changed machine.
+ */
+static void start_plan(const struct boot_info *info) {
+    enum status s = plan_build(info, start_image_data, NULL, &plan, &start_faults);
+    if (s == STATUS_OK) {
+        s = plan_check(info, &plan, &start_faults);
+    }
+    if (s == STATUS_OK) {
+        return;
+    }
+    char line[FAULT_TEXT_SIZE + 64];
+    for (uint32_t i = 0; i < start_faults.count; i++) {
+        log_error("%s", fault_format(&start_faults, i, line, sizeof(line)));
+    }
+    plat_panic("the partition breaks %u rules that the pre-flight had passed", start_faults.count);
+}
+
+static void start_log_machine(const struct boot_info *info) {
+    char size[24];
+    uint64_t ram = 0;
+    for (uint32_t i = 0; i < info->range_count; i++) {
+        ram += info->ranges[i].kind != MEM_RESERVED ? info->ranges[i].size : 0;
+    }
+    log_info("machine: %u CPUs, %s of RAM, TSC %llu.%03llu MHz, %s", plat_cpu_count(),
+             fmt_size(size, ALIGN_DOWN(ram, MIB)), (ull)(plat_tsc_hz() / 1000000),
+             (ull)(plat_tsc_hz() / 1000 % 1000), info->rsdp.v != 0 ? "ACPI" : "no ACPI");
+}
+
+/* Who owns what, once, as a table. */
+static void start_log_partition(void) {
+    char cpus[64], size[24];
+    log_info("partition:");
+    log_info("  %-16s %-10s %-8s %s", "owner", "cpus", "memory", "host memory");
+    for (uint32_t i = 0; i < plan.vm_count; i++) {
+        const struct plan_vm *p = &plan.vms[i];
+        for (uint32_t r = 0; r < p->region_count; r++) {
+            const struct plan_region *region = &p->regions[r];
+            bool first = r == 0;
+            log_info("  %-16s %-10s %-8s %#llx-%#llx", first ? p->config->name : "",
+                     first ? cpu_set_format(&p->config->cpus, cpus, sizeof(cpus)) : "",
+                     first ? fmt_size(size, p->config->memory) : "", (ull)region->hpa.v,
+                     (ull)(region->hpa.v + region->size - 1));
+        }
+        log_info("  %-16s %-10s %-8s %#llx-%#llx (tables of %s)", "bulkhead", "",
+                 fmt_size(size, p->budget_size), (ull)p->budget_base.v,
+                 (ull)(p->budget_base.v + p->budget_size - 1), p->config->name);
+    }
+}
+
+static void start_audit(struct vm *vm) {
+    enum status s = audit_tables(&vm->npt, vm->plan);
+    for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
+        s = audit_policy(&vm->vcpus[i]);
+    }
+    if (s != STATUS_OK) {
+        plat_panic("audit: the tables of %s do not match the plan", vm->name);
+    }
+}
+
+static void start_create_vms(uint64_t entry_tsc) {
+    for (uint32_t i = 0; i < plan.vm_count; i++) {
+        struct vm *vm;
+        if (vm_create(&plan.vms[i], &vm) != STATUS_OK) {
+            plat_panic("VM %s cannot be created", plan.vms[i].config->name);
+        }
+        for (uint32_t c = 0; c < vm->vcpu_count; c++) {
+            life_prepare_vcpu(&vm->vcpus[c]);
+        }
+        vm->born_tsc = entry_tsc;
+        start_vms[i] = vm;
+        start_audit(vm);
+    }
+}
+
+void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
+    operator_init_log();
+    log_info("Bulkhead: every guest its own compartment");
+    start_log_machine(info);
+    if (hvm_probe() != STATUS_OK) {
+        plat_panic("this CPU offers no virtualization that Bulkhead can use");
+    }
+    start_plan(info);
+    start_create_vms(entry_tsc);
+    start_log_partition();
+    operator_init(start_vms, plan.vm_count);
+    log_info("audit passed, machine divided between %u guests", plan.vm_count);
+}
+
+void hv_cpu_main(unsigned cpu) {
+    struct vcpu *v = vcpu_of_cpu(cpu);
+    if (hvm->cpu_on() != STATUS_OK) {
+        log_error("cpu %u stays out of use: %s could not be switched on", cpu, hvm->name);
+        v = NULL;
+    }
+    if (v != NULL && v->index == 0) {
+        life_run(v);
+    }
+    for (;;) {
+        plat_wait();
+    }
+}

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What can be told from the files alone: no emulator."""
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+
+from frame import ROOT, Boot, check, expect_that
+
+PT_LOAD, PF_X, PF_W = 1, 1, 2
+SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+
+
+class Image(Boot):
+    name = "image"
+    needs_machine = False
+
+    @classmethod
+    def runs_on(cls, target):
+        return target.name == "bochs-intel"     # once is enough
+
+    def elf(self):
+        with open(os.path.join(self.build, "bulkhead.elf"), "rb") as file:
+            return file.read()
+
+    def efi(self):
+        with open(os.path.join(self.build, "BOOTX64.EFI"), "rb") as file:
+            return file.read()
+
+    @check("no segment is writable and executable")
+    def segments(self):
+        elf = self.elf()
+        offset, = struct.unpack_from("<Q", elf, 32)
+        size, count = struct.unpack_from("<HH", elf, 54)
+        loads = []
+        for i in range(count):
+            kind, flags = struct.unpack_from("<II", elf, offset + i * size)
+            address, = struct.unpack_from("<Q", elf, offset + i * size + 16)
+            length, = struct.unpack_from("<Q", elf, offset + i * size + 40)
+            if kind == PT_LOAD:
+                loads.append((address, length, flags))
+        shown = ", ".join(f"{a:#x}+{n:#x} flags {f}" for a, n, f in loads)
+        expect_that(any(f & PF_X for _, _, f in loads), "an executable segment", shown)
+        expect_that(any(f & PF_W for _, _, f in loads), "a writable segment", shown)
+        expect_that(not any(f & PF_X and f & PF_W for _, _, f in loads),
+                    "none both writable and executable", shown)
+        pages = sorted((a >> 12, (a + n - 1) >> 12) for a, n, _ in loads if n)
+        expect_that(all(first[1] < second[0] for first, second in zip(pages, pages[1:])),
+                    "no page shared by two segments", shown)
+
+    @check("no section is writable and executable")
+    def sections(self):
+        elf = self.elf()
+        offset, = struct.unpack_from("<Q", elf, 40)
+        size, count = struct.unpack_from("<HH", elf, 58)
+        flags = [struct.unpack_from("<Q", elf, offset + i * size + 8)[0] for i in range(count)]
+        loaded = [f for f in flags if f & SHF_ALLOC]
+        expect_that(loaded and not any(f & SHF_WRITE and f & SHF_EXECINSTR for f in loaded),
+                    "no section both writable and executable", flags)
+
+    @check("the EFI file carries this hypervisor")
+    def embedded(self):
+        expect_that(self.elf() in self.efi(), "bulkhead.elf inside BOOTX64.EFI",
+                    f"{len(self.elf())} and {len(self.efi())} bytes")
+
+    @check("two builds in two places give the same bytes")
+    def reproducible(self):
+        with tempfile.TemporaryDirectory() as scratch:
+            tree = os.path.join(scratch, "another", "tree")
+            shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "build"))
+            again = os.path.join(scratch, "b")
+            done = subprocess.run(["make", "-C", tree, f"BUILD={again}", f"{again}/BOOTX64.EFI"],
+                                  env={**os.environ, "MAKEFLAGS": ""}, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT)
+            expect_that(done.returncode == 0, "a second build", done.stdout.decode()[-2000:])
+            with open(os.path.join(again, "BOOTX64.EFI"), "rb") as file:
+                other = file.read()
+        mine = self.efi()
+        differing = sum(a != b for a, b in zip(mine, other)) + abs(len(mine) - len(other))
+        expect_that(differing == 0, "the same bytes", f"{differing} differing bytes")

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The demo stick as an admin gets it: two unmodified Linux guests side by side, driven by typing."""
+import os
+import re
+import tomllib
+
+from frame import ROOT, Boot, check, expect_that
+
+ALPHA, BETA = 1, 2
+NAMES = {ALPHA: "alpha", BETA: "beta"}
+UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+COMPLAINTS = (r"error|fail|unable|not found|warn|\bbug\b|cannot|can't|missing|invalid|unexpected|conflict|"
+              r"unknown|mismatch|timed out|timeout|lockup|stall|not supported|broken|firmware bug|oops|panic")
+# Each line that is no complaint about the machine, with the reason.
+ALLOWED = [
+    (r"audit: .*", "the audit subsystem prints its settings"),
+    (r"acpiphp|pcie_?hp|ACPI Hot Plug", "the names of drivers, printed at their start"),
+    (r"Speculative Store Bypass: Vulnerable|Vulnerable:|MDS|TAA|MMIO Stale|Spectre|Retbleed|L1TF|"
+     r"mitigat", "what the emulated CPU model has, not what the guest's machine lacks"),
+    (r"Unknown kernel command line parameters .*bh\.", "bh.name= is for the initramfs"),
+    (r"RAS: Correctable Errors collector", "the name of a driver, printed at its start"),
+    (r"tsc: Fast TSC calibration|unsupported page table|x86/mm: Checking", "neither is a fault"),
+    (r"panic=|printk|hung_task|softlockup|watchdog: ", "settings being printed"),
+    (r"Warning: unable to open an initial console", "there is no /dev/console in the archive"),
+    (r"ERST|HEST|BERT|EINJ", "no such tables, as on any PC without firmware error reporting"),
+    (r"integrity: |ima: |evm: |Loading compiled-in|Problem loading in-kernel X\.509", "the kernel's own keys"),
+]
+
+
+def config():
+    with open(os.path.join(ROOT, "config/bulkhead.toml"), "rb") as file:
+        return tomllib.load(file)["guest"]
+
+
+class LinuxPair(Boot):
+    name = "linux-pair"
+
+    def image(self):
+        return os.path.join(self.build, "bulkhead-usb.img")
+
+    def command(self, guest, text, timeout=120):
+        """Types a command to the shell in focus; returns what it printed. Fails if its status is not 0."""
+        self.tag += 1
+        self.machine.send(f"{text}; echo @{self.tag}.$?@\r")
+        self.machine.expect(rf"@{self.tag}\.\$\?@[^\n]*\n", timeout, f"the echo of {text!r}")
+        start = self.machine.serial.mark
+        end = self.machine.expect(rf"@{self.tag}\.(\d+)@", timeout, f"{text!r} to end")
+        output = self.machine.serial.text[start:end.start()]
+        self.machine.expect(rf"{NAMES[guest]}# ", timeout, "the prompt")
+        expect_that(end.group(1) == "0", f"{text!r} to succeed", output)
+        return output
+
+    def run(self, guest, text, timeout=120):
+        self.view(guest)
+        return self.command(guest, text, timeout)
+
+    def counter(self):
+        return int(self.run(BETA, "cat /tmp/n").split()[0])
+
+    @check("banner and boot log", required=True)
+    def banner(self):
+        self.machine.expect(r"Bulkhead", 240)
+        self.machine.expect(r"\[ *\d+\.\d{6}\] cpu0: ", 240)
+
+    @check("the partition is shown")
+    def partition(self):
+        for guest, values in config().items():
+            self.machine.expect(rf"{guest}\b[^\n]*{re.escape(values['memory'])}", 60,
+                                f"a line of the partition with {guest} and {values['memory']}")
+
+    @check("both start, each on its CPU with its memory")
+    def started(self):
+        for guest, values in config().items():
+            self.machine.expect(rf"{guest}: started \(1 vCPU on cpu {values['cpus']}, "
+                                rf"{values['memory']}\)", 60)
+
+    @check("alpha reaches its prompt", required=True)
+    def alpha_prompt(self):
+        self.machine.expect(r"console 1/2: alpha", 120, "the focus to move to alpha")
+        self.machine.expect(r"alpha# ", 300)
+
+    @check("beta reaches its prompt", required=True)
+    def beta_prompt(self):
+        self.view(BETA)
+        self.machine.expect(r"beta# ", 300)
+
+    def guest_as_configured(self, guest):
+        values = config()[NAMES[guest]]
+        memory = int(values["memory"][:-1]) * UNITS[values["memory"][-1]]
+        output = self.run(guest, "nproc; free -m; cat /proc/cmdline")
+        lines = output.replace("\r", "").strip().split("\n")
+        expect_that(lines[0] == "1", "nproc: 1", output)
+        expect_that(lines[-1].strip() == values["cmdline"], f"/proc/cmdline: {values['cmdline']}", output)
+        total = int(re.search(r"Mem: +(\d+)", output).group(1)) << 20
+        expect_that(0.75 * memory <= total <= memory, f"75 % to 100 % of {values['memory']}", output)
+        exact = self.command(guest, "dmesg | grep -o 'Memory: .*available'")
+        ram = int(re.search(r"/(\d+)K available", exact).group(1)) << 10
+        expect_that(memory - (1 << 20) <= ram <= memory, f"RAM of {values['memory']}", exact)
+
+    @check("alpha has its CPU, memory and command line")
+    def alpha_resources(self):
+        self.guest_as_configured(ALPHA)
+
+    @check("beta has its CPU, memory and command line")
+    def beta_resources(self):
+        self.guest_as_configured(BETA)
+
+    @check("alpha's kernel has nothing to complain about")
+    def complaints(self):
+        lines = self.run(ALPHA, "dmesg", 240).replace("\r", "").split("\n")
+        expect_that(len(lines) > 100, "a kernel log", "\n".join(lines))
+        found = [line for line in lines if re.search(COMPLAINTS, line, re.I)
+                 and not any(re.search(allowed, line) for allowed, _ in ALLOWED)]
+        expect_that(not found, "no complaints in dmesg", "\n".join(found))
+
+    @check("switching replays the scrollback")
+    def replay(self):
+        self.run(ALPHA, "echo mark-$((40+2))")
+        self.view(BETA)
+        self.view(ALPHA)
+        self.machine.expect(r"mark-42", 60)
+        self.machine.expect(r"alpha# ", 60)
+
+    @check("reboot of alpha: it comes back, beta goes on")
+    def reboot(self):
+        self.run(BETA, "(n=0; while :; do n=$((n+1)); echo $n >/tmp/n; sleep 0.1; done) &")
+        before = self.counter()
+        self.new_log()
+        self.run(ALPHA, "touch /tmp/was-here")
+        self.machine.send("reboot\r")
+        self.expect_log("alpha", r"reset by the guest, starting again", r"started")
+        between = self.counter()
+        self.view(ALPHA)
+        self.machine.expect(r"reboot: Restarting system.*Linux version.*alpha# ", 300,
+                            "alpha to boot again up to its prompt")
+        self.run(ALPHA, "test ! -e /tmp/was-here")
+        after = self.counter()
+        expect_that(before < between < after, "beta's counter to go on",
+                    f"{before}, {between}, {after}")
+
+    @check("power-off of alpha: logged, beta still answers")
+    def power_off(self):
+        before = self.counter()
+        self.view(ALPHA)
+        self.machine.send("poweroff\r")
+        self.expect_log("alpha", r"powered off by the guest")
+        answer, _ = self.operator("list")
+        expect_that(re.search(r"alpha[^\n]*off", answer), "alpha off in the list", answer)
+        expect_that(re.search(r"beta[^\n]*running", answer), "beta running in the list", answer)
+        expect_that(self.counter() > before, "beta's counter to go on", before)
+
+    @check("an operator starts alpha again")
+    def start_again(self):
+        self.operator("start alpha")
+        self.view(ALPHA)
+        self.machine.expect(r"reboot: Power down.*Linux version.*alpha# ", 300,
+                            "alpha to boot again up to its prompt")

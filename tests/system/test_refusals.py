@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Broken configurations: each is refused with file:line:column, value, rule and fix, and nothing is touched.
+
+One boot for all. The first is what the firmware starts by itself; after the key that the refusal asks for, the
+firmware goes on to its built-in shell, and from there each further configuration is put in place and Bulkhead
+started again. At the end a good one starts, on the same machine.
+"""
+import re
+
+from frame import Boot, check, expect_that
+
+GUEST = """\
+[guest.alpha]
+cpus = "0"
+memory = "32M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+"""
+
+# name, configuration with @ at the place of each fault, words that the message must have.
+CASES = [
+    ("CPU that does not exist", GUEST.replace('"0"', '@"7"'), ["CPU 7", "does not exist|not there|has CPU"]),
+    ("CPU given twice", GUEST + '[guest.beta]\ncpus = @"0"\nmemory = "32M"\nkernel = "guests/testguest"\n',
+     ["CPU 0", "alpha", "beta"]),
+    ("more memory than there is", GUEST.replace('"32M"', '@"8G"'), ["8G", "free"]),
+    ("memory too small for kernel", GUEST.replace('"32M"', '@"16M"').replace("testguest", "greedy"),
+     ["16M", "need"]),
+    ("missing kernel", GUEST.replace('"guests/testguest"', '@"guests/nothing"'),
+     ["guests/nothing", "not on|missing|not found|not there|does not exist"]),
+    ("truncated kernel", GUEST.replace('"guests/testguest"', '@"guests/cut"'),
+     ["guests/cut", "truncated|cut|incomplete|shorter"]),
+    ("kernel that is no bzImage", GUEST.replace('"guests/testguest"', '@"guests/text"'),
+     ["guests/text", "bzImage"]),
+    ("missing initrd", GUEST + 'initrd = @"guests/lost"\n',
+     ["guests/lost", "not on|missing|not found|not there|does not exist"]),
+    ("no guest at all", '[hypervisor]\nconsole = "com1"\n', ["no guest"]),
+    ("duplicate name", GUEST + "@" + GUEST, ["alpha", "already|twice|duplicate"]),
+    ("odd characters in a name", GUEST.replace("[guest.alpha]", '[guest.@"Al pha"]'), ["Al pha", "a-z"]),
+    ("syntax error", GUEST.replace('"32M"', '@"32M'), ["quote|string|end"]),
+    ("unknown key", GUEST.replace("memory", "@memroy"), ["memroy", "memory"]),
+    ("wrong type", GUEST.replace('"0"', "@0"), ["cpus", "string|text|quote"]),
+    ("wrong unit", GUEST.replace('"32M"', '@"32X"'), ["32X", "M"]),
+    ("several faults at once",
+     GUEST.replace('"0"', "@true").replace('"32M"', '@"32X"') + '@crash = "stop"\n',
+     ["cpus", "32X", "crash"]),
+]
+
+
+def split_marks(text):
+    """The configuration without its marks, and the (line, column) of each."""
+    places, lines = [], text.split("\n")
+    for number, line in enumerate(lines):
+        while "@" in line:
+            places.append((number + 1, line.index("@") + 1))
+            line = line.replace("@", "", 1)
+        lines[number] = line
+    return "\n".join(lines), places
+
+
+def squeeze(text):
+    """Without white space: the firmware's console breaks lines where they happen to end."""
+    return re.sub(r"\s", "", text)
+
+
+class Refusals(Boot):
+    name = "refusals"
+
+    def image(self):
+        with open(self.guest_file("testguest"), "rb") as file:
+            kernel = file.read()
+        greedy = kernel[:0x260] + (64 << 20).to_bytes(4, "little") + kernel[0x264:]
+        files = {
+            "guests/testguest": kernel,
+            "guests/greedy": greedy,
+            "guests/cut": kernel[:len(kernel) // 2],
+            "guests/text": b"This is a text, not a kernel.\n" * 200,
+            "bulkhead/bulkhead.toml": split_marks(CASES[0][1])[0].encode(),
+            "case.nsh": b"@echo -off\r\ncp -q \\cases\\%1.tom \\bulkhead\\bulkhead.toml\r\n"
+                        b"\\EFI\\BOOT\\BOOTX64.EFI\r\necho returned %lasterror%\r\n",
+            "cases/good.tom": GUEST.encode(),
+        }
+        for number, (_, text, _) in enumerate(CASES):
+            files[f"cases/{number}.tom"] = split_marks(text)[0].encode()
+        return self.make_stick(files)
+
+    def refusal(self):
+        """Everything up to the request for a key, with page breaks answered."""
+        start = self.machine.serial.mark
+        while True:
+            match = self.machine.expect(r"-- more: press a key|Press\s+any\s+key\s+to\s+return", 120,
+                                        "a refusal that asks for a key")
+            if "more" not in match.group():
+                return self.machine.serial.text[start:match.end()]
+            self.machine.send(" ")
+
+    def to_prompt(self):
+        self.machine.send(" ")
+        self.machine.expect(r"(Shell|FS0:\\)> ", 120, "the firmware's shell")
+
+    def judge(self, number, text):
+        _, config, words = CASES[number]
+        seen = squeeze(text)
+        for line, column in split_marks(config)[1]:
+            place = f"bulkhead.toml:{line}:{column}:"
+            expect_that(place in seen, place, text)
+        for word in words:
+            expect_that(re.search(word.replace(" ", ""), seen), f"the words /{word}/", text)
+        expect_that("Nothingwaschanged" in seen, '"Nothing was changed"', text)
+
+    @check("the firmware's start is refused", required=True)
+    def first(self):
+        self.first_text = self.refusal()
+        self.judge(0, self.first_text)
+
+    @check("back in the firmware after a key", required=True)
+    def back(self):
+        self.to_prompt()
+        self.machine.send("fs0:\r")
+        self.machine.expect(r"FS0:\\> ", 60, "the firmware's shell on the stick's volume")
+
+    def run_case(self, number):
+        self.machine.send(f"case {number}\r")
+        text = self.refusal()
+        self.machine.send(" ")
+        result = self.machine.expect(r"returned (0x[0-9A-Fa-f]+)", 60, "an EFI error returned")
+        self.machine.expect(r"FS0:\\> ", 60)
+        self.judge(number, text)
+        expect_that(int(result.group(1), 16) != 0, "an EFI error returned", result.group())
+
+    @check("afterwards a good configuration starts")
+    def good(self):
+        self.machine.send("case good\r")
+        self.machine.expect(r"alpha: started", 120)
+        self.machine.expect(r"ready> ", 120)
+
+
+def add_case(number):
+    def method(self):
+        self.run_case(number)
+    method.check_name, method.required = CASES[number][0], False
+    setattr(Refusals, f"case_{number}", method)
+
+
+# In the order of the table, before the good one.
+GOOD = Refusals.good
+del Refusals.good
+for index in range(len(CASES)):
+    add_case(index)
+Refusals.good = GOOD

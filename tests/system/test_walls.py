@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A hostile guest knocks on every wall, while another guest's heart goes on beating.
+
+heart has CPU 0 and counts; hostile has CPU 1 and runs what is typed to it (guests/test); strict has CPU 2, is
+started by the operator and is to be stopped at its first violation.
+"""
+import re
+
+from frame import Boot, check, expect_that
+from machine import Expected
+
+CONFIG = """\
+[hypervisor]
+console = "com1"
+
+[guest.heart]
+cpus = "0"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=heartbeat period=50"
+
+[guest.hostile]
+cpus = "1"
+memory = "32M"
+kernel = "guests/testguest"
+cmdline = "test=interactive memory=32"
+on_crash = "restart"
+
+[guest.strict]
+cpus = "2"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+start = "manual"
+on_crash = "stop"
+on_violation = "stop"
+"""
+
+HEART, HOSTILE, STRICT = 1, 2, 3
+RESTARTS = 3
+
+
+class Walls(Boot):
+    name = "walls"
+    cpus = 3
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.last_beat = 0
+
+    # Steps.
+    def heart_goes_on(self):
+        self.view(HEART)
+        self.machine.send("ping\r")
+        beat = int(self.machine.expect(r"pong (\d+)", 60, "the heart's answer to ping").group(1))
+        expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
+        self.last_beat = beat
+
+    def begin(self, test, view=HOSTILE):
+        """Types a subtest's name with a tag, so that its output is told from the scrollback."""
+        self.view(view)
+        for attempt in range(6):        # a guest that is just starting does not hear the first
+            self.tag += 1
+            self.machine.send(f"\r{test} {self.tag}\r")
+            try:
+                self.machine.expect(rf"# begin {test} {self.tag}\r?\n", 10,
+                                    f"the guest to begin {test}")
+                return
+            except Expected:
+                if attempt == 5:
+                    raise
+
+    def subtest(self, test, view=HOSTILE):
+        """Runs a subtest to its end: none of its lines may be "not ok"."""
+        self.begin(test, view)
+        start = self.machine.serial.mark
+        done = self.machine.expect(rf"done: {test} (\d+) passed, (\d+) failed", 180)
+        lines = self.machine.serial.text[start:done.end()]
+        expect_that(int(done.group(1)) > 0 and int(done.group(2)) == 0 and "not ok" not in lines,
+                    f"{test}: all lines ok",
+                    "\n".join(l for l in lines.split("\n") if not l.startswith("ok ")))
+
+    def denied(self, test, counter, least):
+        before = self.statistics("hostile").get(counter, 0)
+        self.subtest(test)
+        after = self.statistics("hostile")
+        expect_that(after.get(counter, 0) - before >= least, f"{counter} up by {least} or more",
+                    f"{before} before, then {after}")
+        self.heart_goes_on()
+
+    def crash(self, test, reason):
+        """The guest falls over, is reported and comes back; an operator helps once the limit is reached."""
+        self.new_log()
+        self.begin(test)
+        self.expect_log("hostile", rf"stopped: {reason}")
+        self.heart_goes_on()
+        answer, _ = self.operator("list")
+        if re.search(r"hostile[^\n]*(stopped|crashed)", answer):
+            self.operator("start hostile")
+        self.subtest("alive")
+
+    # Tests.
+    @check("both guests start", required=True)
+    def start(self):
+        self.machine.expect(r"heart: started", 180)
+        self.machine.expect(r"hostile: started", 60)
+        self.machine.expect(r"beat 1\r?\n.*?beat 5\r?\n", 60)
+        self.subtest("alive")
+
+    @check("the heart answers", required=True)
+    def heart(self):
+        self.heart_goes_on()
+
+    @check("CPUID shows what it may")
+    def cpuid(self):
+        self.subtest("cpuid")
+
+    @check("hypercalls")
+    def hypercall(self):
+        self.subtest("hypercall")
+
+    @check("local APIC")
+    def apic(self):
+        self.subtest("apic")
+
+    @check("memory is zero at start and ends where the configuration says")
+    def memory(self):
+        self.subtest("memory-probe")
+        self.heart_goes_on()
+
+    @check("forbidden MSRs: #GP, counted")
+    def msr(self):
+        self.denied("msr", "msr-denied", 20)
+
+    @check("VMXON and its like: #UD, as without VT-x")
+    def vmxon(self):
+        self.subtest("vmxon")
+        self.heart_goes_on()
+
+    @check("unmapped memory: all ones, lost writes, counted")
+    def unmapped(self):
+        self.denied("unmapped", "memory-denied", 20)
+
+    @check("unknown ports: all ones, counted")
+    def ports(self):
+        self.denied("ports", "port-denied", 20)
+
+    @check("reboot: memory is zero again")
+    def scrubbed(self):
+        self.subtest("dirty")
+        self.new_log()
+        self.begin("reboot")
+        self.expect_log("hostile", r"reset by the guest, starting again")
+        self.subtest("memory-probe")
+        self.heart_goes_on()
+
+    @check("triple fault: reported, started again")
+    def triple(self):
+        self.crash("triple", "triple fault")
+
+    @check("crash: memory is zero again")
+    def scrubbed_after_crash(self):
+        self.subtest("dirty")
+        self.crash("triple", "triple fault")
+        self.subtest("memory-probe")
+
+    @check("execution where no memory is: reported, started again")
+    def jump(self):
+        self.crash("jump", "")
+
+    @check("a device touched with an odd instruction: reported, started again")
+    def badmmio(self):
+        self.crash("badmmio", "instruction the emulator does not know")
+
+    @check("a guest that keeps crashing is left stopped until an operator starts it")
+    def limit(self):
+        self.operator("reset hostile")
+        for _ in range(RESTARTS + 1):
+            self.new_log()
+            self.begin("triple")
+            self.expect_log("hostile", r"stopped: triple fault")
+            answer, _ = self.operator("list")
+            if re.search(r"hostile[^\n]*(stopped|crashed)", answer):
+                break
+        expect_that(re.search(r"hostile[^\n]*(stopped|crashed)", answer),
+                    f"hostile stopped after {RESTARTS} restarts", answer)
+        self.heart_goes_on()
+        self.operator("start hostile")
+        self.subtest("alive")
+
+    @check("power-off: the guest stays off until an operator starts it")
+    def power_off(self):
+        self.new_log()
+        self.begin("poweroff")
+        self.expect_log("hostile", r"powered off by the guest")
+        self.heart_goes_on()
+        self.operator("start hostile")
+        self.subtest("alive")
+
+    @check('on_violation = "stop": stopped at the first one')
+    def violation(self):
+        self.operator("start strict")
+        self.begin("violate", STRICT)
+        self.machine.expect(r"# reading an MSR that is not there", 60)
+        start = self.machine.serial.mark
+        self.new_log()
+        self.expect_state("strict", "stopped|crashed")
+        seen = self.machine.serial.text[start:]
+        expect_that("still running" not in seen, "no line after the violation", seen)
+        self.heart_goes_on()
+
+    def expect_state(self, name, state):
+        answer, _ = self.operator("list")
+        expect_that(re.search(rf"{name}[^\n]*({state})", answer), f"{name} {state}", answer)
+
+    @check("the heart missed no beat")
+    def no_gap(self):
+        self.heart_goes_on()
+        beats = sorted({int(n) for n in re.findall(r"beat (\d+)\r?\n", self.machine.serial.text)})
+        # What was overwritten in the scrollback before it was looked at cannot be seen.
+        missing = [n for n in range(beats[0], beats[-1] + 1) if n not in set(beats)]
+        skipped = "bytes skipped" in self.machine.serial.text
+        expect_that(not missing or skipped, "an unbroken row of beats",
+                    f"{len(missing)} missing: {missing[:20]}")
+        expect_that(beats[-1] >= self.last_beat and len(beats) > 100, "more than 100 beats", beats[-5:])
+        restarts = len(re.findall(r"beat 1\r?\n", self.machine.serial.text))
+        expect_that(restarts >= 1, "the first beat in the scrollback", restarts)

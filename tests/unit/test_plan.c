@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of hv/plan/plan.c: every plan it builds must also please plan_check(). */
+#include "tests/unit/machine.h"
+
+static void check_built(void) {
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, &faults) == STATUS_OK);
+    show_faults();
+}
+
+struct want {
+    const char *position, *words;
+};
+
+static void check_faults(const struct want *want, uint32_t count) {
+    CHECK(build() == STATUS_INVALID);
+    CHECK_U64(faults.count, count);
+    bool good = faults.count == count;
+    for (uint32_t i = 0; i < faults.count && i < count; i++) {
+        char buf[400];
+        const char *seen = fault_format(&faults, i, buf, sizeof(buf)) + strlen("bulkhead.toml:");
+        if (strncmp(seen, want[i].position, strlen(want[i].position)) != 0 ||
+            strstr(seen, want[i].words) == NULL) {
+            printf("# expected %s %s\n", want[i].position, want[i].words);
+            good = false;
+        }
+    }
+    CHECK(good);
+    if (!good) {
+        show_faults();
+    }
+}
+
+#define FAULTS(...)                                                                                \
+    do {                                                                                           \
+        static const struct want want[] = {__VA_ARGS__};                                           \
+        check_faults(want, ARRAY_SIZE(want));                                                      \
+    } while (0)
+
+static void check_region(uint32_t vm, uint32_t i, uint64_t gpa, uint64_t hpa, uint64_t size) {
+    CHECK(i < plan.vms[vm].region_count);
+    CHECK_U64(plan.vms[vm].regions[i].gpa.v, gpa);
+    CHECK_U64(plan.vms[vm].regions[i].hpa.v, hpa);
+    CHECK_U64(plan.vms[vm].regions[i].size, size);
+}
+
+TEST(two_guests) {
+    make_machine();
+    configure(GUEST("alpha", "1", "512M") GUEST("beta", "3", "256M"));
+    check_built();
+    CHECK_U64(plan.vm_count, 2);
+    CHECK(plan.vms[1].config == &machine.config.guests[1]);
+    CHECK(plan.vms[0].kernel == &machine.images[0]);
+    CHECK(plan.vms[0].initrd == &machine.images[1]);
+    CHECK_U64(plan.vms[0].cpu_count, 1);
+    CHECK_U64(plan.vms[0].cpus[0], 1);
+    CHECK_U64(plan.vms[1].cpus[0], 3);
+    CHECK_U64(plan.vms[0].region_count, 1);
+    CHECK_U64(plan.vms[1].region_count, 1);
+    CHECK_U64(plan.vms[0].regions[0].hpa.v % (2 * MIB), 0);
+    CHECK(plan.vms[0].budget_base.v + plan.vms[0].budget_size <= 4 * GIB);
+    CHECK_U64(plan.vms[0].budget_size, plan_budget_size(512 * MIB, 1));
+}
+
+TEST(budget_size) {
+    CHECK_U64(plan_budget_size(512 * MIB, 1), 4 * MIB + 8 * KIB + 256 * KIB);
+    CHECK_U64(plan_budget_size(3 * GIB, 2), 4 * MIB + 24 * KIB + 512 * KIB);
+    CHECK_U64(plan_budget_size(3 * GIB + 2 * MIB, 2) % PAGE_SIZE, 0);
+}
+
+TEST(same_twice) {
+    static struct plan first;
+    make_machine();
+    configure(GUEST("alpha", "1", "1G") GUEST("beta", "3", "256M"));
+    check_built();
+    first = plan;
+    check_built();
+    CHECK(memcmp(&first, &plan, sizeof(plan)) == 0);
+}
+
+/* From 1 GiB on, host and guest address agree modulo 1 GiB, so that 1 GiB pages can map them. */
+TEST(large_pages) {
+    make_machine();
+    configure(GUEST("alpha", "1", "1536M"));
+    check_built();
+    CHECK_U64(plan.vms[0].region_count, 1);
+    check_region(0, 0, 0, GIB, 1536 * MIB);
+    configure(GUEST("alpha", "1", "256M") GUEST("beta", "2", "2G"));
+    check_built();
+    CHECK_U64(plan.vms[1].region_count, 1); /* small fry goes below, 1-3 GiB stays whole */
+    check_region(1, 0, 0, GIB, 2 * GIB);
+}
+
+TEST(above_the_gap) {
+    make_machine();
+    machine.range_count--;
+    add_range(4 * GIB, 20 * GIB, MEM_FREE);
+    configure(GUEST("alpha", "1", "6G"));
+    check_built();
+    CHECK_U64(plan.vms[0].region_count, 2);
+    check_region(0, 0, 0, 4 * GIB, 3 * GIB);
+    CHECK_U64(plan.vms[0].regions[1].gpa.v, 4 * GIB);
+    CHECK_U64(plan.vms[0].regions[1].size, 3 * GIB);
+    CHECK_U64(plan.vms[0].regions[1].hpa.v % GIB, 0);
+}
+
+/* All there is, to the last 2 MiB, from a memory map in odd pieces. */
+TEST(leftovers) {
+    make_machine();
+    machine.range_count = 0;
+    add_range(0, MIB, MEM_RESERVED);
+    add_range(MIB, 16 * MIB, MEM_BULKHEAD);
+    for (uint64_t i = 0; i < 20; i++) {
+        uint64_t base = 32 * MIB + i * 8 * MIB + 0x5000; /* 3 whole 2 MiB pages and 8 KiB more */
+        add_range(base, base + 0x3000, MEM_ACPI);
+        add_range(base + 0x3000, base + 8 * MIB - 0x1000, MEM_FREE);
+    }
+    const uint64_t each = 8 * MIB - 0x4000;
+    char text[300];
+    uint64_t left = 20 * each - plan_budget_size(GIB, 1);
+    snprintf(text, sizeof(text), GUEST("alpha", "1", "%lluM"),
+             (unsigned long long)(ALIGN_DOWN(left, 2 * MIB) / MIB));
+    configure(text);
+    CHECK(build() == STATUS_INVALID); /* more pieces than a VM may have */
+    CHECK_U64(faults.count, 1);
+    configure(GUEST("alpha", "1", "100M"));
+    check_built();
+    for (uint32_t i = 0; i < plan.vms[0].region_count; i++) {
+        CHECK_U64(plan.vms[0].regions[i].hpa.v % (2 * MIB), 0); /* no leftover without need */
+    }
+    configure(GUEST("alpha", "1", "120M"));
+    check_built();
+    uint32_t small = 0;
+    for (uint32_t i = 0; i < plan.vms[0].region_count; i++) {
+        small += plan.vms[0].regions[i].size % (2 * MIB) != 0;
+    }
+    CHECK(small > 0);
+}
+
+TEST(never_below_1_mib) {
+    make_machine();
+    machine.range_count = 0;
+    add_range(0, 80 * MIB, MEM_FREE);
+    machine.image_count = 0;
+    machine.image_base = machine.heap_base = HPA(200 * MIB);
+    add_image("guests/vmlinuz", 100 * MIB, KERNEL_FILE_SIZE);
+    configure("[guest.a]\ncpus='0'\nmemory='60M'\nkernel='guests/vmlinuz'");
+    check_built();
+    for (uint32_t i = 0; i < plan.vms[0].region_count; i++) {
+        CHECK(plan.vms[0].regions[i].hpa.v >= MIB);
+    }
+    CHECK(plan.vms[0].budget_base.v >= MIB);
+}
+
+TEST(cpu_faults) {
+    make_machine();
+    configure(GUEST("alpha", "4", "512M"));
+    FAULTS({"2:8:", "guest \"alpha\": CPU 4 does not exist; this machine has CPUs 0-3"});
+    configure(GUEST("alpha", "1-2", "512M"));
+    FAULTS({"2:8:", "SMP guests are not supported yet; give one CPU, such as cpus = \"1\""});
+    configure(GUEST("alpha", "3-5", "512M"));
+    FAULTS({"2:8:", "CPU 4-5 does not exist"}, {"2:8:", "SMP"});
+    machine.cpu_count = 1;
+    configure(GUEST("alpha", "1", "512M"));
+    FAULTS({"2:8:", "has CPU 0 only"});
+    make_machine();
+    configure(GUEST("alpha", "1", "512M") GUEST("beta", "2", "512M"));
+    machine.config.guests[1].cpus = machine.config.guests[0].cpus;
+    FAULTS({"7:8:", "CPU 1 of guest \"beta\" was given to guest \"alpha\" already, on line 2"});
+}
+
+TEST(file_faults) {
+    make_machine();
+    configure("[guest.a]\ncpus='1'\nmemory='512M'\nkernel='x'\ninitrd='y'");
+    FAULTS({"4:8:", "kernel = \"x\": no such file"}, {"5:8:", "initrd = \"y\": no such file"});
+    configure("[guest.a]\ncpus='1'\nmemory='512M'\nkernel='x'");
+    FAULTS({"4:8:", "kernel = \"x\": no such file"});
+    configure(GUEST("alpha", "1", "512M"));
+    machine.images[1].size = 0;
+    FAULTS({"5:10:", "the file is empty"});
+    make_machine();
+    configure(GUEST("alpha", "1", "512M"));
+    machine.images[0].size = KERNEL_FILE_SIZE - 16;
+    FAULTS({"4:10:", "kernel = \"guests/vmlinuz\" is truncated"});
+    machine.images[0].size = 100;
+    FAULTS({"4:10:", "is not a bzImage"});
+    make_machine();
+    configure(GUEST("alpha", "1", "512M"));
+    put_field(0x236, 0, 2);
+    FAULTS({"4:10:", "no 64-bit entry"});
+    make_kernel();
+    put_field(0x238, 5, 4);
+    FAULTS({"1:1:", "the cmdline has 13 bytes, but this kernel takes 5"});
+}
+
+TEST(content_unknown) { /* without the bytes the kernel cannot be judged, and is not */
+    make_machine();
+    configure("[guest.a]\ncpus='1'\nmemory='16M'\nkernel='guests/initrd'");
+    check_built();
+}
+
+TEST(too_small_for_its_files) {
+    make_machine();
+    configure(GUEST("alpha", "1", "50M"));
+    FAULTS({"3:10:",
+            "kernel (32M once running, from 16M on) and initrd (4M); write at least \"52M\""});
+    configure(GUEST("alpha", "1", "52M"));
+    check_built();
+    configure(GUEST("alpha", "1", "512M"));
+    put_field(0x22c, 48 * MIB, 4);
+    FAULTS({"5:10:", "take smaller ones"});
+}
+
+TEST(more_memory_than_there_is) {
+    make_machine();
+    configure(GUEST("alpha", "1", "1G") GUEST("beta", "2", "3G"));
+    FAULTS({"8:10:", "guest \"beta\": memory = \"3G\" is more than is left"});
+    CHECK(strstr(faults.faults[0].text, "the machine has 4080M free") != NULL);
+    CHECK(strstr(faults.faults[0].text, "after alpha 1G") != NULL);
+    CHECK(strstr(faults.faults[0].text, "at 0x100000000") != NULL);
+    CHECK(strstr(faults.faults[0].text, "write at most \"3046M\"") != NULL);
+    show_faults();
+    configure(GUEST("alpha", "1", "1G") GUEST("beta", "2", "3046M"));
+    check_built(); /* the advice is good */
+    configure(GUEST("alpha", "1", "60000G") GUEST("beta", "2", "1G") GUEST("c", "3", "60000G"));
+    FAULTS({"3:10:", "guest \"alpha\""}, {"13:10:", "guest \"c\""});
+    machine.range_count = 0;
+    FAULTS({"3:10:", "0 free"}, {"8:10:", "0 free"}, {"13:10:", "0 free"});
+}
+
+TEST(all_faults_at_once) {
+    make_machine();
+    configure(GUEST("alpha", "9", "20M") "[guest.b]\ncpus='1'\nmemory='8G'\nkernel='nix'\n");
+    FAULTS({"2:8:", "CPU 9"}, {"3:10:", "too little"}, {"8:8:", "more than"},
+           {"9:8:", "no such file"});
+}
+
+/* Random machines and guests: what plan_build() accepts, plan_check() accepts as well. */
+TEST(random_machines) {
+    uint32_t random = 7;
+    unsigned built = 0;
+    for (int round = 0; round < 3000; round++) {
+        make_machine();
+        machine.range_count = 2;
+        uint64_t at = 16 * MIB;
+        for (int i = 0; i < 12; i++) {
+            random = random * 1664525 + 1013904223;
+            uint64_t gap = (random >> 8) % 64 * PAGE_SIZE * ((random >> 4) % 8 == 0 ? 4096 : 1);
+            random = random * 1664525 + 1013904223;
+            uint64_t size =
+                ((random >> 8) % 65536 + 1) * PAGE_SIZE * ((random >> 4) % 4 == 0 ? 16 : 1);
+            add_range(at + gap, at + gap + size, (random >> 28) < 2 ? MEM_ACPI : MEM_FREE);
+            at += gap + size;
+        }
+        char text[600];
+        unsigned m[3];
+        for (int i = 0; i < 3; i++) {
+            random = random * 1664525 + 1013904223;
+            m[i] = 52 + (random >> 8) % (random >> 30 == 0 ? 4000 : 400) / 2 * 2;
+        }
+        snprintf(text, sizeof(text),
+                 GUEST("a", "0", "%uM") GUEST("b", "1", "%uM") GUEST("c", "3", "%uM"), m[0], m[1],
+                 m[2]);
+        configure(text);
+        if (build() == STATUS_OK) {
+            built++;
+            CHECK(plan_check(&machine, &plan, &faults) == STATUS_OK);
+        }
+    }
+    CHECK(built > 300 && built < 3000);
+}
+
+TEST_MAIN(T(two_guests), T(budget_size), T(same_twice), T(large_pages), T(above_the_gap),
+          T(leftovers), T(never_below_1_mib), T(cpu_faults), T(file_faults), T(content_unknown),
+          T(too_small_for_its_files), T(more_memory_than_there_is), T(all_faults_at_once),
+          T(random_machines))

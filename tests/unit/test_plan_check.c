@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of hv/plan/plan_check.c: a good plan, broken in one way at a time, is always seen. */
+#include "tests/unit/machine.h"
+
+static struct plan_vm *const a = &plan.vms[0], *const b = &plan.vms[1];
+
+static void make_good(void) {
+    make_machine();
+    machine.framebuffer = (struct boot_framebuffer){.base = HPA(0xd0000000), .size = 8 * MIB};
+    configure(GUEST("alpha", "1", "1G") GUEST("beta", "3", "256M"));
+    CHECK(build() == STATUS_OK);
+}
+
+/* The plan as it is now must be refused with these words. */
+static void check_seen(const char *words) {
+    memset(&faults, 0, sizeof(faults));
+    CHECK(plan_check(&machine, &plan, &faults) == STATUS_INVALID);
+    CHECK(faults.count > 0);
+    bool seen = false;
+    for (uint32_t i = 0; i < faults.count; i++) {
+        seen = seen || strstr(faults.faults[i].text, words) != NULL;
+    }
+    if (!seen) {
+        printf("# expected %s\n", words);
+        show_faults();
+    }
+    CHECK(seen);
+    make_good();
+}
+
+/* Cuts a VM's only region in two at offset, to have more to break. */
+static void split(struct plan_vm *vm, uint64_t offset) {
+    struct plan_region *r = vm->regions;
+    r[1] = (struct plan_region){
+        .gpa = GPA(r->gpa.v + offset), .hpa = HPA(r->hpa.v + offset), .size = r->size - offset};
+    r->size = offset;
+    vm->region_count = 2;
+}
+
+TEST(good) {
+    make_good();
+    CHECK(plan_check(&machine, &plan, &faults) == STATUS_OK);
+    CHECK_U64(faults.count, 0);
+    split(a, 2 * MIB);
+    CHECK(plan_check(&machine, &plan, &faults) == STATUS_OK);
+}
+
+TEST(shape) {
+    make_good();
+    plan.vm_count = 1;
+    check_seen("1 VMs for 2 guests");
+    plan.vm_count = 3;
+    check_seen("3 VMs for 2 guests");
+    machine.config.guest_count = plan.vm_count = 0;
+    check_seen("0 VMs");
+    machine.config.guest_count = plan.vm_count = CONFIG_MAX_GUESTS + 1;
+    check_seen("17 VMs");
+    a->config = b->config;
+    check_seen("VM 0 is not guest 0");
+    a->region_count = 0;
+    check_seen("alpha has 0 pieces");
+    a->region_count = PLAN_MAX_REGIONS + 1;
+    check_seen("alpha has 33 pieces");
+}
+
+TEST(cpus) {
+    make_good();
+    a->cpu_count = 0;
+    check_seen("alpha has 0 CPUs");
+    a->cpu_count = 2;
+    a->cpus[1] = 2;
+    check_seen("CPU 2 of alpha is not in its config");
+    a->cpu_count = UINT32_MAX;
+    check_seen("alpha has 4294967295 CPUs");
+    a->cpus[0] = 2;
+    check_seen("CPU 2 of alpha is not in its config");
+    a->cpus[0] = 1000;
+    check_seen("CPU 1000 of alpha does not exist");
+    machine.cpu_count = 3;
+    check_seen("CPU 3 of beta does not exist");
+    b->cpus[0] = 1;
+    check_seen("CPU 1 belongs to alpha and to beta");
+    machine.config.guests[1].cpus = machine.config.guests[0].cpus;
+    b->cpus[0] = 1;
+    check_seen("CPU 1 belongs to alpha and to beta");
+    machine.config.guests[0].cpus.bits[0] = 6;
+    a->cpu_count = 2;
+    a->cpus[0] = 2;
+    a->cpus[1] = 1;
+    check_seen("not ascending");
+    memset(&machine.config.guests[0].cpus, 0, sizeof(machine.config.guests[0].cpus));
+    a->cpu_count = 0;
+    check_seen("alpha has 0 CPUs");
+}
+
+TEST(files) {
+    static struct boot_image stranger;
+    make_good();
+    a->kernel = NULL;
+    check_seen("another file than \"guests/vmlinuz\"");
+    a->kernel = &machine.images[1];
+    check_seen("another file than \"guests/vmlinuz\"");
+    b->initrd = NULL;
+    check_seen("beta was given another file than \"guests/initrd\"");
+    machine.config.guests[1].initrd[0] = '\0';
+    check_seen("beta was given another file than \"\"");
+    stranger = machine.images[0];
+    a->kernel = &stranger;
+    check_seen("another file");
+}
+
+TEST(layout) {
+    make_good();
+    a->regions[0].gpa.v = 2 * MIB;
+    check_seen("at guest address 0x200000 should be at 0x0");
+    a->regions[0].size -= PAGE_SIZE;
+    check_seen("alpha has 0x3ffff000 bytes of memory, its config says 0x40000000");
+    a->regions[0].size += PAGE_SIZE;
+    check_seen("alpha has 0x40001000 bytes");
+    split(a, 4 * MIB);
+    a->regions[1].gpa.v += PAGE_SIZE;
+    check_seen("should be at 0x400000"); /* a hole */
+    split(a, 4 * MIB);
+    a->regions[1].gpa.v -= PAGE_SIZE;
+    check_seen("should be at 0x400000"); /* an overlap */
+    split(a, 4 * MIB);
+    struct plan_region first = a->regions[0];
+    a->regions[0] = a->regions[1];
+    a->regions[1] = first;
+    check_seen("should be at 0x0"); /* out of order */
+    a->regions[0].size = 3 * GIB + PAGE_SIZE;
+    check_seen("runs into the gap");
+}
+
+TEST(places) {
+    make_good();
+    a->regions[0].hpa.v = 3 * GIB - 512 * MIB;
+    check_seen("overlaps memory that is not free");
+    a->regions[0].hpa.v = 3 * GIB - 512 * MIB;
+    check_seen("is not in free memory");
+    a->regions[0].hpa.v = 6 * GIB; /* not in the map at all */
+    check_seen("is not in free memory");
+    a->regions[0].hpa.v = 0;
+    check_seen("overlaps the first MiB");
+    a->budget_base.v = 0x1000;
+    check_seen("budget of alpha at 0x1000");
+    a->budget_base.v = 4 * MIB;
+    check_seen("overlaps guests/vmlinuz");
+    b->budget_base.v = MIB;
+    check_seen("overlaps the hypervisor at");
+    b->budget_base.v = 3 * MIB;
+    check_seen("overlaps the hypervisor's heap");
+    b->budget_base.v = 0xd0000000;
+    check_seen("overlaps the framebuffer");
+    a->regions[0].hpa.v += 0x800;
+    check_seen("not in whole pages");
+    a->regions[0].size += 0x800;
+    check_seen("not in whole pages");
+    a->regions[0].size = 0;
+    check_seen("is empty");
+    a->regions[0].hpa.v = 0xfffffffffffff000;
+    check_seen("wraps");
+}
+
+/* The map's word counts, not the builder's: a range that turns reserved is seen. */
+TEST(kinds) {
+    static const enum mem_kind kinds[] = {MEM_BULKHEAD, MEM_ACPI, MEM_RESERVED};
+    make_good();
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        for (uint32_t i = 0; i < machine.range_count; i++) {
+            if (machine.ranges[i].base.v == 16 * MIB) {
+                machine.ranges[i].kind = kinds[k];
+            }
+        }
+        check_seen("is not in free memory");
+    }
+}
+
+TEST(overlaps) {
+    make_good();
+    b->regions[0].hpa = a->regions[0].hpa;
+    check_seen("memory of alpha");
+    b->regions[0].hpa.v = a->regions[0].hpa.v + a->regions[0].size - PAGE_SIZE;
+    check_seen("overlaps memory of beta");
+    b->budget_base.v = a->regions[0].hpa.v + 16 * MIB;
+    check_seen("overlaps budget of beta");
+    a->budget_base.v = a->regions[0].hpa.v;
+    check_seen("overlaps memory of alpha"); /* one's own budget is not one's own memory */
+    b->budget_base = a->budget_base;
+    check_seen("budget of alpha");
+    split(a, 512 * MIB);
+    a->regions[1].hpa = a->regions[0].hpa;
+    check_seen("overlaps memory of alpha"); /* one frame at two guest addresses */
+    a->budget_size -= PAGE_SIZE;
+    check_seen("the budget of alpha is too small");
+}
+
+/* Each page-sized shift of a piece onto a neighbour is seen, wherever the border is. */
+TEST(borders) {
+    make_good();
+    split(a, 512 * MIB);
+    a->regions[1].hpa.v -= PAGE_SIZE;
+    check_seen("overlaps memory of alpha");
+    b->regions[0].hpa.v = a->regions[0].hpa.v - b->regions[0].size;
+    memset(&faults, 0, sizeof(faults));
+    CHECK(plan_check(&machine, &plan, &faults) == STATUS_OK);
+    show_faults();
+    b->regions[0].hpa.v += PAGE_SIZE;
+    check_seen("memory of beta");
+}
+
+TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
+          T(borders))
