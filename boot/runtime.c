@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The end of a failed ASSERT inside the EFI application; the other things a compiler expects come from
- * arch/x86_64/string.S.
+ * The end of a failed ASSERT inside the EFI application; the other things a compiler expects come
+ * from arch/x86_64/string.S.
  */
 #include "boot/boot.h"
 

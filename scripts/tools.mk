@@ -23,3 +23,7 @@ docs: $(BHCHECK)
 docs-check: $(BHCHECK)
 	@$(BHCHECK) --manual | diff -u docs/config.md - || \
 	    { echo "docs/config.md differs from the schema: run 'make docs'"; exit 1; }
+
+.PHONY: toml-check
+toml-check: $(BHCHECK)
+	@$(PYTHON) tests/unit/compare_toml.py $(BHCHECK)

@@ -41,7 +41,8 @@ extern const uint8_t boot_stack_guard[], boot_stack_base[], boot_stack_top[];
 
 /* An NMI that the guest's exit reported instead of the IDT: the same handling. */
 void trap_nmi(void);
-/* Extra lines for a panic (raw exit words of the running vCPU); print with panic_print(). May be NULL. */
+/* Extra lines for a panic (raw exit words of the running vCPU); print with panic_print(). May be
+ * NULL. */
 extern void (*panic_vendor_dump)(void);
 void panic_print(const char *format, ...) PRINTF_LIKE(1, 2);
 
@@ -49,17 +50,17 @@ void panic_print(const char *format, ...) PRINTF_LIKE(1, 2);
 void arch_start(const struct boot_info *info, uint64_t entry_tsc);
 
 /* percpu.c: struct cpu, stacks, descriptor tables. */
-void percpu_init_boot(void);                        /* the running CPU becomes CPU 0 */
-void percpu_init(const struct boot_info *info);     /* struct cpu and stacks of all others */
-void percpu_load(struct cpu *cpu);                  /* GS base, GDT, TSS on the CPU itself */
+void percpu_init_boot(void);                    /* the running CPU becomes CPU 0 */
+void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all others */
+void percpu_load(struct cpu *cpu);              /* GS base, GDT, TSS on the CPU itself */
 void percpu_visit_guards(void (*visit)(void *ctx, hpa_t page), void *ctx);
-hpa_t percpu_stack_area(uint64_t *size);            /* the piece of the heap that holds guards */
+hpa_t percpu_stack_area(uint64_t *size); /* the piece of the heap that holds guards */
 
 /* paging.c */
-void paging_check_cpu(void);                        /* panics if the CPU or its mode cannot do */
-hpa_t paging_build(const struct boot_info *info);   /* root of the host's tables */
-void paging_enable(hpa_t root);                     /* each CPU: PAT, EFER, CR4, CR3, CR0 */
-void paging_verify(const struct boot_info *info);   /* W^X, guards, page 0 */
+void paging_check_cpu(void);                      /* panics if the CPU or its mode cannot do */
+hpa_t paging_build(const struct boot_info *info); /* root of the host's tables */
+void paging_enable(hpa_t root);                   /* each CPU: PAT, EFER, CR4, CR3, CR0 */
+void paging_verify(const struct boot_info *info); /* W^X, guards, page 0 */
 
 /* trap.c */
 void trap_init(void);
@@ -73,7 +74,8 @@ void apic_init_timer(void);          /* each CPU, after clock_init() */
 void apic_send(uint32_t apic_id, uint32_t command);
 void apic_end_interrupt(void);
 void apic_timer_interrupt(void);
-/* serial_interrupt() is to run on this CPU every few milliseconds, for an UART without interrupts. */
+/* serial_interrupt() is to run on this CPU every few milliseconds, for an UART without interrupts.
+ */
 void apic_poll_serial(void);
 #define APIC_FIXED   0x000u /* | vector */
 #define APIC_NMI     0x400u
@@ -105,6 +107,8 @@ void serial_drain_console(void); /* panic: what the console layer still holds; m
 void keyboard_init(void);
 void keyboard_interrupt(void);
 void screen_init(const struct boot_framebuffer *fb);
+/* Once it is mapped write-combining: the console layer takes an empty screen for granted. */
+void screen_clear(void);
 void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
 
 /* panic.c */

@@ -40,18 +40,18 @@ struct cpu_feature {
     uint32_t leaf;
     uint8_t word, bit;
 };
-#define CPU_HAS_VMX          ((struct cpu_feature){1, 2, 5})
-#define CPU_HAS_X2APIC       ((struct cpu_feature){1, 2, 21})
-#define CPU_HAS_TSC_DEADLINE ((struct cpu_feature){1, 2, 24})
-#define CPU_HAS_XSAVE        ((struct cpu_feature){1, 2, 26})
-#define CPU_HAS_MCE          ((struct cpu_feature){1, 3, 7})
-#define CPU_HAS_SMEP         ((struct cpu_feature){7, 1, 7})
-#define CPU_HAS_SMAP         ((struct cpu_feature){7, 1, 20})
-#define CPU_HAS_UMIP         ((struct cpu_feature){7, 2, 2})
-#define CPU_HAS_SVM          ((struct cpu_feature){0x80000001u, 2, 2})
-#define CPU_HAS_NX           ((struct cpu_feature){0x80000001u, 3, 20})
-#define CPU_HAS_1GIB_PAGES   ((struct cpu_feature){0x80000001u, 3, 26})
-#define CPU_HAS_RDTSCP       ((struct cpu_feature){0x80000001u, 3, 27})
+#define CPU_HAS_VMX           ((struct cpu_feature){1, 2, 5})
+#define CPU_HAS_X2APIC        ((struct cpu_feature){1, 2, 21})
+#define CPU_HAS_TSC_DEADLINE  ((struct cpu_feature){1, 2, 24})
+#define CPU_HAS_XSAVE         ((struct cpu_feature){1, 2, 26})
+#define CPU_HAS_MCE           ((struct cpu_feature){1, 3, 7})
+#define CPU_HAS_SMEP          ((struct cpu_feature){7, 1, 7})
+#define CPU_HAS_SMAP          ((struct cpu_feature){7, 1, 20})
+#define CPU_HAS_UMIP          ((struct cpu_feature){7, 2, 2})
+#define CPU_HAS_SVM           ((struct cpu_feature){0x80000001u, 2, 2})
+#define CPU_HAS_NX            ((struct cpu_feature){0x80000001u, 3, 20})
+#define CPU_HAS_1GIB_PAGES    ((struct cpu_feature){0x80000001u, 3, 26})
+#define CPU_HAS_RDTSCP        ((struct cpu_feature){0x80000001u, 3, 27})
 #define CPU_HAS_INVARIANT_TSC ((struct cpu_feature){0x80000007u, 3, 8})
 
 static inline bool cpu_has(struct cpu_feature f) {

@@ -20,11 +20,11 @@ enum cpu_ist { IST_DOUBLE_FAULT, IST_NMI, IST_MACHINE_CHECK, IST_COUNT }; /* IDT
 
 /* Intel SDM "64-Bit Task State Segment (TSS)". */
 struct tss {
-    uint32_t reserved0;           /* 0x00 */
-    uint32_t rsp[6];              /* 0x04: unused, ring 0 only */
-    uint32_t reserved1[2];        /* 0x1c */
-    uint32_t ist[14];             /* 0x24: IST1..IST7, low and high halves */
-    uint32_t reserved2[2];        /* 0x5c */
+    uint32_t reserved0;            /* 0x00 */
+    uint32_t rsp[6];               /* 0x04: unused, ring 0 only */
+    uint32_t reserved1[2];         /* 0x1c */
+    uint32_t ist[14];              /* 0x24: IST1..IST7, low and high halves */
+    uint32_t reserved2[2];         /* 0x5c */
     uint16_t reserved3, io_bitmap; /* 0x64 */
 };
 _Static_assert(sizeof(struct tss) == 0x68, "TSS size");
@@ -65,7 +65,8 @@ struct cpu *cpu_get(unsigned i);
 /* False for a CPU that the firmware named but that did not start. */
 bool plat_cpu_online(unsigned i);
 
-/* The machine's memory for what lives as long as the hypervisor (zeroed, below 4 GiB). Empty it only before seal(). */
+/* The machine's memory for what lives as long as the hypervisor (zeroed, below 4 GiB). Empty it
+ * only before seal(). */
 struct pool *arch_heap(void);
 
 #endif

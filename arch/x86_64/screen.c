@@ -36,11 +36,11 @@ struct psf2 {
 static const uint8_t *glyphs;
 static uint32_t glyph_count;
 static volatile uint32_t *pixels;
-static uint32_t stride, scale, columns, rows;
+static uint32_t stride, height, scale, columns, rows;
 
-static bool screen_use_glyphs(uint64_t offset, uint64_t count, uint64_t height, uint64_t width) {
+static bool screen_use_glyphs(uint64_t offset, uint64_t count, uint64_t lines, uint64_t width) {
     uint64_t size = (uint64_t)(font_psf_end - font_psf);
-    if (height != GLYPH_HEIGHT || width != GLYPH_WIDTH || offset > size ||
+    if (lines != GLYPH_HEIGHT || width != GLYPH_WIDTH || offset > size ||
         count > (size - offset) / GLYPH_HEIGHT || count <= '~') {
         return false;
     }
@@ -78,9 +78,16 @@ void screen_init(const struct boot_framebuffer *fb) {
     }
     pixels = phys_pointer(fb->base);
     stride = fb->stride;
+    height = fb->height;
     scale = fb->height >= DOUBLE_FROM ? 2 : 1;
     columns = fb->width / (GLYPH_WIDTH * scale);
     rows = fb->height / (GLYPH_HEIGHT * scale);
+}
+
+void screen_clear(void) {
+    for (uint64_t i = 0; i < (uint64_t)height * stride; i++) {
+        pixels[i] = PIXEL_DARK;
+    }
 }
 
 void plat_screen_size(unsigned *columns_out, unsigned *rows_out) {

@@ -83,6 +83,7 @@ static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
     smp_write_trampoline(info, root);
     paging_enable(root);
     paging_verify(info);
+    screen_clear();
 
     apic_init_cpu(cpu_get(0));
     irq_init(info);

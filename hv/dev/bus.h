@@ -38,7 +38,10 @@ struct bus {
     struct bus_mmio mmio[BUS_MAX_MMIO]; /* sorted by base, disjoint */
 };
 
-/* STATUS_EXISTS on overlap, STATUS_FULL when the table is full, STATUS_INVALID for an empty range. */
+/*
+ * STATUS_EXISTS on overlap, STATUS_FULL when the table is full, STATUS_INVALID for an empty range,
+ * one that passes the end of the space, or a missing handler.
+ */
 MUST_USE enum status bus_add_pio(struct bus *bus, const struct bus_pio *entry);
 MUST_USE enum status bus_add_mmio(struct bus *bus, const struct bus_mmio *entry);
 

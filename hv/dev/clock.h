@@ -17,8 +17,8 @@ struct dev_clock {
 
 /*
  * a * b / c, exact for every a as long as (c - 1) * b fits 64 bits, which holds for any two
- * frequencies up to 4 GHz and for 100 MHz with any other; the result wraps at 2^64. In this form
- * because a division of 128 bits would need the compiler's run-time library.
+ * frequencies up to 4 GHz and for a device's (up to 100 MHz) with any TSC's; the result wraps at
+ * 2^64. In this form because a division of 128 bits would need the compiler's run-time library.
  */
 static inline uint64_t mul_div_u64(uint64_t a, uint64_t b, uint64_t c) {
     return a / c * b + a % c * b / c;

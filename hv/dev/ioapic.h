@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * An I/O APIC with 24 pins (82093AA register layout, version 20h with EOI register): edge and level,
- * polarity ignored (models speak in asserted / not asserted), remote IRR, masked pending.
+ * An I/O APIC with 24 pins (82093AA register layout, version 20h with EOI register): edge and
+ * level, polarity ignored (models speak in asserted / not asserted), remote IRR, masked pending.
  * Called under the VM's device lock.
  */
 #ifndef HV_DEV_IOAPIC_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A local APIC as Intel SDM vol. 3 "Advanced Programmable Interrupt Controller (APIC)" describes it:
+ * A local APIC as Intel SDM vol. 3 "Advanced Programmable Interrupt Controller (APIC)" has it:
  * xAPIC page and x2APIC MSRs over one register file, the timer (one-shot, periodic, TSC deadline),
  * priorities, IRR/ISR/TMR. One per vCPU. Only lapic_accept() may be called from another CPU (it
  * touches IRR/TMR with atomics); everything else belongs to the vCPU's own CPU.
@@ -13,7 +13,7 @@
 #include "hv/lib/types.h"
 
 #define LAPIC_BASE     0xfee00000ull
-#define LAPIC_TIMER_HZ 100000000ull /* the timer's input clock, told to guests in CPUID 15h */
+#define LAPIC_TIMER_HZ 25000000ull /* the timer's input clock, told to guests in CPUID 15h */
 
 #define APIC_BASE_BSP    BIT(8)
 #define APIC_BASE_X2APIC BIT(10)
@@ -58,7 +58,7 @@ struct lapic {
     uint32_t id;
     uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
     uint32_t irr[8], isr[8], tmr[8];
-    /* Summaries: bit w is set if irr[w] / isr[w] is not 0 (irr_words may show a word just emptied). */
+    /* Bit w is set if irr[w] / isr[w] is not 0; irr_words may still show a word just emptied. */
     uint32_t irr_words, isr_words;
     uint8_t tpr, ppr; /* ppr follows tpr and isr at once */
     uint32_t svr, ldr, dfr, esr, esr_pending;
@@ -76,11 +76,16 @@ void lapic_reset(struct lapic *l, uint32_t id, bool bsp);
 uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset, unsigned size);
 void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t value);
 
-/* x2APIC MSRs 800h..8FFh; STATUS_DENIED means #GP (also when not in x2APIC mode). Guest-controlled. */
+/*
+ * x2APIC MSRs 800h..8FFh; STATUS_DENIED means #GP (also when not in x2APIC mode). Guest-controlled.
+ */
 MUST_USE enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value);
 MUST_USE enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value);
 
-/* IA32_APIC_BASE write with the legal mode transitions; STATUS_DENIED means #GP. The page cannot be moved. */
+/*
+ * IA32_APIC_BASE write with the legal mode transitions; STATUS_DENIED means #GP. The page cannot be
+ * moved; the BSP flag stays as it is. Guest-controlled.
+ */
 MUST_USE enum status lapic_base_write(struct lapic *l, uint64_t value);
 
 /* IA32_TSC_DEADLINE; reads 0 and ignores writes unless the timer is in TSC-deadline mode. */
@@ -91,7 +96,10 @@ void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
 uint8_t lapic_cr8_read(const struct lapic *l);
 void lapic_cr8_write(struct lapic *l, uint8_t cr8);
 
-/* Sets vector in IRR (and TMR by level); may run on any CPU. False if it was there already, or the APIC is software-disabled or vector < 16. */
+/*
+ * Sets vector in IRR (and TMR by level); may run on any CPU. False if it was there already, or the
+ * APIC is disabled (also by software) or vector < 16.
+ */
 bool lapic_accept(struct lapic *l, uint8_t vector, bool level);
 /* True if an interrupt message with this destination is for this APIC. */
 bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical);

@@ -109,6 +109,9 @@ static uint8_t uart_pop_rx(struct uart *u) {
     uint8_t byte = u->rx[u->rx_head];
     u->rx_head = (uint8_t)((u->rx_head + 1) % UART_FIFO_SIZE);
     u->rx_count--;
+    if (u->ops->drained != NULL) {
+        u->ops->drained(u->ctx);
+    }
     return byte;
 }
 

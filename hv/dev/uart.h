@@ -14,6 +14,7 @@ struct uart_ops {
     /* One byte leaves for the console; false = no room now, uart_tx_ready() will follow. */
     bool (*transmit)(void *ctx, uint8_t byte);
     void (*interrupt)(void *ctx, bool asserted); /* the line's new level, only on change */
+    void (*drained)(void *ctx); /* the guest took a received byte; may be NULL */
 };
 
 struct uart {

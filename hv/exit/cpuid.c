@@ -158,10 +158,15 @@ static void cpuid_own(struct vcpu *v) {
     e = cpuid_edit(v, 0xb, 1);
     memcpy(e->out, (uint32_t[4]){shift, count, 2 << 8 | 1, v->index}, sizeof(e->out));
 
-    /* TSC = crystal * EBX / EAX; the crystal is also the local APIC timer's clock. */
-    uint32_t khz = (uint32_t)(plat_tsc_hz() / 1000);
+    /*
+     * TSC = crystal * EBX / EAX; the crystal is also the local APIC timer's clock. Linux multiplies
+     * crystal kHz by EBX in 32 bits: EAX is as large as that allows, for the smallest rounding.
+     */
+    uint32_t khz = (uint32_t)(plat_tsc_hz() / 1000), crystal_khz = LAPIC_TIMER_HZ / 1000;
+    uint32_t eax = (uint32_t)min_u64(crystal_khz, UINT32_MAX / khz);
+    uint32_t ebx = (uint32_t)(((uint64_t)khz * eax + crystal_khz / 2) / crystal_khz);
     e = cpuid_edit(v, 0x15, 0);
-    memcpy(e->out, (uint32_t[4]){LAPIC_TIMER_HZ / 1000, khz, LAPIC_TIMER_HZ, 0}, sizeof(e->out));
+    memcpy(e->out, (uint32_t[4]){eax, ebx, LAPIC_TIMER_HZ, 0}, sizeof(e->out));
     e = cpuid_edit(v, 0x16, 0);
     memcpy(e->out, (uint32_t[4]){khz / 1000, khz / 1000, LAPIC_TIMER_HZ / 1000000, 0},
            sizeof(e->out));

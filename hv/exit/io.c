@@ -38,5 +38,9 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
         p->write(p->dev, io->port, io->size, (uint32_t)v->regs[X86_RAX] & io_mask(io->size));
     }
     lock_release(&vm->lock);
+    if (UNLIKELY(vm->console_drained)) {
+        vm->console_drained = false;
+        vm->console.drained(vm->console.ctx);
+    }
     return ACTION_NEXT;
 }

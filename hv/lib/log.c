@@ -37,6 +37,10 @@ void log_set_level(enum log_level max_level) {
     log_max_level = max_level;
 }
 
+bool log_enabled(enum log_level level) {
+    return log_hooks != NULL && level <= log_max_level;
+}
+
 /* Bytes of the character at s (left bytes are there) if it may stand in a line as it is, else 0. */
 static unsigned printable_length(const char *s, size_t left) {
     uint32_t code = 0;
@@ -74,7 +78,7 @@ static size_t append_escaped(char *line, size_t length, const char *text) {
 
 void log_print(enum log_level level, const char *who, const char *format, ...) {
     const struct log_hooks *hooks = log_hooks;
-    if (hooks == NULL || level > log_max_level) {
+    if (!log_enabled(level)) {
         return;
     }
     uint64_t now = hooks->now_us();

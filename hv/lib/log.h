@@ -24,6 +24,8 @@ struct log_hooks {
 /* Must be called once before any other; hooks must stay valid. */
 void log_init(const struct log_hooks *hooks, enum log_level max_level);
 void log_set_level(enum log_level max_level);
+/* Would a line of this level be printed? For callers whose text costs something to make. */
+bool log_enabled(enum log_level level);
 
 /* who is a VM's name or NULL for the hypervisor itself. Control bytes in the text are escaped. */
 void log_print(enum log_level level, const char *who, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -8,7 +8,8 @@
 
 #include "hv/lib/types.h"
 
-/* Bytes of the character at s (n bytes are there), its code in *code; 0 if it is not valid UTF-8. */
+/* Bytes of the character at s (n bytes are there), its code in *code; 0 if it is not valid UTF-8.
+ */
 unsigned utf8_decode(const char *s, size_t n, uint32_t *code);
 
 /* Writes code to out (4 bytes of room); returns the bytes used, 0 if there is no such character. */

@@ -30,6 +30,7 @@ static struct {
     char line[LINE_SIZE];
     size_t length;
     bool confirm_reset; /* the line answers PROMPT_RESET */
+    bool after_return;  /* a newline now belongs to it: one Enter, not two */
     enum escape_state escape;
 } command;
 
@@ -282,7 +283,9 @@ static bool command_input(void *ctx, uint8_t byte) {
     if (swallow_escape(byte)) {
         return true;
     }
-    if (byte == '\r') {
+    bool second_half = byte == '\n' && command.after_return;
+    command.after_return = byte == '\r';
+    if ((byte == '\r' || byte == '\n') && !second_half) {
         end_line();
     } else if (byte == KEY_CTRL_C) {
         command.confirm_reset = false;
@@ -303,6 +306,7 @@ void command_init(const struct monitor_ops *ops) {
     static const struct console_sink sink = {.input = command_input};
     command.ops = ops;
     command.confirm_reset = false;
+    command.after_return = false;
     command.escape = ESCAPE_NONE;
     clear_line();
     console_set_operator(&sink);

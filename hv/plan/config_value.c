@@ -39,7 +39,7 @@ static bool read_decimal(const char **s, uint64_t max, uint64_t *out) {
 bool schema_is_near(const char *wrong, const char *right) {
     size_t length = strlen(right);
     unsigned distance = str_distance(wrong, right);
-    return distance < length && (distance <= 2 || distance <= length / 3);
+    return distance <= length / 2 && (distance <= 2 || distance <= length / 3);
 }
 
 static bool find_choice(const struct schema_key *key, const char *text, void *field) {

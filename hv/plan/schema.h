@@ -30,7 +30,8 @@ struct schema_value {
 struct schema_key {
     const char *name;
     enum schema_table table;
-    /* Turns the text into *field (size bytes) or reports why not; field may be changed either way. */
+    /* Turns the text into *field (size bytes) or reports why not; field may be changed either way.
+     */
     void (*read)(const struct schema_key *key, const struct schema_value *value, void *field);
     uint16_t offset; /* of the field in struct config or struct config_guest */
     uint16_t size;
@@ -45,9 +46,11 @@ struct schema_key {
 };
 
 #define SCHEMA_KEYS 10
-extern const struct schema_key schema[SCHEMA_KEYS]; /* the only list of keys, in the manual's order */
+extern const struct schema_key
+    schema[SCHEMA_KEYS]; /* the only list of keys, in the manual's order */
 
-void schema_read_choice(const struct schema_key *key, const struct schema_value *value, void *field);
+void schema_read_choice(const struct schema_key *key, const struct schema_value *value,
+                        void *field);
 void schema_read_port(const struct schema_key *key, const struct schema_value *value, void *field);
 void schema_read_cpus(const struct schema_key *key, const struct schema_value *value, void *field);
 void schema_read_size(const struct schema_key *key, const struct schema_value *value, void *field);

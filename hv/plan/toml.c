@@ -342,7 +342,7 @@ static enum status read_digits(const char *s, const char *end, unsigned base, ui
     uint64_t sum = 0;
     for (; s < end; s++) {
         if (*s == '_') {
-            if (!digit_before || s + 1 == end) {
+            if (!digit_before) {
                 return STATUS_INVALID;
             }
             digit_before = false;

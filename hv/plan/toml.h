@@ -30,7 +30,7 @@ struct toml_key {
 struct toml_item {
     enum toml_kind kind;
     enum toml_type type;
-    bool broken;    /* something in this line was refused and reported */
+    bool broken;           /* something in this line was refused and reported */
     uint32_t line, column; /* of the header or of the key, from 1, in characters */
     uint32_t depth;        /* keys in the header, may exceed TOML_DEPTH_MAX; 1 for a value */
     struct toml_key keys[TOML_DEPTH_MAX];

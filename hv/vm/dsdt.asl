@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest cannot find out by probing: an empty PCI bus, COM1, the clock, and how to switch off.
+ * What a guest cannot find out by probing: an empty PCI bus, COM1, the clock, how to switch off.
  * The numbers are those of hv/dev/platform.h, hv/dev/uart.h and the bus that vm_create() fills.
  */
 DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)

@@ -23,9 +23,9 @@ struct linux_image {
 
 /*
  * Puts kernel, initrd, command line, boot_params, page tables and GDT into guest memory, at the
- * places guest_layout_compute() gives, and fills *start. The memory must hold zeroes. STATUS_INVALID: not a
- * bzImage, or a command line longer than this kernel takes; STATUS_NO_MEMORY: does not fit;
- * STATUS_NOT_FOUND: mem is smaller than the sizes say. The reason is in the log.
+ * places guest_layout_compute() gives, and fills *start. STATUS_INVALID: not a bzImage, or a
+ * command line longer than this kernel takes; STATUS_NO_MEMORY: does not fit; STATUS_NOT_FOUND: mem
+ * is smaller than the sizes say. The reason is in the log; *start is then as it was.
  */
 MUST_USE enum status linux_load(const struct gmem *mem, const struct linux_image *in,
                                 struct vcpu_start *start);

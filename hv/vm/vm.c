@@ -48,18 +48,20 @@ static void vm_uart_interrupt(void *ctx, bool asserted) {
     ioapic_set_line(&vm->ioapic, UART_IRQ, asserted);
 }
 
+static void vm_uart_drained(void *ctx) {
+    struct vm *vm = ctx;
+    vm->console_drained = true;
+}
+
 static const struct uart_ops vm_uart_ops = {.transmit = vm_uart_transmit,
-                                            .interrupt = vm_uart_interrupt};
+                                            .interrupt = vm_uart_interrupt,
+                                            .drained = vm_uart_drained};
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     lock_acquire(&vm->lock);
     bool taken = uart_receive(&vm->uart, byte);
     lock_release(&vm->lock);
     return taken;
-}
-
-unsigned vm_console_room(struct vm *vm) {
-    return uart_receive_room(&vm->uart);
 }
 
 void vm_console_ready(struct vm *vm) {

@@ -29,7 +29,8 @@ enum vm_command { VM_COMMAND_NONE, VM_COMMAND_START, VM_COMMAND_STOP, VM_COMMAND
 
 /* Where a VM's serial output goes; the console layer fills it in. */
 struct vm_console {
-    bool (*write)(void *ctx, uint8_t byte);
+    bool (*write)(void *ctx, uint8_t byte); /* false = no room now; vm->lock is held */
+    void (*drained)(void *ctx);             /* the guest took a byte; no lock is held */
     void *ctx;
 };
 
@@ -50,6 +51,7 @@ struct vm {
     uint64_t low_ram, high_ram; /* bytes */
 
     struct vm_console console;
+    bool console_drained; /* drained() is owed once the lock is free */
     struct dev_clock clock;
     struct lock lock; /* all devices below and the bus */
     struct bus bus;
@@ -76,7 +78,6 @@ void vm_command(struct vm *vm, enum vm_command command);
 
 /* One byte from the console; false = the guest's receive FIFO is full. Any CPU. */
 bool vm_console_input(struct vm *vm, uint8_t byte);
-unsigned vm_console_room(struct vm *vm);
 /* The console has room again for this VM's output. Any CPU. */
 void vm_console_ready(struct vm *vm);
 

@@ -35,8 +35,8 @@ def expect_that(condition, expected, seen):
 class Boot:
     name = "unnamed"
     needs_machine = True
-    cpus = 2
-    memory = 1024
+    machine_cpus = 2
+    machine_memory = 1024
 
     def __init__(self, build, target, folder):
         self.build, self.target, self.folder = build, target, folder
@@ -168,7 +168,7 @@ def run_boot(boot_class, build, target, wanted, report):
     try:
         try:
             if boot.needs_machine:
-                boot.machine = target.start(boot.image(), folder, boot.cpus, boot.memory)
+                boot.machine = target.start(boot.image(), folder, boot.machine_cpus, boot.machine_memory)
         except Exception as error:          # no machine: every check says so
             broken = error
         for method in checks:

@@ -42,7 +42,7 @@ RESTARTS = 3
 
 class Walls(Boot):
     name = "walls"
-    cpus = 3
+    machine_cpus = 3
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
@@ -106,8 +106,8 @@ class Walls(Boot):
     # Tests.
     @check("both guests start", required=True)
     def start(self):
-        self.machine.expect(r"heart: started", 180)
-        self.machine.expect(r"hostile: started", 60)
+        self.machine.expect(r"hostile: started", 180)
+        self.view(HEART)
         self.machine.expect(r"beat 1\r?\n.*?beat 5\r?\n", 60)
         self.subtest("alive")
 

@@ -118,6 +118,8 @@ TEST(layout_places) {
     CHECK(place(0, 512 * MIB) == STATUS_OK);
     CHECK_U64(layout.initrd.v, 0);
     CHECK_U64(layout.needed, 50 * MIB);
+    CHECK(place(0, 48 * MIB + 64 * KIB) == STATUS_OK);
+    CHECK(place(0, 48 * MIB + 60 * KIB) == STATUS_NO_MEMORY);
     CHECK(place(4096, 3 * GIB) == STATUS_OK);
     CHECK_U64(layout.initrd.v, 2 * GIB - 4096); /* under initrd_max, not at the top of RAM */
     CHECK_U64(layout.acpi.v, 3 * GIB - 64 * KIB);

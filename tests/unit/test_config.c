@@ -265,6 +265,8 @@ TEST(words) {
 TEST(unknown_keys) {
     FAULTS(GUEST "memroy = 1", {"5:1:", "did you mean memory?"});
     FAULTS(GUEST "  on_crsh = 1", {"5:3:", "did you mean on_crash?"});
+    FAULTS(GUEST "[hypervisor]\nlig = 1", {"6:1:", "did you mean log?"});
+    FAULTS(GUEST "[hypervisor]\nfoo = 1", {"6:1:", "unknown key foo in [hypervisor]"});
     FAULTS(GUEST "banana = 1", {"5:1:", "unknown key banana in a guest"});
     FAULTS(GUEST "console = 'com1'", {"5:1:", "under the [hypervisor] header"});
     FAULTS(GUEST "[hypervisor]\ncpus = '1'", {"6:1:", "under a [guest.NAME] header"});

@@ -49,7 +49,7 @@ TEST(signed_numbers) {
         int v = values[i];
         SAME("%d", v);
         SAME("%i", v);
-        SAME("%8d|%-8d|%08d", v, v, v);
+        SAME("%8d|%-8d|%08d|%-08d|", v, v, v, v);
         SAME("%.4d|%8.4d|%-8.4d|%08.4d", v, v, v, v);
         SAME("%.0d|", v);
         SAME("%hhd %hd %ld %lld %zd", (signed char)v, (short)v, (long)v, (long long)v, (ssize_t)v);

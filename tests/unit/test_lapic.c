@@ -5,7 +5,7 @@
 #include "hv/dev/lapic.h"
 #include "tests/unit/test.h"
 
-#define TSC_HZ 3000000000ull /* 30 TSC ticks for one of the timer's */
+#define TSC_HZ (30 * LAPIC_TIMER_HZ) /* 30 TSC ticks for one of the timer's */
 
 static uint64_t now, armed;
 static unsigned arms, ipis, eois, changes;

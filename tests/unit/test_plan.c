@@ -68,6 +68,27 @@ TEST(budget_size) {
     CHECK_U64(plan_budget_size(3 * GIB + 2 * MIB, 2) % PAGE_SIZE, 0);
 }
 
+/* Budgets lie in the tightest gap below 4 GiB; only without one they lie above. */
+TEST(budget_places) {
+    make_machine();
+    machine.range_count -= 3;
+    add_range(16 * MIB, GIB, MEM_FREE);
+    add_range(GIB, GIB + 5 * MIB, MEM_ACPI);
+    add_range(GIB + 5 * MIB, GIB + 10 * MIB, MEM_FREE);
+    add_range(GIB + 10 * MIB, 2 * GIB, MEM_RESERVED);
+    add_range(2 * GIB, 2 * GIB + 4 * MIB, MEM_FREE);
+    add_range(3 * GIB, 3 * GIB + 64 * MIB, MEM_FREE);
+    add_range(4 * GIB - MIB, 5 * GIB, MEM_FREE);
+    configure(GUEST("alpha", "1", "256M"));
+    check_built();
+    CHECK_U64(plan.vms[0].budget_base.v, GIB + 5 * MIB);
+    for (uint32_t i = 3; i < 9; i++) {
+        machine.ranges[i].kind = MEM_ACPI;
+    }
+    check_built();
+    CHECK_U64(plan.vms[0].budget_base.v, 4 * GIB - MIB);
+}
+
 TEST(same_twice) {
     static struct plan first;
     make_machine();
@@ -270,7 +291,7 @@ TEST(random_machines) {
     CHECK(built > 300 && built < 3000);
 }
 
-TEST_MAIN(T(two_guests), T(budget_size), T(same_twice), T(large_pages), T(above_the_gap),
-          T(leftovers), T(never_below_1_mib), T(cpu_faults), T(file_faults), T(content_unknown),
-          T(too_small_for_its_files), T(more_memory_than_there_is), T(all_faults_at_once),
-          T(random_machines))
+TEST_MAIN(T(two_guests), T(budget_size), T(budget_places), T(same_twice), T(large_pages),
+          T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults), T(file_faults),
+          T(content_unknown), T(too_small_for_its_files), T(more_memory_than_there_is),
+          T(all_faults_at_once), T(random_machines))

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Rules of the tree that no compiler knows. Each is one check with a name; `check.py NAME` runs one.
+
+Prints TAP-like lines and last `N passed, N failed`.
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Who may include whom (docs/architecture.md, "The house"). A room may always include itself.
+ROOMS = {
+    "hv/lib": [],
+    "hv/plan": ["hv/lib"],
+    "hv/mem": ["hv/lib", "hv/plan"],
+    "hv/dev": ["hv/lib"],
+    "hv/vm": ["hv/lib", "hv/plan", "hv/mem", "hv/dev"],
+    "hv/exit": ["hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm"],
+    "hv/monitor": ["hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm", "hv/exit"],
+    "boot": ["hv/lib", "hv/plan"],
+    "tools": ["hv/lib", "hv/plan"],
+    "guests": [],
+    "arch/x86_64/vmx": ["hv", "arch/x86_64"],
+    "arch/x86_64/svm": ["hv", "arch/x86_64"],
+    "arch/x86_64": ["hv"],
+}
+# arch/x86_64/vendor.c chooses between the vendors; nothing else there may know them.
+EXTRA = {"arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"]}
+ABI = "hv/abi.h"
+BUDGET = 10000
+BUDGET_ROOMS = ["boot", "hv", "arch"]
+FILE_LIMIT = 600
+
+
+def sources(*folders, suffixes=(".c", ".h")):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in suffixes and path.is_file():
+                yield path
+
+
+def room_of(name):
+    return max((r for r in ROOMS if name.startswith(r + "/")), key=len, default=None)
+
+
+def check_include_rule():
+    """Every #include "..." keeps to the table of rooms."""
+    faults = []
+    for path in sources("hv", "arch", "boot", "tools", "guests", suffixes=(".c", ".h", ".S")):
+        name = str(path.relative_to(ROOT))
+        room = room_of(name)
+        if room is None:
+            continue
+        allowed = [room] + ROOMS[room] + EXTRA.get(name, [])
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            found = re.match(r'\s*#\s*include\s+"([^"]+)"', line)
+            if not found or found[1] == ABI:
+                continue
+            target = room_of(found[1])
+            inside = target == room if target in EXTRA.get(name, []) else any(
+                target == a or (target or "").startswith(a + "/") and a != "arch/x86_64" for a in allowed)
+            if target is None or not (inside or target in allowed):
+                faults.append(f"{name}:{number}: {room} may not include {found[1]}")
+    return faults
+
+
+def check_pure_hv():
+    """hv/ is portable C: no assembly, no conditional compilation, no volatile."""
+    bad = re.compile(r"\b(__asm__|asm|volatile)\b|^\s*#\s*(ifdef|if)\b")
+    faults = []
+    for path in sources("hv"):
+        text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), path.read_text(), flags=re.S)
+        for number, line in enumerate(text.splitlines(), 1):
+            if bad.search(re.sub(r'"(\\.|[^"\\])*"', '""', line)):
+                faults.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    return faults
+
+
+def check_format():
+    """clang-format has nothing to change."""
+    files = [str(p.relative_to(ROOT)) for p in sources("hv", "arch", "boot", "tools", "guests", "tests")]
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror"] + files, cwd=ROOT,
+                         capture_output=True, text=True)
+    lines = [l for l in run.stderr.splitlines() if "error:" in l]
+    return lines if run.returncode else []
+
+
+def code_lines(path):
+    text = path.read_text()
+    text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), text, flags=re.S)
+    text = re.sub(r"//[^\n]*", "", text)
+    return sum(1 for line in text.splitlines() if line.strip())
+
+
+def check_line_budget():
+    """boot + hv + arch stay under the budget."""
+    count = {room: sum(code_lines(p) for p in sources(room, suffixes=(".c", ".h", ".S")))
+             for room in BUDGET_ROOMS}
+    total = sum(count.values())
+    print("# lines without comments and blanks: " +
+          ", ".join(f"{r} {n}" for r, n in count.items()) + f", together {total} of {BUDGET}")
+    return [f"{total} lines, the budget is {BUDGET}"] if total > BUDGET else []
+
+
+def check_file_size():
+    """No file of the core is longer than a person reads in one go."""
+    return [f"{p.relative_to(ROOT)}: {n} lines, at most {FILE_LIMIT}"
+            for p in sources("hv", "arch", "boot", suffixes=(".c", ".h", ".S"))
+            if (n := len(p.read_text().splitlines())) > FILE_LIMIT]
+
+
+def check_spdx():
+    """Every source file names its licence."""
+    return [f"{p.relative_to(ROOT)}: no SPDX line"
+            for p in sources("hv", "arch", "boot", "tools", "guests", "tests",
+                             suffixes=(".c", ".h", ".S", ".py", ".sh"))
+            if "SPDX-License-Identifier: GPL-2.0-or-later" not in "".join(
+                p.read_text().splitlines(keepends=True)[:3])]
+
+
+def check_headers_alone():
+    """Each header of hv/ and arch/ compiles by itself."""
+    faults = []
+    for path in sources("hv", "arch"):
+        if path.suffix != ".h":
+            continue
+        name = str(path.relative_to(ROOT))
+        run = subprocess.run(["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-I.", "-x", "c",
+                              "-fsyntax-only", "-ffreestanding", "-mgeneral-regs-only", "-"],
+                             input=f'#include "{name}"\n#include "{name}"\n', cwd=ROOT,
+                             capture_output=True, text=True)
+        if run.returncode:
+            faults.append(f"{name}: {run.stderr.strip().splitlines()[0]}")
+    return faults
+
+
+def check_wx(build):
+    """No program header of the hypervisor is writable and executable, and none is both by neighbours."""
+    elf = pathlib.Path(build) / "bulkhead.elf"
+    out = subprocess.run(["readelf", "-lW", elf], capture_output=True, text=True, check=True).stdout
+    faults, loads = [], 0
+    for line in out.splitlines():
+        found = re.match(r"\s*(LOAD|GNU_STACK)\s+(\S+\s+){5}([R ][W ][E ])", line)
+        if found:
+            loads += found[1] == "LOAD"
+            if "W" in found[3] and "E" in found[3]:
+                faults.append(f"{found[1]} is writable and executable: {line.strip()}")
+    return faults if loads >= 3 else faults + ["expected at least 3 LOAD headers"]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("names", nargs="*")
+    args = parser.parse_args()
+    checks = {
+        "include-rule": check_include_rule, "pure-hv": check_pure_hv, "format": check_format,
+        "line-budget": check_line_budget, "file-size": check_file_size, "spdx": check_spdx,
+        "headers-alone": check_headers_alone, "w-xor-x": lambda: check_wx(args.build),
+    }
+    passed = failed = 0
+    for name, check in checks.items():
+        if args.names and name not in args.names:
+            continue
+        faults = check()
+        passed, failed = passed + (not faults), failed + bool(faults)
+        print(f"{'not ok' if faults else 'ok'} - check {name}")
+        for fault in faults[:20]:
+            print(f"#   {fault}")
+        if faults:
+            print(f"# {len(faults)} faults; expected none. Again: scripts/check.py {name}")
+    print(f"check: {passed} passed, {failed} failed")
+    return failed != 0
+
+
+sys.exit(main())

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The parts of boot/ that need no firmware: the list of memory ranges, the ELF loader, the ACPI
+ * tables. Their input comes from outside, so most tests feed them something broken.
+ */
+#include <sys/mman.h>
+
+#include "boot/acpi.h"
+#include "boot/elf.h"
+#include "boot/ranges.h"
+#include "hv/lib/phys.h"
+#include "tests/unit/test.h"
+
+static struct boot_info info;
+
+/* Memory ranges. */
+
+#define NOTHING 255
+
+static void check_against_model(const uint8_t *model, unsigned pages) {
+    uint64_t end = 0;
+    unsigned covered = 0;
+    for (uint32_t i = 0; i < info.range_count; i++) {
+        const struct mem_range *r = &info.ranges[i];
+        CHECK(r->size != 0 && (i == 0 || r->base.v >= end));
+        CHECK(i == 0 || r->base.v > end || r->kind != info.ranges[i - 1].kind); /* merged */
+        end = r->base.v + r->size;
+        for (uint64_t at = r->base.v; at < end; at += PAGE_SIZE, covered++) {
+            CHECK_U64(model[at / PAGE_SIZE], r->kind);
+        }
+    }
+    for (unsigned p = 0; p < pages; p++) {
+        covered -= model[p] != NOTHING;
+    }
+    CHECK_U64(covered, 0);
+}
+
+TEST(ranges_random) {
+    uint32_t random = 12345;
+    for (unsigned round = 0; round < 200; round++) {
+        uint8_t model[64];
+        memset(model, NOTHING, sizeof(model));
+        memset(&info, 0, sizeof(info));
+        for (unsigned step = 0; step < 30; step++) {
+            random = random * 1664525 + 1013904223;
+            unsigned base = random >> 8 & 63, kind = random >> 16 & 3;
+            unsigned size = (random >> 20) % (65 - base);
+            CHECK_U64(ranges_set(&info, base * PAGE_SIZE, size * PAGE_SIZE, kind), STATUS_OK);
+            memset(model + base, (int)kind, size);
+            check_against_model(model, ARRAY_SIZE(model));
+        }
+    }
+}
+
+TEST(ranges_limits) {
+    memset(&info, 0, sizeof(info));
+    CHECK_U64(ranges_set(&info, 0xfffffffffffff000, 0x2000, MEM_FREE), STATUS_INVALID);
+    CHECK_U64(info.range_count, 0);
+    enum status status = STATUS_OK;
+    uint32_t i = 0;
+    for (; status == STATUS_OK && i < 2 * BOOT_MAX_RANGES; i++) {
+        status = ranges_set(&info, 4 * i * PAGE_SIZE, 3 * PAGE_SIZE, MEM_FREE);
+    }
+    CHECK_U64(status, STATUS_FULL);
+    CHECK_U64(info.range_count, i - 1);
+    /* A hole in the middle of a range makes three of one. */
+    CHECK_U64(ranges_set(&info, PAGE_SIZE, PAGE_SIZE, MEM_ACPI), STATUS_FULL);
+    CHECK_U64(info.range_count, i - 1);
+    CHECK_U64(ranges_total(&info, MEM_FREE), (i - 1) * 3 * PAGE_SIZE);
+    CHECK_U64(ranges_total(&info, MEM_ACPI), 0);
+}
+
+/* The ELF loader. */
+
+#define ELF_SIZE 0x400
+#define MEM_SIZE 0x2000
+
+static ALIGNED(16) uint8_t elf[ELF_SIZE], memory[MEM_SIZE];
+
+static void put(uint8_t *at, uint64_t value, unsigned size) {
+    memcpy(at, &value, size);
+}
+
+/* One segment of 0x300 bytes at 0 with a 0x1000-byte tail, dynamic at 0x100, one relocation at
+ * 0x200. */
+static void make_elf(void) {
+    memset(elf, 0, sizeof(elf));
+    memset(memory, 0, sizeof(memory));
+    memcpy(elf, "\177ELF\2\1\1", 7);
+    put(elf + 16, 3, 2);     /* ET_DYN */
+    put(elf + 18, 62, 2);    /* x86-64 */
+    put(elf + 24, 0x280, 8); /* entry */
+    put(elf + 32, 64, 8);    /* program headers */
+    put(elf + 54, 56, 2);
+    put(elf + 56, 2, 2);
+    put(elf + 64, 1, 4);           /* PT_LOAD */
+    put(elf + 64 + 32, 0x300, 8);  /* file size */
+    put(elf + 64 + 40, 0x1300, 8); /* memory size */
+    put(elf + 120, 2, 4);          /* PT_DYNAMIC */
+    put(elf + 120 + 8, 0x100, 8);
+    put(elf + 120 + 16, 0x100, 8);
+    put(elf + 120 + 32, 0x30, 8);
+    put(elf + 120 + 40, 0x30, 8);
+    /* The program headers reach to 0xb0, the dynamic section starts behind. */
+    put(elf + 0x100, 7, 8); /* DT_RELA */
+    put(elf + 0x108, 0x200, 8);
+    put(elf + 0x110, 8, 8); /* DT_RELASZ */
+    put(elf + 0x118, 24, 8);
+    put(elf + 0x200, 0x2f8, 8); /* where */
+    put(elf + 0x208, 8, 8);     /* R_X86_64_RELATIVE */
+    put(elf + 0x210, 0x123, 8); /* addend */
+    elf[0x2ff] = 0xee;
+}
+
+TEST(elf_good) {
+    struct elf_image image;
+    make_elf();
+    CHECK_U64(elf_measure(elf, sizeof(elf), &image), STATUS_OK);
+    CHECK_U64(image.span, 0x1300);
+    CHECK_U64(image.entry, 0x280);
+    CHECK_U64(elf_load(elf, &image, memory), STATUS_OK);
+    uint64_t seen;
+    memcpy(&seen, memory + 0x2f8, 8);
+    CHECK_U64(seen, (uintptr_t)memory + 0x123);
+    CHECK_U64(memory[0x300], 0);
+}
+
+TEST(elf_broken) {
+    static const struct {
+        unsigned at, size;
+        uint64_t value;
+        enum status measure, load;
+    } cases[] = {
+        {0, 1, 0, STATUS_INVALID, 0},                      /* magic */
+        {4, 1, 1, STATUS_INVALID, 0},                      /* 32 bits */
+        {16, 2, 2, STATUS_INVALID, 0},                     /* ET_EXEC */
+        {18, 2, 3, STATUS_INVALID, 0},                     /* i386 */
+        {24, 8, 0x1300, STATUS_INVALID, 0},                /* entry past the end */
+        {32, 8, 0x3f8, STATUS_INVALID, 0},                 /* program headers past the end */
+        {32, 8, UINT64_MAX - 7, STATUS_INVALID, 0},        /* the same, overflowing */
+        {56, 2, 0xffff, STATUS_INVALID, 0},                /* number of program headers */
+        {64 + 8, 8, 0x200, STATUS_INVALID, 0},             /* segment past the file's end */
+        {64 + 32, 8, UINT64_MAX, STATUS_INVALID, 0},       /* the same, overflowing */
+        {64 + 16, 8, UINT64_MAX - 15, STATUS_INVALID, 0},  /* address overflowing */
+        {64 + 40, 8, 0x2ff, STATUS_INVALID, 0},            /* more bytes than memory */
+        {120 + 16, 8, 0x12f8, STATUS_OK, STATUS_INVALID},  /* dynamic section past the end */
+        {0x100, 8, 17, STATUS_OK, STATUS_UNSUPPORTED},     /* DT_REL */
+        {0x100, 8, 36, STATUS_OK, STATUS_UNSUPPORTED},     /* DT_RELR */
+        {0x108, 8, 0x12f0, STATUS_OK, STATUS_INVALID},     /* table past the end */
+        {0x118, 8, UINT64_MAX, STATUS_OK, STATUS_INVALID}, /* size of the table */
+        {0x200, 8, 0x12f9, STATUS_OK, STATUS_INVALID},     /* place past the end */
+        {0x200, 8, UINT64_MAX, STATUS_OK, STATUS_INVALID}, /* the same, overflowing */
+        {0x208, 8, 1, STATUS_OK, STATUS_UNSUPPORTED},      /* R_X86_64_64 */
+        {0x208, 8, 8 | 1ull << 32, STATUS_OK, STATUS_UNSUPPORTED}, /* with a symbol */
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct elf_image image = {0};
+        make_elf();
+        put(elf + cases[i].at, cases[i].value, cases[i].size);
+        unsigned before = test_failures;
+        CHECK_U64(elf_measure(elf, sizeof(elf), &image), cases[i].measure);
+        if (cases[i].measure == STATUS_OK) {
+            CHECK_U64(elf_load(elf, &image, memory), cases[i].load);
+        }
+        if (test_failures != before) {
+            printf("# case %u\n", i);
+        }
+    }
+    make_elf();
+    struct elf_image image;
+    CHECK_U64(elf_measure(elf, 0x2ff, &image), STATUS_INVALID); /* cut off */
+    CHECK_U64(elf_measure(elf, 10, &image), STATUS_INVALID);
+}
+
+/* ACPI. Tables lie below 4 GiB, so that an RSDT can name them. */
+
+static struct { uint8_t rsdp[36], rsdt[64], xsdt[64], madt[256], fadt[244], hpet[56]; } * t;
+static uint32_t madt_size;
+
+static void seal(uint8_t *table, uint32_t size) {
+    uint8_t sum = 0;
+    put(table + 4, size, 4);
+    table[9] = 0;
+    for (uint32_t i = 0; i < size; i++) {
+        sum = (uint8_t)(sum + table[i]);
+    }
+    table[9] = (uint8_t)-sum;
+}
+
+static void seal_rsdp(void) {
+    uint8_t sum = 0;
+    t->rsdp[8] = t->rsdp[32] = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        sum = (uint8_t)(sum + t->rsdp[i]);
+    }
+    t->rsdp[8] = (uint8_t)-sum;
+    for (unsigned i = sum = 0; i < 36; i++) {
+        sum = (uint8_t)(sum + t->rsdp[i]);
+    }
+    t->rsdp[32] = (uint8_t)-sum;
+}
+
+static void add_madt(const char *bytes, uint8_t size) {
+    memcpy(t->madt + madt_size, bytes, size);
+    madt_size += size;
+    seal(t->madt, madt_size);
+}
+
+static void make_roots(void) {
+    uint8_t *tables[] = {t->madt, t->fadt, t->hpet};
+    memcpy(t->rsdt, "RSDT", 4);
+    memcpy(t->xsdt, "XSDT", 4);
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
+        put(t->rsdt + 36 + 4 * i, (uintptr_t)tables[i], 4);
+        put(t->xsdt + 36 + 8 * i, (uintptr_t)tables[i], 8);
+    }
+    seal(t->rsdt, 36 + 3 * 4);
+    seal(t->xsdt, 36 + 3 * 8);
+    memcpy(t->rsdp, "RSD PTR ", 8);
+    t->rsdp[15] = 2;
+    put(t->rsdp + 16, (uintptr_t)t->rsdt, 4);
+    put(t->rsdp + 20, 36, 4);
+    put(t->rsdp + 24, (uintptr_t)t->xsdt, 8);
+    seal_rsdp();
+}
+
+static void make_acpi(void) {
+    if (t == NULL) {
+        t = mmap(NULL, PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+                 -1, 0);
+        if (t == MAP_FAILED) {
+            abort();
+        }
+    }
+    memset(t, 0, sizeof(*t));
+    memset(&info, 0, sizeof(info));
+    memcpy(t->madt, "APIC", 4);
+    put(t->madt + 36, 0xfee00000, 4);
+    madt_size = 44;
+    add_madt("\0\10\0\4\1\0\0\0", 8);                   /* CPU, APIC ID 4 */
+    add_madt("\0\10\1\5\0\0\0\0", 8);                   /* disabled */
+    add_madt("\0\10\1\6\2\0\0\0", 8);                   /* online capable */
+    add_madt("\11\20\0\0\0\1\0\0\1\0\0\0\2\0\0\0", 16); /* x2APIC ID 0x100 */
+    add_madt("\11\20\0\0\4\0\0\0\1\0\0\0\0\0\0\0", 16); /* APIC ID 4 once more */
+    add_madt("\0\10\3\377\1\0\0\0", 8);                 /* broadcast: no CPU */
+    add_madt("\1\14\0\0\0\0\300\376\0\0\0\0", 12);      /* I/O APIC */
+    add_madt("\1\14\1\0\0\20\300\376\30\0\0\0", 12);    /* a second one, GSI 24 */
+    add_madt("\2\12\0\0\2\0\0\0\0\0", 10);              /* IRQ 0 is GSI 2 */
+    add_madt("\2\12\0\11\11\0\0\0\17\0", 10);           /* IRQ 9 low, level */
+    add_madt("\2\12\0\20\2\0\0\0\0\0", 10);             /* IRQ 16: not ISA */
+    memcpy(t->fadt, "FACP", 4);
+    put(t->fadt + 76, 0x408, 4);
+    put(t->fadt + 112, BIT(8), 4);
+    seal(t->fadt, 116);
+    memcpy(t->hpet, "HPET", 4);
+    put(t->hpet + 44, 0xfed00000, 8);
+    seal(t->hpet, 56);
+    make_roots();
+}
+
+static void check_all_there(void) {
+    CHECK_U64(info.rsdp.v, (uintptr_t)t->rsdp);
+    CHECK_U64(info.cpu_count, 2);
+    CHECK_U64(info.cpus[0].apic_id, 4);
+    CHECK_U64(info.cpus[1].apic_id, 0x100);
+    CHECK_U64(info.lapic_base.v, 0xfee00000);
+    CHECK_U64(info.ioapic_count, 2);
+    CHECK_U64(info.ioapics[1].base.v, 0xfec01000);
+    CHECK_U64(info.ioapics[1].gsi_base, 24);
+    CHECK_U64(info.isa_irqs[0].gsi, 2);
+    CHECK(!info.isa_irqs[0].level && !info.isa_irqs[0].active_low);
+    CHECK_U64(info.isa_irqs[9].gsi, 9);
+    CHECK(info.isa_irqs[9].level && info.isa_irqs[9].active_low);
+    CHECK_U64(info.pm_timer_port, 0x408);
+    CHECK(info.pm_timer_32bit);
+    CHECK_U64(info.hpet_base.v, 0xfed00000);
+}
+
+static enum status read_acpi(void) {
+    return acpi_read(phys_address(t->rsdp), &info);
+}
+
+TEST(acpi_good) {
+    make_acpi();
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+}
+
+TEST(acpi_rsdt) {
+    make_acpi();
+    t->rsdp[15] = 0; /* ACPI 1.0 */
+    seal_rsdp();
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+    make_acpi();
+    t->xsdt[10] ^= 1; /* checksum */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+}
+
+TEST(acpi_broken_root) {
+    make_acpi();
+    t->rsdp[10] ^= 1;
+    CHECK_U64(read_acpi(), STATUS_INVALID);
+    CHECK_U64(info.rsdp.v, 0);
+    make_acpi();
+    t->rsdt[10] ^= 1;
+    t->xsdt[10] ^= 1;
+    CHECK_U64(read_acpi(), STATUS_INVALID);
+    CHECK_U64(info.cpu_count, 0);
+}
+
+TEST(acpi_broken_tables) {
+    make_acpi();
+    t->madt[50] ^= 1; /* checksum: skipped, the others are read */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.cpu_count, 0);
+    CHECK_U64(info.pm_timer_port, 0x408);
+
+    make_acpi();
+    add_madt("\0\0", 2); /* an entry that would never end */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+
+    make_acpi();
+    add_madt("\11\20\0\0\0\2\0\0", 8); /* an entry that ends behind the table */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+
+    make_acpi();
+    put(t->fadt + 4, 0xffffffff, 4); /* a length beyond reason */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.pm_timer_port, 0);
+}
+
+TEST(acpi_pm_timer) {
+    make_acpi(); /* the extended block wins, if it is a port */
+    t->fadt[208] = 1;
+    put(t->fadt + 212, 0x1808, 8);
+    put(t->fadt + 112, 0, 4);
+    seal(t->fadt, 244);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.pm_timer_port, 0x1808);
+    CHECK(!info.pm_timer_32bit);
+
+    make_acpi();
+    t->fadt[208] = 0;
+    put(t->fadt + 212, 0xfed80808, 8);
+    seal(t->fadt, 244);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.pm_timer_port, 0x408);
+
+    make_acpi(); /* hardware-reduced ACPI has none */
+    put(t->fadt + 112, BIT(20), 4);
+    seal(t->fadt, 244);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.pm_timer_port, 0);
+}
+
+TEST(acpi_lapic_override) {
+    make_acpi();
+    add_madt("\5\14\0\0\0\0\340\376\1\0\0\0", 12);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.lapic_base.v, 0x1fee00000);
+}
+
+TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_broken), T(acpi_good),
+          T(acpi_rsdt), T(acpi_broken_root), T(acpi_broken_tables), T(acpi_pm_timer),
+          T(acpi_lapic_override))

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The console: views, switching, replay, back-pressure, typed bytes, log lines, the screen. */
+#include "hv/monitor/console.h"
+#include "tests/unit/fake_console.h"
+
+#define RING     256u
+#define LOG_RING 512u
+
+#define KEY "\x1d"
+
+struct guest {
+    struct console_view view;
+    struct console_sink sink;
+    uint8_t ring[RING];
+    char typed[512];
+    size_t typed_count, typed_room;
+    unsigned rooms;
+    const char *state;
+};
+
+static struct guest alpha, beta;
+static uint8_t log_ring[LOG_RING];
+
+static bool guest_input(void *ctx, uint8_t byte) {
+    struct guest *g = ctx;
+    if (g->typed_room == 0) {
+        return false;
+    }
+    g->typed_room--;
+    g->typed[g->typed_count++] = (char)byte;
+    g->typed[g->typed_count] = '\0';
+    return true;
+}
+
+/* As a VM does: it sends on from inside the call, which needs the console's lock to be free. */
+static void guest_output_room(void *ctx) {
+    struct guest *g = ctx;
+    g->rooms++;
+    (void)console_view_write(&g->view, '+');
+}
+
+static const char *guest_state(void *ctx) {
+    return ((struct guest *)ctx)->state;
+}
+
+static void add(struct guest *g, const char *name, unsigned index) {
+    memset(g, 0, sizeof(*g));
+    g->sink = (struct console_sink){guest_input, guest_output_room, guest_state, g};
+    g->typed_room = SIZE_MAX;
+    g->state = "running";
+    CHECK_U64(console_add_view(&g->view, name, g->ring, RING, &g->sink), index);
+}
+
+static void start_on(bool serial, unsigned columns, unsigned rows) {
+    fake_console_set_up(serial, columns, rows);
+    console_init(log_ring, LOG_RING);
+    add(&alpha, "alpha", 1);
+    add(&beta, "beta", 2);
+}
+
+static void start(void) {
+    start_on(true, 0, 0);
+}
+
+static void type(const char *keys) {
+    for (; *keys != '\0'; keys++) {
+        hv_console_input((uint8_t)*keys);
+    }
+}
+
+static void say(struct guest *g, const char *text) {
+    for (; *text != '\0'; text++) {
+        CHECK(console_view_write(&g->view, (uint8_t)*text));
+    }
+}
+
+static void log_line(enum log_level level, const char *text) {
+    hv_console_log(level, text, strlen(text));
+}
+
+/* The line takes n more bytes; its interrupt comes whenever there is room. */
+static void line_takes(size_t n) {
+    for (size_t i = 0; i < n; i += 16) {
+        fake_line.room = n - i < 16 ? n - i : 16;
+        hv_console_writable();
+    }
+    fake_line.room = 0;
+}
+
+#define BANNER_ALPHA                                                                               \
+    "\r\n[bulkhead] console 1/2: alpha - Ctrl-] then 0 log, 1-2 guest, n next, ? help\r\n"
+#define BANNER_BETA                                                                                \
+    "\r\n[bulkhead] console 2/2: beta - Ctrl-] then 0 log, 1-2 guest, n next, ? help\r\n"
+#define BANNER_LOG                                                                                 \
+    "\r\n[bulkhead] console 0/2: log - Ctrl-] then 0 log, 1-2 guest, n next, ? help\r\n"
+
+TEST(log_is_in_focus_first) {
+    start();
+    log_line(LOG_INFO, "[    0.000001] cpu0: hello\n");
+    say(&alpha, "not seen");
+    CHECK_STR(fake_line_take(), "[    0.000001] cpu0: hello\r\n");
+}
+
+TEST(switching_replays) {
+    start();
+    say(&alpha, "one\r\n");
+    say(&beta, "two\r\n");
+    log_line(LOG_INFO, "three\n");
+    fake_line_take();
+    type(KEY "1");
+    CHECK_STR(fake_line_take(), BANNER_ALPHA "one\r\n");
+    say(&alpha, "more");
+    CHECK_STR(fake_line_take(), "more");
+    type(KEY "n");
+    CHECK_STR(fake_line_take(), BANNER_BETA "two\r\n");
+    type(KEY "n");
+    CHECK_STR(fake_line_take(), BANNER_LOG "three\r\n");
+    type(KEY "p");
+    CHECK_STR(fake_line_take(), BANNER_BETA "two\r\n");
+    CHECK(console_focus(1));
+    CHECK_STR(fake_line_take(), BANNER_ALPHA "one\r\nmore");
+    CHECK(!console_focus(3));
+    CHECK_STR(fake_line_take(), "");
+    CHECK_STR(alpha.typed, "");
+    CHECK_STR(beta.typed, "");
+}
+
+TEST(keys_reach_the_guest_in_focus) {
+    start();
+    type("lost" KEY "2ls\r" KEY KEY "x");
+    CHECK_STR(beta.typed, "ls\r" KEY "x");
+    CHECK_STR(alpha.typed, "");
+    fake_line_take();
+    static const char help[] = "\r\n[bulkhead] Ctrl-] then 0 log, 1-2 guest, n next, p previous, ? "
+                               "help, Ctrl-] the key itself\r\n";
+    type(KEY "?");
+    CHECK_STR(fake_line_take(), help);
+    type(KEY "3");
+    CHECK_STR(fake_line_take(), help);
+    type(KEY "q");
+    CHECK_STR(fake_line_take(), help);
+    type("y");
+    CHECK_STR(beta.typed, "ls\r" KEY "xy");
+}
+
+TEST(replay_is_the_last_ring) {
+    char line[16];
+    start();
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(line, sizeof(line), "line %u\r\n", i);
+        say(&alpha, line);
+    }
+    type(KEY "1");
+    const char *seen = fake_line_take() + strlen(BANNER_ALPHA);
+    /* Whole lines, most of the ring, up to the end. */
+    CHECK(strncmp(seen, "line ", 5) == 0);
+    CHECK(strlen(seen) > RING / 2 && strlen(seen) <= RING);
+    CHECK_STR(seen + strlen(seen) - 9, "line 99\r\n");
+}
+
+TEST(background_never_blocks) {
+    start();
+    fake_line.room = 0;
+    type(KEY "1");
+    for (unsigned i = 0; i < 10 * RING; i++) {
+        CHECK(console_view_write(&beta.view, 'b'));
+    }
+    CHECK_U64(beta.rooms, 0);
+}
+
+TEST(focused_guest_waits_for_the_line) {
+    start();
+    type(KEY "1");
+    fake_line_take();
+    fake_line.room = 0;
+    unsigned taken = 0;
+    while (taken < RING && console_view_write(&alpha.view, 'a')) {
+        taken++;
+    }
+    CHECK_U64(taken, RING / 2 + 1);
+    CHECK(!console_view_write(&alpha.view, 'a'));
+    /* Nobody but the line's interrupt moves on now, and nothing is called with a lock held. */
+    fake_line.room = SIZE_MAX;
+    log_line(LOG_ERROR, "inline\n");
+    CHECK(!console_view_write(&alpha.view, 'a'));
+    CHECK_U64(alpha.rooms, 0);
+    CHECK_U64(fake_line.length, 0);
+    line_takes(16);
+    CHECK_U64(alpha.rooms, 0);
+    line_takes(64);
+    CHECK_U64(alpha.rooms, 1);
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    CHECK_U64(alpha.rooms, 1);
+    const char *seen = fake_line_take();
+    CHECK(strstr(seen, "\r\n[bulkhead] inline\r\n") == seen);
+    unsigned count = 0;
+    for (; *seen != '\0'; seen++) {
+        count += *seen == 'a';
+        CHECK(*seen != '+' || seen[1] == '\0');
+    }
+    CHECK_U64(count, taken + 1); /* one is in "[bulkhead]" */
+}
+
+TEST(leaving_focus_ends_the_wait) {
+    start();
+    type(KEY "1");
+    fake_line.room = 0;
+    while (console_view_write(&alpha.view, 'a')) {
+    }
+    type(KEY "2");
+    CHECK_U64(alpha.rooms, 1);
+    CHECK(console_view_write(&alpha.view, 'a'));
+}
+
+TEST(log_overtakes_a_slow_line) {
+    start();
+    fake_line.room = 0;
+    char text[32];
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(text, sizeof(text), "entry %02u\n", i); /* 10 bytes on the line */
+        log_line(LOG_INFO, text);
+    }
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    /* Every byte is shown or counted, and the end is shown. */
+    const char *seen = fake_line_take();
+    static const char mark[] = "\r\n[bulkhead] ", tail[] = " bytes skipped\r\n";
+    size_t skipped = 0;
+    while (strncmp(seen, mark, strlen(mark)) == 0) {
+        char *end;
+        skipped += strtoul(seen + strlen(mark), &end, 10);
+        CHECK(strncmp(end, tail, strlen(tail)) == 0);
+        seen = end + strlen(tail);
+    }
+    CHECK(skipped > 0 && strlen(seen) >= LOG_RING / 2);
+    CHECK_U64(skipped + strlen(seen), 1000);
+    CHECK_STR(seen + strlen(seen) - 10, "entry 99\r\n");
+}
+
+TEST(warnings_are_seen_everywhere) {
+    start();
+    type(KEY "1");
+    fake_line_take();
+    say(&alpha, "$ ");
+    log_line(LOG_INFO, "quiet\n");
+    log_line(LOG_WARN, "[ 1.0] cpu1 beta: loud\n");
+    CHECK_STR(fake_line_take(), "$ \r\n[bulkhead] [ 1.0] cpu1 beta: loud\r\n");
+    type(KEY "0");
+    CHECK_STR(fake_line_take(), BANNER_LOG "quiet\r\n[ 1.0] cpu1 beta: loud\r\n");
+    log_line(LOG_ERROR, "once\n");
+    CHECK_STR(fake_line_take(), "once\r\n");
+}
+
+TEST(flood_of_warnings_is_bounded) {
+    start();
+    type(KEY "1");
+    fake_line_take();
+    fake_line.room = 0;
+    char text[256];
+    memset(text, 'w', sizeof(text) - 2);
+    memcpy(text + sizeof(text) - 2, "\n", 2);
+    for (unsigned i = 0; i < 100; i++) {
+        log_line(LOG_WARN, text);
+    }
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    CHECK(strlen(fake_line_take()) <= 1024);
+    say(&alpha, "goes on");
+    CHECK_STR(fake_line_take(), "goes on");
+}
+
+TEST(typed_ahead_is_kept_in_order) {
+    start();
+    type(KEY "1");
+    fake_line_take();
+    alpha.typed_room = 3;
+    type("abcdef");
+    CHECK_STR(alpha.typed, "abc");
+    alpha.typed_room = 2;
+    console_input_ready(&alpha.view);
+    CHECK_STR(alpha.typed, "abcde");
+    alpha.typed_room = SIZE_MAX;
+    type("g");
+    CHECK_STR(alpha.typed, "abcdefg");
+    CHECK_STR(fake_line_take(), "");
+    alpha.typed_room = 0;
+    for (unsigned i = 0; i < CONSOLE_TYPED_MAX; i++) {
+        type("z");
+    }
+    CHECK_STR(fake_line_take(), "");
+    type("z");
+    CHECK_STR(fake_line_take(), "\a");
+    alpha.typed_room = SIZE_MAX;
+    hv_console_writable();
+    CHECK_U64(alpha.typed_count, 7 + CONSOLE_TYPED_MAX);
+}
+
+/* The guest makes room on its own CPU just after this one was told that there is none. */
+static bool late_room_input(void *ctx, uint8_t byte) {
+    bool taken = guest_input(ctx, byte);
+    if (!taken) {
+        alpha.typed_room = 8;
+        console_input_ready(&alpha.view);
+    }
+    return taken;
+}
+
+TEST(room_made_meanwhile_is_not_missed) {
+    start();
+    alpha.sink.input = late_room_input;
+    type(KEY "1");
+    alpha.typed_room = 0;
+    type("x");
+    CHECK_STR(alpha.typed, "x");
+}
+
+TEST(slow_line_keeps_every_byte) {
+    start();
+    fake_line.room = 0;
+    log_line(LOG_INFO, "first\n");
+    type(KEY "1");
+    say(&alpha, "second");
+    line_takes(200);
+    CHECK_STR(fake_line_take(), BANNER_ALPHA "second");
+}
+
+static char operator_typed[64];
+
+static bool operator_input(void *ctx, uint8_t byte) {
+    (void)ctx;
+    size_t n = strlen(operator_typed);
+    operator_typed[n] = (char)byte;
+    operator_typed[n + 1] = '\0';
+    console_print("got it\n");
+    return true;
+}
+
+TEST(prompt_stays_below_the_log) {
+    static const struct console_sink sink = {.input = operator_input};
+    start();
+    console_set_operator(&sink);
+    console_set_prompt("> ");
+    CHECK_STR(fake_line_take(), "> ");
+    console_set_prompt("> a");
+    CHECK_STR(fake_line_take(), "a");
+    log_line(LOG_INFO, "news\n");
+    CHECK_STR(fake_line_take(), "\r\x1b[Knews\r\n> a");
+    console_set_prompt("> ");
+    CHECK_STR(fake_line_take(), "\b \b");
+    console_set_prompt("other> ");
+    CHECK_STR(fake_line_take(), "\r\x1b[Kother> ");
+    type("x");
+    CHECK_STR(operator_typed, "x");
+    CHECK_STR(fake_line_take(), "\r\x1b[Kgot it\r\nother> ");
+    type(KEY "1");
+    CHECK_STR(fake_line_take(), BANNER_ALPHA);
+    log_line(LOG_INFO, "quiet\n");
+    console_set_prompt("hidden> ");
+    CHECK_STR(fake_line_take(), "");
+    type(KEY "0");
+    CHECK_STR(fake_line_take(), BANNER_LOG "news\r\ngot it\r\nquiet\r\nhidden> ");
+    type(KEY "?");
+    const char *seen = fake_line_take();
+    CHECK_STR(seen + strlen(seen) - 10, "\r\nhidden> ");
+}
+
+TEST(screen_shows_the_same) {
+    start_on(false, 100, 6);
+    CHECK_STR(fake_screen_row(5), "");
+    log_line(LOG_INFO, "booting\n");
+    CHECK_STR(fake_screen_row(0), "booting");
+    CHECK_STR(fake_screen_row(5), " 0/2 log | alpha running, beta running | keys: Ctrl-] then ?");
+    CHECK(fake_screen.inverse[5][99]);
+    beta.state = "crashed";
+    type(KEY "2");
+    CHECK_STR(fake_screen_row(5), " 2/2 beta | alpha running, beta crashed | keys: Ctrl-] then ?");
+    say(&beta, "\x1b[2J\x1b[H# ");
+    CHECK_STR(fake_screen_row(0), "#");
+    CHECK_U64(fake_line.length, 0);
+}
+
+/* With a line that is behind, drawing is put off, but not for ever, and the last state is drawn. */
+TEST(screen_follows_a_slow_line) {
+    start_on(true, 100, 6);
+    type(KEY "1");
+    fake_line.room = 0;
+    say(&alpha, "0123456789abcdefghijklmnopqrstuvwxyz0123456789");
+    fake_tsc += 1000000;
+    line_takes(16); /* draws: long ago */
+    CHECK(strstr(fake_screen_row(2), "0123456789abcdef") != NULL);
+    unsigned draws = fake_screen.draws;
+    line_takes(16); /* just drawn, and more to come */
+    CHECK_U64(fake_screen.draws, draws);
+    line_takes(32);
+    CHECK_STR(fake_screen_row(2), "0123456789abcdefghijklmnopqrstuvwxyz0123456789");
+}
+
+TEST(nothing_before_init_harms) {
+    hv_console_input('x');
+    hv_console_writable();
+    log_line(LOG_ERROR, "early\n");
+    CHECK_U64(fake_line.length, 0);
+}
+
+TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
+          T(keys_reach_the_guest_in_focus), T(replay_is_the_last_ring), T(background_never_blocks),
+          T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
+          T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere),
+          T(flood_of_warnings_is_bounded), T(typed_ahead_is_kept_in_order),
+          T(room_made_meanwhile_is_not_missed), T(slow_line_keeps_every_byte),
+          T(prompt_stays_below_the_log), T(screen_shows_the_same), T(screen_follows_a_slow_line))

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pre-flight against machines made up word by word: a good one, and one for each thing a
+ * machine can lack; and that no MSR is read which the CPU does not have.
+ */
+#include "hv/plan/preflight.h"
+#include "tests/unit/test.h"
+
+#define VMX_LINES 11u /* the features under VT-x */
+
+/* IA32_VMX_PROCBASED_CTLS and the like, upper half = may be set. */
+#define GOOD_PROCESSOR   (BIT(63) | BIT(60) | BIT(57))
+#define GOOD_PROCESSOR_2 (BIT(33) | BIT(37) | BIT(39))
+#define GOOD_EPT_VPID    (BIT(6) | BIT(14) | BIT(16) | BIT(17) | BIT(20) | BIT(26) | BIT(32))
+
+static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
+static uint32_t reads[16], read_count;
+
+static uint64_t fake_rdmsr(uint32_t msr) {
+    reads[read_count++] = msr;
+    switch (msr) {
+    case 0x3a:
+        return msr_feature_control;
+    case 0x480:
+        return 0x00da040000000012;
+    case 0x482:
+        return msr_processor;
+    case 0x48b:
+        return msr_processor_2;
+    case 0x48c:
+        return msr_ept_vpid;
+    case 0xc0010114:
+        return msr_vm_cr;
+    default:
+        CHECK(!"an MSR that the pre-flight has no business with");
+        return 0;
+    }
+}
+
+static bool was_read(uint32_t msr) {
+    for (uint32_t i = 0; i < read_count; i++) {
+        if (reads[i] == msr) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A machine on which Bulkhead runs; each test takes something away from it. */
+static struct preflight_facts good_machine(void) {
+    struct preflight_facts facts = {
+        .vendor = "GenuineIntel",
+        .brand = "      Intel(R) Test CPU",
+        .cpu_count = 4,
+        .memory_total = 8 * GIB,
+        .memory_free = 7 * GIB,
+    };
+    preflight_set(&facts, FACT_CPUID_1_ECX, BIT(5));
+    preflight_set(&facts, FACT_CPUID_EXT1_ECX, 0);
+    preflight_set(&facts, FACT_CPUID_EXT1_EDX, BIT(20) | BIT(29));
+    preflight_set(&facts, FACT_CPUID_EXT7_EDX, BIT(8));
+    msr_feature_control = 5;
+    msr_processor = GOOD_PROCESSOR;
+    msr_processor_2 = GOOD_PROCESSOR_2;
+    msr_ept_vpid = GOOD_EPT_VPID;
+    msr_vm_cr = 0;
+    read_count = 0;
+    return facts;
+}
+
+static struct preflight_report judge(struct preflight_facts *facts) {
+    struct preflight_report report;
+    preflight_read_msrs(facts, fake_rdmsr);
+    preflight_run(facts, &report);
+    return report;
+}
+
+static const struct preflight_line *find(const struct preflight_report *report, const char *what) {
+    static const struct preflight_line none = {"(no such line)", "", PREFLIGHT_OK, NULL};
+    for (uint32_t i = 0; i < report->count; i++) {
+        if (strcmp(report->lines[i].what, what) == 0) {
+            return &report->lines[i];
+        }
+    }
+    return &none;
+}
+
+/* Exactly one lack, in that line, with a hint that has that word. */
+static void check_only_lack(const struct preflight_report *report, const char *what,
+                            const char *word) {
+    const struct preflight_line *line = find(report, what);
+    CHECK_U64(report->lacks, 1);
+    CHECK_STR(line->what, what);
+    CHECK_U64(line->state, PREFLIGHT_LACK);
+    CHECK(line->hint != NULL && strstr(line->hint, word) != NULL);
+}
+
+TEST(good) {
+    struct preflight_facts facts = good_machine();
+    struct preflight_report report = judge(&facts);
+    CHECK_U64(report.lacks, 0);
+    for (uint32_t i = 0; i < report.count; i++) {
+        CHECK_U64(report.lines[i].state, PREFLIGHT_OK);
+        CHECK(report.lines[i].hint == NULL);
+        CHECK(report.lines[i].found[0] != '\0');
+    }
+    CHECK_STR(find(&report, "CPU")->found, "Intel(R) Test CPU");
+    CHECK_STR(find(&report, "Memory")->found, "8G, 7G free for guests");
+    CHECK_STR(find(&report, "CPUs")->found, "4");
+}
+
+TEST(feature_control) {
+    static const struct {
+        uint64_t value;
+        const char *found;
+        bool good;
+    } cases[] = {
+        {0, "present, left open by the firmware", true},
+        {4, "present, left open by the firmware", true},
+        {5, "present, enabled by the firmware", true},
+        {7, "present, enabled by the firmware", true},
+        {1, "present, locked off by the firmware", false},
+        {3, "present, locked off by the firmware", false}, /* inside SMX only */
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct preflight_facts facts = good_machine();
+        msr_feature_control = cases[i].value;
+        struct preflight_report report = judge(&facts);
+        CHECK_STR(find(&report, "VT-x (VMX)")->found, cases[i].found);
+        CHECK_U64(report.lacks, cases[i].good ? 0 : 1);
+        if (!cases[i].good) {
+            check_only_lack(&report, "VT-x (VMX)", "power off and on");
+        }
+    }
+}
+
+TEST(no_vmx) {
+    struct preflight_facts facts = good_machine();
+    preflight_set(&facts, FACT_CPUID_1_ECX, 0);
+    uint32_t all = judge(&(struct preflight_facts){0}).count;
+    struct preflight_report report = judge(&facts);
+    CHECK_U64(read_count, 0);
+    CHECK_U64(report.count, all);
+    check_only_lack(&report, "VT-x (VMX)", "firmware setup");
+    facts = good_machine();
+    CHECK_U64(judge(&facts).count, all + VMX_LINES);
+}
+
+TEST(no_vmx_nested) {
+    struct preflight_facts facts = good_machine();
+    preflight_set(&facts, FACT_CPUID_1_ECX, BIT(31));
+    struct preflight_report report = judge(&facts);
+    check_only_lack(&report, "VT-x (VMX)", "nested virtualization");
+}
+
+/* Each bit taken away alone is seen, in its own line. */
+TEST(each_feature) {
+    static const struct {
+        uint64_t *word;
+        uint64_t bit;
+        const char *what;
+        enum preflight_state state;
+    } cases[] = {
+        {&msr_processor, BIT(60), "MSR bitmaps", PREFLIGHT_LACK},
+        {&msr_processor, BIT(57), "I/O bitmaps", PREFLIGHT_LACK},
+        {&msr_processor_2, BIT(33), "EPT (nested paging)", PREFLIGHT_LACK},
+        {&msr_processor_2, BIT(39), "Unrestricted guest", PREFLIGHT_LACK},
+        {&msr_processor_2, BIT(37), "VPID", PREFLIGHT_WARN},
+        {&msr_ept_vpid, BIT(6), "EPT 4 levels, write-back", PREFLIGHT_LACK},
+        {&msr_ept_vpid, BIT(14), "EPT 4 levels, write-back", PREFLIGHT_LACK},
+        {&msr_ept_vpid, BIT(16), "EPT 2 MiB pages", PREFLIGHT_LACK},
+        {&msr_ept_vpid, BIT(17), "EPT 1 GiB pages", PREFLIGHT_WARN},
+        {&msr_ept_vpid, BIT(20), "INVEPT", PREFLIGHT_LACK},
+        {&msr_ept_vpid, BIT(26), "INVEPT", PREFLIGHT_LACK},
+        {&msr_ept_vpid, BIT(32), "INVVPID", PREFLIGHT_WARN},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct preflight_facts facts = good_machine();
+        *cases[i].word &= ~cases[i].bit;
+        struct preflight_report report = judge(&facts);
+        const struct preflight_line *line = find(&report, cases[i].what);
+        CHECK_STR(line->what, cases[i].what);
+        CHECK_U64(line->state, cases[i].state);
+        CHECK_STR(line->found, "no");
+        CHECK(line->hint != NULL);
+        CHECK_U64(report.lacks, cases[i].state == PREFLIGHT_LACK ? 1 : 0);
+    }
+}
+
+TEST(msr_gates) {
+    struct preflight_facts facts = good_machine();
+    (void)judge(&facts);
+    CHECK(was_read(0x3a) && was_read(0x482) && was_read(0x48b) && was_read(0x48c));
+    CHECK(!was_read(0xc0010114));
+
+    facts = good_machine(); /* a first-generation VT-x CPU */
+    msr_processor &= ~BIT(63);
+    struct preflight_report report = judge(&facts);
+    CHECK(was_read(0x482) && !was_read(0x48b) && !was_read(0x48c));
+    CHECK_U64(find(&report, "EPT (nested paging)")->state, PREFLIGHT_LACK);
+    CHECK_U64(find(&report, "INVEPT")->state, PREFLIGHT_LACK);
+
+    facts = good_machine(); /* neither EPT nor VPID */
+    msr_processor_2 = BIT(39);
+    (void)judge(&facts);
+    CHECK(was_read(0x48b) && !was_read(0x48c));
+}
+
+TEST(amd) {
+    struct preflight_facts facts = good_machine();
+    memcpy(facts.vendor, "AuthenticAMD", sizeof("AuthenticAMD"));
+    preflight_set(&facts, FACT_CPUID_1_ECX, 0);
+    preflight_set(&facts, FACT_CPUID_EXT1_ECX, BIT(2));
+    struct preflight_report report = judge(&facts);
+    CHECK_U64(read_count, 1);
+    CHECK(was_read(0xc0010114));
+    check_only_lack(&report, "AMD-V (SVM)", "not supported yet");
+    CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present");
+    CHECK_STR(find(&report, "VT-x (VMX)")->what, "(no such line)");
+    msr_vm_cr = BIT(4);
+    report = judge(&facts);
+    CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present, switched off by the firmware");
+}
+
+TEST(common) {
+    struct preflight_facts facts = good_machine();
+    preflight_set(&facts, FACT_CPUID_EXT1_EDX, BIT(29));
+    struct preflight_report report = judge(&facts);
+    check_only_lack(&report, "No-execute (NX)", "XD");
+
+    facts = good_machine();
+    preflight_set(&facts, FACT_CPUID_EXT7_EDX, 0);
+    report = judge(&facts);
+    CHECK_U64(report.lacks, 0);
+    CHECK_U64(find(&report, "Invariant TSC")->state, PREFLIGHT_WARN);
+
+    facts = good_machine();
+    facts.memory_free = 31 * MIB;
+    report = judge(&facts);
+    check_only_lack(&report, "Memory", "add memory");
+
+    facts = good_machine();
+    facts.cpu_count = 0;
+    report = judge(&facts);
+    check_only_lack(&report, "CPUs", "firmware");
+}
+
+TEST_MAIN(T(good), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature), T(msr_gates),
+          T(amd), T(common))
