@@ -48,6 +48,7 @@ static const struct subtest subtests[] = {
     {"ports", test_ports},
     {"poweroff", power_off},
     {"reboot", reboot},
+    {"string-io", test_string_io},
     {"triple", crash_triple},
     {"unmapped", test_unmapped},
     {"violate", violate},

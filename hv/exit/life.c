@@ -120,6 +120,7 @@ static bool life_after_run(struct vm *vm) {
     vm->state = VM_STOPPED;
     switch (vm->leave) {
     case LEAVE_POWER_OFF:
+        vm->state = VM_OFF;
         vm_log(vm, LOG_INFO, "powered off by the guest");
         return false;
     case LEAVE_RESET:

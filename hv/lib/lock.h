@@ -20,13 +20,6 @@ static inline void lock_acquire(struct lock *l) {
     }
 }
 
-static inline bool lock_try(struct lock *l) {
-    uint32_t owner = __atomic_load_n(&l->owner, __ATOMIC_ACQUIRE);
-    uint32_t expected = owner;
-    return __atomic_compare_exchange_n(&l->next, &expected, owner + 1, false, __ATOMIC_ACQUIRE,
-                                       __ATOMIC_RELAXED);
-}
-
 static inline void lock_release(struct lock *l) {
     __atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
 }

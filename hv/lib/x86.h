@@ -29,19 +29,16 @@
 #define X86_CR4_PAE        BIT(5)
 #define X86_CR4_MCE        BIT(6)
 #define X86_CR4_PGE        BIT(7)
-#define X86_CR4_PCE        BIT(8)
 #define X86_CR4_OSFXSR     BIT(9)
 #define X86_CR4_OSXMMEXCPT BIT(10)
 #define X86_CR4_UMIP       BIT(11)
 #define X86_CR4_LA57       BIT(12)
 #define X86_CR4_VMXE       BIT(13)
-#define X86_CR4_SMXE       BIT(14)
 #define X86_CR4_FSGSBASE   BIT(16)
 #define X86_CR4_PCIDE      BIT(17)
 #define X86_CR4_OSXSAVE    BIT(18)
 #define X86_CR4_SMEP       BIT(20)
 #define X86_CR4_SMAP       BIT(21)
-#define X86_CR4_PKE        BIT(22)
 
 #define X86_EFER_SCE   BIT(0)
 #define X86_EFER_LME   BIT(8)
@@ -53,8 +50,6 @@
 #define X86_RFLAGS_FIXED BIT(1)
 #define X86_RFLAGS_TF    BIT(8)
 #define X86_RFLAGS_IF    BIT(9)
-#define X86_RFLAGS_RF    BIT(16)
-#define X86_RFLAGS_VM    BIT(17)
 #define X86_RFLAGS_AC    BIT(18)
 
 enum x86_vector {
@@ -91,8 +86,6 @@ enum x86_gpr {
 #define X86_MSR_PLATFORM_ID     0x17u
 #define X86_MSR_APIC_BASE       0x1bu
 #define X86_MSR_FEATURE_CONTROL 0x3au
-#define X86_MSR_TSC_ADJUST      0x3bu
-#define X86_MSR_UCODE_WRITE     0x79u
 #define X86_MSR_UCODE_REV       0x8bu
 #define X86_MSR_MTRR_CAP        0xfeu
 #define X86_MSR_SYSENTER_CS     0x174u
@@ -103,14 +96,12 @@ enum x86_gpr {
 #define X86_MSR_MTRR_PHYSBASE0  0x200u
 #define X86_MSR_MTRR_FIX64K     0x250u
 #define X86_MSR_MTRR_FIX16K_80  0x258u
-#define X86_MSR_MTRR_FIX16K_A0  0x259u
 #define X86_MSR_MTRR_FIX4K_C0   0x268u
 #define X86_MSR_PAT             0x277u
 #define X86_MSR_MTRR_DEF_TYPE   0x2ffu
 #define X86_MSR_TSC_DEADLINE    0x6e0u
 #define X86_MSR_X2APIC_FIRST    0x800u
 #define X86_MSR_X2APIC_LAST     0x8ffu
-#define X86_MSR_XSS             0xda0u
 #define X86_MSR_EFER            0xc0000080u
 #define X86_MSR_STAR            0xc0000081u
 #define X86_MSR_LSTAR           0xc0000082u

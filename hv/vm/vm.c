@@ -29,6 +29,7 @@ void vm_command(struct vm *vm, enum vm_command command) {
 
 const char *vm_state_name(enum vm_state state) {
     static const char *const names[VM_STATES] = {[VM_STOPPED] = "stopped",
+                                                 [VM_OFF] = "off",
                                                  [VM_STARTING] = "starting",
                                                  [VM_RUNNING] = "running",
                                                  [VM_CRASHED] = "crashed",

@@ -20,7 +20,7 @@
 #define VM_CRASH_LIMIT    3  /* restarts in a row after which on_crash = "restart" gives up */
 #define VM_CRASH_FORGIVEN 60 /* seconds of running that make the count start again */
 
-enum vm_state { VM_STOPPED, VM_STARTING, VM_RUNNING, VM_CRASHED, VM_HALTED, VM_STATES };
+enum vm_state { VM_STOPPED, VM_OFF, VM_STARTING, VM_RUNNING, VM_CRASHED, VM_HALTED, VM_STATES };
 
 /* Why the run loop was left, or what an operator asks for. */
 enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };

@@ -170,11 +170,15 @@ class Walls(Boot):
 
     @check("execution where no memory is: reported, started again")
     def jump(self):
-        self.crash("jump", "")
+        self.crash("jump", "code in memory that is not there")
 
     @check("a device touched with an odd instruction: reported, started again")
     def badmmio(self):
         self.crash("badmmio", "instruction the emulator does not know")
+
+    @check("string I/O: not in this release, reported, started again")
+    def string_io(self):
+        self.crash("string-io", "string I/O")
 
     @check("a guest that keeps crashing is left stopped until an operator starts it")
     def limit(self):

@@ -117,6 +117,7 @@ TEST(list_and_stats) {
     CHECK_STR(answer_to("list"), "1 alpha            running   cpu 0, 256M\r\n"
                                  "2 beta             stopped   cpu 1, 256M\r\n");
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n  msr-denied 0\r\n  port-denied 1\r\n");
+    CHECK_STR(answer_to("stats alpha"), "alpha: running\r\n  msr-denied 3\r\n  port-denied 1\r\n");
     CHECK_STR(answer_to("stats"), "alpha: running\r\n  msr-denied 3\r\n  port-denied 1\r\n"
                                   "beta: stopped\r\n  msr-denied 0\r\n  port-denied 1\r\n");
 }
