@@ -7,109 +7,69 @@
 #include "boot/boot.h"
 #include "hv/lib/fmt.h"
 
-#define LINE_MAX 512
+bool console_paged;
 
-static const UINTN colours[] = {
-    [CONSOLE_PLAIN] = EFI_LIGHTGRAY,
-    [CONSOLE_GOOD] = EFI_LIGHTGREEN,
-    [CONSOLE_WARN] = EFI_YELLOW,
-    [CONSOLE_BAD] = EFI_LIGHTRED,
-};
-
-static struct {
-    unsigned rows, columns;
-    unsigned shown;  /* rows filled since the screen was last seen whole */
-    unsigned column; /* of the cursor */
-    bool paged;
-} console;
+static UINTN rows, columns;
+static UINTN shown;  /* rows filled since the screen was last seen whole */
+static UINTN column; /* of the cursor */
 
 void console_init(void) {
-    SIMPLE_TEXT_OUTPUT_INTERFACE *out = firmware.table->ConOut;
-    UINTN columns = 0, rows = 0;
-    if (out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows) != EFI_SUCCESS ||
-        columns < 20 || rows < 5) {
+    SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
+    if (out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows) != EFI_SUCCESS) {
         columns = 80;
         rows = 25;
     }
-    console.columns = (unsigned)columns;
-    console.rows = (unsigned)rows;
     out->SetAttribute(out, EFI_TEXT_ATTR(EFI_LIGHTGRAY, EFI_BLACK));
     out->ClearScreen(out);
 }
 
-static void put_ascii(const char *text) {
-    SIMPLE_TEXT_OUTPUT_INTERFACE *out = firmware.table->ConOut;
-    CHAR16 wide[64];
-    while (*text != '\0') {
-        unsigned n = 0;
-        for (; *text != '\0' && n < ARRAY_SIZE(wide) - 2; text++) {
-            if (*text == '\n') {
-                wide[n++] = '\r';
-            }
-            bool shown = (*text >= ' ' && *text <= '~') || *text == '\n' || *text == '\r';
-            wide[n++] = (CHAR16)(shown ? *text : '?');
-        }
-        wide[n] = 0;
-        out->OutputString(out, wide);
-    }
-}
-
-static void row_filled(void) {
-    console.column = 0;
-    console.shown++;
-    if (console.paged && console.shown >= console.rows - 1) {
-        put_ascii("-- more: press a key --");
+/* One character, after a pause if its row would push the first unread one off the screen. */
+static void put(char c) {
+    if (console_paged && column == 0 && shown >= rows - 1) {
+        ST->ConOut->OutputString(ST->ConOut, L"-- more: press a key --");
         console_wait_key();
-        put_ascii("\r                       \r");
-        console.shown = 0;
+        ST->ConOut->OutputString(ST->ConOut, L"\r                       \r");
+        shown = 0;
     }
-}
-
-/* Prints up to and with the next line end or screen edge; returns how much that was. */
-static size_t put_row(const char *text) {
-    char row[LINE_MAX];
-    size_t n = 0;
-    bool full = false;
-    while (text[n] != '\0' && n < sizeof(row) - 1 && !full) {
-        char c = text[n];
-        row[n++] = c;
-        console.column = c == '\r' ? 0 : console.column + 1;
-        full = c == '\n' || console.column == console.columns;
+    bool known = (c >= ' ' && c <= '~') || c == '\n' || c == '\r';
+    CHAR16 text[] = {known ? (CHAR16)c : '?', c == '\n' ? '\r' : 0, 0};
+    ST->ConOut->OutputString(ST->ConOut, text);
+    column = c == '\r' ? 0 : column + 1;
+    if (c == '\n' || column == columns) {
+        column = 0;
+        shown++;
     }
-    row[n] = '\0';
-    put_ascii(row);
-    if (full) {
-        row_filled();
-    }
-    return n;
 }
 
 void console_print(enum console_colour colour, const char *format, ...) {
-    SIMPLE_TEXT_OUTPUT_INTERFACE *out = firmware.table->ConOut;
-    char line[LINE_MAX];
+    char text[512];
     va_list args;
     va_start(args, format);
-    fmt_vprint(line, sizeof(line), format, args);
+    fmt_vprint(text, sizeof(text), format, args);
     va_end(args);
-    out->SetAttribute(out, EFI_TEXT_ATTR(colours[colour], EFI_BLACK));
-    for (const char *rest = line; *rest != '\0';) {
-        rest += put_row(rest);
+    ST->ConOut->SetAttribute(ST->ConOut, EFI_TEXT_ATTR((UINTN)colour, EFI_BLACK));
+    for (const char *c = text; *c != '\0'; c++) {
+        put(*c);
     }
-}
-
-void console_pause_pages(void) {
-    console.paged = true;
 }
 
 void console_wait_key(void) {
-    SIMPLE_INPUT_INTERFACE *in = firmware.table->ConIn;
     EFI_INPUT_KEY key;
     UINTN index;
-    while (in->ReadKeyStroke(in, &key) == EFI_SUCCESS) { /* forget what was typed before */
+    while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) == EFI_SUCCESS) { /* typed before: forget */
     }
     do {
-        if (firmware.services->WaitForEvent(1, &in->WaitForKey, &index) != EFI_SUCCESS) {
-            firmware.services->Stall(100000);
+        if (BS->WaitForEvent(1, &ST->ConIn->WaitForKey, &index) != EFI_SUCCESS) {
+            BS->Stall(100000);
         }
-    } while (in->ReadKeyStroke(in, &key) != EFI_SUCCESS);
+    } while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) != EFI_SUCCESS);
+}
+
+/* The end of a failed ASSERT inside the EFI application. */
+NORETURN void assert_failed(const char *expression, const char *file, unsigned line) {
+    console_print(CONSOLE_BAD, "\nBulkhead has a bug: %s:%u: %s does not hold. Stopped.\n", file,
+                  line, expression);
+    for (;;) {
+        __asm__ volatile("cli; hlt");
+    }
 }

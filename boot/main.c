@@ -29,7 +29,6 @@ struct work {
     struct preflight_report report;
     struct plan plan;
     uint32_t other_problems; /* printed where they arose */
-    bool config_good;
     bool plan_good;
     uint64_t entry;
 };
@@ -57,14 +56,25 @@ static void read_config(struct work *work, struct boot_info *info) {
     } else if (size > CONFIG_FILE_MAX) {
         complain(work, CONFIG_PATH " is larger than 64 KiB: this cannot be a configuration file.");
     } else {
-        work->config_good =
-            config_parse(phys_pointer(base), size, &info->config, &work->faults) == STATUS_OK;
+        config_parse(phys_pointer(base), size, &info->config, &work->faults);
     }
 }
 
+static bool named_by_earlier_guest(const struct config *config, uint32_t guest, const char *path) {
+    for (uint32_t i = 0; i < guest; i++) {
+        if (str_equal(config->guests[i].kernel, path) ||
+            str_equal(config->guests[i].initrd, path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A file that is not there is left out: plan_build() knows the line that names it. */
-static void read_image(struct work *work, struct boot_info *info, const char *path) {
-    if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
+static void read_image(struct work *work, struct boot_info *info, uint32_t guest,
+                       const char *path) {
+    if (path[0] == '\0' || boot_info_find_image(info, path) != NULL ||
+        named_by_earlier_guest(&info->config, guest, path)) {
         return;
     }
     hpa_t base;
@@ -113,22 +123,20 @@ static void gather(struct work *work, struct boot_info *info) {
     machine_find(info);
     load_hypervisor(work, info);
     read_config(work, info);
-    for (uint32_t i = 0; work->config_good && i < info->config.guest_count; i++) {
-        read_image(work, info, info->config.guests[i].kernel);
-        read_image(work, info, info->config.guests[i].initrd);
+    for (uint32_t i = 0; i < info->config.guest_count; i++) {
+        read_image(work, info, i, info->config.guests[i].kernel);
+        read_image(work, info, i, info->config.guests[i].initrd);
     }
     if (memory_read_map(info) != EFI_SUCCESS) {
         complain(work, "The firmware's memory map is too fragmented, or cannot be read.");
     }
     machine_read_facts(info, &work->facts);
     preflight_run(&work->facts, &work->report);
-    if (work->config_good && work->other_problems == 0) {
+    if (work->other_problems == 0) { /* also after faults of the file: all of them in one run */
         work->plan_good =
             plan_build(info, image_data, NULL, &work->plan, &work->faults) == STATUS_OK &&
             plan_check(info, &work->plan, &work->faults) == STATUS_OK;
-        work->config_good = work->plan_good;
     }
-    fault_sort(&work->faults);
 }
 
 static void print_report(const struct preflight_report *report) {
@@ -137,7 +145,7 @@ static void print_report(const struct preflight_report *report) {
         const char *word;
     } states[] = {
         [PREFLIGHT_OK] = {CONSOLE_GOOD, "ok"},
-        [PREFLIGHT_WARN] = {CONSOLE_WARN, "slow"},
+        [PREFLIGHT_WARN] = {CONSOLE_WARN, "warn"},
         [PREFLIGHT_LACK] = {CONSOLE_BAD, "LACKING"},
     };
     for (uint32_t i = 0; i < report->count; i++) {

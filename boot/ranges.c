@@ -1,76 +1,47 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Keeps the list of memory ranges; see ranges.h. Must not call the firmware. */
-#include "boot/ranges.h"
-
+/* Keeps the list of memory ranges; see pure.h. Must not call the firmware. */
+#include "boot/pure.h"
 #include "hv/lib/range.h"
+#include "hv/lib/str.h"
 
-/* Puts a range at index i; the caller has made sure of the room. */
-static void insert_at(struct boot_info *info, uint32_t i, struct mem_range range) {
-    for (uint32_t k = info->range_count++; k > i; k--) {
-        info->ranges[k] = info->ranges[k - 1];
-    }
-    info->ranges[i] = range;
+static uint64_t end_of(const struct mem_range *r) {
+    return r->base.v + r->size;
 }
 
-static void remove_at(struct boot_info *info, uint32_t i) {
-    info->range_count--;
-    for (; i < info->range_count; i++) {
-        info->ranges[i] = info->ranges[i + 1];
+/* Adds [base, end) behind the last range, or to it; nothing if end does not lie above base. */
+static void append(struct boot_info *info, uint64_t base, uint64_t end, enum mem_kind kind) {
+    struct mem_range *last = &info->ranges[info->range_count];
+    if (base >= end) {
+        return;
     }
-}
-
-/* Leaves a hole [base, end); returns the index at which the hole's range belongs. */
-static uint32_t carve(struct boot_info *info, uint64_t base, uint64_t end) {
-    uint32_t i = 0;
-    while (i < info->range_count) {
-        struct mem_range *r = &info->ranges[i];
-        uint64_t r_end = r->base.v + r->size;
-        if (r_end <= base) {
-            i++;
-        } else if (r->base.v >= end) {
-            break;
-        } else if (r->base.v < base) {
-            if (r_end > end) {
-                struct mem_range tail = {HPA(end), r_end - end, r->kind};
-                insert_at(info, i + 1, tail);
-            }
-            info->ranges[i].size = base - info->ranges[i].base.v;
-            i++;
-        } else if (r_end > end) {
-            r->base = HPA(end);
-            r->size = r_end - end;
-            break;
-        } else {
-            remove_at(info, i);
-        }
-    }
-    return i;
-}
-
-static void merge_with_next(struct boot_info *info, uint32_t i) {
-    struct mem_range *r = &info->ranges[i];
-    if (i + 1 < info->range_count && r[0].kind == r[1].kind &&
-        r[0].base.v + r[0].size == r[1].base.v) {
-        r[0].size += r[1].size;
-        remove_at(info, i + 1);
+    if (info->range_count > 0 && last[-1].kind == kind && end_of(&last[-1]) == base) {
+        last[-1].size += end - base;
+    } else {
+        *last = (struct mem_range){HPA(base), end - base, kind};
+        info->range_count++;
     }
 }
 
 enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t size, enum mem_kind kind) {
+    static struct mem_range old[BOOT_MAX_RANGES];
+    uint32_t count = info->range_count;
     if (!range_valid(base, size)) {
         return STATUS_INVALID;
     }
-    if (info->range_count > BOOT_MAX_RANGES - 2) { /* a split adds one, the range another */
+    if (count > BOOT_MAX_RANGES - 2) { /* a split adds one, the range another */
         return STATUS_FULL;
     }
     if (size == 0) {
         return STATUS_OK;
     }
-    uint32_t i = carve(info, base, base + size);
-    insert_at(info, i, (struct mem_range){HPA(base), size, kind});
-    merge_with_next(info, i);
-    if (i > 0) {
-        merge_with_next(info, i - 1);
+    memcpy(old, info->ranges, sizeof(old));
+    info->range_count = 0;
+    for (uint32_t i = 0; i < count; i++) { /* what lies below the range */
+        append(info, old[i].base.v, min_u64(end_of(&old[i]), base), old[i].kind);
+    }
+    append(info, base, base + size, kind);
+    for (uint32_t i = 0; i < count; i++) { /* what lies above */
+        append(info, max_u64(old[i].base.v, base + size), end_of(&old[i]), old[i].kind);
     }
     return STATUS_OK;
 }

@@ -4,8 +4,8 @@
  * the hypervisor share.
  *
  * Hypercall: VMCALL (Intel) or VMMCALL (AMD) at CPL 0 with the number in RAX; arguments in RBX,
- * RCX, RDX; the result comes back in RAX, all other registers are kept. An unknown number gives HYPERCALL_UNKNOWN. At CPL
- * above 0 any call but HYPERCALL_NOP is #UD.
+ * RCX, RDX; the result comes back in RAX, all other registers are kept. An unknown number gives
+ * HYPERCALL_UNKNOWN. At CPL above 0 any call but HYPERCALL_NOP is #UD.
  */
 #ifndef HV_ABI_H
 #define HV_ABI_H

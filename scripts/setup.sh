@@ -59,25 +59,32 @@ update_lists() {
     as_root apt-get -qq update
 }
 
+install() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
+        -o Dpkg::Use-Pty=0 install "$@" >&2
+}
+
 install_missing() {
     names=$(echo "$packages" | awk 'NF { print $1 }')
     # shellcheck disable=SC2086 # one word for each package is wanted here
     present=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $names 2>/dev/null |
-        awk '$2 == "installed" { print $1 }') || true
+        awk '$2 == "installed" { printf "%s ", $1 }') || true
     missing=$(echo "$packages" | awk -v present="$present" '
-        BEGIN { n = split(present, list, "\n"); for (i = 1; i <= n; i++) have[list[i]] = 1 }
+        BEGIN { n = split(present, list, " "); for (i = 1; i <= n; i++) have[list[i]] = 1 }
         NF && !($1 in have)')
     [ -n "$missing" ] || return 0
+    names=$(echo "$missing" | awk '{ print $1 }')
     command -v apt-get >/dev/null 2>&1 ||
-        fail "this is not Debian: please install what stands for" $(echo "$missing" | awk '{ print $1 }')
+        fail "this is not Debian: please install what is called there" $names
     say "these Debian packages are missing and will be installed:"
     echo "$missing" | sed 's/^/    /' >&2
-    names=$(echo "$missing" | awk '{ print $1 }')
     # shellcheck disable=SC2086
     apt-get -qq -s --no-install-recommends install $names >/dev/null 2>&1 || update_lists
     # shellcheck disable=SC2086
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends \
-        -o Dpkg::Use-Pty=0 install $names >&2
+    install $names || { # the lists may be older than the archive
+        update_lists
+        install $names
+    }
 }
 
 # Unpacks package $1 into the empty folder $2.

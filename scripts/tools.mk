@@ -2,7 +2,7 @@
 # Programs for the admin's PC, and the config manual that one of them prints.
 
 BHCHECK     := $(BUILD)/bhcheck
-TOOL_SRC    := tools/bhcheck.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c))
+TOOL_SRC    := tools/bhcheck.c tools/manual.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c))
 TOOL_OBJ    := $(TOOL_SRC:%.c=$(BUILD)/tool/%.o)
 TOOL_FLAGS  := $(COMMON) -D_GNU_SOURCE
 

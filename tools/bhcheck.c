@@ -13,6 +13,7 @@
 #include "hv/lib/fmt.h"
 #include "hv/plan/plan.h"
 #include "hv/plan/toml.h"
+#include "tools/manual.h"
 
 #define CONFIG_FILE "bulkhead/bulkhead.toml"
 
@@ -166,9 +167,7 @@ static int check_stick(const struct options *o) {
         printf("%s: %s; is \"%s\" the stick's root?\n", path, strerror(errno), o->stick);
         return 1;
     }
-    if (config_parse(text, size, &info->config, faults) != STATUS_OK) {
-        return show_faults(faults);
-    }
+    config_parse(text, size, &info->config, faults);
     uint64_t next = FILES_BASE;
     for (uint32_t i = 0; i < info->config.guest_count; i++) {
         add_image(info, files, o->stick, info->config.guests[i].kernel, &next);
@@ -190,6 +189,13 @@ static int check_stick(const struct options *o) {
     return 0;
 }
 
+static void show_hex(const char *text) {
+    printf(" ");
+    for (; *text != '\0'; text++) {
+        printf("%02x", (unsigned)(uint8_t)*text);
+    }
+}
+
 /* One item of a TOML file a line, for the comparison with another TOML reader. */
 static int show_toml(const char *path) {
     struct toml toml;
@@ -206,29 +212,19 @@ static int show_toml(const char *path) {
          kind = toml_next(&toml, &item)) {
         printf("%s", kind == TOML_TABLE ? "table" : "value");
         for (uint32_t i = 0; i < item.depth && i < TOML_DEPTH_MAX; i++) {
-            printf(" ");
-            for (size_t j = 0; j < item.keys[i].length && j < TOML_KEY_SIZE - 1; j++) {
-                printf("%02x", (unsigned)(uint8_t)item.keys[i].text[j]);
-            }
+            show_hex(item.names[i].text);
         }
-        if (item.type == TOML_INTEGER) {
-            printf(" integer %lld", (long long)item.integer);
-        } else if (item.type == TOML_BOOLEAN) {
-            printf(" boolean %d", item.boolean);
-        } else if (item.type == TOML_STRING) {
-            printf(" string ");
-            for (size_t j = 0; j < item.length && j < TOML_STRING_SIZE - 1; j++) {
-                printf("%02x", (unsigned)(uint8_t)item.string[j]);
-            }
+        if (item.kind == TOML_PAIR) {
+            show_hex(item.value);
+        }
+        if (item.kind == TOML_PAIR && !item.quoted && !item.broken) {
+            fault_add(faults, item.line, item.value_column,
+                      "values without quotes are not supported");
         }
         printf("\n");
     }
     free(text);
     return faults->count == 0 ? 0 : show_faults(faults);
-}
-
-static void put_text(void *ctx, const char *text) {
-    fputs(text, ctx);
 }
 
 static int usage(void) {
@@ -253,7 +249,7 @@ static uint64_t parse_memory(const char *s) {
 int main(int argc, char **argv) {
     struct options o = {.cpus = 64, .memory = 64 * GIB, .assumed = true};
     if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
-        config_print_manual(put_text, stdout);
+        manual_print();
         return 0;
     }
     if (argc == 3 && strcmp(argv[1], "--toml") == 0) {

@@ -15,6 +15,8 @@
 #include "hv/mem/npt.h"
 #include "hv/vm/plat.h"
 
+typedef unsigned long long ull; /* for %llx and %llu */
+
 /* Where trap_entry.S stored the interrupted registers; Intel SDM "64-Bit Mode Stack Frame". */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;
@@ -50,16 +52,13 @@ void panic_print(const char *format, ...) PRINTF_LIKE(1, 2);
 void arch_start(const struct boot_info *info, uint64_t entry_tsc);
 
 /* percpu.c: struct cpu, stacks, descriptor tables. */
-void percpu_init_boot(void);                    /* the running CPU becomes CPU 0 */
 void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all others */
 void percpu_load(struct cpu *cpu);              /* GS base, GDT, TSS on the CPU itself */
-void percpu_visit_guards(void (*visit)(void *ctx, hpa_t page), void *ctx);
-hpa_t percpu_stack_area(uint64_t *size); /* the piece of the heap that holds guards */
+hpa_t percpu_guard(unsigned i); /* the page below a stack, i < plat_cpu_count() * STACK_COUNT */
 
 /* paging.c */
-void paging_check_cpu(void);                      /* panics if the CPU or its mode cannot do */
 hpa_t paging_build(const struct boot_info *info); /* root of the host's tables */
-void paging_enable(hpa_t root);                   /* each CPU: PAT, EFER, CR4, CR3, CR0 */
+void paging_enable(void);                         /* each CPU: PAT, EFER, CR4, CR3, CR0 */
 void paging_verify(const struct boot_info *info); /* W^X, guards, page 0 */
 
 /* trap.c */
@@ -67,17 +66,18 @@ void trap_init(void);
 void trap_load(struct cpu *cpu); /* each CPU: IDTR */
 
 /* apic.c: the local APIC; irq.c: 8259 and I/O APIC. */
-bool apic_is_x2apic(void);
-hpa_t apic_page_address(void);
+void apic_init(void);                /* before any other */
+hpa_t apic_page(void);               /* of the registers; 0 = x2APIC, which has none */
 void apic_init_cpu(struct cpu *cpu); /* each CPU */
 void apic_init_timer(void);          /* each CPU, after clock_init() */
+/* To a CPU that the xAPIC cannot name, nothing. */
 void apic_send(uint32_t apic_id, uint32_t command);
 void apic_end_interrupt(void);
 void apic_timer_interrupt(void);
 /* serial_interrupt() is to run on this CPU every few milliseconds, for an UART without interrupts.
  */
 void apic_poll_serial(void);
-#define APIC_FIXED   0x000u /* | vector */
+/* Commands; ASSERT alone sends the vector that is added to it. */
 #define APIC_NMI     0x400u
 #define APIC_INIT    0x500u
 #define APIC_STARTUP 0x600u /* | page number */
@@ -112,7 +112,7 @@ void screen_clear(void);
 void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
 
 /* panic.c */
-NORETURN void panic_trap(const struct trap_frame *frame, const char *what);
+NORETURN void panic_trap(const struct trap_frame *frame); /* an exception, vector 0 to 31 */
 bool panic_in_progress(void);
 NORETURN void panic_stop_cpu(void);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The console's font, see scripts/arch.mk. Read by screen.c only. */
-    .section .rodata.font_psf, "a"
-    .globl font_psf, font_psf_end
-    .balign 16
-font_psf:
-    .incbin "font.psf"
-font_psf_end:
-    .byte 0
+/*
+ * The console's font, see scripts/arch.mk: 256 glyphs of 16 bytes, which follow four bytes of header
+ * in the PSF 1 file. Read by screen.c only.
+ */
+    .section .rodata.font_glyphs, "a"
+    .globl font_glyphs
+font_glyphs:
+    .incbin "font.psf", 4, 256 * 16

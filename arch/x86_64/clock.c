@@ -17,25 +17,17 @@
 #define PM_HZ        3579545u
 #define FEMTO        1000000000000000ull
 
-/* A counter of known frequency, counting up modulo mask + 1. */
-struct ref_timer {
-    const char *name;
-    bool (*start)(const struct boot_info *info, uint64_t *hz, uint64_t *mask);
-    uint64_t (*read)(void);
-};
-
 static uint16_t pm_port;
-static hpa_t hpet;
+static uint8_t *hpet;
 static uint64_t tsc_hz, entry_tsc, wall_seconds, wall_tsc;
 
-static bool pm_start(const struct boot_info *info, uint64_t *hz, uint64_t *mask) {
+/* Each start function returns the timer's frequency, 0 if there is none. */
+static uint64_t pm_start(const struct boot_info *info) {
     pm_port = (uint16_t)info->pm_timer_port;
-    *hz = PM_HZ;
-    *mask = info->pm_timer_32bit ? UINT32_MAX : 0xffffff;
-    return info->pm_timer_port != 0 && info->pm_timer_port <= UINT16_MAX;
+    return pm_port != 0 && info->pm_timer_port <= UINT16_MAX ? PM_HZ : 0;
 }
 
-static uint64_t pm_read_counter(void) {
+static uint32_t pm_read(void) {
     return port_in32(pm_port);
 }
 
@@ -44,27 +36,18 @@ static uint64_t pm_read_counter(void) {
 #define HPET_COUNTER 0xf0u
 #define HPET_SLOWEST 100000000u
 
-static uint32_t *hpet_register(uint64_t offset) {
-    return phys_pointer(HPA(hpet.v + offset));
-}
-
-static bool hpet_start(const struct boot_info *info, uint64_t *hz, uint64_t *mask) {
-    hpet = info->hpet_base;
-    if (hpet.v == 0) {
-        return false;
-    }
-    uint32_t period = mmio_read32(hpet_register(HPET_PERIOD));
+static uint64_t hpet_start(const struct boot_info *info) {
+    hpet = phys_pointer(info->hpet_base);
+    uint32_t period = hpet != NULL ? mmio_read32(hpet + HPET_PERIOD) : 0;
     if (period == 0 || period > HPET_SLOWEST) {
-        return false;
+        return 0;
     }
-    mmio_write32(hpet_register(HPET_CONFIG), mmio_read32(hpet_register(HPET_CONFIG)) | 1);
-    *hz = FEMTO / period;
-    *mask = UINT32_MAX;
-    return true;
+    mmio_write32(hpet + HPET_CONFIG, mmio_read32(hpet + HPET_CONFIG) | 1);
+    return FEMTO / period;
 }
 
-static uint64_t hpet_read_counter(void) {
-    return mmio_read32(hpet_register(HPET_COUNTER));
+static uint32_t hpet_read(void) {
+    return mmio_read32(hpet + HPET_COUNTER);
 }
 
 #define PIT_CHANNEL2 0x42u
@@ -72,32 +55,36 @@ static uint64_t hpet_read_counter(void) {
 #define PIT_GATE     0x61u
 
 /* Channel 2 counts down from 65535 in 55 ms; the loudspeaker stays off. */
-static bool pit_start(const struct boot_info *info, uint64_t *hz, uint64_t *mask) {
+static uint64_t pit_start(const struct boot_info *info) {
     (void)info;
-    *hz = PIT_HZ;
-    *mask = 0xffff;
     port_out8(PIT_GATE, (uint8_t)((port_in8(PIT_GATE) & 0xfc) | 1));
     port_out8(PIT_COMMAND, 0xb0); /* channel 2, low then high byte, mode 0 */
     port_out8(PIT_CHANNEL2, 0xff);
     port_out8(PIT_CHANNEL2, 0xff);
-    return true;
+    return PIT_HZ;
 }
 
-static uint64_t pit_read_counter(void) {
+static uint32_t pit_read(void) {
     port_out8(PIT_COMMAND, 0x80); /* latch channel 2 */
     uint32_t low = port_in8(PIT_CHANNEL2);
-    uint32_t high = port_in8(PIT_CHANNEL2);
-    return 0xffff - (high << 8 | low);
+    return 0xffff - ((uint32_t)port_in8(PIT_CHANNEL2) << 8 | low);
 }
 
-static const struct ref_timer ref_timers[] = {
-    {"ACPI PM timer", pm_start, pm_read_counter},
-    {"HPET", hpet_start, hpet_read_counter},
-    {"PIT", pit_start, pit_read_counter},
+/* Counters of known frequency that count up, best first. */
+static const struct ref_timer {
+    const char *name;
+    uint64_t (*start)(const struct boot_info *info);
+    uint32_t (*read)(void);
+    uint32_t mask; /* the PM timer's: what both of its sizes have */
+} ref_timers[] = {
+    {"ACPI PM timer", pm_start, pm_read, 0xffffff},
+    {"HPET", hpet_start, hpet_read, UINT32_MAX},
+    {"PIT", pit_start, pit_read, 0xffff},
 };
 
 struct sample {
-    uint64_t tsc, count;
+    uint64_t tsc;
+    uint32_t count;
 };
 
 /* Both clocks at one moment: the try that was disturbed least (an SMI can take milliseconds). */
@@ -106,7 +93,7 @@ static struct sample clock_sample(const struct ref_timer *timer) {
     uint64_t shortest = UINT64_MAX;
     for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
         uint64_t before = tsc_read_ordered();
-        uint64_t count = timer->read();
+        uint32_t count = timer->read();
         uint64_t took = tsc_read_ordered() - before;
         if (took < shortest) {
             shortest = took;
@@ -118,20 +105,18 @@ static struct sample clock_sample(const struct ref_timer *timer) {
 
 /* TSC ticks a second by this timer; 0 if it is not there or does not count. */
 static uint64_t clock_measure(const struct ref_timer *timer, const struct boot_info *info) {
-    uint64_t hz, mask;
-    if (!timer->start(info, &hz, &mask)) {
+    uint64_t hz = timer->start(info), wanted = hz * MEASURE_US / 1000000;
+    if (hz == 0) {
         return 0;
     }
-    uint64_t wanted = mul_div_u64(MEASURE_US, hz, 1000000);
     struct sample first = clock_sample(timer);
-    for (unsigned i = 0; ((timer->read() - first.count) & mask) < wanted; i++) {
+    for (unsigned i = 0; ((timer->read() - first.count) & timer->mask) < wanted; i++) {
         if (i == READS_MAX) {
             return 0;
         }
     }
     struct sample last = clock_sample(timer);
-    uint64_t counted = (last.count - first.count) & mask;
-    return counted == 0 ? 0 : mul_div_u64(last.tsc - first.tsc, hz, counted);
+    return mul_div_u64(last.tsc - first.tsc, hz, (last.count - first.count) & timer->mask);
 }
 
 /* What CPUID says: exact by leaf 15h, or rounded by leaf 16h; 0 = nothing. */
@@ -148,16 +133,16 @@ static void clock_choose(uint64_t measured, const char *by) {
     bool exact;
     uint64_t claimed = clock_claimed(&exact);
     uint64_t off = claimed > measured ? claimed - measured : measured - claimed;
-    bool agree = claimed != 0 && (measured == 0 || off <= measured / 100);
+    bool agree = measured == 0 || off <= measured / 100;
     if (measured == 0 && claimed == 0) {
         plat_panic("no timer (ACPI PM timer, HPET, PIT) to measure the TSC with");
     }
     if (!agree && claimed != 0) {
         log_warn("CPUID claims a TSC of %llu kHz, the %s says %llu kHz: the timer is believed",
-                 (unsigned long long)(claimed / 1000), by, (unsigned long long)(measured / 1000));
+                 (ull)(claimed / 1000), by, (ull)(measured / 1000));
     }
     tsc_hz = measured == 0 || (agree && exact) ? claimed : measured;
-    log_info("TSC %llu kHz, %s the %s", (unsigned long long)(tsc_hz / 1000),
+    log_info("TSC %llu kHz, %s the %s", (ull)(tsc_hz / 1000),
              tsc_hz == claimed ? "by CPUID, checked with" : "measured with", by);
 }
 
@@ -168,9 +153,7 @@ static void clock_choose(uint64_t measured, const char *by) {
 #define CMOS_UPDATING BIT32(7)
 #define CMOS_BINARY   BIT32(2)
 #define CMOS_24_HOURS BIT32(1)
-#define CMOS_PM       0x80u
-#define CMOS_WAIT_US  3000u
-#define CMOS_TRIES    5u
+#define CMOS_WAIT_US  10000u
 enum cmos_field { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, CMOS_FIELDS };
 
 /* NMI stays enabled: bit 7 of the index is 0. */
@@ -179,16 +162,21 @@ static uint32_t cmos_read(uint8_t index) {
     return port_in8(CMOS_DATA);
 }
 
-static void cmos_read_fields(uint32_t fields[CMOS_FIELDS]) {
+/* False if no moment could be found in which the clock was not changing. */
+static bool cmos_read_fields(uint32_t fields[CMOS_FIELDS]) {
     static const uint8_t registers[CMOS_FIELDS] = {0x00, 0x02, 0x04, 0x07, 0x08, 0x09};
     uint64_t start = clock_now_us();
-    while ((cmos_read(CMOS_STATUS_A) & CMOS_UPDATING) != 0 &&
-           clock_now_us() - start < CMOS_WAIT_US) {
-        cpu_pause();
+    while (clock_now_us() - start < CMOS_WAIT_US) {
+        bool steady = (cmos_read(CMOS_STATUS_A) & CMOS_UPDATING) == 0;
+        for (unsigned i = 0; i < CMOS_FIELDS; i++) {
+            fields[i] = cmos_read(registers[i]);
+        }
+        if (steady && (cmos_read(CMOS_STATUS_A) & CMOS_UPDATING) == 0 &&
+            cmos_read(registers[SECOND]) == fields[SECOND]) {
+            return true;
+        }
     }
-    for (unsigned i = 0; i < CMOS_FIELDS; i++) {
-        fields[i] = cmos_read(registers[i]);
-    }
+    return false;
 }
 
 static uint64_t days_from_civil(uint64_t year, uint64_t month, uint64_t day) {
@@ -197,49 +185,31 @@ static uint64_t days_from_civil(uint64_t year, uint64_t month, uint64_t day) {
     return 365 * y + y / 4 - y / 100 + y / 400 + (153 * shifted + 2) / 5 + day - 1 - 719468;
 }
 
-/* Twice the same, or an update came in between. The two-digit year means 1970 to 2069. */
+/* Unix seconds. The two-digit year means 1970 to 2069; clocks of 12 hours have died out. */
 static uint64_t clock_read_cmos(void) {
-    uint32_t f[CMOS_FIELDS], again[CMOS_FIELDS];
-    bool same = false;
-    cmos_read_fields(f);
-    for (unsigned t = 0; t < CMOS_TRIES && !same; t++) {
-        same = true;
-        cmos_read_fields(again);
-        for (unsigned i = 0; i < CMOS_FIELDS; i++) {
-            same = same && f[i] == again[i];
-            f[i] = again[i];
-        }
-    }
+    uint32_t f[CMOS_FIELDS];
+    bool good = cmos_read_fields(f);
     uint32_t status = cmos_read(CMOS_STATUS_B);
-    bool pm = (status & CMOS_24_HOURS) == 0 && (f[HOUR] & CMOS_PM) != 0;
-    f[HOUR] &= (status & CMOS_24_HOURS) == 0 ? ~CMOS_PM : UINT32_MAX;
     for (unsigned i = 0; i < CMOS_FIELDS && (status & CMOS_BINARY) == 0; i++) {
         f[i] = (f[i] >> 4) * 10 + (f[i] & 0xf);
     }
-    if ((status & CMOS_24_HOURS) == 0) {
-        f[HOUR] = f[HOUR] % 12 + (pm ? 12 : 0);
-    }
-    if (!same || f[MONTH] < 1 || f[MONTH] > 12 || f[DAY] < 1 || f[DAY] > 31 || f[YEAR] > 99) {
+    if (!good || (status & CMOS_24_HOURS) == 0 || f[MONTH] < 1 || f[MONTH] > 12 || f[DAY] < 1 ||
+        f[DAY] > 31 || f[YEAR] > 99) {
         log_warn("the CMOS clock cannot be read: the guests' clocks start in 2000");
         return days_from_civil(2000, 1, 1) * 86400;
     }
-    return ((days_from_civil((f[YEAR] < 70 ? 2000 : 1900) + f[YEAR], f[MONTH], f[DAY]) * 24 +
-             f[HOUR]) *
-                60 +
-            f[MINUTE]) *
-               60 +
-           f[SECOND];
+    uint64_t days = days_from_civil((f[YEAR] < 70 ? 2000 : 1900) + f[YEAR], f[MONTH], f[DAY]);
+    return days * 86400 + f[HOUR] * 3600 + f[MINUTE] * 60 + f[SECOND];
 }
 
 void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
     uint64_t measured = 0;
-    const char *by = "(missing) timer";
-    for (unsigned i = 0; i < ARRAY_SIZE(ref_timers) && measured == 0; i++) {
+    unsigned i = 0;
+    for (; i < ARRAY_SIZE(ref_timers) && measured == 0; i++) {
         measured = clock_measure(&ref_timers[i], info);
-        by = measured != 0 ? ref_timers[i].name : by;
     }
     entry_tsc = tsc_at_entry;
-    clock_choose(measured, by);
+    clock_choose(measured, measured != 0 ? ref_timers[i - 1].name : "(missing) timer");
     if (!cpu_has(CPU_HAS_INVARIANT_TSC)) {
         log_warn("the TSC may change its speed with the CPU's power states (it is not invariant)");
     }

@@ -67,10 +67,8 @@ static inline uint64_t msr_read(uint32_t msr) {
 }
 
 static inline void msr_write(uint32_t msr, uint64_t value) {
-    __asm__ volatile("wrmsr"
-                     :
-                     : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-                     : "memory");
+    uint32_t lo = (uint32_t)value, hi = (uint32_t)(value >> 32);
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"(lo), "d"(hi) : "memory");
 }
 
 #define CPU_DEFINE_REGISTER(name)                                                                  \
@@ -86,26 +84,16 @@ CPU_DEFINE_REGISTER(cr0)
 CPU_DEFINE_REGISTER(cr2)
 CPU_DEFINE_REGISTER(cr3)
 CPU_DEFINE_REGISTER(cr4)
-CPU_DEFINE_REGISTER(cr8)
 CPU_DEFINE_REGISTER(dr0)
 CPU_DEFINE_REGISTER(dr1)
 CPU_DEFINE_REGISTER(dr2)
 CPU_DEFINE_REGISTER(dr3)
 CPU_DEFINE_REGISTER(dr6)
-CPU_DEFINE_REGISTER(dr7)
 
-/* Both need CR4.OSXSAVE; xsetbv faults on a bad value: see plat_xsetbv(). */
-static inline uint64_t xgetbv(uint32_t index) {
-    uint32_t lo, hi;
-    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(index));
-    return (uint64_t)hi << 32 | lo;
-}
-
-static inline void xsetbv(uint32_t index, uint64_t value) {
-    __asm__ volatile("xsetbv"
-                     :
-                     : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32))
-                     : "memory");
+/* Needs CR4.OSXSAVE; faults on a bad value: see plat_xsetbv(). */
+static inline void xcr0_write(uint64_t value) {
+    uint32_t lo = (uint32_t)value, hi = (uint32_t)(value >> 32);
+    __asm__ volatile("xsetbv" : : "c"(0), "a"(lo), "d"(hi) : "memory");
 }
 
 #define CPU_DEFINE_PORT(bits, suffix)                                                              \
@@ -118,7 +106,6 @@ static inline void xsetbv(uint32_t index, uint64_t value) {
         __asm__ volatile("out" #suffix " %0, %1" : : "a"(v), "Nd"(port) : "memory");               \
     }
 CPU_DEFINE_PORT(8, b)
-CPU_DEFINE_PORT(16, w)
 CPU_DEFINE_PORT(32, l)
 
 static inline uint32_t mmio_read32(const volatile void *p) {
@@ -145,19 +132,16 @@ static inline void cpu_pause(void) {
     __asm__ volatile("pause" : : : "memory");
 }
 
-static inline void cpu_halt(void) {
-    __asm__ volatile("hlt" : : : "memory");
-}
-
-static inline void cpu_interrupts_off(void) {
-    __asm__ volatile("cli" : : : "memory");
-}
-
 static inline NORETURN void cpu_stop_forever(void) {
     for (;;) {
-        cpu_interrupts_off();
-        cpu_halt();
+        __asm__ volatile("cli; hlt" : : : "memory");
     }
 }
+
+/* What LGDT and LIDT read. */
+struct table_pointer {
+    uint16_t limit;
+    uint64_t base;
+} __attribute__((packed));
 
 #endif

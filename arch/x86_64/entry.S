@@ -3,11 +3,8 @@
  * The first instructions on each CPU: arch_entry on the one that ran the EFI application, the
  * trampoline on the others. Hands over to arch_start() and smp_ap_main(), which never return.
  */
-#include "arch/x86_64/trampoline.h"
-
     .section .text.entry, "ax"
     .globl arch_entry
-    .type arch_entry, @function
 arch_entry: /* RDI = struct boot_info, interrupts off, the firmware's identity map and stack */
     cld
     rdtsc
@@ -17,45 +14,23 @@ arch_entry: /* RDI = struct boot_info, interrupts off, the firmware's identity m
     xorl %ebp, %ebp
     call arch_start
     ud2
-    .size arch_entry, . - arch_entry
 
 /*
- * Another CPU, in long mode on the hypervisor's tables, still without a stack: finds its struct cpu
- * by APIC ID. One that nobody expects stops here.
+ * Another CPU, in long mode on the hypervisor's tables, still without a stack: takes the struct cpu
+ * that waits for it. One that nobody waits for (any more) stops here.
  */
-    .type ap_entry, @function
     .globl ap_entry
 ap_entry:
-    xorl %eax, %eax
-    cpuid
-    cmpl $0xb, %eax
-    jb 1f
-    movl $0xb, %eax /* x2APIC ID, 32 bits */
-    xorl %ecx, %ecx
-    cpuid
-    movl %edx, %r8d
-    testl %ebx, %ebx
-    jnz 2f
-1:  movl $1, %eax
-    cpuid
-    shrl $24, %ebx
-    movl %ebx, %r8d
-2:  leaq percpu_table(%rip), %rsi
-    movl percpu_count(%rip), %ecx
-3:  testl %ecx, %ecx
-    jz 5f
-    lodsq
-    decl %ecx
-    cmpl %r8d, 0x0c(%rax) /* cpu->apic_id */
-    jne 3b
-    movq %rax, %rdi
-    movq 0x10(%rax), %rsp /* cpu->stack_top */
+    xorl %edi, %edi
+    xchgq %rdi, smp_starting(%rip)
+    testq %rdi, %rdi
+    jz 1f
+    movq 0x10(%rdi), %rsp /* cpu->stack_top[STACK_MAIN] */
     xorl %ebp, %ebp
     call smp_ap_main
-5:  cli
+1:  cli
     hlt
-    jmp 5b
-    .size ap_entry, . - ap_entry
+    jmp 1b
 
 /*
  * Copied to a page below 1 MiB and filled in there by smp_write_trampoline(); that page is mapped
@@ -63,7 +38,8 @@ ap_entry:
  * Real mode to long mode in one step. Intel SDM "Initializing IA-32e Mode".
  */
     .section .rodata.trampoline, "a"
-    .globl trampoline_start, trampoline_end
+    .globl trampoline_start, trampoline_end, trampoline_gdt_base, trampoline_long_jump
+    .globl trampoline_cr3, trampoline_entry
     .balign 16
 trampoline_start:
     .code16
@@ -73,28 +49,37 @@ trampoline_start:
     movw %ax, %ds
     movl $0x20, %eax /* CR4.PAE */
     movl %eax, %cr4
-    movl TRAMPOLINE_CR3, %eax
+    movl trampoline_cr3 - trampoline_start, %eax
     movl %eax, %cr3
     movl $0xc0000080, %ecx /* EFER */
     movl $0x900, %eax      /* LME, NXE */
     xorl %edx, %edx
     wrmsr
-    lgdtl TRAMPOLINE_GDTR
+    lgdtl trampoline_gdt_limit - trampoline_start
     movl $0x80010031, %eax /* PG, WP, NE, ET, PE; caches on */
     movl %eax, %cr0
-    ljmpl *TRAMPOLINE_LONG_JUMP
+    ljmpl *(trampoline_long_jump - trampoline_start)
 
     .code64
-    .balign 16
-    .globl trampoline_long
 trampoline_long:
     xorl %eax, %eax
-    movl %eax, %ss
-    movl %eax, %ds
-    movl %eax, %es
-    movl %eax, %fs
-    movl %eax, %gs
-    jmpq *(trampoline_start + TRAMPOLINE_ENTRY)(%rip)
+    .irp segment, ss, ds, es, fs, gs
+    movl %eax, %\segment
+    .endr
+    jmpq *trampoline_entry(%rip)
 
-    .org trampoline_start + TRAMPOLINE_DATA_END
+    .balign 8
+trampoline_entry: /* filled in, as are the others; addresses of the page itself by adding its own */
+    .quad 0
+trampoline_gdt:
+    .quad 0, 0x00af9b000000ffff, 0x00cf93000000ffff
+trampoline_cr3:
+    .long 0
+trampoline_long_jump:
+    .long trampoline_long - trampoline_start
+    .word 0x08 /* SELECTOR_CODE */
+trampoline_gdt_limit:
+    .word trampoline_cr3 - trampoline_gdt - 1
+trampoline_gdt_base:
+    .long trampoline_gdt - trampoline_start
 trampoline_end:

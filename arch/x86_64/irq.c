@@ -10,7 +10,6 @@
 #define PIC_MASTER 0x20u
 #define PIC_SLAVE  0xa0u
 
-#define IOAPIC_SELECT  0x00u
 #define IOAPIC_WINDOW  0x10u
 #define IOAPIC_VERSION 1u
 #define IOAPIC_PIN(n)  (0x10u + 2 * (n))
@@ -19,74 +18,58 @@
 #define PIN_LEVEL      BIT32(15)
 #define PIN_ACTIVE_LOW BIT32(13)
 
-static struct {
-    hpa_t base;
-    uint32_t gsi_base, pins; /* pins = 0: not usable */
-} ioapics[BOOT_MAX_IOAPICS];
-static struct boot_isa_irq isa_irqs[16];
+static const struct boot_info *machine;
 
-static uint32_t ioapic_reg_read(hpa_t base, uint32_t reg) {
-    mmio_write32(phys_pointer(HPA(base.v + IOAPIC_SELECT)), reg);
-    return mmio_read32(phys_pointer(HPA(base.v + IOAPIC_WINDOW)));
+static uint32_t *ioapic_select(const struct boot_ioapic *ioapic, uint32_t reg) {
+    mmio_write32(phys_pointer(ioapic->base), reg);
+    return phys_pointer(HPA(ioapic->base.v + IOAPIC_WINDOW));
 }
 
-static void ioapic_reg_write(hpa_t base, uint32_t reg, uint32_t value) {
-    mmio_write32(phys_pointer(HPA(base.v + IOAPIC_SELECT)), reg);
-    mmio_write32(phys_pointer(HPA(base.v + IOAPIC_WINDOW)), value);
+/* 0 where none answers. */
+static uint32_t ioapic_pins(const struct boot_ioapic *ioapic) {
+    uint32_t version = mmio_read32(ioapic_select(ioapic, IOAPIC_VERSION));
+    return version == 0 || version == UINT32_MAX ? 0 : (version >> 16 & 0xff) + 1;
 }
 
-/* First moved away from the exceptions: even when masked, an 8259 may send a spurious interrupt. */
-static void irq_silence_pics(void) {
-    static const struct {
-        uint16_t port;
-        uint8_t value;
-    } sequence[] = {
-        {PIC_MASTER, 0x11},
-        {PIC_MASTER + 1, VECTOR_PIC},
-        {PIC_MASTER + 1, 4},
-        {PIC_MASTER + 1, 1},
-        {PIC_MASTER + 1, 0xff},
-        {PIC_SLAVE, 0x11},
-        {PIC_SLAVE + 1, VECTOR_PIC + 8},
-        {PIC_SLAVE + 1, 2},
-        {PIC_SLAVE + 1, 1},
-        {PIC_SLAVE + 1, 0xff},
-    };
-    for (unsigned i = 0; i < ARRAY_SIZE(sequence); i++) {
-        port_out8(sequence[i].port, sequence[i].value);
-    }
+static void ioapic_set_pin(const struct boot_ioapic *ioapic, uint32_t pin, uint64_t entry) {
+    mmio_write32(ioapic_select(ioapic, IOAPIC_PIN(pin) + 1), (uint32_t)(entry >> 32));
+    mmio_write32(ioapic_select(ioapic, IOAPIC_PIN(pin)), (uint32_t)entry);
+}
+
+/* ICW1 to ICW4 and the mask. */
+static void pic_silence(uint16_t port, uint8_t vector, uint8_t cascade) {
+    uint16_t data = port + 1;
+    port_out8(port, 0x11);
+    port_out8(data, vector);
+    port_out8(data, cascade);
+    port_out8(data, 1);
+    port_out8(data, 0xff);
 }
 
 void irq_init(const struct boot_info *info) {
-    irq_silence_pics();
-    for (unsigned i = 0; i < info->ioapic_count && i < BOOT_MAX_IOAPICS; i++) {
-        uint32_t version = ioapic_reg_read(info->ioapics[i].base, IOAPIC_VERSION);
-        if (version == 0 || version == UINT32_MAX) {
-            log_warn("no I/O APIC answers at %#llx", (unsigned long long)info->ioapics[i].base.v);
-            continue;
+    machine = info;
+    /* Moved away from the exceptions: even when masked, an 8259 may send a spurious interrupt. */
+    pic_silence(PIC_MASTER, VECTOR_PIC, 4);
+    pic_silence(PIC_SLAVE, VECTOR_PIC + 8, 2);
+    for (unsigned i = 0; i < info->ioapic_count; i++) {
+        uint32_t pins = ioapic_pins(&info->ioapics[i]);
+        if (pins == 0) {
+            log_warn("no I/O APIC answers at %#llx", (ull)info->ioapics[i].base.v);
         }
-        ioapics[i].base = info->ioapics[i].base;
-        ioapics[i].gsi_base = info->ioapics[i].gsi_base;
-        ioapics[i].pins = (version >> 16 & 0xff) + 1;
-        for (uint32_t pin = 0; pin < ioapics[i].pins; pin++) {
-            ioapic_reg_write(ioapics[i].base, IOAPIC_PIN(pin), PIN_MASKED);
+        for (uint32_t pin = 0; pin < pins; pin++) {
+            ioapic_set_pin(&info->ioapics[i], pin, PIN_MASKED);
         }
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(isa_irqs); i++) {
-        isa_irqs[i] = info->isa_irqs[i];
     }
 }
 
 bool irq_route_isa(unsigned irq, uint8_t vector) {
-    ASSERT(irq < ARRAY_SIZE(isa_irqs));
-    const struct boot_isa_irq *line = &isa_irqs[irq];
-    uint32_t apic_id = cpu_current()->apic_id;
-    for (unsigned i = 0; i < BOOT_MAX_IOAPICS; i++) {
-        uint32_t pin = line->gsi - ioapics[i].gsi_base;
-        if (line->gsi >= ioapics[i].gsi_base && pin < ioapics[i].pins && apic_id < 0xff) {
+    const struct boot_isa_irq *line = &machine->isa_irqs[irq];
+    uint64_t apic_id = cpu_current()->apic_id;
+    for (unsigned i = 0; i < machine->ioapic_count; i++) {
+        uint32_t pin = line->gsi - machine->ioapics[i].gsi_base;
+        if (pin < ioapic_pins(&machine->ioapics[i]) && apic_id < 0xff) {
             uint32_t mode = (line->active_low ? PIN_ACTIVE_LOW : 0) | (line->level ? PIN_LEVEL : 0);
-            ioapic_reg_write(ioapics[i].base, IOAPIC_PIN(pin) + 1, apic_id << 24);
-            ioapic_reg_write(ioapics[i].base, IOAPIC_PIN(pin), mode | vector);
+            ioapic_set_pin(&machine->ioapics[i], pin, apic_id << 56 | mode | vector);
             return true;
         }
     }

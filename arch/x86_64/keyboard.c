@@ -17,13 +17,9 @@
 #define STATUS_INPUT  0x02u
 #define STATUS_MOUSE  0x20u
 
-#define COMMAND_READ_CONFIG  0x20u
 #define COMMAND_WRITE_CONFIG 0x60u
 #define COMMAND_ENABLE       0xaeu
-#define CONFIG_IRQ           0x01u
-#define CONFIG_MOUSE_IRQ     0x02u
-#define CONFIG_DISABLE       0x10u
-#define CONFIG_TRANSLATE     0x40u /* to set 1 */
+#define CONFIG               0x65u /* interrupt, POST passed, no mouse, translate to set 1 */
 
 #define SCAN_RELEASE  0x80u
 #define SCAN_EXTENDED 0xe0u
@@ -31,7 +27,9 @@
 #define SCAN_LSHIFT   0x2au
 #define SCAN_RSHIFT   0x36u
 #define SCAN_CAPS     0x3au
+#define SCAN_ENTER    0x1cu
 #define SCAN_SLASH    0x35u
+#define SCAN_HOME     0x47u
 
 static bool shift, ctrl, caps, extended;
 
@@ -42,60 +40,35 @@ static const char shifted[] =
     "\0\033!@#$%^&*()_+\177\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
 _Static_assert(sizeof(plain) == 0x3b && sizeof(shifted) == 0x3b, "one character each scan code");
 
-/* Cursor keys as a VT100 sends them. */
-static const struct {
-    uint8_t scan, letter;
-} cursor_keys[] = {{0x48, 'A'}, {0x50, 'B'}, {0x4d, 'C'}, {0x4b, 'D'}, {0x47, 'H'}, {0x4f, 'F'}};
+/* The last letter of what a VT100 sends, from the Home key's scan code on. */
+static const char cursor_keys[] = "HA\0\0D\0C\0FB";
 
-static bool kbd_wait_status(uint8_t mask, uint8_t value) {
-    for (unsigned i = 0; i < KBD_WAIT; i++) {
-        if ((port_in8(KBD_STATUS) & mask) == value) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool kbd_command(uint16_t port, uint8_t value) {
-    if (!kbd_wait_status(STATUS_INPUT, 0)) {
-        return false;
+/* A controller that stays busy gets its byte all the same: there is nothing to lose. */
+static void kbd_write(uint16_t port, uint8_t value) {
+    for (unsigned i = 0; i < KBD_WAIT && (port_in8(KBD_STATUS) & STATUS_INPUT) != 0; i++) {
     }
     port_out8(port, value);
-    return true;
 }
 
-static void kbd_drain(void) {
+void keyboard_init(void) {
+    if (port_in8(KBD_STATUS) == 0xff || !irq_route_isa(KBD_IRQ, VECTOR_KEYBOARD)) {
+        return; /* no controller, or no way to hear of it */
+    }
+    kbd_write(KBD_STATUS, COMMAND_ENABLE);
+    kbd_write(KBD_STATUS, COMMAND_WRITE_CONFIG);
+    kbd_write(KBD_DATA, CONFIG);
+    /* The line must be low for its next edge. */
     for (unsigned i = 0; i < KBD_DRAIN && (port_in8(KBD_STATUS) & STATUS_OUTPUT) != 0; i++) {
         (void)port_in8(KBD_DATA);
     }
 }
 
-void keyboard_init(void) {
-    if (port_in8(KBD_STATUS) == 0xff) {
-        return; /* no controller */
-    }
-    kbd_drain();
-    if (!kbd_command(KBD_STATUS, COMMAND_ENABLE) || !kbd_command(KBD_STATUS, COMMAND_READ_CONFIG) ||
-        !kbd_wait_status(STATUS_OUTPUT, STATUS_OUTPUT)) {
-        return;
-    }
-    uint8_t config = port_in8(KBD_DATA);
-    config |= CONFIG_IRQ | CONFIG_TRANSLATE;
-    config &= (uint8_t) ~(CONFIG_DISABLE | CONFIG_MOUSE_IRQ);
-    if (!irq_route_isa(KBD_IRQ, VECTOR_KEYBOARD) ||
-        !kbd_command(KBD_STATUS, COMMAND_WRITE_CONFIG) || !kbd_command(KBD_DATA, config)) {
-        return;
-    }
-    kbd_drain(); /* the line must be low for its next edge */
-}
-
 static void kbd_cursor_key(uint8_t scan) {
-    for (unsigned i = 0; i < ARRAY_SIZE(cursor_keys); i++) {
-        if (cursor_keys[i].scan == scan) {
-            hv_console_input('\033');
-            hv_console_input('[');
-            hv_console_input(cursor_keys[i].letter);
-        }
+    unsigned key = (unsigned)scan - SCAN_HOME;
+    if (key < sizeof(cursor_keys) && cursor_keys[key] != 0) {
+        hv_console_input('\033');
+        hv_console_input('[');
+        hv_console_input((uint8_t)cursor_keys[key]);
     }
 }
 
@@ -129,8 +102,7 @@ static void kbd_scan(uint8_t code) {
         shift = was_extended ? shift : pressed; /* E0 2A is no key: it comes with cursor keys */
     } else if (scan == SCAN_CAPS) {
         caps ^= pressed;
-    } else if (pressed && was_extended && scan != SCAN_SLASH &&
-               plain[scan < 0x3a ? scan : 0] != '\r') {
+    } else if (pressed && was_extended && scan != SCAN_SLASH && scan != SCAN_ENTER) {
         kbd_cursor_key(scan);
     } else if (pressed) {
         kbd_character(scan);

@@ -10,21 +10,11 @@
 #define XCR0_X87      BIT(0)
 #define XCR0_SSE      BIT(1)
 #define XCR0_AVX      BIT(2)
-#define XCR0_MPX      (BIT(3) | BIT(4))
 #define XCR0_AVX512   (BIT(5) | BIT(6) | BIT(7))
-#define XCR0_PKRU     BIT(9)
-#define XCR0_AMX      (BIT(17) | BIT(18))
+#define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
 #define DR6_DEFAULT   0xffff0ff0u
 #define FCW_DEFAULT   0x37fu
 #define MXCSR_DEFAULT 0x1f80u
-
-/* Groups that go together, and what each needs beside itself; a bit in no row is refused. */
-static const struct {
-    uint64_t group, needs;
-} xcr0_rules[] = {
-    {XCR0_X87, 0},           {XCR0_SSE, 0},  {XCR0_AVX, XCR0_SSE}, {XCR0_MPX, 0},
-    {XCR0_AVX512, XCR0_AVX}, {XCR0_PKRU, 0}, {XCR0_AMX, 0},
-};
 
 /* FXSAVE area and XSAVE header; header all zero = every component in its initial state. */
 static const struct {
@@ -35,42 +25,31 @@ static const struct {
 _Static_assert(sizeof(initial_state) == 576, "legacy area and header");
 
 static uint64_t xcr0_supported(void) {
-    static uint64_t supported; /* the same on all CPUs; a race writes the same twice */
-    if (supported == 0 && cpu_has(CPU_HAS_XSAVE)) {
-        struct cpuid_result r = cpuid_checked(0xd, 0);
-        supported = (uint64_t)r.edx << 32 | r.eax;
-    }
-    return supported;
+    struct cpuid_result r = cpuid_checked(0xd, 0);
+    return cpu_has(CPU_HAS_XSAVE) ? (uint64_t)r.edx << 32 | r.eax : 0;
 }
 
+/* What the CPU would refuse with a #GP here, in the hypervisor, and all that we do not know. */
 bool plat_xsetbv(uint64_t xcr0) {
-    uint64_t known = 0;
-    if ((xcr0 & XCR0_X87) == 0 || (xcr0 & ~xcr0_supported()) != 0) {
+    uint64_t avx512 = xcr0 & XCR0_AVX512;
+    if ((xcr0 & ~(xcr0_supported() & XCR0_KNOWN)) != 0 || (xcr0 & XCR0_X87) == 0 ||
+        ((xcr0 & XCR0_AVX) != 0 && (xcr0 & XCR0_SSE) == 0) ||
+        (avx512 != 0 && (avx512 != XCR0_AVX512 || (xcr0 & XCR0_AVX) == 0))) {
         return false;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(xcr0_rules); i++) {
-        uint64_t asked = xcr0 & xcr0_rules[i].group, needs = xcr0_rules[i].needs;
-        if (asked != 0 && (asked != xcr0_rules[i].group || (xcr0 & needs) != needs)) {
-            return false;
-        }
-        known |= xcr0_rules[i].group;
-    }
-    if ((xcr0 & ~known) != 0) {
-        return false;
-    }
-    xsetbv(0, xcr0);
+    xcr0_write(xcr0);
     return true;
 }
 
 static void live_reset_vectors(void) {
-    __asm__ volatile("fninit");
-    if (xcr0_supported() == 0) {
+    uint64_t all = xcr0_supported();
+    if (all == 0) {
         __asm__ volatile("fxrstor64 %0" : : "m"(initial_state));
         return;
     }
-    xsetbv(0, xcr0_supported());
+    xcr0_write(all);
     __asm__ volatile("xrstor64 %0" : : "m"(initial_state), "a"(UINT32_MAX), "d"(UINT32_MAX));
-    xsetbv(0, XCR0_X87);
+    xcr0_write(XCR0_X87);
 }
 
 void plat_reset_live_state(void) {

@@ -7,11 +7,17 @@
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/range.h"
 #include "hv/lib/str.h"
 
 #define NOBODY          UINT32_MAX
 #define BACKTRACE_DEPTH 16u
 #define STOP_WAIT       10000000u /* TSC ticks for the others to stop, some milliseconds */
+
+static const char exception_names[32][4] = {
+    "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",   "#TS",
+    "#NP", "#SS", "#GP", "#PF", "15",  "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
+};
 
 void (*panic_vendor_dump)(void);
 
@@ -29,16 +35,13 @@ void panic_stop_cpu(void) {
 }
 
 static void panic_draw(const char *text) {
-    unsigned columns, rows, column = 0;
+    unsigned columns, rows;
     plat_screen_size(&columns, &rows);
-    if (screen_row >= rows) {
-        return; /* the first lines say most */
-    }
-    for (; column < columns; column++) {
+    for (unsigned column = 0; column < columns; column++) {
         screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
         text += *text != '\0';
     }
-    screen_row++;
+    screen_row++; /* below the last one nothing is drawn: the first lines say most */
 }
 
 static void panic_vprint(const char *format, va_list args) {
@@ -74,10 +77,9 @@ static void panic_stop_others(void) {
 /* Returns on the one CPU that may report. */
 static void panic_begin(void) {
     uint32_t expected = NOBODY, me = plat_cpu();
-    cpu_interrupts_off();
     if (!__atomic_compare_exchange_n(&owner, &expected, me, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
-        if (expected == me) {
+        if (expected == me) { /* the printing itself may be what fails */
             static const char text[] = "\n(and another fault while reporting it)\n";
             serial_write_polled(text, sizeof(text) - 1);
         }
@@ -87,23 +89,18 @@ static void panic_begin(void) {
     serial_write_polled("\n", 1);
 }
 
+/* Outside the image the offset means nothing. */
 static void panic_print_address(const char *what, uint64_t address) {
-    uint64_t image = (uintptr_t)image_text;
-    if (address >= image && address < (uintptr_t)image_rodata) {
-        panic_print("%s %#llx (bulkhead.elf+%#llx)", what, (unsigned long long)address,
-                    (unsigned long long)(address - image));
-    } else {
-        panic_print("%s %#llx", what, (unsigned long long)address);
-    }
+    panic_print("%s %#llx (bulkhead.elf+%#llx)", what, (ull)address,
+                (ull)(address - (uintptr_t)image_text));
 }
 
 /* On one of this CPU's own stacks, so that a wild frame pointer is not followed. */
 static bool panic_on_stack(uint64_t address) {
     const struct cpu *cpu = cpu_current();
-    bool found = address >= cpu->stack_base && address <= cpu->stack_top - 16;
-    for (unsigned i = 0; i < IST_COUNT && cpu->ist_top[i] != 0; i++) {
-        found = found ||
-                (address >= cpu->ist_top[i] - IST_STACK_SIZE && address <= cpu->ist_top[i] - 16);
+    bool found = false;
+    for (unsigned i = 0; i < STACK_COUNT; i++) {
+        found = found || range_contains(cpu->stack_top[i] - STACK_SIZE, STACK_SIZE, address, 16);
     }
     return found && address % 8 == 0;
 }
@@ -118,24 +115,20 @@ static void panic_backtrace(uint64_t rbp) {
 
 static void panic_registers(const struct trap_frame *f) {
 #define REGISTERS(a, b, c, d)                                                                      \
-    panic_print(#a " %016llx " #b " %016llx " #c " %016llx " #d " %016llx",                        \
-                (unsigned long long)f->a, (unsigned long long)f->b, (unsigned long long)f->c,      \
-                (unsigned long long)f->d)
+    panic_print(#a " %016llx " #b " %016llx " #c " %016llx " #d " %016llx", (ull)f->a, (ull)f->b,  \
+                (ull)f->c, (ull)f->d)
     REGISTERS(rax, rbx, rcx, rdx);
     REGISTERS(rsi, rdi, rbp, rsp);
     REGISTERS(r8, r9, r10, r11);
     REGISTERS(r12, r13, r14, r15);
+    REGISTERS(rflags, cs, ss, error);
 #undef REGISTERS
-    panic_print("rflags %llx cs %llx ss %llx vector %llu error %#llx",
-                (unsigned long long)f->rflags, (unsigned long long)f->cs, (unsigned long long)f->ss,
-                (unsigned long long)f->vector, (unsigned long long)f->error);
 }
 
 /* What is the same for every panic, after its own first lines. */
 static NORETURN void panic_finish(uint64_t rbp) {
-    panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (unsigned long long)cr0_read(),
-                (unsigned long long)cr2_read(), (unsigned long long)cr3_read(),
-                (unsigned long long)cr4_read(), (unsigned long long)msr_read(X86_MSR_EFER));
+    panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (ull)cr0_read(), (ull)cr2_read(),
+                (ull)cr3_read(), (ull)cr4_read(), (ull)msr_read(X86_MSR_EFER));
     panic_backtrace(rbp);
     if (panic_vendor_dump != NULL) {
         panic_vendor_dump();
@@ -155,9 +148,11 @@ void plat_panic(const char *format, ...) {
     panic_finish((uintptr_t)__builtin_frame_address(0));
 }
 
-void panic_trap(const struct trap_frame *frame, const char *what) {
+void panic_trap(const struct trap_frame *frame) {
     panic_begin();
-    panic_print("BULKHEAD PANIC on CPU %u: %s in the hypervisor", plat_cpu(), what);
+    panic_print("BULKHEAD PANIC on CPU %u: exception %llu %s in the hypervisor%s", plat_cpu(),
+                (ull)frame->vector, exception_names[frame->vector],
+                frame->vector == X86_DF ? " (a stack overflow?)" : "");
     panic_print_address("at", frame->rip);
     panic_registers(frame);
     panic_finish(frame->rbp);

@@ -3,7 +3,6 @@
  * Text cells on the firmware's framebuffer, in a font that was built in. Writes only (reading a
  * framebuffer is very slow) and keeps no state after screen_init(), so that panic may draw at any
  * moment. Called by the console layer and by panic.c.
- * Source: Linux console-tools "PC Screen Font" formats 1 and 2.
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
@@ -14,66 +13,23 @@
 #define MIN_WIDTH    640u
 #define MIN_HEIGHT   480u
 
-#define PSF1_MAGIC   0x0436u
-#define PSF1_MODE512 0x01u
-#define PSF2_MAGIC   0x864ab572u
-
 #define PIXEL_LIT  0x00c8c8c8u /* grey: the same in both pixel formats */
 #define PIXEL_DARK 0x00000000u
 
-/* blob.S */
-extern const uint8_t font_psf[], font_psf_end[];
+extern const uint8_t font_glyphs[256][GLYPH_HEIGHT]; /* blob.S */
 
-struct psf1 {
-    uint16_t magic;
-    uint8_t mode, height;
-};
-
-struct psf2 {
-    uint32_t magic, version, header_size, flags, count, glyph_size, height, width;
-};
-
-static const uint8_t *glyphs;
-static uint32_t glyph_count;
 static volatile uint32_t *pixels;
 static uint32_t stride, height, scale, columns, rows;
 
-static bool screen_use_glyphs(uint64_t offset, uint64_t count, uint64_t lines, uint64_t width) {
-    uint64_t size = (uint64_t)(font_psf_end - font_psf);
-    if (lines != GLYPH_HEIGHT || width != GLYPH_WIDTH || offset > size ||
-        count > (size - offset) / GLYPH_HEIGHT || count <= '~') {
-        return false;
-    }
-    glyphs = font_psf + offset;
-    glyph_count = (uint32_t)count;
-    return true;
-}
-
-static bool screen_load_font(void) {
-    struct psf1 one;
-    struct psf2 two;
-    if ((size_t)(font_psf_end - font_psf) < sizeof(two)) {
-        return false;
-    }
-    __builtin_memcpy(&one, font_psf, sizeof(one));
-    __builtin_memcpy(&two, font_psf, sizeof(two));
-    if (one.magic == PSF1_MAGIC) {
-        return screen_use_glyphs(sizeof(one), (one.mode & PSF1_MODE512) != 0 ? 512 : 256,
-                                 one.height, GLYPH_WIDTH);
-    }
-    return two.magic == PSF2_MAGIC && two.glyph_size == GLYPH_HEIGHT &&
-           screen_use_glyphs(two.header_size, two.count, two.height, two.width);
-}
-
 void screen_init(const struct boot_framebuffer *fb) {
-    if (fb->format == FB_NONE || !screen_load_font()) {
+    if (fb->format == FB_NONE) {
         return;
     }
     if (fb->width < MIN_WIDTH || fb->height < MIN_HEIGHT || fb->stride < fb->width ||
         fb->base.v % sizeof(uint32_t) != 0 ||
         fb->height > fb->size / sizeof(uint32_t) / fb->stride) {
         log_warn("the framebuffer (%ux%u, stride %u, %llu bytes) cannot be used", fb->width,
-                 fb->height, fb->stride, (unsigned long long)fb->size);
+                 fb->height, fb->stride, (ull)fb->size);
         return;
     }
     pixels = phys_pointer(fb->base);
@@ -99,7 +55,7 @@ void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse)
     if (column >= columns || row >= rows) {
         return;
     }
-    const uint8_t *glyph = glyphs + (character < glyph_count ? character : '?') * GLYPH_HEIGHT;
+    const uint8_t *glyph = font_glyphs[character];
     volatile uint32_t *line = pixels + (uint64_t)row * GLYPH_HEIGHT * scale * stride +
                               (uint64_t)column * GLYPH_WIDTH * scale;
     for (unsigned y = 0; y < GLYPH_HEIGHT * scale; y++, line += stride) {

@@ -18,19 +18,20 @@ enum uart_register {
     UART_SCRATCH = 7,
 };
 
-#define IER_RECEIVE   0x01u
-#define IER_TRANSMIT  0x02u
-#define IIR_FIFO      0xc0u
-#define FCR_ON_CLEAR  0x07u
-#define LCR_8N1       0x03u
-#define LCR_DIVISOR   0x80u
-#define MCR_READY     0x0bu /* DTR, RTS, OUT2: the PC's gate for the interrupt line */
-#define LSR_DATA      0x01u
-#define LSR_THR_EMPTY 0x20u
-#define LSR_IDLE      0x40u
-#define WAIT_READS    100000u /* a byte takes 87 us, a port read about 1 */
-#define DRAIN_BURSTS  4096u
-#define RECEIVE_MAX   64u /* bytes taken in one go */
+#define IER_RECEIVE     0x01u
+#define IER_TRANSMIT    0x02u
+#define IIR_FIFO        0xc0u
+#define FCR_ON_CLEAR    0x07u
+#define LCR_8N1         0x03u
+#define LCR_DIVISOR     0x80u
+#define MCR_READY       0x0bu /* DTR, RTS, OUT2: the PC's gate for the interrupt line */
+#define LSR_DATA        0x01u
+#define LSR_THR_EMPTY   0x20u
+#define LSR_IDLE        0x40u
+#define SCRATCH_PATTERN 0x5au   /* the register keeps it, an empty port does not */
+#define WAIT_READS      100000u /* a byte takes 87 us, a port read about 1 */
+#define DRAIN_BURSTS    4096u
+#define RECEIVE_MAX     64u /* bytes taken in one go */
 
 static uint16_t base;
 static unsigned fifo_size;
@@ -46,34 +47,22 @@ static void uart_out(enum uart_register r, unsigned value) {
     port_out8((uint16_t)(base + r), (uint8_t)value);
 }
 
-static bool uart_wait(unsigned bits) {
-    for (unsigned i = 0; i < WAIT_READS; i++) {
-        if ((uart_in(UART_LSR) & bits) == bits) {
-            return true;
-        }
+/* Not for ever. */
+static void uart_wait(unsigned bits) {
+    for (unsigned i = 0; i < WAIT_READS && (uart_in(UART_LSR) & bits) == 0; i++) {
     }
-    return false;
-}
-
-/* The scratch register keeps what is written to it, an empty port does not. */
-static bool uart_present(void) {
-    static const uint8_t patterns[] = {0x5a, 0xa5};
-    for (unsigned i = 0; i < ARRAY_SIZE(patterns); i++) {
-        uart_out(UART_SCRATCH, patterns[i]);
-        if (uart_in(UART_SCRATCH) != patterns[i]) {
-            return false;
-        }
-    }
-    return uart_in(UART_LSR) != 0xff;
 }
 
 void serial_init(uint16_t port) {
     base = port;
-    if (base == 0 || !uart_present()) {
+    if (base != 0) {
+        uart_out(UART_SCRATCH, SCRATCH_PATTERN);
+    }
+    if (base == 0 || uart_in(UART_SCRATCH) != SCRATCH_PATTERN || uart_in(UART_LSR) == 0xff) {
         base = 0;
         return;
     }
-    (void)uart_wait(LSR_IDLE); /* the firmware's last words */
+    uart_wait(LSR_IDLE); /* the firmware's last words */
     uart_out(UART_IER, 0);
     uart_out(UART_LCR, LCR_DIVISOR);
     uart_out(UART_DATA, 1); /* 115200 / 1 */
@@ -84,30 +73,20 @@ void serial_init(uint16_t port) {
     fifo_size = (uart_in(UART_FCR) & IIR_FIFO) == IIR_FIFO ? 16 : 1;
 }
 
-/* IRQ of the four ports whose wiring is known. */
-static bool serial_irq(unsigned *irq) {
-    static const struct {
-        uint16_t port;
-        uint8_t irq;
-    } known[] = {{0x3f8, 4}, {0x2f8, 3}, {0x3e8, 4}, {0x2e8, 3}};
-    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
-        if (known[i].port == base) {
-            *irq = known[i].irq;
-            return true;
-        }
+/* With the lock held. Switched off and on again, so that a pending cause makes a new edge. */
+static void serial_update_ier(void) {
+    if (by_interrupts) {
+        uart_out(UART_IER, 0);
+        uart_out(UART_IER, IER_RECEIVE | (transmit_wanted ? IER_TRANSMIT : 0));
     }
-    return false;
 }
 
+/* Only COM1 to COM4 (3f8, 2f8, 3e8, 2e8) have a known IRQ: the first and the third 4, else 3. */
 void serial_init_interrupts(void) {
-    unsigned irq;
-    if (base == 0) {
-        return;
-    }
-    by_interrupts = serial_irq(&irq) && irq_route_isa(irq, VECTOR_SERIAL);
-    if (by_interrupts) {
-        uart_out(UART_IER, IER_RECEIVE);
-    } else {
+    bool known = (base | 0x110) == 0x3f8;
+    by_interrupts = known && irq_route_isa((base & 0x100) != 0 ? 4 : 3, VECTOR_SERIAL);
+    serial_update_ier();
+    if (base != 0 && !by_interrupts) {
         log_info("serial port %#x: no interrupt, looking at it every 2 ms", base);
         apic_poll_serial();
     }
@@ -117,24 +96,14 @@ bool plat_serial_present(void) {
     return base != 0;
 }
 
-/* With the lock held. Switched off and on again, so that a pending cause makes a new edge. */
-static void serial_update_ier(void) {
-    if (by_interrupts) {
-        uart_out(UART_IER, 0);
-        uart_out(UART_IER, IER_RECEIVE | (transmit_wanted ? IER_TRANSMIT : 0));
-    }
-}
-
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
-    size_t taken = 0;
     if (base == 0 || muted) {
         return n; /* nobody will ever read it */
     }
     lock_acquire(&lock);
-    if ((uart_in(UART_LSR) & LSR_THR_EMPTY) != 0) {
-        for (; taken < n && taken < fifo_size; taken++) {
-            uart_out(UART_DATA, bytes[taken]);
-        }
+    size_t room = (uart_in(UART_LSR) & LSR_THR_EMPTY) != 0 ? fifo_size : 0, taken = 0;
+    for (; taken < n && taken < room; taken++) {
+        uart_out(UART_DATA, bytes[taken]);
     }
     if (taken < n && !transmit_wanted) {
         transmit_wanted = true;
@@ -152,7 +121,7 @@ void serial_mute(bool mute) {
 void serial_drain_console(void) {
     for (unsigned i = 0; i < DRAIN_BURSTS && base != 0; i++) {
         uint64_t before = written;
-        (void)uart_wait(LSR_THR_EMPTY);
+        uart_wait(LSR_THR_EMPTY);
         hv_console_writable();
         if (written == before) {
             return;
@@ -176,13 +145,16 @@ void serial_interrupt(void) {
     }
 }
 
+static void uart_write_polled(char c) {
+    uart_wait(LSR_THR_EMPTY);
+    uart_out(UART_DATA, (uint8_t)c);
+}
+
 void serial_write_polled(const char *text, size_t n) {
     for (size_t i = 0; base != 0 && i < n; i++) {
         if (text[i] == '\n') {
-            (void)uart_wait(LSR_THR_EMPTY);
-            uart_out(UART_DATA, '\r');
+            uart_write_polled('\r');
         }
-        (void)uart_wait(LSR_THR_EMPTY);
-        uart_out(UART_DATA, (uint8_t)text[i]);
+        uart_write_polled(text[i]);
     }
 }

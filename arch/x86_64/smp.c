@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starts the other CPUs and holds them until the machine is divided: INIT, startup messages, one
- * trampoline page that nobody writes any more once it is filled. A CPU that does not come is left
- * out (plat_cpu_online()), with a warning. Source: Intel SDM "Multiple-Processor Initialization".
+ * Starts the other CPUs one by one and holds them until the machine is divided: INIT, startup
+ * messages, one trampoline page that nobody writes any more once it is filled. A CPU that does not
+ * come is left out (plat_cpu_online()), with a warning. Source: Intel SDM "Multiple-Processor
+ * Initialization".
  */
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/trampoline.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/start.h"
@@ -13,120 +13,79 @@
 #define INIT_DELAY_US    10000u
 #define STARTUP_DELAY_US 200u
 #define START_LIMIT_US   1000000u
-#define XAPIC_ID_MAX     0xfeu
 
-/* entry.S */
-extern const uint8_t trampoline_start[], trampoline_end[], trampoline_long[];
+/* entry.S: the trampoline, and the words in it that this file fills in. */
+extern const uint8_t trampoline_start[], trampoline_end[], trampoline_gdt_base[],
+    trampoline_long_jump[], trampoline_cr3[], trampoline_entry[];
 void ap_entry(void);
 
-/* The part of the trampoline that this file fills in. */
-struct trampoline_data {
-    uint16_t gdt_limit;
-    uint16_t gdt_base[2];
-    uint16_t padding0;
-    uint32_t cr3;
-    uint32_t long_offset;
-    uint16_t long_selector;
-    uint16_t padding1[3];
-    uint64_t entry;
-    uint64_t gdt[3];
-};
-#define TRAMPOLINE_CHECK(field, offset)                                                            \
-    _Static_assert(offsetof(struct trampoline_data, field) + TRAMPOLINE_DATA == (offset), "entry.S")
-TRAMPOLINE_CHECK(gdt_limit, TRAMPOLINE_GDTR);
-TRAMPOLINE_CHECK(cr3, TRAMPOLINE_CR3);
-TRAMPOLINE_CHECK(long_offset, TRAMPOLINE_LONG_JUMP);
-TRAMPOLINE_CHECK(entry, TRAMPOLINE_ENTRY);
-TRAMPOLINE_CHECK(gdt, TRAMPOLINE_GDT);
-_Static_assert(sizeof(struct trampoline_data) == TRAMPOLINE_DATA_END - TRAMPOLINE_DATA, "entry.S");
+/* The CPU being started, NULL = none; entry.S takes it. */
+extern struct cpu *smp_starting;
+struct cpu *smp_starting;
 
-static hpa_t tables;
 static bool released;
 
 /* While the firmware's map still lets us write there: ours maps the page to be run only. */
 void smp_write_trampoline(const struct boot_info *info, hpa_t root) {
-    uint64_t page = info->trampoline.v;
-    uint8_t *at = phys_pointer(info->trampoline);
-    if (page == 0 || page >= MIB || page % PAGE_SIZE != 0 || root.v > UINT32_MAX) {
-        plat_panic("no usable trampoline page (%#llx, tables %#llx)", (unsigned long long)page,
-                   (unsigned long long)root.v);
-    }
-    uint64_t gdt = page + TRAMPOLINE_GDT;
-    struct trampoline_data data = {
-        .gdt_limit = sizeof(data.gdt) - 1,
-        .gdt_base = {(uint16_t)gdt, (uint16_t)(gdt >> 16)},
-        .cr3 = (uint32_t)root.v,
-        .long_offset = (uint32_t)(page + (uint64_t)(trampoline_long - trampoline_start)),
-        .long_selector = SELECTOR_CODE,
-        .entry = (uintptr_t)ap_entry,
-        .gdt = {0, 0x00af9b000000ffff, 0x00cf93000000ffff},
-    };
-    memset(at, 0, PAGE_SIZE);
-    memcpy(at, trampoline_start, TRAMPOLINE_DATA);
-    memcpy(at + TRAMPOLINE_DATA, &data, sizeof(data));
-    tables = root;
-}
-
-static bool smp_is_other(const struct cpu *cpu) {
-    return cpu != cpu_current() && (apic_is_x2apic() || cpu->apic_id <= XAPIC_ID_MAX);
-}
-
-static void smp_send_all(uint32_t command) {
-    for (unsigned i = 0; i < plat_cpu_count(); i++) {
-        if (smp_is_other(cpu_get(i)) && !plat_cpu_online(i)) {
-            apic_send(cpu_get(i)->apic_id, command);
-        }
-    }
-}
-
-static unsigned smp_count_online(void) {
-    unsigned online = 0;
-    for (unsigned i = 0; i < plat_cpu_count(); i++) {
-        online += plat_cpu_online(i);
-    }
-    return online;
+    uint8_t *page = phys_pointer(info->trampoline);
+    uint32_t base = (uint32_t)info->trampoline.v;
+    ASSERT(info->trampoline.v < MIB && base != 0 && base % PAGE_SIZE == 0 && root.v <= UINT32_MAX);
+    memset(page, 0, PAGE_SIZE);
+    memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+    *(uint32_t *)(page + (trampoline_gdt_base - trampoline_start)) += base;
+    *(uint32_t *)(page + (trampoline_long_jump - trampoline_start)) += base;
+    *(uint32_t *)(page + (trampoline_cr3 - trampoline_start)) = (uint32_t)root.v;
+    *(uint64_t *)(page + (trampoline_entry - trampoline_start)) = (uintptr_t)ap_entry;
 }
 
 /* A guest that is to have it cannot run, and a partition with a piece missing is not started. */
-static void smp_report_absent(const struct boot_info *info, unsigned cpu) {
+static void smp_report_absent(const struct config *config, unsigned cpu) {
     uint32_t id = cpu_get(cpu)->apic_id;
-    for (uint32_t g = 0; g < info->config.guest_count && g < CONFIG_MAX_GUESTS; g++) {
-        if (cpu_set_has(&info->config.guests[g].cpus, cpu)) {
+    for (uint32_t g = 0; g < config->guest_count; g++) {
+        if (cpu_set_has(&config->guests[g].cpus, cpu)) {
             plat_panic("CPU %u (APIC ID %u) of guest %s did not start; give the guest another one",
-                       cpu, id, info->config.guests[g].name);
+                       cpu, id, config->guests[g].name);
         }
     }
     log_warn("CPU %u (APIC ID %u) did not start: it stays unused", cpu, id);
 }
 
-void smp_start_cpus(const struct boot_info *info) {
-    uint32_t startup = APIC_STARTUP | APIC_ASSERT | (uint32_t)(info->trampoline.v >> PAGE_SHIFT);
-    if (plat_cpu_count() == 1) {
-        return;
-    }
-    smp_send_all(APIC_INIT | APIC_ASSERT);
-    clock_delay_us(INIT_DELAY_US);
-    smp_send_all(startup);
+static bool smp_start_cpu(unsigned i, uint32_t startup) {
+    __atomic_store_n(&smp_starting, cpu_get(i), __ATOMIC_RELEASE);
+    apic_send(cpu_get(i)->apic_id, startup);
     clock_delay_us(STARTUP_DELAY_US);
-    smp_send_all(startup); /* only to those which the first one did not wake */
+    apic_send(cpu_get(i)->apic_id, startup); /* lost on one which the first has woken */
     uint64_t start = clock_now_us();
-    while (smp_count_online() < plat_cpu_count() && clock_now_us() - start < START_LIMIT_US) {
+    while (!plat_cpu_online(i) && clock_now_us() - start < START_LIMIT_US) {
         cpu_pause();
     }
-    for (unsigned i = 0; i < plat_cpu_count(); i++) {
-        if (!plat_cpu_online(i)) {
-            smp_report_absent(info, i);
+    __atomic_store_n(&smp_starting, NULL, __ATOMIC_RELEASE);
+    return plat_cpu_online(i);
+}
+
+void smp_start_cpus(const struct boot_info *info) {
+    unsigned online = 1;
+    for (unsigned i = 1; i < plat_cpu_count(); i++) {
+        apic_send(cpu_get(i)->apic_id, APIC_INIT | APIC_ASSERT);
+    }
+    clock_delay_us(INIT_DELAY_US);
+    for (unsigned i = 1; i < plat_cpu_count(); i++) {
+        if (smp_start_cpu(i, APIC_STARTUP | APIC_ASSERT |
+                                 (uint32_t)(info->trampoline.v >> PAGE_SHIFT))) {
+            online++;
+        } else {
+            smp_report_absent(&info->config, i);
         }
     }
-    log_info("%u of %u CPUs running, %s", smp_count_online(), plat_cpu_count(),
-             apic_is_x2apic() ? "x2APIC" : "xAPIC");
+    log_info("%u of %u CPUs running, %s", online, plat_cpu_count(),
+             apic_page().v == 0 ? "x2APIC" : "xAPIC");
 }
 
 /* On each of them, from entry.S, on its own stack. */
 void smp_ap_main(struct cpu *cpu) {
     percpu_load(cpu);
     trap_load(cpu);
-    paging_enable(tables);
+    paging_enable();
     apic_init_cpu(cpu);
     apic_init_timer();
     __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
@@ -138,9 +97,7 @@ void smp_ap_main(struct cpu *cpu) {
 
 void smp_release_cpus(void) {
     __atomic_store_n(&released, true, __ATOMIC_RELEASE);
-    for (unsigned i = 0; i < plat_cpu_count(); i++) {
-        if (i != plat_cpu() && plat_cpu_online(i)) {
-            plat_kick(i);
-        }
+    for (unsigned i = 1; i < plat_cpu_count(); i++) {
+        plat_kick(i);
     }
 }

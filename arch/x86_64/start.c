@@ -11,77 +11,48 @@
 
 void hv_console_log(enum log_level level, const char *line, size_t n);
 
-#define EARLY_LINES 16u
-
 /* What was said before the console layer was there: on the UART at once, kept for its log view. */
-static struct {
-    enum log_level level;
-    size_t length;
-    char text[LOG_LINE_MAX];
-} early[EARLY_LINES];
-static unsigned early_count;
+static char early[16 * LOG_LINE_MAX];
+static size_t early_length;
 
 static void log_write_early(enum log_level level, const char *line, size_t n) {
+    (void)level;
     serial_write_polled(line, n);
-    if (early_count < EARLY_LINES && n <= LOG_LINE_MAX) {
-        early[early_count].level = level;
-        early[early_count].length = n;
-        memcpy(early[early_count++].text, line, n);
-    }
+    n = min_u64(n, sizeof(early) - early_length);
+    memcpy(early + early_length, line, n);
+    early_length += n;
 }
 
-static void (*log_sink)(enum log_level, const char *, size_t) = log_write_early;
+static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early};
 
 /* The first line of hv_start(), which sets its console up before it logs. */
 static void log_write_first(enum log_level level, const char *line, size_t n) {
-    log_sink = hv_console_log;
+    log_hooks.write = hv_console_log;
     serial_mute(true);
-    for (unsigned i = 0; i < early_count; i++) {
-        hv_console_log(early[i].level, early[i].text, early[i].length);
-    }
+    hv_console_log(LOG_INFO, early, early_length);
     serial_mute(false);
     hv_console_log(level, line, n);
 }
 
-static void log_write(enum log_level level, const char *line, size_t n) {
-    log_sink(level, line, n);
-}
-
-static const struct log_hooks log_hooks = {
-    .now_us = clock_now_us,
-    .cpu = plat_cpu,
-    .write = log_write,
-};
-
-static void start_check_boot_info(const struct boot_info *info) {
+/* All of what the first CPU does before the hypervisor proper. */
+static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
+    msr_write(X86_MSR_GS_BASE, (uintptr_t)cpu_get(0)); /* what plat_cpu() and a panic go by */
     if (info->magic != BOOT_INFO_MAGIC || info->size != sizeof(*info)) {
         serial_init(COM1);
         plat_panic("boot_info is not ours (magic %#x, %u bytes)", info->magic, info->size);
     }
-    if (info->cpu_count == 0 || info->cpu_count > CONFIG_MAX_CPUS ||
-        info->range_count > BOOT_MAX_RANGES || info->ioapic_count > BOOT_MAX_IOAPICS) {
-        serial_init(COM1);
-        plat_panic("boot_info names %u CPUs, %u memory ranges, %u I/O APICs", info->cpu_count,
-                   info->range_count, info->ioapic_count);
-    }
-}
-
-/* All of what the first CPU does before the hypervisor proper. */
-static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
-    percpu_init_boot();
-    start_check_boot_info(info);
     serial_init(info->config.console_port);
     log_init(&log_hooks, info->config.log_level);
     screen_init(&info->framebuffer);
 
-    paging_check_cpu();
+    apic_init();
     percpu_init(info);
     percpu_load(cpu_get(0));
     trap_init();
     trap_load(cpu_get(0));
     hpa_t root = paging_build(info);
     smp_write_trampoline(info, root);
-    paging_enable(root);
+    paging_enable();
     paging_verify(info);
     screen_clear();
 
@@ -96,7 +67,7 @@ static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
 
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     start_machine(info, entry_tsc);
-    log_sink = log_write_first;
+    log_hooks.write = log_write_first;
     hv_start(info, entry_tsc);
     smp_release_cpus();
     hv_cpu_main(0);

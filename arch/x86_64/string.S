@@ -21,20 +21,6 @@
     rep movsb
     ret
 
-    function memmove
-    movq %rdi, %rax
-    subq %rsi, %rax
-    cmpq %rdx, %rax
-    jae memcpy /* the destination does not start inside the source */
-    movq %rdi, %rax
-    movq %rdx, %rcx
-    leaq -1(%rdi, %rdx), %rdi
-    leaq -1(%rsi, %rdx), %rsi
-    std
-    rep movsb
-    cld
-    ret
-
     function memset /* RDI destination, ESI byte, RDX bytes */
     movq %rdi, %r8
     movzbl %sil, %eax
@@ -67,18 +53,3 @@
     notq %rcx
     leaq -1(%rcx), %rax
     ret
-
-    /* (RSI:RDI) / (RCX:RDX) -> RDX:RAX. Nothing here divides by more than 64 bits. */
-    function __udivti3
-    testq %rcx, %rcx
-    jnz 1f
-    movq %rdx, %r8
-    movq %rsi, %rax
-    xorl %edx, %edx
-    divq %r8
-    movq %rax, %r9
-    movq %rdi, %rax
-    divq %r8
-    movq %r9, %rdx
-    ret
-1:  ud2

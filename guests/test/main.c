@@ -2,7 +2,7 @@
 /*
  * The test guest: runs the subtest that test=NAME on its command line names, or with
  * test=interactive prints "ready>" and takes names from its serial line. test=heartbeat counts for
- * ever and answers "ping". Driven by tests/system.
+ * ever and answers each line. Driven by tests/system.
  */
 #include "guests/test/guest.h"
 
@@ -27,6 +27,14 @@ static void violate(void) {
     tap_line(try_read_msr(0x9e, &value) == 13, "still running, #GP");
 }
 
+/* Never gives the CPU back by itself; only its owner can end this. */
+static void hang(void) {
+    interrupts_off();
+    for (;;) {
+        __asm__ volatile("");
+    }
+}
+
 static void say_nothing_happened(void) {
     tap_line(true, "alive");
 }
@@ -41,6 +49,7 @@ static const struct subtest subtests[] = {
     {"badmmio", crash_device_fpu},
     {"cpuid", test_cpuid},
     {"dirty", test_memory_dirty},
+    {"hang", hang},
     {"hypercall", test_hypercall},
     {"jump", crash_jump},
     {"memory-probe", test_memory_probe},
@@ -68,6 +77,7 @@ static void run_subtest(char *line) {
     *end = 0;
     for (size_t i = 0; i < COUNT(subtests); i++) {
         if (text_equal(subtests[i].name, line)) {
+            interrupts_off();
             tap_begin();
             subtests[i].run();
             tap_end(line);
@@ -101,6 +111,7 @@ static void run_interactive(void) {
     size_t length = 0;
     for (;;) {
         put_text("ready> ");
+        interrupts_on();
         while (!take_char(line, sizeof(line), &length)) {
         }
         if (line[0] != 0) {
@@ -115,14 +126,16 @@ static void run_heartbeat(void) {
     uint64_t next = read_tsc();
     char line[16];
     size_t length = 0;
+    interrupts_on();
     for (uint64_t beat = 1;; beat++) {
         put_text("beat ");
         put_decimal(beat);
         put_text("\n");
         for (next += period; (int64_t)(read_tsc() - next) < 0;) {
-            if (char_waiting() && take_char(line, sizeof(line), &length) &&
-                text_equal(line, "ping")) {
-                put_text("pong ");
+            if (char_waiting() && take_char(line, sizeof(line), &length)) {
+                put_text("answer ");
+                put_text(line);
+                put_text(" at ");
                 put_decimal(beat);
                 put_text("\n");
             }

@@ -8,17 +8,21 @@
 
 #define RAM       1 /* e820 types */
 #define ACPI      3
+#define ACPI_NVS  4
 #define GIB       0x40000000ull
 #define LOW_END   0x100000ull
 #define PATTERN   0x6b6c756264616568ull
 #define MAX_NAMED 3
 
+static bool is_memory(uint32_t type) {
+    return type == RAM || type == ACPI || type == ACPI_NVS;
+}
+
 static uint64_t ram_end(void) {
     uint64_t end = 0;
     for (uint32_t i = 0; i < machine.e820_count; i++) {
         uint64_t last = machine.e820[i].base + machine.e820[i].size;
-        bool memory = machine.e820[i].type == RAM || machine.e820[i].type == ACPI;
-        if (memory && last > end && machine.e820[i].base < 3 * GIB) {
+        if (is_memory(machine.e820[i].type) && last > end && machine.e820[i].base < 3 * GIB) {
             end = last;
         }
     }
@@ -103,8 +107,7 @@ void test_memory_probe(void) {
     uint64_t sum = 0;
     bool ordered = true;
     for (uint32_t i = 0; i < machine.e820_count; i++) {
-        if (machine.e820[i].base < LOW_END || machine.e820[i].type == RAM ||
-            machine.e820[i].type == ACPI) {
+        if (machine.e820[i].base < LOW_END || is_memory(machine.e820[i].type)) {
             sum += machine.e820[i].size;
         }
         ordered = ordered && (i == 0 || machine.e820[i].base >=

@@ -19,8 +19,6 @@
 #define VERSION         (0x20u | (IOAPIC_PINS - 1) << 16)
 #define ID_MASK         0x0f000000u
 
-#define RTE_VECTOR     0xffull
-#define RTE_LOGICAL    BIT(11)
 #define RTE_REMOTE_IRR BIT(14)
 #define RTE_LEVEL      BIT(15)
 #define RTE_MASKED     BIT(16)
@@ -28,42 +26,26 @@
 #define RTE_WRITABLE   0xff0000000001afffull
 
 void ioapic_reset(struct ioapic *io) {
-    io->id = 0;
-    io->select = 0;
-    io->lines = 0;
-    io->pending = 0;
+    io->id = io->select = io->lines = io->pending = 0;
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         io->redirection[pin] = RTE_MASKED;
     }
 }
 
-static void ioapic_send(struct ioapic *io, unsigned pin) {
-    uint64_t rte = io->redirection[pin];
-    uint32_t destination = (uint32_t)(rte >> 56);
-    struct ioapic_message message = {
-        .vector = (uint8_t)(rte & RTE_VECTOR),
-        .delivery_mode = rte >> 8 & 7,
-        .logical = (rte & RTE_LOGICAL) != 0,
-        .level = (rte & RTE_LEVEL) != 0,
-        .destination = destination == 0xff ? UINT32_MAX : destination,
-    };
-    if (message.level) {
-        io->redirection[pin] |= RTE_REMOTE_IRR;
-    }
-    io->pending &= ~BIT32(pin);
-    io->deliver(io->ctx, &message);
-}
-
 /* Sends what the pin owes: an asserted level that nobody serves yet, or a remembered edge. */
 static void ioapic_service(struct ioapic *io, unsigned pin) {
     uint64_t rte = io->redirection[pin];
-    if ((rte & RTE_MASKED) != 0) {
+    bool level = (rte & RTE_LEVEL) != 0;
+    bool owed = ((level ? io->lines : io->pending) >> pin & 1) != 0;
+    if (!owed || (rte & (RTE_MASKED | (level ? RTE_REMOTE_IRR : 0))) != 0) {
         return;
     }
-    if ((rte & RTE_LEVEL) != 0 ? (io->lines >> pin & 1) != 0 && (rte & RTE_REMOTE_IRR) == 0
-                               : (io->pending >> pin & 1) != 0) {
-        ioapic_send(io, pin);
+    if (level) {
+        io->redirection[pin] |= RTE_REMOTE_IRR;
     }
+    io->pending &= ~BIT32(pin);
+    struct apic_message message = apic_message(rte);
+    io->deliver(io->ctx, &message);
 }
 
 void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {
@@ -84,35 +66,34 @@ void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {
 void ioapic_eoi(struct ioapic *io, uint8_t vector) {
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         uint64_t rte = io->redirection[pin];
-        if ((rte & RTE_VECTOR) == vector && (rte & RTE_REMOTE_IRR) != 0) {
+        if ((uint8_t)rte == vector && (rte & RTE_REMOTE_IRR) != 0) {
             io->redirection[pin] = rte & ~RTE_REMOTE_IRR;
             ioapic_service(io, pin);
         }
     }
 }
 
+/* The number of the half of a redirection entry; wraps to a large one below the first. */
+static unsigned ioapic_half(const struct ioapic *io) {
+    return io->select - REG_REDIRECTION;
+}
+
 static uint32_t ioapic_read_register(const struct ioapic *io) {
-    unsigned entry = io->select - REG_REDIRECTION; /* wraps to a large number below it */
-    if (entry < 2 * IOAPIC_PINS) {
-        return (uint32_t)(io->redirection[entry / 2] >> (entry % 2 * 32));
+    unsigned half = ioapic_half(io);
+    if (half < 2 * IOAPIC_PINS) {
+        return (uint32_t)(io->redirection[half / 2] >> (half % 2 * 32));
     }
-    switch (io->select) {
-    case REG_ID:
-    case REG_ARBITRATION:
+    if (io->select == REG_ID || io->select == REG_ARBITRATION) {
         return io->id;
-    case REG_VERSION:
-        return VERSION;
-    default:
-        return 0;
     }
+    return io->select == REG_VERSION ? VERSION : 0;
 }
 
 static void ioapic_write_register(struct ioapic *io, uint32_t value) {
-    unsigned entry = io->select - REG_REDIRECTION;
+    unsigned half = ioapic_half(io), pin = half / 2, shift = half % 2 * 32;
     if (io->select == REG_ID) {
         io->id = value & ID_MASK;
-    } else if (entry < 2 * IOAPIC_PINS) {
-        unsigned pin = entry / 2, shift = entry % 2 * 32;
+    } else if (half < 2 * IOAPIC_PINS) {
         uint64_t writable = RTE_WRITABLE & (uint64_t)UINT32_MAX << shift;
         uint64_t rte = (io->redirection[pin] & ~writable) | ((uint64_t)value << shift & writable);
         /* An entry turned to edge forgets its level; guests without an EOI register rely on it. */
@@ -122,14 +103,12 @@ static void ioapic_write_register(struct ioapic *io, uint32_t value) {
 }
 
 uint64_t ioapic_read(void *dev, uint64_t offset, unsigned size) {
-    struct ioapic *io = dev;
-    uint32_t value = 0;
+    const struct ioapic *io = dev;
+    (void)size;
     if (offset == OFFSET_SELECT) {
-        value = io->select;
-    } else if (offset == OFFSET_WINDOW) {
-        value = ioapic_read_register(io);
+        return io->select;
     }
-    return size < 4 ? value & (BIT32(8 * size) - 1) : value;
+    return offset == OFFSET_WINDOW ? ioapic_read_register(io) : 0;
 }
 
 void ioapic_write(void *dev, uint64_t offset, unsigned size, uint64_t value) {

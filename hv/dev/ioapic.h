@@ -7,21 +7,13 @@
 #ifndef HV_DEV_IOAPIC_H
 #define HV_DEV_IOAPIC_H
 
-#include "hv/lib/types.h"
+#include "hv/dev/lapic.h"
 
 #define IOAPIC_BASE 0xfec00000ull
 #define IOAPIC_PINS 24
 
-struct ioapic_message {
-    uint8_t vector;
-    uint8_t delivery_mode; /* as in lapic_icr; 7 = ExtINT */
-    bool logical;
-    bool level;
-    uint32_t destination; /* all ones = every APIC */
-};
-
 struct ioapic {
-    void (*deliver)(void *ctx, const struct ioapic_message *message);
+    void (*deliver)(void *ctx, const struct apic_message *message);
     void *ctx;
     uint32_t id, select;
     uint64_t redirection[IOAPIC_PINS];

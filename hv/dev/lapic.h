@@ -12,41 +12,33 @@
 #include "hv/lib/status.h"
 #include "hv/lib/types.h"
 
-#define LAPIC_BASE     0xfee00000ull
-#define LAPIC_TIMER_HZ 25000000ull /* the timer's input clock, told to guests in CPUID 15h */
+#define LAPIC_BASE      0xfee00000ull
+#define LAPIC_TIMER_HZ  25000000ull /* the timer's input clock, told to guests in CPUID 15h */
+#define LAPIC_REGISTERS 0x40
 
 #define APIC_BASE_BSP    BIT(8)
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 
-/* The local vector table, in the order of the registers from 320h on. */
-enum lapic_lvt {
-    LAPIC_LVT_TIMER,
-    LAPIC_LVT_THERMAL,
-    LAPIC_LVT_PERF,
-    LAPIC_LVT_LINT0,
-    LAPIC_LVT_LINT1,
-    LAPIC_LVT_ERROR,
-    LAPIC_LVTS
-};
-
-struct lapic_icr {
+/* What one APIC sends to others: an interrupt command, or an entry of the I/O APIC. */
+struct apic_message {
     uint8_t vector;
-    uint8_t delivery_mode; /* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI */
+    uint8_t delivery_mode; /* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT */
     bool logical;
-    bool level_assert;
-    bool level_trigger;
-    uint8_t shorthand; /* 0 none, 1 self, 2 all, 3 all but self */
+    bool level;
+    uint8_t shorthand;    /* 0 none, 1 self, 2 all, 3 all but self */
     uint32_t destination; /* all ones = every APIC, in both modes */
 };
+
+/* From ICR in xAPIC mode or a redirection entry, which have these fields in the same places. */
+struct apic_message apic_message(uint64_t word);
 
 /* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
 struct lapic_ops {
     /* Ask for lapic_timer_expired() once the guest TSC has reached deadline; 0 = no longer. */
     void (*timer_arm)(void *ctx, uint64_t guest_tsc_deadline);
-    void (*send_ipi)(void *ctx, const struct lapic_icr *icr);
+    void (*send_ipi)(void *ctx, const struct apic_message *message);
     void (*broadcast_eoi)(void *ctx, uint8_t vector); /* level-triggered vector ended */
-    void (*nmi)(void *ctx);
     /* IRR, TPR or ISR changed so that lapic_pending() may have a new answer. */
     void (*changed)(void *ctx);
 };
@@ -56,24 +48,22 @@ struct lapic {
     void *ctx;
     const struct dev_clock *clock;
     uint32_t id;
-    uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
-    uint32_t irr[8], isr[8], tmr[8];
-    /* Bit w is set if irr[w] / isr[w] is not 0; irr_words may still show a word just emptied. */
+    /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
-    uint8_t tpr, ppr; /* ppr follows tpr and isr at once */
-    uint32_t svr, ldr, dfr, esr, esr_pending;
-    uint32_t lvt[LAPIC_LVTS];
-    uint64_t icr;
-    uint32_t timer_initial, timer_divide; /* timer_divide: the register, not the divisor */
-    uint64_t timer_start;    /* guest TSC when the current count began */
-    uint64_t timer_deadline; /* guest TSC of the next expiry, 0 = not running */
+    uint64_t apic_base;            /* IA32_APIC_BASE as the guest reads it */
+    uint32_t reg[LAPIC_REGISTERS]; /* as the guest reads them, but for the timer's current count */
+    uint64_t timer_start;          /* guest TSC when the current count began; may have wrapped */
+    uint64_t timer_deadline;       /* guest TSC of the next expiry, 0 = not running */
 };
 
 /* Power-up state; id is the APIC ID, bsp sets APIC_BASE's BSP flag. ops, ctx, clock must be set. */
 void lapic_reset(struct lapic *l, uint32_t id, bool bsp);
 
-/* xAPIC page, offset 0..0xfff; only meaningful while enabled in xAPIC mode. Guest-controlled. */
-uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset, unsigned size);
+/*
+ * xAPIC page, offset 0..0xfff; only while enabled in xAPIC mode. Guest-controlled. The caller cuts
+ * what is read to the size of the access.
+ */
+uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset);
 void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t value);
 
 /*
@@ -91,6 +81,9 @@ MUST_USE enum status lapic_base_write(struct lapic *l, uint64_t value);
 /* IA32_TSC_DEADLINE; reads 0 and ignores writes unless the timer is in TSC-deadline mode. */
 uint64_t lapic_deadline_read(const struct lapic *l);
 void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
+
+/* The guest's TSC has just moved by delta (modulo 2^64). Guest-controlled. */
+void lapic_tsc_changed(struct lapic *l, uint64_t delta);
 
 /* CR8 as seen by the guest: TPR bits 7:4. */
 uint8_t lapic_cr8_read(const struct lapic *l);

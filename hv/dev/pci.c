@@ -28,25 +28,22 @@ static uint32_t pci_read_config(const struct pci *pci) {
     return index < ARRAY_SIZE(bridge) ? bridge[index] : 0;
 }
 
-uint32_t pci_read(void *dev, uint16_t port, unsigned size) {
-    struct pci *pci = dev;
+uint64_t pci_read(void *dev, uint64_t port, unsigned size) {
+    const struct pci *pci = dev;
     if (port == PORT_ADDRESS && size == 4) {
         return pci->address;
     }
-    if (port == RESET_PORT && size == 1) {
-        return reset_lines_read(pci->reset, port, size);
-    }
     if (port < PORT_DATA) {
-        return UINT32_MAX;
+        return port == RESET_PORT ? reset_lines_read(pci->reset, port, size) : UINT32_MAX;
     }
     return pci_read_config(pci) >> (8 * (port & 3));
 }
 
-void pci_write(void *dev, uint16_t port, unsigned size, uint32_t value) {
+void pci_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
     struct pci *pci = dev;
     if (port == PORT_ADDRESS && size == 4) {
         pci->address = value & ADDRESS_WRITABLE;
-    } else if (port == RESET_PORT && size == 1) {
+    } else if (port == RESET_PORT) {
         reset_lines_write(pci->reset, port, size, value);
     }
 }

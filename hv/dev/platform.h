@@ -30,21 +30,21 @@ struct pm {
     const struct power_ops *ops;
     void *ctx;
     const struct dev_clock *clock;
-    uint16_t status, enable, control;
+    uint64_t registers; /* status, enable, control: 16 bits each */
 };
 void pm_reset(struct pm *pm);
-uint32_t pm_read(void *pm, uint16_t port, unsigned size);
-void pm_write(void *pm, uint16_t port, unsigned size, uint32_t value);
+uint64_t pm_read(void *pm, uint64_t port, unsigned size);
+void pm_write(void *pm, uint64_t port, unsigned size, uint64_t value);
 
 struct rtc {
     const struct dev_clock *clock;
     uint8_t index;
     uint8_t ram[128];
-    int64_t offset; /* seconds the guest has set its clock off from the host's */
+    uint64_t offset; /* seconds, modulo 2^64, that the guest has set it off from the host's */
 };
 void rtc_reset(struct rtc *rtc);
-uint32_t rtc_read(void *rtc, uint16_t port, unsigned size); /* ports 70h, 71h */
-void rtc_write(void *rtc, uint16_t port, unsigned size, uint32_t value);
+uint64_t rtc_read(void *rtc, uint64_t port, unsigned size); /* ports 70h, 71h */
+void rtc_write(void *rtc, uint64_t port, unsigned size, uint64_t value);
 
 struct reset_lines;
 
@@ -57,8 +57,8 @@ struct pci {
     uint32_t address;
 };
 void pci_reset(struct pci *pci); /* keeps reset */
-uint32_t pci_read(void *pci, uint16_t port, unsigned size);
-void pci_write(void *pci, uint16_t port, unsigned size, uint32_t value);
+uint64_t pci_read(void *pci, uint64_t port, unsigned size);
+void pci_write(void *pci, uint64_t port, unsigned size, uint64_t value);
 
 /*
  * Keyboard-controller reset (60h, 64h: command FEh; there is no controller behind it), fast reset
@@ -70,7 +70,7 @@ struct reset_lines {
     uint8_t port92, cf9;
 };
 void reset_lines_reset(struct reset_lines *r);
-uint32_t reset_lines_read(void *r, uint16_t port, unsigned size);
-void reset_lines_write(void *r, uint16_t port, unsigned size, uint32_t value);
+uint64_t reset_lines_read(void *r, uint64_t port, unsigned size);
+void reset_lines_write(void *r, uint64_t port, unsigned size, uint64_t value);
 
 #endif

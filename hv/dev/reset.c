@@ -21,44 +21,31 @@ void reset_lines_reset(struct reset_lines *r) {
     r->cf9 = 0;
 }
 
-uint32_t reset_lines_read(void *dev, uint16_t port, unsigned size) {
+uint64_t reset_lines_read(void *dev, uint64_t port, unsigned size) {
     const struct reset_lines *r = dev;
-    if (size != 1) {
-        return UINT32_MAX;
-    }
-    switch (port) {
-    case PORT_KEYBOARD_COMMAND:
+    if (size == 1 && port == PORT_KEYBOARD_COMMAND) {
         return 0; /* never busy, never a byte to fetch: loops that wait for a reset go on */
-    case PORT_FAST:
-        return r->port92;
-    case RESET_PORT:
-        return r->cf9;
-    default:
-        return UINT32_MAX;
     }
+    if (size == 1 && port == PORT_FAST) {
+        return r->port92;
+    }
+    return size == 1 && port == RESET_PORT ? r->cf9 : UINT32_MAX;
 }
 
-void reset_lines_write(void *dev, uint16_t port, unsigned size, uint32_t value) {
+void reset_lines_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
     struct reset_lines *r = dev;
-    uint8_t byte = (uint8_t)value;
     bool reset = false;
     if (size != 1) {
         return;
     }
-    switch (port) {
-    case PORT_KEYBOARD_COMMAND:
-        reset = byte == KEYBOARD_PULSE_RESET;
-        break;
-    case PORT_FAST:
-        reset = (byte & (uint8_t)~r->port92 & FAST_RESET) != 0;
-        r->port92 = byte & (FAST_RESET | FAST_A20);
-        break;
-    case RESET_PORT:
-        reset = (byte & (uint8_t)~r->cf9 & CF9_CPU_RESET) != 0;
-        r->cf9 = byte & CF9_WRITABLE;
-        break;
-    default:
-        break;
+    if (port == PORT_KEYBOARD_COMMAND) {
+        reset = value == KEYBOARD_PULSE_RESET;
+    } else if (port == PORT_FAST) {
+        reset = (value & ~(uint64_t)r->port92 & FAST_RESET) != 0;
+        r->port92 = value & (FAST_RESET | FAST_A20);
+    } else if (port == RESET_PORT) {
+        reset = (value & ~(uint64_t)r->cf9 & CF9_CPU_RESET) != 0;
+        r->cf9 = value & CF9_WRITABLE;
     }
     if (reset) {
         r->ops->reset(r->ctx);

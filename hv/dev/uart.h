@@ -14,24 +14,27 @@ struct uart_ops {
     /* One byte leaves for the console; false = no room now, uart_tx_ready() will follow. */
     bool (*transmit)(void *ctx, uint8_t byte);
     void (*interrupt)(void *ctx, bool asserted); /* the line's new level, only on change */
-    void (*drained)(void *ctx); /* the guest took a received byte; may be NULL */
+    void (*drained)(void *ctx);                  /* the guest took a received byte; may be NULL */
+};
+
+struct uart_fifo {
+    uint8_t bytes[UART_FIFO_SIZE];
+    uint8_t head, count;
 };
 
 struct uart {
     const struct uart_ops *ops;
     void *ctx;
-    uint8_t ier, lcr, mcr, lsr, msr, scr, fcr;
-    uint16_t divisor;
+    uint8_t reg[8]; /* IER, LCR, MCR, MSR, scratch, and the error bits of LSR, at their places */
+    uint8_t divisor[2];
     bool line, thr_interrupt, fifo;
-    uint8_t rx[UART_FIFO_SIZE], tx[UART_FIFO_SIZE];
-    uint8_t rx_head, rx_count, tx_head, tx_count;
+    struct uart_fifo rx, tx;
 };
 
 void uart_reset(struct uart *u);                 /* keeps ops and ctx */
 bool uart_receive(struct uart *u, uint8_t byte); /* false = receive FIFO full, byte not taken */
-unsigned uart_receive_room(const struct uart *u);
 void uart_tx_ready(struct uart *u);
-uint32_t uart_read(void *u, uint16_t port, unsigned size); /* register = port & 7 */
-void uart_write(void *u, uint16_t port, unsigned size, uint32_t value);
+uint64_t uart_read(void *u, uint64_t port, unsigned size); /* register = port & 7 */
+void uart_write(void *u, uint64_t port, unsigned size, uint64_t value);
 
 #endif

@@ -5,7 +5,8 @@
 
 #include "hv/vm/vcpu.h"
 
-/* STATUS_INVALID, with the first difference in the log, if a bitmap lets pass what no table names. */
+/* STATUS_INVALID, with the first difference in the log, if a bitmap lets pass what no table names.
+ */
 MUST_USE enum status audit_policy(const struct vcpu *v);
 
 #endif

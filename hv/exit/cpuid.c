@@ -19,13 +19,14 @@
 struct cpuid_policy {
     uint32_t leaf, subleaf; /* subleaf ANY: the leaf has none */
     uint32_t pass[4], set[4];
-    uint32_t feature;      /* hvm_feature that ... */
+    uint32_t feature;         /* hvm_feature that ... */
     uint32_t feature_mask[4]; /* ... these bits need */
 };
 
 #define ALL 0xffffffffu
 
-/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND. */
+/* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
+ */
 #define LEAF1_ECX                                                                                  \
     (BIT32(0) | BIT32(1) | BIT32(9) | BIT32(12) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) |  \
      BIT32(22) | BIT32(23) | BIT32(25) | BIT32(26) | BIT32(28) | BIT32(29) | BIT32(30))
@@ -37,7 +38,8 @@ struct cpuid_policy {
      BIT32(11) | BIT32(13) | BIT32(15) | BIT32(16) | BIT32(17) | BIT32(19) | BIT32(23) |           \
      BIT32(24) | BIT32(25) | BIT32(26) | BIT32(27))
 #define LEAF1_EDX_SET (BIT32(9) | BIT32(12)) /* APIC, MTRR */
-/* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F/DQ/IFMA/CD/BW/VL RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. */
+/* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F/DQ/IFMA/CD/BW/VL RDSEED ADX SMAP CLFLUSHOPT
+ * CLWB SHA. */
 #define LEAF7_EBX                                                                                  \
     (BIT32(0) | BIT32(3) | BIT32(5) | BIT32(7) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(16) |     \
      BIT32(17) | BIT32(18) | BIT32(19) | BIT32(20) | BIT32(21) | BIT32(23) | BIT32(24) |           \
@@ -49,20 +51,21 @@ struct cpuid_policy {
 /* FSRM, MD_CLEAR (VERW clears buffers). */
 #define LEAF7_EDX (BIT32(4) | BIT32(10))
 /* LAHF ABM LZCNT PREFETCHW; SYSCALL NX 1-GiB pages RDTSCP LM. */
-#define EXT1_ECX (BIT32(0) | BIT32(5) | BIT32(8))
-#define EXT1_EDX (BIT32(11) | BIT32(20) | BIT32(26) | BIT32(27) | BIT32(29))
+#define EXT1_ECX  (BIT32(0) | BIT32(5) | BIT32(8))
+#define EXT1_EDX  (BIT32(11) | BIT32(20) | BIT32(26) | BIT32(27) | BIT32(29))
 
 static const struct cpuid_policy cpuid_policies[] = {
     {0x00, ANY, .pass = {0, ALL, ALL, ALL}}, /* highest leaf: set in cpuid_own() */
-    {0x01, ANY, .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX}, .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
+    {0x01, ANY, .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX},
+     .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
     {0x02, ANY, .pass = {ALL, ALL, ALL, ALL}},
     {0x04, 0, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x04, 1, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x04, 2, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x04, 3, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x06, ANY, .set = {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops */
-    {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX},
-     .feature = HVM_INVPCID, .feature_mask = {0, BIT32(10), 0, 0}},
+    {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, .feature = HVM_INVPCID,
+     .feature_mask = {0, BIT32(10), 0, 0}},
     {0x0b, 0, .set = {0}},
     {0x0b, 1, .set = {0}},
     {0x0d, 0, .pass = {(uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
@@ -76,8 +79,8 @@ static const struct cpuid_policy cpuid_policies[] = {
     {BULKHEAD_CPUID_BASE, ANY, .set = {0}},
     {BULKHEAD_CPUID_TIMING, ANY, .set = {0}},
     {0x80000000, ANY, .pass = {0, ALL, ALL, ALL}},
-    {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX},
-     .feature = HVM_RDTSCP, .feature_mask = {0, 0, 0, BIT32(27)}},
+    {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}, .feature = HVM_RDTSCP,
+     .feature_mask = {0, 0, 0, BIT32(27)}},
     {0x80000002, ANY, .pass = {ALL, ALL, ALL, ALL}},
     {0x80000003, ANY, .pass = {ALL, ALL, ALL, ALL}},
     {0x80000004, ANY, .pass = {ALL, ALL, ALL, ALL}},
@@ -88,56 +91,47 @@ static const struct cpuid_policy cpuid_policies[] = {
 };
 _Static_assert(ARRAY_SIZE(cpuid_policies) <= CPUID_MAX_ENTRIES, "table of a vCPU is large enough");
 
-static uint8_t *cpuid_slot(struct cpuid_table *t, uint32_t leaf) {
-    uint32_t low = leaf & 0x3fffffff;
-    if (low >= CPUID_MAX_LEAF) {
-        return NULL;
+static const struct cpuid_entry cpuid_nothing;
+
+/* The slot of a leaf: the number of its first entry, with SUBLEAVES if it has several. */
+static uint8_t cpuid_slot(const struct cpuid_table *t, uint32_t leaf) {
+    if (LIKELY(leaf < CPUID_MAX_LEAF)) {
+        return t->basic[leaf];
     }
-    switch (leaf >> 30) {
-    case 0:
-        return &t->basic[low];
-    case 1:
-        return &t->hypervisor[low];
-    case 2:
-        return &t->extended[low];
-    default:
-        return NULL;
+    if (leaf - 0x80000000u < CPUID_MAX_LEAF) {
+        return t->extended[leaf - 0x80000000u];
     }
+    if (leaf - BULKHEAD_CPUID_BASE < CPUID_MAX_LEAF) {
+        return t->hypervisor[leaf - BULKHEAD_CPUID_BASE];
+    }
+    return CPUID_NO_ENTRY;
 }
 
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf) {
-    uint8_t i = CPUID_NO_ENTRY;
-    if (leaf < CPUID_MAX_LEAF) {
-        i = t->basic[leaf];
-    } else if (leaf - 0x80000000u < CPUID_MAX_LEAF) {
-        i = t->extended[leaf - 0x80000000u];
-    } else if (leaf - BULKHEAD_CPUID_BASE < CPUID_MAX_LEAF) {
-        i = t->hypervisor[leaf - BULKHEAD_CPUID_BASE];
+    uint8_t slot = cpuid_slot(t, leaf);
+    if (LIKELY(slot < CPUID_SUBLEAVES)) {
+        return &t->entries[slot];
     }
-    if (i == CPUID_NO_ENTRY) {
-        return NULL;
+    if (slot == CPUID_NO_ENTRY) {
+        return &cpuid_nothing;
     }
-    const struct cpuid_entry *e = &t->entries[i];
-    if (LIKELY(!e->has_subleaf)) {
-        return e;
-    }
-    for (; i < t->count && e->leaf == leaf; i++, e++) {
-        if (e->subleaf == subleaf) {
-            return e;
+    for (uint8_t i = slot & (CPUID_SUBLEAVES - 1); i < t->count && t->entries[i].leaf == leaf;
+         i++) {
+        if (t->entries[i].subleaf == subleaf) {
+            return &t->entries[i];
         }
     }
-    return NULL;
+    return &cpuid_nothing;
 }
 
 static struct cpuid_entry *cpuid_edit(struct vcpu *v, uint32_t leaf, uint32_t subleaf) {
-    struct cpuid_entry *e = (struct cpuid_entry *)cpuid_find(&v->cpuid, leaf, subleaf);
-    ASSERT(e != NULL);
-    return e;
+    const struct cpuid_entry *e = cpuid_find(&v->cpuid, leaf, subleaf);
+    ASSERT(e != &cpuid_nothing);
+    return &v->cpuid.entries[e - v->cpuid.entries];
 }
 
 bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, unsigned reg, unsigned bit) {
-    const struct cpuid_entry *e = cpuid_find(t, leaf, 0);
-    return e != NULL && (e->out[reg] >> bit & 1) != 0;
+    return (cpuid_find(t, leaf, 0)->out[reg] >> bit & 1) != 0;
 }
 
 /* What no host word can say: identity, topology, frequencies, our own leaves. */
@@ -193,17 +187,18 @@ void cpuid_init(struct vcpu *v) {
         if (p->leaf <= last[0] && p->leaf >> 30 != 1) {
             plat_cpuid(p->leaf, p->subleaf == ANY ? 0 : p->subleaf, host);
         }
-        *e = (struct cpuid_entry){
-            .leaf = p->leaf, .subleaf = p->subleaf, .has_subleaf = p->subleaf != ANY};
+        *e = (struct cpuid_entry){.leaf = p->leaf, .subleaf = p->subleaf};
         bool feature = p->feature == 0 || (hvm->features & p->feature) != 0;
         for (unsigned r = 0; r < 4; r++) {
             e->out[r] = (host[r] & p->pass[r]) | p->set[r];
             e->out[r] &= feature ? ALL : ~p->feature_mask[r];
         }
-        uint8_t *slot = cpuid_slot(t, p->leaf);
-        ASSERT(slot != NULL);
+        uint8_t *slots = p->leaf >> 30 == 0   ? t->basic
+                         : p->leaf >> 30 == 1 ? t->hypervisor
+                                              : t->extended;
+        uint8_t *slot = &slots[p->leaf & (CPUID_MAX_LEAF - 1)];
         if (*slot == CPUID_NO_ENTRY) {
-            *slot = t->count;
+            *slot = p->subleaf == ANY ? t->count : t->count | CPUID_SUBLEAVES;
         }
         t->count++;
     }
@@ -225,7 +220,7 @@ static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0) {
     uint32_t size = 576; /* legacy region and header */
     for (uint32_t i = 2; i < 8; i++) {
         const struct cpuid_entry *e = cpuid_find(t, 0xd, i);
-        if ((xcr0 >> i & 1) != 0 && e != NULL && e->out[0] + e->out[1] > size) {
+        if ((xcr0 >> i & 1) != 0 && e->out[0] + e->out[1] > size) {
             size = e->out[0] + e->out[1];
         }
     }
@@ -246,10 +241,6 @@ enum action exit_cpuid(struct vcpu *v, struct vmexit *x) {
     (void)x;
     const struct cpuid_entry *e =
         cpuid_find(&v->cpuid, (uint32_t)v->regs[X86_RAX], (uint32_t)v->regs[X86_RCX]);
-    static const struct cpuid_entry nothing = {.out = {0, 0, 0, 0}};
-    if (e == NULL) {
-        e = &nothing;
-    }
     v->regs[X86_RAX] = e->out[0];
     v->regs[X86_RBX] = e->out[1];
     v->regs[X86_RCX] = e->out[2];

@@ -15,7 +15,7 @@ void cpuid_init(struct vcpu *v);
 void cpuid_set_osxsave(struct vcpu *v, bool on);
 void cpuid_set_xcr0(struct vcpu *v, uint64_t xcr0);
 
-/* The answer for a leaf; NULL = all zero. leaf and subleaf are guest-controlled. */
+/* The answer for a leaf, all zero where there is none. leaf and subleaf are guest-controlled. */
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf);
 
 /* True if the guest has feature bit `bit` of register reg (0 EAX .. 3 EDX). */

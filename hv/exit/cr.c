@@ -2,8 +2,8 @@
 /*
  * Control registers that policy wants to see: the host-owned bits of CR0 and CR4, CR8, XCR0. Values
  * are guest-controlled and are checked here before the vendor's code gets them.
- * Sources: Intel SDM vol. 3 "Control Registers", "Paging-Mode Modification"; vol. 1 "XSAVE-Supported
- * Features and State-Component Bitmaps".
+ * Sources: Intel SDM vol. 3 "Control Registers", "Paging-Mode Modification"; vol. 1
+ * "XSAVE-Supported Features and State-Component Bitmaps".
  */
 #include "hv/exit/cpuid.h"
 #include "hv/exit/exit.h"
@@ -23,13 +23,20 @@ struct cr4_rule {
     uint8_t reg, bit;
 };
 static const struct cr4_rule cr4_rules[] = {
-    {X86_CR4_VME | X86_CR4_PVI, 1, 3, 1}, {X86_CR4_TSD, 1, 3, 4},
-    {X86_CR4_DE, 1, 3, 2},                {X86_CR4_PSE, 1, 3, 3},
-    {X86_CR4_PAE, 1, 3, 6},               {X86_CR4_PGE, 1, 3, 13},
-    {X86_CR4_OSFXSR, 1, 3, 24},           {X86_CR4_OSXMMEXCPT, 1, 3, 25},
-    {X86_CR4_UMIP, 7, 2, 2},              {X86_CR4_FSGSBASE, 7, 1, 0},
-    {X86_CR4_PCIDE, 1, 2, 17},            {X86_CR4_OSXSAVE, 1, 2, 26},
-    {X86_CR4_SMEP, 7, 1, 7},              {X86_CR4_SMAP, 7, 1, 20},
+    {X86_CR4_VME | X86_CR4_PVI, 1, 3, 1},
+    {X86_CR4_TSD, 1, 3, 4},
+    {X86_CR4_DE, 1, 3, 2},
+    {X86_CR4_PSE, 1, 3, 3},
+    {X86_CR4_PAE, 1, 3, 6},
+    {X86_CR4_PGE, 1, 3, 13},
+    {X86_CR4_OSFXSR, 1, 3, 24},
+    {X86_CR4_OSXMMEXCPT, 1, 3, 25},
+    {X86_CR4_UMIP, 7, 2, 2},
+    {X86_CR4_FSGSBASE, 7, 1, 0},
+    {X86_CR4_PCIDE, 1, 2, 17},
+    {X86_CR4_OSXSAVE, 1, 2, 26},
+    {X86_CR4_SMEP, 7, 1, 7},
+    {X86_CR4_SMAP, 7, 1, 20},
 };
 
 uint64_t cr4_guest_allowed(const struct cpuid_table *t) {
@@ -75,8 +82,7 @@ static bool cr0_write(struct vcpu *v, uint64_t value) {
 static bool cr4_write(struct vcpu *v, uint64_t value) {
     uint64_t old = hvm->get(v, HVM_CR4);
     bool long_mode = cr_in_long_mode(v);
-    if ((value & ~cr4_guest_allowed(&v->cpuid)) != 0 ||
-        (long_mode && (value & X86_CR4_PAE) == 0)) {
+    if ((value & ~cr4_guest_allowed(&v->cpuid)) != 0 || (long_mode && (value & X86_CR4_PAE) == 0)) {
         return false;
     }
     if ((value & ~old & X86_CR4_PCIDE) != 0 &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What happens at an exit: one const table of handlers for both vendors. A handler does its work and
- * says how the guest goes on; advancing, injecting, halting and stopping are done in one place.
+ * What happens at an exit: one const table of handlers for both vendors. A handler does its work
+ * and says how the guest goes on; advancing, injecting, halting and stopping are done in one place.
  * All of struct vmexit and every register is guest-controlled.
  */
 #ifndef HV_EXIT_EXIT_H
@@ -10,9 +10,9 @@
 #include "hv/vm/vm.h"
 
 enum action {
-    ACTION_NEXT,  /* the instruction is done: go on behind it */
-    ACTION_RETRY, /* enter again where the guest stands (an event may have been queued) */
-    ACTION_HALT,  /* the instruction is done: wait for an event */
+    ACTION_NEXT = 0, /* the instruction is done: go on behind it */
+    ACTION_RETRY,    /* enter again where the guest stands (an event may have been queued) */
+    ACTION_HALT,     /* the instruction is done: wait for an event */
 };
 
 typedef enum action (*exit_handler)(struct vcpu *v, struct vmexit *x);

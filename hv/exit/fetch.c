@@ -20,7 +20,7 @@ void fetch_walk_state(struct vcpu *v, struct walk_state *s) {
                              .efer = hvm->get(v, HVM_EFER),
                              .rflags = hvm->get(v, HVM_RFLAGS),
                              .cpl = ss.attr >> ATTR_DPL_SHIFT & 3,
-                             .phys_bits = e != NULL ? (uint8_t)e->out[0] : 36};
+                             .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
 }
 
 static unsigned fetch_mode_of(uint64_t efer, const struct hvm_segment *cs) {

@@ -24,7 +24,6 @@ enum insn_op {
     INSN_XOR,
     INSN_CMP,
     INSN_TEST,
-    INSN_BT,
     INSN_MOV,
     INSN_MOVZX,
     INSN_MOVSX, /* MOVSXD too */
@@ -54,10 +53,10 @@ struct insn {
     uint8_t mode;     /* 16, 32, 64 as given */
     uint8_t size;     /* bytes of the memory operand: 1, 2, 4, 8 */
     uint8_t reg_size; /* bytes of the register operand; differs for MOVZX, MOVSX */
-    bool to_memory;   /* the memory operand is the destination (CMP, TEST, BT: first operand) */
+    bool to_memory;   /* the memory operand is the destination (CMP, TEST: first operand) */
     bool has_imm;     /* the other operand is imm, not reg */
     bool high_byte;   /* reg is AH, CH, DH, BH (then reg is 0-3) */
-    bool rep;         /* REP or REPNE in front of STOS, MOVS */
+    bool rep;         /* REP or REPNE; counts for STOS and MOVS only */
     bool lock;
     uint8_t reg;               /* x86 register number */
     uint64_t imm;              /* sign-extended */
@@ -83,8 +82,8 @@ struct insn_registers {
 
 /*
  * Linear address of one of insn's memory operands: wrapped to the address size, segment base added
- * (in 64-bit mode FS and GS only), the bit offset of BT with a register counted in. No limit or
- * canonical test: the CPU did those before it reported the access.
+ * (in 64-bit mode FS and GS only). No limit or canonical test: the CPU did those before it reported
+ * the access.
  */
 gva_t insn_linear(const struct insn *insn, const struct insn_memory *mem,
                   const struct insn_registers *r);

@@ -22,7 +22,7 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
     if (UNLIKELY(io->string)) {
         return exit_crash(v, x, "string I/O, which is not emulated yet");
     }
-    const struct bus_pio *p = bus_find_pio(&vm->bus, io->port, io->size);
+    const struct bus_entry *p = bus_find(&vm->bus.pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
         (void)exit_violation(v, &v->refused.port, io->in ? "read of port" : "write of port",
                              io->port);
@@ -33,7 +33,7 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
     }
     lock_acquire(&vm->lock);
     if (io->in) {
-        io_store(v, io->size, p->read(p->dev, io->port, io->size));
+        io_store(v, io->size, (uint32_t)p->read(p->dev, io->port, io->size));
     } else {
         p->write(p->dev, io->port, io->size, (uint32_t)v->regs[X86_RAX] & io_mask(io->size));
     }

@@ -38,8 +38,7 @@ static enum status life_load(struct vm *vm, struct vcpu_start *start) {
                                 .cmdline = vm->plan->config->cmdline,
                                 .low_ram_size = vm->low_ram,
                                 .high_ram_size = vm->high_ram};
-    enum status s =
-        acpi_write_tables(&vm->mem, acpi, LAYOUT_ACPI_SIZE, vm->vcpu_count, &image.rsdp);
+    enum status s = acpi_write_tables(&vm->mem, acpi, vm->vcpu_count);
     return s != STATUS_OK ? s : linux_load(&vm->mem, &image, start);
 }
 
@@ -94,8 +93,8 @@ static bool life_after_crash(struct vm *vm) {
     enum config_on_crash policy = vm->plan->config->on_crash;
     if (policy == ON_CRASH_HALT) {
         vm->state = VM_HALTED;
-        vm_log(vm, LOG_WARN, "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew",
-               vm->name);
+        vm_log(vm, LOG_WARN,
+               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
         return false;
     }
     if (policy == ON_CRASH_STOP) {

@@ -10,20 +10,20 @@
 #include "hv/exit/exit.h"
 
 static inline __attribute__((always_inline)) void
-vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
+vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
     struct vmexit x = {.kind = EXIT_UNKNOWN};
     for (;;) {
         if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0) && !vcpu_service(v)) {
             return;
         }
-        run(v, &x);
+        v = run(v, &x); /* the same v: handed through so that it need not wait in memory */
         v->exits[x.kind]++;
         enum action action = exit_table[x.kind](v, &x);
-        if (LIKELY(action != ACTION_RETRY)) {
+        if (LIKELY(action == ACTION_NEXT)) {
             advance(v, x.insn_len);
-        }
-        if (UNLIKELY(action == ACTION_HALT)) {
+        } else if (action == ACTION_HALT) {
+            advance(v, x.insn_len);
             (void)vcpu_halt(v);
         }
     }

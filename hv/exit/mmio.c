@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A guest touched guest-physical memory that is not its RAM: the instruction is fetched, decoded and
- * carried out on the device that lives there, or on nothing (all ones, writes lost). What the decoder
- * does not know stops that VM. Everything here is guest-controlled, and another vCPU may change code
- * and tables meanwhile: each is copied once.
+ * A guest touched guest-physical memory that is not its RAM: the instruction is fetched, decoded
+ * and carried out on the device that lives there, or on nothing (all ones, writes lost). What the
+ * decoder does not know stops that VM. Everything here is guest-controlled, and another vCPU may
+ * change code and tables meanwhile: each is copied once.
  */
 #include "hv/exit/exit.h"
 #include "hv/exit/fetch.h"
@@ -29,8 +29,7 @@ static uint64_t mmio_all_ones(unsigned size) {
     return size == 8 ? UINT64_MAX : BIT(8 * size) - 1;
 }
 
-static enum status mmio_read(void *ctx, enum mmio_operand operand, unsigned size,
-                             uint64_t *value) {
+static enum status mmio_read(void *ctx, enum mmio_operand operand, unsigned size, uint64_t *value) {
     const struct mmio *m = ctx;
     struct vm *vm = m->v->vm;
     gpa_t gpa = m->place[operand].gpa;
@@ -39,23 +38,22 @@ static enum status mmio_read(void *ctx, enum mmio_operand operand, unsigned size
         return gmem_read(&vm->mem, gpa, value, size);
     }
     if (mmio_is_lapic(m->v, gpa)) {
-        *value = lapic_mmio_read(&m->v->lapic, gpa.v - LAPIC_BASE, size) & mmio_all_ones(size);
+        *value = lapic_mmio_read(&m->v->lapic, gpa.v - LAPIC_BASE) & mmio_all_ones(size);
         return STATUS_OK;
     }
-    const struct bus_mmio *d = bus_find_mmio(&vm->bus, gpa, size);
+    const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
     if (d == NULL) {
         (void)exit_violation(m->v, &m->v->refused.memory, "read of memory", gpa.v);
         *value = mmio_all_ones(size);
         return STATUS_OK;
     }
     lock_acquire(&vm->lock);
-    *value = d->read(d->dev, gpa.v - d->base.v, size) & mmio_all_ones(size);
+    *value = d->read(d->dev, gpa.v - d->base, size) & mmio_all_ones(size);
     lock_release(&vm->lock);
     return STATUS_OK;
 }
 
-static enum status mmio_write(void *ctx, enum mmio_operand operand, unsigned size,
-                              uint64_t value) {
+static enum status mmio_write(void *ctx, enum mmio_operand operand, unsigned size, uint64_t value) {
     const struct mmio *m = ctx;
     struct vm *vm = m->v->vm;
     gpa_t gpa = m->place[operand].gpa;
@@ -66,13 +64,13 @@ static enum status mmio_write(void *ctx, enum mmio_operand operand, unsigned siz
         lapic_mmio_write(&m->v->lapic, gpa.v - LAPIC_BASE, size, value);
         return STATUS_OK;
     }
-    const struct bus_mmio *d = bus_find_mmio(&vm->bus, gpa, size);
+    const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
     if (d == NULL) {
         (void)exit_violation(m->v, &m->v->refused.memory, "write of memory", gpa.v);
         return STATUS_OK;
     }
     lock_acquire(&vm->lock);
-    d->write(d->dev, gpa.v - d->base.v, size, value);
+    d->write(d->dev, gpa.v - d->base, size, value);
     lock_release(&vm->lock);
     return STATUS_OK;
 }

@@ -28,11 +28,8 @@ static uint64_t sign_extend(uint64_t value, unsigned size) {
 
 /* 4 bytes clear the upper half, 1 and 2 leave the rest of the register as it is. */
 static void write_sized(uint64_t *reg, unsigned size, uint64_t value) {
-    if (size >= 4) {
-        *reg = value & mask_of(size);
-    } else {
-        *reg = (*reg & ~mask_of(size)) | (value & mask_of(size));
-    }
+    uint64_t kept = size >= 4 ? 0 : *reg & ~mask_of(size);
+    *reg = kept | (value & mask_of(size));
 }
 
 static uint64_t read_register(const struct insn *insn, const uint64_t *regs) {
@@ -48,25 +45,12 @@ static void write_register(const struct insn *insn, uint64_t *regs, uint64_t val
     }
 }
 
-/* Zero, sign and parity of a result; parity is of the low byte only. */
-static uint64_t result_flags(uint64_t result, unsigned size) {
-    uint64_t flags = 0;
-    if ((result & mask_of(size)) == 0) {
-        flags |= FLAG_ZF;
-    }
-    if ((result >> (8 * size - 1) & 1) != 0) {
-        flags |= FLAG_SF;
-    }
-    if (__builtin_popcount((unsigned)result & 0xff) % 2 == 0) {
-        flags |= FLAG_PF;
-    }
-    return flags;
-}
-
-/* carries: bit n is the carry (borrow) out of bit n. */
-static uint64_t carry_flags(uint64_t carries, uint64_t overflow, unsigned size) {
+/* carries: bit n is the carry (borrow) out of bit n; parity is of the low byte only. */
+static uint64_t flags_of(uint64_t result, uint64_t carries, uint64_t overflow, unsigned size) {
     unsigned top = 8 * size - 1;
-    return (carries >> top & 1) * FLAG_CF | (carries >> 3 & 1) * FLAG_AF |
+    bool odd = __builtin_parity((unsigned)result & 0xff);
+    return (carries >> top & 1) * FLAG_CF | (odd ? 0 : FLAG_PF) | (carries >> 3 & 1) * FLAG_AF |
+           ((result & mask_of(size)) == 0 ? FLAG_ZF : 0) | (result >> top & 1) * FLAG_SF |
            (overflow >> top & 1) * FLAG_OF;
 }
 
@@ -89,8 +73,7 @@ static uint64_t alu(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint
     } else { /* AND, TEST */
         result = a & b;
     }
-    *flags = (*flags & ~FLAGS_ARITHMETIC) | result_flags(result, size) |
-             carry_flags(carries, overflow, size);
+    *flags = (*flags & ~FLAGS_ARITHMETIC) | flags_of(result, carries, overflow, size);
     return result & mask_of(size);
 }
 
@@ -101,12 +84,7 @@ struct operation {
 };
 
 static enum status load(const struct operation *o, enum mmio_operand operand, uint64_t *value) {
-    uint64_t v = 0;
-    enum status s = o->access->read(o->access->ctx, operand, o->insn->size, &v);
-    if (s == STATUS_OK) {
-        *value = v & mask_of(o->insn->size);
-    }
-    return s;
+    return o->access->read(o->access->ctx, operand, o->insn->size, value);
 }
 
 static enum status store(const struct operation *o, uint64_t value) {
@@ -114,66 +92,36 @@ static enum status store(const struct operation *o, uint64_t value) {
                             value & mask_of(o->insn->size));
 }
 
-static uint64_t other_operand(const struct operation *o) {
-    return o->insn->has_imm ? o->insn->imm & mask_of(o->insn->size)
-                            : read_register(o->insn, o->regs);
-}
-
-static enum status execute_mov(const struct operation *o) {
-    uint64_t value;
-    if (o->insn->to_memory) {
-        return store(o, other_operand(o));
+/* One memory operand and one other: read, compute, write, and only then change registers. */
+static enum status execute(const struct operation *o) {
+    const struct insn *in = o->insn;
+    uint64_t other = in->has_imm ? in->imm & mask_of(in->size) : read_register(in, o->regs);
+    uint64_t memory = 0, flags = *o->rflags;
+    enum status s = STATUS_OK;
+    if (in->op != INSN_MOV || !in->to_memory) {
+        s = load(o, MMIO_OPERAND, &memory);
     }
-    enum status s = load(o, MMIO_OPERAND, &value);
-    if (s == STATUS_OK) {
-        bool sign = o->insn->op == INSN_MOVSX;
-        write_register(o->insn, o->regs, sign ? sign_extend(value, o->insn->size) : value);
+    uint64_t destination = in->to_memory ? memory : other;
+    uint64_t result = in->to_memory ? other : memory;
+    if (in->op <= INSN_TEST) {
+        result = alu(in->op, destination, result, in->size, &flags);
+    } else if (in->op == INSN_MOVSX) {
+        result = sign_extend(memory, in->size);
     }
-    return s;
-}
-
-static enum status execute_xchg(const struct operation *o) {
-    uint64_t value;
-    enum status s = load(o, MMIO_OPERAND, &value);
-    if (s == STATUS_OK) {
-        s = store(o, read_register(o->insn, o->regs));
+    bool compares = in->op == INSN_CMP || in->op == INSN_TEST;
+    if (s == STATUS_OK && in->to_memory && !compares) {
+        s = store(o, result);
     }
-    if (s == STATUS_OK) {
-        write_register(o->insn, o->regs, value);
-    }
-    return s;
-}
-
-static enum status execute_alu(const struct operation *o) {
-    const struct insn *insn = o->insn;
-    uint64_t memory;
-    enum status s = load(o, MMIO_OPERAND, &memory);
     if (s != STATUS_OK) {
         return s;
     }
-    uint64_t other = other_operand(o);
-    uint64_t flags = *o->rflags;
-    uint64_t result = alu(insn->op, insn->to_memory ? memory : other,
-                          insn->to_memory ? other : memory, insn->size, &flags);
-    if (insn->op != INSN_CMP && insn->op != INSN_TEST) {
-        if (!insn->to_memory) {
-            write_register(insn, o->regs, result);
-        } else if ((s = store(o, result)) != STATUS_OK) {
-            return s;
-        }
+    if (in->op == INSN_XCHG) {
+        write_register(in, o->regs, memory);
+    } else if (!in->to_memory && !compares) {
+        write_register(in, o->regs, result);
     }
     *o->rflags = flags;
     return STATUS_OK;
-}
-
-static enum status execute_bt(const struct operation *o) {
-    uint64_t memory;
-    enum status s = load(o, MMIO_OPERAND, &memory);
-    if (s == STATUS_OK) {
-        uint64_t bit = other_operand(o) & (8u * o->insn->size - 1);
-        *o->rflags = (*o->rflags & ~FLAG_CF) | (memory >> bit & 1) * FLAG_CF;
-    }
-    return s;
 }
 
 /* Steps rSI or rDI by the direction flag, within the address size. */
@@ -185,11 +133,15 @@ static void step_index(const struct operation *o, enum x86_gpr reg) {
 static enum status execute_string(const struct operation *o, bool *done) {
     const struct insn *insn = o->insn;
     uint64_t count = o->regs[X86_RCX] & mask_of(insn->mem.address_size);
+    uint64_t value = o->regs[X86_RAX];
+    enum status s = STATUS_OK;
     if (insn->rep && count == 0) {
+        *done = true;
         return STATUS_OK;
     }
-    uint64_t value = o->regs[X86_RAX];
-    enum status s = insn->op == INSN_MOVS ? load(o, MMIO_SOURCE, &value) : STATUS_OK;
+    if (insn->op == INSN_MOVS) {
+        s = load(o, MMIO_SOURCE, &value);
+    }
     if (s == STATUS_OK) {
         s = store(o, value);
     }
@@ -202,48 +154,18 @@ static enum status execute_string(const struct operation *o, bool *done) {
     }
     if (insn->rep) {
         write_sized(&o->regs[X86_RCX], insn->mem.address_size, count - 1);
-        *done = count == 1;
     }
+    *done = !insn->rep || count == 1;
     return STATUS_OK;
 }
 
 enum status mmio_op_execute(const struct insn *insn, uint64_t *regs, uint64_t *rflags,
                             const struct mmio_access *access, bool *done) {
     const struct operation o = {insn, regs, rflags, access};
-    bool complete = true;
-    enum status s;
-    switch ((enum insn_op)insn->op) {
-    case INSN_MOV:
-    case INSN_MOVZX:
-    case INSN_MOVSX:
-        s = execute_mov(&o);
-        break;
-    case INSN_XCHG:
-        s = execute_xchg(&o);
-        break;
-    case INSN_BT:
-        s = execute_bt(&o);
-        break;
-    case INSN_STOS:
-    case INSN_MOVS:
-        s = execute_string(&o, &complete);
-        break;
-    case INSN_ADD:
-    case INSN_OR:
-    case INSN_ADC:
-    case INSN_SBB:
-    case INSN_AND:
-    case INSN_SUB:
-    case INSN_XOR:
-    case INSN_CMP:
-    case INSN_TEST:
-        s = execute_alu(&o);
-        break;
-    default:
-        return STATUS_UNSUPPORTED;
+    if (insn->op == INSN_STOS || insn->op == INSN_MOVS) {
+        return execute_string(&o, done);
     }
-    if (s == STATUS_OK) {
-        *done = complete;
-    }
+    enum status s = execute(&o);
+    *done = s == STATUS_OK;
     return s;
 }

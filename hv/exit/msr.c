@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns MSR access by guests. A register either passes (it is the guest's own, switched by the CPU or
- * left alive), is emulated here, or does not exist.
- * Source: Intel SDM vol. 4 "Model-Specific Registers (MSRs)"; vol. 3 "Memory Type Range Registers".
+ * Owns MSR access by guests. A register either passes (it is the guest's own, switched by the CPU
+ * or left alive), is emulated here, or does not exist. Source: Intel SDM vol. 4 "Model-Specific
+ * Registers (MSRs)"; vol. 3 "Memory Type Range Registers".
  */
 #include "hv/exit/msr.h"
 
@@ -62,7 +62,8 @@ static bool mtrr_type_valid(uint64_t type) {
 static enum status msr_write_mtrr_variable(struct vcpu *v, uint32_t msr, uint64_t value) {
     const struct msr_policy *p = msr_policy_find(msr);
     bool mask = ((msr - p->msr) & 1) != 0;
-    bool valid = mask ? (value & 0x7ff) == 0 : (value & 0xf00) == 0 && mtrr_type_valid(value & 0xff);
+    bool valid =
+        mask ? (value & 0x7ff) == 0 : (value & 0xf00) == 0 && mtrr_type_valid(value & 0xff);
     if (!valid) {
         return STATUS_DENIED;
     }
@@ -123,8 +124,10 @@ static enum status msr_write_deadline(struct vcpu *v, uint32_t msr, uint64_t val
 
 static enum status msr_write_tsc(struct vcpu *v, uint32_t msr, uint64_t value) {
     (void)msr;
-    v->tsc_offset = value - plat_tsc();
-    hvm->set_tsc_offset(v, v->tsc_offset);
+    uint64_t offset = value - plat_tsc(), delta = offset - v->tsc_offset;
+    v->tsc_offset = offset;
+    hvm->set_tsc_offset(v, offset);
+    lapic_tsc_changed(&v->lapic, delta);
     return STATUS_OK;
 }
 
@@ -151,40 +154,92 @@ static enum status msr_write_efer(struct vcpu *v, uint32_t msr, uint64_t value) 
     { .msr = (number), .count = 1, .name = (text), .read_passes = true, .write_passes = true }
 
 const struct msr_policy msr_policies[] = {
-    {.msr = X86_MSR_TSC, .count = 1, .name = "IA32_TIME_STAMP_COUNTER", .read_passes = true,
+    {.msr = X86_MSR_TSC,
+     .count = 1,
+     .name = "IA32_TIME_STAMP_COUNTER",
+     .read_passes = true,
      .write = msr_write_tsc},
     {.msr = X86_MSR_PLATFORM_ID, .count = 1, .name = "IA32_PLATFORM_ID", .read = msr_read_constant},
-    {.msr = X86_MSR_APIC_BASE, .count = 1, .name = "IA32_APIC_BASE", .read = msr_read_apic_base,
+    {.msr = X86_MSR_APIC_BASE,
+     .count = 1,
+     .name = "IA32_APIC_BASE",
+     .read = msr_read_apic_base,
      .write = msr_write_apic_base},
-    {.msr = X86_MSR_FEATURE_CONTROL, .count = 1, .name = "IA32_FEATURE_CONTROL",
-     .read = msr_read_constant, .constant = 1 /* locked: nothing to switch on */},
-    {.msr = X86_MSR_UCODE_REV, .count = 1, .name = "IA32_BIOS_SIGN_ID", .read = msr_read_constant,
-     .write = msr_write_zero_only, .constant = BIT(32)},
-    {.msr = X86_MSR_MTRR_CAP, .count = 1, .name = "IA32_MTRRCAP", .read = msr_read_constant,
+    {.msr = X86_MSR_FEATURE_CONTROL,
+     .count = 1,
+     .name = "IA32_FEATURE_CONTROL",
+     .read = msr_read_constant,
+     .constant = 1 /* locked: nothing to switch on */},
+    {.msr = X86_MSR_UCODE_REV,
+     .count = 1,
+     .name = "IA32_BIOS_SIGN_ID",
+     .read = msr_read_constant,
+     .write = msr_write_zero_only,
+     .constant = BIT(32)},
+    {.msr = X86_MSR_MTRR_CAP,
+     .count = 1,
+     .name = "IA32_MTRRCAP",
+     .read = msr_read_constant,
      .constant = BIT(10) | BIT(8) | MTRR_VARIABLE},
     PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
     PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
     PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
-    {.msr = X86_MSR_MISC_ENABLE, .count = 1, .name = "IA32_MISC_ENABLE", .read = msr_read_constant,
-     .write = msr_write_ignored, .constant = MISC_ENABLE_BITS},
-    {.msr = X86_MSR_DEBUGCTL, .count = 1, .name = "IA32_DEBUGCTL", .read = msr_read_constant,
+    {.msr = X86_MSR_MISC_ENABLE,
+     .count = 1,
+     .name = "IA32_MISC_ENABLE",
+     .read = msr_read_constant,
+     .write = msr_write_ignored,
+     .constant = MISC_ENABLE_BITS},
+    {.msr = X86_MSR_DEBUGCTL,
+     .count = 1,
+     .name = "IA32_DEBUGCTL",
+     .read = msr_read_constant,
      .write = msr_write_zero_only},
-    {.msr = X86_MSR_MTRR_PHYSBASE0, .count = 2 * MTRR_VARIABLE, .name = "IA32_MTRR_PHYSBASE/MASK",
-     .read = msr_read_slot, .write = msr_write_mtrr_variable, .slot = SLOT_MTRR_VARIABLE},
-    {.msr = X86_MSR_MTRR_FIX64K, .count = 1, .name = "IA32_MTRR_FIX64K", .read = msr_read_slot,
-     .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX64K},
-    {.msr = X86_MSR_MTRR_FIX16K_80, .count = 2, .name = "IA32_MTRR_FIX16K", .read = msr_read_slot,
-     .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX16K},
-    {.msr = X86_MSR_MTRR_FIX4K_C0, .count = 8, .name = "IA32_MTRR_FIX4K", .read = msr_read_slot,
-     .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX4K},
+    {.msr = X86_MSR_MTRR_PHYSBASE0,
+     .count = 2 * MTRR_VARIABLE,
+     .name = "IA32_MTRR_PHYSBASE/MASK",
+     .read = msr_read_slot,
+     .write = msr_write_mtrr_variable,
+     .slot = SLOT_MTRR_VARIABLE},
+    {.msr = X86_MSR_MTRR_FIX64K,
+     .count = 1,
+     .name = "IA32_MTRR_FIX64K",
+     .read = msr_read_slot,
+     .write = msr_write_mtrr_fixed,
+     .slot = SLOT_MTRR_FIX64K},
+    {.msr = X86_MSR_MTRR_FIX16K_80,
+     .count = 2,
+     .name = "IA32_MTRR_FIX16K",
+     .read = msr_read_slot,
+     .write = msr_write_mtrr_fixed,
+     .slot = SLOT_MTRR_FIX16K},
+    {.msr = X86_MSR_MTRR_FIX4K_C0,
+     .count = 8,
+     .name = "IA32_MTRR_FIX4K",
+     .read = msr_read_slot,
+     .write = msr_write_mtrr_fixed,
+     .slot = SLOT_MTRR_FIX4K},
     PASS(X86_MSR_PAT, "IA32_PAT"),
-    {.msr = X86_MSR_MTRR_DEF_TYPE, .count = 1, .name = "IA32_MTRR_DEF_TYPE", .read = msr_read_slot,
-     .write = msr_write_mtrr_default, .slot = SLOT_MTRR_DEF_TYPE},
-    {.msr = X86_MSR_TSC_DEADLINE, .count = 1, .name = "IA32_TSC_DEADLINE",
-     .read = msr_read_deadline, .write = msr_write_deadline},
-    {.msr = X86_MSR_X2APIC_FIRST, .count = X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1,
-     .name = "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic},
-    {.msr = X86_MSR_EFER, .count = 1, .name = "IA32_EFER", .read_passes = true,
+    {.msr = X86_MSR_MTRR_DEF_TYPE,
+     .count = 1,
+     .name = "IA32_MTRR_DEF_TYPE",
+     .read = msr_read_slot,
+     .write = msr_write_mtrr_default,
+     .slot = SLOT_MTRR_DEF_TYPE},
+    {.msr = X86_MSR_TSC_DEADLINE,
+     .count = 1,
+     .name = "IA32_TSC_DEADLINE",
+     .read = msr_read_deadline,
+     .write = msr_write_deadline},
+    {.msr = X86_MSR_X2APIC_FIRST,
+     .count = X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1,
+     .name = "x2APIC registers",
+     .read = msr_read_x2apic,
+     .write = msr_write_x2apic},
+    {.msr = X86_MSR_EFER,
+     .count = 1,
+     .name = "IA32_EFER",
+     .read_passes = true,
      .write = msr_write_efer},
     PASS(X86_MSR_STAR, "IA32_STAR"),
     PASS(X86_MSR_LSTAR, "IA32_LSTAR"),
@@ -218,6 +273,19 @@ void msr_reset(struct vcpu *v) {
     v->msr_slots[SLOT_MTRR_DEF_TYPE] = MTRR_ENABLED | MTRR_WB;
 }
 
+/* Guests touch the same few registers over and over: the last find of each kind is tried first. */
+static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, unsigned write) {
+    const struct msr_policy *p = v->msr_last[write];
+    if (LIKELY(p != NULL && msr - p->msr < p->count)) {
+        return p;
+    }
+    p = msr_policy_find(msr);
+    if (p != NULL) {
+        v->msr_last[write] = p;
+    }
+    return p;
+}
+
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
     (void)exit_violation(v, &v->refused.msr, what, msr);
     return exit_inject(v, X86_GP, 0);
@@ -226,7 +294,7 @@ static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
 enum action exit_rdmsr(struct vcpu *v, struct vmexit *x) {
     (void)x;
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
-    const struct msr_policy *p = msr_policy_find(msr);
+    const struct msr_policy *p = msr_policy_cached(v, msr, 0);
     uint64_t value;
     if (UNLIKELY(p == NULL || p->read == NULL || p->read(v, msr, &value) != STATUS_OK)) {
         return msr_refuse(v, msr, "read of MSR");
@@ -240,7 +308,7 @@ enum action exit_wrmsr(struct vcpu *v, struct vmexit *x) {
     (void)x;
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
     uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
-    const struct msr_policy *p = msr_policy_find(msr);
+    const struct msr_policy *p = msr_policy_cached(v, msr, 1);
     if (UNLIKELY(p == NULL || p->write == NULL || p->write(v, msr, value) != STATUS_OK)) {
         return msr_refuse(v, msr, "write of MSR");
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The MSR policy: one sorted const table of what a guest may reach and how. What it does not name is
- * #GP(0), as on a CPU that lacks the register. The vendors build their bitmaps from it.
+ * The MSR policy: one sorted const table of what a guest may reach and how. What it does not name
+ * is #GP(0), as on a CPU that lacks the register. The vendors build their bitmaps from it.
  */
 #ifndef HV_EXIT_MSR_H
 #define HV_EXIT_MSR_H

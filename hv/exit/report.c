@@ -13,8 +13,8 @@ typedef unsigned long long ull;
 
 static void report_registers(struct vcpu *v) {
     const uint64_t *r = v->regs;
-    vm_log(v->vm, LOG_ERROR, "  rip %016llx  rsp %016llx  rflags %08llx",
-           (ull)hvm->get(v, HVM_RIP), (ull)hvm->get(v, HVM_RSP), (ull)hvm->get(v, HVM_RFLAGS));
+    vm_log(v->vm, LOG_ERROR, "  rip %016llx  rsp %016llx  rflags %08llx", (ull)hvm->get(v, HVM_RIP),
+           (ull)hvm->get(v, HVM_RSP), (ull)hvm->get(v, HVM_RFLAGS));
     vm_log(v->vm, LOG_ERROR, "  rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx", (ull)r[0],
            (ull)r[3], (ull)r[1], (ull)r[2]);
     vm_log(v->vm, LOG_ERROR, "  rsi %016llx  rdi %016llx  rbp %016llx  r8  %016llx", (ull)r[6],
@@ -29,8 +29,8 @@ static void report_registers(struct vcpu *v) {
 }
 
 static void report_segments(struct vcpu *v) {
-    static const char *const names[] = {"es", "cs", "ss", "ds", "fs", "gs", "ldtr", "tr", "gdtr",
-                                        "idtr"};
+    static const char *const names[] = {"es", "cs",   "ss", "ds",   "fs",
+                                        "gs", "ldtr", "tr", "gdtr", "idtr"};
     for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
         struct hvm_segment s;
         hvm->get_segment(v, (enum hvm_seg)i, &s);
@@ -51,8 +51,8 @@ static void report_code(struct vcpu *v) {
 
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason) {
     vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
-    vm_log(v->vm, LOG_ERROR, "  vcpu %u  exit kind %u  raw %llx %llx %llx %llx", v->index,
-           (unsigned)x->kind, (ull)x->raw[0], (ull)x->raw[1], (ull)x->raw[2], (ull)x->raw[3]);
+    vm_log(v->vm, LOG_ERROR, "  vcpu %u  exit kind %u  length %u", v->index, (unsigned)x->kind,
+           x->insn_len);
     report_registers(v);
     report_segments(v);
     report_code(v);

@@ -81,14 +81,13 @@ static enum action exit_retry(struct vcpu *v, struct vmexit *x) {
 
 /* An intercepted exception is the guest's own: it goes on to the guest's handler. */
 static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
-    v->event = x->exception.event;
+    vcpu_inject(v, x->exception.event);
     return ACTION_RETRY;
 }
 
 static enum action exit_host_mce(struct vcpu *v, struct vmexit *x) {
-    (void)v;
-    plat_panic("machine check (raw %#llx %#llx)", (unsigned long long)x->raw[0],
-               (unsigned long long)x->raw[1]);
+    (void)x;
+    plat_panic("machine check while %s ran", v->vm->name);
 }
 
 static enum action exit_invalid_opcode(struct vcpu *v, struct vmexit *x) {

@@ -8,7 +8,6 @@
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
-#include "hv/lib/utf8.h"
 
 #define LIMIT_BURST      20
 #define LIMIT_PER_SECOND 5
@@ -16,7 +15,7 @@
 
 /* Room for text: one byte for the newline, one for the NUL. */
 #define TEXT_MAX (LOG_LINE_MAX - 2)
-#define CUT_MARK "..."
+#define CUT_SIZE 3 /* of the mark behind a text that was cut */
 
 static const struct log_hooks *log_hooks;
 static enum log_level log_max_level;
@@ -51,7 +50,6 @@ static unsigned printable_length(const char *s, size_t left) {
 
 /* Appends text to line, which holds length bytes; returns the new length, at most TEXT_MAX. */
 static size_t append_escaped(char *line, size_t length, const char *text) {
-    size_t mark = length; /* the last place where the cut mark would still fit */
     const char *end = text + strlen(text);
     while (text < end) {
         char escape[5];
@@ -62,16 +60,13 @@ static size_t append_escaped(char *line, size_t length, const char *text) {
             n = fmt_print(escape, sizeof(escape), "\\x%02x", (unsigned)(uint8_t)*text);
             unit = escape;
         }
-        if (n > TEXT_MAX - length) {
-            memcpy(line + mark, CUT_MARK, sizeof(CUT_MARK) - 1);
-            return mark + sizeof(CUT_MARK) - 1;
+        if (n > TEXT_MAX - CUT_SIZE - length) {
+            memcpy(line + length, "...", CUT_SIZE);
+            return length + CUT_SIZE;
         }
         memcpy(line + length, unit, n);
         length += n;
         text += taken;
-        if (length <= TEXT_MAX - (sizeof(CUT_MARK) - 1)) {
-            mark = length;
-        }
     }
     return length;
 }

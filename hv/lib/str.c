@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Strings: comparison, bounded copy, edit distance. No allocation, no locale. Must not write past
- * the size it is given. Called everywhere.
+ * Strings: comparison, bounded copy, edit distance, UTF-8. No allocation, no locale. Must not read
+ * or write past the size it is given. Called everywhere.
  */
 #include "hv/lib/str.h"
 
@@ -10,11 +10,7 @@
 
 bool str_equal(const char *a, const char *b) {
     size_t n = strlen(a);
-    return str_equal_n(a, n, b);
-}
-
-bool str_equal_n(const char *s, size_t n, const char *t) {
-    return strlen(t) == n && memcmp(s, t, n) == 0;
+    return strlen(b) == n && memcmp(a, b, n) == 0;
 }
 
 bool str_copy_n(char *dst, size_t size, const char *s, size_t n) {
@@ -54,4 +50,31 @@ unsigned str_distance(const char *a, const char *b) {
         }
     }
     return rows[length_a % 3][length_b];
+}
+
+/* Source: RFC 3629, "UTF-8 definition". */
+unsigned utf8_decode(const char *s, size_t n, uint32_t *code) {
+    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length: no overlong form */
+    uint32_t first = n != 0 ? (uint8_t)s[0] : 0xff;
+    unsigned length = first < 0x80         ? 1
+                      : first >> 5 == 0x06 ? 2
+                      : first >> 4 == 0x0e ? 3
+                      : first >> 3 == 0x1e ? 4
+                                           : 0;
+    if (length == 0 || length > n) {
+        return 0;
+    }
+    uint32_t value = length == 1 ? first : first & (0x7fu >> length);
+    for (unsigned i = 1; i < length; i++) {
+        if (((uint8_t)s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        value = value << 6 | (s[i] & 0x3f);
+    }
+    bool surrogate = value >= 0xd800 && value <= 0xdfff;
+    if (value < lowest[length] || surrogate || value > 0x10ffff) {
+        return 0;
+    }
+    *code = value;
+    return length;
 }

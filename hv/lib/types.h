@@ -45,10 +45,10 @@ typedef struct {
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
-#define MUST_USE         __attribute__((warn_unused_result))
+#define MUST_USE          __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define ALIGNED(n)       __attribute__((aligned(n)))
-#define NORETURN         __attribute__((noreturn))
+#define ALIGNED(n)        __attribute__((aligned(n)))
+#define NORETURN          __attribute__((noreturn))
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b) {
     return a < b ? a : b;

@@ -71,16 +71,7 @@ enum x86_vector {
 };
 
 /* x86 register numbers, also the index into struct vcpu's regs[]. */
-enum x86_gpr {
-    X86_RAX,
-    X86_RCX,
-    X86_RDX,
-    X86_RBX,
-    X86_RSP,
-    X86_RBP,
-    X86_RSI,
-    X86_RDI,
-};
+enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI };
 
 #define X86_MSR_TSC             0x10u
 #define X86_MSR_PLATFORM_ID     0x17u

@@ -15,10 +15,12 @@ struct gmem {
     uint32_t region_count;
 };
 
-/* Host pointer to size bytes at gpa, or NULL unless they all lie in one region. gpa and size may come from the guest. */
+/* Host pointer to size bytes at gpa, or NULL unless they all lie in one region. gpa and size may
+ * come from the guest. */
 void *gmem_pointer(const struct gmem *mem, gpa_t gpa, uint64_t size);
 
-/* Copies across region borders; STATUS_NOT_FOUND if any byte is not RAM of this VM (nothing is copied then). */
+/* Copies across region borders; STATUS_NOT_FOUND if any byte is not RAM of this VM (nothing is
+ * copied then). */
 MUST_USE enum status gmem_read(const struct gmem *mem, gpa_t gpa, void *out, uint64_t size);
 MUST_USE enum status gmem_write(const struct gmem *mem, gpa_t gpa, const void *in, uint64_t size);
 

@@ -107,8 +107,7 @@ static unsigned npt_best_level(const struct npt *npt, uint64_t address, hpa_t hp
     return level;
 }
 
-static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned level,
-                                uint64_t entry) {
+static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned level, uint64_t entry) {
     const struct npt_format *f = npt->format;
     uint64_t *table = npt->root;
     for (unsigned at = NPT_LEVELS; at > level; at--) {

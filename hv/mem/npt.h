@@ -15,10 +15,10 @@ enum npt_type { NPT_WB, NPT_WC, NPT_UC, NPT_TYPES };
 
 struct npt_format {
     const char *name;
-    uint64_t table_bits;          /* set in every entry that points to a table */
-    uint64_t leaf_bits;           /* set in every leaf */
-    uint64_t large_bit;           /* a leaf above the last level */
-    uint64_t present_mask;        /* any of these set = present */
+    uint64_t table_bits;   /* set in every entry that points to a table */
+    uint64_t leaf_bits;    /* set in every leaf */
+    uint64_t large_bit;    /* a leaf above the last level */
+    uint64_t present_mask; /* any of these set = present */
     uint64_t read_bits, write_bits, execute_bits, no_execute_bits;
     uint64_t type_bits[NPT_TYPES]; /* 4 KiB leaves */
     uint64_t type_bits_large[NPT_TYPES];
@@ -49,8 +49,8 @@ MUST_USE enum status npt_init(struct npt *npt, const struct npt_format *format, 
 
 /*
  * Maps [address, address + size) to hpa with the largest pages that fit. All three are multiples of
- * 4 KiB, below 2^48 (address). STATUS_EXISTS if any of it is mapped already (what came before it stays mapped),
- * STATUS_NO_MEMORY when the pool is empty.
+ * 4 KiB, below 2^48 (address). STATUS_EXISTS if any of it is mapped already (what came before it
+ * stays mapped), STATUS_NO_MEMORY when the pool is empty.
  */
 MUST_USE enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa, uint64_t size,
                                    unsigned access, enum npt_type type);
@@ -58,7 +58,8 @@ MUST_USE enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa,
 /* The leaf that maps address; STATUS_NOT_FOUND if none. */
 MUST_USE enum status npt_lookup(const struct npt *npt, uint64_t address, struct npt_leaf *leaf);
 
-/* Calls visit for every leaf in ascending order until it returns false; the tables are read as the CPU reads them. */
+/* Calls visit for every leaf in ascending order until it returns false; the tables are read as the
+ * CPU reads them. */
 typedef bool (*npt_visit)(void *ctx, const struct npt_leaf *leaf);
 void npt_walk(const struct npt *npt, npt_visit visit, void *ctx);
 

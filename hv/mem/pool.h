@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A pool of host pages: hands out zeroed, page-aligned memory from one range and never takes it
- * back one by one (pool_reset() empties it whole). The hypervisor has one, each VM has one for its budget.
+ * back one by one (pool_reset() empties it whole). The hypervisor has one, each VM has one for its
+ * budget.
  */
 #ifndef HV_MEM_POOL_H
 #define HV_MEM_POOL_H

@@ -33,12 +33,12 @@ struct walk_state {
 
 /*
  * Translates gva (one byte of it: an access that crosses a page needs two calls). Without paging
- * and outside long mode only 32 bits of gva count. Sets accessed and dirty bits as the CPU does.
+ * only 32 bits of gva count. Sets accessed and dirty bits as the CPU does.
  *   STATUS_DENIED     page fault: *pf_error is its error code, CR2 would be gva
  *   STATUS_INVALID    gva is not canonical: #GP, or #SS for a stack access
  *   STATUS_NOT_FOUND  a table does not lie in this VM's RAM
+ *   STATUS_UNSUPPORTED  paging outside long mode: no guest of ours is a 32-bit system
  *   STATUS_TIMEOUT    other vCPUs kept changing the tables: let the guest try again
- * PAE: the four top entries are read from memory, not from the copy that a CPU takes at MOV CR3.
  */
 MUST_USE enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
                                     unsigned access, gpa_t *gpa, uint32_t *pf_error);

@@ -22,16 +22,13 @@
 #define KEY_ESCAPE    0x1b
 #define KEY_DELETE    0x7f
 
-enum escape_state { ESCAPE_NONE, ESCAPE_STARTED, ESCAPE_SEQUENCE };
-
 /* One operator, one line: the console hands over one key at a time. */
 static struct {
     const struct monitor_ops *ops;
     char line[LINE_SIZE];
     size_t length;
     bool confirm_reset; /* the line answers PROMPT_RESET */
-    bool after_return;  /* a newline now belongs to it: one Enter, not two */
-    enum escape_state escape;
+    bool escape;        /* in the sequence of an arrow key or the like */
 } command;
 
 static void print(const char *format, ...) PRINTF_LIKE(1, 2);
@@ -59,22 +56,20 @@ static void clear_line(void) {
     command.line[0] = '\0';
 }
 
-/* ---- names ---- */
-
-static const char *const level_names[] = {
-    [LOG_ERROR] = "error",
-    [LOG_WARN] = "warn",
-    [LOG_INFO] = "info",
-    [LOG_DEBUG] = "debug",
-};
-
-/* Says that word is no such thing, and names the candidate that differs by two letters at most. */
-static void print_unknown(const char *what, const char *word, const char *(*name)(unsigned),
-                          unsigned count) {
+/*
+ * The index of word among the names; if it is none of them, says so, names the one that differs by
+ * two letters at most, and gives false.
+ */
+static bool find_name(const char *what, const char *word, const char *(*name)(unsigned),
+                      unsigned count, unsigned *index) {
     const char *best = NULL;
     unsigned best_distance = 3;
     for (unsigned i = 0; i < count; i++) {
         unsigned distance = str_distance(word, name(i));
+        if (distance == 0) {
+            *index = i;
+            return true;
+        }
         if (distance < best_distance) {
             best_distance = distance;
             best = name(i);
@@ -85,40 +80,13 @@ static void print_unknown(const char *what, const char *word, const char *(*name
     } else {
         print("no %s \"%s\"\n", what, word);
     }
-}
-
-/* The index of word among the names; says so and gives false if it is none of them. */
-static bool find_name(const char *what, const char *word, const char *(*name)(unsigned),
-                      unsigned count, unsigned *index) {
-    for (unsigned i = 0; i < count; i++) {
-        if (str_equal(word, name(i))) {
-            *index = i;
-            return true;
-        }
-    }
-    print_unknown(what, word, name, count);
     return false;
-}
-
-static bool find_vm(const char *word, unsigned *vm) {
-    return find_name("guest", word, command.ops->vm_name, command.ops->vm_count(), vm);
-}
-
-static const char *level_name(unsigned i) {
-    return level_names[i];
 }
 
 /* ---- commands ---- */
 
-static void run_help(const char *arg);
-
-static void run_list(const char *arg) {
-    (void)arg;
-    for (unsigned i = 0; i < command.ops->vm_count(); i++) {
-        char row[OUTPUT_SIZE / 2] = "";
-        command.ops->vm_list_row(i, row, sizeof(row));
-        print("%u %-16s %-9s %s\n", i + 1, command.ops->vm_name(i), command.ops->vm_state(i), row);
-    }
+static bool find_vm(const char *word, unsigned *vm) {
+    return find_name("guest", word, command.ops->vm_name, command.ops->vm_count(), vm);
 }
 
 static void ask_vm(const char *name, enum status (*ask)(unsigned)) {
@@ -144,28 +112,42 @@ static void run_reset(const char *arg) {
     ask_vm(arg, command.ops->vm_reset);
 }
 
+static void run_list(const char *arg) {
+    (void)arg;
+    for (unsigned i = 0; i < command.ops->vm_count(); i++) {
+        char row[OUTPUT_SIZE / 2] = "";
+        command.ops->vm_list_row(i, row, sizeof(row));
+        print("%u %-16s %-9s %s\n", i + 1, command.ops->vm_name(i), command.ops->vm_state(i), row);
+    }
+}
+
 static void print_line(void *ctx, const char *text) {
     (void)ctx;
     print("  %s\n", text);
 }
 
 static void run_stats(const char *arg) {
-    unsigned first = 0, end = command.ops->vm_count();
+    unsigned i = 0, end = command.ops->vm_count();
     if (arg != NULL) {
-        if (!find_vm(arg, &first)) {
+        if (!find_vm(arg, &i)) {
             return;
         }
-        end = first + 1;
+        end = i + 1;
     }
-    for (unsigned i = first; i < end; i++) {
+    for (; i < end; i++) {
         print("%s: %s\n", command.ops->vm_name(i), command.ops->vm_state(i));
         command.ops->vm_stats(i, print_line, NULL);
     }
 }
 
+static const char *level_name(unsigned i) {
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    return names[i];
+}
+
 static void run_log(const char *arg) {
     unsigned level;
-    if (find_name("log level", arg, level_name, ARRAY_SIZE(level_names), &level)) {
+    if (find_name("log level", arg, level_name, LOG_DEBUG + 1, &level)) {
         log_set_level((enum log_level)level);
         print("log level is %s\n", arg);
     }
@@ -175,6 +157,8 @@ static void run_host_reset(const char *arg) {
     (void)arg;
     command.confirm_reset = true;
 }
+
+static void run_help(const char *arg);
 
 /* args: "" = none, "[X]" = may be left out, else needed. */
 static const struct command_entry {
@@ -191,15 +175,30 @@ static const struct command_entry {
     {"stop", "NAME", "stop a guest at once, as if its power failed", run_stop},
 };
 
-static const char *command_name(unsigned i) {
-    return commands[i].name;
-}
-
 static void run_help(const char *arg) {
     (void)arg;
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
         print("%-10s %-6s  %s\n", commands[i].name, commands[i].args, commands[i].help);
     }
+}
+
+static const char *command_name(unsigned i) {
+    return commands[i].name;
+}
+
+/* The next word of the line, ended with NUL in place; NULL if there is none. */
+static char *next_word(char **at) {
+    char *word = *at;
+    while (*word == ' ') {
+        word++;
+    }
+    char *end = word;
+    while (*end != '\0' && *end != ' ') {
+        end++;
+    }
+    *at = *end == '\0' ? end : end + 1;
+    *end = '\0';
+    return *word == '\0' ? NULL : word;
 }
 
 static void run_words(const char *name, const char *arg, bool too_many) {
@@ -208,46 +207,32 @@ static void run_words(const char *name, const char *arg, bool too_many) {
         return;
     }
     const struct command_entry *c = &commands[i];
-    bool takes = c->args[0] != '\0';
-    bool needs = takes && c->args[0] != '[';
-    if (too_many || (arg != NULL && !takes) || (arg == NULL && needs)) {
+    bool takes = c->args[0] != '\0', needs = takes && c->args[0] != '[';
+    if (too_many || (arg != NULL ? !takes : needs)) {
         print("usage: %s%s%s\n", c->name, takes ? " " : "", c->args);
-        return;
+    } else {
+        c->run(arg);
     }
-    c->run(arg);
 }
 
-/* The next word of the line, ended with NUL in place; NULL if there is none. */
-static char *next_word(char **at) {
-    char *s = *at;
-    while (*s == ' ') {
-        s++;
+static void confirm_reset(bool confirmed) {
+    command.confirm_reset = false;
+    if (!confirmed) {
+        print("not restarted\n");
+        return;
     }
-    char *end = s;
-    while (*end != '\0' && *end != ' ') {
-        end++;
-    }
-    *at = *end == '\0' ? end : end + 1;
-    *end = '\0';
-    return *s == '\0' ? NULL : s;
+    log_warn("restarting the machine at the operator's request");
+    plat_machine_reset();
+    log_error("the machine could not be restarted");
 }
 
 static void run_line(void) {
     char *at = command.line;
-    char *name = next_word(&at);
-    char *arg = next_word(&at);
-    bool too_many = next_word(&at) != NULL;
+    char *name = next_word(&at), *arg = next_word(&at);
     if (command.confirm_reset) {
-        command.confirm_reset = false;
-        if (name != NULL && str_equal(name, "yes") && arg == NULL) {
-            log_warn("restarting the machine at the operator's request");
-            plat_machine_reset();
-            log_error("the machine could not be restarted");
-        } else {
-            print("not restarted\n");
-        }
+        confirm_reset(name != NULL && str_equal(name, "yes") && arg == NULL);
     } else if (name != NULL) {
-        run_words(name, arg, too_many);
+        run_words(name, arg, next_word(&at) != NULL);
     }
 }
 
@@ -255,20 +240,10 @@ static void run_line(void) {
 
 /* Arrow keys and the like arrive as ESC [ ... letter or ESC O letter; there is nothing they do. */
 static bool swallow_escape(uint8_t byte) {
-    switch (command.escape) {
-    case ESCAPE_STARTED:
-        command.escape = byte == '[' || byte == 'O' ? ESCAPE_SEQUENCE : ESCAPE_NONE;
-        return true;
-    case ESCAPE_SEQUENCE:
-        if (byte >= 0x40 && byte <= 0x7e) {
-            command.escape = ESCAPE_NONE;
-        }
-        return true;
-    case ESCAPE_NONE:
-    default:
-        command.escape = byte == KEY_ESCAPE ? ESCAPE_STARTED : ESCAPE_NONE;
-        return byte == KEY_ESCAPE;
-    }
+    bool inside = command.escape;
+    bool goes_on = (byte >= 0x20 && byte < 0x40) || byte == '[' || byte == 'O';
+    command.escape = byte == KEY_ESCAPE || (inside && goes_on);
+    return inside || byte == KEY_ESCAPE;
 }
 
 static void end_line(void) {
@@ -283,10 +258,8 @@ static bool command_input(void *ctx, uint8_t byte) {
     if (swallow_escape(byte)) {
         return true;
     }
-    bool second_half = byte == '\n' && command.after_return;
-    command.after_return = byte == '\r';
-    if ((byte == '\r' || byte == '\n') && !second_half) {
-        end_line();
+    if (byte == '\r' || (byte == '\n' && command.length != 0)) {
+        end_line(); /* once, where Enter is CR LF */
     } else if (byte == KEY_CTRL_C) {
         command.confirm_reset = false;
         clear_line();
@@ -304,11 +277,8 @@ static bool command_input(void *ctx, uint8_t byte) {
 
 void command_init(const struct monitor_ops *ops) {
     static const struct console_sink sink = {.input = command_input};
+    memset(&command, 0, sizeof(command));
     command.ops = ops;
-    command.confirm_reset = false;
-    command.after_return = false;
-    command.escape = ESCAPE_NONE;
-    clear_line();
     console_set_operator(&sink);
     show_prompt();
 }

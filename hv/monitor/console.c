@@ -7,7 +7,6 @@
 #include "hv/monitor/console.h"
 
 #include "hv/lib/fmt.h"
-#include "hv/lib/lock.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/term.h"
 #include "hv/vm/plat.h"
@@ -17,20 +16,24 @@
 #define PROMPT_SIZE    160u
 #define TEXT_SIZE      320u
 #define DRAWS_A_SECOND 30u
+/* Bytes of room before a guest that waits may go on: it may spin meanwhile, so 3 ms of line. */
+#define ROOM           32u
+#define KEYS           "Ctrl-] then 0 log, 1-9 guest, n next"
 
 static struct console {
     struct lock lock;
-    bool ready, serial, escape;
+    bool escape;
     unsigned count, focus;
+    unsigned focus_next; /* the view to show once the log has gone out, 0 = none */
     struct console_view log;
     struct console_view *views[CONSOLE_MAX_VIEWS];
     /* Text of our own that goes out before the next byte of the view. */
     uint8_t notice[NOTICE_SIZE];
-    size_t notice_at, notice_end;
+    uint64_t notice_at, notice_end;
     /* The operator's line as it should stand below an idle log, and as it stands there. */
     char prompt[PROMPT_SIZE], shown[PROMPT_SIZE];
     uint64_t drawn_tsc;
-} console;
+} console = {.count = 1, .views = {&console.log}};
 
 static uint64_t backlog(const struct console_view *v) {
     return v->written - v->cursor;
@@ -46,9 +49,11 @@ static void notice(const char *format, ...) {
     char text[TEXT_SIZE + 64];
     va_list args;
     va_start(args, format);
-    size_t n = fmt_vprint(text, sizeof(text), format, args);
+    size_t n = min_u64(fmt_vprint(text, sizeof(text), format, args), sizeof(text) - 1);
     va_end(args);
-    n = min_u64(n, sizeof(text) - 1);
+    if (console.notice_at == console.notice_end) {
+        console.notice_at = console.notice_end = 0;
+    }
     if (n <= NOTICE_SIZE - console.notice_end) {
         memcpy(console.notice + console.notice_end, text, n);
         console.notice_end += n;
@@ -70,31 +75,51 @@ static void log_append(const char *text, size_t n) {
     }
 }
 
+/* ---- views ---- */
+
+static void update_status(void) {
+    char text[TERM_MAX_COLUMNS + 1];
+    size_t n = fmt_print(text, sizeof(text), " %u/%u %s | keys: Ctrl-] then ? |", console.focus,
+                         console.count - 1, focused()->name);
+    for (unsigned i = 1; i < console.count && n < sizeof(text); i++) {
+        const struct console_sink *sink = console.views[i]->sink;
+        n += fmt_print(text + n, sizeof(text) - n, "%s %s %s", i == 1 ? "" : ",",
+                       console.views[i]->name, sink->state(sink->ctx));
+    }
+    term_set_status(text);
+}
+
+/* The last quarter of the ring, from the beginning of a line if there is one near. */
+static uint64_t replay_start(const struct console_view *v) {
+    uint64_t start = v->written - min_u64(v->written, v->size / 4);
+    for (uint64_t i = start; i != 0 && i < start + v->size / 16; i++) {
+        if (v->ring[(i - 1) & (v->size - 1)] == '\n') {
+            return i;
+        }
+    }
+    return start;
+}
+
+static void switch_to(unsigned index) {
+    console.focus = index;
+    console.focus_next = 0;
+    struct console_view *v = focused();
+    v->cursor = replay_start(v);
+    console.notice_at = console.notice_end;
+    console.shown[0] = '\0';
+    term_reset();
+    notice("\r\n[bulkhead] console %u/%u: %s - " KEYS ", ? help\r\n", index, console.count - 1,
+           v->name);
+    update_status();
+}
+
 /* ---- the pump ---- */
 
-static size_t emit(const uint8_t *bytes, size_t n) {
-    size_t taken = console.serial ? plat_serial_write(bytes, n) : n;
+/* Moves *at on by what the line takes of n bytes; false if that is not all. */
+static bool emit(const uint8_t *bytes, size_t n, uint64_t *at) {
+    size_t taken = plat_serial_write(bytes, n);
     term_write(bytes, taken);
-    return taken;
-}
-
-/* False when the line takes no more. */
-static bool pump_notice(void) {
-    size_t n = console.notice_end - console.notice_at;
-    size_t taken = emit(console.notice + console.notice_at, n);
-    console.notice_at += taken;
-    if (taken < n) {
-        return false;
-    }
-    console.notice_at = console.notice_end = 0;
-    return true;
-}
-
-static bool pump_view(struct console_view *v) {
-    uint64_t at = v->cursor & (v->size - 1);
-    size_t n = min_u64(backlog(v), v->size - at);
-    size_t taken = emit(v->ring + at, n);
-    v->cursor += taken;
+    *at += taken;
     return taken == n;
 }
 
@@ -113,17 +138,19 @@ static void draw_prompt(void) {
     memcpy(console.shown, console.prompt, sizeof(console.shown));
 }
 
-/* Queues what has to come before the next byte of the view; false if there is nothing. */
-static bool prepare_notice(struct console_view *v) {
-    bool is_log = v == &console.log;
+/* Does what has to come before the next byte of the view; false if there is nothing. */
+static bool prepare(struct console_view *v) {
+    bool log_idle = v == &console.log && backlog(v) == 0;
     if (backlog(v) > v->size) {
         uint64_t cursor = v->written - v->size / 2;
         notice("\r\n[bulkhead] %llu bytes skipped\r\n", (unsigned long long)(cursor - v->cursor));
         v->cursor = cursor;
-    } else if (is_log && backlog(v) != 0 && console.shown[0] != '\0') {
+    } else if (v == &console.log && !log_idle && console.shown[0] != '\0') {
         notice("\r\x1b[K");
         console.shown[0] = '\0';
-    } else if (is_log && backlog(v) == 0 && !str_equal(console.prompt, console.shown)) {
+    } else if (log_idle && console.focus_next != 0) {
+        switch_to(console.focus_next);
+    } else if (log_idle && !str_equal(console.prompt, console.shown)) {
         draw_prompt();
     } else {
         return false;
@@ -133,9 +160,6 @@ static bool prepare_notice(struct console_view *v) {
 
 /* Drawing is slow. A line that is behind will call again, so then it can be left for later. */
 static void draw_screen(bool idle) {
-    if (!term_present()) {
-        return;
-    }
     uint64_t now = plat_tsc();
     if (idle || now - console.drawn_tsc > plat_tsc_hz() / DRAWS_A_SECOND) {
         console.drawn_tsc = now;
@@ -148,134 +172,51 @@ static void draw_screen(bool idle) {
  * waiting for an interrupt that does not come.
  */
 static void pump(bool may_call_back) {
-    struct console_view *v = focused();
-    if (v->waiting && !may_call_back) {
+    if (focused()->waiting && !may_call_back) {
         return;
     }
-    bool room = true;
-    while (room) {
-        if (console.notice_end != 0) {
-            room = pump_notice();
-        } else if (prepare_notice(v)) {
-            continue;
-        } else if (backlog(v) != 0) {
-            room = pump_view(v);
-        } else {
-            break;
+    bool room = true, more = true;
+    while (room && more) {
+        struct console_view *v = focused();
+        uint64_t at = v->cursor & (v->size - 1);
+        if (console.notice_at != console.notice_end) {
+            room = emit(console.notice + console.notice_at, console.notice_end - console.notice_at,
+                        &console.notice_at);
+        } else if (!prepare(v)) {
+            more = backlog(v) != 0;
+            room = !more || emit(v->ring + at, min_u64(backlog(v), v->size - at), &v->cursor);
         }
     }
     draw_screen(room);
 }
 
-/* ---- views ---- */
-
-static void update_status(void) {
-    char text[TERM_MAX_COLUMNS + 1];
-    if (!term_present()) {
-        return;
-    }
-    size_t n = fmt_print(text, sizeof(text), " %u/%u %s |", console.focus, console.count - 1,
-                         focused()->name);
-    for (unsigned i = 1; i < console.count && n < sizeof(text); i++) {
-        const struct console_sink *sink = console.views[i]->sink;
-        n += fmt_print(text + n, sizeof(text) - n, "%s %s %s", i == 1 ? "" : ",",
-                       console.views[i]->name,
-                       sink->state != NULL ? sink->state(sink->ctx) : "there");
-    }
-    if (n < sizeof(text)) {
-        fmt_print(text + n, sizeof(text) - n, " | keys: Ctrl-] then ?");
-    }
-    term_set_status(text);
-}
-
-/* "0 log, 1-2 guest": the keys that choose a view. */
-static const char *view_keys(char *buf, size_t size) {
-    unsigned last = console.count - 1 < 9 ? console.count - 1 : 9;
-    if (last > 1) {
-        fmt_print(buf, size, "0 log, 1-%u guest", last);
-    } else {
-        fmt_print(buf, size, last == 1 ? "0 log, 1 guest" : "0 log");
-    }
-    return buf;
-}
-
-static void notice_help(void) {
-    char keys[32];
-    notice("\r\n[bulkhead] Ctrl-] then %s, n next, p previous, ? help, Ctrl-] the key itself\r\n",
-           view_keys(keys, sizeof(keys)));
-    console.shown[0] = '\0';
-}
-
-/* The oldest line that is whole; a little after the oldest byte, as the writer goes on. */
-static uint64_t replay_start(const struct console_view *v) {
-    if (v->written <= v->size) {
-        return 0;
-    }
-    uint64_t start = v->written - v->size + v->size / 8;
-    for (uint64_t i = start; i < start + v->size / 8; i++) {
-        if (v->ring[i & (v->size - 1)] == '\n') {
-            return i + 1;
-        }
-    }
-    return start;
-}
-
-/* True if v was told to wait and has room now, or is out of focus; the caller calls it back. */
-static bool take_room(struct console_view *v) {
-    bool room = v != focused() || backlog(v) <= v->size / 2 - v->size / 16;
-    if (!v->waiting || !room) {
-        return false;
-    }
-    v->waiting = false;
-    return true;
-}
-
-static void switch_to(unsigned index) {
-    char keys[32];
-    console.focus = index;
-    struct console_view *v = focused();
-    v->cursor = replay_start(v);
-    console.notice_at = console.notice_end = 0;
-    console.shown[0] = '\0';
-    term_reset();
-    notice("\r\n[bulkhead] console %u/%u: %s - Ctrl-] then %s, n next, ? help\r\n", index,
-           console.count - 1, v->name, view_keys(keys, sizeof(keys)));
-    update_status();
-}
-
-/* Pumps, releases the lock and makes the calls that are due to the view that had the focus before.
+/*
+ * Pumps, releases the lock and calls back the view that had the focus before, if it was told to
+ * wait and has room now or is out of focus.
  */
 static void finish(struct console_view *before) {
     pump(true);
-    bool room = take_room(before);
+    bool room = before != focused() || backlog(before) <= before->size / 2 - ROOM;
+    bool owed = before->waiting && room;
+    before->waiting = before->waiting && !room;
     lock_release(&console.lock);
-    if (room && before->sink->output_room != NULL) {
+    if (owed) {
         before->sink->output_room(before->sink->ctx);
     }
 }
 
 void console_init(void *log_ring, size_t size) {
-    ASSERT(size != 0 && (size & (size - 1)) == 0);
     memset(&console, 0, sizeof(console));
     console.log = (struct console_view){.name = "log", .ring = log_ring, .size = size};
-    console.views[0] = &console.log;
-    console.count = 1;
-    console.serial = plat_serial_present();
+    console.views[console.count++] = &console.log;
     term_init();
     update_status();
-    console.ready = true;
 }
 
 unsigned console_add_view(struct console_view *v, const char *name, void *ring, size_t size,
                           const struct console_sink *sink) {
-    ASSERT(size != 0 && (size & (size - 1)) == 0 && sink != NULL);
-    memset(v, 0, sizeof(*v));
-    v->name = name;
-    v->sink = sink;
-    v->ring = ring;
-    v->size = size;
+    *v = (struct console_view){.name = name, .sink = sink, .ring = ring, .size = size};
     lock_acquire(&console.lock);
-    ASSERT(console.count < CONSOLE_MAX_VIEWS);
     unsigned index = console.count++;
     console.views[index] = v;
     update_status();
@@ -283,44 +224,35 @@ unsigned console_add_view(struct console_view *v, const char *name, void *ring, 
     return index;
 }
 
-bool console_focus(unsigned index) {
+void console_focus_after_log(unsigned index) {
     lock_acquire(&console.lock);
-    struct console_view *before = focused();
-    bool exists = index < console.count;
-    if (exists) {
-        switch_to(index);
-    }
-    finish(before);
-    return exists;
+    console.focus_next = index;
+    pump(false);
+    lock_release(&console.lock);
 }
 
 bool console_view_write(struct console_view *v, uint8_t byte) {
-    bool taken = true;
     lock_acquire(&console.lock);
     if (v == focused() && backlog(v) > v->size / 2) {
         pump(false);
         v->waiting = backlog(v) > v->size / 2;
-        taken = !v->waiting;
     }
+    bool taken = !v->waiting;
     if (taken) {
         ring_append(v, byte);
-        if (v == focused()) {
-            pump(false);
-        }
+    }
+    if (taken && v == focused()) {
+        pump(false);
     }
     lock_release(&console.lock);
     return taken;
 }
 
 void hv_console_log(enum log_level level, const char *line, size_t n) {
-    if (!console.ready) {
-        return;
-    }
     lock_acquire(&console.lock);
     log_append(line, n);
     if (focused() != &console.log && level <= LOG_WARN) {
-        size_t text = n != 0 && line[n - 1] == '\n' ? n - 1 : n;
-        notice("\r\n[bulkhead] %.*s\r\n", (int)min_u64(text, TEXT_SIZE), line);
+        notice("\r\n[bulkhead] %.*s\r\n", (int)min_u64(n - 1, TEXT_SIZE), line);
     }
     update_status();
     pump(false);
@@ -330,9 +262,7 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
 /* ---- the operator's side of the log view ---- */
 
 void console_set_operator(const struct console_sink *sink) {
-    lock_acquire(&console.lock);
     console.log.sink = sink;
-    lock_release(&console.lock);
 }
 
 void console_print(const char *text) {
@@ -351,79 +281,55 @@ void console_set_prompt(const char *text) {
 
 /* ---- keys ---- */
 
+/* False if there is no room. Typed bytes have one producer, under the lock ... */
 static bool put_typed(struct console_view *v, uint8_t byte) {
-    if (v->sink == NULL || v->sink->input == NULL) {
-        return true; /* nobody listens: not an overrun */
-    }
-    if (v->typed_in - v->typed_out == CONSOLE_TYPED_MAX) {
+    uint32_t in = v->typed_in;
+    if (in - __atomic_load_n(&v->typed_out, __ATOMIC_ACQUIRE) == CONSOLE_TYPED_MAX) {
         return false;
     }
-    v->typed[v->typed_in % CONSOLE_TYPED_MAX] = byte;
-    __atomic_store_n(&v->typed_in, v->typed_in + 1, __ATOMIC_RELEASE);
+    v->typed[in % CONSOLE_TYPED_MAX] = byte;
+    __atomic_store_n(&v->typed_in, in + 1, __ATOMIC_RELEASE);
     return true;
 }
 
-/*
- * Hands typed bytes to the sink until it has no room. One CPU at a time does it, so that they keep
- * their order; one that comes in between leaves word instead.
- */
-static void deliver_typed(struct console_view *v) {
-    lock_acquire(&console.lock);
-    if (v->delivering) {
-        v->deliver_again = true;
-        lock_release(&console.lock);
+/* ... and one consumer, under the view's own, which a VM's lock may be taken in. */
+void console_input_ready(struct console_view *v) {
+    uint32_t out = __atomic_load_n(&v->typed_out, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&v->typed_in, __ATOMIC_ACQUIRE) == out) {
         return;
     }
-    v->delivering = true;
-    while (v->typed_in != v->typed_out) {
-        uint8_t byte = v->typed[v->typed_out % CONSOLE_TYPED_MAX];
-        v->deliver_again = false;
-        lock_release(&console.lock);
-        bool taken = v->sink->input(v->sink->ctx, byte);
-        lock_acquire(&console.lock);
-        if (taken) {
-            __atomic_store_n(&v->typed_out, v->typed_out + 1, __ATOMIC_RELAXED);
-        } else if (!v->deliver_again) {
-            break;
-        }
+    lock_acquire(&v->typing);
+    out = v->typed_out;
+    while (out != __atomic_load_n(&v->typed_in, __ATOMIC_ACQUIRE) &&
+           v->sink->input(v->sink->ctx, v->typed[out % CONSOLE_TYPED_MAX])) {
+        __atomic_store_n(&v->typed_out, ++out, __ATOMIC_RELEASE);
     }
-    v->delivering = false;
-    lock_release(&console.lock);
-}
-
-void console_input_ready(struct console_view *v) {
-    if (__atomic_load_n(&v->typed_in, __ATOMIC_ACQUIRE) !=
-        __atomic_load_n(&v->typed_out, __ATOMIC_RELAXED)) {
-        deliver_typed(v);
-    }
+    lock_release(&v->typing);
 }
 
 /* The key after the escape key; true if it goes to the guest itself. */
 static bool escape_command(uint8_t byte) {
-    if (byte == ESCAPE_KEY) {
-        return true;
-    }
-    if (byte >= '0' && byte <= '9' && (unsigned)(byte - '0') < console.count) {
-        switch_to((unsigned)(byte - '0'));
+    unsigned digit = byte - (unsigned)'0';
+    if (digit < console.count && digit <= 9) {
+        switch_to(digit);
     } else if (byte == 'n') {
         switch_to((console.focus + 1) % console.count);
     } else if (byte == 'p') {
         switch_to((console.focus + console.count - 1) % console.count);
-    } else {
-        notice_help();
+    } else if (byte != ESCAPE_KEY) {
+        notice("\r\n[bulkhead] " KEYS ", p previous, ? help, Ctrl-] the key itself\r\n");
+        console.shown[0] = '\0';
     }
-    return false;
+    return byte == ESCAPE_KEY;
 }
 
 void hv_console_input(uint8_t byte) {
-    if (!console.ready) {
-        return;
-    }
     lock_acquire(&console.lock);
     struct console_view *before = focused();
+    console.focus_next = 0; /* the user has a will of their own */
     bool to_view = console.escape ? escape_command(byte) : byte != ESCAPE_KEY;
     console.escape = !console.escape && byte == ESCAPE_KEY;
-    if (to_view && !put_typed(before, byte)) {
+    if (to_view && before->sink != NULL && !put_typed(before, byte)) {
         notice("\a");
     }
     update_status();
@@ -432,9 +338,6 @@ void hv_console_input(uint8_t byte) {
 }
 
 void hv_console_writable(void) {
-    if (!console.ready) {
-        return;
-    }
     lock_acquire(&console.lock);
     struct console_view *v = focused();
     finish(v);

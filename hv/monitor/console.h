@@ -9,15 +9,16 @@
 #ifndef HV_MONITOR_CONSOLE_H
 #define HV_MONITOR_CONSOLE_H
 
+#include "hv/lib/lock.h"
 #include "hv/lib/log.h"
 #include "hv/plan/config.h"
 
-#define CONSOLE_RING_SIZE (64 * KIB) /* scrollback of a guest */
-#define CONSOLE_LOG_SIZE  (16 * KIB)
+#define CONSOLE_RING_SIZE (64 * KIB) /* scrollback; a quarter of it is replayed on switching */
+#define CONSOLE_LOG_SIZE  (64 * KIB)
 #define CONSOLE_MAX_VIEWS (1 + CONFIG_MAX_GUESTS)
 #define CONSOLE_TYPED_MAX 128u /* bytes typed ahead of a guest that does not read */
 
-/* Where a view's keys go. Any member but ctx may be NULL. */
+/* Where a view's keys go. The operator's needs input() alone. */
 struct console_sink {
     bool (*input)(void *ctx, uint8_t byte); /* false = no room, see console_input_ready() */
     void (*output_room)(void *ctx);         /* after console_view_write() was false */
@@ -34,8 +35,7 @@ struct console_view {
     uint64_t written;             /* bytes ever; byte i is at ring[i % size] */
     uint64_t cursor;              /* next byte for the physical console, while in focus */
     bool waiting;                 /* the guest was told to wait; output_room() is owed */
-    bool delivering;              /* a CPU is calling input() ... */
-    bool deliver_again;           /* ... and is to look once more */
+    struct lock typing;           /* held while input() is called */
     uint32_t typed_in, typed_out; /* bytes ever */
     uint8_t typed[CONSOLE_TYPED_MAX];
 };
@@ -47,9 +47,8 @@ void console_init(void *log_ring, size_t size);
 unsigned console_add_view(struct console_view *v, const char *name, void *ring, size_t size,
                           const struct console_sink *sink);
 
-/* Puts a view in focus, as the escape key does; false if there is none of that number. No VM lock.
- */
-bool console_focus(unsigned index);
+/* Puts a guest's view in focus once the log has gone out, unless a key comes first. Any. */
+void console_focus_after_log(unsigned index);
 
 /*
  * A byte from the guest's UART. False (the byte was not taken) only when the view is in focus and
@@ -64,7 +63,8 @@ void console_input_ready(struct console_view *v);
 /* Log hook: one line with its newline. Warnings and errors are shown in every view. Any. */
 void hv_console_log(enum log_level level, const char *line, size_t n);
 
-/* The operator's side of the log view (command.c): keys, text, and the line being edited. Any. */
+/* The operator's side of the log view (command.c): keys, text, and the line being edited. Any, but
+ * the first once, before there are keys. */
 void console_set_operator(const struct console_sink *sink);
 void console_print(const char *text);
 void console_set_prompt(const char *text);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Ties the consoles and the operator's commands to the VMs: a view and a sink for each VM, the calls
- * behind list, start, stop, reset and stats. Reads a VM's counters from another CPU: they may be a
- * moment old, never wrong in kind. Must not wait for a VM.
+ * Ties the consoles and the operator's commands to the VMs: a view and a sink for each VM, the
+ * calls behind list, start, stop, reset and stats. Reads a VM's counters from another CPU: they may
+ * be a moment old, never wrong in kind. Must not wait for a VM.
  */
 #include "hv/monitor/operator.h"
 
@@ -163,9 +163,8 @@ static void operator_add_view(unsigned n) {
                                               .ctx = vm};
     (void)console_add_view(&operator_views[n], vm->name, ring, CONSOLE_RING_SIZE,
                            &operator_sinks[n]);
-    vm->console = (struct vm_console){.write = operator_view_write,
-                                      .drained = operator_view_drained,
-                                      .ctx = &operator_views[n]};
+    vm->console = (struct vm_console){
+        .write = operator_view_write, .drained = operator_view_drained, .ctx = &operator_views[n]};
 }
 
 void operator_init(struct vm **vms, uint32_t count) {
@@ -180,6 +179,6 @@ void operator_init(struct vm **vms, uint32_t count) {
     }
     command_init(&operator_ops);
     if (first != 0) {
-        (void)console_focus(first);
+        console_focus_after_log(first);
     }
 }

@@ -9,43 +9,39 @@
 #include "hv/vm/plat.h"
 
 #define CELL_INVERSE 0x100u
-#define CELL_BLANK   0x20u
-#define CELL_UNKNOWN 0xffffu /* never drawn: differs from every cell */
 
 #define MAX_PARAMETERS  4
 #define PARAMETER_LIMIT 9999u
 #define TAB_WIDTH       8u
 
-enum parser { PARSE_TEXT, PARSE_ESCAPE, PARSE_CSI, PARSE_CHARSET, PARSE_STRING, PARSE_STRING_END };
+enum parser { PARSE_TEXT, PARSE_ESCAPE, PARSE_CSI, PARSE_STRING, PARSE_SKIP };
 
-/* Rows are numbered from the top of the text; row r is stored at (top + r) % rows. */
+/*
+ * Rows are numbered from the top of the screen; row r of the text is stored at (top + r) % rows,
+ * the status row, number rows, at its own place.
+ */
 static struct term {
     unsigned columns, rows; /* of the text, without the status row; 0 = no screen */
     unsigned column, row, top;
     bool wrap; /* the last column is filled: the next character goes to the next row */
     uint16_t attribute;
     enum parser parser;
-    bool private_sequence;
     unsigned parameter_count;
     unsigned parameters[MAX_PARAMETERS];
-    bool dirty[TERM_MAX_ROWS]; /* by screen row, the last one being the status */
+    bool dirty[TERM_MAX_ROWS];
     uint16_t cells[TERM_MAX_ROWS][TERM_MAX_COLUMNS];
-    uint16_t status[TERM_MAX_COLUMNS];
-    uint16_t drawn[TERM_MAX_ROWS][TERM_MAX_COLUMNS]; /* by screen row */
+    uint16_t drawn[TERM_MAX_ROWS][TERM_MAX_COLUMNS];
 } term;
 
 static uint16_t *row_cells(unsigned row) {
-    return term.cells[(term.top + row) % term.rows];
-}
-
-static void fill(uint16_t *cells, unsigned from, unsigned to, uint16_t value) {
-    for (unsigned i = from; i < to; i++) {
-        cells[i] = value;
-    }
+    return term.cells[row == term.rows ? row : (term.top + row) % term.rows];
 }
 
 static void erase(unsigned row, unsigned from, unsigned to) {
-    fill(row_cells(row), from, to, CELL_BLANK);
+    uint16_t *cells = row_cells(row);
+    for (unsigned i = from; i < to; i++) {
+        cells[i] = ' ';
+    }
     term.dirty[row] = true;
 }
 
@@ -56,19 +52,13 @@ void term_init(void) {
     if (columns == 0 || rows < 2) {
         return;
     }
-    term.columns = columns > TERM_MAX_COLUMNS ? TERM_MAX_COLUMNS : columns;
-    term.rows = (rows > TERM_MAX_ROWS ? TERM_MAX_ROWS : rows) - 1;
+    term.columns = (unsigned)min_u64(columns, TERM_MAX_COLUMNS);
+    term.rows = (unsigned)min_u64(rows, TERM_MAX_ROWS) - 1;
+    memset(term.drawn, 0xff, sizeof(term.drawn)); /* differs from every cell */
     for (unsigned r = 0; r < term.rows; r++) {
         erase(r, 0, term.columns);
     }
-    for (unsigned r = 0; r <= term.rows; r++) {
-        fill(term.drawn[r], 0, term.columns, CELL_UNKNOWN);
-    }
     term_set_status("");
-}
-
-bool term_present(void) {
-    return term.rows != 0;
 }
 
 void term_reset(void) {
@@ -102,8 +92,8 @@ static void put_character(uint8_t character) {
 }
 
 static void move_to(unsigned column, unsigned row) {
-    term.column = column < term.columns ? column : term.columns - 1;
-    term.row = row < term.rows ? row : term.rows - 1;
+    term.column = (unsigned)min_u64(column, term.columns - 1);
+    term.row = (unsigned)min_u64(row, term.rows - 1);
     term.wrap = false;
 }
 
@@ -128,11 +118,6 @@ static void put_control(uint8_t byte) {
     default:
         break;
     }
-}
-
-/* Parameter i, or its default when it is missing or 0. */
-static unsigned parameter(unsigned i, unsigned by_default) {
-    return i <= term.parameter_count && term.parameters[i] != 0 ? term.parameters[i] : by_default;
 }
 
 /* 0 = from the cursor to the end, 1 = from the start through the cursor, 2 = all. */
@@ -162,11 +147,10 @@ static void set_attributes(void) {
 }
 
 static void end_csi(uint8_t final) {
-    unsigned n = parameter(0, 1);
+    /* Missing is 0, and 0 is 1 where it counts or numbers. */
+    unsigned n = (unsigned)max_u64(term.parameters[0], 1);
+    unsigned second = (unsigned)max_u64(term.parameters[1], 1);
     term.parser = PARSE_TEXT;
-    if (term.private_sequence) {
-        return;
-    }
     switch (final) {
     case 'A':
         move_to(term.column, term.row < n ? 0 : term.row - n);
@@ -182,7 +166,7 @@ static void end_csi(uint8_t final) {
         break;
     case 'H':
     case 'f':
-        move_to(parameter(1, 1) - 1, n - 1);
+        move_to(second - 1, n - 1);
         break;
     case 'J':
         erase_in_display(term.parameters[0]);
@@ -198,22 +182,15 @@ static void end_csi(uint8_t final) {
     }
 }
 
+/* '?' and the like before or after the parameters make no difference to what is known here. */
 static void put_csi(uint8_t byte) {
-    if (byte >= '0' && byte <= '9') {
-        unsigned *p = &term.parameters[term.parameter_count];
-        if (*p <= PARAMETER_LIMIT) {
-            *p = *p * 10 + (byte - '0');
-        }
-    } else if (byte == ';') {
-        if (term.parameter_count + 1 < MAX_PARAMETERS) {
-            term.parameter_count++;
-        }
+    unsigned *p = &term.parameters[term.parameter_count];
+    if (byte >= '0' && byte <= '9' && *p <= PARAMETER_LIMIT) {
+        *p = *p * 10 + (byte - '0');
+    } else if (byte == ';' && term.parameter_count + 1 < MAX_PARAMETERS) {
+        term.parameter_count++;
     } else if (byte >= 0x40 && byte <= 0x7e) {
         end_csi(byte);
-    } else if (byte < 0x20) {
-        put_control(byte);
-    } else {
-        term.private_sequence = true;
     }
 }
 
@@ -221,21 +198,27 @@ static void put_escape(uint8_t byte) {
     term.parser = PARSE_TEXT;
     if (byte == '[') {
         term.parser = PARSE_CSI;
-        term.private_sequence = false;
         term.parameter_count = 0;
         memset(term.parameters, 0, sizeof(term.parameters));
     } else if (byte == ']' || byte == 'P' || byte == '^' || byte == '_') {
         term.parser = PARSE_STRING;
-    } else if (byte >= 0x20 && byte <= 0x2f) {
-        term.parser = PARSE_CHARSET;
-    } else if (byte < 0x20) {
-        put_control(byte);
+    } else if (byte <= 0x2f) {
+        term.parser = PARSE_SKIP; /* a character set is named next */
     }
 }
 
-static void put_text(uint8_t byte) {
-    if (byte < 0x20) {
-        put_control(byte);
+static void put_byte(uint8_t byte) {
+    if (term.parser == PARSE_STRING) {
+        /* Titles and the like: up to BEL or ESC \. */
+        term.parser = byte == 0x07 ? PARSE_TEXT : byte == 0x1b ? PARSE_SKIP : PARSE_STRING;
+    } else if (byte < 0x20) {
+        put_control(byte); /* inside a sequence too, which then goes on */
+    } else if (term.parser == PARSE_ESCAPE) {
+        put_escape(byte);
+    } else if (term.parser == PARSE_CSI) {
+        put_csi(byte);
+    } else if (term.parser == PARSE_SKIP) {
+        term.parser = PARSE_TEXT;
     } else if (byte < 0x7f) {
         put_character(byte);
     } else if (byte >= 0xc0) {
@@ -243,66 +226,31 @@ static void put_text(uint8_t byte) {
     }
 }
 
-static void put_byte(uint8_t byte) {
-    switch (term.parser) {
-    case PARSE_ESCAPE:
-        put_escape(byte);
-        break;
-    case PARSE_CSI:
-        put_csi(byte);
-        break;
-    case PARSE_STRING:
-        /* Titles and the like: up to BEL or ESC \. */
-        if (byte == 0x07) {
-            term.parser = PARSE_TEXT;
-        } else if (byte == 0x1b) {
-            term.parser = PARSE_STRING_END;
-        }
-        break;
-    case PARSE_CHARSET:
-    case PARSE_STRING_END:
-        term.parser = PARSE_TEXT;
-        break;
-    case PARSE_TEXT:
-    default:
-        put_text(byte);
-        break;
-    }
-}
-
 void term_write(const uint8_t *bytes, size_t n) {
-    if (!term_present()) {
-        return;
-    }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; term.rows != 0 && i < n; i++) {
         put_byte(bytes[i]);
     }
 }
 
 void term_set_status(const char *text) {
-    if (!term_present()) {
-        return;
-    }
-    fill(term.status, 0, term.columns, CELL_BLANK | CELL_INVERSE);
-    for (unsigned i = 0; i < term.columns && text[i] != '\0'; i++) {
-        bool printable = text[i] >= 0x20 && text[i] < 0x7f;
-        term.status[i] = (uint16_t)((printable ? (unsigned)text[i] : '?') | CELL_INVERSE);
+    uint16_t *cells = row_cells(term.rows);
+    size_t n = strlen(text);
+    for (unsigned i = 0; i < term.columns; i++) {
+        unsigned c = i < n ? (uint8_t)text[i] : ' ';
+        cells[i] = (uint16_t)((c >= 0x20 && c < 0x7f ? c : '?') | CELL_INVERSE);
     }
     term.dirty[term.rows] = true;
 }
 
 void term_flush(void) {
-    for (unsigned r = 0; term_present() && r <= term.rows; r++) {
-        if (!term.dirty[r]) {
-            continue;
-        }
-        term.dirty[r] = false;
-        const uint16_t *cells = r == term.rows ? term.status : row_cells(r);
-        for (unsigned c = 0; c < term.columns; c++) {
+    for (unsigned r = 0; r <= term.rows; r++) {
+        const uint16_t *cells = row_cells(r);
+        for (unsigned c = 0; term.dirty[r] && c < term.columns; c++) {
             if (cells[c] != term.drawn[r][c]) {
                 term.drawn[r][c] = cells[c];
                 plat_screen_draw(c, r, (uint8_t)cells[c], (cells[c] & CELL_INVERSE) != 0);
             }
         }
+        term.dirty[r] = false;
     }
 }

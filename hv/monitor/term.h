@@ -14,7 +14,6 @@
 
 /* Asks plat_screen_size(); a larger screen is used up to the limits above. */
 void term_init(void);
-bool term_present(void);
 
 /*
  * Text with CR LF BS TAB and the sequences CSI A-D, H, f, J, K, m (reverse only); others are

@@ -77,12 +77,12 @@ struct boot_info {
     uint64_t heap_size;
     hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs */
 
-    hpa_t rsdp;                /* 0 = no ACPI */
-    uint32_t pm_timer_port;    /* ACPI PM timer I/O port, 0 = none */
-    bool pm_timer_32bit;       /* else 24 bits */
-    hpa_t hpet_base;           /* 0 = none */
-    hpa_t lapic_base;          /* usually 0xfee00000 */
-    uint32_t ioapic_count;     /* 0 = none known */
+    hpa_t rsdp;             /* 0 = no ACPI */
+    uint32_t pm_timer_port; /* ACPI PM timer I/O port, 0 = none */
+    bool pm_timer_32bit;    /* else 24 bits */
+    hpa_t hpet_base;        /* 0 = none */
+    hpa_t lapic_base;       /* usually 0xfee00000 */
+    uint32_t ioapic_count;  /* 0 = none known */
     struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
     struct boot_isa_irq isa_irqs[16];
     struct boot_framebuffer framebuffer;
@@ -93,7 +93,7 @@ struct boot_info {
     struct config config;
 };
 
-/* The image a guest's path names; NULL if the path is empty or not there. */
+/* The image a guest's path names; NULL if the path is empty or not there. In plan.c. */
 const struct boot_image *boot_info_find_image(const struct boot_info *info, const char *path);
 
 #endif

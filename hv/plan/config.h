@@ -12,12 +12,12 @@
 #include "hv/lib/types.h"
 #include "hv/plan/fault.h"
 
-#define CONFIG_MAX_GUESTS  16
-#define CONFIG_MAX_CPUS    256 /* host CPU numbers run from 0 to this, exclusive */
-#define CONFIG_NAME_SIZE   32
-#define CONFIG_PATH_SIZE   128
+#define CONFIG_MAX_GUESTS   16
+#define CONFIG_MAX_CPUS     256 /* host CPU numbers run from 0 to this, exclusive */
+#define CONFIG_NAME_SIZE    32
+#define CONFIG_PATH_SIZE    128
 #define CONFIG_CMDLINE_SIZE 1024
-#define CONFIG_FILE_MAX    (64 * KIB)
+#define CONFIG_FILE_MAX     (64 * KIB)
 
 /* Position of a value in the file, both from 1; line 0 = the key was not given. */
 struct config_pos {
@@ -56,25 +56,19 @@ struct config {
 
 /*
  * Reads the text of bulkhead.toml (length bytes, need not end in NUL, UTF-8 with or without BOM, LF
- * or CRLF) into *config. Every fault of the whole file goes to *faults; STATUS_INVALID if there was
- * one, and then *config is not to be used (it may be partly filled).
+ * or CRLF) into *config. Every fault of the whole file goes to *faults; STATUS_INVALID if there is
+ * any in it then. Values that were refused or are missing are zero in *config, so that plan_build()
+ * can judge the rest.
  */
-MUST_USE enum status config_parse(const char *text, size_t length, struct config *config,
-                                  struct fault_list *faults);
+enum status config_parse(const char *text, size_t length, struct config *config,
+                         struct fault_list *faults);
 
 static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
     return cpu < CONFIG_MAX_CPUS && (set->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
 }
-unsigned cpu_set_count(const struct cpu_set *set);
 /* Lowest member at or above from; CONFIG_MAX_CPUS if there is none. */
 unsigned cpu_set_next(const struct cpu_set *set, unsigned from);
 /* Writes the set as a cpuset list ("1-2,4"), cut at size; returns buf. */
 const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size);
-
-/*
- * Prints the reference manual (docs/config.md) from the schema table, a piece at a time, through
- * put(); used by tools/bhcheck --manual.
- */
-void config_print_manual(void (*put)(void *ctx, const char *text), void *ctx);
 
 #endif

@@ -1,39 +1,54 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Readers of single config values: words, ports, CPU lists, sizes, paths, text. Each gets text that
- * is known to be short enough and free of control characters, and reports what breaks its rule.
- * Called by config.c through the schema table.
+ * is known to be short enough and free of control characters but tabs, and reports what breaks its
+ * rule. Called by config.c through the schema table.
  */
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/plan/schema.h"
 
-#define REFUSE(v, ...) fault_add((v)->faults, (v)->pos.line, (v)->pos.column, __VA_ARGS__)
-
 /* How a value is shown in a message: at most this many bytes of it. */
 #define SHOWN 60
 
-static bool is_digit(char c) {
-    return c >= '0' && c <= '9';
+static bool refuse(const struct schema_value *v, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Reports the value with the rule it breaks and the fix. Always false. */
+static bool refuse(const struct schema_value *v, const char *format, ...) {
+    char rule[FAULT_TEXT_SIZE];
+    va_list args;
+    va_start(args, format);
+    fmt_vprint(rule, sizeof(rule), format, args);
+    va_end(args);
+    fault_add(v->faults, v->pos.line, v->pos.column, "%s = \"%.*s\" %s", v->key->name, SHOWN,
+              v->text, rule);
+    return false;
 }
 
-/* Decimal digits at *s; false if there are none or the number passes max. */
-static bool read_decimal(const char **s, uint64_t max, uint64_t *out) {
+/* Digits at *s; false if there are none or the number passes max. */
+static bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out) {
+    const char *start = *s;
     uint64_t value = 0;
-    const char *p = *s;
-    for (; is_digit(*p); p++) {
-        uint64_t digit = (uint64_t)(*p - '0');
-        if (digit > max || value > (max - digit) / 10) {
+    for (;; (*s)++) {
+        unsigned decimal = (unsigned)**s - '0', letter = ((unsigned)**s | 0x20) - 'a';
+        unsigned digit = decimal < 10 ? decimal : letter < 6 ? letter + 10 : base;
+        if (digit >= base) {
+            break;
+        }
+        if (digit > max || value > (max - digit) / base) {
             return false;
         }
-        value = value * 10 + digit;
+        value = value * base + digit;
     }
-    if (p == *s) {
-        return false;
-    }
-    *s = p;
     *out = value;
-    return true;
+    return *s != start;
+}
+
+static const char *skip_blanks(const char *s) {
+    while (*s == ' ') {
+        s++;
+    }
+    return s;
 }
 
 bool schema_is_near(const char *wrong, const char *right) {
@@ -42,221 +57,138 @@ bool schema_is_near(const char *wrong, const char *right) {
     return distance <= length / 2 && (distance <= 2 || distance <= length / 3);
 }
 
-static bool find_choice(const struct schema_key *key, const char *text, void *field) {
-    for (const struct schema_choice *c = key->choices; c->name != NULL; c++) {
-        if (str_equal(c->name, text)) {
-            memcpy(field, &c->value, key->size); /* little-endian: fields of 1, 2 or 4 bytes */
+bool schema_read_choice(const struct schema_value *v) {
+    const char *meant = NULL;
+    for (size_t i = 0; v->key->choices[i].name != NULL; i++) {
+        if (str_equal(v->key->choices[i].name, v->text)) {
+            /* little-endian: fields of 1, 2 or 4 bytes */
+            memcpy(v->field, &v->key->choices[i].value, v->key->size);
             return true;
         }
+        if (meant == NULL && schema_is_near(v->text, v->key->choices[i].name)) {
+            meant = v->key->choices[i].name;
+        }
     }
-    return false;
-}
-
-static void refuse_choice(const struct schema_key *key, const struct schema_value *value) {
-    const char *meant = NULL;
-    for (const struct schema_choice *c = key->choices; c->name != NULL && meant == NULL; c++) {
-        meant = schema_is_near(value->text, c->name) ? c->name : NULL;
-    }
-    REFUSE(value, "%s = \"%.*s\" is not known; write %s%s%s%s", key->name, SHOWN, value->text,
-           key->wanted, meant != NULL ? "; did you mean \"" : "", meant != NULL ? meant : "",
-           meant != NULL ? "\"?" : "");
-}
-
-void schema_read_choice(const struct schema_key *key, const struct schema_value *value,
-                        void *field) {
-    if (!find_choice(key, value->text, field)) {
-        refuse_choice(key, value);
-    }
+    return meant != NULL
+               ? refuse(v, "is not known; write %s; did you mean \"%s\"?", v->key->wanted, meant)
+               : refuse(v, "is not known; write %s", v->key->wanted);
 }
 
 /* A name from the choices or a port in hex; 8 ports from there must exist. */
-void schema_read_port(const struct schema_key *key, const struct schema_value *value, void *field) {
-    static const char digits[] = "0123456789abcdef";
-    const char *s = value->text;
-    if (find_choice(key, s, field)) {
-        return;
+bool schema_read_port(const struct schema_value *v) {
+    const char *s = v->text;
+    uint64_t port = 0;
+    if (s[0] != '0' || (s[1] | 0x20) != 'x') {
+        return schema_read_choice(v);
     }
-    if (s[0] != '0' || (s[1] | 0x20) != 'x' || s[2] == '\0') {
-        refuse_choice(key, value);
-        return;
+    s += 2;
+    if (!read_number(&s, 16, 0xfff8, &port) || *s != '\0' || port < 0x100 || port % 8 != 0) {
+        return refuse(v, "is not the port of a UART; write a multiple of 8 from 0x100 to 0xfff8, "
+                         "such as \"0x3f8\"");
     }
-    uint32_t port = 0;
-    for (s += 2; *s != '\0'; s++) {
-        char c = is_digit(*s) ? *s : (char)(*s | 0x20);
-        uint32_t digit = 0;
-        while (digits[digit] != c && digits[digit] != '\0') {
-            digit++;
-        }
-        if (digit == 16) {
-            refuse_choice(key, value);
-            return;
-        }
-        port = port > 0xffff ? port : port * 16 + digit;
-    }
-    if (port < 0x100 || port > 0xfff8 || port % 8 != 0) {
-        REFUSE(value,
-               "%s = \"%.*s\" is not the port of a UART; write a multiple of 8 from 0x100 to "
-               "0xfff8, such as \"0x3f8\"",
-               key->name, SHOWN, value->text);
-        return;
-    }
-    memcpy(field, &port, key->size);
-}
-
-static bool add_cpus(const struct schema_key *key, const struct schema_value *value,
-                     struct cpu_set *set, uint64_t first, uint64_t last) {
-    if (first > last) {
-        REFUSE(value, "%s = \"%.*s\": the range %u-%u runs backwards; write %u-%u", key->name,
-               SHOWN, value->text, (unsigned)first, (unsigned)last, (unsigned)last,
-               (unsigned)first);
-        return false;
-    }
-    for (uint64_t cpu = first; cpu <= last; cpu++) {
-        if (cpu_set_has(set, (unsigned)cpu)) {
-            REFUSE(value, "%s = \"%.*s\" names CPU %u twice; name each once", key->name, SHOWN,
-                   value->text, (unsigned)cpu);
-            return false;
-        }
-        set->bits[cpu / 64] |= BIT(cpu % 64);
-    }
+    memcpy(v->field, &port, v->key->size);
     return true;
 }
 
-static void skip_blanks(const char **s) {
-    while (**s == ' ') {
-        (*s)++;
-    }
-}
-
-void schema_read_cpus(const struct schema_key *key, const struct schema_value *value, void *field) {
-    const char *s = value->text;
-    struct cpu_set *set = field;
-    memset(set, 0, sizeof(*set));
-    for (;;) {
+bool schema_read_cpus(const struct schema_value *v) {
+    struct cpu_set *set = v->field;
+    const char *s = v->text;
+    do {
         uint64_t first = 0, last = 0;
-        skip_blanks(&s);
-        const char *item = s;
-        bool good = read_decimal(&s, CONFIG_MAX_CPUS - 1, &first);
+        const char *item = s = skip_blanks(s);
+        bool good = read_number(&s, 10, CONFIG_MAX_CPUS - 1, &first);
         last = first;
         if (good && *s == '-') {
             s++;
-            good = read_decimal(&s, CONFIG_MAX_CPUS - 1, &last);
+            good = read_number(&s, 10, CONFIG_MAX_CPUS - 1, &last) && first <= last;
         }
-        skip_blanks(&s);
+        s = skip_blanks(s);
         if (!good || (*s != ',' && *s != '\0')) {
-            REFUSE(value,
-                   "%s = \"%.*s\" is not a list of CPUs at \"%.*s\"; write numbers from 0 to "
-                   "%u, such as \"1\", \"2-3\" or \"1,4\"",
-                   key->name, SHOWN, value->text, 12, item, CONFIG_MAX_CPUS - 1);
-            return;
+            return refuse(v,
+                          "is not a list of CPUs at \"%.*s\"; write numbers from 0 to %u, such as "
+                          "\"1\", \"2-3\" or \"1,4\"",
+                          12, item, CONFIG_MAX_CPUS - 1);
         }
-        if (!add_cpus(key, value, set, first, last) || *s++ == '\0') {
-            return;
+        for (uint64_t cpu = first; cpu <= last; cpu++) {
+            if (cpu_set_has(set, (unsigned)cpu)) {
+                return refuse(v, "names CPU %u twice; name each once", (unsigned)cpu);
+            }
+            set->bits[cpu / 64] |= BIT(cpu % 64);
         }
-    }
+    } while (*s++ == ',');
+    return true;
 }
 
-/* The unit a size ends in; *unit is 0 and the letter guessed when it is not spelled our way. */
-static char read_unit(const char *s, uint64_t *unit) {
-    static const struct {
-        char letter;
-        uint64_t unit;
-    } units[] = {{'K', KIB}, {'M', MIB}, {'G', GIB}};
-    *unit = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-        if (s[0] == units[i].letter && s[1] == '\0') {
-            *unit = units[i].unit;
-        }
+bool schema_read_size(const struct schema_value *v) {
+    const char *s = v->text;
+    uint64_t number = 0;
+    if (!read_number(&s, 10, CONFIG_MEMORY_MAX, &number)) {
+        return refuse(v, "is not a size; write a number and K, M or G, such as \"%s\"",
+                      v->key->example);
     }
-    skip_blanks(&s);
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
-        if ((s[0] & ~0x20) == units[i].letter) {
-            return units[i].letter;
-        }
+    char letter = (char)(*skip_blanks(s) & ~0x20);
+    letter = letter == 'K' || letter == 'G' ? letter : 'M';
+    if (s[0] != letter || s[1] != '\0') {
+        return refuse(v, "has no unit of K, M or G; write %s = \"%llu%c\"", v->key->name,
+                      (unsigned long long)number, letter);
     }
-    return 'M';
+    uint64_t unit = letter == 'K' ? KIB : letter == 'M' ? MIB : GIB;
+    bool fits = number <= CONFIG_MEMORY_MAX / unit;
+    uint64_t bytes = fits ? number * unit : CONFIG_MEMORY_MAX;
+    uint64_t near = max_u64(ALIGN_UP(bytes, CONFIG_MEMORY_UNIT), CONFIG_MEMORY_MIN);
+    if (!fits || bytes != near) {
+        char fix[24];
+        return refuse(v, "is not a multiple of 2M from \"16M\" to \"65536G\"; write \"%s\"",
+                      fmt_size(fix, near));
+    }
+    *(uint64_t *)v->field = bytes;
+    return true;
 }
 
-void schema_read_size(const struct schema_key *key, const struct schema_value *value, void *field) {
-    const uint64_t most = 1024 * GIB * 64; /* 64 TiB: more than any x86-64 board takes */
-    const char *s = value->text;
-    uint64_t number = 0, unit = 0;
-    if (!read_decimal(&s, most, &number)) {
-        REFUSE(value, "%s = \"%.*s\" is not a size; write a number and K, M or G, such as \"%s\"",
-               key->name, SHOWN, value->text, key->example);
-        return;
+/* Characters that no file name on a FAT volume can have. */
+static bool is_odd(char c) {
+    static const char odd[] = "\t:*?\"<>|";
+    size_t i = 0;
+    while (odd[i] != c && odd[i] != '\0') {
+        i++;
     }
-    char letter = read_unit(s, &unit);
-    if (unit == 0) {
-        REFUSE(value, "%s = \"%.*s\" has no unit of K, M or G; write %s = \"%llu%c\"", key->name,
-               SHOWN, value->text, key->name, (unsigned long long)number, letter);
-        return;
-    }
-    if (number > most / unit) {
-        REFUSE(value, "%s = \"%.*s\" is more than any machine has; write less than \"65536G\"",
-               key->name, SHOWN, value->text);
-        return;
-    }
-    uint64_t bytes = number * unit;
-    char fix[24];
-    if (bytes < CONFIG_MEMORY_MIN) {
-        REFUSE(value, "%s = \"%.*s\" is too little for any guest; write at least \"%s\"", key->name,
-               SHOWN, value->text, fmt_size(fix, CONFIG_MEMORY_MIN));
-        return;
-    }
-    if (bytes % CONFIG_MEMORY_UNIT != 0) {
-        REFUSE(value, "%s = \"%.*s\" is not a multiple of 2M; write \"%s\"", key->name, SHOWN,
-               value->text, fmt_size(fix, ALIGN_UP(bytes, CONFIG_MEMORY_UNIT)));
-        return;
-    }
-    *(uint64_t *)field = bytes;
-}
-
-/* One part of a path, n bytes at s. */
-static bool part_is_good(const char *s, size_t n) {
-    return !str_equal_n(s, n, ".") && !str_equal_n(s, n, "..");
+    return odd[i] != '\0';
 }
 
 /* Both slashes part a path; the stored one has single forward slashes and none in front. */
-void schema_read_path(const struct schema_key *key, const struct schema_value *value, void *field) {
-    char *out = field;
-    size_t used = 0;
-    const char *s = value->text;
-    for (;;) {
-        while (*s == '/' || *s == '\\') {
-            s++;
-        }
-        const char *part = s;
-        while (*s != '\0' && *s != '/' && *s != '\\') {
-            bool odd = *s == ':' || *s == '*' || *s == '?' || *s == '"' || *s == '<' || *s == '>' ||
-                       *s == '|';
-            if (odd) {
-                REFUSE(value,
-                       "%s = \"%.*s\" holds '%c', which no file name on the stick can have; "
-                       "write the path from the stick's root, such as \"%s\"",
-                       key->name, SHOWN, value->text, *s, key->example);
-                return;
+bool schema_read_path(const struct schema_value *v) {
+    char *out = v->field;            /* never longer than the text, which fits */
+    size_t used = 0, part_start = 0; /* in out */
+    for (const char *s = v->text;; s++) {
+        if (*s != '/' && *s != '\\' && *s != '\0') {
+            if (is_odd(*s)) {
+                return refuse(v,
+                              "holds '%c', which no file name on the stick can have; write the "
+                              "path from the stick's root, such as \"%s\"",
+                              *s, v->key->example);
             }
-            s++;
+            out[used++] = *s;
+            continue;
         }
-        size_t n = (size_t)(s - part);
-        if (n == 0 || !part_is_good(part, n)) {
-            REFUSE(value,
-                   "%s = \"%.*s\" is not the path of a file; write it from the stick's root "
-                   "without . and .., such as \"%s\"",
-                   key->name, SHOWN, value->text, key->example);
-            return;
+        const char *part = out + part_start;
+        size_t n = used - part_start;
+        bool dots = (n == 1 || n == 2) && part[0] == '.' && part[n - 1] == '.';
+        if (dots || (n == 0 && *s == '\0')) {
+            return refuse(v,
+                          "is not the path of a file; write it from the stick's root without . and "
+                          ".., such as \"%s\"",
+                          v->key->example);
         }
-        memcpy(out + used, part, n); /* never longer than the text, which fits: length_max */
-        used += n;
-        out[used] = '\0';
         if (*s == '\0') {
-            return;
+            return true;
         }
-        out[used++] = '/';
+        if (n != 0) {
+            out[used++] = '/';
+            part_start = used;
+        }
     }
 }
 
-void schema_read_text(const struct schema_key *key, const struct schema_value *value, void *field) {
-    str_copy_n(field, key->size, value->text, value->length);
+bool schema_read_text(const struct schema_value *v) {
+    return str_copy_n(v->field, v->key->size, v->text, strlen(v->text));
 }

@@ -5,19 +5,11 @@
 #include "hv/lib/fmt.h"
 #include "hv/plan/config.h"
 
-unsigned cpu_set_count(const struct cpu_set *set) {
-    unsigned count = 0;
-    for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
-        count += cpu_set_has(set, cpu);
-    }
-    return count;
-}
-
 unsigned cpu_set_next(const struct cpu_set *set, unsigned from) {
     while (from < CONFIG_MAX_CPUS && !cpu_set_has(set, from)) {
         from++;
     }
-    return from < CONFIG_MAX_CPUS ? from : CONFIG_MAX_CPUS;
+    return from;
 }
 
 const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size) {

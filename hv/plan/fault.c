@@ -6,6 +6,7 @@
 #include "hv/plan/fault.h"
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
 
 void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...) {
     if (list->count == FAULT_MAX) {
@@ -13,33 +14,17 @@ void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const ch
         return;
     }
     struct fault *f = &list->faults[list->count++];
+    while (f > list->faults &&
+           (f[-1].line > line || (f[-1].line == line && f[-1].column > column))) {
+        memcpy(f, f - 1, sizeof(*f));
+        f--;
+    }
     f->line = line;
     f->column = column;
     va_list args;
     va_start(args, format);
     fmt_vprint(f->text, sizeof(f->text), format, args);
     va_end(args);
-}
-
-static bool stands_after(const struct fault *a, const struct fault *b) {
-    return a->line != b->line ? a->line > b->line : a->column > b->column;
-}
-
-static void swap_faults(struct fault *a, struct fault *b) {
-    uint8_t *x = (uint8_t *)a, *y = (uint8_t *)b;
-    for (size_t i = 0; i < sizeof(*a); i++) { /* bytewise: no second fault on a small stack */
-        uint8_t byte = x[i];
-        x[i] = y[i];
-        y[i] = byte;
-    }
-}
-
-void fault_sort(struct fault_list *list) {
-    for (uint32_t i = 1; i < list->count; i++) {
-        for (uint32_t j = i; j > 0 && stands_after(&list->faults[j - 1], &list->faults[j]); j--) {
-            swap_faults(&list->faults[j - 1], &list->faults[j]);
-        }
-    }
 }
 
 const char *fault_format(const struct fault_list *list, uint32_t i, char *buf, size_t size) {

@@ -13,8 +13,8 @@
 #define FAULT_TEXT_SIZE 320
 
 struct fault {
-    uint32_t line;   /* 0 = concerns the whole file */
-    uint32_t column; /* from 1, counted in characters */
+    uint32_t line;              /* 0 = concerns the whole file */
+    uint32_t column;            /* from 1, counted in characters */
     char text[FAULT_TEXT_SIZE]; /* one or two sentences: value, rule, fix */
 };
 
@@ -24,11 +24,9 @@ struct fault_list {
     struct fault faults[FAULT_MAX];
 };
 
+/* The list stays in the order of lines and columns, so that the admin reads down the file. */
 void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...)
     PRINTF_LIKE(4, 5);
-
-/* Orders by line, then column (stable), so that the admin reads down the file. */
-void fault_sort(struct fault_list *list);
 
 /* "bulkhead.toml:3:10: text" for entry i, cut at size; returns buf. */
 const char *fault_format(const struct fault_list *list, uint32_t i, char *buf, size_t size);

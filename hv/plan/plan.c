@@ -28,22 +28,19 @@ struct extent {
 
 #define REFUSE(b, pos, ...) fault_add((b)->faults, (pos).line, (pos).column, __VA_ARGS__)
 
+const struct boot_image *boot_info_find_image(const struct boot_info *info, const char *path) {
+    for (uint32_t i = 0; path[0] != '\0' && i < info->image_count; i++) {
+        if (str_equal(info->images[i].path, path)) {
+            return &info->images[i];
+        }
+    }
+    return NULL;
+}
+
 uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count) {
     /* struct vm and scrollback; tables for 2 MiB pages (4 KiB a GiB, twice over); vCPUs. */
     uint64_t gib = memory / GIB + (memory % GIB != 0);
     return 4 * MIB + gib * 8 * KIB + cpu_count * 256 * KIB;
-}
-
-/* True if [base, base + size) holds at; else *next is lowered to base where that lies above at. */
-static bool piece_holds(uint64_t base, uint64_t size, uint64_t at, uint64_t *next) {
-    if (range_contains(base, size, at, 1)) {
-        *next = base + size;
-        return true;
-    }
-    if (size != 0 && base > at && base < *next) {
-        *next = base;
-    }
-    return false;
 }
 
 /* True if the plan has given away the frame at; *next is where that piece, or the gap, ends. */
@@ -51,12 +48,16 @@ static bool is_taken(const struct plan *plan, uint64_t at, uint64_t *next) {
     *next = UINT64_MAX;
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         const struct plan_vm *vm = &plan->vms[i];
-        if (piece_holds(vm->budget_base.v, vm->budget_size, at, next)) {
-            return true;
-        }
-        for (uint32_t j = 0; j < vm->region_count; j++) {
-            if (piece_holds(vm->regions[j].hpa.v, vm->regions[j].size, at, next)) {
+        for (uint32_t j = 0; j <= vm->region_count; j++) { /* the budget comes last */
+            bool region = j < vm->region_count;
+            uint64_t base = region ? vm->regions[j].hpa.v : vm->budget_base.v;
+            uint64_t size = region ? vm->regions[j].size : vm->budget_size;
+            if (range_contains(base, size, at, 1)) {
+                *next = base + size;
                 return true;
+            }
+            if (size != 0 && base > at) {
+                *next = min_u64(*next, base);
             }
         }
     }
@@ -86,68 +87,37 @@ static bool next_extent(const struct builder *b, uint64_t from, struct extent *o
 
 #define FOR_EACH_FREE(b, e) for (struct extent e = {0, 0}; next_extent((b), e.base + e.size, &e);)
 
-/* Host memory for a VM's budget: the tightest gap below 4 GiB, else the first one anywhere. */
-static bool place_budget(const struct builder *b, struct plan_vm *vm, uint64_t size) {
-    struct extent best = {.size = UINT64_MAX}, high = {.size = 0};
-    FOR_EACH_FREE(b, e) {
-        uint64_t below = e.base < 4 * GIB ? min_u64(e.size, 4 * GIB - e.base) : 0;
-        if (below >= size && below < best.size) {
-            best = (struct extent){.base = e.base, .size = below};
-        }
-        if (e.size >= size && high.size == 0) {
-            high = e;
-        }
-    }
-    if (best.size == UINT64_MAX) {
-        best = high;
-    }
-    if (best.size == 0) {
-        return false;
-    }
-    vm->budget_base = HPA(best.base);
-    vm->budget_size = size;
-    return true;
-}
-
 /*
  * A free place for memory at gpa, congruent to it modulo align: the first that takes all size
- * bytes, else the largest, cut to whole aligns.
+ * bytes, else the largest, cut to whole aligns; of size 0 if there is none.
  */
-static bool find_place(const struct builder *b, uint64_t gpa, uint64_t size, uint64_t align,
-                       struct extent *out) {
+static struct extent find_place(const struct builder *b, uint64_t gpa, uint64_t size,
+                                uint64_t align) {
     struct extent best = {.size = 0};
     FOR_EACH_FREE(b, e) {
         uint64_t skip = (gpa - e.base) & (align - 1);
-        if (skip >= e.size) {
-            continue;
-        }
-        uint64_t usable = e.size - skip;
+        uint64_t usable = skip < e.size ? e.size - skip : 0;
         usable = usable >= size ? size : ALIGN_DOWN(usable, align);
         if (usable > best.size) {
             best = (struct extent){.base = e.base + skip, .size = usable};
         }
-        if (usable == size) {
-            break;
-        }
     }
-    *out = best;
-    return best.size != 0;
+    return best;
 }
 
 /* Adds a piece, joined to the one before where both follow on. False if the table is full. */
 static bool add_region(struct plan_vm *vm, uint64_t gpa, const struct extent *place) {
-    if (vm->region_count != 0) {
-        struct plan_region *last = &vm->regions[vm->region_count - 1];
-        if (last->gpa.v + last->size == gpa && last->hpa.v + last->size == place->base) {
-            last->size += place->size;
-            return true;
-        }
+    struct plan_region *next = &vm->regions[vm->region_count];
+    if (vm->region_count != 0 && next[-1].gpa.v + next[-1].size == gpa &&
+        next[-1].hpa.v + next[-1].size == place->base) {
+        next[-1].size += place->size;
+        return true;
     }
     if (vm->region_count == PLAN_MAX_REGIONS) {
         return false;
     }
-    vm->regions[vm->region_count++] =
-        (struct plan_region){.gpa = GPA(gpa), .hpa = HPA(place->base), .size = place->size};
+    *next = (struct plan_region){.gpa = GPA(gpa), .hpa = HPA(place->base), .size = place->size};
+    vm->region_count++;
     return true;
 }
 
@@ -156,11 +126,12 @@ static bool place_memory(const struct builder *b, struct plan_vm *vm, uint64_t g
     static const uint64_t aligns[] = {GIB, 2 * MIB, PAGE_SIZE};
     while (size != 0) {
         struct extent place = {.size = 0};
-        bool found = false;
-        for (size_t i = 0; i < ARRAY_SIZE(aligns) && !found; i++) {
-            found = size >= aligns[i] && find_place(b, gpa, size, aligns[i], &place);
+        for (size_t i = 0; i < ARRAY_SIZE(aligns) && place.size == 0; i++) {
+            if (size >= aligns[i]) {
+                place = find_place(b, gpa, size, aligns[i]);
+            }
         }
-        if (!found || !add_region(vm, gpa, &place)) {
+        if (place.size == 0 || !add_region(vm, gpa, &place)) {
             return false;
         }
         gpa += place.size;
@@ -174,101 +145,62 @@ static const char *show_mib(char *buf, uint64_t bytes) {
     return fmt_size(buf, ALIGN_DOWN(bytes, MIB));
 }
 
-/* The largest free pieces and where they are: "3072M at 0x100000000, 512M at 0x1000000". */
-static void list_largest(const struct builder *b, char *buf, size_t size) {
-    struct extent last = {.base = 0, .size = UINT64_MAX};
-    size_t used = fmt_print(buf, size, "%s", "");
-    for (int i = 0; i < 3; i++) {
-        struct extent best = {.size = 0};
-        FOR_EACH_FREE(b, e) {
-            bool after = e.size < last.size || (e.size == last.size && e.base > last.base);
-            if (after && e.size > best.size) {
-                best = e;
-            }
-        }
-        if (best.size < MIB || used >= size) {
-            return;
-        }
-        char text[24];
-        used += fmt_print(buf + used, size - used, "%s%s at 0x%llx", i != 0 ? ", " : "",
-                          show_mib(text, best.size), (unsigned long long)best.base);
-        last = best;
-    }
-}
-
-/* What the guests before this one have taken: "alpha 512M, beta 1G". */
-static void list_taken(const struct builder *b, uint32_t index, char *buf, size_t size) {
-    size_t used = fmt_print(buf, size, "%s", "");
-    uint32_t listed = 0, left = 0;
-    for (uint32_t i = 0; i < index; i++) {
-        const struct plan_vm *vm = &b->plan->vms[i];
-        char text[24];
-        if (vm->region_count == 0) {
-            continue;
-        }
-        if (listed == 3) {
-            left++;
-            continue;
-        }
-        used += fmt_print(buf + used, used < size ? size - used : 0, "%s%s %s",
-                          listed++ != 0 ? ", " : "", vm->config->name,
-                          fmt_size(text, vm->config->memory));
-    }
-    if (left != 0 && used < size) {
-        fmt_print(buf + used, size - used, " and %u more", left);
-    }
-}
-
-static void refuse_memory(const struct builder *b, uint32_t index) {
-    const struct config_guest *g = b->plan->vms[index].config;
+static void refuse_memory(const struct builder *b, const struct config_guest *g) {
+    char want[24], have[24], rest[24], most[24], piece[24], places[112] = "";
     uint64_t total = 0, left = 0;
+    size_t used = 0;
     for (uint32_t i = 0; i < b->info->range_count; i++) {
         total += b->info->ranges[i].kind == MEM_FREE ? b->info->ranges[i].size : 0;
     }
     FOR_EACH_FREE(b, e) {
         left += e.size;
+        if (e.size >= CONFIG_MEMORY_MIN && used < sizeof(places)) {
+            used += fmt_print(places + used, sizeof(places) - used, "%s%s at 0x%llx",
+                              used != 0 ? ", " : "", show_mib(piece, e.size),
+                              (unsigned long long)e.base);
+        }
     }
-    char want[24], have[24], rest[24], most[24], taken[112], largest[112];
-    list_taken(b, index, taken, sizeof(taken));
-    list_largest(b, largest, sizeof(largest));
-    REFUSE(
-        b, g->memory_pos,
-        "guest \"%s\": memory = \"%s\" is more than is left; the machine has %s free for guests, "
-        "left are %s (%s)%s%s; write at most \"%s\"",
-        g->name, fmt_size(want, g->memory), show_mib(have, total), show_mib(rest, left), largest,
-        taken[0] != '\0' ? " after " : "", taken,
-        fmt_size(most, ALIGN_DOWN(left, CONFIG_MEMORY_UNIT)));
+    REFUSE(b, g->memory_pos,
+           "guest \"%s\": memory = \"%s\" is more than is left; the machine has %s free for "
+           "guests, left are %s (%s); write at most \"%s\"",
+           g->name, fmt_size(want, g->memory), show_mib(have, total), show_mib(rest, left), places,
+           fmt_size(most, ALIGN_DOWN(left, CONFIG_MEMORY_UNIT)));
 }
 
-static void give_memory(const struct builder *b, uint32_t index) {
-    struct plan_vm *vm = &b->plan->vms[index];
+/* Hypervisor memory for the VM: the lowest gap that takes it. */
+static void give_budget(const struct builder *b, struct plan_vm *vm) {
+    uint64_t size = plan_budget_size(vm->config->memory, vm->cpu_count);
+    struct extent place = find_place(b, 0, size, PAGE_SIZE);
+    if (place.size == size) {
+        vm->budget_base = HPA(place.base);
+        vm->budget_size = size;
+    } /* else give_memory() reports it */
+}
+
+static void give_memory(const struct builder *b, struct plan_vm *vm) {
     uint64_t memory = vm->config->memory;
     uint64_t low = min_u64(memory, PLAN_LOW_RAM_END);
     if (vm->budget_size == 0 || !place_memory(b, vm, 0, low) ||
         !place_memory(b, vm, PLAN_HIGH_RAM, memory - low)) {
         vm->region_count = 0;
-        refuse_memory(b, index);
+        refuse_memory(b, vm->config);
     }
 }
 
 static void give_cpus(const struct builder *b, struct plan_vm *vm) {
     const struct config_guest *g = vm->config;
-    char list[48], missing[48];
+    char list[48];
     struct cpu_set absent = {{0}};
     for (unsigned cpu = cpu_set_next(&g->cpus, 0); cpu < CONFIG_MAX_CPUS;
          cpu = cpu_set_next(&g->cpus, cpu + 1)) {
         vm->cpus[vm->cpu_count++] = cpu;
-        if (cpu >= b->info->cpu_count) {
-            absent.bits[cpu / 64] |= BIT(cpu % 64);
-        }
+        absent.bits[cpu / 64] |= cpu >= b->info->cpu_count ? BIT(cpu % 64) : 0;
     }
-    if (cpu_set_count(&absent) != 0) {
-        fmt_print(list, sizeof(list), b->info->cpu_count == 1 ? "CPU 0 only" : "CPUs 0-%u",
-                  b->info->cpu_count - 1);
-        REFUSE(b, g->cpus_pos, "guest \"%s\": CPU %s does not exist; this machine has %s", g->name,
-               cpu_set_format(&absent, missing, sizeof(missing)), list);
+    if (cpu_set_next(&absent, 0) < CONFIG_MAX_CPUS) {
+        REFUSE(b, g->cpus_pos, "guest \"%s\": CPU %s does not exist; this machine's last CPU is %u",
+               g->name, cpu_set_format(&absent, list, sizeof(list)), b->info->cpu_count - 1);
     }
-    if (vm->cpu_count != 1) {
+    if (vm->cpu_count > 1) {
         REFUSE(b, g->cpus_pos,
                "guest \"%s\": cpus = \"%s\" names %u CPUs, but SMP guests are not supported yet; "
                "give one CPU, such as cpus = \"%u\"",
@@ -276,17 +208,35 @@ static void give_cpus(const struct builder *b, struct plan_vm *vm) {
     }
 }
 
-/* The image a path names, or NULL with a report if it is missing or empty. */
+static void check_shared_cpus(const struct builder *b, uint32_t index) {
+    const struct config_guest *guest = b->plan->vms[index].config;
+    for (uint32_t i = 0; i < index; i++) {
+        const struct config_guest *other = b->plan->vms[i].config;
+        struct cpu_set both;
+        char list[48];
+        for (size_t k = 0; k < ARRAY_SIZE(both.bits); k++) {
+            both.bits[k] = guest->cpus.bits[k] & other->cpus.bits[k];
+        }
+        if (cpu_set_next(&both, 0) < CONFIG_MAX_CPUS) {
+            REFUSE(
+                b, guest->cpus_pos,
+                "CPU %s of guest \"%s\" was given to guest \"%s\" already, on line %u; give each "
+                "guest CPUs of its own",
+                cpu_set_format(&both, list, sizeof(list)), guest->name, other->name,
+                other->cpus_pos.line);
+        }
+    }
+}
+
+/* The image a path names; NULL without a path, and with a report if it is missing or empty. */
 static const struct boot_image *find_file(const struct builder *b, const struct config_guest *g,
                                           const char *key, const char *path,
                                           struct config_pos pos) {
     const struct boot_image *image = boot_info_find_image(b->info, path);
-    if (image == NULL) {
-        REFUSE(b, pos, "guest \"%s\": %s = \"%s\": no such file on the stick", g->name, key, path);
-    } else if (image->size == 0) {
-        REFUSE(b, pos, "guest \"%s\": %s = \"%s\": the file is empty; copy it again", g->name, key,
-               path);
-        image = NULL;
+    if (path[0] != '\0' && (image == NULL || image->size == 0)) {
+        REFUSE(b, pos, "guest \"%s\": %s = \"%s\": %s", g->name, key, path,
+               image == NULL ? "no such file on the stick" : "the file is empty; copy it again");
+        return NULL;
     }
     return image;
 }
@@ -295,9 +245,7 @@ static const struct boot_image *find_file(const struct builder *b, const struct 
 static void give_files(const struct builder *b, struct plan_vm *vm) {
     const struct config_guest *g = vm->config;
     vm->kernel = find_file(b, g, "kernel", g->kernel, g->kernel_pos);
-    if (g->initrd[0] != '\0') {
-        vm->initrd = find_file(b, g, "initrd", g->initrd, g->initrd_pos);
-    }
+    vm->initrd = find_file(b, g, "initrd", g->initrd, g->initrd_pos);
     const void *bytes = vm->kernel != NULL ? b->data(b->ctx, vm->kernel) : NULL;
     if (bytes == NULL) {
         return;
@@ -316,8 +264,9 @@ static void give_files(const struct builder *b, struct plan_vm *vm) {
                g->name, (unsigned)length, kernel.cmdline_max);
     }
     uint64_t initrd_size = vm->initrd != NULL ? vm->initrd->size : 0;
-    if (guest_layout_compute(&kernel, initrd_size, min_u64(g->memory, PLAN_LOW_RAM_END), &layout) ==
-        STATUS_OK) {
+    if (g->memory == 0 ||
+        guest_layout_compute(&kernel, initrd_size, min_u64(g->memory, PLAN_LOW_RAM_END), &layout) ==
+            STATUS_OK) {
         return;
     }
     char have[24], need[24], own[24], from[24], initrd[24];
@@ -342,7 +291,6 @@ enum status plan_build(const struct boot_info *info, plan_image_data data, void 
     const struct builder b = {
         .info = info, .data = data, .ctx = ctx, .plan = plan, .faults = faults};
     const struct config *config = &info->config;
-    uint32_t before = faults->count + faults->dropped;
     ASSERT(config->guest_count <= CONFIG_MAX_GUESTS);
     memset(plan, 0, sizeof(*plan));
     plan->vm_count = config->guest_count;
@@ -350,19 +298,17 @@ enum status plan_build(const struct boot_info *info, plan_image_data data, void 
         struct plan_vm *vm = &plan->vms[i];
         vm->config = &config->guests[i];
         give_cpus(&b, vm);
+        check_shared_cpus(&b, i);
         give_files(&b, vm);
     }
-    config_check_shared_cpus(config, faults);
     /* Budgets first: they want to lie below 4 GiB, in whatever is too small for large pages. */
     for (uint32_t i = 0; i < plan->vm_count; i++) {
-        struct plan_vm *vm = &plan->vms[i];
-        if (!place_budget(&b, vm, plan_budget_size(vm->config->memory, vm->cpu_count))) {
-            vm->budget_size = 0; /* give_memory() reports it */
-        }
+        give_budget(&b, &plan->vms[i]);
     }
     for (uint32_t i = 0; i < plan->vm_count; i++) {
-        give_memory(&b, i);
+        if (config->guests[i].memory != 0) {
+            give_memory(&b, &plan->vms[i]);
+        }
     }
-    fault_sort(faults);
-    return faults->count + faults->dropped == before ? STATUS_OK : STATUS_INVALID;
+    return faults->count == 0 ? STATUS_OK : STATUS_INVALID;
 }

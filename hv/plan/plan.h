@@ -16,7 +16,8 @@
 struct plan_region {
     gpa_t gpa;
     hpa_t hpa;
-    uint64_t size; /* bytes; gpa, hpa and size are multiples of 2 MiB but for odd leftovers of 4 KiB */
+    uint64_t
+        size; /* bytes; gpa, hpa and size are multiples of 2 MiB but for odd leftovers of 4 KiB */
 };
 
 struct plan_vm {
@@ -48,8 +49,10 @@ struct plan {
 typedef const void *(*plan_image_data)(void *ctx, const struct boot_image *image);
 
 /*
- * Builds *plan for info->config. Every fault goes to *faults; STATUS_INVALID if there was one.
- * data() gives the bytes of an image (identity in boot/ and in the hypervisor).
+ * Builds *plan for info->config. Every fault goes to *faults; STATUS_INVALID if there is any in it
+ * then, so also one that config_parse() had put there: what that left zero (cpus, memory, kernel,
+ * initrd) is not judged a second time, and the plan is not to be used. data() gives the bytes of an
+ * image (identity in boot/ and in the hypervisor).
  */
 MUST_USE enum status plan_build(const struct boot_info *info, plan_image_data data, void *ctx,
                                 struct plan *plan, struct fault_list *faults);

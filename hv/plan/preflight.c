@@ -18,6 +18,7 @@
 #define ALLOWED_1(n)           BIT(32 + (n))
 #define MEMORY_LEAST           (32 * MIB) /* less than this runs no guest at all */
 
+#define ABSENT "not in this CPU, or hidden by the firmware"
 #define HINT_TOO_OLD                                                                               \
     "This CPU is too old: Bulkhead needs one of Intel's from 2010 (Westmere) or later."
 #define HINT_SLOWER                                                                                \
@@ -28,15 +29,10 @@
 
 void preflight_set(struct preflight_facts *facts, enum preflight_fact fact, uint64_t value) {
     facts->words[fact] = value;
-    facts->known |= BIT32(fact);
 }
 
 static bool has_any(const struct preflight_facts *facts, enum preflight_fact fact, uint64_t mask) {
-    return (facts->known & BIT32(fact)) != 0 && (facts->words[fact] & mask) != 0;
-}
-
-static bool has_all(const struct preflight_facts *facts, enum preflight_fact fact, uint64_t mask) {
-    return (facts->known & BIT32(fact)) != 0 && (facts->words[fact] & mask) == mask;
+    return (facts->words[fact] & mask) != 0;
 }
 
 /* In an order in which each gate is read before what it guards. */
@@ -47,7 +43,6 @@ static const struct {
     uint64_t gate_mask; /* the MSR is there if any of these is set */
 } msr_facts[] = {
     {FACT_FEATURE_CONTROL, 0x3a, FACT_CPUID_1_ECX, CPUID_1_VMX},
-    {FACT_VMX_BASIC, 0x480, FACT_CPUID_1_ECX, CPUID_1_VMX},
     {FACT_VMX_PROCESSOR, 0x482, FACT_CPUID_1_ECX, CPUID_1_VMX},
     {FACT_VMX_PROCESSOR_2, 0x48b, FACT_VMX_PROCESSOR, ALLOWED_1(31)},
     {FACT_VMX_EPT_VPID, 0x48c, FACT_VMX_PROCESSOR_2, ALLOWED_1(1) | ALLOWED_1(5)},
@@ -62,13 +57,19 @@ void preflight_read_msrs(struct preflight_facts *facts, uint64_t (*rdmsr)(uint32
     }
 }
 
-static struct preflight_line *add_line(struct preflight_report *report, const char *what,
-                                       enum preflight_state state, const char *hint) {
+static void add_line(struct preflight_report *report, const char *what, enum preflight_state state,
+                     const char *hint, const char *found, ...) PRINTF_LIKE(5, 6);
+
+static void add_line(struct preflight_report *report, const char *what, enum preflight_state state,
+                     const char *hint, const char *found, ...) {
     ASSERT(report->count < PREFLIGHT_MAX_LINES);
     struct preflight_line *line = &report->lines[report->count++];
     *line = (struct preflight_line){what, "", state, state == PREFLIGHT_OK ? NULL : hint};
     report->lacks += state == PREFLIGHT_LACK;
-    return line;
+    va_list args;
+    va_start(args, found);
+    fmt_vprint(line->found, sizeof(line->found), found, args);
+    va_end(args);
 }
 
 /* Features that are one or several bits of a word, all of them needed. */
@@ -108,25 +109,21 @@ static void add_features(const struct preflight_facts *facts, const struct featu
                          size_t count, const char *nested_hint, struct preflight_report *report) {
     for (size_t i = 0; i < count; i++) {
         const struct feature *f = &features[i];
-        bool there = has_all(facts, f->fact, f->mask);
+        bool there = (facts->words[f->fact] & f->mask) == f->mask;
         const char *hint =
             f->without == PREFLIGHT_LACK && nested_hint != NULL ? nested_hint : f->hint;
-        struct preflight_line *line =
-            add_line(report, f->what, there ? PREFLIGHT_OK : f->without, hint);
-        fmt_print(line->found, sizeof(line->found), "%s", there ? "yes" : "no");
+        add_line(report, f->what, there ? PREFLIGHT_OK : f->without, hint, there ? "yes" : "no");
     }
 }
 
 static void add_amd(const struct preflight_facts *facts, struct preflight_report *report) {
     bool svm = has_any(facts, FACT_CPUID_EXT1_ECX, CPUID_EXT1_SVM);
     bool off = has_any(facts, FACT_VM_CR, VM_CR_SVM_DISABLED);
-    struct preflight_line *line =
-        add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK,
-                 "AMD-V is not supported yet: this release runs on Intel CPUs with VT-x only.");
-    fmt_print(line->found, sizeof(line->found), "%s",
-              !svm  ? "not in this CPU, or hidden by the firmware"
-              : off ? "present, switched off by the firmware"
-                    : "present");
+    add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK,
+             "AMD-V is not supported yet: this release runs on Intel CPUs with VT-x only.", "%s",
+             !svm  ? ABSENT
+             : off ? "present, switched off by the firmware"
+                   : "present");
 }
 
 static void add_vmx(const struct preflight_facts *facts, struct preflight_report *report) {
@@ -135,7 +132,7 @@ static void add_vmx(const struct preflight_facts *facts, struct preflight_report
         "CPU or Advanced, then power off and on.";
     const char *nested = has_any(facts, FACT_CPUID_1_ECX, CPUID_1_HYPERVISOR) ? HINT_NESTED : NULL;
     const char *hint = nested != NULL ? nested : enable;
-    const char *found = "not in this CPU, or hidden by the firmware";
+    const char *found = ABSENT;
     enum preflight_state state = PREFLIGHT_LACK;
     bool vmx = has_any(facts, FACT_CPUID_1_ECX, CPUID_1_VMX);
     if (vmx && !has_any(facts, FACT_FEATURE_CONTROL, FEATURE_CONTROL_LOCKED)) {
@@ -147,8 +144,7 @@ static void add_vmx(const struct preflight_facts *facts, struct preflight_report
     } else if (vmx) {
         found = "present, locked off by the firmware";
     }
-    struct preflight_line *line = add_line(report, "VT-x (VMX)", state, hint);
-    fmt_print(line->found, sizeof(line->found), "%s", found);
+    add_line(report, "VT-x (VMX)", state, hint, "%s", found);
     if (vmx) { /* without VMX the other words do not exist: one cause, one lack */
         add_features(facts, vmx_features, ARRAY_SIZE(vmx_features), nested, report);
     }
@@ -157,14 +153,13 @@ static void add_vmx(const struct preflight_facts *facts, struct preflight_report
 static void add_machine(const struct preflight_facts *facts, struct preflight_report *report) {
     char total[24], free[24];
     bool enough = facts->memory_free >= MEMORY_LEAST;
-    struct preflight_line *line = add_line(report, "Memory", enough ? PREFLIGHT_OK : PREFLIGHT_LACK,
-                                           "Too little memory is free for any guest: add memory.");
-    fmt_print(line->found, sizeof(line->found), "%s, %s free for guests",
-              fmt_size(total, ALIGN_DOWN(facts->memory_total, MIB)),
-              fmt_size(free, ALIGN_DOWN(facts->memory_free, MIB)));
-    line = add_line(report, "CPUs", facts->cpu_count > 0 ? PREFLIGHT_OK : PREFLIGHT_LACK,
-                    "The firmware names no usable CPU: reset its setup to defaults.");
-    fmt_print(line->found, sizeof(line->found), "%u", facts->cpu_count);
+    add_line(report, "Memory", enough ? PREFLIGHT_OK : PREFLIGHT_LACK,
+             "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
+             fmt_size(total, ALIGN_DOWN(facts->memory_total, MIB)),
+             fmt_size(free, ALIGN_DOWN(facts->memory_free, MIB)));
+    add_line(report, "CPUs", facts->cpu_count > 0 ? PREFLIGHT_OK : PREFLIGHT_LACK,
+             "The firmware names no usable CPU: reset its setup to defaults.", "%u",
+             facts->cpu_count);
 }
 
 void preflight_run(const struct preflight_facts *facts, struct preflight_report *report) {
@@ -173,10 +168,8 @@ void preflight_run(const struct preflight_facts *facts, struct preflight_report 
     while (*brand == ' ') {
         brand++;
     }
-    struct preflight_line *line = add_line(report, "CPU", PREFLIGHT_OK, NULL);
-    fmt_print(line->found, sizeof(line->found), "%s", *brand != '\0' ? brand : facts->vendor);
-    line = add_line(report, "Vendor", PREFLIGHT_OK, NULL);
-    fmt_print(line->found, sizeof(line->found), "%s", facts->vendor);
+    add_line(report, "CPU", PREFLIGHT_OK, NULL, "%s", *brand != '\0' ? brand : facts->vendor);
+    add_line(report, "Vendor", PREFLIGHT_OK, NULL, "%s", facts->vendor);
     if (str_equal(facts->vendor, "AuthenticAMD") || str_equal(facts->vendor, "HygonGenuine")) {
         add_amd(facts, report);
     } else {

@@ -18,7 +18,6 @@ enum preflight_fact {
     FACT_CPUID_EXT1_EDX,
     FACT_CPUID_EXT7_EDX,  /* leaf 80000007h */
     FACT_FEATURE_CONTROL, /* IA32_FEATURE_CONTROL; from here on MSRs */
-    FACT_VMX_BASIC,
     FACT_VMX_PROCESSOR,   /* IA32_VMX_PROCBASED_CTLS */
     FACT_VMX_PROCESSOR_2, /* IA32_VMX_PROCBASED_CTLS2 */
     FACT_VMX_EPT_VPID,
@@ -30,7 +29,6 @@ struct preflight_facts {
     char vendor[13]; /* both NUL-terminated, from CPUID */
     char brand[49];
     uint64_t words[PREFLIGHT_FACTS];
-    uint32_t known; /* bit per enum preflight_fact */
     uint32_t cpu_count;
     uint64_t memory_total, memory_free; /* bytes of RAM */
 };

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The TOML reader: lines, keys, strings, numbers. Goes on with the next line after a fault, so that
- * one run shows all of them. Must not read past the text, whatever it holds. Called by config.c.
+ * The TOML reader: lines, keys, strings. Goes on with the next line after a fault, so that one run
+ * shows all of them. Must not read past the text, whatever it holds. Called by config.c.
  */
 #include "hv/plan/toml.h"
 
-#include "hv/lib/status.h"
 #include "hv/lib/str.h"
-#include "hv/lib/utf8.h"
-
-#define EXCERPT_MAX 40
 
 struct text_out {
     char *buf;
@@ -24,80 +20,58 @@ static uint32_t column_of(const struct toml *t, const char *at) {
     return column;
 }
 
-static bool first_in_line(struct toml *t) {
-    bool first = t->fault_line != t->line;
-    t->fault_line = t->line;
-    return first;
-}
-
 #define COMPLAIN(t, where, ...)                                                                    \
     do {                                                                                           \
-        if (first_in_line(t)) {                                                                    \
+        if (!(t)->complained) {                                                                    \
             fault_add((t)->faults, (t)->line, column_of((t), (where)), __VA_ARGS__);               \
         }                                                                                          \
+        (t)->complained = true;                                                                    \
     } while (0)
-
-static bool at_end(const struct toml *t) {
-    return t->at == t->end;
-}
-
-static bool at_char(const struct toml *t, char c) {
-    return t->at < t->end && *t->at == c;
-}
 
 static bool at_text(const struct toml *t, const char *text) {
     size_t n = strlen(text);
     return n <= (size_t)(t->end - t->at) && memcmp(t->at, text, n) == 0;
 }
 
-static void skip_space(struct toml *t) {
-    while (at_char(t, ' ') || at_char(t, '\t')) {
-        t->at++;
-    }
+static bool at_quote(const struct toml *t) {
+    return at_text(t, "\"") || at_text(t, "'");
 }
 
-/* Bytes of at most EXCERPT_MAX that show s in a message without cutting a character. */
-static int excerpt(const char *s, const char *end) {
-    size_t n = (size_t)(end - s);
-    if (n > EXCERPT_MAX) {
-        n = EXCERPT_MAX;
-        while (n > 0 && ((uint8_t)s[n] & 0xc0) == 0x80) {
-            n--;
-        }
+static bool at_blank(const struct toml *t) {
+    return at_text(t, " ") || at_text(t, "\t");
+}
+
+static void skip_blanks(struct toml *t) {
+    while (at_blank(t)) {
+        t->at++;
     }
-    return (int)n;
 }
 
 /* The length of the character at the reading position, for messages. */
 static int one_character(const struct toml *t) {
     uint32_t code = 0;
-    unsigned n = utf8_decode(t->at, (size_t)(t->end - t->at), &code);
-    return n != 0 ? (int)n : 1;
+    return (int)utf8_decode(t->at, (size_t)(t->end - t->at), &code);
 }
 
-static void append(struct text_out *out, const char *s, size_t n) {
-    for (size_t i = 0; i < n; i++, out->length++) {
-        if (out->length + 1 < out->size) {
-            out->buf[out->length] = s[i];
-        }
+static void append(struct text_out *out, char c) {
+    if (out->length + 1 < out->size) {
+        out->buf[out->length] = c;
+        out->buf[out->length + 1] = '\0';
     }
-    out->buf[out->length < out->size ? out->length : out->size - 1] = '\0';
+    out->length++;
 }
 
 /* Every byte of a line is checked here, once, so that nothing behind has to. */
 static void check_characters(struct toml *t) {
-    for (const char *p = t->start; p < t->end;) {
+    unsigned n = 0;
+    for (const char *p = t->start; p < t->end && !t->complained; p += n) {
         uint32_t code = 0;
-        unsigned n = utf8_decode(p, (size_t)(t->end - p), &code);
+        n = utf8_decode(p, (size_t)(t->end - p), &code);
         if (n == 0) {
             COMPLAIN(t, p, "byte 0x%02x is not UTF-8; save the file as UTF-8", (uint8_t)*p);
-            return;
+        } else if ((code < 0x20 && code != '\t') || code == 0x7f) {
+            COMPLAIN(t, p, "control character 0x%02x may not stand in the file; remove it", code);
         }
-        if ((code < 0x20 && code != '\t') || code == 0x7f) {
-            COMPLAIN(t, p, "control character U+%04X may not stand in the file; remove it", code);
-            return;
-        }
-        p += n;
     }
 }
 
@@ -105,142 +79,51 @@ static bool next_line(struct toml *t) {
     if (t->next == t->limit) {
         return false;
     }
-    t->start = t->at = t->next;
+    t->start = t->at = t->end = t->next;
     t->line++;
-    const char *p = t->start;
-    while (p < t->limit && *p != '\n') {
-        p++;
+    while (t->end < t->limit && *t->end != '\n') {
+        t->end++;
     }
-    t->end = p;
-    t->next = p < t->limit ? p + 1 : p;
-    if (p < t->limit && p > t->start && p[-1] == '\r') {
-        t->end--;
+    t->next = t->end;
+    if (t->next < t->limit) {
+        t->next++;
+        t->end -= t->end > t->start && t->end[-1] == '\r';
     }
     check_characters(t);
     return true;
 }
 
-/* The rest of a refused value of several lines is passed over, up to the line that holds stop. */
-static void skip_lines(struct toml *t, const char *stop) {
-    uint32_t lines = 0;
-    while (stop >= t->next && t->next < t->limit) {
-        while (t->next < t->limit && *t->next != '\n') {
-            t->next++;
-        }
-        t->next += t->next < t->limit;
-        lines++;
+/* The rest of a refused value of several lines is passed over, up to the line that closes it. */
+static void skip_past(struct toml *t, const char *closer) {
+    size_t n = strlen(closer);
+    const char *p = t->at + n;
+    while ((size_t)(t->limit - p) >= n && memcmp(p, closer, n) != 0) {
+        p++;
     }
-    t->line += lines;
-    t->fault_line = lines != 0 ? t->line : t->fault_line;
-    t->at = t->end;
-}
-
-static void skip_multiline_string(struct toml *t) {
-    char quote = *t->at;
-    for (const char *p = t->at + 3; t->limit - p >= 3; p++) {
-        if (p[0] == '\\' && quote == '"') {
-            p++;
-        } else if (p[0] == quote && p[1] == quote && p[2] == quote) {
-            skip_lines(t, p);
-            return;
-        }
+    while ((size_t)(t->limit - p) >= n && t->next <= p) {
+        next_line(t);
     }
-}
-
-/* From the opening bracket of an array or inline table to the one that closes it. */
-static void skip_brackets(struct toml *t) {
-    unsigned depth = 0;
-    char quote = '\0';
-    for (const char *p = t->at; p < t->limit; p++) {
-        if (quote != '\0') {
-            p += *p == '\\' && quote == '"' && p + 1 < t->limit;
-            quote = *p == quote || *p == '\n' ? '\0' : quote;
-        } else if (*p == '"' || *p == '\'') {
-            quote = *p;
-        } else if (*p == '#') {
-            while (p + 1 < t->limit && p[1] != '\n') {
-                p++;
-            }
-        } else if (*p == '[' || *p == '{') {
-            depth++;
-        } else if ((*p == ']' || *p == '}') && --depth == 0) {
-            skip_lines(t, p);
-            return;
-        }
-    }
-}
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9') {
-        return c - '0';
-    }
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* \uXXXX or \UXXXXXXXX, from behind the letter. */
-static bool read_unicode_escape(struct toml *t, unsigned digits, struct text_out *out) {
-    uint32_t code = 0;
-    char bytes[4];
-    for (unsigned i = 0; i < digits; i++, t->at++) {
-        int digit = at_end(t) ? -1 : hex_digit(*t->at);
-        if (digit < 0) {
-            COMPLAIN(t, t->at, "\\%c wants %u hex digits", digits == 4 ? 'u' : 'U', digits);
-            return false;
-        }
-        code = code << 4 | (uint32_t)digit;
-    }
-    unsigned n = utf8_encode(code, bytes);
-    if (n == 0) {
-        COMPLAIN(t, t->at - digits - 2, "there is no character U+%04X", code);
-        return false;
-    }
-    append(out, bytes, n);
-    return true;
-}
-
-static bool read_escape(struct toml *t, struct text_out *out) {
-    static const char letters[] = "btnfr\"\\", bytes[] = "\b\t\n\f\r\"\\";
-    const char *backslash = t->at++;
-    if (at_end(t)) {
-        COMPLAIN(t, backslash, "the text has no closing quote; add one");
-        return false;
-    }
-    char c = *t->at;
-    for (size_t i = 0; letters[i] != '\0'; i++) {
-        if (c == letters[i]) {
-            append(out, &bytes[i], 1);
-            t->at++;
-            return true;
-        }
-    }
-    if (c == 'u' || c == 'U') {
-        t->at++;
-        return read_unicode_escape(t, c == 'u' ? 4 : 8, out);
-    }
-    COMPLAIN(t, backslash,
-             "\\%.*s is not an escape; write \\\\ for a backslash, / in a path, or put the text in "
-             "'single quotes'",
-             one_character(t), t->at);
-    return false;
 }
 
 /* A one-line string with its quotes, basic (") or literal ('). */
 static bool read_string(struct toml *t, struct text_out *out) {
     const char *open = t->at++;
-    append(out, "", 0);
-    while (!at_end(t)) {
+    for (; t->at < t->end; t->at++) {
         if (*t->at == *open) {
             t->at++;
             return true;
         }
-        if (*t->at == '\\' && *open == '"') {
-            if (!read_escape(t, out)) {
+        if (*t->at == '\\' && *open == '"' && t->at + 1 < t->end) {
+            t->at++;
+            if (*t->at != '"' && *t->at != '\\') {
+                COMPLAIN(t, t->at - 1,
+                         "the escape \\%.*s is not supported; write \\\\ for a backslash, / in a "
+                         "path, or put the text in 'single quotes'",
+                         one_character(t), t->at);
                 return false;
             }
-        } else {
-            append(out, t->at++, 1);
         }
+        append(out, *t->at);
     }
     COMPLAIN(t, open, "the text has no closing %c; add one", *open);
     return false;
@@ -252,45 +135,29 @@ static bool is_bare(char c) {
 }
 
 /* One key, or one part of a dotted one. */
-static bool read_key(struct toml *t, struct toml_key *key) {
-    struct text_out out = {.buf = key->text, .size = sizeof(key->text)};
-    const char *start = t->at;
-    bool read = true;
-    if (at_char(t, '"') || at_char(t, '\'')) {
-        read = read_string(t, &out);
-    } else {
-        while (!at_end(t) && is_bare(*t->at)) {
-            t->at++;
-        }
-        append(&out, start, (size_t)(t->at - start));
-        if (t->at == start) {
-            if (at_end(t)) {
-                COMPLAIN(t, start, "a name is missing here");
-            } else {
-                COMPLAIN(t, start,
-                         "'%.*s' cannot stand here: a key is made of letters, digits, - and _, or "
-                         "stands in quotes",
-                         one_character(t), start);
-            }
-            read = false;
-        }
+static bool read_name(struct toml *t, struct toml_name *name) {
+    struct text_out out = {.buf = name->text, .size = sizeof(name->text)};
+    name->text[0] = '\0';
+    name->column = column_of(t, t->at);
+    if (at_quote(t)) {
+        return read_string(t, &out);
     }
-    key->length = out.length;
-    key->column = column_of(t, start);
-    for (size_t i = 0; i < out.length && i < sizeof(key->text) - 1; i++) {
-        if ((uint8_t)key->text[i] < 0x20 || key->text[i] == 0x7f) {
-            COMPLAIN(t, start, "a name may not hold control characters; remove them");
-            return false;
-        }
+    for (; t->at < t->end && is_bare(*t->at); t->at++) {
+        append(&out, *t->at);
     }
-    return read;
+    if (out.length == 0) {
+        COMPLAIN(t, t->at,
+                 "a name is missing here; it is made of letters, digits, - and _, or stands in "
+                 "quotes");
+    }
+    return out.length != 0;
 }
 
 static void expect_line_end(struct toml *t, const char *after) {
-    skip_space(t);
-    if (!at_end(t) && !at_char(t, '#')) {
+    skip_blanks(t);
+    if (t->at < t->end && *t->at != '#') {
         COMPLAIN(t, t->at, "unexpected '%.*s' after the %s; one line holds one %s",
-                 excerpt(t->at, t->end), t->at, after, after);
+                 one_character(t), t->at, after, after);
     }
 }
 
@@ -301,17 +168,16 @@ static void read_header(struct toml *t, struct toml_item *item) {
         return;
     }
     do {
-        struct toml_key *key = &item->keys[item->depth < TOML_DEPTH_MAX ? item->depth : 0];
-        struct toml_key spare;
+        struct toml_name spare;
         t->at++;
-        skip_space(t);
-        if (!read_key(t, item->depth < TOML_DEPTH_MAX ? key : &spare)) {
+        skip_blanks(t);
+        if (!read_name(t, item->depth < TOML_DEPTH_MAX ? &item->names[item->depth] : &spare)) {
             return;
         }
         item->depth++;
-        skip_space(t);
-    } while (at_char(t, '.'));
-    if (!at_char(t, ']')) {
+        skip_blanks(t);
+    } while (at_text(t, "."));
+    if (!at_text(t, "]")) {
         COMPLAIN(t, t->at, "the table header has no closing ]; add one");
         return;
     }
@@ -319,172 +185,61 @@ static void read_header(struct toml *t, struct toml_item *item) {
     expect_line_end(t, "table header");
 }
 
-static bool all_of(const char *s, const char *end, const char *allowed) {
-    for (; s < end; s++) {
-        const char *a = allowed;
-        while (*a != '\0' && *a != *s) {
-            a++;
-        }
-        if (*a == '\0') {
-            return false;
-        }
-    }
-    return true;
-}
-
-/*
- * Digits with single underscores between them. STATUS_UNSUPPORTED if the value does not fit 64 bits
- * with sign.
- */
-static enum status read_digits(const char *s, const char *end, unsigned base, uint64_t limit,
-                               uint64_t *value) {
-    bool digit_before = false, fits = true;
-    uint64_t sum = 0;
-    for (; s < end; s++) {
-        if (*s == '_') {
-            if (!digit_before) {
-                return STATUS_INVALID;
-            }
-            digit_before = false;
-            continue;
-        }
-        int digit = hex_digit(*s);
-        if (digit < 0 || (unsigned)digit >= base) {
-            return STATUS_INVALID;
-        }
-        fits = fits && sum <= (limit - (unsigned)digit) / base;
-        sum = sum * base + (unsigned)digit;
-        digit_before = true;
-    }
-    if (!digit_before) {
-        return STATUS_INVALID;
-    }
-    *value = sum;
-    return fits ? STATUS_OK : STATUS_UNSUPPORTED;
-}
-
-static enum status read_integer(const char *s, const char *end, int64_t *value) {
-    static const struct {
-        char letter;
-        unsigned base;
-    } bases[] = {{'x', 16}, {'o', 8}, {'b', 2}};
-    uint64_t sum = 0;
-    if (end - s > 2 && s[0] == '0') {
-        for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
-            if (s[1] == bases[i].letter) {
-                enum status status = read_digits(s + 2, end, bases[i].base, INT64_MAX, &sum);
-                *value = (int64_t)sum;
-                return status;
-            }
-        }
-    }
-    bool negative = s < end && *s == '-';
-    s += s < end && (*s == '-' || *s == '+');
-    if (end - s > 1 && *s == '0') {
-        return STATUS_INVALID; /* a leading zero */
-    }
-    enum status status = read_digits(s, end, 10, (uint64_t)INT64_MAX + negative, &sum);
-    *value = (int64_t)(negative ? 0 - sum : sum);
-    return status;
-}
-
-/* A value without quotes that is neither integer nor boolean: say what it is, or what was meant. */
-static void complain_bare(struct toml *t, const struct toml_item *item, const char *s,
-                          const char *end) {
-    int n = excerpt(s, end);
-    const char *key = item->keys[0].text;
-    bool number = *s == '+' || *s == '-' || (*s >= '0' && *s <= '9');
-    bool dated = end - s >= 5 && (all_of(s, s + 4, "0123456789") && s[4] == '-');
-    bool timed = end - s >= 3 && all_of(s, s + 2, "0123456789") && s[2] == ':';
-    const char *word = s + (*s == '+' || *s == '-');
-    size_t word_length = (size_t)(end - word);
-    if (dated || timed) {
-        COMPLAIN(t, s, "%.*s: dates and times are not supported", n, s);
-    } else if (str_equal_n(word, word_length, "inf") || str_equal_n(word, word_length, "nan") ||
-               (number && all_of(s, end, "0123456789_+-.eE") && !all_of(s, end, "0123456789_+-"))) {
-        COMPLAIN(t, s, "%.*s: numbers with a fraction or an exponent are not supported", n, s);
-    } else if (number && (all_of(word, end, "0123456789_") ||
-                          (word_length >= 2 && all_of(word, word + 2, "0xob")))) {
-        COMPLAIN(t, s,
-                 "%.*s is not a number: no leading zeros, and _ only between digits; hex is 0x1f, "
-                 "octal 0o17, binary 0b11",
-                 n, s);
-    } else {
-        COMPLAIN(t, s, "%.*s is not a value: text stands in quotes, such as %s = \"%.*s\"", n, s,
-                 key, n, s);
-    }
-}
-
-static void read_bare_value(struct toml *t, struct toml_item *item) {
-    const char *start = t->at;
-    while (!at_end(t) && *t->at != ' ' && *t->at != '\t' && *t->at != '#') {
-        t->at++;
-    }
-    size_t n = (size_t)(t->at - start);
-    if (str_equal_n(start, n, "true") || str_equal_n(start, n, "false")) {
-        item->type = TOML_BOOLEAN;
-        item->boolean = *start == 't';
-        return;
-    }
-    enum status status = read_integer(start, t->at, &item->integer);
-    if (status == STATUS_OK) {
-        item->type = TOML_INTEGER;
-    } else if (status == STATUS_UNSUPPORTED) {
-        COMPLAIN(t, start, "%.*s is too large a number", excerpt(start, t->at), start);
-    } else {
-        complain_bare(t, item, start, t->at);
-    }
-}
-
 static void read_value(struct toml *t, struct toml_item *item) {
-    struct text_out out = {.buf = item->string, .size = sizeof(item->string)};
+    static const struct {
+        const char *opener, *closer, *why;
+    } refused[] = {
+        {"\"\"\"", "\"\"\"", "text of several lines is not supported; write it in one line"},
+        {"'''", "'''", "text of several lines is not supported; write it in one line"},
+        {"[", "]", "arrays are not supported; write the value as text in quotes"},
+        {"{", "}", "inline tables are not supported; write a [table] of its own"},
+    };
+    struct text_out out = {.buf = item->value, .size = sizeof(item->value)};
     item->value_column = column_of(t, t->at);
-    if (at_end(t) || at_char(t, '#')) {
-        COMPLAIN(t, t->at, "%s has no value; write one behind the =", item->keys[0].text);
-    } else if (at_text(t, "\"\"\"") || at_text(t, "'''")) {
-        COMPLAIN(t, t->at, "text of several lines is not supported; write it in one line");
-        skip_multiline_string(t);
-    } else if (at_char(t, '"') || at_char(t, '\'')) {
-        item->type = read_string(t, &out) ? TOML_STRING : TOML_BROKEN;
-        item->length = out.length;
-    } else if (at_char(t, '[')) {
-        COMPLAIN(t, t->at, "arrays are not supported; write the value as text in quotes");
-        skip_brackets(t);
-    } else if (at_char(t, '{')) {
-        COMPLAIN(t, t->at, "inline tables are not supported; write a [table] of its own");
-        skip_brackets(t);
-    } else {
-        read_bare_value(t, item);
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        if (at_text(t, refused[i].opener)) {
+            COMPLAIN(t, t->at, "%s", refused[i].why);
+            skip_past(t, refused[i].closer);
+            return;
+        }
     }
+    item->quoted = at_quote(t);
+    if (item->quoted) {
+        read_string(t, &out);
+    } else {
+        for (; t->at < t->end && !at_blank(t) && *t->at != '#'; t->at++) {
+            append(&out, *t->at);
+        }
+        if (out.length == 0) {
+            COMPLAIN(t, t->at, "%s has no value; write one behind the =", item->names[0].text);
+        }
+    }
+    item->length = out.length;
+    expect_line_end(t, "value");
 }
 
 static void read_pair(struct toml *t, struct toml_item *item) {
-    item->kind = TOML_VALUE;
-    if (!read_key(t, &item->keys[0])) {
+    const char *name = item->names[0].text;
+    item->kind = TOML_PAIR;
+    if (!read_name(t, &item->names[0])) {
         return;
     }
-    skip_space(t);
-    if (at_char(t, '.')) {
+    skip_blanks(t);
+    if (at_text(t, ".")) {
         COMPLAIN(t, t->at, "dotted keys are not supported; write a [table] header and the key");
-        return;
-    }
-    if (!at_char(t, '=')) {
-        COMPLAIN(t, t->at, "an = is missing after %s; write %s = \"value\"", item->keys[0].text,
-                 item->keys[0].text);
-        return;
-    }
-    item->depth = 1;
-    t->at++;
-    skip_space(t);
-    read_value(t, item);
-    if (t->fault_line != t->line) {
-        expect_line_end(t, "value");
+    } else if (!at_text(t, "=")) {
+        COMPLAIN(t, t->at, "an = is missing after %s; write %s = \"value\"", name, name);
+    } else {
+        item->depth = 1;
+        t->at++;
+        skip_blanks(t);
+        read_value(t, item);
     }
 }
 
 void toml_init(struct toml *t, const char *text, size_t length, struct fault_list *faults) {
-    *t = (struct toml){.start = text, .next = text, .limit = text + length, .faults = faults};
-    if (length >= 2 && ((uint8_t)text[0] ^ (uint8_t)text[1]) == 1 && (uint8_t)text[0] >= 0xfe) {
+    *t = (struct toml){.next = text, .limit = text + length, .faults = faults};
+    if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
         fault_add(faults, 1, 1, "the file is UTF-16; save it as UTF-8");
         t->next = t->limit;
     } else if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
@@ -493,25 +248,22 @@ void toml_init(struct toml *t, const char *text, size_t length, struct fault_lis
 }
 
 enum toml_kind toml_next(struct toml *t, struct toml_item *item) {
-    while (next_line(t)) {
-        skip_space(t);
-        if (at_end(t) || at_char(t, '#')) {
+    for (t->complained = false; next_line(t); t->complained = false) {
+        skip_blanks(t);
+        if (t->at == t->end || *t->at == '#') {
             continue;
         }
-        uint32_t line = t->line;
-        item->type = TOML_BROKEN;
-        item->line = line;
+        item->line = t->line;
         item->column = column_of(t, t->at);
         item->depth = 0;
-        if (at_char(t, '[')) {
+        item->length = 0;
+        item->value[0] = '\0';
+        if (*t->at == '[') {
             read_header(t, item);
         } else {
             read_pair(t, item);
         }
-        item->broken = t->fault_line >= line;
-        if (item->broken) {
-            item->type = TOML_BROKEN;
-        }
+        item->broken = t->complained;
         if (item->kind == TOML_TABLE || item->depth != 0) {
             return item->kind;
         }

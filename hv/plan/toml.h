@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A reader for a subset of TOML 1.0 (https://toml.io/en/v1.0.0): comments, bare and quoted keys,
- * [dotted.table] headers, one-line basic and literal strings, integers, booleans. Everything else
- * that TOML has is refused by name. Knows nothing of our keys and does not look for duplicates:
- * config.c does. Called by config.c and the tests.
+ * [dotted.table] headers, one-line basic and literal strings. Values without quotes are handed on
+ * as they stand; everything else that TOML has is refused by name. Knows nothing of our keys and
+ * does not look for duplicates: config.c does. Called by config.c and the tests.
  */
 #ifndef HV_PLAN_TOML_H
 #define HV_PLAN_TOML_H
@@ -11,41 +11,35 @@
 #include "hv/lib/types.h"
 #include "hv/plan/fault.h"
 
-#define TOML_KEY_SIZE    64
-#define TOML_DEPTH_MAX   3
-#define TOML_STRING_SIZE 1536
+#define TOML_NAME_SIZE  64
+#define TOML_DEPTH_MAX  3
+#define TOML_VALUE_SIZE 1536
 
-enum toml_kind { TOML_END, TOML_TABLE, TOML_VALUE };
+enum toml_kind { TOML_END, TOML_TABLE, TOML_PAIR };
 
-/* TOML_BROKEN: the key is good, its value was refused and reported. */
-enum toml_type { TOML_BROKEN, TOML_STRING, TOML_INTEGER, TOML_BOOLEAN };
-
-struct toml_key {
-    char text[TOML_KEY_SIZE]; /* cut if length is greater */
-    size_t length;
+struct toml_name {
+    char text[TOML_NAME_SIZE]; /* cut if it is longer */
     uint32_t column;
 };
 
 /* One table header or one key with its value. */
 struct toml_item {
     enum toml_kind kind;
-    enum toml_type type;
-    bool broken;           /* something in this line was refused and reported */
+    bool broken;           /* something in it was refused and reported: a pair has no value then */
+    bool quoted;           /* the value is a string */
     uint32_t line, column; /* of the header or of the key, from 1, in characters */
-    uint32_t depth;        /* keys in the header, may exceed TOML_DEPTH_MAX; 1 for a value */
-    struct toml_key keys[TOML_DEPTH_MAX];
+    uint32_t depth;        /* names in the header, may exceed TOML_DEPTH_MAX; 1 for a pair */
+    struct toml_name names[TOML_DEPTH_MAX];
     uint32_t value_column;
-    int64_t integer;
-    bool boolean;
-    size_t length; /* of the string in bytes, may exceed what is stored */
-    char string[TOML_STRING_SIZE];
+    size_t length; /* of the value in bytes, may exceed what is stored */
+    char value[TOML_VALUE_SIZE];
 };
 
 struct toml {
     const char *start, *at, *end; /* this line, the next byte in it, its end */
     const char *next, *limit;     /* the next line, the end of the text */
     uint32_t line;
-    uint32_t fault_line; /* the last line that had a fault: one is reported for each */
+    bool complained; /* about this item: one fault is reported for each */
     struct fault_list *faults;
 };
 

@@ -9,15 +9,15 @@
 #include "hv/mem/gmem.h"
 
 #define ACPI_RSDP_SCAN 0xe0000u /* second copy of the RSDP, for guests that search for it */
+#define ACPI_MAX_CPUS  254
 
 /*
- * Writes the tables into the size bytes at base (4 KiB aligned, below 4 GiB; guest_layout.acpi and
- * LAYOUT_ACPI_SIZE) and the RSDP also to ACPI_RSDP_SCAN. One enabled local APIC for each of 0 ..
- * cpu_count - 1, the APIC ID being that number. *rsdp is where the first RSDP went.
- * STATUS_NO_MEMORY if they do not fit, STATUS_NOT_FOUND if the place is no guest memory.
+ * Writes the tables into the LAYOUT_ACPI_SIZE bytes at base (4 KiB aligned, below 4 GiB:
+ * guest_layout.acpi); the RSDP comes first and once more at ACPI_RSDP_SCAN, the FACS has the last
+ * page for itself. One enabled local APIC for each of 0 .. cpu_count - 1, the APIC ID being that
+ * number. STATUS_NOT_FOUND if the place is no guest memory.
  */
-MUST_USE enum status acpi_write_tables(const struct gmem *mem, gpa_t base, uint64_t size,
-                                       uint32_t cpu_count, gpa_t *rsdp);
+MUST_USE enum status acpi_write_tables(const struct gmem *mem, gpa_t base, uint32_t cpu_count);
 
 /* The compiled hv/vm/dsdt.asl, see arch/x86_64/acpi_blob.S. */
 extern const uint8_t dsdt_aml[];

@@ -18,15 +18,15 @@ enum exit_kind {
     EXIT_RDMSR,
     EXIT_WRMSR,
     EXIT_IO,
-    EXIT_NESTED_FAULT,  /* guest-physical address that the nested tables do not allow */
-    EXIT_INTERRUPT,     /* a host interrupt is waiting */
-    EXIT_WINDOW,        /* the guest can take an interrupt now */
-    EXIT_NMI_WINDOW,    /* the guest can take an NMI now */
+    EXIT_NESTED_FAULT, /* guest-physical address that the nested tables do not allow */
+    EXIT_INTERRUPT,    /* a host interrupt is waiting */
+    EXIT_WINDOW,       /* the guest can take an interrupt now */
+    EXIT_NMI_WINDOW,   /* the guest can take an NMI now */
     EXIT_HLT,
-    EXIT_CR,            /* MOV CR, CLTS, LMSW that policy wants to see */
-    EXIT_DR,            /* MOV DR */
+    EXIT_CR, /* MOV CR, CLTS, LMSW that policy wants to see */
+    EXIT_DR, /* MOV DR */
     EXIT_XSETBV,
-    EXIT_EXCEPTION,     /* one of the intercepted exceptions */
+    EXIT_EXCEPTION, /* one of the intercepted exceptions */
     EXIT_HOST_NMI,
     EXIT_HOST_MCE,
     EXIT_TRIPLE_FAULT,
@@ -37,13 +37,20 @@ enum exit_kind {
     EXIT_PAUSE,
     EXIT_INIT,
     EXIT_SIPI,
-    EXIT_PREEMPTED,      /* retry at once: nothing to do */
-    EXIT_ENTRY_FAILED,   /* the CPU refused the guest state: the report says why */
+    EXIT_PREEMPTED,    /* retry at once: nothing to do */
+    EXIT_ENTRY_FAILED, /* the CPU refused the guest state: the report says why */
     EXIT_UNKNOWN,
     EXIT_KINDS
 };
 
-enum event_type { EVENT_NONE, EVENT_INTERRUPT, EVENT_NMI, EVENT_EXCEPTION, EVENT_SOFT_INTERRUPT, EVENT_SOFT_EXCEPTION };
+enum event_type {
+    EVENT_NONE,
+    EVENT_INTERRUPT,
+    EVENT_NMI,
+    EVENT_EXCEPTION,
+    EVENT_SOFT_INTERRUPT,
+    EVENT_SOFT_EXCEPTION
+};
 
 struct event {
     uint8_t type; /* enum event_type */
@@ -71,7 +78,7 @@ enum cr_access { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW };
 struct exit_cr {
     uint8_t access; /* enum cr_access */
     uint8_t cr;
-    uint8_t gpr;    /* x86 register number; RSP is 4 */
+    uint8_t gpr; /* x86 register number; RSP is 4 */
     uint16_t lmsw;
 };
 
@@ -95,18 +102,42 @@ struct vmexit {
         struct exit_dr dr;
         struct exit_exception exception;
     };
-    uint64_t raw[4]; /* the vendor's own words, for the report */
 };
 
 enum hvm_reg {
-    HVM_RIP, HVM_RSP, HVM_RFLAGS, HVM_CR0, HVM_CR3, HVM_CR4, HVM_EFER, HVM_DR7,
-    HVM_FS_BASE, HVM_GS_BASE, HVM_PAT, HVM_SYSENTER_CS, HVM_SYSENTER_ESP, HVM_SYSENTER_EIP,
+    HVM_RIP,
+    HVM_RSP,
+    HVM_RFLAGS,
+    HVM_CR0,
+    HVM_CR3,
+    HVM_CR4,
+    HVM_EFER,
+    HVM_DR7,
+    HVM_FS_BASE,
+    HVM_GS_BASE,
+    HVM_PAT,
+    HVM_SYSENTER_CS,
+    HVM_SYSENTER_ESP,
+    HVM_SYSENTER_EIP,
     HVM_REG_COUNT
 };
 
-enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDTR, HVM_TR, HVM_GDTR, HVM_IDTR, HVM_SEG_COUNT };
+enum hvm_seg {
+    HVM_ES,
+    HVM_CS,
+    HVM_SS,
+    HVM_DS,
+    HVM_FS,
+    HVM_GS,
+    HVM_LDTR,
+    HVM_TR,
+    HVM_GDTR,
+    HVM_IDTR,
+    HVM_SEG_COUNT
+};
 
-/* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 = unusable. */
+/* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 =
+ * unusable. */
 struct hvm_segment {
     uint64_t base;
     uint32_t limit;
@@ -135,11 +166,13 @@ struct hvm_ops {
     /* Fresh state, current on this CPU; at every start of the VM. */
     void (*vcpu_reset)(struct vcpu *v, const struct vcpu_start *start);
     /*
-     * Runs v until vcpu_service() says to leave: the one loop of hv/exit/loop.h with the vendor's run
-     * (enter, fill a struct vmexit, interrupts off) and advance (RIP, interrupt shadow, single-step)
-     * compiled into it, so that the hot path has no indirect call but the exit table's.
+     * Runs v until vcpu_service() says to leave: the one loop of hv/exit/loop.h with the vendor's
+     * run (enter, fill a struct vmexit, interrupts off) and advance (RIP, interrupt shadow,
+     * single-step) compiled into it, so that the hot path has no indirect call but the exit
+     * table's.
      */
     void (*loop)(struct vcpu *v);
+    void (*inject)(struct vcpu *v, struct event e); /* with the next entry; the last call counts */
     bool (*can_take_interrupt)(struct vcpu *v);
     bool (*can_take_nmi)(struct vcpu *v);
     void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */
@@ -149,7 +182,8 @@ struct hvm_ops {
     void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     void (*dump)(struct vcpu *v);  /* vendor state to the log, for a crash report */
-    /* For the audit, read back from the finished bitmaps: would the guest reach it without an exit? */
+    /* For the audit, read back from the finished bitmaps: would the guest reach it without an exit?
+     */
     bool (*msr_passes)(const struct vcpu *v, uint32_t msr, bool write);
     bool (*port_passes)(const struct vcpu *v, uint16_t port);
     const struct npt_format *npt_format;

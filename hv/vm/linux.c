@@ -28,29 +28,10 @@
 #define SELECTOR_CODE 0x10
 #define SELECTOR_DATA 0x18
 
-/* Offsets in boot_params. */
-enum params_field {
-    ACPI_RSDP_ADDR = 0x070,
-    EXT_RAMDISK_IMAGE = 0x0c0,
-    EXT_RAMDISK_SIZE = 0x0c4,
-    E820_ENTRIES = 0x1e8,
-    VID_MODE = 0x1fa,
-    TYPE_OF_LOADER = 0x210,
-    LOADFLAGS = 0x211,
-    CODE32_START = 0x214,
-    RAMDISK_IMAGE = 0x218,
-    RAMDISK_SIZE = 0x21c,
-    HEAP_END_PTR = 0x224,
-    CMD_LINE_PTR = 0x228,
-    E820_TABLE = 0x2d0,
-};
+enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
 
-#define LOADER_UNDEFINED  0xff
-#define LOADFLAG_USE_HEAP 0x80
-#define HEAP_END          0xde00
-#define VID_MODE_NORMAL   0xffff
-
-enum e820_type { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3 };
+#define E820_ENTRIES 0x1e8 /* offsets in boot_params */
+#define E820_TABLE   0x2d0
 
 struct e820_entry {
     uint64_t base, size;
@@ -58,17 +39,12 @@ struct e820_entry {
 } __attribute__((packed));
 _Static_assert(sizeof(struct e820_entry) == 20, "e820 entry");
 
-static void linux_set(uint8_t *params, enum params_field at, uint64_t value, size_t bytes) {
-    memcpy(params + at, &value, bytes); /* x86 is little-endian, and so are the fields */
-}
-
-static void linux_write_e820(uint8_t *params, const struct linux_image *in, gpa_t acpi) {
+static void linux_write_e820(uint8_t *params, const struct linux_image *in, uint64_t acpi) {
+    const uint64_t nvs = acpi + LAYOUT_ACPI_SIZE - PAGE_SIZE; /* the FACS */
     const struct e820_entry map[] = {
-        {0, LOW_RAM_END, E820_RAM},
-        {LOW_RAM_END, MIB - LOW_RAM_END, E820_RESERVED},
-        {MIB, acpi.v - MIB, E820_RAM},
-        {acpi.v, LAYOUT_ACPI_SIZE, E820_ACPI},
-        {PLAN_HIGH_RAM, in->high_ram_size, E820_RAM},
+        {0, LOW_RAM_END, E820_RAM},  {LOW_RAM_END, MIB - LOW_RAM_END, E820_RESERVED},
+        {MIB, acpi - MIB, E820_RAM}, {acpi, nvs - acpi, E820_ACPI},
+        {nvs, PAGE_SIZE, E820_NVS},  {PLAN_HIGH_RAM, in->high_ram_size, E820_RAM},
     };
     size_t count = ARRAY_SIZE(map) - (in->high_ram_size == 0);
     memcpy(params + E820_TABLE, map, count * sizeof(map[0]));
@@ -77,45 +53,52 @@ static void linux_write_e820(uint8_t *params, const struct linux_image *in, gpa_
 
 static void linux_write_params(uint8_t *params, const struct linux_image *in,
                                const struct bzimage *kernel, const struct guest_layout *layout) {
+    const uint8_t *header = (const uint8_t *)in->kernel + BZIMAGE_HEADER_OFFSET;
+    const struct {
+        uint16_t offset;
+        uint8_t bytes;
+        uint64_t value;
+    } fields[] = {
+        {0x070, 8, layout->acpi.v},         /* acpi_rsdp_addr */
+        {0x0c0, 4, layout->initrd.v >> 32}, /* ext_ramdisk_image */
+        {0x0c4, 4, in->initrd_size >> 32},  /* ext_ramdisk_size */
+        {0x1fa, 2, 0xffff},                 /* vid_mode: normal */
+        {0x210, 1, 0xff},                   /* type_of_loader: undefined */
+        {0x214, 4, layout->kernel.v},       /* code32_start */
+        {0x218, 4, layout->initrd.v},       /* ramdisk_image */
+        {0x21c, 4, in->initrd_size},        /* ramdisk_size */
+        {0x224, 2, 0xde00},                 /* heap_end_ptr */
+        {0x228, 4, CMDLINE_GPA},            /* cmd_line_ptr */
+    };
     memset(params, 0, PAGE_SIZE);
-    memcpy(params + BZIMAGE_HEADER_OFFSET, (const uint8_t *)in->kernel + BZIMAGE_HEADER_OFFSET,
-           kernel->header_size);
-    linux_set(params, ACPI_RSDP_ADDR, in->rsdp.v, 8);
-    linux_set(params, VID_MODE, VID_MODE_NORMAL, 2);
-    linux_set(params, TYPE_OF_LOADER, LOADER_UNDEFINED, 1);
-    linux_set(params, LOADFLAGS, params[LOADFLAGS] | LOADFLAG_USE_HEAP, 1);
-    linux_set(params, CODE32_START, layout->kernel.v, 4);
-    linux_set(params, RAMDISK_IMAGE, layout->initrd.v, 4);
-    linux_set(params, RAMDISK_SIZE, in->initrd_size, 4);
-    linux_set(params, EXT_RAMDISK_IMAGE, layout->initrd.v >> 32, 4);
-    linux_set(params, EXT_RAMDISK_SIZE, in->initrd_size >> 32, 4);
-    linux_set(params, HEAP_END_PTR, HEAP_END, 2);
-    linux_set(params, CMD_LINE_PTR, CMDLINE_GPA, 4);
-    linux_write_e820(params, in, layout->acpi);
+    memcpy(params + BZIMAGE_HEADER_OFFSET, header, kernel->header_size);
+    params[0x211] |= 0x80; /* loadflags: heap_end_ptr is valid */
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        /* x86 is little-endian, and so are the fields. */
+        memcpy(params + fields[i].offset, &fields[i].value, fields[i].bytes);
+    }
+    linux_write_e820(params, in, layout->acpi.v);
 }
 
-/* The guest's own first tables; it soon makes better ones. */
+static const uint64_t gdt[] = {
+    [SELECTOR_CODE / 8] = 0x00af9b000000ffff, /* 64-bit code, read, execute */
+    [SELECTOR_DATA / 8] = 0x00cf93000000ffff, /* data, read, write */
+};
+
+/* The guest's own first tables, page by page; it soon makes better ones. */
 static enum status linux_write_tables(const struct gmem *mem) {
-    uint64_t *pages[2 + DIRECTORIES];
-    for (unsigned i = 0; i < ARRAY_SIZE(pages); i++) {
-        pages[i] = gmem_pointer(mem, GPA(TABLES_GPA + i * PAGE_SIZE), PAGE_SIZE);
-        if (pages[i] == NULL) {
+    for (unsigned page = 0; page < 2 + DIRECTORIES; page++) {
+        uint64_t *table = gmem_pointer(mem, GPA(TABLES_GPA + page * PAGE_SIZE), PAGE_SIZE);
+        if (table == NULL) {
             return STATUS_NOT_FOUND;
         }
-        memset(pages[i], 0, PAGE_SIZE);
-    }
-    pages[0][0] = (TABLES_GPA + PAGE_SIZE) | PTE_TABLE;
-    for (unsigned d = 0; d < DIRECTORIES; d++) {
-        pages[1][d] = (TABLES_GPA + (2 + d) * PAGE_SIZE) | PTE_TABLE;
-        for (unsigned i = 0; i < 512; i++) {
-            pages[2 + d][i] = (d * GIB + i * 2 * MIB) | PTE_LARGE;
+        memset(table, 0, PAGE_SIZE);
+        for (unsigned i = 0; i < (page == 0 ? 1 : page == 1 ? DIRECTORIES : 512); i++) {
+            table[i] = page < 2 ? (TABLES_GPA + (page + 1 + i) * PAGE_SIZE) | PTE_TABLE
+                                : ((page - 2) * GIB + i * 2 * MIB) | PTE_LARGE;
         }
     }
-    static const uint64_t gdt[] = {
-        [SELECTOR_CODE / 8] = 0x00af9b000000ffff, /* 64-bit code, read, execute */
-        [SELECTOR_DATA / 8] = 0x00cf93000000ffff, /* data, read, write */
-    };
-    return gmem_write(mem, GPA(GDT_GPA), gdt, sizeof(gdt));
+    return STATUS_OK;
 }
 
 static void linux_fill_start(gpa_t kernel, struct vcpu_start *start) {
@@ -130,34 +113,41 @@ static void linux_fill_start(gpa_t kernel, struct vcpu_start *start) {
         .cr4 = X86_CR4_PAE,
         .efer = X86_EFER_LME | X86_EFER_LMA,
         .regs = {[X86_RSI] = PARAMS_GPA},
-        .segs =
-            {
-                [HVM_ES] = data,
-                [HVM_CS] = {.limit = UINT32_MAX, .attr = 0xa09b, .selector = SELECTOR_CODE},
-                [HVM_SS] = data,
-                [HVM_DS] = data,
-                [HVM_FS] = data,
-                [HVM_GS] = data,
-                [HVM_LDTR] = {.limit = 0xffff, .attr = SEG_UNUSABLE | 0x82},
-                [HVM_TR] = {.limit = 0x67, .attr = 0x8b}, /* busy 64-bit TSS: VM entry wants one */
-                [HVM_GDTR] = {.base = GDT_GPA, .limit = SELECTOR_DATA + 7},
-                [HVM_IDTR] = {.limit = 0},
-            },
     };
+    for (enum hvm_seg s = HVM_ES; s <= HVM_GS; s++) {
+        start->segs[s] = data;
+    }
+    start->segs[HVM_CS] = (struct hvm_segment){0, UINT32_MAX, 0xa09b, SELECTOR_CODE};
+    start->segs[HVM_LDTR] = (struct hvm_segment){.limit = 0xffff, .attr = SEG_UNUSABLE | 0x82};
+    /* A busy 64-bit TSS: VM entry wants one. */
+    start->segs[HVM_TR] = (struct hvm_segment){.limit = 0x67, .attr = 0x8b};
+    start->segs[HVM_GDTR] = (struct hvm_segment){.base = GDT_GPA, .limit = SELECTOR_DATA + 7};
 }
 
-/* Everything that is copied as it is. */
-static enum status linux_copy(const struct gmem *mem, const struct linux_image *in,
-                              const struct bzimage *kernel, const struct guest_layout *layout) {
-    enum status status = gmem_write(mem, GPA(CMDLINE_GPA), in->cmdline, strlen(in->cmdline) + 1);
-    if (status == STATUS_OK) {
-        status = gmem_write(mem, layout->kernel, (const uint8_t *)in->kernel + kernel->setup_size,
-                            kernel->kernel_size);
+/* Puts everything in place that the guest finds in its memory. */
+static enum status linux_fill_memory(const struct gmem *mem, const struct linux_image *in,
+                                     const struct bzimage *kernel,
+                                     const struct guest_layout *layout) {
+    uint8_t *params = gmem_pointer(mem, GPA(PARAMS_GPA), PAGE_SIZE);
+    if (params == NULL) {
+        return STATUS_NOT_FOUND;
     }
-    if (status == STATUS_OK && in->initrd_size != 0) {
-        status = gmem_write(mem, layout->initrd, in->initrd, in->initrd_size);
+    linux_write_params(params, in, kernel, layout);
+    const struct {
+        uint64_t to;
+        const void *from;
+        uint64_t size;
+    } copies[] = {
+        {GDT_GPA, gdt, sizeof(gdt)},
+        {CMDLINE_GPA, in->cmdline, strlen(in->cmdline) + 1},
+        {layout->kernel.v, (const uint8_t *)in->kernel + kernel->setup_size, kernel->kernel_size},
+        {layout->initrd.v, in->initrd, in->initrd_size},
+    };
+    enum status s = linux_write_tables(mem);
+    for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {
+        s = gmem_write(mem, GPA(copies[i].to), copies[i].from, copies[i].size);
     }
-    return status;
+    return s;
 }
 
 enum status linux_load(const struct gmem *mem, const struct linux_image *in,
@@ -165,32 +155,23 @@ enum status linux_load(const struct gmem *mem, const struct linux_image *in,
     struct bzimage kernel;
     struct guest_layout layout;
     const char *why;
-    enum status status = bzimage_parse(in->kernel, in->kernel_size, &kernel, &why);
-    if (status != STATUS_OK) {
+    enum status s = bzimage_parse(in->kernel, in->kernel_size, &kernel, &why);
+    if (s == STATUS_OK) {
+        why = "and initrd do not fit into low memory";
+        s = guest_layout_compute(&kernel, in->initrd_size, in->low_ram_size, &layout);
+    }
+    if (s == STATUS_OK &&
+        strlen(in->cmdline) > min_u64(kernel.cmdline_max, LOW_RAM_END - CMDLINE_GPA - 1)) {
+        why = "takes no command line of this length";
+        s = STATUS_INVALID;
+    }
+    if (s == STATUS_OK) {
+        why = "finds less memory than the plan says";
+        s = linux_fill_memory(mem, in, &kernel, &layout);
+    }
+    if (s != STATUS_OK) {
         log_error("linux: the kernel %s", why);
-        return status;
-    }
-    size_t cmdline_max = min_u64(kernel.cmdline_max, LOW_RAM_END - CMDLINE_GPA - 1);
-    if (strlen(in->cmdline) > cmdline_max) {
-        log_error("linux: the command line has %zu bytes, this kernel takes %zu",
-                  strlen(in->cmdline), cmdline_max);
-        return STATUS_INVALID;
-    }
-    status = guest_layout_compute(&kernel, in->initrd_size, in->low_ram_size, &layout);
-    if (status != STATUS_OK) {
-        log_error("linux: kernel and initrd do not fit into %llu KiB of low memory",
-                  (unsigned long long)(in->low_ram_size / KIB));
-        return status;
-    }
-    uint8_t *params = gmem_pointer(mem, GPA(PARAMS_GPA), PAGE_SIZE);
-    status = params == NULL ? STATUS_NOT_FOUND : linux_write_tables(mem);
-    if (status == STATUS_OK) {
-        linux_write_params(params, in, &kernel, &layout);
-        status = linux_copy(mem, in, &kernel, &layout);
-    }
-    if (status != STATUS_OK) {
-        log_error("linux: the guest's memory is smaller than the plan says");
-        return status;
+        return s;
     }
     linux_fill_start(layout.kernel, start);
     return STATUS_OK;

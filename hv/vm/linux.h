@@ -18,7 +18,6 @@ struct linux_image {
     const char *cmdline;
     uint64_t low_ram_size;  /* bytes from gpa 0 on */
     uint64_t high_ram_size; /* bytes from PLAN_HIGH_RAM on */
-    gpa_t rsdp;
 };
 
 /*

@@ -20,12 +20,13 @@ void plat_timer_set(uint64_t tsc_deadline);
 /* CPUs. */
 unsigned plat_cpu(void);
 unsigned plat_cpu_count(void);
-void plat_kick(unsigned cpu); /* makes that CPU leave its guest or plat_wait() soon */
+void plat_kick(unsigned cpu);    /* makes that CPU leave its guest or plat_wait() soon */
 void plat_take_interrupts(void); /* lets pending host interrupts in, then shuts them out again */
 void plat_wait(void);            /* halts until a host interrupt came; takes it */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* EAX EBX ECX EDX */
 bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-controlled */
-/* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset values. */
+/* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset
+ * values. */
 void plat_reset_live_state(void);
 void plat_write_back_caches(void); /* WBINVD */
 

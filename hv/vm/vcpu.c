@@ -48,6 +48,12 @@ static bool vcpu_has_error_code(uint8_t vector) {
     return vector == X86_DF || (vector >= X86_TS && vector <= X86_PF) || vector == X86_AC;
 }
 
+void vcpu_inject(struct vcpu *v, struct event e) {
+    v->event = e;
+    v->nmi_used |= e.type == EVENT_NMI;
+    hvm->inject(v, e);
+}
+
 void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error) {
     if (v->event.type == EVENT_EXCEPTION) {
         uint8_t first = v->event.vector;
@@ -61,10 +67,10 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
             error = 0;
         }
     }
-    v->event = (struct event){.type = EVENT_EXCEPTION,
-                              .vector = (uint8_t)vector,
-                              .has_error = vcpu_has_error_code((uint8_t)vector),
-                              .error = error};
+    vcpu_inject(v, (struct event){.type = EVENT_EXCEPTION,
+                                  .vector = (uint8_t)vector,
+                                  .has_error = vcpu_has_error_code((uint8_t)vector),
+                                  .error = error});
 }
 
 static void vcpu_set_window(struct vcpu *v, bool interrupt, bool nmi) {
@@ -75,17 +81,17 @@ static void vcpu_set_window(struct vcpu *v, bool interrupt, bool nmi) {
     }
 }
 
-/* Puts the most urgent deliverable event into v->event; asks for a window for what must wait. */
+/* Sends the most urgent deliverable event in; asks for a window for what must wait. */
 static void vcpu_deliver(struct vcpu *v) {
     bool want_nmi = v->nmi_pending;
     if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take_nmi(v)) {
-        v->event = (struct event){.type = EVENT_NMI, .vector = X86_NMI};
+        vcpu_inject(v, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
         v->nmi_pending = want_nmi = false;
     }
     int vector = lapic_pending(&v->lapic);
     if (vector >= 0 && v->event.type == EVENT_NONE && hvm->can_take_interrupt(v)) {
         lapic_acknowledge(&v->lapic, (uint8_t)vector);
-        v->event = (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector};
+        vcpu_inject(v, (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector});
         vector = lapic_pending(&v->lapic);
     }
     vcpu_set_window(v, vector >= 0, want_nmi);
@@ -122,7 +128,7 @@ bool vcpu_halt(struct vcpu *v) {
 void vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
     memcpy(v->regs, start->regs, sizeof(v->regs));
     v->window_interrupt = v->window_nmi = false;
-    v->nmi_pending = false;
+    v->nmi_pending = v->nmi_used = false;
     v->event = (struct event){.type = EVENT_NONE};
     v->first_entry_tsc = 0;
     lapic_reset(&v->lapic, v->index, v->index == 0);
@@ -134,15 +140,15 @@ void vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
 /* Local APIC callbacks; all run on v's own CPU. */
 
 static void vcpu_timer_arm(void *ctx, uint64_t guest_tsc_deadline) {
-    struct vcpu *v = ctx;
-    uint64_t host = guest_tsc_deadline - v->tsc_offset;
-    if (guest_tsc_deadline != 0 && host < guest_tsc_deadline) {
-        host = UINT64_MAX; /* beyond the end of time */
-    }
+    const struct vcpu *v = ctx;
+    /* The guest may have set its TSC to anything: only the distance counts. */
+    uint64_t now = plat_tsc(), guest_now = now + v->tsc_offset;
+    uint64_t wait = guest_tsc_deadline > guest_now ? guest_tsc_deadline - guest_now : 0;
+    uint64_t host = wait < UINT64_MAX - now ? now + wait : UINT64_MAX; /* the end of time */
     plat_timer_set(guest_tsc_deadline == 0 ? 0 : host);
 }
 
-static void vcpu_deliver_ipi(struct vcpu *target, const struct lapic_icr *icr) {
+static void vcpu_deliver_ipi(struct vcpu *target, const struct apic_message *icr) {
     switch (icr->delivery_mode) {
     case 0:
     case 1:
@@ -159,12 +165,12 @@ static void vcpu_deliver_ipi(struct vcpu *target, const struct lapic_icr *icr) {
     }
 }
 
-static void vcpu_send_ipi(void *ctx, const struct lapic_icr *icr) {
+static void vcpu_send_ipi(void *ctx, const struct apic_message *icr) {
     struct vcpu *v = ctx;
     for (uint32_t i = 0; i < v->vm->vcpu_count; i++) {
         struct vcpu *target = &v->vm->vcpus[i];
-        bool hit = icr->shorthand == 0   ? lapic_matches(&target->lapic, icr->destination,
-                                                         icr->logical)
+        bool hit = icr->shorthand == 0
+                       ? lapic_matches(&target->lapic, icr->destination, icr->logical)
                    : icr->shorthand == 1 ? target == v
                    : icr->shorthand == 2 ? true
                                          : target != v;
@@ -181,10 +187,6 @@ static void vcpu_broadcast_eoi(void *ctx, uint8_t vector) {
     lock_release(&v->vm->lock);
 }
 
-static void vcpu_nmi(void *ctx) {
-    vcpu_note(ctx, REQUEST_NMI);
-}
-
 static void vcpu_event_changed(void *ctx) {
     vcpu_note(ctx, REQUEST_EVENT);
 }
@@ -193,7 +195,6 @@ const struct lapic_ops vcpu_lapic_ops = {
     .timer_arm = vcpu_timer_arm,
     .send_ipi = vcpu_send_ipi,
     .broadcast_eoi = vcpu_broadcast_eoi,
-    .nmi = vcpu_nmi,
     .changed = vcpu_event_changed,
 };
 

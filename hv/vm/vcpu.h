@@ -11,6 +11,7 @@
 #include "hv/lib/x86.h"
 #include "hv/vm/hvm.h"
 
+struct msr_policy;
 struct vm;
 
 enum vcpu_request {
@@ -23,12 +24,12 @@ enum vcpu_request {
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
 #define CPUID_MAX_ENTRIES 64
 #define CPUID_MAX_LEAF    0x20
+#define CPUID_SUBLEAVES   0x80 /* in a slot: the leaf has several entries, told apart by subleaf */
 #define CPUID_NO_ENTRY    0xff
 
-struct cpuid_entry {
+struct ALIGNED(32) cpuid_entry {
     uint32_t leaf, subleaf;
-    bool has_subleaf; /* subleaf counts; else every subleaf gives this entry */
-    uint32_t out[4];  /* EAX EBX ECX EDX */
+    uint32_t out[4]; /* EAX EBX ECX EDX */
 };
 
 struct cpuid_table {
@@ -47,15 +48,17 @@ struct vcpu_refusals {
 
 struct vcpu {
     uint64_t regs[16]; /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
-    void *vendor;      /* struct vmx_vcpu or struct svm_vcpu */
-    uint32_t requests; /* enum vcpu_request, atomic */
+    uint64_t
+        host_stack; /* RSP that the vendor's entry code last told the CPU; offset 80h: as above */
+    void *vendor;   /* struct vmx_vcpu or struct svm_vcpu */
+    uint32_t requests;                 /* enum vcpu_request, atomic */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */
-    struct event event; /* goes in at the next entry; EVENT_NONE = nothing */
+    bool nmi_used; /* an NMI was injected: the CPU's NMI-blocking state is alive from then on */
+    struct event event; /* what hvm->inject() was last given, until the next exit; or EVENT_NONE */
 
     struct vm *vm;
     uint32_t index; /* in the VM, also the APIC ID */
     uint32_t cpu;   /* host CPU */
-    bool running;   /* inside vcpu_run(), the CPU's own view */
     bool nmi_pending;
 
     uint64_t tsc_offset;
@@ -63,6 +66,7 @@ struct vcpu {
 
     struct lapic lapic;
     struct cpuid_table cpuid;
+    const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
     uint64_t xcr0;
 
@@ -73,7 +77,10 @@ struct vcpu {
 /* Sets request bits from any CPU and makes the vCPU's CPU look at them. */
 void vcpu_request(struct vcpu *v, uint32_t bits);
 
-/* Queues an exception for the next entry, by the double-fault rules if one is on its way already. */
+/* Sends an event in with the next entry, in place of what may be on its way. */
+void vcpu_inject(struct vcpu *v, struct event e);
+
+/* Sends an exception in, by the double-fault rules if one is on its way already. */
 void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error);
 
 /*

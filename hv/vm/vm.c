@@ -28,12 +28,9 @@ void vm_command(struct vm *vm, enum vm_command command) {
 }
 
 const char *vm_state_name(enum vm_state state) {
-    static const char *const names[VM_STATES] = {[VM_STOPPED] = "stopped",
-                                                 [VM_OFF] = "off",
-                                                 [VM_STARTING] = "starting",
-                                                 [VM_RUNNING] = "running",
-                                                 [VM_CRASHED] = "crashed",
-                                                 [VM_HALTED] = "halted"};
+    static const char *const names[VM_STATES] = {
+        [VM_STOPPED] = "stopped", [VM_OFF] = "off",         [VM_STARTING] = "starting",
+        [VM_RUNNING] = "running", [VM_CRASHED] = "crashed", [VM_HALTED] = "halted"};
     return (unsigned)state < VM_STATES ? names[state] : "?";
 }
 
@@ -54,9 +51,8 @@ static void vm_uart_drained(void *ctx) {
     vm->console_drained = true;
 }
 
-static const struct uart_ops vm_uart_ops = {.transmit = vm_uart_transmit,
-                                            .interrupt = vm_uart_interrupt,
-                                            .drained = vm_uart_drained};
+static const struct uart_ops vm_uart_ops = {
+    .transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .drained = vm_uart_drained};
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     lock_acquire(&vm->lock);
@@ -72,7 +68,7 @@ void vm_console_ready(struct vm *vm) {
 }
 
 /* An I/O APIC message to the local APICs it names. */
-static void vm_deliver(void *ctx, const struct ioapic_message *m) {
+static void vm_deliver(void *ctx, const struct apic_message *m) {
     struct vm *vm = ctx;
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
@@ -105,7 +101,7 @@ static uint64_t vm_guest_tsc(void *ctx) {
     return plat_tsc() + vm->vcpus[0].tsc_offset;
 }
 
-static enum status vm_create_devices(struct vm *vm) {
+static void vm_create_devices(struct vm *vm) {
     vm->clock = (struct dev_clock){.tsc = vm_guest_tsc, .ctx = vm, .tsc_hz = plat_tsc_hz()};
     vm->uart.ops = &vm_uart_ops;
     vm->uart.ctx = vm;
@@ -116,25 +112,22 @@ static enum status vm_create_devices(struct vm *vm) {
     vm->reset = (struct reset_lines){.ops = &vm_power_ops, .ctx = vm};
     vm->pci.reset = &vm->reset;
 
-    const struct bus_pio pio[] = {
+    /* The busiest first. */
+    const struct bus_entry pio[] = {
+        {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
         {0x60, 5, "keyboard controller", &vm->reset, reset_lines_read, reset_lines_write},
         {0x70, 2, "CMOS clock", &vm->rtc, rtc_read, rtc_write},
         {0x80, 1, "POST code", &vm->reset, reset_lines_read, reset_lines_write},
         {0x92, 1, "fast reset", &vm->reset, reset_lines_read, reset_lines_write},
-        {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
         {PM1A_EVENT_PORT, 12, "ACPI power management", &vm->pm, pm_read, pm_write},
         {0xcf8, 8, "PCI configuration, reset", &vm->pci, pci_read, pci_write},
     };
-    const struct bus_mmio io_apic = {
-        .base = GPA(IOAPIC_BASE), .size = PAGE_SIZE, .name = "I/O APIC", .dev = &vm->ioapic,
-        .read = ioapic_read, .write = ioapic_write};
+    const struct bus_entry io_apic = {IOAPIC_BASE, PAGE_SIZE,   "I/O APIC",
+                                      &vm->ioapic, ioapic_read, ioapic_write};
     for (size_t i = 0; i < ARRAY_SIZE(pio); i++) {
-        enum status s = bus_add_pio(&vm->bus, &pio[i]);
-        if (s != STATUS_OK) {
-            return s;
-        }
+        bus_add(&vm->bus.pio, &pio[i]);
     }
-    return bus_add_mmio(&vm->bus, &io_apic);
+    bus_add(&vm->bus.mmio, &io_apic);
 }
 
 static enum status vm_create_memory(struct vm *vm) {
@@ -144,8 +137,8 @@ static enum status vm_create_memory(struct vm *vm) {
     for (uint32_t i = 0; s == STATUS_OK && i < plan->region_count; i++) {
         const struct plan_region *r = &plan->regions[i];
         *(r->gpa.v < PLAN_HIGH_RAM ? &vm->low_ram : &vm->high_ram) += r->size;
-        s = npt_map_range(&vm->npt, r->gpa.v, r->hpa, r->size,
-                          NPT_READ | NPT_WRITE | NPT_EXECUTE, NPT_WB);
+        s = npt_map_range(&vm->npt, r->gpa.v, r->hpa, r->size, NPT_READ | NPT_WRITE | NPT_EXECUTE,
+                          NPT_WB);
     }
     return s;
 }
@@ -183,9 +176,7 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     vm->vcpu_count = plan->cpu_count;
     (void)str_copy_n(vm->name, sizeof(vm->name), plan->config->name, strlen(plan->config->name));
     enum status s = vm_create_memory(vm);
-    if (s == STATUS_OK) {
-        s = vm_create_devices(vm);
-    }
+    vm_create_devices(vm);
     if (s == STATUS_OK) {
         s = vm_create_vcpus(vm);
     }

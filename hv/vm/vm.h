@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A VM: its piece of the machine, its devices, its life. vm_create() builds it once from the plan;
- * starting, stopping and restarting happen on the host CPU of its first vCPU and touch nothing of any
- * other VM. Nothing is allocated after creation.
+ * starting, stopping and restarting happen on the host CPU of its first vCPU and touch nothing of
+ * any other VM. Nothing is allocated after creation.
  */
 #ifndef HV_VM_VM_H
 #define HV_VM_VM_H
@@ -43,7 +43,8 @@ struct vm {
     char leave_reason[64];
     uint32_t crashes; /* in a row */
     uint64_t started_tsc;
-    uint64_t born_tsc; /* the hypervisor's first instruction, for the first start's figures; then 0 */
+    uint64_t
+        born_tsc; /* the hypervisor's first instruction, for the first start's figures; then 0 */
 
     struct pool pool;
     struct npt npt;

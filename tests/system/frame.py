@@ -85,9 +85,11 @@ class Boot:
         self.view(0)
         start = self.machine.serial.mark
         self.tag += 1
-        # A tag, taken back with Ctrl-U, tells this line from the same one in the scrollback.
-        self.machine.send(f"x{self.tag}\x15{command}\r")
-        self.machine.expect(rf"x{self.tag}\D[^\n]*{re.escape(command)}[ \t]*\r?\n", 60,
+        # The prompt comes after the scrollback: a tag in it, taken back with Ctrl-U, tells that we are there.
+        self.machine.send(f"x{self.tag}")
+        self.machine.expect(rf"bulkhead> x{self.tag}", 120, "the operator prompt")
+        self.machine.send(f"\x15{command}\r")
+        self.machine.expect(rf"bulkhead> {re.escape(command)}[ \t]*\r?\n", 60,
                             f"the echo of {command!r} at the operator prompt")
         answer = self.machine.serial.mark
         self.machine.expect(r"bulkhead> ", 60)
@@ -116,10 +118,12 @@ class Boot:
         expect_that(not missing, f"log lines of {vm}: {missing}", shown or "(no new log lines)")
 
     def statistics(self, vm):
-        """stats NAME as a dict: the last word of a line is a number, the rest its name."""
+        """stats NAME as a dict, summed over the vCPUs: a line is [vcpuN ]NAME NUMBER."""
         answer, _ = self.operator("stats " + vm)
-        return {name.strip(): int(value)
-                for name, value in re.findall(r"([a-z][a-z0-9 -]*?)[ :=]+(\d+)\s*\r?\n", answer)}
+        sums = {}
+        for name, value in re.findall(r"(?:vcpu\d+ )?([a-z][a-z0-9 -]*?) +(\d+)\s*\r?\n", answer):
+            sums[name] = sums.get(name, 0) + int(value)
+        return sums
 
 
 class Report:
@@ -134,9 +138,8 @@ class Report:
         if not ok:
             seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
             print(f"#   expected: {getattr(error, 'expected', repr(error))}")
-            print("#   seen:")
-            for line in seen.split("\n")[-30:]:
-                print("#     " + line)
+            for line in ["seen:"] + ["  " + line for line in seen.split("\n")[-30:]] if seen else []:
+                print("#   " + line)
             print(f"#   again: {again}", flush=True)
 
     def skip(self, target, why):
@@ -179,7 +182,7 @@ def run_boot(boot_class, build, target, wanted, report):
                 except Exception as failure:
                     error = failure
                     if method.required or (boot.machine and boot.machine.serial.closed):
-                        broken = failure
+                        broken = Expected(f'"{method.check_name}" to pass: this was not tried', "")
             report.result(error is None, target.name, f"{boot_class.name}/{method.check_name}",
                           error, again + shlex.quote(method.check_name))
     finally:

@@ -168,8 +168,7 @@ class Machine:
         self.process.wait()
         self.serial.close()
         self._output.close()
-        if os.path.exists(self._disk):
-            os.unlink(self._disk)
+        remove(self._disk)
 
     def __enter__(self):
         return self
@@ -178,9 +177,17 @@ class Machine:
         self.stop()
 
 
+def remove(disk):
+    """The disk and the lock that Bochs leaves behind when it is killed."""
+    for path in (disk, disk + ".lock"):
+        if os.path.exists(path):
+            os.unlink(path)
+
+
 def copy_disk(image, folder):
     """The emulator writes to its disk, so it gets a copy, padded to whole cylinders."""
     disk = os.path.join(folder, "disk.img")
+    remove(disk)
     subprocess.run(["cp", "--sparse=always", image, disk], check=True)
     cylinder = HEADS * SECTORS * SECTOR_SIZE
     cylinders = -(-os.path.getsize(disk) // cylinder)

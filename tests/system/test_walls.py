@@ -55,8 +55,10 @@ class Walls(Boot):
     # Steps.
     def heart_goes_on(self):
         self.view(HEART)
-        self.machine.send("ping\r")
-        beat = int(self.machine.expect(r"pong (\d+)", 60, "the heart's answer to ping").group(1))
+        self.tag += 1
+        self.machine.send(f"ping {self.tag}\r")
+        beat = int(self.machine.expect(rf"answer ping {self.tag} at (\d+)", 120,
+                                       "the heart's answer to ping").group(1))
         expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
         self.last_beat = beat
 
@@ -106,9 +108,9 @@ class Walls(Boot):
     # Tests.
     @check("both guests start", required=True)
     def start(self):
-        self.machine.expect(r"hostile: started", 180)
-        self.view(HEART)
+        self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
         self.machine.expect(r"beat 1\r?\n.*?beat 5\r?\n", 60)
+        self.expect_log("heart", r"started \(1 vCPU on cpu 0, 16M\)")
         self.subtest("alive")
 
     @check("the heart answers", required=True)
@@ -179,6 +181,15 @@ class Walls(Boot):
     @check("string I/O: not in this release, reported, started again")
     def string_io(self):
         self.crash("string-io", "string I/O")
+
+    @check("an endless loop with interrupts off: the operator can reset it")
+    def hang(self):
+        self.new_log()
+        self.begin("hang")
+        self.heart_goes_on()
+        self.operator("reset hostile")
+        self.expect_log("hostile", "reset by the operator")
+        self.subtest("alive")
 
     @check("a guest that keeps crashing is left stopped until an operator starts it")
     def limit(self):

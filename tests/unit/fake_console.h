@@ -27,11 +27,10 @@ static struct {
 static uint64_t fake_tsc;
 static unsigned fake_machine_resets;
 
-bool plat_serial_present(void) {
-    return fake_line.present;
-}
-
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
+    if (!fake_line.present) {
+        return n;
+    }
     size_t taken = n < fake_line.room ? n : fake_line.room;
     if (taken > FAKE_LINE_MAX - 1 - fake_line.length) {
         printf("# fake line is full\n");

@@ -23,33 +23,33 @@ static unsigned test_failures;
 
 #define TEST(name) static void name(void)
 
-#define CHECK(e)                                                                                  \
-    do {                                                                                          \
-        if (!(e)) {                                                                               \
-            test_failures++;                                                                      \
-            printf("# %s:%d: expected %s\n", __FILE__, __LINE__, #e);                             \
-        }                                                                                         \
+#define CHECK(e)                                                                                   \
+    do {                                                                                           \
+        if (!(e)) {                                                                                \
+            test_failures++;                                                                       \
+            printf("# %s:%d: expected %s\n", __FILE__, __LINE__, #e);                              \
+        }                                                                                          \
     } while (0)
 
-#define CHECK_U64(seen, want)                                                                     \
-    do {                                                                                          \
-        uint64_t check_s = (uint64_t)(seen), check_w = (uint64_t)(want);                          \
-        if (check_s != check_w) {                                                                 \
-            test_failures++;                                                                      \
-            printf("# %s:%d: %s: expected 0x%" PRIx64 " (%" PRIu64 "), saw 0x%" PRIx64            \
-                   " (%" PRIu64 ")\n",                                                            \
-                   __FILE__, __LINE__, #seen, check_w, check_w, check_s, check_s);                \
-        }                                                                                         \
+#define CHECK_U64(seen, want)                                                                      \
+    do {                                                                                           \
+        uint64_t check_s = (uint64_t)(seen), check_w = (uint64_t)(want);                           \
+        if (check_s != check_w) {                                                                  \
+            test_failures++;                                                                       \
+            printf("# %s:%d: %s: expected 0x%" PRIx64 " (%" PRIu64 "), saw 0x%" PRIx64             \
+                   " (%" PRIu64 ")\n",                                                             \
+                   __FILE__, __LINE__, #seen, check_w, check_w, check_s, check_s);                 \
+        }                                                                                          \
     } while (0)
 
-#define CHECK_STR(seen, want)                                                                     \
-    do {                                                                                          \
-        const char *check_s = (seen), *check_w = (want);                                          \
-        if (strcmp(check_s, check_w) != 0) {                                                      \
-            test_failures++;                                                                      \
-            printf("# %s:%d: %s: expected \"%s\", saw \"%s\"\n", __FILE__, __LINE__, #seen,       \
-                   check_w, check_s);                                                             \
-        }                                                                                         \
+#define CHECK_STR(seen, want)                                                                      \
+    do {                                                                                           \
+        const char *check_s = (seen), *check_w = (want);                                           \
+        if (strcmp(check_s, check_w) != 0) {                                                       \
+            test_failures++;                                                                       \
+            printf("# %s:%d: %s: expected \"%s\", saw \"%s\"\n", __FILE__, __LINE__, #seen,        \
+                   check_w, check_s);                                                              \
+        }                                                                                          \
     } while (0)
 
 static int test_main(const struct test *tests, size_t count, int argc, char **argv) {
@@ -70,12 +70,12 @@ static int test_main(const struct test *tests, size_t count, int argc, char **ar
     return failed != 0 || number == 0;
 }
 
-#define T(name)                                                                                   \
+#define T(name)                                                                                    \
     { #name, name }
-#define TEST_MAIN(...)                                                                            \
-    int main(int argc, char **argv) {                                                             \
-        static const struct test tests[] = {__VA_ARGS__};                                         \
-        return test_main(tests, ARRAY_SIZE(tests), argc, argv);                                   \
+#define TEST_MAIN(...)                                                                             \
+    int main(int argc, char **argv) {                                                              \
+        static const struct test tests[] = {__VA_ARGS__};                                          \
+        return test_main(tests, ARRAY_SIZE(tests), argc, argv);                                    \
     }
 
 #endif

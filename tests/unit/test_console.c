@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The console: views, switching, replay, back-pressure, typed bytes, log lines, the screen. */
+#include <pthread.h>
+
 #include "hv/monitor/console.h"
 #include "tests/unit/fake_console.h"
 
@@ -88,11 +90,11 @@ static void line_takes(size_t n) {
 }
 
 #define BANNER_ALPHA                                                                               \
-    "\r\n[bulkhead] console 1/2: alpha - Ctrl-] then 0 log, 1-2 guest, n next, ? help\r\n"
+    "\r\n[bulkhead] console 1/2: alpha - Ctrl-] then 0 log, 1-9 guest, n next, ? help\r\n"
 #define BANNER_BETA                                                                                \
-    "\r\n[bulkhead] console 2/2: beta - Ctrl-] then 0 log, 1-2 guest, n next, ? help\r\n"
+    "\r\n[bulkhead] console 2/2: beta - Ctrl-] then 0 log, 1-9 guest, n next, ? help\r\n"
 #define BANNER_LOG                                                                                 \
-    "\r\n[bulkhead] console 0/2: log - Ctrl-] then 0 log, 1-2 guest, n next, ? help\r\n"
+    "\r\n[bulkhead] console 0/2: log - Ctrl-] then 0 log, 1-9 guest, n next, ? help\r\n"
 
 TEST(log_is_in_focus_first) {
     start();
@@ -117,10 +119,8 @@ TEST(switching_replays) {
     CHECK_STR(fake_line_take(), BANNER_LOG "three\r\n");
     type(KEY "p");
     CHECK_STR(fake_line_take(), BANNER_BETA "two\r\n");
-    CHECK(console_focus(1));
+    type(KEY "1");
     CHECK_STR(fake_line_take(), BANNER_ALPHA "one\r\nmore");
-    CHECK(!console_focus(3));
-    CHECK_STR(fake_line_take(), "");
     CHECK_STR(alpha.typed, "");
     CHECK_STR(beta.typed, "");
 }
@@ -131,7 +131,7 @@ TEST(keys_reach_the_guest_in_focus) {
     CHECK_STR(beta.typed, "ls\r" KEY "x");
     CHECK_STR(alpha.typed, "");
     fake_line_take();
-    static const char help[] = "\r\n[bulkhead] Ctrl-] then 0 log, 1-2 guest, n next, p previous, ? "
+    static const char help[] = "\r\n[bulkhead] Ctrl-] then 0 log, 1-9 guest, n next, p previous, ? "
                                "help, Ctrl-] the key itself\r\n";
     type(KEY "?");
     CHECK_STR(fake_line_take(), help);
@@ -143,7 +143,7 @@ TEST(keys_reach_the_guest_in_focus) {
     CHECK_STR(beta.typed, "ls\r" KEY "xy");
 }
 
-TEST(replay_is_the_last_ring) {
+TEST(replay_is_the_last_quarter) {
     char line[16];
     start();
     for (unsigned i = 0; i < 100; i++) {
@@ -152,10 +152,75 @@ TEST(replay_is_the_last_ring) {
     }
     type(KEY "1");
     const char *seen = fake_line_take() + strlen(BANNER_ALPHA);
-    /* Whole lines, most of the ring, up to the end. */
+    /* Whole lines, most of a quarter of the ring, up to the end. */
     CHECK(strncmp(seen, "line ", 5) == 0);
-    CHECK(strlen(seen) > RING / 2 && strlen(seen) <= RING);
+    CHECK(strlen(seen) > RING / 8 && strlen(seen) <= RING / 4);
     CHECK_STR(seen + strlen(seen) - 9, "line 99\r\n");
+    /* Exactly at the beginning of a line nothing is left out, nor without any line. */
+    say(&beta, "cut\r\n");
+    for (unsigned i = 0; i < RING / 32; i++) {
+        say(&beta, "whole\r\n.");
+    }
+    type(KEY "2");
+    CHECK(strncmp(fake_line_take() + strlen(BANNER_BETA), "whole\r\n.", 8) == 0);
+    for (unsigned i = 0; i < RING; i++) {
+        say(&beta, "#");
+    }
+    fake_line_take();
+    type(KEY "2");
+    CHECK_U64(strlen(fake_line_take()), strlen(BANNER_BETA) + RING / 4);
+}
+
+/* The scrollback of a real guest: 16 KiB of it are shown, the keys need not wait for that. */
+TEST(replay_holds_nobody_up) {
+    static uint8_t ring[CONSOLE_RING_SIZE];
+    static struct guest gamma;
+    start();
+    memset(&gamma, 0, sizeof(gamma));
+    gamma.sink = (struct console_sink){guest_input, guest_output_room, guest_state, &gamma};
+    gamma.typed_room = SIZE_MAX;
+    gamma.state = "running";
+    CHECK_U64(console_add_view(&gamma.view, "gamma", ring, sizeof(ring), &gamma.sink), 3);
+    for (unsigned i = 0; i < 10000; i++) {
+        say(&gamma, "0123456789\r\n");
+    }
+    fake_line.room = 0;
+    type(KEY "3ls");
+    CHECK_STR(gamma.typed, "ls");
+    say(&gamma, "goes on\r\n"); /* while nothing of the replay is out */
+    CHECK(!gamma.view.waiting);
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    const char *seen = fake_line_take();
+    CHECK(strlen(seen) > 15 * KIB && strlen(seen) < 16 * KIB + 200);
+    CHECK_STR(seen + strlen(seen) - 21, "0123456789\r\ngoes on\r\n");
+}
+
+TEST(focus_follows_the_log) {
+    start();
+    fake_line.room = 0;
+    log_line(LOG_INFO, "partition\n");
+    say(&alpha, "hello");
+    console_focus_after_log(1);
+    log_line(LOG_INFO, "the last line\n");
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    CHECK_STR(fake_line_take(), "partition\r\nthe last line\r\n" BANNER_ALPHA "hello");
+    type("x");
+    CHECK_STR(alpha.typed, "x");
+    /* With nothing left to say, at once. */
+    start();
+    console_focus_after_log(2);
+    CHECK_STR(fake_line_take(), BANNER_BETA);
+    /* A key in between cancels it. */
+    start();
+    fake_line.room = 0;
+    log_line(LOG_INFO, "partition\n");
+    console_focus_after_log(1);
+    type("x");
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    CHECK_STR(fake_line_take(), "partition\r\n");
 }
 
 TEST(background_never_blocks) {
@@ -185,9 +250,9 @@ TEST(focused_guest_waits_for_the_line) {
     CHECK(!console_view_write(&alpha.view, 'a'));
     CHECK_U64(alpha.rooms, 0);
     CHECK_U64(fake_line.length, 0);
-    line_takes(16);
+    line_takes(32); /* most of it is the notice of the error */
     CHECK_U64(alpha.rooms, 0);
-    line_takes(64);
+    line_takes(32);
     CHECK_U64(alpha.rooms, 1);
     fake_line.room = SIZE_MAX;
     hv_console_writable();
@@ -297,11 +362,19 @@ TEST(typed_ahead_is_kept_in_order) {
 }
 
 /* The guest makes room on its own CPU just after this one was told that there is none. */
+static pthread_t other_cpu;
+
+static void *make_room(void *ctx) {
+    (void)ctx;
+    alpha.typed_room = 8;
+    console_input_ready(&alpha.view);
+    return NULL;
+}
+
 static bool late_room_input(void *ctx, uint8_t byte) {
     bool taken = guest_input(ctx, byte);
     if (!taken) {
-        alpha.typed_room = 8;
-        console_input_ready(&alpha.view);
+        CHECK_U64(pthread_create(&other_cpu, NULL, make_room, NULL), 0);
     }
     return taken;
 }
@@ -312,6 +385,7 @@ TEST(room_made_meanwhile_is_not_missed) {
     type(KEY "1");
     alpha.typed_room = 0;
     type("x");
+    pthread_join(other_cpu, NULL);
     CHECK_STR(alpha.typed, "x");
 }
 
@@ -370,11 +444,11 @@ TEST(screen_shows_the_same) {
     CHECK_STR(fake_screen_row(5), "");
     log_line(LOG_INFO, "booting\n");
     CHECK_STR(fake_screen_row(0), "booting");
-    CHECK_STR(fake_screen_row(5), " 0/2 log | alpha running, beta running | keys: Ctrl-] then ?");
+    CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta running");
     CHECK(fake_screen.inverse[5][99]);
     beta.state = "crashed";
     type(KEY "2");
-    CHECK_STR(fake_screen_row(5), " 2/2 beta | alpha running, beta crashed | keys: Ctrl-] then ?");
+    CHECK_STR(fake_screen_row(5), " 2/2 beta | keys: Ctrl-] then ? | alpha running, beta crashed");
     say(&beta, "\x1b[2J\x1b[H# ");
     CHECK_STR(fake_screen_row(0), "#");
     CHECK_U64(fake_line.length, 0);
@@ -399,12 +473,12 @@ TEST(screen_follows_a_slow_line) {
 TEST(nothing_before_init_harms) {
     hv_console_input('x');
     hv_console_writable();
-    log_line(LOG_ERROR, "early\n");
     CHECK_U64(fake_line.length, 0);
 }
 
 TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
-          T(keys_reach_the_guest_in_focus), T(replay_is_the_last_ring), T(background_never_blocks),
+          T(keys_reach_the_guest_in_focus), T(replay_is_the_last_quarter),
+          T(replay_holds_nobody_up), T(focus_follows_the_log), T(background_never_blocks),
           T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
           T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere),
           T(flood_of_warnings_is_bounded), T(typed_ahead_is_kept_in_order),

@@ -27,7 +27,7 @@ static const uint8_t known[] = {0x88, 0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2, 0xa3, 
                                 0xc7, 0x63, 0x86, 0x87, 0x80, 0x81, 0x83, 0x84, 0x85,
                                 0xf6, 0xf7, 0xaa, 0xab, 0xa4, 0xa5, 0x00, 0x09, 0x12,
                                 0x1b, 0x20, 0x29, 0x32, 0x3b, 0x0f, 0x0f, 0x0f, 0x0f};
-static const uint8_t known_0f[] = {0xb6, 0xb7, 0xbe, 0xbf, 0xa3, 0xba};
+static const uint8_t known_0f[] = {0xb6, 0xb7, 0xbe, 0xbf};
 
 /* Up to four prefixes (rarely up to fourteen), a mostly known opcode, random rest; 1 to 15 bytes
  * and one more. */
@@ -56,9 +56,9 @@ static const ZydisMnemonic mnemonics[] = {
     [INSN_ADC] = ZYDIS_MNEMONIC_ADC,     [INSN_SBB] = ZYDIS_MNEMONIC_SBB,
     [INSN_AND] = ZYDIS_MNEMONIC_AND,     [INSN_SUB] = ZYDIS_MNEMONIC_SUB,
     [INSN_XOR] = ZYDIS_MNEMONIC_XOR,     [INSN_CMP] = ZYDIS_MNEMONIC_CMP,
-    [INSN_TEST] = ZYDIS_MNEMONIC_TEST,   [INSN_BT] = ZYDIS_MNEMONIC_BT,
-    [INSN_MOV] = ZYDIS_MNEMONIC_MOV,     [INSN_MOVZX] = ZYDIS_MNEMONIC_MOVZX,
-    [INSN_MOVSX] = ZYDIS_MNEMONIC_MOVSX, [INSN_XCHG] = ZYDIS_MNEMONIC_XCHG,
+    [INSN_TEST] = ZYDIS_MNEMONIC_TEST,   [INSN_MOV] = ZYDIS_MNEMONIC_MOV,
+    [INSN_MOVZX] = ZYDIS_MNEMONIC_MOVZX, [INSN_MOVSX] = ZYDIS_MNEMONIC_MOVSX,
+    [INSN_XCHG] = ZYDIS_MNEMONIC_XCHG,
 };
 
 static bool mnemonic_same(const struct insn *in, ZydisMnemonic m) {
@@ -178,7 +178,7 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
         return "immediate or not";
     }
     if (in->has_imm) {
-        uint64_t mask = in->op == INSN_BT ? 0xff : UINT64_MAX >> (64 - 8 * in->size);
+        uint64_t mask = UINT64_MAX >> (64 - 8 * in->size);
         return ((in->imm ^ other->imm.value.u) & mask) != 0 ? "immediate" : NULL;
     }
     return register_difference(in, other);
@@ -194,8 +194,7 @@ static bool is_ours(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand
         return false;
     }
     if (zi->opcode_map == ZYDIS_OPCODE_MAP_0F) {
-        return memchr(known_0f, zi->opcode, sizeof(known_0f)) != NULL &&
-               (zi->opcode != 0xba || zi->raw.modrm.reg == 4);
+        return memchr(known_0f, zi->opcode, sizeof(known_0f)) != NULL;
     }
     if (zi->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
         return false;

@@ -4,10 +4,10 @@
 #include "tests/unit/test.h"
 
 static struct ioapic io;
-static struct ioapic_message sent;
+static struct apic_message sent;
 static unsigned sent_count;
 
-static void deliver(void *ctx, const struct ioapic_message *message) {
+static void deliver(void *ctx, const struct apic_message *message) {
     (void)ctx;
     sent = *message;
     sent_count++;

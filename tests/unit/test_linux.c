@@ -71,8 +71,7 @@ static void fresh(uint64_t high_size) {
                                  .initrd_size = sizeof(initrd),
                                  .cmdline = "console=ttyS0 quiet",
                                  .low_ram_size = RAM,
-                                 .high_ram_size = high_size,
-                                 .rsdp = GPA(RAM - LAYOUT_ACPI_SIZE)};
+                                 .high_ram_size = high_size};
     memset(&start, 0xa5, sizeof(start));
 }
 
@@ -103,10 +102,11 @@ TEST(e820) {
     static const uint64_t want[][3] = {{0, 0x9fc00, 1},
                                        {0x9fc00, 0x60400, 2},
                                        {MIB, RAM - MIB - 64 * KIB, 1},
-                                       {RAM - 64 * KIB, 64 * KIB, 3},
+                                       {RAM - 64 * KIB, 60 * KIB, 3},
+                                       {RAM - 4 * KIB, 4 * KIB, 4},
                                        {4 * GIB, 2 * MIB, 1}};
-    for (unsigned count = 4; count <= 5; count++) {
-        fresh(count == 5 ? 2 * MIB : 0);
+    for (unsigned count = 5; count <= 6; count++) {
+        fresh(count == 6 ? 2 * MIB : 0);
         CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
         const uint8_t *p = ram + start.regs[X86_RSI];
         CHECK_U64(p[0x1e8], count);

@@ -96,7 +96,7 @@ static void check_cut(const char *unit, const char *shown) {
         log_info("%s", text);
         CHECK(line_length < LOG_LINE_MAX);
         CHECK(line[line_length - 1] == '\n');
-        bool cut = prefix + n * strlen(shown) > LOG_LINE_MAX - 2;
+        bool cut = prefix + n * strlen(shown) > LOG_LINE_MAX - 2 - 3;
         CHECK((line_length >= 4 && memcmp(line + line_length - 4, "...\n", 4) == 0) == cut);
         size_t body = line_length - prefix - (cut ? 4 : 1);
         CHECK_U64(body % strlen(shown), 0);

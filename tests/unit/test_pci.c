@@ -16,7 +16,7 @@ static struct pci pci = {.reset = &lines};
 
 static uint32_t config(uint32_t address, unsigned byte, unsigned size) {
     pci_write(&pci, 0xcf8, 4, address);
-    return pci_read(&pci, (uint16_t)(0xcfc + byte), size);
+    return (uint32_t)pci_read(&pci, 0xcfc + byte, size);
 }
 
 TEST(bridge) {

@@ -56,22 +56,22 @@ TEST(shape) {
     machine.config.guest_count = plan.vm_count = CONFIG_MAX_GUESTS + 1;
     check_seen("17 VMs");
     a->config = b->config;
-    check_seen("VM 0 is not guest 0");
+    check_seen("VM 0 is not guest 0 of");
     a->region_count = 0;
-    check_seen("alpha has 0 pieces");
+    check_seen("0 pieces");
     a->region_count = PLAN_MAX_REGIONS + 1;
-    check_seen("alpha has 33 pieces");
+    check_seen("33 pieces");
 }
 
 TEST(cpus) {
     make_good();
     a->cpu_count = 0;
-    check_seen("alpha has 0 CPUs");
+    check_seen("has 0 CPUs");
     a->cpu_count = 2;
     a->cpus[1] = 2;
     check_seen("CPU 2 of alpha is not in its config");
     a->cpu_count = UINT32_MAX;
-    check_seen("alpha has 4294967295 CPUs");
+    check_seen("has 4294967295 CPUs");
     a->cpus[0] = 2;
     check_seen("CPU 2 of alpha is not in its config");
     a->cpus[0] = 1000;
@@ -90,7 +90,7 @@ TEST(cpus) {
     check_seen("not ascending");
     memset(&machine.config.guests[0].cpus, 0, sizeof(machine.config.guests[0].cpus));
     a->cpu_count = 0;
-    check_seen("alpha has 0 CPUs");
+    check_seen("has 0 CPUs");
 }
 
 TEST(files) {

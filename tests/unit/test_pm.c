@@ -28,41 +28,45 @@ static struct reset_lines lines;
 
 static void fresh(void) {
     now = offs = resets = 0;
-    pm = (struct pm){.ops = &ops, .clock = &dev_clock, .status = 0xffff};
+    pm = (struct pm){.ops = &ops, .clock = &dev_clock, .registers = 0xffff};
     pm_reset(&pm);
     lines = (struct reset_lines){.ops = &ops};
     reset_lines_reset(&lines);
 }
 
+/* As the port handler cuts it. */
+static uint64_t rd(uint16_t port, unsigned size) {
+    return pm_read(&pm, port, size) & (BIT(8 * size) - 1);
+}
+
 TEST(registers) {
     fresh();
-    CHECK_U64(pm_read(&pm, 0x600, 4), 0);
-    CHECK_U64(pm_read(&pm, 0x604, 2), 1); /* always in ACPI mode */
+    CHECK_U64(rd(0x600, 4), 0);
+    CHECK_U64(rd(0x604, 2), 1); /* always in ACPI mode */
     pm_write(&pm, 0x604, 2, 0);
-    CHECK_U64(pm_read(&pm, 0x604, 2), 1);
+    CHECK_U64(rd(0x604, 2), 1);
     pm_write(&pm, 0x602, 2, 0xffff);
-    CHECK_U64(pm_read(&pm, 0x602, 2), 0x4721);
-    CHECK_U64(pm_read(&pm, 0x600, 4), 0x47210000);
-    CHECK_U64(pm_read(&pm, 0x603, 1), 0x47);
+    CHECK_U64(rd(0x602, 2), 0x4721);
+    CHECK_U64(rd(0x600, 4), 0x47210000);
+    CHECK_U64(rd(0x603, 1), 0x47);
     pm_write(&pm, 0x603, 1, 0);
-    CHECK_U64(pm_read(&pm, 0x602, 2), 0x21);
-    pm.status = 0x8101;
-    pm_write(&pm, 0x600, 2, 0x0100);
-    CHECK_U64(pm_read(&pm, 0x600, 2), 0x8001);
-    CHECK_U64(pm_read(&pm, 0x602, 2), 0x21);
+    CHECK_U64(rd(0x602, 2), 0x21);
+    pm_write(&pm, 0x600, 2, 0xffff);
+    CHECK_U64(rd(0x600, 2), 0);
+    CHECK_U64(rd(0x602, 2), 0x21);
     pm_write(&pm, 0x600, 4, 0x0001ffff);
-    CHECK_U64(pm_read(&pm, 0x600, 4), 0x00010000);
+    CHECK_U64(rd(0x600, 4), 0x00010000);
 }
 
 TEST(timer) {
     fresh();
     now = 2000000000;
-    CHECK_U64(pm_read(&pm, 0x608, 4), 3579545);
+    CHECK_U64(rd(0x608, 4), 3579545);
     now = 2000000000ull * 1201; /* 1201 s: past 2^32 ticks */
-    CHECK_U64(pm_read(&pm, 0x608, 4), (uint32_t)(1201ull * 3579545));
-    CHECK_U64(pm_read(&pm, 0x609, 1), (1201ull * 3579545) >> 8 & 0xff);
+    CHECK_U64(rd(0x608, 4), (uint32_t)(1201ull * 3579545));
+    CHECK_U64(rd(0x609, 1), (1201ull * 3579545) >> 8 & 0xff);
     pm_write(&pm, 0x608, 4, 0);
-    CHECK_U64(pm_read(&pm, 0x608, 4), (uint32_t)(1201ull * 3579545));
+    CHECK_U64(rd(0x608, 4), (uint32_t)(1201ull * 3579545));
 }
 
 TEST(sleep) {
@@ -71,11 +75,11 @@ TEST(sleep) {
     pm_write(&pm, 0x604, 2, 0x2000 | 1 << 10);
     pm_write(&pm, 0x604, 2, 0x2000);
     CHECK_U64(offs, 0);
-    CHECK_U64(pm_read(&pm, 0x604, 2), 1);
+    CHECK_U64(rd(0x604, 2), 1);
     pm_write(&pm, 0x604, 2, 0x2000 | 5 << 10);
     CHECK_U64(offs, 1);
-    CHECK_U64(pm_read(&pm, 0x604, 2), 0x1401); /* SLP_EN reads 0 */
-    pm_write(&pm, 0x605, 1, 0x34);             /* the same by bytes */
+    CHECK_U64(rd(0x604, 2), 0x1401); /* SLP_EN reads 0 */
+    pm_write(&pm, 0x605, 1, 0x34);   /* the same by bytes */
     CHECK_U64(offs, 2);
 }
 

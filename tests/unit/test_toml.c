@@ -31,19 +31,11 @@ static bool fault_is(uint32_t i, const char *position, const char *words) {
 
 static void check_string(const char *text, const char *want) {
     begin(text);
-    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
-    CHECK_U64(item.type, TOML_STRING);
-    CHECK_STR(item.string, want);
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+    CHECK(item.quoted && !item.broken);
+    CHECK_STR(item.value, want);
     CHECK_U64(item.length, strlen(want));
     CHECK_U64(toml_next(&toml, &item), TOML_END);
-    CHECK_STR(fault(0), "none");
-}
-
-static void check_integer(const char *text, int64_t want) {
-    begin(text);
-    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
-    CHECK_U64(item.type, TOML_INTEGER);
-    CHECK_U64(item.integer, want);
     CHECK_STR(fault(0), "none");
 }
 
@@ -74,21 +66,21 @@ TEST(tables) {
     begin("[hypervisor]\n [ guest . \"web\" ] # c\r\n['a b'.\"c.d\".e.f.g]");
     CHECK_U64(toml_next(&toml, &item), TOML_TABLE);
     CHECK_U64(item.depth, 1);
-    CHECK_STR(item.keys[0].text, "hypervisor");
+    CHECK_STR(item.names[0].text, "hypervisor");
     CHECK_U64(item.line, 1);
     CHECK_U64(item.column, 1);
     CHECK_U64(toml_next(&toml, &item), TOML_TABLE);
     CHECK_U64(item.depth, 2);
-    CHECK_STR(item.keys[0].text, "guest");
-    CHECK_STR(item.keys[1].text, "web");
+    CHECK_STR(item.names[0].text, "guest");
+    CHECK_STR(item.names[1].text, "web");
     CHECK_U64(item.line, 2);
     CHECK_U64(item.column, 2);
-    CHECK_U64(item.keys[1].column, 12);
+    CHECK_U64(item.names[1].column, 12);
     CHECK_U64(toml_next(&toml, &item), TOML_TABLE);
     CHECK_U64(item.depth, 5);
-    CHECK_STR(item.keys[0].text, "a b");
-    CHECK_STR(item.keys[1].text, "c.d");
-    CHECK_STR(item.keys[2].text, "e");
+    CHECK_STR(item.names[0].text, "a b");
+    CHECK_STR(item.names[1].text, "c.d");
+    CHECK_STR(item.names[2].text, "e");
     CHECK(!item.broken);
     CHECK_U64(toml_next(&toml, &item), TOML_END);
     CHECK_U64(faults.count, 0);
@@ -98,8 +90,7 @@ TEST(strings) {
     check_string("a=\"\"", "");
     check_string("a = \"text\" # c", "text");
     check_string("a\t=\t'C:\\x \"q\" # no'", "C:\\x \"q\" # no");
-    check_string("a = \"\\b\\t\\n\\f\\r\\\"\\\\\"", "\b\t\n\f\r\"\\");
-    check_string("a = \"\\u00e4\\u20AC\\U0001F600\"", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80");
+    check_string("a = \"\\\"\\\\\"", "\"\\");
     check_string("\"quoted key\" = 'x'\r\n", "x");
     check_string("\xef\xbb\xbf"
                  "1-_z = \"\xc3\xa4\"",
@@ -112,43 +103,25 @@ TEST(long_string) {
     memcpy(text, "a=\"", 3);
     memcpy(text + 3000, "\"\n", 3);
     begin(text);
-    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
-    CHECK_U64(item.type, TOML_STRING);
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+    CHECK(item.quoted && !item.broken);
     CHECK_U64(item.length, 2997);
-    CHECK_U64(strlen(item.string), TOML_STRING_SIZE - 1);
+    CHECK_U64(strlen(item.value), TOML_VALUE_SIZE - 1);
 }
 
-TEST(integers) {
-    check_integer("a = 0", 0);
-    check_integer("a = +7", 7);
-    check_integer("a = -0", 0);
-    check_integer("a = 1_000#c", 1000);
-    check_integer("a = 0xDead_beef", 0xdeadbeef);
-    check_integer("a = 0o17", 15);
-    check_integer("a = 0b1_01", 5);
-    check_integer("a = 9223372036854775807", INT64_MAX);
-    check_integer("a = -9223372036854775808", INT64_MIN);
-    check_integer("a = 0x7fffffffffffffff", INT64_MAX);
-    check_refused("a = 9223372036854775808", 5, "too large");
-    check_refused("a = -9223372036854775809", 5, "too large");
-    check_refused("a = 0xffffffffffffffff", 5, "too large");
-    check_refused("a = 99999999999999999999999", 5, "too large");
-    static const char *const bad[] = {"012", "1__2", "_1",   "1_",  "0x", "0xg1",
-                                      "0o8", "0b2",  "+0x1", "--1", "0_1"};
-    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-        char text[32];
-        snprintf(text, sizeof(text), "a = %s", bad[i]);
-        check_refused(text, 5, bad[i]);
+TEST(bare_values) {
+    static const char *const values[] = {"0", "-17", "1_000", "0x1f", "true", "512M", "1979-05-27"};
+    for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+        char text[40];
+        snprintf(text, sizeof(text), "a = %s # c", values[i]);
+        begin(text);
+        CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+        CHECK(!item.quoted && !item.broken);
+        CHECK_STR(item.value, values[i]);
+        CHECK_U64(item.length, strlen(values[i]));
+        CHECK_U64(item.value_column, 5);
+        CHECK_STR(fault(0), "none");
     }
-}
-
-TEST(booleans) {
-    begin("a = true\nb=false");
-    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
-    CHECK(item.type == TOML_BOOLEAN && item.boolean);
-    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
-    CHECK(item.type == TOML_BOOLEAN && !item.boolean);
-    check_refused("a = True", 5, "quotes");
 }
 
 TEST(unsupported_is_named) {
@@ -156,61 +129,51 @@ TEST(unsupported_is_named) {
     check_refused("a = {b = 1}", 5, "inline tables are not supported");
     check_refused("a = \"\"\"x\"\"\"", 5, "several lines");
     check_refused("a = '''x'''", 5, "several lines");
-    check_refused("a = 1.5", 5, "fraction");
-    check_refused("a = 1e9", 5, "fraction");
-    check_refused("a = -inf", 5, "fraction");
-    check_refused("a = nan", 5, "fraction");
-    check_refused("a = 1979-05-27", 5, "dates");
-    check_refused("a = 1979-05-27T07:32:00Z", 5, "dates");
-    check_refused("a = 07:32:00", 5, "dates");
     check_refused("a.b = 1", 2, "dotted keys");
     check_refused("[[a]]", 1, "arrays of tables");
 }
 
 TEST(syntax_faults) {
-    check_refused("memory = 512M", 10, "memory = \"512M\"");
     check_refused("a", 2, "= is missing");
     check_refused("a \"x\"", 3, "= is missing");
     check_refused("a =", 4, "no value");
     check_refused("a = # c", 5, "no value");
-    check_refused("= 1", 1, "'='");
+    check_refused("= 1", 1, "name is missing");
     check_refused("a = \"x", 5, "closing");
     check_refused("a = 'x", 5, "closing");
-    check_refused("a = \"x\\", 7, "closing");
+    check_refused("a = \"x\\", 5, "closing");
     check_refused("a = \"x\" y", 9, "'y' after the value");
-    check_refused("a = \"guests\\vmlinuz\"", 12, "\\v is not an escape");
-    check_refused("a = \"\\u12g4\"", 10, "4 hex digits");
-    check_refused("a = \"\\U0011\"", 12, "8 hex digits");
-    check_refused("a = \"\\ud800\"", 6, "U+D800");
+    check_refused("a = \"guests\\vmlinuz\"", 12, "the escape \\v is not supported");
+    check_refused("a = \"\\u00e4\"", 6, "the escape \\u is not supported");
+    check_refused("a = \"\\\xc3\xa4\"", 6, "the escape \\\xc3\xa4 is");
     check_refused("[a", 3, "closing ]");
     check_refused("[a]]", 4, "after the table header");
-    check_refused("[]", 2, "']'");
-    check_refused("[a.]", 4, "']'");
+    check_refused("[]", 2, "name is missing");
+    check_refused("[a.]", 4, "name is missing");
     check_refused("[a b]", 4, "closing ]");
-    check_refused("\xc3\xa4 = 1", 1, "'\xc3\xa4'");
+    check_refused("\xc3\xa4 = 1", 1, "name is missing");
     check_refused("a = \"\xc3\xa4\xc3\xa4\" x", 10, "'x'"); /* columns count characters */
-    check_refused("\"a\\u0000\" = 1", 1, "control");
 }
 
 TEST(bytes) {
     check_refused("a = \"\xff\"", 6, "byte 0xff is not UTF-8");
     check_refused("a = 1 # \xc3(", 9, "not UTF-8");
-    check_refused("a = \"x\ry\"", 7, "U+000D");
-    check_refused("a = \"\x01\"", 6, "U+0001");
-    check_refused("a = 1 # \x7f", 9, "U+007F");
-    check_refused("a = 1\r", 6, "U+000D");
+    check_refused("a = \"x\ry\"", 7, "0x0d");
+    check_refused("a = \"\x01\"", 6, "0x01");
+    check_refused("a = 1 # \x7f", 9, "0x7f");
+    check_refused("a = 1\r", 6, "0x0d");
     memset(&faults, 0, sizeof(faults));
     toml_init(&toml, "\xff\xfe[\0a\0]\0", 8, &faults);
     CHECK_U64(toml_next(&toml, &item), TOML_END);
     CHECK(fault_is(0, "1:1:", "UTF-16"));
     toml_init(&toml, "a = \"\0\"", 7, &faults);
-    CHECK_U64(toml_next(&toml, &item), TOML_VALUE);
-    CHECK(fault_is(1, "1:6:", "U+0000"));
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+    CHECK(fault_is(1, "1:6:", "0x00"));
 }
 
 /* After each fault the next line is read as if nothing had been. */
 TEST(goes_on) {
-    begin("a = \"x\n[b\nc = [1,\n 2, \"]\" # ]\n]\nd = 1\ne = \"\"\"\nq = 5\n\"\"\"\nf = 2\n"
+    begin("a = \"x\n[b\nc = [1,\n 2,\n]\nd = 1\ne = \"\"\"\nq = 5\n\"\"\"\nf = 2\n"
           "g = { h = [ ] }\ni = 3\nj = [\nk = 4\n");
     char seen[32] = "";
     size_t n = 0;
@@ -219,9 +182,9 @@ TEST(goes_on) {
             CHECK(item.broken);
             continue;
         }
-        seen[n++] = item.keys[0].text[0];
+        seen[n++] = item.names[0].text[0];
         if (item.broken) {
-            seen[n++] = (char)(item.keys[0].text[0] - 32);
+            seen[n++] = (char)(item.names[0].text[0] - 32);
         }
     }
     seen[n] = '\0';
@@ -273,5 +236,5 @@ TEST(mutations) {
     }
 }
 
-TEST_MAIN(T(empty_files), T(tables), T(strings), T(long_string), T(integers), T(booleans),
+TEST_MAIN(T(empty_files), T(tables), T(strings), T(long_string), T(bare_values),
           T(unsupported_is_named), T(syntax_faults), T(bytes), T(goes_on), T(mutations))

@@ -28,7 +28,7 @@ static void interrupt(void *ctx, bool asserted) {
 
 static const struct uart_ops ops = {.transmit = transmit, .interrupt = interrupt};
 
-static uint32_t rd(uint16_t port) {
+static uint64_t rd(uint16_t port) {
     return uart_read(&u, port, 1);
 }
 
@@ -76,7 +76,7 @@ TEST(divisor_is_behind_dlab) {
     wr(IER, 0x02);
     CHECK_U64(rd(DATA), 1);
     CHECK_U64(rd(IER), 2);
-    CHECK_U64(u.divisor, 0x201);
+    CHECK_U64(u.divisor[1] << 8 | u.divisor[0], 0x201);
     wr(LCR, 0x03);
     CHECK_U64(rd(LCR), 3);
     CHECK_U64(rd(IER), 0);
@@ -142,14 +142,13 @@ TEST(full_console) {
 TEST(receive) {
     fresh();
     wr(MCR, 0x08);
-    CHECK_U64(uart_receive_room(&u), 1); /* no FIFO yet */
+    CHECK(uart_receive(&u, 'w'));
+    CHECK(!uart_receive(&u, 'x')); /* no FIFO yet */
     wr(IIR, 0x01);
     wr(IER, 0x05);
-    CHECK_U64(uart_receive_room(&u), 16);
     for (uint8_t i = 0; i < 16; i++) {
         CHECK(uart_receive(&u, (uint8_t)('A' + i)));
     }
-    CHECK_U64(uart_receive_room(&u), 0);
     CHECK(!uart_receive(&u, 'x'));
     CHECK(line);
     CHECK_U64(rd(IIR), 0xc4);
@@ -172,7 +171,6 @@ TEST(loopback) {
     wr(IIR, 0x01);
     wr(MCR, 0x1b);
     wr(IER, 0x0f);
-    CHECK_U64(uart_receive_room(&u), 0);
     CHECK(!uart_receive(&u, 'z'));
     for (uint8_t i = 0; i < 17; i++) {
         wr(DATA, i);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What this CPU's VMX can do, read once from the capability MSRs and turned into the control words
- * that every VMCS gets. Pure but for vmx_caps_read(), so that the choice is unit-tested on the host.
- * Source: Intel SDM vol. 3 appendix "VMX Capability Reporting Facility".
+ * that every VMCS gets. Pure but for vmx_caps_read(), so that the choice is unit-tested on the
+ * host. Source: Intel SDM vol. 3 appendix "VMX Capability Reporting Facility".
  */
 #ifndef ARCH_X86_64_VMX_CAPS_H
 #define ARCH_X86_64_VMX_CAPS_H

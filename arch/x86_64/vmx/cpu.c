@@ -29,8 +29,8 @@
 #define BASIC_REVISION_MASK 0x7fffffffull
 #define BASIC_TRUE_CONTROLS BIT(55)
 
-#define FEATURE_LOCKED       BIT(0)
-#define FEATURE_VMX_OUTSIDE  BIT(2)
+#define FEATURE_LOCKED      BIT(0)
+#define FEATURE_VMX_OUTSIDE BIT(2)
 
 struct vmx_caps vmx_caps;
 struct vmx_controls vmx_controls;
@@ -127,8 +127,8 @@ enum status vmx_cpu_on(void) {
         log_error("VT-x: CPU %u does not offer what CPU 0 does", cpu->index);
         return STATUS_UNSUPPORTED;
     }
-    uint32_t *region = cpu->vendor != NULL ? cpu->vendor
-                                           : pool_alloc(arch_heap(), PAGE_SIZE, PAGE_SIZE);
+    uint32_t *region =
+        cpu->vendor != NULL ? cpu->vendor : pool_alloc(arch_heap(), PAGE_SIZE, PAGE_SIZE);
     if (region == NULL) {
         return STATUS_NO_MEMORY;
     }

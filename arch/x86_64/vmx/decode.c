@@ -56,92 +56,101 @@ static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
 #define INSN_QUAL (NEED_LENGTH | NEED_QUALIFICATION)
 
 const struct vmx_reason vmx_reasons[VMX_REASONS] = {
-    [0] = {EXIT_EXCEPTION, NEED_EVENT | NEED_QUALIFICATION | NEED_IDT | NEED_LENGTH,
-           decode_exception},
-    [1] = {EXIT_INTERRUPT, 0, NULL},
-    [2] = {EXIT_TRIPLE_FAULT, 0, NULL},
-    [3] = {EXIT_INIT, 0, NULL},
-    [4] = {EXIT_SIPI, 0, NULL},
-    [5] = {EXIT_UNKNOWN, 0, NULL}, /* I/O SMI */
-    [6] = {EXIT_UNKNOWN, 0, NULL}, /* other SMI */
-    [7] = {EXIT_WINDOW, 0, NULL},
-    [8] = {EXIT_NMI_WINDOW, 0, NULL},
-    [9] = {EXIT_TASK_SWITCH, NEED_QUALIFICATION, NULL},
-    [10] = {EXIT_CPUID, INSN, NULL},
-    [11] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* GETSEC */
-    [12] = {EXIT_HLT, INSN, NULL},
-    [13] = {EXIT_CACHE, INSN, NULL}, /* INVD */
-    [14] = {EXIT_UNKNOWN, INSN, NULL}, /* INVLPG: not asked for */
-    [15] = {EXIT_PRIVILEGED, INSN, NULL}, /* RDPMC: no counters, so #GP */
-    [16] = {EXIT_UNKNOWN, INSN, NULL}, /* RDTSC: not asked for */
-    [17] = {EXIT_INVALID_OPCODE, 0, NULL}, /* RSM outside SMM */
-    [18] = {EXIT_HYPERCALL, INSN, NULL},
-    [19] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMCLEAR */
-    [20] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMLAUNCH */
-    [21] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMPTRLD */
-    [22] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMPTRST */
-    [23] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMREAD */
-    [24] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMRESUME */
-    [25] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMWRITE */
-    [26] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMXOFF */
-    [27] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* VMXON */
-    [28] = {EXIT_CR, INSN_QUAL, decode_cr},
-    [29] = {EXIT_DR, INSN_QUAL, decode_dr},
-    [30] = {EXIT_IO, INSN_QUAL, decode_io},
-    [31] = {EXIT_RDMSR, INSN, NULL},
-    [32] = {EXIT_WRMSR, INSN, NULL},
-    [33] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION, NULL}, /* invalid guest state */
-    [34] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION, NULL}, /* MSR loading */
-    [35] = {EXIT_UNKNOWN, 0, NULL},
-    [36] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* MWAIT: hidden */
-    [37] = {EXIT_UNKNOWN, 0, NULL}, /* monitor trap flag */
-    [38] = {EXIT_UNKNOWN, 0, NULL},
-    [39] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* MONITOR: hidden */
-    [40] = {EXIT_PAUSE, INSN, NULL},
-    [41] = {EXIT_HOST_MCE, 0, NULL}, /* machine check during VM entry */
-    [42] = {EXIT_UNKNOWN, 0, NULL},
-    [43] = {EXIT_WINDOW, 0, NULL}, /* TPR below threshold */
-    [44] = {EXIT_UNKNOWN, NEED_QUALIFICATION | NEED_IDT, NULL}, /* APIC access: not asked for */
-    [45] = {EXIT_UNKNOWN, NEED_QUALIFICATION, NULL},            /* virtualized EOI */
-    [46] = {EXIT_UNKNOWN, INSN, NULL},                          /* GDTR or IDTR */
-    [47] = {EXIT_UNKNOWN, INSN, NULL},                          /* LDTR or TR */
-    [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT,
-            decode_ept_violation},
-    [49] = {EXIT_UNKNOWN, NEED_PHYSICAL, NULL}, /* EPT misconfiguration: a bug of ours */
-    [50] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* INVEPT */
-    [51] = {EXIT_UNKNOWN, INSN, NULL},        /* RDTSCP: not asked for */
-    [52] = {EXIT_PREEMPTED, 0, NULL},         /* preemption timer */
-    [53] = {EXIT_INVALID_OPCODE, INSN, NULL}, /* INVVPID */
-    [54] = {EXIT_CACHE, INSN, NULL},          /* WBINVD */
-    [55] = {EXIT_XSETBV, INSN, NULL},
-    [56] = {EXIT_UNKNOWN, NEED_QUALIFICATION, NULL}, /* APIC write */
-    [57] = {EXIT_UNKNOWN, INSN, NULL},               /* RDRAND */
-    [58] = {EXIT_UNKNOWN, INSN, NULL},               /* INVPCID */
-    [59] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* VMFUNC */
-    [60] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* ENCLS */
-    [61] = {EXIT_UNKNOWN, INSN, NULL},               /* RDSEED */
-    [62] = {EXIT_UNKNOWN, 0, NULL},                  /* page-modification log full */
-    [63] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* XSAVES: hidden */
-    [64] = {EXIT_INVALID_OPCODE, INSN, NULL},        /* XRSTORS: hidden */
+    [0] = {EXIT_EXCEPTION, NEED_EVENT | NEED_QUALIFICATION | NEED_IDT | NEED_LENGTH},
+    [1] = {EXIT_INTERRUPT, 0},
+    [2] = {EXIT_TRIPLE_FAULT, 0},
+    [3] = {EXIT_INIT, 0},
+    [4] = {EXIT_SIPI, 0},
+    [5] = {EXIT_UNKNOWN, 0}, /* I/O SMI */
+    [6] = {EXIT_UNKNOWN, 0}, /* other SMI */
+    [7] = {EXIT_WINDOW, 0},
+    [8] = {EXIT_NMI_WINDOW, 0},
+    [9] = {EXIT_TASK_SWITCH, NEED_QUALIFICATION},
+    [10] = {EXIT_CPUID, INSN},
+    [11] = {EXIT_INVALID_OPCODE, INSN}, /* GETSEC */
+    [12] = {EXIT_HLT, INSN},
+    [13] = {EXIT_CACHE, INSN},       /* INVD */
+    [14] = {EXIT_UNKNOWN, INSN},     /* INVLPG: not asked for */
+    [15] = {EXIT_PRIVILEGED, INSN},  /* RDPMC: no counters, so #GP */
+    [16] = {EXIT_UNKNOWN, INSN},     /* RDTSC: not asked for */
+    [17] = {EXIT_INVALID_OPCODE, 0}, /* RSM outside SMM */
+    [18] = {EXIT_HYPERCALL, INSN},
+    [19] = {EXIT_INVALID_OPCODE, INSN}, /* VMCLEAR */
+    [20] = {EXIT_INVALID_OPCODE, INSN}, /* VMLAUNCH */
+    [21] = {EXIT_INVALID_OPCODE, INSN}, /* VMPTRLD */
+    [22] = {EXIT_INVALID_OPCODE, INSN}, /* VMPTRST */
+    [23] = {EXIT_INVALID_OPCODE, INSN}, /* VMREAD */
+    [24] = {EXIT_INVALID_OPCODE, INSN}, /* VMRESUME */
+    [25] = {EXIT_INVALID_OPCODE, INSN}, /* VMWRITE */
+    [26] = {EXIT_INVALID_OPCODE, INSN}, /* VMXOFF */
+    [27] = {EXIT_INVALID_OPCODE, INSN}, /* VMXON */
+    [28] = {EXIT_CR, INSN_QUAL},
+    [29] = {EXIT_DR, INSN_QUAL},
+    [30] = {EXIT_IO, INSN_QUAL},
+    [31] = {EXIT_RDMSR, INSN},
+    [32] = {EXIT_WRMSR, INSN},
+    [33] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION}, /* invalid guest state */
+    [34] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION}, /* MSR loading */
+    [35] = {EXIT_UNKNOWN, 0},
+    [36] = {EXIT_INVALID_OPCODE, INSN}, /* MWAIT: hidden */
+    [37] = {EXIT_UNKNOWN, 0},           /* monitor trap flag */
+    [38] = {EXIT_UNKNOWN, 0},
+    [39] = {EXIT_INVALID_OPCODE, INSN}, /* MONITOR: hidden */
+    [40] = {EXIT_PAUSE, INSN},
+    [41] = {EXIT_HOST_MCE, 0}, /* machine check during VM entry */
+    [42] = {EXIT_UNKNOWN, 0},
+    [43] = {EXIT_WINDOW, 0},                              /* TPR below threshold */
+    [44] = {EXIT_UNKNOWN, NEED_QUALIFICATION | NEED_IDT}, /* APIC access: not asked for */
+    [45] = {EXIT_UNKNOWN, NEED_QUALIFICATION},            /* virtualized EOI */
+    [46] = {EXIT_UNKNOWN, INSN},                          /* GDTR or IDTR */
+    [47] = {EXIT_UNKNOWN, INSN},                          /* LDTR or TR */
+    [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT},
+    [49] = {EXIT_UNKNOWN, NEED_PHYSICAL}, /* EPT misconfiguration: a bug of ours */
+    [50] = {EXIT_INVALID_OPCODE, INSN},   /* INVEPT */
+    [51] = {EXIT_UNKNOWN, INSN},          /* RDTSCP: not asked for */
+    [52] = {EXIT_PREEMPTED, 0},           /* preemption timer */
+    [53] = {EXIT_INVALID_OPCODE, INSN},   /* INVVPID */
+    [54] = {EXIT_CACHE, INSN},            /* WBINVD */
+    [55] = {EXIT_XSETBV, INSN},
+    [56] = {EXIT_UNKNOWN, NEED_QUALIFICATION}, /* APIC write */
+    [57] = {EXIT_UNKNOWN, INSN},               /* RDRAND */
+    [58] = {EXIT_UNKNOWN, INSN},               /* INVPCID */
+    [59] = {EXIT_INVALID_OPCODE, INSN},        /* VMFUNC */
+    [60] = {EXIT_INVALID_OPCODE, INSN},        /* ENCLS */
+    [61] = {EXIT_UNKNOWN, INSN},               /* RDSEED */
+    [62] = {EXIT_UNKNOWN, 0},                  /* page-modification log full */
+    [63] = {EXIT_INVALID_OPCODE, INSN},        /* XSAVES: hidden */
+    [64] = {EXIT_INVALID_OPCODE, INSN},        /* XRSTORS: hidden */
 };
 
-static const struct vmx_reason vmx_reason_unknown = {EXIT_UNKNOWN, NEED_QUALIFICATION, NULL};
-
 /* Bits 15:0 are the reason; any flag above it makes the word one we did not ask for. */
-const struct vmx_reason *vmx_reason_find(uint32_t reason) {
+struct vmx_reason vmx_reason_find(uint32_t reason) {
     uint32_t basic = reason & 0xffff;
     bool failed = (reason & VMX_REASON_FAILED) != 0;
     if (basic >= VMX_REASONS || (reason & ~(VMX_REASON_FAILED | 0xffffu)) != 0 ||
         failed != (basic == 33 || basic == 34 || basic == 41)) {
-        return &vmx_reason_unknown;
+        return (struct vmx_reason){EXIT_UNKNOWN, NEED_QUALIFICATION};
     }
-    return &vmx_reasons[basic];
+    return vmx_reasons[basic];
+}
+
+void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
+    static void (*const decoders[EXIT_KINDS])(const struct vmx_raw *raw, struct vmexit *x) = {
+        [EXIT_IO] = decode_io,
+        [EXIT_CR] = decode_cr,
+        [EXIT_DR] = decode_dr,
+        [EXIT_NESTED_FAULT] = decode_ept_violation,
+        [EXIT_EXCEPTION] = decode_exception,
+    };
+    if (decoders[x->kind] != NULL) {
+        decoders[x->kind](raw, x);
+    }
 }
 
 /* Interruption types, SDM "Interruption-Information Format". */
 static const uint8_t vmx_event_types[8] = {
-    [0] = EVENT_INTERRUPT,     [1] = EVENT_NONE,           [2] = EVENT_NMI,
-    [3] = EVENT_EXCEPTION,     [4] = EVENT_SOFT_INTERRUPT, [5] = EVENT_SOFT_EXCEPTION,
+    [0] = EVENT_INTERRUPT,      [1] = EVENT_NONE,           [2] = EVENT_NMI,
+    [3] = EVENT_EXCEPTION,      [4] = EVENT_SOFT_INTERRUPT, [5] = EVENT_SOFT_EXCEPTION,
     [6] = EVENT_SOFT_EXCEPTION, [7] = EVENT_NONE,
 };
 
@@ -161,9 +170,9 @@ struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len) 
 }
 
 uint32_t vmx_event_encode(struct event e) {
-    static const uint8_t types[] = {[EVENT_NONE] = 0,           [EVENT_INTERRUPT] = 0,
-                                    [EVENT_NMI] = 2,            [EVENT_EXCEPTION] = 3,
-                                    [EVENT_SOFT_INTERRUPT] = 4, [EVENT_SOFT_EXCEPTION] = 6};
+    static const uint8_t types[] = {
+        [EVENT_NONE] = 0,      [EVENT_INTERRUPT] = 0,      [EVENT_NMI] = 2,
+        [EVENT_EXCEPTION] = 3, [EVENT_SOFT_INTERRUPT] = 4, [EVENT_SOFT_EXCEPTION] = 6};
     ASSERT(e.type != EVENT_NONE && e.type < ARRAY_SIZE(types));
     uint32_t type = types[e.type];
     if (e.type == EVENT_SOFT_EXCEPTION && e.vector == 1) {

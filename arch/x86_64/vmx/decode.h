@@ -27,7 +27,6 @@ struct vmx_raw {
 struct vmx_reason {
     uint8_t kind;  /* enum exit_kind */
     uint8_t needs; /* enum vmx_need */
-    void (*decode)(const struct vmx_raw *raw, struct vmexit *x); /* NULL: kind says it all */
 };
 
 #define VMX_REASONS         65u
@@ -38,10 +37,14 @@ struct vmx_reason {
 
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
 
-/* The entry for a raw exit-reason word; never NULL (unknown reasons have EXIT_UNKNOWN). */
-const struct vmx_reason *vmx_reason_find(uint32_t reason);
+/* The entry for a raw exit-reason word; EXIT_UNKNOWN for what the table does not have. */
+struct vmx_reason vmx_reason_find(uint32_t reason);
 
-/* An event word of the VMCS (exit, IDT-vectoring) as an event; EVENT_NONE if its valid bit is clear. */
+/* Fills in what x->kind says beyond the kind itself. */
+void vmx_decode(const struct vmx_raw *raw, struct vmexit *x);
+
+/* An event word of the VMCS (exit, IDT-vectoring) as an event; EVENT_NONE if its valid bit is
+ * clear. */
 struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len);
 /* And back, for the VM-entry interruption-information field. */
 uint32_t vmx_event_encode(struct event e);

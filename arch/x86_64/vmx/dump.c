@@ -12,13 +12,27 @@ struct vmx_dump_field {
 };
 
 static const struct vmx_dump_field vmx_dump_fields[] = {
-    {0x4402, "exit-reason"},   {0x6400, "qualification"}, {0x4404, "exit-event"},
-    {0x4408, "idt-event"},     {0x440c, "insn-length"},   {0x4400, "insn-error"},
-    {0x2400, "guest-physical"}, {0x640a, "guest-linear"}, {0x6800, "cr0"},
-    {0x6004, "cr0-shadow"},    {0x6802, "cr3"},           {0x6804, "cr4"},
-    {0x6006, "cr4-shadow"},    {0x2806, "efer"},          {0x4012, "entry-controls"},
-    {0x4002, "proc-controls"}, {0x401e, "proc2-controls"}, {0x4016, "entry-event"},
-    {0x4824, "interruptible"}, {0x4826, "activity"},      {0x6822, "pending-debug"},
+    {0x4402, "exit-reason"},
+    {0x6400, "qualification"},
+    {0x4404, "exit-event"},
+    {0x4408, "idt-event"},
+    {0x440c, "insn-length"},
+    {0x4400, "insn-error"},
+    {0x2400, "guest-physical"},
+    {0x640a, "guest-linear"},
+    {0x6800, "cr0"},
+    {0x6004, "cr0-shadow"},
+    {0x6802, "cr3"},
+    {0x6804, "cr4"},
+    {0x6006, "cr4-shadow"},
+    {0x2806, "efer"},
+    {0x4012, "entry-controls"},
+    {0x4002, "proc-controls"},
+    {0x401e, "proc2-controls"},
+    {0x4016, "entry-event"},
+    {0x4824, "interruptible"},
+    {0x4826, "activity"},
+    {0x6822, "pending-debug"},
 };
 
 void vmx_dump(struct vcpu *v) {

@@ -3,8 +3,8 @@
  * The way into a guest and out again. Saves and loads general registers only: everything else stays
  * live in the CPU. Called from vmx_run() as inline assembly that gives up all registers but RBP.
  *
- * In: RDI = struct vcpu, RAX = struct vmx_vcpu, ESI = launched. Out: RDI kept, EAX = 0 after an
- * exit, 1 if the entry instruction itself failed.
+ * In: RDI = struct vcpu. Out: RDI kept; CF clear after an exit (the CPU clears it), set if the entry
+ * instruction itself failed.
  */
 #define V_RAX 0x00
 #define V_RCX 0x08
@@ -21,6 +21,7 @@
 #define V_R13 0x68
 #define V_R14 0x70
 #define V_R15 0x78
+#define V_HOST_STACK 0x80
 
 #define VMCS_HOST_RSP_CODE 0x6c14
 
@@ -31,10 +32,9 @@
 vmx_enter:
     push %rbp
     push %rdi
-    cmp %rsp, (%rax) /* host_rsp: the stack is at the same depth every time but the first */
-    jne 3f
-1:  test %esi, %esi
-    mov V_RAX(%rdi), %rax
+    cmp %rsp, V_HOST_STACK(%rdi) /* the same depth every time but the first */
+    jne 2f
+1:  mov V_RAX(%rdi), %rax
     mov V_RCX(%rdi), %rcx
     mov V_RDX(%rdi), %rdx
     mov V_RBX(%rdi), %rbx
@@ -49,18 +49,16 @@ vmx_enter:
     mov V_R14(%rdi), %r14
     mov V_R15(%rdi), %r15
     mov V_RDI(%rdi), %rdi
-    jz 2f
     vmresume
-    jmp 4f
-2:  vmlaunch
-4:  pop %rdi /* the entry instruction failed: no guest ran */
+    vmlaunch /* VMRESUME refuses a VMCS that was not launched yet */
+3:  pop %rdi /* no guest ran; VM-instruction error 4 now means that VMRESUME refused the state */
     pop %rbp
-    mov $1, %eax
+    stc
     ret
-3:  mov $VMCS_HOST_RSP_CODE, %ecx
+2:  mov $VMCS_HOST_RSP_CODE, %ecx
     vmwrite %rsp, %rcx
-    jbe 4b
-    mov %rsp, (%rax)
+    jbe 3b
+    mov %rsp, V_HOST_STACK(%rdi)
     jmp 1b
     .size vmx_enter, . - vmx_enter
 
@@ -87,6 +85,5 @@ vmx_exit_entry:
     pop V_RDI(%rdi)
     pop %rdi
     pop %rbp
-    xor %eax, %eax
     ret
     .size vmx_exit_entry, . - vmx_exit_entry

@@ -186,14 +186,12 @@ void vmx_vcpu_load(struct vcpu *v) {
     ASSERT(!failed);
     __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
     ASSERT(!failed);
-    s->launched = false;
-    s->host_rsp = 0;
+    v->host_stack = 0;
 }
 
 void vmx_vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
     struct vmx_vcpu *s = v->vendor;
     vmx_vcpu_load(v);
-    s->nmi_used = false;
     vmx_write_controls(v, s);
     vmx_write_host();
     vmx_write_guest(v, start);
@@ -253,7 +251,8 @@ static void vmx_write_efer(struct vmx_vcpu *s, uint64_t efer, uint64_t cr0) {
 }
 
 static void vmx_set_cr0(struct vmx_vcpu *s, uint64_t cr0) {
-    /* Unrestricted guest: PE and PG are exempt from the fixed bits; CD and NW never reach the CPU. */
+    /* Unrestricted guest: PE and PG are exempt from the fixed bits; CD and NW never reach the CPU.
+     */
     uint64_t fixed0 = vmx_caps.cr0_fixed0 & ~(X86_CR0_PE | X86_CR0_PG);
     uint64_t real = (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | fixed0;
     vmcs_writen(VMCS_GUEST_CR0, real & vmx_caps.cr0_fixed1);

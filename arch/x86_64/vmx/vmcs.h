@@ -40,18 +40,18 @@ typedef struct {
 #define VMCS_HOST_TR         VMCS_16(0x0c0c)
 
 /* 64-bit fields. */
-#define VMCS_IO_BITMAP_A       VMCS_64(0x2000)
-#define VMCS_IO_BITMAP_B       VMCS_64(0x2002)
-#define VMCS_MSR_BITMAP        VMCS_64(0x2004)
-#define VMCS_TSC_OFFSET        VMCS_64(0x2010)
-#define VMCS_EPT_POINTER       VMCS_64(0x201a)
-#define VMCS_GUEST_PHYSICAL    VMCS_64(0x2400)
-#define VMCS_LINK_POINTER      VMCS_64(0x2800)
-#define VMCS_GUEST_DEBUGCTL    VMCS_64(0x2802)
-#define VMCS_GUEST_PAT         VMCS_64(0x2804)
-#define VMCS_GUEST_EFER        VMCS_64(0x2806)
-#define VMCS_HOST_PAT          VMCS_64(0x2c00)
-#define VMCS_HOST_EFER         VMCS_64(0x2c02)
+#define VMCS_IO_BITMAP_A    VMCS_64(0x2000)
+#define VMCS_IO_BITMAP_B    VMCS_64(0x2002)
+#define VMCS_MSR_BITMAP     VMCS_64(0x2004)
+#define VMCS_TSC_OFFSET     VMCS_64(0x2010)
+#define VMCS_EPT_POINTER    VMCS_64(0x201a)
+#define VMCS_GUEST_PHYSICAL VMCS_64(0x2400)
+#define VMCS_LINK_POINTER   VMCS_64(0x2800)
+#define VMCS_GUEST_DEBUGCTL VMCS_64(0x2802)
+#define VMCS_GUEST_PAT      VMCS_64(0x2804)
+#define VMCS_GUEST_EFER     VMCS_64(0x2806)
+#define VMCS_HOST_PAT       VMCS_64(0x2c00)
+#define VMCS_HOST_EFER      VMCS_64(0x2c02)
 
 /* 32-bit control fields. */
 #define VMCS_PIN_CONTROLS      VMCS_32(0x4000)
@@ -81,12 +81,12 @@ typedef struct {
 #define VMCS_EXIT_INSN_INFO    VMCS_32(0x440e)
 
 /* 32-bit guest state; segments in the order of the selectors. */
-#define VMCS_GUEST_LIMIT0          0x4800 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
-#define VMCS_GUEST_ATTR0           0x4814 /* ES CS SS DS FS GS LDTR TR */
+#define VMCS_GUEST_LIMIT0           0x4800 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
+#define VMCS_GUEST_ATTR0            0x4814 /* ES CS SS DS FS GS LDTR TR */
 #define VMCS_GUEST_INTERRUPTIBILITY VMCS_32(0x4824)
-#define VMCS_GUEST_ACTIVITY        VMCS_32(0x4826)
-#define VMCS_GUEST_SYSENTER_CS     VMCS_32(0x482a)
-#define VMCS_HOST_SYSENTER_CS      VMCS_32(0x4c00)
+#define VMCS_GUEST_ACTIVITY         VMCS_32(0x4826)
+#define VMCS_GUEST_SYSENTER_CS      VMCS_32(0x482a)
+#define VMCS_HOST_SYSENTER_CS       VMCS_32(0x4c00)
 
 /* Natural width. */
 #define VMCS_CR0_MASK            VMCS_N(0x6000)

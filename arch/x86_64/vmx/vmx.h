@@ -15,15 +15,12 @@
 
 /* struct vcpu's vendor part. */
 struct vmx_vcpu {
-    uint64_t host_rsp; /* offset 0, used by enter.S: what VMCS_HOST_RSP holds now */
     void *vmcs;
     uint8_t *msr_bitmap; /* 4 KiB: read low, read high, write low, write high */
     uint8_t *io_bitmap;  /* 8 KiB */
     uint64_t ept_pointer;
     uint64_t cr4_guest_owned;
     uint16_t vpid;
-    bool launched;
-    bool nmi_used; /* an NMI was injected: the NMI-blocking bit is alive and must be kept */
     uint32_t proc_controls, entry_controls;
 };
 
@@ -32,8 +29,10 @@ extern struct vmx_caps vmx_caps;
 extern struct vmx_controls vmx_controls;
 
 extern struct hvm_ops vmx_ops;
+_Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, host_stack) == 0x80,
+               "used in enter.S");
 
-/* Runs the guest whose registers are in v; nonzero if VM entry failed at once. */
+/* enter.S: where the CPU goes at an exit. */
 void vmx_exit_entry(void);
 
 enum status vmx_probe(void);

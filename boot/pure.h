@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The parts of the EFI application that need no firmware: memory ranges, ACPI tables, the loader of
+ * the embedded hypervisor. Pure, no EFI types. Called by the rest of boot/ and the unit tests.
+ */
+#ifndef BOOT_PURE_H
+#define BOOT_PURE_H
+
+#include "hv/plan/boot_info.h"
+
+/* ranges.c: the list in struct boot_info while it is being made: sorted, disjoint, merged. */
+/*
+ * Makes [base, base + size) of that kind, whatever parts of it were before. Both are multiples of
+ * 4 KiB; empty is fine. STATUS_INVALID if the sum overflows, STATUS_FULL when the list might not
+ * hold the result; the list is untouched then.
+ */
+MUST_USE enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t size,
+                                enum mem_kind kind);
+/* Bytes of that kind in the list. */
+uint64_t ranges_total(const struct boot_info *info, enum mem_kind kind);
+
+/*
+ * acpi.c: reads RSDP, XSDT or RSDT, MADT, FADT and HPET table; what they say goes into *info (rsdp,
+ * cpus in MADT order, ioapics, isa_irqs, lapic_base, pm_timer_*, hpet_base), what they do not say
+ * stays as it was. All of it comes from the firmware: lengths and checksums are checked, a broken
+ * table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
+ */
+MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
+
+/*
+ * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build
+ * made it and it lies in this application's own image, so what is wrong with it is a bug of ours.
+ */
+/* Bytes of memory from the link address 0 to the end of the last segment. */
+uint64_t elf_span(const void *file);
+/* Puts the segments at memory (elf_span() bytes, zeroed), relocated; returns the entry's address. */
+uintptr_t elf_load(const void *file, uint8_t *memory);
+
+#endif

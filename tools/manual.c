@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Prints docs/config.md from the schema table, so that the manual cannot differ from the code.
+ * Called by tools/bhcheck --manual.
+ */
+#include "tools/manual.h"
+
+#include <stdio.h>
+
+#include "hv/plan/schema.h"
+
+static void print_keys(enum schema_table table) {
+    for (size_t i = 0; i < SCHEMA_KEYS; i++) {
+        const struct schema_key *key = &schema[i];
+        if (key->table != table) {
+            continue;
+        }
+        printf("### `%s`\n\n%s\n\n", key->name, key->doc);
+        printf("- Value: %s.\n", key->wanted);
+        if (key->preset == NULL) {
+            printf("- Required.\n");
+        } else if (key->preset[0] == '\0') {
+            printf("- Default: none.\n");
+        } else {
+            printf("- Default: `\"%s\"`.\n", key->preset);
+        }
+        printf("- Example: `%s = \"%s\"`\n\n", key->name, key->example);
+    }
+}
+
+void manual_print(void) {
+    printf("# The config file\n\n"
+           "<!-- Printed from the schema table by `make docs`; do not edit. -->\n\n"
+           "`bulkhead/bulkhead.toml` on the stick says how the machine is divided. "
+           "It is a TOML 1.0 file: comments, `[table]` headers and `key = \"value\"` lines. "
+           "Of TOML's values only one-line strings are used by the keys below; numbers, "
+           "booleans, dates, arrays, inline tables, dotted keys, text of several lines and escapes "
+           "other than `\\\"` and `\\\\` are refused. "
+           "UTF-8 with or without BOM, lines ending in LF or CRLF, at most %llu KiB.\n\n",
+           (unsigned long long)(CONFIG_FILE_MAX / KIB));
+    printf("All faults of a file are shown in one run, each with line and column, the value, the "
+           "rule and the fix; a machine is never divided by a file that has one. "
+           "`bhcheck STICKDIR` checks a stick's directory on any PC.\n\n");
+    printf("```toml\n[hypervisor]\nconsole = \"com1\"\nlog     = \"info\"\n\n"
+           "[guest.web]\ncpus    = \"1\"\nmemory  = \"512M\"\nkernel  = \"guests/vmlinuz\"\n"
+           "initrd  = \"guests/web.img\"\ncmdline = \"console=ttyS0\"\n```\n\n");
+    printf("## `[hypervisor]`\n\nOne table, may be left out.\n\n");
+    print_keys(SCHEMA_HYPERVISOR);
+    printf("## `[guest.NAME]`\n\n"
+           "One table for each guest, 1 to %d of them. NAME has 1 to %d characters out of `a-z`, "
+           "`0-9` and `-`, does not start with `-`, and names one guest only. It stands in the "
+           "log and in the console's status line.\n\n",
+           CONFIG_MAX_GUESTS, CONFIG_NAME_SIZE - 1);
+    print_keys(SCHEMA_GUEST);
+}
