@@ -15,7 +15,7 @@ COMMON := -std=c11 -O2 -g $(WARN) -I. -ffile-prefix-map=$(CURDIR)=. -fno-common 
           -ffunction-sections -fdata-sections
 FREESTANDING := $(COMMON) -m64 -march=x86-64 -ffreestanding -fPIE -fvisibility=hidden \
           -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
-          -fcf-protection=none -fno-omit-frame-pointer -fno-strict-aliasing
+          -fcf-protection=none -fomit-frame-pointer -fno-strict-aliasing
 ASFLAGS := -I. -I$(BUILD) -g -ffile-prefix-map=$(CURDIR)=. -Wa,--noexecstack
 
 .DEFAULT_GOAL := all

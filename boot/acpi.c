@@ -9,6 +9,7 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
+#define TABLE_SIZE        4u /* where a table says its own size */
 #define TABLE_HEADER_SIZE 36u
 #define TABLE_SIZE_MAX    (1 * MIB) /* more than this is a broken length */
 #define RSDP_V1_SIZE      20u
@@ -26,9 +27,17 @@
 #define MADT_LAPIC_BASE       36u
 #define MADT_ENTRIES          44u
 #define MADT_CPU_ENABLED      BIT32(0)
+#define X2APIC_BROADCAST      0xffffffffu
+#define XAPIC_BROADCAST       0xffu
 
-/* "Interrupt Controller Structure Types"; what is not named here is of no concern. */
-enum madt_type { MADT_LAPIC, MADT_IOAPIC, MADT_OVERRIDE, MADT_LAPIC_ADDRESS = 5, MADT_X2APIC = 9 };
+/* "Interrupt Controller Structure Types": type and length; others are of no concern. */
+enum madt_entry {
+    MADT_LAPIC = 0x0008,
+    MADT_IOAPIC = 0x010c,
+    MADT_OVERRIDE = 0x020a,
+    MADT_LAPIC_ADDRESS = 0x050c,
+    MADT_X2APIC = 0x0910,
+};
 
 /* Tables are packed: no field is where a C struct would want it. */
 static uint64_t get_u64(const uint8_t *p) {
@@ -57,30 +66,34 @@ static const uint8_t *table_at(uint64_t address, const char *signature, uint32_t
     if (address == 0 || memcmp(table, signature, 4) != 0) {
         return NULL;
     }
-    *size = get_u32(table + 4);
+    *size = get_u32(table + TABLE_SIZE);
     return *size >= TABLE_HEADER_SIZE && *size <= TABLE_SIZE_MAX && sum_is_zero(table, *size)
                ? table
                : NULL;
 }
 
-static void add_cpu(struct boot_info *info, uint32_t apic_id, uint32_t broadcast, uint32_t flags) {
-    bool known = false; /* some firmware lists a CPU in both forms */
+void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {
     for (uint32_t i = 0; i < info->cpu_count; i++) {
-        known |= info->cpus[i].apic_id == apic_id;
+        if (info->cpus[i].apic_id == apic_id) {
+            return;
+        }
     }
-    if (!known && apic_id != broadcast && (flags & MADT_CPU_ENABLED) != 0 &&
-        info->cpu_count < CONFIG_MAX_CPUS) {
+    if (info->cpu_count < CONFIG_MAX_CPUS) {
         info->cpus[info->cpu_count++].apic_id = apic_id;
     }
 }
 
 static void read_madt_entry(const uint8_t *e, struct boot_info *info) {
-    switch (e[0]) {
+    switch (e[0] << 8 | e[1]) {
     case MADT_LAPIC:
-        add_cpu(info, e[3], 0xff, get_u32(e + 4));
+        if (e[3] != XAPIC_BROADCAST && (get_u32(e + 4) & MADT_CPU_ENABLED) != 0) {
+            acpi_add_cpu(info, e[3]);
+        }
         break;
     case MADT_X2APIC:
-        add_cpu(info, get_u32(e + 4), 0xffffffff, get_u32(e + 8));
+        if (get_u32(e + 4) != X2APIC_BROADCAST && (get_u32(e + 8) & MADT_CPU_ENABLED) != 0) {
+            acpi_add_cpu(info, get_u32(e + 4));
+        }
         break;
     case MADT_IOAPIC:
         if (info->ioapic_count < BOOT_MAX_IOAPICS) {
@@ -103,26 +116,20 @@ static void read_madt_entry(const uint8_t *e, struct boot_info *info) {
     }
 }
 
-static void read_madt(const uint8_t *table, uint32_t size, struct boot_info *info) {
-    static const uint8_t least[] = {[MADT_LAPIC] = 8,
-                                    [MADT_IOAPIC] = 12,
-                                    [MADT_OVERRIDE] = 10,
-                                    [MADT_LAPIC_ADDRESS] = 12,
-                                    [MADT_X2APIC] = 16};
+static void read_madt(const uint8_t *table, struct boot_info *info) {
+    const uint8_t *e = table + MADT_ENTRIES, *end = table + get_u32(table + TABLE_SIZE);
     info->lapic_base = HPA(get_u32(table + MADT_LAPIC_BASE));
-    const uint8_t *e = table + MADT_ENTRIES, *end = table + size;
     for (; end - e >= 2 && e[1] >= 2 && e[1] <= end - e; e += e[1]) {
-        if (e[0] < ARRAY_SIZE(least) && e[1] >= least[e[0]]) {
-            read_madt_entry(e, info);
-        }
+        read_madt_entry(e, info);
     }
 }
 
-static void read_fadt(const uint8_t *table, uint32_t size, struct boot_info *info) {
+static void read_fadt(const uint8_t *table, struct boot_info *info) {
     const uint8_t *gas = table + FADT_X_PM_TIMER;
     uint32_t flags = get_u32(table + FADT_FLAGS);
     uint64_t port = get_u32(table + FADT_PM_TIMER);
-    if (size >= FADT_X_PM_TIMER + GAS_SIZE && gas[0] == GAS_IO && get_u64(gas + 4) != 0) {
+    if (get_u32(table + TABLE_SIZE) >= FADT_X_PM_TIMER + GAS_SIZE && gas[0] == GAS_IO &&
+        get_u64(gas + 4) != 0) {
         port = get_u64(gas + 4);
     }
     if (port <= UINT16_MAX - 3 && (flags & FADT_HARDWARE_REDUCED) == 0) {
@@ -131,8 +138,7 @@ static void read_fadt(const uint8_t *table, uint32_t size, struct boot_info *inf
     }
 }
 
-static void read_hpet(const uint8_t *table, uint32_t size, struct boot_info *info) {
-    (void)size;
+static void read_hpet(const uint8_t *table, struct boot_info *info) {
     if (table[HPET_ADDRESS] == GAS_MEMORY) {
         info->hpet_base = HPA(get_u64(table + HPET_ADDRESS + 4));
     }
@@ -141,7 +147,7 @@ static void read_hpet(const uint8_t *table, uint32_t size, struct boot_info *inf
 static const struct {
     const char *signature;
     uint32_t size; /* least bytes */
-    void (*read)(const uint8_t *table, uint32_t size, struct boot_info *info);
+    void (*read)(const uint8_t *table, struct boot_info *info);
 } tables[] = {
     {"APIC", MADT_ENTRIES, read_madt},
     {"FACP", FADT_FLAGS + 4, read_fadt},
@@ -172,7 +178,7 @@ enum status acpi_read(hpa_t rsdp, struct boot_info *info) {
             table = table_at(address, tables[i].signature, &size);
         }
         if (table != NULL && size >= tables[i].size) {
-            tables[i].read(table, size, info);
+            tables[i].read(table, info);
         }
     }
     return STATUS_OK;

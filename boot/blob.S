@@ -2,8 +2,7 @@
 /* The hypervisor ELF inside the EFI application: one file on the stick. Read by main.c. */
     .section .rodata
     .balign 4096
-    .globl hypervisor_elf, hypervisor_elf_end
-    .hidden hypervisor_elf, hypervisor_elf_end
+    .globl hypervisor_elf
+    .hidden hypervisor_elf
 hypervisor_elf:
     .incbin "bulkhead.elf"
-hypervisor_elf_end:

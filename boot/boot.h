@@ -18,6 +18,8 @@
 
 #define BELOW_4G 0xffffffffull
 
+extern EFI_HANDLE own_image; /* this application, in main.c */
+
 /* console.c: the firmware's text console. Text is in the "\n" convention. */
 enum console_colour {
     CONSOLE_PLAIN = EFI_LIGHTGRAY,

@@ -9,16 +9,13 @@
 
 bool console_paged;
 
-static UINTN rows, columns;
+static UINTN rows = 25, columns = 80;
 static UINTN shown;  /* rows filled since the screen was last seen whole */
 static UINTN column; /* of the cursor */
 
 void console_init(void) {
     SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
-    if (out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows) != EFI_SUCCESS) {
-        columns = 80;
-        rows = 25;
-    }
+    out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows);
     out->SetAttribute(out, EFI_TEXT_ATTR(EFI_LIGHTGRAY, EFI_BLACK));
     out->ClearScreen(out);
 }
@@ -55,14 +52,11 @@ void console_print(enum console_colour colour, const char *format, ...) {
 
 void console_wait_key(void) {
     EFI_INPUT_KEY key;
-    UINTN index;
     while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) == EFI_SUCCESS) { /* typed before: forget */
     }
-    do {
-        if (BS->WaitForEvent(1, &ST->ConIn->WaitForKey, &index) != EFI_SUCCESS) {
-            BS->Stall(100000);
-        }
-    } while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) != EFI_SUCCESS);
+    while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) != EFI_SUCCESS) {
+        BS->Stall(20000);
+    }
 }
 
 /* The end of a failed ASSERT inside the EFI application. */

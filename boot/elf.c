@@ -29,7 +29,8 @@ static void relocate(uint8_t *memory, const Elf64_Dyn *dynamic) {
     uint64_t size = 0;
     for (; dynamic->d_tag != DT_NULL; dynamic++) {
         int64_t tag = dynamic->d_tag;
-        ASSERT(tag != DT_REL && tag != DT_RELRSZ && tag != DT_PLTRELSZ); /* forms not applied here */
+        ASSERT(tag != DT_REL && tag != DT_RELRSZ &&
+               tag != DT_PLTRELSZ); /* forms not applied here */
         if (tag == DT_RELA) {
             rela = (const Elf64_Rela *)(memory + dynamic->d_un.d_ptr);
         } else if (tag == DT_RELASZ) {

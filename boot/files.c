@@ -13,22 +13,14 @@
 
 static EFI_FILE_HANDLE open_volume(void) {
     EFI_LOADED_IMAGE *loaded = NULL;
-    EFI_STATUS status =
-        BS->HandleProtocol(LibImageHandle, &LoadedImageProtocol, (void **)&loaded);
+    EFI_STATUS status = BS->HandleProtocol(own_image, &LoadedImageProtocol, (void **)&loaded);
     EFI_FILE_HANDLE root = status == EFI_SUCCESS ? LibOpenRoot(loaded->DeviceHandle) : NULL;
     if (root == NULL) {
-        console_print(CONSOLE_BAD, "The volume that Bulkhead was started from cannot be read: "
-                                   "start it from a FAT volume (a USB stick made with make usb).\n");
+        console_print(CONSOLE_BAD,
+                      "The volume that Bulkhead was started from cannot be read: "
+                      "start it from a FAT volume (a USB stick made with make usb).\n");
     }
     return root;
-}
-
-static void show_progress(const char *path, uint64_t done, uint64_t size) {
-    if (size > PROGRESS_FROM) {
-        uint64_t d = done / (MIB / 10), s = size / (MIB / 10);
-        console_print(CONSOLE_PLAIN, "\r%s  %lu.%lu of %lu.%lu MiB%s", path, d / 10, d % 10, s / 10,
-                      s % 10, done == size ? "\n" : "");
-    }
 }
 
 /* A short read counts as a failure: the file would be used cut off. */
@@ -44,7 +36,10 @@ static EFI_STATUS read_pieces(EFI_FILE_HANDLE file, const char *path, uint8_t *t
             return EFI_END_OF_FILE;
         }
         done += n;
-        show_progress(path, done, size);
+        if (size > PROGRESS_FROM) {
+            console_print(CONSOLE_PLAIN, "\r%s  %llu of %llu MiB%s", path, done / MIB, size / MIB,
+                          done == size ? "\n" : "");
+        }
     }
     return EFI_SUCCESS;
 }

@@ -25,7 +25,7 @@ static UINTN map_entries, map_stride, map_key;
  * and some firmware lets nothing else be executed. */
 hpa_t memory_alloc(uint64_t size, uint64_t limit) {
     EFI_PHYSICAL_ADDRESS base = limit;
-    UINTN pages = size / PAGE_SIZE + 1;
+    UINTN pages = max_u64(1, size / PAGE_SIZE + (size % PAGE_SIZE != 0));
     ASSERT(block_count < ARRAY_SIZE(blocks));
     if (BS->AllocatePages(AllocateMaxAddress, EfiLoaderCode, pages, &base) != EFI_SUCCESS) {
         return HPA(0);
@@ -80,8 +80,8 @@ EFI_STATUS memory_read_map(struct boot_info *info) {
     map = LibMemoryMap(&map_entries, &map_key, &map_stride, &version);
     info->range_count = 0;
     /*
-     * The free ranges first, so that where the firmware contradicts itself the stricter word stands.
-     * Firmware and CPUs being started have their own ideas about the first megabyte.
+     * The free ranges first, so that where the firmware contradicts itself the stricter word
+     * stands. Firmware and CPUs being started have their own ideas about the first megabyte.
      */
     if (map == NULL || add_descriptors(info, MEM_FREE) != STATUS_OK ||
         ranges_set(info, 0, LOW_MEMORY_END, MEM_RESERVED) != STATUS_OK ||
@@ -99,7 +99,7 @@ EFI_STATUS memory_exit_firmware(struct boot_info *info) {
     for (unsigned i = 0; i < EXIT_TRIES && status == EFI_INVALID_PARAMETER; i++) {
         status = memory_read_map(info);
         if (status == EFI_SUCCESS) {
-            status = BS->ExitBootServices(LibImageHandle, map_key);
+            status = BS->ExitBootServices(own_image, map_key);
         }
     }
     return status;

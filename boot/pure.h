@@ -21,11 +21,13 @@ uint64_t ranges_total(const struct boot_info *info, enum mem_kind kind);
 
 /*
  * acpi.c: reads RSDP, XSDT or RSDT, MADT, FADT and HPET table; what they say goes into *info (rsdp,
- * cpus in MADT order, ioapics, isa_irqs, lapic_base, pm_timer_*, hpet_base), what they do not say
- * stays as it was. All of it comes from the firmware: lengths and checksums are checked, a broken
- * table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
+ * cpus added in MADT order, ioapics, isa_irqs, lapic_base, pm_timer_*, hpet_base), what they do not
+ * say stays as it was. All of it comes from the firmware: lengths and checksums are checked, a
+ * broken table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
  */
 MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
+/* Adds a CPU unless it is there (some firmware lists one twice) or the list is full. */
+void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
 
 /*
  * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build
@@ -33,7 +35,8 @@ MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
  */
 /* Bytes of memory from the link address 0 to the end of the last segment. */
 uint64_t elf_span(const void *file);
-/* Puts the segments at memory (elf_span() bytes, zeroed), relocated; returns the entry's address. */
+/* Puts the segments at memory (elf_span() bytes, zeroed), relocated; returns the entry's address.
+ */
 uintptr_t elf_load(const void *file, uint8_t *memory);
 
 #endif

@@ -31,9 +31,6 @@ enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t size, enu
     if (count > BOOT_MAX_RANGES - 2) { /* a split adds one, the range another */
         return STATUS_FULL;
     }
-    if (size == 0) {
-        return STATUS_OK;
-    }
     memcpy(old, info->ranges, sizeof(old));
     info->range_count = 0;
     for (uint32_t i = 0; i < count; i++) { /* what lies below the range */

@@ -24,7 +24,7 @@ $(BUILD)/obj/boot/blob.o: boot/blob.S $(BUILD)/stripped/bulkhead.elf
 $(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
 	$(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z noexecstack --no-undefined --build-id=none \
 	    --fatal-warnings -T boot/efi.lds -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) \
-	    $(EFI_LIB)/libgnuefi.a
+	    $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a
 
 # SOURCE_DATE_EPOCH: the PE header's time stamp is part of the bytes that two builds share.
 $(EFI): $(BUILD)/boot.so
@@ -45,4 +45,4 @@ usb: $(BUILD)/bulkhead-usb.img
 # The parts of boot/ that need no firmware are tested on the host.
 BOOT_PURE := $(addprefix $(BUILD)/host/boot/,acpi.o elf.o ranges.o)
 $(BUILD)/unit/test_boot: $(BOOT_PURE)
-$(BUILD)/unit/test_boot: UNIT_LIBS := $(BOOT_PURE)
+$(BUILD)/unit/test_boot: UNIT_LIBS = $(BOOT_PURE) $(HOST_LIB)

@@ -37,7 +37,7 @@ enum host_vector {
 
 /* Bounds of the image, from linker.ld. */
 extern const uint8_t image_text[], image_rodata[], image_data[], image_end[];
-extern const uint8_t boot_stack_guard[], boot_stack_base[], boot_stack_top[];
+extern const uint8_t boot_stack_guard[], boot_stack_top[];
 
 /* For vmx/ and svm/. */
 
@@ -52,7 +52,7 @@ void panic_print(const char *format, ...) PRINTF_LIKE(1, 2);
 void arch_start(const struct boot_info *info, uint64_t entry_tsc);
 
 /* percpu.c: struct cpu, stacks, descriptor tables. */
-void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all others */
+void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all CPUs */
 void percpu_load(struct cpu *cpu);              /* GS base, GDT, TSS on the CPU itself */
 hpa_t percpu_guard(unsigned i); /* the page below a stack, i < plat_cpu_count() * STACK_COUNT */
 

@@ -48,7 +48,7 @@ struct cpu {
 _Static_assert(offsetof(struct cpu, index) == 0x08, "used in plat_cpu()");
 _Static_assert(offsetof(struct cpu, stack_top) == 0x10, "used in entry.S");
 
-/* The running CPU. Before percpu_init() there is none. */
+/* The running CPU. */
 static inline struct cpu *cpu_current(void) {
     struct cpu *cpu;
     __asm__("movq %%gs:0, %0" : "=r"(cpu));

@@ -20,7 +20,6 @@ extern const uint8_t trampoline_start[], trampoline_end[], trampoline_gdt_base[]
 void ap_entry(void);
 
 /* The CPU being started, NULL = none; entry.S takes it. */
-extern struct cpu *smp_starting;
 struct cpu *smp_starting;
 
 static bool released;

@@ -5,37 +5,39 @@
  */
 #include "hv/exit/exit.h"
 
-static uint32_t io_mask(unsigned size) {
-    return size == 4 ? UINT32_MAX : BIT32(8 * size) - 1;
-}
-
 /* IN writes AL, AX or EAX; only the last clears the upper half, as any 32-bit result does. */
 static void io_store(struct vcpu *v, unsigned size, uint32_t value) {
-    uint64_t mask = io_mask(size);
-    uint64_t kept = size == 4 ? 0 : v->regs[X86_RAX] & ~mask;
-    v->regs[X86_RAX] = kept | (value & mask);
+    uint64_t *rax = &v->regs[X86_RAX];
+    if (size == 1) {
+        *rax = (*rax & ~0xffull) | (uint8_t)value;
+    } else if (size == 2) {
+        *rax = (*rax & ~0xffffull) | (uint16_t)value;
+    } else {
+        *rax = value;
+    }
 }
 
 enum action exit_io(struct vcpu *v, struct vmexit *x) {
     const struct exit_io *io = &x->io;
     struct vm *vm = v->vm;
-    if (UNLIKELY(io->string)) {
+    if (UNLIKELY((io->flags & IO_STRING) != 0)) {
         return exit_crash(v, x, "string I/O, which is not emulated yet");
     }
     const struct bus_entry *p = bus_find(&vm->bus.pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
-        (void)exit_violation(v, &v->refused.port, io->in ? "read of port" : "write of port",
-                             io->port);
-        if (io->in) {
+        (void)exit_violation(v, &v->refused.port,
+                             (io->flags & IO_IN) != 0 ? "read of port" : "write of port", io->port);
+        if ((io->flags & IO_IN) != 0) {
             io_store(v, io->size, UINT32_MAX);
         }
         return ACTION_NEXT;
     }
     lock_acquire(&vm->lock);
-    if (io->in) {
+    if ((io->flags & IO_IN) != 0) {
         io_store(v, io->size, (uint32_t)p->read(p->dev, io->port, io->size));
     } else {
-        p->write(p->dev, io->port, io->size, (uint32_t)v->regs[X86_RAX] & io_mask(io->size));
+        p->write(p->dev, io->port, io->size,
+                 (uint32_t)(v->regs[X86_RAX] & (BIT(8 * io->size) - 1)));
     }
     lock_release(&vm->lock);
     if (UNLIKELY(vm->console_drained)) {

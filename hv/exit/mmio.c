@@ -124,11 +124,11 @@ static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
     }
     struct mmio m = {.v = v};
     enum status s = mmio_find_operands(&m, &insn, x);
-    if (s == STATUS_DENIED || s == STATUS_TIMEOUT) {
-        return ACTION_RETRY; /* the tables changed under us: the CPU will say how */
+    if (s == STATUS_TIMEOUT) {
+        return ACTION_RETRY; /* other vCPUs kept changing the tables */
     }
     if (s != STATUS_OK) {
-        return exit_crash(v, x, "device access across a page border");
+        return exit_crash(v, x, "device access of a form the emulator does not take");
     }
     uint64_t rsp = v->regs[X86_RSP], rflags = hvm->get(v, HVM_RFLAGS), new_rflags = rflags;
     const struct mmio_access access = {.read = mmio_read, .write = mmio_write, .ctx = &m};

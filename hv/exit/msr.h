@@ -8,7 +8,7 @@
 
 #include "hv/vm/vcpu.h"
 
-struct msr_policy {
+struct ALIGNED(64) msr_policy {
     uint32_t msr;
     uint32_t count; /* neighbours that share the entry */
     const char *name;

@@ -244,13 +244,16 @@ void term_set_status(const char *text) {
 
 void term_flush(void) {
     for (unsigned r = 0; r <= term.rows; r++) {
+        if (!term.dirty[r]) {
+            continue;
+        }
+        term.dirty[r] = false;
         const uint16_t *cells = row_cells(r);
-        for (unsigned c = 0; term.dirty[r] && c < term.columns; c++) {
+        for (unsigned c = 0; c < term.columns; c++) {
             if (cells[c] != term.drawn[r][c]) {
                 term.drawn[r][c] = cells[c];
                 plat_screen_draw(c, r, (uint8_t)cells[c], (cells[c] & CELL_INVERSE) != 0);
             }
         }
-        term.dirty[r] = false;
     }
 }

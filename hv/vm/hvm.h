@@ -60,11 +60,12 @@ struct event {
     uint32_t error;
 };
 
+enum io_flag { IO_IN = BIT32(0), IO_STRING = BIT32(1), IO_REP = BIT32(2) };
+
 struct exit_io {
     uint16_t port;
-    uint8_t size; /* 1, 2, 4 */
-    bool in, string, rep, reverse;
-    uint8_t address_size; /* string: 2, 4, 8 */
+    uint8_t size;  /* 1, 2, 4 */
+    uint8_t flags; /* enum io_flag */
 };
 
 struct exit_nested_fault {
@@ -172,7 +173,7 @@ struct hvm_ops {
      * table's.
      */
     void (*loop)(struct vcpu *v);
-    void (*inject)(struct vcpu *v, struct event e); /* with the next entry; the last call counts */
+    void (*inject)(struct vcpu *v); /* v->event goes in with the next entry; the last call counts */
     bool (*can_take_interrupt)(struct vcpu *v);
     bool (*can_take_nmi)(struct vcpu *v);
     void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */

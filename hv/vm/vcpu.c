@@ -20,7 +20,7 @@ struct vcpu *vcpu_of_cpu(unsigned cpu) {
 }
 
 void vcpu_set_of_cpu(unsigned cpu, struct vcpu *v) {
-    ASSERT(cpu < CONFIG_MAX_CPUS && vcpu_by_cpu[cpu] == NULL);
+    ASSERT(cpu < CONFIG_MAX_CPUS);
     vcpu_by_cpu[cpu] = v;
 }
 
@@ -51,7 +51,7 @@ static bool vcpu_has_error_code(uint8_t vector) {
 void vcpu_inject(struct vcpu *v, struct event e) {
     v->event = e;
     v->nmi_used |= e.type == EVENT_NMI;
-    hvm->inject(v, e);
+    hvm->inject(v);
 }
 
 void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error) {

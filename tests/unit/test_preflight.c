@@ -14,15 +14,43 @@
 #define GOOD_EPT_VPID    (BIT(6) | BIT(14) | BIT(16) | BIT(17) | BIT(20) | BIT(26) | BIT(32))
 
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
+static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx;
+static const char *vendor, *brand; /* 12 and 48 characters */
 static uint32_t reads[16], read_count;
+
+static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
+    memset(r, 0, 4 * sizeof(r[0]));
+    switch (leaf) {
+    case 0:
+        memcpy(&r[1], vendor, 4);
+        memcpy(&r[3], vendor + 4, 4);
+        memcpy(&r[2], vendor + 8, 4);
+        break;
+    case 1:
+        r[2] = cpuid_1_ecx;
+        break;
+    case 0x80000001:
+        r[2] = cpuid_ext1_ecx;
+        r[3] = cpuid_ext1_edx;
+        break;
+    case 0x80000002:
+    case 0x80000003:
+    case 0x80000004:
+        memcpy(r, brand + 16 * (leaf - 0x80000002), 16);
+        break;
+    case 0x80000007:
+        r[3] = cpuid_ext7_edx;
+        break;
+    default:
+        CHECK(!"a CPUID leaf that the pre-flight has no business with");
+    }
+}
 
 static uint64_t fake_rdmsr(uint32_t msr) {
     reads[read_count++] = msr;
     switch (msr) {
     case 0x3a:
         return msr_feature_control;
-    case 0x480:
-        return 0x00da040000000012;
     case 0x482:
         return msr_processor;
     case 0x48b:
@@ -47,31 +75,31 @@ static bool was_read(uint32_t msr) {
 }
 
 /* A machine on which Bulkhead runs; each test takes something away from it. */
-static struct preflight_facts good_machine(void) {
-    struct preflight_facts facts = {
-        .vendor = "GenuineIntel",
-        .brand = "      Intel(R) Test CPU",
-        .cpu_count = 4,
-        .memory_total = 8 * GIB,
-        .memory_free = 7 * GIB,
-    };
-    preflight_set(&facts, FACT_CPUID_1_ECX, BIT(5));
-    preflight_set(&facts, FACT_CPUID_EXT1_ECX, 0);
-    preflight_set(&facts, FACT_CPUID_EXT1_EDX, BIT(20) | BIT(29));
-    preflight_set(&facts, FACT_CPUID_EXT7_EDX, BIT(8));
+static struct preflight_machine good_machine(void) {
+    vendor = "GenuineIntel";
+    brand = "      Intel(R) Test CPU\0                        ";
+    cpuid_1_ecx = BIT32(5);
+    cpuid_ext1_ecx = 0;
+    cpuid_ext1_edx = BIT32(20) | BIT32(29);
+    cpuid_ext7_edx = BIT32(8);
     msr_feature_control = 5;
     msr_processor = GOOD_PROCESSOR;
     msr_processor_2 = GOOD_PROCESSOR_2;
     msr_ept_vpid = GOOD_EPT_VPID;
     msr_vm_cr = 0;
     read_count = 0;
-    return facts;
+    return (struct preflight_machine){
+        .cpuid = fake_cpuid,
+        .rdmsr = fake_rdmsr,
+        .cpu_count = 4,
+        .memory_total = 8 * GIB,
+        .memory_free = 7 * GIB,
+    };
 }
 
-static struct preflight_report judge(struct preflight_facts *facts) {
+static struct preflight_report judge(const struct preflight_machine *machine) {
     struct preflight_report report;
-    preflight_read_msrs(facts, fake_rdmsr);
-    preflight_run(facts, &report);
+    preflight_run(machine, &report);
     return report;
 }
 
@@ -96,8 +124,8 @@ static void check_only_lack(const struct preflight_report *report, const char *w
 }
 
 TEST(good) {
-    struct preflight_facts facts = good_machine();
-    struct preflight_report report = judge(&facts);
+    struct preflight_machine machine = good_machine();
+    struct preflight_report report = judge(&machine);
     CHECK_U64(report.lacks, 0);
     for (uint32_t i = 0; i < report.count; i++) {
         CHECK_U64(report.lines[i].state, PREFLIGHT_OK);
@@ -123,9 +151,9 @@ TEST(feature_control) {
         {3, "present, locked off by the firmware", false}, /* inside SMX only */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct preflight_facts facts = good_machine();
+        struct preflight_machine machine = good_machine();
         msr_feature_control = cases[i].value;
-        struct preflight_report report = judge(&facts);
+        struct preflight_report report = judge(&machine);
         CHECK_STR(find(&report, "VT-x (VMX)")->found, cases[i].found);
         CHECK_U64(report.lacks, cases[i].good ? 0 : 1);
         if (!cases[i].good) {
@@ -135,21 +163,20 @@ TEST(feature_control) {
 }
 
 TEST(no_vmx) {
-    struct preflight_facts facts = good_machine();
-    preflight_set(&facts, FACT_CPUID_1_ECX, 0);
-    uint32_t all = judge(&(struct preflight_facts){0}).count;
-    struct preflight_report report = judge(&facts);
+    struct preflight_machine machine = good_machine();
+    uint32_t all = judge(&machine).count - VMX_LINES;
+    cpuid_1_ecx = 0;
+    read_count = 0;
+    struct preflight_report report = judge(&machine);
     CHECK_U64(read_count, 0);
     CHECK_U64(report.count, all);
     check_only_lack(&report, "VT-x (VMX)", "firmware setup");
-    facts = good_machine();
-    CHECK_U64(judge(&facts).count, all + VMX_LINES);
 }
 
 TEST(no_vmx_nested) {
-    struct preflight_facts facts = good_machine();
-    preflight_set(&facts, FACT_CPUID_1_ECX, BIT(31));
-    struct preflight_report report = judge(&facts);
+    struct preflight_machine machine = good_machine();
+    cpuid_1_ecx = BIT32(31);
+    struct preflight_report report = judge(&machine);
     check_only_lack(&report, "VT-x (VMX)", "nested virtualization");
 }
 
@@ -175,9 +202,9 @@ TEST(each_feature) {
         {&msr_ept_vpid, BIT(32), "INVVPID", PREFLIGHT_WARN},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct preflight_facts facts = good_machine();
+        struct preflight_machine machine = good_machine();
         *cases[i].word &= ~cases[i].bit;
-        struct preflight_report report = judge(&facts);
+        struct preflight_report report = judge(&machine);
         const struct preflight_line *line = find(&report, cases[i].what);
         CHECK_STR(line->what, cases[i].what);
         CHECK_U64(line->state, cases[i].state);
@@ -188,61 +215,56 @@ TEST(each_feature) {
 }
 
 TEST(msr_gates) {
-    struct preflight_facts facts = good_machine();
-    (void)judge(&facts);
+    struct preflight_machine machine = good_machine();
+    (void)judge(&machine);
     CHECK(was_read(0x3a) && was_read(0x482) && was_read(0x48b) && was_read(0x48c));
     CHECK(!was_read(0xc0010114));
 
-    facts = good_machine(); /* a first-generation VT-x CPU */
+    machine = good_machine(); /* a first-generation VT-x CPU */
     msr_processor &= ~BIT(63);
-    struct preflight_report report = judge(&facts);
+    struct preflight_report report = judge(&machine);
     CHECK(was_read(0x482) && !was_read(0x48b) && !was_read(0x48c));
     CHECK_U64(find(&report, "EPT (nested paging)")->state, PREFLIGHT_LACK);
     CHECK_U64(find(&report, "INVEPT")->state, PREFLIGHT_LACK);
 
-    facts = good_machine(); /* neither EPT nor VPID */
+    machine = good_machine(); /* neither EPT nor VPID */
     msr_processor_2 = BIT(39);
-    (void)judge(&facts);
+    (void)judge(&machine);
     CHECK(was_read(0x48b) && !was_read(0x48c));
 }
 
 TEST(amd) {
-    struct preflight_facts facts = good_machine();
-    memcpy(facts.vendor, "AuthenticAMD", sizeof("AuthenticAMD"));
-    preflight_set(&facts, FACT_CPUID_1_ECX, 0);
-    preflight_set(&facts, FACT_CPUID_EXT1_ECX, BIT(2));
-    struct preflight_report report = judge(&facts);
+    struct preflight_machine machine = good_machine();
+    vendor = "AuthenticAMD";
+    cpuid_1_ecx = 0;
+    cpuid_ext1_ecx = BIT32(2);
+    struct preflight_report report = judge(&machine);
     CHECK_U64(read_count, 1);
     CHECK(was_read(0xc0010114));
     check_only_lack(&report, "AMD-V (SVM)", "not supported yet");
     CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present");
     CHECK_STR(find(&report, "VT-x (VMX)")->what, "(no such line)");
     msr_vm_cr = BIT(4);
-    report = judge(&facts);
+    report = judge(&machine);
     CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present, switched off by the firmware");
 }
 
 TEST(common) {
-    struct preflight_facts facts = good_machine();
-    preflight_set(&facts, FACT_CPUID_EXT1_EDX, BIT(29));
-    struct preflight_report report = judge(&facts);
+    struct preflight_machine machine = good_machine();
+    cpuid_ext1_edx = BIT32(29);
+    struct preflight_report report = judge(&machine);
     check_only_lack(&report, "No-execute (NX)", "XD");
 
-    facts = good_machine();
-    preflight_set(&facts, FACT_CPUID_EXT7_EDX, 0);
-    report = judge(&facts);
+    machine = good_machine();
+    cpuid_ext7_edx = 0;
+    report = judge(&machine);
     CHECK_U64(report.lacks, 0);
     CHECK_U64(find(&report, "Invariant TSC")->state, PREFLIGHT_WARN);
 
-    facts = good_machine();
-    facts.memory_free = 31 * MIB;
-    report = judge(&facts);
+    machine = good_machine();
+    machine.memory_free = 31 * MIB;
+    report = judge(&machine);
     check_only_lack(&report, "Memory", "add memory");
-
-    facts = good_machine();
-    facts.cpu_count = 0;
-    report = judge(&facts);
-    check_only_lack(&report, "CPUs", "firmware");
 }
 
 TEST_MAIN(T(good), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature), T(msr_gates),

@@ -5,16 +5,6 @@
  */
 #include "arch/x86_64/vmx/decode.h"
 
-/* SDM "Exit Qualification for I/O Instructions". */
-static void decode_io(const struct vmx_raw *raw, struct vmexit *x) {
-    uint64_t q = raw->qualification;
-    x->io = (struct exit_io){.port = (uint16_t)(q >> 16),
-                             .size = (uint8_t)((q & 7) + 1),
-                             .in = (q & BIT(3)) != 0,
-                             .string = (q & BIT(4)) != 0,
-                             .rep = (q & BIT(5)) != 0};
-}
-
 /* SDM "Exit Qualification for Control-Register Accesses". */
 static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
     uint64_t q = raw->qualification;
@@ -136,7 +126,6 @@ struct vmx_reason vmx_reason_find(uint32_t reason) {
 
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     static void (*const decoders[EXIT_KINDS])(const struct vmx_raw *raw, struct vmexit *x) = {
-        [EXIT_IO] = decode_io,
         [EXIT_CR] = decode_cr,
         [EXIT_DR] = decode_dr,
         [EXIT_NESTED_FAULT] = decode_ept_violation,
@@ -167,16 +156,4 @@ struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len) 
         e.insn_len = (uint8_t)insn_len;
     }
     return e;
-}
-
-uint32_t vmx_event_encode(struct event e) {
-    static const uint8_t types[] = {
-        [EVENT_NONE] = 0,      [EVENT_INTERRUPT] = 0,      [EVENT_NMI] = 2,
-        [EVENT_EXCEPTION] = 3, [EVENT_SOFT_INTERRUPT] = 4, [EVENT_SOFT_EXCEPTION] = 6};
-    ASSERT(e.type != EVENT_NONE && e.type < ARRAY_SIZE(types));
-    uint32_t type = types[e.type];
-    if (e.type == EVENT_SOFT_EXCEPTION && e.vector == 1) {
-        type = 5; /* INT1 */
-    }
-    return VMX_EVENT_VALID | type << 8 | (e.has_error ? VMX_EVENT_HAS_ERROR : 0) | e.vector;
 }

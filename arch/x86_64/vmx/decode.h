@@ -47,6 +47,24 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x);
  * clear. */
 struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len);
 /* And back, for the VM-entry interruption-information field. */
-uint32_t vmx_event_encode(struct event e);
+static inline uint32_t vmx_event_encode(const struct event *e) {
+    static const uint8_t types[] = {[EVENT_INTERRUPT] = 0,
+                                    [EVENT_NMI] = 2,
+                                    [EVENT_EXCEPTION] = 3,
+                                    [EVENT_SOFT_INTERRUPT] = 4,
+                                    [EVENT_SOFT_EXCEPTION] = 6};
+    uint32_t type = types[e->type];
+    if (UNLIKELY(e->type == EVENT_SOFT_EXCEPTION) && e->vector == 1) {
+        type = 5; /* INT1 */
+    }
+    return VMX_EVENT_VALID | type << 8 | (e->has_error ? VMX_EVENT_HAS_ERROR : 0) | e->vector;
+}
+
+/* SDM "Exit Qualification for I/O Instructions": bit 3 is IN, 4 string, 5 REP. */
+static inline void vmx_decode_io(uint64_t q, struct exit_io *io) {
+    io->port = (uint16_t)(q >> 16);
+    io->size = (uint8_t)((q & 7) + 1);
+    io->flags = q >> 3 & 7;
+}
 
 #endif

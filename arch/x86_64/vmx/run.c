@@ -18,16 +18,15 @@
 
 /* SDM "VM-Entry Controls for Event Injection"; the CPU clears the field's valid bit at each exit.
  */
-static void vmx_inject(struct vcpu *v, struct event e) {
-    (void)v;
-    if (e.has_error) {
-        if ((vmcs_readn(VMCS_GUEST_CR0) & X86_CR0_PE) == 0) {
-            e.has_error = false; /* real mode pushes none, and VM entry insists */
-        }
-        vmcs_write32(VMCS_ENTRY_ERROR_CODE, e.error);
+static void vmx_inject(struct vcpu *v) {
+    struct event *e = &v->event;
+    if (e->has_error) {
+        /* Real mode pushes none, and VM entry insists. */
+        e->has_error = (vmcs_readn(VMCS_GUEST_CR0) & X86_CR0_PE) != 0;
+        vmcs_write32(VMCS_ENTRY_ERROR_CODE, e->error);
     }
-    if (e.insn_len != 0) {
-        vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e.insn_len);
+    if (UNLIKELY(e->insn_len != 0)) {
+        vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e->insn_len);
     }
     vmcs_write32(VMCS_ENTRY_EVENT, vmx_event_encode(e));
 }
@@ -105,6 +104,9 @@ static inline __attribute__((always_inline)) struct vcpu *vmx_run(struct vcpu *v
     x->kind = (enum exit_kind)r.kind;
     if (LIKELY(r.needs == NEED_LENGTH)) {
         x->insn_len = vmcs_read32(VMCS_EXIT_INSN_LENGTH);
+    } else if (x->kind == EXIT_IO) {
+        x->insn_len = vmcs_read32(VMCS_EXIT_INSN_LENGTH);
+        vmx_decode_io(vmcs_readn(VMCS_QUALIFICATION), &x->io);
     } else if (r.needs != 0) {
         vmx_read_details(v, r.needs, reason, x);
     }

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A machine and a virtualization vendor in a process: hv/vm/plat.h and struct hvm_ops over plain
+ * variables, and one VM with 8 MiB of malloc'ed RAM. Included by the tests of hv/vm and hv/exit.
+ */
+#ifndef TESTS_UNIT_FAKE_MACHINE_H
+#define TESTS_UNIT_FAKE_MACHINE_H
+
+#include "hv/exit/exit.h"
+#include "hv/exit/life.h"
+#include "hv/exit/msr.h"
+#include "hv/vm/plat.h"
+#include "test.h"
+
+#define FAKE_RAM    (8 * MIB)
+#define FAKE_BUDGET (5 * MIB)
+#define FAKE_HZ     1000000000ull
+
+static uint64_t fake_tsc, fake_deadline;
+static unsigned fake_kicks, fake_cpu;
+static uint64_t fake_regs[HVM_REG_COUNT];
+static struct hvm_segment fake_segs[HVM_SEG_COUNT];
+static bool fake_can_interrupt, fake_window_interrupt, fake_flushed;
+static char fake_console[4096];
+static size_t fake_console_length;
+
+uint64_t plat_tsc(void) {
+    return fake_tsc;
+}
+uint64_t plat_tsc_hz(void) {
+    return FAKE_HZ;
+}
+uint64_t plat_wall_seconds(void) {
+    return 1000000000;
+}
+void plat_timer_set(uint64_t tsc_deadline) {
+    fake_deadline = tsc_deadline;
+}
+unsigned plat_cpu(void) {
+    return fake_cpu;
+}
+unsigned plat_cpu_count(void) {
+    return 2;
+}
+void plat_kick(unsigned cpu) {
+    (void)cpu;
+    fake_kicks++;
+}
+void plat_take_interrupts(void) {
+}
+void plat_wait(void) {
+    abort(); /* a test that halts for ever */
+}
+void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
+    (void)subleaf;
+    for (unsigned i = 0; i < 4; i++) {
+        out[i] = UINT32_MAX; /* a CPU with everything */
+    }
+    if (leaf == 0xd) {
+        out[0] = subleaf == 0 ? 7 : subleaf == 2 ? 256 : 0;
+        out[1] = subleaf == 2 ? 576 : 0;
+    }
+    if (leaf == 4 && subleaf >= 3) {
+        out[0] = 0;
+    }
+    if (leaf == 0x80000008) {
+        out[0] = 39 | 48 << 8;
+    }
+}
+bool plat_xsetbv(uint64_t xcr0) {
+    return (xcr0 & 1) != 0;
+}
+void plat_reset_live_state(void) {
+}
+NORETURN void plat_panic(const char *format, ...) {
+    printf("# panic: %s\n", format);
+    abort();
+}
+
+static enum status fake_vcpu_init(struct vcpu *v) {
+    (void)v;
+    return STATUS_OK;
+}
+static void fake_vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
+    (void)v;
+    fake_regs[HVM_RIP] = start->rip;
+    fake_regs[HVM_RSP] = start->rsp;
+    fake_regs[HVM_RFLAGS] = start->rflags;
+    fake_regs[HVM_CR0] = start->cr0;
+    fake_regs[HVM_CR3] = start->cr3;
+    fake_regs[HVM_CR4] = start->cr4;
+    fake_regs[HVM_EFER] = start->efer;
+    memcpy(fake_segs, start->segs, sizeof(fake_segs));
+}
+static void fake_inject(struct vcpu *v) {
+    (void)v;
+}
+static bool fake_can(struct vcpu *v) {
+    (void)v;
+    return fake_can_interrupt;
+}
+static void fake_window(struct vcpu *v, bool interrupt, bool nmi) {
+    (void)v;
+    (void)nmi;
+    fake_window_interrupt = interrupt;
+}
+static uint64_t fake_get(struct vcpu *v, enum hvm_reg r) {
+    (void)v;
+    return fake_regs[r];
+}
+static void fake_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
+    (void)v;
+    fake_regs[r] = value;
+}
+static void fake_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out) {
+    (void)v;
+    *out = fake_segs[s];
+}
+static void fake_set_tsc_offset(struct vcpu *v, uint64_t offset) {
+    (void)v;
+    (void)offset;
+}
+static void fake_flush(struct vcpu *v) {
+    (void)v;
+    fake_flushed = true;
+}
+
+static struct hvm_ops fake_ops = {
+    .name = "fake",
+    .vcpu_init = fake_vcpu_init,
+    .vcpu_reset = fake_vcpu_reset,
+    .inject = fake_inject,
+    .can_take_interrupt = fake_can,
+    .can_take_nmi = fake_can,
+    .window = fake_window,
+    .get = fake_get,
+    .set = fake_set,
+    .get_segment = fake_get_segment,
+    .set_tsc_offset = fake_set_tsc_offset,
+    .flush = fake_flush,
+    .dump = fake_flush,
+    .npt_format = &npt_format_ept,
+    .features = HVM_RDTSCP | HVM_INVPCID,
+    .npt_max_level = 3,
+};
+
+static bool fake_console_write(void *ctx, uint8_t byte) {
+    (void)ctx;
+    if (fake_console_length < sizeof(fake_console) - 1) {
+        fake_console[fake_console_length++] = (char)byte;
+    }
+    return true;
+}
+
+static struct config_guest fake_config;
+static struct plan_vm fake_plan;
+static struct vm *fake_vm;
+
+/* A VM in long mode with flat segments, its RAM mapped one to one by tables at 1 MiB; RIP = 2 MiB.
+ */
+static struct vcpu *fake_machine_start(void) {
+    static void *ram, *budget;
+    free(ram);
+    free(budget);
+    ram = aligned_alloc(2 * MIB, FAKE_RAM);
+    budget = aligned_alloc(PAGE_SIZE, FAKE_BUDGET);
+    memset(ram, 0, FAKE_RAM);
+    hvm = &fake_ops;
+    fake_cpu = 0;
+    fake_console_length = 0;
+    fake_can_interrupt = fake_window_interrupt = false;
+    strcpy(fake_config.name, "fake");
+    fake_config.memory = FAKE_RAM;
+    fake_config.on_violation = ON_VIOLATION_DENY;
+    fake_plan = (struct plan_vm){.config = &fake_config,
+                                 .cpu_count = 1,
+                                 .region_count = 1,
+                                 .regions = {{GPA(0), HPA((uintptr_t)ram), FAKE_RAM}},
+                                 .budget_base = HPA((uintptr_t)budget),
+                                 .budget_size = FAKE_BUDGET};
+    CHECK_U64(vm_create(&fake_plan, &fake_vm), STATUS_OK);
+    fake_vm->console.write = fake_console_write;
+    struct vcpu *v = &fake_vm->vcpus[0];
+    life_prepare_vcpu(v);
+
+    uint64_t pml4[1] = {0x101003}, pdpt[4] = {0x83, 0x40000083, 0x80000083, 0xc0000083};
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x100000), pml4, sizeof(pml4)), STATUS_OK);
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x101000), pdpt, sizeof(pdpt)), STATUS_OK);
+    struct vcpu_start start = {.rip = 2 * MIB,
+                               .rflags = X86_RFLAGS_FIXED,
+                               .cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_NE | X86_CR0_ET,
+                               .cr3 = 0x100000,
+                               .cr4 = X86_CR4_PAE,
+                               .efer = X86_EFER_LME | X86_EFER_LMA};
+    start.segs[HVM_CS].attr = 0xa09b; /* 64-bit code, DPL 0 */
+    start.segs[HVM_SS].attr = 0xc093;
+    vcpu_reset(v, &start);
+    return v;
+}
+
+static enum action fake_exit(struct vcpu *v, struct vmexit *x) {
+    return exit_table[x->kind](v, x);
+}
+
+#endif

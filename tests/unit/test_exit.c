@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The exit handlers on a fake machine: what the guest sees and what is counted, for CPUID, MSRs,
+ * ports, control registers, hypercalls, memory-mapped devices, events.
+ */
+#include "fake_machine.h"
+#include "hv/abi.h"
+#include "hv/exit/cpuid.h"
+
+static enum action act(struct vcpu *v, enum exit_kind kind) {
+    struct vmexit x = {.kind = kind, .insn_len = 2};
+    v->event.type = EVENT_NONE;
+    return fake_exit(v, &x);
+}
+
+static void cpuid_of(struct vcpu *v, uint32_t leaf, uint32_t subleaf) {
+    v->regs[X86_RAX] = 0xffffffff00000000ull | leaf;
+    v->regs[X86_RCX] = subleaf;
+    CHECK_U64(act(v, EXIT_CPUID), ACTION_NEXT);
+}
+
+static bool faulted(const struct vcpu *v, unsigned vector) {
+    return v->event.type == EVENT_EXCEPTION && v->event.vector == vector;
+}
+
+TEST(every_exit_kind_has_a_handler) {
+    for (unsigned k = 0; k < EXIT_KINDS; k++) {
+        CHECK(exit_table[k] != NULL);
+    }
+}
+
+TEST(cpuid_hides_what_no_table_names) {
+    struct vcpu *v = fake_machine_start();
+    cpuid_of(v, 1, 0);
+    uint64_t ecx = v->regs[X86_RCX], edx = v->regs[X86_RDX];
+    CHECK_U64(ecx >> 5 & 1, 0);  /* VMX */
+    CHECK_U64(ecx >> 3 & 1, 0);  /* MONITOR */
+    CHECK_U64(ecx >> 27 & 1, 0); /* OSXSAVE: not switched on yet */
+    CHECK_U64(ecx >> 31 & 1, 1); /* hypervisor */
+    CHECK_U64(ecx >> 21 & 1, 1); /* x2APIC */
+    CHECK_U64(edx >> 7 & 1, 0);  /* MCE */
+    CHECK_U64(v->regs[X86_RBX] >> 24, 0);
+    cpuid_of(v, 0xa, 0); /* no counters */
+    CHECK_U64(v->regs[X86_RAX] | v->regs[X86_RBX] | v->regs[X86_RDX], 0);
+    cpuid_of(v, 0x80000001, 0);
+    CHECK_U64(v->regs[X86_RCX] >> 2 & 1, 0); /* SVM */
+    cpuid_of(v, 0xffffffff, 7);
+    CHECK_U64(v->regs[X86_RAX] | v->regs[X86_RBX] | v->regs[X86_RCX] | v->regs[X86_RDX], 0);
+    cpuid_of(v, 7, 1);
+    CHECK_U64(v->regs[X86_RAX] | v->regs[X86_RBX], 0);
+}
+
+TEST(cpuid_tells_who_we_are_and_how_fast) {
+    struct vcpu *v = fake_machine_start();
+    cpuid_of(v, BULKHEAD_CPUID_BASE, 0);
+    uint32_t words[3] = {(uint32_t)v->regs[X86_RBX], (uint32_t)v->regs[X86_RCX],
+                         (uint32_t)v->regs[X86_RDX]};
+    CHECK(memcmp(words, BULKHEAD_SIGNATURE, 12) == 0);
+    cpuid_of(v, BULKHEAD_CPUID_TIMING, 0);
+    CHECK_U64(v->regs[X86_RAX], FAKE_HZ / 1000);
+    cpuid_of(v, 0x15, 0);
+    uint64_t a = v->regs[X86_RAX], b = v->regs[X86_RBX], crystal = v->regs[X86_RCX];
+    CHECK_U64(crystal * b / a / 1000, FAKE_HZ / 1000);
+    CHECK(crystal / 1000 * b <= UINT32_MAX); /* Linux multiplies these in 32 bits */
+}
+
+TEST(msr_allowed_and_refused) {
+    struct vcpu *v = fake_machine_start();
+    v->regs[X86_RCX] = X86_MSR_APIC_BASE;
+    CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], LAPIC_BASE | APIC_BASE_ENABLE | APIC_BASE_BSP);
+    v->regs[X86_RCX] = 0x480; /* IA32_VMX_BASIC */
+    CHECK_U64(act(v, EXIT_RDMSR), ACTION_RETRY);
+    CHECK(faulted(v, X86_GP));
+    CHECK_U64(v->event.error, 0);
+    v->regs[X86_RCX] = X86_MSR_FEATURE_CONTROL;
+    CHECK_U64(act(v, EXIT_WRMSR), ACTION_RETRY);
+    CHECK(faulted(v, X86_GP));
+    CHECK_U64(v->refused.msr, 2);
+    v->regs[X86_RCX] = X86_MSR_EFER;
+    v->regs[X86_RAX] = X86_EFER_LME | X86_EFER_SVME;
+    v->regs[X86_RDX] = 0;
+    CHECK_U64(act(v, EXIT_WRMSR), ACTION_RETRY);
+    v->regs[X86_RAX] = X86_EFER_LME | X86_EFER_LMA | X86_EFER_SCE;
+    CHECK_U64(act(v, EXIT_WRMSR), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_EFER], X86_EFER_LME | X86_EFER_LMA | X86_EFER_SCE);
+    v->regs[X86_RAX] = X86_EFER_SCE; /* LME may not go while paging is on */
+    CHECK_U64(act(v, EXIT_WRMSR), ACTION_RETRY);
+}
+
+TEST(msr_table_is_sorted_and_disjoint) {
+    for (size_t i = 0; i < msr_policy_count; i++) {
+        const struct msr_policy *p = &msr_policies[i];
+        CHECK(p->count != 0 && p->name != NULL);
+        CHECK(i == 0 || p->msr >= msr_policies[i - 1].msr + msr_policies[i - 1].count);
+        CHECK(msr_policy_find(p->msr) == p);
+        CHECK(msr_policy_find(p->msr + p->count - 1) == p);
+    }
+    CHECK(msr_policy_find(0xffffffff) == NULL);
+    CHECK(msr_policy_find(0x11) == NULL);
+}
+
+TEST(ports_of_nobody_read_all_ones) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_IO, .insn_len = 1, .io = {.port = 0x1234, .flags = IO_IN}};
+    static const uint64_t want[5] = {0, 0x11111111111111ff, 0x111111111111ffff, 0, 0xffffffff};
+    for (unsigned size = 1; size <= 4; size *= 2) {
+        x.io.size = (uint8_t)size;
+        v->regs[X86_RAX] = 0x1111111111111111;
+        CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+        CHECK_U64(v->regs[X86_RAX], want[size]);
+    }
+    CHECK_U64(v->refused.port, 3);
+    x.io = (struct exit_io){.port = 0x3f8, .size = 1};
+    v->regs[X86_RAX] = 'x';
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_console_length, 1);
+    CHECK_U64((uint8_t)fake_console[0], 'x');
+}
+
+TEST(violation_stops_when_the_config_says_so) {
+    struct vcpu *v = fake_machine_start();
+    fake_config.on_violation = ON_VIOLATION_STOP;
+    struct vmexit x = {.kind = EXIT_IO, .insn_len = 1, .io = {.port = 0x1234, .size = 1}};
+    (void)fake_exit(v, &x);
+    CHECK_U64(fake_vm->leave, LEAVE_STOP);
+    CHECK(!vcpu_service(v));
+}
+
+TEST(control_registers) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {
+        .kind = EXIT_CR, .insn_len = 3, .cr = {.access = CR_WRITE, .cr = 4, .gpr = X86_RBX}};
+    v->regs[X86_RBX] = X86_CR4_PAE | X86_CR4_OSXSAVE;
+    fake_flushed = false;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_CR4], X86_CR4_PAE | X86_CR4_OSXSAVE);
+    CHECK(fake_flushed && cpuid_has(&v->cpuid, 1, 2, 27));
+    v->regs[X86_RBX] = X86_CR4_PAE | X86_CR4_VMXE;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(faulted(v, X86_GP));
+    x.cr.cr = 0;
+    v->event.type = EVENT_NONE;
+    v->regs[X86_RBX] = X86_CR0_PG; /* PG without PE */
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    v->event.type = EVENT_NONE;
+    v->regs[X86_RBX] = X86_CR0_PG | X86_CR0_PE | X86_CR0_CD;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_CR0], X86_CR0_PG | X86_CR0_PE | X86_CR0_CD | X86_CR0_ET);
+    x.cr = (struct exit_cr){.access = CR_WRITE, .cr = 8, .gpr = X86_RBX};
+    v->regs[X86_RBX] = 5;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    x.cr.access = CR_READ;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RBX], 5);
+}
+
+TEST(hypercalls) {
+    struct vcpu *v = fake_machine_start();
+    v->regs[X86_RAX] = HYPERCALL_NOP;
+    CHECK_U64(act(v, EXIT_HYPERCALL), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], 0);
+    v->regs[X86_RAX] = 77;
+    CHECK_U64(act(v, EXIT_HYPERCALL), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], HYPERCALL_UNKNOWN);
+    fake_segs[HVM_SS].attr |= 3 << 5;
+    v->regs[X86_RAX] = 77;
+    CHECK_U64(act(v, EXIT_HYPERCALL), ACTION_RETRY);
+    CHECK(faulted(v, X86_UD));
+}
+
+/* mov (%rbx), %eax and mov %eax, (%rbx) at RIP, the fault where RBX points. */
+static enum action touch(struct vcpu *v, uint64_t gpa, bool write) {
+    uint8_t code[2] = {write ? 0x89 : 0x8b, 0x03};
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(2 * MIB), code, sizeof(code)), STATUS_OK);
+    struct vmexit x = {.kind = EXIT_NESTED_FAULT, .fault = {.gpa = GPA(gpa), .write = write}};
+    v->regs[X86_RBX] = gpa;
+    v->event.type = EVENT_NONE;
+    enum action a = fake_exit(v, &x);
+    CHECK(a != ACTION_NEXT || x.insn_len == 2);
+    return a;
+}
+
+TEST(memory_that_is_not_there) {
+    struct vcpu *v = fake_machine_start();
+    CHECK_U64(touch(v, 3 * GIB, false), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], 0xffffffff);
+    CHECK_U64(touch(v, 3 * GIB, true), ACTION_NEXT);
+    CHECK_U64(v->refused.memory, 2);
+    CHECK_U64(touch(v, LAPIC_BASE + 0x30, false), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX] & 0xff, 0x14);
+    CHECK_U64(touch(v, IOAPIC_BASE, true), ACTION_NEXT);
+    CHECK_U64(v->refused.memory, 2);
+}
+
+TEST(an_unknown_instruction_stops_the_vm) {
+    struct vcpu *v = fake_machine_start();
+    static const uint8_t code[] = {0x0f, 0x6f, 0x03}; /* movq (%rbx), %mm0 */
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(2 * MIB), code, sizeof(code)), STATUS_OK);
+    struct vmexit x = {.kind = EXIT_NESTED_FAULT, .fault = {.gpa = GPA(3 * GIB)}};
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    CHECK_STR(fake_vm->leave_reason, "instruction the emulator does not know");
+    v = fake_machine_start();
+    struct vmexit fetch = {.kind = EXIT_NESTED_FAULT,
+                           .fault = {.gpa = GPA(3 * GIB), .execute = true}};
+    (void)fake_exit(v, &fetch);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    v = fake_machine_start();
+    (void)act(v, EXIT_TRIPLE_FAULT);
+    CHECK_STR(fake_vm->leave_reason, "triple fault");
+    v = fake_machine_start();
+    (void)act(v, EXIT_UNKNOWN);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+}
+
+TEST(instructions_of_another_cpu_are_undefined) {
+    struct vcpu *v = fake_machine_start();
+    CHECK_U64(act(v, EXIT_INVALID_OPCODE), ACTION_RETRY);
+    CHECK(faulted(v, X86_UD) && !v->event.has_error);
+    CHECK_U64(act(v, EXIT_PRIVILEGED), ACTION_RETRY);
+    CHECK(faulted(v, X86_GP) && v->event.has_error);
+}
+
+TEST(double_and_triple_faults) {
+    struct vcpu *v = fake_machine_start();
+    vcpu_inject_exception(v, X86_PF, 2);
+    vcpu_inject_exception(v, X86_GP, 0);
+    CHECK(faulted(v, X86_DF) && v->event.has_error);
+    CHECK_U64(v->event.error, 0);
+    vcpu_inject_exception(v, X86_GP, 0);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    v = fake_machine_start();
+    vcpu_inject_exception(v, X86_UD, 0); /* benign: the second one counts */
+    vcpu_inject_exception(v, X86_GP, 8);
+    CHECK(faulted(v, X86_GP));
+}
+
+TEST(interrupts_wait_for_their_window) {
+    struct vcpu *v = fake_machine_start();
+    v->regs[X86_RAX] = 0;
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff); /* software enable */
+    CHECK(lapic_accept(&v->lapic, 0x31, false));
+    vcpu_request(v, REQUEST_EVENT);
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->event.type, EVENT_NONE);
+    CHECK(fake_window_interrupt);
+    fake_can_interrupt = true;
+    CHECK_U64(act(v, EXIT_WINDOW), ACTION_RETRY);
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->event.type, EVENT_INTERRUPT);
+    CHECK_U64(v->event.vector, 0x31);
+    CHECK(!fake_window_interrupt);
+}
+
+TEST(requests_from_elsewhere_kick_the_cpu) {
+    struct vcpu *v = fake_machine_start();
+    fake_cpu = 1;
+    fake_kicks = 0;
+    vcpu_request(v, REQUEST_EVENT);
+    CHECK_U64(fake_kicks, 1);
+    vm_command(fake_vm, VM_COMMAND_STOP);
+    CHECK_U64(fake_kicks, 2);
+    CHECK(!vcpu_service(v));
+}
+
+TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
+          T(cpuid_tells_who_we_are_and_how_fast), T(msr_allowed_and_refused),
+          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
+          T(violation_stops_when_the_config_says_so), T(control_registers), T(hypercalls),
+          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
+          T(interrupts_wait_for_their_window), T(requests_from_elsewhere_kick_the_cpu))

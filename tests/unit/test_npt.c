@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nested page tables in each format, the pool under them, guest memory, and the audit: a good plan
+ * passes, each way of breaking the finished tables is found.
+ */
+#include "hv/lib/phys.h"
+#include "hv/mem/audit.h"
+#include "hv/mem/gmem.h"
+#include "test.h"
+
+static const struct npt_format *const formats[] = {&npt_format_ept, &npt_format_amd,
+                                                   &npt_format_host};
+static struct pool pool;
+static struct npt npt;
+
+static void start(const struct npt_format *format, unsigned max_level, size_t pages) {
+    static void *memory;
+    free(memory);
+    memory = aligned_alloc(PAGE_SIZE, pages * PAGE_SIZE);
+    pool_init(&pool, "test", HPA((uintptr_t)memory), pages * PAGE_SIZE);
+    CHECK_U64(npt_init(&npt, format, &pool, max_level), STATUS_OK);
+}
+
+static void check_leaf(uint64_t address, uint64_t hpa, uint64_t size, unsigned access,
+                       enum npt_type type) {
+    struct npt_leaf leaf;
+    CHECK_U64(npt_lookup(&npt, address, &leaf), STATUS_OK);
+    CHECK_U64(leaf.hpa.v + (address - leaf.address), hpa);
+    CHECK_U64(leaf.size, size);
+    CHECK_U64(leaf.access, access);
+    CHECK_U64(leaf.type, type);
+}
+
+TEST(largest_pages_that_fit) {
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        start(formats[f], 3, 64);
+        /* 4 KiB before a 2 MiB border, then 1 GiB and some behind it. */
+        uint64_t base = GIB - 2 * MIB - PAGE_SIZE, size = GIB + 6 * MIB;
+        CHECK_U64(npt_map_range(&npt, base, HPA(base + 4 * GIB), size, 7, NPT_WB), STATUS_OK);
+        check_leaf(base, base + 4 * GIB, PAGE_SIZE, 7, NPT_WB);
+        check_leaf(GIB - MIB, 5 * GIB - MIB, 2 * MIB, 7, NPT_WB);
+        check_leaf(GIB + 5, 5 * GIB + 5, GIB, 7, NPT_WB);
+        check_leaf(2 * GIB + MIB, 6 * GIB + MIB, 2 * MIB, 7, NPT_WB);
+        struct npt_leaf leaf;
+        CHECK_U64(npt_lookup(&npt, base - 1, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(npt_lookup(&npt, base + size, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(npt_lookup(&npt, UINT64_MAX, &leaf), STATUS_NOT_FOUND);
+    }
+}
+
+TEST(rights_and_types) {
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        start(formats[f], 2, 64);
+        uint64_t at = 0;
+        for (unsigned type = 0; type < NPT_TYPES; type++) {
+            for (unsigned access = 1; access < 8; access += 2) {
+                for (unsigned large = 0; large < 2; large++) {
+                    uint64_t size = large ? 2 * MIB : PAGE_SIZE;
+                    CHECK_U64(npt_map_range(&npt, at, HPA(at), size, access, (enum npt_type)type),
+                              STATUS_OK);
+                    check_leaf(at, at, size, access, (enum npt_type)type);
+                    at += 2 * MIB;
+                }
+            }
+        }
+    }
+}
+
+TEST(bits_the_cpu_reads) {
+    start(&npt_format_ept, 3, 8);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(2 * MIB), 2 * MIB, 7, NPT_WB), STATUS_OK);
+    const uint64_t *pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
+    const uint64_t *pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
+    CHECK_U64(npt.root[0] & 0xfff, 7); /* read, write, execute, nothing else */
+    CHECK_U64(pd[0], 2 * MIB | 0xb7);  /* large, WB, RWX */
+    start(&npt_format_amd, 3, 8);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(2 * MIB), 2 * MIB, 3, NPT_WB), STATUS_OK);
+    pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
+    pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
+    CHECK_U64(pd[0], BIT(63) | 2 * MIB | 0x87); /* NX, large, user, write, present */
+}
+
+TEST(refusals) {
+    start(&npt_format_ept, 3, 6);
+    CHECK_U64(npt_map_range(&npt, 0x1001, HPA(0), PAGE_SIZE, 7, NPT_WB), STATUS_INVALID);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(0x10), PAGE_SIZE, 7, NPT_WB), STATUS_INVALID);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(0), 5, 7, NPT_WB), STATUS_INVALID);
+    CHECK_U64(npt_map_range(&npt, BIT(48), HPA(0), PAGE_SIZE, 7, NPT_WB), STATUS_INVALID);
+    CHECK_U64(npt_map_range(&npt, BIT(48) - PAGE_SIZE, HPA(0), 2 * PAGE_SIZE, 7, NPT_WB),
+              STATUS_INVALID);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(0), PAGE_SIZE, NPT_WRITE, NPT_WB), STATUS_INVALID);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(0), PAGE_SIZE, 7, NPT_WB), STATUS_OK);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(MIB), PAGE_SIZE, 7, NPT_WB), STATUS_EXISTS);
+    CHECK_U64(npt_map_range(&npt, 0, HPA(0), 2 * MIB, 7, NPT_WB), STATUS_EXISTS);
+    CHECK_U64(npt_map_range(&npt, 4 * MIB, HPA(0), 2 * MIB, 7, NPT_WB), STATUS_OK);
+    CHECK_U64(npt_map_range(&npt, 4 * MIB, HPA(0), PAGE_SIZE, 7, NPT_WB), STATUS_EXISTS);
+    CHECK_U64(npt_map_range(&npt, 512 * GIB, HPA(0), PAGE_SIZE, 7, NPT_WB), STATUS_NO_MEMORY);
+}
+
+TEST(pool_hands_out_zeroed_aligned_pages) {
+    start(&npt_format_ept, 1, 16); /* the root took one */
+    memset((void *)(uintptr_t)(pool.base.v + PAGE_SIZE), 0xff, 4 * PAGE_SIZE);
+    uint8_t *a = pool_alloc(&pool, 1, 2 * PAGE_SIZE);
+    CHECK_U64((uintptr_t)a % (2 * PAGE_SIZE), 0);
+    CHECK(a[0] == 0 && memcmp(a, a + 1, PAGE_SIZE - 1) == 0);
+    uint64_t used = pool.used;
+    CHECK(pool_alloc(&pool, 16 * PAGE_SIZE, PAGE_SIZE) == NULL);
+    CHECK(pool_alloc(&pool, UINT64_MAX, PAGE_SIZE) == NULL);
+    CHECK_U64(pool.used, used);
+}
+
+static struct config_guest config = {.name = "audited"};
+static struct plan_vm plan;
+
+static void audited(void) {
+    start(&npt_format_ept, 3, 32);
+    plan = (struct plan_vm){.config = &config,
+                            .region_count = 2,
+                            .regions = {{GPA(0), HPA(16 * MIB), 8 * MIB + PAGE_SIZE},
+                                        {GPA(4 * GIB), HPA(GIB), 4 * MIB}}};
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_U64(npt_map_range(&npt, plan.regions[i].gpa.v, plan.regions[i].hpa,
+                                plan.regions[i].size, 7, NPT_WB),
+                  STATUS_OK);
+    }
+}
+
+static uint64_t *entry_of(uint64_t address, unsigned level) {
+    uint64_t *table = npt.root;
+    for (unsigned at = 4; at > level; at--) {
+        table = phys_pointer(HPA(table[address >> (12 + 9 * (at - 1)) & 511] & 0xffffffffff000));
+    }
+    return &table[address >> (12 + 9 * (level - 1)) & 511];
+}
+
+TEST(audit_passes_what_is_planned) {
+    audited();
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_OK);
+}
+
+TEST(audit_finds_every_difference) {
+    audited();
+    *entry_of(2 * MIB, 2) += 2 * MIB; /* another frame */
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    audited();
+    *entry_of(2 * MIB, 2) = 0; /* a hole */
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    audited();
+    CHECK_U64(npt_map_range(&npt, 64 * MIB, HPA(64 * MIB), PAGE_SIZE, 7, NPT_WB), STATUS_OK);
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID); /* a page too many */
+    audited();
+    *entry_of(4 * GIB, 2) &= ~(7ull << 3); /* uncached */
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    audited();
+    *entry_of(4 * GIB, 2) |= 1ull << 3; /* a memory type of nobody */
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    audited();
+    *entry_of(4 * GIB, 3) = GIB | 0xb7; /* a page larger than its region */
+    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+}
+
+TEST(guest_memory_across_regions) {
+    static uint8_t a[2 * PAGE_SIZE], b[PAGE_SIZE];
+    const struct plan_region regions[] = {{GPA(0), phys_address(a), sizeof(a)},
+                                          {GPA(sizeof(a)), phys_address(b), sizeof(b)},
+                                          {GPA(GIB), phys_address(b), sizeof(b)}};
+    struct gmem mem = {.regions = regions, .region_count = 3};
+    char text[8] = "", want[8] = "bulkhed";
+    CHECK_U64(gmem_write(&mem, GPA(sizeof(a) - 3), want, 8), STATUS_OK);
+    CHECK(memcmp(a + sizeof(a) - 3, "bul", 3) == 0 && memcmp(b, "khed", 4) == 0);
+    CHECK_U64(gmem_read(&mem, GPA(sizeof(a) - 3), text, 8), STATUS_OK);
+    CHECK_STR(text, want);
+    CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 3), 8) == NULL); /* not in one piece */
+    CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 8), 8) == a + sizeof(a) - 8);
+    CHECK_U64(gmem_write(&mem, GPA(sizeof(a) + sizeof(b) - 4), "xxxxxxxx", 8), STATUS_NOT_FOUND);
+    CHECK(b[sizeof(b) - 4] == 0); /* nothing was copied */
+    CHECK_U64(gmem_read(&mem, GPA(UINT64_MAX - 2), text, 8), STATUS_NOT_FOUND);
+    CHECK(gmem_pointer(&mem, GPA(GIB), UINT64_MAX) == NULL);
+}
+
+TEST_MAIN(T(largest_pages_that_fit), T(rights_and_types), T(bits_the_cpu_reads), T(refusals),
+          T(pool_hands_out_zeroed_aligned_pages), T(audit_passes_what_is_planned),
+          T(audit_finds_every_difference), T(guest_memory_across_regions))

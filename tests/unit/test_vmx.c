@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pure half of VT-x: raw exit words to struct vmexit, events there and back, and the choice of
+ * control words from capability words.
+ */
+#include "arch/x86_64/vmx/caps.h"
+#include "arch/x86_64/vmx/decode.h"
+#include "test.h"
+
+TEST(reasons) {
+    CHECK_U64(vmx_reason_find(10).kind, EXIT_CPUID);
+    CHECK_U64(vmx_reason_find(27).kind, EXIT_INVALID_OPCODE); /* VMXON */
+    CHECK_U64(vmx_reason_find(0x80000021).kind, EXIT_ENTRY_FAILED);
+    CHECK_U64(vmx_reason_find(33).kind, EXIT_UNKNOWN); /* without the failure bit */
+    CHECK_U64(vmx_reason_find(0x8000000a).kind, EXIT_UNKNOWN);
+    CHECK_U64(vmx_reason_find(0x0800000a).kind, EXIT_UNKNOWN); /* enclave mode */
+    CHECK_U64(vmx_reason_find(VMX_REASONS).kind, EXIT_UNKNOWN);
+    CHECK_U64(vmx_reason_find(0xffff).kind, EXIT_UNKNOWN);
+    for (uint32_t i = 0; i < VMX_REASONS; i++) {
+        CHECK(vmx_reasons[i].kind < EXIT_KINDS);
+    }
+}
+
+TEST(port_io) {
+    struct exit_io io;
+    vmx_decode_io(0x03f80008, &io);
+    CHECK_U64(io.port, 0x3f8);
+    CHECK_U64(io.size, 1);
+    CHECK_U64(io.flags, IO_IN);
+    vmx_decode_io(0x0cf80033, &io);
+    CHECK_U64(io.port, 0xcf8);
+    CHECK_U64(io.size, 4);
+    CHECK_U64(io.flags, IO_STRING | IO_REP);
+}
+
+TEST(control_registers) {
+    struct vmexit x = {.kind = EXIT_CR};
+    struct vmx_raw raw = {.qualification = 0xb04}; /* MOV CR4, R11 */
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.cr.access, CR_WRITE);
+    CHECK_U64(x.cr.cr, 4);
+    CHECK_U64(x.cr.gpr, 11);
+    raw.qualification = 0x12340030; /* LMSW */
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.cr.access, CR_LMSW);
+    CHECK_U64(x.cr.lmsw, 0x1234);
+}
+
+TEST(nested_faults) {
+    struct vmexit x = {.kind = EXIT_NESTED_FAULT};
+    struct vmx_raw raw = {.qualification = 0x182, .physical = 0xfee000b0};
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.fault.gpa.v, 0xfee000b0);
+    CHECK(x.fault.write && !x.fault.execute && !x.fault.present && !x.fault.in_page_walk);
+    raw.qualification = 0x81 | 0x38;
+    vmx_decode(&raw, &x);
+    CHECK(!x.fault.write && x.fault.present && x.fault.in_page_walk);
+}
+
+TEST(exceptions) {
+    struct vmexit x = {.kind = EXIT_EXCEPTION};
+    struct vmx_raw raw = {.event = 0x80000b11, .event_error = 0x77};
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.kind, EXIT_EXCEPTION);
+    CHECK_U64(x.exception.event.vector, 17);
+    CHECK(x.exception.event.has_error);
+    CHECK_U64(x.exception.event.error, 0x77);
+    raw.event = 0x80000202;
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.kind, EXIT_HOST_NMI);
+    x.kind = EXIT_EXCEPTION;
+    raw.event = 0x80000312;
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.kind, EXIT_HOST_MCE);
+}
+
+TEST(events_there_and_back) {
+    static const uint32_t words[] = {0x80000031, 0x80000202, 0x80000306, 0x80000b0d,
+                                     0x80000480, 0x80000603, 0x80000501};
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        struct event e = vmx_event_decode(words[i], 5, 2);
+        CHECK_U64(vmx_event_encode(&e), words[i]);
+    }
+    CHECK_U64(vmx_event_decode(0x31, 0, 0).type, EVENT_NONE);
+    CHECK_U64(vmx_event_decode(0x80000480, 0, 2).insn_len, 2);
+    CHECK_U64(vmx_event_decode(0x80000b0d, 5, 2).error, 5);
+}
+
+static unsigned missing_count;
+static char missing_last[64];
+
+static void missing(const char *what) {
+    missing_count++;
+    snprintf(missing_last, sizeof(missing_last), "%s", what);
+}
+
+/* A CPU that must have the usual default-1 bits and may have everything. */
+static struct vmx_caps capable(void) {
+    struct vmx_caps c = {.ept = UINT64_MAX};
+    static const uint32_t must[VMX_WORDS] = {0x16, 0x04006172 & ~0x18000u, 0, 0x36dff, 0x11ff};
+    for (unsigned i = 0; i < VMX_WORDS; i++) {
+        c.allowed[i] = (struct vmx_allowed){.must = must[i], .may = UINT32_MAX};
+    }
+    c.allowed[VMX_ENTRY].must = 0x11ff & ~ENTRY_IA32E;
+    return c;
+}
+
+TEST(controls_keep_must_and_may) {
+    struct vmx_caps caps = capable();
+    struct vmx_controls out;
+    missing_count = 0;
+    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_OK);
+    CHECK_U64(missing_count, 0);
+    for (unsigned i = 0; i < VMX_WORDS; i++) {
+        CHECK_U64(out.word[i] & caps.allowed[i].must, caps.allowed[i].must);
+    }
+    CHECK_U64(out.word[VMX_PROC] & (PROC_CR3_LOAD | PROC_RDTSC | PROC_INTERRUPT_WINDOW), 0);
+    CHECK(out.vpid && out.ept_levels == 3);
+    caps.allowed[VMX_PROC2].may = PROC2_EPT | PROC2_UNRESTRICTED;
+    caps.ept &= ~EPT_CAP_1G;
+    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_OK);
+    CHECK_U64(out.word[VMX_PROC2], PROC2_EPT | PROC2_UNRESTRICTED);
+    CHECK(!out.vpid && out.ept_levels == 2);
+}
+
+TEST(each_lack_is_named) {
+    struct vmx_controls out;
+    struct vmx_caps caps = capable();
+    missing_count = 0;
+    caps.allowed[VMX_PROC2].may &= ~PROC2_UNRESTRICTED;
+    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_UNSUPPORTED);
+    CHECK_U64(missing_count, 1);
+    CHECK_STR(missing_last, "unrestricted guest");
+    caps = capable();
+    caps.ept &= ~EPT_CAP_WB;
+    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_UNSUPPORTED);
+    CHECK_STR(missing_last, "EPT write-back memory");
+    caps = capable();
+    caps.allowed[VMX_PROC].must |= PROC_CR3_LOAD;
+    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_UNSUPPORTED);
+    caps = capable();
+    caps.ept &= ~EPT_CAP_INVVPID; /* a VPID that cannot be flushed is not used */
+    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_OK);
+    CHECK(!out.vpid);
+}
+
+TEST_MAIN(T(reasons), T(port_io), T(control_registers), T(nested_faults), T(exceptions),
+          T(events_there_and_back), T(controls_keep_must_and_may), T(each_lack_is_named))
