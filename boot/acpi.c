@@ -12,17 +12,15 @@
 #define TABLE_SIZE        4u /* where a table says its own size */
 #define TABLE_HEADER_SIZE 36u
 #define TABLE_SIZE_MAX    (1 * MIB) /* more than this is a broken length */
-#define RSDP_V1_SIZE      20u
-#define RSDP_V2_SIZE      36u
+#define RSDP_SIZE         36u
+#define RSDP_XSDT         24u
 
 #define FADT_PM_TIMER         76u
 #define FADT_FLAGS            112u
-#define FADT_X_PM_TIMER       208u
 #define FADT_TIMER_32BIT      BIT32(8)
 #define FADT_HARDWARE_REDUCED BIT32(20)
 #define GAS_SIZE              12u
 #define GAS_MEMORY            0
-#define GAS_IO                1
 #define HPET_ADDRESS          40u
 #define MADT_LAPIC_BASE       36u
 #define MADT_ENTRIES          44u
@@ -31,13 +29,11 @@
 #define XAPIC_BROADCAST       0xffu
 
 /* "Interrupt Controller Structure Types": type and length; others are of no concern. */
-enum madt_entry {
-    MADT_LAPIC = 0x0008,
-    MADT_IOAPIC = 0x010c,
-    MADT_OVERRIDE = 0x020a,
-    MADT_LAPIC_ADDRESS = 0x050c,
-    MADT_X2APIC = 0x0910,
-};
+#define MADT_LAPIC         0x0008
+#define MADT_IOAPIC        0x010c
+#define MADT_OVERRIDE      0x020a
+#define MADT_LAPIC_ADDRESS 0x050c
+#define MADT_X2APIC        0x0910
 
 /* Tables are packed: no field is where a C struct would want it. */
 static uint64_t get_u64(const uint8_t *p) {
@@ -125,15 +121,9 @@ static void read_madt(const uint8_t *table, struct boot_info *info) {
 }
 
 static void read_fadt(const uint8_t *table, struct boot_info *info) {
-    const uint8_t *gas = table + FADT_X_PM_TIMER;
-    uint32_t flags = get_u32(table + FADT_FLAGS);
-    uint64_t port = get_u32(table + FADT_PM_TIMER);
-    if (get_u32(table + TABLE_SIZE) >= FADT_X_PM_TIMER + GAS_SIZE && gas[0] == GAS_IO &&
-        get_u64(gas + 4) != 0) {
-        port = get_u64(gas + 4);
-    }
+    uint32_t flags = get_u32(table + FADT_FLAGS), port = get_u32(table + FADT_PM_TIMER);
     if (port <= UINT16_MAX - 3 && (flags & FADT_HARDWARE_REDUCED) == 0) {
-        info->pm_timer_port = (uint32_t)port;
+        info->pm_timer_port = port;
         info->pm_timer_32bit = (flags & FADT_TIMER_32BIT) != 0;
     }
 }
@@ -156,26 +146,17 @@ static const struct {
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {
     const uint8_t *p = phys_pointer(rsdp), *root = NULL, *table = NULL;
-    uint32_t root_size, size, entry_size = 8;
-    if (memcmp(p, "RSD PTR ", 8) != 0 || !sum_is_zero(p, RSDP_V1_SIZE)) {
-        return STATUS_INVALID;
-    }
-    if (p[15] >= 2 && sum_is_zero(p, RSDP_V2_SIZE)) {
-        root = table_at(get_u64(p + 24), "XSDT", &root_size);
-    }
-    if (root == NULL) {
-        entry_size = 4;
-        root = table_at(get_u32(p + 16), "RSDT", &root_size);
+    uint32_t root_size, size;
+    if (memcmp(p, "RSD PTR ", 8) == 0 && sum_is_zero(p, RSDP_SIZE)) {
+        root = table_at(get_u64(p + RSDP_XSDT), "XSDT", &root_size);
     }
     if (root == NULL) {
         return STATUS_INVALID;
     }
     info->rsdp = rsdp;
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++, table = NULL) { /* the first of each name */
-        uint32_t at = TABLE_HEADER_SIZE;
-        for (; table == NULL && root_size - at >= entry_size; at += entry_size) {
-            uint64_t address = entry_size == 8 ? get_u64(root + at) : get_u32(root + at);
-            table = table_at(address, tables[i].signature, &size);
+        for (uint32_t at = TABLE_HEADER_SIZE; table == NULL && root_size - at >= 8; at += 8) {
+            table = table_at(get_u64(root + at), tables[i].signature, &size);
         }
         if (table != NULL && size >= tables[i].size) {
             tables[i].read(table, info);

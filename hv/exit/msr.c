@@ -150,97 +150,48 @@ static enum status msr_write_efer(struct vcpu *v, uint32_t msr, uint64_t value) 
     return STATUS_OK;
 }
 
+/* The CPU's own register, switched with the guest or left alive. */
 #define PASS(number, text)                                                                         \
     { .msr = (number), .count = 1, .name = (text), .read_passes = true, .write_passes = true }
+#define EMULATE(number, n, text, rd, wr)                                                           \
+    { .msr = (number), .count = (n), .name = (text), .read = (rd), .write = (wr) }
+#define CONSTANT(number, text, v, wr)                                                              \
+    {                                                                                              \
+        .msr = (number), .count = 1, .name = (text), .read = msr_read_constant, .write = (wr),     \
+        .constant = (v)                                                                            \
+    }
+/* Remembered from slot s on. */
+#define STORE(number, n, text, s, wr)                                                              \
+    {                                                                                              \
+        .msr = (number), .count = (n), .name = (text), .read = msr_read_slot, .write = (wr),       \
+        .slot = (s)                                                                                \
+    }
+/* Read from the CPU, written through us. */
+#define READ_PASSES(number, text, wr)                                                              \
+    { .msr = (number), .count = 1, .name = (text), .read_passes = true, .write = (wr) }
 
+/* clang-format off */
 const struct msr_policy msr_policies[] = {
-    {.msr = X86_MSR_TSC,
-     .count = 1,
-     .name = "IA32_TIME_STAMP_COUNTER",
-     .read_passes = true,
-     .write = msr_write_tsc},
-    {.msr = X86_MSR_PLATFORM_ID, .count = 1, .name = "IA32_PLATFORM_ID", .read = msr_read_constant},
-    {.msr = X86_MSR_APIC_BASE,
-     .count = 1,
-     .name = "IA32_APIC_BASE",
-     .read = msr_read_apic_base,
-     .write = msr_write_apic_base},
-    {.msr = X86_MSR_FEATURE_CONTROL,
-     .count = 1,
-     .name = "IA32_FEATURE_CONTROL",
-     .read = msr_read_constant,
-     .constant = 1 /* locked: nothing to switch on */},
-    {.msr = X86_MSR_UCODE_REV,
-     .count = 1,
-     .name = "IA32_BIOS_SIGN_ID",
-     .read = msr_read_constant,
-     .write = msr_write_zero_only,
-     .constant = BIT(32)},
-    {.msr = X86_MSR_MTRR_CAP,
-     .count = 1,
-     .name = "IA32_MTRRCAP",
-     .read = msr_read_constant,
-     .constant = BIT(10) | BIT(8) | MTRR_VARIABLE},
+    READ_PASSES(X86_MSR_TSC, "IA32_TIME_STAMP_COUNTER", msr_write_tsc),
+    CONSTANT(X86_MSR_PLATFORM_ID, "IA32_PLATFORM_ID", 0, NULL),
+    EMULATE(X86_MSR_APIC_BASE, 1, "IA32_APIC_BASE", msr_read_apic_base, msr_write_apic_base),
+    CONSTANT(X86_MSR_FEATURE_CONTROL, "IA32_FEATURE_CONTROL", 1 /* locked: nothing on */, NULL),
+    CONSTANT(X86_MSR_UCODE_REV, "IA32_BIOS_SIGN_ID", BIT(32), msr_write_zero_only),
+    CONSTANT(X86_MSR_MTRR_CAP, "IA32_MTRRCAP", BIT(10) | BIT(8) | MTRR_VARIABLE, NULL),
     PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
     PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
     PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
-    {.msr = X86_MSR_MISC_ENABLE,
-     .count = 1,
-     .name = "IA32_MISC_ENABLE",
-     .read = msr_read_constant,
-     .write = msr_write_ignored,
-     .constant = MISC_ENABLE_BITS},
-    {.msr = X86_MSR_DEBUGCTL,
-     .count = 1,
-     .name = "IA32_DEBUGCTL",
-     .read = msr_read_constant,
-     .write = msr_write_zero_only},
-    {.msr = X86_MSR_MTRR_PHYSBASE0,
-     .count = 2 * MTRR_VARIABLE,
-     .name = "IA32_MTRR_PHYSBASE/MASK",
-     .read = msr_read_slot,
-     .write = msr_write_mtrr_variable,
-     .slot = SLOT_MTRR_VARIABLE},
-    {.msr = X86_MSR_MTRR_FIX64K,
-     .count = 1,
-     .name = "IA32_MTRR_FIX64K",
-     .read = msr_read_slot,
-     .write = msr_write_mtrr_fixed,
-     .slot = SLOT_MTRR_FIX64K},
-    {.msr = X86_MSR_MTRR_FIX16K_80,
-     .count = 2,
-     .name = "IA32_MTRR_FIX16K",
-     .read = msr_read_slot,
-     .write = msr_write_mtrr_fixed,
-     .slot = SLOT_MTRR_FIX16K},
-    {.msr = X86_MSR_MTRR_FIX4K_C0,
-     .count = 8,
-     .name = "IA32_MTRR_FIX4K",
-     .read = msr_read_slot,
-     .write = msr_write_mtrr_fixed,
-     .slot = SLOT_MTRR_FIX4K},
+    CONSTANT(X86_MSR_MISC_ENABLE, "IA32_MISC_ENABLE", MISC_ENABLE_BITS, msr_write_ignored),
+    CONSTANT(X86_MSR_DEBUGCTL, "IA32_DEBUGCTL", 0, msr_write_zero_only),
+    STORE(X86_MSR_MTRR_PHYSBASE0, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", SLOT_MTRR_VARIABLE, msr_write_mtrr_variable),
+    STORE(X86_MSR_MTRR_FIX64K, 1, "IA32_MTRR_FIX64K", SLOT_MTRR_FIX64K, msr_write_mtrr_fixed),
+    STORE(X86_MSR_MTRR_FIX16K_80, 2, "IA32_MTRR_FIX16K", SLOT_MTRR_FIX16K, msr_write_mtrr_fixed),
+    STORE(X86_MSR_MTRR_FIX4K_C0, 8, "IA32_MTRR_FIX4K", SLOT_MTRR_FIX4K, msr_write_mtrr_fixed),
     PASS(X86_MSR_PAT, "IA32_PAT"),
-    {.msr = X86_MSR_MTRR_DEF_TYPE,
-     .count = 1,
-     .name = "IA32_MTRR_DEF_TYPE",
-     .read = msr_read_slot,
-     .write = msr_write_mtrr_default,
-     .slot = SLOT_MTRR_DEF_TYPE},
-    {.msr = X86_MSR_TSC_DEADLINE,
-     .count = 1,
-     .name = "IA32_TSC_DEADLINE",
-     .read = msr_read_deadline,
-     .write = msr_write_deadline},
-    {.msr = X86_MSR_X2APIC_FIRST,
-     .count = X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1,
-     .name = "x2APIC registers",
-     .read = msr_read_x2apic,
-     .write = msr_write_x2apic},
-    {.msr = X86_MSR_EFER,
-     .count = 1,
-     .name = "IA32_EFER",
-     .read_passes = true,
-     .write = msr_write_efer},
+    STORE(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", SLOT_MTRR_DEF_TYPE, msr_write_mtrr_default),
+    EMULATE(X86_MSR_TSC_DEADLINE, 1, "IA32_TSC_DEADLINE", msr_read_deadline, msr_write_deadline),
+    EMULATE(X86_MSR_X2APIC_FIRST, X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1, "x2APIC registers", msr_read_x2apic, msr_write_x2apic),
+    READ_PASSES(X86_MSR_EFER, "IA32_EFER", msr_write_efer),
     PASS(X86_MSR_STAR, "IA32_STAR"),
     PASS(X86_MSR_LSTAR, "IA32_LSTAR"),
     PASS(X86_MSR_CSTAR, "IA32_CSTAR"),
@@ -250,6 +201,7 @@ const struct msr_policy msr_policies[] = {
     PASS(X86_MSR_KERNEL_GS_BASE, "IA32_KERNEL_GS_BASE"),
     PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
 };
+/* clang-format on */
 const size_t msr_policy_count = ARRAY_SIZE(msr_policies);
 
 const struct msr_policy *msr_policy_find(uint32_t msr) {

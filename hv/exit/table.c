@@ -134,7 +134,6 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_NMI_WINDOW] = exit_window,
     [EXIT_HLT] = exit_hlt,
     [EXIT_CR] = exit_cr,
-    [EXIT_DR] = exit_unknown,
     [EXIT_XSETBV] = exit_xsetbv,
     [EXIT_EXCEPTION] = exit_exception,
     [EXIT_HOST_NMI] = exit_retry, /* the vendor's file has handled it */

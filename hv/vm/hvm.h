@@ -13,6 +13,7 @@ struct npt_format;
 struct vcpu;
 
 enum exit_kind {
+    EXIT_UNKNOWN = 0, /* what no table names; stops the VM */
     EXIT_CPUID,
     EXIT_HYPERCALL,
     EXIT_RDMSR,
@@ -24,7 +25,6 @@ enum exit_kind {
     EXIT_NMI_WINDOW,   /* the guest can take an NMI now */
     EXIT_HLT,
     EXIT_CR, /* MOV CR, CLTS, LMSW that policy wants to see */
-    EXIT_DR, /* MOV DR */
     EXIT_XSETBV,
     EXIT_EXCEPTION, /* one of the intercepted exceptions */
     EXIT_HOST_NMI,
@@ -39,7 +39,6 @@ enum exit_kind {
     EXIT_SIPI,
     EXIT_PREEMPTED,    /* retry at once: nothing to do */
     EXIT_ENTRY_FAILED, /* the CPU refused the guest state: the report says why */
-    EXIT_UNKNOWN,
     EXIT_KINDS
 };
 
@@ -83,11 +82,6 @@ struct exit_cr {
     uint16_t lmsw;
 };
 
-struct exit_dr {
-    uint8_t dr, gpr;
-    bool read;
-};
-
 struct exit_exception {
     struct event event;
     uint64_t qualification; /* #PF address, #DB status */
@@ -100,7 +94,6 @@ struct vmexit {
         struct exit_io io;
         struct exit_nested_fault fault;
         struct exit_cr cr;
-        struct exit_dr dr;
         struct exit_exception exception;
     };
 };

@@ -5,57 +5,52 @@
  */
 #include "arch/x86_64/vmx/caps.h"
 
+/* TOGGLE: switched at run time, so both values must be allowed. OFF: CPUs without the TRUE
+ * capability MSRs may insist on it, and then every CR3 load or RDTSC of a guest would exit. */
+enum vmx_use { NEED, WANT, TOGGLE, OFF };
+
 struct vmx_choice {
-    enum vmx_word word;
+    uint8_t word, use; /* enum vmx_word, enum vmx_use */
     uint32_t bit;
-    bool needed;
     const char *name;
 };
 
 static const struct vmx_choice vmx_choices[] = {
-    {VMX_PIN, PIN_EXTERNAL_INTERRUPT, true, "external-interrupt exiting"},
-    {VMX_PIN, PIN_NMI, true, "NMI exiting"},
-    {VMX_PIN, PIN_VIRTUAL_NMI, true, "virtual NMIs"},
-    {VMX_PROC, PROC_TSC_OFFSET, true, "TSC offsetting"},
-    {VMX_PROC, PROC_HLT, true, "HLT exiting"},
-    {VMX_PROC, PROC_MWAIT, true, "MWAIT exiting"},
-    {VMX_PROC, PROC_RDPMC, true, "RDPMC exiting"},
-    {VMX_PROC, PROC_CR8_LOAD, true, "CR8-load exiting"},
-    {VMX_PROC, PROC_CR8_STORE, true, "CR8-store exiting"},
-    {VMX_PROC, PROC_IO_BITMAPS, true, "I/O bitmaps"},
-    {VMX_PROC, PROC_MSR_BITMAPS, true, "MSR bitmaps"},
-    {VMX_PROC, PROC_MONITOR, true, "MONITOR exiting"},
-    {VMX_PROC, PROC_SECONDARY, true, "secondary controls"},
-    {VMX_PROC2, PROC2_EPT, true, "extended page tables (EPT)"},
-    {VMX_PROC2, PROC2_UNRESTRICTED, true, "unrestricted guest"},
-    {VMX_PROC2, PROC2_WBINVD, false, "WBINVD exiting"},
-    {VMX_PROC2, PROC2_VPID, false, "VPID"},
-    {VMX_PROC2, PROC2_RDTSCP, false, "RDTSCP"},
-    {VMX_PROC2, PROC2_INVPCID, false, "INVPCID"},
-    {VMX_EXIT, EXIT_SAVE_DEBUG, true, "save debug controls"},
-    {VMX_EXIT, EXIT_HOST_64, true, "64-bit host"},
-    {VMX_EXIT, EXIT_SAVE_PAT, true, "save IA32_PAT"},
-    {VMX_EXIT, EXIT_LOAD_PAT, true, "load IA32_PAT at exit"},
-    {VMX_EXIT, EXIT_SAVE_EFER, true, "save IA32_EFER"},
-    {VMX_EXIT, EXIT_LOAD_EFER, true, "load IA32_EFER at exit"},
-    {VMX_ENTRY, ENTRY_LOAD_DEBUG, true, "load debug controls"},
-    {VMX_ENTRY, ENTRY_LOAD_PAT, true, "load IA32_PAT at entry"},
-    {VMX_ENTRY, ENTRY_LOAD_EFER, true, "load IA32_EFER at entry"},
-};
-
-/* Toggled at run time, so they must be allowed to be 1 and to be 0. */
-static const struct vmx_choice vmx_toggles[] = {
-    {VMX_PROC, PROC_INTERRUPT_WINDOW, true, "interrupt-window exiting"},
-    {VMX_PROC, PROC_NMI_WINDOW, true, "NMI-window exiting"},
-    {VMX_ENTRY, ENTRY_IA32E, true, "IA-32e mode guest"},
-};
-
-/* Forced on by CPUs without the TRUE capability MSRs; a guest's CR3 loads would all exit. */
-static const struct vmx_choice vmx_unwanted[] = {
-    {VMX_PROC, PROC_CR3_LOAD, true, "CR3-load exiting switched off"},
-    {VMX_PROC, PROC_CR3_STORE, true, "CR3-store exiting switched off"},
-    {VMX_PROC, PROC_INVLPG, true, "INVLPG exiting switched off"},
-    {VMX_PROC, PROC_RDTSC, true, "RDTSC exiting switched off"},
+    {VMX_PIN, NEED, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting"},
+    {VMX_PIN, NEED, PIN_NMI, "NMI exiting"},
+    {VMX_PIN, NEED, PIN_VIRTUAL_NMI, "virtual NMIs"},
+    {VMX_PROC, NEED, PROC_TSC_OFFSET, "TSC offsetting"},
+    {VMX_PROC, NEED, PROC_HLT, "HLT exiting"},
+    {VMX_PROC, NEED, PROC_MWAIT, "MWAIT exiting"},
+    {VMX_PROC, NEED, PROC_RDPMC, "RDPMC exiting"},
+    {VMX_PROC, NEED, PROC_CR8_LOAD, "CR8-load exiting"},
+    {VMX_PROC, NEED, PROC_CR8_STORE, "CR8-store exiting"},
+    {VMX_PROC, NEED, PROC_IO_BITMAPS, "I/O bitmaps"},
+    {VMX_PROC, NEED, PROC_MSR_BITMAPS, "MSR bitmaps"},
+    {VMX_PROC, NEED, PROC_MONITOR, "MONITOR exiting"},
+    {VMX_PROC, NEED, PROC_SECONDARY, "secondary controls"},
+    {VMX_PROC2, NEED, PROC2_EPT, "extended page tables (EPT)"},
+    {VMX_PROC2, NEED, PROC2_UNRESTRICTED, "unrestricted guest"},
+    {VMX_PROC2, WANT, PROC2_WBINVD, "WBINVD exiting"},
+    {VMX_PROC2, WANT, PROC2_VPID, "VPID"},
+    {VMX_PROC2, WANT, PROC2_RDTSCP, "RDTSCP"},
+    {VMX_PROC2, WANT, PROC2_INVPCID, "INVPCID"},
+    {VMX_EXIT, NEED, EXIT_SAVE_DEBUG, "save debug controls"},
+    {VMX_EXIT, NEED, EXIT_HOST_64, "64-bit host"},
+    {VMX_EXIT, NEED, EXIT_SAVE_PAT, "save IA32_PAT"},
+    {VMX_EXIT, NEED, EXIT_LOAD_PAT, "load IA32_PAT at exit"},
+    {VMX_EXIT, NEED, EXIT_SAVE_EFER, "save IA32_EFER"},
+    {VMX_EXIT, NEED, EXIT_LOAD_EFER, "load IA32_EFER at exit"},
+    {VMX_ENTRY, NEED, ENTRY_LOAD_DEBUG, "load debug controls"},
+    {VMX_ENTRY, NEED, ENTRY_LOAD_PAT, "load IA32_PAT at entry"},
+    {VMX_ENTRY, NEED, ENTRY_LOAD_EFER, "load IA32_EFER at entry"},
+    {VMX_PROC, TOGGLE, PROC_INTERRUPT_WINDOW, "interrupt-window exiting"},
+    {VMX_PROC, TOGGLE, PROC_NMI_WINDOW, "NMI-window exiting"},
+    {VMX_ENTRY, TOGGLE, ENTRY_IA32E, "IA-32e mode guest"},
+    {VMX_PROC, OFF, PROC_CR3_LOAD, "CR3-load exiting switched off"},
+    {VMX_PROC, OFF, PROC_CR3_STORE, "CR3-store exiting switched off"},
+    {VMX_PROC, OFF, PROC_INVLPG, "INVLPG exiting switched off"},
+    {VMX_PROC, OFF, PROC_RDTSC, "RDTSC exiting switched off"},
 };
 
 struct vmx_ept_need {
@@ -79,23 +74,12 @@ enum status vmx_controls_choose(const struct vmx_caps *caps, struct vmx_controls
     }
     for (size_t i = 0; i < ARRAY_SIZE(vmx_choices); i++) {
         const struct vmx_choice *t = &vmx_choices[i];
-        if ((caps->allowed[t->word].may & t->bit) != 0) {
+        bool may = (caps->allowed[t->word].may & t->bit) != 0;
+        bool must = (caps->allowed[t->word].must & t->bit) != 0;
+        if (may && t->use <= WANT) {
             c.word[t->word] |= t->bit;
-        } else if (t->needed) {
-            missing(t->name);
-            ok = false;
         }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(vmx_toggles); i++) {
-        const struct vmx_choice *t = &vmx_toggles[i];
-        if ((caps->allowed[t->word].may & ~caps->allowed[t->word].must & t->bit) == 0) {
-            missing(t->name);
-            ok = false;
-        }
-    }
-    for (size_t i = 0; i < ARRAY_SIZE(vmx_unwanted); i++) {
-        const struct vmx_choice *t = &vmx_unwanted[i];
-        if ((caps->allowed[t->word].must & t->bit) != 0) {
+        if ((!may && (t->use == NEED || t->use == TOGGLE)) || (must && t->use >= TOGGLE)) {
             missing(t->name);
             ok = false;
         }

@@ -15,13 +15,6 @@ static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
                              .lmsw = (uint16_t)(q >> 16)};
 }
 
-/* SDM "Exit Qualification for MOV DR". */
-static void decode_dr(const struct vmx_raw *raw, struct vmexit *x) {
-    uint64_t q = raw->qualification;
-    x->dr = (struct exit_dr){
-        .dr = (uint8_t)(q & 7), .gpr = (uint8_t)(q >> 8 & 15), .read = (q & BIT(4)) != 0};
-}
-
 /* SDM "Exit Qualification for EPT Violations". */
 static void decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {
     uint64_t q = raw->qualification;
@@ -51,8 +44,6 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [2] = {EXIT_TRIPLE_FAULT, 0},
     [3] = {EXIT_INIT, 0},
     [4] = {EXIT_SIPI, 0},
-    [5] = {EXIT_UNKNOWN, 0}, /* I/O SMI */
-    [6] = {EXIT_UNKNOWN, 0}, /* other SMI */
     [7] = {EXIT_WINDOW, 0},
     [8] = {EXIT_NMI_WINDOW, 0},
     [9] = {EXIT_TASK_SWITCH, NEED_QUALIFICATION},
@@ -60,9 +51,7 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [11] = {EXIT_INVALID_OPCODE, INSN}, /* GETSEC */
     [12] = {EXIT_HLT, INSN},
     [13] = {EXIT_CACHE, INSN},       /* INVD */
-    [14] = {EXIT_UNKNOWN, INSN},     /* INVLPG: not asked for */
     [15] = {EXIT_PRIVILEGED, INSN},  /* RDPMC: no counters, so #GP */
-    [16] = {EXIT_UNKNOWN, INSN},     /* RDTSC: not asked for */
     [17] = {EXIT_INVALID_OPCODE, 0}, /* RSM outside SMM */
     [18] = {EXIT_HYPERCALL, INSN},
     [19] = {EXIT_INVALID_OPCODE, INSN}, /* VMCLEAR */
@@ -75,42 +64,26 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [26] = {EXIT_INVALID_OPCODE, INSN}, /* VMXOFF */
     [27] = {EXIT_INVALID_OPCODE, INSN}, /* VMXON */
     [28] = {EXIT_CR, INSN_QUAL},
-    [29] = {EXIT_DR, INSN_QUAL},
     [30] = {EXIT_IO, INSN_QUAL},
     [31] = {EXIT_RDMSR, INSN},
     [32] = {EXIT_WRMSR, INSN},
     [33] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION}, /* invalid guest state */
     [34] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION}, /* MSR loading */
-    [35] = {EXIT_UNKNOWN, 0},
-    [36] = {EXIT_INVALID_OPCODE, INSN}, /* MWAIT: hidden */
-    [37] = {EXIT_UNKNOWN, 0},           /* monitor trap flag */
-    [38] = {EXIT_UNKNOWN, 0},
-    [39] = {EXIT_INVALID_OPCODE, INSN}, /* MONITOR: hidden */
+    [36] = {EXIT_INVALID_OPCODE, INSN},             /* MWAIT: hidden */
+    [39] = {EXIT_INVALID_OPCODE, INSN},             /* MONITOR: hidden */
     [40] = {EXIT_PAUSE, INSN},
     [41] = {EXIT_HOST_MCE, 0}, /* machine check during VM entry */
-    [42] = {EXIT_UNKNOWN, 0},
-    [43] = {EXIT_WINDOW, 0},                              /* TPR below threshold */
-    [44] = {EXIT_UNKNOWN, NEED_QUALIFICATION | NEED_IDT}, /* APIC access: not asked for */
-    [45] = {EXIT_UNKNOWN, NEED_QUALIFICATION},            /* virtualized EOI */
-    [46] = {EXIT_UNKNOWN, INSN},                          /* GDTR or IDTR */
-    [47] = {EXIT_UNKNOWN, INSN},                          /* LDTR or TR */
+    [43] = {EXIT_WINDOW, 0},   /* TPR below threshold */
     [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT},
-    [49] = {EXIT_UNKNOWN, NEED_PHYSICAL}, /* EPT misconfiguration: a bug of ours */
-    [50] = {EXIT_INVALID_OPCODE, INSN},   /* INVEPT */
-    [51] = {EXIT_UNKNOWN, INSN},          /* RDTSCP: not asked for */
-    [52] = {EXIT_PREEMPTED, 0},           /* preemption timer */
-    [53] = {EXIT_INVALID_OPCODE, INSN},   /* INVVPID */
-    [54] = {EXIT_CACHE, INSN},            /* WBINVD */
+    [50] = {EXIT_INVALID_OPCODE, INSN}, /* INVEPT */
+    [52] = {EXIT_PREEMPTED, 0},         /* preemption timer */
+    [53] = {EXIT_INVALID_OPCODE, INSN}, /* INVVPID */
+    [54] = {EXIT_CACHE, INSN},          /* WBINVD */
     [55] = {EXIT_XSETBV, INSN},
-    [56] = {EXIT_UNKNOWN, NEED_QUALIFICATION}, /* APIC write */
-    [57] = {EXIT_UNKNOWN, INSN},               /* RDRAND */
-    [58] = {EXIT_UNKNOWN, INSN},               /* INVPCID */
-    [59] = {EXIT_INVALID_OPCODE, INSN},        /* VMFUNC */
-    [60] = {EXIT_INVALID_OPCODE, INSN},        /* ENCLS */
-    [61] = {EXIT_UNKNOWN, INSN},               /* RDSEED */
-    [62] = {EXIT_UNKNOWN, 0},                  /* page-modification log full */
-    [63] = {EXIT_INVALID_OPCODE, INSN},        /* XSAVES: hidden */
-    [64] = {EXIT_INVALID_OPCODE, INSN},        /* XRSTORS: hidden */
+    [59] = {EXIT_INVALID_OPCODE, INSN}, /* VMFUNC */
+    [60] = {EXIT_INVALID_OPCODE, INSN}, /* ENCLS */
+    [63] = {EXIT_INVALID_OPCODE, INSN}, /* XSAVES: hidden */
+    [64] = {EXIT_INVALID_OPCODE, INSN}, /* XRSTORS: hidden */
 };
 
 /* Bits 15:0 are the reason; any flag above it makes the word one we did not ask for. */
@@ -127,7 +100,6 @@ struct vmx_reason vmx_reason_find(uint32_t reason) {
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     static void (*const decoders[EXIT_KINDS])(const struct vmx_raw *raw, struct vmexit *x) = {
         [EXIT_CR] = decode_cr,
-        [EXIT_DR] = decode_dr,
         [EXIT_NESTED_FAULT] = decode_ept_violation,
         [EXIT_EXCEPTION] = decode_exception,
     };

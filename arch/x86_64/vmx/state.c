@@ -100,7 +100,17 @@ void vmx_flush(struct vcpu *v) {
     }
 }
 
+/* Zero in every VMCS: page-fault masks, CR3 targets, MSR lists, pending events, host SYSENTER,
+ * host null selectors and FS base, and the guest's like. */
+static const uint16_t vmx_zero_fields[] = {
+    0x4006, 0x4008, 0x400a, 0x400e, 0x4010, 0x4014, 0x4016, 0x0c00, 0x0c06, 0x0c08, 0x0c0a,
+    0x4c00, 0x6c06, 0x6c10, 0x6c12, 0x2802, 0x4824, 0x4826, 0x6822, 0x482a, 0x6824, 0x6826,
+};
+
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
+    for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
+        vmcs_write_raw(vmx_zero_fields[i], 0);
+    }
     s->proc_controls = vmx_controls.word[VMX_PROC];
     s->entry_controls = vmx_controls.word[VMX_ENTRY];
     vmcs_write32(VMCS_PIN_CONTROLS, vmx_controls.word[VMX_PIN]);
@@ -110,13 +120,6 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
     /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
     vmcs_write32(VMCS_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC));
-    vmcs_write32(VMCS_PF_ERROR_MASK, 0);
-    vmcs_write32(VMCS_PF_ERROR_MATCH, 0);
-    vmcs_write32(VMCS_CR3_TARGET_COUNT, 0);
-    vmcs_write32(VMCS_EXIT_MSR_STORE, 0);
-    vmcs_write32(VMCS_EXIT_MSR_LOAD, 0);
-    vmcs_write32(VMCS_ENTRY_MSR_LOAD, 0);
-    vmcs_write32(VMCS_ENTRY_EVENT, 0);
     vmcs_write64(VMCS_LINK_POINTER, UINT64_MAX);
     vmcs_write64(VMCS_IO_BITMAP_A, phys_address(s->io_bitmap).v);
     vmcs_write64(VMCS_IO_BITMAP_B, phys_address(s->io_bitmap + PAGE_SIZE).v);
@@ -137,19 +140,11 @@ static void vmx_write_host(void) {
     vmcs_writen(VMCS_HOST_CR4, cr4_read());
     vmcs_write16(VMCS_HOST_CS, SELECTOR_CODE);
     vmcs_write16(VMCS_HOST_SS, SELECTOR_DATA);
-    vmcs_write16(VMCS_HOST_DS, 0);
-    vmcs_write16(VMCS_HOST_ES, 0);
-    vmcs_write16(VMCS_HOST_FS, 0);
-    vmcs_write16(VMCS_HOST_GS, 0);
     vmcs_write16(VMCS_HOST_TR, SELECTOR_TSS);
-    vmcs_writen(VMCS_HOST_FS_BASE, 0);
     vmcs_writen(VMCS_HOST_GS_BASE, msr_read(X86_MSR_GS_BASE));
     vmcs_writen(VMCS_HOST_TR_BASE, cpu->tss_base);
     vmcs_writen(VMCS_HOST_GDTR_BASE, cpu->gdt_base);
     vmcs_writen(VMCS_HOST_IDTR_BASE, cpu->idt_base);
-    vmcs_write32(VMCS_HOST_SYSENTER_CS, 0);
-    vmcs_writen(VMCS_HOST_SYSENTER_ESP, 0);
-    vmcs_writen(VMCS_HOST_SYSENTER_EIP, 0);
     vmcs_write64(VMCS_HOST_PAT, msr_read(X86_MSR_PAT));
     vmcs_write64(VMCS_HOST_EFER, msr_read(X86_MSR_EFER));
     vmcs_writen(VMCS_HOST_RIP, (uintptr_t)vmx_exit_entry);
@@ -159,22 +154,23 @@ static void vmx_write_guest(struct vcpu *v, const struct vcpu_start *start) {
     for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
         vmx_set_segment((enum hvm_seg)i, &start->segs[i]);
     }
-    vmx_set(v, HVM_EFER, start->efer);
-    vmx_set(v, HVM_CR0, start->cr0);
-    vmx_set(v, HVM_CR4, start->cr4);
-    vmx_set(v, HVM_CR3, start->cr3);
-    vmx_set(v, HVM_RIP, start->rip);
-    vmx_set(v, HVM_RSP, start->rsp);
-    vmx_set(v, HVM_RFLAGS, start->rflags | X86_RFLAGS_FIXED);
-    vmx_set(v, HVM_DR7, 0x400);
-    vmx_set(v, HVM_PAT, 0x0007040600070406);
-    vmx_set(v, HVM_SYSENTER_CS, 0);
-    vmx_set(v, HVM_SYSENTER_ESP, 0);
-    vmx_set(v, HVM_SYSENTER_EIP, 0);
-    vmcs_write64(VMCS_GUEST_DEBUGCTL, 0);
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, 0);
-    vmcs_write32(VMCS_GUEST_ACTIVITY, 0);
-    vmcs_writen(VMCS_GUEST_PENDING_DEBUG, 0);
+    const uint64_t registers[HVM_REG_COUNT] = {
+        [HVM_EFER] = start->efer,
+        [HVM_CR0] = start->cr0,
+        [HVM_CR4] = start->cr4,
+        [HVM_CR3] = start->cr3,
+        [HVM_RIP] = start->rip,
+        [HVM_RSP] = start->rsp,
+        [HVM_DR7] = 0x400,
+        [HVM_PAT] = 0x0007040600070406,
+        [HVM_RFLAGS] = start->rflags | X86_RFLAGS_FIXED,
+        [HVM_FS_BASE] = start->segs[HVM_FS].base,
+        [HVM_GS_BASE] = start->segs[HVM_GS].base,
+    };
+    for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
+        vmx_set(v, (enum hvm_reg)r, registers[r]);
+    }
+    vmx_set(v, HVM_EFER, start->efer); /* once more: LMA depends on CR0, whatever came first */
 }
 
 void vmx_vcpu_load(struct vcpu *v) {
@@ -198,47 +194,33 @@ void vmx_vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
     vmx_flush(v);
 }
 
-static const vmcsn_t vmx_plain_registers[HVM_REG_COUNT] = {
-    [HVM_RIP] = VMCS_GUEST_RIP,
-    [HVM_RSP] = VMCS_GUEST_RSP,
-    [HVM_RFLAGS] = VMCS_GUEST_RFLAGS,
-    [HVM_CR3] = VMCS_GUEST_CR3,
-    [HVM_DR7] = VMCS_GUEST_DR7,
-    [HVM_FS_BASE] = VMCS_N(VMCS_GUEST_BASE0 + 2 * HVM_FS),
-    [HVM_GS_BASE] = VMCS_N(VMCS_GUEST_BASE0 + 2 * HVM_GS),
-    [HVM_SYSENTER_ESP] = VMCS_GUEST_SYSENTER_ESP,
-    [HVM_SYSENTER_EIP] = VMCS_GUEST_SYSENTER_EIP,
+/* CR0 and CR4 have shadows; all others are one field. Natural, 32 or 64 bits wide. */
+static const uint16_t vmx_register_codes[HVM_REG_COUNT] = {
+    [HVM_RIP] = 0x681e,
+    [HVM_RSP] = 0x681c,
+    [HVM_RFLAGS] = 0x6820,
+    [HVM_CR3] = 0x6802,
+    [HVM_DR7] = 0x681a,
+    [HVM_EFER] = 0x2806,
+    [HVM_PAT] = 0x2804,
+    [HVM_FS_BASE] = VMCS_GUEST_BASE0 + 2 * HVM_FS,
+    [HVM_GS_BASE] = VMCS_GUEST_BASE0 + 2 * HVM_GS,
+    [HVM_SYSENTER_CS] = 0x482a,
+    [HVM_SYSENTER_ESP] = 0x6824,
+    [HVM_SYSENTER_EIP] = 0x6826,
 };
 
 uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
     const struct vmx_vcpu *s = v->vendor;
-    switch (r) {
-    case HVM_CR0:
+    if (r == HVM_CR0) {
         return (vmcs_readn(VMCS_GUEST_CR0) & VMX_CR0_GUEST_OWNED) |
                (vmcs_readn(VMCS_CR0_SHADOW) & ~VMX_CR0_GUEST_OWNED);
-    case HVM_CR4:
+    }
+    if (r == HVM_CR4) {
         return (vmcs_readn(VMCS_GUEST_CR4) & s->cr4_guest_owned) |
                (vmcs_readn(VMCS_CR4_SHADOW) & ~s->cr4_guest_owned);
-    case HVM_EFER:
-        return vmcs_read64(VMCS_GUEST_EFER);
-    case HVM_PAT:
-        return vmcs_read64(VMCS_GUEST_PAT);
-    case HVM_SYSENTER_CS:
-        return vmcs_read32(VMCS_GUEST_SYSENTER_CS);
-    case HVM_RIP:
-    case HVM_RSP:
-    case HVM_RFLAGS:
-    case HVM_CR3:
-    case HVM_DR7:
-    case HVM_FS_BASE:
-    case HVM_GS_BASE:
-    case HVM_SYSENTER_ESP:
-    case HVM_SYSENTER_EIP:
-        return vmcs_readn(vmx_plain_registers[r]);
-    case HVM_REG_COUNT:
-    default:
-        ASSERT(false);
     }
+    return vmcs_read_raw(vmx_register_codes[r]);
 }
 
 /* EFER.LMA follows LME and CR0.PG; the entry control must agree. SDM "Checks on Guest MSRs". */
@@ -262,39 +244,17 @@ static void vmx_set_cr0(struct vmx_vcpu *s, uint64_t cr0) {
 
 void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
     struct vmx_vcpu *s = v->vendor;
-    switch (r) {
-    case HVM_CR0:
+    if (r == HVM_CR0) {
         vmx_set_cr0(s, value);
-        break;
-    case HVM_CR4:
+    } else if (r == HVM_CR4) {
         /* MCE as the host has it: with MCE clear a machine check would shut the CPU down. */
         vmcs_writen(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |
                                         (cr4_read() & X86_CR4_MCE));
         vmcs_writen(VMCS_CR4_SHADOW, value);
-        break;
-    case HVM_EFER:
+    } else if (r == HVM_EFER) {
         vmx_write_efer(s, value, vmcs_readn(VMCS_GUEST_CR0));
-        break;
-    case HVM_PAT:
-        vmcs_write64(VMCS_GUEST_PAT, value);
-        break;
-    case HVM_SYSENTER_CS:
-        vmcs_write32(VMCS_GUEST_SYSENTER_CS, (uint32_t)value);
-        break;
-    case HVM_RIP:
-    case HVM_RSP:
-    case HVM_RFLAGS:
-    case HVM_CR3:
-    case HVM_DR7:
-    case HVM_FS_BASE:
-    case HVM_GS_BASE:
-    case HVM_SYSENTER_ESP:
-    case HVM_SYSENTER_EIP:
-        vmcs_writen(vmx_plain_registers[r], value);
-        break;
-    case HVM_REG_COUNT:
-    default:
-        ASSERT(false);
+    } else {
+        vmcs_write_raw(vmx_register_codes[r], value);
     }
 }
 

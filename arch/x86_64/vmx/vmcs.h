@@ -31,12 +31,8 @@ typedef struct {
 /* 16-bit control, guest and host fields. */
 #define VMCS_VPID            VMCS_16(0x0000)
 #define VMCS_GUEST_SELECTOR0 0x0800 /* ES, then CS SS DS FS GS LDTR TR, 2 apart */
-#define VMCS_HOST_ES         VMCS_16(0x0c00)
 #define VMCS_HOST_CS         VMCS_16(0x0c02)
 #define VMCS_HOST_SS         VMCS_16(0x0c04)
-#define VMCS_HOST_DS         VMCS_16(0x0c06)
-#define VMCS_HOST_FS         VMCS_16(0x0c08)
-#define VMCS_HOST_GS         VMCS_16(0x0c0a)
 #define VMCS_HOST_TR         VMCS_16(0x0c0c)
 
 /* 64-bit fields. */
@@ -47,8 +43,6 @@ typedef struct {
 #define VMCS_EPT_POINTER    VMCS_64(0x201a)
 #define VMCS_GUEST_PHYSICAL VMCS_64(0x2400)
 #define VMCS_LINK_POINTER   VMCS_64(0x2800)
-#define VMCS_GUEST_DEBUGCTL VMCS_64(0x2802)
-#define VMCS_GUEST_PAT      VMCS_64(0x2804)
 #define VMCS_GUEST_EFER     VMCS_64(0x2806)
 #define VMCS_HOST_PAT       VMCS_64(0x2c00)
 #define VMCS_HOST_EFER      VMCS_64(0x2c02)
@@ -57,36 +51,25 @@ typedef struct {
 #define VMCS_PIN_CONTROLS      VMCS_32(0x4000)
 #define VMCS_PROC_CONTROLS     VMCS_32(0x4002)
 #define VMCS_EXCEPTION_BITMAP  VMCS_32(0x4004)
-#define VMCS_PF_ERROR_MASK     VMCS_32(0x4006)
-#define VMCS_PF_ERROR_MATCH    VMCS_32(0x4008)
-#define VMCS_CR3_TARGET_COUNT  VMCS_32(0x400a)
 #define VMCS_EXIT_CONTROLS     VMCS_32(0x400c)
-#define VMCS_EXIT_MSR_STORE    VMCS_32(0x400e)
-#define VMCS_EXIT_MSR_LOAD     VMCS_32(0x4010)
 #define VMCS_ENTRY_CONTROLS    VMCS_32(0x4012)
-#define VMCS_ENTRY_MSR_LOAD    VMCS_32(0x4014)
 #define VMCS_ENTRY_EVENT       VMCS_32(0x4016)
 #define VMCS_ENTRY_ERROR_CODE  VMCS_32(0x4018)
 #define VMCS_ENTRY_INSN_LENGTH VMCS_32(0x401a)
 #define VMCS_PROC2_CONTROLS    VMCS_32(0x401e)
 
 /* 32-bit read-only data. */
-#define VMCS_INSTRUCTION_ERROR VMCS_32(0x4400)
-#define VMCS_EXIT_REASON       VMCS_32(0x4402)
-#define VMCS_EXIT_EVENT        VMCS_32(0x4404)
-#define VMCS_EXIT_ERROR_CODE   VMCS_32(0x4406)
-#define VMCS_IDT_EVENT         VMCS_32(0x4408)
-#define VMCS_IDT_ERROR_CODE    VMCS_32(0x440a)
-#define VMCS_EXIT_INSN_LENGTH  VMCS_32(0x440c)
-#define VMCS_EXIT_INSN_INFO    VMCS_32(0x440e)
+#define VMCS_EXIT_REASON      VMCS_32(0x4402)
+#define VMCS_EXIT_EVENT       VMCS_32(0x4404)
+#define VMCS_EXIT_ERROR_CODE  VMCS_32(0x4406)
+#define VMCS_IDT_EVENT        VMCS_32(0x4408)
+#define VMCS_IDT_ERROR_CODE   VMCS_32(0x440a)
+#define VMCS_EXIT_INSN_LENGTH VMCS_32(0x440c)
 
 /* 32-bit guest state; segments in the order of the selectors. */
 #define VMCS_GUEST_LIMIT0           0x4800 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
 #define VMCS_GUEST_ATTR0            0x4814 /* ES CS SS DS FS GS LDTR TR */
 #define VMCS_GUEST_INTERRUPTIBILITY VMCS_32(0x4824)
-#define VMCS_GUEST_ACTIVITY         VMCS_32(0x4826)
-#define VMCS_GUEST_SYSENTER_CS      VMCS_32(0x482a)
-#define VMCS_HOST_SYSENTER_CS       VMCS_32(0x4c00)
 
 /* Natural width. */
 #define VMCS_CR0_MASK            VMCS_N(0x6000)
@@ -94,29 +77,19 @@ typedef struct {
 #define VMCS_CR0_SHADOW          VMCS_N(0x6004)
 #define VMCS_CR4_SHADOW          VMCS_N(0x6006)
 #define VMCS_QUALIFICATION       VMCS_N(0x6400)
-#define VMCS_GUEST_LINEAR        VMCS_N(0x640a)
 #define VMCS_GUEST_CR0           VMCS_N(0x6800)
-#define VMCS_GUEST_CR3           VMCS_N(0x6802)
 #define VMCS_GUEST_CR4           VMCS_N(0x6804)
 #define VMCS_GUEST_BASE0         0x6806 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
-#define VMCS_GUEST_DR7           VMCS_N(0x681a)
-#define VMCS_GUEST_RSP           VMCS_N(0x681c)
 #define VMCS_GUEST_RIP           VMCS_N(0x681e)
 #define VMCS_GUEST_RFLAGS        VMCS_N(0x6820)
 #define VMCS_GUEST_PENDING_DEBUG VMCS_N(0x6822)
-#define VMCS_GUEST_SYSENTER_ESP  VMCS_N(0x6824)
-#define VMCS_GUEST_SYSENTER_EIP  VMCS_N(0x6826)
 #define VMCS_HOST_CR0            VMCS_N(0x6c00)
 #define VMCS_HOST_CR3            VMCS_N(0x6c02)
 #define VMCS_HOST_CR4            VMCS_N(0x6c04)
-#define VMCS_HOST_FS_BASE        VMCS_N(0x6c06)
 #define VMCS_HOST_GS_BASE        VMCS_N(0x6c08)
 #define VMCS_HOST_TR_BASE        VMCS_N(0x6c0a)
 #define VMCS_HOST_GDTR_BASE      VMCS_N(0x6c0c)
 #define VMCS_HOST_IDTR_BASE      VMCS_N(0x6c0e)
-#define VMCS_HOST_SYSENTER_ESP   VMCS_N(0x6c10)
-#define VMCS_HOST_SYSENTER_EIP   VMCS_N(0x6c12)
-#define VMCS_HOST_RSP            VMCS_N(0x6c14)
 #define VMCS_HOST_RIP            VMCS_N(0x6c16)
 
 /* VMREAD or VMWRITE of this field failed: panics. */
