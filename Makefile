@@ -51,3 +51,31 @@ $(ELF): $(ELF_OBJ) linker.ld
 include $(sort $(wildcard scripts/*.mk))
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# Both compilers, the rules of the tree, the printed manual.
+.PHONY: check
+check: all docs-check toml-check
+	@$(MAKE) -s CC=clang BUILD=$(BUILD)/clang all
+	@$(PYTHON) scripts/check.py --build $(BUILD)
+
+.PHONY: test
+test:
+	@$(PYTHON) scripts/test.py
+
+.PHONY: clean
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: help
+help:
+	@echo 'make run          install what is missing, build, boot the demo in an emulator (Ctrl-\ ends it)'
+	@echo 'make test         the same, then all tests; ends with "N passed, N failed"'
+	@echo 'make all          the EFI application, build/BOOTX64.EFI'
+	@echo 'make usb          build/bulkhead-usb.img, to be written to a stick with dd'
+	@echo 'make unit         unit tests on this machine, under sanitizers'
+	@echo 'make check        both compilers, include rule, format, line budget, W^X, printed manual'
+	@echo 'make bochs-test   system tests in Bochs; TESTS="walls refusals" narrows them down'
+	@echo 'make bench        instructions per exit, counted in Bochs; WRITE_DOCS=1 updates the docs'
+	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
+	@echo 'make docs         prints docs/config.md from the schema'
+	@echo 'make clean        throws build/ away'

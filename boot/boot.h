@@ -48,9 +48,8 @@ EFI_STATUS memory_exit_firmware(struct boot_info *info);
  */
 EFI_STATUS files_read(const char *path, hpa_t *base, uint64_t *size);
 
-/* machine.c: CPUs, ACPI, framebuffer into *info. */
+/* machine.c: CPUs, ACPI, framebuffer into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);
-/* Runs the pre-flight on this machine; info->ranges and cpus must be there. */
-void machine_judge(const struct boot_info *info, struct preflight_report *report);
+extern const struct preflight_cpu machine_cpu;
 
 #endif

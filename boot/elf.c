@@ -44,7 +44,7 @@ static void relocate(uint8_t *memory, const Elf64_Dyn *dynamic) {
     }
 }
 
-uintptr_t elf_load(const void *file, uint8_t *memory) {
+elf_entry elf_load(const void *file, uint8_t *memory) {
     const Elf64_Ehdr *header = file;
     const Elf64_Dyn *dynamic = NULL;
     for (const Elf64_Phdr *s = segments(file); s < &segments(file)[header->e_phnum]; s++) {
@@ -55,5 +55,5 @@ uintptr_t elf_load(const void *file, uint8_t *memory) {
         }
     }
     relocate(memory, dynamic); /* now that every segment is there */
-    return (uintptr_t)memory + header->e_entry;
+    return (elf_entry)((uintptr_t)memory + header->e_entry);
 }

@@ -40,6 +40,8 @@ static uint64_t rdmsr(uint32_t msr) {
     return low | (uint64_t)high << 32;
 }
 
+const struct preflight_cpu machine_cpu = {cpuid, rdmsr};
+
 static uint32_t own_apic_id(void) {
     uint32_t a, b, c, d;
     if (__get_cpuid_count(CPUID_TOPOLOGY, 0, &a, &b, &c, &d) && b != 0) {
@@ -50,14 +52,12 @@ static uint32_t own_apic_id(void) {
 }
 
 static void find_acpi(struct boot_info *info) {
-    EFI_GUID guids[] = {ACPI_20_TABLE_GUID, ACPI_TABLE_GUID}; /* newest first */
-    for (unsigned i = 0; i < ARRAY_SIZE(guids) && info->rsdp.v == 0; i++) {
-        void *rsdp;
-        if (LibGetSystemConfigurationTable(&guids[i], &rsdp) == EFI_SUCCESS &&
-            acpi_read(phys_address(rsdp), info) != STATUS_OK) {
-            console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken (checksum); "
-                                        "trying without them.\n");
-        }
+    EFI_GUID guid = ACPI_20_TABLE_GUID;
+    void *rsdp;
+    if (LibGetSystemConfigurationTable(&guid, &rsdp) == EFI_SUCCESS &&
+        acpi_read(phys_address(rsdp), info) != STATUS_OK) {
+        console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken (checksum); trying "
+                                    "without them.\n");
     }
 }
 
@@ -78,13 +78,11 @@ static void find_cpus_by_firmware(struct boot_info *info) {
 
 static enum fb_format format_of(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode) {
     const EFI_PIXEL_BITMASK *m = &mode->PixelInformation;
-    bool masks = mode->PixelFormat == PixelBitMask && m->GreenMask == 0xff00;
-    if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor ||
-        (masks && m->RedMask == 0xff0000 && m->BlueMask == 0xff)) {
+    uint32_t red = mode->PixelFormat == PixelBitMask && m->GreenMask == 0xff00 ? m->RedMask : 0;
+    if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor || red == 0xff0000) {
         return FB_BGRX8888;
     }
-    if (mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor ||
-        (masks && m->RedMask == 0xff && m->BlueMask == 0xff0000)) {
+    if (mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor || red == 0xff) {
         return FB_RGBX8888;
     }
     return FB_NONE;
@@ -124,16 +122,4 @@ void machine_find(struct boot_info *info) {
         find_cpus_by_firmware(info);
     }
     find_framebuffer(&info->framebuffer);
-}
-
-void machine_judge(const struct boot_info *info, struct preflight_report *report) {
-    uint64_t free = ranges_total(info, MEM_FREE);
-    const struct preflight_machine machine = {
-        .cpuid = cpuid,
-        .rdmsr = rdmsr,
-        .cpu_count = info->cpu_count,
-        .memory_free = free,
-        .memory_total = free + ranges_total(info, MEM_BULKHEAD) + ranges_total(info, MEM_ACPI),
-    };
-    preflight_run(&machine, report);
 }

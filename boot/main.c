@@ -99,7 +99,7 @@ static bool gather(void) {
     if (memory_read_map(&info) != EFI_SUCCESS) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");
     }
-    machine_judge(&info, &work.report);
+    preflight_run(&info, &machine_cpu, &work.report);
     /* Also after faults of the file: all of them in one run. */
     return work.other_problems == 0 &&
            plan_build(&info, image_data, NULL, &work.plan, &work.faults) == STATUS_OK &&
@@ -122,7 +122,8 @@ static void print_report(void) {
     }
 }
 
-static void print_faults(void) {
+/* What is wrong with the configuration, or else who gets what. */
+static void print_config(bool planned) {
     for (uint32_t i = 0; i < work.faults.count; i++) {
         char text[FAULT_TEXT_SIZE + 64];
         console_print(CONSOLE_BAD, "%s\n", fault_format(&work.faults, i, text, sizeof(text)));
@@ -130,10 +131,7 @@ static void print_faults(void) {
     if (work.faults.dropped != 0) {
         console_print(CONSOLE_BAD, "... and %u more.\n", work.faults.dropped);
     }
-}
-
-static void print_plan(void) {
-    for (uint32_t i = 0; i < work.plan.vm_count; i++) {
+    for (uint32_t i = 0; planned && i < work.plan.vm_count; i++) {
         const struct config_guest *guest = work.plan.vms[i].config;
         char cpus[64], memory[24];
         console_print(CONSOLE_PLAIN, "  %-12s CPUs %-10s memory %-8s kernel %s\n", guest->name,
@@ -154,8 +152,7 @@ static EFI_STATUS refuse(uint32_t problems) {
 }
 
 NORETURN static void enter_hypervisor(void) {
-    void (*entry)(struct boot_info *) =
-        (void (*)(struct boot_info *))elf_load(hypervisor_elf, phys_pointer(info.image_base));
+    elf_entry entry = elf_load(hypervisor_elf, phys_pointer(info.image_base));
     EFI_STATUS status = memory_exit_firmware(&info);
     if (status != EFI_SUCCESS) { /* half gone: the console may still work, returning may not */
         console_print(CONSOLE_BAD,
@@ -185,10 +182,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
         work.report.lacks + work.faults.count + work.faults.dropped + work.other_problems;
     console_paged = problems != 0;
     print_report();
-    print_faults();
-    if (planned) {
-        print_plan();
-    }
+    print_config(planned);
     if (problems != 0) {
         return refuse(problems);
     }

@@ -44,6 +44,7 @@ void memory_free_all(void) {
 }
 
 static enum mem_kind kind_of(const EFI_MEMORY_DESCRIPTOR *d) {
+    const uint64_t attributes = d->Attribute & (EFI_MEMORY_WB | MEMORY_SPECIFIC_USE);
     switch (d->Type) {
     case EfiLoaderCode: /* this application, struct boot_info in it, and what memory_alloc() took */
     case EfiLoaderData:
@@ -54,9 +55,7 @@ static enum mem_kind kind_of(const EFI_MEMORY_DESCRIPTOR *d) {
     case EfiBootServicesCode:
     case EfiBootServicesData:
     case EfiConventionalMemory:
-        return (d->Attribute & (EFI_MEMORY_WB | MEMORY_SPECIFIC_USE)) == EFI_MEMORY_WB
-                   ? MEM_FREE
-                   : MEM_RESERVED;
+        return attributes == EFI_MEMORY_WB ? MEM_FREE : MEM_RESERVED;
     default:
         return MEM_RESERVED;
     }

@@ -16,11 +16,9 @@
  */
 MUST_USE enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t size,
                                 enum mem_kind kind);
-/* Bytes of that kind in the list. */
-uint64_t ranges_total(const struct boot_info *info, enum mem_kind kind);
 
 /*
- * acpi.c: reads RSDP, XSDT or RSDT, MADT, FADT and HPET table; what they say goes into *info (rsdp,
+ * acpi.c: reads RSDP, XSDT, MADT, FADT and HPET table; what they say goes into *info (rsdp,
  * cpus added in MADT order, ioapics, isa_irqs, lapic_base, pm_timer_*, hpet_base), what they do not
  * say stays as it was. All of it comes from the firmware: lengths and checksums are checked, a
  * broken table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
@@ -35,8 +33,8 @@ void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
  */
 /* Bytes of memory from the link address 0 to the end of the last segment. */
 uint64_t elf_span(const void *file);
-/* Puts the segments at memory (elf_span() bytes, zeroed), relocated; returns the entry's address.
- */
-uintptr_t elf_load(const void *file, uint8_t *memory);
+/* Puts the segments at memory (elf_span() bytes, zeroed), relocated; returns the entry. */
+typedef void (*elf_entry)(struct boot_info *info);
+elf_entry elf_load(const void *file, uint8_t *memory);
 
 #endif

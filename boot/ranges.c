@@ -42,11 +42,3 @@ enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t size, enu
     }
     return STATUS_OK;
 }
-
-uint64_t ranges_total(const struct boot_info *info, enum mem_kind kind) {
-    uint64_t total = 0;
-    for (uint32_t i = 0; i < info->range_count; i++) {
-        total += info->ranges[i].kind == kind ? info->ranges[i].size : 0;
-    }
-    return total;
-}

@@ -43,6 +43,4 @@ usb: $(BUILD)/bulkhead-usb.img
 	@echo "$<: write it to a stick with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
 
 # The parts of boot/ that need no firmware are tested on the host.
-BOOT_PURE := $(addprefix $(BUILD)/host/boot/,acpi.o elf.o ranges.o)
-$(BUILD)/unit/test_boot: $(BOOT_PURE)
-$(BUILD)/unit/test_boot: UNIT_LIBS = $(BOOT_PURE) $(HOST_LIB)
+$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,acpi.o elf.o ranges.o)

@@ -19,8 +19,6 @@
 struct cpuid_policy {
     uint32_t leaf, subleaf; /* subleaf ANY: the leaf has none */
     uint32_t pass[4], set[4];
-    uint32_t feature;         /* hvm_feature that ... */
-    uint32_t feature_mask[4]; /* ... these bits need */
 };
 
 #define ALL 0xffffffffu
@@ -64,8 +62,7 @@ static const struct cpuid_policy cpuid_policies[] = {
     {0x04, 2, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x04, 3, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x06, ANY, .set = {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops */
-    {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}, .feature = HVM_INVPCID,
-     .feature_mask = {0, BIT32(10), 0, 0}},
+    {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}},
     {0x0b, 0, .set = {0}},
     {0x0b, 1, .set = {0}},
     {0x0d, 0, .pass = {(uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
@@ -79,8 +76,7 @@ static const struct cpuid_policy cpuid_policies[] = {
     {BULKHEAD_CPUID_BASE, ANY, .set = {0}},
     {BULKHEAD_CPUID_TIMING, ANY, .set = {0}},
     {0x80000000, ANY, .pass = {0, ALL, ALL, ALL}},
-    {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}, .feature = HVM_RDTSCP,
-     .feature_mask = {0, 0, 0, BIT32(27)}},
+    {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
     {0x80000002, ANY, .pass = {ALL, ALL, ALL, ALL}},
     {0x80000003, ANY, .pass = {ALL, ALL, ALL, ALL}},
     {0x80000004, ANY, .pass = {ALL, ALL, ALL, ALL}},
@@ -134,6 +130,11 @@ bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, unsigned reg, unsigne
     return (cpuid_find(t, leaf, 0)->out[reg] >> bit & 1) != 0;
 }
 
+/* Sets a whole answer. */
+static void cpuid_put(struct vcpu *v, uint32_t leaf, uint32_t subleaf, const uint32_t out[4]) {
+    memcpy(cpuid_edit(v, leaf, subleaf)->out, out, 4 * sizeof(*out));
+}
+
 /* What no host word can say: identity, topology, frequencies, our own leaves. */
 static void cpuid_own(struct vcpu *v) {
     uint32_t count = v->vm->vcpu_count;
@@ -147,10 +148,8 @@ static void cpuid_own(struct vcpu *v) {
         e = cpuid_edit(v, 4, i);
         e->out[0] |= (e->out[0] & 0x1f) != 0 ? (count - 1) << 26 : 0;
     }
-    e = cpuid_edit(v, 0xb, 0);
-    memcpy(e->out, (uint32_t[4]){0, 1, 1 << 8, v->index}, sizeof(e->out));
-    e = cpuid_edit(v, 0xb, 1);
-    memcpy(e->out, (uint32_t[4]){shift, count, 2 << 8 | 1, v->index}, sizeof(e->out));
+    cpuid_put(v, 0xb, 0, (uint32_t[4]){0, 1, 1 << 8, v->index});
+    cpuid_put(v, 0xb, 1, (uint32_t[4]){shift, count, 2 << 8 | 1, v->index});
 
     /*
      * TSC = crystal * EBX / EAX; the crystal is also the local APIC timer's clock. Linux multiplies
@@ -159,17 +158,13 @@ static void cpuid_own(struct vcpu *v) {
     uint32_t khz = (uint32_t)(plat_tsc_hz() / 1000), crystal_khz = LAPIC_TIMER_HZ / 1000;
     uint32_t eax = (uint32_t)min_u64(crystal_khz, UINT32_MAX / khz);
     uint32_t ebx = (uint32_t)(((uint64_t)khz * eax + crystal_khz / 2) / crystal_khz);
-    e = cpuid_edit(v, 0x15, 0);
-    memcpy(e->out, (uint32_t[4]){eax, ebx, LAPIC_TIMER_HZ, 0}, sizeof(e->out));
-    e = cpuid_edit(v, 0x16, 0);
-    memcpy(e->out, (uint32_t[4]){khz / 1000, khz / 1000, LAPIC_TIMER_HZ / 1000000, 0},
-           sizeof(e->out));
+    cpuid_put(v, 0x15, 0, (uint32_t[4]){eax, ebx, LAPIC_TIMER_HZ, 0});
+    cpuid_put(v, 0x16, 0, (uint32_t[4]){khz / 1000, khz / 1000, LAPIC_TIMER_HZ / 1000000, 0});
 
     e = cpuid_edit(v, BULKHEAD_CPUID_BASE, 0);
     e->out[0] = BULKHEAD_CPUID_TIMING;
     memcpy(&e->out[1], BULKHEAD_SIGNATURE, 12);
-    e = cpuid_edit(v, BULKHEAD_CPUID_TIMING, 0);
-    memcpy(e->out, (uint32_t[4]){khz, LAPIC_TIMER_HZ / 1000, 0, 0}, sizeof(e->out));
+    cpuid_put(v, BULKHEAD_CPUID_TIMING, 0, (uint32_t[4]){khz, LAPIC_TIMER_HZ / 1000, 0, 0});
     e = cpuid_edit(v, 0x80000000, 0);
     e->out[0] = 0x80000008;
 }
@@ -188,10 +183,8 @@ void cpuid_init(struct vcpu *v) {
             plat_cpuid(p->leaf, p->subleaf == ANY ? 0 : p->subleaf, host);
         }
         *e = (struct cpuid_entry){.leaf = p->leaf, .subleaf = p->subleaf};
-        bool feature = p->feature == 0 || (hvm->features & p->feature) != 0;
         for (unsigned r = 0; r < 4; r++) {
             e->out[r] = (host[r] & p->pass[r]) | p->set[r];
-            e->out[r] &= feature ? ALL : ~p->feature_mask[r];
         }
         uint8_t *slots = p->leaf >> 30 == 0   ? t->basic
                          : p->leaf >> 30 == 1 ? t->hypervisor
@@ -203,7 +196,11 @@ void cpuid_init(struct vcpu *v) {
         t->count++;
     }
     if ((hvm->features & HVM_RDTSCP) == 0) {
-        cpuid_edit(v, 7, 0)->out[2] &= ~BIT32(22); /* RDPID goes with RDTSCP */
+        cpuid_edit(v, 0x80000001, 0)->out[3] &= ~BIT32(27);
+        cpuid_edit(v, 7, 0)->out[2] &= ~BIT32(22); /* RDPID goes with it */
+    }
+    if ((hvm->features & HVM_INVPCID) == 0) {
+        cpuid_edit(v, 7, 0)->out[1] &= ~BIT32(10);
     }
     cpuid_own(v);
     cpuid_set_osxsave(v, false);

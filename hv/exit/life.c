@@ -138,21 +138,13 @@ static bool life_after_run(struct vm *vm) {
 
 /* True = start. */
 static bool life_obey(struct vm *vm, uint32_t command) {
-    switch ((enum vm_command)command) {
-    case VM_COMMAND_START:
-    case VM_COMMAND_RESET:
-        vm_log(vm, LOG_INFO, "%s by the operator",
-               command == VM_COMMAND_RESET ? "reset" : "started");
-        vm->crashes = 0;
-        return true;
-    case VM_COMMAND_STOP:
-        vm_log(vm, LOG_INFO, "stopped by the operator");
-        vm->state = VM_STOPPED;
-        return false;
-    case VM_COMMAND_NONE:
-    default:
-        return false;
-    }
+    static const char *const words[] = {[VM_COMMAND_START] = "started",
+                                        [VM_COMMAND_STOP] = "stopped",
+                                        [VM_COMMAND_RESET] = "reset"};
+    vm_log(vm, LOG_INFO, "%s by the operator", words[command]);
+    vm->crashes = 0;
+    vm->state = VM_STOPPED;
+    return command != VM_COMMAND_STOP;
 }
 
 void life_run(struct vcpu *v) {

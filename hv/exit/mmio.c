@@ -25,54 +25,49 @@ static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
            (v->lapic.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
 }
 
-static uint64_t mmio_all_ones(unsigned size) {
-    return size == 8 ? UINT64_MAX : BIT(8 * size) - 1;
+/* One access to whatever is at the operand's place; *value goes in or comes out. */
+static enum status mmio_access(struct mmio *m, enum mmio_operand operand, unsigned size, bool write,
+                               uint64_t *value) {
+    struct vm *vm = m->v->vm;
+    struct lapic *lapic = &m->v->lapic;
+    gpa_t gpa = m->place[operand].gpa;
+    if (m->place[operand].ram) {
+        return write ? gmem_write(&vm->mem, gpa, value, size)
+                     : gmem_read(&vm->mem, gpa, value, size);
+    }
+    const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
+    uint64_t in = UINT64_MAX;
+    if (mmio_is_lapic(m->v, gpa)) {
+        if (write) {
+            lapic_mmio_write(lapic, gpa.v - LAPIC_BASE, size, *value);
+        } else {
+            in = lapic_mmio_read(lapic, gpa.v - LAPIC_BASE);
+        }
+    } else if (d == NULL) {
+        (void)exit_violation(m->v, &m->v->refused.memory,
+                             write ? "write of memory" : "read of memory", gpa.v);
+    } else {
+        lock_acquire(&vm->lock);
+        if (write) {
+            d->write(d->dev, gpa.v - d->base, size, *value);
+        } else {
+            in = d->read(d->dev, gpa.v - d->base, size);
+        }
+        lock_release(&vm->lock);
+    }
+    if (!write) {
+        *value = size == 8 ? in : in & (BIT(8 * size) - 1);
+    }
+    return STATUS_OK;
 }
 
 static enum status mmio_read(void *ctx, enum mmio_operand operand, unsigned size, uint64_t *value) {
-    const struct mmio *m = ctx;
-    struct vm *vm = m->v->vm;
-    gpa_t gpa = m->place[operand].gpa;
     *value = 0;
-    if (m->place[operand].ram) {
-        return gmem_read(&vm->mem, gpa, value, size);
-    }
-    if (mmio_is_lapic(m->v, gpa)) {
-        *value = lapic_mmio_read(&m->v->lapic, gpa.v - LAPIC_BASE) & mmio_all_ones(size);
-        return STATUS_OK;
-    }
-    const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
-    if (d == NULL) {
-        (void)exit_violation(m->v, &m->v->refused.memory, "read of memory", gpa.v);
-        *value = mmio_all_ones(size);
-        return STATUS_OK;
-    }
-    lock_acquire(&vm->lock);
-    *value = d->read(d->dev, gpa.v - d->base, size) & mmio_all_ones(size);
-    lock_release(&vm->lock);
-    return STATUS_OK;
+    return mmio_access(ctx, operand, size, false, value);
 }
 
 static enum status mmio_write(void *ctx, enum mmio_operand operand, unsigned size, uint64_t value) {
-    const struct mmio *m = ctx;
-    struct vm *vm = m->v->vm;
-    gpa_t gpa = m->place[operand].gpa;
-    if (m->place[operand].ram) {
-        return gmem_write(&vm->mem, gpa, &value, size);
-    }
-    if (mmio_is_lapic(m->v, gpa)) {
-        lapic_mmio_write(&m->v->lapic, gpa.v - LAPIC_BASE, size, value);
-        return STATUS_OK;
-    }
-    const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
-    if (d == NULL) {
-        (void)exit_violation(m->v, &m->v->refused.memory, "write of memory", gpa.v);
-        return STATUS_OK;
-    }
-    lock_acquire(&vm->lock);
-    d->write(d->dev, gpa.v - d->base, size, value);
-    lock_release(&vm->lock);
-    return STATUS_OK;
+    return mmio_access(ctx, operand, size, true, &value);
 }
 
 /* MOVS has two memory operands, and the fault names only one: both are translated. */

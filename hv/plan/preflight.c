@@ -93,17 +93,16 @@ static void add_features(const uint64_t words[WORDS], const struct feature *feat
     }
 }
 
-static void add_vmx(const struct preflight_machine *m, struct preflight_report *report) {
+static void add_vmx(const struct preflight_cpu *cpu, struct preflight_report *report) {
     uint32_t r[4];
-    m->cpuid(1, r);
-    bool vmx = (r[2] & CPUID_1_ECX_VMX) != 0;
+    cpu->cpuid(1, r);
     const char *nested = (r[2] & CPUID_1_ECX_HYPERVISOR) != 0 ? HINT_NESTED : NULL;
     const char *hint = nested != NULL ? nested : HINT_ENABLE;
-    if (!vmx) { /* the MSRs do not exist: one cause, one lack */
+    if ((r[2] & CPUID_1_ECX_VMX) == 0) { /* the MSRs do not exist: one cause, one lack */
         add_line(report, "VT-x (VMX)", PREFLIGHT_LACK, hint, ABSENT);
         return;
     }
-    uint64_t control = m->rdmsr(X86_MSR_FEATURE_CONTROL);
+    uint64_t control = cpu->rdmsr(X86_MSR_FEATURE_CONTROL);
     bool locked = (control & FEATURE_CONTROL_LOCKED) != 0;
     bool off = locked && (control & FEATURE_CONTROL_VMX) == 0;
     add_line(report, "VT-x (VMX)", off ? PREFLIGHT_LACK : PREFLIGHT_OK, hint,
@@ -111,22 +110,22 @@ static void add_vmx(const struct preflight_machine *m, struct preflight_report *
              off      ? "locked off"
              : locked ? "enabled"
                       : "left open");
-    uint64_t words[WORDS] = {[PROCESSOR] = m->rdmsr(MSR_VMX_PROCESSOR)};
+    uint64_t words[WORDS] = {[PROCESSOR] = cpu->rdmsr(MSR_VMX_PROCESSOR)};
     if ((words[PROCESSOR] & SECONDARY_CONTROLS) != 0) {
-        words[PROCESSOR_2] = m->rdmsr(MSR_VMX_PROCESSOR_2);
+        words[PROCESSOR_2] = cpu->rdmsr(MSR_VMX_PROCESSOR_2);
     }
     if ((words[PROCESSOR_2] & (EPT | VPID)) != 0) {
-        words[EPT_VPID] = m->rdmsr(MSR_VMX_EPT_VPID);
+        words[EPT_VPID] = cpu->rdmsr(MSR_VMX_EPT_VPID);
     }
     add_features(words, vmx_features, ARRAY_SIZE(vmx_features), nested, report);
 }
 
-static void add_amd(const struct preflight_machine *m, struct preflight_report *report) {
+static void add_amd(const struct preflight_cpu *cpu, struct preflight_report *report) {
     uint32_t r[4];
-    m->cpuid(0x80000001, r);
+    cpu->cpuid(0x80000001, r);
     const char *found = ABSENT;
     if ((r[2] & CPUID_EXT1_ECX_SVM) != 0) {
-        bool off = (m->rdmsr(MSR_VM_CR) & VM_CR_SVM_DISABLED) != 0;
+        bool off = (cpu->rdmsr(MSR_VM_CR) & VM_CR_SVM_DISABLED) != 0;
         found = off ? "present, switched off by the firmware" : "present";
     }
     add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK,
@@ -134,39 +133,50 @@ static void add_amd(const struct preflight_machine *m, struct preflight_report *
              found);
 }
 
-static void add_machine(const struct preflight_machine *m, struct preflight_report *report) {
-    char total[24], free[24];
-    add_line(report, "Memory", m->memory_free >= MEMORY_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
-             "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
-             fmt_size(total, ALIGN_DOWN(m->memory_total, MIB)),
-             fmt_size(free, ALIGN_DOWN(m->memory_free, MIB)));
-    add_line(report, "CPUs", PREFLIGHT_OK, NULL, "%u", m->cpu_count);
+static void add_common(const struct preflight_cpu *cpu, struct preflight_report *report) {
+    uint32_t ext1[4], ext7[4];
+    cpu->cpuid(0x80000001, ext1);
+    cpu->cpuid(0x80000007, ext7);
+    const uint64_t words[WORDS] = {[EXT1_EDX] = ext1[3], [EXT7_EDX] = ext7[3]};
+    add_features(words, common_features, ARRAY_SIZE(common_features), NULL, report);
 }
 
-/* A 64-bit CPU has all the leaves asked for here, and this runs in 64-bit mode only. */
-void preflight_run(const struct preflight_machine *m, struct preflight_report *report) {
-    uint32_t id[4], ext1[4], ext7[4], brand[13] = {0};
-    *report = (struct preflight_report){0};
-    m->cpuid(0, id);
-    for (uint32_t i = 0; i < 3; i++) {
-        m->cpuid(0x80000002 + i, &brand[4 * i]);
+static void add_machine(const struct boot_info *info, struct preflight_report *report) {
+    char total_text[24], free_text[24];
+    uint64_t total = 0, free = 0;
+    for (uint32_t i = 0; i < info->range_count; i++) {
+        const struct mem_range *r = &info->ranges[i];
+        total += r->kind != MEM_RESERVED ? r->size : 0;
+        free += r->kind == MEM_FREE ? r->size : 0;
     }
-    m->cpuid(0x80000001, ext1);
-    m->cpuid(0x80000007, ext7);
-    const uint32_t vendor[] = {id[1], id[3], id[2], 0}; /* twelve characters */
-    const char *name = (const char *)brand;
+    add_line(report, "Memory", free >= MEMORY_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
+             "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
+             fmt_size(total_text, ALIGN_DOWN(total, MIB)),
+             fmt_size(free_text, ALIGN_DOWN(free, MIB)));
+    add_line(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
+}
+
+/* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
+void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu,
+                   struct preflight_report *report) {
+    uint32_t id[4], brand[13] = {0};
+    *report = (struct preflight_report){0};
+    cpu->cpuid(0, id);
+    for (uint32_t i = 0; i < 3; i++) {
+        cpu->cpuid(0x80000002 + i, &brand[4 * i]);
+    }
+    const uint32_t vendor_words[] = {id[1], id[3], id[2], 0}; /* twelve characters */
+    const char *vendor = (const char *)vendor_words, *name = (const char *)brand;
     while (*name == ' ') {
         name++;
     }
-    add_line(report, "CPU", PREFLIGHT_OK, NULL, "%s", *name != '\0' ? name : "(no name)");
-    add_line(report, "Vendor", PREFLIGHT_OK, NULL, "%s", (const char *)vendor);
-    if (str_equal((const char *)vendor, "AuthenticAMD") ||
-        str_equal((const char *)vendor, "HygonGenuine")) {
-        add_amd(m, report);
+    add_line(report, "CPU", PREFLIGHT_OK, NULL, "%s", *name != '\0' ? name : vendor);
+    add_line(report, "Vendor", PREFLIGHT_OK, NULL, "%s", vendor);
+    if (str_equal(vendor, "AuthenticAMD") || str_equal(vendor, "HygonGenuine")) {
+        add_amd(cpu, report);
     } else {
-        add_vmx(m, report);
+        add_vmx(cpu, report);
     }
-    const uint64_t words[WORDS] = {[EXT1_EDX] = ext1[3], [EXT7_EDX] = ext7[3]};
-    add_features(words, common_features, ARRAY_SIZE(common_features), NULL, report);
-    add_machine(m, report);
+    add_common(cpu, report);
+    add_machine(info, report);
 }

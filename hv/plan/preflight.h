@@ -6,16 +6,14 @@
 #ifndef HV_PLAN_PREFLIGHT_H
 #define HV_PLAN_PREFLIGHT_H
 
-#include "hv/lib/types.h"
+#include "hv/plan/boot_info.h"
 
 #define PREFLIGHT_MAX_LINES  24
 #define PREFLIGHT_FOUND_SIZE 56
 
-struct preflight_machine {
+struct preflight_cpu {
     void (*cpuid)(uint32_t leaf, uint32_t r[4]); /* EAX, EBX, ECX, EDX */
     uint64_t (*rdmsr)(uint32_t msr);             /* called only for one that this CPU has */
-    uint32_t cpu_count;
-    uint64_t memory_total, memory_free; /* bytes of RAM */
 };
 
 enum preflight_state { PREFLIGHT_OK, PREFLIGHT_WARN, PREFLIGHT_LACK };
@@ -32,7 +30,9 @@ struct preflight_report {
     struct preflight_line lines[PREFLIGHT_MAX_LINES];
 };
 
-/* Judges; lines are in the order in which an admin should read them. */
-void preflight_run(const struct preflight_machine *machine, struct preflight_report *report);
+/* Judges the CPU, and info's ranges and CPUs; lines are in the order in which an admin should read
+ * them. */
+void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu,
+                   struct preflight_report *report);
 
 #endif

@@ -122,7 +122,7 @@ class Refusals(Boot):
         self.machine.send(f"case {number}\r")
         text = self.refusal()
         self.machine.send(" ")
-        result = self.machine.expect(r"returned (0x[0-9A-Fa-f]+)", 60, "an EFI error returned")
+        result = self.machine.expect(r"returned (0x[0-9A-Fa-f]+)\s", 60, "an EFI error returned")
         self.machine.expect(r"FS0:\\> ", 60)
         self.judge(number, text)
         expect_that(int(result.group(1), 16) != 0, "an EFI error returned", result.group())

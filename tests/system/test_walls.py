@@ -17,7 +17,7 @@ console = "com1"
 cpus = "0"
 memory = "16M"
 kernel = "guests/testguest"
-cmdline = "test=heartbeat period=50"
+cmdline = "test=heartbeat period=200"
 
 [guest.hostile]
 cpus = "1"
@@ -57,7 +57,7 @@ class Walls(Boot):
         self.view(HEART)
         self.tag += 1
         self.machine.send(f"ping {self.tag}\r")
-        beat = int(self.machine.expect(rf"answer ping {self.tag} at (\d+)", 120,
+        beat = int(self.machine.expect(rf"answer ping {self.tag} at (\d+)\r?\n", 120,
                                        "the heart's answer to ping").group(1))
         expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
         self.last_beat = beat
@@ -182,15 +182,6 @@ class Walls(Boot):
     def string_io(self):
         self.crash("string-io", "string I/O")
 
-    @check("an endless loop with interrupts off: the operator can reset it")
-    def hang(self):
-        self.new_log()
-        self.begin("hang")
-        self.heart_goes_on()
-        self.operator("reset hostile")
-        self.expect_log("hostile", "reset by the operator")
-        self.subtest("alive")
-
     @check("a guest that keeps crashing is left stopped until an operator starts it")
     def limit(self):
         self.operator("reset hostile")
@@ -232,6 +223,15 @@ class Walls(Boot):
         answer, _ = self.operator("list")
         expect_that(re.search(rf"{name}[^\n]*({state})", answer), f"{name} {state}", answer)
 
+    @check("an endless loop with interrupts off: the operator can reset it")
+    def hang(self):
+        self.new_log()
+        self.begin("hang")
+        self.heart_goes_on()
+        self.operator("reset hostile")
+        self.expect_log("hostile", "reset by the operator")
+        self.subtest("alive")
+
     @check("the heart missed no beat")
     def no_gap(self):
         self.heart_goes_on()
@@ -241,6 +241,6 @@ class Walls(Boot):
         skipped = "bytes skipped" in self.machine.serial.text
         expect_that(not missing or skipped, "an unbroken row of beats",
                     f"{len(missing)} missing: {missing[:20]}")
-        expect_that(beats[-1] >= self.last_beat and len(beats) > 100, "more than 100 beats", beats[-5:])
+        expect_that(beats[-1] >= self.last_beat and len(beats) > 50, "more than 50 beats", beats[-5:])
         restarts = len(re.findall(r"beat 1\r?\n", self.machine.serial.text))
         expect_that(restarts >= 1, "the first beat in the scrollback", restarts)

@@ -17,6 +17,7 @@ static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpi
 static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx;
 static const char *vendor, *brand; /* 12 and 48 characters */
 static uint32_t reads[16], read_count;
+static struct boot_info info;
 
 static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
     memset(r, 0, 4 * sizeof(r[0]));
@@ -75,7 +76,7 @@ static bool was_read(uint32_t msr) {
 }
 
 /* A machine on which Bulkhead runs; each test takes something away from it. */
-static struct preflight_machine good_machine(void) {
+static void good_machine(void) {
     vendor = "GenuineIntel";
     brand = "      Intel(R) Test CPU\0                        ";
     cpuid_1_ecx = BIT32(5);
@@ -88,18 +89,17 @@ static struct preflight_machine good_machine(void) {
     msr_ept_vpid = GOOD_EPT_VPID;
     msr_vm_cr = 0;
     read_count = 0;
-    return (struct preflight_machine){
-        .cpuid = fake_cpuid,
-        .rdmsr = fake_rdmsr,
-        .cpu_count = 4,
-        .memory_total = 8 * GIB,
-        .memory_free = 7 * GIB,
-    };
+    info.cpu_count = 4;
+    info.range_count = 3;
+    info.ranges[0] = (struct mem_range){HPA(0), MIB, MEM_RESERVED};
+    info.ranges[1] = (struct mem_range){HPA(1 * GIB), 1 * GIB, MEM_BULKHEAD};
+    info.ranges[2] = (struct mem_range){HPA(4 * GIB), 7 * GIB, MEM_FREE};
 }
 
-static struct preflight_report judge(const struct preflight_machine *machine) {
+static struct preflight_report judge(void) {
+    static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr};
     struct preflight_report report;
-    preflight_run(machine, &report);
+    preflight_run(&info, &cpu, &report);
     return report;
 }
 
@@ -124,8 +124,8 @@ static void check_only_lack(const struct preflight_report *report, const char *w
 }
 
 TEST(good) {
-    struct preflight_machine machine = good_machine();
-    struct preflight_report report = judge(&machine);
+    good_machine();
+    struct preflight_report report = judge();
     CHECK_U64(report.lacks, 0);
     for (uint32_t i = 0; i < report.count; i++) {
         CHECK_U64(report.lines[i].state, PREFLIGHT_OK);
@@ -151,9 +151,9 @@ TEST(feature_control) {
         {3, "present, locked off by the firmware", false}, /* inside SMX only */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct preflight_machine machine = good_machine();
+        good_machine();
         msr_feature_control = cases[i].value;
-        struct preflight_report report = judge(&machine);
+        struct preflight_report report = judge();
         CHECK_STR(find(&report, "VT-x (VMX)")->found, cases[i].found);
         CHECK_U64(report.lacks, cases[i].good ? 0 : 1);
         if (!cases[i].good) {
@@ -163,20 +163,20 @@ TEST(feature_control) {
 }
 
 TEST(no_vmx) {
-    struct preflight_machine machine = good_machine();
-    uint32_t all = judge(&machine).count - VMX_LINES;
+    good_machine();
+    uint32_t all = judge().count - VMX_LINES;
     cpuid_1_ecx = 0;
     read_count = 0;
-    struct preflight_report report = judge(&machine);
+    struct preflight_report report = judge();
     CHECK_U64(read_count, 0);
     CHECK_U64(report.count, all);
     check_only_lack(&report, "VT-x (VMX)", "firmware setup");
 }
 
 TEST(no_vmx_nested) {
-    struct preflight_machine machine = good_machine();
+    good_machine();
     cpuid_1_ecx = BIT32(31);
-    struct preflight_report report = judge(&machine);
+    struct preflight_report report = judge();
     check_only_lack(&report, "VT-x (VMX)", "nested virtualization");
 }
 
@@ -202,9 +202,9 @@ TEST(each_feature) {
         {&msr_ept_vpid, BIT(32), "INVVPID", PREFLIGHT_WARN},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct preflight_machine machine = good_machine();
+        good_machine();
         *cases[i].word &= ~cases[i].bit;
-        struct preflight_report report = judge(&machine);
+        struct preflight_report report = judge();
         const struct preflight_line *line = find(&report, cases[i].what);
         CHECK_STR(line->what, cases[i].what);
         CHECK_U64(line->state, cases[i].state);
@@ -215,55 +215,55 @@ TEST(each_feature) {
 }
 
 TEST(msr_gates) {
-    struct preflight_machine machine = good_machine();
-    (void)judge(&machine);
+    good_machine();
+    (void)judge();
     CHECK(was_read(0x3a) && was_read(0x482) && was_read(0x48b) && was_read(0x48c));
     CHECK(!was_read(0xc0010114));
 
-    machine = good_machine(); /* a first-generation VT-x CPU */
+    good_machine(); /* a first-generation VT-x CPU */
     msr_processor &= ~BIT(63);
-    struct preflight_report report = judge(&machine);
+    struct preflight_report report = judge();
     CHECK(was_read(0x482) && !was_read(0x48b) && !was_read(0x48c));
     CHECK_U64(find(&report, "EPT (nested paging)")->state, PREFLIGHT_LACK);
     CHECK_U64(find(&report, "INVEPT")->state, PREFLIGHT_LACK);
 
-    machine = good_machine(); /* neither EPT nor VPID */
+    good_machine(); /* neither EPT nor VPID */
     msr_processor_2 = BIT(39);
-    (void)judge(&machine);
+    (void)judge();
     CHECK(was_read(0x48b) && !was_read(0x48c));
 }
 
 TEST(amd) {
-    struct preflight_machine machine = good_machine();
+    good_machine();
     vendor = "AuthenticAMD";
     cpuid_1_ecx = 0;
     cpuid_ext1_ecx = BIT32(2);
-    struct preflight_report report = judge(&machine);
+    struct preflight_report report = judge();
     CHECK_U64(read_count, 1);
     CHECK(was_read(0xc0010114));
     check_only_lack(&report, "AMD-V (SVM)", "not supported yet");
     CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present");
     CHECK_STR(find(&report, "VT-x (VMX)")->what, "(no such line)");
     msr_vm_cr = BIT(4);
-    report = judge(&machine);
+    report = judge();
     CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present, switched off by the firmware");
 }
 
 TEST(common) {
-    struct preflight_machine machine = good_machine();
+    good_machine();
     cpuid_ext1_edx = BIT32(29);
-    struct preflight_report report = judge(&machine);
+    struct preflight_report report = judge();
     check_only_lack(&report, "No-execute (NX)", "XD");
 
-    machine = good_machine();
+    good_machine();
     cpuid_ext7_edx = 0;
-    report = judge(&machine);
+    report = judge();
     CHECK_U64(report.lacks, 0);
     CHECK_U64(find(&report, "Invariant TSC")->state, PREFLIGHT_WARN);
 
-    machine = good_machine();
-    machine.memory_free = 31 * MIB;
-    report = judge(&machine);
+    good_machine();
+    info.ranges[2].size = 31 * MIB;
+    report = judge();
     check_only_lack(&report, "Memory", "add memory");
 }
 
