@@ -59,13 +59,10 @@ static bool sum_is_zero(const uint8_t *p, uint64_t size) {
 /* The table at that address and its size, or NULL if it is not one of that name, or broken. */
 static const uint8_t *table_at(uint64_t address, const char *signature, uint32_t *size) {
     const uint8_t *table = phys_pointer(HPA(address));
-    if (address == 0 || memcmp(table, signature, 4) != 0) {
-        return NULL;
-    }
-    *size = get_u32(table + TABLE_SIZE);
-    return *size >= TABLE_HEADER_SIZE && *size <= TABLE_SIZE_MAX && sum_is_zero(table, *size)
-               ? table
-               : NULL;
+    bool named = address != 0 && memcmp(table, signature, 4) == 0;
+    *size = named ? get_u32(table + TABLE_SIZE) : 0;
+    bool sane = *size >= TABLE_HEADER_SIZE && *size <= TABLE_SIZE_MAX;
+    return sane && sum_is_zero(table, *size) ? table : NULL;
 }
 
 void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {

@@ -64,9 +64,8 @@ static void find_acpi(struct boot_info *info) {
 static void find_cpus_by_firmware(struct boot_info *info) {
     struct mp_services *mp;
     UINTN count = 0, enabled;
-    if (LibLocateProtocol(&mp_services_guid, (void **)&mp) != EFI_SUCCESS ||
-        mp->get_count(mp, &count, &enabled) != EFI_SUCCESS) {
-        return;
+    if (LibLocateProtocol(&mp_services_guid, (void **)&mp) == EFI_SUCCESS) {
+        mp->get_count(mp, &count, &enabled);
     }
     for (UINTN i = 0; i < count; i++) {
         struct mp_cpu_info cpu;

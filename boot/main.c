@@ -115,8 +115,7 @@ static void print_report(void) {
         console_print(colours[line->state], "%s\n", words[line->state]);
     }
     for (const struct preflight_line *line = lines; line < end; line++) {
-        bool repeated = line > lines && line->hint == line[-1].hint;
-        if (line->state != PREFLIGHT_OK && !repeated) {
+        if (line->state != PREFLIGHT_OK && (line == lines || line->hint != line[-1].hint)) {
             console_print(colours[line->state], "%s: %s\n", line->what, line->hint);
         }
     }
@@ -138,17 +137,6 @@ static void print_config(bool planned) {
                       cpu_set_format(&guest->cpus, cpus, sizeof(cpus)),
                       fmt_size(memory, guest->memory), guest->kernel);
     }
-}
-
-static EFI_STATUS refuse(uint32_t problems) {
-    console_print(CONSOLE_BAD,
-                  "\nBulkhead cannot start: %u problem%s. Nothing was changed. Press any key to "
-                  "return to the firmware.\n",
-                  problems, problems == 1 ? "" : "s");
-    console_wait_key();
-    console_print(CONSOLE_PLAIN, "\n");
-    memory_free_all();
-    return EFI_LOAD_ERROR;
 }
 
 NORETURN static void enter_hypervisor(void) {
@@ -183,8 +171,15 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     console_paged = problems != 0;
     print_report();
     print_config(planned);
-    if (problems != 0) {
-        return refuse(problems);
+    if (problems == 0) {
+        enter_hypervisor();
     }
-    enter_hypervisor();
+    console_print(CONSOLE_BAD,
+                  "\nBulkhead cannot start: %u problem%s. Nothing was changed. Press any key to "
+                  "return to the firmware.\n",
+                  problems, problems == 1 ? "" : "s");
+    console_wait_key();
+    console_print(CONSOLE_PLAIN, "\n");
+    memory_free_all();
+    return EFI_LOAD_ERROR;
 }

@@ -82,14 +82,12 @@ EFI_STATUS memory_read_map(struct boot_info *info) {
      * The free ranges first, so that where the firmware contradicts itself the stricter word
      * stands. Firmware and CPUs being started have their own ideas about the first megabyte.
      */
-    if (map == NULL || add_descriptors(info, MEM_FREE) != STATUS_OK ||
-        ranges_set(info, 0, LOW_MEMORY_END, MEM_RESERVED) != STATUS_OK ||
-        add_descriptors(info, MEM_BULKHEAD) != STATUS_OK ||
-        add_descriptors(info, MEM_ACPI) != STATUS_OK ||
-        add_descriptors(info, MEM_RESERVED) != STATUS_OK) {
-        return EFI_OUT_OF_RESOURCES;
-    }
-    return EFI_SUCCESS;
+    bool good = map != NULL && add_descriptors(info, MEM_FREE) == STATUS_OK &&
+                ranges_set(info, 0, LOW_MEMORY_END, MEM_RESERVED) == STATUS_OK &&
+                add_descriptors(info, MEM_BULKHEAD) == STATUS_OK &&
+                add_descriptors(info, MEM_ACPI) == STATUS_OK &&
+                add_descriptors(info, MEM_RESERVED) == STATUS_OK;
+    return good ? EFI_SUCCESS : EFI_OUT_OF_RESOURCES;
 }
 
 EFI_STATUS memory_exit_firmware(struct boot_info *info) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The one source of time for device models: the TSC as the guest sees it, and its frequency.
- * A device never reads hardware; it asks this.
+ * The source of time for device models: a TSC with an offset of its own, and its frequency. A
+ * VM's clock starts at 0 with the VM and is not for the guest to set; a local APIC's is the TSC as
+ * its vCPU reads it. A device never reads hardware; it asks this.
  */
 #ifndef HV_DEV_CLOCK_H
 #define HV_DEV_CLOCK_H
@@ -9,10 +10,9 @@
 #include "hv/lib/types.h"
 
 struct dev_clock {
-    uint64_t (*tsc)(void *ctx); /* guest TSC now */
-    void *ctx;
+    uint64_t (*host_tsc)(void);
+    uint64_t offset; /* added to the host's TSC, modulo 2^64 */
     uint64_t tsc_hz;
-    uint64_t wall_at_zero; /* Unix seconds (UTC) when the guest TSC was 0 */
 };
 
 /*
@@ -24,13 +24,13 @@ static inline uint64_t mul_div_u64(uint64_t a, uint64_t b, uint64_t c) {
     return a / c * b + a % c * b / c;
 }
 
-/* Ticks of a clock of hz that have passed at guest TSC value tsc. */
-static inline uint64_t clock_ticks_at(const struct dev_clock *clock, uint64_t tsc, uint64_t hz) {
-    return mul_div_u64(tsc, hz, clock->tsc_hz);
+static inline uint64_t clock_now(const struct dev_clock *clock) {
+    return clock->host_tsc() + clock->offset;
 }
 
+/* Ticks of a clock of hz since this one was 0. */
 static inline uint64_t clock_ticks(const struct dev_clock *clock, uint64_t hz) {
-    return clock_ticks_at(clock, clock->tsc(clock->ctx), hz);
+    return mul_div_u64(clock_now(clock), hz, clock->tsc_hz);
 }
 
 #endif

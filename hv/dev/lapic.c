@@ -12,40 +12,23 @@
 #include "hv/lib/str.h"
 
 /* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
-#define REG_ID         0x02
-#define REG_VERSION    0x03
-#define REG_TPR        0x08
-#define REG_PPR        0x0a
-#define REG_EOI        0x0b
-#define REG_LDR        0x0d
-#define REG_DFR        0x0e
-#define REG_SVR        0x0f
-#define REG_ISR        0x10
-#define REG_TMR        0x18
-#define REG_IRR        0x20
-#define REG_ESR        0x28
-#define REG_ICR        0x30
-#define REG_ICR_HIGH   0x31
-#define REG_LVT_TIMER  0x32 /* thermal, performance, LINT0, LINT1 follow */
-#define REG_LVT_ERROR  0x37
-#define REG_INITIAL    0x38
-#define REG_CURRENT    0x39
-#define REG_DIVIDE     0x3e
-#define REG_SELF_IPI   0x3f
+enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
+enum { REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20 };
+enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
+/* Thermal, performance, LINT0 and LINT1 are between the two. */
+enum { REG_LVT_TIMER = 0x32, REG_LVT_ERROR = 0x37 };
+enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
 #define X2APIC_MSR     0x800u
 #define REGS(from, to) (BIT((to) + 1) - BIT(from)) /* a bit for each register from .. to */
 
 #define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
 #define SVR_ENABLED BIT32(8)
 
-#define LVT_MASKED     BIT32(16)
-#define LVT_STATUS     0x5000u /* delivery status and remote IRR: read-only */
-#define TIMER_PERIODIC 1u      /* one-shot is 0; both of them count */
-#define TIMER_DEADLINE 2u
+#define LVT_MASKED BIT32(16)
+#define LVT_STATUS 0x5000u /* delivery status and remote IRR: read-only */
+#define ICR_STATUS BIT32(12)
 
-#define DELIVER_FIXED  0
-#define SHORTHAND_SELF 1
-#define ICR_STATUS     BIT32(12)
+enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first two count */
 
 #define BROADCAST       UINT32_MAX
 #define XAPIC_BROADCAST 0xffu
@@ -94,10 +77,6 @@ struct apic_message apic_message(uint64_t word) {
 
 static bool lapic_is_x2apic(const struct lapic *l) {
     return (l->apic_base & APIC_BASE_X2APIC) != 0;
-}
-
-static uint64_t lapic_now(const struct lapic *l) {
-    return l->clock->tsc(l->clock->ctx);
 }
 
 /* Highest set bit of eight words; words tells which of them to look at. -1 if there is none. */
@@ -211,27 +190,15 @@ static void lapic_write_eoi(struct lapic *l) {
     }
 }
 
-static void lapic_write_tpr(struct lapic *l, uint32_t value) {
-    l->reg[REG_TPR] = value;
-    lapic_recheck(l);
-}
-
-uint8_t lapic_cr8_read(const struct lapic *l) {
-    return (uint8_t)(l->reg[REG_TPR] >> 4);
-}
-
-void lapic_cr8_write(struct lapic *l, uint8_t cr8) {
-    lapic_write_tpr(l, (uint32_t)cr8 << 4 & 0xff);
-}
-
 static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
     struct apic_message message = apic_message((uint64_t)high << 32 | command);
     if (lapic_is_x2apic(l)) {
         message.destination = high;
     }
-    if (message.shorthand != SHORTHAND_SELF) {
+    message.level = false; /* whatever the command says: SDM vol. 3 "Interrupt Command Register" */
+    if (message.shorthand != APIC_SELF) {
         l->ops->send_ipi(l->ctx, &message);
-    } else if (message.delivery_mode == DELIVER_FIXED) {
+    } else if (message.delivery_mode == APIC_FIXED) {
         lapic_raise(l, message.vector);
     }
 }
@@ -253,7 +220,7 @@ static unsigned lapic_divide_shift(const struct lapic *l) {
 
 /* Guest TSC ticks in which the counter goes down by count. */
 static uint64_t lapic_timer_span(const struct lapic *l, uint32_t count) {
-    return mul_div_u64((uint64_t)count << lapic_divide_shift(l), l->clock->tsc_hz, LAPIC_TIMER_HZ);
+    return mul_div_u64((uint64_t)count << lapic_divide_shift(l), l->clock.tsc_hz, LAPIC_TIMER_HZ);
 }
 
 static uint32_t lapic_timer_current(const struct lapic *l) {
@@ -261,11 +228,9 @@ static uint32_t lapic_timer_current(const struct lapic *l) {
         return 0;
     }
     uint32_t initial = l->reg[REG_INITIAL];
-    uint64_t passed = mul_div_u64(lapic_now(l) - l->timer_start, LAPIC_TIMER_HZ, l->clock->tsc_hz);
-    passed >>= lapic_divide_shift(l);
-    if (lapic_timer_mode(l) == TIMER_PERIODIC) {
-        passed %= initial;
-    }
+    uint64_t ticks = clock_now(&l->clock) - l->timer_start;
+    uint64_t passed = mul_div_u64(ticks, LAPIC_TIMER_HZ, l->clock.tsc_hz) >> lapic_divide_shift(l);
+    passed = lapic_timer_mode(l) == TIMER_PERIODIC ? passed % initial : passed;
     return passed < initial ? initial - (uint32_t)passed : 0;
 }
 
@@ -279,14 +244,14 @@ static void lapic_timer_arm(struct lapic *l, uint64_t deadline) {
 static void lapic_timer_start(struct lapic *l, uint64_t start) {
     uint64_t deadline = start + lapic_timer_span(l, l->reg[REG_INITIAL]);
     if (lapic_timer_mode(l) == TIMER_PERIODIC) {
-        deadline = max_u64(deadline, lapic_now(l) + l->clock->tsc_hz / TIMER_MIN_PERIOD_HZ);
+        deadline = max_u64(deadline, clock_now(&l->clock) + l->clock.tsc_hz / TIMER_MIN_PERIOD_HZ);
     }
     l->timer_start = start;
     lapic_timer_arm(l, max_u64(deadline, 1));
 }
 
 void lapic_timer_expired(struct lapic *l) {
-    uint64_t now = lapic_now(l);
+    uint64_t now = clock_now(&l->clock);
     if (l->timer_deadline == 0 || now < l->timer_deadline) {
         l->ops->timer_arm(l->ctx, l->timer_deadline);
         return;
@@ -303,6 +268,7 @@ void lapic_timer_expired(struct lapic *l) {
 }
 
 void lapic_tsc_changed(struct lapic *l, uint64_t delta) {
+    l->clock.offset += delta;
     if (l->timer_deadline != 0 && lapic_timer_counts(l)) {
         lapic_timer_start(l, l->timer_start + delta);
     } else {
@@ -328,7 +294,7 @@ static void lapic_write_initial(struct lapic *l, uint32_t value) {
     if (value == 0) {
         lapic_timer_arm(l, 0);
     } else {
-        lapic_timer_start(l, lapic_now(l));
+        lapic_timer_start(l, clock_now(&l->clock));
     }
 }
 
@@ -337,7 +303,7 @@ static void lapic_write_divide(struct lapic *l, uint32_t value) {
     uint32_t passed = l->reg[REG_INITIAL] - lapic_timer_current(l);
     l->reg[REG_DIVIDE] = value;
     if (l->timer_deadline != 0 && lapic_timer_counts(l)) {
-        lapic_timer_start(l, lapic_now(l) - lapic_timer_span(l, passed));
+        lapic_timer_start(l, clock_now(&l->clock) - lapic_timer_span(l, passed));
     }
 }
 
@@ -360,37 +326,33 @@ static void lapic_write_svr(struct lapic *l, uint32_t value) {
 
 /* value has only writable bits; what is not there, or read-only, ignores it. */
 static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
-    switch (reg) {
-    case REG_TPR:
-        lapic_write_tpr(l, value);
-        break;
-    case REG_EOI:
+    if (reg == REG_EOI) {
         lapic_write_eoi(l);
-        break;
-    case REG_SVR:
-        lapic_write_svr(l, value);
-        break;
-    case REG_ICR:
+    } else if (reg == REG_TPR) {
+        l->reg[REG_TPR] = value;
+        lapic_recheck(l);
+    } else if (reg == REG_ICR) {
         l->reg[REG_ICR] = value & ~ICR_STATUS;
         lapic_send(l, value, l->reg[REG_ICR_HIGH]);
-        break;
-    case REG_LDR:
-    case REG_DFR:
-    case REG_ICR_HIGH:
-        l->reg[reg] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
-        break;
-    case REG_INITIAL:
+    } else if (reg == REG_INITIAL) {
         lapic_write_initial(l, value);
-        break;
-    case REG_DIVIDE:
+    } else if (reg == REG_DIVIDE) {
         lapic_write_divide(l, value);
-        break;
-    default:
-        if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR) {
-            lapic_write_lvt(l, reg, value);
-        }
-        break;
+    } else if (reg == REG_SVR) {
+        lapic_write_svr(l, value);
+    } else if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR) {
+        lapic_write_lvt(l, reg, value);
+    } else if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH) {
+        l->reg[reg] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
     }
+}
+
+uint8_t lapic_cr8_read(const struct lapic *l) {
+    return (uint8_t)(l->reg[REG_TPR] >> 4);
+}
+
+void lapic_cr8_write(struct lapic *l, uint8_t cr8) {
+    lapic_write(l, REG_TPR, (uint32_t)cr8 << 4 & 0xff);
 }
 
 /* A register as the xAPIC has it; reg < LAPIC_REGISTERS. */

@@ -20,13 +20,15 @@
 #define APIC_BASE_X2APIC BIT(10)
 #define APIC_BASE_ENABLE BIT(11)
 
-/* What one APIC sends to others: an interrupt command, or an entry of the I/O APIC. */
+/*
+ * What one APIC sends to others: an interrupt command, or an entry of the I/O APIC (never level;
+ * always without a shorthand).
+ */
+enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_NMI = 4, APIC_INIT, APIC_SIPI };
+enum apic_shorthand { APIC_NAMED, APIC_SELF, APIC_ALL, APIC_OTHERS };
 struct apic_message {
-    uint8_t vector;
-    uint8_t delivery_mode; /* 0 fixed, 1 lowest, 2 SMI, 4 NMI, 5 INIT, 6 SIPI, 7 ExtINT */
-    bool logical;
-    bool level;
-    uint8_t shorthand;    /* 0 none, 1 self, 2 all, 3 all but self */
+    uint8_t vector, delivery_mode, shorthand; /* the modes are those of the two enums */
+    bool logical, level;
     uint32_t destination; /* all ones = every APIC, in both modes */
 };
 
@@ -46,7 +48,7 @@ struct lapic_ops {
 struct lapic {
     const struct lapic_ops *ops;
     void *ctx;
-    const struct dev_clock *clock;
+    struct dev_clock clock; /* the guest's TSC */
     uint32_t id;
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;

@@ -62,7 +62,8 @@ struct feature {
     const char *hint;
 };
 
-static const struct feature vmx_features[] = {
+/* Those of the three VMX words are shown only where there is VMX: one cause, one lack. */
+static const struct feature features[] = {
     {"Secondary controls", PROCESSOR, SECONDARY_CONTROLS, PREFLIGHT_LACK, HINT_TOO_OLD},
     {"MSR bitmaps", PROCESSOR, ALLOWED_1(28), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"I/O bitmaps", PROCESSOR, ALLOWED_1(25), PREFLIGHT_LACK, HINT_TOO_OLD},
@@ -75,70 +76,53 @@ static const struct feature vmx_features[] = {
     {"Unrestricted guest", PROCESSOR_2, ALLOWED_1(7), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"VPID", PROCESSOR_2, VPID, PREFLIGHT_WARN, HINT_SLOWER},
     {"INVVPID", EPT_VPID, BIT(32), PREFLIGHT_WARN, HINT_SLOWER},
-};
-
-static const struct feature common_features[] = {
     {"No-execute (NX)", EXT1_EDX, BIT(20), PREFLIGHT_LACK,
      "Enable Execute Disable Bit (XD, NX) in the firmware setup, usually under CPU or Security."},
     {"Invariant TSC", EXT7_EDX, BIT(8), PREFLIGHT_WARN,
      "The guests' clocks may run unevenly while the CPU saves power; there is nothing to set."},
 };
 
-static void add_features(const uint64_t words[WORDS], const struct feature *features, size_t count,
-                         const char *nested_hint, struct preflight_report *report) {
-    for (const struct feature *f = features; f < features + count; f++) {
+static void add_features(const uint64_t words[WORDS], bool vmx, const char *nested,
+                         struct preflight_report *report) {
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        const struct feature *f = &features[i];
         bool there = (words[f->word] & f->mask) == f->mask;
-        const char *hint = f->without == PREFLIGHT_LACK && nested_hint ? nested_hint : f->hint;
-        add_line(report, f->what, there ? PREFLIGHT_OK : f->without, hint, there ? "yes" : "no");
+        const char *hint = f->without == PREFLIGHT_LACK && nested != NULL ? nested : f->hint;
+        if (vmx || f->word > EPT_VPID) {
+            add_line(report, f->what, there ? PREFLIGHT_OK : f->without, hint,
+                     there ? "yes" : "no");
+        }
     }
 }
 
-static void add_vmx(const struct preflight_cpu *cpu, struct preflight_report *report) {
-    uint32_t r[4];
-    cpu->cpuid(1, r);
-    const char *nested = (r[2] & CPUID_1_ECX_HYPERVISOR) != 0 ? HINT_NESTED : NULL;
+static void add_vmx(const struct preflight_cpu *cpu, bool vmx, const char *nested,
+                    uint64_t words[WORDS], struct preflight_report *report) {
     const char *hint = nested != NULL ? nested : HINT_ENABLE;
-    if ((r[2] & CPUID_1_ECX_VMX) == 0) { /* the MSRs do not exist: one cause, one lack */
+    if (!vmx) { /* the MSRs do not exist */
         add_line(report, "VT-x (VMX)", PREFLIGHT_LACK, hint, ABSENT);
         return;
     }
     uint64_t control = cpu->rdmsr(X86_MSR_FEATURE_CONTROL);
     bool locked = (control & FEATURE_CONTROL_LOCKED) != 0;
     bool off = locked && (control & FEATURE_CONTROL_VMX) == 0;
+    const char *good = locked ? "enabled" : "left open";
     add_line(report, "VT-x (VMX)", off ? PREFLIGHT_LACK : PREFLIGHT_OK, hint,
-             "present, %s by the firmware",
-             off      ? "locked off"
-             : locked ? "enabled"
-                      : "left open");
-    uint64_t words[WORDS] = {[PROCESSOR] = cpu->rdmsr(MSR_VMX_PROCESSOR)};
+             "present, %s by the firmware", off ? "locked off" : good);
+    words[PROCESSOR] = cpu->rdmsr(MSR_VMX_PROCESSOR);
     if ((words[PROCESSOR] & SECONDARY_CONTROLS) != 0) {
         words[PROCESSOR_2] = cpu->rdmsr(MSR_VMX_PROCESSOR_2);
     }
     if ((words[PROCESSOR_2] & (EPT | VPID)) != 0) {
         words[EPT_VPID] = cpu->rdmsr(MSR_VMX_EPT_VPID);
     }
-    add_features(words, vmx_features, ARRAY_SIZE(vmx_features), nested, report);
 }
 
-static void add_amd(const struct preflight_cpu *cpu, struct preflight_report *report) {
-    uint32_t r[4];
-    cpu->cpuid(0x80000001, r);
-    const char *found = ABSENT;
-    if ((r[2] & CPUID_EXT1_ECX_SVM) != 0) {
-        bool off = (cpu->rdmsr(MSR_VM_CR) & VM_CR_SVM_DISABLED) != 0;
-        found = off ? "present, switched off by the firmware" : "present";
-    }
+static void add_amd(const struct preflight_cpu *cpu, bool svm, struct preflight_report *report) {
+    bool off = svm && (cpu->rdmsr(MSR_VM_CR) & VM_CR_SVM_DISABLED) != 0;
+    const char *found = svm ? "present" : ABSENT;
     add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK,
              "AMD-V is not supported yet: this release runs on Intel CPUs with VT-x only.", "%s",
-             found);
-}
-
-static void add_common(const struct preflight_cpu *cpu, struct preflight_report *report) {
-    uint32_t ext1[4], ext7[4];
-    cpu->cpuid(0x80000001, ext1);
-    cpu->cpuid(0x80000007, ext7);
-    const uint64_t words[WORDS] = {[EXT1_EDX] = ext1[3], [EXT7_EDX] = ext7[3]};
-    add_features(words, common_features, ARRAY_SIZE(common_features), NULL, report);
+             off ? "present, switched off by the firmware" : found);
 }
 
 static void add_machine(const struct boot_info *info, struct preflight_report *report) {
@@ -159,12 +143,15 @@ static void add_machine(const struct boot_info *info, struct preflight_report *r
 /* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
 void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu,
                    struct preflight_report *report) {
-    uint32_t id[4], brand[13] = {0};
+    uint32_t id[4], leaf1[4], ext1[4], ext7[4], brand[13] = {0};
     *report = (struct preflight_report){0};
     cpu->cpuid(0, id);
+    cpu->cpuid(1, leaf1);
+    cpu->cpuid(0x80000001, ext1);
     for (uint32_t i = 0; i < 3; i++) {
         cpu->cpuid(0x80000002 + i, &brand[4 * i]);
     }
+    cpu->cpuid(0x80000007, ext7);
     const uint32_t vendor_words[] = {id[1], id[3], id[2], 0}; /* twelve characters */
     const char *vendor = (const char *)vendor_words, *name = (const char *)brand;
     while (*name == ' ') {
@@ -172,11 +159,15 @@ void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu
     }
     add_line(report, "CPU", PREFLIGHT_OK, NULL, "%s", *name != '\0' ? name : vendor);
     add_line(report, "Vendor", PREFLIGHT_OK, NULL, "%s", vendor);
-    if (str_equal(vendor, "AuthenticAMD") || str_equal(vendor, "HygonGenuine")) {
-        add_amd(cpu, report);
+    uint64_t words[WORDS] = {[EXT1_EDX] = ext1[3], [EXT7_EDX] = ext7[3]};
+    const char *nested = (leaf1[2] & CPUID_1_ECX_HYPERVISOR) != 0 ? HINT_NESTED : NULL;
+    bool amd = str_equal(vendor, "AuthenticAMD") || str_equal(vendor, "HygonGenuine");
+    bool vmx = !amd && (leaf1[2] & CPUID_1_ECX_VMX) != 0;
+    if (amd) {
+        add_amd(cpu, (ext1[2] & CPUID_EXT1_ECX_SVM) != 0, report);
     } else {
-        add_vmx(cpu, report);
+        add_vmx(cpu, vmx, nested, words, report);
     }
-    add_common(cpu, report);
+    add_features(words, vmx, nested, report);
     add_machine(info, report);
 }

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The schema of bulkhead.toml: the table of keys, and the readers of their values. A reader gets
+ * text that is known to be short enough and free of control characters but tabs, and reports what
+ * breaks its rule. Called by config.c; the manual is printed from the table.
+ */
+#include "hv/plan/schema.h"
+
+#include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
+
+/* How a value is shown in a message: at most this many bytes of it. */
+#define SHOWN 60
+
+/* Reports the value with the rule it breaks and the fix. Always false. */
+static PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *format, ...) {
+    char rule[FAULT_TEXT_SIZE];
+    va_list args;
+    va_start(args, format);
+    fmt_vprint(rule, sizeof(rule), format, args);
+    va_end(args);
+    fault_add(v->faults, v->pos, "%s = \"%.*s\" %s", v->key->name, SHOWN, v->text, rule);
+    return false;
+}
+
+/* Digits at *s; false if there are none or the number passes max, which is at most 2^56. */
+static bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out) {
+    const char *start = *s;
+    for (*out = 0; *out <= max; (*s)++) {
+        unsigned decimal = (unsigned)**s - '0', letter = ((unsigned)**s | 0x20) - 'a';
+        unsigned digit = decimal < 10 ? decimal : letter < 6 ? letter + 10 : base;
+        if (digit >= base) {
+            return *s != start;
+        }
+        *out = *out * base + digit;
+    }
+    return false;
+}
+
+static void skip_blanks(const char **s) {
+    while (**s == ' ') {
+        (*s)++;
+    }
+}
+
+static bool read_choice(const struct schema_value *v) {
+    for (size_t i = 0; v->key->choices[i].name != NULL; i++) {
+        if (str_equal(v->key->choices[i].name, v->text)) {
+            /* little-endian: fields of 1, 2 or 4 bytes */
+            memcpy(v->field, &v->key->choices[i].value, v->key->size);
+            return true;
+        }
+    }
+    return refuse(v, "is not known; write %s", v->key->wanted);
+}
+
+/* A name from the choices or a port in hex; 8 ports from there must exist. */
+static bool read_port(const struct schema_value *v) {
+    const char *s = v->text + 2;
+    uint64_t port = 0;
+    if (v->text[0] != '0' || (v->text[1] | 0x20) != 'x') {
+        return read_choice(v);
+    }
+    if (!read_number(&s, 16, 0xfff8, &port) || *s != '\0' || port < 0x100 || port % 8 != 0) {
+        return refuse(v, "is not the port of a UART; write a multiple of 8 from 0x100 to 0xfff8, "
+                         "such as \"0x3f8\"");
+    }
+    memcpy(v->field, &port, v->key->size);
+    return true;
+}
+
+static bool read_cpus(const struct schema_value *v) {
+    struct cpu_set *set = v->field;
+    const char *s = v->text;
+    do {
+        uint64_t first = 0, last = 0;
+        skip_blanks(&s);
+        const char *item = s;
+        bool good = read_number(&s, 10, CONFIG_MAX_CPUS - 1, &first);
+        last = first;
+        if (good && *s == '-') {
+            s++;
+            good = read_number(&s, 10, CONFIG_MAX_CPUS - 1, &last) && first <= last;
+        }
+        skip_blanks(&s);
+        if (!good || (*s != ',' && *s != '\0')) {
+            return refuse(v, "is not a list of CPUs at \"%.*s\"; write %s, from 0 to %u", 12, item,
+                          v->key->wanted, CONFIG_MAX_CPUS - 1);
+        }
+        for (unsigned cpu = (unsigned)first; cpu <= last; cpu++) {
+            if (cpu_set_has(set, cpu)) {
+                return refuse(v, "names CPU %u twice; name each once", cpu);
+            }
+            set->bits[cpu / 64] |= BIT(cpu % 64);
+        }
+    } while (*s++ == ',');
+    return true;
+}
+
+static bool read_size(const struct schema_value *v) {
+    const char *s = v->text;
+    uint64_t number = 0;
+    bool good = read_number(&s, 10, CONFIG_MEMORY_MAX, &number);
+    unsigned shift = *s == 'K' ? 10 : *s == 'M' ? 20 : 30;
+    if (!good || (shift == 30 && *s != 'G') || s[1] != '\0') {
+        return refuse(v, "is not a size; write a number and K, M or G, such as \"%s\"",
+                      v->key->example);
+    }
+    bool fits = number <= CONFIG_MEMORY_MAX >> shift;
+    uint64_t bytes = fits ? number << shift : CONFIG_MEMORY_MAX;
+    uint64_t near = max_u64(ALIGN_UP(bytes, CONFIG_MEMORY_UNIT), CONFIG_MEMORY_MIN);
+    if (!fits || bytes != near) {
+        char fix[24];
+        return refuse(v, "is not a multiple of 2M from \"16M\" to \"65536G\"; write \"%s\"",
+                      fmt_size(fix, near));
+    }
+    *(uint64_t *)v->field = bytes;
+    return true;
+}
+
+/* Characters that no file name on a FAT volume can have. */
+static bool is_odd(char c) {
+    return c == '\t' || c == ':' || c == '*' || c == '?' || c == '"' || c == '<' || c == '>' ||
+           c == '|';
+}
+
+/* Both slashes part a path; the stored one has single forward slashes and none in front. */
+static bool read_path(const struct schema_value *v) {
+    char *out = v->field, *part = out; /* never longer than the text, which fits */
+    for (const char *s = v->text;; s++) {
+        char c = *s == '\\' ? '/' : *s;
+        size_t n = (size_t)(out - part);
+        bool dots = (n == 1 || n == 2) && part[0] == '.' && part[n - 1] == '.';
+        if (is_odd(c)) {
+            return refuse(v,
+                          "holds '%c', which no file name on the stick can have; write the path "
+                          "from the stick's root, such as \"%s\"",
+                          c, v->key->example);
+        }
+        if ((c == '/' && dots) || (c == '\0' && (dots || n == 0))) {
+            return refuse(v,
+                          "is not the path of a file; write it from the stick's root without . and "
+                          ".., such as \"%s\"",
+                          v->key->example);
+        }
+        if (c == '\0') {
+            return true;
+        }
+        if (c != '/' || n != 0) {
+            *out++ = c;
+        }
+        part = c == '/' ? out : part;
+    }
+}
+
+static bool read_text(const struct schema_value *v) {
+    return str_copy_n(v->field, v->key->size, v->text, strlen(v->text));
+}
+
+#define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
+#define HYPERVISOR(member)  SCHEMA_HYPERVISOR, FIELD(config, member), 0
+#define GUEST(member)       SCHEMA_GUEST, FIELD(config_guest, member), 0
+#define GUEST_WITH_POS(member)                                                                     \
+    SCHEMA_GUEST, FIELD(config_guest, member), offsetof(struct config_guest, member##_pos)
+#define A_PATH "the path of a file, from the stick's root, with / or \\ between its parts"
+
+static const struct schema_choice ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8},
+                                             {"com4", 0x2e8}, {"none", 0},     {NULL, 0}};
+static const struct schema_choice levels[] = {
+    {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+static const struct schema_choice starts[] = {{"auto", 1}, {"manual", 0}, {NULL, 0}};
+static const struct schema_choice crashes[] = {
+    {"restart", ON_CRASH_RESTART}, {"stop", ON_CRASH_STOP}, {"halt", ON_CRASH_HALT}, {NULL, 0}};
+static const struct schema_choice violations[] = {
+    {"deny", ON_VIOLATION_DENY}, {"stop", ON_VIOLATION_STOP}, {NULL, 0}};
+
+/* name, reader, field, preset, example, value, doc, choices */
+const struct schema_key schema[SCHEMA_KEYS] = {
+    {"console", read_port, HYPERVISOR(console_port), "com1", "com1",
+     "\"com1\", \"com2\", \"com3\", \"com4\", \"none\" or an I/O port such as \"0x3f8\"",
+     "The serial port for the log and the guests' consoles, 115200 baud, 8 data bits, no "
+     "parity. The screen shows the log as well, where there is one.",
+     ports},
+    {"log", read_choice, HYPERVISOR(log_level), "info", "info",
+     "\"error\", \"warn\", \"info\" or \"debug\"",
+     "How much is logged: this level and the graver ones.", levels},
+    {"cpus", read_cpus, GUEST_WITH_POS(cpus), NULL, "1",
+     "a list of host CPU numbers such as \"1\", \"2-3\" or \"1,4\"",
+     "The host CPUs this guest owns alone, one virtual CPU for each. CPU 0 is the one the "
+     "firmware started on. This release runs guests of one CPU."},
+    {"memory", read_size, GUEST_WITH_POS(memory), NULL, "512M",
+     "a number and K, M or G, at least \"16M\", a multiple of 2M",
+     "The guest's memory, owned by it alone. It must hold the kernel and the initrd."},
+    {"kernel", read_path, GUEST_WITH_POS(kernel), NULL, "guests/vmlinuz", A_PATH,
+     "The Linux kernel to start: a 64-bit bzImage, boot protocol 2.12 or later."},
+    {"initrd", read_path, GUEST_WITH_POS(initrd), "", "guests/web.img", A_PATH,
+     "The initial ramdisk. Without this key the guest gets none."},
+    {"cmdline", read_text, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
+     "text of at most 1023 bytes",
+     "The kernel's command line. The guest's console is its first serial port."},
+    {"start", read_choice, GUEST(start_auto), "auto", "auto", "\"auto\" or \"manual\"",
+     "Whether the guest starts with the machine or waits for the operator.", starts},
+    {"on_crash", read_choice, GUEST(on_crash), "restart", "restart",
+     "\"restart\", \"stop\" or \"halt\"",
+     "What follows when the guest crashes: start it again with clean memory, switch it off, "
+     "or leave it standing as it is for a look. The other guests go on in any case.",
+     crashes},
+    {"on_violation", read_choice, GUEST(on_violation), "deny", "deny", "\"deny\" or \"stop\"",
+     "What follows when the guest reaches for a register, port or address that no rule "
+     "allows: it is refused as on a PC without that device and counted, or the guest is "
+     "stopped.",
+     violations},
+};
+
+bool schema_is_near(const char *wrong, const char *right) {
+    size_t length = strlen(right);
+    unsigned distance = str_distance(wrong, right);
+    return distance <= length / 2 && (distance <= 2 || distance <= length / 3);
+}
