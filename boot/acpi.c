@@ -17,23 +17,20 @@
 
 #define FADT_PM_TIMER         76u
 #define FADT_FLAGS            112u
-#define FADT_TIMER_32BIT      BIT32(8)
 #define FADT_HARDWARE_REDUCED BIT32(20)
 #define GAS_SIZE              12u
 #define GAS_MEMORY            0
 #define HPET_ADDRESS          40u
-#define MADT_LAPIC_BASE       36u
 #define MADT_ENTRIES          44u
 #define MADT_CPU_ENABLED      BIT32(0)
 #define X2APIC_BROADCAST      0xffffffffu
 #define XAPIC_BROADCAST       0xffu
 
 /* "Interrupt Controller Structure Types": type and length; others are of no concern. */
-#define MADT_LAPIC         0x0008
-#define MADT_IOAPIC        0x010c
-#define MADT_OVERRIDE      0x020a
-#define MADT_LAPIC_ADDRESS 0x050c
-#define MADT_X2APIC        0x0910
+#define MADT_LAPIC    0x0008
+#define MADT_IOAPIC   0x010c
+#define MADT_OVERRIDE 0x020a
+#define MADT_X2APIC   0x0910
 
 /* Tables are packed: no field is where a C struct would want it. */
 static uint64_t get_u64(const uint8_t *p) {
@@ -101,9 +98,6 @@ static void read_madt_entry(const uint8_t *e, struct boot_info *info) {
                                                          .level = (e[8] >> 2 & 3) == 3};
         }
         break;
-    case MADT_LAPIC_ADDRESS:
-        info->lapic_base = HPA(get_u64(e + 4));
-        break;
     default:
         break;
     }
@@ -111,7 +105,6 @@ static void read_madt_entry(const uint8_t *e, struct boot_info *info) {
 
 static void read_madt(const uint8_t *table, struct boot_info *info) {
     const uint8_t *e = table + MADT_ENTRIES, *end = table + get_u32(table + TABLE_SIZE);
-    info->lapic_base = HPA(get_u32(table + MADT_LAPIC_BASE));
     for (; end - e >= 2 && e[1] >= 2 && e[1] <= end - e; e += e[1]) {
         read_madt_entry(e, info);
     }
@@ -121,7 +114,6 @@ static void read_fadt(const uint8_t *table, struct boot_info *info) {
     uint32_t flags = get_u32(table + FADT_FLAGS), port = get_u32(table + FADT_PM_TIMER);
     if (port <= UINT16_MAX - 3 && (flags & FADT_HARDWARE_REDUCED) == 0) {
         info->pm_timer_port = port;
-        info->pm_timer_32bit = (flags & FADT_TIMER_32BIT) != 0;
     }
 }
 

@@ -50,6 +50,8 @@ EFI_STATUS files_read(const char *path, hpa_t *base, uint64_t *size);
 
 /* machine.c: CPUs, ACPI, framebuffer into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);
+/* Unix seconds by the firmware's clock, taken to be in UTC. */
+uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;
 
 #endif

@@ -11,7 +11,6 @@
 
 #define CPUID_FEATURES    1u
 #define CPUID_TOPOLOGY    0xbu
-#define APIC_BASE_MASK    0xffffffffff000ull
 #define IOAPIC_USUAL_BASE 0xfec00000ull
 #define MP_CPU_USABLE     (BIT32(1) | BIT32(2)) /* enabled, healthy */
 
@@ -51,16 +50,6 @@ static uint32_t own_apic_id(void) {
     return b >> 24;
 }
 
-static void find_acpi(struct boot_info *info) {
-    EFI_GUID guid = ACPI_20_TABLE_GUID;
-    void *rsdp;
-    if (LibGetSystemConfigurationTable(&guid, &rsdp) == EFI_SUCCESS &&
-        acpi_read(phys_address(rsdp), info) != STATUS_OK) {
-        console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken (checksum); trying "
-                                    "without them.\n");
-    }
-}
-
 static void find_cpus_by_firmware(struct boot_info *info) {
     struct mp_services *mp;
     UINTN count = 0, enabled;
@@ -75,44 +64,35 @@ static void find_cpus_by_firmware(struct boot_info *info) {
     }
 }
 
-static enum fb_format format_of(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode) {
-    const EFI_PIXEL_BITMASK *m = &mode->PixelInformation;
-    uint32_t red = mode->PixelFormat == PixelBitMask && m->GreenMask == 0xff00 ? m->RedMask : 0;
-    if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor || red == 0xff0000) {
-        return FB_BGRX8888;
-    }
-    if (mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor || red == 0xff) {
-        return FB_RGBX8888;
-    }
-    return FB_NONE;
-}
-
 static void find_framebuffer(struct boot_framebuffer *fb) {
     EFI_GRAPHICS_OUTPUT_PROTOCOL *gop;
     if (LibLocateProtocol(&GraphicsOutputProtocol, (void **)&gop) != EFI_SUCCESS) {
         return;
     }
     const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = gop->Mode->Info;
-    uint64_t pixels = (uint64_t)mode->PixelsPerScanLine * mode->VerticalResolution;
-    if (gop->Mode->FrameBufferBase != 0 && format_of(mode) != FB_NONE &&
-        mode->HorizontalResolution <= mode->PixelsPerScanLine &&
-        pixels <= gop->Mode->FrameBufferSize / 4) {
-        *fb = (struct boot_framebuffer){.base = HPA(gop->Mode->FrameBufferBase),
-                                        .size = gop->Mode->FrameBufferSize,
-                                        .width = mode->HorizontalResolution,
-                                        .height = mode->VerticalResolution,
-                                        .stride = mode->PixelsPerScanLine,
-                                        .format = format_of(mode)};
+    const EFI_PIXEL_BITMASK *mask = &mode->PixelInformation;
+    if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor ||
+        mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor ||
+        (mode->PixelFormat == PixelBitMask &&
+         (mask->RedMask | mask->GreenMask | mask->BlueMask) == 0xffffff)) {
+        *fb = (struct boot_framebuffer){HPA(gop->Mode->FrameBufferBase), gop->Mode->FrameBufferSize,
+                                        mode->HorizontalResolution, mode->VerticalResolution,
+                                        mode->PixelsPerScanLine};
     }
 }
 
 void machine_find(struct boot_info *info) {
-    info->cpus[info->cpu_count++] = (struct boot_cpu){.apic_id = own_apic_id(), .bsp = true};
-    info->lapic_base = HPA(rdmsr(X86_MSR_APIC_BASE) & APIC_BASE_MASK);
+    EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
+    void *rsdp;
+    info->cpus[info->cpu_count++] = (struct boot_cpu){own_apic_id()};
     for (unsigned i = 0; i < ARRAY_SIZE(info->isa_irqs); i++) {
         info->isa_irqs[i].gsi = i;
     }
-    find_acpi(info);
+    if (LibGetSystemConfigurationTable(&acpi_guid, &rsdp) == EFI_SUCCESS &&
+        acpi_read(phys_address(rsdp), info) != STATUS_OK) {
+        console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken (checksum); trying "
+                                    "without them.\n");
+    }
     if (info->rsdp.v == 0) { /* a PC has one there; the hypervisor looks before it believes */
         info->ioapics[0].base = HPA(IOAPIC_USUAL_BASE);
         info->ioapic_count = 1;
@@ -121,4 +101,17 @@ void machine_find(struct boot_info *info) {
         find_cpus_by_firmware(info);
     }
     find_framebuffer(&info->framebuffer);
+}
+
+uint64_t machine_time(void) {
+    EFI_TIME t = {.Year = 2000, .Month = 1, .Day = 1};
+    if (ST->RuntimeServices->GetTime(&t, NULL) != EFI_SUCCESS) {
+        console_print(CONSOLE_WARN, "The firmware's clock cannot be read: the guests start in "
+                                    "the year 2000.\n");
+    }
+    /* The year begins in March here, so that leap days end it. */
+    uint64_t month = (t.Month + 9u) % 12, year = t.Year - (t.Month <= 2 ? 1u : 0u);
+    uint64_t leap_days = year / 4 - year / 100 + year / 400;
+    uint64_t days = 365 * year + leap_days + (153 * month + 2) / 5 + t.Day - 1 - 719468;
+    return ((days * 24 + t.Hour) * 60 + t.Minute) * 60 + t.Second;
 }

@@ -21,7 +21,7 @@ extern const uint8_t hypervisor_elf[];
 EFI_HANDLE own_image;
 
 /* In this application's own memory, which becomes MEM_BULKHEAD. */
-static struct boot_info info = {.magic = BOOT_INFO_MAGIC, .size = sizeof(info)};
+static struct boot_info info;
 
 static struct {
     struct fault_list faults;
@@ -81,11 +81,6 @@ static void take_memory(void) {
     }
 }
 
-static const void *image_data(void *ctx, const struct boot_image *image) {
-    (void)ctx;
-    return phys_pointer(image->base);
-}
-
 /* Everything is gathered before the first line of the verdict is printed; true if there is a plan.
  */
 static bool gather(void) {
@@ -101,8 +96,7 @@ static bool gather(void) {
     }
     preflight_run(&info, &machine_cpu, &work.report);
     /* Also after faults of the file: all of them in one run. */
-    return work.other_problems == 0 &&
-           plan_build(&info, image_data, NULL, &work.plan, &work.faults) == STATUS_OK &&
+    return work.other_problems == 0 && plan_build(&info, &work.plan, &work.faults) == STATUS_OK &&
            plan_check(&info, &work.plan, &work.faults) == STATUS_OK;
 }
 
@@ -141,6 +135,7 @@ static void print_config(bool planned) {
 
 NORETURN static void enter_hypervisor(void) {
     elf_entry entry = elf_load(hypervisor_elf, phys_pointer(info.image_base));
+    info.wall_seconds = machine_time();
     EFI_STATUS status = memory_exit_firmware(&info);
     if (status != EFI_SUCCESS) { /* half gone: the console may still work, returning may not */
         console_print(CONSOLE_BAD,

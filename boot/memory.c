@@ -10,7 +10,6 @@
 
 #define EXIT_TRIES          8
 #define MEMORY_SPECIFIC_USE 0x40000ull /* EFI_MEMORY_SP: the firmware keeps it for a device */
-#define LOW_MEMORY_END      (1 * MIB)
 
 static struct {
     EFI_PHYSICAL_ADDRESS base;
@@ -83,7 +82,7 @@ EFI_STATUS memory_read_map(struct boot_info *info) {
      * stands. Firmware and CPUs being started have their own ideas about the first megabyte.
      */
     bool good = map != NULL && add_descriptors(info, MEM_FREE) == STATUS_OK &&
-                ranges_set(info, 0, LOW_MEMORY_END, MEM_RESERVED) == STATUS_OK &&
+                ranges_set(info, 0, MIB, MEM_RESERVED) == STATUS_OK &&
                 add_descriptors(info, MEM_BULKHEAD) == STATUS_OK &&
                 add_descriptors(info, MEM_ACPI) == STATUS_OK &&
                 add_descriptors(info, MEM_RESERVED) == STATUS_OK;

@@ -19,7 +19,7 @@ MUST_USE enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t 
 
 /*
  * acpi.c: reads RSDP, XSDT, MADT, FADT and HPET table; what they say goes into *info (rsdp,
- * cpus added in MADT order, ioapics, isa_irqs, lapic_base, pm_timer_*, hpet_base), what they do not
+ * cpus added in MADT order, ioapics, isa_irqs, pm_timer_port, hpet_base), what they do not
  * say stays as it was. All of it comes from the firmware: lengths and checksums are checked, a
  * broken table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
  */

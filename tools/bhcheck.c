@@ -77,7 +77,7 @@ static char *join_path(const char *stick, const char *path) {
 }
 
 /* Reads one named file, once for each distinct path; a missing one is plan_build()'s to report. */
-static void add_image(struct boot_info *info, struct files *files, const char *stick,
+static void add_image(struct boot_info *info, const char *stick,
                       const char *path, uint64_t *next) {
     if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
         return;
@@ -89,10 +89,9 @@ static void add_image(struct boot_info *info, struct files *files, const char *s
     if (bytes == NULL) {
         return;
     }
-    struct boot_image *image = &info->images[info->image_count];
-    files->bytes[info->image_count++] = bytes;
+    struct boot_image *image = &info->images[info->image_count++];
     fmt_print(image->path, sizeof(image->path), "%s", path);
-    image->base = HPA(*next);
+    image->base = phys_address(bytes);
     image->size = size;
     *next += ALIGN_UP(size, 2 * MIB);
 }
@@ -108,23 +107,15 @@ static void add_range(struct boot_info *info, uint64_t base, uint64_t end, enum 
 static void make_machine(struct boot_info *info, const struct options *o, uint64_t files_end) {
     const uint64_t hole = 3 * GIB;
     uint64_t low = min_u64(o->memory, hole);
-    info->magic = BOOT_INFO_MAGIC;
-    info->size = sizeof(*info);
     info->cpu_count = o->cpus;
     for (unsigned i = 0; i < o->cpus; i++) {
-        info->cpus[i] = (struct boot_cpu){.apic_id = i, .bsp = i == 0};
+        info->cpus[i] = (struct boot_cpu){.apic_id = i};
     }
     add_range(info, 0, MIB, MEM_RESERVED);
     add_range(info, MIB, files_end, MEM_BULKHEAD);
     add_range(info, files_end, low, MEM_FREE);
     add_range(info, hole, 4 * GIB, MEM_RESERVED);
     add_range(info, max_u64(4 * GIB, files_end), 4 * GIB + (o->memory - low), MEM_FREE);
-}
-
-static const void *image_bytes(void *ctx, const struct boot_image *image) {
-    const struct boot_info *info = ((void **)ctx)[0];
-    const struct files *files = ((void **)ctx)[1];
-    return files->bytes[image - info->images];
 }
 
 static int show_faults(const struct fault_list *faults) {
@@ -159,7 +150,6 @@ static int check_stick(const struct options *o) {
     struct boot_info *info = allocate(sizeof(*info));
     struct plan *plan = allocate(sizeof(*plan));
     struct fault_list *faults = allocate(sizeof(*faults));
-    struct files *files = allocate(sizeof(*files));
     size_t size = 0;
     char *path = join_path(o->stick, CONFIG_FILE);
     char *text = (char *)read_file(path, &size);
@@ -170,12 +160,11 @@ static int check_stick(const struct options *o) {
     config_parse(text, size, &info->config, faults);
     uint64_t next = FILES_BASE;
     for (uint32_t i = 0; i < info->config.guest_count; i++) {
-        add_image(info, files, o->stick, info->config.guests[i].kernel, &next);
-        add_image(info, files, o->stick, info->config.guests[i].initrd, &next);
+        add_image(info, o->stick, info->config.guests[i].kernel, &next);
+        add_image(info, o->stick, info->config.guests[i].initrd, &next);
     }
     make_machine(info, o, next);
-    void *ctx[] = {info, files};
-    if (plan_build(info, image_bytes, ctx, plan, faults) != STATUS_OK ||
+    if (plan_build(info, plan, faults) != STATUS_OK ||
         plan_check(info, plan, faults) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);

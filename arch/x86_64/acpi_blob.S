@@ -4,19 +4,12 @@
  * hv/vm/acpi.c; the host tests link this same file.
  */
     .section .rodata, "a"
+    .globl dsdt_aml, dsdt_aml_size
     .balign 16
-    .globl dsdt_aml
 dsdt_aml:
     .incbin "dsdt.aml"
 dsdt_aml_end:
 
     .balign 4
-    .globl dsdt_aml_size
 dsdt_aml_size:
     .long dsdt_aml_end - dsdt_aml
-
-    .type dsdt_aml, @object
-    .size dsdt_aml, dsdt_aml_end - dsdt_aml
-    .type dsdt_aml_size, @object
-    .size dsdt_aml_size, 4
-    .section .note.GNU-stack, "", @progbits

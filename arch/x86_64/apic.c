@@ -20,7 +20,6 @@ enum apic_register {
     REG_TPR = 0x80,
     REG_EOI = 0xb0,
     REG_SPURIOUS = 0xf0,
-    REG_ISR = 0x100,
     REG_ESR = 0x280,
     REG_ICR_LOW = 0x300,
     REG_ICR_HIGH = 0x310,
@@ -44,13 +43,12 @@ enum apic_register {
 #define CALIBRATION_US     2000u
 #define SERIAL_POLL_US     2000u /* 16 bytes at 115200 baud take 1.4 ms */
 
-static bool x2apic, has_deadline;
+static bool x2apic;
 static hpa_t page;        /* of the xAPIC's registers */
-static uint64_t timer_hz; /* of the one-shot counter, where there is no TSC deadline */
+static uint64_t timer_hz; /* of the one-shot counter; 0 = TSC deadlines are better */
 
 void apic_init(void) {
     x2apic = cpu_has(CPU_HAS_X2APIC);
-    has_deadline = cpu_has(CPU_HAS_TSC_DEADLINE);
     page = HPA(x2apic ? 0 : msr_read(X86_MSR_APIC_BASE) & BASE_ADDRESS);
 }
 
@@ -84,15 +82,6 @@ static void apic_mask_local(void) {
     }
 }
 
-/* Interrupts that the firmware took but did not end would hold back ours. */
-static void apic_end_leftovers(void) {
-    for (unsigned word = 0; word < 8; word++) {
-        for (unsigned i = 0; i < 256 && apic_read(REG_ISR + word * 16) != 0; i++) {
-            apic_end_interrupt();
-        }
-    }
-}
-
 void apic_init_cpu(struct cpu *cpu) {
     uint64_t base = msr_read(X86_MSR_APIC_BASE) | BASE_ENABLE;
     msr_write(X86_MSR_APIC_BASE, base);
@@ -108,31 +97,33 @@ void apic_init_cpu(struct cpu *cpu) {
     apic_write(REG_TIMER_INITIAL, 0);
     apic_write(REG_LVT_LINT1, LVT_NMI);
     apic_write(REG_ESR, 0);
-    apic_end_leftovers();
+    /* Interrupts that the firmware took but did not end would hold back ours. */
+    for (unsigned i = 0; i < 256; i++) {
+        apic_end_interrupt();
+    }
 }
 
 /* Ticks of the one-shot counter in a stretch of TSC time. */
 static void apic_calibrate(void) {
     apic_write(REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(REG_TIMER_INITIAL, UINT32_MAX);
-    uint64_t tsc = tsc_read_ordered();
+    uint64_t tsc = tsc_read();
     clock_delay_us(CALIBRATION_US);
     uint32_t ticks = UINT32_MAX - apic_read(REG_TIMER_CURRENT);
-    tsc = tsc_read_ordered() - tsc;
+    tsc = tsc_read() - tsc;
     apic_write(REG_TIMER_INITIAL, 0);
     timer_hz = mul_div_u64(ticks, plat_tsc_hz(), tsc);
     if (timer_hz == 0) {
         plat_panic("the local APIC's timer does not count");
     }
-    log_debug("local APIC timer at %llu kHz", (ull)(timer_hz / 1000));
 }
 
 void apic_init_timer(void) {
     apic_write(REG_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    if (!has_deadline && timer_hz == 0) {
+    if (timer_hz == 0 && !cpu_has(CPU_HAS_TSC_DEADLINE)) {
         apic_calibrate();
     }
-    apic_write(REG_LVT_TIMER, (has_deadline ? TIMER_TSC_DEADLINE : 0) | VECTOR_TIMER);
+    apic_write(REG_LVT_TIMER, (timer_hz == 0 ? TIMER_TSC_DEADLINE : 0) | VECTOR_TIMER);
     /* The mode must have arrived before the first deadline is written. */
     __asm__ volatile("mfence; lfence" : : : "memory");
 }
@@ -142,7 +133,7 @@ static void apic_arm(const struct cpu *cpu) {
     if (cpu->poll_deadline != 0 && (deadline == 0 || cpu->poll_deadline < deadline)) {
         deadline = cpu->poll_deadline;
     }
-    if (has_deadline) {
+    if (timer_hz == 0) {
         msr_write(X86_MSR_TSC_DEADLINE, deadline);
         return;
     }
@@ -197,6 +188,6 @@ void apic_send(uint32_t apic_id, uint32_t command) {
 
 void plat_kick(unsigned cpu) {
     if (plat_cpu_online(cpu)) {
-        apic_send(cpu_get(cpu)->apic_id, APIC_ASSERT | VECTOR_KICK);
+        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_KICK);
     }
 }

@@ -59,7 +59,7 @@ hpa_t percpu_guard(unsigned i); /* the page below a stack, i < plat_cpu_count() 
 /* paging.c */
 hpa_t paging_build(const struct boot_info *info); /* root of the host's tables */
 void paging_enable(void);                         /* each CPU: PAT, EFER, CR4, CR3, CR0 */
-void paging_verify(const struct boot_info *info); /* W^X, guards, page 0 */
+void paging_verify(void);                         /* W^X, guards, page 0 */
 
 /* trap.c */
 void trap_init(void);
@@ -78,10 +78,10 @@ void apic_timer_interrupt(void);
  */
 void apic_poll_serial(void);
 /* Commands; ASSERT alone sends the vector that is added to it. */
-#define APIC_NMI     0x400u
-#define APIC_INIT    0x500u
-#define APIC_STARTUP 0x600u /* | page number */
-#define APIC_ASSERT  0x4000u
+#define ICR_NMI     0x400u
+#define ICR_INIT    0x500u
+#define ICR_STARTUP 0x600u /* | page number */
+#define ICR_ASSERT  0x4000u
 
 void irq_init(const struct boot_info *info);
 bool irq_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = there is no way */
@@ -101,9 +101,10 @@ void smp_ap_main(struct cpu *cpu);
 void serial_init(uint16_t port); /* 0 = none */
 void serial_init_interrupts(void);
 void serial_interrupt(void);
-void serial_write_polled(const char *text, size_t n); /* waits, takes no lock */
-void serial_mute(bool mute);     /* plat_serial_write() takes all and sends nothing */
-void serial_drain_console(void); /* panic: what the console layer still holds; may hang on a lock */
+void serial_write_polled(const char *text); /* waits, takes no lock; lines end "\r\n" */
+/* Waits until what the console layer holds is out, while no interrupt moves it on: at start, and as
+ * the last act of a panic, where it may hang on a lock. */
+void serial_drain_console(void);
 void keyboard_init(void);
 void keyboard_interrupt(void);
 void screen_init(const struct boot_framebuffer *fb);

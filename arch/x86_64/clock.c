@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What time it is: the TSC's frequency, measured against the best timer the machine has and
- * compared with what CPUID claims, and the wall clock from CMOS. Everything is fixed after
+ * compared with what CPUID claims, and the wall clock. Everything is fixed after
  * clock_init(), on the first CPU. Sources: Intel SDM "Time-Stamp Counter" and CPUID leaves 15h,
- * 16h; ACPI "Power Management Timer"; IA-PC HPET specification; Intel 8254 and Motorola MC146818
- * data sheets.
+ * 16h; ACPI "Power Management Timer"; IA-PC HPET specification; Intel 8254 data sheet.
  */
 #include "hv/dev/clock.h"
 #include "arch/x86_64/arch.h"
@@ -19,12 +18,12 @@
 
 static uint16_t pm_port;
 static uint8_t *hpet;
-static uint64_t tsc_hz, entry_tsc, wall_seconds, wall_tsc;
+static uint64_t tsc_hz, entry_tsc, wall_seconds;
 
 /* Each start function returns the timer's frequency, 0 if there is none. */
 static uint64_t pm_start(const struct boot_info *info) {
     pm_port = (uint16_t)info->pm_timer_port;
-    return pm_port != 0 && info->pm_timer_port <= UINT16_MAX ? PM_HZ : 0;
+    return pm_port != 0 ? PM_HZ : 0;
 }
 
 static uint32_t pm_read(void) {
@@ -92,9 +91,9 @@ static struct sample clock_sample(const struct ref_timer *timer) {
     struct sample best = {0, 0};
     uint64_t shortest = UINT64_MAX;
     for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
-        uint64_t before = tsc_read_ordered();
+        uint64_t before = tsc_read();
         uint32_t count = timer->read();
-        uint64_t took = tsc_read_ordered() - before;
+        uint64_t took = tsc_read() - before;
         if (took < shortest) {
             shortest = took;
             best = (struct sample){before + took / 2, count};
@@ -119,20 +118,18 @@ static uint64_t clock_measure(const struct ref_timer *timer, const struct boot_i
     return mul_div_u64(last.tsc - first.tsc, hz, (last.count - first.count) & timer->mask);
 }
 
-/* What CPUID says: exact by leaf 15h, or rounded by leaf 16h; 0 = nothing. */
-static uint64_t clock_claimed(bool *exact) {
-    struct cpuid_result crystal = cpuid_checked(0x15, 0);
-    *exact = crystal.eax != 0 && crystal.ebx != 0 && crystal.ecx != 0;
-    if (*exact) {
-        return mul_div_u64(crystal.ecx, crystal.ebx, crystal.eax);
-    }
-    return (uint64_t)(cpuid_checked(0x16, 0).eax & 0xffff) * 1000000;
-}
-
-static void clock_choose(uint64_t measured, const char *by) {
-    bool exact;
-    uint64_t claimed = clock_claimed(&exact);
-    uint64_t off = claimed > measured ? claimed - measured : measured - claimed;
+/*
+ * The TSC's frequency: CPUID's if that is exact (leaf 15h; leaf 16h is rounded) and the timer
+ * agrees or is missing, else the timer's.
+ */
+static uint64_t clock_choose(uint64_t measured, const char *by) {
+    uint32_t crystal[4], base[4];
+    cpuid_checked(0x15, crystal);
+    cpuid_checked(0x16, base);
+    bool exact = crystal[EAX] != 0 && crystal[EBX] != 0 && crystal[ECX] != 0;
+    uint64_t claimed = exact ? mul_div_u64(crystal[ECX], crystal[EBX], crystal[EAX])
+                             : (base[EAX] & 0xffff) * 1000000ull;
+    uint64_t off = max_u64(claimed, measured) - min_u64(claimed, measured);
     bool agree = measured == 0 || off <= measured / 100;
     if (measured == 0 && claimed == 0) {
         plat_panic("no timer (ACPI PM timer, HPET, PIT) to measure the TSC with");
@@ -141,65 +138,10 @@ static void clock_choose(uint64_t measured, const char *by) {
         log_warn("CPUID claims a TSC of %llu kHz, the %s says %llu kHz: the timer is believed",
                  (ull)(claimed / 1000), by, (ull)(measured / 1000));
     }
-    tsc_hz = measured == 0 || (agree && exact) ? claimed : measured;
-    log_info("TSC %llu kHz, %s the %s", (ull)(tsc_hz / 1000),
-             tsc_hz == claimed ? "by CPUID, checked with" : "measured with", by);
-}
-
-#define CMOS_INDEX    0x70u
-#define CMOS_DATA     0x71u
-#define CMOS_STATUS_A 0x0au
-#define CMOS_STATUS_B 0x0bu
-#define CMOS_UPDATING BIT32(7)
-#define CMOS_BINARY   BIT32(2)
-#define CMOS_24_HOURS BIT32(1)
-#define CMOS_WAIT_US  10000u
-enum cmos_field { SECOND, MINUTE, HOUR, DAY, MONTH, YEAR, CMOS_FIELDS };
-
-/* NMI stays enabled: bit 7 of the index is 0. */
-static uint32_t cmos_read(uint8_t index) {
-    port_out8(CMOS_INDEX, index);
-    return port_in8(CMOS_DATA);
-}
-
-/* False if no moment could be found in which the clock was not changing. */
-static bool cmos_read_fields(uint32_t fields[CMOS_FIELDS]) {
-    static const uint8_t registers[CMOS_FIELDS] = {0x00, 0x02, 0x04, 0x07, 0x08, 0x09};
-    uint64_t start = clock_now_us();
-    while (clock_now_us() - start < CMOS_WAIT_US) {
-        bool steady = (cmos_read(CMOS_STATUS_A) & CMOS_UPDATING) == 0;
-        for (unsigned i = 0; i < CMOS_FIELDS; i++) {
-            fields[i] = cmos_read(registers[i]);
-        }
-        if (steady && (cmos_read(CMOS_STATUS_A) & CMOS_UPDATING) == 0 &&
-            cmos_read(registers[SECOND]) == fields[SECOND]) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static uint64_t days_from_civil(uint64_t year, uint64_t month, uint64_t day) {
-    uint64_t shifted = (month + 9) % 12; /* the year begins in March, so that leap days end it */
-    uint64_t y = year - (month <= 2 ? 1 : 0);
-    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * shifted + 2) / 5 + day - 1 - 719468;
-}
-
-/* Unix seconds. The two-digit year means 1970 to 2069; clocks of 12 hours have died out. */
-static uint64_t clock_read_cmos(void) {
-    uint32_t f[CMOS_FIELDS];
-    bool good = cmos_read_fields(f);
-    uint32_t status = cmos_read(CMOS_STATUS_B);
-    for (unsigned i = 0; i < CMOS_FIELDS && (status & CMOS_BINARY) == 0; i++) {
-        f[i] = (f[i] >> 4) * 10 + (f[i] & 0xf);
-    }
-    if (!good || (status & CMOS_24_HOURS) == 0 || f[MONTH] < 1 || f[MONTH] > 12 || f[DAY] < 1 ||
-        f[DAY] > 31 || f[YEAR] > 99) {
-        log_warn("the CMOS clock cannot be read: the guests' clocks start in 2000");
-        return days_from_civil(2000, 1, 1) * 86400;
-    }
-    uint64_t days = days_from_civil((f[YEAR] < 70 ? 2000 : 1900) + f[YEAR], f[MONTH], f[DAY]);
-    return days * 86400 + f[HOUR] * 3600 + f[MINUTE] * 60 + f[SECOND];
+    bool by_cpuid = measured == 0 || (agree && exact);
+    log_info("TSC %llu kHz, %s the %s", (ull)((by_cpuid ? claimed : measured) / 1000),
+             by_cpuid ? "by CPUID, checked with" : "measured with", by);
+    return by_cpuid ? claimed : measured;
 }
 
 void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
@@ -209,12 +151,11 @@ void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
         measured = clock_measure(&ref_timers[i], info);
     }
     entry_tsc = tsc_at_entry;
-    clock_choose(measured, measured != 0 ? ref_timers[i - 1].name : "(missing) timer");
+    tsc_hz = clock_choose(measured, measured != 0 ? ref_timers[i - 1].name : "(missing) timer");
     if (!cpu_has(CPU_HAS_INVARIANT_TSC)) {
         log_warn("the TSC may change its speed with the CPU's power states (it is not invariant)");
     }
-    wall_seconds = clock_read_cmos();
-    wall_tsc = tsc_read();
+    wall_seconds = info->wall_seconds;
 }
 
 uint64_t clock_now_us(void) {
@@ -222,8 +163,8 @@ uint64_t clock_now_us(void) {
 }
 
 void clock_delay_us(uint64_t us) {
-    uint64_t start = tsc_read_ordered(), ticks = mul_div_u64(us, tsc_hz, 1000000);
-    while (tsc_read_ordered() - start < ticks) {
+    uint64_t start = tsc_read(), ticks = mul_div_u64(us, tsc_hz, 1000000);
+    while (tsc_read() - start < ticks) {
         cpu_pause();
     }
 }
@@ -237,5 +178,5 @@ uint64_t plat_tsc_hz(void) {
 }
 
 uint64_t plat_wall_seconds(void) {
-    return wall_seconds + (tsc_read() - wall_tsc) / tsc_hz;
+    return wall_seconds + (tsc_read() - entry_tsc) / tsc_hz;
 }

@@ -10,6 +10,7 @@
 #define ARCH_X86_64_CPU_H
 
 #include "hv/lib/x86.h"
+#include "hv/vm/plat.h"
 
 /*
  * Page attribute table, the same on every CPU and in every guest-free moment: 0 = WB, 1 = WC,
@@ -17,47 +18,38 @@
  */
 #define HOST_PAT 0x0000010100000106ull
 
-struct cpuid_result {
-    uint32_t eax, ebx, ecx, edx;
-};
+enum cpuid_register { EAX, EBX, ECX, EDX };
 
-static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf) {
-    struct cpuid_result r;
-    __asm__ volatile("cpuid"
-                     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
-                     : "a"(leaf), "c"(subleaf));
-    return r;
+/* Subleaf 0, or zeroes where the CPU has no such leaf (Intel answers those with another one). */
+static inline void cpuid_checked(uint32_t leaf, uint32_t out[4]) {
+    plat_cpuid(leaf & 0x80000000u, 0, out);
+    bool there = leaf <= out[EAX];
+    plat_cpuid(leaf, 0, out);
+    for (unsigned i = 0; i < 4; i++) {
+        out[i] = there ? out[i] : 0;
+    }
 }
 
-/* The leaf, or zeroes where the CPU has no such leaf (Intel answers those with another one). */
-static inline struct cpuid_result cpuid_checked(uint32_t leaf, uint32_t subleaf) {
-    uint32_t last = cpuid(leaf & 0x80000000u, 0).eax;
-    return leaf <= last ? cpuid(leaf, subleaf) : (struct cpuid_result){0, 0, 0, 0};
-}
-
-/* CPU features: leaf, register (0 EAX .. 3 EDX), bit; see cpu_has(). */
+/* See cpu_has(). */
 struct cpu_feature {
     uint32_t leaf;
-    uint8_t word, bit;
+    enum cpuid_register word;
+    unsigned bit;
 };
-#define CPU_HAS_VMX           ((struct cpu_feature){1, 2, 5})
-#define CPU_HAS_X2APIC        ((struct cpu_feature){1, 2, 21})
-#define CPU_HAS_TSC_DEADLINE  ((struct cpu_feature){1, 2, 24})
-#define CPU_HAS_XSAVE         ((struct cpu_feature){1, 2, 26})
-#define CPU_HAS_MCE           ((struct cpu_feature){1, 3, 7})
-#define CPU_HAS_SMEP          ((struct cpu_feature){7, 1, 7})
-#define CPU_HAS_SMAP          ((struct cpu_feature){7, 1, 20})
-#define CPU_HAS_UMIP          ((struct cpu_feature){7, 2, 2})
-#define CPU_HAS_SVM           ((struct cpu_feature){0x80000001u, 2, 2})
-#define CPU_HAS_NX            ((struct cpu_feature){0x80000001u, 3, 20})
-#define CPU_HAS_1GIB_PAGES    ((struct cpu_feature){0x80000001u, 3, 26})
-#define CPU_HAS_RDTSCP        ((struct cpu_feature){0x80000001u, 3, 27})
-#define CPU_HAS_INVARIANT_TSC ((struct cpu_feature){0x80000007u, 3, 8})
+#define CPU_HAS_VMX           ((struct cpu_feature){1, ECX, 5})
+#define CPU_HAS_X2APIC        ((struct cpu_feature){1, ECX, 21})
+#define CPU_HAS_TSC_DEADLINE  ((struct cpu_feature){1, ECX, 24})
+#define CPU_HAS_XSAVE         ((struct cpu_feature){1, ECX, 26})
+#define CPU_HAS_MCE           ((struct cpu_feature){1, EDX, 7})
+#define CPU_HAS_SVM           ((struct cpu_feature){0x80000001u, ECX, 2})
+#define CPU_HAS_1GIB_PAGES    ((struct cpu_feature){0x80000001u, EDX, 26})
+#define CPU_HAS_RDTSCP        ((struct cpu_feature){0x80000001u, EDX, 27})
+#define CPU_HAS_INVARIANT_TSC ((struct cpu_feature){0x80000007u, EDX, 8})
 
 static inline bool cpu_has(struct cpu_feature f) {
-    struct cpuid_result r = cpuid_checked(f.leaf, 0);
-    const uint32_t words[4] = {r.eax, r.ebx, r.ecx, r.edx};
-    return (words[f.word & 3] >> f.bit & 1) != 0;
+    uint32_t r[4];
+    cpuid_checked(f.leaf, r);
+    return (r[f.word] >> f.bit & 1) != 0;
 }
 
 static inline uint64_t msr_read(uint32_t msr) {
@@ -84,10 +76,6 @@ CPU_DEFINE_REGISTER(cr0)
 CPU_DEFINE_REGISTER(cr2)
 CPU_DEFINE_REGISTER(cr3)
 CPU_DEFINE_REGISTER(cr4)
-CPU_DEFINE_REGISTER(dr0)
-CPU_DEFINE_REGISTER(dr1)
-CPU_DEFINE_REGISTER(dr2)
-CPU_DEFINE_REGISTER(dr3)
 CPU_DEFINE_REGISTER(dr6)
 
 /* Needs CR4.OSXSAVE; faults on a bad value: see plat_xsetbv(). */
@@ -116,16 +104,11 @@ static inline void mmio_write32(volatile void *p, uint32_t v) {
     *(volatile uint32_t *)p = v;
 }
 
-/* Not ordered with the instructions before it; see tsc_read_ordered(). */
+/* Not before the instructions that stand before it. */
 static inline uint64_t tsc_read(void) {
     uint32_t lo, hi;
-    __asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
     return (uint64_t)hi << 32 | lo;
-}
-
-static inline uint64_t tsc_read_ordered(void) {
-    __asm__ volatile("lfence" : : : "memory");
-    return tsc_read();
 }
 
 static inline void cpu_pause(void) {

@@ -11,7 +11,6 @@ arch_entry: /* RDI = struct boot_info, interrupts off, the firmware's identity m
     shlq $32, %rdx
     leaq (%rdx, %rax), %rsi
     leaq boot_stack_top(%rip), %rsp
-    xorl %ebp, %ebp
     call arch_start
     ud2
 
@@ -26,7 +25,6 @@ ap_entry:
     testq %rdi, %rdi
     jz 1f
     movq 0x10(%rdi), %rsp /* cpu->stack_top[STACK_MAIN] */
-    xorl %ebp, %ebp
     call smp_ap_main
 1:  cli
     hlt

@@ -18,8 +18,7 @@
 #define STATUS_MOUSE  0x20u
 
 #define COMMAND_WRITE_CONFIG 0x60u
-#define COMMAND_ENABLE       0xaeu
-#define CONFIG               0x65u /* interrupt, POST passed, no mouse, translate to set 1 */
+#define CONFIG               0x65u /* keyboard on, interrupt, no mouse, translate to set 1 */
 
 #define SCAN_RELEASE  0x80u
 #define SCAN_EXTENDED 0xe0u
@@ -33,15 +32,11 @@
 
 static bool shift, ctrl, caps, extended;
 
-/* By scan code 0 .. 0x39; 0 = no character. */
-static const char plain[] =
-    "\0\0331234567890-=\177\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 ";
-static const char shifted[] =
-    "\0\033!@#$%^&*()_+\177\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 ";
-_Static_assert(sizeof(plain) == 0x3b && sizeof(shifted) == 0x3b, "one character each scan code");
-
-/* The last letter of what a VT100 sends, from the Home key's scan code on. */
-static const char cursor_keys[] = "HA\0\0D\0C\0FB";
+/* By shift and scan code; 0 = nothing. From Home on: the last letter of what a VT100 sends. */
+static const char keys[2][0x52] = {
+    "\0\0331234567890-=\177\tqwertyuiop[]\r\0asdfghjkl;'`\0\\zxcvbnm,./\0*\0 "
+    "\0\0\0\0\0\0\0\0\0\0\0\0\0HA\0\0D\0C\0FB",
+    "\0\033!@#$%^&*()_+\177\tQWERTYUIOP{}\r\0ASDFGHJKL:\"~\0|ZXCVBNM<>?\0*\0 "};
 
 /* A controller that stays busy gets its byte all the same: there is nothing to lose. */
 static void kbd_write(uint16_t port, uint8_t value) {
@@ -54,7 +49,6 @@ void keyboard_init(void) {
     if (port_in8(KBD_STATUS) == 0xff || !irq_route_isa(KBD_IRQ, VECTOR_KEYBOARD)) {
         return; /* no controller, or no way to hear of it */
     }
-    kbd_write(KBD_STATUS, COMMAND_ENABLE);
     kbd_write(KBD_STATUS, COMMAND_WRITE_CONFIG);
     kbd_write(KBD_DATA, CONFIG);
     /* The line must be low for its next edge. */
@@ -63,49 +57,32 @@ void keyboard_init(void) {
     }
 }
 
-static void kbd_cursor_key(uint8_t scan) {
-    unsigned key = (unsigned)scan - SCAN_HOME;
-    if (key < sizeof(cursor_keys) && cursor_keys[key] != 0) {
+static void kbd_press(uint8_t scan) {
+    char c = keys[0][scan];
+    bool letter = c >= 'a' && c <= 'z';
+    c = keys[shift != (caps && letter)][scan];
+    if (scan >= SCAN_HOME && c != 0) {
         hv_console_input('\033');
         hv_console_input('[');
-        hv_console_input((uint8_t)cursor_keys[key]);
-    }
-}
-
-static void kbd_character(uint8_t scan) {
-    if (scan >= sizeof(plain) - 1) {
-        return;
-    }
-    uint8_t c = (uint8_t)plain[scan];
-    bool letter = c >= 'a' && c <= 'z';
-    if (shift != (caps && letter)) {
-        c = (uint8_t)shifted[scan];
-    }
-    if (ctrl && c >= '@' && c < 0x7f) {
-        c &= 0x1f;
     }
     if (c != 0) {
-        hv_console_input(c);
+        hv_console_input((uint8_t)c & (ctrl && c >= '@' && c < 0x7f ? 0x1f : 0x7f));
     }
 }
 
 static void kbd_scan(uint8_t code) {
     bool was_extended = extended, pressed = (code & SCAN_RELEASE) == 0;
-    extended = code == SCAN_EXTENDED;
     uint8_t scan = code & (uint8_t)~SCAN_RELEASE;
-    if (extended) {
-        return;
-    }
+    extended = code == SCAN_EXTENDED;
     if (scan == SCAN_CTRL) {
         ctrl = pressed;
     } else if (scan == SCAN_LSHIFT || scan == SCAN_RSHIFT) {
         shift = was_extended ? shift : pressed; /* E0 2A is no key: it comes with cursor keys */
     } else if (scan == SCAN_CAPS) {
         caps ^= pressed;
-    } else if (pressed && was_extended && scan != SCAN_SLASH && scan != SCAN_ENTER) {
-        kbd_cursor_key(scan);
-    } else if (pressed) {
-        kbd_character(scan);
+    } else if (pressed && scan < sizeof(keys[0]) &&
+               (!was_extended || scan == SCAN_ENTER || scan == SCAN_SLASH || scan >= SCAN_HOME)) {
+        kbd_press(scan);
     }
 }
 

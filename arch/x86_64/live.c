@@ -25,8 +25,9 @@ static const struct {
 _Static_assert(sizeof(initial_state) == 576, "legacy area and header");
 
 static uint64_t xcr0_supported(void) {
-    struct cpuid_result r = cpuid_checked(0xd, 0);
-    return cpu_has(CPU_HAS_XSAVE) ? (uint64_t)r.edx << 32 | r.eax : 0;
+    uint32_t r[4];
+    cpuid_checked(0xd, r);
+    return cpu_has(CPU_HAS_XSAVE) ? (uint64_t)r[EDX] << 32 | r[EAX] : 0;
 }
 
 /* What the CPU would refuse with a #GP here, in the hypervisor, and all that we do not know. */
@@ -56,10 +57,7 @@ void plat_reset_live_state(void) {
     static const uint32_t zero_msrs[] = {X86_MSR_KERNEL_GS_BASE, X86_MSR_STAR, X86_MSR_LSTAR,
                                          X86_MSR_CSTAR, X86_MSR_FMASK};
     live_reset_vectors();
-    dr0_write(0);
-    dr1_write(0);
-    dr2_write(0);
-    dr3_write(0);
+    __asm__ volatile("mov %0, %%dr0; mov %0, %%dr1; mov %0, %%dr2; mov %0, %%dr3" : : "r"(0ull));
     dr6_write(DR6_DEFAULT);
     cr2_write(0);
     for (unsigned i = 0; i < ARRAY_SIZE(zero_msrs); i++) {
@@ -71,11 +69,9 @@ void plat_reset_live_state(void) {
 }
 
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
-    struct cpuid_result r = cpuid(leaf, subleaf);
-    out[0] = r.eax;
-    out[1] = r.ebx;
-    out[2] = r.ecx;
-    out[3] = r.edx;
+    __asm__ volatile("cpuid"
+                     : "=a"(out[EAX]), "=b"(out[EBX]), "=c"(out[ECX]), "=d"(out[EDX])
+                     : "a"(leaf), "c"(subleaf));
 }
 
 void plat_write_back_caches(void) {

@@ -73,13 +73,13 @@ static void paging_map_device(hpa_t base, uint64_t size, enum npt_type type) {
 }
 
 hpa_t paging_build(const struct boot_info *info) {
-    unsigned max_level = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
+    unsigned largest = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
     if ((cr4_read() & X86_CR4_LA57) != 0) {
         plat_panic(
             "the firmware runs with 5-level paging; switch off \"5-Level Paging\" or \"LA57\" "
             "in its setup");
     }
-    if (npt_init(&host_tables, &npt_format_host, arch_heap(), max_level) != STATUS_OK) {
+    if (npt_init(&host_tables, &npt_format_host, arch_heap(), largest) != STATUS_OK) {
         plat_panic("no memory for page tables");
     }
     paging_add_pieces(info);
@@ -95,30 +95,15 @@ hpa_t paging_build(const struct boot_info *info) {
     for (unsigned i = 0; i < info->ioapic_count; i++) {
         paging_map_device(info->ioapics[i].base, 1, NPT_UC);
     }
-    if (info->framebuffer.format != FB_NONE) {
-        paging_map_device(info->framebuffer.base, info->framebuffer.size, NPT_WC);
-    }
+    paging_map_device(info->framebuffer.base, info->framebuffer.size, NPT_WC);
     return phys_address(host_tables.root);
 }
 
-static uint64_t paging_cr4(void) {
-    static const struct {
-        struct cpu_feature feature;
-        uint64_t bits;
-    } optional[] = {
-        {CPU_HAS_MCE, X86_CR4_MCE},   {CPU_HAS_XSAVE, X86_CR4_OSXSAVE},
-        {CPU_HAS_SMEP, X86_CR4_SMEP}, {CPU_HAS_SMAP, X86_CR4_SMAP},
-        {CPU_HAS_UMIP, X86_CR4_UMIP},
-    };
-    uint64_t cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
-    for (unsigned i = 0; i < ARRAY_SIZE(optional); i++) {
-        cr4 |= cpu_has(optional[i].feature) ? optional[i].bits : 0;
-    }
-    return cr4;
-}
-
+/* No SMEP, SMAP, UMIP: no page here is a user's, and nothing but the guests runs outside ring 0. */
 void paging_enable(void) {
-    uint64_t cr4 = paging_cr4();
+    uint64_t cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
+                   (cpu_has(CPU_HAS_MCE) ? X86_CR4_MCE : 0) |
+                   (cpu_has(CPU_HAS_XSAVE) ? X86_CR4_OSXSAVE : 0);
     msr_write(X86_MSR_EFER, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE);
     msr_write(X86_MSR_PAT, HOST_PAT);
     /* No line may stay cached under a type it no longer has, no translation under a global one. */
@@ -129,27 +114,28 @@ void paging_enable(void) {
     cr4_write(cr4);
 }
 
-static bool paging_verify_leaf(void *ctx, const struct npt_leaf *leaf) {
-    const struct boot_info *info = ctx;
-    uint64_t text = (uintptr_t)image_text, text_size = (uintptr_t)image_rodata - text;
-    bool code = range_contains(text, text_size, leaf->address, leaf->size) ||
-                range_contains(info->trampoline.v, PAGE_SIZE, leaf->address, leaf->size);
-    bool execute = (leaf->access & NPT_EXECUTE) != 0, write = (leaf->access & NPT_WRITE) != 0;
-    if (leaf->hpa.v != leaf->address || leaf->type >= NPT_TYPES || (execute && (write || !code))) {
-        plat_panic("page %#llx is mapped wrongly: to %#llx, %s%s", (ull)leaf->address,
-                   (ull)leaf->hpa.v, write ? "writable " : "", execute ? "executable" : "");
+/* Nothing outside the pieces may run, nothing in them may do more than they say. */
+static unsigned paging_allowed(const struct npt_leaf *leaf) {
+    unsigned allowed = READ_WRITE;
+    for (const struct piece *p = pieces; p < pieces + piece_count; p++) {
+        if (range_contains(p->base, p->end - p->base, leaf->address, leaf->size)) {
+            allowed = p->access;
+        } else if (range_overlaps(p->base, p->end - p->base, leaf->address, leaf->size)) {
+            return 0;
+        }
     }
-    return true;
+    return allowed;
 }
 
-void paging_verify(const struct boot_info *info) {
+void paging_verify(void) {
     struct npt_leaf leaf;
     ASSERT(cr3_read() == phys_address(host_tables.root).v && (cr0_read() & X86_CR0_WP) != 0);
-    npt_walk(&host_tables, paging_verify_leaf, (void *)(uintptr_t)info);
-    for (unsigned i = 0; i < piece_count; i++) {
-        bool mapped = npt_lookup(&host_tables, pieces[i].base, &leaf) == STATUS_OK;
-        if ((mapped ? leaf.access : 0) != pieces[i].access) {
-            plat_panic("page %#llx has the wrong rights", (ull)pieces[i].base);
+    for (uint64_t at = 0; at < NPT_SPACE; at += leaf.size) {
+        if (npt_lookup(&host_tables, at, &leaf) == STATUS_OK &&
+            (leaf.hpa.v != leaf.address || leaf.type >= NPT_TYPES ||
+             (leaf.access & ~paging_allowed(&leaf)) != 0)) {
+            plat_panic("page %#llx is mapped wrongly: to %#llx, rights %#x", (ull)leaf.address,
+                       (ull)leaf.hpa.v, leaf.access);
         }
     }
 }

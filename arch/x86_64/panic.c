@@ -8,11 +8,11 @@
 #include "arch/x86_64/arch.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/range.h"
-#include "hv/lib/str.h"
 
-#define NOBODY          UINT32_MAX
-#define BACKTRACE_DEPTH 16u
-#define STOP_WAIT       10000000u /* TSC ticks for the others to stop, some milliseconds */
+#define NOBODY    UINT32_MAX
+#define LINE_SIZE 160u
+#define TRACE_MAX 16u
+#define STOP_WAIT 10000000u /* TSC ticks for the others to stop, some milliseconds */
 
 static const char exception_names[32][4] = {
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",   "#TS",
@@ -44,19 +44,15 @@ static void panic_draw(const char *text) {
     screen_row++; /* below the last one nothing is drawn: the first lines say most */
 }
 
-static void panic_vprint(const char *format, va_list args) {
-    char line[160];
-    (void)fmt_vprint(line, sizeof(line), format, args);
-    serial_write_polled(line, strlen(line));
-    serial_write_polled("\n", 1);
-    panic_draw(line);
-}
-
 void panic_print(const char *format, ...) {
+    char line[LINE_SIZE];
     va_list args;
     va_start(args, format);
-    panic_vprint(format, args);
+    (void)fmt_vprint(line, sizeof(line), format, args);
     va_end(args);
+    serial_write_polled(line);
+    serial_write_polled("\r\n");
+    panic_draw(line);
 }
 
 /* By name, not to everyone: a CPU that never started has no handler for it. */
@@ -65,7 +61,7 @@ static void panic_stop_others(void) {
     for (unsigned i = 0; i < plat_cpu_count(); i++) {
         if (i != plat_cpu() && plat_cpu_online(i)) {
             others++;
-            apic_send(cpu_get(i)->apic_id, APIC_NMI | APIC_ASSERT);
+            apic_send(cpu_get(i)->apic_id, ICR_NMI | ICR_ASSERT);
         }
     }
     uint64_t start = tsc_read();
@@ -80,36 +76,35 @@ static void panic_begin(void) {
     if (!__atomic_compare_exchange_n(&owner, &expected, me, false, __ATOMIC_ACQ_REL,
                                      __ATOMIC_ACQUIRE)) {
         if (expected == me) { /* the printing itself may be what fails */
-            static const char text[] = "\n(and another fault while reporting it)\n";
-            serial_write_polled(text, sizeof(text) - 1);
+            serial_write_polled("\r\n(and another fault while reporting it)\r\n");
         }
         panic_stop_cpu();
     }
     panic_stop_others();
-    serial_write_polled("\n", 1);
+    serial_write_polled("\r\n");
 }
 
-/* Outside the image the offset means nothing. */
-static void panic_print_address(const char *what, uint64_t address) {
-    panic_print("%s %#llx (bulkhead.elf+%#llx)", what, (ull)address,
-                (ull)(address - (uintptr_t)image_text));
-}
-
-/* On one of this CPU's own stacks, so that a wild frame pointer is not followed. */
-static bool panic_on_stack(uint64_t address) {
-    const struct cpu *cpu = cpu_current();
-    bool found = false;
-    for (unsigned i = 0; i < STACK_COUNT; i++) {
-        found = found || range_contains(cpu->stack_top[i] - STACK_SIZE, STACK_SIZE, address, 16);
+/*
+ * What lies above on the stack in use and points into the text: return addresses, with some old
+ * ones among them, as there are no frame pointers.
+ */
+static void panic_trace(uint64_t rsp) {
+    const uint64_t *word = NULL, *top = NULL;
+    uint64_t text = (uintptr_t)image_text;
+    for (unsigned i = 0; i < STACK_COUNT; i++) { /* a wild stack pointer is not followed */
+        uint64_t end = cpu_current()->stack_top[i];
+        if (range_contains(end - STACK_SIZE, STACK_SIZE, rsp, 0)) {
+            word = (const uint64_t *)ALIGN_UP(rsp, sizeof(*word));
+            top = (const uint64_t *)end;
+        }
     }
-    return found && address % 8 == 0;
-}
-
-static void panic_backtrace(uint64_t rbp) {
-    for (unsigned i = 0; i < BACKTRACE_DEPTH && panic_on_stack(rbp); i++) {
-        const uint64_t *frame = (const uint64_t *)rbp;
-        panic_print_address("  called from", frame[1]);
-        rbp = frame[0] > rbp ? frame[0] : 0;
+    panic_print("call trace (guessed from the stack), image at %#llx:", (ull)text);
+    for (unsigned found = 0; word < top && found < TRACE_MAX; word++) {
+        uint64_t offset = *word - text;
+        if (offset < (uint64_t)(image_rodata - image_text)) {
+            panic_print("  text+%#llx", (ull)offset);
+            found++;
+        }
     }
 }
 
@@ -126,10 +121,10 @@ static void panic_registers(const struct trap_frame *f) {
 }
 
 /* What is the same for every panic, after its own first lines. */
-static NORETURN void panic_finish(uint64_t rbp) {
+static NORETURN void panic_finish(uint64_t rsp) {
     panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (ull)cr0_read(), (ull)cr2_read(),
                 (ull)cr3_read(), (ull)cr4_read(), (ull)msr_read(X86_MSR_EFER));
-    panic_backtrace(rbp);
+    panic_trace(rsp);
     if (panic_vendor_dump != NULL) {
         panic_vendor_dump();
     }
@@ -139,12 +134,14 @@ static NORETURN void panic_finish(uint64_t rbp) {
 }
 
 void plat_panic(const char *format, ...) {
+    char text[LINE_SIZE];
     va_list args;
+    va_start(args, format);
+    (void)fmt_vprint(text, sizeof(text), format, args);
+    va_end(args);
     panic_begin();
     panic_print("BULKHEAD PANIC on CPU %u:", plat_cpu());
-    va_start(args, format);
-    panic_vprint(format, args);
-    va_end(args);
+    panic_print("%s", text);
     panic_finish((uintptr_t)__builtin_frame_address(0));
 }
 
@@ -153,9 +150,10 @@ void panic_trap(const struct trap_frame *frame) {
     panic_print("BULKHEAD PANIC on CPU %u: exception %llu %s in the hypervisor%s", plat_cpu(),
                 (ull)frame->vector, exception_names[frame->vector],
                 frame->vector == X86_DF ? " (a stack overflow?)" : "");
-    panic_print_address("at", frame->rip);
+    panic_print("at %#llx (text+%#llx)", (ull)frame->rip,
+                (ull)(frame->rip - (uintptr_t)image_text)); /* outside the text it means nothing */
     panic_registers(frame);
-    panic_finish(frame->rbp);
+    panic_finish(frame->rsp);
 }
 
 void assert_failed(const char *expression, const char *file, unsigned line) {

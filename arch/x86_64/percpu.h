@@ -30,7 +30,7 @@ _Static_assert(sizeof(struct tss) == 0x68, "TSS size");
 
 struct cpu {
     struct cpu *self; /* 0x00: asm */
-    uint32_t index;   /* 0x08: asm; the number in the config */
+    uint32_t index;   /* the number in the config */
     uint32_t apic_id;
     uint64_t stack_top[STACK_COUNT]; /* 0x10: asm, the first */
     void *vendor;                    /* VT-x's or AMD-V's own per-CPU data */
@@ -45,7 +45,6 @@ struct cpu {
     ALIGNED(16) uint64_t gdt[GDT_ENTRIES];
     ALIGNED(16) struct tss tss;
 };
-_Static_assert(offsetof(struct cpu, index) == 0x08, "used in plat_cpu()");
 _Static_assert(offsetof(struct cpu, stack_top) == 0x10, "used in entry.S");
 
 /* The running CPU. */

@@ -22,14 +22,9 @@ static volatile uint32_t *pixels;
 static uint32_t stride, height, scale, columns, rows;
 
 void screen_init(const struct boot_framebuffer *fb) {
-    if (fb->format == FB_NONE) {
-        return;
-    }
-    if (fb->width < MIN_WIDTH || fb->height < MIN_HEIGHT || fb->stride < fb->width ||
-        fb->base.v % sizeof(uint32_t) != 0 ||
+    if (fb->base.v == 0 || fb->width < MIN_WIDTH || fb->height < MIN_HEIGHT ||
+        fb->stride < fb->width || fb->base.v % sizeof(uint32_t) != 0 ||
         fb->height > fb->size / sizeof(uint32_t) / fb->stride) {
-        log_warn("the framebuffer (%ux%u, stride %u, %llu bytes) cannot be used", fb->width,
-                 fb->height, fb->stride, (ull)fb->size);
         return;
     }
     pixels = phys_pointer(fb->base);

@@ -35,8 +35,7 @@ enum uart_register {
 
 static uint16_t base;
 static unsigned fifo_size;
-static bool by_interrupts, transmit_wanted, muted;
-static uint64_t written; /* bytes, for serial_drain_console() */
+static bool by_interrupts, transmit_wanted;
 static struct lock lock; /* base + 1 (IER) and transmit_wanted */
 
 static uint8_t uart_in(enum uart_register r) {
@@ -92,12 +91,8 @@ void serial_init_interrupts(void) {
     }
 }
 
-bool plat_serial_present(void) {
-    return base != 0;
-}
-
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
-    if (base == 0 || muted) {
+    if (base == 0) {
         return n; /* nobody will ever read it */
     }
     lock_acquire(&lock);
@@ -110,30 +105,10 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
         serial_update_ier();
     }
     lock_release(&lock);
-    written += taken;
     return taken;
 }
 
-void serial_mute(bool mute) {
-    muted = mute;
-}
-
-void serial_drain_console(void) {
-    for (unsigned i = 0; i < DRAIN_BURSTS && base != 0; i++) {
-        uint64_t before = written;
-        uart_wait(LSR_THR_EMPTY);
-        hv_console_writable();
-        if (written == before) {
-            return;
-        }
-    }
-}
-
-/* On the first CPU, from the interrupt or from the timer. */
-void serial_interrupt(void) {
-    for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(UART_LSR) & LSR_DATA) != 0; i++) {
-        hv_console_input(uart_in(UART_DATA));
-    }
+static void serial_transmit(void) {
     lock_acquire(&lock);
     bool writable = transmit_wanted && (uart_in(UART_LSR) & LSR_THR_EMPTY) != 0;
     transmit_wanted = transmit_wanted && !writable;
@@ -145,16 +120,24 @@ void serial_interrupt(void) {
     }
 }
 
-static void uart_write_polled(char c) {
-    uart_wait(LSR_THR_EMPTY);
-    uart_out(UART_DATA, (uint8_t)c);
+/* On the first CPU, from the interrupt or from the timer. */
+void serial_interrupt(void) {
+    for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(UART_LSR) & LSR_DATA) != 0; i++) {
+        hv_console_input(uart_in(UART_DATA));
+    }
+    serial_transmit();
 }
 
-void serial_write_polled(const char *text, size_t n) {
-    for (size_t i = 0; base != 0 && i < n; i++) {
-        if (text[i] == '\n') {
-            uart_write_polled('\r');
-        }
-        uart_write_polled(text[i]);
+void serial_drain_console(void) {
+    for (unsigned i = 0; i < DRAIN_BURSTS && transmit_wanted; i++) {
+        uart_wait(LSR_THR_EMPTY);
+        serial_transmit();
+    }
+}
+
+void serial_write_polled(const char *text) {
+    for (; base != 0 && *text != '\0'; text++) {
+        uart_wait(LSR_THR_EMPTY);
+        uart_out(UART_DATA, (uint8_t)*text);
     }
 }

@@ -8,7 +8,6 @@
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/vm/start.h"
 
 #define INIT_DELAY_US    10000u
 #define STARTUP_DELAY_US 200u
@@ -65,11 +64,11 @@ static bool smp_start_cpu(unsigned i, uint32_t startup) {
 void smp_start_cpus(const struct boot_info *info) {
     unsigned online = 1;
     for (unsigned i = 1; i < plat_cpu_count(); i++) {
-        apic_send(cpu_get(i)->apic_id, APIC_INIT | APIC_ASSERT);
+        apic_send(cpu_get(i)->apic_id, ICR_INIT | ICR_ASSERT);
     }
     clock_delay_us(INIT_DELAY_US);
     for (unsigned i = 1; i < plat_cpu_count(); i++) {
-        if (smp_start_cpu(i, APIC_STARTUP | APIC_ASSERT |
+        if (smp_start_cpu(i, ICR_STARTUP | ICR_ASSERT |
                                  (uint32_t)(info->trampoline.v >> PAGE_SHIFT))) {
             online++;
         } else {

@@ -29,7 +29,6 @@ trap_common:
     pushq %\register
     .endr
     movq %rsp, %rdi
-    xorl %ebp, %ebp
     movq %rsp, %rbx
     andq $-16, %rsp
     call trap_dispatch

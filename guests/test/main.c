@@ -35,6 +35,15 @@ static void hang(void) {
     }
 }
 
+/* The same with a way out at every turn. */
+static void hang_in_exits(void) {
+    uint32_t r[4];
+    interrupts_off();
+    for (;;) {
+        cpuid(0, 0, r);
+    }
+}
+
 static void say_nothing_happened(void) {
     tap_line(true, "alive");
 }
@@ -50,6 +59,7 @@ static const struct subtest subtests[] = {
     {"cpuid", test_cpuid},
     {"dirty", test_memory_dirty},
     {"hang", hang},
+    {"hang-exits", hang_in_exits},
     {"hypercall", test_hypercall},
     {"jump", crash_jump},
     {"memory-probe", test_memory_probe},

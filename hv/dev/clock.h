@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The source of time for device models: a TSC with an offset of its own, and its frequency. A
- * VM's clock starts at 0 with the VM and is not for the guest to set; a local APIC's is the TSC as
- * its vCPU reads it. A device never reads hardware; it asks this.
+ * VM's clock starts at 0 when the VM is made and is not for the guest to set; a local APIC's is the
+ * TSC as its vCPU reads it. A device never reads hardware; it asks this.
  */
 #ifndef HV_DEV_CLOCK_H
 #define HV_DEV_CLOCK_H
@@ -13,6 +13,7 @@ struct dev_clock {
     uint64_t (*host_tsc)(void);
     uint64_t offset; /* added to the host's TSC, modulo 2^64 */
     uint64_t tsc_hz;
+    uint64_t wall_at_zero; /* Unix seconds (UTC) when this clock was 0 */
 };
 
 /*

@@ -8,16 +8,11 @@
  */
 #include "hv/dev/ioapic.h"
 
-#define OFFSET_SELECT 0x00
-#define OFFSET_WINDOW 0x10
-#define OFFSET_EOI    0x40
+enum ioapic_offset { OFFSET_SELECT, OFFSET_WINDOW = 0x10, OFFSET_EOI = 0x40 };
+enum ioapic_register { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0x10 };
 
-#define REG_ID          0x00
-#define REG_VERSION     0x01
-#define REG_ARBITRATION 0x02
-#define REG_REDIRECTION 0x10
-#define VERSION         (0x20u | (IOAPIC_PINS - 1) << 16)
-#define ID_MASK         0x0f000000u
+#define VERSION (0x20u | (IOAPIC_PINS - 1) << 16)
+#define ID_MASK 0x0f000000u
 
 #define RTE_REMOTE_IRR BIT(14)
 #define RTE_LEVEL      BIT(15)
@@ -54,9 +49,7 @@ void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {
     if (!asserted) {
         io->lines &= ~bit;
         io->pending &= ~bit;
-        return;
-    }
-    if ((io->lines & bit) == 0) {
+    } else if ((io->lines & bit) == 0) {
         io->lines |= bit;
         io->pending |= bit;
         ioapic_service(io, pin);

@@ -21,8 +21,8 @@
 #define APIC_BASE_ENABLE BIT(11)
 
 /*
- * What one APIC sends to others: an interrupt command, or an entry of the I/O APIC (never level;
- * always without a shorthand).
+ * What one APIC sends to others: an interrupt command (never level), or an entry of the I/O
+ * APIC (without a shorthand).
  */
 enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_NMI = 4, APIC_INIT, APIC_SIPI };
 enum apic_shorthand { APIC_NAMED, APIC_SELF, APIC_ALL, APIC_OTHERS };

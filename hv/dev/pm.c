@@ -13,8 +13,7 @@
 #define SLP_TYP(v) ((v) >> 42 & 7)
 #define WRITABLE   0x1c0647210000ull /* SLP_TYP, GBL_RLS, BM_RLD; all enable bits */
 
-#define OFFSET_MASK  0x0f
-#define OFFSET_TIMER 8
+enum { OFFSET_TIMER = 8, OFFSET_MASK = 0x0f };
 
 void pm_reset(struct pm *pm) {
     pm->registers = SCI_EN;
@@ -40,6 +39,6 @@ void pm_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
     uint64_t writable = (BIT(8 * size) - 1) << shift & WRITABLE;
     pm->registers = (pm->registers & ~writable) | (value << shift & writable);
     if ((value << shift & SLP_EN) != 0 && SLP_TYP(pm->registers) == PM_S5_TYPE) {
-        pm->ops->power_off(pm->ctx);
+        pm->power_off(pm->ctx);
     }
 }

@@ -8,26 +8,20 @@
  */
 #include "hv/dev/platform.h"
 
-#define PORT_INDEX 0x70
-
-#define REG_A 0x0a
-#define REG_B 0x0b
-#define REG_C 0x0c
-#define REG_D 0x0d
-
-#define A_RESET     0x26 /* 32768 Hz time base, 1024 Hz rate */
-#define A_UIP       0x80
-#define B_24_HOURS  0x02
-#define B_SET       0x80
-#define D_VALID     0x80
+#define PORT_INDEX  0x70
 #define DAY_SECONDS 86400ull
+
+enum rtc_register { REG_A = 0x0a, REG_B, REG_C, REG_D };
+/* A starts with a 32768 Hz time base and 1024 Hz rate. */
+enum rtc_bits { A_RESET = 0x26, A_UIP = 0x80, B_24_HOURS = 0x02, B_SET = 0x80, D_VALID = 0x80 };
+
 /*
  * Days are counted from 1 March of the year -400 of the Gregorian calendar: so a year ends with its
  * leap day, and no year that a guest can set is before it.
  */
-#define DAYS_1970   865565
-#define YEARS_ERA   400
-#define DAYS_ERA    146097
+#define DAYS_1970 865565
+#define YEARS_ERA 400
+#define DAYS_ERA  146097
 
 enum rtc_field { SECOND, MINUTE, HOUR, WEEKDAY, DAY, MONTH, YEAR, CENTURY, FIELDS };
 

@@ -12,45 +12,22 @@
 
 enum uart_register { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 
-#define IER_RX    0x01
-#define IER_THR   0x02
-#define IER_LINE  0x04
-#define IER_MODEM 0x08
-#define IER_ALL   0x0f
-
-#define IIR_MODEM 0x00
-#define IIR_NONE  0x01
-#define IIR_THR   0x02
-#define IIR_RX    0x04
-#define IIR_LINE  0x06
-#define IIR_FIFO  0xc0
-
-#define FCR_ENABLE   0x01
-#define FCR_CLEAR_RX 0x02
-#define FCR_CLEAR_TX 0x04
-
-#define LCR_DLAB 0x80
-
-#define MCR_OUT2 0x08
-#define MCR_LOOP 0x10
-#define MCR_ALL  0x1f
-
-#define LSR_DATA    0x01
-#define LSR_OVERRUN 0x02
-#define LSR_THRE    0x20
-#define LSR_TEMT    0x40
-
-#define MSR_DELTAS 0x0f
-#define MSR_RI     0x40
-#define MSR_READY  0xb0 /* DCD, DSR, CTS: somebody is connected */
+enum ier { IER_RX = 0x01, IER_THR = 0x02, IER_LINE = 0x04, IER_MODEM = 0x08, IER_ALL = 0x0f };
+enum iir { IIR_MODEM, IIR_NONE, IIR_THR, IIR_RX = 0x04, IIR_LINE = 0x06, IIR_FIFO = 0xc0 };
+enum fcr { FCR_ENABLE = 0x01, FCR_CLEAR_RX = 0x02, FCR_CLEAR_TX = 0x04 };
+enum lcr { LCR_DLAB = 0x80 };
+enum mcr { MCR_OUT2 = 0x08, MCR_LOOP = 0x10, MCR_ALL = 0x1f };
+enum lsr { LSR_DATA = 0x01, LSR_OVERRUN = 0x02, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
+/* READY is DCD, DSR, CTS: somebody is connected. */
+enum msr { MSR_DELTAS = 0x0f, MSR_RI = 0x40, MSR_READY = 0xb0 };
 
 static void fifo_push(struct uart_fifo *f, uint8_t byte) {
-    f->bytes[(f->head + f->count++) % UART_FIFO_SIZE] = byte;
+    f->bytes[(f->head + f->count++) % UART_STORE_SIZE] = byte;
 }
 
 static uint8_t fifo_pop(struct uart_fifo *f) {
     uint8_t byte = f->bytes[f->head];
-    f->head = (f->head + 1u) % UART_FIFO_SIZE;
+    f->head = (f->head + 1u) % UART_STORE_SIZE;
     f->count--;
     return byte;
 }
@@ -79,7 +56,7 @@ static void uart_update_line(struct uart *u) {
     bool line = uart_cause(u) != IIR_NONE && (u->reg[REG_MCR] & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
     if (line != u->line) {
         u->line = line;
-        u->ops->interrupt(u->ctx, line);
+        u->interrupt(u->ctx, line);
     }
 }
 
@@ -95,7 +72,7 @@ void uart_reset(struct uart *u) {
 
 bool uart_receive(struct uart *u, uint8_t byte) {
     /* In loopback the receiver is cut off from the outside. */
-    if (uart_full(u, &u->rx) || (u->reg[REG_MCR] & MCR_LOOP) != 0) {
+    if (u->rx.count == UART_STORE_SIZE || (u->reg[REG_MCR] & MCR_LOOP) != 0) {
         return false;
     }
     fifo_push(&u->rx, byte);
@@ -103,19 +80,8 @@ bool uart_receive(struct uart *u, uint8_t byte) {
     return true;
 }
 
-static uint8_t uart_read_data(struct uart *u) {
-    if (u->rx.count == 0) {
-        return 0;
-    }
-    uint8_t byte = fifo_pop(&u->rx);
-    if (u->ops->drained != NULL) {
-        u->ops->drained(u->ctx);
-    }
-    return byte;
-}
-
 void uart_tx_ready(struct uart *u) {
-    while (u->tx.count != 0 && u->ops->transmit(u->ctx, u->tx.bytes[u->tx.head])) {
+    while (u->tx.count != 0 && u->transmit(u->ctx, u->tx.bytes[u->tx.head])) {
         (void)fifo_pop(&u->tx);
         u->thr_interrupt = u->tx.count == 0;
     }
@@ -127,7 +93,7 @@ static void uart_write_data(struct uart *u, uint8_t byte) {
     /* The line falls before it can rise again: an edge-triggered I/O APIC must see each THRE. */
     u->thr_interrupt = false;
     uart_update_line(u);
-    bool sent = to == &u->tx && u->tx.count == 0 && u->ops->transmit(u->ctx, byte);
+    bool sent = to == &u->tx && u->tx.count == 0 && u->transmit(u->ctx, byte);
     if (!sent && !uart_full(u, to)) {
         fifo_push(to, byte);
     } else if (!sent && to == &u->rx) {
@@ -166,9 +132,9 @@ static bool uart_is_divisor(const struct uart *u, unsigned reg) {
 
 /* Reading these changes something. Not inlined: plain registers need no stack frame. */
 __attribute__((noinline)) static uint8_t uart_read_active(struct uart *u, unsigned reg) {
-    uint8_t value = u->reg[reg];
-    if (reg == REG_DATA) {
-        value = uart_read_data(u);
+    uint8_t value = u->reg[reg]; /* 0 in the place of REG_DATA */
+    if (reg == REG_DATA && u->rx.count != 0) {
+        value = fifo_pop(&u->rx);
     } else if (reg == REG_IIR_FCR) {
         value = uart_cause(u);
         u->thr_interrupt = u->thr_interrupt && value != IIR_THR;
@@ -177,7 +143,7 @@ __attribute__((noinline)) static uint8_t uart_read_active(struct uart *u, unsign
         value |= u->rx.count != 0 ? LSR_DATA : 0;
         value |= u->tx.count == 0 ? LSR_THRE | LSR_TEMT : 0;
         u->reg[REG_LSR] = 0;
-    } else {
+    } else if (reg == REG_MSR) {
         u->reg[REG_MSR] &= (uint8_t)~MSR_DELTAS;
     }
     uart_update_line(u);
@@ -197,26 +163,17 @@ static void uart_write_register(struct uart *u, unsigned reg, uint8_t value) {
         u->divisor[reg] = value;
         return;
     }
-    switch (reg) {
-    case REG_DATA:
+    if (reg == REG_DATA) {
         uart_write_data(u, value);
-        break;
-    case REG_IER:
+    } else if (reg == REG_IER) {
         u->thr_interrupt |= (value & ~u->reg[REG_IER] & IER_THR) != 0 && u->tx.count == 0;
         u->reg[REG_IER] = value & IER_ALL;
-        break;
-    case REG_IIR_FCR:
+    } else if (reg == REG_IIR_FCR) {
         uart_write_fcr(u, value);
-        break;
-    case REG_MCR:
+    } else if (reg == REG_MCR) {
         uart_write_mcr(u, value);
-        break;
-    case REG_LCR:
-    case REG_SCR:
+    } else if (reg == REG_LCR || reg == REG_SCR) { /* LSR and MSR are read-only */
         u->reg[reg] = value;
-        break;
-    default: /* LSR and MSR are read-only */
-        break;
     }
     uart_update_line(u);
 }

@@ -8,22 +8,18 @@
 
 #include "hv/lib/types.h"
 
-#define UART_FIFO_SIZE 16
-
-struct uart_ops {
-    /* One byte leaves for the console; false = no room now, uart_tx_ready() will follow. */
-    bool (*transmit)(void *ctx, uint8_t byte);
-    void (*interrupt)(void *ctx, bool asserted); /* the line's new level, only on change */
-    void (*drained)(void *ctx);                  /* the guest took a received byte; may be NULL */
-};
+#define UART_FIFO_SIZE  16
+#define UART_STORE_SIZE 128 /* received bytes that wait: what is typed ahead of a busy guest */
 
 struct uart_fifo {
-    uint8_t bytes[UART_FIFO_SIZE];
+    uint8_t bytes[UART_STORE_SIZE];
     uint8_t head, count;
 };
 
 struct uart {
-    const struct uart_ops *ops;
+    /* One byte leaves for the console; false = no room now, uart_tx_ready() will follow. */
+    bool (*transmit)(void *ctx, uint8_t byte);
+    void (*interrupt)(void *ctx, bool asserted); /* the line's new level, only on change */
     void *ctx;
     uint8_t reg[8]; /* IER, LCR, MCR, MSR, scratch, and the error bits of LSR, at their places */
     uint8_t divisor[2];
@@ -31,8 +27,8 @@ struct uart {
     struct uart_fifo rx, tx;
 };
 
-void uart_reset(struct uart *u);                 /* keeps ops and ctx */
-bool uart_receive(struct uart *u, uint8_t byte); /* false = receive FIFO full, byte not taken */
+void uart_reset(struct uart *u);                 /* keeps the hooks */
+bool uart_receive(struct uart *u, uint8_t byte); /* false = no room, byte not taken */
 void uart_tx_ready(struct uart *u);
 uint64_t uart_read(void *u, uint64_t port, unsigned size); /* register = port & 7 */
 void uart_write(void *u, uint64_t port, unsigned size, uint64_t value);

@@ -40,9 +40,5 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
                  (uint32_t)(v->regs[X86_RAX] & (BIT(8 * io->size) - 1)));
     }
     lock_release(&vm->lock);
-    if (UNLIKELY(vm->console_drained)) {
-        vm->console_drained = false;
-        vm->console.drained(vm->console.ctx);
-    }
     return ACTION_NEXT;
 }

@@ -11,7 +11,7 @@
 #include "hv/lib/log.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/plan/layout.h"
+#include "hv/plan/bzimage.h"
 #include "hv/vm/acpi.h"
 #include "hv/vm/linux.h"
 #include "hv/vm/plat.h"
@@ -29,17 +29,9 @@ static void life_scrub(struct vm *vm) {
 
 /* Kernel, initrd, tables into the scrubbed RAM. */
 static enum status life_load(struct vm *vm, struct vcpu_start *start) {
-    const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
     gpa_t acpi = GPA(vm->low_ram - LAYOUT_ACPI_SIZE);
-    struct linux_image image = {.kernel = phys_pointer(kernel->base),
-                                .kernel_size = kernel->size,
-                                .initrd = initrd != NULL ? phys_pointer(initrd->base) : NULL,
-                                .initrd_size = initrd != NULL ? initrd->size : 0,
-                                .cmdline = vm->plan->config->cmdline,
-                                .low_ram_size = vm->low_ram,
-                                .high_ram_size = vm->high_ram};
     enum status s = acpi_write_tables(&vm->mem, acpi, vm->vcpu_count);
-    return s != STATUS_OK ? s : linux_load(&vm->mem, &image, start);
+    return s != STATUS_OK ? s : linux_load(vm, start);
 }
 
 static void life_reset_devices(struct vm *vm) {
@@ -48,8 +40,7 @@ static void life_reset_devices(struct vm *vm) {
     ioapic_reset(&vm->ioapic);
     pm_reset(&vm->pm);
     rtc_reset(&vm->rtc);
-    pci_reset(&vm->pci);
-    reset_lines_reset(&vm->reset);
+    chipset_reset(&vm->chipset);
     lock_release(&vm->lock);
 }
 
@@ -67,7 +58,6 @@ static enum status life_start(struct vm *vm) {
         return s;
     }
     uint64_t copied = plat_tsc();
-    vm->clock.wall_at_zero = plat_wall_seconds();
     life_reset_devices(vm);
     msr_reset(v);
     cpuid_set_osxsave(v, false);

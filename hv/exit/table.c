@@ -81,7 +81,7 @@ static enum action exit_retry(struct vcpu *v, struct vmexit *x) {
 
 /* An intercepted exception is the guest's own: it goes on to the guest's handler. */
 static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
-    vcpu_inject(v, x->exception.event);
+    vcpu_inject(v, x->event);
     return ACTION_RETRY;
 }
 
@@ -131,7 +131,6 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_NESTED_FAULT] = exit_nested_fault,
     [EXIT_INTERRUPT] = exit_interrupt,
     [EXIT_WINDOW] = exit_window,
-    [EXIT_NMI_WINDOW] = exit_window,
     [EXIT_HLT] = exit_hlt,
     [EXIT_CR] = exit_cr,
     [EXIT_XSETBV] = exit_xsetbv,
@@ -144,9 +143,6 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_PRIVILEGED] = exit_privileged,
     [EXIT_CACHE] = exit_next,
     [EXIT_PAUSE] = exit_next,
-    [EXIT_INIT] = exit_unknown,
-    [EXIT_SIPI] = exit_unknown,
-    [EXIT_PREEMPTED] = exit_retry,
     [EXIT_ENTRY_FAILED] = exit_entry_failed,
     [EXIT_UNKNOWN] = exit_unknown,
 };

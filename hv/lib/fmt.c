@@ -16,12 +16,7 @@ struct sink {
 struct spec {
     bool left, zero, alternate, wide;
     int width;
-    int precision; /* of a string, -1 = not given */
-};
-
-/* An array type cannot be passed on portably by address, so the va_list travels in a struct. */
-struct args {
-    va_list list;
+    int precision; /* of a string: at most this many bytes of it */
 };
 
 static void put(struct sink *s, char c, int count) {
@@ -59,38 +54,19 @@ static void put_number(struct sink *s, const struct spec *spec, const char *pref
     put_field(s, spec, prefix, body + sizeof(body) - n, n);
 }
 
-static void put_string(struct sink *s, const struct spec *spec, const char *text) {
-    text = text != NULL ? text : "(null)";
-    int n = 0;
-    while ((spec->precision < 0 || n < spec->precision) && text[n] != '\0') {
-        n++;
-    }
-    put_field(s, spec, "", text, n);
-}
-
-static int read_number(const char **format, struct args *args) {
-    int value = 0;
-    if (**format == '*') {
-        (*format)++;
-        return va_arg(args->list, int);
-    }
-    for (; **format >= '0' && **format <= '9'; (*format)++) {
-        value = value * 10 + (**format - '0');
-    }
-    return value;
-}
-
 /* What stands between '%' and the conversion; returns where the conversion is. */
-static const char *read_spec(const char *format, struct spec *spec, struct args *args) {
+static const char *read_spec(const char *format, struct spec *spec, va_list *args) {
     for (; *format == '-' || *format == '0' || *format == '#'; format++) {
         spec->left = spec->left || *format == '-';
         spec->zero = spec->zero || *format == '0';
         spec->alternate = spec->alternate || *format == '#';
     }
-    spec->width = read_number(&format, args);
-    if (*format == '.') {
-        format++;
-        spec->precision = read_number(&format, args);
+    for (; *format >= '0' && *format <= '9'; format++) {
+        spec->width = spec->width * 10 + (*format - '0');
+    }
+    if (format[0] == '.' && format[1] == '*') {
+        spec->precision = va_arg(*args, int);
+        format += 2;
     }
     for (; *format == 'l' || *format == 'z'; format++) {
         spec->wide = true; /* all three are 64 bits */
@@ -99,44 +75,47 @@ static const char *read_spec(const char *format, struct spec *spec, struct args 
 }
 
 /* From just after the '%'; returns where the format goes on. */
-static const char *put_directive(struct sink *s, const char *format, struct args *args) {
-    struct spec spec = {.precision = -1};
+static const char *put_directive(struct sink *s, const char *format, va_list *args) {
+    struct spec spec = {.precision = INT32_MAX};
     const char *conversion = read_spec(format, &spec, args);
     switch (*conversion) {
     case 'd': {
-        int64_t value = spec.wide ? va_arg(args->list, long long) : va_arg(args->list, int);
+        int64_t value = spec.wide ? va_arg(*args, long long) : va_arg(*args, int);
         put_number(s, &spec, value < 0 ? "-" : "", 10,
                    value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
         break;
     }
     case 'u':
     case 'x': {
-        uint64_t value =
-            spec.wide ? va_arg(args->list, unsigned long long) : va_arg(args->list, unsigned);
-        bool prefixed = spec.alternate && value != 0;
-        put_number(s, &spec, prefixed ? "0x" : "", *conversion == 'x' ? 16 : 10, value);
+        uint64_t value = spec.wide ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned);
+        put_number(s, &spec, spec.alternate && value != 0 ? "0x" : "", *conversion == 'x' ? 16 : 10,
+                   value);
         break;
     }
     case 'c':
-        put_field(s, &spec, "", &(char){(char)va_arg(args->list, int)}, 1);
+        put_field(s, &spec, "", &(char){(char)va_arg(*args, int)}, 1);
         break;
-    case 's':
-        put_string(s, &spec, va_arg(args->list, const char *));
+    case 's': {
+        const char *text = va_arg(*args, const char *);
+        int n = 0;
+        text = text != NULL ? text : "(null)";
+        while (n < spec.precision && text[n] != '\0') {
+            n++;
+        }
+        put_field(s, &spec, "", text, n);
         break;
-    case '%':
+    }
+    default: /* %% too */
         put(s, '%', 1);
-        break;
-    default:
-        put(s, '%', 1);
-        return format;
+        return *format == '%' ? format + 1 : format;
     }
     return conversion + 1;
 }
 
 size_t fmt_vprint(char *buf, size_t size, const char *format, va_list list) {
     struct sink s = {.buf = buf, .size = size};
-    struct args args;
-    va_copy(args.list, list);
+    va_list args; /* a parameter's address would not be that of a va_list */
+    va_copy(args, list);
     while (*format != '\0') {
         char c = *format++;
         if (c == '%') {
@@ -145,9 +124,9 @@ size_t fmt_vprint(char *buf, size_t size, const char *format, va_list list) {
             put(&s, c, 1);
         }
     }
-    va_end(args.list);
+    va_end(args);
     if (size != 0) {
-        buf[s.length < size ? s.length : size - 1] = '\0';
+        buf[min_u64(s.length, size - 1)] = '\0';
     }
     return s.length;
 }
@@ -161,14 +140,11 @@ size_t fmt_print(char *buf, size_t size, const char *format, ...) {
 }
 
 const char *fmt_size(char *buf, uint64_t bytes) {
-    static const struct {
-        uint64_t unit;
-        const char *suffix;
-    } units[] = {{GIB, "G"}, {MIB, "M"}, {KIB, "K"}, {1, ""}};
+    static const char *const units[] = {"", "K", "M", "G"};
     size_t i = 0;
-    while (bytes == 0 ? units[i].unit != 1 : bytes % units[i].unit != 0) {
-        i++;
+    for (; i < ARRAY_SIZE(units) - 1 && bytes != 0 && bytes % KIB == 0; i++) {
+        bytes /= KIB;
     }
-    fmt_print(buf, 24, "%llu%s", (unsigned long long)(bytes / units[i].unit), units[i].suffix);
+    fmt_print(buf, 24, "%llu%s", (unsigned long long)bytes, units[i]);
     return buf;
 }

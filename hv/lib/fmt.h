@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Bounded formatted printing. Knows %c %s %d %u %x %% with flags "0", "-", "#", a width, for %s a
- * precision (both also as *), and the sizes l ll z. Anything else prints as it stands.
+ * precision given as *, and the sizes l ll z. Anything else prints as it stands.
  */
 #ifndef HV_LIB_FMT_H
 #define HV_LIB_FMT_H

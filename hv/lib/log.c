@@ -20,13 +20,6 @@
 static const struct log_hooks *log_hooks;
 static enum log_level log_max_level;
 
-static const char *const level_prefix[] = {
-    [LOG_ERROR] = "error: ",
-    [LOG_WARN] = "warning: ",
-    [LOG_INFO] = "",
-    [LOG_DEBUG] = "",
-};
-
 void log_init(const struct log_hooks *hooks, enum log_level max_level) {
     log_max_level = max_level;
     log_hooks = hooks;
@@ -72,16 +65,15 @@ static size_t append_escaped(char *line, size_t length, const char *text) {
 }
 
 void log_print(enum log_level level, const char *who, const char *format, ...) {
-    const struct log_hooks *hooks = log_hooks;
     if (!log_enabled(level)) {
         return;
     }
-    uint64_t now = hooks->now_us();
+    unsigned long long now = log_hooks->now_us();
+    const char *grave = level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warning: " : "";
     char line[LOG_LINE_MAX], text[LOG_LINE_MAX];
-    size_t length = fmt_print(
-        line, sizeof(line), "[%5llu.%06llu] cpu%u%s%.*s: %s", (unsigned long long)(now / SECOND_US),
-        (unsigned long long)(now % SECOND_US), hooks->cpu(), who != NULL ? " " : "", 64,
-        who != NULL ? who : "", level_prefix[level]);
+    size_t length = fmt_print(line, sizeof(line), "[%5llu.%06llu] cpu%u%s%.*s: %s", now / SECOND_US,
+                              now % SECOND_US, log_hooks->cpu(), who != NULL ? " " : "", 64,
+                              who != NULL ? who : "", grave);
     va_list args;
     va_start(args, format);
     fmt_vprint(text, sizeof(text), format, args);
@@ -89,29 +81,25 @@ void log_print(enum log_level level, const char *who, const char *format, ...) {
     length = append_escaped(line, length, text);
     line[length++] = '\n';
     line[length] = '\0';
-    hooks->write(level, line, length);
+    log_hooks->write(level, line, length);
 }
 
 /* A bucket of zero bytes is a full one: last_us is never 0 once it was used. */
 bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed) {
-    uint64_t now = log_hooks != NULL ? log_hooks->now_us() : 0;
-    now = now != 0 ? now : 1;
+    uint64_t now = max_u64(log_hooks->now_us(), 1), step = SECOND_US / LIMIT_PER_SECOND;
     if (limit->last_us == 0) {
         limit->tokens = LIMIT_BURST;
         limit->last_us = now;
     }
-    uint64_t step = SECOND_US / LIMIT_PER_SECOND;
     uint64_t gained = now > limit->last_us ? (now - limit->last_us) / step : 0;
     limit->last_us += gained * step;
     limit->tokens = (uint32_t)min_u64(LIMIT_BURST, limit->tokens + gained);
     if (limit->tokens == 0) {
-        limit->suppressed += limit->suppressed != UINT32_MAX;
+        limit->suppressed++;
         return false;
     }
     limit->tokens--;
-    if (suppressed != NULL) {
-        *suppressed = limit->suppressed;
-    }
+    *suppressed = limit->suppressed;
     limit->suppressed = 0;
     return true;
 }

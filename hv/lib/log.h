@@ -37,8 +37,8 @@ void log_print(enum log_level level, const char *who, const char *format, ...) P
 
 /*
  * A token bucket for lines that a guest can cause: log_limit_pass() is false when the source has
- * used up its share, and tells through *suppressed (may be NULL) how many were dropped before the
- * one that passes.
+ * used up its share, and tells through *suppressed how many were dropped before the one that
+ * passes. Only after log_init().
  */
 struct log_limit {
     uint64_t last_us;

@@ -16,7 +16,8 @@ size_t strlen(const char *s);
 
 /* True if both strings are the same. */
 bool str_equal(const char *a, const char *b);
-/* Copies s (n bytes) into dst as a string, cut at size - 1; returns false if it was cut. */
+/* Copies s (n bytes) into dst as a string, cut at size - 1 (size is not 0); returns false if it was
+ * cut. */
 bool str_copy_n(char *dst, size_t size, const char *s, size_t n);
 /* Edit distance (insert, delete, replace, swap of neighbours), for "did you mean". */
 unsigned str_distance(const char *a, const char *b);

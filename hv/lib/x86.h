@@ -40,12 +40,11 @@
 #define X86_CR4_SMEP       BIT(20)
 #define X86_CR4_SMAP       BIT(21)
 
-#define X86_EFER_SCE   BIT(0)
-#define X86_EFER_LME   BIT(8)
-#define X86_EFER_LMA   BIT(10)
-#define X86_EFER_NXE   BIT(11)
-#define X86_EFER_SVME  BIT(12)
-#define X86_EFER_FFXSR BIT(14)
+#define X86_EFER_SCE  BIT(0)
+#define X86_EFER_LME  BIT(8)
+#define X86_EFER_LMA  BIT(10)
+#define X86_EFER_NXE  BIT(11)
+#define X86_EFER_SVME BIT(12)
 
 #define X86_RFLAGS_FIXED BIT(1)
 #define X86_RFLAGS_TF    BIT(8)
@@ -56,14 +55,9 @@ enum x86_vector {
     X86_DE = 0,
     X86_DB = 1,
     X86_NMI = 2,
-    X86_BP = 3,
-    X86_OF = 4,
     X86_UD = 6,
-    X86_NM = 7,
     X86_DF = 8,
     X86_TS = 10,
-    X86_NP = 11,
-    X86_SS = 12,
     X86_GP = 13,
     X86_PF = 14,
     X86_AC = 17,

@@ -6,45 +6,43 @@
 #include "hv/mem/audit.h"
 
 #include "hv/lib/log.h"
+#include "hv/lib/range.h"
 
-struct audit {
-    const struct plan_vm *vm;
-    uint64_t mapped; /* bytes of leaves seen */
-    bool bad;
-};
+typedef unsigned long long ull;
 
 /* Every page of the leaf must lie in one region and go to that region's frame. */
-static bool audit_leaf(void *ctx, const struct npt_leaf *leaf) {
-    struct audit *a = ctx;
-    for (uint32_t i = 0; i < a->vm->region_count; i++) {
-        const struct plan_region *r = &a->vm->regions[i];
-        if (leaf->address < r->gpa.v || leaf->address >= r->gpa.v + r->size) {
-            continue;
-        }
-        if (leaf->address + leaf->size <= r->gpa.v + r->size &&
-            leaf->hpa.v == r->hpa.v + (leaf->address - r->gpa.v) && leaf->type == NPT_WB) {
-            a->mapped += leaf->size;
-            return true;
+static bool audit_leaf(const struct npt_leaf *leaf, const struct plan_vm *vm) {
+    for (uint32_t i = 0; i < vm->region_count; i++) {
+        const struct plan_region *r = &vm->regions[i];
+        if (range_contains(r->gpa.v, r->size, leaf->address, leaf->size)) {
+            return leaf->hpa.v == r->hpa.v + (leaf->address - r->gpa.v) && leaf->type == NPT_WB;
         }
     }
-    log_error("audit: %s: gpa %#llx is mapped to hpa %#llx (%#llx bytes, type %u): not in the plan",
-              a->vm->config->name, (unsigned long long)leaf->address,
-              (unsigned long long)leaf->hpa.v, (unsigned long long)leaf->size, leaf->type);
-    a->bad = true;
     return false;
 }
 
 enum status audit_tables(const struct npt *npt, const struct plan_vm *vm) {
-    struct audit a = {.vm = vm};
-    npt_walk(npt, audit_leaf, &a);
-    uint64_t planned = 0;
+    const char *name = vm->config->name;
+    struct npt_leaf leaf;
+    uint64_t mapped = 0, planned = 0;
+    for (uint64_t at = 0; at < NPT_SPACE; at += leaf.size) {
+        if (npt_lookup(npt, at, &leaf) != STATUS_OK) {
+            continue;
+        }
+        mapped += leaf.size;
+        if (!audit_leaf(&leaf, vm)) {
+            log_error("audit: %s: gpa %#llx is mapped to hpa %#llx (%#llx bytes, type %u): not in "
+                      "the plan",
+                      name, (ull)leaf.address, (ull)leaf.hpa.v, (ull)leaf.size, leaf.type);
+            return STATUS_INVALID;
+        }
+    }
     for (uint32_t i = 0; i < vm->region_count; i++) {
         planned += vm->regions[i].size;
     }
-    if (!a.bad && a.mapped != planned) {
-        log_error("audit: %s: %llu KiB mapped, %llu KiB planned", vm->config->name,
-                  (unsigned long long)(a.mapped / KIB), (unsigned long long)(planned / KIB));
-        a.bad = true;
+    if (mapped != planned) {
+        log_error("audit: %s: %llu KiB mapped, %llu KiB planned", name, (ull)(mapped / KIB),
+                  (ull)(planned / KIB));
     }
-    return a.bad ? STATUS_INVALID : STATUS_OK;
+    return mapped == planned ? STATUS_OK : STATUS_INVALID;
 }

@@ -9,67 +9,48 @@
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
 
-static const struct plan_region *gmem_region(const struct gmem *mem, gpa_t gpa) {
+/* Host pointer to gpa, and to how many of size bytes there in one piece; NULL if gpa is no RAM. */
+static void *gmem_piece(const struct gmem *mem, gpa_t gpa, uint64_t size, uint64_t *part) {
     for (uint32_t i = 0; i < mem->region_count; i++) {
-        if (range_contains(mem->regions[i].gpa.v, mem->regions[i].size, gpa.v, 1)) {
-            return &mem->regions[i];
+        const struct plan_region *r = &mem->regions[i];
+        if (range_contains(r->gpa.v, r->size, gpa.v, 1)) {
+            uint64_t offset = gpa.v - r->gpa.v;
+            *part = min_u64(size, r->size - offset);
+            return phys_pointer(HPA(r->hpa.v + offset));
         }
     }
     return NULL;
 }
 
 void *gmem_pointer(const struct gmem *mem, gpa_t gpa, uint64_t size) {
-    const struct plan_region *r = gmem_region(mem, gpa);
-    if (r == NULL || size > r->size - (gpa.v - r->gpa.v)) {
-        return NULL;
-    }
-    return phys_pointer(HPA(r->hpa.v + (gpa.v - r->gpa.v)));
+    uint64_t part;
+    void *host = gmem_piece(mem, gpa, size, &part);
+    return host != NULL && part == size ? host : NULL;
 }
 
-/* True if every byte is RAM; regions may touch each other. */
-static bool gmem_all_ram(const struct gmem *mem, gpa_t gpa, uint64_t size) {
-    if (!range_valid(gpa.v, size)) {
-        return false;
-    }
-    while (size != 0) {
-        const struct plan_region *r = gmem_region(mem, gpa);
-        if (r == NULL) {
+/* To out or from in, either may be NULL; regions may touch each other. */
+static bool gmem_copy(const struct gmem *mem, gpa_t gpa, uint8_t *out, const uint8_t *in,
+                      uint64_t size) {
+    for (uint64_t done = 0, part; done < size; done += part) {
+        uint8_t *host = gmem_piece(mem, GPA(gpa.v + done), size - done, &part);
+        if (host == NULL) {
             return false;
         }
-        uint64_t part = min_u64(size, r->size - (gpa.v - r->gpa.v));
-        gpa.v += part;
-        size -= part;
+        if (out != NULL) {
+            memcpy(out + done, host, part);
+        } else if (in != NULL) {
+            memcpy(host, in + done, part);
+        }
     }
     return true;
 }
 
-static enum status gmem_copy(const struct gmem *mem, gpa_t gpa, uint8_t *out, const uint8_t *in,
-                             uint64_t size) {
-    if (!gmem_all_ram(mem, gpa, size)) {
-        return STATUS_NOT_FOUND;
-    }
-    while (size != 0) {
-        const struct plan_region *r = gmem_region(mem, gpa);
-        ASSERT(r != NULL);
-        uint64_t part = min_u64(size, r->size - (gpa.v - r->gpa.v));
-        uint8_t *host = phys_pointer(HPA(r->hpa.v + (gpa.v - r->gpa.v)));
-        if (out != NULL) {
-            memcpy(out, host, part);
-            out += part;
-        } else {
-            memcpy(host, in, part);
-            in += part;
-        }
-        gpa.v += part;
-        size -= part;
-    }
-    return STATUS_OK;
-}
-
 enum status gmem_read(const struct gmem *mem, gpa_t gpa, void *out, uint64_t size) {
-    return gmem_copy(mem, gpa, out, NULL, size);
+    bool all = gmem_copy(mem, gpa, NULL, NULL, size) && gmem_copy(mem, gpa, out, NULL, size);
+    return all ? STATUS_OK : STATUS_NOT_FOUND;
 }
 
 enum status gmem_write(const struct gmem *mem, gpa_t gpa, const void *in, uint64_t size) {
-    return gmem_copy(mem, gpa, NULL, in, size);
+    bool all = gmem_copy(mem, gpa, NULL, NULL, size) && gmem_copy(mem, gpa, NULL, in, size);
+    return all ? STATUS_OK : STATUS_NOT_FOUND;
 }

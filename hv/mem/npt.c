@@ -10,70 +10,61 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/range.h"
 
-#define NPT_LEVELS    4u
-#define NPT_ENTRIES   512u
-#define NPT_ADDRESS   0x000ffffffffff000ull
-#define NPT_SPACE     BIT(48)
-#define NPT_NO_EXEC   BIT(63)
-#define NPT_PAT_SMALL BIT(7)
-#define NPT_PAT_LARGE BIT(12)
+#define NPT_LEVELS  4u
+#define NPT_ENTRIES 512u
+#define NPT_ADDRESS 0x000ffffffffff000ull
+
+#define NPT_LARGE BIT(7)
+#define EPT_TYPE  3 /* shift of the memory type */
+#define PAGE_USER BIT(2)
+#define PAGE_PWT  BIT(3)
+#define PAGE_PCD  BIT(4)
+#define PAGE_USED (BIT(5) | BIT(6)) /* accessed and dirty set, so that the CPU never writes them   \
+                                     */
+#define PAGE_NX   BIT(63)
+#define PAGE_TYPES                                                                                 \
+    { [NPT_WB] = 0, [NPT_WC] = PAGE_PWT, [NPT_UC] = PAGE_PCD | PAGE_PWT }
 
 /*
  * EPT: bits 0-2 read, write, execute; 3-5 memory type; 6 ignore PAT; 7 large. The guest's own PAT
  * counts (bit 6 clear): RAM is WB here, and a guest may make it weaker for itself only.
  */
 const struct npt_format npt_format_ept = {
-    .name = "EPT",
-    .table_bits = 7,
-    .large_bit = BIT(7),
-    .present_mask = 7,
-    .read_bits = BIT(0),
-    .write_bits = BIT(1),
-    .execute_bits = BIT(2),
-    .type_bits = {[NPT_WB] = 6 << 3, [NPT_WC] = 1 << 3, [NPT_UC] = 0},
-    .type_bits_large = {[NPT_WB] = 6 << 3, [NPT_WC] = 1 << 3, [NPT_UC] = 0},
-    .type_mask = 7 << 3,
-    .type_mask_large = 7 << 3,
+    .present_mask = NPT_READ | NPT_WRITE | NPT_EXECUTE,
+    .table_bits = NPT_READ | NPT_WRITE | NPT_EXECUTE,
+    .execute_bits = NPT_EXECUTE,
+    .type_bits = {[NPT_WB] = 6 << EPT_TYPE, [NPT_WC] = 1 << EPT_TYPE, [NPT_UC] = 0},
 };
 
 /* Nested tables of AMD-V: the CPU walks them as a user access, so every entry has U/S set. */
 const struct npt_format npt_format_amd = {
-    .name = "NPT",
-    .table_bits = BIT(0) | BIT(1) | BIT(2),
-    .leaf_bits = BIT(2),
-    .large_bit = BIT(7),
-    .present_mask = BIT(0),
-    .read_bits = BIT(0),
-    .write_bits = BIT(1),
-    .no_execute_bits = NPT_NO_EXEC,
-    .type_bits = {[NPT_WB] = 0, [NPT_WC] = NPT_PAT_SMALL, [NPT_UC] = BIT(3) | BIT(4)},
-    .type_bits_large = {[NPT_WB] = 0, [NPT_WC] = NPT_PAT_LARGE, [NPT_UC] = BIT(3) | BIT(4)},
-    .type_mask = BIT(3) | BIT(4) | NPT_PAT_SMALL,
-    .type_mask_large = BIT(3) | BIT(4) | NPT_PAT_LARGE,
+    .present_mask = NPT_READ,
+    .table_bits = NPT_READ | NPT_WRITE | PAGE_USER,
+    .leaf_bits = PAGE_USER | PAGE_USED,
+    .no_execute_bits = PAGE_NX,
+    .type_bits = PAGE_TYPES,
 };
 
-/* The hypervisor's own: supervisor, accessed and dirty set so that the CPU never writes them. */
+/* The hypervisor's own: supervisor. */
 const struct npt_format npt_format_host = {
-    .name = "host",
-    .table_bits = BIT(0) | BIT(1) | BIT(5),
-    .leaf_bits = BIT(5) | BIT(6),
-    .large_bit = BIT(7),
-    .present_mask = BIT(0),
-    .read_bits = BIT(0),
-    .write_bits = BIT(1),
-    .no_execute_bits = NPT_NO_EXEC,
-    .type_bits = {[NPT_WB] = 0, [NPT_WC] = NPT_PAT_SMALL, [NPT_UC] = BIT(3) | BIT(4)},
-    .type_bits_large = {[NPT_WB] = 0, [NPT_WC] = NPT_PAT_LARGE, [NPT_UC] = BIT(3) | BIT(4)},
-    .type_mask = BIT(3) | BIT(4) | NPT_PAT_SMALL,
-    .type_mask_large = BIT(3) | BIT(4) | NPT_PAT_LARGE,
+    .present_mask = NPT_READ,
+    .table_bits = NPT_READ | NPT_WRITE | BIT(5),
+    .leaf_bits = PAGE_USED,
+    .no_execute_bits = PAGE_NX,
+    .type_bits = PAGE_TYPES,
 };
 
 static uint64_t npt_level_size(unsigned level) {
     return PAGE_SIZE << (9 * (level - 1));
 }
 
-static unsigned npt_index(uint64_t address, unsigned level) {
-    return (unsigned)(address >> (PAGE_SHIFT + 9 * (level - 1))) % NPT_ENTRIES;
+static uint64_t *npt_slot(uint64_t *table, uint64_t address, unsigned level) {
+    return &table[address / npt_level_size(level) % NPT_ENTRIES];
+}
+
+static bool npt_is_table(const struct npt_format *f, uint64_t entry, unsigned level) {
+    bool leaf = level == 1 || (level < NPT_LEVELS && (entry & NPT_LARGE) != 0);
+    return (entry & f->present_mask) != 0 && !leaf;
 }
 
 enum status npt_init(struct npt *npt, const struct npt_format *format, struct pool *pool,
@@ -89,42 +80,36 @@ enum status npt_init(struct npt *npt, const struct npt_format *format, struct po
 
 static uint64_t npt_leaf_entry(const struct npt_format *f, hpa_t hpa, unsigned level,
                                unsigned access, enum npt_type type) {
-    uint64_t entry = hpa.v | f->leaf_bits;
-    entry |= (access & NPT_READ) ? f->read_bits : 0;
-    entry |= (access & NPT_WRITE) ? f->write_bits : 0;
-    entry |= (access & NPT_EXECUTE) ? f->execute_bits : f->no_execute_bits;
-    entry |= level > 1 ? f->large_bit | f->type_bits_large[type] : f->type_bits[type];
-    return entry;
+    return hpa.v | f->leaf_bits | f->type_bits[type] | (access & (NPT_READ | NPT_WRITE)) |
+           ((access & NPT_EXECUTE) != 0 ? f->execute_bits : f->no_execute_bits) |
+           (level > 1 ? NPT_LARGE : 0);
 }
 
 /* Largest level whose page starts at both addresses and fits into size. */
 static unsigned npt_best_level(const struct npt *npt, uint64_t address, hpa_t hpa, uint64_t size) {
     unsigned level = npt->max_level;
-    while (level > 1 && (((address | hpa.v) & (npt_level_size(level) - 1)) != 0 ||
-                         size < npt_level_size(level))) {
+    while (level > 1 &&
+           ((address | hpa.v) % npt_level_size(level) != 0 || size < npt_level_size(level))) {
         level--;
     }
     return level;
 }
 
 static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned level, uint64_t entry) {
-    const struct npt_format *f = npt->format;
-    uint64_t *table = npt->root;
+    uint64_t *slot = npt_slot(npt->root, address, NPT_LEVELS);
     for (unsigned at = NPT_LEVELS; at > level; at--) {
-        uint64_t *slot = &table[npt_index(address, at)];
-        if ((*slot & f->present_mask) == 0) {
+        if ((*slot & npt->format->present_mask) == 0) {
             void *page = pool_alloc(npt->pool, PAGE_SIZE, PAGE_SIZE);
             if (page == NULL) {
                 return STATUS_NO_MEMORY;
             }
-            *slot = phys_address(page).v | f->table_bits;
-        } else if (at < NPT_LEVELS && (*slot & f->large_bit) != 0) {
+            *slot = phys_address(page).v | npt->format->table_bits;
+        } else if (!npt_is_table(npt->format, *slot, at)) {
             return STATUS_EXISTS;
         }
-        table = phys_pointer(HPA(*slot & NPT_ADDRESS));
+        slot = npt_slot(phys_pointer(HPA(*slot & NPT_ADDRESS)), address, at - 1);
     }
-    uint64_t *slot = &table[npt_index(address, level)];
-    if ((*slot & f->present_mask) != 0) {
+    if ((*slot & npt->format->present_mask) != 0) {
         return STATUS_EXISTS;
     }
     *slot = entry;
@@ -137,90 +122,41 @@ enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa, uint64_t
         !range_contains(0, NPT_ADDRESS, hpa.v, size) || (access & NPT_READ) == 0) {
         return STATUS_INVALID;
     }
-    while (size != 0) {
-        unsigned level = npt_best_level(npt, address, hpa, size);
-        enum status s = npt_map_leaf(npt, address, level,
-                                     npt_leaf_entry(npt->format, hpa, level, access, type));
+    for (uint64_t done = 0, step; done < size; done += step) {
+        hpa_t to = HPA(hpa.v + done);
+        unsigned level = npt_best_level(npt, address + done, to, size - done);
+        uint64_t entry = npt_leaf_entry(npt->format, to, level, access, type);
+        enum status s = npt_map_leaf(npt, address + done, level, entry);
         if (s != STATUS_OK) {
             return s;
         }
-        address += npt_level_size(level);
-        hpa.v += npt_level_size(level);
-        size -= npt_level_size(level);
+        step = npt_level_size(level);
     }
     return STATUS_OK;
 }
 
-static enum npt_type npt_decode_type(const struct npt_format *f, uint64_t entry, unsigned level) {
-    uint64_t bits = entry & (level > 1 ? f->type_mask_large : f->type_mask);
-    const uint64_t *types = level > 1 ? f->type_bits_large : f->type_bits;
-    for (unsigned t = 0; t < NPT_TYPES; t++) {
-        if (types[t] == bits) {
-            return (enum npt_type)t;
-        }
-    }
-    return NPT_TYPES; /* no type of ours: the audit refuses it */
-}
-
-static void npt_decode_leaf(const struct npt_format *f, uint64_t address, uint64_t entry,
-                            unsigned level, struct npt_leaf *leaf) {
-    uint64_t size = npt_level_size(level);
-    leaf->address = ALIGN_DOWN(address, size);
-    leaf->hpa = HPA(entry & NPT_ADDRESS & ~(size - 1));
-    leaf->size = size;
-    leaf->type = npt_decode_type(f, entry, level);
-    leaf->access = (entry & f->read_bits) ? (unsigned)NPT_READ : 0;
-    leaf->access |= (entry & f->write_bits) ? (unsigned)NPT_WRITE : 0;
-    bool execute = f->no_execute_bits != 0 ? (entry & f->no_execute_bits) == 0
-                                           : (entry & f->execute_bits) != 0;
-    leaf->access |= execute ? (unsigned)NPT_EXECUTE : 0;
-}
-
-static bool npt_is_leaf(const struct npt_format *f, uint64_t entry, unsigned level) {
-    return level == 1 || (level < NPT_LEVELS && (entry & f->large_bit) != 0);
-}
-
 enum status npt_lookup(const struct npt *npt, uint64_t address, struct npt_leaf *leaf) {
+    const struct npt_format *f = npt->format;
+    unsigned level = NPT_LEVELS;
     if (address >= NPT_SPACE) {
         return STATUS_NOT_FOUND;
     }
-    const uint64_t *table = npt->root;
-    for (unsigned level = NPT_LEVELS; level >= 1; level--) {
-        uint64_t entry = table[npt_index(address, level)];
-        if ((entry & npt->format->present_mask) == 0) {
-            return STATUS_NOT_FOUND;
-        }
-        if (npt_is_leaf(npt->format, entry, level)) {
-            npt_decode_leaf(npt->format, address, entry, level, leaf);
-            return STATUS_OK;
-        }
-        table = phys_pointer(HPA(entry & NPT_ADDRESS));
+    uint64_t entry = *npt_slot(npt->root, address, level);
+    while (npt_is_table(f, entry, level)) {
+        level--;
+        entry = *npt_slot(phys_pointer(HPA(entry & NPT_ADDRESS)), address, level);
     }
-    return STATUS_NOT_FOUND;
-}
-
-static bool npt_walk_table(const struct npt *npt, const uint64_t *table, unsigned level,
-                           uint64_t base, npt_visit visit, void *ctx) {
-    for (unsigned i = 0; i < NPT_ENTRIES; i++) {
-        uint64_t entry = table[i];
-        uint64_t address = base + i * npt_level_size(level);
-        if ((entry & npt->format->present_mask) == 0) {
-            continue;
-        }
-        if (npt_is_leaf(npt->format, entry, level)) {
-            struct npt_leaf leaf;
-            npt_decode_leaf(npt->format, address, entry, level, &leaf);
-            if (!visit(ctx, &leaf)) {
-                return false;
-            }
-        } else if (!npt_walk_table(npt, phys_pointer(HPA(entry & NPT_ADDRESS)), level - 1, address,
-                                   visit, ctx)) {
-            return false;
-        }
+    uint64_t size = npt_level_size(level);
+    *leaf = (struct npt_leaf){.address = ALIGN_DOWN(address, size), .size = size};
+    if ((entry & f->present_mask) == 0) {
+        return STATUS_NOT_FOUND;
     }
-    return true;
-}
-
-void npt_walk(const struct npt *npt, npt_visit visit, void *ctx) {
-    (void)npt_walk_table(npt, npt->root, NPT_LEVELS, 0, visit, ctx);
+    bool execute = (entry & (f->execute_bits | f->no_execute_bits)) == f->execute_bits;
+    leaf->hpa = HPA(ALIGN_DOWN(entry & NPT_ADDRESS, size));
+    leaf->access = (unsigned)(entry & (NPT_READ | NPT_WRITE)) | (execute ? NPT_EXECUTE : 0u);
+    while (leaf->type < NPT_TYPES &&
+           entry != npt_leaf_entry(f, leaf->hpa, level, leaf->access, leaf->type)) {
+        leaf->type++;
+    }
+    return STATUS_OK;
 }

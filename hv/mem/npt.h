@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Nested page tables: one walker for Intel EPT, AMD NPT and the host's own tables, which differ in
- * a const format. Owns mapping, lookup and the walk that the audit uses.
+ * a const format. Owns mapping and lookup. The audit walks by looking up one leaf or hole after the
+ * other.
  * Sources: Intel SDM "The Extended Page Table Mechanism (EPT)", AMD APM "Nested Paging".
  */
 #ifndef HV_MEM_NPT_H
@@ -10,19 +11,18 @@
 #include "hv/lib/status.h"
 #include "hv/mem/pool.h"
 
+#define NPT_SPACE BIT(48) /* the addresses that four levels reach */
+
 enum npt_access { NPT_READ = 1, NPT_WRITE = 2, NPT_EXECUTE = 4 };
 enum npt_type { NPT_WB, NPT_WC, NPT_UC, NPT_TYPES };
 
+/* Read is bit 0 and write is bit 1 in all of them; a leaf above the last level has bit 7. */
 struct npt_format {
-    const char *name;
-    uint64_t table_bits;   /* set in every entry that points to a table */
-    uint64_t leaf_bits;    /* set in every leaf */
-    uint64_t large_bit;    /* a leaf above the last level */
-    uint64_t present_mask; /* any of these set = present */
-    uint64_t read_bits, write_bits, execute_bits, no_execute_bits;
-    uint64_t type_bits[NPT_TYPES]; /* 4 KiB leaves */
-    uint64_t type_bits_large[NPT_TYPES];
-    uint64_t type_mask, type_mask_large;
+    uint64_t present_mask;                  /* any of these set = present */
+    uint64_t table_bits;                    /* set in every entry that points to a table */
+    uint64_t leaf_bits;                     /* set in every leaf */
+    uint64_t execute_bits, no_execute_bits; /* one of them is 0 */
+    uint64_t type_bits[NPT_TYPES];
 };
 
 extern const struct npt_format npt_format_ept;
@@ -55,12 +55,11 @@ MUST_USE enum status npt_init(struct npt *npt, const struct npt_format *format, 
 MUST_USE enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa, uint64_t size,
                                    unsigned access, enum npt_type type);
 
-/* The leaf that maps address; STATUS_NOT_FOUND if none. */
+/*
+ * The leaf that maps address, as the CPU reads it, with type NPT_TYPES if an entry has bits that
+ * npt_map_range() does not set. STATUS_NOT_FOUND if none: then leaf is the hole
+ * around it, with no access (untouched if address is not below NPT_SPACE).
+ */
 MUST_USE enum status npt_lookup(const struct npt *npt, uint64_t address, struct npt_leaf *leaf);
-
-/* Calls visit for every leaf in ascending order until it returns false; the tables are read as the
- * CPU reads them. */
-typedef bool (*npt_visit)(void *ctx, const struct npt_leaf *leaf);
-void npt_walk(const struct npt *npt, npt_visit visit, void *ctx);
 
 #endif

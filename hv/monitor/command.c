@@ -1,144 +1,149 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the operator's line and the table of commands, which is also the help text. Must not touch
- * a VM but through struct monitor_ops. Called by console.c for each key typed in the log view.
+ * Owns the operator's line and the table of commands, which is also the help text. Reads a VM's
+ * state and counters from another CPU: they may be a moment old, never wrong in kind. Called by
+ * console.c for each key typed in the log view.
  */
 #include "hv/monitor/command.h"
 
 #include "hv/lib/fmt.h"
-#include "hv/lib/log.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
 
-#define LINE_SIZE    80u
-#define OUTPUT_SIZE  240u
-#define PROMPT       "bulkhead> "
-#define PROMPT_RESET "restart this machine and every guest? type yes: "
+#define LINE_SIZE 80u
+#define PROMPT    "bulkhead> "
 
-#define KEY_CTRL_C    0x03
 #define KEY_BACKSPACE 0x08
 #define KEY_CTRL_U    0x15
-#define KEY_ESCAPE    0x1b
 #define KEY_DELETE    0x7f
+
+typedef unsigned long long ull;
 
 /* One operator, one line: the console hands over one key at a time. */
 static struct {
-    const struct monitor_ops *ops;
+    struct vm **vms;
+    unsigned vm_count;
     char line[LINE_SIZE];
     size_t length;
-    bool confirm_reset; /* the line answers PROMPT_RESET */
-    bool escape;        /* in the sequence of an arrow key or the like */
 } command;
-
-static void print(const char *format, ...) PRINTF_LIKE(1, 2);
-static void print(const char *format, ...) {
-    char text[OUTPUT_SIZE];
-    va_list args;
-    va_start(args, format);
-    fmt_vprint(text, sizeof(text), format, args);
-    va_end(args);
-    console_print(text);
-}
-
-static const char *prompt(void) {
-    return command.confirm_reset ? PROMPT_RESET : PROMPT;
-}
-
-static void show_prompt(void) {
-    char text[LINE_SIZE + sizeof(PROMPT_RESET)];
-    fmt_print(text, sizeof(text), "%s%s", prompt(), command.line);
-    console_set_prompt(text);
-}
-
-static void clear_line(void) {
-    command.length = 0;
-    command.line[0] = '\0';
-}
 
 /*
  * The index of word among the names; if it is none of them, says so, names the one that differs by
- * two letters at most, and gives false.
+ * two letters at most, and gives count.
  */
-static bool find_name(const char *what, const char *word, const char *(*name)(unsigned),
-                      unsigned count, unsigned *index) {
-    const char *best = NULL;
-    unsigned best_distance = 3;
-    for (unsigned i = 0; i < count; i++) {
+static unsigned find_name(const char *what, const char *word, const char *(*name)(unsigned),
+                          unsigned count) {
+    unsigned best = count, best_distance = 3;
+    for (unsigned i = 0; i < count && best_distance != 0; i++) {
         unsigned distance = str_distance(word, name(i));
-        if (distance == 0) {
-            *index = i;
-            return true;
-        }
         if (distance < best_distance) {
             best_distance = distance;
-            best = name(i);
+            best = i;
         }
     }
-    if (best != NULL) {
-        print("no %s \"%s\": did you mean \"%s\"?\n", what, word, best);
+    if (best_distance == 0) {
+        return best;
+    }
+    if (best < count) {
+        console_print("no %s \"%s\": did you mean \"%s\"?\n", what, word, name(best));
     } else {
-        print("no %s \"%s\"\n", what, word);
+        console_print("no %s \"%s\"\n", what, word);
     }
-    return false;
+    return count;
 }
 
-/* ---- commands ---- */
+/* ---- commands on one VM ---- */
 
-static bool find_vm(const char *word, unsigned *vm) {
-    return find_name("guest", word, command.ops->vm_name, command.ops->vm_count(), vm);
+static const char *vm_name(unsigned n) {
+    return command.vms[n]->name;
 }
 
-static void ask_vm(const char *name, enum status (*ask)(unsigned)) {
-    unsigned vm;
-    if (!find_vm(name, &vm)) {
-        return;
+static bool is_active(const struct vm *vm) {
+    return vm->state == VM_RUNNING || vm->state == VM_STARTING;
+}
+
+static void list_vm(unsigned n) {
+    const struct vm *vm = command.vms[n];
+    const struct config_guest *config = vm->plan->config;
+    char cpus[64], memory[24], up[32] = "";
+    if (vm->state == VM_RUNNING) {
+        ull seconds = (plat_tsc() - vm->started_tsc) / plat_tsc_hz();
+        (void)fmt_print(up, sizeof(up), " up %llu s", seconds);
     }
-    enum status s = ask(vm);
-    if (s != STATUS_OK) {
-        print("%s is %s: refused (%s)\n", name, command.ops->vm_state(vm), status_name(s));
+    console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
+                  vm_state_name(vm->state), cpu_set_format(&config->cpus, cpus, sizeof(cpus)),
+                  fmt_size(memory, config->memory), up);
+}
+
+static void stats_vcpu(const struct vcpu *v) {
+    static const char *const kinds[EXIT_KINDS] = {
+        [EXIT_CPUID] = "cpuid",
+        [EXIT_HYPERCALL] = "hypercall",
+        [EXIT_RDMSR] = "rdmsr",
+        [EXIT_WRMSR] = "wrmsr",
+        [EXIT_IO] = "port",
+        [EXIT_NESTED_FAULT] = "memory",
+        [EXIT_INTERRUPT] = "host-interrupt",
+        [EXIT_WINDOW] = "window",
+        [EXIT_HLT] = "hlt",
+        [EXIT_CR] = "control-register",
+        [EXIT_XSETBV] = "xsetbv",
+        [EXIT_EXCEPTION] = "exception",
+        [EXIT_INVALID_OPCODE] = "invalid-opcode",
+        [EXIT_PRIVILEGED] = "privileged",
+        [EXIT_CACHE] = "cache",
+    };
+    const struct {
+        const char *name;
+        uint64_t count;
+    } refused[] = {{"msr", v->refused.msr},
+                   {"port", v->refused.port},
+                   {"memory", v->refused.memory},
+                   {"instruction", v->refused.instruction}};
+    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+        console_print("  vcpu%u %s-denied %llu\n", v->index, refused[i].name,
+                      (ull)refused[i].count);
     }
-}
-
-static void run_start(const char *arg) {
-    ask_vm(arg, command.ops->vm_start);
-}
-
-static void run_stop(const char *arg) {
-    ask_vm(arg, command.ops->vm_stop);
-}
-
-static void run_reset(const char *arg) {
-    ask_vm(arg, command.ops->vm_reset);
-}
-
-static void run_list(const char *arg) {
-    (void)arg;
-    for (unsigned i = 0; i < command.ops->vm_count(); i++) {
-        char row[OUTPUT_SIZE / 2] = "";
-        command.ops->vm_list_row(i, row, sizeof(row));
-        print("%u %-16s %-9s %s\n", i + 1, command.ops->vm_name(i), command.ops->vm_state(i), row);
-    }
-}
-
-static void print_line(void *ctx, const char *text) {
-    (void)ctx;
-    print("  %s\n", text);
-}
-
-static void run_stats(const char *arg) {
-    unsigned i = 0, end = command.ops->vm_count();
-    if (arg != NULL) {
-        if (!find_vm(arg, &i)) {
-            return;
+    for (unsigned k = 0; k < EXIT_KINDS; k++) {
+        if (v->exits[k] != 0) {
+            console_print("  vcpu%u exits %s %llu\n", v->index,
+                          kinds[k] != NULL ? kinds[k] : "other", (ull)v->exits[k]);
         }
-        end = i + 1;
-    }
-    for (; i < end; i++) {
-        print("%s: %s\n", command.ops->vm_name(i), command.ops->vm_state(i));
-        command.ops->vm_stats(i, print_line, NULL);
     }
 }
+
+static void stats_vm(unsigned n) {
+    const struct vm *vm = command.vms[n];
+    console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        stats_vcpu(&vm->vcpus[i]);
+    }
+}
+
+/* Asks for it; the log tells when it is done. */
+static void ask_vm(unsigned n, enum vm_command ask, bool possible) {
+    struct vm *vm = command.vms[n];
+    if (possible) {
+        vm_command(vm, ask);
+    } else {
+        console_print("%s is %s: nothing to do\n", vm->name, vm_state_name(vm->state));
+    }
+}
+
+static void start_vm(unsigned n) {
+    ask_vm(n, VM_COMMAND_START, !is_active(command.vms[n]));
+}
+
+static void stop_vm(unsigned n) {
+    ask_vm(n, VM_COMMAND_STOP, is_active(command.vms[n]));
+}
+
+static void reset_vm(unsigned n) {
+    ask_vm(n, VM_COMMAND_RESET, true);
+}
+
+/* ---- other commands ---- */
 
 static const char *level_name(unsigned i) {
     static const char *const names[] = {"error", "warn", "info", "debug"};
@@ -146,79 +151,16 @@ static const char *level_name(unsigned i) {
 }
 
 static void run_log(const char *arg) {
-    unsigned level;
-    if (find_name("log level", arg, level_name, LOG_DEBUG + 1, &level)) {
+    unsigned level = find_name("log level", arg, level_name, LOG_DEBUG + 1);
+    if (level <= LOG_DEBUG) {
         log_set_level((enum log_level)level);
-        print("log level is %s\n", arg);
+        console_print("log level is %s\n", arg);
     }
 }
 
 static void run_host_reset(const char *arg) {
-    (void)arg;
-    command.confirm_reset = true;
-}
-
-static void run_help(const char *arg);
-
-/* args: "" = none, "[X]" = may be left out, else needed. */
-static const struct command_entry {
-    const char *name, *args, *help;
-    void (*run)(const char *arg); /* arg is NULL when it was left out */
-} commands[] = {
-    {"help", "", "this list", run_help},
-    {"host-reset", "", "restart this machine, after a question", run_host_reset},
-    {"list", "", "all guests, with state, CPUs and memory", run_list},
-    {"log", "LEVEL", "error, warn, info or debug", run_log},
-    {"reset", "NAME", "reset a guest, as its reset button would", run_reset},
-    {"start", "NAME", "start a guest that is stopped or has crashed", run_start},
-    {"stats", "[NAME]", "exits and refusals, of one guest or of all", run_stats},
-    {"stop", "NAME", "stop a guest at once, as if its power failed", run_stop},
-};
-
-static void run_help(const char *arg) {
-    (void)arg;
-    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        print("%-10s %-6s  %s\n", commands[i].name, commands[i].args, commands[i].help);
-    }
-}
-
-static const char *command_name(unsigned i) {
-    return commands[i].name;
-}
-
-/* The next word of the line, ended with NUL in place; NULL if there is none. */
-static char *next_word(char **at) {
-    char *word = *at;
-    while (*word == ' ') {
-        word++;
-    }
-    char *end = word;
-    while (*end != '\0' && *end != ' ') {
-        end++;
-    }
-    *at = *end == '\0' ? end : end + 1;
-    *end = '\0';
-    return *word == '\0' ? NULL : word;
-}
-
-static void run_words(const char *name, const char *arg, bool too_many) {
-    unsigned i;
-    if (!find_name("command", name, command_name, ARRAY_SIZE(commands), &i)) {
-        return;
-    }
-    const struct command_entry *c = &commands[i];
-    bool takes = c->args[0] != '\0', needs = takes && c->args[0] != '[';
-    if (too_many || (arg != NULL ? !takes : needs)) {
-        print("usage: %s%s%s\n", c->name, takes ? " " : "", c->args);
-    } else {
-        c->run(arg);
-    }
-}
-
-static void confirm_reset(bool confirmed) {
-    command.confirm_reset = false;
-    if (!confirmed) {
-        print("not restarted\n");
+    if (!str_equal(arg, "yes")) {
+        console_print("not restarted: the word after host-reset must be \"yes\"\n");
         return;
     }
     log_warn("restarting the machine at the operator's request");
@@ -226,59 +168,108 @@ static void confirm_reset(bool confirmed) {
     log_error("the machine could not be restarted");
 }
 
+static void run_help(const char *arg);
+
+/* args: "" = none, "[X]" = may be left out, else needed. */
+static const struct command_entry {
+    const char *name, *args, *help;
+    void (*run_vm)(unsigned n); /* for the VM that is named, or for each */
+    void (*run)(const char *arg);
+} commands[] = {
+    {"help", "", "this list", NULL, run_help},
+    {"host-reset", "yes", "restart this machine and every guest", NULL, run_host_reset},
+    {"list", "[NAME]", "all guests, with state, CPUs and memory", list_vm, NULL},
+    {"log", "LEVEL", "error, warn, info or debug", NULL, run_log},
+    {"reset", "NAME", "reset a guest, as its reset button would", reset_vm, NULL},
+    {"start", "NAME", "start a guest that is stopped or has crashed", start_vm, NULL},
+    {"stats", "[NAME]", "exits and refusals, of one guest or of all", stats_vm, NULL},
+    {"stop", "NAME", "stop a guest at once, as if its power failed", stop_vm, NULL},
+};
+
+static const char *command_name(unsigned i) {
+    return commands[i].name;
+}
+
+static void run_help(const char *arg) {
+    (void)arg;
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        console_print("%-10s %-6s  %s\n", commands[i].name, commands[i].args, commands[i].help);
+    }
+}
+
+static void run_command(const struct command_entry *c, const char *arg) {
+    unsigned vm = 0, end = command.vm_count;
+    if (c->run_vm == NULL) {
+        c->run(arg);
+        return;
+    }
+    if (arg != NULL) {
+        vm = find_name("guest", arg, vm_name, end);
+        end = vm < end ? vm + 1 : end;
+    }
+    for (; vm < end; vm++) {
+        c->run_vm(vm);
+    }
+}
+
+/* Cuts the line into words in place and gives their number, counting to max. */
+static unsigned split_words(char *at, const char **words, unsigned max) {
+    unsigned count = 0;
+    for (bool inside = false; *at != '\0' && count < max; at++) {
+        if (*at == ' ') {
+            *at = '\0';
+        } else if (!inside) {
+            words[count++] = at;
+        }
+        inside = *at != '\0';
+    }
+    return count;
+}
+
 static void run_line(void) {
-    char *at = command.line;
-    char *name = next_word(&at), *arg = next_word(&at);
-    if (command.confirm_reset) {
-        confirm_reset(name != NULL && str_equal(name, "yes") && arg == NULL);
-    } else if (name != NULL) {
-        run_words(name, arg, next_word(&at) != NULL);
+    const char *words[3];
+    unsigned count = split_words(command.line, words, ARRAY_SIZE(words));
+    unsigned i = count == 0 ? ARRAY_SIZE(commands)
+                            : find_name("command", words[0], command_name, ARRAY_SIZE(commands));
+    if (i == ARRAY_SIZE(commands)) {
+        return;
+    }
+    const struct command_entry *c = &commands[i];
+    unsigned most = c->args[0] == '\0' ? 1 : 2, least = c->args[0] == '[' ? 1 : most;
+    if (count < least || count > most) {
+        console_print("usage: %s%s%s\n", c->name, most == 1 ? "" : " ", c->args);
+    } else {
+        run_command(c, count == 2 ? words[1] : NULL);
     }
 }
 
 /* ---- keys ---- */
 
-/* Arrow keys and the like arrive as ESC [ ... letter or ESC O letter; there is nothing they do. */
-static bool swallow_escape(uint8_t byte) {
-    bool inside = command.escape;
-    bool goes_on = (byte >= 0x20 && byte < 0x40) || byte == '[' || byte == 'O';
-    command.escape = byte == KEY_ESCAPE || (inside && goes_on);
-    return inside || byte == KEY_ESCAPE;
-}
-
-static void end_line(void) {
-    console_set_prompt("");
-    print("%s%s\n", prompt(), command.line);
-    run_line();
-    clear_line();
-}
-
-static bool command_input(void *ctx, uint8_t byte) {
-    (void)ctx;
-    if (swallow_escape(byte)) {
-        return true;
+void command_key(uint8_t key) {
+    bool enter = key == '\r' || (key == '\n' && command.length != 0); /* once if it is CR LF */
+    if (command.vms == NULL) {
+        return;
     }
-    if (byte == '\r' || (byte == '\n' && command.length != 0)) {
-        end_line(); /* once, where Enter is CR LF */
-    } else if (byte == KEY_CTRL_C) {
-        command.confirm_reset = false;
-        clear_line();
-    } else if (byte == KEY_CTRL_U) {
-        clear_line();
-    } else if ((byte == KEY_BACKSPACE || byte == KEY_DELETE) && command.length != 0) {
-        command.line[--command.length] = '\0';
-    } else if (byte >= 0x20 && byte < 0x7f && command.length + 1 < LINE_SIZE) {
-        command.line[command.length++] = (char)byte;
-        command.line[command.length] = '\0';
+    if (enter) {
+        console_set_prompt("%s", "");
+        console_print(PROMPT "%s\n", command.line);
+        run_line();
     }
-    show_prompt();
-    return true;
+    if (enter || key == KEY_CTRL_U) {
+        command.length = 0;
+    } else if ((key == KEY_BACKSPACE || key == KEY_DELETE) && command.length != 0) {
+        command.length--;
+    } else if (key >= 0x20 && key < 0x7f && command.length + 1 < LINE_SIZE) {
+        command.line[command.length++] = (char)key;
+    }
+    command.line[command.length] = '\0';
+    console_set_prompt(PROMPT "%s", command.line);
 }
 
-void command_init(const struct monitor_ops *ops) {
-    static const struct console_sink sink = {.input = command_input};
-    memset(&command, 0, sizeof(command));
-    command.ops = ops;
-    console_set_operator(&sink);
-    show_prompt();
+void command_init(struct vm **vms, uint32_t count) {
+    command.vms = vms;
+    command.vm_count = count;
+    command.line[0] = '\0';
+    command.length = 0;
+    console_set_prompt(PROMPT);
 }

@@ -8,17 +8,28 @@
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
+#include "hv/monitor/command.h"
 #include "hv/monitor/term.h"
 #include "hv/vm/plat.h"
 
 #define ESCAPE_KEY     0x1d /* Ctrl-] */
 #define NOTICE_SIZE    1024u
-#define PROMPT_SIZE    160u
-#define TEXT_SIZE      320u
+#define PROMPT_SIZE    128u
+#define TEXT_SIZE      384u
+#define MAX_VIEWS      (1 + CONFIG_MAX_GUESTS)
 #define DRAWS_A_SECOND 30u
 /* Bytes of room before a guest that waits may go on: it may spin meanwhile, so 3 ms of line. */
 #define ROOM           32u
 #define KEYS           "Ctrl-] then 0 log, 1-9 guest, n next"
+
+struct console_view {
+    struct vm *vm; /* NULL for the log, whose keys are the operator's */
+    const char *name;
+    uint64_t written; /* bytes ever; byte i is at ring[i % size] */
+    uint64_t cursor;  /* next byte for the physical console, while in focus */
+    bool waiting;     /* the guest was told to wait; vm_console_ready() is owed */
+    uint8_t ring[CONSOLE_RING_SIZE];
+};
 
 static struct console {
     struct lock lock;
@@ -26,7 +37,7 @@ static struct console {
     unsigned count, focus;
     unsigned focus_next; /* the view to show once the log has gone out, 0 = none */
     struct console_view log;
-    struct console_view *views[CONSOLE_MAX_VIEWS];
+    struct console_view *views[MAX_VIEWS];
     /* Text of our own that goes out before the next byte of the view. */
     uint8_t notice[NOTICE_SIZE];
     uint64_t notice_at, notice_end;
@@ -46,7 +57,7 @@ static struct console_view *focused(void) {
 /* All or nothing: half a message helps nobody, and everything of weight is in the log as well. */
 static void notice(const char *format, ...) PRINTF_LIKE(1, 2);
 static void notice(const char *format, ...) {
-    char text[TEXT_SIZE + 64];
+    char text[TEXT_SIZE];
     va_list args;
     va_start(args, format);
     size_t n = min_u64(fmt_vprint(text, sizeof(text), format, args), sizeof(text) - 1);
@@ -61,8 +72,7 @@ static void notice(const char *format, ...) {
 }
 
 static void ring_append(struct console_view *v, uint8_t byte) {
-    v->ring[v->written & (v->size - 1)] = byte;
-    v->written++;
+    v->ring[v->written++ % CONSOLE_RING_SIZE] = byte;
 }
 
 /* Lines end "\n" inside and "\r\n" on the wire. */
@@ -82,22 +92,21 @@ static void update_status(void) {
     size_t n = fmt_print(text, sizeof(text), " %u/%u %s | keys: Ctrl-] then ? |", console.focus,
                          console.count - 1, focused()->name);
     for (unsigned i = 1; i < console.count && n < sizeof(text); i++) {
-        const struct console_sink *sink = console.views[i]->sink;
-        n += fmt_print(text + n, sizeof(text) - n, "%s %s %s", i == 1 ? "" : ",",
-                       console.views[i]->name, sink->state(sink->ctx));
+        const struct console_view *v = console.views[i];
+        n += fmt_print(text + n, sizeof(text) - n, "%s %s %s", i == 1 ? "" : ",", v->name,
+                       vm_state_name(v->vm->state));
     }
     term_set_status(text);
 }
 
 /* The last quarter of the ring, from the beginning of a line if there is one near. */
 static uint64_t replay_start(const struct console_view *v) {
-    uint64_t start = v->written - min_u64(v->written, v->size / 4);
-    for (uint64_t i = start; i != 0 && i < start + v->size / 16; i++) {
-        if (v->ring[(i - 1) & (v->size - 1)] == '\n') {
-            return i;
-        }
+    uint64_t start = v->written - min_u64(v->written, CONSOLE_RING_SIZE / 4);
+    uint64_t end = start + CONSOLE_RING_SIZE / 16, i = start;
+    while (i != 0 && i < end && v->ring[(i - 1) % CONSOLE_RING_SIZE] != '\n') {
+        i++;
     }
-    return start;
+    return i < end ? i : start;
 }
 
 static void switch_to(unsigned index) {
@@ -123,35 +132,19 @@ static bool emit(const uint8_t *bytes, size_t n, uint64_t *at) {
     return taken == n;
 }
 
-/* Brings the operator's line up to date: what was typed at its end is echoed, else it is redrawn.
- */
-static void draw_prompt(void) {
-    size_t shown = strlen(console.shown);
-    size_t want = strlen(console.prompt);
-    if (want > shown && memcmp(console.prompt, console.shown, shown) == 0) {
-        notice("%s", console.prompt + shown);
-    } else if (want + 1 == shown && memcmp(console.prompt, console.shown, want) == 0) {
-        notice("\b \b");
-    } else {
-        notice("\r\x1b[K%s", console.prompt);
-    }
-    memcpy(console.shown, console.prompt, sizeof(console.shown));
-}
-
 /* Does what has to come before the next byte of the view; false if there is nothing. */
 static bool prepare(struct console_view *v) {
     bool log_idle = v == &console.log && backlog(v) == 0;
-    if (backlog(v) > v->size) {
-        uint64_t cursor = v->written - v->size / 2;
+    const char *prompt = log_idle ? console.prompt : "";
+    if (backlog(v) > CONSOLE_RING_SIZE) {
+        uint64_t cursor = v->written - CONSOLE_RING_SIZE / 2;
         notice("\r\n[bulkhead] %llu bytes skipped\r\n", (unsigned long long)(cursor - v->cursor));
         v->cursor = cursor;
-    } else if (v == &console.log && !log_idle && console.shown[0] != '\0') {
-        notice("\r\x1b[K");
-        console.shown[0] = '\0';
     } else if (log_idle && console.focus_next != 0) {
         switch_to(console.focus_next);
-    } else if (log_idle && !str_equal(console.prompt, console.shown)) {
-        draw_prompt();
+    } else if (!str_equal(prompt, console.shown)) {
+        notice("\r%s\x1b[K", prompt);
+        (void)str_copy_n(console.shown, PROMPT_SIZE, prompt, strlen(prompt));
     } else {
         return false;
     }
@@ -178,13 +171,14 @@ static void pump(bool may_call_back) {
     bool room = true, more = true;
     while (room && more) {
         struct console_view *v = focused();
-        uint64_t at = v->cursor & (v->size - 1);
+        uint64_t at = v->cursor % CONSOLE_RING_SIZE;
         if (console.notice_at != console.notice_end) {
             room = emit(console.notice + console.notice_at, console.notice_end - console.notice_at,
                         &console.notice_at);
         } else if (!prepare(v)) {
             more = backlog(v) != 0;
-            room = !more || emit(v->ring + at, min_u64(backlog(v), v->size - at), &v->cursor);
+            room = !more ||
+                   emit(v->ring + at, min_u64(backlog(v), CONSOLE_RING_SIZE - at), &v->cursor);
         }
     }
     draw_screen(room);
@@ -196,46 +190,22 @@ static void pump(bool may_call_back) {
  */
 static void finish(struct console_view *before) {
     pump(true);
-    bool room = before != focused() || backlog(before) <= before->size / 2 - ROOM;
+    bool room = before != focused() || backlog(before) <= CONSOLE_RING_SIZE / 2 - ROOM;
     bool owed = before->waiting && room;
     before->waiting = before->waiting && !room;
     lock_release(&console.lock);
     if (owed) {
-        before->sink->output_room(before->sink->ctx);
+        vm_console_ready(before->vm);
     }
 }
 
-void console_init(void *log_ring, size_t size) {
-    memset(&console, 0, sizeof(console));
-    console.log = (struct console_view){.name = "log", .ring = log_ring, .size = size};
-    console.views[console.count++] = &console.log;
-    term_init();
-    update_status();
-}
-
-unsigned console_add_view(struct console_view *v, const char *name, void *ring, size_t size,
-                          const struct console_sink *sink) {
-    *v = (struct console_view){.name = name, .sink = sink, .ring = ring, .size = size};
+/* A byte from the guest's UART, with the VM's lock held. False while the line is far behind. */
+static bool view_write(void *ctx, uint8_t byte) {
+    struct console_view *v = ctx;
     lock_acquire(&console.lock);
-    unsigned index = console.count++;
-    console.views[index] = v;
-    update_status();
-    lock_release(&console.lock);
-    return index;
-}
-
-void console_focus_after_log(unsigned index) {
-    lock_acquire(&console.lock);
-    console.focus_next = index;
-    pump(false);
-    lock_release(&console.lock);
-}
-
-bool console_view_write(struct console_view *v, uint8_t byte) {
-    lock_acquire(&console.lock);
-    if (v == focused() && backlog(v) > v->size / 2) {
+    if (v == focused() && backlog(v) > CONSOLE_RING_SIZE / 2) {
         pump(false);
-        v->waiting = backlog(v) > v->size / 2;
+        v->waiting = backlog(v) > CONSOLE_RING_SIZE / 2;
     }
     bool taken = !v->waiting;
     if (taken) {
@@ -248,76 +218,73 @@ bool console_view_write(struct console_view *v, uint8_t byte) {
     return taken;
 }
 
+void console_init(void) {
+    memset(&console, 0, sizeof(console));
+    console.log.name = "log";
+    console.views[console.count++] = &console.log;
+    term_init();
+    update_status();
+}
+
+void console_add_vm(struct vm *vm) {
+    struct console_view *v = pool_alloc(&vm->pool, sizeof(*v), PAGE_SIZE);
+    ASSERT(v != NULL && console.count < MAX_VIEWS); /* plan_budget_size() counts it in */
+    v->vm = vm;
+    v->name = vm->name;
+    vm->console = (struct vm_console){.write = view_write, .ctx = v};
+    lock_acquire(&console.lock);
+    console.views[console.count++] = v;
+    update_status();
+    lock_release(&console.lock);
+}
+
+void console_focus_after_log(unsigned index) {
+    lock_acquire(&console.lock);
+    console.focus_next = index;
+    pump(false);
+    lock_release(&console.lock);
+}
+
 void hv_console_log(enum log_level level, const char *line, size_t n) {
     lock_acquire(&console.lock);
     log_append(line, n);
     if (focused() != &console.log && level <= LOG_WARN) {
-        notice("\r\n[bulkhead] %.*s\r\n", (int)min_u64(n - 1, TEXT_SIZE), line);
+        notice("\r\n[bulkhead] %.*s\r\n", (int)(n - 1), line);
     }
     update_status();
     pump(false);
     lock_release(&console.lock);
 }
 
-/* ---- the operator's side of the log view ---- */
-
-void console_set_operator(const struct console_sink *sink) {
-    console.log.sink = sink;
-}
-
-void console_print(const char *text) {
+void console_print(const char *format, ...) {
+    char text[TEXT_SIZE];
+    va_list args;
+    va_start(args, format);
+    size_t n = min_u64(fmt_vprint(text, sizeof(text), format, args), sizeof(text) - 1);
+    va_end(args);
     lock_acquire(&console.lock);
-    log_append(text, strlen(text));
+    log_append(text, n);
     pump(false);
     lock_release(&console.lock);
 }
 
-void console_set_prompt(const char *text) {
+void console_set_prompt(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
     lock_acquire(&console.lock);
-    str_copy_n(console.prompt, sizeof(console.prompt), text, strlen(text));
+    (void)fmt_vprint(console.prompt, sizeof(console.prompt), format, args);
     pump(false);
     lock_release(&console.lock);
-}
-
-/* ---- keys ---- */
-
-/* False if there is no room. Typed bytes have one producer, under the lock ... */
-static bool put_typed(struct console_view *v, uint8_t byte) {
-    uint32_t in = v->typed_in;
-    if (in - __atomic_load_n(&v->typed_out, __ATOMIC_ACQUIRE) == CONSOLE_TYPED_MAX) {
-        return false;
-    }
-    v->typed[in % CONSOLE_TYPED_MAX] = byte;
-    __atomic_store_n(&v->typed_in, in + 1, __ATOMIC_RELEASE);
-    return true;
-}
-
-/* ... and one consumer, under the view's own, which a VM's lock may be taken in. */
-void console_input_ready(struct console_view *v) {
-    uint32_t out = __atomic_load_n(&v->typed_out, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&v->typed_in, __ATOMIC_ACQUIRE) == out) {
-        return;
-    }
-    lock_acquire(&v->typing);
-    out = v->typed_out;
-    while (out != __atomic_load_n(&v->typed_in, __ATOMIC_ACQUIRE) &&
-           v->sink->input(v->sink->ctx, v->typed[out % CONSOLE_TYPED_MAX])) {
-        __atomic_store_n(&v->typed_out, ++out, __ATOMIC_RELEASE);
-    }
-    lock_release(&v->typing);
+    va_end(args);
 }
 
 /* The key after the escape key; true if it goes to the guest itself. */
 static bool escape_command(uint8_t byte) {
-    unsigned digit = byte - (unsigned)'0';
-    if (digit < console.count && digit <= 9) {
-        switch_to(digit);
-    } else if (byte == 'n') {
-        switch_to((console.focus + 1) % console.count);
-    } else if (byte == 'p') {
-        switch_to((console.focus + console.count - 1) % console.count);
+    unsigned view = byte == 'n' ? (console.focus + 1) % console.count : byte - (unsigned)'0';
+    if (view < console.count) {
+        switch_to(view);
     } else if (byte != ESCAPE_KEY) {
-        notice("\r\n[bulkhead] " KEYS ", p previous, ? help, Ctrl-] the key itself\r\n");
+        notice("\r\n[bulkhead] " KEYS ", ? help, Ctrl-] the key itself\r\n");
         console.shown[0] = '\0';
     }
     return byte == ESCAPE_KEY;
@@ -329,17 +296,16 @@ void hv_console_input(uint8_t byte) {
     console.focus_next = 0; /* the user has a will of their own */
     bool to_view = console.escape ? escape_command(byte) : byte != ESCAPE_KEY;
     console.escape = !console.escape && byte == ESCAPE_KEY;
-    if (to_view && before->sink != NULL && !put_typed(before, byte)) {
-        notice("\a");
-    }
     update_status();
     finish(before);
-    console_input_ready(before);
+    if (to_view && before->vm == NULL) {
+        command_key(byte);
+    } else if (to_view) {
+        (void)vm_console_input(before->vm, byte); /* a full FIFO loses it, as a PC's would */
+    }
 }
 
 void hv_console_writable(void) {
     lock_acquire(&console.lock);
-    struct console_view *v = focused();
-    finish(v);
-    console_input_ready(v);
+    finish(focused());
 }

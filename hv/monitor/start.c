@@ -3,15 +3,14 @@
  * The start of the hypervisor proper, as one list: plan, VMs, audit, seal, consoles. After seal()
  * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
  */
-#include "hv/vm/start.h"
-
 #include "hv/exit/audit_policy.h"
 #include "hv/exit/life.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/log.h"
 #include "hv/lib/phys.h"
 #include "hv/mem/audit.h"
-#include "hv/monitor/operator.h"
+#include "hv/monitor/command.h"
+#include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
 
 typedef unsigned long long ull;
@@ -20,15 +19,10 @@ static struct plan plan;
 static struct fault_list start_faults;
 static struct vm *start_vms[CONFIG_MAX_GUESTS];
 
-static const void *start_image_data(void *ctx, const struct boot_image *image) {
-    (void)ctx;
-    return phys_pointer(image->base);
-}
-
 /* boot/ has refused every bad config already: a fault here is a bug of ours or a changed machine.
  */
 static void start_plan(const struct boot_info *info) {
-    enum status s = plan_build(info, start_image_data, NULL, &plan, &start_faults);
+    enum status s = plan_build(info, &plan, &start_faults);
     if (s == STATUS_OK) {
         s = plan_check(info, &plan, &start_faults);
     }
@@ -99,8 +93,17 @@ static void start_create_vms(uint64_t entry_tsc) {
     }
 }
 
+/* The focus goes to the first guest that starts by itself. */
+static void start_consoles(void) {
+    unsigned focus = 0;
+    for (uint32_t i = 0; i < plan.vm_count; i++) {
+        console_add_vm(start_vms[i]);
+        focus = focus == 0 && plan.vms[i].config->start_auto ? i + 1 : focus;
+    }
+    console_focus_after_log(focus);
+}
+
 void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
-    operator_init_log();
     log_info("Bulkhead: every guest its own compartment");
     start_log_machine(info);
     if (hvm_probe() != STATUS_OK) {
@@ -109,12 +112,13 @@ void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     start_plan(info);
     start_create_vms(entry_tsc);
     start_log_partition();
-    operator_init(start_vms, plan.vm_count);
+    command_init(start_vms, plan.vm_count);
+    start_consoles();
     log_info("audit passed, machine divided between %u guests", plan.vm_count);
 }
 
 void hv_cpu_main(unsigned cpu) {
-    struct vcpu *v = vcpu_of_cpu(cpu);
+    struct vcpu *v = vcpu_of_cpu[cpu];
     if (hvm->cpu_on() != STATUS_OK) {
         log_error("cpu %u stays out of use: %s could not be switched on", cpu, hvm->name);
         v = NULL;

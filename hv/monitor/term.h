@@ -16,8 +16,9 @@
 void term_init(void);
 
 /*
- * Text with CR LF BS TAB and the sequences CSI A-D, H, f, J, K, m (reverse only); others are
- * swallowed. The bytes are guest-controlled. Draws nothing yet.
+ * Text with CR LF BS TAB and the sequences CSI A-D, H, f, J, K, m (reverse only); other CSI
+ * sequences and ESC with one character are swallowed. The bytes are guest-controlled. Draws nothing
+ * yet.
  */
 void term_write(const uint8_t *bytes, size_t n);
 

@@ -9,7 +9,6 @@
 
 #include "hv/plan/config.h"
 
-#define BOOT_INFO_MAGIC  0x6b6c7542u /* "Bulk" */
 #define BOOT_MAX_RANGES  512
 #define BOOT_MAX_IMAGES  (2 * CONFIG_MAX_GUESTS)
 #define BOOT_MAX_IOAPICS 8
@@ -29,7 +28,6 @@ struct mem_range {
 
 struct boot_cpu {
     uint32_t apic_id; /* 32 bits: x2APIC IDs included */
-    bool bsp;
 };
 
 /* One file from the boot volume; one entry for each distinct path. */
@@ -39,14 +37,12 @@ struct boot_image {
     uint64_t size;
 };
 
-enum fb_format { FB_NONE, FB_BGRX8888, FB_RGBX8888 };
-
+/* Pixels of 32 bits with a byte for each colour, in whatever order: we draw in grey. */
 struct boot_framebuffer {
-    hpa_t base;
+    hpa_t base; /* 0 = none */
     uint64_t size;
     uint32_t width, height;
     uint32_t stride; /* in pixels */
-    enum fb_format format;
 };
 
 struct boot_ioapic {
@@ -62,9 +58,6 @@ struct boot_isa_irq {
 };
 
 struct boot_info {
-    uint32_t magic; /* BOOT_INFO_MAGIC */
-    uint32_t size;  /* sizeof(struct boot_info): both sides were built from the same source */
-
     uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */
     struct mem_range ranges[BOOT_MAX_RANGES];
 
@@ -78,10 +71,9 @@ struct boot_info {
     hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs */
 
     hpa_t rsdp;             /* 0 = no ACPI */
+    uint64_t wall_seconds;  /* Unix seconds (UTC) just before the hypervisor was entered */
     uint32_t pm_timer_port; /* ACPI PM timer I/O port, 0 = none */
-    bool pm_timer_32bit;    /* else 24 bits */
     hpa_t hpet_base;        /* 0 = none */
-    hpa_t lapic_base;       /* usually 0xfee00000 */
     uint32_t ioapic_count;  /* 0 = none known */
     struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
     struct boot_isa_irq isa_irqs[16];

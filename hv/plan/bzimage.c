@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads the setup header of a Linux/x86 bzImage. The file is untrusted: every number is checked
- * against the file's size before it is used. Must not judge whether the kernel fits the machine;
- * layout.c does. Source: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
+ * Reads the setup header of a Linux/x86 bzImage, and places kernel, initrd and ACPI tables in a
+ * guest's low RAM. The file is untrusted: every number is checked against the file's size before it
+ * is used. Source: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
  */
 #include "hv/plan/bzimage.h"
 
@@ -28,10 +28,10 @@ enum header_field {
 
 #define LOADED_HIGH      BIT(0)
 #define XLF_KERNEL_64    BIT(0)
-#define XLF_ABOVE_4G     BIT(1)
 #define ENTRY_64_OFFSET  0x200
 #define SECTOR           512u
 #define VERSION_ACCEPTED 0x020c
+#define SIZE_LIMIT       BIT(44) /* far above all low RAM, far below where sums of a few overflow */
 
 static uint64_t field(const uint8_t *file, enum header_field at, unsigned bytes) {
     uint64_t value = 0;
@@ -41,70 +41,90 @@ static uint64_t field(const uint8_t *file, enum header_field at, unsigned bytes)
     return value;
 }
 
-/* Rules on the header alone; NULL if it keeps them all. */
-static const char *find_header_fault(const uint8_t *file, uint64_t size) {
+enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out, const char **why) {
+    const uint8_t *file = bytes;
+    *why = "is not a bzImage: the file is too short to hold a setup header";
     if (size < HEADER_NEEDED) {
-        return "is not a bzImage: the file is too short to hold a setup header";
-    }
-    if (field(file, BOOT_FLAG, 2) != 0xaa55 || memcmp(file + MAGIC, "HdrS", 4) != 0) {
-        return "is not a bzImage: it has no setup header with the letters HdrS";
-    }
-    if (field(file, VERSION, 2) < VERSION_ACCEPTED) {
-        return "speaks a boot protocol older than 2.12: take a kernel of version 3.8 or later";
-    }
-    if ((field(file, LOADFLAGS, 1) & LOADED_HIGH) == 0) {
-        return "is a zImage: build a bzImage";
-    }
-    if ((field(file, XLOADFLAGS, 2) & XLF_KERNEL_64) == 0) {
-        return "has no 64-bit entry point: take an x86-64 kernel";
-    }
-    uint64_t end = MAGIC + field(file, JUMP_LENGTH, 1);
-    if (end < HEADER_NEEDED || end > MAGIC + 0x7f || end > size) {
-        return "is damaged: its setup header has an impossible length";
-    }
-    return NULL;
-}
-
-/* Rules on the numbers, which size_t arithmetic of the loader relies on. */
-static const char *find_number_fault(const struct bzimage *k, uint64_t size) {
-    if (k->setup_size > size || k->kernel_size > size - k->setup_size) {
-        return "is truncated: the file ends before its header says; copy it again";
-    }
-    if (k->kernel_size <= ENTRY_64_OFFSET || k->init_size < k->kernel_size) {
-        return "is damaged: its header has impossible sizes";
-    }
-    if (k->alignment < PAGE_SIZE || (k->alignment & (k->alignment - 1)) != 0 ||
-        k->pref_address % PAGE_SIZE != 0 || k->pref_address >= BIT(40)) {
-        return "is damaged: its header has an impossible load address or alignment";
-    }
-    return NULL;
-}
-
-enum status bzimage_parse(const void *file, uint64_t size, struct bzimage *out, const char **why) {
-    const uint8_t *bytes = file;
-    *why = find_header_fault(bytes, size);
-    if (*why != NULL) {
         return STATUS_INVALID;
     }
-    uint32_t sectors = (uint32_t)field(bytes, SETUP_SECTS, 1);
-    uint64_t flags = field(bytes, XLOADFLAGS, 2);
+    uint32_t sectors = (uint32_t)field(file, SETUP_SECTS, 1);
+    uint64_t header_end = MAGIC + field(file, JUMP_LENGTH, 1);
     const struct bzimage k = {
-        .version = (uint16_t)field(bytes, VERSION, 2),
         .setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR,
-        .kernel_size = field(bytes, SYSSIZE, 4) * 16,
-        .pref_address = field(bytes, PREF_ADDRESS, 8),
-        .init_size = field(bytes, INIT_SIZE, 4),
-        .alignment = (uint32_t)field(bytes, KERNEL_ALIGNMENT, 4),
-        .relocatable = field(bytes, RELOCATABLE_KERNEL, 1) != 0,
-        .initrd_above_4g = (flags & XLF_ABOVE_4G) != 0,
-        .initrd_max = field(bytes, INITRD_ADDR_MAX, 4),
-        .cmdline_max = (uint32_t)field(bytes, CMDLINE_SIZE, 4),
-        .header_size = (uint32_t)(MAGIC + field(bytes, JUMP_LENGTH, 1)) - BZIMAGE_HEADER_OFFSET,
+        .kernel_size = field(file, SYSSIZE, 4) * 16,
+        .pref_address = field(file, PREF_ADDRESS, 8),
+        .init_size = field(file, INIT_SIZE, 4),
+        .alignment = (uint32_t)field(file, KERNEL_ALIGNMENT, 4),
+        .relocatable = field(file, RELOCATABLE_KERNEL, 1) != 0,
+        .initrd_max = field(file, INITRD_ADDR_MAX, 4),
+        .cmdline_max = (uint32_t)field(file, CMDLINE_SIZE, 4),
+        .header_size = (uint32_t)header_end - BZIMAGE_HEADER_OFFSET,
     };
-    *why = find_number_fault(&k, size);
-    if (*why != NULL) {
-        return STATUS_INVALID;
+    const struct {
+        bool broken;
+        const char *why;
+    } rules[] = {
+        {field(file, BOOT_FLAG, 2) != 0xaa55 || memcmp(file + MAGIC, "HdrS", 4) != 0,
+         "is not a bzImage: it has no setup header with the letters HdrS"},
+        {field(file, VERSION, 2) < VERSION_ACCEPTED,
+         "speaks a boot protocol older than 2.12: take a kernel of version 3.8 or later"},
+        {(field(file, LOADFLAGS, 1) & LOADED_HIGH) == 0, "is a zImage: build a bzImage"},
+        {(field(file, XLOADFLAGS, 2) & XLF_KERNEL_64) == 0,
+         "has no 64-bit entry point: take an x86-64 kernel"},
+        {header_end < HEADER_NEEDED || header_end > MAGIC + 0x7f || header_end > size,
+         "is damaged: its setup header has an impossible length"},
+        {k.setup_size > size || k.kernel_size > size - k.setup_size,
+         "is truncated: the file ends before its header says; copy it again"},
+        {k.kernel_size <= ENTRY_64_OFFSET || k.init_size < k.kernel_size,
+         "is damaged: its header has impossible sizes"},
+        {k.alignment < PAGE_SIZE || (k.alignment & (k.alignment - 1)) != 0 ||
+             k.pref_address % PAGE_SIZE != 0 || k.pref_address >= BIT(40),
+         "is damaged: its header has an impossible load address or alignment"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        if (rules[i].broken) {
+            *why = rules[i].why;
+            return STATUS_INVALID;
+        }
     }
+    *why = NULL;
     *out = k;
+    return STATUS_OK;
+}
+
+enum status guest_layout_compute(const struct bzimage *kernel, uint64_t initrd_size,
+                                 uint64_t low_ram_size, struct guest_layout *out) {
+    out->needed = 0;
+    if (initrd_size > SIZE_LIMIT || kernel->pref_address > SIZE_LIMIT ||
+        kernel->init_size > SIZE_LIMIT) {
+        return STATUS_NO_MEMORY;
+    }
+    /*
+     * A kernel loaded below its preferred address moves itself up to it, so that nothing is won by
+     * a lower address even where the kernel is relocatable.
+     */
+    uint64_t load = max_u64(kernel->pref_address, LAYOUT_LOW_SIZE);
+    load = kernel->relocatable ? ALIGN_UP(load, (uint64_t)kernel->alignment) : load;
+    uint64_t kernel_end = ALIGN_UP(load + kernel->init_size, PAGE_SIZE);
+    uint64_t reach = min_u64(kernel->initrd_max, SIZE_LIMIT) + 1; /* end of the initrd at most */
+    uint64_t initrd_room = ALIGN_UP(initrd_size, PAGE_SIZE);
+    /* The initrd ends where it may and begins on a page: the room it needs from kernel_end up. */
+    if (initrd_size != 0 && (reach < kernel_end || reach - kernel_end < initrd_size ||
+                             ALIGN_DOWN(reach - initrd_size, PAGE_SIZE) < kernel_end)) {
+        return STATUS_NO_MEMORY;
+    }
+    uint64_t needed = kernel_end + initrd_room + LAYOUT_ACPI_SIZE;
+    out->needed = ALIGN_UP(needed, 2 * MIB);
+    if (low_ram_size < needed) {
+        return STATUS_NO_MEMORY;
+    }
+    uint64_t acpi = low_ram_size - LAYOUT_ACPI_SIZE;
+    uint64_t initrd = 0;
+    if (initrd_size != 0) {
+        initrd = ALIGN_DOWN(min_u64(acpi, reach) - initrd_size, PAGE_SIZE);
+    }
+    out->kernel = GPA(load);
+    out->initrd = GPA(initrd);
+    out->acpi = GPA(acpi);
     return STATUS_OK;
 }

@@ -16,8 +16,7 @@
 struct plan_region {
     gpa_t gpa;
     hpa_t hpa;
-    uint64_t
-        size; /* bytes; gpa, hpa and size are multiples of 2 MiB but for odd leftovers of 4 KiB */
+    uint64_t size; /* bytes; all three are multiples of 2 MiB but for odd leftovers of 4 KiB */
 };
 
 struct plan_vm {
@@ -33,9 +32,19 @@ struct plan_vm {
     uint64_t budget_size;
 };
 
+struct plan_extent {
+    uint64_t base, size;
+};
+
+/* Each piece that is taken leaves one extent more. */
+#define PLAN_MAX_LEFT (BOOT_MAX_RANGES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
+
 struct plan {
     uint32_t vm_count;
     struct plan_vm vms[CONFIG_MAX_GUESTS]; /* in the order of the file */
+    uint32_t left_count;
+    struct plan_extent
+        left[PLAN_MAX_LEFT]; /* free memory that nobody got, ascending; may be empty */
 };
 
 /*
@@ -45,17 +54,14 @@ struct plan {
 #define PLAN_LOW_RAM_END (3 * GIB)
 #define PLAN_HIGH_RAM    (4 * GIB)
 
-/* Pointers to file contents by image, for checks that look into a kernel; NULL where unknown. */
-typedef const void *(*plan_image_data)(void *ctx, const struct boot_image *image);
-
 /*
  * Builds *plan for info->config. Every fault goes to *faults; STATUS_INVALID if there is any in it
  * then, so also one that config_parse() had put there: what that left zero (cpus, memory, kernel,
- * initrd) is not judged a second time, and the plan is not to be used. data() gives the bytes of an
- * image (identity in boot/ and in the hypervisor).
+ * initrd) is not judged a second time, and the plan is not to be used. A kernel is looked into at
+ * its image's base.
  */
-MUST_USE enum status plan_build(const struct boot_info *info, plan_image_data data, void *ctx,
-                                struct plan *plan, struct fault_list *faults);
+MUST_USE enum status plan_build(const struct boot_info *info, struct plan *plan,
+                                struct fault_list *faults);
 
 /*
  * Checks a finished plan against the machine: every CPU and frame has one owner, guest memory lies

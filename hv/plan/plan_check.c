@@ -23,19 +23,13 @@ struct piece {
 
 #define REPORT(c, ...) fault_add((c)->faults, 0, 0, "plan check: " __VA_ARGS__)
 
-/* Piece number n of the VM: 0 is the budget, the regions follow; false behind the last. */
-static bool piece_number(const struct plan_vm *vm, uint32_t n, struct piece *out) {
+/* Piece number n of the VM: its regions, and behind them its budget. */
+static struct piece piece_number(const struct plan_vm *vm, uint32_t n) {
+    const struct plan_region *r = &vm->regions[n];
     const char *owner = vm->config->name;
-    if (n > vm->region_count) {
-        return false;
-    }
-    if (n == 0) {
-        *out = (struct piece){vm->budget_base.v, vm->budget_size, "budget of ", owner};
-    } else {
-        const struct plan_region *r = &vm->regions[n - 1];
-        *out = (struct piece){r->hpa.v, r->size, "memory of ", owner};
-    }
-    return true;
+    return n < vm->region_count
+               ? (struct piece){r->hpa.v, r->size, "memory of ", owner}
+               : (struct piece){vm->budget_base.v, vm->budget_size, "budget of ", owner};
 }
 
 /* Last bytes are compared: no sum can overflow but that of a piece which wraps itself. */
@@ -79,8 +73,9 @@ static void check_place(const struct checker *c, const struct piece *p) {
 
 /* Each piece of VM v is whole, in its place, and shares nothing with any piece behind it. */
 static void check_pieces(const struct checker *c, uint32_t v) {
-    struct piece p, other;
-    for (uint32_t n = 0; piece_number(&c->plan->vms[v], n, &p); n++) {
+    const struct plan_vm *vms = c->plan->vms;
+    for (uint32_t n = 0; n <= vms[v].region_count; n++) {
+        const struct piece p = piece_number(&vms[v], n);
         if (p.size == 0 || p.base + (p.size - 1) < p.base || (p.base | p.size) % PAGE_SIZE != 0) {
             REPORT(c, "%s%s at 0x%llx, size 0x%llx, is empty, not in whole pages, or wraps", p.what,
                    p.owner, (ull)p.base, (ull)p.size);
@@ -88,8 +83,8 @@ static void check_pieces(const struct checker *c, uint32_t v) {
         }
         check_place(c, &p);
         for (uint32_t w = v; w < c->plan->vm_count; w++) {
-            uint32_t m = w == v ? n + 1 : 0;
-            for (; piece_number(&c->plan->vms[w], m, &other); m++) {
+            for (uint32_t m = w == v ? n + 1 : 0; m <= vms[w].region_count; m++) {
+                const struct piece other = piece_number(&vms[w], m);
                 check_apart(c, &p, &other);
             }
         }
@@ -103,14 +98,11 @@ static void check_layout(const struct checker *c, const struct plan_vm *vm) {
     for (uint32_t i = 0; i < vm->region_count; i++) {
         const struct plan_region *r = &vm->regions[i];
         at = at == PLAN_LOW_RAM_END ? PLAN_HIGH_RAM : at;
-        if (r->gpa.v != at) {
-            REPORT(c, "memory of %s at guest address 0x%llx should be at 0x%llx", name,
-                   (ull)r->gpa.v, (ull)at);
-            return;
-        }
-        if (at < PLAN_LOW_RAM_END && r->size > PLAN_LOW_RAM_END - at) {
-            REPORT(c, "memory of %s at guest address 0x%llx runs into the gap below 4 GiB", name,
-                   (ull)at);
+        if (r->gpa.v != at || (at < PLAN_LOW_RAM_END && r->size > PLAN_LOW_RAM_END - at)) {
+            REPORT(c,
+                   "memory of %s at guest address 0x%llx should be at 0x%llx, and not run into "
+                   "the gap below 4 GiB",
+                   name, (ull)r->gpa.v, (ull)at);
             return;
         }
         at += r->size;
@@ -122,42 +114,29 @@ static void check_layout(const struct checker *c, const struct plan_vm *vm) {
     }
 }
 
-/* True if one of the VM's vCPUs runs on this CPU. */
-static bool has_cpu(const struct plan_vm *vm, uint32_t cpu) {
-    bool has = false;
-    for (uint32_t i = 0; i < vm->cpu_count; i++) {
-        has = has || vm->cpus[i] == cpu;
-    }
-    return has;
-}
-
+/* The VM's CPUs are those of its config, ascending; all exist, and no VM behind it has one. */
 static void check_cpus(const struct checker *c, uint32_t v) {
-    const struct plan_vm *vm = &c->plan->vms[v];
+    const struct plan_vm *vm = &c->plan->vms[v], *end = c->plan->vms + c->plan->vm_count;
     const char *name = vm->config->name;
-    uint32_t configured = 0;
+    uint32_t n = 0;
     for (uint32_t cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
-        bool wanted = (vm->config->cpus.bits[cpu / 64] >> cpu % 64 & 1) != 0;
-        configured += wanted;
-        if (has_cpu(vm, cpu) && !wanted) {
-            REPORT(c, "CPU %u of %s is not in its config", cpu, name);
+        if ((vm->config->cpus.bits[cpu / 64] >> cpu % 64 & 1) == 0) {
+            continue;
         }
-        for (uint32_t w = v + 1; w < c->plan->vm_count; w++) {
-            if (has_cpu(vm, cpu) && has_cpu(&c->plan->vms[w], cpu)) {
-                REPORT(c, "CPU %u belongs to %s and to %s", cpu, name,
-                       c->plan->vms[w].config->name);
+        if (n == vm->cpu_count || vm->cpus[n] != cpu || cpu >= c->info->cpu_count) {
+            REPORT(c, "CPU %u of %s does not exist, or is not number %u of its CPUs", cpu, name, n);
+        }
+        n++;
+        for (const struct plan_vm *other = vm + 1; other < end; other++) {
+            for (uint32_t i = 0; i < other->cpu_count; i++) {
+                if (other->cpus[i] == cpu) {
+                    REPORT(c, "CPU %u belongs to %s and to %s", cpu, name, other->config->name);
+                }
             }
         }
     }
-    if (vm->cpu_count != configured) {
-        REPORT(c, "%s has %u CPUs, its config says %u", name, vm->cpu_count, configured);
-    }
-    for (uint32_t i = 0; i < vm->cpu_count; i++) {
-        if (vm->cpus[i] >= c->info->cpu_count) {
-            REPORT(c, "CPU %u of %s does not exist", vm->cpus[i], name);
-        }
-        if (i != 0 && vm->cpus[i - 1] >= vm->cpus[i]) {
-            REPORT(c, "the CPUs of %s are not ascending", name);
-        }
+    if (vm->cpu_count != n) {
+        REPORT(c, "%s has %u CPUs, its config says %u", name, vm->cpu_count, n);
     }
 }
 

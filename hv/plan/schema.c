@@ -19,7 +19,8 @@ static PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *f
     va_start(args, format);
     fmt_vprint(rule, sizeof(rule), format, args);
     va_end(args);
-    fault_add(v->faults, v->pos, "%s = \"%.*s\" %s", v->key->name, SHOWN, v->text, rule);
+    fault_add(v->faults, v->pos.line, v->pos.column, "%s = \"%.*s\" %s", v->key->name, SHOWN,
+              v->text, rule);
     return false;
 }
 
@@ -174,42 +175,40 @@ static const struct schema_choice crashes[] = {
 static const struct schema_choice violations[] = {
     {"deny", ON_VIOLATION_DENY}, {"stop", ON_VIOLATION_STOP}, {NULL, 0}};
 
-/* name, reader, field, preset, example, value, doc, choices */
+/* name, reader, choices, field, preset, example, value, doc */
 const struct schema_key schema[SCHEMA_KEYS] = {
-    {"console", read_port, HYPERVISOR(console_port), "com1", "com1",
+    {"console", read_port, ports, HYPERVISOR(console_port), "com1", "com1",
      "\"com1\", \"com2\", \"com3\", \"com4\", \"none\" or an I/O port such as \"0x3f8\"",
      "The serial port for the log and the guests' consoles, 115200 baud, 8 data bits, no "
-     "parity. The screen shows the log as well, where there is one.",
-     ports},
-    {"log", read_choice, HYPERVISOR(log_level), "info", "info",
+     "parity. The screen shows the log as well, where there is one."},
+    {"log", read_choice, levels, HYPERVISOR(log_level), "info", "info",
      "\"error\", \"warn\", \"info\" or \"debug\"",
-     "How much is logged: this level and the graver ones.", levels},
-    {"cpus", read_cpus, GUEST_WITH_POS(cpus), NULL, "1",
+     "How much is logged: this level and the graver ones."},
+    {"cpus", read_cpus, NULL, GUEST_WITH_POS(cpus), NULL, "1",
      "a list of host CPU numbers such as \"1\", \"2-3\" or \"1,4\"",
      "The host CPUs this guest owns alone, one virtual CPU for each. CPU 0 is the one the "
      "firmware started on. This release runs guests of one CPU."},
-    {"memory", read_size, GUEST_WITH_POS(memory), NULL, "512M",
+    {"memory", read_size, NULL, GUEST_WITH_POS(memory), NULL, "512M",
      "a number and K, M or G, at least \"16M\", a multiple of 2M",
      "The guest's memory, owned by it alone. It must hold the kernel and the initrd."},
-    {"kernel", read_path, GUEST_WITH_POS(kernel), NULL, "guests/vmlinuz", A_PATH,
+    {"kernel", read_path, NULL, GUEST_WITH_POS(kernel), NULL, "guests/vmlinuz", A_PATH,
      "The Linux kernel to start: a 64-bit bzImage, boot protocol 2.12 or later."},
-    {"initrd", read_path, GUEST_WITH_POS(initrd), "", "guests/web.img", A_PATH,
+    {"initrd", read_path, NULL, GUEST_WITH_POS(initrd), "", "guests/web.img", A_PATH,
      "The initial ramdisk. Without this key the guest gets none."},
-    {"cmdline", read_text, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
+    {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port."},
-    {"start", read_choice, GUEST(start_auto), "auto", "auto", "\"auto\" or \"manual\"",
-     "Whether the guest starts with the machine or waits for the operator.", starts},
-    {"on_crash", read_choice, GUEST(on_crash), "restart", "restart",
+    {"start", read_choice, starts, GUEST(start_auto), "auto", "auto", "\"auto\" or \"manual\"",
+     "Whether the guest starts with the machine or waits for the operator."},
+    {"on_crash", read_choice, crashes, GUEST(on_crash), "restart", "restart",
      "\"restart\", \"stop\" or \"halt\"",
      "What follows when the guest crashes: start it again with clean memory, switch it off, "
-     "or leave it standing as it is for a look. The other guests go on in any case.",
-     crashes},
-    {"on_violation", read_choice, GUEST(on_violation), "deny", "deny", "\"deny\" or \"stop\"",
+     "or leave it standing as it is for a look. The other guests go on in any case."},
+    {"on_violation", read_choice, violations, GUEST(on_violation), "deny", "deny",
+     "\"deny\" or \"stop\"",
      "What follows when the guest reaches for a register, port or address that no rule "
      "allows: it is refused as on a PC without that device and counted, or the guest is "
-     "stopped.",
-     violations},
+     "stopped."},
 };
 
 bool schema_is_near(const char *wrong, const char *right) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The schema of bulkhead.toml, shared by the reader (config.c), the value readers
- * (config_value.c) and the manual printer (tools/manual.c). Private to these and plan.c.
+ * The schema of bulkhead.toml: what each key is called, means and accepts. Used by the reader
+ * (config.c), the manual printer (tools/manual.c) and plan.c.
  */
 #ifndef HV_PLAN_SCHEMA_H
 #define HV_PLAN_SCHEMA_H
@@ -26,38 +26,32 @@ struct schema_value {
     void *field; /* key->size bytes; zero, or a preset */
 };
 
+struct schema_choice {
+    const char *name;
+    uint32_t value;
+};
+
 struct schema_key {
     const char *name;
-    enum schema_table table;
     /* Turns the text into *field, or reports why not; what is in the field then is not to be used.
      */
     bool (*read)(const struct schema_value *value);
+    const struct schema_choice *choices; /* the words it accepts, up to one without a name */
+    enum schema_table table;
     uint16_t offset; /* of the field in struct config or struct config_guest */
     uint16_t size;
     uint16_t pos_offset; /* of its struct config_pos, 0 = not kept */
     /* The text used when the key is not given: "" = the field stays zero, NULL = it must be given.
      */
     const char *preset;
-    /* The words that it accepts; the last one is followed by a NULL name. */
-    struct {
-        const char *name;
-        uint32_t value;
-    } choices[6];
-    const char *wanted;  /* what a value is, for messages and the manual */
     const char *example; /* without quotes */
+    const char *wanted;  /* what a value is, for messages and the manual */
     const char *doc;
 };
 
 #define SCHEMA_KEYS 10
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];
-
-bool schema_read_choice(const struct schema_value *v);
-bool schema_read_port(const struct schema_value *v);
-bool schema_read_cpus(const struct schema_value *v);
-bool schema_read_size(const struct schema_value *v);
-bool schema_read_path(const struct schema_value *v);
-bool schema_read_text(const struct schema_value *v);
 
 /* True if wrong may be a misspelling of right. */
 bool schema_is_near(const char *wrong, const char *right);

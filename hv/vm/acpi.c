@@ -11,32 +11,25 @@
 #include "hv/dev/ioapic.h"
 #include "hv/dev/platform.h"
 #include "hv/lib/str.h"
-#include "hv/plan/layout.h"
+#include "hv/plan/bzimage.h"
 
 /* Places in the area: the first page, DSDT, FACS in the last page. */
-#define XSDT_AT 0x040
-#define FADT_AT 0x080
-#define MADT_AT 0x200
+enum { XSDT_AT = 0x040, FADT_AT = 0x080, MADT_AT = 0x200 };
 #define DSDT_AT PAGE_SIZE
 #define FACS_AT (LAYOUT_ACPI_SIZE - PAGE_SIZE)
 
-#define HEADER_SIZE  36
-#define RSDP_SIZE    36
-#define RSDP_V1_SIZE 20
-#define FADT_SIZE    276
-#define FACS_SIZE    64
-#define FADT_FACS    36 /* offsets */
-#define FADT_DSDT    40
-#define FADT_X_DSDT  140
+enum { HEADER_SIZE = 36, RSDP_SIZE = 36, RSDP_V1_SIZE = 20, FADT_SIZE = 276, FACS_SIZE = 64 };
+enum { FADT_FACS = 36, FADT_DSDT = 40, FADT_X_DSDT = 140 }; /* offsets */
 
-/* Generic address structure, less the address: I/O space, width in bits, access size. */
-#define IO_REGISTER(bits, access) (0x01 | (bits) << 8 | (access) << 24)
+/* Generic address structure in I/O space, less the upper half of the address, which is 0. */
+#define IO_REGISTER(port, bits, access)                                                            \
+    (0x01 | (bits) << 8 | (access) << 24 | (uint64_t)(port) << 32)
 
 /* Fields of the FADT that are the same for every guest; all others are 0. */
 static const struct {
     uint16_t offset;
     uint8_t bytes;
-    uint32_t value;
+    uint64_t value;
 } fadt_fields[] = {
     {45, 1, 4},                 /* profile: enterprise server */
     {46, 2, PM_SCI_IRQ},        /* SCI_INT */
@@ -52,16 +45,12 @@ static const struct {
     {109, 2, BIT(0) | BIT(2)},  /* IAPC_BOOT_ARCH: legacy devices, no VGA */
     /* Flags: WBINVD, C1, no power or sleep button, no RTC wake, 32-bit timer, reset register. */
     {112, 4, BIT(0) | BIT(2) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(10)},
-    {116, 4, IO_REGISTER(8, 1)}, /* RESET_REG */
-    {120, 4, RESET_PORT},
+    {116, 8, IO_REGISTER(RESET_PORT, 8, 1)}, /* RESET_REG */
     {128, 1, RESET_VALUE},
-    {131, 1, 3},                  /* minor version: 6.3 */
-    {148, 4, IO_REGISTER(32, 2)}, /* X_PM1a_EVT_BLK */
-    {152, 4, PM1A_EVENT_PORT},
-    {172, 4, IO_REGISTER(16, 2)}, /* X_PM1a_CNT_BLK */
-    {176, 4, PM1A_CONTROL_PORT},
-    {208, 4, IO_REGISTER(32, 3)}, /* X_PM_TMR_BLK */
-    {212, 4, PM_TIMER_PORT},
+    {131, 1, 3},                                     /* minor version: 6.3 */
+    {148, 8, IO_REGISTER(PM1A_EVENT_PORT, 32, 2)},   /* X_PM1a_EVT_BLK */
+    {172, 8, IO_REGISTER(PM1A_CONTROL_PORT, 16, 2)}, /* X_PM1a_CNT_BLK */
+    {208, 8, IO_REGISTER(PM_TIMER_PORT, 32, 3)},     /* X_PM_TMR_BLK */
 };
 
 #define BYTES16(x) (x) & 0xff, (x) >> 8 & 0xff

@@ -21,8 +21,7 @@ enum exit_kind {
     EXIT_IO,
     EXIT_NESTED_FAULT, /* guest-physical address that the nested tables do not allow */
     EXIT_INTERRUPT,    /* a host interrupt is waiting */
-    EXIT_WINDOW,       /* the guest can take an interrupt now */
-    EXIT_NMI_WINDOW,   /* the guest can take an NMI now */
+    EXIT_WINDOW,       /* the guest can take an interrupt or an NMI now */
     EXIT_HLT,
     EXIT_CR, /* MOV CR, CLTS, LMSW that policy wants to see */
     EXIT_XSETBV,
@@ -35,9 +34,6 @@ enum exit_kind {
     EXIT_PRIVILEGED,     /* an instruction refused with #GP(0) */
     EXIT_CACHE,          /* WBINVD, INVD */
     EXIT_PAUSE,
-    EXIT_INIT,
-    EXIT_SIPI,
-    EXIT_PREEMPTED,    /* retry at once: nothing to do */
     EXIT_ENTRY_FAILED, /* the CPU refused the guest state: the report says why */
     EXIT_KINDS
 };
@@ -52,10 +48,9 @@ enum event_type {
 };
 
 struct event {
-    uint8_t type; /* enum event_type */
-    uint8_t vector;
+    uint8_t type, vector; /* enum event_type */
+    uint8_t insn_len;     /* soft events only */
     bool has_error;
-    uint8_t insn_len; /* soft events only */
     uint32_t error;
 };
 
@@ -63,8 +58,7 @@ enum io_flag { IO_IN = BIT32(0), IO_STRING = BIT32(1), IO_REP = BIT32(2) };
 
 struct exit_io {
     uint16_t port;
-    uint8_t size;  /* 1, 2, 4 */
-    uint8_t flags; /* enum io_flag */
+    uint8_t size, flags; /* 1, 2, 4; enum io_flag */
 };
 
 struct exit_nested_fault {
@@ -76,15 +70,8 @@ struct exit_nested_fault {
 enum cr_access { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW };
 
 struct exit_cr {
-    uint8_t access; /* enum cr_access */
-    uint8_t cr;
-    uint8_t gpr; /* x86 register number; RSP is 4 */
+    uint8_t access, cr, gpr; /* enum cr_access; x86 register numbers, RSP is 4 */
     uint16_t lmsw;
-};
-
-struct exit_exception {
-    struct event event;
-    uint64_t qualification; /* #PF address, #DB status */
 };
 
 struct vmexit {
@@ -94,7 +81,7 @@ struct vmexit {
         struct exit_io io;
         struct exit_nested_fault fault;
         struct exit_cr cr;
-        struct exit_exception exception;
+        struct event event; /* the intercepted exception */
     };
 };
 
@@ -116,26 +103,14 @@ enum hvm_reg {
     HVM_REG_COUNT
 };
 
-enum hvm_seg {
-    HVM_ES,
-    HVM_CS,
-    HVM_SS,
-    HVM_DS,
-    HVM_FS,
-    HVM_GS,
-    HVM_LDTR,
-    HVM_TR,
-    HVM_GDTR,
-    HVM_IDTR,
-    HVM_SEG_COUNT
-};
+enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDT, HVM_TR, HVM_GDT, HVM_IDT };
+#define HVM_SEG_COUNT 10
 
 /* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 =
  * unusable. */
 struct hvm_segment {
     uint64_t base;
-    uint32_t limit;
-    uint32_t attr;
+    uint32_t limit, attr;
     uint16_t selector;
 };
 #define SEG_UNUSABLE BIT32(16)

@@ -13,7 +13,7 @@
 /* Time. */
 uint64_t plat_tsc(void);
 uint64_t plat_tsc_hz(void);
-uint64_t plat_wall_seconds(void); /* Unix seconds (UTC) now, from the host's CMOS clock at start */
+uint64_t plat_wall_seconds(void); /* Unix seconds (UTC) now, from the firmware's clock at start */
 /* hv_timer_expired() will run on this CPU once the host TSC has reached deadline; 0 = cancel. */
 void plat_timer_set(uint64_t tsc_deadline);
 
@@ -31,7 +31,6 @@ void plat_reset_live_state(void);
 void plat_write_back_caches(void); /* WBINVD */
 
 /* Consoles. */
-bool plat_serial_present(void);
 /* Hands up to n bytes to the UART without waiting; returns how many it took. */
 size_t plat_serial_write(const uint8_t *bytes, size_t n);
 /* Text cells of the framebuffer console; 0 x 0 when there is no screen. */
@@ -43,7 +42,15 @@ NORETURN void plat_panic(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Restarts or switches off the machine for an operator; returns only if it could not. */
 void plat_machine_reset(void);
 
-/* Calls from the machine into the hypervisor; on the CPU concerned, interrupts off. */
+/*
+ * Calls from the machine into the hypervisor; on the CPU concerned, interrupts off. hv_start() runs
+ * on the boot CPU, all other CPUs waiting: plan, VMs, audit, seal; entry_tsc is the host TSC at the
+ * hypervisor's first instruction. It returns when the machine is divided. hv_cpu_main() follows on
+ * every CPU: it runs what the plan gave it, for ever.
+ */
+struct boot_info;
+void hv_start(const struct boot_info *info, uint64_t entry_tsc);
+NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
 void hv_console_input(uint8_t byte); /* from the UART or the keyboard */
 void hv_console_writable(void);      /* the UART has room again, or time to look at it */

@@ -11,18 +11,7 @@
 
 struct hvm_ops *hvm;
 
-/* Fixed after seal(): which vCPU a host CPU runs. */
-static struct vcpu *vcpu_by_cpu[CONFIG_MAX_CPUS];
-
-struct vcpu *vcpu_of_cpu(unsigned cpu) {
-    ASSERT(cpu < CONFIG_MAX_CPUS);
-    return vcpu_by_cpu[cpu];
-}
-
-void vcpu_set_of_cpu(unsigned cpu, struct vcpu *v) {
-    ASSERT(cpu < CONFIG_MAX_CPUS);
-    vcpu_by_cpu[cpu] = v;
-}
+struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
 
 void vcpu_request(struct vcpu *v, uint32_t bits) {
     __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
@@ -40,13 +29,8 @@ static void vcpu_note(struct vcpu *v, uint32_t bits) {
  * Contributory exceptions and page faults on top of one another make a double fault.
  * SDM vol. 3 "Interrupt 8—Double Fault Exception (#DF)".
  */
-static bool vcpu_contributory(uint8_t vector) {
-    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
-}
-
-static bool vcpu_has_error_code(uint8_t vector) {
-    return vector == X86_DF || (vector >= X86_TS && vector <= X86_PF) || vector == X86_AC;
-}
+#define CONTRIBUTORY (BIT(X86_DE) | (BIT(X86_GP + 1) - BIT(X86_TS)))
+#define HAS_ERROR    (BIT(X86_DF) | (CONTRIBUTORY & ~BIT(X86_DE)) | BIT(X86_PF) | BIT(X86_AC))
 
 void vcpu_inject(struct vcpu *v, struct event e) {
     v->event = e;
@@ -56,29 +40,19 @@ void vcpu_inject(struct vcpu *v, struct event e) {
 
 void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error) {
     if (v->event.type == EVENT_EXCEPTION) {
-        uint8_t first = v->event.vector;
-        if (first == X86_DF) {
+        uint64_t first = BIT(v->event.vector), second = BIT(vector);
+        if (first == BIT(X86_DF)) {
             vm_leave(v->vm, LEAVE_CRASH, "triple fault");
             return;
         }
-        if ((vcpu_contributory(first) && vcpu_contributory((uint8_t)vector)) ||
-            (first == X86_PF && (vcpu_contributory((uint8_t)vector) || vector == X86_PF))) {
+        if (((first & CONTRIBUTORY) != 0 && (second & CONTRIBUTORY) != 0) ||
+            (first == BIT(X86_PF) && (second & (CONTRIBUTORY | BIT(X86_PF))) != 0)) {
             vector = X86_DF;
             error = 0;
         }
     }
-    vcpu_inject(v, (struct event){.type = EVENT_EXCEPTION,
-                                  .vector = (uint8_t)vector,
-                                  .has_error = vcpu_has_error_code((uint8_t)vector),
-                                  .error = error});
-}
-
-static void vcpu_set_window(struct vcpu *v, bool interrupt, bool nmi) {
-    if (interrupt != v->window_interrupt || nmi != v->window_nmi) {
-        v->window_interrupt = interrupt;
-        v->window_nmi = nmi;
-        hvm->window(v, interrupt, nmi);
-    }
+    bool has_error = (HAS_ERROR >> vector & 1) != 0;
+    vcpu_inject(v, (struct event){EVENT_EXCEPTION, (uint8_t)vector, 0, has_error, error});
 }
 
 /* Sends the most urgent deliverable event in; asks for a window for what must wait. */
@@ -94,7 +68,11 @@ static void vcpu_deliver(struct vcpu *v) {
         vcpu_inject(v, (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector});
         vector = lapic_pending(&v->lapic);
     }
-    vcpu_set_window(v, vector >= 0, want_nmi);
+    if (v->window_interrupt != (vector >= 0) || v->window_nmi != want_nmi) {
+        v->window_interrupt = vector >= 0;
+        v->window_nmi = want_nmi;
+        hvm->window(v, v->window_interrupt, v->window_nmi);
+    }
 }
 
 bool vcpu_service(struct vcpu *v) {
@@ -103,9 +81,7 @@ bool vcpu_service(struct vcpu *v) {
         lapic_timer_expired(&v->lapic);
         __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
     }
-    if ((requests & REQUEST_NMI) != 0) {
-        v->nmi_pending = true;
-    }
+    v->nmi_pending |= (requests & REQUEST_NMI) != 0;
     if ((requests & REQUEST_LEAVE) != 0) {
         return false;
     }
@@ -130,9 +106,8 @@ void vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
     v->window_interrupt = v->window_nmi = false;
     v->nmi_pending = v->nmi_used = false;
     v->event = (struct event){.type = EVENT_NONE};
-    v->first_entry_tsc = 0;
+    v->tsc_offset = v->lapic.clock.offset = 0 - plat_tsc();
     lapic_reset(&v->lapic, v->index, v->index == 0);
-    v->tsc_offset = 0 - plat_tsc();
     hvm->vcpu_reset(v, start);
     hvm->set_tsc_offset(v, v->tsc_offset);
 }
@@ -143,41 +118,13 @@ static void vcpu_timer_arm(void *ctx, uint64_t guest_tsc_deadline) {
     const struct vcpu *v = ctx;
     /* The guest may have set its TSC to anything: only the distance counts. */
     uint64_t now = plat_tsc(), guest_now = now + v->tsc_offset;
-    uint64_t wait = guest_tsc_deadline > guest_now ? guest_tsc_deadline - guest_now : 0;
-    uint64_t host = wait < UINT64_MAX - now ? now + wait : UINT64_MAX; /* the end of time */
-    plat_timer_set(guest_tsc_deadline == 0 ? 0 : host);
-}
-
-static void vcpu_deliver_ipi(struct vcpu *target, const struct apic_message *icr) {
-    switch (icr->delivery_mode) {
-    case 0:
-    case 1:
-        if (lapic_accept(&target->lapic, icr->vector, false)) {
-            vcpu_request(target, REQUEST_EVENT);
-        }
-        break;
-    case 4:
-        vcpu_request(target, REQUEST_NMI);
-        break;
-    default:
-        /* INIT and SIPI to a VM with one vCPU reach nobody; SMI is not delivered to guests. */
-        break;
-    }
+    uint64_t wait = guest_tsc_deadline - min_u64(guest_tsc_deadline, guest_now);
+    plat_timer_set(guest_tsc_deadline == 0 ? 0 : now + min_u64(wait, UINT64_MAX - now));
 }
 
 static void vcpu_send_ipi(void *ctx, const struct apic_message *icr) {
     struct vcpu *v = ctx;
-    for (uint32_t i = 0; i < v->vm->vcpu_count; i++) {
-        struct vcpu *target = &v->vm->vcpus[i];
-        bool hit = icr->shorthand == 0
-                       ? lapic_matches(&target->lapic, icr->destination, icr->logical)
-                   : icr->shorthand == 1 ? target == v
-                   : icr->shorthand == 2 ? true
-                                         : target != v;
-        if (hit) {
-            vcpu_deliver_ipi(target, icr);
-        }
-    }
+    vm_deliver(v->vm, v, icr);
 }
 
 static void vcpu_broadcast_eoi(void *ctx, uint8_t vector) {
@@ -191,16 +138,12 @@ static void vcpu_event_changed(void *ctx) {
     vcpu_note(ctx, REQUEST_EVENT);
 }
 
-const struct lapic_ops vcpu_lapic_ops = {
-    .timer_arm = vcpu_timer_arm,
-    .send_ipi = vcpu_send_ipi,
-    .broadcast_eoi = vcpu_broadcast_eoi,
-    .changed = vcpu_event_changed,
-};
+const struct lapic_ops vcpu_lapic_ops = {vcpu_timer_arm, vcpu_send_ipi, vcpu_broadcast_eoi,
+                                         vcpu_event_changed};
 
 /* The timer of this host CPU fired; it can only belong to the vCPU that runs here. */
 void hv_timer_expired(void) {
-    struct vcpu *v = vcpu_of_cpu(plat_cpu());
+    struct vcpu *v = vcpu_of_cpu[plat_cpu()];
     if (v != NULL) {
         vcpu_note(v, REQUEST_TIMER);
     }

@@ -28,8 +28,7 @@ enum vcpu_request {
 #define CPUID_NO_ENTRY    0xff
 
 struct ALIGNED(32) cpuid_entry {
-    uint32_t leaf, subleaf;
-    uint32_t out[4]; /* EAX EBX ECX EDX */
+    uint32_t leaf, subleaf, out[4]; /* EAX EBX ECX EDX */
 };
 
 struct cpuid_table {
@@ -41,28 +40,20 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
-/* What was refused; shown by "stats". */
-struct vcpu_refusals {
-    uint64_t msr, port, memory, instruction;
-};
-
 struct vcpu {
-    uint64_t regs[16]; /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
-    uint64_t
-        host_stack; /* RSP that the vendor's entry code last told the CPU; offset 80h: as above */
-    void *vendor;   /* struct vmx_vcpu or struct svm_vcpu */
-    uint32_t requests;                 /* enum vcpu_request, atomic */
+    uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
+    uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
+    void *vendor;        /* struct vmx_vcpu or struct svm_vcpu */
+    uint32_t requests;   /* enum vcpu_request, atomic */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */
     bool nmi_used; /* an NMI was injected: the CPU's NMI-blocking state is alive from then on */
     struct event event; /* what hvm->inject() was last given, until the next exit; or EVENT_NONE */
 
     struct vm *vm;
-    uint32_t index; /* in the VM, also the APIC ID */
-    uint32_t cpu;   /* host CPU */
+    uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
     bool nmi_pending;
 
     uint64_t tsc_offset;
-    uint64_t first_entry_tsc; /* host TSC just before the first entry, 0 = not yet */
 
     struct lapic lapic;
     struct cpuid_table cpuid;
@@ -71,7 +62,9 @@ struct vcpu {
     uint64_t xcr0;
 
     uint64_t exits[EXIT_KINDS];
-    struct vcpu_refusals refused;
+    struct {
+        uint64_t msr, port, memory, instruction;
+    } refused; /* shown by "stats" */
 };
 
 /* Sets request bits from any CPU and makes the vCPU's CPU look at them. */
@@ -95,9 +88,7 @@ bool vcpu_halt(struct vcpu *v);
 /* Power-up state of everything that is the same for every guest: local APIC, MSR slots, events. */
 void vcpu_reset(struct vcpu *v, const struct vcpu_start *start);
 
-/* The vCPU that runs on this host CPU, NULL if it has none; set by vm_create(). */
-struct vcpu *vcpu_of_cpu(unsigned cpu);
-void vcpu_set_of_cpu(unsigned cpu, struct vcpu *v);
+extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 
 extern const struct lapic_ops vcpu_lapic_ops;
 

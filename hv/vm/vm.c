@@ -28,10 +28,9 @@ void vm_command(struct vm *vm, enum vm_command command) {
 }
 
 const char *vm_state_name(enum vm_state state) {
-    static const char *const names[VM_STATES] = {
-        [VM_STOPPED] = "stopped", [VM_OFF] = "off",         [VM_STARTING] = "starting",
-        [VM_RUNNING] = "running", [VM_CRASHED] = "crashed", [VM_HALTED] = "halted"};
-    return (unsigned)state < VM_STATES ? names[state] : "?";
+    static const char *const names[] = {"stopped", "off",     "starting",
+                                        "running", "crashed", "halted"};
+    return names[state];
 }
 
 /* Serial line: guest to console and back. */
@@ -46,14 +45,6 @@ static void vm_uart_interrupt(void *ctx, bool asserted) {
     ioapic_set_line(&vm->ioapic, UART_IRQ, asserted);
 }
 
-static void vm_uart_drained(void *ctx) {
-    struct vm *vm = ctx;
-    vm->console_drained = true;
-}
-
-static const struct uart_ops vm_uart_ops = {
-    .transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .drained = vm_uart_drained};
-
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     lock_acquire(&vm->lock);
     bool taken = uart_receive(&vm->uart, byte);
@@ -67,23 +58,28 @@ void vm_console_ready(struct vm *vm) {
     lock_release(&vm->lock);
 }
 
-/* An I/O APIC message to the local APICs it names. */
-static void vm_deliver(void *ctx, const struct apic_message *m) {
-    struct vm *vm = ctx;
+/* INIT and SIPI to a VM with one vCPU reach nobody; SMI is not delivered to guests. */
+void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m) {
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
-        if (!lapic_matches(&v->lapic, m->destination, m->logical)) {
-            continue;
-        }
-        if (m->delivery_mode == 4) {
+        bool named = m->shorthand == APIC_NAMED
+                         ? lapic_matches(&v->lapic, m->destination, m->logical)
+                         : m->shorthand == APIC_ALL || v != sender;
+        if (named && m->delivery_mode == APIC_NMI) {
             vcpu_request(v, REQUEST_NMI);
-        } else if (m->delivery_mode <= 1 && lapic_accept(&v->lapic, m->vector, m->level)) {
-            vcpu_request(v, REQUEST_EVENT);
-        }
-        if (m->delivery_mode == 1) {
-            return; /* lowest priority: one of them */
+        } else if (named && m->delivery_mode <= APIC_LOWEST) {
+            if (lapic_accept(&v->lapic, m->vector, m->level)) {
+                vcpu_request(v, REQUEST_EVENT);
+            }
+            if (m->delivery_mode == APIC_LOWEST) {
+                return; /* one of them */
+            }
         }
     }
+}
+
+static void vm_ioapic_deliver(void *ctx, const struct apic_message *m) {
+    vm_deliver(ctx, NULL, m);
 }
 
 static void vm_power_off(void *ctx) {
@@ -94,33 +90,24 @@ static void vm_reset(void *ctx) {
     vm_leave(ctx, LEAVE_RESET, "reset");
 }
 
-static const struct power_ops vm_power_ops = {.power_off = vm_power_off, .reset = vm_reset};
-
-static uint64_t vm_guest_tsc(void *ctx) {
-    const struct vm *vm = ctx;
-    return plat_tsc() + vm->vcpus[0].tsc_offset;
-}
-
 static void vm_create_devices(struct vm *vm) {
-    vm->clock = (struct dev_clock){.tsc = vm_guest_tsc, .ctx = vm, .tsc_hz = plat_tsc_hz()};
-    vm->uart.ops = &vm_uart_ops;
-    vm->uart.ctx = vm;
-    vm->ioapic.deliver = vm_deliver;
-    vm->ioapic.ctx = vm;
-    vm->pm = (struct pm){.ops = &vm_power_ops, .ctx = vm, .clock = &vm->clock};
+    vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
+    vm->uart =
+        (struct uart){.transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .ctx = vm};
+    vm->ioapic = (struct ioapic){.deliver = vm_ioapic_deliver, .ctx = vm};
+    vm->pm = (struct pm){.power_off = vm_power_off, .ctx = vm, .clock = &vm->clock};
     vm->rtc.clock = &vm->clock;
-    vm->reset = (struct reset_lines){.ops = &vm_power_ops, .ctx = vm};
-    vm->pci.reset = &vm->reset;
+    vm->chipset = (struct chipset){.reset = vm_reset, .ctx = vm};
 
     /* The busiest first. */
     const struct bus_entry pio[] = {
         {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
-        {0x60, 5, "keyboard controller", &vm->reset, reset_lines_read, reset_lines_write},
+        {0x60, 5, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
         {0x70, 2, "CMOS clock", &vm->rtc, rtc_read, rtc_write},
-        {0x80, 1, "POST code", &vm->reset, reset_lines_read, reset_lines_write},
-        {0x92, 1, "fast reset", &vm->reset, reset_lines_read, reset_lines_write},
+        {0x80, 1, "POST code", &vm->chipset, chipset_read, chipset_write},
+        {0x92, 1, "fast reset", &vm->chipset, chipset_read, chipset_write},
         {PM1A_EVENT_PORT, 12, "ACPI power management", &vm->pm, pm_read, pm_write},
-        {0xcf8, 8, "PCI configuration, reset", &vm->pci, pci_read, pci_write},
+        {0xcf8, 8, "PCI configuration, reset", &vm->chipset, chipset_read, chipset_write},
     };
     const struct bus_entry io_apic = {IOAPIC_BASE, PAGE_SIZE,   "I/O APIC",
                                       &vm->ioapic, ioapic_read, ioapic_write};
@@ -149,14 +136,12 @@ static enum status vm_create_vcpus(struct vm *vm) {
         v->vm = vm;
         v->index = i;
         v->cpu = vm->plan->cpus[i];
-        v->lapic.ops = &vcpu_lapic_ops;
-        v->lapic.ctx = v;
-        v->lapic.clock = &vm->clock;
+        v->lapic = (struct lapic){.ops = &vcpu_lapic_ops, .ctx = v, .clock = vm->clock};
         enum status s = hvm->vcpu_init(v);
         if (s != STATUS_OK) {
             return s;
         }
-        vcpu_set_of_cpu(v->cpu, v);
+        vcpu_of_cpu[v->cpu] = v;
     }
     return STATUS_OK;
 }
@@ -164,9 +149,7 @@ static enum status vm_create_vcpus(struct vm *vm) {
 enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     struct pool pool;
     pool_init(&pool, plan->config->name, plan->budget_base, plan->budget_size);
-    if (plan->cpu_count == 0 || plan->cpu_count > VM_MAX_VCPUS) {
-        return STATUS_INVALID;
-    }
+    ASSERT(plan->cpu_count != 0 && plan->cpu_count <= VM_MAX_VCPUS); /* plan_check() saw to it */
     struct vm *vm = pool_alloc(&pool, sizeof(*vm), PAGE_SIZE);
     if (vm == NULL) {
         return STATUS_NO_MEMORY;

@@ -30,7 +30,6 @@ enum vm_command { VM_COMMAND_NONE, VM_COMMAND_START, VM_COMMAND_STOP, VM_COMMAND
 /* Where a VM's serial output goes; the console layer fills it in. */
 struct vm_console {
     bool (*write)(void *ctx, uint8_t byte); /* false = no room now; vm->lock is held */
-    void (*drained)(void *ctx);             /* the guest took a byte; no lock is held */
     void *ctx;
 };
 
@@ -43,8 +42,7 @@ struct vm {
     char leave_reason[64];
     uint32_t crashes; /* in a row */
     uint64_t started_tsc;
-    uint64_t
-        born_tsc; /* the hypervisor's first instruction, for the first start's figures; then 0 */
+    uint64_t born_tsc; /* the hypervisor's first instruction, for the first start; then 0 */
 
     struct pool pool;
     struct npt npt;
@@ -52,7 +50,6 @@ struct vm {
     uint64_t low_ram, high_ram; /* bytes */
 
     struct vm_console console;
-    bool console_drained; /* drained() is owed once the lock is free */
     struct dev_clock clock;
     struct lock lock; /* all devices below and the bus */
     struct bus bus;
@@ -60,8 +57,7 @@ struct vm {
     struct ioapic ioapic;
     struct pm pm;
     struct rtc rtc;
-    struct pci pci;
-    struct reset_lines reset;
+    struct chipset chipset;
 
     struct log_limit log_limit;
     uint32_t vcpu_count;
@@ -71,13 +67,19 @@ struct vm {
 /* Builds the VM in its own budget; on failure the reason is in the log. */
 MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
 
+/*
+ * An interrupt message to the local APICs it names, which may leave out its sender (NULL: it came
+ * from the I/O APIC).
+ */
+void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
+
 /* Asks the run loop of v to end; first reason wins. On v's own CPU. */
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
 /* From the monitor, any CPU: takes effect soon on the VM's CPU. */
 void vm_command(struct vm *vm, enum vm_command command);
 
-/* One byte from the console; false = the guest's receive FIFO is full. Any CPU. */
+/* One byte from the console; false = too many wait for the guest already. Any CPU. */
 bool vm_console_input(struct vm *vm, uint8_t byte);
 /* The console has room again for this VM's output. Any CPU. */
 void vm_console_ready(struct vm *vm);

@@ -15,6 +15,9 @@ import threading
 import time
 
 SCALE = float(os.environ.get("BULKHEAD_TIMEOUT_SCALE", "1"))
+# Instructions in one second of the machine's time. Few, because the tests wait for a serial line whose speed is in
+# machine time.
+IPS = int(os.environ.get("BULKHEAD_IPS", "10000000"))
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
 MIB = 1 << 20
 
@@ -34,7 +37,7 @@ ata0: enabled=true, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
 ata0-master: type=disk, path="{disk}", mode=flat, cylinders={cylinders}, heads=16, spt=63
 pci: enabled=1, chipset=i440fx
 vga: extension=vbe, update_freq=5
-cpu: count={cpus}, ips=50000000, model={model}, reset_on_triple_fault=0, ignore_bad_msrs=1, mwait_is_nop=0
+cpu: count={cpus}, ips={ips}, model={model}, reset_on_triple_fault=0, ignore_bad_msrs=1, mwait_is_nop=0
 clock: sync=none, time0=946681200
 log: {log}
 debug: action=ignore
@@ -211,7 +214,7 @@ class Bochs:
         disk, cylinders = copy_disk(image, folder)
         serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
         config = BOCHS_CONFIG.format(memory=memory, disk=disk, cylinders=cylinders, cpus=cpus,
-                                     model=self.model, log=os.path.join(folder, "bochs.log"),
+                                     model=self.model, ips=IPS, log=os.path.join(folder, "bochs.log"),
                                      port=serial.port, magic=int(magic))
         for name, text in (("bochs.bxrc", config), ("debugger.txt", debugger)):
             with open(os.path.join(folder, name), "w", encoding="ascii") as file:

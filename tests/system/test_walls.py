@@ -105,6 +105,14 @@ class Walls(Boot):
             self.operator("start hostile")
         self.subtest("alive")
 
+    def hang_with(self, test):
+        self.new_log()
+        self.begin(test)
+        self.heart_goes_on()
+        self.operator("reset hostile")
+        self.expect_log("hostile", "reset by the operator")
+        self.subtest("alive")
+
     # Tests.
     @check("both guests start", required=True)
     def start(self):
@@ -225,12 +233,11 @@ class Walls(Boot):
 
     @check("an endless loop with interrupts off: the operator can reset it")
     def hang(self):
-        self.new_log()
-        self.begin("hang")
-        self.heart_goes_on()
-        self.operator("reset hostile")
-        self.expect_log("hostile", "reset by the operator")
-        self.subtest("alive")
+        self.hang_with("hang")
+
+    @check("an endless loop of exits with interrupts off: the operator can reset it")
+    def hang_in_exits(self):
+        self.hang_with("hang-exits")
 
     @check("the heart missed no beat")
     def no_gap(self):

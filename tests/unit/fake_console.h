@@ -7,6 +7,7 @@
 #define TESTS_UNIT_FAKE_CONSOLE_H
 
 #include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
 #include "tests/unit/test.h"
 
 #define FAKE_LINE_MAX 0x40000u
@@ -24,7 +25,7 @@ static struct {
     bool inverse[128][256];
 } fake_screen;
 
-static uint64_t fake_tsc;
+static uint64_t fake_tsc; /* us */
 static unsigned fake_machine_resets;
 
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
@@ -68,6 +69,21 @@ uint64_t plat_tsc_hz(void) {
 
 void plat_machine_reset(void) {
     fake_machine_resets++;
+}
+
+/* Stands in for hv/vm/vm.c. */
+const char *vm_state_name(enum vm_state state) {
+    return state == VM_RUNNING ? "running" : state == VM_CRASHED ? "crashed" : "stopped";
+}
+
+/* A VM with a name and memory for its scrollback; four of them live at a time. */
+static inline void fake_vm_set_up(struct vm *vm, const char *name) {
+    static uint8_t budgets[4][128 * KIB] ALIGNED(PAGE_SIZE);
+    static unsigned next;
+    memset(vm, 0, sizeof(*vm));
+    snprintf(vm->name, sizeof(vm->name), "%s", name);
+    vm->state = VM_RUNNING;
+    pool_init(&vm->pool, name, HPA((uintptr_t)budgets[next++ % 4]), sizeof(budgets[0]));
 }
 
 static inline void fake_console_set_up(bool serial, unsigned columns, unsigned rows) {

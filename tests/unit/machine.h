@@ -56,8 +56,6 @@ static inline void add_image(const char *path, uint64_t base, uint64_t size) {
 static inline void make_machine(void) {
     memset(&machine, 0, sizeof(machine));
     make_kernel();
-    machine.magic = BOOT_INFO_MAGIC;
-    machine.size = sizeof(machine);
     machine.cpu_count = 4;
     add_range(0, 0x9f000, MEM_FREE);
     add_range(0x9f000, MIB, MEM_RESERVED);
@@ -70,7 +68,7 @@ static inline void make_machine(void) {
     machine.heap_base = HPA(2 * MIB);
     machine.heap_size = 2 * MIB;
     machine.trampoline = HPA(0x8000);
-    add_image("guests/vmlinuz", 4 * MIB, KERNEL_FILE_SIZE);
+    add_image("guests/vmlinuz", (uintptr_t)kernel_file, KERNEL_FILE_SIZE);
     add_image("guests/initrd", 6 * MIB, 3 * MIB + 5);
 }
 
@@ -84,15 +82,10 @@ static inline void configure(const char *text) {
     memset(&faults, 0, sizeof(faults));
 }
 
-static inline const void *image_data(void *ctx, const struct boot_image *image) {
-    (void)ctx;
-    return strcmp(image->path, "guests/vmlinuz") == 0 ? kernel_file : NULL;
-}
-
 static inline enum status build(void) {
     memset(&faults, 0, sizeof(faults));
     memset(&plan, 0xa5, sizeof(plan));
-    return plan_build(&machine, image_data, NULL, &plan, &faults);
+    return plan_build(&machine, &plan, &faults);
 }
 
 static inline void show_faults(void) {

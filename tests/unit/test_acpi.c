@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "hv/dev/platform.h"
-#include "hv/plan/layout.h"
+#include "hv/plan/bzimage.h"
 #include "hv/vm/acpi.h"
 #include "tests/unit/test.h"
 

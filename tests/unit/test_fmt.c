@@ -34,10 +34,9 @@ TEST(strings) {
     SAME("%s", "");
     SAME("%s and %s", "alpha", "beta");
     SAME("%10s|%-10s|", "right", "left");
-    SAME("%.3s|%.0s|%.99s|", "cut", "gone", "all");
-    SAME("%.*s|%*s|%-*s|", 2, "cut", 6, "abc", 6, "abc");
+    SAME("%.*s|%.*s|%.*s|%-6.*s|", 3, "cut", 0, "gone", 99, "all", 2, "cut");
     char unterminated[3] = {'a', 'b', 'c'};
-    SAME("%.3s", unterminated);
+    SAME("%.*s", 3, unterminated);
     char buf[16];
     fmt_print(buf, sizeof(buf), "%s", (const char *)NULL);
     CHECK_STR(buf, "(null)");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The loader: what a 64-bit Linux entry point is promised, checked in guest memory. */
 #include "hv/lib/x86.h"
-#include "hv/plan/layout.h"
+#include "hv/plan/bzimage.h"
 #include "hv/vm/linux.h"
 #include "tests/unit/test.h"
 
@@ -15,8 +15,10 @@
 static uint8_t *ram, *high;
 static uint8_t kernel[SETUP_SIZE + KERNEL_SIZE], initrd[INITRD_SIZE];
 static struct plan_region regions[3];
-static struct gmem mem;
-static struct linux_image image;
+static struct vm vm;
+static struct plan_vm plan;
+static struct config_guest config;
+static struct boot_image images[2];
 static struct vcpu_start start;
 
 static void put(unsigned at, uint64_t value, unsigned bytes) {
@@ -40,7 +42,7 @@ static void fresh(uint64_t high_size) {
         (struct plan_region){GPA(PREFERRED + 0x1000), HPA((uintptr_t)(ram + PREFERRED + 0x1000)),
                              RAM - PREFERRED - 0x1000};
     regions[2] = (struct plan_region){GPA(4 * GIB), HPA((uintptr_t)high), high_size};
-    mem = (struct gmem){.regions = regions, .region_count = high_size != 0 ? 3 : 2};
+    vm.mem = (struct gmem){.regions = regions, .region_count = high_size != 0 ? 3 : 2};
 
     for (size_t i = 0; i < sizeof(kernel); i++) {
         kernel[i] = (uint8_t)(i * 31 + (i >> 8));
@@ -65,19 +67,19 @@ static void fresh(uint64_t high_size) {
     put(0x260, INIT_SIZE, 4);
     put(0x268, 0xffffffff, 4); /* past the header: must not be copied */
 
-    image = (struct linux_image){.kernel = kernel,
-                                 .kernel_size = sizeof(kernel),
-                                 .initrd = initrd,
-                                 .initrd_size = sizeof(initrd),
-                                 .cmdline = "console=ttyS0 quiet",
-                                 .low_ram_size = RAM,
-                                 .high_ram_size = high_size};
+    images[0] = (struct boot_image){.base = HPA((uintptr_t)kernel), .size = sizeof(kernel)};
+    images[1] = (struct boot_image){.base = HPA((uintptr_t)initrd), .size = sizeof(initrd)};
+    strcpy(config.cmdline, "console=ttyS0 quiet");
+    plan = (struct plan_vm){.config = &config, .kernel = &images[0], .initrd = &images[1]};
+    vm.plan = &plan;
+    vm.low_ram = RAM;
+    vm.high_ram = high_size;
     memset(&start, 0xa5, sizeof(start));
 }
 
 TEST(boot_params) {
     fresh(0);
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
+    CHECK_U64(linux_load(&vm, &start), STATUS_OK);
     const uint8_t *p = ram + start.regs[X86_RSI];
     CHECK_U64(field(p + 0x070, 8), RAM - LAYOUT_ACPI_SIZE);
     CHECK_U64(p[0x1ef], 0);
@@ -88,7 +90,7 @@ TEST(boot_params) {
     CHECK_U64(field(p + 0x1fa, 2), 0xffff);
     CHECK_U64(field(p + 0x214, 4), PREFERRED);
     CHECK_U64(field(p + 0x268, 4), 0);
-    CHECK(strcmp((const char *)ram + field(p + 0x228, 4), image.cmdline) == 0);
+    CHECK(strcmp((const char *)ram + field(p + 0x228, 4), config.cmdline) == 0);
     CHECK_U64(field(p + 0x21c, 4), INITRD_SIZE);
     CHECK_U64(field(p + 0x0c0, 8), 0);
     uint64_t at = field(p + 0x218, 4);
@@ -107,7 +109,7 @@ TEST(e820) {
                                        {4 * GIB, 2 * MIB, 1}};
     for (unsigned count = 5; count <= 6; count++) {
         fresh(count == 6 ? 2 * MIB : 0);
-        CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
+        CHECK_U64(linux_load(&vm, &start), STATUS_OK);
         const uint8_t *p = ram + start.regs[X86_RSI];
         CHECK_U64(p[0x1e8], count);
         for (unsigned i = 0; i < count; i++) {
@@ -121,7 +123,7 @@ TEST(e820) {
 
 TEST(cpu_state) {
     fresh(0);
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
+    CHECK_U64(linux_load(&vm, &start), STATUS_OK);
     CHECK_U64(start.rip, PREFERRED + 0x200);
     CHECK_U64(start.rflags, 2);
     CHECK_U64(start.cr0, 0x80000031);
@@ -136,8 +138,8 @@ TEST(cpu_state) {
         CHECK_U64(start.segs[flat[i]].limit, 0xffffffff);
     }
     CHECK_U64(start.segs[HVM_TR].attr, 0x8b);
-    CHECK((start.segs[HVM_LDTR].attr & SEG_UNUSABLE) != 0);
-    const struct hvm_segment *gdtr = &start.segs[HVM_GDTR];
+    CHECK((start.segs[HVM_LDT].attr & SEG_UNUSABLE) != 0);
+    const struct hvm_segment *gdtr = &start.segs[HVM_GDT];
     CHECK_U64(gdtr->limit, 0x1f);
     CHECK_U64(field(ram + gdtr->base + 0x10, 8), 0x00af9b000000ffff);
     CHECK_U64(field(ram + gdtr->base + 0x18, 8), 0x00cf93000000ffff);
@@ -146,7 +148,7 @@ TEST(cpu_state) {
 /* Walks the tables for every 2 MiB of the first 4 GiB; nothing else may be mapped. */
 TEST(identity_map) {
     fresh(0);
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
+    CHECK_U64(linux_load(&vm, &start), STATUS_OK);
     const uint64_t *pml4 = (const uint64_t *)(ram + start.cr3);
     for (unsigned i = 1; i < 512; i++) {
         CHECK_U64(pml4[i], 0);
@@ -167,35 +169,34 @@ TEST(identity_map) {
 
 TEST(no_initrd) {
     fresh(0);
-    image.initrd = NULL;
-    image.initrd_size = 0;
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
+    plan.initrd = NULL;
+    CHECK_U64(linux_load(&vm, &start), STATUS_OK);
     const uint8_t *p = ram + start.regs[X86_RSI];
     CHECK_U64(field(p + 0x218, 8), 0);
 }
 
 TEST(refusals) {
-    static char longest[2049];
-    memset(longest, 'x', 2047);
     fresh(0);
-    image.cmdline = longest;
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_OK);
-    longest[2047] = 'x';
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_INVALID);
+    put(0x238, 1000, 4);
+    memset(config.cmdline, 0, sizeof(config.cmdline));
+    memset(config.cmdline, 'x', 1000);
+    CHECK_U64(linux_load(&vm, &start), STATUS_OK);
+    config.cmdline[1000] = 'x';
+    CHECK_U64(linux_load(&vm, &start), STATUS_INVALID);
     fresh(0);
-    image.low_ram_size = 22 * MIB;
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_NO_MEMORY);
+    vm.low_ram = 22 * MIB;
+    CHECK_U64(linux_load(&vm, &start), STATUS_NO_MEMORY);
     fresh(0);
-    image.kernel_size -= 1;
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_INVALID);
+    images[0].size -= 1;
+    CHECK_U64(linux_load(&vm, &start), STATUS_INVALID);
     fresh(0);
     put(0x202, 0, 4);
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_INVALID);
+    CHECK_U64(linux_load(&vm, &start), STATUS_INVALID);
     fresh(0);
-    mem.region_count = 1; /* less memory than the caller says */
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_NOT_FOUND);
-    mem.region_count = 0;
-    CHECK_U64(linux_load(&mem, &image, &start), STATUS_NOT_FOUND);
+    vm.mem.region_count = 1; /* less memory than the caller says */
+    CHECK_U64(linux_load(&vm, &start), STATUS_NOT_FOUND);
+    vm.mem.region_count = 0;
+    CHECK_U64(linux_load(&vm, &start), STATUS_NOT_FOUND);
     CHECK_U64(start.rip, 0xa5a5a5a5a5a5a5a5); /* untouched on failure */
 }
 

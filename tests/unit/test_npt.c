@@ -77,7 +77,8 @@ TEST(bits_the_cpu_reads) {
     CHECK_U64(npt_map_range(&npt, 0, HPA(2 * MIB), 2 * MIB, 3, NPT_WB), STATUS_OK);
     pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
     pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
-    CHECK_U64(pd[0], BIT(63) | 2 * MIB | 0x87); /* NX, large, user, write, present */
+    CHECK_U64(pd[0],
+              BIT(63) | 2 * MIB | 0xe7); /* NX, large, dirty, accessed, user, write, present */
 }
 
 TEST(refusals) {

@@ -10,26 +10,24 @@ static void reset(void *ctx) {
     resets++;
 }
 
-static const struct power_ops ops = {.reset = reset};
-static struct reset_lines lines = {.ops = &ops};
-static struct pci pci = {.reset = &lines};
+static struct chipset pci = {.reset = reset};
 
 static uint32_t config(uint32_t address, unsigned byte, unsigned size) {
-    pci_write(&pci, 0xcf8, 4, address);
-    return (uint32_t)pci_read(&pci, 0xcfc + byte, size);
+    chipset_write(&pci, 0xcf8, 4, address);
+    return (uint32_t)chipset_read(&pci, 0xcfc + byte, size);
 }
 
 TEST(bridge) {
-    pci_reset(&pci);
+    chipset_reset(&pci);
     CHECK_U64(config(0x80000000, 0, 4), 0x12378086);
     CHECK_U64(config(0x80000000, 2, 2) & 0xffff, 0x1237);
     CHECK_U64(config(0x80000008, 3, 1) & 0xff, 0x06);
     CHECK_U64(config(0x8000000c, 2, 1) & 0xff, 0x00); /* header type 0 */
     CHECK_U64(config(0x80000010, 0, 4), 0);
     CHECK_U64(config(0x800000fc, 0, 4), 0);
-    pci_write(&pci, 0xcfc, 4, 0xffffffff); /* read-only */
-    pci_write(&pci, 0xcf8, 4, 0x80000004);
-    pci_write(&pci, 0xcfc, 2, 0xffff);
+    chipset_write(&pci, 0xcfc, 4, 0xffffffff); /* read-only */
+    chipset_write(&pci, 0xcf8, 4, 0x80000004);
+    chipset_write(&pci, 0xcfc, 2, 0xffff);
     CHECK_U64(config(0x80000004, 0, 4), 0);
     CHECK_U64(config(0x80000000, 0, 4), 0x12378086);
 }
@@ -46,25 +44,25 @@ TEST(nothing_else) {
 }
 
 TEST(address_register) {
-    pci_write(&pci, 0xcf8, 4, 0xffffffff);
-    CHECK_U64(pci_read(&pci, 0xcf8, 4), 0x80fffffc);
-    pci_write(&pci, 0xcf8, 1, 0);
-    pci_write(&pci, 0xcfb, 1, 1);
-    CHECK_U64(pci_read(&pci, 0xcf8, 4), 0x80fffffc);
-    CHECK_U64(pci_read(&pci, 0xcf8, 2) & 0xffff, 0xffff);
-    CHECK_U64(pci_read(&pci, 0xcfa, 4), 0xffffffff); /* across both registers */
+    chipset_write(&pci, 0xcf8, 4, 0xffffffff);
+    CHECK_U64(chipset_read(&pci, 0xcf8, 4), 0x80fffffc);
+    chipset_write(&pci, 0xcf8, 1, 0);
+    chipset_write(&pci, 0xcfb, 1, 1);
+    CHECK_U64(chipset_read(&pci, 0xcf8, 4), 0x80fffffc);
+    CHECK_U64(chipset_read(&pci, 0xcf8, 2) & 0xffff, 0xffff);
+    CHECK_U64(chipset_read(&pci, 0xcfa, 4), 0xffffffff); /* across both registers */
 }
 
 TEST(reset_register) {
     resets = 0;
-    reset_lines_reset(&lines);
-    pci_write(&pci, 0xcf8, 4, 0x80000600); /* holds 06h in the byte of CF9h: no reset */
+    chipset_reset(&pci);
+    chipset_write(&pci, 0xcf8, 4, 0x80000600); /* holds 06h in the byte of CF9h: no reset */
     CHECK_U64(resets, 0);
-    pci_write(&pci, 0xcf9, 1, 0x02);
-    CHECK_U64(pci_read(&pci, 0xcf9, 1), 0x02);
-    pci_write(&pci, 0xcf9, 1, 0x06);
+    chipset_write(&pci, 0xcf9, 1, 0x02);
+    CHECK_U64(chipset_read(&pci, 0xcf9, 1), 0x02);
+    chipset_write(&pci, 0xcf9, 1, 0x06);
     CHECK_U64(resets, 1);
-    CHECK_U64(pci_read(&pci, 0xcf8, 4), 0x80000600);
+    CHECK_U64(chipset_read(&pci, 0xcf8, 4), 0x80000600);
 }
 
 TEST_MAIN(T(bridge), T(nothing_else), T(address_register), T(reset_register))

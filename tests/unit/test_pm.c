@@ -6,8 +6,7 @@
 static uint64_t now;
 static unsigned offs, resets;
 
-static uint64_t tsc(void *ctx) {
-    (void)ctx;
+static uint64_t tsc(void) {
     return now;
 }
 
@@ -21,17 +20,16 @@ static void reset(void *ctx) {
     resets++;
 }
 
-static const struct dev_clock dev_clock = {.tsc = tsc, .tsc_hz = 2000000000};
-static const struct power_ops ops = {.power_off = power_off, .reset = reset};
+static const struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = 2000000000};
 static struct pm pm;
-static struct reset_lines lines;
+static struct chipset lines;
 
 static void fresh(void) {
     now = offs = resets = 0;
-    pm = (struct pm){.ops = &ops, .clock = &dev_clock, .registers = 0xffff};
+    pm = (struct pm){.power_off = power_off, .clock = &dev_clock, .registers = 0xffff};
     pm_reset(&pm);
-    lines = (struct reset_lines){.ops = &ops};
-    reset_lines_reset(&lines);
+    lines = (struct chipset){.reset = reset};
+    chipset_reset(&lines);
 }
 
 /* As the port handler cuts it. */
@@ -85,26 +83,26 @@ TEST(sleep) {
 
 TEST(reset_ways) {
     fresh();
-    reset_lines_write(&lines, 0x64, 1, 0xfe);
+    chipset_write(&lines, 0x64, 1, 0xfe);
     CHECK_U64(resets, 1);
-    reset_lines_write(&lines, 0x64, 1, 0xd1);
-    reset_lines_write(&lines, 0x60, 1, 0xfe);
-    reset_lines_write(&lines, 0x80, 1, 0xfe);
-    reset_lines_write(&lines, 0x64, 2, 0xfe);
+    chipset_write(&lines, 0x64, 1, 0xd1);
+    chipset_write(&lines, 0x60, 1, 0xfe);
+    chipset_write(&lines, 0x80, 1, 0xfe);
+    chipset_write(&lines, 0x64, 2, 0xfe);
     CHECK_U64(resets, 1);
-    CHECK_U64(reset_lines_read(&lines, 0x64, 1), 0);
-    reset_lines_write(&lines, 0x92, 1, 0x02);
-    CHECK_U64(reset_lines_read(&lines, 0x92, 1), 0x02);
+    CHECK_U64(chipset_read(&lines, 0x64, 1), 0);
+    chipset_write(&lines, 0x92, 1, 0x02);
+    CHECK_U64(chipset_read(&lines, 0x92, 1), 0x02);
     CHECK_U64(resets, 1);
-    reset_lines_write(&lines, 0x92, 1, 0x03);
-    reset_lines_write(&lines, 0x92, 1, 0x03); /* it is the rise that counts */
+    chipset_write(&lines, 0x92, 1, 0x03);
+    chipset_write(&lines, 0x92, 1, 0x03); /* it is the rise that counts */
     CHECK_U64(resets, 2);
-    reset_lines_write(&lines, RESET_PORT, 1, 0x02);
+    chipset_write(&lines, RESET_PORT, 1, 0x02);
     CHECK_U64(resets, 2);
-    CHECK_U64(reset_lines_read(&lines, RESET_PORT, 1), 0x02);
-    reset_lines_write(&lines, RESET_PORT, 1, RESET_VALUE);
+    CHECK_U64(chipset_read(&lines, RESET_PORT, 1), 0x02);
+    chipset_write(&lines, RESET_PORT, 1, RESET_VALUE);
     CHECK_U64(resets, 3);
-    CHECK_U64(reset_lines_read(&lines, 0x60, 1) & 0xff, 0xff);
+    CHECK_U64(chipset_read(&lines, 0x60, 1) & 0xff, 0xff);
 }
 
 TEST_MAIN(T(registers), T(timer), T(sleep), T(reset_ways))

@@ -7,12 +7,11 @@
 
 static uint64_t now;
 
-static uint64_t tsc(void *ctx) {
-    (void)ctx;
+static uint64_t tsc(void) {
     return now;
 }
 
-static struct dev_clock dev_clock = {.tsc = tsc, .tsc_hz = 1000};
+static struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = 1000};
 static struct rtc rtc;
 
 static void fresh(uint64_t wall) {

@@ -106,7 +106,7 @@ TEST(reverse_video) {
 
 TEST(unknown_is_swallowed) {
     start();
-    put("a\x1b[?25l\x1b[6n\x1b[5;9r\x1b(B\x1b]0;title\x07\x1b]2;x\x1b\\\x1b=\x1b[>0q\x01\x7f"
+    put("a\x1b[?25l\x1b[6n\x1b[5;9r\x1b(B\x1b=\x1b[>0q\x01\x7f"
         "b");
     CHECK_STR(fake_screen_row(0), "ab");
     put("\x1b[1;2;3;4;5;6;7;8mc\x1b[3\rd");

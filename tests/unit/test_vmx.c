@@ -62,9 +62,9 @@ TEST(exceptions) {
     struct vmx_raw raw = {.event = 0x80000b11, .event_error = 0x77};
     vmx_decode(&raw, &x);
     CHECK_U64(x.kind, EXIT_EXCEPTION);
-    CHECK_U64(x.exception.event.vector, 17);
-    CHECK(x.exception.event.has_error);
-    CHECK_U64(x.exception.event.error, 0x77);
+    CHECK_U64(x.event.vector, 17);
+    CHECK(x.event.has_error);
+    CHECK_U64(x.event.error, 0x77);
     raw.event = 0x80000202;
     vmx_decode(&raw, &x);
     CHECK_U64(x.kind, EXIT_HOST_NMI);

@@ -5,6 +5,7 @@
  * Sources: Intel SDM vol. 3 "Enabling and Entering VMX Operation", "Restrictions on VMX Operation".
  */
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/arch.h"
 #include "arch/x86_64/percpu.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/lib/log.h"
@@ -84,6 +85,7 @@ enum status vmx_probe(void) {
     vmx_ops.features = ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
                        ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0);
     vmx_ops.npt_max_level = vmx_controls.ept_levels;
+    panic_vendor_dump = vmx_panic_dump;
     log_info("VT-x: EPT with pages up to %s, unrestricted guest, VPID %s, IA32_FEATURE_CONTROL %s",
              vmx_controls.ept_levels == 3 ? "1 GiB" : "2 MiB", vmx_controls.vpid ? "yes" : "no",
              (feature & FEATURE_LOCKED) != 0 ? "locked on by firmware" : "open, set and locked");

@@ -27,7 +27,7 @@ static void decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {
 
 static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
     struct event e = vmx_event_decode(raw->event, raw->event_error, raw->insn_len);
-    x->exception = (struct exit_exception){.event = e, .qualification = raw->qualification};
+    x->event = e;
     if (e.type == EVENT_NMI) {
         x->kind = EXIT_HOST_NMI;
     } else if (e.vector == 18) {
@@ -42,10 +42,8 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [0] = {EXIT_EXCEPTION, NEED_EVENT | NEED_QUALIFICATION | NEED_IDT | NEED_LENGTH},
     [1] = {EXIT_INTERRUPT, 0},
     [2] = {EXIT_TRIPLE_FAULT, 0},
-    [3] = {EXIT_INIT, 0},
-    [4] = {EXIT_SIPI, 0},
     [7] = {EXIT_WINDOW, 0},
-    [8] = {EXIT_NMI_WINDOW, 0},
+    [8] = {EXIT_WINDOW, 0}, /* NMI */
     [9] = {EXIT_TASK_SWITCH, NEED_QUALIFICATION},
     [10] = {EXIT_CPUID, INSN},
     [11] = {EXIT_INVALID_OPCODE, INSN}, /* GETSEC */
@@ -76,7 +74,6 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [43] = {EXIT_WINDOW, 0},   /* TPR below threshold */
     [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT},
     [50] = {EXIT_INVALID_OPCODE, INSN}, /* INVEPT */
-    [52] = {EXIT_PREEMPTED, 0},         /* preemption timer */
     [53] = {EXIT_INVALID_OPCODE, INSN}, /* INVVPID */
     [54] = {EXIT_CACHE, INSN},          /* WBINVD */
     [55] = {EXIT_XSETBV, INSN},

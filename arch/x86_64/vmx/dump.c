@@ -2,6 +2,7 @@
 /*
  * The VMCS in words, for the report of a VM that was stopped. Reads only.
  */
+#include "arch/x86_64/arch.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/lib/log.h"
 #include "hv/vm/vm.h"
@@ -38,7 +39,7 @@ static const struct vmx_dump_field vmx_dump_fields[] = {
 void vmx_dump(struct vcpu *v) {
     for (size_t i = 0; i < ARRAY_SIZE(vmx_dump_fields); i += 3) {
         const struct vmx_dump_field *f = &vmx_dump_fields[i];
-        vm_log(v->vm, LOG_ERROR, "  vmcs %-14s %016llx  %-14s %016llx  %-14s %016llx", f[0].name,
+        vm_log(v->vm, LOG_INFO, "  vmcs %-14s %016llx  %-14s %016llx  %-14s %016llx", f[0].name,
                (unsigned long long)vmcs_read_raw(f[0].code), f[1].name,
                (unsigned long long)vmcs_read_raw(f[1].code), f[2].name,
                (unsigned long long)vmcs_read_raw(f[2].code));
@@ -46,3 +47,19 @@ void vmx_dump(struct vcpu *v) {
 }
 
 _Static_assert(ARRAY_SIZE(vmx_dump_fields) % 3 == 0, "three fields a line");
+
+/* The last exit's words in a panic. No VMCS may be current, and a failed VMREAD must not panic
+ * again. */
+void vmx_panic_dump(void) {
+    if ((cr4_read() & X86_CR4_VMXE) == 0) {
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(vmx_dump_fields); i++) {
+        uint64_t value, code = vmx_dump_fields[i].code;
+        bool failed;
+        __asm__ volatile("vmread %2, %0" : "=r"(value), "=@ccbe"(failed) : "r"(code));
+        if (!failed) {
+            panic_print("vmcs %-14s %016llx", vmx_dump_fields[i].name, (unsigned long long)value);
+        }
+    }
+}

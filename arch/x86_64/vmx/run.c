@@ -78,7 +78,7 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     if (x->kind == EXIT_HOST_NMI) {
         trap_nmi();
     }
-    if (x->kind == EXIT_EXCEPTION && x->exception.event.vector == X86_DB) {
+    if (x->kind == EXIT_EXCEPTION && x->event.vector == X86_DB) {
         /* The exit came before DR6 was written; the reinjected #DB does not write it either. */
         dr6_write((raw.qualification ^ DR6_ACTIVE_LOW) | (dr6_read() & 0xf & ~raw.qualification));
     }

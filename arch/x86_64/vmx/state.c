@@ -263,7 +263,7 @@ void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) 
     unsigned n = 2 * (unsigned)seg;
     *out = (struct hvm_segment){.base = vmcs_readn(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n))),
                                 .limit = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)))};
-    if (seg < HVM_GDTR) {
+    if (seg < HVM_GDT) {
         out->attr = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)));
         out->selector = (uint16_t)vmcs_read_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n));
     }
@@ -273,7 +273,7 @@ void vmx_set_segment(enum hvm_seg seg, const struct hvm_segment *in) {
     unsigned n = 2 * (unsigned)seg;
     vmcs_writen(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n)), in->base);
     vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)), in->limit);
-    if (seg < HVM_GDTR) {
+    if (seg < HVM_GDT) {
         vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)), in->attr);
         vmcs_write_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n), in->selector);
     }

@@ -48,6 +48,7 @@ void vmx_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
 void vmx_set_segment(enum hvm_seg s, const struct hvm_segment *in);
 void vmx_flush(struct vcpu *v);
 void vmx_dump(struct vcpu *v);
+void vmx_panic_dump(void);
 bool vmx_msr_passes(const struct vcpu *v, uint32_t msr, bool write);
 bool vmx_port_passes(const struct vcpu *v, uint16_t port);
 
