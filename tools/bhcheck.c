@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/phys.h"
 #include "hv/plan/plan.h"
 #include "hv/plan/toml.h"
 #include "tools/manual.h"
@@ -25,10 +26,6 @@ struct options {
     uint64_t memory;
     bool assumed;
     const char *stick;
-};
-
-struct files {
-    uint8_t *bytes[BOOT_MAX_IMAGES];
 };
 
 void assert_failed(const char *expression, const char *file, unsigned line) {
@@ -77,8 +74,7 @@ static char *join_path(const char *stick, const char *path) {
 }
 
 /* Reads one named file, once for each distinct path; a missing one is plan_build()'s to report. */
-static void add_image(struct boot_info *info, const char *stick,
-                      const char *path, uint64_t *next) {
+static void add_image(struct boot_info *info, const char *stick, const char *path, uint64_t *next) {
     if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
         return;
     }

@@ -20,7 +20,6 @@ enum apic_register {
     REG_TPR = 0x80,
     REG_EOI = 0xb0,
     REG_SPURIOUS = 0xf0,
-    REG_ESR = 0x280,
     REG_ICR_LOW = 0x300,
     REG_ICR_HIGH = 0x310,
     REG_LVT_TIMER = 0x320,
@@ -96,7 +95,6 @@ void apic_init_cpu(struct cpu *cpu) {
     apic_mask_local();
     apic_write(REG_TIMER_INITIAL, 0);
     apic_write(REG_LVT_LINT1, LVT_NMI);
-    apic_write(REG_ESR, 0);
     /* Interrupts that the firmware took but did not end would hold back ours. */
     for (unsigned i = 0; i < 256; i++) {
         apic_end_interrupt();

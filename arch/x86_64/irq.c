@@ -53,9 +53,6 @@ void irq_init(const struct boot_info *info) {
     pic_silence(PIC_SLAVE, VECTOR_PIC + 8, 2);
     for (unsigned i = 0; i < info->ioapic_count; i++) {
         uint32_t pins = ioapic_pins(&info->ioapics[i]);
-        if (pins == 0) {
-            log_warn("no I/O APIC answers at %#llx", (ull)info->ioapics[i].base.v);
-        }
         for (uint32_t pin = 0; pin < pins; pin++) {
             ioapic_set_pin(&info->ioapics[i], pin, PIN_MASKED);
         }

@@ -16,7 +16,7 @@ static struct cpu boot_cpu = {
     .stack_top[STACK_MAIN] = (uintptr_t)boot_stack_top,
     .online = true,
 };
-static struct cpu *percpu_table = &boot_cpu;
+static struct cpu *percpu_table[CONFIG_MAX_CPUS] = {&boot_cpu};
 static unsigned percpu_count = 1;
 static struct pool heap;
 static uint64_t stack_area;
@@ -27,7 +27,7 @@ struct pool *arch_heap(void) {
 
 struct cpu *cpu_get(unsigned i) {
     ASSERT(i < percpu_count);
-    return &percpu_table[i];
+    return percpu_table[i];
 }
 
 unsigned plat_cpu(void) {
@@ -39,17 +39,16 @@ unsigned plat_cpu_count(void) {
 }
 
 bool plat_cpu_online(unsigned i) {
-    return i < percpu_count && __atomic_load_n(&percpu_table[i].online, __ATOMIC_ACQUIRE);
+    return i < percpu_count && __atomic_load_n(&percpu_table[i]->online, __ATOMIC_ACQUIRE);
 }
 
 hpa_t percpu_guard(unsigned i) {
     return HPA(stack_area + i * STACK_STRIDE);
 }
 
-static void percpu_init_cpu(unsigned index, uint32_t apic_id) {
-    struct cpu *cpu = &percpu_table[index];
+static void percpu_init_cpu(struct cpu *cpu, unsigned index, uint32_t apic_id) {
     uint64_t tss = (uintptr_t)&cpu->tss;
-    cpu->self = cpu;
+    cpu->self = percpu_table[index] = cpu;
     cpu->index = index;
     cpu->apic_id = apic_id;
     for (unsigned s = 0; s < STACK_COUNT; s++) {
@@ -77,10 +76,8 @@ void percpu_init(const struct boot_info *info) {
                    info->cpu_count);
     }
     stack_area = phys_address(area).v;
-    cpus[0] = boot_cpu;
-    percpu_table = cpus;
     for (unsigned i = 0; i < info->cpu_count; i++) {
-        percpu_init_cpu(i, info->cpus[i].apic_id);
+        percpu_init_cpu(i == 0 ? &boot_cpu : &cpus[i], i, info->cpus[i].apic_id);
     }
     percpu_count = info->cpu_count;
 }

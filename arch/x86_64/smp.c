@@ -28,7 +28,6 @@ void smp_write_trampoline(const struct boot_info *info, hpa_t root) {
     uint8_t *page = phys_pointer(info->trampoline);
     uint32_t base = (uint32_t)info->trampoline.v;
     ASSERT(info->trampoline.v < MIB && base != 0 && base % PAGE_SIZE == 0 && root.v <= UINT32_MAX);
-    memset(page, 0, PAGE_SIZE);
     memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     *(uint32_t *)(page + (trampoline_gdt_base - trampoline_start)) += base;
     *(uint32_t *)(page + (trampoline_long_jump - trampoline_start)) += base;

@@ -6,7 +6,6 @@
     .macro function name
     .section .text.\name, "ax"
     .globl \name
-    .type \name, @function
     .balign 16
 \name:
     .endm
@@ -19,6 +18,18 @@
     movl %edx, %ecx
     andl $7, %ecx
     rep movsb
+    ret
+
+    function memmove /* as memcpy, but the two may overlap */
+    cmpq %rsi, %rdi
+    jbe memcpy /* which goes upwards */
+    movq %rdi, %rax
+    movq %rdx, %rcx
+    leaq -1(%rsi, %rdx), %rsi
+    leaq -1(%rdi, %rdx), %rdi
+    std
+    rep movsb
+    cld
     ret
 
     function memset /* RDI destination, ESI byte, RDX bytes */

@@ -4,18 +4,15 @@
  * hypervisor is a bug or broken hardware: panic. Called by trap_entry.S with interrupts off;
  * interrupts arrive only inside plat_take_interrupts() and plat_wait(). Also restarts the machine,
  * whose last resort is a table without entries. Sources: Intel SDM "Interrupt and Exception
- * Handling"; Intel chipset data sheets "Reset Control Register"; IBM PS/2 technical reference.
+ * Handling"; Intel chipset data sheets "Reset Control Register".
  */
 #include "arch/x86_64/arch.h"
 
-#define IDT_ENTRIES       256u
-#define GATE_INTERRUPT    0x8e00ull /* present, ring 0, 64-bit interrupt gate */
-#define TRAP_STUB_SIZE    16u
-#define FIRST_HOST_VECTOR 0x20u
+#define IDT_ENTRIES    256u
+#define GATE_INTERRUPT 0x8e00ull /* present, ring 0, 64-bit interrupt gate */
+#define TRAP_STUB_SIZE 16u
 
 #define RESET_CONTROL 0xcf9u
-#define KBD_COMMAND   0x64u
-#define KBD_PULSE     0xfeu
 #define SETTLE_US     50000u
 
 extern const uint8_t trap_stubs[];
@@ -66,7 +63,7 @@ void trap_dispatch(struct trap_frame *frame) {
     uint64_t vector = frame->vector;
     if (vector == X86_NMI) {
         trap_nmi();
-    } else if (vector < FIRST_HOST_VECTOR) {
+    } else if (vector < VECTOR_PIC) {
         panic_trap(frame);
     } else if (vector >= VECTOR_PIC + 16 && vector != VECTOR_SPURIOUS) {
         /* Spurious ones are not in service at the local APIC. One without a handler is left over
@@ -90,8 +87,6 @@ void plat_wait(void) {
 void plat_machine_reset(void) {
     port_out8(RESET_CONTROL, 0x02);
     port_out8(RESET_CONTROL, 0x06);
-    clock_delay_us(SETTLE_US);
-    port_out8(KBD_COMMAND, KBD_PULSE);
     clock_delay_us(SETTLE_US);
     /* No handler for this, nor for the fault that follows: the CPU shuts down, the board resets. */
     trap_load_idt(NULL, 0);

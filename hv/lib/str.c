@@ -49,15 +49,11 @@ unsigned str_distance(const char *a, const char *b) {
 unsigned utf8_decode(const char *s, size_t n, uint32_t *code) {
     static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length: no overlong form */
     uint32_t first = n != 0 ? (uint8_t)s[0] : 0xff;
-    unsigned length = first < 0x80         ? 1
-                      : first >> 5 == 0x06 ? 2
-                      : first >> 4 == 0x0e ? 3
-                      : first >> 3 == 0x1e ? 4
-                                           : 0;
-    if (length == 0 || length > n) {
+    unsigned ones = (unsigned)__builtin_clz(~(first << 24)), length = ones == 0 ? 1 : ones;
+    uint32_t value = first & (0x7fu >> ones);
+    if (ones == 1 || ones > 4 || length > n) {
         return 0;
     }
-    uint32_t value = length == 1 ? first : first & (0x7fu >> length);
     for (unsigned i = 1; i < length; i++) {
         if (((uint8_t)s[i] & 0xc0) != 0x80) {
             return 0;

@@ -19,11 +19,8 @@
 #define PAGE_USER BIT(2)
 #define PAGE_PWT  BIT(3)
 #define PAGE_PCD  BIT(4)
-#define PAGE_USED (BIT(5) | BIT(6)) /* accessed and dirty set, so that the CPU never writes them   \
-                                     */
+#define PAGE_USED (BIT(5) | BIT(6)) /* accessed and dirty: the CPU never writes then */
 #define PAGE_NX   BIT(63)
-#define PAGE_TYPES                                                                                 \
-    { [NPT_WB] = 0, [NPT_WC] = PAGE_PWT, [NPT_UC] = PAGE_PCD | PAGE_PWT }
 
 /*
  * EPT: bits 0-2 read, write, execute; 3-5 memory type; 6 ignore PAT; 7 large. The guest's own PAT
@@ -42,7 +39,7 @@ const struct npt_format npt_format_amd = {
     .table_bits = NPT_READ | NPT_WRITE | PAGE_USER,
     .leaf_bits = PAGE_USER | PAGE_USED,
     .no_execute_bits = PAGE_NX,
-    .type_bits = PAGE_TYPES,
+    .type_bits = {[NPT_WB] = 0, [NPT_WC] = PAGE_PWT, [NPT_UC] = PAGE_PCD | PAGE_PWT},
 };
 
 /* The hypervisor's own: supervisor. */
@@ -51,7 +48,7 @@ const struct npt_format npt_format_host = {
     .table_bits = NPT_READ | NPT_WRITE | BIT(5),
     .leaf_bits = PAGE_USED,
     .no_execute_bits = PAGE_NX,
-    .type_bits = PAGE_TYPES,
+    .type_bits = {[NPT_WB] = 0, [NPT_WC] = PAGE_PWT, [NPT_UC] = PAGE_PCD | PAGE_PWT},
 };
 
 static uint64_t npt_level_size(unsigned level) {

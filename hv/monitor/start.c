@@ -7,7 +7,6 @@
 #include "hv/exit/life.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/log.h"
-#include "hv/lib/phys.h"
 #include "hv/mem/audit.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
@@ -22,11 +21,8 @@ static struct vm *start_vms[CONFIG_MAX_GUESTS];
 /* boot/ has refused every bad config already: a fault here is a bug of ours or a changed machine.
  */
 static void start_plan(const struct boot_info *info) {
-    enum status s = plan_build(info, &plan, &start_faults);
-    if (s == STATUS_OK) {
-        s = plan_check(info, &plan, &start_faults);
-    }
-    if (s == STATUS_OK) {
+    if (plan_build(info, &plan, &start_faults) == STATUS_OK &&
+        plan_check(info, &plan, &start_faults) == STATUS_OK) {
         return;
     }
     char line[FAULT_TEXT_SIZE + 64];
@@ -56,10 +52,9 @@ static void start_log_partition(void) {
         const struct plan_vm *p = &plan.vms[i];
         for (uint32_t r = 0; r < p->region_count; r++) {
             const struct plan_region *region = &p->regions[r];
-            bool first = r == 0;
-            log_info("  %-16s %-10s %-8s %#llx-%#llx", first ? p->config->name : "",
-                     first ? cpu_set_format(&p->config->cpus, cpus, sizeof(cpus)) : "",
-                     first ? fmt_size(size, p->config->memory) : "", (ull)region->hpa.v,
+            log_info("  %-16s %-10s %-8s %#llx-%#llx", r == 0 ? p->config->name : "",
+                     r == 0 ? cpu_set_format(&p->config->cpus, cpus, sizeof(cpus)) : "",
+                     r == 0 ? fmt_size(size, p->config->memory) : "", (ull)region->hpa.v,
                      (ull)(region->hpa.v + region->size - 1));
         }
         log_info("  %-16s %-10s %-8s %#llx-%#llx (tables of %s)", "bulkhead", "",
@@ -121,9 +116,7 @@ void hv_cpu_main(unsigned cpu) {
     struct vcpu *v = vcpu_of_cpu[cpu];
     if (hvm->cpu_on() != STATUS_OK) {
         log_error("cpu %u stays out of use: %s could not be switched on", cpu, hvm->name);
-        v = NULL;
-    }
-    if (v != NULL && v->index == 0) {
+    } else if (v != NULL && v->index == 0) {
         life_run(v);
     }
     for (;;) {

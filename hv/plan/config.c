@@ -85,17 +85,6 @@ static void begin_guest(struct reader *r, const struct toml_name *name) {
     r->table = SCHEMA_GUEST;
 }
 
-static void begin_hypervisor(struct reader *r) {
-    if (r->hypervisor_line != 0) { /* which of two is meant cannot be known */
-        REFUSE(r, &r->table_pos,
-               "[hypervisor] is there already, on line %u; put all its keys under one header",
-               r->hypervisor_line);
-        return;
-    }
-    r->hypervisor_line = r->table_pos.line;
-    r->table = SCHEMA_HYPERVISOR;
-}
-
 /* A misspelled header is refused, but its keys are judged as those of the table that was meant. */
 static void begin_table(struct reader *r, const struct toml_item *item) {
     const char *name = item->names[0].text;
@@ -112,8 +101,13 @@ static void begin_table(struct reader *r, const struct toml_item *item) {
     }
     if (guest) {
         begin_guest(r, &item->names[1]);
+    } else if (hypervisor && r->hypervisor_line != 0) { /* which is meant cannot be known */
+        REFUSE(r, &r->table_pos,
+               "[hypervisor] is there already, on line %u; put all its keys under one header",
+               r->hypervisor_line);
     } else if (hypervisor) {
-        begin_hypervisor(r);
+        r->hypervisor_line = item->line;
+        r->table = SCHEMA_HYPERVISOR;
     }
     r->refused = r->refused || r->table == SCHEMA_REFUSED;
 }

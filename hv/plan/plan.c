@@ -142,7 +142,7 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
     if (memory != 0 && (!budget || memory > left || !place_memory(b->plan, vm, 0, low) ||
                         !place_memory(b->plan, vm, PLAN_HIGH_RAM, memory - low))) {
         REFUSE(b, vm->config, vm->config->memory_pos,
-               "memory = \"%s\" is more than is left; left are %s (%s); write at "
+               "memory = \"%s\" is more than is left; free are %s (%s); write at "
                "most \"%s\"",
                fmt_size(want, memory), show_mib(rest, left), places,
                fmt_size(most, ALIGN_DOWN(left, CONFIG_MEMORY_UNIT)));
@@ -225,7 +225,7 @@ static void give_files(const struct builder *b, struct plan_vm *vm) {
         fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, layout.needed));
     }
     REFUSE(b, g, fits ? g->memory_pos : g->kernel_pos,
-           "memory = \"%s\" does not hold its kernel (%s once running, from %s on) "
+           "memory = \"%s\" is too little for its kernel (%s once running, from %s on) "
            "and initrd (%s) where the kernel can reach them; %s",
            fmt_size(have, g->memory), show_mib(own, kernel.init_size + MIB - 1),
            fmt_size(from, kernel.pref_address), show_mib(initrd, initrd_size + MIB - 1), fix);

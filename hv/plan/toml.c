@@ -20,13 +20,10 @@ static uint32_t column_of(const struct toml *t, const char *at) {
     return column;
 }
 
+/* Only the first fault of an item is reported. */
 #define COMPLAIN(t, where, ...)                                                                    \
-    do {                                                                                           \
-        if (!(t)->complained) {                                                                    \
-            fault_add((t)->faults, (t)->line, column_of((t), (where)), __VA_ARGS__);               \
-        }                                                                                          \
-        (t)->complained = true;                                                                    \
-    } while (0)
+    ((t)->complained || (fault_add((t)->faults, (t)->line, column_of((t), (where)), __VA_ARGS__),  \
+                         (t)->complained = true))
 
 static bool at_text(const struct toml *t, const char *text) {
     size_t n = strlen(text);
@@ -137,7 +134,6 @@ static bool is_bare(char c) {
 /* One key, or one part of a dotted one. */
 static bool read_name(struct toml *t, struct toml_name *name) {
     struct text_out out = {.buf = name->text, .size = sizeof(name->text)};
-    name->text[0] = '\0';
     name->column = column_of(t, t->at);
     if (at_quote(t)) {
         return read_string(t, &out);
@@ -168,10 +164,9 @@ static void read_header(struct toml *t, struct toml_item *item) {
         return;
     }
     do {
-        struct toml_name spare;
         t->at++;
         skip_blanks(t);
-        if (!read_name(t, item->depth < TOML_DEPTH_MAX ? &item->names[item->depth] : &spare)) {
+        if (!read_name(t, &item->names[min_u64(item->depth, TOML_DEPTH_MAX)])) {
             return;
         }
         item->depth++;
@@ -253,11 +248,7 @@ enum toml_kind toml_next(struct toml *t, struct toml_item *item) {
         if (t->at == t->end || *t->at == '#') {
             continue;
         }
-        item->line = t->line;
-        item->column = column_of(t, t->at);
-        item->depth = 0;
-        item->length = 0;
-        item->value[0] = '\0';
+        *item = (struct toml_item){.line = t->line, .column = column_of(t, t->at)};
         if (*t->at == '[') {
             read_header(t, item);
         } else {

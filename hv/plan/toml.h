@@ -29,7 +29,7 @@ struct toml_item {
     bool quoted;           /* the value is a string */
     uint32_t line, column; /* of the header or of the key, from 1, in characters */
     uint32_t depth;        /* names in the header, may exceed TOML_DEPTH_MAX; 1 for a pair */
-    struct toml_name names[TOML_DEPTH_MAX];
+    struct toml_name names[TOML_DEPTH_MAX + 1]; /* the last one takes what is deeper */
     uint32_t value_column;
     size_t length; /* of the value in bytes, may exceed what is stored */
     char value[TOML_VALUE_SIZE];

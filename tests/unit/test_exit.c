@@ -253,6 +253,49 @@ TEST(interrupts_wait_for_their_window) {
     CHECK(!fake_window_interrupt);
 }
 
+/* The TSC is the guest's to set; the PM timer and the local APIC's count go on as before. */
+TEST(a_tsc_write_moves_no_other_clock) {
+    struct vcpu *v = fake_machine_start();
+    lapic_mmio_write(&v->lapic, 0x3e0, 4, 0x0b); /* divide by 1 */
+    lapic_mmio_write(&v->lapic, 0x380, 4, 0x10000000);
+    fake_tsc += FAKE_HZ;
+    uint64_t pm = pm_read(&fake_vm->pm, PM_TIMER_PORT, 4);
+    uint64_t count = lapic_mmio_read(&v->lapic, 0x390), deadline = fake_deadline;
+    v->regs[X86_RCX] = X86_MSR_TSC;
+    v->regs[X86_RAX] = 0x12345678;
+    v->regs[X86_RDX] = 0x9abcdef0;
+    CHECK_U64(act(v, EXIT_WRMSR), ACTION_NEXT);
+    CHECK_U64(fake_tsc + v->tsc_offset, 0x9abcdef012345678);
+    CHECK_U64(pm_read(&fake_vm->pm, PM_TIMER_PORT, 4), pm);
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0x390), count);
+    CHECK_U64(fake_deadline, deadline);
+}
+
+TEST(messages_reach_whom_they_name) {
+    struct vcpu *v = fake_machine_start();
+    struct apic_message m = {.vector = 0x41, .shorthand = APIC_OTHERS};
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff); /* software enable */
+    vm_deliver(fake_vm, v, &m);
+    m.shorthand = APIC_NAMED;
+    m.destination = 7;
+    vm_deliver(fake_vm, NULL, &m);
+    CHECK_U64(lapic_pending(&v->lapic), -1);
+    m.destination = 0;
+    vm_deliver(fake_vm, NULL, &m);
+    CHECK_U64(lapic_pending(&v->lapic), 0x41);
+    m.vector = 0x52;
+    m.shorthand = APIC_ALL;
+    vm_deliver(fake_vm, v, &m);
+    CHECK_U64(lapic_pending(&v->lapic), 0x52);
+    v->requests = 0;
+    m.delivery_mode = APIC_NMI;
+    vm_deliver(fake_vm, v, &m);
+    CHECK_U64(v->requests, REQUEST_NMI);
+    m.delivery_mode = APIC_INIT;
+    vm_deliver(fake_vm, v, &m);
+    CHECK_U64(v->requests, REQUEST_NMI);
+}
+
 TEST(requests_from_elsewhere_kick_the_cpu) {
     struct vcpu *v = fake_machine_start();
     fake_cpu = 1;
@@ -270,4 +313,5 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(violation_stops_when_the_config_says_so), T(control_registers), T(hypercalls),
           T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
-          T(interrupts_wait_for_their_window), T(requests_from_elsewhere_kick_the_cpu))
+          T(interrupts_wait_for_their_window), T(a_tsc_write_moves_no_other_clock),
+          T(messages_reach_whom_they_name), T(requests_from_elsewhere_kick_the_cpu))

@@ -41,7 +41,7 @@ static void check_faults(enum status status, const struct want *want, uint32_t c
 #define FAULTS_MORE(...)                                                                           \
     do {                                                                                           \
         static const struct want want[] = {__VA_ARGS__};                                           \
-        enum status status = plan_build(&machine, &plan, &faults);               \
+        enum status status = plan_build(&machine, &plan, &faults);                                 \
         check_faults(status, want, ARRAY_SIZE(want));                                              \
     } while (0)
 
@@ -238,7 +238,7 @@ TEST(more_memory_than_there_is) {
     make_machine();
     configure(GUEST("alpha", "1", "1G") GUEST("beta", "2", "3G"));
     FAULTS({"8:10:", "guest \"beta\": memory = \"3G\" is more than is left"});
-    CHECK(strstr(faults.faults[0].text, "left are 3047M (999M at ") != NULL);
+    CHECK(strstr(faults.faults[0].text, "free are 3047M (999M at ") != NULL);
     CHECK(strstr(faults.faults[0].text, "at 0x100000000") != NULL);
     CHECK(strstr(faults.faults[0].text, "write at most \"3046M\"") != NULL);
     show_faults();
@@ -247,13 +247,13 @@ TEST(more_memory_than_there_is) {
     configure(GUEST("alpha", "1", "60000G") GUEST("beta", "2", "1G") GUEST("c", "3", "60000G"));
     FAULTS({"3:10:", "guest \"alpha\""}, {"13:10:", "guest \"c\""});
     machine.range_count = 0;
-    FAULTS({"3:10:", "left are 0 "}, {"8:10:", "left are 0 "}, {"13:10:", "left are 0 "});
+    FAULTS({"3:10:", "free are 0 "}, {"8:10:", "free are 0 "}, {"13:10:", "free are 0 "});
 }
 
 TEST(all_faults_at_once) {
     make_machine();
     configure(GUEST("alpha", "9", "20M") "[guest.b]\ncpus='1'\nmemory='8G'\nkernel='nix'\n");
-    FAULTS({"2:8:", "CPU 9"}, {"3:10:", "does not hold"}, {"8:8:", "more than"},
+    FAULTS({"2:8:", "CPU 9"}, {"3:10:", "too little"}, {"8:8:", "more than"},
            {"9:8:", "no such file"});
 }
 
@@ -317,5 +317,5 @@ TEST(random_machines) {
 
 TEST_MAIN(T(two_guests), T(budget_size), T(budget_places), T(same_twice), T(large_pages),
           T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults), T(file_faults),
-          T(too_small_for_its_files), T(more_memory_than_there_is),
-          T(all_faults_at_once), T(whole_file_in_one_run), T(random_machines))
+          T(too_small_for_its_files), T(more_memory_than_there_is), T(all_faults_at_once),
+          T(whole_file_in_one_run), T(random_machines))

@@ -144,8 +144,8 @@ TEST(places) {
     check_seen("overlaps the first MiB");
     a->budget_base.v = 0x1000;
     check_seen("budget of alpha at 0x1000");
-    a->budget_base.v = 4 * MIB;
-    check_seen("overlaps guests/vmlinuz");
+    a->budget_base.v = 6 * MIB;
+    check_seen("overlaps guests/initrd");
     b->budget_base.v = MIB;
     check_seen("overlaps the hypervisor at");
     b->budget_base.v = 3 * MIB;
