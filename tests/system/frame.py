@@ -37,6 +37,9 @@ class Boot:
     needs_machine = True
     machine_cpus = 2
     machine_memory = 1024
+    # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
+    # where Linux boots, which has work to do at every tick.
+    machine_ips = 10_000_000
 
     def __init__(self, build, target, folder):
         self.build, self.target, self.folder = build, target, folder
@@ -171,7 +174,8 @@ def run_boot(boot_class, build, target, wanted, report):
     try:
         try:
             if boot.needs_machine:
-                boot.machine = target.start(boot.image(), folder, boot.machine_cpus, boot.machine_memory)
+                boot.machine = target.start(boot.image(), folder, boot.machine_cpus,
+                                            boot.machine_memory, boot.machine_ips)
         except Exception as error:          # no machine: every check says so
             broken = error
         for method in checks:

@@ -15,9 +15,6 @@ import threading
 import time
 
 SCALE = float(os.environ.get("BULKHEAD_TIMEOUT_SCALE", "1"))
-# Instructions in one second of the machine's time. Few, because the tests wait for a serial line whose speed is in
-# machine time.
-IPS = int(os.environ.get("BULKHEAD_IPS", "10000000"))
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
 MIB = 1 << 20
 
@@ -207,14 +204,15 @@ class Bochs:
     def why_not(self):
         return None if os.path.exists("/usr/bin/bochs") else "bochs is not installed"
 
-    def start(self, image, folder, cpus=2, memory=1024, debugger="c\n", magic=False,
-              on_bytes=None):
+    def start(self, image, folder, cpus=2, memory=1024, ips=50_000_000, debugger="c\n",
+              magic=False, on_bytes=None):
+        """ips: instructions in one second of the machine's time, so its speed against timers and serial line."""
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, cylinders = copy_disk(image, folder)
         serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
         config = BOCHS_CONFIG.format(memory=memory, disk=disk, cylinders=cylinders, cpus=cpus,
-                                     model=self.model, ips=IPS, log=os.path.join(folder, "bochs.log"),
+                                     model=self.model, ips=ips, log=os.path.join(folder, "bochs.log"),
                                      port=serial.port, magic=int(magic))
         for name, text in (("bochs.bxrc", config), ("debugger.txt", debugger)):
             with open(os.path.join(folder, name), "w", encoding="ascii") as file:
@@ -236,7 +234,8 @@ class Qemu:
                 return "/dev/kvm cannot be opened"
         return None
 
-    def start(self, image, folder, cpus=2, memory=1024, on_bytes=None):
+    def start(self, image, folder, cpus=2, memory=1024, ips=None, on_bytes=None):
+        del ips                         # it runs as fast as it can
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, _ = copy_disk(image, folder)
