@@ -26,11 +26,11 @@ $(BUILD)/guests/%guest: $(BUILD)/guests/%guest.elf guests/test/setup.S
 test-guests: $(TEST_GUEST) $(BENCH_GUEST)
 
 run: usb
-	@$(PYTHON) tests/system/run_demo.py --build $(BUILD)
+	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD)
 
 # TARGET=bochs-intel TESTS="walls refusals" narrow it down.
 bochs-test: all usb test-guests
-	@$(PYTHON) tests/system/run.py --build $(BUILD) $(if $(TARGET),--target $(TARGET)) $(TESTS)
+	@$(PYTHON) -B tests/system/run.py --build $(BUILD) $(if $(TARGET),--target $(TARGET)) $(TESTS)
 
 bench: all test-guests
-	@$(PYTHON) tests/system/bench.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
+	@$(PYTHON) -B tests/system/bench.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)

@@ -4,7 +4,7 @@
  * direction from the code that filled them: for each number, may it pass? Called once per vCPU
  * before seal().
  */
-#include "hv/exit/audit_policy.h"
+#include "hv/exit/exit.h"
 
 #include "hv/exit/msr.h"
 #include "hv/lib/log.h"

@@ -33,11 +33,29 @@ enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error);
 
 /*
  * The guest reached for what is not there: counted in *counter, and with on_violation = "stop" the
- * VM is stopped (true). what and where go into the log, rate-limited.
+ * VM is stopped. what and where go into the log, rate-limited.
  */
-bool exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where);
+void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where);
 
 /* Stops the VM as crashed, with a full report in the log. Returns ACTION_RETRY. */
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason);
+
+/* What every vCPU needs from the policy tables once, at creation. */
+void life_prepare_vcpu(struct vcpu *v);
+
+/* For ever on this CPU: runs v's VM whenever it is to run, waits in between. */
+NORETURN void life_run(struct vcpu *v);
+
+/* STATUS_INVALID, with the first difference in the log, if a bitmap lets pass what no table names.
+ */
+MUST_USE enum status audit_policy(const struct vcpu *v);
+
+#define FETCH_MAX 15 /* longest instruction */
+
+/* 16, 32 or 64: the default operand and address width of the code. */
+unsigned fetch_mode(struct vcpu *v);
+
+/* Copies up to n bytes of code at RIP; returns how many could be read. */
+size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n);
 
 #endif

@@ -2,15 +2,17 @@
 /*
  * Owns the fetch of guest code. Reads only; a byte that cannot be reached ends the fetch.
  */
-#include "hv/exit/fetch.h"
 
 #include "hv/exit/cpuid.h"
+#include "hv/exit/exit.h"
+#include "hv/mem/walk.h"
 
 #define ATTR_DPL_SHIFT 5
 #define ATTR_LONG      BIT32(13)
 #define ATTR_BIG       BIT32(14)
 
-void fetch_walk_state(struct vcpu *v, struct walk_state *s) {
+/* The paging state of v. */
+static void fetch_walk_state(struct vcpu *v, struct walk_state *s) {
     struct hvm_segment ss;
     hvm->get_segment(v, HVM_SS, &ss);
     const struct cpuid_entry *e = cpuid_find(&v->cpuid, 0x80000008, 0);

@@ -12,7 +12,6 @@
 
 enum form {
     FORM_MOFFS = BIT32(0),   /* address in the instruction; no ModRM */
-    FORM_STRING = BIT32(1),  /* ES:rDI, and seg:rSI for MOVS; no ModRM */
     FORM_LOAD = BIT32(2),    /* memory is the source */
     FORM_IMM = BIT32(3),     /* immediate of the operand size, at most 4 bytes */
     FORM_IMM8 = BIT32(4),    /* one byte */
@@ -41,8 +40,6 @@ static const struct opcode opcodes[] = {
     {0x08a, 0x1fe, INSN_MOV, FORM_LOAD},
     {0x0a0, 0x1fe, INSN_MOV, FORM_MOFFS | FORM_LOAD},
     {0x0a2, 0x1fe, INSN_MOV, FORM_MOFFS},
-    {0x0a4, 0x1fe, INSN_MOVS, FORM_STRING},
-    {0x0aa, 0x1fe, INSN_STOS, FORM_STRING},
     {0x0c6, 0x1fe, INSN_MOV, FORM_IMM},
     {0x0f6, 0x1fe, INSN_TEST, FORM_IMM},
     {0x1b6, 0x1fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
@@ -89,10 +86,8 @@ static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
         d->address = true;
     } else if (byte == 0xf0) {
         in->lock = true;
-    } else if (byte == 0xf2 || byte == 0xf3) {
-        in->rep = true;
     } else {
-        return false;
+        return byte == 0xf2 || byte == 0xf3; /* REP: no effect on these instructions */
     }
     return true;
 }
@@ -185,30 +180,17 @@ static bool take_modrm(struct decoder *d, const struct opcode *o, struct insn *i
     return true;
 }
 
-/* In 64-bit mode the four old segments are one flat space: report them as DS, whatever the base. */
-static void set_segment(const struct decoder *d, unsigned mode, struct insn_memory *m) {
-    if (d->segment != INSN_SEGMENTS) {
-        m->segment = d->segment;
-    } else if (mode == 64) {
-        m->segment = INSN_DS;
-    }
-}
-
 static bool take_operands(struct decoder *d, const struct opcode *o, struct insn *in) {
-    if ((o->form & FORM_STRING) != 0) {
-        in->source = in->mem;
-        in->source.base = X86_RSI;
-        set_segment(d, in->mode, &in->source);
-        in->mem.base = X86_RDI;
-        in->mem.segment = INSN_ES;
-        return true;
-    }
     if ((o->form & FORM_MOFFS) != 0) {
         in->mem.disp = take(d, in->mem.address_size);
     } else if (!take_modrm(d, o, in)) {
         return false;
     }
-    set_segment(d, in->mode, &in->mem);
+    if (d->segment != INSN_SEGMENTS) {
+        in->mem.segment = d->segment;
+    } else if (in->mode == 64) {
+        in->mem.segment = INSN_DS; /* the four old segments are one flat space */
+    }
     if (in->has_imm) {
         in->imm = take(d, (o->form & FORM_IMM8) != 0 ? 1 : in->size == 8 ? 4 : in->size);
     }
@@ -253,23 +235,4 @@ enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, struct in
     in.length = (uint8_t)d.at;
     *out = in;
     return STATUS_OK;
-}
-
-gva_t insn_linear(const struct insn *insn, const struct insn_memory *mem,
-                  const struct insn_registers *r) {
-    uint64_t offset = mem->disp;
-    if (mem->base != INSN_NO_REG) {
-        offset += r->regs[mem->base];
-    }
-    if (mem->index != INSN_NO_REG) {
-        offset += r->regs[mem->index] * mem->scale;
-    }
-    if (mem->rip_relative) {
-        offset += r->rip + insn->length;
-    }
-    offset &= UINT64_MAX >> (64 - 8 * mem->address_size);
-    if (insn->mode == 64) {
-        return GVA(mem->segment >= INSN_FS ? offset + r->base[mem->segment] : offset);
-    }
-    return GVA((offset + r->base[mem->segment]) & UINT32_MAX);
 }

@@ -28,8 +28,6 @@ enum insn_op {
     INSN_MOVZX,
     INSN_MOVSX, /* MOVSXD too */
     INSN_XCHG,
-    INSN_STOS,
-    INSN_MOVS,
 };
 
 /* In the order of their encoding. */
@@ -56,12 +54,10 @@ struct insn {
     bool to_memory;   /* the memory operand is the destination (CMP, TEST: first operand) */
     bool has_imm;     /* the other operand is imm, not reg */
     bool high_byte;   /* reg is AH, CH, DH, BH (then reg is 0-3) */
-    bool rep;         /* REP or REPNE; counts for STOS and MOVS only */
     bool lock;
-    uint8_t reg;               /* x86 register number */
-    uint64_t imm;              /* sign-extended */
-    struct insn_memory mem;    /* STOS, MOVS: the destination, ES:rDI */
-    struct insn_memory source; /* MOVS only: seg:rSI */
+    uint8_t reg;  /* x86 register number */
+    uint64_t imm; /* sign-extended */
+    struct insn_memory mem;
 };
 
 /*
@@ -72,20 +68,5 @@ struct insn {
  *   STATUS_UNSUPPORTED  no instruction of this table, or one without a memory operand
  */
 MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, struct insn *out);
-
-/* What an address depends on. */
-struct insn_registers {
-    const uint64_t *regs; /* 16, by x86 register number; RSP must be in its slot */
-    uint64_t rip;         /* of the instruction itself */
-    uint64_t base[INSN_SEGMENTS];
-};
-
-/*
- * Linear address of one of insn's memory operands: wrapped to the address size, segment base added
- * (in 64-bit mode FS and GS only). No limit or canonical test: the CPU did those before it reported
- * the access.
- */
-gva_t insn_linear(const struct insn *insn, const struct insn_memory *mem,
-                  const struct insn_registers *r);
 
 #endif

@@ -3,7 +3,7 @@
  * Owns a VM's life. Runs on the CPU of its first vCPU and touches nothing of another VM; RAM is
  * scrubbed before every start.
  */
-#include "hv/exit/life.h"
+#include "hv/exit/exit.h"
 
 #include "hv/exit/cpuid.h"
 #include "hv/exit/msr.h"

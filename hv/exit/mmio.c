@@ -6,18 +6,12 @@
  * change code and tables meanwhile: each is copied once.
  */
 #include "hv/exit/exit.h"
-#include "hv/exit/fetch.h"
 #include "hv/exit/mmio_op.h"
 #include "hv/lib/range.h"
 
-struct mmio_operand_place {
-    gpa_t gpa;
-    bool ram;
-};
-
 struct mmio {
     struct vcpu *v;
-    struct mmio_operand_place place[2]; /* by enum mmio_operand */
+    gpa_t gpa;
 };
 
 static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
@@ -25,16 +19,11 @@ static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
            (v->lapic.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
 }
 
-/* One access to whatever is at the operand's place; *value goes in or comes out. */
-static enum status mmio_access(struct mmio *m, enum mmio_operand operand, unsigned size, bool write,
-                               uint64_t *value) {
+/* One access to whatever is there; *value goes in or comes out. */
+static enum status mmio_access(const struct mmio *m, unsigned size, bool write, uint64_t *value) {
     struct vm *vm = m->v->vm;
     struct lapic *lapic = &m->v->lapic;
-    gpa_t gpa = m->place[operand].gpa;
-    if (m->place[operand].ram) {
-        return write ? gmem_write(&vm->mem, gpa, value, size)
-                     : gmem_read(&vm->mem, gpa, value, size);
-    }
+    gpa_t gpa = m->gpa;
     const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
     uint64_t in = UINT64_MAX;
     if (mmio_is_lapic(m->v, gpa)) {
@@ -44,8 +33,8 @@ static enum status mmio_access(struct mmio *m, enum mmio_operand operand, unsign
             in = lapic_mmio_read(lapic, gpa.v - LAPIC_BASE);
         }
     } else if (d == NULL) {
-        (void)exit_violation(m->v, &m->v->refused.memory,
-                             write ? "write of memory" : "read of memory", gpa.v);
+        exit_violation(m->v, &m->v->refused.memory, write ? "write of memory" : "read of memory",
+                       gpa.v);
     } else {
         lock_acquire(&vm->lock);
         if (write) {
@@ -61,52 +50,12 @@ static enum status mmio_access(struct mmio *m, enum mmio_operand operand, unsign
     return STATUS_OK;
 }
 
-static enum status mmio_read(void *ctx, enum mmio_operand operand, unsigned size, uint64_t *value) {
-    *value = 0;
-    return mmio_access(ctx, operand, size, false, value);
+static enum status mmio_read(void *ctx, unsigned size, uint64_t *value) {
+    return mmio_access(ctx, size, false, value);
 }
 
-static enum status mmio_write(void *ctx, enum mmio_operand operand, unsigned size, uint64_t value) {
-    return mmio_access(ctx, operand, size, true, &value);
-}
-
-/* MOVS has two memory operands, and the fault names only one: both are translated. */
-static enum status mmio_place(struct mmio *m, const struct insn *insn,
-                              const struct insn_memory *mem, enum mmio_operand operand,
-                              unsigned access) {
-    struct vcpu *v = m->v;
-    struct insn_registers r = {.regs = v->regs, .rip = hvm->get(v, HVM_RIP)};
-    for (unsigned i = 0; i < INSN_SEGMENTS; i++) {
-        struct hvm_segment seg;
-        hvm->get_segment(v, (enum hvm_seg)i, &seg); /* both enums have the encoding's order */
-        r.base[i] = seg.base;
-    }
-    struct walk_state s;
-    fetch_walk_state(v, &s);
-    gva_t gva = insn_linear(insn, mem, &r);
-    if (gva.v % PAGE_SIZE > PAGE_SIZE - insn->size) {
-        return STATUS_UNSUPPORTED; /* across a page border: no driver does that to a device */
-    }
-    uint32_t pf_error;
-    access |= s.cpl == 3 ? (unsigned)WALK_USER : 0;
-    enum status st =
-        walk_translate(&v->vm->mem, &s, gva, access, &m->place[operand].gpa, &pf_error);
-    if (st == STATUS_OK) {
-        m->place[operand].ram =
-            gmem_pointer(&v->vm->mem, m->place[operand].gpa, insn->size) != NULL;
-    }
-    return st;
-}
-
-static enum status mmio_find_operands(struct mmio *m, const struct insn *insn,
-                                      const struct vmexit *x) {
-    if (insn->op == INSN_MOVS) {
-        enum status s = mmio_place(m, insn, &insn->source, MMIO_SOURCE, WALK_READ);
-        return s != STATUS_OK ? s : mmio_place(m, insn, &insn->mem, MMIO_OPERAND, WALK_WRITE);
-    }
-    m->place[MMIO_OPERAND] = (struct mmio_operand_place){.gpa = x->fault.gpa, .ram = false};
-    bool inside = x->fault.gpa.v % PAGE_SIZE <= PAGE_SIZE - insn->size;
-    return inside ? STATUS_OK : STATUS_UNSUPPORTED;
+static enum status mmio_write(void *ctx, unsigned size, uint64_t value) {
+    return mmio_access(ctx, size, true, &value);
 }
 
 static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
@@ -117,19 +66,13 @@ static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
     if (insn_decode(code, n, fetch_mode(v), &insn) != STATUS_OK) {
         return exit_crash(v, x, "instruction the emulator does not know");
     }
-    struct mmio m = {.v = v};
-    enum status s = mmio_find_operands(&m, &insn, x);
-    if (s == STATUS_TIMEOUT) {
-        return ACTION_RETRY; /* other vCPUs kept changing the tables */
+    if (x->fault.gpa.v % PAGE_SIZE > PAGE_SIZE - insn.size) {
+        return exit_crash(v, x, "device access across a page border");
     }
-    if (s != STATUS_OK) {
-        return exit_crash(v, x, "device access of a form the emulator does not take");
-    }
+    struct mmio m = {.v = v, .gpa = x->fault.gpa};
     uint64_t rsp = v->regs[X86_RSP], rflags = hvm->get(v, HVM_RFLAGS), new_rflags = rflags;
     const struct mmio_access access = {.read = mmio_read, .write = mmio_write, .ctx = &m};
-    bool done = false;
-    s = mmio_op_execute(&insn, v->regs, &new_rflags, &access, &done);
-    if (s != STATUS_OK) {
+    if (mmio_op_execute(&insn, v->regs, &new_rflags, &access) != STATUS_OK) {
         return exit_crash(v, x, "instruction the emulator could not carry out");
     }
     if (new_rflags != rflags) {
@@ -139,7 +82,7 @@ static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
         hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
     }
     x->insn_len = insn.length;
-    return done ? ACTION_NEXT : ACTION_RETRY;
+    return ACTION_NEXT;
 }
 
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {

@@ -150,48 +150,32 @@ static enum status msr_write_efer(struct vcpu *v, uint32_t msr, uint64_t value) 
     return STATUS_OK;
 }
 
-/* The CPU's own register, switched with the guest or left alive. */
-#define PASS(number, text)                                                                         \
-    { .msr = (number), .count = 1, .name = (text), .read_passes = true, .write_passes = true }
-#define EMULATE(number, n, text, rd, wr)                                                           \
-    { .msr = (number), .count = (n), .name = (text), .read = (rd), .write = (wr) }
-#define CONSTANT(number, text, v, wr)                                                              \
-    {                                                                                              \
-        .msr = (number), .count = 1, .name = (text), .read = msr_read_constant, .write = (wr),     \
-        .constant = (v)                                                                            \
-    }
-/* Remembered from slot s on. */
-#define STORE(number, n, text, s, wr)                                                              \
-    {                                                                                              \
-        .msr = (number), .count = (n), .name = (text), .read = msr_read_slot, .write = (wr),       \
-        .slot = (s)                                                                                \
-    }
-/* Read from the CPU, written through us. */
-#define READ_PASSES(number, text, wr)                                                              \
-    { .msr = (number), .count = 1, .name = (text), .read_passes = true, .write = (wr) }
-
 /* clang-format off */
+#define MSR(number, n, text, ...) {.msr = (number), .count = (n), .name = (text), __VA_ARGS__}
+/* The CPU's own register, switched with the guest or left alive. */
+#define PASS(number, text) MSR(number, 1, text, .read_passes = true, .write_passes = true)
+
 const struct msr_policy msr_policies[] = {
-    READ_PASSES(X86_MSR_TSC, "IA32_TIME_STAMP_COUNTER", msr_write_tsc),
-    CONSTANT(X86_MSR_PLATFORM_ID, "IA32_PLATFORM_ID", 0, NULL),
-    EMULATE(X86_MSR_APIC_BASE, 1, "IA32_APIC_BASE", msr_read_apic_base, msr_write_apic_base),
-    CONSTANT(X86_MSR_FEATURE_CONTROL, "IA32_FEATURE_CONTROL", 1 /* locked: nothing on */, NULL),
-    CONSTANT(X86_MSR_UCODE_REV, "IA32_BIOS_SIGN_ID", BIT(32), msr_write_zero_only),
-    CONSTANT(X86_MSR_MTRR_CAP, "IA32_MTRRCAP", BIT(10) | BIT(8) | MTRR_VARIABLE, NULL),
+    MSR(X86_MSR_TSC, 1, "IA32_TIME_STAMP_COUNTER", .read_passes = true, .write = msr_write_tsc),
+    MSR(X86_MSR_PLATFORM_ID, 1, "IA32_PLATFORM_ID", .read = msr_read_constant),
+    MSR(X86_MSR_APIC_BASE, 1, "IA32_APIC_BASE", .read = msr_read_apic_base, .write = msr_write_apic_base),
+    MSR(X86_MSR_FEATURE_CONTROL, 1, "IA32_FEATURE_CONTROL", .read = msr_read_constant, .constant = 1 /* locked: nothing on */),
+    MSR(X86_MSR_UCODE_REV, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_constant, .write = msr_write_zero_only, .constant = BIT(32)),
+    MSR(X86_MSR_MTRR_CAP, 1, "IA32_MTRRCAP", .read = msr_read_constant, .constant = BIT(10) | BIT(8) | MTRR_VARIABLE),
     PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
     PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
     PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
-    CONSTANT(X86_MSR_MISC_ENABLE, "IA32_MISC_ENABLE", MISC_ENABLE_BITS, msr_write_ignored),
-    CONSTANT(X86_MSR_DEBUGCTL, "IA32_DEBUGCTL", 0, msr_write_zero_only),
-    STORE(X86_MSR_MTRR_PHYSBASE0, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", SLOT_MTRR_VARIABLE, msr_write_mtrr_variable),
-    STORE(X86_MSR_MTRR_FIX64K, 1, "IA32_MTRR_FIX64K", SLOT_MTRR_FIX64K, msr_write_mtrr_fixed),
-    STORE(X86_MSR_MTRR_FIX16K_80, 2, "IA32_MTRR_FIX16K", SLOT_MTRR_FIX16K, msr_write_mtrr_fixed),
-    STORE(X86_MSR_MTRR_FIX4K_C0, 8, "IA32_MTRR_FIX4K", SLOT_MTRR_FIX4K, msr_write_mtrr_fixed),
+    MSR(X86_MSR_MISC_ENABLE, 1, "IA32_MISC_ENABLE", .read = msr_read_constant, .write = msr_write_ignored, .constant = MISC_ENABLE_BITS),
+    MSR(X86_MSR_DEBUGCTL, 1, "IA32_DEBUGCTL", .read = msr_read_constant, .write = msr_write_zero_only, .constant = 0),
+    MSR(X86_MSR_MTRR_PHYSBASE0, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_mtrr_variable, .slot = SLOT_MTRR_VARIABLE),
+    MSR(X86_MSR_MTRR_FIX64K, 1, "IA32_MTRR_FIX64K", .read = msr_read_slot, .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX64K),
+    MSR(X86_MSR_MTRR_FIX16K_80, 2, "IA32_MTRR_FIX16K", .read = msr_read_slot, .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX16K),
+    MSR(X86_MSR_MTRR_FIX4K_C0, 8, "IA32_MTRR_FIX4K", .read = msr_read_slot, .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX4K),
     PASS(X86_MSR_PAT, "IA32_PAT"),
-    STORE(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", SLOT_MTRR_DEF_TYPE, msr_write_mtrr_default),
-    EMULATE(X86_MSR_TSC_DEADLINE, 1, "IA32_TSC_DEADLINE", msr_read_deadline, msr_write_deadline),
-    EMULATE(X86_MSR_X2APIC_FIRST, X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1, "x2APIC registers", msr_read_x2apic, msr_write_x2apic),
-    READ_PASSES(X86_MSR_EFER, "IA32_EFER", msr_write_efer),
+    MSR(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_mtrr_default, .slot = SLOT_MTRR_DEF_TYPE),
+    MSR(X86_MSR_TSC_DEADLINE, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
+    MSR(X86_MSR_X2APIC_FIRST, X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
+    MSR(X86_MSR_EFER, 1, "IA32_EFER", .read_passes = true, .write = msr_write_efer),
     PASS(X86_MSR_STAR, "IA32_STAR"),
     PASS(X86_MSR_LSTAR, "IA32_LSTAR"),
     PASS(X86_MSR_CSTAR, "IA32_CSTAR"),
@@ -239,7 +223,7 @@ static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, 
 }
 
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
-    (void)exit_violation(v, &v->refused.msr, what, msr);
+    exit_violation(v, &v->refused.msr, what, msr);
     return exit_inject(v, X86_GP, 0);
 }
 

@@ -4,7 +4,6 @@
  * RIP. Written for the admin at two in the morning and for the engineer after him.
  */
 #include "hv/exit/exit.h"
-#include "hv/exit/fetch.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/log.h"
 #include "hv/lib/str.h"
@@ -12,20 +11,18 @@
 typedef unsigned long long ull;
 
 static void report_registers(struct vcpu *v) {
-    const uint64_t *r = v->regs;
-    vm_log(v->vm, LOG_INFO, "  rip %016llx  rsp %016llx  rflags %08llx", (ull)hvm->get(v, HVM_RIP),
-           (ull)hvm->get(v, HVM_RSP), (ull)hvm->get(v, HVM_RFLAGS));
-    vm_log(v->vm, LOG_INFO, "  rax %016llx  rbx %016llx  rcx %016llx  rdx %016llx", (ull)r[0],
-           (ull)r[3], (ull)r[1], (ull)r[2]);
-    vm_log(v->vm, LOG_INFO, "  rsi %016llx  rdi %016llx  rbp %016llx  r8  %016llx", (ull)r[6],
-           (ull)r[7], (ull)r[5], (ull)r[8]);
-    vm_log(v->vm, LOG_INFO, "  r9  %016llx  r10 %016llx  r11 %016llx  r12 %016llx", (ull)r[9],
-           (ull)r[10], (ull)r[11], (ull)r[12]);
-    vm_log(v->vm, LOG_INFO, "  r13 %016llx  r14 %016llx  r15 %016llx", (ull)r[13], (ull)r[14],
-           (ull)r[15]);
-    vm_log(v->vm, LOG_INFO, "  cr0 %08llx  cr3 %016llx  cr4 %08llx  efer %llx",
-           (ull)hvm->get(v, HVM_CR0), (ull)hvm->get(v, HVM_CR3), (ull)hvm->get(v, HVM_CR4),
-           (ull)hvm->get(v, HVM_EFER));
+    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+    v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
+    for (unsigned i = 0; i < 16; i += 4) {
+        const uint64_t *r = &v->regs[i];
+        vm_log(v->vm, LOG_INFO, "  %-3s %016llx  %-3s %016llx  %-3s %016llx  %-3s %016llx",
+               names[i], (ull)r[0], names[i + 1], (ull)r[1], names[i + 2], (ull)r[2], names[i + 3],
+               (ull)r[3]);
+    }
+    vm_log(v->vm, LOG_INFO, "  rip %016llx  rflags %08llx  cr0 %08llx  cr3 %016llx  cr4 %08llx",
+           (ull)hvm->get(v, HVM_RIP), (ull)hvm->get(v, HVM_RFLAGS), (ull)hvm->get(v, HVM_CR0),
+           (ull)hvm->get(v, HVM_CR3), (ull)hvm->get(v, HVM_CR4));
 }
 
 static void report_segments(struct vcpu *v) {

@@ -13,23 +13,19 @@ enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error) 
     return ACTION_RETRY;
 }
 
-bool exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
+void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
     (*counter)++;
-    uint64_t rip;
-    if (UNLIKELY(v->vm->plan->config->on_violation == ON_VIOLATION_STOP)) {
-        rip = hvm->get(v, HVM_RIP);
-        vm_log(v->vm, LOG_ERROR, "refused %s %#llx at rip %#llx", what, (unsigned long long)where,
-               (unsigned long long)rip);
-        vm_leave(v->vm, LEAVE_STOP, "stopped: on_violation = \"stop\"");
-        return true;
-    }
+    bool stop = v->vm->plan->config->on_violation == ON_VIOLATION_STOP;
     uint32_t suppressed = 0;
-    if (log_enabled(LOG_DEBUG) && log_limit_pass(&v->vm->log_limit, &suppressed)) {
-        rip = hvm->get(v, HVM_RIP);
-        vm_log(v->vm, LOG_DEBUG, "refused %s %#llx at rip %#llx (%u more not shown)", what,
-               (unsigned long long)where, (unsigned long long)rip, suppressed);
+    if (LIKELY(!stop) &&
+        (!log_enabled(LOG_DEBUG) || !log_limit_pass(&v->vm->log_limit, &suppressed))) {
+        return;
     }
-    return false;
+    vm_log(v->vm, stop ? LOG_ERROR : LOG_DEBUG, "refused %s %#llx at rip %#llx (%u more not shown)",
+           what, (unsigned long long)where, (unsigned long long)hvm->get(v, HVM_RIP), suppressed);
+    if (stop) {
+        vm_leave(v->vm, LEAVE_STOP, "stopped: on_violation = \"stop\"");
+    }
 }
 
 static enum action exit_hypercall(struct vcpu *v, struct vmexit *x) {

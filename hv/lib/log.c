@@ -18,7 +18,7 @@
 #define CUT_SIZE 3 /* of the mark behind a text that was cut */
 
 static const struct log_hooks *log_hooks;
-static enum log_level log_max_level;
+enum log_level log_max_level;
 
 void log_init(const struct log_hooks *hooks, enum log_level max_level) {
     log_max_level = max_level;
@@ -27,10 +27,6 @@ void log_init(const struct log_hooks *hooks, enum log_level max_level) {
 
 void log_set_level(enum log_level max_level) {
     log_max_level = max_level;
-}
-
-bool log_enabled(enum log_level level) {
-    return log_hooks != NULL && level <= log_max_level;
 }
 
 /* Bytes of the character at s (left bytes are there) if it may stand in a line as it is, else 0. */
@@ -65,7 +61,7 @@ static size_t append_escaped(char *line, size_t length, const char *text) {
 }
 
 void log_print(enum log_level level, const char *who, const char *format, ...) {
-    if (!log_enabled(level)) {
+    if (log_hooks == NULL || !log_enabled(level)) {
         return;
     }
     unsigned long long now = log_hooks->now_us();

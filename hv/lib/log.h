@@ -25,7 +25,10 @@ struct log_hooks {
 void log_init(const struct log_hooks *hooks, enum log_level max_level);
 void log_set_level(enum log_level max_level);
 /* Would a line of this level be printed? For callers whose text costs something to make. */
-bool log_enabled(enum log_level level);
+extern enum log_level log_max_level; /* for log_enabled() alone */
+static inline bool log_enabled(enum log_level level) {
+    return level <= log_max_level;
+}
 
 /* who is a VM's name or NULL for the hypervisor itself. Control bytes in the text are escaped. */
 void log_print(enum log_level level, const char *who, const char *format, ...) PRINTF_LIKE(3, 4);
@@ -33,7 +36,6 @@ void log_print(enum log_level level, const char *who, const char *format, ...) P
 #define log_error(...) log_print(LOG_ERROR, NULL, __VA_ARGS__)
 #define log_warn(...)  log_print(LOG_WARN, NULL, __VA_ARGS__)
 #define log_info(...)  log_print(LOG_INFO, NULL, __VA_ARGS__)
-#define log_debug(...) log_print(LOG_DEBUG, NULL, __VA_ARGS__)
 
 /*
  * A token bucket for lines that a guest can cause: log_limit_pass() is false when the source has

@@ -3,8 +3,7 @@
  * The start of the hypervisor proper, as one list: plan, VMs, audit, seal, consoles. After seal()
  * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
  */
-#include "hv/exit/audit_policy.h"
-#include "hv/exit/life.h"
+#include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/log.h"
 #include "hv/mem/audit.h"

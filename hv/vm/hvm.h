@@ -129,8 +129,7 @@ struct hvm_ops {
     const char *name;
     /* Is it there and usable? Logs what is missing, with the firmware setting. Once, on the BSP. */
     enum status (*probe)(void);
-    enum status (*cpu_on)(void); /* this CPU enters root operation */
-    void (*cpu_off)(void);
+    enum status (*cpu_on)(void);              /* this CPU enters root operation */
     enum status (*vcpu_init)(struct vcpu *v); /* allocates from the VM's budget */
     /* Fresh state, current on this CPU; at every start of the VM. */
     void (*vcpu_reset)(struct vcpu *v, const struct vcpu_start *start);

@@ -34,7 +34,6 @@ static void vcpu_note(struct vcpu *v, uint32_t bits) {
 
 void vcpu_inject(struct vcpu *v, struct event e) {
     v->event = e;
-    v->nmi_used |= e.type == EVENT_NMI;
     hvm->inject(v);
 }
 
@@ -61,6 +60,7 @@ static void vcpu_deliver(struct vcpu *v) {
     if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take_nmi(v)) {
         vcpu_inject(v, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
         v->nmi_pending = want_nmi = false;
+        v->nmi_used = true;
     }
     int vector = lapic_pending(&v->lapic);
     if (vector >= 0 && v->event.type == EVENT_NONE && hvm->can_take_interrupt(v)) {

@@ -7,7 +7,6 @@
 #define TESTS_UNIT_FAKE_MACHINE_H
 
 #include "hv/exit/exit.h"
-#include "hv/exit/life.h"
 #include "hv/exit/msr.h"
 #include "hv/vm/plat.h"
 #include "test.h"

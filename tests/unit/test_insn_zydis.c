@@ -65,12 +65,6 @@ static bool mnemonic_same(const struct insn *in, ZydisMnemonic m) {
     switch (in->op) {
     case INSN_MOVSX:
         return m == ZYDIS_MNEMONIC_MOVSX || m == ZYDIS_MNEMONIC_MOVSXD;
-    case INSN_STOS:
-        return m == ZYDIS_MNEMONIC_STOSB || m == ZYDIS_MNEMONIC_STOSW ||
-               m == ZYDIS_MNEMONIC_STOSD || m == ZYDIS_MNEMONIC_STOSQ;
-    case INSN_MOVS:
-        return m == ZYDIS_MNEMONIC_MOVSB || m == ZYDIS_MNEMONIC_MOVSW ||
-               m == ZYDIS_MNEMONIC_MOVSD || m == ZYDIS_MNEMONIC_MOVSQ;
     default:
         return m == mnemonics[in->op];
     }
@@ -156,11 +150,6 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
     if (in->lock != ((zi->attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0)) {
         return "lock";
     }
-    if (in->op == INSN_STOS || in->op == INSN_MOVS) {
-        const char *d = memory_difference(in, &in->mem, zi, &ops[0]);
-        return d != NULL || in->op == INSN_STOS ? d
-                                                : memory_difference(in, &in->source, zi, &ops[1]);
-    }
     bool memory_first = ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
     if (in->to_memory != memory_first) {
         return "direction";
@@ -186,9 +175,8 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
 
 /* An instruction of our table in a form that we take: then a refusal is a gap. */
 static bool is_ours(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops) {
-    static const uint8_t one_byte[] = {0x88, 0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2,
-                                       0xa3, 0xc6, 0xc7, 0x86, 0x87, 0x80, 0x81,
-                                       0x83, 0x84, 0x85, 0xaa, 0xab, 0xa4, 0xa5};
+    static const uint8_t one_byte[] = {0x88, 0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2, 0xa3, 0xc6,
+                                       0xc7, 0x86, 0x87, 0x80, 0x81, 0x83, 0x84, 0x85};
     if (zi->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
         (ops[0].type != ZYDIS_OPERAND_TYPE_MEMORY && ops[1].type != ZYDIS_OPERAND_TYPE_MEMORY)) {
         return false;

@@ -58,7 +58,6 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_PROC2, VMX_EXIT, VMX_ENTRY, VMX_WORDS };
 #define EPT_CAP_1G             BIT(17)
 #define EPT_CAP_INVEPT         BIT(20)
 #define EPT_CAP_INVEPT_SINGLE  BIT(25)
-#define EPT_CAP_INVEPT_ALL     BIT(26)
 #define EPT_CAP_INVVPID        BIT(32)
 #define EPT_CAP_INVVPID_SINGLE BIT(41)
 #define EPT_CAP_INVVPID_ALL    BIT(42)

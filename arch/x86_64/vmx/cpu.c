@@ -148,11 +148,6 @@ enum status vmx_cpu_on(void) {
     return STATUS_OK;
 }
 
-void vmx_cpu_off(void) {
-    __asm__ volatile("vmxoff" : : : "cc", "memory");
-    cr4_write(cr4_read() & ~X86_CR4_VMXE);
-}
-
 void vmcs_access_failed(uint16_t code, bool write) {
     plat_panic("VT-x: %s of VMCS field %#x failed", write ? "VMWRITE" : "VMREAD", code);
 }

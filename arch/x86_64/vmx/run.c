@@ -167,7 +167,6 @@ struct hvm_ops vmx_ops = {
     .name = "VT-x",
     .probe = vmx_probe,
     .cpu_on = vmx_cpu_on,
-    .cpu_off = vmx_cpu_off,
     .vcpu_init = vmx_vcpu_init,
     .vcpu_reset = vmx_vcpu_reset,
     .loop = vmx_loop,

@@ -37,7 +37,6 @@ void vmx_exit_entry(void);
 
 enum status vmx_probe(void);
 enum status vmx_cpu_on(void);
-void vmx_cpu_off(void);
 
 enum status vmx_vcpu_init(struct vcpu *v);
 void vmx_vcpu_load(struct vcpu *v);
