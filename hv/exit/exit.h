@@ -29,7 +29,10 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x);
 enum action exit_xsetbv(struct vcpu *v, struct vmexit *x);
 
 /* Queues the exception and retries. */
-enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error);
+static inline enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error) {
+    vcpu_inject_exception(v, vector, error);
+    return ACTION_RETRY;
+}
 
 /*
  * The guest reached for what is not there: counted in *counter, and with on_violation = "stop" the

@@ -8,11 +8,6 @@
 #include "hv/lib/log.h"
 #include "hv/vm/plat.h"
 
-enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error) {
-    vcpu_inject_exception(v, vector, error);
-    return ACTION_RETRY;
-}
-
 void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
     (*counter)++;
     bool stop = v->vm->plan->config->on_violation == ON_VIOLATION_STOP;

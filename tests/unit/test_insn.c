@@ -171,7 +171,6 @@ static const struct linear_case linear_cases[] = {
     {"[0x1234]", {0x89, 0x06, 0x34, 0x12}, 16, 0x40001234},
     {"moffs64", {0xa1, 8, 7, 6, 5, 4, 3, 2, 1}, 64, 0x0102030405060708},
     {"moffs16", {0x67, 0xa1, 0xf0, 0xff}, 32, 0x4000fff0},
-    {"stos", {0xaa}, 32, 0x10008000},
 };
 
 TEST(addresses) {
