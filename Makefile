@@ -48,7 +48,198 @@ $(ELF): $(ELF_OBJ) linker.ld
 	    -Wl,-z,separate-code -Wl,--build-id=none -Wl,-z,norelro -Wl,--no-dynamic-linker \
 	    -Wl,--fatal-warnings -o $@ $(ELF_OBJ)
 
-include $(sort $(wildcard scripts/*.mk))
+# The guests' DSDT: ASL to AML, embedded by arch/x86_64/acpi_blob.S (and by the host tests).
+
+IASL ?= iasl
+
+$(BUILD)/dsdt.aml: hv/vm/dsdt.asl
+	@mkdir -p $(@D)
+	$(IASL) -vs -we -vi -p $(@:.aml=) $< >$(@:.aml=.log) 2>&1 || { cat $(@:.aml=.log); exit 1; }
+
+$(BUILD)/obj/arch/x86_64/acpi_blob.o $(BUILD)/host/arch/x86_64/acpi_blob.o: $(BUILD)/dsdt.aml
+
+# What arch/x86_64 embeds: the font on the screen.
+
+$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf
+
+# The EFI application (gnu-efi) with the hypervisor inside, and the USB stick.
+
+EFI_LIB   ?= /usr/lib
+EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI \
+             -fshort-wchar
+BOOT_SRC  := $(sort $(wildcard boot/*.c))
+BOOT_OBJ  := $(BOOT_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/boot/blob.o $(BUILD)/obj/arch/x86_64/string.o \
+             $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard hv/lib/*.c hv/plan/*.c)))
+
+$(BUILD)/obj/boot/%.o: boot/%.c
+	@mkdir -p $(@D)
+	$(CC) $(FREESTANDING) $(EFI_FLAGS) -MMD -MP -c $< -o $@
+
+# The stick carries no debug information; $(ELF) keeps it for whoever looks for an address.
+$(BUILD)/stripped/bulkhead.elf: $(ELF)
+	@mkdir -p $(@D)
+	$(OBJCOPY) --strip-all $< $@
+
+$(BUILD)/obj/boot/blob.o: boot/blob.S $(BUILD)/stripped/bulkhead.elf
+	@mkdir -p $(@D)
+	$(CC) -I$(BUILD)/stripped $(ASFLAGS) -c $< -o $@
+
+$(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
+	$(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z noexecstack --no-undefined --build-id=none \
+	    --fatal-warnings -T boot/efi.lds -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) \
+	    $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a
+
+# SOURCE_DATE_EPOCH: the PE header's time stamp is part of the bytes that two builds share.
+$(EFI): $(BUILD)/boot.so
+	SOURCE_DATE_EPOCH=0 $(OBJCOPY) --strip-all -j .text -j .reloc -j .data -j .dynamic -j .rela -j .dynsym \
+	    --target efi-app-x86_64 --subsystem=10 $< $@
+
+# What the demo stick carries, as PATH-ON-THE-STICK=FILE.
+USB_FILES := EFI/BOOT/BOOTX64.EFI=$(EFI) bulkhead/bulkhead.toml=config/bulkhead.toml \
+             guests/vmlinuz=$(BUILD)/guests/vmlinuz guests/demo.img=$(BUILD)/guests/demo.img
+
+$(BUILD)/bulkhead-usb.img: tools/mkusb $(foreach f,$(USB_FILES),$(lastword $(subst =, ,$(f))))
+	tools/mkusb -o $@ $(USB_FILES)
+
+.PHONY: usb
+usb: $(BUILD)/bulkhead-usb.img
+	@echo "$<: write it to a stick with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
+
+# The parts of boot/ that need no firmware are tested on the host.
+$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,acpi.o elf.o ranges.o)
+
+# The demo guest's initramfs: a static busybox and one script.
+
+BUSYBOX ?= /bin/busybox
+
+$(BUILD)/guests/demo.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
+	@mkdir -p $(@D)
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init -o $@
+
+# What the build needs and does not bring along: Debian packages, the guests' kernel, a font.
+# make remakes the files it includes before anything else: so the packages are there before the
+# first compiler call, whatever the goal is.
+
+ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),all)),)
+$(BUILD)/setup.mk: scripts/setup.sh
+	@mkdir -p $(@D)
+	@scripts/setup.sh packages
+	@echo '# every package was there' >$@
+
+include $(BUILD)/setup.mk
+endif
+
+# No prerequisites: once fetched it stays until make clean.
+$(BUILD)/guests/vmlinuz:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh kernel $(BUILD)
+
+$(BUILD)/font.psf:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh font $(BUILD)
+
+# Test guests, and what runs in emulators: run, bochs-test, bench. The sticks of the single tests are
+# made by tests/system/stick.py with tools/mkusb.
+
+TEST_GUEST  := $(BUILD)/guests/testguest
+BENCH_GUEST := $(BUILD)/guests/benchguest
+GUEST_LINK  := -nostdlib -static-pie -Wl,-T,guests/test/guest.lds -Wl,--no-dynamic-linker \
+               -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
+               -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
+GUEST_BASE  := $(addprefix $(BUILD)/obj/guests/test/,start.o machine.o apic.o)
+
+$(TEST_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,main.o cpu.o walls.o)
+$(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o
+
+$(BUILD)/guests/%.elf: guests/test/guest.lds
+	@mkdir -p $(@D)
+	$(CC) $(GUEST_LINK) -o $@ $(filter %.o,$^)
+
+# A bzImage: setup sectors before the flat image.
+$(BUILD)/guests/%guest: $(BUILD)/guests/%guest.elf guests/test/setup.S
+	$(OBJCOPY) -O binary $< $@.flat
+	$(CC) -c -DKERNEL='"$@.flat"' guests/test/setup.S -o $@.setup.o
+	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
+
+.PHONY: test-guests run bochs-test bench
+test-guests: $(TEST_GUEST) $(BENCH_GUEST)
+
+run: usb
+	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD)
+
+# TARGET=bochs-intel TESTS="walls refusals" narrow it down.
+bochs-test: all usb test-guests
+	@$(PYTHON) -B tests/system/run.py --build $(BUILD) $(if $(TARGET),--target $(TARGET)) $(TESTS)
+
+bench: all test-guests
+	@$(PYTHON) -B tests/system/bench.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
+
+# Programs for the admin's PC, and the config manual that one of them prints.
+
+BHCHECK     := $(BUILD)/bhcheck
+TOOL_SRC    := tools/bhcheck.c tools/manual.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c))
+TOOL_OBJ    := $(TOOL_SRC:%.c=$(BUILD)/tool/%.o)
+TOOL_FLAGS  := $(COMMON) -D_GNU_SOURCE
+
+$(BUILD)/tool/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(TOOL_FLAGS) -MMD -MP -c $< -o $@
+
+$(BHCHECK): $(TOOL_OBJ)
+	$(HOST_CC) $(TOOL_FLAGS) -o $@ $(TOOL_OBJ)
+
+.PHONY: bhcheck docs docs-check
+bhcheck: $(BHCHECK)
+
+# docs/config.md is printed, never written by hand.
+docs: $(BHCHECK)
+	$(BHCHECK) --manual > docs/config.md
+
+docs-check: $(BHCHECK)
+	@$(BHCHECK) --manual | diff -u docs/config.md - || \
+	    { echo "docs/config.md differs from the schema: run 'make docs'"; exit 1; }
+
+.PHONY: toml-check
+toml-check: $(BHCHECK)
+	@$(PYTHON) tests/unit/compare_toml.py $(BHCHECK)
+
+# Host builds: hv/ as a library under sanitizers, one program a tests/unit/test_*.c, and tools/bhcheck.
+
+HOST_CC    ?= gcc
+HOST_FLAGS := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
+              -fno-omit-frame-pointer -D_GNU_SOURCE
+HOST_OBJ   := $(HV_SRC:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/unit/fake_plat.o \
+              $(BUILD)/host/arch/x86_64/acpi_blob.o
+HOST_LIB   := $(BUILD)/host/libhv.a
+UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
+
+$(BUILD)/host/%.o: %.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_FLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/host/%.o: %.S
+	@mkdir -p $(@D)
+	$(HOST_CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+
+$(HOST_LIB): $(HOST_OBJ)
+	rm -f $@ && ar rcsD $@ $^
+
+$(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.o $(HOST_LIB)
+	@mkdir -p $(@D)
+	$(HOST_CC) $(HOST_FLAGS) -o $@ $(filter %.o,$^) $(HOST_LIB) $(UNIT_LIBS)
+
+# The pure half of VT-x is the same code as on hardware.
+$(BUILD)/unit/test_vmx: $(BUILD)/host/arch/x86_64/vmx/decode.o $(BUILD)/host/arch/x86_64/vmx/caps.o
+
+# The decoder is compared with an independent one.
+$(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
+
+.PRECIOUS: $(BUILD)/host/%.o
+
+.PHONY: unit
+unit: $(UNIT_BIN)
+	@$(PYTHON) tests/unit/run.py $(UNIT_BIN)
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guests' DSDT as constant data, compiled from hv/vm/dsdt.asl by scripts/acpi.mk. Used by
+ * The guests' DSDT as constant data, compiled from hv/vm/dsdt.asl. Used by
  * hv/vm/acpi.c; the host tests link this same file.
  */
     .section .rodata, "a"
