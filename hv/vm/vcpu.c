@@ -90,6 +90,9 @@ bool vcpu_service(struct vcpu *v) {
 }
 
 bool vcpu_halt(struct vcpu *v) {
+    /* STI; HLT: what waited for a window in the shadow of STI can be taken now, and no window exit
+     * will come any more. */
+    vcpu_note(v, REQUEST_EVENT);
     for (;;) {
         if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) != 0 && !vcpu_service(v)) {
             return false;

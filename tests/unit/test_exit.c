@@ -296,6 +296,19 @@ TEST(messages_reach_whom_they_name) {
     CHECK_U64(v->requests, REQUEST_NMI);
 }
 
+/* STI; HLT with an interrupt that came just before: no window exit follows, HLT must take it. */
+TEST(halting_takes_what_waited_for_a_window) {
+    struct vcpu *v = fake_machine_start();
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
+    CHECK(lapic_accept(&v->lapic, 0x31, false));
+    vcpu_request(v, REQUEST_EVENT);
+    CHECK(vcpu_service(v));
+    CHECK(fake_window_interrupt);
+    fake_can_interrupt = true;
+    CHECK(vcpu_halt(v)); /* plat_wait() of the fake machine aborts */
+    CHECK_U64(v->event.vector, 0x31);
+}
+
 TEST(requests_from_elsewhere_kick_the_cpu) {
     struct vcpu *v = fake_machine_start();
     fake_cpu = 1;
@@ -313,5 +326,6 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(violation_stops_when_the_config_says_so), T(control_registers), T(hypercalls),
           T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
-          T(interrupts_wait_for_their_window), T(a_tsc_write_moves_no_other_clock),
-          T(messages_reach_whom_they_name), T(requests_from_elsewhere_kick_the_cpu))
+          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
+          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
+          T(requests_from_elsewhere_kick_the_cpu))
