@@ -112,7 +112,7 @@ class Boot:
     def expect_log(self, vm, *patterns):
         """Each pattern must be found in a fresh log line of that VM."""
         lines, missing = [], list(patterns)
-        deadline = time.monotonic() + 30 * SCALE
+        deadline = time.monotonic() + 120 * SCALE
         while missing and time.monotonic() < deadline:
             lines += self.new_log()
             missing = [p for p in missing
