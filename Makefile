@@ -48,19 +48,28 @@ $(ELF): $(ELF_OBJ) linker.ld
 	    -Wl,-z,separate-code -Wl,--build-id=none -Wl,-z,norelro -Wl,--no-dynamic-linker \
 	    -Wl,--fatal-warnings -o $@ $(ELF_OBJ)
 
-# The guests' DSDT: ASL to AML, embedded by arch/x86_64/acpi_blob.S (and by the host tests).
+# What each guest starts with (guests/firmware), its DSDT compiled from ASL; arch/x86_64/blob.S embeds
+# it, and the font on the screen.
 
 IASL ?= iasl
+FIRMWARE     := $(BUILD)/guests/firmware
+FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main linux acpi dsdt)
 
-$(BUILD)/dsdt.aml: hv/vm/dsdt.asl
+$(BUILD)/dsdt.aml: guests/firmware/dsdt.asl
 	@mkdir -p $(@D)
 	$(IASL) -vs -we -vi -p $(@:.aml=) $< >$(@:.aml=.log) 2>&1 || { cat $(@:.aml=.log); exit 1; }
 
-$(BUILD)/obj/arch/x86_64/acpi_blob.o $(BUILD)/host/arch/x86_64/acpi_blob.o: $(BUILD)/dsdt.aml
+$(BUILD)/obj/guests/firmware/dsdt.o $(BUILD)/host/guests/firmware/dsdt.o: $(BUILD)/dsdt.aml
 
-# What arch/x86_64 embeds: the font on the screen.
+$(FIRMWARE).elf: $(FIRMWARE_OBJ) guests/firmware/firmware.lds
+	@mkdir -p $(@D)
+	$(CC) -nostdlib -static -Wl,-T,guests/firmware/firmware.lds -Wl,--build-id=none \
+	    -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments -Wl,--fatal-warnings -o $@ $(FIRMWARE_OBJ)
 
-$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf
+$(FIRMWARE).bin: $(FIRMWARE).elf
+	$(OBJCOPY) -O binary $< $@
+
+$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf $(FIRMWARE).bin
 
 # The EFI application (gnu-efi) with the hypervisor inside, and the USB stick.
 
@@ -138,11 +147,12 @@ $(BUILD)/font.psf:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh font $(BUILD)
 
-# Test guests, and what runs in emulators: run, bochs-test, bench. The sticks of the single tests are
+# Test guests, and what runs in emulators: run, the system tests, bench. The sticks of the single tests are
 # made by tests/system/stick.py with tools/mkusb.
 
 TEST_GUEST  := $(BUILD)/guests/testguest
 BENCH_GUEST := $(BUILD)/guests/benchguest
+DIFFER_GUEST := $(BUILD)/guests/differguest
 GUEST_LINK  := -nostdlib -static-pie -Wl,-T,guests/test/guest.lds -Wl,--no-dynamic-linker \
                -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
                -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
@@ -150,6 +160,7 @@ GUEST_BASE  := $(addprefix $(BUILD)/obj/guests/test/,start.o machine.o apic.o)
 
 $(TEST_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,main.o cpu.o walls.o)
 $(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o
+$(DIFFER_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/differ/,main.o probe.o entry.o acts.o)
 
 $(BUILD)/guests/%.elf: guests/test/guest.lds
 	@mkdir -p $(@D)
@@ -161,15 +172,28 @@ $(BUILD)/guests/%guest: $(BUILD)/guests/%guest.elf guests/test/setup.S
 	$(CC) -c -DKERNEL='"$@.flat"' guests/test/setup.S -o $@.setup.o
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
-.PHONY: test-guests run bochs-test bench
-test-guests: $(TEST_GUEST) $(BENCH_GUEST)
+.PHONY: test-guests run system-test bochs-test qemu-test screenshot bench
+test-guests: $(TEST_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST)
 
 run: usb
-	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD)
+	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))
 
-# TARGET=bochs-intel TESTS="walls refusals" narrow it down.
-bochs-test: all usb test-guests
-	@$(PYTHON) -B tests/system/run.py --build $(BUILD) $(if $(TARGET),--target $(TARGET)) $(TESTS)
+# TARGET="bochs-intel qemu-tcg" TESTS="walls refusals" narrow them down. A/B: the first that can run here.
+SYSTEM_TEST = @$(PYTHON) -B tests/system/run.py --build $(BUILD) $(addprefix --target ,$(or $(TARGET),$(1)))
+QEMU       := qemu-kvm/qemu-tcg
+
+system-test bochs-test qemu-test screenshot: all usb test-guests
+system-test:
+	$(call SYSTEM_TEST) $(TESTS)
+bochs-test:
+	$(call SYSTEM_TEST,host bochs-intel bochs-amd) $(TESTS)
+qemu-test:
+	$(call SYSTEM_TEST,host $(QEMU)) $(TESTS)
+
+# The README's picture, from the test that reads it.
+screenshot:
+	$(call SYSTEM_TEST,$(QEMU)) screen
+	cp "$$(ls -t $(BUILD)/test/qemu-*/screen/screen.png | head -n 1)" docs/screen.png
 
 bench: all test-guests
 	@$(PYTHON) -B tests/system/bench.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
@@ -208,8 +232,7 @@ toml-check: $(BHCHECK)
 HOST_CC    ?= gcc
 HOST_FLAGS := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -D_GNU_SOURCE
-HOST_OBJ   := $(HV_SRC:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/unit/fake_plat.o \
-              $(BUILD)/host/arch/x86_64/acpi_blob.o
+HOST_OBJ   := $(HV_SRC:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/unit/fake_plat.o
 HOST_LIB   := $(BUILD)/host/libhv.a
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
@@ -229,8 +252,13 @@ $(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.o $(HOST_LIB)
 	@mkdir -p $(@D)
 	$(HOST_CC) $(HOST_FLAGS) -o $@ $(filter %.o,$^) $(HOST_LIB) $(UNIT_LIBS)
 
-# The pure half of VT-x is the same code as on hardware.
+# The pure halves of VT-x and AMD-V are the same code as on hardware.
 $(BUILD)/unit/test_vmx: $(BUILD)/host/arch/x86_64/vmx/decode.o $(BUILD)/host/arch/x86_64/vmx/caps.o
+$(BUILD)/unit/test_svm: $(BUILD)/host/arch/x86_64/svm/decode.o
+
+# So is the guests' firmware, but for its entry and its own memcpy.
+$(BUILD)/unit/test_linux: $(BUILD)/host/guests/firmware/linux.o
+$(BUILD)/unit/test_acpi: $(addprefix $(BUILD)/host/guests/firmware/,acpi.o dsdt.o)
 
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
@@ -259,14 +287,17 @@ clean:
 
 .PHONY: help
 help:
-	@echo 'make run          install what is missing, build, boot the demo in an emulator (Ctrl-\ ends it)'
+	@echo 'make run          install what is missing, build, boot the demo in the fastest emulator at hand'
+	@echo '                  (Ctrl-\ ends it); TARGET=bochs-intel, bochs-amd, qemu-tcg or qemu-kvm: in that one'
 	@echo 'make test         the same, then all tests; ends with "N passed, N failed"'
 	@echo 'make all          the EFI application, build/BOOTX64.EFI'
 	@echo 'make usb          build/bulkhead-usb.img, to be written to a stick with dd'
 	@echo 'make unit         unit tests on this machine, under sanitizers'
 	@echo 'make check        both compilers, include rule, format, line budget, W^X, printed manual'
-	@echo 'make bochs-test   system tests in Bochs; TESTS="walls refusals" narrows them down'
-	@echo 'make bench        instructions per exit, counted in Bochs; WRITE_DOCS=1 updates the docs'
+	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'
+	@echo 'make qemu-test    the same in QEMU: nested KVM where this PC can, else AMD-V as QEMU emulates it'
+	@echo 'make screenshot   docs/screen.png, the console on the screen'
+	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
 	@echo 'make docs         prints docs/config.md from the schema'
 	@echo 'make clean        throws build/ away'

@@ -14,7 +14,7 @@ set -eu
 packages='
 acpica-tools     iasl, checks the ACPI tables that guests get
 binutils         links the hypervisor, makes the EFI file
-bochs            PC emulator with VT-x: runs the demo and the tests
+bochs            PC emulator with VT-x and AMD-V: runs the tests, counts instructions
 bochsbios        BIOS files of that emulator
 busybox-static   user land of the demo guest
 clang            second C compiler, for make check
@@ -27,7 +27,7 @@ make             builds
 mtools           writes the FAT file system of the USB stick
 ovmf             UEFI firmware for the emulators
 python3          runs the tests, makes images
-qemu-system-x86  PC emulator: second target of the tests
+qemu-system-x86  PC emulator with AMD-V, or with what KVM gives: runs the demo and the tests
 vgabios          screen firmware of the emulator
 '
 kernel_package=linux-image-cloud-amd64

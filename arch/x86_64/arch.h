@@ -41,6 +41,8 @@ extern const uint8_t boot_stack_guard[], boot_stack_top[];
 
 /* For vmx/ and svm/. */
 
+/* From now on the task register is a guest's: no exception may look for a stack in the TSS. */
+void trap_use_no_tss(void);
 /* An NMI that the guest's exit reported instead of the IDT: the same handling. */
 void trap_nmi(void);
 /* Extra lines for a panic (raw exit words of the running vCPU); print with panic_print(). May be
@@ -53,8 +55,9 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc);
 
 /* percpu.c: struct cpu, stacks, descriptor tables. */
 void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all CPUs */
-void percpu_load(struct cpu *cpu);              /* GS base, GDT, TSS on the CPU itself */
-hpa_t percpu_guard(unsigned i); /* the page below a stack, i < plat_cpu_count() * STACK_COUNT */
+void percpu_name(struct cpu *cpu); /* on the CPU itself: what cpu_current() goes by, no more */
+void percpu_load(struct cpu *cpu); /* on the CPU itself: GDT, segments, TSS */
+hpa_t percpu_guard(unsigned i);    /* the page below a stack, i < plat_cpu_count() * STACK_COUNT */
 
 /* paging.c */
 hpa_t paging_build(const struct boot_info *info); /* root of the host's tables */
@@ -63,7 +66,8 @@ void paging_verify(void);                         /* W^X, guards, page 0 */
 
 /* trap.c */
 void trap_init(void);
-void trap_load(struct cpu *cpu); /* each CPU: IDTR */
+void trap_load(void); /* each CPU: IDTR */
+uintptr_t trap_idt(void);
 
 /* apic.c: the local APIC; irq.c: 8259 and I/O APIC. */
 void apic_init(void);                /* before any other */

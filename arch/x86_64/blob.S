@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The console's font, see the Makefile: 256 glyphs of 16 bytes, which follow four bytes of header
- * in the PSF 1 file. Read by screen.c only.
+ * What the hypervisor carries along, see the Makefile: the console's font, 256 glyphs of 16 bytes,
+ * which follow four bytes of header in the PSF 1 file (read by screen.c only); and the guests'
+ * firmware (read by hv/vm only).
  */
     .section .rodata.font_glyphs, "a"
     .globl font_glyphs
 font_glyphs:
     .incbin "font.psf", 4, 256 * 16
+
+    .section .rodata.plat_guest_firmware, "a"
+    .globl plat_guest_firmware
+plat_guest_firmware:
+    .incbin "guests/firmware.bin", 0, 0x4000 /* BULKHEAD_FIRMWARE_SIZE */

@@ -24,7 +24,7 @@ ap_entry:
     xchgq %rdi, smp_starting(%rip)
     testq %rdi, %rdi
     jz 1f
-    movq 0x10(%rdi), %rsp /* cpu->stack_top[STACK_MAIN] */
+    movq 0x08(%rdi), %rsp /* cpu->stack_top[STACK_MAIN] */
     call smp_ap_main
 1:  cli
     hlt

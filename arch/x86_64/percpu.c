@@ -12,7 +12,6 @@
 
 /* What the first CPU is until percpu_init(). */
 static struct cpu boot_cpu = {
-    .self = &boot_cpu,
     .stack_top[STACK_MAIN] = (uintptr_t)boot_stack_top,
     .online = true,
 };
@@ -48,7 +47,7 @@ hpa_t percpu_guard(unsigned i) {
 
 static void percpu_init_cpu(struct cpu *cpu, unsigned index, uint32_t apic_id) {
     uint64_t tss = (uintptr_t)&cpu->tss;
-    cpu->self = percpu_table[index] = cpu;
+    percpu_table[index] = cpu;
     cpu->index = index;
     cpu->apic_id = apic_id;
     for (unsigned s = 0; s < STACK_COUNT; s++) {
@@ -58,8 +57,6 @@ static void percpu_init_cpu(struct cpu *cpu, unsigned index, uint32_t apic_id) {
         cpu->tss.ist[s] = s != STACK_MAIN ? cpu->stack_top[s] : 0;
     }
     cpu->tss.io_bitmap = sizeof(struct tss);
-    cpu->gdt_base = (uintptr_t)cpu->gdt;
-    cpu->tss_base = tss;
     cpu->gdt[SELECTOR_CODE / 8] = 0x00af9b000000ffff; /* 64-bit, ring 0, accessed */
     cpu->gdt[SELECTOR_DATA / 8] = 0x00cf93000000ffff;
     cpu->gdt[SELECTOR_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89ull << 40 |
@@ -82,23 +79,26 @@ void percpu_init(const struct boot_info *info) {
     percpu_count = info->cpu_count;
 }
 
+void percpu_name(struct cpu *cpu) {
+    struct table_pointer gdtr = {sizeof(cpu->gdt) - 1, (uintptr_t)cpu->gdt};
+    __asm__ volatile("lgdt %0" : : "m"(gdtr) : "memory");
+}
+
 void percpu_load(struct cpu *cpu) {
-    struct table_pointer gdtr = {sizeof(cpu->gdt) - 1, cpu->gdt_base};
-    __asm__ volatile("lgdt %0\n\t"
-                     "pushq %1\n\t"
+    percpu_name(cpu);
+    __asm__ volatile("pushq %0\n\t"
                      "leaq 1f(%%rip), %%rax\n\t"
                      "pushq %%rax\n\t"
                      "lretq\n"
                      "1:\n\t"
-                     "movl %2, %%ss\n\t"
-                     "movl %3, %%ds\n\t"
-                     "movl %3, %%es\n\t"
-                     "movl %3, %%fs\n\t"
-                     "movl %3, %%gs\n\t"
-                     "lldt %w3\n\t"
-                     "ltr %w4"
+                     "movl %1, %%ss\n\t"
+                     "movl %2, %%ds\n\t"
+                     "movl %2, %%es\n\t"
+                     "movl %2, %%fs\n\t"
+                     "movl %2, %%gs\n\t"
+                     "lldt %w2\n\t"
+                     "ltr %w3"
                      :
-                     : "m"(gdtr), "i"(SELECTOR_CODE), "r"(SELECTOR_DATA), "r"(0), "r"(SELECTOR_TSS)
+                     : "i"(SELECTOR_CODE), "r"(SELECTOR_DATA), "r"(0), "r"(SELECTOR_TSS)
                      : "rax", "memory");
-    msr_write(X86_MSR_GS_BASE, (uintptr_t)cpu);
 }

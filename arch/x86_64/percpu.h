@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One struct cpu for each host CPU, found through the GS base (the vendor code puts it back after
- * each guest run). Written by the CPU itself once it runs, by the first CPU before that.
+ * One struct cpu for each host CPU, found through the base of its GDT, which VT-x and AMD-V both
+ * bring back after a guest's run (FS, GS and TR are the guest's then under AMD-V). Written by the
+ * CPU itself once it runs, by the first CPU before that.
  */
 #ifndef ARCH_X86_64_PERCPU_H
 #define ARCH_X86_64_PERCPU_H
 
+#include "arch/x86_64/cpu.h"
 #include "hv/mem/pool.h"
 #include "hv/plan/boot_info.h"
 
@@ -29,29 +31,24 @@ struct tss {
 _Static_assert(sizeof(struct tss) == 0x68, "TSS size");
 
 struct cpu {
-    struct cpu *self; /* 0x00: asm */
-    uint32_t index;   /* the number in the config */
+    uint32_t index; /* the number in the config */
     uint32_t apic_id;
-    uint64_t stack_top[STACK_COUNT]; /* 0x10: asm, the first */
+    uint64_t stack_top[STACK_COUNT]; /* 0x08: asm, the first */
     void *vendor;                    /* VT-x's or AMD-V's own per-CPU data */
-
-    /* What VT-x wants as host state, beside SELECTOR_* and the TSS' limit. */
-    uint64_t gdt_base, idt_base, tss_base;
-
-    bool online;             /* set by the CPU itself: up, and waiting or working */
-    uint64_t timer_deadline; /* host TSC, 0 = none; plat_timer_set() */
-    uint64_t poll_deadline;  /* host TSC of the next look at an UART without interrupts, 0 = none */
+    bool online;                     /* set by the CPU itself: up, and waiting or working */
+    uint64_t timer_deadline;         /* host TSC, 0 = none; plat_timer_set() */
+    uint64_t poll_deadline; /* host TSC of the next look at an UART without interrupts, 0 = none */
 
     ALIGNED(16) uint64_t gdt[GDT_ENTRIES];
     ALIGNED(16) struct tss tss;
 };
-_Static_assert(offsetof(struct cpu, stack_top) == 0x10, "used in entry.S");
+_Static_assert(offsetof(struct cpu, stack_top) == 0x08, "used in entry.S");
 
 /* The running CPU. */
 static inline struct cpu *cpu_current(void) {
-    struct cpu *cpu;
-    __asm__("movq %%gs:0, %0" : "=r"(cpu));
-    return cpu;
+    struct table_pointer gdtr;
+    __asm__("sgdt %0" : "=m"(gdtr));
+    return (struct cpu *)(gdtr.base - offsetof(struct cpu, gdt));
 }
 
 /* CPU number i of boot_info, i < plat_cpu_count(). */

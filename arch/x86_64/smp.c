@@ -81,7 +81,7 @@ void smp_start_cpus(const struct boot_info *info) {
 /* On each of them, from entry.S, on its own stack. */
 void smp_ap_main(struct cpu *cpu) {
     percpu_load(cpu);
-    trap_load(cpu);
+    trap_load();
     paging_enable();
     apic_init_cpu(cpu);
     apic_init_timer();

@@ -17,7 +17,7 @@ static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early};
 
 /* All of what the first CPU does before the hypervisor proper. */
 static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
-    msr_write(X86_MSR_GS_BASE, (uintptr_t)cpu_get(0)); /* what plat_cpu() and a panic go by */
+    percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
     serial_init(info->config.console_port);
     screen_init(&info->framebuffer);
 
@@ -25,7 +25,7 @@ static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
     percpu_init(info);
     percpu_load(cpu_get(0));
     trap_init();
-    trap_load(cpu_get(0));
+    trap_load();
     hpa_t root = paging_build(info);
     smp_write_trampoline(info, root);
     paging_enable();

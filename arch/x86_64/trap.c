@@ -41,9 +41,18 @@ static void trap_load_idt(const void *base, uint16_t limit) {
     __asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
-void trap_load(struct cpu *cpu) {
+void trap_load(void) {
     trap_load_idt(idt, sizeof(idt) - 1);
-    cpu->idt_base = (uintptr_t)idt;
+}
+
+uintptr_t trap_idt(void) {
+    return (uintptr_t)idt;
+}
+
+void trap_use_no_tss(void) {
+    for (unsigned v = 0; v < IDT_ENTRIES; v++) {
+        idt[v][0] &= ~(7ull << 32);
+    }
 }
 
 void trap_nmi(void) {

@@ -38,7 +38,8 @@ struct operation {
 
 OPERATION(nops, "", ".fill 100, 1, 0x90")
 OPERATION(cpuid_op, "xor %%eax, %%eax\n\txor %%ecx, %%ecx", "cpuid")
-OPERATION(hypercall, "xor %%eax, %%eax", "vmcall")
+OPERATION(vmcall, "xor %%eax, %%eax", "vmcall")
+OPERATION(vmmcall, "xor %%eax, %%eax", "vmmcall")
 OPERATION(read_apic_base, "mov $0x1b, %%ecx", "rdmsr")
 OPERATION(read_port, "mov $0x3ff, %%edx", "in %%dx, %%al")
 OPERATION(read_x2apic_tpr, "mov $0x808, %%ecx", "rdmsr")
@@ -91,10 +92,13 @@ static void refused_traces(void) {
                          : "rax", "rcx", "rdx", "memory");
 }
 
-static const struct operation before_x2apic[] = {
+#define HYPERCALL 2
+static const struct operation hypercall_amd = {"hypercall", vmmcall_batch, vmmcall_twin,
+                                               vmmcall_traced};
+static struct operation before_x2apic[] = {
     {"nops", nops_batch, nops_twin, nops_traced},
     {"cpuid", cpuid_op_batch, cpuid_op_twin, cpuid_op_traced},
-    {"hypercall", hypercall_batch, hypercall_twin, hypercall_traced},
+    [HYPERCALL] = {"hypercall", vmcall_batch, vmcall_twin, vmcall_traced},
     {"msr", read_apic_base_batch, read_apic_base_twin, read_apic_base_traced},
     {"port", read_port_batch, read_port_twin, read_port_traced},
     {"xapic-page", read_xapic_page_batch, read_xapic_page_twin, read_xapic_page_traced},
@@ -159,6 +163,11 @@ static void trace(const struct operation *operations, size_t count) {
 void guest_main(void) {
     static const struct operation refused = {"refused-msr", NULL, NULL, refused_traces};
     bool traced = option_number("trace", 0) != 0;
+    uint32_t vendor[4];
+    cpuid(0, 0, vendor);
+    if (vendor[1] == 0x68747541) { /* "Auth" of "AuthenticAMD" */
+        before_x2apic[HYPERCALL] = hypercall_amd;
+    }
     measure(before_x2apic, COUNT(before_x2apic));
     trap_set(13, refused_handler);
     print_result("refused-msr",

@@ -121,8 +121,10 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x) {
             lapic_cr8_write(&v->lapic, (uint8_t)value);
             ok = true;
         }
-    } else if (c->access == CR_READ && c->cr == 8) {
-        cr_result(v, c->gpr, lapic_cr8_read(&v->lapic));
+    } else if (c->access == CR_READ) {
+        cr_result(v, c->gpr,
+                  c->cr == 8 ? lapic_cr8_read(&v->lapic)
+                             : hvm->get(v, c->cr == 0 ? HVM_CR0 : HVM_CR4));
         ok = true;
     } else if (c->access == CR_LMSW) {
         /* LMSW sets PE but cannot clear it; SDM "LMSW—Load Machine Status Word". */

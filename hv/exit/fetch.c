@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the fetch of guest code. Reads only; a byte that cannot be reached ends the fetch.
+ * Owns the fetch of guest code in all modes of the CPU, and the length of an instruction that
+ * exited when the CPU does not tell it. Reads only; a byte that cannot be reached ends the fetch.
+ * Must not change guest state, but for accessed bits. Called by the handlers that need code bytes
+ * and by a vendor's run loop.
  */
-
 #include "hv/exit/cpuid.h"
 #include "hv/exit/exit.h"
+#include "hv/exit/insn.h"
 #include "hv/mem/walk.h"
 
 #define ATTR_DPL_SHIFT 5
 #define ATTR_LONG      BIT32(13)
 #define ATTR_BIG       BIT32(14)
 
-/* The paging state of v. */
-static void fetch_walk_state(struct vcpu *v, struct walk_state *s) {
-    struct hvm_segment ss;
-    hvm->get_segment(v, HVM_SS, &ss);
-    const struct cpuid_entry *e = cpuid_find(&v->cpuid, 0x80000008, 0);
-    *s = (struct walk_state){.cr0 = hvm->get(v, HVM_CR0),
-                             .cr3 = hvm->get(v, HVM_CR3),
-                             .cr4 = hvm->get(v, HVM_CR4),
-                             .efer = hvm->get(v, HVM_EFER),
-                             .rflags = hvm->get(v, HVM_RFLAGS),
-                             .cpl = ss.attr >> ATTR_DPL_SHIFT & 3,
-                             .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
-}
+/* One fetch: the guest's state, read once. */
+struct fetch {
+    struct walk_state s;
+    struct hvm_segment cs;
+    uint64_t rip;
+    unsigned mode;
+};
 
 static unsigned fetch_mode_of(uint64_t efer, const struct hvm_segment *cs) {
     if ((efer & X86_EFER_LMA) != 0 && (cs->attr & ATTR_LONG) != 0) {
@@ -32,31 +29,143 @@ static unsigned fetch_mode_of(uint64_t efer, const struct hvm_segment *cs) {
     return (cs->attr & ATTR_BIG) != 0 ? 32 : 16;
 }
 
+static void fetch_start(struct vcpu *v, struct fetch *f) {
+    struct hvm_segment ss;
+    hvm->get_segment(v, HVM_SS, &ss);
+    hvm->get_segment(v, HVM_CS, &f->cs);
+    const struct cpuid_entry *e = cpuid_find(&v->cpuid, 0x80000008, 0);
+    f->s = (struct walk_state){.cr0 = hvm->get(v, HVM_CR0),
+                               .cr3 = hvm->get(v, HVM_CR3),
+                               .cr4 = hvm->get(v, HVM_CR4),
+                               .efer = hvm->get(v, HVM_EFER),
+                               .rflags = hvm->get(v, HVM_RFLAGS),
+                               .cpl = ss.attr >> ATTR_DPL_SHIFT & 3,
+                               .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
+    f->rip = hvm->get(v, HVM_RIP);
+    f->mode = fetch_mode_of(f->s.efer, &f->cs);
+}
+
 unsigned fetch_mode(struct vcpu *v) {
     struct hvm_segment cs;
     hvm->get_segment(v, HVM_CS, &cs);
     return fetch_mode_of(hvm->get(v, HVM_EFER), &cs);
 }
 
-size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n) {
-    struct walk_state s;
-    struct hvm_segment cs;
-    fetch_walk_state(v, &s);
-    hvm->get_segment(v, HVM_CS, &cs);
-    unsigned mode = fetch_mode_of(s.efer, &cs);
-    uint64_t linear = hvm->get(v, HVM_RIP) + (mode == 64 ? 0 : cs.base);
+/* Copies up to n bytes at a linear address; *page tells where the first of them is. */
+static size_t fetch_linear(struct vcpu *v, const struct fetch *f, uint64_t linear, unsigned access,
+                           void *out, size_t n, struct walk_page *page) {
     size_t done = 0;
     while (done < n) {
-        gpa_t gpa;
-        uint32_t pf_error;
-        uint64_t at = mode == 64 ? linear + done : (uint32_t)(linear + done);
+        struct walk_page next;
+        uint64_t at = f->mode == 64 ? linear + done : (uint32_t)(linear + done);
         size_t part = min_u64(n - done, PAGE_SIZE - at % PAGE_SIZE);
-        unsigned access = WALK_EXECUTE | (s.cpl == 3 ? (unsigned)WALK_USER : 0);
-        if (walk_translate(&v->vm->mem, &s, GVA(at), access, &gpa, &pf_error) != STATUS_OK ||
-            gmem_read(&v->vm->mem, gpa, out + done, part) != STATUS_OK) {
+        if (walk_translate(&v->vm->mem, &f->s, GVA(at), access, &next) != STATUS_OK ||
+            gmem_read(&v->vm->mem, next.gpa, (uint8_t *)out + done, part) != STATUS_OK) {
             break;
         }
+        *page = done == 0 ? next : *page;
         done += part;
     }
     return done;
+}
+
+/* Code at RIP; outside 64-bit mode it ends with its segment, and IP does not wrap there. */
+static size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n,
+                          struct walk_page *page) {
+    fetch_start(v, f);
+    unsigned access = WALK_EXECUTE | (f->s.cpl == 3 ? (unsigned)WALK_USER : 0);
+    if (f->mode == 64) {
+        return fetch_linear(v, f, f->rip, access, out, n, page);
+    }
+    n = f->rip > f->cs.limit ? 0 : min_u64(n, f->cs.limit - f->rip + 1);
+    return fetch_linear(v, f, f->cs.base + f->rip, access, out, n, page);
+}
+
+size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n) {
+    struct fetch f;
+    struct walk_page page;
+    return fetch_bytes(v, &f, out, n, &page);
+}
+
+/* The operand of LMSW, from the register or the memory that it names. Executed at CPL 0 only. */
+static bool fetch_lmsw(struct vcpu *v, const struct fetch *f, const struct insn *in,
+                       uint16_t *value) {
+    const struct insn_memory *m = &in->mem;
+    v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
+    if (in->cr.gpr != INSN_NO_REG) {
+        *value = (uint16_t)v->regs[in->cr.gpr];
+        return true;
+    }
+    struct hvm_segment segment;
+    struct walk_page page;
+    uint64_t offset = m->disp + (m->rip_relative ? f->rip + in->length : 0);
+    offset += m->base != INSN_NO_REG ? v->regs[m->base] : 0;
+    offset += m->index != INSN_NO_REG ? v->regs[m->index] * m->scale : 0;
+    offset &= UINT64_MAX >> (64 - 8 * m->address_size);
+    hvm->get_segment(v, (enum hvm_seg)m->segment, &segment);
+    offset += f->mode != 64 || m->segment >= INSN_FS ? segment.base : 0;
+    return fetch_linear(v, f, offset, WALK_READ, value, 2, &page) == 2;
+}
+
+/* The exit names the control register and whether it is read; the instruction all the rest. */
+static bool fetch_cr(struct vcpu *v, const struct fetch *f, const struct insn *in,
+                     struct exit_cr *cr) {
+    uint16_t lmsw = 0;
+    if (in->cr.cr != cr->cr || (in->cr.access == CR_READ) != (cr->access == CR_READ) ||
+        (in->cr.access == CR_LMSW && !fetch_lmsw(v, f, in, &lmsw))) {
+        return false;
+    }
+    *cr = in->cr;
+    cr->lmsw = lmsw;
+    return true;
+}
+
+/* By the guest's page tables; fills the hint if the instruction can be found again without them. */
+static bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hint *hint) {
+    uint8_t code[FETCH_MAX] = {0};
+    struct fetch f;
+    struct insn in;
+    struct walk_page page;
+    size_t n = fetch_bytes(v, &f, code, sizeof(code), &page);
+    if (insn_decode(code, n, f.mode, x->kind, &in) != STATUS_OK ||
+        (x->kind == EXIT_CR && !fetch_cr(v, &f, &in, &x->cr))) {
+        return false;
+    }
+    x->insn_len = in.length;
+    const void *host = gmem_pointer(&v->vm->mem, page.gpa, sizeof(hint->code));
+    if (x->kind != EXIT_CR && f.mode == 64 && in.length <= sizeof(hint->code) &&
+        f.rip % PAGE_SIZE <= PAGE_SIZE - sizeof(hint->code) && page.slot != NULL && host != NULL) {
+        *hint = (struct fetch_hint){f.rip, f.s.cr3, page.entry,       page.slot,
+                                    host,  0,       (uint8_t)x->kind, in.length};
+        __builtin_memcpy(&hint->code, code, sizeof(hint->code));
+    }
+    return true;
+}
+
+/*
+ * The hint spares the walk when the same instruction exits again. Its pointers are into this VM's
+ * own RAM for ever, so nothing that a guest does makes them point elsewhere; what can be wrong is
+ * only the length, and only for that guest. CS.L means 64-bit mode, where RIP is linear and the
+ * kind of paging is fixed; CR3 and the last entry are as they were; and at the place found stand
+ * the same bytes. Upper levels are not looked at: if they changed and led to other code at this
+ * RIP, the CPU has just executed there an instruction of this kind, and its length differs only if
+ * one of the two has prefixes that do nothing. A CPU's own TLB may hold on to old entries just as
+ * long.
+ */
+bool fetch_length(struct vcpu *v, struct vmexit *x) {
+    uint64_t rip = hvm->get(v, HVM_RIP);
+    struct fetch_hint *h = &v->hints[rip % ARRAY_SIZE(v->hints)];
+    if (LIKELY(h->rip == rip && h->kind == x->kind && h->length != 0)) {
+        struct hvm_segment cs;
+        uint32_t code;
+        hvm->get_segment(v, HVM_CS, &cs);
+        __builtin_memcpy(&code, h->host, sizeof(code));
+        if (LIKELY(code == h->code && (cs.attr & ATTR_LONG) != 0 &&
+                   __atomic_load_n(h->slot, __ATOMIC_RELAXED) == h->entry &&
+                   hvm->get(v, HVM_CR3) == h->cr3)) {
+            x->insn_len = h->length;
+            return true;
+        }
+    }
+    return fetch_length_walk(v, x, h);
 }

@@ -8,7 +8,11 @@
 #include "hv/lib/str.h"
 #include "hv/lib/x86.h"
 
-#define MAP_0F 0x100
+#define MAP_0F   0x100
+#define MAP_0F01 0x200 /* then ModRM */
+
+#define MOV_CR      (MAP_0F | 0x20) /* bit 1: to the control register */
+#define MOV_CR_MASK 0x3fd
 
 enum form {
     FORM_MOFFS = BIT32(0),   /* address in the instruction; no ModRM */
@@ -19,31 +23,56 @@ enum form {
     FORM_ALU_REG = BIT32(6), /* ModRM.reg is the operation */
     FORM_EXTEND = BIT32(7),  /* register wider than memory: 1 or 2 bytes by opcode bit 0 */
     FORM_SXD = BIT32(8),     /* 64-bit mode only, 4 bytes into 8 */
+    FORM_SELF = BIT32(9),    /* exits by itself: op is the exit's kind */
+    FORM_RM = BIT32(10),     /* of these: ModRM names an operand */
+    FORM_REP = BIT32(11),    /* only with prefix F3h */
+    FORM_OLD = BIT32(12),    /* not in 64-bit mode */
 };
 
 struct opcode {
-    uint16_t value, mask; /* with MAP_0F for the two-byte map */
+    uint16_t value, mask; /* with MAP_0F, MAP_0F01 */
     uint8_t op;           /* enum insn_op */
     uint16_t form;
 };
 
 /* Bit 0 clear = byte operand, in all of them. */
 static const struct opcode opcodes[] = {
-    {0x000, 0x1c6, INSN_ADD, FORM_ALU_OP},
-    {0x002, 0x1c6, INSN_ADD, FORM_ALU_OP | FORM_LOAD},
-    {0x063, 0x1ff, INSN_MOVSX, FORM_SXD | FORM_LOAD},
-    {0x080, 0x1fe, INSN_ADD, FORM_ALU_REG | FORM_IMM},
-    {0x083, 0x1ff, INSN_ADD, FORM_ALU_REG | FORM_IMM8},
-    {0x084, 0x1fe, INSN_TEST, 0},
-    {0x086, 0x1fe, INSN_XCHG, 0},
-    {0x088, 0x1fe, INSN_MOV, 0},
-    {0x08a, 0x1fe, INSN_MOV, FORM_LOAD},
-    {0x0a0, 0x1fe, INSN_MOV, FORM_MOFFS | FORM_LOAD},
-    {0x0a2, 0x1fe, INSN_MOV, FORM_MOFFS},
-    {0x0c6, 0x1fe, INSN_MOV, FORM_IMM},
-    {0x0f6, 0x1fe, INSN_TEST, FORM_IMM},
-    {0x1b6, 0x1fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
-    {0x1be, 0x1fe, INSN_MOVSX, FORM_EXTEND | FORM_LOAD},
+    {0x000, 0x3c6, INSN_ADD, FORM_ALU_OP},
+    {0x002, 0x3c6, INSN_ADD, FORM_ALU_OP | FORM_LOAD},
+    {0x063, 0x3ff, INSN_MOVSX, FORM_SXD | FORM_LOAD},
+    {0x080, 0x3fe, INSN_ADD, FORM_ALU_REG | FORM_IMM},
+    {0x083, 0x3ff, INSN_ADD, FORM_ALU_REG | FORM_IMM8},
+    {0x084, 0x3fe, INSN_TEST, 0},
+    {0x086, 0x3fe, INSN_XCHG, 0},
+    {0x088, 0x3fe, INSN_MOV, 0},
+    {0x08a, 0x3fe, INSN_MOV, FORM_LOAD},
+    {0x0a0, 0x3fe, INSN_MOV, FORM_MOFFS | FORM_LOAD},
+    {0x0a2, 0x3fe, INSN_MOV, FORM_MOFFS},
+    {0x0c6, 0x3fe, INSN_MOV, FORM_IMM},
+    {0x0f6, 0x3fe, INSN_TEST, FORM_IMM},
+    {0x1b6, 0x3fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
+    {0x1be, 0x3fe, INSN_MOVSX, FORM_EXTEND | FORM_LOAD},
+    {0x090, 0x3ff, EXIT_PAUSE, FORM_SELF | FORM_REP},
+    {0x0cc, 0x3ff, EXIT_EXCEPTION, FORM_SELF}, /* INT3 */
+    {0x0cd, 0x3ff, EXIT_EXCEPTION, FORM_SELF | FORM_IMM8},
+    {0x0ce, 0x3ff, EXIT_EXCEPTION, FORM_SELF | FORM_OLD}, /* INTO */
+    {0x0cf, 0x3ff, EXIT_WINDOW, FORM_SELF},               /* IRET ends what blocks NMIs */
+    {0x0f1, 0x3ff, EXIT_EXCEPTION, FORM_SELF},            /* INT1 */
+    {0x0f4, 0x3ff, EXIT_HLT, FORM_SELF},
+    {0x106, 0x3ff, EXIT_CR, FORM_SELF},                  /* CLTS */
+    {0x108, 0x3fe, EXIT_CACHE, FORM_SELF},               /* INVD, WBINVD */
+    {MOV_CR, MOV_CR_MASK, EXIT_CR, FORM_SELF | FORM_RM}, /* MOV CR */
+    {0x130, 0x3ff, EXIT_WRMSR, FORM_SELF},
+    {0x132, 0x3ff, EXIT_RDMSR, FORM_SELF},
+    {0x133, 0x3ff, EXIT_PRIVILEGED, FORM_SELF}, /* RDPMC */
+    {0x1a2, 0x3ff, EXIT_CPUID, FORM_SELF},
+    {0x1aa, 0x3ff, EXIT_INVALID_OPCODE, FORM_SELF},       /* RSM */
+    {0x220, 0x338, EXIT_PRIVILEGED, FORM_SELF | FORM_RM}, /* SMSW */
+    {0x230, 0x338, EXIT_CR, FORM_SELF | FORM_RM},         /* LMSW */
+    {0x2c1, 0x3ff, EXIT_HYPERCALL, FORM_SELF},            /* VMCALL */
+    {0x2c8, 0x3fe, EXIT_INVALID_OPCODE, FORM_SELF},       /* MONITOR, MWAIT */
+    {0x2d1, 0x3ff, EXIT_XSETBV, FORM_SELF},
+    {0x2d9, 0x3ff, EXIT_HYPERCALL, FORM_SELF}, /* VMMCALL */
 };
 
 #define REX_B 1u
@@ -58,6 +87,7 @@ struct decoder {
     bool cut;              /* the bytes ended too early; those beyond were taken as 0 */
     bool operand, address; /* prefixes 66h and 67h */
     uint8_t segment;       /* override, INSN_SEGMENTS = none */
+    uint8_t repeat;        /* the last of prefixes F2h and F3h, 0 = none */
     uint8_t rex;           /* 0 = none */
 };
 
@@ -86,24 +116,32 @@ static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
         d->address = true;
     } else if (byte == 0xf0) {
         in->lock = true;
+    } else if (byte == 0xf2 || byte == 0xf3) {
+        d->repeat = byte;
     } else {
-        return byte == 0xf2 || byte == 0xf3; /* REP: no effect on these instructions */
+        return false;
     }
     return true;
 }
 
 /* Prefixes in any order, then the opcode; REX counts only right before it. */
 static uint16_t take_opcode(struct decoder *d, struct insn *in) {
+    uint8_t byte;
     for (;;) {
-        uint8_t byte = (uint8_t)take(d, 1);
+        byte = (uint8_t)take(d, 1);
         if (in->mode == 64 && (byte & 0xf0) == 0x40) {
             d->rex = byte;
         } else if (note_prefix(d, in, byte)) {
             d->rex = 0;
         } else {
-            return (uint16_t)(byte == 0x0f ? MAP_0F | (take(d, 1) & 0xff) : byte);
+            break;
         }
     }
+    if (byte != 0x0f) {
+        return byte;
+    }
+    byte = (uint8_t)take(d, 1);
+    return byte == 1 ? MAP_0F01 | (uint8_t)take(d, 1) : MAP_0F | byte;
 }
 
 static const struct opcode *find_opcode(uint16_t value) {
@@ -162,28 +200,32 @@ static void take_memory(struct decoder *d, uint8_t modrm, unsigned mode, struct 
 }
 
 /* False if it is not an instruction of ours after all. */
-static bool take_modrm(struct decoder *d, const struct opcode *o, struct insn *in) {
-    uint8_t modrm = (uint8_t)take(d, 1);
-    uint8_t reg = modrm >> 3 & 7;
-    if (modrm >> 6 == 3) {
-        return false;
+static bool take_modrm(struct decoder *d, const struct opcode *o, uint16_t opcode,
+                       struct insn *in) {
+    uint8_t modrm = (uint8_t)(opcode >= MAP_0F01 ? opcode : take(d, 1)), reg = modrm >> 3 & 7;
+    in->reg = register_number(d, reg, REX_R);
+    /* MOV CR has two registers whatever the upper bits say. */
+    if (modrm >> 6 == 3 || (opcode & MOV_CR_MASK) == MOV_CR) {
+        in->cr.gpr = register_number(d, modrm, REX_B);
+        return (o->form & FORM_SELF) != 0;
     }
     if ((o->form & FORM_ALU_REG) != 0) {
         in->op = reg;
     } else if (in->has_imm && reg != 0) {
         return false;
-    } else {
-        in->high_byte = in->reg_size == 1 && d->rex == 0 && reg >= 4;
-        in->reg = in->high_byte ? reg - 4 : register_number(d, reg, REX_R);
+    } else if (in->reg_size == 1 && d->rex == 0 && reg >= 4) {
+        in->high_byte = true;
+        in->reg = reg - 4;
     }
     take_memory(d, modrm, in->mode, &in->mem);
     return true;
 }
 
-static bool take_operands(struct decoder *d, const struct opcode *o, struct insn *in) {
+static bool take_operands(struct decoder *d, const struct opcode *o, uint16_t opcode,
+                          struct insn *in) {
     if ((o->form & FORM_MOFFS) != 0) {
         in->mem.disp = take(d, in->mem.address_size);
-    } else if (!take_modrm(d, o, in)) {
+    } else if ((o->form & (FORM_SELF | FORM_RM)) != FORM_SELF && !take_modrm(d, o, opcode, in)) {
         return false;
     }
     if (d->segment != INSN_SEGMENTS) {
@@ -197,18 +239,33 @@ static bool take_operands(struct decoder *d, const struct opcode *o, struct insn
     return true;
 }
 
-static bool decode(struct decoder *d, struct insn *in) {
+/* What EXIT_CR needs to know; false if there is no such control register. */
+static bool set_cr(uint16_t opcode, struct insn *in) {
+    in->cr.access = opcode >= MAP_0F01 ? CR_LMSW : CR_CLTS;
+    if ((opcode & MOV_CR_MASK) == MOV_CR) {
+        in->cr.access = (opcode & 2) != 0 ? CR_WRITE : CR_READ;
+        /* LOCK before CR0 is CR8, for code that has no REX; APM "MOV CRn". */
+        in->cr.cr = in->lock && in->reg == 0 ? 8 : in->reg;
+        in->lock = in->lock && in->reg != 0;
+    }
+    return (BIT(in->cr.cr) & 0x11d) != 0;
+}
+
+static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     uint16_t opcode = take_opcode(d, in);
     const struct opcode *o = find_opcode(opcode);
     /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
-    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0)) {
+    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0) ||
+        kind != ((o->form & FORM_SELF) != 0 ? o->op : EXIT_NESTED_FAULT) ||
+        ((o->form & FORM_REP) != 0 && d->repeat != 0xf3) ||
+        ((o->form & FORM_OLD) != 0 && in->mode == 64)) {
         return false;
     }
     in->op = (o->form & FORM_ALU_OP) != 0 ? opcode >> 3 & 7 : o->op;
-    in->to_memory = (o->form & FORM_LOAD) == 0;
+    in->to_memory = (o->form & (FORM_LOAD | FORM_SELF)) == 0;
     in->has_imm = (o->form & (FORM_IMM | FORM_IMM8)) != 0;
     set_sizes(d, o, opcode, in);
-    return take_operands(d, o, in);
+    return take_operands(d, o, opcode, in) && (kind != EXIT_CR || set_cr(opcode, in));
 }
 
 /* SDM "LOCK - Assert LOCK# Signal Prefix": read-modify-write forms with a memory destination. */
@@ -216,13 +273,15 @@ static bool lock_allowed(const struct insn *in) {
     return in->to_memory && (in->op == INSN_XCHG || in->op < INSN_CMP);
 }
 
-enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, struct insn *out) {
+enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
+                        struct insn *out) {
     struct decoder d = {
         .bytes = bytes, .end = min_u64(n, INSN_MAX_LENGTH), .segment = INSN_SEGMENTS};
     struct insn in = {
         .mode = (uint8_t)mode,
-        .mem = {.segment = INSN_DS, .base = INSN_NO_REG, .index = INSN_NO_REG, .scale = 1}};
-    bool known = decode(&d, &in);
+        .mem = {.segment = INSN_DS, .base = INSN_NO_REG, .index = INSN_NO_REG, .scale = 1},
+        .cr = {.gpr = INSN_NO_REG}};
+    bool known = decode(&d, kind, &in);
     if (d.cut) {
         return d.end == INSN_MAX_LENGTH ? STATUS_INVALID : STATUS_NOT_FOUND;
     }

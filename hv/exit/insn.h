@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Decoder for the instructions with which guests touch devices in memory. Owns the form of an
- * instruction only: it reads no guest state and executes nothing (that is mmio_op.c). Pure, called
- * by the handler of nested faults with bytes copied from the guest.
+ * Decoder for the instructions with which guests touch devices in memory, and for those that exit
+ * by themselves. Owns the form of an instruction only: it reads no guest state and executes nothing
+ * (that is mmio_op.c). Pure, called by the handler of nested faults and by fetch.c with bytes
+ * copied from the guest.
  * Source: Intel SDM vol. 2 "Instruction Format" and "Opcode Map".
  */
 #ifndef HV_EXIT_INSN_H
 #define HV_EXIT_INSN_H
 
-#include "hv/lib/status.h"
-#include "hv/lib/types.h"
+#include "hv/vm/hvm.h"
 
 #define INSN_MAX_LENGTH 15
 
@@ -44,9 +44,13 @@ struct insn_memory {
     uint64_t disp;        /* sign-extended */
 };
 
-/* Every decoded instruction has a memory operand; register-only forms are refused. */
+/*
+ * What touches a device always has a memory operand; register-only forms are refused. Of what exits
+ * by itself only op, length and, for EXIT_CR, cr are set: cr.gpr is INSN_NO_REG if LMSW has a
+ * memory operand, which is then in mem.
+ */
 struct insn {
-    uint8_t op;       /* enum insn_op */
+    uint8_t op;       /* enum insn_op, or enum exit_kind */
     uint8_t length;   /* bytes, 1-15 */
     uint8_t mode;     /* 16, 32, 64 as given */
     uint8_t size;     /* bytes of the memory operand: 1, 2, 4, 8 */
@@ -58,15 +62,18 @@ struct insn {
     uint8_t reg;  /* x86 register number */
     uint64_t imm; /* sign-extended */
     struct insn_memory mem;
+    struct exit_cr cr;
 };
 
 /*
  * Decodes the instruction in bytes[0..n), all of it guest-controlled; mode is the width of the code
- * segment: 16, 32 or 64.
- *   STATUS_NOT_FOUND    the bytes end before the instruction does: fetch more, up to 15
- *   STATUS_INVALID      the CPU itself would refuse it (too long, LOCK where it may not be)
- *   STATUS_UNSUPPORTED  no instruction of this table, or one without a memory operand
+ * segment: 16, 32 or 64. kind is the exit that it is to be the cause of: EXIT_NESTED_FAULT for
+ * those that touch devices. STATUS_NOT_FOUND    the bytes end before the instruction does: fetch
+ * more, up to 15 STATUS_INVALID      the CPU itself would refuse it (too long, LOCK where it may
+ * not be) STATUS_UNSUPPORTED  no instruction of this table, of another kind, or without a memory
+ * operand
  */
-MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, struct insn *out);
+MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
+                                 struct insn *out);
 
 #endif

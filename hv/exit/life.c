@@ -11,9 +11,6 @@
 #include "hv/lib/log.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/plan/bzimage.h"
-#include "hv/vm/acpi.h"
-#include "hv/vm/linux.h"
 #include "hv/vm/plat.h"
 
 void life_prepare_vcpu(struct vcpu *v) {
@@ -25,13 +22,6 @@ static void life_scrub(struct vm *vm) {
     for (uint32_t i = 0; i < vm->plan->region_count; i++) {
         memset(phys_pointer(vm->plan->regions[i].hpa), 0, vm->plan->regions[i].size);
     }
-}
-
-/* Kernel, initrd, tables into the scrubbed RAM. */
-static enum status life_load(struct vm *vm, struct vcpu_start *start) {
-    gpa_t acpi = GPA(vm->low_ram - LAYOUT_ACPI_SIZE);
-    enum status s = acpi_write_tables(&vm->mem, acpi, vm->vcpu_count);
-    return s != STATUS_OK ? s : linux_load(vm, start);
 }
 
 static void life_reset_devices(struct vm *vm) {
@@ -46,13 +36,12 @@ static void life_reset_devices(struct vm *vm) {
 
 static enum status life_start(struct vm *vm) {
     struct vcpu *v = &vm->vcpus[0];
-    struct vcpu_start start;
     uint64_t begin = plat_tsc();
     vm->state = VM_STARTING;
     vm->leave = LEAVE_NONE;
     life_scrub(vm);
     uint64_t scrubbed = plat_tsc();
-    enum status s = life_load(vm, &start);
+    enum status s = vm_load(vm);
     if (s != STATUS_OK) {
         vm_log(vm, LOG_ERROR, "cannot start: loading failed (%s)", status_name(s));
         return s;
@@ -62,7 +51,7 @@ static enum status life_start(struct vm *vm) {
     msr_reset(v);
     cpuid_set_osxsave(v, false);
     cpuid_set_xcr0(v, 1);
-    vcpu_reset(v, &start);
+    vcpu_reset(v);
     plat_reset_live_state();
     char size[24];
     vm_log(vm, LOG_INFO, "started (%u vCPU on cpu %u, %s)", vm->vcpu_count, v->cpu,

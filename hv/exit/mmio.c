@@ -63,7 +63,7 @@ static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
     struct insn insn;
     size_t n = fetch_code(v, code, sizeof(code));
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
-    if (insn_decode(code, n, fetch_mode(v), &insn) != STATUS_OK) {
+    if (insn_decode(code, n, fetch_mode(v), x->kind, &insn) != STATUS_OK) {
         return exit_crash(v, x, "instruction the emulator does not know");
     }
     if (x->fault.gpa.v % PAGE_SIZE > PAGE_SIZE - insn.size) {

@@ -131,6 +131,13 @@ static enum status msr_write_tsc(struct vcpu *v, uint32_t msr, uint64_t value) {
     return STATUS_OK;
 }
 
+/* Where the register cannot pass, being in part the host's. */
+static enum status msr_read_efer(struct vcpu *v, uint32_t msr, uint64_t *value) {
+    (void)msr;
+    *value = hvm->get(v, HVM_EFER);
+    return STATUS_OK;
+}
+
 /* SDM "Extended Feature Enable Register": LMA is the CPU's own, LME is fixed while paging is on. */
 static enum status msr_write_efer(struct vcpu *v, uint32_t msr, uint64_t value) {
     (void)msr;
@@ -175,7 +182,7 @@ const struct msr_policy msr_policies[] = {
     MSR(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_mtrr_default, .slot = SLOT_MTRR_DEF_TYPE),
     MSR(X86_MSR_TSC_DEADLINE, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
     MSR(X86_MSR_X2APIC_FIRST, X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
-    MSR(X86_MSR_EFER, 1, "IA32_EFER", .read_passes = true, .write = msr_write_efer),
+    MSR(X86_MSR_EFER, 1, "IA32_EFER", .read_passes = true, .read = msr_read_efer, .write = msr_write_efer),
     PASS(X86_MSR_STAR, "IA32_STAR"),
     PASS(X86_MSR_LSTAR, "IA32_LSTAR"),
     PASS(X86_MSR_CSTAR, "IA32_CSTAR"),

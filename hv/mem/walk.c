@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One loop over the four levels of 64-bit paging. Each table entry is read once and all decisions
+ * One loop over the levels of all kinds of paging. Each table entry is read once and all decisions
  * are made on that copy: the guest may change it at any moment. Must never assert on what a table
  * says. See walk.h for callers.
  */
@@ -17,27 +17,55 @@
 #define ENTRY_NX       BIT(63)
 
 #define ADDRESS_MASK 0x000ffffffffff000ull
-#define LEVELS       4
 #define MAX_ATTEMPTS 8
+
+/* A kind of paging. Levels count from the tables that name 4 KiB pages, which are level 1. */
+struct format {
+    uint8_t levels, index_bits, entry_size, linear_bits;
+    uint8_t large;         /* the highest level whose entries can be pages */
+    uint64_t root;         /* where CR3 holds the address of the first table */
+    uint64_t reserved;     /* must be 0 in every entry, beside address bits that do not exist */
+    uint64_t top_reserved; /* must be 0 in entries above level large */
+    uint64_t top_implied;  /* these have no such bits: all is allowed, nothing is marked */
+};
+
+/* SDM "32-Bit Paging" without and with CR4.PSE, "PAE Paging", "4-Level Paging and 5-Level Paging".
+ */
+static const struct format formats[] = {
+    {2, 10, 4, 32, 0, 0xfffff000, 0, 0, 0},
+    {2, 10, 4, 32, 2, 0xfffff000, 0, 0, 0},
+    {3, 9, 8, 32, 2, 0xffffffe0, 0x7ff0000000000000, 0x80000000000001e6,
+     ENTRY_WRITE | ENTRY_USER | ENTRY_ACCESSED},
+    {4, 9, 8, 48, 3, ADDRESS_MASK, 0, ENTRY_LARGE, 0},
+    {5, 9, 8, 57, 3, ADDRESS_MASK, 0, ENTRY_LARGE, 0},
+};
 
 struct walk {
     const struct gmem *mem;
     const struct walk_state *s;
+    const struct format *f;
     uint64_t gva;
     unsigned access;
     uint64_t permissions; /* ENTRY_WRITE, ENTRY_USER: allowed by all levels; ENTRY_NX by any */
 };
 
+static const struct format *format_of(const struct walk_state *s) {
+    if ((s->cr4 & X86_CR4_PAE) == 0) {
+        return &formats[(s->cr4 & X86_CR4_PSE) != 0];
+    }
+    return &formats[(s->efer & X86_EFER_LMA) == 0 ? 2 : (s->cr4 & X86_CR4_LA57) == 0 ? 3 : 4];
+}
+
 static bool nx_enabled(const struct walk *w) {
-    return (w->s->efer & X86_EFER_NXE) != 0;
+    return (w->s->efer & X86_EFER_NXE) != 0 && w->f->entry_size == 8;
 }
 
 /* Bits that must be 0 in an entry; offset_mask covers what one entry of its level maps. */
 static uint64_t reserved_bits(const struct walk *w, unsigned level, bool large,
                               uint64_t offset_mask) {
-    uint64_t reserved = ADDRESS_MASK & ~(BIT(w->s->phys_bits) - 1);
+    uint64_t reserved = w->f->reserved | (ADDRESS_MASK & ~(BIT(w->s->phys_bits) - 1));
     reserved |= nx_enabled(w) ? 0 : ENTRY_NX;
-    reserved |= level == LEVELS ? ENTRY_LARGE : 0;
+    reserved |= level > w->f->large ? w->f->top_reserved : 0;
     /* Below a large page's address; bit 12 is its PAT bit. */
     return large ? reserved | (offset_mask & ~(BIT(13) - 1)) : reserved;
 }
@@ -63,74 +91,85 @@ static bool access_allowed(const struct walk *w) {
     return (w->access & WALK_WRITE) == 0 || writable;
 }
 
-static enum status deny(const struct walk *w, uint32_t cause, uint32_t *pf_error) {
+static enum status deny(const struct walk *w, uint32_t cause, struct walk_page *page) {
     bool fetch_told = nx_enabled(w) || (w->s->cr4 & X86_CR4_SMEP) != 0;
-    *pf_error = cause | ((w->access & WALK_WRITE) != 0 ? WALK_PF_WRITE : 0) |
-                ((w->access & WALK_USER) != 0 ? WALK_PF_USER : 0) |
-                ((w->access & WALK_EXECUTE) != 0 && fetch_told ? WALK_PF_FETCH : 0);
+    page->pf_error = cause | ((w->access & WALK_WRITE) != 0 ? WALK_PF_WRITE : 0) |
+                     ((w->access & WALK_USER) != 0 ? WALK_PF_USER : 0) |
+                     ((w->access & WALK_EXECUTE) != 0 && fetch_told ? WALK_PF_FETCH : 0);
     return STATUS_DENIED;
 }
 
 /* Sets bits in an entry; false if it is no longer what was read. */
-static bool mark_entry(uint64_t *slot, uint64_t entry, uint64_t bits) {
-    return (entry & bits) == bits ||
-           __atomic_compare_exchange_n(slot, &entry, entry | bits, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+static bool mark_entry(void *slot, unsigned size, uint64_t entry, uint64_t bits) {
+    uint32_t half = (uint32_t)entry;
+    return size == 8 ? __atomic_compare_exchange_n((uint64_t *)slot, &entry, entry | bits, false,
+                                                   __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)
+                     : __atomic_compare_exchange_n((uint32_t *)slot, &half, half | (uint32_t)bits,
+                                                   false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* One way down; STATUS_TIMEOUT if an entry changed before it could be marked as used. */
-static enum status descend(struct walk *w, gpa_t *gpa, uint32_t *pf_error) {
-    uint64_t table = w->s->cr3 & ADDRESS_MASK & (BIT(w->s->phys_bits) - 1);
+static enum status descend(struct walk *w, struct walk_page *page) {
+    const struct format *f = w->f;
+    uint64_t table = w->s->cr3 & f->root & (BIT(w->s->phys_bits) - 1);
     w->permissions = ENTRY_WRITE | ENTRY_USER;
-    for (unsigned level = LEVELS;; level--) {
-        unsigned shift = PAGE_SHIFT + 9 * (level - 1);
-        uint64_t offset_mask = BIT(shift) - 1;
+    for (unsigned level = f->levels;; level--) {
+        unsigned shift = PAGE_SHIFT + f->index_bits * (level - 1u);
+        uint64_t offset_mask = BIT(shift) - 1, index = w->gva >> shift & (BIT(f->index_bits) - 1);
         /* gmem's regions are page-aligned, so an aligned gpa is an aligned pointer. */
-        uint64_t *slot = gmem_pointer(w->mem, GPA(table + (w->gva >> shift & 511) * 8), 8);
+        void *slot = gmem_pointer(w->mem, GPA(table + index * f->entry_size), f->entry_size);
         if (slot == NULL) {
             return STATUS_NOT_FOUND;
         }
-        uint64_t entry = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-        bool large = (entry & ENTRY_LARGE) != 0 && (level == 2 || level == 3);
+        uint64_t raw = f->entry_size == 8 ? __atomic_load_n((uint64_t *)slot, __ATOMIC_ACQUIRE)
+                                          : __atomic_load_n((uint32_t *)slot, __ATOMIC_ACQUIRE);
+        bool large = (raw & ENTRY_LARGE) != 0 && level >= 2 && level <= f->large;
         bool last = level == 1 || large;
+        /* SDM "PSE-36": bits 20:13 of a 4 MiB page's entry are address bits 39:32. */
+        uint64_t entry =
+            large && f->entry_size == 4 ? (raw & ~0x1fe000ull) | (raw & 0x1fe000) << 19 : raw;
         if ((entry & ENTRY_PRESENT) == 0) {
-            return deny(w, 0, pf_error);
+            return deny(w, 0, page);
         }
         if ((entry & reserved_bits(w, level, large, offset_mask)) != 0) {
-            return deny(w, WALK_PF_PRESENT | WALK_PF_RESERVED, pf_error);
+            return deny(w, WALK_PF_PRESENT | WALK_PF_RESERVED, page);
         }
+        entry |= level > f->large ? f->top_implied : 0;
         w->permissions = (w->permissions & (entry | ENTRY_NX)) | (entry & ENTRY_NX);
         if (last && !access_allowed(w)) {
-            return deny(w, WALK_PF_PRESENT, pf_error);
+            return deny(w, WALK_PF_PRESENT, page);
         }
-        bool dirties = last && (w->access & WALK_WRITE) != 0;
-        if (!mark_entry(slot, entry, ENTRY_ACCESSED | (dirties ? ENTRY_DIRTY : 0))) {
+        uint64_t marks = ENTRY_ACCESSED;
+        marks |= last && (w->access & WALK_WRITE) != 0 ? ENTRY_DIRTY : 0;
+        if ((entry & marks) != marks && !mark_entry(slot, f->entry_size, raw, marks)) {
             return STATUS_TIMEOUT;
         }
         table = entry & ADDRESS_MASK;
         if (last) {
-            *gpa = GPA((table & ~offset_mask) | (w->gva & offset_mask));
+            *page = (struct walk_page){.gpa = GPA((table & ~offset_mask) | (w->gva & offset_mask)),
+                                       .slot = slot,
+                                       .entry = raw | marks};
             return STATUS_OK;
         }
     }
 }
 
 enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
-                           unsigned access, gpa_t *gpa, uint32_t *pf_error) {
-    struct walk w = {.mem = mem, .s = s, .gva = gva.v, .access = access};
+                           unsigned access, struct walk_page *page) {
+    struct walk w = {.mem = mem, .s = s, .f = format_of(s), .gva = gva.v, .access = access};
+    unsigned unused = 64u - w.f->linear_bits;
     if ((s->cr0 & X86_CR0_PG) == 0) {
-        *gpa = GPA(gva.v & UINT32_MAX);
+        *page = (struct walk_page){.gpa = GPA(gva.v & UINT32_MAX)};
         return STATUS_OK;
     }
-    if ((s->efer & X86_EFER_LMA) == 0) {
-        return STATUS_UNSUPPORTED;
-    }
-    if ((uint64_t)((int64_t)(gva.v << 16) >> 16) != gva.v) {
+    if (unused == 32) {
+        w.gva &= UINT32_MAX;
+    } else if ((uint64_t)((int64_t)(gva.v << unused) >> unused) != gva.v) {
         return STATUS_INVALID;
     }
     enum status result = STATUS_TIMEOUT;
     for (unsigned i = 0; i < MAX_ATTEMPTS && result == STATUS_TIMEOUT; i++) {
-        result = descend(&w, gpa, pf_error);
+        result = descend(&w, page);
     }
     return result;
 }

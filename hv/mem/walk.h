@@ -31,16 +31,24 @@ struct walk_state {
 #define WALK_PF_RESERVED BIT32(3)
 #define WALK_PF_FETCH    BIT32(4)
 
+/* Where a linear address leads. */
+struct walk_page {
+    gpa_t gpa;
+    uint32_t pf_error; /* STATUS_DENIED only */
+    const void *slot;  /* the entry that names the page, in this VM's RAM; NULL without paging */
+    uint64_t entry;    /* and what it held when the walk was done */
+};
+
 /*
- * Translates gva (one byte of it: an access that crosses a page needs two calls). Without paging
- * only 32 bits of gva count. Sets accessed and dirty bits as the CPU does.
- *   STATUS_DENIED     page fault: *pf_error is its error code, CR2 would be gva
+ * Translates gva (one byte of it: an access that crosses a page needs two calls) by the paging that
+ * CR0, CR4 and EFER choose. Outside long mode only 32 bits of gva count. Sets accessed and dirty
+ * bits as the CPU does; PAE's PDPTEs are read from memory each time.
+ *   STATUS_DENIED     page fault: page->pf_error is its error code, CR2 would be gva
  *   STATUS_INVALID    gva is not canonical: #GP, or #SS for a stack access
  *   STATUS_NOT_FOUND  a table does not lie in this VM's RAM
- *   STATUS_UNSUPPORTED  paging outside long mode: no guest of ours is a 32-bit system
  *   STATUS_TIMEOUT    other vCPUs kept changing the tables: let the guest try again
  */
 MUST_USE enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
-                                    unsigned access, gpa_t *gpa, uint32_t *pf_error);
+                                    unsigned access, struct walk_page *page);
 
 #endif

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads the setup header of a Linux/x86 bzImage, and places kernel, initrd and ACPI tables in a
- * guest's low RAM. The file is untrusted: every number is checked against the file's size before it
- * is used. Source: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
+ * Reads the setup header of a Linux/x86 bzImage as far as a refusal before the start needs it; the
+ * kernel is loaded by the guest's own firmware (guests/firmware). The file is untrusted: every
+ * number is checked against the file's size before it is used. Source: Linux
+ * Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
  */
 #include "hv/plan/bzimage.h"
 
+#include "hv/abi.h"
 #include "hv/lib/str.h"
 
 enum header_field {
@@ -49,16 +51,15 @@ enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out,
     }
     uint32_t sectors = (uint32_t)field(file, SETUP_SECTS, 1);
     uint64_t header_end = MAGIC + field(file, JUMP_LENGTH, 1);
+    uint64_t setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR;
+    uint64_t kernel_size = field(file, SYSSIZE, 4) * 16;
     const struct bzimage k = {
-        .setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR,
-        .kernel_size = field(file, SYSSIZE, 4) * 16,
         .pref_address = field(file, PREF_ADDRESS, 8),
         .init_size = field(file, INIT_SIZE, 4),
         .alignment = (uint32_t)field(file, KERNEL_ALIGNMENT, 4),
         .relocatable = field(file, RELOCATABLE_KERNEL, 1) != 0,
         .initrd_max = field(file, INITRD_ADDR_MAX, 4),
         .cmdline_max = (uint32_t)field(file, CMDLINE_SIZE, 4),
-        .header_size = (uint32_t)header_end - BZIMAGE_HEADER_OFFSET,
     };
     const struct {
         bool broken;
@@ -73,9 +74,9 @@ enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out,
          "has no 64-bit entry point: take an x86-64 kernel"},
         {header_end < HEADER_NEEDED || header_end > MAGIC + 0x7f || header_end > size,
          "is damaged: its setup header has an impossible length"},
-        {k.setup_size > size || k.kernel_size > size - k.setup_size,
+        {setup_size > size || kernel_size > size - setup_size,
          "is truncated: the file ends before its header says; copy it again"},
-        {k.kernel_size <= ENTRY_64_OFFSET || k.init_size < k.kernel_size,
+        {kernel_size <= ENTRY_64_OFFSET || k.init_size < kernel_size,
          "is damaged: its header has impossible sizes"},
         {k.alignment < PAGE_SIZE || (k.alignment & (k.alignment - 1)) != 0 ||
              k.pref_address % PAGE_SIZE != 0 || k.pref_address >= BIT(40),
@@ -92,39 +93,25 @@ enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out,
     return STATUS_OK;
 }
 
-enum status guest_layout_compute(const struct bzimage *kernel, uint64_t initrd_size,
-                                 uint64_t low_ram_size, struct guest_layout *out) {
-    out->needed = 0;
-    if (initrd_size > SIZE_LIMIT || kernel->pref_address > SIZE_LIMIT ||
-        kernel->init_size > SIZE_LIMIT) {
-        return STATUS_NO_MEMORY;
+uint64_t bzimage_memory_needed(const struct bzimage *kernel, uint64_t file_size,
+                               uint64_t initrd_size) {
+    if (initrd_size > SIZE_LIMIT || file_size > SIZE_LIMIT) {
+        return 0;
     }
     /*
      * A kernel loaded below its preferred address moves itself up to it, so that nothing is won by
      * a lower address even where the kernel is relocatable.
      */
-    uint64_t load = max_u64(kernel->pref_address, LAYOUT_LOW_SIZE);
+    uint64_t load = max_u64(kernel->pref_address, MIB);
     load = kernel->relocatable ? ALIGN_UP(load, (uint64_t)kernel->alignment) : load;
     uint64_t kernel_end = ALIGN_UP(load + kernel->init_size, PAGE_SIZE);
     uint64_t reach = min_u64(kernel->initrd_max, SIZE_LIMIT) + 1; /* end of the initrd at most */
-    uint64_t initrd_room = ALIGN_UP(initrd_size, PAGE_SIZE);
     /* The initrd ends where it may and begins on a page: the room it needs from kernel_end up. */
     if (initrd_size != 0 && (reach < kernel_end || reach - kernel_end < initrd_size ||
                              ALIGN_DOWN(reach - initrd_size, PAGE_SIZE) < kernel_end)) {
-        return STATUS_NO_MEMORY;
+        return 0;
     }
-    uint64_t needed = kernel_end + initrd_room + LAYOUT_ACPI_SIZE;
-    out->needed = ALIGN_UP(needed, 2 * MIB);
-    if (low_ram_size < needed) {
-        return STATUS_NO_MEMORY;
-    }
-    uint64_t acpi = low_ram_size - LAYOUT_ACPI_SIZE;
-    uint64_t initrd = 0;
-    if (initrd_size != 0) {
-        initrd = ALIGN_DOWN(min_u64(acpi, reach) - initrd_size, PAGE_SIZE);
-    }
-    out->kernel = GPA(load);
-    out->initrd = GPA(initrd);
-    out->acpi = GPA(acpi);
-    return STATUS_OK;
+    /* The file may lie where the kernel will run, but not in the first MiB. */
+    kernel_end = max_u64(kernel_end, MIB + ALIGN_UP(file_size, PAGE_SIZE));
+    return ALIGN_UP(kernel_end + ALIGN_UP(initrd_size, PAGE_SIZE) + BULKHEAD_TABLES_SIZE, 2 * MIB);
 }

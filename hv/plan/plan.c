@@ -202,7 +202,6 @@ static void give_files(const struct builder *b, struct plan_vm *vm) {
         return;
     }
     struct bzimage kernel;
-    struct guest_layout layout;
     const char *why = NULL;
     if (bzimage_parse(phys_pointer(vm->kernel->base), vm->kernel->size, &kernel, &why) !=
         STATUS_OK) {
@@ -216,13 +215,14 @@ static void give_files(const struct builder *b, struct plan_vm *vm) {
     }
     uint64_t initrd_size = vm->initrd != NULL ? vm->initrd->size : 0;
     uint64_t low = min_u64(g->memory, PLAN_LOW_RAM_END);
-    if (low == 0 || guest_layout_compute(&kernel, initrd_size, low, &layout) == STATUS_OK) {
+    uint64_t needed = bzimage_memory_needed(&kernel, vm->kernel->size, initrd_size);
+    if (low == 0 || (needed != 0 && needed <= low)) {
         return;
     }
     char have[24], need[24], own[24], from[24], initrd[24], fix[64] = "take smaller ones";
-    bool fits = layout.needed != 0 && layout.needed <= PLAN_LOW_RAM_END; /* with more memory */
+    bool fits = needed != 0 && needed <= PLAN_LOW_RAM_END; /* with more memory */
     if (fits) {
-        fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, layout.needed));
+        fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, needed));
     }
     REFUSE(b, g, fits ? g->memory_pos : g->kernel_pos,
            "memory = \"%s\" is too little for its kernel (%s once running, from %s on) "

@@ -18,7 +18,10 @@
 #define MSR_VMX_PROCESSOR_2    0x48bu
 #define MSR_VMX_EPT_VPID       0x48cu
 #define MSR_VM_CR              0xc0010114u
+#define VM_CR_LOCKED           BIT(3)
 #define VM_CR_SVM_DISABLED     BIT(4)
+#define SVM_EDX_LOCK           BIT(2) /* without it VM_CR_SVM_DISABLED cannot be taken back */
+#define SVM_ASIDS_LEAST        2      /* 0 is the host's */
 /* VMX capability MSRs of control words have the allowed-1 settings in their upper half. */
 #define ALLOWED_1(n)           BIT(32 + (n))
 #define SECONDARY_CONTROLS     ALLOWED_1(31)
@@ -30,10 +33,16 @@
 #define HINT_ENABLE                                                                                \
     "Enable Intel Virtualization Technology (VT-x, VMX) in the firmware setup, usually under "     \
     "CPU or Advanced, then power off and on."
+#define HINT_ENABLE_SVM                                                                            \
+    "Enable SVM Mode in the firmware setup, usually under CPU Configuration, Advanced or "         \
+    "Overclocking, then power off and on."
 #define HINT_TOO_OLD                                                                               \
-    "This CPU is too old: Bulkhead needs one of Intel's from 2010 (Westmere) or later."
+    "This CPU is too old: Bulkhead needs one of Intel's from 2010 (Westmere) or later, or AMD's "  \
+    "from 2007 (Barcelona) or later."
 #define HINT_SLOWER                                                                                \
     "Recommended: without it each exit to Bulkhead empties the TLB and guests run slower."
+#define HINT_SLOWER_SVM                                                                            \
+    "Newer CPUs have it: without it some exits to Bulkhead take longer. Nothing is to be set."
 #define HINT_NESTED                                                                                \
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
     "virtualization there, or start Bulkhead on the bare machine."
@@ -52,7 +61,7 @@ static PRINTF_LIKE(5, 6) void add_line(struct preflight_report *report, const ch
 }
 
 /* Features that are one or several bits of a word, all of them needed. */
-enum word { PROCESSOR, PROCESSOR_2, EPT_VPID, EXT1_EDX, EXT7_EDX, WORDS };
+enum word { PROCESSOR, PROCESSOR_2, EPT_VPID, SVM_EDX, EXT1_EDX, EXT7_EDX, WORDS };
 
 struct feature {
     const char *what;
@@ -62,7 +71,7 @@ struct feature {
     const char *hint;
 };
 
-/* Those of the three VMX words are shown only where there is VMX: one cause, one lack. */
+/* Those of VMX and SVM words are shown only where there is VMX, SVM: one cause, one lack. */
 static const struct feature features[] = {
     {"Secondary controls", PROCESSOR, SECONDARY_CONTROLS, PREFLIGHT_LACK, HINT_TOO_OLD},
     {"MSR bitmaps", PROCESSOR, ALLOWED_1(28), PREFLIGHT_LACK, HINT_TOO_OLD},
@@ -76,19 +85,24 @@ static const struct feature features[] = {
     {"Unrestricted guest", PROCESSOR_2, ALLOWED_1(7), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"VPID", PROCESSOR_2, VPID, PREFLIGHT_WARN, HINT_SLOWER},
     {"INVVPID", EPT_VPID, BIT(32), PREFLIGHT_WARN, HINT_SLOWER},
+    {"Nested paging (NPT)", SVM_EDX, BIT(0), PREFLIGHT_LACK, HINT_TOO_OLD},
+    {"Flush by ASID", SVM_EDX, BIT(6), PREFLIGHT_WARN, HINT_SLOWER_SVM},
+    {"Next-RIP save", SVM_EDX, BIT(3), PREFLIGHT_WARN, HINT_SLOWER_SVM},
+    {"VMCB clean bits", SVM_EDX, BIT(5), PREFLIGHT_WARN, HINT_SLOWER_SVM},
+    {"Decode assists", SVM_EDX, BIT(7), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"No-execute (NX)", EXT1_EDX, BIT(20), PREFLIGHT_LACK,
      "Enable Execute Disable Bit (XD, NX) in the firmware setup, usually under CPU or Security."},
     {"Invariant TSC", EXT7_EDX, BIT(8), PREFLIGHT_WARN,
      "The guests' clocks may run unevenly while the CPU saves power; there is nothing to set."},
 };
 
-static void add_features(const uint64_t words[WORDS], bool vmx, const char *nested,
+static void add_features(const uint64_t words[WORDS], bool vmx, bool svm, const char *nested,
                          struct preflight_report *report) {
     for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
         const struct feature *f = &features[i];
         bool there = (words[f->word] & f->mask) == f->mask;
         const char *hint = f->without == PREFLIGHT_LACK && nested != NULL ? nested : f->hint;
-        if (vmx || f->word > EPT_VPID) {
+        if (f->word > SVM_EDX || (f->word == SVM_EDX ? svm : vmx)) {
             add_line(report, f->what, there ? PREFLIGHT_OK : f->without, hint,
                      there ? "yes" : "no");
         }
@@ -117,12 +131,25 @@ static void add_vmx(const struct preflight_cpu *cpu, bool vmx, const char *neste
     }
 }
 
-static void add_amd(const struct preflight_cpu *cpu, bool svm, struct preflight_report *report) {
-    bool off = svm && (cpu->rdmsr(MSR_VM_CR) & VM_CR_SVM_DISABLED) != 0;
-    const char *found = svm ? "present" : ABSENT;
-    add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK,
-             "AMD-V is not supported yet: this release runs on Intel CPUs with VT-x only.", "%s",
-             off ? "present, switched off by the firmware" : found);
+/* Disabled without a lock is fine: Bulkhead takes it back. */
+static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *nested,
+                    uint64_t words[WORDS], struct preflight_report *report) {
+    const char *hint = nested != NULL ? nested : HINT_ENABLE_SVM;
+    if (!svm) { /* nor do MSR and leaf exist */
+        add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK, hint, ABSENT);
+        return;
+    }
+    uint32_t leaf[4];
+    uint64_t control = cpu->rdmsr(MSR_VM_CR);
+    cpu->cpuid(0x8000000a, leaf);
+    words[SVM_EDX] = leaf[3];
+    bool disabled = (control & VM_CR_SVM_DISABLED) != 0;
+    bool off = disabled && ((control & VM_CR_LOCKED) != 0 || (leaf[3] & SVM_EDX_LOCK) == 0);
+    const char *good = disabled ? "left open" : "enabled";
+    add_line(report, "AMD-V (SVM)", off ? PREFLIGHT_LACK : PREFLIGHT_OK, hint,
+             "present, %s by the firmware", off ? "locked off" : good);
+    add_line(report, "ASIDs", leaf[1] >= SVM_ASIDS_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
+             nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
 }
 
 static void add_machine(const struct boot_info *info, struct preflight_report *report) {
@@ -163,11 +190,12 @@ void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu
     const char *nested = (leaf1[2] & CPUID_1_ECX_HYPERVISOR) != 0 ? HINT_NESTED : NULL;
     bool amd = str_equal(vendor, "AuthenticAMD") || str_equal(vendor, "HygonGenuine");
     bool vmx = !amd && (leaf1[2] & CPUID_1_ECX_VMX) != 0;
+    bool svm = amd && (ext1[2] & CPUID_EXT1_ECX_SVM) != 0;
     if (amd) {
-        add_amd(cpu, (ext1[2] & CPUID_EXT1_ECX_SVM) != 0, report);
+        add_svm(cpu, svm, nested, words, report);
     } else {
         add_vmx(cpu, vmx, nested, words, report);
     }
-    add_features(words, vmx, nested, report);
+    add_features(words, vmx, svm, nested, report);
     add_machine(info, report);
 }

@@ -115,13 +115,6 @@ struct hvm_segment {
 };
 #define SEG_UNUSABLE BIT32(16)
 
-/* How a vCPU starts: everything not named is as after INIT (SDM "Processor State After Reset"). */
-struct vcpu_start {
-    uint64_t rip, rsp, rflags, cr0, cr3, cr4, efer;
-    uint64_t regs[16];
-    struct hvm_segment segs[HVM_SEG_COUNT];
-};
-
 /* Instructions a guest has only if the vendor's controls let it. */
 enum hvm_feature { HVM_RDTSCP = BIT32(0), HVM_INVPCID = BIT32(1) };
 
@@ -131,8 +124,9 @@ struct hvm_ops {
     enum status (*probe)(void);
     enum status (*cpu_on)(void);              /* this CPU enters root operation */
     enum status (*vcpu_init)(struct vcpu *v); /* allocates from the VM's budget */
-    /* Fresh state, current on this CPU; at every start of the VM. */
-    void (*vcpu_reset)(struct vcpu *v, const struct vcpu_start *start);
+    /* Controls and host state anew, current on this CPU, caches flushed; at every start of the VM.
+     * vcpu_reset() then sets each register, in the order of enum hvm_reg, and each segment. */
+    void (*vcpu_reset)(struct vcpu *v);
     /*
      * Runs v until vcpu_service() says to leave: the one loop of hv/exit/loop.h with the vendor's
      * run (enter, fill a struct vmexit, interrupts off) and advance (RIP, interrupt shadow,
@@ -147,6 +141,7 @@ struct hvm_ops {
     uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */
     void (*get_segment)(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
+    void (*set_segment)(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
     void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     void (*dump)(struct vcpu *v);  /* vendor state to the log, for a crash report */

@@ -30,6 +30,9 @@ bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-co
 void plat_reset_live_state(void);
 void plat_write_back_caches(void); /* WBINVD */
 
+/* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
+extern const uint8_t plat_guest_firmware[];
+
 /* Consoles. */
 /* Hands up to n bytes to the UART without waiting; returns how many it took. */
 size_t plat_serial_write(const uint8_t *bytes, size_t n);

@@ -104,14 +104,46 @@ bool vcpu_halt(struct vcpu *v) {
     }
 }
 
-void vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
-    memcpy(v->regs, start->regs, sizeof(v->regs));
+/*
+ * SDM "Processor State After Reset", what is not named is 0. Only CS.base is another: that of a PC
+ * after its firmware's first far jump, so that no memory is needed under 4 GiB.
+ */
+static const uint64_t reset_registers[HVM_REG_COUNT] = {
+    [HVM_RIP] = 0xfff0,
+    [HVM_RFLAGS] = X86_RFLAGS_FIXED,
+    [HVM_CR0] = X86_CR0_CD | X86_CR0_NW | X86_CR0_ET,
+    [HVM_DR7] = 0x400,
+    [HVM_PAT] = 0x0007040600070406,
+};
+
+/* Attributes: present; read-write data, code, LDT, busy TSS. */
+static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
+    [HVM_ES] = {0, 0xffff, 0x93, 0},  [HVM_CS] = {0xf0000, 0xffff, 0x9b, 0xf000},
+    [HVM_SS] = {0, 0xffff, 0x93, 0},  [HVM_DS] = {0, 0xffff, 0x93, 0},
+    [HVM_FS] = {0, 0xffff, 0x93, 0},  [HVM_GS] = {0, 0xffff, 0x93, 0},
+    [HVM_LDT] = {0, 0xffff, 0x82, 0}, [HVM_TR] = {0, 0xffff, 0x8b, 0},
+    [HVM_GDT] = {.limit = 0xffff},    [HVM_IDT] = {.limit = 0xffff},
+};
+
+static void vcpu_reset_registers(struct vcpu *v) {
+    memset(v->regs, 0, sizeof(v->regs));
+    v->regs[X86_RDX] = v->cpuid.entries[v->cpuid.basic[1]].out[0]; /* the CPU's signature */
+    for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
+        hvm->set(v, (enum hvm_reg)r, reset_registers[r]);
+    }
+    for (unsigned s = 0; s < HVM_SEG_COUNT; s++) {
+        hvm->set_segment(v, (enum hvm_seg)s, &reset_segments[s]);
+    }
+}
+
+void vcpu_reset(struct vcpu *v) {
     v->window_interrupt = v->window_nmi = false;
     v->nmi_pending = v->nmi_used = false;
     v->event = (struct event){.type = EVENT_NONE};
     v->tsc_offset = v->lapic.clock.offset = 0 - plat_tsc();
     lapic_reset(&v->lapic, v->index, v->index == 0);
-    hvm->vcpu_reset(v, start);
+    hvm->vcpu_reset(v);
+    vcpu_reset_registers(v);
     hvm->set_tsc_offset(v, v->tsc_offset);
 }
 

@@ -40,6 +40,17 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
+/* Where an instruction that exited was found; see fetch_length() in hv/exit/fetch.c. */
+#define VCPU_HINTS 8
+
+struct fetch_hint {
+    uint64_t rip, cr3, entry; /* what *slot held: the page-table entry of RIP's page */
+    const uint64_t *slot;
+    const void *host; /* RIP's bytes */
+    uint32_t code;    /* the first four of them */
+    uint8_t kind, length;
+};
+
 struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
@@ -60,6 +71,7 @@ struct vcpu {
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
     uint64_t xcr0;
+    struct fetch_hint hints[VCPU_HINTS]; /* by the low bits of RIP */
 
     uint64_t exits[EXIT_KINDS];
     struct {
@@ -85,8 +97,8 @@ bool vcpu_service(struct vcpu *v);
 /* Waits in HLT for the next event; false when the run loop must be left. */
 bool vcpu_halt(struct vcpu *v);
 
-/* Power-up state of everything that is the same for every guest: local APIC, MSR slots, events. */
-void vcpu_reset(struct vcpu *v, const struct vcpu_start *start);
+/* The state after power-up: registers, local APIC, events, TSC. On v's own CPU. */
+void vcpu_reset(struct vcpu *v);
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 

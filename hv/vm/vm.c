@@ -5,6 +5,7 @@
  */
 #include "hv/vm/vm.h"
 
+#include "hv/abi.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
@@ -169,4 +170,39 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     }
     *out = vm;
     return STATUS_OK;
+}
+
+enum status vm_load(struct vm *vm) {
+    const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
+    const char *cmdline = vm->plan->config->cmdline;
+    struct bulkhead_start start = {
+        .magic = BULKHEAD_START_MAGIC,
+        .size = sizeof(start),
+        .vcpu_count = vm->vcpu_count,
+        .low_ram = vm->low_ram,
+        .high_ram = vm->high_ram,
+        .kernel.size = kernel->size,
+        .initrd.size = initrd != NULL ? initrd->size : 0,
+        .cmdline = {BULKHEAD_START_GPA + sizeof(start), strlen(cmdline)},
+    };
+    /* What does not fit gets an address far above all memory. */
+    uint64_t top = vm->low_ram - BULKHEAD_TABLES_SIZE;
+    start.initrd.gpa = ALIGN_DOWN(top - start.initrd.size, PAGE_SIZE);
+    start.kernel.gpa = ALIGN_DOWN(start.initrd.gpa - kernel->size, PAGE_SIZE);
+    const struct {
+        uint64_t gpa;
+        const void *from;
+        uint64_t size;
+    } copies[] = {
+        {start.kernel.gpa, phys_pointer(kernel->base), kernel->size},
+        {start.initrd.gpa, initrd != NULL ? phys_pointer(initrd->base) : NULL, start.initrd.size},
+        {BULKHEAD_FIRMWARE_GPA, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE},
+        {BULKHEAD_START_GPA, &start, sizeof(start)},
+        {start.cmdline.gpa, cmdline, start.cmdline.size + 1},
+    };
+    enum status s = STATUS_OK;
+    for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {
+        s = gmem_write(&vm->mem, GPA(copies[i].gpa), copies[i].from, copies[i].size);
+    }
+    return s;
 }

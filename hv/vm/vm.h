@@ -68,6 +68,12 @@ struct vm {
 MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
 
 /*
+ * What hv/abi.h promises a guest at its start, into its scrubbed memory; STATUS_NOT_FOUND if it is
+ * too small, which plan_build() has ruled out.
+ */
+MUST_USE enum status vm_load(struct vm *vm);
+
+/*
  * An interrupt message to the local APICs it names, which may leave out its sender (NULL: it came
  * from the I/O APIC).
  */

@@ -1,54 +1,79 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make bench: the exact number of instructions of one exit, counted in Bochs with one CPU.
+"""make bench: the exact number of instructions of one exit, counted in emulators with one CPU.
 
-guests/bench counts with RDTSC; the emulator's debugger then lists one exit of each kind, which gives the VMREADs
-and VMWRITEs and checks the count. Prints a table, writes build/bench.json, and with --write-docs the table in
-docs/performance.md.
+guests/bench counts with RDTSC. In Bochs the debugger then lists one exit of each kind, which gives the slow
+instructions among them and checks the count; QEMU with -icount has no such list. Prints a table, writes
+build/bench.json, and with --write-docs the tables in docs/performance.md.
 """
 import argparse
+import collections
+import concurrent.futures
 import json
 import os
 import re
 import sys
 
 from frame import ROOT, Boot
-from machine import Expected, target_named
+from machine import Expected, Machine, target_named
 
 CONFIG = """\
 [guest.bench]
 cpus = "0"
 memory = "16M"
 kernel = "guests/benchguest"
-cmdline = "trace=1"
+cmdline = "trace={trace}"
 """
 
-# In the order of the guest's traces: name, text, aim, aim for VMREADs and VMWRITEs, KVM's and Xen's figure.
+# A column group. slow: what is counted in the trace, as mnemonics. aids: the CPU tells an instruction's length.
+Column = collections.namedtuple("Column", "target title slow aids peers")
+COLUMNS = [
+    Column("bochs-intel", "VT-x", ("vmread", "vmwrite"), True, "vtx"),
+    Column("bochs-amd", "AMD-V", ("vmload", "vmsave", "stgi", "clgi", "mov cr3"), True, "amd"),
+    Column("qemu-tcg", "AMD-V without next-RIP save", None, False, None),
+]
+# What finding an instruction's length may cost where the CPU does not tell.
+DECODER_AIM = 150
+
+# In the order of the guest's traces. decoded: its length has to be known. slow_aim: by a column's title. vtx, amd: what
+# KVM and Xen take.
+Operation = collections.namedtuple("Operation", "name text aim decoded slow_aim vtx amd",
+                                   defaults=(None, False, {}, ("-", "-"), ("-", "-")))
 NOPS = "nops"
 OPERATIONS = [
-    (NOPS, "100 NOPs (self-check)", None, None, "100", "100"),
-    ("cpuid", "CPUID", 120, (4, 2), "983", "892"),
-    ("hypercall", "hypercall that does nothing", 120, (4, 2), "1,020", "886"),
-    ("msr", "RDMSR IA32_APIC_BASE", 150, (4, 2), "1,099", "792"),
-    ("port", "IN from an emulated port", 200, None, "1,243", "1,278"),
-    ("xapic-page", "xAPIC page, read", None, None, "7,166", "no exit"),
-    ("refused-msr", "refused RDMSR, up to the guest's #GP handler", 250, None, "-", "-"),
-    ("x2apic", "x2APIC register, read (TPR)", 180, None, "-", "-"),
-    ("x2apic-tpr-write", "x2APIC TPR, write", None, None, "no exit", "no exit"),
-    ("x2apic-eoi", "x2APIC EOI, write", None, None, "1,179", "no exit"),
-    ("timer-arm", "TSC-deadline timer, armed", None, None, "1,309", "1,725"),
+    Operation(NOPS, "100 NOPs (self-check)", vtx=("100", "100"), amd=("100", "100")),
+    Operation("cpuid", "CPUID", 120, True, {"VT-x": (4, 2)}, ("983", "892"), ("1,165", "738")),
+    Operation("hypercall", "hypercall that does nothing", 120, True, {"VT-x": (4, 2)},
+              ("1,020", "886"), ("1,218", "714")),
+    Operation("msr", "RDMSR IA32_APIC_BASE", 150, True, {"VT-x": (4, 2)},
+              ("1,099", "792"), ("1,234", "655")),
+    Operation("port", "IN from an emulated port", 200, vtx=("1,243", "1,278"), amd=("1,412", "1,097")),
+    Operation("xapic-page", "xAPIC page, read", vtx=("7,166", "no exit"), amd=("3,587", "14,134")),
+    Operation("refused-msr", "refused RDMSR, up to the guest's #GP handler", 250),
+    Operation("x2apic", "x2APIC register, read (TPR)", 180, True),
+    Operation("x2apic-tpr-write", "x2APIC TPR, write", None, True, {},
+              ("no exit", "no exit"), ("1,334", "712")),
+    Operation("x2apic-eoi", "x2APIC EOI, write", None, True, {},
+              ("1,179", "no exit"), ("1,331", "790")),
+    Operation("timer-arm", "TSC-deadline timer, armed", None, True, {},
+              ("1,309", "1,725"), ("1,883", "1,585")),
 ]
 TRACES = 3
 START_AIM = 20_000_000
 MARK = "<!-- bench: {} -->"
-INSTRUCTION = re.compile(r"^\(0\)\.\[\d+\].*?\): (\S+)", re.M)
+INSTRUCTION = re.compile(r"^\(0\)\.\[\d+\].*?\): ([^;\n]*)", re.M)
 
 
 class Bench(Boot):
     name = "bench"
 
     def image(self):
+        config = CONFIG.format(trace=int(has_debugger(self.target)))
         return self.make_stick({"guests/benchguest": self.guest_file("benchguest"),
-                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+                                "bulkhead/bulkhead.toml": config.encode()})
+
+
+def has_debugger(target):
+    return target.name.startswith("bochs")
 
 
 def debugger_script():
@@ -56,11 +81,16 @@ def debugger_script():
     return "c\n" + "trace on\nc\ntrace off\nc\n" * (len(OPERATIONS) * TRACES) + "q\n"
 
 
-def run_bench(build):
-    target = target_named("bochs-intel")
-    boot = Bench(os.path.abspath(build), target, os.path.join(os.path.abspath(build), "test/bench"))
-    boot.machine = target.start(boot.image(), boot.folder, cpus=1, debugger=debugger_script(),
-                                magic=True)
+def run_bench(build, column):
+    """What one target says: (name -> instructions, traces, (all, scrub, copy) ticks of the start)."""
+    target = target_named(column.target)
+    if target.why_not():
+        raise Expected(f"{target.name} to be there: {target.why_not()}", "")
+    build = os.path.abspath(build)
+    boot = Bench(build, target, os.path.join(build, "test", target.name, "bench"))
+    options = ({"debugger": debugger_script(), "magic": True} if has_debugger(target)
+               else {"icount": True})
+    boot.machine = target.start(boot.image(), boot.folder, cpus=1, **options)
     with boot.machine as machine:
         machine.expect(r"result nops", 240, "the bench guest to start")
         done = machine.expect(r".*?bench done", 600)
@@ -69,68 +99,97 @@ def run_bench(build):
         boot.view(0)
         first = machine.expect(r"bench: first instruction after (\d+) ticks \(scrub (\d+), copy "
                                r"(\d+)\)", 120)
-        boot.view(1)
-        machine.send("x")
-        machine.process.wait(120)
+        if has_debugger(target):
+            boot.view(1)
+            machine.send("x")
+            machine.process.wait(120)
     with open(os.path.join(boot.folder, "emulator.txt"), encoding="latin-1") as file:
         traces = re.findall(r"Tracing enabled.*?\n(.*?)Tracing disabled", file.read(), re.S)
     return results, traces, [int(n) for n in first.groups()]
 
 
-def count_traces(traces):
-    """The shortest of an operation's traces: another may hold a timer interrupt. Without the guest's own two."""
+def count_traces(traces, slow):
+    """
+    name -> (length, how many of each slow instruction), of the shortest of an operation's traces: another may hold a
+    timer interrupt. Without the guest's own two.
+    """
     counts = {}
     for i, operation in enumerate(OPERATIONS):
         lists = [INSTRUCTION.findall(t) for t in traces[i * TRACES:(i + 1) * TRACES]]
         if len(lists) == TRACES:
-            names = min(lists, key=len)
-            counts[operation[0]] = (len(names) - 2, names.count("vmread"), names.count("vmwrite"))
+            texts = min(lists, key=len)
+            counts[operation.name] = (len(texts) - 2, [sum(t.startswith(s) for t in texts) for s in slow])
     return counts
 
 
-def verdict(value, aim):
-    return "" if aim is None else "ok" if value <= aim else "OVER"
-
-
-def judge(results, counts):
-    """Rows of the table and what makes the measurement itself doubtful."""
-    rows, doubts = [], []
-    for name, text, aim, accesses, kvm, xen in OPERATIONS:
-        if name not in results:
-            doubts.append(f"{text}: not measured")
+def judge(column, results, traces):
+    """A row for each operation, and what makes the measurement itself doubtful."""
+    rows, doubts = {}, []
+    counts = count_traces(traces, column.slow) if column.slow else {}
+    for op in OPERATIONS:
+        if op.name not in results:
+            doubts.append(f"{op.text}: not measured")
             continue
-        total, reads, writes = counts.get(name, (None, None, None))
-        row = {"name": name, "text": text, "instructions": results[name], "aim": aim,
-               "vmread": reads, "vmwrite": writes, "traced": total, "kvm": kvm, "xen": xen,
-               "verdict": verdict(results[name], aim)}
-        if accesses and reads is not None and (reads > accesses[0] or writes > accesses[1]):
-            row["verdict"] = "OVER"
-        rows.append(row)
-        if total is None:
-            doubts.append(f"{text}: no trace")
-        elif name != NOPS and abs(total - results[name]) > 2:
-            doubts.append(f"{text}: {results[name]:.3f} by the TSC, {total} in the trace")
+        taken = results[op.name]
+        aim = op.aim and op.aim + DECODER_AIM * (op.decoded and not column.aids)
+        length, slow = counts.get(op.name, (None, None))
+        rows[op.name] = {"instructions": taken, "aim": aim, "traced": length, "slow": slow,
+                         "over": aim is not None and taken > aim
+                         or any(n > most for n, most in zip(slow or [], op.slow_aim.get(column.title, [])))}
+        if column.slow and length is None:
+            doubts.append(f"{op.text}: no trace")
+        elif length is not None and op.name != NOPS and abs(length - taken) > 2:
+            doubts.append(f"{op.text}: {taken:.3f} by the TSC, {length} in the trace")
     if results.get(NOPS) != 100:
         doubts.append(f"100 NOPs took {results.get(NOPS)}: the counting is wrong")
     return rows, doubts
 
 
-def table(rows, start):
-    ticks, scrub, copy = start
-    own = ticks - scrub - copy
-    lines = ["| one round trip | instructions | aim | VMREAD | VMWRITE | KVM | Xen | |",
-             "|---|---:|---:|---:|---:|---:|---:|---|"]
-    for r in rows:
-        number = f"{r['instructions']:.3f}".rstrip("0").rstrip(".")
-        shown = ["-" if v is None else str(v) for v in (r["aim"], r["vmread"], r["vmwrite"])]
-        lines.append(f"| {r['text']} | {number} | {shown[0]} | {shown[1]} | {shown[2]} | {r['kvm']} | "
-                     f"{r['xen']} | {r['verdict']} |")
-    lines += ["", "| from the hypervisor's entry to the guest's first instruction | instructions |",
-              "|---|---:|",
-              f"| scrubbing the guest's memory | {scrub:,} |", f"| copying its files | {copy:,} |",
-              f"| everything else | {own:,} |",
-              f"| together (aim: {START_AIM:,}) {verdict(ticks, START_AIM)} | {ticks:,} |"]
-    return "\n".join(lines)
+def number(value):
+    return f"{value:,.3f}".rstrip("0").rstrip(".")
+
+
+def cells_of(column, op, row):
+    """A row's cells in one column group."""
+    if row is None:
+        cells = ["?"]
+    else:
+        cells = [number(row["instructions"]) + (f" OVER {row['aim']}" if row["over"] else "")]
+    if column.slow:
+        slow = row and row["slow"]
+        cells.append(" ".join(map(str, slow)) if slow else "-")
+    return cells + list(getattr(op, column.peers) if column.peers else ())
+
+
+def titles_of(column):
+    cells = [column.title]
+    if column.slow:
+        cells.append(" ".join(s.upper() for s in column.slow))
+    return cells + [f"{peer}, {column.title}" for peer in ("KVM", "Xen") if column.peers]
+
+
+def markdown(titles, lines):
+    rows = [titles, ["---"] + ["---:"] * (len(titles) - 1)] + lines
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def tables(measured):
+    """measured: (column, rows, start) of each target that ran."""
+    columns = [m[0] for m in measured]
+    lines = [[op.text, str(op.aim or "-")] + [cell for column, rows, _ in measured
+                                              for cell in cells_of(column, op, rows.get(op.name))]
+             for op in OPERATIONS]
+    titles = ["one round trip", "aim"] + [t for column in columns for t in titles_of(column)]
+    starts = [start for _, _, start in measured]
+    parts = [("scrubbing the guest's memory", lambda all_, scrub, copy: scrub),
+             ("copying its files", lambda all_, scrub, copy: copy),
+             ("everything else", lambda all_, scrub, copy: all_ - scrub - copy),
+             (f"together (aim: {START_AIM:,})", lambda all_, scrub, copy: all_)]
+    start = [[text] + [number(part(*s)) + (" OVER" if part(*s) > START_AIM else "") for s in starts]
+             for text, part in parts]
+    return (markdown(titles, lines) + "\n\n"
+            + markdown(["from the hypervisor's entry to the guest's first instruction"]
+                       + [c.title for c in columns], start))
 
 
 def write_docs(text):
@@ -143,25 +202,44 @@ def write_docs(text):
         file.write(page)
 
 
+def measure(build, columns):
+    """Runs the targets side by side: (column, rows, start) of those that gave numbers, and all doubts."""
+    measured, doubts = [], []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = [(column, pool.submit(run_bench, build, column)) for column in columns]
+        for column, run in runs:
+            try:
+                results, traces, start = run.result()
+            except Expected as failure:
+                doubts.append(f"{column.target}: expected {failure.expected}; seen:\n{failure.seen[-2000:]}")
+                continue
+            except BaseException:
+                Machine.stop_all()
+                raise
+            rows, found = judge(column, results, traces)
+            measured.append((column, rows, start))
+            doubts += [f"{column.target}: {doubt}" for doubt in found]
+    return measured, doubts
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
+    parser.add_argument("--target", action="append", choices=[c.target for c in COLUMNS])
     parser.add_argument("--write-docs", action="store_true")
     args = parser.parse_args()
-    try:
-        results, traces, start = run_bench(args.build)
-    except Expected as failure:
-        sys.exit(f"bench: expected {failure.expected}; seen:\n{failure.seen[-2000:]}")
-    rows, doubts = judge(results, count_traces(traces))
-    text = table(rows, start)
+    columns = [c for c in COLUMNS if c.target in (args.target or [c.target])]
+    measured, doubts = measure(args.build, columns)
+    text = tables(measured)
     print(text)
     with open(os.path.join(args.build, "bench.json"), "w", encoding="ascii") as file:
-        json.dump({"operations": rows, "start": dict(zip(("ticks", "scrub", "copy"), start)),
+        json.dump({"targets": {column.target: {"operations": rows, "start": dict(
+            zip(("ticks", "scrub", "copy"), start))} for column, rows, start in measured},
                    "doubts": doubts}, file, indent=1)
     for doubt in doubts:
         print("doubtful: " + doubt)
-    if args.write_docs and not doubts:
+    if args.write_docs and not doubts and columns == COLUMNS:
         write_docs(text)
     return 1 if doubts else 0
 

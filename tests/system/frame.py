@@ -3,15 +3,15 @@
 
 A Boot makes a stick, starts a machine and then runs its checks in the order of the file; each check is a
 test with a name, a result and a command that runs it again. Owns the console protocol (views, operator
-prompt, log lines) so that the tests speak of guests and not of keys.
+prompt, log lines) so that the tests speak of guests and not of keys. Boots run side by side, each in a thread.
 """
 import os
 import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
-
 
 from machine import SCALE, Expected
 
@@ -33,10 +33,17 @@ def expect_that(condition, expected, seen):
 
 
 class Boot:
+    """
+    needs_machine: False for what runs once, on the target "host". last: only after all others are through. cannot_run:
+    target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first.
+    """
     name = "unnamed"
-    needs_machine = True
+    needs_machine, last = True, False
+    cannot_run = {}
+    seconds = 30
     machine_cpus = 2
     machine_memory = 1024
+    machine_virtualization = True
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
     machine_ips = 10_000_000
@@ -48,10 +55,6 @@ class Boot:
         self.tag = 0
 
     # What a test overrides.
-    @classmethod
-    def runs_on(cls, target):
-        return target.has_vtx
-
     def image(self):
         raise NotImplementedError
 
@@ -130,24 +133,44 @@ class Boot:
 
 
 class Report:
+    """Counts and prints; a boot's results come in one piece."""
+
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self._lock = threading.Lock()
 
-    def result(self, ok, target, name, error=None, again=""):
-        self.passed += ok
-        self.failed += not ok
+    def show(self, heading, results):
+        """results: (name, error or None, command that runs it again)"""
+        with self._lock:
+            print(f"# {heading}")
+            for result in results:
+                self._result(*result)
+            sys.stdout.flush()
+
+    def _result(self, name, error, again):
+        self.passed += error is None
+        self.failed += error is not None
         number = self.passed + self.failed
-        print(f"{'ok' if ok else 'not ok'} {number} - {target}: {name}", flush=True)
-        if not ok:
+        print(f"{'not ok' if error else 'ok'} {number} - {name}")
+        if error:
             seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
             print(f"#   expected: {getattr(error, 'expected', repr(error))}")
             for line in ["seen:"] + ["  " + line for line in seen.split("\n")[-30:]] if seen else []:
                 print("#   " + line)
-            print(f"#   again: {again}", flush=True)
+            print(f"#   again: {again}")
 
-    def skip(self, target, why):
-        self.skipped += 1
-        print(f"skipped: {target}: {why}", flush=True)
+    def note(self, text):
+        with self._lock:
+            print(f"# {text}", flush=True)
+
+    def skip(self, what, why):
+        with self._lock:
+            self.skipped += 1
+            print(f"skipped: {what}: {why}", flush=True)
+
+    def silence(self):
+        """Nothing is printed from here on."""
+        self._lock.acquire()
 
     def last_line(self):
         skipped = f", {self.skipped} skipped" if self.skipped else ""
@@ -159,26 +182,31 @@ def checks_of(boot_class):
     return [m for m in members if hasattr(m, "check_name")]
 
 
-def run_boot(boot_class, build, target, wanted, report):
+def chosen_checks(boot_class, wanted):
     """wanted: None for all checks, else names; required ones before the last wanted run along."""
     checks = checks_of(boot_class)
-    if wanted is not None:
-        last = max(i for i, c in enumerate(checks) if c.check_name in wanted)
-        checks = [c for i, c in enumerate(checks[:last + 1])
-                  if c.required or c.check_name in wanted]
+    if wanted is None:
+        return checks
+    last = max(i for i, c in enumerate(checks) if c.check_name in wanted)
+    return [c for c in checks[:last + 1] if c.required or c.check_name in wanted]
+
+
+def run_boot(boot_class, build, target, wanted):
+    """Runs a boot's checks; returns their results as Report.show() takes them."""
     folder = os.path.join(os.path.abspath(build), "test", target.name, boot_class.name)
     boot = boot_class(os.path.abspath(build), target, folder)
     again = (f"{os.path.basename(sys.executable)} tests/system/run.py --build {build} "
              f"--target {target.name} {boot_class.name}/")
-    broken = None
+    results, broken = [], None
     try:
         try:
             if boot.needs_machine:
-                boot.machine = target.start(boot.image(), folder, boot.machine_cpus,
-                                            boot.machine_memory, boot.machine_ips)
+                boot.machine = target.start(boot.image(), folder, cpus=boot.machine_cpus,
+                                            memory=boot.machine_memory, ips=boot.machine_ips,
+                                            virtualization=boot.machine_virtualization)
         except Exception as error:          # no machine: every check says so
             broken = error
-        for method in checks:
+        for method in chosen_checks(boot_class, wanted):
             error = broken
             if error is None:
                 try:
@@ -187,8 +215,9 @@ def run_boot(boot_class, build, target, wanted, report):
                     error = failure
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = Expected(f'"{method.check_name}" to pass: this was not tried', "")
-            report.result(error is None, target.name, f"{boot_class.name}/{method.check_name}",
-                          error, again + shlex.quote(method.check_name))
+            results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,
+                            again + shlex.quote(method.check_name)))
     finally:
         if boot.machine:
             boot.machine.stop()
+    return results

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""An emulated machine and its serial line, one class a target.
+"""The targets: emulated machines, each with its serial line.
 
-Owns starting and ending the emulator and the two directions of COM1. Knows nothing of what runs
-inside; frame.py, the tests, run_demo.py and bench.py build on it. Deadlines are a safety net in wall-clock
-seconds (BULKHEAD_TIMEOUT_SCALE stretches them); no test may draw a conclusion from time.
+Owns starting and ending the emulator, the two directions of COM1, QEMU's monitor, and what a target needs of
+this PC. Knows nothing of what runs inside; frame.py, the tests, run_demo.py and bench.py build on it. Deadlines
+are a safety net in wall-clock seconds (BULKHEAD_TIMEOUT_SCALE stretches them); no test may draw a conclusion from
+time. Several machines may run at once, each in a thread of its own.
 """
-import ctypes
+import json
 import os
 import re
-import signal
+import shutil
 import socket
 import subprocess
 import threading
@@ -16,7 +17,7 @@ import time
 
 SCALE = float(os.environ.get("BULKHEAD_TIMEOUT_SCALE", "1"))
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
-MIB = 1 << 20
+QEMU_SCREEN = 1024, 768
 
 # Control sequences of terminals: the firmware positions its cursor.
 ANSI = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]")
@@ -54,26 +55,15 @@ class Expected(Exception):
         self.expected, self.seen = expected, seen
 
 
-def end_with_parent():
-    """In the child: its own process group, killed when the process that started it dies in whatever way."""
-    os.setsid()
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+class Line:
+    """A TCP connection that the emulator opens."""
 
-
-class Serial:
-    """The far end of the serial line: everything received, as text without terminal control."""
-
-    def __init__(self, log_path, on_bytes=None):
-        self.text, self.mark, self.closed = "", 0, False
-        self._rest = ""
-        self._log = open(log_path, "wb")
-        self._changed = threading.Condition()
+    def __init__(self):
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(1)
         self._socket = None
         self.port = self._listener.getsockname()[1]
-        self.on_bytes = on_bytes
 
     def accept(self, process):
         """Waits for the emulator to connect; it does so before it runs anything."""
@@ -84,8 +74,28 @@ class Serial:
                 self._socket, _ = self._listener.accept()
             except socket.timeout:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise Expected("the emulator to open its serial line", "") from None
+                    raise Expected("the emulator to connect (see emulator.txt)", "") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def close(self):
+        self._listener.close()
+        if self._socket:
+            self._socket.close()
+
+
+class Serial(Line):
+    """The far end of the serial line: everything received, as text without terminal control."""
+
+    def __init__(self, log_path, on_bytes=None):
+        super().__init__()
+        self.text, self.mark, self.closed = "", 0, False
+        self._rest = ""
+        self._log = open(log_path, "wb")
+        self._changed = threading.Condition()
+        self.on_bytes = on_bytes
+
+    def accept(self, process):
+        super().accept(process)
         threading.Thread(target=self._receive, daemon=True).start()
 
     def _receive(self):
@@ -140,23 +150,49 @@ class Serial:
             raise Expected("the serial line to be open", self.text[self.mark:]) from None
 
     def close(self):
-        self._listener.close()
-        if self._socket:
-            self._socket.close()
+        super().close()
         self._log.close()
+
+
+class Monitor(Line):
+    """QEMU's machine protocol: one command at a time, events are not listened to."""
+
+    def accept(self, process):
+        super().accept(process)
+        self._socket.settimeout(60 * SCALE)
+        self._lines = self._socket.makefile("r", encoding="utf-8")
+        self._lines.readline()                  # the greeting
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        request = {"execute": name, "arguments": arguments}
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+        for line in self._lines:
+            answer = json.loads(line)
+            if "error" in answer:
+                raise Expected(f"the emulator to do {name}", line)
+            if "return" in answer:
+                return answer["return"]
+        raise Expected(f"the emulator's answer to {name}", "")
 
 
 class Machine:
     """One run: folder gets serial.txt, the emulator's own output and its copy of the disk."""
 
-    def __init__(self, command, serial, folder, disk):
-        self.serial, self.folder, self._disk = serial, folder, disk
+    running = set()
+
+    def __init__(self, command, serial, folder, disk, monitor=None):
+        self.serial, self.folder, self.monitor, self._disk = serial, folder, monitor, disk
         self._output = open(os.path.join(folder, "emulator.txt"), "wb")
-        self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
-                                        stdout=self._output, stderr=subprocess.STDOUT,
-                                        preexec_fn=end_with_parent)
+        # Its own session, out of the reach of Ctrl-C, and killed when the thread that started it ends.
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], cwd=folder,
+                                        stdin=subprocess.DEVNULL, stdout=self._output,
+                                        stderr=subprocess.STDOUT, start_new_session=True)
+        self.running.add(self)
         try:
             serial.accept(self.process)
+            if monitor:
+                monitor.accept(self.process)
         except BaseException:
             self.stop()
             raise
@@ -167,8 +203,16 @@ class Machine:
             self.process.kill()
         self.process.wait()
         self.serial.close()
+        if self.monitor:
+            self.monitor.close()
         self._output.close()
         remove(self._disk)
+        self.running.discard(self)
+
+    @classmethod
+    def stop_all(cls):
+        for machine in list(cls.running):
+            machine.stop()
 
     def __enter__(self):
         return self
@@ -195,25 +239,47 @@ def copy_disk(image, folder):
     return disk, cylinders
 
 
-class Bochs:
-    has_vtx = True
+class Target:
+    """
+    vendor: what it tests, VT-x or AMD-V. needs_machine: False for the one that is no emulator. seconds: about how long
+    its firmware takes, and its slowness against others. why_not() says why it cannot run here, or None.
+    """
+    needs_machine, seconds = True, 0
 
-    def __init__(self, name, model):
-        self.name, self.model = name, model
+    def __init__(self, name, vendor, where):
+        self.name, self.vendor, self.where = name, vendor, where
 
     def why_not(self):
-        return None if os.path.exists("/usr/bin/bochs") else "bochs is not installed"
+        return None
 
-    def start(self, image, folder, cpus=2, memory=1024, ips=50_000_000, debugger="c\n",
-              magic=False, on_bytes=None):
+
+class Host(Target):
+    """Tests of files alone, and of what other tests left behind: once, and not in a machine."""
+    needs_machine = False
+
+
+class Bochs(Target):
+    """model has VT-x or AMD-V; without is an older one of the same maker that has not."""
+    seconds = 15
+
+    def __init__(self, name, vendor, model, without):
+        super().__init__(name, vendor, "in Bochs")
+        self.models = {True: model, False: without}
+
+    def why_not(self):
+        return None if shutil.which("bochs") else "bochs is not installed"
+
+    def start(self, image, folder, cpus=2, memory=1024, ips=50_000_000, virtualization=True,
+              debugger="c\n", magic=False, on_bytes=None):
         """ips: instructions in one second of the machine's time, so its speed against timers and serial line."""
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, cylinders = copy_disk(image, folder)
         serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
         config = BOCHS_CONFIG.format(memory=memory, disk=disk, cylinders=cylinders, cpus=cpus,
-                                     model=self.model, ips=ips, log=os.path.join(folder, "bochs.log"),
-                                     port=serial.port, magic=int(magic))
+                                     model=self.models[virtualization], ips=ips,
+                                     log=os.path.join(folder, "bochs.log"), port=serial.port,
+                                     magic=int(magic))
         for name, text in (("bochs.bxrc", config), ("debugger.txt", debugger)):
             with open(os.path.join(folder, name), "w", encoding="ascii") as file:
                 file.write(text)
@@ -221,55 +287,88 @@ class Bochs:
         return Machine(command, serial, folder, disk)
 
 
-class Qemu:
-    def __init__(self, name, accel, cpu, has_vtx):
-        self.name, self.accel, self.cpu, self.has_vtx = name, accel, cpu, has_vtx
+class Qemu(Target):
+    seconds = 4
+
+    def __init__(self, name, vendor, where, accel, cpu):
+        super().__init__(name, vendor, where)
+        self.accel, self.cpu = accel, cpu
 
     def why_not(self):
-        if self.accel == "kvm":
-            with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-                if not re.search(r"^flags.* vmx\b", file.read(), re.M):
-                    return "this machine's CPU flags lack vmx"
-            if not os.access("/dev/kvm", os.W_OK):
-                return "/dev/kvm cannot be opened"
-        return None
+        return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
-    def start(self, image, folder, cpus=2, memory=1024, ips=None, on_bytes=None):
-        del ips                         # it runs as fast as it can
+    def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
+              icount=False, on_bytes=None):
+        """It runs as fast as it can, whatever ips says. icount: its time is the number of instructions."""
+        del ips
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, _ = copy_disk(image, folder)
         variables = os.path.join(folder, "variables.fd")
         subprocess.run(["cp", "/usr/share/OVMF/OVMF_VARS.fd", variables], check=True)
-        serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
+        serial, monitor = Serial(os.path.join(folder, "serial.txt"), on_bytes), Monitor()
         pflash = "if=pflash,format=raw,unit="
-        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", self.accel, "-cpu", self.cpu,
+        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", self.accel,
+                   "-cpu", self.cpu + ("" if virtualization else ",-vmx,-svm"),
                    "-smp", str(cpus), "-m", str(memory), "-display", "none", "-net", "none",
+                   "-vga", "none", "-device", "VGA,edid=on,xres={},yres={}".format(*QEMU_SCREEN),
                    "-drive", pflash + "0,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd",
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
                    "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0",
-                   "-serial", f"tcp:127.0.0.1:{serial.port}"]
-        return Machine(command, serial, folder, disk)
+                   "-serial", f"tcp:127.0.0.1:{serial.port}",
+                   "-chardev", f"socket,id=monitor,host=127.0.0.1,port={monitor.port}",
+                   "-mon", "chardev=monitor,mode=control"]
+        command += ["-icount", "shift=0,sleep=off"] if icount else []
+        return Machine(command, serial, folder, disk, monitor)
 
 
-class Missing:
-    """A target that is planned."""
-    has_vtx = False
+class Kvm(Qemu):
+    """QEMU on this PC's own VT-x or AMD-V, nested."""
+    seconds = 2
 
-    def __init__(self, name, why):
-        self.name, self.why = name, why
+    def __init__(self, name):
+        self.flag, self.module, vendor = self.host()
+        super().__init__(name, vendor, "of this PC, nested in KVM", "kvm", "host")
 
-    def why_not(self):
-        return self.why
+    @staticmethod
+    def host(cpuinfo="/proc/cpuinfo"):
+        """What this PC's CPU has: (flag, kernel module, name)."""
+        with open(cpuinfo, encoding="ascii", errors="replace") as file:
+            flags = re.search(r"^flags\s*:(.*)$", file.read(), re.M)
+        for found in (("vmx", "kvm_intel", "VT-x"), ("svm", "kvm_amd", "AMD-V")):
+            if flags and found[0] in flags.group(1).split():
+                return found
+        return None, None, None
+
+    def why_not(self, device="/dev/kvm", modules="/sys/module"):
+        if not self.flag:
+            return "this PC's CPU flags show neither vmx nor svm"
+        try:
+            os.close(os.open(device, os.O_RDWR))
+        except OSError as error:
+            return f"{device} cannot be opened: {error.strerror}"
+        parameter = f"{modules}/{self.module}/parameters/nested"
+        try:
+            with open(parameter, encoding="ascii") as file:
+                nested = file.read().strip()
+        except OSError as error:
+            return f"{parameter}: {error.strerror}"
+        if nested not in ("Y", "1"):
+            return f"{parameter} is {nested}: nested virtualization is off"
+        return super().why_not()
 
 
+HOST = Host("host", None, "")
 TARGETS = [
-    Bochs("bochs-intel", "corei7_haswell_4770"),
-    Missing("bochs-amd", "AMD-V backend not there yet"),
-    Qemu("qemu-tcg", "tcg", "max", False),
-    Qemu("qemu-kvm", "kvm", "host", True),
+    HOST,
+    Bochs("bochs-intel", "VT-x", "corei7_haswell_4770", "p4_prescott_celeron_336"),
+    Bochs("bochs-amd", "AMD-V", "trinity_apu", "athlon64_clawhammer"),
+    Qemu("qemu-tcg", "AMD-V", "emulated by QEMU", "tcg", "max"),
+    Kvm("qemu-kvm"),
 ]
+# What shows a person the most in the least time.
+FASTEST = ["qemu-kvm", "qemu-tcg", "bochs-intel"]
 
 
 def target_named(name):
@@ -277,3 +376,14 @@ def target_named(name):
         if target.name == name:
             return target
     raise SystemExit(f"no target {name}; there are: " + ", ".join(t.name for t in TARGETS))
+
+
+def fastest_of(names):
+    """The first that can run here, and why not those before it; the reason for all if there is none."""
+    reasons = []
+    for target in map(target_named, names):
+        why = target.why_not()
+        if why is None:
+            return target, "; ".join(reasons)
+        reasons.append(f"{target.name}: {why}")
+    return None, "; ".join(reasons)

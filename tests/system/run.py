@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Runs the system tests: run.py [--build DIR] [--target NAME] [BOOT | BOOT/CHECK ...]
+"""Runs the system tests: run.py [--build DIR] [--target NAME ...] [BOOT | BOOT/CHECK ...]
 
-Without a target: all of them; those that cannot run here say why. Without names: every test. The last line is
-"N passed, N failed[, N skipped]"; the exit status is 0 only if none failed and one passed.
+Without a target: all of them; those that cannot run here say why. Without names: every test. Boots run side by
+side, one for each CPU of this PC. The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if
+none failed and one passed.
 """
 import argparse
+import collections
+import os
 import signal
 import sys
+import threading
+import time
 
 from frame import Report, checks_of, run_boot
-from machine import TARGETS, target_named
+from machine import HOST, TARGETS, Machine, fastest_of, target_named
+from test_differential import Compare, Differential
 from test_image import Image
 from test_linux_pair import LinuxPair
 from test_preflight import Preflight
 from test_refusals import Refusals
+from test_screen import Screen
 from test_walls import Walls
 
-BOOTS = [Image, Preflight, Refusals, Walls, LinuxPair]
+BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Differential, Compare]
+
+Job = collections.namedtuple("Job", "boot target wanted")
 
 
 def wanted_checks(boot_class, names):
@@ -27,12 +36,82 @@ def wanted_checks(boot_class, names):
     return {name[len(prefix):] for name in names if name.startswith(prefix)}
 
 
+def plan_jobs(targets, names, report):
+    """What is to be run, the longest first; the targets and boots left out are reported with their reason."""
+    jobs = []
+    for target in targets:
+        why = target.why_not()
+        if why:
+            report.skip(target.name, why)
+            continue
+        if target is not HOST:
+            report.note(f"{target.name}: {target.vendor} {target.where}")
+        for boot in BOOTS:
+            wanted = wanted_checks(boot, names)
+            if boot.needs_machine != target.needs_machine or wanted == set():
+                continue
+            if target.name in boot.cannot_run:
+                report.skip(f"{target.name}: {boot.name}", boot.cannot_run[target.name])
+            else:
+                jobs.append(Job(boot, target, wanted))
+    return sorted(jobs, key=lambda job: job.boot.seconds * (job.target.seconds or 1), reverse=True)
+
+
+def run_job(job, build, report):
+    name = f"{job.target.name}: {job.boot.name}"
+    report.note(f"{name} begins")
+    start = time.monotonic()
+    try:
+        results = run_boot(job.boot, build, job.target, job.wanted)
+    except Exception as error:          # of the frame itself
+        results = [(name, error, f"tests/system/run.py --target {job.target.name} {job.boot.name}")]
+    report.show(f"{name} took {time.monotonic() - start:.0f} s", results)
+
+
+def run_jobs(jobs, workers, build, report):
+    """Daemons, so that Ctrl-C need not wait for them."""
+    queue = collections.deque(jobs)
+
+    def work():
+        while True:
+            try:
+                job = queue.popleft()
+            except IndexError:
+                return
+            run_job(job, build, report)
+
+    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(jobs)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def choose_targets(names):
+    """"A/B: the first of the two that can run, and it is said why."""
+    if not names:
+        return TARGETS
+    targets = []
+    for name in names:
+        if "/" in name:
+            target, why = fastest_of(name.split("/"))
+            if target is None:
+                sys.exit(f"no target can run here: {why}")
+            print(f"# taking {target.name}" + (f" ({why})" if why else ""), flush=True)
+            targets.append(target)
+        else:
+            targets.append(target_named(name))
+    return targets
+
+
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
-    parser.add_argument("--target")
+    parser.add_argument("--target", action="append", metavar="NAME",
+                        help="may be repeated; A/B is the first of both that can run here")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="boots at a time")
     parser.add_argument("--list", action="store_true", help="names of all tests")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
@@ -45,17 +124,15 @@ def main():
         if name not in known:
             sys.exit(f"no test {name}; run.py --list names them")
     report = Report()
-    for target in [target_named(args.target)] if args.target else TARGETS:
-        why = target.why_not()
-        if why:
-            report.skip(target.name, why)
-            continue
-        if not target.has_vtx:
-            report.skip(target.name, "no VT-x there: only the tests that need none")
-        for boot_class in BOOTS:
-            wanted = wanted_checks(boot_class, args.names)
-            if boot_class.runs_on(target) and wanted != set():
-                run_boot(boot_class, args.build, target, wanted, report)
+    try:
+        jobs = plan_jobs(choose_targets(args.target), args.names, report)
+        run_jobs([j for j in jobs if not j.boot.last], args.jobs, args.build, report)
+        run_jobs([j for j in jobs if j.boot.last], 1, args.build, report)
+    except (KeyboardInterrupt, SystemExit) as end:
+        report.silence()
+        Machine.stop_all()
+        print(f"\nended early: {end or 'Ctrl-C'}", flush=True)
+        os._exit(1)
     report.last_line()
     return 0 if report.failed == 0 and report.passed > 0 else 1
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""make run: boots the demo stick in an emulator and joins this terminal to its serial line.
+"""make run: boots the demo stick in the fastest emulator at hand and joins this terminal to its serial line.
 
 Ctrl-\\ leaves; every other key goes to the machine. Without a terminal on standard input what comes in there is
 typed, and the output is shown until the emulator ends or Ctrl-C.
@@ -12,7 +12,7 @@ import sys
 import termios
 import tty
 
-from machine import target_named
+from machine import FASTEST, fastest_of
 
 QUIT = 0x1c
 
@@ -42,16 +42,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
-    parser.add_argument("--target", default="bochs-intel")
+    parser.add_argument("--target")
     args = parser.parse_args()
-    target = target_named(args.target)
-    why = target.why_not()
-    if why:
-        sys.exit(f"cannot run on {target.name}: {why}")
+    target, why = fastest_of([args.target] if args.target else FASTEST)
+    if target is None:
+        sys.exit(f"cannot run here: {why}")
+    why = "as asked for" if args.target else "the fastest here" + (f" ({why})" if why else "")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
     terminal = sys.stdin.isatty()
-    print(f"Starting {target.name}; the firmware needs about 15 s. "
+    print(f"Starting {target.name}, {target.vendor} {target.where}: {why}.\n"
+          f"The firmware needs about {target.seconds} s. "
           + (r"Ctrl-\ ends the emulator, " if terminal else "Ctrl-C ends the emulator, ")
           + "Ctrl-] then ? is Bulkhead's own help.", flush=True)
     before = termios.tcgetattr(sys.stdin) if terminal else None

@@ -32,6 +32,7 @@ def config():
 class LinuxPair(Boot):
     name = "linux-pair"
     machine_ips = 50_000_000
+    seconds = 210
 
     def image(self):
         return os.path.join(self.build, "bulkhead-usb.img")

@@ -64,6 +64,7 @@ def squeeze(text):
 
 class Refusals(Boot):
     name = "refusals"
+    seconds = 150
 
     def image(self):
         with open(self.guest_file("testguest"), "rb") as file:

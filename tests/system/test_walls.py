@@ -42,6 +42,7 @@ RESTARTS = 3
 
 class Walls(Boot):
     name = "walls"
+    seconds = 180
     machine_cpus = 3
 
     def image(self):

@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_FAKE_MACHINE_H
 #define TESTS_UNIT_FAKE_MACHINE_H
 
+#include "hv/abi.h"
 #include "hv/exit/exit.h"
 #include "hv/exit/msr.h"
 #include "hv/vm/plat.h"
@@ -22,6 +23,10 @@ static struct hvm_segment fake_segs[HVM_SEG_COUNT];
 static bool fake_can_interrupt, fake_window_interrupt, fake_flushed;
 static char fake_console[4096];
 static size_t fake_console_length;
+
+/* Any bytes will do: nobody runs them. */
+const uint8_t plat_guest_firmware[BULKHEAD_FIRMWARE_SIZE] = {0xfa, [0x1000] = 0x42,
+                                                             [BULKHEAD_FIRMWARE_SIZE - 1] = 0xea};
 
 uint64_t plat_tsc(void) {
     return fake_tsc;
@@ -80,16 +85,8 @@ static enum status fake_vcpu_init(struct vcpu *v) {
     (void)v;
     return STATUS_OK;
 }
-static void fake_vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
+static void fake_vcpu_reset(struct vcpu *v) {
     (void)v;
-    fake_regs[HVM_RIP] = start->rip;
-    fake_regs[HVM_RSP] = start->rsp;
-    fake_regs[HVM_RFLAGS] = start->rflags;
-    fake_regs[HVM_CR0] = start->cr0;
-    fake_regs[HVM_CR3] = start->cr3;
-    fake_regs[HVM_CR4] = start->cr4;
-    fake_regs[HVM_EFER] = start->efer;
-    memcpy(fake_segs, start->segs, sizeof(fake_segs));
 }
 static void fake_inject(struct vcpu *v) {
     (void)v;
@@ -110,6 +107,10 @@ static uint64_t fake_get(struct vcpu *v, enum hvm_reg r) {
 static void fake_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
     (void)v;
     fake_regs[r] = value;
+}
+static void fake_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in) {
+    (void)v;
+    fake_segs[s] = *in;
 }
 static void fake_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out) {
     (void)v;
@@ -135,6 +136,7 @@ static struct hvm_ops fake_ops = {
     .get = fake_get,
     .set = fake_set,
     .get_segment = fake_get_segment,
+    .set_segment = fake_set_segment,
     .set_tsc_offset = fake_set_tsc_offset,
     .flush = fake_flush,
     .dump = fake_flush,
@@ -185,15 +187,14 @@ static struct vcpu *fake_machine_start(void) {
     uint64_t pml4[1] = {0x101003}, pdpt[4] = {0x83, 0x40000083, 0x80000083, 0xc0000083};
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x100000), pml4, sizeof(pml4)), STATUS_OK);
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x101000), pdpt, sizeof(pdpt)), STATUS_OK);
-    struct vcpu_start start = {.rip = 2 * MIB,
-                               .rflags = X86_RFLAGS_FIXED,
-                               .cr0 = X86_CR0_PE | X86_CR0_PG | X86_CR0_NE | X86_CR0_ET,
-                               .cr3 = 0x100000,
-                               .cr4 = X86_CR4_PAE,
-                               .efer = X86_EFER_LME | X86_EFER_LMA};
-    start.segs[HVM_CS].attr = 0xa09b; /* 64-bit code, DPL 0 */
-    start.segs[HVM_SS].attr = 0xc093;
-    vcpu_reset(v, &start);
+    vcpu_reset(v);
+    fake_regs[HVM_RIP] = 2 * MIB;
+    fake_regs[HVM_CR0] = X86_CR0_PE | X86_CR0_PG | X86_CR0_NE | X86_CR0_ET;
+    fake_regs[HVM_CR3] = 0x100000;
+    fake_regs[HVM_CR4] = X86_CR4_PAE;
+    fake_regs[HVM_EFER] = X86_EFER_LME | X86_EFER_LMA;
+    fake_segs[HVM_CS] = (struct hvm_segment){.attr = 0xa09b}; /* 64-bit code, DPL 0 */
+    fake_segs[HVM_SS] = (struct hvm_segment){.attr = 0xc093};
     return v;
 }
 

@@ -12,6 +12,10 @@ static enum status parse(uint64_t size) {
     return bzimage_parse(kernel_file, size, &image, &why);
 }
 
+static uint64_t need(uint64_t initrd_size) {
+    return bzimage_memory_needed(&image, sizeof(kernel_file), initrd_size);
+}
+
 /* One field changed: refused with these words. */
 static void check_refused(unsigned at, uint64_t value, unsigned bytes, const char *words) {
     make_kernel();
@@ -25,19 +29,15 @@ static void check_refused(unsigned at, uint64_t value, unsigned bytes, const cha
 TEST(good) {
     make_kernel();
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    CHECK_U64(image.setup_size, 1024);
-    CHECK_U64(image.kernel_size, KERNEL_FILE_SIZE - 1024);
     CHECK_U64(image.pref_address, 16 * MIB);
     CHECK_U64(image.init_size, 32 * MIB);
     CHECK_U64(image.alignment, 2 * MIB);
     CHECK(image.relocatable);
     CHECK_U64(image.initrd_max, 0x7fffffff);
     CHECK_U64(image.cmdline_max, 2047);
-    CHECK_U64(image.header_size, 0x202 + 0x6a - 0x1f1);
     put_field(0x1f1, 0, 1); /* 0 sectors means 4 */
     put_field(0x1f4, 0x100, 4);
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    CHECK_U64(image.setup_size, 5 * 512);
     put_field(0x206, 0x20c, 2);
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
 }
@@ -84,88 +84,51 @@ TEST(random_headers) {
             kernel_file[0x1f1 + (random >> 8) % 0x90] = (uint8_t)(random >> 24);
         }
         if (parse(sizeof(kernel_file)) == STATUS_OK) {
-            CHECK(image.setup_size <= sizeof(kernel_file));
-            CHECK(image.kernel_size <= sizeof(kernel_file) - image.setup_size);
-            CHECK(image.header_size <= 0x290 - 0x1f1);
-            struct guest_layout layout;
-            if (guest_layout_compute(&image, 3 * MIB, 3 * GIB, &layout) == STATUS_OK) {
-                CHECK(layout.kernel.v >= MIB);
-                CHECK(layout.kernel.v + image.init_size <= layout.initrd.v);
-                CHECK(layout.initrd.v + 3 * MIB <= layout.acpi.v);
-            }
+            uint64_t needed = need(3 * MIB);
+            CHECK(needed == 0 || needed >= image.pref_address + image.init_size + 3 * MIB);
+            CHECK_U64(needed % (2 * MIB), 0);
         }
     }
 }
 
-static struct guest_layout layout;
-
-static enum status place(uint64_t initrd_size, uint64_t ram) {
-    memset(&layout, 0x77, sizeof(layout));
-    return guest_layout_compute(&image, initrd_size, ram, &layout);
-}
-
-TEST(layout_places) {
+/* By hand: where the kernel ends, the initrd in whole pages, 64 KiB of tables; in whole 2 MiB. */
+TEST(memory_needed) {
     make_kernel();
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    CHECK(place(3 * MIB + 5, 512 * MIB) == STATUS_OK);
-    CHECK_U64(layout.kernel.v, 16 * MIB);
-    CHECK_U64(layout.acpi.v, 512 * MIB - 64 * KIB);
-    CHECK_U64(layout.initrd.v, 509 * MIB - 64 * KIB - 4 * KIB);
-    CHECK_U64(layout.needed, 52 * MIB);
-    CHECK(place(0, 512 * MIB) == STATUS_OK);
-    CHECK_U64(layout.initrd.v, 0);
-    CHECK_U64(layout.needed, 50 * MIB);
-    CHECK(place(0, 48 * MIB + 64 * KIB) == STATUS_OK);
-    CHECK(place(0, 48 * MIB + 60 * KIB) == STATUS_NO_MEMORY);
-    CHECK(place(4096, 3 * GIB) == STATUS_OK);
-    CHECK_U64(layout.initrd.v, 2 * GIB - 4096); /* under initrd_max, not at the top of RAM */
-    CHECK_U64(layout.acpi.v, 3 * GIB - 64 * KIB);
-}
-
-TEST(layout_moves_low_kernels_up) {
-    make_kernel();
-    CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
+    CHECK_U64(need(3 * MIB + 5), 52 * MIB);
+    CHECK_U64(need(0), 50 * MIB);
+    CHECK_U64(need(2 * MIB - 64 * KIB), 50 * MIB);
+    CHECK_U64(need(2 * MIB - 64 * KIB + 1), 52 * MIB);
     image.pref_address = 0;
-    CHECK(place(0, 64 * MIB) == STATUS_OK);
-    CHECK_U64(layout.kernel.v, 2 * MIB); /* above the first MiB, aligned */
+    CHECK_U64(need(0), 36 * MIB); /* from 2 MiB on: above the first MiB, aligned */
     image.pref_address = 17 * MIB;
-    CHECK(place(0, 64 * MIB) == STATUS_OK);
-    CHECK_U64(layout.kernel.v, 18 * MIB);
+    CHECK_U64(need(0), 52 * MIB);
     image.relocatable = false;
-    CHECK(place(0, 64 * MIB) == STATUS_OK);
-    CHECK_U64(layout.kernel.v, 17 * MIB);
+    CHECK_U64(need(0), 50 * MIB);
 }
 
-/* The named need is just enough: it works with it and fails with 2 MiB less. */
-TEST(layout_need_is_exact) {
+/* The file is put into the guest's memory whole, above the first MiB. */
+TEST(memory_needed_by_a_large_file) {
     make_kernel();
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    for (uint64_t size = 0; size < 5 * MIB; size += 77777) {
-        CHECK(place(size, 16 * MIB) == STATUS_NO_MEMORY);
-        CHECK_U64(layout.kernel.v, 0x7777777777777777); /* untouched */
-        uint64_t needed = layout.needed;
-        CHECK_U64(needed % (2 * MIB), 0);
-        CHECK(place(size, needed) == STATUS_OK);
-        CHECK(size == 0 || layout.initrd.v >= layout.kernel.v + image.init_size);
-        CHECK(place(size, needed - 2 * MIB) == STATUS_NO_MEMORY);
-    }
+    CHECK_U64(bzimage_memory_needed(&image, 47 * MIB, 0), 50 * MIB);
+    CHECK_U64(bzimage_memory_needed(&image, 49 * MIB, 0), 52 * MIB);
+    CHECK_U64(bzimage_memory_needed(&image, 49 * MIB, 2 * MIB + 1), 54 * MIB);
+    CHECK_U64(bzimage_memory_needed(&image, UINT64_MAX, 0), 0);
 }
 
-TEST(layout_out_of_reach) {
+TEST(initrd_out_of_reach) {
     make_kernel();
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    CHECK(place(2 * GIB - 48 * MIB, 3 * GIB) == STATUS_OK); /* up to the kernel's end, no more */
-    CHECK_U64(layout.initrd.v, 48 * MIB);
-    CHECK(place(2 * GIB - 48 * MIB + 1, 3 * GIB) == STATUS_NO_MEMORY);
-    CHECK_U64(layout.needed, 0);
-    CHECK(place(UINT64_MAX, 3 * GIB) == STATUS_NO_MEMORY);
-    CHECK_U64(layout.needed, 0);
+    CHECK_U64(need(2 * GIB - 48 * MIB), 2 * GIB + 2 * MIB); /* up to the kernel's end, no more */
+    CHECK_U64(need(2 * GIB - 48 * MIB + 1), 0);
+    CHECK_U64(need(UINT64_MAX), 0);
     image.initrd_max = UINT64_MAX;
-    CHECK(place(2 * GIB, 3 * GIB) == STATUS_OK);
+    CHECK_U64(need(2 * GIB), 2 * GIB + 50 * MIB);
     image.initrd_max = 16 * MIB;
-    CHECK(place(1, 3 * GIB) == STATUS_NO_MEMORY);
-    CHECK_U64(layout.needed, 0);
+    CHECK_U64(need(1), 0);
+    CHECK_U64(need(0), 50 * MIB);
 }
 
-TEST_MAIN(T(good), T(refused), T(every_prefix), T(random_headers), T(layout_places),
-          T(layout_moves_low_kernels_up), T(layout_need_is_exact), T(layout_out_of_reach))
+TEST_MAIN(T(good), T(refused), T(every_prefix), T(random_headers), T(memory_needed),
+          T(memory_needed_by_a_large_file), T(initrd_out_of_reach))

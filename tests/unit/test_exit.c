@@ -309,6 +309,79 @@ TEST(halting_takes_what_waited_for_a_window) {
     CHECK_U64(v->event.vector, 0x31);
 }
 
+/* A CPU as a PC's after power-up, but for the base of CS. SDM "Processor State After Reset". */
+TEST(reset_is_that_of_a_pc) {
+    struct vcpu *v = fake_machine_start();
+    memset(fake_regs, 0xa5, sizeof(fake_regs));
+    memset(fake_segs, 0xa5, sizeof(fake_segs));
+    memset(v->regs, 0xa5, sizeof(v->regs));
+    cpuid_of(v, 1, 0);
+    uint64_t signature = v->regs[X86_RAX];
+    vcpu_reset(v);
+    for (unsigned r = 0; r < 16; r++) {
+        CHECK_U64(v->regs[r], r == X86_RDX ? signature : 0);
+    }
+    CHECK(signature != 0);
+    for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
+        uint64_t want = r == HVM_RIP      ? 0xfff0
+                        : r == HVM_RFLAGS ? 2
+                        : r == HVM_CR0    ? 0x60000010
+                        : r == HVM_DR7    ? 0x400
+                        : r == HVM_PAT    ? 0x0007040600070406
+                                          : 0;
+        CHECK_U64(fake_regs[r], want);
+    }
+    for (unsigned s = 0; s < HVM_SEG_COUNT; s++) {
+        CHECK_U64(fake_segs[s].base, s == HVM_CS ? 0xf0000 : 0);
+        CHECK_U64(fake_segs[s].selector, s == HVM_CS ? 0xf000 : 0);
+        CHECK_U64(fake_segs[s].limit, 0xffff);
+        uint32_t want = s == HVM_CS ? 0x9b : s == HVM_LDT ? 0x82 : s == HVM_TR ? 0x8b : 0x93;
+        CHECK_U64(fake_segs[s].attr, s >= HVM_GDT ? 0 : want);
+    }
+}
+
+/* What hv/abi.h promises the guest's firmware. */
+TEST(files_are_handed_over) {
+    static uint8_t kernel[5000], initrd[3 * MIB + 5];
+    static struct boot_image images[2];
+    struct bulkhead_start s;
+    char cmdline[16];
+    memset(kernel, 0x17, sizeof(kernel));
+    memset(initrd, 0x29, sizeof(initrd));
+    images[0] = (struct boot_image){.base = HPA((uintptr_t)kernel), .size = sizeof(kernel)};
+    images[1] = (struct boot_image){.base = HPA((uintptr_t)initrd), .size = sizeof(initrd)};
+    (void)fake_machine_start();
+    const uint8_t *ram = gmem_pointer(&fake_vm->mem, GPA(0), FAKE_RAM);
+    fake_plan.kernel = &images[0];
+    fake_plan.initrd = &images[1];
+    strcpy(fake_config.cmdline, "quiet");
+    CHECK_U64(vm_load(fake_vm), STATUS_OK);
+    memcpy(&s, ram + BULKHEAD_START_GPA, sizeof(s));
+    CHECK_U64(s.magic, BULKHEAD_START_MAGIC);
+    CHECK_U64(s.size, sizeof(s));
+    CHECK_U64(s.vcpu_count, 1);
+    CHECK_U64(s.low_ram, FAKE_RAM);
+    CHECK_U64(s.high_ram, 0);
+    CHECK_U64(s.kernel.size, sizeof(kernel));
+    CHECK_U64(s.initrd.size, sizeof(initrd));
+    CHECK_U64(s.initrd.gpa % PAGE_SIZE, 0);
+    CHECK(s.initrd.gpa + s.initrd.size <= FAKE_RAM - BULKHEAD_TABLES_SIZE);
+    CHECK(s.kernel.gpa + s.kernel.size <= s.initrd.gpa && s.kernel.gpa >= MIB);
+    CHECK(memcmp(ram + s.kernel.gpa, kernel, sizeof(kernel)) == 0);
+    CHECK(memcmp(ram + s.initrd.gpa, initrd, sizeof(initrd)) == 0);
+    CHECK_U64(s.cmdline.size, 5);
+    CHECK_U64(gmem_read(&fake_vm->mem, GPA(s.cmdline.gpa), cmdline, 6), STATUS_OK);
+    CHECK_STR(cmdline, "quiet");
+    CHECK(memcmp(ram + MIB - BULKHEAD_FIRMWARE_SIZE, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) ==
+          0);
+    fake_plan.initrd = NULL;
+    CHECK_U64(vm_load(fake_vm), STATUS_OK);
+    memcpy(&s, ram + BULKHEAD_START_GPA, sizeof(s));
+    CHECK_U64(s.initrd.size, 0);
+    images[0].size = FAKE_RAM; /* more than there is */
+    CHECK_U64(vm_load(fake_vm), STATUS_NOT_FOUND);
+}
+
 TEST(requests_from_elsewhere_kick_the_cpu) {
     struct vcpu *v = fake_machine_start();
     fake_cpu = 1;
@@ -328,4 +401,5 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
           T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
+          T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))

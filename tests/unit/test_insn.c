@@ -21,6 +21,11 @@ static uint64_t random_u64(void) {
     return random_state * 0x2545f4914f6cdd1d;
 }
 
+/* As the handler of nested faults does. */
+static enum status decode(const uint8_t *bytes, size_t n, unsigned mode, struct insn *in) {
+    return insn_decode(bytes, n, mode, EXIT_NESTED_FAULT, in);
+}
+
 struct status_case {
     const char *what;
     uint8_t bytes[16];
@@ -72,7 +77,7 @@ TEST(statuses) {
     for (size_t i = 0; i < ARRAY_SIZE(status_cases); i++) {
         const struct status_case *c = &status_cases[i];
         struct insn in = {.length = 0};
-        enum status s = insn_decode(c->bytes, c->n, c->mode, &in);
+        enum status s = decode(c->bytes, c->n, c->mode, &in);
         if (s != c->want || in.length != c->length) {
             printf("# %s\n", c->what);
         }
@@ -90,7 +95,7 @@ TEST(never_reads_beyond) {
             bytes[j] = j + 1 < n && random_u64() % 2 == 0 ? 0x66 : (uint8_t)random_u64();
         }
         struct insn in;
-        if (insn_decode(bytes, n, 64, &in) == STATUS_OK) {
+        if (decode(bytes, n, 64, &in) == STATUS_OK) {
             CHECK(in.length <= n);
         }
         free(bytes);
@@ -99,22 +104,21 @@ TEST(never_reads_beyond) {
 
 TEST(sizes_and_registers) {
     struct insn in;
-    CHECK_U64(insn_decode((const uint8_t[]){0x48, 0x66, 0x89, 0x07}, 4, 64, &in), STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x48, 0x66, 0x89, 0x07}, 4, 64, &in), STATUS_OK);
     CHECK_U64(in.size, 2);
-    CHECK_U64(insn_decode((const uint8_t[]){0x66, 0x48, 0x89, 0x07}, 4, 64, &in), STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x66, 0x48, 0x89, 0x07}, 4, 64, &in), STATUS_OK);
     CHECK_U64(in.size, 8);
-    CHECK_U64(insn_decode((const uint8_t[]){0x89, 0x07}, 2, 16, &in), STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x89, 0x07}, 2, 16, &in), STATUS_OK);
     CHECK_U64(in.size, 2);
     CHECK_U64(in.mem.base, X86_RBX);
-    CHECK_U64(insn_decode((const uint8_t[]){0x88, 0x27}, 2, 64, &in), STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x88, 0x27}, 2, 64, &in), STATUS_OK);
     CHECK(in.high_byte && in.reg == X86_RAX);
-    CHECK_U64(insn_decode((const uint8_t[]){0x40, 0x88, 0x27}, 3, 64, &in), STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x40, 0x88, 0x27}, 3, 64, &in), STATUS_OK);
     CHECK(!in.high_byte && in.reg == X86_RSP);
-    CHECK_U64(insn_decode((const uint8_t[]){0x48, 0xc7, 0x07, 0, 0, 0, 0x80}, 7, 64, &in),
-              STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x48, 0xc7, 0x07, 0, 0, 0, 0x80}, 7, 64, &in), STATUS_OK);
     CHECK(in.has_imm && in.to_memory && in.size == 8);
     CHECK_U64(in.imm, 0xffffffff80000000);
-    CHECK_U64(insn_decode((const uint8_t[]){0x44, 0x0f, 0xb6, 0x07}, 4, 64, &in), STATUS_OK);
+    CHECK_U64(decode((const uint8_t[]){0x44, 0x0f, 0xb6, 0x07}, 4, 64, &in), STATUS_OK);
     CHECK(in.size == 1 && in.reg_size == 4 && in.reg == 8 && !in.to_memory);
 }
 
@@ -186,7 +190,7 @@ TEST(addresses) {
     for (size_t i = 0; i < ARRAY_SIZE(linear_cases); i++) {
         const struct linear_case *c = &linear_cases[i];
         struct insn in;
-        if (insn_decode(c->bytes, sizeof(c->bytes), c->mode, &in) != STATUS_OK) {
+        if (decode(c->bytes, sizeof(c->bytes), c->mode, &in) != STATUS_OK) {
             printf("# %s: not decoded\n", c->what);
             CHECK(false);
             continue;
@@ -417,7 +421,7 @@ TEST(same_as_the_cpu) {
         uint8_t bytes[16];
         size_t n = generate(bytes);
         struct insn in;
-        enum status s = insn_decode(bytes, n, 64, &in);
+        enum status s = decode(bytes, n, 64, &in);
         if (s == STATUS_OK && !safe_to_run(&in)) {
             continue;
         }
@@ -450,7 +454,7 @@ TEST(no_base_on_the_cpu) {
     memcpy(bytes, code, sizeof(code));
     memcpy(bytes + 5, &memory_base, 4);
     struct insn in;
-    CHECK_U64(insn_decode(bytes, sizeof(bytes), 64, &in), STATUS_OK);
+    CHECK_U64(decode(bytes, sizeof(bytes), 64, &in), STATUS_OK);
     random_machine(&in);
     run_native(bytes, sizeof(bytes));
     run_emulated(&in);
@@ -468,7 +472,7 @@ TEST(failed_access_changes_nothing) {
     set_up();
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
         struct insn in;
-        CHECK_U64(insn_decode(codes[i], 3, 64, &in), STATUS_OK);
+        CHECK_U64(decode(codes[i], 3, 64, &in), STATUS_OK);
         random_machine(&in);
         emulated.state[X86_RCX] = native.state[X86_RCX] = 5;
         running = &in;

@@ -7,6 +7,7 @@
 #include "tests/unit/test.h"
 
 #define VMX_LINES 11u /* the features under VT-x */
+#define SVM_LINES 6u  /* ASIDs and the features under AMD-V */
 
 /* IA32_VMX_PROCBASED_CTLS and the like, upper half = may be set. */
 #define GOOD_PROCESSOR   (BIT(63) | BIT(60) | BIT(57))
@@ -14,7 +15,7 @@
 #define GOOD_EPT_VPID    (BIT(6) | BIT(14) | BIT(16) | BIT(17) | BIT(20) | BIT(26) | BIT(32))
 
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
-static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx;
+static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids, svm_edx;
 static const char *vendor, *brand; /* 12 and 48 characters */
 static uint32_t reads[16], read_count;
 static struct boot_info info;
@@ -41,6 +42,11 @@ static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
         break;
     case 0x80000007:
         r[3] = cpuid_ext7_edx;
+        break;
+    case 0x8000000a:
+        CHECK((cpuid_ext1_ecx & BIT32(2)) != 0); /* there only with SVM */
+        r[1] = svm_asids;
+        r[3] = svm_edx;
         break;
     default:
         CHECK(!"a CPUID leaf that the pre-flight has no business with");
@@ -94,6 +100,16 @@ static void good_machine(void) {
     info.ranges[0] = (struct mem_range){HPA(0), MIB, MEM_RESERVED};
     info.ranges[1] = (struct mem_range){HPA(1 * GIB), 1 * GIB, MEM_BULKHEAD};
     info.ranges[2] = (struct mem_range){HPA(4 * GIB), 7 * GIB, MEM_FREE};
+}
+
+/* The same with AMD-V. */
+static void good_amd_machine(void) {
+    good_machine();
+    vendor = "AuthenticAMD";
+    cpuid_1_ecx = 0;
+    cpuid_ext1_ecx = BIT32(2);
+    svm_asids = 16;
+    svm_edx = BIT32(0) | BIT32(2) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7);
 }
 
 static struct preflight_report judge(void) {
@@ -233,20 +249,92 @@ TEST(msr_gates) {
     CHECK(was_read(0x48b) && !was_read(0x48c));
 }
 
-TEST(amd) {
-    good_machine();
-    vendor = "AuthenticAMD";
-    cpuid_1_ecx = 0;
-    cpuid_ext1_ecx = BIT32(2);
+TEST(amd_good) {
+    good_amd_machine();
     struct preflight_report report = judge();
     CHECK_U64(read_count, 1);
     CHECK(was_read(0xc0010114));
-    check_only_lack(&report, "AMD-V (SVM)", "not supported yet");
-    CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present");
+    CHECK_U64(report.lacks, 0);
+    for (uint32_t i = 0; i < report.count; i++) {
+        CHECK_U64(report.lines[i].state, PREFLIGHT_OK);
+    }
+    CHECK_STR(find(&report, "ASIDs")->found, "16");
+    CHECK_STR(find(&report, "Nested paging (NPT)")->found, "yes");
     CHECK_STR(find(&report, "VT-x (VMX)")->what, "(no such line)");
-    msr_vm_cr = BIT(4);
+    CHECK_STR(find(&report, "EPT (nested paging)")->what, "(no such line)");
+    good_machine();
     report = judge();
-    CHECK_STR(find(&report, "AMD-V (SVM)")->found, "present, switched off by the firmware");
+    CHECK_STR(find(&report, "Nested paging (NPT)")->what, "(no such line)");
+}
+
+/* VM_CR and whether SVM_LOCK is there. APM vol. 2 "Enabling SVM". */
+TEST(amd_switched_off) {
+    static const struct {
+        uint64_t vm_cr;
+        bool svm_lock;
+        const char *found;
+        bool good;
+    } cases[] = {
+        {0, true, "present, enabled by the firmware", true},
+        {BIT(3), true, "present, enabled by the firmware", true},
+        {0, false, "present, enabled by the firmware", true},
+        {BIT(4), true, "present, left open by the firmware", true},
+        {BIT(3) | BIT(4), true, "present, locked off by the firmware", false},
+        {BIT(4), false, "present, locked off by the firmware", false},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        good_amd_machine();
+        msr_vm_cr = cases[i].vm_cr;
+        svm_edx &= cases[i].svm_lock ? UINT32_MAX : ~BIT32(2);
+        struct preflight_report report = judge();
+        CHECK_STR(find(&report, "AMD-V (SVM)")->found, cases[i].found);
+        CHECK_U64(report.lacks, cases[i].good ? 0 : 1);
+        if (!cases[i].good) {
+            check_only_lack(&report, "AMD-V (SVM)", "SVM Mode");
+        }
+    }
+}
+
+TEST(amd_lacks) {
+    good_amd_machine();
+    uint32_t all = judge().count;
+    cpuid_ext1_ecx = 0;
+    read_count = 0;
+    struct preflight_report report = judge();
+    CHECK_U64(read_count, 0);
+    CHECK_U64(report.count, all - SVM_LINES);
+    check_only_lack(&report, "AMD-V (SVM)", "SVM Mode");
+    cpuid_1_ecx = BIT32(31);
+    report = judge();
+    check_only_lack(&report, "AMD-V (SVM)", "nested virtualization");
+
+    static const struct {
+        uint32_t bit;
+        const char *what;
+        enum preflight_state state;
+    } cases[] = {
+        {BIT32(0), "Nested paging (NPT)", PREFLIGHT_LACK},
+        {BIT32(3), "Next-RIP save", PREFLIGHT_WARN},
+        {BIT32(5), "VMCB clean bits", PREFLIGHT_WARN},
+        {BIT32(6), "Flush by ASID", PREFLIGHT_WARN},
+        {BIT32(7), "Decode assists", PREFLIGHT_WARN},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        good_amd_machine();
+        svm_edx &= ~cases[i].bit;
+        report = judge();
+        const struct preflight_line *line = find(&report, cases[i].what);
+        CHECK_STR(line->what, cases[i].what);
+        CHECK_U64(line->state, cases[i].state);
+        CHECK_STR(line->found, "no");
+        CHECK_U64(report.lacks, cases[i].state == PREFLIGHT_LACK ? 1 : 0);
+    }
+    good_amd_machine();
+    svm_asids = 2;
+    CHECK_U64(judge().lacks, 0);
+    svm_asids = 1;
+    report = judge();
+    check_only_lack(&report, "ASIDs", "too old");
 }
 
 TEST(common) {
@@ -268,4 +356,4 @@ TEST(common) {
 }
 
 TEST_MAIN(T(good), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature), T(msr_gates),
-          T(amd), T(common))
+          T(amd_good), T(amd_switched_off), T(amd_lacks), T(common))

@@ -177,6 +177,7 @@ struct hvm_ops vmx_ops = {
     .get = vmx_get,
     .set = vmx_set,
     .get_segment = vmx_get_segment,
+    .set_segment = vmx_set_segment,
     .set_tsc_offset = vmx_set_tsc_offset,
     .flush = vmx_flush,
     .dump = vmx_dump,

@@ -5,8 +5,7 @@
  * Sources: Intel SDM vol. 3 "Virtual Machine Control Structures", "Checks on VMX Controls and Host
  * State", "Checking and Loading Guest State".
  */
-#include "arch/x86_64/cpu.h"
-#include "arch/x86_64/percpu.h"
+#include "arch/x86_64/arch.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/exit/msr.h"
 #include "hv/lib/phys.h"
@@ -103,8 +102,8 @@ void vmx_flush(struct vcpu *v) {
 /* Zero in every VMCS: page-fault masks, CR3 targets, MSR lists, pending events, host SYSENTER,
  * host null selectors and FS base, and the guest's like. */
 static const uint16_t vmx_zero_fields[] = {
-    0x4006, 0x4008, 0x400a, 0x400e, 0x4010, 0x4014, 0x4016, 0x0c00, 0x0c06, 0x0c08, 0x0c0a,
-    0x4c00, 0x6c06, 0x6c10, 0x6c12, 0x2802, 0x4824, 0x4826, 0x6822, 0x482a, 0x6824, 0x6826,
+    0x4006, 0x4008, 0x400a, 0x400e, 0x4010, 0x4014, 0x4016, 0x0c00, 0x0c06, 0x0c08, 0x0c0a, 0x4c00,
+    0x6c06, 0x6c08, 0x6c10, 0x6c12, 0x2802, 0x4824, 0x4826, 0x6822, 0x482a, 0x6824, 0x6826,
 };
 
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
@@ -141,36 +140,12 @@ static void vmx_write_host(void) {
     vmcs_write16(VMCS_HOST_CS, SELECTOR_CODE);
     vmcs_write16(VMCS_HOST_SS, SELECTOR_DATA);
     vmcs_write16(VMCS_HOST_TR, SELECTOR_TSS);
-    vmcs_writen(VMCS_HOST_GS_BASE, msr_read(X86_MSR_GS_BASE));
-    vmcs_writen(VMCS_HOST_TR_BASE, cpu->tss_base);
-    vmcs_writen(VMCS_HOST_GDTR_BASE, cpu->gdt_base);
-    vmcs_writen(VMCS_HOST_IDTR_BASE, cpu->idt_base);
+    vmcs_writen(VMCS_HOST_TR_BASE, (uintptr_t)&cpu->tss);
+    vmcs_writen(VMCS_HOST_GDTR_BASE, (uintptr_t)cpu->gdt);
+    vmcs_writen(VMCS_HOST_IDTR_BASE, trap_idt());
     vmcs_write64(VMCS_HOST_PAT, msr_read(X86_MSR_PAT));
     vmcs_write64(VMCS_HOST_EFER, msr_read(X86_MSR_EFER));
     vmcs_writen(VMCS_HOST_RIP, (uintptr_t)vmx_exit_entry);
-}
-
-static void vmx_write_guest(struct vcpu *v, const struct vcpu_start *start) {
-    for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
-        vmx_set_segment((enum hvm_seg)i, &start->segs[i]);
-    }
-    const uint64_t registers[HVM_REG_COUNT] = {
-        [HVM_EFER] = start->efer,
-        [HVM_CR0] = start->cr0,
-        [HVM_CR4] = start->cr4,
-        [HVM_CR3] = start->cr3,
-        [HVM_RIP] = start->rip,
-        [HVM_RSP] = start->rsp,
-        [HVM_DR7] = 0x400,
-        [HVM_PAT] = 0x0007040600070406,
-        [HVM_RFLAGS] = start->rflags | X86_RFLAGS_FIXED,
-        [HVM_FS_BASE] = start->segs[HVM_FS].base,
-        [HVM_GS_BASE] = start->segs[HVM_GS].base,
-    };
-    for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
-        vmx_set(v, (enum hvm_reg)r, registers[r]);
-    }
-    vmx_set(v, HVM_EFER, start->efer); /* once more: LMA depends on CR0, whatever came first */
 }
 
 void vmx_vcpu_load(struct vcpu *v) {
@@ -185,12 +160,11 @@ void vmx_vcpu_load(struct vcpu *v) {
     v->host_stack = 0;
 }
 
-void vmx_vcpu_reset(struct vcpu *v, const struct vcpu_start *start) {
+void vmx_vcpu_reset(struct vcpu *v) {
     struct vmx_vcpu *s = v->vendor;
     vmx_vcpu_load(v);
     vmx_write_controls(v, s);
     vmx_write_host();
-    vmx_write_guest(v, start);
     vmx_flush(v);
 }
 
@@ -269,7 +243,8 @@ void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) 
     }
 }
 
-void vmx_set_segment(enum hvm_seg seg, const struct hvm_segment *in) {
+void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
+    (void)v;
     unsigned n = 2 * (unsigned)seg;
     vmcs_writen(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n)), in->base);
     vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)), in->limit);

@@ -86,7 +86,6 @@ typedef struct {
 #define VMCS_HOST_CR0            VMCS_N(0x6c00)
 #define VMCS_HOST_CR3            VMCS_N(0x6c02)
 #define VMCS_HOST_CR4            VMCS_N(0x6c04)
-#define VMCS_HOST_GS_BASE        VMCS_N(0x6c08)
 #define VMCS_HOST_TR_BASE        VMCS_N(0x6c0a)
 #define VMCS_HOST_GDTR_BASE      VMCS_N(0x6c0c)
 #define VMCS_HOST_IDTR_BASE      VMCS_N(0x6c0e)

@@ -40,11 +40,11 @@ enum status vmx_cpu_on(void);
 
 enum status vmx_vcpu_init(struct vcpu *v);
 void vmx_vcpu_load(struct vcpu *v);
-void vmx_vcpu_reset(struct vcpu *v, const struct vcpu_start *start);
+void vmx_vcpu_reset(struct vcpu *v);
 uint64_t vmx_get(struct vcpu *v, enum hvm_reg r);
 void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value);
 void vmx_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
-void vmx_set_segment(enum hvm_seg s, const struct hvm_segment *in);
+void vmx_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
 void vmx_flush(struct vcpu *v);
 void vmx_dump(struct vcpu *v);
 void vmx_panic_dump(void);

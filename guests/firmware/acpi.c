@@ -1,22 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Builds a guest's ACPI tables in its memory: the machine they describe is that of hv/dev (fixed
- * hardware, no SMI, no 8259, no PIT). Called by vm start before the guest runs; no input comes from
- * a guest.
+ * Builds the ACPI tables: the machine they describe is the one that the hypervisor models (fixed
+ * hardware, no SMI, no 8259, no PIT); hv/dev/platform.h has the same numbers, and the unit test
+ * compares them. Called before the kernel starts.
  * Source: ACPI Specification 6.3 "ACPI Software Programming Model", "Fixed ACPI Description Table
  * (FADT)", "Multiple APIC Description Table (MADT)".
  */
-#include "hv/vm/acpi.h"
+#include "guests/firmware/firmware.h"
 
-#include "hv/dev/ioapic.h"
-#include "hv/dev/platform.h"
-#include "hv/lib/str.h"
-#include "hv/plan/bzimage.h"
+/* The machine. */
+enum {
+    PM1A_EVENT = 0x600,
+    PM1A_CONTROL = 0x604,
+    PM_TIMER = 0x608,
+    SCI_IRQ = 9,
+    RESET_CONTROL = 0xcf9,
+    RESET_VALUE_CF9 = 0x06,
+};
+#define IOAPIC_ADDRESS 0xfec00000u
+#define LAPIC_ADDRESS  0xfee00000u
+
+#define BIT(n) (1ull << (n))
 
 /* Places in the area: the first page, DSDT, FACS in the last page. */
 enum { XSDT_AT = 0x040, FADT_AT = 0x080, MADT_AT = 0x200 };
-#define DSDT_AT PAGE_SIZE
-#define FACS_AT (LAYOUT_ACPI_SIZE - PAGE_SIZE)
+#define DSDT_AT PAGE
+#define FACS_AT (BULKHEAD_TABLES_SIZE - PAGE)
 
 enum { HEADER_SIZE = 36, RSDP_SIZE = 36, RSDP_V1_SIZE = 20, FADT_SIZE = 276, FACS_SIZE = 64 };
 enum { FADT_FACS = 36, FADT_DSDT = 40, FADT_X_DSDT = 140 }; /* offsets */
@@ -31,26 +40,26 @@ static const struct {
     uint8_t bytes;
     uint64_t value;
 } fadt_fields[] = {
-    {45, 1, 4},                 /* profile: enterprise server */
-    {46, 2, PM_SCI_IRQ},        /* SCI_INT */
-    {56, 4, PM1A_EVENT_PORT},   /* PM1a_EVT_BLK */
-    {64, 4, PM1A_CONTROL_PORT}, /* PM1a_CNT_BLK */
-    {76, 4, PM_TIMER_PORT},     /* PM_TMR_BLK */
-    {88, 1, 4},                 /* PM1_EVT_LEN */
-    {89, 1, 2},                 /* PM1_CNT_LEN */
-    {91, 1, 4},                 /* PM_TMR_LEN */
-    {96, 2, 101},               /* P_LVL2_LAT: above 100 there is no C2 */
-    {98, 2, 1001},              /* P_LVL3_LAT: above 1000 there is no C3 */
-    {108, 1, 0x32},             /* CENTURY: its byte in the CMOS clock */
-    {109, 2, BIT(0) | BIT(2)},  /* IAPC_BOOT_ARCH: legacy devices, no VGA */
+    {45, 1, 4},                /* profile: enterprise server */
+    {46, 2, SCI_IRQ},          /* SCI_INT */
+    {56, 4, PM1A_EVENT},       /* PM1a_EVT_BLK */
+    {64, 4, PM1A_CONTROL},     /* PM1a_CNT_BLK */
+    {76, 4, PM_TIMER},         /* PM_TMR_BLK */
+    {88, 1, 4},                /* PM1_EVT_LEN */
+    {89, 1, 2},                /* PM1_CNT_LEN */
+    {91, 1, 4},                /* PM_TMR_LEN */
+    {96, 2, 101},              /* P_LVL2_LAT: above 100 there is no C2 */
+    {98, 2, 1001},             /* P_LVL3_LAT: above 1000 there is no C3 */
+    {108, 1, 0x32},            /* CENTURY: its byte in the CMOS clock */
+    {109, 2, BIT(0) | BIT(2)}, /* IAPC_BOOT_ARCH: legacy devices, no VGA */
     /* Flags: WBINVD, C1, no power or sleep button, no RTC wake, 32-bit timer, reset register. */
     {112, 4, BIT(0) | BIT(2) | BIT(4) | BIT(5) | BIT(6) | BIT(8) | BIT(10)},
-    {116, 8, IO_REGISTER(RESET_PORT, 8, 1)}, /* RESET_REG */
-    {128, 1, RESET_VALUE},
-    {131, 1, 3},                                     /* minor version: 6.3 */
-    {148, 8, IO_REGISTER(PM1A_EVENT_PORT, 32, 2)},   /* X_PM1a_EVT_BLK */
-    {172, 8, IO_REGISTER(PM1A_CONTROL_PORT, 16, 2)}, /* X_PM1a_CNT_BLK */
-    {208, 8, IO_REGISTER(PM_TIMER_PORT, 32, 3)},     /* X_PM_TMR_BLK */
+    {116, 8, IO_REGISTER(RESET_CONTROL, 8, 1)}, /* RESET_REG */
+    {128, 1, RESET_VALUE_CF9},
+    {131, 1, 3},                                /* minor version: 6.3 */
+    {148, 8, IO_REGISTER(PM1A_EVENT, 32, 2)},   /* X_PM1a_EVT_BLK */
+    {172, 8, IO_REGISTER(PM1A_CONTROL, 16, 2)}, /* X_PM1a_CNT_BLK */
+    {208, 8, IO_REGISTER(PM_TIMER, 32, 3)},     /* X_PM_TMR_BLK */
 };
 
 #define BYTES16(x) (x) & 0xff, (x) >> 8 & 0xff
@@ -59,9 +68,9 @@ static const struct {
 /* What is the same for every guest; the second byte is the length. */
 static const uint8_t madt_entries[][12] = {
     /* I/O APIC: ID 0, reserved, address, first interrupt. */
-    {1, 12, 0, 0, BYTES32(IOAPIC_BASE), BYTES32(0)},
+    {1, 12, 0, 0, BYTES32(IOAPIC_ADDRESS), BYTES32(0)},
     /* Interrupt source override: ISA, source, interrupt, active high and level. */
-    {2, 10, 0, PM_SCI_IRQ, BYTES32(PM_SCI_IRQ), BYTES16(0x0d)},
+    {2, 10, 0, SCI_IRQ, BYTES32(SCI_IRQ), BYTES16(0x0d)},
     /* Local APIC NMI: all processors, flags, LINT1. */
     {4, 6, 0xff, BYTES16(0), 1},
 };
@@ -98,7 +107,7 @@ static void acpi_fill_rsdp(uint8_t *rsdp, uint64_t base) {
 }
 
 static void acpi_fill_fadt(uint8_t *fadt, uint64_t base) {
-    for (size_t i = 0; i < ARRAY_SIZE(fadt_fields); i++) {
+    for (size_t i = 0; i < COUNT(fadt_fields); i++) {
         acpi_put(fadt + fadt_fields[i].offset, fadt_fields[i].value, fadt_fields[i].bytes);
     }
     acpi_put(fadt + FADT_FACS, base + FACS_AT, 4);
@@ -114,8 +123,8 @@ static uint8_t *acpi_append(uint8_t *at, const uint8_t *entry) {
 
 static void acpi_fill_madt(uint8_t *madt, uint32_t cpu_count) {
     uint8_t *at = madt + HEADER_SIZE + 8;
-    acpi_put(madt + HEADER_SIZE, LAPIC_BASE, 4); /* the flags after it stay 0: no 8259 */
-    for (size_t i = 0; i < ARRAY_SIZE(madt_entries); i++) {
+    acpi_put(madt + HEADER_SIZE, LAPIC_ADDRESS, 4); /* the flags after it stay 0: no 8259 */
+    for (size_t i = 0; i < COUNT(madt_entries); i++) {
         at = acpi_append(at, madt_entries[i]);
     }
     for (uint32_t i = 0; i < cpu_count; i++) {
@@ -125,27 +134,20 @@ static void acpi_fill_madt(uint8_t *madt, uint32_t cpu_count) {
     acpi_finish(madt, "APIC", 5, (size_t)(at - madt));
 }
 
-enum status acpi_write_tables(const struct gmem *mem, gpa_t base, uint32_t cpu_count) {
-    ASSERT(base.v % PAGE_SIZE == 0 && base.v <= BIT(32) - LAYOUT_ACPI_SIZE);
-    ASSERT(cpu_count <= ACPI_MAX_CPUS && dsdt_aml_size <= FACS_AT - DSDT_AT);
-    uint8_t *page = gmem_pointer(mem, base, PAGE_SIZE);
-    uint8_t *facs = gmem_pointer(mem, GPA(base.v + FACS_AT), PAGE_SIZE);
-    if (page == NULL || facs == NULL) {
-        return STATUS_NOT_FOUND;
-    }
-    memset(page, 0, PAGE_SIZE);
-    acpi_put(page + XSDT_AT + HEADER_SIZE, base.v + FADT_AT, 8);
-    acpi_put(page + XSDT_AT + HEADER_SIZE + 8, base.v + MADT_AT, 8);
+void acpi_write_tables(uint8_t *memory, uint64_t base, uint32_t cpu_count) {
+    uint8_t *page = memory + base, *facs = page + FACS_AT;
+    memset(page, 0, BULKHEAD_TABLES_SIZE);
+    acpi_put(page + XSDT_AT + HEADER_SIZE, base + FADT_AT, 8);
+    acpi_put(page + XSDT_AT + HEADER_SIZE + 8, base + MADT_AT, 8);
     acpi_finish(page + XSDT_AT, "XSDT", 1, HEADER_SIZE + 16);
-    acpi_fill_fadt(page + FADT_AT, base.v);
+    acpi_fill_fadt(page + FADT_AT, base);
     acpi_fill_madt(page + MADT_AT, cpu_count);
-    acpi_fill_rsdp(page, base.v);
+    acpi_fill_rsdp(page, base);
 
-    memset(facs, 0, PAGE_SIZE);
     memcpy(facs, "FACS", 4); /* has no checksum */
     acpi_put(facs + 4, FACS_SIZE, 4);
     facs[32] = 2; /* version */
 
-    enum status s = gmem_write(mem, GPA(base.v + DSDT_AT), dsdt_aml, dsdt_aml_size);
-    return s != STATUS_OK ? s : gmem_write(mem, GPA(ACPI_RSDP_SCAN), page, RSDP_SIZE);
+    memcpy(page + DSDT_AT, dsdt_aml, dsdt_aml_size);
+    memcpy(memory + ACPI_RSDP_SCAN, page, RSDP_SIZE);
 }

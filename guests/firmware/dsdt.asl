@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What a guest cannot find out by probing: an empty PCI bus, COM1, the clock, how to switch off.
- * The numbers are those of hv/dev/platform.h, hv/dev/uart.h and the bus that vm_create() fills.
+ * The numbers are those of the devices that the hypervisor puts there (vm_create_devices()).
  */
 DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
 {

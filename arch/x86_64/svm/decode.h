@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The pure half of AMD-V: from the VMCB's exit words to the neutral struct vmexit, the intercepts
+ * of every guest, the permission maps, and why the CPU refused a VMCB. The same on hardware and in
+ * the unit tests.
+ * Sources: AMD APM vol. 2 "SVM Intercept Codes", "Instruction Intercepts", "Event Injection",
+ * "Canonicalization and Consistency Checks".
+ */
+#ifndef ARCH_X86_64_SVM_DECODE_H
+#define ARCH_X86_64_SVM_DECODE_H
+
+#include "arch/x86_64/svm/vmcb.h"
+#include "hv/vm/hvm.h"
+
+enum svm_form {
+    FORM_PLAIN,       /* nothing beyond the kind */
+    FORM_INSTRUCTION, /* these have a length */
+    FORM_MSR,
+    FORM_CR,
+    FORM_IO,
+    FORM_EVENT,
+    FORM_NESTED_FAULT,
+};
+
+struct svm_exit {
+    uint8_t kind; /* enum exit_kind */
+    uint8_t form; /* enum svm_form */
+};
+
+#define SVM_EXITS 0x90u
+extern const struct svm_exit svm_exits[SVM_EXITS];
+
+/* The entry for an exit code; EXIT_UNKNOWN for what the table does not have. */
+struct svm_exit svm_exit_find(uint64_t code);
+
+/*
+ * Fills in what the exit's form says beyond the kind. assists: the CPU has decode assists; without
+ * them, or for LMSW and its like, a CR exit keeps insn_len 0 and cr.gpr 0xff: the instruction
+ * tells.
+ */
+void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct vmexit *x);
+
+/* An event word of the VMCB as an event, and back. Soft events are EVENT_NONE: their instruction
+ * runs again. */
+struct event svm_event_decode(uint64_t word);
+uint64_t svm_event_encode(const struct event *e);
+
+/* The intercepts that every guest has. */
+void svm_set_intercepts(struct vmcb *c);
+#define SVM_EXCEPTIONS (BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC))
+
+/* First bit of an MSR in the permission map (the second is its write bit); -1 when the map does not
+ * cover it (then it always exits). */
+int svm_msr_bit(uint32_t msr);
+
+/* The rule that a VMCB breaks which the CPU refused; "no rule known" if it keeps all. */
+const char *svm_refusal(const struct vmcb *c);
+
+#endif

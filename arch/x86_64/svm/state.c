@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A vCPU's VMCB and permission maps: made once, reset at every start, read and written register by
+ * register for the handlers. What VMRUN does not switch is fetched from the CPU when somebody asks
+ * (VMSAVE), so all but svm_vcpu_init() run on the vCPU's own CPU.
+ * Sources: AMD APM vol. 2 "VMRUN Instruction", "VMSAVE and VMLOAD Instructions", "VMCB Clean
+ * Field", "TLB Control".
+ */
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/svm/decode.h"
+#include "arch/x86_64/svm/svm.h"
+#include "hv/exit/msr.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+#include "hv/vm/vm.h"
+
+#define MSR_MAP_SIZE (2 * PAGE_SIZE)
+#define IO_MAP_SIZE  (3 * PAGE_SIZE)
+#define CR0_CACHE    (X86_CR0_CD | X86_CR0_NW)
+#define DR6_DEFAULT  0xffff0ff0u
+
+bool svm_msr_passes(const struct vcpu *v, uint32_t msr, bool write) {
+    int bit = svm_msr_bit(msr);
+    return bit >= 0 && (svm_of(v)->msr_map[bit / 8] >> (bit % 8 + write) & 1) == 0;
+}
+
+bool svm_port_passes(const struct vcpu *v, uint16_t port) {
+    return (svm_of(v)->io_map[port / 8] >> (port % 8) & 1) == 0;
+}
+
+/* Everything exits but what the policy table lets pass; and EFER, whose SVME bit is not for guests.
+ */
+static void svm_fill_maps(struct svm_vcpu *s) {
+    memset(s->io_map, 0xff, IO_MAP_SIZE);
+    memset(s->msr_map, 0xff, MSR_MAP_SIZE);
+    for (size_t i = 0; i < msr_policy_count; i++) {
+        const struct msr_policy *p = &msr_policies[i];
+        int bit = svm_msr_bit(p->msr);
+        if (bit >= 0 && p->msr != X86_MSR_EFER) {
+            unsigned pass = (p->read_passes ? 1u : 0) | (p->write_passes ? 2u : 0);
+            s->msr_map[bit / 8] &= (uint8_t) ~(pass << (bit % 8));
+        }
+    }
+}
+
+enum status svm_vcpu_init(struct vcpu *v) {
+    struct pool *pool = &v->vm->pool;
+    struct svm_vcpu *s = pool_alloc(pool, sizeof(*s), PAGE_SIZE);
+    if (s == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    s->msr_map = pool_alloc(pool, MSR_MAP_SIZE, PAGE_SIZE);
+    s->io_map = pool_alloc(pool, IO_MAP_SIZE, PAGE_SIZE);
+    if (s->msr_map == NULL || s->io_map == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    svm_fill_maps(s);
+    v->vendor = s;
+    return STATUS_OK;
+}
+
+void svm_flush(struct vcpu *v) {
+    svm_of(v)->vmcb.tlb_control =
+        (svm_caps.features & SVM_HAS_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+}
+
+/* The part of the VMCB that stays in the CPU while the guest's CPU is ours. */
+static void svm_fetch_live(struct svm_vcpu *s) {
+    __asm__ volatile("vmsave %0" : : "a"(phys_address(&s->vmcb).v) : "memory");
+}
+
+static void svm_put_live(struct svm_vcpu *s) {
+    __asm__ volatile("vmload %0" : : "a"(phys_address(&s->vmcb).v) : "memory");
+}
+
+void svm_vcpu_reset(struct vcpu *v) {
+    struct svm_vcpu *s = svm_of(v);
+    struct vmcb *c = &s->vmcb;
+    memset(c, 0, sizeof(*c));
+    svm_set_intercepts(c);
+    c->io_map = phys_address(s->io_map).v;
+    c->msr_map = phys_address(s->msr_map).v;
+    /* ASIDs tell the guests of one CPU apart: a CPU has one vCPU, and one ASID is enough. */
+    c->asid = 1;
+    c->virtual_interrupt = V_INTR_MASKING;
+    c->nested = NESTED_ENABLE;
+    c->nested_cr3 = phys_address(v->vm->npt.root).v;
+    c->dr6 = DR6_DEFAULT;
+    c->efer = X86_EFER_SVME;
+    s->nmi_blocked = s->stepping = s->step_iret = false;
+    svm_flush(v);
+    svm_put_live(s);
+}
+
+/* Where a register is in the VMCB, and what is no longer clean when it changes. */
+static const struct svm_register {
+    uint16_t offset, clean;
+    bool live;
+} svm_registers[HVM_REG_COUNT] = {
+    [HVM_RIP] = {offsetof(struct vmcb, rip), 0, false},
+    [HVM_RSP] = {offsetof(struct vmcb, rsp), 0, false},
+    [HVM_RFLAGS] = {offsetof(struct vmcb, rflags), 0, false},
+    [HVM_CR0] = {offsetof(struct vmcb, cr0), CLEAN_CR, false},
+    [HVM_CR3] = {offsetof(struct vmcb, cr3), CLEAN_CR, false},
+    [HVM_CR4] = {offsetof(struct vmcb, cr4), CLEAN_CR, false},
+    [HVM_EFER] = {offsetof(struct vmcb, efer), CLEAN_CR, false},
+    [HVM_DR7] = {offsetof(struct vmcb, dr7), CLEAN_DR, false},
+    [HVM_PAT] = {offsetof(struct vmcb, pat), CLEAN_NESTED, false},
+    [HVM_FS_BASE] = {offsetof(struct vmcb, segments[HVM_FS].base), 0, true},
+    [HVM_GS_BASE] = {offsetof(struct vmcb, segments[HVM_GS].base), 0, true},
+    [HVM_SYSENTER_CS] = {offsetof(struct vmcb, sysenter_cs), 0, true},
+    [HVM_SYSENTER_ESP] = {offsetof(struct vmcb, sysenter_esp), 0, true},
+    [HVM_SYSENTER_EIP] = {offsetof(struct vmcb, sysenter_eip), 0, true},
+};
+
+static uint64_t *svm_slot(struct svm_vcpu *s, enum hvm_reg r) {
+    if (svm_registers[r].live) {
+        svm_fetch_live(s);
+    }
+    return (uint64_t *)(void *)((uint8_t *)&s->vmcb + svm_registers[r].offset);
+}
+
+uint64_t svm_get(struct vcpu *v, enum hvm_reg r) {
+    struct svm_vcpu *s = svm_of(v);
+    uint64_t value = *svm_slot(s, r);
+    return r == HVM_CR0    ? value | s->cr0_cache
+           : r == HVM_CR4  ? s->cr4
+           : r == HVM_EFER ? value & ~X86_EFER_SVME
+                           : value;
+}
+
+/* CD and NW never reach the CPU: while the guest has them set, it sees CR0 through us. */
+static uint64_t svm_hide_cache_bits(struct svm_vcpu *s, uint64_t cr0) {
+    s->cr0_cache = cr0 & CR0_CACHE;
+    unsigned hidden = s->cr0_cache != 0;
+    s->vmcb.cr_reads = (uint16_t)((s->vmcb.cr_reads & ~1u) | hidden);
+    s->vmcb.cr_writes = (uint16_t)((s->vmcb.cr_writes & ~1u) | hidden);
+    s->vmcb.clean &= ~CLEAN_CONTROLS;
+    return cr0 & ~CR0_CACHE;
+}
+
+void svm_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
+    struct svm_vcpu *s = svm_of(v);
+    struct vmcb *c = &s->vmcb;
+    if (r == HVM_CR0) {
+        value = svm_hide_cache_bits(s, value);
+    } else if (r == HVM_CR4) {
+        s->cr4 = value;
+        value |= X86_CR4_MCE; /* clear, a machine check would shut the CPU down */
+    } else if (r == HVM_EFER) {
+        value |= X86_EFER_SVME;
+    }
+    *svm_slot(s, r) = value;
+    c->clean &= ~(uint64_t)svm_registers[r].clean;
+    if (svm_registers[r].live) {
+        svm_put_live(s);
+    } else if (svm_registers[r].clean == CLEAN_CR) { /* LMA follows LME and PG */
+        bool active = (c->efer & X86_EFER_LME) != 0 && (c->cr0 & X86_CR0_PG) != 0;
+        c->efer = active ? c->efer | X86_EFER_LMA : c->efer & ~X86_EFER_LMA;
+    }
+}
+
+static const uint8_t svm_segment_of[HVM_SEG_COUNT] = {
+    HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, VMCB_LDT, VMCB_TR, VMCB_GDT, VMCB_IDT,
+};
+
+static bool svm_segment_is_live(enum hvm_seg seg) {
+    return seg >= HVM_FS && seg <= HVM_TR;
+}
+
+void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
+    struct svm_vcpu *s = svm_of(v);
+    const struct vmcb_segment *in = &s->vmcb.segments[svm_segment_of[seg]];
+    if (svm_segment_is_live(seg)) {
+        svm_fetch_live(s);
+    }
+    *out = (struct hvm_segment){.base = in->base, .limit = in->limit, .selector = in->selector};
+    if (seg < HVM_GDT) {
+        out->attr = (in->attr & 0xffu) | (in->attr & 0xf00u) << 4 |
+                    ((in->attr & 0x80) == 0 ? SEG_UNUSABLE : 0);
+    }
+    if (seg == HVM_SS) { /* the CPU keeps the privilege level by itself */
+        out->attr = (out->attr & ~0x60u) | (uint32_t)s->vmcb.cpl << 5;
+    }
+}
+
+void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
+    struct svm_vcpu *s = svm_of(v);
+    bool live = svm_segment_is_live(seg), usable = (in->attr & SEG_UNUSABLE) == 0;
+    if (live) {
+        svm_fetch_live(s);
+    }
+    s->vmcb.segments[svm_segment_of[seg]] = (struct vmcb_segment){
+        .selector = in->selector,
+        .attr = usable ? (uint16_t)((in->attr & 0xff) | (in->attr >> 4 & 0xf00)) : 0,
+        .limit = in->limit,
+        .base = in->base};
+    if (seg == HVM_SS) {
+        s->vmcb.cpl = in->attr >> 5 & 3;
+    }
+    s->vmcb.clean &= ~(uint64_t)(CLEAN_SEGMENTS | CLEAN_TABLES);
+    if (live) {
+        svm_put_live(s);
+    }
+}
+
+/* The VMCB in words, for the report of a VM that was stopped and for a panic. */
+static const struct svm_dump_field {
+    uint16_t offset;
+    const char *name;
+} svm_dump_fields[] = {
+    {offsetof(struct vmcb, exit_code), "exit-code"},
+    {offsetof(struct vmcb, exit_info1), "exit-info1"},
+    {offsetof(struct vmcb, exit_info2), "exit-info2"},
+    {offsetof(struct vmcb, exit_event), "exit-event"},
+    {offsetof(struct vmcb, event), "event"},
+    {offsetof(struct vmcb, next_rip), "next-rip"},
+    {offsetof(struct vmcb, virtual_interrupt), "interrupt"},
+    {offsetof(struct vmcb, interrupt_shadow), "shadow"},
+    {offsetof(struct vmcb, nested_cr3), "nested-cr3"},
+    {offsetof(struct vmcb, cr0), "cr0"},
+    {offsetof(struct vmcb, cr4), "cr4"},
+    {offsetof(struct vmcb, efer), "efer"},
+    {offsetof(struct vmcb, dr6), "dr6"},
+    {offsetof(struct vmcb, dr7), "dr7"},
+};
+
+static ull svm_field(const struct vmcb *c, size_t i) {
+    return *(const uint64_t *)(const void *)((const uint8_t *)c + svm_dump_fields[i].offset);
+}
+
+void svm_dump(struct vcpu *v) {
+    const struct vmcb *c = &svm_of(v)->vmcb;
+    if (c->exit_code == EXIT_CODE_INVALID) {
+        vm_log(v->vm, LOG_ERROR, "  VMRUN refused the guest's state: %s", svm_refusal(c));
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(svm_dump_fields); i += 2) {
+        vm_log(v->vm, LOG_INFO, "  vmcb %-12s %016llx  %-12s %016llx", svm_dump_fields[i].name,
+               svm_field(c, i), svm_dump_fields[i + 1].name, svm_field(c, i + 1));
+    }
+}
+
+_Static_assert(ARRAY_SIZE(svm_dump_fields) % 2 == 0, "two fields a line");
+
+void svm_panic_dump(void) {
+    const struct vcpu *v = vcpu_of_cpu[plat_cpu()];
+    for (size_t i = 0; v != NULL && i < ARRAY_SIZE(svm_dump_fields); i++) {
+        panic_print("vmcb %-12s %016llx", svm_dump_fields[i].name, svm_field(v->vendor, i));
+    }
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * AMD-V, internal: what the files of this folder share. Outside, only svm_ops is known.
+ */
+#ifndef ARCH_X86_64_SVM_SVM_H
+#define ARCH_X86_64_SVM_SVM_H
+
+#include "arch/x86_64/svm/vmcb.h"
+#include "hv/vm/vcpu.h"
+
+/* struct vcpu's vendor part; the VMCB stands first, so that v->vendor is its address. */
+struct svm_vcpu {
+    struct vmcb vmcb;
+    uint8_t *msr_map;   /* 8 KiB, two bits a register: read, write */
+    uint8_t *io_map;    /* 12 KiB */
+    uint64_t cr0_cache; /* CD and NW as the guest set them: they never reach the CPU */
+    uint64_t cr4;       /* as the guest set it */
+    bool nmi_blocked;   /* from an NMI's injection to the end of the guest's IRET */
+    /* One instruction is run under the trap flag, to see its end: an IRET that unblocks NMIs, or
+     * whatever stands in an interrupt shadow that an NMI waits for. */
+    bool stepping, step_iret, step_tf; /* step_tf: the guest had set the flag itself */
+};
+
+/* CPUID 8000000Ah, EDX. */
+#define SVM_HAS_NESTED_PAGING BIT32(0)
+#define SVM_HAS_NEXT_RIP      BIT32(3)
+#define SVM_HAS_CLEAN_BITS    BIT32(5)
+#define SVM_HAS_FLUSH_BY_ASID BIT32(6)
+#define SVM_HAS_DECODE_ASSIST BIT32(7)
+
+struct svm_caps {
+    uint32_t features, asids;
+    uint32_t clean; /* what to state in VMCB.clean after an exit: 0 without the feature */
+};
+extern struct svm_caps svm_caps; /* set once by svm_probe() */
+
+extern struct hvm_ops svm_ops;
+_Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, vendor) == 0x88,
+               "used in enter.S");
+
+static inline struct svm_vcpu *svm_of(const struct vcpu *v) {
+    return v->vendor;
+}
+
+enum status svm_probe(void);
+enum status svm_cpu_on(void);
+
+enum status svm_vcpu_init(struct vcpu *v);
+void svm_vcpu_reset(struct vcpu *v);
+uint64_t svm_get(struct vcpu *v, enum hvm_reg r);
+void svm_set(struct vcpu *v, enum hvm_reg r, uint64_t value);
+void svm_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
+void svm_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
+void svm_flush(struct vcpu *v);
+void svm_dump(struct vcpu *v);
+void svm_panic_dump(void);
+bool svm_msr_passes(const struct vcpu *v, uint32_t msr, bool write);
+bool svm_port_passes(const struct vcpu *v, uint16_t port);
+
+#endif

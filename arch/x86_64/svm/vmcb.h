@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The virtual machine control block as the CPU reads it, and the bits in it. No code.
+ * Source: AMD APM vol. 2 "Secure Virtual Machine", appendix "VMCB Layout".
+ */
+#ifndef ARCH_X86_64_SVM_VMCB_H
+#define ARCH_X86_64_SVM_VMCB_H
+
+#include "hv/lib/types.h"
+
+struct vmcb_segment {
+    uint16_t selector, attr; /* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 8-11 */
+    uint32_t limit;
+    uint64_t base;
+};
+
+enum vmcb_seg { VMCB_GDT = 6, VMCB_LDT, VMCB_IDT, VMCB_TR, VMCB_SEGMENTS }; /* 0-5 as HVM_ES on */
+
+struct vmcb {
+    uint16_t cr_reads, cr_writes; /* 000: intercepts, by register number */
+    uint16_t dr_reads, dr_writes;
+    uint32_t exceptions;    /* 008: by vector */
+    uint32_t intercepts[3]; /* 00c */
+    uint8_t reserved018[0x28];
+    uint64_t io_map, msr_map; /* 040: physical */
+    uint64_t tsc_offset;      /* 050 */
+    uint32_t asid, tlb_control;
+    uint64_t virtual_interrupt; /* 060 */
+    uint64_t interrupt_shadow;
+    uint64_t exit_code; /* 070 */
+    uint64_t exit_info1, exit_info2;
+    uint64_t exit_event; /* 088: what an exit cut off */
+    uint64_t nested;     /* 090 */
+    uint64_t reserved098[2];
+    uint64_t event; /* 0a8: goes in with the next entry; the CPU clears its valid bit */
+    uint64_t nested_cr3;
+    uint64_t reserved0b8;
+    uint64_t clean;    /* 0c0 */
+    uint64_t next_rip; /* 0c8: with next-RIP save, after an instruction's exit */
+    uint8_t reserved0d0[0x330];
+    struct vmcb_segment segments[VMCB_SEGMENTS]; /* 400: by enum hvm_seg to GS, then vmcb_seg */
+    uint8_t reserved4a0[0x2b];
+    uint8_t cpl; /* 4cb */
+    uint32_t reserved4cc;
+    uint64_t efer; /* 4d0 */
+    uint8_t reserved4d8[0x70];
+    uint64_t cr4, cr3, cr0, dr7, dr6, rflags, rip; /* 548 */
+    uint8_t reserved580[0x58];
+    uint64_t rsp; /* 5d8 */
+    uint64_t reserved5e0[3];
+    uint64_t rax; /* 5f8: known to assembly */
+    uint64_t star, lstar, cstar, fmask, kernel_gs_base;
+    uint64_t sysenter_cs, sysenter_esp, sysenter_eip; /* 628 */
+    uint64_t cr2;                                     /* 640 */
+    uint64_t reserved648[4];
+    uint64_t pat; /* 668 */
+    uint8_t reserved670[0x990];
+};
+_Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB size");
+_Static_assert(offsetof(struct vmcb, io_map) == 0x40 && offsetof(struct vmcb, asid) == 0x58 &&
+                   offsetof(struct vmcb, exit_code) == 0x70 &&
+                   offsetof(struct vmcb, event) == 0xa8 && offsetof(struct vmcb, clean) == 0xc0 &&
+                   offsetof(struct vmcb, segments) == 0x400 && offsetof(struct vmcb, cpl) == 0x4cb,
+               "VMCB offsets");
+_Static_assert(offsetof(struct vmcb, efer) == 0x4d0 && offsetof(struct vmcb, cr4) == 0x548 &&
+                   offsetof(struct vmcb, rsp) == 0x5d8 && offsetof(struct vmcb, rax) == 0x5f8 &&
+                   offsetof(struct vmcb, cr2) == 0x640 && offsetof(struct vmcb, pat) == 0x668,
+               "VMCB offsets");
+
+/* intercepts[0] */
+#define SVM_INTR         BIT32(0)
+#define SVM_NMI          BIT32(1)
+#define SVM_INIT         BIT32(3)
+#define SVM_VINTR        BIT32(4) /* a virtual interrupt could be taken: our interrupt window */
+#define SVM_CR0_CHANGE   BIT32(5) /* a write that changes more than TS and MP */
+#define SVM_RDPMC        BIT32(15)
+#define SVM_CPUID        BIT32(18)
+#define SVM_IRET         BIT32(20)
+#define SVM_INVD         BIT32(22)
+#define SVM_HLT          BIT32(24)
+#define SVM_INVLPGA      BIT32(26)
+#define SVM_IO           BIT32(27)
+#define SVM_MSR          BIT32(28)
+#define SVM_TASK_SWITCH  BIT32(29)
+#define SVM_SHUTDOWN     BIT32(31)
+/* intercepts[1]: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT; WBINVD, MONITOR, MWAIT;
+ * XSETBV, RDPRU. Without VMRUN there is no entry. */
+#define SVM_VMRUN        BIT32(0)
+#define SVM_INSTRUCTIONS 0x7fu
+#define SVM_WBINVD       BIT32(9)
+#define SVM_MONITOR      BIT32(10)
+#define SVM_MWAIT        BIT32(11)
+#define SVM_XSETBV       BIT32(13)
+#define SVM_RDPRU        BIT32(14)
+
+#define TLB_FLUSH_ALL  1u
+#define TLB_FLUSH_ASID 3u
+
+/* virtual_interrupt */
+#define V_IRQ          BIT(8)
+#define V_PRIORITY_MAX (0xfull << 16)
+#define V_IGNORE_TPR   BIT(20)
+#define V_INTR_MASKING BIT(24) /* the host's IF masks physical interrupts, the guest's its own */
+
+#define SHADOW        BIT(0) /* interrupt_shadow */
+#define NESTED_ENABLE BIT(0)
+
+/* clean: a group whose bit is set may be taken from the CPU's cache of the VMCB. */
+#define CLEAN_CONTROLS   BIT32(0) /* intercepts, TSC offset */
+#define CLEAN_INTERRUPTS BIT32(3)
+#define CLEAN_NESTED     BIT32(4) /* nested CR3, PAT */
+#define CLEAN_CR         BIT32(5) /* CR0, CR3, CR4, EFER */
+#define CLEAN_DR         BIT32(6)
+#define CLEAN_TABLES     BIT32(7) /* GDT, IDT */
+#define CLEAN_SEGMENTS   BIT32(8) /* CS, DS, SS, ES, CPL */
+#define CLEAN_CR2        BIT32(9)
+#define CLEAN_ALL        0x3ffu
+
+/* event, exit_event */
+#define EVENT_VALID      BIT(31)
+#define EVENT_WITH_ERROR BIT(11)
+
+#define EXIT_CODE_NESTED_FAULT 0x400u
+#define EXIT_CODE_INVALID      UINT64_MAX
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The firmware's course: ACPI tables, then the kernel. If that cannot be started the reason goes to
+ * the serial line and the machine is switched off. Owns the only port accesses.
+ */
+#include "guests/firmware/firmware.h"
+
+#define COM1         0x3f8
+#define LINE_STATUS  (COM1 + 5)
+#define SENT         0x20 /* room for a byte */
+#define ALL_SENT     0x40
+#define PM1A_CONTROL 0x604
+#define SLEEP_S5     (5u << 10 | 1u << 13)
+
+void *memcpy(void *dst, const void *src, size_t n) {
+    void *to = dst;
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(src), "+c"(n) : : "memory");
+    return dst;
+}
+
+void *memmove(void *dst, const void *src, size_t n) {
+    if ((uintptr_t)dst - (uintptr_t)src >= n) { /* also where dst is the lower one */
+        return memcpy(dst, src, n);
+    }
+    uint8_t *to = (uint8_t *)dst + n - 1;
+    const uint8_t *from = (const uint8_t *)src + n - 1;
+    __asm__ volatile("std\n\trep movsb\n\tcld" : "+D"(to), "+S"(from), "+c"(n) : : "memory", "cc");
+    return dst;
+}
+
+void *memset(void *dst, int c, size_t n) {
+    void *to = dst;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(n) : "a"(c) : "memory");
+    return dst;
+}
+
+int memcmp(const void *a, const void *b, size_t n) {
+    const uint8_t *x = a, *y = b;
+    for (; n > 0; n--, x++, y++) {
+        if (*x != *y) {
+            return *x - *y;
+        }
+    }
+    return 0;
+}
+
+static void wait_line(uint8_t state) {
+    uint8_t value;
+    do {
+        __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"((uint16_t)LINE_STATUS));
+    } while ((value & state) == 0);
+}
+
+static void print(const char *text) {
+    for (; *text != '\0'; text++) {
+        wait_line(SENT);
+        __asm__ volatile("outb %0, %1" : : "a"(*text), "Nd"((uint16_t)COM1));
+    }
+}
+
+static void give_up(const char *why) {
+    print("firmware: the kernel ");
+    print(why);
+    print("\r\n");
+    wait_line(ALL_SENT);
+    __asm__ volatile("outw %0, %1" : : "a"((uint16_t)SLEEP_S5), "Nd"((uint16_t)PM1A_CONTROL));
+    for (;;) {
+        __asm__ volatile("hlt");
+    }
+}
+
+uint64_t firmware_main(uint8_t *memory) {
+    const struct bulkhead_start *start = (const void *)(memory + BULKHEAD_START_GPA);
+    uint64_t entry = 0;
+    const char *why = "was handed over in a form that this firmware does not know";
+    if (start->magic == BULKHEAD_START_MAGIC && start->size == sizeof(*start)) {
+        why = linux_load(memory, start, &entry);
+    }
+    if (why != NULL) {
+        give_up(why);
+    }
+    acpi_write_tables(memory, start->low_ram - BULKHEAD_TABLES_SIZE, start->vcpu_count);
+    return entry;
+}

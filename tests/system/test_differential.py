@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The same privileged acts on every target: guests/differ prints a line for each, "act NAME = WHAT CAME OF IT".
+
+Differential boots that guest alone and judges its trace; Compare, after all other boots, holds the traces of all
+targets against each other. Two tables say where a trace may be different, and why; an entry that is not true any more
+is a failure too.
+"""
+import glob
+import hashlib
+import itertools
+import os
+import re
+
+from frame import Boot, check, expect_that
+
+CONFIG = """\
+[hypervisor]
+console = "com1"
+
+[guest.differ]
+cpus = "0"
+memory = "32M"
+kernel = "guests/differguest"
+on_crash = "stop"
+"""
+
+# Where a CPU model or a vendor has an answer of its own: pattern of act names, "vendor" or "model", why.
+# "vendor" entries are judged once both vendors have run, "model" entries once two targets have.
+MODELS = []
+
+# Where an emulator is known to be wrong: pattern of act names, targets, pattern of what comes of it, why.
+EMULATORS = []
+
+BUILT = ("BOOTX64.EFI", "guests/differguest")
+
+
+def fingerprint(build):
+    """Traces of another build say nothing of this one."""
+    digest = hashlib.sha256()
+    for name in BUILT:
+        with open(os.path.join(build, name), "rb") as file:
+            digest.update(file.read())
+    return digest.hexdigest()
+
+
+def traces_of(build):
+    """target -> {act: what came of it}, of this build."""
+    mark, traces = fingerprint(build), {}
+    for path in sorted(glob.glob(os.path.join(build, "test", "*", "differential", "trace.txt"))):
+        with open(path, encoding="ascii") as file:
+            first, *lines = file.read().splitlines()
+        if first == mark:
+            traces[path.split(os.sep)[-3]] = dict(line.split(" = ", 1) for line in lines)
+    return traces
+
+
+def emulator_entry(act, target):
+    return next((e for e in EMULATORS if target in e[1] and re.fullmatch(e[0], act)), None)
+
+
+class Differential(Boot):
+    name = "differential"
+    seconds = 40
+    machine_cpus = 1
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.acts, self.wanted = {}, {}
+        self.path = os.path.join(self.folder, "trace.txt")
+
+    def image(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        return self.make_stick({"guests/differguest": self.guest_file("differguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    @check("every act is told", required=True)
+    def complete(self):
+        self.machine.expect(r"# differ\r?\n", 240, "the guest to begin")
+        start = self.machine.serial.mark
+        done = self.machine.expect(r"(?m)^done: (.*?)\r?\n", 240, "the guest to come to its end")
+        lines = self.machine.serial.text[start:done.start()].replace("\r", "").splitlines()
+        numbers = re.fullmatch(r"differ (\d+) acts, (\d+) wrong", done.group(1))
+        expect_that(numbers, "done: differ N acts, N wrong", "\n".join(lines[-3:] + [done.group(0)]))
+        told = [re.fullmatch(r"act (.+?) = (.*)", line) for line in lines]
+        wrong = [re.fullmatch(r"not ok - (.+): must be (.*)", line) for line in lines]
+        other = [l for l, t, w in zip(lines, told, wrong) if not t and not w]
+        expect_that(not other, "only lines of acts", "\n".join(other))
+        self.acts = dict(t.groups() for t in told if t)
+        self.wanted = dict(w.groups() for w in wrong if w)
+        counts = len(self.acts), sum(map(bool, told)), len(self.wanted)
+        expect_that(counts == (int(numbers[1]), int(numbers[1]), int(numbers[2])) and counts[0] > 500,
+                    "as many acts as the guest counted, each with a name of its own",
+                    f"{counts}, counted {numbers.groups()}")
+        with open(self.path, "w", encoding="ascii") as file:
+            file.write(fingerprint(self.build) + "\n")
+            file.writelines(f"{act} = {what}\n" for act, what in self.acts.items())
+
+    @check("each act comes out as the manuals and the policy say")
+    def right(self):
+        bad = []
+        for act, what in self.acts.items():
+            entry = emulator_entry(act, self.target.name)
+            if entry and not re.fullmatch(entry[2], what):
+                bad.append(f"{act} = {what}\n  the table says {entry[2]}: {entry[3]}")
+            elif not entry and act in self.wanted:
+                bad.append(f"{act} = {what}\n  must be {self.wanted[act]}")
+        expect_that(not bad, "no act out of line", f"{len(bad)} wrong:\n" + "\n".join(bad))
+
+    @check("what the table says of this emulator is true")
+    def table(self):
+        entries = [e for e in EMULATORS if self.target.name in e[1]]
+        idle = [f"{e[0]}: {e[3]}" for e in entries
+                if not any(re.fullmatch(e[0], act) for act in self.acts)]
+        idle += [f"{act} is right" for act in self.acts
+                 if emulator_entry(act, self.target.name) and act not in self.wanted]
+        expect_that(not idle, "every entry to be needed", "\n".join(idle))
+
+
+class Compare(Boot):
+    name = "compare"
+    needs_machine, last = False, True
+    seconds = 1
+
+    @classmethod
+    def why_not(cls, build):
+        """Why there is nothing to compare, or None."""
+        count = len(traces_of(build))
+        return None if count > 1 else f"{count} target has run the differential boot of this build"
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.traces = traces_of(self.build)
+
+    def vendor(self, target):
+        return self.traces[target]["cpuid 0.0 ebx"]
+
+    def different(self, act):
+        """True if two targets differ in it, those aside whose emulator is wrong."""
+        return len({trace.get(act) for target, trace in self.traces.items()
+                    if not emulator_entry(act, target)}) > 1
+
+    def acts(self):
+        return dict.fromkeys(act for trace in self.traces.values() for act in trace)
+
+    @check("targets differ only where they must")
+    def compare(self):
+        bad = []
+        for act in self.acts():
+            if self.different(act) and not any(re.fullmatch(e[0], act) for e in MODELS):
+                bad.append(act)
+                bad += [f"  {target}: {trace.get(act, '(not there)')}"
+                        for target, trace in self.traces.items()]
+        expect_that(not bad, f"{', '.join(self.traces)} to agree", "\n".join(bad))
+
+    @check("every entry of the table is still true")
+    def table(self):
+        idle = []
+        both = any(self.vendor(a) != self.vendor(b)
+                   for a, b in itertools.combinations(self.traces, 2))
+        for pattern, scope, why in MODELS:
+            matching = [act for act in self.acts() if re.fullmatch(pattern, act)]
+            if (scope == "model" or both) and not any(map(self.different, matching)):
+                idle.append(f"{pattern} ({why}): the same everywhere")
+        expect_that(not idle, "every entry to be needed", "\n".join(idle))

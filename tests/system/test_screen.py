@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The log on the framebuffer, read back from a picture of the screen, letter by letter.
+
+The picture is cut into the console's cells and each cell is looked up in the font that the hypervisor embeds. Saves
+the picture as screen.png; `make screenshot` takes it from there.
+"""
+import os
+import re
+import struct
+import zlib
+
+from frame import Boot, check, expect_that
+
+NO_SCREEN = "its firmware sets up no framebuffer"
+WIDTH, HEIGHT, HEADER = 8, 16, 4        # of a glyph; of a PSF 1 file
+LIT, DARK = b"\xc8\xc8\xc8", b"\0\0\0"
+UNKNOWN = "\0"
+
+
+def read_ppm(path):
+    with open(path, "rb") as file:
+        data = file.read()
+    width, height, pixels = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s(.*)", data, re.S).groups()
+    return int(width), int(height), pixels
+
+
+def bitmap(pixels):
+    """A byte a pixel: 0 dark, 1 lit, 2 anything else."""
+    kinds = {DARK: 0, LIT: 1}
+    return bytes(kinds.get(pixels[i:i + 3], 2) for i in range(0, len(pixels), 3))
+
+
+def png_chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def write_png(path, width, height, bits):
+    """Two colours, one bit a pixel."""
+    lines = bytearray()
+    for y in range(height):
+        row = "".join(map(str, bits[y * width:(y + 1) * width]))
+        lines += b"\0" + int(row.ljust(-(-width // 8) * 8, "0"), 2).to_bytes(-(-width // 8), "big")
+    with open(path, "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n"
+                   + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 3, 0, 0, 0))
+                   + png_chunk(b"PLTE", DARK + LIT)
+                   + png_chunk(b"IDAT", zlib.compress(bytes(lines), 9)) + png_chunk(b"IEND", b""))
+
+
+def read_font(path):
+    """Cell -> (character, inverse). Of what looks the same, the first of: text, inverse text, other signs."""
+    with open(path, "rb") as file:
+        font = file.read()
+    text = range(0x20, 0x7f)
+    others = sorted(set(range(256)) - set(text))
+    cells = {}
+    for codes, inverse in ((text, 0), (text, 1), (others, 0), (others, 1)):
+        for code in codes:
+            rows = font[HEADER + code * HEIGHT:HEADER + (code + 1) * HEIGHT]
+            cell = bytes(row >> (WIDTH - 1 - x) & 1 ^ inverse for row in rows for x in range(WIDTH))
+            cells.setdefault(cell, (chr(code), bool(inverse)))
+    return cells
+
+
+def read_cells(width, height, bits, font):
+    """The screen as lines of (character, inverse), (UNKNOWN, False) for what is not in the font."""
+    return [[font.get(b"".join(bits[(y + i) * width + x:][:WIDTH] for i in range(HEIGHT)),
+                      (UNKNOWN, False))
+             for x in range(0, width - WIDTH + 1, WIDTH)] for y in range(0, height - HEIGHT + 1, HEIGHT)]
+
+
+class Screen(Boot):
+    name = "screen"
+    cannot_run = {"bochs-intel": NO_SCREEN, "bochs-amd": NO_SCREEN}
+    seconds = 60
+    machine_ips = 50_000_000
+
+    def image(self):
+        return os.path.join(self.build, "bulkhead-usb.img")
+
+    def picture(self):
+        """The machine stands still meanwhile, but may do so within a cell that it draws: then again."""
+        path = os.path.join(self.folder, "screen.ppm")
+        font = read_font(os.path.join(self.build, "font.psf"))
+        for _ in range(5):
+            self.machine.monitor.command("stop")
+            self.machine.monitor.command("screendump", filename=path)
+            self.machine.monitor.command("cont")
+            width, height, pixels = read_ppm(path)
+            bits = bitmap(pixels)
+            cells = read_cells(width, height, bits, font)
+            if not any(c == UNKNOWN for row in cells for c, _ in row):
+                break
+        if 2 not in bits:
+            write_png(os.path.join(self.folder, "screen.png"), width, height, bits)
+        return cells
+
+    @check("guests run and the log is shown", required=True)
+    def start(self):
+        self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
+        self.machine.expect(r"alpha# ", 300, "alpha's prompt")
+        self.view(2)
+        self.machine.expect(r"beta# ", 300, "beta's prompt")
+        self.said = self.operator("list")[1]
+
+    @check("every cell of the screen is a letter of the font", required=True)
+    def cells(self):
+        self.shown = self.picture()
+        self.lines = ["".join(c for c, _ in row).rstrip() for row in self.shown]
+        strange = [(x, y) for y, row in enumerate(self.shown) for x, (c, _) in enumerate(row)
+                   if c == UNKNOWN]
+        expect_that(not strange, "no cell unlike all letters",
+                    f"{len(strange)} of them, the first (column, row): {strange[:10]}")
+
+    @check("the log is readable, letter by letter")
+    def log(self):
+        text = "\n".join(self.lines)
+        for line in (r"machine divided between 2 guests", r"alpha: started \(1 vCPU on cpu 0, 256M\)",
+                     r"beta: started \(1 vCPU on cpu 1, 192M\)"):
+            expect_that(re.search(line, text), f"/{line}/ on the screen", text)
+        columns = len(self.shown[0])
+        said = [line.rstrip() for line in self.said.replace("\r", "").split("\n")]
+        said = [line for line in said if 20 < len(line) <= columns and line.startswith("[")]
+        lost = [line for line in said if line not in self.lines]
+        expect_that(len(said) >= 10 and not lost,
+                    "each line of the log as the serial line had it", "\n".join(lost) or text)
+
+    @check("the status line is there, in inverse video")
+    def status(self):
+        line = self.lines[-1]
+        expect_that(re.search(r"0/2 log \| keys: Ctrl-\] then \? \| alpha running, beta running", line),
+                    "view, keys and both guests' states", line)
+        expect_that(all(inverse for _, inverse in self.shown[-1])
+                    and not any(inverse for row in self.shown[:-1] for _, inverse in row if row),
+                    "the last line inverse, no other", self.lines)
