@@ -30,6 +30,12 @@ static uint64_t xcr0_supported(void) {
     return cpu_has(CPU_HAS_XSAVE) ? (uint64_t)r[EDX] << 32 | r[EAX] : 0;
 }
 
+uint64_t plat_xgetbv(void) {
+    uint32_t lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (uint64_t)hi << 32 | lo;
+}
+
 /* What the CPU would refuse with a #GP here, in the hypervisor, and all that we do not know. */
 bool plat_xsetbv(uint64_t xcr0) {
     uint64_t avx512 = xcr0 & XCR0_AVX512;

@@ -19,6 +19,9 @@ void *memcpy(void *dst, const void *src, size_t n) {
 }
 
 void *memmove(void *dst, const void *src, size_t n) {
+    if (dst == src) {
+        return dst;
+    }
     if ((uintptr_t)dst - (uintptr_t)src >= n) { /* also where dst is the lower one */
         return memcpy(dst, src, n);
     }

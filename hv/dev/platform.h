@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The small devices of a guest's PC, one C file each: ACPI power management (pm.c), CMOS clock
- * (rtc.c), PCI configuration ports of an empty host bridge, reset lines and POST port (chipset.c).
- * Called under the VM's device lock.
+ * (rtc.c), timer (pit.c), PCI configuration ports of an empty host bridge, reset lines and POST
+ * port (chipset.c). Called under the VM's device lock.
  */
 #ifndef HV_DEV_PLATFORM_H
 #define HV_DEV_PLATFORM_H
@@ -39,6 +39,24 @@ struct rtc {
 void rtc_reset(struct rtc *rtc);
 uint64_t rtc_read(void *rtc, uint64_t port, unsigned size); /* ports 70h, 71h */
 void rtc_write(void *rtc, uint64_t port, unsigned size, uint64_t value);
+
+#define PIT_HZ 1193182ull
+
+struct pit_channel {
+    bool loaded, high;    /* a count was written; the next byte is the high one */
+    uint8_t access, mode; /* as in the control word */
+    uint8_t latched, status;
+    uint16_t reload, count;
+    uint64_t start; /* PIT ticks on the VM's clock when it was loaded */
+};
+struct pit {
+    const struct dev_clock *clock;
+    struct pit_channel channels[3];
+    uint8_t port61;
+};
+void pit_reset(struct pit *pit);
+uint64_t pit_read(void *pit, uint64_t port, unsigned size); /* ports 40h to 43h, 61h */
+void pit_write(void *pit, uint64_t port, unsigned size, uint64_t value);
 
 /*
  * PCI configuration mechanism 1 (CF8h..CFFh as one bus entry, CF9h among them), keyboard-controller

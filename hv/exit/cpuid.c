@@ -204,7 +204,6 @@ void cpuid_init(struct vcpu *v) {
     }
     cpuid_own(v);
     cpuid_set_osxsave(v, false);
-    cpuid_set_xcr0(v, 1);
 }
 
 void cpuid_set_osxsave(struct vcpu *v, bool on) {
@@ -212,32 +211,45 @@ void cpuid_set_osxsave(struct vcpu *v, bool on) {
     *ecx = on ? *ecx | BIT32(27) : *ecx & ~BIT32(27);
 }
 
-/* Size of the standard-format XSAVE area for a set of components, from leaf 0Dh. */
-static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0) {
+/* Size of the XSAVE area for a set of components, from leaf 0Dh; standard or compacted format. */
+static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0, bool compacted) {
     uint32_t size = 576; /* legacy region and header */
     for (uint32_t i = 2; i < 8; i++) {
         const struct cpuid_entry *e = cpuid_find(t, 0xd, i);
-        if ((xcr0 >> i & 1) != 0 && e->out[0] + e->out[1] > size) {
-            size = e->out[0] + e->out[1];
+        uint32_t at = !compacted ? e->out[1] : (e->out[2] & 2) != 0 ? ALIGN_UP(size, 64u) : size;
+        if ((xcr0 >> i & 1) != 0) {
+            size = (uint32_t)max_u64(size, at + e->out[0]);
         }
     }
     return size;
 }
 
-void cpuid_set_xcr0(struct vcpu *v, uint64_t xcr0) {
-    v->xcr0 = xcr0;
+/* The sizes follow XCR0, which is the guest's and live in the CPU. */
+static void cpuid_refresh_xsave(struct vcpu *v) {
     if (!cpuid_has(&v->cpuid, 1, 2, 26)) {
         return;
     }
+    uint64_t xcr0 = plat_xgetbv();
     struct cpuid_entry *e = cpuid_edit(v, 0xd, 0);
-    e->out[1] = cpuid_xsave_size(&v->cpuid, xcr0);
-    e->out[2] = cpuid_xsave_size(&v->cpuid, e->out[0]);
+    e->out[1] = cpuid_xsave_size(&v->cpuid, xcr0, false);
+    e->out[2] = cpuid_xsave_size(&v->cpuid, e->out[0], false);
+    e = cpuid_edit(v, 0xd, 1);
+    e->out[1] = e->out[0] != 0 ? cpuid_xsave_size(&v->cpuid, xcr0, true) : 0;
 }
 
 enum action exit_cpuid(struct vcpu *v, struct vmexit *x) {
     (void)x;
-    const struct cpuid_entry *e =
-        cpuid_find(&v->cpuid, (uint32_t)v->regs[X86_RAX], (uint32_t)v->regs[X86_RCX]);
+    uint32_t leaf = (uint32_t)v->regs[X86_RAX];
+    uint8_t slot = cpuid_slot(&v->cpuid, leaf);
+    const struct cpuid_entry *e;
+    if (LIKELY(slot < CPUID_SUBLEAVES)) {
+        e = &v->cpuid.entries[slot];
+    } else {
+        if (leaf == 0xd) {
+            cpuid_refresh_xsave(v);
+        }
+        e = cpuid_find(&v->cpuid, leaf, (uint32_t)v->regs[X86_RCX]);
+    }
     v->regs[X86_RAX] = e->out[0];
     v->regs[X86_RBX] = e->out[1];
     v->regs[X86_RCX] = e->out[2];

@@ -11,9 +11,8 @@
 /* Computes v's answers from the host's CPUID and the policy. */
 void cpuid_init(struct vcpu *v);
 
-/* Back to what a fresh CPU says: CR4.OSXSAVE and XCR0 are mirrored in CPUID. */
+/* CR4.OSXSAVE is mirrored in CPUID. */
 void cpuid_set_osxsave(struct vcpu *v, bool on);
-void cpuid_set_xcr0(struct vcpu *v, uint64_t xcr0);
 
 /* The answer for a leaf, all zero where there is none. leaf and subleaf are guest-controlled. */
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf);

@@ -144,6 +144,5 @@ enum action exit_xsetbv(struct vcpu *v, struct vmexit *x) {
         !plat_xsetbv(value)) {
         return exit_inject(v, X86_GP, 0);
     }
-    cpuid_set_xcr0(v, value);
     return ACTION_NEXT;
 }

@@ -55,18 +55,18 @@ MUST_USE enum status audit_policy(const struct vcpu *v);
 
 #define FETCH_MAX 15 /* longest instruction */
 
-/* 16, 32 or 64: the default operand and address width of the code. */
-unsigned fetch_mode(struct vcpu *v);
-
-/* Copies up to n bytes of code at RIP; returns how many could be read. */
-size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n);
+/*
+ * Copies up to n bytes of code at RIP; returns how many could be read. *mode is 16, 32 or 64: the
+ * default operand and address width of the code.
+ */
+size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n, unsigned *mode);
 
 /*
  * For a CPU that does not tell the length of the instruction that exited: finds x->insn_len, and
  * for EXIT_CR the rest of x->cr, of which cr and CR_READ or CR_WRITE come from the exit (CLTS and
- * LMSW are writes of CR0). False if the instruction cannot be read or is not one that makes such an
- * exit, for another vCPU may have changed code or tables meanwhile: then enter the guest again
- * where it stands.
+ * LMSW are writes of CR0; SMSW makes it EXIT_UNKNOWN). False if the instruction cannot be read or
+ * is not one that makes such an exit, for another vCPU may have changed code or tables meanwhile:
+ * then enter the guest again where it stands.
  */
 MUST_USE bool fetch_length(struct vcpu *v, struct vmexit *x);
 

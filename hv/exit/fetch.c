@@ -14,20 +14,14 @@
 #define ATTR_LONG      BIT32(13)
 #define ATTR_BIG       BIT32(14)
 
-/* One fetch: the guest's state, read once. */
+/* One fetch: the guest's state, read once; where the first byte was found. */
 struct fetch {
     struct walk_state s;
     struct hvm_segment cs;
     uint64_t rip;
     unsigned mode;
+    struct walk_page page;
 };
-
-static unsigned fetch_mode_of(uint64_t efer, const struct hvm_segment *cs) {
-    if ((efer & X86_EFER_LMA) != 0 && (cs->attr & ATTR_LONG) != 0) {
-        return 64;
-    }
-    return (cs->attr & ATTR_BIG) != 0 ? 32 : 16;
-}
 
 static void fetch_start(struct vcpu *v, struct fetch *f) {
     struct hvm_segment ss;
@@ -42,54 +36,48 @@ static void fetch_start(struct vcpu *v, struct fetch *f) {
                                .cpl = ss.attr >> ATTR_DPL_SHIFT & 3,
                                .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
     f->rip = hvm->get(v, HVM_RIP);
-    f->mode = fetch_mode_of(f->s.efer, &f->cs);
+    bool wide = (f->s.efer & X86_EFER_LMA) != 0 && (f->cs.attr & ATTR_LONG) != 0;
+    f->mode = wide ? 64 : (f->cs.attr & ATTR_BIG) != 0 ? 32 : 16;
 }
 
-unsigned fetch_mode(struct vcpu *v) {
-    struct hvm_segment cs;
-    hvm->get_segment(v, HVM_CS, &cs);
-    return fetch_mode_of(hvm->get(v, HVM_EFER), &cs);
-}
-
-/* Copies up to n bytes at a linear address; *page tells where the first of them is. */
-static size_t fetch_linear(struct vcpu *v, const struct fetch *f, uint64_t linear, unsigned access,
-                           void *out, size_t n, struct walk_page *page) {
+/* Copies up to n bytes at a linear address. */
+static size_t fetch_linear(struct vcpu *v, struct fetch *f, uint64_t linear, unsigned access,
+                           void *out, size_t n) {
     size_t done = 0;
     while (done < n) {
-        struct walk_page next;
+        struct walk_page page;
         uint64_t at = f->mode == 64 ? linear + done : (uint32_t)(linear + done);
         size_t part = min_u64(n - done, PAGE_SIZE - at % PAGE_SIZE);
-        if (walk_translate(&v->vm->mem, &f->s, GVA(at), access, &next) != STATUS_OK ||
-            gmem_read(&v->vm->mem, next.gpa, (uint8_t *)out + done, part) != STATUS_OK) {
+        if (walk_translate(&v->vm->mem, &f->s, GVA(at), access, &page) != STATUS_OK ||
+            gmem_read(&v->vm->mem, page.gpa, (uint8_t *)out + done, part) != STATUS_OK) {
             break;
         }
-        *page = done == 0 ? next : *page;
+        f->page = done == 0 ? page : f->page;
         done += part;
     }
     return done;
 }
 
 /* Code at RIP; outside 64-bit mode it ends with its segment, and IP does not wrap there. */
-static size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n,
-                          struct walk_page *page) {
+static size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
     fetch_start(v, f);
     unsigned access = WALK_EXECUTE | (f->s.cpl == 3 ? (unsigned)WALK_USER : 0);
-    if (f->mode == 64) {
-        return fetch_linear(v, f, f->rip, access, out, n, page);
+    uint64_t base = f->mode == 64 ? 0 : f->cs.base, limit = f->cs.limit;
+    if (f->mode != 64) {
+        n = f->rip > limit ? 0 : min_u64(n, limit - f->rip + 1);
     }
-    n = f->rip > f->cs.limit ? 0 : min_u64(n, f->cs.limit - f->rip + 1);
-    return fetch_linear(v, f, f->cs.base + f->rip, access, out, n, page);
+    return fetch_linear(v, f, base + f->rip, access, out, n);
 }
 
-size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n) {
+size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n, unsigned *mode) {
     struct fetch f;
-    struct walk_page page;
-    return fetch_bytes(v, &f, out, n, &page);
+    size_t done = fetch_bytes(v, &f, out, n);
+    *mode = f.mode;
+    return done;
 }
 
 /* The operand of LMSW, from the register or the memory that it names. Executed at CPL 0 only. */
-static bool fetch_lmsw(struct vcpu *v, const struct fetch *f, const struct insn *in,
-                       uint16_t *value) {
+static bool fetch_lmsw(struct vcpu *v, struct fetch *f, const struct insn *in, uint16_t *value) {
     const struct insn_memory *m = &in->mem;
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
     if (in->cr.gpr != INSN_NO_REG) {
@@ -97,27 +85,22 @@ static bool fetch_lmsw(struct vcpu *v, const struct fetch *f, const struct insn 
         return true;
     }
     struct hvm_segment segment;
-    struct walk_page page;
+    hvm->get_segment(v, (enum hvm_seg)m->segment, &segment);
     uint64_t offset = m->disp + (m->rip_relative ? f->rip + in->length : 0);
     offset += m->base != INSN_NO_REG ? v->regs[m->base] : 0;
     offset += m->index != INSN_NO_REG ? v->regs[m->index] * m->scale : 0;
     offset &= UINT64_MAX >> (64 - 8 * m->address_size);
-    hvm->get_segment(v, (enum hvm_seg)m->segment, &segment);
     offset += f->mode != 64 || m->segment >= INSN_FS ? segment.base : 0;
-    return fetch_linear(v, f, offset, WALK_READ, value, 2, &page) == 2;
+    return fetch_linear(v, f, offset, WALK_READ, value, 2) == 2;
 }
 
 /* The exit names the control register and whether it is read; the instruction all the rest. */
-static bool fetch_cr(struct vcpu *v, const struct fetch *f, const struct insn *in,
-                     struct exit_cr *cr) {
-    uint16_t lmsw = 0;
-    if (in->cr.cr != cr->cr || (in->cr.access == CR_READ) != (cr->access == CR_READ) ||
-        (in->cr.access == CR_LMSW && !fetch_lmsw(v, f, in, &lmsw))) {
+static bool fetch_cr(struct vcpu *v, struct fetch *f, const struct insn *in, struct exit_cr *cr) {
+    if (in->cr.cr != cr->cr || (in->cr.access == CR_READ) != (cr->access == CR_READ)) {
         return false;
     }
     *cr = in->cr;
-    cr->lmsw = lmsw;
-    return true;
+    return cr->access != CR_LMSW || fetch_lmsw(v, f, in, &cr->lmsw);
 }
 
 /* By the guest's page tables; fills the hint if the instruction can be found again without them. */
@@ -125,17 +108,21 @@ static bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hin
     uint8_t code[FETCH_MAX] = {0};
     struct fetch f;
     struct insn in;
-    struct walk_page page;
-    size_t n = fetch_bytes(v, &f, code, sizeof(code), &page);
+    size_t n = fetch_bytes(v, &f, code, sizeof(code));
+    if (x->kind == EXIT_CR && insn_decode(code, n, f.mode, EXIT_PRIVILEGED, &in) == STATUS_OK) {
+        x->kind = EXIT_UNKNOWN; /* SMSW where reads of CR0 exit: nothing can carry it out */
+        return true;
+    }
     if (insn_decode(code, n, f.mode, x->kind, &in) != STATUS_OK ||
         (x->kind == EXIT_CR && !fetch_cr(v, &f, &in, &x->cr))) {
         return false;
     }
     x->insn_len = in.length;
-    const void *host = gmem_pointer(&v->vm->mem, page.gpa, sizeof(hint->code));
+    const void *host = gmem_pointer(&v->vm->mem, f.page.gpa, sizeof(hint->code));
     if (x->kind != EXIT_CR && f.mode == 64 && in.length <= sizeof(hint->code) &&
-        f.rip % PAGE_SIZE <= PAGE_SIZE - sizeof(hint->code) && page.slot != NULL && host != NULL) {
-        *hint = (struct fetch_hint){f.rip, f.s.cr3, page.entry,       page.slot,
+        f.rip % PAGE_SIZE <= PAGE_SIZE - sizeof(hint->code) && f.page.slot != NULL &&
+        host != NULL) {
+        *hint = (struct fetch_hint){f.rip, f.s.cr3, f.page.entry,     f.page.slot,
                                     host,  0,       (uint8_t)x->kind, in.length};
         __builtin_memcpy(&hint->code, code, sizeof(hint->code));
     }

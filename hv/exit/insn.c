@@ -104,8 +104,12 @@ static uint64_t take(struct decoder *d, unsigned size) {
     return (value ^ sign) - sign;
 }
 
+/* False if it is none. REX counts only right before the opcode. */
 static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
-    if ((byte & 0xe7) == 0x26) {
+    uint8_t rex = 0;
+    if (in->mode == 64 && (byte & 0xf0) == 0x40) {
+        rex = byte;
+    } else if ((byte & 0xe7) == 0x26) {
         /* ES, CS, SS, DS: no effect in 64-bit mode, and they do not undo FS or GS. */
         d->segment = in->mode != 64 ? byte >> 3 & 3 : d->segment;
     } else if (byte == 0x64 || byte == 0x65) {
@@ -121,21 +125,14 @@ static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
     } else {
         return false;
     }
+    d->rex = rex;
     return true;
 }
 
-/* Prefixes in any order, then the opcode; REX counts only right before it. */
 static uint16_t take_opcode(struct decoder *d, struct insn *in) {
-    uint8_t byte;
-    for (;;) {
+    uint8_t byte = (uint8_t)take(d, 1);
+    while (note_prefix(d, in, byte)) {
         byte = (uint8_t)take(d, 1);
-        if (in->mode == 64 && (byte & 0xf0) == 0x40) {
-            d->rex = byte;
-        } else if (note_prefix(d, in, byte)) {
-            d->rex = 0;
-        } else {
-            break;
-        }
     }
     if (byte != 0x0f) {
         return byte;

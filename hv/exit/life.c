@@ -30,6 +30,7 @@ static void life_reset_devices(struct vm *vm) {
     ioapic_reset(&vm->ioapic);
     pm_reset(&vm->pm);
     rtc_reset(&vm->rtc);
+    pit_reset(&vm->pit);
     chipset_reset(&vm->chipset);
     lock_release(&vm->lock);
 }
@@ -50,7 +51,6 @@ static enum status life_start(struct vm *vm) {
     life_reset_devices(vm);
     msr_reset(v);
     cpuid_set_osxsave(v, false);
-    cpuid_set_xcr0(v, 1);
     vcpu_reset(v);
     plat_reset_live_state();
     char size[24];

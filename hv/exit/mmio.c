@@ -61,9 +61,10 @@ static enum status mmio_write(void *ctx, unsigned size, uint64_t value) {
 static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
     uint8_t code[FETCH_MAX];
     struct insn insn;
-    size_t n = fetch_code(v, code, sizeof(code));
+    unsigned mode;
+    size_t n = fetch_code(v, code, sizeof(code), &mode);
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
-    if (insn_decode(code, n, fetch_mode(v), x->kind, &insn) != STATUS_OK) {
+    if (insn_decode(code, n, mode, x->kind, &insn) != STATUS_OK) {
         return exit_crash(v, x, "instruction the emulator does not know");
     }
     if (x->fault.gpa.v % PAGE_SIZE > PAGE_SIZE - insn.size) {

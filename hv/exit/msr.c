@@ -191,12 +191,18 @@ const struct msr_policy msr_policies[] = {
     PASS(X86_MSR_GS_BASE, "IA32_GS_BASE"),
     PASS(X86_MSR_KERNEL_GS_BASE, "IA32_KERNEL_GS_BASE"),
     PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
+    MSR(X86_MSR_SYSCFG, 1, "SYSCFG", .read = msr_read_constant, .constant = 0 /* no I/O in RAM's MTRRs, no encryption */),
+    MSR(X86_MSR_HWCR, 1, "HWCR", .read = msr_read_constant, .write = msr_write_ignored, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
+    MSR(X86_MSR_INT_PENDING, 1, "INT_PENDING_MSG", .read = msr_read_constant, .constant = 0 /* no C1E */),
 };
 /* clang-format on */
 const size_t msr_policy_count = ARRAY_SIZE(msr_policies);
 
 const struct msr_policy *msr_policy_find(uint32_t msr) {
     size_t low = 0, high = ARRAY_SIZE(msr_policies);
+    if (msr >= X86_MSR_C001_FIRST && (hvm->features & HVM_MSRS_C001) == 0) {
+        return NULL;
+    }
     while (low < high) {
         size_t middle = (low + high) / 2;
         const struct msr_policy *p = &msr_policies[middle];

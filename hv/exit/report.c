@@ -39,7 +39,8 @@ static void report_segments(struct vcpu *v) {
 static void report_code(struct vcpu *v) {
     uint8_t bytes[FETCH_MAX];
     char text[3 * FETCH_MAX + 1] = "";
-    size_t n = fetch_code(v, bytes, sizeof(bytes));
+    unsigned mode;
+    size_t n = fetch_code(v, bytes, sizeof(bytes), &mode);
     for (size_t i = 0; i < n; i++) {
         (void)fmt_print(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
     }

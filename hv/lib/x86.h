@@ -96,5 +96,9 @@ enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X8
 #define X86_MSR_GS_BASE         0xc0000101u
 #define X86_MSR_KERNEL_GS_BASE  0xc0000102u
 #define X86_MSR_TSC_AUX         0xc0000103u
+#define X86_MSR_C001_FIRST      0xc0010000u
+#define X86_MSR_SYSCFG          0xc0010010u
+#define X86_MSR_HWCR            0xc0010015u
+#define X86_MSR_INT_PENDING     0xc0010055u
 
 #endif

@@ -111,7 +111,7 @@ static bool mark_entry(void *slot, unsigned size, uint64_t entry, uint64_t bits)
 /* One way down; STATUS_TIMEOUT if an entry changed before it could be marked as used. */
 static enum status descend(struct walk *w, struct walk_page *page) {
     const struct format *f = w->f;
-    uint64_t table = w->s->cr3 & f->root & (BIT(w->s->phys_bits) - 1);
+    uint64_t table = w->s->cr3 & f->root;
     w->permissions = ENTRY_WRITE | ENTRY_USER;
     for (unsigned level = f->levels;; level--) {
         unsigned shift = PAGE_SHIFT + f->index_bits * (level - 1u);

@@ -115,8 +115,8 @@ struct hvm_segment {
 };
 #define SEG_UNUSABLE BIT32(16)
 
-/* Instructions a guest has only if the vendor's controls let it. */
-enum hvm_feature { HVM_RDTSCP = BIT32(0), HVM_INVPCID = BIT32(1) };
+/* What a guest has only if the vendor lets it: instructions, MSRs from C0010000h on. */
+enum hvm_feature { HVM_RDTSCP = BIT32(0), HVM_INVPCID = BIT32(1), HVM_MSRS_C001 = BIT32(2) };
 
 struct hvm_ops {
     const char *name;

@@ -70,7 +70,6 @@ struct vcpu {
     struct cpuid_table cpuid;
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
-    uint64_t xcr0;
     struct fetch_hint hints[VCPU_HINTS]; /* by the low bits of RIP */
 
     uint64_t exits[EXIT_KINDS];

@@ -97,13 +97,16 @@ static void vm_create_devices(struct vm *vm) {
         (struct uart){.transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .ctx = vm};
     vm->ioapic = (struct ioapic){.deliver = vm_ioapic_deliver, .ctx = vm};
     vm->pm = (struct pm){.power_off = vm_power_off, .ctx = vm, .clock = &vm->clock};
-    vm->rtc.clock = &vm->clock;
+    vm->rtc.clock = vm->pit.clock = &vm->clock;
     vm->chipset = (struct chipset){.reset = vm_reset, .ctx = vm};
 
     /* The busiest first. */
     const struct bus_entry pio[] = {
         {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
-        {0x60, 5, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
+        {0x40, 4, "timer", &vm->pit, pit_read, pit_write},
+        {0x60, 1, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
+        {0x61, 1, "timer", &vm->pit, pit_read, pit_write},
+        {0x64, 1, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
         {0x70, 2, "CMOS clock", &vm->rtc, rtc_read, rtc_write},
         {0x80, 1, "POST code", &vm->chipset, chipset_read, chipset_write},
         {0x92, 1, "fast reset", &vm->chipset, chipset_read, chipset_write},

@@ -57,6 +57,7 @@ struct vm {
     struct ioapic ioapic;
     struct pm pm;
     struct rtc rtc;
+    struct pit pit;
     struct chipset chipset;
 
     struct log_limit log_limit;

@@ -128,10 +128,12 @@ def main():
         jobs = plan_jobs(choose_targets(args.target), args.names, report)
         run_jobs([j for j in jobs if not j.boot.last], args.jobs, args.build, report)
         run_jobs([j for j in jobs if j.boot.last], 1, args.build, report)
-    except (KeyboardInterrupt, SystemExit) as end:
+    except (KeyboardInterrupt, SystemExit):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         report.silence()
         Machine.stop_all()
-        print(f"\nended early: {end or 'Ctrl-C'}", flush=True)
+        print("\nended early: nothing is said of what was still running", flush=True)
         os._exit(1)
     report.last_line()
     return 0 if report.failed == 0 and report.passed > 0 else 1

@@ -8,6 +8,7 @@ started again. At the end a good one starts, on the same machine.
 import re
 
 from frame import Boot, check, expect_that
+from machine import Expected
 
 GUEST = """\
 [guest.alpha]
@@ -116,11 +117,25 @@ class Refusals(Boot):
     @check("back in the firmware after a key", required=True)
     def back(self):
         self.to_prompt()
-        self.machine.send("fs0:\r")
+        self.type("fs0:")
         self.machine.expect(r"FS0:\\> ", 60, "the firmware's shell on the stick's volume")
 
+    def type(self, command):
+        """To the firmware's shell, which forgets keys that come too soon after its prompt: until the echo is right."""
+        for _ in range(5):
+            self.machine.send(command)
+            try:
+                self.machine.expect(re.escape(command), 10, f"the echo of {command!r}")
+                break
+            except Expected as failure:
+                late = failure
+                self.machine.send("\b" * len(command))
+        else:
+            raise late
+        self.machine.send("\r")
+
     def run_case(self, number):
-        self.machine.send(f"case {number}\r")
+        self.type(f"case {number}")
         text = self.refusal()
         self.machine.send(" ")
         result = self.machine.expect(r"returned (0x[0-9A-Fa-f]+)\s", 60, "an EFI error returned")
@@ -130,7 +145,7 @@ class Refusals(Boot):
 
     @check("afterwards a good configuration starts")
     def good(self):
-        self.machine.send("case good\r")
+        self.type("case good")
         self.machine.expect(r"alpha: started", 120)
         self.machine.expect(r"ready> ", 120)
 

@@ -61,7 +61,7 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
         out[i] = UINT32_MAX; /* a CPU with everything */
     }
     if (leaf == 0xd) {
-        out[0] = subleaf == 0 ? 7 : subleaf == 2 ? 256 : 0;
+        out[0] = subleaf == 0 ? 7 : subleaf == 1 ? 2 : subleaf == 2 ? 256 : 0;
         out[1] = subleaf == 2 ? 576 : 0;
     }
     if (leaf == 4 && subleaf >= 3) {
@@ -71,7 +71,12 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
         out[0] = 39 | 48 << 8;
     }
 }
+static uint64_t fake_xcr0 = 1;
+uint64_t plat_xgetbv(void) {
+    return fake_xcr0;
+}
 bool plat_xsetbv(uint64_t xcr0) {
+    fake_xcr0 = (xcr0 & 1) != 0 ? xcr0 : fake_xcr0;
     return (xcr0 & 1) != 0;
 }
 void plat_reset_live_state(void) {
@@ -141,7 +146,7 @@ static struct hvm_ops fake_ops = {
     .flush = fake_flush,
     .dump = fake_flush,
     .npt_format = &npt_format_ept,
-    .features = HVM_RDTSCP | HVM_INVPCID,
+    .features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001,
     .npt_max_level = 3,
 };
 

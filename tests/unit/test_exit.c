@@ -64,6 +64,23 @@ TEST(cpuid_tells_who_we_are_and_how_fast) {
     CHECK(crystal / 1000 * b <= UINT32_MAX); /* Linux multiplies these in 32 bits */
 }
 
+/* CPUID 0Dh: EBX of subleaf 0 for the standard format, of subleaf 1 for the compacted one. */
+TEST(xsave_sizes_follow_xcr0) {
+    struct vcpu *v = fake_machine_start();
+    fake_xcr0 = 3;
+    cpuid_of(v, 0xd, 0);
+    CHECK_U64(v->regs[X86_RBX], 576);
+    CHECK_U64(v->regs[X86_RCX], 832);
+    fake_xcr0 = 7;
+    cpuid_of(v, 0xd, 0);
+    CHECK_U64(v->regs[X86_RBX], 832);
+    cpuid_of(v, 0xd, 1);
+    CHECK_U64(v->regs[X86_RBX], 832);
+    fake_xcr0 = 1;
+    cpuid_of(v, 0xd, 1);
+    CHECK_U64(v->regs[X86_RBX], 576);
+}
+
 TEST(msr_allowed_and_refused) {
     struct vcpu *v = fake_machine_start();
     v->regs[X86_RCX] = X86_MSR_APIC_BASE;
@@ -98,6 +115,9 @@ TEST(msr_table_is_sorted_and_disjoint) {
     }
     CHECK(msr_policy_find(0xffffffff) == NULL);
     CHECK(msr_policy_find(0x11) == NULL);
+    hvm->features &= ~(uint32_t)HVM_MSRS_C001; /* a CPU without that range */
+    CHECK(msr_policy_find(X86_MSR_HWCR) == NULL);
+    hvm->features |= HVM_MSRS_C001;
 }
 
 TEST(ports_of_nobody_read_all_ones) {
@@ -351,7 +371,8 @@ TEST(files_are_handed_over) {
     images[0] = (struct boot_image){.base = HPA((uintptr_t)kernel), .size = sizeof(kernel)};
     images[1] = (struct boot_image){.base = HPA((uintptr_t)initrd), .size = sizeof(initrd)};
     (void)fake_machine_start();
-    const uint8_t *ram = gmem_pointer(&fake_vm->mem, GPA(0), FAKE_RAM);
+    uint8_t *ram = gmem_pointer(&fake_vm->mem, GPA(0), FAKE_RAM);
+    memset(ram, 0xa5, FAKE_RAM); /* so that what is not written is seen */
     fake_plan.kernel = &images[0];
     fake_plan.initrd = &images[1];
     strcpy(fake_config.cmdline, "quiet");
@@ -394,12 +415,12 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
 }
 
 TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
-          T(cpuid_tells_who_we_are_and_how_fast), T(msr_allowed_and_refused),
-          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
-          T(violation_stops_when_the_config_says_so), T(control_registers), T(hypercalls),
-          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
-          T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
-          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
-          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
-          T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
+          T(msr_allowed_and_refused), T(msr_table_is_sorted_and_disjoint),
+          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
+          T(control_registers), T(hypercalls), T(memory_that_is_not_there),
+          T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
+          T(double_and_triple_faults), T(interrupts_wait_for_their_window),
+          T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
+          T(messages_reach_whom_they_name), T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))

@@ -221,6 +221,11 @@ TEST(refusals) {
     check_field_refused(0x22c, 23 * MIB, 4, "do not fit");
     check_field_refused(0x238, strlen(CMDLINE) - 1, 4, "command line");
     fresh();
+    put(0x260, 16 * MIB, 4); /* too much without an initrd as well */
+    stage(RAM);
+    start.initrd.size = 0;
+    check_refused("do not fit");
+    fresh();
     put(0x238, strlen(CMDLINE), 4);
     stage(RAM);
     load();

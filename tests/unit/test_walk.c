@@ -243,7 +243,16 @@ struct paging {
 #define PAGE_PAT PS /* in the entry of a 4 KiB page */
 
 static const struct paging pagings[] = {
-    {"32-bit", 0, 0, 0xdeadc123, 2, 4, {0x37a, 0x2dc}, 0, {{0}}, {0xe00 | PS | D, PAGE_PAT}},
+    {"32-bit",
+     0,
+     X86_EFER_NXE,
+     0xdeadc123,
+     2,
+     4,
+     {0x37a, 0x2dc},
+     0,
+     {{0}},
+     {0xe00 | PS | D, PAGE_PAT}},
     {"PSE", X86_CR4_PSE, 0, 0xdeadc123, 2, 4, {0x37a, 0x2dc}, 0, {{0}}, {0xe00 | D, PAGE_PAT}},
     {"PAE",
      X86_CR4_PAE,
@@ -330,7 +339,7 @@ static void check_marks(const struct paging *p, unsigned i) {
 }
 
 static void check_absent(const struct paging *p, unsigned i) {
-    unsigned fetch = p->efer != 0 ? WALK_PF_FETCH : 0;
+    unsigned fetch = p->size == 8 ? WALK_PF_FETCH : 0;
     set_entry(p, i, entry_of(p, i) & ~P);
     CHECK_FAULT(p->gva, WALK_READ, 0);
     CHECK_FAULT(p->gva, WALK_WRITE | WALK_USER, WALK_PF_WRITE | WALK_PF_USER);

@@ -46,7 +46,7 @@ enum status svm_probe(void) {
         log_error("AMD-V: this CPU lacks nested paging");
         return STATUS_UNSUPPORTED;
     }
-    svm_ops.features = HVM_RDTSCP | HVM_INVPCID;
+    svm_ops.features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001;
     svm_ops.npt_max_level = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
     panic_vendor_dump = svm_panic_dump;
     log_info("AMD-V: nested pages up to %s, %u ASIDs, next RIP %s, decode assists %s, flush by "

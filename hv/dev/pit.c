@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The 8254 timer's three channels and port 61h, from the VM's clock: what a channel shows is
+ * computed when somebody looks, so nothing ticks. Raises no interrupt: guests have the local APIC's
+ * timer for that. Called by the port handler under the device lock.
+ * Sources: Intel 82C54 data sheet "Operational Description"; Intel ICH data sheets "NMI_SC - NMI
+ * Status and Control Register".
+ */
+#include "hv/dev/platform.h"
+
+#include "hv/lib/str.h"
+
+enum { PORT_CONTROL = 0x43, PORT_61 = 0x61 };
+enum { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
+enum { GATE_2 = 0x01, SPEAKER = 0x02, REFRESH = 0x10, OUT_2 = 0x20 };
+enum { STATUS_LATCHED = 1, COUNT_LATCHED = 2 };
+
+#define STATUS_NO_COUNT BIT(6) /* a mode is set, but no count yet */
+#define STATUS_OUT      BIT(7)
+#define REFRESH_HZ      66287u
+
+void pit_reset(struct pit *pit) {
+    memset(pit->channels, 0, sizeof(pit->channels));
+    pit->port61 = 0;
+}
+
+/* What the counter holds and its output. Channel 2 stands still while its gate is shut. */
+static uint16_t pit_count(const struct pit *pit, const struct pit_channel *c, bool *out) {
+    bool shut = c == &pit->channels[2] && (pit->port61 & GATE_2) == 0;
+    uint64_t reload = c->reload == 0 ? 0x10000 : c->reload;
+    uint64_t ticks = shut || !c->loaded ? 0 : clock_ticks(pit->clock, PIT_HZ) - c->start;
+    unsigned mode = c->mode & 3; /* 6 and 7 are 2 and 3; 1 and 5, which wait for a gate, 0 and 4 */
+    if (mode < 2) {
+        bool done = ticks >= reload;
+        *out = c->loaded && (c->mode < 2 ? done : ticks != reload);
+        return (uint16_t)(reload - ticks);
+    }
+    ticks %= reload;
+    *out = !c->loaded || (mode == 2 ? ticks != reload - 1 : ticks < (reload + 1) / 2);
+    return (uint16_t)(mode == 2 ? reload - ticks : reload - 2 * ticks % reload);
+}
+
+static void pit_latch(const struct pit *pit, struct pit_channel *c, unsigned what) {
+    bool out;
+    uint16_t count = pit_count(pit, c, &out);
+    if ((what & COUNT_LATCHED) != 0 && (c->latched & COUNT_LATCHED) == 0) {
+        c->count = count;
+        c->high = c->access == ACCESS_HIGH;
+    }
+    if ((what & STATUS_LATCHED) != 0 && (c->latched & STATUS_LATCHED) == 0) {
+        c->status = (uint8_t)((out ? STATUS_OUT : 0) | (c->loaded ? 0 : STATUS_NO_COUNT) |
+                              (unsigned)c->access << 4 | (unsigned)c->mode << 1);
+    }
+    c->latched |= (uint8_t)what;
+}
+
+/* The control word: a mode, a latch, or (channel 3) the read-back of several channels. */
+static void pit_control(struct pit *pit, uint8_t value) {
+    unsigned number = value >> 6, access = value >> 4 & 3;
+    for (unsigned i = 0; number == 3 && i < 3; i++) {
+        if ((value >> (i + 1) & 1) != 0) {
+            pit_latch(pit, &pit->channels[i],
+                      ((value & 0x10) == 0 ? STATUS_LATCHED : 0u) |
+                          ((value & 0x20) == 0 ? COUNT_LATCHED : 0u));
+        }
+    }
+    if (number == 3) {
+        return;
+    }
+    struct pit_channel *c = &pit->channels[number];
+    if (access == ACCESS_LATCH) {
+        pit_latch(pit, c, COUNT_LATCHED);
+    } else {
+        *c = (struct pit_channel){
+            .access = (uint8_t)access, .mode = value >> 1 & 7, .high = access == ACCESS_HIGH};
+    }
+}
+
+/* Low byte, high byte, or both in turn. */
+static bool pit_take_turn(struct pit_channel *c) {
+    bool high = c->high;
+    c->high = c->access == ACCESS_BOTH ? !high : c->access == ACCESS_HIGH;
+    return high;
+}
+
+static uint8_t pit_read_channel(struct pit *pit, struct pit_channel *c) {
+    bool out;
+    if ((c->latched & STATUS_LATCHED) != 0) {
+        c->latched &= (uint8_t)~STATUS_LATCHED;
+        return c->status;
+    }
+    uint16_t count = (c->latched & COUNT_LATCHED) != 0 ? c->count : pit_count(pit, c, &out);
+    bool high = pit_take_turn(c);
+    if (high || c->access != ACCESS_BOTH) {
+        c->latched = 0;
+    }
+    return (uint8_t)(count >> (high ? 8 : 0));
+}
+
+static void pit_write_channel(struct pit *pit, struct pit_channel *c, uint8_t value) {
+    bool high = pit_take_turn(c);
+    unsigned low = c->access == ACCESS_BOTH ? c->reload & 0xffu : 0;
+    c->reload = (uint16_t)(high ? low | (unsigned)value << 8 : value);
+    c->loaded = high || c->access == ACCESS_LOW;
+    c->start = clock_ticks(pit->clock, PIT_HZ);
+}
+
+uint64_t pit_read(void *dev, uint64_t port, unsigned size) {
+    struct pit *pit = dev;
+    bool out;
+    if (size != 1 || port == PORT_CONTROL) {
+        return UINT64_MAX;
+    }
+    if (port != PORT_61) {
+        return pit_read_channel(pit, &pit->channels[port & 3]);
+    }
+    (void)pit_count(pit, &pit->channels[2], &out);
+    return pit->port61 | (out ? OUT_2 : 0u) |
+           ((clock_ticks(pit->clock, REFRESH_HZ) & 1) != 0 ? REFRESH : 0u);
+}
+
+void pit_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
+    struct pit *pit = dev;
+    if (size != 1) {
+        return;
+    }
+    if (port == PORT_61) {
+        if ((value & ~(uint64_t)pit->port61 & GATE_2) != 0) {
+            pit->channels[2].start = clock_ticks(pit->clock, PIT_HZ);
+        }
+        pit->port61 = value & (GATE_2 | SPEAKER);
+    } else if (port == PORT_CONTROL) {
+        pit_control(pit, (uint8_t)value);
+    } else {
+        pit_write_channel(pit, &pit->channels[port & 3], (uint8_t)value);
+    }
+}
