@@ -64,7 +64,7 @@
         act     "in al dx, CS", ".byte 0x2e; in (%dx), %al", "rip+2 rax=1a1a1a1a1a1a1aff", rdx=0x100
         act     "out imm8 al", "out %al, $0x80", "rip+2"
         act     "out imm8 eax", "out %eax, $0x80", "rip+2"
-        act     "out dx ax", "out %ax, (%dx)", "rip+3", rdx=0x100
+        act     "out dx ax", "out %ax, (%dx)", "rip+2", rdx=0x100
         act     "wbinvd", "wbinvd", "rip+2"
         act     "wbinvd, REX", ".byte 0x48; wbinvd", "rip+3"
         act     "wbnoinvd", ".byte 0xf3; wbinvd", "rip+3"
@@ -81,7 +81,7 @@
         act     "lldt of nothing", "lldt %ax", "rip+3", rax=0
         act     "swapgs", "swapgs; swapgs", "rip+6"
 
-/* Instructions that this CPU does not have. */
+/* Instructions that this CPU does not have. VMRUN and its like see a page in RAX. */
         act     "rdpmc", "rdpmc", "#GP(0) rip+0", rcx=0
         act     "monitor", "monitor", "#UD rip+0", rcx=0, rdx=0
         act     "mwait", "mwait", "#UD rip+0", rax=0, rcx=0
@@ -103,9 +103,9 @@
         act     "vmfunc", "vmfunc", "#UD rip+0"
         act     "invept", "invept (%rdi), %rax", "#UD rip+0"
         act     "invvpid", "invvpid (%rdi), %rax", "#UD rip+0"
-        act     "vmrun", "vmrun", "#UD rip+0"
-        act     "vmload", "vmload", "#UD rip+0"
-        act     "vmsave", "vmsave", "#UD rip+0"
+        act     "vmrun", "vmrun", "#UD rip+0", 0x1000
+        act     "vmload", "vmload", "#UD rip+0", 0x1000
+        act     "vmsave", "vmsave", "#UD rip+0", 0x1000
         act     "stgi", "stgi", "#UD rip+0"
         act     "clgi", "clgi", "#UD rip+0"
         act     "skinit", "skinit", "#UD rip+0"
@@ -149,7 +149,6 @@
         act     "cr9", ".byte 0x44, 0x0f, 0x20, 0xc8", "#UD rip+0"
         act     "cr2", "mov %rax, %cr2", "rip+3 cr2=1a1a1a1a1a1a1a1a"
         act     "cr3 to itself", "mov %cr3, %rbx; mov %rbx, %cr3; mov $0, %ebx", "rip+b rbx=0"
-        act     "cr3 bit 62", "mov %rax, %cr3", "#GP(0) rip+0", 0x4000000000000000
         act     "read cr8", "mov %cr8, %rax", "rip+4 rax=0"
         act     "read cr8 to r15", "mov %cr8, %r15", "rip+4 r15=0"
         act     "read cr8 to rsp", "mov %cr8, %rsp", "rip+4 rsp=0"
@@ -172,7 +171,7 @@
         act     "dr7 bit 32", "mov %rax, %dr7", "#GP(0) rip+0", 0x100000400
         act     "data breakpoint", "mov %eax, (%rdi); nop", "#DB rip+2 rip+3 dr6=ffff0ff1 mem=1a1a1a1a", flags=ACT_WATCH_DATA
         act     "mov ss from a breakpoint, cpuid", "mov (%rdi), %ss; cpuid; nop", "#DB rip+4 rip+5 rax=0 rcx=0 rdx=0 rbx=0 dr6=ffff0ff1", NONE, flags=ACT_WATCH_DATA
-        act     "code breakpoints, cpuid", "cpuid; nop", "#DB rip+0 #DB rip+2 rip+3 rax=0 rcx=0 rdx=0 rbx=0 dr6=ffff0ff2", NONE, flags=ACT_WATCH_CODE
+        act     "code breakpoints, cpuid", "cpuid; nop", "#DB rip+0 #DB rip+2 rip+3 rax=0 rcx=0 rdx=0 rbx=0 dr6=ffff0ff3", NONE, flags=ACT_WATCH_CODE
 
 /* Exceptions. */
         act     "#DE", "xor %ecx, %ecx; div %ecx", "#DE rip+2 rcx=0 flags=46"
@@ -297,8 +296,8 @@
         user    "vmxon", "vmxon (%rdi)", "#UD rip+0"
         user    "vmlaunch", "vmlaunch", "#UD rip+0"
         user    "vmread", "vmread %rax, %rcx", "#UD rip+0"
-        user    "vmrun", "vmrun", "#UD rip+0"
-        user    "vmload", "vmload", "#UD rip+0"
+        user    "vmrun", "vmrun", "", 0x1000
+        user    "vmload", "vmload", "", 0x1000
         user    "stgi", "stgi", "#UD rip+0"
         user    "clgi", "clgi", "#UD rip+0"
         user    "invlpga", "invlpga", "#UD rip+0"

@@ -237,19 +237,20 @@ static void cpuid_refresh_xsave(struct vcpu *v) {
     e->out[1] = e->out[0] != 0 ? cpuid_xsave_size(&v->cpuid, xcr0, true) : 0;
 }
 
+/* Out of line, so that the common case saves no registers. */
+static __attribute__((noinline)) const struct cpuid_entry *cpuid_find_other(struct vcpu *v) {
+    uint32_t leaf = (uint32_t)v->regs[X86_RAX];
+    if (leaf == 0xd) {
+        cpuid_refresh_xsave(v);
+    }
+    return cpuid_find(&v->cpuid, leaf, (uint32_t)v->regs[X86_RCX]);
+}
+
 enum action exit_cpuid(struct vcpu *v, struct vmexit *x) {
     (void)x;
-    uint32_t leaf = (uint32_t)v->regs[X86_RAX];
-    uint8_t slot = cpuid_slot(&v->cpuid, leaf);
-    const struct cpuid_entry *e;
-    if (LIKELY(slot < CPUID_SUBLEAVES)) {
-        e = &v->cpuid.entries[slot];
-    } else {
-        if (leaf == 0xd) {
-            cpuid_refresh_xsave(v);
-        }
-        e = cpuid_find(&v->cpuid, leaf, (uint32_t)v->regs[X86_RCX]);
-    }
+    uint8_t slot = cpuid_slot(&v->cpuid, (uint32_t)v->regs[X86_RAX]);
+    const struct cpuid_entry *e =
+        LIKELY(slot < CPUID_SUBLEAVES) ? &v->cpuid.entries[slot] : cpuid_find_other(v);
     v->regs[X86_RAX] = e->out[0];
     v->regs[X86_RBX] = e->out[1];
     v->regs[X86_RCX] = e->out[2];

@@ -103,8 +103,8 @@ static bool fetch_cr(struct vcpu *v, struct fetch *f, const struct insn *in, str
     return cr->access != CR_LMSW || fetch_lmsw(v, f, in, &cr->lmsw);
 }
 
-/* By the guest's page tables; fills the hint if the instruction can be found again without them. */
-static bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hint *hint) {
+/* By the guest's page tables; notes where and what, so that the next time goes without them. */
+static __attribute__((noinline)) bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hint *hint) {
     uint8_t code[FETCH_MAX] = {0};
     struct fetch f;
     struct insn in;
@@ -118,39 +118,42 @@ static bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hin
         return false;
     }
     x->insn_len = in.length;
-    const void *host = gmem_pointer(&v->vm->mem, f.page.gpa, sizeof(hint->code));
-    if (x->kind != EXIT_CR && f.mode == 64 && in.length <= sizeof(hint->code) &&
-        f.rip % PAGE_SIZE <= PAGE_SIZE - sizeof(hint->code) && f.page.slot != NULL &&
+    gpa_t page = GPA(ALIGN_DOWN(f.page.gpa.v, PAGE_SIZE));
+    const uint8_t *host = gmem_pointer(&v->vm->mem, page, PAGE_SIZE);
+    if (x->kind != EXIT_CR && f.mode == 64 && in.length <= 4 && f.page.slot != NULL &&
         host != NULL) {
-        *hint = (struct fetch_hint){f.rip, f.s.cr3, f.page.entry,     f.page.slot,
-                                    host,  0,       (uint8_t)x->kind, in.length};
-        __builtin_memcpy(&hint->code, code, sizeof(hint->code));
+        v->insns[x->kind] = (struct fetch_insn){0, UINT32_MAX >> (32 - 8 * in.length), in.length};
+        __builtin_memcpy(&v->insns[x->kind].code, code, in.length);
+        *hint =
+            (struct fetch_hint){f.rip | (PAGE_SIZE - 1), f.s.cr3, f.page.entry, f.page.slot, host};
     }
     return true;
 }
 
 /*
- * The hint spares the walk when the same instruction exits again. Its pointers are into this VM's
- * own RAM for ever, so nothing that a guest does makes them point elsewhere; what can be wrong is
- * only the length, and only for that guest. CS.L means 64-bit mode, where RIP is linear and the
- * kind of paging is fixed; CR3 and the last entry are as they were; and at the place found stand
- * the same bytes. Upper levels are not looked at: if they changed and led to other code at this
- * RIP, the CPU has just executed there an instruction of this kind, and its length differs only if
- * one of the two has prefixes that do nothing. A CPU's own TLB may hold on to old entries just as
- * long.
+ * The fast way: where RIP's page was found the last time, and the bytes of the last instruction
+ * that made an exit of this kind. Both hold in 64-bit mode (CS.L), where RIP is linear, the kind of
+ * paging is fixed, and the same bytes have the same length. The pointers are into this VM's own RAM
+ * for ever, whatever the guest does; all it can make wrong is its own length. CR3 and the page's
+ * entry are as they were. Upper levels are not looked at: if they changed and led to other code at
+ * this RIP, the CPU has just executed an instruction of this kind there while one stands here too,
+ * and their lengths differ only if one has prefixes that do nothing. A CPU's own TLB may hold on to
+ * old entries in the same way.
  */
 bool fetch_length(struct vcpu *v, struct vmexit *x) {
     uint64_t rip = hvm->get(v, HVM_RIP);
-    struct fetch_hint *h = &v->hints[rip % ARRAY_SIZE(v->hints)];
-    if (LIKELY(h->rip == rip && h->kind == x->kind && h->length != 0)) {
+    struct fetch_hint *h = &v->hints[rip / PAGE_SIZE % ARRAY_SIZE(v->hints)];
+    const struct fetch_insn *last = &v->insns[x->kind];
+    if (LIKELY(h->page == ((rip + 3) | (PAGE_SIZE - 1)))) { /* all four bytes are in it */
         struct hvm_segment cs;
         uint32_t code;
         hvm->get_segment(v, HVM_CS, &cs);
-        __builtin_memcpy(&code, h->host, sizeof(code));
-        if (LIKELY(code == h->code && (cs.attr & ATTR_LONG) != 0 &&
+        __builtin_memcpy(&code, h->host + rip % PAGE_SIZE, sizeof(code));
+        if (LIKELY((code & last->mask) == last->code && last->length != 0 &&
+                   (cs.attr & ATTR_LONG) != 0 &&
                    __atomic_load_n(h->slot, __ATOMIC_RELAXED) == h->entry &&
                    hvm->get(v, HVM_CR3) == h->cr3)) {
-            x->insn_len = h->length;
+            x->insn_len = last->length;
             return true;
         }
     }

@@ -200,16 +200,14 @@ const size_t msr_policy_count = ARRAY_SIZE(msr_policies);
 
 const struct msr_policy *msr_policy_find(uint32_t msr) {
     size_t low = 0, high = ARRAY_SIZE(msr_policies);
-    if (msr >= X86_MSR_C001_FIRST && (hvm->features & HVM_MSRS_C001) == 0) {
-        return NULL;
-    }
     while (low < high) {
         size_t middle = (low + high) / 2;
         const struct msr_policy *p = &msr_policies[middle];
         if (msr < p->msr) {
             high = middle;
         } else if (msr - p->msr < p->count) {
-            return p;
+            bool there = msr < X86_MSR_C001_FIRST || (hvm->features & HVM_MSRS_C001) != 0;
+            return there ? p : NULL;
         } else {
             low = middle + 1;
         }

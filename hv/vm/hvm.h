@@ -38,13 +38,15 @@ enum exit_kind {
     EXIT_KINDS
 };
 
+/* The numbers are those of both vendors' event words. */
 enum event_type {
-    EVENT_NONE,
     EVENT_INTERRUPT,
+    EVENT_NONE,
     EVENT_NMI,
     EVENT_EXCEPTION,
     EVENT_SOFT_INTERRUPT,
-    EVENT_SOFT_EXCEPTION
+    EVENT_INT1,
+    EVENT_SOFT_EXCEPTION /* INT3, INTO */
 };
 
 struct event {

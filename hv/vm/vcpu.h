@@ -40,15 +40,15 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
-/* Where an instruction that exited was found; see fetch_length() in hv/exit/fetch.c. */
-#define VCPU_HINTS 8
-
-struct fetch_hint {
-    uint64_t rip, cr3, entry; /* what *slot held: the page-table entry of RIP's page */
+/* What fetch_length() in hv/exit/fetch.c found: a page of code, and an instruction. */
+struct ALIGNED(64) fetch_hint {
+    uint64_t page, cr3, entry; /* its last linear address; what *slot held: its table entry */
     const uint64_t *slot;
-    const void *host; /* RIP's bytes */
-    uint32_t code;    /* the first four of them */
-    uint8_t kind, length;
+    const uint8_t *host;
+};
+
+struct ALIGNED(16) fetch_insn {
+    uint32_t code, mask, length; /* its bytes as a little-endian number */
 };
 
 struct vcpu {
@@ -70,7 +70,8 @@ struct vcpu {
     struct cpuid_table cpuid;
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
-    struct fetch_hint hints[VCPU_HINTS]; /* by the low bits of RIP */
+    struct fetch_hint hints[8];          /* by the low bits of RIP's page number */
+    struct fetch_insn insns[EXIT_KINDS]; /* the last of each kind */
 
     uint64_t exits[EXIT_KINDS];
     struct {

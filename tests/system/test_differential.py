@@ -31,6 +31,8 @@ MODELS = []
 # Where an emulator is known to be wrong: pattern of act names, targets, pattern of what comes of it, why.
 EMULATORS = []
 
+STOPPED = r"BULKHEAD PANIC[^\r\n]*|error: stopped[^\r\n]*"
+
 BUILT = ("BOOTX64.EFI", "guests/differguest")
 
 
@@ -76,11 +78,11 @@ class Differential(Boot):
 
     @check("every act is told", required=True)
     def complete(self):
-        self.machine.expect(r"# differ\r?\n", 240, "the guest to begin")
-        start = self.machine.serial.mark
-        done = self.machine.expect(r"(?m)^done: (.*?)\r?\n", 240, "the guest to come to its end")
+        begun = self.machine.expect(rf"# differ\r?\n|{STOPPED}", 240, "the guest to begin")
+        start = begun.end()
+        done = self.machine.expect(rf"(?m)^done: (.*?)\r?\n|{STOPPED}", 240, "the guest to come to its end")
         lines = self.machine.serial.text[start:done.start()].replace("\r", "").splitlines()
-        numbers = re.fullmatch(r"differ (\d+) acts, (\d+) wrong", done.group(1))
+        numbers = re.fullmatch(r"differ (\d+) acts, (\d+) wrong", done.group(1) or "")
         expect_that(numbers, "done: differ N acts, N wrong", "\n".join(lines[-3:] + [done.group(0)]))
         told = [re.fullmatch(r"act (.+?) = (.*)", line) for line in lines]
         wrong = [re.fullmatch(r"not ok - (.+): must be (.*)", line) for line in lines]

@@ -16,13 +16,7 @@ class Preflight(Boot):
 
     @check("neither VT-x nor AMD-V: refused with a reason", required=True)
     def refused(self):
-        text = ""
-        while "return to the firmware" not in text:
-            match = self.machine.expect(r".*?(-- more: press a key|Press any key to return to the "
-                                        r"firmware)", 120, "a refusal that asks for a key")
-            text += match.group()
-            if "more" in match.group(1):
-                self.machine.send(" ")
+        text = self.refusal()
         self.text = text
         vendor = self.target.vendor
         expect_that(re.search(vendor + r" [^\n]*LACKING", text), f"{vendor} LACKING in the table", text)
@@ -35,5 +29,4 @@ class Preflight(Boot):
 
     @check("a key leads back to the firmware")
     def back(self):
-        self.machine.send(" ")
-        self.machine.expect(r"Shell>|UEFI Interactive Shell|BdsDxe", 60)
+        self.press(r"Shell>|UEFI Interactive Shell|BdsDxe", "the firmware to go on")

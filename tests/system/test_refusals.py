@@ -85,20 +85,6 @@ class Refusals(Boot):
             files[f"cases/{number}.tom"] = split_marks(text)[0].encode()
         return self.make_stick(files)
 
-    def refusal(self):
-        """Everything up to the request for a key, with page breaks answered."""
-        start = self.machine.serial.mark
-        while True:
-            match = self.machine.expect(r"-- more: press a key|Press\s+any\s+key\s+to\s+return", 120,
-                                        "a refusal that asks for a key")
-            if "more" not in match.group():
-                return self.machine.serial.text[start:match.end()]
-            self.machine.send(" ")
-
-    def to_prompt(self):
-        self.machine.send(" ")
-        self.machine.expect(r"(Shell|FS0:\\)> ", 120, "the firmware's shell")
-
     def judge(self, number, text):
         _, config, words = CASES[number]
         seen = squeeze(text)
@@ -116,7 +102,7 @@ class Refusals(Boot):
 
     @check("back in the firmware after a key", required=True)
     def back(self):
-        self.to_prompt()
+        self.press(r"(Shell|FS0:\\)> ", "the firmware's shell")
         self.type("fs0:")
         self.machine.expect(r"FS0:\\> ", 60, "the firmware's shell on the stick's volume")
 
@@ -137,8 +123,7 @@ class Refusals(Boot):
     def run_case(self, number):
         self.type(f"case {number}")
         text = self.refusal()
-        self.machine.send(" ")
-        result = self.machine.expect(r"returned (0x[0-9A-Fa-f]+)\s", 60, "an EFI error returned")
+        result = self.press(r"returned (0x[0-9A-Fa-f]+)\s", "an EFI error returned")
         self.machine.expect(r"FS0:\\> ", 60)
         self.judge(number, text)
         expect_that(int(result.group(1), 16) != 0, "an EFI error returned", result.group())

@@ -11,6 +11,8 @@ TEST(exit_codes) {
     CHECK_U64(svm_exit_find(0x72).kind, EXIT_CPUID);
     CHECK_U64(svm_exit_find(0x72).form, FORM_INSTRUCTION);
     CHECK_U64(svm_exit_find(0x81).kind, EXIT_HYPERCALL);
+    CHECK_U64(svm_exit_find(0x7c).kind, EXIT_RDMSR);
+    CHECK_U64(svm_exit_find(0x7c).form, FORM_MSR);
     CHECK_U64(svm_exit_find(0x7f).kind, EXIT_TRIPLE_FAULT);
     CHECK_U64(svm_exit_find(0x400).kind, EXIT_NESTED_FAULT);
     CHECK_U64(svm_exit_find(UINT64_MAX).kind, EXIT_ENTRY_FAILED);
@@ -32,13 +34,13 @@ TEST(exit_codes) {
 TEST(port_io) {
     struct vmexit x = {.kind = EXIT_IO};
     struct vmcb c = {.exit_info1 = 0x03f80211, .exit_info2 = 0x1002, .rip = 0x1000};
-    svm_decode(&c, FORM_IO, false, &x);
+    svm_decode_io(&c, &x);
     CHECK_U64(x.io.port, 0x3f8);
     CHECK_U64(x.io.size, 1);
     CHECK_U64(x.io.flags, IO_IN);
     CHECK_U64(x.insn_len, 2);
     c.exit_info1 = 0x0cf8014c; /* REP OUTSD */
-    svm_decode(&c, FORM_IO, false, &x);
+    svm_decode_io(&c, &x);
     CHECK_U64(x.io.port, 0xcf8);
     CHECK_U64(x.io.size, 4);
     CHECK_U64(x.io.flags, IO_STRING | IO_REP);

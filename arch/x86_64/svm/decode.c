@@ -52,14 +52,6 @@ struct svm_exit svm_exit_find(uint64_t code) {
                                           : (struct svm_exit){EXIT_UNKNOWN, FORM_PLAIN};
 }
 
-/* APM "IOIO Intercept Information": bit 0 IN, 2 string, 3 REP, 4-6 the size. */
-static void decode_io(const struct vmcb *c, struct vmexit *x) {
-    uint64_t q = c->exit_info1;
-    x->io = (struct exit_io){
-        .port = (uint16_t)(q >> 16), .size = q >> 4 & 7, .flags = (q & 1) | (q >> 1 & 6)};
-    x->insn_len = (uint32_t)(c->exit_info2 - c->rip);
-}
-
 /* APM "MOV CRx Intercepts": bit 63 tells a MOV, bits 0-3 its register. */
 static void decode_cr(const struct vmcb *c, bool assists, struct vmexit *x) {
     bool known = assists && c->exit_info1 >> 63 != 0;
@@ -85,9 +77,7 @@ static void decode_nested_fault(const struct vmcb *c, struct vmexit *x) {
      BIT32(X86_AC))
 
 void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct vmexit *x) {
-    if (form == FORM_IO) {
-        decode_io(c, x);
-    } else if (form == FORM_CR) {
+    if (form == FORM_CR) {
         decode_cr(c, assists, x);
     } else if (form == FORM_NESTED_FAULT) {
         decode_nested_fault(c, x);
@@ -100,27 +90,16 @@ void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct v
     }
 }
 
-/* APM "EXITINTINFO" and "EVENTINJ" have one form; types by bits 8-10. */
+/* APM "EXITINTINFO" and "EVENTINJ" have one form. */
 struct event svm_event_decode(uint64_t word) {
-    static const uint8_t types[8] = {[0] = EVENT_INTERRUPT, [2] = EVENT_NMI, [3] = EVENT_EXCEPTION};
-    struct event e = {.type = types[word >> 8 & 7], .vector = (uint8_t)word};
+    struct event e = {.type = word >> 8 & 7, .vector = (uint8_t)word};
     bool soft = e.type == EVENT_EXCEPTION && (e.vector == 3 || e.vector == 4);
-    if ((word & EVENT_VALID) == 0 || e.type == EVENT_NONE || soft) {
-        return (struct event){.type = EVENT_NONE};
+    if ((word & EVENT_VALID) == 0 || e.type > EVENT_EXCEPTION || soft) {
+        e.type = EVENT_NONE;
     }
     e.has_error = (word & EVENT_WITH_ERROR) != 0;
     e.error = e.has_error ? (uint32_t)(word >> 32) : 0;
     return e;
-}
-
-uint64_t svm_event_encode(const struct event *e) {
-    static const uint8_t types[] = {[EVENT_INTERRUPT] = 0,
-                                    [EVENT_NMI] = 2,
-                                    [EVENT_EXCEPTION] = 3,
-                                    [EVENT_SOFT_INTERRUPT] = 4,
-                                    [EVENT_SOFT_EXCEPTION] = 3};
-    return EVENT_VALID | (uint64_t)types[e->type] << 8 | e->vector |
-           (e->has_error ? EVENT_WITH_ERROR | (uint64_t)e->error << 32 : 0);
 }
 
 void svm_set_intercepts(struct vmcb *c) {

@@ -40,10 +40,22 @@ struct svm_exit svm_exit_find(uint64_t code);
  */
 void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct vmexit *x);
 
-/* An event word of the VMCB as an event, and back. Soft events are EVENT_NONE: their instruction
- * runs again. */
+/* An event word of the VMCB as an event. Soft events are EVENT_NONE: their instruction runs again.
+ */
 struct event svm_event_decode(uint64_t word);
-uint64_t svm_event_encode(const struct event *e);
+/* And back. */
+static inline uint64_t svm_event_encode(const struct event *e) {
+    return EVENT_VALID | (uint64_t)e->type << 8 | e->vector |
+           (e->has_error ? EVENT_WITH_ERROR | (uint64_t)e->error << 32 : 0);
+}
+
+/* APM "IOIO Intercept Information": bit 0 IN, 2 string, 3 REP, 4-6 the size. */
+static inline void svm_decode_io(const struct vmcb *c, struct vmexit *x) {
+    uint64_t q = c->exit_info1;
+    x->io = (struct exit_io){
+        .port = (uint16_t)(q >> 16), .size = q >> 4 & 7, .flags = (q & 1) | (q >> 1 & 6)};
+    x->insn_len = (uint32_t)(c->exit_info2 - c->rip);
+}
 
 /* The intercepts that every guest has. */
 void svm_set_intercepts(struct vmcb *c);

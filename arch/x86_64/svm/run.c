@@ -21,7 +21,9 @@ static void svm_intercept(struct vmcb *c, uint32_t bits, bool on) {
 static void svm_inject(struct vcpu *v) {
     struct svm_vcpu *s = svm_of(v);
     struct event *e = &v->event;
-    e->has_error = e->has_error && (s->vmcb.cr0 & X86_CR0_PE) != 0; /* real mode pushes none */
+    if (e->has_error && (s->vmcb.cr0 & X86_CR0_PE) == 0) {
+        e->has_error = false; /* real mode pushes none */
+    }
     s->vmcb.event = svm_event_encode(e);
     if (UNLIKELY(e->type == EVENT_NMI)) {
         s->nmi_blocked = true;
@@ -110,19 +112,19 @@ static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v
     struct svm_exit e =
         LIKELY(c->exit_code < SVM_EXITS) ? svm_exits[c->exit_code] : svm_exit_find(c->exit_code);
     x->kind = (enum exit_kind)e.kind;
-    if (LIKELY(e.form == FORM_INSTRUCTION || e.form == FORM_MSR)) {
-        if (e.form == FORM_MSR) {
-            x->kind = c->exit_info1 != 0 ? EXIT_WRMSR : EXIT_RDMSR;
-        }
-        x->insn_len = (uint32_t)(c->next_rip - c->rip);
-        if (LIKELY((svm_caps.features & SVM_HAS_NEXT_RIP) != 0)) {
-            return v;
-        }
-        x->insn_len = 0;
+    x->insn_len = (uint32_t)(c->next_rip - c->rip);
+    if (LIKELY(e.form == FORM_INSTRUCTION)) {
+        /* the kind says all */
+    } else if (e.form == FORM_MSR) {
+        x->kind = c->exit_info1 != 0 ? EXIT_WRMSR : EXIT_RDMSR;
+    } else if (e.form == FORM_IO) {
+        svm_decode_io(c, x);
+        return v;
     } else {
         svm_read_details(v, e, x);
     }
-    if (x->insn_len == 0 && e.form >= FORM_INSTRUCTION && e.form <= FORM_CR &&
+    bool unknown = (svm_caps.features & SVM_HAS_NEXT_RIP) == 0 || x->insn_len == 0;
+    if (UNLIKELY(unknown) && e.form >= FORM_INSTRUCTION && e.form <= FORM_CR &&
         !fetch_length(v, x)) {
         x->kind = EXIT_WINDOW; /* not the instruction that exited: the guest changed it */
     }

@@ -105,24 +105,13 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     }
 }
 
-/* Interruption types, SDM "Interruption-Information Format". */
-static const uint8_t vmx_event_types[8] = {
-    [0] = EVENT_INTERRUPT,      [1] = EVENT_NONE,           [2] = EVENT_NMI,
-    [3] = EVENT_EXCEPTION,      [4] = EVENT_SOFT_INTERRUPT, [5] = EVENT_SOFT_EXCEPTION,
-    [6] = EVENT_SOFT_EXCEPTION, [7] = EVENT_NONE,
-};
-
 struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len) {
-    struct event e = {.type = EVENT_NONE};
-    if ((word & VMX_EVENT_VALID) == 0) {
-        return e;
+    struct event e = {.type = word >> 8 & 7, .vector = (uint8_t)word};
+    if ((word & VMX_EVENT_VALID) == 0 || e.type > EVENT_SOFT_EXCEPTION) {
+        e.type = EVENT_NONE;
     }
-    e.type = vmx_event_types[word >> 8 & 7];
-    e.vector = (uint8_t)word;
     e.has_error = (word & VMX_EVENT_HAS_ERROR) != 0;
     e.error = e.has_error ? error : 0;
-    if (e.type == EVENT_SOFT_INTERRUPT || e.type == EVENT_SOFT_EXCEPTION) {
-        e.insn_len = (uint8_t)insn_len;
-    }
+    e.insn_len = e.type >= EVENT_SOFT_INTERRUPT ? (uint8_t)insn_len : 0;
     return e;
 }

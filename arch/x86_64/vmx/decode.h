@@ -48,16 +48,8 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x);
 struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len);
 /* And back, for the VM-entry interruption-information field. */
 static inline uint32_t vmx_event_encode(const struct event *e) {
-    static const uint8_t types[] = {[EVENT_INTERRUPT] = 0,
-                                    [EVENT_NMI] = 2,
-                                    [EVENT_EXCEPTION] = 3,
-                                    [EVENT_SOFT_INTERRUPT] = 4,
-                                    [EVENT_SOFT_EXCEPTION] = 6};
-    uint32_t type = types[e->type];
-    if (UNLIKELY(e->type == EVENT_SOFT_EXCEPTION) && e->vector == 1) {
-        type = 5; /* INT1 */
-    }
-    return VMX_EVENT_VALID | type << 8 | (e->has_error ? VMX_EVENT_HAS_ERROR : 0) | e->vector;
+    return VMX_EVENT_VALID | (uint32_t)e->type << 8 | (e->has_error ? VMX_EVENT_HAS_ERROR : 0) |
+           e->vector;
 }
 
 /* SDM "Exit Qualification for I/O Instructions": bit 3 is IN, 4 string, 5 REP. */
