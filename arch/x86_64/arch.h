@@ -45,10 +45,6 @@ extern const uint8_t boot_stack_guard[], boot_stack_top[];
 void trap_use_no_tss(void);
 /* An NMI that the guest's exit reported instead of the IDT: the same handling. */
 void trap_nmi(void);
-/* Extra lines for a panic (raw exit words of the running vCPU); print with panic_print(). May be
- * NULL. */
-extern void (*panic_vendor_dump)(void);
-void panic_print(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* start.c */
 void arch_start(const struct boot_info *info, uint64_t entry_tsc);

@@ -8,6 +8,7 @@
 #include "arch/x86_64/arch.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/range.h"
+#include "hv/vm/vcpu.h"
 
 #define NOBODY    UINT32_MAX
 #define LINE_SIZE 160u
@@ -18,8 +19,6 @@ static const char exception_names[32][4] = {
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",   "#TS",
     "#NP", "#SS", "#GP", "#PF", "15",  "#MF", "#AC", "#MC", "#XM", "#VE", "#CP",
 };
-
-void (*panic_vendor_dump)(void);
 
 static uint32_t owner = NOBODY; /* CPU that panics */
 static uint32_t stopped;        /* CPUs that obeyed */
@@ -44,7 +43,7 @@ static void panic_draw(const char *text) {
     screen_row++; /* below the last one nothing is drawn: the first lines say most */
 }
 
-void panic_print(const char *format, ...) {
+static void PRINTF_LIKE(1, 2) panic_print(const char *format, ...) {
     char line[LINE_SIZE];
     va_list args;
     va_start(args, format);
@@ -125,8 +124,11 @@ static NORETURN void panic_finish(uint64_t rsp) {
     panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (ull)cr0_read(), (ull)cr2_read(),
                 (ull)cr3_read(), (ull)cr4_read(), (ull)msr_read(X86_MSR_EFER));
     panic_trace(rsp);
-    if (panic_vendor_dump != NULL) {
-        panic_vendor_dump();
+    struct vcpu *v = vcpu_of_cpu[plat_cpu()];
+    uint64_t value;
+    const char *name;
+    for (unsigned i = 0; v != NULL && (name = hvm->raw(v, i, &value)) != NULL; i++) {
+        panic_print("%-14s %016llx", name, (ull)value);
     }
     panic_print("The machine is stopped. Note the lines above, then switch it off.");
     serial_drain_console(); /* all is said: if this hangs on a lock, nothing is lost */

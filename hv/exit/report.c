@@ -47,6 +47,16 @@ static void report_code(struct vcpu *v) {
     vm_log(v->vm, LOG_INFO, "  code at rip:%s", n != 0 ? text : " cannot be read");
 }
 
+static void report_raw(struct vcpu *v) {
+    const char *left, *right;
+    uint64_t a, b = 0;
+    for (unsigned i = 0; (left = hvm->raw(v, i, &a)) != NULL; i += 2) {
+        right = hvm->raw(v, i + 1, &b);
+        vm_log(v->vm, LOG_INFO, "  %-14s %016llx  %-14s %016llx", left, (ull)a,
+               right != NULL ? right : "", (ull)b);
+    }
+}
+
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason) {
     vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
     vm_log(v->vm, LOG_INFO, "  vcpu %u  exit kind %u  length %u", v->index, (unsigned)x->kind,
@@ -54,7 +64,7 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
     report_registers(v);
     report_segments(v);
     report_code(v);
-    hvm->dump(v);
+    report_raw(v);
     vm_leave(v->vm, LEAVE_CRASH, reason);
     return ACTION_RETRY;
 }

@@ -146,7 +146,9 @@ struct hvm_ops {
     void (*set_segment)(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
     void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
-    void (*dump)(struct vcpu *v);  /* vendor state to the log, for a crash report */
+    /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its
+     * name; NULL behind the last. */
+    const char *(*raw)(struct vcpu *v, unsigned i, uint64_t *value);
     /* For the audit, read back from the finished bitmaps: would the guest reach it without an exit?
      */
     bool (*msr_passes)(const struct vcpu *v, uint32_t msr, bool write);

@@ -125,6 +125,11 @@ static void fake_set_tsc_offset(struct vcpu *v, uint64_t offset) {
     (void)v;
     (void)offset;
 }
+static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {
+    (void)v;
+    *value = i;
+    return i < 3 ? "word" : NULL;
+}
 static void fake_flush(struct vcpu *v) {
     (void)v;
     fake_flushed = true;
@@ -144,7 +149,7 @@ static struct hvm_ops fake_ops = {
     .set_segment = fake_set_segment,
     .set_tsc_offset = fake_set_tsc_offset,
     .flush = fake_flush,
-    .dump = fake_flush,
+    .raw = fake_raw,
     .npt_format = &npt_format_ept,
     .features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001,
     .npt_max_level = 3,

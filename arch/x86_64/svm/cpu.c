@@ -26,9 +26,11 @@ static struct svm_caps svm_caps_read(void) {
                              .clean = (r[EDX] & SVM_HAS_CLEAN_BITS) != 0 ? CLEAN_ALL : 0};
 }
 
+/* Where there is no lock, the firmware's choice cannot be undone either. */
 static bool svm_locked_off(void) {
-    uint64_t both = VM_CR_LOCK | VM_CR_DISABLED;
-    return (msr_read(MSR_VM_CR) & both) == both;
+    uint64_t vm_cr = msr_read(MSR_VM_CR);
+    bool locked = (vm_cr & VM_CR_LOCK) != 0 || (svm_caps_read().features & SVM_HAS_LOCK) == 0;
+    return (vm_cr & VM_CR_DISABLED) != 0 && locked;
 }
 
 enum status svm_probe(void) {
@@ -48,7 +50,6 @@ enum status svm_probe(void) {
     }
     svm_ops.features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001;
     svm_ops.npt_max_level = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
-    panic_vendor_dump = svm_panic_dump;
     log_info("AMD-V: nested pages up to %s, %u ASIDs, next RIP %s, decode assists %s, flush by "
              "ASID %s, VMCB clean bits %s",
              svm_ops.npt_max_level == 3 ? "1 GiB" : "2 MiB", svm_caps.asids,

@@ -89,6 +89,9 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
             vcpu_inject(v, event);
         }
     }
+    if (e.kind == EXIT_ENTRY_FAILED) {
+        vm_log(v->vm, LOG_ERROR, "VMRUN refused the guest's state: %s", svm_refusal(c));
+    }
     svm_decode(c, e.form, (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0, x);
     if (e.form == FORM_EVENT && s->stepping) {
         svm_step_end(s, x);
@@ -194,7 +197,7 @@ struct hvm_ops svm_ops = {
     .set_segment = svm_set_segment,
     .set_tsc_offset = svm_set_tsc_offset,
     .flush = svm_flush,
-    .dump = svm_dump,
+    .raw = svm_raw,
     .msr_passes = svm_msr_passes,
     .port_passes = svm_port_passes,
     .npt_format = &npt_format_amd,

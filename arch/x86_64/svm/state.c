@@ -204,47 +204,29 @@ void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment 
     }
 }
 
-/* The VMCB in words, for the report of a VM that was stopped and for a panic. */
-static const struct svm_dump_field {
-    uint16_t offset;
-    const char *name;
-} svm_dump_fields[] = {
-    {offsetof(struct vmcb, exit_code), "exit-code"},
-    {offsetof(struct vmcb, exit_info1), "exit-info1"},
-    {offsetof(struct vmcb, exit_info2), "exit-info2"},
-    {offsetof(struct vmcb, exit_event), "exit-event"},
-    {offsetof(struct vmcb, event), "event"},
-    {offsetof(struct vmcb, next_rip), "next-rip"},
-    {offsetof(struct vmcb, virtual_interrupt), "interrupt"},
-    {offsetof(struct vmcb, interrupt_shadow), "shadow"},
-    {offsetof(struct vmcb, nested_cr3), "nested-cr3"},
-    {offsetof(struct vmcb, cr0), "cr0"},
-    {offsetof(struct vmcb, cr4), "cr4"},
-    {offsetof(struct vmcb, efer), "efer"},
-    {offsetof(struct vmcb, dr6), "dr6"},
-    {offsetof(struct vmcb, dr7), "dr7"},
-};
-
-static ull svm_field(const struct vmcb *c, size_t i) {
-    return *(const uint64_t *)(const void *)((const uint8_t *)c + svm_dump_fields[i].offset);
-}
-
-void svm_dump(struct vcpu *v) {
-    const struct vmcb *c = &svm_of(v)->vmcb;
-    if (c->exit_code == EXIT_CODE_INVALID) {
-        vm_log(v->vm, LOG_ERROR, "  VMRUN refused the guest's state: %s", svm_refusal(c));
+const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
+    static const struct {
+        uint16_t offset;
+        const char *name;
+    } words[] = {
+        {offsetof(struct vmcb, exit_code), "exit-code"},
+        {offsetof(struct vmcb, exit_info1), "exit-info1"},
+        {offsetof(struct vmcb, exit_info2), "exit-info2"},
+        {offsetof(struct vmcb, exit_event), "exit-event"},
+        {offsetof(struct vmcb, event), "event"},
+        {offsetof(struct vmcb, next_rip), "next-rip"},
+        {offsetof(struct vmcb, virtual_interrupt), "interrupt"},
+        {offsetof(struct vmcb, interrupt_shadow), "shadow"},
+        {offsetof(struct vmcb, nested_cr3), "nested-cr3"},
+        {offsetof(struct vmcb, cr0), "cr0"},
+        {offsetof(struct vmcb, cr4), "cr4"},
+        {offsetof(struct vmcb, efer), "efer"},
+        {offsetof(struct vmcb, dr6), "dr6"},
+        {offsetof(struct vmcb, dr7), "dr7"},
+    };
+    if (i >= ARRAY_SIZE(words)) {
+        return NULL;
     }
-    for (size_t i = 0; i < ARRAY_SIZE(svm_dump_fields); i += 2) {
-        vm_log(v->vm, LOG_INFO, "  vmcb %-12s %016llx  %-12s %016llx", svm_dump_fields[i].name,
-               svm_field(c, i), svm_dump_fields[i + 1].name, svm_field(c, i + 1));
-    }
-}
-
-_Static_assert(ARRAY_SIZE(svm_dump_fields) % 2 == 0, "two fields a line");
-
-void svm_panic_dump(void) {
-    const struct vcpu *v = vcpu_of_cpu[plat_cpu()];
-    for (size_t i = 0; v != NULL && i < ARRAY_SIZE(svm_dump_fields); i++) {
-        panic_print("vmcb %-12s %016llx", svm_dump_fields[i].name, svm_field(v->vendor, i));
-    }
+    *value = *(const uint64_t *)(const void *)((const uint8_t *)v->vendor + words[i].offset);
+    return words[i].name;
 }

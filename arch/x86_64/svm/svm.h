@@ -23,6 +23,7 @@ struct svm_vcpu {
 
 /* CPUID 8000000Ah, EDX. */
 #define SVM_HAS_NESTED_PAGING BIT32(0)
+#define SVM_HAS_LOCK          BIT32(2)
 #define SVM_HAS_NEXT_RIP      BIT32(3)
 #define SVM_HAS_CLEAN_BITS    BIT32(5)
 #define SVM_HAS_FLUSH_BY_ASID BIT32(6)
@@ -52,8 +53,7 @@ void svm_set(struct vcpu *v, enum hvm_reg r, uint64_t value);
 void svm_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
 void svm_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
 void svm_flush(struct vcpu *v);
-void svm_dump(struct vcpu *v);
-void svm_panic_dump(void);
+const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value);
 bool svm_msr_passes(const struct vcpu *v, uint32_t msr, bool write);
 bool svm_port_passes(const struct vcpu *v, uint16_t port);
 

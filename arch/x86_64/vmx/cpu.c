@@ -85,7 +85,6 @@ enum status vmx_probe(void) {
     vmx_ops.features = ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
                        ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0);
     vmx_ops.npt_max_level = vmx_controls.ept_levels;
-    panic_vendor_dump = vmx_panic_dump;
     log_info("VT-x: EPT with pages up to %s, unrestricted guest, VPID %s, IA32_FEATURE_CONTROL %s",
              vmx_controls.ept_levels == 3 ? "1 GiB" : "2 MiB", vmx_controls.vpid ? "yes" : "no",
              (feature & FEATURE_LOCKED) != 0 ? "locked on by firmware" : "open, set and locked");

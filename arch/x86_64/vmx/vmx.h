@@ -46,8 +46,7 @@ void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value);
 void vmx_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
 void vmx_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
 void vmx_flush(struct vcpu *v);
-void vmx_dump(struct vcpu *v);
-void vmx_panic_dump(void);
+const char *vmx_raw(struct vcpu *v, unsigned i, uint64_t *value);
 bool vmx_msr_passes(const struct vcpu *v, uint32_t msr, bool write);
 bool vmx_port_passes(const struct vcpu *v, uint16_t port);
 
