@@ -14,6 +14,7 @@
 /* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
 enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
 enum { REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20 };
+#define COMMAND_ASSERT BIT32(14)
 enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
 /* Thermal, performance, LINT0 and LINT1 are between the two. */
 enum { REG_LVT_TIMER = 0x32, REG_LVT_ERROR = 0x37 };
@@ -196,6 +197,9 @@ static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
         message.destination = high;
     }
     message.level = false; /* whatever the command says: SDM vol. 3 "Interrupt Command Register" */
+    if (message.delivery_mode == APIC_INIT && (command & COMMAND_ASSERT) == 0) {
+        return; /* level de-assert: only for APICs of long ago */
+    }
     if (message.shorthand != APIC_SELF) {
         l->ops->send_ipi(l->ctx, &message);
     } else if (message.delivery_mode == APIC_FIXED) {
@@ -403,11 +407,18 @@ void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t 
 }
 
 /* Everything but id and apic_base to its power-up value. */
-static void lapic_clear(struct lapic *l) {
+/* In x2APIC mode the logical ID is made of the ID. */
+static void lapic_write_ids(struct lapic *l) {
+    bool x2apic = lapic_is_x2apic(l);
+    l->reg[REG_ID] = x2apic ? l->id : l->id << 24;
+    l->reg[REG_LDR] = x2apic ? (l->id & ~0xfu) << 12 | BIT32(l->id & 0xf) : 0;
+}
+
+void lapic_init(struct lapic *l) {
     lapic_timer_arm(l, 0);
     memset(l->reg, 0, sizeof(l->reg));
     l->irr_words = l->isr_words = 0;
-    l->reg[REG_ID] = l->id << 24;
+    lapic_write_ids(l);
     l->reg[REG_VERSION] = VERSION;
     l->reg[REG_DFR] = UINT32_MAX;
     lapic_write_svr(l, 0xff);
@@ -416,7 +427,7 @@ static void lapic_clear(struct lapic *l) {
 void lapic_reset(struct lapic *l, uint32_t id, bool bsp) {
     l->id = id;
     l->apic_base = LAPIC_BASE | APIC_BASE_ENABLE | (bsp ? APIC_BASE_BSP : 0);
-    lapic_clear(l);
+    lapic_init(l);
 }
 
 /* SDM vol. 3 "x2APIC State Transitions". */
@@ -430,10 +441,9 @@ enum status lapic_base_write(struct lapic *l, uint64_t value) {
     /* Which CPU is the BSP is not for the guest to change. */
     l->apic_base = LAPIC_BASE | to | (l->apic_base & APIC_BASE_BSP);
     if (from != to && to == 0) {
-        lapic_clear(l);
+        lapic_init(l);
     } else if (from != to && to == mode) {
-        l->reg[REG_ID] = l->id;
-        l->reg[REG_LDR] = (l->id & ~0xfu) << 12 | BIT32(l->id & 0xf);
+        lapic_write_ids(l);
         l->reg[REG_ICR] = l->reg[REG_ICR_HIGH] = 0;
     }
     return STATUS_OK;

@@ -61,6 +61,9 @@ struct lapic {
 /* Power-up state; id is the APIC ID, bsp sets APIC_BASE's BSP flag. ops, ctx, clock must be set. */
 void lapic_reset(struct lapic *l, uint32_t id, bool bsp);
 
+/* INIT: the same, but the APIC ID and IA32_APIC_BASE stay. */
+void lapic_init(struct lapic *l);
+
 /*
  * xAPIC page, offset 0..0xfff; only while enabled in xAPIC mode. Guest-controlled. The caller cuts
  * what is read to the size of the access.

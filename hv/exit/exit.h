@@ -46,8 +46,10 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
 /* What every vCPU needs from the policy tables once, at creation. */
 void life_prepare_vcpu(struct vcpu *v);
 
-/* For ever on this CPU: runs v's VM whenever it is to run, waits in between. */
+/* For ever on this CPU: runs v's VM (vCPU 0) or v whenever it is to run, waits in between. */
 NORETURN void life_run(struct vcpu *v);
+/* For ever on a CPU that cannot run guests, or has none (v is NULL). */
+NORETURN void life_stay_out(struct vcpu *v);
 
 /* STATUS_INVALID, with the first difference in the log, if a bitmap lets pass what no table names.
  */

@@ -104,7 +104,7 @@ static bool fetch_cr(struct vcpu *v, struct fetch *f, const struct insn *in, str
 }
 
 /* By the guest's page tables; notes where and what, so that the next time goes without them. */
-static __attribute__((noinline)) bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hint *hint) {
+static bool fetch_length_walk(struct vcpu *v, struct vmexit *x, struct fetch_hint *hint) {
     uint8_t code[FETCH_MAX] = {0};
     struct fetch f;
     struct insn in;

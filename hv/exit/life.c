@@ -35,8 +35,41 @@ static void life_reset_devices(struct vm *vm) {
     lock_release(&vm->lock);
 }
 
+static void life_power_up(struct vcpu *v) {
+    msr_reset(v);
+    cpuid_set_osxsave(v, false);
+    vcpu_reset(v, false);
+    plat_reset_live_state();
+}
+
+/* All with one TSC. The others power up on their own CPUs and wait for a startup message. */
+static void life_start_vcpus(struct vm *vm) {
+    uint64_t offset = 0 - plat_tsc();
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+        v->tsc_offset = offset;
+        if (i == 0) {
+            life_power_up(v);
+        } else {
+            __atomic_store_n(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+            __atomic_store_n(&v->running, 1, __ATOMIC_RELEASE);
+            plat_kick(v->cpu);
+        }
+    }
+}
+
+/* Until all are out of the guest: then its memory is nobody's. */
+static void life_stop_others(struct vm *vm) {
+    for (uint32_t i = 1; i < vm->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+        vcpu_request(v, REQUEST_LEAVE);
+        while (__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) != 0) {
+            plat_wait();
+        }
+    }
+}
+
 static enum status life_start(struct vm *vm) {
-    struct vcpu *v = &vm->vcpus[0];
     uint64_t begin = plat_tsc();
     vm->state = VM_STARTING;
     vm->leave = LEAVE_NONE;
@@ -49,12 +82,11 @@ static enum status life_start(struct vm *vm) {
     }
     uint64_t copied = plat_tsc();
     life_reset_devices(vm);
-    msr_reset(v);
-    cpuid_set_osxsave(v, false);
-    vcpu_reset(v);
-    plat_reset_live_state();
-    char size[24];
-    vm_log(vm, LOG_INFO, "started (%u vCPU on cpu %u, %s)", vm->vcpu_count, v->cpu,
+    life_start_vcpus(vm);
+    char size[24], cpus[64];
+    vm_log(vm, LOG_INFO, "started (%u vCPU%s on cpu %s, %s)", vm->vcpu_count,
+           vm->vcpu_count > 1 ? "s" : "",
+           cpu_set_format(&vm->plan->config->cpus, cpus, sizeof(cpus)),
            fmt_size(size, vm->plan->config->memory));
     uint64_t since = vm->born_tsc != 0 ? vm->born_tsc : begin;
     vm->born_tsc = 0;
@@ -95,6 +127,7 @@ static bool life_after_crash(struct vm *vm) {
 /* The run loop has ended. True = start again. */
 static bool life_after_run(struct vm *vm) {
     plat_timer_set(0);
+    life_stop_others(vm);
     vm->state = VM_STOPPED;
     switch (vm->leave) {
     case LEAVE_POWER_OFF:
@@ -126,8 +159,32 @@ static bool life_obey(struct vm *vm, uint32_t command) {
     return command != VM_COMMAND_STOP;
 }
 
+void life_stay_out(struct vcpu *v) {
+    for (;; plat_wait()) {
+        if (v != NULL) {
+            __atomic_store_n(&v->running, 0, __ATOMIC_RELEASE);
+        }
+    }
+}
+
+static NORETURN void life_run_other(struct vcpu *v) {
+    for (;; plat_wait()) {
+        if (__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) != 0) {
+            v->waiting = true;
+            life_power_up(v);
+            hvm->loop(v);
+            plat_timer_set(0);
+            __atomic_store_n(&v->running, 0, __ATOMIC_RELEASE);
+            plat_kick(v->vm->vcpus[0].cpu);
+        }
+    }
+}
+
 void life_run(struct vcpu *v) {
     struct vm *vm = v->vm;
+    if (v->index != 0) {
+        life_run_other(v);
+    }
     bool start = vm->plan->config->start_auto;
     for (;;) {
         /* Cleared before the command is read: a command that comes later sets it again. */

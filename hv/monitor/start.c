@@ -115,10 +115,8 @@ void hv_cpu_main(unsigned cpu) {
     struct vcpu *v = vcpu_of_cpu[cpu];
     if (hvm->cpu_on() != STATUS_OK) {
         log_error("cpu %u stays out of use: %s could not be switched on", cpu, hvm->name);
-    } else if (v != NULL && v->index == 0) {
+    } else if (v != NULL) {
         life_run(v);
     }
-    for (;;) {
-        plat_wait();
-    }
+    life_stay_out(v);
 }

@@ -75,8 +75,33 @@ static void vcpu_deliver(struct vcpu *v) {
     }
 }
 
+/* INIT stops a vCPU, a startup message sets it going; to one that does not wait it is nothing.
+ * SDM "MP Initialization Protocol Algorithm". */
+static void vcpu_start_stop(struct vcpu *v, uint32_t requests) {
+    if ((requests & REQUEST_INIT) != 0) {
+        vcpu_reset(v, true);
+        v->waiting = v->index != 0;
+        v->halted = false;
+    }
+    if ((requests & REQUEST_SIPI) != 0 && v->waiting) {
+        uint8_t page = __atomic_load_n(&v->sipi_vector, __ATOMIC_RELAXED);
+        const struct hvm_segment cs = {(uint64_t)page << 12, 0xffff, 0x9b, (uint16_t)(page << 8)};
+        hvm->set_segment(v, HVM_CS, &cs);
+        hvm->set(v, HVM_RIP, 0);
+        v->waiting = false;
+    }
+}
+
 bool vcpu_service(struct vcpu *v) {
     uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    vcpu_start_stop(v, requests);
+    while (v->waiting && (requests & REQUEST_LEAVE) == 0) {
+        if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
+            plat_wait();
+        }
+        requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+        vcpu_start_stop(v, requests);
+    }
     if ((requests & REQUEST_TIMER) != 0) {
         lapic_timer_expired(&v->lapic);
         __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
@@ -93,14 +118,13 @@ bool vcpu_halt(struct vcpu *v) {
     /* STI; HLT: what waited for a window in the shadow of STI can be taken now, and no window exit
      * will come any more. */
     vcpu_note(v, REQUEST_EVENT);
-    for (;;) {
+    for (v->halted = true;; plat_wait()) {
         if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) != 0 && !vcpu_service(v)) {
             return false;
         }
-        if (v->event.type != EVENT_NONE) {
+        if (v->event.type != EVENT_NONE || !v->halted) {
             return true;
         }
-        plat_wait();
     }
 }
 
@@ -136,12 +160,16 @@ static void vcpu_reset_registers(struct vcpu *v) {
     }
 }
 
-void vcpu_reset(struct vcpu *v) {
+void vcpu_reset(struct vcpu *v, bool init) {
     v->window_interrupt = v->window_nmi = false;
     v->nmi_pending = v->nmi_used = false;
     v->event = (struct event){.type = EVENT_NONE};
-    v->tsc_offset = v->lapic.clock.offset = 0 - plat_tsc();
-    lapic_reset(&v->lapic, v->index, v->index == 0);
+    if (init) {
+        lapic_init(&v->lapic);
+    } else {
+        v->lapic.clock.offset = v->tsc_offset;
+        lapic_reset(&v->lapic, v->index, v->index == 0);
+    }
     hvm->vcpu_reset(v);
     vcpu_reset_registers(v);
     hvm->set_tsc_offset(v, v->tsc_offset);

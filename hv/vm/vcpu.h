@@ -19,6 +19,8 @@ enum vcpu_request {
     REQUEST_TIMER = BIT32(1), /* the host timer of this CPU fired */
     REQUEST_NMI = BIT32(2),   /* an NMI for the guest */
     REQUEST_LEAVE = BIT32(3), /* leave the run loop: see vm->leave */
+    REQUEST_INIT = BIT32(4),  /* an INIT message */
+    REQUEST_SIPI = BIT32(5),  /* a startup message: sipi_vector */
 };
 
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
@@ -62,7 +64,10 @@ struct vcpu {
 
     struct vm *vm;
     uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
-    bool nmi_pending;
+    bool nmi_pending, halted;
+    bool waiting;        /* after INIT, for a startup message */
+    uint8_t sipi_vector; /* of the last one */
+    uint32_t running;    /* atomic; not of vCPU 0: its VM has started it, it is not back yet */
 
     uint64_t tsc_offset;
 
@@ -97,8 +102,11 @@ bool vcpu_service(struct vcpu *v);
 /* Waits in HLT for the next event; false when the run loop must be left. */
 bool vcpu_halt(struct vcpu *v);
 
-/* The state after power-up: registers, local APIC, events, TSC. On v's own CPU. */
-void vcpu_reset(struct vcpu *v);
+/*
+ * Registers, local APIC and events as after power-up, or as after INIT, which leaves the TSC
+ * (v->tsc_offset) and IA32_APIC_BASE alone. On v's own CPU.
+ */
+void vcpu_reset(struct vcpu *v, bool init);
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 

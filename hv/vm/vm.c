@@ -59,7 +59,7 @@ void vm_console_ready(struct vm *vm) {
     lock_release(&vm->lock);
 }
 
-/* INIT and SIPI to a VM with one vCPU reach nobody; SMI is not delivered to guests. */
+/* SMI is not delivered to guests. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m) {
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
@@ -68,6 +68,11 @@ void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_mess
                          : m->shorthand == APIC_ALL || v != sender;
         if (named && m->delivery_mode == APIC_NMI) {
             vcpu_request(v, REQUEST_NMI);
+        } else if (named && m->delivery_mode == APIC_INIT) {
+            vcpu_request(v, REQUEST_INIT);
+        } else if (named && m->delivery_mode == APIC_SIPI) {
+            __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
+            vcpu_request(v, REQUEST_SIPI);
         } else if (named && m->delivery_mode <= APIC_LOWEST) {
             if (lapic_accept(&v->lapic, m->vector, m->level)) {
                 vcpu_request(v, REQUEST_EVENT);

@@ -197,7 +197,7 @@ static struct vcpu *fake_machine_start(void) {
     uint64_t pml4[1] = {0x101003}, pdpt[4] = {0x83, 0x40000083, 0x80000083, 0xc0000083};
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x100000), pml4, sizeof(pml4)), STATUS_OK);
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x101000), pdpt, sizeof(pdpt)), STATUS_OK);
-    vcpu_reset(v);
+    vcpu_reset(v, false);
     fake_regs[HVM_RIP] = 2 * MIB;
     fake_regs[HVM_CR0] = X86_CR0_PE | X86_CR0_PG | X86_CR0_NE | X86_CR0_ET;
     fake_regs[HVM_CR3] = 0x100000;

@@ -313,7 +313,48 @@ TEST(messages_reach_whom_they_name) {
     CHECK_U64(v->requests, REQUEST_NMI);
     m.delivery_mode = APIC_INIT;
     vm_deliver(fake_vm, v, &m);
-    CHECK_U64(v->requests, REQUEST_NMI);
+    CHECK_U64(v->requests, REQUEST_NMI | REQUEST_INIT);
+    m.delivery_mode = APIC_SIPI;
+    vm_deliver(fake_vm, v, &m);
+    CHECK_U64(v->requests, REQUEST_NMI | REQUEST_INIT | REQUEST_SIPI);
+    CHECK_U64(v->sipi_vector, 0x52);
+    m.delivery_mode = APIC_SMI; /* there is no SMM */
+    v->requests = 0;
+    vm_deliver(fake_vm, v, &m);
+    CHECK_U64(v->requests, 0);
+}
+
+/* SDM "MP Initialization": both may have come before the vCPU looks. */
+TEST(init_and_startup_messages) {
+    struct vcpu *v = fake_machine_start();
+    struct hvm_segment cs;
+    uint64_t base = v->lapic.apic_base, offset = v->tsc_offset;
+    v->index = 1;
+    v->sipi_vector = 0x9f;
+    v->requests = REQUEST_SIPI; /* it does not wait for one */
+    hvm->set(v, HVM_RIP, 0x1234);
+    CHECK(vcpu_service(v));
+    CHECK_U64(hvm->get(v, HVM_RIP), 0x1234);
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
+    hvm->set(v, HVM_CR3, 0x5000);
+    v->requests = REQUEST_INIT | REQUEST_SIPI;
+    CHECK(vcpu_service(v));
+    hvm->get_segment(v, HVM_CS, &cs);
+    CHECK_U64(cs.base, 0x9f000);
+    CHECK_U64(cs.selector, 0x9f00);
+    CHECK_U64(hvm->get(v, HVM_RIP), 0);
+    CHECK_U64(hvm->get(v, HVM_CR3), 0);
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0xf0), 0xff);
+    CHECK_U64(v->lapic.apic_base, base);
+    CHECK_U64(v->tsc_offset, offset);
+    v->requests = REQUEST_INIT | REQUEST_LEAVE; /* waits, and can be stopped */
+    CHECK(!vcpu_service(v));
+    CHECK(v->waiting);
+    v->index = 0; /* the first vCPU starts anew by itself */
+    v->requests = REQUEST_INIT;
+    CHECK(vcpu_service(v));
+    hvm->get_segment(v, HVM_CS, &cs);
+    CHECK(!v->waiting && cs.base == 0xf0000 && hvm->get(v, HVM_RIP) == 0xfff0);
 }
 
 /* STI; HLT with an interrupt that came just before: no window exit follows, HLT must take it. */
@@ -337,7 +378,7 @@ TEST(reset_is_that_of_a_pc) {
     memset(v->regs, 0xa5, sizeof(v->regs));
     cpuid_of(v, 1, 0);
     uint64_t signature = v->regs[X86_RAX];
-    vcpu_reset(v);
+    vcpu_reset(v, false);
     for (unsigned r = 0; r < 16; r++) {
         CHECK_U64(v->regs[r], r == X86_RDX ? signature : 0);
     }
@@ -422,5 +463,5 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
           T(double_and_triple_faults), T(interrupts_wait_for_their_window),
           T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
-          T(messages_reach_whom_they_name), T(reset_is_that_of_a_pc), T(files_are_handed_over),
-          T(requests_from_elsewhere_kick_the_cpu))
+          T(messages_reach_whom_they_name), T(init_and_startup_messages), T(reset_is_that_of_a_pc),
+          T(files_are_handed_over), T(requests_from_elsewhere_kick_the_cpu))

@@ -303,6 +303,30 @@ TEST(hint_spares_the_walk) {
     CHECK_U64(length(EXIT_CPUID), 2);
     CHECK_U64(gets, 2);
     CHECK_U64(segments, 1);
+    /* Nor does another in the same page need a walk. */
+    fake_regs[HVM_RIP] = m->rip - 0x100;
+    put_code(m, m->rip - 0x100, "\x0f\xa2", 2);
+    gets = 0;
+    CHECK_U64(length(EXIT_CPUID), 2);
+    CHECK_U64(gets, 2);
+    /* Nor do two pages in turn, whatever stands behind the instruction. */
+    fake_regs[HVM_RIP] = m->rip + 0x100;
+    put_code(m, m->rip + 0x100, "\x0f\xa2\x01\x02", 4);
+    CHECK_U64(length(EXIT_CPUID), 2);
+    for (unsigned i = 0; i < 4; i++) {
+        fake_regs[HVM_RIP] = m->rip + (i % 2 == 0 ? 0 : 0x100);
+        gets = 0;
+        CHECK_U64(length(EXIT_CPUID), 2);
+        CHECK_U64(gets, 2);
+    }
+    /* Nor do lengths other than two. */
+    put_code(m, m->rip + 0x100, "\x0f\x01\xd9\xf4", 4);
+    for (unsigned i = 0; i < 4; i++) {
+        fake_regs[HVM_RIP] = m->rip + (i % 2 == 0 ? 0x100 : 0x103);
+        gets = 0;
+        CHECK_U64(length(i % 2 == 0 ? EXIT_HYPERCALL : EXIT_HLT), i % 2 == 0 ? 3 : 1);
+        CHECK(i < 2 || gets == 2);
+    }
     /* Not for what ends within four bytes of the page's end, nor for longer instructions. */
     fake_regs[HVM_RIP] = m->rip + 3;
     put_code(m, m->rip + 3, "\x0f\xa2", 2);
@@ -328,6 +352,11 @@ TEST(hint_and_changed_code) {
     put_code(m, m->rip, "\x0f\x32", 2);
     CHECK_U64(length(EXIT_CPUID), 0);
     CHECK_U64(length(EXIT_RDMSR), 2);
+    /* Each byte of the instruction counts. */
+    put_code(m, m->rip, "\x0f\x01\xd9", 3);
+    CHECK_U64(length(EXIT_HYPERCALL), 3);
+    put_code(m, m->rip, "\x0f\x01\xd8", 3);
+    CHECK_U64(length(EXIT_HYPERCALL), 0);
 }
 
 TEST(hint_and_other_kind) {
@@ -378,12 +407,13 @@ TEST(hint_and_other_mode) {
     CHECK_U64(length(EXIT_CPUID), 4);
     /* And back, with a new vCPU's hints: what was found there does not count here. */
     memset(v->hints, 0, sizeof(v->hints));
+    memset(v->insns, 0, sizeof(v->insns));
     CHECK_U64(length(EXIT_CPUID), 4);
     fake_segs[HVM_CS] = (struct hvm_segment){.attr = 0xa09b};
     CHECK_U64(length(EXIT_CPUID), 2);
 }
 
-/* Two instructions of which one is longer, whatever slot of the hints they share. */
+/* Two instructions of which one is longer, in the same page. */
 TEST(hint_and_other_place) {
     const struct mode *m = enter_with_hint();
     for (unsigned i = 1; i <= 64; i++) {
@@ -405,6 +435,14 @@ TEST(no_hint_across_pages) {
     CHECK_U64(length(EXIT_CPUID), 2);
     set_entry(m, 1, m->rip + 6, 0);
     CHECK_U64(length(EXIT_CPUID), 0);
+    /* Nor a hint to the second page, for an instruction that begins in the first. */
+    map_page(m, m->rip + 6, PAGE_B);
+    put_code(m, m->rip + 3, "\x3e\x0f\xa2\x0f\xa2\x90\x90", 7);
+    memcpy(gmem_pointer(&fake_vm->mem, GPA(PAGE_B + 0xffd), 4), "\x0f\xa2\x90\x90", 4);
+    fake_regs[HVM_RIP] = m->rip + 6;
+    CHECK_U64(length(EXIT_CPUID), 2);
+    fake_regs[HVM_RIP] = m->rip + 3;
+    CHECK_U64(length(EXIT_CPUID), 3);
 }
 
 /* A new vCPU's hints are all zero: RIP 0 and CR3 0 are no hit. */
