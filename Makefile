@@ -78,7 +78,7 @@ EFI_FLAGS := -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EF
              -fshort-wchar
 BOOT_SRC  := $(sort $(wildcard boot/*.c))
 BOOT_OBJ  := $(BOOT_SRC:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/boot/blob.o $(BUILD)/obj/arch/x86_64/string.o \
-             $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard hv/lib/*.c hv/plan/*.c)))
+             $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard hv/lib/*.c hv/plan/*.c config/*.c)))
 
 $(BUILD)/obj/boot/%.o: boot/%.c
 	@mkdir -p $(@D)
@@ -201,7 +201,7 @@ bench: all test-guests
 # Programs for the admin's PC, and the config manual that one of them prints.
 
 BHCHECK     := $(BUILD)/bhcheck
-TOOL_SRC    := tools/bhcheck.c tools/manual.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c))
+TOOL_SRC    := tools/bhcheck.c tools/manual.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c config/*.c))
 TOOL_OBJ    := $(TOOL_SRC:%.c=$(BUILD)/tool/%.o)
 TOOL_FLAGS  := $(COMMON) -D_GNU_SOURCE
 
@@ -227,12 +227,12 @@ docs-check: $(BHCHECK)
 toml-check: $(BHCHECK)
 	@$(PYTHON) tests/unit/compare_toml.py $(BHCHECK)
 
-# Host builds: hv/ as a library under sanitizers, one program a tests/unit/test_*.c, and tools/bhcheck.
+# Host builds: hv/ and config/ as a library under sanitizers, one program a tests/unit/test_*.c, and tools/bhcheck.
 
 HOST_CC    ?= gcc
 HOST_FLAGS := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -D_GNU_SOURCE
-HOST_OBJ   := $(HV_SRC:%.c=$(BUILD)/host/%.o) $(BUILD)/host/tests/unit/fake_plat.o
+HOST_OBJ   := $(patsubst %.c,$(BUILD)/host/%.o,$(HV_SRC) $(sort $(wildcard config/*.c)) tests/unit/fake_plat.c)
 HOST_LIB   := $(BUILD)/host/libhv.a
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)

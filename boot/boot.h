@@ -14,7 +14,7 @@
 #undef ASSERT /* gnu-efi's does nothing */
 
 #include "boot/pure.h"
-#include "hv/plan/preflight.h"
+#include "config/preflight.h"
 
 #define BELOW_4G 0xffffffffull
 

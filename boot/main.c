@@ -6,6 +6,8 @@
  * firmware.
  */
 #include "boot/boot.h"
+#include "config/kernel.h"
+#include "config/parse.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
@@ -95,8 +97,12 @@ static bool gather(void) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");
     }
     preflight_run(&info, &machine_cpu, &work.report);
+    if (work.other_problems != 0) {
+        return false;
+    }
     /* Also after faults of the file: all of them in one run. */
-    return work.other_problems == 0 && plan_build(&info, &work.plan, &work.faults) == STATUS_OK &&
+    kernel_check_guests(&info, &work.faults);
+    return plan_build(&info, &work.plan, &work.faults) == STATUS_OK &&
            plan_check(&info, &work.plan, &work.faults) == STATUS_OK;
 }
 

@@ -6,6 +6,7 @@
 #ifndef BOOT_PURE_H
 #define BOOT_PURE_H
 
+#include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
 
 /* ranges.c: the list in struct boot_info while it is being made: sorted, disjoint, merged. */

@@ -21,8 +21,9 @@ ROOMS = {
     "hv/vm": ["hv/lib", "hv/plan", "hv/mem", "hv/dev"],
     "hv/exit": ["hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm"],
     "hv/monitor": ["hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm", "hv/exit"],
-    "boot": ["hv/lib", "hv/plan"],
-    "tools": ["hv/lib", "hv/plan"],
+    "config": ["hv/lib", "hv/plan"],
+    "boot": ["hv/lib", "hv/plan", "config"],
+    "tools": ["hv/lib", "hv/plan", "config"],
     "guests": [],
     "arch/x86_64/vmx": ["hv", "arch/x86_64"],
     "arch/x86_64/svm": ["hv", "arch/x86_64"],
@@ -33,6 +34,7 @@ EXTRA = {"arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"]}
 ABI = "hv/abi.h"
 BUDGET = 10000
 BUDGET_ROOMS = ["boot", "hv", "arch"]
+CONFIG_BUDGET = 1200  # config/ is no part of the hypervisor and counted by itself
 FILE_LIMIT = 600
 
 
@@ -50,7 +52,7 @@ def room_of(name):
 def check_include_rule():
     """Every #include "..." keeps to the table of rooms."""
     faults = []
-    for path in sources("hv", "arch", "boot", "tools", "guests", suffixes=(".c", ".h", ".S")):
+    for path in sources("hv", "arch", "boot", "config", "tools", "guests", suffixes=(".c", ".h", ".S")):
         name = str(path.relative_to(ROOT))
         room = room_of(name)
         if room is None:
@@ -69,10 +71,10 @@ def check_include_rule():
 
 
 def check_pure_hv():
-    """hv/ is portable C: no assembly, no conditional compilation, no volatile."""
+    """hv/ and config/ are portable C: no assembly, no conditional compilation, no volatile."""
     bad = re.compile(r"\b(__asm__|asm|volatile)\b|^\s*#\s*(ifdef|if)\b")
     faults = []
-    for path in sources("hv"):
+    for path in sources("hv", "config"):
         text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), path.read_text(), flags=re.S)
         for number, line in enumerate(text.splitlines(), 1):
             if bad.search(re.sub(r'"(\\.|[^"\\])*"', '""', line)):
@@ -82,7 +84,7 @@ def check_pure_hv():
 
 def check_format():
     """clang-format has nothing to change."""
-    files = [str(p.relative_to(ROOT)) for p in sources("hv", "arch", "boot", "tools", "guests", "tests")]
+    files = [str(p.relative_to(ROOT)) for p in sources("hv", "arch", "boot", "config", "tools", "guests", "tests")]
     run = subprocess.run(["clang-format", "--dry-run", "-Werror"] + files, cwd=ROOT,
                          capture_output=True, text=True)
     lines = [l for l in run.stderr.splitlines() if "error:" in l]
@@ -97,35 +99,38 @@ def code_lines(path):
 
 
 def check_line_budget():
-    """boot + hv + arch stay under the budget."""
+    """boot + hv + arch stay under the budget, config under its own."""
     count = {room: sum(code_lines(p) for p in sources(room, suffixes=(".c", ".h", ".S")))
-             for room in BUDGET_ROOMS}
+             for room in BUDGET_ROOMS + ["config"]}
+    config = count.pop("config")
     total = sum(count.values())
     print("# lines without comments and blanks: " +
-          ", ".join(f"{r} {n}" for r, n in count.items()) + f", together {total} of {BUDGET}")
-    return [f"{total} lines, the budget is {BUDGET}"] if total > BUDGET else []
+          ", ".join(f"{r} {n}" for r, n in count.items()) +
+          f", together {total} of {BUDGET}; apart from them config {config} of {CONFIG_BUDGET}")
+    return [f"{name}: {lines} lines, the budget is {most}" for name, lines, most in
+            [("boot + hv + arch", total, BUDGET), ("config", config, CONFIG_BUDGET)] if lines > most]
 
 
 def check_file_size():
     """No file of the core is longer than a person reads in one go."""
     return [f"{p.relative_to(ROOT)}: {n} lines, at most {FILE_LIMIT}"
-            for p in sources("hv", "arch", "boot", suffixes=(".c", ".h", ".S"))
+            for p in sources("hv", "arch", "boot", "config", suffixes=(".c", ".h", ".S"))
             if (n := len(p.read_text().splitlines())) > FILE_LIMIT]
 
 
 def check_spdx():
     """Every source file names its licence."""
     return [f"{p.relative_to(ROOT)}: no SPDX line"
-            for p in sources("hv", "arch", "boot", "tools", "guests", "tests",
+            for p in sources("hv", "arch", "boot", "config", "tools", "guests", "tests",
                              suffixes=(".c", ".h", ".S", ".py", ".sh"))
             if "SPDX-License-Identifier: GPL-2.0-or-later" not in "".join(
                 p.read_text().splitlines(keepends=True)[:3])]
 
 
 def check_headers_alone():
-    """Each header of hv/ and arch/ compiles by itself."""
+    """Each header of hv/, arch/ and config/ compiles by itself."""
     faults = []
-    for path in sources("hv", "arch"):
+    for path in sources("hv", "arch", "config"):
         if path.suffix != ".h":
             continue
         name = str(path.relative_to(ROOT))

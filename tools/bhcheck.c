@@ -10,10 +10,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/kernel.h"
+#include "config/parse.h"
+#include "config/toml.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/plan/plan.h"
-#include "hv/plan/toml.h"
 #include "tools/manual.h"
 
 #define CONFIG_FILE "bulkhead/bulkhead.toml"
@@ -160,6 +162,7 @@ static int check_stick(const struct options *o) {
         add_image(info, o->stick, info->config.guests[i].initrd, &next);
     }
     make_machine(info, o, next);
+    kernel_check_guests(info, faults);
     if (plan_build(info, plan, faults) != STATUS_OK ||
         plan_check(info, plan, faults) != STATUS_OK) {
         if (o->assumed) {

@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-#include "hv/plan/schema.h"
+#include "config/parse.h"
+#include "config/schema.h"
 
 static void print_keys(enum schema_table table) {
     for (size_t i = 0; i < SCHEMA_KEYS; i++) {

@@ -83,7 +83,7 @@
 
 /* Instructions that this CPU does not have. VMRUN and its like see a page in RAX. */
         act     "rdpmc", "rdpmc", "#GP(0) rip+0", rcx=0
-        act     "monitor", "monitor", "#UD rip+0", rcx=0, rdx=0
+        act     "monitor", "monitor", "#UD rip+0", 0x1000, rcx=0, rdx=0
         act     "mwait", "mwait", "#UD rip+0", rax=0, rcx=0
         act     "rsm", "rsm", "#UD rip+0"
         act     "ud2", "ud2", "#UD rip+0"
@@ -195,9 +195,9 @@
         act     "#GP without gate", "mov (%rbx), %rax", "#DF(0) rip+0", flags=ACT_NO_GP_GATE
         act     "refused rdmsr without gate", "rdmsr", "#DF(0) rip+0", rcx=0x9e, flags=ACT_NO_GP_GATE
         act     "#UD without gate", "ud2", "#NP(33) rip+0", flags=ACT_NO_UD_GATE
-        act     "monitor without gate", "monitor", "#NP(33) rip+0", rcx=0, rdx=0, flags=ACT_NO_UD_GATE
+        act     "monitor without gate", "monitor", "#NP(33) rip+0", 0x1000, rcx=0, rdx=0, flags=ACT_NO_UD_GATE
         act     "rf of #UD", "ud2", "#UD rip+0 rf", flags=ACT_RF
-        act     "rf of monitor", "monitor", "#UD rip+0 rf", rcx=0, rdx=0, flags=ACT_RF
+        act     "rf of monitor", "monitor", "#UD rip+0 rf", 0x1000, rcx=0, rdx=0, flags=ACT_RF
         act     "rf of a refused rdmsr", "rdmsr", "#GP(0) rip+0 rf", rcx=0x9e, flags=ACT_RF
         act     "rf of cr8 16", "mov %rax, %cr8", "#GP(0) rip+0 rf", 16, flags=ACT_RF
         act     "rf cleared by nop", "nop", "rip+1", flags=ACT_RF|ACT_SET_RF
@@ -291,17 +291,17 @@
         user    "in of a port of nobody", "in (%dx), %eax", "#GP(0) rip+0", rdx=0x100
         user    "xgetbv", "xgetbv", "rip+3 rax=1 rdx=0", rcx=0
         user    "xsetbv", "xsetbv", "#GP(0) rip+0", 3, rcx=0, rdx=0
-        user    "monitor", "monitor", "#UD rip+0", rcx=0, rdx=0
+        user    "monitor", "monitor", "#UD rip+0", 0x1000, rcx=0, rdx=0
         user    "rsm", "rsm", "#UD rip+0"
         user    "vmxon", "vmxon (%rdi)", "#UD rip+0"
         user    "vmlaunch", "vmlaunch", "#UD rip+0"
         user    "vmread", "vmread %rax, %rcx", "#UD rip+0"
         user    "vmrun", "vmrun", "", 0x1000
         user    "vmload", "vmload", "", 0x1000
-        user    "stgi", "stgi", "#UD rip+0"
-        user    "clgi", "clgi", "#UD rip+0"
-        user    "invlpga", "invlpga", "#UD rip+0"
-        user    "skinit", "skinit", "#UD rip+0"
+        user    "stgi", "stgi", ""
+        user    "clgi", "clgi", ""
+        user    "invlpga", "invlpga", ""
+        user    "skinit", "skinit", ""
         user    "int 40h", "int $0x40; nop", "int40 rip+2 rip+3"
         user    "int 41h", "int $0x41", "#GP(20a) rip+0"
         user    "int1", "int1; nop", "#DB rip+1 rip+2"

@@ -27,7 +27,7 @@
 #define ACT_TF         0x0002 /* single-step from the second instruction boundary on */
 #define ACT_IF         0x0004 /* interrupts on */
 #define ACT_IPI        0x0008 /* a self-IPI is pending */
-#define ACT_TIMER      0x0010 /* the local APIC's timer will interrupt in a millisecond */
+#define ACT_TIMER      0x0010 /* the local APIC's timer will interrupt */
 #define ACT_NMI_AGAIN  0x0020 /* the NMI handler sends itself another NMI */
 #define ACT_WATCH_DATA 0x0040 /* breakpoint 0 on the four bytes at RDI */
 #define ACT_WATCH_CODE 0x0080 /* breakpoints 0 and 1 on code at +0 and +2 */
@@ -83,6 +83,7 @@ void text_add_hex(char *line, uint64_t value);
 
 extern unsigned acts_run, acts_wrong;
 extern bool vendor_is_amd;
+extern bool leave_out_steps; /* steps=0 on the command line: no act with ACT_TF */
 
 /* acts.S: tables and single pieces of code. */
 extern const struct act acts_plain[], acts_plain_end[], acts_xcr0[], acts_xcr0_end[], acts_user[],

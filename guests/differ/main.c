@@ -15,6 +15,7 @@
 #define CR4_OSXSAVE 0x40000ull
 
 bool vendor_is_amd;
+bool leave_out_steps;
 
 static void write_cr0(uint64_t value) {
     __asm__ volatile("mov %0, %%cr0" ::"r"(value) : "memory");
@@ -325,7 +326,7 @@ static const struct port ports[] = {
     {0x510, 2, false, 0xffff},     {0x600, 2, false, 0},         {0x604, 2, false, 1},
     {0x60c, 4, false, ~0u},        {0xcf8, 4, true, 0x80000000}, {0xcf8, 4, false, 0x80000000},
     {0xcfc, 4, false, 0x12378086}, {0xcfe, 2, false, 0x1237},    {0xcfd, 1, false, 0x80},
-    {0xcf8, 4, true, 0x80000800},  {0xcfc, 4, false, ~0u},       {0xcf8, 4, true, 0},
+    {0xcf8, 4, true, 0x80000800},  {0xcff, 1, false, 0xff},      {0xcf8, 4, true, 0},
     {0xcf9, 1, false, 0},          {0x402, 1, false, 0xff},      {0x8900, 1, false, 0xff},
     {0xb2, 1, false, 0xff},        {0x5658, 4, false, ~0u},      {0xffff, 1, false, 0xff},
     {0xfffe, 4, false, ~0u},
@@ -448,7 +449,12 @@ void guest_main(void) {
     uint32_t r[4];
     cpuid(0, 0, r);
     vendor_is_amd = r[1] == 0x68747541; /* "Auth" */
-    put_text("\n# differ\n");
+    put_text("\nready>\n");             /* what nobody listens to is lost */
+    interrupts_on();
+    (void)get_char();
+    interrupts_off();
+    put_text("# differ\n");
+    leave_out_steps = option_number("steps", 1) == 0;
     write_cr4(CR4_PAE);
     write_cr0(CR0_START);
     probe_init();

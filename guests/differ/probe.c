@@ -26,6 +26,7 @@
 #define DR7_CODE     0x405ull   /* breakpoints 0 and 1: execution */
 #define DR7_DEFAULT  0x400ull
 #define PAGE_USER    4ull
+#define TIMER_COUNT  2500000 /* long enough to reach the HLT before it, on any host */
 #define MAX_EVENTS   8
 #define MAX_LINE     sizeof(outcome.text)
 
@@ -296,7 +297,7 @@ static void state_prepare(const struct act *act, const uint64_t from[STATES]) {
         apic_write(REG_ICR, ICR_SELF | VECTOR_IPI);
     }
     if ((act->flags & ACT_TIMER) != 0) {
-        apic_write(REG_INITIAL, 25000);
+        apic_write(REG_INITIAL, TIMER_COUNT);
     }
 }
 
@@ -402,7 +403,10 @@ void say_act(const char *name, const char *text, const char *want) {
 
 void run_acts(const struct act *from, const struct act *to) {
     for (const struct act *a = from; a < to; a++) {
-        probe_run(a);
-        say_act(a->name, outcome.text, a->want);
+        bool leave_out = leave_out_steps && (a->flags & ACT_TF) != 0;
+        if (!leave_out) {
+            probe_run(a);
+        }
+        say_act(a->name, leave_out ? "left out" : outcome.text, a->want);
     }
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the CPU shows a guest and what it refuses: CPUID, MSRs, VT-x instructions, hypercalls.
+ * What the CPU shows a guest and what it refuses: CPUID, MSRs, VT-x and AMD-V instructions,
+ * hypercalls.
  * Refused must look as on a PC that lacks the thing: #GP or #UD, and the guest goes on.
  */
 #include "guests/test/guest.h"
@@ -68,40 +69,76 @@ void test_msr(void) {
     tap_line(try_read_msr(0x10, &value) == NO_TRAP, "the TSC can be read as an MSR");
 }
 
-/* 64 bytes that a VMX instruction may take for its operand. */
+/* What a VMX or SVM instruction may take for its operand, were it there. */
 static uint64_t operand[512] __attribute__((aligned(4096)));
 
+#define EXPECT_UD(name, insn, inputs)                                                              \
+    TRY(insn, (), inputs);                                                                         \
+    tap_line_value(trap_last.vector == UD, name ": #UD", trap_last.vector)
+
+static bool cpu_is_amd(void) {
+    uint32_t r[4];
+    cpuid(0, 0, r);
+    return r[1] == 0x68747541; /* "Auth" */
+}
+
+static void vmx_is_not_there(void) {
+    EXPECT_UD("VMXON", "vmxon %0", ("m"(operand)));
+    EXPECT_UD("VMPTRLD", "vmptrld %0", ("m"(operand)));
+    EXPECT_UD("VMCLEAR", "vmclear %0", ("m"(operand)));
+    EXPECT_UD("VMPTRST", "vmptrst %0", ("m"(operand)));
+    EXPECT_UD("VMLAUNCH", "vmlaunch", ());
+    EXPECT_UD("VMRESUME", "vmresume", ());
+    EXPECT_UD("VMXOFF", "vmxoff", ());
+    EXPECT_UD("VMREAD", "vmread %0, %%rcx", ("r"(0x681eull)));
+    EXPECT_UD("VMWRITE", "vmwrite %0, %1", ("r"(0ull), "r"(0x681eull)));
+    EXPECT_UD("INVEPT", "invept %0, %1", ("m"(operand), "r"(2ull)));
+    EXPECT_UD("INVVPID", "invvpid %0, %1", ("m"(operand), "r"(2ull)));
+    EXPECT_UD("VMFUNC", ".byte 0x0f, 0x01, 0xd4", ("a"(0), "c"(0)));
+    EXPECT_UD("GETSEC", ".byte 0x0f, 0x37", ("a"(0)));
+}
+
+static void svm_is_not_there(void) {
+    EXPECT_UD("VMRUN", "vmrun", ("a"(operand)));
+    EXPECT_UD("VMLOAD", "vmload", ("a"(operand)));
+    EXPECT_UD("VMSAVE", "vmsave", ("a"(operand)));
+    EXPECT_UD("STGI", "stgi", ());
+    EXPECT_UD("CLGI", "clgi", ());
+    EXPECT_UD("SKINIT", "skinit", ("a"(operand)));
+    EXPECT_UD("INVLPGA", "invlpga", ("a"(operand), "c"(0)));
+}
+
+/* What would let a guest virtualize looks as on a CPU without it, of either vendor. */
 void test_vmxon(void) {
+    static const uint32_t msrs[] = {0x480, 0xc0010114, 0xc0010117}; /* VMX_BASIC VM_CR HSAVE_PA */
     uint32_t r[4];
     cpuid(1, 0, r);
     tap_line((r[2] & 1u << 5) == 0, "CPUID shows no VT-x");
     cpuid(0x80000001, 0, r);
     tap_line((r[2] & 1u << 2) == 0, "CPUID shows no AMD-V");
-    uint64_t value, cr4 = read_cr4();
+    uint64_t value, efer, cr4 = read_cr4();
     tap_line((cr4 & 1u << 13) == 0, "CR4.VMXE reads 0");
     TRY("mov %0, %%cr4", (), ("r"(cr4 | 1u << 13)));
     tap_line(trap_last.vector == GP, "setting CR4.VMXE: #GP");
     tap_line_value(read_cr4() == cr4, "CR4 is as before", read_cr4());
-    tap_line(try_read_msr(0x480, &value) == GP, "IA32_VMX_BASIC: #GP");
+    (void)try_read_msr(0xc0000080, &efer);
+    tap_line((efer & 1u << 12) == 0, "EFER.SVME reads 0");
+    tap_line(try_write_msr(0xc0000080, efer | 1u << 12) == GP, "setting EFER.SVME: #GP");
+    (void)try_read_msr(0xc0000080, &value);
+    tap_line_value(value == efer, "EFER is as before", value);
+    for (size_t i = 0; i < COUNT(msrs); i++) {
+        tap_line_value(try_read_msr(msrs[i], &value) == GP && try_write_msr(msrs[i], 0) == GP,
+                       "a virtualization MSR: #GP on reading and writing", msrs[i]);
+    }
     tap_line(try_read_msr(0x3a, &value) == GP || (value & 4) == 0,
              "IA32_FEATURE_CONTROL is not there or allows no VMX");
-
-#define REFUSED(name, insn, inputs)                                                                \
-    TRY(insn, (), inputs);                                                                         \
-    tap_line_value(trap_last.vector == UD, name ": #UD", trap_last.vector)
-    REFUSED("VMXON", "vmxon %0", ("m"(operand)));
-    REFUSED("VMPTRLD", "vmptrld %0", ("m"(operand)));
-    REFUSED("VMCLEAR", "vmclear %0", ("m"(operand)));
-    REFUSED("VMPTRST", "vmptrst %0", ("m"(operand)));
-    REFUSED("VMLAUNCH", "vmlaunch", ());
-    REFUSED("VMRESUME", "vmresume", ());
-    REFUSED("VMXOFF", "vmxoff", ());
-    REFUSED("VMREAD", "vmread %0, %%rcx", ("r"(0x681eull)));
-    REFUSED("VMWRITE", "vmwrite %0, %1", ("r"(0ull), "r"(0x681eull)));
-    REFUSED("INVEPT", "invept %0, %1", ("m"(operand), "r"(2ull)));
-    REFUSED("INVVPID", "invvpid %0, %1", ("m"(operand), "r"(2ull)));
-    REFUSED("VMFUNC", ".byte 0x0f, 0x01, 0xd4", ("a"(0), "c"(0)));
-    REFUSED("GETSEC", ".byte 0x0f, 0x37", ("a"(0)));
+    vmx_is_not_there();
+    svm_is_not_there();
+    if (cpu_is_amd()) {
+        EXPECT_UD("VMCALL", "vmcall", ("a"(HYPERCALL_NOP)));
+    } else {
+        EXPECT_UD("VMMCALL", "vmmcall", ("a"(HYPERCALL_NOP)));
+    }
 }
 
 void test_cpuid(void) {
@@ -131,13 +168,23 @@ void test_cpuid(void) {
     tap_line_value((r[0] & 0xff) == 0, "no performance counters", r[0]);
 }
 
+/* VMCALL and VMMCALL: each vendor's CPUs know only their own. */
+static uint64_t hypercall(uint64_t number, uint64_t *rbx, uint64_t *rcx, uint64_t *rdx) {
+    uint64_t rax = number;
+    if (cpu_is_amd()) {
+        TRY("vmmcall", ("+a"(rax), "+b"(*rbx), "+c"(*rcx), "+d"(*rdx)), ());
+    } else {
+        TRY("vmcall", ("+a"(rax), "+b"(*rbx), "+c"(*rcx), "+d"(*rdx)), ());
+    }
+    return rax;
+}
+
 void test_hypercall(void) {
-    uint64_t rax = HYPERCALL_NOP, rbx = 0x1111, rcx = 0x2222, rdx = 0x3333;
-    TRY("vmcall", ("+a"(rax), "+b"(rbx), "+c"(rcx), "+d"(rdx)), ());
+    uint64_t rbx = 0x1111, rcx = 0x2222, rdx = 0x3333;
+    uint64_t rax = hypercall(HYPERCALL_NOP, &rbx, &rcx, &rdx);
     tap_line_value(trap_last.vector == NO_TRAP && rax == 0, "the no-op returns 0", rax);
     tap_line(rbx == 0x1111 && rcx == 0x2222 && rdx == 0x3333, "other registers are kept");
-    rax = 0xdead;
-    TRY("vmcall", ("+a"(rax)), ());
+    rax = hypercall(0xdead, &rbx, &rcx, &rdx);
     tap_line_value(trap_last.vector == NO_TRAP && rax == HYPERCALL_UNKNOWN,
                    "an unknown number says so", rax);
 }

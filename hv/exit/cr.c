@@ -136,12 +136,15 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x) {
     return ok ? ACTION_NEXT : exit_inject(v, X86_GP, 0);
 }
 
-/* XSETBV: CPL 0 was checked by the CPU; XCR0 stays the guest's while the hypervisor runs. */
+/* XSETBV: not every CPU looks at the CPL first; XCR0 stays the guest's while the hypervisor runs.
+ */
 enum action exit_xsetbv(struct vcpu *v, struct vmexit *x) {
     (void)x;
     uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
-    if ((uint32_t)v->regs[X86_RCX] != 0 || (value & ~CPUID_XCR0_ALLOWED) != 0 ||
-        !plat_xsetbv(value)) {
+    struct hvm_segment ss;
+    hvm->get_segment(v, HVM_SS, &ss);
+    if ((ss.attr >> 5 & 3) != 0 || (uint32_t)v->regs[X86_RCX] != 0 ||
+        (value & ~CPUID_XCR0_ALLOWED) != 0 || !plat_xsetbv(value)) {
         return exit_inject(v, X86_GP, 0);
     }
     return ACTION_NEXT;

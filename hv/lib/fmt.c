@@ -28,7 +28,7 @@ static void put(struct sink *s, char c, int count) {
     }
 }
 
-/* One field: padding, prefix (sign or 0x), zeros, then the n bytes of body. */
+/* One field: padding, prefix (0x), zeros, then the n bytes of body. */
 static void put_field(struct sink *s, const struct spec *spec, const char *prefix, const char *body,
                       int n) {
     int pad = spec->width - (int)strlen(prefix) - n;
@@ -43,8 +43,8 @@ static void put_field(struct sink *s, const struct spec *spec, const char *prefi
     put(s, ' ', spec->left ? pad : 0);
 }
 
-static void put_number(struct sink *s, const struct spec *spec, const char *prefix, unsigned base,
-                       uint64_t value) {
+static void put_number(struct sink *s, const struct spec *spec, unsigned base, uint64_t value) {
+    const char *prefix = spec->alternate && value != 0 ? "0x" : "";
     char body[20];
     int n = 0;
     do {
@@ -79,19 +79,11 @@ static const char *put_directive(struct sink *s, const char *format, va_list *ar
     struct spec spec = {.precision = INT32_MAX};
     const char *conversion = read_spec(format, &spec, args);
     switch (*conversion) {
-    case 'd': {
-        int64_t value = spec.wide ? va_arg(*args, long long) : va_arg(*args, int);
-        put_number(s, &spec, value < 0 ? "-" : "", 10,
-                   value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
-        break;
-    }
     case 'u':
-    case 'x': {
-        uint64_t value = spec.wide ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned);
-        put_number(s, &spec, spec.alternate && value != 0 ? "0x" : "", *conversion == 'x' ? 16 : 10,
-                   value);
+    case 'x':
+        put_number(s, &spec, *conversion == 'x' ? 16 : 10,
+                   spec.wide ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned));
         break;
-    }
     case 'c':
         put_field(s, &spec, "", &(char){(char)va_arg(*args, int)}, 1);
         break;

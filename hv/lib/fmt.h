@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Bounded formatted printing. Knows %c %s %d %u %x %% with flags "0", "-", "#", a width, for %s a
+ * Bounded formatted printing. Knows %c %s %u %x %% with flags "0", "-", "#", a width, for %s a
  * precision given as *, and the sizes l ll z. Anything else prints as it stands.
  */
 #ifndef HV_LIB_FMT_H

@@ -25,10 +25,6 @@ void log_init(const struct log_hooks *hooks, enum log_level max_level) {
     log_hooks = hooks;
 }
 
-void log_set_level(enum log_level max_level) {
-    log_max_level = max_level;
-}
-
 /* Bytes of the character at s (left bytes are there) if it may stand in a line as it is, else 0. */
 static unsigned printable_length(const char *s, size_t left) {
     uint32_t code = 0;

@@ -23,9 +23,8 @@ struct log_hooks {
 
 /* Must be called once before any other; hooks must stay valid. */
 void log_init(const struct log_hooks *hooks, enum log_level max_level);
-void log_set_level(enum log_level max_level);
+extern enum log_level log_max_level; /* may be set at any time */
 /* Would a line of this level be printed? For callers whose text costs something to make. */
-extern enum log_level log_max_level; /* for log_enabled() alone */
 static inline bool log_enabled(enum log_level level) {
     return level <= log_max_level;
 }

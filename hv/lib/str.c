@@ -5,9 +5,6 @@
  */
 #include "hv/lib/str.h"
 
-/* Longer words than this are never a misspelling of one of our keys. */
-#define DISTANCE_MAX 64
-
 bool str_equal(const char *a, const char *b) {
     size_t n = strlen(a);
     return strlen(b) == n && memcmp(a, b, n) == 0;
@@ -20,29 +17,25 @@ bool str_copy_n(char *dst, size_t size, const char *s, size_t n) {
     return taken == n;
 }
 
-/* Optimal string alignment over three rows: the one being filled and the two before it. */
+/* Where the first letters agree nothing is gained by changing them. */
+static unsigned distance(const char *a, const char *b, unsigned most) {
+    for (; *a != '\0' && *a == *b; a++, b++) {
+    }
+    if (*a == *b || most == 0) {
+        return *a != *b;
+    }
+    bool both = *a != '\0' && *b != '\0';
+    uint64_t best = most;
+    best = *a != '\0' ? min_u64(best, distance(a + 1, b, most - 1)) : best;
+    best = *b != '\0' ? min_u64(best, distance(a, b + 1, most - 1)) : best;
+    best = both ? min_u64(best, distance(a + 1, b + 1, most - 1)) : best;
+    best = both && a[0] == b[1] && a[1] == b[0] ? min_u64(best, distance(a + 2, b + 2, most - 1))
+                                                : best;
+    return (unsigned)best + 1;
+}
+
 unsigned str_distance(const char *a, const char *b) {
-    size_t length_a = strlen(a), length_b = strlen(b);
-    if (length_a > DISTANCE_MAX || length_b > DISTANCE_MAX) {
-        return DISTANCE_MAX;
-    }
-    uint8_t rows[3][DISTANCE_MAX + 1];
-    for (size_t j = 0; j <= length_b; j++) {
-        rows[0][j] = (uint8_t)j;
-    }
-    for (size_t i = 1; i <= length_a; i++) {
-        uint8_t *row = rows[i % 3], *above = rows[(i + 2) % 3], *above2 = rows[(i + 1) % 3];
-        row[0] = (uint8_t)i;
-        for (size_t j = 1; j <= length_b; j++) {
-            uint64_t best = min_u64(above[j], row[j - 1]) + 1;
-            best = min_u64(best, above[j - 1] + (a[i - 1] != b[j - 1] ? 1u : 0u));
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-                best = min_u64(best, above2[j - 2] + 1u);
-            }
-            row[j] = (uint8_t)best;
-        }
-    }
-    return rows[length_a % 3][length_b];
+    return distance(a, b, STR_DISTANCE_MAX - 1);
 }
 
 /* Source: RFC 3629, "UTF-8 definition". */

@@ -29,6 +29,7 @@ typedef struct {
 
 #define BIT(n)   (1ull << (n))
 #define BIT32(n) (1u << (n))
+#define BITS(from, to) (BIT((to) + 1) - BIT(from)) /* from .. to, below 63 */
 
 #define KIB 0x400ull
 #define MIB 0x100000ull
@@ -49,6 +50,7 @@ typedef struct {
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define ALIGNED(n)        __attribute__((aligned(n)))
 #define NORETURN          __attribute__((noreturn))
+#define UNUSED            __attribute__((unused)) /* a parameter that a table of functions asks for */
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b) {
     return a < b ? a : b;

@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The configuration as data: what bulkhead.toml says after the schema has checked it. Plain fixed
- * arrays, so that boot/ can hand it over inside struct boot_info. The schema table in config.c is
- * the only list of keys; docs/config.md is printed from it.
+ * arrays, so that boot/ can hand it over inside struct boot_info. The schema table in
+ * config/schema.c is the only list of keys; docs/config.md is printed from it.
  */
 #ifndef HV_PLAN_CONFIG_H
 #define HV_PLAN_CONFIG_H
 
 #include "hv/lib/log.h"
-#include "hv/lib/status.h"
 #include "hv/lib/types.h"
-#include "hv/plan/fault.h"
 
 #define CONFIG_MAX_GUESTS   16
 #define CONFIG_MAX_CPUS     256 /* host CPU numbers run from 0 to this, exclusive */
 #define CONFIG_NAME_SIZE    32
 #define CONFIG_PATH_SIZE    128
 #define CONFIG_CMDLINE_SIZE 1024
-#define CONFIG_FILE_MAX     (64 * KIB)
+#define CONFIG_MEMORY_UNIT  (2 * MIB)
+#define CONFIG_MEMORY_MIN   (16 * MIB)
+#define CONFIG_MEMORY_MAX   (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* Position of a value in the file, both from 1; line 0 = the key was not given. */
 struct config_pos {
@@ -53,15 +53,6 @@ struct config {
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];
 };
-
-/*
- * Reads the text of bulkhead.toml (length bytes, need not end in NUL, UTF-8 with or without BOM, LF
- * or CRLF) into *config. Every fault of the whole file goes to *faults; STATUS_INVALID if there is
- * any in it then. Values that were refused or are missing are zero in *config, so that plan_build()
- * can judge the rest.
- */
-enum status config_parse(const char *text, size_t length, struct config *config,
-                         struct fault_list *faults);
 
 static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
     return cpu < CONFIG_MAX_CPUS && (set->bits[cpu / 64] >> (cpu % 64) & 1) != 0;

@@ -7,10 +7,7 @@
 #include "hv/plan/plan.h"
 
 #include "hv/lib/fmt.h"
-#include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/plan/bzimage.h"
-#include "hv/plan/schema.h"
 
 struct builder {
     const struct boot_info *info;
@@ -193,44 +190,6 @@ static const struct boot_image *find_file(const struct builder *b, const struct 
     return image;
 }
 
-/* Kernel and initrd exist, the kernel can be started, and both fit into the guest's memory. */
-static void give_files(const struct builder *b, struct plan_vm *vm) {
-    const struct config_guest *g = vm->config;
-    vm->kernel = find_file(b, g, "kernel", g->kernel, g->kernel_pos);
-    vm->initrd = find_file(b, g, "initrd", g->initrd, g->initrd_pos);
-    if (vm->kernel == NULL) {
-        return;
-    }
-    struct bzimage kernel;
-    const char *why = NULL;
-    if (bzimage_parse(phys_pointer(vm->kernel->base), vm->kernel->size, &kernel, &why) !=
-        STATUS_OK) {
-        REFUSE(b, g, g->kernel_pos, "kernel = \"%s\" %s", g->kernel, why);
-        return;
-    }
-    size_t length = strlen(g->cmdline);
-    if (length > kernel.cmdline_max) {
-        REFUSE(b, g, g->table_pos, "the cmdline has %u bytes, but this kernel takes %u; shorten it",
-               (unsigned)length, kernel.cmdline_max);
-    }
-    uint64_t initrd_size = vm->initrd != NULL ? vm->initrd->size : 0;
-    uint64_t low = min_u64(g->memory, PLAN_LOW_RAM_END);
-    uint64_t needed = bzimage_memory_needed(&kernel, vm->kernel->size, initrd_size);
-    if (low == 0 || (needed != 0 && needed <= low)) {
-        return;
-    }
-    char have[24], need[24], own[24], from[24], initrd[24], fix[64] = "take smaller ones";
-    bool fits = needed != 0 && needed <= PLAN_LOW_RAM_END; /* with more memory */
-    if (fits) {
-        fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, needed));
-    }
-    REFUSE(b, g, fits ? g->memory_pos : g->kernel_pos,
-           "memory = \"%s\" is too little for its kernel (%s once running, from %s on) "
-           "and initrd (%s) where the kernel can reach them; %s",
-           fmt_size(have, g->memory), show_mib(own, kernel.init_size + MIB - 1),
-           fmt_size(from, kernel.pref_address), show_mib(initrd, initrd_size + MIB - 1), fix);
-}
-
 enum status plan_build(const struct boot_info *info, struct plan *plan, struct fault_list *faults) {
     const struct builder b = {.info = info, .plan = plan, .faults = faults};
     ASSERT(info->config.guest_count <= CONFIG_MAX_GUESTS);
@@ -239,10 +198,12 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
     list_free(&b);
     /* Budgets first: they want to lie below 4 GiB, in whatever is too small for large pages. */
     for (uint32_t i = 0; i < plan->vm_count; i++) {
-        plan->vms[i].config = &info->config.guests[i];
-        give_cpus(&b, &plan->vms[i]);
-        give_files(&b, &plan->vms[i]);
-        give_budget(&b, &plan->vms[i]);
+        struct plan_vm *vm = &plan->vms[i];
+        const struct config_guest *g = vm->config = &info->config.guests[i];
+        give_cpus(&b, vm);
+        vm->kernel = find_file(&b, g, "kernel", g->kernel, g->kernel_pos);
+        vm->initrd = find_file(&b, g, "initrd", g->initrd, g->initrd_pos);
+        give_budget(&b, vm);
     }
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         give_memory(&b, &plan->vms[i]);

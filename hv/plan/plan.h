@@ -8,7 +8,9 @@
 #ifndef HV_PLAN_PLAN_H
 #define HV_PLAN_PLAN_H
 
+#include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
+#include "hv/plan/fault.h"
 
 #define PLAN_MAX_REGIONS 32 /* pieces one VM's memory may be made of */
 
@@ -56,9 +58,8 @@ struct plan {
 
 /*
  * Builds *plan for info->config. Every fault goes to *faults; STATUS_INVALID if there is any in it
- * then, so also one that config_parse() had put there: what that left zero (cpus, memory, kernel,
- * initrd) is not judged a second time, and the plan is not to be used. A kernel is looked into at
- * its image's base.
+ * then, so also one that config/ had put there: what that left zero (cpus, memory, kernel, initrd)
+ * is not judged a second time, and the plan is not to be used. No file is looked into.
  */
 MUST_USE enum status plan_build(const struct boot_info *info, struct plan *plan,
                                 struct fault_list *faults);

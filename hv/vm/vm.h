@@ -70,7 +70,7 @@ MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
 
 /*
  * What hv/abi.h promises a guest at its start, into its scrubbed memory; STATUS_NOT_FOUND if it is
- * too small, which plan_build() has ruled out.
+ * too small, which boot/ has ruled out.
  */
 MUST_USE enum status vm_load(struct vm *vm);
 

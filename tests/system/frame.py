@@ -19,10 +19,13 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 LOG_LINE = re.compile(r"\[ *(\d+\.\d{6})\] cpu(\d+)(?: ([a-z0-9-]+))?: ([^\r\n]*)")
 
 
-def check(name, required=False):
-    """Marks a method as a test. If a required one fails, the rest of that boot is not tried."""
+def check(name, required=False, cannot_run=None):
+    """
+    Marks a method as a test. If a required one fails, the rest of that boot is not tried. cannot_run: as of a Boot.
+    """
     def mark(method):
         method.check_name, method.required = name, required
+        method.cannot_run = cannot_run or {}
         return method
     return mark
 
@@ -206,12 +209,12 @@ def checks_of(boot_class):
     return [m for m in members if hasattr(m, "check_name")]
 
 
-def chosen_checks(boot_class, wanted):
+def chosen_checks(boot_class, target, wanted):
     """wanted: None for all checks, else names; required ones before the last wanted run along."""
-    checks = checks_of(boot_class)
+    checks = [c for c in checks_of(boot_class) if target.name not in c.cannot_run]
     if wanted is None:
         return checks
-    last = max(i for i, c in enumerate(checks) if c.check_name in wanted)
+    last = max((i for i, c in enumerate(checks) if c.check_name in wanted), default=-1)
     return [c for c in checks[:last + 1] if c.required or c.check_name in wanted]
 
 
@@ -230,7 +233,7 @@ def run_boot(boot_class, build, target, wanted):
                                             virtualization=boot.machine_virtualization)
         except Exception as error:          # no machine: every check says so
             broken = error
-        for method in chosen_checks(boot_class, wanted):
+        for method in chosen_checks(boot_class, target, wanted):
             error = broken
             if error is None:
                 try:

@@ -52,9 +52,20 @@ def plan_jobs(targets, names, report):
                 continue
             if target.name in boot.cannot_run:
                 report.skip(f"{target.name}: {boot.name}", boot.cannot_run[target.name])
-            else:
-                jobs.append(Job(boot, target, wanted))
+                continue
+            jobs.append(Job(boot, target, wanted))
+            for one in checks_of(boot):
+                if target.name in one.cannot_run and (wanted is None or one.check_name in wanted):
+                    report.skip(f"{target.name}: {boot.name}/{one.check_name}", one.cannot_run[target.name])
     return sorted(jobs, key=lambda job: job.boot.seconds * (job.target.seconds or 1), reverse=True)
+
+
+def is_possible(job, build, report):
+    """What comes last needs what others left behind."""
+    why = job.boot.why_not(build)
+    if why:
+        report.skip(f"{job.target.name}: {job.boot.name}", why)
+    return why is None
 
 
 def run_job(job, build, report):
@@ -127,7 +138,7 @@ def main():
     try:
         jobs = plan_jobs(choose_targets(args.target), args.names, report)
         run_jobs([j for j in jobs if not j.boot.last], args.jobs, args.build, report)
-        run_jobs([j for j in jobs if j.boot.last], 1, args.build, report)
+        run_jobs([j for j in jobs if j.boot.last and is_possible(j, args.build, report)], 1, args.build, report)
     except (KeyboardInterrupt, SystemExit):
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)

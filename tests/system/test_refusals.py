@@ -138,8 +138,7 @@ class Refusals(Boot):
 def add_case(number):
     def method(self):
         self.run_case(number)
-    method.check_name, method.required = CASES[number][0], False
-    setattr(Refusals, f"case_{number}", method)
+    setattr(Refusals, f"case_{number}", check(CASES[number][0])(method))
 
 
 # In the order of the table, before the good one.

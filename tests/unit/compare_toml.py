@@ -83,7 +83,7 @@ def judge(seen, output, data):
     """None if both agree, else what differs."""
     want, reason = reference(data)
     if seen is not None and want is None:
-        double = "Cannot" in reason or "twice" in reason  # double keys: config.c's business
+        double = "Cannot" in reason or "twice" in reason  # double keys: parse.c's business
         return None if double else f"accepted, tomllib says: {reason}"
     if seen is None and want is not None:
         faults = [line for line in output.splitlines() if line.startswith("bulkhead.toml:")]

@@ -5,6 +5,8 @@
 #ifndef TESTS_UNIT_MACHINE_H
 #define TESTS_UNIT_MACHINE_H
 
+#include "config/kernel.h"
+#include "config/parse.h"
 #include "hv/plan/plan.h"
 #include "tests/unit/test.h"
 
@@ -82,10 +84,16 @@ static inline void configure(const char *text) {
     memset(&faults, 0, sizeof(faults));
 }
 
+/* As boot/ and bhcheck do, behind config_parse(). */
+static inline enum status judge(void) {
+    memset(&plan, 0xa5, sizeof(plan));
+    kernel_check_guests(&machine, &faults);
+    return plan_build(&machine, &plan, &faults);
+}
+
 static inline enum status build(void) {
     memset(&faults, 0, sizeof(faults));
-    memset(&plan, 0xa5, sizeof(plan));
-    return plan_build(&machine, &plan, &faults);
+    return judge();
 }
 
 static inline void show_faults(void) {
@@ -94,6 +102,42 @@ static inline void show_faults(void) {
         printf("# %s\n", fault_format(&faults, i, buf, sizeof(buf)));
     }
 }
+
+struct want {
+    const char *position, *words;
+};
+
+static inline void check_faults(enum status status, const struct want *want, uint32_t count) {
+    CHECK(status == STATUS_INVALID);
+    CHECK_U64(faults.count, count);
+    bool good = faults.count == count;
+    for (uint32_t i = 0; i < faults.count && i < count; i++) {
+        char buf[400];
+        const char *seen = fault_format(&faults, i, buf, sizeof(buf)) + strlen("bulkhead.toml:");
+        if (strncmp(seen, want[i].position, strlen(want[i].position)) != 0 ||
+            strstr(seen, want[i].words) == NULL) {
+            printf("# expected %s %s\n", want[i].position, want[i].words);
+            good = false;
+        }
+    }
+    CHECK(good);
+    if (!good) {
+        show_faults();
+    }
+}
+
+#define FAULTS(...)                                                                                \
+    do {                                                                                           \
+        static const struct want want[] = {__VA_ARGS__};                                           \
+        check_faults(build(), want, ARRAY_SIZE(want));                                             \
+    } while (0)
+
+/* The faults that are in the list already, with those of the files and the plan. */
+#define FAULTS_MORE(...)                                                                           \
+    do {                                                                                           \
+        static const struct want want[] = {__VA_ARGS__};                                           \
+        check_faults(judge(), want, ARRAY_SIZE(want));                                             \
+    } while (0)
 
 /* A guest's table; the lines are: header, cpus, memory, kernel, initrd. */
 #define GUEST(name, cpus, memory)                                                                  \

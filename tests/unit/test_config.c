@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Unit tests of the config schema and reader: hv/plan/config.c, schema.c, cpu_set.c. */
+/* Unit tests of the config schema and reader: config/parse.c, schema.c, hv/plan/cpu_set.c. */
 #include "tests/unit/test.h"
 
-#include "hv/plan/config.h"
+#include "config/parse.h"
 
 static struct config config;
 static struct fault_list faults;

@@ -175,6 +175,20 @@ TEST(control_registers) {
     CHECK_U64(v->regs[X86_RBX], 5);
 }
 
+TEST(xsetbv_is_for_cpl_0) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_XSETBV, .insn_len = 3};
+    v->regs[X86_RAX] = 3;
+    v->regs[X86_RCX] = v->regs[X86_RDX] = 0;
+    CHECK_U64(exit_xsetbv(v, &x), ACTION_NEXT);
+    CHECK_U64(v->xcr0, 3);
+    v->regs[X86_RAX] = 7;
+    fake_segs[HVM_SS].attr = 0xc0f3;
+    CHECK_U64(exit_xsetbv(v, &x), ACTION_RETRY);
+    CHECK_U64(v->event.vector, X86_GP);
+    CHECK_U64(v->xcr0, 3);
+}
+
 TEST(hypercalls) {
     struct vcpu *v = fake_machine_start();
     v->regs[X86_RAX] = HYPERCALL_NOP;
@@ -459,7 +473,7 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
           T(msr_allowed_and_refused), T(msr_table_is_sorted_and_disjoint),
           T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(hypercalls), T(memory_that_is_not_there),
+          T(control_registers), T(xsetbv_is_for_cpl_0), T(hypercalls), T(memory_that_is_not_there),
           T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
           T(double_and_triple_faults), T(interrupts_wait_for_their_window),
           T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),

@@ -3,7 +3,7 @@
  * The pre-flight against machines made up word by word: a good one, and one for each thing a
  * machine can lack; and that no MSR is read which the CPU does not have.
  */
-#include "hv/plan/preflight.h"
+#include "config/preflight.h"
 #include "tests/unit/test.h"
 
 #define VMX_LINES 11u /* the features under VT-x */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Unit tests of hv/plan/toml.c. tests/unit/compare_toml.py compares it with python's tomllib. */
+/* Unit tests of config/toml.c. tests/unit/compare_toml.py compares it with python's tomllib. */
 #include "tests/unit/test.h"
 
-#include "hv/plan/toml.h"
+#include "config/toml.h"
 
 static struct fault_list faults;
 static struct toml_item item;

@@ -1,19 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The schema of bulkhead.toml: what each key is called, means and accepts. Used by the reader
- * (config.c), the manual printer (tools/manual.c) and plan.c.
+ * (parse.c) and the manual printer (tools/manual.c).
  */
-#ifndef HV_PLAN_SCHEMA_H
-#define HV_PLAN_SCHEMA_H
+#ifndef CONFIG_SCHEMA_H
+#define CONFIG_SCHEMA_H
 
 #include "hv/plan/config.h"
+#include "hv/plan/fault.h"
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */
 enum schema_table { SCHEMA_HEAD, SCHEMA_HYPERVISOR, SCHEMA_GUEST, SCHEMA_REFUSED };
-
-#define CONFIG_MEMORY_UNIT (2 * MIB)
-#define CONFIG_MEMORY_MIN  (16 * MIB)
-#define CONFIG_MEMORY_MAX  (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 struct schema_key;
 

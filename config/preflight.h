@@ -3,8 +3,8 @@
  * The pre-flight: judges a machine and says what it has and lacks for Bulkhead, and for each lack
  * what to do. Pure: it reaches the machine through what its caller (boot/, the unit tests) gives.
  */
-#ifndef HV_PLAN_PREFLIGHT_H
-#define HV_PLAN_PREFLIGHT_H
+#ifndef CONFIG_PREFLIGHT_H
+#define CONFIG_PREFLIGHT_H
 
 #include "hv/plan/boot_info.h"
 

@@ -4,11 +4,11 @@
  * unknown, double and missing keys. Must report every fault of a file in one run. Called by boot/,
  * tools/bhcheck and the tests.
  */
-#include "hv/plan/config.h"
+#include "config/parse.h"
 
+#include "config/schema.h"
+#include "config/toml.h"
 #include "hv/lib/str.h"
-#include "hv/plan/schema.h"
-#include "hv/plan/toml.h"
 
 struct reader {
     struct config *config;

@@ -3,7 +3,7 @@
  * The table of what Bulkhead needs of a machine. Must not touch hardware. Sources: Intel SDM, "VMX
  * Capability Reporting Facility" and "Architectural MSRs"; AMD APM, "Secure Virtual Machine".
  */
-#include "hv/plan/preflight.h"
+#include "config/preflight.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"

@@ -2,9 +2,9 @@
 /*
  * The schema of bulkhead.toml: the table of keys, and the readers of their values. A reader gets
  * text that is known to be short enough and free of control characters but tabs, and reports what
- * breaks its rule. Called by config.c; the manual is printed from the table.
+ * breaks its rule. Called by parse.c; the manual is printed from the table.
  */
-#include "hv/plan/schema.h"
+#include "config/schema.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Unit tests of hv/plan/bzimage.c. */
+/* Unit tests of config/kernel.c. */
 #include "tests/unit/machine.h"
 
-#include "hv/plan/bzimage.h"
-
-static struct bzimage image;
+static struct kernel_header image;
 static const char *why;
 
 static enum status parse(uint64_t size) {
     why = "";
-    return bzimage_parse(kernel_file, size, &image, &why);
+    return kernel_parse(kernel_file, size, &image, &why);
 }
 
 static uint64_t need(uint64_t initrd_size) {
-    return bzimage_memory_needed(&image, sizeof(kernel_file), initrd_size);
+    return kernel_memory_needed(&image, sizeof(kernel_file), initrd_size);
 }
 
 /* One field changed: refused with these words. */
@@ -69,7 +67,7 @@ TEST(every_prefix) {
     for (size_t n = 0; n < sizeof(kernel_file); n += n < 0x2a0 ? 1 : 511) {
         uint8_t *copy = malloc(n != 0 ? n : 1);
         memcpy(copy, kernel_file, n);
-        CHECK(bzimage_parse(copy, n, &image, &why) == STATUS_INVALID);
+        CHECK(kernel_parse(copy, n, &image, &why) == STATUS_INVALID);
         CHECK(why != NULL && (strstr(why, "truncated") != NULL || n < 0x26c));
         free(copy);
     }
@@ -111,10 +109,10 @@ TEST(memory_needed) {
 TEST(memory_needed_by_a_large_file) {
     make_kernel();
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    CHECK_U64(bzimage_memory_needed(&image, 47 * MIB, 0), 50 * MIB);
-    CHECK_U64(bzimage_memory_needed(&image, 49 * MIB, 0), 52 * MIB);
-    CHECK_U64(bzimage_memory_needed(&image, 49 * MIB, 2 * MIB + 1), 54 * MIB);
-    CHECK_U64(bzimage_memory_needed(&image, UINT64_MAX, 0), 0);
+    CHECK_U64(kernel_memory_needed(&image, 47 * MIB, 0), 50 * MIB);
+    CHECK_U64(kernel_memory_needed(&image, 49 * MIB, 0), 52 * MIB);
+    CHECK_U64(kernel_memory_needed(&image, 49 * MIB, 2 * MIB + 1), 54 * MIB);
+    CHECK_U64(kernel_memory_needed(&image, UINT64_MAX, 0), 0);
 }
 
 TEST(initrd_out_of_reach) {
@@ -130,5 +128,37 @@ TEST(initrd_out_of_reach) {
     CHECK_U64(need(0), 50 * MIB);
 }
 
+/* What is wrong with a guest's files, where the config names them. */
+TEST(guest_faults) {
+    make_machine();
+    configure(GUEST("alpha", "1", "512M"));
+    machine.images[0].size = KERNEL_FILE_SIZE - 16;
+    FAULTS({"4:10:", "kernel = \"guests/vmlinuz\" is truncated"});
+    machine.images[0].size = 100;
+    FAULTS({"4:10:", "is not a bzImage"});
+    make_machine();
+    configure(GUEST("alpha", "1", "512M"));
+    put_field(0x236, 0, 2);
+    FAULTS({"4:10:", "no 64-bit entry"});
+    make_kernel();
+    put_field(0x238, 5, 4);
+    FAULTS({"1:1:", "the cmdline has 13 bytes, but this kernel takes 5"});
+    configure(GUEST("alpha", "1", "512M") GUEST("beta", "2", "512M"));
+    FAULTS({"1:1:", "guest \"alpha\": the cmdline"}, {"6:1:", "guest \"beta\": the cmdline"});
+}
+
+TEST(too_small_for_its_files) {
+    make_machine();
+    configure(GUEST("alpha", "1", "50M"));
+    FAULTS({"3:10:", "kernel (32M once running, from 16M on) and initrd (4M) where the kernel can "
+                     "reach them; write at least \"52M\""});
+    configure(GUEST("alpha", "1", "52M"));
+    CHECK(build() == STATUS_OK);
+    configure(GUEST("alpha", "1", "512M"));
+    put_field(0x22c, 48 * MIB, 4);
+    FAULTS({"4:10:", "take smaller ones"});
+}
+
 TEST_MAIN(T(good), T(refused), T(every_prefix), T(random_headers), T(memory_needed),
-          T(memory_needed_by_a_large_file), T(initrd_out_of_reach))
+          T(memory_needed_by_a_large_file), T(initrd_out_of_reach), T(guest_faults),
+          T(too_small_for_its_files))

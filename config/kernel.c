@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads the setup header of a Linux/x86 bzImage as far as a refusal before the start needs it; the
- * kernel is loaded by the guest's own firmware (guests/firmware). The file is untrusted: every
- * number is checked against the file's size before it is used. Source: Linux
- * Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
+ * Reads the setup header of a Linux/x86 bzImage as far as a refusal before the start needs it, and
+ * judges each guest's files by it; the kernel is loaded by the guest's own firmware
+ * (guests/firmware). The file is untrusted: every number is checked against the file's size before
+ * it is used. Source: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
  */
-#include "hv/plan/bzimage.h"
+#include "config/kernel.h"
 
 #include "hv/abi.h"
+#include "hv/lib/fmt.h"
+#include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
 enum header_field {
@@ -43,7 +45,8 @@ static uint64_t field(const uint8_t *file, enum header_field at, unsigned bytes)
     return value;
 }
 
-enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out, const char **why) {
+enum status kernel_parse(const void *bytes, uint64_t size, struct kernel_header *out,
+                         const char **why) {
     const uint8_t *file = bytes;
     *why = "is not a bzImage: the file is too short to hold a setup header";
     if (size < HEADER_NEEDED) {
@@ -53,7 +56,7 @@ enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out,
     uint64_t header_end = MAGIC + field(file, JUMP_LENGTH, 1);
     uint64_t setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR;
     uint64_t kernel_size = field(file, SYSSIZE, 4) * 16;
-    const struct bzimage k = {
+    const struct kernel_header k = {
         .pref_address = field(file, PREF_ADDRESS, 8),
         .init_size = field(file, INIT_SIZE, 4),
         .alignment = (uint32_t)field(file, KERNEL_ALIGNMENT, 4),
@@ -93,8 +96,8 @@ enum status bzimage_parse(const void *bytes, uint64_t size, struct bzimage *out,
     return STATUS_OK;
 }
 
-uint64_t bzimage_memory_needed(const struct bzimage *kernel, uint64_t file_size,
-                               uint64_t initrd_size) {
+uint64_t kernel_memory_needed(const struct kernel_header *kernel, uint64_t file_size,
+                              uint64_t initrd_size) {
     if (initrd_size > SIZE_LIMIT || file_size > SIZE_LIMIT) {
         return 0;
     }
@@ -114,4 +117,55 @@ uint64_t bzimage_memory_needed(const struct bzimage *kernel, uint64_t file_size,
     /* The file may lie where the kernel will run, but not in the first MiB. */
     kernel_end = max_u64(kernel_end, MIB + ALIGN_UP(file_size, PAGE_SIZE));
     return ALIGN_UP(kernel_end + ALIGN_UP(initrd_size, PAGE_SIZE) + BULKHEAD_TABLES_SIZE, 2 * MIB);
+}
+
+/* "4M" rounded up to whole MiB, for messages. */
+static const char *show_mib(char *buf, uint64_t bytes) {
+    return fmt_size(buf, ALIGN_UP(bytes, MIB));
+}
+
+#define REFUSE(pos, text, ...)                                                                     \
+    fault_add(faults, (pos).line, (pos).column, "guest \"%s\": " text, g->name, __VA_ARGS__)
+
+/* The kernel can be started, and it and the initrd fit into the guest's memory. */
+static void check_guest(const struct boot_info *info, const struct config_guest *g,
+                        struct fault_list *faults) {
+    const struct boot_image *kernel = boot_info_find_image(info, g->kernel);
+    const struct boot_image *initrd = boot_info_find_image(info, g->initrd);
+    struct kernel_header header;
+    const char *why = NULL;
+    if (kernel == NULL || kernel->size == 0) { /* plan_build() says so */
+        return;
+    }
+    if (kernel_parse(phys_pointer(kernel->base), kernel->size, &header, &why) != STATUS_OK) {
+        REFUSE(g->kernel_pos, "kernel = \"%s\" %s", g->kernel, why);
+        return;
+    }
+    size_t length = strlen(g->cmdline);
+    if (length > header.cmdline_max) {
+        REFUSE(g->table_pos, "the cmdline has %u bytes, but this kernel takes %u; shorten it",
+               (unsigned)length, header.cmdline_max);
+    }
+    uint64_t initrd_size = initrd != NULL ? initrd->size : 0;
+    uint64_t low = min_u64(g->memory, PLAN_LOW_RAM_END);
+    uint64_t needed = kernel_memory_needed(&header, kernel->size, initrd_size);
+    if (low == 0 || (needed != 0 && needed <= low)) {
+        return;
+    }
+    char have[24], need[24], own[24], from[24], initrd_text[24], fix[64] = "take smaller ones";
+    bool fits = needed != 0 && needed <= PLAN_LOW_RAM_END; /* with more memory */
+    if (fits) {
+        fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, needed));
+    }
+    REFUSE(fits ? g->memory_pos : g->kernel_pos,
+           "memory = \"%s\" is too little for its kernel (%s once running, from %s on) "
+           "and initrd (%s) where the kernel can reach them; %s",
+           fmt_size(have, g->memory), show_mib(own, header.init_size),
+           fmt_size(from, header.pref_address), show_mib(initrd_text, initrd_size), fix);
+}
+
+void kernel_check_guests(const struct boot_info *info, struct fault_list *faults) {
+    for (uint32_t i = 0; i < info->config.guest_count; i++) {
+        check_guest(info, &info->config.guests[i], faults);
+    }
 }

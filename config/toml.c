@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The TOML reader: lines, keys, strings. Goes on with the next line after a fault, so that one run
- * shows all of them. Must not read past the text, whatever it holds. Called by config.c.
+ * shows all of them. Must not read past the text, whatever it holds. Called by parse.c.
  */
-#include "hv/plan/toml.h"
+#include "config/toml.h"
 
 #include "hv/lib/str.h"
 

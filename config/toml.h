@@ -3,10 +3,10 @@
  * A reader for a subset of TOML 1.0 (https://toml.io/en/v1.0.0): comments, bare and quoted keys,
  * [dotted.table] headers, one-line basic and literal strings. Values without quotes are handed on
  * as they stand; everything else that TOML has is refused by name. Knows nothing of our keys and
- * does not look for duplicates: config.c does. Called by config.c and the tests.
+ * does not look for duplicates: parse.c does. Called by parse.c and the tests.
  */
-#ifndef HV_PLAN_TOML_H
-#define HV_PLAN_TOML_H
+#ifndef CONFIG_TOML_H
+#define CONFIG_TOML_H
 
 #include "hv/lib/types.h"
 #include "hv/plan/fault.h"
