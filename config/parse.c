@@ -63,7 +63,7 @@ static void begin_guest(struct reader *r, const struct toml_name *name) {
     struct config *config = r->config;
     if (!name_is_good(name->text)) {
         fault_add(r->faults, r->table_pos.line, name->column,
-                  "guest name \"%.*s\" has odd characters or length; write 1 to %d of a-z, 0-9 and "
+                  "guest name \"%.*s\" has odd characters or length; write 1 to %u of a-z, 0-9 and "
                   "-, not starting with -",
                   40, name->text, CONFIG_NAME_SIZE - 1);
     }
@@ -76,7 +76,7 @@ static void begin_guest(struct reader *r, const struct toml_name *name) {
         }
     }
     if (config->guest_count == CONFIG_MAX_GUESTS) {
-        REFUSE(r, &r->table_pos, "more than %d guests; remove this one", CONFIG_MAX_GUESTS);
+        REFUSE(r, &r->table_pos, "more than %u guests; remove this one", CONFIG_MAX_GUESTS);
         return;
     }
     r->guest = &config->guests[config->guest_count++];

@@ -187,7 +187,7 @@ const struct schema_key schema[SCHEMA_KEYS] = {
     {"cpus", read_cpus, NULL, GUEST_WITH_POS(cpus), NULL, "1",
      "a list of host CPU numbers such as \"1\", \"2-3\" or \"1,4\"",
      "The host CPUs this guest owns alone, one virtual CPU for each. CPU 0 is the one the "
-     "firmware started on. This release runs guests of one CPU."},
+     "firmware started on. A guest can have up to 8."},
     {"memory", read_size, NULL, GUEST_WITH_POS(memory), NULL, "512M",
      "a number and K, M or G, at least \"16M\", a multiple of 2M",
      "The guest's memory, owned by it alone. It must hold the kernel and the initrd."},

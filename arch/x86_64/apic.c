@@ -43,28 +43,24 @@ enum apic_register {
 #define SERIAL_POLL_US     2000u /* 16 bytes at 115200 baud take 1.4 ms */
 
 static bool x2apic;
-static hpa_t page;        /* of the xAPIC's registers */
+hpa_t apic_page;
 static uint64_t timer_hz; /* of the one-shot counter; 0 = TSC deadlines are better */
 
 void apic_init(void) {
     x2apic = cpu_has(CPU_HAS_X2APIC);
-    page = HPA(x2apic ? 0 : msr_read(X86_MSR_APIC_BASE) & BASE_ADDRESS);
-}
-
-hpa_t apic_page(void) {
-    return page;
+    apic_page = HPA(x2apic ? 0 : msr_read(X86_MSR_APIC_BASE) & BASE_ADDRESS);
 }
 
 static uint32_t apic_read(unsigned r) {
     return x2apic ? (uint32_t)msr_read(X86_MSR_X2APIC_FIRST + r / 16)
-                  : mmio_read32(phys_pointer(HPA(page.v + r)));
+                  : mmio_read32(phys_pointer(HPA(apic_page.v + r)));
 }
 
 static void apic_write(unsigned r, uint32_t value) {
     if (x2apic) {
         msr_write(X86_MSR_X2APIC_FIRST + r / 16, value);
     } else {
-        mmio_write32(phys_pointer(HPA(page.v + r)), value);
+        mmio_write32(phys_pointer(HPA(apic_page.v + r)), value);
     }
 }
 
@@ -105,10 +101,10 @@ void apic_init_cpu(struct cpu *cpu) {
 static void apic_calibrate(void) {
     apic_write(REG_LVT_TIMER, LVT_MASKED | VECTOR_TIMER);
     apic_write(REG_TIMER_INITIAL, UINT32_MAX);
-    uint64_t tsc = tsc_read();
+    uint64_t tsc = plat_tsc();
     clock_delay_us(CALIBRATION_US);
     uint32_t ticks = UINT32_MAX - apic_read(REG_TIMER_CURRENT);
-    tsc = tsc_read() - tsc;
+    tsc = plat_tsc() - tsc;
     apic_write(REG_TIMER_INITIAL, 0);
     timer_hz = mul_div_u64(ticks, plat_tsc_hz(), tsc);
     if (timer_hz == 0) {
@@ -135,26 +131,27 @@ static void apic_arm(const struct cpu *cpu) {
         msr_write(X86_MSR_TSC_DEADLINE, deadline);
         return;
     }
-    uint64_t now = tsc_read(), left = deadline > now ? deadline - now : 0;
+    uint64_t now = plat_tsc(), left = deadline > now ? deadline - now : 0;
     uint64_t ticks = mul_div_u64(min_u64(left, plat_tsc_hz()), timer_hz, plat_tsc_hz()) + 1;
     /* What is longer is armed again when it fires. */
     apic_write(REG_TIMER_INITIAL, deadline == 0 ? 0 : (uint32_t)min_u64(ticks, UINT32_MAX));
 }
 
 void plat_timer_set(uint64_t tsc_deadline) {
-    cpu_current()->timer_deadline = tsc_deadline;
-    apic_arm(cpu_current());
+    struct cpu *cpu = cpu_current();
+    cpu->timer_deadline = tsc_deadline;
+    apic_arm(cpu);
 }
 
 void apic_poll_serial(void) {
     struct cpu *cpu = cpu_current();
-    cpu->poll_deadline = tsc_read() + mul_div_u64(SERIAL_POLL_US, plat_tsc_hz(), 1000000);
+    cpu->poll_deadline = plat_tsc() + mul_div_u64(SERIAL_POLL_US, plat_tsc_hz(), 1000000);
     apic_arm(cpu);
 }
 
 void apic_timer_interrupt(void) {
     struct cpu *cpu = cpu_current();
-    uint64_t now = tsc_read();
+    uint64_t now = plat_tsc();
     if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
         serial_interrupt();
         apic_poll_serial();
@@ -177,7 +174,7 @@ void apic_send(uint32_t apic_id, uint32_t command) {
         msr_write(X86_MSR_X2APIC_FIRST + REG_ICR_LOW / 16, (uint64_t)apic_id << 32 | command);
     } else if (apic_id <= XAPIC_ID_MAX) {
         for (unsigned i = 0; i < ICR_WAIT && (apic_read(REG_ICR_LOW) & ICR_BUSY) != 0; i++) {
-            cpu_pause();
+            __builtin_ia32_pause();
         }
         apic_write(REG_ICR_HIGH, apic_id << 24);
         apic_write(REG_ICR_LOW, command);

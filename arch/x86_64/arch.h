@@ -15,6 +15,8 @@
 #include "hv/mem/npt.h"
 #include "hv/vm/plat.h"
 
+struct vcpu;
+
 typedef unsigned long long ull; /* for %llx and %llu */
 
 /* Where trap_entry.S stored the interrupted registers; Intel SDM "64-Bit Mode Stack Frame". */
@@ -36,20 +38,27 @@ enum host_vector {
 };
 
 /* Bounds of the image, from linker.ld. */
-extern const uint8_t image_text[], image_rodata[], image_data[], image_end[];
+extern const uint8_t image_text[], image_rodata[], image_data[];
 extern const uint8_t boot_stack_guard[], boot_stack_top[];
 
 /* For vmx/ and svm/. */
 
 /* From now on the task register is a guest's: no exception may look for a stack in the TSS. */
 void trap_use_no_tss(void);
-/* An NMI that the guest's exit reported instead of the IDT: the same handling. */
-void trap_nmi(void);
+/* An NMI, taken by the host or reported by a guest's exit: a CPU that panics stops all others. */
+void panic_nmi(void);
+#define IDT_ENTRIES 256u
+extern uint64_t trap_idt[IDT_ENTRIES][2];
+/* Allocates v->vendor and both permission maps, as the policy tables have them. */
+MUST_USE enum status vendor_vcpu_init(struct vcpu *v, size_t state_size, size_t msr_map_size,
+                                      size_t port_map_size);
 
 /* start.c */
 void arch_start(const struct boot_info *info, uint64_t entry_tsc);
 
-/* percpu.c: struct cpu, stacks, descriptor tables. */
+/* percpu.c: struct cpu, stacks, descriptor tables, and the memory of the hypervisor itself (zeroed,
+ * below 4 GiB). */
+extern struct pool arch_heap;
 void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all CPUs */
 void percpu_name(struct cpu *cpu); /* on the CPU itself: what cpu_current() goes by, no more */
 void percpu_load(struct cpu *cpu); /* on the CPU itself: GDT, segments, TSS */
@@ -63,11 +72,10 @@ void paging_verify(void);                         /* W^X, guards, page 0 */
 /* trap.c */
 void trap_init(void);
 void trap_load(void); /* each CPU: IDTR */
-uintptr_t trap_idt(void);
 
 /* apic.c: the local APIC; irq.c: 8259 and I/O APIC. */
 void apic_init(void);                /* before any other */
-hpa_t apic_page(void);               /* of the registers; 0 = x2APIC, which has none */
+extern hpa_t apic_page;              /* of the registers; 0 = x2APIC, which has none */
 void apic_init_cpu(struct cpu *cpu); /* each CPU */
 void apic_init_timer(void);          /* each CPU, after clock_init() */
 /* To a CPU that the xAPIC cannot name, nothing. */
@@ -115,6 +123,5 @@ void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse)
 /* panic.c */
 NORETURN void panic_trap(const struct trap_frame *frame); /* an exception, vector 0 to 31 */
 bool panic_in_progress(void);
-NORETURN void panic_stop_cpu(void);
 
 #endif

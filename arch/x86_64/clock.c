@@ -91,9 +91,9 @@ static struct sample clock_sample(const struct ref_timer *timer) {
     struct sample best = {0, 0};
     uint64_t shortest = UINT64_MAX;
     for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
-        uint64_t before = tsc_read();
+        uint64_t before = plat_tsc();
         uint32_t count = timer->read();
-        uint64_t took = tsc_read() - before;
+        uint64_t took = plat_tsc() - before;
         if (took < shortest) {
             shortest = took;
             best = (struct sample){before + took / 2, count};
@@ -159,18 +159,21 @@ void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
 }
 
 uint64_t clock_now_us(void) {
-    return tsc_hz == 0 ? 0 : mul_div_u64(tsc_read() - entry_tsc, 1000000, tsc_hz);
+    return tsc_hz == 0 ? 0 : mul_div_u64(plat_tsc() - entry_tsc, 1000000, tsc_hz);
 }
 
 void clock_delay_us(uint64_t us) {
-    uint64_t start = tsc_read(), ticks = mul_div_u64(us, tsc_hz, 1000000);
-    while (tsc_read() - start < ticks) {
-        cpu_pause();
+    uint64_t start = plat_tsc(), ticks = mul_div_u64(us, tsc_hz, 1000000);
+    while (plat_tsc() - start < ticks) {
+        __builtin_ia32_pause();
     }
 }
 
+/* Not before the instructions that stand before it. */
 uint64_t plat_tsc(void) {
-    return tsc_read();
+    uint32_t lo, hi;
+    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
+    return (uint64_t)hi << 32 | lo;
 }
 
 uint64_t plat_tsc_hz(void) {
@@ -178,5 +181,5 @@ uint64_t plat_tsc_hz(void) {
 }
 
 uint64_t plat_wall_seconds(void) {
-    return wall_seconds + (tsc_read() - entry_tsc) / tsc_hz;
+    return wall_seconds + (plat_tsc() - entry_tsc) / tsc_hz;
 }

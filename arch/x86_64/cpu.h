@@ -18,6 +18,9 @@
  */
 #define HOST_PAT 0x0000010100000106ull
 
+/* After reset; the bits that read as 1 when no condition is met. */
+#define DR6_DEFAULT 0xffff0ff0u
+
 enum cpuid_register { EAX, EBX, ECX, EDX };
 
 /* Subleaf 0, or zeroes where the CPU has no such leaf (Intel answers those with another one). */
@@ -101,23 +104,6 @@ static inline uint32_t mmio_read32(const volatile void *p) {
 
 static inline void mmio_write32(volatile void *p, uint32_t v) {
     *(volatile uint32_t *)p = v;
-}
-
-/* Not before the instructions that stand before it. */
-static inline uint64_t tsc_read(void) {
-    uint32_t lo, hi;
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
-}
-
-static inline void cpu_pause(void) {
-    __asm__ volatile("pause" : : : "memory");
-}
-
-static inline NORETURN void cpu_stop_forever(void) {
-    for (;;) {
-        __asm__ volatile("cli; hlt" : : : "memory");
-    }
 }
 
 /* What LGDT and LIDT read. */

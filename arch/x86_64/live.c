@@ -12,7 +12,6 @@
 #define XCR0_AVX      BIT(2)
 #define XCR0_AVX512   (BIT(5) | BIT(6) | BIT(7))
 #define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
-#define DR6_DEFAULT   0xffff0ff0u
 #define FCW_DEFAULT   0x37fu
 #define MXCSR_DEFAULT 0x1f80u
 

@@ -78,7 +78,7 @@ hpa_t paging_build(const struct boot_info *info) {
             "the firmware runs with 5-level paging; switch off \"5-Level Paging\" or \"LA57\" "
             "in its setup");
     }
-    if (npt_init(&host_tables, &npt_format_host, arch_heap(), largest) != STATUS_OK) {
+    if (npt_init(&host_tables, &npt_format_host, &arch_heap, largest) != STATUS_OK) {
         plat_panic("no memory for page tables");
     }
     paging_add_pieces(info);
@@ -89,7 +89,7 @@ hpa_t paging_build(const struct boot_info *info) {
             paging_map_ram(r->base.v, r->base.v + r->size, access);
         }
     }
-    paging_map_device(apic_page(), 1, NPT_UC);
+    paging_map_device(apic_page, 1, NPT_UC);
     paging_map_device(info->hpet_base, 1, NPT_UC);
     for (unsigned i = 0; i < info->ioapic_count; i++) {
         paging_map_device(info->ioapics[i].base, 1, NPT_UC);

@@ -28,9 +28,17 @@ bool panic_in_progress(void) {
     return __atomic_load_n(&owner, __ATOMIC_ACQUIRE) != NOBODY;
 }
 
-void panic_stop_cpu(void) {
+static NORETURN void panic_stop_cpu(void) {
     __atomic_fetch_add(&stopped, 1, __ATOMIC_RELAXED);
-    cpu_stop_forever();
+    for (;;) {
+        __asm__ volatile("cli; hlt" : : : "memory");
+    }
+}
+
+void panic_nmi(void) {
+    if (panic_in_progress()) {
+        panic_stop_cpu();
+    }
 }
 
 static void panic_draw(const char *text) {
@@ -63,9 +71,9 @@ static void panic_stop_others(void) {
             apic_send(cpu_get(i)->apic_id, ICR_NMI | ICR_ASSERT);
         }
     }
-    uint64_t start = tsc_read();
-    while (__atomic_load_n(&stopped, __ATOMIC_RELAXED) < others && tsc_read() - start < STOP_WAIT) {
-        cpu_pause();
+    uint64_t start = plat_tsc();
+    while (__atomic_load_n(&stopped, __ATOMIC_RELAXED) < others && plat_tsc() - start < STOP_WAIT) {
+        __builtin_ia32_pause();
     }
 }
 
@@ -132,7 +140,7 @@ static NORETURN void panic_finish(uint64_t rsp) {
     }
     panic_print("The machine is stopped. Note the lines above, then switch it off.");
     serial_drain_console(); /* all is said: if this hangs on a lock, nothing is lost */
-    cpu_stop_forever();
+    panic_stop_cpu();
 }
 
 void plat_panic(const char *format, ...) {

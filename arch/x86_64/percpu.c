@@ -11,18 +11,11 @@
 #define STACK_STRIDE (PAGE_SIZE + STACK_SIZE)
 
 /* What the first CPU is until percpu_init(). */
-static struct cpu boot_cpu = {
-    .stack_top[STACK_MAIN] = (uintptr_t)boot_stack_top,
-    .online = true,
-};
+static struct cpu boot_cpu;
 static struct cpu *percpu_table[CONFIG_MAX_CPUS] = {&boot_cpu};
 static unsigned percpu_count = 1;
-static struct pool heap;
+struct pool arch_heap;
 static uint64_t stack_area;
-
-struct pool *arch_heap(void) {
-    return &heap;
-}
 
 struct cpu *cpu_get(unsigned i) {
     ASSERT(i < percpu_count);
@@ -65,9 +58,11 @@ static void percpu_init_cpu(struct cpu *cpu, unsigned index, uint32_t apic_id) {
 }
 
 void percpu_init(const struct boot_info *info) {
-    pool_init(&heap, "hypervisor heap", info->heap_base, info->heap_size);
-    void *area = pool_alloc(&heap, info->cpu_count * STACK_COUNT * STACK_STRIDE, PAGE_SIZE);
-    struct cpu *cpus = pool_alloc(&heap, info->cpu_count * sizeof(struct cpu), PAGE_SIZE);
+    boot_cpu.stack_top[STACK_MAIN] = (uintptr_t)boot_stack_top;
+    boot_cpu.online = true;
+    pool_init(&arch_heap, "hypervisor heap", info->heap_base, info->heap_size);
+    void *area = pool_alloc(&arch_heap, info->cpu_count * STACK_COUNT * STACK_STRIDE, PAGE_SIZE);
+    struct cpu *cpus = pool_alloc(&arch_heap, info->cpu_count * sizeof(struct cpu), PAGE_SIZE);
     if (area == NULL || cpus == NULL) {
         plat_panic("the heap of %llu KiB is too small for %u CPUs", (ull)(info->heap_size / KIB),
                    info->cpu_count);

@@ -34,13 +34,13 @@ struct cpu {
     uint32_t index; /* the number in the config */
     uint32_t apic_id;
     uint64_t stack_top[STACK_COUNT]; /* 0x08: asm, the first */
-    void *vendor;                    /* VT-x's or AMD-V's own per-CPU data */
     bool online;                     /* set by the CPU itself: up, and waiting or working */
     uint64_t timer_deadline;         /* host TSC, 0 = none; plat_timer_set() */
     uint64_t poll_deadline; /* host TSC of the next look at an UART without interrupts, 0 = none */
 
     ALIGNED(16) uint64_t gdt[GDT_ENTRIES];
     ALIGNED(16) struct tss tss;
+    ALIGNED(PAGE_SIZE) uint32_t vendor_page[PAGE_SIZE / 4]; /* VMXON region, host save area */
 };
 _Static_assert(offsetof(struct cpu, stack_top) == 0x08, "used in entry.S");
 
@@ -55,9 +55,5 @@ static inline struct cpu *cpu_current(void) {
 struct cpu *cpu_get(unsigned i);
 /* False for a CPU that the firmware named but that did not start. */
 bool plat_cpu_online(unsigned i);
-
-/* The machine's memory for what lives as long as the hypervisor (zeroed, below 4 GiB). Empty it
- * only before seal(). */
-struct pool *arch_heap(void);
 
 #endif

@@ -54,7 +54,7 @@ static bool smp_start_cpu(unsigned i, uint32_t startup) {
     apic_send(cpu_get(i)->apic_id, startup); /* lost on one which the first has woken */
     uint64_t start = clock_now_us();
     while (!plat_cpu_online(i) && clock_now_us() - start < START_LIMIT_US) {
-        cpu_pause();
+        __builtin_ia32_pause();
     }
     __atomic_store_n(&smp_starting, NULL, __ATOMIC_RELEASE);
     return plat_cpu_online(i);
@@ -75,7 +75,7 @@ void smp_start_cpus(const struct boot_info *info) {
         }
     }
     log_info("%u of %u CPUs running, %s", online, plat_cpu_count(),
-             apic_page().v == 0 ? "x2APIC" : "xAPIC");
+             apic_page.v == 0 ? "x2APIC" : "xAPIC");
 }
 
 /* On each of them, from entry.S, on its own stack. */

@@ -8,7 +8,6 @@
  */
 #include "arch/x86_64/arch.h"
 
-#define IDT_ENTRIES    256u
 #define GATE_INTERRUPT 0x8e00ull /* present, ring 0, 64-bit interrupt gate */
 #define TRAP_STUB_SIZE 16u
 
@@ -18,7 +17,7 @@
 extern const uint8_t trap_stubs[];
 void trap_dispatch(struct trap_frame *frame);
 
-static uint64_t idt[IDT_ENTRIES][2];
+uint64_t trap_idt[IDT_ENTRIES][2];
 
 static const uint8_t ist_of_vector[IDT_ENTRIES] = {
     [X86_DF] = STACK_DOUBLE_FAULT,
@@ -29,10 +28,10 @@ static const uint8_t ist_of_vector[IDT_ENTRIES] = {
 void trap_init(void) {
     for (unsigned v = 0; v < IDT_ENTRIES; v++) {
         uint64_t stub = (uintptr_t)trap_stubs + v * TRAP_STUB_SIZE;
-        idt[v][0] = (stub & 0xffff) | (uint64_t)SELECTOR_CODE << 16 |
-                    (uint64_t)ist_of_vector[v] << 32 | GATE_INTERRUPT << 32 |
-                    (stub >> 16 & 0xffff) << 48;
-        idt[v][1] = stub >> 32;
+        trap_idt[v][0] = (stub & 0xffff) | (uint64_t)SELECTOR_CODE << 16 |
+                         (uint64_t)ist_of_vector[v] << 32 | GATE_INTERRUPT << 32 |
+                         (stub >> 16 & 0xffff) << 48;
+        trap_idt[v][1] = stub >> 32;
     }
 }
 
@@ -42,22 +41,12 @@ static void trap_load_idt(const void *base, uint16_t limit) {
 }
 
 void trap_load(void) {
-    trap_load_idt(idt, sizeof(idt) - 1);
-}
-
-uintptr_t trap_idt(void) {
-    return (uintptr_t)idt;
+    trap_load_idt(trap_idt, sizeof(trap_idt) - 1);
 }
 
 void trap_use_no_tss(void) {
     for (unsigned v = 0; v < IDT_ENTRIES; v++) {
-        idt[v][0] &= ~(7ull << 32);
-    }
-}
-
-void trap_nmi(void) {
-    if (panic_in_progress()) {
-        panic_stop_cpu();
+        trap_idt[v][0] &= ~(7ull << 32);
     }
 }
 
@@ -71,7 +60,7 @@ static void (*const host_handlers[IDT_ENTRIES])(void) = {
 void trap_dispatch(struct trap_frame *frame) {
     uint64_t vector = frame->vector;
     if (vector == X86_NMI) {
-        trap_nmi();
+        panic_nmi();
     } else if (vector < VECTOR_PIC) {
         panic_trap(frame);
     } else if (vector >= VECTOR_PIC + 16 && vector != VECTOR_SPURIOUS) {

@@ -1,19 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The choice of the vendor code: the one place where more than one is known. Called once at start.
+/*
+ * The choice of the vendor code, the one place where more than one is known, and what both do alike
+ * for a new vCPU. Called at start, on the first CPU.
  */
-
+#include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/vmx/vmx.h"
-#include "hv/lib/log.h"
-
-static struct hvm_ops *const vendor_list[] = {&vmx_ops, &svm_ops};
+#include "hv/exit/msr.h"
+#include "hv/lib/str.h"
+#include "hv/vm/vm.h"
 
 enum status hvm_probe(void) {
-    for (size_t i = 0; i < ARRAY_SIZE(vendor_list); i++) {
-        if (vendor_list[i]->probe() == STATUS_OK) {
-            hvm = vendor_list[i];
-            return STATUS_OK;
+    hvm = vmx_probe() == STATUS_OK ? &vmx_ops : &svm_ops;
+    return hvm == &vmx_ops ? STATUS_OK : svm_probe();
+}
+
+/* Everything exits but what the policy table lets pass. */
+static void vendor_fill_msr_map(uint8_t *map) {
+    for (size_t i = 0; i < 2 * msr_policy_count; i++) {
+        const struct msr_policy *p = &msr_policies[i / 2];
+        bool write = i % 2 != 0;
+        int bit = hvm->msr_bit(p->msr, write);
+        if (bit >= 0 && (write ? p->write_passes : p->read_passes)) {
+            map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
         }
     }
-    return STATUS_UNSUPPORTED;
+}
+
+enum status vendor_vcpu_init(struct vcpu *v, size_t state_size, size_t msr_map_size,
+                             size_t port_map_size) {
+    struct pool *pool = &v->vm->pool;
+    v->vendor = pool_alloc(pool, state_size, PAGE_SIZE);
+    v->msr_map = pool_alloc(pool, msr_map_size, PAGE_SIZE);
+    v->port_map = pool_alloc(pool, port_map_size, PAGE_SIZE);
+    if (v->vendor == NULL || v->msr_map == NULL || v->port_map == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memset(v->msr_map, 0xff, msr_map_size);
+    memset(v->port_map, 0xff, port_map_size);
+    vendor_fill_msr_map(v->msr_map);
+    return STATUS_OK;
 }

@@ -28,10 +28,6 @@ struct bus_space {
     struct bus_entry entries[BUS_MAX_ENTRIES]; /* disjoint; searched in this order */
 };
 
-struct bus {
-    struct bus_space pio, mmio;
-};
-
 /* The busiest device comes first. */
 void bus_add(struct bus_space *space, const struct bus_entry *entry);
 

@@ -66,13 +66,8 @@ void ioapic_eoi(struct ioapic *io, uint8_t vector) {
     }
 }
 
-/* The number of the half of a redirection entry; wraps to a large one below the first. */
-static unsigned ioapic_half(const struct ioapic *io) {
-    return io->select - REG_REDIRECTION;
-}
-
 static uint32_t ioapic_read_register(const struct ioapic *io) {
-    unsigned half = ioapic_half(io);
+    unsigned half = io->select - REG_REDIRECTION; /* of an entry; wraps below the first */
     if (half < 2 * IOAPIC_PINS) {
         return (uint32_t)(io->redirection[half / 2] >> (half % 2 * 32));
     }
@@ -83,7 +78,7 @@ static uint32_t ioapic_read_register(const struct ioapic *io) {
 }
 
 static void ioapic_write_register(struct ioapic *io, uint32_t value) {
-    unsigned half = ioapic_half(io), pin = half / 2, shift = half % 2 * 32;
+    unsigned half = io->select - REG_REDIRECTION, pin = half / 2, shift = half % 2 * 32;
     if (io->select == REG_ID) {
         io->id = value & ID_MASK;
     } else if (half < 2 * IOAPIC_PINS) {
@@ -95,9 +90,8 @@ static void ioapic_write_register(struct ioapic *io, uint32_t value) {
     }
 }
 
-uint64_t ioapic_read(void *dev, uint64_t offset, unsigned size) {
+uint64_t ioapic_read(void *dev, uint64_t offset, UNUSED unsigned size) {
     const struct ioapic *io = dev;
-    (void)size;
     if (offset == OFFSET_SELECT) {
         return io->select;
     }

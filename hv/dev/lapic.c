@@ -19,8 +19,7 @@ enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
 /* Thermal, performance, LINT0 and LINT1 are between the two. */
 enum { REG_LVT_TIMER = 0x32, REG_LVT_ERROR = 0x37 };
 enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
-#define X2APIC_MSR     0x800u
-#define REGS(from, to) (BIT((to) + 1) - BIT(from)) /* a bit for each register from .. to */
+#define X2APIC_MSR 0x800u
 
 #define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
 #define SVR_ENABLED BIT32(8)
@@ -39,11 +38,11 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define TIMER_MIN_PERIOD_HZ 50000
 
 #define X2APIC_READABLE                                                                            \
-    (REGS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
-     REGS(REG_ISR, REG_ESR) | BIT(REG_ICR) | REGS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))
+    (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
+     BITS(REG_ISR, REG_ESR) | BIT(REG_ICR) | BITS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))
 #define X2APIC_WRITABLE                                                                            \
     (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
-     REGS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
+     BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
 
 /* What a guest may write; the xAPIC ignores any other bit, in the x2APIC it is #GP. */
 static const uint64_t writable_bits[LAPIC_REGISTERS] = {
@@ -406,7 +405,6 @@ void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t 
     }
 }
 
-/* Everything but id and apic_base to its power-up value. */
 /* In x2APIC mode the logical ID is made of the ID. */
 static void lapic_write_ids(struct lapic *l) {
     bool x2apic = lapic_is_x2apic(l);

@@ -10,7 +10,6 @@
 
 #include "hv/dev/clock.h"
 #include "hv/lib/status.h"
-#include "hv/lib/types.h"
 
 #define LAPIC_BASE      0xfee00000ull
 #define LAPIC_TIMER_HZ  25000000ull /* the timer's input clock, told to guests in CPUID 15h */

@@ -19,10 +19,9 @@ void pm_reset(struct pm *pm) {
     pm->registers = SCI_EN;
 }
 
-uint64_t pm_read(void *dev, uint64_t port, unsigned size) {
+uint64_t pm_read(void *dev, uint64_t port, UNUSED unsigned size) {
     const struct pm *pm = dev;
     unsigned offset = port & OFFSET_MASK;
-    (void)size;
     if (offset >= OFFSET_TIMER) {
         return (uint32_t)clock_ticks(pm->clock, PM_TIMER_HZ) >> (8 * (offset - OFFSET_TIMER));
     }

@@ -7,13 +7,16 @@
 #include "hv/exit/exit.h"
 
 #include "hv/exit/msr.h"
-#include "hv/lib/log.h"
-#include "hv/vm/vm.h"
 
 #define BITMAP_RANGE 0x2000u /* both vendors' bitmaps cover such pieces */
 
+static bool audit_passes(const uint8_t *map, int bit) {
+    return bit >= 0 && (map[bit / 8] >> (bit % 8) & 1) == 0;
+}
+
 static bool audit_msr(const struct vcpu *v, uint32_t msr) {
-    bool read = hvm->msr_passes(v, msr, false), write = hvm->msr_passes(v, msr, true);
+    bool read = audit_passes(v->msr_map, hvm->msr_bit(msr, false));
+    bool write = audit_passes(v->msr_map, hvm->msr_bit(msr, true));
     if (!read && !write) {
         return true;
     }
@@ -35,8 +38,8 @@ enum status audit_policy(const struct vcpu *v) {
             }
         }
     }
-    for (uint32_t port = 0; port <= UINT16_MAX; port++) {
-        if (hvm->port_passes(v, (uint16_t)port)) {
+    for (int port = 0; port <= 0xffff; port++) {
+        if (audit_passes(v->port_map, port)) {
             vm_log(v->vm, LOG_ERROR, "audit: port %#x passes: not in the policy", port);
             return STATUS_INVALID;
         }

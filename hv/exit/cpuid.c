@@ -18,74 +18,56 @@
 /* The guest's word is (host & pass) | set. */
 struct cpuid_policy {
     uint32_t leaf, subleaf; /* subleaf ANY: the leaf has none */
+    uint32_t more;          /* the same for so many more subleaves; with ANY, leaves */
     uint32_t pass[4], set[4];
 };
 
-#define ALL 0xffffffffu
+#define ALL UINT32_MAX
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
  */
 #define LEAF1_ECX                                                                                  \
-    (BIT32(0) | BIT32(1) | BIT32(9) | BIT32(12) | BIT32(13) | BIT32(17) | BIT32(19) | BIT32(20) |  \
-     BIT32(22) | BIT32(23) | BIT32(25) | BIT32(26) | BIT32(28) | BIT32(29) | BIT32(30))
+    (BITS(0, 1) | BIT(9) | BITS(12, 13) | BIT(17) | BITS(19, 20) | BITS(22, 23) | BITS(25, 26) |   \
+     BITS(28, 30))
 /* Always given, being ours: x2APIC, TSC deadline, hypervisor present. */
-#define LEAF1_ECX_SET (BIT32(21) | BIT32(24) | BIT32(31))
+#define LEAF1_ECX_SET (BIT(21) | BIT(24) | BIT(31))
 /* Leaf 1 EDX: FPU VME DE PSE TSC MSR PAE CX8 SEP PGE CMOV PAT PSE36 CLFSH MMX FXSR SSE SSE2 SS. */
-#define LEAF1_EDX                                                                                  \
-    (BIT32(0) | BIT32(1) | BIT32(2) | BIT32(3) | BIT32(4) | BIT32(5) | BIT32(6) | BIT32(8) |       \
-     BIT32(11) | BIT32(13) | BIT32(15) | BIT32(16) | BIT32(17) | BIT32(19) | BIT32(23) |           \
-     BIT32(24) | BIT32(25) | BIT32(26) | BIT32(27))
-#define LEAF1_EDX_SET (BIT32(9) | BIT32(12)) /* APIC, MTRR */
+#define LEAF1_EDX     (BITS(0, 6) | BIT(8) | BIT(11) | BIT(13) | BITS(15, 17) | BIT(19) | BITS(23, 27))
+#define LEAF1_EDX_SET (BIT(9) | BIT(12)) /* APIC, MTRR */
 /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F/DQ/IFMA/CD/BW/VL RDSEED ADX SMAP CLFLUSHOPT
  * CLWB SHA. */
 #define LEAF7_EBX                                                                                  \
-    (BIT32(0) | BIT32(3) | BIT32(5) | BIT32(7) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(16) |     \
-     BIT32(17) | BIT32(18) | BIT32(19) | BIT32(20) | BIT32(21) | BIT32(23) | BIT32(24) |           \
-     BIT32(28) | BIT32(29) | BIT32(30) | BIT32(31))
+    (BIT(0) | BIT(3) | BIT(5) | BITS(7, 10) | BITS(16, 21) | BITS(23, 24) | BITS(28, 31))
 /* AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
-#define LEAF7_ECX                                                                                  \
-    (BIT32(1) | BIT32(2) | BIT32(6) | BIT32(8) | BIT32(9) | BIT32(10) | BIT32(11) | BIT32(12) |    \
-     BIT32(14) | BIT32(22))
+#define LEAF7_ECX (BITS(1, 2) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
 /* FSRM, MD_CLEAR (VERW clears buffers). */
-#define LEAF7_EDX (BIT32(4) | BIT32(10))
+#define LEAF7_EDX (BIT(4) | BIT(10))
 /* LAHF ABM LZCNT PREFETCHW; SYSCALL NX 1-GiB pages RDTSCP LM. */
-#define EXT1_ECX  (BIT32(0) | BIT32(5) | BIT32(8))
-#define EXT1_EDX  (BIT32(11) | BIT32(20) | BIT32(26) | BIT32(27) | BIT32(29))
+#define EXT1_ECX  (BIT(0) | BIT(5) | BIT(8))
+#define EXT1_EDX  (BIT(11) | BIT(20) | BITS(26, 27) | BIT(29))
 
 static const struct cpuid_policy cpuid_policies[] = {
     {0x00, ANY, .pass = {0, ALL, ALL, ALL}}, /* highest leaf: set in cpuid_own() */
     {0x01, ANY, .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX},
      .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
     {0x02, ANY, .pass = {ALL, ALL, ALL, ALL}},
-    {0x04, 0, .pass = {0x3fff, ALL, ALL, ALL}},
-    {0x04, 1, .pass = {0x3fff, ALL, ALL, ALL}},
-    {0x04, 2, .pass = {0x3fff, ALL, ALL, ALL}},
-    {0x04, 3, .pass = {0x3fff, ALL, ALL, ALL}},
+    {0x04, 0, .more = 3, .pass = {0x3fff, ALL, ALL, ALL}},
     {0x06, ANY, .set = {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops */
     {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}},
-    {0x0b, 0, .set = {0}},
-    {0x0b, 1, .set = {0}},
-    {0x0d, 0, .pass = {(uint32_t)CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
-    {0x0d, 1, .pass = {BIT32(0) | BIT32(1) | BIT32(2), 0, 0, 0}}, /* XSAVEOPT XSAVEC XGETBV1 */
+    {0x0b, 0, .more = 1},
+    {0x0d, 0, .pass = {CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
+    {0x0d, 1, .pass = {BITS(0, 2), 0, 0, 0}}, /* XSAVEOPT XSAVEC XGETBV1 */
     {0x0d, 2, .pass = {ALL, ALL, ALL, 0}},
-    {0x0d, 5, .pass = {ALL, ALL, ALL, 0}},
-    {0x0d, 6, .pass = {ALL, ALL, ALL, 0}},
-    {0x0d, 7, .pass = {ALL, ALL, ALL, 0}},
-    {0x15, ANY, .set = {0}},
-    {0x16, ANY, .set = {0}},
+    {0x0d, 5, .more = 2, .pass = {ALL, ALL, ALL, 0}},
+    {0x15, ANY, .more = 1},
     {BULKHEAD_CPUID_BASE, ANY, .set = {0}},
     {BULKHEAD_CPUID_TIMING, ANY, .set = {0}},
     {0x80000000, ANY, .pass = {0, ALL, ALL, ALL}},
     {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
-    {0x80000002, ANY, .pass = {ALL, ALL, ALL, ALL}},
-    {0x80000003, ANY, .pass = {ALL, ALL, ALL, ALL}},
-    {0x80000004, ANY, .pass = {ALL, ALL, ALL, ALL}},
-    {0x80000005, ANY, .pass = {ALL, ALL, ALL, ALL}},
-    {0x80000006, ANY, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000002, ANY, .more = 4, .pass = {ALL, ALL, ALL, ALL}},
     {0x80000007, ANY, .pass = {0, 0, 0, BIT32(8)}}, /* invariant TSC */
     {0x80000008, ANY, .pass = {0xffff, 0, 0, 0}},
 };
-_Static_assert(ARRAY_SIZE(cpuid_policies) <= CPUID_MAX_ENTRIES, "table of a vCPU is large enough");
 
 static const struct cpuid_entry cpuid_nothing;
 
@@ -169,31 +151,36 @@ static void cpuid_own(struct vcpu *v) {
     e->out[0] = 0x80000008;
 }
 
+static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
+                      const struct cpuid_policy *p) {
+    uint32_t last[4], host[4] = {0, 0, 0, 0};
+    ASSERT(t->count < CPUID_MAX_ENTRIES);
+    plat_cpuid(leaf & 0x80000000u, 0, last);
+    if (leaf <= last[0] && leaf >> 30 != 1) {
+        plat_cpuid(leaf, subleaf == ANY ? 0 : subleaf, host);
+    }
+    struct cpuid_entry *e = &t->entries[t->count];
+    *e = (struct cpuid_entry){.leaf = leaf, .subleaf = subleaf};
+    for (unsigned r = 0; r < 4; r++) {
+        e->out[r] = (host[r] & p->pass[r]) | p->set[r];
+    }
+    uint8_t *slots = leaf >> 30 == 0 ? t->basic : leaf >> 30 == 1 ? t->hypervisor : t->extended;
+    uint8_t *slot = &slots[leaf & (CPUID_MAX_LEAF - 1)];
+    if (*slot == CPUID_NO_ENTRY) {
+        *slot = subleaf == ANY ? t->count : t->count | CPUID_SUBLEAVES;
+    }
+    t->count++;
+}
+
 void cpuid_init(struct vcpu *v) {
-    struct cpuid_table *t = &v->cpuid;
-    memset(t, CPUID_NO_ENTRY, sizeof(*t));
-    t->count = 0;
-    uint32_t last[4];
+    memset(&v->cpuid, CPUID_NO_ENTRY, sizeof(v->cpuid));
+    v->cpuid.count = 0;
     for (size_t i = 0; i < ARRAY_SIZE(cpuid_policies); i++) {
         const struct cpuid_policy *p = &cpuid_policies[i];
-        struct cpuid_entry *e = &t->entries[t->count];
-        uint32_t host[4] = {0, 0, 0, 0};
-        plat_cpuid(p->leaf & 0x80000000u, 0, last);
-        if (p->leaf <= last[0] && p->leaf >> 30 != 1) {
-            plat_cpuid(p->leaf, p->subleaf == ANY ? 0 : p->subleaf, host);
+        for (uint32_t n = 0; n <= p->more; n++) {
+            uint32_t subleaf = p->subleaf == ANY ? ANY : p->subleaf + n;
+            cpuid_add(&v->cpuid, subleaf == ANY ? p->leaf + n : p->leaf, subleaf, p);
         }
-        *e = (struct cpuid_entry){.leaf = p->leaf, .subleaf = p->subleaf};
-        for (unsigned r = 0; r < 4; r++) {
-            e->out[r] = (host[r] & p->pass[r]) | p->set[r];
-        }
-        uint8_t *slots = p->leaf >> 30 == 0   ? t->basic
-                         : p->leaf >> 30 == 1 ? t->hypervisor
-                                              : t->extended;
-        uint8_t *slot = &slots[p->leaf & (CPUID_MAX_LEAF - 1)];
-        if (*slot == CPUID_NO_ENTRY) {
-            *slot = p->subleaf == ANY ? t->count : t->count | CPUID_SUBLEAVES;
-        }
-        t->count++;
     }
     if ((hvm->features & HVM_RDTSCP) == 0) {
         cpuid_edit(v, 0x80000001, 0)->out[3] &= ~BIT32(27);
@@ -246,8 +233,7 @@ static __attribute__((noinline)) const struct cpuid_entry *cpuid_find_other(stru
     return cpuid_find(&v->cpuid, leaf, (uint32_t)v->regs[X86_RCX]);
 }
 
-enum action exit_cpuid(struct vcpu *v, struct vmexit *x) {
-    (void)x;
+enum action exit_cpuid(struct vcpu *v, UNUSED struct vmexit *x) {
     uint8_t slot = cpuid_slot(&v->cpuid, (uint32_t)v->regs[X86_RAX]);
     const struct cpuid_entry *e =
         LIKELY(slot < CPUID_SUBLEAVES) ? &v->cpuid.entries[slot] : cpuid_find_other(v);

@@ -10,19 +10,14 @@
 #include "hv/exit/msr.h"
 #include "hv/vm/plat.h"
 
-#define CR0_DEFINED                                                                                \
-    (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP |    \
-     X86_CR0_AM | X86_CR0_NW | X86_CR0_CD | X86_CR0_PG)
+/* PE MP EM TS ET NE, WP, AM, NW CD PG. */
+#define CR0_DEFINED (BITS(0, 5) | X86_CR0_WP | X86_CR0_AM | BITS(29, 31))
 
-#define CS_LONG BIT32(13)
-
-/* CR4 bits by the CPUID bit that announces them; leaf, register (0 EAX .. 3 EDX), bit. */
-struct cr4_rule {
+/* CR4 bits by the CPUID bit that announces them. */
+static const struct {
     uint64_t cr4;
-    uint32_t leaf;
-    uint8_t reg, bit;
-};
-static const struct cr4_rule cr4_rules[] = {
+    uint8_t leaf, reg, bit; /* reg: 0 EAX .. 3 EDX */
+} cr4_rules[] = {
     {X86_CR4_VME | X86_CR4_PVI, 1, 3, 1},
     {X86_CR4_TSD, 1, 3, 4},
     {X86_CR4_DE, 1, 3, 2},
@@ -42,14 +37,10 @@ static const struct cr4_rule cr4_rules[] = {
 uint64_t cr4_guest_allowed(const struct cpuid_table *t) {
     uint64_t allowed = 0;
     for (size_t i = 0; i < ARRAY_SIZE(cr4_rules); i++) {
-        const struct cr4_rule *r = &cr4_rules[i];
-        allowed |= cpuid_has(t, r->leaf, r->reg, r->bit) ? r->cr4 : 0;
+        bool has = cpuid_has(t, cr4_rules[i].leaf, cr4_rules[i].reg, cr4_rules[i].bit);
+        allowed |= has ? cr4_rules[i].cr4 : 0;
     }
     return allowed;
-}
-
-static bool cr_in_long_mode(struct vcpu *v) {
-    return (hvm->get(v, HVM_EFER) & X86_EFER_LMA) != 0;
 }
 
 static bool cr0_valid(struct vcpu *v, uint64_t old, uint64_t value) {
@@ -60,14 +51,14 @@ static bool cr0_valid(struct vcpu *v, uint64_t old, uint64_t value) {
     if (((old ^ value) & X86_CR0_PG) == 0) {
         return true;
     }
-    struct hvm_segment cs;
-    hvm->get_segment(v, HVM_CS, &cs);
     uint64_t cr4 = hvm->get(v, HVM_CR4);
     if ((value & X86_CR0_PG) == 0) {
-        return (cr4 & X86_CR4_PCIDE) == 0 && !(cr_in_long_mode(v) && (cs.attr & CS_LONG) != 0);
+        return (cr4 & X86_CR4_PCIDE) == 0 && !vcpu_in_64_bit_mode(v);
     }
+    struct hvm_segment cs;
+    hvm->get_segment(v, HVM_CS, &cs);
     bool enters_long = (hvm->get(v, HVM_EFER) & X86_EFER_LME) != 0;
-    return !enters_long || ((cr4 & X86_CR4_PAE) != 0 && (cs.attr & CS_LONG) == 0);
+    return !enters_long || ((cr4 & X86_CR4_PAE) != 0 && (cs.attr & SEG_LONG) == 0);
 }
 
 static bool cr0_write(struct vcpu *v, uint64_t value) {
@@ -81,7 +72,7 @@ static bool cr0_write(struct vcpu *v, uint64_t value) {
 
 static bool cr4_write(struct vcpu *v, uint64_t value) {
     uint64_t old = hvm->get(v, HVM_CR4);
-    bool long_mode = cr_in_long_mode(v);
+    bool long_mode = (hvm->get(v, HVM_EFER) & X86_EFER_LMA) != 0;
     if ((value & ~cr4_guest_allowed(&v->cpuid)) != 0 || (long_mode && (value & X86_CR4_PAE) == 0)) {
         return false;
     }
@@ -95,56 +86,43 @@ static bool cr4_write(struct vcpu *v, uint64_t value) {
     return true;
 }
 
-/* The register operand of MOV CR: RSP lives in the vendor's state. */
-static uint64_t cr_operand(struct vcpu *v, unsigned gpr) {
-    return gpr == X86_RSP ? hvm->get(v, HVM_RSP) : v->regs[gpr & 15];
-}
-
-static void cr_result(struct vcpu *v, unsigned gpr, uint64_t value) {
-    if (gpr == X86_RSP) {
-        hvm->set(v, HVM_RSP, value);
-    } else {
-        v->regs[gpr & 15] = value;
+/* MOV to CR: outside 64-bit mode the operand has 32 bits. */
+static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value) {
+    if (!vcpu_in_64_bit_mode(v)) {
+        value = (uint32_t)value;
     }
+    if (cr == 8 && value < 16) {
+        lapic_cr8_write(&v->lapic, (uint8_t)value);
+        return true;
+    }
+    return cr == 0 ? cr0_write(v, value) : cr == 4 && cr4_write(v, value);
 }
 
 enum action exit_cr(struct vcpu *v, struct vmexit *x) {
     const struct exit_cr *c = &x->cr;
-    bool ok = false;
+    uint64_t *gpr = &v->regs[c->gpr & 15], cr0 = hvm->get(v, HVM_CR0);
+    bool ok = true;
+    v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
     if (c->access == CR_WRITE) {
-        uint64_t value = cr_operand(v, c->gpr);
-        if (c->cr == 0) {
-            ok = cr0_write(v, value);
-        } else if (c->cr == 4) {
-            ok = cr4_write(v, value);
-        } else if (c->cr == 8 && value < 16) {
-            lapic_cr8_write(&v->lapic, (uint8_t)value);
-            ok = true;
-        }
+        ok = cr_write(v, c->cr, *gpr);
     } else if (c->access == CR_READ) {
-        cr_result(v, c->gpr,
-                  c->cr == 8 ? lapic_cr8_read(&v->lapic)
-                             : hvm->get(v, c->cr == 0 ? HVM_CR0 : HVM_CR4));
-        ok = true;
+        *gpr = c->cr == 8 ? lapic_cr8_read(&v->lapic) : c->cr == 0 ? cr0 : hvm->get(v, HVM_CR4);
+        hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
     } else if (c->access == CR_LMSW) {
         /* LMSW sets PE but cannot clear it; SDM "LMSW—Load Machine Status Word". */
-        uint64_t old = hvm->get(v, HVM_CR0);
-        ok = cr0_write(v, (old & ~0xeull) | (c->lmsw & 0xf));
-    } else if (c->access == CR_CLTS) {
-        ok = cr0_write(v, hvm->get(v, HVM_CR0) & ~X86_CR0_TS);
+        ok = cr0_write(v, (cr0 & ~0xeull) | (c->lmsw & 0xf));
+    } else {
+        ok = cr0_write(v, cr0 & ~X86_CR0_TS); /* CLTS */
     }
     return ok ? ACTION_NEXT : exit_inject(v, X86_GP, 0);
 }
 
 /* XSETBV: not every CPU looks at the CPL first; XCR0 stays the guest's while the hypervisor runs.
  */
-enum action exit_xsetbv(struct vcpu *v, struct vmexit *x) {
-    (void)x;
+enum action exit_xsetbv(struct vcpu *v, UNUSED struct vmexit *x) {
     uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
-    struct hvm_segment ss;
-    hvm->get_segment(v, HVM_SS, &ss);
-    if ((ss.attr >> 5 & 3) != 0 || (uint32_t)v->regs[X86_RCX] != 0 ||
-        (value & ~CPUID_XCR0_ALLOWED) != 0 || !plat_xsetbv(value)) {
+    if (vcpu_cpl(v) != 0 || (uint32_t)v->regs[X86_RCX] != 0 || (value & ~CPUID_XCR0_ALLOWED) != 0 ||
+        !plat_xsetbv(value)) {
         return exit_inject(v, X86_GP, 0);
     }
     return ACTION_NEXT;

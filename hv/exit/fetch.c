@@ -10,9 +10,7 @@
 #include "hv/exit/insn.h"
 #include "hv/mem/walk.h"
 
-#define ATTR_DPL_SHIFT 5
-#define ATTR_LONG      BIT32(13)
-#define ATTR_BIG       BIT32(14)
+#define ATTR_BIG BIT32(14)
 
 /* One fetch: the guest's state, read once; where the first byte was found. */
 struct fetch {
@@ -24,8 +22,6 @@ struct fetch {
 };
 
 static void fetch_start(struct vcpu *v, struct fetch *f) {
-    struct hvm_segment ss;
-    hvm->get_segment(v, HVM_SS, &ss);
     hvm->get_segment(v, HVM_CS, &f->cs);
     const struct cpuid_entry *e = cpuid_find(&v->cpuid, 0x80000008, 0);
     f->s = (struct walk_state){.cr0 = hvm->get(v, HVM_CR0),
@@ -33,11 +29,10 @@ static void fetch_start(struct vcpu *v, struct fetch *f) {
                                .cr4 = hvm->get(v, HVM_CR4),
                                .efer = hvm->get(v, HVM_EFER),
                                .rflags = hvm->get(v, HVM_RFLAGS),
-                               .cpl = ss.attr >> ATTR_DPL_SHIFT & 3,
+                               .cpl = (uint8_t)vcpu_cpl(v),
                                .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
     f->rip = hvm->get(v, HVM_RIP);
-    bool wide = (f->s.efer & X86_EFER_LMA) != 0 && (f->cs.attr & ATTR_LONG) != 0;
-    f->mode = wide ? 64 : (f->cs.attr & ATTR_BIG) != 0 ? 32 : 16;
+    f->mode = vcpu_in_64_bit_mode(v) ? 64 : (f->cs.attr & ATTR_BIG) != 0 ? 32 : 16;
 }
 
 /* Copies up to n bytes at a linear address. */
@@ -150,7 +145,7 @@ bool fetch_length(struct vcpu *v, struct vmexit *x) {
         hvm->get_segment(v, HVM_CS, &cs);
         __builtin_memcpy(&code, h->host + rip % PAGE_SIZE, sizeof(code));
         if (LIKELY((code & last->mask) == last->code && last->length != 0 &&
-                   (cs.attr & ATTR_LONG) != 0 &&
+                   (cs.attr & SEG_LONG) != 0 &&
                    __atomic_load_n(h->slot, __ATOMIC_RELAXED) == h->entry &&
                    hvm->get(v, HVM_CR3) == h->cr3)) {
             x->insn_len = last->length;

@@ -25,8 +25,6 @@ enum form {
     FORM_SXD = BIT32(8),     /* 64-bit mode only, 4 bytes into 8 */
     FORM_SELF = BIT32(9),    /* exits by itself: op is the exit's kind */
     FORM_RM = BIT32(10),     /* of these: ModRM names an operand */
-    FORM_REP = BIT32(11),    /* only with prefix F3h */
-    FORM_OLD = BIT32(12),    /* not in 64-bit mode */
 };
 
 struct opcode {
@@ -52,12 +50,6 @@ static const struct opcode opcodes[] = {
     {0x0f6, 0x3fe, INSN_TEST, FORM_IMM},
     {0x1b6, 0x3fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
     {0x1be, 0x3fe, INSN_MOVSX, FORM_EXTEND | FORM_LOAD},
-    {0x090, 0x3ff, EXIT_PAUSE, FORM_SELF | FORM_REP},
-    {0x0cc, 0x3ff, EXIT_EXCEPTION, FORM_SELF}, /* INT3 */
-    {0x0cd, 0x3ff, EXIT_EXCEPTION, FORM_SELF | FORM_IMM8},
-    {0x0ce, 0x3ff, EXIT_EXCEPTION, FORM_SELF | FORM_OLD}, /* INTO */
-    {0x0cf, 0x3ff, EXIT_WINDOW, FORM_SELF},               /* IRET ends what blocks NMIs */
-    {0x0f1, 0x3ff, EXIT_EXCEPTION, FORM_SELF},            /* INT1 */
     {0x0f4, 0x3ff, EXIT_HLT, FORM_SELF},
     {0x106, 0x3ff, EXIT_CR, FORM_SELF},                  /* CLTS */
     {0x108, 0x3fe, EXIT_CACHE, FORM_SELF},               /* INVD, WBINVD */
@@ -66,11 +58,9 @@ static const struct opcode opcodes[] = {
     {0x132, 0x3ff, EXIT_RDMSR, FORM_SELF},
     {0x133, 0x3ff, EXIT_PRIVILEGED, FORM_SELF}, /* RDPMC */
     {0x1a2, 0x3ff, EXIT_CPUID, FORM_SELF},
-    {0x1aa, 0x3ff, EXIT_INVALID_OPCODE, FORM_SELF},       /* RSM */
     {0x220, 0x338, EXIT_PRIVILEGED, FORM_SELF | FORM_RM}, /* SMSW */
     {0x230, 0x338, EXIT_CR, FORM_SELF | FORM_RM},         /* LMSW */
     {0x2c1, 0x3ff, EXIT_HYPERCALL, FORM_SELF},            /* VMCALL */
-    {0x2c8, 0x3fe, EXIT_INVALID_OPCODE, FORM_SELF},       /* MONITOR, MWAIT */
     {0x2d1, 0x3ff, EXIT_XSETBV, FORM_SELF},
     {0x2d9, 0x3ff, EXIT_HYPERCALL, FORM_SELF}, /* VMMCALL */
 };
@@ -87,7 +77,6 @@ struct decoder {
     bool cut;              /* the bytes ended too early; those beyond were taken as 0 */
     bool operand, address; /* prefixes 66h and 67h */
     uint8_t segment;       /* override, INSN_SEGMENTS = none */
-    uint8_t repeat;        /* the last of prefixes F2h and F3h, 0 = none */
     uint8_t rex;           /* 0 = none */
 };
 
@@ -120,9 +109,7 @@ static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
         d->address = true;
     } else if (byte == 0xf0) {
         in->lock = true;
-    } else if (byte == 0xf2 || byte == 0xf3) {
-        d->repeat = byte;
-    } else {
+    } else if (byte != 0xf2 && byte != 0xf3) {
         return false;
     }
     d->rex = rex;
@@ -253,9 +240,7 @@ static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     const struct opcode *o = find_opcode(opcode);
     /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
     if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0) ||
-        kind != ((o->form & FORM_SELF) != 0 ? o->op : EXIT_NESTED_FAULT) ||
-        ((o->form & FORM_REP) != 0 && d->repeat != 0xf3) ||
-        ((o->form & FORM_OLD) != 0 && in->mode == 64)) {
+        kind != ((o->form & FORM_SELF) != 0 ? o->op : EXIT_NESTED_FAULT)) {
         return false;
     }
     in->op = (o->form & FORM_ALU_OP) != 0 ? opcode >> 3 & 7 : o->op;

@@ -68,10 +68,10 @@ struct insn {
 /*
  * Decodes the instruction in bytes[0..n), all of it guest-controlled; mode is the width of the code
  * segment: 16, 32 or 64. kind is the exit that it is to be the cause of: EXIT_NESTED_FAULT for
- * those that touch devices. STATUS_NOT_FOUND    the bytes end before the instruction does: fetch
- * more, up to 15 STATUS_INVALID      the CPU itself would refuse it (too long, LOCK where it may
- * not be) STATUS_UNSUPPORTED  no instruction of this table, of another kind, or without a memory
- * operand
+ * those that touch devices.
+ *   STATUS_NOT_FOUND    the bytes end before the instruction does: fetch more, up to 15
+ *   STATUS_INVALID      the CPU itself would refuse it (too long, LOCK where it may not be)
+ *   STATUS_UNSUPPORTED  no instruction of this table, of another kind, or without a memory operand
  */
 MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
                                  struct insn *out);

@@ -23,10 +23,10 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
         return exit_crash(v, x, "string I/O, which is not emulated yet");
     }
-    const struct bus_entry *p = bus_find(&vm->bus.pio, io->port, io->size);
+    const struct bus_entry *p = bus_find(&vm->pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
-        exit_violation(v, &v->refused.port,
-                       (io->flags & IO_IN) != 0 ? "read of port" : "write of port", io->port);
+        exit_violation(v, REFUSED_PORT, (io->flags & IO_IN) != 0 ? "read of port" : "write of port",
+                       io->port);
         if ((io->flags & IO_IN) != 0) {
             io_store(v, io->size, UINT32_MAX);
         }

@@ -8,7 +8,6 @@
 #include "hv/exit/cpuid.h"
 #include "hv/exit/msr.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/log.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
@@ -92,8 +91,7 @@ static enum status life_start(struct vm *vm) {
     vm->born_tsc = 0;
     vm->started_tsc = plat_tsc();
     vm_log(vm, LOG_INFO, "first instruction after %llu ticks (scrub %llu, copy %llu)",
-           (unsigned long long)(vm->started_tsc - since), (unsigned long long)(scrubbed - begin),
-           (unsigned long long)(copied - scrubbed));
+           (ull)(vm->started_tsc - since), (ull)(scrubbed - begin), (ull)(copied - scrubbed));
     vm->state = VM_RUNNING;
     return STATUS_OK;
 }
@@ -128,24 +126,14 @@ static bool life_after_crash(struct vm *vm) {
 static bool life_after_run(struct vm *vm) {
     plat_timer_set(0);
     life_stop_others(vm);
-    vm->state = VM_STOPPED;
-    switch (vm->leave) {
-    case LEAVE_POWER_OFF:
-        vm->state = VM_OFF;
-        vm_log(vm, LOG_INFO, "powered off by the guest");
-        return false;
-    case LEAVE_RESET:
-        vm_log(vm, LOG_INFO, "reset by the guest, starting again");
-        return true;
-    case LEAVE_CRASH:
+    vm->state = vm->leave == LEAVE_POWER_OFF ? VM_OFF : VM_STOPPED;
+    if (vm->leave == LEAVE_CRASH) {
         return life_after_crash(vm);
-    case LEAVE_STOP:
-        vm_log(vm, LOG_WARN, "%s", vm->leave_reason);
-        return false;
-    case LEAVE_NONE: /* an operator's command is waiting */
-    default:
-        return false;
     }
+    if (vm->leave != LEAVE_NONE) { /* else an operator's command is waiting */
+        vm_log(vm, vm->leave == LEAVE_STOP ? LOG_WARN : LOG_INFO, "%s", vm->leave_reason);
+    }
+    return vm->leave == LEAVE_RESET;
 }
 
 /* True = start. */

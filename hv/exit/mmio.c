@@ -7,12 +7,6 @@
  */
 #include "hv/exit/exit.h"
 #include "hv/exit/mmio_op.h"
-#include "hv/lib/range.h"
-
-struct mmio {
-    struct vcpu *v;
-    gpa_t gpa;
-};
 
 static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
     return (gpa.v & ~(PAGE_SIZE - 1)) == LAPIC_BASE &&
@@ -20,21 +14,18 @@ static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
 }
 
 /* One access to whatever is there; *value goes in or comes out. */
-static enum status mmio_access(const struct mmio *m, unsigned size, bool write, uint64_t *value) {
-    struct vm *vm = m->v->vm;
-    struct lapic *lapic = &m->v->lapic;
-    gpa_t gpa = m->gpa;
-    const struct bus_entry *d = bus_find(&vm->bus.mmio, gpa.v, size);
+static void mmio_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t *value) {
+    struct vm *vm = v->vm;
+    const struct bus_entry *d = bus_find(&vm->mmio, gpa.v, size);
     uint64_t in = UINT64_MAX;
-    if (mmio_is_lapic(m->v, gpa)) {
+    if (mmio_is_lapic(v, gpa)) {
         if (write) {
-            lapic_mmio_write(lapic, gpa.v - LAPIC_BASE, size, *value);
+            lapic_mmio_write(&v->lapic, gpa.v - LAPIC_BASE, size, *value);
         } else {
-            in = lapic_mmio_read(lapic, gpa.v - LAPIC_BASE);
+            in = lapic_mmio_read(&v->lapic, gpa.v - LAPIC_BASE);
         }
     } else if (d == NULL) {
-        exit_violation(m->v, &m->v->refused.memory, write ? "write of memory" : "read of memory",
-                       gpa.v);
+        exit_violation(v, REFUSED_MEMORY, write ? "write of memory" : "read of memory", gpa.v);
     } else {
         lock_acquire(&vm->lock);
         if (write) {
@@ -47,15 +38,6 @@ static enum status mmio_access(const struct mmio *m, unsigned size, bool write, 
     if (!write) {
         *value = size == 8 ? in : in & (BIT(8 * size) - 1);
     }
-    return STATUS_OK;
-}
-
-static enum status mmio_read(void *ctx, unsigned size, uint64_t *value) {
-    return mmio_access(ctx, size, false, value);
-}
-
-static enum status mmio_write(void *ctx, unsigned size, uint64_t value) {
-    return mmio_access(ctx, size, true, &value);
 }
 
 static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
@@ -70,12 +52,8 @@ static enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
     if (x->fault.gpa.v % PAGE_SIZE > PAGE_SIZE - insn.size) {
         return exit_crash(v, x, "device access across a page border");
     }
-    struct mmio m = {.v = v, .gpa = x->fault.gpa};
     uint64_t rsp = v->regs[X86_RSP], rflags = hvm->get(v, HVM_RFLAGS), new_rflags = rflags;
-    const struct mmio_access access = {.read = mmio_read, .write = mmio_write, .ctx = &m};
-    if (mmio_op_execute(&insn, v->regs, &new_rflags, &access) != STATUS_OK) {
-        return exit_crash(v, x, "instruction the emulator could not carry out");
-    }
+    mmio_op_execute(&insn, v, x->fault.gpa, &new_rflags, mmio_access);
     if (new_rflags != rflags) {
         hvm->set(v, HVM_RFLAGS, new_rflags);
     }

@@ -70,34 +70,29 @@ static uint64_t alu(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint
     return result & mask_of(size);
 }
 
-/* One memory operand and one other: read, compute, write, and only then change registers. */
-enum status mmio_op_execute(const struct insn *in, uint64_t *regs, uint64_t *rflags,
-                            const struct mmio_access *access) {
-    uint64_t other = in->has_imm ? in->imm & mask_of(in->size) : read_register(in, regs);
-    uint64_t memory = 0, flags = *rflags;
-    enum status s = STATUS_OK;
+/* One memory operand and one other: read, compute, write. */
+void mmio_op_execute(const struct insn *in, struct vcpu *v, gpa_t gpa, uint64_t *rflags,
+                     mmio_accessor access) {
+    uint64_t other = in->has_imm ? in->imm & mask_of(in->size) : read_register(in, v->regs);
+    uint64_t memory = 0;
     if (in->op != INSN_MOV || !in->to_memory) {
-        s = access->read(access->ctx, in->size, &memory);
+        access(v, gpa, in->size, false, &memory);
     }
     uint64_t destination = in->to_memory ? memory : other;
     uint64_t result = in->to_memory ? other : memory;
     if (in->op <= INSN_TEST) {
-        result = alu(in->op, destination, result, in->size, &flags);
+        result = alu(in->op, destination, result, in->size, rflags);
     } else if (in->op == INSN_MOVSX) {
         result = sign_extend(memory, in->size);
     }
     bool compares = in->op == INSN_CMP || in->op == INSN_TEST;
-    if (s == STATUS_OK && in->to_memory && !compares) {
-        s = access->write(access->ctx, in->size, result & mask_of(in->size));
-    }
-    if (s != STATUS_OK) {
-        return s;
+    if (in->to_memory && !compares) {
+        result &= mask_of(in->size);
+        access(v, gpa, in->size, true, &result);
     }
     if (in->op == INSN_XCHG) {
-        write_register(in, regs, memory);
+        write_register(in, v->regs, memory);
     } else if (!in->to_memory && !compares) {
-        write_register(in, regs, result);
+        write_register(in, v->regs, result);
     }
-    *rflags = flags;
-    return STATUS_OK;
 }

@@ -9,23 +9,20 @@
 #define HV_EXIT_MMIO_OP_H
 
 #include "hv/exit/insn.h"
+#include "hv/vm/vcpu.h"
 
 /*
  * The memory operand. size is 1, 2, 4, 8; a value read has its upper bytes clear, those of a value
- * to write are clear too. A status other than STATUS_OK ends the operation; no register has changed
- * then.
+ * to write are clear too.
  */
-struct mmio_access {
-    enum status (*read)(void *ctx, unsigned size, uint64_t *value);
-    enum status (*write)(void *ctx, unsigned size, uint64_t value);
-    void *ctx;
-};
+typedef void (*mmio_accessor)(struct vcpu *v, gpa_t gpa, unsigned size, bool write,
+                              uint64_t *value);
 
 /*
- * Carries out insn on regs (16, by x86 register number, RSP in its slot) and rflags.
+ * Carries out insn on v's registers (RSP in its slot), rflags and the operand at gpa.
  * Read-modify-write is not atomic against other CPUs: a device has its own lock.
  */
-MUST_USE enum status mmio_op_execute(const struct insn *insn, uint64_t *regs, uint64_t *rflags,
-                                     const struct mmio_access *access);
+void mmio_op_execute(const struct insn *insn, struct vcpu *v, gpa_t gpa, uint64_t *rflags,
+                     mmio_accessor access);
 
 #endif

@@ -28,24 +28,14 @@ _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
 #define MTRR_FIXED       BIT(10)
 #define MISC_ENABLE_BITS (BIT(0) | BIT(11) | BIT(12)) /* fast strings; no BTS, no PEBS */
 
-static enum status msr_read_constant(struct vcpu *v, uint32_t msr, uint64_t *value) {
-    (void)v;
+static enum status msr_read_constant(UNUSED struct vcpu *v, uint32_t msr, uint64_t *value) {
     *value = msr_policy_find(msr)->constant;
     return STATUS_OK;
 }
 
-/* Accepts the write and forgets it: for registers whose every writable bit is a hint. */
-static enum status msr_write_ignored(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)v;
-    (void)msr;
-    (void)value;
-    return STATUS_OK;
-}
-
-static enum status msr_write_zero_only(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)v;
-    (void)msr;
-    return value == 0 ? STATUS_OK : STATUS_DENIED;
+/* For registers that only remember hints, or nothing. */
+static enum status msr_write_forgotten(UNUSED struct vcpu *v, uint32_t msr, uint64_t value) {
+    return (value & msr_policy_find(msr)->reserved) == 0 ? STATUS_OK : STATUS_DENIED;
 }
 
 /* MTRRs are remembered and have no effect: guest RAM is write-back in the nested tables. */
@@ -55,50 +45,27 @@ static enum status msr_read_slot(struct vcpu *v, uint32_t msr, uint64_t *value) 
     return STATUS_OK;
 }
 
-static bool mtrr_type_valid(uint64_t type) {
-    return type == 0 || type == 1 || (type >= 4 && type <= 6);
-}
-
-static enum status msr_write_mtrr_variable(struct vcpu *v, uint32_t msr, uint64_t value) {
+/* The lowest p->types bytes are memory types; a PHYSMASK, every second one of a pair, has none. */
+static enum status msr_write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value) {
     const struct msr_policy *p = msr_policy_find(msr);
-    bool mask = ((msr - p->msr) & 1) != 0;
-    bool valid =
-        mask ? (value & 0x7ff) == 0 : (value & 0xf00) == 0 && mtrr_type_valid(value & 0xff);
-    if (!valid) {
-        return STATUS_DENIED;
+    bool mask = p->slot == SLOT_MTRR_VARIABLE && (msr & 1) != 0;
+    bool valid = (value & (mask ? BITS(0, 10) : p->reserved)) == 0;
+    for (unsigned i = 0; !mask && i < p->types; i++) {
+        uint64_t type = value >> (8 * i) & 0xff;
+        valid = valid && type <= MTRR_WB && type != 2 && type != 3;
     }
-    v->msr_slots[p->slot + (msr - p->msr)] = value;
-    return STATUS_OK;
+    if (valid) {
+        v->msr_slots[p->slot + (msr - p->msr)] = value;
+    }
+    return valid ? STATUS_OK : STATUS_DENIED;
 }
 
-static enum status msr_write_mtrr_fixed(struct vcpu *v, uint32_t msr, uint64_t value) {
-    const struct msr_policy *p = msr_policy_find(msr);
-    for (unsigned i = 0; i < 8; i++) {
-        if (!mtrr_type_valid(value >> (8 * i) & 0xff)) {
-            return STATUS_DENIED;
-        }
-    }
-    v->msr_slots[p->slot + (msr - p->msr)] = value;
-    return STATUS_OK;
-}
-
-static enum status msr_write_mtrr_default(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)msr;
-    if ((value & ~(0xffull | MTRR_ENABLED | MTRR_FIXED)) != 0 || !mtrr_type_valid(value & 0xff)) {
-        return STATUS_DENIED;
-    }
-    v->msr_slots[SLOT_MTRR_DEF_TYPE] = value;
-    return STATUS_OK;
-}
-
-static enum status msr_read_apic_base(struct vcpu *v, uint32_t msr, uint64_t *value) {
-    (void)msr;
+static enum status msr_read_apic_base(struct vcpu *v, UNUSED uint32_t msr, uint64_t *value) {
     *value = v->lapic.apic_base;
     return STATUS_OK;
 }
 
-static enum status msr_write_apic_base(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)msr;
+static enum status msr_write_apic_base(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
     return lapic_base_write(&v->lapic, value);
 }
 
@@ -110,37 +77,32 @@ static enum status msr_write_x2apic(struct vcpu *v, uint32_t msr, uint64_t value
     return lapic_msr_write(&v->lapic, msr, value);
 }
 
-static enum status msr_read_deadline(struct vcpu *v, uint32_t msr, uint64_t *value) {
-    (void)msr;
+static enum status msr_read_deadline(struct vcpu *v, UNUSED uint32_t msr, uint64_t *value) {
     *value = lapic_deadline_read(&v->lapic);
     return STATUS_OK;
 }
 
-static enum status msr_write_deadline(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)msr;
+static enum status msr_write_deadline(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
     lapic_deadline_write(&v->lapic, value);
     return STATUS_OK;
 }
 
-static enum status msr_write_tsc(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)msr;
+static enum status msr_write_tsc(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
     uint64_t offset = value - plat_tsc(), delta = offset - v->tsc_offset;
     v->tsc_offset = offset;
-    hvm->set_tsc_offset(v, offset);
+    hvm->set(v, HVM_TSC_OFFSET, offset);
     lapic_tsc_changed(&v->lapic, delta);
     return STATUS_OK;
 }
 
 /* Where the register cannot pass, being in part the host's. */
-static enum status msr_read_efer(struct vcpu *v, uint32_t msr, uint64_t *value) {
-    (void)msr;
+static enum status msr_read_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t *value) {
     *value = hvm->get(v, HVM_EFER);
     return STATUS_OK;
 }
 
 /* SDM "Extended Feature Enable Register": LMA is the CPU's own, LME is fixed while paging is on. */
-static enum status msr_write_efer(struct vcpu *v, uint32_t msr, uint64_t value) {
-    (void)msr;
+static enum status msr_write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
     uint64_t allowed = X86_EFER_LMA;
     allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 11) ? X86_EFER_SCE : 0;
     allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 20) ? X86_EFER_NXE : 0;
@@ -167,19 +129,19 @@ const struct msr_policy msr_policies[] = {
     MSR(X86_MSR_PLATFORM_ID, 1, "IA32_PLATFORM_ID", .read = msr_read_constant),
     MSR(X86_MSR_APIC_BASE, 1, "IA32_APIC_BASE", .read = msr_read_apic_base, .write = msr_write_apic_base),
     MSR(X86_MSR_FEATURE_CONTROL, 1, "IA32_FEATURE_CONTROL", .read = msr_read_constant, .constant = 1 /* locked: nothing on */),
-    MSR(X86_MSR_UCODE_REV, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_constant, .write = msr_write_zero_only, .constant = BIT(32)),
+    MSR(X86_MSR_UCODE_REV, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_constant, .write = msr_write_forgotten, .reserved = UINT64_MAX, .constant = BIT(32)),
     MSR(X86_MSR_MTRR_CAP, 1, "IA32_MTRRCAP", .read = msr_read_constant, .constant = BIT(10) | BIT(8) | MTRR_VARIABLE),
     PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
     PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
     PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
-    MSR(X86_MSR_MISC_ENABLE, 1, "IA32_MISC_ENABLE", .read = msr_read_constant, .write = msr_write_ignored, .constant = MISC_ENABLE_BITS),
-    MSR(X86_MSR_DEBUGCTL, 1, "IA32_DEBUGCTL", .read = msr_read_constant, .write = msr_write_zero_only, .constant = 0),
-    MSR(X86_MSR_MTRR_PHYSBASE0, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_mtrr_variable, .slot = SLOT_MTRR_VARIABLE),
-    MSR(X86_MSR_MTRR_FIX64K, 1, "IA32_MTRR_FIX64K", .read = msr_read_slot, .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX64K),
-    MSR(X86_MSR_MTRR_FIX16K_80, 2, "IA32_MTRR_FIX16K", .read = msr_read_slot, .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX16K),
-    MSR(X86_MSR_MTRR_FIX4K_C0, 8, "IA32_MTRR_FIX4K", .read = msr_read_slot, .write = msr_write_mtrr_fixed, .slot = SLOT_MTRR_FIX4K),
+    MSR(X86_MSR_MISC_ENABLE, 1, "IA32_MISC_ENABLE", .read = msr_read_constant, .write = msr_write_forgotten, .constant = MISC_ENABLE_BITS),
+    MSR(X86_MSR_DEBUGCTL, 1, "IA32_DEBUGCTL", .read = msr_read_constant, .write = msr_write_forgotten, .reserved = UINT64_MAX, .constant = 0),
+    MSR(X86_MSR_MTRR_PHYSBASE0, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_VARIABLE, .types = 1, .reserved = BITS(8, 11)),
+    MSR(X86_MSR_MTRR_FIX64K, 1, "IA32_MTRR_FIX64K", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_FIX64K, .types = 8),
+    MSR(X86_MSR_MTRR_FIX16K_80, 2, "IA32_MTRR_FIX16K", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_FIX16K, .types = 8),
+    MSR(X86_MSR_MTRR_FIX4K_C0, 8, "IA32_MTRR_FIX4K", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_FIX4K, .types = 8),
     PASS(X86_MSR_PAT, "IA32_PAT"),
-    MSR(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_mtrr_default, .slot = SLOT_MTRR_DEF_TYPE),
+    MSR(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_DEF_TYPE, .types = 1, .reserved = ~(MTRR_ENABLED | MTRR_FIXED | 0xff)),
     MSR(X86_MSR_TSC_DEADLINE, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
     MSR(X86_MSR_X2APIC_FIRST, X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
     MSR(X86_MSR_EFER, 1, "IA32_EFER", .read_passes = true, .read = msr_read_efer, .write = msr_write_efer),
@@ -192,7 +154,7 @@ const struct msr_policy msr_policies[] = {
     PASS(X86_MSR_KERNEL_GS_BASE, "IA32_KERNEL_GS_BASE"),
     PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
     MSR(X86_MSR_SYSCFG, 1, "SYSCFG", .read = msr_read_constant, .constant = 0 /* no I/O in RAM's MTRRs, no encryption */),
-    MSR(X86_MSR_HWCR, 1, "HWCR", .read = msr_read_constant, .write = msr_write_ignored, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
+    MSR(X86_MSR_HWCR, 1, "HWCR", .read = msr_read_constant, .write = msr_write_forgotten, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
     MSR(X86_MSR_INT_PENDING, 1, "INT_PENDING_MSG", .read = msr_read_constant, .constant = 0 /* no C1E */),
 };
 /* clang-format on */
@@ -234,12 +196,11 @@ static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, 
 }
 
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
-    exit_violation(v, &v->refused.msr, what, msr);
+    exit_violation(v, REFUSED_MSR, what, msr);
     return exit_inject(v, X86_GP, 0);
 }
 
-enum action exit_rdmsr(struct vcpu *v, struct vmexit *x) {
-    (void)x;
+enum action exit_rdmsr(struct vcpu *v, UNUSED struct vmexit *x) {
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
     const struct msr_policy *p = msr_policy_cached(v, msr, 0);
     uint64_t value;
@@ -251,8 +212,7 @@ enum action exit_rdmsr(struct vcpu *v, struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-enum action exit_wrmsr(struct vcpu *v, struct vmexit *x) {
-    (void)x;
+enum action exit_wrmsr(struct vcpu *v, UNUSED struct vmexit *x) {
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
     uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
     const struct msr_policy *p = msr_policy_cached(v, msr, 1);

@@ -16,8 +16,8 @@ struct ALIGNED(64) msr_policy {
     /* STATUS_DENIED means #GP(0). NULL = refused. msr and value are guest-controlled. */
     enum status (*read)(struct vcpu *v, uint32_t msr, uint64_t *value);
     enum status (*write)(struct vcpu *v, uint32_t msr, uint64_t value);
-    uint64_t constant; /* for msr_read_constant */
-    uint8_t slot;      /* first of count in vcpu.msr_slots, for msr_*_slot */
+    uint64_t constant, reserved; /* for msr_read_constant; bits that a write may not set */
+    uint8_t slot, types;         /* for the MTRRs: first of count in vcpu.msr_slots */
 };
 
 extern const struct msr_policy msr_policies[];

@@ -5,10 +5,7 @@
  */
 #include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/log.h"
 #include "hv/lib/str.h"
-
-typedef unsigned long long ull;
 
 static void report_registers(struct vcpu *v) {
     static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

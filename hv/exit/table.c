@@ -5,7 +5,6 @@
  */
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
-#include "hv/lib/log.h"
 #include "hv/vm/plat.h"
 
 /* Out of line, so that a violation that nobody is told of saves no registers. */
@@ -16,64 +15,52 @@ static __attribute__((noinline)) void exit_report_violation(struct vcpu *v, bool
         return;
     }
     vm_log(v->vm, stop ? LOG_ERROR : LOG_DEBUG, "refused %s %#llx at rip %#llx (%u more not shown)",
-           what, (unsigned long long)where, (unsigned long long)hvm->get(v, HVM_RIP), suppressed);
+           what, (ull)where, (ull)hvm->get(v, HVM_RIP), suppressed);
     if (stop) {
         vm_leave(v->vm, LEAVE_STOP, "stopped: on_violation = \"stop\"");
     }
 }
 
-void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
-    (*counter)++;
+void exit_violation(struct vcpu *v, enum refused kind, const char *what, uint64_t where) {
+    v->refused[kind]++;
     bool stop = v->vm->plan->config->on_violation == ON_VIOLATION_STOP;
     if (UNLIKELY(stop || log_enabled(LOG_DEBUG))) {
         exit_report_violation(v, stop, what, where);
     }
 }
 
-static enum action exit_hypercall(struct vcpu *v, struct vmexit *x) {
-    (void)x;
-    struct hvm_segment ss;
+static enum action exit_hypercall(struct vcpu *v, UNUSED struct vmexit *x) {
     if (LIKELY(v->regs[X86_RAX] == HYPERCALL_NOP)) {
         /* Answers at any privilege: it does nothing, and asking for the CPL would cost a VMREAD. */
         return ACTION_NEXT;
     }
-    hvm->get_segment(v, HVM_SS, &ss);
-    if ((ss.attr >> 5 & 3) != 0) {
+    if (vcpu_cpl(v) != 0) {
         return exit_inject(v, X86_UD, 0);
     }
     v->regs[X86_RAX] = HYPERCALL_UNKNOWN;
     return ACTION_NEXT;
 }
 
-static enum action exit_interrupt(struct vcpu *v, struct vmexit *x) {
-    (void)v;
-    (void)x;
+static enum action exit_interrupt(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
     plat_take_interrupts();
     return ACTION_RETRY;
 }
 
 /* A window opened, or the nested state changed: look at the pending events again. */
-static enum action exit_window(struct vcpu *v, struct vmexit *x) {
-    (void)x;
+static enum action exit_window(struct vcpu *v, UNUSED struct vmexit *x) {
     __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
     return ACTION_RETRY;
 }
 
-static enum action exit_hlt(struct vcpu *v, struct vmexit *x) {
-    (void)v;
-    (void)x;
+static enum action exit_hlt(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_HALT;
 }
 
-static enum action exit_next(struct vcpu *v, struct vmexit *x) {
-    (void)v;
-    (void)x;
+static enum action exit_next(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-static enum action exit_retry(struct vcpu *v, struct vmexit *x) {
-    (void)v;
-    (void)x;
+static enum action exit_retry(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_RETRY;
 }
 
@@ -83,37 +70,23 @@ static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
     return ACTION_RETRY;
 }
 
-static enum action exit_host_mce(struct vcpu *v, struct vmexit *x) {
-    (void)x;
+static enum action exit_host_mce(struct vcpu *v, UNUSED struct vmexit *x) {
     plat_panic("machine check while %s ran", v->vm->name);
 }
 
-static enum action exit_invalid_opcode(struct vcpu *v, struct vmexit *x) {
-    (void)x;
-    v->refused.instruction++;
-    return exit_inject(v, X86_UD, 0);
+static enum action exit_refused(struct vcpu *v, struct vmexit *x) {
+    v->refused[REFUSED_INSTRUCTION]++;
+    return exit_inject(v, x->kind == EXIT_PRIVILEGED ? X86_GP : X86_UD, 0);
 }
 
-static enum action exit_privileged(struct vcpu *v, struct vmexit *x) {
-    (void)x;
-    v->refused.instruction++;
-    return exit_inject(v, X86_GP, 0);
-}
-
-static enum action exit_triple_fault(struct vcpu *v, struct vmexit *x) {
-    return exit_crash(v, x, "triple fault");
-}
-
-static enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
-    return exit_crash(v, x, "hardware task switch");
-}
-
-static enum action exit_entry_failed(struct vcpu *v, struct vmexit *x) {
-    return exit_crash(v, x, "the CPU refused the guest's state");
-}
-
-static enum action exit_unknown(struct vcpu *v, struct vmexit *x) {
-    return exit_crash(v, x, "exit of a kind Bulkhead does not know");
+static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
+    static const char *const reasons[EXIT_KINDS] = {
+        [EXIT_TRIPLE_FAULT] = "triple fault",
+        [EXIT_TASK_SWITCH] = "hardware task switch",
+        [EXIT_ENTRY_FAILED] = "the CPU refused the guest's state",
+        [EXIT_UNKNOWN] = "exit of a kind Bulkhead does not know",
+    };
+    return exit_crash(v, x, reasons[x->kind]);
 }
 
 /*
@@ -135,12 +108,12 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_EXCEPTION] = exit_exception,
     [EXIT_HOST_NMI] = exit_retry, /* the vendor's file has handled it */
     [EXIT_HOST_MCE] = exit_host_mce,
-    [EXIT_TRIPLE_FAULT] = exit_triple_fault,
-    [EXIT_TASK_SWITCH] = exit_task_switch,
-    [EXIT_INVALID_OPCODE] = exit_invalid_opcode,
-    [EXIT_PRIVILEGED] = exit_privileged,
+    [EXIT_TRIPLE_FAULT] = exit_fatal,
+    [EXIT_TASK_SWITCH] = exit_fatal,
+    [EXIT_INVALID_OPCODE] = exit_refused,
+    [EXIT_PRIVILEGED] = exit_refused,
     [EXIT_CACHE] = exit_next,
     [EXIT_PAUSE] = exit_next,
-    [EXIT_ENTRY_FAILED] = exit_entry_failed,
-    [EXIT_UNKNOWN] = exit_unknown,
+    [EXIT_ENTRY_FAILED] = exit_fatal,
+    [EXIT_UNKNOWN] = exit_fatal,
 };

@@ -78,16 +78,12 @@ static const char *read_spec(const char *format, struct spec *spec, va_list *arg
 static const char *put_directive(struct sink *s, const char *format, va_list *args) {
     struct spec spec = {.precision = INT32_MAX};
     const char *conversion = read_spec(format, &spec, args);
-    switch (*conversion) {
-    case 'u':
-    case 'x':
+    if (*conversion == 'u' || *conversion == 'x') {
         put_number(s, &spec, *conversion == 'x' ? 16 : 10,
                    spec.wide ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned));
-        break;
-    case 'c':
+    } else if (*conversion == 'c') {
         put_field(s, &spec, "", &(char){(char)va_arg(*args, int)}, 1);
-        break;
-    case 's': {
+    } else if (*conversion == 's') {
         const char *text = va_arg(*args, const char *);
         int n = 0;
         text = text != NULL ? text : "(null)";
@@ -95,9 +91,7 @@ static const char *put_directive(struct sink *s, const char *format, va_list *ar
             n++;
         }
         put_field(s, &spec, "", text, n);
-        break;
-    }
-    default: /* %% too */
+    } else { /* %% too */
         put(s, '%', 1);
         return *format == '%' ? format + 1 : format;
     }
@@ -137,6 +131,6 @@ const char *fmt_size(char *buf, uint64_t bytes) {
     for (; i < ARRAY_SIZE(units) - 1 && bytes != 0 && bytes % KIB == 0; i++) {
         bytes /= KIB;
     }
-    fmt_print(buf, 24, "%llu%s", (unsigned long long)bytes, units[i]);
+    fmt_print(buf, 24, "%llu%s", (ull)bytes, units[i]);
     return buf;
 }

@@ -7,7 +7,6 @@
 #define HV_LIB_RANGE_H
 
 #include "hv/lib/status.h"
-#include "hv/lib/types.h"
 
 /* True if [base, base + size) lies inside [outer_base, outer_base + outer_size); sizes may be 0. */
 static inline bool range_contains(uint64_t outer_base, uint64_t outer_size, uint64_t base,

@@ -19,7 +19,9 @@ bool str_copy_n(char *dst, size_t size, const char *s, size_t n) {
 
 /* Where the first letters agree nothing is gained by changing them. */
 static unsigned distance(const char *a, const char *b, unsigned most) {
-    for (; *a != '\0' && *a == *b; a++, b++) {
+    while (*a != '\0' && *a == *b) {
+        a++;
+        b++;
     }
     if (*a == *b || most == 0) {
         return *a != *b;

@@ -23,12 +23,14 @@ typedef struct {
     uint64_t v;
 } gva_t; /* guest-virtual (linear) address */
 
+typedef unsigned long long ull; /* what %llx and %llu take */
+
 #define HPA(x) ((hpa_t){(x)})
 #define GPA(x) ((gpa_t){(x)})
 #define GVA(x) ((gva_t){(x)})
 
-#define BIT(n)   (1ull << (n))
-#define BIT32(n) (1u << (n))
+#define BIT(n)         (1ull << (n))
+#define BIT32(n)       (1u << (n))
 #define BITS(from, to) (BIT((to) + 1) - BIT(from)) /* from .. to, below 63 */
 
 #define KIB 0x400ull

@@ -8,8 +8,6 @@
 #include "hv/lib/log.h"
 #include "hv/lib/range.h"
 
-typedef unsigned long long ull;
-
 /* Every page of the leaf must lie in one region and go to that region's frame. */
 static bool audit_leaf(const struct npt_leaf *leaf, const struct plan_vm *vm) {
     for (uint32_t i = 0; i < vm->region_count; i++) {

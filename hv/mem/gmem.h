@@ -7,7 +7,6 @@
 #ifndef HV_MEM_GMEM_H
 #define HV_MEM_GMEM_H
 
-#include "hv/lib/status.h"
 #include "hv/plan/plan.h"
 
 struct gmem {

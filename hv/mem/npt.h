@@ -8,7 +8,6 @@
 #ifndef HV_MEM_NPT_H
 #define HV_MEM_NPT_H
 
-#include "hv/lib/status.h"
 #include "hv/mem/pool.h"
 
 #define NPT_SPACE BIT(48) /* the addresses that four levels reach */

@@ -19,8 +19,7 @@ void *pool_alloc(struct pool *pool, uint64_t size, uint64_t align) {
     uint64_t start = ALIGN_UP(pool->base.v + pool->used, align) - pool->base.v;
     if (start > pool->size || size > pool->size - start) {
         log_error("%s: out of memory: %llu KiB asked, %llu of %llu KiB used", pool->name,
-                  (unsigned long long)(size / KIB), (unsigned long long)(pool->used / KIB),
-                  (unsigned long long)(pool->size / KIB));
+                  (ull)(size / KIB), (ull)(pool->used / KIB), (ull)(pool->size / KIB));
         return NULL;
     }
     size = min_u64(ALIGN_UP(size, PAGE_SIZE), pool->size - start);

@@ -8,7 +8,6 @@
 #define HV_MEM_POOL_H
 
 #include "hv/lib/status.h"
-#include "hv/lib/types.h"
 
 struct pool {
     const char *name;

@@ -18,15 +18,14 @@
 #define KEY_CTRL_U    0x15
 #define KEY_DELETE    0x7f
 
-typedef unsigned long long ull;
-
 /* One operator, one line: the console hands over one key at a time. */
-static struct {
+static struct operator{
     struct vm **vms;
     unsigned vm_count;
     char line[LINE_SIZE];
     size_t length;
-} command;
+}
+command;
 
 /*
  * The index of word among the names; if it is none of them, says so, names the one that differs by
@@ -57,10 +56,6 @@ static unsigned find_name(const char *what, const char *word, const char *(*name
 
 static const char *vm_name(unsigned n) {
     return command.vms[n]->name;
-}
-
-static bool is_active(const struct vm *vm) {
-    return vm->state == VM_RUNNING || vm->state == VM_STARTING;
 }
 
 static void list_vm(unsigned n) {
@@ -94,16 +89,9 @@ static void stats_vcpu(const struct vcpu *v) {
         [EXIT_PRIVILEGED] = "privileged",
         [EXIT_CACHE] = "cache",
     };
-    const struct {
-        const char *name;
-        uint64_t count;
-    } refused[] = {{"msr", v->refused.msr},
-                   {"port", v->refused.port},
-                   {"memory", v->refused.memory},
-                   {"instruction", v->refused.instruction}};
-    for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
-        console_print("  vcpu%u %s-denied %llu\n", v->index, refused[i].name,
-                      (ull)refused[i].count);
+    static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
+    for (unsigned r = 0; r < REFUSED_KINDS; r++) {
+        console_print("  vcpu%u %s-denied %llu\n", v->index, refused[r], (ull)v->refused[r]);
     }
     for (unsigned k = 0; k < EXIT_KINDS; k++) {
         if (v->exits[k] != 0) {
@@ -122,25 +110,14 @@ static void stats_vm(unsigned n) {
 }
 
 /* Asks for it; the log tells when it is done. */
-static void ask_vm(unsigned n, enum vm_command ask, bool possible) {
+static void ask_vm(unsigned n, enum vm_command ask) {
     struct vm *vm = command.vms[n];
-    if (possible) {
-        vm_command(vm, ask);
-    } else {
+    bool active = vm->state == VM_RUNNING || vm->state == VM_STARTING;
+    if (ask == (active ? VM_COMMAND_START : VM_COMMAND_STOP)) {
         console_print("%s is %s: nothing to do\n", vm->name, vm_state_name(vm->state));
+    } else {
+        vm_command(vm, ask);
     }
-}
-
-static void start_vm(unsigned n) {
-    ask_vm(n, VM_COMMAND_START, !is_active(command.vms[n]));
-}
-
-static void stop_vm(unsigned n) {
-    ask_vm(n, VM_COMMAND_STOP, is_active(command.vms[n]));
-}
-
-static void reset_vm(unsigned n) {
-    ask_vm(n, VM_COMMAND_RESET, true);
 }
 
 /* ---- other commands ---- */
@@ -153,7 +130,7 @@ static const char *level_name(unsigned i) {
 static void run_log(const char *arg) {
     unsigned level = find_name("log level", arg, level_name, LOG_DEBUG + 1);
     if (level <= LOG_DEBUG) {
-        log_set_level((enum log_level)level);
+        log_max_level = (enum log_level)level;
         console_print("log level is %s\n", arg);
     }
 }
@@ -173,25 +150,25 @@ static void run_help(const char *arg);
 /* args: "" = none, "[X]" = may be left out, else needed. */
 static const struct command_entry {
     const char *name, *args, *help;
-    void (*run_vm)(unsigned n); /* for the VM that is named, or for each */
     void (*run)(const char *arg);
+    void (*show)(unsigned n); /* or else for the VM that is named, or for each */
+    enum vm_command ask;      /* or else of the VM that is named */
 } commands[] = {
-    {"help", "", "this list", NULL, run_help},
-    {"host-reset", "yes", "restart this machine and every guest", NULL, run_host_reset},
-    {"list", "[NAME]", "all guests, with state, CPUs and memory", list_vm, NULL},
-    {"log", "LEVEL", "error, warn, info or debug", NULL, run_log},
-    {"reset", "NAME", "reset a guest, as its reset button would", reset_vm, NULL},
-    {"start", "NAME", "start a guest that is stopped or has crashed", start_vm, NULL},
-    {"stats", "[NAME]", "exits and refusals, of one guest or of all", stats_vm, NULL},
-    {"stop", "NAME", "stop a guest at once, as if its power failed", stop_vm, NULL},
+    {"help", "", "this list", run_help, NULL, 0},
+    {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0},
+    {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, list_vm, 0},
+    {"log", "LEVEL", "error, warn, info or debug", run_log, NULL, 0},
+    {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
+    {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
+    {"stats", "[NAME]", "exits and refusals, of one guest or of all", NULL, stats_vm, 0},
+    {"stop", "NAME", "stop a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_STOP},
 };
 
 static const char *command_name(unsigned i) {
     return commands[i].name;
 }
 
-static void run_help(const char *arg) {
-    (void)arg;
+static void run_help(UNUSED const char *arg) {
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
         console_print("%-10s %-6s  %s\n", commands[i].name, commands[i].args, commands[i].help);
     }
@@ -199,7 +176,7 @@ static void run_help(const char *arg) {
 
 static void run_command(const struct command_entry *c, const char *arg) {
     unsigned vm = 0, end = command.vm_count;
-    if (c->run_vm == NULL) {
+    if (c->run != NULL) {
         c->run(arg);
         return;
     }
@@ -208,7 +185,11 @@ static void run_command(const struct command_entry *c, const char *arg) {
         end = vm < end ? vm + 1 : end;
     }
     for (; vm < end; vm++) {
-        c->run_vm(vm);
+        if (c->show != NULL) {
+            c->show(vm);
+        } else {
+            ask_vm(vm, c->ask);
+        }
     }
 }
 
@@ -267,9 +248,6 @@ void command_key(uint8_t key) {
 }
 
 void command_init(struct vm **vms, uint32_t count) {
-    command.vms = vms;
-    command.vm_count = count;
-    command.line[0] = '\0';
-    command.length = 0;
+    command = (struct operator){.vms = vms, .vm_count = count};
     console_set_prompt(PROMPT);
 }

@@ -55,8 +55,7 @@ static struct console_view *focused(void) {
 }
 
 /* All or nothing: half a message helps nobody, and everything of weight is in the log as well. */
-static void notice(const char *format, ...) PRINTF_LIKE(1, 2);
-static void notice(const char *format, ...) {
+static PRINTF_LIKE(1, 2) void notice(const char *format, ...) {
     char text[TEXT_SIZE];
     va_list args;
     va_start(args, format);
@@ -138,7 +137,7 @@ static bool prepare(struct console_view *v) {
     const char *prompt = log_idle ? console.prompt : "";
     if (backlog(v) > CONSOLE_RING_SIZE) {
         uint64_t cursor = v->written - CONSOLE_RING_SIZE / 2;
-        notice("\r\n[bulkhead] %llu bytes skipped\r\n", (unsigned long long)(cursor - v->cursor));
+        notice("\r\n[bulkhead] %llu bytes skipped\r\n", (ull)(cursor - v->cursor));
         v->cursor = cursor;
     } else if (log_idle && console.focus_next != 0) {
         switch_to(console.focus_next);

@@ -8,7 +8,6 @@
 #ifndef HV_MONITOR_CONSOLE_H
 #define HV_MONITOR_CONSOLE_H
 
-#include "hv/lib/log.h"
 #include "hv/vm/vm.h"
 
 #define CONSOLE_RING_SIZE 0x10000u /* scrollback; a quarter of it is replayed on switching */

@@ -5,13 +5,10 @@
  */
 #include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/log.h"
 #include "hv/mem/audit.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
-
-typedef unsigned long long ull;
 
 static struct plan plan;
 static struct fault_list start_faults;

@@ -142,30 +142,18 @@ static void end_csi(uint8_t final) {
     /* Missing is 0, and 0 is 1 where it counts or numbers. */
     int part = term.parameters[0], n = part == 0 ? 1 : part;
     term.parser = PARSE_TEXT;
-    switch (final) {
-    case 'A':
-    case 'B':
+    if (final == 'A' || final == 'B') {
         move_to(term.column, term.row + (final == 'A' ? -n : n));
-        break;
-    case 'C':
-    case 'D':
+    } else if (final == 'C' || final == 'D') {
         move_to(term.column + (final == 'D' ? -n : n), term.row);
-        break;
-    case 'H':
-    case 'f':
+    } else if (final == 'H' || final == 'f') {
         move_to(term.parameters[1] - (term.parameters[1] != 0), n - 1);
-        break;
-    case 'J':
+    } else if (final == 'J') {
         erase_in_display(part);
-        break;
-    case 'K':
+    } else if (final == 'K') {
         erase_in_line(part);
-        break;
-    case 'm':
+    } else if (final == 'm') {
         set_attributes();
-        break;
-    default:
-        break;
     }
 }
 

@@ -158,11 +158,9 @@ static void give_cpus(const struct builder *b, struct plan_vm *vm) {
         REFUSE(b, g, g->cpus_pos, "CPU %u does not exist; this machine's last CPU is %u", last,
                b->info->cpu_count - 1);
     }
-    if (vm->cpu_count > 1) {
-        REFUSE(b, g, g->cpus_pos,
-               "cpus = \"%s\" names %u CPUs, but SMP guests are not supported yet; "
-               "give one CPU, such as cpus = \"%u\"",
-               cpu_set_format(&g->cpus, list, sizeof(list)), vm->cpu_count, vm->cpus[0]);
+    if (vm->cpu_count > PLAN_MAX_VCPUS) {
+        REFUSE(b, g, g->cpus_pos, "cpus = \"%s\" names %u CPUs; a guest can have at most %u",
+               cpu_set_format(&g->cpus, list, sizeof(list)), vm->cpu_count, PLAN_MAX_VCPUS);
     }
     for (const struct plan_vm *other = b->plan->vms; other < vm; other++) {
         for (uint32_t i = 0; i < vm->cpu_count; i++) {

@@ -13,6 +13,7 @@
 #include "hv/plan/fault.h"
 
 #define PLAN_MAX_REGIONS 32 /* pieces one VM's memory may be made of */
+#define PLAN_MAX_VCPUS   8u
 
 /* Guest memory: gpa .. gpa + size is host memory hpa .. hpa + size. */
 struct plan_region {

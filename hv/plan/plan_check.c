@@ -162,7 +162,7 @@ static bool check_shape(const struct checker *c) {
     for (uint32_t i = 0; good && i < count; i++) {
         const struct plan_vm *vm = &c->plan->vms[i];
         good = vm->config == &config->guests[i] && vm->region_count - 1 < PLAN_MAX_REGIONS &&
-               vm->cpu_count - 1 < CONFIG_MAX_CPUS;
+               vm->cpu_count - 1 < PLAN_MAX_VCPUS;
         if (!good) {
             REPORT(c, "VM %u is not guest %u of the file, or has %u CPUs or %u pieces of memory", i,
                    i, vm->cpu_count, vm->region_count);

@@ -7,7 +7,6 @@
 #define HV_VM_HVM_H
 
 #include "hv/lib/status.h"
-#include "hv/lib/types.h"
 
 struct npt_format;
 struct vcpu;
@@ -102,6 +101,7 @@ enum hvm_reg {
     HVM_SYSENTER_CS,
     HVM_SYSENTER_ESP,
     HVM_SYSENTER_EIP,
+    HVM_TSC_OFFSET,
     HVM_REG_COUNT
 };
 
@@ -115,6 +115,7 @@ struct hvm_segment {
     uint32_t limit, attr;
     uint16_t selector;
 };
+#define SEG_LONG     BIT32(13)
 #define SEG_UNUSABLE BIT32(16)
 
 /* What a guest has only if the vendor lets it: instructions, MSRs from C0010000h on. */
@@ -122,8 +123,6 @@ enum hvm_feature { HVM_RDTSCP = BIT32(0), HVM_INVPCID = BIT32(1), HVM_MSRS_C001 
 
 struct hvm_ops {
     const char *name;
-    /* Is it there and usable? Logs what is missing, with the firmware setting. Once, on the BSP. */
-    enum status (*probe)(void);
     enum status (*cpu_on)(void);              /* this CPU enters root operation */
     enum status (*vcpu_init)(struct vcpu *v); /* allocates from the VM's budget */
     /* Controls and host state anew, current on this CPU, caches flushed; at every start of the VM.
@@ -144,15 +143,12 @@ struct hvm_ops {
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */
     void (*get_segment)(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
     void (*set_segment)(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
-    void (*set_tsc_offset)(struct vcpu *v, uint64_t offset);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its
      * name; NULL behind the last. */
     const char *(*raw)(struct vcpu *v, unsigned i, uint64_t *value);
-    /* For the audit, read back from the finished bitmaps: would the guest reach it without an exit?
-     */
-    bool (*msr_passes)(const struct vcpu *v, uint32_t msr, bool write);
-    bool (*port_passes)(const struct vcpu *v, uint16_t port);
+    /* Its bit in v->msr_map; -1 if the map does not cover it: then it always exits. */
+    int (*msr_bit)(uint32_t msr, bool write);
     const struct npt_format *npt_format;
     uint32_t features;      /* enum hvm_feature: what guests can be given; set by probe */
     unsigned npt_max_level; /* largest nested page, as in struct npt; set by probe */
@@ -160,7 +156,8 @@ struct hvm_ops {
 
 extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */
 
-/* Sets hvm to what this CPU offers; arch/ implements it. STATUS_UNSUPPORTED if there is nothing. */
+/* Sets hvm to what this CPU offers; arch/ implements it. Logs what is missing, with the firmware
+ * setting. Once, on the first CPU. */
 MUST_USE enum status hvm_probe(void);
 
 #endif

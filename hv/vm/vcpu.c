@@ -3,7 +3,6 @@
  * Owns what a vCPU has pending and when it is delivered: requests from other CPUs, the local APIC,
  * NMIs, exceptions; halting. The one arbitration point for events. Must not know the vendor.
  */
-#include "hv/vm/vcpu.h"
 
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
@@ -93,15 +92,14 @@ static void vcpu_start_stop(struct vcpu *v, uint32_t requests) {
 }
 
 bool vcpu_service(struct vcpu *v) {
-    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
-    vcpu_start_stop(v, requests);
-    while (v->waiting && (requests & REQUEST_LEAVE) == 0) {
-        if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
+    uint32_t requests;
+    do {
+        if (v->waiting && __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
             plat_wait();
         }
         requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
         vcpu_start_stop(v, requests);
-    }
+    } while (v->waiting && (requests & REQUEST_LEAVE) == 0);
     if ((requests & REQUEST_TIMER) != 0) {
         lapic_timer_expired(&v->lapic);
         __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
@@ -172,7 +170,19 @@ void vcpu_reset(struct vcpu *v, bool init) {
     }
     hvm->vcpu_reset(v);
     vcpu_reset_registers(v);
-    hvm->set_tsc_offset(v, v->tsc_offset);
+    hvm->set(v, HVM_TSC_OFFSET, v->tsc_offset);
+}
+
+unsigned vcpu_cpl(struct vcpu *v) {
+    struct hvm_segment ss;
+    hvm->get_segment(v, HVM_SS, &ss);
+    return ss.attr >> 5 & 3;
+}
+
+bool vcpu_in_64_bit_mode(struct vcpu *v) {
+    struct hvm_segment cs;
+    hvm->get_segment(v, HVM_CS, &cs);
+    return (cs.attr & SEG_LONG) != 0 && (hvm->get(v, HVM_EFER) & X86_EFER_LMA) != 0;
 }
 
 /* Local APIC callbacks; all run on v's own CPU. */

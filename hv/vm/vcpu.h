@@ -53,11 +53,14 @@ struct ALIGNED(16) fetch_insn {
     uint32_t code, mask, length; /* its bytes as a little-endian number */
 };
 
+enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, REFUSED_KINDS };
+
 struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
     void *vendor;        /* struct vmx_vcpu or struct svm_vcpu */
-    uint32_t requests;   /* enum vcpu_request, atomic */
+    uint8_t *msr_map, *port_map; /* permission bitmaps, a bit that is set exits: hvm->msr_bit() */
+    uint32_t requests;           /* enum vcpu_request, atomic */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */
     bool nmi_used; /* an NMI was injected: the CPU's NMI-blocking state is alive from then on */
     struct event event; /* what hvm->inject() was last given, until the next exit; or EVENT_NONE */
@@ -79,9 +82,7 @@ struct vcpu {
     struct fetch_insn insns[EXIT_KINDS]; /* the last of each kind */
 
     uint64_t exits[EXIT_KINDS];
-    struct {
-        uint64_t msr, port, memory, instruction;
-    } refused; /* shown by "stats" */
+    uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
 };
 
 /* Sets request bits from any CPU and makes the vCPU's CPU look at them. */
@@ -107,6 +108,10 @@ bool vcpu_halt(struct vcpu *v);
  * (v->tsc_offset) and IA32_APIC_BASE alone. On v's own CPU.
  */
 void vcpu_reset(struct vcpu *v, bool init);
+
+unsigned vcpu_cpl(struct vcpu *v);
+/* Is it in 64-bit mode: EFER.LMA and CS.L? */
+bool vcpu_in_64_bit_mode(struct vcpu *v);
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 

@@ -89,11 +89,11 @@ static void vm_ioapic_deliver(void *ctx, const struct apic_message *m) {
 }
 
 static void vm_power_off(void *ctx) {
-    vm_leave(ctx, LEAVE_POWER_OFF, "power-off");
+    vm_leave(ctx, LEAVE_POWER_OFF, "powered off by the guest");
 }
 
 static void vm_reset(void *ctx) {
-    vm_leave(ctx, LEAVE_RESET, "reset");
+    vm_leave(ctx, LEAVE_RESET, "reset by the guest, starting again");
 }
 
 static void vm_create_devices(struct vm *vm) {
@@ -121,9 +121,9 @@ static void vm_create_devices(struct vm *vm) {
     const struct bus_entry io_apic = {IOAPIC_BASE, PAGE_SIZE,   "I/O APIC",
                                       &vm->ioapic, ioapic_read, ioapic_write};
     for (size_t i = 0; i < ARRAY_SIZE(pio); i++) {
-        bus_add(&vm->bus.pio, &pio[i]);
+        bus_add(&vm->pio, &pio[i]);
     }
-    bus_add(&vm->bus.mmio, &io_apic);
+    bus_add(&vm->mmio, &io_apic);
 }
 
 static enum status vm_create_memory(struct vm *vm) {
@@ -158,7 +158,7 @@ static enum status vm_create_vcpus(struct vm *vm) {
 enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     struct pool pool;
     pool_init(&pool, plan->config->name, plan->budget_base, plan->budget_size);
-    ASSERT(plan->cpu_count != 0 && plan->cpu_count <= VM_MAX_VCPUS); /* plan_check() saw to it */
+    ASSERT(plan->cpu_count != 0 && plan->cpu_count <= PLAN_MAX_VCPUS); /* plan_check() saw to it */
     struct vm *vm = pool_alloc(&pool, sizeof(*vm), PAGE_SIZE);
     if (vm == NULL) {
         return STATUS_NO_MEMORY;

@@ -7,16 +7,15 @@
 #ifndef HV_VM_VM_H
 #define HV_VM_VM_H
 
-#include "hv/dev/bus.h"
 #include "hv/dev/ioapic.h"
 #include "hv/dev/platform.h"
 #include "hv/dev/uart.h"
 #include "hv/lib/lock.h"
+#include "hv/lib/log.h"
 #include "hv/mem/gmem.h"
 #include "hv/mem/npt.h"
 #include "hv/vm/vcpu.h"
 
-#define VM_MAX_VCPUS      8
 #define VM_CRASH_LIMIT    3  /* restarts in a row after which on_crash = "restart" gives up */
 #define VM_CRASH_FORGIVEN 60 /* seconds of running that make the count start again */
 
@@ -51,8 +50,8 @@ struct vm {
 
     struct vm_console console;
     struct dev_clock clock;
-    struct lock lock; /* all devices below and the bus */
-    struct bus bus;
+    struct lock lock; /* all devices below and their buses */
+    struct bus_space pio, mmio;
     struct uart uart;
     struct ioapic ioapic;
     struct pm pm;
@@ -62,7 +61,7 @@ struct vm {
 
     struct log_limit log_limit;
     uint32_t vcpu_count;
-    struct vcpu vcpus[VM_MAX_VCPUS];
+    struct vcpu vcpus[PLAN_MAX_VCPUS];
 };
 
 /* Builds the VM in its own budget; on failure the reason is in the log. */

@@ -48,7 +48,7 @@ OPERATIONS = [
               ("1,099", "792"), ("1,234", "655")),
     Operation("port", "IN from an emulated port", 200, vtx=("1,243", "1,278"), amd=("1,412", "1,097")),
     Operation("xapic-page", "xAPIC page, read", vtx=("7,166", "no exit"), amd=("3,587", "14,134")),
-    Operation("refused-msr", "refused RDMSR, up to the guest's #GP handler", 250),
+    Operation("refused-msr", "refused RDMSR, up to the guest's #GP handler", 250, True),
     Operation("x2apic", "x2APIC register, read (TPR)", 180, True),
     Operation("x2apic-tpr-write", "x2APIC TPR, write", None, True, {},
               ("no exit", "no exit"), ("1,334", "712")),

@@ -269,8 +269,17 @@ class Bochs(Target):
     def why_not(self):
         return None if shutil.which("bochs") else "bochs is not installed"
 
-    def start(self, image, folder, cpus=2, memory=1024, ips=50_000_000, virtualization=True,
-              debugger="c\n", magic=False, on_bytes=None):
+    def start(self, *args, **options):
+        """As start_once(). Two that begin in the same moment may want the same port for their screens: then again."""
+        for left in (2, 1, 0):
+            try:
+                return self.start_once(*args, **options)
+            except Expected:
+                if left == 0:
+                    raise
+
+    def start_once(self, image, folder, cpus=2, memory=1024, ips=50_000_000, virtualization=True,
+                   debugger="c\n", magic=False, on_bytes=None):
         """ips: instructions in one second of the machine's time, so its speed against timers and serial line."""
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)

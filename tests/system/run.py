@@ -21,9 +21,10 @@ from test_linux_pair import LinuxPair
 from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
+from test_smp import Smp
 from test_walls import Walls
 
-BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

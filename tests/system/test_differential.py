@@ -43,6 +43,7 @@ MODELS = [
     (r"cpuid 80000007\.0 edx", "model", "invariant TSC, or not"),
     (r"cpuid 80000008\.0 eax", "model", "width of addresses"),
     (r"rdmsr c00100(10|15|55)", "vendor", "SYSCFG, HWCR, interrupt pending: what Linux reads on AMD"),
+    (r"lock mov cr0", "vendor", "AMD CPUs take it for CR8, whatever CPUID says"),
     (r"CPL 3: (vmrun|vmload|vmsave|stgi|clgi|invlpga|skinit)", "vendor",
      "an AMD CPU runs guests with EFER.SVME set, so it checks the privilege first: #GP"),
 ]

@@ -121,10 +121,6 @@ static void fake_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment 
     (void)v;
     *out = fake_segs[s];
 }
-static void fake_set_tsc_offset(struct vcpu *v, uint64_t offset) {
-    (void)v;
-    (void)offset;
-}
 static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     (void)v;
     *value = i;
@@ -147,7 +143,6 @@ static struct hvm_ops fake_ops = {
     .set = fake_set,
     .get_segment = fake_get_segment,
     .set_segment = fake_set_segment,
-    .set_tsc_offset = fake_set_tsc_offset,
     .flush = fake_flush,
     .raw = fake_raw,
     .npt_format = &npt_format_ept,

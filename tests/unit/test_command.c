@@ -104,10 +104,10 @@ TEST(list_and_stats) {
     CHECK_STR(answer_to("list beta"),
               "2 beta             stopped   cpus 2        memory 1G    \r\n");
     alpha.vcpu_count = 1;
-    alpha.vcpus[0].refused.msr = 3;
-    alpha.vcpus[0].refused.port = 4;
-    alpha.vcpus[0].refused.memory = 5;
-    alpha.vcpus[0].refused.instruction = 6;
+    alpha.vcpus[0].refused[REFUSED_MSR] = 3;
+    alpha.vcpus[0].refused[REFUSED_PORT] = 4;
+    alpha.vcpus[0].refused[REFUSED_MEMORY] = 5;
+    alpha.vcpus[0].refused[REFUSED_INSTRUCTION] = 6;
     alpha.vcpus[0].exits[EXIT_CPUID] = 7;
     alpha.vcpus[0].exits[EXIT_PAUSE] = 8;
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n");

@@ -21,7 +21,7 @@ static struct uart uart;
 static struct pm pm;
 static struct rtc rtc;
 static struct chipset chipset;
-static struct bus bus;
+static struct { struct bus_space pio, mmio; } bus;
 
 static uint64_t random_word(void) {
     seed ^= seed << 13;

@@ -93,7 +93,7 @@ TEST(msr_allowed_and_refused) {
     v->regs[X86_RCX] = X86_MSR_FEATURE_CONTROL;
     CHECK_U64(act(v, EXIT_WRMSR), ACTION_RETRY);
     CHECK(faulted(v, X86_GP));
-    CHECK_U64(v->refused.msr, 2);
+    CHECK_U64(v->refused[REFUSED_MSR], 2);
     v->regs[X86_RCX] = X86_MSR_EFER;
     v->regs[X86_RAX] = X86_EFER_LME | X86_EFER_SVME;
     v->regs[X86_RDX] = 0;
@@ -103,6 +103,58 @@ TEST(msr_allowed_and_refused) {
     CHECK_U64(fake_regs[HVM_EFER], X86_EFER_LME | X86_EFER_LMA | X86_EFER_SCE);
     v->regs[X86_RAX] = X86_EFER_SCE; /* LME may not go while paging is on */
     CHECK_U64(act(v, EXIT_WRMSR), ACTION_RETRY);
+}
+
+/* A write, and what is read after it; false if it was refused. */
+static bool msr_takes(struct vcpu *v, uint32_t msr, uint64_t value) {
+    v->event.type = EVENT_NONE;
+    v->regs[X86_RCX] = msr;
+    v->regs[X86_RAX] = (uint32_t)value;
+    v->regs[X86_RDX] = value >> 32;
+    return act(v, EXIT_WRMSR) == ACTION_NEXT;
+}
+
+/* SDM "Memory Type Range Registers"; types 2, 3 and 7 up are reserved. */
+TEST(mtrrs_take_what_is_valid) {
+    struct vcpu *v = fake_machine_start();
+    for (uint64_t type = 0; type < 256; type++) {
+        bool valid = type <= 1 || (type >= 4 && type <= 6);
+        CHECK_U64(msr_takes(v, 0x200, type), valid);
+        CHECK_U64(msr_takes(v, 0x2ff, type), valid);
+        for (unsigned i = 0; i < 8; i++) {
+            CHECK_U64(msr_takes(v, 0x268, type << 8 * i), valid);
+        }
+    }
+    for (unsigned bit = 8; bit < 64; bit++) {
+        CHECK_U64(msr_takes(v, 0x20e, BIT(bit) | 6), bit >= 12);
+        CHECK_U64(msr_takes(v, 0x2ff, BIT(bit) | 6), bit == 10 || bit == 11);
+    }
+    for (unsigned bit = 0; bit < 64; bit++) {
+        CHECK_U64(msr_takes(v, 0x20f, BIT(bit)), bit >= 11);
+    }
+    static const uint32_t ranges[][2] = {{0x200, 16}, {0x250, 1}, {0x258, 2}, {0x268, 8}};
+    for (unsigned pass = 0; pass < 2; pass++) { /* each remembers its own */
+        for (size_t r = 0; r < ARRAY_SIZE(ranges); r++) {
+            for (uint32_t i = 0; i < ranges[r][1]; i++) {
+                uint64_t own = r == 0 ? (uint64_t)(i + 1) << 12 : (4 + r % 3) << (8 * (i & 7));
+                if (pass == 0) {
+                    CHECK(msr_takes(v, ranges[r][0] + i, own));
+                    continue;
+                }
+                v->regs[X86_RCX] = ranges[r][0] + i;
+                CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+                CHECK_U64(v->regs[X86_RDX] << 32 | v->regs[X86_RAX], own);
+            }
+        }
+    }
+}
+
+TEST(registers_that_remember_nothing) {
+    struct vcpu *v = fake_machine_start();
+    CHECK(msr_takes(v, X86_MSR_MISC_ENABLE, UINT64_MAX) && msr_takes(v, X86_MSR_HWCR, UINT64_MAX));
+    CHECK(msr_takes(v, X86_MSR_DEBUGCTL, 0) && !msr_takes(v, X86_MSR_DEBUGCTL, 1));
+    CHECK(msr_takes(v, X86_MSR_UCODE_REV, 0) && !msr_takes(v, X86_MSR_UCODE_REV, BIT(63)));
+    CHECK(!msr_takes(v, X86_MSR_FEATURE_CONTROL, 1));
 }
 
 TEST(msr_table_is_sorted_and_disjoint) {
@@ -130,7 +182,7 @@ TEST(ports_of_nobody_read_all_ones) {
         CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
         CHECK_U64(v->regs[X86_RAX], want[size]);
     }
-    CHECK_U64(v->refused.port, 3);
+    CHECK_U64(v->refused[REFUSED_PORT], 3);
     x.io = (struct exit_io){.port = 0x3f8, .size = 1};
     v->regs[X86_RAX] = 'x';
     CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
@@ -173,6 +225,27 @@ TEST(control_registers) {
     x.cr.access = CR_READ;
     CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RBX], 5);
+    x.cr.gpr = X86_RSP;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_RSP], 5);
+}
+
+/* In compatibility mode the upper half of a register is not there; in 64-bit mode it is #GP. */
+TEST(mov_to_cr_takes_half_outside_64_bit_mode) {
+    for (unsigned cr = 0; cr <= 8; cr += 4) {
+        struct vcpu *v = fake_machine_start();
+        struct vmexit x = {.kind = EXIT_CR, .cr = {.access = CR_WRITE, .cr = (uint8_t)cr}};
+        uint64_t value = cr == 8 ? 5 : fake_regs[cr == 0 ? HVM_CR0 : HVM_CR4];
+        v->regs[X86_RAX] = value | 0xdeadbeef00000000;
+        CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+        CHECK(faulted(v, X86_GP));
+        v->event.type = EVENT_NONE;
+        fake_segs[HVM_CS].attr = 0xc09b;
+        CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+        CHECK_U64(v->event.type, EVENT_NONE);
+        CHECK_U64(cr == 8 ? lapic_cr8_read(&v->lapic) : fake_regs[cr == 0 ? HVM_CR0 : HVM_CR4],
+                  value);
+    }
 }
 
 TEST(xsetbv_is_for_cpl_0) {
@@ -181,12 +254,10 @@ TEST(xsetbv_is_for_cpl_0) {
     v->regs[X86_RAX] = 3;
     v->regs[X86_RCX] = v->regs[X86_RDX] = 0;
     CHECK_U64(exit_xsetbv(v, &x), ACTION_NEXT);
-    CHECK_U64(v->xcr0, 3);
     v->regs[X86_RAX] = 7;
     fake_segs[HVM_SS].attr = 0xc0f3;
     CHECK_U64(exit_xsetbv(v, &x), ACTION_RETRY);
     CHECK_U64(v->event.vector, X86_GP);
-    CHECK_U64(v->xcr0, 3);
 }
 
 TEST(hypercalls) {
@@ -220,11 +291,11 @@ TEST(memory_that_is_not_there) {
     CHECK_U64(touch(v, 3 * GIB, false), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RAX], 0xffffffff);
     CHECK_U64(touch(v, 3 * GIB, true), ACTION_NEXT);
-    CHECK_U64(v->refused.memory, 2);
+    CHECK_U64(v->refused[REFUSED_MEMORY], 2);
     CHECK_U64(touch(v, LAPIC_BASE + 0x30, false), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RAX] & 0xff, 0x14);
     CHECK_U64(touch(v, IOAPIC_BASE, true), ACTION_NEXT);
-    CHECK_U64(v->refused.memory, 2);
+    CHECK_U64(v->refused[REFUSED_MEMORY], 2);
 }
 
 TEST(an_unknown_instruction_stops_the_vm) {
@@ -471,11 +542,13 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
 
 TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
-          T(msr_allowed_and_refused), T(msr_table_is_sorted_and_disjoint),
+          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid),
+          T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
           T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(xsetbv_is_for_cpl_0), T(hypercalls), T(memory_that_is_not_there),
-          T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
-          T(double_and_triple_faults), T(interrupts_wait_for_their_window),
-          T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
-          T(messages_reach_whom_they_name), T(init_and_startup_messages), T(reset_is_that_of_a_pc),
-          T(files_are_handed_over), T(requests_from_elsewhere_kick_the_cpu))
+          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
+          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
+          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
+          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
+          T(init_and_startup_messages), T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(requests_from_elsewhere_kick_the_cpu))

@@ -8,7 +8,7 @@ TEST(add_and_format) {
     static struct fault_list list;
     char buf[400];
     memset(&list, 0, sizeof(list));
-    fault_add(&list, 3, 10, "value %d", 7);
+    fault_add(&list, 3, 10, "value %u", 7);
     fault_add(&list, 0, 0, "whole file");
     CHECK_U64(list.count, 2);
     CHECK_STR(fault_format(&list, 1, buf, sizeof(buf)), "bulkhead.toml:3:10: value 7");
@@ -36,7 +36,7 @@ TEST(bounded) {
     static struct fault_list list;
     memset(&list, 0, sizeof(list));
     for (unsigned i = 0; i < FAULT_MAX + 5; i++) {
-        fault_add(&list, i + 1, 1, "%0500d", 1);
+        fault_add(&list, i + 1, 1, "%0500u", 1);
     }
     CHECK_U64(list.count, FAULT_MAX);
     CHECK_U64(list.dropped, 5);

@@ -251,16 +251,6 @@ TEST(length_of_each_instruction) {
         {EXIT_XSETBV, {0x0f, 0x01, 0xd1}, 3},
         {EXIT_CACHE, {0x0f, 0x08}, 2},
         {EXIT_CACHE, {0x0f, 0x09}, 2},
-        {EXIT_PAUSE, {0xf3, 0x90}, 2},
-        {EXIT_INVALID_OPCODE, {0x0f, 0x01, 0xc8}, 3},
-        {EXIT_INVALID_OPCODE, {0x0f, 0x01, 0xc9}, 3},
-        {EXIT_INVALID_OPCODE, {0x0f, 0xaa}, 2},
-        {EXIT_EXCEPTION, {0xcc}, 1},
-        {EXIT_EXCEPTION, {0xcd, 0x80}, 2},
-        {EXIT_EXCEPTION, {0xf1}, 1},
-        {EXIT_WINDOW, {0x48, 0xcf}, 2},
-        {EXIT_PAUSE, {0x90}, 0},             /* NOP */
-        {EXIT_EXCEPTION, {0xce}, 0},         /* INTO is none in 64-bit mode */
         {EXIT_CPUID, {0xf0, 0x0f, 0xa2}, 0}, /* LOCK: #UD, so it did not exit */
         {EXIT_UNKNOWN, {0x0f, 0xa2}, 0},
     };

@@ -37,9 +37,11 @@ TEST(distance) {
     char longer[100];
     memset(longer, 'a', sizeof(longer) - 1);
     longer[99] = '\0';
-    CHECK_U64(str_distance(longer, "abc"), 64); /* too long for a misspelling */
-    longer[64] = '\0';
     CHECK_U64(str_distance(longer, longer + 1), 1);
+    CHECK_U64(str_distance(longer, longer + 5), 5);
+    CHECK_U64(str_distance(longer, longer + 6), STR_DISTANCE_MAX);
+    CHECK_U64(str_distance(longer, "abc"), STR_DISTANCE_MAX); /* and no more */
+    CHECK_U64(str_distance("abcdefghij", "0123456789"), STR_DISTANCE_MAX);
 }
 
 /* The reference: any code, surrogates included; returns the bytes used. */

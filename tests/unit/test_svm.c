@@ -16,13 +16,14 @@ TEST(exit_codes) {
     CHECK_U64(svm_exit_find(0x7f).kind, EXIT_TRIPLE_FAULT);
     CHECK_U64(svm_exit_find(0x400).kind, EXIT_NESTED_FAULT);
     CHECK_U64(svm_exit_find(UINT64_MAX).kind, EXIT_ENTRY_FAILED);
-    static const uint16_t hidden[] = {0x7a, 0x80, 0x82, 0x83, 0x84, 0x85, 0x86, 0x8a, 0x8b, 0x8c};
+    static const uint16_t hidden[] = {0x7a, 0x80, 0x82, 0x83, 0x84, 0x85, 0x86, 0x8a, 0x8b};
     for (size_t i = 0; i < ARRAY_SIZE(hidden); i++) {
         CHECK_U64(svm_exit_find(hidden[i]).kind, EXIT_INVALID_OPCODE);
     }
     /* What is not intercepted, reserved, or not ours. */
-    static const uint64_t unknown[] = {0x01, 0x20,  0x62,  0x66,       0x6e,       0x75,       0x8f,
-                                       0x90, 0x401, 0x403, 0x7fffffff, 0xffffffff, 0x100000072};
+    static const uint64_t unknown[] = {0x01,  0x20,       0x62,       0x66,       0x6e,
+                                       0x75,  0x8c,       0x8f,       0x90,       0x401,
+                                       0x403, 0x7fffffff, 0xffffffff, 0x100000072};
     for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
         CHECK_U64(svm_exit_find(unknown[i]).kind, EXIT_UNKNOWN);
     }
@@ -127,10 +128,9 @@ TEST(events) {
 TEST(intercepts) {
     struct vmcb c = {.asid = 0};
     svm_set_intercepts(&c);
-    static const uint8_t first[] = {0, 1, 3, 5, 15, 18, 22, 24, 26, 27, 28, 29, 31};
-    for (size_t i = 0; i < ARRAY_SIZE(first); i++) {
-        CHECK((c.intercepts[0] >> first[i] & 1) != 0);
-    }
+    /* INTR, NMI, INIT, a change of CR0, RDPMC, CPUID, INVD, HLT, INVLPGA, I/O, MSRs, task switch,
+     * shutdown; neither VINTR nor IRET, which are switched on at need. */
+    CHECK_U64(c.intercepts[0], 0xbd44802b);
     /* VMRUN to SKINIT, WBINVD, MONITOR, MWAIT, XSETBV, RDPRU; not RDTSCP, not MWAIT armed. */
     CHECK_U64(c.intercepts[1], 0x6e7f);
     CHECK_U64(c.exceptions, BIT32(1) | BIT32(17) | BIT32(18));
@@ -139,15 +139,16 @@ TEST(intercepts) {
 }
 
 TEST(msr_bits) {
-    CHECK_U64(svm_msr_bit(0), 0);
-    CHECK_U64(svm_msr_bit(0x1fff), 0x3ffe);
-    CHECK(svm_msr_bit(0x2000) == -1);
-    CHECK_U64(svm_msr_bit(0xc0000080), 8 * 0x800 + 0x100);
-    CHECK_U64(svm_msr_bit(0xc0011fff), 8 * 0x1800 - 2);
-    CHECK(svm_msr_bit(0xc0002000) == -1);
-    CHECK(svm_msr_bit(0xc0012000) == -1);
-    CHECK(svm_msr_bit(0xbfffffff) == -1);
-    CHECK(svm_msr_bit(UINT32_MAX) == -1);
+    CHECK_U64(svm_msr_bit(0, false), 0);
+    CHECK_U64(svm_msr_bit(0x1fff, false), 0x3ffe);
+    CHECK_U64(svm_msr_bit(0x1fff, true), 0x3fff);
+    CHECK(svm_msr_bit(0x2000, false) == -1);
+    CHECK_U64(svm_msr_bit(0xc0000080, false), 8 * 0x800 + 0x100);
+    CHECK_U64(svm_msr_bit(0xc0011fff, false), 8 * 0x1800 - 2);
+    CHECK(svm_msr_bit(0xc0002000, false) == -1);
+    CHECK(svm_msr_bit(0xc0012000, false) == -1);
+    CHECK(svm_msr_bit(0xbfffffff, false) == -1);
+    CHECK(svm_msr_bit(UINT32_MAX, false) == -1);
 }
 
 /* A VMCB that breaks nothing. */

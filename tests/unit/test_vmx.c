@@ -96,8 +96,9 @@ static void missing(const char *what) {
 
 /* A CPU that must have the usual default-1 bits and may have everything. */
 static struct vmx_caps capable(void) {
-    struct vmx_caps c = {.ept = UINT64_MAX};
-    static const uint32_t must[VMX_WORDS] = {0x16, 0x04006172 & ~0x18000u, 0, 0x36dff, 0x11ff};
+    struct vmx_caps c = {.revision = 1};
+    static const uint32_t must[VMX_WORDS] = {
+        [VMX_PIN] = 0x16, [VMX_PROC] = 0x04006172, [VMX_EXIT] = 0x36dff, [VMX_ENTRY] = 0x11ff};
     for (unsigned i = 0; i < VMX_WORDS; i++) {
         c.allowed[i] = (struct vmx_allowed){.must = must[i], .may = UINT32_MAX};
     }
@@ -107,41 +108,42 @@ static struct vmx_caps capable(void) {
 
 TEST(controls_keep_must_and_may) {
     struct vmx_caps caps = capable();
-    struct vmx_controls out;
+    uint32_t out[VMX_WORDS];
     missing_count = 0;
-    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_OK);
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
     CHECK_U64(missing_count, 0);
     for (unsigned i = 0; i < VMX_WORDS; i++) {
-        CHECK_U64(out.word[i] & caps.allowed[i].must, caps.allowed[i].must);
+        CHECK_U64(out[i] & caps.allowed[i].must, caps.allowed[i].must);
     }
-    CHECK_U64(out.word[VMX_PROC] & (PROC_CR3_LOAD | PROC_RDTSC | PROC_INTERRUPT_WINDOW), 0);
-    CHECK(out.vpid && out.ept_levels == 3);
+    CHECK_U64(out[VMX_PROC] & (PROC_CR3_LOAD | PROC_RDTSC | PROC_INTERRUPT_WINDOW), 0);
+    CHECK((out[VMX_PROC2] & PROC2_VPID) != 0 && (out[VMX_EPT] & EPT_CAP_1G) != 0);
+    CHECK_U64(out[VMX_EPT] & ~caps.allowed[VMX_EPT].must, 0x4134040);
     caps.allowed[VMX_PROC2].may = PROC2_EPT | PROC2_UNRESTRICTED;
-    caps.ept &= ~EPT_CAP_1G;
-    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_OK);
-    CHECK_U64(out.word[VMX_PROC2], PROC2_EPT | PROC2_UNRESTRICTED);
-    CHECK(!out.vpid && out.ept_levels == 2);
+    caps.allowed[VMX_EPT].may &= ~EPT_CAP_1G;
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+    CHECK_U64(out[VMX_PROC2], PROC2_EPT | PROC2_UNRESTRICTED);
+    CHECK_U64(out[VMX_EPT] & EPT_CAP_1G, 0);
 }
 
 TEST(each_lack_is_named) {
-    struct vmx_controls out;
+    uint32_t out[VMX_WORDS];
     struct vmx_caps caps = capable();
     missing_count = 0;
     caps.allowed[VMX_PROC2].may &= ~PROC2_UNRESTRICTED;
-    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_UNSUPPORTED);
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_UNSUPPORTED);
     CHECK_U64(missing_count, 1);
     CHECK_STR(missing_last, "unrestricted guest");
     caps = capable();
-    caps.ept &= ~EPT_CAP_WB;
-    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_UNSUPPORTED);
+    caps.allowed[VMX_EPT].may &= ~EPT_CAP_WB;
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_UNSUPPORTED);
     CHECK_STR(missing_last, "EPT write-back memory");
     caps = capable();
     caps.allowed[VMX_PROC].must |= PROC_CR3_LOAD;
-    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_UNSUPPORTED);
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_UNSUPPORTED);
     caps = capable();
-    caps.ept &= ~EPT_CAP_INVVPID; /* a VPID that cannot be flushed is not used */
-    CHECK_U64(vmx_controls_choose(&caps, &out, missing), STATUS_OK);
-    CHECK(!out.vpid);
+    caps.allowed[VMX_EPT].may &= ~EPT_CAP_INVEPT_ALL;
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_UNSUPPORTED);
+    CHECK_STR(missing_last, "INVEPT of all contexts");
 }
 
 TEST_MAIN(T(reasons), T(port_io), T(control_registers), T(nested_faults), T(exceptions),

@@ -70,14 +70,9 @@ enum status svm_cpu_on(void) {
         log_error("AMD-V: CPU %u does not offer what CPU 0 does", cpu->index);
         return STATUS_UNSUPPORTED;
     }
-    void *area = cpu->vendor != NULL ? cpu->vendor : pool_alloc(arch_heap(), PAGE_SIZE, PAGE_SIZE);
-    if (area == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    cpu->vendor = area;
     msr_write(MSR_VM_CR, msr_read(MSR_VM_CR) & ~VM_CR_DISABLED);
     msr_write(X86_MSR_EFER, msr_read(X86_MSR_EFER) | X86_EFER_SVME);
-    msr_write(MSR_VM_HSAVE_PA, phys_address(area).v);
+    msr_write(MSR_VM_HSAVE_PA, phys_address(cpu->vendor_page).v);
     trap_use_no_tss();
     return STATUS_OK;
 }

@@ -11,7 +11,8 @@
 #define CR(n) [n] = {EXIT_CR, FORM_CR}
 
 const struct svm_exit svm_exits[SVM_EXITS] = {
-    /* Reads 00h-0fh, writes 10h-1fh; exceptions from 40h. */
+    /* Reads 00h-0fh, writes 10h-1fh; exceptions from 40h; from 60h on the order is that of the bits
+     * in vmcb.intercepts. */
     CR(0x00),
     CR(0x04),
     CR(0x08),
@@ -22,9 +23,9 @@ const struct svm_exit svm_exits[SVM_EXITS] = {
     [0x60] = {EXIT_INTERRUPT, FORM_PLAIN},
     [0x61] = {EXIT_HOST_NMI, FORM_PLAIN}, /* taken by the host when enter.S sets GIF */
     [0x63] = {EXIT_WINDOW, FORM_PLAIN},   /* INIT: nobody sends it to a running CPU but a reset */
-    [0x64] = {EXIT_WINDOW, FORM_PLAIN},
-    CR(0x65),
-    [0x6f] = {EXIT_PRIVILEGED, INSN}, /* RDPMC: no counters, so #GP */
+    [0x64] = {EXIT_WINDOW, FORM_PLAIN},   /* SVM_VINTR */
+    CR(0x65),                             /* CR0: a write that changes more than TS and MP */
+    [0x6f] = {EXIT_PRIVILEGED, INSN},     /* RDPMC: no counters, so #GP */
     [0x72] = {EXIT_CPUID, INSN},
     [0x74] = {EXIT_WINDOW, FORM_PLAIN}, /* IRET: the end of the guest's NMI handler */
     [0x76] = {EXIT_CACHE, INSN},        /* INVD */
@@ -33,12 +34,12 @@ const struct svm_exit svm_exits[SVM_EXITS] = {
     [0x7b] = {EXIT_IO, FORM_IO},
     [0x7c] = {EXIT_RDMSR, FORM_MSR},
     [0x7d] = {EXIT_TASK_SWITCH, FORM_PLAIN},
-    [0x7f] = {EXIT_TRIPLE_FAULT, FORM_PLAIN},
+    [0x7f] = {EXIT_TRIPLE_FAULT, FORM_PLAIN},   /* shutdown */
     [0x80] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* VMRUN */
     [0x81] = {EXIT_HYPERCALL, INSN},
     [0x82 ... 0x86] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* VMLOAD VMSAVE STGI CLGI SKINIT */
     [0x89] = {EXIT_CACHE, INSN},                         /* WBINVD */
-    [0x8a ... 0x8c] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* MONITOR, MWAIT: hidden */
+    [0x8a ... 0x8b] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* MONITOR, MWAIT: hidden */
     [0x8d] = {EXIT_XSETBV, INSN},
     [0x8e] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* RDPRU: hidden */
 };
@@ -108,19 +109,20 @@ void svm_set_intercepts(struct vmcb *c) {
     c->cr_writes = BIT32(4) | BIT32(8);
     /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
     c->exceptions = SVM_EXCEPTIONS;
-    c->intercepts[0] = SVM_INTR | SVM_NMI | SVM_INIT | SVM_CR0_CHANGE | SVM_RDPMC | SVM_CPUID |
-                       SVM_INVD | SVM_HLT | SVM_INVLPGA | SVM_IO | SVM_MSR | SVM_TASK_SWITCH |
-                       SVM_SHUTDOWN;
-    c->intercepts[1] =
-        SVM_INSTRUCTIONS | SVM_WBINVD | SVM_MONITOR | SVM_MWAIT | SVM_XSETBV | SVM_RDPRU;
+    /* What the table has a use for; two of them only at times. */
+    for (unsigned code = EXIT_CODE_INTERCEPTS; code < SVM_EXITS; code++) {
+        unsigned n = code - EXIT_CODE_INTERCEPTS;
+        c->intercepts[n / 32] |= svm_exits[code].kind != EXIT_UNKNOWN ? BIT32(n % 32) : 0;
+    }
+    c->intercepts[0] &= ~(SVM_VINTR | SVM_IRET);
 }
 
 /* APM "MSR Intercepts": 2 KiB for each of three ranges. */
-int svm_msr_bit(uint32_t msr) {
+int svm_msr_bit(uint32_t msr, bool write) {
     static const uint32_t bases[] = {0, 0xc0000000u, 0xc0010000u};
     for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
         if (msr - bases[i] < 0x2000) {
-            return (int)(i * 0x4000 + (msr - bases[i]) * 2);
+            return (int)(i * 0x4000 + (msr - bases[i]) * 2 + write);
         }
     }
     return -1;

@@ -61,9 +61,8 @@ static inline void svm_decode_io(const struct vmcb *c, struct vmexit *x) {
 void svm_set_intercepts(struct vmcb *c);
 #define SVM_EXCEPTIONS (BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC))
 
-/* First bit of an MSR in the permission map (the second is its write bit); -1 when the map does not
- * cover it (then it always exits). */
-int svm_msr_bit(uint32_t msr);
+/* As of struct hvm_ops. */
+int svm_msr_bit(uint32_t msr, bool write);
 
 /* The rule that a VMCB breaks which the CPU refused; "no rule known" if it keeps all. */
 const char *svm_refusal(const struct vmcb *c);

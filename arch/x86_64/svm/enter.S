@@ -19,8 +19,6 @@
 
     .text
     .globl svm_enter
-    .hidden svm_enter
-    .type svm_enter, @function
 svm_enter:
     push %rbp
     push %rdi
@@ -44,4 +42,3 @@ svm_enter:
     pop %rdi
     pop %rbp
     ret
-    .size svm_enter, . - svm_enter

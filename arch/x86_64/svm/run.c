@@ -18,8 +18,8 @@ static void svm_intercept(struct vmcb *c, uint32_t bits, bool on) {
     c->clean &= ~(uint64_t)CLEAN_CONTROLS;
 }
 
-static void svm_inject(struct vcpu *v) {
-    struct svm_vcpu *s = svm_of(v);
+void svm_inject(struct vcpu *v) {
+    struct svm_vcpu *s = v->vendor;
     struct event *e = &v->event;
     if (e->has_error && (s->vmcb.cr0 & X86_CR0_PE) == 0) {
         e->has_error = false; /* real mode pushes none */
@@ -65,7 +65,7 @@ static void svm_step_end(struct svm_vcpu *s, struct vmexit *x) {
 
 /* An instruction that was carried out here had the trap flag set. */
 static void svm_trap_after(struct vcpu *v) {
-    struct svm_vcpu *s = svm_of(v);
+    struct svm_vcpu *s = v->vendor;
     if (s->stepping) { /* it stood in the shadow that an NMI waits for */
         struct vmexit done = {.event = {.vector = X86_DB}};
         svm_step_end(s, &done);
@@ -81,7 +81,7 @@ static void svm_trap_after(struct vcpu *v) {
 /* Exits that are not one plain instruction. */
 static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct svm_exit e,
                                                        struct vmexit *x) {
-    struct svm_vcpu *s = svm_of(v);
+    struct svm_vcpu *s = v->vendor;
     struct vmcb *c = &s->vmcb;
     if ((c->exit_event & EVENT_VALID) != 0) { /* cut off by this exit: goes in again */
         struct event event = svm_event_decode(c->exit_event);
@@ -148,19 +148,9 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
     }
 }
 
-static bool svm_can_take_interrupt(struct vcpu *v) {
-    const struct vmcb *c = v->vendor;
-    return (c->rflags & X86_RFLAGS_IF) != 0 && (c->interrupt_shadow & SHADOW) == 0;
-}
-
-static bool svm_can_take_nmi(struct vcpu *v) {
-    const struct svm_vcpu *s = svm_of(v);
-    return !s->nmi_blocked && (s->vmcb.interrupt_shadow & SHADOW) == 0;
-}
-
 /* A virtual interrupt that is never delivered: the exit comes when it could be. */
-static void svm_window(struct vcpu *v, bool interrupt, bool nmi) {
-    struct svm_vcpu *s = svm_of(v);
+void svm_window(struct vcpu *v, bool interrupt, bool nmi) {
+    struct svm_vcpu *s = v->vendor;
     struct vmcb *c = &s->vmcb;
     c->virtual_interrupt = V_INTR_MASKING | (interrupt ? V_IRQ | V_PRIORITY_MAX | V_IGNORE_TPR : 0);
     c->clean &= ~(uint64_t)CLEAN_INTERRUPTS;
@@ -170,35 +160,6 @@ static void svm_window(struct vcpu *v, bool interrupt, bool nmi) {
     }
 }
 
-static void svm_set_tsc_offset(struct vcpu *v, uint64_t offset) {
-    struct vmcb *c = v->vendor;
-    c->tsc_offset = offset;
-    c->clean &= ~(uint64_t)CLEAN_CONTROLS;
-}
-
-static void svm_loop(struct vcpu *v) {
+void svm_loop(struct vcpu *v) {
     vcpu_loop(v, svm_run, svm_advance);
 }
-
-struct hvm_ops svm_ops = {
-    .name = "AMD-V",
-    .probe = svm_probe,
-    .cpu_on = svm_cpu_on,
-    .vcpu_init = svm_vcpu_init,
-    .vcpu_reset = svm_vcpu_reset,
-    .loop = svm_loop,
-    .inject = svm_inject,
-    .can_take_interrupt = svm_can_take_interrupt,
-    .can_take_nmi = svm_can_take_nmi,
-    .window = svm_window,
-    .get = svm_get,
-    .set = svm_set,
-    .get_segment = svm_get_segment,
-    .set_segment = svm_set_segment,
-    .set_tsc_offset = svm_set_tsc_offset,
-    .flush = svm_flush,
-    .raw = svm_raw,
-    .msr_passes = svm_msr_passes,
-    .port_passes = svm_port_passes,
-    .npt_format = &npt_format_amd,
-};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A vCPU's VMCB and permission maps: made once, reset at every start, read and written register by
- * register for the handlers. What VMRUN does not switch is fetched from the CPU when somebody asks
+ * A vCPU's VMCB: made once, reset at every start, read and written register by register for the
+ * handlers; and svm_ops. What VMRUN does not switch is fetched from the CPU when somebody asks
  * (VMSAVE), so all but svm_vcpu_init() run on the vCPU's own CPU.
  * Sources: AMD APM vol. 2 "VMRUN Instruction", "VMSAVE and VMLOAD Instructions", "VMCB Clean
  * Field", "TLB Control".
@@ -9,7 +9,6 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/decode.h"
 #include "arch/x86_64/svm/svm.h"
-#include "hv/exit/msr.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
@@ -17,50 +16,19 @@
 #define MSR_MAP_SIZE (2 * PAGE_SIZE)
 #define IO_MAP_SIZE  (3 * PAGE_SIZE)
 #define CR0_CACHE    (X86_CR0_CD | X86_CR0_NW)
-#define DR6_DEFAULT  0xffff0ff0u
 
-bool svm_msr_passes(const struct vcpu *v, uint32_t msr, bool write) {
-    int bit = svm_msr_bit(msr);
-    return bit >= 0 && (svm_of(v)->msr_map[bit / 8] >> (bit % 8 + write) & 1) == 0;
-}
-
-bool svm_port_passes(const struct vcpu *v, uint16_t port) {
-    return (svm_of(v)->io_map[port / 8] >> (port % 8) & 1) == 0;
-}
-
-/* Everything exits but what the policy table lets pass; and EFER, whose SVME bit is not for guests.
- */
-static void svm_fill_maps(struct svm_vcpu *s) {
-    memset(s->io_map, 0xff, IO_MAP_SIZE);
-    memset(s->msr_map, 0xff, MSR_MAP_SIZE);
-    for (size_t i = 0; i < msr_policy_count; i++) {
-        const struct msr_policy *p = &msr_policies[i];
-        int bit = svm_msr_bit(p->msr);
-        if (bit >= 0 && p->msr != X86_MSR_EFER) {
-            unsigned pass = (p->read_passes ? 1u : 0) | (p->write_passes ? 2u : 0);
-            s->msr_map[bit / 8] &= (uint8_t) ~(pass << (bit % 8));
-        }
+static enum status svm_vcpu_init(struct vcpu *v) {
+    enum status s = vendor_vcpu_init(v, sizeof(struct svm_vcpu), MSR_MAP_SIZE, IO_MAP_SIZE);
+    int efer = svm_msr_bit(X86_MSR_EFER, false);
+    if (s == STATUS_OK) { /* it has a bit, SVME, that is not for guests to see */
+        v->msr_map[efer / 8] |= (uint8_t)(1u << (efer % 8));
     }
+    return s;
 }
 
-enum status svm_vcpu_init(struct vcpu *v) {
-    struct pool *pool = &v->vm->pool;
-    struct svm_vcpu *s = pool_alloc(pool, sizeof(*s), PAGE_SIZE);
-    if (s == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    s->msr_map = pool_alloc(pool, MSR_MAP_SIZE, PAGE_SIZE);
-    s->io_map = pool_alloc(pool, IO_MAP_SIZE, PAGE_SIZE);
-    if (s->msr_map == NULL || s->io_map == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    svm_fill_maps(s);
-    v->vendor = s;
-    return STATUS_OK;
-}
-
-void svm_flush(struct vcpu *v) {
-    svm_of(v)->vmcb.tlb_control =
+static void svm_flush(struct vcpu *v) {
+    struct vmcb *c = v->vendor;
+    c->tlb_control =
         (svm_caps.features & SVM_HAS_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
 }
 
@@ -73,13 +41,13 @@ static void svm_put_live(struct svm_vcpu *s) {
     __asm__ volatile("vmload %0" : : "a"(phys_address(&s->vmcb).v) : "memory");
 }
 
-void svm_vcpu_reset(struct vcpu *v) {
-    struct svm_vcpu *s = svm_of(v);
+static void svm_vcpu_reset(struct vcpu *v) {
+    struct svm_vcpu *s = v->vendor;
     struct vmcb *c = &s->vmcb;
     memset(c, 0, sizeof(*c));
     svm_set_intercepts(c);
-    c->io_map = phys_address(s->io_map).v;
-    c->msr_map = phys_address(s->msr_map).v;
+    c->io_map = phys_address(v->port_map).v;
+    c->msr_map = phys_address(v->msr_map).v;
     /* ASIDs tell the guests of one CPU apart: a CPU has one vCPU, and one ASID is enough. */
     c->asid = 1;
     c->virtual_interrupt = V_INTR_MASKING;
@@ -106,6 +74,7 @@ static const struct svm_register {
     [HVM_EFER] = {offsetof(struct vmcb, efer), CLEAN_CR, false},
     [HVM_DR7] = {offsetof(struct vmcb, dr7), CLEAN_DR, false},
     [HVM_PAT] = {offsetof(struct vmcb, pat), CLEAN_NESTED, false},
+    [HVM_TSC_OFFSET] = {offsetof(struct vmcb, tsc_offset), CLEAN_CONTROLS, false},
     [HVM_FS_BASE] = {offsetof(struct vmcb, segments[HVM_FS].base), 0, true},
     [HVM_GS_BASE] = {offsetof(struct vmcb, segments[HVM_GS].base), 0, true},
     [HVM_SYSENTER_CS] = {offsetof(struct vmcb, sysenter_cs), 0, true},
@@ -120,8 +89,8 @@ static uint64_t *svm_slot(struct svm_vcpu *s, enum hvm_reg r) {
     return (uint64_t *)(void *)((uint8_t *)&s->vmcb + svm_registers[r].offset);
 }
 
-uint64_t svm_get(struct vcpu *v, enum hvm_reg r) {
-    struct svm_vcpu *s = svm_of(v);
+static uint64_t svm_get(struct vcpu *v, enum hvm_reg r) {
+    struct svm_vcpu *s = v->vendor;
     uint64_t value = *svm_slot(s, r);
     return r == HVM_CR0    ? value | s->cr0_cache
            : r == HVM_CR4  ? s->cr4
@@ -139,8 +108,8 @@ static uint64_t svm_hide_cache_bits(struct svm_vcpu *s, uint64_t cr0) {
     return cr0 & ~CR0_CACHE;
 }
 
-void svm_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
-    struct svm_vcpu *s = svm_of(v);
+static void svm_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
+    struct svm_vcpu *s = v->vendor;
     struct vmcb *c = &s->vmcb;
     if (r == HVM_CR0) {
         value = svm_hide_cache_bits(s, value);
@@ -168,8 +137,8 @@ static bool svm_segment_is_live(enum hvm_seg seg) {
     return seg >= HVM_FS && seg <= HVM_TR;
 }
 
-void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
-    struct svm_vcpu *s = svm_of(v);
+static void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
+    struct svm_vcpu *s = v->vendor;
     const struct vmcb_segment *in = &s->vmcb.segments[svm_segment_of[seg]];
     if (svm_segment_is_live(seg)) {
         svm_fetch_live(s);
@@ -184,8 +153,8 @@ void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) 
     }
 }
 
-void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
-    struct svm_vcpu *s = svm_of(v);
+static void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
+    struct svm_vcpu *s = v->vendor;
     bool live = svm_segment_is_live(seg), usable = (in->attr & SEG_UNUSABLE) == 0;
     if (live) {
         svm_fetch_live(s);
@@ -204,7 +173,7 @@ void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment 
     }
 }
 
-const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
+static const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     static const struct {
         uint16_t offset;
         const char *name;
@@ -230,3 +199,33 @@ const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     *value = *(const uint64_t *)(const void *)((const uint8_t *)v->vendor + words[i].offset);
     return words[i].name;
 }
+
+static bool svm_can_take_interrupt(struct vcpu *v) {
+    const struct vmcb *c = v->vendor;
+    return (c->rflags & X86_RFLAGS_IF) != 0 && (c->interrupt_shadow & SHADOW) == 0;
+}
+
+static bool svm_can_take_nmi(struct vcpu *v) {
+    const struct svm_vcpu *s = v->vendor;
+    return !s->nmi_blocked && (s->vmcb.interrupt_shadow & SHADOW) == 0;
+}
+
+struct hvm_ops svm_ops = {
+    .name = "AMD-V",
+    .cpu_on = svm_cpu_on,
+    .vcpu_init = svm_vcpu_init,
+    .vcpu_reset = svm_vcpu_reset,
+    .loop = svm_loop,
+    .inject = svm_inject,
+    .can_take_interrupt = svm_can_take_interrupt,
+    .can_take_nmi = svm_can_take_nmi,
+    .window = svm_window,
+    .get = svm_get,
+    .set = svm_set,
+    .get_segment = svm_get_segment,
+    .set_segment = svm_set_segment,
+    .flush = svm_flush,
+    .raw = svm_raw,
+    .msr_bit = svm_msr_bit,
+    .npt_format = &npt_format_amd,
+};

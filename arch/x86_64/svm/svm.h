@@ -11,8 +11,6 @@
 /* struct vcpu's vendor part; the VMCB stands first, so that v->vendor is its address. */
 struct svm_vcpu {
     struct vmcb vmcb;
-    uint8_t *msr_map;   /* 8 KiB, two bits a register: read, write */
-    uint8_t *io_map;    /* 12 KiB */
     uint64_t cr0_cache; /* CD and NW as the guest set them: they never reach the CPU */
     uint64_t cr4;       /* as the guest set it */
     bool nmi_blocked;   /* from an NMI's injection to the end of the guest's IRET */
@@ -39,22 +37,10 @@ extern struct hvm_ops svm_ops;
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, vendor) == 0x88,
                "used in enter.S");
 
-static inline struct svm_vcpu *svm_of(const struct vcpu *v) {
-    return v->vendor;
-}
-
 enum status svm_probe(void);
 enum status svm_cpu_on(void);
-
-enum status svm_vcpu_init(struct vcpu *v);
-void svm_vcpu_reset(struct vcpu *v);
-uint64_t svm_get(struct vcpu *v, enum hvm_reg r);
-void svm_set(struct vcpu *v, enum hvm_reg r, uint64_t value);
-void svm_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
-void svm_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
-void svm_flush(struct vcpu *v);
-const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value);
-bool svm_msr_passes(const struct vcpu *v, uint32_t msr, bool write);
-bool svm_port_passes(const struct vcpu *v, uint16_t port);
+void svm_loop(struct vcpu *v);
+void svm_inject(struct vcpu *v);
+void svm_window(struct vcpu *v, bool interrupt, bool nmi);
 
 #endif

@@ -67,31 +67,10 @@ _Static_assert(offsetof(struct vmcb, efer) == 0x4d0 && offsetof(struct vmcb, cr4
                    offsetof(struct vmcb, cr2) == 0x640 && offsetof(struct vmcb, pat) == 0x668,
                "VMCB offsets");
 
-/* intercepts[0] */
-#define SVM_INTR         BIT32(0)
-#define SVM_NMI          BIT32(1)
-#define SVM_INIT         BIT32(3)
-#define SVM_VINTR        BIT32(4) /* a virtual interrupt could be taken: our interrupt window */
-#define SVM_CR0_CHANGE   BIT32(5) /* a write that changes more than TS and MP */
-#define SVM_RDPMC        BIT32(15)
-#define SVM_CPUID        BIT32(18)
-#define SVM_IRET         BIT32(20)
-#define SVM_INVD         BIT32(22)
-#define SVM_HLT          BIT32(24)
-#define SVM_INVLPGA      BIT32(26)
-#define SVM_IO           BIT32(27)
-#define SVM_MSR          BIT32(28)
-#define SVM_TASK_SWITCH  BIT32(29)
-#define SVM_SHUTDOWN     BIT32(31)
-/* intercepts[1]: VMRUN, VMMCALL, VMLOAD, VMSAVE, STGI, CLGI, SKINIT; WBINVD, MONITOR, MWAIT;
- * XSETBV, RDPRU. Without VMRUN there is no entry. */
-#define SVM_VMRUN        BIT32(0)
-#define SVM_INSTRUCTIONS 0x7fu
-#define SVM_WBINVD       BIT32(9)
-#define SVM_MONITOR      BIT32(10)
-#define SVM_MWAIT        BIT32(11)
-#define SVM_XSETBV       BIT32(13)
-#define SVM_RDPRU        BIT32(14)
+/* intercepts: bits in the order of the exit codes from EXIT_CODE_INTERCEPTS on. */
+#define SVM_VINTR BIT32(4) /* [0]: a virtual interrupt could be taken: our interrupt window */
+#define SVM_IRET  BIT32(20)
+#define SVM_VMRUN BIT32(0) /* [1]: without it there is no entry */
 
 #define TLB_FLUSH_ALL  1u
 #define TLB_FLUSH_ASID 3u
@@ -120,6 +99,7 @@ _Static_assert(offsetof(struct vmcb, efer) == 0x4d0 && offsetof(struct vmcb, cr4
 #define EVENT_VALID      BIT(31)
 #define EVENT_WITH_ERROR BIT(11)
 
+#define EXIT_CODE_INTERCEPTS   0x60u
 #define EXIT_CODE_NESTED_FAULT 0x400u
 #define EXIT_CODE_INVALID      UINT64_MAX
 

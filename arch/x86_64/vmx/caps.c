@@ -5,6 +5,8 @@
  */
 #include "arch/x86_64/vmx/caps.h"
 
+#include "hv/lib/str.h"
+
 /* TOGGLE: switched at run time, so both values must be allowed. OFF: CPUs without the TRUE
  * capability MSRs may insist on it, and then every CR3 load or RDTSC of a guest would exit. */
 enum vmx_use { NEED, WANT, TOGGLE, OFF };
@@ -35,6 +37,12 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC2, WANT, PROC2_VPID, "VPID"},
     {VMX_PROC2, WANT, PROC2_RDTSCP, "RDTSCP"},
     {VMX_PROC2, WANT, PROC2_INVPCID, "INVPCID"},
+    {VMX_EPT, NEED, EPT_CAP_WALK4, "EPT with 4 levels"},
+    {VMX_EPT, NEED, EPT_CAP_WB, "EPT write-back memory"},
+    {VMX_EPT, NEED, EPT_CAP_2M, "EPT pages of 2 MiB"},
+    {VMX_EPT, WANT, EPT_CAP_1G, "EPT pages of 1 GiB"},
+    {VMX_EPT, NEED, EPT_CAP_INVEPT, "INVEPT"},
+    {VMX_EPT, NEED, EPT_CAP_INVEPT_ALL, "INVEPT of all contexts"},
     {VMX_EXIT, NEED, EXIT_SAVE_DEBUG, "save debug controls"},
     {VMX_EXIT, NEED, EXIT_HOST_64, "64-bit host"},
     {VMX_EXIT, NEED, EXIT_SAVE_PAT, "save IA32_PAT"},
@@ -53,52 +61,27 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC, OFF, PROC_RDTSC, "RDTSC exiting switched off"},
 };
 
-struct vmx_ept_need {
-    uint64_t bits;
-    const char *name;
-};
-
-static const struct vmx_ept_need vmx_ept_needs[] = {
-    {EPT_CAP_WALK4, "EPT with 4 levels"},
-    {EPT_CAP_WB, "EPT write-back memory"},
-    {EPT_CAP_2M, "EPT pages of 2 MiB"},
-    {EPT_CAP_INVEPT, "INVEPT"},
-};
-
-enum status vmx_controls_choose(const struct vmx_caps *caps, struct vmx_controls *out,
+enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                 void (*missing)(const char *what)) {
-    struct vmx_controls c = {.vpid = false};
-    bool ok = true;
+    uint32_t words[VMX_WORDS];
+    enum status s = STATUS_OK;
     for (unsigned i = 0; i < VMX_WORDS; i++) {
-        c.word[i] = caps->allowed[i].must;
+        words[i] = caps->allowed[i].must;
     }
     for (size_t i = 0; i < ARRAY_SIZE(vmx_choices); i++) {
         const struct vmx_choice *t = &vmx_choices[i];
         bool may = (caps->allowed[t->word].may & t->bit) != 0;
         bool must = (caps->allowed[t->word].must & t->bit) != 0;
         if (may && t->use <= WANT) {
-            c.word[t->word] |= t->bit;
+            words[t->word] |= t->bit;
         }
         if ((!may && (t->use == NEED || t->use == TOGGLE)) || (must && t->use >= TOGGLE)) {
             missing(t->name);
-            ok = false;
+            s = STATUS_UNSUPPORTED;
         }
     }
-    for (size_t i = 0; i < ARRAY_SIZE(vmx_ept_needs); i++) {
-        if ((caps->ept & vmx_ept_needs[i].bits) == 0) {
-            missing(vmx_ept_needs[i].name);
-            ok = false;
-        }
+    if (s == STATUS_OK) {
+        memcpy(out, words, sizeof(words));
     }
-    if (!ok) {
-        return STATUS_UNSUPPORTED;
-    }
-    uint64_t invvpid = EPT_CAP_INVVPID_SINGLE | EPT_CAP_INVVPID_ALL;
-    if ((caps->ept & EPT_CAP_INVVPID) == 0 || (caps->ept & invvpid) == 0) {
-        c.word[VMX_PROC2] &= ~PROC2_VPID; /* a VPID that cannot be flushed is worse than none */
-    }
-    c.vpid = (c.word[VMX_PROC2] & PROC2_VPID) != 0;
-    c.ept_levels = (caps->ept & EPT_CAP_1G) != 0 ? 3 : 2;
-    *out = c;
-    return STATUS_OK;
+    return s;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What this CPU's VMX can do, read once from the capability MSRs and turned into the control words
- * that every VMCS gets. Pure but for vmx_caps_read(), so that the choice is unit-tested on the
- * host. Source: Intel SDM vol. 3 appendix "VMX Capability Reporting Facility".
+ * that every VMCS gets. Pure, so that the choice is unit-tested on the host. Source: Intel SDM vol.
+ * 3 appendix "VMX Capability Reporting Facility".
  */
 #ifndef ARCH_X86_64_VMX_CAPS_H
 #define ARCH_X86_64_VMX_CAPS_H
@@ -10,7 +10,8 @@
 #include "hv/lib/status.h"
 #include "hv/lib/types.h"
 
-enum vmx_word { VMX_PIN, VMX_PROC, VMX_PROC2, VMX_EXIT, VMX_ENTRY, VMX_WORDS };
+/* The first four in the order of their MSRs; the last is no control, but what EPT can do. */
+enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_WORDS };
 
 #define PIN_EXTERNAL_INTERRUPT BIT32(0)
 #define PIN_NMI                BIT32(3)
@@ -52,15 +53,12 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_PROC2, VMX_EXIT, VMX_ENTRY, VMX_WORDS };
 #define ENTRY_LOAD_PAT   BIT32(14)
 #define ENTRY_LOAD_EFER  BIT32(15)
 
-#define EPT_CAP_WALK4          BIT(6)
-#define EPT_CAP_WB             BIT(14)
-#define EPT_CAP_2M             BIT(16)
-#define EPT_CAP_1G             BIT(17)
-#define EPT_CAP_INVEPT         BIT(20)
-#define EPT_CAP_INVEPT_SINGLE  BIT(25)
-#define EPT_CAP_INVVPID        BIT(32)
-#define EPT_CAP_INVVPID_SINGLE BIT(41)
-#define EPT_CAP_INVVPID_ALL    BIT(42)
+#define EPT_CAP_WALK4      BIT32(6)
+#define EPT_CAP_WB         BIT32(14)
+#define EPT_CAP_2M         BIT32(16)
+#define EPT_CAP_1G         BIT32(17)
+#define EPT_CAP_INVEPT     BIT32(20)
+#define EPT_CAP_INVEPT_ALL BIT32(26)
 
 /* Bits that must be set and that may be set, one pair a control word. */
 struct vmx_allowed {
@@ -68,27 +66,17 @@ struct vmx_allowed {
 };
 
 struct vmx_caps {
-    uint64_t basic; /* IA32_VMX_BASIC */
+    uint32_t revision; /* of the VMCS */
     struct vmx_allowed allowed[VMX_WORDS];
     uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
-    uint64_t ept; /* IA32_VMX_EPT_VPID_CAP */
 };
-
-struct vmx_controls {
-    uint32_t word[VMX_WORDS];
-    bool vpid;
-    unsigned ept_levels; /* largest leaf, as npt.max_level */
-};
-
-/* Reads the capability MSRs of the running CPU, which must have VMX. */
-void vmx_caps_read(struct vmx_caps *caps);
 
 /*
  * Chooses the control words: everything needed, what is useful where it is offered, nothing else
  * but what the CPU insists on. STATUS_UNSUPPORTED when something needed is missing; then
  * missing() is called with a name for each.
  */
-MUST_USE enum status vmx_controls_choose(const struct vmx_caps *caps, struct vmx_controls *out,
+MUST_USE enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                          void (*missing)(const char *what));
 
 #endif

@@ -4,21 +4,12 @@
  * CPU. Must not know about VMs.
  * Sources: Intel SDM vol. 3 "Enabling and Entering VMX Operation", "Restrictions on VMX Operation".
  */
-#include "arch/x86_64/cpu.h"
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/percpu.h"
 #include "arch/x86_64/vmx/vmx.h"
-#include "hv/lib/log.h"
 #include "hv/lib/phys.h"
-#include "hv/lib/str.h"
-#include "hv/mem/npt.h"
-#include "hv/vm/plat.h"
 
 #define MSR_VMX_BASIC       0x480u
-#define MSR_VMX_PIN         0x481u
-#define MSR_VMX_PROC        0x482u
-#define MSR_VMX_EXIT        0x483u
-#define MSR_VMX_ENTRY       0x484u
+#define MSR_VMX_PIN         0x481u /* and on: PROC, EXIT, ENTRY */
 #define MSR_VMX_CR0_FIXED0  0x486u
 #define MSR_VMX_CR0_FIXED1  0x487u
 #define MSR_VMX_CR4_FIXED0  0x488u
@@ -27,39 +18,44 @@
 #define MSR_VMX_EPT_VPID    0x48cu
 #define MSR_VMX_TRUE_OFFSET 0x0cu /* MSR_VMX_PIN .. ENTRY + this: the TRUE controls */
 
-#define BASIC_REVISION_MASK 0x7fffffffull
+#define BASIC_REVISION_MASK 0x7fffffffu
 #define BASIC_TRUE_CONTROLS BIT(55)
 
 #define FEATURE_LOCKED      BIT(0)
 #define FEATURE_VMX_OUTSIDE BIT(2)
 
 struct vmx_caps vmx_caps;
-struct vmx_controls vmx_controls;
+uint32_t vmx_controls[VMX_WORDS];
 
 static struct vmx_allowed vmx_allowed_read(uint32_t msr) {
     uint64_t v = msr_read(msr);
     return (struct vmx_allowed){.must = (uint32_t)v, .may = (uint32_t)(v >> 32)};
 }
 
-void vmx_caps_read(struct vmx_caps *caps) {
-    caps->basic = msr_read(MSR_VMX_BASIC);
-    uint32_t true_offset = (caps->basic & BASIC_TRUE_CONTROLS) != 0 ? MSR_VMX_TRUE_OFFSET : 0;
-    caps->allowed[VMX_PIN] = vmx_allowed_read(MSR_VMX_PIN + true_offset);
-    caps->allowed[VMX_PROC] = vmx_allowed_read(MSR_VMX_PROC + true_offset);
-    caps->allowed[VMX_EXIT] = vmx_allowed_read(MSR_VMX_EXIT + true_offset);
-    caps->allowed[VMX_ENTRY] = vmx_allowed_read(MSR_VMX_ENTRY + true_offset);
-    caps->allowed[VMX_PROC2] = (struct vmx_allowed){0, 0};
-    caps->ept = 0;
-    if ((caps->allowed[VMX_PROC].may & PROC_SECONDARY) != 0) {
-        caps->allowed[VMX_PROC2] = vmx_allowed_read(MSR_VMX_PROC2);
-        if ((caps->allowed[VMX_PROC2].may & (PROC2_EPT | PROC2_VPID)) != 0) {
-            caps->ept = msr_read(MSR_VMX_EPT_VPID);
+static struct vmx_caps vmx_caps_read(void) {
+    uint64_t basic = msr_read(MSR_VMX_BASIC);
+    struct vmx_caps c = {.revision = basic & BASIC_REVISION_MASK,
+                         .cr0_fixed0 = msr_read(MSR_VMX_CR0_FIXED0),
+                         .cr0_fixed1 = msr_read(MSR_VMX_CR0_FIXED1),
+                         .cr4_fixed0 = msr_read(MSR_VMX_CR4_FIXED0),
+                         .cr4_fixed1 = msr_read(MSR_VMX_CR4_FIXED1)};
+    uint32_t first = MSR_VMX_PIN + ((basic & BASIC_TRUE_CONTROLS) != 0 ? MSR_VMX_TRUE_OFFSET : 0);
+    for (unsigned i = VMX_PIN; i <= VMX_ENTRY; i++) {
+        c.allowed[i] = vmx_allowed_read(first + i);
+    }
+    if ((c.allowed[VMX_PROC].may & PROC_SECONDARY) != 0) {
+        c.allowed[VMX_PROC2] = vmx_allowed_read(MSR_VMX_PROC2);
+        if ((c.allowed[VMX_PROC2].may & (PROC2_EPT | PROC2_VPID)) != 0) {
+            c.allowed[VMX_EPT].may = (uint32_t)msr_read(MSR_VMX_EPT_VPID);
         }
     }
-    caps->cr0_fixed0 = msr_read(MSR_VMX_CR0_FIXED0);
-    caps->cr0_fixed1 = msr_read(MSR_VMX_CR0_FIXED1);
-    caps->cr4_fixed0 = msr_read(MSR_VMX_CR4_FIXED0);
-    caps->cr4_fixed1 = msr_read(MSR_VMX_CR4_FIXED1);
+    return c;
+}
+
+/* With the lock open, each CPU sets and locks it for itself. */
+static bool vmx_locked_off(void) {
+    uint64_t feature = msr_read(X86_MSR_FEATURE_CONTROL);
+    return (feature & FEATURE_LOCKED) != 0 && (feature & FEATURE_VMX_OUTSIDE) == 0;
 }
 
 static void vmx_missing(const char *what) {
@@ -70,74 +66,57 @@ enum status vmx_probe(void) {
     if (!cpu_has(CPU_HAS_VMX)) {
         return STATUS_UNSUPPORTED;
     }
-    uint64_t feature = msr_read(X86_MSR_FEATURE_CONTROL);
-    if ((feature & FEATURE_LOCKED) != 0 && (feature & FEATURE_VMX_OUTSIDE) == 0) {
+    if (vmx_locked_off()) {
         log_error("VT-x is locked off by the firmware: enable \"Intel Virtualization Technology\" "
                   "in its setup, then switch the machine off and on");
         return STATUS_DENIED;
     }
-    vmx_caps_read(&vmx_caps);
-    enum status s = vmx_controls_choose(&vmx_caps, &vmx_controls, vmx_missing);
+    vmx_caps = vmx_caps_read();
+    enum status s = vmx_controls_choose(&vmx_caps, vmx_controls, vmx_missing);
     if (s != STATUS_OK) {
         return s;
     }
-    uint32_t proc2 = vmx_controls.word[VMX_PROC2];
+    uint32_t proc2 = vmx_controls[VMX_PROC2];
     vmx_ops.features = ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
                        ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0);
-    vmx_ops.npt_max_level = vmx_controls.ept_levels;
+    vmx_ops.npt_max_level = (vmx_controls[VMX_EPT] & EPT_CAP_1G) != 0 ? 3 : 2;
+    bool locked = (msr_read(X86_MSR_FEATURE_CONTROL) & FEATURE_LOCKED) != 0;
     log_info("VT-x: EPT with pages up to %s, unrestricted guest, VPID %s, IA32_FEATURE_CONTROL %s",
-             vmx_controls.ept_levels == 3 ? "1 GiB" : "2 MiB", vmx_controls.vpid ? "yes" : "no",
-             (feature & FEATURE_LOCKED) != 0 ? "locked on by firmware" : "open, set and locked");
+             vmx_ops.npt_max_level == 3 ? "1 GiB" : "2 MiB",
+             (proc2 & PROC2_VPID) != 0 ? "yes" : "no",
+             locked ? "locked on by firmware" : "open, set and locked");
     return STATUS_OK;
 }
 
 /* Hybrid or mismatched CPUs: every CPU must offer what the boot CPU's controls use. */
 static bool vmx_same_caps(const struct vmx_caps *mine) {
-    if (((mine->basic ^ vmx_caps.basic) & BASIC_REVISION_MASK) != 0 ||
-        (vmx_caps.ept & ~mine->ept) != 0) {
-        return false;
-    }
+    bool same = mine->revision == vmx_caps.revision;
     for (unsigned i = 0; i < VMX_WORDS; i++) {
-        uint32_t word = vmx_controls.word[i];
-        if ((word & mine->allowed[i].must) != mine->allowed[i].must ||
-            (word & ~mine->allowed[i].may) != 0) {
-            return false;
-        }
+        uint32_t word = vmx_controls[i];
+        same &= (mine->allowed[i].must & ~word) == 0 && (word & ~mine->allowed[i].may) == 0;
     }
-    return true;
+    return same;
 }
 
 enum status vmx_cpu_on(void) {
     struct cpu *cpu = cpu_current();
-    if (!cpu_has(CPU_HAS_VMX)) {
-        log_error("VT-x: CPU %u has none, unlike CPU 0", cpu->index);
+    if (!cpu_has(CPU_HAS_VMX) || vmx_locked_off()) {
+        log_error("VT-x: CPU %u has none or has it locked off, unlike CPU 0", cpu->index);
         return STATUS_UNSUPPORTED;
     }
-    uint64_t feature = msr_read(X86_MSR_FEATURE_CONTROL);
-    if ((feature & FEATURE_LOCKED) == 0) {
-        feature |= FEATURE_LOCKED | FEATURE_VMX_OUTSIDE;
-        msr_write(X86_MSR_FEATURE_CONTROL, feature);
+    if ((msr_read(X86_MSR_FEATURE_CONTROL) & FEATURE_LOCKED) == 0) {
+        msr_write(X86_MSR_FEATURE_CONTROL,
+                  msr_read(X86_MSR_FEATURE_CONTROL) | FEATURE_LOCKED | FEATURE_VMX_OUTSIDE);
     }
-    if ((feature & FEATURE_VMX_OUTSIDE) == 0) {
-        log_error("VT-x: locked off on CPU %u by the firmware", cpu->index);
-        return STATUS_DENIED;
-    }
-    struct vmx_caps mine;
-    vmx_caps_read(&mine);
+    struct vmx_caps mine = vmx_caps_read();
     if (!vmx_same_caps(&mine)) {
         log_error("VT-x: CPU %u does not offer what CPU 0 does", cpu->index);
         return STATUS_UNSUPPORTED;
     }
-    uint32_t *region =
-        cpu->vendor != NULL ? cpu->vendor : pool_alloc(arch_heap(), PAGE_SIZE, PAGE_SIZE);
-    if (region == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    cpu->vendor = region;
-    *region = (uint32_t)(vmx_caps.basic & BASIC_REVISION_MASK);
+    cpu->vendor_page[0] = mine.revision;
     cr0_write((cr0_read() | mine.cr0_fixed0) & mine.cr0_fixed1);
     cr4_write((cr4_read() | mine.cr4_fixed0 | X86_CR4_VMXE) & mine.cr4_fixed1);
-    hpa_t hpa = phys_address(region);
+    hpa_t hpa = phys_address(cpu->vendor_page);
     bool failed;
     __asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
     if (failed) {

@@ -19,8 +19,6 @@
 
     .text
     .globl vmx_enter
-    .hidden vmx_enter
-    .type vmx_enter, @function
 vmx_enter:
     push %rbp
     push %rdi
@@ -39,11 +37,8 @@ vmx_enter:
     jbe 3b
     mov %rsp, V_HOST_STACK(%rdi)
     jmp 1b
-    .size vmx_enter, . - vmx_enter
 
     .globl vmx_exit_entry
-    .hidden vmx_exit_entry
-    .type vmx_exit_entry, @function
 vmx_exit_entry:
     push %rdi
     mov 8(%rsp), %rdi
@@ -52,4 +47,3 @@ vmx_exit_entry:
     pop %rdi
     pop %rbp
     ret
-    .size vmx_exit_entry, . - vmx_exit_entry

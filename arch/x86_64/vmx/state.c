@@ -1,102 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A vCPU's VMCS: made once, reset at every start, read and written register by register for the
- * handlers. All but vmx_vcpu_init() need the VMCS to be current: only on the vCPU's own CPU.
+ * handlers, with events on their way in; and vmx_ops. All but vmx_vcpu_init() need the VMCS to be
+ * current: only on the vCPU's own CPU.
  * Sources: Intel SDM vol. 3 "Virtual Machine Control Structures", "Checks on VMX Controls and Host
  * State", "Checking and Loading Guest State".
  */
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/vmx/decode.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/exit/msr.h"
 #include "hv/lib/phys.h"
-#include "hv/lib/str.h"
-#include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
 #define EPT_MEMORY_WB 6ull
 #define EPT_WALK_4    (3ull << 3)
 
-#define INVEPT_SINGLE  1ull
-#define INVEPT_ALL     2ull
-#define INVVPID_SINGLE 1ull
-#define INVVPID_ALL    2ull
+#define INVEPT_ALL 2ull
 
-#define MSR_BITMAP_HIGH_BASE 0xc0000000u
-#define MSR_BITMAP_RANGE     0x2000u
+#define MSR_MAP_HIGH  0xc0000000u
+#define MSR_MAP_RANGE 0x2000u
 
-static uint16_t vmx_next_vpid = 1; /* 0 is the host's; vCPUs are made before seal(), on one CPU */
-
-/* Bit of an MSR in the bitmap, or -1 when the bitmap does not cover it (then it always exits). */
+/* SDM "MSR-Bitmap Address": read low, read high, write low, write high. */
 static int vmx_msr_bit(uint32_t msr, bool write) {
-    int base = write ? 2 * 8 * 1024 : 0;
-    if (msr < MSR_BITMAP_RANGE) {
-        return base + (int)msr;
-    }
-    if (msr >= MSR_BITMAP_HIGH_BASE && msr - MSR_BITMAP_HIGH_BASE < MSR_BITMAP_RANGE) {
-        return base + 8 * 1024 + (int)(msr - MSR_BITMAP_HIGH_BASE);
-    }
-    return -1;
+    bool high = msr - MSR_MAP_HIGH < MSR_MAP_RANGE;
+    uint32_t first = (write ? 2 * MSR_MAP_RANGE : 0) + (high ? MSR_MAP_RANGE : 0);
+    return high || msr < MSR_MAP_RANGE ? (int)(first + msr % MSR_MAP_RANGE) : -1;
 }
 
-bool vmx_msr_passes(const struct vcpu *v, uint32_t msr, bool write) {
-    const struct vmx_vcpu *s = v->vendor;
-    int bit = vmx_msr_bit(msr, write);
-    return bit >= 0 && (s->msr_bitmap[bit / 8] >> (bit % 8) & 1) == 0;
+static enum status vmx_vcpu_init(struct vcpu *v) {
+    return vendor_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);
 }
 
-bool vmx_port_passes(const struct vcpu *v, uint16_t port) {
-    const struct vmx_vcpu *s = v->vendor;
-    return (s->io_bitmap[port / 8] >> (port % 8) & 1) == 0;
-}
-
-/* Everything exits but what the policy table lets pass. */
-static void vmx_fill_bitmaps(struct vmx_vcpu *s) {
-    memset(s->io_bitmap, 0xff, 2 * PAGE_SIZE);
-    memset(s->msr_bitmap, 0xff, PAGE_SIZE);
-    for (size_t i = 0; i < msr_policy_count; i++) {
-        for (unsigned write = 0; write < 2; write++) {
-            int bit = vmx_msr_bit(msr_policies[i].msr, write != 0);
-            bool pass = write != 0 ? msr_policies[i].write_passes : msr_policies[i].read_passes;
-            if (pass && bit >= 0) {
-                s->msr_bitmap[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
-            }
-        }
-    }
-}
-
-enum status vmx_vcpu_init(struct vcpu *v) {
-    struct pool *pool = &v->vm->pool;
-    struct vmx_vcpu *s = pool_alloc(pool, sizeof(*s), PAGE_SIZE);
-    if (s == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    s->vmcs = pool_alloc(pool, PAGE_SIZE, PAGE_SIZE);
-    s->msr_bitmap = pool_alloc(pool, PAGE_SIZE, PAGE_SIZE);
-    s->io_bitmap = pool_alloc(pool, 2 * PAGE_SIZE, PAGE_SIZE);
-    if (s->vmcs == NULL || s->msr_bitmap == NULL || s->io_bitmap == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    vmx_fill_bitmaps(s);
-    s->vpid = vmx_next_vpid++;
-    s->ept_pointer = phys_address(v->vm->npt.root).v | EPT_MEMORY_WB | EPT_WALK_4;
-    v->vendor = s;
-    return STATUS_OK;
-}
-
-void vmx_flush(struct vcpu *v) {
-    const struct vmx_vcpu *s = v->vendor;
+/* A CPU has one vCPU: all that it has cached of guests is of this one. It is tagged with the VPID,
+ * too, but INVEPT takes it whatever that is. SDM "Operations that Invalidate Cached Mappings". */
+static void vmx_flush(struct vcpu *v) {
+    static const uint64_t no_pointer[2];
     bool failed;
-    struct {
-        uint64_t a, b;
-    } ept = {s->ept_pointer, 0}, vpid = {s->vpid, 0};
-    uint64_t type = (vmx_caps.ept & EPT_CAP_INVEPT_SINGLE) != 0 ? INVEPT_SINGLE : INVEPT_ALL;
-    __asm__ volatile("invept %1, %2" : "=@ccbe"(failed) : "m"(ept), "r"(type) : "memory");
+    (void)v;
+    __asm__ volatile("invept %1, %2"
+                     : "=@ccbe"(failed)
+                     : "m"(no_pointer), "r"(INVEPT_ALL)
+                     : "memory");
     ASSERT(!failed);
-    if (vmx_controls.vpid) {
-        type = (vmx_caps.ept & EPT_CAP_INVVPID_SINGLE) != 0 ? INVVPID_SINGLE : INVVPID_ALL;
-        __asm__ volatile("invvpid %1, %2" : "=@ccbe"(failed) : "m"(vpid), "r"(type) : "memory");
-        ASSERT(!failed);
-    }
 }
 
 /* Zero in every VMCS: page-fault masks, CR3 targets, MSR lists, pending events, host SYSENTER,
@@ -110,49 +56,49 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
         vmcs_write_raw(vmx_zero_fields[i], 0);
     }
-    s->proc_controls = vmx_controls.word[VMX_PROC];
-    s->entry_controls = vmx_controls.word[VMX_ENTRY];
-    vmcs_write32(VMCS_PIN_CONTROLS, vmx_controls.word[VMX_PIN]);
+    s->proc_controls = vmx_controls[VMX_PROC];
+    s->entry_controls = vmx_controls[VMX_ENTRY];
+    vmcs_write32(VMCS_PIN_CONTROLS, vmx_controls[VMX_PIN]);
     vmcs_write32(VMCS_PROC_CONTROLS, s->proc_controls);
-    vmcs_write32(VMCS_PROC2_CONTROLS, vmx_controls.word[VMX_PROC2]);
-    vmcs_write32(VMCS_EXIT_CONTROLS, vmx_controls.word[VMX_EXIT]);
+    vmcs_write32(VMCS_PROC2_CONTROLS, vmx_controls[VMX_PROC2]);
+    vmcs_write32(VMCS_EXIT_CONTROLS, vmx_controls[VMX_EXIT]);
     vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
     /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
     vmcs_write32(VMCS_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC));
     vmcs_write64(VMCS_LINK_POINTER, UINT64_MAX);
-    vmcs_write64(VMCS_IO_BITMAP_A, phys_address(s->io_bitmap).v);
-    vmcs_write64(VMCS_IO_BITMAP_B, phys_address(s->io_bitmap + PAGE_SIZE).v);
-    vmcs_write64(VMCS_MSR_BITMAP, phys_address(s->msr_bitmap).v);
-    vmcs_write64(VMCS_EPT_POINTER, s->ept_pointer);
-    if (vmx_controls.vpid) {
-        vmcs_write16(VMCS_VPID, s->vpid);
+    vmcs_write64(VMCS_IO_BITMAP_A, phys_address(v->port_map).v);
+    vmcs_write64(VMCS_IO_BITMAP_B, phys_address(v->port_map + PAGE_SIZE).v);
+    vmcs_write64(VMCS_MSR_BITMAP, phys_address(v->msr_map).v);
+    vmcs_write64(VMCS_EPT_POINTER, phys_address(v->vm->npt.root).v | EPT_MEMORY_WB | EPT_WALK_4);
+    if ((vmx_controls[VMX_PROC2] & PROC2_VPID) != 0) {
+        vmcs_write16(VMCS_VPID, 1); /* 0 is the host's */
     }
-    vmcs_writen(VMCS_CR0_MASK, ~VMX_CR0_GUEST_OWNED);
+    vmcs_write64(VMCS_CR0_MASK, ~VMX_CR0_GUEST_OWNED);
     s->cr4_guest_owned = cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_MCE);
-    vmcs_writen(VMCS_CR4_MASK, ~s->cr4_guest_owned);
+    vmcs_write64(VMCS_CR4_MASK, ~s->cr4_guest_owned);
 }
 
 static void vmx_write_host(void) {
     const struct cpu *cpu = cpu_current();
-    vmcs_writen(VMCS_HOST_CR0, cr0_read());
-    vmcs_writen(VMCS_HOST_CR3, cr3_read());
-    vmcs_writen(VMCS_HOST_CR4, cr4_read());
+    vmcs_write64(VMCS_HOST_CR0, cr0_read());
+    vmcs_write64(VMCS_HOST_CR3, cr3_read());
+    vmcs_write64(VMCS_HOST_CR4, cr4_read());
     vmcs_write16(VMCS_HOST_CS, SELECTOR_CODE);
     vmcs_write16(VMCS_HOST_SS, SELECTOR_DATA);
     vmcs_write16(VMCS_HOST_TR, SELECTOR_TSS);
-    vmcs_writen(VMCS_HOST_TR_BASE, (uintptr_t)&cpu->tss);
-    vmcs_writen(VMCS_HOST_GDTR_BASE, (uintptr_t)cpu->gdt);
-    vmcs_writen(VMCS_HOST_IDTR_BASE, trap_idt());
+    vmcs_write64(VMCS_HOST_TR_BASE, (uintptr_t)&cpu->tss);
+    vmcs_write64(VMCS_HOST_GDTR_BASE, (uintptr_t)cpu->gdt);
+    vmcs_write64(VMCS_HOST_IDTR_BASE, (uintptr_t)trap_idt);
     vmcs_write64(VMCS_HOST_PAT, msr_read(X86_MSR_PAT));
     vmcs_write64(VMCS_HOST_EFER, msr_read(X86_MSR_EFER));
-    vmcs_writen(VMCS_HOST_RIP, (uintptr_t)vmx_exit_entry);
+    vmcs_write64(VMCS_HOST_RIP, (uintptr_t)vmx_exit_entry);
 }
 
-void vmx_vcpu_load(struct vcpu *v) {
+static void vmx_vcpu_load(struct vcpu *v) {
     struct vmx_vcpu *s = v->vendor;
     hpa_t hpa = phys_address(s->vmcs);
     bool failed;
-    *(uint32_t *)s->vmcs = (uint32_t)(vmx_caps.basic & 0x7fffffff);
+    s->vmcs[0] = vmx_caps.revision;
     __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
     ASSERT(!failed);
     __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
@@ -160,7 +106,7 @@ void vmx_vcpu_load(struct vcpu *v) {
     v->host_stack = 0;
 }
 
-void vmx_vcpu_reset(struct vcpu *v) {
+static void vmx_vcpu_reset(struct vcpu *v) {
     struct vmx_vcpu *s = v->vendor;
     vmx_vcpu_load(v);
     vmx_write_controls(v, s);
@@ -177,6 +123,7 @@ static const uint16_t vmx_register_codes[HVM_REG_COUNT] = {
     [HVM_DR7] = 0x681a,
     [HVM_EFER] = 0x2806,
     [HVM_PAT] = 0x2804,
+    [HVM_TSC_OFFSET] = 0x2010,
     [HVM_FS_BASE] = VMCS_GUEST_BASE0 + 2 * HVM_FS,
     [HVM_GS_BASE] = VMCS_GUEST_BASE0 + 2 * HVM_GS,
     [HVM_SYSENTER_CS] = 0x482a,
@@ -184,15 +131,15 @@ static const uint16_t vmx_register_codes[HVM_REG_COUNT] = {
     [HVM_SYSENTER_EIP] = 0x6826,
 };
 
-uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
+static uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
     const struct vmx_vcpu *s = v->vendor;
     if (r == HVM_CR0) {
-        return (vmcs_readn(VMCS_GUEST_CR0) & VMX_CR0_GUEST_OWNED) |
-               (vmcs_readn(VMCS_CR0_SHADOW) & ~VMX_CR0_GUEST_OWNED);
+        return (vmcs_read64(VMCS_GUEST_CR0) & VMX_CR0_GUEST_OWNED) |
+               (vmcs_read64(VMCS_CR0_SHADOW) & ~VMX_CR0_GUEST_OWNED);
     }
     if (r == HVM_CR4) {
-        return (vmcs_readn(VMCS_GUEST_CR4) & s->cr4_guest_owned) |
-               (vmcs_readn(VMCS_CR4_SHADOW) & ~s->cr4_guest_owned);
+        return (vmcs_read64(VMCS_GUEST_CR4) & s->cr4_guest_owned) |
+               (vmcs_read64(VMCS_CR4_SHADOW) & ~s->cr4_guest_owned);
     }
     return vmcs_read_raw(vmx_register_codes[r]);
 }
@@ -211,31 +158,31 @@ static void vmx_set_cr0(struct vmx_vcpu *s, uint64_t cr0) {
      */
     uint64_t fixed0 = vmx_caps.cr0_fixed0 & ~(X86_CR0_PE | X86_CR0_PG);
     uint64_t real = (cr0 & ~(X86_CR0_CD | X86_CR0_NW)) | fixed0;
-    vmcs_writen(VMCS_GUEST_CR0, real & vmx_caps.cr0_fixed1);
-    vmcs_writen(VMCS_CR0_SHADOW, cr0);
+    vmcs_write64(VMCS_GUEST_CR0, real & vmx_caps.cr0_fixed1);
+    vmcs_write64(VMCS_CR0_SHADOW, cr0);
     vmx_write_efer(s, vmcs_read64(VMCS_GUEST_EFER), cr0);
 }
 
-void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
+static void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
     struct vmx_vcpu *s = v->vendor;
     if (r == HVM_CR0) {
         vmx_set_cr0(s, value);
     } else if (r == HVM_CR4) {
         /* MCE as the host has it: with MCE clear a machine check would shut the CPU down. */
-        vmcs_writen(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |
-                                        (cr4_read() & X86_CR4_MCE));
-        vmcs_writen(VMCS_CR4_SHADOW, value);
+        vmcs_write64(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |
+                                         (cr4_read() & X86_CR4_MCE));
+        vmcs_write64(VMCS_CR4_SHADOW, value);
     } else if (r == HVM_EFER) {
-        vmx_write_efer(s, value, vmcs_readn(VMCS_GUEST_CR0));
+        vmx_write_efer(s, value, vmcs_read64(VMCS_GUEST_CR0));
     } else {
         vmcs_write_raw(vmx_register_codes[r], value);
     }
 }
 
-void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
+static void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
     (void)v;
     unsigned n = 2 * (unsigned)seg;
-    *out = (struct hvm_segment){.base = vmcs_readn(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n))),
+    *out = (struct hvm_segment){.base = vmcs_read64(VMCS_64((uint16_t)(VMCS_GUEST_BASE0 + n))),
                                 .limit = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)))};
     if (seg < HVM_GDT) {
         out->attr = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)));
@@ -243,13 +190,107 @@ void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) 
     }
 }
 
-void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
+static void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
     (void)v;
     unsigned n = 2 * (unsigned)seg;
-    vmcs_writen(VMCS_N((uint16_t)(VMCS_GUEST_BASE0 + n)), in->base);
+    vmcs_write64(VMCS_64((uint16_t)(VMCS_GUEST_BASE0 + n)), in->base);
     vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)), in->limit);
     if (seg < HVM_GDT) {
         vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)), in->attr);
         vmcs_write_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n), in->selector);
     }
 }
+
+/* SDM "VM-Entry Controls for Event Injection"; the CPU clears the field's valid bit at each exit.
+ */
+static void vmx_inject(struct vcpu *v) {
+    struct event *e = &v->event;
+    if (e->has_error) {
+        /* Real mode pushes none, and VM entry insists. */
+        e->has_error = (vmcs_read64(VMCS_GUEST_CR0) & X86_CR0_PE) != 0;
+        vmcs_write32(VMCS_ENTRY_ERROR_CODE, e->error);
+    }
+    if (UNLIKELY(e->insn_len != 0)) {
+        vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e->insn_len);
+    }
+    vmcs_write32(VMCS_ENTRY_EVENT, vmx_event_encode(e));
+}
+
+static bool vmx_can_take_interrupt(struct vcpu *v) {
+    (void)v;
+    return (vmcs_read64(VMCS_GUEST_RFLAGS) & X86_RFLAGS_IF) != 0 &&
+           (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & VMX_SHADOW) == 0;
+}
+
+static bool vmx_can_take_nmi(struct vcpu *v) {
+    (void)v;
+    return (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & (VMX_SHADOW | BLOCKED_BY_NMI)) == 0;
+}
+
+static void vmx_window(struct vcpu *v, bool interrupt, bool nmi) {
+    struct vmx_vcpu *s = v->vendor;
+    uint32_t c = s->proc_controls & ~(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW);
+    c |= interrupt ? PROC_INTERRUPT_WINDOW : 0;
+    c |= nmi ? PROC_NMI_WINDOW : 0;
+    s->proc_controls = c;
+    vmcs_write32(VMCS_PROC_CONTROLS, c);
+}
+
+/* Also in a panic, where no VMCS may be current: a failed VMREAD must not panic again. */
+static const char *vmx_raw(struct vcpu *v, unsigned i, uint64_t *value) {
+    static const struct {
+        uint16_t code;
+        const char *name;
+    } words[] = {
+        {0x4402, "exit-reason"},
+        {0x6400, "qualification"},
+        {0x4404, "exit-event"},
+        {0x4408, "idt-event"},
+        {0x440c, "insn-length"},
+        {0x4400, "insn-error"},
+        {0x2400, "guest-physical"},
+        {0x640a, "guest-linear"},
+        {0x6800, "cr0"},
+        {0x6004, "cr0-shadow"},
+        {0x6802, "cr3"},
+        {0x6804, "cr4"},
+        {0x6006, "cr4-shadow"},
+        {0x2806, "efer"},
+        {0x4012, "entry-controls"},
+        {0x4002, "proc-controls"},
+        {0x401e, "proc2-controls"},
+        {0x4016, "entry-event"},
+        {0x4824, "interruptible"},
+        {0x4826, "activity"},
+        {0x6822, "pending-debug"},
+    };
+    (void)v;
+    if (i >= ARRAY_SIZE(words) || (cr4_read() & X86_CR4_VMXE) == 0) {
+        return NULL;
+    }
+    uint64_t code = words[i].code, word;
+    bool failed;
+    __asm__ volatile("vmread %2, %0" : "=r"(word), "=@ccbe"(failed) : "r"(code));
+    *value = failed ? UINT64_MAX : word;
+    return words[i].name;
+}
+
+struct hvm_ops vmx_ops = {
+    .name = "VT-x",
+    .cpu_on = vmx_cpu_on,
+    .vcpu_init = vmx_vcpu_init,
+    .vcpu_reset = vmx_vcpu_reset,
+    .loop = vmx_loop,
+    .inject = vmx_inject,
+    .can_take_interrupt = vmx_can_take_interrupt,
+    .can_take_nmi = vmx_can_take_nmi,
+    .window = vmx_window,
+    .get = vmx_get,
+    .set = vmx_set,
+    .get_segment = vmx_get_segment,
+    .set_segment = vmx_set_segment,
+    .flush = vmx_flush,
+    .raw = vmx_raw,
+    .msr_bit = vmx_msr_bit,
+    .npt_format = &npt_format_ept,
+};

@@ -10,23 +10,48 @@
 
 #include "hv/lib/types.h"
 
-typedef struct {
-    uint16_t code;
-} vmcs16_t;
-typedef struct {
-    uint16_t code;
-} vmcs32_t;
-typedef struct {
-    uint16_t code;
-} vmcs64_t;
-typedef struct {
-    uint16_t code;
-} vmcsn_t; /* natural width */
+/* VMREAD or VMWRITE of this field failed: panics. */
+NORETURN void vmcs_access_failed(uint16_t code, bool write);
+
+static inline uint64_t vmcs_read_raw(uint16_t code) {
+    uint64_t value;
+    bool failed;
+    __asm__ volatile("vmread %2, %0" : "=r"(value), "=@ccbe"(failed) : "r"((uint64_t)code));
+    if (UNLIKELY(failed)) {
+        vmcs_access_failed(code, false);
+    }
+    return value;
+}
+
+static inline void vmcs_write_raw(uint16_t code, uint64_t value) {
+    bool failed;
+    __asm__ volatile("vmwrite %1, %2"
+                     : "=@ccbe"(failed)
+                     : "r"(value), "r"((uint64_t)code)
+                     : "memory");
+    if (UNLIKELY(failed)) {
+        vmcs_access_failed(code, true);
+    }
+}
+
+/* A field that is 64 bits wide because the CPU is counts as any other of 64 bits. */
+#define VMCS_DEFINE_FIELD(bits)                                                                    \
+    typedef struct {                                                                               \
+        uint16_t code;                                                                             \
+    } vmcs##bits##_t;                                                                              \
+    static inline uint##bits##_t vmcs_read##bits(vmcs##bits##_t f) {                               \
+        return (uint##bits##_t)vmcs_read_raw(f.code);                                              \
+    }                                                                                              \
+    static inline void vmcs_write##bits(vmcs##bits##_t f, uint##bits##_t value) {                  \
+        vmcs_write_raw(f.code, value);                                                             \
+    }
+VMCS_DEFINE_FIELD(16)
+VMCS_DEFINE_FIELD(32)
+VMCS_DEFINE_FIELD(64)
 
 #define VMCS_16(c) ((vmcs16_t){c})
 #define VMCS_32(c) ((vmcs32_t){c})
 #define VMCS_64(c) ((vmcs64_t){c})
-#define VMCS_N(c)  ((vmcsn_t){c})
 
 /* 16-bit control, guest and host fields. */
 #define VMCS_VPID            VMCS_16(0x0000)
@@ -39,7 +64,6 @@ typedef struct {
 #define VMCS_IO_BITMAP_A    VMCS_64(0x2000)
 #define VMCS_IO_BITMAP_B    VMCS_64(0x2002)
 #define VMCS_MSR_BITMAP     VMCS_64(0x2004)
-#define VMCS_TSC_OFFSET     VMCS_64(0x2010)
 #define VMCS_EPT_POINTER    VMCS_64(0x201a)
 #define VMCS_GUEST_PHYSICAL VMCS_64(0x2400)
 #define VMCS_LINK_POINTER   VMCS_64(0x2800)
@@ -70,71 +94,27 @@ typedef struct {
 #define VMCS_GUEST_LIMIT0           0x4800 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
 #define VMCS_GUEST_ATTR0            0x4814 /* ES CS SS DS FS GS LDTR TR */
 #define VMCS_GUEST_INTERRUPTIBILITY VMCS_32(0x4824)
+#define VMX_SHADOW                  3u /* by STI, by MOV SS */
+#define BLOCKED_BY_NMI              BIT32(3)
 
 /* Natural width. */
-#define VMCS_CR0_MASK            VMCS_N(0x6000)
-#define VMCS_CR4_MASK            VMCS_N(0x6002)
-#define VMCS_CR0_SHADOW          VMCS_N(0x6004)
-#define VMCS_CR4_SHADOW          VMCS_N(0x6006)
-#define VMCS_QUALIFICATION       VMCS_N(0x6400)
-#define VMCS_GUEST_CR0           VMCS_N(0x6800)
-#define VMCS_GUEST_CR4           VMCS_N(0x6804)
+#define VMCS_CR0_MASK            VMCS_64(0x6000)
+#define VMCS_CR4_MASK            VMCS_64(0x6002)
+#define VMCS_CR0_SHADOW          VMCS_64(0x6004)
+#define VMCS_CR4_SHADOW          VMCS_64(0x6006)
+#define VMCS_QUALIFICATION       VMCS_64(0x6400)
+#define VMCS_GUEST_CR0           VMCS_64(0x6800)
+#define VMCS_GUEST_CR4           VMCS_64(0x6804)
 #define VMCS_GUEST_BASE0         0x6806 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
-#define VMCS_GUEST_RIP           VMCS_N(0x681e)
-#define VMCS_GUEST_RFLAGS        VMCS_N(0x6820)
-#define VMCS_GUEST_PENDING_DEBUG VMCS_N(0x6822)
-#define VMCS_HOST_CR0            VMCS_N(0x6c00)
-#define VMCS_HOST_CR3            VMCS_N(0x6c02)
-#define VMCS_HOST_CR4            VMCS_N(0x6c04)
-#define VMCS_HOST_TR_BASE        VMCS_N(0x6c0a)
-#define VMCS_HOST_GDTR_BASE      VMCS_N(0x6c0c)
-#define VMCS_HOST_IDTR_BASE      VMCS_N(0x6c0e)
-#define VMCS_HOST_RIP            VMCS_N(0x6c16)
-
-/* VMREAD or VMWRITE of this field failed: panics. */
-NORETURN void vmcs_access_failed(uint16_t code, bool write);
-
-static inline uint64_t vmcs_read_raw(uint16_t code) {
-    uint64_t value;
-    bool failed;
-    __asm__ volatile("vmread %2, %0" : "=r"(value), "=@ccbe"(failed) : "r"((uint64_t)code));
-    if (UNLIKELY(failed)) {
-        vmcs_access_failed(code, false);
-    }
-    return value;
-}
-
-static inline void vmcs_write_raw(uint16_t code, uint64_t value) {
-    bool failed;
-    __asm__ volatile("vmwrite %1, %2"
-                     : "=@ccbe"(failed)
-                     : "r"(value), "r"((uint64_t)code)
-                     : "memory");
-    if (UNLIKELY(failed)) {
-        vmcs_access_failed(code, true);
-    }
-}
-
-static inline uint32_t vmcs_read32(vmcs32_t f) {
-    return (uint32_t)vmcs_read_raw(f.code);
-}
-static inline uint64_t vmcs_read64(vmcs64_t f) {
-    return vmcs_read_raw(f.code);
-}
-static inline uint64_t vmcs_readn(vmcsn_t f) {
-    return vmcs_read_raw(f.code);
-}
-static inline void vmcs_write16(vmcs16_t f, uint16_t value) {
-    vmcs_write_raw(f.code, value);
-}
-static inline void vmcs_write32(vmcs32_t f, uint32_t value) {
-    vmcs_write_raw(f.code, value);
-}
-static inline void vmcs_write64(vmcs64_t f, uint64_t value) {
-    vmcs_write_raw(f.code, value);
-}
-static inline void vmcs_writen(vmcsn_t f, uint64_t value) {
-    vmcs_write_raw(f.code, value);
-}
+#define VMCS_GUEST_RIP           VMCS_64(0x681e)
+#define VMCS_GUEST_RFLAGS        VMCS_64(0x6820)
+#define VMCS_GUEST_PENDING_DEBUG VMCS_64(0x6822)
+#define VMCS_HOST_CR0            VMCS_64(0x6c00)
+#define VMCS_HOST_CR3            VMCS_64(0x6c02)
+#define VMCS_HOST_CR4            VMCS_64(0x6c04)
+#define VMCS_HOST_TR_BASE        VMCS_64(0x6c0a)
+#define VMCS_HOST_GDTR_BASE      VMCS_64(0x6c0c)
+#define VMCS_HOST_IDTR_BASE      VMCS_64(0x6c0e)
+#define VMCS_HOST_RIP            VMCS_64(0x6c16)
 
 #endif
