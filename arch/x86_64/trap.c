@@ -61,6 +61,9 @@ void trap_dispatch(struct trap_frame *frame) {
     uint64_t vector = frame->vector;
     if (vector == X86_NMI) {
         panic_nmi();
+    } else if (vector == X86_DB) {
+        /* We set no breakpoint and no trap flag: a trap of the guest's, which an emulator (Bochs
+         * with AMD-V) carries out with the exit. The guest is told of it by advance. */
     } else if (vector < VECTOR_PIC) {
         panic_trap(frame);
     } else if (vector >= VECTOR_PIC + 16 && vector != VECTOR_SPURIOUS) {

@@ -35,10 +35,10 @@ static inline enum action exit_inject(struct vcpu *v, enum x86_vector vector, ui
 }
 
 /*
- * The guest reached for what is not there: counted, and with on_violation = "stop" the
+ * The guest reached for what is not there: counted in *counter, and with on_violation = "stop" the
  * VM is stopped. what and where go into the log, rate-limited.
  */
-void exit_violation(struct vcpu *v, enum refused kind, const char *what, uint64_t where);
+void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where);
 
 /* Stops the VM as crashed, with a full report in the log. Returns ACTION_RETRY. */
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason);

@@ -25,8 +25,8 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
     }
     const struct bus_entry *p = bus_find(&vm->pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
-        exit_violation(v, REFUSED_PORT, (io->flags & IO_IN) != 0 ? "read of port" : "write of port",
-                       io->port);
+        exit_violation(v, &v->refused[REFUSED_PORT],
+                       (io->flags & IO_IN) != 0 ? "read of port" : "write of port", io->port);
         if ((io->flags & IO_IN) != 0) {
             io_store(v, io->size, UINT32_MAX);
         }

@@ -24,7 +24,9 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
             advance(v, x.insn_len);
         } else if (action == ACTION_HALT) {
             advance(v, x.insn_len);
-            (void)vcpu_halt(v);
+            if (!vcpu_halt(v)) {
+                return;
+            }
         }
     }
 }

@@ -25,7 +25,8 @@ static void mmio_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write, ui
             in = lapic_mmio_read(&v->lapic, gpa.v - LAPIC_BASE);
         }
     } else if (d == NULL) {
-        exit_violation(v, REFUSED_MEMORY, write ? "write of memory" : "read of memory", gpa.v);
+        exit_violation(v, &v->refused[REFUSED_MEMORY], write ? "write of memory" : "read of memory",
+                       gpa.v);
     } else {
         lock_acquire(&vm->lock);
         if (write) {

@@ -155,6 +155,7 @@ const struct msr_policy msr_policies[] = {
     PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
     MSR(X86_MSR_SYSCFG, 1, "SYSCFG", .read = msr_read_constant, .constant = 0 /* no I/O in RAM's MTRRs, no encryption */),
     MSR(X86_MSR_HWCR, 1, "HWCR", .read = msr_read_constant, .write = msr_write_forgotten, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
+    MSR(X86_MSR_NB_CFG, 1, "NB_CFG", .read = msr_read_constant, .constant = BIT(46) /* extended PCI configuration is on: nothing to write */),
     MSR(X86_MSR_INT_PENDING, 1, "INT_PENDING_MSG", .read = msr_read_constant, .constant = 0 /* no C1E */),
 };
 /* clang-format on */
@@ -196,7 +197,7 @@ static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, 
 }
 
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
-    exit_violation(v, REFUSED_MSR, what, msr);
+    exit_violation(v, &v->refused[REFUSED_MSR], what, msr);
     return exit_inject(v, X86_GP, 0);
 }
 

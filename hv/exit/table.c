@@ -21,8 +21,8 @@ static __attribute__((noinline)) void exit_report_violation(struct vcpu *v, bool
     }
 }
 
-void exit_violation(struct vcpu *v, enum refused kind, const char *what, uint64_t where) {
-    v->refused[kind]++;
+void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
+    (*counter)++;
     bool stop = v->vm->plan->config->on_violation == ON_VIOLATION_STOP;
     if (UNLIKELY(stop || log_enabled(LOG_DEBUG))) {
         exit_report_violation(v, stop, what, where);
@@ -52,8 +52,9 @@ static enum action exit_window(struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_RETRY;
 }
 
-static enum action exit_hlt(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
-    return ACTION_HALT;
+/* A single-step trap is due behind the HLT: it does not sleep. */
+static enum action exit_hlt(struct vcpu *v, UNUSED struct vmexit *x) {
+    return (hvm->get(v, HVM_RFLAGS) & X86_RFLAGS_TF) != 0 ? ACTION_NEXT : ACTION_HALT;
 }
 
 static enum action exit_next(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
@@ -64,9 +65,17 @@ static enum action exit_retry(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_RETRY;
 }
 
-/* An intercepted exception is the guest's own: it goes on to the guest's handler. */
+/*
+ * An intercepted exception is the guest's own: it goes on to the guest's handler. A guest may raise
+ * one in the delivery of another for ever, with no instruction between at which the CPU would look
+ * for a host interrupt: so we look.
+ */
 static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
+    if (x->event.vector == X86_DB) { /* the handler may use the debug registers */
+        hvm->set(v, HVM_DR7, hvm->get(v, HVM_DR7) & ~X86_DR7_GD);
+    }
     vcpu_inject(v, x->event);
+    plat_take_interrupts();
     return ACTION_RETRY;
 }
 

@@ -46,9 +46,12 @@
 #define X86_EFER_NXE  BIT(11)
 #define X86_EFER_SVME BIT(12)
 
+#define X86_DR7_GD BIT(13)
+
 #define X86_RFLAGS_FIXED BIT(1)
 #define X86_RFLAGS_TF    BIT(8)
 #define X86_RFLAGS_IF    BIT(9)
+#define X86_RFLAGS_RF    BIT(16)
 #define X86_RFLAGS_AC    BIT(18)
 
 enum x86_vector {
@@ -99,6 +102,7 @@ enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X8
 #define X86_MSR_C001_FIRST      0xc0010000u
 #define X86_MSR_SYSCFG          0xc0010010u
 #define X86_MSR_HWCR            0xc0010015u
+#define X86_MSR_NB_CFG          0xc001001fu
 #define X86_MSR_INT_PENDING     0xc0010055u
 
 #endif

@@ -55,6 +55,11 @@ struct event {
     uint32_t error;
 };
 
+/* A fault pushes RFLAGS.RF set, which whoever sends one in has to see to. SDM "Resume Flag". */
+static inline bool event_sets_rf(const struct event *e) {
+    return e->type == EVENT_EXCEPTION && e->vector != 1;
+}
+
 enum io_flag { IO_IN = BIT32(0), IO_STRING = BIT32(1), IO_REP = BIT32(2) };
 
 struct exit_io {

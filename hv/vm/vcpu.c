@@ -74,32 +74,40 @@ static void vcpu_deliver(struct vcpu *v) {
     }
 }
 
-/* INIT stops a vCPU, a startup message sets it going; to one that does not wait it is nothing.
- * SDM "MP Initialization Protocol Algorithm". */
-static void vcpu_start_stop(struct vcpu *v, uint32_t requests) {
-    if ((requests & REQUEST_INIT) != 0) {
-        vcpu_reset(v, true);
-        v->waiting = v->index != 0;
-        v->halted = false;
-    }
-    if ((requests & REQUEST_SIPI) != 0 && v->waiting) {
-        uint8_t page = __atomic_load_n(&v->sipi_vector, __ATOMIC_RELAXED);
-        const struct hvm_segment cs = {(uint64_t)page << 12, 0xffff, 0x9b, (uint16_t)(page << 8)};
-        hvm->set_segment(v, HVM_CS, &cs);
-        hvm->set(v, HVM_RIP, 0);
-        v->waiting = false;
+/*
+ * INIT stops a vCPU, a startup message sets it going; to one that does not wait it is nothing.
+ * Waits as long as v does; returns the requests that came last. SDM "MP Initialization Protocol
+ * Algorithm".
+ */
+static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32_t requests) {
+    for (;;) {
+        if ((requests & REQUEST_INIT) != 0) {
+            vcpu_reset(v, true);
+            v->waiting = v->index != 0;
+            v->halted = false;
+        }
+        if ((requests & REQUEST_SIPI) != 0 && v->waiting) {
+            uint64_t page = __atomic_load_n(&v->sipi_vector, __ATOMIC_RELAXED);
+            const struct hvm_segment cs = {page << 12, 0xffff, 0x9b, (uint16_t)(page << 8)};
+            hvm->set_segment(v, HVM_CS, &cs);
+            hvm->set(v, HVM_RIP, 0);
+            v->waiting = false;
+        }
+        if (!v->waiting || (requests & REQUEST_LEAVE) != 0) {
+            return requests;
+        }
+        if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
+            plat_wait();
+        }
+        requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
     }
 }
 
 bool vcpu_service(struct vcpu *v) {
-    uint32_t requests;
-    do {
-        if (v->waiting && __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
-            plat_wait();
-        }
-        requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
-        vcpu_start_stop(v, requests);
-    } while (v->waiting && (requests & REQUEST_LEAVE) == 0);
+    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    if (UNLIKELY(v->waiting || (requests & (REQUEST_INIT | REQUEST_SIPI)) != 0)) {
+        requests = vcpu_start_stop(v, requests);
+    }
     if ((requests & REQUEST_TIMER) != 0) {
         lapic_timer_expired(&v->lapic);
         __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);

@@ -23,8 +23,10 @@ start = "manual"
 """
 ALPHA, BETA = 1, 2
 LOAD_SECONDS = 60
-# What a kernel says of a CPU that was held up or a clock that went wrong.
-TROUBLE = r"stall|lockup|unstable|hrtimer: interrupt took|NOHZ tick-stop|lost|clocksource: timekeeping watchdog"
+# What a kernel says of a CPU that was held up; and of time that jumped, which it does where an emulator shares this PC
+# with others. In Bochs time is instructions.
+STALLED = r"stall|lockup|NOHZ tick-stop"
+JUMPED = r"unstable|hrtimer: interrupt took|lost|clocksource: timekeeping watchdog"
 
 
 class Smp(LinuxGuests):
@@ -45,7 +47,8 @@ class Smp(LinuxGuests):
 
     def no_trouble(self, guest):
         text = self.command(guest, "dmesg | tail -n 60", 240)
-        found = [line for line in text.split("\n") if re.search(TROUBLE, line, re.I)]
+        trouble = f"{STALLED}|{JUMPED}" if self.target.name.startswith("bochs") else STALLED
+        found = [line for line in text.split("\n") if re.search(trouble, line, re.I)]
         expect_that(not found, "no stall and no clock trouble in dmesg", "\n".join(found))
 
     @check("two CPUs come up", required=True)
@@ -58,7 +61,7 @@ class Smp(LinuxGuests):
 
     @check("each CPU has its own APIC ID and timer interrupts")
     def identity(self):
-        ids = re.findall(r"apicid\s*: (\d+)", self.run(ALPHA, "grep -w apicid /proc/cpuinfo"))
+        ids = re.findall(r"apicid\s*: (\d+)", self.run(ALPHA, "grep ^apicid /proc/cpuinfo"))
         expect_that(ids == ["0", "1"], "APIC IDs 0 and 1", ids)
         counts = self.command(ALPHA, "grep LOC: /proc/interrupts").split()
         expect_that(int(counts[1]) > 0 and int(counts[2]) > 0, "timer interrupts on both", counts)

@@ -50,7 +50,9 @@ void plat_kick(unsigned cpu) {
     (void)cpu;
     fake_kicks++;
 }
+static unsigned fake_interrupts_taken;
 void plat_take_interrupts(void) {
+    fake_interrupts_taken++;
 }
 void plat_wait(void) {
     abort(); /* a test that halts for ever */

@@ -341,6 +341,29 @@ TEST(double_and_triple_faults) {
     CHECK(faulted(v, X86_GP));
 }
 
+TEST(hlt_under_the_trap_flag_does_not_sleep) {
+    struct vcpu *v = fake_machine_start();
+    CHECK_U64(act(v, EXIT_HLT), ACTION_HALT);
+    hvm->set(v, HVM_RFLAGS, hvm->get(v, HVM_RFLAGS) | X86_RFLAGS_TF);
+    CHECK_U64(act(v, EXIT_HLT), ACTION_NEXT);
+}
+
+TEST(intercepted_exceptions_go_on_to_the_guest) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_EXCEPTION,
+                       .event = {.type = EVENT_EXCEPTION, .vector = X86_AC, .has_error = true}};
+    hvm->set(v, HVM_DR7, 0x400 | X86_DR7_GD);
+    unsigned taken = fake_interrupts_taken;
+    CHECK_U64(exit_table[x.kind](v, &x), ACTION_RETRY);
+    CHECK_U64(v->event.vector, X86_AC);
+    CHECK_U64(hvm->get(v, HVM_DR7), 0x400 | X86_DR7_GD);
+    CHECK_U64(fake_interrupts_taken, taken + 1); /* or the guest could hold the CPU */
+    x.event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_DB};
+    CHECK_U64(exit_table[x.kind](v, &x), ACTION_RETRY);
+    CHECK_U64(v->event.vector, X86_DB);
+    CHECK_U64(hvm->get(v, HVM_DR7), 0x400); /* the handler may look at the registers */
+}
+
 TEST(interrupts_wait_for_their_window) {
     struct vcpu *v = fake_machine_start();
     v->regs[X86_RAX] = 0;
@@ -548,6 +571,7 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
           T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
+          T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
           T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
           T(init_and_startup_messages), T(reset_is_that_of_a_pc), T(files_are_handed_over),

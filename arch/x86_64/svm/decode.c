@@ -49,8 +49,8 @@ struct svm_exit svm_exit_find(uint64_t code) {
         return svm_exits[code];
     }
     return code == EXIT_CODE_NESTED_FAULT ? (struct svm_exit){EXIT_NESTED_FAULT, FORM_NESTED_FAULT}
-           : code == EXIT_CODE_INVALID    ? (struct svm_exit){EXIT_ENTRY_FAILED, FORM_PLAIN}
-                                          : (struct svm_exit){EXIT_UNKNOWN, FORM_PLAIN};
+           : (uint32_t)code == EXIT_CODE_INVALID ? (struct svm_exit){EXIT_ENTRY_FAILED, FORM_PLAIN}
+                                                 : (struct svm_exit){EXIT_UNKNOWN, FORM_PLAIN};
 }
 
 /* APM "MOV CRx Intercepts": bit 63 tells a MOV, bits 0-3 its register. */

@@ -24,6 +24,9 @@ void svm_inject(struct vcpu *v) {
     if (e->has_error && (s->vmcb.cr0 & X86_CR0_PE) == 0) {
         e->has_error = false; /* real mode pushes none */
     }
+    if (event_sets_rf(e)) {
+        s->vmcb.rflags |= X86_RFLAGS_RF;
+    }
     s->vmcb.event = svm_event_encode(e);
     if (UNLIKELY(e->type == EVENT_NMI)) {
         s->nmi_blocked = true;
@@ -47,7 +50,7 @@ static void svm_step(struct svm_vcpu *s, bool iret) {
 /* It ended; an exception of the guest's own goes on to the guest. */
 static void svm_step_end(struct svm_vcpu *s, struct vmexit *x) {
     struct vmcb *c = &s->vmcb;
-    bool trapped = x->event.vector == X86_DB && (c->dr6 & DR6_BS) != 0;
+    bool trapped = x->event.vector == X86_DB; /* Bochs leaves DR6.BS clear */
     s->stepping = false;
     c->exceptions = SVM_EXCEPTIONS;
     c->clean &= ~(uint64_t)(CLEAN_CONTROLS | CLEAN_DR | CLEAN_CR2);
@@ -142,7 +145,10 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
         next = (uint32_t)next; /* not 64-bit code: EIP wraps */
     }
     c->rip = next;
-    c->interrupt_shadow = 0;
+    if (UNLIKELY(c->interrupt_shadow != 0)) {
+        c->interrupt_shadow = 0;
+        __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED); /* what it held off */
+    }
     if (UNLIKELY((c->rflags & X86_RFLAGS_TF) != 0)) {
         svm_trap_after(v);
     }

@@ -101,6 +101,6 @@ _Static_assert(offsetof(struct vmcb, efer) == 0x4d0 && offsetof(struct vmcb, cr4
 
 #define EXIT_CODE_INTERCEPTS   0x60u
 #define EXIT_CODE_NESTED_FAULT 0x400u
-#define EXIT_CODE_INVALID      UINT64_MAX
+#define EXIT_CODE_INVALID      UINT32_MAX /* all 64 bits, but QEMU writes 32 */
 
 #endif

@@ -213,6 +213,9 @@ static void vmx_inject(struct vcpu *v) {
     if (UNLIKELY(e->insn_len != 0)) {
         vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e->insn_len);
     }
+    if (event_sets_rf(e)) {
+        vmcs_write64(VMCS_GUEST_RFLAGS, vmcs_read64(VMCS_GUEST_RFLAGS) | X86_RFLAGS_RF);
+    }
     vmcs_write32(VMCS_ENTRY_EVENT, vmx_event_encode(e));
 }
 
