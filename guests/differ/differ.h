@@ -83,7 +83,6 @@ void text_add_hex(char *line, uint64_t value);
 
 extern unsigned acts_run, acts_wrong;
 extern bool vendor_is_amd;
-extern bool leave_out_steps; /* steps=0 on the command line: no act with ACT_TF */
 
 /* acts.S: tables and single pieces of code. */
 extern const struct act acts_plain[], acts_plain_end[], acts_xcr0[], acts_xcr0_end[], acts_user[],

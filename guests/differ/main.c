@@ -15,7 +15,6 @@
 #define CR4_OSXSAVE 0x40000ull
 
 bool vendor_is_amd;
-bool leave_out_steps;
 
 static void write_cr0(uint64_t value) {
     __asm__ volatile("mov %0, %%cr0" ::"r"(value) : "memory");
@@ -203,7 +202,7 @@ static const struct msr_read msr_reads[] = {
     {0xc0000101, "0"},     {0xc0000102, "0"},     {0xc0000103, "0"},
     {0xc0000104, REFUSED}, {0xc0001fff, REFUSED}, {0xc0002000, REFUSED},
     {0xc0010000, REFUSED}, {0xc0010010, ""},      {0xc0010015, ""},
-    {0xc001001f, REFUSED}, {0xc0010055, ""},      {0xc0010111, REFUSED},
+    {0xc001001f, ""},      {0xc0010055, ""},      {0xc0010111, REFUSED},
     {0xc0010114, REFUSED}, {0xc0010115, REFUSED}, {0xc0010117, REFUSED},
     {0xc0010118, REFUSED}, {0xc0011029, REFUSED}, {0xc0011fff, REFUSED},
     {0xc0012000, REFUSED}, {0xffffffff, REFUSED},
@@ -454,7 +453,6 @@ void guest_main(void) {
     (void)get_char();
     interrupts_off();
     put_text("# differ\n");
-    leave_out_steps = option_number("steps", 1) == 0;
     write_cr4(CR4_PAE);
     write_cr0(CR0_START);
     probe_init();

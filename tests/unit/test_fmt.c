@@ -85,5 +85,4 @@ TEST(sizes) {
     CHECK_STR(fmt_size(buf, UINT64_MAX), "18446744073709551615");
 }
 
-TEST_MAIN(T(plain), T(strings), T(unsigned_numbers), T(tiny_buffers),
-          T(unknown_stands), T(sizes))
+TEST_MAIN(T(plain), T(strings), T(unsigned_numbers), T(tiny_buffers), T(unknown_stands), T(sizes))
