@@ -37,6 +37,8 @@ on_violation = "stop"
 """
 
 HEART, HOSTILE, STRICT = 1, 2, 3
+# Registers that pass to the guest, so the CPU itself has to refuse these values: TCG does not.
+EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not canonical"}
 RESTARTS = 3
 
 
@@ -78,12 +80,14 @@ class Walls(Boot):
                     raise
 
     def subtest(self, test, view=HOSTILE):
-        """Runs a subtest to its end: none of its lines may be "not ok"."""
+        """Runs a subtest to its end: none of its lines may be "not ok", but for an emulator's own faults."""
         self.begin(test, view)
         start = self.machine.serial.mark
         done = self.machine.expect(rf"done: {test} (\d+) passed, (\d+) failed", 180)
         lines = self.machine.serial.text[start:done.end()]
-        expect_that(int(done.group(1)) > 0 and int(done.group(2)) == 0 and "not ok" not in lines,
+        known = [line for line in re.findall(r"^not ok [^\r\n]*", lines, re.M)
+                 if re.search(EMULATOR_FAULTS.get(self.target.name, r"(?!)"), line)]
+        expect_that(int(done.group(1)) > 0 and int(done.group(2)) == lines.count("not ok") == len(known),
                     f"{test}: all lines ok",
                     "\n".join(l for l in lines.split("\n") if not l.startswith("ok ")))
 
