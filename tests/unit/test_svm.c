@@ -22,9 +22,8 @@ TEST(exit_codes) {
         CHECK_U64(svm_exit_find(hidden[i]).kind, EXIT_INVALID_OPCODE);
     }
     /* What is not intercepted, reserved, or not ours. */
-    static const uint64_t unknown[] = {0x01,  0x20,       0x62,       0x66,       0x6e,
-                                       0x75,  0x8c,       0x8f,       0x90,       0x401,
-                                       0x403, 0x7fffffff, 0x100000072};
+    static const uint64_t unknown[] = {0x01, 0x20, 0x62,  0x66,  0x6e,       0x75,       0x8c,
+                                       0x8f, 0x90, 0x401, 0x403, 0x7fffffff, 0x100000072};
     for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
         CHECK_U64(svm_exit_find(unknown[i]).kind, EXIT_UNKNOWN);
     }

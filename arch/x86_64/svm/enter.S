@@ -22,13 +22,15 @@
 svm_enter:
     push %rbp
     push %rdi
+    /* With V_INTR_MASKING the host's IF lets physical interrupts end the guest's run. Not right
+     * before VMRUN: in an emulator the shadow of STI reaches into the guest. */
+    clgi
+    sti
     mov V_VENDOR(%rdi), %rax /* the VMCB; the hypervisor runs identity-mapped */
     mov (%rdi), %rcx
     mov %rcx, VMCB_RAX(%rax)
     EACH(LOAD)
     mov V_RDI(%rdi), %rdi
-    clgi
-    sti /* with V_INTR_MASKING the host's IF lets physical interrupts end the guest's run */
     vmrun %rax
     cli
     stgi /* an NMI that ended the run is taken here */

@@ -81,6 +81,12 @@ static void svm_trap_after(struct vcpu *v) {
     }
 }
 
+/* What the shadow held off can come now. */
+static __attribute__((noinline)) void svm_end_shadow(struct vcpu *v) {
+    ((struct vmcb *)v->vendor)->interrupt_shadow = 0;
+    __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+}
+
 /* Exits that are not one plain instruction. */
 static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct svm_exit e,
                                                        struct vmexit *x) {
@@ -146,8 +152,7 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
     }
     c->rip = next;
     if (UNLIKELY(c->interrupt_shadow != 0)) {
-        c->interrupt_shadow = 0;
-        __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED); /* what it held off */
+        svm_end_shadow(v);
     }
     if (UNLIKELY((c->rflags & X86_RFLAGS_TF) != 0)) {
         svm_trap_after(v);
