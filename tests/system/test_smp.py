@@ -22,7 +22,7 @@ cmdline = "console=ttyS0 bh.name=beta"
 start = "manual"
 """
 ALPHA, BETA = 1, 2
-LOAD_SECONDS = 20
+LOAD_SECONDS = 8
 # What a kernel says of a CPU that was held up, and of time that jumped. In Bochs time is instructions; QEMU shares this
 # PC with others, and its AMD-V forgets the shadow of STI when an exit falls into it: a sleeping CPU may then oversleep.
 TROUBLE = r"stall|lockup|NOHZ tick-stop|unstable|hrtimer: interrupt took|lost|clocksource: timekeeping watchdog"
@@ -89,7 +89,7 @@ class Smp(LinuxGuests):
         self.on_each(BETA, 4)
         self.no_trouble(BETA)
 
-    @check("a guest with several CPUs reboots, is stopped and started by the operator")
+    @check("a guest with several CPUs reboots, and is stopped by the operator")
     def again(self):
         self.new_log()
         self.run(ALPHA, "true")
@@ -101,9 +101,4 @@ class Smp(LinuxGuests):
         self.new_log()
         self.operator("stop alpha")
         self.expect_log("alpha", "stopped by the operator")
-        self.operator("start alpha")
-        self.expect_log("alpha", r"started \(2 vCPUs")
-        self.view(ALPHA)
-        self.machine.expect(r"Linux version.*alpha# ", 400)
-        self.on_each(ALPHA, 2)
         expect_that(self.run(BETA, "nproc").split()[0] == "4", "beta with four CPUs, as before", "")
