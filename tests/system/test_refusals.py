@@ -65,6 +65,7 @@ def squeeze(text):
 
 class Refusals(Boot):
     name = "refusals"
+    cannot_run = {"bochs-amd": "left to bochs-intel, of the same firmware: it is over before a vendor is chosen"}
     seconds = 150
 
     def image(self):
