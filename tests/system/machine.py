@@ -242,9 +242,10 @@ def copy_disk(image, folder):
 class Target:
     """
     vendor: what it tests, VT-x or AMD-V. needs_machine: False for the one that is no emulator. seconds: about how long
-    its firmware takes, and its slowness against others. why_not() says why it cannot run here, or None.
+    its firmware takes, and its slowness against others. alone: its clock is this PC's, so that a guest which measures
+    its own speed must not be held up by another boot. why_not() says why it cannot run here, or None.
     """
-    needs_machine, seconds = True, 0
+    needs_machine, seconds, alone = True, 0, False
 
     def __init__(self, name, vendor, where):
         self.name, self.vendor, self.where = name, vendor, where
@@ -297,7 +298,7 @@ class Bochs(Target):
 
 
 class Qemu(Target):
-    seconds = 4
+    seconds, alone = 4, True
 
     def __init__(self, name, vendor, where, accel, cpu):
         super().__init__(name, vendor, where)

@@ -2,7 +2,7 @@
 """Runs the system tests: run.py [--build DIR] [--target NAME ...] [BOOT | BOOT/CHECK ...]
 
 Without a target: all of them; those that cannot run here say why. Without names: every test. Boots run side by
-side, one for each CPU of this PC. The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if
+side, one for each CPU of this PC; those whose clock is this PC's run alone. The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if
 none failed and one passed.
 """
 import argparse
@@ -138,7 +138,9 @@ def main():
     report = Report()
     try:
         jobs = plan_jobs(choose_targets(args.target), args.names, report)
-        run_jobs([j for j in jobs if not j.boot.last], args.jobs, args.build, report)
+        first = [j for j in jobs if not j.boot.last]
+        run_jobs([j for j in first if not j.target.alone], args.jobs, args.build, report)
+        run_jobs([j for j in first if j.target.alone], 1, args.build, report)
         run_jobs([j for j in jobs if j.boot.last and is_possible(j, args.build, report)], 1, args.build, report)
     except (KeyboardInterrupt, SystemExit):
         for number in (signal.SIGINT, signal.SIGTERM):
