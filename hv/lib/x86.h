@@ -66,6 +66,8 @@ enum x86_vector {
     X86_AC = 17,
     X86_MC = 18,
 };
+/* The exceptions that push an error code: 10 to 14 are #TS to #PF. */
+#define X86_WITH_ERROR (BIT(X86_DF) | BITS(X86_TS, X86_PF) | BIT(X86_AC))
 
 /* x86 register numbers, also the index into struct vcpu's regs[]. */
 enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI };

@@ -29,7 +29,6 @@ static void vcpu_note(struct vcpu *v, uint32_t bits) {
  * SDM vol. 3 "Interrupt 8—Double Fault Exception (#DF)".
  */
 #define CONTRIBUTORY (BIT(X86_DE) | (BIT(X86_GP + 1) - BIT(X86_TS)))
-#define HAS_ERROR    (BIT(X86_DF) | (CONTRIBUTORY & ~BIT(X86_DE)) | BIT(X86_PF) | BIT(X86_AC))
 
 void vcpu_inject(struct vcpu *v, struct event e) {
     v->event = e;
@@ -49,7 +48,7 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
             error = 0;
         }
     }
-    bool has_error = (HAS_ERROR >> vector & 1) != 0;
+    bool has_error = (X86_WITH_ERROR >> vector & 1) != 0;
     vcpu_inject(v, (struct event){EVENT_EXCEPTION, (uint8_t)vector, 0, has_error, error});
 }
 

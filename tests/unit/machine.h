@@ -8,13 +8,13 @@
 #include "config/kernel.h"
 #include "config/parse.h"
 #include "hv/plan/plan.h"
+#include "tests/unit/faults.h"
 #include "tests/unit/test.h"
 
 #define KERNEL_FILE_SIZE 0x3000
 
 static struct boot_info machine;
 static struct plan plan;
-static struct fault_list faults;
 static uint8_t kernel_file[KERNEL_FILE_SIZE];
 
 static inline void put_field(unsigned at, uint64_t value, unsigned bytes) {
@@ -94,36 +94,6 @@ static inline enum status judge(void) {
 static inline enum status build(void) {
     memset(&faults, 0, sizeof(faults));
     return judge();
-}
-
-static inline void show_faults(void) {
-    char buf[400];
-    for (uint32_t i = 0; i < faults.count; i++) {
-        printf("# %s\n", fault_format(&faults, i, buf, sizeof(buf)));
-    }
-}
-
-struct want {
-    const char *position, *words;
-};
-
-static inline void check_faults(enum status status, const struct want *want, uint32_t count) {
-    CHECK(status == STATUS_INVALID);
-    CHECK_U64(faults.count, count);
-    bool good = faults.count == count;
-    for (uint32_t i = 0; i < faults.count && i < count; i++) {
-        char buf[400];
-        const char *seen = fault_format(&faults, i, buf, sizeof(buf)) + strlen("bulkhead.toml:");
-        if (strncmp(seen, want[i].position, strlen(want[i].position)) != 0 ||
-            strstr(seen, want[i].words) == NULL) {
-            printf("# expected %s %s\n", want[i].position, want[i].words);
-            good = false;
-        }
-    }
-    CHECK(good);
-    if (!good) {
-        show_faults();
-    }
 }
 
 #define FAULTS(...)                                                                                \

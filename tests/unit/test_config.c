@@ -3,9 +3,9 @@
 #include "tests/unit/test.h"
 
 #include "config/parse.h"
+#include "tests/unit/faults.h"
 
 static struct config config;
-static struct fault_list faults;
 
 static enum status parse(const char *text) {
     memset(&faults, 0, sizeof(faults));
@@ -13,41 +13,10 @@ static enum status parse(const char *text) {
     return config_parse(text, strlen(text), &config, &faults);
 }
 
-static void show_faults(void) {
-    char buf[400];
-    for (uint32_t i = 0; i < faults.count; i++) {
-        printf("# %s\n", fault_format(&faults, i, buf, sizeof(buf)));
-    }
-}
-
-/* Exactly these faults, each "line:column: ... words"; words may be any part of the text. */
-struct want {
-    const char *position, *words;
-};
-
-static void check_faults(const char *text, const struct want *want, uint32_t count) {
-    CHECK(parse(text) == STATUS_INVALID);
-    CHECK_U64(faults.count, count);
-    bool good = faults.count == count;
-    for (uint32_t i = 0; i < faults.count && i < count; i++) {
-        char buf[400];
-        const char *seen = fault_format(&faults, i, buf, sizeof(buf)) + strlen("bulkhead.toml:");
-        if (strncmp(seen, want[i].position, strlen(want[i].position)) != 0 ||
-            strstr(seen, want[i].words) == NULL) {
-            printf("# expected %s %s\n", want[i].position, want[i].words);
-            good = false;
-        }
-    }
-    CHECK(good);
-    if (!good) {
-        show_faults();
-    }
-}
-
 #define FAULTS(text, ...)                                                                          \
     do {                                                                                           \
         static const struct want want[] = {__VA_ARGS__};                                           \
-        check_faults((text), want, ARRAY_SIZE(want));                                              \
+        check_faults(parse(text), want, ARRAY_SIZE(want));                                         \
     } while (0)
 
 #define GUEST "[guest.web]\ncpus = \"1\"\nmemory = \"512M\"\nkernel = \"k\"\n" /* lines 1 to 4 */
@@ -222,7 +191,7 @@ TEST(paths) {
     char text[400];
     snprintf(text, sizeof(text), KERNEL("'%sx'"), longest);
     static const struct want want = {"4:10:", "128 bytes long; write at most 127"};
-    check_faults(text, &want, 1);
+    check_faults(parse(text), &want, 1);
 }
 
 TEST(cmdline) {
@@ -291,7 +260,7 @@ TEST(names) {
         char text[200];
         snprintf(text, sizeof(text), "[guest.%s]\ncpus='1'\nmemory='16M'\nkernel='k'", bad[i]);
         static const struct want want = {"1:8:", "odd characters or length"};
-        check_faults(text, &want, 1);
+        check_faults(parse(text), &want, 1);
     }
     check_good("[guest.0-1234567890123456789012345678-]\ncpus='1'\nmemory='16M'\nkernel='k'");
     FAULTS(GUEST "[guest.web]\ncpus='2'\nmemory='16M'\nkernel='k'",
@@ -327,7 +296,7 @@ TEST(too_many_guests) {
                                  "[guest.g%d]\ncpus='%d'\nmemory='16M'\nkernel='k'\n", i, i);
     }
     static const struct want want = {"65:1:", "more than 16 guests"};
-    check_faults(text, &want, 1);
+    check_faults(parse(text), &want, 1);
     CHECK_U64(config.guest_count, CONFIG_MAX_GUESTS);
 }
 
@@ -335,7 +304,7 @@ TEST(too_large_a_file) {
     static char text[CONFIG_FILE_MAX + 2];
     memset(text, '\n', sizeof(text) - 1);
     static const struct want want = {" ", "at most 65536"};
-    check_faults(text, &want, 1);
+    check_faults(parse(text), &want, 1);
 }
 
 /* In memory of just its size, so that the sanitizer sees one byte too far. */

@@ -73,10 +73,6 @@ static void decode_nested_fault(const struct vmcb *c, struct vmexit *x) {
                                           .in_page_walk = (q & BIT(33)) != 0};
 }
 
-#define WITH_ERROR                                                                                 \
-    (BIT32(X86_DF) | BIT32(X86_TS) | BIT32(11) | BIT32(12) | BIT32(X86_GP) | BIT32(X86_PF) |       \
-     BIT32(X86_AC))
-
 void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct vmexit *x) {
     if (form == FORM_CR) {
         decode_cr(c, assists, x);
@@ -84,7 +80,7 @@ void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct v
         decode_nested_fault(c, x);
     } else if (form == FORM_EVENT) {
         uint8_t vector = c->exit_code & 31;
-        bool has_error = (WITH_ERROR >> vector & 1) != 0;
+        bool has_error = (X86_WITH_ERROR >> vector & 1) != 0;
         x->kind = vector == X86_MC ? EXIT_HOST_MCE : EXIT_EXCEPTION;
         x->event = (struct event){EVENT_EXCEPTION, vector, 0, has_error,
                                   has_error ? (uint32_t)c->exit_info1 : 0};

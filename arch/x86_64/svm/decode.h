@@ -64,7 +64,7 @@ void svm_set_intercepts(struct vmcb *c);
 /* As of struct hvm_ops. */
 int svm_msr_bit(uint32_t msr, bool write);
 
-/* The rule that a VMCB breaks which the CPU refused; "no rule known" if it keeps all. */
+/* The rule that a VMCB breaks which the CPU refused, as far as we can tell. */
 const char *svm_refusal(const struct vmcb *c);
 
 #endif

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A list of faults, and holding it against the ones that are expected. */
+#ifndef TESTS_UNIT_FAULTS_H
+#define TESTS_UNIT_FAULTS_H
+
+#include "hv/plan/fault.h"
+#include "tests/unit/test.h"
+
+static struct fault_list faults;
+
+static inline void show_faults(void) {
+    char buf[400];
+    for (uint32_t i = 0; i < faults.count; i++) {
+        printf("# %s\n", fault_format(&faults, i, buf, sizeof(buf)));
+    }
+}
+
+/* Exactly these faults, each "line:column: ... words"; words may be any part of the text. */
+struct want {
+    const char *position, *words;
+};
+
+static inline void check_faults(enum status status, const struct want *want, uint32_t count) {
+    CHECK(status == STATUS_INVALID);
+    CHECK_U64(faults.count, count);
+    bool good = faults.count == count;
+    for (uint32_t i = 0; i < faults.count && i < count; i++) {
+        char buf[400];
+        const char *seen = fault_format(&faults, i, buf, sizeof(buf)) + strlen("bulkhead.toml:");
+        if (strncmp(seen, want[i].position, strlen(want[i].position)) != 0 ||
+            strstr(seen, want[i].words) == NULL) {
+            printf("# expected %s %s\n", want[i].position, want[i].words);
+            good = false;
+        }
+    }
+    CHECK(good);
+    if (!good) {
+        show_faults();
+    }
+}
+
+#endif
