@@ -35,6 +35,12 @@ int memcmp(const void *a, const void *b, size_t n);
 const char *linux_load(uint8_t *memory, const struct bulkhead_start *start, uint64_t *entry);
 
 /*
+ * Adds the TSC's frequency to the kernel's command line, unless it is there, khz is 0 or the line
+ * gets too long. The text needs room behind it: 32 bytes.
+ */
+void linux_tell_clock(uint8_t *memory, struct bulkhead_start *start, uint32_t khz);
+
+/*
  * Writes RSDP, XSDT, FADT, MADT, DSDT and FACS into the BULKHEAD_TABLES_SIZE bytes at base; the
  * RSDP comes first and once more at ACPI_RSDP_SCAN, the FACS has the last page for itself. One
  * enabled local APIC for each of 0 .. cpu_count - 1 (254 at most), that number being its ID.

@@ -154,6 +154,37 @@ static void linux_move(uint8_t *memory, uint64_t to, const struct bulkhead_piece
     memset(memory + back, 0, end - back);
 }
 
+/* Where text stands in the command line; NULL if nowhere. */
+static const char *linux_find_option(const char *line, uint64_t size, const char *text, size_t n) {
+    for (uint64_t i = 0; n <= size && i <= size - n; i++) {
+        if (memcmp(line + i, text, n) == 0) {
+            return line + i;
+        }
+    }
+    return NULL;
+}
+
+void linux_tell_clock(uint8_t *memory, struct bulkhead_start *start, uint32_t khz) {
+    static const char option[] = " tsc_early_khz=";
+    const uint8_t *file = memory + start->kernel.gpa;
+    char *line = (char *)memory + start->cmdline.gpa, digits[10];
+    size_t name = sizeof(option) - 1, count = 0;
+    for (; khz != 0; khz /= 10) {
+        digits[count++] = (char)('0' + khz % 10);
+    }
+    uint64_t size = start->cmdline.size + name + count;
+    if (count == 0 || start->kernel.size < HEADER_NEEDED || size > field(file, CMDLINE_SIZE, 4) ||
+        linux_find_option(line, start->cmdline.size, option + 1, name - 1) != NULL) {
+        return;
+    }
+    memcpy(line + start->cmdline.size, option, name);
+    for (size_t i = 0; i < count; i++) {
+        line[start->cmdline.size + name + i] = digits[count - 1 - i];
+    }
+    line[size] = '\0';
+    start->cmdline.size = size;
+}
+
 const char *linux_load(uint8_t *memory, const struct bulkhead_start *start, uint64_t *entry) {
     const uint8_t *file = memory + start->kernel.gpa;
     uint8_t *params = memory + PARAMS_GPA;

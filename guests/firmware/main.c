@@ -72,11 +72,27 @@ static void give_up(const char *why) {
     }
 }
 
+/*
+ * The TSC's kHz for a kernel that would have to measure it: Linux reads CPUID 15h on Intel CPUs
+ * only, elsewhere it counts a timer chip's ticks, for which a port may take too long. 0 = none.
+ */
+static uint32_t clock_to_tell(void) {
+    uint32_t eax = 0, ebx, ecx = 0, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    if (ebx == 0x756e6547) { /* "Genu"ineIntel */
+        return 0;
+    }
+    eax = BULKHEAD_CPUID_TIMING;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return eax;
+}
+
 uint64_t firmware_main(uint8_t *memory) {
-    const struct bulkhead_start *start = (const void *)(memory + BULKHEAD_START_GPA);
+    struct bulkhead_start *start = (void *)(memory + BULKHEAD_START_GPA);
     uint64_t entry = 0;
     const char *why = "was handed over in a form that this firmware does not know";
     if (start->magic == BULKHEAD_START_MAGIC && start->size == sizeof(*start)) {
+        linux_tell_clock(memory, start, clock_to_tell());
         why = linux_load(memory, start, &entry);
     }
     if (why != NULL) {

@@ -26,10 +26,6 @@ from test_walls import Walls
 
 BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Differential, Compare]
 
-# A kernel on AMD measures its clock by the PM timer and wants each read within 50,000 cycles. With QEMU's AMD-V that is
-# a near thing, and without a clock the kernel hangs: no fault that a test of ours could find.
-TOO_SLOW = "HPET/PMTIMER calibration failed"
-
 Job = collections.namedtuple("Job", "boot target wanted")
 
 
@@ -78,11 +74,7 @@ def run_job(job, build, report):
     report.note(f"{name} begins")
     start = time.monotonic()
     try:
-        for _ in range(3):
-            results = run_boot(job.boot, build, job.target, job.wanted)
-            if not (job.target.alone and any(TOO_SLOW in getattr(error, "seen", "") for _, error, _ in results)):
-                break
-            report.note(f"{name} again: this emulator was too slow for the kernel to measure its clock")
+        results = run_boot(job.boot, build, job.target, job.wanted)
     except Exception as error:          # of the frame itself
         results = [(name, error, f"tests/system/run.py --target {job.target.name} {job.boot.name}")]
     report.show(f"{name} took {time.monotonic() - start:.0f} s", results)

@@ -9,7 +9,6 @@ import re
 import struct
 import zlib
 
-from test_linux_pair import demo_image
 from frame import Boot, check, expect_that
 
 NO_SCREEN = "its firmware sets up no framebuffer"
@@ -77,7 +76,7 @@ class Screen(Boot):
     machine_ips = 50_000_000
 
     def image(self):
-        return demo_image(self)
+        return os.path.join(self.build, "bulkhead-usb.img")
 
     def picture(self):
         """The machine stands still meanwhile, but may do so within a cell that it draws: then again."""

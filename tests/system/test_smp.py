@@ -33,7 +33,6 @@ class Smp(LinuxGuests):
     name = "smp"
     machine_cpus = 6
     seconds = 240
-    cannot_run = {"qemu-tcg": "with six CPUs the emulator is too slow for a kernel to measure its clock (see TOO_SLOW)"}
 
     def image(self):
         return self.make_stick({"guests/vmlinuz": self.guest_file("vmlinuz"),

@@ -6,13 +6,14 @@
 #include "guests/firmware/firmware.h"
 #include "tests/unit/test.h"
 
-#define RAM         (32 * MIB)
-#define SETUP_SIZE  (4 * 512)
-#define KERNEL_SIZE (64 * KIB)
-#define INITRD_SIZE (3 * MIB + 123)
-#define PREFERRED   (16 * MIB)
-#define INIT_SIZE   (4 * MIB)
-#define CMDLINE     "console=ttyS0 quiet"
+#define RAM          (32 * MIB)
+#define SETUP_SIZE   (4 * 512)
+#define KERNEL_SIZE  (64 * KIB)
+#define INITRD_SIZE  (3 * MIB + 123)
+#define PREFERRED    (16 * MIB)
+#define INIT_SIZE    (4 * MIB)
+#define CMDLINE      "console=ttyS0 quiet"
+#define CMDLINE_MOST 100
 
 static uint8_t *ram;
 static uint8_t kernel[SETUP_SIZE + KERNEL_SIZE + 77], initrd[INITRD_SIZE];
@@ -67,7 +68,7 @@ static void fresh(void) {
     put(0x230, 0x200000, 4);
     put(0x234, 1, 1);
     put(0x236, 0x03, 2);
-    put(0x238, 2047, 4);
+    put(0x238, CMDLINE_MOST, 4);
     put(0x258, PREFERRED, 8);
     put(0x260, INIT_SIZE, 4);
     put(0x268, 0xffffffff, 4); /* past the header: must not be copied */
@@ -231,5 +232,41 @@ TEST(refusals) {
     load();
 }
 
-TEST_MAIN(T(boot_params), T(e820), T(no_initrd), T(kernel_over_its_own_file),
-          T(initrd_within_reach), T(low_kernels_move_up), T(refusals))
+static const char *told(const char *line, uint32_t khz) {
+    fresh();
+    stage(RAM);
+    char *at = (char *)ram + start.cmdline.gpa;
+    memset(at, '#', 64);
+    strcpy(at, line);
+    start.cmdline.size = strlen(line);
+    linux_tell_clock(ram, &start, khz);
+    CHECK_U64(start.cmdline.size, strlen(at));
+    return at;
+}
+
+TEST(clock_is_told) {
+    CHECK_STR(told("quiet", 2400123), "quiet tsc_early_khz=2400123");
+    CHECK_STR(told("", 999), " tsc_early_khz=999");
+    CHECK_STR(told("quiet", UINT32_MAX), "quiet tsc_early_khz=4294967295");
+    CHECK_STR(told("quiet", 0), "quiet");
+    CHECK_STR(told("tsc_early_khz=1 quiet", 2400123), "tsc_early_khz=1 quiet");
+}
+
+TEST(clock_keeps_to_the_kernels_line) {
+    char line[CMDLINE_MOST];
+    memset(line, 'a', sizeof(line));
+    const size_t most = CMDLINE_MOST - strlen(" tsc_early_khz=1000");
+    line[most + 1] = '\0';
+    CHECK_U64(strlen(told(line, 1000)), most + 1);
+    line[most] = '\0';
+    CHECK_U64(strlen(told(line, 1000)), CMDLINE_MOST);
+    fresh();
+    stage(RAM);
+    start.kernel.size = 0x100; /* no header to ask */
+    linux_tell_clock(ram, &start, 1000);
+    CHECK_U64(start.cmdline.size, strlen(CMDLINE));
+}
+
+TEST_MAIN(T(clock_is_told), T(clock_keeps_to_the_kernels_line), T(boot_params), T(e820),
+          T(no_initrd), T(kernel_over_its_own_file), T(initrd_within_reach), T(low_kernels_move_up),
+          T(refusals))
