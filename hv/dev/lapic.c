@@ -80,10 +80,10 @@ static bool lapic_is_x2apic(const struct lapic *l) {
 }
 
 /* Highest set bit of eight words; words tells which of them to look at. -1 if there is none. */
-static int lapic_highest(const uint32_t *bits, uint32_t words) {
+static int lapic_highest(const uint32_t (*bits)[4], uint32_t words) {
     while (words != 0) {
         int w = 31 - __builtin_clz(words);
-        uint32_t word = __atomic_load_n(&bits[w], __ATOMIC_RELAXED);
+        uint32_t word = __atomic_load_n(&bits[w][0], __ATOMIC_RELAXED);
         if (LIKELY(word != 0)) {
             return w * 32 + 31 - __builtin_clz(word);
         }
@@ -95,25 +95,25 @@ static int lapic_highest(const uint32_t *bits, uint32_t words) {
 static void lapic_update_ppr(struct lapic *l) {
     int highest = lapic_highest(&l->reg[REG_ISR], l->isr_words);
     uint32_t in_service = highest < 0 ? 0 : (uint32_t)highest & 0xf0;
-    uint32_t tpr = l->reg[REG_TPR];
-    l->reg[REG_PPR] = (tpr & 0xf0) >= in_service ? tpr : in_service;
+    uint32_t tpr = l->reg[REG_TPR][0];
+    l->reg[REG_PPR][0] = (tpr & 0xf0) >= in_service ? tpr : in_service;
 }
 
 bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
     if (vector < VECTOR_FIRST || (l->apic_base & APIC_BASE_ENABLE) == 0 ||
-        (__atomic_load_n(&l->reg[REG_SVR], __ATOMIC_RELAXED) & SVR_ENABLED) == 0) {
+        (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) == 0) {
         return false;
     }
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
-    uint32_t *tmr = &l->reg[REG_TMR + w];
+    uint32_t *tmr = &l->reg[REG_TMR + w][0];
     if (level) {
         __atomic_fetch_or(tmr, bit, __ATOMIC_RELAXED);
     } else if ((__atomic_load_n(tmr, __ATOMIC_RELAXED) & bit) != 0) {
         __atomic_fetch_and(tmr, ~bit, __ATOMIC_RELAXED);
     }
     /* The word first, then the summary: lapic_acknowledge() looks in the opposite order. */
-    uint32_t before = __atomic_fetch_or(&l->reg[REG_IRR + w], bit, __ATOMIC_SEQ_CST);
+    uint32_t before = __atomic_fetch_or(&l->reg[REG_IRR + w][0], bit, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
     return (before & bit) == 0;
 }
@@ -137,8 +137,8 @@ bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
         return destination == l->id;
     }
     /* The low bits are a set of members, the bits above them a cluster; the flat model has none. */
-    unsigned members = x2apic ? 16 : l->reg[REG_DFR] >> 28 == 0xf ? 8 : 4;
-    uint32_t ldr = x2apic ? l->reg[REG_LDR] : l->reg[REG_LDR] >> 24;
+    unsigned members = x2apic ? 16 : l->reg[REG_DFR][0] >> 28 == 0xf ? 8 : 4;
+    uint32_t ldr = x2apic ? l->reg[REG_LDR][0] : l->reg[REG_LDR][0] >> 24;
     return destination >> members == ldr >> members &&
            (destination & ldr & (BIT32(members) - 1)) != 0;
 }
@@ -149,20 +149,20 @@ int lapic_pending(const struct lapic *l) {
         return -1;
     }
     int vector = lapic_highest(&l->reg[REG_IRR], words);
-    return vector >> 4 > (int)(l->reg[REG_PPR] >> 4) ? vector : -1;
+    return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4) ? vector : -1;
 }
 
 void lapic_acknowledge(struct lapic *l, uint8_t vector) {
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
-    uint32_t *irr = &l->reg[REG_IRR + w];
+    uint32_t *irr = &l->reg[REG_IRR + w][0];
     if (__atomic_and_fetch(irr, ~bit, __ATOMIC_SEQ_CST) == 0) {
         __atomic_fetch_and(&l->irr_words, ~BIT32(w), __ATOMIC_SEQ_CST);
         if (__atomic_load_n(irr, __ATOMIC_SEQ_CST) != 0) {
             __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
         }
     }
-    l->reg[REG_ISR + w] |= bit;
+    l->reg[REG_ISR + w][0] |= bit;
     l->isr_words |= BIT32(w);
     lapic_update_ppr(l);
 }
@@ -182,10 +182,10 @@ static void lapic_write_eoi(struct lapic *l) {
     }
     unsigned w = (unsigned)vector / 32;
     uint32_t bit = BIT32((unsigned)vector % 32);
-    l->reg[REG_ISR + w] &= ~bit;
-    l->isr_words &= l->reg[REG_ISR + w] == 0 ? ~BIT32(w) : UINT32_MAX;
+    l->reg[REG_ISR + w][0] &= ~bit;
+    l->isr_words &= l->reg[REG_ISR + w][0] == 0 ? ~BIT32(w) : UINT32_MAX;
     lapic_recheck(l);
-    if ((__atomic_load_n(&l->reg[REG_TMR + w], __ATOMIC_RELAXED) & bit) != 0) {
+    if ((__atomic_load_n(&l->reg[REG_TMR + w][0], __ATOMIC_RELAXED) & bit) != 0) {
         l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
     }
 }
@@ -209,7 +209,7 @@ static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
 /* Timer. A count is measured modulo 2^64, so that it goes on when the guest sets its TSC. */
 
 static unsigned lapic_timer_mode(const struct lapic *l) {
-    return l->reg[REG_LVT_TIMER] >> 17 & 3;
+    return l->reg[REG_LVT_TIMER][0] >> 17 & 3;
 }
 
 static bool lapic_timer_counts(const struct lapic *l) {
@@ -217,7 +217,7 @@ static bool lapic_timer_counts(const struct lapic *l) {
 }
 
 static unsigned lapic_divide_shift(const struct lapic *l) {
-    uint32_t divide = l->reg[REG_DIVIDE];
+    uint32_t divide = l->reg[REG_DIVIDE][0];
     return ((divide >> 1 & 4) + (divide & 3) + 1) & 7;
 }
 
@@ -230,7 +230,7 @@ static uint32_t lapic_timer_current(const struct lapic *l) {
     if (l->timer_deadline == 0 || !lapic_timer_counts(l)) {
         return 0;
     }
-    uint32_t initial = l->reg[REG_INITIAL];
+    uint32_t initial = l->reg[REG_INITIAL][0];
     uint64_t ticks = clock_now(&l->clock) - l->timer_start;
     uint64_t passed = mul_div_u64(ticks, LAPIC_TIMER_HZ, l->clock.tsc_hz) >> lapic_divide_shift(l);
     passed = lapic_timer_mode(l) == TIMER_PERIODIC ? passed % initial : passed;
@@ -245,7 +245,7 @@ static void lapic_timer_arm(struct lapic *l, uint64_t deadline) {
 
 /* Arms the timer for a count that began at start. */
 static void lapic_timer_start(struct lapic *l, uint64_t start) {
-    uint64_t deadline = start + lapic_timer_span(l, l->reg[REG_INITIAL]);
+    uint64_t deadline = start + lapic_timer_span(l, l->reg[REG_INITIAL][0]);
     if (lapic_timer_mode(l) == TIMER_PERIODIC) {
         deadline = max_u64(deadline, clock_now(&l->clock) + l->clock.tsc_hz / TIMER_MIN_PERIOD_HZ);
     }
@@ -262,11 +262,11 @@ void lapic_timer_expired(struct lapic *l) {
     l->timer_deadline = 0;
     if (lapic_timer_mode(l) == TIMER_PERIODIC) {
         /* Periods that passed unseen are one interrupt, as they would be in the IRR. */
-        uint64_t span = max_u64(lapic_timer_span(l, l->reg[REG_INITIAL]), 1);
+        uint64_t span = max_u64(lapic_timer_span(l, l->reg[REG_INITIAL][0]), 1);
         lapic_timer_start(l, now - (now - l->timer_start) % span);
     }
-    if ((l->reg[REG_LVT_TIMER] & LVT_MASKED) == 0) {
-        lapic_raise(l, (uint8_t)l->reg[REG_LVT_TIMER]);
+    if ((l->reg[REG_LVT_TIMER][0] & LVT_MASKED) == 0) {
+        lapic_raise(l, (uint8_t)l->reg[REG_LVT_TIMER][0]);
     }
 }
 
@@ -293,7 +293,7 @@ static void lapic_write_initial(struct lapic *l, uint32_t value) {
     if (!lapic_timer_counts(l)) {
         return;
     }
-    l->reg[REG_INITIAL] = value;
+    l->reg[REG_INITIAL][0] = value;
     if (value == 0) {
         lapic_timer_arm(l, 0);
     } else {
@@ -303,8 +303,8 @@ static void lapic_write_initial(struct lapic *l, uint32_t value) {
 
 /* The count goes on from where it is, at the new pace. */
 static void lapic_write_divide(struct lapic *l, uint32_t value) {
-    uint32_t passed = l->reg[REG_INITIAL] - lapic_timer_current(l);
-    l->reg[REG_DIVIDE] = value;
+    uint32_t passed = l->reg[REG_INITIAL][0] - lapic_timer_current(l);
+    l->reg[REG_DIVIDE][0] = value;
     if (l->timer_deadline != 0 && lapic_timer_counts(l)) {
         lapic_timer_start(l, clock_now(&l->clock) - lapic_timer_span(l, passed));
     }
@@ -313,17 +313,17 @@ static void lapic_write_divide(struct lapic *l, uint32_t value) {
 static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
     bool counted = lapic_timer_counts(l);
     value &= ~LVT_STATUS;
-    l->reg[reg] = (l->reg[REG_SVR] & SVR_ENABLED) != 0 ? value : value | LVT_MASKED;
+    l->reg[reg][0] = (l->reg[REG_SVR][0] & SVR_ENABLED) != 0 ? value : value | LVT_MASKED;
     if (counted != lapic_timer_counts(l)) {
-        l->reg[REG_INITIAL] = 0;
+        l->reg[REG_INITIAL][0] = 0;
         lapic_timer_arm(l, 0);
     }
 }
 
 static void lapic_write_svr(struct lapic *l, uint32_t value) {
-    __atomic_store_n(&l->reg[REG_SVR], value, __ATOMIC_RELAXED);
+    __atomic_store_n(&l->reg[REG_SVR][0], value, __ATOMIC_RELAXED);
     for (unsigned reg = REG_LVT_TIMER; reg <= REG_LVT_ERROR; reg++) {
-        l->reg[reg] |= (value & SVR_ENABLED) != 0 ? 0 : LVT_MASKED;
+        l->reg[reg][0] |= (value & SVR_ENABLED) != 0 ? 0 : LVT_MASKED;
     }
 }
 
@@ -332,11 +332,11 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
     if (reg == REG_EOI) {
         lapic_write_eoi(l);
     } else if (reg == REG_TPR) {
-        l->reg[REG_TPR] = value;
+        l->reg[REG_TPR][0] = value;
         lapic_recheck(l);
     } else if (reg == REG_ICR) {
-        l->reg[REG_ICR] = value & ~ICR_STATUS;
-        lapic_send(l, value, l->reg[REG_ICR_HIGH]);
+        l->reg[REG_ICR][0] = value & ~ICR_STATUS;
+        lapic_send(l, value, l->reg[REG_ICR_HIGH][0]);
     } else if (reg == REG_INITIAL) {
         lapic_write_initial(l, value);
     } else if (reg == REG_DIVIDE) {
@@ -346,12 +346,12 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
     } else if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR) {
         lapic_write_lvt(l, reg, value);
     } else if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH) {
-        l->reg[reg] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
+        l->reg[reg][0] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
     }
 }
 
 uint8_t lapic_cr8_read(const struct lapic *l) {
-    return (uint8_t)(l->reg[REG_TPR] >> 4);
+    return (uint8_t)(l->reg[REG_TPR][0] >> 4);
 }
 
 void lapic_cr8_write(struct lapic *l, uint8_t cr8) {
@@ -361,7 +361,7 @@ void lapic_cr8_write(struct lapic *l, uint8_t cr8) {
 /* A register as the xAPIC has it; reg < LAPIC_REGISTERS. */
 static uint32_t lapic_read(const struct lapic *l, unsigned reg) {
     return UNLIKELY(reg == REG_CURRENT) ? lapic_timer_current(l)
-                                        : __atomic_load_n(&l->reg[reg], __ATOMIC_RELAXED);
+                                        : __atomic_load_n(&l->reg[reg][0], __ATOMIC_RELAXED);
 }
 
 enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value) {
@@ -372,7 +372,7 @@ enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value) {
     }
     *value = lapic_read(l, reg);
     if (UNLIKELY(reg == REG_ICR)) {
-        *value |= (uint64_t)l->reg[REG_ICR_HIGH] << 32;
+        *value |= (uint64_t)l->reg[REG_ICR_HIGH][0] << 32;
     }
     return STATUS_OK;
 }
@@ -384,7 +384,7 @@ enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value) {
         return STATUS_DENIED;
     }
     if (reg == REG_ICR) {
-        l->reg[REG_ICR_HIGH] = (uint32_t)(value >> 32);
+        l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
     } else if (reg == REG_SELF_IPI) {
         lapic_raise(l, (uint8_t)value);
     }
@@ -408,8 +408,8 @@ void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t 
 /* In x2APIC mode the logical ID is made of the ID. */
 static void lapic_write_ids(struct lapic *l) {
     bool x2apic = lapic_is_x2apic(l);
-    l->reg[REG_ID] = x2apic ? l->id : l->id << 24;
-    l->reg[REG_LDR] = x2apic ? (l->id & ~0xfu) << 12 | BIT32(l->id & 0xf) : 0;
+    l->reg[REG_ID][0] = x2apic ? l->id : l->id << 24;
+    l->reg[REG_LDR][0] = x2apic ? (l->id & ~0xfu) << 12 | BIT32(l->id & 0xf) : 0;
 }
 
 void lapic_init(struct lapic *l) {
@@ -417,8 +417,8 @@ void lapic_init(struct lapic *l) {
     memset(l->reg, 0, sizeof(l->reg));
     l->irr_words = l->isr_words = 0;
     lapic_write_ids(l);
-    l->reg[REG_VERSION] = VERSION;
-    l->reg[REG_DFR] = UINT32_MAX;
+    l->reg[REG_VERSION][0] = VERSION;
+    l->reg[REG_DFR][0] = UINT32_MAX;
     lapic_write_svr(l, 0xff);
 }
 
@@ -442,7 +442,7 @@ enum status lapic_base_write(struct lapic *l, uint64_t value) {
         lapic_init(l);
     } else if (from != to && to == mode) {
         lapic_write_ids(l);
-        l->reg[REG_ICR] = l->reg[REG_ICR_HIGH] = 0;
+        l->reg[REG_ICR][0] = l->reg[REG_ICR_HIGH][0] = 0;
     }
     return STATUS_OK;
 }

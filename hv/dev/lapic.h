@@ -51,10 +51,12 @@ struct lapic {
     uint32_t id;
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
-    uint64_t apic_base;            /* IA32_APIC_BASE as the guest reads it */
-    uint32_t reg[LAPIC_REGISTERS]; /* as the guest reads them, but for the timer's current count */
-    uint64_t timer_start;          /* guest TSC when the current count began; may have wrapped */
-    uint64_t timer_deadline;       /* guest TSC of the next expiry, 0 = not running */
+    uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
+    /* As the guest reads them, but for the timer's current count; in the places of the xAPIC page,
+     * where a CPU with APIC virtualization looks for them. */
+    ALIGNED(PAGE_SIZE) uint32_t reg[PAGE_SIZE / 16][4];
+    uint64_t timer_start;    /* guest TSC when the current count began; may have wrapped */
+    uint64_t timer_deadline; /* guest TSC of the next expiry, 0 = not running */
 };
 
 /* Power-up state; id is the APIC ID, bsp sets APIC_BASE's BSP flag. ops, ctx, clock must be set. */

@@ -230,10 +230,10 @@ static void step_world(void) {
 
 static void check_lapic(void) {
     for (unsigned w = 0; w < 8; w++) {
-        CHECK(l.reg[0x20 + w] == 0 || (l.irr_words >> w & 1) != 0);
-        CHECK_U64(l.isr_words >> w & 1, l.reg[0x10 + w] != 0);
+        CHECK(l.reg[0x20 + w][0] == 0 || (l.irr_words >> w & 1) != 0);
+        CHECK_U64(l.isr_words >> w & 1, l.reg[0x10 + w][0] != 0);
     }
-    CHECK(((l.reg[0x20] | l.reg[0x10]) & 0xffff) == 0);
+    CHECK(((l.reg[0x20][0] | l.reg[0x10][0]) & 0xffff) == 0);
     int vector = lapic_pending(&l);
     CHECK(vector >= -1 && vector < 256);
     if (vector >= 0 && (random_word() & 3) == 0) {
