@@ -34,6 +34,11 @@ const char *vm_state_name(enum vm_state state) {
     return names[state];
 }
 
+/* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+    ioapic_set_line(&vm->ioapic, irq == 0 ? 2 : irq, asserted);
+}
+
 /* Serial line: guest to console and back. */
 
 static bool vm_uart_transmit(void *ctx, uint8_t byte) {
@@ -42,8 +47,7 @@ static bool vm_uart_transmit(void *ctx, uint8_t byte) {
 }
 
 static void vm_uart_interrupt(void *ctx, bool asserted) {
-    struct vm *vm = ctx;
-    ioapic_set_line(&vm->ioapic, UART_IRQ, asserted);
+    vm_set_irq(ctx, UART_IRQ, asserted);
 }
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {

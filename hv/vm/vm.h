@@ -79,6 +79,9 @@ MUST_USE enum status vm_load(struct vm *vm);
  */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
+/* The line of an ISA interrupt, 0..15 without 2, as a device drives it; under vm->lock. */
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted);
+
 /* Asks the run loop of v to end; first reason wins. On v's own CPU. */
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
