@@ -47,6 +47,24 @@ OPERATION(write_x2apic_tpr, "mov $0x808, %%ecx\n\txor %%eax, %%eax\n\txor %%edx,
 OPERATION(write_x2apic_eoi, "mov $0x80b, %%ecx\n\txor %%eax, %%eax\n\txor %%edx, %%edx", "wrmsr")
 OPERATION(arm_timer, "mov $0x6e0, %%ecx\n\tmov $-1, %%eax\n\tmov $0x00ffffff, %%edx", "wrmsr")
 OPERATION(read_xapic_page, "mov $0xfee00080, %%ecx", "mov (%%rcx), %%eax")
+OPERATION(write_xapic_page, "mov $0xfee00080, %%ecx\n\txor %%eax, %%eax", "mov %%eax, (%%rcx)")
+OPERATION(write_xapic_eoi, "mov $0xfee000b0, %%ecx\n\txor %%eax, %%eax", "mov %%eax, (%%rcx)")
+OPERATION(read_ioapic, "mov $0xfec00010, %%ecx", "mov (%%rcx), %%eax")
+OPERATION(read_pic, "", "in $0x21, %%al")
+OPERATION(write_pic, "mov $0xff, %%al", "out %%al, $0x21")
+/* A fixed interrupt for an APIC that is not there. */
+OPERATION(write_x2apic_icr, "mov $0x830, %%ecx\n\tmov $0x52, %%eax\n\tmov $7, %%edx", "wrmsr")
+/* Sent, taken and ended: self_ipi_handler runs before the next instruction. */
+OPERATION(self_ipi, "mov $0x83f, %%ecx\n\tmov $0x52, %%eax\n\txor %%edx, %%edx", "wrmsr")
+
+extern const uint8_t self_ipi_handler[];
+__asm__(".pushsection .text\n"
+        "self_ipi_handler:\n\t"
+        "mov $0x80b, %ecx\n\t"
+        "xor %eax, %eax\n\t"
+        "wrmsr\n\t"
+        "iretq\n"
+        ".popsection");
 
 /*
  * The refused MSR: from the RDMSR to the first instruction of the guest's own #GP handler, which
@@ -102,13 +120,61 @@ static struct operation before_x2apic[] = {
     {"msr", read_apic_base_batch, read_apic_base_twin, read_apic_base_traced},
     {"port", read_port_batch, read_port_twin, read_port_traced},
     {"xapic-page", read_xapic_page_batch, read_xapic_page_twin, read_xapic_page_traced},
+    {"xapic-page-write", write_xapic_page_batch, write_xapic_page_twin, write_xapic_page_traced},
+    {"xapic-eoi", write_xapic_eoi_batch, write_xapic_eoi_twin, write_xapic_eoi_traced},
+    {"ioapic", read_ioapic_batch, read_ioapic_twin, read_ioapic_traced},
+    {"pic", read_pic_batch, read_pic_twin, read_pic_traced},
+    {"pic-write", write_pic_batch, write_pic_twin, write_pic_traced},
 };
 static const struct operation in_x2apic[] = {
     {"x2apic", read_x2apic_tpr_batch, read_x2apic_tpr_twin, read_x2apic_tpr_traced},
     {"x2apic-tpr-write", write_x2apic_tpr_batch, write_x2apic_tpr_twin, write_x2apic_tpr_traced},
     {"x2apic-eoi", write_x2apic_eoi_batch, write_x2apic_eoi_twin, write_x2apic_eoi_traced},
+    {"x2apic-icr", write_x2apic_icr_batch, write_x2apic_icr_twin, write_x2apic_icr_traced},
     {"timer-arm", arm_timer_batch, arm_timer_twin, arm_timer_traced},
 };
+static const struct operation with_interrupts[] = {
+    {"self-ipi", self_ipi_batch, self_ipi_twin, self_ipi_traced},
+};
+
+/*
+ * From the moment that the timer was set to, to the first instruction of the handler, which reads
+ * the TSC. The guest runs meanwhile, or sleeps.
+ */
+uint64_t expiry_seen; /* not static: only assembly touches it */
+extern const uint8_t expiry_handler[];
+__asm__(".pushsection .text\n"
+        "expiry_handler:\n\t"
+        "rdtsc\n\t"
+        "shl $32, %rdx\n\t"
+        "or %rdx, %rax\n\t"
+        "mov %rax, expiry_seen(%rip)\n\t"
+        "mov $0x80b, %ecx\n\t"
+        "xor %eax, %eax\n\t"
+        "xor %edx, %edx\n\t"
+        "wrmsr\n\t"
+        "iretq\n"
+        ".popsection");
+
+#define EXPIRY_AHEAD 20000 /* ticks: longer than it takes to arm the timer and to lie down */
+
+static uint64_t smallest_expiry(bool sleep) {
+    uint64_t best = UINT64_MAX;
+    for (unsigned i = 0; i < BATCHES; i++) {
+        uint64_t when = read_tsc() + EXPIRY_AHEAD;
+        expiry_seen = 0;
+        (void)try_write_msr(0x6e0, when);
+        if (sleep) {
+            __asm__ volatile("sti\n\thlt\n\tcli" ::: "rax", "rcx", "rdx", "memory");
+        } else {
+            __asm__ volatile("sti\n1:\tcmpq $0, expiry_seen(%%rip)\n\tje 1b\n\tcli" ::
+                                 : "rax", "rcx", "rdx", "memory", "cc");
+        }
+        uint64_t ticks = expiry_seen - when;
+        best = ticks < best ? ticks : best;
+    }
+    return best;
+}
 
 /* Not inlined: a batch and its twin must be timed by the same instructions. */
 __attribute__((noinline)) static uint64_t smallest(void (*run)(void)) {
@@ -181,13 +247,23 @@ void guest_main(void) {
     uint64_t base;
     (void)try_read_msr(0x1b, &base);
     tap_line(try_write_msr(0x1b, base | 0x400) == NO_TRAP, "x2APIC mode");
+    (void)try_write_msr(0x80f, 0x1ff); /* the APIC on: it takes interrupts */
     (void)try_write_msr(0x832, 0x40000 | 0x41); /* the timer in TSC-deadline mode */
     measure(in_x2apic, COUNT(in_x2apic));
     if (traced) {
         trace(in_x2apic, COUNT(in_x2apic));
     }
+    /* Interrupts were off until here: in Bochs no host interrupt falls into what is above. */
+    trap_set(0x41, expiry_handler);
+    trap_set(0x52, self_ipi_handler);
+    print_result("timer-expiry", 1000 * smallest_expiry(false));
+    print_result("hlt-wake", 1000 * smallest_expiry(true));
+    interrupts_on();
+    measure(with_interrupts, COUNT(with_interrupts));
+    if (traced) {
+        trace(with_interrupts, COUNT(with_interrupts));
+    }
     put_text("bench done\n");
-    interrupts_on(); /* off until here: no host interrupt falls into a measurement in Bochs */
     (void)get_char();
     __asm__ volatile("xchg %bx, %bx"); /* the debugger's script ends here */
     for (;;) {
