@@ -158,7 +158,8 @@ GUEST_LINK  := -nostdlib -static-pie -Wl,-T,guests/test/guest.lds -Wl,--no-dynam
                -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
 GUEST_BASE  := $(addprefix $(BUILD)/obj/guests/test/,start.o machine.o apic.o)
 
-$(TEST_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,main.o cpu.o walls.o)
+# Each group of tests is a file.
+$(TEST_GUEST).elf: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/test/*.c))) $(BUILD)/obj/guests/test/start.o
 $(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o
 $(DIFFER_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/differ/,main.o probe.o entry.o acts.o)
 

@@ -46,11 +46,17 @@ bool text_equal(const char *a, const char *b);
 bool option_text(const char *name, char *out, size_t size);
 uint64_t option_number(const char *name, uint64_t otherwise);
 
-/* TAP: one line each; the number of lines and of failures is kept from tap_begin() on. */
-void tap_begin(void);
+/*
+ * TAP (version 13), a group of tests at a time: the version line, one numbered line a test, the
+ * plan "1..N" and, for the system test, "# done: GROUP N passed, N failed".
+ */
+void tap_begin(const char *group);
 void tap_line(bool ok, const char *text);
 void tap_line_value(bool ok, const char *text, uint64_t seen);
-void tap_end(const char *name); /* "1..N" and "done: NAME N passed, N failed" */
+void tap_skip(const char *text, const char *why); /* counts as ok */
+void tap_note(const char *text, uint64_t value);  /* "# text 0xvalue" */
+void tap_bail_out(const char *why);               /* nothing more can be said; returns */
+void tap_end(void);
 
 /* A trap that the program expects. Any other ends it with a report. */
 #define NO_TRAP 0xffffffffu
@@ -136,7 +142,7 @@ void apic_eoi(void);
 uint32_t apic_read(uint32_t offset); /* offset in the xAPIC page, in either mode */
 void apic_write(uint32_t offset, uint32_t value);
 
-/* The subtests, one a command. */
+/* The groups of tests, one a command. */
 void test_apic(void);
 void test_cpuid(void);
 void test_hypercall(void);

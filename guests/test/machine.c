@@ -20,6 +20,7 @@ struct trap trap_last;
 uint64_t trap_resume;
 volatile uint64_t irq_count[256];
 
+static const char *tap_group;
 static unsigned tap_count, tap_failed;
 
 struct idt_entry {
@@ -128,9 +129,11 @@ uint64_t option_number(const char *name, uint64_t otherwise) {
     return value;
 }
 
-void tap_begin(void) {
+void tap_begin(const char *group) {
+    tap_group = group;
     tap_count = 0;
     tap_failed = 0;
+    put_text("TAP version 13\n");
 }
 
 static void tap_result(bool ok, const char *text) {
@@ -155,11 +158,32 @@ void tap_line_value(bool ok, const char *text, uint64_t seen) {
     put_text("\n");
 }
 
-void tap_end(const char *name) {
+void tap_skip(const char *text, const char *why) {
+    tap_result(true, text);
+    put_text(" # SKIP ");
+    put_text(why);
+    put_text("\n");
+}
+
+void tap_note(const char *text, uint64_t value) {
+    put_text("# ");
+    put_text(text);
+    put_text(" ");
+    put_hex(value);
+    put_text("\n");
+}
+
+void tap_bail_out(const char *why) {
+    put_text("Bail out! ");
+    put_text(why);
+    put_text("\n");
+}
+
+void tap_end(void) {
     put_text("1..");
     put_decimal(tap_count);
-    put_text("\ndone: ");
-    put_text(name);
+    put_text("\n# done: ");
+    put_text(tap_group);
     put_text(" ");
     put_decimal(tap_count - tap_failed);
     put_text(" passed, ");
@@ -180,7 +204,7 @@ void trap_handle(struct trap_frame *frame) {
         frame->rip = trap_resume;
         return;
     }
-    put_text("not ok - unexpected trap ");
+    put_text("Bail out! unexpected trap ");
     put_decimal(frame->vector);
     put_text(" error ");
     put_hex(frame->error);
@@ -188,7 +212,7 @@ void trap_handle(struct trap_frame *frame) {
     put_hex(frame->rip);
     put_text(" cr2 ");
     put_hex(cr2);
-    put_text("\ndone: trap 0 passed, 1 failed\n");
+    put_text("\n");
     for (;;) {
         __asm__ volatile("cli\n\thlt");
     }

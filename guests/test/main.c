@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The test guest: runs the subtest that test=NAME on its command line names, or with
+ * The test guest: runs the group of tests that test=NAME on its command line names, or with
  * test=interactive prints "ready>" and takes names from its serial line. test=heartbeat counts for
- * ever and answers each line. Driven by tests/system.
+ * ever and answers each line. Driven by tests/system. A group is a function, in a file with what
+ * belongs together, declared in guest.h and named in the table here; it prints TAP.
  */
 #include "guests/test/guest.h"
 
@@ -48,11 +49,12 @@ static void say_nothing_happened(void) {
     tap_line(true, "alive");
 }
 
-struct subtest {
+struct group {
     const char *name;
     void (*run)(void);
 };
-static const struct subtest subtests[] = {
+/* Sorted by name. */
+static const struct group groups[] = {
     {"alive", say_nothing_happened},
     {"apic", test_apic},
     {"badmmio", crash_device_fpu},
@@ -76,7 +78,7 @@ static const struct subtest subtests[] = {
 
 /* line: "NAME" or "NAME TAG"; the tag comes back in the first line, so that runs can be told apart.
  */
-static void run_subtest(char *line) {
+static void run_group(char *line) {
     char *end = line;
     put_text("# begin ");
     put_text(line);
@@ -85,16 +87,16 @@ static void run_subtest(char *line) {
         end++;
     }
     *end = 0;
-    for (size_t i = 0; i < COUNT(subtests); i++) {
-        if (text_equal(subtests[i].name, line)) {
+    for (size_t i = 0; i < COUNT(groups); i++) {
+        if (text_equal(groups[i].name, line)) {
             interrupts_off();
-            tap_begin();
-            subtests[i].run();
-            tap_end(line);
+            tap_begin(line);
+            groups[i].run();
+            tap_end();
             return;
         }
     }
-    put_text("done: no such test\n");
+    tap_bail_out("no such group");
 }
 
 /* One character of a line with echo; true when the line is complete. */
@@ -125,7 +127,7 @@ static void run_interactive(void) {
         while (!take_char(line, sizeof(line), &length)) {
         }
         if (line[0] != 0) {
-            run_subtest(line);
+            run_group(line);
         }
     }
 }
@@ -164,7 +166,7 @@ void guest_main(void) {
         run_heartbeat();
     }
     if (!text_equal(name, "interactive")) {
-        run_subtest(name);
+        run_group(name);
     }
     run_interactive();
 }

@@ -83,8 +83,9 @@ class Walls(Boot):
         """Runs a subtest to its end: none of its lines may be "not ok", but for an emulator's own faults."""
         self.begin(test, view)
         start = self.machine.serial.mark
-        done = self.machine.expect(rf"done: {test} (\d+) passed, (\d+) failed", 180)
+        done = self.machine.expect(rf"# done: {test} (\d+) passed, (\d+) failed|Bail out![^\r\n]*\r?\n", 180)
         lines = self.machine.serial.text[start:done.end()]
+        expect_that(done.group(1), f"{test} to come to its end", lines)
         known = [line for line in re.findall(r"^not ok [^\r\n]*", lines, re.M)
                  if re.search(EMULATOR_FAULTS.get(self.target.name, r"(?!)"), line)]
         expect_that(int(done.group(1)) > 0 and int(done.group(2)) == lines.count("not ok") == len(known),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Knocking on the walls: memory that is not the guest's, ports nobody answers, and the ways to fall
- * over. What is outside must read as all ones and forget what is written; what is inside must come
- * up zeroed, also after a restart.
+ * Memory: what is outside must read as all ones and forget what is written; what is inside must
+ * come up zeroed, also after a restart.
  */
 #include "guests/test/guest.h"
 
@@ -126,55 +125,4 @@ void test_memory_probe(void) {
 void test_memory_dirty(void) {
     uint64_t bad = each_free_page(page_fill);
     tap_line_value(bad == 0, "every free page takes a pattern", bad);
-}
-
-void test_ports(void) {
-    static const uint16_t ports[] = {0x100,  0x1f0, 0x2f8, 0x3b0,  0x3c0,  0x3f0, 0x4d8,
-                                     0x8900, 0x402, 0x501, 0x5658, 0xc000, 0xfffc};
-    for (size_t i = 0; i < COUNT(ports); i++) {
-        bool ones = true;
-        for (unsigned round = 0; round < 2; round++) {
-            ones = ones && in8(ports[i]) == 0xff && in16(ports[i]) == 0xffff &&
-                   in32(ports[i]) == 0xffffffff;
-            out8(ports[i], 0x53);
-            out16(ports[i], 0x6853);
-            out32(ports[i], 0x74756853);
-        }
-        tap_line_value(ones, "a port nobody has reads all ones", ports[i]);
-    }
-}
-
-/* The string form, from a port that nobody has. */
-void test_string_io(void) {
-    uint8_t buffer[16] = {0};
-    void *to = buffer;
-    uint64_t count = sizeof(buffer);
-    __asm__ volatile("rep insb" : "+D"(to), "+c"(count) : "d"((uint16_t)0x501) : "memory");
-    bool ones = count == 0 && to == buffer + sizeof(buffer);
-    for (size_t i = 0; i < sizeof(buffer); i++) {
-        ones = ones && buffer[i] == 0xff;
-    }
-    tap_line(ones, "REP INSB from such a port fills with ones");
-}
-
-void crash_triple(void) {
-    struct {
-        uint16_t limit;
-        uint64_t base;
-    } __attribute__((packed)) empty = {0, 0};
-    __asm__ volatile("lidt %0\n\tud2" ::"m"(empty));
-}
-
-/* Runs where there is no memory. */
-void crash_jump(void) {
-    void (*nowhere)(void) = (void (*)(void))(uintptr_t)map_physical(2 * GIB);
-    nowhere();
-}
-
-/* An instruction that no device driver uses on a device. */
-void crash_device_fpu(void) {
-    uint64_t cr0;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
-    __asm__ volatile("mov %0, %%cr0" ::"r"(cr0 & ~0xcull));
-    __asm__ volatile("fildl (%0)" ::"r"(0xfee00030ull));
 }
