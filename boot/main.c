@@ -124,8 +124,7 @@ static void print_report(void) {
 /* What is wrong with the configuration, or else who gets what. */
 static void print_config(bool planned) {
     for (uint32_t i = 0; i < work.faults.count; i++) {
-        char text[FAULT_TEXT_SIZE + 64];
-        console_print(CONSOLE_BAD, "%s\n", fault_format(&work.faults, i, text, sizeof(text)));
+        console_print(CONSOLE_BAD, "%s\n", work.faults.faults[i].text);
     }
     if (work.faults.dropped != 0) {
         console_print(CONSOLE_BAD, "... and %u more.\n", work.faults.dropped);

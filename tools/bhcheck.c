@@ -117,9 +117,8 @@ static void make_machine(struct boot_info *info, const struct options *o, uint64
 }
 
 static int show_faults(const struct fault_list *faults) {
-    char line[FAULT_TEXT_SIZE + 64];
     for (uint32_t i = 0; i < faults->count; i++) {
-        printf("%s\n", fault_format(faults, i, line, sizeof(line)));
+        printf("%s\n", faults->faults[i].text);
     }
     if (faults->dropped != 0) {
         printf("and %u more\n", faults->dropped);

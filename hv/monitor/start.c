@@ -21,9 +21,8 @@ static void start_plan(const struct boot_info *info) {
         plan_check(info, &plan, &start_faults) == STATUS_OK) {
         return;
     }
-    char line[FAULT_TEXT_SIZE + 64];
     for (uint32_t i = 0; i < start_faults.count; i++) {
-        log_error("%s", fault_format(&start_faults, i, line, sizeof(line)));
+        log_error("%s", start_faults.faults[i].text);
     }
     plat_panic("the partition breaks %u rules that the pre-flight had passed", start_faults.count);
 }

@@ -21,19 +21,11 @@ void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const ch
     }
     f->line = line;
     f->column = column;
+    size_t used = line == 0
+                      ? fmt_print(f->text, FAULT_TEXT_SIZE, "bulkhead.toml: ")
+                      : fmt_print(f->text, FAULT_TEXT_SIZE, "bulkhead.toml:%u:%u: ", line, column);
     va_list args;
     va_start(args, format);
-    fmt_vprint(f->text, sizeof(f->text), format, args);
+    fmt_vprint(f->text + used, FAULT_TEXT_SIZE - used, format, args);
     va_end(args);
-}
-
-const char *fault_format(const struct fault_list *list, uint32_t i, char *buf, size_t size) {
-    const struct fault *f = &list->faults[i];
-    ASSERT(i < list->count);
-    if (f->line == 0) {
-        fmt_print(buf, size, "bulkhead.toml: %s", f->text);
-    } else {
-        fmt_print(buf, size, "bulkhead.toml:%u:%u: %s", f->line, f->column, f->text);
-    }
-    return buf;
 }

@@ -10,12 +10,12 @@
 #include "hv/lib/types.h"
 
 #define FAULT_MAX       32
-#define FAULT_TEXT_SIZE 320
+#define FAULT_TEXT_SIZE 360
 
 struct fault {
     uint32_t line;              /* 0 = concerns the whole file */
     uint32_t column;            /* from 1, counted in characters */
-    char text[FAULT_TEXT_SIZE]; /* one or two sentences: value, rule, fix */
+    char text[FAULT_TEXT_SIZE]; /* "bulkhead.toml:3:10: " and value, rule, fix as sentences */
 };
 
 struct fault_list {
@@ -27,8 +27,5 @@ struct fault_list {
 /* The list stays in the order of lines and columns, so that the admin reads down the file. */
 void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...)
     PRINTF_LIKE(4, 5);
-
-/* "bulkhead.toml:3:10: text" for entry i, cut at size; returns buf. */
-const char *fault_format(const struct fault_list *list, uint32_t i, char *buf, size_t size);
 
 #endif

@@ -78,8 +78,7 @@ static inline void make_machine(void) {
 static inline void configure(const char *text) {
     memset(&faults, 0, sizeof(faults));
     if (config_parse(text, strlen(text), &machine.config, &faults) != STATUS_OK) {
-        char buf[400];
-        CHECK_STR(fault_format(&faults, 0, buf, sizeof(buf)), "no fault");
+        CHECK_STR(faults.faults[0].text, "no fault");
     }
     memset(&faults, 0, sizeof(faults));
 }

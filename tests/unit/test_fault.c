@@ -6,14 +6,12 @@
 
 TEST(add_and_format) {
     static struct fault_list list;
-    char buf[400];
     memset(&list, 0, sizeof(list));
     fault_add(&list, 3, 10, "value %u", 7);
     fault_add(&list, 0, 0, "whole file");
     CHECK_U64(list.count, 2);
-    CHECK_STR(fault_format(&list, 1, buf, sizeof(buf)), "bulkhead.toml:3:10: value 7");
-    CHECK_STR(fault_format(&list, 0, buf, sizeof(buf)), "bulkhead.toml: whole file");
-    CHECK_STR(fault_format(&list, 1, buf, 16), "bulkhead.toml:3");
+    CHECK_STR(list.faults[1].text, "bulkhead.toml:3:10: value 7");
+    CHECK_STR(list.faults[0].text, "bulkhead.toml: whole file");
 }
 
 TEST(sorted_and_stable) {
@@ -28,7 +26,7 @@ TEST(sorted_and_stable) {
     }
     for (uint32_t i = 0; i < list.count; i++) {
         char want[2] = {(char)('a' + i), '\0'};
-        CHECK_STR(list.faults[i].text, want);
+        CHECK_STR(strrchr(list.faults[i].text, ' ') + 1, want);
     }
 }
 

@@ -15,8 +15,7 @@ static void begin(const char *text) {
 
 /* The text of fault i with its position, or "none". */
 static const char *fault(uint32_t i) {
-    static char buf[400];
-    return i < faults.count ? fault_format(&faults, i, buf, sizeof(buf)) + 14 : "none";
+    return i < faults.count ? faults.faults[i].text + strlen("bulkhead.toml:") : "none";
 }
 
 /* True if fault i stands at "line:column:" and holds these words. */
