@@ -9,33 +9,27 @@
 
 bool console_paged;
 
-static UINTN rows = 25, columns = 80;
-static UINTN shown;  /* rows filled since the screen was last seen whole */
-static UINTN column; /* of the cursor */
+static UINTN rows = 25;
 
 void console_init(void) {
     SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
+    UINTN columns;
     out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows);
     out->SetAttribute(out, EFI_TEXT_ATTR(EFI_LIGHTGRAY, EFI_BLACK));
     out->ClearScreen(out);
 }
 
-/* One character, after a pause if its row would push the first unread one off the screen. */
+/* One character, after a pause if it begins the last row: the next one would scroll. */
 static void put(char c) {
-    if (console_paged && column == 0 && shown >= rows - 1) {
-        ST->ConOut->OutputString(ST->ConOut, L"-- more: press a key --");
+    SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
+    if (console_paged && out->Mode->CursorColumn == 0 && out->Mode->CursorRow == (INT32)rows - 1) {
+        out->OutputString(out, L"-- more: press a key --");
         console_wait_key();
-        ST->ConOut->OutputString(ST->ConOut, L"\r                       \r");
-        shown = 0;
+        out->ClearScreen(out);
     }
     bool known = (c >= ' ' && c <= '~') || c == '\n' || c == '\r';
     CHAR16 text[] = {known ? (CHAR16)c : '?', c == '\n' ? '\r' : 0, 0};
-    ST->ConOut->OutputString(ST->ConOut, text);
-    column = c == '\r' ? 0 : column + 1;
-    if (c == '\n' || column == columns) {
-        column = 0;
-        shown++;
-    }
+    out->OutputString(out, text);
 }
 
 void console_print(enum console_colour colour, const char *format, ...) {
