@@ -19,13 +19,12 @@
 #define KEY_DELETE    0x7f
 
 /* One operator, one line: the console hands over one key at a time. */
-static struct operator{
+static struct command_state {
     struct vm **vms;
     unsigned vm_count;
     char line[LINE_SIZE];
     size_t length;
-}
-command;
+} command;
 
 /*
  * The index of word among the names; if it is none of them, says so, names the one that differs by
@@ -232,7 +231,7 @@ void command_key(uint8_t key) {
         return;
     }
     if (enter) {
-        console_set_prompt("%s", "");
+        console_set_prompt("", "");
         console_print(PROMPT "%s\n", command.line);
         run_line();
     }
@@ -244,10 +243,10 @@ void command_key(uint8_t key) {
         command.line[command.length++] = (char)key;
     }
     command.line[command.length] = '\0';
-    console_set_prompt(PROMPT "%s", command.line);
+    console_set_prompt(PROMPT, command.line);
 }
 
 void command_init(struct vm **vms, uint32_t count) {
-    command = (struct operator){.vms = vms, .vm_count = count};
-    console_set_prompt(PROMPT);
+    command = (struct command_state){.vms = vms, .vm_count = count};
+    console_set_prompt(PROMPT, "");
 }

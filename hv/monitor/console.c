@@ -267,14 +267,11 @@ void console_print(const char *format, ...) {
     lock_release(&console.lock);
 }
 
-void console_set_prompt(const char *format, ...) {
-    va_list args;
-    va_start(args, format);
+void console_set_prompt(const char *prompt, const char *line) {
     lock_acquire(&console.lock);
-    (void)fmt_vprint(console.prompt, sizeof(console.prompt), format, args);
+    (void)fmt_print(console.prompt, sizeof(console.prompt), "%s%s", prompt, line);
     pump(false);
     lock_release(&console.lock);
-    va_end(args);
 }
 
 /* The key after the escape key; true if it goes to the guest itself. */

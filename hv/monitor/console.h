@@ -26,6 +26,6 @@ void hv_console_log(enum log_level level, const char *line, size_t n);
 
 /* The operator's side of the log view (command.c): text, and the line being edited below it. */
 void console_print(const char *format, ...) PRINTF_LIKE(1, 2);
-void console_set_prompt(const char *format, ...) PRINTF_LIKE(1, 2);
+void console_set_prompt(const char *prompt, const char *line);
 
 #endif
