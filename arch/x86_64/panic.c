@@ -42,9 +42,7 @@ void panic_nmi(void) {
 }
 
 static void panic_draw(const char *text) {
-    unsigned columns, rows;
-    plat_screen_size(&columns, &rows);
-    for (unsigned column = 0; column < columns; column++) {
+    for (unsigned column = 0; column < plat_screen_columns; column++) {
         screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
         text += *text != '\0';
     }

@@ -19,7 +19,8 @@
 extern const uint8_t font_glyphs[256][GLYPH_HEIGHT]; /* blob.S */
 
 static volatile uint32_t *pixels;
-static uint32_t stride, height, scale, columns, rows;
+static uint32_t stride, height, scale;
+unsigned plat_screen_columns, plat_screen_rows;
 
 void screen_init(const struct boot_framebuffer *fb) {
     if (fb->base.v == 0 || fb->width < MIN_WIDTH || fb->height < MIN_HEIGHT ||
@@ -31,8 +32,8 @@ void screen_init(const struct boot_framebuffer *fb) {
     stride = fb->stride;
     height = fb->height;
     scale = fb->height >= DOUBLE_FROM ? 2 : 1;
-    columns = fb->width / (GLYPH_WIDTH * scale);
-    rows = fb->height / (GLYPH_HEIGHT * scale);
+    plat_screen_columns = fb->width / (GLYPH_WIDTH * scale);
+    plat_screen_rows = fb->height / (GLYPH_HEIGHT * scale);
 }
 
 void screen_clear(void) {
@@ -41,13 +42,8 @@ void screen_clear(void) {
     }
 }
 
-void plat_screen_size(unsigned *columns_out, unsigned *rows_out) {
-    *columns_out = columns;
-    *rows_out = rows;
-}
-
 void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
-    if (column >= columns || row >= rows) {
+    if (column >= plat_screen_columns || row >= plat_screen_rows) {
         return;
     }
     const uint8_t *glyph = font_glyphs[character];

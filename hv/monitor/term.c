@@ -46,14 +46,12 @@ static void erase(int row, int from, int to) {
 }
 
 void term_init(void) {
-    unsigned columns = 0, rows = 0;
-    plat_screen_size(&columns, &rows);
     memset(&term, 0, sizeof(term));
-    if (columns == 0 || rows < 2) {
+    if (plat_screen_columns == 0 || plat_screen_rows < 2) {
         return;
     }
-    term.columns = (int)min_u64(columns, TERM_MAX_COLUMNS);
-    term.rows = (int)min_u64(rows, TERM_MAX_ROWS) - 1;
+    term.columns = (int)min_u64(plat_screen_columns, TERM_MAX_COLUMNS);
+    term.rows = (int)min_u64(plat_screen_rows, TERM_MAX_ROWS) - 1;
     memset(term.drawn, 0xff, sizeof(term.drawn)); /* differs from every cell */
     for (int r = 0; r < term.rows; r++) {
         erase(r, 0, term.columns);

@@ -12,7 +12,7 @@
 #define TERM_MAX_COLUMNS 240
 #define TERM_MAX_ROWS    100
 
-/* Asks plat_screen_size(); a larger screen is used up to the limits above. */
+/* For the size of plat's screen; a larger one is used up to the limits above. */
 void term_init(void);
 
 /*

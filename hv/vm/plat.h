@@ -38,7 +38,7 @@ extern const uint8_t plat_guest_firmware[];
 /* Hands up to n bytes to the UART without waiting; returns how many it took. */
 size_t plat_serial_write(const uint8_t *bytes, size_t n);
 /* Text cells of the framebuffer console; 0 x 0 when there is no screen. */
-void plat_screen_size(unsigned *columns, unsigned *rows);
+extern unsigned plat_screen_columns, plat_screen_rows;
 void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
 
 /* The last words: see arch/x86_64/panic.c. */

@@ -20,7 +20,7 @@ static struct {
 } fake_line;
 
 static struct {
-    unsigned columns, rows, draws;
+    unsigned draws;
     uint8_t character[128][256];
     bool inverse[128][256];
 } fake_screen;
@@ -44,13 +44,10 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
     return taken;
 }
 
-void plat_screen_size(unsigned *columns, unsigned *rows) {
-    *columns = fake_screen.columns;
-    *rows = fake_screen.rows;
-}
+unsigned plat_screen_columns, plat_screen_rows;
 
 void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
-    if (column >= fake_screen.columns || row >= fake_screen.rows) {
+    if (column >= plat_screen_columns || row >= plat_screen_rows) {
         printf("# draws outside the screen: %u, %u\n", column, row);
         exit(1);
     }
@@ -91,8 +88,8 @@ static inline void fake_console_set_up(bool serial, unsigned columns, unsigned r
     memset(&fake_screen, 0, sizeof(fake_screen));
     fake_line.present = serial;
     fake_line.room = SIZE_MAX;
-    fake_screen.columns = columns;
-    fake_screen.rows = rows;
+    plat_screen_columns = columns;
+    plat_screen_rows = rows;
     fake_machine_resets = 0;
 }
 
@@ -109,7 +106,7 @@ static inline const char *fake_line_take(void) {
 static inline const char *fake_screen_row(unsigned row) {
     static char text[256];
     unsigned n = 0;
-    for (unsigned c = 0; c < fake_screen.columns; c++) {
+    for (unsigned c = 0; c < plat_screen_columns; c++) {
         text[c] = (char)fake_screen.character[row][c];
         n = text[c] != ' ' && text[c] != '\0' ? c + 1 : n;
     }
