@@ -6,11 +6,9 @@
  * (x2APIC)".
  */
 #include "arch/x86_64/arch.h"
-#include "hv/dev/clock.h"
+#include "hv/dev/lapic.h"
 #include "hv/lib/phys.h"
 
-#define BASE_X2APIC  BIT(10)
-#define BASE_ENABLE  BIT(11)
 #define BASE_ADDRESS 0x000ffffffffff000ull
 
 /* xAPIC offsets; the x2APIC's MSRs are a sixteenth of them from X86_MSR_X2APIC_FIRST. */
@@ -78,10 +76,10 @@ static void apic_mask_local(void) {
 }
 
 void apic_init_cpu(struct cpu *cpu) {
-    uint64_t base = msr_read(X86_MSR_APIC_BASE) | BASE_ENABLE;
+    uint64_t base = msr_read(X86_MSR_APIC_BASE) | APIC_BASE_ENABLE;
     msr_write(X86_MSR_APIC_BASE, base);
     /* xAPIC and x2APIC are one step apart, off and x2APIC are two. */
-    msr_write(X86_MSR_APIC_BASE, base | (x2apic ? BASE_X2APIC : 0));
+    msr_write(X86_MSR_APIC_BASE, base | (x2apic ? APIC_BASE_X2APIC : 0));
     uint32_t id = x2apic ? apic_read(REG_ID) : apic_read(REG_ID) >> 24;
     if (id != cpu->apic_id) {
         plat_panic("CPU %u has APIC ID %u, the firmware said %u", cpu->index, id, cpu->apic_id);

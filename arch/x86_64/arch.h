@@ -17,8 +17,6 @@
 
 struct vcpu;
 
-typedef unsigned long long ull; /* for %llx and %llu */
-
 /* Where trap_entry.S stored the interrupted registers; Intel SDM "64-Bit Mode Stack Frame". */
 struct trap_frame {
     uint64_t r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax;

@@ -5,15 +5,13 @@
  * clock_init(), on the first CPU. Sources: Intel SDM "Time-Stamp Counter" and CPUID leaves 15h,
  * 16h; ACPI "Power Management Timer"; IA-PC HPET specification; Intel 8254 data sheet.
  */
-#include "hv/dev/clock.h"
 #include "arch/x86_64/arch.h"
+#include "hv/dev/platform.h"
 #include "hv/lib/phys.h"
 
 #define MEASURE_US   15000u
 #define SAMPLE_TRIES 8u
 #define READS_MAX    1000000u /* of a timer that may stand still */
-#define PIT_HZ       1193182u
-#define PM_HZ        3579545u
 #define FEMTO        1000000000000000ull
 
 static uint16_t pm_port;
@@ -21,12 +19,12 @@ static uint8_t *hpet;
 static uint64_t tsc_hz, entry_tsc, wall_seconds;
 
 /* Each start function returns the timer's frequency, 0 if there is none. */
-static uint64_t pm_start(const struct boot_info *info) {
+static uint64_t clock_start_pm(const struct boot_info *info) {
     pm_port = (uint16_t)info->pm_timer_port;
-    return pm_port != 0 ? PM_HZ : 0;
+    return pm_port != 0 ? PM_TIMER_HZ : 0;
 }
 
-static uint32_t pm_read(void) {
+static uint32_t clock_read_pm(void) {
     return port_in32(pm_port);
 }
 
@@ -35,7 +33,7 @@ static uint32_t pm_read(void) {
 #define HPET_COUNTER 0xf0u
 #define HPET_SLOWEST 100000000u
 
-static uint64_t hpet_start(const struct boot_info *info) {
+static uint64_t clock_start_hpet(const struct boot_info *info) {
     hpet = phys_pointer(info->hpet_base);
     uint32_t period = hpet != NULL ? mmio_read32(hpet + HPET_PERIOD) : 0;
     if (period == 0 || period > HPET_SLOWEST) {
@@ -45,7 +43,7 @@ static uint64_t hpet_start(const struct boot_info *info) {
     return FEMTO / period;
 }
 
-static uint32_t hpet_read(void) {
+static uint32_t clock_read_hpet(void) {
     return mmio_read32(hpet + HPET_COUNTER);
 }
 
@@ -54,7 +52,7 @@ static uint32_t hpet_read(void) {
 #define PIT_GATE     0x61u
 
 /* Channel 2 counts down from 65535 in 55 ms; the loudspeaker stays off. */
-static uint64_t pit_start(const struct boot_info *info) {
+static uint64_t clock_start_pit(const struct boot_info *info) {
     (void)info;
     port_out8(PIT_GATE, (uint8_t)((port_in8(PIT_GATE) & 0xfc) | 1));
     port_out8(PIT_COMMAND, 0xb0); /* channel 2, low then high byte, mode 0 */
@@ -63,7 +61,7 @@ static uint64_t pit_start(const struct boot_info *info) {
     return PIT_HZ;
 }
 
-static uint32_t pit_read(void) {
+static uint32_t clock_read_pit(void) {
     port_out8(PIT_COMMAND, 0x80); /* latch channel 2 */
     uint32_t low = port_in8(PIT_CHANNEL2);
     return 0xffff - ((uint32_t)port_in8(PIT_CHANNEL2) << 8 | low);
@@ -76,9 +74,9 @@ static const struct ref_timer {
     uint32_t (*read)(void);
     uint32_t mask; /* the PM timer's: what both of its sizes have */
 } ref_timers[] = {
-    {"ACPI PM timer", pm_start, pm_read, 0xffffff},
-    {"HPET", hpet_start, hpet_read, UINT32_MAX},
-    {"PIT", pit_start, pit_read, 0xffff},
+    {"ACPI PM timer", clock_start_pm, clock_read_pm, 0xffffff},
+    {"HPET", clock_start_hpet, clock_read_hpet, UINT32_MAX},
+    {"PIT", clock_start_pit, clock_read_pit, 0xffff},
 };
 
 struct sample {
@@ -171,9 +169,8 @@ void clock_delay_us(uint64_t us) {
 
 /* Not before the instructions that stand before it. */
 uint64_t plat_tsc(void) {
-    uint32_t lo, hi;
-    __asm__ volatile("lfence; rdtsc" : "=a"(lo), "=d"(hi) : : "memory");
-    return (uint64_t)hi << 32 | lo;
+    __asm__ volatile("lfence" : : : "memory");
+    return __builtin_ia32_rdtsc();
 }
 
 uint64_t plat_tsc_hz(void) {

@@ -5,6 +5,8 @@
  * vCPU is reset, and for a guest's XSETBV.
  * Sources: Intel SDM "Managing State Using the XSAVE Feature Set", "XSETBV".
  */
+#include <cpuid.h>
+
 #include "arch/x86_64/arch.h"
 
 #define XCR0_X87      BIT(0)
@@ -74,9 +76,7 @@ void plat_reset_live_state(void) {
 }
 
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
-    __asm__ volatile("cpuid"
-                     : "=a"(out[EAX]), "=b"(out[EBX]), "=c"(out[ECX]), "=d"(out[EDX])
-                     : "a"(leaf), "c"(subleaf));
+    __cpuid_count(leaf, subleaf, out[EAX], out[EBX], out[ECX], out[EDX]);
 }
 
 void plat_write_back_caches(void) {

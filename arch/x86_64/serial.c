@@ -2,32 +2,12 @@
 /*
  * The host's UART: 16550A or better at config.console_port, 115200 8N1. Never waits but in
  * serial_write_polled(), and there not for ever. With a standard port and an I/O APIC it works by
- * interrupts on the first CPU, else that CPU's timer looks every 2 ms. Source: National
- * Semiconductor PC16550D data sheet.
+ * interrupts on the first CPU, else that CPU's timer looks every 2 ms.
  */
 #include "arch/x86_64/arch.h"
+#include "hv/dev/uart_registers.h"
 #include "hv/lib/lock.h"
 
-enum uart_register {
-    UART_DATA = 0,
-    UART_IER = 1,
-    UART_FCR = 2, /* write; read gives the interrupt's cause */
-    UART_LCR = 3,
-    UART_MCR = 4,
-    UART_LSR = 5,
-    UART_SCRATCH = 7,
-};
-
-#define IER_RECEIVE     0x01u
-#define IER_TRANSMIT    0x02u
-#define IIR_FIFO        0xc0u
-#define FCR_ON_CLEAR    0x07u
-#define LCR_8N1         0x03u
-#define LCR_DIVISOR     0x80u
-#define MCR_READY       0x0bu /* DTR, RTS, OUT2: the PC's gate for the interrupt line */
-#define LSR_DATA        0x01u
-#define LSR_THR_EMPTY   0x20u
-#define LSR_IDLE        0x40u
 #define SCRATCH_PATTERN 0x5au   /* the register keeps it, an empty port does not */
 #define WAIT_READS      100000u /* a byte takes 87 us, a port read about 1 */
 #define DRAIN_BURSTS    4096u
@@ -48,35 +28,35 @@ static void uart_out(enum uart_register r, unsigned value) {
 
 /* Not for ever. */
 static void uart_wait(unsigned bits) {
-    for (unsigned i = 0; i < WAIT_READS && (uart_in(UART_LSR) & bits) == 0; i++) {
+    for (unsigned i = 0; i < WAIT_READS && (uart_in(REG_LSR) & bits) == 0; i++) {
     }
 }
 
 void serial_init(uint16_t port) {
     base = port;
     if (base != 0) {
-        uart_out(UART_SCRATCH, SCRATCH_PATTERN);
+        uart_out(REG_SCR, SCRATCH_PATTERN);
     }
-    if (base == 0 || uart_in(UART_SCRATCH) != SCRATCH_PATTERN || uart_in(UART_LSR) == 0xff) {
+    if (base == 0 || uart_in(REG_SCR) != SCRATCH_PATTERN || uart_in(REG_LSR) == 0xff) {
         base = 0;
         return;
     }
-    uart_wait(LSR_IDLE); /* the firmware's last words */
-    uart_out(UART_IER, 0);
-    uart_out(UART_LCR, LCR_DIVISOR);
-    uart_out(UART_DATA, 1); /* 115200 / 1 */
-    uart_out(UART_IER, 0);
-    uart_out(UART_LCR, LCR_8N1);
-    uart_out(UART_FCR, FCR_ON_CLEAR);
-    uart_out(UART_MCR, MCR_READY);
-    fifo_size = (uart_in(UART_FCR) & IIR_FIFO) == IIR_FIFO ? 16 : 1;
+    uart_wait(LSR_TEMT); /* the firmware's last words */
+    uart_out(REG_IER, 0);
+    uart_out(REG_LCR, LCR_DLAB);
+    uart_out(REG_DATA, 1); /* 115200 / 1 */
+    uart_out(REG_IER, 0);
+    uart_out(REG_LCR, LCR_8N1);
+    uart_out(REG_IIR_FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX);
+    uart_out(REG_MCR, MCR_DTR_RTS | MCR_OUT2);
+    fifo_size = (uart_in(REG_IIR_FCR) & IIR_FIFO) == IIR_FIFO ? 16 : 1;
 }
 
 /* With the lock held. Switched off and on again, so that a pending cause makes a new edge. */
 static void serial_update_ier(void) {
     if (by_interrupts) {
-        uart_out(UART_IER, 0);
-        uart_out(UART_IER, IER_RECEIVE | (transmit_wanted ? IER_TRANSMIT : 0));
+        uart_out(REG_IER, 0);
+        uart_out(REG_IER, IER_RX | (transmit_wanted ? IER_THR : 0));
     }
 }
 
@@ -96,9 +76,9 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
         return n; /* nobody will ever read it */
     }
     lock_acquire(&lock);
-    size_t room = (uart_in(UART_LSR) & LSR_THR_EMPTY) != 0 ? fifo_size : 0, taken = 0;
+    size_t room = (uart_in(REG_LSR) & LSR_THRE) != 0 ? fifo_size : 0, taken = 0;
     for (; taken < n && taken < room; taken++) {
-        uart_out(UART_DATA, bytes[taken]);
+        uart_out(REG_DATA, bytes[taken]);
     }
     if (taken < n && !transmit_wanted) {
         transmit_wanted = true;
@@ -110,9 +90,9 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
 
 static void serial_transmit(void) {
     lock_acquire(&lock);
-    bool writable = transmit_wanted && (uart_in(UART_LSR) & LSR_THR_EMPTY) != 0;
+    bool writable = transmit_wanted && (uart_in(REG_LSR) & LSR_THRE) != 0;
     transmit_wanted = transmit_wanted && !writable;
-    (void)uart_in(UART_FCR);
+    (void)uart_in(REG_IIR_FCR);
     serial_update_ier();
     lock_release(&lock);
     if (writable) {
@@ -122,22 +102,22 @@ static void serial_transmit(void) {
 
 /* On the first CPU, from the interrupt or from the timer. */
 void serial_interrupt(void) {
-    for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(UART_LSR) & LSR_DATA) != 0; i++) {
-        hv_console_input(uart_in(UART_DATA));
+    for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(REG_LSR) & LSR_DATA) != 0; i++) {
+        hv_console_input(uart_in(REG_DATA));
     }
     serial_transmit();
 }
 
 void serial_drain_console(void) {
     for (unsigned i = 0; i < DRAIN_BURSTS && transmit_wanted; i++) {
-        uart_wait(LSR_THR_EMPTY);
+        uart_wait(LSR_THRE);
         serial_transmit();
     }
 }
 
 void serial_write_polled(const char *text) {
     for (; base != 0 && *text != '\0'; text++) {
-        uart_wait(LSR_THR_EMPTY);
-        uart_out(UART_DATA, (uint8_t)*text);
+        uart_wait(LSR_THRE);
+        uart_out(REG_DATA, (uint8_t)*text);
     }
 }

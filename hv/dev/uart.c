@@ -4,22 +4,11 @@
  * where bytes go and what the line does are hooks. Line speed and errors do not exist: a byte is
  * sent when it is written, unless the console has no room. Called by the port handler and by the
  * console, under the device lock.
- * Source: National Semiconductor PC16550D data sheet, "Registers".
  */
 #include "hv/dev/uart.h"
 
+#include "hv/dev/uart_registers.h"
 #include "hv/lib/str.h"
-
-enum uart_register { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
-
-enum ier { IER_RX = 0x01, IER_THR = 0x02, IER_LINE = 0x04, IER_MODEM = 0x08, IER_ALL = 0x0f };
-enum iir { IIR_MODEM, IIR_NONE, IIR_THR, IIR_RX = 0x04, IIR_LINE = 0x06, IIR_FIFO = 0xc0 };
-enum fcr { FCR_ENABLE = 0x01, FCR_CLEAR_RX = 0x02, FCR_CLEAR_TX = 0x04 };
-enum lcr { LCR_DLAB = 0x80 };
-enum mcr { MCR_OUT2 = 0x08, MCR_LOOP = 0x10, MCR_ALL = 0x1f };
-enum lsr { LSR_DATA = 0x01, LSR_OVERRUN = 0x02, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
-/* READY is DCD, DSR, CTS: somebody is connected. */
-enum msr { MSR_DELTAS = 0x0f, MSR_RI = 0x40, MSR_READY = 0xb0 };
 
 static void fifo_push(struct uart_fifo *f, uint8_t byte) {
     f->bytes[(f->head + f->count++) % UART_STORE_SIZE] = byte;

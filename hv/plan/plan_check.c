@@ -7,8 +7,6 @@
 #include "hv/lib/str.h"
 #include "hv/plan/plan.h"
 
-typedef unsigned long long ull;
-
 struct checker {
     const struct boot_info *info;
     const struct plan *plan;
