@@ -98,28 +98,22 @@ static enum status life_start(struct vm *vm) {
 
 /* A crash: on_crash decides. True = start again. */
 static bool life_after_crash(struct vm *vm) {
-    vm->state = VM_CRASHED;
     enum config_on_crash policy = vm->plan->config->on_crash;
-    if (policy == ON_CRASH_HALT) {
-        vm->state = VM_HALTED;
-        vm_log(vm, LOG_WARN,
-               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
-        return false;
-    }
-    if (policy == ON_CRASH_STOP) {
-        return false;
-    }
+    vm->state = policy == ON_CRASH_HALT ? VM_HALTED : VM_CRASHED;
     if (plat_tsc() - vm->started_tsc > VM_CRASH_FORGIVEN * plat_tsc_hz()) {
         vm->crashes = 0;
     }
-    if (vm->crashes >= VM_CRASH_LIMIT) {
+    bool again = policy == ON_CRASH_RESTART && vm->crashes++ < VM_CRASH_LIMIT;
+    if (again) {
+        vm_log(vm, LOG_WARN, "restarting (%u of %u)", vm->crashes, (unsigned)VM_CRASH_LIMIT);
+    } else if (policy == ON_CRASH_RESTART) {
         vm_log(vm, LOG_ERROR, "crashed %u times in a row: stays stopped, \"start %s\" starts it",
-               vm->crashes + 1, vm->name);
-        return false;
+               vm->crashes, vm->name);
+    } else if (policy == ON_CRASH_HALT) {
+        vm_log(vm, LOG_WARN,
+               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
     }
-    vm->crashes++;
-    vm_log(vm, LOG_WARN, "restarting (%u of %u)", vm->crashes, (unsigned)VM_CRASH_LIMIT);
-    return true;
+    return again;
 }
 
 /* The run loop has ended. True = start again. */
