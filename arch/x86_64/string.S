@@ -10,14 +10,18 @@
 \name:
     .endm
 
-    function memcpy /* RDI destination, RSI source, RDX bytes; returns RDI */
-    movq %rdi, %rax
+    .macro rep_all operation /* MOVS or STOS of RDX bytes in all */
     movq %rdx, %rcx
     shrq $3, %rcx
-    rep movsq
+    rep \operation\()q
     movl %edx, %ecx
     andl $7, %ecx
-    rep movsb
+    rep \operation\()b
+    .endm
+
+    function memcpy /* RDI destination, RSI source, RDX bytes; returns RDI */
+    movq %rdi, %rax
+    rep_all movs
     ret
 
     function memmove /* as memcpy, but the two may overlap */
@@ -37,12 +41,7 @@
     movzbl %sil, %eax
     movabsq $0x0101010101010101, %rcx
     imulq %rcx, %rax
-    movq %rdx, %rcx
-    shrq $3, %rcx
-    rep stosq
-    movl %edx, %ecx
-    andl $7, %ecx
-    rep stosb
+    rep_all stos
     movq %r8, %rax
     ret
 
