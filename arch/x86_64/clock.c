@@ -14,18 +14,17 @@
 #define READS_MAX    1000000u /* of a timer that may stand still */
 #define FEMTO        1000000000000000ull
 
-static uint16_t pm_port;
+static const struct boot_info *machine;
 static uint8_t *hpet;
-static uint64_t tsc_hz, entry_tsc, wall_seconds;
+static uint64_t tsc_hz, entry_tsc;
 
 /* Each start function returns the timer's frequency, 0 if there is none. */
-static uint64_t clock_start_pm(const struct boot_info *info) {
-    pm_port = (uint16_t)info->pm_timer_port;
-    return pm_port != 0 ? PM_TIMER_HZ : 0;
+static uint64_t clock_start_pm(void) {
+    return machine->pm_timer_port != 0 ? PM_TIMER_HZ : 0;
 }
 
 static uint32_t clock_read_pm(void) {
-    return port_in32(pm_port);
+    return port_in32((uint16_t)machine->pm_timer_port);
 }
 
 #define HPET_PERIOD  0x04u /* femtoseconds a tick */
@@ -33,8 +32,8 @@ static uint32_t clock_read_pm(void) {
 #define HPET_COUNTER 0xf0u
 #define HPET_SLOWEST 100000000u
 
-static uint64_t clock_start_hpet(const struct boot_info *info) {
-    hpet = phys_pointer(info->hpet_base);
+static uint64_t clock_start_hpet(void) {
+    hpet = phys_pointer(machine->hpet_base);
     uint32_t period = hpet != NULL ? mmio_read32(hpet + HPET_PERIOD) : 0;
     if (period == 0 || period > HPET_SLOWEST) {
         return 0;
@@ -52,8 +51,7 @@ static uint32_t clock_read_hpet(void) {
 #define PIT_GATE     0x61u
 
 /* Channel 2 counts down from 65535 in 55 ms; the loudspeaker stays off. */
-static uint64_t clock_start_pit(const struct boot_info *info) {
-    (void)info;
+static uint64_t clock_start_pit(void) {
     port_out8(PIT_GATE, (uint8_t)((port_in8(PIT_GATE) & 0xfc) | 1));
     port_out8(PIT_COMMAND, 0xb0); /* channel 2, low then high byte, mode 0 */
     port_out8(PIT_CHANNEL2, 0xff);
@@ -70,7 +68,7 @@ static uint32_t clock_read_pit(void) {
 /* Counters of known frequency that count up, best first. */
 static const struct ref_timer {
     const char *name;
-    uint64_t (*start)(const struct boot_info *info);
+    uint64_t (*start)(void);
     uint32_t (*read)(void);
     uint32_t mask; /* the PM timer's: what both of its sizes have */
 } ref_timers[] = {
@@ -101,8 +99,8 @@ static struct sample clock_sample(const struct ref_timer *timer) {
 }
 
 /* TSC ticks a second by this timer; 0 if it is not there or does not count. */
-static uint64_t clock_measure(const struct ref_timer *timer, const struct boot_info *info) {
-    uint64_t hz = timer->start(info), wanted = hz * MEASURE_US / 1000000;
+static uint64_t clock_measure(const struct ref_timer *timer) {
+    uint64_t hz = timer->start(), wanted = hz * MEASURE_US / 1000000;
     if (hz == 0) {
         return 0;
     }
@@ -145,15 +143,15 @@ static uint64_t clock_choose(uint64_t measured, const char *by) {
 void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
     uint64_t measured = 0;
     unsigned i = 0;
+    machine = info;
     for (; i < ARRAY_SIZE(ref_timers) && measured == 0; i++) {
-        measured = clock_measure(&ref_timers[i], info);
+        measured = clock_measure(&ref_timers[i]);
     }
     entry_tsc = tsc_at_entry;
     tsc_hz = clock_choose(measured, measured != 0 ? ref_timers[i - 1].name : "(missing) timer");
     if (!cpu_has(CPU_HAS_INVARIANT_TSC)) {
         log_warn("the TSC may change its speed with the CPU's power states (it is not invariant)");
     }
-    wall_seconds = info->wall_seconds;
 }
 
 uint64_t clock_now_us(void) {
@@ -178,5 +176,5 @@ uint64_t plat_tsc_hz(void) {
 }
 
 uint64_t plat_wall_seconds(void) {
-    return wall_seconds + (plat_tsc() - entry_tsc) / tsc_hz;
+    return machine->wall_seconds + (plat_tsc() - entry_tsc) / tsc_hz;
 }
