@@ -33,16 +33,12 @@
 #define MADT_X2APIC   0x0910
 
 /* Tables are packed: no field is where a C struct would want it. */
-static uint64_t get_u64(const uint8_t *p) {
-    uint64_t value;
-    memcpy(&value, p, sizeof(value));
-    return value;
+static uint32_t get_u32(const uint8_t *p) {
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
-static uint32_t get_u32(const uint8_t *p) {
-    uint32_t value;
-    memcpy(&value, p, sizeof(value));
-    return value;
+static uint64_t get_u64(const uint8_t *p) {
+    return get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
 }
 
 static bool sum_is_zero(const uint8_t *p, uint64_t size) {
@@ -64,12 +60,12 @@ static const uint8_t *table_at(uint64_t address, const char *signature, uint32_t
 
 void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {
     for (uint32_t i = 0; i < info->cpu_count; i++) {
-        if (info->cpus[i].apic_id == apic_id) {
+        if (info->apic_ids[i] == apic_id) {
             return;
         }
     }
     if (info->cpu_count < CONFIG_MAX_CPUS) {
-        info->cpus[info->cpu_count++].apic_id = apic_id;
+        info->apic_ids[info->cpu_count++] = apic_id;
     }
 }
 

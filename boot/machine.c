@@ -84,7 +84,7 @@ static void find_framebuffer(struct boot_framebuffer *fb) {
 void machine_find(struct boot_info *info) {
     EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
     void *rsdp;
-    info->cpus[info->cpu_count++] = (struct boot_cpu){own_apic_id()};
+    acpi_add_cpu(info, own_apic_id());
     for (unsigned i = 0; i < ARRAY_SIZE(info->isa_irqs); i++) {
         info->isa_irqs[i].gsi = i;
     }

@@ -107,7 +107,7 @@ static void make_machine(struct boot_info *info, const struct options *o, uint64
     uint64_t low = min_u64(o->memory, hole);
     info->cpu_count = o->cpus;
     for (unsigned i = 0; i < o->cpus; i++) {
-        info->cpus[i] = (struct boot_cpu){.apic_id = i};
+        info->apic_ids[i] = i;
     }
     add_range(info, 0, MIB, MEM_RESERVED);
     add_range(info, MIB, files_end, MEM_BULKHEAD);

@@ -69,7 +69,7 @@ void percpu_init(const struct boot_info *info) {
     }
     stack_area = phys_address(area).v;
     for (unsigned i = 0; i < info->cpu_count; i++) {
-        percpu_init_cpu(i == 0 ? &boot_cpu : &cpus[i], i, info->cpus[i].apic_id);
+        percpu_init_cpu(i == 0 ? &boot_cpu : &cpus[i], i, info->apic_ids[i]);
     }
     percpu_count = info->cpu_count;
 }

@@ -26,10 +26,6 @@ struct mem_range {
     enum mem_kind kind;
 };
 
-struct boot_cpu {
-    uint32_t apic_id; /* 32 bits: x2APIC IDs included */
-};
-
 /* One file from the boot volume; one entry for each distinct path. */
 struct boot_image {
     char path[CONFIG_PATH_SIZE];
@@ -61,8 +57,8 @@ struct boot_info {
     uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */
     struct mem_range ranges[BOOT_MAX_RANGES];
 
-    uint32_t cpu_count; /* cpus[0] is the BSP; the index is the CPU number the config uses */
-    struct boot_cpu cpus[CONFIG_MAX_CPUS];
+    uint32_t cpu_count; /* the first is the BSP; the index is the CPU number the config uses */
+    uint32_t apic_ids[CONFIG_MAX_CPUS]; /* x2APIC IDs included */
 
     hpa_t image_base; /* the loaded hypervisor ELF, relocated, in MEM_BULKHEAD */
     uint64_t image_size;

@@ -204,8 +204,8 @@ static void make_acpi(void) {
 static void check_all_there(void) {
     CHECK_U64(info.rsdp.v, (uintptr_t)t->rsdp);
     CHECK_U64(info.cpu_count, 2);
-    CHECK_U64(info.cpus[0].apic_id, 4);
-    CHECK_U64(info.cpus[1].apic_id, 0x100);
+    CHECK_U64(info.apic_ids[0], 4);
+    CHECK_U64(info.apic_ids[1], 0x100);
     CHECK_U64(info.ioapic_count, 2);
     CHECK_U64(info.ioapics[1].base.v, 0xfec01000);
     CHECK_U64(info.ioapics[1].gsi_base, 24);
