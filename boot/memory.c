@@ -48,9 +48,6 @@ static enum mem_kind kind_of(const EFI_MEMORY_DESCRIPTOR *d) {
     case EfiLoaderCode: /* this application, struct boot_info in it, and what memory_alloc() took */
     case EfiLoaderData:
         return MEM_BULKHEAD;
-    case EfiACPIReclaimMemory:
-    case EfiACPIMemoryNVS:
-        return MEM_ACPI;
     case EfiBootServicesCode:
     case EfiBootServicesData:
     case EfiConventionalMemory:
@@ -84,7 +81,6 @@ EFI_STATUS memory_read_map(struct boot_info *info) {
     bool good = map != NULL && add_descriptors(info, MEM_FREE) == STATUS_OK &&
                 ranges_set(info, 0, MIB, MEM_RESERVED) == STATUS_OK &&
                 add_descriptors(info, MEM_BULKHEAD) == STATUS_OK &&
-                add_descriptors(info, MEM_ACPI) == STATUS_OK &&
                 add_descriptors(info, MEM_RESERVED) == STATUS_OK;
     return good ? EFI_SUCCESS : EFI_OUT_OF_RESOURCES;
 }

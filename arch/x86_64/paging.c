@@ -44,12 +44,12 @@ static void paging_map(uint64_t base, uint64_t end, unsigned access, enum npt_ty
     }
     enum status s = npt_map_range(&host_tables, base, HPA(base), end - base, access, type);
     if (s != STATUS_OK) {
-        plat_panic("cannot map %#llx-%#llx for the hypervisor: %s", (ull)base, (ull)end,
-                   status_name(s));
+        plat_panic("cannot map %#llx-%#llx for the hypervisor (status %u)", (ull)base, (ull)end,
+                   (unsigned)s);
     }
 }
 
-static void paging_map_ram(uint64_t base, uint64_t end, unsigned access) {
+static void paging_map_ram(uint64_t base, uint64_t end) {
     while (base < end) {
         struct piece next = {end, end, 0};
         for (unsigned i = 0; i < piece_count; i++) {
@@ -57,7 +57,7 @@ static void paging_map_ram(uint64_t base, uint64_t end, unsigned access) {
                 next = pieces[i];
             }
         }
-        paging_map(base, next.base, access, NPT_WB);
+        paging_map(base, next.base, READ_WRITE, NPT_WB);
         paging_map(next.base, next.end, next.access, NPT_WB);
         base = next.end;
     }
@@ -85,8 +85,7 @@ hpa_t paging_build(const struct boot_info *info) {
     for (unsigned i = 0; i < info->range_count; i++) {
         const struct mem_range *r = &info->ranges[i];
         if (r->kind != MEM_RESERVED) {
-            unsigned access = r->kind == MEM_ACPI ? (unsigned)NPT_READ : READ_WRITE;
-            paging_map_ram(r->base.v, r->base.v + r->size, access);
+            paging_map_ram(r->base.v, r->base.v + r->size);
         }
     }
     paging_map_device(apic_page, 1, NPT_UC);

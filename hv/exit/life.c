@@ -68,16 +68,15 @@ static void life_stop_others(struct vm *vm) {
     }
 }
 
-static enum status life_start(struct vm *vm) {
+static bool life_start(struct vm *vm) {
     uint64_t begin = plat_tsc();
     vm->state = VM_STARTING;
     vm->leave = LEAVE_NONE;
     life_scrub(vm);
     uint64_t scrubbed = plat_tsc();
-    enum status s = vm_load(vm);
-    if (s != STATUS_OK) {
-        vm_log(vm, LOG_ERROR, "cannot start: loading failed (%s)", status_name(s));
-        return s;
+    if (vm_load(vm) != STATUS_OK) {
+        vm_log(vm, LOG_ERROR, "cannot start: its memory is too small for its files");
+        return false;
     }
     uint64_t copied = plat_tsc();
     life_reset_devices(vm);
@@ -93,7 +92,7 @@ static enum status life_start(struct vm *vm) {
     vm_log(vm, LOG_INFO, "first instruction after %llu ticks (scrub %llu, copy %llu)",
            (ull)(vm->started_tsc - since), (ull)(scrubbed - begin), (ull)(copied - scrubbed));
     vm->state = VM_RUNNING;
-    return STATUS_OK;
+    return true;
 }
 
 /* A crash: on_crash decides. True = start again. */
@@ -180,7 +179,7 @@ void life_run(struct vcpu *v) {
             continue;
         }
         start = false;
-        if (life_start(vm) == STATUS_OK) {
+        if (life_start(vm)) {
             hvm->loop(v);
             start = life_after_run(vm);
         } else {

@@ -20,7 +20,4 @@ enum status {
     STATUS_FULL,        /* a fixed table has no free entry */
 };
 
-/* The name of a status for the log; never NULL. */
-const char *status_name(enum status s);
-
 #endif

@@ -16,8 +16,7 @@
 enum mem_kind {
     MEM_FREE,     /* RAM that nobody needs: the plan may give it away */
     MEM_BULKHEAD, /* RAM of the hypervisor: its image, its heap, boot_info, the guests' files */
-    MEM_ACPI,     /* RAM that holds ACPI tables; kept */
-    MEM_RESERVED, /* RAM or MMIO that belongs to firmware or devices; never touched */
+    MEM_RESERVED, /* RAM or MMIO of firmware (ACPI tables too) or devices; never touched */
 };
 
 struct mem_range {

@@ -50,7 +50,7 @@ TEST(budget_places) {
     configure(GUEST("alpha", "1", "256M"));
     check_built();
     CHECK_U64(plan.vms[0].budget_base.v, 24 * MIB);
-    machine.ranges[4].kind = machine.ranges[5].kind = MEM_ACPI;
+    machine.ranges[4].kind = machine.ranges[5].kind = MEM_RESERVED;
     check_built();
     CHECK_U64(plan.vms[0].budget_base.v, 4 * GIB);
 }
@@ -99,7 +99,7 @@ TEST(leftovers) {
     add_range(MIB, 16 * MIB, MEM_BULKHEAD);
     for (uint64_t i = 0; i < 20; i++) {
         uint64_t base = 32 * MIB + i * 8 * MIB + 0x5000; /* 3 whole 2 MiB pages and 8 KiB more */
-        add_range(base, base + 0x3000, MEM_ACPI);
+        add_range(base, base + 0x3000, MEM_RESERVED);
         add_range(base + 0x3000, base + 8 * MIB - 0x1000, MEM_FREE);
     }
     const uint64_t each = 8 * MIB - 0x4000;
@@ -250,7 +250,7 @@ TEST(random_machines) {
             random = random * 1664525 + 1013904223;
             uint64_t size =
                 ((random >> 8) % 65536 + 1) * PAGE_SIZE * ((random >> 4) % 4 == 0 ? 16 : 1);
-            add_range(at + gap, at + gap + size, (random >> 28) < 2 ? MEM_ACPI : MEM_FREE);
+            add_range(at + gap, at + gap + size, (random >> 28) < 2 ? MEM_RESERVED : MEM_FREE);
             at += gap + size;
         }
         char text[600];

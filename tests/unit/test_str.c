@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Unit tests of hv/lib/str.c and status.c. */
+/* Unit tests of hv/lib/str.c. */
 #include "tests/unit/test.h"
 
-#include "hv/lib/status.h"
 #include "hv/lib/str.h"
 
 TEST(equal) {
@@ -96,13 +95,4 @@ TEST(utf8_refuses) {
     CHECK_U64(utf8_decode("", 0, &code), 0);
 }
 
-TEST(status_names) {
-    CHECK_STR(status_name(STATUS_OK), "ok");
-    CHECK_STR(status_name(STATUS_FULL), "table full");
-    for (unsigned i = 0; i <= STATUS_FULL; i++) {
-        CHECK(status_name((enum status)i) != NULL);
-    }
-    CHECK_STR(status_name((enum status)(STATUS_FULL + 1)), "unknown status");
-}
-
-TEST_MAIN(T(equal), T(copy), T(distance), T(utf8_round_trip), T(utf8_refuses), T(status_names))
+TEST_MAIN(T(equal), T(copy), T(distance), T(utf8_round_trip), T(utf8_refuses))
