@@ -34,4 +34,17 @@ static inline uint64_t clock_ticks(const struct dev_clock *clock, uint64_t hz) {
     return mul_div_u64(clock_now(clock), hz, clock->tsc_hz);
 }
 
+/* What this clock shows when clock_ticks() has reached ticks; never 0. */
+static inline uint64_t clock_when(const struct dev_clock *clock, uint64_t ticks, uint64_t hz) {
+    return mul_div_u64(ticks, clock->tsc_hz, hz) + 1;
+}
+
+/* A guest cannot ask for periodic interrupts faster than this and so keep its CPU out of itself. */
+#define TIMER_MIN_PERIOD_HZ 50000
+
+/* The earlier of two moments; 0 is never. */
+static inline uint64_t clock_earlier(uint64_t a, uint64_t b) {
+    return min_u64(a - 1, b - 1) + 1;
+}
+
 #endif

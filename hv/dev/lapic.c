@@ -34,9 +34,6 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define XAPIC_BROADCAST 0xffu
 #define VECTOR_FIRST    16
 
-/* A guest cannot ask for periodic interrupts faster than this and so keep its CPU out of itself. */
-#define TIMER_MIN_PERIOD_HZ 50000
-
 #define X2APIC_READABLE                                                                            \
     (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
      BITS(REG_ISR, REG_ESR) | BIT(REG_ICR) | BITS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The 8254 timer's three channels and port 61h, from the VM's clock: what a channel shows is
- * computed when somebody looks, so nothing ticks. Raises no interrupt: guests have the local APIC's
- * timer for that. Called by the port handler under the device lock.
+ * computed when somebody looks, so nothing ticks but the interrupt of channel 0, and that only
+ * while a count runs. Called by the port handler and pit_service()'s caller under the device lock.
  * Sources: Intel 82C54 data sheet "Operational Description"; Intel ICH data sheets "NMI_SC - NMI
  * Status and Control Register".
  */
@@ -22,12 +22,48 @@ enum { STATUS_LATCHED = 1, COUNT_LATCHED = 2 };
 void pit_reset(struct pit *pit) {
     memset(pit->channels, 0, sizeof(pit->channels));
     pit->port61 = 0;
+    pit->due = 0;
+}
+
+static uint64_t pit_period(const struct pit_channel *c) {
+    return c->reload == 0 ? 0x10000 : c->reload;
+}
+
+/* Channel 0's output rises at the end of each period; runs: there is one to come. */
+static void pit_arm(struct pit *pit, bool runs) {
+    const struct pit_channel *c = &pit->channels[0];
+    uint64_t period = pit_period(c), ticks = clock_ticks(pit->clock, PIT_HZ) - c->start;
+    uint64_t next = c->start + ticks - ticks % period + period;
+    uint64_t soonest = clock_now(pit->clock) + pit->clock->tsc_hz / TIMER_MIN_PERIOD_HZ;
+    pit->due = runs ? max_u64(clock_when(pit->clock, next, PIT_HZ), soonest) : 0;
+}
+
+/*
+ * Periods that passed unseen are one interrupt: a guest that could not run gets no storm. The line
+ * stays up from then on, so that an interrupt controller that is masked or busy may take it later.
+ */
+uint64_t pit_service(struct pit *pit) {
+    if (pit->due != 0 && clock_now(pit->clock) >= pit->due) {
+        pit->ops->interrupt(pit->ctx, PIT_IRQ, false);
+        pit->ops->interrupt(pit->ctx, PIT_IRQ, true);
+        pit_arm(pit, (pit->channels[0].mode & 2) != 0); /* modes 2, 3 and their twins 6, 7 */
+    }
+    return pit->due;
+}
+
+/* A new mode or count: until that has run out the output of channel 0 does not rise. */
+static void pit_changed(struct pit *pit, const struct pit_channel *c) {
+    if (c == &pit->channels[0]) {
+        pit->ops->interrupt(pit->ctx, PIT_IRQ, false);
+        pit_arm(pit, c->loaded);
+        pit->ops->changed(pit->ctx);
+    }
 }
 
 /* What the counter holds and its output. Channel 2 stands still while its gate is shut. */
 static uint16_t pit_count(const struct pit *pit, const struct pit_channel *c, bool *out) {
     bool shut = c == &pit->channels[2] && (pit->port61 & GATE_2) == 0;
-    uint64_t reload = c->reload == 0 ? 0x10000 : c->reload;
+    uint64_t reload = pit_period(c);
     uint64_t ticks = shut || !c->loaded ? 0 : clock_ticks(pit->clock, PIT_HZ) - c->start;
     unsigned mode = c->mode & 3; /* 6 and 7 are 2 and 3; 1 and 5, which wait for a gate, 0 and 4 */
     if (mode < 2) {
@@ -73,6 +109,7 @@ static void pit_control(struct pit *pit, uint8_t value) {
     } else {
         *c = (struct pit_channel){
             .access = (uint8_t)access, .mode = value >> 1 & 7, .high = access == ACCESS_HIGH};
+        pit_changed(pit, c);
     }
 }
 
@@ -103,6 +140,7 @@ static void pit_write_channel(struct pit *pit, struct pit_channel *c, uint8_t va
     c->reload = (uint16_t)(high ? low | (unsigned)value << 8 : value);
     c->loaded = high || c->access == ACCESS_LOW;
     c->start = clock_ticks(pit->clock, PIT_HZ);
+    pit_changed(pit, c);
 }
 
 uint64_t pit_read(void *dev, uint64_t port, unsigned size) {

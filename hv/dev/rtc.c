@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The CMOS clock: time of day from the VM's clock plus what the guest has set it off by, and 114
- * bytes of memory that live as long as the VM does. Always BCD and 24 hours; no alarm, no periodic
- * interrupt (IRQ 8 does not exist): the bits that would change this are fixed. Called by the port
- * handler under the device lock. Source: Motorola MC146818A data sheet "Register Description";
+ * The CMOS clock: time of day from the VM's clock plus what the guest has set it off by, alarm,
+ * periodic and update-ended interrupts, and 114 bytes of memory that live as long as the VM does.
+ * What has happened is found out when somebody looks; only an enabled interrupt that the guest has
+ * not yet been told of makes it tick. Called by the port handler and rtc_service()'s caller under
+ * the device lock. Source: Motorola MC146818A data sheet "Register Description", "Interrupts";
  * century in byte 32h as the FADT says.
  */
 #include "hv/dev/platform.h"
 
 #define PORT_INDEX  0x70
 #define DAY_SECONDS 86400ull
+#define CRYSTAL_HZ  32768ull
+#define UIP_TICKS   72   /* 244 us of warning, 1948 us of update */
+#define DONT_CARE   0xc0 /* in an alarm byte: this and above */
+#define ALARM_STEPS (24 + 4 * 60)
+#define NEVER       BIT(63) /* in ticks */
 
 enum rtc_register { REG_A = 0x0a, REG_B, REG_C, REG_D };
-/* A starts with a 32768 Hz time base and 1024 Hz rate. */
-enum rtc_bits { A_RESET = 0x26, A_UIP = 0x80, B_24_HOURS = 0x02, B_SET = 0x80, D_VALID = 0x80 };
+/* A starts with a 32768 Hz time base and 1024 Hz rate. The flags of C are the enable bits of B. */
+enum rtc_bits { A_RESET = 0x26, A_RATE = 0x0f, A_UIP = 0x80, D_VALID = 0x80, C_ACTIVE = 0x80 };
+enum rtc_control { B_24_HOURS = 0x02, B_BINARY = 0x04, B_SET = 0x80 };
+enum rtc_interrupt { UPDATED = 0x10, ALARM = 0x20, PERIODIC = 0x40 };
 
 /*
  * Days are counted from 1 March of the year -400 of the Gregorian calendar: so a year ends with its
@@ -25,20 +33,39 @@ enum rtc_bits { A_RESET = 0x26, A_UIP = 0x80, B_24_HOURS = 0x02, B_SET = 0x80, D
 
 enum rtc_field { SECOND, MINUTE, HOUR, WEEKDAY, DAY, MONTH, YEAR, CENTURY, FIELDS };
 
+/* The alarm's seconds, minutes and hours each stand behind those of the time. */
 static const uint8_t field_register[FIELDS] = {0x00, 0x02, 0x04, 0x06, 0x07, 0x08, 0x09, 0x32};
 
 static bool rtc_is_time(uint8_t index) {
-    unsigned f = 0;
-    while (f < FIELDS && field_register[f] != index) {
-        f++;
-    }
-    return f < FIELDS;
+    const uint64_t times = BIT(0) | BIT(2) | BIT(4) | BITS(6, 9) | BIT(0x32); /* field_register */
+    return index < 64 && (times >> index & 1) != 0;
 }
 
 void rtc_reset(struct rtc *rtc) {
     rtc->index = 0;
     rtc->ram[REG_A] = A_RESET;
     rtc->ram[REG_B] = B_24_HOURS;
+    rtc->ram[REG_C] = 0;
+    rtc->seen = clock_ticks(rtc->clock, CRYSTAL_HZ);
+}
+
+static bool rtc_stands(const struct rtc *rtc) {
+    return (rtc->ram[REG_B] & B_SET) != 0;
+}
+
+/* A field in the format that register B asks for, and back; half a day begins with hour 12. */
+static uint8_t rtc_encode(const struct rtc *rtc, unsigned field, uint64_t value) {
+    bool half = field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0, late = half && value >= 12;
+    value = half ? (value + 11) % 12 + 1 : value;
+    value = (rtc->ram[REG_B] & B_BINARY) != 0 ? value : value / 10 * 16 + value % 10;
+    return (uint8_t)(value | (late ? 0x80 : 0));
+}
+
+static uint64_t rtc_decode(const struct rtc *rtc, unsigned field, unsigned byte) {
+    bool half = field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0, late = half && byte >= 0x80;
+    byte = half ? byte & 0x7f : byte;
+    byte = (rtc->ram[REG_B] & B_BINARY) != 0 ? byte : byte / 16 * 10 + byte % 16;
+    return half ? byte % 12 + (late ? 12 : 0) : byte;
 }
 
 /* Seconds on the scale above, before the guest's offset. */
@@ -66,7 +93,7 @@ static void rtc_load(struct rtc *rtc) {
         [CENTURY] = year / 100 % 100,
     };
     for (unsigned f = 0; f < FIELDS; f++) {
-        rtc->ram[field_register[f]] = (uint8_t)(fields[f] / 10 * 16 + fields[f] % 10);
+        rtc->ram[field_register[f]] = rtc_encode(rtc, f, fields[f]);
     }
 }
 
@@ -74,8 +101,7 @@ static void rtc_load(struct rtc *rtc) {
 static void rtc_store(struct rtc *rtc) {
     uint64_t fields[FIELDS];
     for (unsigned f = 0; f < FIELDS; f++) {
-        uint8_t bcd = rtc->ram[field_register[f]];
-        fields[f] = bcd / 16u * 10 + bcd % 16u;
+        fields[f] = rtc_decode(rtc, f, rtc->ram[field_register[f]]);
     }
     uint64_t month = (fields[MONTH] + 9) % 12; /* from March */
     uint64_t year = fields[CENTURY] * 100 + fields[YEAR] + YEARS_ERA - (month >= 10);
@@ -85,26 +111,95 @@ static void rtc_store(struct rtc *rtc) {
     rtc->offset = seconds - rtc_host_seconds(rtc);
 }
 
-static uint8_t rtc_read_register(struct rtc *rtc) {
-    if (rtc_is_time(rtc->index) && (rtc->ram[REG_B] & B_SET) == 0) {
-        rtc_load(rtc);
-    }
-    return rtc->index == REG_C ? 0 : rtc->index == REG_D ? D_VALID : rtc->ram[rtc->index];
+static bool rtc_alarm_is(const struct rtc *rtc, unsigned field, uint64_t value) {
+    uint8_t byte = rtc->ram[field_register[field] + 1];
+    return byte >= DONT_CARE || byte == rtc_encode(rtc, field, value);
 }
 
-/* While B_SET is on the registers stand still. */
+/* The next second of the VM's clock after one at which the alarm goes off. */
+static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
+    uint64_t base = rtc->clock->wall_at_zero + DAYS_1970 * DAY_SECONDS + rtc->offset;
+    /* What differs is skipped up to its next change. An alarm that needs more steps never comes. */
+    for (unsigned steps = 0; steps < ALARM_STEPS; steps++) {
+        uint64_t now = (base + ++second) % DAY_SECONDS;
+        if (!rtc_alarm_is(rtc, HOUR, now / 3600)) {
+            second += 3599 - now % 3600;
+        } else if (!rtc_alarm_is(rtc, MINUTE, now / 60 % 60)) {
+            second += 59 - now % 60;
+        } else if (rtc_alarm_is(rtc, SECOND, now % 60)) {
+            return second;
+        }
+    }
+    return NEVER / CRYSTAL_HZ;
+}
+
+/* log2 of the periodic interrupt's period, in ticks; rates 1 and 2 are 8 and 9 once more. */
+static unsigned rtc_rate(const struct rtc *rtc) {
+    unsigned rate = rtc->ram[REG_A] & A_RATE;
+    return rate > 2 ? rate - 1 : rate == 0 ? 63 : rate + 6;
+}
+
+/* Sets the flags of what has happened since the last look, and the line to what they say. */
+static void rtc_update(struct rtc *rtc) {
+    uint64_t now = clock_ticks(rtc->clock, CRYSTAL_HZ);
+    uint64_t second = now / CRYSTAL_HZ, before = rtc->seen / CRYSTAL_HZ;
+    unsigned rate = rtc_rate(rtc), flags = rtc->ram[REG_C] & ~(unsigned)C_ACTIVE;
+    flags |= now >> rate != rtc->seen >> rate ? PERIODIC : 0;
+    if (!rtc_stands(rtc) && second != before) {
+        flags |= UPDATED | (rtc_alarm_after(rtc, before) <= second ? ALARM : 0u);
+    }
+    bool active = (flags & rtc->ram[REG_B] & (UPDATED | ALARM | PERIODIC)) != 0;
+    rtc->ram[REG_C] = (uint8_t)(flags | (active ? C_ACTIVE : 0));
+    rtc->seen = now;
+    rtc->ops->interrupt(rtc->ctx, RTC_IRQ, active);
+}
+
+/* With its line up it has nothing more to say until the guest reads register C. */
+uint64_t rtc_service(struct rtc *rtc) {
+    rtc_update(rtc);
+    unsigned enabled = (rtc->ram[REG_C] & C_ACTIVE) != 0 ? 0 : rtc->ram[REG_B];
+    uint64_t rate = rtc_rate(rtc), second = rtc->seen / CRYSTAL_HZ;
+    uint64_t tick = (enabled & PERIODIC) != 0 ? ((rtc->seen >> rate) + 1) << rate : NEVER;
+    uint64_t update = (enabled & UPDATED) != 0 ? (second + 1) * CRYSTAL_HZ : NEVER;
+    uint64_t alarm = (enabled & ALARM) != 0 ? rtc_alarm_after(rtc, second) * CRYSTAL_HZ : NEVER;
+    uint64_t due = min_u64(tick, min_u64(update, alarm));
+    return due == NEVER ? 0 : clock_when(rtc->clock, due, CRYSTAL_HZ);
+}
+
+static uint8_t rtc_read_register(struct rtc *rtc) {
+    bool stands = rtc_stands(rtc);
+    if (rtc_is_time(rtc->index) && !stands) {
+        rtc_load(rtc);
+    }
+    uint8_t value = rtc->index == REG_D ? D_VALID : rtc->ram[rtc->index];
+    if (rtc->index == REG_A && !stands &&
+        clock_ticks(rtc->clock, CRYSTAL_HZ) % CRYSTAL_HZ >= CRYSTAL_HZ - UIP_TICKS) {
+        value |= A_UIP;
+    }
+    if (rtc->index == REG_C) {
+        rtc_update(rtc);
+        value = rtc->ram[REG_C];
+        rtc->ram[REG_C] = 0;
+        rtc->ops->interrupt(rtc->ctx, RTC_IRQ, false);
+        rtc->ops->changed(rtc->ctx);
+    }
+    return value;
+}
+
+/* While B_SET is on the registers stand still, and no update ends. Register C is read-only. */
 static void rtc_write_register(struct rtc *rtc, uint8_t value) {
-    bool stood = (rtc->ram[REG_B] & B_SET) != 0;
+    bool stood = rtc_stands(rtc);
+    rtc_update(rtc);
     if (!stood) {
         rtc_load(rtc);
     }
-    rtc->ram[rtc->index] = value;
+    rtc->ram[rtc->index] = rtc->index == REG_C ? rtc->ram[REG_C] : value;
     rtc->ram[REG_A] &= (uint8_t)~A_UIP;
-    rtc->ram[REG_B] = (rtc->ram[REG_B] & B_SET) | B_24_HOURS;
-    bool stands = (rtc->ram[REG_B] & B_SET) != 0;
-    if (!stands && (stood || rtc_is_time(rtc->index))) {
+    rtc->ram[REG_B] &= rtc_stands(rtc) ? (uint8_t)~UPDATED : UINT8_MAX;
+    if (!rtc_stands(rtc) && (stood || rtc_is_time(rtc->index))) {
         rtc_store(rtc);
     }
+    rtc->ops->changed(rtc->ctx);
 }
 
 uint64_t rtc_read(void *dev, uint64_t port, unsigned size) {

@@ -102,14 +102,36 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
     }
 }
 
+/* The CPU's timer goes to what comes first. */
+static void vcpu_timer_set(const struct vcpu *v) {
+    plat_timer_set(clock_earlier(v->apic_due, v->clocks_due));
+}
+
+/* The CPU's timer fired, for either of the two or for what is out of date by now. */
+static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
+    struct vm *vm = v->vm;
+    bool clocks = v->clocks_due != 0 || (requests & REQUEST_CLOCKS) != 0;
+    if ((requests & REQUEST_TIMER) != 0) {
+        v->apic_due = v->clocks_due = 0;
+        lapic_timer_expired(&v->lapic);
+    }
+    if (clocks) {
+        lock_acquire(&vm->lock);
+        uint64_t due = clock_earlier(pit_service(&vm->pit), rtc_service(&vm->rtc));
+        lock_release(&vm->lock);
+        v->clocks_due = due == 0 ? 0 : due - vm->clock.offset;
+        vcpu_timer_set(v);
+    }
+    __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
+}
+
 bool vcpu_service(struct vcpu *v) {
     uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
     if (UNLIKELY(v->waiting || (requests & (REQUEST_INIT | REQUEST_SIPI)) != 0)) {
         requests = vcpu_start_stop(v, requests);
     }
-    if ((requests & REQUEST_TIMER) != 0) {
-        lapic_timer_expired(&v->lapic);
-        __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
+    if ((requests & (REQUEST_TIMER | REQUEST_CLOCKS)) != 0) {
+        vcpu_timer_expired(v, requests);
     }
     v->nmi_pending |= (requests & REQUEST_NMI) != 0;
     if ((requests & REQUEST_LEAVE) != 0) {
@@ -172,6 +194,7 @@ void vcpu_reset(struct vcpu *v, bool init) {
     if (init) {
         lapic_init(&v->lapic);
     } else {
+        v->clocks_due = 0;
         v->lapic.clock.offset = v->tsc_offset;
         lapic_reset(&v->lapic, v->index, v->index == 0);
     }
@@ -195,11 +218,12 @@ bool vcpu_in_64_bit_mode(struct vcpu *v) {
 /* Local APIC callbacks; all run on v's own CPU. */
 
 static void vcpu_timer_arm(void *ctx, uint64_t guest_tsc_deadline) {
-    const struct vcpu *v = ctx;
+    struct vcpu *v = ctx;
     /* The guest may have set its TSC to anything: only the distance counts. */
     uint64_t now = plat_tsc(), guest_now = now + v->tsc_offset;
     uint64_t wait = guest_tsc_deadline - min_u64(guest_tsc_deadline, guest_now);
-    plat_timer_set(guest_tsc_deadline == 0 ? 0 : now + min_u64(wait, UINT64_MAX - now));
+    v->apic_due = guest_tsc_deadline == 0 ? 0 : now + min_u64(wait, UINT64_MAX - now);
+    vcpu_timer_set(v);
 }
 
 static void vcpu_send_ipi(void *ctx, const struct apic_message *icr) {

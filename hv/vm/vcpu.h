@@ -15,12 +15,13 @@ struct msr_policy;
 struct vm;
 
 enum vcpu_request {
-    REQUEST_EVENT = BIT32(0), /* the local APIC may have something to deliver */
-    REQUEST_TIMER = BIT32(1), /* the host timer of this CPU fired */
-    REQUEST_NMI = BIT32(2),   /* an NMI for the guest */
-    REQUEST_LEAVE = BIT32(3), /* leave the run loop: see vm->leave */
-    REQUEST_INIT = BIT32(4),  /* an INIT message */
-    REQUEST_SIPI = BIT32(5),  /* a startup message: sipi_vector */
+    REQUEST_EVENT = BIT32(0),  /* the local APIC may have something to deliver */
+    REQUEST_TIMER = BIT32(1),  /* the host timer of this CPU fired */
+    REQUEST_NMI = BIT32(2),    /* an NMI for the guest */
+    REQUEST_LEAVE = BIT32(3),  /* leave the run loop: see vm->leave */
+    REQUEST_INIT = BIT32(4),   /* an INIT message */
+    REQUEST_SIPI = BIT32(5),   /* a startup message: sipi_vector */
+    REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT or CMOS clock wants to be looked at */
 };
 
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
@@ -73,6 +74,8 @@ struct vcpu {
     uint32_t running;    /* atomic; not of vCPU 0: its VM has started it, it is not back yet */
 
     uint64_t tsc_offset;
+    /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due only of vCPU 0. */
+    uint64_t apic_due, clocks_due;
 
     struct lapic lapic;
     struct cpuid_table cpuid;

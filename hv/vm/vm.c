@@ -50,6 +50,19 @@ static void vm_uart_interrupt(void *ctx, bool asserted) {
     vm_set_irq(ctx, UART_IRQ, asserted);
 }
 
+/* PIT and CMOS clock are timed by vCPU 0's CPU, whoever sets them. */
+
+static void vm_clock_interrupt(void *ctx, unsigned irq, bool asserted) {
+    vm_set_irq(ctx, irq, asserted);
+}
+
+static void vm_clocks_changed(void *ctx) {
+    struct vm *vm = ctx;
+    vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
+}
+
+static const struct timer_ops vm_timer_ops = {vm_clock_interrupt, vm_clocks_changed};
+
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     lock_acquire(&vm->lock);
     bool taken = uart_receive(&vm->uart, byte);
@@ -106,7 +119,8 @@ static void vm_create_devices(struct vm *vm) {
         (struct uart){.transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .ctx = vm};
     vm->ioapic = (struct ioapic){.deliver = vm_ioapic_deliver, .ctx = vm};
     vm->pm = (struct pm){.power_off = vm_power_off, .ctx = vm, .clock = &vm->clock};
-    vm->rtc.clock = vm->pit.clock = &vm->clock;
+    vm->pit = (struct pit){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
+    vm->rtc = (struct rtc){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
     vm->chipset = (struct chipset){.reset = vm_reset, .ctx = vm};
 
     /* The busiest first. */

@@ -20,6 +20,7 @@ static struct ioapic io;
 static struct uart uart;
 static struct pm pm;
 static struct rtc rtc;
+static struct pit pit;
 static struct chipset chipset;
 static struct { struct bus_space pio, mmio; } bus;
 
@@ -89,6 +90,11 @@ static void interrupt(void *ctx, bool asserted) {
     ioapic_set_line(&io, 4, asserted);
 }
 
+static void timer_interrupt(void *ctx, unsigned irq, bool asserted) {
+    (void)ctx;
+    ioapic_set_line(&io, irq == 0 ? 2 : irq, asserted);
+}
+
 static uint64_t lapic_read_entry(void *dev, uint64_t offset, unsigned size) {
     (void)size;
     return lapic_mmio_read(dev, offset);
@@ -100,6 +106,7 @@ static void lapic_write_entry(void *dev, uint64_t offset, unsigned size, uint64_
 
 static const struct dev_clock dev_clock = {
     .host_tsc = tsc, .tsc_hz = 2893299000, .wall_at_zero = 1700000000};
+static const struct timer_ops timer_ops = {timer_interrupt, nothing};
 static const struct lapic_ops lapic_ops = {timer_arm, send_ipi, broadcast_eoi, nothing};
 
 static void add_pio(uint16_t base, uint16_t count, void *dev,
@@ -116,13 +123,16 @@ static void build(void) {
     uart.transmit = transmit;
     uart.interrupt = interrupt;
     pm.power_off = chipset.reset = nothing;
-    pm.clock = rtc.clock = &dev_clock;
+    pm.clock = rtc.clock = pit.clock = &dev_clock;
+    rtc.ops = pit.ops = &timer_ops;
     lapic_reset(&l, 0, true);
     ioapic_reset(&io);
     uart_reset(&uart);
     pm_reset(&pm);
     rtc_reset(&rtc);
+    pit_reset(&pit);
     chipset_reset(&chipset);
+    add_pio(0x40, 4, &pit, pit_read, pit_write);
     add_pio(0x60, 5, &chipset, chipset_read, chipset_write);
     add_pio(0x70, 2, &rtc, rtc_read, rtc_write);
     add_pio(0x80, 1, &chipset, chipset_read, chipset_write);
@@ -221,6 +231,8 @@ static void step_world(void) {
     uart_receive(&uart, (uint8_t)random_word());
     ioapic_set_line(&io, (unsigned)(random_word() % IOAPIC_PINS), (random_word() & 1) != 0);
     interrupt(NULL, uart.line); /* pin 4 is the UART's */
+    uint64_t due = clock_earlier(pit_service(&pit), rtc_service(&rtc));
+    CHECK(due == 0 || due > clock_now(&dev_clock));
     uint64_t guest_now = clock_now(&l.clock);
     if (deadline != 0 && guest_now >= deadline) {
         lapic_timer_expired(&l);

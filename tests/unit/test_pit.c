@@ -11,7 +11,23 @@ static uint64_t host_tsc(void) {
 
 /* Ten TSC ticks for one of the timer. */
 static const struct dev_clock slow_clock = {.host_tsc = host_tsc, .tsc_hz = PIT_HZ * 10};
-static struct pit pit = {.clock = &slow_clock};
+static unsigned rises, changes;
+static bool line;
+
+static void interrupt(void *ctx, unsigned irq, bool asserted) {
+    (void)ctx;
+    CHECK_U64(irq, 0);
+    rises += asserted && !line;
+    line = asserted;
+}
+
+static void changed(void *ctx) {
+    (void)ctx;
+    changes++;
+}
+
+static const struct timer_ops ops = {interrupt, changed};
+static struct pit pit = {.ops = &ops, .clock = &slow_clock};
 
 static void wait(uint64_t ticks) {
     tsc += ticks * 10;
@@ -33,6 +49,7 @@ static unsigned in_word(uint16_t port) {
 static void start(uint8_t control, uint16_t count) {
     uint16_t port = (uint16_t)(0x40 + (control >> 6));
     tsc = 0;
+    line = false;
     pit_reset(&pit);
     out(0x61, 1);
     out(0x43, control);
@@ -138,19 +155,111 @@ TEST(read_back_gives_status_then_count) {
 
 TEST(refresh_toggles_and_other_sizes_are_nothing) {
     start(0xb0, 1000);
-    unsigned changes = 0;
+    unsigned toggles = 0;
     for (unsigned i = 0; i < 1000; i++) {
         unsigned before = in(0x61) & 0x10;
         wait(9);
-        changes += (in(0x61) & 0x10) != before;
+        toggles += (in(0x61) & 0x10) != before;
     }
-    CHECK(changes > 450 && changes < 550); /* every 15 us; a tick is 0.84 us */
+    CHECK(toggles > 450 && toggles < 550); /* every 15 us; a tick is 0.84 us */
     CHECK_U64(pit_read(&pit, 0x42, 2), UINT64_MAX);
     pit_write(&pit, 0x43, 2, 0xb4);
     CHECK_U64(in(0x43), 0xff);
 }
 
-TEST_MAIN(T(mode_0_counts_down_once_and_its_output_rises), T(a_shut_gate_stops_channel_2_only),
+/* Lets the interrupts of some ticks come, at their time; how many those were. */
+static unsigned run(uint64_t ticks) {
+    uint64_t end = tsc + ticks * 10, due;
+    rises = 0;
+    for (due = pit_service(&pit); due != 0 && due <= end; due = pit_service(&pit)) {
+        CHECK(due > tsc);
+        tsc = due;
+    }
+    tsc = end;
+    return rises;
+}
+
+TEST(one_shot_modes_interrupt_once) {
+    static const uint8_t modes[] = {0x30, 0x38}; /* 0 and 4 */
+    for (unsigned i = 0; i < 2; i++) {
+        start(modes[i], 1000);
+        CHECK_U64(run(999), 0);
+        CHECK_U64(run(2), 1);
+        CHECK_U64(pit.due, 0);
+        CHECK_U64(run(100000), 0);
+        CHECK(line);    /* a controller that was masked can still take it */
+        out(0x40, 100); /* half a count stops the old one and drops the line */
+        CHECK(!line);
+        CHECK_U64(run(1000), 0);
+        out(0x40, 0);
+        CHECK_U64(run(101), 1);
+    }
+}
+
+TEST(periodic_modes_interrupt_without_drift) {
+    static const uint8_t modes[] = {0x34, 0x36, 0x3c, 0x3e}; /* 2 and 3, and their twins */
+    for (unsigned i = 0; i < 4; i++) {
+        start(modes[i], 1193);
+        CHECK_U64(run(1193 * 1000 + 1), 1000);
+        CHECK_U64(run(1193 * 1000), 1000);
+        CHECK_U64(pit.due, 1193 * 2001 * 10 + 1);
+    }
+    start(0x34, 0);
+    CHECK_U64(run(65536 * 3 + 1), 3);
+}
+
+TEST(a_change_takes_the_place_of_what_ran) {
+    start(0x34, 1000);
+    changes = 0;
+    wait(900);
+    out(0x40, 0x88);
+    CHECK_U64(pit.due, 0);
+    out(0x40, 0x13); /* 5000 */
+    CHECK_U64(changes, 2);
+    CHECK_U64(run(4999), 0);
+    CHECK_U64(run(2), 1);
+    out(0x43, 0x34); /* a mode without a count */
+    CHECK_U64(changes, 3);
+    CHECK_U64(run(100000), 0);
+    CHECK(!line);
+    start(0x34, 1000);
+    changes = 0;
+    out(0x43, 0x00); /* a latch changes nothing */
+    out(0x43, 0xc2);
+    CHECK_U64(changes, 0);
+    CHECK_U64(run(1001), 1);
+    pit_reset(&pit);
+    CHECK_U64(run(100000), 0);
+}
+
+TEST(only_channel_0_interrupts) {
+    static const uint8_t controls[] = {0x74, 0xb4};
+    for (unsigned i = 0; i < 2; i++) {
+        start(controls[i], 1000);
+        changes = 0;
+        CHECK_U64(run(100000), 0);
+        CHECK_U64(pit.due, 0);
+    }
+}
+
+/* A guest that could not run for long, and one that asks for more than it can get. */
+TEST(no_storm) {
+    start(0x34, 1000);
+    CHECK(pit.due != 0);
+    tsc += 123456 * 10; /* 123 periods and a part */
+    rises = 0;
+    uint64_t due = pit_service(&pit);
+    CHECK_U64(rises, 1);
+    CHECK_U64(due, 124000 * 10 + 1);
+    CHECK_U64(run(1), 0);
+    start(0x34, 2); /* 600 kHz */
+    unsigned most = run(PIT_HZ / 10);
+    CHECK(most > 4900 && most <= TIMER_MIN_PERIOD_HZ / 10 + 20);
+}
+
+TEST_MAIN(T(one_shot_modes_interrupt_once), T(periodic_modes_interrupt_without_drift),
+          T(a_change_takes_the_place_of_what_ran), T(only_channel_0_interrupts), T(no_storm),
+          T(mode_0_counts_down_once_and_its_output_rises), T(a_shut_gate_stops_channel_2_only),
           T(mode_2_starts_again), T(mode_3_is_a_square_wave), T(a_count_of_0_is_65536),
           T(a_latched_count_stays_until_it_is_read), T(one_byte_access),
           T(read_back_gives_status_then_count), T(refresh_toggles_and_other_sizes_are_nothing))

@@ -11,7 +11,25 @@ static uint64_t tsc(void) {
     return now;
 }
 
-static struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = 1000};
+#define HZ 3276800ull /* 100 TSC ticks for one of the crystal */
+
+static struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = HZ};
+static unsigned rises, changes;
+static bool line;
+
+static void interrupt(void *ctx, unsigned irq, bool asserted) {
+    (void)ctx;
+    CHECK_U64(irq, 8);
+    rises += asserted && !line;
+    line = asserted;
+}
+
+static void changed(void *ctx) {
+    (void)ctx;
+    changes++;
+}
+
+static const struct timer_ops ops = {interrupt, changed};
 static struct rtc rtc;
 
 static void fresh(uint64_t wall) {
@@ -19,6 +37,8 @@ static void fresh(uint64_t wall) {
     dev_clock.wall_at_zero = wall;
     memset(&rtc, 0, sizeof(rtc));
     rtc.clock = &dev_clock;
+    rtc.ops = &ops;
+    line = false;
     rtc_reset(&rtc);
 }
 
@@ -85,11 +105,11 @@ TEST(calendar) {
 TEST(clock_runs_and_is_set) {
     fresh(1700000000);
     CHECK_U64(seen(), 1700000000);
-    now = 5000;
+    now = 5 * HZ;
     CHECK_U64(seen(), 1700000005);
     set(951782400 + 86399); /* 2000-02-29 23:59:59 */
     CHECK_U64(seen(), 951782400 + 86399);
-    now += 1000;
+    now += HZ;
     CHECK_U64(seen(), 951782400 + 86400);
     CHECK_U64(bcd(rd(8)) * 100 + bcd(rd(7)), 301);
     wr(4, 0x07); /* one register without stopping the clock */
@@ -102,7 +122,7 @@ TEST(clock_stands_while_it_is_set) {
     fresh(1700000000);
     wr(0x0b, 0x82);
     uint8_t seconds = rd(0);
-    now = 7000;
+    now = 7 * HZ;
     CHECK_U64(rd(0), seconds);
     wr(0x0b, 0x02);
     CHECK_U64(seen(), 1700000000);
@@ -113,10 +133,10 @@ TEST(other_registers) {
     CHECK_U64(rd(0x0a), 0x26);
     CHECK_U64(rd(0x0c), 0);
     CHECK_U64(rd(0x0d), 0x80);
-    wr(0x0b, 0x7f); /* no interrupts, always BCD and 24 hours */
-    CHECK_U64(rd(0x0b), 0x02);
-    wr(0x0a, 0xff); /* an update is never in progress */
+    wr(0x0a, 0xff); /* UIP is not for the guest to set */
     CHECK_U64(rd(0x0a), 0x7f);
+    wr(0x0c, 0xff);
+    CHECK_U64(rd(0x0c), 0);
     wr(0x0d, 0);
     CHECK_U64(rd(0x0d), 0x80);
     wr(0x8f, 0x5a); /* bit 7 is the NMI mask */
@@ -128,5 +148,218 @@ TEST(other_registers) {
     CHECK_U64(rd(0x0e), 0x3c);
 }
 
+/* Lets the interrupts of some time come, each taken by reading register C; how many there were. */
+static uint8_t flags;
+static unsigned run(uint64_t ticks) {
+    uint64_t end = now + ticks, due;
+    rises = 0;
+    flags = 0;
+    while ((due = rtc_service(&rtc)) != 0 && due <= end) {
+        CHECK(due > now);
+        now = due;
+        CHECK(rtc_service(&rtc) == 0 || !line); /* nothing ticks until the guest has seen it */
+        if (line) {
+            flags |= rd(0x0c);
+            CHECK(!line);
+        }
+    }
+    now = end;
+    return rises;
+}
+
+TEST(nothing_ticks_without_an_interrupt) {
+    fresh(1700000000);
+    CHECK_U64(rtc_service(&rtc), 0);
+    now = 3 * HZ;
+    CHECK_U64(rd(0x0c), 0x50); /* but the flags can be polled */
+    CHECK_U64(rd(0x0c), 0);
+    now += HZ / 1024 + 100;
+    CHECK_U64(rd(0x0c), 0x40);
+    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK(!line);
+}
+
+TEST(periodic_interrupts_at_each_rate) {
+    static const unsigned hz[16] = {0,   256, 128, 8192, 4096, 2048, 1024, 512,
+                                    256, 128, 64,  32,   16,   8,    4,    2};
+    for (unsigned rate = 0; rate < 16; rate++) {
+        fresh(1700000000);
+        now += 1;
+        wr(0x0a, (uint8_t)(0x20 | rate));
+        wr(0x0b, 0x42);
+        CHECK_U64(run(HZ), hz[rate]);
+        CHECK_U64(flags & 0xc0, rate == 0 ? 0 : 0xc0);
+        CHECK_U64(run(HZ), hz[rate]);
+    }
+    wr(0x0b, 0x02);
+    CHECK_U64(run(HZ), 0);
+}
+
+TEST(a_guest_that_does_not_look_is_told_once) {
+    fresh(1700000000);
+    wr(0x0b, 0x72);
+    now = 60 * HZ;
+    rises = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        CHECK_U64(rtc_service(&rtc), 0);
+        now += HZ;
+    }
+    CHECK_U64(rises, 1);
+    CHECK_U64(rd(0x0c) & 0xd0, 0xd0);
+    CHECK_U64(rd(0x0c), 0);
+}
+
+TEST(update_ended_once_a_second) {
+    fresh(1700000000);
+    now = HZ / 2;
+    changes = 0;
+    wr(0x0b, 0x12);
+    CHECK_U64(changes, 1);
+    CHECK_U64(rtc_service(&rtc), HZ + 1);
+    CHECK_U64(run(10 * HZ), 10);
+    CHECK_U64(flags & 0x90, 0x90);
+    wr(0x0b, 0x92); /* SET clears UIE */
+    CHECK_U64(rd(0x0b), 0x82);
+    CHECK_U64(run(10 * HZ), 0);
+}
+
+TEST(update_in_progress_before_the_second_turns) {
+    fresh(1700000000);
+    unsigned before = 0;
+    bool was = false;
+    for (; now < 2 * HZ; now += 100) {
+        bool uip = (rd(0x0a) & 0x80) != 0;
+        if (was && !uip) {
+            CHECK_U64(now % HZ, 0);
+            CHECK_U64(seen(), 1700000000 + now / HZ);
+        }
+        before += uip;
+        was = uip;
+    }
+    CHECK_U64(before, 2 * 72); /* 2.2 ms */
+    now += HZ - 100;
+    wr(0x0b, 0x82);
+    CHECK_U64(rd(0x0a) & 0x80, 0);
+}
+
+static void alarm(uint8_t hour, uint8_t minute, uint8_t second) {
+    wr(1, second);
+    wr(3, minute);
+    wr(5, hour);
+    (void)rd(0x0c);
+}
+
+/* Seconds from now to the next alarm, by the interrupt. */
+static uint64_t alarm_in(void) {
+    uint64_t from = now;
+    wr(0x0b, 0x22);
+    uint64_t due = rtc_service(&rtc);
+    CHECK(due != 0);
+    now = due - 2;
+    rises = 0;
+    CHECK_U64(rtc_service(&rtc), due);
+    CHECK_U64(rises, 0);
+    now = due;
+    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK_U64(rises, 1);
+    CHECK_U64(rd(0x0c) & 0xa0, 0xa0);
+    return (due - from) / HZ;
+}
+
+TEST(alarm_at_a_time_of_day) {
+    fresh(1700000000); /* 22:13:20 */
+    alarm(0x22, 0x14, 0x05);
+    CHECK_U64(alarm_in(), 45);
+    CHECK_U64(alarm_in(), 86400);
+    alarm(0x22, 0x14, 0x04);
+    CHECK_U64(alarm_in(), 86399);
+    alarm(0x03, 0x00, 0x59);
+    CHECK_U64(alarm_in(), (3 + 24 - 22) * 3600 + 59 - 14 * 60 - 4);
+}
+
+TEST(alarm_with_bytes_that_do_not_matter) {
+    fresh(1700000000); /* 22:13:20 */
+    alarm(0xff, 0xc0, 0xd5);
+    CHECK_U64(alarm_in(), 1);
+    CHECK_U64(alarm_in(), 1);
+    alarm(0xff, 0xff, 0x10); /* each minute */
+    CHECK_U64(alarm_in(), 48);
+    CHECK_U64(alarm_in(), 60);
+    alarm(0xff, 0x00, 0x00); /* each hour; 22:15:10 now */
+    CHECK_U64(alarm_in(), 44 * 60 + 50);
+    CHECK_U64(alarm_in(), 3600);
+    alarm(0x05, 0xff, 0xff); /* each second of an hour; midnight now */
+    CHECK_U64(alarm_in(), 5 * 3600);
+    CHECK_U64(alarm_in(), 1);
+}
+
+TEST(an_alarm_that_never_comes) {
+    static const uint8_t never[][3] = {
+        {0x24, 0, 0}, {0, 0x60, 0}, {0xff, 0xff, 0x60}, {0xff, 0x5a, 0xff}, {0xbf, 0xff, 0xff}};
+    for (size_t i = 0; i < ARRAY_SIZE(never); i++) {
+        fresh(1700000000);
+        alarm(never[i][0], never[i][1], never[i][2]);
+        wr(0x0b, 0x22);
+        CHECK_U64(run(3 * 86400 * HZ), 0);
+    }
+}
+
+/* Each time of a day from each hour: the bound on the search's steps cuts no alarm off. */
+TEST(every_alarm_of_a_day_comes) {
+    fresh(0);
+    unsigned wrong = 0;
+    for (unsigned at = 0; at < 86400; at += 7) {
+        alarm((uint8_t)(at / 36000 * 16 + at / 3600 % 10),
+              (uint8_t)(at / 600 % 6 * 16 + at / 60 % 10), (uint8_t)(at % 60 / 10 * 16 + at % 10));
+        wr(0x0b, 0x22);
+        uint64_t due = rtc_service(&rtc);
+        uint64_t day = now / HZ % 86400;
+        wrong += due != (now / HZ + (at + 86400 - day - 1) % 86400 + 1) * HZ + 1;
+        now += 12347 * HZ;
+        (void)rd(0x0c);
+    }
+    CHECK_U64(wrong, 0);
+}
+
+TEST(binary_and_half_days) {
+    fresh(1700000000); /* 22:13:20 */
+    wr(0x0b, 0x06);
+    CHECK_U64(rd(4), 22);
+    CHECK_U64(rd(2), 13);
+    wr(0x0b, 0x00);
+    CHECK_U64(rd(4), 0x90);
+    wr(0x0b, 0x04);
+    CHECK_U64(rd(4), 0x8a);
+    static const uint8_t hours[][2] = {{0x12, 0},  {0x01, 1},  {0x11, 11},
+                                       {0x92, 12}, {0x81, 13}, {0x91, 23}};
+    for (size_t i = 0; i < ARRAY_SIZE(hours); i++) {
+        wr(0x0b, 0x00);
+        wr(4, hours[i][0]);
+        CHECK_U64(rd(4), hours[i][0]);
+        wr(0x0b, 0x06);
+        CHECK_U64(rd(4), hours[i][1]);
+    }
+    wr(0x0b, 0x00); /* 11:13:20 PM */
+    alarm(0x91, 0x14, 0x00);
+    wr(0x0b, 0x20);
+    CHECK_U64(rtc_service(&rtc), 40 * HZ + 1);
+}
+
+TEST(reset_forgets_the_interrupts) {
+    fresh(1700000000);
+    wr(0x0b, 0x72);
+    now = 2 * HZ;
+    CHECK_U64(rtc_service(&rtc), 0);
+    rtc_reset(&rtc);
+    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK_U64(rd(0x0c), 0);
+    CHECK_U64(rd(0x0b), 2);
+}
+
 TEST_MAIN(T(calendar), T(clock_runs_and_is_set), T(clock_stands_while_it_is_set),
-          T(other_registers))
+          T(other_registers), T(nothing_ticks_without_an_interrupt),
+          T(periodic_interrupts_at_each_rate), T(a_guest_that_does_not_look_is_told_once),
+          T(update_ended_once_a_second), T(update_in_progress_before_the_second_turns),
+          T(alarm_at_a_time_of_day), T(alarm_with_bytes_that_do_not_matter),
+          T(an_alarm_that_never_comes), T(every_alarm_of_a_day_comes), T(binary_and_half_days),
+          T(reset_forgets_the_interrupts))
