@@ -136,7 +136,7 @@ static uint8_t pit_read_channel(struct pit *pit, struct pit_channel *c) {
 
 static void pit_write_channel(struct pit *pit, struct pit_channel *c, uint8_t value) {
     bool high = pit_take_turn(c);
-    unsigned low = c->access == ACCESS_BOTH ? c->reload & 0xffu : 0;
+    unsigned low = c->reload & 0xffu; /* 0 where only high bytes are written */
     c->reload = (uint16_t)(high ? low | (unsigned)value << 8 : value);
     c->loaded = high || c->access == ACCESS_LOW;
     c->start = clock_ticks(pit->clock, PIT_HZ);

@@ -107,6 +107,10 @@ TEST(clock_runs_and_is_set) {
     CHECK_U64(seen(), 1700000000);
     now = 5 * HZ;
     CHECK_U64(seen(), 1700000005);
+    uint8_t weekday = rd(6);
+    now = (5 + 86400) * HZ;
+    CHECK_U64(rd(6), weekday + 1);
+    now = 5 * HZ;
     set(951782400 + 86399); /* 2000-02-29 23:59:59 */
     CHECK_U64(seen(), 951782400 + 86399);
     now += HZ;
@@ -124,6 +128,7 @@ TEST(clock_stands_while_it_is_set) {
     uint8_t seconds = rd(0);
     now = 7 * HZ;
     CHECK_U64(rd(0), seconds);
+    CHECK_U64(rd(0x0c), 0x40); /* no update ended */
     wr(0x0b, 0x02);
     CHECK_U64(seen(), 1700000000);
 }
@@ -326,6 +331,9 @@ TEST(binary_and_half_days) {
     wr(0x0b, 0x06);
     CHECK_U64(rd(4), 22);
     CHECK_U64(rd(2), 13);
+    wr(2, 12);
+    CHECK_U64(rd(2), 12);
+    wr(2, 13);
     wr(0x0b, 0x00);
     CHECK_U64(rd(4), 0x90);
     wr(0x0b, 0x04);
