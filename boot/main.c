@@ -8,10 +8,10 @@
 #include "boot/boot.h"
 #include "config/kernel.h"
 #include "config/parse.h"
+#include "config/plan.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/plan/plan.h"
 
 #define CONFIG_PATH    "bulkhead/bulkhead.toml"
 #define HEAP_BASE_SIZE (8 * MIB)
@@ -83,6 +83,10 @@ static void take_memory(void) {
     }
 }
 
+static void report_plan(const char *text) {
+    fault_add(&work.faults, 0, 0, "a bug of Bulkhead: %s", text);
+}
+
 /* Everything is gathered before the first line of the verdict is printed; true if there is a plan.
  */
 static bool gather(void) {
@@ -103,7 +107,7 @@ static bool gather(void) {
     /* Also after faults of the file: all of them in one run. */
     kernel_check_guests(&info, &work.faults);
     return plan_build(&info, &work.plan, &work.faults) == STATUS_OK &&
-           plan_check(&info, &work.plan, &work.faults) == STATUS_OK;
+           plan_check(&info, &work.plan, report_plan) == STATUS_OK;
 }
 
 static void print_report(void) {
@@ -151,6 +155,9 @@ NORETURN static void enter_hypervisor(void) {
             BS->Stall(1000000);
         }
     }
+    /* Anew, for the firmware's last map may be another; the hypervisor judges what comes of it. */
+    bool planned = plan_build(&info, &work.plan, &work.faults) == STATUS_OK;
+    info.plan = planned ? &work.plan : NULL;
     __asm__ volatile("cli; cld" : : : "memory");
     entry(&info);
     __builtin_unreachable();

@@ -7,7 +7,7 @@
 #ifndef CONFIG_KERNEL_H
 #define CONFIG_KERNEL_H
 
-#include "hv/plan/plan.h"
+#include "config/plan.h"
 
 struct kernel_header {
     uint64_t pref_address; /* preferred load address */

@@ -6,9 +6,9 @@
 #ifndef CONFIG_PARSE_H
 #define CONFIG_PARSE_H
 
+#include "config/fault.h"
 #include "hv/lib/status.h"
 #include "hv/plan/config.h"
-#include "hv/plan/fault.h"
 
 #define CONFIG_FILE_MAX (64 * KIB)
 

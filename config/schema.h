@@ -6,8 +6,8 @@
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H
 
+#include "config/fault.h"
 #include "hv/plan/config.h"
-#include "hv/plan/fault.h"
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */
 enum schema_table { SCHEMA_HEAD, SCHEMA_HYPERVISOR, SCHEMA_GUEST, SCHEMA_REFUSED };

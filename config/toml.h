@@ -8,8 +8,8 @@
 #ifndef CONFIG_TOML_H
 #define CONFIG_TOML_H
 
+#include "config/fault.h"
 #include "hv/lib/types.h"
-#include "hv/plan/fault.h"
 
 #define TOML_NAME_SIZE  64
 #define TOML_DEPTH_MAX  3

@@ -12,10 +12,10 @@
 
 #include "config/kernel.h"
 #include "config/parse.h"
+#include "config/plan.h"
 #include "config/toml.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
-#include "hv/plan/plan.h"
 #include "tools/manual.h"
 
 #define CONFIG_FILE "bulkhead/bulkhead.toml"
@@ -143,6 +143,10 @@ static void show_plan(const struct plan *plan) {
     }
 }
 
+static void report_plan(const char *text) {
+    printf("a bug of Bulkhead: %s\n", text);
+}
+
 static int check_stick(const struct options *o) {
     struct boot_info *info = allocate(sizeof(*info));
     struct plan *plan = allocate(sizeof(*plan));
@@ -163,7 +167,7 @@ static int check_stick(const struct options *o) {
     make_machine(info, o, next);
     kernel_check_guests(info, faults);
     if (plan_build(info, plan, faults) != STATUS_OK ||
-        plan_check(info, plan, faults) != STATUS_OK) {
+        plan_check(info, plan, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);
         }

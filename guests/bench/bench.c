@@ -247,7 +247,7 @@ void guest_main(void) {
     uint64_t base;
     (void)try_read_msr(0x1b, &base);
     tap_line(try_write_msr(0x1b, base | 0x400) == NO_TRAP, "x2APIC mode");
-    (void)try_write_msr(0x80f, 0x1ff); /* the APIC on: it takes interrupts */
+    (void)try_write_msr(0x80f, 0x1ff);          /* the APIC on: it takes interrupts */
     (void)try_write_msr(0x832, 0x40000 | 0x41); /* the timer in TSC-deadline mode */
     measure(in_x2apic, COUNT(in_x2apic));
     if (traced) {

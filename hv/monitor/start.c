@@ -10,21 +10,10 @@
 #include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
 
-static struct plan plan;
-static struct fault_list start_faults;
 static struct vm *start_vms[CONFIG_MAX_GUESTS];
 
-/* boot/ has refused every bad config already: a fault here is a bug of ours or a changed machine.
- */
-static void start_plan(const struct boot_info *info) {
-    if (plan_build(info, &plan, &start_faults) == STATUS_OK &&
-        plan_check(info, &plan, &start_faults) == STATUS_OK) {
-        return;
-    }
-    for (uint32_t i = 0; i < start_faults.count; i++) {
-        log_error("%s", start_faults.faults[i].text);
-    }
-    plat_panic("the partition breaks %u rules that the pre-flight had passed", start_faults.count);
+static void start_report(const char *text) {
+    log_error("partition: %s", text);
 }
 
 static void start_log_machine(const struct boot_info *info) {
@@ -39,12 +28,12 @@ static void start_log_machine(const struct boot_info *info) {
 }
 
 /* Who owns what, once, as a table. */
-static void start_log_partition(void) {
+static void start_log_partition(const struct plan *plan) {
     char cpus[64], size[24];
     log_info("partition:");
     log_info("  %-16s %-10s %-8s %s", "owner", "cpus", "memory", "host memory");
-    for (uint32_t i = 0; i < plan.vm_count; i++) {
-        const struct plan_vm *p = &plan.vms[i];
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct plan_vm *p = &plan->vms[i];
         for (uint32_t r = 0; r < p->region_count; r++) {
             const struct plan_region *region = &p->regions[r];
             log_info("  %-16s %-10s %-8s %#llx-%#llx", r == 0 ? p->config->name : "",
@@ -68,11 +57,11 @@ static void start_audit(struct vm *vm) {
     }
 }
 
-static void start_create_vms(uint64_t entry_tsc) {
-    for (uint32_t i = 0; i < plan.vm_count; i++) {
+static void start_create_vms(const struct plan *plan, uint64_t entry_tsc) {
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
         struct vm *vm;
-        if (vm_create(&plan.vms[i], &vm) != STATUS_OK) {
-            plat_panic("VM %s cannot be created", plan.vms[i].config->name);
+        if (vm_create(&plan->vms[i], &vm) != STATUS_OK) {
+            plat_panic("VM %s cannot be created", plan->vms[i].config->name);
         }
         for (uint32_t c = 0; c < vm->vcpu_count; c++) {
             life_prepare_vcpu(&vm->vcpus[c]);
@@ -84,11 +73,11 @@ static void start_create_vms(uint64_t entry_tsc) {
 }
 
 /* The focus goes to the first guest that starts by itself. */
-static void start_consoles(void) {
+static void start_consoles(const struct plan *plan) {
     unsigned focus = 0;
-    for (uint32_t i = 0; i < plan.vm_count; i++) {
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
         console_add_vm(start_vms[i]);
-        focus = focus == 0 && plan.vms[i].config->start_auto ? i + 1 : focus;
+        focus = focus == 0 && plan->vms[i].config->start_auto ? i + 1 : focus;
     }
     console_focus_after_log(focus);
 }
@@ -99,12 +88,14 @@ void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     if (hvm_probe() != STATUS_OK) {
         plat_panic("this CPU offers no virtualization that Bulkhead can use");
     }
-    start_plan(info);
-    start_create_vms(entry_tsc);
-    start_log_partition();
-    command_init(start_vms, plan.vm_count);
-    start_consoles();
-    log_info("audit passed, machine divided between %u guests", plan.vm_count);
+    if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
+        plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine changed");
+    }
+    start_create_vms(info->plan, entry_tsc);
+    start_log_partition(info->plan);
+    command_init(start_vms, info->plan->vm_count);
+    start_consoles(info->plan);
+    log_info("audit passed, machine divided between %u guests", info->plan->vm_count);
 }
 
 void hv_cpu_main(unsigned cpu) {

@@ -78,9 +78,7 @@ struct boot_info {
     struct boot_image images[BOOT_MAX_IMAGES];
 
     struct config config;
+    const struct plan *plan; /* for these ranges, NULL = none; see plan_check() */
 };
-
-/* The image a guest's path names; NULL if the path is empty or not there. In plan.c. */
-const struct boot_image *boot_info_find_image(const struct boot_info *info, const char *path);
 
 #endif

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The partition: which VM owns which host CPUs and which host memory. plan_build() computes it,
- * plan_check() (written apart, sharing no code with it) says whether it keeps the rules. Both are
- * pure: they run in boot/ as part of the pre-flight, in the hypervisor, in tools/bhcheck and in
- * the unit tests.
+ * The partition: which VM owns which host CPUs and which host memory. config/plan.c computes it
+ * before there is a hypervisor; plan_check(), which shares no code with it, says whether it keeps
+ * the rules: in boot/, in tools/bhcheck, and bindingly at the hypervisor's start. Pure.
  */
 #ifndef HV_PLAN_PLAN_H
 #define HV_PLAN_PLAN_H
 
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
-#include "hv/plan/fault.h"
 
 #define PLAN_MAX_REGIONS 32 /* pieces one VM's memory may be made of */
 #define PLAN_MAX_VCPUS   8u
@@ -58,22 +56,21 @@ struct plan {
 #define PLAN_HIGH_RAM    (4 * GIB)
 
 /*
- * Builds *plan for info->config. Every fault goes to *faults; STATUS_INVALID if there is any in it
- * then, so also one that config/ had put there: what that left zero (cpus, memory, kernel, initrd)
- * is not judged a second time, and the plan is not to be used. No file is looked into.
- */
-MUST_USE enum status plan_build(const struct boot_info *info, struct plan *plan,
-                                struct fault_list *faults);
-
-/*
  * Checks a finished plan against the machine: every CPU and frame has one owner, guest memory lies
  * in MEM_FREE only and is disjoint from every budget, the sizes are those of the config, the
- * gpa layout is as above without holes or overlaps. Reports in the same manner.
+ * gpa layout is as above without holes or overlaps. Each rule it breaks is told to report.
  */
+typedef void plan_report(const char *text);
 MUST_USE enum status plan_check(const struct boot_info *info, const struct plan *plan,
-                                struct fault_list *faults);
+                                plan_report *report);
 
-/* Bytes of hypervisor memory a VM with this much memory and so many vCPUs is given. */
-uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count);
+/*
+ * Bytes of hypervisor memory a VM with this much memory and so many vCPUs is given: struct vm and
+ * scrollback; tables for 2 MiB pages (4 KiB a GiB, twice over); vCPUs.
+ */
+static inline uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count) {
+    uint64_t gib = memory / GIB + (memory % GIB != 0);
+    return 4 * MIB + gib * 8 * KIB + cpu_count * 256 * KIB;
+}
 
 #endif

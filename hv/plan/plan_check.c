@@ -2,15 +2,18 @@
 /*
  * Checks a finished plan against the machine, by brute force and with nothing of plan.c: what is
  * computed there wrongly must be seen here. A fault it reports is a bug of Bulkhead, not of the
- * admin's file. Called after every plan_build().
+ * admin's file.
  */
-#include "hv/lib/str.h"
 #include "hv/plan/plan.h"
+
+#include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
 
 struct checker {
     const struct boot_info *info;
     const struct plan *plan;
-    struct fault_list *faults;
+    plan_report *report;
+    bool bad;
 };
 
 /* One piece of host memory and who the plan says it is for. */
@@ -19,7 +22,15 @@ struct piece {
     const char *what, *owner;
 };
 
-#define REPORT(c, ...) fault_add((c)->faults, 0, 0, "plan check: " __VA_ARGS__)
+static PRINTF_LIKE(2, 3) void refuse(struct checker *c, const char *format, ...) {
+    char text[200];
+    va_list args;
+    va_start(args, format);
+    fmt_vprint(text, sizeof(text), format, args);
+    va_end(args);
+    c->bad = true;
+    c->report(text);
+}
 
 /* Piece number n of the VM: its regions, and behind them its budget. */
 static struct piece piece_number(const struct plan_vm *vm, uint32_t n) {
@@ -31,15 +42,15 @@ static struct piece piece_number(const struct plan_vm *vm, uint32_t n) {
 }
 
 /* Last bytes are compared: no sum can overflow but that of a piece which wraps itself. */
-static void check_apart(const struct checker *c, const struct piece *a, const struct piece *b) {
+static void check_apart(struct checker *c, const struct piece *a, const struct piece *b) {
     if (b->size != 0 && a->base <= b->base + (b->size - 1) && b->base <= a->base + (a->size - 1)) {
-        REPORT(c, "%s%s at 0x%llx, size 0x%llx, overlaps %s%s at 0x%llx", a->what, a->owner,
+        refuse(c, "%s%s at 0x%llx, size 0x%llx, overlaps %s%s at 0x%llx", a->what, a->owner,
                (ull)a->base, (ull)a->size, b->what, b->owner, (ull)b->base);
     }
 }
 
 /* The piece lies in one free range, above 1 MiB, and apart from all that is somebody else's. */
-static void check_place(const struct checker *c, const struct piece *p) {
+static void check_place(struct checker *c, const struct piece *p) {
     const struct boot_info *info = c->info;
     const struct piece others[] = {
         {0, 0x100000, "the first MiB", ""},
@@ -57,7 +68,7 @@ static void check_place(const struct checker *c, const struct piece *p) {
         }
     }
     if (!inside) {
-        REPORT(c, "%s%s at 0x%llx, size 0x%llx, is not in free memory", p->what, p->owner,
+        refuse(c, "%s%s at 0x%llx, size 0x%llx, is not in free memory", p->what, p->owner,
                (ull)p->base, (ull)p->size);
     }
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
@@ -70,12 +81,12 @@ static void check_place(const struct checker *c, const struct piece *p) {
 }
 
 /* Each piece of VM v is whole, in its place, and shares nothing with any piece behind it. */
-static void check_pieces(const struct checker *c, uint32_t v) {
+static void check_pieces(struct checker *c, uint32_t v) {
     const struct plan_vm *vms = c->plan->vms;
     for (uint32_t n = 0; n <= vms[v].region_count; n++) {
         const struct piece p = piece_number(&vms[v], n);
         if (p.size == 0 || p.base + (p.size - 1) < p.base || (p.base | p.size) % PAGE_SIZE != 0) {
-            REPORT(c, "%s%s at 0x%llx, size 0x%llx, is empty, not in whole pages, or wraps", p.what,
+            refuse(c, "%s%s at 0x%llx, size 0x%llx, is empty, not in whole pages, or wraps", p.what,
                    p.owner, (ull)p.base, (ull)p.size);
             continue;
         }
@@ -90,14 +101,14 @@ static void check_pieces(const struct checker *c, uint32_t v) {
 }
 
 /* Walks the guest-physical layout as the header states it, byte position by byte position. */
-static void check_layout(const struct checker *c, const struct plan_vm *vm) {
+static void check_layout(struct checker *c, const struct plan_vm *vm) {
     const char *name = vm->config->name;
     uint64_t at = 0, sum = 0;
     for (uint32_t i = 0; i < vm->region_count; i++) {
         const struct plan_region *r = &vm->regions[i];
         at = at == PLAN_LOW_RAM_END ? PLAN_HIGH_RAM : at;
         if (r->gpa.v != at || (at < PLAN_LOW_RAM_END && r->size > PLAN_LOW_RAM_END - at)) {
-            REPORT(c,
+            refuse(c,
                    "memory of %s at guest address 0x%llx should be at 0x%llx, and not run into "
                    "the gap below 4 GiB",
                    name, (ull)r->gpa.v, (ull)at);
@@ -107,13 +118,13 @@ static void check_layout(const struct checker *c, const struct plan_vm *vm) {
         sum += r->size;
     }
     if (sum != vm->config->memory) {
-        REPORT(c, "%s has 0x%llx bytes of memory, its config says 0x%llx", name, (ull)sum,
+        refuse(c, "%s has 0x%llx bytes of memory, its config says 0x%llx", name, (ull)sum,
                (ull)vm->config->memory);
     }
 }
 
 /* The VM's CPUs are those of its config, ascending; all exist, and no VM behind it has one. */
-static void check_cpus(const struct checker *c, uint32_t v) {
+static void check_cpus(struct checker *c, uint32_t v) {
     const struct plan_vm *vm = &c->plan->vms[v], *end = c->plan->vms + c->plan->vm_count;
     const char *name = vm->config->name;
     uint32_t n = 0;
@@ -122,56 +133,55 @@ static void check_cpus(const struct checker *c, uint32_t v) {
             continue;
         }
         if (n == vm->cpu_count || vm->cpus[n] != cpu || cpu >= c->info->cpu_count) {
-            REPORT(c, "CPU %u of %s does not exist, or is not number %u of its CPUs", cpu, name, n);
+            refuse(c, "CPU %u of %s does not exist, or is not number %u of its CPUs", cpu, name, n);
         }
         n++;
         for (const struct plan_vm *other = vm + 1; other < end; other++) {
             for (uint32_t i = 0; i < other->cpu_count; i++) {
                 if (other->cpus[i] == cpu) {
-                    REPORT(c, "CPU %u belongs to %s and to %s", cpu, name, other->config->name);
+                    refuse(c, "CPU %u belongs to %s and to %s", cpu, name, other->config->name);
                 }
             }
         }
     }
     if (vm->cpu_count != n) {
-        REPORT(c, "%s has %u CPUs, its config says %u", name, vm->cpu_count, n);
+        refuse(c, "%s has %u CPUs, its config says %u", name, vm->cpu_count, n);
     }
 }
 
-static void check_image(const struct checker *c, const struct plan_vm *vm,
-                        const struct boot_image *image, const char *path) {
+static void check_image(struct checker *c, const struct plan_vm *vm, const struct boot_image *image,
+                        const char *path) {
     bool listed = false;
     for (uint32_t i = 0; i < c->info->image_count; i++) {
         listed = listed || image == &c->info->images[i];
     }
     if (path[0] == '\0' ? image != NULL : !listed || !str_equal(image->path, path)) {
-        REPORT(c, "%s was given another file than \"%s\"", vm->config->name, path);
+        refuse(c, "%s was given another file than \"%s\"", vm->config->name, path);
     }
 }
 
 /* The counts that every later loop relies on. */
-static bool check_shape(const struct checker *c) {
+static bool check_shape(struct checker *c) {
     const struct config *config = &c->info->config;
     uint32_t count = c->plan->vm_count;
     bool good = count == config->guest_count && count != 0 && count <= CONFIG_MAX_GUESTS;
     if (!good) {
-        REPORT(c, "%u VMs for %u guests", count, config->guest_count);
+        refuse(c, "%u VMs for %u guests", count, config->guest_count);
     }
     for (uint32_t i = 0; good && i < count; i++) {
         const struct plan_vm *vm = &c->plan->vms[i];
         good = vm->config == &config->guests[i] && vm->region_count - 1 < PLAN_MAX_REGIONS &&
                vm->cpu_count - 1 < PLAN_MAX_VCPUS;
         if (!good) {
-            REPORT(c, "VM %u is not guest %u of the file, or has %u CPUs or %u pieces of memory", i,
+            refuse(c, "VM %u is not guest %u of the file, or has %u CPUs or %u pieces of memory", i,
                    i, vm->cpu_count, vm->region_count);
         }
     }
     return good;
 }
 
-enum status plan_check(const struct boot_info *info, const struct plan *plan,
-                       struct fault_list *faults) {
-    const struct checker c = {.info = info, .plan = plan, .faults = faults};
+enum status plan_check(const struct boot_info *info, const struct plan *plan, plan_report *report) {
+    struct checker c = {.info = info, .plan = plan, .report = report};
     if (!check_shape(&c)) {
         return STATUS_INVALID;
     }
@@ -183,8 +193,8 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan,
         check_layout(&c, vm);
         check_pieces(&c, v);
         if (vm->budget_size < plan_budget_size(vm->config->memory, vm->cpu_count)) {
-            REPORT(&c, "the budget of %s is too small", vm->config->name);
+            refuse(&c, "the budget of %s is too small", vm->config->name);
         }
     }
-    return faults->count == 0 ? STATUS_OK : STATUS_INVALID;
+    return c.bad ? STATUS_INVALID : STATUS_OK;
 }

@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_FAULTS_H
 #define TESTS_UNIT_FAULTS_H
 
-#include "hv/plan/fault.h"
+#include "config/fault.h"
 #include "tests/unit/test.h"
 
 static struct fault_list faults;

@@ -2,7 +2,7 @@
 /* Unit tests of hv/plan/fault.c. */
 #include "tests/unit/test.h"
 
-#include "hv/plan/fault.h"
+#include "config/fault.h"
 
 TEST(add_and_format) {
     static struct fault_list list;

@@ -3,7 +3,7 @@
  * The list of configuration faults. Bounded: what does not fit is counted, never lost silently.
  * Filled by the config reader, plan_build() and plan_check(); shown by boot/ and tools/bhcheck.
  */
-#include "hv/plan/fault.h"
+#include "config/fault.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"

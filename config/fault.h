@@ -4,8 +4,8 @@
  * file:line:column, the value, the rule it breaks and the fix. Bounded; what does not fit is
  * counted.
  */
-#ifndef HV_PLAN_FAULT_H
-#define HV_PLAN_FAULT_H
+#ifndef CONFIG_FAULT_H
+#define CONFIG_FAULT_H
 
 #include "hv/lib/types.h"
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Builds the partition: judges each guest of the config against the machine and gives it host CPUs
- * and host memory. Deterministic. plan_check.c checks the result. Called by boot/, the
- * hypervisor's start and tools/bhcheck.
+ * and host memory. Deterministic. hv/plan/plan_check.c checks the result. Called by boot/ and
+ * tools/bhcheck.
  */
-#include "hv/plan/plan.h"
+#include "config/plan.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -26,12 +26,6 @@ const struct boot_image *boot_info_find_image(const struct boot_info *info, cons
         }
     }
     return NULL;
-}
-
-uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count) {
-    /* struct vm and scrollback; tables for 2 MiB pages (4 KiB a GiB, twice over); vCPUs. */
-    uint64_t gib = memory / GIB + (memory % GIB != 0);
-    return 4 * MIB + gib * 8 * KIB + cpu_count * 256 * KIB;
 }
 
 /* What the plan may give away: MEM_FREE in whole pages. */
