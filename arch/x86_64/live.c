@@ -78,7 +78,3 @@ void plat_reset_live_state(void) {
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     __cpuid_count(leaf, subleaf, out[EAX], out[EBX], out[ECX], out[EDX]);
 }
-
-void plat_write_back_caches(void) {
-    __asm__ volatile("wbinvd" : : : "memory");
-}

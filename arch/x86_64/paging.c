@@ -105,7 +105,7 @@ void paging_enable(void) {
     msr_write(X86_MSR_EFER, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE);
     msr_write(X86_MSR_PAT, HOST_PAT);
     /* No line may stay cached under a type it no longer has, no translation under a global one. */
-    plat_write_back_caches();
+    __asm__ volatile("wbinvd" : : : "memory");
     cr4_write(cr4 & ~X86_CR4_PGE);
     cr3_write(phys_address(host_tables.root).v);
     cr0_write(X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | X86_CR0_PE);
