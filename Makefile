@@ -191,6 +191,11 @@ bochs-test:
 qemu-test:
 	$(call SYSTEM_TEST,host $(QEMU)) $(TESTS)
 
+# What takes many minutes: clocks and load over a minute of guest time.
+.PHONY: soak
+soak: all usb test-guests
+	$(call SYSTEM_TEST) soak
+
 # The README's picture, from the test that reads it.
 screenshot:
 	$(call SYSTEM_TEST,$(QEMU)) screen
@@ -297,6 +302,7 @@ help:
 	@echo 'make check        both compilers, include rule, format, line budget, W^X, printed manual'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'
 	@echo 'make qemu-test    the same in QEMU: nested KVM where this PC can, else AMD-V as QEMU emulates it'
+	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'

@@ -39,13 +39,13 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
             })
         }
 
-        /* No interrupt: the clock has no alarm. */
         Device (RTC)
         {
             Name (_HID, EisaId ("PNP0B00"))
             Name (_CRS, ResourceTemplate ()
             {
                 IO (Decode16, 0x0070, 0x0070, 0x01, 0x02)
+                IRQNoFlags () { 8 }
             })
         }
     }

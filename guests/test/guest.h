@@ -152,6 +152,7 @@ void test_memory_probe(void);
 void test_memory_dirty(void);
 void test_ports(void);
 void test_string_io(void);
+void test_timers(void);
 void test_unmapped(void);
 void crash_jump(void);
 void crash_device_fpu(void);

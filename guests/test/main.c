@@ -70,6 +70,7 @@ static const struct group groups[] = {
     {"poweroff", power_off},
     {"reboot", reboot},
     {"string-io", test_string_io},
+    {"timers", test_timers},
     {"triple", crash_triple},
     {"unmapped", test_unmapped},
     {"violate", violate},

@@ -38,10 +38,11 @@ def expect_that(condition, expected, seen):
 class Boot:
     """
     needs_machine: False for what runs once, on the target "host". last: only after all others are through. cannot_run:
-    target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first.
+    target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first. heavy: runs only when
+    it is named.
     """
     name = "unnamed"
-    needs_machine, last = True, False
+    needs_machine, last, heavy = True, False, False
     cannot_run = {}
     seconds = 30
     machine_cpus = 2

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the system tests: run.py [--build DIR] [--target NAME ...] [BOOT | BOOT/CHECK ...]
 
-Without a target: all of them; those that cannot run here say why. Without names: every test. Boots run side by
+Without a target: all of them; those that cannot run here say why. Without names: every test but the heavy ones. Boots run side by
 side, one for each CPU of this PC; those whose clock is this PC's run alone. The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if
 none failed and one passed.
 """
@@ -21,17 +21,17 @@ from test_linux_pair import LinuxPair
 from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
-from test_smp import Smp
+from test_smp import Smp, Soak
 from test_walls import Walls
 
-BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
 
 def wanted_checks(boot_class, names):
-    """None: all of this boot; a set: these; empty: leave the boot out."""
-    if not names or boot_class.name in names:
+    """None: all of this boot; a set: these; empty: leave the boot out, as those are that nobody named and are heavy."""
+    if boot_class.name in names or not (names or boot_class.heavy):
         return None
     prefix = boot_class.name + "/"
     return {name[len(prefix):] for name in names if name.startswith(prefix)}

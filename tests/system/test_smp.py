@@ -29,15 +29,26 @@ TROUBLE = r"stall|lockup|NOHZ tick-stop|unstable|hrtimer: interrupt took|lost|cl
 TROUBLE_IN_QEMU = r"hard LOCKUP"
 
 
-class Smp(LinuxGuests):
-    name = "smp"
+class SmpGuests(LinuxGuests):
+    """alpha with two CPUs, beta with four."""
     machine_cpus = 6
-    seconds = 240
 
     def image(self):
         return self.make_stick({"guests/vmlinuz": self.guest_file("vmlinuz"),
                                 "guests/demo.img": self.guest_file("demo.img"),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    def start_alpha(self):
+        self.machine.expect(r"alpha: started \(2 vCPUs on cpu 0-1, 192M\)", 240)
+        self.machine.expect(r"console 1/2: alpha", 120, "the focus to move to alpha")
+        self.machine.expect(r"alpha# ", 400)
+        expect_that(self.command(ALPHA, "nproc").split()[0] == "2", "nproc: 2", "")
+
+    def start_beta(self):
+        self.operator("start beta")
+        self.view(BETA)
+        self.machine.expect(r"beta# ", 600)
+        expect_that(self.command(BETA, "nproc").split()[0] == "4", "nproc: 4", "")
 
     def on_each(self, guest, count):
         """Runs something on each CPU by name: it says where it ran."""
@@ -45,18 +56,28 @@ class Smp(LinuxGuests):
             output = self.command(guest, f"taskset -c {cpu} cut -d' ' -f39 /proc/self/stat")
             expect_that(output.split()[-1:] == [str(cpu)], f"a process on CPU {cpu}", output)
 
+    def begin_load(self, guest, cpus, seconds):
+        self.run(guest, "l(){ timeout $1 sh -c 'while :; do :; done';:;}")
+        self.command(guest, f"for i in {' '.join('x' * cpus)};do l {seconds} & done")
+
+    def end_load(self, guest, timeout):
+        self.run(guest, "wait", timeout)
+        self.no_trouble(guest)
+
     def no_trouble(self, guest):
         text = self.command(guest, "dmesg | tail -n 60", 240)
         trouble = TROUBLE if self.target.name.startswith("bochs") else TROUBLE_IN_QEMU
         found = [line for line in text.split("\n") if re.search(trouble, line, re.I)]
         expect_that(not found, "no stall and no clock trouble in dmesg", "\n".join(found))
 
+
+class Smp(SmpGuests):
+    name = "smp"
+    seconds = 240
+
     @check("two CPUs come up", required=True)
     def two(self):
-        self.machine.expect(r"alpha: started \(2 vCPUs on cpu 0-1, 192M\)", 240)
-        self.machine.expect(r"console 1/2: alpha", 120, "the focus to move to alpha")
-        self.machine.expect(r"alpha# ", 400)
-        expect_that(self.command(ALPHA, "nproc").split()[0] == "2", "nproc: 2", "")
+        self.start_alpha()
         self.on_each(ALPHA, 2)
 
     @check("each CPU has its own APIC ID and timer interrupts")
@@ -76,16 +97,12 @@ class Smp(LinuxGuests):
 
     @check("load on all CPUs: no stall, no lost timer, no clock warning")
     def load(self):
-        self.run(ALPHA, "l(){ timeout $1 sh -c 'while :; do :; done';:;}")
-        self.command(ALPHA, f"l {LOAD_SECONDS} & l {LOAD_SECONDS}; wait", 400)
-        self.no_trouble(ALPHA)
+        self.begin_load(ALPHA, 2, LOAD_SECONDS)
+        self.end_load(ALPHA, 400)
 
     @check("a guest with four CPUs, started beside it")
     def four(self):
-        self.operator("start beta")
-        self.view(BETA)
-        self.machine.expect(r"beta# ", 600)
-        expect_that(self.command(BETA, "nproc").split()[0] == "4", "nproc: 4", "")
+        self.start_beta()
         self.on_each(BETA, 4)
         self.no_trouble(BETA)
 
@@ -102,3 +119,49 @@ class Smp(LinuxGuests):
         self.operator("stop alpha")
         self.expect_log("alpha", "stopped by the operator")
         expect_that(self.run(BETA, "nproc").split()[0] == "4", "beta with four CPUs, as before", "")
+
+
+class Soak(SmpGuests):
+    """What takes minutes: make soak."""
+    name = "soak"
+    heavy = True
+    machine_ips = 20_000_000
+
+    @check("guests with two and with four CPUs come up", required=True)
+    def come_up(self):
+        self.start_alpha()
+        self.start_beta()
+
+    @check("over a minute both guests' clocks go with the hypervisor's, within 1 %")
+    def drift(self):
+        guests = (ALPHA, BETA)
+        for guest in guests:
+            self.define_clocks(guest)
+            self.command(guest, "m(){ edge;up;sleep 60;edge;up;}")
+            self.command(guest, "m >/tmp/m &")
+        rates = []
+        for guest in guests:
+            text = self.run(guest, "wait; cat /tmp/m", 1800)
+            (_, first, begun), (_, last, ended) = self.clock_readings(text)
+            expect_that(last - first >= 60, "a minute of the CMOS clock", text)
+            rates.append((ended - begun) / (last - first))
+        expect_that(all(0.99 <= rate <= 1.01 for rate in rates), "both at 0.99 to 1.01 of the CMOS clock's", rates)
+        expect_that(0.99 <= rates[0] / rates[1] <= 1.01, "both alike", rates)
+        print(f"# {self.target.name}: kernel seconds in one of the CMOS clock: "
+              + ", ".join(f"{rate:.5f}" for rate in rates), flush=True)
+
+    @check("a minute of load on two and on four CPUs: no stall, no lost timer, no clock warning")
+    def long_load(self):
+        self.begin_load(ALPHA, 2, 60)
+        self.begin_load(BETA, 4, 60)
+        self.end_load(ALPHA, 3600)
+        self.end_load(BETA, 3600)
+        for guest, cpus in ((ALPHA, 2), (BETA, 4)):
+            before = self.timer_interrupts(guest)
+            self.command(guest, "sleep 2")
+            after = self.timer_interrupts(guest)
+            expect_that(len(after) == cpus and all(a > b for a, b in zip(after, before)),
+                        "every CPU's timer to go on", f"{before}, then {after}")
+
+    def timer_interrupts(self, guest):
+        return [int(n) for n in self.run(guest, "grep LOC: /proc/interrupts").split()[1:] if n.isdigit()]

@@ -143,6 +143,11 @@ class Walls(Boot):
     def apic(self):
         self.subtest("apic")
 
+    @check("8254, CMOS clock, local APIC's timer, PM timer: all modes, in time, in step")
+    def timers(self):
+        self.subtest("timers")
+        self.heart_goes_on()
+
     @check("memory is zero at start and ends where the configuration says")
     def memory(self):
         self.subtest("memory-probe")
