@@ -103,9 +103,13 @@ static void test_pit(void) {
     route(PIN_PIT, 0);
     pit_start(2, 1193);
     tap_line(!wait_irqs(VECTOR_PIT, before, 1, 10000), "8254: nothing through a masked pin");
-    pit_start(2, 2); /* 600,000 a second: its guest has to go on all the same */
-    route(PIN_PIT, VECTOR_PIT);
-    tap_line(wait_irqs(VECTOR_PIT, before, 100, 5000000), "8254 at its fastest: the guest goes on");
+    /* 600,000 a second: its guest has to go on all the same. In an emulator that counts
+     * instructions even what the hypervisor makes of it leaves too few of them. */
+    if (machine.tsc_hz >= 500000000) {
+        pit_start(2, 2);
+        route(PIN_PIT, VECTOR_PIT);
+        tap_line(wait_irqs(VECTOR_PIT, before, 100, 5000000), "8254 at its fastest: it goes on");
+    }
     out8(0x43, 0x30);
     route(PIN_PIT, 0);
 }
@@ -247,7 +251,7 @@ static void test_pm_timer(void) {
         to = sample_clocks();
     } while (to.pm - from.pm < PM_HZ / 5);
     uint64_t by_tsc = microseconds(to.tsc - from.tsc);
-    uint64_t by_pm = (to.pm - from.pm) * 1000000 / PM_HZ;
+    uint64_t by_pm = (uint64_t)(to.pm - from.pm) * 1000000 / PM_HZ;
     uint64_t off = by_tsc > by_pm ? by_tsc - by_pm : by_pm - by_tsc;
     tap_line_value(off <= by_pm / 100, "ACPI PM timer and TSC agree within 1 %", off);
     uint32_t r[4];
