@@ -109,6 +109,8 @@ static void test_pit(void) {
         pit_start(2, 2);
         route(PIN_PIT, VECTOR_PIT);
         tap_line(wait_irqs(VECTOR_PIT, before, 100, 5000000), "8254 at its fastest: it goes on");
+    } else {
+        tap_skip("8254 at its fastest: it goes on", "a slow CPU");
     }
     out8(0x43, 0x30);
     route(PIN_PIT, 0);
