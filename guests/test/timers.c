@@ -176,7 +176,8 @@ static void test_rtc(void) {
     flags = rtc_read(RTC_C);
     tap_line_value((flags & (IRQF | ALARM)) == (IRQF | ALARM), "CMOS clock: the alarm's flag",
                    flags);
-    tap_line_value(rtc_read(RTC_C) == 0, "CMOS clock: register C is empty once read", flags);
+    flags = rtc_read(RTC_C);
+    tap_line_value((flags & (IRQF | ALARM)) == 0, "CMOS clock: reading takes it away", flags);
     rtc_write(RTC_B, HOURS_24);
     tap_line(!wait_irqs(VECTOR_RTC, before, 2, 20000), "CMOS clock: silent again");
     route(PIN_RTC, 0);
