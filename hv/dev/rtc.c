@@ -139,7 +139,7 @@ static unsigned rtc_rate(const struct rtc *rtc) {
     return rate > 2 ? rate - 1 : rate == 0 ? 63 : rate + 6;
 }
 
-/* Sets the flags of what has happened since the last look, and the line to what they say. */
+/* Sets the flags of what has happened since the last look. */
 static void rtc_update(struct rtc *rtc) {
     uint64_t now = clock_ticks(rtc->clock, CRYSTAL_HZ);
     uint64_t second = now / CRYSTAL_HZ, before = rtc->seen / CRYSTAL_HZ;
@@ -151,13 +151,14 @@ static void rtc_update(struct rtc *rtc) {
     bool active = (flags & rtc->ram[REG_B] & (UPDATED | ALARM | PERIODIC)) != 0;
     rtc->ram[REG_C] = (uint8_t)(flags | (active ? C_ACTIVE : 0));
     rtc->seen = now;
-    rtc->ops->interrupt(rtc->ctx, RTC_IRQ, active);
 }
 
 /* With its line up it has nothing more to say until the guest reads register C. */
 uint64_t rtc_service(struct rtc *rtc) {
     rtc_update(rtc);
-    unsigned enabled = (rtc->ram[REG_C] & C_ACTIVE) != 0 ? 0 : rtc->ram[REG_B];
+    bool active = (rtc->ram[REG_C] & C_ACTIVE) != 0;
+    rtc->ops->interrupt(rtc->ctx, RTC_IRQ, active);
+    unsigned enabled = active ? 0 : rtc->ram[REG_B];
     uint64_t rate = rtc_rate(rtc), second = rtc->seen / CRYSTAL_HZ;
     uint64_t tick = (enabled & PERIODIC) != 0 ? ((rtc->seen >> rate) + 1) << rate : NEVER;
     uint64_t update = (enabled & UPDATED) != 0 ? (second + 1) * CRYSTAL_HZ : NEVER;

@@ -214,6 +214,19 @@ TEST(a_guest_that_does_not_look_is_told_once) {
     CHECK_U64(rd(0x0c), 0);
 }
 
+TEST(a_guest_that_looks_first_is_not_interrupted) {
+    fresh(1700000000);
+    wr(0x0b, 0x42);
+    rises = 0;
+    for (unsigned i = 0; i < 10; i++) {
+        now += HZ / 1000;
+        CHECK_U64(rd(0x0c) & 0xc0, 0xc0);
+        CHECK(!line);
+        CHECK(rtc_service(&rtc) > now);
+    }
+    CHECK_U64(rises, 0);
+}
+
 TEST(update_ended_once_a_second) {
     fresh(1700000000);
     now = HZ / 2;
@@ -367,7 +380,7 @@ TEST(reset_forgets_the_interrupts) {
 TEST_MAIN(T(calendar), T(clock_runs_and_is_set), T(clock_stands_while_it_is_set),
           T(other_registers), T(nothing_ticks_without_an_interrupt),
           T(periodic_interrupts_at_each_rate), T(a_guest_that_does_not_look_is_told_once),
-          T(update_ended_once_a_second), T(update_in_progress_before_the_second_turns),
-          T(alarm_at_a_time_of_day), T(alarm_with_bytes_that_do_not_matter),
-          T(an_alarm_that_never_comes), T(every_alarm_of_a_day_comes), T(binary_and_half_days),
-          T(reset_forgets_the_interrupts))
+          T(a_guest_that_looks_first_is_not_interrupted), T(update_ended_once_a_second),
+          T(update_in_progress_before_the_second_turns), T(alarm_at_a_time_of_day),
+          T(alarm_with_bytes_that_do_not_matter), T(an_alarm_that_never_comes),
+          T(every_alarm_of_a_day_comes), T(binary_and_half_days), T(reset_forgets_the_interrupts))
