@@ -145,6 +145,7 @@ TEST(iasl_reads_them) {
              "  if grep -iE 'error|warning|invalid|unknown|incorrect' $t.log; then exit 1; fi;"
              "done;"
              " grep -q 'Device (COM1)' dsdt.dsl && grep -q '_S5' dsdt.dsl &&"
+             " grep -A 12 'Device (RTC)' dsdt.dsl | grep -q '{8}' &&"
              " grep -q 'Reset Register Supported (V2) : 1' facp.dsl",
              dir);
     CHECK_U64(system(command), 0);
