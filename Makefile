@@ -53,7 +53,7 @@ $(ELF): $(ELF_OBJ) linker.ld
 
 IASL ?= iasl
 FIRMWARE     := $(BUILD)/guests/firmware
-FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main linux acpi dsdt)
+FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main load linux multiboot elf acpi legacy dsdt)
 
 $(BUILD)/dsdt.aml: guests/firmware/dsdt.asl
 	@mkdir -p $(@D)
@@ -173,8 +173,47 @@ $(BUILD)/guests/%guest: $(BUILD)/guests/%guest.elf guests/test/setup.S
 	$(CC) -c -DKERNEL='"$@.flat"' guests/test/setup.S -o $@.setup.o
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
+# One guest for each kind of kernel file: guests/kinds/NAME.c with what they share, for 32 or 64 bits.
+KINDS32     := multiboot linux32
+KINDS64     := program
+KIND_GUESTS := $(addprefix $(BUILD)/guests/kind-,multiboot linux32 elf flat)
+KIND_FLAGS  := -std=c11 -O2 $(WARN) -I. -ffreestanding -fno-pic -fno-pie -mgeneral-regs-only -mno-red-zone \
+               -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none
+
+$(BUILD)/guests/kinds32/%.o: guests/kinds/%.c
+	@mkdir -p $(@D)
+	$(CC) -m32 $(KIND_FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/guests/kinds64/%.o: guests/kinds/%.c
+	@mkdir -p $(@D)
+	$(CC) -m64 -mcmodel=small $(KIND_FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/guests/kinds32/entry.o: guests/kinds/entry.S
+	@mkdir -p $(@D)
+	$(CC) -m32 -c $< -o $@
+$(BUILD)/guests/kinds64/entry.o: guests/kinds/entry.S
+	@mkdir -p $(@D)
+	$(CC) -m64 -c $< -o $@
+
+KIND_LINK := $(LD) -static -nostdlib -T guests/kinds/kinds.lds --build-id=none -z noexecstack -z max-page-size=4096
+$(foreach k,$(KINDS32),$(eval $(BUILD)/guests/kinds32/$k.elf: $(addprefix $(BUILD)/guests/kinds32/,entry.o kinds.o $k.o)))
+$(foreach k,$(KINDS64),$(eval $(BUILD)/guests/kinds64/$k.elf: $(addprefix $(BUILD)/guests/kinds64/,entry.o kinds.o $k.o)))
+$(BUILD)/guests/kinds32/%.elf: guests/kinds/kinds.lds
+	$(KIND_LINK) -m elf_i386 -o $@ $(filter %.o,$^)
+$(BUILD)/guests/kinds64/%.elf: guests/kinds/kinds.lds
+	$(KIND_LINK) -m elf_x86_64 -o $@ $(filter %.o,$^)
+
+$(BUILD)/guests/kind-multiboot: $(BUILD)/guests/kinds32/multiboot.elf
+	cp $< $@
+$(BUILD)/guests/kind-elf: $(BUILD)/guests/kinds64/program.elf
+	cp $< $@
+$(BUILD)/guests/kind-flat: $(BUILD)/guests/kinds64/program.elf
+	$(OBJCOPY) -O binary $< $@
+$(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/setup.S
+	$(OBJCOPY) -O binary $< $@.flat
+	$(CC) -c -DKERNEL='"$@.flat"' -DXLOADFLAGS=0 guests/test/setup.S -o $@.setup.o
+	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
+
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench
-test-guests: $(TEST_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST)
+test-guests: $(TEST_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Reads the setup header of a Linux/x86 bzImage as far as a refusal before the start needs it, and
- * judges each guest's files by it; the kernel is loaded by the guest's own firmware
- * (guests/firmware). The file is untrusted: every number is checked against the file's size before
- * it is used. Source: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
+ * Finds out what a kernel file is, reads the setup header of a Linux/x86 bzImage as far as a
+ * refusal before the start needs it (program.c does so for the other kinds), and judges each
+ * guest's files. The file is untrusted: every number is checked against the file's size before it
+ * is used. Source: Linux Documentation/x86/boot.rst, "The Real-Mode Kernel Header".
  */
 #include "config/kernel.h"
 
@@ -27,96 +27,170 @@ enum header_field {
     CMDLINE_SIZE = 0x238,
     PREF_ADDRESS = 0x258,
     INIT_SIZE = 0x260,
-    HEADER_NEEDED = 0x264, /* end of the last field used here */
+    HEADER_LEAST = 0x22c, /* where it ends in version 2.02 */
+    HEADER_MOST = MAGIC + 0x7f,
 };
 
 #define LOADED_HIGH      BIT(0)
-#define XLF_KERNEL_64    BIT(0)
 #define ENTRY_64_OFFSET  0x200
 #define SECTOR           512u
-#define VERSION_ACCEPTED 0x020c
-#define SIZE_LIMIT       BIT(44) /* far above all low RAM, far below where sums of a few overflow */
+#define VERSION_ACCEPTED 0x0202
+/* The rules of versions that lack a field. */
+#define INITRD_MAX_OLD   0x37ffffff
+#define CMDLINE_MAX_OLD  255
+#define INIT_SIZE_OLD(n) ((n)*8) /* a guess: by how much a packed kernel grows */
 
-static uint64_t field(const uint8_t *file, enum header_field at, unsigned bytes) {
+uint64_t kernel_field(const uint8_t *file, uint64_t at, unsigned bytes) {
     uint64_t value = 0;
     for (unsigned i = bytes; i > 0; i--) {
-        value = value << 8 | file[(unsigned)at + i - 1];
+        value = value << 8 | file[at + i - 1];
     }
     return value;
 }
+#define field kernel_field
 
-enum status kernel_parse(const void *bytes, uint64_t size, struct kernel_header *out,
-                         const char **why) {
-    const uint8_t *file = bytes;
-    *why = "is not a bzImage: the file is too short to hold a setup header";
-    if (size < HEADER_NEEDED) {
-        return STATUS_INVALID;
-    }
+static bool linux_is(const uint8_t *file, uint64_t size) {
+    return size >= HEADER_MOST && field(file, BOOT_FLAG, 2) == 0xaa55 &&
+           memcmp(file + MAGIC, "HdrS", 4) == 0;
+}
+
+static uint64_t linux_header_end(const uint8_t *file) {
+    return MAGIC + field(file, JUMP_LENGTH, 1);
+}
+
+/* A field that came with some version, or what was the rule before. */
+static uint64_t newer(const uint8_t *file, enum header_field at, unsigned bytes, uint64_t before) {
+    return (unsigned)at + bytes <= linux_header_end(file) ? field(file, at, bytes) : before;
+}
+
+static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel *k) {
     uint32_t sectors = (uint32_t)field(file, SETUP_SECTS, 1);
-    uint64_t header_end = MAGIC + field(file, JUMP_LENGTH, 1);
     uint64_t setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR;
     uint64_t kernel_size = field(file, SYSSIZE, 4) * 16;
-    const struct kernel_header k = {
-        .pref_address = field(file, PREF_ADDRESS, 8),
-        .init_size = field(file, INIT_SIZE, 4),
-        .alignment = (uint32_t)field(file, KERNEL_ALIGNMENT, 4),
-        .relocatable = field(file, RELOCATABLE_KERNEL, 1) != 0,
-        .initrd_max = field(file, INITRD_ADDR_MAX, 4),
-        .cmdline_max = (uint32_t)field(file, CMDLINE_SIZE, 4),
-    };
+    uint64_t header_end = linux_header_end(file);
+    uint64_t load = newer(file, PREF_ADDRESS, 8, 0);
+    uint64_t init_size = newer(file, INIT_SIZE, 4, INIT_SIZE_OLD(kernel_size));
+    uint64_t alignment = newer(file, KERNEL_ALIGNMENT, 4, PAGE_SIZE);
     const struct {
         bool broken;
         const char *why;
     } rules[] = {
-        {field(file, BOOT_FLAG, 2) != 0xaa55 || memcmp(file + MAGIC, "HdrS", 4) != 0,
-         "is not a bzImage: it has no setup header with the letters HdrS"},
         {field(file, VERSION, 2) < VERSION_ACCEPTED,
-         "speaks a boot protocol older than 2.12: take a kernel of version 3.8 or later"},
+         "speaks a boot protocol older than 2.02: take a kernel of version 2.4 or later"},
         {(field(file, LOADFLAGS, 1) & LOADED_HIGH) == 0, "is a zImage: build a bzImage"},
-        {(field(file, XLOADFLAGS, 2) & XLF_KERNEL_64) == 0,
-         "has no 64-bit entry point: take an x86-64 kernel"},
-        {header_end < HEADER_NEEDED || header_end > MAGIC + 0x7f || header_end > size,
+        {header_end < HEADER_LEAST || header_end > HEADER_MOST,
          "is damaged: its setup header has an impossible length"},
         {setup_size > size || kernel_size > size - setup_size,
          "is truncated: the file ends before its header says; copy it again"},
-        {kernel_size <= ENTRY_64_OFFSET || k.init_size < kernel_size,
+        {kernel_size <= ENTRY_64_OFFSET || init_size < kernel_size,
          "is damaged: its header has impossible sizes"},
-        {k.alignment < PAGE_SIZE || (k.alignment & (k.alignment - 1)) != 0 ||
-             k.pref_address % PAGE_SIZE != 0 || k.pref_address >= BIT(40),
+        {alignment < PAGE_SIZE || (alignment & (alignment - 1)) != 0 || load % PAGE_SIZE != 0 ||
+             load >= BIT(40),
          "is damaged: its header has an impossible load address or alignment"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
         if (rules[i].broken) {
-            *why = rules[i].why;
-            return STATUS_INVALID;
+            return rules[i].why;
         }
-    }
-    *why = NULL;
-    *out = k;
-    return STATUS_OK;
-}
-
-uint64_t kernel_memory_needed(const struct kernel_header *kernel, uint64_t file_size,
-                              uint64_t initrd_size) {
-    if (initrd_size > SIZE_LIMIT || file_size > SIZE_LIMIT) {
-        return 0;
     }
     /*
      * A kernel loaded below its preferred address moves itself up to it, so that nothing is won by
      * a lower address even where the kernel is relocatable.
      */
-    uint64_t load = max_u64(kernel->pref_address, MIB);
-    load = kernel->relocatable ? ALIGN_UP(load, (uint64_t)kernel->alignment) : load;
-    uint64_t kernel_end = ALIGN_UP(load + kernel->init_size, PAGE_SIZE);
-    uint64_t reach = min_u64(kernel->initrd_max, SIZE_LIMIT) + 1; /* end of the initrd at most */
-    /* The initrd ends where it may and begins on a page: the room it needs from kernel_end up. */
-    if (initrd_size != 0 && (reach < kernel_end || reach - kernel_end < initrd_size ||
-                             ALIGN_DOWN(reach - initrd_size, PAGE_SIZE) < kernel_end)) {
+    bool align = load != 0 && newer(file, RELOCATABLE_KERNEL, 1, 0) != 0;
+    load = max_u64(load, MIB);
+    k->base = align ? ALIGN_UP(load, alignment) : load;
+    k->end = k->base + init_size;
+    k->initrd_max = newer(file, INITRD_ADDR_MAX, 4, INITRD_MAX_OLD);
+    k->cmdline_max = (uint32_t)newer(file, CMDLINE_SIZE, 4, CMDLINE_MAX_OLD);
+    return NULL;
+}
+
+static const char *flat_parse(UNUSED const uint8_t *file, uint64_t size, struct kernel *k) {
+    k->base = BULKHEAD_FLAT_GPA;
+    k->end = k->base + min_u64(size, KERNEL_SIZE_LIMIT);
+    return NULL;
+}
+
+/* Whatever else it is, it is meant to be entered at its first byte. */
+static bool flat_is(const uint8_t *file, uint64_t size) {
+    return !linux_is(file, size) && !elf_is(file, size);
+}
+
+/* In the order in which they are tried, as in guests/firmware/load.c. */
+static const struct {
+    const char *lacks;
+    bool (*is)(const uint8_t *file, uint64_t size);
+    const char *(*parse)(const uint8_t *file, uint64_t size, struct kernel *k);
+} kinds[] = {
+    [BULKHEAD_KERNEL_LINUX] = {"is not a bzImage: it has no setup header with the letters HdrS",
+                               linux_is, linux_parse},
+    [BULKHEAD_KERNEL_MULTIBOOT] = {"has no Multiboot header in its first 8 KiB", multiboot_is,
+                                   multiboot_parse},
+    [BULKHEAD_KERNEL_ELF] = {"is not a 64-bit ELF file", elf64_is, elf64_parse},
+    [BULKHEAD_KERNEL_FLAT] = {"is not a flat binary: it is an ELF file or a bzImage", flat_is,
+                              flat_parse},
+};
+_Static_assert(ARRAY_SIZE(kinds) == BULKHEAD_KERNEL_TYPES, "a kind without a reader");
+
+static uint32_t kernel_recognise(const uint8_t *file, uint64_t size) {
+    uint32_t type = BULKHEAD_KERNEL_LINUX;
+    while (type < BULKHEAD_KERNEL_FLAT && !kinds[type].is(file, size)) {
+        type++;
+    }
+    return type == BULKHEAD_KERNEL_FLAT ? BULKHEAD_KERNEL_ANY : type;
+}
+
+/* Files that are often taken for kernels. */
+static const char *kernel_hint(const uint8_t *file, uint64_t size) {
+    static const struct {
+        uint8_t magic[5], length;
+        const char *why;
+    } hints[] = {
+        {"\177ELF\1", 5,
+         "is a 32-bit ELF file without a Multiboot header: give it one, or build it for 64 bits"},
+        {{0x1f, 0x8b}, 2, "is compressed: unpack it with gunzip"},
+        {"MZ", 2, "is an EFI application, which guests cannot run: take the kernel itself"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
+        if (size >= hints[i].length && memcmp(file, hints[i].magic, hints[i].length) == 0) {
+            return hints[i].why;
+        }
+    }
+    return "is no Linux bzImage, Multiboot or 64-bit ELF kernel; for a flat binary write type = "
+           "\"flat\"";
+}
+
+enum status kernel_parse(const void *bytes, uint64_t size, uint32_t type, struct kernel *out,
+                         const char **why) {
+    struct kernel k = {.initrd_max = KERNEL_SIZE_LIMIT, .cmdline_max = CONFIG_CMDLINE_SIZE - 1};
+    type = type != BULKHEAD_KERNEL_ANY ? type : kernel_recognise(bytes, size);
+    *why = type == BULKHEAD_KERNEL_ANY    ? kernel_hint(bytes, size)
+           : !kinds[type].is(bytes, size) ? kinds[type].lacks
+                                          : kinds[type].parse(bytes, size, &k);
+    if (*why != NULL) {
+        return STATUS_INVALID;
+    }
+    *out = k;
+    return STATUS_OK;
+}
+
+uint64_t kernel_memory_needed(const struct kernel *kernel, uint64_t file_size,
+                              uint64_t initrd_size) {
+    if (initrd_size > KERNEL_SIZE_LIMIT || file_size > KERNEL_SIZE_LIMIT) {
         return 0;
     }
-    /* The file may lie where the kernel will run, but not in the first MiB. */
-    kernel_end = max_u64(kernel_end, MIB + ALIGN_UP(file_size, PAGE_SIZE));
-    return ALIGN_UP(kernel_end + ALIGN_UP(initrd_size, PAGE_SIZE) + BULKHEAD_TABLES_SIZE, 2 * MIB);
+    uint64_t end = ALIGN_UP(max_u64(kernel->end, MIB), PAGE_SIZE),
+             file = ALIGN_UP(file_size, PAGE_SIZE);
+    uint64_t reach = min_u64(kernel->initrd_max, KERNEL_SIZE_LIMIT) + 1; /* the initrd's end */
+    /* The initrd ends where it may and begins on a page: the room it needs from the kernel up. */
+    if (initrd_size != 0 && (reach < end || reach - end < initrd_size ||
+                             ALIGN_DOWN(reach - initrd_size, PAGE_SIZE) < end)) {
+        return 0;
+    }
+    /* The file may lie where the kernel will run or not, but not in the first MiB. */
+    end = kernel->apart ? end + file : max_u64(end, MIB + file);
+    return ALIGN_UP(end + ALIGN_UP(initrd_size, PAGE_SIZE) + BULKHEAD_TABLES_SIZE, 2 * MIB);
 }
 
 /* "4M" rounded up to whole MiB, for messages. */
@@ -132,13 +206,16 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
                         struct fault_list *faults) {
     const struct boot_image *kernel = boot_info_find_image(info, g->kernel);
     const struct boot_image *initrd = boot_info_find_image(info, g->initrd);
-    struct kernel_header header;
+    struct kernel header;
     const char *why = NULL;
     if (kernel == NULL || kernel->size == 0) { /* plan_build() says so */
         return;
     }
-    if (kernel_parse(phys_pointer(kernel->base), kernel->size, &header, &why) != STATUS_OK) {
-        REFUSE(g->kernel_pos, "kernel = \"%s\" %s", g->kernel, why);
+    const uint8_t *file = phys_pointer(kernel->base);
+    if (kernel_parse(file, kernel->size, g->type, &header, &why) != STATUS_OK) {
+        bool contradicts = g->type != BULKHEAD_KERNEL_ANY && !kinds[g->type].is(file, kernel->size);
+        REFUSE(contradicts ? g->type_pos : g->kernel_pos, "kernel = \"%s\" %s%s", g->kernel, why,
+               contradicts ? "; name another type, or none" : "");
         return;
     }
     size_t length = strlen(g->cmdline);
@@ -153,6 +230,9 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
         return;
     }
     char have[24], need[24], own[24], from[24], initrd_text[24], fix[64] = "take smaller ones";
+    if (header.apart) {
+        fmt_print(fix, sizeof(fix), "take smaller ones, or link the kernel lower");
+    }
     bool fits = needed != 0 && needed <= PLAN_LOW_RAM_END; /* with more memory */
     if (fits) {
         fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, needed));
@@ -160,8 +240,8 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
     REFUSE(fits ? g->memory_pos : g->kernel_pos,
            "memory = \"%s\" is too little for its kernel (%s once running, from %s on) "
            "and initrd (%s) where the kernel can reach them; %s",
-           fmt_size(have, g->memory), show_mib(own, header.init_size),
-           fmt_size(from, header.pref_address), show_mib(initrd_text, initrd_size), fix);
+           fmt_size(have, g->memory), show_mib(own, header.end - header.base),
+           fmt_size(from, header.base), show_mib(initrd_text, initrd_size), fix);
 }
 
 void kernel_check_guests(const struct boot_info *info, struct fault_list *faults) {

@@ -1,33 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The Linux/x86 boot protocol's setup header, read from an untrusted file: found, checked, turned
- * into plain numbers, by which boot/ and tools/bhcheck refuse what cannot boot or does not fit.
- * Reference: Linux Documentation/x86/boot.rst.
+ * A guest's kernel file, untrusted: its kind found out, checked, turned into plain numbers, by
+ * which boot/ and tools/bhcheck refuse what cannot boot or does not fit. Nothing is loaded here:
+ * that is for the guest's own firmware (guests/firmware). References: Linux
+ * Documentation/x86/boot.rst; Multiboot Specification 0.6.96 "OS image format"; System V ABI
+ * "Object Files".
  */
 #ifndef CONFIG_KERNEL_H
 #define CONFIG_KERNEL_H
 
 #include "config/plan.h"
 
-struct kernel_header {
-    uint64_t pref_address; /* preferred load address */
-    uint64_t init_size;    /* bytes of linear memory the kernel needs from there */
-    uint32_t alignment;    /* kernel_alignment */
-    bool relocatable;
+struct kernel {
+    uint64_t base, end;   /* the addresses that it takes once running */
+    bool apart;           /* its file may not lie there as well, being loaded piece by piece */
     uint64_t initrd_max;  /* highest address of the initrd's last byte */
     uint32_t cmdline_max; /* bytes without the NUL */
 };
 
-/* *why: why a file was refused, as a sentence part ("is not a bzImage: ..."), else NULL. */
-MUST_USE enum status kernel_parse(const void *bytes, uint64_t size, struct kernel_header *out,
-                                  const char **why);
+/*
+ * type: enum bulkhead_kernel, as the config says. *why: why a file was refused, as a sentence part
+ * ("is not a bzImage: ..."), else NULL.
+ */
+MUST_USE enum status kernel_parse(const void *bytes, uint64_t size, uint32_t type,
+                                  struct kernel *out, const char **why);
 
 /*
  * Bytes of low RAM, a multiple of 2 MiB, that the kernel needs to be started in; 0 = no amount
  * does. kernel comes from kernel_parse(), file_size is that of its file, initrd_size 0 = none.
- * Source: Linux Documentation/x86/boot.rst, the fields pref_address, init_size, initrd_addr_max.
  */
-uint64_t kernel_memory_needed(const struct kernel_header *kernel, uint64_t file_size,
+uint64_t kernel_memory_needed(const struct kernel *kernel, uint64_t file_size,
                               uint64_t initrd_size);
 
 /*
@@ -36,5 +38,14 @@ uint64_t kernel_memory_needed(const struct kernel_header *kernel, uint64_t file_
  * that is missing or empty is left to that.
  */
 void kernel_check_guests(const struct boot_info *info, struct fault_list *faults);
+
+/* For kernel.c, from program.c: a look at the first bytes; why a file is refused, or NULL. */
+#define KERNEL_SIZE_LIMIT BIT(44) /* far above all low RAM, far below where sums overflow */
+uint64_t kernel_field(const uint8_t *file, uint64_t at, unsigned bytes);
+bool elf_is(const uint8_t *file, uint64_t size);
+bool elf64_is(const uint8_t *file, uint64_t size);
+bool multiboot_is(const uint8_t *file, uint64_t size);
+const char *elf64_parse(const uint8_t *file, uint64_t size, struct kernel *k);
+const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "config/schema.h"
 
+#include "hv/abi.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
@@ -169,6 +170,11 @@ static const struct schema_choice ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {
                                              {"com4", 0x2e8}, {"none", 0},     {NULL, 0}};
 static const struct schema_choice levels[] = {
     {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+static const struct schema_choice types[] = {{"linux", BULKHEAD_KERNEL_LINUX},
+                                             {"multiboot", BULKHEAD_KERNEL_MULTIBOOT},
+                                             {"elf", BULKHEAD_KERNEL_ELF},
+                                             {"flat", BULKHEAD_KERNEL_FLAT},
+                                             {NULL, 0}};
 static const struct schema_choice starts[] = {{"auto", 1}, {"manual", 0}, {NULL, 0}};
 static const struct schema_choice crashes[] = {
     {"restart", ON_CRASH_RESTART}, {"stop", ON_CRASH_STOP}, {"halt", ON_CRASH_HALT}, {NULL, 0}};
@@ -192,7 +198,12 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "a number and K, M or G, at least \"16M\", a multiple of 2M",
      "The guest's memory, owned by it alone. It must hold the kernel and the initrd."},
     {"kernel", read_path, NULL, GUEST_WITH_POS(kernel), NULL, "guests/vmlinuz", A_PATH,
-     "The Linux kernel to start: a 64-bit bzImage, boot protocol 2.12 or later."},
+     "The kernel to start: a Linux bzImage, of 64 or 32 bits; a Multiboot kernel; a 64-bit ELF "
+     "program; or a flat binary. docs/guests.md says what each finds at its start."},
+    {"type", read_choice, types, GUEST_WITH_POS(type), "", "multiboot",
+     "\"linux\", \"multiboot\", \"elf\" or \"flat\"",
+     "What the kernel file is. Without this key its content tells, which for a flat binary it "
+     "cannot."},
     {"initrd", read_path, NULL, GUEST_WITH_POS(initrd), "", "guests/web.img", A_PATH,
      "The initial ramdisk. Without this key the guest gets none."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",

@@ -33,17 +33,36 @@
 #define BULKHEAD_START_GPA     0xe1000u
 #define BULKHEAD_START_MAGIC   0x7472617453646842 /* "BhdStart" */
 
+/* What a kernel file is; ANY: its content tells, which for FLAT it cannot. */
+enum bulkhead_kernel {
+    BULKHEAD_KERNEL_ANY,
+    BULKHEAD_KERNEL_LINUX,
+    BULKHEAD_KERNEL_MULTIBOOT,
+    BULKHEAD_KERNEL_ELF,
+    BULKHEAD_KERNEL_FLAT,
+    BULKHEAD_KERNEL_TYPES
+};
+#define BULKHEAD_FLAT_GPA 0x100000u /* where a flat binary is loaded and entered */
+
 struct bulkhead_piece {
     uint64_t gpa, size; /* size 0: there is none */
 };
 
+/*
+ * ELF and flat programs get this struct's address in RDI. It lies in reserved memory, as do the
+ * texts. docs/guests.md has the state of the CPU.
+ */
 struct bulkhead_start {
     uint64_t magic;
     uint32_t size; /* of this struct */
     uint32_t vcpu_count;
     uint64_t low_ram, high_ram; /* bytes from 0 and from 4 GiB on */
     struct bulkhead_piece kernel, initrd;
-    struct bulkhead_piece cmdline; /* a NUL follows the text and is not counted */
+    struct bulkhead_piece cmdline, initrd_path; /* a NUL follows the text and is not counted */
+    uint64_t kernel_type;                       /* enum bulkhead_kernel */
+    /* From the firmware: entries {u64 base, size; u32 type} as in E820, packed; ACPI's root. */
+    struct bulkhead_piece memory_map;
+    uint64_t rsdp;
 };
 
 #endif

@@ -5,8 +5,10 @@
 #   scripts/setup.sh             installs missing packages; silent when none is
 #   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz
 #   scripts/setup.sh font DIR    the screen font as DIR/font.psf
+#   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
+#                                memtest64, memtest32, grub (a Multiboot image)
 #
-# Kernel and font are taken out of their packages without installing these: the machine that builds
+# All these are taken out of their packages without installing these: the machine that builds
 # gets no second kernel and no other console.
 set -eu
 
@@ -31,6 +33,7 @@ qemu-system-x86  PC emulator with AMD-V, or with what KVM gives: runs the demo a
 vgabios          screen firmware of the emulator
 '
 kernel_package=linux-image-cloud-amd64
+rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
 font_file=usr/share/consolefonts/Lat15-Terminus16.psf.gz
 
@@ -100,22 +103,49 @@ unpack() {
     rm -f "$2"/*.deb
 }
 
+# The package that $1 stands for.
 kernel_dependency() {
-    apt-cache show "$kernel_package" 2>/dev/null |
-        sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1
+    apt-cache show "$1" 2>/dev/null | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1
 }
 
+# The kernel that package $1 stands for, as $2/guests/$3.
 fetch_kernel() {
-    package=$(kernel_dependency)
+    package=$(kernel_dependency "$1")
     if [ -z "$package" ]; then
         update_lists
-        package=$(kernel_dependency)
+        package=$(kernel_dependency "$1")
     fi
-    [ -n "$package" ] || fail "the package $kernel_package is not in the package lists"
-    unpack "$package" "$1/kernel"
+    [ -n "$package" ] || fail "the package $1 is not in the package lists"
+    unpack "$package" "$2/kernel-$3"
+    mkdir -p "$2/guests"
+    mv "$2/kernel-$3"/boot/vmlinuz-* "$2/guests/$3"
+    rm -rf "$2/kernel-$3"
+}
+
+# GRUB for machines without a BIOS follows Multiboot; its terminal is the serial line.
+fetch_grub() {
+    unpack grub-coreboot-bin "$1/grub/modules"
+    unpack grub-common "$1/grub/tools"
+    unpack libdevmapper1.02.1 "$1/grub/library"
+    cat >"$1/grub/grub.cfg" <<'END'
+serial --unit=0 --speed=115200
+terminal_input serial
+terminal_output serial
+END
+    LD_LIBRARY_PATH="$1/grub/library/lib/x86_64-linux-gnu" "$1/grub/tools/usr/bin/grub-mkimage" \
+        -O i386-coreboot -d "$1/grub/modules/usr/lib/grub/i386-coreboot" -p / \
+        -c "$1/grub/grub.cfg" -o "$1/guests/grub" serial terminal normal echo lsmmap halt
+    rm -rf "$1/grub"
+}
+
+fetch_kinds() {
     mkdir -p "$1/guests"
-    mv "$1"/kernel/boot/vmlinuz-* "$1/guests/vmlinuz"
-    rm -rf "$1/kernel"
+    unpack memtest86+ "$1/memtest"
+    mv "$1/memtest/boot/memtest86+x64.bin" "$1/guests/memtest64"
+    mv "$1/memtest/boot/memtest86+ia32.bin" "$1/guests/memtest32"
+    rm -rf "$1/memtest"
+    fetch_grub "$1"
+    fetch_kernel "$rt_package" "$1" vmlinuz-rt # the last: with it all are there
 }
 
 fetch_font() {
@@ -127,7 +157,8 @@ fetch_font() {
 
 case "${1-packages} $#" in
 "packages "[01]) install_missing ;;
-"kernel 2") [ -s "$2/guests/vmlinuz" ] || fetch_kernel "$2" ;;
+"kernel 2") [ -s "$2/guests/vmlinuz" ] || fetch_kernel "$kernel_package" "$2" vmlinuz ;;
+"kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
 "font 2") [ -s "$2/font.psf" ] || fetch_font "$2" ;;
-*) fail "usage: scripts/setup.sh [packages | kernel DIR | font DIR]" ;;
+*) fail "usage: scripts/setup.sh [packages | kernel DIR | kinds DIR | font DIR]" ;;
 esac

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starts a bzImage by the 64-bit boot protocol: reads its setup header, moves kernel and initrd to
- * their places, fills boot_params. Does not touch ACPI tables (acpi.c) or devices. The hypervisor
- * judged the same file before; what is checked here keeps this code within the guest's memory.
+ * Starts a bzImage by the 64-bit boot protocol, or by the 32-bit one if it has no 64-bit entry
+ * point: reads its setup header, moves kernel and initrd to their places, fills boot_params. What
+ * an older header does not have gets the value that was the rule then.
  * Source: Linux Documentation/arch/x86/boot.rst, zero-page.rst.
  */
 #include "guests/firmware/firmware.h"
@@ -23,7 +23,7 @@ enum {
     CMDLINE_SIZE = 0x238,
     PREF_ADDRESS = 0x258,
     INIT_SIZE = 0x260,
-    HEADER_NEEDED = 0x264, /* end of the last field used here */
+    HEADER_LEAST = 0x22c, /* where it ends in version 2.02 */
     HEADER_MOST = MAGIC + 0x7f,
 };
 /* The rest of boot_params. */
@@ -33,30 +33,24 @@ enum { E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0 };
 #define ENTRY_64        0x200u
 #define LOADED_HIGH     0x01
 #define XLF_KERNEL_64   0x01
-#define VERSION_LEAST   0x020c
-#define KERNEL_LEAST    0x100000u    /* no kernel runs lower */
+#define VERSION_LEAST   0x0202
+#define VERSION_XLOAD   0x020c /* from here on there is XLOADFLAGS */
+#define INITRD_MAX_OLD  0x37ffffff
+#define CMDLINE_OLD     255
 #define ADDRESS_LIMIT   (1ull << 40) /* above all memory; sums of a few do not overflow */
 #define HEAP_END_VALID  0x80
 #define LOADER_UNKNOWN  0xff
 #define VID_MODE_NORMAL 0xffff
 
-struct e820_entry {
-    uint64_t base, size;
-    uint32_t type;
-} __attribute__((packed));
-_Static_assert(sizeof(struct e820_entry) == 20, "e820 entry");
-enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
+/* Room for a kernel whose header does not say what it needs: several times its packed size. */
+#define INIT_SIZE_OLD(packed) ((packed)*8)
 
 struct layout {
     uint64_t setup_size, kernel_size, header_end;
-    uint64_t kernel, initrd; /* addresses */
+    uint64_t initrd_max, cmdline_max, alignment;
+    uint64_t kernel, init_size, initrd; /* addresses */
+    int long_mode;
 };
-
-static uint64_t field(const uint8_t *file, unsigned at, unsigned bytes) {
-    uint64_t value = 0;
-    memcpy(&value, file + at, bytes); /* x86 is little-endian, and so are the fields */
-    return value;
-}
 
 static uint64_t min(uint64_t a, uint64_t b) {
     return a < b ? a : b;
@@ -66,20 +60,36 @@ static uint64_t max(uint64_t a, uint64_t b) {
     return a > b ? a : b;
 }
 
+int linux_is(const uint8_t *file, uint64_t size) {
+    return size >= HEADER_MOST && field(file, BOOT_FLAG, 2) == 0xaa55 &&
+           memcmp(file + MAGIC, "HdrS", 4) == 0;
+}
+
+/* A field that came with some version, or what was the rule before. */
+static uint64_t newer(const uint8_t *file, const struct layout *l, unsigned at, unsigned bytes,
+                      uint64_t before) {
+    return at + bytes <= l->header_end ? field(file, at, bytes) : before;
+}
+
 /* Sizes within the file; false if it is no kernel for this protocol. */
 static int linux_read_header(const uint8_t *file, uint64_t size, struct layout *l) {
-    if (size < HEADER_MOST || field(file, BOOT_FLAG, 2) != 0xaa55 ||
-        memcmp(file + MAGIC, "HdrS", 4) != 0 || field(file, VERSION, 2) < VERSION_LEAST ||
-        (file[LOADFLAGS] & LOADED_HIGH) == 0 || (file[XLOADFLAGS] & XLF_KERNEL_64) == 0) {
+    if (!linux_is(file, size) || field(file, VERSION, 2) < VERSION_LEAST ||
+        (file[LOADFLAGS] & LOADED_HIGH) == 0) {
         return 0;
     }
     unsigned sectors = file[SETUP_SECTS];
     l->setup_size = ((sectors != 0 ? sectors : 4u) + 1u) * SECTOR;
     l->kernel_size = field(file, SYSSIZE, 4) * 16;
     l->header_end = MAGIC + (uint64_t)file[JUMP_LENGTH];
-    return l->header_end >= HEADER_NEEDED && l->header_end <= HEADER_MOST &&
-           l->setup_size <= size && l->kernel_size <= size - l->setup_size &&
-           l->kernel_size > ENTRY_64;
+    l->initrd_max = newer(file, l, INITRD_ADDR_MAX, 4, INITRD_MAX_OLD);
+    l->cmdline_max = newer(file, l, CMDLINE_SIZE, 4, CMDLINE_OLD);
+    l->alignment = newer(file, l, KERNEL_ALIGNMENT, 4, PAGE);
+    l->kernel = newer(file, l, PREF_ADDRESS, 8, KERNEL_LEAST);
+    l->init_size = newer(file, l, INIT_SIZE, 4, INIT_SIZE_OLD(l->kernel_size));
+    l->long_mode = field(file, VERSION, 2) >= VERSION_XLOAD &&
+                   (newer(file, l, XLOADFLAGS, 2, 0) & XLF_KERNEL_64) != 0;
+    return l->header_end >= HEADER_LEAST && l->header_end <= HEADER_MOST && l->setup_size <= size &&
+           l->kernel_size <= size - l->setup_size && l->kernel_size > ENTRY_64;
 }
 
 /*
@@ -87,35 +97,25 @@ static int linux_read_header(const uint8_t *file, uint64_t size, struct layout *
  * lower address even where the kernel is relocatable. False if it does not fit.
  */
 static int linux_place(const uint8_t *file, const struct bulkhead_start *s, struct layout *l) {
-    uint64_t alignment = field(file, KERNEL_ALIGNMENT, 4), size = s->initrd.size;
-    uint64_t end = s->low_ram - BULKHEAD_TABLES_SIZE;
-    uint64_t reach = min(end, field(file, INITRD_ADDR_MAX, 4) + 1);
-    l->kernel = max(field(file, PREF_ADDRESS, 8), KERNEL_LEAST);
-    if (l->kernel > ADDRESS_LIMIT || alignment == 0) {
+    uint64_t size = s->initrd.size, end = s->low_ram - BULKHEAD_TABLES_SIZE;
+    uint64_t reach = min(end, l->initrd_max + 1);
+    l->kernel = max(l->kernel, KERNEL_LEAST);
+    if (l->kernel > ADDRESS_LIMIT || l->alignment == 0) {
         return 0;
     }
-    if (file[RELOCATABLE_KERNEL] != 0) {
-        l->kernel = (l->kernel + alignment - 1) & ~(alignment - 1);
+    /* One that is older than its own preferred address finds an aligned place from 1 MiB on. */
+    if (newer(file, l, PREF_ADDRESS, 8, 0) != 0 && file[RELOCATABLE_KERNEL] != 0) {
+        l->kernel = (l->kernel + l->alignment - 1) & ~(l->alignment - 1);
     }
-    uint64_t needed = l->kernel + max(field(file, INIT_SIZE, 4), l->kernel_size);
+    uint64_t needed = l->kernel + max(l->init_size, l->kernel_size);
     l->initrd = size != 0 && size <= reach ? (reach - size) & ~(uint64_t)(PAGE - 1) : 0;
     return needed <= end && (size == 0 || l->initrd >= needed);
 }
 
-static void linux_write_e820(uint8_t *params, const struct bulkhead_start *s) {
-    const uint64_t acpi = s->low_ram - BULKHEAD_TABLES_SIZE;
-    const uint64_t nvs = s->low_ram - PAGE; /* the FACS */
-    const struct e820_entry map[] = {
-        {0, LOW_RAM_END, E820_RAM},
-        {LOW_RAM_END, KERNEL_LEAST - LOW_RAM_END, E820_RESERVED},
-        {KERNEL_LEAST, acpi - KERNEL_LEAST, E820_RAM},
-        {acpi, nvs - acpi, E820_ACPI},
-        {nvs, PAGE, E820_NVS},
-        {HIGH_RAM, s->high_ram, E820_RAM},
-    };
-    size_t count = COUNT(map) - (s->high_ram == 0);
-    memcpy(params + E820_TABLE, map, count * sizeof(map[0]));
-    params[E820_ENTRIES] = (uint8_t)count;
+static void linux_write_e820(uint8_t *memory, const struct bulkhead_start *s) {
+    uint8_t *params = memory + PARAMS_GPA;
+    memcpy(params + E820_TABLE, memory + s->memory_map.gpa, s->memory_map.size);
+    params[E820_ENTRIES] = (uint8_t)(s->memory_map.size / sizeof(struct e820_entry));
 }
 
 static void linux_write_params(uint8_t *params, const uint8_t *file, const struct layout *l,
@@ -125,33 +125,23 @@ static void linux_write_params(uint8_t *params, const uint8_t *file, const struc
         uint8_t bytes;
         uint64_t value;
     } fields[] = {
-        {0x070, 8, s->low_ram - BULKHEAD_TABLES_SIZE}, /* acpi_rsdp_addr */
-        {0x0c0, 4, l->initrd >> 32},                   /* ext_ramdisk_image */
-        {0x0c4, 4, s->initrd.size >> 32},              /* ext_ramdisk_size */
-        {0x1fa, 2, VID_MODE_NORMAL},                   /* vid_mode */
-        {0x210, 1, LOADER_UNKNOWN},                    /* type_of_loader */
-        {0x211, 1, file[LOADFLAGS] | HEAP_END_VALID},  /* loadflags */
-        {0x214, 4, l->kernel},                         /* code32_start */
-        {0x218, 4, l->initrd},                         /* ramdisk_image */
-        {0x21c, 4, s->initrd.size},                    /* ramdisk_size */
-        {0x224, 2, 0xde00},                            /* heap_end_ptr */
-        {0x228, 4, s->cmdline.gpa},                    /* cmd_line_ptr */
+        {0x070, 8, s->rsdp},                          /* acpi_rsdp_addr */
+        {0x0c0, 4, l->initrd >> 32},                  /* ext_ramdisk_image */
+        {0x0c4, 4, s->initrd.size >> 32},             /* ext_ramdisk_size */
+        {0x1fa, 2, VID_MODE_NORMAL},                  /* vid_mode */
+        {0x210, 1, LOADER_UNKNOWN},                   /* type_of_loader */
+        {0x211, 1, file[LOADFLAGS] | HEAP_END_VALID}, /* loadflags */
+        {0x214, 4, l->kernel},                        /* code32_start */
+        {0x218, 4, l->initrd},                        /* ramdisk_image */
+        {0x21c, 4, s->initrd.size},                   /* ramdisk_size */
+        {0x224, 2, 0xde00},                           /* heap_end_ptr */
+        {0x228, 4, s->cmdline.gpa},                   /* cmd_line_ptr */
     };
     memset(params, 0, PAGE);
     memcpy(params + SETUP_SECTS, file + SETUP_SECTS, l->header_end - SETUP_SECTS);
     for (size_t i = 0; i < COUNT(fields); i++) {
         memcpy(params + fields[i].offset, &fields[i].value, fields[i].bytes);
     }
-}
-
-/* Moves size bytes from skip on in the piece, which may overlap; what is left of it is zeroed. */
-static void linux_move(uint8_t *memory, uint64_t to, const struct bulkhead_piece *piece,
-                       uint64_t skip, uint64_t size) {
-    uint64_t begin = piece->gpa, end = begin + piece->size;
-    uint64_t front = min(max(to, begin), end), back = min(max(to + size, begin), end);
-    memmove(memory + to, memory + begin + skip, size);
-    memset(memory + begin, 0, front - begin);
-    memset(memory + back, 0, end - back);
 }
 
 /* Where text stands in the command line; NULL if nowhere. */
@@ -166,14 +156,15 @@ static const char *linux_find_option(const char *line, uint64_t size, const char
 
 void linux_tell_clock(uint8_t *memory, struct bulkhead_start *start, uint32_t khz) {
     static const char option[] = " tsc_early_khz=";
-    const uint8_t *file = memory + start->kernel.gpa;
+    struct layout layout;
     char *line = (char *)memory + start->cmdline.gpa, digits[10];
     size_t name = sizeof(option) - 1, count = 0;
     for (; khz != 0; khz /= 10) {
         digits[count++] = (char)('0' + khz % 10);
     }
     uint64_t size = start->cmdline.size + name + count;
-    if (count == 0 || start->kernel.size < HEADER_NEEDED || size > field(file, CMDLINE_SIZE, 4) ||
+    if (count == 0 || !linux_read_header(memory + start->kernel.gpa, start->kernel.size, &layout) ||
+        size > layout.cmdline_max ||
         linux_find_option(line, start->cmdline.size, option + 1, name - 1) != NULL) {
         return;
     }
@@ -185,26 +176,27 @@ void linux_tell_clock(uint8_t *memory, struct bulkhead_start *start, uint32_t kh
     start->cmdline.size = size;
 }
 
-const char *linux_load(uint8_t *memory, const struct bulkhead_start *start, uint64_t *entry) {
+const char *linux_load(uint8_t *memory, const struct bulkhead_start *start, struct entry *entry) {
     const uint8_t *file = memory + start->kernel.gpa;
-    uint8_t *params = memory + PARAMS_GPA;
     struct layout layout;
     if (!linux_read_header(file, start->kernel.size, &layout)) {
-        return "is no complete bzImage with a 64-bit entry point";
+        return "is no complete bzImage of boot protocol 2.02 or later";
     }
     if (!linux_place(file, start, &layout)) {
         return "and its initrd do not fit into memory";
     }
-    if (start->cmdline.size > field(file, CMDLINE_SIZE, 4)) {
+    if (start->cmdline.size > layout.cmdline_max) {
         return "takes no command line of this length";
     }
-    linux_write_params(params, file, &layout, start);
-    linux_write_e820(params, start);
+    linux_write_params(memory + PARAMS_GPA, file, &layout, start);
+    linux_write_e820(memory, start);
     /* The kernel first: its file may lie where the initrd has to go, never the other way round. */
-    linux_move(memory, layout.kernel, &start->kernel, layout.setup_size, layout.kernel_size);
+    piece_move(memory, layout.kernel, &start->kernel, layout.setup_size, layout.kernel_size);
     if (start->initrd.size != 0) {
-        linux_move(memory, layout.initrd, &start->initrd, 0, start->initrd.size);
+        piece_move(memory, layout.initrd, &start->initrd, 0, start->initrd.size);
     }
-    *entry = layout.kernel + ENTRY_64;
+    *entry = (struct entry){.address = layout.kernel + (layout.long_mode ? ENTRY_64 : 0),
+                            .protected_mode = !layout.long_mode,
+                            .esi = PARAMS_GPA};
     return NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The firmware's course: ACPI tables, then the kernel. If that cannot be started the reason goes to
+ * The firmware's course: tables, then the kernel. If that cannot be started the reason goes to
  * the serial line and the machine is switched off. Owns the only port accesses.
  */
 #include "guests/firmware/firmware.h"
@@ -87,17 +87,18 @@ static uint32_t clock_to_tell(void) {
     return eax;
 }
 
-uint64_t firmware_main(uint8_t *memory) {
+const struct entry *firmware_main(uint8_t *memory) {
+    static struct entry entry;
     struct bulkhead_start *start = (void *)(memory + BULKHEAD_START_GPA);
-    uint64_t entry = 0;
     const char *why = "was handed over in a form that this firmware does not know";
     if (start->magic == BULKHEAD_START_MAGIC && start->size == sizeof(*start)) {
-        linux_tell_clock(memory, start, clock_to_tell());
-        why = linux_load(memory, start, &entry);
+        map_write(memory, start);
+        why = kernel_load(memory, start, clock_to_tell(), &entry);
     }
     if (why != NULL) {
         give_up(why);
     }
-    acpi_write_tables(memory, start->low_ram - BULKHEAD_TABLES_SIZE, start->vcpu_count);
-    return entry;
+    acpi_write_tables(memory, start->rsdp, start->vcpu_count);
+    legacy_write_tables(memory, start);
+    return &entry;
 }

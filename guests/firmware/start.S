@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * From the reset vector to C: real mode, protected mode, long mode with the first 4 GiB mapped one
- * to one; and from C into the kernel. Memory was zeroed before. Owns the GDT and the page tables,
- * which the kernel is promised as well. Addresses below 640 KiB are those of firmware.h.
- * Sources: Intel SDM "Switching to Protected Mode", "Initializing IA-32e Mode"; Linux
- * Documentation/arch/x86/boot.rst "64-bit Boot Protocol".
+ * to one; and from C into the kernel, for some back in protected mode without paging. Memory was
+ * zeroed before. Owns the GDTs and the page tables, which the kernel is promised as well. Addresses
+ * below 640 KiB are those of firmware.h.
+ * Sources: Intel SDM "Switching to Protected Mode", "Initializing IA-32e Mode", "Exiting IA-32e
+ * Mode"; Linux Documentation/arch/x86/boot.rst "32-bit Boot Protocol", "64-bit Boot Protocol";
+ * Multiboot Specification "Machine state".
  */
-#define STACK_TOP   0x7000
-#define PARAMS      0x7000
-#define TABLES      0x9000 /* PML4, PDPT, four page directories */
+#define STACK_TOP   0x9f000
+#define TABLES      0x90000 /* PML4, PDPT, four page directories */
 #define SEGMENT     0xf0000
 #define CODE32      0x08
-#define CODE64      0x10 /* this and the next are the protocol's */
+#define CODE64      0x10 /* this and the next are the 64-bit protocol's */
 #define DATA        0x18
+#define KERNEL_CODE 0x10 /* the same for a kernel of 32 bits, in a GDT of its own */
 #define PTE_TABLE   0x03
 #define PTE_LARGE   0x83
 #define CR0_RUNNING 0x31 /* PE, ET, NE; caches on */
@@ -20,6 +22,13 @@
 #define CR4_PAE     0x20
 #define MSR_EFER    0xc0000080
 #define EFER_LME    0x100
+/* struct entry */
+#define ADDRESS     0
+#define PROTECTED   8
+#define EAX_        12
+#define EBX_        16
+#define ESI_        20
+#define EDI_        24
 
         .section .reset, "ax"
         .code16
@@ -75,8 +84,51 @@ start64:
         mov     $STACK_TOP, %esp
         xor     %edi, %edi              /* where memory begins */
         call    firmware_main
-        mov     $PARAMS, %esi
-        jmp     *%rax
+        mov     %rax, %rbp
+        mov     EAX_(%rbp), %eax
+        mov     EBX_(%rbp), %ebx
+        mov     ESI_(%rbp), %esi
+        mov     EDI_(%rbp), %edi
+        xor     %ecx, %ecx
+        xor     %edx, %edx
+        xor     %r9d, %r9d
+        xor     %r10d, %r10d
+        xor     %r11d, %r11d
+        mov     ADDRESS(%rbp), %r8
+        cmpl    $0, PROTECTED(%rbp)
+        mov     $0, %ebp
+        jne     leave64
+        jmp     *%r8
+
+leave64:
+        push    %rax                    /* what this and its address take is below the stack's top */
+        push    %r8
+        pushq   $CODE32
+        pushq   $leave32
+        lretq
+        .code32
+leave32:
+        mov     $CR0_RUNNING, %eax
+        mov     %eax, %cr0
+        mov     $MSR_EFER, %ecx
+        xor     %eax, %eax
+        xor     %edx, %edx
+        wrmsr
+        xor     %eax, %eax
+        mov     %eax, %cr4
+        mov     %eax, %cr3
+        lgdtl   gdtr32
+        ljmpl   $KERNEL_CODE, $1f
+1:      mov     $DATA, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     %eax, %fs
+        mov     %eax, %gs
+        mov     (%esp), %ecx
+        mov     8(%esp), %eax
+        mov     $STACK_TOP, %esp
+        jmp     *%ecx
 
         .section .rodata, "a"
         .balign 8
@@ -86,5 +138,11 @@ gdt:    .quad   0
         .quad   0x00cf93000000ffff      /* DATA */
 gdtr:   .word   gdtr - gdt - 1
         .long   gdt
+        .balign 8
+gdt32:  .quad   0, 0
+        .quad   0x00cf9b000000ffff      /* KERNEL_CODE */
+        .quad   0x00cf93000000ffff      /* DATA */
+gdtr32: .word   gdtr32 - gdt32 - 1
+        .long   gdt32
 
         .section .note.GNU-stack, "", @progbits

@@ -2,9 +2,13 @@
 /*
  * The first two sectors of a test guest's file: a Linux/x86 setup header (boot protocol 2.15), so
  * that Bulkhead's bzImage loader takes the guest like any kernel, followed by the guest itself.
- * KERNEL names the flat binary. There is no real-mode code: only the 64-bit entry point is there.
+ * KERNEL names the flat binary. There is no real-mode code: only the 64-bit entry point is there,
+ * or with XLOADFLAGS = 0 only the 32-bit one.
  * Source: Linux Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
  */
+#ifndef XLOADFLAGS
+#define XLOADFLAGS 0x03 /* KERNEL_64, CAN_BE_LOADED_ABOVE_4G */
+#endif
 #define SETUP_SECTORS 1
 #define INIT_SIZE 0x200000 /* as guest.lds asserts */
 #define LOAD_ADDRESS 0x100000
@@ -36,7 +40,7 @@ _start:
         .long   0x200000                        /* kernel_alignment */
         .byte   1                               /* relocatable_kernel */
         .byte   12                              /* min_alignment */
-        .word   0x03                            /* xloadflags: KERNEL_64, CAN_BE_LOADED_ABOVE_4G */
+        .word   XLOADFLAGS
         .long   255                             /* cmdline_size */
         .long   0                               /* hardware_subarch */
         .quad   0                               /* hardware_subarch_data */

@@ -37,13 +37,14 @@ struct config_guest {
     struct cpu_set cpus;
     uint64_t memory; /* bytes, a multiple of 2 MiB (schema rule) */
     char kernel[CONFIG_PATH_SIZE];
+    uint32_t type;                 /* enum bulkhead_kernel */
     char initrd[CONFIG_PATH_SIZE]; /* empty = none */
     char cmdline[CONFIG_CMDLINE_SIZE];
     bool start_auto;
     enum config_on_crash on_crash;
     enum config_on_violation on_violation;
     /* Where each was written, for the plan's own complaints. */
-    struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, initrd_pos;
+    struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, type_pos, initrd_pos;
 };
 
 /* The serial console: an I/O port, or 0 for none. */

@@ -200,7 +200,7 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
 
 enum status vm_load(struct vm *vm) {
     const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
-    const char *cmdline = vm->plan->config->cmdline;
+    const char *cmdline = vm->plan->config->cmdline, *path = vm->plan->config->initrd;
     struct bulkhead_start start = {
         .magic = BULKHEAD_START_MAGIC,
         .size = sizeof(start),
@@ -209,8 +209,11 @@ enum status vm_load(struct vm *vm) {
         .high_ram = vm->high_ram,
         .kernel.size = kernel->size,
         .initrd.size = initrd != NULL ? initrd->size : 0,
-        .cmdline = {BULKHEAD_START_GPA + sizeof(start), strlen(cmdline)},
+        .initrd_path = {BULKHEAD_START_GPA + sizeof(start), strlen(path)},
+        .cmdline.size = strlen(cmdline),
+        .kernel_type = vm->plan->config->type,
     };
+    start.cmdline.gpa = start.initrd_path.gpa + start.initrd_path.size + 1;
     /* What does not fit gets an address far above all memory. */
     uint64_t top = vm->low_ram - BULKHEAD_TABLES_SIZE;
     start.initrd.gpa = ALIGN_DOWN(top - start.initrd.size, PAGE_SIZE);
@@ -225,6 +228,7 @@ enum status vm_load(struct vm *vm) {
         {BULKHEAD_FIRMWARE_GPA, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE},
         {BULKHEAD_START_GPA, &start, sizeof(start)},
         {start.cmdline.gpa, cmdline, start.cmdline.size + 1},
+        {start.initrd_path.gpa, path, start.initrd_path.size + 1},
     };
     enum status s = STATUS_OK;
     for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {

@@ -17,6 +17,7 @@ from frame import Report, checks_of, run_boot
 from machine import HOST, TARGETS, Machine, fastest_of, target_named
 from test_differential import Compare, Differential
 from test_image import Image
+from test_kinds import Kinds
 from test_linux_pair import LinuxPair
 from test_preflight import Preflight
 from test_refusals import Refusals
@@ -24,7 +25,7 @@ from test_screen import Screen
 from test_smp import Smp, Soak
 from test_walls import Walls
 
-BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Kinds, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

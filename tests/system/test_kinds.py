@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Kernels of every kind side by side in one machine: own small guests that say what they found, and other people's."""
+import re
+
+from frame import Boot, check, expect_that
+from machine import fastest_of
+
+CMDLINE = "kinds one two"
+MODULE = b"a file for the guests\n"
+OWN = ["multiboot", "linux32", "elf", "flat"]
+GUEST = """\
+[guest.{name}]
+cpus = "{cpu}"
+memory = "{memory}"
+kernel = "{kernel}"
+{more}
+start = "manual"
+
+"""
+
+
+def guest(name, cpu, memory, kernel, **more):
+    lines = "\n".join(f'{key} = "{value}"' for key, value in more.items())
+    return GUEST.format(name=name, cpu=cpu, memory=memory, kernel=kernel, more=lines)
+
+
+class Kinds(Boot):
+    name = "kinds"
+    machine_cpus = 8
+    machine_ips = 50_000_000
+    seconds = 100
+
+    def image(self):
+        config = "".join(guest(name, cpu, "16M", f"guests/kind-{name}", initrd="guests/module.txt", cmdline=CMDLINE,
+                               **({"type": "flat"} if name == "flat" else {}))
+                         for cpu, name in enumerate(OWN))
+        config += guest("memtest64", 4, "16M", "guests/memtest64", cmdline="console=ttyS0,115200")
+        config += guest("memtest32", 5, "16M", "guests/memtest32", cmdline="console=ttyS0,115200")
+        config += guest("grub", 6, "32M", "guests/grub")
+        config += guest("rt", 7, "256M", "guests/vmlinuz-rt", initrd="guests/demo.img",
+                        cmdline="console=ttyS0 bh.name=rt")
+        files = [f"kind-{name}" for name in OWN] + ["memtest64", "memtest32", "grub", "vmlinuz-rt", "demo.img"]
+        return self.make_stick({"bulkhead/bulkhead.toml": config.encode(), "guests/module.txt": MODULE,
+                                **{"guests/" + file: self.guest_file(file) for file in files}})
+
+    def begin(self, name):
+        self.operator("start " + name)
+        self.view(self.NUMBERS[name])
+
+    NUMBERS = {name: i + 1 for i, name in enumerate(OWN + ["memtest64", "memtest32", "grub", "rt"])}
+
+    def own(self, name):
+        """All its lines are ok, and it switched itself off."""
+        self.new_log()
+        self.begin(name)
+        done = self.machine.expect(r"done: (\d+) passed, (\d+) failed", 120, f"the end of {name}'s lines")
+        seen = self.machine.serial.text[:done.end()]
+        seen = seen[seen.rfind("ok 1 - "):]
+        expect_that(int(done.group(1)) > 20 and done.group(2) == "0", f"{name}: more than 20 lines, all ok",
+                    "\n".join(line for line in seen.split("\n") if not line.startswith("ok ")))
+        self.expect_log(name, "powered off by the guest")
+
+    @check("the machine is divided", required=True)
+    def start(self):
+        self.machine.expect(r"audit passed", 240)
+
+    @check("a Multiboot kernel: registers, memory, command line, module, map")
+    def multiboot(self):
+        self.own("multiboot")
+
+    @check("a bzImage of 32 bits: registers and boot_params")
+    def linux32(self):
+        self.own("linux32")
+
+    @check("an ELF program of 64 bits: registers and hand-over")
+    def elf(self):
+        self.own("elf")
+
+    @check("a flat binary: the same, at 1 MiB")
+    def flat(self):
+        self.own("flat")
+
+    @check("memtest86+ by the 64-bit entry")
+    def memtest64(self):
+        self.begin("memtest64")
+        self.machine.expect(r"Memtest86\+.*\d+\.\d+", 120)
+
+    @check("memtest86+ by the 32-bit entry")
+    def memtest32(self):
+        self.begin("memtest32")
+        self.machine.expect(r"Memtest86\+.*\d+\.\d+", 120)
+
+    @check("GRUB reaches its prompt and finds memory")
+    def grub(self):
+        self.begin("grub")
+        self.machine.expect(r"grub> ", 120)
+        self.machine.send("lsmmap\r")
+        self.machine.expect(r"base_addr = 0x100000, length = 0x[0-9a-f]+, available RAM", 60)
+
+    @check("Debian's kernel for real time reaches the prompt")
+    def rt(self):
+        self.begin("rt")
+        self.machine.expect(r"PREEMPT_RT.*rt# ", 400)
