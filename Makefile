@@ -302,7 +302,8 @@ $(BUILD)/unit/test_vmx: $(BUILD)/host/arch/x86_64/vmx/decode.o $(BUILD)/host/arc
 $(BUILD)/unit/test_svm: $(BUILD)/host/arch/x86_64/svm/decode.o
 
 # So is the guests' firmware, but for its entry and its own memcpy.
-$(BUILD)/unit/test_linux: $(BUILD)/host/guests/firmware/linux.o
+LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf legacy)
+$(BUILD)/unit/test_linux $(BUILD)/unit/test_multiboot: $(LOADERS)
 $(BUILD)/unit/test_acpi: $(addprefix $(BUILD)/host/guests/firmware/,acpi.o dsdt.o)
 
 # The decoder is compared with an independent one.

@@ -7,7 +7,6 @@
  */
 #include "config/kernel.h"
 
-#include "hv/abi.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
@@ -68,7 +67,7 @@ static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel
     uint64_t setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR;
     uint64_t kernel_size = field(file, SYSSIZE, 4) * 16;
     uint64_t header_end = linux_header_end(file);
-    uint64_t load = newer(file, PREF_ADDRESS, 8, 0);
+    uint64_t load = newer(file, PREF_ADDRESS, 8, MIB);
     uint64_t init_size = newer(file, INIT_SIZE, 4, INIT_SIZE_OLD(kernel_size));
     uint64_t alignment = newer(file, KERNEL_ALIGNMENT, 4, PAGE_SIZE);
     const struct {
@@ -97,7 +96,7 @@ static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel
      * A kernel loaded below its preferred address moves itself up to it, so that nothing is won by
      * a lower address even where the kernel is relocatable.
      */
-    bool align = load != 0 && newer(file, RELOCATABLE_KERNEL, 1, 0) != 0;
+    bool align = header_end > PREF_ADDRESS && field(file, RELOCATABLE_KERNEL, 1) != 0;
     load = max_u64(load, MIB);
     k->base = align ? ALIGN_UP(load, alignment) : load;
     k->end = k->base + init_size;

@@ -10,6 +10,7 @@
 #define CONFIG_KERNEL_H
 
 #include "config/plan.h"
+#include "hv/abi.h"
 
 struct kernel {
     uint64_t base, end;   /* the addresses that it takes once running */

@@ -26,12 +26,12 @@ int elf_is(const uint8_t *file, uint64_t size) {
 static const struct layout *elf_layout(const uint8_t *file, uint64_t size, unsigned class) {
     if (size < layouts[CLASS_64].header_size || memcmp(file, "\177ELF", 4) != 0 ||
         (file[4] != CLASS_32 && file[4] != CLASS_64) || (class != 0 && file[4] != class) ||
-        file[5] != 1 || field(file, 16, 2) != EXECUTABLE) {
+        file[5] != 1 || number_at(file, 16, 2) != EXECUTABLE) {
         return NULL;
     }
     const struct layout *l = &layouts[file[4]];
-    uint64_t at = field(file, l->phoff, l->wide), count = field(file, l->phnum, 2);
-    return field(file, 18, 2) == l->machine && field(file, l->phentsize, 2) == l->size &&
+    uint64_t at = number_at(file, l->phoff, l->wide), count = number_at(file, l->phnum, 2);
+    return number_at(file, 18, 2) == l->machine && number_at(file, l->phentsize, 2) == l->size &&
                    at <= size && count * l->size <= size - at
                ? l
                : NULL;
@@ -44,18 +44,18 @@ unsigned elf_read(const uint8_t *file, uint64_t size, unsigned class, struct seg
     if (l == NULL) {
         return 0;
     }
-    uint64_t start = field(file, l->entry, l->wide);
-    const uint8_t *p = file + field(file, l->phoff, l->wide);
+    uint64_t start = number_at(file, l->entry, l->wide);
+    const uint8_t *p = file + number_at(file, l->phoff, l->wide);
     *entry = start;
-    for (uint64_t i = field(file, l->phnum, 2); i > 0; i--, p += l->size) {
+    for (uint64_t i = number_at(file, l->phnum, 2); i > 0; i--, p += l->size) {
         const struct segment s = {
-            field(p, l->paddr, l->wide),
-            field(p, l->memsz, l->wide),
-            field(p, l->offset, l->wide),
-            field(p, l->filesz, l->wide),
+            number_at(p, l->paddr, l->wide),
+            number_at(p, l->memsz, l->wide),
+            number_at(p, l->offset, l->wide),
+            number_at(p, l->filesz, l->wide),
         };
-        uint64_t inside = start - field(p, l->vaddr, l->wide);
-        if (field(p, 0, 4) != LOAD || s.memory_size == 0) {
+        uint64_t inside = start - number_at(p, l->vaddr, l->wide);
+        if (number_at(p, 0, 4) != LOAD || s.memory_size == 0) {
             continue;
         }
         if (count == SEGMENTS_MOST || s.file_size > s.memory_size || s.offset > size ||

@@ -53,7 +53,7 @@ int memcmp(const void *a, const void *b, size_t n);
 
 /* load.c */
 /* The little-endian number of bytes at an offset. */
-uint64_t field(const uint8_t *at, uint64_t offset, unsigned bytes);
+uint64_t number_at(const uint8_t *at, uint64_t offset, unsigned bytes);
 /* Moves size bytes from skip on in the piece, which may overlap; what is left of it is zeroed. */
 void piece_move(uint8_t *memory, uint64_t to, const struct bulkhead_piece *piece, uint64_t skip,
                 uint64_t size);

@@ -83,7 +83,7 @@ static void smbios_write(uint8_t *base, uint64_t address) {
 static uint16_t coreboot_checksum(const uint8_t *at, size_t n) {
     uint32_t sum = 0;
     for (size_t i = 0; i < n; i += 2) {
-        sum += (uint32_t)field(at, i, 2);
+        sum += (uint32_t)number_at(at, i, 2);
         sum = (sum & 0xffff) + (sum >> 16);
     }
     return (uint16_t)~sum;

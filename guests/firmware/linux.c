@@ -61,32 +61,32 @@ static uint64_t max(uint64_t a, uint64_t b) {
 }
 
 int linux_is(const uint8_t *file, uint64_t size) {
-    return size >= HEADER_MOST && field(file, BOOT_FLAG, 2) == 0xaa55 &&
+    return size >= HEADER_MOST && number_at(file, BOOT_FLAG, 2) == 0xaa55 &&
            memcmp(file + MAGIC, "HdrS", 4) == 0;
 }
 
 /* A field that came with some version, or what was the rule before. */
 static uint64_t newer(const uint8_t *file, const struct layout *l, unsigned at, unsigned bytes,
                       uint64_t before) {
-    return at + bytes <= l->header_end ? field(file, at, bytes) : before;
+    return at + bytes <= l->header_end ? number_at(file, at, bytes) : before;
 }
 
 /* Sizes within the file; false if it is no kernel for this protocol. */
 static int linux_read_header(const uint8_t *file, uint64_t size, struct layout *l) {
-    if (!linux_is(file, size) || field(file, VERSION, 2) < VERSION_LEAST ||
+    if (!linux_is(file, size) || number_at(file, VERSION, 2) < VERSION_LEAST ||
         (file[LOADFLAGS] & LOADED_HIGH) == 0) {
         return 0;
     }
     unsigned sectors = file[SETUP_SECTS];
     l->setup_size = ((sectors != 0 ? sectors : 4u) + 1u) * SECTOR;
-    l->kernel_size = field(file, SYSSIZE, 4) * 16;
+    l->kernel_size = number_at(file, SYSSIZE, 4) * 16;
     l->header_end = MAGIC + (uint64_t)file[JUMP_LENGTH];
     l->initrd_max = newer(file, l, INITRD_ADDR_MAX, 4, INITRD_MAX_OLD);
     l->cmdline_max = newer(file, l, CMDLINE_SIZE, 4, CMDLINE_OLD);
     l->alignment = newer(file, l, KERNEL_ALIGNMENT, 4, PAGE);
     l->kernel = newer(file, l, PREF_ADDRESS, 8, KERNEL_LEAST);
     l->init_size = newer(file, l, INIT_SIZE, 4, INIT_SIZE_OLD(l->kernel_size));
-    l->long_mode = field(file, VERSION, 2) >= VERSION_XLOAD &&
+    l->long_mode = number_at(file, VERSION, 2) >= VERSION_XLOAD &&
                    (newer(file, l, XLOADFLAGS, 2, 0) & XLF_KERNEL_64) != 0;
     return l->header_end >= HEADER_LEAST && l->header_end <= HEADER_MOST && l->setup_size <= size &&
            l->kernel_size <= size - l->setup_size && l->kernel_size > ENTRY_64;
@@ -103,8 +103,8 @@ static int linux_place(const uint8_t *file, const struct bulkhead_start *s, stru
     if (l->kernel > ADDRESS_LIMIT || l->alignment == 0) {
         return 0;
     }
-    /* One that is older than its own preferred address finds an aligned place from 1 MiB on. */
-    if (newer(file, l, PREF_ADDRESS, 8, 0) != 0 && file[RELOCATABLE_KERNEL] != 0) {
+    /* One without a preferred address finds an aligned place by itself. */
+    if (l->header_end > PREF_ADDRESS && file[RELOCATABLE_KERNEL] != 0) {
         l->kernel = (l->kernel + l->alignment - 1) & ~(l->alignment - 1);
     }
     uint64_t needed = l->kernel + max(l->init_size, l->kernel_size);

@@ -9,7 +9,7 @@
 #define IOAPIC_ADDRESS 0xfec00000u
 #define LAPIC_ADDRESS  0xfee00000u
 
-uint64_t field(const uint8_t *at, uint64_t offset, unsigned bytes) {
+uint64_t number_at(const uint8_t *at, uint64_t offset, unsigned bytes) {
     uint64_t value = 0;
     memcpy(&value, at + offset, bytes); /* x86 is little-endian, and so are the files */
     return value;

@@ -27,10 +27,10 @@ enum { MAP_ENTRY = 24 };
 /* Where the header is; size if there is none. */
 static uint64_t multiboot_find(const uint8_t *file, uint64_t size) {
     for (uint64_t at = 0; at + HEADER_SHORT <= HEADER_AREA && at + HEADER_SHORT <= size; at += 4) {
-        uint64_t flags = field(file, at + 4, 4);
+        uint64_t flags = number_at(file, at + 4, 4);
         uint64_t needed = (flags & FLAG_ADDRESSES) != 0 ? HEADER_LONG : HEADER_SHORT;
-        if (field(file, at, 4) == HEADER_MAGIC && needed <= size - at &&
-            (uint32_t)(HEADER_MAGIC + flags + field(file, at + 8, 4)) == 0) {
+        if (number_at(file, at, 4) == HEADER_MAGIC && needed <= size - at &&
+            (uint32_t)(HEADER_MAGIC + flags + number_at(file, at + 8, 4)) == 0) {
             return at;
         }
     }
@@ -44,9 +44,9 @@ int multiboot_is(const uint8_t *file, uint64_t size) {
 /* The one segment that the header's addresses name: its own, the load's, its end, that of zeros. */
 static unsigned multiboot_addresses(const uint8_t *file, uint64_t size, uint64_t header,
                                     struct segment *segment, uint64_t *entry) {
-    uint64_t own = field(file, header + 12, 4), load = field(file, header + 16, 4);
-    uint64_t load_end = field(file, header + 20, 4), zero_end = field(file, header + 24, 4);
-    *entry = field(file, header + 28, 4);
+    uint64_t own = number_at(file, header + 12, 4), load = number_at(file, header + 16, 4);
+    uint64_t load_end = number_at(file, header + 20, 4), zero_end = number_at(file, header + 24, 4);
+    *entry = number_at(file, header + 28, 4);
     if (own < load || own - load > header) {
         return 0;
     }
@@ -104,7 +104,7 @@ const char *multiboot_load(uint8_t *memory, const struct bulkhead_start *start,
     if (header == size) {
         return "has no Multiboot header";
     }
-    uint64_t flags = field(file, header + 4, 4);
+    uint64_t flags = number_at(file, header + 4, 4);
     if ((flags & FLAGS_REFUSED) != 0) {
         return "asks for a video mode or more, which this machine has not";
     }

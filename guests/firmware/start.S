@@ -91,18 +91,17 @@ start64:
         mov     EDI_(%rbp), %edi
         xor     %ecx, %ecx
         xor     %edx, %edx
-        xor     %r9d, %r9d
-        xor     %r10d, %r10d
-        xor     %r11d, %r11d
-        mov     ADDRESS(%rbp), %r8
+        .irp    number, 8, 9, 10, 11, 12, 13, 14, 15
+        xor     %r\number, %r\number
+        .endr
+        pushq   ADDRESS(%rbp)
         cmpl    $0, PROTECTED(%rbp)
         mov     $0, %ebp
         jne     leave64
-        jmp     *%r8
+        ret
 
-leave64:
-        push    %rax                    /* what this and its address take is below the stack's top */
-        push    %r8
+leave64:                                /* under the address: EAX, which is needed here */
+        push    %rax
         pushq   $CODE32
         pushq   $leave32
         lretq
@@ -125,10 +124,9 @@ leave32:
         mov     %eax, %ss
         mov     %eax, %fs
         mov     %eax, %gs
-        mov     (%esp), %ecx
-        mov     8(%esp), %eax
-        mov     $STACK_TOP, %esp
-        jmp     *%ecx
+        pop     %eax
+        pop     %ecx                    /* the other half */
+        ret     $4
 
         .section .rodata, "a"
         .balign 8

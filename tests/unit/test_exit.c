@@ -525,6 +525,8 @@ TEST(files_are_handed_over) {
     fake_plan.kernel = &images[0];
     fake_plan.initrd = &images[1];
     strcpy(fake_config.cmdline, "quiet");
+    strcpy(fake_config.initrd, "web.img");
+    fake_config.type = BULKHEAD_KERNEL_FLAT;
     CHECK_U64(vm_load(fake_vm), STATUS_OK);
     memcpy(&s, ram + BULKHEAD_START_GPA, sizeof(s));
     CHECK_U64(s.magic, BULKHEAD_START_MAGIC);
@@ -542,6 +544,10 @@ TEST(files_are_handed_over) {
     CHECK_U64(s.cmdline.size, 5);
     CHECK_U64(gmem_read(&fake_vm->mem, GPA(s.cmdline.gpa), cmdline, 6), STATUS_OK);
     CHECK_STR(cmdline, "quiet");
+    CHECK_U64(s.kernel_type, BULKHEAD_KERNEL_FLAT);
+    CHECK_U64(s.initrd_path.size, strlen("web.img"));
+    CHECK_U64(gmem_read(&fake_vm->mem, GPA(s.initrd_path.gpa), cmdline, 8), STATUS_OK);
+    CHECK_STR(cmdline, "web.img");
     CHECK(memcmp(ram + MIB - BULKHEAD_FIRMWARE_SIZE, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) ==
           0);
     fake_plan.initrd = NULL;

@@ -2,12 +2,12 @@
 /* Unit tests of config/kernel.c. */
 #include "tests/unit/machine.h"
 
-static struct kernel_header image;
+static struct kernel image;
 static const char *why;
 
 static enum status parse(uint64_t size) {
     why = "";
-    return kernel_parse(kernel_file, size, &image, &why);
+    return kernel_parse(kernel_file, size, BULKHEAD_KERNEL_ANY, &image, &why);
 }
 
 static uint64_t need(uint64_t initrd_size) {
@@ -21,16 +21,15 @@ static void check_refused(unsigned at, uint64_t value, unsigned bytes, const cha
     memset(&image, 0x77, sizeof(image));
     CHECK(parse(sizeof(kernel_file)) == STATUS_INVALID);
     CHECK(why != NULL && strstr(why, words) != NULL);
-    CHECK_U64(image.alignment, 0x77777777); /* untouched */
+    CHECK_U64(image.cmdline_max, 0x77777777); /* untouched */
 }
 
 TEST(good) {
     make_kernel();
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
-    CHECK_U64(image.pref_address, 16 * MIB);
-    CHECK_U64(image.init_size, 32 * MIB);
-    CHECK_U64(image.alignment, 2 * MIB);
-    CHECK(image.relocatable);
+    CHECK_U64(image.base, 16 * MIB);
+    CHECK_U64(image.end, 48 * MIB);
+    CHECK(!image.apart);
     CHECK_U64(image.initrd_max, 0x7fffffff);
     CHECK_U64(image.cmdline_max, 2047);
     put_field(0x1f1, 0, 1); /* 0 sectors means 4 */
@@ -38,15 +37,29 @@ TEST(good) {
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
     put_field(0x206, 0x20c, 2);
     CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
+    put_field(0x236, 0, 2); /* of 32 bits */
+    CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
+}
+
+/* Without the fields that came later, the old rules. */
+TEST(old_header) {
+    make_kernel();
+    put_field(0x201, 0x2a, 1);
+    put_field(0x206, 0x202, 2);
+    memset(kernel_file + 0x22c, 0xff, 0x60);
+    CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
+    CHECK_U64(image.base, MIB);
+    CHECK_U64(image.end, MIB + 8 * (KERNEL_FILE_SIZE - 1024));
+    CHECK_U64(image.initrd_max, 0x37ffffff);
+    CHECK_U64(image.cmdline_max, 255);
 }
 
 TEST(refused) {
-    check_refused(0x1fe, 0x55aa, 2, "not a bzImage");
-    check_refused(0x202, 'X', 1, "not a bzImage");
-    check_refused(0x206, 0x20b, 2, "older than 2.12");
+    check_refused(0x1fe, 0x55aa, 2, "is no Linux bzImage");
+    check_refused(0x202, 'X', 1, "is no Linux bzImage");
+    check_refused(0x206, 0x201, 2, "older than 2.02");
     check_refused(0x211, 0, 1, "zImage");
-    check_refused(0x236, 0x3e, 2, "64-bit entry");
-    check_refused(0x201, 0x61, 1, "impossible length");
+    check_refused(0x201, 0x29, 1, "impossible length");
     check_refused(0x201, 0x80, 1, "impossible length");
     check_refused(0x1f4, (KERNEL_FILE_SIZE - 1024) / 16 + 1, 4, "truncated");
     check_refused(0x1f4, 0xffffffff, 4, "truncated");
@@ -67,8 +80,8 @@ TEST(every_prefix) {
     for (size_t n = 0; n < sizeof(kernel_file); n += n < 0x2a0 ? 1 : 511) {
         uint8_t *copy = malloc(n != 0 ? n : 1);
         memcpy(copy, kernel_file, n);
-        CHECK(kernel_parse(copy, n, &image, &why) == STATUS_INVALID);
-        CHECK(why != NULL && (strstr(why, "truncated") != NULL || n < 0x26c));
+        CHECK(kernel_parse(copy, n, BULKHEAD_KERNEL_ANY, &image, &why) == STATUS_INVALID);
+        CHECK(why != NULL && (strstr(why, "truncated") != NULL || n < 0x281));
         free(copy);
     }
 }
@@ -83,7 +96,7 @@ TEST(random_headers) {
         }
         if (parse(sizeof(kernel_file)) == STATUS_OK) {
             uint64_t needed = need(3 * MIB);
-            CHECK(needed == 0 || needed >= image.pref_address + image.init_size + 3 * MIB);
+            CHECK(needed == 0 || needed >= image.end + 3 * MIB);
             CHECK_U64(needed % (2 * MIB), 0);
         }
     }
@@ -97,11 +110,14 @@ TEST(memory_needed) {
     CHECK_U64(need(0), 50 * MIB);
     CHECK_U64(need(2 * MIB - 64 * KIB), 50 * MIB);
     CHECK_U64(need(2 * MIB - 64 * KIB + 1), 52 * MIB);
-    image.pref_address = 0;
+    put_field(0x258, 0, 8);
+    CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
     CHECK_U64(need(0), 36 * MIB); /* from 2 MiB on: above the first MiB, aligned */
-    image.pref_address = 17 * MIB;
+    put_field(0x258, 17 * MIB, 8);
+    CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
     CHECK_U64(need(0), 52 * MIB);
-    image.relocatable = false;
+    put_field(0x234, 0, 1);
+    CHECK(parse(sizeof(kernel_file)) == STATUS_OK);
     CHECK_U64(need(0), 50 * MIB);
 }
 
@@ -135,11 +151,11 @@ TEST(guest_faults) {
     machine.images[0].size = KERNEL_FILE_SIZE - 16;
     FAULTS({"4:10:", "kernel = \"guests/vmlinuz\" is truncated"});
     machine.images[0].size = 100;
-    FAULTS({"4:10:", "is not a bzImage"});
+    FAULTS({"4:10:", "is no Linux bzImage, Multiboot or 64-bit ELF kernel; for a flat binary"});
     make_machine();
     configure(GUEST("alpha", "1", "512M"));
-    put_field(0x236, 0, 2);
-    FAULTS({"4:10:", "no 64-bit entry"});
+    put_field(0x206, 0, 2);
+    FAULTS({"4:10:", "older than 2.02"});
     make_kernel();
     put_field(0x238, 5, 4);
     FAULTS({"1:1:", "the cmdline has 13 bytes, but this kernel takes 5"});
@@ -159,6 +175,30 @@ TEST(too_small_for_its_files) {
     FAULTS({"4:10:", "take smaller ones"});
 }
 
-TEST_MAIN(T(good), T(refused), T(every_prefix), T(random_headers), T(memory_needed),
-          T(memory_needed_by_a_large_file), T(initrd_out_of_reach), T(guest_faults),
-          T(too_small_for_its_files))
+/* A type that the file is not; a flat binary, which only its type tells. */
+TEST(type_of_file) {
+    make_machine();
+    configure(GUEST("alpha", "1", "512M") "type = \"linux\"\n");
+    CHECK(build() == STATUS_OK);
+    configure(GUEST("alpha", "1", "512M") "type = \"multiboot\"\n");
+    FAULTS({"6:8:", "kernel = \"guests/vmlinuz\" has no Multiboot header in its first 8 KiB; name "
+                    "another type, or none"});
+    configure(GUEST("alpha", "1", "512M") "type = \"elf\"\n");
+    FAULTS({"6:8:", "is not a 64-bit ELF file; name"});
+    configure(GUEST("alpha", "1", "512M") "type = \"flat\"\n");
+    FAULTS({"6:8:", "is not a flat binary: it is an ELF file or a bzImage; name"});
+    memset(kernel_file, 0x90, sizeof(kernel_file));
+    CHECK(build() == STATUS_OK);
+    configure(GUEST("alpha", "1", "512M") "type = \"linux\"\n");
+    FAULTS({"6:8:", "is not a bzImage: it has no setup header with the letters HdrS; name"});
+    configure(GUEST("alpha", "1", "512M"));
+    FAULTS({"4:10:", "for a flat binary write type = \"flat\""});
+    memcpy(kernel_file, "\x1f\x8b", 2);
+    FAULTS({"4:10:", "is compressed: unpack it with gunzip"});
+    memcpy(kernel_file, "MZ", 2);
+    FAULTS({"4:10:", "is an EFI application"});
+}
+
+TEST_MAIN(T(good), T(old_header), T(type_of_file), T(refused), T(every_prefix), T(random_headers),
+          T(memory_needed), T(memory_needed_by_a_large_file), T(initrd_out_of_reach),
+          T(guest_faults), T(too_small_for_its_files))

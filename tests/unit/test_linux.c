@@ -18,16 +18,14 @@
 static uint8_t *ram;
 static uint8_t kernel[SETUP_SIZE + KERNEL_SIZE + 77], initrd[INITRD_SIZE];
 static struct bulkhead_start start;
-static uint64_t entry;
+static struct entry entry;
 
 static void put(unsigned at, uint64_t value, unsigned bytes) {
     memcpy(kernel + at, &value, bytes);
 }
 
-static uint64_t field(const uint8_t *at, unsigned bytes) {
-    uint64_t value = 0;
-    memcpy(&value, at, bytes);
-    return value;
+static uint64_t get(const uint8_t *at, unsigned bytes) {
+    return number_at(at, 0, bytes);
 }
 
 /* Files and hand-over as hv/abi.h says, in size bytes of low RAM. */
@@ -46,7 +44,8 @@ static void stage(uint64_t size) {
     memcpy(ram + start.kernel.gpa, kernel, sizeof(kernel));
     memcpy(ram + start.initrd.gpa, initrd, sizeof(initrd));
     strcpy((char *)ram + start.cmdline.gpa, CMDLINE);
-    entry = 0xa5a5;
+    entry.address = 0xa5a5;
+    map_write(ram, &start);
 }
 
 static void fresh(void) {
@@ -95,20 +94,20 @@ TEST(boot_params) {
     fresh();
     load();
     const uint8_t *p = ram + PARAMS_GPA;
-    CHECK_U64(entry, PREFERRED + 0x200);
-    CHECK_U64(field(p + 0x070, 8), RAM - BULKHEAD_TABLES_SIZE);
+    CHECK_U64(entry.address, PREFERRED + 0x200);
+    CHECK_U64(get(p + 0x070, 8), RAM - BULKHEAD_TABLES_SIZE);
     CHECK_U64(p[0x1ef], 0);
     CHECK(memcmp(p + 0x202, "HdrS", 4) == 0);
-    CHECK_U64(field(p + 0x206, 2), 0x020f);
+    CHECK_U64(get(p + 0x206, 2), 0x020f);
     CHECK_U64(p[0x210], 0xff);
     CHECK_U64(p[0x211], 0x81);
-    CHECK_U64(field(p + 0x1fa, 2), 0xffff);
-    CHECK_U64(field(p + 0x214, 4), PREFERRED);
-    CHECK_U64(field(p + 0x268, 4), 0);
-    CHECK_STR((const char *)ram + field(p + 0x228, 4), CMDLINE);
-    CHECK_U64(field(p + 0x21c, 4), INITRD_SIZE);
-    CHECK_U64(field(p + 0x0c0, 8), 0);
-    uint64_t at = field(p + 0x218, 4);
+    CHECK_U64(get(p + 0x1fa, 2), 0xffff);
+    CHECK_U64(get(p + 0x214, 4), PREFERRED);
+    CHECK_U64(get(p + 0x268, 4), 0);
+    CHECK_STR((const char *)ram + get(p + 0x228, 4), CMDLINE);
+    CHECK_U64(get(p + 0x21c, 4), INITRD_SIZE);
+    CHECK_U64(get(p + 0x0c0, 8), 0);
+    uint64_t at = get(p + 0x218, 4);
     CHECK_U64(at % PAGE_SIZE, 0);
     CHECK(at >= PREFERRED + INIT_SIZE && at + INITRD_SIZE <= RAM - BULKHEAD_TABLES_SIZE);
     check_memory(PREFERRED, at);
@@ -120,19 +119,22 @@ TEST(e820) {
                                        {MIB, RAM - MIB - 64 * KIB, 1},
                                        {RAM - 64 * KIB, 60 * KIB, 3},
                                        {RAM - 4 * KIB, 4 * KIB, 4},
+                                       {0xfec00000, 4 * KIB, 2},
+                                       {0xfee00000, 4 * KIB, 2},
                                        {4 * GIB, 2 * MIB, 1}};
-    for (unsigned count = 5; count <= 6; count++) {
+    for (unsigned count = 7; count <= 8; count++) {
         fresh();
-        start.high_ram = count == 6 ? 2 * MIB : 0;
+        start.high_ram = count == 8 ? 2 * MIB : 0;
+        map_write(ram, &start);
         load();
         const uint8_t *p = ram + PARAMS_GPA;
         CHECK_U64(p[0x1e8], count);
         for (unsigned i = 0; i < count; i++) {
-            CHECK_U64(field(p + 0x2d0 + 20 * i, 8), want[i][0]);
-            CHECK_U64(field(p + 0x2d8 + 20 * i, 8), want[i][1]);
-            CHECK_U64(field(p + 0x2e0 + 20 * i, 4), want[i][2]);
+            CHECK_U64(get(p + 0x2d0 + 20 * i, 8), want[i][0]);
+            CHECK_U64(get(p + 0x2d8 + 20 * i, 8), want[i][1]);
+            CHECK_U64(get(p + 0x2e0 + 20 * i, 4), want[i][2]);
         }
-        CHECK_U64(field(p + 0x2d0 + 20 * count, 8), 0);
+        CHECK_U64(get(p + 0x2d0 + 20 * count, 8), 0);
     }
 }
 
@@ -141,7 +143,7 @@ TEST(no_initrd) {
     memset(ram + start.initrd.gpa, 0, sizeof(initrd));
     start.initrd.size = 0;
     load();
-    CHECK_U64(field(ram + PARAMS_GPA + 0x218, 8), 0);
+    CHECK_U64(get(ram + PARAMS_GPA + 0x218, 8), 0);
     check_memory(PREFERRED, 0);
 }
 
@@ -165,7 +167,7 @@ TEST(initrd_within_reach) {
         put(0x22c, reaches[i] - 1, 4);
         stage(RAM);
         load();
-        uint64_t at = field(ram + PARAMS_GPA + 0x218, 4);
+        uint64_t at = get(ram + PARAMS_GPA + 0x218, 4);
         CHECK_U64(at, ALIGN_DOWN(reaches[i] - INITRD_SIZE, PAGE_SIZE));
         check_memory(PREFERRED, at);
     }
@@ -176,15 +178,60 @@ TEST(low_kernels_move_up) {
     put(0x258, 0, 8);
     stage(RAM);
     load();
-    CHECK_U64(entry, 2 * MIB + 0x200); /* above the first MiB, aligned */
+    CHECK_U64(entry.address, 2 * MIB + 0x200); /* above the first MiB, aligned */
     put(0x258, 17 * MIB, 8);
     stage(RAM);
     load();
-    CHECK_U64(entry, 18 * MIB + 0x200);
+    CHECK_U64(entry.address, 18 * MIB + 0x200);
     put(0x234, 0, 1);
     stage(RAM);
     load();
-    CHECK_U64(entry, 17 * MIB + 0x200); /* cannot be moved */
+    CHECK_U64(entry.address, 17 * MIB + 0x200); /* cannot be moved */
+}
+
+/* Without a 64-bit entry point: the first byte, in protected mode. */
+TEST(protected_mode) {
+    fresh();
+    load();
+    CHECK_U64(entry.protected_mode, 0);
+    CHECK_U64(entry.esi, PARAMS_GPA);
+    put(0x236, 0xfe, 2);
+    stage(RAM);
+    load();
+    CHECK_U64(entry.address, PREFERRED);
+    CHECK_U64(entry.protected_mode, 1);
+    CHECK_U64(entry.esi, PARAMS_GPA);
+    CHECK_U64(entry.eax | entry.ebx | entry.edi, 0);
+    put(0x236, 0xff, 2);
+    put(0x206, 0x20b, 2); /* has no such field yet */
+    stage(RAM);
+    load();
+    CHECK_U64(entry.address, PREFERRED);
+}
+
+/* Version 2.02: the header ends at 22Ch, what follows is code. */
+TEST(old_headers) {
+    fresh();
+    put(0x201, 0x2a, 1);
+    put(0x206, 0x202, 2);
+    memset(kernel + 0x22c, 0xff, 0x60);
+    stage(RAM);
+    load();
+    CHECK_U64(entry.address, MIB);
+    CHECK_U64(entry.protected_mode, 1);
+    CHECK_U64(get(ram + PARAMS_GPA + 0x22c, 8), 0);
+    uint64_t at = get(ram + PARAMS_GPA + 0x218, 4);
+    CHECK_U64(at, start.initrd.gpa);
+    check_memory(MIB, at);
+    /* 2.05 can be moved, but has no address of its own: as low as it goes. */
+    put(0x201, 0x36, 1);
+    put(0x206, 0x205, 2);
+    put(0x22c, 0x7fffffff, 4);
+    put(0x230, 0x1000000, 4);
+    put(0x234, 1, 1);
+    stage(RAM);
+    load();
+    CHECK_U64(entry.address, MIB);
 }
 
 static void check_refused(const char *words) {
@@ -192,7 +239,7 @@ static void check_refused(const char *words) {
     memcpy(before, ram, start.low_ram);
     const char *why = linux_load(ram, &start, &entry);
     CHECK(why != NULL && strstr(why, words) != NULL);
-    CHECK_U64(entry, 0xa5a5);
+    CHECK_U64(entry.address, 0xa5a5);
     CHECK(memcmp(before, ram, start.low_ram) == 0);
     free(before);
 }
@@ -207,10 +254,9 @@ static void check_field_refused(unsigned at, uint64_t value, unsigned bytes, con
 TEST(refusals) {
     check_field_refused(0x1fe, 0, 2, "bzImage");
     check_field_refused(0x202, 0, 4, "bzImage");
-    check_field_refused(0x206, 0x20b, 2, "bzImage");
+    check_field_refused(0x206, 0x201, 2, "bzImage");
     check_field_refused(0x211, 0, 1, "bzImage");
-    check_field_refused(0x236, 2, 2, "bzImage");
-    check_field_refused(0x201, 0x61, 1, "bzImage");
+    check_field_refused(0x201, 0x29, 1, "bzImage");
     check_field_refused(0x201, 0x80, 1, "bzImage");
     check_field_refused(0x1f1, 0xff, 1, "bzImage");
     check_field_refused(0x1f4, (KERNEL_SIZE + 96) / 16, 4, "bzImage");
@@ -269,4 +315,4 @@ TEST(clock_keeps_to_the_kernels_line) {
 
 TEST_MAIN(T(clock_is_told), T(clock_keeps_to_the_kernels_line), T(boot_params), T(e820),
           T(no_initrd), T(kernel_over_its_own_file), T(initrd_within_reach), T(low_kernels_move_up),
-          T(refusals))
+          T(protected_mode), T(old_headers), T(refusals))
