@@ -179,8 +179,14 @@ const struct msr_policy *msr_policy_find(uint32_t msr) {
 }
 
 void msr_reset(struct vcpu *v) {
-    memset(v->msr_slots, 0, sizeof(v->msr_slots));
-    v->msr_slots[SLOT_MTRR_DEF_TYPE] = MTRR_ENABLED | MTRR_WB;
+    uint64_t *slots = v->msr_slots, bits = cpuid_find(&v->cpuid, 0x80000008, 0)->out[0] & 0xff;
+    memset(slots, 0, sizeof(v->msr_slots));
+    /* As a PC's firmware leaves them: uncached from the end of low RAM to 4 GiB, and where VGA is. */
+    slots[SLOT_MTRR_VARIABLE] = PLAN_LOW_RAM_END;
+    slots[SLOT_MTRR_VARIABLE + 1] = (BIT(bits) - (PLAN_HIGH_RAM - PLAN_LOW_RAM_END)) | MTRR_ENABLED;
+    memset(&slots[SLOT_MTRR_FIX64K], MTRR_WB, 8 * (SLOT_MTRR_DEF_TYPE - SLOT_MTRR_FIX64K));
+    slots[SLOT_MTRR_FIX16K + 1] = 0;
+    slots[SLOT_MTRR_DEF_TYPE] = MTRR_ENABLED | MTRR_FIXED | MTRR_WB;
 }
 
 /* Guests touch the same few registers over and over: the last find of each kind is tried first. */
