@@ -143,6 +143,12 @@ $(BUILD)/guests/vmlinuz:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kernel $(BUILD)
 
+# Other people's kernels, for the tests: Debian's for real time, memtest86+, GRUB.
+KINDS := $(addprefix $(BUILD)/guests/,memtest64 memtest32 grub vmlinuz-rt)
+$(KINDS) &:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh kinds $(BUILD)
+
 $(BUILD)/font.psf:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh font $(BUILD)
@@ -213,7 +219,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench
-test-guests: $(TEST_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS)
+test-guests: $(TEST_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))

@@ -11,72 +11,63 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
-enum header_field {
+/* Offsets in the file. A short jump over the header tells where it ends, at the least and most. */
+enum {
     SETUP_SECTS = 0x1f1,
     SYSSIZE = 0x1f4,
     BOOT_FLAG = 0x1fe,
-    JUMP_LENGTH = 0x201, /* the operand of a short jump over the header: where it ends */
+    JUMP_LENGTH = 0x201,
     MAGIC = 0x202,
     VERSION = 0x206,
     LOADFLAGS = 0x211,
     INITRD_ADDR_MAX = 0x22c,
     KERNEL_ALIGNMENT = 0x230,
     RELOCATABLE_KERNEL = 0x234,
-    XLOADFLAGS = 0x236,
     CMDLINE_SIZE = 0x238,
     PREF_ADDRESS = 0x258,
     INIT_SIZE = 0x260,
-    HEADER_LEAST = 0x22c, /* where it ends in version 2.02 */
-    HEADER_MOST = MAGIC + 0x7f,
+    HEADER_LEAST = 0x22c,
+    HEADER_MOST = 0x281
 };
 
 #define LOADED_HIGH      BIT(0)
 #define ENTRY_64_OFFSET  0x200
 #define SECTOR           512u
 #define VERSION_ACCEPTED 0x0202
-/* The rules of versions that lack a field. */
-#define INITRD_MAX_OLD   0x37ffffff
-#define CMDLINE_MAX_OLD  255
-#define INIT_SIZE_OLD(n) ((n)*8) /* a guess: by how much a packed kernel grows */
-
-uint64_t kernel_field(const uint8_t *file, uint64_t at, unsigned bytes) {
+uint64_t number_at(const uint8_t *file, uint64_t at, unsigned bytes) {
     uint64_t value = 0;
     for (unsigned i = bytes; i > 0; i--) {
         value = value << 8 | file[at + i - 1];
     }
     return value;
 }
-#define field kernel_field
 
 static bool linux_is(const uint8_t *file, uint64_t size) {
-    return size >= HEADER_MOST && field(file, BOOT_FLAG, 2) == 0xaa55 &&
+    return size >= HEADER_MOST && number_at(file, BOOT_FLAG, 2) == 0xaa55 &&
            memcmp(file + MAGIC, "HdrS", 4) == 0;
 }
 
-static uint64_t linux_header_end(const uint8_t *file) {
-    return MAGIC + field(file, JUMP_LENGTH, 1);
-}
-
 /* A field that came with some version, or what was the rule before. */
-static uint64_t newer(const uint8_t *file, enum header_field at, unsigned bytes, uint64_t before) {
-    return (unsigned)at + bytes <= linux_header_end(file) ? field(file, at, bytes) : before;
+static uint64_t newer(const uint8_t *file, unsigned at, unsigned bytes, uint64_t before) {
+    uint64_t header_end = MAGIC + number_at(file, JUMP_LENGTH, 1);
+    return at + bytes <= header_end ? number_at(file, at, bytes) : before;
 }
 
 static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel *k) {
-    uint32_t sectors = (uint32_t)field(file, SETUP_SECTS, 1);
+    uint32_t sectors = (uint32_t)number_at(file, SETUP_SECTS, 1);
     uint64_t setup_size = ((sectors != 0 ? sectors : 4) + 1) * SECTOR;
-    uint64_t kernel_size = field(file, SYSSIZE, 4) * 16;
-    uint64_t header_end = linux_header_end(file);
+    uint64_t kernel_size = number_at(file, SYSSIZE, 4) * 16;
+    uint64_t header_end = MAGIC + number_at(file, JUMP_LENGTH, 1);
     uint64_t load = newer(file, PREF_ADDRESS, 8, MIB);
-    uint64_t init_size = newer(file, INIT_SIZE, 4, INIT_SIZE_OLD(kernel_size));
+    uint64_t init_size = newer(file, INIT_SIZE, 4, 8 * kernel_size /* a guess */);
     uint64_t alignment = newer(file, KERNEL_ALIGNMENT, 4, PAGE_SIZE);
     const struct {
         bool broken;
         const char *why;
     } rules[] = {
-        {field(file, VERSION, 2) < VERSION_ACCEPTED,
+        {number_at(file, VERSION, 2) < VERSION_ACCEPTED,
          "speaks a boot protocol older than 2.02: take a kernel of version 2.4 or later"},
-        {(field(file, LOADFLAGS, 1) & LOADED_HIGH) == 0, "is a zImage: build a bzImage"},
+        {(number_at(file, LOADFLAGS, 1) & LOADED_HIGH) == 0, "is a zImage: build a bzImage"},
         {header_end < HEADER_LEAST || header_end > HEADER_MOST,
          "is damaged: its setup header has an impossible length"},
         {setup_size > size || kernel_size > size - setup_size,
@@ -96,12 +87,12 @@ static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel
      * A kernel loaded below its preferred address moves itself up to it, so that nothing is won by
      * a lower address even where the kernel is relocatable.
      */
-    bool align = header_end > PREF_ADDRESS && field(file, RELOCATABLE_KERNEL, 1) != 0;
+    bool align = header_end > PREF_ADDRESS && number_at(file, RELOCATABLE_KERNEL, 1) != 0;
     load = max_u64(load, MIB);
     k->base = align ? ALIGN_UP(load, alignment) : load;
     k->end = k->base + init_size;
-    k->initrd_max = newer(file, INITRD_ADDR_MAX, 4, INITRD_MAX_OLD);
-    k->cmdline_max = (uint32_t)newer(file, CMDLINE_SIZE, 4, CMDLINE_MAX_OLD);
+    k->initrd_max = newer(file, INITRD_ADDR_MAX, 4, 0x37ffffff);
+    k->cmdline_max = (uint32_t)newer(file, CMDLINE_SIZE, 4, 255);
     return NULL;
 }
 
@@ -122,11 +113,11 @@ static const struct {
     bool (*is)(const uint8_t *file, uint64_t size);
     const char *(*parse)(const uint8_t *file, uint64_t size, struct kernel *k);
 } kinds[] = {
-    [BULKHEAD_KERNEL_LINUX] = {"is not a bzImage: it has no setup header with the letters HdrS",
-                               linux_is, linux_parse},
+    [BULKHEAD_KERNEL_LINUX] = {"is no bzImage: it has no header with the letters HdrS", linux_is,
+                               linux_parse},
     [BULKHEAD_KERNEL_MULTIBOOT] = {"has no Multiboot header in its first 8 KiB", multiboot_is,
                                    multiboot_parse},
-    [BULKHEAD_KERNEL_ELF] = {"is not a 64-bit ELF file", elf64_is, elf64_parse},
+    [BULKHEAD_KERNEL_ELF] = {"is not a 64-bit ELF file", elf64_is, elf_parse},
     [BULKHEAD_KERNEL_FLAT] = {"is not a flat binary: it is an ELF file or a bzImage", flat_is,
                               flat_parse},
 };
@@ -142,22 +133,13 @@ static uint32_t kernel_recognise(const uint8_t *file, uint64_t size) {
 
 /* Files that are often taken for kernels. */
 static const char *kernel_hint(const uint8_t *file, uint64_t size) {
-    static const struct {
-        uint8_t magic[5], length;
-        const char *why;
-    } hints[] = {
-        {"\177ELF\1", 5,
-         "is a 32-bit ELF file without a Multiboot header: give it one, or build it for 64 bits"},
-        {{0x1f, 0x8b}, 2, "is compressed: unpack it with gunzip"},
-        {"MZ", 2, "is an EFI application, which guests cannot run: take the kernel itself"},
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(hints); i++) {
-        if (size >= hints[i].length && memcmp(file, hints[i].magic, hints[i].length) == 0) {
-            return hints[i].why;
-        }
-    }
-    return "is no Linux bzImage, Multiboot or 64-bit ELF kernel; for a flat binary write type = "
-           "\"flat\"";
+    uint64_t magic = size >= 2 ? number_at(file, 0, 2) : 0;
+    return elf_is(file, size) ? "is a 32-bit ELF file without a Multiboot header: give it one, or "
+                                "build it for 64 bits"
+           : magic == 0x8b1f  ? "is compressed: unpack it with gunzip"
+           : magic == 0x5a4d  ? "is an EFI application, which guests cannot run: take a kernel"
+                              : "is no Linux bzImage, Multiboot or 64-bit ELF kernel; for a flat "
+                                "binary write type = \"flat\"";
 }
 
 enum status kernel_parse(const void *bytes, uint64_t size, uint32_t type, struct kernel *out,
@@ -228,10 +210,8 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
     if (low == 0 || (needed != 0 && needed <= low)) {
         return;
     }
-    char have[24], need[24], own[24], from[24], initrd_text[24], fix[64] = "take smaller ones";
-    if (header.apart) {
-        fmt_print(fix, sizeof(fix), "take smaller ones, or link the kernel lower");
-    }
+    char have[24], need[24], own[24], from[24], initrd_text[24],
+        fix[64] = "take smaller ones, or a kernel that lies lower";
     bool fits = needed != 0 && needed <= PLAN_LOW_RAM_END; /* with more memory */
     if (fits) {
         fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, needed));

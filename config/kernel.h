@@ -42,11 +42,11 @@ void kernel_check_guests(const struct boot_info *info, struct fault_list *faults
 
 /* For kernel.c, from program.c: a look at the first bytes; why a file is refused, or NULL. */
 #define KERNEL_SIZE_LIMIT BIT(44) /* far above all low RAM, far below where sums overflow */
-uint64_t kernel_field(const uint8_t *file, uint64_t at, unsigned bytes);
+uint64_t number_at(const uint8_t *file, uint64_t at, unsigned bytes);
 bool elf_is(const uint8_t *file, uint64_t size);
 bool elf64_is(const uint8_t *file, uint64_t size);
 bool multiboot_is(const uint8_t *file, uint64_t size);
-const char *elf64_parse(const uint8_t *file, uint64_t size, struct kernel *k);
+const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *k);
 const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k);
 
 #endif

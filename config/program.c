@@ -7,8 +7,6 @@
 #include "config/kernel.h"
 #include "hv/lib/str.h"
 
-#define field kernel_field
-
 #define MULTIBOOT_MAGIC     0x1badb002u
 #define MULTIBOOT_AREA      8192u
 #define MULTIBOOT_ADDRESSES BIT32(16)
@@ -54,23 +52,25 @@ bool elf64_is(const uint8_t *file, uint64_t size) {
     return elf_is(file, size) && file[4] == 2;
 }
 
-static const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *k) {
+const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *k) {
     struct {
         uint64_t begin, end;
     } taken[SEGMENTS_MOST];
     const struct elf_layout *l = &elf_layouts[file[4] - 1];
-    uint64_t at = field(file, l->phoff, l->wide), count = field(file, l->phnum, 2);
+    uint64_t at = number_at(file, l->phoff, l->wide), count = number_at(file, l->phnum, 2);
     unsigned segments = 0;
-    if (file[5] != 1 || field(file, 16, 2) != 2 || field(file, 18, 2) != l->machine) {
+    if (file[5] != 1 || number_at(file, 16, 2) != 2 || number_at(file, 18, 2) != l->machine) {
         return "is no executable for x86: link it as a static one, not position independent";
     }
-    if (field(file, l->phentsize, 2) != l->size || at > size || count * l->size > size - at) {
+    if (number_at(file, l->phentsize, 2) != l->size || at > size || count * l->size > size - at) {
         return DAMAGED;
     }
     for (const uint8_t *p = file + at; count > 0; count--, p += l->size) {
-        uint64_t address = field(p, l->paddr, l->wide), memory = field(p, l->memsz, l->wide);
-        uint64_t offset = field(p, l->offset, l->wide), bytes = field(p, l->filesz, l->wide);
-        if (field(p, 0, 4) != 1 || memory == 0) {
+        uint64_t address = number_at(p, l->paddr, l->wide),
+                 memory = number_at(p, l->memsz, l->wide);
+        uint64_t offset = number_at(p, l->offset, l->wide),
+                 bytes = number_at(p, l->filesz, l->wide);
+        if (number_at(p, 0, 4) != 1 || memory == 0) {
             continue;
         }
         if (bytes > memory || offset > size || bytes > size - offset) {
@@ -93,16 +93,12 @@ static const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *
     return segments != 0 ? NULL : "has no segment to load: link it as a static executable";
 }
 
-const char *elf64_parse(const uint8_t *file, uint64_t size, struct kernel *k) {
-    return elf_parse(file, size, k);
-}
-
 static uint64_t multiboot_find(const uint8_t *file, uint64_t size) {
     for (uint64_t at = 0; at + 12 <= MULTIBOOT_AREA && at + 12 <= size; at += 4) {
-        uint64_t magic = field(file, at, 4), flags = field(file, at + 4, 4);
+        uint64_t magic = number_at(file, at, 4), flags = number_at(file, at + 4, 4);
         uint64_t length = (flags & MULTIBOOT_ADDRESSES) != 0 ? 32 : 12;
         if (magic == MULTIBOOT_MAGIC && length <= size - at &&
-            (uint32_t)(magic + flags + field(file, at + 8, 4)) == 0) {
+            (uint32_t)(magic + flags + number_at(file, at + 8, 4)) == 0) {
             return at;
         }
     }
@@ -114,7 +110,7 @@ bool multiboot_is(const uint8_t *file, uint64_t size) {
 }
 
 const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k) {
-    uint64_t at = multiboot_find(file, size), flags = field(file, at + 4, 4);
+    uint64_t at = multiboot_find(file, size), flags = number_at(file, at + 4, 4);
     if ((flags & MULTIBOOT_REFUSED) != 0) {
         return "asks by its Multiboot header for a video mode or more, which guests have not: "
                "build it without";
@@ -123,8 +119,8 @@ const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k
         return elf_is(file, size) ? elf_parse(file, size, k)
                                   : "has a Multiboot header without addresses and is no ELF file";
     }
-    uint64_t own = field(file, at + 12, 4), load = field(file, at + 16, 4);
-    uint64_t load_end = field(file, at + 20, 4), zero_end = field(file, at + 24, 4);
+    uint64_t own = number_at(file, at + 12, 4), load = number_at(file, at + 16, 4);
+    uint64_t load_end = number_at(file, at + 20, 4), zero_end = number_at(file, at + 24, 4);
     if (own < load || own - load > at) {
         return DAMAGED;
     }

@@ -160,6 +160,12 @@ class LinuxPair(LinuxGuests):
         counts = self.command(ALPHA, "grep rtc0 /proc/interrupts; cd").split()
         expect_that(int(counts[1]) >= 1, "an interrupt of the CMOS clock", counts)
 
+    @check("alpha's kernel knows what PC it is on")
+    def product(self):
+        output = self.run(ALPHA, "cat /sys/class/dmi/id/product_name")
+        expect_that("Bulkhead" in output.split(), "the product name Bulkhead", output)
+        self.command(ALPHA, "dmesg | grep 'DMI: Bulkhead Bulkhead, BIOS 1.0'")
+
     @check("switching replays the scrollback")
     def replay(self):
         self.run(ALPHA, "echo mark-$((40+2))")

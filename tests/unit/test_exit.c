@@ -149,6 +149,35 @@ TEST(mtrrs_take_what_is_valid) {
     }
 }
 
+/* What a guest's kernel works out from them: uncached is 3 to 4 GiB and A0000h to BFFFFh. */
+TEST(mtrrs_at_power_up) {
+    struct vcpu *v = fake_machine_start();
+    static const struct {
+        uint32_t msr;
+        uint64_t value;
+    } want[] = {{0x200, 0xc0000000},
+                {0x202, 0},
+                {0x203, 0},
+                {0x20f, 0},
+                {0x250, 0x0606060606060606},
+                {0x258, 0x0606060606060606},
+                {0x259, 0},
+                {0x268, 0x0606060606060606},
+                {0x26f, 0x0606060606060606},
+                {0x2ff, 0xc06}};
+    msr_reset(v);
+    for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+        v->regs[X86_RCX] = want[i].msr;
+        CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+        CHECK_U64(v->regs[X86_RDX] << 32 | v->regs[X86_RAX], want[i].value);
+    }
+    v->regs[X86_RCX] = 0x201; /* 1 GiB, as wide as physical addresses are */
+    CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+    uint64_t mask = v->regs[X86_RDX] << 32 | v->regs[X86_RAX];
+    uint64_t bits = cpuid_find(&v->cpuid, 0x80000008, 0)->out[0] & 0xff;
+    CHECK_U64(mask, (BIT(bits) - GIB) | BIT(11));
+}
+
 TEST(registers_that_remember_nothing) {
     struct vcpu *v = fake_machine_start();
     CHECK(msr_takes(v, X86_MSR_MISC_ENABLE, UINT64_MAX) && msr_takes(v, X86_MSR_HWCR, UINT64_MAX));
@@ -571,7 +600,7 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
 
 TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
-          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid),
+          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
           T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
           T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
           T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),

@@ -190,7 +190,7 @@ TEST(type_of_file) {
     memset(kernel_file, 0x90, sizeof(kernel_file));
     CHECK(build() == STATUS_OK);
     configure(GUEST("alpha", "1", "512M") "type = \"linux\"\n");
-    FAULTS({"6:8:", "is not a bzImage: it has no setup header with the letters HdrS; name"});
+    FAULTS({"6:8:", "is no bzImage: it has no header with the letters HdrS; name"});
     configure(GUEST("alpha", "1", "512M"));
     FAULTS({"4:10:", "for a flat binary write type = \"flat\""});
     memcpy(kernel_file, "\x1f\x8b", 2);
