@@ -191,7 +191,7 @@ static const struct msr_read msr_reads[] = {
     {0x122, REFUSED},      {0x174, "0"},          {0x175, "0"},
     {0x176, "0"},          {0x179, REFUSED},      {0x186, REFUSED},
     {0x19c, REFUSED},      {0x1a0, "1801"},       {0x1d9, "0"},
-    {0x200, "c0000000"},          {0x20f, "0"},          {0x210, REFUSED},
+    {0x200, "c0000000"},   {0x20f, "0"},          {0x210, REFUSED},
     {0x250, ""},           {0x26f, ""},           {0x277, "7040600070406"},
     {0x2ff, ""},           {0x38f, REFUSED},      {0x480, REFUSED},
     {0x48b, REFUSED},      {0x491, REFUSED},      {0x6e0, "0"},

@@ -181,7 +181,7 @@ const struct msr_policy *msr_policy_find(uint32_t msr) {
 void msr_reset(struct vcpu *v) {
     uint64_t *slots = v->msr_slots, bits = cpuid_find(&v->cpuid, 0x80000008, 0)->out[0] & 0xff;
     memset(slots, 0, sizeof(v->msr_slots));
-    /* As a PC's firmware leaves them: uncached from the end of low RAM to 4 GiB, and where VGA is. */
+    /* As a PC's firmware leaves them: uncached up to 4 GiB, where no RAM is, and VGA's place. */
     slots[SLOT_MTRR_VARIABLE] = PLAN_LOW_RAM_END;
     slots[SLOT_MTRR_VARIABLE + 1] = (BIT(bits) - (PLAN_HIGH_RAM - PLAN_LOW_RAM_END)) | MTRR_ENABLED;
     memset(&slots[SLOT_MTRR_FIX64K], MTRR_WB, 8 * (SLOT_MTRR_DEF_TYPE - SLOT_MTRR_FIX64K));

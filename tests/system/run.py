@@ -18,6 +18,7 @@ from machine import HOST, TARGETS, Machine, fastest_of, target_named
 from test_differential import Compare, Differential
 from test_image import Image
 from test_kinds import Kinds
+from test_large import Large
 from test_linux_pair import LinuxPair
 from test_preflight import Preflight
 from test_refusals import Refusals
@@ -25,7 +26,7 @@ from test_screen import Screen
 from test_smp import Smp, Soak
 from test_walls import Walls
 
-BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Kinds, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Screen, Walls, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
