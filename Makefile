@@ -215,7 +215,7 @@ $(BUILD)/guests/kind-flat: $(BUILD)/guests/kinds64/program.elf
 	$(OBJCOPY) -O binary $< $@
 $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/setup.S
 	$(OBJCOPY) -O binary $< $@.flat
-	$(CC) -c -DKERNEL='"$@.flat"' -DXLOADFLAGS=0 guests/test/setup.S -o $@.setup.o
+	$(CC) -c -DKERNEL='"$@.flat"' -DXLOADFLAGS=0 -DRELOCATABLE=0 guests/test/setup.S -o $@.setup.o
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench

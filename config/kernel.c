@@ -70,7 +70,7 @@ static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel
         {(number_at(file, LOADFLAGS, 1) & LOADED_HIGH) == 0, "is a zImage: build a bzImage"},
         {header_end < HEADER_LEAST || header_end > HEADER_MOST,
          "is damaged: its setup header has an impossible length"},
-        {setup_size > size || kernel_size > size - setup_size,
+        {setup_size > size || kernel_size > size - setup_size + 15, /* rounded up by some builds */
          "is truncated: the file ends before its header says; copy it again"},
         {kernel_size <= ENTRY_64_OFFSET || init_size < kernel_size,
          "is damaged: its header has impossible sizes"},

@@ -80,6 +80,9 @@ static int linux_read_header(const uint8_t *file, uint64_t size, struct layout *
     unsigned sectors = file[SETUP_SECTS];
     l->setup_size = ((sectors != 0 ? sectors : 4u) + 1u) * SECTOR;
     l->kernel_size = number_at(file, SYSSIZE, 4) * 16;
+    if (l->setup_size <= size && l->kernel_size < size - l->setup_size + 16) {
+        l->kernel_size = min(l->kernel_size, size - l->setup_size); /* rounded up by some builds */
+    }
     l->header_end = MAGIC + (uint64_t)file[JUMP_LENGTH];
     l->initrd_max = newer(file, l, INITRD_ADDR_MAX, 4, INITRD_MAX_OLD);
     l->cmdline_max = newer(file, l, CMDLINE_SIZE, 4, CMDLINE_OLD);

@@ -3,11 +3,12 @@
  * The first two sectors of a test guest's file: a Linux/x86 setup header (boot protocol 2.15), so
  * that Bulkhead's bzImage loader takes the guest like any kernel, followed by the guest itself.
  * KERNEL names the flat binary. There is no real-mode code: only the 64-bit entry point is there,
- * or with XLOADFLAGS = 0 only the 32-bit one.
+ * or with XLOADFLAGS = 0 only the 32-bit one; RELOCATABLE = 0 has it loaded where it is linked.
  * Source: Linux Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header".
  */
 #ifndef XLOADFLAGS
-#define XLOADFLAGS 0x03 /* KERNEL_64, CAN_BE_LOADED_ABOVE_4G */
+#define XLOADFLAGS  0x03 /* KERNEL_64, CAN_BE_LOADED_ABOVE_4G */
+#define RELOCATABLE 1
 #endif
 #define SETUP_SECTORS 1
 #define INIT_SIZE 0x200000 /* as guest.lds asserts */
@@ -38,7 +39,7 @@ _start:
         .long   0                               /* cmd_line_ptr */
         .long   0x7fffffff                      /* initrd_addr_max */
         .long   0x200000                        /* kernel_alignment */
-        .byte   1                               /* relocatable_kernel */
+        .byte   RELOCATABLE                     /* relocatable_kernel */
         .byte   12                              /* min_alignment */
         .word   XLOADFLAGS
         .long   255                             /* cmdline_size */

@@ -316,6 +316,23 @@ TEST(flat) {
     CHECK_U64(ram[start.kernel.gpa], 0);
 }
 
+/* Whatever the headers say, nothing outside of the guest's memory is touched (the sanitizer sees).
+ */
+TEST(random_headers) {
+    uint32_t random = 1, loaded = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        make_elf(1 + i % 2);
+        put_multiboot(0x300, i % 4 < 2 ? 0x10000 : 0);
+        for (unsigned j = 0; j < 3; j++) {
+            random = random * 1664525 + 1013904223;
+            file[(random >> 8) % (j < 2 ? 0xf0 : 0x320)] = (uint8_t)(random >> 24);
+        }
+        stage(i % 3 == 0 ? BULKHEAD_KERNEL_ELF : BULKHEAD_KERNEL_ANY);
+        loaded += kernel_load(ram, &start, 0, &entry) == NULL;
+    }
+    CHECK(loaded > 100 && loaded < 900);
+}
+
 static uint8_t sum(uint64_t gpa, uint64_t n) {
     uint8_t total = 0;
     while (n-- > 0) {
@@ -401,4 +418,4 @@ TEST(bios_data_and_coreboot) {
 
 TEST_MAIN(T(elf64), T(elf64_entry_is_physical), T(low_segment), T(elf64_refusals), T(multiboot_elf),
           T(multiboot_without_module), T(multiboot_addresses), T(multiboot_refusals), T(flat),
-          T(smbios), T(bios_data_and_coreboot))
+          T(random_headers), T(smbios), T(bios_data_and_coreboot))
