@@ -9,7 +9,7 @@
 
 #include "hv/lib/types.h"
 
-#define BUS_MAX_ENTRIES 12
+#define BUS_MAX_ENTRIES 16
 
 /*
  * at (a port's number, or the offset in an MMIO entry), size (1, 2, 4; MMIO also 8) and value are

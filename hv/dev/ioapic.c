@@ -17,6 +17,7 @@ enum ioapic_register { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0
 #define RTE_REMOTE_IRR BIT(14)
 #define RTE_LEVEL      BIT(15)
 #define RTE_MASKED     BIT(16)
+#define RTE_MESSAGE    0x87ff /* vector, delivery mode, trigger: the same in an MSI */
 /* Vector, delivery and destination mode, polarity, trigger, mask, destination. */
 #define RTE_WRITABLE   0xff0000000001afffull
 
@@ -39,8 +40,8 @@ static void ioapic_service(struct ioapic *io, unsigned pin) {
         io->redirection[pin] |= RTE_REMOTE_IRR;
     }
     io->pending &= ~BIT32(pin);
-    struct apic_message message = apic_message(rte);
-    io->deliver(io->ctx, &message);
+    io->send_msi(io->ctx, MSI_ADDRESS | rte >> 56 << 12 | (rte >> 9 & MSI_LOGICAL),
+                 (uint32_t)(rte & RTE_MESSAGE) | MSI_ASSERT);
 }
 
 void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {

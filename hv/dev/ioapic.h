@@ -13,7 +13,7 @@
 #define IOAPIC_PINS 24
 
 struct ioapic {
-    void (*deliver)(void *ctx, const struct apic_message *message);
+    void (*send_msi)(void *ctx, uint64_t address, uint32_t data);
     void *ctx;
     uint32_t id, select;
     uint64_t redirection[IOAPIC_PINS];
@@ -21,7 +21,7 @@ struct ioapic {
     uint32_t pending; /* edge seen while masked, line still asserted: delivered when unmasked */
 };
 
-void ioapic_reset(struct ioapic *io); /* keeps deliver and ctx */
+void ioapic_reset(struct ioapic *io); /* keeps send_msi and ctx */
 void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted);
 void ioapic_eoi(struct ioapic *io, uint8_t vector); /* EOI broadcast from a local APIC */
 uint64_t ioapic_read(void *io, uint64_t offset, unsigned size);

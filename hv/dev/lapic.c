@@ -2,8 +2,8 @@
 /*
  * One vCPU's local APIC: register file, priorities, timer, interrupt commands. Decides what may be
  * delivered; never touches another APIC (messages leave through ops). Called on the vCPU's own CPU
- * by the MMIO and MSR handlers and the event code; lapic_accept() and lapic_matches() from
- * anywhere. No errors are reported: ESR is always 0. Source: Intel SDM vol. 3 "Advanced
+ * by the MMIO and MSR handlers and the event code; lapic_accept(), lapic_matches() and what only
+ * looks from anywhere. LVT interrupts are edges. Source: Intel SDM vol. 3 "Advanced
  * Programmable Interrupt Controller (APIC)". The registers that a busy guest touches are x2APIC
  * TPR, EOI, ICR and the timer: keep their path short.
  */
@@ -16,10 +16,11 @@ enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0
 enum { REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20 };
 #define COMMAND_ASSERT BIT32(14)
 enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
-/* Thermal, performance, LINT0 and LINT1 are between the two. */
-enum { REG_LVT_TIMER = 0x32, REG_LVT_ERROR = 0x37 };
+/* Thermal and performance are between timer and LINT0. */
+enum { REG_LVT_TIMER = 0x32, REG_LVT_LINT0 = 0x35, REG_LVT_ERROR = 0x37 };
 enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
 #define X2APIC_MSR 0x800u
+#define MSI_HINT   BIT(3) /* one of those named is enough */
 
 #define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
 #define SVR_ENABLED BIT32(8)
@@ -27,6 +28,8 @@ enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
 #define LVT_MASKED BIT32(16)
 #define LVT_STATUS 0x5000u /* delivery status and remote IRR: read-only */
 #define ICR_STATUS BIT32(12)
+
+enum lapic_error { ERROR_SEND = BIT32(5), ERROR_RECEIVE = BIT32(6), ERROR_REGISTER = BIT32(7) };
 
 enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first two count */
 
@@ -37,6 +40,9 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define X2APIC_READABLE                                                                            \
     (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
      BITS(REG_ISR, REG_ESR) | BIT(REG_ICR) | BITS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))
+/* The xAPIC's, those of older CPUs (arbitration priority, remote read) included. */
+#define XAPIC_REGISTERS                                                                            \
+    (X2APIC_READABLE | BIT(9) | BIT(REG_EOI) | BIT(0xc) | BIT(REG_DFR) | BIT(REG_ICR_HIGH))
 #define X2APIC_WRITABLE                                                                            \
     (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
      BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
@@ -72,6 +78,14 @@ struct apic_message apic_message(uint64_t word) {
     };
 }
 
+bool apic_message_from_msi(uint64_t address, uint32_t data, struct apic_message *message) {
+    *message = apic_message((data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56);
+    if ((address & MSI_HINT) != 0 && message->delivery_mode == APIC_FIXED) {
+        message->delivery_mode = APIC_LOWEST;
+    }
+    return address >> 20 == MSI_ADDRESS >> 20 && (!message->level || (data & MSI_ASSERT) != 0);
+}
+
 static bool lapic_is_x2apic(const struct lapic *l) {
     return (l->apic_base & APIC_BASE_X2APIC) != 0;
 }
@@ -96,10 +110,21 @@ static void lapic_update_ppr(struct lapic *l) {
     l->reg[REG_PPR][0] = (tpr & 0xf0) >= in_service ? tpr : in_service;
 }
 
+/* Notes an error; the first of its kind is an interrupt, if that is not masked. */
+static bool lapic_error(struct lapic *l, enum lapic_error error) {
+    uint32_t before = __atomic_fetch_or(&l->errors, error, __ATOMIC_RELAXED);
+    uint32_t lvt = __atomic_load_n(&l->reg[REG_LVT_ERROR][0], __ATOMIC_RELAXED);
+    return (before & error) == 0 && (lvt & LVT_MASKED) == 0 && lapic_accept(l, (uint8_t)lvt, false);
+}
+
+bool lapic_listens(const struct lapic *l) {
+    return (l->apic_base & APIC_BASE_ENABLE) != 0 &&
+           (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) != 0;
+}
+
 bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
-    if (vector < VECTOR_FIRST || (l->apic_base & APIC_BASE_ENABLE) == 0 ||
-        (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) == 0) {
-        return false;
+    if (UNLIKELY(!lapic_listens(l) || vector < VECTOR_FIRST)) {
+        return lapic_listens(l) && lapic_error(l, ERROR_RECEIVE);
     }
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
@@ -113,6 +138,13 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
     uint32_t before = __atomic_fetch_or(&l->reg[REG_IRR + w][0], bit, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
     return (before & bit) == 0;
+}
+
+struct apic_message lapic_lint0(const struct lapic *l) {
+    bool enabled = (l->apic_base & APIC_BASE_ENABLE) != 0;
+    uint32_t lvt = __atomic_load_n(&l->reg[REG_LVT_LINT0][0], __ATOMIC_RELAXED);
+    bool masked = (lvt & LVT_MASKED) != 0;
+    return apic_message(!enabled ? APIC_EXTINT << 8 : masked ? APIC_SMI << 8 : lvt & 0x7ff);
 }
 
 /* A vector that this APIC sends to itself. */
@@ -187,12 +219,21 @@ static void lapic_write_eoi(struct lapic *l) {
     }
 }
 
+static void lapic_report(struct lapic *l, enum lapic_error error) {
+    if (lapic_error(l, error)) {
+        l->ops->changed(l->ctx);
+    }
+}
+
 static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
     struct apic_message message = apic_message((uint64_t)high << 32 | command);
     if (lapic_is_x2apic(l)) {
         message.destination = high;
     }
     message.level = false; /* whatever the command says: SDM vol. 3 "Interrupt Command Register" */
+    if (UNLIKELY(message.vector < VECTOR_FIRST) && message.delivery_mode <= APIC_LOWEST) {
+        lapic_report(l, ERROR_SEND);
+    }
     if (message.delivery_mode == APIC_INIT && (command & COMMAND_ASSERT) == 0) {
         return; /* level de-assert: only for APICs of long ago */
     }
@@ -310,6 +351,7 @@ static void lapic_write_divide(struct lapic *l, uint32_t value) {
 static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
     bool counted = lapic_timer_counts(l);
     value &= ~LVT_STATUS;
+    l->ops->changed(l->ctx); /* LINT0 may let through what waits at it */
     l->reg[reg][0] = (l->reg[REG_SVR][0] & SVR_ENABLED) != 0 ? value : value | LVT_MASKED;
     if (counted != lapic_timer_counts(l)) {
         l->reg[REG_INITIAL][0] = 0;
@@ -340,6 +382,8 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
         lapic_write_divide(l, value);
     } else if (reg == REG_SVR) {
         lapic_write_svr(l, value);
+    } else if (reg == REG_ESR) {
+        l->reg[REG_ESR][0] = __atomic_exchange_n(&l->errors, 0, __ATOMIC_RELAXED);
     } else if (reg >= REG_LVT_TIMER && reg <= REG_LVT_ERROR) {
         lapic_write_lvt(l, reg, value);
     } else if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH) {
@@ -383,21 +427,29 @@ enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value) {
     if (reg == REG_ICR) {
         l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
     } else if (reg == REG_SELF_IPI) {
-        lapic_raise(l, (uint8_t)value);
+        lapic_send(l, APIC_SELF << 18 | (uint32_t)value, 0);
     }
     lapic_write(l, reg, (uint32_t)value);
     return STATUS_OK;
 }
 
+static bool lapic_has(struct lapic *l, uint64_t reg) {
+    bool has = reg < LAPIC_REGISTERS && (XAPIC_REGISTERS >> reg & 1) != 0;
+    if (UNLIKELY(!has)) {
+        lapic_report(l, ERROR_REGISTER);
+    }
+    return has;
+}
+
 uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset) {
     unsigned reg = (unsigned)(offset >> 4), byte = offset & 0xf;
-    return byte < 4 && reg < LAPIC_REGISTERS ? lapic_read(l, reg) >> (8 * byte) : 0;
+    return lapic_has(l, reg) && byte < 4 ? lapic_read(l, reg) >> (8 * byte) : 0;
 }
 
 void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t value) {
     uint64_t reg = offset >> 4;
     /* Registers are written whole, at the start of their 16 bytes. */
-    if ((offset & 0xf) == 0 && size >= 4 && reg < LAPIC_REGISTERS) {
+    if (lapic_has(l, reg) && (offset & 0xf) == 0 && size >= 4) {
         lapic_write(l, (unsigned)reg, (uint32_t)(value & writable_bits[reg]));
     }
 }
@@ -412,7 +464,7 @@ static void lapic_write_ids(struct lapic *l) {
 void lapic_init(struct lapic *l) {
     lapic_timer_arm(l, 0);
     memset(l->reg, 0, sizeof(l->reg));
-    l->irr_words = l->isr_words = 0;
+    l->irr_words = l->isr_words = l->errors = 0;
     lapic_write_ids(l);
     l->reg[REG_VERSION][0] = VERSION;
     l->reg[REG_DFR][0] = UINT32_MAX;
@@ -437,6 +489,7 @@ enum status lapic_base_write(struct lapic *l, uint64_t value) {
     l->apic_base = LAPIC_BASE | to | (l->apic_base & APIC_BASE_BSP);
     if (from != to && to == 0) {
         lapic_init(l);
+        l->ops->changed(l->ctx); /* the 8259 has a direct way to the CPU now */
     } else if (from != to && to == mode) {
         lapic_write_ids(l);
         l->reg[REG_ICR][0] = l->reg[REG_ICR_HIGH][0] = 0;

@@ -20,10 +20,11 @@
 #define APIC_BASE_ENABLE BIT(11)
 
 /*
- * What one APIC sends to others: an interrupt command (never level), or an entry of the I/O
- * APIC (without a shorthand).
+ * What one APIC sends to others: an interrupt command (never level), or an MSI, which is also what
+ * an I/O APIC sends (without a shorthand).
  */
 enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_NMI = 4, APIC_INIT, APIC_SIPI };
+#define APIC_EXTINT 7 /* the 8259 is asked for the vector; only at LINT0 */
 enum apic_shorthand { APIC_NAMED, APIC_SELF, APIC_ALL, APIC_OTHERS };
 struct apic_message {
     uint8_t vector, delivery_mode, shorthand; /* the modes are those of the two enums */
@@ -31,8 +32,18 @@ struct apic_message {
     uint32_t destination; /* all ones = every APIC, in both modes */
 };
 
-/* From ICR in xAPIC mode or a redirection entry, which have these fields in the same places. */
+/* From ICR in xAPIC mode or an LVT register, which has some of its fields. */
 struct apic_message apic_message(uint64_t word);
+
+/*
+ * From a message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words
+ * may be guest-controlled. False if it is none: not to FEExxxxxh, or the end of a level. SDM
+ * "Message Signalled Interrupts".
+ */
+#define MSI_ADDRESS 0xfee00000ull
+#define MSI_LOGICAL BIT(2)
+#define MSI_ASSERT  BIT32(14)
+bool apic_message_from_msi(uint64_t address, uint32_t data, struct apic_message *message);
 
 /* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
 struct lapic_ops {
@@ -51,6 +62,7 @@ struct lapic {
     uint32_t id;
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
+    uint32_t errors;    /* as in ESR, seen since the guest last wrote it */
     uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
     /* As the guest reads them, but for the timer's current count; in the places of the xAPIC page,
      * where a CPU with APIC virtualization looks for them. */
@@ -95,11 +107,18 @@ void lapic_tsc_changed(struct lapic *l, uint64_t delta);
 uint8_t lapic_cr8_read(const struct lapic *l);
 void lapic_cr8_write(struct lapic *l, uint8_t cr8);
 
+/* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */
+bool lapic_listens(const struct lapic *l);
 /*
- * Sets vector in IRR (and TMR by level); may run on any CPU. False if it was there already, or the
- * APIC is disabled (also by software) or vector < 16.
+ * Sets vector in IRR (and TMR by level); may run on any CPU. A vector < 16 is an error for ESR.
+ * False if there is nothing new to deliver.
  */
 bool lapic_accept(struct lapic *l, uint8_t vector, bool level);
+/*
+ * What a rise at LINT0 does; SMI stands for nothing. With the APIC switched off the input is the
+ * CPU's INTR. Any CPU.
+ */
+struct apic_message lapic_lint0(const struct lapic *l);
 /* True if an interrupt message with this destination is for this APIC. */
 bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical);
 

@@ -54,10 +54,10 @@ static void pic_drive(struct pic_chip *c, unsigned input, bool asserted) {
 /* The cascade is a level: its ELCR bit is set, and hidden from the guest. */
 static void pic_update(struct pic *pic) {
     pic_drive(&pic->chips[0], CASCADE, pic_request(&pic->chips[1]) != NONE);
-    bool intr = pic_request(&pic->chips[0]) != NONE;
-    if (intr != pic->intr) {
-        __atomic_store_n(&pic->intr, intr, __ATOMIC_RELEASE);
-        pic->output(pic->ctx, intr);
+    bool before = pic->intr, intr = pic_request(&pic->chips[0]) != NONE;
+    __atomic_store_n(&pic->intr, intr, __ATOMIC_RELEASE);
+    if (intr && !before) {
+        pic->raised(pic->ctx);
     }
 }
 
@@ -89,8 +89,6 @@ uint8_t pic_acknowledge(struct pic *pic) {
         c = &pic->chips[1];
         input = pic_take(c);
     }
-    __atomic_store_n(&pic->intr, false, __ATOMIC_RELEASE);
-    pic->output(pic->ctx, false);
     pic_update(pic);
     return (uint8_t)((c->words[ICW2] & 0xf8) | (input == NONE ? 7 : input));
 }

@@ -19,14 +19,13 @@ struct pic_chip {
 };
 
 struct pic {
-    /* INTR has changed, or is pulsed by an acknowledge; on the CPU that caused it. */
-    void (*output)(void *ctx, bool intr);
+    void (*raised)(void *ctx); /* INTR has gone up; on the CPU that caused it */
     void *ctx;
     bool intr;
     struct pic_chip chips[2]; /* IRQ 0 to 7; 8 to 15, which sits on input 2 of the first */
 };
 
-void pic_reset(struct pic *pic);                                 /* keeps output and ctx */
+void pic_reset(struct pic *pic);                                 /* keeps raised and ctx */
 void pic_set_line(struct pic *pic, unsigned irq, bool asserted); /* 0..15 but 2 */
 
 /* INTA: the vector; that of a spurious interrupt if the request went away meanwhile. */

@@ -26,6 +26,7 @@ static void life_scrub(struct vm *vm) {
 static void life_reset_devices(struct vm *vm) {
     lock_acquire(&vm->lock);
     uart_reset(&vm->uart);
+    pic_reset(&vm->pic);
     ioapic_reset(&vm->ioapic);
     pm_reset(&vm->pm);
     rtc_reset(&vm->rtc);

@@ -52,6 +52,27 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
     vcpu_inject(v, (struct event){EVENT_EXCEPTION, (uint8_t)vector, 0, has_error, error});
 }
 
+#define EXTINT 256 /* the 8259 knows the vector */
+
+/* What is to be delivered: a vector, EXTINT, or -1. No priority holds the 8259 back. */
+static int vcpu_pending(const struct vcpu *v) {
+    bool intr = __atomic_load_n(&v->vm->pic.intr, __ATOMIC_ACQUIRE) && v->index == 0;
+    return UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT
+               ? EXTINT
+               : lapic_pending(&v->lapic);
+}
+
+static void vcpu_take(struct vcpu *v, int vector) {
+    if (LIKELY(vector != EXTINT)) {
+        lapic_acknowledge(&v->lapic, (uint8_t)vector);
+    } else {
+        lock_acquire(&v->vm->lock);
+        vector = pic_acknowledge(&v->vm->pic);
+        lock_release(&v->vm->lock);
+    }
+    vcpu_inject(v, (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector});
+}
+
 /* Sends the most urgent deliverable event in; asks for a window for what must wait. */
 static void vcpu_deliver(struct vcpu *v) {
     bool want_nmi = v->nmi_pending;
@@ -60,11 +81,10 @@ static void vcpu_deliver(struct vcpu *v) {
         v->nmi_pending = want_nmi = false;
         v->nmi_used = true;
     }
-    int vector = lapic_pending(&v->lapic);
+    int vector = vcpu_pending(v);
     if (vector >= 0 && v->event.type == EVENT_NONE && hvm->can_take_interrupt(v)) {
-        lapic_acknowledge(&v->lapic, (uint8_t)vector);
-        vcpu_inject(v, (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector});
-        vector = lapic_pending(&v->lapic);
+        vcpu_take(v, vector);
+        vector = vcpu_pending(v);
     }
     if (v->window_interrupt != (vector >= 0) || v->window_nmi != want_nmi) {
         v->window_interrupt = vector >= 0;

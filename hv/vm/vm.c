@@ -37,6 +37,7 @@ const char *vm_state_name(enum vm_state state) {
 /* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
 void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
     ioapic_set_line(&vm->ioapic, irq == 0 ? 2 : irq, asserted);
+    pic_set_line(&vm->pic, irq, asserted);
 }
 
 /* Serial line: guest to console and back. */
@@ -77,32 +78,51 @@ void vm_console_ready(struct vm *vm) {
 }
 
 /* SMI is not delivered to guests. */
+static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
+    static const uint8_t requests[8] = {
+        /* by delivery mode */
+        0, 0, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
+    uint32_t request = requests[m->delivery_mode];
+    if (m->delivery_mode == APIC_SIPI) {
+        __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
+    } else if (m->delivery_mode <= APIC_LOWEST) {
+        request = lapic_accept(&v->lapic, m->vector, m->level) ? REQUEST_EVENT : 0;
+    }
+    if (request != 0) {
+        vcpu_request(v, request);
+    }
+}
+
+/* Lowest priority: those named take it in turn. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m) {
+    uint32_t destination = m->shorthand == APIC_NAMED ? m->destination : UINT32_MAX;
+    bool lowest = m->delivery_mode == APIC_LOWEST;
+    uint32_t first = lowest ? __atomic_load_n(&vm->next_lowest, __ATOMIC_RELAXED) : 0;
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        struct vcpu *v = &vm->vcpus[i];
-        bool named = m->shorthand == APIC_NAMED
-                         ? lapic_matches(&v->lapic, m->destination, m->logical)
-                         : m->shorthand == APIC_ALL || v != sender;
-        if (named && m->delivery_mode == APIC_NMI) {
-            vcpu_request(v, REQUEST_NMI);
-        } else if (named && m->delivery_mode == APIC_INIT) {
-            vcpu_request(v, REQUEST_INIT);
-        } else if (named && m->delivery_mode == APIC_SIPI) {
-            __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
-            vcpu_request(v, REQUEST_SIPI);
-        } else if (named && m->delivery_mode <= APIC_LOWEST) {
-            if (lapic_accept(&v->lapic, m->vector, m->level)) {
-                vcpu_request(v, REQUEST_EVENT);
-            }
-            if (m->delivery_mode == APIC_LOWEST) {
-                return; /* one of them */
+        struct vcpu *v = &vm->vcpus[(first + i) % vm->vcpu_count];
+        if (lapic_matches(&v->lapic, destination, m->logical) &&
+            (m->shorthand != APIC_OTHERS || v != sender) && (!lowest || lapic_listens(&v->lapic))) {
+            vm_deliver_to(v, m);
+            if (lowest) {
+                __atomic_store_n(&vm->next_lowest, v->index + 1, __ATOMIC_RELAXED);
+                return;
             }
         }
     }
 }
 
-static void vm_ioapic_deliver(void *ctx, const struct apic_message *m) {
-    vm_deliver(ctx, NULL, m);
+void vm_send_msi(void *vm, uint64_t address, uint32_t data) {
+    struct apic_message m;
+    if (apic_message_from_msi(address, data, &m)) {
+        vm_deliver(vm, NULL, &m);
+    }
+}
+
+/* The 8259's INTR is wired to LINT0 of the first CPU; see also vcpu_pending(). */
+static void vm_pic_raised(void *ctx) {
+    struct vcpu *v = ((struct vm *)ctx)->vcpus;
+    struct apic_message m = lapic_lint0(&v->lapic);
+    vm_deliver_to(v, &m);
 }
 
 static void vm_power_off(void *ctx) {
@@ -117,7 +137,8 @@ static void vm_create_devices(struct vm *vm) {
     vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
     vm->uart =
         (struct uart){.transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .ctx = vm};
-    vm->ioapic = (struct ioapic){.deliver = vm_ioapic_deliver, .ctx = vm};
+    vm->pic = (struct pic){.raised = vm_pic_raised, .ctx = vm};
+    vm->ioapic = (struct ioapic){.send_msi = vm_send_msi, .ctx = vm};
     vm->pm = (struct pm){.power_off = vm_power_off, .ctx = vm, .clock = &vm->clock};
     vm->pit = (struct pit){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
     vm->rtc = (struct rtc){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
@@ -126,6 +147,8 @@ static void vm_create_devices(struct vm *vm) {
     /* The busiest first. */
     const struct bus_entry pio[] = {
         {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
+        {0x20, 2, "interrupt controller", &vm->pic, pic_read, pic_write},
+        {0xa0, 2, "interrupt controller", &vm->pic, pic_read, pic_write},
         {0x40, 4, "timer", &vm->pit, pit_read, pit_write},
         {0x60, 1, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
         {0x61, 1, "timer", &vm->pit, pit_read, pit_write},
@@ -133,6 +156,7 @@ static void vm_create_devices(struct vm *vm) {
         {0x70, 2, "CMOS clock", &vm->rtc, rtc_read, rtc_write},
         {0x80, 1, "POST code", &vm->chipset, chipset_read, chipset_write},
         {0x92, 1, "fast reset", &vm->chipset, chipset_read, chipset_write},
+        {0x4d0, 2, "interrupt controller", &vm->pic, pic_read, pic_write},
         {PM1A_EVENT_PORT, 12, "ACPI power management", &vm->pm, pm_read, pm_write},
         {0xcf8, 8, "PCI configuration, reset", &vm->chipset, chipset_read, chipset_write},
     };

@@ -8,6 +8,7 @@
 #define HV_VM_VM_H
 
 #include "hv/dev/ioapic.h"
+#include "hv/dev/pic.h"
 #include "hv/dev/platform.h"
 #include "hv/dev/uart.h"
 #include "hv/lib/lock.h"
@@ -53,7 +54,10 @@ struct vm {
     struct lock lock; /* all devices below and their buses */
     struct bus_space pio, mmio;
     struct uart uart;
+    struct pic pic;
     struct ioapic ioapic;
+    uint32_t
+        next_lowest; /* atomic: the vCPU that is asked first to take a lowest-priority message */
     struct pm pm;
     struct rtc rtc;
     struct pit pit;
@@ -73,11 +77,12 @@ MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
  */
 MUST_USE enum status vm_load(struct vm *vm);
 
-/*
- * An interrupt message to the local APICs it names, which may leave out its sender (NULL: it came
- * from the I/O APIC).
- */
+/* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
+
+/* A device's write of data to address: the I/O APIC's, and MSI and MSI-X of PCI devices. Any CPU.
+ */
+void vm_send_msi(void *vm, uint64_t address, uint32_t data);
 
 /* The line of an ISA interrupt, 0..15 without 2, as a device drives it; under vm->lock. */
 void vm_set_irq(struct vm *vm, unsigned irq, bool asserted);

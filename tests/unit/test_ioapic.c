@@ -7,15 +7,15 @@ static struct ioapic io;
 static struct apic_message sent;
 static unsigned sent_count;
 
-static void deliver(void *ctx, const struct apic_message *message) {
+static void send_msi(void *ctx, uint64_t address, uint32_t data) {
     (void)ctx;
-    sent = *message;
+    CHECK(apic_message_from_msi(address, data, &sent));
     sent_count++;
 }
 
 static void fresh(void) {
     memset(&io, 0xa5, sizeof(io));
-    io.deliver = deliver;
+    io.send_msi = send_msi;
     io.ctx = NULL;
     ioapic_reset(&io);
     sent_count = 0;
@@ -118,4 +118,18 @@ TEST(level) {
     CHECK_U64(sent_count, 4);
 }
 
-TEST_MAIN(T(registers), T(edge), T(edge_while_masked), T(level))
+/* Each field of an entry arrives in the message. */
+TEST(fields) {
+    fresh();
+    for (uint32_t mode = 0; mode < 8; mode++) {
+        write_register(0x13, 0x5a000000);
+        write_register(0x12, mode << 8 | 0x77);
+        ioapic_set_line(&io, 1, true);
+        ioapic_set_line(&io, 1, false);
+        CHECK_U64(sent_count, mode + 1);
+        CHECK(sent.vector == 0x77 && sent.delivery_mode == mode && sent.shorthand == APIC_NAMED);
+        CHECK(sent.destination == 0x5a && !sent.logical && !sent.level);
+    }
+}
+
+TEST_MAIN(T(registers), T(edge), T(edge_while_masked), T(level), T(fields))

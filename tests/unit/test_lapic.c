@@ -362,20 +362,139 @@ TEST(xapic_ipis) {
     CHECK_U64(changes, 1);
 }
 
-/* Vectors below 16 are neither sent nor received, and nothing is said of it. */
-TEST(reserved_vectors) {
+static uint32_t errors(void) {
+    wr(0x280, 0xff);
+    return rd(0x280);
+}
+
+/* Vectors below 16 do not arrive; ESR tells of it once it was written. */
+TEST(error_status) {
     fresh();
-    wr(0x370, 0x000000e0);
-    wr(0x300, 0x00044005);
+    CHECK_U64(errors(), 0);
+    wr(0x300, 0x00044005); /* to itself */
+    CHECK_U64(rd(0x280), 0);
+    CHECK_U64(errors(), 0x60);
+    CHECK_U64(rd(0x280), 0x60);
+    CHECK_U64(errors(), 0);
+    wr(0x300, 0x000c4105); /* lowest priority to others: they note that they got it */
+    CHECK_U64(ipis, 1);
+    CHECK_U64(errors(), 0x20);
+    wr(0x300, 0x000c4600); /* startup and NMI have no such vectors */
+    wr(0x300, 0x000c4400);
+    CHECK_U64(errors(), 0);
     wr(0x320, 0x05);
     wr(0x380, 1);
     now += 1000;
     lapic_timer_expired(&l);
-    wr(0x3f0, 0x44); /* the self IPI register is the x2APIC's */
-    CHECK_U64(rd(0x40), 0);
+    CHECK_U64(errors(), 0x40);
+    CHECK(!lapic_accept(&l, 15, true));
+    CHECK_U64(errors(), 0x40);
     CHECK_U64(lapic_pending(&l), -1);
-    wr(0x280, 0xff);
-    CHECK_U64(rd(0x280), 0);
+    wr(0xf0, 0xff);
+    CHECK(!lapic_accept(&l, 15, true)); /* switched off it hears nothing */
+    CHECK_U64(errors(), 0);
+}
+
+TEST(error_interrupt) {
+    fresh();
+    wr(0x370, 0xe0);
+    CHECK_U64(rd(0x370), 0xe0);
+    changes = 0;
+    wr(0x300, 0x000c4005);
+    CHECK_U64(lapic_pending(&l), 0xe0);
+    CHECK_U64(changes, 1);
+    lapic_acknowledge(&l, 0xe0);
+    wr(0xb0, 0);
+    wr(0x300, 0x000c4005); /* known already */
+    CHECK_U64(lapic_pending(&l), -1);
+    CHECK(lapic_accept(&l, 3, false)); /* another one, from another CPU */
+    CHECK_U64(lapic_pending(&l), 0xe0);
+    lapic_acknowledge(&l, 0xe0);
+    wr(0xb0, 0);
+    CHECK_U64(errors(), 0x60);
+    wr(0x300, 0x000c4005);
+    CHECK_U64(lapic_pending(&l), 0xe0);
+    lapic_acknowledge(&l, 0xe0);
+    wr(0xb0, 0);
+    CHECK_U64(errors(), 0x20);
+    wr(0x370, 0x100e0); /* masked: noted all the same */
+    CHECK(!lapic_accept(&l, 3, false));
+    CHECK_U64(errors(), 0x40);
+    wr(0x370, 0x05); /* its own vector is an error */
+    wr(0x300, 0x000c4005);
+    CHECK_U64(errors(), 0x60);
+    CHECK_U64(lapic_pending(&l), -1);
+    wr(0x300, 0x000c4005);
+    lapic_init(&l);
+    CHECK_U64(errors(), 0);
+}
+
+/* Reserved places of the page; those of registers that only other CPUs have are no error. */
+TEST(illegal_registers) {
+    static const uint16_t there[] = {0x020, 0x030, 0x080, 0x090, 0x0a0, 0x0b0, 0x0c0, 0x0d0,
+                                     0x0e0, 0x0f0, 0x280, 0x300, 0x310, 0x320, 0x330, 0x340,
+                                     0x350, 0x360, 0x370, 0x380, 0x390, 0x3e0};
+    fresh();
+    for (uint64_t offset = 0; offset < 0x1000; offset += 0x10) {
+        bool has = offset >= 0x100 && offset < 0x280;
+        for (size_t i = 0; i < ARRAY_SIZE(there); i++) {
+            has = has || there[i] == offset;
+        }
+        (void)errors();
+        (void)rd(offset);
+        CHECK_U64(errors(), has ? 0 : 0x80);
+        if (offset < 0x280 || offset > 0x310) {
+            wr(offset, 0);
+            CHECK_U64(errors(), has ? 0 : 0x80);
+        }
+    }
+    fresh_x2apic();
+    CHECK_U64(rdmsr(0x40), UINT64_MAX); /* #GP instead */
+    CHECK_U64(wrmsr(0x28, 0), STATUS_OK);
+    CHECK_U64(rdmsr(0x28), 0);
+    CHECK_U64(wrmsr(0x3f, 0x08), STATUS_OK);
+    CHECK_U64(wrmsr(0x28, 0), STATUS_OK);
+    CHECK_U64(rdmsr(0x28), 0x60);
+}
+
+TEST(lint0) {
+    fresh();
+    CHECK_U64(lapic_lint0(&l).delivery_mode, APIC_SMI); /* masked: nothing */
+    wr(0x350, 0x700);
+    CHECK_U64(changes, 1); /* something may have waited at it */
+    CHECK_U64(lapic_lint0(&l).delivery_mode, APIC_EXTINT);
+    wr(0x350, 0x8031);
+    struct apic_message m = lapic_lint0(&l);
+    CHECK(m.delivery_mode == APIC_FIXED && m.vector == 0x31 && !m.level);
+    wr(0x350, 0x400);
+    CHECK_U64(lapic_lint0(&l).delivery_mode, APIC_NMI);
+    wr(0x350, 0x10700);
+    CHECK_U64(lapic_lint0(&l).delivery_mode, APIC_SMI);
+    wr(0x350, 0x700);
+    wr(0xf0, 0xff); /* off by software: all entries are masked */
+    CHECK_U64(rd(0x350), 0x10700);
+    CHECK_U64(lapic_lint0(&l).delivery_mode, APIC_SMI);
+    changes = 0;
+    CHECK_U64(lapic_base_write(&l, LAPIC_BASE), STATUS_OK);
+    CHECK_U64(lapic_lint0(&l).delivery_mode, APIC_EXTINT); /* off altogether: INTR */
+    CHECK_U64(changes, 1);
+}
+
+TEST(msi) {
+    struct apic_message m;
+    CHECK(apic_message_from_msi(0xfee05000, 0x4041, &m));
+    CHECK(m.vector == 0x41 && m.delivery_mode == APIC_FIXED && m.shorthand == APIC_NAMED);
+    CHECK(m.destination == 5 && !m.logical && !m.level);
+    CHECK(apic_message_from_msi(0xfeeff00c, 0xc041, &m)); /* hint, logical, level */
+    CHECK(m.delivery_mode == APIC_LOWEST && m.logical && m.level && m.destination == UINT32_MAX);
+    CHECK(apic_message_from_msi(0xfee12008, 0x0400, &m));
+    CHECK(m.delivery_mode == APIC_NMI && !m.logical && m.destination == 0x12);
+    CHECK(apic_message_from_msi(0xfee00000, 0xffff0841, &m)); /* reserved bits */
+    CHECK(m.delivery_mode == APIC_FIXED && !m.logical && m.shorthand == APIC_NAMED && !m.level);
+    CHECK(!apic_message_from_msi(0xfee00000, 0x8041, &m)); /* a level ends: nobody asks */
+    CHECK(!apic_message_from_msi(0xfed00000, 0x4041, &m));
+    CHECK(!apic_message_from_msi(0xfef00000, 0x4041, &m));
+    CHECK(!apic_message_from_msi(0x1fee00000, 0x4041, &m));
 }
 
 TEST(mmio_shapes) {
@@ -469,8 +588,6 @@ TEST(x2apic_ipis) {
     CHECK_U64(lapic_pending(&l), 0x81);
     CHECK_U64(rdmsr(0x24), 2);
     CHECK_U64(wrmsr(0x3f, 0x08), STATUS_OK);
-    CHECK_U64(wrmsr(0x28, 0), STATUS_OK);
-    CHECK_U64(rdmsr(0x28), 0);
     CHECK_U64(rdmsr(0x20), 0);
     CHECK_U64(ipis, 1);
 }
@@ -553,6 +670,6 @@ TEST(clock_arithmetic) {
 
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(random_against_model),
           T(one_shot_timer), T(divisors), T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set),
-          T(xapic_ipis), T(reserved_vectors), T(mmio_shapes), T(destinations), T(x2apic_registers),
-          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
-          T(clock_arithmetic))
+          T(xapic_ipis), T(error_status), T(error_interrupt), T(illegal_registers), T(lint0),
+          T(msi), T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
+          T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu), T(clock_arithmetic))
