@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The firmware's course: tables, then the kernel. If that cannot be started the reason goes to
- * the serial line and the machine is switched off. Owns the only port accesses.
+ * The firmware's course: interrupt controllers, tables, then the kernel. If that cannot be started
+ * the reason goes to the serial line and the machine is switched off. Owns the only port accesses.
  */
 #include "guests/firmware/firmware.h"
 
@@ -73,6 +73,34 @@ static void give_up(const char *why) {
 }
 
 /*
+ * As a PC's firmware leaves the interrupt controllers: 8259s initialized and masked, the SCI a
+ * level, in front of the local APIC in virtual wire mode.
+ * Source: Intel MultiProcessor Specification "Virtual Wire Mode".
+ */
+static void set_up_interrupts(uint8_t *memory) {
+    static const struct {
+        uint16_t port;
+        uint8_t value;
+    } pic[] = {
+        {0x20, 0x11}, {0x21, 0x08}, {0x21, 0x04}, {0x21, 0x01}, {0x21, 0xff}, {0x4d0, 0x00},
+        {0xa0, 0x11}, {0xa1, 0x70}, {0xa1, 0x02}, {0xa1, 0x01}, {0xa1, 0xff}, {0x4d1, 0x02},
+    };
+    static const struct {
+        uint32_t address, value;
+    } apic[] = {
+        {0xfee000f0, 0x1ff}, /* spurious vector, enabled */
+        {0xfee00350, 0x700}, /* LINT0: ExtINT */
+        {0xfee00360, 0x400}, /* LINT1: NMI */
+    };
+    for (size_t i = 0; i < COUNT(pic); i++) {
+        __asm__ volatile("outb %0, %1" : : "a"(pic[i].value), "d"(pic[i].port));
+    }
+    for (size_t i = 0; i < COUNT(apic); i++) {
+        *(volatile uint32_t *)(memory + apic[i].address) = apic[i].value;
+    }
+}
+
+/*
  * The TSC's kHz for a kernel that would have to measure it: Linux reads CPUID 15h on Intel CPUs
  * only, elsewhere it counts a timer chip's ticks, for which a port may take too long. 0 = none.
  */
@@ -98,6 +126,7 @@ const struct entry *firmware_main(uint8_t *memory) {
     if (why != NULL) {
         give_up(why);
     }
+    set_up_interrupts(memory);
     acpi_write_tables(memory, start->rsdp, start->vcpu_count);
     legacy_write_tables(memory, start);
     return &entry;

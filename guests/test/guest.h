@@ -146,6 +146,7 @@ void apic_write(uint32_t offset, uint32_t value);
 void test_apic(void);
 void test_cpuid(void);
 void test_hypercall(void);
+void test_interrupts(void);
 void test_msr(void);
 void test_vmxon(void);
 void test_memory_probe(void);

@@ -63,6 +63,7 @@ static const struct group groups[] = {
     {"hang", hang},
     {"hang-exits", hang_in_exits},
     {"hypercall", test_hypercall},
+    {"interrupts", test_interrupts},
     {"jump", crash_jump},
     {"memory-probe", test_memory_probe},
     {"msr", test_msr},

@@ -139,6 +139,11 @@ class Walls(Boot):
     def hypercall(self):
         self.subtest("hypercall")
 
+    @check("interrupt controllers: 8259, LINT0, I/O APIC, messages, errors")
+    def interrupts(self):
+        self.subtest("interrupts")
+        self.heart_goes_on()
+
     @check("local APIC")
     def apic(self):
         self.subtest("apic")
