@@ -20,7 +20,6 @@ enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
 enum { REG_LVT_TIMER = 0x32, REG_LVT_LINT0 = 0x35, REG_LVT_ERROR = 0x37 };
 enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
 #define X2APIC_MSR 0x800u
-#define MSI_HINT   BIT(3) /* one of those named is enough */
 
 #define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
 #define SVR_ENABLED BIT32(8)
@@ -78,14 +77,6 @@ struct apic_message apic_message(uint64_t word) {
     };
 }
 
-bool apic_message_from_msi(uint64_t address, uint32_t data, struct apic_message *message) {
-    *message = apic_message((data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56);
-    if ((address & MSI_HINT) != 0 && message->delivery_mode == APIC_FIXED) {
-        message->delivery_mode = APIC_LOWEST;
-    }
-    return address >> 20 == MSI_ADDRESS >> 20 && (!message->level || (data & MSI_ASSERT) != 0);
-}
-
 static bool lapic_is_x2apic(const struct lapic *l) {
     return (l->apic_base & APIC_BASE_X2APIC) != 0;
 }
@@ -141,10 +132,9 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
 }
 
 struct apic_message lapic_lint0(const struct lapic *l) {
-    bool enabled = (l->apic_base & APIC_BASE_ENABLE) != 0;
     uint32_t lvt = __atomic_load_n(&l->reg[REG_LVT_LINT0][0], __ATOMIC_RELAXED);
-    bool masked = (lvt & LVT_MASKED) != 0;
-    return apic_message(!enabled ? APIC_EXTINT << 8 : masked ? APIC_SMI << 8 : lvt & 0x7ff);
+    uint32_t word = (lvt & LVT_MASKED) != 0 ? APIC_SMI << 8 : lvt & 0x7ff;
+    return apic_message((l->apic_base & APIC_BASE_ENABLE) != 0 ? word : APIC_EXTINT << 8);
 }
 
 /* A vector that this APIC sends to itself. */

@@ -35,15 +35,11 @@ struct apic_message {
 /* From ICR in xAPIC mode or an LVT register, which has some of its fields. */
 struct apic_message apic_message(uint64_t word);
 
-/*
- * From a message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words
- * may be guest-controlled. False if it is none: not to FEExxxxxh, or the end of a level. SDM
- * "Message Signalled Interrupts".
- */
+/* A message signalled interrupt: a device's write to FEExxxxxh. */
 #define MSI_ADDRESS 0xfee00000ull
 #define MSI_LOGICAL BIT(2)
-#define MSI_ASSERT  BIT32(14)
-bool apic_message_from_msi(uint64_t address, uint32_t data, struct apic_message *message);
+#define MSI_HINT    BIT(3)    /* one of those named is enough */
+#define MSI_ASSERT  BIT32(14) /* in the data; without it a level ends */
 
 /* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
 struct lapic_ops {

@@ -54,9 +54,9 @@ static void pic_drive(struct pic_chip *c, unsigned input, bool asserted) {
 /* The cascade is a level: its ELCR bit is set, and hidden from the guest. */
 static void pic_update(struct pic *pic) {
     pic_drive(&pic->chips[0], CASCADE, pic_request(&pic->chips[1]) != NONE);
-    bool before = pic->intr, intr = pic_request(&pic->chips[0]) != NONE;
-    __atomic_store_n(&pic->intr, intr, __ATOMIC_RELEASE);
-    if (intr && !before) {
+    bool before = pic->intr;
+    __atomic_store_n(&pic->intr, pic_request(&pic->chips[0]) != NONE, __ATOMIC_RELEASE);
+    if (pic->intr && !before) {
         pic->raised(pic->ctx);
     }
 }
@@ -86,8 +86,7 @@ uint8_t pic_acknowledge(struct pic *pic) {
     struct pic_chip *c = &pic->chips[0];
     unsigned input = pic_take(c);
     if (input == CASCADE) {
-        c = &pic->chips[1];
-        input = pic_take(c);
+        input = pic_take(++c);
     }
     pic_update(pic);
     return (uint8_t)((c->words[ICW2] & 0xf8) | (input == NONE ? 7 : input));
@@ -100,20 +99,6 @@ static void pic_write_ocw2(struct pic_chip *c, uint8_t value) {
     c->isr &= ~(eoi ? BIT8(input) : 0);
     c->rotate = eoi || specific ? c->rotate : rotate; /* in automatic EOI */
     c->lowest = rotate && (eoi || specific) && input != NONE ? input : c->lowest;
-}
-
-static void pic_write_ocw3(struct pic_chip *c, uint8_t value) {
-    c->special_mask = (value & OCW3_SET_MASK) != 0 ? (value & OCW3_MASK) != 0 : c->special_mask;
-    c->read_isr = (value & OCW3_READ) != 0 ? (value & OCW3_ISR) != 0 : c->read_isr;
-    c->poll = (value & OCW3_POLL) != 0;
-}
-
-/* The odd port: the mask, or what is left of the initialization. */
-static void pic_write_word(struct pic_chip *c, uint8_t value) {
-    unsigned word = c->next_word;
-    bool icw4 = word == ICW3 && (c->words[ICW1] & ICW1_ICW4) != 0;
-    c->words[word] = value;
-    c->next_word = word == ICW2 ? ICW3 : icw4 ? ICW4 : IMR;
 }
 
 uint64_t pic_read(void *dev, uint64_t port, unsigned size) {
@@ -144,8 +129,10 @@ void pic_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
     if (port >= PORT_ELCR) {
         c->elcr = (c->elcr & ~elcr_writable[port & 1]) | (byte & elcr_writable[port & 1]);
         c->irr = (c->irr & ~c->elcr) | (c->lines & c->elcr);
-    } else if ((port & 1) != 0) {
-        pic_write_word(c, byte);
+    } else if ((port & 1) != 0) { /* the mask, or what is left of the initialization */
+        unsigned word = c->next_word, icw4 = (c->words[ICW1] & ICW1_ICW4) != 0 ? ICW4 : IMR;
+        c->words[word] = byte;
+        c->next_word = word == ICW2 ? ICW3 : word == ICW3 ? icw4 : IMR;
     } else if ((byte & IS_ICW1) != 0) {
         *c = (struct pic_chip){.lines = c->lines,
                                .irr = c->lines & c->elcr,
@@ -154,7 +141,9 @@ void pic_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
                                .next_word = ICW2,
                                .words = {0, byte}};
     } else if ((byte & IS_OCW3) != 0) {
-        pic_write_ocw3(c, byte);
+        c->special_mask = (byte & OCW3_SET_MASK) != 0 ? (byte & OCW3_MASK) != 0 : c->special_mask;
+        c->read_isr = (byte & OCW3_READ) != 0 ? (byte & OCW3_ISR) != 0 : c->read_isr;
+        c->poll = (byte & OCW3_POLL) != 0;
     } else {
         pic_write_ocw2(c, byte);
     }

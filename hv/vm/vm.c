@@ -35,7 +35,8 @@ const char *vm_state_name(enum vm_state state) {
 }
 
 /* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
-void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+void vm_set_irq(void *ctx, unsigned irq, bool asserted) {
+    struct vm *vm = ctx;
     ioapic_set_line(&vm->ioapic, irq == 0 ? 2 : irq, asserted);
     pic_set_line(&vm->pic, irq, asserted);
 }
@@ -53,16 +54,12 @@ static void vm_uart_interrupt(void *ctx, bool asserted) {
 
 /* PIT and CMOS clock are timed by vCPU 0's CPU, whoever sets them. */
 
-static void vm_clock_interrupt(void *ctx, unsigned irq, bool asserted) {
-    vm_set_irq(ctx, irq, asserted);
-}
-
 static void vm_clocks_changed(void *ctx) {
     struct vm *vm = ctx;
     vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
 }
 
-static const struct timer_ops vm_timer_ops = {vm_clock_interrupt, vm_clocks_changed};
+static const struct timer_ops vm_timer_ops = {vm_set_irq, vm_clocks_changed};
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     lock_acquire(&vm->lock);
@@ -77,19 +74,16 @@ void vm_console_ready(struct vm *vm) {
     lock_release(&vm->lock);
 }
 
-/* SMI is not delivered to guests. */
+/* By delivery mode. SMI is not delivered to guests. */
+static const uint8_t vm_requests[8] = {
+    REQUEST_EVENT, REQUEST_EVENT, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
+
 static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
-    static const uint8_t requests[8] = {
-        /* by delivery mode */
-        0, 0, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
-    uint32_t request = requests[m->delivery_mode];
     if (m->delivery_mode == APIC_SIPI) {
         __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
-    } else if (m->delivery_mode <= APIC_LOWEST) {
-        request = lapic_accept(&v->lapic, m->vector, m->level) ? REQUEST_EVENT : 0;
     }
-    if (request != 0) {
-        vcpu_request(v, request);
+    if (m->delivery_mode > APIC_LOWEST || lapic_accept(&v->lapic, m->vector, m->level)) {
+        vcpu_request(v, vm_requests[m->delivery_mode]);
     }
 }
 
@@ -111,9 +105,13 @@ void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_mess
     }
 }
 
+/* SDM "Message Signalled Interrupts". The end of a level is nothing: local APICs see its begin. */
 void vm_send_msi(void *vm, uint64_t address, uint32_t data) {
-    struct apic_message m;
-    if (apic_message_from_msi(address, data, &m)) {
+    uint64_t word = (data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56;
+    struct apic_message m = apic_message(word);
+    bool hint = (address & MSI_HINT) != 0 && m.delivery_mode == APIC_FIXED;
+    m.delivery_mode = hint ? APIC_LOWEST : m.delivery_mode;
+    if (address >> 20 == MSI_ADDRESS >> 20 && (!m.level || (data & MSI_ASSERT) != 0)) {
         vm_deliver(vm, NULL, &m);
     }
 }

@@ -80,12 +80,14 @@ MUST_USE enum status vm_load(struct vm *vm);
 /* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
-/* A device's write of data to address: the I/O APIC's, and MSI and MSI-X of PCI devices. Any CPU.
+/*
+ * A message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words may
+ * be guest-controlled; to another place than FEExxxxxh it is nothing. Any CPU.
  */
 void vm_send_msi(void *vm, uint64_t address, uint32_t data);
 
 /* The line of an ISA interrupt, 0..15 without 2, as a device drives it; under vm->lock. */
-void vm_set_irq(struct vm *vm, unsigned irq, bool asserted);
+void vm_set_irq(void *vm, unsigned irq, bool asserted);
 
 /* Asks the run loop of v to end; first reason wins. On v's own CPU. */
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);

@@ -214,7 +214,18 @@ TEST(msi_reaches_the_local_apics) {
     vm_send_msi(fake_vm, 0xfee01000, 0xc061); /* level: TMR */
     CHECK_U64(lapic_mmio_read(&vcpus[1].lapic, 0x1b0), 2);
     CHECK_U64(pending(), 2);
+    vm_send_msi(fake_vm, 0xfee0a004, 0xffff8061 | 0x4000); /* reserved bits */
+    CHECK_U64(lapic_mmio_read(&vcpus[2].lapic, 0x1b0), 2);
+    CHECK_U64(pending(), 4);
+    vm_send_msi(fake_vm, 0xfee02000, 0x3861);
+    CHECK_U64(pending(), 4); /* not logical */
+    CHECK_U64(lapic_mmio_read(&vcpus[2].lapic, 0x1b0), 0);
+    vcpus[1].requests = 0;
+    vm_send_msi(fake_vm, 0xfee01008, 0x0461);
+    CHECK_U64(vcpus[1].requests, REQUEST_NMI);
     vm_send_msi(fake_vm, 0xfed02000, 0x61);
+    vm_send_msi(fake_vm, 0xfef02000, 0x61);
+    vm_send_msi(fake_vm, 0x1fee02000, 0x61);
     vm_send_msi(fake_vm, 0xfee02000, 0x8061);
     CHECK_U64(pending(), 0);
     vcpus[1].requests = 0;

@@ -480,23 +480,6 @@ TEST(lint0) {
     CHECK_U64(changes, 1);
 }
 
-TEST(msi) {
-    struct apic_message m;
-    CHECK(apic_message_from_msi(0xfee05000, 0x4041, &m));
-    CHECK(m.vector == 0x41 && m.delivery_mode == APIC_FIXED && m.shorthand == APIC_NAMED);
-    CHECK(m.destination == 5 && !m.logical && !m.level);
-    CHECK(apic_message_from_msi(0xfeeff00c, 0xc041, &m)); /* hint, logical, level */
-    CHECK(m.delivery_mode == APIC_LOWEST && m.logical && m.level && m.destination == UINT32_MAX);
-    CHECK(apic_message_from_msi(0xfee12008, 0x0400, &m));
-    CHECK(m.delivery_mode == APIC_NMI && !m.logical && m.destination == 0x12);
-    CHECK(apic_message_from_msi(0xfee00000, 0xffff0841, &m)); /* reserved bits */
-    CHECK(m.delivery_mode == APIC_FIXED && !m.logical && m.shorthand == APIC_NAMED && !m.level);
-    CHECK(!apic_message_from_msi(0xfee00000, 0x8041, &m)); /* a level ends: nobody asks */
-    CHECK(!apic_message_from_msi(0xfed00000, 0x4041, &m));
-    CHECK(!apic_message_from_msi(0xfef00000, 0x4041, &m));
-    CHECK(!apic_message_from_msi(0x1fee00000, 0x4041, &m));
-}
-
 TEST(mmio_shapes) {
     fresh();
     wr(0x80, 0x25);
@@ -671,5 +654,5 @@ TEST(clock_arithmetic) {
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(random_against_model),
           T(one_shot_timer), T(divisors), T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set),
           T(xapic_ipis), T(error_status), T(error_interrupt), T(illegal_registers), T(lint0),
-          T(msi), T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
+          T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
           T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu), T(clock_arithmetic))
