@@ -14,8 +14,10 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
     struct vmexit x = {.kind = EXIT_UNKNOWN};
     for (;;) {
-        if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0) && !vcpu_service(v)) {
-            return;
+        while (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
+            if (!vcpu_service(v)) { /* it may also leave a request, such as an NMI of a timer */
+                return;
+            }
         }
         v = run(v, &x); /* the same v: handed through so that it need not wait in memory */
         v->exits[x.kind]++;

@@ -98,6 +98,8 @@ TEST(initialization) {
 
 TEST(fully_nested) {
     fresh();
+    wr(0x20, 0x20);
+    CHECK(!pic.intr && rises == 0);
     set(5, true);
     CHECK(pic.intr && rises == 1);
     CHECK_U64(irr(0x20), 0x20);
