@@ -7,6 +7,7 @@
 #include "hv/dev/bus.h"
 #include "hv/dev/ioapic.h"
 #include "hv/dev/lapic.h"
+#include "hv/dev/pic.h"
 #include "hv/dev/platform.h"
 #include "hv/dev/uart.h"
 #include "tests/unit/test.h"
@@ -17,6 +18,7 @@ static uint64_t now, deadline, seed;
 static bool wall;
 static struct lapic l;
 static struct ioapic io;
+static struct pic pic;
 static struct uart uart;
 static struct pm pm;
 static struct rtc rtc;
@@ -73,10 +75,19 @@ static void nothing(void *ctx) {
     (void)ctx;
 }
 
-static void deliver(void *ctx, const struct apic_message *message) {
+static void send_msi(void *ctx, uint64_t address, uint32_t data) {
     (void)ctx;
-    if (lapic_matches(&l, message->destination, message->logical)) {
-        lapic_accept(&l, message->vector, message->level);
+    if (lapic_matches(&l, address >> 12 & 0xff, (address & MSI_LOGICAL) != 0)) {
+        lapic_accept(&l, (uint8_t)data, (data >> 15 & 1) != 0);
+    }
+}
+
+/* Now and then the CPU takes it, as it would by ExtINT. */
+static void pic_raised(void *ctx) {
+    (void)ctx;
+    CHECK(pic.intr);
+    if (lapic_lint0(&l).delivery_mode == APIC_EXTINT) {
+        (void)pic_acknowledge(&pic);
     }
 }
 
@@ -88,11 +99,13 @@ static bool transmit(void *ctx, uint8_t byte) {
 static void interrupt(void *ctx, bool asserted) {
     (void)ctx;
     ioapic_set_line(&io, 4, asserted);
+    pic_set_line(&pic, 4, asserted);
 }
 
 static void timer_interrupt(void *ctx, unsigned irq, bool asserted) {
     (void)ctx;
     ioapic_set_line(&io, irq == 0 ? 2 : irq, asserted);
+    pic_set_line(&pic, irq, asserted);
 }
 
 static uint64_t lapic_read_entry(void *dev, uint64_t offset, unsigned size) {
@@ -119,7 +132,8 @@ static void add_pio(uint16_t base, uint16_t count, void *dev,
 
 static void build(void) {
     l = (struct lapic){.ops = &lapic_ops, .clock = dev_clock};
-    io.deliver = deliver;
+    io.send_msi = send_msi;
+    pic.raised = pic_raised;
     uart.transmit = transmit;
     uart.interrupt = interrupt;
     pm.power_off = chipset.reset = nothing;
@@ -127,16 +141,20 @@ static void build(void) {
     rtc.ops = pit.ops = &timer_ops;
     lapic_reset(&l, 0, true);
     ioapic_reset(&io);
+    pic_reset(&pic);
     uart_reset(&uart);
     pm_reset(&pm);
     rtc_reset(&rtc);
     pit_reset(&pit);
     chipset_reset(&chipset);
+    add_pio(0x20, 2, &pic, pic_read, pic_write);
     add_pio(0x40, 4, &pit, pit_read, pit_write);
     add_pio(0x60, 5, &chipset, chipset_read, chipset_write);
     add_pio(0x70, 2, &rtc, rtc_read, rtc_write);
     add_pio(0x80, 1, &chipset, chipset_read, chipset_write);
     add_pio(0x92, 1, &chipset, chipset_read, chipset_write);
+    add_pio(0xa0, 2, &pic, pic_read, pic_write);
+    add_pio(0x4d0, 2, &pic, pic_read, pic_write);
     add_pio(0x3f8, 8, &uart, uart_read, uart_write);
     add_pio(0x600, 12, &pm, pm_read, pm_write);
     add_pio(0xcf8, 8, &chipset, chipset_read, chipset_write);
