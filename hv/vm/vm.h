@@ -56,8 +56,7 @@ struct vm {
     struct uart uart;
     struct pic pic;
     struct ioapic ioapic;
-    uint32_t
-        next_lowest; /* atomic: the vCPU that is asked first to take a lowest-priority message */
+    uint32_t next_lowest; /* atomic: the vCPU whose turn it is to take a lowest-priority message */
     struct pm pm;
     struct rtc rtc;
     struct pit pit;
