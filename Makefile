@@ -159,13 +159,17 @@ $(BUILD)/font.psf:
 TEST_GUEST  := $(BUILD)/guests/testguest
 BENCH_GUEST := $(BUILD)/guests/benchguest
 DIFFER_GUEST := $(BUILD)/guests/differguest
+HOSTILE_GUEST := $(BUILD)/guests/hostileguest
 GUEST_LINK  := -nostdlib -static-pie -Wl,-T,guests/test/guest.lds -Wl,--no-dynamic-linker \
                -Wl,--build-id=none -Wl,-z,norelro -Wl,-z,noexecstack -Wl,--no-warn-rwx-segments \
                -Wl,-z,max-page-size=4096 -Wl,--fatal-warnings
 GUEST_BASE  := $(addprefix $(BUILD)/obj/guests/test/,start.o machine.o apic.o)
 
 # Each group of tests is a file.
-$(TEST_GUEST).elf: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/test/*.c))) $(BUILD)/obj/guests/test/start.o
+$(TEST_GUEST).elf: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/test/*.c))) \
+        $(addprefix $(BUILD)/obj/guests/test/,start.o ap.o)
+$(HOSTILE_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,shell.o smp.o ap.o) \
+        $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/hostile/*.c))) $(BUILD)/obj/guests/hostile/user_entry.o
 $(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o
 $(DIFFER_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/differ/,main.o probe.o entry.o acts.o)
 
@@ -219,7 +223,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench
-test-guests: $(TEST_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
+test-guests: $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))

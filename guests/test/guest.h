@@ -32,6 +32,8 @@ extern struct machine machine;
 
 /* The program's own part; called once with everything below ready and interrupts off. */
 void guest_main(void);
+/* Of a program with shell.c: runs the group of tests of that name; false if there is none. */
+bool group_run(const char *name);
 
 /* Serial line 3F8h, polled. */
 void put_char(char c);
@@ -66,8 +68,10 @@ struct trap {
     uint64_t rip, cr2;
 };
 extern struct trap trap_last;
-extern uint64_t trap_resume; /* 0 = none expected */
-extern volatile uint64_t irq_count[256];
+extern uint64_t trap_resume;                           /* 0 = none expected */
+extern uint64_t trap_stack;                            /* RSP there, if the trap came at CPL 3 */
+extern bool nmi_expected;                              /* NMIs are counted as interrupts are */
+extern volatile uint64_t irq_count[256], irq_tsc[256]; /* how many came; when the last did */
 
 struct trap_frame {
     uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
@@ -75,6 +79,7 @@ struct trap_frame {
 };
 /* Where a vector goes; trap_stubs[vector] is where it goes at first. */
 void trap_set(uint8_t vector, const uint8_t *entry);
+void idt_load(void); /* on each vCPU; the first has it */
 extern const uint8_t trap_stubs[256][16];
 void trap_handle(struct trap_frame *frame);                             /* called by start.S */
 void guest_start(const uint8_t *boot_params, const uint32_t *pvh_info); /* called by start.S */
@@ -141,6 +146,7 @@ static inline void interrupts_off(void) {
 void apic_eoi(void);
 uint32_t apic_read(uint32_t offset); /* offset in the xAPIC page, in either mode */
 void apic_write(uint32_t offset, uint32_t value);
+uint64_t apic_timer_hz(void);
 
 /* The groups of tests, one a command. */
 void test_apic(void);

@@ -17,8 +17,9 @@
 
 struct machine machine;
 struct trap trap_last;
-uint64_t trap_resume;
-volatile uint64_t irq_count[256];
+uint64_t trap_resume, trap_stack;
+bool nmi_expected;
+volatile uint64_t irq_count[256], irq_tsc[256];
 
 static const char *tap_group;
 static unsigned tap_count, tap_failed;
@@ -192,9 +193,12 @@ void tap_end(void) {
 }
 
 void trap_handle(struct trap_frame *frame) {
-    if (frame->vector >= 32) {
-        irq_count[frame->vector]++;
-        apic_eoi();
+    if (frame->vector >= 32 || (frame->vector == 2 && nmi_expected)) {
+        irq_tsc[frame->vector] = read_tsc();
+        __atomic_fetch_add(&irq_count[frame->vector], 1, __ATOMIC_SEQ_CST);
+        if (frame->vector >= 32) {
+            apic_eoi();
+        }
         return;
     }
     uint64_t cr2;
@@ -202,6 +206,11 @@ void trap_handle(struct trap_frame *frame) {
     trap_last = (struct trap){(uint32_t)frame->vector, frame->error, frame->rip, cr2};
     if (trap_resume != 0) {
         frame->rip = trap_resume;
+        if ((frame->cs & 3) != 0) {
+            frame->cs = 0x10;
+            frame->ss = 0x18;
+            frame->rsp = trap_stack;
+        }
         return;
     }
     put_text("Bail out! unexpected trap ");
@@ -262,15 +271,19 @@ void trap_set(uint8_t vector, const uint8_t *entry) {
                                      (uint32_t)(to >> 32), 0};
 }
 
-static void build_idt(void) {
-    for (unsigned i = 0; i < 256; i++) {
-        trap_set((uint8_t)i, trap_stubs[i]);
-    }
+void idt_load(void) {
     struct {
         uint16_t limit;
         uint64_t base;
     } __attribute__((packed)) idtr = {sizeof(idt) - 1, address_of(idt)};
     __asm__ volatile("lidt %0" ::"m"(idtr));
+}
+
+static void build_idt(void) {
+    for (unsigned i = 0; i < 256; i++) {
+        trap_set((uint8_t)i, trap_stubs[i]);
+    }
+    idt_load();
 }
 
 static uint32_t load32(const uint8_t *p) {

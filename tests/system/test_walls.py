@@ -6,8 +6,8 @@ started by the operator and is to be stopped at its first violation.
 """
 import re
 
-from frame import Boot, check, expect_that
-from machine import Expected
+from frame import check, expect_that
+from guests import RESTARTS, GuestBoot
 
 CONFIG = """\
 [hypervisor]
@@ -17,7 +17,7 @@ console = "com1"
 cpus = "0"
 memory = "16M"
 kernel = "guests/testguest"
-cmdline = "test=heartbeat period=200"
+cmdline = "test=heartbeat period=100"
 
 [guest.hostile]
 cpus = "1"
@@ -39,77 +39,26 @@ on_violation = "stop"
 HEART, HOSTILE, STRICT = 1, 2, 3
 # Registers that pass to the guest, so the CPU itself has to refuse these values: TCG does not.
 EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not canonical"}
-RESTARTS = 3
 
 
-class Walls(Boot):
+class Walls(GuestBoot):
     name = "walls"
     seconds = 180
     machine_cpus = 3
+    emulator_faults = EMULATOR_FAULTS
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
-    def __init__(self, *args):
-        super().__init__(*args)
-        self.last_beat = 0
-
     # Steps.
-    def heart_goes_on(self):
-        self.view(HEART)
-        self.tag += 1
-        self.machine.send(f"ping {self.tag}\r")
-        beat = int(self.machine.expect(rf"answer ping {self.tag} at (\d+)\r?\n", 120,
-                                       "the heart's answer to ping").group(1))
-        expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
-        self.last_beat = beat
-
-    def begin(self, test, view=HOSTILE):
-        """Types a subtest's name with a tag, so that its output is told from the scrollback."""
-        self.view(view)
-        for attempt in range(6):        # a guest that is just starting does not hear the first
-            self.tag += 1
-            self.machine.send(f"\r{test} {self.tag}\r")
-            try:
-                self.machine.expect(rf"# begin {test} {self.tag}\r?\n", 10,
-                                    f"the guest to begin {test}")
-                return
-            except Expected:
-                if attempt == 5:
-                    raise
-
-    def subtest(self, test, view=HOSTILE):
-        """Runs a subtest to its end: none of its lines may be "not ok", but for an emulator's own faults."""
-        self.begin(test, view)
-        start = self.machine.serial.mark
-        done = self.machine.expect(rf"# done: {test} (\d+) passed, (\d+) failed|Bail out![^\r\n]*\r?\n", 180)
-        lines = self.machine.serial.text[start:done.end()]
-        expect_that(done.group(1), f"{test} to come to its end", lines)
-        known = [line for line in re.findall(r"^not ok [^\r\n]*", lines, re.M)
-                 if re.search(EMULATOR_FAULTS.get(self.target.name, r"(?!)"), line)]
-        expect_that(int(done.group(1)) > 0 and int(done.group(2)) == lines.count("not ok") == len(known),
-                    f"{test}: all lines ok",
-                    "\n".join(l for l in lines.split("\n") if not l.startswith("ok ")))
-
     def denied(self, test, counter, least):
         before = self.statistics("hostile").get(counter, 0)
-        self.subtest(test)
+        self.group(test)
         after = self.statistics("hostile")
         expect_that(after.get(counter, 0) - before >= least, f"{counter} up by {least} or more",
                     f"{before} before, then {after}")
         self.heart_goes_on()
-
-    def crash(self, test, reason):
-        """The guest falls over, is reported and comes back; an operator helps once the limit is reached."""
-        self.new_log()
-        self.begin(test)
-        self.expect_log("hostile", rf"stopped: {reason}")
-        self.heart_goes_on()
-        answer, _ = self.operator("list")
-        if re.search(r"hostile[^\n]*(stopped|crashed)", answer):
-            self.operator("start hostile")
-        self.subtest("alive")
 
     def hang_with(self, test):
         self.new_log()
@@ -117,15 +66,14 @@ class Walls(Boot):
         self.heart_goes_on()
         self.operator("reset hostile")
         self.expect_log("hostile", "reset by the operator")
-        self.subtest("alive")
+        self.group("alive")
 
     # Tests.
     @check("both guests start", required=True)
     def start(self):
         self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
-        self.machine.expect(r"beat 1\r?\n.*?beat 5\r?\n", 60)
         self.expect_log("heart", r"started \(1 vCPU on cpu 0, 16M\)")
-        self.subtest("alive")
+        self.group("alive")
 
     @check("the heart answers", required=True)
     def heart(self):
@@ -133,11 +81,11 @@ class Walls(Boot):
 
     @check("CPUID shows what it may")
     def cpuid(self):
-        self.subtest("cpuid")
+        self.group("cpuid")
 
     @check("hypercalls")
     def hypercall(self):
-        self.subtest("hypercall")
+        self.group("hypercall")
 
     @check("interrupt controllers: 8259, LINT0, I/O APIC, messages, errors")
     def interrupts(self):
@@ -146,7 +94,7 @@ class Walls(Boot):
 
     @check("local APIC")
     def apic(self):
-        self.subtest("apic")
+        self.group("apic")
 
     @check("8254, CMOS clock, local APIC's timer, PM timer: all modes, in time, in step")
     def timers(self):
@@ -155,7 +103,7 @@ class Walls(Boot):
 
     @check("memory is zero at start and ends where the configuration says")
     def memory(self):
-        self.subtest("memory-probe")
+        self.group("memory-probe")
         self.heart_goes_on()
 
     @check("forbidden MSRs: #GP, counted")
@@ -164,7 +112,7 @@ class Walls(Boot):
 
     @check("VMXON, VMRUN and their like: #UD, as without VT-x and AMD-V")
     def vmxon(self):
-        self.subtest("vmxon")
+        self.group("vmxon")
         self.heart_goes_on()
 
     @check("unmapped memory: all ones, lost writes, counted")
@@ -177,11 +125,11 @@ class Walls(Boot):
 
     @check("reboot: memory is zero again")
     def scrubbed(self):
-        self.subtest("dirty")
+        self.group("dirty")
         self.new_log()
         self.begin("reboot")
         self.expect_log("hostile", r"reset by the guest, starting again")
-        self.subtest("memory-probe")
+        self.group("memory-probe")
         self.heart_goes_on()
 
     @check("triple fault: reported, started again", cannot_run={
@@ -191,9 +139,9 @@ class Walls(Boot):
 
     @check("crash: memory is zero again")
     def scrubbed_after_crash(self):
-        self.subtest("dirty")
+        self.group("dirty")
         self.crash("jump", "code in memory that is not there")
-        self.subtest("memory-probe")
+        self.group("memory-probe")
 
     @check("execution where no memory is: reported, started again")
     def jump(self):
@@ -210,18 +158,9 @@ class Walls(Boot):
     @check("a guest that keeps crashing is left stopped until an operator starts it")
     def limit(self):
         self.operator("reset hostile")
-        for _ in range(RESTARTS + 1):
-            self.new_log()
-            self.begin("jump")
-            self.expect_log("hostile", r"stopped: code in memory that is not there")
-            answer, _ = self.operator("list")
-            if re.search(r"hostile[^\n]*(stopped|crashed)", answer):
-                break
-        expect_that(re.search(r"hostile[^\n]*(stopped|crashed)", answer),
-                    f"hostile stopped after {RESTARTS} restarts", answer)
+        gave_up = [self.crash("jump", "code in memory that is not there") for _ in range(RESTARTS + 1)]
+        expect_that(gave_up == RESTARTS * [False] + [True], f"to give up after {RESTARTS} restarts", gave_up)
         self.heart_goes_on()
-        self.operator("start hostile")
-        self.subtest("alive")
 
     @check("power-off: the guest stays off until an operator starts it")
     def power_off(self):
@@ -230,7 +169,7 @@ class Walls(Boot):
         self.expect_log("hostile", r"powered off by the guest")
         self.heart_goes_on()
         self.operator("start hostile")
-        self.subtest("alive")
+        self.group("alive")
 
     @check('on_violation = "stop": stopped at the first one')
     def violation(self):
@@ -256,15 +195,7 @@ class Walls(Boot):
     def hang_in_exits(self):
         self.hang_with("hang-exits")
 
-    @check("the heart missed no beat")
+    @check("the heart missed no beat, and none was late")
     def no_gap(self):
         self.heart_goes_on()
-        beats = sorted({int(n) for n in re.findall(r"beat (\d+)\r?\n", self.machine.serial.text)})
-        # What was overwritten in the scrollback before it was looked at cannot be seen.
-        missing = [n for n in range(beats[0], beats[-1] + 1) if n not in set(beats)]
-        skipped = "bytes skipped" in self.machine.serial.text
-        expect_that(not missing or skipped, "an unbroken row of beats",
-                    f"{len(missing)} missing: {missing[:20]}")
-        expect_that(beats[-1] >= self.last_beat and len(beats) > 50, "more than 50 beats", beats[-5:])
-        restarts = len(re.findall(r"beat 1\r?\n", self.machine.serial.text))
-        expect_that(restarts >= 1, "the first beat in the scrollback", restarts)
+        expect_that(self.last_beat > 50, "more than 50 beats", self.last_beat)

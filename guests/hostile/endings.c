@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Acts that end this guest: by a report, by its own wish, or by what never ends. None returns. */
+#include "guests/hostile/hostile.h"
+
+#define NOWHERE 0x80000000ull /* 2 GiB: far above the RAM */
+#define IOAPIC  0xfec00000ull
+#define LAPIC   0xfee00000ull
+
+static const char *jump_to(uint64_t address) {
+    void (*there)(void) = (void (*)(void))(uintptr_t)address;
+    there();
+    return "came back";
+}
+
+const char *act_stop_jump(void) {
+    return jump_to(NOWHERE);
+}
+
+const char *act_stop_run_apic(void) {
+    return jump_to(LAPIC);
+}
+
+const char *act_stop_run_ioapic(void) {
+    return jump_to(IOAPIC);
+}
+
+const char *act_stop_cr3(void) {
+    __asm__ volatile("mov %0, %%cr3" ::"r"(NOWHERE) : "memory");
+    return "came back";
+}
+
+/* The third level, for 1 GiB of addresses that nothing else uses. */
+const char *act_stop_table_apic(void) {
+    uint64_t *pml4;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(pml4));
+    pml4[2] = LAPIC | 3;
+    return saw_number(*(volatile uint32_t *)(uintptr_t)(2ull << 39), "read");
+}
+
+const char *act_stop_stack(void) {
+    __asm__ volatile("mov %0, %%rsp\n\tud2" ::"r"(NOWHERE + 0x1000));
+    return "came back";
+}
+
+static void load_idt(uint16_t limit, uint64_t base) {
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) idtr = {limit, base};
+    __asm__ volatile("lidt %0\n\tud2" ::"m"(idtr));
+}
+
+const char *act_stop_idt(void) {
+    load_idt(0xfff, NOWHERE);
+    return "came back";
+}
+
+const char *act_stop_triple(void) {
+    load_idt(0, 0);
+    return "came back";
+}
+
+/* EM and TS off, OSFXSR on. */
+static void fpu_on(void) {
+    uint64_t cr0;
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    __asm__ volatile("mov %0, %%cr0" ::"r"(cr0 & ~0xcull));
+    __asm__ volatile("mov %0, %%cr4" ::"r"(read_cr4() | 1u << 9));
+}
+
+const char *act_stop_x87(void) {
+    fpu_on();
+    __asm__ volatile("fildl (%0)" ::"r"(LAPIC + 0x30));
+    return "came back";
+}
+
+const char *act_stop_sse(void) {
+    fpu_on();
+    __asm__ volatile("movups (%0), %%xmm0" ::"r"(NOWHERE));
+    return "came back";
+}
+
+static const char *reset_by(uint16_t port, uint8_t value) {
+    out8(port, value);
+    return "came back";
+}
+
+const char *act_reset_cf9(void) {
+    return reset_by(0xcf9, 6);
+}
+
+const char *act_reset_92(void) {
+    return reset_by(0x92, 3);
+}
+
+const char *act_reset_64(void) {
+    return reset_by(0x64, 0xfe);
+}
+
+static void sleep_for_ever(void) {
+    for (;;) {
+        __asm__ volatile("cli\n\thlt");
+    }
+}
+
+const char *act_hang_cli_hlt(void) {
+    if (smp_ready()) {
+        smp_run(1, sleep_for_ever);
+    }
+    sleep_for_ever();
+    return "came back";
+}
+
+/*
+ * Breakpoint 0 watches where the delivery of #DB pushes SS: each delivery is the cause of the next.
+ * SDM vol. 3 "Data Breakpoint Exception Conditions"; CVE-2015-8104.
+ */
+const char *act_hang_debug(void) {
+    uint64_t watched = (uint64_t)(uintptr_t)(debug_stack_end + 512) - 8;
+    debug_stack_use();
+    __asm__ volatile("mov %0, %%dr0\n\tmov %1, %%dr7\n\tmovq $0, (%0)" ::"r"(watched),
+                     "r"(0x90402ull)
+                     : "memory");
+    return "came back";
+}

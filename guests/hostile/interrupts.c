@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Acts: messages of the local APIC that storm, go nowhere, or mean nothing; interrupts held off. */
+#include "guests/hostile/hostile.h"
+
+#define VECTOR       0x52
+#define REG_SPURIOUS 0x0f0
+#define REG_TIMER    0x320
+#define REG_INITIAL  0x380
+#define REG_DIVIDE   0x3e0
+#define NOBODY       0x77
+
+static uint64_t all_interrupts(void) {
+    uint64_t sum = irq_count[2];
+    for (unsigned v = 32; v < 256; v++) {
+        sum += irq_count[v];
+    }
+    return sum;
+}
+
+static void let_in(void) {
+    interrupts_on();
+    for (unsigned i = 0; i < 200; i++) {
+        __builtin_ia32_pause();
+    }
+    interrupts_off();
+}
+
+static const char *taken_since(uint64_t before) {
+    let_in();
+    uint64_t taken = all_interrupts() - before;
+    return taken == 0 ? "none taken" : saw_number(taken, "taken");
+}
+
+const char *act_self_ipi(void) {
+    uint64_t before = irq_count[VECTOR];
+    apic_write(REG_SPURIOUS, 0x1ff);
+    for (unsigned i = 0; i < 10000; i++) {
+        uint64_t one = irq_count[VECTOR];
+        smp_send(0, ICR_TO_SELF | VECTOR);
+        interrupts_on();
+        while (irq_count[VECTOR] == one) {
+            __builtin_ia32_pause();
+        }
+        interrupts_off();
+    }
+    return saw_number(irq_count[VECTOR] - before, "taken");
+}
+
+const char *act_illegal_vectors(void) {
+    uint64_t before = all_interrupts();
+    for (unsigned v = 0; v < 16; v++) {
+        smp_send(0, ICR_TO_SELF | v);
+        smp_send(0, v);
+    }
+    return taken_since(before);
+}
+
+const char *act_nobody(void) {
+    static const uint32_t commands[] = {VECTOR, ICR_LOWEST | VECTOR, ICR_NMI, ICR_LOGICAL | VECTOR,
+                                        ICR_LOGICAL | ICR_LOWEST | VECTOR};
+    uint64_t before = all_interrupts();
+    for (unsigned i = 0; i < 1000; i++) {
+        uint32_t command = commands[i % COUNT(commands)];
+        smp_send((command & ICR_LOGICAL) != 0 ? 0 : NOBODY, command);
+    }
+    return taken_since(before);
+}
+
+/* Delivery modes 2, 3 and 7, with and without a name. */
+const char *act_odd_modes(void) {
+    static const uint32_t modes[] = {0x200, 0x300, 0x700};
+    uint64_t before = all_interrupts();
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        smp_send(0, modes[i] | VECTOR);
+        smp_send(0, ICR_TO_SELF | modes[i] | VECTOR);
+        smp_send(NOBODY, modes[i] | VECTOR);
+    }
+    return taken_since(before);
+}
+
+const char *act_init_nobody(void) {
+    uint64_t before = all_interrupts();
+    for (unsigned i = 0; i < 100; i++) {
+        smp_send(NOBODY, ICR_INIT);
+        smp_send(NOBODY, ICR_STARTUP | 8);
+    }
+    return taken_since(before);
+}
+
+/* Only who waits for it is started. */
+const char *act_sipi_self(void) {
+    uint64_t before = all_interrupts();
+    smp_send(0, ICR_STARTUP | 8);
+    smp_send(0, ICR_TO_SELF | ICR_STARTUP | 8);
+    return taken_since(before);
+}
+
+const char *act_nmi_storm(void) {
+    uint64_t before = irq_count[2];
+    nmi_expected = true;
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t one = irq_count[2];
+        smp_send(0, ICR_NMI);
+        for (unsigned n = 0; irq_count[2] == one && n < 100000; n++) {
+            __builtin_ia32_pause();
+        }
+    }
+    nmi_expected = false;
+    return saw_number(irq_count[2] - before, "taken");
+}
+
+/* Both take them; how many become one cannot be said. */
+const char *act_broadcast(void) {
+    uint64_t before = irq_count[VECTOR];
+    if (!smp_ready()) {
+        return "no second vCPU";
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        smp_send(0, ICR_TO_ALL | VECTOR);
+        smp_send(0xff, VECTOR);
+        let_in();
+    }
+    return saw(irq_count[VECTOR] - before >= 2000, "done");
+}
+
+const char *act_ap_cycle(void) {
+    if (!smp_ready()) {
+        return "no second vCPU";
+    }
+    for (unsigned i = 0; i < 50; i++) {
+        if (!smp_start_one(1)) {
+            return saw_number(i, "starts, then none");
+        }
+    }
+    return "it runs";
+}
+
+static void dead_end(void) {
+    for (;;) {
+        __asm__ volatile("cli\n\thlt");
+    }
+}
+
+const char *act_ap_dead(void) {
+    if (!smp_ready()) {
+        return "no second vCPU";
+    }
+    smp_run(1, dead_end);
+    for (uint64_t start = read_tsc(); read_tsc() - start < machine.tsc_hz / 100;) {
+    }
+    return saw(smp_start_one(1), "it runs");
+}
+
+/* As many interrupts as the hypervisor allows, and the guest's own work goes on. */
+const char *act_timer_shortest(void) {
+    uint64_t before = irq_count[VECTOR];
+    apic_write(REG_SPURIOUS, 0x1ff);
+    apic_write(REG_DIVIDE, 0xb);
+    apic_write(REG_TIMER, 0x20000 | VECTOR);
+    apic_write(REG_INITIAL, 1);
+    interrupts_on();
+    for (uint64_t start = read_tsc(); read_tsc() - start < machine.tsc_hz / 50;) {
+        __builtin_ia32_pause();
+    }
+    interrupts_off();
+    apic_write(REG_INITIAL, 0);
+    apic_write(REG_TIMER, 0x10000);
+    let_in();
+    return saw(irq_count[VECTOR] > before, "alive");
+}
+
+const char *act_cli_jmp(void) {
+    for (uint64_t start = read_tsc(); read_tsc() - start < machine.tsc_hz / 5;) {
+    }
+    return "done";
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The hostile guest: tries what is forbidden or odd, one act of acts.def after another, and says as
+ * TAP whether it saw what it must see. Takes the name of a group or of an act on its serial line.
+ * Driven by tests/system/test_hostile.py, which looks at the hypervisor's side.
+ */
+#include "guests/hostile/hostile.h"
+
+unsigned vcpu_count;
+static uint64_t told;
+static char text[80];
+
+static const struct act {
+    const char *group, *name, *what, *outcome;
+    const char *(*run)(void);
+} acts[] = {
+#define ACT(group, name, what, outcome, record) {#group, #name, what, outcome, act_##name},
+#include "guests/hostile/acts.def"
+#undef ACT
+};
+
+static void text_add(const char *more) {
+    size_t n = 0;
+    while (text[n] != 0) {
+        n++;
+    }
+    while (*more != 0 && n + 1 < sizeof(text)) {
+        text[n++] = *more++;
+    }
+    text[n] = 0;
+}
+
+static void text_add_number(uint64_t value, unsigned base) {
+    char digits[24];
+    unsigned n = sizeof(digits) - 1;
+    digits[n] = 0;
+    do {
+        digits[--n] = "0123456789abcdef"[value % base];
+        value /= base;
+    } while (value != 0);
+    text_add(&digits[n]);
+}
+
+const char *saw_trap(void) {
+    static const char *const names[32] = {
+        [0] = "#DE",  [1] = "#DB",  [3] = "#BP",  [4] = "#OF",  [5] = "#BR",  [6] = "#UD",
+        [7] = "#NM",  [8] = "#DF",  [10] = "#TS", [11] = "#NP", [12] = "#SS", [13] = "#GP",
+        [14] = "#PF", [16] = "#MF", [17] = "#AC", [19] = "#XM"};
+    if (trap_last.vector == NO_TRAP) {
+        return "no trap";
+    }
+    text[0] = 0;
+    if (trap_last.vector < 32 && names[trap_last.vector] != NULL) {
+        text_add(names[trap_last.vector]);
+    } else {
+        text_add("vector ");
+        text_add_number(trap_last.vector, 10);
+    }
+    if (trap_last.vector < 32 && (0x227d00u >> trap_last.vector & 1) != 0) {
+        text_add("(");
+        text_add_number(trap_last.error, 16);
+        text_add(")");
+    }
+    return text;
+}
+
+const char *saw(bool as_expected, const char *expected) {
+    return as_expected ? expected : "something else";
+}
+
+const char *saw_number(uint64_t n, const char *what) {
+    text[0] = 0;
+    text_add_number(n, 10);
+    text_add(" ");
+    text_add(what);
+    return text;
+}
+
+void tell(uint64_t count) {
+    told += count;
+}
+
+bool cpu_is_amd(void) {
+    uint32_t r[4];
+    cpuid(0, 0, r);
+    return r[1] == 0x68747541; /* "Auth" */
+}
+
+bool smp_ready(void) {
+    static bool started;
+    started = started || smp_start(vcpu_count);
+    return started && vcpu_count > 1;
+}
+
+static void run_act(const struct act *act) {
+    interrupts_off();
+    const char *outcome = act->run();
+    interrupts_off();
+    bool ok = text_equal(outcome, act->outcome);
+    put_text(ok ? "" : "# saw: ");
+    put_text(ok ? "" : outcome);
+    put_text(ok ? "" : "\n");
+    tap_line(ok, act->what);
+}
+
+bool group_run(const char *name) {
+    bool found = false;
+    vcpu_count = (unsigned)option_number("cpus", 1);
+    told = 0;
+    for (size_t i = 0; i < COUNT(acts); i++) {
+        if (text_equal(acts[i].group, name) || text_equal(acts[i].name, name)) {
+            run_act(&acts[i]);
+            found = true;
+        }
+    }
+    put_text("# told ");
+    put_decimal(told);
+    put_text("\n");
+    return found;
+}

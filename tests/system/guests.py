@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Steps with test guests (guests/test/shell.c): start a group of tests, read its TAP, ask the heart.
+
+A heart beats on a CPU of its own with a timer of its own, and measures by its own clock how late it was. No step
+draws a conclusion from this PC's time.
+"""
+import re
+
+from frame import Boot, expect_that
+from machine import Expected
+
+RESTARTS = 3                    # in a row, after which on_crash = "restart" gives up
+# A beat may come so much later than due, in thousandths of a period (100 ms).
+LATE = {"qemu-tcg": 900, "qemu-kvm": 900}       # their time is this PC's, which has other things to do
+LATE_IN_BOCHS = 100
+
+
+class GuestBoot(Boot):
+    """heart_view: number of the heart's console; subject: (number, name) of the guest under test."""
+    heart_view, subject = 1, (2, "hostile")
+    # Lines that are "not ok" because of the emulator: target -> pattern.
+    emulator_faults = {}
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.last_beat = 0
+
+    def heart_goes_on(self):
+        """It answers, has beaten since, and no beat so far was missed or late."""
+        self.view(self.heart_view)
+        self.tag += 1
+        self.machine.send(f"ping {self.tag}\r")
+        beat, late, missed = map(int, self.machine.expect(
+            rf"answer ping {self.tag} at (\d+) late (\d+) missed (\d+)\r?\n", 120,
+            "the heart's answer to ping").groups())
+        most = LATE.get(self.target.name, LATE_IN_BOCHS)
+        expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
+        expect_that(missed == 0 and late <= most, f"no beat missed, none later than {most} thousandths",
+                    f"{missed} missed, the worst {late} thousandths of a period late")
+        self.last_beat = beat
+
+    def begin(self, test, view=None):
+        """Types a group's name with a tag, so that its output is told from the scrollback."""
+        self.view(view or self.subject[0])
+        for attempt in range(6):        # a guest that is just starting does not hear the first
+            self.tag += 1
+            self.machine.send(f"\r{test} {self.tag}\r")
+            try:
+                self.machine.expect(rf"# begin {test} {self.tag}\r?\n", 10, f"the guest to begin {test}")
+                return
+            except Expected:
+                if attempt == 5:
+                    raise
+
+    def group_lines(self, test, view=None):
+        """Runs a group to its end: (its lines, number passed, number failed)."""
+        self.begin(test, view)
+        start = self.machine.serial.mark
+        done = self.machine.expect(rf"# done: {test} (\d+) passed, (\d+) failed|Bail out![^\r\n]*\r?\n", 180)
+        lines = self.machine.serial.text[start:done.end()].replace("\r", "")
+        expect_that(done.group(1), f"{test} to come to its end", lines)
+        plan = re.search(r"^1\.\.(\d+)$", lines, re.M)
+        expect_that(plan and int(plan.group(1)) == len(re.findall(r"^(?:not )?ok \d+ - ", lines, re.M)) > 0,
+                    f"{test}: as many lines as planned", lines)
+        return lines, int(done.group(1)), int(done.group(2))
+
+    def group(self, test, view=None):
+        """Runs a group to its end: none of its lines may be "not ok", but for an emulator's own faults."""
+        lines, _, failed = self.group_lines(test, view)
+        known = [line for line in re.findall(r"^not ok [^\n]*", lines, re.M)
+                 if re.search(self.emulator_faults.get(self.target.name, r"(?!)"), line)]
+        expect_that(failed == lines.count("not ok") == len(known), f"{test}: all lines ok",
+                    "\n".join(line for line in lines.split("\n") if not line.startswith("ok ")))
+
+    def crash(self, test, reason):
+        """
+        The guest falls over, is reported and comes back; an operator helps once the limit is reached. What is told
+        at level warning or above is told in every view. True if it had to be started by the operator.
+        """
+        number, name = self.subject
+        self.view(number)
+        start = self.machine.serial.mark
+        self.begin(test)
+        begun = self.machine.serial.mark
+        self.machine.serial.mark = start        # a warning overtakes what the guest has said before
+        self.machine.expect(rf"{name}: error: stopped: {reason}", 60)
+        gave_up = "stays" in self.machine.expect(r"restarting \(\d+ of \d+\)|stays stopped", 60).group()
+        self.machine.serial.mark = max(begun, self.machine.serial.mark) if gave_up else begun
+        if gave_up:
+            self.operator("start " + name)
+            self.machine.expect(rf"{name}: first instruction after", 60)
+            self.view(number)
+        self.machine.expect(r"ready> ", 60, f"{name} to start again")
+        return gave_up

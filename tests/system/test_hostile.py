@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest tries what is forbidden or odd; both sides of each group of acts are compared with one table.
+
+The table is guests/hostile/acts.def: what the guest must see (it judges that itself and says so as TAP) and what the
+hypervisor must have recorded ("stats", the log). heart has CPU 0 and must not miss a beat; hostile has CPUs 1 and 2;
+kept, on CPU 3, is to stay as it is when it falls over.
+"""
+import os
+import re
+
+from frame import ROOT, check, expect_that
+from guests import RESTARTS, GuestBoot
+
+CONFIG = """\
+[hypervisor]
+console = "com1"
+
+[guest.heart]
+cpus = "0"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=heartbeat"
+
+[guest.hostile]
+cpus = "1-2"
+memory = "32M"
+kernel = "guests/hostileguest"
+cmdline = "cpus=2 memory=32"
+on_crash = "restart"
+
+[guest.kept]
+cpus = "3"
+memory = "16M"
+kernel = "guests/testguest"
+on_crash = "halt"
+"""
+
+KEPT = 3
+ACT = re.compile(r'^ACT\((\w+), (\w+), "([^"]*)", "([^"]*)", "([^"]*)"\)$')
+# Where an emulator is known to be wrong: target -> {act: why}. Its line must be "not ok" and its record is not judged.
+EMULATORS = {
+    "qemu-tcg": {
+    },
+    "bochs-amd": {
+    },
+    "bochs-intel": {
+    },
+}
+# Of the acts that end the guest.
+CANNOT_RUN = {("bochs-amd", "stop_triple"): "Bochs ends itself at a triple fault in an AMD-V guest"}
+
+
+def read_acts():
+    """(group, name, what, outcome, record) in the order of the file."""
+    with open(os.path.join(ROOT, "guests/hostile/acts.def"), encoding="ascii") as file:
+        lines = [line.rstrip("\n") for line in file if line.startswith("ACT(")]
+    return [ACT.fullmatch(line).groups() for line in lines]
+
+
+ACTS = read_acts()
+
+
+def records(record, vendor):
+    """"vmx:a-denied 1, exits b 2" -> [(counter, number or "told")] of this vendor."""
+    prefix = {"VT-x": "vmx", "AMD-V": "svm"}[vendor]
+    found = []
+    for part in filter(None, record.split(", ")):
+        only, _, rest = part.rpartition(":")
+        counter, _, number = rest.rpartition(" ")
+        if only in ("", prefix):
+            found.append((counter, number if number == "told" else int(number)))
+    return found
+
+
+class Hostile(GuestBoot):
+    name = "hostile"
+    seconds = 100
+    machine_cpus = 4
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "guests/hostileguest": self.guest_file("hostileguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    @check("the guests start", required=True)
+    def start(self):
+        self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
+        self.heart_goes_on()
+        self.counted = self.statistics("hostile")
+
+    def acts(self, group):
+        """Both sides of a group: the guest's TAP, then the counters."""
+        before = self.counted
+        lines, _, _ = self.group_lines(group)
+        self.heart_goes_on()
+        self.counted = after = self.statistics("hostile")
+        wrong_here = EMULATORS.get(self.target.name, {})
+        acts = [a for a in ACTS if a[0] == group]
+        results = re.findall(r"^(?:# saw: ([^\n]*)\n)?(not ok|ok) \d+ - ([^\n]*)$", lines, re.M)
+        bad = []
+        for (_, name, what, outcome, _), (seen, ok, told) in zip(acts, results):
+            if told != what or (ok == "ok") == (name in wrong_here):
+                bad.append(f"{name} ({what}): must be {outcome!r}, the guest saw {seen or outcome!r}"
+                           + (f"; the table says that this emulator has it wrong: {wrong_here[name]}"
+                              if name in wrong_here else ""))
+        expect_that(len(results) == len(acts) and not bad, f"each act of {group} as acts.def says",
+                    "\n".join(bad) or lines)
+        told = int(re.search(r"^# told (\d+)$", lines, re.M).group(1))
+        self.compare(group, acts, told, before, after, any(name in wrong_here for _, name, _, _, _ in acts))
+
+    def compare(self, group, acts, told, before, after, loose):
+        """told is of the whole group: its counter takes it once. loose: an act is known to go wrong here."""
+        exact = {c: 0 for c in after if c.endswith("-denied")}
+        least, uses_told = {}, set()
+        for _, _, _, _, record in acts:
+            for counter, number in records(record, self.target.vendor):
+                if number == "told":
+                    uses_told.add(counter)
+                else:
+                    sums = exact if counter in exact else least
+                    sums[counter] = sums.get(counter, 0) + number
+        for counter in uses_told:
+            exact[counter] += told
+        bad = []
+        for counter, number in [*exact.items(), *least.items()]:
+            risen = after.get(counter, 0) - before.get(counter, 0)
+            if risen < number if counter in least or loose else risen != number:
+                bad.append(f"{counter}: must rise by {number}{' or more' if counter in least else ''}, rose by {risen}")
+        expect_that(not bad, f"the record of {group}", "\n".join(bad))
+
+    @check("instructions")
+    def insn(self):
+        self.acts("insn")
+
+    @check("control registers")
+    def registers(self):
+        self.acts("cr")
+
+    @check("model-specific registers")
+    def msr(self):
+        self.acts("msr")
+
+    @check("ports")
+    def ports(self):
+        self.acts("ports")
+
+    @check("memory")
+    def memory(self):
+        self.acts("memory")
+
+    @check("interrupts")
+    def interrupts(self):
+        self.acts("interrupts")
+
+    @check("devices")
+    def devices(self):
+        self.acts("platform")
+
+    @check("what is refused is in the log, at level debug, and not too often")
+    def log(self):
+        self.operator("log debug")
+        self.new_log()
+        self.group_lines("smm")
+        self.group_lines("across")
+        lines = [line for _, _, vm, line in self.new_log() if vm == "hostile"]
+        for pattern in (r"refused read of MSR 0x9e at rip", r"refused write of MSR 0xc0010111 at rip",
+                        r"refused read of port 0x71 at rip"):
+            expect_that(any(re.search(pattern, line) for line in lines), f"a line /{pattern}/", "\n".join(lines))
+        self.group_lines("hpet")
+        refused = [line for _, _, vm, line in self.new_log() if vm == "hostile" and "refused" in line]
+        expect_that(1 <= len(refused) < 200, "a few lines for 768 refusals", len(refused))
+        self.operator("log info")
+        self.counted = self.statistics("hostile")
+
+    @check("what ends the guest: reported, started again")
+    def stops(self):
+        self.operator("reset hostile")
+        for number, (_, name, _, _, record) in enumerate(a for a in ACTS if a[0] == "stop"):
+            if (self.target.name, name) in CANNOT_RUN:
+                continue
+            self.crash(name, re.escape(record.removeprefix("stopped: ")))
+        self.heart_goes_on()
+
+    @check("a triple fault", cannot_run={t: why for (t, name), why in CANNOT_RUN.items() if name == "stop_triple"})
+    def triple(self):
+        """In the table above; here so that it is said where it is left out."""
+
+    @check("resets, each way a PC has")
+    def resets(self):
+        for _, name, _, _, record in (a for a in ACTS if a[0] == "reset"):
+            self.new_log()
+            self.begin(name)
+            self.expect_log("hostile", re.escape(record))
+        self.heart_goes_on()
+
+    @check("what never ends: the operator resets it")
+    def hangs(self):
+        for _, name, _, _, record in (a for a in ACTS if a[0] == "hang"):
+            before = self.statistics("hostile")
+            self.begin(name)
+            self.heart_goes_on()
+            after = self.statistics("hostile")
+            for counter, least in records(record, self.target.vendor):
+                risen = after.get(counter, 0) - before.get(counter, 0)
+                expect_that(risen >= least, f"{name}: {counter} up by {least} or more", risen)
+            self.new_log()
+            self.operator("reset hostile")
+            self.expect_log("hostile", "reset by the operator")
+        self.group_lines("across")
+        self.heart_goes_on()
+
+    @check('on_crash = "halt": halted, memory kept, started anew by the operator')
+    def halt(self):
+        self.begin("jump", KEPT)
+        self.expect_log("kept", r"stopped: code in memory that is not there", r"halted, memory kept")
+        answer, _ = self.operator("list")
+        expect_that(re.search(r"kept +halted", answer), "kept halted", answer)
+        self.operator("start kept")
+        self.expect_log("kept", "started by the operator", r"started \(1 vCPU")
+        self.group("alive", KEPT)
+        self.heart_goes_on()
+
+    @check("the heart missed no beat, and none was late")
+    def no_gap(self):
+        self.heart_goes_on()
+        expect_that(self.last_beat > 50, "more than 50 beats", self.last_beat)
