@@ -104,8 +104,8 @@ static void sleep_for_ever(void) {
 }
 
 const char *act_hang_cli_hlt(void) {
-    if (smp_ready()) {
-        smp_run(1, sleep_for_ever);
+    if (vcpu_ready()) {
+        vcpu_run(1, sleep_for_ever);
     }
     sleep_for_ever();
     return "came back";

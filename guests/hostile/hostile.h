@@ -6,7 +6,7 @@
 #ifndef GUESTS_HOSTILE_HOSTILE_H
 #define GUESTS_HOSTILE_HOSTILE_H
 
-#include "guests/test/smp.h"
+#include "guests/test/vcpu.h"
 
 /* What a trap looked like, e.g. "#GP(0)" or "no trap"; trap_last in the first. */
 const char *saw_trap(void);
@@ -18,10 +18,11 @@ const char *saw_number(uint64_t n, const char *what);
 void tell(uint64_t count);
 
 bool cpu_is_amd(void);
-extern unsigned vcpu_count; /* of this guest; those but the first are started by smp_ready() */
-bool smp_ready(void);
+extern unsigned vcpu_count; /* of this guest; those but the first are started by vcpu_ready() */
+bool vcpu_ready(void);
 
-/* Runs code (user_entry.S) at CPL 3; what it traps with is in trap_last, "no trap" if it came to its end.
+/* Runs code (user_entry.S) at CPL 3; what it traps with is in trap_last, "no trap" if it came to
+ * its end.
  */
 const char *saw_user(const uint8_t *code);
 extern const uint8_t user_hypercall_intel[], user_hypercall_amd[], user_hlt[], user_out[];

@@ -86,9 +86,9 @@ bool cpu_is_amd(void) {
     return r[1] == 0x68747541; /* "Auth" */
 }
 
-bool smp_ready(void) {
+bool vcpu_ready(void) {
     static bool started;
-    started = started || smp_start(vcpu_count);
+    started = started || vcpu_start(vcpu_count);
     return started && vcpu_count > 1;
 }
 

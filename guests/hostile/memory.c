@@ -140,16 +140,16 @@ static void change_code(void) {
 
 /* Either way it is one access. */
 const char *act_racing_code(void) {
-    if (!smp_ready()) {
+    if (!vcpu_ready()) {
         return "no second vCPU";
     }
     volatile void *at = map_physical(2 * GIB);
     racing = true;
-    smp_run(1, change_code);
+    vcpu_run(1, change_code);
     for (unsigned i = 0; i < 2000; i++) {
         __asm__ volatile("call *%0" ::"r"(racing_code), "D"(at) : "rax", "memory");
         tell(1);
     }
     racing = false;
-    return saw(smp_wait(1), "done");
+    return saw(vcpu_wait(1), "done");
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where a started vCPU begins: real mode, at the page of its startup message. smp.c copies this
+ * Where a started vCPU begins: real mode, at the page of its startup message. vcpu.c copies this
  * there and fills in the parameters; it goes on in 64-bit code with the first vCPU's page tables.
  */
-#define AP_PAGE 0x8000 /* as in smp.c */
+#define AP_PAGE 0x8000 /* as in vcpu.c */
 #define AT(symbol) (AP_PAGE + (symbol) - ap_start)
 
         .section .text, "ax"

@@ -68,10 +68,11 @@ struct trap {
     uint64_t rip, cr2;
 };
 extern struct trap trap_last;
-extern uint64_t trap_resume;                           /* 0 = none expected */
-extern uint64_t trap_stack;                            /* RSP there, if the trap came at CPL 3 */
-extern bool nmi_expected;                              /* NMIs are counted as interrupts are */
-extern volatile uint64_t irq_count[256], irq_tsc[256]; /* how many came; when the last did */
+extern uint64_t trap_resume; /* 0 = none expected */
+extern uint64_t trap_stack;  /* RSP there, if the trap came at CPL 3 */
+extern bool nmi_expected;    /* NMIs are counted as interrupts are */
+/* How many came; when, and on whose stack, the last did. */
+extern volatile uint64_t irq_count[256], irq_tsc[256], irq_stack[256];
 
 struct trap_frame {
     uint64_t r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax;
@@ -150,6 +151,9 @@ uint64_t apic_timer_hz(void);
 
 /* The groups of tests, one a command. */
 void test_apic(void);
+void test_paging(void);
+void test_platform(void);
+void test_smp(void);
 void test_cpuid(void);
 void test_hypercall(void);
 void test_interrupts(void);

@@ -19,7 +19,7 @@ struct machine machine;
 struct trap trap_last;
 uint64_t trap_resume, trap_stack;
 bool nmi_expected;
-volatile uint64_t irq_count[256], irq_tsc[256];
+volatile uint64_t irq_count[256], irq_tsc[256], irq_stack[256];
 
 static const char *tap_group;
 static unsigned tap_count, tap_failed;
@@ -195,6 +195,7 @@ void tap_end(void) {
 void trap_handle(struct trap_frame *frame) {
     if (frame->vector >= 32 || (frame->vector == 2 && nmi_expected)) {
         irq_tsc[frame->vector] = read_tsc();
+        irq_stack[frame->vector] = (uint64_t)(uintptr_t)frame;
         __atomic_fetch_add(&irq_count[frame->vector], 1, __ATOMIC_SEQ_CST);
         if (frame->vector >= 32) {
             apic_eoi();

@@ -1,112 +1,101 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the other vCPUs of a test guest: their start, their stacks, the work they are given. They
- * share page tables and IDT with the first; TRY() is for one vCPU at a time.
- * Source: Intel SDM vol. 3 "MP Initialization Protocol Algorithm".
+ * Several vCPUs: they start, messages of every kind reach those they name and nobody else, they
+ * stop and start again, they share one time. cpus=N on the command line.
+ * Source: Intel SDM vol. 3 "Issuing Interprocessor Interrupts".
  */
-#include "guests/test/smp.h"
+#include "guests/test/vcpu.h"
 
-#define AP_PAGE      0x8000u /* as in ap.S; free in every test guest's low memory */
-#define VECTOR_WORK  0xe0
-#define REG_SPURIOUS 0x0f0
-#define REG_ICR      0x300
-#define REG_ICR_HIGH 0x310
+#define VECTOR  0x53
+#define REG_LDR 0x0d0
+#define REG_DFR 0x0e0
 
-extern const uint8_t ap_start[], ap_end[], ap_parameters[];
+static unsigned count;
 
-static struct {
-    volatile unsigned starts; /* how often it has come up */
-    void (*volatile run)(void);
-} cpus[SMP_MAX];
-static uint8_t stacks[SMP_MAX][8192] __attribute__((aligned(16)));
-
-unsigned smp_this_cpu(void) {
-    uint32_t r[4];
-    cpuid(1, 0, r);
-    return r[1] >> 24;
-}
-
-void smp_send(uint8_t destination, uint32_t command) {
-    apic_write(REG_ICR_HIGH, (uint32_t)destination << 24);
-    apic_write(REG_ICR, command);
-}
-
-static void ap_main(void) {
-    unsigned cpu = smp_this_cpu();
-    idt_load();
-    apic_write(REG_SPURIOUS, 0x1ff);
-    cpus[cpu].starts++;
-    for (;;) {
-        interrupts_off();
-        if (cpus[cpu].run != NULL) {
-            cpus[cpu].run();
-            cpus[cpu].run = NULL;
-        } else {
-            __asm__ volatile("sti\n\thlt" ::: "memory");
-        }
-    }
-}
-
-/* True when *at is no longer value; 2 s at most. */
-static bool wait_change(const volatile unsigned *at, unsigned value) {
-    for (uint64_t start = read_tsc(); *at == value && read_tsc() - start < 2 * machine.tsc_hz;) {
+static void pause_a_while(void) {
+    for (uint64_t start = read_tsc(); read_tsc() - start < machine.tsc_hz / 500;) {
         __builtin_ia32_pause();
     }
-    return *at != value;
 }
 
-bool smp_start_one(unsigned cpu) {
-    uint8_t *to = (uint8_t *)(uintptr_t)AP_PAGE;
-    uint64_t cr3, parameters[3];
-    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-    parameters[0] = cr3;
-    parameters[1] = (uint64_t)(uintptr_t)stacks[cpu] + sizeof(stacks[cpu]);
-    parameters[2] = (uint64_t)(uintptr_t)ap_main;
-    for (long i = 0; i < ap_end - ap_start; i++) {
-        to[i] = ap_start[i];
-    }
-    for (unsigned i = 0; i < sizeof(parameters); i++) {
-        to[ap_parameters - ap_start + i] = ((const uint8_t *)parameters)[i];
-    }
-    unsigned before = cpus[cpu].starts;
-    cpus[cpu].run = NULL;
-    smp_send((uint8_t)cpu, ICR_INIT);
-    smp_send((uint8_t)cpu, ICR_STARTUP | AP_PAGE >> 12);
-    return wait_change(&cpus[cpu].starts, before);
+/* Sends; exactly n must come, the last (if only one) to vCPU taker. */
+static void test_message(const char *text, uint8_t destination, uint32_t command, unsigned n,
+                         unsigned taker) {
+    uint8_t vector = (command & 0x700) == ICR_NMI ? 2 : VECTOR;
+    uint64_t before = irq_count[vector];
+    vcpu_send(destination, command | VECTOR);
+    (void)vcpu_wait_count(vector, before, n);
+    pause_a_while();
+    interrupts_on();
+    pause_a_while();
+    interrupts_off();
+    uint64_t came = irq_count[vector] - before;
+    tap_line_value(came == n && (n != 1 || taker == UINT32_MAX || vcpu_that_took(vector) == taker),
+                   text, came);
 }
 
-bool smp_start(unsigned count) {
-    bool all = true;
-    apic_write(REG_SPURIOUS, 0x1ff);
+static void set_logical_id(void) {
+    apic_write(REG_DFR, UINT32_MAX);
+    apic_write(REG_LDR, 1u << (24 + vcpu_this_cpu()));
+}
+
+static void test_logical(void) {
+    uint8_t others = (uint8_t)((1u << count) - 2);
+    set_logical_id();
     for (unsigned cpu = 1; cpu < count; cpu++) {
-        all = smp_start_one(cpu) && all;
+        vcpu_run(cpu, set_logical_id);
+        (void)vcpu_wait(cpu);
     }
-    return all;
+    test_message("logical, one", 1u << 1, ICR_LOGICAL, 1, 1);
+    test_message("logical, all others", others, ICR_LOGICAL, count - 1, UINT32_MAX);
+    test_message("logical, everyone", 0xff, ICR_LOGICAL, count, UINT32_MAX);
+    test_message("logical, a set of nobody", (uint8_t)(1u << count), ICR_LOGICAL, 0, 0);
+    test_message("lowest priority: one of the others", others, ICR_LOGICAL | ICR_LOWEST, 1,
+                 UINT32_MAX);
 }
 
-void smp_run(unsigned cpu, void (*run)(void)) {
-    cpus[cpu].run = run;
-    smp_send((uint8_t)cpu, VECTOR_WORK);
+static volatile uint64_t other_tsc;
+
+static void tell_tsc(void) {
+    other_tsc = read_tsc();
 }
 
-/* Asks again from time to time: see wait_tick() in shell.c for an emulator that oversleeps. */
-bool smp_wait(unsigned cpu) {
-    uint64_t step = machine.tsc_hz / 20;
-    for (unsigned i = 0; i < 100 && cpus[cpu].run != NULL; i++) {
-        for (uint64_t start = read_tsc(); cpus[cpu].run != NULL && read_tsc() - start < step;) {
-            __builtin_ia32_pause();
-        }
-        smp_send((uint8_t)cpu, VECTOR_WORK);
-    }
-    return cpus[cpu].run == NULL;
+static void test_one(unsigned cpu) {
+    test_message("fixed, by its ID", (uint8_t)cpu, 0, 1, cpu);
+    nmi_expected = true;
+    test_message("an NMI", (uint8_t)cpu, ICR_NMI, 1, cpu);
+    nmi_expected = false;
+    uint64_t before = read_tsc();
+    vcpu_run(cpu, tell_tsc);
+    tap_line(vcpu_wait(cpu), "it does what it is told");
+    tap_line_value(other_tsc - before < read_tsc() - before, "its TSC is ours", other_tsc - before);
+
+    unsigned starts = vcpu_starts(cpu);
+    vcpu_send((uint8_t)cpu, ICR_STARTUP | 8);
+    pause_a_while();
+    tap_line(vcpu_starts(cpu) == starts, "a startup message while it runs is nothing");
+    vcpu_send((uint8_t)cpu, ICR_INIT);
+    test_message("after INIT it takes no interrupt", (uint8_t)cpu, 0, 0, 0);
+    tap_line(vcpu_start_one(cpu), "INIT and startup message: it comes up again");
+    tap_line_value(vcpu_starts(cpu) == starts + 1, "once", vcpu_starts(cpu) - starts);
 }
 
-bool smp_wait_count(uint8_t vector, uint64_t from, uint64_t n) {
-    for (uint64_t start = read_tsc();
-         irq_count[vector] - from < n && read_tsc() - start < 2 * machine.tsc_hz;) {
-        interrupts_on();
-        __builtin_ia32_pause();
-        interrupts_off();
+void test_smp(void) {
+    count = (unsigned)option_number("cpus", 1);
+    if (count == 1) {
+        tap_skip("several vCPUs", "this guest has one");
+        return;
     }
-    return irq_count[vector] - from >= n;
+    tap_line(vcpu_start(count), "every vCPU comes up");
+    tap_line(!vcpu_start_one(count), "none but those");
+    for (unsigned cpu = 1; cpu < count; cpu++) {
+        test_one(cpu);
+    }
+    test_message("shorthand: self", 0, ICR_TO_SELF, 1, 0);
+    test_message("shorthand: all others", 0, ICR_TO_ALL_OTHERS, count - 1, UINT32_MAX);
+    test_message("shorthand: all", 0, ICR_TO_ALL, count, UINT32_MAX);
+    test_message("broadcast ID", 0xff, 0, count, UINT32_MAX);
+    test_message("an ID of nobody", (uint8_t)count, 0, 0, 0);
+    test_logical();
+    vcpu_send(0, ICR_TO_ALL_OTHERS | ICR_INIT);
 }
