@@ -270,13 +270,16 @@ $(BHCHECK): $(TOOL_OBJ)
 .PHONY: bhcheck docs docs-check
 bhcheck: $(BHCHECK)
 
-# docs/config.md is printed, never written by hand.
+# docs/config.md and docs/hostile.md are printed, never written by hand.
 docs: $(BHCHECK)
 	$(BHCHECK) --manual > docs/config.md
+	$(PYTHON) scripts/hostile_doc.py > docs/hostile.md
 
 docs-check: $(BHCHECK)
 	@$(BHCHECK) --manual | diff -u docs/config.md - || \
 	    { echo "docs/config.md differs from the schema: run 'make docs'"; exit 1; }
+	@$(PYTHON) scripts/hostile_doc.py | diff -u docs/hostile.md - || \
+	    { echo "docs/hostile.md differs from guests/hostile/acts.def: run 'make docs'"; exit 1; }
 
 .PHONY: toml-check
 toml-check: $(BHCHECK)
@@ -356,5 +359,5 @@ help:
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
-	@echo 'make docs         prints docs/config.md from the schema'
+	@echo 'make docs         prints docs/config.md from the schema, docs/hostile.md from its table'
 	@echo 'make clean        throws build/ away'

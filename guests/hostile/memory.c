@@ -17,12 +17,21 @@ static void store(volatile void *at, uint32_t value) {
     __asm__ volatile("movl %1, %0" : "=m"(*(volatile uint32_t *)at) : "r"(value));
 }
 
-/* Read, written, read: three accesses. */
+/* In each size, then written, then read again: six accesses. */
 static bool nothing_at(uint64_t address) {
     volatile void *at = map_physical(address);
-    bool ones = load(at) == UINT32_MAX;
+    uint8_t byte;
+    uint16_t word;
+    uint64_t quad = 0;
+    __asm__ volatile("movb %1, %0" : "=q"(byte) : "m"(*(volatile uint8_t *)at));
+    __asm__ volatile("movw %1, %0" : "=r"(word) : "m"(*(volatile uint16_t *)at));
+    bool whole = address % 0x1000 <= 0xff8;
+    if (whole) {
+        __asm__ volatile("movq %1, %0" : "=r"(quad) : "m"(*(volatile uint64_t *)at));
+    }
+    bool ones = load(at) == UINT32_MAX && byte == 0xff && word == 0xffff && (!whole || ~quad == 0);
     store(at, 0x12345678);
-    tell(3);
+    tell(5 + whole);
     return load(at) == UINT32_MAX && ones;
 }
 

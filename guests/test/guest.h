@@ -161,12 +161,8 @@ void test_msr(void);
 void test_vmxon(void);
 void test_memory_probe(void);
 void test_memory_dirty(void);
-void test_ports(void);
 void test_string_io(void);
 void test_timers(void);
-void test_unmapped(void);
 void crash_jump(void);
-void crash_device_fpu(void);
-void crash_triple(void);
 
 #endif

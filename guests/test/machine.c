@@ -347,7 +347,6 @@ void guest_start(const uint8_t *boot_params, const uint32_t *pvh_info) {
     out8(COM1, 1);
     out8(COM1 + 1, 0);
     out8(COM1 + 3, 0x03);
-    out8(COM1 + 2, 0x07);
-    out8(COM1 + 4, 0x03);
+    out8(COM1 + 4, 0x03); /* FIFOs as they are: what was typed meanwhile is not lost */
     guest_main();
 }

@@ -54,7 +54,6 @@ static const struct {
 } groups[] = {
     {"alive", say_nothing_happened},
     {"apic", test_apic},
-    {"badmmio", crash_device_fpu},
     {"cpuid", test_cpuid},
     {"dirty", test_memory_dirty},
     {"hang", hang},
@@ -66,14 +65,11 @@ static const struct {
     {"msr", test_msr},
     {"paging", test_paging},
     {"platform", test_platform},
-    {"ports", test_ports},
     {"poweroff", power_off},
     {"reboot", reboot},
     {"smp", test_smp},
     {"string-io", test_string_io},
     {"timers", test_timers},
-    {"triple", crash_triple},
-    {"unmapped", test_unmapped},
     {"violate", violate},
     {"vmxon", test_vmxon},
 };

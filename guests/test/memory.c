@@ -48,23 +48,6 @@ static bool nothing_at(uint64_t address) {
     return empty;
 }
 
-void test_unmapped(void) {
-    uint64_t end = (ram_end() + 0x1fffff) & ~0x1fffffull;
-    uint32_t r[4];
-    cpuid(0x80000008, 0, r);
-    uint64_t top = 1ull << (r[0] & 0xff);
-    tap_line_value(nothing_at(end), "the first page behind the RAM", end);
-    tap_line_value(nothing_at(end + 64 * 0x100000), "64 MiB behind it", end);
-    tap_line(nothing_at(GIB), "1 GiB");
-    tap_line(nothing_at(3 * GIB), "the gap below 4 GiB");
-    tap_line(nothing_at(0xfd000000), "where PCs have their video memory");
-    tap_line(nothing_at(0xfed00000), "where PCs have their HPET");
-    tap_line(nothing_at(0xffe00000), "where PCs have their firmware");
-    tap_line(nothing_at(4 * GIB), "4 GiB");
-    tap_line(nothing_at(4 * GIB + end), "4 GiB and the RAM's size");
-    tap_line_value(nothing_at(top - 0x1000), "the last page of the physical address space", top);
-}
-
 static bool is_own(uint64_t address) {
     return address - machine.image_base < machine.image_size;
 }

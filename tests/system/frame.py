@@ -111,9 +111,10 @@ class Boot:
         self.machine.expect(rf"\[bulkhead\] console {number}/\d+: {name} - Ctrl-\]", 120,
                             f"the status line of console {number}")
 
-    def operator(self, command):
-        """Types a command at the operator prompt; returns its answer, and all since the switch."""
-        self.view(0)
+    def operator(self, command, switch=True):
+        """Types a command at the operator prompt; returns its answer, and all since the switch to it."""
+        if switch:
+            self.view(0)
         start = self.machine.serial.mark
         self.tag += 1
         # The prompt comes after the scrollback: a tag in it, taken back with Ctrl-U, tells that we are there.
@@ -129,8 +130,8 @@ class Boot:
 
     def new_log(self):
         """The log lines that came since the last call: (seconds, cpu, vm or None, text)."""
-        for _ in range(2):          # a line may come between the answer and the prompt
-            _, text = self.operator("list")
+        _, text = self.operator("list")
+        text += self.operator("list", switch=False)[1]      # a line may come between the answer and the prompt
         lines = [(float(t), int(c), vm, line) for t, c, vm, line in LOG_LINE.findall(text)]
         fresh = [line for line in lines if line[0] > self.log_seen]
         if fresh:

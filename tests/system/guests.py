@@ -72,6 +72,14 @@ class GuestBoot(Boot):
         expect_that(failed == lines.count("not ok") == len(known), f"{test}: all lines ok",
                     "\n".join(line for line in lines.split("\n") if not line.startswith("ok ")))
 
+    def order(self, command, name):
+        """Has the operator start or reset a guest and waits until it has begun."""
+        self.operator(f"{command} {name}")
+        text = self.machine.serial.text
+        self.machine.serial.mark = text.rfind(f"bulkhead> {command} {name}")    # the log may have been faster
+        self.machine.expect(rf"{name}: {command}(ed)? by the operator", 60)
+        self.machine.expect(rf"{name}: first instruction after", 60)
+
     def crash(self, test, reason):
         """
         The guest falls over, is reported and comes back; an operator helps once the limit is reached. What is told
@@ -87,8 +95,7 @@ class GuestBoot(Boot):
         gave_up = "stays" in self.machine.expect(r"restarting \(\d+ of \d+\)|stays stopped", 60).group()
         self.machine.serial.mark = max(begun, self.machine.serial.mark) if gave_up else begun
         if gave_up:
-            self.operator("start " + name)
-            self.machine.expect(rf"{name}: first instruction after", 60)
+            self.order("start", name)
             self.view(number)
         self.machine.expect(r"ready> ", 60, f"{name} to start again")
         return gave_up
