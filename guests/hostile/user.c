@@ -15,7 +15,6 @@ uint64_t debug_stack_end[513] __attribute__((aligned(16)));
 
 /* SDM vol. 3 "64-Bit Task State Segment". */
 static void tables_load(void) {
-    static bool loaded;
     struct {
         uint16_t limit;
         uint64_t base;
@@ -23,10 +22,6 @@ static void tables_load(void) {
     uint64_t base = (uint64_t)(uintptr_t)tss;
     uint64_t stack = (uint64_t)(uintptr_t)(trap_stack_area + COUNT(trap_stack_area));
     uint64_t debug = (uint64_t)(uintptr_t)(debug_stack_end + 512);
-    if (loaded) {
-        return;
-    }
-    loaded = true;
     tss[1] = (uint32_t)stack;
     tss[2] = (uint32_t)(stack >> 32);
     tss[9] = (uint32_t)debug; /* IST 1 */

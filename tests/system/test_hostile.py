@@ -40,6 +40,7 @@ ACT = re.compile(r'^ACT\((\w+), (\w+), "([^"]*)", "([^"]*)", "([^"]*)"\)$')
 # Where an emulator is known to be wrong: target -> {act: why}. Its line must be "not ok" and its record is not judged.
 EMULATORS = {
     "qemu-tcg": {
+        "hang_alignment": "does not know #AC",
     },
     "bochs-amd": {
     },
@@ -204,6 +205,8 @@ class Hostile(GuestBoot):
             self.begin(name)
             self.heart_goes_on()
             after = self.statistics("hostile")
+            if name in EMULATORS.get(self.target.name, {}):
+                record = ""
             for counter, least in records(record, self.target.vendor):
                 risen = after.get(counter, 0) - before.get(counter, 0)
                 expect_that(risen >= least, f"{name}: {counter} up by {least} or more", risen)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Out of long mode into 32-bit protected mode without paging, and back at the first exception.
+ * struct legacy (legacy.c) is the one thing that all code here finds its way by.
+ */
+        .section .text, "ax"
+        .globl  legacy_enter
+legacy_enter:                           /* RDI = struct legacy, below 4 GiB as all of this is */
+        push    %rbx
+        push    %rbp
+        push    %r12
+        push    %r13
+        push    %r14
+        push    %r15
+        mov     %rdi, %rbx
+        mov     %rsp, (%rbx)
+        mov     %cr3, %rax
+        mov     %rax, 8(%rbx)
+        mov     %cr4, %rax
+        mov     %rax, 16(%rbx)
+        mov     %cr0, %rax
+        mov     %rax, 24(%rbx)
+        sgdt    32(%rbx)
+        sidt    48(%rbx)
+        lgdt    64(%rbx)
+        lea     1f(%rip), %rax
+        pushq   $0x08
+        push    %rax
+        lretq
+        .code32
+1:      mov     $0x18, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     24(%ebx), %eax
+        and     $0x7fffffff, %eax
+        or      116(%ebx), %eax
+        mov     %eax, %cr0              /* paging off: that leaves long mode */
+        mov     $0xc0000080, %ecx
+        rdmsr
+        and     $~0x100, %eax           /* LME */
+        wrmsr
+        lidt    80(%ebx)
+        mov     $0x30, %eax
+        ltr     %ax
+        mov     112(%ebx), %esp
+        jmp     *96(%ebx)
+
+        .globl  legacy_vm86, legacy_user
+legacy_vm86:                            /* 800:0000 in virtual-8086 mode */
+        pushl   $0
+        pushl   $0
+        pushl   $0x800
+        pushl   $0x800
+        pushl   $0x800
+        pushl   $0xff0
+        pushl   $0x20002
+        pushl   $0x800
+        pushl   $0
+        xor     %eax, %eax
+        iretl
+
+legacy_user:                            /* CPL 3, alignment checked, stack and access unaligned */
+        call    2f
+2:      pop     %eax
+        mov     %esp, %ecx
+        sub     $255, %ecx
+        add     $3f - 2b, %eax
+        pushl   $0x23
+        push    %ecx
+        pushl   $0x40002
+        pushl   $0x2b
+        push    %eax
+        iretl
+3:      mov     (%esp), %eax
+        jmp     3b
+
+        .globl  legacy_stubs
+        .balign 16
+legacy_stubs:
+        .set    vector, 0
+        .rept   32
+        .balign 16
+        .if     !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21)
+        pushl   $0
+        .endif
+        pushl   $vector
+        jmp     legacy_back
+        .set    vector, vector + 1
+        .endr
+
+legacy_back:
+        call    4f
+4:      pop     %ebx
+        add     $legacy_state - 4b, %ebx
+        mov     $0x18, %eax
+        mov     %eax, %ds
+        popl    100(%ebx)
+        popl    104(%ebx)
+        popl    108(%ebx)
+        mov     %cr0, %eax
+        and     $~0x40000, %eax         /* AM */
+        mov     %eax, %cr0
+        mov     16(%ebx), %eax
+        mov     %eax, %cr4
+        mov     8(%ebx), %eax
+        mov     %eax, %cr3
+        mov     $0xc0000080, %ecx
+        rdmsr
+        or      $0x100, %eax
+        wrmsr
+        mov     24(%ebx), %eax
+        mov     %eax, %cr0
+        call    5f
+5:      pop     %eax
+        add     $6f - 5b, %eax
+        pushl   $0x10
+        push    %eax
+        lret
+        .code64
+6:      mov     %ebx, %ebx
+        lgdt    32(%rbx)
+        lidt    48(%rbx)
+        mov     $0x18, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     (%rbx), %rsp
+        pop     %r15
+        pop     %r14
+        pop     %r13
+        pop     %r12
+        pop     %rbp
+        pop     %rbx
+        ret
+
+        .globl  vm86_code, vm86_end
+        .code16
+vm86_code:
+        cpuid
+        .byte   0x66                    /* a prefix that does nothing is part of its length */
+        cpuid
+        hlt
+vm86_end:
+        .section .note.GNU-stack, "", @progbits
