@@ -221,7 +221,7 @@ class Hostile(GuestBoot):
         answer, _ = self.operator("list")
         expect_that(re.search(r"kept +halted", answer), "kept halted", answer)
         self.order("start", "kept")
-        self.group("alive", KEPT)
+        self.subtest("alive", KEPT)
         self.heart_goes_on()
 
     @check("the heart missed no beat, and none was late")

@@ -54,7 +54,7 @@ class Walls(GuestBoot):
     # Steps.
     def denied(self, test, counter, least):
         before = self.statistics("hostile").get(counter, 0)
-        self.group(test)
+        self.subtest(test)
         after = self.statistics("hostile")
         expect_that(after.get(counter, 0) - before >= least, f"{counter} up by {least} or more",
                     f"{before} before, then {after}")
@@ -64,14 +64,14 @@ class Walls(GuestBoot):
         self.begin(test)
         self.heart_goes_on()
         self.order("reset", "hostile")
-        self.group("alive")
+        self.subtest("alive")
 
     # Tests.
     @check("both guests start", required=True)
     def start(self):
         self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
         self.expect_log("heart", r"started \(1 vCPU on cpu 0, 16M\)")
-        self.group("alive")
+        self.subtest("alive")
 
     @check("the heart answers", required=True)
     def heart(self):
@@ -79,11 +79,11 @@ class Walls(GuestBoot):
 
     @check("CPUID shows what it may")
     def cpuid(self):
-        self.group("cpuid")
+        self.subtest("cpuid")
 
     @check("hypercalls")
     def hypercall(self):
-        self.group("hypercall")
+        self.subtest("hypercall")
 
     @check("interrupt controllers: 8259, LINT0, I/O APIC, messages, errors")
     def interrupts(self):
@@ -92,7 +92,7 @@ class Walls(GuestBoot):
 
     @check("local APIC")
     def apic(self):
-        self.group("apic")
+        self.subtest("apic")
 
     @check("8254, CMOS clock, local APIC's timer, PM timer: all modes, in time, in step")
     def timers(self):
@@ -101,24 +101,24 @@ class Walls(GuestBoot):
 
     @check("several vCPUs: start, stop, messages of every kind")
     def smp(self):
-        self.group("smp")
+        self.subtest("smp")
         self.heart_goes_on()
 
     @check("guest paging of every kind")
     def paging(self):
-        self.group("paging")
+        self.subtest("paging")
 
     @check("the PC's small devices")
     def platform(self):
-        self.group("platform")
+        self.subtest("platform")
 
     @check("virtualization is not announced, its registers and instructions are not there")
     def vmxon(self):
-        self.group("vmxon")
+        self.subtest("vmxon")
 
     @check("memory is zero at start and ends where the configuration says")
     def memory(self):
-        self.group("memory-probe")
+        self.subtest("memory-probe")
         self.heart_goes_on()
 
     @check("forbidden MSRs: #GP, counted")
@@ -127,18 +127,18 @@ class Walls(GuestBoot):
 
     @check("reboot: memory is zero again")
     def scrubbed(self):
-        self.group("dirty")
+        self.subtest("dirty")
         self.new_log()
         self.begin("reboot")
         self.expect_log("hostile", r"reset by the guest, starting again")
-        self.group("memory-probe")
+        self.subtest("memory-probe")
         self.heart_goes_on()
 
     @check("crash: memory is zero again")
     def scrubbed_after_crash(self):
-        self.group("dirty")
+        self.subtest("dirty")
         self.crash("jump", "code in memory that is not there")
-        self.group("memory-probe")
+        self.subtest("memory-probe")
 
     @check("string I/O: not in this release, reported, started again")
     def string_io(self):
@@ -158,7 +158,7 @@ class Walls(GuestBoot):
         self.expect_log("hostile", r"powered off by the guest")
         self.heart_goes_on()
         self.order("start", "hostile")
-        self.group("alive")
+        self.subtest("alive")
 
     @check('on_violation = "stop": stopped at the first one')
     def violation(self):
