@@ -96,6 +96,10 @@ static void run_act(const struct act *act) {
     interrupts_off();
     const char *outcome = act->run();
     interrupts_off();
+    if (outcome == NULL) {
+        tap_skip(act->what, "left out on the command line");
+        return;
+    }
     bool ok = text_equal(outcome, act->outcome);
     put_text(ok ? "" : "# saw: ");
     put_text(ok ? "" : outcome);

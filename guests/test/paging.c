@@ -173,9 +173,13 @@ static void test_rights(void) {
 }
 
 void test_paging(void) {
-    try_legacy("no paging: a device", 0, CR0_UNPAGED, APIC_VERSION, address_of(&word));
-    test_32bit();
-    test_pae();
+    if (option_number("legacy", 1) != 0) {
+        try_legacy("no paging: a device", 0, CR0_UNPAGED, APIC_VERSION, address_of(&word));
+        test_32bit();
+        test_pae();
+    } else {
+        tap_skip("paging outside of long mode", "left out on the command line");
+    }
     test_4level();
     test_rights();
     uint32_t r[4];

@@ -7,7 +7,7 @@ started by the operator and is to be stopped at its first violation.
 import re
 
 from frame import check, expect_that
-from guests import RESTARTS, GuestBoot
+from guests import LEGACY, RESTARTS, GuestBoot
 
 CONFIG = """\
 [hypervisor]
@@ -23,7 +23,7 @@ cmdline = "test=heartbeat period=100"
 cpus = "1-3"
 memory = "32M"
 kernel = "guests/testguest"
-cmdline = "test=interactive memory=32 cpus=3"
+cmdline = "test=interactive memory=32 cpus=3@LEGACY@"
 on_crash = "restart"
 
 [guest.strict]
@@ -43,13 +43,13 @@ EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not ca
 
 class Walls(GuestBoot):
     name = "walls"
-    seconds = 180
+    seconds = 60
     machine_cpus = 5
     emulator_faults = EMULATOR_FAULTS
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
-                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+                                "bulkhead/bulkhead.toml": CONFIG.replace("@LEGACY@", LEGACY.get(self.target.name, "")).encode()})
 
     # Steps.
     def denied(self, test, counter, least):
