@@ -30,10 +30,10 @@ const char *act_stop_cr3(void) {
 }
 
 /* The third level, for 1 GiB of addresses that nothing else uses. */
-const char *act_stop_table_apic(void) {
+const char *act_stop_table_ioapic(void) {
     uint64_t *pml4;
     __asm__ volatile("mov %%cr3, %0" : "=r"(pml4));
-    pml4[2] = LAPIC | 3;
+    pml4[2] = IOAPIC | 3;
     return saw_number(*(volatile uint32_t *)(uintptr_t)(2ull << 39), "read");
 }
 
@@ -70,7 +70,7 @@ static void fpu_on(void) {
 
 const char *act_stop_x87(void) {
     fpu_on();
-    __asm__ volatile("fildl (%0)" ::"r"(LAPIC + 0x30));
+    __asm__ volatile("fildl (%0)" ::"r"(IOAPIC + 0x10));
     return "came back";
 }
 
