@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * An act of the hostile guest: a function that does something forbidden or odd and says in a few
- * words what came of it, or NULL if the command line leaves it out. acts.def lists them all, with
- * what must come of each; main.c compares.
+ * words what came of it. acts.def lists them all, with what must come of each; main.c compares.
  */
 #ifndef GUESTS_HOSTILE_HOSTILE_H
 #define GUESTS_HOSTILE_HOSTILE_H

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Acts outside of long mode: virtual-8086 mode, alignment checks without end. legacy=0 on the
- * command line leaves them out.
- */
+/* Acts outside of long mode: virtual-8086 mode, alignment checks without end. */
 #include "guests/hostile/hostile.h"
 
 #define VM86_PAGE 0x8000
@@ -64,9 +61,6 @@ static void legacy_prepare(const uint8_t *entry) {
 
 /* CPUID twice, by an exit each; HLT is for CPL 0 only. */
 const char *act_vm86(void) {
-    if (option_number("legacy", 1) == 0) {
-        return NULL;
-    }
     uint8_t *to = (uint8_t *)(uintptr_t)VM86_PAGE;
     for (long i = 0; i < vm86_end - vm86_code; i++) {
         to[i] = vm86_code[i];

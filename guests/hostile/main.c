@@ -92,14 +92,33 @@ bool vcpu_ready(void) {
     return started && vcpu_count > 1;
 }
 
+/* skip=NAME,NAME on the command line: what an emulator cannot stand. */
+static bool is_left_out(const char *name) {
+    char names[80] = "";
+    (void)option_text("skip", names, sizeof(names));
+    for (char *at = names; *at != 0;) {
+        char *end = at;
+        while (*end != 0 && *end != ',') {
+            end++;
+        }
+        bool last = *end == 0;
+        *end = 0;
+        if (text_equal(at, name)) {
+            return true;
+        }
+        at = last ? end : end + 1;
+    }
+    return false;
+}
+
 static void run_act(const struct act *act) {
-    interrupts_off();
-    const char *outcome = act->run();
-    interrupts_off();
-    if (outcome == NULL) {
+    if (is_left_out(act->name)) {
         tap_skip(act->what, "left out on the command line");
         return;
     }
+    interrupts_off();
+    const char *outcome = act->run();
+    interrupts_off();
     bool ok = text_equal(outcome, act->outcome);
     put_text(ok ? "" : "# saw: ");
     put_text(ok ? "" : outcome);

@@ -13,8 +13,8 @@ RESTARTS = 3                    # in a row, after which on_crash = "restart" giv
 # A beat may come so much later than due, in thousandths of a period (100 ms).
 LATE = {"qemu-tcg": 900, "qemu-kvm": 900}       # their time is this PC's, which has other things to do
 LATE_IN_BOCHS = 250     # 250,000 instructions: another guest's crash report, 30 lines of log, takes half of them
-# Bochs's AMD-V clears EFER.LMA before it exits for a CR0 that leaves long mode: that instruction cannot be fetched.
-LEGACY = {"bochs-amd": " legacy=0"}
+# Why no guest can leave long mode there.
+LEGACY = {"bochs-amd": "clears EFER.LMA before it exits for CR0, so that the instruction cannot be fetched"}
 
 
 class GuestBoot(Boot):

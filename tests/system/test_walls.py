@@ -49,7 +49,10 @@ class Walls(GuestBoot):
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
-                                "bulkhead/bulkhead.toml": CONFIG.replace("@LEGACY@", LEGACY.get(self.target.name, "")).encode()})
+                                "bulkhead/bulkhead.toml": self.config().encode()})
+
+    def config(self):
+        return CONFIG.replace("@LEGACY@", " legacy=0" if self.target.name in LEGACY else "")
 
     # Steps.
     def denied(self, test, counter, least):
