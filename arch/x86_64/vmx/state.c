@@ -153,7 +153,22 @@ static void vmx_write_efer(struct vmx_vcpu *s, uint64_t efer, uint64_t cr0) {
     vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
 }
 
-static void vmx_set_cr0(struct vmx_vcpu *s, uint64_t cr0) {
+/*
+ * With EPT the CPU takes the four entries of PAE paging from the VMCS and reads them itself at the
+ * guest's own MOV CR3 only. Where no RAM is, none is present. SDM "Loading Page-Directory-
+ * Pointer-Table Entries".
+ */
+static void vmx_load_pdptes(const struct vcpu *v) {
+    uint64_t entries[4] = {0};
+    gpa_t table = GPA(vmcs_read_raw(vmx_register_codes[HVM_CR3]) & BITS(5, 31));
+    enum status s = gmem_read(&v->vm->mem, table, entries, sizeof(entries));
+    for (uint16_t i = 0; i < ARRAY_SIZE(entries); i++) {
+        vmcs_write64(VMCS_64((uint16_t)(VMCS_PDPTE0 + 2 * i)), s == STATUS_OK ? entries[i] : 0);
+    }
+}
+
+static void vmx_set_cr0(const struct vcpu *v, uint64_t cr0) {
+    struct vmx_vcpu *s = v->vendor;
     /* Unrestricted guest: PE and PG are exempt from the fixed bits; CD and NW never reach the CPU.
      */
     uint64_t fixed0 = vmx_caps.cr0_fixed0 & ~(X86_CR0_PE | X86_CR0_PG);
@@ -161,12 +176,16 @@ static void vmx_set_cr0(struct vmx_vcpu *s, uint64_t cr0) {
     vmcs_write64(VMCS_GUEST_CR0, real & vmx_caps.cr0_fixed1);
     vmcs_write64(VMCS_CR0_SHADOW, cr0);
     vmx_write_efer(s, vmcs_read64(VMCS_GUEST_EFER), cr0);
+    if ((cr0 & X86_CR0_PG) != 0 && (s->entry_controls & ENTRY_IA32E) == 0 &&
+        (vmcs_read64(VMCS_GUEST_CR4) & X86_CR4_PAE) != 0) {
+        vmx_load_pdptes(v);
+    }
 }
 
 static void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
     struct vmx_vcpu *s = v->vendor;
     if (r == HVM_CR0) {
-        vmx_set_cr0(s, value);
+        vmx_set_cr0(v, value);
     } else if (r == HVM_CR4) {
         /* MCE as the host has it: with MCE clear a machine check would shut the CPU down. */
         vmcs_write64(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |

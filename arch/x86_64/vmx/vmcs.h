@@ -68,6 +68,7 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_GUEST_PHYSICAL VMCS_64(0x2400)
 #define VMCS_LINK_POINTER   VMCS_64(0x2800)
 #define VMCS_GUEST_EFER     VMCS_64(0x2806)
+#define VMCS_PDPTE0         0x280a /* four 64-bit fields, two numbers apart */
 #define VMCS_HOST_PAT       VMCS_64(0x2c00)
 #define VMCS_HOST_EFER      VMCS_64(0x2c02)
 
