@@ -13,43 +13,74 @@
 
 #define MOV_CR      (MAP_0F | 0x20) /* bit 1: to the control register */
 #define MOV_CR_MASK 0x3fd
+#define MOVNTI      (MAP_0F | 0xc3) /* not after 66h, F2h, F3h */
 
 enum form {
-    FORM_MOFFS = BIT32(0),   /* address in the instruction; no ModRM */
-    FORM_LOAD = BIT32(2),    /* memory is the source */
-    FORM_IMM = BIT32(3),     /* immediate of the operand size, at most 4 bytes */
-    FORM_IMM8 = BIT32(4),    /* one byte */
-    FORM_ALU_OP = BIT32(5),  /* opcode bits 5:3 are the operation */
-    FORM_ALU_REG = BIT32(6), /* ModRM.reg is the operation */
-    FORM_EXTEND = BIT32(7),  /* register wider than memory: 1 or 2 bytes by opcode bit 0 */
-    FORM_SXD = BIT32(8),     /* 64-bit mode only, 4 bytes into 8 */
-    FORM_SELF = BIT32(9),    /* exits by itself: op is the exit's kind */
-    FORM_RM = BIT32(10),     /* of these: ModRM names an operand */
+    FORM_MOFFS = BIT32(0),  /* address in the instruction; no ModRM */
+    FORM_STRING = BIT32(1), /* address in RSI, RDI; no ModRM */
+    FORM_LOAD = BIT32(2),   /* memory is the source */
+    FORM_IMM = BIT32(3),    /* immediate of the operand size, at most 4 bytes */
+    FORM_IMM8 = BIT32(4),   /* one byte */
+    FORM_ALU_OP = BIT32(5), /* opcode bits 5:3 are the operation */
+    FORM_GROUP = BIT32(6),  /* ModRM.reg is the operation: op is a row of groups[] */
+    FORM_EXTEND = BIT32(7), /* register wider than memory: 1 or 2 bytes by opcode bit 0 */
+    FORM_SXD = BIT32(8),    /* 64-bit mode only, 4 bytes into 8 */
+    FORM_SELF = BIT32(9),   /* exits by itself: op is the exit's kind */
+    FORM_RM = BIT32(10),    /* of these: ModRM names an operand */
+    FORM_WORD = BIT32(11),  /* not a byte, whatever opcode bit 0 says */
+};
+
+#define NONE 0xff
+enum group { GROUP_ALU, GROUP_MOV, GROUP_POP, GROUP_F6, GROUP_FE, GROUP_FF, GROUP_BIT };
+static const uint8_t groups[][8] = {
+    [GROUP_ALU] = {INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP},
+    [GROUP_MOV] = {INSN_MOV, NONE, NONE, NONE, NONE, NONE, NONE, NONE},
+    [GROUP_POP] = {INSN_POP, NONE, NONE, NONE, NONE, NONE, NONE, NONE},
+    [GROUP_F6] = {INSN_TEST, NONE, INSN_NOT, INSN_NEG, NONE, NONE, NONE, NONE},
+    [GROUP_FE] = {INSN_INC, INSN_DEC, NONE, NONE, NONE, NONE, NONE, NONE},
+    [GROUP_FF] = {INSN_INC, INSN_DEC, NONE, NONE, NONE, NONE, INSN_PUSH, NONE},
+    [GROUP_BIT] = {NONE, NONE, NONE, NONE, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC},
 };
 
 struct opcode {
     uint16_t value, mask; /* with MAP_0F, MAP_0F01 */
-    uint8_t op;           /* enum insn_op */
+    uint8_t op;           /* enum insn_op, enum group */
     uint16_t form;
 };
 
-/* Bit 0 clear = byte operand, in all of them. */
+/* Bit 0 clear = byte operand. */
 static const struct opcode opcodes[] = {
     {0x000, 0x3c6, INSN_ADD, FORM_ALU_OP},
     {0x002, 0x3c6, INSN_ADD, FORM_ALU_OP | FORM_LOAD},
     {0x063, 0x3ff, INSN_MOVSX, FORM_SXD | FORM_LOAD},
-    {0x080, 0x3fe, INSN_ADD, FORM_ALU_REG | FORM_IMM},
-    {0x083, 0x3ff, INSN_ADD, FORM_ALU_REG | FORM_IMM8},
+    {0x06c, 0x3fe, INSN_INS, FORM_STRING},
+    {0x06e, 0x3fe, INSN_OUTS, FORM_STRING},
+    {0x080, 0x3fe, GROUP_ALU, FORM_GROUP | FORM_IMM},
+    {0x083, 0x3ff, GROUP_ALU, FORM_GROUP | FORM_IMM8},
     {0x084, 0x3fe, INSN_TEST, 0},
     {0x086, 0x3fe, INSN_XCHG, 0},
     {0x088, 0x3fe, INSN_MOV, 0},
     {0x08a, 0x3fe, INSN_MOV, FORM_LOAD},
+    {0x08f, 0x3ff, GROUP_POP, FORM_GROUP},
     {0x0a0, 0x3fe, INSN_MOV, FORM_MOFFS | FORM_LOAD},
     {0x0a2, 0x3fe, INSN_MOV, FORM_MOFFS},
-    {0x0c6, 0x3fe, INSN_MOV, FORM_IMM},
-    {0x0f6, 0x3fe, INSN_TEST, FORM_IMM},
+    {0x0a4, 0x3fe, INSN_MOVS, FORM_STRING},
+    {0x0a6, 0x3fe, INSN_CMPS, FORM_STRING},
+    {0x0aa, 0x3fe, INSN_STOS, FORM_STRING},
+    {0x0ac, 0x3fe, INSN_LODS, FORM_STRING},
+    {0x0ae, 0x3fe, INSN_SCAS, FORM_STRING},
+    {0x0c6, 0x3fe, GROUP_MOV, FORM_GROUP | FORM_IMM},
+    {0x0f6, 0x3fe, GROUP_F6, FORM_GROUP | FORM_IMM},
+    {0x0fe, 0x3ff, GROUP_FE, FORM_GROUP},
+    {0x0ff, 0x3ff, GROUP_FF, FORM_GROUP},
+    {0x1a3, 0x3ff, INSN_BT, 0},
+    {0x1ab, 0x3ff, INSN_BTS, 0},
+    {0x1b3, 0x3ff, INSN_BTR, 0},
     {0x1b6, 0x3fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
+    {0x1ba, 0x3ff, GROUP_BIT, FORM_GROUP | FORM_IMM8 | FORM_WORD},
+    {0x1bb, 0x3ff, INSN_BTC, 0},
     {0x1be, 0x3fe, INSN_MOVSX, FORM_EXTEND | FORM_LOAD},
+    {MOVNTI, 0x3ff, INSN_MOV, 0},
     {0x0f4, 0x3ff, EXIT_HLT, FORM_SELF},
     {0x106, 0x3ff, EXIT_CR, FORM_SELF},                  /* CLTS */
     {0x108, 0x3fe, EXIT_CACHE, FORM_SELF},               /* INVD, WBINVD */
@@ -109,7 +140,9 @@ static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
         d->address = true;
     } else if (byte == 0xf0) {
         in->lock = true;
-    } else if (byte != 0xf2 && byte != 0xf3) {
+    } else if (byte == 0xf2 || byte == 0xf3) {
+        in->rep = byte;
+    } else {
         return false;
     }
     d->rex = rex;
@@ -139,8 +172,10 @@ static const struct opcode *find_opcode(uint16_t value) {
 
 static void set_sizes(const struct decoder *d, const struct opcode *o, uint16_t opcode,
                       struct insn *in) {
-    bool byte = (opcode & 1) == 0, extend = (o->form & FORM_EXTEND) != 0;
+    bool byte = (opcode & 1) == 0 && (o->form & FORM_WORD) == 0;
+    bool extend = (o->form & FORM_EXTEND) != 0;
     uint8_t word = (d->rex & REX_W) != 0 ? 8 : d->operand == (in->mode == 16) ? 4 : 2;
+    word = in->op >= INSN_INS && word == 8 ? 4 : word;
     in->reg_size = byte && !extend ? 1 : word;
     in->size = byte ? 1 : extend ? 2 : (o->form & FORM_SXD) != 0 ? 4 : word;
     in->mem.address_size = d->address == (in->mode == 16) ? 4 : 2;
@@ -193,10 +228,14 @@ static bool take_modrm(struct decoder *d, const struct opcode *o, uint16_t opcod
         in->cr.gpr = register_number(d, modrm, REX_B);
         return (o->form & FORM_SELF) != 0;
     }
-    if ((o->form & FORM_ALU_REG) != 0) {
-        in->op = reg;
-    } else if (in->has_imm && reg != 0) {
-        return false;
+    if ((o->form & FORM_GROUP) != 0) {
+        in->op = groups[o->op][reg];
+        in->has_imm = in->has_imm && in->op != INSN_NOT && in->op != INSN_NEG;
+        bool stack = in->op == INSN_PUSH || in->op == INSN_POP;
+        in->size = stack && in->mode == 64 && in->size == 4 ? 8 : in->size;
+        if (in->op == NONE) {
+            return false;
+        }
     } else if (in->reg_size == 1 && d->rex == 0 && reg >= 4) {
         in->high_byte = true;
         in->reg = reg - 4;
@@ -209,6 +248,8 @@ static bool take_operands(struct decoder *d, const struct opcode *o, uint16_t op
                           struct insn *in) {
     if ((o->form & FORM_MOFFS) != 0) {
         in->mem.disp = take(d, in->mem.address_size);
+    } else if ((o->form & FORM_STRING) != 0) {
+        in->mem.base = X86_RSI;
     } else if ((o->form & (FORM_SELF | FORM_RM)) != FORM_SELF && !take_modrm(d, o, opcode, in)) {
         return false;
     }
@@ -235,12 +276,17 @@ static bool set_cr(uint16_t opcode, struct insn *in) {
     return (BIT(in->cr.cr) & 0x11d) != 0;
 }
 
+static enum exit_kind kind_of(const struct opcode *o) {
+    bool port = (o->form & FORM_STRING) != 0 && o->op >= INSN_INS;
+    return (o->form & FORM_SELF) != 0 ? o->op : port ? EXIT_IO : EXIT_NESTED_FAULT;
+}
+
 static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     uint16_t opcode = take_opcode(d, in);
     const struct opcode *o = find_opcode(opcode);
     /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
     if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0) ||
-        kind != ((o->form & FORM_SELF) != 0 ? o->op : EXIT_NESTED_FAULT)) {
+        (opcode == MOVNTI && (d->operand || in->rep != 0)) || kind != kind_of(o)) {
         return false;
     }
     in->op = (o->form & FORM_ALU_OP) != 0 ? opcode >> 3 & 7 : o->op;
@@ -252,7 +298,10 @@ static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
 
 /* SDM "LOCK - Assert LOCK# Signal Prefix": read-modify-write forms with a memory destination. */
 static bool lock_allowed(const struct insn *in) {
-    return in->to_memory && (in->op == INSN_XCHG || in->op < INSN_CMP);
+    static const uint32_t lockable = (BIT32(INSN_CMP) - 1) | BIT32(INSN_INC) | BIT32(INSN_DEC) |
+                                     BIT32(INSN_NEG) | BIT32(INSN_NOT) | BIT32(INSN_BTS) |
+                                     BIT32(INSN_BTR) | BIT32(INSN_BTC) | BIT32(INSN_XCHG);
+    return in->to_memory && (lockable >> in->op & 1) != 0;
 }
 
 enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,

@@ -24,10 +24,27 @@ enum insn_op {
     INSN_XOR,
     INSN_CMP,
     INSN_TEST,
+    INSN_INC,
+    INSN_DEC,
+    INSN_NEG,
+    INSN_NOT,
+    INSN_BT,
+    INSN_BTS,
+    INSN_BTR,
+    INSN_BTC,
     INSN_MOV,
     INSN_MOVZX,
     INSN_MOVSX, /* MOVSXD too */
     INSN_XCHG,
+    INSN_PUSH, /* from here on: not one plain memory operand */
+    INSN_POP,
+    INSN_MOVS,
+    INSN_CMPS,
+    INSN_STOS,
+    INSN_LODS,
+    INSN_SCAS,
+    INSN_INS, /* these two are an EXIT_IO */
+    INSN_OUTS,
 };
 
 /* In the order of their encoding. */
@@ -45,7 +62,8 @@ struct insn_memory {
 };
 
 /*
- * What touches a device always has a memory operand; register-only forms are refused. Of what exits
+ * What touches a device always has a memory operand; register-only forms are refused. mem of a
+ * string instruction is DS:RSI (or another segment), used or not; ES:RDI is not told. Of what exits
  * by itself only op, length and, for EXIT_CR, cr are set: cr.gpr is INSN_NO_REG if LMSW has a
  * memory operand, which is then in mem.
  */
@@ -59,6 +77,7 @@ struct insn {
     bool has_imm;     /* the other operand is imm, not reg */
     bool high_byte;   /* reg is AH, CH, DH, BH (then reg is 0-3) */
     bool lock;
+    uint8_t rep;  /* F2h or F3h; 0 = neither */
     uint8_t reg;  /* x86 register number */
     uint64_t imm; /* sign-extended */
     struct insn_memory mem;
@@ -68,7 +87,7 @@ struct insn {
 /*
  * Decodes the instruction in bytes[0..n), all of it guest-controlled; mode is the width of the code
  * segment: 16, 32 or 64. kind is the exit that it is to be the cause of: EXIT_NESTED_FAULT for
- * those that touch devices.
+ * those that touch devices, EXIT_IO for INS and OUTS.
  *   STATUS_NOT_FOUND    the bytes end before the instruction does: fetch more, up to 15
  *   STATUS_INVALID      the CPU itself would refuse it (too long, LOCK where it may not be)
  *   STATUS_UNSUPPORTED  no instruction of this table, of another kind, or without a memory operand

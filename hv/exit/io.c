@@ -3,7 +3,7 @@
  * Port I/O: every port exits; the VM's bus says which device answers. Ports of nobody read as all
  * ones and lose what is written, counted as refused. Port, size and data are guest-controlled.
  */
-#include "hv/exit/exit.h"
+#include "hv/exit/operand.h"
 
 /* IN writes AL, AX or EAX; only the last clears the upper half, as any 32-bit result does. */
 static void io_store(struct vcpu *v, unsigned size, uint32_t value) {
@@ -17,11 +17,23 @@ static void io_store(struct vcpu *v, unsigned size, uint32_t value) {
     }
 }
 
+/* The exit does not tell segment and address size on every CPU: the guest's code does. */
+static __attribute__((noinline)) enum action io_string(struct vcpu *v, struct vmexit *x) {
+    uint8_t code[FETCH_MAX];
+    struct fetch f;
+    struct insn in;
+    if (fetch_insn(v, x, &f, code, &in) != STATUS_OK || in.size != x->io.size ||
+        (in.op == INSN_INS) != ((x->io.flags & IO_IN) != 0)) {
+        return ACTION_RETRY; /* another vCPU has changed it */
+    }
+    return string_execute(v, x, &f, &in);
+}
+
 enum action exit_io(struct vcpu *v, struct vmexit *x) {
     const struct exit_io *io = &x->io;
     struct vm *vm = v->vm;
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
-        return exit_crash(v, x, "string I/O, which is not emulated yet");
+        return io_string(v, x);
     }
     const struct bus_entry *p = bus_find(&vm->pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {

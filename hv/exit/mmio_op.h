@@ -9,20 +9,32 @@
 #define HV_EXIT_MMIO_OP_H
 
 #include "hv/exit/insn.h"
-#include "hv/vm/vcpu.h"
+#include "hv/exit/operand.h"
 
 /*
  * The memory operand. size is 1, 2, 4, 8; a value read has its upper bytes clear, those of a value
  * to write are clear too.
  */
-typedef void (*mmio_accessor)(struct vcpu *v, gpa_t gpa, unsigned size, bool write,
+typedef void (*mmio_accessor)(struct vcpu *v, const struct operand *at, unsigned size, bool write,
                               uint64_t *value);
 
 /*
- * Carries out insn on v's registers (RSP in its slot), rflags and the operand at gpa.
+ * Carries out insn, which has one memory operand, on v's registers (RSP in its slot), rflags and
+ * that operand.
  * Read-modify-write is not atomic against other CPUs: a device has its own lock.
  */
-void mmio_op_execute(const struct insn *insn, struct vcpu *v, gpa_t gpa, uint64_t *rflags,
-                     mmio_accessor access);
+void mmio_op_execute(const struct insn *insn, struct vcpu *v, const struct operand *at,
+                     uint64_t *rflags, mmio_accessor access);
+
+/* a op b (a alone up from INSN_INC) with the arithmetic flags in *flags, CF in them being an input.
+ * op is up to INSN_NOT. */
+uint64_t mmio_op_alu(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *flags);
+
+/* The operand that is not in memory, and the register that a load ends in. */
+uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs);
+void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value);
+
+/* Writes the low size bytes of a register: 4 clear the upper half, 1 and 2 leave the rest. */
+void mmio_op_set(uint64_t *reg, unsigned size, uint64_t value);
 
 #endif

@@ -51,6 +51,7 @@
 #define X86_RFLAGS_FIXED BIT(1)
 #define X86_RFLAGS_TF    BIT(8)
 #define X86_RFLAGS_IF    BIT(9)
+#define X86_RFLAGS_DF    BIT(10)
 #define X86_RFLAGS_RF    BIT(16)
 #define X86_RFLAGS_AC    BIT(18)
 
@@ -61,6 +62,7 @@ enum x86_vector {
     X86_UD = 6,
     X86_DF = 8,
     X86_TS = 10,
+    X86_SS = 12,
     X86_GP = 13,
     X86_PF = 14,
     X86_AC = 17,

@@ -113,6 +113,7 @@ static enum status descend(struct walk *w, struct walk_page *page) {
     const struct format *f = w->f;
     uint64_t table = w->s->cr3 & f->root;
     w->permissions = ENTRY_WRITE | ENTRY_USER;
+    page->depth = 0;
     for (unsigned level = f->levels;; level--) {
         unsigned shift = PAGE_SHIFT + f->index_bits * (level - 1u);
         uint64_t offset_mask = BIT(shift) - 1, index = w->gva >> shift & (BIT(f->index_bits) - 1);
@@ -134,7 +135,8 @@ static enum status descend(struct walk *w, struct walk_page *page) {
         if ((entry & reserved_bits(w, level, large, offset_mask)) != 0) {
             return deny(w, WALK_PF_PRESENT | WALK_PF_RESERVED, page);
         }
-        entry |= level > f->large ? f->top_implied : 0;
+        uint64_t implied = level > f->large ? f->top_implied : 0;
+        entry |= implied;
         w->permissions = (w->permissions & (entry | ENTRY_NX)) | (entry & ENTRY_NX);
         if (last && !access_allowed(w)) {
             return deny(w, WALK_PF_PRESENT, page);
@@ -145,10 +147,9 @@ static enum status descend(struct walk *w, struct walk_page *page) {
             return STATUS_TIMEOUT;
         }
         table = entry & ADDRESS_MASK;
+        page->steps[page->depth++] = (struct walk_step){slot, raw | (marks & ~implied)};
         if (last) {
-            *page = (struct walk_page){.gpa = GPA((table & ~offset_mask) | (w->gva & offset_mask)),
-                                       .slot = slot,
-                                       .entry = raw | marks};
+            page->gpa = GPA((table & ~offset_mask) | (w->gva & offset_mask));
             return STATUS_OK;
         }
     }
@@ -159,7 +160,8 @@ enum status walk_translate(const struct gmem *mem, const struct walk_state *s, g
     struct walk w = {.mem = mem, .s = s, .f = format_of(s), .gva = gva.v, .access = access};
     unsigned unused = 64u - w.f->linear_bits;
     if ((s->cr0 & X86_CR0_PG) == 0) {
-        *page = (struct walk_page){.gpa = GPA(gva.v & UINT32_MAX)};
+        page->gpa = GPA(gva.v & UINT32_MAX);
+        page->depth = 0;
         return STATUS_OK;
     }
     if (unused == 32) {

@@ -31,12 +31,17 @@ struct walk_state {
 #define WALK_PF_RESERVED BIT32(3)
 #define WALK_PF_FETCH    BIT32(4)
 
-/* Where a linear address leads. */
+#define WALK_MAX_LEVELS 5
+
+/* Where a linear address leads, and by which way. */
 struct walk_page {
     gpa_t gpa;
     uint32_t pf_error; /* STATUS_DENIED only */
-    const void *slot;  /* the entry that names the page, in this VM's RAM; NULL without paging */
-    uint64_t entry;    /* and what it held when the walk was done */
+    uint32_t depth;    /* table entries passed; none without paging */
+    struct walk_step {
+        const void *slot;     /* in this VM's RAM */
+        uint64_t entry;       /* what it held when the walk was done */
+    } steps[WALK_MAX_LEVELS]; /* the last one names the page */
 };
 
 /*

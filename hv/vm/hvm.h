@@ -69,7 +69,7 @@ struct exit_io {
 
 struct exit_nested_fault {
     gpa_t gpa;
-    bool write, execute, present;
+    bool write, execute;
     bool in_page_walk; /* the access was the CPU's own walk of the guest's page tables */
 };
 
@@ -96,6 +96,7 @@ enum hvm_reg {
     HVM_RSP,
     HVM_RFLAGS,
     HVM_CR0,
+    HVM_CR2,
     HVM_CR3,
     HVM_CR4,
     HVM_EFER,
@@ -121,10 +122,17 @@ struct hvm_segment {
     uint16_t selector;
 };
 #define SEG_LONG     BIT32(13)
+#define SEG_BIG      BIT32(14) /* D or B */
 #define SEG_UNUSABLE BIT32(16)
 
 /* What a guest has only if the vendor lets it: instructions, MSRs from C0010000h on. */
 enum hvm_feature { HVM_RDTSCP = BIT32(0), HVM_INVPCID = BIT32(1), HVM_MSRS_C001 = BIT32(2) };
+
+/* Where the guest's code is. */
+struct hvm_code {
+    uint64_t rip, cr3;
+    bool is_64_bit; /* EFER.LMA and CS.L */
+};
 
 struct hvm_ops {
     const char *name;
@@ -147,6 +155,7 @@ struct hvm_ops {
     uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */
     void (*get_segment)(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
+    void (*get_code)(struct vcpu *v, struct hvm_code *out);
     void (*set_segment)(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its

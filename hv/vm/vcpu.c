@@ -230,9 +230,9 @@ unsigned vcpu_cpl(struct vcpu *v) {
 }
 
 bool vcpu_in_64_bit_mode(struct vcpu *v) {
-    struct hvm_segment cs;
-    hvm->get_segment(v, HVM_CS, &cs);
-    return (cs.attr & SEG_LONG) != 0 && (hvm->get(v, HVM_EFER) & X86_EFER_LMA) != 0;
+    struct hvm_code code;
+    hvm->get_code(v, &code);
+    return code.is_64_bit;
 }
 
 /* Local APIC callbacks; all run on v's own CPU. */

@@ -9,8 +9,10 @@
 
 #include "hv/dev/lapic.h"
 #include "hv/lib/x86.h"
+#include "hv/mem/walk.h"
 #include "hv/vm/hvm.h"
 
+struct mmio_insn;
 struct msr_policy;
 struct vm;
 
@@ -43,11 +45,12 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
-/* What fetch_length() in hv/exit/fetch.c found: a page of code, and an instruction. */
+/* What hv/exit/fetch.c found: a page of 64-bit code, and the length of an instruction. */
 struct ALIGNED(64) fetch_hint {
-    uint64_t page, cr3, entry; /* its last linear address; what *slot held: its table entry */
-    const uint64_t *slot;
+    uint64_t page, cr3; /* its last linear address */
     const uint8_t *host;
+    const struct walk_step *end; /* of the steps that led there */
+    struct walk_step steps[WALK_MAX_LEVELS];
 };
 
 struct ALIGNED(16) fetch_insn {
@@ -83,6 +86,7 @@ struct vcpu {
     uint64_t msr_slots[MSR_SLOTS];
     struct fetch_hint hints[8];          /* by the low bits of RIP's page number */
     struct fetch_insn insns[EXIT_KINDS]; /* the last of each kind */
+    struct mmio_insn *mmio_insns;        /* a page of them, for hv/exit/mmio.c */
 
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */

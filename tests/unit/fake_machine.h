@@ -123,6 +123,12 @@ static void fake_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment 
     (void)v;
     *out = fake_segs[s];
 }
+static void fake_get_code(struct vcpu *v, struct hvm_code *out) {
+    (void)v;
+    *out = (struct hvm_code){fake_regs[HVM_RIP], fake_regs[HVM_CR3],
+                             (fake_segs[HVM_CS].attr & SEG_LONG) != 0 &&
+                                 (fake_regs[HVM_EFER] & X86_EFER_LMA) != 0};
+}
 static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     (void)v;
     *value = i;
@@ -144,6 +150,7 @@ static struct hvm_ops fake_ops = {
     .get = fake_get,
     .set = fake_set,
     .get_segment = fake_get_segment,
+    .get_code = fake_get_code,
     .set_segment = fake_set_segment,
     .flush = fake_flush,
     .raw = fake_raw,

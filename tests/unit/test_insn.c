@@ -289,9 +289,10 @@ static uint8_t *operand_at(unsigned size) {
 }
 
 /* The decoder's address is what counts here, not the handler's. */
-static void access_operand(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t *value) {
+static void access_operand(struct vcpu *v, const struct operand *at, unsigned size, bool write,
+                           uint64_t *value) {
     (void)v;
-    (void)gpa;
+    (void)at;
     if (write) {
         memcpy(operand_at(size), value, size);
     } else {
@@ -305,7 +306,7 @@ static void run_emulated(const struct insn *in) {
     running = in;
     uint64_t flags = emulated.state[FLAGS_SLOT];
     memcpy(v.regs, emulated.state, sizeof(v.regs));
-    mmio_op_execute(in, &v, GPA(0), &flags, access_operand);
+    mmio_op_execute(in, &v, NULL, &flags, access_operand);
     memcpy(emulated.state, v.regs, sizeof(v.regs));
     emulated.state[FLAGS_SLOT] = flags;
 }

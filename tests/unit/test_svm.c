@@ -80,10 +80,10 @@ TEST(nested_faults) {
     struct vmcb c = {.exit_info1 = BIT(32) | 6, .exit_info2 = 0xfee000b0};
     svm_decode(&c, FORM_NESTED_FAULT, false, &x);
     CHECK_U64(x.fault.gpa.v, 0xfee000b0);
-    CHECK(x.fault.write && !x.fault.execute && !x.fault.present && !x.fault.in_page_walk);
+    CHECK(x.fault.write && !x.fault.execute && !x.fault.in_page_walk);
     c.exit_info1 = BIT(33) | 0x15;
     svm_decode(&c, FORM_NESTED_FAULT, false, &x);
-    CHECK(!x.fault.write && x.fault.execute && x.fault.present && x.fault.in_page_walk);
+    CHECK(!x.fault.write && x.fault.execute && x.fault.in_page_walk);
 }
 
 TEST(exceptions) {

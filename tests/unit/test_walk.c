@@ -326,10 +326,12 @@ static void check_marks(const struct paging *p, unsigned i) {
     uint64_t plain = i < p->plain ? 0 : A, entry = entry_of(p, i);
     CHECK_U64(walk(p->gva, WALK_READ | WALK_USER), 0x7123);
     CHECK_U64(entry_of(p, i), entry | plain);
-    CHECK(!leaf || (last_page.entry == entry_of(p, i) && last_page.slot == ram + slot_of(p, i)));
+    CHECK_U64(last_page.depth, p->levels);
+    CHECK(last_page.steps[i].entry == entry_of(p, i) &&
+          last_page.steps[i].slot == ram + slot_of(p, i));
     CHECK_U64(walk(p->gva, WALK_WRITE | WALK_USER), 0x7123);
     CHECK_U64(entry_of(p, i), entry | plain | (leaf ? D : 0));
-    CHECK(!leaf || last_page.entry == entry_of(p, i));
+    CHECK_U64(last_page.steps[i].entry, entry_of(p, i));
     if (p->size == 4) { /* the neighbour is not touched */
         CHECK_U64(get8(slot_of(p, i)) >> 32, 0);
     }
@@ -412,7 +414,8 @@ TEST(pages_of_4m) {
     set_entry(&pagings[1], 0, 0x12400000 | P | W | U | PS);
     CHECK_U64(walk(0xdeadc123, WALK_WRITE), 0x126dc123);
     CHECK_U64(entry_of(&pagings[1], 0), 0x12400000 | P | W | U | PS | A | D);
-    CHECK_U64(last_page.entry, 0x12400000 | P | W | U | PS | A | D);
+    CHECK_U64(last_page.depth, 1);
+    CHECK_U64(last_page.steps[0].entry, 0x12400000 | P | W | U | PS | A | D);
     set_entry(&pagings[1], 0, 0x12400000 | 0xa5 << 13 | BIT(12) | P | PS);
     CHECK_U64(walk(0xdeadc123, WALK_READ), 0xa5126dc123);
     set_entry(&pagings[1], 0, 0x12400000 | BIT(21) | P | PS);

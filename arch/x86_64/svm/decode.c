@@ -63,21 +63,11 @@ static void decode_cr(const struct vmcb *c, bool assists, struct vmexit *x) {
     x->insn_len = known ? (uint32_t)(c->next_rip - c->rip) : 0;
 }
 
-/* APM "Nested versus Guest Page Faults, Fault Ordering": bits as of a page fault's error code. */
-static void decode_nested_fault(const struct vmcb *c, struct vmexit *x) {
-    uint64_t q = c->exit_info1;
-    x->fault = (struct exit_nested_fault){.gpa = GPA(c->exit_info2),
-                                          .write = (q & BIT(1)) != 0,
-                                          .execute = (q & BIT(4)) != 0,
-                                          .present = (q & BIT(0)) != 0,
-                                          .in_page_walk = (q & BIT(33)) != 0};
-}
-
 void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct vmexit *x) {
     if (form == FORM_CR) {
         decode_cr(c, assists, x);
     } else if (form == FORM_NESTED_FAULT) {
-        decode_nested_fault(c, x);
+        svm_decode_nested_fault(c, x);
     } else if (form == FORM_EVENT) {
         uint8_t vector = c->exit_code & 31;
         bool has_error = (X86_WITH_ERROR >> vector & 1) != 0;

@@ -57,6 +57,15 @@ static inline void svm_decode_io(const struct vmcb *c, struct vmexit *x) {
     x->insn_len = (uint32_t)(c->exit_info2 - c->rip);
 }
 
+/* APM "Nested versus Guest Page Faults, Fault Ordering": bits as of a page fault's error code. */
+static inline void svm_decode_nested_fault(const struct vmcb *c, struct vmexit *x) {
+    uint64_t q = c->exit_info1;
+    x->fault = (struct exit_nested_fault){.gpa = GPA(c->exit_info2),
+                                          .write = (q & BIT(1)) != 0,
+                                          .execute = (q & BIT(4)) != 0,
+                                          .in_page_walk = (q & BIT(33)) != 0};
+}
+
 /* The intercepts that every guest has. */
 void svm_set_intercepts(struct vmcb *c);
 #define SVM_EXCEPTIONS (BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC))

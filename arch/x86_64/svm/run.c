@@ -132,6 +132,9 @@ static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v
     } else if (e.form == FORM_IO) {
         svm_decode_io(c, x);
         return v;
+    } else if (e.form == FORM_NESTED_FAULT && (c->exit_event & EVENT_VALID) == 0) {
+        svm_decode_nested_fault(c, x);
+        return v;
     } else {
         svm_read_details(v, e, x);
     }
@@ -147,7 +150,7 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
     struct svm_vcpu *s = v->vendor;
     struct vmcb *c = &s->vmcb;
     uint64_t next = c->rip + insn_len;
-    if (UNLIKELY((uint32_t)next < insn_len) && (c->segments[HVM_CS].attr & BIT32(9)) == 0) {
+    if (UNLIKELY((uint32_t)next < insn_len) && (c->segments[HVM_CS].attr & VMCB_ATTR_LONG) == 0) {
         next = (uint32_t)next; /* not 64-bit code: EIP wraps */
     }
     c->rip = next;

@@ -69,6 +69,7 @@ static const struct svm_register {
     [HVM_RSP] = {offsetof(struct vmcb, rsp), 0, false},
     [HVM_RFLAGS] = {offsetof(struct vmcb, rflags), 0, false},
     [HVM_CR0] = {offsetof(struct vmcb, cr0), CLEAN_CR, false},
+    [HVM_CR2] = {offsetof(struct vmcb, cr2), CLEAN_CR2, false},
     [HVM_CR3] = {offsetof(struct vmcb, cr3), CLEAN_CR, false},
     [HVM_CR4] = {offsetof(struct vmcb, cr4), CLEAN_CR, false},
     [HVM_EFER] = {offsetof(struct vmcb, efer), CLEAN_CR, false},
@@ -153,6 +154,13 @@ static void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment
     }
 }
 
+static void svm_get_code(struct vcpu *v, struct hvm_code *out) {
+    const struct vmcb *c = v->vendor;
+    *out = (struct hvm_code){c->rip, c->cr3,
+                             (c->segments[HVM_CS].attr & VMCB_ATTR_LONG) != 0 &&
+                                 (c->efer & X86_EFER_LMA) != 0};
+}
+
 static void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
     struct svm_vcpu *s = v->vendor;
     bool live = svm_segment_is_live(seg), usable = (in->attr & SEG_UNUSABLE) == 0;
@@ -223,6 +231,7 @@ struct hvm_ops svm_ops = {
     .get = svm_get,
     .set = svm_set,
     .get_segment = svm_get_segment,
+    .get_code = svm_get_code,
     .set_segment = svm_set_segment,
     .flush = svm_flush,
     .raw = svm_raw,

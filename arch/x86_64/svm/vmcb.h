@@ -8,6 +8,8 @@
 
 #include "hv/lib/types.h"
 
+#define VMCB_ATTR_LONG BIT32(9) /* CS.L */
+
 struct vmcb_segment {
     uint16_t selector, attr; /* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 8-11 */
     uint32_t limit;

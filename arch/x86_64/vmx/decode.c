@@ -21,7 +21,6 @@ static void decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {
     x->fault = (struct exit_nested_fault){.gpa = GPA(raw->physical),
                                           .write = (q & BIT(1)) != 0,
                                           .execute = (q & BIT(2)) != 0,
-                                          .present = (q & (BIT(3) | BIT(4) | BIT(5))) != 0,
                                           .in_page_walk = (q & BIT(7)) != 0 && (q & BIT(8)) == 0};
 }
 

@@ -20,7 +20,6 @@ enum vmx_need {
 struct vmx_raw {
     uint32_t reason, insn_len;
     uint32_t event, event_error;
-    uint32_t idt_event, idt_error;
     uint64_t qualification, physical;
 };
 

@@ -18,8 +18,9 @@ static void vmx_block_nmi(bool block) {
 
 /* An event was on its way into the guest when the exit came: it goes in again at the next entry. */
 static void vmx_keep_event(struct vcpu *v, const struct vmx_raw *raw) {
-    if ((raw->idt_event & VMX_EVENT_VALID) != 0) {
-        vcpu_inject(v, vmx_event_decode(raw->idt_event, raw->idt_error,
+    uint32_t event = vmcs_read32(VMCS_IDT_EVENT);
+    if ((event & VMX_EVENT_VALID) != 0) {
+        vcpu_inject(v, vmx_event_decode(event, vmcs_read32(VMCS_IDT_ERROR_CODE),
                                         vmcs_read32(VMCS_EXIT_INSN_LENGTH)));
         if (v->event.type == EVENT_NMI) {
             vmx_block_nmi(false); /* its delivery did not end, so it blocks nothing yet */
@@ -46,12 +47,14 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     if ((needs & NEED_QUALIFICATION) != 0) {
         raw.qualification = vmcs_read64(VMCS_QUALIFICATION);
     }
-    if (UNLIKELY((needs & (NEED_EVENT | NEED_PHYSICAL | NEED_IDT)) != 0)) {
+    if ((needs & NEED_PHYSICAL) != 0) {
         raw.physical = vmcs_read64(VMCS_GUEST_PHYSICAL);
+    }
+    if (UNLIKELY((needs & NEED_EVENT) != 0)) {
         raw.event = vmcs_read32(VMCS_EXIT_EVENT);
         raw.event_error = vmcs_read32(VMCS_EXIT_ERROR_CODE);
-        raw.idt_event = vmcs_read32(VMCS_IDT_EVENT);
-        raw.idt_error = vmcs_read32(VMCS_IDT_ERROR_CODE);
+    }
+    if ((needs & NEED_IDT) != 0) {
         vmx_keep_event(v, &raw);
     }
     vmx_decode(&raw, x);

@@ -114,7 +114,8 @@ static void vmx_vcpu_reset(struct vcpu *v) {
     vmx_flush(v);
 }
 
-/* CR0 and CR4 have shadows; all others are one field. Natural, 32 or 64 bits wide. */
+/* CR0 and CR4 have shadows, CR2 is in the CPU; all others are one field. Natural, 32 or 64 bits
+ * wide. */
 static const uint16_t vmx_register_codes[HVM_REG_COUNT] = {
     [HVM_RIP] = 0x681e,
     [HVM_RSP] = 0x681c,
@@ -133,6 +134,9 @@ static const uint16_t vmx_register_codes[HVM_REG_COUNT] = {
 
 static uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
     const struct vmx_vcpu *s = v->vendor;
+    if (LIKELY(vmx_register_codes[r] != 0)) {
+        return vmcs_read_raw(vmx_register_codes[r]);
+    }
     if (r == HVM_CR0) {
         return (vmcs_read64(VMCS_GUEST_CR0) & VMX_CR0_GUEST_OWNED) |
                (vmcs_read64(VMCS_CR0_SHADOW) & ~VMX_CR0_GUEST_OWNED);
@@ -141,7 +145,7 @@ static uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
         return (vmcs_read64(VMCS_GUEST_CR4) & s->cr4_guest_owned) |
                (vmcs_read64(VMCS_CR4_SHADOW) & ~s->cr4_guest_owned);
     }
-    return vmcs_read_raw(vmx_register_codes[r]);
+    return cr2_read();
 }
 
 /* EFER.LMA follows LME and CR0.PG; the entry control must agree. SDM "Checks on Guest MSRs". */
@@ -191,11 +195,21 @@ static void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
         vmcs_write64(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |
                                          (cr4_read() & X86_CR4_MCE));
         vmcs_write64(VMCS_CR4_SHADOW, value);
+    } else if (r == HVM_CR2) {
+        cr2_write(value); /* it stays live in the CPU */
     } else if (r == HVM_EFER) {
         vmx_write_efer(s, value, vmcs_read64(VMCS_GUEST_CR0));
     } else {
         vmcs_write_raw(vmx_register_codes[r], value);
     }
+}
+
+static void vmx_get_code(struct vcpu *v, struct hvm_code *out) {
+    (void)v;
+    out->rip = vmcs_read64(VMCS_GUEST_RIP);
+    out->cr3 = vmcs_read_raw(vmx_register_codes[HVM_CR3]);
+    uint32_t attr = vmcs_read32(VMCS_32(VMCS_GUEST_ATTR0 + 2 * HVM_CS));
+    out->is_64_bit = (attr & SEG_LONG) != 0 && (vmcs_read64(VMCS_GUEST_EFER) & X86_EFER_LMA) != 0;
 }
 
 static void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
@@ -310,6 +324,7 @@ struct hvm_ops vmx_ops = {
     .get = vmx_get,
     .set = vmx_set,
     .get_segment = vmx_get_segment,
+    .get_code = vmx_get_code,
     .set_segment = vmx_set_segment,
     .flush = vmx_flush,
     .raw = vmx_raw,

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where the bytes of an emulated instruction and its operands are: segments, linear addresses, the
+ * guest's page tables with its rights, and the faults that the CPU would raise on the way. Knows no
+ * instruction; called by the handlers that carry one out. All is guest-controlled.
+ */
+#ifndef HV_EXIT_OPERAND_H
+#define HV_EXIT_OPERAND_H
+
+#include "hv/exit/exit.h"
+#include "hv/exit/insn.h"
+#include "hv/mem/walk.h"
+
+/* What addresses depend on, read once for an instruction; where its first byte was found. */
+struct fetch {
+    struct walk_state s;
+    struct hvm_segment cs;
+    uint64_t rip;
+    unsigned mode; /* 16, 32, 64 */
+    struct walk_page page;
+};
+
+/* Copies up to n bytes of code at RIP and fills in f; returns how many could be read. */
+size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n);
+
+/* The instruction at RIP as the cause of an exit of x's kind, its bytes, and RSP into v->regs;
+ * errors of insn_decode(). */
+MUST_USE enum status fetch_insn(struct vcpu *v, const struct vmexit *x, struct fetch *f,
+                                uint8_t code[FETCH_MAX], struct insn *in);
+
+/*
+ * The fast way in 64-bit mode, where RIP is linear and the kind of paging fixed: the walk of the
+ * guest's tables again, but each entry only compared with what it was. So it is the guest's code as
+ * it is now, whatever another vCPU does; that RIP may be executed, the CPU has found. Returns
+ * FETCH_MAX + 1 bytes at RIP, in this VM's RAM and changing at its will; NULL if anything differs
+ * or the page ends. The other one notes for the next time what fetch_bytes() found.
+ */
+const uint8_t *fetch_recall(struct vcpu *v);
+void fetch_remember(struct vcpu *v, const struct fetch *f);
+
+/* A memory operand: first bytes (all, if that is not less than its size) at gpa[0], the rest at
+ * gpa[1]. */
+struct operand {
+    gpa_t gpa[2];
+    unsigned first;
+};
+
+/* The linear address of in's memory operand m before the segment's limit is looked at. RIP and the
+ * registers (RSP in its slot) are as they were before the instruction. */
+uint64_t operand_linear(struct vcpu *v, const struct insn *in, const struct insn_memory *m,
+                        const struct hvm_segment *segment);
+
+/*
+ * Translates size bytes at m for an access of WALK_READ or WALK_WRITE with the guest's rights.
+ * False if the instruction ends here: the guest's fault is queued, or the VM stopped.
+ */
+MUST_USE bool operand_find(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
+                           const struct insn *in, const struct insn_memory *m, unsigned size,
+                           unsigned access, struct operand *out);
+
+/* Reads or writes what operand_find() found: RAM, a device, or both. */
+void operand_access(struct vcpu *v, const struct operand *at, unsigned size, bool write,
+                    uint64_t *value);
+
+/* One access to the device at gpa, or to nothing: all ones, writes lost. Sizes up to 8 bytes. */
+void mmio_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t *value);
+
+/* MOVS and its like, INS and OUTS too; PUSH and POP of memory. */
+enum action string_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
+                           const struct insn *in);
+enum action stack_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
+                          const struct insn *in);
+
+#endif
