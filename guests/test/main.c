@@ -55,6 +55,7 @@ static const struct {
     {"alive", say_nothing_happened},
     {"apic", test_apic},
     {"cpuid", test_cpuid},
+    {"decoder", test_decoder},
     {"dirty", test_memory_dirty},
     {"hang", hang},
     {"hang-exits", hang_in_exits},

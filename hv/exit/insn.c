@@ -175,7 +175,9 @@ static void set_sizes(const struct decoder *d, const struct opcode *o, uint16_t 
     bool byte = (opcode & 1) == 0 && (o->form & FORM_WORD) == 0;
     bool extend = (o->form & FORM_EXTEND) != 0;
     uint8_t word = (d->rex & REX_W) != 0 ? 8 : d->operand == (in->mode == 16) ? 4 : 2;
-    word = in->op >= INSN_INS && word == 8 ? 4 : word;
+    if (opcode == MOVNTI || in->op >= INSN_INS) { /* have a form less */
+        word = opcode == MOVNTI ? (uint8_t)max_u64(word, 4) : (uint8_t)min_u64(word, 4);
+    }
     in->reg_size = byte && !extend ? 1 : word;
     in->size = byte ? 1 : extend ? 2 : (o->form & FORM_SXD) != 0 ? 4 : word;
     in->mem.address_size = d->address == (in->mode == 16) ? 4 : 2;

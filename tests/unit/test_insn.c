@@ -66,8 +66,23 @@ static const struct status_case status_cases[] = {
     {"register form", {0x89, 0xc0}, 2, 64, STATUS_UNSUPPORTED, 0},
     {"arpl", {0x63, 0x07}, 2, 32, STATUS_UNSUPPORTED, 0},
     {"movsxd without REX.W", {0x63, 0x07}, 2, 64, STATUS_UNSUPPORTED, 0},
-    {"not", {0xf7, 0x17}, 2, 64, STATUS_UNSUPPORTED, 0},
-    {"bt", {0x0f, 0xa3, 0x07}, 3, 64, STATUS_UNSUPPORTED, 0},
+    {"not", {0xf7, 0x17}, 2, 64, STATUS_OK, 2},
+    {"mul", {0xf7, 0x27}, 2, 64, STATUS_UNSUPPORTED, 0},
+    {"test, the other encoding", {0xf6, 0x0f, 1}, 3, 64, STATUS_UNSUPPORTED, 0},
+    {"call", {0xff, 0x17}, 2, 64, STATUS_UNSUPPORTED, 0},
+    {"push byte", {0xfe, 0x37}, 2, 64, STATUS_UNSUPPORTED, 0},
+    {"push", {0xff, 0x37}, 2, 64, STATUS_OK, 2},
+    {"lock push", {0xf0, 0xff, 0x37}, 3, 64, STATUS_INVALID, 0},
+    {"bt", {0x0f, 0xa3, 0x07}, 3, 64, STATUS_OK, 3},
+    {"bt, imm8", {0x0f, 0xba, 0x27, 3}, 4, 64, STATUS_OK, 4},
+    {"0F BA /3", {0x0f, 0xba, 0x1f, 3}, 4, 64, STATUS_UNSUPPORTED, 0},
+    {"lock bt", {0xf0, 0x0f, 0xa3, 0x07}, 4, 64, STATUS_INVALID, 0},
+    {"lock bts", {0xf0, 0x0f, 0xab, 0x07}, 4, 64, STATUS_OK, 4},
+    {"movnti", {0x0f, 0xc3, 0x07}, 3, 64, STATUS_OK, 3},
+    {"movnti after 66", {0x66, 0x0f, 0xc3, 0x07}, 4, 64, STATUS_UNSUPPORTED, 0},
+    {"rep movsb", {0xf3, 0xa4}, 2, 64, STATUS_OK, 2},
+    {"lock stosb", {0xf0, 0xaa}, 2, 64, STATUS_INVALID, 0},
+    {"insb is another kind of exit", {0x6c}, 1, 64, STATUS_UNSUPPORTED, 0},
     {"movss", {0xf3, 0x0f, 0x11, 0x07}, 4, 64, STATUS_UNSUPPORTED, 0},
     {"REX before a prefix is dropped", {0x48, 0x66, 0x89, 0x07}, 4, 64, STATUS_OK, 4},
     {"inc eax is not REX in 32-bit mode", {0x40, 0x89, 0x07}, 3, 32, STATUS_UNSUPPORTED, 0},
@@ -337,6 +352,12 @@ static const struct tested tested[] = {
     {{0x39}, 1, -1, 0, false},       {{0x3b}, 1, -1, 0, false},
     {{0x84}, 1, -1, 0, false},       {{0x85}, 1, -1, 0, false},
     {{0xf6}, 1, 0, 1, false},        {{0xf7}, 1, 0, 4, false},
+    {{0xf6}, 1, 2, 0, true},         {{0xf7}, 1, 2, 0, true},
+    {{0xf6}, 1, 3, 0, true},         {{0xf7}, 1, 3, 0, true},
+    {{0xfe}, 1, 0, 0, true},         {{0xff}, 1, 0, 0, true},
+    {{0xfe}, 1, 1, 0, true},         {{0xff}, 1, 1, 0, true},
+    {{0x0f, 0xba}, 2, 4, 1, false},  {{0x0f, 0xba}, 2, 5, 1, true},
+    {{0x0f, 0xba}, 2, 6, 1, true},   {{0x0f, 0xba}, 2, 7, 1, true},
     {{0x0f, 0xb6}, 2, -1, 0, false}, {{0x0f, 0xb7}, 2, -1, 0, false},
     {{0x0f, 0xbe}, 2, -1, 0, false}, {{0x0f, 0xbf}, 2, -1, 0, false},
 };
@@ -393,6 +414,8 @@ static bool states_equal(const struct insn *in) {
     uint64_t flags = FLAGS_SEEN;
     if (in->op == INSN_AND || in->op == INSN_OR || in->op == INSN_XOR || in->op == INSN_TEST) {
         flags &= ~FLAG_AF; /* undefined */
+    } else if (in->op >= INSN_BT && in->op <= INSN_BTC) {
+        flags &= 0x441; /* CF; ZF and DF stay; the rest is undefined */
     }
     for (unsigned i = 0; i < 16; i++) {
         uint64_t mask = i == FLAGS_SLOT ? flags : UINT64_MAX;
