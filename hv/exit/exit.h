@@ -58,12 +58,6 @@ MUST_USE enum status audit_policy(const struct vcpu *v);
 #define FETCH_MAX 15 /* longest instruction */
 
 /*
- * Copies up to n bytes of code at RIP; returns how many could be read. *mode is 16, 32 or 64: the
- * default operand and address width of the code.
- */
-size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n, unsigned *mode);
-
-/*
  * For a CPU that does not tell the length of the instruction that exited: finds x->insn_len, and
  * for EXIT_CR the rest of x->cr, of which cr and CR_READ or CR_WRITE come from the exit (CLTS and
  * LMSW are writes of CR0; SMSW makes it EXIT_UNKNOWN). False if the instruction cannot be read or

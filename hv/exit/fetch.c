@@ -44,34 +44,71 @@ size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
     return done;
 }
 
-size_t fetch_code(struct vcpu *v, uint8_t *out, size_t n, unsigned *mode) {
-    struct fetch f;
-    size_t done = fetch_bytes(v, &f, out, n);
-    *mode = f.mode;
-    return done;
+/* An instruction of 64-bit code. */
+struct fetch_insn {
+    uint64_t code[2], mask[2];
+    enum exit_kind kind;
+    struct insn insn;
+};
+#define INSNS 32 /* found by the first two bytes and the kind */
+_Static_assert(INSNS * sizeof(struct fetch_insn) <= PAGE_SIZE, "allocated by vm_create()");
+
+static struct fetch_insn *fetch_slot(struct vcpu *v, uint64_t code, enum exit_kind kind) {
+    return &v->insns[(code ^ code >> 8 ^ kind) % INSNS];
 }
 
-enum status fetch_insn(struct vcpu *v, const struct vmexit *x, struct fetch *f,
-                       uint8_t code[FETCH_MAX], struct insn *in) {
-    size_t n = fetch_bytes(v, f, code, FETCH_MAX);
-    v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
-    return insn_decode(code, n, f->mode, x->kind, in);
+static struct fetch_hint *fetch_hint_of(struct vcpu *v, uint64_t rip) {
+    return &v->hints[rip / PAGE_SIZE % ARRAY_SIZE(v->hints)];
 }
 
-/* The operand of LMSW, from the register or the memory that it names. Executed at CPL 0 only. */
-static bool fetch_lmsw(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
-                       const struct insn *in, uint16_t *value) {
-    v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
-    uint64_t word = v->regs[in->cr.gpr & 15];
-    struct operand at;
-    if (in->cr.gpr == INSN_NO_REG) {
-        if (!operand_find(v, x, f, in, &in->mem, 2, WALK_READ, &at)) {
-            return false;
-        }
-        operand_access(v, &at, 2, false, &word);
+/* Where its page was found, and what the instruction is. */
+static void fetch_remember(struct vcpu *v, const struct fetch *f, enum exit_kind kind,
+                           const uint8_t *code, const struct insn *in) {
+    struct fetch_hint *h = fetch_hint_of(v, f->rip);
+    struct fetch_insn *i = fetch_slot(v, code[0] | (uint64_t)code[1] << 8, kind);
+    gpa_t page = GPA(ALIGN_DOWN(f->page.gpa.v, PAGE_SIZE));
+    const uint8_t *host = gmem_pointer(&v->vm->mem, page, PAGE_SIZE + sizeof(i->code));
+    if (f->mode == 64 && f->page.depth != 0 && host != NULL) {
+        *h = (struct fetch_hint){
+            f->rip | (PAGE_SIZE - 1), f->s.cr3, host, h->steps + f->page.depth, {{0}}};
+        __builtin_memcpy(h->steps, f->page.steps, sizeof(h->steps));
+        *i = (struct fetch_insn){.kind = kind, .insn = *in};
+        __builtin_memset(i->mask, 0xff, in->length);
+        __builtin_memcpy(i->code, code, in->length);
     }
-    *value = (uint16_t)word;
-    return true;
+}
+
+const struct insn *fetch_recall(struct vcpu *v, enum exit_kind kind) {
+    struct hvm_code at;
+    uint64_t code[2];
+    hvm->get_code(v, &at);
+    const struct fetch_hint *h = fetch_hint_of(v, at.rip);
+    if (UNLIKELY(h->page != (at.rip | (PAGE_SIZE - 1)) || h->cr3 != at.cr3 || !at.is_64_bit)) {
+        return NULL;
+    }
+    for (const struct walk_step *s = h->steps; s < h->end; s++) {
+        if (UNLIKELY(__atomic_load_n((const uint64_t *)s->slot, __ATOMIC_ACQUIRE) != s->entry)) {
+            return NULL;
+        }
+    }
+    __builtin_memcpy(code, h->host + at.rip % PAGE_SIZE, sizeof(code)); /* once */
+    const struct fetch_insn *i = fetch_slot(v, code[0], kind);
+    bool same =
+        (((code[0] & i->mask[0]) ^ i->code[0]) | ((code[1] & i->mask[1]) ^ i->code[1])) == 0;
+    /* Not over the page's end; one that was never filled has length 0. */
+    same = same && i->kind == kind && (uint64_t)i->insn.length - 1 <= h->page - at.rip;
+    return LIKELY(same) ? &i->insn : NULL;
+}
+
+enum status fetch_insn(struct vcpu *v, enum exit_kind kind, struct fetch *f, struct insn *in) {
+    uint8_t code[FETCH_MAX] = {0};
+    size_t n = fetch_bytes(v, f, code, sizeof(code));
+    v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
+    enum status s = insn_decode(code, n, f->mode, kind, in);
+    if (s == STATUS_OK) {
+        fetch_remember(v, f, kind, code, in);
+    }
+    return s;
 }
 
 /* The exit names the control register and whether it is read; the instruction all the rest. */
@@ -82,78 +119,34 @@ static bool fetch_cr(struct vcpu *v, struct vmexit *x, const struct fetch *f,
         return false;
     }
     *cr = in->cr;
-    return cr->access != CR_LMSW || fetch_lmsw(v, x, f, in, &cr->lmsw);
-}
-
-static struct fetch_hint *fetch_hint_of(struct vcpu *v, uint64_t rip) {
-    return &v->hints[rip / PAGE_SIZE % ARRAY_SIZE(v->hints)];
-}
-
-void fetch_remember(struct vcpu *v, const struct fetch *f) {
-    struct fetch_hint *h = fetch_hint_of(v, f->rip);
-    gpa_t page = GPA(ALIGN_DOWN(f->page.gpa.v, PAGE_SIZE));
-    const uint8_t *host = gmem_pointer(&v->vm->mem, page, PAGE_SIZE);
-    if (f->mode == 64 && f->page.depth != 0 && host != NULL) {
-        *h = (struct fetch_hint){
-            f->rip | (PAGE_SIZE - 1), f->s.cr3, host, h->steps + f->page.depth, {{0}}};
-        __builtin_memcpy(h->steps, f->page.steps, sizeof(h->steps));
-    }
-}
-
-const uint8_t *fetch_recall(struct vcpu *v) {
-    struct hvm_code code;
-    hvm->get_code(v, &code);
-    const struct fetch_hint *h = fetch_hint_of(v, code.rip);
-    if (UNLIKELY(h->page != ((code.rip + FETCH_MAX) | (PAGE_SIZE - 1)) || h->cr3 != code.cr3 ||
-                 !code.is_64_bit)) {
-        return NULL;
-    }
-    for (const struct walk_step *s = h->steps; s < h->end; s++) {
-        if (UNLIKELY(__atomic_load_n((const uint64_t *)s->slot, __ATOMIC_ACQUIRE) != s->entry)) {
-            return NULL;
+    uint64_t word = v->regs[cr->gpr & 15];
+    if (cr->access == CR_LMSW && cr->gpr == INSN_NO_REG) {
+        struct operand at;
+        if (!operand_find(v, x, f, in, &in->mem, 2, WALK_READ, &at)) {
+            return false;
         }
+        operand_access(v, &at, 2, false, &word);
     }
-    return h->host + code.rip % PAGE_SIZE;
-}
-
-/* By the guest's page tables; notes where and what, so that the next time goes without them. */
-static bool fetch_length_walk(struct vcpu *v, struct vmexit *x) {
-    uint8_t code[FETCH_MAX] = {0};
-    struct fetch f;
-    struct insn in;
-    size_t n = fetch_bytes(v, &f, code, sizeof(code));
-    if (x->kind == EXIT_CR && insn_decode(code, n, f.mode, EXIT_PRIVILEGED, &in) == STATUS_OK) {
-        x->kind = EXIT_UNKNOWN; /* SMSW where reads of CR0 exit: nothing can carry it out */
-        return true;
-    }
-    if (insn_decode(code, n, f.mode, x->kind, &in) != STATUS_OK ||
-        (x->kind == EXIT_CR && !fetch_cr(v, x, &f, &in))) {
-        return false;
-    }
-    x->insn_len = in.length;
-    if (x->kind != EXIT_CR && f.mode == 64 && in.length <= 4) {
-        v->insns[x->kind] = (struct fetch_insn){0, UINT32_MAX >> (32 - 8 * in.length), in.length};
-        __builtin_memcpy(&v->insns[x->kind].code, code, in.length);
-        fetch_remember(v, &f);
-    }
+    cr->lmsw = (uint16_t)word;
     return true;
 }
 
-/*
- * The fast way: where RIP's page was found the last time, and the bytes of the last instruction
- * that made an exit of this kind, which have the same length in 64-bit mode. All that can be wrong
- * after a race is the guest's own length.
- */
 bool fetch_length(struct vcpu *v, struct vmexit *x) {
-    const struct fetch_insn *last = &v->insns[x->kind];
-    const uint8_t *at = LIKELY(last->length != 0) ? fetch_recall(v) : NULL;
-    if (LIKELY(at != NULL)) {
-        uint32_t code;
-        __builtin_memcpy(&code, at, sizeof(code));
-        if (LIKELY((code & last->mask) == last->code)) {
-            x->insn_len = last->length;
-            return true;
+    struct fetch f;
+    struct insn found;
+    const struct insn *in = fetch_recall(v, x->kind);
+    if (UNLIKELY(in == NULL || x->kind == EXIT_CR)) {
+        in = &found;
+        if (fetch_insn(v, x->kind, &f, &found) != STATUS_OK) {
+            bool smsw =
+                x->kind == EXIT_CR && fetch_insn(v, EXIT_PRIVILEGED, &f, &found) == STATUS_OK;
+            x->kind = smsw ? EXIT_UNKNOWN : x->kind; /* where reads of CR0 exit: nobody can do it */
+            return smsw;
+        }
+        if (x->kind == EXIT_CR && !fetch_cr(v, x, &f, in)) {
+            return false;
         }
     }
-    return fetch_length_walk(v, x);
+    x->insn_len = in->length;
+    return true;
 }

@@ -19,10 +19,9 @@ static void io_store(struct vcpu *v, unsigned size, uint32_t value) {
 
 /* The exit does not tell segment and address size on every CPU: the guest's code does. */
 static __attribute__((noinline)) enum action io_string(struct vcpu *v, struct vmexit *x) {
-    uint8_t code[FETCH_MAX];
     struct fetch f;
     struct insn in;
-    if (fetch_insn(v, x, &f, code, &in) != STATUS_OK || in.size != x->io.size ||
+    if (fetch_insn(v, x->kind, &f, &in) != STATUS_OK || in.size != x->io.size ||
         (in.op == INSN_INS) != ((x->io.flags & IO_IN) != 0)) {
         return ACTION_RETRY; /* another vCPU has changed it */
     }

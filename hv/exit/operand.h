@@ -23,20 +23,18 @@ struct fetch {
 /* Copies up to n bytes of code at RIP and fills in f; returns how many could be read. */
 size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n);
 
-/* The instruction at RIP as the cause of an exit of x's kind, its bytes, and RSP into v->regs;
- * errors of insn_decode(). */
-MUST_USE enum status fetch_insn(struct vcpu *v, const struct vmexit *x, struct fetch *f,
-                                uint8_t code[FETCH_MAX], struct insn *in);
+/* The instruction at RIP as the cause of an exit, and RSP into its slot of v->regs; errors of
+ * insn_decode(). */
+MUST_USE enum status fetch_insn(struct vcpu *v, enum exit_kind kind, struct fetch *f,
+                                struct insn *in);
 
 /*
- * The fast way in 64-bit mode, where RIP is linear and the kind of paging fixed: the walk of the
- * guest's tables again, but each entry only compared with what it was. So it is the guest's code as
- * it is now, whatever another vCPU does; that RIP may be executed, the CPU has found. Returns
- * FETCH_MAX + 1 bytes at RIP, in this VM's RAM and changing at its will; NULL if anything differs
- * or the page ends. The other one notes for the next time what fetch_bytes() found.
+ * The same without a walk, in 64-bit mode, where RIP is linear and the kind of paging fixed: each
+ * entry of the guest's tables on the way is compared with what it was, and so are the bytes. So it
+ * is the guest's code as it is now, whatever another vCPU does; that RIP may be executed, the CPU
+ * has found. NULL if anything differs or was never seen. RSP is not fetched.
  */
-const uint8_t *fetch_recall(struct vcpu *v);
-void fetch_remember(struct vcpu *v, const struct fetch *f);
+const struct insn *fetch_recall(struct vcpu *v, enum exit_kind kind);
 
 /* A memory operand: first bytes (all, if that is not less than its size) at gpa[0], the rest at
  * gpa[1]. */

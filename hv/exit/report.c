@@ -3,7 +3,7 @@
  * The report of a VM that had to be stopped: why, where, all registers, the raw exit, the bytes at
  * RIP. Written for the admin at two in the morning and for the engineer after him.
  */
-#include "hv/exit/exit.h"
+#include "hv/exit/operand.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
@@ -36,8 +36,8 @@ static void report_segments(struct vcpu *v) {
 static void report_code(struct vcpu *v) {
     uint8_t bytes[FETCH_MAX];
     char text[3 * FETCH_MAX + 1] = "";
-    unsigned mode;
-    size_t n = fetch_code(v, bytes, sizeof(bytes), &mode);
+    struct fetch f;
+    size_t n = fetch_bytes(v, &f, bytes, sizeof(bytes));
     for (size_t i = 0; i < n; i++) {
         (void)fmt_print(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
     }

@@ -12,7 +12,7 @@
 #include "hv/mem/walk.h"
 #include "hv/vm/hvm.h"
 
-struct mmio_insn;
+struct fetch_insn;
 struct msr_policy;
 struct vm;
 
@@ -45,16 +45,12 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
-/* What hv/exit/fetch.c found: a page of 64-bit code, and the length of an instruction. */
+/* Where hv/exit/fetch.c found a page of 64-bit code. */
 struct ALIGNED(64) fetch_hint {
     uint64_t page, cr3; /* its last linear address */
     const uint8_t *host;
     const struct walk_step *end; /* of the steps that led there */
     struct walk_step steps[WALK_MAX_LEVELS];
-};
-
-struct ALIGNED(16) fetch_insn {
-    uint32_t code, mask, length; /* its bytes as a little-endian number */
 };
 
 enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, REFUSED_KINDS };
@@ -84,9 +80,8 @@ struct vcpu {
     struct cpuid_table cpuid;
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
-    struct fetch_hint hints[8];          /* by the low bits of RIP's page number */
-    struct fetch_insn insns[EXIT_KINDS]; /* the last of each kind */
-    struct mmio_insn *mmio_insns;        /* a page of them, for hv/exit/mmio.c */
+    struct fetch_hint hints[8]; /* by the low bits of RIP's page number */
+    struct fetch_insn *insns;   /* a page of them: the last instructions that exited */
 
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */

@@ -186,8 +186,8 @@ static enum status vm_create_vcpus(struct vm *vm) {
         v->index = i;
         v->cpu = vm->plan->cpus[i];
         v->lapic = (struct lapic){.ops = &vcpu_lapic_ops, .ctx = v, .clock = vm->clock};
-        v->mmio_insns = pool_alloc(&vm->pool, PAGE_SIZE, PAGE_SIZE);
-        enum status s = v->mmio_insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
+        v->insns = pool_alloc(&vm->pool, PAGE_SIZE, PAGE_SIZE);
+        enum status s = v->insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         if (s != STATUS_OK) {
             return s;
         }

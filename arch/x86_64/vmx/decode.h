@@ -39,6 +39,15 @@ extern const struct vmx_reason vmx_reasons[VMX_REASONS];
 /* The entry for a raw exit-reason word; EXIT_UNKNOWN for what the table does not have. */
 struct vmx_reason vmx_reason_find(uint32_t reason);
 
+/* SDM "Exit Qualification for EPT Violations". */
+static inline void vmx_decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {
+    uint64_t q = raw->qualification;
+    x->fault = (struct exit_nested_fault){.gpa = GPA(raw->physical),
+                                          .write = (q & BIT(1)) != 0,
+                                          .execute = (q & BIT(2)) != 0,
+                                          .in_page_walk = (q & BIT(7)) != 0 && (q & BIT(8)) == 0};
+}
+
 /* Fills in what x->kind says beyond the kind itself. */
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x);
 

@@ -57,6 +57,10 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     if ((needs & NEED_IDT) != 0) {
         vmx_keep_event(v, &raw);
     }
+    if (LIKELY(x->kind == EXIT_NESTED_FAULT)) {
+        vmx_decode_ept_violation(&raw, x);
+        return;
+    }
     vmx_decode(&raw, x);
     if (x->kind == EXIT_HOST_NMI) {
         panic_nmi();
