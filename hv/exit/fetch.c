@@ -47,11 +47,12 @@ size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
 /* An instruction of 64-bit code. */
 struct fetch_insn {
     uint64_t code[2], mask[2];
-    enum exit_kind kind;
-    struct insn insn;
+    struct insn insn; /* length 0: none yet */
 };
-#define INSNS 32 /* found by the first two bytes and the kind */
-_Static_assert(INSNS * sizeof(struct fetch_insn) <= PAGE_SIZE, "allocated by vm_create()");
+#define INSNS                                                                                      \
+    32 /* found by two bytes and the kind: with another kind the same bytes are not there */
+_Static_assert(EXIT_KINDS <= INSNS && INSNS * sizeof(struct fetch_insn) <= PAGE_SIZE,
+               "allocated by vm_create()");
 
 static struct fetch_insn *fetch_slot(struct vcpu *v, uint64_t code, enum exit_kind kind) {
     return &v->insns[(code ^ code >> 8 ^ kind) % INSNS];
@@ -72,7 +73,7 @@ static void fetch_remember(struct vcpu *v, const struct fetch *f, enum exit_kind
         *h = (struct fetch_hint){
             f->rip | (PAGE_SIZE - 1), f->s.cr3, host, h->steps + f->page.depth, {{0}}};
         __builtin_memcpy(h->steps, f->page.steps, sizeof(h->steps));
-        *i = (struct fetch_insn){.kind = kind, .insn = *in};
+        *i = (struct fetch_insn){.insn = *in};
         __builtin_memset(i->mask, 0xff, in->length);
         __builtin_memcpy(i->code, code, in->length);
     }
@@ -95,8 +96,8 @@ const struct insn *fetch_recall(struct vcpu *v, enum exit_kind kind) {
     const struct fetch_insn *i = fetch_slot(v, code[0], kind);
     bool same =
         (((code[0] & i->mask[0]) ^ i->code[0]) | ((code[1] & i->mask[1]) ^ i->code[1])) == 0;
-    /* Not over the page's end; one that was never filled has length 0. */
-    same = same && i->kind == kind && (uint64_t)i->insn.length - 1 <= h->page - at.rip;
+    /* Not over the page's end; less 1, length 0 is too long. */
+    same = same && (uint64_t)i->insn.length - 1 <= h->page - at.rip;
     return LIKELY(same) ? &i->insn : NULL;
 }
 

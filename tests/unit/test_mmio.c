@@ -193,6 +193,18 @@ TEST(privileges_of_memory) {
     string(NOWHERE, BIT(60), 1, 0);
     CHECK_U64(FAULT(NOWHERE, "\xa4"), ACTION_RETRY);
     CHECK(faulted(X86_GP, 0));
+    /* CPL 3: its code and one page are its own. */
+    uint64_t code = CODE | 0x80 | PRESENT_WRITE | 4;
+    put(0x700008, &code, 8);
+    fake_segs[HVM_SS].attr |= 0x60;
+    string(NOWHERE, 4 * MIB + PAGE_SIZE, 1, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xa4"), ACTION_NEXT);
+    string(NOWHERE, 4 * MIB, 1, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xa4"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 7));
+    string(4 * MIB, NOWHERE, 1, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xa4"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 5));
 }
 
 TEST(string_ports) {
@@ -334,6 +346,18 @@ TEST(over_a_page_border) {
     v->regs[X86_RBX] = IOAPIC_BASE + 0xffd;
     CHECK_U64(FAULT(IOAPIC_BASE + 0xffd, "\x8b\x0b"), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RCX], 0xff000000);
+    /* Two pages that are no neighbours. */
+    map_small_pages();
+    uint64_t apart = 0x680000 | PRESENT_WRITE;
+    put(0x701000 + 256 * 8, &apart, 8);
+    put(5 * MIB - 1, "\x0a", 1);
+    put(0x680000, "\x0b\x0c\x0d", 3);
+    string(5 * MIB - 1, NOWHERE, 1, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xad"), ACTION_NEXT); /* LODSD */
+    CHECK_U64(v->regs[X86_RAX], 0x0d0c0b0a);
+    string(0, 5 * MIB - 1, 1, 0);
+    CHECK_U64(PORT(0x501, 2, IO_IN, "\x66\x6d"), ACTION_NEXT);
+    CHECK(*ram(5 * MIB - 1) == 0xff && *ram(0x680000) == 0xff && *ram(0x680001) == 0x0c);
     /* The second half is not mapped. */
     map_small_pages();
     uint64_t nowhere = NOWHERE | PRESENT_WRITE;
