@@ -194,8 +194,9 @@ TEST(privileges_of_memory) {
     CHECK_U64(FAULT(NOWHERE, "\xa4"), ACTION_RETRY);
     CHECK(faulted(X86_GP, 0));
     /* CPL 3: its code and one page are its own. */
-    uint64_t code = CODE | 0x80 | PRESENT_WRITE | 4;
+    uint64_t code = CODE | 0x80 | PRESENT_WRITE | 4, far = NOWHERE | 0x80 | PRESENT_WRITE | 4;
     put(0x700008, &code, 8);
+    put(0x101018, &far, 8);
     fake_segs[HVM_SS].attr |= 0x60;
     string(NOWHERE, 4 * MIB + PAGE_SIZE, 1, 0);
     CHECK_U64(FAULT(NOWHERE, "\xa4"), ACTION_NEXT);
