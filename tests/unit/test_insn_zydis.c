@@ -397,7 +397,8 @@ static ZyanStatus decode_zydis(const ZydisDecoder *decoder, const uint8_t *bytes
     *cr8 = false;
     if (!ZYAN_SUCCESS(s) && ((group7 && !lock) || (mov_cr0 && lock))) {
         s = ZydisDecoderDecodeFull(decoder, copy, n, zi, ops);
-        *cr8 = mov_cr0 && ZYAN_SUCCESS(s) && (zi->raw.rex.R == 0);
+        *cr8 = mov_cr0 && ZYAN_SUCCESS(s) && zi->opcode_map == ZYDIS_OPCODE_MAP_0F &&
+               zi->raw.rex.R == 0;
         s = *cr8 || group7 ? s : ZYDIS_STATUS_ILLEGAL_LOCK;
     }
     return s;
