@@ -520,8 +520,11 @@ TEST(lmsw_in_64_bit_mode) {
     CHECK_CR(CR_WRITE, 0, "\x0f\x01\x37", CR_LMSW, INSN_NO_REG);
     CHECK_U64(cr_exit.cr.lmsw, 0xf00d);
     set_entry(m, 1, 0x701000, 0);
+    v->event.type = EVENT_NONE;
     CHECK(!cr_length(CR_WRITE, 0, "\x0f\x01\x37", 3));
     CHECK_U64(cr_exit.insn_len, 0);
+    CHECK(v->event.type == EVENT_EXCEPTION && v->event.vector == X86_PF && v->event.error == 0);
+    CHECK_U64(fake_regs[HVM_CR2], 0x701000);
 }
 
 TEST(lmsw_in_real_mode) {
