@@ -271,16 +271,21 @@ $(BHCHECK): $(TOOL_OBJ)
 .PHONY: bhcheck docs docs-check
 bhcheck: $(BHCHECK)
 
-# docs/config.md and docs/hostile.md are printed, never written by hand.
-docs: $(BHCHECK)
+# docs/config.md, docs/hostile.md and docs/guest-view.md are printed, never written by hand.
+GUEST_VIEW  := $(BUILD)/unit/print_guest_view
+
+docs: $(BHCHECK) $(GUEST_VIEW)
 	$(BHCHECK) --manual > docs/config.md
+	$(GUEST_VIEW) > docs/guest-view.md
 	$(PYTHON) scripts/hostile_doc.py > docs/hostile.md
 
-docs-check: $(BHCHECK)
+docs-check: $(BHCHECK) $(GUEST_VIEW)
 	@$(BHCHECK) --manual | diff -u docs/config.md - || \
 	    { echo "docs/config.md differs from the schema: run 'make docs'"; exit 1; }
 	@$(PYTHON) scripts/hostile_doc.py | diff -u docs/hostile.md - || \
 	    { echo "docs/hostile.md differs from guests/hostile/acts.def: run 'make docs'"; exit 1; }
+	@$(GUEST_VIEW) | diff -u docs/guest-view.md - || \
+	    { echo "docs/guest-view.md differs from the policy tables: run 'make docs'"; exit 1; }
 
 .PHONY: toml-check
 toml-check: $(BHCHECK)
@@ -314,6 +319,7 @@ $(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.o $(HOST_LIB)
 # The pure halves of VT-x and AMD-V are the same code as on hardware.
 $(BUILD)/unit/test_vmx: $(BUILD)/host/arch/x86_64/vmx/decode.o $(BUILD)/host/arch/x86_64/vmx/caps.o
 $(BUILD)/unit/test_svm: $(BUILD)/host/arch/x86_64/svm/decode.o
+$(BUILD)/unit/test_flaws: $(BUILD)/host/arch/x86_64/flaws.o
 
 # So is the guests' firmware, but for its entry and its own memcpy.
 LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf legacy)
@@ -360,5 +366,5 @@ help:
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
-	@echo 'make docs         prints docs/config.md from the schema, docs/hostile.md from its table'
+	@echo 'make docs         prints docs/config.md, docs/guest-view.md and docs/hostile.md from their tables'
 	@echo 'make clean        throws build/ away'

@@ -166,6 +166,38 @@ static void add_machine(const struct boot_info *info, struct preflight_report *r
     add_line(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
 }
 
+/* The guest that has CPU i, or NULL. */
+static const struct config_guest *owner(const struct config *config, unsigned i) {
+    for (uint32_t g = 0; g < config->guest_count; g++) {
+        if (cpu_set_has(&config->guests[g].cpus, i)) {
+            return &config->guests[g];
+        }
+    }
+    return NULL;
+}
+
+/* Hyper-threads of a core have neighbouring APIC IDs. Nothing is said of a CPU without them. */
+static void add_threads(const struct boot_info *info, const struct preflight_cpu *cpu,
+                        struct preflight_report *report) {
+    const struct config_guest *one = NULL, *other = NULL;
+    uint32_t leaf[4];
+    cpu->cpuid(0xb, leaf); /* subleaf 0: the threads of a core */
+    for (uint32_t i = 0; i < info->cpu_count * info->cpu_count && one == other; i++) {
+        uint32_t a = i / info->cpu_count, b = i % info->cpu_count;
+        bool same = (info->apic_ids[a] ^ info->apic_ids[b]) >> (leaf[0] & 31) == 0;
+        one = same ? owner(&info->config, a) : NULL;
+        other = one != NULL ? owner(&info->config, b) : NULL;
+        other = other == NULL ? one : other;
+    }
+    if ((leaf[0] & 31) != 0) {
+        add_line(report, "Hyper-threads", one == other ? PREFLIGHT_OK : PREFLIGHT_WARN,
+                 "One can learn of the other by timing, on some CPUs its data: give a core's "
+                 "threads to one guest, or switch Hyper-Threading (SMT) off in the firmware setup.",
+                 one == other ? "no core is shared by guests" : "%s and %s share a core",
+                 one == other ? "" : one->name, one == other ? "" : other->name);
+    }
+}
+
 /* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
 void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu,
                    struct preflight_report *report) {
@@ -197,4 +229,7 @@ void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu
     }
     add_features(words, vmx, svm, nested, report);
     add_machine(info, report);
+    if (id[0] >= 0xb) {
+        add_threads(info, cpu, report);
+    }
 }

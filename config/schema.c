@@ -175,6 +175,7 @@ static const struct schema_choice types[] = {{"linux", BULKHEAD_KERNEL_LINUX},
                                              {"elf", BULKHEAD_KERNEL_ELF},
                                              {"flat", BULKHEAD_KERNEL_FLAT},
                                              {NULL, 0}};
+static const struct schema_choice mitigations[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
 static const struct schema_choice starts[] = {{"auto", 1}, {"manual", 0}, {NULL, 0}};
 static const struct schema_choice crashes[] = {
     {"restart", ON_CRASH_RESTART}, {"stop", ON_CRASH_STOP}, {"halt", ON_CRASH_HALT}, {NULL, 0}};
@@ -190,6 +191,11 @@ const struct schema_key schema[SCHEMA_KEYS] = {
     {"log", read_choice, levels, HYPERVISOR(log_level), "info", "info",
      "\"error\", \"warn\", \"info\" or \"debug\"",
      "How much is logged: this level and the graver ones."},
+    {"mitigations", read_choice, mitigations, HYPERVISOR(mitigate), "auto", "auto",
+     "\"auto\" or \"off\"",
+     "Whether Bulkhead does what this CPU needs to keep speculation from leaking one guest's data "
+     "to another: caches and buffers emptied, branch predictions forgotten. The log says what that "
+     "is; docs/cpus.md, what for."},
     {"cpus", read_cpus, NULL, GUEST_WITH_POS(cpus), NULL, "1",
      "a list of host CPU numbers such as \"1\", \"2-3\" or \"1,4\"",
      "The host CPUs this guest owns alone, one virtual CPU for each. CPU 0 is the one the "

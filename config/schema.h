@@ -46,7 +46,7 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 11
+#define SCHEMA_KEYS 12
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];
 

@@ -103,6 +103,11 @@ void smp_start_cpus(const struct boot_info *info);
 void smp_release_cpus(void);
 void smp_ap_main(struct cpu *cpu);
 
+/* mitigate.c */
+void mitigate_init(bool wanted); /* behind the choice of hvm: what guests get joins its features */
+void mitigate_start_guest(void); /* each CPU, before a guest's first instruction */
+void mitigate_clear(void);       /* after anything that may be another guest's was touched */
+
 /* serial.c, keyboard.c, screen.c */
 void serial_init(uint16_t port); /* 0 = none */
 void serial_init_interrupts(void);

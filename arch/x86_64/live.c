@@ -73,6 +73,7 @@ void plat_reset_live_state(void) {
     if (cpu_has(CPU_HAS_RDTSCP)) {
         msr_write(X86_MSR_TSC_AUX, 0);
     }
+    mitigate_start_guest();
 }
 
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {

@@ -78,11 +78,13 @@ void trap_dispatch(struct trap_frame *frame) {
 
 void plat_take_interrupts(void) {
     __asm__ volatile("sti; nop; cli" : : : "memory");
+    mitigate_clear();
 }
 
 void plat_wait(void) {
     /* STI holds interrupts off for one more instruction: none can slip in before HLT. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
+    mitigate_clear();
 }
 
 void plat_machine_reset(void) {

@@ -10,9 +10,11 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
-enum status hvm_probe(void) {
+enum status hvm_probe(bool mitigate) {
     hvm = vmx_probe() == STATUS_OK ? &vmx_ops : &svm_ops;
-    return hvm == &vmx_ops ? STATUS_OK : svm_probe();
+    enum status s = hvm == &vmx_ops ? STATUS_OK : svm_probe();
+    mitigate_init(mitigate);
+    return s;
 }
 
 /* Everything exits but what the policy table lets pass. */
@@ -21,7 +23,7 @@ static void vendor_fill_msr_map(uint8_t *map) {
         const struct msr_policy *p = &msr_policies[i / 2];
         bool write = i % 2 != 0;
         int bit = hvm->msr_bit(p->msr, write);
-        if (bit >= 0 && (write ? p->write_passes : p->read_passes)) {
+        if (bit >= 0 && msr_policy_passes(p, write)) {
             map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
         }
     }

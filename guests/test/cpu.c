@@ -43,6 +43,50 @@ static const struct written_msr refused_values[] = {
     {"FS base not canonical: #GP", 0xc0000100, 0x8000000000000000},
 };
 
+/* There where CPUID says so, and nowhere else. */
+static void speculation_msrs(void) {
+    static const struct {
+        const char *text;
+        uint32_t msr, leaf7_edx, leaf8_ebx;
+        bool read, write;
+    } msrs[] = {
+        {"SPEC_CTRL is there if IBRS, STIBP or SSBD is", 0x48, 0x8c000000, 0x0100c000, true, true},
+        {"PRED_CMD can be written if IBPB is there", 0x49, 0x04000000, 0x00001000, false, true},
+        {"ARCH_CAPABILITIES can be read if CPUID says so", 0x10a, 0x20000000, 0, true, false},
+        {"FLUSH_CMD can be written if CPUID says so", 0x10b, 0x10000000, 0, false, true},
+    };
+    uint32_t leaf7[4], leaf8[4];
+    cpuid(7, 0, leaf7);
+    cpuid(0x80000008, 0, leaf8);
+    for (size_t i = 0; i < COUNT(msrs); i++) {
+        uint64_t value;
+        bool there = ((leaf7[3] & msrs[i].leaf7_edx) | (leaf8[1] & msrs[i].leaf8_ebx)) != 0;
+        uint32_t read = try_read_msr(msrs[i].msr, &value), write = try_write_msr(msrs[i].msr, 0);
+        tap_line_value(read == (there && msrs[i].read ? NO_TRAP : GP) &&
+                           write == (there && msrs[i].write ? NO_TRAP : GP),
+                       msrs[i].text, there);
+    }
+}
+
+/* A day's ticks and more, that no clock goes on by meanwhile. */
+#define TSC_STEP (1ull << 50)
+
+static void tsc_adjust(void) {
+    uint64_t old, value, before = read_tsc();
+    tap_line(try_read_msr(0x3b, &old) == NO_TRAP, "TSC_ADJUST is there");
+    tap_line(try_write_msr(0x3b, old + TSC_STEP) == NO_TRAP, "TSC_ADJUST can be written");
+    uint64_t moved = read_tsc() - before;
+    tap_line_value(moved >= TSC_STEP && moved < 2 * TSC_STEP, "it moves the TSC", moved);
+    (void)try_read_msr(0x3b, &value);
+    tap_line_value(value == old + TSC_STEP, "it reads as written", value);
+    tap_line(try_write_msr(0x10, read_tsc() - TSC_STEP) == NO_TRAP, "the TSC can be written");
+    (void)try_read_msr(0x3b, &value);
+    tap_line_value(value - old + (1ull << 32) < 1ull << 33, "that moves TSC_ADJUST back",
+                   value - old);
+    (void)try_write_msr(0x3b, old);
+    tap_line_value(read_tsc() - before < TSC_STEP, "the TSC is as before", read_tsc() - before);
+}
+
 void test_msr(void) {
     uint64_t value, kept;
     for (size_t i = 0; i < COUNT(refused_msrs); i++) {
@@ -66,6 +110,8 @@ void test_msr(void) {
                  refused_values[i].text);
     }
     tap_line(try_read_msr(0x10, &value) == NO_TRAP, "the TSC can be read as an MSR");
+    speculation_msrs();
+    tsc_adjust();
 }
 
 static bool cpu_is_amd(void) {

@@ -21,7 +21,8 @@ static bool audit_msr(const struct vcpu *v, uint32_t msr) {
         return true;
     }
     const struct msr_policy *p = msr_policy_find(msr);
-    if (p != NULL && (!read || p->read_passes) && (!write || p->write_passes)) {
+    if (p != NULL && (!read || msr_policy_passes(p, false)) &&
+        (!write || msr_policy_passes(p, true))) {
         return true;
     }
     vm_log(v->vm, LOG_ERROR, "audit: MSR %#x passes (read %u, write %u): not in the policy", msr,

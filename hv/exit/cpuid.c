@@ -2,7 +2,7 @@
 /*
  * Owns the CPUID policy. Deny by default: a leaf or a bit that the table does not name is zero. No
  * virtualization, no performance counters, no machine-check banks, no power or thermal control, no
- * MONITOR, no speculation control is shown.
+ * MONITOR is shown.
  * Source: Intel SDM vol. 2 "CPUID—CPU Identification"; AMD APM vol. 3 "Obtaining Processor
  * Information Via the CPUID Instruction".
  */
@@ -13,15 +13,7 @@
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
-#define ANY UINT32_MAX
-
-/* The guest's word is (host & pass) | set. */
-struct cpuid_policy {
-    uint32_t leaf, subleaf; /* subleaf ANY: the leaf has none */
-    uint32_t more;          /* the same for so many more subleaves; with ANY, leaves */
-    uint32_t pass[4], set[4];
-};
-
+#define ANY CPUID_NO_SUBLEAF
 #define ALL UINT32_MAX
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
@@ -38,35 +30,44 @@ struct cpuid_policy {
  * CLWB SHA. */
 #define LEAF7_EBX                                                                                  \
     (BIT(0) | BIT(3) | BIT(5) | BITS(7, 10) | BITS(16, 21) | BITS(23, 24) | BITS(28, 31))
+#define LEAF7_EBX_SET BIT(1) /* IA32_TSC_ADJUST, being ours */
 /* AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
-#define LEAF7_ECX (BITS(1, 2) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
-/* FSRM, MD_CLEAR (VERW clears buffers). */
-#define LEAF7_EDX (BIT(4) | BIT(10))
-/* LAHF ABM LZCNT PREFETCHW; SYSCALL NX 1-GiB pages RDTSCP LM. */
-#define EXT1_ECX  (BIT(0) | BIT(5) | BIT(8))
-#define EXT1_EDX  (BIT(11) | BIT(20) | BITS(26, 27) | BIT(29))
+#define LEAF7_ECX     (BITS(1, 2) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
+/* FSRM, MD_CLEAR (VERW clears buffers); IBRS STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD. */
+#define LEAF7_EDX     (BIT(4) | BIT(10) | BITS(26, 29) | BIT(31))
+/* IBPB; IBRS STIBP and which of them are always on, preferred; SSBD SSB_NO PSFD BTC_NO IBPB_RET. */
+#define EXT8_EBX      (BIT(12) | BITS(14, 19) | BIT(24) | BIT(26) | BITS(28, 30))
+/* LAHF CmpLegacy LZCNT PREFETCHW TopologyExtensions; SYSCALL NX 1-GiB pages RDTSCP LM. */
+#define EXT1_ECX      (BITS(0, 1) | BIT(5) | BIT(8) | BIT(22))
+#define EXT1_EDX      (BIT(11) | BIT(20) | BITS(26, 27) | BIT(29))
 
-static const struct cpuid_policy cpuid_policies[] = {
-    {0x00, ANY, .pass = {0, ALL, ALL, ALL}}, /* highest leaf: set in cpuid_own() */
-    {0x01, ANY, .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX},
+/* Highest leaves, topology and frequencies are filled in by cpuid_own(), cpuid_topology(). */
+const struct cpuid_policy cpuid_policies[] = {
+    {0x00, ANY, "vendor, highest leaf", .pass = {0, ALL, ALL, ALL}},
+    {0x01, ANY, "features", .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX},
      .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
-    {0x02, ANY, .pass = {ALL, ALL, ALL, ALL}},
-    {0x04, 0, .more = 3, .pass = {0x3fff, ALL, ALL, ALL}},
-    {0x06, ANY, .set = {BIT32(2), 0, 0, 0}}, /* ARAT: the timer never stops */
-    {0x07, 0, .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX}},
-    {0x0b, 0, .more = 1},
-    {0x0d, 0, .pass = {CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
-    {0x0d, 1, .pass = {BITS(0, 2), 0, 0, 0}}, /* XSAVEOPT XSAVEC XGETBV1 */
-    {0x0d, 2, .pass = {ALL, ALL, ALL, 0}},
-    {0x0d, 5, .more = 2, .pass = {ALL, ALL, ALL, 0}},
-    {0x15, ANY, .more = 1},
-    {BULKHEAD_CPUID_BASE, ANY, .set = {0}},
-    {BULKHEAD_CPUID_TIMING, ANY, .set = {0}},
-    {0x80000000, ANY, .pass = {0, ALL, ALL, ALL}},
-    {0x80000001, ANY, .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
-    {0x80000002, ANY, .more = 4, .pass = {ALL, ALL, ALL, ALL}},
-    {0x80000007, ANY, .pass = {0, 0, 0, BIT32(8)}}, /* invariant TSC */
-    {0x80000008, ANY, .pass = {0xffff, 0, 0, 0}},
+    {0x02, ANY, "caches", .pass = {ALL, ALL, ALL, ALL}},
+    {0x04, 0, "caches", .more = 3, .pass = {0x3fff, ALL, ALL, ALL}},
+    {0x06, ANY, "timer never stops", .set = {BIT32(2), 0, 0, 0}},
+    {0x07, 0, "features", .pass = {0, LEAF7_EBX, LEAF7_ECX, LEAF7_EDX},
+     .set = {0, LEAF7_EBX_SET, 0, 0}},
+    {0x0b, 0, "topology", .more = 2},
+    {0x0d, 0, "XSAVE", .pass = {CPUID_XCR0_ALLOWED, ALL, ALL, 0}},
+    {0x0d, 1, "XSAVE", .pass = {BITS(0, 2), 0, 0, 0}}, /* XSAVEOPT XSAVEC XGETBV1 */
+    {0x0d, 2, "XSAVE", .pass = {ALL, ALL, ALL, 0}},
+    {0x0d, 5, "XSAVE", .more = 2, .pass = {ALL, ALL, ALL, 0}},
+    {0x15, ANY, "frequencies", .more = 1},
+    {0x1f, 0, "topology", .more = 2},
+    {BULKHEAD_CPUID_BASE, ANY, "Bulkhead", .set = {0}},
+    {BULKHEAD_CPUID_TIMING, ANY, "Bulkhead: frequencies", .set = {0}},
+    {0x80000000, ANY, "vendor, highest leaf", .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000001, ANY, "features", .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
+    {0x80000002, ANY, "brand, caches", .more = 4, .pass = {ALL, ALL, ALL, ALL}},
+    {0x80000007, ANY, "invariant TSC", .pass = {0, 0, 0, BIT32(8)}},
+    {0x80000008, ANY, "address widths, features", .pass = {0xffff, EXT8_EBX, 0, 0}},
+    {0x8000001d, 0, "caches", .more = 3, .pass = {0x3fff, ALL, ALL, ALL}}, /* as leaf 4, on AMD */
+    {0x8000001e, ANY, "topology", .set = {0}},
+    {.name = NULL},
 };
 
 static const struct cpuid_entry cpuid_nothing;
@@ -117,21 +118,44 @@ static void cpuid_put(struct vcpu *v, uint32_t leaf, uint32_t subleaf, const uin
     memcpy(cpuid_edit(v, leaf, subleaf)->out, out, 4 * sizeof(*out));
 }
 
-/* What no host word can say: identity, topology, frequencies, our own leaves. */
-static void cpuid_own(struct vcpu *v) {
+/*
+ * One package, each vCPU a core of one thread, the APIC ID its number: leaves 1, 4, Bh and 1Fh, and
+ * AMD's 8000001h, 80000008h, 8000001Dh and 8000001Eh say the same. The first two cache levels are a
+ * core's own, the others the package's.
+ */
+static void cpuid_topology(struct vcpu *v) {
     uint32_t count = v->vm->vcpu_count;
     uint32_t shift = count <= 1 ? 0 : 32 - (uint32_t)__builtin_clz(count - 1);
-    struct cpuid_entry *e = cpuid_edit(v, 0, 0);
-    e->out[0] = 0x16;
-    e = cpuid_edit(v, 1, 0);
+    uint32_t last = (1u << shift) - 1;
+    struct cpuid_entry *e = cpuid_edit(v, 1, 0);
     e->out[1] |= v->index << 24 | count << 16;
     e->out[3] |= count > 1 ? BIT32(28) : 0;
-    for (uint32_t i = 0; i < 4; i++) { /* caches: private to a core; cores per package */
-        e = cpuid_edit(v, 4, i);
-        e->out[0] |= (e->out[0] & 0x1f) != 0 ? (count - 1) << 26 : 0;
+    for (uint32_t i = 0; i < 8; i++) {
+        e = cpuid_edit(v, i < 4 ? 4 : 0x8000001d, i % 4);
+        if ((e->out[0] & 0x1f) != 0) {
+            e->out[0] |= ((e->out[0] >> 5 & 7) > 2 ? last << 14 : 0) | (i < 4 ? last << 26 : 0);
+        }
     }
-    cpuid_put(v, 0xb, 0, (uint32_t[4]){0, 1, 1 << 8, v->index});
-    cpuid_put(v, 0xb, 1, (uint32_t[4]){shift, count, 2 << 8 | 1, v->index});
+    for (uint32_t leaf = 0xb; leaf <= 0x1f; leaf += 0x14) {
+        cpuid_put(v, leaf, 0, (uint32_t[4]){0, 1, 1 << 8, v->index});
+        cpuid_put(v, leaf, 1, (uint32_t[4]){shift, count, 2 << 8 | 1, v->index});
+        cpuid_put(v, leaf, 2, (uint32_t[4]){0, 0, 2, v->index});
+    }
+    if (count == 1) {
+        cpuid_edit(v, 0x80000001, 0)->out[2] &= ~BIT32(1); /* CmpLegacy: several cores */
+    }
+    if (cpuid_edit(v, 0x80000000, 0)->out[0] > 0x80000008) { /* AMD */
+        cpuid_edit(v, 0x80000008, 0)->out[2] = shift << 12 | (count - 1);
+        cpuid_put(v, 0x8000001e, 0, (uint32_t[4]){v->index, v->index, 0, 0});
+    }
+}
+
+/* What no host word can say: frequencies, our own leaves; how many leaves there are. */
+static void cpuid_own(struct vcpu *v) {
+    struct cpuid_entry *e = cpuid_edit(v, 0, 0);
+    e->out[0] = 0x1f;
+    e = cpuid_edit(v, 0x80000000, 0);
+    e->out[0] = (uint32_t)min_u64(e->out[0], 0x8000001e);
 
     /*
      * TSC = crystal * EBX / EAX; the crystal is also the local APIC timer's clock. Linux multiplies
@@ -147,8 +171,6 @@ static void cpuid_own(struct vcpu *v) {
     e->out[0] = BULKHEAD_CPUID_TIMING;
     memcpy(&e->out[1], BULKHEAD_SIGNATURE, 12);
     cpuid_put(v, BULKHEAD_CPUID_TIMING, 0, (uint32_t[4]){khz, LAPIC_TIMER_HZ / 1000, 0, 0});
-    e = cpuid_edit(v, 0x80000000, 0);
-    e->out[0] = 0x80000008;
 }
 
 static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
@@ -175,8 +197,7 @@ static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
 void cpuid_init(struct vcpu *v) {
     memset(&v->cpuid, CPUID_NO_ENTRY, sizeof(v->cpuid));
     v->cpuid.count = 0;
-    for (size_t i = 0; i < ARRAY_SIZE(cpuid_policies); i++) {
-        const struct cpuid_policy *p = &cpuid_policies[i];
+    for (const struct cpuid_policy *p = cpuid_policies; p->name != NULL; p++) {
         for (uint32_t n = 0; n <= p->more; n++) {
             uint32_t subleaf = p->subleaf == ANY ? ANY : p->subleaf + n;
             cpuid_add(&v->cpuid, subleaf == ANY ? p->leaf + n : p->leaf, subleaf, p);
@@ -190,6 +211,7 @@ void cpuid_init(struct vcpu *v) {
         cpuid_edit(v, 7, 0)->out[1] &= ~BIT32(10);
     }
     cpuid_own(v);
+    cpuid_topology(v);
     cpuid_set_osxsave(v, false);
 }
 

@@ -8,6 +8,18 @@
 
 #include "hv/vm/vcpu.h"
 
+/* The guest's word is (host & pass) | set; topology and frequencies are filled in. */
+struct cpuid_policy {
+    uint32_t leaf, subleaf; /* CPUID_NO_SUBLEAF: the leaf has none */
+    const char *name;
+    uint32_t more; /* the same for so many more subleaves, or leaves without */
+    uint32_t pass[4], set[4];
+};
+#define CPUID_NO_SUBLEAF UINT32_MAX
+
+/* Up to an entry without a name. */
+extern const struct cpuid_policy cpuid_policies[];
+
 /* Computes v's answers from the host's CPUID and the policy. */
 void cpuid_init(struct vcpu *v);
 

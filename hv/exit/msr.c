@@ -19,10 +19,14 @@ enum msr_slot {
     SLOT_MTRR_FIX16K,
     SLOT_MTRR_FIX4K = SLOT_MTRR_FIX16K + 2,
     SLOT_MTRR_DEF_TYPE = SLOT_MTRR_FIX4K + 8,
+    SLOT_TSC_ADJUST,
+    SLOT_SPEC_CTRL,
+    SLOT_ARCH_CAPABILITIES,
     SLOT_COUNT
 };
 _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
 
+#define SPEC_CTRL_BITS   BITS(0, 2) /* IBRS, STIBP, SSBD */
 #define MTRR_WB          6u
 #define MTRR_ENABLED     BIT(11)
 #define MTRR_FIXED       BIT(10)
@@ -87,10 +91,13 @@ static enum status msr_write_deadline(struct vcpu *v, UNUSED uint32_t msr, uint6
     return STATUS_OK;
 }
 
-static enum status msr_write_tsc(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
-    uint64_t offset = value - plat_tsc(), delta = offset - v->tsc_offset;
-    v->tsc_offset = offset;
-    hvm->set(v, HVM_TSC_OFFSET, offset);
+/* SDM "IA32_TSC_ADJUST Register Support": either write moves TSC and adjustment together. */
+static enum status msr_write_tsc(struct vcpu *v, uint32_t msr, uint64_t value) {
+    uint64_t *adjust = &v->msr_slots[SLOT_TSC_ADJUST];
+    uint64_t delta = value - (msr == X86_MSR_TSC ? plat_tsc() + v->tsc_offset : *adjust);
+    *adjust += delta;
+    v->tsc_offset += delta;
+    hvm->set(v, HVM_TSC_OFFSET, v->tsc_offset);
     lapic_tsc_changed(&v->lapic, delta);
     return STATUS_OK;
 }
@@ -119,6 +126,17 @@ static enum status msr_write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t 
     return STATUS_OK;
 }
 
+/* Where the hypervisor keeps a bit of it set, on CPUs that have them all; the guest sees its own.
+ */
+static enum status msr_write_spec_ctrl(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
+    if ((value & ~SPEC_CTRL_BITS) != 0) {
+        return STATUS_DENIED;
+    }
+    v->msr_slots[SLOT_SPEC_CTRL] = value;
+    plat_spec_ctrl_set(value);
+    return STATUS_OK;
+}
+
 /* clang-format off */
 #define MSR(number, n, text, ...) {.msr = (number), .count = (n), .name = (text), __VA_ARGS__}
 /* The CPU's own register, switched with the guest or left alive. */
@@ -129,8 +147,13 @@ const struct msr_policy msr_policies[] = {
     MSR(X86_MSR_PLATFORM_ID, 1, "IA32_PLATFORM_ID", .read = msr_read_constant),
     MSR(X86_MSR_APIC_BASE, 1, "IA32_APIC_BASE", .read = msr_read_apic_base, .write = msr_write_apic_base),
     MSR(X86_MSR_FEATURE_CONTROL, 1, "IA32_FEATURE_CONTROL", .read = msr_read_constant, .constant = 1 /* locked: nothing on */),
+    MSR(X86_MSR_TSC_ADJUST, 1, "IA32_TSC_ADJUST", .read = msr_read_slot, .write = msr_write_tsc, .slot = SLOT_TSC_ADJUST),
+    MSR(X86_MSR_SPEC_CTRL, 1, "IA32_SPEC_CTRL", .read_passes = true, .write_passes = true, .needs = HVM_SPEC_CTRL, .passes_with = HVM_SPEC_CTRL_PASSES, .read = msr_read_slot, .write = msr_write_spec_ctrl, .slot = SLOT_SPEC_CTRL),
+    MSR(X86_MSR_PRED_CMD, 1, "IA32_PRED_CMD", .write_passes = true, .needs = HVM_PRED_CMD),
     MSR(X86_MSR_UCODE_REV, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_constant, .write = msr_write_forgotten, .reserved = UINT64_MAX, .constant = BIT(32)),
     MSR(X86_MSR_MTRR_CAP, 1, "IA32_MTRRCAP", .read = msr_read_constant, .constant = BIT(10) | BIT(8) | MTRR_VARIABLE),
+    MSR(X86_MSR_ARCH_CAPABILITIES, 1, "IA32_ARCH_CAPABILITIES", .needs = HVM_ARCH_CAPS, .read = msr_read_slot, .slot = SLOT_ARCH_CAPABILITIES),
+    MSR(X86_MSR_FLUSH_CMD, 1, "IA32_FLUSH_CMD", .write_passes = true, .needs = HVM_FLUSH_CMD),
     PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
     PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
     PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
@@ -153,10 +176,10 @@ const struct msr_policy msr_policies[] = {
     PASS(X86_MSR_GS_BASE, "IA32_GS_BASE"),
     PASS(X86_MSR_KERNEL_GS_BASE, "IA32_KERNEL_GS_BASE"),
     PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
-    MSR(X86_MSR_SYSCFG, 1, "SYSCFG", .read = msr_read_constant, .constant = 0 /* no I/O in RAM's MTRRs, no encryption */),
-    MSR(X86_MSR_HWCR, 1, "HWCR", .read = msr_read_constant, .write = msr_write_forgotten, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
-    MSR(X86_MSR_NB_CFG, 1, "NB_CFG", .read = msr_read_constant, .constant = BIT(46) /* extended PCI configuration is on: nothing to write */),
-    MSR(X86_MSR_INT_PENDING, 1, "INT_PENDING_MSG", .read = msr_read_constant, .constant = 0 /* no C1E */),
+    MSR(X86_MSR_SYSCFG, 1, "SYSCFG", .needs = HVM_MSRS_C001, .read = msr_read_constant, .constant = 0 /* no I/O in RAM's MTRRs, no encryption */),
+    MSR(X86_MSR_HWCR, 1, "HWCR", .needs = HVM_MSRS_C001, .read = msr_read_constant, .write = msr_write_forgotten, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
+    MSR(X86_MSR_NB_CFG, 1, "NB_CFG", .needs = HVM_MSRS_C001, .read = msr_read_constant, .constant = BIT(46) /* extended PCI configuration is on: nothing to write */),
+    MSR(X86_MSR_INT_PENDING, 1, "INT_PENDING_MSG", .needs = HVM_MSRS_C001, .read = msr_read_constant, .constant = 0 /* no C1E */),
 };
 /* clang-format on */
 const size_t msr_policy_count = ARRAY_SIZE(msr_policies);
@@ -169,13 +192,17 @@ const struct msr_policy *msr_policy_find(uint32_t msr) {
         if (msr < p->msr) {
             high = middle;
         } else if (msr - p->msr < p->count) {
-            bool there = msr < X86_MSR_C001_FIRST || (hvm->features & HVM_MSRS_C001) != 0;
-            return there ? p : NULL;
+            return (p->needs & ~hvm->features) == 0 ? p : NULL;
         } else {
             low = middle + 1;
         }
     }
     return NULL;
+}
+
+bool msr_policy_passes(const struct msr_policy *p, bool write) {
+    return (write ? p->write_passes : p->read_passes) &&
+           ((p->needs | p->passes_with) & ~hvm->features) == 0;
 }
 
 void msr_reset(struct vcpu *v) {
@@ -187,6 +214,7 @@ void msr_reset(struct vcpu *v) {
     memset(&slots[SLOT_MTRR_FIX64K], MTRR_WB, 8 * (SLOT_MTRR_DEF_TYPE - SLOT_MTRR_FIX64K));
     slots[SLOT_MTRR_FIX16K + 1] = 0;
     slots[SLOT_MTRR_DEF_TYPE] = MTRR_ENABLED | MTRR_FIXED | MTRR_WB;
+    slots[SLOT_ARCH_CAPABILITIES] = hvm->arch_capabilities;
 }
 
 /* Guests touch the same few registers over and over: the last find of each kind is tried first. */

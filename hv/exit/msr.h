@@ -13,6 +13,7 @@ struct ALIGNED(64) msr_policy {
     uint32_t count; /* neighbours that share the entry */
     const char *name;
     bool read_passes, write_passes; /* the guest reaches the CPU's own register, no exit */
+    uint16_t needs, passes_with;    /* enum hvm_feature: to be there, to pass */
     /* STATUS_DENIED means #GP(0). NULL = refused. msr and value are guest-controlled. */
     enum status (*read)(struct vcpu *v, uint32_t msr, uint64_t *value);
     enum status (*write)(struct vcpu *v, uint32_t msr, uint64_t value);
@@ -25,6 +26,9 @@ extern const size_t msr_policy_count;
 
 /* The entry for an MSR, NULL if none. */
 const struct msr_policy *msr_policy_find(uint32_t msr);
+
+/* Does a read or write of the entry's registers go to the CPU's own, here and now? */
+bool msr_policy_passes(const struct msr_policy *p, bool write);
 
 /* Power-up values of the emulated registers. */
 void msr_reset(struct vcpu *v);

@@ -122,7 +122,6 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_INVALID_OPCODE] = exit_refused,
     [EXIT_PRIVILEGED] = exit_refused,
     [EXIT_CACHE] = exit_next,
-    [EXIT_PAUSE] = exit_next,
     [EXIT_ENTRY_FAILED] = exit_fatal,
     [EXIT_UNKNOWN] = exit_fatal,
 };

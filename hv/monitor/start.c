@@ -4,6 +4,7 @@
  * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
  */
 #include "hv/exit/exit.h"
+#include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
 #include "hv/mem/audit.h"
 #include "hv/monitor/command.h"
@@ -47,6 +48,10 @@ static void start_log_partition(const struct plan *plan) {
     }
 }
 
+static void start_log_policy(const char *text) {
+    log_print(LOG_DEBUG, NULL, "  %s", text);
+}
+
 static void start_audit(struct vm *vm) {
     enum status s = audit_tables(&vm->npt, vm->plan);
     for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
@@ -85,7 +90,7 @@ static void start_consoles(const struct plan *plan) {
 void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     log_info("Bulkhead: every guest its own compartment");
     start_log_machine(info);
-    if (hvm_probe() != STATUS_OK) {
+    if (hvm_probe(info->config.mitigate) != STATUS_OK) {
         plat_panic("this CPU offers no virtualization that Bulkhead can use");
     }
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
@@ -93,6 +98,7 @@ void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     }
     start_create_vms(info->plan, entry_tsc);
     start_log_partition(info->plan);
+    policy_print(start_log_policy);
     command_init(start_vms, info->plan->vm_count);
     start_consoles(info->plan);
     log_info("audit passed, machine divided between %u guests", info->plan->vm_count);

@@ -51,6 +51,7 @@ struct config_guest {
 struct config {
     uint16_t console_port;
     enum log_level log_level;
+    bool mitigate; /* the CPU's flaws are to be made up for */
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];
 };

@@ -29,6 +29,8 @@ bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-co
 /* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset
  * values. */
 void plat_reset_live_state(void);
+/* IA32_SPEC_CTRL as the guest on this CPU wants it, with what the hypervisor keeps set in it. */
+void plat_spec_ctrl_set(uint64_t value);
 
 /* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
 extern const uint8_t plat_guest_firmware[];

@@ -131,6 +131,37 @@ static void vm_reset(void *ctx) {
     vm_leave(ctx, LEAVE_RESET, "reset by the guest, starting again");
 }
 
+/* The devices of every guest's PC, the busiest first; dev is the place in struct vm. */
+#define VM_DEVICE(member) (void *)offsetof(struct vm, member)
+const struct bus_entry vm_ports[] = {
+    {UART_PORT, 8, "UART", VM_DEVICE(uart), uart_read, uart_write},
+    {0x20, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
+    {0xa0, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
+    {0x40, 4, "timer", VM_DEVICE(pit), pit_read, pit_write},
+    {0x60, 1, "keyboard controller", VM_DEVICE(chipset), chipset_read, chipset_write},
+    {0x61, 1, "timer", VM_DEVICE(pit), pit_read, pit_write},
+    {0x64, 1, "keyboard controller", VM_DEVICE(chipset), chipset_read, chipset_write},
+    {0x70, 2, "CMOS clock", VM_DEVICE(rtc), rtc_read, rtc_write},
+    {0x80, 1, "POST code", VM_DEVICE(chipset), chipset_read, chipset_write},
+    {0x92, 1, "fast reset", VM_DEVICE(chipset), chipset_read, chipset_write},
+    {0x4d0, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
+    {PM1A_EVENT_PORT, 12, "ACPI power management", VM_DEVICE(pm), pm_read, pm_write},
+    {0xcf8, 8, "PCI configuration, reset", VM_DEVICE(chipset), chipset_read, chipset_write},
+    {.size = 0},
+};
+const struct bus_entry vm_pages[] = {
+    {IOAPIC_BASE, PAGE_SIZE, "I/O APIC", VM_DEVICE(ioapic), ioapic_read, ioapic_write},
+    {.size = 0},
+};
+
+static void vm_fill_bus(struct vm *vm, struct bus_space *bus, const struct bus_entry *entries) {
+    for (; entries->size != 0; entries++) {
+        struct bus_entry e = *entries;
+        e.dev = (uint8_t *)vm + (uintptr_t)e.dev;
+        bus_add(bus, &e);
+    }
+}
+
 static void vm_create_devices(struct vm *vm) {
     vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
     vm->uart =
@@ -141,29 +172,8 @@ static void vm_create_devices(struct vm *vm) {
     vm->pit = (struct pit){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
     vm->rtc = (struct rtc){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
     vm->chipset = (struct chipset){.reset = vm_reset, .ctx = vm};
-
-    /* The busiest first. */
-    const struct bus_entry pio[] = {
-        {UART_PORT, 8, "UART", &vm->uart, uart_read, uart_write},
-        {0x20, 2, "interrupt controller", &vm->pic, pic_read, pic_write},
-        {0xa0, 2, "interrupt controller", &vm->pic, pic_read, pic_write},
-        {0x40, 4, "timer", &vm->pit, pit_read, pit_write},
-        {0x60, 1, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
-        {0x61, 1, "timer", &vm->pit, pit_read, pit_write},
-        {0x64, 1, "keyboard controller", &vm->chipset, chipset_read, chipset_write},
-        {0x70, 2, "CMOS clock", &vm->rtc, rtc_read, rtc_write},
-        {0x80, 1, "POST code", &vm->chipset, chipset_read, chipset_write},
-        {0x92, 1, "fast reset", &vm->chipset, chipset_read, chipset_write},
-        {0x4d0, 2, "interrupt controller", &vm->pic, pic_read, pic_write},
-        {PM1A_EVENT_PORT, 12, "ACPI power management", &vm->pm, pm_read, pm_write},
-        {0xcf8, 8, "PCI configuration, reset", &vm->chipset, chipset_read, chipset_write},
-    };
-    const struct bus_entry io_apic = {IOAPIC_BASE, PAGE_SIZE,   "I/O APIC",
-                                      &vm->ioapic, ioapic_read, ioapic_write};
-    for (size_t i = 0; i < ARRAY_SIZE(pio); i++) {
-        bus_add(&vm->pio, &pio[i]);
-    }
-    bus_add(&vm->mmio, &io_apic);
+    vm_fill_bus(vm, &vm->pio, vm_ports);
+    vm_fill_bus(vm, &vm->mmio, vm_pages);
 }
 
 static enum status vm_create_memory(struct vm *vm) {

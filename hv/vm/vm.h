@@ -99,6 +99,9 @@ bool vm_console_input(struct vm *vm, uint8_t byte);
 /* The console has room again for this VM's output. Any CPU. */
 void vm_console_ready(struct vm *vm);
 
+/* What answers at which ports and guest-physical pages, up to an entry of size 0. */
+extern const struct bus_entry vm_ports[], vm_pages[];
+
 const char *vm_state_name(enum vm_state state);
 
 #define vm_log(vm, level, ...) log_print(level, (vm)->name, __VA_ARGS__)

@@ -27,6 +27,8 @@ LOAD_SECONDS = 8
 # PC with others, and its AMD-V forgets the shadow of STI when an exit falls into it: a sleeping CPU may then oversleep.
 TROUBLE = r"stall|lockup|NOHZ tick-stop|unstable|hrtimer: interrupt took|lost|clocksource: timekeeping watchdog"
 TROUBLE_IN_QEMU = r"hard LOCKUP"
+# What a kernel says of CPUs whose TSCs differ, and of topology leaves that contradict one another.
+BOOT_TROUBLE = r"TSC ADJUST|TSC warp|Firmware Bug|sched domain|topology: |smpboot: .*(not |fail)"
 
 
 class SmpGuests(LinuxGuests):
@@ -64,6 +66,28 @@ class SmpGuests(LinuxGuests):
         self.run(guest, "wait", timeout)
         self.no_trouble(guest)
 
+    def topology(self, guest, count):
+        """Each CPU is a core of its own in one package; caches of level 1 and 2 are its own, of level 3 all share."""
+        everyone = f"0-{count - 1}"
+        self.run(guest, "cd /sys/devices/system/cpu")
+        text = "".join(self.command(guest, f"grep -H . cpu[0-9]*/{files}") for files in
+                       ["topology/*_id", "topology/*_list", "cache/i*/level", "cache/i*/shared_cpu_list"])
+        self.command(guest, "cd")
+        seen = dict(re.findall(r"cpu(\d+/\w+/[\w/]+):([-\d,]+)", text))
+        expect_that(f"{count - 1}/topology/core_id" in seen, "/sys tells the topology", text)
+        for cpu in range(count):
+            want = {"topology/core_id": str(cpu), "topology/physical_package_id": "0",
+                    "topology/thread_siblings_list": str(cpu), "topology/core_siblings_list": everyone}
+            for index in range(8):
+                if level := seen.get(f"{cpu}/cache/index{index}/level"):
+                    want[f"cache/index{index}/shared_cpu_list"] = str(cpu) if level in "12" else everyone
+            wrong = {k: seen.get(f"{cpu}/{k}") for k, v in want.items() if seen.get(f"{cpu}/{k}") != v}
+            expect_that(not wrong, f"CPU {cpu}: {want}", wrong)
+            expect_that(len(want) > 4 or not self.target.name.startswith("bochs"), "caches", seen)
+        text = self.command(guest, "dmesg | grep -iE 'tsc|firmw|sched|topo|smpb'", 240)
+        found = [line for line in text.split("\n") if re.search(BOOT_TROUBLE, line)]
+        expect_that(not found, "no warning of TSC or topology in dmesg", "\n".join(found))
+
     def no_trouble(self, guest):
         text = self.command(guest, "dmesg | tail -n 60", 240)
         trouble = TROUBLE if self.target.name.startswith("bochs") else TROUBLE_IN_QEMU
@@ -87,6 +111,10 @@ class Smp(SmpGuests):
         counts = self.command(ALPHA, "grep LOC: /proc/interrupts").split()
         expect_that(int(counts[1]) > 0 and int(counts[2]) > 0, "timer interrupts on both", counts)
 
+    @check("topology: cores of one package, caches of their own and shared ones; TSCs as one")
+    def two_cores(self):
+        self.topology(ALPHA, 2)
+
     @check("a CPU can be unplugged and plugged in again")
     def hotplug(self):
         self.run(ALPHA, "echo 0 >/sys/devices/system/cpu/cpu1/online")
@@ -104,6 +132,7 @@ class Smp(SmpGuests):
     def four(self):
         self.start_beta()
         self.on_each(BETA, 4)
+        self.topology(BETA, 4)
         self.no_trouble(BETA)
 
     @check("a guest with several CPUs reboots, and is stopped by the operator")

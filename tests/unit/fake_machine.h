@@ -57,8 +57,8 @@ void plat_take_interrupts(void) {
 void plat_wait(void) {
     abort(); /* a test that halts for ever */
 }
+static uint32_t fake_last_extended = 0x80000021;
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
-    (void)subleaf;
     for (unsigned i = 0; i < 4; i++) {
         out[i] = UINT32_MAX; /* a CPU with everything */
     }
@@ -66,8 +66,12 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
         out[0] = subleaf == 0 ? 7 : subleaf == 1 ? 2 : subleaf == 2 ? 256 : 0;
         out[1] = subleaf == 2 ? 576 : 0;
     }
-    if (leaf == 4 && subleaf >= 3) {
-        out[0] = 0;
+    if (leaf == 4 || leaf == 0x8000001d) { /* L1 data, L1 code, L2, L3 */
+        static const uint32_t caches[] = {1 << 5 | 1, 1 << 5 | 2, 2 << 5 | 3, 3 << 5 | 3};
+        out[0] = subleaf < 4 ? caches[subleaf] | 0xffffc000 : 0;
+    }
+    if (leaf == 0x80000000) {
+        out[0] = fake_last_extended;
     }
     if (leaf == 0x80000008) {
         out[0] = 39 | 48 << 8;
@@ -82,6 +86,10 @@ bool plat_xsetbv(uint64_t xcr0) {
     return (xcr0 & 1) != 0;
 }
 void plat_reset_live_state(void) {
+}
+static uint64_t fake_spec_ctrl;
+void plat_spec_ctrl_set(uint64_t value) {
+    fake_spec_ctrl = value;
 }
 NORETURN void plat_panic(const char *format, ...) {
     printf("# panic: %s\n", format);
@@ -155,7 +163,9 @@ static struct hvm_ops fake_ops = {
     .flush = fake_flush,
     .raw = fake_raw,
     .npt_format = &npt_format_ept,
-    .features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001,
+    .features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001 | HVM_SPEC_CTRL | HVM_PRED_CMD |
+                HVM_FLUSH_CMD | HVM_ARCH_CAPS,
+    .arch_capabilities = 0x2b,
     .npt_max_level = 3,
 };
 

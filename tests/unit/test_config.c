@@ -28,12 +28,14 @@ static void check_good(const char *text) {
 
 TEST(full_file) {
     check_good("\xef\xbb\xbf# sample\r\n[hypervisor]\r\nconsole = \"0x2f8\"\r\nlog = 'debug'\r\n"
+               "mitigations = \"off\"\r\n"
                "[guest.web]\r\ncpus = \"1\"\r\nmemory = \"1G\"\r\nkernel = '\\guests\\vmlinuz'\r\n"
                "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
                "on_crash = \"halt\"\r\non_violation = \"stop\"\r\n"
                "[guest.db-2]\r\ncpus = \"2\"\r\nmemory = \"18M\"\r\nkernel = \"k\"\r\n");
     CHECK_U64(config.console_port, 0x2f8);
     CHECK_U64(config.log_level, LOG_DEBUG);
+    CHECK(!config.mitigate);
     CHECK_U64(config.guest_count, 2);
     const struct config_guest *g = &config.guests[0];
     CHECK_STR(g->name, "web");
@@ -44,12 +46,12 @@ TEST(full_file) {
     CHECK(!g->start_auto);
     CHECK_U64(g->on_crash, ON_CRASH_HALT);
     CHECK_U64(g->on_violation, ON_VIOLATION_STOP);
-    CHECK_U64(g->table_pos.line, 5);
-    CHECK_U64(g->cpus_pos.line, 6);
+    CHECK_U64(g->table_pos.line, 6);
+    CHECK_U64(g->cpus_pos.line, 7);
     CHECK_U64(g->cpus_pos.column, 8);
-    CHECK_U64(g->memory_pos.line, 7);
-    CHECK_U64(g->kernel_pos.line, 8);
-    CHECK_U64(g->initrd_pos.line, 9);
+    CHECK_U64(g->memory_pos.line, 8);
+    CHECK_U64(g->kernel_pos.line, 9);
+    CHECK_U64(g->initrd_pos.line, 10);
     g = &config.guests[1];
     CHECK_STR(g->name, "db-2");
     CHECK_U64(g->memory, 18 * MIB);
@@ -61,6 +63,7 @@ TEST(presets) {
     check_good(GUEST);
     CHECK_U64(config.console_port, 0x3f8);
     CHECK_U64(config.log_level, LOG_INFO);
+    CHECK(config.mitigate);
     CHECK_STR(config.guests[0].cmdline, "console=ttyS0");
     CHECK(config.guests[0].start_auto);
     CHECK_U64(config.guests[0].on_crash, ON_CRASH_RESTART);

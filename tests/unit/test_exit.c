@@ -64,6 +64,66 @@ TEST(cpuid_tells_who_we_are_and_how_fast) {
     CHECK(crystal / 1000 * b <= UINT32_MAX); /* Linux multiplies these in 32 bits */
 }
 
+/* SDM "Programming Considerations for Hardware Multi-Threading Capable Processors": each way to the
+ * topology leads to the same one. */
+static void check_topology(struct vcpu *v, uint32_t count, bool amd) {
+    uint32_t shift = 0;
+    while (1u << shift < count) {
+        shift++;
+    }
+    cpuid_of(v, 1, 0);
+    CHECK_U64(v->regs[X86_RBX] >> 24, v->index);
+    CHECK_U64(v->regs[X86_RBX] >> 16 & 0xff, count);
+    CHECK_U64(v->regs[X86_RDX] >> 28 & 1, count > 1);
+    for (uint32_t leaf = 0xb; leaf <= 0x1f; leaf += 0x14) {
+        static const uint32_t types[] = {1, 2, 0, 0};
+        uint32_t shifts[] = {0, shift, 0, 0}, counts[] = {1, count, 0, 0};
+        for (uint32_t i = 0; i < 3; i++) {
+            cpuid_of(v, leaf, i);
+            CHECK_U64(v->regs[X86_RAX], shifts[i]);
+            CHECK_U64(v->regs[X86_RBX], counts[i]);
+            CHECK_U64(v->regs[X86_RCX], types[i] << 8 | i);
+            CHECK_U64(v->regs[X86_RDX], v->index);
+        }
+    }
+    uint32_t last = (1u << shift) - 1;
+    for (uint32_t i = 0; i < 4; i++) { /* L1 and L2 are a core's own, L3 is shared */
+        uint32_t sharing = i == 3 ? last : 0;
+        cpuid_of(v, 4, i);
+        CHECK_U64(v->regs[X86_RAX] >> 14 & 0xfff, sharing);
+        CHECK_U64(v->regs[X86_RAX] >> 26, last);
+        cpuid_of(v, 0x8000001d, i);
+        CHECK_U64(v->regs[X86_RAX] >> 14, amd ? sharing : 0);
+        CHECK_U64((v->regs[X86_RAX] & 0x1f) != 0, amd);
+    }
+    cpuid_of(v, 0x80000000, 0);
+    CHECK_U64(v->regs[X86_RAX], amd ? 0x8000001e : 0x80000008);
+    cpuid_of(v, 0x80000001, 0);
+    CHECK_U64(v->regs[X86_RCX] >> 1 & 1, count > 1); /* on Intel the CPU shows none */
+    cpuid_of(v, 0x80000008, 0);
+    CHECK_U64(v->regs[X86_RCX], amd ? shift << 12 | (count - 1) : 0);
+    cpuid_of(v, 0x8000001e, 0);
+    CHECK_U64(v->regs[X86_RAX], amd ? v->index : 0);
+    CHECK_U64(v->regs[X86_RBX], amd ? v->index : 0); /* the core, of one thread */
+    CHECK_U64(v->regs[X86_RCX], 0);
+}
+
+TEST(topology_is_told_the_same_everywhere) {
+    struct vcpu *v = fake_machine_start();
+    for (uint32_t count = 1; count <= PLAN_MAX_VCPUS; count++) {
+        for (v->index = 0; v->index < count; v->index++) {
+            fake_vm->vcpu_count = count;
+            fake_last_extended = 0x80000021;
+            life_prepare_vcpu(v);
+            check_topology(v, count, true);
+            fake_last_extended = 0x80000008;
+            life_prepare_vcpu(v);
+            check_topology(v, count, false);
+        }
+    }
+    fake_last_extended = 0x80000021;
+}
+
 /* CPUID 0Dh: EBX of subleaf 0 for the standard format, of subleaf 1 for the compacted one. */
 TEST(xsave_sizes_follow_xcr0) {
     struct vcpu *v = fake_machine_start();
@@ -428,6 +488,65 @@ TEST(a_tsc_write_moves_no_other_clock) {
     CHECK_U64(fake_deadline, deadline);
 }
 
+static uint64_t msr_of(struct vcpu *v, uint32_t msr) {
+    v->regs[X86_RCX] = msr;
+    CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+    return v->regs[X86_RDX] << 32 | v->regs[X86_RAX];
+}
+
+/* SDM "IA32_TSC_ADJUST Register Support". */
+TEST(tsc_and_its_adjustment_move_together) {
+    struct vcpu *v = fake_machine_start();
+    CHECK(cpuid_has(&v->cpuid, 7, 1, 1));
+    uint64_t before = fake_tsc + v->tsc_offset;
+    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), 0);
+    CHECK(msr_takes(v, X86_MSR_TSC_ADJUST, 0x100000005));
+    CHECK_U64(fake_tsc + v->tsc_offset, before + 0x100000005);
+    CHECK_U64(fake_regs[HVM_TSC_OFFSET], v->tsc_offset);
+    CHECK(msr_takes(v, X86_MSR_TSC, before));
+    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), 0);
+    CHECK(msr_takes(v, X86_MSR_TSC_ADJUST, UINT64_MAX));
+    CHECK_U64(fake_tsc + v->tsc_offset, before - 1);
+    vcpu_reset(v, true); /* an INIT leaves both alone */
+    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), UINT64_MAX);
+    msr_reset(v);
+    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), 0);
+}
+
+/* The hypervisor keeps a bit set where guests' writes exit; else the register passes. */
+TEST(speculation_control_msrs) {
+    struct vcpu *v = fake_machine_start();
+    const uint32_t all = hvm->features;
+    CHECK(msr_takes(v, X86_MSR_SPEC_CTRL, 6) && fake_spec_ctrl == 6);
+    CHECK_U64(msr_of(v, X86_MSR_SPEC_CTRL), 6);
+    CHECK(!msr_takes(v, X86_MSR_SPEC_CTRL, 8) && fake_spec_ctrl == 6);
+    msr_reset(v);
+    CHECK_U64(msr_of(v, X86_MSR_SPEC_CTRL), 0);
+    CHECK_U64(msr_of(v, X86_MSR_ARCH_CAPABILITIES), hvm->arch_capabilities);
+    CHECK(!msr_takes(v, X86_MSR_ARCH_CAPABILITIES, 0));
+    static const struct {
+        uint32_t msr, feature;
+        bool read, write; /* passes */
+    } msrs[] = {{X86_MSR_SPEC_CTRL, HVM_SPEC_CTRL, true, true},
+                {X86_MSR_PRED_CMD, HVM_PRED_CMD, false, true},
+                {X86_MSR_FLUSH_CMD, HVM_FLUSH_CMD, false, true},
+                {X86_MSR_ARCH_CAPABILITIES, HVM_ARCH_CAPS, false, false}};
+    for (size_t i = 0; i < ARRAY_SIZE(msrs); i++) {
+        const struct msr_policy *p = msr_policy_find(msrs[i].msr);
+        CHECK(p != NULL);
+        bool own = msrs[i].msr == X86_MSR_SPEC_CTRL;
+        CHECK_U64(msr_policy_passes(p, false), msrs[i].read && !own);
+        CHECK_U64(msr_policy_passes(p, true), msrs[i].write && !own);
+        hvm->features = all | HVM_SPEC_CTRL_PASSES;
+        CHECK_U64(msr_policy_passes(p, false), msrs[i].read);
+        CHECK_U64(msr_policy_passes(p, true), msrs[i].write);
+        hvm->features &= ~msrs[i].feature; /* a CPU without it */
+        CHECK(msr_policy_find(msrs[i].msr) == NULL);
+        CHECK(!msr_policy_passes(p, false) && !msr_policy_passes(p, true));
+        hvm->features = all;
+    }
+}
+
 TEST(messages_reach_whom_they_name) {
     struct vcpu *v = fake_machine_start();
     struct apic_message m = {.vector = 0x41, .shorthand = APIC_OTHERS};
@@ -599,12 +718,14 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
 }
 
 TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
-          T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
-          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
-          T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
-          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
-          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(speculation_control_msrs), T(topology_is_told_the_same_everywhere),
+          T(tsc_and_its_adjustment_move_together), T(xsave_sizes_follow_xcr0),
+          T(cpuid_tells_who_we_are_and_how_fast), T(msr_allowed_and_refused),
+          T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up), T(registers_that_remember_nothing),
+          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
+          T(violation_stops_when_the_config_says_so), T(control_registers),
+          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
+          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),

@@ -16,6 +16,7 @@
 
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
 static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids, svm_edx;
+static uint32_t thread_shift;      /* APIC IDs of a core's threads agree above it */
 static const char *vendor, *brand; /* 12 and 48 characters */
 static uint32_t reads[16], read_count;
 static struct boot_info info;
@@ -24,12 +25,17 @@ static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
     memset(r, 0, 4 * sizeof(r[0]));
     switch (leaf) {
     case 0:
+        r[0] = 0xb;
         memcpy(&r[1], vendor, 4);
         memcpy(&r[3], vendor + 4, 4);
         memcpy(&r[2], vendor + 8, 4);
         break;
     case 1:
         r[2] = cpuid_1_ecx;
+        break;
+    case 0xb:
+        r[0] = thread_shift;
+        r[1] = 1;
         break;
     case 0x80000001:
         r[2] = cpuid_ext1_ecx;
@@ -96,6 +102,8 @@ static void good_machine(void) {
     msr_vm_cr = 0;
     read_count = 0;
     info.cpu_count = 4;
+    info.config.guest_count = 0;
+    thread_shift = 0;
     info.range_count = 3;
     info.ranges[0] = (struct mem_range){HPA(0), MIB, MEM_RESERVED};
     info.ranges[1] = (struct mem_range){HPA(1 * GIB), 1 * GIB, MEM_BULKHEAD};
@@ -354,5 +362,40 @@ TEST(common) {
     check_only_lack(&report, "Memory", "add memory");
 }
 
+TEST(threads) {
+    static const struct {
+        uint32_t apic_ids[4];
+        uint64_t web, db; /* CPUs */
+        uint32_t shift;
+        const char *found;
+    } cases[] = {
+        {{0, 1, 2, 3}, 3, 12, 1, "no core is shared by guests"},
+        {{0, 1, 2, 3}, 1, 12, 1, "no core is shared by guests"},
+        {{0, 1, 2, 3}, 5, 10, 1, "web and db share a core"},
+        {{0, 1, 2, 3}, 7, 8, 1, "web and db share a core"},
+        {{0, 2, 1, 3}, 3, 12, 1, "web and db share a core"},
+        {{0, 2, 1, 3}, 3, 12, 0, ""},
+        {{0, 4, 8, 9}, 4, 8, 2, "web and db share a core"},
+        {{0, 4, 8, 12}, 4, 8, 2, "no core is shared by guests"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        good_machine();
+        thread_shift = cases[i].shift;
+        info.config.guest_count = 2;
+        strcpy(info.config.guests[0].name, "web");
+        strcpy(info.config.guests[1].name, "db");
+        info.config.guests[0].cpus.bits[0] = cases[i].web;
+        info.config.guests[1].cpus.bits[0] = cases[i].db;
+        for (unsigned c = 0; c < 4; c++) {
+            info.apic_ids[c] = cases[i].apic_ids[c];
+        }
+        struct preflight_report report = judge();
+        const struct preflight_line *line = find(&report, "Hyper-threads");
+        CHECK_STR(line->found, cases[i].found);
+        CHECK_U64(line->state, strstr(line->found, "web") != NULL ? PREFLIGHT_WARN : PREFLIGHT_OK);
+        CHECK_U64(report.lacks, 0);
+    }
+}
+
 TEST_MAIN(T(good), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature), T(msr_gates),
-          T(amd_good), T(amd_switched_off), T(amd_lacks), T(common))
+          T(amd_good), T(amd_switched_off), T(amd_lacks), T(common), T(threads))
