@@ -167,7 +167,7 @@ class Soak(SmpGuests):
         for guest in guests:
             self.define_clocks(guest)
             self.command(guest, "m(){ edge;up;sleep 60;edge;up;}")
-            self.command(guest, "m >/tmp/m &")
+            self.command(guest, "m >/tmp/m & true")
         rates = []
         for guest in guests:
             text = self.run(guest, "wait; cat /tmp/m", 1800)
