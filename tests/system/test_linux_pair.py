@@ -53,7 +53,6 @@ class LinuxGuests(Boot):
         self.view(guest)
         return self.command(guest, text, timeout)
 
-
     # The guest's clock against the CMOS clock, which is the hypervisor's.
     def define_clocks(self, guest):
         """In the shell: edge waits until the CMOS clock's second turns; up prints both clocks."""
