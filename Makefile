@@ -171,7 +171,7 @@ $(TEST_GUEST).elf: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/test
 $(HOSTILE_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,shell.o vcpu.o ap.o) \
         $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/hostile/*.c))) \
         $(addprefix $(BUILD)/obj/guests/hostile/,user_entry.o legacy_entry.o)
-$(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o
+$(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o $(addprefix $(BUILD)/obj/guests/test/,vcpu.o ap.o)
 $(DIFFER_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/differ/,main.o probe.o entry.o acts.o)
 
 $(BUILD)/guests/%.elf: guests/test/guest.lds

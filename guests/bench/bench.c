@@ -5,7 +5,7 @@
  * operation is run between two magic breakpoints (XCHG BX,BX), so that the emulator's debugger can
  * list what ran. The output is read by tests/system/bench.py.
  */
-#include "guests/test/guest.h"
+#include "guests/test/vcpu.h"
 
 #define BATCHES 100
 #define BATCH   16
@@ -137,6 +137,15 @@ static const struct operation with_interrupts[] = {
     {"self-ipi", self_ipi_batch, self_ipi_twin, self_ipi_traced},
 };
 
+/* "result NAME TICKS": thousandths, so that a count that is no whole number is seen. */
+static void print_result(const char *name, uint64_t thousandths) {
+    put_text("result ");
+    put_text(name);
+    put_text(" ");
+    put_decimal(thousandths);
+    put_text("\n");
+}
+
 /*
  * From the moment that the timer was set to, to the first instruction of the handler, which reads
  * the TSC. The guest runs meanwhile, or sleeps.
@@ -176,6 +185,66 @@ static uint64_t smallest_expiry(bool sleep) {
     return best;
 }
 
+/*
+ * An interrupt from this vCPU to the other: from before the command to the first instruction of the
+ * handler there. In xAPIC mode, as Linux is.
+ */
+extern const uint8_t ipi_handler[];
+__asm__(".pushsection .text\n"
+        "ipi_handler:\n\t"
+        "push %rax\n\t"
+        "push %rdx\n\t"
+        "rdtsc\n\t"
+        "shl $32, %rdx\n\t"
+        "or %rdx, %rax\n\t"
+        "mov %rax, expiry_seen(%rip)\n\t"
+        "mov $0xfee000b0, %eax\n\t"
+        "movl $0, (%rax)\n\t"
+        "pop %rdx\n\t"
+        "pop %rax\n\t"
+        "iretq\n"
+        ".popsection");
+
+#define VECTOR_IPI 0x53
+
+static volatile bool spinning;
+
+static void spin(void) {
+    interrupts_on();
+    while (spinning) {
+        __builtin_ia32_pause();
+    }
+    interrupts_off();
+}
+
+static uint64_t smallest_ipi(void) {
+    uint64_t best = UINT64_MAX;
+    for (unsigned i = 0; i < BATCHES; i++) {
+        volatile const uint64_t *seen = &expiry_seen;
+        for (uint64_t start = read_tsc(); read_tsc() - start < EXPIRY_AHEAD;) {
+        } /* time for the other to lie down again */
+        expiry_seen = 0;
+        uint64_t start = read_tsc();
+        vcpu_send(1, 0x4000 | VECTOR_IPI);
+        while (*seen == 0) {
+            __builtin_ia32_pause();
+        }
+        best = *seen - start < best ? *seen - start : best;
+    }
+    return best;
+}
+
+static void measure_pair(void) {
+    trap_set(VECTOR_IPI, ipi_handler);
+    tap_line(vcpu_start(2), "second vCPU");
+    print_result("ipi-hlt", 1000 * smallest_ipi());
+    spinning = true;
+    vcpu_run(1, spin);
+    print_result("ipi", 1000 * smallest_ipi());
+    spinning = false;
+    put_text("bench done\n");
+}
+
 /* Not inlined: a batch and its twin must be timed by the same instructions. */
 __attribute__((noinline)) static uint64_t smallest(void (*run)(void)) {
     uint64_t best = UINT64_MAX;
@@ -186,15 +255,6 @@ __attribute__((noinline)) static uint64_t smallest(void (*run)(void)) {
         best = ticks < best ? ticks : best;
     }
     return best;
-}
-
-/* "result NAME TICKS": thousandths, so that a count that is no whole number is seen. */
-static void print_result(const char *name, uint64_t thousandths) {
-    put_text("result ");
-    put_text(name);
-    put_text(" ");
-    put_decimal(thousandths);
-    put_text("\n");
 }
 
 static void measure(const struct operation *operations, size_t count) {
@@ -233,6 +293,12 @@ void guest_main(void) {
     cpuid(0, 0, vendor);
     if (vendor[1] == 0x68747541) { /* "Auth" of "AuthenticAMD" */
         before_x2apic[HYPERCALL] = hypercall_amd;
+    }
+    if (option_number("pair", 0) != 0) {
+        measure_pair();
+        for (;;) {
+            __asm__ volatile("sti\n\thlt");
+        }
     }
     measure(before_x2apic, COUNT(before_x2apic));
     trap_set(13, refused_handler);

@@ -18,10 +18,10 @@ from machine import Expected, Machine, target_named
 
 CONFIG = """\
 [guest.bench]
-cpus = "0"
+cpus = "{cpus}"
 memory = "16M"
 kernel = "guests/benchguest"
-cmdline = "trace={trace}"
+cmdline = "{cmdline}"
 """
 
 # A column group. slow: what is counted in the trace, as mnemonics. aids: the CPU tells an instruction's length.
@@ -68,6 +68,8 @@ OPERATIONS = [
     Operation("self-ipi", "x2APIC self-IPI, sent, taken and ended", 350, True, {},
               ("4,064", "1,407"), ("4,440", "2,152")),
     Operation("timer-expiry", "timer, from expiry to the handler", traced=False),
+    Operation("ipi", "IPI between two vCPUs, from the command to the handler", traced=False),
+    Operation("ipi-hlt", "the same to a vCPU in HLT", traced=False),
     Operation("hlt-wake", "timer, from expiry to the handler of a guest in HLT", traced=False),
 ]
 TRACED = [operation for operation in OPERATIONS if operation.traced]
@@ -81,10 +83,18 @@ INSTRUCTION = re.compile(r"^\(0\)\.\[\d+\](?:.*?\): ([^;\n]*)| \?\?\?)", re.M)
 class Bench(Boot):
     name = "bench"
 
+    cpus, cmdline = "0", "trace={trace}"
+
     def image(self):
-        config = CONFIG.format(trace=int(has_debugger(self.target)))
+        config = CONFIG.format(cpus=self.cpus, cmdline=self.cmdline.format(trace=int(has_debugger(self.target))))
         return self.make_stick({"guests/benchguest": self.guest_file("benchguest"),
                                 "bulkhead/bulkhead.toml": config.encode()})
+
+
+class PairBench(Bench):
+    """What takes two CPUs, which the emulators run in turns: exact to a turn's length only."""
+    name = "bench-pair"
+    cpus, cmdline = "0-1", "pair=1"
 
 
 def has_debugger(target):
@@ -94,6 +104,19 @@ def has_debugger(target):
 def debugger_script():
     """From breakpoint to breakpoint; every second stretch is traced. The last breakpoint ends the run."""
     return "c\n" + "trace on\nc\ntrace off\nc\n" * (len(TRACED) * TRACES) + "q\n"
+
+
+def results_of(machine):
+    machine.expect(r"result ", 400, "the bench guest to start")
+    done = machine.expect(r".*?bench done", 600)
+    return {name: int(ticks) / 1000 for name, ticks in re.findall(r"result (\S+) (\d+)", "result " + done.group())}
+
+
+def run_pair(build, target):
+    boot = PairBench(build, target, os.path.join(build, "test", target.name, "bench-pair"))
+    options = {} if has_debugger(target) else {"icount": True}
+    with target.start(boot.image(), boot.folder, cpus=2, **options) as machine:
+        return results_of(machine)
 
 
 def run_bench(build, column):
@@ -107,10 +130,7 @@ def run_bench(build, column):
                else {"icount": True})
     boot.machine = target.start(boot.image(), boot.folder, cpus=1, **options)
     with boot.machine as machine:
-        machine.expect(r"result nops", 400, "the bench guest to start")
-        done = machine.expect(r".*?bench done", 600)
-        results = {name: int(ticks) / 1000
-                   for name, ticks in re.findall(r"result (\S+) (\d+)", "result nops" + done.group())}
+        results = results_of(machine)
         boot.view(0)
         first = machine.expect(r"bench: first instruction after (\d+) ticks \(scrub (\d+), copy "
                                r"(\d+)\)", 120)
@@ -118,6 +138,7 @@ def run_bench(build, column):
             boot.view(1)
             machine.send("x")
             machine.process.wait(120)
+    results.update(run_pair(build, target))
     with open(os.path.join(boot.folder, "emulator.txt"), encoding="latin-1") as file:
         traces = re.findall(r"Tracing enabled.*?\n(.*?)Magic breakpoint.*?Tracing disabled", file.read(), re.S)
     return results, traces, [int(n) for n in first.groups()]
