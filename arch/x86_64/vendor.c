@@ -17,14 +17,26 @@ enum status hvm_probe(bool mitigate) {
     return s;
 }
 
-/* Everything exits but what the policy table lets pass. */
-static void vendor_fill_msr_map(uint8_t *map) {
+static void vendor_let_pass(uint8_t *map, uint32_t msr, bool write) {
+    int bit = hvm->msr_bit(msr, write);
+    if (bit >= 0) {
+        map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
+    }
+}
+
+/* Everything exits but what the policy table lets pass, and what the CPU's virtual APIC answers. */
+static void vendor_fill_msr_map(uint8_t *map, size_t size, bool virtual_apic) {
+    memset(map, 0xff, size);
     for (size_t i = 0; i < 2 * msr_policy_count; i++) {
         const struct msr_policy *p = &msr_policies[i / 2];
         bool write = i % 2 != 0;
-        int bit = hvm->msr_bit(p->msr, write);
-        if (bit >= 0 && msr_policy_passes(p, write)) {
-            map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
+        if (msr_policy_passes(p, write)) {
+            vendor_let_pass(map, p->msr, write);
+        }
+    }
+    for (unsigned i = 0; virtual_apic && i < 2 * LAPIC_REGISTERS; i++) {
+        if (lapic_msr_is_virtual(i / 2, i % 2 != 0)) {
+            vendor_let_pass(map, X86_MSR_X2APIC_FIRST + i / 2, i % 2 != 0);
         }
     }
 }
@@ -34,12 +46,14 @@ enum status vendor_vcpu_init(struct vcpu *v, size_t state_size, size_t msr_map_s
     struct pool *pool = &v->vm->pool;
     v->vendor = pool_alloc(pool, state_size, PAGE_SIZE);
     v->msr_map = pool_alloc(pool, msr_map_size, PAGE_SIZE);
+    v->msr_map_x2apic = v->lapic.hardware ? pool_alloc(pool, msr_map_size, PAGE_SIZE) : v->msr_map;
     v->port_map = pool_alloc(pool, port_map_size, PAGE_SIZE);
-    if (v->vendor == NULL || v->msr_map == NULL || v->port_map == NULL) {
+    if (v->vendor == NULL || v->msr_map == NULL || v->msr_map_x2apic == NULL ||
+        v->port_map == NULL) {
         return STATUS_NO_MEMORY;
     }
-    memset(v->msr_map, 0xff, msr_map_size);
     memset(v->port_map, 0xff, port_map_size);
-    vendor_fill_msr_map(v->msr_map);
+    vendor_fill_msr_map(v->msr_map, msr_map_size, false);
+    vendor_fill_msr_map(v->msr_map_x2apic, msr_map_size, v->lapic.hardware);
     return STATUS_OK;
 }

@@ -16,8 +16,10 @@
 #define REG_ID         0x020
 #define REG_VERSION    0x030
 #define REG_TPR        0x080
+#define REG_PPR        0x0a0
 #define REG_EOI        0x0b0
 #define REG_SPURIOUS   0x0f0
+#define REG_IRR        0x200
 #define REG_ICR        0x300
 #define REG_LVT_TIMER  0x320
 #define REG_INITIAL    0x380
@@ -126,6 +128,16 @@ static void send_self(void) {
     }
 }
 
+static uint64_t read_cr8(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%cr8, %0" : "=r"(value));
+    return value;
+}
+
+static void write_cr8(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr8" ::"r"(value) : "memory");
+}
+
 static void test_ipi(void) {
     uint64_t before = irq_count[VECTOR_IPI];
     send_self();
@@ -139,6 +151,15 @@ static void test_ipi(void) {
     }
     interrupts_off();
     tap_line(irq_count[VECTOR_IPI] == before, "task priority 60h holds vector 52h back");
+    uint32_t irr = apic_read(REG_IRR + 0x10 * (VECTOR_IPI / 32));
+    tap_line_value(irr == 1u << VECTOR_IPI % 32, "IRR shows that it waits", irr);
+    tap_line_value(apic_read(REG_PPR) == 0x60, "PPR is that priority", apic_read(REG_PPR));
+    tap_line_value(read_cr8() == 6, "CR8 is that priority", read_cr8());
+    write_cr8(5);
+    tap_line_value(apic_read(REG_TPR) == 0x50, "CR8 sets the task priority", apic_read(REG_TPR));
+    interrupts_on();
+    interrupts_off();
+    tap_line(irq_count[VECTOR_IPI] == before, "priority 5 holds back its own class");
     apic_write(REG_TPR, 0);
     tap_line(wait_irqs(VECTOR_IPI, before, 1), "task priority 0 lets it through");
 }
@@ -157,6 +178,12 @@ static void test_x2apic(uint32_t id) {
     tap_line_value(value == id, "x2APIC: same ID", value);
     tap_line(try_write_msr(0x802, 7) == 13, "x2APIC: ID is read-only: #GP");
     tap_line(try_write_msr(0x80b, 1) == 13, "x2APIC: EOI takes only 0: #GP");
+    tap_line(try_read_msr(0x80b, &value) == 13, "x2APIC: EOI is write-only: #GP");
+    tap_line(try_read_msr(0x83f, &value) == 13, "x2APIC: SELF IPI is write-only: #GP");
+    tap_line(try_write_msr(0x808, 0x100) == 13, "x2APIC: TPR has 8 bits: #GP");
+    tap_line(try_read_msr(0x830, &value) == NO_TRAP, "x2APIC: ICR can be read");
+    uint32_t page = *(volatile uint32_t *)(uintptr_t)(APIC_PAGE + REG_VERSION);
+    tap_line_value(page == 0xffffffff, "x2APIC: the page is gone", page);
     tap_line(try_read_msr(0x8ff, &value) == 13, "x2APIC: reserved register: #GP");
     tap_line(try_write_msr(MSR_APIC_BASE, base) == 13, "x2APIC to xAPIC at once: #GP");
     apic_write(REG_SPURIOUS, 0x1ff);
@@ -180,6 +207,12 @@ void test_apic(void) {
     tap_line_value((version & 0xf0) == 0x10, "version of an integrated APIC", version);
     apic_write(REG_SPURIOUS, 0x1ff);
     tap_line_value(apic_read(REG_SPURIOUS) == 0x1ff, "spurious vector register keeps its value",
+                   apic_read(REG_SPURIOUS));
+    uint32_t id = apic_read(REG_ID);
+    apic_write(REG_ID, ~id);
+    tap_line_value(apic_read(REG_ID) == id, "ID is read-only", apic_read(REG_ID));
+    apic_write(REG_SPURIOUS, 0xfffffdff);
+    tap_line_value(apic_read(REG_SPURIOUS) == 0x1ff, "reserved bits stay 0",
                    apic_read(REG_SPURIOUS));
     test_timer();
     test_ipi();

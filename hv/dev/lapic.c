@@ -35,6 +35,7 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define BROADCAST       UINT32_MAX
 #define XAPIC_BROADCAST 0xffu
 #define VECTOR_FIRST    16
+#define ALL_WORDS       0xffu /* of IRR, ISR, TMR */
 
 #define X2APIC_READABLE                                                                            \
     (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
@@ -45,6 +46,10 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define X2APIC_WRITABLE                                                                            \
     (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
      BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
+/* What a CPU with APIC virtualization does alone. It finds the ICR whole, which is in two places
+ * here, and a current count nowhere. */
+#define VIRTUAL_READS  (X2APIC_READABLE & ~(BIT(REG_ICR) | BIT(REG_CURRENT)))
+#define VIRTUAL_WRITES (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SELF_IPI))
 
 /* What a guest may write; the xAPIC ignores any other bit, in the x2APIC it is #GP. */
 static const uint64_t writable_bits[LAPIC_REGISTERS] = {
@@ -126,7 +131,8 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
         __atomic_fetch_and(tmr, ~bit, __ATOMIC_RELAXED);
     }
     /* The word first, then the summary: lapic_acknowledge() looks in the opposite order. */
-    uint32_t before = __atomic_fetch_or(&l->reg[REG_IRR + w][0], bit, __ATOMIC_SEQ_CST);
+    uint32_t *irr = UNLIKELY(l->hardware) ? &l->posted[w] : &l->reg[REG_IRR + w][0];
+    uint32_t before = __atomic_fetch_or(irr, bit, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
     return (before & bit) == 0;
 }
@@ -163,7 +169,7 @@ bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
 }
 
 int lapic_pending(const struct lapic *l) {
-    uint32_t words = __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE);
+    uint32_t words = l->hardware ? ALL_WORDS : __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE);
     if (LIKELY(words == 0)) {
         return -1;
     }
@@ -175,7 +181,7 @@ void lapic_acknowledge(struct lapic *l, uint8_t vector) {
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
     uint32_t *irr = &l->reg[REG_IRR + w][0];
-    if (__atomic_and_fetch(irr, ~bit, __ATOMIC_SEQ_CST) == 0) {
+    if (__atomic_and_fetch(irr, ~bit, __ATOMIC_SEQ_CST) == 0 && !l->hardware) {
         __atomic_fetch_and(&l->irr_words, ~BIT32(w), __ATOMIC_SEQ_CST);
         if (__atomic_load_n(irr, __ATOMIC_SEQ_CST) != 0) {
             __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
@@ -189,8 +195,20 @@ void lapic_acknowledge(struct lapic *l, uint8_t vector) {
 /* TPR or ISR has changed by what the guest did: something more may be deliverable. */
 static void lapic_recheck(struct lapic *l) {
     lapic_update_ppr(l);
-    if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0) {
+    if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0 || l->hardware) {
         l->ops->changed(l->ctx);
+    }
+}
+
+uint64_t lapic_levels(const struct lapic *l, unsigned quarter) {
+    const uint32_t(*tmr)[4] = &l->reg[REG_TMR + 2 * quarter];
+    return __atomic_load_n(&tmr[0][0], __ATOMIC_RELAXED) |
+           (uint64_t)__atomic_load_n(&tmr[1][0], __ATOMIC_RELAXED) << 32;
+}
+
+void lapic_ended(struct lapic *l, uint8_t vector) {
+    if ((lapic_levels(l, vector / 64) >> vector % 64 & 1) != 0) {
+        l->ops->broadcast_eoi(l->ctx, vector);
     }
 }
 
@@ -202,11 +220,31 @@ static void lapic_write_eoi(struct lapic *l) {
     unsigned w = (unsigned)vector / 32;
     uint32_t bit = BIT32((unsigned)vector % 32);
     l->reg[REG_ISR + w][0] &= ~bit;
-    l->isr_words &= l->reg[REG_ISR + w][0] == 0 ? ~BIT32(w) : UINT32_MAX;
+    l->isr_words &= l->reg[REG_ISR + w][0] == 0 && !l->hardware ? ~BIT32(w) : UINT32_MAX;
     lapic_recheck(l);
-    if ((__atomic_load_n(&l->reg[REG_TMR + w][0], __ATOMIC_RELAXED) & bit) != 0) {
-        l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
+    lapic_ended(l, (uint8_t)vector);
+}
+
+uint32_t lapic_take_posted(struct lapic *l) {
+    uint32_t words = __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED);
+    if (words != 0) {
+        words = __atomic_exchange_n(&l->irr_words, 0, __ATOMIC_SEQ_CST);
+        for (uint32_t left = words; left != 0; left &= left - 1) {
+            unsigned w = (unsigned)__builtin_ctz(left);
+            l->reg[REG_IRR + w][0] |= __atomic_exchange_n(&l->posted[w], 0, __ATOMIC_SEQ_CST);
+        }
     }
+    return words;
+}
+
+uint16_t lapic_status(const struct lapic *l) {
+    int irr = lapic_highest(&l->reg[REG_IRR], ALL_WORDS);
+    int isr = lapic_highest(&l->reg[REG_ISR], ALL_WORDS);
+    return (uint16_t)((isr < 0 ? 0 : isr << 8) | (irr < 0 ? 0 : irr));
+}
+
+bool lapic_msr_is_virtual(unsigned reg, bool write) {
+    return reg < LAPIC_REGISTERS && ((write ? VIRTUAL_WRITES : VIRTUAL_READS) >> reg & 1) != 0;
 }
 
 static void lapic_report(struct lapic *l, enum lapic_error error) {
@@ -236,22 +274,13 @@ static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
 
 /* Timer. A count is measured modulo 2^64, so that it goes on when the guest sets its TSC. */
 
-static unsigned lapic_timer_mode(const struct lapic *l) {
-    return l->reg[REG_LVT_TIMER][0] >> 17 & 3;
-}
-
 static bool lapic_timer_counts(const struct lapic *l) {
-    return lapic_timer_mode(l) <= TIMER_PERIODIC;
-}
-
-static unsigned lapic_divide_shift(const struct lapic *l) {
-    uint32_t divide = l->reg[REG_DIVIDE][0];
-    return ((divide >> 1 & 4) + (divide & 3) + 1) & 7;
+    return l->timer_mode <= TIMER_PERIODIC;
 }
 
 /* Guest TSC ticks in which the counter goes down by count. */
 static uint64_t lapic_timer_span(const struct lapic *l, uint32_t count) {
-    return mul_div_u64((uint64_t)count << lapic_divide_shift(l), l->clock.tsc_hz, LAPIC_TIMER_HZ);
+    return mul_div_u64((uint64_t)count << l->timer_divide, l->clock.tsc_hz, LAPIC_TIMER_HZ);
 }
 
 static uint32_t lapic_timer_current(const struct lapic *l) {
@@ -260,8 +289,8 @@ static uint32_t lapic_timer_current(const struct lapic *l) {
     }
     uint32_t initial = l->reg[REG_INITIAL][0];
     uint64_t ticks = clock_now(&l->clock) - l->timer_start;
-    uint64_t passed = mul_div_u64(ticks, LAPIC_TIMER_HZ, l->clock.tsc_hz) >> lapic_divide_shift(l);
-    passed = lapic_timer_mode(l) == TIMER_PERIODIC ? passed % initial : passed;
+    uint64_t passed = mul_div_u64(ticks, LAPIC_TIMER_HZ, l->clock.tsc_hz) >> l->timer_divide;
+    passed = l->timer_mode == TIMER_PERIODIC ? passed % initial : passed;
     return passed < initial ? initial - (uint32_t)passed : 0;
 }
 
@@ -274,7 +303,7 @@ static void lapic_timer_arm(struct lapic *l, uint64_t deadline) {
 /* Arms the timer for a count that began at start. */
 static void lapic_timer_start(struct lapic *l, uint64_t start) {
     uint64_t deadline = start + lapic_timer_span(l, l->reg[REG_INITIAL][0]);
-    if (lapic_timer_mode(l) == TIMER_PERIODIC) {
+    if (l->timer_mode == TIMER_PERIODIC) {
         deadline = max_u64(deadline, clock_now(&l->clock) + l->clock.tsc_hz / TIMER_MIN_PERIOD_HZ);
     }
     l->timer_start = start;
@@ -288,7 +317,7 @@ void lapic_timer_expired(struct lapic *l) {
         return;
     }
     l->timer_deadline = 0;
-    if (lapic_timer_mode(l) == TIMER_PERIODIC) {
+    if (l->timer_mode == TIMER_PERIODIC) {
         /* Periods that passed unseen are one interrupt, as they would be in the IRR. */
         uint64_t span = max_u64(lapic_timer_span(l, l->reg[REG_INITIAL][0]), 1);
         lapic_timer_start(l, now - (now - l->timer_start) % span);
@@ -308,20 +337,20 @@ void lapic_tsc_changed(struct lapic *l, uint64_t delta) {
 }
 
 uint64_t lapic_deadline_read(const struct lapic *l) {
-    return lapic_timer_mode(l) == TIMER_DEADLINE ? l->timer_deadline : 0;
+    return l->timer_mode == TIMER_DEADLINE ? l->timer_deadline : 0;
 }
 
 void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc) {
-    if (lapic_timer_mode(l) == TIMER_DEADLINE) {
+    if (l->timer_mode == TIMER_DEADLINE) {
         lapic_timer_arm(l, guest_tsc);
     }
 }
 
 static void lapic_write_initial(struct lapic *l, uint32_t value) {
+    l->reg[REG_INITIAL][0] = lapic_timer_counts(l) ? value : 0;
     if (!lapic_timer_counts(l)) {
         return;
     }
-    l->reg[REG_INITIAL][0] = value;
     if (value == 0) {
         lapic_timer_arm(l, 0);
     } else {
@@ -333,6 +362,7 @@ static void lapic_write_initial(struct lapic *l, uint32_t value) {
 static void lapic_write_divide(struct lapic *l, uint32_t value) {
     uint32_t passed = l->reg[REG_INITIAL][0] - lapic_timer_current(l);
     l->reg[REG_DIVIDE][0] = value;
+    l->timer_divide = ((value >> 1 & 4) + (value & 3) + 1) & 7;
     if (l->timer_deadline != 0 && lapic_timer_counts(l)) {
         lapic_timer_start(l, clock_now(&l->clock) - lapic_timer_span(l, passed));
     }
@@ -343,6 +373,7 @@ static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
     value &= ~LVT_STATUS;
     l->ops->changed(l->ctx); /* LINT0 may let through what waits at it */
     l->reg[reg][0] = (l->reg[REG_SVR][0] & SVR_ENABLED) != 0 ? value : value | LVT_MASKED;
+    l->timer_mode = l->reg[REG_LVT_TIMER][0] >> 17 & 3;
     if (counted != lapic_timer_counts(l)) {
         l->reg[REG_INITIAL][0] = 0;
         lapic_timer_arm(l, 0);
@@ -444,6 +475,17 @@ void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t 
     }
 }
 
+void lapic_written(struct lapic *l, uint32_t offset) {
+    unsigned reg = offset >> 4;
+    if (reg == REG_ID) {
+        l->reg[REG_ID][0] = l->id << 24; /* read-only, but the CPU does not know */
+    } else if (reg == REG_SELF_IPI) {
+        lapic_raise(l, (uint8_t)l->reg[REG_SELF_IPI][0]);
+    } else if (reg < LAPIC_REGISTERS) {
+        lapic_write(l, reg, l->reg[reg][0] & (uint32_t)writable_bits[reg]);
+    }
+}
+
 /* In x2APIC mode the logical ID is made of the ID. */
 static void lapic_write_ids(struct lapic *l) {
     bool x2apic = lapic_is_x2apic(l);
@@ -454,7 +496,11 @@ static void lapic_write_ids(struct lapic *l) {
 void lapic_init(struct lapic *l) {
     lapic_timer_arm(l, 0);
     memset(l->reg, 0, sizeof(l->reg));
-    l->irr_words = l->isr_words = l->errors = 0;
+    memset(l->posted, 0, sizeof(l->posted));
+    l->irr_words = l->isr_words = l->hardware ? ALL_WORDS : 0;
+    l->errors = 0;
+    l->timer_mode = TIMER_ONE_SHOT;
+    l->timer_divide = 1;
     lapic_write_ids(l);
     l->reg[REG_VERSION][0] = VERSION;
     l->reg[REG_DFR][0] = UINT32_MAX;

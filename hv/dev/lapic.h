@@ -4,6 +4,9 @@
  * xAPIC page and x2APIC MSRs over one register file, the timer (one-shot, periodic, TSC deadline),
  * priorities, IRR/ISR/TMR. One per vCPU. Only lapic_accept() may be called from another CPU (it
  * touches IRR/TMR with atomics); everything else belongs to the vCPU's own CPU.
+ *
+ * Where the CPU has APIC virtualization ("hardware"), it works on the same registers while the
+ * guest runs: then IRR, ISR, TPR, PPR, EOI and self-IPIs are its own.
  */
 #ifndef HV_DEV_LAPIC_H
 #define HV_DEV_LAPIC_H
@@ -56,9 +59,14 @@ struct lapic {
     void *ctx;
     struct dev_clock clock; /* the guest's TSC */
     uint32_t id;
+    bool hardware;                    /* the CPU has APIC virtualization */
+    uint8_t timer_mode, timer_divide; /* enum timer_mode; counts are multiplied by 2^timer_divide */
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
-    uint32_t errors;    /* as in ESR, seen since the guest last wrote it */
+    uint32_t errors; /* as in ESR, seen since the guest last wrote it */
+    /* Hardware: what is accepted waits here, and irr_words tells where, until the guest has left:
+     * the CPU's own changes of the IRR need not be atomic. */
+    uint32_t posted[8];
     uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
     /* As the guest reads them, but for the timer's current count; in the places of the xAPIC page,
      * where a CPU with APIC virtualization looks for them. */
@@ -122,6 +130,23 @@ bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical);
 int lapic_pending(const struct lapic *l);
 /* Moves that vector from IRR to ISR: it is being delivered. */
 void lapic_acknowledge(struct lapic *l, uint8_t vector);
+
+/*
+ * The hardware's side. lapic_take_posted() moves what was accepted into the IRR and returns which
+ * of its eight words may have changed. lapic_levels() is a quarter of the TMR. lapic_status() is
+ * the highest vector of the ISR in bits 8 to 15 and that of the IRR in bits 0 to 7. SDM vol. 3
+ * "Guest Interrupt Status".
+ */
+uint32_t lapic_take_posted(struct lapic *l);
+uint64_t lapic_levels(const struct lapic *l, unsigned quarter);
+uint16_t lapic_status(const struct lapic *l);
+/* May the CPU carry out this access to the x2APIC register MSR 800h + reg by itself? */
+bool lapic_msr_is_virtual(unsigned reg, bool write);
+/* The CPU has done the write of the register at this offset: now its consequences. The register is
+ * guest-controlled. */
+void lapic_written(struct lapic *l, uint32_t offset);
+/* An interrupt has ended: if it was level-triggered, the I/O APIC must know. */
+void lapic_ended(struct lapic *l, uint8_t vector);
 
 /* The time asked for by timer_arm() has come (calling early or twice is harmless). */
 void lapic_timer_expired(struct lapic *l);

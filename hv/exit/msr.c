@@ -70,7 +70,11 @@ static enum status msr_read_apic_base(struct vcpu *v, UNUSED uint32_t msr, uint6
 }
 
 static enum status msr_write_apic_base(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
-    return lapic_base_write(&v->lapic, value);
+    enum status s = lapic_base_write(&v->lapic, value);
+    if (s == STATUS_OK && v->lapic.hardware) {
+        hvm->apic_mode(v);
+    }
+    return s;
 }
 
 static enum status msr_read_x2apic(struct vcpu *v, uint32_t msr, uint64_t *value) {

@@ -98,6 +98,16 @@ static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
     return exit_crash(v, x, reasons[x->kind]);
 }
 
+/* Behind the instruction. */
+static enum action exit_apic(struct vcpu *v, struct vmexit *x) {
+    if (x->kind == EXIT_APIC_WRITE) {
+        lapic_written(&v->lapic, x->apic);
+    } else {
+        lapic_ended(&v->lapic, (uint8_t)x->apic);
+    }
+    return ACTION_RETRY;
+}
+
 /*
  * WBINVD and INVD: guest memory is write-back and no device reads it behind the caches, so there is
  * nothing to write back; doing it would let a guest stall every other CPU.
@@ -122,6 +132,8 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_INVALID_OPCODE] = exit_refused,
     [EXIT_PRIVILEGED] = exit_refused,
     [EXIT_CACHE] = exit_next,
+    [EXIT_APIC_WRITE] = exit_apic,
+    [EXIT_APIC_EOI] = exit_apic,
     [EXIT_ENTRY_FAILED] = exit_fatal,
     [EXIT_UNKNOWN] = exit_fatal,
 };

@@ -9,6 +9,7 @@
 
 #include "hv/lib/phys.h"
 #include "hv/lib/range.h"
+#include "hv/lib/str.h"
 
 #define NPT_LEVELS  4u
 #define NPT_ENTRIES 512u
@@ -75,6 +76,15 @@ enum status npt_init(struct npt *npt, const struct npt_format *format, struct po
     return STATUS_OK;
 }
 
+enum status npt_fork(const struct npt *npt, struct npt *out) {
+    enum status s = npt_init(out, npt->format, npt->pool, npt->max_level);
+    if (s == STATUS_OK) {
+        memcpy(out->root, npt->root, PAGE_SIZE);
+        out->shared = true;
+    }
+    return s;
+}
+
 static uint64_t npt_leaf_entry(const struct npt_format *f, hpa_t hpa, unsigned level,
                                unsigned access, enum npt_type type) {
     return hpa.v | f->leaf_bits | f->type_bits[type] | (access & (NPT_READ | NPT_WRITE)) |
@@ -95,14 +105,19 @@ static unsigned npt_best_level(const struct npt *npt, uint64_t address, hpa_t hp
 static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned level, uint64_t entry) {
     uint64_t *slot = npt_slot(npt->root, address, NPT_LEVELS);
     for (unsigned at = NPT_LEVELS; at > level; at--) {
-        if ((*slot & npt->format->present_mask) == 0) {
+        bool present = (*slot & npt->format->present_mask) != 0;
+        if (present && !npt_is_table(npt->format, *slot, at)) {
+            return STATUS_EXISTS;
+        }
+        if (!present || npt->shared) {
             void *page = pool_alloc(npt->pool, PAGE_SIZE, PAGE_SIZE);
             if (page == NULL) {
                 return STATUS_NO_MEMORY;
             }
+            if (present) {
+                memcpy(page, phys_pointer(HPA(*slot & NPT_ADDRESS)), PAGE_SIZE);
+            }
             *slot = phys_address(page).v | npt->format->table_bits;
-        } else if (!npt_is_table(npt->format, *slot, at)) {
-            return STATUS_EXISTS;
         }
         slot = npt_slot(phys_pointer(HPA(*slot & NPT_ADDRESS)), address, at - 1);
     }

@@ -33,6 +33,7 @@ struct npt {
     struct pool *pool;
     uint64_t *root;
     unsigned max_level; /* largest leaf: 1 = 4 KiB, 2 = 2 MiB, 3 = 1 GiB */
+    bool shared;        /* tables are not its own: npt_fork() */
 };
 
 struct npt_leaf {
@@ -53,6 +54,12 @@ MUST_USE enum status npt_init(struct npt *npt, const struct npt_format *format, 
  */
 MUST_USE enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa, uint64_t size,
                                    unsigned access, enum npt_type type);
+
+/*
+ * Makes out a root of its own over npt's tables, to map a few pages more: each call of
+ * npt_map_range() on out copies the tables on its way. npt is not to change any more.
+ */
+MUST_USE enum status npt_fork(const struct npt *npt, struct npt *out);
 
 /*
  * The leaf that maps address, as the CPU reads it, with type NPT_TYPES if an entry has bits that

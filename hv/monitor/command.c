@@ -87,6 +87,8 @@ static void stats_vcpu(const struct vcpu *v) {
         [EXIT_INVALID_OPCODE] = "invalid-opcode",
         [EXIT_PRIVILEGED] = "privileged",
         [EXIT_CACHE] = "cache",
+        [EXIT_APIC_WRITE] = "apic-write",
+        [EXIT_APIC_EOI] = "apic-eoi",
     };
     static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
     for (unsigned r = 0; r < REFUSED_KINDS; r++) {

@@ -53,7 +53,10 @@ static void start_log_policy(const char *text) {
 }
 
 static void start_audit(struct vm *vm) {
-    enum status s = audit_tables(&vm->npt, vm->plan);
+    enum status s = audit_tables(&vm->npt, vm->plan, 0);
+    if (s == STATUS_OK && (hvm->features & HVM_APIC) != 0) {
+        s = audit_tables(&vm->npt_xapic, vm->plan, LAPIC_BASE);
+    }
     for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
         s = audit_policy(&vm->vcpus[i]);
     }

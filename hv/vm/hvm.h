@@ -32,6 +32,8 @@ enum exit_kind {
     EXIT_INVALID_OPCODE, /* an instruction this guest's CPU does not have: #UD */
     EXIT_PRIVILEGED,     /* an instruction refused with #GP(0) */
     EXIT_CACHE,          /* WBINVD, INVD */
+    EXIT_APIC_WRITE,     /* the CPU has written a register of the virtual APIC: its offset */
+    EXIT_APIC_EOI,       /* the CPU has ended an interrupt that may be level-triggered */
     EXIT_ENTRY_FAILED,   /* the CPU refused the guest state: the report says why */
     EXIT_KINDS
 };
@@ -87,6 +89,7 @@ struct vmexit {
         struct exit_nested_fault fault;
         struct exit_cr cr;
         struct event event; /* the intercepted exception */
+        uint32_t apic;      /* offset of the register; vector */
     };
 };
 
@@ -134,6 +137,7 @@ enum hvm_feature {
     HVM_PRED_CMD = BIT32(5),
     HVM_FLUSH_CMD = BIT32(6),
     HVM_ARCH_CAPS = BIT32(7),
+    HVM_APIC = BIT32(8), /* not the guest's: APIC virtualization */
 };
 
 /* Where the guest's code is. */
@@ -165,6 +169,10 @@ struct hvm_ops {
     void (*get_segment)(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);
     void (*get_code)(struct vcpu *v, struct hvm_code *out);
     void (*set_segment)(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
+    /* With HVM_APIC only: the local APIC's mode has changed; its IRR or ISR have changed by other
+     * means than the CPU's, lapic_take_posted() said where: true if something waits in the IRR. */
+    void (*apic_mode)(struct vcpu *v);
+    bool (*apic_update)(struct vcpu *v, uint32_t words);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its
      * name; NULL behind the last. */

@@ -59,6 +59,7 @@ struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
     void *vendor;        /* struct vmx_vcpu or struct svm_vcpu */
+    uint8_t *msr_map_x2apic;     /* in x2APIC mode; without HVM_APIC the same as msr_map */
     uint8_t *msr_map, *port_map; /* permission bitmaps, a bit that is set exits: hvm->msr_bit() */
     uint32_t requests;           /* enum vcpu_request, atomic */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */

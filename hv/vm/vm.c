@@ -186,7 +186,15 @@ static enum status vm_create_memory(struct vm *vm) {
         s = npt_map_range(&vm->npt, r->gpa.v, r->hpa, r->size, NPT_READ | NPT_WRITE | NPT_EXECUTE,
                           NPT_WB);
     }
-    return s;
+    if (s != STATUS_OK || (hvm->features & HVM_APIC) == 0) {
+        return s;
+    }
+    vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE, PAGE_SIZE);
+    if (vm->xapic_page == NULL || npt_fork(&vm->npt, &vm->npt_xapic) != STATUS_OK) {
+        return STATUS_NO_MEMORY;
+    }
+    return npt_map_range(&vm->npt_xapic, LAPIC_BASE, phys_address(vm->xapic_page), PAGE_SIZE,
+                         NPT_READ | NPT_WRITE, NPT_WB);
 }
 
 static enum status vm_create_vcpus(struct vm *vm) {
@@ -195,7 +203,10 @@ static enum status vm_create_vcpus(struct vm *vm) {
         v->vm = vm;
         v->index = i;
         v->cpu = vm->plan->cpus[i];
-        v->lapic = (struct lapic){.ops = &vcpu_lapic_ops, .ctx = v, .clock = vm->clock};
+        v->lapic = (struct lapic){.ops = &vcpu_lapic_ops,
+                                  .ctx = v,
+                                  .clock = vm->clock,
+                                  .hardware = (hvm->features & HVM_APIC) != 0};
         v->insns = pool_alloc(&vm->pool, PAGE_SIZE, PAGE_SIZE);
         enum status s = v->insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         if (s != STATUS_OK) {

@@ -46,6 +46,8 @@ struct vm {
 
     struct pool pool;
     struct npt npt;
+    struct npt npt_xapic; /* with HVM_APIC, for vCPUs in xAPIC mode: */
+    void *xapic_page; /* an empty page in the place of the registers, where the CPU puts its own */
     struct gmem mem;
     uint64_t low_ram, high_ram; /* bytes */
 

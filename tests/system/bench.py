@@ -174,7 +174,8 @@ def judge(column, results, traces):
                          or any(n > most for n, most in zip(slow or [], op.slow_aim.get(column.title, [])))}
         if op.traced and column.slow and length is None:
             doubts.append(f"{op.text}: no trace")
-        elif length is not None and length != taken:
+        # Without an exit: what Bochs's virtual APIC does behind a write is one more to the TSC, none in the trace.
+        elif length is not None and length != taken and (any(slow) or taken != length + 1):
             doubts.append(f"{op.text}: {taken:.3f} by the TSC, {length} in the trace")
     if results.get(NOPS) != 100:
         doubts.append(f"100 NOPs took {results.get(NOPS)}: the counting is wrong")

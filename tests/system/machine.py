@@ -260,12 +260,12 @@ class Host(Target):
 
 
 class Bochs(Target):
-    """model has VT-x or AMD-V; without is an older one of the same maker that has not."""
+    """model has VT-x or AMD-V; without is an older one of the same maker that has not; older has less of it."""
     seconds = 15
 
-    def __init__(self, name, vendor, model, without):
+    def __init__(self, name, vendor, model, without, older=None):
         super().__init__(name, vendor, "in Bochs")
-        self.models = {True: model, False: without}
+        self.models = {True: model, False: without, "older": older}
 
     def why_not(self):
         return None if shutil.which("bochs") else "bochs is not installed"
@@ -372,7 +372,8 @@ class Kvm(Qemu):
 HOST = Host("host", None, "")
 TARGETS = [
     HOST,
-    Bochs("bochs-intel", "VT-x", "corei7_haswell_4770", "p4_prescott_celeron_336"),
+    Bochs("bochs-intel", "VT-x", "corei7_haswell_4770", "p4_prescott_celeron_336",
+          "corei7_sandy_bridge_2600k"),
     Bochs("bochs-amd", "AMD-V", "trinity_apu", "athlon64_clawhammer"),
     Qemu("qemu-tcg", "AMD-V", "emulated by QEMU", "tcg", "max"),
     Kvm("qemu-kvm"),

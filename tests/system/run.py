@@ -25,9 +25,9 @@ from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
 from test_smp import Smp, Soak
-from test_walls import Walls
+from test_walls import OlderCpu, Walls
 
-BOOTS = [Image, Preflight, Refusals, Screen, Walls, Hostile, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Screen, Walls, OlderCpu, Hostile, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

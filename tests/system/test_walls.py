@@ -41,11 +41,11 @@ HEART, HOSTILE, STRICT = 1, 2, 3
 EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not canonical"}
 
 
-class Walls(GuestBoot):
-    name = "walls"
-    seconds = 60
+class HostileGuests(GuestBoot):
+    """The three of them, and what no CPU may show a difference in."""
     machine_cpus = 5
     emulator_faults = EMULATOR_FAULTS
+    apic_virtualization = "yes"
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
@@ -95,7 +95,12 @@ class Walls(GuestBoot):
 
     @check("local APIC")
     def apic(self):
+        if self.target.name == "bochs-intel":
+            virtual = re.search(r"APIC virtualization (\w+)", self.machine.serial.text)
+            expect_that(virtual and virtual.group(1) == self.apic_virtualization,
+                        f"APIC virtualization {self.apic_virtualization}", virtual and virtual.group())
         self.subtest("apic")
+        self.heart_goes_on()
 
     @check("8254, CMOS clock, local APIC's timer, PM timer: all modes, in time, in step")
     def timers(self):
@@ -106,6 +111,20 @@ class Walls(GuestBoot):
     def smp(self):
         self.subtest("smp")
         self.heart_goes_on()
+
+
+class OlderCpu(HostileGuests):
+    """A CPU without APIC virtualization: nothing is different for a guest."""
+    name = "older-cpu"
+    seconds = 40
+    machine_virtualization = "older"
+    apic_virtualization = "no"
+    cannot_run = {name: "of this machine's CPUs there is one" for name in ("bochs-amd", "qemu-tcg", "qemu-kvm")}
+
+
+class Walls(HostileGuests):
+    name = "walls"
+    seconds = 60
 
     @check("guest paging of every kind")
     def paging(self):

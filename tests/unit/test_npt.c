@@ -136,28 +136,53 @@ static uint64_t *entry_of(uint64_t address, unsigned level) {
 
 TEST(audit_passes_what_is_planned) {
     audited();
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_OK);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_OK);
 }
 
 TEST(audit_finds_every_difference) {
     audited();
     *entry_of(2 * MIB, 2) += 2 * MIB; /* another frame */
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
     audited();
     *entry_of(2 * MIB, 2) = 0; /* a hole */
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
     audited();
     CHECK_U64(npt_map_range(&npt, 64 * MIB, HPA(64 * MIB), PAGE_SIZE, 7, NPT_WB), STATUS_OK);
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID); /* a page too many */
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID); /* a page too many */
     audited();
     *entry_of(4 * GIB, 2) &= ~(7ull << 3); /* uncached */
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
     audited();
     *entry_of(4 * GIB, 2) |= 1ull << 3; /* a memory type of nobody */
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
     audited();
     *entry_of(4 * GIB, 3) = GIB | 0xb7; /* a page larger than its region */
-    CHECK_U64(audit_tables(&npt, &plan), STATUS_INVALID);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
+}
+
+/* The tables of vCPUs with a virtual xAPIC page: the plan's, and that one page more. */
+TEST(audit_allows_the_one_page) {
+    const uint64_t at = 0xfee00000;
+    struct npt fork;
+    audited();
+    plan.budget_base = HPA(2 * GIB);
+    plan.budget_size = MIB;
+    CHECK_U64(npt_fork(&npt, &fork), STATUS_OK);
+    CHECK_U64(audit_tables(&fork, &plan, 0), STATUS_OK);
+    CHECK_U64(audit_tables(&fork, &plan, at), STATUS_INVALID); /* it is not there */
+    CHECK_U64(npt_map_range(&fork, at, HPA(2 * GIB + 0x5000), PAGE_SIZE, 3, NPT_WB), STATUS_OK);
+    CHECK_U64(audit_tables(&fork, &plan, at), STATUS_OK);
+    CHECK_U64(audit_tables(&fork, &plan, 0), STATUS_INVALID);
+    CHECK_U64(audit_tables(&fork, &plan, at + PAGE_SIZE), STATUS_INVALID);
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_OK); /* untouched */
+    plan.budget_base = HPA(2 * GIB + 0x6000);           /* not a frame of the VM's own */
+    CHECK_U64(audit_tables(&fork, &plan, at), STATUS_INVALID);
+    plan.budget_base = HPA(2 * GIB);
+    CHECK_U64(npt_map_range(&fork, at, HPA(2 * GIB), PAGE_SIZE, 3, NPT_WB), STATUS_EXISTS);
+    CHECK_U64(npt_fork(&npt, &fork), STATUS_OK);
+    CHECK_U64(npt_map_range(&fork, at, HPA(2 * GIB + 0x5000), PAGE_SIZE, 7, NPT_WB), STATUS_OK);
+    CHECK_U64(audit_tables(&fork, &plan, at), STATUS_INVALID); /* executable */
+    CHECK_U64(npt_map_range(&fork, 4 * MIB, HPA(0), PAGE_SIZE, 3, NPT_WB), STATUS_EXISTS);
 }
 
 TEST(guest_memory_across_regions) {
@@ -181,4 +206,5 @@ TEST(guest_memory_across_regions) {
 
 TEST_MAIN(T(largest_pages_that_fit), T(rights_and_types), T(bits_the_cpu_reads), T(refusals),
           T(pool_hands_out_zeroed_aligned_pages), T(audit_passes_what_is_planned),
-          T(audit_finds_every_difference), T(guest_memory_across_regions))
+          T(audit_finds_every_difference), T(audit_allows_the_one_page),
+          T(guest_memory_across_regions))

@@ -57,6 +57,30 @@ TEST(nested_faults) {
     CHECK(!x.fault.write && x.fault.in_page_walk);
 }
 
+/* The page of the APIC's registers is memory that is not there, until the CPU stands in. */
+TEST(apic_exits) {
+    struct vmx_raw raw = {.reason = 44, .qualification = 0x1390};
+    struct vmexit x = {.kind = (enum exit_kind)vmx_reason_find(44).kind};
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.kind, EXIT_NESTED_FAULT);
+    CHECK_U64(x.fault.gpa.v, 0xfee00390);
+    CHECK(x.fault.write && !x.fault.execute && !x.fault.in_page_walk);
+    raw.qualification = 0x2000;
+    vmx_decode(&raw, &x);
+    CHECK(!x.fault.write && x.fault.execute);
+    raw.qualification = 0xf000;
+    vmx_decode(&raw, &x);
+    CHECK(x.fault.in_page_walk && !x.fault.execute);
+    x.kind = (enum exit_kind)vmx_reason_find(56).kind;
+    raw = (struct vmx_raw){.reason = 56, .qualification = 0xdead0300};
+    vmx_decode(&raw, &x);
+    CHECK(x.kind == EXIT_APIC_WRITE && x.apic == 0x300);
+    x.kind = (enum exit_kind)vmx_reason_find(45).kind;
+    raw = (struct vmx_raw){.reason = 45, .qualification = 0x51};
+    vmx_decode(&raw, &x);
+    CHECK(x.kind == EXIT_APIC_EOI && x.apic == 0x51);
+}
+
 TEST(exceptions) {
     struct vmexit x = {.kind = EXIT_EXCEPTION};
     struct vmx_raw raw = {.event = 0x80000b11, .event_error = 0x77};
@@ -125,6 +149,43 @@ TEST(controls_keep_must_and_may) {
     CHECK_U64(out[VMX_EPT] & EPT_CAP_1G, 0);
 }
 
+/* All of APIC virtualization or none; without it MOV CR8 has to exit. */
+TEST(apic_virtualization_is_whole) {
+    static const struct {
+        unsigned word;
+        uint32_t bit;
+    } parts[] = {{VMX_PROC, BIT32(21)}, /* TPR shadow */
+                 {VMX_PROC2, BIT32(0)},
+                 {VMX_PROC2, BIT32(4)},
+                 {VMX_PROC2, BIT32(8)},
+                 {VMX_PROC2, BIT32(9)}};
+    const uint32_t cr8 = PROC_CR8_LOAD | PROC_CR8_STORE;
+    uint32_t out[VMX_WORDS];
+    struct vmx_caps caps = capable();
+    missing_count = 0;
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+    CHECK_U64(out[VMX_PROC2] & 0x311, 0x311);
+    CHECK_U64(out[VMX_PROC] & (PROC_TPR_SHADOW | cr8), PROC_TPR_SHADOW);
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
+        for (unsigned fixed = 0; fixed < 2; fixed++) {
+            caps = capable();
+            if (fixed != 0) { /* a control that cannot be left off is none to switch */
+                caps.allowed[parts[i].word].must |= parts[i].bit;
+            } else {
+                caps.allowed[parts[i].word].may &= ~parts[i].bit;
+            }
+            CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+            CHECK_U64(out[VMX_PROC2] & 0x311 & ~caps.allowed[VMX_PROC2].must, 0);
+            CHECK_U64(out[VMX_PROC] & (PROC_TPR_SHADOW | cr8) & ~caps.allowed[VMX_PROC].must, cr8);
+        }
+    }
+    caps = capable();
+    caps.allowed[VMX_PROC].must |= cr8;
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+    CHECK_U64(out[VMX_PROC] & (PROC_TPR_SHADOW | cr8), PROC_TPR_SHADOW | cr8);
+    CHECK_U64(missing_count, 0);
+}
+
 TEST(each_lack_is_named) {
     uint32_t out[VMX_WORDS];
     struct vmx_caps caps = capable();
@@ -146,5 +207,6 @@ TEST(each_lack_is_named) {
     CHECK_STR(missing_last, "INVEPT of all contexts");
 }
 
-TEST_MAIN(T(reasons), T(port_io), T(control_registers), T(nested_faults), T(exceptions),
-          T(events_there_and_back), T(controls_keep_must_and_may), T(each_lack_is_named))
+TEST_MAIN(T(reasons), T(port_io), T(control_registers), T(nested_faults), T(apic_exits),
+          T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
+          T(apic_virtualization_is_whole), T(each_lack_is_named))

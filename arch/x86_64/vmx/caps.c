@@ -7,9 +7,10 @@
 
 #include "hv/lib/str.h"
 
-/* TOGGLE: switched at run time, so both values must be allowed. OFF: CPUs without the TRUE
- * capability MSRs may insist on it, and then every CR3 load or RDTSC of a guest would exit. */
-enum vmx_use { NEED, WANT, TOGGLE, OFF };
+/* APIC: wanted if all of them are there. TOGGLE: switched at run time, so both values must be
+ * allowed. OFF: CPUs without the TRUE capability MSRs may insist on it, and then every CR3 load or
+ * RDTSC of a guest would exit. */
+enum vmx_use { NEED, WANT, APIC, TOGGLE, OFF };
 
 struct vmx_choice {
     uint8_t word, use; /* enum vmx_word, enum vmx_use */
@@ -37,6 +38,11 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC2, WANT, PROC2_VPID, "VPID"},
     {VMX_PROC2, WANT, PROC2_RDTSCP, "RDTSCP"},
     {VMX_PROC2, WANT, PROC2_INVPCID, "INVPCID"},
+    {VMX_PROC, APIC, PROC_TPR_SHADOW, "TPR shadow"},
+    {VMX_PROC2, APIC, PROC2_APIC_PAGE, "virtual APIC page"},
+    {VMX_PROC2, APIC, PROC2_X2APIC, "virtual x2APIC mode"},
+    {VMX_PROC2, APIC, PROC2_APIC_REGISTERS, "APIC-register virtualization"},
+    {VMX_PROC2, APIC, PROC2_VIRTUAL_INTERRUPTS, "virtual-interrupt delivery"},
     {VMX_EPT, NEED, EPT_CAP_WALK4, "EPT with 4 levels"},
     {VMX_EPT, NEED, EPT_CAP_WB, "EPT write-back memory"},
     {VMX_EPT, NEED, EPT_CAP_2M, "EPT pages of 2 MiB"},
@@ -64,6 +70,7 @@ static const struct vmx_choice vmx_choices[] = {
 enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                 void (*missing)(const char *what)) {
     uint32_t words[VMX_WORDS];
+    bool apic = true;
     enum status s = STATUS_OK;
     for (unsigned i = 0; i < VMX_WORDS; i++) {
         words[i] = caps->allowed[i].must;
@@ -72,14 +79,19 @@ enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WO
         const struct vmx_choice *t = &vmx_choices[i];
         bool may = (caps->allowed[t->word].may & t->bit) != 0;
         bool must = (caps->allowed[t->word].must & t->bit) != 0;
-        if (may && t->use <= WANT) {
+        if (may && t->use <= APIC) {
             words[t->word] |= t->bit;
         }
+        apic = apic && (t->use != APIC || (may && !must));
         if ((!may && (t->use == NEED || t->use == TOGGLE)) || (must && t->use >= TOGGLE)) {
             missing(t->name);
             s = STATUS_UNSUPPORTED;
         }
     }
+    /* With it MOV CR8 needs no exits. */
+    words[VMX_PROC] &=
+        ~(apic ? PROC_CR8_LOAD | PROC_CR8_STORE : PROC_TPR_SHADOW) | caps->allowed[VMX_PROC].must;
+    words[VMX_PROC2] &= apic ? UINT32_MAX : ~PROC2_APIC | caps->allowed[VMX_PROC2].must;
     if (s == STATUS_OK) {
         memcpy(out, words, sizeof(words));
     }

@@ -28,18 +28,26 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 #define PROC_CR3_STORE        BIT32(16)
 #define PROC_CR8_LOAD         BIT32(19)
 #define PROC_CR8_STORE        BIT32(20)
+#define PROC_TPR_SHADOW       BIT32(21)
 #define PROC_NMI_WINDOW       BIT32(22)
 #define PROC_IO_BITMAPS       BIT32(25)
 #define PROC_MSR_BITMAPS      BIT32(28)
 #define PROC_MONITOR          BIT32(29)
 #define PROC_SECONDARY        BIT32(31)
 
-#define PROC2_EPT          BIT32(1)
-#define PROC2_RDTSCP       BIT32(3)
-#define PROC2_VPID         BIT32(5)
-#define PROC2_WBINVD       BIT32(6)
-#define PROC2_UNRESTRICTED BIT32(7)
-#define PROC2_INVPCID      BIT32(12)
+#define PROC2_APIC_PAGE          BIT32(0) /* virtualize APIC accesses */
+#define PROC2_EPT                BIT32(1)
+#define PROC2_RDTSCP             BIT32(3)
+#define PROC2_X2APIC             BIT32(4) /* virtualize x2APIC mode */
+#define PROC2_VPID               BIT32(5)
+#define PROC2_WBINVD             BIT32(6)
+#define PROC2_UNRESTRICTED       BIT32(7)
+#define PROC2_APIC_REGISTERS     BIT32(8)
+#define PROC2_VIRTUAL_INTERRUPTS BIT32(9)
+#define PROC2_INVPCID            BIT32(12)
+
+#define PROC2_APIC                                                                                 \
+    (PROC2_APIC_PAGE | PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTERRUPTS)
 
 #define EXIT_SAVE_DEBUG BIT32(2)
 #define EXIT_HOST_64    BIT32(9)
@@ -74,7 +82,9 @@ struct vmx_caps {
 /*
  * Chooses the control words: everything needed, what is useful where it is offered, nothing else
  * but what the CPU insists on. STATUS_UNSUPPORTED when something needed is missing; then
- * missing() is called with a name for each.
+ * missing() is called with a name for each. APIC virtualization is all there, with
+ * PROC2_VIRTUAL_INTERRUPTS, or nothing of it; of PROC2_APIC_PAGE and PROC2_X2APIC, which are both
+ * set then, one VMCS may have at most one.
  */
 MUST_USE enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                          void (*missing)(const char *what));

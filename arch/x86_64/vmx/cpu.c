@@ -78,12 +78,15 @@ enum status vmx_probe(void) {
     }
     uint32_t proc2 = vmx_controls[VMX_PROC2];
     vmx_ops.features = ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
-                       ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0);
+                       ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0) |
+                       ((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? (uint32_t)HVM_APIC : 0);
     vmx_ops.npt_max_level = (vmx_controls[VMX_EPT] & EPT_CAP_1G) != 0 ? 3 : 2;
     bool locked = (msr_read(X86_MSR_FEATURE_CONTROL) & FEATURE_LOCKED) != 0;
-    log_info("VT-x: EPT with pages up to %s, unrestricted guest, VPID %s, IA32_FEATURE_CONTROL %s",
+    log_info("VT-x: EPT with pages up to %s, unrestricted guest, VPID %s, APIC virtualization %s, "
+             "IA32_FEATURE_CONTROL %s",
              vmx_ops.npt_max_level == 3 ? "1 GiB" : "2 MiB",
              (proc2 & PROC2_VPID) != 0 ? "yes" : "no",
+             (proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? "yes" : "no",
              locked ? "locked on by firmware" : "open, set and locked");
     return STATUS_OK;
 }

@@ -15,6 +15,25 @@ static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
                              .lmsw = (uint16_t)(q >> 16)};
 }
 
+/* SDM "Exit Qualification for APIC-Access VM Exits": of the types, 0 and 1 are reads and writes, 2
+ * is a fetch, those from 10 on are the CPU's own walks of tables; 3 comes with an event that tells.
+ */
+static void decode_nested_fault(const struct vmx_raw *raw, struct vmexit *x) {
+    uint64_t q = raw->qualification, type = q >> 12 & 15;
+    if (raw->reason != VMX_REASON_APIC_ACCESS) {
+        vmx_decode_ept_violation(raw, x);
+        return;
+    }
+    x->fault = (struct exit_nested_fault){.gpa = GPA(LAPIC_BASE | (q & (PAGE_SIZE - 1))),
+                                          .write = type == 1,
+                                          .execute = type == 2,
+                                          .in_page_walk = type >= 10};
+}
+
+static void decode_apic(const struct vmx_raw *raw, struct vmexit *x) {
+    x->apic = (uint32_t)raw->qualification & (PAGE_SIZE - 1);
+}
+
 static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
     struct event e = vmx_event_decode(raw->event, raw->event_error, raw->insn_len);
     x->event = e;
@@ -52,11 +71,14 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [39] = {EXIT_INVALID_OPCODE, INSN},                    /* MONITOR: hidden */
     [41] = {EXIT_HOST_MCE, 0},                             /* machine check during VM entry */
     [43] = {EXIT_WINDOW, 0},                               /* TPR below threshold */
+    [VMX_REASON_APIC_ACCESS] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_IDT},
+    [45] = {EXIT_APIC_EOI, NEED_QUALIFICATION},
     [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT},
     [50] = {EXIT_INVALID_OPCODE, INSN}, /* INVEPT */
     [53] = {EXIT_INVALID_OPCODE, INSN}, /* INVVPID */
     [54] = {EXIT_CACHE, INSN},          /* WBINVD */
     [55] = {EXIT_XSETBV, INSN},
+    [56] = {EXIT_APIC_WRITE, NEED_QUALIFICATION},
     [59 ... 60] = {EXIT_INVALID_OPCODE, INSN}, /* VMFUNC, ENCLS */
     [63 ... 64] = {EXIT_INVALID_OPCODE, INSN}, /* XSAVES, XRSTORS: hidden */
 };
@@ -75,8 +97,10 @@ struct vmx_reason vmx_reason_find(uint32_t reason) {
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     static void (*const decoders[EXIT_KINDS])(const struct vmx_raw *raw, struct vmexit *x) = {
         [EXIT_CR] = decode_cr,
-        [EXIT_NESTED_FAULT] = vmx_decode_ept_violation,
+        [EXIT_NESTED_FAULT] = decode_nested_fault,
         [EXIT_EXCEPTION] = decode_exception,
+        [EXIT_APIC_WRITE] = decode_apic,
+        [EXIT_APIC_EOI] = decode_apic,
     };
     if (decoders[x->kind] != NULL) {
         decoders[x->kind](raw, x);

@@ -7,6 +7,7 @@
 #ifndef ARCH_X86_64_VMX_DECODE_H
 #define ARCH_X86_64_VMX_DECODE_H
 
+#include "hv/dev/lapic.h"
 #include "hv/vm/hvm.h"
 
 enum vmx_need {
@@ -28,11 +29,12 @@ struct vmx_reason {
     uint8_t needs; /* enum vmx_need */
 };
 
-#define VMX_REASONS         65u
-#define VMX_REASON_FAILED   BIT32(31) /* VM-entry failure */
-#define VMX_EVENT_VALID     BIT32(31)
-#define VMX_EVENT_HAS_ERROR BIT32(11)
-#define VMX_EVENT_IRET_NMI  BIT32(12) /* NMI unblocking due to IRET */
+#define VMX_REASONS            65u
+#define VMX_REASON_FAILED      BIT32(31) /* VM-entry failure */
+#define VMX_REASON_APIC_ACCESS 44
+#define VMX_EVENT_VALID        BIT32(31)
+#define VMX_EVENT_HAS_ERROR    BIT32(11)
+#define VMX_EVENT_IRET_NMI     BIT32(12) /* NMI unblocking due to IRET */
 
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
 

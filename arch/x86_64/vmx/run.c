@@ -57,7 +57,7 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     if ((needs & NEED_IDT) != 0) {
         vmx_keep_event(v, &raw);
     }
-    if (LIKELY(x->kind == EXIT_NESTED_FAULT)) {
+    if (LIKELY((needs & NEED_PHYSICAL) != 0)) { /* EPT violation */
         vmx_decode_ept_violation(&raw, x);
         return;
     }

@@ -11,6 +11,7 @@
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/exit/msr.h"
 #include "hv/lib/phys.h"
+#include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
 #define EPT_MEMORY_WB 6ull
@@ -52,6 +53,54 @@ static const uint16_t vmx_zero_fields[] = {
     0x6c06, 0x6c08, 0x6c10, 0x6c12, 0x2802, 0x4824, 0x4826, 0x6822, 0x482a, 0x6824, 0x6826,
 };
 
+/* What was accepted, and what software changed, goes to the CPU. */
+static bool vmx_apic_update(struct vcpu *v, uint32_t words) {
+    struct vmx_vcpu *s = v->vendor;
+    const struct lapic *l = &v->lapic;
+    for (; words != 0; words &= words - 1) {
+        unsigned i = (unsigned)__builtin_ctz(words) / 2;
+        uint64_t levels = lapic_levels(l, i);
+        if (levels != s->eoi_exits[i]) {
+            s->eoi_exits[i] = levels;
+            vmcs_write64(VMCS_64((uint16_t)(VMCS_EOI_EXIT_BITMAP0 + 2 * i)), levels);
+        }
+    }
+    uint16_t status = lapic_status(l);
+    vmcs_write16(VMCS_GUEST_INTERRUPT_STATUS, status);
+    return (uint8_t)status != 0;
+}
+
+/*
+ * By the mode of the guest's APIC: without APIC virtualization it is all the same. The second MSR
+ * bitmap and the second tables are right only with the control that belongs to them. SDM "APIC
+ * Virtualization and Virtual Interrupts", "Guidelines for Use of the INVEPT Instruction".
+ */
+static void vmx_apic_mode(struct vcpu *v) {
+    bool x2apic = (v->lapic.apic_base & APIC_BASE_X2APIC) != 0;
+    bool xapic = !x2apic && (v->lapic.apic_base & APIC_BASE_ENABLE) != 0;
+    uint32_t proc2 = vmx_controls[VMX_PROC2];
+    proc2 &= ~((xapic ? 0 : PROC2_APIC_PAGE) | (x2apic ? 0 : PROC2_X2APIC));
+    const uint8_t *msr_map = x2apic ? v->msr_map_x2apic : v->msr_map;
+    const struct npt *npt = v->lapic.hardware && xapic ? &v->vm->npt_xapic : &v->vm->npt;
+    vmcs_write32(VMCS_PROC2_CONTROLS, proc2);
+    vmcs_write64(VMCS_MSR_BITMAP, phys_address(msr_map).v);
+    vmcs_write64(VMCS_EPT_POINTER, phys_address(npt->root).v | EPT_MEMORY_WB | EPT_WALK_4);
+    vmx_flush(v);
+    if (v->lapic.hardware) {
+        (void)vmx_apic_update(v, lapic_take_posted(&v->lapic));
+    }
+}
+
+static void vmx_reset_apic(struct vcpu *v, struct vmx_vcpu *s) {
+    if (v->lapic.hardware) {
+        vmcs_write64(VMCS_VIRTUAL_APIC, phys_address(v->lapic.reg).v);
+        vmcs_write64(VMCS_APIC_ACCESS, phys_address(v->vm->xapic_page).v);
+        vmcs_write32(VMCS_TPR_THRESHOLD, 0);
+        memset(s->eoi_exits, 0xff, sizeof(s->eoi_exits)); /* unlike any: all will be written */
+    }
+    vmx_apic_mode(v);
+}
+
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
         vmcs_write_raw(vmx_zero_fields[i], 0);
@@ -60,7 +109,6 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     s->entry_controls = vmx_controls[VMX_ENTRY];
     vmcs_write32(VMCS_PIN_CONTROLS, vmx_controls[VMX_PIN]);
     vmcs_write32(VMCS_PROC_CONTROLS, s->proc_controls);
-    vmcs_write32(VMCS_PROC2_CONTROLS, vmx_controls[VMX_PROC2]);
     vmcs_write32(VMCS_EXIT_CONTROLS, vmx_controls[VMX_EXIT]);
     vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
     /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
@@ -68,8 +116,6 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     vmcs_write64(VMCS_LINK_POINTER, UINT64_MAX);
     vmcs_write64(VMCS_IO_BITMAP_A, phys_address(v->port_map).v);
     vmcs_write64(VMCS_IO_BITMAP_B, phys_address(v->port_map + PAGE_SIZE).v);
-    vmcs_write64(VMCS_MSR_BITMAP, phys_address(v->msr_map).v);
-    vmcs_write64(VMCS_EPT_POINTER, phys_address(v->vm->npt.root).v | EPT_MEMORY_WB | EPT_WALK_4);
     if ((vmx_controls[VMX_PROC2] & PROC2_VPID) != 0) {
         vmcs_write16(VMCS_VPID, 1); /* 0 is the host's */
     }
@@ -111,7 +157,7 @@ static void vmx_vcpu_reset(struct vcpu *v) {
     vmx_vcpu_load(v);
     vmx_write_controls(v, s);
     vmx_write_host();
-    vmx_flush(v);
+    vmx_reset_apic(v, s);
 }
 
 /* CR0 and CR4 have shadows, CR2 is in the CPU; all others are one field. Natural, 32 or 64 bits
@@ -295,6 +341,7 @@ static const char *vmx_raw(struct vcpu *v, unsigned i, uint64_t *value) {
         {0x4012, "entry-controls"},
         {0x4002, "proc-controls"},
         {0x401e, "proc2-controls"},
+        {0x0810, "interrupt-status"},
         {0x4016, "entry-event"},
         {0x4824, "interruptible"},
         {0x4826, "activity"},
@@ -326,6 +373,8 @@ struct hvm_ops vmx_ops = {
     .get_segment = vmx_get_segment,
     .get_code = vmx_get_code,
     .set_segment = vmx_set_segment,
+    .apic_mode = vmx_apic_mode,
+    .apic_update = vmx_apic_update,
     .flush = vmx_flush,
     .raw = vmx_raw,
     .msr_bit = vmx_msr_bit,

@@ -54,23 +54,27 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_64(c) ((vmcs64_t){c})
 
 /* 16-bit control, guest and host fields. */
-#define VMCS_VPID            VMCS_16(0x0000)
-#define VMCS_GUEST_SELECTOR0 0x0800 /* ES, then CS SS DS FS GS LDTR TR, 2 apart */
-#define VMCS_HOST_CS         VMCS_16(0x0c02)
-#define VMCS_HOST_SS         VMCS_16(0x0c04)
-#define VMCS_HOST_TR         VMCS_16(0x0c0c)
+#define VMCS_VPID                   VMCS_16(0x0000)
+#define VMCS_GUEST_SELECTOR0        0x0800          /* ES, then CS SS DS FS GS LDTR TR, 2 apart */
+#define VMCS_GUEST_INTERRUPT_STATUS VMCS_16(0x0810) /* RVI, SVI */
+#define VMCS_HOST_CS                VMCS_16(0x0c02)
+#define VMCS_HOST_SS                VMCS_16(0x0c04)
+#define VMCS_HOST_TR                VMCS_16(0x0c0c)
 
 /* 64-bit fields. */
-#define VMCS_IO_BITMAP_A    VMCS_64(0x2000)
-#define VMCS_IO_BITMAP_B    VMCS_64(0x2002)
-#define VMCS_MSR_BITMAP     VMCS_64(0x2004)
-#define VMCS_EPT_POINTER    VMCS_64(0x201a)
-#define VMCS_GUEST_PHYSICAL VMCS_64(0x2400)
-#define VMCS_LINK_POINTER   VMCS_64(0x2800)
-#define VMCS_GUEST_EFER     VMCS_64(0x2806)
-#define VMCS_PDPTE0         0x280a /* four 64-bit fields, two numbers apart */
-#define VMCS_HOST_PAT       VMCS_64(0x2c00)
-#define VMCS_HOST_EFER      VMCS_64(0x2c02)
+#define VMCS_IO_BITMAP_A      VMCS_64(0x2000)
+#define VMCS_IO_BITMAP_B      VMCS_64(0x2002)
+#define VMCS_MSR_BITMAP       VMCS_64(0x2004)
+#define VMCS_VIRTUAL_APIC     VMCS_64(0x2012)
+#define VMCS_APIC_ACCESS      VMCS_64(0x2014)
+#define VMCS_EPT_POINTER      VMCS_64(0x201a)
+#define VMCS_EOI_EXIT_BITMAP0 0x201c /* 4 of 64 vectors each, 2 apart */
+#define VMCS_GUEST_PHYSICAL   VMCS_64(0x2400)
+#define VMCS_LINK_POINTER     VMCS_64(0x2800)
+#define VMCS_GUEST_EFER       VMCS_64(0x2806)
+#define VMCS_PDPTE0           0x280a /* four 64-bit fields, two numbers apart */
+#define VMCS_HOST_PAT         VMCS_64(0x2c00)
+#define VMCS_HOST_EFER        VMCS_64(0x2c02)
 
 /* 32-bit control fields. */
 #define VMCS_PIN_CONTROLS      VMCS_32(0x4000)
@@ -81,6 +85,7 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_ENTRY_EVENT       VMCS_32(0x4016)
 #define VMCS_ENTRY_ERROR_CODE  VMCS_32(0x4018)
 #define VMCS_ENTRY_INSN_LENGTH VMCS_32(0x401a)
+#define VMCS_TPR_THRESHOLD     VMCS_32(0x401c)
 #define VMCS_PROC2_CONTROLS    VMCS_32(0x401e)
 
 /* 32-bit read-only data. */
