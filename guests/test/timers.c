@@ -46,7 +46,7 @@ static void pit_start(unsigned mode, uint16_t count) {
 }
 
 static uint64_t microseconds(uint64_t tsc) {
-    return tsc / (machine.tsc_hz / 1000000);
+    return tsc * 1000000 / machine.tsc_hz;
 }
 
 /* Lets interrupts in until vector has come n times since the count was from, or the time is over.

@@ -101,6 +101,9 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
     if (e.kind == EXIT_ENTRY_FAILED) {
         vm_log(v->vm, LOG_ERROR, "VMRUN refused the guest's state: %s", svm_refusal(c));
     }
+    if (e.form == FORM_CR) { /* LMA follows LME and PG, and Bochs is early with it: set it again */
+        hvm->set(v, HVM_EFER, hvm->get(v, HVM_EFER));
+    }
     svm_decode(c, e.form, (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0, x);
     if (e.form == FORM_EVENT && s->stepping) {
         svm_step_end(s, x);
