@@ -321,7 +321,7 @@ struct port {
 };
 static const struct port ports[] = {
     {0x100, 1, false, 0xff},       {0x100, 2, false, 0xffff},    {0x100, 4, false, ~0u},
-    {0x100, 4, true, 0},           {0x20, 1, false, 0xff},       {0x21, 1, false, 0xff},
+    {0x100, 4, true, 0},           {0x20, 1, false, 0},          {0x21, 1, false, 0xff},
     {0x60, 1, false, 0xff},        {0x64, 1, false, 0},          {0x64, 2, false, 0xffff},
     {0x80, 1, true, 0x12},         {0x80, 1, false, 0xff},       {0x92, 1, false, 2},
     {0x1f0, 2, false, 0xffff},     {0x2f8, 1, false, 0xff},      {0x3f9, 1, false, 0},
