@@ -223,7 +223,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(CC) -c -DKERNEL='"$@.flat"' -DXLOADFLAGS=0 -DRELOCATABLE=0 guests/test/setup.S -o $@.setup.o
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
-.PHONY: test-guests run system-test bochs-test qemu-test screenshot bench
+.PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
 test-guests: $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
 
 run: usb
@@ -253,6 +253,9 @@ screenshot:
 
 bench: all test-guests
 	@$(PYTHON) -B tests/system/bench.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
+
+bench-linux: all usb
+	@$(PYTHON) -B tests/system/bench_linux.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(if $(WRITE_DOCS),--write-docs)
 
 # Programs for the admin's PC, and the config manual that one of them prints.
 
@@ -365,6 +368,7 @@ help:
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
+	@echo 'make bench-linux  exits of a Debian guest by reason, idle and a timer tick; WRITE_DOCS=1 as above'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
 	@echo 'make docs         prints docs/config.md, docs/guest-view.md and docs/hostile.md from their tables'
 	@echo 'make clean        throws build/ away'

@@ -229,11 +229,11 @@ def tables(measured):
                        + [c.title for c in columns if c.slow], start))
 
 
-def write_docs(text):
+def write_docs(text, mark=MARK):
     path = os.path.join(ROOT, "docs/performance.md")
     with open(path, encoding="utf-8") as file:
         page = file.read()
-    begin, end = MARK.format("begin"), MARK.format("end")
+    begin, end = mark.format("begin"), mark.format("end")
     page = page[:page.index(begin)] + begin + "\n" + text + "\n" + page[page.index(end):]
     with open(path, "w", encoding="utf-8") as file:
         file.write(page)
