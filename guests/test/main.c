@@ -28,6 +28,7 @@ static void violate(void) {
 
 /* Never gives the CPU back by itself; only its owner can end this. */
 static void hang(void) {
+    interrupts_on(); /* Bochs, AMD-V: no host interrupt before the guest has changed IF */
     interrupts_off();
     for (;;) {
         __asm__ volatile("");
