@@ -5,6 +5,7 @@
  */
 #include "config/preflight.h"
 
+#include "config/flaws.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/lib/x86.h"
@@ -43,6 +44,9 @@
     "Recommended: without it each exit to Bulkhead empties the TLB and guests run slower."
 #define HINT_SLOWER_SVM                                                                            \
     "Newer CPUs have it: without it some exits to Bulkhead take longer. Nothing is to be set."
+#define HINT_FLAWS                                                                                 \
+    "Guests may learn of each other from what the CPU leaks: update the firmware, which brings "   \
+    "microcode. What an old CPU never had stays missing."
 #define HINT_NESTED                                                                                \
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
     "virtualization there, or start Bulkhead on the bare machine."
@@ -199,7 +203,7 @@ static void add_threads(const struct boot_info *info, const struct preflight_cpu
 }
 
 /* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
-void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu,
+void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
                    struct preflight_report *report) {
     uint32_t id[4], leaf1[4], ext1[4], ext7[4], brand[13] = {0};
     *report = (struct preflight_report){0};
@@ -228,6 +232,9 @@ void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu
         add_vmx(cpu, vmx, nested, words, report);
     }
     add_features(words, vmx, svm, nested, report);
+    bool safe = flaws_decide(info, cpu, amd);
+    add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
+             info->speculation);
     add_machine(info, report);
     if (id[0] >= 0xb) {
         add_threads(info, cpu, report);

@@ -31,8 +31,8 @@ struct preflight_report {
 };
 
 /* Judges the CPU, and info's ranges and CPUs; lines are in the order in which an admin should read
- * them. */
-void preflight_run(const struct boot_info *info, const struct preflight_cpu *cpu,
+ * them. Into *info what is to be done against speculation (flaws_decide()). */
+void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
                    struct preflight_report *report);
 
 #endif

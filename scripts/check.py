@@ -34,7 +34,7 @@ EXTRA = {"arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"]}
 ABI = "hv/abi.h"
 BUDGET = 10000
 BUDGET_ROOMS = ["boot", "hv", "arch"]
-CONFIG_BUDGET = 1500  # config/ is no part of the hypervisor and counted by itself
+CONFIG_BUDGET = 1600  # config/ is no part of the hypervisor and counted by itself
 FILE_LIMIT = 600
 
 

@@ -104,7 +104,8 @@ void smp_release_cpus(void);
 void smp_ap_main(struct cpu *cpu);
 
 /* mitigate.c */
-void mitigate_init(bool wanted); /* behind the choice of hvm: what guests get joins its features */
+/* Behind the choice of hvm: what guests get joins its features. */
+void mitigate_init(const struct boot_info *info);
 void mitigate_start_guest(void); /* each CPU, before a guest's first instruction */
 void mitigate_clear(void);       /* after anything that may be another guest's was touched */
 

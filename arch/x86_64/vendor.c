@@ -10,10 +10,10 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
-enum status hvm_probe(bool mitigate) {
+enum status hvm_probe(const struct boot_info *info) {
     hvm = vmx_probe() == STATUS_OK ? &vmx_ops : &svm_ops;
     enum status s = hvm == &vmx_ops ? STATUS_OK : svm_probe();
-    mitigate_init(mitigate);
+    mitigate_init(info);
     return s;
 }
 

@@ -93,7 +93,7 @@ static void start_consoles(const struct plan *plan) {
 void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     log_info("Bulkhead: every guest its own compartment");
     start_log_machine(info);
-    if (hvm_probe(info->config.mitigate) != STATUS_OK) {
+    if (hvm_probe(info) != STATUS_OK) {
         plat_panic("this CPU offers no virtualization that Bulkhead can use");
     }
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {

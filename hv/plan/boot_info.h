@@ -52,6 +52,28 @@ struct boot_isa_irq {
     bool level;
 };
 
+/* What a guest has only if CPU and vendor let it: instructions, MSRs. */
+enum hvm_feature {
+    HVM_RDTSCP = BIT32(0),
+    HVM_INVPCID = BIT32(1),
+    HVM_MSRS_C001 = BIT32(2), /* from C0010000h on */
+    HVM_SPEC_CTRL = BIT32(3),
+    HVM_SPEC_CTRL_PASSES = BIT32(4), /* the hypervisor keeps no bit set in it */
+    HVM_PRED_CMD = BIT32(5),
+    HVM_FLUSH_CMD = BIT32(6),
+    HVM_ARCH_CAPS = BIT32(7),
+    HVM_APIC = BIT32(8), /* not the guest's: APIC virtualization */
+};
+
+/* Against what speculation leaks: which flaws a CPU has, config/flaws.c knows. */
+enum mitigation {
+    MITIGATE_L1D = BIT32(0),  /* L1 data cache flushed: L1TF */
+    MITIGATE_VERW = BIT32(1), /* buffers overwritten: MDS, TAA, MMIO stale data, RFDS, TSA */
+    MITIGATE_IBRS = BIT32(2), /* guests do not steer the hypervisor's branches: enhanced IBRS */
+    MITIGATE_AUTO_IBRS = BIT32(3), /* the same, AMD's */
+    MITIGATE_IBPB = BIT32(4),      /* branch predictions forgotten when a guest starts */
+};
+
 struct boot_info {
     uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */
     struct mem_range ranges[BOOT_MAX_RANGES];
@@ -73,6 +95,11 @@ struct boot_info {
     struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
     struct boot_isa_irq isa_irqs[16];
     struct boot_framebuffer framebuffer;
+
+    uint32_t mitigations;       /* enum mitigation: those to be on */
+    uint32_t guest_features;    /* enum hvm_feature: those that speculation is about */
+    uint64_t arch_capabilities; /* what guests read of IA32_ARCH_CAPABILITIES */
+    char speculation[56];       /* the same for the admin */
 
     uint32_t image_count;
     struct boot_image images[BOOT_MAX_IMAGES];

@@ -7,6 +7,7 @@
 #define HV_VM_HVM_H
 
 #include "hv/lib/status.h"
+#include "hv/plan/boot_info.h"
 
 struct npt_format;
 struct vcpu;
@@ -127,19 +128,6 @@ struct hvm_segment {
 #define SEG_BIG      BIT32(14) /* D or B */
 #define SEG_UNUSABLE BIT32(16)
 
-/* What a guest has only if CPU and vendor let it: instructions, MSRs. */
-enum hvm_feature {
-    HVM_RDTSCP = BIT32(0),
-    HVM_INVPCID = BIT32(1),
-    HVM_MSRS_C001 = BIT32(2), /* from C0010000h on */
-    HVM_SPEC_CTRL = BIT32(3),
-    HVM_SPEC_CTRL_PASSES = BIT32(4), /* the hypervisor keeps no bit set in it */
-    HVM_PRED_CMD = BIT32(5),
-    HVM_FLUSH_CMD = BIT32(6),
-    HVM_ARCH_CAPS = BIT32(7),
-    HVM_APIC = BIT32(8), /* not the guest's: APIC virtualization */
-};
-
 /* Where the guest's code is. */
 struct hvm_code {
     uint64_t rip, cr3;
@@ -181,14 +169,14 @@ struct hvm_ops {
     int (*msr_bit)(uint32_t msr, bool write);
     const struct npt_format *npt_format;
     uint32_t features;          /* enum hvm_feature: what guests can be given; set by probe */
-    uint64_t arch_capabilities; /* what guests read of IA32_ARCH_CAPABILITIES; set by probe */
+    uint64_t arch_capabilities; /* from boot_info; set by probe */
     unsigned npt_max_level;     /* largest nested page, as in struct npt; set by probe */
 };
 
 extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */
 
 /* Sets hvm to what this CPU offers; arch/ implements it. Logs what is missing, with the firmware
- * setting. mitigate: the config wants the CPU's flaws made up for. Once, on the first CPU. */
-MUST_USE enum status hvm_probe(bool mitigate);
+ * setting. Once, on the first CPU. */
+MUST_USE enum status hvm_probe(const struct boot_info *info);
 
 #endif

@@ -3,8 +3,7 @@
  * What is done against speculation on which CPU, and which MSRs its guests get: CPUs of both makers
  * as they describe themselves.
  */
-#include "arch/x86_64/flaws.h"
-#include "hv/vm/hvm.h"
+#include "config/flaws.h"
 #include "test.h"
 
 enum fact {
@@ -89,28 +88,80 @@ static const struct {
 
 static const uint64_t *facts;
 
-static bool has(struct cpu_feature f) {
-    static const struct cpu_feature words[] = {
-        {7, EBX, 0}, {7, EDX, 0}, {0x80000008, EBX, 0}, {0x80000021, EAX, 0}, {0x80000021, ECX, 0}};
-    for (unsigned i = 0; i < FACT_CAPS; i++) {
-        if (f.leaf == words[i].leaf && f.word == words[i].word) {
-            return (facts[i] >> f.bit & 1) != 0;
-        }
+static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
+    memset(r, 0, 4 * sizeof(*r));
+    if (leaf == 0 || leaf == 0x80000000) {
+        r[0] = leaf == 0 ? 0x1f : 0x80000021;
+    } else if (leaf == 7) {
+        r[1] = (uint32_t)facts[FACT_7_EBX];
+        r[3] = (uint32_t)facts[FACT_7_EDX];
+    } else if (leaf == 0x80000008) {
+        r[1] = (uint32_t)facts[FACT_80000008_EBX];
+    } else {
+        CHECK_U64(leaf, 0x80000021);
+        r[0] = (uint32_t)facts[FACT_80000021_EAX];
+        r[2] = (uint32_t)facts[FACT_80000021_ECX];
     }
-    CHECK_U64(f.leaf, LEAF_CAPS);
-    return (facts[FACT_CAPS] >> (f.word == EDX ? 32 : 0) >> f.bit & 1) != 0;
 }
+
+static uint64_t fake_rdmsr(uint32_t msr) {
+    CHECK_U64(msr, 0x10a);
+    CHECK((facts[FACT_7_EDX] & TELLS) != 0);    /* else there is none */
+    return facts[FACT_CAPS] | BIT(3) | BIT(63); /* bits that no guest sees */
+}
+
+static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr};
 
 TEST(each_cpu_gets_what_it_needs) {
     for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
         facts = cpus[i].facts;
-        uint32_t features = ~0u, found = flaws_find(cpus[i].amd, has, &features);
+        uint64_t caps = ~0ull;
+        uint32_t features = ~0u, found = flaws_find(&cpu, cpus[i].amd, &features, &caps);
         if (found != cpus[i].mitigations || features != cpus[i].features) {
             printf("# %s\n", cpus[i].name);
         }
         CHECK_U64(found, cpus[i].mitigations);
         CHECK_U64(features, cpus[i].features);
+        CHECK_U64(caps, facts[FACT_CAPS] & ~BIT(3));
     }
 }
 
-TEST_MAIN(T(each_cpu_gets_what_it_needs))
+/* Leaves beyond the highest say nothing, whatever the CPU answers. */
+static void old_cpuid(uint32_t leaf, uint32_t r[4]) {
+    memset(r, leaf % 0x80000000 == 0 ? 0 : 0xff, 4 * sizeof(*r));
+}
+
+TEST(what_is_decided_and_said) {
+    static const struct {
+        unsigned cpu;
+        bool wanted, complete;
+        uint32_t mitigations;
+        const char *text;
+    } cases[] = {
+        {0, true, false, 0, "lacks: L1D VERW IBRS IBPB"},
+        {1, true, false, MITIGATE_L1D | MITIGATE_VERW | MITIGATE_IBPB,
+         "on: L1D VERW IBPB, lacks: IBRS"},
+        {1, false, true, 0, "off by the config"},
+        {2, true, true, MITIGATE_VERW | MITIGATE_IBPB | MITIGATE_IBRS, "on: VERW IBRS IBPB"},
+        {9, true, true, MITIGATE_VERW | MITIGATE_IBPB | MITIGATE_AUTO_IBRS,
+         "on: VERW auto-IBRS IBPB"},
+    };
+    static struct boot_info info;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        facts = cpus[cases[i].cpu].facts;
+        info.config.mitigate = cases[i].wanted;
+        CHECK_U64(flaws_decide(&info, &cpu, cpus[cases[i].cpu].amd), cases[i].complete);
+        CHECK_U64(info.mitigations, cases[i].mitigations);
+        CHECK_STR(info.speculation, cases[i].text);
+        bool passes = (cases[i].mitigations & MITIGATE_IBRS) == 0;
+        CHECK_U64(info.guest_features,
+                  cpus[cases[i].cpu].features | (passes ? HVM_SPEC_CTRL_PASSES : 0));
+    }
+    static const struct preflight_cpu old = {old_cpuid, fake_rdmsr};
+    info.config.mitigate = true;
+    CHECK(!flaws_decide(&info, &old, false));
+    CHECK_STR(info.speculation, "lacks: L1D VERW IBRS IBPB");
+    CHECK_U64(info.guest_features, HVM_SPEC_CTRL_PASSES);
+}
+
+TEST_MAIN(T(each_cpu_gets_what_it_needs), T(what_is_decided_and_said))

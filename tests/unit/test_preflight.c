@@ -16,6 +16,7 @@
 
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
 static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids, svm_edx;
+static uint32_t cpuid_7_edx;       /* speculation control */
 static uint32_t thread_shift;      /* APIC IDs of a core's threads agree above it */
 static const char *vendor, *brand; /* 12 and 48 characters */
 static uint32_t reads[16], read_count;
@@ -32,6 +33,14 @@ static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
         break;
     case 1:
         r[2] = cpuid_1_ecx;
+        break;
+    case 7:
+        r[3] = cpuid_7_edx;
+        break;
+    case 0x80000000:
+        r[0] = 0x8000000a;
+        break;
+    case 0x80000008:
         break;
     case 0xb:
         r[0] = thread_shift;
@@ -101,6 +110,8 @@ static void good_machine(void) {
     msr_ept_vpid = GOOD_EPT_VPID;
     msr_vm_cr = 0;
     read_count = 0;
+    cpuid_7_edx = 0;
+    info.config.mitigate = false;
     info.cpu_count = 4;
     info.config.guest_count = 0;
     thread_shift = 0;
@@ -397,5 +408,18 @@ TEST(threads) {
     }
 }
 
-TEST_MAIN(T(good), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature), T(msr_gates),
-          T(amd_good), T(amd_switched_off), T(amd_lacks), T(common), T(threads))
+TEST(speculation) {
+    good_machine();
+    struct preflight_report report = judge();
+    CHECK_STR(find(&report, "Speculation")->found, "off by the config");
+    info.config.mitigate = true;
+    cpuid_7_edx = BIT32(10) | BITS(26, 28);
+    report = judge();
+    CHECK_STR(find(&report, "Speculation")->found, "on: L1D VERW IBPB, lacks: IBRS");
+    CHECK_U64(find(&report, "Speculation")->state, PREFLIGHT_WARN);
+    CHECK_U64(report.lacks, 0);
+    CHECK_U64(info.mitigations, MITIGATE_L1D | MITIGATE_VERW | MITIGATE_IBPB);
+}
+
+TEST_MAIN(T(good), T(speculation), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature),
+          T(msr_gates), T(amd_good), T(amd_switched_off), T(amd_lacks), T(common), T(threads))
