@@ -55,6 +55,9 @@ NORETURN void life_stay_out(struct vcpu *v);
  */
 MUST_USE enum status audit_policy(const struct vcpu *v);
 
+/* Into the log at level debug; `make docs` makes docs/guest-view.md of it. */
+void policy_print(void);
+
 #define FETCH_MAX 15 /* longest instruction */
 
 /*

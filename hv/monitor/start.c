@@ -4,7 +4,6 @@
  * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
  */
 #include "hv/exit/exit.h"
-#include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
 #include "hv/mem/audit.h"
 #include "hv/monitor/command.h"
@@ -46,10 +45,6 @@ static void start_log_partition(const struct plan *plan) {
                  fmt_size(size, p->budget_size), (ull)p->budget_base.v,
                  (ull)(p->budget_base.v + p->budget_size - 1), p->config->name);
     }
-}
-
-static void start_log_policy(const char *text) {
-    log_print(LOG_DEBUG, NULL, "  %s", text);
 }
 
 static void start_audit(struct vm *vm) {
@@ -101,7 +96,7 @@ void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     }
     start_create_vms(info->plan, entry_tsc);
     start_log_partition(info->plan);
-    policy_print(start_log_policy);
+    policy_print();
     command_init(start_vms, info->plan->vm_count);
     start_consoles(info->plan);
     log_info("audit passed, machine divided between %u guests", info->plan->vm_count);
