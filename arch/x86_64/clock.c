@@ -120,8 +120,8 @@ static uint64_t clock_measure(const struct ref_timer *timer) {
  */
 static uint64_t clock_choose(uint64_t measured, const char *by) {
     uint32_t crystal[4], base[4];
-    cpuid_checked(0x15, crystal);
-    cpuid_checked(0x16, base);
+    plat_cpuid(0x15, 0, crystal);
+    plat_cpuid(0x16, 0, base);
     bool exact = crystal[EAX] != 0 && crystal[EBX] != 0 && crystal[ECX] != 0;
     uint64_t claimed = exact ? mul_div_u64(crystal[ECX], crystal[EBX], crystal[EAX])
                              : (base[EAX] & 0xffff) * 1000000ull;

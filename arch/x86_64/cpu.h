@@ -23,16 +23,6 @@
 
 enum cpuid_register { EAX, EBX, ECX, EDX };
 
-/* Subleaf 0, or zeroes where the CPU has no such leaf (Intel answers those with another one). */
-static inline void cpuid_checked(uint32_t leaf, uint32_t out[4]) {
-    plat_cpuid(leaf & 0x80000000u, 0, out);
-    bool there = leaf <= out[EAX];
-    plat_cpuid(leaf, 0, out);
-    for (unsigned i = 0; i < 4; i++) {
-        out[i] = there ? out[i] : 0;
-    }
-}
-
 /* See cpu_has(). */
 struct cpu_feature {
     uint32_t leaf;
@@ -50,7 +40,7 @@ struct cpu_feature {
 
 static inline bool cpu_has(struct cpu_feature f) {
     uint32_t r[4];
-    cpuid_checked(f.leaf, r);
+    plat_cpuid(f.leaf, 0, r);
     return (r[f.word] >> f.bit & 1) != 0;
 }
 

@@ -27,7 +27,7 @@ _Static_assert(sizeof(initial_state) == 576, "legacy area and header");
 
 static uint64_t xcr0_supported(void) {
     uint32_t r[4];
-    cpuid_checked(0xd, r);
+    plat_cpuid(0xd, 0, r);
     return cpu_has(CPU_HAS_XSAVE) ? (uint64_t)r[EDX] << 32 | r[EAX] : 0;
 }
 
@@ -77,5 +77,7 @@ void plat_reset_live_state(void) {
 }
 
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
-    __cpuid_count(leaf, subleaf, out[EAX], out[EBX], out[ECX], out[EDX]);
+    if (!__get_cpuid_count(leaf, subleaf, &out[EAX], &out[EBX], &out[ECX], &out[EDX])) {
+        out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
+    }
 }

@@ -41,9 +41,10 @@
 #define EXT1_ECX      (BITS(0, 1) | BIT(5) | BIT(8) | BIT(22))
 #define EXT1_EDX      (BIT(11) | BIT(20) | BITS(26, 27) | BIT(29))
 
-/* Highest leaves, topology and frequencies are filled in by cpuid_own(), cpuid_topology(). */
+/* Highest extended leaf, topology and frequencies are filled in by cpuid_own(), cpuid_topology().
+ */
 const struct cpuid_policy cpuid_policies[] = {
-    {0x00, ANY, "vendor, highest leaf", .pass = {0, ALL, ALL, ALL}},
+    {0x00, ANY, "vendor, highest leaf", .pass = {0, ALL, ALL, ALL}, .set = {0x1f, 0, 0, 0}},
     {0x01, ANY, "features", .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX},
      .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
     {0x02, ANY, "caches", .pass = {ALL, ALL, ALL, ALL}},
@@ -74,16 +75,11 @@ static const struct cpuid_entry cpuid_nothing;
 
 /* The slot of a leaf: the number of its first entry, with SUBLEAVES if it has several. */
 static uint8_t cpuid_slot(const struct cpuid_table *t, uint32_t leaf) {
+    uint32_t n = leaf % CPUID_GROUP;
     if (LIKELY(leaf < CPUID_MAX_LEAF)) {
-        return t->basic[leaf];
+        return t->slots[0][leaf];
     }
-    if (leaf - 0x80000000u < CPUID_MAX_LEAF) {
-        return t->extended[leaf - 0x80000000u];
-    }
-    if (leaf - BULKHEAD_CPUID_BASE < CPUID_MAX_LEAF) {
-        return t->hypervisor[leaf - BULKHEAD_CPUID_BASE];
-    }
-    return CPUID_NO_ENTRY;
+    return n < CPUID_MAX_LEAF ? t->slots[leaf / CPUID_GROUP][n] : CPUID_NO_ENTRY;
 }
 
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf) {
@@ -152,9 +148,7 @@ static void cpuid_topology(struct vcpu *v) {
 
 /* What no host word can say: frequencies, our own leaves; how many leaves there are. */
 static void cpuid_own(struct vcpu *v) {
-    struct cpuid_entry *e = cpuid_edit(v, 0, 0);
-    e->out[0] = 0x1f;
-    e = cpuid_edit(v, 0x80000000, 0);
+    struct cpuid_entry *e = cpuid_edit(v, 0x80000000, 0);
     e->out[0] = (uint32_t)min_u64(e->out[0], 0x8000001e);
 
     /*
@@ -175,19 +169,15 @@ static void cpuid_own(struct vcpu *v) {
 
 static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
                       const struct cpuid_policy *p) {
-    uint32_t last[4], host[4] = {0, 0, 0, 0};
+    uint32_t host[4];
     ASSERT(t->count < CPUID_MAX_ENTRIES);
-    plat_cpuid(leaf & 0x80000000u, 0, last);
-    if (leaf <= last[0] && leaf >> 30 != 1) {
-        plat_cpuid(leaf, subleaf == ANY ? 0 : subleaf, host);
-    }
+    plat_cpuid(leaf, subleaf == ANY ? 0 : subleaf, host);
     struct cpuid_entry *e = &t->entries[t->count];
     *e = (struct cpuid_entry){.leaf = leaf, .subleaf = subleaf};
     for (unsigned r = 0; r < 4; r++) {
         e->out[r] = (host[r] & p->pass[r]) | p->set[r];
     }
-    uint8_t *slots = leaf >> 30 == 0 ? t->basic : leaf >> 30 == 1 ? t->hypervisor : t->extended;
-    uint8_t *slot = &slots[leaf & (CPUID_MAX_LEAF - 1)];
+    uint8_t *slot = &t->slots[leaf / CPUID_GROUP][leaf & (CPUID_MAX_LEAF - 1)];
     if (*slot == CPUID_NO_ENTRY) {
         *slot = subleaf == ANY ? t->count : t->count | CPUID_SUBLEAVES;
     }

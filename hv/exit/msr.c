@@ -14,8 +14,9 @@
 
 #define MTRR_VARIABLE 8
 enum msr_slot {
-    SLOT_MTRR_VARIABLE = 0,
-    SLOT_MTRR_FIX64K = 2 * MTRR_VARIABLE,
+    SLOT_NONE = 0, /* written, never read: the register is constant */
+    SLOT_MTRR_VARIABLE,
+    SLOT_MTRR_FIX64K = SLOT_MTRR_VARIABLE + 2 * MTRR_VARIABLE,
     SLOT_MTRR_FIX16K,
     SLOT_MTRR_FIX4K = SLOT_MTRR_FIX16K + 2,
     SLOT_MTRR_DEF_TYPE = SLOT_MTRR_FIX4K + 8,
@@ -26,31 +27,23 @@ enum msr_slot {
 };
 _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
 
-#define SPEC_CTRL_BITS   BITS(0, 2) /* IBRS, STIBP, SSBD */
 #define MTRR_WB          6u
 #define MTRR_ENABLED     BIT(11)
 #define MTRR_FIXED       BIT(10)
 #define MISC_ENABLE_BITS (BIT(0) | BIT(11) | BIT(12)) /* fast strings; no BTS, no PEBS */
 
-static enum status msr_read_constant(UNUSED struct vcpu *v, uint32_t msr, uint64_t *value) {
-    *value = msr_policy_find(msr)->constant;
-    return STATUS_OK;
-}
-
-/* For registers that only remember hints, or nothing. */
-static enum status msr_write_forgotten(UNUSED struct vcpu *v, uint32_t msr, uint64_t value) {
-    return (value & msr_policy_find(msr)->reserved) == 0 ? STATUS_OK : STATUS_DENIED;
-}
-
-/* MTRRs are remembered and have no effect: guest RAM is write-back in the nested tables. */
 static enum status msr_read_slot(struct vcpu *v, uint32_t msr, uint64_t *value) {
     const struct msr_policy *p = msr_policy_find(msr);
-    *value = v->msr_slots[p->slot + (msr - p->msr)];
+    *value = p->slot == SLOT_NONE ? p->constant : v->msr_slots[p->slot + (msr - p->msr)];
     return STATUS_OK;
 }
 
-/* The lowest p->types bytes are memory types; a PHYSMASK, every second one of a pair, has none. */
-static enum status msr_write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value) {
+/*
+ * For registers that only remember, or not even that. The lowest p->types bytes of an MTRR are
+ * memory types; a PHYSMASK, every second one of a pair, has none. MTRRs have no effect: guest RAM
+ * is write-back in the nested tables.
+ */
+static enum status msr_write_slot(struct vcpu *v, uint32_t msr, uint64_t value) {
     const struct msr_policy *p = msr_policy_find(msr);
     bool mask = p->slot == SLOT_MTRR_VARIABLE && (msr & 1) != 0;
     bool valid = (value & (mask ? BITS(0, 10) : p->reserved)) == 0;
@@ -132,13 +125,12 @@ static enum status msr_write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t 
 
 /* Where the hypervisor keeps a bit of it set, on CPUs that have them all; the guest sees its own.
  */
-static enum status msr_write_spec_ctrl(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
-    if ((value & ~SPEC_CTRL_BITS) != 0) {
-        return STATUS_DENIED;
+static enum status msr_write_spec_ctrl(struct vcpu *v, uint32_t msr, uint64_t value) {
+    enum status s = msr_write_slot(v, msr, value);
+    if (s == STATUS_OK) {
+        plat_spec_ctrl_set(value);
     }
-    v->msr_slots[SLOT_SPEC_CTRL] = value;
-    plat_spec_ctrl_set(value);
-    return STATUS_OK;
+    return s;
 }
 
 /* clang-format off */
@@ -147,43 +139,43 @@ static enum status msr_write_spec_ctrl(struct vcpu *v, UNUSED uint32_t msr, uint
 #define PASS(number, text) MSR(number, 1, text, .read_passes = true, .write_passes = true)
 
 const struct msr_policy msr_policies[] = {
-    MSR(X86_MSR_TSC, 1, "IA32_TIME_STAMP_COUNTER", .read_passes = true, .write = msr_write_tsc),
-    MSR(X86_MSR_PLATFORM_ID, 1, "IA32_PLATFORM_ID", .read = msr_read_constant),
-    MSR(X86_MSR_APIC_BASE, 1, "IA32_APIC_BASE", .read = msr_read_apic_base, .write = msr_write_apic_base),
-    MSR(X86_MSR_FEATURE_CONTROL, 1, "IA32_FEATURE_CONTROL", .read = msr_read_constant, .constant = 1 /* locked: nothing on */),
-    MSR(X86_MSR_TSC_ADJUST, 1, "IA32_TSC_ADJUST", .read = msr_read_slot, .write = msr_write_tsc, .slot = SLOT_TSC_ADJUST),
-    MSR(X86_MSR_SPEC_CTRL, 1, "IA32_SPEC_CTRL", .read_passes = true, .write_passes = true, .needs = HVM_SPEC_CTRL, .passes_with = HVM_SPEC_CTRL_PASSES, .read = msr_read_slot, .write = msr_write_spec_ctrl, .slot = SLOT_SPEC_CTRL),
-    MSR(X86_MSR_PRED_CMD, 1, "IA32_PRED_CMD", .write_passes = true, .needs = HVM_PRED_CMD),
-    MSR(X86_MSR_UCODE_REV, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_constant, .write = msr_write_forgotten, .reserved = UINT64_MAX, .constant = BIT(32)),
-    MSR(X86_MSR_MTRR_CAP, 1, "IA32_MTRRCAP", .read = msr_read_constant, .constant = BIT(10) | BIT(8) | MTRR_VARIABLE),
-    MSR(X86_MSR_ARCH_CAPABILITIES, 1, "IA32_ARCH_CAPABILITIES", .needs = HVM_ARCH_CAPS, .read = msr_read_slot, .slot = SLOT_ARCH_CAPABILITIES),
-    MSR(X86_MSR_FLUSH_CMD, 1, "IA32_FLUSH_CMD", .write_passes = true, .needs = HVM_FLUSH_CMD),
-    PASS(X86_MSR_SYSENTER_CS, "IA32_SYSENTER_CS"),
-    PASS(X86_MSR_SYSENTER_ESP, "IA32_SYSENTER_ESP"),
-    PASS(X86_MSR_SYSENTER_EIP, "IA32_SYSENTER_EIP"),
-    MSR(X86_MSR_MISC_ENABLE, 1, "IA32_MISC_ENABLE", .read = msr_read_constant, .write = msr_write_forgotten, .constant = MISC_ENABLE_BITS),
-    MSR(X86_MSR_DEBUGCTL, 1, "IA32_DEBUGCTL", .read = msr_read_constant, .write = msr_write_forgotten, .reserved = UINT64_MAX, .constant = 0),
-    MSR(X86_MSR_MTRR_PHYSBASE0, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_VARIABLE, .types = 1, .reserved = BITS(8, 11)),
-    MSR(X86_MSR_MTRR_FIX64K, 1, "IA32_MTRR_FIX64K", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_FIX64K, .types = 8),
-    MSR(X86_MSR_MTRR_FIX16K_80, 2, "IA32_MTRR_FIX16K", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_FIX16K, .types = 8),
-    MSR(X86_MSR_MTRR_FIX4K_C0, 8, "IA32_MTRR_FIX4K", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_FIX4K, .types = 8),
-    PASS(X86_MSR_PAT, "IA32_PAT"),
-    MSR(X86_MSR_MTRR_DEF_TYPE, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_mtrr, .slot = SLOT_MTRR_DEF_TYPE, .types = 1, .reserved = ~(MTRR_ENABLED | MTRR_FIXED | 0xff)),
-    MSR(X86_MSR_TSC_DEADLINE, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
-    MSR(X86_MSR_X2APIC_FIRST, X86_MSR_X2APIC_LAST - X86_MSR_X2APIC_FIRST + 1, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
-    MSR(X86_MSR_EFER, 1, "IA32_EFER", .read_passes = true, .read = msr_read_efer, .write = msr_write_efer),
-    PASS(X86_MSR_STAR, "IA32_STAR"),
-    PASS(X86_MSR_LSTAR, "IA32_LSTAR"),
-    PASS(X86_MSR_CSTAR, "IA32_CSTAR"),
-    PASS(X86_MSR_FMASK, "IA32_FMASK"),
-    PASS(X86_MSR_FS_BASE, "IA32_FS_BASE"),
-    PASS(X86_MSR_GS_BASE, "IA32_GS_BASE"),
-    PASS(X86_MSR_KERNEL_GS_BASE, "IA32_KERNEL_GS_BASE"),
-    PASS(X86_MSR_TSC_AUX, "IA32_TSC_AUX"),
-    MSR(X86_MSR_SYSCFG, 1, "SYSCFG", .needs = HVM_MSRS_C001, .read = msr_read_constant, .constant = 0 /* no I/O in RAM's MTRRs, no encryption */),
-    MSR(X86_MSR_HWCR, 1, "HWCR", .needs = HVM_MSRS_C001, .read = msr_read_constant, .write = msr_write_forgotten, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
-    MSR(X86_MSR_NB_CFG, 1, "NB_CFG", .needs = HVM_MSRS_C001, .read = msr_read_constant, .constant = BIT(46) /* extended PCI configuration is on: nothing to write */),
-    MSR(X86_MSR_INT_PENDING, 1, "INT_PENDING_MSG", .needs = HVM_MSRS_C001, .read = msr_read_constant, .constant = 0 /* no C1E */),
+    MSR(0x10, 1, "IA32_TIME_STAMP_COUNTER", .read_passes = true, .write = msr_write_tsc),
+    MSR(0x17, 1, "IA32_PLATFORM_ID", .read = msr_read_slot),
+    MSR(0x1b, 1, "IA32_APIC_BASE", .read = msr_read_apic_base, .write = msr_write_apic_base),
+    MSR(0x3a, 1, "IA32_FEATURE_CONTROL", .read = msr_read_slot, .constant = 1 /* locked: nothing on */),
+    MSR(0x3b, 1, "IA32_TSC_ADJUST", .read = msr_read_slot, .write = msr_write_tsc, .slot = SLOT_TSC_ADJUST),
+    MSR(0x48, 1, "IA32_SPEC_CTRL", .read_passes = true, .write_passes = true, .needs = HVM_SPEC_CTRL, .passes_with = HVM_SPEC_CTRL_PASSES, .read = msr_read_slot, .write = msr_write_spec_ctrl, .slot = SLOT_SPEC_CTRL, .reserved = ~BITS(0, 2) /* IBRS, STIBP, SSBD */),
+    MSR(0x49, 1, "IA32_PRED_CMD", .write_passes = true, .needs = HVM_PRED_CMD),
+    MSR(0x8b, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_slot, .write = msr_write_slot, .reserved = UINT64_MAX, .constant = BIT(32)),
+    MSR(0xfe, 1, "IA32_MTRRCAP", .read = msr_read_slot, .constant = BIT(10) | BIT(8) | MTRR_VARIABLE),
+    MSR(0x10a, 1, "IA32_ARCH_CAPABILITIES", .needs = HVM_ARCH_CAPS, .read = msr_read_slot, .slot = SLOT_ARCH_CAPABILITIES),
+    MSR(0x10b, 1, "IA32_FLUSH_CMD", .write_passes = true, .needs = HVM_FLUSH_CMD),
+    PASS(0x174, "IA32_SYSENTER_CS"),
+    PASS(0x175, "IA32_SYSENTER_ESP"),
+    PASS(0x176, "IA32_SYSENTER_EIP"),
+    MSR(0x1a0, 1, "IA32_MISC_ENABLE", .read = msr_read_slot, .write = msr_write_slot, .constant = MISC_ENABLE_BITS),
+    MSR(0x1d9, 1, "IA32_DEBUGCTL", .read = msr_read_slot, .write = msr_write_slot, .reserved = UINT64_MAX),
+    MSR(0x200, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_VARIABLE, .types = 1, .reserved = BITS(8, 11)),
+    MSR(0x250, 1, "IA32_MTRR_FIX64K", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_FIX64K, .types = 8),
+    MSR(0x258, 2, "IA32_MTRR_FIX16K", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_FIX16K, .types = 8),
+    MSR(0x268, 8, "IA32_MTRR_FIX4K", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_FIX4K, .types = 8),
+    PASS(0x277, "IA32_PAT"),
+    MSR(0x2ff, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_DEF_TYPE, .types = 1, .reserved = ~(MTRR_ENABLED | MTRR_FIXED | 0xff)),
+    MSR(0x6e0, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
+    MSR(0x800, 0x100, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
+    MSR(0xc0000080, 1, "IA32_EFER", .read_passes = true, .read = msr_read_efer, .write = msr_write_efer),
+    PASS(0xc0000081, "IA32_STAR"),
+    PASS(0xc0000082, "IA32_LSTAR"),
+    PASS(0xc0000083, "IA32_CSTAR"),
+    PASS(0xc0000084, "IA32_FMASK"),
+    PASS(0xc0000100, "IA32_FS_BASE"),
+    PASS(0xc0000101, "IA32_GS_BASE"),
+    PASS(0xc0000102, "IA32_KERNEL_GS_BASE"),
+    PASS(0xc0000103, "IA32_TSC_AUX"),
+    MSR(0xc0010010, 1, "SYSCFG", .needs = HVM_MSRS_C001, .read = msr_read_slot /* no I/O in RAM's MTRRs, no encryption */),
+    MSR(0xc0010015, 1, "HWCR", .needs = HVM_MSRS_C001, .read = msr_read_slot, .write = msr_write_slot, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
+    MSR(0xc001001f, 1, "NB_CFG", .needs = HVM_MSRS_C001, .read = msr_read_slot, .constant = BIT(46) /* extended PCI configuration is on: nothing to write */),
+    MSR(0xc0010055, 1, "INT_PENDING_MSG", .needs = HVM_MSRS_C001, .read = msr_read_slot /* no C1E */),
 };
 /* clang-format on */
 const size_t msr_policy_count = ARRAY_SIZE(msr_policies);

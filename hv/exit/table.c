@@ -61,10 +61,6 @@ static enum action exit_next(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-static enum action exit_retry(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
-    return ACTION_RETRY;
-}
-
 /*
  * An intercepted exception is the guest's own: it goes on to the guest's handler. A guest may raise
  * one in the delivery of another for ever, with no instruction between at which the CPU would look
@@ -125,7 +121,7 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_CR] = exit_cr,
     [EXIT_XSETBV] = exit_xsetbv,
     [EXIT_EXCEPTION] = exit_exception,
-    [EXIT_HOST_NMI] = exit_retry, /* the vendor's file has handled it */
+    [EXIT_HOST_NMI] = exit_window, /* the vendor's file has handled it */
     [EXIT_HOST_MCE] = exit_host_mce,
     [EXIT_TRIPLE_FAULT] = exit_fatal,
     [EXIT_TASK_SWITCH] = exit_fatal,

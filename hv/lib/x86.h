@@ -75,42 +75,21 @@ enum x86_vector {
 enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI };
 
 #define X86_MSR_TSC               0x10u
-#define X86_MSR_PLATFORM_ID       0x17u
 #define X86_MSR_APIC_BASE         0x1bu
 #define X86_MSR_FEATURE_CONTROL   0x3au
-#define X86_MSR_TSC_ADJUST        0x3bu
 #define X86_MSR_SPEC_CTRL         0x48u
 #define X86_MSR_PRED_CMD          0x49u
-#define X86_MSR_UCODE_REV         0x8bu
-#define X86_MSR_MTRR_CAP          0xfeu
 #define X86_MSR_ARCH_CAPABILITIES 0x10au
 #define X86_MSR_FLUSH_CMD         0x10bu
-#define X86_MSR_SYSENTER_CS       0x174u
-#define X86_MSR_SYSENTER_ESP      0x175u
-#define X86_MSR_SYSENTER_EIP      0x176u
-#define X86_MSR_MISC_ENABLE       0x1a0u
-#define X86_MSR_DEBUGCTL          0x1d9u
-#define X86_MSR_MTRR_PHYSBASE0    0x200u
-#define X86_MSR_MTRR_FIX64K       0x250u
-#define X86_MSR_MTRR_FIX16K_80    0x258u
-#define X86_MSR_MTRR_FIX4K_C0     0x268u
 #define X86_MSR_PAT               0x277u
-#define X86_MSR_MTRR_DEF_TYPE     0x2ffu
 #define X86_MSR_TSC_DEADLINE      0x6e0u
 #define X86_MSR_X2APIC_FIRST      0x800u
-#define X86_MSR_X2APIC_LAST       0x8ffu
 #define X86_MSR_EFER              0xc0000080u
 #define X86_MSR_STAR              0xc0000081u
 #define X86_MSR_LSTAR             0xc0000082u
 #define X86_MSR_CSTAR             0xc0000083u
 #define X86_MSR_FMASK             0xc0000084u
-#define X86_MSR_FS_BASE           0xc0000100u
-#define X86_MSR_GS_BASE           0xc0000101u
 #define X86_MSR_KERNEL_GS_BASE    0xc0000102u
 #define X86_MSR_TSC_AUX           0xc0000103u
-#define X86_MSR_SYSCFG            0xc0010010u
-#define X86_MSR_HWCR              0xc0010015u
-#define X86_MSR_NB_CFG            0xc001001fu
-#define X86_MSR_INT_PENDING       0xc0010055u
 
 #endif

@@ -23,8 +23,9 @@ unsigned plat_cpu_count(void);
 void plat_kick(unsigned cpu);    /* makes that CPU leave its guest or plat_wait() soon */
 void plat_take_interrupts(void); /* lets pending host interrupts in, then shuts them out again */
 void plat_wait(void);            /* halts until a host interrupt came; takes it */
-void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* EAX EBX ECX EDX */
-uint64_t plat_xgetbv(void);                                        /* XCR0; on a CPU that has it */
+/* EAX EBX ECX EDX; zero if the CPU has no such leaf (Intel answers those with another one). */
+void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+uint64_t plat_xgetbv(void);      /* XCR0; on a CPU that has it */
 bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-controlled */
 /* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset
  * values. */

@@ -211,7 +211,7 @@ static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
 
 static void vcpu_reset_registers(struct vcpu *v) {
     memset(v->regs, 0, sizeof(v->regs));
-    v->regs[X86_RDX] = v->cpuid.entries[v->cpuid.basic[1]].out[0]; /* the CPU's signature */
+    v->regs[X86_RDX] = v->cpuid.entries[v->cpuid.slots[0][1]].out[0]; /* the CPU's signature */
     for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
         hvm->set(v, (enum hvm_reg)r, reset_registers[r]);
     }

@@ -28,7 +28,8 @@ enum vcpu_request {
 
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
 #define CPUID_MAX_ENTRIES 64
-#define CPUID_MAX_LEAF    0x20
+#define CPUID_GROUP       0x40000000u /* so far apart are the groups of leaves */
+#define CPUID_MAX_LEAF    0x20        /* in a group */
 #define CPUID_SUBLEAVES   0x80 /* in a slot: the leaf has several entries, told apart by subleaf */
 #define CPUID_NO_ENTRY    0xff
 
@@ -38,7 +39,7 @@ struct ALIGNED(32) cpuid_entry {
 
 struct cpuid_table {
     uint8_t count;
-    uint8_t basic[CPUID_MAX_LEAF], extended[CPUID_MAX_LEAF], hypervisor[CPUID_MAX_LEAF];
+    uint8_t slots[4][CPUID_MAX_LEAF]; /* basic, hypervisor, extended, none */
     struct cpuid_entry entries[CPUID_MAX_ENTRIES];
 };
 

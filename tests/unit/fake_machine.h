@@ -77,6 +77,9 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     if (leaf == 0x80000000) {
         out[0] = fake_last_extended;
     }
+    if (leaf > fake_last_extended || leaf >> 30 == 1) {
+        memset(out, 0, 4 * sizeof(out[0]));
+    }
     if (leaf == 0x80000008) {
         out[0] = 39 | 48 << 8;
     }

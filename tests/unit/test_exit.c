@@ -7,6 +7,12 @@
 #include "hv/abi.h"
 #include "hv/exit/cpuid.h"
 
+#define MSR_TSC_ADJUST  0x3bu
+#define MSR_UCODE_REV   0x8bu
+#define MSR_MISC_ENABLE 0x1a0u
+#define MSR_DEBUGCTL    0x1d9u
+#define MSR_HWCR        0xc0010015u
+
 static enum action act(struct vcpu *v, enum exit_kind kind) {
     struct vmexit x = {.kind = kind, .insn_len = 2};
     v->event.type = EVENT_NONE;
@@ -240,9 +246,9 @@ TEST(mtrrs_at_power_up) {
 
 TEST(registers_that_remember_nothing) {
     struct vcpu *v = fake_machine_start();
-    CHECK(msr_takes(v, X86_MSR_MISC_ENABLE, UINT64_MAX) && msr_takes(v, X86_MSR_HWCR, UINT64_MAX));
-    CHECK(msr_takes(v, X86_MSR_DEBUGCTL, 0) && !msr_takes(v, X86_MSR_DEBUGCTL, 1));
-    CHECK(msr_takes(v, X86_MSR_UCODE_REV, 0) && !msr_takes(v, X86_MSR_UCODE_REV, BIT(63)));
+    CHECK(msr_takes(v, MSR_MISC_ENABLE, UINT64_MAX) && msr_takes(v, MSR_HWCR, UINT64_MAX));
+    CHECK(msr_takes(v, MSR_DEBUGCTL, 0) && !msr_takes(v, MSR_DEBUGCTL, 1));
+    CHECK(msr_takes(v, MSR_UCODE_REV, 0) && !msr_takes(v, MSR_UCODE_REV, BIT(63)));
     CHECK(!msr_takes(v, X86_MSR_FEATURE_CONTROL, 1));
 }
 
@@ -257,7 +263,7 @@ TEST(msr_table_is_sorted_and_disjoint) {
     CHECK(msr_policy_find(0xffffffff) == NULL);
     CHECK(msr_policy_find(0x11) == NULL);
     hvm->features &= ~(uint32_t)HVM_MSRS_C001; /* a CPU without that range */
-    CHECK(msr_policy_find(X86_MSR_HWCR) == NULL);
+    CHECK(msr_policy_find(MSR_HWCR) == NULL);
     hvm->features |= HVM_MSRS_C001;
 }
 
@@ -499,18 +505,18 @@ TEST(tsc_and_its_adjustment_move_together) {
     struct vcpu *v = fake_machine_start();
     CHECK(cpuid_has(&v->cpuid, 7, 1, 1));
     uint64_t before = fake_tsc + v->tsc_offset;
-    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), 0);
-    CHECK(msr_takes(v, X86_MSR_TSC_ADJUST, 0x100000005));
+    CHECK_U64(msr_of(v, MSR_TSC_ADJUST), 0);
+    CHECK(msr_takes(v, MSR_TSC_ADJUST, 0x100000005));
     CHECK_U64(fake_tsc + v->tsc_offset, before + 0x100000005);
     CHECK_U64(fake_regs[HVM_TSC_OFFSET], v->tsc_offset);
     CHECK(msr_takes(v, X86_MSR_TSC, before));
-    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), 0);
-    CHECK(msr_takes(v, X86_MSR_TSC_ADJUST, UINT64_MAX));
+    CHECK_U64(msr_of(v, MSR_TSC_ADJUST), 0);
+    CHECK(msr_takes(v, MSR_TSC_ADJUST, UINT64_MAX));
     CHECK_U64(fake_tsc + v->tsc_offset, before - 1);
     vcpu_reset(v, true); /* an INIT leaves both alone */
-    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), UINT64_MAX);
+    CHECK_U64(msr_of(v, MSR_TSC_ADJUST), UINT64_MAX);
     msr_reset(v);
-    CHECK_U64(msr_of(v, X86_MSR_TSC_ADJUST), 0);
+    CHECK_U64(msr_of(v, MSR_TSC_ADJUST), 0);
 }
 
 /* The hypervisor keeps a bit set where guests' writes exit; else the register passes. */

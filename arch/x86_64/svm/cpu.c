@@ -20,7 +20,7 @@ struct svm_caps svm_caps;
 
 static struct svm_caps svm_caps_read(void) {
     uint32_t r[4];
-    cpuid_checked(0x8000000au, r);
+    plat_cpuid(0x8000000au, 0, r);
     return (struct svm_caps){.features = r[EDX],
                              .asids = r[EBX],
                              .clean = (r[EDX] & SVM_HAS_CLEAN_BITS) != 0 ? CLEAN_ALL : 0};
