@@ -83,16 +83,9 @@ static uint8_t cpuid_slot(const struct cpuid_table *t, uint32_t leaf) {
 }
 
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf) {
-    uint8_t slot = cpuid_slot(t, leaf);
-    if (LIKELY(slot < CPUID_SUBLEAVES)) {
-        return &t->entries[slot];
-    }
-    if (slot == CPUID_NO_ENTRY) {
-        return &cpuid_nothing;
-    }
-    for (uint8_t i = slot & (CPUID_SUBLEAVES - 1); i < t->count && t->entries[i].leaf == leaf;
-         i++) {
-        if (t->entries[i].subleaf == subleaf) {
+    size_t i = cpuid_slot(t, leaf) & (CPUID_SUBLEAVES - 1);
+    for (; i < t->count && t->entries[i].leaf == leaf; i++) {
+        if (t->entries[i].subleaf == subleaf || t->entries[i].subleaf == ANY) {
             return &t->entries[i];
         }
     }

@@ -215,15 +215,11 @@ void msr_reset(struct vcpu *v) {
 
 /* Guests touch the same few registers over and over: the last find of each kind is tried first. */
 static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, unsigned write) {
-    const struct msr_policy *p = v->msr_last[write];
-    if (LIKELY(p != NULL && msr - p->msr < p->count)) {
-        return p;
+    const struct msr_policy **last = &v->msr_last[write];
+    if (UNLIKELY(*last == NULL || msr - (*last)->msr >= (*last)->count)) {
+        *last = msr_policy_find(msr);
     }
-    p = msr_policy_find(msr);
-    if (p != NULL) {
-        v->msr_last[write] = p;
-    }
-    return p;
+    return *last;
 }
 
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
