@@ -6,7 +6,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/vmx/vmx.h"
-#include "hv/exit/msr.h"
+#include "hv/exit/policy.h"
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 

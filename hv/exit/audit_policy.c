@@ -6,7 +6,7 @@
  */
 #include "hv/exit/exit.h"
 
-#include "hv/exit/msr.h"
+#include "hv/exit/policy.h"
 
 #define BITMAP_RANGE 0x2000u /* both vendors' bitmaps cover such pieces */
 

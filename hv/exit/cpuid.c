@@ -6,7 +6,7 @@
  * Source: Intel SDM vol. 2 "CPUID—CPU Identification"; AMD APM vol. 3 "Obtaining Processor
  * Information Via the CPUID Instruction".
  */
-#include "hv/exit/cpuid.h"
+#include "hv/exit/policy.h"
 
 #include "hv/abi.h"
 #include "hv/exit/exit.h"

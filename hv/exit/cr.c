@@ -5,9 +5,8 @@
  * Sources: Intel SDM vol. 3 "Control Registers", "Paging-Mode Modification"; vol. 1
  * "XSAVE-Supported Features and State-Component Bitmaps".
  */
-#include "hv/exit/cpuid.h"
 #include "hv/exit/exit.h"
-#include "hv/exit/msr.h"
+#include "hv/exit/policy.h"
 #include "hv/vm/plat.h"
 
 /* PE MP EM TS ET NE, WP, AM, NW CD PG. */

@@ -43,9 +43,6 @@ void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_
 /* Stops the VM as crashed, with a full report in the log. Returns ACTION_RETRY. */
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason);
 
-/* What every vCPU needs from the policy tables once, at creation. */
-void life_prepare_vcpu(struct vcpu *v);
-
 /* For ever on this CPU: runs v's VM (vCPU 0) or v whenever it is to run, waits in between. */
 NORETURN void life_run(struct vcpu *v);
 /* For ever on a CPU that cannot run guests, or has none (v is NULL). */
@@ -54,9 +51,6 @@ NORETURN void life_stay_out(struct vcpu *v);
 /* STATUS_INVALID, with the first difference in the log, if a bitmap lets pass what no table names.
  */
 MUST_USE enum status audit_policy(const struct vcpu *v);
-
-/* Into the log at level debug; `make docs` makes docs/guest-view.md of it. */
-void policy_print(void);
 
 #define FETCH_MAX 15 /* longest instruction */
 

@@ -5,8 +5,8 @@
  * Must not change guest state, but for accessed bits. Called by the handlers that need code bytes
  * and by a vendor's run loop.
  */
-#include "hv/exit/cpuid.h"
 #include "hv/exit/operand.h"
+#include "hv/exit/policy.h"
 
 static void fetch_start(struct vcpu *v, struct fetch *f) {
     hvm->get_segment(v, HVM_CS, &f->cs);

@@ -5,17 +5,11 @@
  */
 #include "hv/exit/exit.h"
 
-#include "hv/exit/cpuid.h"
-#include "hv/exit/msr.h"
+#include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
-
-void life_prepare_vcpu(struct vcpu *v) {
-    cpuid_init(v);
-    msr_reset(v);
-}
 
 static void life_scrub(struct vm *vm) {
     for (uint32_t i = 0; i < vm->plan->region_count; i++) {

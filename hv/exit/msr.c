@@ -4,9 +4,7 @@
  * or left alive), is emulated here, or does not exist. Source: Intel SDM vol. 4 "Model-Specific
  * Registers (MSRs)"; vol. 3 "Memory Type Range Registers".
  */
-#include "hv/exit/msr.h"
-
-#include "hv/exit/cpuid.h"
+#include "hv/exit/policy.h"
 
 #include "hv/exit/exit.h"
 #include "hv/lib/str.h"
@@ -107,10 +105,10 @@ static enum status msr_read_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t *
 
 /* SDM "Extended Feature Enable Register": LMA is the CPU's own, LME is fixed while paging is on. */
 static enum status msr_write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
-    uint64_t allowed = X86_EFER_LMA;
-    allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 11) ? X86_EFER_SCE : 0;
-    allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 20) ? X86_EFER_NXE : 0;
-    allowed |= cpuid_has(&v->cpuid, 0x80000001, 3, 29) ? X86_EFER_LME : 0;
+    uint64_t features = cpuid_find(&v->cpuid, 0x80000001, 0)->out[3]; /* SYSCALL, NX, LM */
+    uint64_t allowed = X86_EFER_LMA | (features >> 11 & X86_EFER_SCE) |
+                       (features >> (20 - 11) & X86_EFER_NXE) |
+                       (features >> (29 - 8) & X86_EFER_LME);
     uint64_t old = hvm->get(v, HVM_EFER);
     if ((value & ~allowed) != 0 ||
         (((old ^ value) & X86_EFER_LME) != 0 && (hvm->get(v, HVM_CR0) & X86_CR0_PG) != 0)) {

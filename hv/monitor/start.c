@@ -4,6 +4,7 @@
  * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
  */
 #include "hv/exit/exit.h"
+#include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
 #include "hv/mem/audit.h"
 #include "hv/monitor/command.h"
@@ -67,7 +68,7 @@ static void start_create_vms(const struct plan *plan, uint64_t entry_tsc) {
             plat_panic("VM %s cannot be created", plan->vms[i].config->name);
         }
         for (uint32_t c = 0; c < vm->vcpu_count; c++) {
-            life_prepare_vcpu(&vm->vcpus[c]);
+            cpuid_init(&vm->vcpus[c]);
         }
         vm->born_tsc = entry_tsc;
         start_vms[i] = vm;

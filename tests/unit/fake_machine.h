@@ -8,7 +8,7 @@
 
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
-#include "hv/exit/msr.h"
+#include "hv/exit/policy.h"
 #include "hv/vm/plat.h"
 #include "test.h"
 
@@ -213,7 +213,8 @@ static struct vcpu *fake_machine_start(void) {
     CHECK_U64(vm_create(&fake_plan, &fake_vm), STATUS_OK);
     fake_vm->console.write = fake_console_write;
     struct vcpu *v = &fake_vm->vcpus[0];
-    life_prepare_vcpu(v);
+    cpuid_init(v);
+    msr_reset(v);
 
     uint64_t pml4[1] = {0x101003}, pdpt[4] = {0x83, 0x40000083, 0x80000083, 0xc0000083};
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x100000), pml4, sizeof(pml4)), STATUS_OK);

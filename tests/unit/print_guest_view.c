@@ -4,7 +4,7 @@
  * the tables name functions that want a machine; none of them runs.
  */
 #include "fake_machine.h"
-#include "hv/exit/cpuid.h"
+#include "hv/exit/policy.h"
 
 /* From bit 0 on, * for one that no guest sees. */
 static const struct {

@@ -5,7 +5,7 @@
  */
 #include "fake_machine.h"
 #include "hv/abi.h"
-#include "hv/exit/cpuid.h"
+#include "hv/exit/policy.h"
 
 #define MSR_TSC_ADJUST  0x3bu
 #define MSR_UCODE_REV   0x8bu
@@ -120,10 +120,12 @@ TEST(topology_is_told_the_same_everywhere) {
         for (v->index = 0; v->index < count; v->index++) {
             fake_vm->vcpu_count = count;
             fake_last_extended = 0x80000021;
-            life_prepare_vcpu(v);
+            cpuid_init(v);
+            msr_reset(v);
             check_topology(v, count, true);
             fake_last_extended = 0x80000008;
-            life_prepare_vcpu(v);
+            cpuid_init(v);
+            msr_reset(v);
             check_topology(v, count, false);
         }
     }

@@ -9,7 +9,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/vmx/decode.h"
 #include "arch/x86_64/vmx/vmx.h"
-#include "hv/exit/msr.h"
+#include "hv/exit/policy.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
