@@ -195,7 +195,6 @@ void cpuid_init(struct vcpu *v) {
     }
     cpuid_own(v);
     cpuid_topology(v);
-    cpuid_set_osxsave(v, false);
 }
 
 void cpuid_set_osxsave(struct vcpu *v, bool on) {
@@ -218,9 +217,6 @@ static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0, boo
 
 /* The sizes follow XCR0, which is the guest's and live in the CPU. */
 static void cpuid_refresh_xsave(struct vcpu *v) {
-    if (!cpuid_has(&v->cpuid, 1, 2, 26)) {
-        return;
-    }
     uint64_t xcr0 = plat_xgetbv();
     struct cpuid_entry *e = cpuid_edit(v, 0xd, 0);
     e->out[1] = cpuid_xsave_size(&v->cpuid, xcr0, false);
@@ -232,7 +228,7 @@ static void cpuid_refresh_xsave(struct vcpu *v) {
 /* Out of line, so that the common case saves no registers. */
 static __attribute__((noinline)) const struct cpuid_entry *cpuid_find_other(struct vcpu *v) {
     uint32_t leaf = (uint32_t)v->regs[X86_RAX];
-    if (leaf == 0xd) {
+    if (leaf == 0xd && cpuid_has(&v->cpuid, 1, 2, 26)) {
         cpuid_refresh_xsave(v);
     }
     return cpuid_find(&v->cpuid, leaf, (uint32_t)v->regs[X86_RCX]);
