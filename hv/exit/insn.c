@@ -13,38 +13,26 @@
 
 #define MOV_CR      (MAP_0F | 0x20) /* bit 1: to the control register */
 #define MOV_CR_MASK 0x3fd
-#define MOVNTI      (MAP_0F | 0xc3) /* not after 66h, F2h, F3h */
 
 enum form {
-    FORM_MOFFS = BIT32(0),  /* address in the instruction; no ModRM */
-    FORM_STRING = BIT32(1), /* address in RSI, RDI; no ModRM */
-    FORM_LOAD = BIT32(2),   /* memory is the source */
-    FORM_IMM = BIT32(3),    /* immediate of the operand size, at most 4 bytes */
-    FORM_IMM8 = BIT32(4),   /* one byte */
-    FORM_ALU_OP = BIT32(5), /* opcode bits 5:3 are the operation */
-    FORM_GROUP = BIT32(6),  /* ModRM.reg is the operation: op is a row of groups[] */
-    FORM_EXTEND = BIT32(7), /* register wider than memory: 1 or 2 bytes by opcode bit 0 */
-    FORM_SXD = BIT32(8),    /* 64-bit mode only, 4 bytes into 8 */
-    FORM_SELF = BIT32(9),   /* exits by itself: op is the exit's kind */
-    FORM_RM = BIT32(10),    /* of these: ModRM names an operand */
-    FORM_WORD = BIT32(11),  /* not a byte, whatever opcode bit 0 says */
+    FORM_MOFFS = BIT32(0),   /* address in the instruction; no ModRM */
+    FORM_STRING = BIT32(1),  /* address in RSI, RDI; no ModRM */
+    FORM_LOAD = BIT32(2),    /* memory is the source */
+    FORM_IMM = BIT32(3),     /* immediate of the operand size, at most 4 bytes */
+    FORM_IMM8 = BIT32(4),    /* one byte */
+    FORM_ALU_OP = BIT32(5),  /* opcode bits 5:3 are the operation */
+    FORM_ALU_REG = BIT32(6), /* ModRM.reg is the operation */
+    FORM_EXTEND = BIT32(7),  /* register wider than memory: 1 or 2 bytes by opcode bit 0 */
+    FORM_SXD = BIT32(8),     /* 64-bit mode only, 4 bytes into 8 */
+    FORM_SELF = BIT32(9),    /* exits by itself: op is the exit's kind */
+    FORM_RM = BIT32(10),     /* of these: ModRM names an operand */
+    FORM_GROUP = BIT32(11),  /* ModRM.reg must be what FORM_REG() says */
 };
-
-#define NONE 0xff
-enum group { GROUP_ALU, GROUP_MOV, GROUP_POP, GROUP_F6, GROUP_FE, GROUP_FF, GROUP_BIT };
-static const uint8_t groups[][8] = {
-    [GROUP_ALU] = {INSN_ADD, INSN_OR, INSN_ADC, INSN_SBB, INSN_AND, INSN_SUB, INSN_XOR, INSN_CMP},
-    [GROUP_MOV] = {INSN_MOV, NONE, NONE, NONE, NONE, NONE, NONE, NONE},
-    [GROUP_POP] = {INSN_POP, NONE, NONE, NONE, NONE, NONE, NONE, NONE},
-    [GROUP_F6] = {INSN_TEST, NONE, INSN_NOT, INSN_NEG, NONE, NONE, NONE, NONE},
-    [GROUP_FE] = {INSN_INC, INSN_DEC, NONE, NONE, NONE, NONE, NONE, NONE},
-    [GROUP_FF] = {INSN_INC, INSN_DEC, NONE, NONE, NONE, NONE, INSN_PUSH, NONE},
-    [GROUP_BIT] = {NONE, NONE, NONE, NONE, INSN_BT, INSN_BTS, INSN_BTR, INSN_BTC},
-};
+#define FORM_REG(n) (FORM_GROUP | (n) << 12)
 
 struct opcode {
     uint16_t value, mask; /* with MAP_0F, MAP_0F01 */
-    uint8_t op;           /* enum insn_op, enum group */
+    uint8_t op;           /* enum insn_op */
     uint16_t form;
 };
 
@@ -55,32 +43,24 @@ static const struct opcode opcodes[] = {
     {0x063, 0x3ff, INSN_MOVSX, FORM_SXD | FORM_LOAD},
     {0x06c, 0x3fe, INSN_INS, FORM_STRING},
     {0x06e, 0x3fe, INSN_OUTS, FORM_STRING},
-    {0x080, 0x3fe, GROUP_ALU, FORM_GROUP | FORM_IMM},
-    {0x083, 0x3ff, GROUP_ALU, FORM_GROUP | FORM_IMM8},
+    {0x080, 0x3fe, INSN_ADD, FORM_ALU_REG | FORM_IMM},
+    {0x083, 0x3ff, INSN_ADD, FORM_ALU_REG | FORM_IMM8},
     {0x084, 0x3fe, INSN_TEST, 0},
     {0x086, 0x3fe, INSN_XCHG, 0},
     {0x088, 0x3fe, INSN_MOV, 0},
     {0x08a, 0x3fe, INSN_MOV, FORM_LOAD},
-    {0x08f, 0x3ff, GROUP_POP, FORM_GROUP},
+    {0x08f, 0x3ff, INSN_POP, FORM_REG(0)},
     {0x0a0, 0x3fe, INSN_MOV, FORM_MOFFS | FORM_LOAD},
     {0x0a2, 0x3fe, INSN_MOV, FORM_MOFFS},
     {0x0a4, 0x3fe, INSN_MOVS, FORM_STRING},
-    {0x0a6, 0x3fe, INSN_CMPS, FORM_STRING},
     {0x0aa, 0x3fe, INSN_STOS, FORM_STRING},
-    {0x0ac, 0x3fe, INSN_LODS, FORM_STRING},
-    {0x0ae, 0x3fe, INSN_SCAS, FORM_STRING},
-    {0x0c6, 0x3fe, GROUP_MOV, FORM_GROUP | FORM_IMM},
-    {0x0f6, 0x3fe, GROUP_F6, FORM_GROUP | FORM_IMM},
-    {0x0fe, 0x3ff, GROUP_FE, FORM_GROUP},
-    {0x0ff, 0x3ff, GROUP_FF, FORM_GROUP},
+    {0x0c6, 0x3fe, INSN_MOV, FORM_REG(0) | FORM_IMM},
+    {0x0f6, 0x3fe, INSN_TEST, FORM_REG(0) | FORM_IMM},
+    {0x0ff, 0x3ff, INSN_PUSH, FORM_REG(6)},
     {0x1a3, 0x3ff, INSN_BT, 0},
-    {0x1ab, 0x3ff, INSN_BTS, 0},
-    {0x1b3, 0x3ff, INSN_BTR, 0},
     {0x1b6, 0x3fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
-    {0x1ba, 0x3ff, GROUP_BIT, FORM_GROUP | FORM_IMM8 | FORM_WORD},
-    {0x1bb, 0x3ff, INSN_BTC, 0},
+    {0x1ba, 0x3ff, INSN_BT, FORM_REG(4) | FORM_IMM8},
     {0x1be, 0x3fe, INSN_MOVSX, FORM_EXTEND | FORM_LOAD},
-    {MOVNTI, 0x3ff, INSN_MOV, 0},
     {0x0f4, 0x3ff, EXIT_HLT, FORM_SELF},
     {0x106, 0x3ff, EXIT_CR, FORM_SELF},                  /* CLTS */
     {0x108, 0x3fe, EXIT_CACHE, FORM_SELF},               /* INVD, WBINVD */
@@ -172,11 +152,13 @@ static const struct opcode *find_opcode(uint16_t value) {
 
 static void set_sizes(const struct decoder *d, const struct opcode *o, uint16_t opcode,
                       struct insn *in) {
-    bool byte = (opcode & 1) == 0 && (o->form & FORM_WORD) == 0;
+    bool byte = (opcode & 1) == 0 && in->op != INSN_BT;
     bool extend = (o->form & FORM_EXTEND) != 0;
     uint8_t word = (d->rex & REX_W) != 0 ? 8 : d->operand == (in->mode == 16) ? 4 : 2;
-    if (opcode == MOVNTI || in->op >= INSN_INS) { /* have a form less */
-        word = opcode == MOVNTI ? (uint8_t)max_u64(word, 4) : (uint8_t)min_u64(word, 4);
+    if (in->op >= INSN_INS || in->op == INSN_PUSH || in->op == INSN_POP) { /* have a form less */
+        word = in->op >= INSN_INS            ? (uint8_t)min_u64(word, 4)
+               : in->mode == 64 && word == 4 ? 8
+                                             : word;
     }
     in->reg_size = byte && !extend ? 1 : word;
     in->size = byte ? 1 : extend ? 2 : (o->form & FORM_SXD) != 0 ? 4 : word;
@@ -230,14 +212,11 @@ static bool take_modrm(struct decoder *d, const struct opcode *o, uint16_t opcod
         in->cr.gpr = register_number(d, modrm, REX_B);
         return (o->form & FORM_SELF) != 0;
     }
-    if ((o->form & FORM_GROUP) != 0) {
-        in->op = groups[o->op][reg];
-        in->has_imm = in->has_imm && in->op != INSN_NOT && in->op != INSN_NEG;
-        bool stack = in->op == INSN_PUSH || in->op == INSN_POP;
-        in->size = stack && in->mode == 64 && in->size == 4 ? 8 : in->size;
-        if (in->op == NONE) {
-            return false;
-        }
+    if ((o->form & FORM_GROUP) != 0 && (o->form & FORM_REG(7)) != FORM_REG(reg)) {
+        return false;
+    }
+    if ((o->form & FORM_ALU_REG) != 0) {
+        in->op = reg;
     } else if (in->reg_size == 1 && d->rex == 0 && reg >= 4) {
         in->high_byte = true;
         in->reg = reg - 4;
@@ -287,8 +266,7 @@ static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     uint16_t opcode = take_opcode(d, in);
     const struct opcode *o = find_opcode(opcode);
     /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
-    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0) ||
-        (opcode == MOVNTI && (d->operand || in->rep != 0)) || kind != kind_of(o)) {
+    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0) || kind != kind_of(o)) {
         return false;
     }
     in->op = (o->form & FORM_ALU_OP) != 0 ? opcode >> 3 & 7 : o->op;
@@ -300,10 +278,7 @@ static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
 
 /* SDM "LOCK - Assert LOCK# Signal Prefix": read-modify-write forms with a memory destination. */
 static bool lock_allowed(const struct insn *in) {
-    static const uint32_t lockable = (BIT32(INSN_CMP) - 1) | BIT32(INSN_INC) | BIT32(INSN_DEC) |
-                                     BIT32(INSN_NEG) | BIT32(INSN_NOT) | BIT32(INSN_BTS) |
-                                     BIT32(INSN_BTR) | BIT32(INSN_BTC) | BIT32(INSN_XCHG);
-    return in->to_memory && (lockable >> in->op & 1) != 0;
+    return in->to_memory && (in->op < INSN_CMP || in->op == INSN_XCHG);
 }
 
 enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,

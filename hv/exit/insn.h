@@ -24,14 +24,7 @@ enum insn_op {
     INSN_XOR,
     INSN_CMP,
     INSN_TEST,
-    INSN_INC,
-    INSN_DEC,
-    INSN_NEG,
-    INSN_NOT,
     INSN_BT,
-    INSN_BTS,
-    INSN_BTR,
-    INSN_BTC,
     INSN_MOV,
     INSN_MOVZX,
     INSN_MOVSX, /* MOVSXD too */
@@ -39,10 +32,7 @@ enum insn_op {
     INSN_PUSH, /* from here on: not one plain memory operand */
     INSN_POP,
     INSN_MOVS,
-    INSN_CMPS,
     INSN_STOS,
-    INSN_LODS,
-    INSN_SCAS,
     INSN_INS, /* these two are an EXIT_IO */
     INSN_OUTS,
 };

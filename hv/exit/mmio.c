@@ -45,7 +45,7 @@ mmio_read_write(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t v
 }
 
 void mmio_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t *value) {
-    *value = mmio_read_write(v, gpa, size, write, *value) & UINT64_MAX >> (64 - 8 * size);
+    *value = mmio_read_write(v, gpa, size, write, *value) & operand_mask(size);
 }
 
 /* The one operand is where the fault says, unless it may be part of one that crosses a page. */
@@ -66,8 +66,13 @@ static bool mmio_crosses(struct vcpu *v, const struct insn *in, gpa_t gpa) {
 static inline __attribute__((always_inline)) enum action
 mmio_execute(struct vcpu *v, struct vmexit *x, const struct insn *in, const struct operand *at) {
     if (UNLIKELY(in->op != INSN_MOV || at->first < in->size)) {
-        uint64_t rflags = hvm->get(v, HVM_RFLAGS);
-        mmio_op_execute(in, v, at, &rflags, operand_access);
+        uint64_t rflags = hvm->get(v, HVM_RFLAGS), memory = 0;
+        if (in->op != INSN_MOV || !in->to_memory) {
+            operand_access(v, at, in->size, false, &memory);
+        }
+        if (mmio_op_execute(in, v->regs, &rflags, &memory)) {
+            operand_access(v, at, in->size, true, &memory);
+        }
         hvm->set(v, HVM_RFLAGS, rflags);
     } else if (in->to_memory) {
         (void)mmio_read_write(v, at->gpa[0], in->size, true, mmio_op_other(in, v->regs));

@@ -14,25 +14,16 @@
 
 #define FLAGS_ARITHMETIC (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
-static uint64_t mask_of(unsigned size) {
-    return UINT64_MAX >> (64 - 8 * size);
-}
-
-void mmio_op_set(uint64_t *reg, unsigned size, uint64_t value) {
-    uint64_t mask = mask_of(size);
-    *reg = (size >= 4 ? 0 : *reg & ~mask) | (value & mask);
-}
-
 static uint64_t sign_extend(uint64_t value, unsigned size) {
     uint64_t sign = BIT(8 * size - 1);
-    return ((value & mask_of(size)) ^ sign) - sign;
+    return ((value & operand_mask(size)) ^ sign) - sign;
 }
 
 uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs) {
     if (insn->has_imm) {
-        return insn->imm & mask_of(insn->size);
+        return insn->imm & operand_mask(insn->size);
     }
-    return regs[insn->reg] >> (insn->high_byte ? 8 : 0) & mask_of(insn->reg_size);
+    return regs[insn->reg] >> (insn->high_byte ? 8 : 0) & operand_mask(insn->reg_size);
 }
 
 void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value) {
@@ -40,80 +31,46 @@ void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value) {
     if (insn->high_byte) {
         *reg = (*reg & ~0xff00ull) | (value & 0xff) << 8;
     } else {
-        mmio_op_set(reg, insn->reg_size, value);
+        operand_set(reg, insn->reg_size, value);
     }
 }
 
-/* carries: bit n is the carry (borrow) out of bit n; parity is of the low byte only. */
-static uint64_t flags_of(uint64_t result, uint64_t carries, uint64_t overflow, unsigned size) {
-    unsigned top = 8 * size - 1;
-    bool odd = __builtin_parity((unsigned)result & 0xff);
-    return (carries >> top & 1) * FLAG_CF | (odd ? 0 : FLAG_PF) | (carries >> 3 & 1) * FLAG_AF |
-           ((result & mask_of(size)) == 0 ? FLAG_ZF : 0) | (result >> top & 1) * FLAG_SF |
-           (overflow >> top & 1) * FLAG_OF;
-}
-
-uint64_t mmio_op_alu(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *flags) {
-    uint64_t keep = ~FLAGS_ARITHMETIC;
-    if (op >= INSN_INC) { /* as an operation on two: INC and DEC leave CF, NOT leaves all flags */
-        keep = op == INSN_NOT ? UINT64_MAX : op == INSN_NEG ? keep : keep | FLAG_CF;
-        b = op == INSN_NEG ? a : op == INSN_NOT ? UINT64_MAX : 1;
-        a = op == INSN_NEG ? 0 : a;
-        op = op == INSN_INC ? INSN_ADD : op == INSN_NOT ? INSN_XOR : INSN_SUB;
-    }
+/* a op b with the arithmetic flags in *flags, CF in them being an input. */
+static uint64_t alu(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *flags) {
+    bool subtract = op == INSN_SUB || op == INSN_SBB || op == INSN_CMP;
     uint64_t carry = (op == INSN_ADC || op == INSN_SBB) ? *flags & FLAG_CF : 0;
-    uint64_t result, carries = 0, overflow = 0;
-    if (op == INSN_ADD || op == INSN_ADC) {
-        result = a + b + carry;
-        carries = (a & b) | ((a | b) & ~result);
+    uint64_t result, carries = 0, overflow = 0; /* bit n is the carry (borrow) out of bit n */
+    if (subtract || op == INSN_ADD || op == INSN_ADC) {
+        uint64_t invert = subtract ? UINT64_MAX : 0;
+        b ^= invert; /* a - b = a + ~b + 1 */
+        result = a + b + (carry ^ (invert & 1));
+        carries = ((a & b) | ((a | b) & ~result)) ^ invert;
         overflow = (a ^ result) & (b ^ result);
-    } else if (op == INSN_SUB || op == INSN_SBB || op == INSN_CMP) {
-        result = a - b - carry;
-        carries = (~a & b) | ((~a | b) & result);
-        overflow = (a ^ b) & (a ^ result);
-    } else if (op == INSN_OR) {
-        result = a | b;
-    } else if (op == INSN_XOR) {
-        result = a ^ b;
-    } else { /* AND, TEST */
-        result = a & b;
+    } else {
+        result = op == INSN_OR ? a | b : op == INSN_XOR ? a ^ b : a & b; /* AND, TEST */
     }
-    *flags = (*flags & keep) | (flags_of(result, carries, overflow, size) & ~keep);
-    return result & mask_of(size);
+    unsigned top = 8 * size - 1;
+    result &= operand_mask(size);
+    *flags = (*flags & ~FLAGS_ARITHMETIC) | (carries >> top & 1) * FLAG_CF |
+             (__builtin_parity((unsigned)result & 0xff) ? 0 : FLAG_PF) |
+             (carries >> 3 & 1) * FLAG_AF | (result == 0 ? FLAG_ZF : 0) |
+             (result >> top) * FLAG_SF | (overflow >> top & 1) * FLAG_OF;
+    return result;
 }
 
-/* BT and its like: CF is the bit that was there; its number wraps, the operand being found. */
-static uint64_t bit_op(enum insn_op op, uint64_t a, uint64_t number, unsigned size,
-                       uint64_t *flags) {
-    uint64_t bit = BIT(number & (8 * size - 1));
-    *flags = (*flags & ~FLAG_CF) | ((a & bit) != 0 ? FLAG_CF : 0);
-    return op == INSN_BTS ? a | bit : op == INSN_BTR ? a & ~bit : a ^ bit;
-}
-
-/* One memory operand and one other: read, compute, write. */
-void mmio_op_execute(const struct insn *in, struct vcpu *v, const struct operand *at,
-                     uint64_t *rflags, mmio_accessor access) {
-    uint64_t other = mmio_op_other(in, v->regs), memory = 0;
-    if (in->op != INSN_MOV || !in->to_memory) {
-        access(v, at, in->size, false, &memory);
-    }
-    uint64_t destination = in->to_memory ? memory : other;
-    uint64_t result = in->to_memory ? other : memory;
-    if (in->op <= INSN_NOT) {
-        result = mmio_op_alu(in->op, destination, result, in->size, rflags);
-    } else if (in->op <= INSN_BTC) {
-        result = bit_op(in->op, memory, other, in->size, rflags);
-    } else if (in->op == INSN_MOVSX) {
-        result = sign_extend(memory, in->size);
-    }
+bool mmio_op_execute(const struct insn *in, uint64_t *regs, uint64_t *rflags, uint64_t *memory) {
+    uint64_t other = mmio_op_other(in, regs), result = in->to_memory ? other : *memory;
     bool compares = in->op == INSN_CMP || in->op == INSN_TEST || in->op == INSN_BT;
-    if (in->to_memory && !compares) {
-        result &= mask_of(in->size);
-        access(v, at, in->size, true, &result);
+    if (in->op <= INSN_TEST) {
+        result = alu(in->op, in->to_memory ? *memory : other, result, in->size, rflags);
+    } else if (in->op == INSN_BT) { /* the bit's number wraps, the operand being found */
+        *rflags = (*rflags & ~FLAG_CF) | (*memory >> (other & (8u * in->size - 1)) & 1);
+    } else if (in->op == INSN_MOVSX) {
+        result = sign_extend(*memory, in->size);
     }
-    if (in->op == INSN_XCHG) {
-        mmio_op_load(in, v->regs, memory);
-    } else if (!in->to_memory && !compares) {
-        mmio_op_load(in, v->regs, result);
+    if (in->op == INSN_XCHG || (!in->to_memory && !compares)) {
+        mmio_op_load(in, regs, in->op == INSN_XCHG ? *memory : result);
     }
+    *memory = result & operand_mask(in->size);
+    return in->to_memory && !compares;
 }

@@ -26,12 +26,12 @@ uint64_t operand_linear(struct vcpu *v, const struct insn *in, const struct insn
     if (m->index != INSN_NO_REG) {
         offset += v->regs[m->index] * m->scale;
     }
-    if (in->op >= INSN_BT && in->op <= INSN_BTC && !in->has_imm) {
+    if (in->op == INSN_BT && !in->has_imm) {
         /* The bit's number, signed, reaches beyond the operand. */
         unsigned unused = 64 - 8u * in->size, shift = in->size == 2 ? 4 : in->size == 4 ? 5 : 6;
         offset += (uint64_t)((int64_t)(v->regs[in->reg] << unused) >> unused >> shift) * in->size;
     }
-    return (offset & UINT64_MAX >> (64 - 8 * m->address_size)) + segment->base;
+    return (offset & operand_mask(m->address_size)) + segment->base;
 }
 
 /* Outside 64-bit mode. */
@@ -100,7 +100,7 @@ void operand_access(struct vcpu *v, const struct operand *at, unsigned size, boo
         gpa_t gpa = GPA(at->gpa[second].v + done - (second ? at->first : 0));
         unsigned left = (second ? size : (unsigned)min_u64(size, at->first)) - done;
         n = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        uint64_t part = *value >> 8 * done & UINT64_MAX >> (64 - 8 * n);
+        uint64_t part = *value >> 8 * done & operand_mask(n);
         void *host = gmem_pointer(&v->vm->mem, gpa, n);
         if (host == NULL) {
             mmio_access(v, gpa, n, write, &part);

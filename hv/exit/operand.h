@@ -11,6 +11,17 @@
 #include "hv/exit/insn.h"
 #include "hv/mem/walk.h"
 
+/* The low size bytes of a word, and of a register: 4 clear its upper half, 1 and 2 leave the rest.
+ */
+static inline uint64_t operand_mask(unsigned size) {
+    return UINT64_MAX >> (64 - 8 * size);
+}
+
+static inline void operand_set(uint64_t *reg, unsigned size, uint64_t value) {
+    uint64_t mask = operand_mask(size);
+    *reg = (size >= 4 ? 0 : *reg & ~mask) | (value & mask);
+}
+
 /* What addresses depend on, read once for an instruction; where its first byte was found. */
 struct fetch {
     struct walk_state s;

@@ -66,7 +66,7 @@ static const struct status_case status_cases[] = {
     {"register form", {0x89, 0xc0}, 2, 64, STATUS_UNSUPPORTED, 0},
     {"arpl", {0x63, 0x07}, 2, 32, STATUS_UNSUPPORTED, 0},
     {"movsxd without REX.W", {0x63, 0x07}, 2, 64, STATUS_UNSUPPORTED, 0},
-    {"not", {0xf7, 0x17}, 2, 64, STATUS_OK, 2},
+    {"not", {0xf7, 0x17}, 2, 64, STATUS_UNSUPPORTED, 0},
     {"mul", {0xf7, 0x27}, 2, 64, STATUS_UNSUPPORTED, 0},
     {"test, the other encoding", {0xf6, 0x0f, 1}, 3, 64, STATUS_UNSUPPORTED, 0},
     {"call", {0xff, 0x17}, 2, 64, STATUS_UNSUPPORTED, 0},
@@ -77,9 +77,6 @@ static const struct status_case status_cases[] = {
     {"bt, imm8", {0x0f, 0xba, 0x27, 3}, 4, 64, STATUS_OK, 4},
     {"0F BA /3", {0x0f, 0xba, 0x1f, 3}, 4, 64, STATUS_UNSUPPORTED, 0},
     {"lock bt", {0xf0, 0x0f, 0xa3, 0x07}, 4, 64, STATUS_INVALID, 0},
-    {"lock bts", {0xf0, 0x0f, 0xab, 0x07}, 4, 64, STATUS_OK, 4},
-    {"movnti", {0x0f, 0xc3, 0x07}, 3, 64, STATUS_OK, 3},
-    {"movnti after 66", {0x66, 0x0f, 0xc3, 0x07}, 4, 64, STATUS_UNSUPPORTED, 0},
     {"rep movsb", {0xf3, 0xa4}, 2, 64, STATUS_OK, 2},
     {"lock stosb", {0xf0, 0xaa}, 2, 64, STATUS_INVALID, 0},
     {"insb is another kind of exit", {0x6c}, 1, 64, STATUS_UNSUPPORTED, 0},
@@ -291,38 +288,24 @@ static void run_native(const uint8_t *insn, size_t n) {
     function(native.state);
 }
 
-static const struct insn *running;
-
-static uint8_t *operand_at(unsigned size) {
+/* The decoder's address is what counts here, not the handler's. */
+static uint8_t *operand_at(const struct insn *in) {
     const struct insn_registers r = {.regs = emulated.state};
-    uint64_t offset = insn_linear(running, &running->mem, &r).v - memory_base;
-    if (offset > BUFFER_SIZE - size) {
+    uint64_t offset = insn_linear(in, &in->mem, &r).v - memory_base;
+    if (offset > BUFFER_SIZE - in->size) {
         printf("# address %" PRIx64 " outside the buffer\n", offset + memory_base);
         exit(1);
     }
     return emulated.memory + offset;
 }
 
-/* The decoder's address is what counts here, not the handler's. */
-static void access_operand(struct vcpu *v, const struct operand *at, unsigned size, bool write,
-                           uint64_t *value) {
-    (void)v;
-    (void)at;
-    if (write) {
-        memcpy(operand_at(size), value, size);
-    } else {
-        *value = 0;
-        memcpy(value, operand_at(size), size);
-    }
-}
-
 static void run_emulated(const struct insn *in) {
-    static struct vcpu v;
-    running = in;
-    uint64_t flags = emulated.state[FLAGS_SLOT];
-    memcpy(v.regs, emulated.state, sizeof(v.regs));
-    mmio_op_execute(in, &v, NULL, &flags, access_operand);
-    memcpy(emulated.state, v.regs, sizeof(v.regs));
+    uint64_t memory = 0, flags = emulated.state[FLAGS_SLOT];
+    uint8_t *operand = operand_at(in);
+    memcpy(&memory, operand, in->size);
+    if (mmio_op_execute(in, emulated.state, &flags, &memory)) {
+        memcpy(operand, &memory, in->size);
+    }
     emulated.state[FLAGS_SLOT] = flags;
 }
 
@@ -352,14 +335,9 @@ static const struct tested tested[] = {
     {{0x39}, 1, -1, 0, false},       {{0x3b}, 1, -1, 0, false},
     {{0x84}, 1, -1, 0, false},       {{0x85}, 1, -1, 0, false},
     {{0xf6}, 1, 0, 1, false},        {{0xf7}, 1, 0, 4, false},
-    {{0xf6}, 1, 2, 0, true},         {{0xf7}, 1, 2, 0, true},
-    {{0xf6}, 1, 3, 0, true},         {{0xf7}, 1, 3, 0, true},
-    {{0xfe}, 1, 0, 0, true},         {{0xff}, 1, 0, 0, true},
-    {{0xfe}, 1, 1, 0, true},         {{0xff}, 1, 1, 0, true},
-    {{0x0f, 0xba}, 2, 4, 1, false},  {{0x0f, 0xba}, 2, 5, 1, true},
-    {{0x0f, 0xba}, 2, 6, 1, true},   {{0x0f, 0xba}, 2, 7, 1, true},
-    {{0x0f, 0xb6}, 2, -1, 0, false}, {{0x0f, 0xb7}, 2, -1, 0, false},
-    {{0x0f, 0xbe}, 2, -1, 0, false}, {{0x0f, 0xbf}, 2, -1, 0, false},
+    {{0x0f, 0xba}, 2, 4, 1, false},  {{0x0f, 0xb6}, 2, -1, 0, false},
+    {{0x0f, 0xb7}, 2, -1, 0, false}, {{0x0f, 0xbe}, 2, -1, 0, false},
+    {{0x0f, 0xbf}, 2, -1, 0, false},
 };
 
 static size_t put_random(uint8_t *bytes, size_t at, unsigned n) {
@@ -414,7 +392,7 @@ static bool states_equal(const struct insn *in) {
     uint64_t flags = FLAGS_SEEN;
     if (in->op == INSN_AND || in->op == INSN_OR || in->op == INSN_XOR || in->op == INSN_TEST) {
         flags &= ~FLAG_AF; /* undefined */
-    } else if (in->op >= INSN_BT && in->op <= INSN_BTC) {
+    } else if (in->op == INSN_BT) {
         flags &= 0x441; /* CF; ZF and DF stay; the rest is undefined */
     }
     for (unsigned i = 0; i < 16; i++) {

@@ -70,23 +70,12 @@ static const ZydisMnemonic mnemonics[] = {
     [INSN_XOR] = ZYDIS_MNEMONIC_XOR,     [INSN_CMP] = ZYDIS_MNEMONIC_CMP,
     [INSN_TEST] = ZYDIS_MNEMONIC_TEST,   [INSN_MOV] = ZYDIS_MNEMONIC_MOV,
     [INSN_MOVZX] = ZYDIS_MNEMONIC_MOVZX, [INSN_MOVSX] = ZYDIS_MNEMONIC_MOVSX,
-    [INSN_XCHG] = ZYDIS_MNEMONIC_XCHG,   [INSN_INC] = ZYDIS_MNEMONIC_INC,
-    [INSN_DEC] = ZYDIS_MNEMONIC_DEC,     [INSN_NEG] = ZYDIS_MNEMONIC_NEG,
-    [INSN_NOT] = ZYDIS_MNEMONIC_NOT,     [INSN_BT] = ZYDIS_MNEMONIC_BT,
-    [INSN_BTS] = ZYDIS_MNEMONIC_BTS,     [INSN_BTR] = ZYDIS_MNEMONIC_BTR,
-    [INSN_BTC] = ZYDIS_MNEMONIC_BTC,     [INSN_PUSH] = ZYDIS_MNEMONIC_PUSH,
-    [INSN_POP] = ZYDIS_MNEMONIC_POP,
+    [INSN_XCHG] = ZYDIS_MNEMONIC_XCHG,   [INSN_BT] = ZYDIS_MNEMONIC_BT,
+    [INSN_PUSH] = ZYDIS_MNEMONIC_PUSH,   [INSN_POP] = ZYDIS_MNEMONIC_POP,
 };
 
 static bool mnemonic_same(const struct insn *in, ZydisMnemonic m) {
-    switch (in->op) {
-    case INSN_MOVSX:
-        return m == ZYDIS_MNEMONIC_MOVSX || m == ZYDIS_MNEMONIC_MOVSXD;
-    case INSN_MOV:
-        return m == ZYDIS_MNEMONIC_MOV || m == ZYDIS_MNEMONIC_MOVNTI;
-    default:
-        return m == mnemonics[in->op];
-    }
+    return m == mnemonics[in->op] || (in->op == INSN_MOVSX && m == ZYDIS_MNEMONIC_MOVSXD);
 }
 
 static unsigned reg_number(ZydisRegister r) {
@@ -109,13 +98,10 @@ static bool segment_same(const struct insn *in, uint8_t segment, ZydisRegister r
 /* By size: 1, 2, 4, 8. The last two of the rows are an EXIT_IO. */
 #define STRING(name)                                                                               \
     { ZYDIS_MNEMONIC_##name##B, ZYDIS_MNEMONIC_##name##W, ZYDIS_MNEMONIC_##name##D }
-static const ZydisMnemonic strings[][4] = {STRING(MOVS), STRING(CMPS), STRING(STOS), STRING(LODS),
-                                           STRING(SCAS), STRING(INS),  STRING(OUTS)};
+static const ZydisMnemonic strings[][4] = {STRING(MOVS), STRING(STOS), STRING(INS), STRING(OUTS)};
 
 static bool string_same(const struct insn *in, ZydisMnemonic m) {
-    static const ZydisMnemonic wide[] = {ZYDIS_MNEMONIC_MOVSQ, ZYDIS_MNEMONIC_CMPSQ,
-                                         ZYDIS_MNEMONIC_STOSQ, ZYDIS_MNEMONIC_LODSQ,
-                                         ZYDIS_MNEMONIC_SCASQ};
+    static const ZydisMnemonic wide[] = {ZYDIS_MNEMONIC_MOVSQ, ZYDIS_MNEMONIC_STOSQ};
     unsigned row = in->op - INSN_MOVS;
     return m == (in->size == 8 ? wide[row] : strings[row][in->size == 4 ? 2 : in->size - 1]);
 }
@@ -213,7 +199,7 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
         return "lock";
     }
     bool memory_first = ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
-    bool alone = (in->op >= INSN_INC && in->op <= INSN_NOT) || in->op >= INSN_PUSH;
+    bool alone = in->op >= INSN_PUSH;
     if (in->to_memory != memory_first) {
         return "direction";
     }
@@ -230,7 +216,7 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
         return "immediate or not";
     }
     if (in->has_imm) {
-        bool bit = in->op >= INSN_BT && in->op <= INSN_BTC;
+        bool bit = in->op == INSN_BT;
         uint64_t mask = bit ? 0xff : UINT64_MAX >> (64 - 8 * in->size);
         return ((in->imm ^ other->imm.value.u) & mask) != 0 ? "immediate" : NULL;
     }
@@ -245,20 +231,17 @@ static bool is_ours(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand
         (ops[0].type != ZYDIS_OPERAND_TYPE_MEMORY && ops[1].type != ZYDIS_OPERAND_TYPE_MEMORY)) {
         return false;
     }
-    bool string =
-        (zi->opcode & 0xf6) == 0xa4 || (zi->opcode & 0xfc) == 0xac || (zi->opcode & 0xfe) == 0xaa;
+    bool string = (zi->opcode & 0xfe) == 0xa4 || (zi->opcode & 0xfe) == 0xaa;
     if (zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && string) {
         return true;
     }
-    for (unsigned op = INSN_INC; op <= INSN_POP; op++) {
-        if ((op <= INSN_BTC || op >= INSN_PUSH) && zi->mnemonic == mnemonics[op] &&
-            ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY) {
-            return true;
-        }
+    if (ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+        (zi->mnemonic == ZYDIS_MNEMONIC_BT || zi->mnemonic == ZYDIS_MNEMONIC_PUSH ||
+         zi->mnemonic == ZYDIS_MNEMONIC_POP)) {
+        return true;
     }
     if (zi->opcode_map == ZYDIS_OPCODE_MAP_0F) {
-        return zi->mnemonic == ZYDIS_MNEMONIC_MOVNTI ||
-               memchr(device_0f, zi->opcode, sizeof(device_0f)) != NULL;
+        return memchr(device_0f, zi->opcode, sizeof(device_0f)) != NULL;
     }
     if (zi->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
         return false;
