@@ -61,8 +61,8 @@ void percpu_init(const struct boot_info *info) {
     boot_cpu.stack_top[STACK_MAIN] = (uintptr_t)boot_stack_top;
     boot_cpu.online = true;
     pool_init(&arch_heap, "hypervisor heap", info->heap_base, info->heap_size);
-    void *area = pool_alloc(&arch_heap, info->cpu_count * STACK_COUNT * STACK_STRIDE, PAGE_SIZE);
-    struct cpu *cpus = pool_alloc(&arch_heap, info->cpu_count * sizeof(struct cpu), PAGE_SIZE);
+    void *area = pool_alloc(&arch_heap, info->cpu_count * STACK_COUNT * STACK_STRIDE);
+    struct cpu *cpus = pool_alloc(&arch_heap, info->cpu_count * sizeof(struct cpu));
     if (area == NULL || cpus == NULL) {
         plat_panic("the heap of %llu KiB is too small for %u CPUs", (ull)(info->heap_size / KIB),
                    info->cpu_count);

@@ -44,10 +44,10 @@ static void vendor_fill_msr_map(uint8_t *map, size_t size, bool virtual_apic) {
 enum status vendor_vcpu_init(struct vcpu *v, size_t state_size, size_t msr_map_size,
                              size_t port_map_size) {
     struct pool *pool = &v->vm->pool;
-    v->vendor = pool_alloc(pool, state_size, PAGE_SIZE);
-    v->msr_map = pool_alloc(pool, msr_map_size, PAGE_SIZE);
-    v->msr_map_x2apic = v->lapic.hardware ? pool_alloc(pool, msr_map_size, PAGE_SIZE) : v->msr_map;
-    v->port_map = pool_alloc(pool, port_map_size, PAGE_SIZE);
+    v->vendor = pool_alloc(pool, state_size);
+    v->msr_map = pool_alloc(pool, msr_map_size);
+    v->msr_map_x2apic = v->lapic.hardware ? pool_alloc(pool, msr_map_size) : v->msr_map;
+    v->port_map = pool_alloc(pool, port_map_size);
     if (v->vendor == NULL || v->msr_map == NULL || v->msr_map_x2apic == NULL ||
         v->port_map == NULL) {
         return STATUS_NO_MEMORY;

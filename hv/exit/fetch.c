@@ -7,6 +7,7 @@
  */
 #include "hv/exit/operand.h"
 #include "hv/exit/policy.h"
+#include "hv/lib/str.h"
 
 static void fetch_start(struct vcpu *v, struct fetch *f) {
     hvm->get_segment(v, HVM_CS, &f->cs);
@@ -16,7 +17,7 @@ static void fetch_start(struct vcpu *v, struct fetch *f) {
                                .cr4 = hvm->get(v, HVM_CR4),
                                .efer = hvm->get(v, HVM_EFER),
                                .rflags = hvm->get(v, HVM_RFLAGS),
-                               .cpl = (uint8_t)vcpu_cpl(v),
+                               .user = vcpu_cpl(v) == 3,
                                .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
     f->rip = hvm->get(v, HVM_RIP);
     f->mode = vcpu_in_64_bit_mode(v) ? 64 : (f->cs.attr & SEG_BIG) != 0 ? 32 : 16;
@@ -25,20 +26,21 @@ static void fetch_start(struct vcpu *v, struct fetch *f) {
 /* Outside 64-bit mode code ends with its segment, and IP does not wrap there. */
 size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
     fetch_start(v, f);
-    unsigned access = WALK_EXECUTE | (f->s.cpl == 3 ? (unsigned)WALK_USER : 0);
     uint64_t linear = f->rip + (f->mode == 64 ? 0 : f->cs.base), limit = f->cs.limit;
     if (f->mode != 64) {
         n = f->rip > limit ? 0 : min_u64(n, limit - f->rip + 1);
     }
     size_t done = 0;
     while (done < n) {
+        const void *host;
         struct walk_page next, *page = done == 0 ? &f->page : &next;
         uint64_t at = f->mode == 64 ? linear + done : (uint32_t)(linear + done);
         size_t part = min_u64(n - done, PAGE_SIZE - at % PAGE_SIZE);
-        if (walk_translate(&v->vm->mem, &f->s, GVA(at), access, page) != STATUS_OK ||
-            gmem_read(&v->vm->mem, page->gpa, (uint8_t *)out + done, part) != STATUS_OK) {
+        if (walk_translate(&v->vm->mem, &f->s, GVA(at), WALK_EXECUTE, page) != STATUS_OK ||
+            (host = gmem_pointer(&v->vm->mem, page->gpa, part)) == NULL) {
             break;
         }
+        memcpy((uint8_t *)out + done, host, part);
         done += part;
     }
     return done;

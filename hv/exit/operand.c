@@ -55,7 +55,6 @@ static bool operand_translate(struct vcpu *v, const struct vmexit *x, const stru
                               const struct insn_memory *m, uint64_t linear, unsigned access,
                               gpa_t *gpa) {
     struct walk_page page;
-    access |= f->s.cpl == 3 ? (unsigned)WALK_USER : 0;
     enum status s = walk_translate(&v->vm->mem, &f->s, GVA(linear), access, &page);
     if (s == STATUS_OK) {
         *gpa = page.gpa;

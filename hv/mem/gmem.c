@@ -28,29 +28,13 @@ void *gmem_pointer(const struct gmem *mem, gpa_t gpa, uint64_t size) {
     return host != NULL && part == size ? host : NULL;
 }
 
-/* To out or from in, either may be NULL; regions may touch each other. */
-static bool gmem_copy(const struct gmem *mem, gpa_t gpa, uint8_t *out, const uint8_t *in,
-                      uint64_t size) {
-    for (uint64_t done = 0, part; done < size; done += part) {
-        uint8_t *host = gmem_piece(mem, GPA(gpa.v + done), size - done, &part);
-        if (host == NULL) {
-            return false;
-        }
-        if (out != NULL) {
-            memcpy(out + done, host, part);
-        } else if (in != NULL) {
-            memcpy(host, in + done, part);
-        }
-    }
-    return true;
-}
-
-enum status gmem_read(const struct gmem *mem, gpa_t gpa, void *out, uint64_t size) {
-    bool all = gmem_copy(mem, gpa, NULL, NULL, size) && gmem_copy(mem, gpa, out, NULL, size);
-    return all ? STATUS_OK : STATUS_NOT_FOUND;
-}
-
 enum status gmem_write(const struct gmem *mem, gpa_t gpa, const void *in, uint64_t size) {
-    bool all = gmem_copy(mem, gpa, NULL, NULL, size) && gmem_copy(mem, gpa, NULL, in, size);
-    return all ? STATUS_OK : STATUS_NOT_FOUND;
+    for (uint64_t done = 0, part; done < size; done += part) {
+        void *host = gmem_piece(mem, GPA(gpa.v + done), size - done, &part);
+        if (host == NULL) {
+            return STATUS_NOT_FOUND;
+        }
+        memcpy(host, (const uint8_t *)in + done, part);
+    }
+    return STATUS_OK;
 }

@@ -18,9 +18,8 @@ struct gmem {
  * come from the guest. */
 void *gmem_pointer(const struct gmem *mem, gpa_t gpa, uint64_t size);
 
-/* Copies across region borders; STATUS_NOT_FOUND if any byte is not RAM of this VM (nothing is
- * copied then). */
-MUST_USE enum status gmem_read(const struct gmem *mem, gpa_t gpa, void *out, uint64_t size);
+/* Copies across region borders up to the first byte that is not RAM of this VM: STATUS_NOT_FOUND
+ * then. */
 MUST_USE enum status gmem_write(const struct gmem *mem, gpa_t gpa, const void *in, uint64_t size);
 
 #endif

@@ -28,7 +28,6 @@
  * counts (bit 6 clear): RAM is WB here, and a guest may make it weaker for itself only.
  */
 const struct npt_format npt_format_ept = {
-    .present_mask = NPT_READ | NPT_WRITE | NPT_EXECUTE,
     .table_bits = NPT_READ | NPT_WRITE | NPT_EXECUTE,
     .execute_bits = NPT_EXECUTE,
     .type_bits = {[NPT_WB] = 6 << EPT_TYPE, [NPT_WC] = 1 << EPT_TYPE, [NPT_UC] = 0},
@@ -36,7 +35,6 @@ const struct npt_format npt_format_ept = {
 
 /* Nested tables of AMD-V: the CPU walks them as a user access, so every entry has U/S set. */
 const struct npt_format npt_format_amd = {
-    .present_mask = NPT_READ,
     .table_bits = NPT_READ | NPT_WRITE | PAGE_USER,
     .leaf_bits = PAGE_USER | PAGE_USED,
     .no_execute_bits = PAGE_NX,
@@ -45,7 +43,6 @@ const struct npt_format npt_format_amd = {
 
 /* The hypervisor's own: supervisor. */
 const struct npt_format npt_format_host = {
-    .present_mask = NPT_READ,
     .table_bits = NPT_READ | NPT_WRITE | BIT(5),
     .leaf_bits = PAGE_USED,
     .no_execute_bits = PAGE_NX,
@@ -60,15 +57,15 @@ static uint64_t *npt_slot(uint64_t *table, uint64_t address, unsigned level) {
     return &table[address / npt_level_size(level) % NPT_ENTRIES];
 }
 
-static bool npt_is_table(const struct npt_format *f, uint64_t entry, unsigned level) {
+static bool npt_is_table(uint64_t entry, unsigned level) {
     bool leaf = level == 1 || (level < NPT_LEVELS && (entry & NPT_LARGE) != 0);
-    return (entry & f->present_mask) != 0 && !leaf;
+    return (entry & NPT_READ) != 0 && !leaf;
 }
 
 enum status npt_init(struct npt *npt, const struct npt_format *format, struct pool *pool,
                      unsigned max_level) {
     ASSERT(max_level >= 1 && max_level <= 3);
-    uint64_t *root = pool_alloc(pool, PAGE_SIZE, PAGE_SIZE);
+    uint64_t *root = pool_alloc(pool, PAGE_SIZE);
     if (root == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -105,12 +102,12 @@ static unsigned npt_best_level(const struct npt *npt, uint64_t address, hpa_t hp
 static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned level, uint64_t entry) {
     uint64_t *slot = npt_slot(npt->root, address, NPT_LEVELS);
     for (unsigned at = NPT_LEVELS; at > level; at--) {
-        bool present = (*slot & npt->format->present_mask) != 0;
-        if (present && !npt_is_table(npt->format, *slot, at)) {
+        bool present = *slot != 0;
+        if (present && !npt_is_table(*slot, at)) {
             return STATUS_EXISTS;
         }
         if (!present || npt->shared) {
-            void *page = pool_alloc(npt->pool, PAGE_SIZE, PAGE_SIZE);
+            void *page = pool_alloc(npt->pool, PAGE_SIZE);
             if (page == NULL) {
                 return STATUS_NO_MEMORY;
             }
@@ -121,7 +118,7 @@ static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned leve
         }
         slot = npt_slot(phys_pointer(HPA(*slot & NPT_ADDRESS)), address, at - 1);
     }
-    if ((*slot & npt->format->present_mask) != 0) {
+    if (*slot != 0) {
         return STATUS_EXISTS;
     }
     *slot = entry;
@@ -154,13 +151,13 @@ enum status npt_lookup(const struct npt *npt, uint64_t address, struct npt_leaf 
         return STATUS_NOT_FOUND;
     }
     uint64_t entry = *npt_slot(npt->root, address, level);
-    while (npt_is_table(f, entry, level)) {
+    while (npt_is_table(entry, level)) {
         level--;
         entry = *npt_slot(phys_pointer(HPA(entry & NPT_ADDRESS)), address, level);
     }
     uint64_t size = npt_level_size(level);
     *leaf = (struct npt_leaf){.address = ALIGN_DOWN(address, size), .size = size};
-    if ((entry & f->present_mask) == 0) {
+    if (entry == 0) {
         return STATUS_NOT_FOUND;
     }
     bool execute = (entry & (f->execute_bits | f->no_execute_bits)) == f->execute_bits;

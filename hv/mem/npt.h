@@ -17,7 +17,6 @@ enum npt_type { NPT_WB, NPT_WC, NPT_UC, NPT_TYPES };
 
 /* Read is bit 0 and write is bit 1 in all of them; a leaf above the last level has bit 7. */
 struct npt_format {
-    uint64_t present_mask;                  /* any of these set = present */
     uint64_t table_bits;                    /* set in every entry that points to a table */
     uint64_t leaf_bits;                     /* set in every leaf */
     uint64_t execute_bits, no_execute_bits; /* one of them is 0 */

@@ -14,17 +14,16 @@ void pool_init(struct pool *pool, const char *name, hpa_t base, uint64_t size) {
     *pool = (struct pool){.name = name, .base = base, .size = size, .used = 0};
 }
 
-void *pool_alloc(struct pool *pool, uint64_t size, uint64_t align) {
-    ASSERT(size != 0 && align >= PAGE_SIZE && (align & (align - 1)) == 0);
-    uint64_t start = ALIGN_UP(pool->base.v + pool->used, align) - pool->base.v;
-    if (start > pool->size || size > pool->size - start) {
+void *pool_alloc(struct pool *pool, uint64_t size) {
+    ASSERT(size != 0);
+    if (size > pool->size - pool->used) {
         log_error("%s: out of memory: %llu KiB asked, %llu of %llu KiB used", pool->name,
                   (ull)(size / KIB), (ull)(pool->used / KIB), (ull)(pool->size / KIB));
         return NULL;
     }
-    size = min_u64(ALIGN_UP(size, PAGE_SIZE), pool->size - start);
-    pool->used = start + size;
-    void *memory = phys_pointer(HPA(pool->base.v + start));
+    void *memory = phys_pointer(HPA(pool->base.v + pool->used));
+    size = ALIGN_UP(size, PAGE_SIZE);
+    pool->used += size;
     memset(memory, 0, size);
     return memory;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A pool of host pages: hands out zeroed, page-aligned memory from one range and never takes it
- * back one by one (pool_reset() empties it whole). The hypervisor has one, each VM has one for its
+ * back. The hypervisor has one, each VM has one for its
  * budget.
  */
 #ifndef HV_MEM_POOL_H
@@ -16,7 +16,7 @@ struct pool {
 };
 
 void pool_init(struct pool *pool, const char *name, hpa_t base, uint64_t size);
-/* size is rounded up to 4 KiB; align a power of two >= 4 KiB. NULL when it does not fit. */
-void *pool_alloc(struct pool *pool, uint64_t size, uint64_t align);
+/* size is rounded up to 4 KiB. NULL when it does not fit. */
+void *pool_alloc(struct pool *pool, uint64_t size);
 
 #endif

@@ -73,8 +73,7 @@ static uint64_t reserved_bits(const struct walk *w, unsigned level, bool large,
 /* SDM "Determination of Access Rights". */
 static bool access_allowed(const struct walk *w) {
     const struct walk_state *s = w->s;
-    bool user = (w->access & WALK_USER) != 0;
-    bool user_page = (w->permissions & ENTRY_USER) != 0;
+    bool user = s->user, user_page = (w->permissions & ENTRY_USER) != 0;
     if (user && !user_page) {
         return false;
     }
@@ -82,9 +81,7 @@ static bool access_allowed(const struct walk *w) {
         bool smep = !user && user_page && (s->cr4 & X86_CR4_SMEP) != 0;
         return (w->permissions & ENTRY_NX) == 0 && !smep;
     }
-    /* RFLAGS.AC opens user pages, but not to what the CPU does on its own at CPL 3. */
-    bool open = s->cpl != 3 && (s->rflags & X86_RFLAGS_AC) != 0;
-    if (!user && user_page && (s->cr4 & X86_CR4_SMAP) != 0 && !open) {
+    if (!user && user_page && (s->cr4 & X86_CR4_SMAP) != 0 && (s->rflags & X86_RFLAGS_AC) == 0) {
         return false;
     }
     bool writable = (w->permissions & ENTRY_WRITE) != 0 || (!user && (s->cr0 & X86_CR0_WP) == 0);
@@ -93,9 +90,7 @@ static bool access_allowed(const struct walk *w) {
 
 static enum status deny(const struct walk *w, uint32_t cause, struct walk_page *page) {
     bool fetch_told = nx_enabled(w) || (w->s->cr4 & X86_CR4_SMEP) != 0;
-    page->pf_error = cause | ((w->access & WALK_WRITE) != 0 ? WALK_PF_WRITE : 0) |
-                     ((w->access & WALK_USER) != 0 ? WALK_PF_USER : 0) |
-                     ((w->access & WALK_EXECUTE) != 0 && fetch_told ? WALK_PF_FETCH : 0);
+    page->pf_error = cause | (fetch_told ? w->access : w->access & ~(uint32_t)WALK_EXECUTE);
     return STATUS_DENIED;
 }
 
@@ -157,7 +152,11 @@ static enum status descend(struct walk *w, struct walk_page *page) {
 
 enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
                            unsigned access, struct walk_page *page) {
-    struct walk w = {.mem = mem, .s = s, .f = format_of(s), .gva = gva.v, .access = access};
+    struct walk w = {.mem = mem,
+                     .s = s,
+                     .f = format_of(s),
+                     .gva = gva.v,
+                     .access = access | (s->user ? WALK_USER : 0)};
     unsigned unused = 64u - w.f->linear_bits;
     if ((s->cr0 & X86_CR0_PG) == 0) {
         page->gpa = GPA(gva.v & UINT32_MAX);

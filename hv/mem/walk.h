@@ -10,26 +10,22 @@
 
 #include "hv/mem/gmem.h"
 
+/* Kinds of access and what is wrong with one, as in a page fault's error code. */
 enum walk_access {
     WALK_READ = 0,
-    WALK_WRITE = BIT32(0),
-    WALK_EXECUTE = BIT32(1),
-    WALK_USER =
-        BIT32(2), /* made by CPL 3 code itself; unset at CPL 3 = descriptor tables and the like */
+    WALK_PF_PRESENT = BIT32(0),
+    WALK_WRITE = BIT32(1),
+    WALK_USER = BIT32(2), /* by walk_state's user, not to be given */
+    WALK_PF_RESERVED = BIT32(3),
+    WALK_EXECUTE = BIT32(4),
 };
 
 /* The guest's registers as the CPU holds them. Protection keys are hidden from guests. */
 struct walk_state {
     uint64_t cr0, cr3, cr4, efer, rflags;
-    uint8_t cpl;
+    bool user;         /* CPL 3 */
     uint8_t phys_bits; /* physical-address width that the guest's CPUID states, 32-52 */
 };
-
-#define WALK_PF_PRESENT  BIT32(0)
-#define WALK_PF_WRITE    BIT32(1)
-#define WALK_PF_USER     BIT32(2)
-#define WALK_PF_RESERVED BIT32(3)
-#define WALK_PF_FETCH    BIT32(4)
 
 #define WALK_MAX_LEVELS 5
 

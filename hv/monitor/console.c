@@ -226,7 +226,7 @@ void console_init(void) {
 }
 
 void console_add_vm(struct vm *vm) {
-    struct console_view *v = pool_alloc(&vm->pool, sizeof(*v), PAGE_SIZE);
+    struct console_view *v = pool_alloc(&vm->pool, sizeof(*v));
     ASSERT(v != NULL && console.count < MAX_VIEWS); /* plan_budget_size() counts it in */
     v->vm = vm;
     v->name = vm->name;

@@ -207,7 +207,7 @@ static enum status vm_create_vcpus(struct vm *vm) {
                                   .ctx = v,
                                   .clock = vm->clock,
                                   .hardware = (hvm->features & HVM_APIC) != 0};
-        v->insns = pool_alloc(&vm->pool, PAGE_SIZE, PAGE_SIZE);
+        v->insns = pool_alloc(&vm->pool, PAGE_SIZE);
         enum status s = v->insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         if (s != STATUS_OK) {
             return s;
@@ -221,7 +221,7 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     struct pool pool;
     pool_init(&pool, plan->config->name, plan->budget_base, plan->budget_size);
     ASSERT(plan->cpu_count != 0 && plan->cpu_count <= PLAN_MAX_VCPUS); /* plan_check() saw to it */
-    struct vm *vm = pool_alloc(&pool, sizeof(*vm), PAGE_SIZE);
+    struct vm *vm = pool_alloc(&pool, sizeof(*vm));
     if (vm == NULL) {
         return STATUS_NO_MEMORY;
     }

@@ -698,11 +698,11 @@ TEST(files_are_handed_over) {
     CHECK(memcmp(ram + s.kernel.gpa, kernel, sizeof(kernel)) == 0);
     CHECK(memcmp(ram + s.initrd.gpa, initrd, sizeof(initrd)) == 0);
     CHECK_U64(s.cmdline.size, 5);
-    CHECK_U64(gmem_read(&fake_vm->mem, GPA(s.cmdline.gpa), cmdline, 6), STATUS_OK);
+    memcpy(cmdline, gmem_pointer(&fake_vm->mem, GPA(s.cmdline.gpa), 6), 6);
     CHECK_STR(cmdline, "quiet");
     CHECK_U64(s.kernel_type, BULKHEAD_KERNEL_FLAT);
     CHECK_U64(s.initrd_path.size, strlen("web.img"));
-    CHECK_U64(gmem_read(&fake_vm->mem, GPA(s.initrd_path.gpa), cmdline, 8), STATUS_OK);
+    memcpy(cmdline, gmem_pointer(&fake_vm->mem, GPA(s.initrd_path.gpa), 8), 8);
     CHECK_STR(cmdline, "web.img");
     CHECK(memcmp(ram + MIB - BULKHEAD_FIRMWARE_SIZE, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) ==
           0);

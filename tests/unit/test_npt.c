@@ -101,12 +101,12 @@ TEST(refusals) {
 TEST(pool_hands_out_zeroed_aligned_pages) {
     start(&npt_format_ept, 1, 16); /* the root took one */
     memset((void *)(uintptr_t)(pool.base.v + PAGE_SIZE), 0xff, 4 * PAGE_SIZE);
-    uint8_t *a = pool_alloc(&pool, 1, 2 * PAGE_SIZE);
-    CHECK_U64((uintptr_t)a % (2 * PAGE_SIZE), 0);
+    uint8_t *a = pool_alloc(&pool, 1);
+    CHECK_U64((uintptr_t)a % PAGE_SIZE, 0);
     CHECK(a[0] == 0 && memcmp(a, a + 1, PAGE_SIZE - 1) == 0);
     uint64_t used = pool.used;
-    CHECK(pool_alloc(&pool, 16 * PAGE_SIZE, PAGE_SIZE) == NULL);
-    CHECK(pool_alloc(&pool, UINT64_MAX, PAGE_SIZE) == NULL);
+    CHECK(pool_alloc(&pool, 16 * PAGE_SIZE) == NULL);
+    CHECK(pool_alloc(&pool, UINT64_MAX) == NULL);
     CHECK_U64(pool.used, used);
 }
 
@@ -191,16 +191,13 @@ TEST(guest_memory_across_regions) {
                                           {GPA(sizeof(a)), phys_address(b), sizeof(b)},
                                           {GPA(GIB), phys_address(b), sizeof(b)}};
     struct gmem mem = {.regions = regions, .region_count = 3};
-    char text[8] = "", want[8] = "bulkhed";
+    char want[8] = "bulkhed";
     CHECK_U64(gmem_write(&mem, GPA(sizeof(a) - 3), want, 8), STATUS_OK);
-    CHECK(memcmp(a + sizeof(a) - 3, "bul", 3) == 0 && memcmp(b, "khed", 4) == 0);
-    CHECK_U64(gmem_read(&mem, GPA(sizeof(a) - 3), text, 8), STATUS_OK);
-    CHECK_STR(text, want);
+    CHECK(memcmp(a + sizeof(a) - 3, "bul", 3) == 0 && memcmp(b, "khed", 5) == 0);
     CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 3), 8) == NULL); /* not in one piece */
     CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 8), 8) == a + sizeof(a) - 8);
     CHECK_U64(gmem_write(&mem, GPA(sizeof(a) + sizeof(b) - 4), "xxxxxxxx", 8), STATUS_NOT_FOUND);
-    CHECK(b[sizeof(b) - 4] == 0); /* nothing was copied */
-    CHECK_U64(gmem_read(&mem, GPA(UINT64_MAX - 2), text, 8), STATUS_NOT_FOUND);
+    CHECK_U64(gmem_write(&mem, GPA(UINT64_MAX - 2), want, 8), STATUS_NOT_FOUND);
     CHECK(gmem_pointer(&mem, GPA(GIB), UINT64_MAX) == NULL);
 }
 

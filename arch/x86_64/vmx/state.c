@@ -209,11 +209,11 @@ static void vmx_write_efer(struct vmx_vcpu *s, uint64_t efer, uint64_t cr0) {
  * Pointer-Table Entries".
  */
 static void vmx_load_pdptes(const struct vcpu *v) {
-    uint64_t entries[4] = {0};
     gpa_t table = GPA(vmcs_read_raw(vmx_register_codes[HVM_CR3]) & BITS(5, 31));
-    enum status s = gmem_read(&v->vm->mem, table, entries, sizeof(entries));
-    for (uint16_t i = 0; i < ARRAY_SIZE(entries); i++) {
-        vmcs_write64(VMCS_64((uint16_t)(VMCS_PDPTE0 + 2 * i)), s == STATUS_OK ? entries[i] : 0);
+    const uint64_t *entries = gmem_pointer(&v->vm->mem, table, 4 * sizeof(uint64_t));
+    for (uint16_t i = 0; i < 4; i++) {
+        uint64_t entry = entries != NULL ? __atomic_load_n(&entries[i], __ATOMIC_RELAXED) : 0;
+        vmcs_write64(VMCS_64((uint16_t)(VMCS_PDPTE0 + 2 * i)), entry);
     }
 }
 
