@@ -51,8 +51,8 @@ struct fetch_insn {
     uint64_t code[2], mask[2];
     struct insn insn; /* length 0: none yet */
 };
-#define INSNS                                                                                      \
-    32 /* found by two bytes and the kind: with another kind the same bytes are not there */
+/* Found by two bytes and the kind: with another kind the same bytes are not there. */
+#define INSNS 32
 _Static_assert(EXIT_KINDS <= INSNS && INSNS * sizeof(struct fetch_insn) <= PAGE_SIZE,
                "allocated by vm_create()");
 
@@ -62,23 +62,6 @@ static struct fetch_insn *fetch_slot(struct vcpu *v, uint64_t code, enum exit_ki
 
 static struct fetch_hint *fetch_hint_of(struct vcpu *v, uint64_t rip) {
     return &v->hints[rip / PAGE_SIZE % ARRAY_SIZE(v->hints)];
-}
-
-/* Where its page was found, and what the instruction is. */
-static void fetch_remember(struct vcpu *v, const struct fetch *f, enum exit_kind kind,
-                           const uint8_t *code, const struct insn *in) {
-    struct fetch_hint *h = fetch_hint_of(v, f->rip);
-    struct fetch_insn *i = fetch_slot(v, code[0] | (uint64_t)code[1] << 8, kind);
-    gpa_t page = GPA(ALIGN_DOWN(f->page.gpa.v, PAGE_SIZE));
-    const uint8_t *host = gmem_pointer(&v->vm->mem, page, PAGE_SIZE + sizeof(i->code));
-    if (f->mode == 64 && f->page.depth != 0 && host != NULL) {
-        *h = (struct fetch_hint){
-            f->rip | (PAGE_SIZE - 1), f->s.cr3, host, h->steps + f->page.depth, {{0}}};
-        __builtin_memcpy(h->steps, f->page.steps, sizeof(h->steps));
-        *i = (struct fetch_insn){.insn = *in};
-        __builtin_memset(i->mask, 0xff, in->length);
-        __builtin_memcpy(i->code, code, in->length);
-    }
 }
 
 const struct insn *fetch_recall(struct vcpu *v, enum exit_kind kind) {
@@ -108,8 +91,21 @@ enum status fetch_insn(struct vcpu *v, enum exit_kind kind, struct fetch *f, str
     size_t n = fetch_bytes(v, f, code, sizeof(code));
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
     enum status s = insn_decode(code, n, f->mode, kind, in);
-    if (s == STATUS_OK) {
-        fetch_remember(v, f, kind, code, in);
+    if (s != STATUS_OK || f->mode != 64 || f->page.depth == 0) {
+        return s;
+    }
+    /* Where its page was found, and what the instruction is. */
+    struct fetch_hint *h = fetch_hint_of(v, f->rip);
+    struct fetch_insn *i = fetch_slot(v, code[0] | (uint64_t)code[1] << 8, kind);
+    gpa_t page = GPA(ALIGN_DOWN(f->page.gpa.v, PAGE_SIZE));
+    const uint8_t *host = gmem_pointer(&v->vm->mem, page, PAGE_SIZE + sizeof(i->code));
+    if (host != NULL) {
+        *h = (struct fetch_hint){
+            f->rip | (PAGE_SIZE - 1), f->s.cr3, host, h->steps + f->page.depth, {{0}}};
+        __builtin_memcpy(h->steps, f->page.steps, sizeof(h->steps));
+        *i = (struct fetch_insn){.insn = *in};
+        __builtin_memset(i->mask, 0xff, in->length);
+        __builtin_memcpy(i->code, code, in->length);
     }
     return s;
 }

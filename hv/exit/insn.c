@@ -257,16 +257,15 @@ static bool set_cr(uint16_t opcode, struct insn *in) {
     return (BIT(in->cr.cr) & 0x11d) != 0;
 }
 
-static enum exit_kind kind_of(const struct opcode *o) {
-    bool port = (o->form & FORM_STRING) != 0 && o->op >= INSN_INS;
-    return (o->form & FORM_SELF) != 0 ? o->op : port ? EXIT_IO : EXIT_NESTED_FAULT;
-}
-
 static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     uint16_t opcode = take_opcode(d, in);
     const struct opcode *o = find_opcode(opcode);
     /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
-    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0) || kind != kind_of(o)) {
+    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0)) {
+        return false;
+    }
+    bool self = (o->form & FORM_SELF) != 0;
+    if (kind != (self ? o->op : o->op >= INSN_INS ? EXIT_IO : EXIT_NESTED_FAULT)) {
         return false;
     }
     in->op = (o->form & FORM_ALU_OP) != 0 ? opcode >> 3 & 7 : o->op;
@@ -274,11 +273,6 @@ static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     in->has_imm = (o->form & (FORM_IMM | FORM_IMM8)) != 0;
     set_sizes(d, o, opcode, in);
     return take_operands(d, o, opcode, in) && (kind != EXIT_CR || set_cr(opcode, in));
-}
-
-/* SDM "LOCK - Assert LOCK# Signal Prefix": read-modify-write forms with a memory destination. */
-static bool lock_allowed(const struct insn *in) {
-    return in->to_memory && (in->op < INSN_CMP || in->op == INSN_XCHG);
 }
 
 enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
@@ -296,7 +290,8 @@ enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit
     if (!known) {
         return STATUS_UNSUPPORTED;
     }
-    if (in.lock && !lock_allowed(&in)) {
+    /* SDM "LOCK - Assert LOCK# Signal Prefix": read-modify-write forms, memory the destination. */
+    if (in.lock && (!in.to_memory || (in.op >= INSN_CMP && in.op != INSN_XCHG))) {
         return STATUS_INVALID;
     }
     in.length = (uint8_t)d.at;

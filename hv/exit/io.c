@@ -5,18 +5,6 @@
  */
 #include "hv/exit/operand.h"
 
-/* IN writes AL, AX or EAX; only the last clears the upper half, as any 32-bit result does. */
-static void io_store(struct vcpu *v, unsigned size, uint32_t value) {
-    uint64_t *rax = &v->regs[X86_RAX];
-    if (size == 1) {
-        *rax = (*rax & ~0xffull) | (uint8_t)value;
-    } else if (size == 2) {
-        *rax = (*rax & ~0xffffull) | (uint16_t)value;
-    } else {
-        *rax = value;
-    }
-}
-
 /* The exit does not tell segment and address size on every CPU: the guest's code does. */
 static __attribute__((noinline)) enum action io_string(struct vcpu *v, struct vmexit *x) {
     struct fetch f;
@@ -31,21 +19,22 @@ static __attribute__((noinline)) enum action io_string(struct vcpu *v, struct vm
 enum action exit_io(struct vcpu *v, struct vmexit *x) {
     const struct exit_io *io = &x->io;
     struct vm *vm = v->vm;
+    bool in = (io->flags & IO_IN) != 0;
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
         return io_string(v, x);
     }
     const struct bus_entry *p = bus_find(&vm->pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
-        exit_violation(v, &v->refused[REFUSED_PORT],
-                       (io->flags & IO_IN) != 0 ? "read of port" : "write of port", io->port);
-        if ((io->flags & IO_IN) != 0) {
-            io_store(v, io->size, UINT32_MAX);
+        exit_violation(v, &v->refused[REFUSED_PORT], in ? "read of port" : "write of port",
+                       io->port);
+        if (in) {
+            operand_set(&v->regs[X86_RAX], io->size, UINT32_MAX);
         }
         return ACTION_NEXT;
     }
     lock_acquire(&vm->lock);
-    if ((io->flags & IO_IN) != 0) {
-        io_store(v, io->size, (uint32_t)p->read(p->dev, io->port, io->size));
+    if (in) {
+        operand_set(&v->regs[X86_RAX], io->size, (uint32_t)p->read(p->dev, io->port, io->size));
     } else {
         p->write(p->dev, io->port, io->size,
                  (uint32_t)(v->regs[X86_RAX] & (BIT(8 * io->size) - 1)));

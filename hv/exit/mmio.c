@@ -48,18 +48,16 @@ void mmio_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t 
     *value = mmio_read_write(v, gpa, size, write, *value) & operand_mask(size);
 }
 
-/* The one operand is where the fault says, unless it may be part of one that crosses a page. */
-static bool mmio_crosses(struct vcpu *v, const struct insn *in, gpa_t gpa) {
+/* The one operand is where the fault says, unless it may be part of one that crosses a page. Where
+ * its segment has a base, operand_find() sees. */
+static bool mmio_may_cross(struct vcpu *v, const struct insn *in, gpa_t gpa) {
     uint64_t offset = gpa.v % PAGE_SIZE;
     if (LIKELY(offset != 0 && offset <= PAGE_SIZE - in->size) || in->size == 1) {
         return false;
     }
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
-    struct hvm_segment segment = {.base = 0};
-    if (in->mode != 64 || in->mem.segment >= INSN_FS) {
-        hvm->get_segment(v, (enum hvm_seg)in->mem.segment, &segment);
-    }
-    return operand_linear(v, in, &in->mem, &segment) % PAGE_SIZE > PAGE_SIZE - in->size;
+    return in->mode != 64 || in->mem.segment >= INSN_FS ||
+           operand_offset(v, in, &in->mem) % PAGE_SIZE > PAGE_SIZE - in->size;
 }
 
 /* One operand: at most where the fault says, which is a device, or over a page border. */
@@ -98,7 +96,7 @@ static __attribute__((noinline)) enum action mmio_emulate(struct vcpu *v, struct
         return in.op >= INSN_MOVS ? string_execute(v, x, &f, &in) : stack_execute(v, x, &f, &in);
     }
     unsigned access = in.to_memory ? WALK_WRITE : WALK_READ;
-    if (mmio_crosses(v, &in, x->fault.gpa) &&
+    if (mmio_may_cross(v, &in, x->fault.gpa) &&
         !operand_find(v, x, &f, &in, &in.mem, in.size, access, &at)) {
         return ACTION_RETRY;
     }
@@ -117,7 +115,7 @@ enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
     }
     const struct insn *in = fetch_recall(v, EXIT_NESTED_FAULT);
     if (UNLIKELY(in == NULL || in->op >= INSN_PUSH || in->reg == X86_RSP ||
-                 mmio_crosses(v, in, x->fault.gpa))) {
+                 mmio_may_cross(v, in, x->fault.gpa))) {
         return mmio_emulate(v, x);
     }
     return mmio_execute(v, x, in, &(struct operand){{x->fault.gpa, GPA(0)}, PAGE_SIZE});

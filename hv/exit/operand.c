@@ -9,13 +9,11 @@
 
 #include "hv/lib/str.h"
 
-#define TYPE_CODE        BIT32(3)
-#define TYPE_EXPAND      BIT32(2) /* data: down */
-#define TYPE_ACCESS      BIT32(1) /* data: may be written; code: may be read */
-#define FAULT_SEGMENT(m) ((m)->segment == INSN_SS ? X86_SS : X86_GP)
+#define TYPE_CODE   BIT32(3)
+#define TYPE_EXPAND BIT32(2) /* data: down */
+#define TYPE_ACCESS BIT32(1) /* data: may be written; code: may be read */
 
-uint64_t operand_linear(struct vcpu *v, const struct insn *in, const struct insn_memory *m,
-                        const struct hvm_segment *segment) {
+uint64_t operand_offset(struct vcpu *v, const struct insn *in, const struct insn_memory *m) {
     uint64_t offset = m->disp;
     if (m->rip_relative) {
         offset += hvm->get(v, HVM_RIP) + in->length;
@@ -31,7 +29,7 @@ uint64_t operand_linear(struct vcpu *v, const struct insn *in, const struct insn
         unsigned unused = 64 - 8u * in->size, shift = in->size == 2 ? 4 : in->size == 4 ? 5 : 6;
         offset += (uint64_t)((int64_t)(v->regs[in->reg] << unused) >> unused >> shift) * in->size;
     }
-    return (offset & operand_mask(m->address_size)) + segment->base;
+    return offset & operand_mask(m->address_size);
 }
 
 /* Outside 64-bit mode. */
@@ -50,45 +48,38 @@ static bool segment_allows(const struct hvm_segment *s, uint32_t offset, unsigne
     return offset >= low && last <= high;
 }
 
-/* One page's part. */
-static bool operand_translate(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
-                              const struct insn_memory *m, uint64_t linear, unsigned access,
-                              gpa_t *gpa) {
-    struct walk_page page;
-    enum status s = walk_translate(&v->vm->mem, &f->s, GVA(linear), access, &page);
-    if (s == STATUS_OK) {
-        *gpa = page.gpa;
-    } else if (s == STATUS_DENIED) {
-        hvm->set(v, HVM_CR2, linear);
-        vcpu_inject_exception(v, X86_PF, page.pf_error);
-    } else if (s == STATUS_INVALID) {
-        vcpu_inject_exception(v, FAULT_SEGMENT(m), 0);
-    } else if (s == STATUS_NOT_FOUND) {
-        (void)exit_crash(v, x, "page tables in memory that is not there");
-    }
-    return s == STATUS_OK;
-}
-
 bool operand_find(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
                   const struct insn *in, const struct insn_memory *m, unsigned size,
                   unsigned access, struct operand *out) {
     struct hvm_segment segment = {.base = 0};
+    uint64_t offset = operand_offset(v, in, m), mask = f->mode == 64 ? UINT64_MAX : UINT32_MAX;
+    enum status s = STATUS_OK;
     if (f->mode != 64 || m->segment >= INSN_FS) {
         hvm->get_segment(v, (enum hvm_seg)m->segment, &segment);
     }
-    uint64_t linear = operand_linear(v, in, m, &segment);
-    if (f->mode != 64) {
-        if (!segment_allows(&segment, (uint32_t)(linear - segment.base), size, access,
-                            (f->s.cr0 & X86_CR0_PE) == 0)) {
-            vcpu_inject_exception(v, FAULT_SEGMENT(m), 0);
-            return false;
-        }
-        linear = (uint32_t)linear;
+    if (f->mode != 64 &&
+        !segment_allows(&segment, (uint32_t)offset, size, access, (f->s.cr0 & X86_CR0_PE) == 0)) {
+        s = STATUS_INVALID;
     }
+    uint64_t linear = (segment.base + offset) & mask;
     out->first = (unsigned)(PAGE_SIZE - linear % PAGE_SIZE);
-    uint64_t next = f->mode == 64 ? linear + out->first : (uint32_t)(linear + out->first);
-    return operand_translate(v, x, f, m, linear, access, &out->gpa[0]) &&
-           (size <= out->first || operand_translate(v, x, f, m, next, access, &out->gpa[1]));
+    for (unsigned i = 0; s == STATUS_OK && i < (size > out->first ? 2 : 1); i++) {
+        struct walk_page page;
+        uint64_t at = (linear + i * out->first) & mask;
+        s = walk_translate(&v->vm->mem, &f->s, GVA(at), access, &page);
+        if (s == STATUS_OK) {
+            out->gpa[i] = page.gpa;
+        } else if (s == STATUS_DENIED) {
+            hvm->set(v, HVM_CR2, at);
+            vcpu_inject_exception(v, X86_PF, page.pf_error);
+        }
+    }
+    if (s == STATUS_INVALID) {
+        vcpu_inject_exception(v, m->segment == INSN_SS ? X86_SS : X86_GP, 0);
+    } else if (s == STATUS_NOT_FOUND) {
+        (void)exit_crash(v, x, "page tables in memory that is not there");
+    }
+    return s == STATUS_OK;
 }
 
 void operand_access(struct vcpu *v, const struct operand *at, unsigned size, bool write,

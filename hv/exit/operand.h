@@ -18,8 +18,13 @@ static inline uint64_t operand_mask(unsigned size) {
 }
 
 static inline void operand_set(uint64_t *reg, unsigned size, uint64_t value) {
-    uint64_t mask = operand_mask(size);
-    *reg = (size >= 4 ? 0 : *reg & ~mask) | (value & mask);
+    if (size == 1) {
+        *reg = (*reg & ~0xffull) | (uint8_t)value;
+    } else if (size == 2) {
+        *reg = (*reg & ~0xffffull) | (uint16_t)value;
+    } else {
+        *reg = size == 8 ? value : (uint32_t)value;
+    }
 }
 
 /* What addresses depend on, read once for an instruction; where its first byte was found. */
@@ -54,10 +59,9 @@ struct operand {
     unsigned first;
 };
 
-/* The linear address of in's memory operand m before the segment's limit is looked at. RIP and the
- * registers (RSP in its slot) are as they were before the instruction. */
-uint64_t operand_linear(struct vcpu *v, const struct insn *in, const struct insn_memory *m,
-                        const struct hvm_segment *segment);
+/* The offset of in's memory operand m in its segment. RIP and the registers (RSP in its slot) are
+ * as they were before the instruction. */
+uint64_t operand_offset(struct vcpu *v, const struct insn *in, const struct insn_memory *m);
 
 /*
  * Translates size bytes at m for an access of WALK_READ or WALK_WRITE with the guest's rights.

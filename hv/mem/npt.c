@@ -89,16 +89,6 @@ static uint64_t npt_leaf_entry(const struct npt_format *f, hpa_t hpa, unsigned l
            (level > 1 ? NPT_LARGE : 0);
 }
 
-/* Largest level whose page starts at both addresses and fits into size. */
-static unsigned npt_best_level(const struct npt *npt, uint64_t address, hpa_t hpa, uint64_t size) {
-    unsigned level = npt->max_level;
-    while (level > 1 &&
-           ((address | hpa.v) % npt_level_size(level) != 0 || size < npt_level_size(level))) {
-        level--;
-    }
-    return level;
-}
-
 static enum status npt_map_leaf(struct npt *npt, uint64_t address, unsigned level, uint64_t entry) {
     uint64_t *slot = npt_slot(npt->root, address, NPT_LEVELS);
     for (unsigned at = NPT_LEVELS; at > level; at--) {
@@ -133,7 +123,11 @@ enum status npt_map_range(struct npt *npt, uint64_t address, hpa_t hpa, uint64_t
     }
     for (uint64_t done = 0, step; done < size; done += step) {
         hpa_t to = HPA(hpa.v + done);
-        unsigned level = npt_best_level(npt, address + done, to, size - done);
+        unsigned level = npt->max_level; /* down to where it starts at both addresses and fits */
+        while (level > 1 && (((address + done) | to.v) % npt_level_size(level) != 0 ||
+                             size - done < npt_level_size(level))) {
+            level--;
+        }
         uint64_t entry = npt_leaf_entry(npt->format, to, level, access, type);
         enum status s = npt_map_leaf(npt, address + done, level, entry);
         if (s != STATUS_OK) {
