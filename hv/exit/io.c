@@ -19,21 +19,20 @@ static __attribute__((noinline)) enum action io_string(struct vcpu *v, struct vm
 enum action exit_io(struct vcpu *v, struct vmexit *x) {
     const struct exit_io *io = &x->io;
     struct vm *vm = v->vm;
-    bool in = (io->flags & IO_IN) != 0;
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
         return io_string(v, x);
     }
     const struct bus_entry *p = bus_find(&vm->pio, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
-        exit_violation(v, &v->refused[REFUSED_PORT], in ? "read of port" : "write of port",
-                       io->port);
-        if (in) {
+        exit_violation(v, &v->refused[REFUSED_PORT],
+                       (io->flags & IO_IN) != 0 ? "read of port" : "write of port", io->port);
+        if ((io->flags & IO_IN) != 0) {
             operand_set(&v->regs[X86_RAX], io->size, UINT32_MAX);
         }
         return ACTION_NEXT;
     }
     lock_acquire(&vm->lock);
-    if (in) {
+    if ((io->flags & IO_IN) != 0) {
         operand_set(&v->regs[X86_RAX], io->size, (uint32_t)p->read(p->dev, io->port, io->size));
     } else {
         p->write(p->dev, io->port, io->size,

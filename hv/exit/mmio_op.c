@@ -19,22 +19,6 @@ static uint64_t sign_extend(uint64_t value, unsigned size) {
     return ((value & operand_mask(size)) ^ sign) - sign;
 }
 
-uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs) {
-    if (insn->has_imm) {
-        return insn->imm & operand_mask(insn->size);
-    }
-    return regs[insn->reg] >> (insn->high_byte ? 8 : 0) & operand_mask(insn->reg_size);
-}
-
-void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value) {
-    uint64_t *reg = &regs[insn->reg];
-    if (insn->high_byte) {
-        *reg = (*reg & ~0xff00ull) | (value & 0xff) << 8;
-    } else {
-        operand_set(reg, insn->reg_size, value);
-    }
-}
-
 /* a op b with the arithmetic flags in *flags, CF in them being an input. */
 static uint64_t alu(enum insn_op op, uint64_t a, uint64_t b, unsigned size, uint64_t *flags) {
     bool subtract = op == INSN_SUB || op == INSN_SBB || op == INSN_CMP;

@@ -20,7 +20,20 @@ MUST_USE bool mmio_op_execute(const struct insn *insn, uint64_t *regs, uint64_t 
                               uint64_t *memory);
 
 /* The operand that is not in memory, and the register that a load ends in. */
-uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs);
-void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value);
+static inline uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs) {
+    if (insn->has_imm) {
+        return insn->imm & operand_mask(insn->size);
+    }
+    return regs[insn->reg] >> (insn->high_byte ? 8 : 0) & operand_mask(insn->reg_size);
+}
+
+static inline void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value) {
+    uint64_t *reg = &regs[insn->reg];
+    if (insn->high_byte) {
+        *reg = (*reg & ~0xff00ull) | (value & 0xff) << 8;
+    } else {
+        operand_set(reg, insn->reg_size, value);
+    }
+}
 
 #endif
