@@ -52,8 +52,6 @@ NORETURN void life_stay_out(struct vcpu *v);
  */
 MUST_USE enum status audit_policy(const struct vcpu *v);
 
-#define FETCH_MAX 15 /* longest instruction */
-
 /*
  * For a CPU that does not tell the length of the instruction that exited: finds x->insn_len, and
  * for EXIT_CR the rest of x->cr, of which cr and CR_READ or CR_WRITE come from the exit (CLTS and

@@ -9,7 +9,8 @@
 #include "hv/exit/policy.h"
 #include "hv/lib/str.h"
 
-static void fetch_start(struct vcpu *v, struct fetch *f) {
+/* Outside 64-bit mode code ends with its segment, and IP does not wrap there. */
+size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
     hvm->get_segment(v, HVM_CS, &f->cs);
     const struct cpuid_entry *e = cpuid_find(&v->cpuid, 0x80000008, 0);
     f->s = (struct walk_state){.cr0 = hvm->get(v, HVM_CR0),
@@ -21,11 +22,6 @@ static void fetch_start(struct vcpu *v, struct fetch *f) {
                                .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
     f->rip = hvm->get(v, HVM_RIP);
     f->mode = vcpu_in_64_bit_mode(v) ? 64 : (f->cs.attr & SEG_BIG) != 0 ? 32 : 16;
-}
-
-/* Outside 64-bit mode code ends with its segment, and IP does not wrap there. */
-size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
-    fetch_start(v, f);
     uint64_t linear = f->rip + (f->mode == 64 ? 0 : f->cs.base), limit = f->cs.limit;
     if (f->mode != 64) {
         n = f->rip > limit ? 0 : min_u64(n, limit - f->rip + 1);
@@ -87,7 +83,7 @@ const struct insn *fetch_recall(struct vcpu *v, enum exit_kind kind) {
 }
 
 enum status fetch_insn(struct vcpu *v, enum exit_kind kind, struct fetch *f, struct insn *in) {
-    uint8_t code[FETCH_MAX] = {0};
+    uint8_t code[INSN_MAX_LENGTH] = {0};
     size_t n = fetch_bytes(v, f, code, sizeof(code));
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
     enum status s = insn_decode(code, n, f->mode, kind, in);

@@ -141,31 +141,21 @@ static uint16_t take_opcode(struct decoder *d, struct insn *in) {
     return byte == 1 ? MAP_0F01 | (uint8_t)take(d, 1) : MAP_0F | byte;
 }
 
-static const struct opcode *find_opcode(uint16_t value) {
-    for (size_t i = 0; i < ARRAY_SIZE(opcodes); i++) {
-        if ((value & opcodes[i].mask) == opcodes[i].value) {
-            return &opcodes[i];
-        }
-    }
-    return NULL;
-}
-
 static void set_sizes(const struct decoder *d, const struct opcode *o, uint16_t opcode,
                       struct insn *in) {
     bool byte = (opcode & 1) == 0 && in->op != INSN_BT;
     bool extend = (o->form & FORM_EXTEND) != 0;
     uint8_t word = (d->rex & REX_W) != 0 ? 8 : d->operand == (in->mode == 16) ? 4 : 2;
-    if (in->op >= INSN_INS || in->op == INSN_PUSH || in->op == INSN_POP) { /* have a form less */
-        word = in->op >= INSN_INS            ? (uint8_t)min_u64(word, 4)
-               : in->mode == 64 && word == 4 ? 8
-                                             : word;
+    if (in->op >= INSN_INS) {
+        word = (uint8_t)min_u64(word, 4);
+    } else if ((in->op == INSN_PUSH || in->op == INSN_POP) && in->mode == 64 && word == 4) {
+        word = 8;
     }
     in->reg_size = byte && !extend ? 1 : word;
     in->size = byte ? 1 : extend ? 2 : (o->form & FORM_SXD) != 0 ? 4 : word;
-    in->mem.address_size = d->address == (in->mode == 16) ? 4 : 2;
-    if (in->mode == 64) {
-        in->mem.address_size = d->address ? 4 : 8;
-    }
+    in->mem.address_size = in->mode == 64                   ? (d->address ? 4 : 8)
+                           : d->address == (in->mode == 16) ? 4
+                                                            : 2;
 }
 
 /* A register number: three bits of the instruction and one of REX. */
@@ -259,9 +249,12 @@ static bool set_cr(uint16_t opcode, struct insn *in) {
 
 static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
     uint16_t opcode = take_opcode(d, in);
-    const struct opcode *o = find_opcode(opcode);
+    const struct opcode *o = opcodes, *end = opcodes + ARRAY_SIZE(opcodes);
+    while (o < end && (opcode & o->mask) != o->value) {
+        o++;
+    }
     /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
-    if (o == NULL || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0)) {
+    if (o == end || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0)) {
         return false;
     }
     bool self = (o->form & FORM_SELF) != 0;

@@ -104,14 +104,13 @@ static __attribute__((noinline)) enum action mmio_emulate(struct vcpu *v, struct
 }
 
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
-    if (v->event.type != EVENT_NONE) {
-        return exit_crash(v, x, "an event was delivered through memory that is not there");
-    }
-    if (x->fault.in_page_walk) {
-        return exit_crash(v, x, "page tables in memory that is not there");
-    }
-    if (x->fault.execute) {
-        return exit_crash(v, x, "code in memory that is not there");
+    const char *beyond = v->event.type != EVENT_NONE
+                             ? "an event was delivered through memory that is not there"
+                         : x->fault.in_page_walk ? "page tables in memory that is not there"
+                         : x->fault.execute      ? "code in memory that is not there"
+                                                 : NULL;
+    if (UNLIKELY(beyond != NULL)) {
+        return exit_crash(v, x, beyond);
     }
     const struct insn *in = fetch_recall(v, EXIT_NESTED_FAULT);
     if (UNLIKELY(in == NULL || in->op >= INSN_PUSH || in->reg == X86_RSP ||

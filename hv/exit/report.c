@@ -34,8 +34,8 @@ static void report_segments(struct vcpu *v) {
 }
 
 static void report_code(struct vcpu *v) {
-    uint8_t bytes[FETCH_MAX];
-    char text[3 * FETCH_MAX + 1] = "";
+    uint8_t bytes[INSN_MAX_LENGTH];
+    char text[3 * INSN_MAX_LENGTH + 1] = "";
     struct fetch f;
     size_t n = fetch_bytes(v, &f, bytes, sizeof(bytes));
     for (size_t i = 0; i < n; i++) {

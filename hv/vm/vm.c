@@ -189,7 +189,7 @@ static enum status vm_create_memory(struct vm *vm) {
     if (s != STATUS_OK || (hvm->features & HVM_APIC) == 0) {
         return s;
     }
-    vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE, PAGE_SIZE);
+    vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE);
     if (vm->xapic_page == NULL || npt_fork(&vm->npt, &vm->npt_xapic) != STATUS_OK) {
         return STATUS_NO_MEMORY;
     }
