@@ -72,11 +72,9 @@ static bool cr0_write(struct vcpu *v, uint64_t value) {
 static bool cr4_write(struct vcpu *v, uint64_t value) {
     uint64_t old = hvm->get(v, HVM_CR4);
     bool long_mode = (hvm->get(v, HVM_EFER) & X86_EFER_LMA) != 0;
-    if ((value & ~cr4_guest_allowed(&v->cpuid)) != 0 || (long_mode && (value & X86_CR4_PAE) == 0)) {
-        return false;
-    }
-    if ((value & ~old & X86_CR4_PCIDE) != 0 &&
-        (!long_mode || (hvm->get(v, HVM_CR3) & 0xfff) != 0)) {
+    if ((value & ~cr4_guest_allowed(&v->cpuid)) != 0 || (long_mode && (value & X86_CR4_PAE) == 0) ||
+        ((value & ~old & X86_CR4_PCIDE) != 0 &&
+         (!long_mode || (hvm->get(v, HVM_CR3) & 0xfff) != 0))) {
         return false;
     }
     hvm->set(v, HVM_CR4, value);
@@ -107,11 +105,10 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x) {
     } else if (c->access == CR_READ) {
         *gpr = c->cr == 8 ? lapic_cr8_read(&v->lapic) : c->cr == 0 ? cr0 : hvm->get(v, HVM_CR4);
         hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
-    } else if (c->access == CR_LMSW) {
-        /* LMSW sets PE but cannot clear it; SDM "LMSW—Load Machine Status Word". */
-        ok = cr0_write(v, (cr0 & ~0xeull) | (c->lmsw & 0xf));
     } else {
-        ok = cr0_write(v, cr0 & ~X86_CR0_TS); /* CLTS */
+        /* CLTS, or LMSW, which sets PE but cannot clear it; SDM "LMSW—Load Machine Status Word". */
+        bool lmsw = c->access == CR_LMSW;
+        ok = cr0_write(v, lmsw ? (cr0 & ~0xeull) | (c->lmsw & 0xf) : cr0 & ~X86_CR0_TS);
     }
     return ok ? ACTION_NEXT : exit_inject(v, X86_GP, 0);
 }

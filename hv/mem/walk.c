@@ -152,11 +152,8 @@ static enum status descend(struct walk *w, struct walk_page *page) {
 
 enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
                            unsigned access, struct walk_page *page) {
-    struct walk w = {.mem = mem,
-                     .s = s,
-                     .f = format_of(s),
-                     .gva = gva.v,
-                     .access = access | (s->user ? WALK_USER : 0)};
+    access |= s->user ? (unsigned)WALK_USER : 0;
+    struct walk w = {.mem = mem, .s = s, .f = format_of(s), .gva = gva.v, .access = access};
     unsigned unused = 64u - w.f->linear_bits;
     if ((s->cr0 & X86_CR0_PG) == 0) {
         page->gpa = GPA(gva.v & UINT32_MAX);
