@@ -24,7 +24,7 @@ uint64_t operand_offset(struct vcpu *v, const struct insn *in, const struct insn
     if (m->index != INSN_NO_REG) {
         offset += v->regs[m->index] * m->scale;
     }
-    if (in->op == INSN_BT && !in->has_imm) {
+    if (in->op == INSN_BT && in->to_memory && !in->has_imm) { /* not an exit kind of that number */
         /* The bit's number, signed, reaches beyond the operand. */
         unsigned unused = 64 - 8u * in->size, shift = in->size == 2 ? 4 : in->size == 4 ? 5 : 6;
         offset += (uint64_t)((int64_t)(v->regs[in->reg] << unused) >> unused >> shift) * in->size;
