@@ -6,6 +6,7 @@
  */
 #include "config/schema.h"
 
+#include "config/text.h"
 #include "hv/abi.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -230,6 +231,6 @@ const struct schema_key schema[SCHEMA_KEYS] = {
 
 bool schema_is_near(const char *wrong, const char *right) {
     size_t length = strlen(right);
-    unsigned distance = str_distance(wrong, right);
+    unsigned distance = text_distance(wrong, right);
     return distance <= length / 2 && (distance <= 2 || distance <= length / 3);
 }

@@ -5,6 +5,7 @@
  */
 #include "config/toml.h"
 
+#include "config/text.h"
 #include "hv/lib/str.h"
 
 struct text_out {
@@ -47,7 +48,7 @@ static void skip_blanks(struct toml *t) {
 /* The length of the character at the reading position, for messages. */
 static int one_character(const struct toml *t) {
     uint32_t code = 0;
-    return (int)utf8_decode(t->at, (size_t)(t->end - t->at), &code);
+    return (int)text_decode_utf8(t->at, (size_t)(t->end - t->at), &code);
 }
 
 static void append(struct text_out *out, char c) {
@@ -63,7 +64,7 @@ static void check_characters(struct toml *t) {
     unsigned n = 0;
     for (const char *p = t->start; p < t->end && !t->complained; p += n) {
         uint32_t code = 0;
-        n = utf8_decode(p, (size_t)(t->end - p), &code);
+        n = text_decode_utf8(p, (size_t)(t->end - p), &code);
         if (n == 0) {
             COMPLAIN(t, p, "byte 0x%02x is not UTF-8; save the file as UTF-8", (uint8_t)*p);
         } else if ((code < 0x20 && code != '\t') || code == 0x7f) {

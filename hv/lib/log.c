@@ -25,33 +25,18 @@ void log_init(const struct log_hooks *hooks, enum log_level max_level) {
     log_hooks = hooks;
 }
 
-/* Bytes of the character at s (left bytes are there) if it may stand in a line as it is, else 0. */
-static unsigned printable_length(const char *s, size_t left) {
-    uint32_t code = 0;
-    unsigned n = utf8_decode(s, left, &code);
-    bool control = code < 0x20 || (code >= 0x7f && code < 0xa0); /* C0, DEL, C1 */
-    return control ? 0 : n;
-}
-
 /* Appends text to line, which holds length bytes; returns the new length, at most TEXT_MAX. */
 static size_t append_escaped(char *line, size_t length, const char *text) {
-    const char *end = text + strlen(text);
-    while (text < end) {
-        char escape[5];
-        const char *unit = text;
-        size_t taken = printable_length(text, (size_t)(end - text)), n = taken;
-        if (taken == 0) {
-            taken = 1;
-            n = fmt_print(escape, sizeof(escape), "\\x%02x", (unsigned)(uint8_t)*text);
-            unit = escape;
-        }
+    for (; *text != '\0'; text++) {
+        bool plain = *text >= 0x20 && *text < 0x7f;
+        char unit[5] = {*text};
+        size_t n = plain ? 1 : fmt_print(unit, sizeof(unit), "\\x%02x", (unsigned)(uint8_t)*text);
         if (n > TEXT_MAX - CUT_SIZE - length) {
             memcpy(line + length, "...", CUT_SIZE);
             return length + CUT_SIZE;
         }
         memcpy(line + length, unit, n);
         length += n;
-        text += taken;
     }
     return length;
 }

@@ -29,7 +29,8 @@ static inline bool log_enabled(enum log_level level) {
     return level <= log_max_level;
 }
 
-/* who is a VM's name or NULL for the hypervisor itself. Control bytes in the text are escaped. */
+/* who is a VM's name or NULL for the hypervisor itself. Bytes that are not printable ASCII are
+ * escaped. */
 void log_print(enum log_level level, const char *who, const char *format, ...) PRINTF_LIKE(3, 4);
 
 #define log_error(...) log_print(LOG_ERROR, NULL, __VA_ARGS__)

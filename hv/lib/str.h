@@ -19,14 +19,5 @@ bool str_equal(const char *a, const char *b);
 /* Copies s (n bytes) into dst as a string, cut at size - 1 (size is not 0); returns false if it was
  * cut. */
 bool str_copy_n(char *dst, size_t size, const char *s, size_t n);
-/* Edit distance (insert, delete, replace, swap of neighbours), for "did you mean"; at most MAX,
- * which is that or more. */
-#define STR_DISTANCE_MAX 6
-unsigned str_distance(const char *a, const char *b);
-/*
- * Bytes of the UTF-8 character at s (n bytes are there, untrusted), its code in *code; 0 if there
- * is none: no overlong forms, no surrogates, nothing above U+10FFFF.
- */
-unsigned utf8_decode(const char *s, size_t n, uint32_t *code);
 
 #endif

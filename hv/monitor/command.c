@@ -26,29 +26,17 @@ static struct command_state {
     size_t length;
 } command;
 
-/*
- * The index of word among the names; if it is none of them, says so, names the one that differs by
- * two letters at most, and gives count.
- */
+/* The index of word among the names; if it is none of them, says so and gives count. */
 static unsigned find_name(const char *what, const char *word, const char *(*name)(unsigned),
                           unsigned count) {
-    unsigned best = count, best_distance = 3;
-    for (unsigned i = 0; i < count && best_distance != 0; i++) {
-        unsigned distance = str_distance(word, name(i));
-        if (distance < best_distance) {
-            best_distance = distance;
-            best = i;
-        }
+    unsigned i = 0;
+    while (i < count && !str_equal(word, name(i))) {
+        i++;
     }
-    if (best_distance == 0) {
-        return best;
+    if (i == count) {
+        console_print("no %s \"%s\": see help and list\n", what, word);
     }
-    if (best < count) {
-        console_print("no %s \"%s\": did you mean \"%s\"?\n", what, word, name(best));
-    } else {
-        console_print("no %s \"%s\"\n", what, word);
-    }
-    return count;
+    return i;
 }
 
 /* ---- commands on one VM ---- */

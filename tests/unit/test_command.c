@@ -136,16 +136,13 @@ TEST(guests_are_started_and_stopped) {
 
 TEST(mistakes_are_explained) {
     start();
-    CHECK_STR(answer_to("lsit"), "no command \"lsit\": did you mean \"list\"?\r\n");
-    CHECK_STR(answer_to("frobnicate"), "no command \"frobnicate\"\r\n");
-    CHECK_STR(answer_to("start alhpa"), "no guest \"alhpa\": did you mean \"alpha\"?\r\n");
-    CHECK_STR(answer_to("start gamma-ray"), "no guest \"gamma-ray\"\r\n");
+    CHECK_STR(answer_to("lsit"), "no command \"lsit\": see help and list\r\n");
+    CHECK_STR(answer_to("start gamma-ray"), "no guest \"gamma-ray\": see help and list\r\n");
     CHECK_STR(answer_to("start"), "usage: start NAME\r\n");
     CHECK_STR(answer_to("start alpha beta"), "usage: start NAME\r\n");
     CHECK_STR(answer_to("help me"), "usage: help\r\n");
     CHECK_STR(answer_to("stats alpha beta"), "usage: stats [NAME]\r\n");
-    CHECK_STR(answer_to("log loud"), "no log level \"loud\"\r\n");
-    CHECK_STR(answer_to("log debgu"), "no log level \"debgu\": did you mean \"debug\"?\r\n");
+    CHECK_STR(answer_to("log loud"), "no log level \"loud\": see help and list\r\n");
     CHECK_STR(answer_to(""), "");
     CHECK_STR(answer_to("   "), "");
     CHECK_STR(asked, "");

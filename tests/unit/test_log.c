@@ -78,13 +78,13 @@ TEST(escapes) {
     start(LOG_INFO);
     log_info("%s", "a\nb\rc\033[2Jd\te\x7f");
     CHECK_STR(line, "[   12.345678] cpu1: a\\x0ab\\x0dc\\x1b[2Jd\\x09e\\x7f\n");
-    log_info("%s", "\xc3\xa4 \xe2\x82\xac \xff \xc3");
-    CHECK_STR(line, "[   12.345678] cpu1: \xc3\xa4 \xe2\x82\xac \\xff \\xc3\n");
+    log_info("%s", "\xc3\xa4 \xff \xc3");
+    CHECK_STR(line, "[   12.345678] cpu1: \\xc3\\xa4 \\xff \\xc3\n");
     log_info("%s", "\xc2\x9b");
     CHECK_STR(line, "[   12.345678] cpu1: \\xc2\\x9b\n"); /* a one-character CSI */
 }
 
-/* Text of every length, of one kind of character: cut in time, in whole characters, marked. */
+/* Text of every length, of one kind of character: cut in time, in whole escapes, marked. */
 static void check_cut(const char *unit, const char *shown) {
     static char text[4 * LOG_LINE_MAX];
     size_t prefix = strlen("[   12.345678] cpu1: ");
@@ -108,8 +108,6 @@ static void check_cut(const char *unit, const char *shown) {
 TEST(cut) {
     start(LOG_INFO);
     check_cut("x", "x");
-    check_cut("\xc3\xa4", "\xc3\xa4");
-    check_cut("\xe2\x82\xac", "\xe2\x82\xac");
     check_cut("\x01", "\\x01");
 }
 

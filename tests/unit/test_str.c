@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Unit tests of hv/lib/str.c. */
+/* Unit tests of hv/lib/str.c and config/text.c. */
 #include "tests/unit/test.h"
 
+#include "config/text.h"
 #include "hv/lib/str.h"
 
 TEST(equal) {
@@ -23,24 +24,24 @@ TEST(copy) {
 }
 
 TEST(distance) {
-    CHECK_U64(str_distance("", ""), 0);
-    CHECK_U64(str_distance("", "abc"), 3);
-    CHECK_U64(str_distance("abc", ""), 3);
-    CHECK_U64(str_distance("memory", "memory"), 0);
-    CHECK_U64(str_distance("memroy", "memory"), 1); /* a swap */
-    CHECK_U64(str_distance("memry", "memory"), 1);
-    CHECK_U64(str_distance("memoory", "memory"), 1);
-    CHECK_U64(str_distance("memary", "memory"), 1);
-    CHECK_U64(str_distance("kitten", "sitting"), 3);
-    CHECK_U64(str_distance("ca", "abc"), 3); /* a swapped pair is not changed again */
+    CHECK_U64(text_distance("", ""), 0);
+    CHECK_U64(text_distance("", "abc"), 3);
+    CHECK_U64(text_distance("abc", ""), 3);
+    CHECK_U64(text_distance("memory", "memory"), 0);
+    CHECK_U64(text_distance("memroy", "memory"), 1); /* a swap */
+    CHECK_U64(text_distance("memry", "memory"), 1);
+    CHECK_U64(text_distance("memoory", "memory"), 1);
+    CHECK_U64(text_distance("memary", "memory"), 1);
+    CHECK_U64(text_distance("kitten", "sitting"), 3);
+    CHECK_U64(text_distance("ca", "abc"), 3); /* a swapped pair is not changed again */
     char longer[100];
     memset(longer, 'a', sizeof(longer) - 1);
     longer[99] = '\0';
-    CHECK_U64(str_distance(longer, longer + 1), 1);
-    CHECK_U64(str_distance(longer, longer + 5), 5);
-    CHECK_U64(str_distance(longer, longer + 6), STR_DISTANCE_MAX);
-    CHECK_U64(str_distance(longer, "abc"), STR_DISTANCE_MAX); /* and no more */
-    CHECK_U64(str_distance("abcdefghij", "0123456789"), STR_DISTANCE_MAX);
+    CHECK_U64(text_distance(longer, longer + 1), 1);
+    CHECK_U64(text_distance(longer, longer + 5), 5);
+    CHECK_U64(text_distance(longer, longer + 6), TEXT_DISTANCE_MAX);
+    CHECK_U64(text_distance(longer, "abc"), TEXT_DISTANCE_MAX); /* and no more */
+    CHECK_U64(text_distance("abcdefghij", "0123456789"), TEXT_DISTANCE_MAX);
 }
 
 /* The reference: any code, surrogates included; returns the bytes used. */
@@ -60,12 +61,12 @@ TEST(utf8_round_trip) {
         uint32_t back = 0xffffffff;
         unsigned n = encode(code, bytes);
         bool exists = code <= 0x10ffff && !(code >= 0xd800 && code <= 0xdfff);
-        if (utf8_decode(bytes, n, &back) != (exists ? n : 0) || (exists && back != code)) {
+        if (text_decode_utf8(bytes, n, &back) != (exists ? n : 0) || (exists && back != code)) {
             CHECK_U64(code, UINT32_MAX); /* shows which */
             return;
         }
         if (n > 1) {
-            CHECK(utf8_decode(bytes, n - 1, &back) == 0);
+            CHECK(text_decode_utf8(bytes, n - 1, &back) == 0);
         }
     }
 }
@@ -88,11 +89,11 @@ TEST(utf8_refuses) {
     };
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         uint32_t code = 7;
-        CHECK_U64(utf8_decode(bad[i], strlen(bad[i]), &code), 0);
+        CHECK_U64(text_decode_utf8(bad[i], strlen(bad[i]), &code), 0);
         CHECK_U64(code, 7);
     }
     uint32_t code = 7;
-    CHECK_U64(utf8_decode("", 0, &code), 0);
+    CHECK_U64(text_decode_utf8("", 0, &code), 0);
 }
 
 TEST_MAIN(T(equal), T(copy), T(distance), T(utf8_round_trip), T(utf8_refuses))
