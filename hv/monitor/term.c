@@ -8,40 +8,25 @@
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
-#define CELL_INVERSE 0x100u
-
 #define MAX_PARAMETERS  4
 #define PARAMETER_LIMIT 9999
 #define TAB_WIDTH       8
 
 enum parser { PARSE_TEXT, PARSE_ESCAPE, PARSE_CSI };
 
-/*
- * Rows are numbered from the top of the screen; row r of the text is stored at (top + r) % rows,
- * the status row, number rows, at its own place.
- */
 static struct term {
-    int columns, rows; /* of the text, without the status row; 0 = no screen */
-    int column, row, top;
+    int columns, rows; /* of the text; row number rows is the status. 0 = no screen */
+    int column, row;
     bool wrap; /* the last column is filled: the next character goes to the next row */
-    uint16_t attribute;
     enum parser parser;
     unsigned parameter_count;
     int parameters[MAX_PARAMETERS];
     bool dirty[TERM_MAX_ROWS];
-    uint16_t cells[TERM_MAX_ROWS][TERM_MAX_COLUMNS];
-    uint16_t drawn[TERM_MAX_ROWS][TERM_MAX_COLUMNS];
+    uint8_t cells[TERM_MAX_ROWS][TERM_MAX_COLUMNS], drawn[TERM_MAX_ROWS][TERM_MAX_COLUMNS];
 } term;
 
-static uint16_t *row_cells(int row) {
-    return term.cells[row == term.rows ? row : (term.top + row) % term.rows];
-}
-
 static void erase(int row, int from, int to) {
-    uint16_t *cells = row_cells(row);
-    for (int i = from; i < to; i++) {
-        cells[i] = ' ';
-    }
+    memset(&term.cells[row][from], ' ', (size_t)(to - from));
     term.dirty[row] = true;
 }
 
@@ -52,16 +37,13 @@ void term_init(void) {
     }
     term.columns = (int)min_u64(plat_screen_columns, TERM_MAX_COLUMNS);
     term.rows = (int)min_u64(plat_screen_rows, TERM_MAX_ROWS) - 1;
-    memset(term.drawn, 0xff, sizeof(term.drawn)); /* differs from every cell */
-    for (int r = 0; r < term.rows; r++) {
-        erase(r, 0, term.columns);
-    }
+    memset(term.cells, ' ', sizeof(term.cells)); /* nothing is drawn: a 0 differs from every cell */
+    memset(term.dirty, true, sizeof(term.dirty));
     term_set_status("");
 }
 
 void term_reset(void) {
     term.parser = PARSE_TEXT;
-    term.attribute = 0;
 }
 
 static void line_feed(void) {
@@ -69,7 +51,7 @@ static void line_feed(void) {
         term.row++;
         return;
     }
-    term.top = (term.top + 1) % term.rows;
+    memmove(term.cells, term.cells + 1, (size_t)(term.rows - 1) * TERM_MAX_COLUMNS);
     erase(term.rows - 1, 0, term.columns);
     memset(term.dirty, true, (size_t)term.rows);
 }
@@ -80,7 +62,7 @@ static void put_character(uint8_t character) {
         term.wrap = false;
         line_feed();
     }
-    row_cells(term.row)[term.column] = (uint16_t)(character | term.attribute);
+    term.cells[term.row][term.column] = character;
     term.dirty[term.row] = true;
     if (term.column + 1 < term.columns) {
         term.column++;
@@ -126,16 +108,6 @@ static void erase_in_display(int part) {
     }
 }
 
-static void set_attributes(void) {
-    for (unsigned i = 0; i <= term.parameter_count; i++) {
-        if (term.parameters[i] == 7) {
-            term.attribute = CELL_INVERSE;
-        } else if (term.parameters[i] == 0 || term.parameters[i] == 27) {
-            term.attribute = 0;
-        }
-    }
-}
-
 static void end_csi(uint8_t final) {
     /* Missing is 0, and 0 is 1 where it counts or numbers. */
     int part = term.parameters[0], n = part == 0 ? 1 : part;
@@ -150,8 +122,6 @@ static void end_csi(uint8_t final) {
         erase_in_display(part);
     } else if (final == 'K') {
         erase_in_line(part);
-    } else if (final == 'm') {
-        set_attributes();
     }
 }
 
@@ -195,22 +165,19 @@ void term_write(const uint8_t *bytes, size_t n) {
 }
 
 void term_set_status(const char *text) {
-    uint16_t *cells = row_cells(term.rows);
     for (int i = 0; i < term.columns; i++) {
-        unsigned c = *text != '\0' ? (uint8_t)*text++ : ' ';
-        cells[i] = (uint16_t)((c >= 0x20 && c < 0x7f ? c : '?') | CELL_INVERSE);
+        term.cells[term.rows][i] = *text != '\0' ? (uint8_t)*text++ : ' ';
     }
     term.dirty[term.rows] = true;
 }
 
 void term_flush(void) {
     for (int r = 0; r <= term.rows; r++) {
-        const uint16_t *cells = row_cells(r);
         for (int c = 0; term.dirty[r] && c < term.columns; c++) {
-            if (cells[c] != term.drawn[r][c]) {
-                term.drawn[r][c] = cells[c];
-                plat_screen_draw((unsigned)c, (unsigned)r, (uint8_t)cells[c],
-                                 (cells[c] & CELL_INVERSE) != 0);
+            uint8_t character = term.cells[r][c];
+            if (character != term.drawn[r][c]) {
+                term.drawn[r][c] = character;
+                plat_screen_draw((unsigned)c, (unsigned)r, character, r == term.rows);
             }
         }
         term.dirty[r] = false;

@@ -16,13 +16,13 @@
 void term_init(void);
 
 /*
- * Text with CR LF BS TAB and the sequences CSI A-D, H, f, J, K, m (reverse only); other CSI
- * sequences and ESC with one character are swallowed. The bytes are guest-controlled. Draws nothing
+ * Text with CR LF BS TAB and the sequences CSI A-D, H, f, J, K; other CSI sequences and ESC
+ * with one character are swallowed. The bytes are guest-controlled. Draws nothing
  * yet.
  */
 void term_write(const uint8_t *bytes, size_t n);
 
-/* Forgets a sequence cut in the middle, and reverse video; the text stays. */
+/* Forgets a sequence cut in the middle; the text stays. */
 void term_reset(void);
 
 /* The bottom row, inverse, cut at the screen's width. Draws nothing yet. */

@@ -90,20 +90,6 @@ TEST(erase_sequences) {
     CHECK_STR(fake_screen_row(3), "");
 }
 
-TEST(reverse_video) {
-    start();
-    put("a\x1b[7mb\x1b[1;31mc\x1b[27md\x1b[0;7me\x1b[mf");
-    CHECK_STR(fake_screen_row(0), "abcdef");
-    static const bool want[] = {false, true, true, false, true, false};
-    for (unsigned i = 0; i < 6; i++) {
-        CHECK(fake_screen.inverse[0][i] == want[i]);
-    }
-    put("\x1b[7m");
-    term_reset();
-    put("g");
-    CHECK(!fake_screen.inverse[0][6]);
-}
-
 TEST(unknown_is_swallowed) {
     start();
     put("a\x1b[?25l\x1b[6n\x1b[5;9r\x1b(B\x1b=\x1b[>0q\x01\x7f"
@@ -178,5 +164,5 @@ TEST(random_bytes) {
 }
 
 TEST_MAIN(T(first_flush_draws_all), T(text_and_lines), T(wrap_and_scroll), T(cursor_sequences),
-          T(erase_sequences), T(reverse_video), T(unknown_is_swallowed), T(utf8),
-          T(only_changes_are_drawn), T(no_screen), T(screen_beyond_the_limits), T(random_bytes))
+          T(erase_sequences), T(unknown_is_swallowed), T(utf8), T(only_changes_are_drawn),
+          T(no_screen), T(screen_beyond_the_limits), T(random_bytes))
