@@ -122,10 +122,8 @@ void keyboard_interrupt(void);
 void screen_init(const struct boot_framebuffer *fb);
 /* Once it is mapped write-combining: the console layer takes an empty screen for granted. */
 void screen_clear(void);
-void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
 
 /* panic.c */
 NORETURN void panic_trap(const struct trap_frame *frame); /* an exception, vector 0 to 31 */
-bool panic_in_progress(void);
 
 #endif

@@ -7,12 +7,10 @@
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/range.h"
 #include "hv/vm/vcpu.h"
 
 #define NOBODY    UINT32_MAX
 #define LINE_SIZE 160u
-#define TRACE_MAX 16u
 #define STOP_WAIT 10000000u /* TSC ticks for the others to stop, some milliseconds */
 
 static const char exception_names[32][4] = {
@@ -24,10 +22,6 @@ static uint32_t owner = NOBODY; /* CPU that panics */
 static uint32_t stopped;        /* CPUs that obeyed */
 static unsigned screen_row;
 
-bool panic_in_progress(void) {
-    return __atomic_load_n(&owner, __ATOMIC_ACQUIRE) != NOBODY;
-}
-
 static NORETURN void panic_stop_cpu(void) {
     __atomic_fetch_add(&stopped, 1, __ATOMIC_RELAXED);
     for (;;) {
@@ -36,14 +30,14 @@ static NORETURN void panic_stop_cpu(void) {
 }
 
 void panic_nmi(void) {
-    if (panic_in_progress()) {
+    if (__atomic_load_n(&owner, __ATOMIC_ACQUIRE) != NOBODY) {
         panic_stop_cpu();
     }
 }
 
 static void panic_draw(const char *text) {
     for (unsigned column = 0; column < plat_screen_columns; column++) {
-        screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
+        plat_screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
         text += *text != '\0';
     }
     screen_row++; /* below the last one nothing is drawn: the first lines say most */
@@ -89,30 +83,6 @@ static void panic_begin(void) {
     serial_write_polled("\r\n");
 }
 
-/*
- * What lies above on the stack in use and points into the text: return addresses, with some old
- * ones among them, as there are no frame pointers.
- */
-static void panic_trace(uint64_t rsp) {
-    const uint64_t *word = NULL, *top = NULL;
-    uint64_t text = (uintptr_t)image_text;
-    for (unsigned i = 0; i < STACK_COUNT; i++) { /* a wild stack pointer is not followed */
-        uint64_t end = cpu_current()->stack_top[i];
-        if (range_contains(end - STACK_SIZE, STACK_SIZE, rsp, 0)) {
-            word = (const uint64_t *)ALIGN_UP(rsp, sizeof(*word));
-            top = (const uint64_t *)end;
-        }
-    }
-    panic_print("call trace (guessed from the stack), image at %#llx:", (ull)text);
-    for (unsigned found = 0; word < top && found < TRACE_MAX; word++) {
-        uint64_t offset = *word - text;
-        if (offset < (uint64_t)(image_rodata - image_text)) {
-            panic_print("  text+%#llx", (ull)offset);
-            found++;
-        }
-    }
-}
-
 static void panic_registers(const struct trap_frame *f) {
 #define REGISTERS(a, b, c, d)                                                                      \
     panic_print(#a " %016llx " #b " %016llx " #c " %016llx " #d " %016llx", (ull)f->a, (ull)f->b,  \
@@ -126,10 +96,9 @@ static void panic_registers(const struct trap_frame *f) {
 }
 
 /* What is the same for every panic, after its own first lines. */
-static NORETURN void panic_finish(uint64_t rsp) {
+static NORETURN void panic_finish(void) {
     panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (ull)cr0_read(), (ull)cr2_read(),
                 (ull)cr3_read(), (ull)cr4_read(), (ull)msr_read(X86_MSR_EFER));
-    panic_trace(rsp);
     struct vcpu *v = vcpu_of_cpu[plat_cpu()];
     uint64_t value;
     const char *name;
@@ -137,7 +106,8 @@ static NORETURN void panic_finish(uint64_t rsp) {
         panic_print("%-14s %016llx", name, (ull)value);
     }
     panic_print("The machine is stopped. Note the lines above, then switch it off.");
-    serial_drain_console(); /* all is said: if this hangs on a lock, nothing is lost */
+    plat_screen_columns = 0; /* from here on nothing is drawn: the screen stays the panic's */
+    serial_drain_console();  /* all is said: if this hangs on a lock, nothing is lost */
     panic_stop_cpu();
 }
 
@@ -150,7 +120,7 @@ void plat_panic(const char *format, ...) {
     panic_begin();
     panic_print("BULKHEAD PANIC on CPU %u:", plat_cpu());
     panic_print("%s", text);
-    panic_finish((uintptr_t)__builtin_frame_address(0));
+    panic_finish();
 }
 
 void panic_trap(const struct trap_frame *frame) {
@@ -161,7 +131,7 @@ void panic_trap(const struct trap_frame *frame) {
     panic_print("at %#llx (text+%#llx)", (ull)frame->rip,
                 (ull)(frame->rip - (uintptr_t)image_text)); /* outside the text it means nothing */
     panic_registers(frame);
-    panic_finish(frame->rsp);
+    panic_finish();
 }
 
 void assert_failed(const char *expression, const char *file, unsigned line) {

@@ -42,7 +42,7 @@ void screen_clear(void) {
     }
 }
 
-void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
+void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
     if (column >= plat_screen_columns || row >= plat_screen_rows) {
         return;
     }
@@ -54,12 +54,5 @@ void screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse)
         for (unsigned x = 0; x < GLYPH_WIDTH * scale; x++) {
             line[x] = (bits >> (GLYPH_WIDTH - 1 - x / scale) & 1) != 0 ? PIXEL_LIT : PIXEL_DARK;
         }
-    }
-}
-
-/* In a panic the screen is the panic's alone. */
-void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
-    if (!panic_in_progress()) {
-        screen_draw(column, row, character, inverse);
     }
 }

@@ -74,16 +74,6 @@ static void ring_append(struct console_view *v, uint8_t byte) {
     v->ring[v->written++ % CONSOLE_RING_SIZE] = byte;
 }
 
-/* Lines end "\n" inside and "\r\n" on the wire. */
-static void log_append(const char *text, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '\n') {
-            ring_append(&console.log, '\r');
-        }
-        ring_append(&console.log, (uint8_t)text[i]);
-    }
-}
-
 /* ---- views ---- */
 
 static void update_status(void) {
@@ -150,15 +140,6 @@ static bool prepare(struct console_view *v) {
     return true;
 }
 
-/* Drawing is slow. A line that is behind will call again, so then it can be left for later. */
-static void draw_screen(bool idle) {
-    uint64_t now = plat_tsc();
-    if (idle || now - console.drawn_tsc > plat_tsc_hz() / DRAWS_A_SECOND) {
-        console.drawn_tsc = now;
-        term_flush();
-    }
-}
-
 /*
  * While a guest waits for room only the callers that may call it back pump, so that it is not left
  * waiting for an interrupt that does not come.
@@ -180,7 +161,12 @@ static void pump(bool may_call_back) {
                    emit(v->ring + at, min_u64(backlog(v), CONSOLE_RING_SIZE - at), &v->cursor);
         }
     }
-    draw_screen(room);
+    /* Drawing is slow. A line that is behind will call again, so then it can be left for later. */
+    uint64_t now = plat_tsc();
+    if (room || now - console.drawn_tsc > plat_tsc_hz() / DRAWS_A_SECOND) {
+        console.drawn_tsc = now;
+        term_flush();
+    }
 }
 
 /*
@@ -246,7 +232,12 @@ void console_focus_after_log(unsigned index) {
 
 void hv_console_log(enum log_level level, const char *line, size_t n) {
     lock_acquire(&console.lock);
-    log_append(line, n);
+    for (size_t i = 0; i < n; i++) { /* lines end "\n" inside and "\r\n" on the wire */
+        if (line[i] == '\n') {
+            ring_append(&console.log, '\r');
+        }
+        ring_append(&console.log, (uint8_t)line[i]);
+    }
     if (focused() != &console.log && level <= LOG_WARN) {
         notice("\r\n[bulkhead] %.*s\r\n", (int)(n - 1), line);
     }
@@ -261,10 +252,7 @@ void console_print(const char *format, ...) {
     va_start(args, format);
     size_t n = min_u64(fmt_vprint(text, sizeof(text), format, args), sizeof(text) - 1);
     va_end(args);
-    lock_acquire(&console.lock);
-    log_append(text, n);
-    pump(false);
-    lock_release(&console.lock);
+    hv_console_log(LOG_INFO, text, n);
 }
 
 void console_set_prompt(const char *prompt, const char *line) {
