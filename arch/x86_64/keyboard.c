@@ -15,7 +15,6 @@
 
 #define STATUS_OUTPUT 0x01u
 #define STATUS_INPUT  0x02u
-#define STATUS_MOUSE  0x20u
 
 #define COMMAND_WRITE_CONFIG 0x60u
 #define CONFIG               0x65u /* keyboard on, interrupt, no mouse, translate to set 1 */
@@ -51,10 +50,7 @@ void keyboard_init(void) {
     }
     kbd_write(KBD_STATUS, COMMAND_WRITE_CONFIG);
     kbd_write(KBD_DATA, CONFIG);
-    /* The line must be low for its next edge. */
-    for (unsigned i = 0; i < KBD_DRAIN && (port_in8(KBD_STATUS) & STATUS_OUTPUT) != 0; i++) {
-        (void)port_in8(KBD_DATA);
-    }
+    keyboard_interrupt(); /* the line must be low for its next edge */
 }
 
 static void kbd_press(uint8_t scan) {
@@ -87,14 +83,7 @@ static void kbd_scan(uint8_t code) {
 }
 
 void keyboard_interrupt(void) {
-    for (unsigned i = 0; i < KBD_DRAIN; i++) {
-        uint8_t status = port_in8(KBD_STATUS);
-        if ((status & STATUS_OUTPUT) == 0) {
-            return;
-        }
-        uint8_t code = port_in8(KBD_DATA);
-        if ((status & STATUS_MOUSE) == 0) {
-            kbd_scan(code);
-        }
+    for (unsigned i = 0; i < KBD_DRAIN && (port_in8(KBD_STATUS) & STATUS_OUTPUT) != 0; i++) {
+        kbd_scan(port_in8(KBD_DATA));
     }
 }

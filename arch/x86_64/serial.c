@@ -11,10 +11,10 @@
 #define SCRATCH_PATTERN 0x5au   /* the register keeps it, an empty port does not */
 #define WAIT_READS      100000u /* a byte takes 87 us, a port read about 1 */
 #define DRAIN_BURSTS    4096u
+#define FIFO_SIZE       16u
 #define RECEIVE_MAX     64u /* bytes taken in one go */
 
 static uint16_t base;
-static unsigned fifo_size;
 static bool by_interrupts, transmit_wanted;
 static struct lock lock; /* base + 1 (IER) and transmit_wanted */
 
@@ -49,7 +49,6 @@ void serial_init(uint16_t port) {
     uart_out(REG_LCR, LCR_8N1);
     uart_out(REG_IIR_FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX);
     uart_out(REG_MCR, MCR_DTR_RTS | MCR_OUT2);
-    fifo_size = (uart_in(REG_IIR_FCR) & IIR_FIFO) == IIR_FIFO ? 16 : 1;
 }
 
 /* With the lock held. Switched off and on again, so that a pending cause makes a new edge. */
@@ -76,7 +75,7 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
         return n; /* nobody will ever read it */
     }
     lock_acquire(&lock);
-    size_t room = (uart_in(REG_LSR) & LSR_THRE) != 0 ? fifo_size : 0, taken = 0;
+    size_t room = (uart_in(REG_LSR) & LSR_THRE) != 0 ? FIFO_SIZE : 0, taken = 0;
     for (; taken < n && taken < room; taken++) {
         uart_out(REG_DATA, bytes[taken]);
     }

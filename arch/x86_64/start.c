@@ -15,8 +15,7 @@ static void log_write_early(enum log_level level, const char *line, size_t n) {
 
 static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early};
 
-/* All of what the first CPU does before the hypervisor proper. */
-static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
+void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
     serial_init(info->config.console_port);
     screen_init(&info->framebuffer);
@@ -41,10 +40,7 @@ static void start_machine(const struct boot_info *info, uint64_t entry_tsc) {
     smp_start_cpus(info);
     serial_init_interrupts();
     keyboard_init();
-}
 
-void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
-    start_machine(info, entry_tsc);
     log_hooks.write = hv_console_log;
     hv_start(info, entry_tsc);
     smp_release_cpus();
