@@ -9,6 +9,16 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
+/* Each piece that is taken leaves one extent more. */
+#define MAX_SPARE (BOOT_MAX_RANGES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
+
+/* Free memory that nobody got so far, ascending; some may be empty. */
+struct extent {
+    uint64_t base, size;
+};
+static struct extent spare[MAX_SPARE];
+static uint32_t spare_count;
+
 struct builder {
     const struct boot_info *info;
     struct plan *plan;
@@ -30,14 +40,14 @@ const struct boot_image *boot_info_find_image(const struct boot_info *info, cons
 
 /* What the plan may give away: MEM_FREE in whole pages. */
 static void list_free(const struct builder *b) {
-    struct plan *plan = b->plan;
+    spare_count = 0;
     for (uint32_t i = 0; i < b->info->range_count; i++) {
         const struct mem_range *r = &b->info->ranges[i];
         /* below 1 MiB are the trampoline and what firmware likes to use */
         uint64_t base = max_u64(MIB, ALIGN_UP(r->base.v, PAGE_SIZE));
         uint64_t end = ALIGN_DOWN(r->base.v + r->size, PAGE_SIZE);
         if (r->kind == MEM_FREE && base < end) {
-            plan->left[plan->left_count++] = (struct plan_extent){base, end - base};
+            spare[spare_count++] = (struct extent){base, end - base};
         }
     }
 }
@@ -46,29 +56,28 @@ static void list_free(const struct builder *b) {
  * Takes memory for gpa, congruent to it modulo align: from the first extent that has all size
  * bytes, else as much as the largest has, in whole aligns; of size 0 if there is none.
  */
-static struct plan_extent take_memory(struct plan *plan, uint64_t gpa, uint64_t size,
-                                      uint64_t align) {
-    struct plan_extent best = {.size = 0}, *from = NULL;
-    for (struct plan_extent *e = plan->left; e < plan->left + plan->left_count; e++) {
+static struct extent take_memory(uint64_t gpa, uint64_t size, uint64_t align) {
+    struct extent best = {.size = 0}, *from = NULL;
+    for (struct extent *e = spare; e < spare + spare_count; e++) {
         uint64_t skip = (gpa - e->base) & (align - 1);
         uint64_t usable = skip < e->size ? e->size - skip : 0;
         usable = usable >= size ? size : ALIGN_DOWN(usable, align);
         if (usable > best.size) {
-            best = (struct plan_extent){.base = e->base + skip, .size = usable};
+            best = (struct extent){.base = e->base + skip, .size = usable};
             from = e;
         }
     }
     if (from != NULL) { /* both its ends stay, though empty */
         uint64_t end = from->base + from->size, taken = best.base + best.size;
-        memmove(from + 1, from, (size_t)(plan->left + plan->left_count++ - from) * sizeof(*from));
+        memmove(from + 1, from, (size_t)(spare + spare_count++ - from) * sizeof(*from));
         from[0].size = best.base - from->base;
-        from[1] = (struct plan_extent){taken, end - taken};
+        from[1] = (struct extent){taken, end - taken};
     }
     return best;
 }
 
 /* Adds a piece, joined to the one before where both follow on. False if the table is full. */
-static bool add_region(struct plan_vm *vm, uint64_t gpa, const struct plan_extent *place) {
+static bool add_region(struct plan_vm *vm, uint64_t gpa, const struct extent *place) {
     struct plan_region *next = &vm->regions[vm->region_count];
     if (vm->region_count != 0 && next[-1].gpa.v + next[-1].size == gpa &&
         next[-1].hpa.v + next[-1].size == place->base) {
@@ -84,13 +93,13 @@ static bool add_region(struct plan_vm *vm, uint64_t gpa, const struct plan_exten
 }
 
 /* Host memory for guest memory from gpa on: the largest pages first, 4 KiB leftovers last. */
-static bool place_memory(struct plan *plan, struct plan_vm *vm, uint64_t gpa, uint64_t size) {
+static bool place_memory(struct plan_vm *vm, uint64_t gpa, uint64_t size) {
     static const uint64_t aligns[] = {GIB, 2 * MIB, PAGE_SIZE};
     while (size != 0) {
-        struct plan_extent place = {.size = 0};
+        struct extent place = {.size = 0};
         for (size_t i = 0; i < ARRAY_SIZE(aligns) && place.size == 0; i++) {
             if (size >= aligns[i]) {
-                place = take_memory(plan, gpa, size, aligns[i]);
+                place = take_memory(gpa, size, aligns[i]);
             }
         }
         if (place.size == 0 || !add_region(vm, gpa, &place)) {
@@ -108,9 +117,9 @@ static const char *show_mib(char *buf, uint64_t bytes) {
 }
 
 /* Hypervisor memory for the VM: the lowest gap that takes it. */
-static void give_budget(const struct builder *b, struct plan_vm *vm) {
+static void give_budget(struct plan_vm *vm) {
     uint64_t size = plan_budget_size(vm->config->memory, vm->cpu_count);
-    struct plan_extent place = take_memory(b->plan, 0, size, PAGE_SIZE);
+    struct extent place = take_memory(0, size, PAGE_SIZE);
     vm->budget_base = HPA(place.base);
     vm->budget_size = place.size; /* give_memory() reports one that is too small */
 }
@@ -120,8 +129,8 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
     uint64_t memory = vm->config->memory, low = min_u64(memory, PLAN_LOW_RAM_END), left = 0;
     char want[24], rest[24], most[24], piece[24], places[112] = "nowhere";
     size_t used = 0;
-    for (uint32_t i = 0; i < b->plan->left_count; i++) {
-        const struct plan_extent *e = &b->plan->left[i];
+    for (uint32_t i = 0; i < spare_count; i++) {
+        const struct extent *e = &spare[i];
         left += e->size;
         if (e->size >= CONFIG_MEMORY_MIN && used < sizeof(places)) {
             used += fmt_print(places + used, sizeof(places) - used, "%s%s at %#llx",
@@ -130,8 +139,8 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
         }
     }
     bool budget = vm->budget_size == plan_budget_size(memory, vm->cpu_count);
-    if (memory != 0 && (!budget || memory > left || !place_memory(b->plan, vm, 0, low) ||
-                        !place_memory(b->plan, vm, PLAN_HIGH_RAM, memory - low))) {
+    if (memory != 0 && (!budget || memory > left || !place_memory(vm, 0, low) ||
+                        !place_memory(vm, PLAN_HIGH_RAM, memory - low))) {
         REFUSE(b, vm->config, vm->config->memory_pos,
                "memory = \"%s\" is more than is left; free are %s (%s); write at "
                "most \"%s\"",
@@ -143,9 +152,10 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
 static void give_cpus(const struct builder *b, struct plan_vm *vm) {
     const struct config_guest *g = vm->config;
     char list[48];
-    for (unsigned cpu = cpu_set_next(&g->cpus, 0); cpu < CONFIG_MAX_CPUS;
-         cpu = cpu_set_next(&g->cpus, cpu + 1)) {
-        vm->cpus[vm->cpu_count++] = cpu;
+    for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
+        if (cpu_set_has(&g->cpus, cpu)) {
+            vm->cpus[vm->cpu_count++] = cpu;
+        }
     }
     uint32_t last = vm->cpu_count != 0 ? vm->cpus[vm->cpu_count - 1] : 0;
     if (last >= b->info->cpu_count) {
@@ -195,7 +205,7 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
         give_cpus(&b, vm);
         vm->kernel = find_file(&b, g, "kernel", g->kernel, g->kernel_pos);
         vm->initrd = find_file(&b, g, "initrd", g->initrd, g->initrd_pos);
-        give_budget(&b, vm);
+        give_budget(vm);
     }
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         give_memory(&b, &plan->vms[i]);

@@ -59,8 +59,6 @@ struct config {
 static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
     return cpu < CONFIG_MAX_CPUS && (set->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
 }
-/* Lowest member at or above from; CONFIG_MAX_CPUS if there is none. */
-unsigned cpu_set_next(const struct cpu_set *set, unsigned from);
 /* Writes the set as a cpuset list ("1-2,4"), cut at size; returns buf. */
 const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size);
 

@@ -5,25 +5,19 @@
 #include "hv/lib/fmt.h"
 #include "hv/plan/config.h"
 
-unsigned cpu_set_next(const struct cpu_set *set, unsigned from) {
-    while (from < CONFIG_MAX_CPUS && !cpu_set_has(set, from)) {
-        from++;
-    }
-    return from;
-}
-
 const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size) {
     size_t used = fmt_print(buf, size, "%s", "");
-    unsigned first = cpu_set_next(set, 0);
-    while (first < CONFIG_MAX_CPUS && used < size) {
-        unsigned last = first;
+    for (unsigned last = 0; last < CONFIG_MAX_CPUS && used < size; last++) {
+        unsigned first = last;
+        if (!cpu_set_has(set, first)) {
+            continue;
+        }
         while (cpu_set_has(set, last + 1)) {
             last++;
         }
         const char *comma = used != 0 ? "," : "";
         used += first == last ? fmt_print(buf + used, size - used, "%s%u", comma, first)
                               : fmt_print(buf + used, size - used, "%s%u-%u", comma, first, last);
-        first = cpu_set_next(set, last + 1);
     }
     return buf;
 }

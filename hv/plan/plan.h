@@ -33,19 +33,9 @@ struct plan_vm {
     uint64_t budget_size;
 };
 
-struct plan_extent {
-    uint64_t base, size;
-};
-
-/* Each piece that is taken leaves one extent more. */
-#define PLAN_MAX_LEFT (BOOT_MAX_RANGES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
-
 struct plan {
     uint32_t vm_count;
     struct plan_vm vms[CONFIG_MAX_GUESTS]; /* in the order of the file */
-    uint32_t left_count;
-    struct plan_extent
-        left[PLAN_MAX_LEFT]; /* free memory that nobody got, ascending; may be empty */
 };
 
 /*

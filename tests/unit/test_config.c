@@ -108,8 +108,6 @@ TEST(cpu_lists) {
     check_cpus(" 5 , 1", "1,5");
     check_cpus("0-255", "0-255");
     check_cpus("63-64,127,128", "63-64,127-128");
-    CHECK_U64(cpu_set_next(&config.guests[0].cpus, 65), 127);
-    CHECK_U64(cpu_set_next(&config.guests[0].cpus, 129), CONFIG_MAX_CPUS);
     CHECK(!cpu_set_has(&config.guests[0].cpus, 1000));
     char buf[6];
     CHECK_STR(cpu_set_format(&config.guests[0].cpus, buf, sizeof(buf)), "63-64");
