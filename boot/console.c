@@ -34,10 +34,7 @@ static void put(char c) {
 
 void console_print(enum console_colour colour, const char *format, ...) {
     char text[512];
-    va_list args;
-    va_start(args, format);
-    fmt_vprint(text, sizeof(text), format, args);
-    va_end(args);
+    FMT_ARGUMENTS(text, format);
     ST->ConOut->SetAttribute(ST->ConOut, EFI_TEXT_ATTR((UINTN)colour, EFI_BLACK));
     for (const char *c = text; *c != '\0'; c++) {
         put(*c);

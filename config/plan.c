@@ -6,6 +6,7 @@
  */
 #include "config/plan.h"
 
+#include "config/schema.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 

@@ -58,10 +58,7 @@ static PRINTF_LIKE(5, 6) void add_line(struct preflight_report *report, const ch
     struct preflight_line *line = &report->lines[report->count++];
     *line = (struct preflight_line){what, "", state, state == PREFLIGHT_OK ? NULL : hint};
     report->lacks += state == PREFLIGHT_LACK;
-    va_list args;
-    va_start(args, found);
-    fmt_vprint(line->found, sizeof(line->found), found, args);
-    va_end(args);
+    FMT_ARGUMENTS(line->found, found);
 }
 
 /* Features that are one or several bits of a word, all of them needed. */

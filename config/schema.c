@@ -17,10 +17,7 @@
 /* Reports the value with the rule it breaks and the fix. Always false. */
 static PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *format, ...) {
     char rule[FAULT_TEXT_SIZE];
-    va_list args;
-    va_start(args, format);
-    fmt_vprint(rule, sizeof(rule), format, args);
-    va_end(args);
+    FMT_ARGUMENTS(rule, format);
     fault_add(v->faults, v->pos.line, v->pos.column, "%s = \"%.*s\" %s", v->key->name, SHOWN,
               v->text, rule);
     return false;

@@ -77,41 +77,40 @@ static const struct ref_timer {
     {"PIT", clock_start_pit, clock_read_pit, 0xffff},
 };
 
-struct sample {
-    uint64_t tsc;
-    uint32_t count;
-};
-
-/* Both clocks at one moment: the try that was disturbed least (an SMI can take milliseconds). */
-static struct sample clock_sample(const struct ref_timer *timer) {
-    struct sample best = {0, 0};
-    uint64_t shortest = UINT64_MAX;
+/*
+ * Both clocks at one moment, the try that was disturbed least (an SMI can take milliseconds): the
+ * timer's in *count.
+ */
+static uint64_t clock_sample(const struct ref_timer *timer, uint32_t *count) {
+    uint64_t tsc = 0, shortest = UINT64_MAX;
     for (unsigned i = 0; i < SAMPLE_TRIES; i++) {
         uint64_t before = plat_tsc();
-        uint32_t count = timer->read();
+        uint32_t now = timer->read();
         uint64_t took = plat_tsc() - before;
         if (took < shortest) {
             shortest = took;
-            best = (struct sample){before + took / 2, count};
+            tsc = before + took / 2;
+            *count = now;
         }
     }
-    return best;
+    return tsc;
 }
 
 /* TSC ticks a second by this timer; 0 if it is not there or does not count. */
 static uint64_t clock_measure(const struct ref_timer *timer) {
     uint64_t hz = timer->start(), wanted = hz * MEASURE_US / 1000000;
+    uint32_t first = 0, last = 0;
     if (hz == 0) {
         return 0;
     }
-    struct sample first = clock_sample(timer);
-    for (unsigned i = 0; ((timer->read() - first.count) & timer->mask) < wanted; i++) {
+    uint64_t tsc = clock_sample(timer, &first);
+    for (unsigned i = 0; ((timer->read() - first) & timer->mask) < wanted; i++) {
         if (i == READS_MAX) {
             return 0;
         }
     }
-    struct sample last = clock_sample(timer);
-    return mul_div_u64(last.tsc - first.tsc, hz, (last.count - first.count) & timer->mask);
+    tsc = clock_sample(timer, &last) - tsc;
+    return mul_div_u64(tsc, hz, (last - first) & timer->mask);
 }
 
 /*

@@ -45,10 +45,7 @@ static void panic_draw(const char *text) {
 
 static void PRINTF_LIKE(1, 2) panic_print(const char *format, ...) {
     char line[LINE_SIZE];
-    va_list args;
-    va_start(args, format);
-    (void)fmt_vprint(line, sizeof(line), format, args);
-    va_end(args);
+    FMT_ARGUMENTS(line, format);
     serial_write_polled(line);
     serial_write_polled("\r\n");
     panic_draw(line);
@@ -113,10 +110,7 @@ static NORETURN void panic_finish(void) {
 
 void plat_panic(const char *format, ...) {
     char text[LINE_SIZE];
-    va_list args;
-    va_start(args, format);
-    (void)fmt_vprint(text, sizeof(text), format, args);
-    va_end(args);
+    FMT_ARGUMENTS(text, format);
     panic_begin();
     panic_print("BULKHEAD PANIC on CPU %u:", plat_cpu());
     panic_print("%s", text);

@@ -17,6 +17,15 @@
 size_t fmt_print(char *buf, size_t size, const char *format, ...) PRINTF_LIKE(3, 4);
 size_t fmt_vprint(char *buf, size_t size, const char *format, va_list args) PRINTF_LIKE(3, 0);
 
+/* In a function of variable arguments: those behind the parameter format, into the array text. */
+#define FMT_ARGUMENTS(text, format)                                                                \
+    do {                                                                                           \
+        va_list args_;                                                                             \
+        va_start(args_, format);                                                                   \
+        (void)fmt_vprint(text, sizeof(text), format, args_);                                       \
+        va_end(args_);                                                                             \
+    } while (false)
+
 /* A size in bytes as an admin writes it: "512M", "1536K", "3G"; buf needs 24 bytes. Returns buf. */
 const char *fmt_size(char *buf, uint64_t bytes);
 

@@ -51,10 +51,7 @@ void log_print(enum log_level level, const char *who, const char *format, ...) {
     size_t length = fmt_print(line, sizeof(line), "[%5llu.%06llu] cpu%u%s%.*s: %s", now / SECOND_US,
                               now % SECOND_US, log_hooks->cpu(), who != NULL ? " " : "", 64,
                               who != NULL ? who : "", grave);
-    va_list args;
-    va_start(args, format);
-    fmt_vprint(text, sizeof(text), format, args);
-    va_end(args);
+    FMT_ARGUMENTS(text, format);
     length = append_escaped(line, length, text);
     line[length++] = '\n';
     line[length] = '\0';

@@ -57,10 +57,8 @@ static struct console_view *focused(void) {
 /* All or nothing: half a message helps nobody, and everything of weight is in the log as well. */
 static PRINTF_LIKE(1, 2) void notice(const char *format, ...) {
     char text[TEXT_SIZE];
-    va_list args;
-    va_start(args, format);
-    size_t n = min_u64(fmt_vprint(text, sizeof(text), format, args), sizeof(text) - 1);
-    va_end(args);
+    FMT_ARGUMENTS(text, format);
+    size_t n = strlen(text);
     if (console.notice_at == console.notice_end) {
         console.notice_at = console.notice_end = 0;
     }
@@ -248,11 +246,8 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
 
 void console_print(const char *format, ...) {
     char text[TEXT_SIZE];
-    va_list args;
-    va_start(args, format);
-    size_t n = min_u64(fmt_vprint(text, sizeof(text), format, args), sizeof(text) - 1);
-    va_end(args);
-    hv_console_log(LOG_INFO, text, n);
+    FMT_ARGUMENTS(text, format);
+    hv_console_log(LOG_INFO, text, strlen(text));
 }
 
 void console_set_prompt(const char *prompt, const char *line) {

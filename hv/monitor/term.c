@@ -112,10 +112,9 @@ static void end_csi(uint8_t final) {
     /* Missing is 0, and 0 is 1 where it counts or numbers. */
     int part = term.parameters[0], n = part == 0 ? 1 : part;
     term.parser = PARSE_TEXT;
-    if (final == 'A' || final == 'B') {
-        move_to(term.column, term.row + (final == 'A' ? -n : n));
-    } else if (final == 'C' || final == 'D') {
-        move_to(term.column + (final == 'D' ? -n : n), term.row);
+    if (final >= 'A' && final <= 'D') { /* up, down, right, left */
+        int right = (final == 'C') - (final == 'D'), down = (final == 'B') - (final == 'A');
+        move_to(term.column + n * right, term.row + n * down);
     } else if (final == 'H' || final == 'f') {
         move_to(term.parameters[1] - (term.parameters[1] != 0), n - 1);
     } else if (final == 'J') {

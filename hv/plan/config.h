@@ -15,9 +15,6 @@
 #define CONFIG_NAME_SIZE    32
 #define CONFIG_PATH_SIZE    128
 #define CONFIG_CMDLINE_SIZE 1024
-#define CONFIG_MEMORY_UNIT  (2 * MIB)
-#define CONFIG_MEMORY_MIN   (16 * MIB)
-#define CONFIG_MEMORY_MAX   (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* Position of a value in the file, both from 1; line 0 = the key was not given. */
 struct config_pos {

@@ -24,10 +24,7 @@ struct piece {
 
 static PRINTF_LIKE(2, 3) void refuse(struct checker *c, const char *format, ...) {
     char text[200];
-    va_list args;
-    va_start(args, format);
-    fmt_vprint(text, sizeof(text), format, args);
-    va_end(args);
+    FMT_ARGUMENTS(text, format);
     c->bad = true;
     c->report(text);
 }
