@@ -215,17 +215,13 @@ void console_add_vm(struct vm *vm) {
     v->vm = vm;
     v->name = vm->name;
     vm->console = (struct vm_console){.write = view_write, .ctx = v};
-    lock_acquire(&console.lock);
     console.views[console.count++] = v;
     update_status();
-    lock_release(&console.lock);
 }
 
 void console_focus_after_log(unsigned index) {
-    lock_acquire(&console.lock);
     console.focus_next = index;
     pump(false);
-    lock_release(&console.lock);
 }
 
 void hv_console_log(enum log_level level, const char *line, size_t n) {

@@ -17,17 +17,6 @@ static void start_report(const char *text) {
     log_error("partition: %s", text);
 }
 
-static void start_log_machine(const struct boot_info *info) {
-    char size[24];
-    uint64_t ram = 0;
-    for (uint32_t i = 0; i < info->range_count; i++) {
-        ram += info->ranges[i].kind != MEM_RESERVED ? info->ranges[i].size : 0;
-    }
-    log_info("machine: %u CPUs, %s of RAM, TSC %llu.%03llu MHz, %s", plat_cpu_count(),
-             fmt_size(size, ALIGN_DOWN(ram, MIB)), (ull)(plat_tsc_hz() / 1000000),
-             (ull)(plat_tsc_hz() / 1000 % 1000), info->rsdp.v != 0 ? "ACPI" : "no ACPI");
-}
-
 /* Who owns what, once, as a table. */
 static void start_log_partition(const struct plan *plan) {
     char cpus[64], size[24];
@@ -88,7 +77,6 @@ static void start_consoles(const struct plan *plan) {
 
 void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     log_info("Bulkhead: every guest its own compartment");
-    start_log_machine(info);
     if (hvm_probe(info) != STATUS_OK) {
         plat_panic("this CPU offers no virtualization that Bulkhead can use");
     }

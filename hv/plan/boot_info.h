@@ -36,8 +36,7 @@ struct boot_image {
 struct boot_framebuffer {
     hpa_t base; /* 0 = none */
     uint64_t size;
-    uint32_t width, height;
-    uint32_t stride; /* in pixels */
+    uint32_t width, height, stride; /* in pixels */
 };
 
 struct boot_ioapic {
@@ -48,8 +47,7 @@ struct boot_ioapic {
 /* Where an ISA interrupt arrives, after the MADT's overrides. */
 struct boot_isa_irq {
     uint32_t gsi;
-    bool active_low;
-    bool level;
+    bool active_low, level;
 };
 
 /* What a guest has only if CPU and vendor let it: instructions, MSRs. */

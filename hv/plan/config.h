@@ -18,8 +18,7 @@
 
 /* Position of a value in the file, both from 1; line 0 = the key was not given. */
 struct config_pos {
-    uint32_t line;
-    uint32_t column;
+    uint32_t line, column;
 };
 
 struct cpu_set {
