@@ -58,21 +58,16 @@ void log_print(enum log_level level, const char *who, const char *format, ...) {
     log_hooks->write(level, line, length);
 }
 
-/* A bucket of zero bytes is a full one: last_us is never 0 once it was used. */
 bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed) {
-    uint64_t now = max_u64(log_hooks->now_us(), 1), step = SECOND_US / LIMIT_PER_SECOND;
-    if (limit->last_us == 0) {
-        limit->tokens = LIMIT_BURST;
-        limit->last_us = now;
-    }
+    uint64_t now = log_hooks->now_us(), step = SECOND_US / LIMIT_PER_SECOND;
     uint64_t gained = now > limit->last_us ? (now - limit->last_us) / step : 0;
     limit->last_us += gained * step;
-    limit->tokens = (uint32_t)min_u64(LIMIT_BURST, limit->tokens + gained);
-    if (limit->tokens == 0) {
+    limit->used -= (uint32_t)min_u64(limit->used, gained);
+    if (limit->used == LIMIT_BURST) {
         limit->suppressed++;
         return false;
     }
-    limit->tokens--;
+    limit->used++;
     *suppressed = limit->suppressed;
     limit->suppressed = 0;
     return true;

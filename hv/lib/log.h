@@ -44,8 +44,7 @@ void log_print(enum log_level level, const char *who, const char *format, ...) P
  */
 struct log_limit {
     uint64_t last_us;
-    uint32_t tokens;
-    uint32_t suppressed;
+    uint32_t used, suppressed; /* of the burst; lines since the last one that passed */
 };
 bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed);
 

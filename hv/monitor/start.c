@@ -24,12 +24,10 @@ static void start_log_partition(const struct plan *plan) {
     log_info("  %-16s %-10s %-8s %s", "owner", "cpus", "memory", "host memory");
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         const struct plan_vm *p = &plan->vms[i];
-        for (uint32_t r = 0; r < p->region_count; r++) {
-            const struct plan_region *region = &p->regions[r];
-            log_info("  %-16s %-10s %-8s %#llx-%#llx", r == 0 ? p->config->name : "",
-                     r == 0 ? cpu_set_format(&p->config->cpus, cpus, sizeof(cpus)) : "",
-                     r == 0 ? fmt_size(size, p->config->memory) : "", (ull)region->hpa.v,
-                     (ull)(region->hpa.v + region->size - 1));
+        cpu_set_format(&p->config->cpus, cpus, sizeof(cpus));
+        for (const struct plan_region *r = p->regions; r < p->regions + p->region_count; r++) {
+            log_info("  %-16s %-10s %-8s %#llx-%#llx", p->config->name, cpus,
+                     fmt_size(size, r->size), (ull)r->hpa.v, (ull)(r->hpa.v + r->size - 1));
         }
         log_info("  %-16s %-10s %-8s %#llx-%#llx (tables of %s)", "bulkhead", "",
                  fmt_size(size, p->budget_size), (ull)p->budget_base.v,
