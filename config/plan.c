@@ -14,10 +14,7 @@
 #define MAX_SPARE (BOOT_MAX_RANGES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
 
 /* Free memory that nobody got so far, ascending; some may be empty. */
-struct extent {
-    uint64_t base, size;
-};
-static struct extent spare[MAX_SPARE];
+static struct extent { uint64_t base, size; } spare[MAX_SPARE];
 static uint32_t spare_count;
 
 struct builder {

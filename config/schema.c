@@ -6,7 +6,6 @@
  */
 #include "config/schema.h"
 
-#include "config/text.h"
 #include "hv/abi.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -226,8 +225,15 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "stopped."},
 };
 
+/* One place of two letters at most is wrong: left out, put in, changed or swapped. */
 bool schema_is_near(const char *wrong, const char *right) {
-    size_t length = strlen(right);
-    unsigned distance = text_distance(wrong, right);
-    return distance <= length / 2 && (distance <= 2 || distance <= length / 3);
+    size_t n = strlen(wrong), m = strlen(right), most = min_u64((m + 1) / 2, 2);
+    for (; n != 0 && m != 0 && *wrong == *right; n--, m--) {
+        wrong++;
+        right++;
+    }
+    for (; n != 0 && m != 0 && wrong[n - 1] == right[m - 1]; n--) {
+        m--;
+    }
+    return max_u64(n, m) <= most;
 }

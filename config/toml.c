@@ -5,7 +5,6 @@
  */
 #include "config/toml.h"
 
-#include "config/text.h"
 #include "hv/lib/str.h"
 
 struct text_out {
@@ -45,10 +44,22 @@ static void skip_blanks(struct toml *t) {
     }
 }
 
+/* Bytes of the UTF-8 character at s, 0 if none is there. Source: RFC 3629, "UTF-8 definition". */
+static unsigned utf8_length(const char *s, const char *end) {
+    uint8_t first = (uint8_t)*s;
+    unsigned many = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, n = 1;
+    if (first < 0x80) {
+        return 1;
+    }
+    while (n < many && s + n < end && ((uint8_t)s[n] & 0xc0) == 0x80) {
+        n++;
+    }
+    return n == many && first >= 0xc2 && first < 0xf5 ? n : 0;
+}
+
 /* The length of the character at the reading position, for messages. */
 static int one_character(const struct toml *t) {
-    uint32_t code = 0;
-    return (int)text_decode_utf8(t->at, (size_t)(t->end - t->at), &code);
+    return (int)utf8_length(t->at, t->end);
 }
 
 static void append(struct text_out *out, char c) {
@@ -63,12 +74,12 @@ static void append(struct text_out *out, char c) {
 static void check_characters(struct toml *t) {
     unsigned n = 0;
     for (const char *p = t->start; p < t->end && !t->complained; p += n) {
-        uint32_t code = 0;
-        n = text_decode_utf8(p, (size_t)(t->end - p), &code);
+        uint8_t byte = (uint8_t)*p;
+        n = utf8_length(p, t->end);
         if (n == 0) {
-            COMPLAIN(t, p, "byte 0x%02x is not UTF-8; save the file as UTF-8", (uint8_t)*p);
-        } else if ((code < 0x20 && code != '\t') || code == 0x7f) {
-            COMPLAIN(t, p, "control character 0x%02x may not stand in the file; remove it", code);
+            COMPLAIN(t, p, "byte 0x%02x is not UTF-8; save the file as UTF-8", byte);
+        } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
+            COMPLAIN(t, p, "control character 0x%02x may not stand in the file; remove it", byte);
         }
     }
 }

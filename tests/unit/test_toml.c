@@ -157,6 +157,11 @@ TEST(syntax_faults) {
 TEST(bytes) {
     check_refused("a = \"\xff\"", 6, "byte 0xff is not UTF-8");
     check_refused("a = 1 # \xc3(", 9, "not UTF-8");
+    static const char *const bad[] = {"\x80", "\xbf", "\xc1\xbf", "\xe2\x82", "\xf5\x80\x80\x80"};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        check_refused(bad[i], 1, "not UTF-8");
+    }
+    check_string("a = '\xe2\x82\xac \xf0\x9f\x98\x80'", "\xe2\x82\xac \xf0\x9f\x98\x80");
     check_refused("a = \"x\ry\"", 7, "0x0d");
     check_refused("a = \"\x01\"", 6, "0x01");
     check_refused("a = 1 # \x7f", 9, "0x7f");
