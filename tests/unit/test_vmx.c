@@ -118,6 +118,12 @@ static void missing(const char *what) {
     snprintf(missing_last, sizeof(missing_last), "%s", what);
 }
 
+#define PROC_RDTSC         BIT32(12)
+#define PROC_CR3_LOAD      BIT32(15)
+#define PROC2_UNRESTRICTED BIT32(7)
+#define EPT_CAP_WB         BIT32(14)
+#define EPT_CAP_INVEPT_ALL BIT32(26)
+
 /* A CPU that must have the usual default-1 bits and may have everything. */
 static struct vmx_caps capable(void) {
     struct vmx_caps c = {.revision = 1};

@@ -10,10 +10,7 @@
 
 #define MSR_VMX_BASIC       0x480u
 #define MSR_VMX_PIN         0x481u /* and on: PROC, EXIT, ENTRY */
-#define MSR_VMX_CR0_FIXED0  0x486u
-#define MSR_VMX_CR0_FIXED1  0x487u
-#define MSR_VMX_CR4_FIXED0  0x488u
-#define MSR_VMX_CR4_FIXED1  0x489u
+#define MSR_VMX_FIXED       0x486u /* CR0: bits that are 1, that may be; CR4: the same */
 #define MSR_VMX_PROC2       0x48bu
 #define MSR_VMX_EPT_VPID    0x48cu
 #define MSR_VMX_TRUE_OFFSET 0x0cu /* MSR_VMX_PIN .. ENTRY + this: the TRUE controls */
@@ -35,10 +32,10 @@ static struct vmx_allowed vmx_allowed_read(uint32_t msr) {
 static struct vmx_caps vmx_caps_read(void) {
     uint64_t basic = msr_read(MSR_VMX_BASIC);
     struct vmx_caps c = {.revision = basic & BASIC_REVISION_MASK,
-                         .cr0_fixed0 = msr_read(MSR_VMX_CR0_FIXED0),
-                         .cr0_fixed1 = msr_read(MSR_VMX_CR0_FIXED1),
-                         .cr4_fixed0 = msr_read(MSR_VMX_CR4_FIXED0),
-                         .cr4_fixed1 = msr_read(MSR_VMX_CR4_FIXED1)};
+                         .cr0_fixed0 = msr_read(MSR_VMX_FIXED),
+                         .cr0_fixed1 = msr_read(MSR_VMX_FIXED + 1),
+                         .cr4_fixed0 = msr_read(MSR_VMX_FIXED + 2),
+                         .cr4_fixed1 = msr_read(MSR_VMX_FIXED + 3)};
     uint32_t first = MSR_VMX_PIN + ((basic & BASIC_TRUE_CONTROLS) != 0 ? MSR_VMX_TRUE_OFFSET : 0);
     for (unsigned i = VMX_PIN; i <= VMX_ENTRY; i++) {
         c.allowed[i] = vmx_allowed_read(first + i);

@@ -101,46 +101,53 @@ static void vmx_reset_apic(struct vcpu *v, struct vmx_vcpu *s) {
     vmx_apic_mode(v);
 }
 
+/* Controls and host state. A field that is named nowhere else has its number here only. */
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
+    const struct cpu *cpu = cpu_current();
+    s->proc_controls = vmx_controls[VMX_PROC];
+    s->entry_controls = vmx_controls[VMX_ENTRY];
+    s->cr4_guest_owned = cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_MCE);
+    const struct {
+        uint16_t code;
+        uint64_t value;
+    } fields[] = {
+        {0x0c02, SELECTOR_CODE}, /* host CS, SS, TR */
+        {0x0c04, SELECTOR_DATA},
+        {0x0c0c, SELECTOR_TSS},
+        {0x2000, phys_address(v->port_map).v}, /* I/O bitmaps */
+        {0x2002, phys_address(v->port_map + PAGE_SIZE).v},
+        {0x2800, UINT64_MAX}, /* VMCS link pointer */
+        {0x2c00, msr_read(X86_MSR_PAT)},
+        {0x2c02, msr_read(X86_MSR_EFER)},
+        {0x4000, vmx_controls[VMX_PIN]},
+        {0x4002, s->proc_controls},
+        /* Exceptions; #AC and #DB as well: raised without end in microcode, they would lock up the
+         * CPU. */
+        {0x4004, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC)},
+        {0x400c, vmx_controls[VMX_EXIT]},
+        {0x4012, s->entry_controls},
+        {0x6000, ~VMX_CR0_GUEST_OWNED}, /* masks of CR0, CR4 */
+        {0x6002, ~s->cr4_guest_owned},
+        {0x6c00, cr0_read()}, /* host CR0, CR3, CR4 */
+        {0x6c02, cr3_read()},
+        {0x6c04, cr4_read()},
+        {0x6c0a, (uintptr_t)&cpu->tss}, /* host bases of TR, GDTR, IDTR */
+        {0x6c0c, (uintptr_t)cpu->gdt},
+        {0x6c0e, (uintptr_t)trap_idt},
+        {0x6c16, (uintptr_t)vmx_exit_entry}, /* host RIP */
+    };
     for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
         vmcs_write_raw(vmx_zero_fields[i], 0);
     }
-    s->proc_controls = vmx_controls[VMX_PROC];
-    s->entry_controls = vmx_controls[VMX_ENTRY];
-    vmcs_write32(VMCS_PIN_CONTROLS, vmx_controls[VMX_PIN]);
-    vmcs_write32(VMCS_PROC_CONTROLS, s->proc_controls);
-    vmcs_write32(VMCS_EXIT_CONTROLS, vmx_controls[VMX_EXIT]);
-    vmcs_write32(VMCS_ENTRY_CONTROLS, s->entry_controls);
-    /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
-    vmcs_write32(VMCS_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC));
-    vmcs_write64(VMCS_LINK_POINTER, UINT64_MAX);
-    vmcs_write64(VMCS_IO_BITMAP_A, phys_address(v->port_map).v);
-    vmcs_write64(VMCS_IO_BITMAP_B, phys_address(v->port_map + PAGE_SIZE).v);
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        vmcs_write_raw(fields[i].code, fields[i].value);
+    }
     if ((vmx_controls[VMX_PROC2] & PROC2_VPID) != 0) {
         vmcs_write16(VMCS_VPID, 1); /* 0 is the host's */
     }
-    vmcs_write64(VMCS_CR0_MASK, ~VMX_CR0_GUEST_OWNED);
-    s->cr4_guest_owned = cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_MCE);
-    vmcs_write64(VMCS_CR4_MASK, ~s->cr4_guest_owned);
 }
 
-static void vmx_write_host(void) {
-    const struct cpu *cpu = cpu_current();
-    vmcs_write64(VMCS_HOST_CR0, cr0_read());
-    vmcs_write64(VMCS_HOST_CR3, cr3_read());
-    vmcs_write64(VMCS_HOST_CR4, cr4_read());
-    vmcs_write16(VMCS_HOST_CS, SELECTOR_CODE);
-    vmcs_write16(VMCS_HOST_SS, SELECTOR_DATA);
-    vmcs_write16(VMCS_HOST_TR, SELECTOR_TSS);
-    vmcs_write64(VMCS_HOST_TR_BASE, (uintptr_t)&cpu->tss);
-    vmcs_write64(VMCS_HOST_GDTR_BASE, (uintptr_t)cpu->gdt);
-    vmcs_write64(VMCS_HOST_IDTR_BASE, (uintptr_t)trap_idt);
-    vmcs_write64(VMCS_HOST_PAT, msr_read(X86_MSR_PAT));
-    vmcs_write64(VMCS_HOST_EFER, msr_read(X86_MSR_EFER));
-    vmcs_write64(VMCS_HOST_RIP, (uintptr_t)vmx_exit_entry);
-}
-
-static void vmx_vcpu_load(struct vcpu *v) {
+static void vmx_vcpu_reset(struct vcpu *v) {
     struct vmx_vcpu *s = v->vendor;
     hpa_t hpa = phys_address(s->vmcs);
     bool failed;
@@ -150,13 +157,7 @@ static void vmx_vcpu_load(struct vcpu *v) {
     __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
     ASSERT(!failed);
     v->host_stack = 0;
-}
-
-static void vmx_vcpu_reset(struct vcpu *v) {
-    struct vmx_vcpu *s = v->vendor;
-    vmx_vcpu_load(v);
     vmx_write_controls(v, s);
-    vmx_write_host();
     vmx_reset_apic(v, s);
 }
 

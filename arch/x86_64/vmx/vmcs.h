@@ -53,34 +53,23 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_32(c) ((vmcs32_t){c})
 #define VMCS_64(c) ((vmcs64_t){c})
 
-/* 16-bit control, guest and host fields. */
+/* 16-bit control and guest fields. */
 #define VMCS_VPID                   VMCS_16(0x0000)
 #define VMCS_GUEST_SELECTOR0        0x0800          /* ES, then CS SS DS FS GS LDTR TR, 2 apart */
 #define VMCS_GUEST_INTERRUPT_STATUS VMCS_16(0x0810) /* RVI, SVI */
-#define VMCS_HOST_CS                VMCS_16(0x0c02)
-#define VMCS_HOST_SS                VMCS_16(0x0c04)
-#define VMCS_HOST_TR                VMCS_16(0x0c0c)
 
 /* 64-bit fields. */
-#define VMCS_IO_BITMAP_A      VMCS_64(0x2000)
-#define VMCS_IO_BITMAP_B      VMCS_64(0x2002)
 #define VMCS_MSR_BITMAP       VMCS_64(0x2004)
 #define VMCS_VIRTUAL_APIC     VMCS_64(0x2012)
 #define VMCS_APIC_ACCESS      VMCS_64(0x2014)
 #define VMCS_EPT_POINTER      VMCS_64(0x201a)
 #define VMCS_EOI_EXIT_BITMAP0 0x201c /* 4 of 64 vectors each, 2 apart */
 #define VMCS_GUEST_PHYSICAL   VMCS_64(0x2400)
-#define VMCS_LINK_POINTER     VMCS_64(0x2800)
 #define VMCS_GUEST_EFER       VMCS_64(0x2806)
 #define VMCS_PDPTE0           0x280a /* four 64-bit fields, two numbers apart */
-#define VMCS_HOST_PAT         VMCS_64(0x2c00)
-#define VMCS_HOST_EFER        VMCS_64(0x2c02)
 
 /* 32-bit control fields. */
-#define VMCS_PIN_CONTROLS      VMCS_32(0x4000)
 #define VMCS_PROC_CONTROLS     VMCS_32(0x4002)
-#define VMCS_EXCEPTION_BITMAP  VMCS_32(0x4004)
-#define VMCS_EXIT_CONTROLS     VMCS_32(0x400c)
 #define VMCS_ENTRY_CONTROLS    VMCS_32(0x4012)
 #define VMCS_ENTRY_EVENT       VMCS_32(0x4016)
 #define VMCS_ENTRY_ERROR_CODE  VMCS_32(0x4018)
@@ -104,8 +93,6 @@ VMCS_DEFINE_FIELD(64)
 #define BLOCKED_BY_NMI              BIT32(3)
 
 /* Natural width. */
-#define VMCS_CR0_MASK            VMCS_64(0x6000)
-#define VMCS_CR4_MASK            VMCS_64(0x6002)
 #define VMCS_CR0_SHADOW          VMCS_64(0x6004)
 #define VMCS_CR4_SHADOW          VMCS_64(0x6006)
 #define VMCS_QUALIFICATION       VMCS_64(0x6400)
@@ -115,12 +102,5 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_GUEST_RIP           VMCS_64(0x681e)
 #define VMCS_GUEST_RFLAGS        VMCS_64(0x6820)
 #define VMCS_GUEST_PENDING_DEBUG VMCS_64(0x6822)
-#define VMCS_HOST_CR0            VMCS_64(0x6c00)
-#define VMCS_HOST_CR3            VMCS_64(0x6c02)
-#define VMCS_HOST_CR4            VMCS_64(0x6c04)
-#define VMCS_HOST_TR_BASE        VMCS_64(0x6c0a)
-#define VMCS_HOST_GDTR_BASE      VMCS_64(0x6c0c)
-#define VMCS_HOST_IDTR_BASE      VMCS_64(0x6c0e)
-#define VMCS_HOST_RIP            VMCS_64(0x6c16)
 
 #endif
