@@ -149,8 +149,7 @@ struct hvm_ops {
      */
     void (*loop)(struct vcpu *v);
     void (*inject)(struct vcpu *v); /* v->event goes in with the next entry; the last call counts */
-    bool (*can_take_interrupt)(struct vcpu *v);
-    bool (*can_take_nmi)(struct vcpu *v);
+    bool (*can_take)(struct vcpu *v, bool nmi);               /* or else an interrupt */
     void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */
     uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */

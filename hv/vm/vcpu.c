@@ -74,7 +74,7 @@ static void vcpu_take(struct vcpu *v, int vector) {
 }
 
 static bool vcpu_can_take_interrupt(struct vcpu *v) {
-    return v->event.type == EVENT_NONE && hvm->can_take_interrupt(v);
+    return v->event.type == EVENT_NONE && hvm->can_take(v, false);
 }
 
 /*
@@ -85,7 +85,7 @@ static bool vcpu_can_take_interrupt(struct vcpu *v) {
  */
 static void vcpu_deliver(struct vcpu *v) {
     bool want_nmi = v->nmi_pending;
-    if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take_nmi(v)) {
+    if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take(v, true)) {
         vcpu_inject(v, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
         v->nmi_pending = want_nmi = false;
         v->nmi_used = true;

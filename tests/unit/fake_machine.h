@@ -113,8 +113,9 @@ static void fake_vcpu_reset(struct vcpu *v) {
 static void fake_inject(struct vcpu *v) {
     (void)v;
 }
-static bool fake_can(struct vcpu *v) {
+static bool fake_can(struct vcpu *v, bool nmi) {
     (void)v;
+    (void)nmi;
     return fake_can_interrupt;
 }
 static void fake_window(struct vcpu *v, bool interrupt, bool nmi) {
@@ -159,8 +160,7 @@ static struct hvm_ops fake_ops = {
     .vcpu_init = fake_vcpu_init,
     .vcpu_reset = fake_vcpu_reset,
     .inject = fake_inject,
-    .can_take_interrupt = fake_can,
-    .can_take_nmi = fake_can,
+    .can_take = fake_can,
     .window = fake_window,
     .get = fake_get,
     .set = fake_set,

@@ -191,7 +191,6 @@ static const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
         {offsetof(struct vmcb, exit_info2), "exit-info2"},
         {offsetof(struct vmcb, exit_event), "exit-event"},
         {offsetof(struct vmcb, event), "event"},
-        {offsetof(struct vmcb, next_rip), "next-rip"},
         {offsetof(struct vmcb, virtual_interrupt), "interrupt"},
         {offsetof(struct vmcb, interrupt_shadow), "shadow"},
         {offsetof(struct vmcb, nested_cr3), "nested-cr3"},
@@ -208,14 +207,10 @@ static const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     return words[i].name;
 }
 
-static bool svm_can_take_interrupt(struct vcpu *v) {
-    const struct vmcb *c = v->vendor;
-    return (c->rflags & X86_RFLAGS_IF) != 0 && (c->interrupt_shadow & SHADOW) == 0;
-}
-
-static bool svm_can_take_nmi(struct vcpu *v) {
+static bool svm_can_take(struct vcpu *v, bool nmi) {
     const struct svm_vcpu *s = v->vendor;
-    return !s->nmi_blocked && (s->vmcb.interrupt_shadow & SHADOW) == 0;
+    return (nmi ? !s->nmi_blocked : (s->vmcb.rflags & X86_RFLAGS_IF) != 0) &&
+           (s->vmcb.interrupt_shadow & SHADOW) == 0;
 }
 
 struct hvm_ops svm_ops = {
@@ -225,8 +220,7 @@ struct hvm_ops svm_ops = {
     .vcpu_reset = svm_vcpu_reset,
     .loop = svm_loop,
     .inject = svm_inject,
-    .can_take_interrupt = svm_can_take_interrupt,
-    .can_take_nmi = svm_can_take_nmi,
+    .can_take = svm_can_take,
     .window = svm_window,
     .get = svm_get,
     .set = svm_set,

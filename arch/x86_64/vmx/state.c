@@ -104,7 +104,6 @@ static void vmx_reset_apic(struct vcpu *v, struct vmx_vcpu *s) {
 /* Controls and host state. A field that is named nowhere else has its number here only. */
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     const struct cpu *cpu = cpu_current();
-    s->proc_controls = vmx_controls[VMX_PROC];
     s->entry_controls = vmx_controls[VMX_ENTRY];
     s->cr4_guest_owned = cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_MCE);
     const struct {
@@ -120,7 +119,7 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
         {0x2c00, msr_read(X86_MSR_PAT)},
         {0x2c02, msr_read(X86_MSR_EFER)},
         {0x4000, vmx_controls[VMX_PIN]},
-        {0x4002, s->proc_controls},
+        {0x4002, vmx_controls[VMX_PROC]},
         /* Exceptions; #AC and #DB as well: raised without end in microcode, they would lock up the
          * CPU. */
         {0x4004, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC)},
@@ -299,24 +298,18 @@ static void vmx_inject(struct vcpu *v) {
     vmcs_write32(VMCS_ENTRY_EVENT, vmx_event_encode(e));
 }
 
-static bool vmx_can_take_interrupt(struct vcpu *v) {
+static bool vmx_can_take(struct vcpu *v, bool nmi) {
     (void)v;
-    return (vmcs_read64(VMCS_GUEST_RFLAGS) & X86_RFLAGS_IF) != 0 &&
-           (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & VMX_SHADOW) == 0;
-}
-
-static bool vmx_can_take_nmi(struct vcpu *v) {
-    (void)v;
-    return (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & (VMX_SHADOW | BLOCKED_BY_NMI)) == 0;
+    uint32_t blocking = VMX_SHADOW | (nmi ? BLOCKED_BY_NMI : 0);
+    return (nmi || (vmcs_read64(VMCS_GUEST_RFLAGS) & X86_RFLAGS_IF) != 0) &&
+           (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & blocking) == 0;
 }
 
 static void vmx_window(struct vcpu *v, bool interrupt, bool nmi) {
-    struct vmx_vcpu *s = v->vendor;
-    uint32_t c = s->proc_controls & ~(PROC_INTERRUPT_WINDOW | PROC_NMI_WINDOW);
-    c |= interrupt ? PROC_INTERRUPT_WINDOW : 0;
-    c |= nmi ? PROC_NMI_WINDOW : 0;
-    s->proc_controls = c;
-    vmcs_write32(VMCS_PROC_CONTROLS, c);
+    (void)v;
+    vmcs_write32(VMCS_PROC_CONTROLS, vmx_controls[VMX_PROC] |
+                                         (interrupt ? PROC_INTERRUPT_WINDOW : 0) |
+                                         (nmi ? PROC_NMI_WINDOW : 0));
 }
 
 /* Also in a panic, where no VMCS may be current: a failed VMREAD must not panic again. */
@@ -329,15 +322,11 @@ static const char *vmx_raw(struct vcpu *v, unsigned i, uint64_t *value) {
         {0x6400, "qualification"},
         {0x4404, "exit-event"},
         {0x4408, "idt-event"},
-        {0x440c, "insn-length"},
         {0x4400, "insn-error"},
         {0x2400, "guest-physical"},
         {0x640a, "guest-linear"},
         {0x6800, "cr0"},
-        {0x6004, "cr0-shadow"},
-        {0x6802, "cr3"},
         {0x6804, "cr4"},
-        {0x6006, "cr4-shadow"},
         {0x2806, "efer"},
         {0x4012, "entry-controls"},
         {0x4002, "proc-controls"},
@@ -366,8 +355,7 @@ struct hvm_ops vmx_ops = {
     .vcpu_reset = vmx_vcpu_reset,
     .loop = vmx_loop,
     .inject = vmx_inject,
-    .can_take_interrupt = vmx_can_take_interrupt,
-    .can_take_nmi = vmx_can_take_nmi,
+    .can_take = vmx_can_take,
     .window = vmx_window,
     .get = vmx_get,
     .set = vmx_set,

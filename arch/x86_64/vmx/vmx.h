@@ -17,7 +17,7 @@
 struct vmx_vcpu {
     ALIGNED(PAGE_SIZE) uint32_t vmcs[PAGE_SIZE / 4];
     uint64_t cr4_guest_owned;
-    uint32_t proc_controls, entry_controls;
+    uint32_t entry_controls;
     uint64_t eoi_exits[4]; /* what the VMCS has: the level-triggered vectors */
 };
 
