@@ -347,14 +347,12 @@ void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc) {
 }
 
 static void lapic_write_initial(struct lapic *l, uint32_t value) {
-    l->reg[REG_INITIAL][0] = lapic_timer_counts(l) ? value : 0;
-    if (!lapic_timer_counts(l)) {
-        return;
-    }
-    if (value == 0) {
-        lapic_timer_arm(l, 0);
-    } else {
+    bool counts = lapic_timer_counts(l);
+    l->reg[REG_INITIAL][0] = counts ? value : 0;
+    if (counts && value != 0) {
         lapic_timer_start(l, clock_now(&l->clock));
+    } else if (counts) {
+        lapic_timer_arm(l, 0);
     }
 }
 

@@ -23,20 +23,19 @@ static bool audit_passes(const uint8_t *map, int bit) {
 #define VIRTUAL_WRITES (BIT(0x08) | BIT(0x0b) | BIT(0x3f))
 
 static bool audit_msr(const struct vcpu *v, const uint8_t *map, uint32_t msr) {
-    bool read = audit_passes(map, hvm->msr_bit(msr, false));
-    bool write = audit_passes(map, hvm->msr_bit(msr, true));
     const struct msr_policy *p = msr_policy_find(msr);
     bool apic = map != v->msr_map && msr - 0x800 < 0x40;
-    bool may_read = (p != NULL && msr_policy_passes(p, false)) ||
-                    (apic && (VIRTUAL_READS >> (msr & 0x3f) & 1) != 0);
-    bool may_write = (p != NULL && msr_policy_passes(p, true)) ||
-                     (apic && (VIRTUAL_WRITES >> (msr & 0x3f) & 1) != 0);
-    if ((!read || may_read) && (!write || may_write)) {
-        return true;
+    for (unsigned write = 0; write < 2; write++) {
+        uint64_t virtual = write != 0 ? VIRTUAL_WRITES : VIRTUAL_READS;
+        bool may = (p != NULL && msr_policy_passes(p, write != 0)) ||
+                   (apic && (virtual >> (msr & 0x3f) & 1) != 0);
+        if (!may && audit_passes(map, hvm->msr_bit(msr, write != 0))) {
+            vm_log(v->vm, LOG_ERROR, "audit: %s MSR %#x passes: not in the policy",
+                   write != 0 ? "writing" : "reading", msr);
+            return false;
+        }
     }
-    vm_log(v->vm, LOG_ERROR, "audit: MSR %#x passes (read %u, write %u): not in the policy", msr,
-           read, write);
-    return false;
+    return true;
 }
 
 enum status audit_policy(const struct vcpu *v) {

@@ -59,15 +59,15 @@ enum status svm_probe(void) {
     return STATUS_OK;
 }
 
+static bool svm_same_caps(void) {
+    struct svm_caps mine = svm_caps_read();
+    return (svm_caps.features & ~mine.features) == 0 && mine.asids >= svm_caps.asids;
+}
+
 enum status svm_cpu_on(void) {
     struct cpu *cpu = cpu_current();
-    if (!cpu_has(CPU_HAS_SVM) || svm_locked_off()) {
-        log_error("AMD-V: CPU %u has none or has it locked off, unlike CPU 0", cpu->index);
-        return STATUS_UNSUPPORTED;
-    }
-    struct svm_caps mine = svm_caps_read();
-    if ((svm_caps.features & ~mine.features) != 0 || mine.asids < svm_caps.asids) {
-        log_error("AMD-V: CPU %u does not offer what CPU 0 does", cpu->index);
+    if (!cpu_has(CPU_HAS_SVM) || svm_locked_off() || !svm_same_caps()) {
+        log_error("AMD-V: CPU %u does not offer what CPU 0 does, or has it locked off", cpu->index);
         return STATUS_UNSUPPORTED;
     }
     msr_write(MSR_VM_CR, msr_read(MSR_VM_CR) & ~VM_CR_DISABLED);

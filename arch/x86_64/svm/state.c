@@ -13,12 +13,10 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
-#define MSR_MAP_SIZE (2 * PAGE_SIZE)
-#define IO_MAP_SIZE  (3 * PAGE_SIZE)
-#define CR0_CACHE    (X86_CR0_CD | X86_CR0_NW)
+#define CR0_CACHE (X86_CR0_CD | X86_CR0_NW)
 
 static enum status svm_vcpu_init(struct vcpu *v) {
-    enum status s = vendor_vcpu_init(v, sizeof(struct svm_vcpu), MSR_MAP_SIZE, IO_MAP_SIZE);
+    enum status s = vendor_vcpu_init(v, sizeof(struct svm_vcpu), 2 * PAGE_SIZE, 3 * PAGE_SIZE);
     int efer = svm_msr_bit(X86_MSR_EFER, false);
     if (s == STATUS_OK) { /* it has a bit, SVME, that is not for guests to see */
         v->msr_map[efer / 8] |= (uint8_t)(1u << (efer % 8));

@@ -89,7 +89,8 @@ enum status vmx_probe(void) {
 }
 
 /* Hybrid or mismatched CPUs: every CPU must offer what the boot CPU's controls use. */
-static bool vmx_same_caps(const struct vmx_caps *mine) {
+static bool vmx_same_caps(struct vmx_caps *mine) {
+    *mine = vmx_caps_read();
     bool same = mine->revision == vmx_caps.revision;
     for (unsigned i = 0; i < VMX_WORDS; i++) {
         uint32_t word = vmx_controls[i];
@@ -100,18 +101,14 @@ static bool vmx_same_caps(const struct vmx_caps *mine) {
 
 enum status vmx_cpu_on(void) {
     struct cpu *cpu = cpu_current();
-    if (!cpu_has(CPU_HAS_VMX) || vmx_locked_off()) {
-        log_error("VT-x: CPU %u has none or has it locked off, unlike CPU 0", cpu->index);
+    struct vmx_caps mine;
+    if (!cpu_has(CPU_HAS_VMX) || vmx_locked_off() || !vmx_same_caps(&mine)) {
+        log_error("VT-x: CPU %u does not offer what CPU 0 does, or has it locked off", cpu->index);
         return STATUS_UNSUPPORTED;
     }
     if ((msr_read(X86_MSR_FEATURE_CONTROL) & FEATURE_LOCKED) == 0) {
         msr_write(X86_MSR_FEATURE_CONTROL,
                   msr_read(X86_MSR_FEATURE_CONTROL) | FEATURE_LOCKED | FEATURE_VMX_OUTSIDE);
-    }
-    struct vmx_caps mine = vmx_caps_read();
-    if (!vmx_same_caps(&mine)) {
-        log_error("VT-x: CPU %u does not offer what CPU 0 does", cpu->index);
-        return STATUS_UNSUPPORTED;
     }
     cpu->vendor_page[0] = mine.revision;
     cr0_write((cr0_read() | mine.cr0_fixed0) & mine.cr0_fixed1);

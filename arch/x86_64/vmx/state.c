@@ -14,10 +14,8 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
-#define EPT_MEMORY_WB 6ull
-#define EPT_WALK_4    (3ull << 3)
-
-#define INVEPT_ALL 2ull
+#define EPT_POINTER 0x1eull /* tables in write-back memory, 4 levels */
+#define INVEPT_ALL  2ull
 
 #define MSR_MAP_HIGH  0xc0000000u
 #define MSR_MAP_RANGE 0x2000u
@@ -84,21 +82,11 @@ static void vmx_apic_mode(struct vcpu *v) {
     const struct npt *npt = v->lapic.hardware && xapic ? &v->vm->npt_xapic : &v->vm->npt;
     vmcs_write32(VMCS_PROC2_CONTROLS, proc2);
     vmcs_write64(VMCS_MSR_BITMAP, phys_address(msr_map).v);
-    vmcs_write64(VMCS_EPT_POINTER, phys_address(npt->root).v | EPT_MEMORY_WB | EPT_WALK_4);
+    vmcs_write64(VMCS_EPT_POINTER, phys_address(npt->root).v | EPT_POINTER);
     vmx_flush(v);
     if (v->lapic.hardware) {
         (void)vmx_apic_update(v, lapic_take_posted(&v->lapic));
     }
-}
-
-static void vmx_reset_apic(struct vcpu *v, struct vmx_vcpu *s) {
-    if (v->lapic.hardware) {
-        vmcs_write64(VMCS_VIRTUAL_APIC, phys_address(v->lapic.reg).v);
-        vmcs_write64(VMCS_APIC_ACCESS, phys_address(v->vm->xapic_page).v);
-        vmcs_write32(VMCS_TPR_THRESHOLD, 0);
-        memset(s->eoi_exits, 0xff, sizeof(s->eoi_exits)); /* unlike any: all will be written */
-    }
-    vmx_apic_mode(v);
 }
 
 /* Controls and host state. A field that is named nowhere else has its number here only. */
@@ -157,7 +145,13 @@ static void vmx_vcpu_reset(struct vcpu *v) {
     ASSERT(!failed);
     v->host_stack = 0;
     vmx_write_controls(v, s);
-    vmx_reset_apic(v, s);
+    if (v->lapic.hardware) {
+        vmcs_write64(VMCS_VIRTUAL_APIC, phys_address(v->lapic.reg).v);
+        vmcs_write64(VMCS_APIC_ACCESS, phys_address(v->vm->xapic_page).v);
+        vmcs_write32(VMCS_TPR_THRESHOLD, 0);
+        memset(s->eoi_exits, 0xff, sizeof(s->eoi_exits)); /* unlike any: all will be written */
+    }
+    vmx_apic_mode(v);
 }
 
 /* CR0 and CR4 have shadows, CR2 is in the CPU; all others are one field. Natural, 32 or 64 bits
