@@ -410,14 +410,6 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
     }
 }
 
-uint8_t lapic_cr8_read(const struct lapic *l) {
-    return (uint8_t)(l->reg[REG_TPR][0] >> 4);
-}
-
-void lapic_cr8_write(struct lapic *l, uint8_t cr8) {
-    lapic_write(l, REG_TPR, (uint32_t)cr8 << 4 & 0xff);
-}
-
 /* A register as the xAPIC has it; reg < LAPIC_REGISTERS. */
 static uint32_t lapic_read(const struct lapic *l, unsigned reg) {
     return UNLIKELY(reg == REG_CURRENT) ? lapic_timer_current(l)

@@ -87,6 +87,7 @@ void lapic_init(struct lapic *l);
  */
 uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset);
 void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t value);
+#define LAPIC_TPR 0x80 /* its offset: bits 7:4 are CR8, in any mode */
 
 /*
  * x2APIC MSRs 800h..8FFh; STATUS_DENIED means #GP (also when not in x2APIC mode). Guest-controlled.
@@ -106,10 +107,6 @@ void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
 
 /* The guest's TSC has just moved by delta (modulo 2^64). Guest-controlled. */
 void lapic_tsc_changed(struct lapic *l, uint64_t delta);
-
-/* CR8 as seen by the guest: TPR bits 7:4. */
-uint8_t lapic_cr8_read(const struct lapic *l);
-void lapic_cr8_write(struct lapic *l, uint8_t cr8);
 
 /* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */
 bool lapic_listens(const struct lapic *l);

@@ -89,7 +89,7 @@ static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value) {
         value = (uint32_t)value;
     }
     if (cr == 8 && value < 16) {
-        lapic_cr8_write(&v->lapic, (uint8_t)value);
+        lapic_mmio_write(&v->lapic, LAPIC_TPR, 4, value << 4);
         return true;
     }
     return cr == 0 ? cr0_write(v, value) : cr == 4 && cr4_write(v, value);
@@ -103,7 +103,9 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x) {
     if (c->access == CR_WRITE) {
         ok = cr_write(v, c->cr, *gpr);
     } else if (c->access == CR_READ) {
-        *gpr = c->cr == 8 ? lapic_cr8_read(&v->lapic) : c->cr == 0 ? cr0 : hvm->get(v, HVM_CR4);
+        *gpr = c->cr == 8   ? lapic_mmio_read(&v->lapic, LAPIC_TPR) >> 4 & 0xf
+               : c->cr == 0 ? cr0
+                            : hvm->get(v, HVM_CR4);
         hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
     } else {
         /* CLTS, or LMSW, which sets PE but cannot clear it; SDM "LMSW—Load Machine Status Word". */

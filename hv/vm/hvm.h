@@ -57,6 +57,25 @@ struct event {
     uint32_t error;
 };
 
+/* Both vendors' event words are alike, but for where the error code is. SDM "VM-Entry Controls for
+ * Event Injection", APM "Event Injection". */
+#define EVENT_VALID     BIT32(31)
+#define EVENT_HAS_ERROR BIT32(11)
+static inline uint32_t event_encode(const struct event *e) {
+    return EVENT_VALID | (uint32_t)e->type << 8 | (e->has_error ? EVENT_HAS_ERROR : 0) | e->vector;
+}
+/* And back; EVENT_NONE if its valid bit is clear. */
+static inline struct event event_decode(uint32_t word, uint32_t error, uint32_t insn_len) {
+    struct event e = {.type = word >> 8 & 7, .vector = (uint8_t)word};
+    if ((word & EVENT_VALID) == 0 || e.type > EVENT_SOFT_EXCEPTION) {
+        e.type = EVENT_NONE;
+    }
+    e.has_error = (word & EVENT_HAS_ERROR) != 0;
+    e.error = e.has_error ? error : 0;
+    e.insn_len = e.type >= EVENT_SOFT_INTERRUPT ? (uint8_t)insn_len : 0;
+    return e;
+}
+
 /* A fault pushes RFLAGS.RF set, which whoever sends one in has to see to. SDM "Resume Flag". */
 static inline bool event_sets_rf(const struct event *e) {
     return e->type == EVENT_EXCEPTION && e->vector != 1;

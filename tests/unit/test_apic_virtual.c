@@ -202,7 +202,7 @@ static unsigned waits;
 static void wait(void) {
     struct vcpu *v = &fake_vm->vcpus[0];
     waits++;
-    lapic_cr8_write(&v->lapic, 3);
+    lapic_mmio_write(&v->lapic, LAPIC_TPR, 4, 3 << 4);
     fake_can_interrupt = waits > 1;
     v->requests = REQUEST_EVENT;
 }
@@ -210,7 +210,7 @@ static void wait(void) {
 TEST(halt_wakes_for_what_can_be_taken_only) {
     struct vcpu *v = start(true);
     v->lapic.reg[0x22][0] = 2; /* 41h pending */
-    lapic_cr8_write(&v->lapic, 5);
+    lapic_mmio_write(&v->lapic, LAPIC_TPR, 4, 5 << 4);
     fake_can_interrupt = true;
     fake_wait = wait;
     waits = 0;

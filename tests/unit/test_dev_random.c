@@ -222,8 +222,8 @@ static void step_msr(void) {
         lapic_deadline_write(&l, value);
         break;
     case 2:
-        lapic_cr8_write(&l, value & 0xf);
-        CHECK_U64(lapic_cr8_read(&l), value & 0xf);
+        lapic_mmio_write(&l, LAPIC_TPR, 4, (value & 0xf) << 4);
+        CHECK_U64(lapic_mmio_read(&l, LAPIC_TPR) >> 4, value & 0xf);
         break;
     case 3:
         lapic_tsc_changed(&l, value);

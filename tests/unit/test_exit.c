@@ -340,7 +340,8 @@ TEST(mov_to_cr_takes_half_outside_64_bit_mode) {
         fake_segs[HVM_CS].attr = 0xc09b;
         CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
         CHECK_U64(v->event.type, EVENT_NONE);
-        CHECK_U64(cr == 8 ? lapic_cr8_read(&v->lapic) : fake_regs[cr == 0 ? HVM_CR0 : HVM_CR4],
+        CHECK_U64(cr == 8 ? lapic_mmio_read(&v->lapic, LAPIC_TPR) >> 4
+                          : fake_regs[cr == 0 ? HVM_CR0 : HVM_CR4],
                   value);
     }
 }

@@ -131,9 +131,9 @@ TEST(priorities) {
     CHECK_U64(lapic_pending(&l), 0x41);
     wr(0x80, 0x4f);
     CHECK_U64(rd(0xa0), 0x4f);
-    CHECK_U64(lapic_cr8_read(&l), 4);
+    CHECK_U64(lapic_mmio_read(&l, LAPIC_TPR) >> 4, 4);
     CHECK_U64(lapic_pending(&l), -1);
-    lapic_cr8_write(&l, 3);
+    lapic_mmio_write(&l, LAPIC_TPR, 4, 3 << 4);
     CHECK_U64(rd(0x80), 0x30);
     CHECK_U64(lapic_pending(&l), 0x41);
     lapic_acknowledge(&l, 0x41);

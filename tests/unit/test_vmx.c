@@ -102,12 +102,12 @@ TEST(events_there_and_back) {
     static const uint32_t words[] = {0x80000031, 0x80000202, 0x80000306, 0x80000b0d,
                                      0x80000480, 0x80000603, 0x80000501};
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        struct event e = vmx_event_decode(words[i], 5, 2);
-        CHECK_U64(vmx_event_encode(&e), words[i]);
+        struct event e = event_decode(words[i], 5, 2);
+        CHECK_U64(event_encode(&e), words[i]);
     }
-    CHECK_U64(vmx_event_decode(0x31, 0, 0).type, EVENT_NONE);
-    CHECK_U64(vmx_event_decode(0x80000480, 0, 2).insn_len, 2);
-    CHECK_U64(vmx_event_decode(0x80000b0d, 5, 2).error, 5);
+    CHECK_U64(event_decode(0x31, 0, 0).type, EVENT_NONE);
+    CHECK_U64(event_decode(0x80000480, 0, 2).insn_len, 2);
+    CHECK_U64(event_decode(0x80000b0d, 5, 2).error, 5);
 }
 
 static unsigned missing_count;

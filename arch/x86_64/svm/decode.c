@@ -79,13 +79,9 @@ void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct v
 
 /* APM "EXITINTINFO" and "EVENTINJ" have one form. */
 struct event svm_event_decode(uint64_t word) {
-    struct event e = {.type = word >> 8 & 7, .vector = (uint8_t)word};
+    struct event e = event_decode((uint32_t)word, (uint32_t)(word >> 32), 0);
     bool soft = e.type == EVENT_EXCEPTION && (e.vector == 3 || e.vector == 4);
-    if ((word & EVENT_VALID) == 0 || e.type > EVENT_EXCEPTION || soft) {
-        e.type = EVENT_NONE;
-    }
-    e.has_error = (word & EVENT_WITH_ERROR) != 0;
-    e.error = e.has_error ? (uint32_t)(word >> 32) : 0;
+    e.type = soft || e.type > EVENT_EXCEPTION ? (uint8_t)EVENT_NONE : e.type;
     return e;
 }
 

@@ -45,8 +45,7 @@ void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct v
 struct event svm_event_decode(uint64_t word);
 /* And back. */
 static inline uint64_t svm_event_encode(const struct event *e) {
-    return EVENT_VALID | (uint64_t)e->type << 8 | e->vector |
-           (e->has_error ? EVENT_WITH_ERROR | (uint64_t)e->error << 32 : 0);
+    return event_encode(e) | (e->has_error ? (uint64_t)e->error << 32 : 0);
 }
 
 /* APM "IOIO Intercept Information": bit 0 IN, 2 string, 3 REP, 4-6 the size. */

@@ -93,10 +93,6 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 #define CLEAN_CR2        BIT32(9)
 #define CLEAN_ALL        0x3ffu
 
-/* event, exit_event */
-#define EVENT_VALID      BIT(31)
-#define EVENT_WITH_ERROR BIT(11)
-
 #define EXIT_CODE_INTERCEPTS   0x60u
 #define EXIT_CODE_NESTED_FAULT 0x400u
 #define EXIT_CODE_INVALID      UINT32_MAX /* all 64 bits, but QEMU writes 32 */

@@ -35,7 +35,7 @@ static void decode_apic(const struct vmx_raw *raw, struct vmexit *x) {
 }
 
 static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
-    struct event e = vmx_event_decode(raw->event, raw->event_error, raw->insn_len);
+    struct event e = event_decode(raw->event, raw->event_error, raw->insn_len);
     x->event = e;
     if (e.type == EVENT_NMI) {
         x->kind = EXIT_HOST_NMI;
@@ -105,15 +105,4 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     if (decoders[x->kind] != NULL) {
         decoders[x->kind](raw, x);
     }
-}
-
-struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len) {
-    struct event e = {.type = word >> 8 & 7, .vector = (uint8_t)word};
-    if ((word & VMX_EVENT_VALID) == 0 || e.type > EVENT_SOFT_EXCEPTION) {
-        e.type = EVENT_NONE;
-    }
-    e.has_error = (word & VMX_EVENT_HAS_ERROR) != 0;
-    e.error = e.has_error ? error : 0;
-    e.insn_len = e.type >= EVENT_SOFT_INTERRUPT ? (uint8_t)insn_len : 0;
-    return e;
 }

@@ -32,8 +32,6 @@ struct vmx_reason {
 #define VMX_REASONS            65u
 #define VMX_REASON_FAILED      BIT32(31) /* VM-entry failure */
 #define VMX_REASON_APIC_ACCESS 44
-#define VMX_EVENT_VALID        BIT32(31)
-#define VMX_EVENT_HAS_ERROR    BIT32(11)
 #define VMX_EVENT_IRET_NMI     BIT32(12) /* NMI unblocking due to IRET */
 
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
@@ -52,15 +50,6 @@ static inline void vmx_decode_ept_violation(const struct vmx_raw *raw, struct vm
 
 /* Fills in what x->kind says beyond the kind itself. */
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x);
-
-/* An event word of the VMCS (exit, IDT-vectoring) as an event; EVENT_NONE if its valid bit is
- * clear. */
-struct event vmx_event_decode(uint32_t word, uint32_t error, uint32_t insn_len);
-/* And back, for the VM-entry interruption-information field. */
-static inline uint32_t vmx_event_encode(const struct event *e) {
-    return VMX_EVENT_VALID | (uint32_t)e->type << 8 | (e->has_error ? VMX_EVENT_HAS_ERROR : 0) |
-           e->vector;
-}
 
 /* SDM "Exit Qualification for I/O Instructions": bit 3 is IN, 4 string, 5 REP. */
 static inline void vmx_decode_io(uint64_t q, struct exit_io *io) {

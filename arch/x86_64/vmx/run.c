@@ -19,9 +19,9 @@ static void vmx_block_nmi(bool block) {
 /* An event was on its way into the guest when the exit came: it goes in again at the next entry. */
 static void vmx_keep_event(struct vcpu *v, const struct vmx_raw *raw) {
     uint32_t event = vmcs_read32(VMCS_IDT_EVENT);
-    if ((event & VMX_EVENT_VALID) != 0) {
-        vcpu_inject(v, vmx_event_decode(event, vmcs_read32(VMCS_IDT_ERROR_CODE),
-                                        vmcs_read32(VMCS_EXIT_INSN_LENGTH)));
+    if ((event & EVENT_VALID) != 0) {
+        vcpu_inject(v, event_decode(event, vmcs_read32(VMCS_IDT_ERROR_CODE),
+                                    vmcs_read32(VMCS_EXIT_INSN_LENGTH)));
         if (v->event.type == EVENT_NMI) {
             vmx_block_nmi(false); /* its delivery did not end, so it blocks nothing yet */
         }

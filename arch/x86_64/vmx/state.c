@@ -289,7 +289,7 @@ static void vmx_inject(struct vcpu *v) {
     if (event_sets_rf(e)) {
         vmcs_write64(VMCS_GUEST_RFLAGS, vmcs_read64(VMCS_GUEST_RFLAGS) | X86_RFLAGS_RF);
     }
-    vmcs_write32(VMCS_ENTRY_EVENT, vmx_event_encode(e));
+    vmcs_write32(VMCS_ENTRY_EVENT, event_encode(e));
 }
 
 static bool vmx_can_take(struct vcpu *v, bool nmi) {
