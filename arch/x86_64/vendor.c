@@ -17,9 +17,9 @@ enum status hvm_probe(const struct boot_info *info) {
     return s;
 }
 
-static void vendor_let_pass(uint8_t *map, uint32_t msr, bool write) {
+static void vendor_fill_msr(uint8_t *map, uint32_t msr, bool write, bool passes) {
     int bit = hvm->msr_bit(msr, write);
-    if (bit >= 0) {
+    if (passes && bit >= 0) {
         map[bit / 8] &= (uint8_t) ~(1u << (bit % 8));
     }
 }
@@ -29,15 +29,11 @@ static void vendor_fill_msr_map(uint8_t *map, size_t size, bool virtual_apic) {
     memset(map, 0xff, size);
     for (size_t i = 0; i < 2 * msr_policy_count; i++) {
         const struct msr_policy *p = &msr_policies[i / 2];
-        bool write = i % 2 != 0;
-        if (msr_policy_passes(p, write)) {
-            vendor_let_pass(map, p->msr, write);
-        }
+        vendor_fill_msr(map, p->msr, i % 2 != 0, msr_policy_passes(p, i % 2 != 0));
     }
     for (unsigned i = 0; virtual_apic && i < 2 * LAPIC_REGISTERS; i++) {
-        if (lapic_msr_is_virtual(i / 2, i % 2 != 0)) {
-            vendor_let_pass(map, X86_MSR_X2APIC_FIRST + i / 2, i % 2 != 0);
-        }
+        vendor_fill_msr(map, X86_MSR_X2APIC_FIRST + i / 2, i % 2 != 0,
+                        lapic_msr_is_virtual(i / 2, i % 2 != 0));
     }
 }
 

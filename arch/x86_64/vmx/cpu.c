@@ -15,7 +15,6 @@
 #define MSR_VMX_EPT_VPID    0x48cu
 #define MSR_VMX_TRUE_OFFSET 0x0cu /* MSR_VMX_PIN .. ENTRY + this: the TRUE controls */
 
-#define BASIC_REVISION_MASK 0x7fffffffu
 #define BASIC_TRUE_CONTROLS BIT(55)
 
 #define FEATURE_LOCKED      BIT(0)
@@ -31,7 +30,7 @@ static struct vmx_allowed vmx_allowed_read(uint32_t msr) {
 
 static struct vmx_caps vmx_caps_read(void) {
     uint64_t basic = msr_read(MSR_VMX_BASIC);
-    struct vmx_caps c = {.revision = basic & BASIC_REVISION_MASK,
+    struct vmx_caps c = {.revision = basic & 0x7fffffff,
                          .cr0_fixed0 = msr_read(MSR_VMX_FIXED),
                          .cr0_fixed1 = msr_read(MSR_VMX_FIXED + 1),
                          .cr4_fixed0 = msr_read(MSR_VMX_FIXED + 2),
@@ -78,13 +77,10 @@ enum status vmx_probe(void) {
                        ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0) |
                        ((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? (uint32_t)HVM_APIC : 0);
     vmx_ops.npt_max_level = (vmx_controls[VMX_EPT] & EPT_CAP_1G) != 0 ? 3 : 2;
-    bool locked = (msr_read(X86_MSR_FEATURE_CONTROL) & FEATURE_LOCKED) != 0;
-    log_info("VT-x: EPT with pages up to %s, unrestricted guest, VPID %s, APIC virtualization %s, "
-             "IA32_FEATURE_CONTROL %s",
+    log_info("VT-x: EPT with pages up to %s, VPID %s, APIC virtualization %s",
              vmx_ops.npt_max_level == 3 ? "1 GiB" : "2 MiB",
              (proc2 & PROC2_VPID) != 0 ? "yes" : "no",
-             (proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? "yes" : "no",
-             locked ? "locked on by firmware" : "open, set and locked");
+             (proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? "yes" : "no");
     return STATUS_OK;
 }
 
