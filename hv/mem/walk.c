@@ -29,12 +29,15 @@ struct format {
     uint64_t top_implied;  /* these have no such bits: all is allowed, nothing is marked */
 };
 
-/* SDM "32-Bit Paging" without and with CR4.PSE, "PAE Paging", "4-Level Paging and 5-Level Paging".
+/*
+ * SDM "32-Bit Paging" without and with CR4.PSE, "PAE Paging", "4-Level Paging and 5-Level Paging".
+ * Bit 5 of a PAE top entry is reserved, but a CPU that walks these with each access may mark it as
+ * accessed (QEMU's AMD-V does).
  */
 static const struct format formats[] = {
     {2, 10, 4, 32, 0, 0xfffff000, 0, 0, 0},
     {2, 10, 4, 32, 2, 0xfffff000, 0, 0, 0},
-    {3, 9, 8, 32, 2, 0xffffffe0, 0x7ff0000000000000, 0x80000000000001e6,
+    {3, 9, 8, 32, 2, 0xffffffe0, 0x7ff0000000000000, 0x80000000000001c6,
      ENTRY_WRITE | ENTRY_USER | ENTRY_ACCESSED},
     {4, 9, 8, 48, 3, ADDRESS_MASK, 0, ENTRY_LARGE, 0},
     {5, 9, 8, 57, 3, ADDRESS_MASK, 0, ENTRY_LARGE, 0},
