@@ -22,7 +22,7 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
         return io_string(v, x);
     }
-    const struct bus_entry *p = bus_find(&vm->pio, io->port, io->size);
+    const struct bus_entry *p = bus_find(vm_ports, io->port, io->size);
     if (UNLIKELY(p == NULL)) {
         exit_violation(v, &v->refused[REFUSED_PORT],
                        (io->flags & IO_IN) != 0 ? "read of port" : "write of port", io->port);
@@ -31,12 +31,12 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
         }
         return ACTION_NEXT;
     }
+    void *dev = (uint8_t *)vm + p->dev;
     lock_acquire(&vm->lock);
     if ((io->flags & IO_IN) != 0) {
-        operand_set(&v->regs[X86_RAX], io->size, (uint32_t)p->read(p->dev, io->port, io->size));
+        operand_set(&v->regs[X86_RAX], io->size, (uint32_t)p->read(dev, io->port, io->size));
     } else {
-        p->write(p->dev, io->port, io->size,
-                 (uint32_t)(v->regs[X86_RAX] & (BIT(8 * io->size) - 1)));
+        p->write(dev, io->port, io->size, (uint32_t)(v->regs[X86_RAX] & (BIT(8 * io->size) - 1)));
     }
     lock_release(&vm->lock);
     return ACTION_NEXT;

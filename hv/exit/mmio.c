@@ -15,18 +15,19 @@ static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
 static uint64_t mmio_bus_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write,
                                 uint64_t value) {
     struct vm *vm = v->vm;
-    const struct bus_entry *d = bus_find(&vm->mmio, gpa.v, size);
+    const struct bus_entry *d = bus_find(vm_pages, gpa.v, size);
     uint64_t in = UINT64_MAX;
     if (d == NULL) {
         exit_violation(v, &v->refused[REFUSED_MEMORY], write ? "write of memory" : "read of memory",
                        gpa.v);
         return in;
     }
+    void *dev = (uint8_t *)vm + d->dev;
     lock_acquire(&vm->lock);
     if (write) {
-        d->write(d->dev, gpa.v - d->base, size, value);
+        d->write(dev, gpa.v - d->base, size, value);
     } else {
-        in = d->read(d->dev, gpa.v - d->base, size);
+        in = d->read(dev, gpa.v - d->base, size);
     }
     lock_release(&vm->lock);
     return in;

@@ -131,8 +131,8 @@ static void vm_reset(void *ctx) {
     vm_leave(ctx, LEAVE_RESET, "reset by the guest, starting again");
 }
 
-/* The devices of every guest's PC, the busiest first; dev is the place in struct vm. */
-#define VM_DEVICE(member) (void *)offsetof(struct vm, member)
+/* The devices of every guest's PC. */
+#define VM_DEVICE(member) offsetof(struct vm, member)
 const struct bus_entry vm_ports[] = {
     {UART_PORT, 8, "UART", VM_DEVICE(uart), uart_read, uart_write},
     {0x20, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
@@ -154,14 +154,6 @@ const struct bus_entry vm_pages[] = {
     {.size = 0},
 };
 
-static void vm_fill_bus(struct vm *vm, struct bus_space *bus, const struct bus_entry *entries) {
-    for (; entries->size != 0; entries++) {
-        struct bus_entry e = *entries;
-        e.dev = (uint8_t *)vm + (uintptr_t)e.dev;
-        bus_add(bus, &e);
-    }
-}
-
 static void vm_create_devices(struct vm *vm) {
     vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
     vm->uart =
@@ -172,8 +164,6 @@ static void vm_create_devices(struct vm *vm) {
     vm->pit = (struct pit){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
     vm->rtc = (struct rtc){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
     vm->chipset = (struct chipset){.reset = vm_reset, .ctx = vm};
-    vm_fill_bus(vm, &vm->pio, vm_ports);
-    vm_fill_bus(vm, &vm->mmio, vm_pages);
 }
 
 static enum status vm_create_memory(struct vm *vm) {

@@ -53,8 +53,7 @@ struct vm {
 
     struct vm_console console;
     struct dev_clock clock;
-    struct lock lock; /* all devices below and their buses */
-    struct bus_space pio, mmio;
+    struct lock lock; /* all devices below */
     struct uart uart;
     struct pic pic;
     struct ioapic ioapic;

@@ -6,6 +6,7 @@
 #include "fake_machine.h"
 #include "hv/abi.h"
 #include "hv/exit/policy.h"
+#include "hv/lib/range.h"
 
 #define MSR_TSC_ADJUST  0x3bu
 #define MSR_UCODE_REV   0x8bu
@@ -726,15 +727,30 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
     CHECK(!vcpu_service(v));
 }
 
-TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
-          T(speculation_control_msrs), T(topology_is_told_the_same_everywhere),
-          T(tsc_and_its_adjustment_move_together), T(xsave_sizes_follow_xcr0),
-          T(cpuid_tells_who_we_are_and_how_fast), T(msr_allowed_and_refused),
-          T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up), T(registers_that_remember_nothing),
-          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
-          T(violation_stops_when_the_config_says_so), T(control_registers),
-          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
-          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+static void check_table(const struct bus_entry *entries, uint64_t end) {
+    for (const struct bus_entry *e = entries; e->size != 0; e++) {
+        CHECK(range_contains(0, end, e->base, e->size));
+        CHECK(e->dev < sizeof(struct vm) && e->name != NULL && e->read != NULL && e->write != NULL);
+        for (const struct bus_entry *other = entries; other < e; other++) {
+            CHECK(!range_overlaps(other->base, other->size, e->base, e->size));
+        }
+    }
+}
+
+TEST(the_devices_of_a_pc_do_not_overlap) {
+    check_table(vm_ports, 0x10000);
+    check_table(vm_pages, BIT(32));
+}
+
+TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler),
+          T(cpuid_hides_what_no_table_names), T(speculation_control_msrs),
+          T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
+          T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
+          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
+          T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
+          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
+          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
+          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
