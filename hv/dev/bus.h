@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The buses of a VM, one of I/O ports and one of guest-physical pages: constant tables of which
- * device answers where, searched by the exit handlers. What no entry names is not there: reads
- * give all ones, writes are lost; the caller counts that.
+ * Between a VM and its devices. The buses, one of I/O ports and one of guest-physical pages, are
+ * constant tables of which device answers where, searched by the exit handlers. What no entry names
+ * is not there: reads give all ones, writes are lost; the caller counts that.
  */
 #ifndef HV_DEV_BUS_H
 #define HV_DEV_BUS_H
@@ -32,5 +32,33 @@ static inline const struct bus_entry *bus_find(const struct bus_entry *e, uint64
     }
     return size <= e->size - (at - e->base) && e->size != 0 ? e : NULL;
 }
+
+/*
+ * What devices ask of their VM, on the CPU that caused it and under the VM's device lock:
+ * hv/vm/vm.c has it, and each unit test of a device its own.
+ */
+struct vm;
+
+/* The line of an ISA interrupt, 0..15 without 2, as a device drives it. */
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted);
+
+/*
+ * A message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words may
+ * be guest-controlled; to another place than FEExxxxxh it is nothing. Needs no lock.
+ */
+void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data);
+
+/* The INTR output of the 8259 pair has gone up. */
+void vm_pic_raised(struct vm *vm);
+
+/* The guest did something to PIT or RTC: their _service() is to be called, soon, on any CPU. */
+void vm_clocks_changed(struct vm *vm);
+
+/* One byte leaves the UART; false = no room now, uart_tx_ready() will follow. */
+bool vm_transmit(struct vm *vm, uint8_t byte);
+
+/* Asks the run loop of the VM to end, and why; the first reason wins. Needs no lock. */
+enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
 #endif

@@ -21,9 +21,8 @@ enum { PORT_ADDRESS = 0xcf8, PORT_DATA = 0xcfc };
 /* Vendor and device of the 440FX, which every guest knows to need no driver; class host bridge. */
 static const uint32_t bridge[] = {[0x00 / 4] = 0x12378086, [0x08 / 4] = 0x06000002};
 
-void chipset_reset(struct chipset *c) {
-    c->address = c->cf9 = 0;
-    c->port92 = FAST_A20;
+void chipset_reset(struct chipset *c, struct vm *vm) {
+    *c = (struct chipset){.vm = vm, .port92 = FAST_A20};
 }
 
 static uint32_t chipset_read_config(const struct chipset *c) {
@@ -65,6 +64,6 @@ void chipset_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
         c->cf9 = value & CF9_WRITABLE;
     }
     if (reset) {
-        c->reset(c->ctx);
+        vm_leave(c->vm, LEAVE_RESET, "reset by the guest, starting again");
     }
 }

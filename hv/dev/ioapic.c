@@ -21,8 +21,8 @@ enum ioapic_register { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0
 /* Vector, delivery and destination mode, polarity, trigger, mask, destination. */
 #define RTE_WRITABLE   0xff0000000001afffull
 
-void ioapic_reset(struct ioapic *io) {
-    io->id = io->select = io->lines = io->pending = 0;
+void ioapic_reset(struct ioapic *io, struct vm *vm) {
+    *io = (struct ioapic){.vm = vm};
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         io->redirection[pin] = RTE_MASKED;
     }
@@ -40,8 +40,8 @@ static void ioapic_service(struct ioapic *io, unsigned pin) {
         io->redirection[pin] |= RTE_REMOTE_IRR;
     }
     io->pending &= ~BIT32(pin);
-    io->send_msi(io->ctx, MSI_ADDRESS | rte >> 56 << 12 | (rte >> 9 & MSI_LOGICAL),
-                 (uint32_t)(rte & RTE_MESSAGE) | MSI_ASSERT);
+    vm_send_msi(io->vm, MSI_ADDRESS | rte >> 56 << 12 | (rte >> 9 & MSI_LOGICAL),
+                (uint32_t)(rte & RTE_MESSAGE) | MSI_ASSERT);
 }
 
 void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {

@@ -57,14 +57,12 @@ static void pic_update(struct pic *pic) {
     bool before = pic->intr;
     __atomic_store_n(&pic->intr, pic_request(&pic->chips[0]) != NONE, __ATOMIC_RELEASE);
     if (pic->intr && !before) {
-        pic->raised(pic->ctx);
+        vm_pic_raised(pic->vm);
     }
 }
 
-void pic_reset(struct pic *pic) {
-    pic->intr = false;
-    pic->chips[0] = (struct pic_chip){.lowest = 7, .elcr = BIT8(CASCADE)};
-    pic->chips[1] = (struct pic_chip){.lowest = 7};
+void pic_reset(struct pic *pic, struct vm *vm) {
+    *pic = (struct pic){.vm = vm, .chips = {{.lowest = 7, .elcr = BIT8(CASCADE)}, {.lowest = 7}}};
 }
 
 void pic_set_line(struct pic *pic, unsigned irq, bool asserted) {

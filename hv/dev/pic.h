@@ -8,7 +8,7 @@
 #ifndef HV_DEV_PIC_H
 #define HV_DEV_PIC_H
 
-#include "hv/lib/types.h"
+#include "hv/dev/bus.h"
 
 struct pic_chip {
     unsigned lines, irr, isr, elcr; /* a bit for each input */
@@ -19,13 +19,12 @@ struct pic_chip {
 };
 
 struct pic {
-    void (*raised)(void *ctx); /* INTR has gone up; on the CPU that caused it */
-    void *ctx;
+    struct vm *vm;
     bool intr;
     struct pic_chip chips[2]; /* IRQ 0 to 7; 8 to 15, which sits on input 2 of the first */
 };
 
-void pic_reset(struct pic *pic);                                 /* keeps raised and ctx */
+void pic_reset(struct pic *pic, struct vm *vm);
 void pic_set_line(struct pic *pic, unsigned irq, bool asserted); /* 0..15 but 2 */
 
 /* INTA: the vector; that of a spurious interrupt if the request went away meanwhile. */

@@ -8,8 +8,6 @@
  */
 #include "hv/dev/platform.h"
 
-#include "hv/lib/str.h"
-
 enum { PORT_CONTROL = 0x43, PORT_61 = 0x61 };
 enum { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
 enum { GATE_2 = 0x01, SPEAKER = 0x02, REFRESH = 0x10, OUT_2 = 0x20 };
@@ -19,10 +17,8 @@ enum { STATUS_LATCHED = 1, COUNT_LATCHED = 2 };
 #define STATUS_OUT      BIT(7)
 #define REFRESH_HZ      66287u
 
-void pit_reset(struct pit *pit) {
-    memset(pit->channels, 0, sizeof(pit->channels));
-    pit->port61 = 0;
-    pit->due = 0;
+void pit_reset(struct pit *pit, struct vm *vm, const struct dev_clock *clock) {
+    *pit = (struct pit){.vm = vm, .clock = clock};
 }
 
 static uint64_t pit_period(const struct pit_channel *c) {
@@ -44,8 +40,8 @@ static void pit_arm(struct pit *pit, bool runs) {
  */
 uint64_t pit_service(struct pit *pit) {
     if (pit->due != 0 && clock_now(pit->clock) >= pit->due) {
-        pit->ops->interrupt(pit->ctx, PIT_IRQ, false);
-        pit->ops->interrupt(pit->ctx, PIT_IRQ, true);
+        vm_set_irq(pit->vm, PIT_IRQ, false);
+        vm_set_irq(pit->vm, PIT_IRQ, true);
         pit_arm(pit, (pit->channels[0].mode & 2) != 0); /* modes 2, 3 and their twins 6, 7 */
     }
     return pit->due;
@@ -54,9 +50,9 @@ uint64_t pit_service(struct pit *pit) {
 /* A new mode or count: until that has run out the output of channel 0 does not rise. */
 static void pit_changed(struct pit *pit, const struct pit_channel *c) {
     if (c == &pit->channels[0]) {
-        pit->ops->interrupt(pit->ctx, PIT_IRQ, false);
+        vm_set_irq(pit->vm, PIT_IRQ, false);
         pit_arm(pit, c->loaded);
-        pit->ops->changed(pit->ctx);
+        vm_clocks_changed(pit->vm);
     }
 }
 

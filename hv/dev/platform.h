@@ -21,34 +21,26 @@
 #define RESET_VALUE       0x06
 
 struct pm {
-    void (*power_off)(void *ctx); /* runs on the asking vCPU's CPU */
-    void *ctx;
+    struct vm *vm;
     const struct dev_clock *clock;
     uint64_t registers; /* status, enable, control: 16 bits each */
 };
-void pm_reset(struct pm *pm);
+void pm_reset(struct pm *pm, struct vm *vm, const struct dev_clock *clock);
 uint64_t pm_read(void *pm, uint64_t port, unsigned size);
 void pm_write(void *pm, uint64_t port, unsigned size, uint64_t value);
-
-/* What the two devices that interrupt by themselves need of their VM. */
-struct timer_ops {
-    void (*interrupt)(void *ctx, unsigned irq, bool asserted);
-    /* The guest did something to it: its _service() is to be called, soon and on any CPU. */
-    void (*changed)(void *ctx);
-};
 
 #define RTC_IRQ 8
 
 struct rtc {
-    const struct timer_ops *ops;
-    void *ctx;
+    struct vm *vm;
     const struct dev_clock *clock;
     uint8_t index;
     uint8_t ram[128];
     uint64_t offset; /* seconds, modulo 2^64, that the guest has set it off from the host's */
     uint64_t seen; /* the flags in register C are those of this moment; in periods of its crystal */
 };
-void rtc_reset(struct rtc *rtc);
+/* Time and memory stay. */
+void rtc_reset(struct rtc *rtc, struct vm *vm, const struct dev_clock *clock);
 /* Interrupts if it is time to; when it wants to be called again, on its clock, 0 = not. */
 uint64_t rtc_service(struct rtc *rtc);
 uint64_t rtc_read(void *rtc, uint64_t port, unsigned size); /* ports 70h, 71h */
@@ -65,14 +57,13 @@ struct pit_channel {
     uint64_t start; /* PIT ticks on the VM's clock when it was loaded */
 };
 struct pit {
-    const struct timer_ops *ops;
-    void *ctx;
+    struct vm *vm;
     const struct dev_clock *clock;
     struct pit_channel channels[3];
     uint8_t port61;
     uint64_t due; /* when channel 0 interrupts next, on the clock; 0 = never */
 };
-void pit_reset(struct pit *pit);
+void pit_reset(struct pit *pit, struct vm *vm, const struct dev_clock *clock);
 uint64_t pit_service(struct pit *pit);                      /* as rtc_service() */
 uint64_t pit_read(void *pit, uint64_t port, unsigned size); /* ports 40h to 43h, 61h */
 void pit_write(void *pit, uint64_t port, unsigned size, uint64_t value);
@@ -83,12 +74,11 @@ void pit_write(void *pit, uint64_t port, unsigned size, uint64_t value);
  * (80h).
  */
 struct chipset {
-    void (*reset)(void *ctx); /* of the machine; runs on the asking vCPU's CPU */
-    void *ctx;
+    struct vm *vm;
     uint32_t address;
     uint8_t port92, cf9;
 };
-void chipset_reset(struct chipset *c); /* keeps reset and ctx */
+void chipset_reset(struct chipset *c, struct vm *vm);
 uint64_t chipset_read(void *c, uint64_t port, unsigned size);
 void chipset_write(void *c, uint64_t port, unsigned size, uint64_t value);
 

@@ -15,8 +15,8 @@
 
 enum { OFFSET_TIMER = 8, OFFSET_MASK = 0x0f };
 
-void pm_reset(struct pm *pm) {
-    pm->registers = SCI_EN;
+void pm_reset(struct pm *pm, struct vm *vm, const struct dev_clock *clock) {
+    *pm = (struct pm){vm, clock, SCI_EN};
 }
 
 uint64_t pm_read(void *dev, uint64_t port, UNUSED unsigned size) {
@@ -38,6 +38,6 @@ void pm_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
     uint64_t writable = (BIT(8 * size) - 1) << shift & WRITABLE;
     pm->registers = (pm->registers & ~writable) | (value << shift & writable);
     if ((value << shift & SLP_EN) != 0 && SLP_TYP(pm->registers) == PM_S5_TYPE) {
-        pm->power_off(pm->ctx);
+        vm_leave(pm->vm, LEAVE_POWER_OFF, "powered off by the guest");
     }
 }

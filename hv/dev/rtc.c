@@ -41,7 +41,9 @@ static bool rtc_is_time(uint8_t index) {
     return index < 64 && (times >> index & 1) != 0;
 }
 
-void rtc_reset(struct rtc *rtc) {
+void rtc_reset(struct rtc *rtc, struct vm *vm, const struct dev_clock *clock) {
+    rtc->vm = vm;
+    rtc->clock = clock;
     rtc->index = 0;
     rtc->ram[REG_A] = A_RESET;
     rtc->ram[REG_B] = B_24_HOURS;
@@ -157,7 +159,7 @@ static void rtc_update(struct rtc *rtc) {
 uint64_t rtc_service(struct rtc *rtc) {
     rtc_update(rtc);
     bool active = (rtc->ram[REG_C] & C_ACTIVE) != 0;
-    rtc->ops->interrupt(rtc->ctx, RTC_IRQ, active);
+    vm_set_irq(rtc->vm, RTC_IRQ, active);
     unsigned enabled = active ? 0 : rtc->ram[REG_B];
     uint64_t rate = rtc_rate(rtc), second = rtc->seen / CRYSTAL_HZ;
     uint64_t tick = (enabled & PERIODIC) != 0 ? ((rtc->seen >> rate) + 1) << rate : NEVER;
@@ -181,8 +183,8 @@ static uint8_t rtc_read_register(struct rtc *rtc) {
         rtc_update(rtc);
         value = rtc->ram[REG_C];
         rtc->ram[REG_C] = 0;
-        rtc->ops->interrupt(rtc->ctx, RTC_IRQ, false);
-        rtc->ops->changed(rtc->ctx);
+        vm_set_irq(rtc->vm, RTC_IRQ, false);
+        vm_clocks_changed(rtc->vm);
     }
     return value;
 }
@@ -200,7 +202,7 @@ static void rtc_write_register(struct rtc *rtc, uint8_t value) {
     if (!rtc_stands(rtc) && (stood || rtc_is_time(rtc->index))) {
         rtc_store(rtc);
     }
-    rtc->ops->changed(rtc->ctx);
+    vm_clocks_changed(rtc->vm);
 }
 
 uint64_t rtc_read(void *dev, uint64_t port, unsigned size) {

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A 16550A UART as a PC has it on COM1. Owns the registers, both FIFOs and the interrupt line;
- * where bytes go and what the line does are hooks. Line speed and errors do not exist: a byte is
- * sent when it is written, unless the console has no room. Called by the port handler and by the
- * console, under the device lock.
+ * where bytes go and what the line does is the VM's business. Line speed and errors do not exist: a
+ * byte is sent when it is written, unless the console has no room. Called by the port handler and
+ * by the console, under the device lock.
  */
 #include "hv/dev/uart.h"
 
 #include "hv/dev/uart_registers.h"
-#include "hv/lib/str.h"
 
 static void fifo_push(struct uart_fifo *f, uint8_t byte) {
     f->bytes[(f->head + f->count++) % UART_STORE_SIZE] = byte;
@@ -45,18 +44,13 @@ static void uart_update_line(struct uart *u) {
     bool line = uart_cause(u) != IIR_NONE && (u->reg[REG_MCR] & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
     if (line != u->line) {
         u->line = line;
-        u->interrupt(u->ctx, line);
+        vm_set_irq(u->vm, UART_IRQ, line);
     }
 }
 
-void uart_reset(struct uart *u) {
-    memset(u->reg, 0, sizeof(u->reg));
-    u->reg[REG_MSR] = MSR_READY;
-    u->divisor[0] = 12; /* 9600 baud, as a PC's firmware leaves it */
-    u->divisor[1] = 0;
-    u->fifo = u->thr_interrupt = false;
-    u->rx.count = u->tx.count = 0;
-    uart_update_line(u);
+void uart_reset(struct uart *u, struct vm *vm) {
+    /* 9600 baud, as a PC's firmware leaves it. */
+    *u = (struct uart){.vm = vm, .reg = {[REG_MSR] = MSR_READY}, .divisor = {12, 0}};
 }
 
 bool uart_receive(struct uart *u, uint8_t byte) {
@@ -70,7 +64,7 @@ bool uart_receive(struct uart *u, uint8_t byte) {
 }
 
 void uart_tx_ready(struct uart *u) {
-    while (u->tx.count != 0 && u->transmit(u->ctx, u->tx.bytes[u->tx.head])) {
+    while (u->tx.count != 0 && vm_transmit(u->vm, u->tx.bytes[u->tx.head])) {
         (void)fifo_pop(&u->tx);
         u->thr_interrupt = u->tx.count == 0;
     }
@@ -82,7 +76,7 @@ static void uart_write_data(struct uart *u, uint8_t byte) {
     /* The line falls before it can rise again: an edge-triggered I/O APIC must see each THRE. */
     u->thr_interrupt = false;
     uart_update_line(u);
-    bool sent = to == &u->tx && u->tx.count == 0 && u->transmit(u->ctx, byte);
+    bool sent = to == &u->tx && u->tx.count == 0 && vm_transmit(u->vm, byte);
     if (!sent && !uart_full(u, to)) {
         fifo_push(to, byte);
     } else if (!sent && to == &u->rx) {

@@ -6,8 +6,9 @@
 #ifndef HV_DEV_UART_H
 #define HV_DEV_UART_H
 
-#include "hv/lib/types.h"
+#include "hv/dev/bus.h"
 
+#define UART_IRQ        4
 #define UART_FIFO_SIZE  16
 #define UART_STORE_SIZE 128 /* received bytes that wait: what is typed ahead of a busy guest */
 
@@ -17,17 +18,14 @@ struct uart_fifo {
 };
 
 struct uart {
-    /* One byte leaves for the console; false = no room now, uart_tx_ready() will follow. */
-    bool (*transmit)(void *ctx, uint8_t byte);
-    void (*interrupt)(void *ctx, bool asserted); /* the line's new level, only on change */
-    void *ctx;
+    struct vm *vm;
     uint8_t reg[8]; /* IER, LCR, MCR, MSR, scratch, and the error bits of LSR, at their places */
     uint8_t divisor[2];
     bool line, thr_interrupt, fifo;
     struct uart_fifo rx, tx;
 };
 
-void uart_reset(struct uart *u);                 /* keeps the hooks */
+void uart_reset(struct uart *u, struct vm *vm);
 bool uart_receive(struct uart *u, uint8_t byte); /* false = no room, byte not taken */
 void uart_tx_ready(struct uart *u);
 uint64_t uart_read(void *u, uint64_t port, unsigned size); /* register = port & 7 */

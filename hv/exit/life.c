@@ -17,18 +17,6 @@ static void life_scrub(struct vm *vm) {
     }
 }
 
-static void life_reset_devices(struct vm *vm) {
-    lock_acquire(&vm->lock);
-    uart_reset(&vm->uart);
-    pic_reset(&vm->pic);
-    ioapic_reset(&vm->ioapic);
-    pm_reset(&vm->pm);
-    rtc_reset(&vm->rtc);
-    pit_reset(&vm->pit);
-    chipset_reset(&vm->chipset);
-    lock_release(&vm->lock);
-}
-
 static void life_power_up(struct vcpu *v) {
     msr_reset(v);
     cpuid_set_osxsave(v, false);
@@ -74,7 +62,7 @@ static bool life_start(struct vm *vm) {
         return false;
     }
     uint64_t copied = plat_tsc();
-    life_reset_devices(vm);
+    vm_reset_devices(vm);
     life_start_vcpus(vm);
     char size[24], cpus[64];
     vm_log(vm, LOG_INFO, "started (%u vCPU%s on cpu %s, %s)", vm->vcpu_count,

@@ -11,7 +11,6 @@
 #include "hv/vm/plat.h"
 
 #define UART_PORT 0x3f8
-#define UART_IRQ  4
 
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     if (vm->leave == LEAVE_NONE) {
@@ -35,31 +34,19 @@ const char *vm_state_name(enum vm_state state) {
 }
 
 /* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
-void vm_set_irq(void *ctx, unsigned irq, bool asserted) {
-    struct vm *vm = ctx;
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
     ioapic_set_line(&vm->ioapic, irq == 0 ? 2 : irq, asserted);
     pic_set_line(&vm->pic, irq, asserted);
 }
 
-/* Serial line: guest to console and back. */
-
-static bool vm_uart_transmit(void *ctx, uint8_t byte) {
-    struct vm *vm = ctx;
+bool vm_transmit(struct vm *vm, uint8_t byte) {
     return vm->console.write(vm->console.ctx, byte);
 }
 
-static void vm_uart_interrupt(void *ctx, bool asserted) {
-    vm_set_irq(ctx, UART_IRQ, asserted);
-}
-
 /* PIT and CMOS clock are timed by vCPU 0's CPU, whoever sets them. */
-
-static void vm_clocks_changed(void *ctx) {
-    struct vm *vm = ctx;
+void vm_clocks_changed(struct vm *vm) {
     vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
 }
-
-static const struct timer_ops vm_timer_ops = {vm_set_irq, vm_clocks_changed};
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     lock_acquire(&vm->lock);
@@ -106,7 +93,7 @@ void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_mess
 }
 
 /* SDM "Message Signalled Interrupts". The end of a level is nothing: local APICs see its begin. */
-void vm_send_msi(void *vm, uint64_t address, uint32_t data) {
+void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data) {
     uint64_t word = (data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56;
     struct apic_message m = apic_message(word);
     bool hint = (address & MSI_HINT) != 0 && m.delivery_mode == APIC_FIXED;
@@ -117,18 +104,9 @@ void vm_send_msi(void *vm, uint64_t address, uint32_t data) {
 }
 
 /* The 8259's INTR is wired to LINT0 of the first CPU; see also vcpu_pending(). */
-static void vm_pic_raised(void *ctx) {
-    struct vcpu *v = ((struct vm *)ctx)->vcpus;
-    struct apic_message m = lapic_lint0(&v->lapic);
-    vm_deliver_to(v, &m);
-}
-
-static void vm_power_off(void *ctx) {
-    vm_leave(ctx, LEAVE_POWER_OFF, "powered off by the guest");
-}
-
-static void vm_reset(void *ctx) {
-    vm_leave(ctx, LEAVE_RESET, "reset by the guest, starting again");
+void vm_pic_raised(struct vm *vm) {
+    struct apic_message m = lapic_lint0(&vm->vcpus[0].lapic);
+    vm_deliver_to(&vm->vcpus[0], &m);
 }
 
 /* The devices of every guest's PC. */
@@ -154,16 +132,16 @@ const struct bus_entry vm_pages[] = {
     {.size = 0},
 };
 
-static void vm_create_devices(struct vm *vm) {
-    vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
-    vm->uart =
-        (struct uart){.transmit = vm_uart_transmit, .interrupt = vm_uart_interrupt, .ctx = vm};
-    vm->pic = (struct pic){.raised = vm_pic_raised, .ctx = vm};
-    vm->ioapic = (struct ioapic){.send_msi = vm_send_msi, .ctx = vm};
-    vm->pm = (struct pm){.power_off = vm_power_off, .ctx = vm, .clock = &vm->clock};
-    vm->pit = (struct pit){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
-    vm->rtc = (struct rtc){.ops = &vm_timer_ops, .ctx = vm, .clock = &vm->clock};
-    vm->chipset = (struct chipset){.reset = vm_reset, .ctx = vm};
+void vm_reset_devices(struct vm *vm) {
+    lock_acquire(&vm->lock);
+    uart_reset(&vm->uart, vm);
+    pic_reset(&vm->pic, vm);
+    ioapic_reset(&vm->ioapic, vm);
+    pm_reset(&vm->pm, vm, &vm->clock);
+    rtc_reset(&vm->rtc, vm, &vm->clock);
+    pit_reset(&vm->pit, vm, &vm->clock);
+    chipset_reset(&vm->chipset, vm);
+    lock_release(&vm->lock);
 }
 
 static enum status vm_create_memory(struct vm *vm) {
@@ -220,7 +198,8 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     vm->vcpu_count = plan->cpu_count;
     (void)str_copy_n(vm->name, sizeof(vm->name), plan->config->name, strlen(plan->config->name));
     enum status s = vm_create_memory(vm);
-    vm_create_devices(vm);
+    vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
+    vm_reset_devices(vm);
     if (s == STATUS_OK) {
         s = vm_create_vcpus(vm);
     }

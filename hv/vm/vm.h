@@ -22,9 +22,7 @@
 
 enum vm_state { VM_STOPPED, VM_OFF, VM_STARTING, VM_RUNNING, VM_CRASHED, VM_HALTED, VM_STATES };
 
-/* Why the run loop was left, or what an operator asks for. */
-enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };
-
+/* What an operator asks for. */
 enum vm_command { VM_COMMAND_NONE, VM_COMMAND_START, VM_COMMAND_STOP, VM_COMMAND_RESET };
 
 /* Where a VM's serial output goes; the console layer fills it in. */
@@ -71,6 +69,9 @@ struct vm {
 /* Builds the VM in its own budget; on failure the reason is in the log. */
 MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
 
+/* Power-up state of all devices; the time of day stays as the guest has set it. */
+void vm_reset_devices(struct vm *vm);
+
 /*
  * What hv/abi.h promises a guest at its start, into its scrubbed memory; STATUS_NOT_FOUND if it is
  * too small, which boot/ has ruled out.
@@ -79,18 +80,6 @@ MUST_USE enum status vm_load(struct vm *vm);
 
 /* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
-
-/*
- * A message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words may
- * be guest-controlled; to another place than FEExxxxxh it is nothing. Any CPU.
- */
-void vm_send_msi(void *vm, uint64_t address, uint32_t data);
-
-/* The line of an ISA interrupt, 0..15 without 2, as a device drives it; under vm->lock. */
-void vm_set_irq(void *vm, unsigned irq, bool asserted);
-
-/* Asks the run loop of v to end; first reason wins. On v's own CPU. */
-void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
 /* From the monitor, any CPU: takes effect soon on the VM's CPU. */
 void vm_command(struct vm *vm, enum vm_command command);

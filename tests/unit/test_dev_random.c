@@ -78,37 +78,39 @@ static void nothing(void *ctx) {
     (void)ctx;
 }
 
-static void send_msi(void *ctx, uint64_t address, uint32_t data) {
-    (void)ctx;
+void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data) {
+    (void)vm;
     if (lapic_matches(&m.lapic, address >> 12 & 0xff, (address & MSI_LOGICAL) != 0)) {
         lapic_accept(&m.lapic, (uint8_t)data, (data >> 15 & 1) != 0);
     }
 }
 
 /* Now and then the CPU takes it, as it would by ExtINT. */
-static void pic_raised(void *ctx) {
-    (void)ctx;
+void vm_pic_raised(struct vm *vm) {
+    (void)vm;
     CHECK(m.pic.intr);
     if (lapic_lint0(&m.lapic).delivery_mode == APIC_EXTINT) {
         (void)pic_acknowledge(&m.pic);
     }
 }
 
-static bool transmit(void *ctx, uint8_t byte) {
-    (void)ctx, (void)byte;
+bool vm_transmit(struct vm *vm, uint8_t byte) {
+    (void)vm, (void)byte;
     return !wall;
 }
 
-static void interrupt(void *ctx, bool asserted) {
-    (void)ctx;
-    ioapic_set_line(&m.ioapic, 4, asserted);
-    pic_set_line(&m.pic, 4, asserted);
-}
-
-static void timer_interrupt(void *ctx, unsigned irq, bool asserted) {
-    (void)ctx;
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+    (void)vm;
     ioapic_set_line(&m.ioapic, irq == 0 ? 2 : irq, asserted);
     pic_set_line(&m.pic, irq, asserted);
+}
+
+void vm_clocks_changed(struct vm *vm) {
+    (void)vm;
+}
+
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
+    (void)vm, (void)leave, (void)reason;
 }
 
 static uint64_t lapic_read_entry(void *dev, uint64_t offset, unsigned size) {
@@ -122,7 +124,6 @@ static void lapic_write_entry(void *dev, uint64_t offset, unsigned size, uint64_
 
 static const struct dev_clock dev_clock = {
     .host_tsc = tsc, .tsc_hz = 2893299000, .wall_at_zero = 1700000000};
-static const struct timer_ops timer_ops = {timer_interrupt, nothing};
 static const struct lapic_ops lapic_ops = {timer_arm, send_ipi, broadcast_eoi, nothing};
 
 static const struct bus_entry ports[] = {
@@ -147,21 +148,14 @@ static const struct bus_entry pages[] = {
 
 static void build(void) {
     m.lapic = (struct lapic){.ops = &lapic_ops, .clock = dev_clock};
-    m.ioapic.send_msi = send_msi;
-    m.pic.raised = pic_raised;
-    m.uart.transmit = transmit;
-    m.uart.interrupt = interrupt;
-    m.pm.power_off = m.chipset.reset = nothing;
-    m.pm.clock = m.rtc.clock = m.pit.clock = &dev_clock;
-    m.rtc.ops = m.pit.ops = &timer_ops;
     lapic_reset(&m.lapic, 0, true);
-    ioapic_reset(&m.ioapic);
-    pic_reset(&m.pic);
-    uart_reset(&m.uart);
-    pm_reset(&m.pm);
-    rtc_reset(&m.rtc);
-    pit_reset(&m.pit);
-    chipset_reset(&m.chipset);
+    ioapic_reset(&m.ioapic, NULL);
+    pic_reset(&m.pic, NULL);
+    uart_reset(&m.uart, NULL);
+    pm_reset(&m.pm, NULL, &dev_clock);
+    rtc_reset(&m.rtc, NULL, &dev_clock);
+    pit_reset(&m.pit, NULL, &dev_clock);
+    chipset_reset(&m.chipset, NULL);
 }
 
 static void step_pio(void) {
@@ -240,7 +234,7 @@ static void step_world(void) {
     uart_tx_ready(&m.uart);
     uart_receive(&m.uart, (uint8_t)random_word());
     ioapic_set_line(&m.ioapic, (unsigned)(random_word() % IOAPIC_PINS), (random_word() & 1) != 0);
-    interrupt(NULL, m.uart.line); /* pin 4 is the UART's */
+    vm_set_irq(NULL, UART_IRQ, m.uart.line); /* pin 4 is the UART's */
     uint64_t due = clock_earlier(pit_service(&m.pit), rtc_service(&m.rtc));
     CHECK(due == 0 || due > clock_now(&dev_clock));
     uint64_t guest_now = clock_now(&m.lapic.clock);

@@ -20,8 +20,8 @@ static void fresh(void) {
                                         {0xa0, 0x11}, {0xa1, 0x38}, {0xa1, 2}, {0xa1, 1},
                                         {0x4d0, 0},   {0x4d1, 0}};
     vcpus = fake_machine_start();
-    pic_reset(&fake_vm->pic);
-    ioapic_reset(&fake_vm->ioapic);
+    pic_reset(&fake_vm->pic, fake_vm);
+    ioapic_reset(&fake_vm->ioapic, fake_vm);
     fake_vm->vcpu_count = 3;
     for (uint32_t i = 0; i < 3; i++) {
         struct vcpu *v = &vcpus[i];

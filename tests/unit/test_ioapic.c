@@ -7,8 +7,8 @@ static struct ioapic io;
 static struct apic_message sent;
 static unsigned sent_count;
 
-static void send_msi(void *ctx, uint64_t address, uint32_t data) {
-    (void)ctx;
+void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data) {
+    (void)vm;
     CHECK(address >> 20 == 0xfee && (address & 0xffb) == 0 && (data & ~0xc7ffu) == 0);
     CHECK(data >> 14 & 1); /* asserted */
     sent = apic_message((data & 0x87ff) | (address & 4) << 9 | (address >> 12 & 0xff) << 56);
@@ -17,9 +17,7 @@ static void send_msi(void *ctx, uint64_t address, uint32_t data) {
 
 static void fresh(void) {
     memset(&io, 0xa5, sizeof(io));
-    io.send_msi = send_msi;
-    io.ctx = NULL;
-    ioapic_reset(&io);
+    ioapic_reset(&io, NULL);
     sent_count = 0;
 }
 

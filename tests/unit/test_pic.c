@@ -6,8 +6,8 @@
 static struct pic pic;
 static unsigned rises;
 
-static void raised(void *ctx) {
-    (void)ctx;
+void vm_pic_raised(struct vm *vm) {
+    (void)vm;
     rises++;
 }
 
@@ -52,16 +52,14 @@ static void initialize(uint8_t icw4, uint8_t icw4_second) {
 /* Vectors 30h to 3Fh, nothing masked. */
 static void fresh(void) {
     memset(&pic, 0xa5, sizeof(pic));
-    pic.raised = raised;
-    pic_reset(&pic);
+    pic_reset(&pic, NULL);
     initialize(1, 1);
     rises = 0;
 }
 
 TEST(initialization) {
     memset(&pic, 0xa5, sizeof(pic));
-    pic.raised = raised;
-    pic_reset(&pic);
+    pic_reset(&pic, NULL);
     CHECK(!pic.intr);
     wr(0x21, 0x5a);
     CHECK_U64(rd(0x21), 0x5a);

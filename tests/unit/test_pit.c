@@ -14,20 +14,19 @@ static const struct dev_clock slow_clock = {.host_tsc = host_tsc, .tsc_hz = PIT_
 static unsigned rises, changes;
 static bool line;
 
-static void interrupt(void *ctx, unsigned irq, bool asserted) {
-    (void)ctx;
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+    (void)vm;
     CHECK_U64(irq, 0);
     rises += asserted && !line;
     line = asserted;
 }
 
-static void changed(void *ctx) {
-    (void)ctx;
+void vm_clocks_changed(struct vm *vm) {
+    (void)vm;
     changes++;
 }
 
-static const struct timer_ops ops = {interrupt, changed};
-static struct pit pit = {.ops = &ops, .clock = &slow_clock};
+static struct pit pit;
 
 static void wait(uint64_t ticks) {
     tsc += ticks * 10;
@@ -50,7 +49,7 @@ static void start(uint8_t control, uint16_t count) {
     uint16_t port = (uint16_t)(0x40 + (control >> 6));
     tsc = 0;
     line = false;
-    pit_reset(&pit);
+    pit_reset(&pit, NULL, &slow_clock);
     out(0x61, 1);
     out(0x43, control);
     out(port, (uint8_t)count);
@@ -228,7 +227,7 @@ TEST(a_change_takes_the_place_of_what_ran) {
     out(0x43, 0xc2);
     CHECK_U64(changes, 0);
     CHECK_U64(run(1001), 1);
-    pit_reset(&pit);
+    pit_reset(&pit, NULL, &slow_clock);
     CHECK_U64(run(100000), 0);
 }
 

@@ -10,14 +10,10 @@ static uint64_t tsc(void) {
     return now;
 }
 
-static void power_off(void *ctx) {
-    (void)ctx;
-    offs++;
-}
-
-static void reset(void *ctx) {
-    (void)ctx;
-    resets++;
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
+    (void)vm, (void)reason;
+    offs += leave == LEAVE_POWER_OFF;
+    resets += leave == LEAVE_RESET;
 }
 
 static const struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = 2000000000};
@@ -26,10 +22,10 @@ static struct chipset lines;
 
 static void fresh(void) {
     now = offs = resets = 0;
-    pm = (struct pm){.power_off = power_off, .clock = &dev_clock, .registers = 0xffff};
-    pm_reset(&pm);
-    lines = (struct chipset){.reset = reset};
-    chipset_reset(&lines);
+    memset(&pm, 0xa5, sizeof(pm));
+    pm_reset(&pm, NULL, &dev_clock);
+    memset(&lines, 0xa5, sizeof(lines));
+    chipset_reset(&lines, NULL);
 }
 
 /* As the port handler cuts it. */

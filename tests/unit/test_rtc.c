@@ -17,29 +17,26 @@ static struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = HZ};
 static unsigned rises, changes;
 static bool line;
 
-static void interrupt(void *ctx, unsigned irq, bool asserted) {
-    (void)ctx;
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+    (void)vm;
     CHECK_U64(irq, 8);
     rises += asserted && !line;
     line = asserted;
 }
 
-static void changed(void *ctx) {
-    (void)ctx;
+void vm_clocks_changed(struct vm *vm) {
+    (void)vm;
     changes++;
 }
 
-static const struct timer_ops ops = {interrupt, changed};
 static struct rtc rtc;
 
 static void fresh(uint64_t wall) {
     now = 0;
     dev_clock.wall_at_zero = wall;
     memset(&rtc, 0, sizeof(rtc));
-    rtc.clock = &dev_clock;
-    rtc.ops = &ops;
     line = false;
-    rtc_reset(&rtc);
+    rtc_reset(&rtc, NULL, &dev_clock);
 }
 
 static uint8_t rd(uint8_t reg) {
@@ -118,7 +115,7 @@ TEST(clock_runs_and_is_set) {
     CHECK_U64(bcd(rd(8)) * 100 + bcd(rd(7)), 301);
     wr(4, 0x07); /* one register without stopping the clock */
     CHECK_U64(seen(), 951782400 + 86400 + 7 * 3600);
-    rtc_reset(&rtc); /* a reset of the machine leaves the time alone */
+    rtc_reset(&rtc, NULL, &dev_clock); /* a reset of the machine leaves the time alone */
     CHECK_U64(seen(), 951782400 + 86400 + 7 * 3600);
 }
 
@@ -371,7 +368,7 @@ TEST(reset_forgets_the_interrupts) {
     wr(0x0b, 0x72);
     now = 2 * HZ;
     CHECK_U64(rtc_service(&rtc), 0);
-    rtc_reset(&rtc);
+    rtc_reset(&rtc, NULL, &dev_clock);
     CHECK_U64(rtc_service(&rtc), 0);
     CHECK_U64(rd(0x0c), 0);
     CHECK_U64(rd(0x0b), 2);

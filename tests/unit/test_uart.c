@@ -10,8 +10,8 @@ static uint8_t out[64];
 static unsigned out_count, out_room, edges;
 static bool line;
 
-static bool transmit(void *ctx, uint8_t byte) {
-    (void)ctx;
+bool vm_transmit(struct vm *vm, uint8_t byte) {
+    (void)vm;
     if (out_count == out_room) {
         return false;
     }
@@ -19,8 +19,9 @@ static bool transmit(void *ctx, uint8_t byte) {
     return true;
 }
 
-static void interrupt(void *ctx, bool asserted) {
-    (void)ctx;
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+    (void)vm;
+    CHECK_U64(irq, 4);
     CHECK(asserted != line); /* only on change */
     line = asserted;
     edges += asserted;
@@ -35,13 +36,11 @@ static void wr(uint16_t port, uint32_t value) {
 }
 
 static void fresh(void) {
-    memset(&u, 0, sizeof(u));
-    u.transmit = transmit;
-    u.interrupt = interrupt;
+    memset(&u, 0xa5, sizeof(u));
     line = false;
     out_count = edges = 0;
     out_room = sizeof(out);
-    uart_reset(&u);
+    uart_reset(&u, NULL);
 }
 
 /* The steps of a PC operating system that wants to know which UART this is. */
