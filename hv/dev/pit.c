@@ -11,11 +11,12 @@
 enum { PORT_CONTROL = 0x43, PORT_61 = 0x61 };
 enum { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
 enum { GATE_2 = 0x01, SPEAKER = 0x02, REFRESH = 0x10, OUT_2 = 0x20 };
-enum { STATUS_LATCHED = 1, COUNT_LATCHED = 2 };
+enum { STATUS_LATCHED = 1, COUNT_LATCHED = 2 }; /* as in the read-back command, inverted */
 
 #define STATUS_NO_COUNT BIT(6) /* a mode is set, but no count yet */
 #define STATUS_OUT      BIT(7)
 #define REFRESH_HZ      66287u
+#define OUT             BIT32(16) /* the output, above the count */
 
 void pit_reset(struct pit *pit, struct vm *vm, const struct dev_clock *clock) {
     *pit = (struct pit){.vm = vm, .clock = clock};
@@ -56,32 +57,34 @@ static void pit_changed(struct pit *pit, const struct pit_channel *c) {
     }
 }
 
-/* What the counter holds and its output. Channel 2 stands still while its gate is shut. */
-static uint16_t pit_count(const struct pit *pit, const struct pit_channel *c, bool *out) {
-    bool shut = c == &pit->channels[2] && (pit->port61 & GATE_2) == 0;
+/* What the counter holds, and OUT. Channel 2 stands still while its gate is shut. */
+static uint32_t pit_look(const struct pit *pit, const struct pit_channel *c) {
+    bool shut = c == &pit->channels[2] && (pit->port61 & GATE_2) == 0, out;
     uint64_t reload = pit_period(c);
-    uint64_t ticks = shut || !c->loaded ? 0 : clock_ticks(pit->clock, PIT_HZ) - c->start;
+    uint64_t ticks = shut || !c->loaded ? 0 : clock_ticks(pit->clock, PIT_HZ) - c->start, count;
     unsigned mode = c->mode & 3; /* 6 and 7 are 2 and 3; 1 and 5, which wait for a gate, 0 and 4 */
     if (mode < 2) {
-        bool done = ticks >= reload;
-        *out = c->loaded && (c->mode < 2 ? done : ticks != reload);
-        return (uint16_t)(reload - ticks);
+        out = c->loaded && (c->mode < 2 ? ticks >= reload : ticks != reload);
+        count = reload - ticks;
+    } else {
+        ticks %= reload;
+        out = !c->loaded || (mode == 2 ? ticks != reload - 1 : ticks < (reload + 1) / 2);
+        count = mode == 2 ? reload - ticks : reload - 2 * ticks % reload;
     }
-    ticks %= reload;
-    *out = !c->loaded || (mode == 2 ? ticks != reload - 1 : ticks < (reload + 1) / 2);
-    return (uint16_t)(mode == 2 ? reload - ticks : reload - 2 * ticks % reload);
+    return (uint16_t)count | (out ? OUT : 0);
 }
 
 static void pit_latch(const struct pit *pit, struct pit_channel *c, unsigned what) {
-    bool out;
-    uint16_t count = pit_count(pit, c, &out);
-    if ((what & COUNT_LATCHED) != 0 && (c->latched & COUNT_LATCHED) == 0) {
-        c->count = count;
+    uint32_t now = pit_look(pit, c);
+    what &= ~(unsigned)c->latched;
+    if ((what & COUNT_LATCHED) != 0) {
+        c->count = (uint16_t)now;
         c->high = c->access == ACCESS_HIGH;
     }
-    if ((what & STATUS_LATCHED) != 0 && (c->latched & STATUS_LATCHED) == 0) {
-        c->status = (uint8_t)((out ? STATUS_OUT : 0) | (c->loaded ? 0 : STATUS_NO_COUNT) |
-                              (unsigned)c->access << 4 | (unsigned)c->mode << 1);
+    if ((what & STATUS_LATCHED) != 0) {
+        c->status =
+            (uint8_t)(((now & OUT) != 0 ? STATUS_OUT : 0) | (c->loaded ? 0 : STATUS_NO_COUNT) |
+                      (unsigned)c->access << 4 | (unsigned)c->mode << 1);
     }
     c->latched |= (uint8_t)what;
 }
@@ -89,14 +92,10 @@ static void pit_latch(const struct pit *pit, struct pit_channel *c, unsigned wha
 /* The control word: a mode, a latch, or (channel 3) the read-back of several channels. */
 static void pit_control(struct pit *pit, uint8_t value) {
     unsigned number = value >> 6, access = value >> 4 & 3;
-    for (unsigned i = 0; number == 3 && i < 3; i++) {
-        if ((value >> (i + 1) & 1) != 0) {
-            pit_latch(pit, &pit->channels[i],
-                      ((value & 0x10) == 0 ? STATUS_LATCHED : 0u) |
-                          ((value & 0x20) == 0 ? COUNT_LATCHED : 0u));
-        }
-    }
     if (number == 3) {
+        for (unsigned i = 0; i < 3; i++) {
+            pit_latch(pit, &pit->channels[i], (value >> (i + 1) & 1) != 0 ? ~access & 3 : 0);
+        }
         return;
     }
     struct pit_channel *c = &pit->channels[number];
@@ -117,12 +116,11 @@ static bool pit_take_turn(struct pit_channel *c) {
 }
 
 static uint8_t pit_read_channel(struct pit *pit, struct pit_channel *c) {
-    bool out;
     if ((c->latched & STATUS_LATCHED) != 0) {
         c->latched &= (uint8_t)~STATUS_LATCHED;
         return c->status;
     }
-    uint16_t count = (c->latched & COUNT_LATCHED) != 0 ? c->count : pit_count(pit, c, &out);
+    uint32_t count = (c->latched & COUNT_LATCHED) != 0 ? c->count : pit_look(pit, c);
     bool high = pit_take_turn(c);
     if (high || c->access != ACCESS_BOTH) {
         c->latched = 0;
@@ -141,15 +139,13 @@ static void pit_write_channel(struct pit *pit, struct pit_channel *c, uint8_t va
 
 uint64_t pit_read(void *dev, uint64_t port, unsigned size) {
     struct pit *pit = dev;
-    bool out;
     if (size != 1 || port == PORT_CONTROL) {
         return UINT64_MAX;
     }
     if (port != PORT_61) {
         return pit_read_channel(pit, &pit->channels[port & 3]);
     }
-    (void)pit_count(pit, &pit->channels[2], &out);
-    return pit->port61 | (out ? OUT_2 : 0u) |
+    return pit->port61 | ((pit_look(pit, &pit->channels[2]) & OUT) != 0 ? OUT_2 : 0u) |
            ((clock_ticks(pit->clock, REFRESH_HZ) & 1) != 0 ? REFRESH : 0u);
 }
 

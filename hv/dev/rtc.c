@@ -124,13 +124,13 @@ static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
     /* What differs is skipped up to its next change. An alarm that needs more steps never comes. */
     for (unsigned steps = 0; steps < ALARM_STEPS; steps++) {
         uint64_t now = (base + ++second) % DAY_SECONDS;
-        if (!rtc_alarm_is(rtc, HOUR, now / 3600)) {
-            second += 3599 - now % 3600;
-        } else if (!rtc_alarm_is(rtc, MINUTE, now / 60 % 60)) {
-            second += 59 - now % 60;
-        } else if (rtc_alarm_is(rtc, SECOND, now % 60)) {
+        unsigned unit = !rtc_alarm_is(rtc, HOUR, now / 3600)        ? 3600
+                        : !rtc_alarm_is(rtc, MINUTE, now / 60 % 60) ? 60
+                                                                    : 1;
+        if (unit == 1 && rtc_alarm_is(rtc, SECOND, now % 60)) {
             return second;
         }
+        second += unit - 1 - now % unit;
     }
     return NEVER / CRYSTAL_HZ;
 }

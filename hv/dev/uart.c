@@ -20,23 +20,14 @@ static uint8_t fifo_pop(struct uart_fifo *f) {
     return byte;
 }
 
-static bool uart_full(const struct uart *u, const struct uart_fifo *f) {
-    return f->count >= (u->fifo ? UART_FIFO_SIZE : 1);
-}
-
 /* The cause of highest priority, as IIR bits 3:0 show it. */
 static uint8_t uart_cause(const struct uart *u) {
-    uint8_t enabled = u->reg[REG_IER];
-    if ((enabled & IER_LINE) != 0 && u->reg[REG_LSR] != 0) {
-        return IIR_LINE;
-    }
-    if ((enabled & IER_RX) != 0 && u->rx.count != 0) {
-        return IIR_RX;
-    }
-    if ((enabled & IER_THR) != 0 && u->thr_interrupt) {
-        return IIR_THR;
-    }
-    return (enabled & IER_MODEM) != 0 && (u->reg[REG_MSR] & MSR_DELTAS) != 0 ? IIR_MODEM : IIR_NONE;
+    unsigned enabled = u->reg[REG_IER];
+    return (enabled & IER_LINE) != 0 && u->reg[REG_LSR] != 0                   ? IIR_LINE
+           : (enabled & IER_RX) != 0 && u->rx.count != 0                       ? IIR_RX
+           : (enabled & IER_THR) != 0 && u->thr_interrupt                      ? IIR_THR
+           : (enabled & IER_MODEM) != 0 && (u->reg[REG_MSR] & MSR_DELTAS) != 0 ? IIR_MODEM
+                                                                               : IIR_NONE;
 }
 
 /* A PC gates the interrupt with the OUT2 pin, which loopback mode holds inactive. */
@@ -50,7 +41,7 @@ static void uart_update_line(struct uart *u) {
 
 void uart_reset(struct uart *u, struct vm *vm) {
     /* 9600 baud, as a PC's firmware leaves it. */
-    *u = (struct uart){.vm = vm, .reg = {[REG_MSR] = MSR_READY}, .divisor = {12, 0}};
+    *u = (struct uart){.vm = vm, .reg = {[REG_MSR] = MSR_READY, [REG_DIVISOR] = 12}};
 }
 
 bool uart_receive(struct uart *u, uint8_t byte) {
@@ -77,7 +68,7 @@ static void uart_write_data(struct uart *u, uint8_t byte) {
     u->thr_interrupt = false;
     uart_update_line(u);
     bool sent = to == &u->tx && u->tx.count == 0 && vm_transmit(u->vm, byte);
-    if (!sent && !uart_full(u, to)) {
+    if (!sent && to->count < (u->fifo ? UART_FIFO_SIZE : 1)) {
         fifo_push(to, byte);
     } else if (!sent && to == &u->rx) {
         u->reg[REG_LSR] |= LSR_OVERRUN;
@@ -109,12 +100,13 @@ static void uart_write_mcr(struct uart *u, uint8_t value) {
     u->reg[REG_MSR] = (uint8_t)(status | (old & MSR_DELTAS) | changed >> 4);
 }
 
-static bool uart_is_divisor(const struct uart *u, unsigned reg) {
-    return reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB) != 0;
+static unsigned uart_register(const struct uart *u, uint64_t port) {
+    unsigned reg = port & 7;
+    return reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB) != 0 ? reg + REG_DIVISOR : reg;
 }
 
 /* Reading these changes something. Not inlined: plain registers need no stack frame. */
-__attribute__((noinline)) static uint8_t uart_read_active(struct uart *u, unsigned reg) {
+__attribute__((noinline)) static uint64_t uart_read_active(struct uart *u, unsigned reg) {
     uint8_t value = u->reg[reg]; /* 0 in the place of REG_DATA */
     if (reg == REG_DATA && u->rx.count != 0) {
         value = fifo_pop(&u->rx);
@@ -133,19 +125,7 @@ __attribute__((noinline)) static uint8_t uart_read_active(struct uart *u, unsign
     return value;
 }
 
-static uint64_t uart_read_register(struct uart *u, unsigned reg) {
-    if (uart_is_divisor(u, reg)) {
-        return u->divisor[reg];
-    }
-    bool active = reg == REG_DATA || reg == REG_IIR_FCR || reg == REG_LSR || reg == REG_MSR;
-    return active ? uart_read_active(u, reg) : u->reg[reg];
-}
-
 static void uart_write_register(struct uart *u, unsigned reg, uint8_t value) {
-    if (uart_is_divisor(u, reg)) {
-        u->divisor[reg] = value;
-        return;
-    }
     if (reg == REG_DATA) {
         uart_write_data(u, value);
     } else if (reg == REG_IER) {
@@ -155,7 +135,7 @@ static void uart_write_register(struct uart *u, unsigned reg, uint8_t value) {
         uart_write_fcr(u, value);
     } else if (reg == REG_MCR) {
         uart_write_mcr(u, value);
-    } else if (reg == REG_LCR || reg == REG_SCR) { /* LSR and MSR are read-only */
+    } else if (reg == REG_LCR || reg >= REG_SCR) { /* LSR and MSR are read-only */
         u->reg[reg] = value;
     }
     uart_update_line(u);
@@ -163,15 +143,18 @@ static void uart_write_register(struct uart *u, unsigned reg, uint8_t value) {
 
 /* A wider access to an 8-bit device arrives as one cycle a byte. */
 uint64_t uart_read(void *dev, uint64_t port, unsigned size) {
-    if (LIKELY(size == 1)) {
-        return uart_read_register(dev, port & 7);
+    if (UNLIKELY(size != 1)) {
+        uint64_t first = uart_read(dev, port, 1);
+        return first | uart_read(dev, port + 1, size - 1) << 8;
     }
-    uint64_t first = uart_read(dev, port, 1);
-    return first | uart_read(dev, port + 1, size - 1) << 8;
+    struct uart *u = dev;
+    unsigned reg = uart_register(u, port);
+    bool active = reg == REG_DATA || reg == REG_IIR_FCR || reg == REG_LSR || reg == REG_MSR;
+    return active ? uart_read_active(u, reg) : u->reg[reg];
 }
 
 void uart_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
     for (unsigned i = 0; i < size; i++) {
-        uart_write_register(dev, (port + i) & 7, (uint8_t)(value >> (8 * i)));
+        uart_write_register(dev, uart_register(dev, port + i), (uint8_t)(value >> (8 * i)));
     }
 }

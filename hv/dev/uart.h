@@ -19,8 +19,8 @@ struct uart_fifo {
 
 struct uart {
     struct vm *vm;
-    uint8_t reg[8]; /* IER, LCR, MCR, MSR, scratch, and the error bits of LSR, at their places */
-    uint8_t divisor[2];
+    /* IER, LCR, MCR, MSR, scratch, and the error bits of LSR, at their places; the divisor. */
+    uint8_t reg[10];
     bool line, thr_interrupt, fifo;
     struct uart_fifo rx, tx;
 };

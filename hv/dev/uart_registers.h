@@ -7,6 +7,7 @@
 #define HV_DEV_UART_REGISTERS_H
 
 enum uart_register { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
+enum { REG_DIVISOR = 8 }; /* two bytes, in the places of DATA and IER while DLAB is set */
 
 enum ier { IER_RX = 0x01, IER_THR = 0x02, IER_LINE = 0x04, IER_MODEM = 0x08, IER_ALL = 0x0f };
 enum iir { IIR_MODEM, IIR_NONE, IIR_THR, IIR_RX = 0x04, IIR_LINE = 0x06, IIR_FIFO = 0xc0 };

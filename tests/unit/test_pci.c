@@ -5,12 +5,12 @@
 
 static unsigned resets;
 
-static void reset(void *ctx) {
-    (void)ctx;
-    resets++;
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
+    (void)vm, (void)reason;
+    resets += leave == LEAVE_RESET;
 }
 
-static struct chipset pci = {.reset = reset};
+static struct chipset pci;
 
 static uint32_t config(uint32_t address, unsigned byte, unsigned size) {
     chipset_write(&pci, 0xcf8, 4, address);
@@ -18,7 +18,7 @@ static uint32_t config(uint32_t address, unsigned byte, unsigned size) {
 }
 
 TEST(bridge) {
-    chipset_reset(&pci);
+    chipset_reset(&pci, NULL);
     CHECK_U64(config(0x80000000, 0, 4), 0x12378086);
     CHECK_U64(config(0x80000000, 2, 2) & 0xffff, 0x1237);
     CHECK_U64(config(0x80000008, 3, 1) & 0xff, 0x06);
@@ -55,7 +55,7 @@ TEST(address_register) {
 
 TEST(reset_register) {
     resets = 0;
-    chipset_reset(&pci);
+    chipset_reset(&pci, NULL);
     chipset_write(&pci, 0xcf8, 4, 0x80000600); /* holds 06h in the byte of CF9h: no reset */
     CHECK_U64(resets, 0);
     chipset_write(&pci, 0xcf9, 1, 0x02);

@@ -74,7 +74,7 @@ TEST(divisor_is_behind_dlab) {
     wr(IER, 0x02);
     CHECK_U64(rd(DATA), 1);
     CHECK_U64(rd(IER), 2);
-    CHECK_U64(u.divisor[1] << 8 | u.divisor[0], 0x201);
+    CHECK_U64(u.reg[9] << 8 | u.reg[8], 0x201);
     wr(LCR, 0x03);
     CHECK_U64(rd(LCR), 3);
     CHECK_U64(rd(IER), 0);
