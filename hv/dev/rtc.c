@@ -20,6 +20,7 @@
 enum rtc_register { REG_A = 0x0a, REG_B, REG_C, REG_D };
 /* A starts with a 32768 Hz time base and 1024 Hz rate. The flags of C are the enable bits of B. */
 enum rtc_bits { A_RESET = 0x26, A_RATE = 0x0f, A_UIP = 0x80, D_VALID = 0x80, C_ACTIVE = 0x80 };
+/* Hours count to 24, in BCD, and nothing else can be chosen: the bit of binary mode stays 0. */
 enum rtc_control { B_24_HOURS = 0x02, B_BINARY = 0x04, B_SET = 0x80 };
 enum rtc_interrupt { UPDATED = 0x10, ALARM = 0x20, PERIODIC = 0x40 };
 
@@ -55,19 +56,8 @@ static bool rtc_stands(const struct rtc *rtc) {
     return (rtc->ram[REG_B] & B_SET) != 0;
 }
 
-/* A field in the format that register B asks for, and back; half a day begins with hour 12. */
-static uint8_t rtc_encode(const struct rtc *rtc, unsigned field, uint64_t value) {
-    bool half = field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0, late = half && value >= 12;
-    value = half ? (value + 11) % 12 + 1 : value;
-    value = (rtc->ram[REG_B] & B_BINARY) != 0 ? value : value / 10 * 16 + value % 10;
-    return (uint8_t)(value | (late ? 0x80 : 0));
-}
-
-static uint64_t rtc_decode(const struct rtc *rtc, unsigned field, unsigned byte) {
-    bool half = field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0, late = half && byte >= 0x80;
-    byte = half ? byte & 0x7f : byte;
-    byte = (rtc->ram[REG_B] & B_BINARY) != 0 ? byte : byte / 16 * 10 + byte % 16;
-    return half ? byte % 12 + (late ? 12 : 0) : byte;
+static uint8_t rtc_bcd(uint64_t value) {
+    return (uint8_t)(value / 10 * 16 + value % 10);
 }
 
 /* Seconds on the scale above, before the guest's offset. */
@@ -95,7 +85,7 @@ static void rtc_load(struct rtc *rtc) {
         [CENTURY] = year / 100 % 100,
     };
     for (unsigned f = 0; f < FIELDS; f++) {
-        rtc->ram[field_register[f]] = rtc_encode(rtc, f, fields[f]);
+        rtc->ram[field_register[f]] = rtc_bcd(fields[f]);
     }
 }
 
@@ -103,7 +93,7 @@ static void rtc_load(struct rtc *rtc) {
 static void rtc_store(struct rtc *rtc) {
     uint64_t fields[FIELDS];
     for (unsigned f = 0; f < FIELDS; f++) {
-        fields[f] = rtc_decode(rtc, f, rtc->ram[field_register[f]]);
+        fields[f] = rtc->ram[field_register[f]] / 16 * 10u + rtc->ram[field_register[f]] % 16;
     }
     uint64_t month = (fields[MONTH] + 9) % 12; /* from March */
     uint64_t year = fields[CENTURY] * 100 + fields[YEAR] + YEARS_ERA - (month >= 10);
@@ -115,7 +105,7 @@ static void rtc_store(struct rtc *rtc) {
 
 static bool rtc_alarm_is(const struct rtc *rtc, unsigned field, uint64_t value) {
     uint8_t byte = rtc->ram[field_register[field] + 1];
-    return byte >= DONT_CARE || byte == rtc_encode(rtc, field, value);
+    return byte >= DONT_CARE || byte == rtc_bcd(value);
 }
 
 /* The next second of the VM's clock after one at which the alarm goes off. */
@@ -198,7 +188,8 @@ static void rtc_write_register(struct rtc *rtc, uint8_t value) {
     }
     rtc->ram[rtc->index] = rtc->index == REG_C ? rtc->ram[REG_C] : value;
     rtc->ram[REG_A] &= (uint8_t)~A_UIP;
-    rtc->ram[REG_B] &= rtc_stands(rtc) ? (uint8_t)~UPDATED : UINT8_MAX;
+    rtc->ram[REG_B] &= (uint8_t) ~(B_BINARY | (rtc_stands(rtc) ? UPDATED : 0));
+    rtc->ram[REG_B] |= B_24_HOURS;
     if (!rtc_stands(rtc) && (stood || rtc_is_time(rtc->index))) {
         rtc_store(rtc);
     }
