@@ -10,15 +10,18 @@
 #include "hv/lib/types.h"
 
 /*
- * at (a port's number, or the offset in an MMIO entry), size (1, 2, 4; MMIO also 8) and value are
- * guest-controlled. The caller cuts what read returns to size bytes.
+ * How a device is reached: at (a port's number, or the offset in an MMIO entry), size (1, 2, 4;
+ * MMIO also 8) and value are guest-controlled. The caller cuts what is read to size bytes.
  */
+typedef uint64_t bus_read(void *dev, uint64_t at, unsigned size);
+typedef void bus_write(void *dev, uint64_t at, unsigned size, uint64_t value);
+
 struct bus_entry {
     uint64_t base, size;
     const char *name;
     size_t dev; /* the device's place in struct vm */
-    uint64_t (*read)(void *dev, uint64_t at, unsigned size);
-    void (*write)(void *dev, uint64_t at, unsigned size, uint64_t value);
+    bus_read *read;
+    bus_write *write;
 };
 
 /*
@@ -54,7 +57,8 @@ void vm_pic_raised(struct vm *vm);
 /* The guest did something to PIT or RTC: their _service() is to be called, soon, on any CPU. */
 void vm_clocks_changed(struct vm *vm);
 
-/* One byte leaves the UART; false = no room now, uart_tx_ready() will follow. */
+/* One byte leaves the UART, for hv/monitor/console.c; false = no room now, uart_tx_ready() will
+ * follow. */
 bool vm_transmit(struct vm *vm, uint8_t byte);
 
 /* Asks the run loop of the VM to end, and why; the first reason wins. Needs no lock. */

@@ -6,7 +6,7 @@
  * Source: Intel 82093AA data sheet "Register Description"; the EOI register is that of the later
  * ICH parts.
  */
-#include "hv/dev/ioapic.h"
+#include "hv/dev/platform.h"
 
 enum ioapic_offset { OFFSET_SELECT, OFFSET_WINDOW = 0x10, OFFSET_EOI = 0x40 };
 enum ioapic_register { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0x10 };

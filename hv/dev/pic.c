@@ -7,7 +7,7 @@
  * Sources: Intel 82C59A data sheet "Operation Command Words", "Fully Nested Mode"; Intel ICH data
  * sheets "ELCR1 - Master Controller Edge/Level Triggered Register".
  */
-#include "hv/dev/pic.h"
+#include "hv/dev/platform.h"
 
 #define BIT8(n) (1u << (n)&0xff) /* of NONE it is 0 */
 #define CASCADE 2u               /* the first chip's input for the second */

@@ -5,7 +5,7 @@
  * byte is sent when it is written, unless the console has no room. Called by the port handler and
  * by the console, under the device lock.
  */
-#include "hv/dev/uart.h"
+#include "hv/dev/platform.h"
 
 #include "hv/dev/uart_registers.h"
 

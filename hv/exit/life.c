@@ -11,12 +11,6 @@
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
-static void life_scrub(struct vm *vm) {
-    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
-        memset(phys_pointer(vm->plan->regions[i].hpa), 0, vm->plan->regions[i].size);
-    }
-}
-
 static void life_power_up(struct vcpu *v) {
     msr_reset(v);
     cpuid_set_osxsave(v, false);
@@ -55,7 +49,9 @@ static bool life_start(struct vm *vm) {
     uint64_t begin = plat_tsc();
     vm->state = VM_STARTING;
     vm->leave = LEAVE_NONE;
-    life_scrub(vm);
+    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
+        memset(phys_pointer(vm->plan->regions[i].hpa), 0, vm->plan->regions[i].size);
+    }
     uint64_t scrubbed = plat_tsc();
     if (vm_load(vm) != STATUS_OK) {
         vm_log(vm, LOG_ERROR, "cannot start: its memory is too small for its files");
@@ -112,17 +108,6 @@ static bool life_after_run(struct vm *vm) {
     return vm->leave == LEAVE_RESET;
 }
 
-/* True = start. */
-static bool life_obey(struct vm *vm, uint32_t command) {
-    static const char *const words[] = {[VM_COMMAND_START] = "started",
-                                        [VM_COMMAND_STOP] = "stopped",
-                                        [VM_COMMAND_RESET] = "reset"};
-    vm_log(vm, LOG_INFO, "%s by the operator", words[command]);
-    vm->crashes = 0;
-    vm->state = VM_STOPPED;
-    return command != VM_COMMAND_STOP;
-}
-
 void life_stay_out(struct vcpu *v) {
     for (;; plat_wait()) {
         if (v != NULL) {
@@ -149,13 +134,19 @@ void life_run(struct vcpu *v) {
     if (v->index != 0) {
         life_run_other(v);
     }
+    static const char *const words[] = {[VM_COMMAND_START] = "started",
+                                        [VM_COMMAND_STOP] = "stopped",
+                                        [VM_COMMAND_RESET] = "reset"};
     bool start = vm->plan->config->start_auto;
     for (;;) {
         /* Cleared before the command is read: a command that comes later sets it again. */
         __atomic_store_n(&v->requests, 0, __ATOMIC_SEQ_CST);
         uint32_t command = __atomic_exchange_n(&vm->command, VM_COMMAND_NONE, __ATOMIC_SEQ_CST);
         if (command != VM_COMMAND_NONE) {
-            start = life_obey(vm, command);
+            vm_log(vm, LOG_INFO, "%s by the operator", words[command]);
+            vm->crashes = 0;
+            vm->state = VM_STOPPED;
+            start = command != VM_COMMAND_STOP;
         }
         if (!start) {
             plat_wait();

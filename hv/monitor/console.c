@@ -183,8 +183,8 @@ static void finish(struct console_view *before) {
 }
 
 /* A byte from the guest's UART, with the VM's lock held. False while the line is far behind. */
-static bool view_write(void *ctx, uint8_t byte) {
-    struct console_view *v = ctx;
+bool vm_transmit(struct vm *vm, uint8_t byte) {
+    struct console_view *v = vm->console;
     lock_acquire(&console.lock);
     if (v == focused() && backlog(v) > CONSOLE_RING_SIZE / 2) {
         pump(false);
@@ -214,7 +214,7 @@ void console_add_vm(struct vm *vm) {
     ASSERT(v != NULL && console.count < MAX_VIEWS); /* plan_budget_size() counts it in */
     v->vm = vm;
     v->name = vm->name;
-    vm->console = (struct vm_console){.write = view_write, .ctx = v};
+    vm->console = v;
     console.views[console.count++] = v;
     update_status();
 }

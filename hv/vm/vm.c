@@ -39,10 +39,6 @@ void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
     pic_set_line(&vm->pic, irq, asserted);
 }
 
-bool vm_transmit(struct vm *vm, uint8_t byte) {
-    return vm->console.write(vm->console.ctx, byte);
-}
-
 /* PIT and CMOS clock are timed by vCPU 0's CPU, whoever sets them. */
 void vm_clocks_changed(struct vm *vm) {
     vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
@@ -154,19 +150,19 @@ static enum status vm_create_memory(struct vm *vm) {
         s = npt_map_range(&vm->npt, r->gpa.v, r->hpa, r->size, NPT_READ | NPT_WRITE | NPT_EXECUTE,
                           NPT_WB);
     }
-    if (s != STATUS_OK || (hvm->features & HVM_APIC) == 0) {
-        return s;
+    if (s == STATUS_OK && (hvm->features & HVM_APIC) != 0) {
+        vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE);
+        s = vm->xapic_page == NULL ? STATUS_NO_MEMORY : npt_fork(&vm->npt, &vm->npt_xapic);
     }
-    vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE);
-    if (vm->xapic_page == NULL || npt_fork(&vm->npt, &vm->npt_xapic) != STATUS_OK) {
-        return STATUS_NO_MEMORY;
-    }
-    return npt_map_range(&vm->npt_xapic, LAPIC_BASE, phys_address(vm->xapic_page), PAGE_SIZE,
-                         NPT_READ | NPT_WRITE, NPT_WB);
+    return s != STATUS_OK || vm->xapic_page == NULL
+               ? s
+               : npt_map_range(&vm->npt_xapic, LAPIC_BASE, phys_address(vm->xapic_page), PAGE_SIZE,
+                               NPT_READ | NPT_WRITE, NPT_WB);
 }
 
 static enum status vm_create_vcpus(struct vm *vm) {
-    for (uint32_t i = 0; i < vm->plan->cpu_count; i++) {
+    enum status s = STATUS_OK;
+    for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
         v->vm = vm;
         v->index = i;
@@ -176,13 +172,10 @@ static enum status vm_create_vcpus(struct vm *vm) {
                                   .clock = vm->clock,
                                   .hardware = (hvm->features & HVM_APIC) != 0};
         v->insns = pool_alloc(&vm->pool, PAGE_SIZE);
-        enum status s = v->insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
-        if (s != STATUS_OK) {
-            return s;
-        }
+        s = v->insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         vcpu_of_cpu[v->cpu] = v;
     }
-    return STATUS_OK;
+    return s;
 }
 
 enum status vm_create(const struct plan_vm *plan, struct vm **out) {

@@ -7,10 +7,7 @@
 #ifndef HV_VM_VM_H
 #define HV_VM_VM_H
 
-#include "hv/dev/ioapic.h"
-#include "hv/dev/pic.h"
 #include "hv/dev/platform.h"
-#include "hv/dev/uart.h"
 #include "hv/lib/lock.h"
 #include "hv/lib/log.h"
 #include "hv/mem/gmem.h"
@@ -24,12 +21,6 @@ enum vm_state { VM_STOPPED, VM_OFF, VM_STARTING, VM_RUNNING, VM_CRASHED, VM_HALT
 
 /* What an operator asks for. */
 enum vm_command { VM_COMMAND_NONE, VM_COMMAND_START, VM_COMMAND_STOP, VM_COMMAND_RESET };
-
-/* Where a VM's serial output goes; the console layer fills it in. */
-struct vm_console {
-    bool (*write)(void *ctx, uint8_t byte); /* false = no room now; vm->lock is held */
-    void *ctx;
-};
 
 struct vm {
     char name[CONFIG_NAME_SIZE];
@@ -49,7 +40,7 @@ struct vm {
     struct gmem mem;
     uint64_t low_ram, high_ram; /* bytes */
 
-    struct vm_console console;
+    struct console_view *console; /* of hv/monitor/console.c */
     struct dev_clock clock;
     struct lock lock; /* all devices below */
     struct uart uart;

@@ -176,8 +176,8 @@ static struct hvm_ops fake_ops = {
     .npt_max_level = 3,
 };
 
-static bool fake_console_write(void *ctx, uint8_t byte) {
-    (void)ctx;
+bool vm_transmit(struct vm *vm, uint8_t byte) {
+    (void)vm;
     if (fake_console_length < sizeof(fake_console) - 1) {
         fake_console[fake_console_length++] = (char)byte;
     }
@@ -211,7 +211,6 @@ static struct vcpu *fake_machine_start(void) {
                                  .budget_base = HPA((uintptr_t)budget),
                                  .budget_size = FAKE_BUDGET};
     CHECK_U64(vm_create(&fake_plan, &fake_vm), STATUS_OK);
-    fake_vm->console.write = fake_console_write;
     struct vcpu *v = &fake_vm->vcpus[0];
     cpuid_init(v);
     msr_reset(v);

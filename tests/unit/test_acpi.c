@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "guests/firmware/firmware.h"
-#include "hv/dev/ioapic.h"
 #include "hv/dev/platform.h"
 #include "tests/unit/test.h"
 

@@ -223,7 +223,7 @@ TEST(halt_wakes_for_what_can_be_taken_only) {
 TEST(level_triggered_ends_reach_the_io_apic) {
     struct vcpu *v = start(true);
     struct ioapic *io = &fake_vm->ioapic;
-    ioapic_reset(io);
+    ioapic_reset(io, fake_vm);
     ioapic_write(io, 0, 4, 0x10 + 2 * 5);
     ioapic_write(io, 0x10, 4, 0x8055); /* pin 5: level, vector 55h */
     ioapic_set_line(io, 5, true);

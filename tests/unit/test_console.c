@@ -18,7 +18,7 @@ struct guest {
 static struct guest alpha, beta;
 
 static bool send(struct guest *g, uint8_t byte) {
-    return g->vm.console.write(g->vm.console.ctx, byte);
+    return vm_transmit(&g->vm, byte);
 }
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {

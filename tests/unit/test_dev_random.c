@@ -5,11 +5,8 @@
  * bounds, and what the models promise of themselves must hold after every step.
  */
 #include "hv/dev/bus.h"
-#include "hv/dev/ioapic.h"
 #include "hv/dev/lapic.h"
-#include "hv/dev/pic.h"
 #include "hv/dev/platform.h"
-#include "hv/dev/uart.h"
 #include "tests/unit/test.h"
 
 #define STEPS 1000000

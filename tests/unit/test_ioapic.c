@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The I/O APIC: registers, edge and level, remote IRR, masking. */
-#include "hv/dev/ioapic.h"
+#include "hv/dev/platform.h"
 #include "tests/unit/test.h"
 
 static struct ioapic io;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The 8259 pair: initialization, EOI and rotation, special modes, polling, edge and level. */
-#include "hv/dev/pic.h"
+#include "hv/dev/platform.h"
 #include "tests/unit/test.h"
 
 static struct pic pic;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The UART: what a 16550A probe looks for, FIFOs, interrupts, loopback, a console that is full. */
-#include "hv/dev/uart.h"
+#include "hv/dev/platform.h"
 #include "tests/unit/test.h"
 
 enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
