@@ -69,13 +69,10 @@ void ioapic_eoi(struct ioapic *io, uint8_t vector) {
 
 static uint32_t ioapic_read_register(const struct ioapic *io) {
     unsigned half = io->select - REG_REDIRECTION; /* of an entry; wraps below the first */
-    if (half < 2 * IOAPIC_PINS) {
-        return (uint32_t)(io->redirection[half / 2] >> (half % 2 * 32));
-    }
-    if (io->select == REG_ID || io->select == REG_ARBITRATION) {
-        return io->id;
-    }
-    return io->select == REG_VERSION ? VERSION : 0;
+    return half < 2 * IOAPIC_PINS ? (uint32_t)(io->redirection[half / 2] >> (half % 2 * 32))
+           : io->select == REG_ID || io->select == REG_ARBITRATION ? io->id
+           : io->select == REG_VERSION                             ? VERSION
+                                                                   : 0;
 }
 
 static void ioapic_write_register(struct ioapic *io, uint32_t value) {

@@ -198,10 +198,10 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     }
     if (s != STATUS_OK) {
         vm_log(vm, LOG_ERROR, "cannot be created (status %u)", (unsigned)s);
-        return s;
+    } else {
+        *out = vm;
     }
-    *out = vm;
-    return STATUS_OK;
+    return s;
 }
 
 enum status vm_load(struct vm *vm) {
