@@ -30,7 +30,7 @@ struct bus_entry {
  */
 static inline const struct bus_entry *bus_find(const struct bus_entry *e, uint64_t at,
                                                unsigned size) {
-    while (e->size != 0 && at - e->base >= e->size) {
+    while (at - e->base > e->size - 1) { /* never at the end, whose last is UINT64_MAX */
         e++;
     }
     return size <= e->size - (at - e->base) && e->size != 0 ? e : NULL;
