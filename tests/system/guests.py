@@ -11,7 +11,7 @@ from machine import Expected
 
 RESTARTS = 3                    # in a row, after which on_crash = "restart" gives up
 # A beat may come so much later than due, in thousandths of a period (100 ms).
-LATEST = 250            # 250,000 instructions in Bochs: another guest's crash report, 30 lines of log, takes half of them
+LATEST = 250    # 250,000 instructions in Bochs: a crash report of another guest, 30 lines of log, takes half of them
 NO_CLOCK = ("qemu-tcg", "qemu-kvm")     # their time is this PC's, which has other things to do: not judged
 # Why no guest can leave long mode there.
 LEGACY = {"bochs-amd": "clears EFER.LMA before it exits for CR0, so that the instruction cannot be fetched"}
@@ -28,7 +28,7 @@ class GuestBoot(Boot):
         self.last_beat = 0
 
     def heart_goes_on(self):
-        """It answers, has beaten since, and no beat so far was missed or late (where the emulator's time allows to say so)."""
+        """It answers, has beaten since, and no beat so far was missed or late, where time is the machine's."""
         self.view(self.heart_view)
         self.tag += 1
         self.machine.send(f"ping {self.tag}\r")
@@ -37,7 +37,8 @@ class GuestBoot(Boot):
             "the heart's answer to ping").groups())
         judged = self.target.name not in NO_CLOCK
         expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
-        expect_that(not judged or missed == 0 and late <= LATEST, f"no beat missed, none later than {LATEST} thousandths",
+        expect_that(not judged or missed == 0 and late <= LATEST,
+                    f"no beat missed, none later than {LATEST} thousandths",
                     f"{missed} missed, the worst {late} thousandths of a period late")
         self.last_beat = beat
 
