@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Builds the ACPI tables: the machine they describe is the one that the hypervisor models (fixed
- * hardware, no SMI, no 8259, no PIT); hv/dev/platform.h has the same numbers, and the unit test
- * compares them. Called before the kernel starts.
+ * hardware, no SMI); hv/dev/platform.h has the same numbers, and the unit test compares them.
+ * Called before the kernel starts.
  * Source: ACPI Specification 6.3 "ACPI Software Programming Model", "Fixed ACPI Description Table
  * (FADT)", "Multiple APIC Description Table (MADT)".
  */
@@ -14,11 +14,13 @@ enum {
     PM1A_CONTROL = 0x604,
     PM_TIMER = 0x608,
     SCI_IRQ = 9,
+    TIMER_PIN = 2, /* of the I/O APIC */
     RESET_CONTROL = 0xcf9,
     RESET_VALUE_CF9 = 0x06,
 };
 #define IOAPIC_ADDRESS 0xfec00000u
 #define LAPIC_ADDRESS  0xfee00000u
+#define PCAT_COMPAT    1 /* there are 8259s as well */
 
 #define BIT(n) (1ull << (n))
 
@@ -69,7 +71,9 @@ static const struct {
 static const uint8_t madt_entries[][12] = {
     /* I/O APIC: ID 0, reserved, address, first interrupt. */
     {1, 12, 0, 0, BYTES32(IOAPIC_ADDRESS), BYTES32(0)},
-    /* Interrupt source override: ISA, source, interrupt, active high and level. */
+    /* Interrupt source overrides: ISA, source, interrupt, flags. The timer: active high, edge. */
+    {2, 10, 0, 0, BYTES32(TIMER_PIN), BYTES16(0x05)},
+    /* Active high, level. */
     {2, 10, 0, SCI_IRQ, BYTES32(SCI_IRQ), BYTES16(0x0d)},
     /* Local APIC NMI: all processors, flags, LINT1. */
     {4, 6, 0xff, BYTES16(0), 1},
@@ -123,7 +127,8 @@ static uint8_t *acpi_append(uint8_t *at, const uint8_t *entry) {
 
 static void acpi_fill_madt(uint8_t *madt, uint32_t cpu_count) {
     uint8_t *at = madt + HEADER_SIZE + 8;
-    acpi_put(madt + HEADER_SIZE, LAPIC_ADDRESS, 4); /* the flags after it stay 0: no 8259 */
+    acpi_put(madt + HEADER_SIZE, LAPIC_ADDRESS, 4);
+    acpi_put(madt + HEADER_SIZE + 4, PCAT_COMPAT, 4);
     for (size_t i = 0; i < COUNT(madt_entries); i++) {
         at = acpi_append(at, madt_entries[i]);
     }

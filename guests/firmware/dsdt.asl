@@ -28,6 +28,18 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
             })
         }
 
+        Device (PIC)
+        {
+            Name (_HID, EisaId ("PNP0000"))
+            Name (_CRS, ResourceTemplate ()
+            {
+                IO (Decode16, 0x0020, 0x0020, 0x01, 0x02)
+                IO (Decode16, 0x00A0, 0x00A0, 0x01, 0x02)
+                IO (Decode16, 0x04D0, 0x04D0, 0x01, 0x02)
+                IRQNoFlags () { 2 }
+            })
+        }
+
         Device (COM1)
         {
             Name (_HID, EisaId ("PNP0501"))
