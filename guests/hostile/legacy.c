@@ -19,16 +19,18 @@ _Static_assert(offsetof(struct legacy, entry) == 96 && offsetof(struct legacy, m
 
 struct legacy legacy_state;
 void legacy_enter(struct legacy *legacy);
+extern const uint8_t legacy_task_jump[], legacy_task_call[], legacy_task_to[];
 extern const uint8_t legacy_vm86[], legacy_user[], legacy_stubs[32][16], vm86_code[], vm86_end[];
 
-static uint64_t gdt[7] = {0,
+static uint64_t gdt[8] = {0,
                           0x00cf9b000000ffff,
                           0x00af9b000000ffff,
                           0x00cf93000000ffff,
                           0x00cff3000000ffff,
                           0x00cffb000000ffff};
 static uint64_t idt[32];
-static uint32_t tss[26];
+/* The second one is of the task that is switched to; neither may cross a page. */
+static uint32_t tss[2][26] __attribute__((aligned(256)));
 static uint8_t stacks[2][4096] __attribute__((aligned(16)));
 
 static uint32_t address_of(const void *p) {
@@ -42,14 +44,16 @@ static void gate_set(unsigned vector, uint16_t selector, const void *entry) {
 }
 
 static void legacy_prepare(const uint8_t *entry) {
-    uint64_t base = address_of(tss);
     for (unsigned i = 0; i < 32; i++) {
         gate_set(i, 0x08, legacy_stubs[i]);
     }
-    tss[1] = address_of(stacks[0] + sizeof(stacks[0]));
-    tss[2] = 0x18;
-    tss[25] = sizeof(tss) << 16;
-    gdt[6] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24) << 56;
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t base = address_of(tss[i]), size = sizeof(tss[i]);
+        tss[i][1] = address_of(stacks[0] + sizeof(stacks[0]));
+        tss[i][2] = 0x18;
+        tss[i][25] = (uint32_t)size << 16;
+        gdt[6 + i] = (size - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24) << 56;
+    }
     legacy_state.gdtr.limit = sizeof(gdt) - 1;
     legacy_state.gdtr.base = address_of(gdt);
     legacy_state.idtr.limit = sizeof(idt) - 1;
@@ -70,6 +74,32 @@ const char *act_vm86(void) {
     trap_last.vector = legacy_state.vector;
     trap_last.error = legacy_state.error;
     return saw(legacy_state.eip == 5 && text_equal(saw_trap(), "#GP(0)"), "#GP(0) at the HLT");
+}
+
+/* The other task counts its EAX up and goes back the way it came; where all registers are again
+ * what they were, the first one ends in a breakpoint. */
+static const char *task_switch(const uint8_t *entry) {
+    legacy_prepare(entry);
+    tss[1][8] = address_of(legacy_task_to);
+    tss[1][9] = 2;
+    tss[1][10] = 41;
+    tss[1][14] = address_of(stacks[0] + sizeof(stacks[0]));
+    for (unsigned i = 18; i < 24; i++) {
+        tss[1][i] = i == 19 ? 0x08 : 0x18;
+    }
+    legacy_enter(&legacy_state);
+    return saw(legacy_state.vector == 3 && tss[1][10] == 42 && (gdt[7] >> 40 & 0xff) == 0x89 &&
+                   (gdt[6] >> 40 & 0xff) == 0x8b,
+               "done");
+}
+
+const char *act_task_jump(void) {
+    return task_switch(legacy_task_jump);
+}
+
+const char *act_task_call(void) {
+    const char *result = task_switch(legacy_task_call);
+    return (uint16_t)tss[1][0] == 0x30 ? result : "no link to the first task";
 }
 
 /*

@@ -75,6 +75,36 @@ legacy_user:                            /* CPL 3, alignment checked, stack and a
 3:      mov     (%esp), %eax
         jmp     3b
 
+        .globl  legacy_task_jump, legacy_task_call, legacy_task_to
+legacy_task_jump:
+        mov     $0x12345678, %esi
+        ljmp    $0x38, $0
+        jmp     legacy_task_back
+legacy_task_call:
+        mov     $0x12345678, %esi
+        lcall   $0x38, $0
+legacy_task_back:
+        cmp     $0x12345678, %esi
+        jne     1f
+        pushf
+        testl   $0x4000, (%esp)         /* NT: not any more */
+        jne     1f
+        mov     %cr0, %eax
+        test    $8, %eax                /* TS */
+        je      1f
+        clts
+        int3
+1:      ud2
+legacy_task_to:
+        xor     %esi, %esi
+        inc     %eax
+        pushf
+        testl   $0x4000, (%esp)         /* NT: this task was called */
+        popl    %ecx
+        je      2f
+        iretl
+2:      ljmp    $0x30, $0
+
         .globl  legacy_stubs
         .balign 16
 legacy_stubs:

@@ -27,6 +27,7 @@ enum action exit_io(struct vcpu *v, struct vmexit *x);
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x);
 enum action exit_cr(struct vcpu *v, struct vmexit *x);
 enum action exit_xsetbv(struct vcpu *v, struct vmexit *x);
+enum action exit_task_switch(struct vcpu *v, struct vmexit *x);
 
 /* Queues the exception and retries. */
 static inline enum action exit_inject(struct vcpu *v, enum x86_vector vector, uint32_t error) {

@@ -87,7 +87,6 @@ static enum action exit_refused(struct vcpu *v, struct vmexit *x) {
 static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
     static const char *const reasons[EXIT_KINDS] = {
         [EXIT_TRIPLE_FAULT] = "triple fault",
-        [EXIT_TASK_SWITCH] = "hardware task switch",
         [EXIT_ENTRY_FAILED] = "the CPU refused the guest's state",
         [EXIT_UNKNOWN] = "exit of a kind Bulkhead does not know",
     };
@@ -124,7 +123,7 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_HOST_NMI] = exit_window, /* the vendor's file has handled it */
     [EXIT_HOST_MCE] = exit_host_mce,
     [EXIT_TRIPLE_FAULT] = exit_fatal,
-    [EXIT_TASK_SWITCH] = exit_fatal,
+    [EXIT_TASK_SWITCH] = exit_task_switch,
     [EXIT_INVALID_OPCODE] = exit_refused,
     [EXIT_PRIVILEGED] = exit_refused,
     [EXIT_CACHE] = exit_next,

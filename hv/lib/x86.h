@@ -52,7 +52,9 @@
 #define X86_RFLAGS_TF    BIT(8)
 #define X86_RFLAGS_IF    BIT(9)
 #define X86_RFLAGS_DF    BIT(10)
+#define X86_RFLAGS_NT    BIT(14)
 #define X86_RFLAGS_RF    BIT(16)
+#define X86_RFLAGS_VM    BIT(17)
 #define X86_RFLAGS_AC    BIT(18)
 
 enum x86_vector {
@@ -62,6 +64,7 @@ enum x86_vector {
     X86_UD = 6,
     X86_DF = 8,
     X86_TS = 10,
+    X86_NP = 11,
     X86_SS = 12,
     X86_GP = 13,
     X86_PF = 14,

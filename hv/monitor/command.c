@@ -72,6 +72,7 @@ static void stats_vcpu(const struct vcpu *v) {
         [EXIT_CR] = "control-register",
         [EXIT_XSETBV] = "xsetbv",
         [EXIT_EXCEPTION] = "exception",
+        [EXIT_TASK_SWITCH] = "task-switch",
         [EXIT_INVALID_OPCODE] = "invalid-opcode",
         [EXIT_PRIVILEGED] = "privileged",
         [EXIT_CACHE] = "cache",

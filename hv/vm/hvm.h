@@ -29,7 +29,7 @@ enum exit_kind {
     EXIT_HOST_NMI,
     EXIT_HOST_MCE,
     EXIT_TRIPLE_FAULT,
-    EXIT_TASK_SWITCH,
+    EXIT_TASK_SWITCH,    /* the CPU has checked gate and privileges, and done nothing */
     EXIT_INVALID_OPCODE, /* an instruction this guest's CPU does not have: #UD */
     EXIT_PRIVILEGED,     /* an instruction refused with #GP(0) */
     EXIT_CACHE,          /* WBINVD, INVD */
@@ -101,6 +101,14 @@ struct exit_cr {
     uint16_t lmsw;
 };
 
+enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
+
+struct exit_task {
+    uint16_t selector;
+    uint8_t source;     /* enum task_source; TASK_GATE is one in the IDT */
+    struct event event; /* TASK_GATE: what it was delivered for */
+};
+
 struct vmexit {
     enum exit_kind kind;
     uint32_t insn_len; /* 0 = unknown: the decoder finds it */
@@ -109,7 +117,8 @@ struct vmexit {
         struct exit_nested_fault fault;
         struct exit_cr cr;
         struct event event; /* the intercepted exception */
-        uint32_t apic;      /* offset of the register; vector */
+        struct exit_task task;
+        uint32_t apic; /* offset of the register; vector */
     };
 };
 

@@ -81,6 +81,24 @@ TEST(apic_exits) {
     CHECK(x.kind == EXIT_APIC_EOI && x.apic == 0x51);
 }
 
+TEST(task_switches) {
+    struct vmexit x = {.kind = (enum exit_kind)vmx_reason_find(9).kind};
+    struct vmx_raw raw = {.qualification = 0x80000030, .insn_len = 7, .event = 0x80000b0d};
+    vmx_decode(&raw, &x);
+    CHECK_U64(x.kind, EXIT_TASK_SWITCH);
+    CHECK(x.task.selector == 0x30 && x.task.source == TASK_JMP && x.insn_len == 7);
+    CHECK_U64(x.task.event.type, EVENT_NONE);
+    raw.qualification = 0xc0000030;
+    raw.event_error = 0x18;
+    vmx_decode(&raw, &x);
+    CHECK(x.task.source == TASK_GATE && x.insn_len == 0);
+    CHECK(x.task.event.vector == 13 && x.task.event.has_error && x.task.event.error == 0x18);
+    raw.event = 0x80000480; /* INT 80h */
+    raw.insn_len = 2;
+    vmx_decode(&raw, &x);
+    CHECK(x.task.event.type == EVENT_SOFT_INTERRUPT && x.insn_len == 2);
+}
+
 TEST(exceptions) {
     struct vmexit x = {.kind = EXIT_EXCEPTION};
     struct vmx_raw raw = {.event = 0x80000b11, .event_error = 0x77};
@@ -214,5 +232,5 @@ TEST(each_lack_is_named) {
 }
 
 TEST_MAIN(T(reasons), T(port_io), T(control_registers), T(nested_faults), T(apic_exits),
-          T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
+          T(task_switches), T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
           T(apic_virtualization_is_whole), T(each_lack_is_named))

@@ -33,7 +33,6 @@ const struct svm_exit svm_exits[SVM_EXITS] = {
     [0x7a] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* INVLPGA */
     [0x7b] = {EXIT_IO, FORM_IO},
     [0x7c] = {EXIT_RDMSR, FORM_MSR},
-    [0x7d] = {EXIT_TASK_SWITCH, FORM_PLAIN},
     [0x7f] = {EXIT_TRIPLE_FAULT, FORM_PLAIN},   /* shutdown */
     [0x80] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* VMRUN */
     [0x81] = {EXIT_HYPERCALL, INSN},

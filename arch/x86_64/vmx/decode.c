@@ -44,6 +44,17 @@ static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
     }
 }
 
+/* SDM "Exit Qualification for Task Switches". The length is that of an instruction, if one was the
+ * cause. */
+static void decode_task(const struct vmx_raw *raw, struct vmexit *x) {
+    struct exit_task *t = &x->task;
+    t->selector = (uint16_t)raw->qualification;
+    t->source = raw->qualification >> 30 & 3;
+    t->event =
+        event_decode(t->source == TASK_GATE ? raw->event : 0, raw->event_error, raw->insn_len);
+    x->insn_len = t->source == TASK_GATE ? t->event.insn_len : raw->insn_len;
+}
+
 #define INSN      NEED_LENGTH
 #define INSN_QUAL (NEED_LENGTH | NEED_QUALIFICATION)
 
@@ -52,7 +63,7 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [1] = {EXIT_INTERRUPT, 0},
     [2] = {EXIT_TRIPLE_FAULT, 0},
     [7 ... 8] = {EXIT_WINDOW, 0}, /* interrupt, NMI */
-    [9] = {EXIT_TASK_SWITCH, NEED_QUALIFICATION},
+    [9] = {EXIT_TASK_SWITCH, INSN_QUAL | NEED_GATE},
     [10] = {EXIT_CPUID, INSN},
     [11] = {EXIT_INVALID_OPCODE, INSN}, /* GETSEC */
     [12] = {EXIT_HLT, INSN},
@@ -99,6 +110,7 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
         [EXIT_CR] = decode_cr,
         [EXIT_NESTED_FAULT] = decode_nested_fault,
         [EXIT_EXCEPTION] = decode_exception,
+        [EXIT_TASK_SWITCH] = decode_task,
         [EXIT_APIC_WRITE] = decode_apic,
         [EXIT_APIC_EOI] = decode_apic,
     };

@@ -16,6 +16,7 @@ enum vmx_need {
     NEED_EVENT = BIT32(2),         /* exit interruption information and error code */
     NEED_PHYSICAL = BIT32(3),      /* guest-physical address */
     NEED_IDT = BIT32(4),           /* IDT-vectoring information: an event may have been cut off */
+    NEED_GATE = BIT32(5),          /* the same, of an event that led to a task gate, as event */
 };
 
 struct vmx_raw {

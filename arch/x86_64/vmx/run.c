@@ -54,6 +54,10 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
         raw.event = vmcs_read32(VMCS_EXIT_EVENT);
         raw.event_error = vmcs_read32(VMCS_EXIT_ERROR_CODE);
     }
+    if ((needs & NEED_GATE) != 0) {
+        raw.event = vmcs_read32(VMCS_IDT_EVENT);
+        raw.event_error = vmcs_read32(VMCS_IDT_ERROR_CODE);
+    }
     if ((needs & NEED_IDT) != 0) {
         vmx_keep_event(v, &raw);
     }
@@ -62,6 +66,9 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
         return;
     }
     vmx_decode(&raw, x);
+    if (x->kind == EXIT_TASK_SWITCH && x->task.source == TASK_IRET) {
+        vmx_block_nmi(false); /* IRET ends that, whatever becomes of the switch */
+    }
     if (x->kind == EXIT_HOST_NMI) {
         panic_nmi();
     }

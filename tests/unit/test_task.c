@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Hardware task switches on a fake machine in 32-bit protected mode without paging: two tasks, and
+ * what the manual says of each way from one to the other and of descriptors that are wrong.
+ */
+#include "fake_machine.h"
+
+#define GDT       0x1000ull
+#define TSS_A     0x2000ull
+#define TSS_B     0x3000ull
+#define STACK     0x6000u
+#define A         0x28 /* selectors */
+#define B         0x30
+#define CODE      0x08
+#define DATA      0x10
+#define CODE3     0x1b
+#define DATA3     0x23
+#define NT        BIT(14)
+#define AVAILABLE 0x89u
+#define BUSY      0x8bu
+#define EIP       8
+#define EFLAGS    9
+#define EAX       10
+#define ESP       14
+#define ES        18
+#define CS        19
+#define SS        20
+#define DS        21
+#define LDT       24
+
+static struct vcpu *v;
+
+static uint32_t *word(uint64_t tss, unsigned i) {
+    return gmem_pointer(&fake_vm->mem, GPA(tss + 4 * i), 4);
+}
+
+static uint8_t *type_of(unsigned selector) {
+    return gmem_pointer(&fake_vm->mem, GPA(GDT + (selector & ~7u) + 5), 1);
+}
+
+static void describe(unsigned selector, uint64_t descriptor) {
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(GDT + (selector & ~7u)), &descriptor, 8), STATUS_OK);
+}
+
+static void describe_tss(unsigned selector, uint64_t base, uint64_t type) {
+    describe(selector, 0x67 | base << 16 | type << 40);
+}
+
+/* Task A runs, task B is available. */
+static void start(void) {
+    v = fake_machine_start();
+    describe(CODE, 0x00cf9a000000ffff);
+    describe(DATA, 0x00cf92000000ffff);
+    describe(CODE3, 0x00cffb000000ffff);
+    describe(DATA3, 0x00cff3000000ffff);
+    describe_tss(A, TSS_A, BUSY);
+    describe_tss(B, TSS_B, AVAILABLE);
+    fake_segs[HVM_GDT] = (struct hvm_segment){.base = GDT, .limit = 0x37};
+    fake_segs[HVM_LDT] = (struct hvm_segment){.attr = BIT32(16)};
+    fake_segs[HVM_TR] = (struct hvm_segment){TSS_A, 0x67, BUSY, A};
+    for (unsigned s = HVM_ES; s <= HVM_GS; s++) {
+        fake_segs[s] = s == HVM_CS ? (struct hvm_segment){0, UINT32_MAX, 0xc09b, CODE}
+                                   : (struct hvm_segment){0, UINT32_MAX, 0xc093, DATA};
+        *word(TSS_B, ES + s) = s == HVM_CS ? CODE : DATA;
+    }
+    fake_regs[HVM_CR0] = X86_CR0_PE;
+    fake_regs[HVM_EFER] = fake_regs[HVM_CR4] = 0;
+    fake_regs[HVM_RIP] = 0x100;
+    fake_regs[HVM_RSP] = 0x5000;
+    fake_regs[HVM_RFLAGS] = 2 | X86_RFLAGS_IF;
+    fake_regs[HVM_DR7] = 0x7ff;
+    v->regs[X86_RAX] = 0xaaaa;
+    *word(TSS_B, EIP) = 0x200;
+    *word(TSS_B, EFLAGS) = 2;
+    *word(TSS_B, EAX) = 0xbbbb;
+    *word(TSS_B, ESP) = STACK;
+}
+
+static enum action jump(unsigned source, unsigned selector) {
+    struct vmexit x = {.kind = EXIT_TASK_SWITCH,
+                       .insn_len = 7,
+                       .task = {(uint16_t)selector, (uint8_t)source, {.type = EVENT_NONE}}};
+    v->event.type = EVENT_NONE;
+    enum action a = fake_exit(v, &x);
+    CHECK(a != ACTION_NEXT || (x.insn_len == 0 && v->event.type == EVENT_NONE));
+    return a;
+}
+
+static bool faulted(unsigned vector, uint32_t error) {
+    return v->event.type == EVENT_EXCEPTION && v->event.vector == vector && v->event.error == error;
+}
+
+TEST(jump_there_and_back) {
+    start();
+    CHECK_U64(jump(TASK_JMP, B), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_RIP], 0x200);
+    CHECK_U64(fake_regs[HVM_RSP], STACK);
+    CHECK_U64(fake_regs[HVM_RFLAGS], 2);
+    CHECK_U64(v->regs[X86_RAX], 0xbbbb);
+    CHECK(fake_regs[HVM_CR0] & X86_CR0_TS);
+    CHECK_U64(fake_regs[HVM_DR7], 0x6aa);
+    CHECK(fake_flushed);
+    CHECK(*type_of(A) == AVAILABLE && *type_of(B) == BUSY);
+    CHECK(fake_segs[HVM_TR].selector == B && fake_segs[HVM_TR].attr == BUSY);
+    CHECK_U64(fake_segs[HVM_TR].base, TSS_B);
+    CHECK_U64(fake_segs[HVM_CS].limit, UINT32_MAX);
+    CHECK_U64(fake_segs[HVM_CS].attr, 0xc09b);
+    CHECK(*type_of(CODE) == 0x9b && *type_of(DATA) == 0x93); /* accessed */
+    CHECK_U64(*word(TSS_A, EIP), 0x107);
+    CHECK_U64(*word(TSS_A, EFLAGS), 2 | X86_RFLAGS_IF);
+    CHECK(*word(TSS_A, EAX) == 0xaaaa && *word(TSS_A, ESP) == 0x5000);
+    CHECK(*word(TSS_A, CS) == CODE && *word(TSS_A, SS) == DATA);
+    CHECK_U64(jump(TASK_JMP, A), ACTION_NEXT);
+    CHECK(fake_regs[HVM_RIP] == 0x107 && v->regs[X86_RAX] == 0xaaaa);
+    CHECK(*type_of(A) == BUSY && *type_of(B) == AVAILABLE);
+    CHECK_U64(*word(TSS_B, EIP), 0x207);
+}
+
+TEST(call_and_return) {
+    start();
+    *word(TSS_B, 0) = 0xffff0000;
+    CHECK_U64(jump(TASK_CALL, B), ACTION_NEXT);
+    CHECK_U64(*word(TSS_B, 0), 0xffff0000 | A);
+    CHECK_U64(fake_regs[HVM_RFLAGS], 2 | NT);
+    CHECK(*type_of(A) == BUSY && *type_of(B) == BUSY);
+    CHECK_U64(jump(TASK_IRET, A), ACTION_NEXT);
+    CHECK(*type_of(A) == BUSY && *type_of(B) == AVAILABLE);
+    CHECK_U64(*word(TSS_B, EFLAGS), 2);
+    CHECK_U64(fake_regs[HVM_RFLAGS], 2 | X86_RFLAGS_IF);
+    CHECK_U64(fake_regs[HVM_RIP], 0x107);
+}
+
+TEST(gate_with_error_code) {
+    start();
+    for (unsigned i = ES; i < LDT; i++) {
+        *word(TSS_B, i) = i == CS ? CODE3 : DATA3;
+    }
+    struct vmexit x = {.kind = EXIT_TASK_SWITCH,
+                       .task = {B, TASK_GATE, {EVENT_EXCEPTION, X86_GP, 0, true, 0x1234}}};
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(v->event.type, EVENT_NONE);
+    CHECK_U64(*word(TSS_A, EIP), 0x100); /* the faulting one */
+    CHECK_U64(*word(TSS_A, EFLAGS), 2 | X86_RFLAGS_IF | X86_RFLAGS_RF);
+    CHECK_U64(fake_regs[HVM_RSP], STACK - 4);
+    CHECK_U64(*word(STACK - 4, 0), 0x1234);
+    CHECK_U64(vcpu_cpl(v), 3);
+    /* A contributory fault on the way of another is a double fault; an interrupt's is external. */
+    start();
+    describe_tss(B, TSS_B, BUSY);
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(faulted(X86_DF, 0));
+    x.task.event = (struct event){.type = EVENT_INTERRUPT, .vector = 0x40};
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(faulted(X86_GP, B | 1));
+}
+
+TEST(descriptors_of_a_tss) {
+    start();
+    describe_tss(B, TSS_B, BUSY);
+    CHECK(jump(TASK_JMP, B) == ACTION_RETRY && faulted(X86_GP, B));
+    describe_tss(B, TSS_B, AVAILABLE);
+    CHECK(jump(TASK_IRET, B) == ACTION_RETRY && faulted(X86_TS, B));
+    describe_tss(B, TSS_B, AVAILABLE & ~0x80u);
+    CHECK(jump(TASK_JMP, B) == ACTION_RETRY && faulted(X86_NP, B));
+    describe(B, (0x66 | TSS_B << 16) | (uint64_t)AVAILABLE << 40);
+    CHECK(jump(TASK_CALL, B) == ACTION_RETRY && faulted(X86_TS, B));
+    CHECK(jump(TASK_CALL, 0x38) == ACTION_RETRY && faulted(X86_GP, 0x38)); /* beyond the GDT */
+    CHECK(jump(TASK_CALL, B | 4) == ACTION_RETRY && faulted(X86_GP, B | 4));
+    /* Nothing of it has done anything. */
+    CHECK(fake_regs[HVM_RIP] == 0x100 && *type_of(A) == BUSY && *word(TSS_A, EIP) == 0);
+}
+
+static const struct {
+    unsigned word;
+    uint32_t value;
+    uint64_t descriptor; /* in place of DATA3 */
+    unsigned vector, error;
+} wrong[] = {
+    {CS, 0, 0, X86_TS, 0},
+    {CS, DATA, 0, X86_TS, DATA},
+    {CS, CODE3 & ~3u, 0, X86_TS, CODE3 & ~3u},
+    {CS, 0x20, 0x00cf1a000000ffff, X86_NP, 0x20},
+    {SS, 0, 0, X86_TS, 0},
+    {SS, CODE, 0, X86_TS, CODE},
+    {SS, DATA3, 0, X86_TS, DATA3 & ~3u},
+    {SS, 0x20, 0x00cf12000000ffff, X86_SS, 0x20},
+    {DS, 0x20, 0x00cf98000000ffff, X86_TS, 0x20}, /* code that may not be read */
+    {DS, 0x20, 0x00cf12000000ffff, X86_NP, 0x20},
+    {DS, DATA | 3, 0, X86_TS, DATA},
+    {DS, B, 0, X86_TS, B},
+    {LDT, DATA, 0, X86_TS, DATA},
+    {LDT, 0x20, 0x00cf02000000ffff, X86_TS, 0x20},
+};
+
+TEST(segments_of_a_task) {
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        start();
+        *word(TSS_B, wrong[i].word) = wrong[i].value;
+        if (wrong[i].descriptor != 0) {
+            describe(DATA3, wrong[i].descriptor);
+        }
+        CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+        CHECK_U64(v->event.vector, wrong[i].vector);
+        CHECK_U64(v->event.error, wrong[i].error);
+        CHECK_U64(fake_regs[HVM_RIP], 0x200); /* the new task's own fault */
+    }
+    start(); /* null selectors do */
+    *word(TSS_B, DS) = 0;
+    CHECK_U64(jump(TASK_JMP, B), ACTION_NEXT);
+    CHECK(fake_segs[HVM_DS].attr & SEG_UNUSABLE);
+}
+
+/* Nothing is written before all is there; the tables are the supervisor's business. */
+TEST(page_faults) {
+    start();
+    uint32_t table[1024], directory = 0x400003;
+    for (uint32_t i = 0; i < 1024; i++) {
+        table[i] = i << 12 | 3;
+    }
+    table[TSS_A >> 12] = 0;
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x400000), table, sizeof(table)), STATUS_OK);
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x401000), &directory, 4), STATUS_OK);
+    fake_regs[HVM_CR0] |= X86_CR0_PG;
+    fake_regs[HVM_CR3] = 0x401000;
+    fake_segs[HVM_SS].attr |= 0x60; /* CPL 3 */
+    *word(TSS_B, 7) = 0x401000;
+    CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 2) && fake_regs[HVM_CR2] == TSS_A + 32);
+    CHECK(*type_of(A) == BUSY && fake_regs[HVM_RIP] == 0x100);
+    *word(0x400000, TSS_A >> 12) = TSS_A | 3;
+    *word(TSS_B, 7) = 0x401018;
+    CHECK_U64(jump(TASK_JMP, B), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_CR3], 0x401018);
+}
+
+TEST(what_is_not_emulated) {
+    start();
+    describe_tss(B, TSS_B, 0x81);
+    CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    start();
+    *word(TSS_B, EFLAGS) = 0x20002;
+    CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    start();
+    describe_tss(B, TSS_B + 0xfc0, AVAILABLE); /* over a page's end */
+    CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    CHECK_U64(*type_of(A), BUSY);
+}
+
+TEST_MAIN(T(jump_there_and_back), T(call_and_return), T(gate_with_error_code),
+          T(descriptors_of_a_tss), T(segments_of_a_task), T(page_faults), T(what_is_not_emulated))
