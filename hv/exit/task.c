@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Hardware task switches between 32-bit tasks, for a CPU that leaves them to the hypervisor. It has
- * checked gate and privileges before the exit; all else is checked here, on copies. Stops the VM at
- * 16-bit and virtual-8086 tasks and at a TSS or descriptor that crosses a page. Not done: the debug
- * trap of a TSS's T bit, the stack limit for an error code. Source: Intel SDM vol. 3 "Task
+ * checked the gate, the new TSS's descriptor and the privileges before the exit; all else is
+ * checked here, on copies. (If another vCPU has changed it since, VM entry refuses it.) Stops the
+ * VM at 16-bit and virtual-8086 tasks and at a TSS or descriptor that crosses a page. Not done: the
+ * debug trap of a TSS's T bit, the stack limit for an error code. Source: Intel SDM vol. 3 "Task
  * Switching", "Treatment of Task Switches".
  */
 #include "hv/exit/operand.h"
@@ -33,11 +34,6 @@ static bool task_fault(struct task *t, enum x86_vector vector, uint16_t selector
     return false;
 }
 
-static bool task_stop(struct task *t, const char *why) {
-    (void)exit_crash(t->v, t->x, why);
-    return false;
-}
-
 /* n bytes at a linear address. */
 static bool task_find(struct task *t, uint64_t at, unsigned n, unsigned access, uint8_t **out) {
     struct walk_page page;
@@ -50,17 +46,20 @@ static bool task_find(struct task *t, uint64_t at, unsigned n, unsigned access, 
     }
     bool whole = s == STATUS_OK && at % PAGE_SIZE <= PAGE_SIZE - n;
     *out = whole ? gmem_pointer(&t->v->vm->mem, page.gpa, n) : NULL;
-    return *out != NULL || task_stop(t, "a task switch over a page's end or to no memory");
+    if (*out == NULL) {
+        (void)exit_crash(t->v, t->x, "a task switch over a page's end or to no memory");
+    }
+    return *out != NULL;
 }
 
-/* A descriptor, which lies at *where; vector is the fault if it is in no table. */
-static bool task_descriptor(struct task *t, uint16_t selector, enum x86_vector vector,
-                            unsigned access, uint8_t **where, struct hvm_segment *out) {
+/* A descriptor, which lies at *where. */
+static bool task_descriptor(struct task *t, uint16_t selector, unsigned access, uint8_t **where,
+                            struct hvm_segment *out) {
     struct hvm_segment table;
     uint64_t d;
     hvm->get_segment(t->v, (selector & 4) != 0 ? HVM_LDT : HVM_GDT, &table);
     if (selector < 4 || (table.attr & SEG_UNUSABLE) != 0 || (selector | 7u) > table.limit) {
-        return task_fault(t, vector, selector);
+        return task_fault(t, X86_TS, selector);
     }
     if (!task_find(t, table.base + (selector & ~7u), sizeof(d), access, where)) {
         return false;
@@ -81,7 +80,7 @@ static bool task_load(struct task *t, enum hvm_seg seg, unsigned cpl, struct hvm
     if (selector < 4 && seg != HVM_CS && seg != HVM_SS) {
         return true;
     }
-    if (!task_descriptor(t, selector, X86_TS, WALK_READ, &where, out)) {
+    if (!task_descriptor(t, selector, WALK_READ, &where, out)) {
         return false;
     }
     unsigned attr = out->attr, dpl = attr >> 5 & 3, rpl = selector & 3;
@@ -167,31 +166,21 @@ static bool task_switch(struct task *t) {
     const struct exit_task *e = &t->x->task;
     struct hvm_segment from, to, tr;
     uint8_t *from_at = NULL, *to_at, *saved, *tss;
-    bool iret = e->source == TASK_IRET, nested = e->source == TASK_CALL || e->source == TASK_GATE;
-    enum x86_vector bad = iret ? X86_TS : X86_GP;
+    bool nested = e->source == TASK_CALL || e->source == TASK_GATE;
     hvm->get_segment(t->v, HVM_TR, &tr);
-    if (!task_descriptor(t, e->selector, bad, WALK_WRITE, &to_at, &to) ||
-        (!nested && !task_descriptor(t, tr.selector, X86_TS, WALK_WRITE, &from_at, &from))) {
-        return false;
-    }
-    if ((to.attr & 0x1d) == 1 || (tr.attr & 0xf) == 3) {
-        return task_stop(t, "a 16-bit task switch, which is not emulated");
-    }
-    bool fits = (e->selector & 4) == 0 && (to.attr & 0x1f) == (iret ? 0xb : 9);
-    if (!fits || (to.attr & TYPE_PRESENT) == 0 || to.limit < sizeof(t->tss) - 1) {
-        return task_fault(t,
-                          !fits                           ? bad
-                          : (to.attr & TYPE_PRESENT) == 0 ? X86_NP
-                                                          : X86_TS,
-                          e->selector);
-    }
-    if (!task_find(t, to.base, sizeof(t->tss), nested ? WALK_WRITE : WALK_READ, &tss) ||
+    if (!task_descriptor(t, e->selector, WALK_WRITE, &to_at, &to) ||
+        (!nested && !task_descriptor(t, tr.selector, WALK_WRITE, &from_at, &from)) ||
+        !task_find(t, to.base, sizeof(t->tss), WALK_WRITE, &tss) ||
         !task_find(t, tr.base + sizeof(uint32_t[TSS_EIP]), TSS_SAVED, WALK_WRITE, &saved)) {
         return false;
     }
     memcpy(t->tss, tss, sizeof(t->tss));
-    if ((t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
-        return task_stop(t, "a switch to a virtual-8086 task, which is not emulated");
+    bool is_16_bit = (to.attr & 0xd) == 1 || (tr.attr & 0xf) == 3;
+    if (is_16_bit || (t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
+        (void)exit_crash(t->v, t->x,
+                         is_16_bit ? "a 16-bit task switch, which is not emulated"
+                                   : "a switch to a virtual-8086 task, which is not emulated");
+        return false;
     }
     if (nested) {
         memcpy(tss, &tr.selector, sizeof(tr.selector));
