@@ -175,11 +175,8 @@ static bool task_switch(struct task *t) {
         return false;
     }
     memcpy(t->tss, tss, sizeof(t->tss));
-    bool is_16_bit = (to.attr & 0xd) == 1 || (tr.attr & 0xf) == 3;
-    if (is_16_bit || (t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
-        (void)exit_crash(t->v, t->x,
-                         is_16_bit ? "a 16-bit task switch, which is not emulated"
-                                   : "a switch to a virtual-8086 task, which is not emulated");
+    if ((to.attr & 0xd) == 1 || (tr.attr & 0xf) == 3 || (t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
+        (void)exit_crash(t->v, t->x, "a switch of a 16-bit or virtual-8086 task, not emulated");
         return false;
     }
     if (nested) {

@@ -169,6 +169,7 @@ static const struct {
     {SS, 0, 0, X86_TS, 0},
     {SS, CODE, 0, X86_TS, CODE},
     {SS, DATA3, 0, X86_TS, DATA3 & ~3u},
+    {SS, DATA | 3, 0, X86_TS, DATA},
     {SS, 0x20, 0x00cf12000000ffff, X86_SS, 0x20},
     {DS, 0x20, 0x00cf98000000ffff, X86_TS, 0x20}, /* code that may not be read */
     {DS, 0x20, 0x00cf12000000ffff, X86_NP, 0x20},
