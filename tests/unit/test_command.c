@@ -109,7 +109,7 @@ TEST(list_and_stats) {
     alpha.vcpus[0].refused[REFUSED_MEMORY] = 5;
     alpha.vcpus[0].refused[REFUSED_INSTRUCTION] = 6;
     alpha.vcpus[0].exits[EXIT_CPUID] = 7;
-    alpha.vcpus[0].exits[EXIT_TASK_SWITCH] = 8;
+    alpha.vcpus[0].exits[EXIT_TRIPLE_FAULT] = 8;
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n");
     static const char want[] = "alpha: running\r\n"
                                "  vcpu0 msr-denied 3\r\n  vcpu0 port-denied 4\r\n"
