@@ -14,7 +14,6 @@
 enum { TSS_CR3 = 7, TSS_EIP, TSS_EFLAGS, TSS_EAX, TSS_ES = 18, TSS_LDT = 24, TSS_WORDS = 26 };
 #define TSS_SAVED sizeof(uint32_t[TSS_LDT - TSS_EIP])
 
-#define TYPE_PRESENT BIT32(7)
 #define TYPE_BUSY    2u
 #define RFLAGS_KNOWN 0x3f7fd5u /* ID to CF */
 #define DR7_LOCAL    0x155ull  /* LE, L0-L3 */
@@ -84,7 +83,7 @@ static bool task_load(struct task *t, enum hvm_seg seg, unsigned cpl, struct hvm
         return false;
     }
     unsigned attr = out->attr, dpl = attr >> 5 & 3, rpl = selector & 3;
-    bool conforming = (attr & 0xc) == 0xc, present = (attr & TYPE_PRESENT) != 0;
+    bool conforming = (attr & 0xc) == 0xc, present = (attr & 0x80) != 0;
     bool fits = seg == HVM_CS    ? (attr & 0x18) == 0x18 && (conforming ? dpl <= cpl : dpl == cpl)
                 : seg == HVM_SS  ? (attr & 0x1a) == 0x12 && dpl == cpl && rpl == cpl
                 : seg == HVM_LDT ? (attr & 0x1f) == 2 && (selector & 4) == 0 && present
@@ -149,10 +148,10 @@ static void task_swap(struct task *t, uint8_t *saved, bool nested) {
         old[TSS_ES - TSS_EIP + i] = s.selector;
     }
     memcpy(saved, old, sizeof(old));
-    flags = (t->tss[TSS_EFLAGS] & RFLAGS_KNOWN) | (nested ? X86_RFLAGS_NT : 0);
     hvm->set(v, HVM_RIP, t->tss[TSS_EIP]);
     hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
-    hvm->set(v, HVM_RFLAGS, flags | X86_RFLAGS_FIXED);
+    hvm->set(v, HVM_RFLAGS,
+             (t->tss[TSS_EFLAGS] & RFLAGS_KNOWN) | X86_RFLAGS_FIXED | (nested ? X86_RFLAGS_NT : 0));
     if ((cr0 & X86_CR0_PG) != 0) {
         t->f.s.cr3 = t->tss[TSS_CR3];
         hvm->set(v, HVM_CR3, t->tss[TSS_CR3]);
