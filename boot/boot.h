@@ -5,8 +5,7 @@
  * it finds out leaves through struct boot_info. Runs on the firmware's stack, on one CPU, until
  * memory_exit_firmware().
  */
-#ifndef BOOT_BOOT_H
-#define BOOT_BOOT_H
+#pragma once
 
 #include <efi.h>
 
@@ -53,5 +52,3 @@ void machine_find(struct boot_info *info);
 /* Unix seconds by the firmware's clock, taken to be in UTC. */
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;
-
-#endif

@@ -3,8 +3,7 @@
  * The parts of the EFI application that need no firmware: memory ranges, ACPI tables, the loader of
  * the embedded hypervisor. Pure, no EFI types. Called by the rest of boot/ and the unit tests.
  */
-#ifndef BOOT_PURE_H
-#define BOOT_PURE_H
+#pragma once
 
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
@@ -37,5 +36,3 @@ uint64_t elf_span(const void *file);
 /* Puts the segments at memory (elf_span() bytes, zeroed), relocated; returns the entry. */
 typedef void (*elf_entry)(struct boot_info *info);
 elf_entry elf_load(const void *file, uint8_t *memory);
-
-#endif

@@ -4,8 +4,7 @@
  * file:line:column, the value, the rule it breaks and the fix. Bounded; what does not fit is
  * counted.
  */
-#ifndef CONFIG_FAULT_H
-#define CONFIG_FAULT_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -27,5 +26,3 @@ struct fault_list {
 /* The list stays in the order of lines and columns, so that the admin reads down the file. */
 void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...)
     PRINTF_LIKE(4, 5);
-
-#endif

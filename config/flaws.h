@@ -5,8 +5,7 @@
  * 4 "IA32_ARCH_CAPABILITIES"; Intel "Consolidated Affected Processors"; AMD APM vol. 2 "Speculation
  * Control MSRs", "Automatic IBRS"; AMD "Transient Scheduler Attacks".
  */
-#ifndef CONFIG_FLAWS_H
-#define CONFIG_FLAWS_H
+#pragma once
 
 #include "config/preflight.h"
 
@@ -25,5 +24,3 @@ uint32_t flaws_find(const struct preflight_cpu *cpu, bool amd, uint32_t *feature
  * arch_capabilities and, for the admin, speculation. True if nothing is missing or wanted.
  */
 bool flaws_decide(struct boot_info *info, const struct preflight_cpu *cpu, bool amd);
-
-#endif

@@ -6,8 +6,7 @@
  * Documentation/x86/boot.rst; Multiboot Specification 0.6.96 "OS image format"; System V ABI
  * "Object Files".
  */
-#ifndef CONFIG_KERNEL_H
-#define CONFIG_KERNEL_H
+#pragma once
 
 #include "config/plan.h"
 #include "hv/abi.h"
@@ -48,5 +47,3 @@ bool elf64_is(const uint8_t *file, uint64_t size);
 bool multiboot_is(const uint8_t *file, uint64_t size);
 const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *k);
 const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k);
-
-#endif

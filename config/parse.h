@@ -3,8 +3,7 @@
  * The config reader: the text of bulkhead.toml into struct config. config/ runs in the EFI
  * application and in tools/bhcheck, before there is a hypervisor; it is no part of it.
  */
-#ifndef CONFIG_PARSE_H
-#define CONFIG_PARSE_H
+#pragma once
 
 #include "config/fault.h"
 #include "hv/lib/status.h"
@@ -20,5 +19,3 @@
  */
 enum status config_parse(const char *text, size_t length, struct config *config,
                          struct fault_list *faults);
-
-#endif

@@ -4,8 +4,7 @@
  * fit. Called by boot/ and tools/bhcheck; what it makes goes to the hypervisor, which trusts
  * plan_check() alone.
  */
-#ifndef CONFIG_PLAN_H
-#define CONFIG_PLAN_H
+#pragma once
 
 #include "config/fault.h"
 #include "hv/plan/plan.h"
@@ -20,5 +19,3 @@ MUST_USE enum status plan_build(const struct boot_info *info, struct plan *plan,
 
 /* The image a guest's path names; NULL if the path is empty or not there. */
 const struct boot_image *boot_info_find_image(const struct boot_info *info, const char *path);
-
-#endif

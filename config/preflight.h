@@ -3,8 +3,7 @@
  * The pre-flight: judges a machine and says what it has and lacks for Bulkhead, and for each lack
  * what to do. Pure: it reaches the machine through what its caller (boot/, the unit tests) gives.
  */
-#ifndef CONFIG_PREFLIGHT_H
-#define CONFIG_PREFLIGHT_H
+#pragma once
 
 #include "hv/plan/boot_info.h"
 
@@ -34,5 +33,3 @@ struct preflight_report {
  * them. Into *info what is to be done against speculation (flaws_decide()). */
 void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
                    struct preflight_report *report);
-
-#endif

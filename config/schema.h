@@ -3,8 +3,7 @@
  * The schema of bulkhead.toml: what each key is called, means and accepts. Used by the reader
  * (parse.c) and the manual printer (tools/manual.c).
  */
-#ifndef CONFIG_SCHEMA_H
-#define CONFIG_SCHEMA_H
+#pragma once
 
 #include "config/fault.h"
 #include "hv/plan/config.h"
@@ -56,5 +55,3 @@ extern const struct schema_key schema[SCHEMA_KEYS];
 
 /* True if wrong may be a misspelling of right. */
 bool schema_is_near(const char *wrong, const char *right);
-
-#endif

@@ -5,8 +5,7 @@
  * as they stand; everything else that TOML has is refused by name. Knows nothing of our keys and
  * does not look for duplicates: parse.c does. Called by parse.c and the tests.
  */
-#ifndef CONFIG_TOML_H
-#define CONFIG_TOML_H
+#pragma once
 
 #include "config/fault.h"
 #include "hv/lib/types.h"
@@ -48,5 +47,3 @@ void toml_init(struct toml *t, const char *text, size_t length, struct fault_lis
 
 /* The next item; lines that cannot be read are reported and passed over. */
 enum toml_kind toml_next(struct toml *t, struct toml_item *item);
-
-#endif

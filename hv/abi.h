@@ -7,8 +7,7 @@
  * RCX, RDX; the result comes back in RAX, all other registers are kept. An unknown number gives
  * HYPERCALL_UNKNOWN. At CPL above 0 any call but HYPERCALL_NOP is #UD.
  */
-#ifndef HV_ABI_H
-#define HV_ABI_H
+#pragma once
 
 #include <stdint.h>
 
@@ -64,5 +63,3 @@ struct bulkhead_start {
     struct bulkhead_piece memory_map;
     uint64_t rsdp;
 };
-
-#endif

@@ -4,8 +4,7 @@
  * drivers. Nothing here is for hv/, which sees only hv/vm/plat.h; vmx/ and svm/ may use the part
  * that says so.
  */
-#ifndef ARCH_X86_64_ARCH_H
-#define ARCH_X86_64_ARCH_H
+#pragma once
 
 #include <stdarg.h>
 
@@ -125,5 +124,3 @@ void screen_clear(void);
 
 /* panic.c */
 NORETURN void panic_trap(const struct trap_frame *frame); /* an exception, vector 0 to 31 */
-
-#endif

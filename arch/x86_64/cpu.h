@@ -6,8 +6,7 @@
  * Sources: Intel SDM vol. 2 "Instruction Set Reference", vol. 3 "Control Registers",
  * vol. 4 "Model-Specific Registers".
  */
-#ifndef ARCH_X86_64_CPU_H
-#define ARCH_X86_64_CPU_H
+#pragma once
 
 #include "hv/lib/x86.h"
 #include "hv/vm/plat.h"
@@ -101,5 +100,3 @@ struct table_pointer {
     uint16_t limit;
     uint64_t base;
 } __attribute__((packed));
-
-#endif

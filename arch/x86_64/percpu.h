@@ -4,8 +4,7 @@
  * bring back after a guest's run (FS, GS and TR are the guest's then under AMD-V). Written by the
  * CPU itself once it runs, by the first CPU before that.
  */
-#ifndef ARCH_X86_64_PERCPU_H
-#define ARCH_X86_64_PERCPU_H
+#pragma once
 
 #include "arch/x86_64/cpu.h"
 #include "hv/mem/pool.h"
@@ -55,5 +54,3 @@ static inline struct cpu *cpu_current(void) {
 struct cpu *cpu_get(unsigned i);
 /* False for a CPU that the firmware named but that did not start. */
 bool plat_cpu_online(unsigned i);
-
-#endif

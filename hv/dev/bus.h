@@ -4,8 +4,7 @@
  * constant tables of which device answers where, searched by the exit handlers. What no entry names
  * is not there: reads give all ones, writes are lost; the caller counts that.
  */
-#ifndef HV_DEV_BUS_H
-#define HV_DEV_BUS_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -64,5 +63,3 @@ bool vm_transmit(struct vm *vm, uint8_t byte);
 /* Asks the run loop of the VM to end, and why; the first reason wins. Needs no lock. */
 enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
-
-#endif

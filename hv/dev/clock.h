@@ -4,8 +4,7 @@
  * VM's clock starts at 0 when the VM is made and is not for the guest to set; a local APIC's is the
  * TSC as its vCPU reads it. A device never reads hardware; it asks this.
  */
-#ifndef HV_DEV_CLOCK_H
-#define HV_DEV_CLOCK_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -46,5 +45,3 @@ static inline uint64_t clock_when(const struct dev_clock *clock, uint64_t ticks,
 static inline uint64_t clock_earlier(uint64_t a, uint64_t b) {
     return min_u64(a - 1, b - 1) + 1;
 }
-
-#endif

@@ -8,8 +8,7 @@
  * Where the CPU has APIC virtualization ("hardware"), it works on the same registers while the
  * guest runs: then IRR, ISR, TPR, PPR, EOI and self-IPIs are its own.
  */
-#ifndef HV_DEV_LAPIC_H
-#define HV_DEV_LAPIC_H
+#pragma once
 
 #include "hv/dev/clock.h"
 #include "hv/lib/status.h"
@@ -151,5 +150,3 @@ void lapic_ended(struct lapic *l, uint8_t vector);
 
 /* The time asked for by timer_arm() has come (calling early or twice is harmless). */
 void lapic_timer_expired(struct lapic *l);
-
-#endif

@@ -4,8 +4,7 @@
  * device lock; the _reset() functions also make a device. All that the ports and the I/O APIC's
  * page are told is guest-controlled.
  */
-#ifndef HV_DEV_PLATFORM_H
-#define HV_DEV_PLATFORM_H
+#pragma once
 
 #include "hv/dev/bus.h"
 #include "hv/dev/clock.h"
@@ -148,5 +147,3 @@ struct chipset {
     uint8_t port92, cf9;
 };
 void chipset_reset(struct chipset *c, struct vm *vm);
-
-#endif

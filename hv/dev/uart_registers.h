@@ -3,8 +3,7 @@
  * The registers of a 16550A and their bits, for the model of one (uart.c) and the driver of the
  * host's (arch/x86_64/serial.c). Source: National Semiconductor PC16550D data sheet, "Registers".
  */
-#ifndef HV_DEV_UART_REGISTERS_H
-#define HV_DEV_UART_REGISTERS_H
+#pragma once
 
 enum uart_register { REG_DATA, REG_IER, REG_IIR_FCR, REG_LCR, REG_MCR, REG_LSR, REG_MSR, REG_SCR };
 enum { REG_DIVISOR = 8 }; /* two bytes, in the places of DATA and IER while DLAB is set */
@@ -18,5 +17,3 @@ enum mcr { MCR_DTR_RTS = 0x03, MCR_OUT2 = 0x08, MCR_LOOP = 0x10, MCR_ALL = 0x1f 
 enum lsr { LSR_DATA = 0x01, LSR_OVERRUN = 0x02, LSR_THRE = 0x20, LSR_TEMT = 0x40 };
 /* READY is DCD, DSR, CTS: somebody is connected. */
 enum msr { MSR_DELTAS = 0x0f, MSR_RI = 0x40, MSR_READY = 0xb0 };
-
-#endif

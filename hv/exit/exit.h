@@ -4,8 +4,7 @@
  * and says how the guest goes on; advancing, injecting, halting and stopping are done in one place.
  * All of struct vmexit and every register is guest-controlled.
  */
-#ifndef HV_EXIT_EXIT_H
-#define HV_EXIT_EXIT_H
+#pragma once
 
 #include "hv/vm/vm.h"
 
@@ -61,5 +60,3 @@ MUST_USE enum status audit_policy(const struct vcpu *v);
  * then enter the guest again where it stands.
  */
 MUST_USE bool fetch_length(struct vcpu *v, struct vmexit *x);
-
-#endif

@@ -6,8 +6,7 @@
  * copied from the guest.
  * Source: Intel SDM vol. 2 "Instruction Format" and "Opcode Map".
  */
-#ifndef HV_EXIT_INSN_H
-#define HV_EXIT_INSN_H
+#pragma once
 
 #include "hv/vm/hvm.h"
 
@@ -84,5 +83,3 @@ struct insn {
  */
 MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
                                  struct insn *out);
-
-#endif

@@ -4,8 +4,7 @@
  * that file, so the compiler calls them directly or folds them in. Nothing is locked and nothing is
  * allocated here.
  */
-#ifndef HV_EXIT_LOOP_H
-#define HV_EXIT_LOOP_H
+#pragma once
 
 #include "hv/exit/exit.h"
 
@@ -32,5 +31,3 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
         }
     }
 }
-
-#endif

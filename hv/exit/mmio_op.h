@@ -5,8 +5,7 @@
  * advance RIP. Called by the handler of nested faults.
  * Source: Intel SDM vol. 2 "Instruction Set Reference", vol. 1 "EFLAGS Register".
  */
-#ifndef HV_EXIT_MMIO_OP_H
-#define HV_EXIT_MMIO_OP_H
+#pragma once
 
 #include "hv/exit/insn.h"
 #include "hv/exit/operand.h"
@@ -35,5 +34,3 @@ static inline void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_
         operand_set(reg, insn->reg_size, value);
     }
 }
-
-#endif

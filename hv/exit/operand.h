@@ -4,8 +4,7 @@
  * guest's page tables with its rights, and the faults that the CPU would raise on the way. Knows no
  * instruction; called by the handlers that carry one out. All is guest-controlled.
  */
-#ifndef HV_EXIT_OPERAND_H
-#define HV_EXIT_OPERAND_H
+#pragma once
 
 #include "hv/exit/exit.h"
 #include "hv/exit/insn.h"
@@ -83,5 +82,3 @@ enum action string_execute(struct vcpu *v, struct vmexit *x, const struct fetch 
                            const struct insn *in);
 enum action stack_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
                           const struct insn *in);
-
-#endif

@@ -4,8 +4,7 @@
  * zero in CPUID, and is #GP(0) as an MSR, as on a CPU that lacks it. Each vCPU gets its CPUID
  * answers computed once, at creation; the vendors build their bitmaps from the MSR table.
  */
-#ifndef HV_EXIT_POLICY_H
-#define HV_EXIT_POLICY_H
+#pragma once
 
 #include "hv/vm/vcpu.h"
 
@@ -67,5 +66,3 @@ uint64_t cr4_guest_allowed(const struct cpuid_table *t);
 
 /* All of it into the log at level debug; `make docs` makes docs/guest-view.md of that. */
 void policy_print(void);
-
-#endif

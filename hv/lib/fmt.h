@@ -3,8 +3,7 @@
  * Bounded formatted printing. Knows %c %s %u %x %% with flags "0", "-", "#", a width, for %s a
  * precision given as *, and the sizes l ll z. Anything else prints as it stands.
  */
-#ifndef HV_LIB_FMT_H
-#define HV_LIB_FMT_H
+#pragma once
 
 #include <stdarg.h>
 
@@ -28,5 +27,3 @@ size_t fmt_vprint(char *buf, size_t size, const char *format, va_list args) PRIN
 
 /* A size in bytes as an admin writes it: "512M", "1536K", "3G"; buf needs 24 bytes. Returns buf. */
 const char *fmt_size(char *buf, uint64_t bytes);
-
-#endif

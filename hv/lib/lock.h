@@ -3,8 +3,7 @@
  * A ticket spinlock. Used for the log and for one VM's devices; never held across hvm run().
  * The hypervisor runs with interrupts off, so there is no irq-save form.
  */
-#ifndef HV_LIB_LOCK_H
-#define HV_LIB_LOCK_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -23,5 +22,3 @@ static inline void lock_acquire(struct lock *l) {
 static inline void lock_release(struct lock *l) {
     __atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
 }
-
-#endif

@@ -5,8 +5,7 @@
  * that it is the same code on hardware and in the tests. May be called on any CPU at any time
  * after log_init().
  */
-#ifndef HV_LIB_LOG_H
-#define HV_LIB_LOG_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -47,5 +46,3 @@ struct log_limit {
     uint32_t used, suppressed; /* of the burst; lines since the last one that passed */
 };
 bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed);
-
-#endif

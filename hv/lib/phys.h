@@ -3,8 +3,7 @@
  * The one place where a host-physical address becomes a pointer and back. The hypervisor runs
  * identity-mapped; in the host tests "physical" memory is whatever the test allocated.
  */
-#ifndef HV_LIB_PHYS_H
-#define HV_LIB_PHYS_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -15,5 +14,3 @@ static inline void *phys_pointer(hpa_t hpa) {
 static inline hpa_t phys_address(const void *pointer) {
     return HPA((uintptr_t)pointer);
 }
-
-#endif

@@ -3,8 +3,7 @@
  * Half-open ranges of 64-bit addresses or numbers, and a sorted list of them with fixed capacity.
  * Every test is written so that no sum can overflow.
  */
-#ifndef HV_LIB_RANGE_H
-#define HV_LIB_RANGE_H
+#pragma once
 
 #include "hv/lib/status.h"
 
@@ -26,5 +25,3 @@ static inline bool range_overlaps(uint64_t base_a, uint64_t size_a, uint64_t bas
 static inline bool range_valid(uint64_t base, uint64_t size) {
     return size <= UINT64_MAX - base;
 }
-
-#endif

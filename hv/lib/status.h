@@ -3,8 +3,7 @@
  * One error type for the whole hypervisor. Results go out through pointers that stay untouched on
  * failure; the place where an error is born logs it, nobody else does.
  */
-#ifndef HV_LIB_STATUS_H
-#define HV_LIB_STATUS_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -19,5 +18,3 @@ enum status {
     STATUS_TIMEOUT,     /* the hardware did not answer in time */
     STATUS_FULL,        /* a fixed table has no free entry */
 };
-
-#endif

@@ -3,8 +3,7 @@
  * The C library functions that freestanding code may use, and a few of our own.
  * On hardware arch/x86_64/string.S and hv/lib/str.c provide them; the host tests use libc's mem*.
  */
-#ifndef HV_LIB_STR_H
-#define HV_LIB_STR_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -19,5 +18,3 @@ bool str_equal(const char *a, const char *b);
 /* Copies s (n bytes) into dst as a string, cut at size - 1 (size is not 0); returns false if it was
  * cut. */
 bool str_copy_n(char *dst, size_t size, const char *s, size_t n);
-
-#endif

@@ -4,8 +4,7 @@
  * Addresses are one-member structs, so that a guest-physical address cannot be handed to what
  * wants a host-physical one. Freestanding and host builds both use this file as it is.
  */
-#ifndef HV_LIB_TYPES_H
-#define HV_LIB_TYPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,5 +67,3 @@ static inline uint64_t max_u64(uint64_t a, uint64_t b) {
  */
 NORETURN void assert_failed(const char *expression, const char *file, unsigned line);
 #define ASSERT(e) ((e) ? (void)0 : assert_failed(#e, __FILE__, __LINE__))
-
-#endif

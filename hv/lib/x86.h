@@ -4,8 +4,7 @@
  * bits, exception vectors, MSR addresses. No code, no hardware access.
  * Sources: Intel SDM vol. 3 "Control Registers", vol. 4 "Model-Specific Registers"; AMD APM vol. 2.
  */
-#ifndef HV_LIB_X86_H
-#define HV_LIB_X86_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -94,5 +93,3 @@ enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X8
 #define X86_MSR_FMASK             0xc0000084u
 #define X86_MSR_KERNEL_GS_BASE    0xc0000102u
 #define X86_MSR_TSC_AUX           0xc0000103u
-
-#endif

@@ -3,8 +3,7 @@
  * The audit of finished nested tables: what the CPU will read is compared with the plan, by code
  * that shares nothing with the code that built them. Called once per VM before seal().
  */
-#ifndef HV_MEM_AUDIT_H
-#define HV_MEM_AUDIT_H
+#pragma once
 
 #include "hv/mem/npt.h"
 #include "hv/plan/plan.h"
@@ -16,5 +15,3 @@
  */
 MUST_USE enum status audit_tables(const struct npt *npt, const struct plan_vm *vm,
                                   uint64_t page_gpa);
-
-#endif

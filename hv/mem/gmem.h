@@ -4,8 +4,7 @@
  * plan's regions. The guest may change what is read at any moment, so callers copy once, then
  * check, then use.
  */
-#ifndef HV_MEM_GMEM_H
-#define HV_MEM_GMEM_H
+#pragma once
 
 #include "hv/plan/plan.h"
 
@@ -21,5 +20,3 @@ void *gmem_pointer(const struct gmem *mem, gpa_t gpa, uint64_t size);
 /* Copies across region borders up to the first byte that is not RAM of this VM: STATUS_NOT_FOUND
  * then. */
 MUST_USE enum status gmem_write(const struct gmem *mem, gpa_t gpa, const void *in, uint64_t size);
-
-#endif

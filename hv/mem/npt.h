@@ -5,8 +5,7 @@
  * other.
  * Sources: Intel SDM "The Extended Page Table Mechanism (EPT)", AMD APM "Nested Paging".
  */
-#ifndef HV_MEM_NPT_H
-#define HV_MEM_NPT_H
+#pragma once
 
 #include "hv/mem/pool.h"
 
@@ -66,5 +65,3 @@ MUST_USE enum status npt_fork(const struct npt *npt, struct npt *out);
  * around it, with no access (untouched if address is not below NPT_SPACE).
  */
 MUST_USE enum status npt_lookup(const struct npt *npt, uint64_t address, struct npt_leaf *leaf);
-
-#endif

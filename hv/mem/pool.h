@@ -4,8 +4,7 @@
  * back. The hypervisor has one, each VM has one for its
  * budget.
  */
-#ifndef HV_MEM_POOL_H
-#define HV_MEM_POOL_H
+#pragma once
 
 #include "hv/lib/status.h"
 
@@ -18,5 +17,3 @@ struct pool {
 void pool_init(struct pool *pool, const char *name, hpa_t base, uint64_t size);
 /* size is rounded up to 4 KiB. NULL when it does not fit. */
 void *pool_alloc(struct pool *pool, uint64_t size);
-
-#endif

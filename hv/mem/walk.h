@@ -5,8 +5,7 @@
  * through gmem only. Everything here but struct gmem is guest-controlled.
  * Source: Intel SDM vol. 3 "Paging".
  */
-#ifndef HV_MEM_WALK_H
-#define HV_MEM_WALK_H
+#pragma once
 
 #include "hv/mem/gmem.h"
 
@@ -51,5 +50,3 @@ struct walk_page {
  */
 MUST_USE enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
                                     unsigned access, struct walk_page *page);
-
-#endif

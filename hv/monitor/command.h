@@ -3,8 +3,7 @@
  * The operator's prompt in the log view. Owns the line editor and the table of commands; never
  * waits for a VM. Runs on the CPU that took the key, with no lock held.
  */
-#ifndef HV_MONITOR_COMMAND_H
-#define HV_MONITOR_COMMAND_H
+#pragma once
 
 #include "hv/vm/vm.h"
 
@@ -13,5 +12,3 @@ void command_init(struct vm **vms, uint32_t count);
 
 /* A key typed in the log view; none before command_init() does anything. */
 void command_key(uint8_t key);
-
-#endif

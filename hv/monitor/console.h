@@ -5,8 +5,7 @@
  * it may be taken with a VM's lock held; the VM and the operator are called without it. The
  * first three are for the start, while one CPU works; the others may be called on any CPU.
  */
-#ifndef HV_MONITOR_CONSOLE_H
-#define HV_MONITOR_CONSOLE_H
+#pragma once
 
 #include "hv/vm/vm.h"
 
@@ -27,5 +26,3 @@ void hv_console_log(enum log_level level, const char *line, size_t n);
 /* The operator's side of the log view (command.c): text, and the line being edited below it. */
 void console_print(const char *format, ...) PRINTF_LIKE(1, 2);
 void console_set_prompt(const char *prompt, const char *line);
-
-#endif

@@ -4,8 +4,7 @@
  * cells. Owns the grid and a shadow of what is drawn; never reads the framebuffer. Called by
  * console.c alone, under its lock. Does nothing when there is no screen.
  */
-#ifndef HV_MONITOR_TERM_H
-#define HV_MONITOR_TERM_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -30,5 +29,3 @@ void term_set_status(const char *text);
 
 /* Draws the cells that changed. */
 void term_flush(void);
-
-#endif

@@ -4,8 +4,7 @@
  * configuration, and the guests' files in memory. No EFI types. Written once by boot/, read-only
  * afterwards. All addresses are host-physical; the hypervisor runs identity-mapped.
  */
-#ifndef HV_PLAN_BOOT_INFO_H
-#define HV_PLAN_BOOT_INFO_H
+#pragma once
 
 #include "hv/plan/config.h"
 
@@ -105,5 +104,3 @@ struct boot_info {
     struct config config;
     const struct plan *plan; /* for these ranges, NULL = none; see plan_check() */
 };
-
-#endif

@@ -4,8 +4,7 @@
  * arrays, so that boot/ can hand it over inside struct boot_info. The schema table in
  * config/schema.c is the only list of keys; docs/config.md is printed from it.
  */
-#ifndef HV_PLAN_CONFIG_H
-#define HV_PLAN_CONFIG_H
+#pragma once
 
 #include "hv/lib/log.h"
 #include "hv/lib/types.h"
@@ -57,5 +56,3 @@ static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
 }
 /* Writes the set as a cpuset list ("1-2,4"), cut at size; returns buf. */
 const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size);
-
-#endif

@@ -4,8 +4,7 @@
  * before there is a hypervisor; plan_check(), which shares no code with it, says whether it keeps
  * the rules: in boot/, in tools/bhcheck, and bindingly at the hypervisor's start. Pure.
  */
-#ifndef HV_PLAN_PLAN_H
-#define HV_PLAN_PLAN_H
+#pragma once
 
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
@@ -62,5 +61,3 @@ static inline uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count) {
     uint64_t gib = memory / GIB + (memory % GIB != 0);
     return 4 * MIB + gib * 8 * KIB + cpu_count * 256 * KIB;
 }
-
-#endif

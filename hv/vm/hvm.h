@@ -3,8 +3,7 @@
  * The vendor boundary. vmx_ops and svm_ops implement it; nothing above knows which is running.
  * A vendor turns its raw exit into one struct vmexit; the decode is a pure function of raw words.
  */
-#ifndef HV_VM_HVM_H
-#define HV_VM_HVM_H
+#pragma once
 
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
@@ -205,5 +204,3 @@ extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */
 /* Sets hvm to what this CPU offers; arch/ implements it. Logs what is missing, with the firmware
  * setting. Once, on the first CPU. */
 MUST_USE enum status hvm_probe(const struct boot_info *info);
-
-#endif

@@ -5,8 +5,7 @@
  * started on). Everything runs with interrupts off; they are taken only inside
  * plat_take_interrupts() and plat_wait().
  */
-#ifndef HV_VM_PLAT_H
-#define HV_VM_PLAT_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -60,5 +59,3 @@ NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
 void hv_console_input(uint8_t byte); /* from the UART or the keyboard */
 void hv_console_writable(void);      /* the UART has room again, or time to look at it */
-
-#endif

@@ -4,8 +4,7 @@
  * everything else stays in the vendor's structure until a handler asks. Owned by the host CPU it
  * runs on; other CPUs may only set request bits (vcpu_request) and call lapic_accept().
  */
-#ifndef HV_VM_VCPU_H
-#define HV_VM_VCPU_H
+#pragma once
 
 #include "hv/dev/lapic.h"
 #include "hv/lib/x86.h"
@@ -120,5 +119,3 @@ bool vcpu_in_64_bit_mode(struct vcpu *v);
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 
 extern const struct lapic_ops vcpu_lapic_ops;
-
-#endif

@@ -4,8 +4,7 @@
  * starting, stopping and restarting happen on the host CPU of its first vCPU and touch nothing of
  * any other VM. Nothing is allocated after creation.
  */
-#ifndef HV_VM_VM_H
-#define HV_VM_VM_H
+#pragma once
 
 #include "hv/dev/platform.h"
 #include "hv/lib/lock.h"
@@ -86,5 +85,3 @@ extern const struct bus_entry vm_ports[], vm_pages[];
 const char *vm_state_name(enum vm_state state);
 
 #define vm_log(vm, level, ...) log_print(level, (vm)->name, __VA_ARGS__)
-
-#endif

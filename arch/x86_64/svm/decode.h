@@ -6,8 +6,7 @@
  * Sources: AMD APM vol. 2 "SVM Intercept Codes", "Instruction Intercepts", "Event Injection",
  * "Canonicalization and Consistency Checks".
  */
-#ifndef ARCH_X86_64_SVM_DECODE_H
-#define ARCH_X86_64_SVM_DECODE_H
+#pragma once
 
 #include "arch/x86_64/svm/vmcb.h"
 #include "hv/vm/hvm.h"
@@ -74,5 +73,3 @@ int svm_msr_bit(uint32_t msr, bool write);
 
 /* The rule that a VMCB breaks which the CPU refused, as far as we can tell. */
 const char *svm_refusal(const struct vmcb *c);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * AMD-V, internal: what the files of this folder share. Outside, only svm_ops is known.
  */
-#ifndef ARCH_X86_64_SVM_SVM_H
-#define ARCH_X86_64_SVM_SVM_H
+#pragma once
 
 #include "arch/x86_64/svm/vmcb.h"
 #include "hv/vm/vcpu.h"
@@ -42,5 +41,3 @@ enum status svm_cpu_on(void);
 void svm_loop(struct vcpu *v);
 void svm_inject(struct vcpu *v);
 void svm_window(struct vcpu *v, bool interrupt, bool nmi);
-
-#endif

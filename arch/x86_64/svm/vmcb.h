@@ -3,8 +3,7 @@
  * The virtual machine control block as the CPU reads it, and the bits in it. No code.
  * Source: AMD APM vol. 2 "Secure Virtual Machine", appendix "VMCB Layout".
  */
-#ifndef ARCH_X86_64_SVM_VMCB_H
-#define ARCH_X86_64_SVM_VMCB_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -96,5 +95,3 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 #define EXIT_CODE_INTERCEPTS   0x60u
 #define EXIT_CODE_NESTED_FAULT 0x400u
 #define EXIT_CODE_INVALID      UINT32_MAX /* all 64 bits, but QEMU writes 32 */
-
-#endif

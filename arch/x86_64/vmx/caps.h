@@ -4,8 +4,7 @@
  * that every VMCS gets. Pure, so that the choice is unit-tested on the host. Source: Intel SDM vol.
  * 3 appendix "VMX Capability Reporting Facility".
  */
-#ifndef ARCH_X86_64_VMX_CAPS_H
-#define ARCH_X86_64_VMX_CAPS_H
+#pragma once
 
 #include "hv/lib/status.h"
 #include "hv/lib/types.h"
@@ -53,5 +52,3 @@ struct vmx_caps {
  */
 MUST_USE enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                          void (*missing)(const char *what));
-
-#endif

@@ -4,8 +4,7 @@
  * pure functions, the same on hardware and in the unit tests.
  * Source: Intel SDM vol. 3 "VM Exits" and appendix "VMX Basic Exit Reasons".
  */
-#ifndef ARCH_X86_64_VMX_DECODE_H
-#define ARCH_X86_64_VMX_DECODE_H
+#pragma once
 
 #include "hv/dev/lapic.h"
 #include "hv/vm/hvm.h"
@@ -58,5 +57,3 @@ static inline void vmx_decode_io(uint64_t q, struct exit_io *io) {
     io->size = (uint8_t)((q & 7) + 1);
     io->flags = q >> 3 & 7;
 }
-
-#endif

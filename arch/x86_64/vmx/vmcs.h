@@ -5,8 +5,7 @@
  * is checked: a failure is a bug of ours and panics.
  * Source: Intel SDM vol. 3 appendix "Field Encoding in VMCS".
  */
-#ifndef ARCH_X86_64_VMX_VMCS_H
-#define ARCH_X86_64_VMX_VMCS_H
+#pragma once
 
 #include "hv/lib/types.h"
 
@@ -102,5 +101,3 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_GUEST_RIP           VMCS_64(0x681e)
 #define VMCS_GUEST_RFLAGS        VMCS_64(0x6820)
 #define VMCS_GUEST_PENDING_DEBUG VMCS_64(0x6822)
-
-#endif

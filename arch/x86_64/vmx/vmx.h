@@ -2,8 +2,7 @@
 /*
  * VT-x, internal: what the files of this folder share. Outside, only vmx_ops is known.
  */
-#ifndef ARCH_X86_64_VMX_VMX_H
-#define ARCH_X86_64_VMX_VMX_H
+#pragma once
 
 #include "arch/x86_64/vmx/caps.h"
 #include "arch/x86_64/vmx/vmcs.h"
@@ -36,5 +35,3 @@ enum status vmx_probe(void);
 enum status vmx_cpu_on(void);
 /* The only call of vmx_enter, so that its stack depth does not vary: see enter.S. */
 void vmx_loop(struct vcpu *v);
-
-#endif
