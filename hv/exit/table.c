@@ -41,7 +41,11 @@ static enum action exit_hypercall(struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-static enum action exit_interrupt(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
+/* The guest may be able to take by now what waits for a window: then it need not exit once more. */
+static enum action exit_interrupt(struct vcpu *v, UNUSED struct vmexit *x) {
+    if (UNLIKELY(v->window_interrupt)) {
+        __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+    }
     plat_take_interrupts();
     return ACTION_RETRY;
 }
