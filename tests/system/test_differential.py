@@ -51,7 +51,10 @@ MODELS = [
 
 # Where an emulator is known to be wrong: pattern of act names, targets, pattern of what comes of it, why.
 TCG, BOCHS_SVM = ("qemu-tcg",), ("bochs-amd",)
+SOMETIMES = "at times: "        # how the reason begins of what depends on when a host interrupt comes
 EMULATORS = [
+    (r"self-IPI pending, sti (cli|refused rdmsr)", ("bochs-intel",), r"int52 .*",
+     SOMETIMES + "its APIC virtualization forgets IF for a virtual interrupt while a host interrupt waits"),
     (r"rdmsr 277", TCG, r"[0-9a-f]+", "does not switch PAT with nested paging"),
     (r"wrmsr (SYSENTER_EIP|LSTAR|FS base) not canonical", TCG, r"[0-9a-f]+", "does not look at the address"),
     (r"wrmsr PAT, reserved type", TCG, r"[0-9a-f]+", "does not look at the types"),
@@ -165,7 +168,8 @@ class Differential(Boot):
         idle = [f"{e[0]}: {e[3]}" for e in entries
                 if not any(re.fullmatch(e[0], act) for act in self.acts)]
         idle += [f"{act} is right" for act in self.acts
-                 if emulator_entry(act, self.target.name) and act not in self.wanted]
+                 if (entry := emulator_entry(act, self.target.name)) and act not in self.wanted
+                 and not entry[3].startswith(SOMETIMES)]
         expect_that(not idle, "every entry to be needed", "\n".join(idle))
 
 

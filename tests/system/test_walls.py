@@ -38,7 +38,8 @@ on_violation = "stop"
 
 HEART, HOSTILE, STRICT = 1, 2, 3
 # Registers that pass to the guest, so the CPU itself has to refuse these values: TCG does not.
-EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not canonical"}
+EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not canonical|"
+                     r"the NX bit without EFER.NXE"}
 
 
 class HostileGuests(GuestBoot):
