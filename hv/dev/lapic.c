@@ -87,7 +87,8 @@ static bool lapic_is_x2apic(const struct lapic *l) {
 }
 
 /* Highest set bit of eight words; words tells which of them to look at. -1 if there is none. */
-static int lapic_highest(const uint32_t (*bits)[4], uint32_t words) {
+static inline __attribute__((always_inline)) int lapic_highest(const uint32_t (*bits)[4],
+                                                               uint32_t words) {
     while (words != 0) {
         int w = 31 - __builtin_clz(words);
         uint32_t word = __atomic_load_n(&bits[w][0], __ATOMIC_RELAXED);
@@ -118,10 +119,9 @@ bool lapic_listens(const struct lapic *l) {
            (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) != 0;
 }
 
-bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
-    if (UNLIKELY(!lapic_listens(l) || vector < VECTOR_FIRST)) {
-        return lapic_listens(l) && lapic_error(l, ERROR_RECEIVE);
-    }
+/* lapic_accept() of a vector that is no error. */
+static inline __attribute__((always_inline)) bool lapic_set(struct lapic *l, uint8_t vector,
+                                                            bool level) {
     unsigned w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
     uint32_t *tmr = &l->reg[REG_TMR + w][0];
@@ -135,6 +135,13 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
     uint32_t before = __atomic_fetch_or(irr, bit, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
     return (before & bit) == 0;
+}
+
+bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
+    if (UNLIKELY(!lapic_listens(l) || vector < VECTOR_FIRST)) {
+        return lapic_listens(l) && lapic_error(l, ERROR_RECEIVE);
+    }
+    return lapic_set(l, vector, level);
 }
 
 struct apic_message lapic_lint0(const struct lapic *l) {
@@ -170,9 +177,6 @@ bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
 
 int lapic_pending(const struct lapic *l) {
     uint32_t words = l->hardware ? ALL_WORDS : __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE);
-    if (LIKELY(words == 0)) {
-        return -1;
-    }
     int vector = lapic_highest(&l->reg[REG_IRR], words);
     return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4) ? vector : -1;
 }
@@ -189,7 +193,7 @@ void lapic_acknowledge(struct lapic *l, uint8_t vector) {
     }
     l->reg[REG_ISR + w][0] |= bit;
     l->isr_words |= BIT32(w);
-    lapic_update_ppr(l);
+    l->reg[REG_PPR][0] = vector & 0xf0; /* it was above TPR and all that is in service */
 }
 
 /* TPR or ISR has changed by what the guest did: something more may be deliverable. */
@@ -207,7 +211,8 @@ uint64_t lapic_levels(const struct lapic *l, unsigned quarter) {
 }
 
 void lapic_ended(struct lapic *l, uint8_t vector) {
-    if ((lapic_levels(l, vector / 64) >> vector % 64 & 1) != 0) {
+    uint32_t tmr = __atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED);
+    if (UNLIKELY((tmr >> vector % 32 & 1) != 0)) {
         l->ops->broadcast_eoi(l->ctx, vector);
     }
 }
@@ -269,6 +274,15 @@ static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
         l->ops->send_ipi(l->ctx, &message);
     } else if (message.delivery_mode == APIC_FIXED) {
         lapic_raise(l, message.vector);
+    }
+}
+
+/* For a valid vector the same as an interrupt command to itself, without making a message of it. */
+static inline void lapic_write_self_ipi(struct lapic *l, uint8_t vector) {
+    if (UNLIKELY(!lapic_listens(l) || vector < VECTOR_FIRST)) {
+        lapic_send(l, APIC_SELF << 18 | vector, 0);
+    } else if (lapic_set(l, vector, false)) {
+        l->ops->changed(l->ctx);
     }
 }
 
@@ -435,12 +449,16 @@ enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value) {
                  (X2APIC_WRITABLE >> reg & 1) == 0 || (value & ~writable_bits[reg]) != 0)) {
         return STATUS_DENIED;
     }
-    if (reg == REG_ICR) {
-        l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
+    if (LIKELY(reg == REG_EOI)) {
+        lapic_write_eoi(l);
     } else if (reg == REG_SELF_IPI) {
-        lapic_send(l, APIC_SELF << 18 | (uint32_t)value, 0);
+        lapic_write_self_ipi(l, (uint8_t)value);
+    } else {
+        if (reg == REG_ICR) {
+            l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
+        }
+        lapic_write(l, reg, (uint32_t)value);
     }
-    lapic_write(l, reg, (uint32_t)value);
     return STATUS_OK;
 }
 

@@ -124,6 +124,10 @@ bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical);
 
 /* Highest vector that may be delivered now (above PPR), or -1. */
 int lapic_pending(const struct lapic *l);
+/* True if that is certainly -1: nothing waits. */
+static inline bool lapic_is_empty(const struct lapic *l) {
+    return __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE) == 0 && !l->hardware;
+}
 /* Moves that vector from IRR to ISR: it is being delivered. */
 void lapic_acknowledge(struct lapic *l, uint8_t vector);
 

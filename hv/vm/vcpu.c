@@ -55,11 +55,11 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 #define EXTINT 256 /* the 8259 knows the vector */
 
 /* What is to be delivered: a vector, EXTINT, or -1. No priority holds the 8259 back. */
-static int vcpu_pending(const struct vcpu *v) {
+static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu *v) {
     bool intr = __atomic_load_n(&v->vm->pic.intr, __ATOMIC_ACQUIRE) && v->index == 0;
     return UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT
                ? EXTINT
-               : lapic_pending(&v->lapic);
+               : (lapic_is_empty(&v->lapic) ? -1 : lapic_pending(&v->lapic));
 }
 
 static void vcpu_take(struct vcpu *v, int vector) {
@@ -158,8 +158,8 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
-bool vcpu_service(struct vcpu *v) {
-    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+/* Any request but REQUEST_EVENT; false when the run loop must be left. */
+static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t requests) {
     if (UNLIKELY(v->waiting || (requests & (REQUEST_INIT | REQUEST_SIPI)) != 0)) {
         requests = vcpu_start_stop(v, requests);
     }
@@ -167,7 +167,12 @@ bool vcpu_service(struct vcpu *v) {
         vcpu_timer_expired(v, requests);
     }
     v->nmi_pending |= (requests & REQUEST_NMI) != 0;
-    if ((requests & REQUEST_LEAVE) != 0) {
+    return (requests & REQUEST_LEAVE) == 0;
+}
+
+bool vcpu_service(struct vcpu *v) {
+    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    if (UNLIKELY(requests != REQUEST_EVENT || v->waiting) && !vcpu_serve(v, requests)) {
         return false;
     }
     vcpu_deliver(v);
