@@ -90,10 +90,10 @@ static bool lapic_is_x2apic(const struct lapic *l) {
 static inline __attribute__((always_inline)) int lapic_highest(const uint32_t (*bits)[4],
                                                                uint32_t words) {
     while (words != 0) {
-        int w = 31 - __builtin_clz(words);
+        uint32_t w = 31 ^ (uint32_t)__builtin_clz(words);
         uint32_t word = __atomic_load_n(&bits[w][0], __ATOMIC_RELAXED);
         if (LIKELY(word != 0)) {
-            return w * 32 + 31 - __builtin_clz(word);
+            return (int)(w * 32 | (31 ^ (uint32_t)__builtin_clz(word)));
         }
         words &= ~BIT32(w);
     }
@@ -197,7 +197,7 @@ void lapic_acknowledge(struct lapic *l, uint8_t vector) {
 }
 
 /* TPR or ISR has changed by what the guest did: something more may be deliverable. */
-static void lapic_recheck(struct lapic *l) {
+static inline __attribute__((always_inline)) void lapic_recheck(struct lapic *l) {
     lapic_update_ppr(l);
     if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0 || l->hardware) {
         l->ops->changed(l->ctx);
@@ -211,23 +211,25 @@ uint64_t lapic_levels(const struct lapic *l, unsigned quarter) {
 }
 
 void lapic_ended(struct lapic *l, uint8_t vector) {
-    uint32_t tmr = __atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED);
-    if (UNLIKELY((tmr >> vector % 32 & 1) != 0)) {
+    if ((lapic_levels(l, vector / 64) >> vector % 64 & 1) != 0) {
         l->ops->broadcast_eoi(l->ctx, vector);
     }
 }
 
-static void lapic_write_eoi(struct lapic *l) {
+static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *l) {
     int vector = lapic_highest(&l->reg[REG_ISR], l->isr_words);
     if (vector < 0) {
         return;
     }
     unsigned w = (unsigned)vector / 32;
     uint32_t bit = BIT32((unsigned)vector % 32);
-    l->reg[REG_ISR + w][0] &= ~bit;
-    l->isr_words &= l->reg[REG_ISR + w][0] == 0 && !l->hardware ? ~BIT32(w) : UINT32_MAX;
+    uint32_t(*isr)[4] = &l->reg[REG_ISR + w];
+    isr[0][0] &= ~bit;
+    l->isr_words &= isr[0][0] == 0 && !l->hardware ? ~BIT32(w) : UINT32_MAX;
     lapic_recheck(l);
-    lapic_ended(l, (uint8_t)vector);
+    if (UNLIKELY((__atomic_load_n(&isr[REG_TMR - REG_ISR][0], __ATOMIC_RELAXED) & bit) != 0)) {
+        l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
+    }
 }
 
 uint32_t lapic_take_posted(struct lapic *l) {

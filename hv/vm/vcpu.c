@@ -83,14 +83,13 @@ static bool vcpu_can_take_interrupt(struct vcpu *v) {
  * but that would save no more than some windows, and Bochs 2.7 forgets IF when a host interrupt
  * waits, too.
  */
-static void vcpu_deliver(struct vcpu *v) {
+static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, bool hardware) {
     bool want_nmi = v->nmi_pending;
     if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take(v, true)) {
         vcpu_inject(v, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
         v->nmi_pending = want_nmi = false;
         v->nmi_used = true;
     }
-    bool hardware = v->lapic.hardware;
     uint32_t words = hardware ? lapic_take_posted(&v->lapic) : 0;
     int vector = vcpu_pending(v);
     if (vector >= 0 && vcpu_can_take_interrupt(v)) {
@@ -158,6 +157,11 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
+/* Compiled apart, so that CPUs without it do not pay for it. */
+static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
+    vcpu_deliver(v, true);
+}
+
 /* Any request but REQUEST_EVENT; false when the run loop must be left. */
 static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t requests) {
     if (UNLIKELY(v->waiting || (requests & (REQUEST_INIT | REQUEST_SIPI)) != 0)) {
@@ -175,7 +179,11 @@ bool vcpu_service(struct vcpu *v) {
     if (UNLIKELY(requests != REQUEST_EVENT || v->waiting) && !vcpu_serve(v, requests)) {
         return false;
     }
-    vcpu_deliver(v);
+    if (v->lapic.hardware) {
+        vcpu_deliver_hardware(v);
+    } else {
+        vcpu_deliver(v, false);
+    }
     return true;
 }
 
