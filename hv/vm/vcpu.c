@@ -62,7 +62,7 @@ static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu 
                : (lapic_is_empty(&v->lapic) ? -1 : lapic_pending(&v->lapic));
 }
 
-static void vcpu_take(struct vcpu *v, int vector) {
+static inline __attribute__((always_inline)) void vcpu_take(struct vcpu *v, int vector) {
     if (LIKELY(vector != EXTINT)) {
         lapic_acknowledge(&v->lapic, (uint8_t)vector);
     } else {
