@@ -51,6 +51,7 @@ LEFT_OUT = {
         "cr3_high": "ends the guest with an invalid exit instead of #GP",
         "hang_alignment": "does not know #AC",
         "hang_debug": "ends the loop of #DB in its own way, after one exit",
+        "hang_timer": "its time is this PC's, which may be too slow for a thousand interrupts",
         "timer_shortest": "its time is this PC's, which may be too slow for a thousand ticks",
     },
     "bochs-amd": {
