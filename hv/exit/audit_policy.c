@@ -22,14 +22,16 @@ static bool audit_passes(const uint8_t *map, int bit) {
      BIT(0x3e))
 #define VIRTUAL_WRITES (BIT(0x08) | BIT(0x0b) | BIT(0x3f))
 
-static bool audit_msr(const struct vcpu *v, const uint8_t *map, uint32_t msr) {
+/* In both maps, which may be one. */
+static bool audit_msr(const struct vcpu *v, uint32_t msr) {
     const struct msr_policy *p = msr_policy_find(msr);
-    bool apic = map != v->msr_map && msr - 0x800 < 0x40;
     for (unsigned write = 0; write < 2; write++) {
-        uint64_t virtual = write != 0 ? VIRTUAL_WRITES : VIRTUAL_READS;
-        bool may = (p != NULL && msr_policy_passes(p, write != 0)) ||
-                   (apic && (virtual >> (msr & 0x3f) & 1) != 0);
-        if (!may && audit_passes(map, hvm->msr_bit(msr, write != 0))) {
+        int bit = hvm->msr_bit(msr, write != 0);
+        uint64_t apic = msr - 0x800 >= 0x40 ? 0 : write != 0 ? VIRTUAL_WRITES : VIRTUAL_READS;
+        bool may = p != NULL && msr_policy_passes(p, write != 0);
+        bool may_x2apic = may || (apic >> (msr & 0x3f) & 1) != 0;
+        if ((!may && audit_passes(v->msr_map, bit)) ||
+            (!may_x2apic && audit_passes(v->msr_map_x2apic, bit))) {
             vm_log(v->vm, LOG_ERROR, "audit: %s MSR %#x passes: not in the policy",
                    write != 0 ? "writing" : "reading", msr);
             return false;
@@ -42,8 +44,7 @@ enum status audit_policy(const struct vcpu *v) {
     static const uint32_t bases[] = {0, 0xc0000000u, 0xc0010000u};
     for (size_t i = 0; i < ARRAY_SIZE(bases); i++) {
         for (uint32_t n = 0; n < BITMAP_RANGE; n++) {
-            if (!audit_msr(v, v->msr_map, bases[i] + n) ||
-                !audit_msr(v, v->msr_map_x2apic, bases[i] + n)) {
+            if (!audit_msr(v, bases[i] + n)) {
                 return STATUS_INVALID;
             }
         }
