@@ -32,9 +32,8 @@ ROOMS = {
 # arch/x86_64/vendor.c chooses between the vendors; nothing else there may know them.
 EXTRA = {"arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"]}
 ABI = "hv/abi.h"
-BUDGET = 10000
-BUDGET_ROOMS = ["boot", "hv", "arch"]
-CONFIG_BUDGET = 1600  # config/ is no part of the hypervisor and counted by itself
+# hv/ and arch/: 9,000 for the core, 9,000 for what will run inside the guest's own wall. See docs/architecture.md.
+BUDGETS = {("hv", "arch"): 18000, ("boot", "config"): 4000}
 FILE_LIMIT = 600
 
 
@@ -91,24 +90,44 @@ def check_format():
     return lines if run.returncode else []
 
 
+def without_tables(text):
+    """Cuts the bodies of enums and of const initialisers out: names and rows are no code to be read."""
+    head = re.compile(r"\benum\b[^;{}()]*\{|\bconst\b[^;{}]*=\s*\{")
+    out, at = [], 0
+    while found := head.search(text, at):
+        out.append(text[at:found.end()])
+        depth, at = 1, found.end()
+        while at < len(text) and depth:
+            depth += {"{": 1, "}": -1}.get(text[at], 0)
+            at += 1
+        out.append("}")
+    return "".join(out) + text[at:]
+
+
 def code_lines(path):
+    """Lines without comments, blanks, #include, #define, enumerators and rows of const tables."""
     text = path.read_text()
     text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), text, flags=re.S)
     text = re.sub(r"//[^\n]*", "", text)
+    if path.suffix != ".S":
+        text = re.sub(r"'(\\.|[^'\\])'|\"(\\.|[^\"\\])*\"", '""', text)
+        text = re.sub(r"^\s*#\s*(include|define|pragma)\b([^\n]*\\\n)*[^\n]*", "", text, flags=re.M)
+        text = without_tables(text)
     return sum(1 for line in text.splitlines() if line.strip())
 
 
 def check_line_budget():
-    """boot + hv + arch stay under the budget, config under its own."""
-    count = {room: sum(code_lines(p) for p in sources(room, suffixes=(".c", ".h", ".S")))
-             for room in BUDGET_ROOMS + ["config"]}
-    config = count.pop("config")
-    total = sum(count.values())
-    print("# lines without comments and blanks: " +
-          ", ".join(f"{r} {n}" for r, n in count.items()) +
-          f", together {total} of {BUDGET}; apart from them config {config} of {CONFIG_BUDGET}")
-    return [f"{name}: {lines} lines, the budget is {most}" for name, lines, most in
-            [("boot + hv + arch", total, BUDGET), ("config", config, CONFIG_BUDGET)] if lines > most]
+    """What all guests trust, and what judges the config before the start, each under its budget."""
+    faults, shown = [], []
+    for rooms, most in BUDGETS.items():
+        count = {room: sum(code_lines(p) for p in sources(room, suffixes=(".c", ".h", ".S"))) for room in rooms}
+        total = sum(count.values())
+        shown.append(", ".join(f"{r} {n}" for r, n in count.items()) + f", together {total} of {most}")
+        if total > most:
+            faults.append(f"{' + '.join(rooms)}: {total} lines, the budget is {most}")
+    print("# lines without comments, blanks, #include, #define, enumerators and rows of const tables: " +
+          "; ".join(shown))
+    return faults
 
 
 def check_file_size():

@@ -4,15 +4,12 @@
  * vector has a stub that saves all registers and asks probe_trap() where to go on. An act ends only
  * by a trap, and then at probe_done.
  */
+#include "guests/test/asm.inc"
+
         .section .text, "ax"
         .globl  probe_enter
 probe_enter:                            /* RDI = struct probe, RSI = where to keep RSP */
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        push_callee_saved
         mov     %rsp, (%rsi)
         pushq   160(%rdi)               /* SS, RSP, RFLAGS, CS, RIP */
         pushq   152(%rdi)
@@ -41,12 +38,7 @@ probe_done:
         mov     $0x18, %eax             /* the data segments, if the act was at CPL 3 */
         mov     %eax, %ds
         mov     %eax, %es
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
+        pop_callee_saved
         ret
 
         .balign 16

@@ -3,23 +3,14 @@
  * Out of long mode into 32-bit protected mode without paging, and back at the first exception.
  * struct legacy (legacy.c) is the one thing that all code here finds its way by.
  */
+#include "guests/test/asm.inc"
+
         .section .text, "ax"
         .globl  legacy_enter
 legacy_enter:                           /* RDI = struct legacy, below 4 GiB as all of this is */
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        push_callee_saved
         mov     %rdi, %rbx
-        mov     %rsp, (%rbx)
-        mov     %cr3, %rax
-        mov     %rax, 8(%rbx)
-        mov     %cr4, %rax
-        mov     %rax, 16(%rbx)
-        mov     %cr0, %rax
-        mov     %rax, 24(%rbx)
+        save_long_mode
         sgdt    32(%rbx)
         sidt    48(%rbx)
         lgdt    64(%rbx)
@@ -131,37 +122,14 @@ legacy_back:
         mov     %cr0, %eax
         and     $~0x40000, %eax         /* AM */
         mov     %eax, %cr0
-        mov     16(%ebx), %eax
-        mov     %eax, %cr4
-        mov     8(%ebx), %eax
-        mov     %eax, %cr3
-        mov     $0xc0000080, %ecx
-        rdmsr
-        or      $0x100, %eax
-        wrmsr
-        mov     24(%ebx), %eax
-        mov     %eax, %cr0
-        call    5f
-5:      pop     %eax
-        add     $6f - 5b, %eax
-        pushl   $0x10
-        push    %eax
-        lret
-        .code64
-6:      mov     %ebx, %ebx
-        lgdt    32(%rbx)
+        restore_long_mode gdtr=32
         lidt    48(%rbx)
         mov     $0x18, %eax
         mov     %eax, %ds
         mov     %eax, %es
         mov     %eax, %ss
         mov     (%rbx), %rsp
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
+        pop_callee_saved
         ret
 
         .globl  vm86_code, vm86_end

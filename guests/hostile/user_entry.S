@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Pieces of code for CPL 3, and the way there; the way back is a trap (trap_stack, trap_resume). */
+#include "guests/test/asm.inc"
+
         .section .text, "ax"
         .globl  user_enter, user_back
 user_enter:                             /* RDI = code, RSI = its stack */
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        push_callee_saved
         mov     %rsp, trap_stack(%rip)
         lea     user_back(%rip), %rax
         mov     %rax, trap_resume(%rip)
@@ -22,12 +19,7 @@ user_enter:                             /* RDI = code, RSI = its stack */
         iretq
 user_back:
         movq    $0, trap_resume(%rip)
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
+        pop_callee_saved
         ret
 
         .macro  user name, insn

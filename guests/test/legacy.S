@@ -3,24 +3,15 @@
  * Out of long mode, a look at one address, and back: paging.c asks it for each kind of paging.
  * All that is needed lies below 4 GiB and is mapped one to one in every kind.
  */
+#include "guests/test/asm.inc"
+
         .section .text, "ax"
         .globl  legacy_read
 legacy_read:                            /* EDI = CR3, ESI = CR4, EDX = CR0 meanwhile, ECX = address */
-        push    %rbx
-        push    %rbp
-        push    %r12
-        push    %r13
-        push    %r14
-        push    %r15
+        push_callee_saved
         mov     %ecx, %ebp
         lea     save(%rip), %rbx
-        mov     %rsp, (%rbx)
-        mov     %cr3, %rax
-        mov     %rax, 8(%rbx)
-        mov     %cr4, %rax
-        mov     %rax, 16(%rbx)
-        mov     %cr0, %rax
-        mov     %rax, 24(%rbx)
+        save_long_mode
         mov     %edx, 32(%rbx)
         sgdt    48(%rbx)
         lea     gdt32(%rip), %rax
@@ -50,32 +41,10 @@ legacy_read:                            /* EDI = CR3, ESI = CR4, EDX = CR0 meanw
         mov     24(%ebx), %eax
         and     $0x7fffffff, %eax
         mov     %eax, %cr0
-        mov     16(%ebx), %eax
-        mov     %eax, %cr4
-        mov     8(%ebx), %eax
-        mov     %eax, %cr3
-        rdmsr
-        or      $0x100, %eax
-        wrmsr
-        mov     24(%ebx), %eax
-        mov     %eax, %cr0
-        call    2f
-2:      pop     %eax
-        add     $3f - 2b, %eax
-        push    $0x10
-        push    %eax
-        lret
-        .code64
-3:      mov     %ebx, %ebx
-        lgdt    48(%rbx)
+        restore_long_mode gdtr=48
         mov     (%rbx), %rsp
         mov     %esi, %eax
-        pop     %r15
-        pop     %r14
-        pop     %r13
-        pop     %r12
-        pop     %rbp
-        pop     %rbx
+        pop_callee_saved
         ret
         .balign 8
 gdt32:  .quad   0

@@ -17,6 +17,20 @@ NO_CLOCK = ("qemu-tcg", "qemu-kvm")     # their time is this PC's, which has oth
 LEGACY = {"bochs-amd": "clears EFER.LMA before it exits for CR0, so that the instruction cannot be fetched"}
 
 
+# How the config of such a boot begins; CPU 0 is the heart's.
+HEART_CONFIG = """\
+[hypervisor]
+console = "com1"
+
+[guest.heart]
+cpus = "0"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=heartbeat"
+
+"""
+
+
 class GuestBoot(Boot):
     """heart_view: number of the heart's console; subject: (number, name) of the guest under test."""
     heart_view, subject = 1, (2, "hostile")

@@ -9,18 +9,9 @@ import os
 import re
 
 from frame import ROOT, check, expect_that
-from guests import LEGACY, GuestBoot
+from guests import HEART_CONFIG, LEGACY, GuestBoot
 
-CONFIG = """\
-[hypervisor]
-console = "com1"
-
-[guest.heart]
-cpus = "0"
-memory = "16M"
-kernel = "guests/testguest"
-cmdline = "test=heartbeat"
-
+CONFIG = HEART_CONFIG + """\
 [guest.hostile]
 cpus = "1-2"
 memory = "32M"

@@ -7,18 +7,9 @@ started by the operator and is to be stopped at its first violation.
 import re
 
 from frame import check, expect_that
-from guests import LEGACY, RESTARTS, GuestBoot
+from guests import HEART_CONFIG, LEGACY, RESTARTS, GuestBoot
 
-CONFIG = """\
-[hypervisor]
-console = "com1"
-
-[guest.heart]
-cpus = "0"
-memory = "16M"
-kernel = "guests/testguest"
-cmdline = "test=heartbeat period=100"
-
+CONFIG = HEART_CONFIG + """\
 [guest.hostile]
 cpus = "1-3"
 memory = "32M"
