@@ -4,7 +4,7 @@
  * vector has a stub that saves all registers and asks probe_trap() where to go on. An act ends only
  * by a trap, and then at probe_done.
  */
-#include "guests/test/asm.inc"
+#include "guests/test/macros.S"
 
         .section .text, "ax"
         .globl  probe_enter

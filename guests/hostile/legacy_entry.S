@@ -3,7 +3,7 @@
  * Out of long mode into 32-bit protected mode without paging, and back at the first exception.
  * struct legacy (legacy.c) is the one thing that all code here finds its way by.
  */
-#include "guests/test/asm.inc"
+#include "guests/test/macros.S"
 
         .section .text, "ax"
         .globl  legacy_enter

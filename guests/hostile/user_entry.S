@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Pieces of code for CPL 3, and the way there; the way back is a trap (trap_stack, trap_resume). */
-#include "guests/test/asm.inc"
+#include "guests/test/macros.S"
 
         .section .text, "ax"
         .globl  user_enter, user_back

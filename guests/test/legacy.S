@@ -3,7 +3,7 @@
  * Out of long mode, a look at one address, and back: paging.c asks it for each kind of paging.
  * All that is needed lies below 4 GiB and is mapped one to one in every kind.
  */
-#include "guests/test/asm.inc"
+#include "guests/test/macros.S"
 
         .section .text, "ax"
         .globl  legacy_read
