@@ -53,7 +53,7 @@ $(ELF): $(ELF_OBJ) linker.ld
 
 IASL ?= iasl
 FIRMWARE     := $(BUILD)/guests/firmware
-FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main load linux multiboot elf acpi legacy dsdt)
+FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main load linux multiboot elf acpi legacy dsdt bios)
 
 $(BUILD)/dsdt.aml: guests/firmware/dsdt.asl
 	@mkdir -p $(@D)
@@ -324,8 +324,9 @@ $(BUILD)/unit/test_vmx: $(BUILD)/host/arch/x86_64/vmx/decode.o $(BUILD)/host/arc
 $(BUILD)/unit/test_svm: $(BUILD)/host/arch/x86_64/svm/decode.o
 
 # So is the guests' firmware, but for its entry and its own memcpy.
-LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf legacy)
+LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf)
 $(BUILD)/unit/test_linux $(BUILD)/unit/test_multiboot: $(LOADERS)
+$(BUILD)/unit/test_multiboot: $(BUILD)/host/guests/firmware/legacy.o
 $(BUILD)/unit/test_acpi: $(addprefix $(BUILD)/host/guests/firmware/,acpi.o dsdt.o)
 
 # The decoder is compared with an independent one.

@@ -32,6 +32,12 @@
 #define BULKHEAD_START_GPA     0xe1000u
 #define BULKHEAD_START_MAGIC   0x7472617453646842 /* "BhdStart" */
 
+/*
+ * Where the firmware tells that the BIOS was called, which guests do not have: 32 bits are written,
+ * the interrupt's number in the upper half, the caller's AX in the lower one. Also in bios.S.
+ */
+#define BULKHEAD_BIOS_PORT 0x610
+
 /* What a kernel file is; ANY: its content tells, which for FLAT it cannot. */
 enum bulkhead_kernel {
     BULKHEAD_KERNEL_ANY,

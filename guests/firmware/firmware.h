@@ -108,10 +108,15 @@ void linux_tell_clock(uint8_t *memory, struct bulkhead_start *start, uint32_t kh
 void acpi_write_tables(uint8_t *memory, uint64_t base, uint32_t cpu_count);
 
 /*
- * What is searched for below 1 MiB: the BIOS data area's few words, at LEGACY_TABLES the coreboot
- * table with the memory map and SMBIOS. Needs map_write().
+ * What is looked for below 1 MiB: the real-mode interrupt table, the BIOS data area's few words, at
+ * LEGACY_TABLES the coreboot table with the memory map and SMBIOS. Needs map_write().
  */
 void legacy_write_tables(uint8_t *memory, const struct bulkhead_start *start);
+
+/* bios.S: one entry of 4 bytes for each vector of the real-mode interrupt table. */
+#define BIOS_ENTRY_SIZE 4u
+#define BIOS_VECTORS    256u
+extern const uint8_t bios_entries[];
 
 /* dsdt.S */
 extern const uint8_t dsdt_aml[];

@@ -14,7 +14,8 @@ enum { COREBOOT_AT = 0, ENTRY_3_AT = 0x180, ENTRY_2_AT = 0x1a0, STRUCTURES_AT = 
 enum { CB_HEADER = 24, CB_MEMORY = 1, CB_RECORD = 8 };
 enum { ENTRY_3_SIZE = 24, ENTRY_2_SIZE = 31, ENTRY_2_SECOND = 16 };
 
-#define NAME "Bulkhead"
+#define BIOS_SEGMENT 0xf000u
+#define NAME         "Bulkhead"
 
 #define STRINGS(text) text "\0", sizeof(text "\0")
 
@@ -103,8 +104,17 @@ static void coreboot_write(uint8_t *to, const uint8_t *memory, const struct bulk
     put(to + 8, coreboot_checksum(to, CB_HEADER), 4);
 }
 
+/* The real-mode interrupt table: offset and segment of each vector's entry in bios.S. */
+static void vectors_write(uint8_t *memory) {
+    for (uint32_t i = 0; i < BIOS_VECTORS; i++) {
+        uint32_t offset = (uint16_t)((uintptr_t)bios_entries + BIOS_ENTRY_SIZE * i);
+        put(memory + 4 * i, offset | BIOS_SEGMENT << 16, 4);
+    }
+}
+
 void legacy_write_tables(uint8_t *memory, const struct bulkhead_start *start) {
     uint8_t *base = memory + LEGACY_TABLES;
+    vectors_write(memory);
     put(memory + 0x400, 0x3f8, 2);            /* COM1 */
     put(memory + 0x40e, LOW_RAM_END >> 4, 2); /* extended BIOS data area */
     put(memory + 0x413, LOW_RAM_END >> 10, 2);

@@ -48,6 +48,83 @@ start:  jmp     1f
 #endif
         call    kinds_start
 
+#ifndef __x86_64__
+/*
+ * real_mode_int(): in real mode, with the interrupt table that the machine came with, the INT of
+ * struct real_call, and back. kinds.h has the places.
+ */
+#define CALL_AT   0x7000        /* struct real_call: vector, AX, BX, flags */
+#define STACK_AT  0x7000
+#define CODE_AT   0x8000
+#define LOW(name) CODE_AT + name - low_code
+        .text
+        .globl  real_mode_int
+real_mode_int:
+        pushal
+        mov     %esp, real_sp
+        mov     $low_code, %esi
+        mov     $CODE_AT, %edi
+        mov     $low_end - low_code, %ecx
+        rep movsb
+        lgdtl   gdtr
+        ljmpl   $0x08, $CODE_AT
+        .code16
+low_code:
+        movw    $0x20, %ax
+        movw    %ax, %ds
+        movw    %ax, %es
+        movw    %ax, %ss
+        movl    %cr0, %eax
+        andl    $~1, %eax
+        movl    %eax, %cr0
+        ljmpw   $0, $LOW(real)
+real:   xorw    %ax, %ax
+        movw    %ax, %ds
+        movw    %ax, %es
+        movw    %ax, %ss
+        movw    $STACK_AT, %sp
+        lidtl   LOW(real_idtr)
+        movb    CALL_AT, %al
+        movb    %al, LOW(number)
+        jmp     1f                      /* the changed instruction is fetched anew */
+1:      movw    CALL_AT + 4, %ax
+        movw    CALL_AT + 8, %bx
+        .byte   0xcd                    /* INT */
+number: .byte   0
+        movw    %ax, CALL_AT + 4
+        movw    %bx, CALL_AT + 8
+        pushfw
+        popw    CALL_AT + 12
+        movl    %cr0, %eax
+        orl     $1, %eax
+        movl    %eax, %cr0
+        ljmpl   $0x10, $back
+real_idtr:
+        .word   4 * 256 - 1
+        .long   0
+low_end:
+        .code32
+back:   mov     $0x18, %eax
+        mov     %eax, %ds
+        mov     %eax, %es
+        mov     %eax, %ss
+        mov     real_sp, %esp
+        popal
+        ret
+
+        .data
+        .balign 8
+gdt:    .quad   0
+        .quad   0x00009b000000ffff      /* code of 16 bits */
+        .quad   0x00cf9b000000ffff      /* code of 32 bits */
+        .quad   0x00cf93000000ffff
+        .quad   0x000093000000ffff      /* data for real mode */
+gdtr:   .word   gdtr - gdt - 1
+        .long   gdt
+real_sp:
+        .long   0
+#endif
+
         .data
         .balign 16
 first_sp:

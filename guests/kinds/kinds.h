@@ -41,6 +41,13 @@ void tap_common(const struct first_state *s);
  */
 void tap_map(const uint8_t *map, uint64_t count, unsigned step);
 
+/* A call of the BIOS, in a free place below 1 MiB; only with 32 bits. Registers are of 16. */
+struct real_call {
+    uint32_t vector, ax, bx, flags;
+};
+#define REAL_CALL ((volatile struct real_call *)0x7000)
+void real_mode_int(void);
+
 void kinds_start(const struct first_state *s); /* called by entry.S */
 
 #endif

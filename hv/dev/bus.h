@@ -60,6 +60,9 @@ void vm_clocks_changed(struct vm *vm);
  * follow. */
 bool vm_transmit(struct vm *vm, uint8_t byte);
 
+/* The guest called the BIOS that it does not have: INT vector with this AX. For the log. */
+void vm_bios_called(struct vm *vm, uint8_t vector, uint16_t ax);
+
 /* Asks the run loop of the VM to end, and why; the first reason wins. Needs no lock. */
 enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);

@@ -10,8 +10,9 @@
 #include "hv/dev/clock.h"
 #include "hv/dev/lapic.h"
 
-bus_read chipset_read, ioapic_read, pic_read, pit_read, pm_read, rtc_read, uart_read;
-bus_write chipset_write, ioapic_write, pic_write, pit_write, pm_write, rtc_write, uart_write;
+bus_read bios_read, chipset_read, ioapic_read, pic_read, pit_read, pm_read, rtc_read, uart_read;
+bus_write bios_write, chipset_write, ioapic_write, pic_write, pit_write, pm_write, rtc_write,
+    uart_write;
 
 /*
  * The PC's pair of 8259 interrupt controllers with the edge/level registers (ELCR) of PCI chipsets:
@@ -147,3 +148,15 @@ struct chipset {
     uint8_t port92, cf9;
 };
 void chipset_reset(struct chipset *c, struct vm *vm);
+
+/*
+ * BULKHEAD_BIOS_PORT: where the guest's firmware tells of calls to a BIOS. All are counted, the
+ * first few after each start are for the log.
+ */
+#define BIOS_CALLS_SHOWN 8
+struct bios {
+    struct vm *vm;
+    uint64_t calls; /* since the VM was made; shown by "stats" */
+    uint32_t left;  /* so many may still be shown */
+};
+void bios_reset(struct bios *bios, struct vm *vm);

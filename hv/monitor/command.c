@@ -94,6 +94,9 @@ static void stats_vcpu(const struct vcpu *v) {
 static void stats_vm(unsigned n) {
     const struct vm *vm = command.vms[n];
     console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
+    if (vm->bios.calls != 0) {
+        console_print("  bios-calls %llu\n", (ull)vm->bios.calls);
+    }
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         stats_vcpu(&vm->vcpus[i]);
     }
@@ -150,7 +153,7 @@ static const struct command_entry {
     {"log", "LEVEL", "error, warn, info or debug", run_log, NULL, 0},
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
-    {"stats", "[NAME]", "exits and refusals, of one guest or of all", NULL, stats_vm, 0},
+    {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, stats_vm, 0},
     {"stop", "NAME", "stop a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_STOP},
 };
 

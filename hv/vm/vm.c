@@ -105,6 +105,11 @@ void vm_pic_raised(struct vm *vm) {
     vm_deliver_to(&vm->vcpus[0], &m);
 }
 
+void vm_bios_called(struct vm *vm, uint8_t vector, uint16_t ax) {
+    vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s", vector, ax,
+           vm->bios.left == 0 ? "; from here on they are only counted, see stats" : "");
+}
+
 /* The devices of every guest's PC. */
 #define VM_DEVICE(member) offsetof(struct vm, member)
 const struct bus_entry vm_ports[] = {
@@ -120,6 +125,7 @@ const struct bus_entry vm_ports[] = {
     {0x92, 1, "fast reset", VM_DEVICE(chipset), chipset_read, chipset_write},
     {0x4d0, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
     {PM1A_EVENT_PORT, 12, "ACPI power management", VM_DEVICE(pm), pm_read, pm_write},
+    {BULKHEAD_BIOS_PORT, 4, "calls to a BIOS", VM_DEVICE(bios), bios_read, bios_write},
     {0xcf8, 8, "PCI configuration, reset", VM_DEVICE(chipset), chipset_read, chipset_write},
     {.size = 0},
 };
@@ -137,6 +143,7 @@ void vm_reset_devices(struct vm *vm) {
     rtc_reset(&vm->rtc, vm, &vm->clock);
     pit_reset(&vm->pit, vm, &vm->clock);
     chipset_reset(&vm->chipset, vm);
+    bios_reset(&vm->bios, vm);
     lock_release(&vm->lock);
 }
 

@@ -50,6 +50,7 @@ struct vm {
     struct rtc rtc;
     struct pit pit;
     struct chipset chipset;
+    struct bios bios;
 
     struct log_limit log_limit;
     uint32_t vcpu_count;

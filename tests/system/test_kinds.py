@@ -3,6 +3,7 @@
 from frame import Boot, check, expect_that
 
 CMDLINE = "kinds one two"
+BIOS_CALLS = 7 + 256            # guests/kinds/multiboot.c
 MODULE = b"a file for the guests\n"
 OWN = ["multiboot", "linux32", "elf", "flat"]
 NAMES = OWN + ["memtest32", "grub", "memtest64", "rt"]
@@ -51,8 +52,8 @@ class Kinds(Boot):
         self.operator("start " + name)
         self.view(self.names.index(name) + 1)
 
-    def own(self, name):
-        """All its lines are ok, and it switched itself off."""
+    def own(self, name, *logged):
+        """All its lines are ok, and it switched itself off; and what else is to be in the log."""
         self.new_log()
         self.begin(name)
         done = self.machine.expect(r"done: (\d+) passed, (\d+) failed", 120, f"the end of {name}'s lines")
@@ -60,7 +61,7 @@ class Kinds(Boot):
         seen = seen[seen.rfind("ok 1 - "):]
         expect_that(int(done.group(1)) > 20 and done.group(2) == "0", f"{name}: more than 20 lines, all ok",
                     "\n".join(line for line in seen.split("\n") if not line.startswith("ok ")))
-        self.expect_log(name, "powered off by the guest")
+        self.expect_log(name, "powered off by the guest", *logged)
 
     @check("the machine is divided", required=True)
     def start(self):
@@ -68,7 +69,12 @@ class Kinds(Boot):
 
     @check("a Multiboot kernel: registers, memory, command line, module, map")
     def multiboot(self):
-        self.own("multiboot")
+        self.own("multiboot", r"calls a BIOS, which guests do not have: INT 15h, AX e820h")
+
+    @check("its calls to a BIOS are counted")
+    def bios(self):
+        seen = self.statistics("multiboot").get("bios-calls")
+        expect_that(seen == BIOS_CALLS, f"{BIOS_CALLS} calls", seen)
 
     @check("a bzImage of 32 bits: registers and boot_params")
     def linux32(self):

@@ -111,7 +111,9 @@ TEST(list_and_stats) {
     alpha.vcpus[0].exits[EXIT_CPUID] = 7;
     alpha.vcpus[0].exits[EXIT_TRIPLE_FAULT] = 8;
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n");
+    alpha.bios.calls = 9;
     static const char want[] = "alpha: running\r\n"
+                               "  bios-calls 9\r\n"
                                "  vcpu0 msr-denied 3\r\n  vcpu0 port-denied 4\r\n"
                                "  vcpu0 memory-denied 5\r\n  vcpu0 instruction-denied 6\r\n"
                                "  vcpu0 exits cpuid 7\r\n  vcpu0 exits other 8\r\n";

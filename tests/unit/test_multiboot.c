@@ -390,6 +390,20 @@ TEST(smbios) {
     CHECK_U64(at, end);
 }
 
+/* The firmware's, which the test program leaves out: only its address counts. */
+const uint8_t bios_entries[BIOS_VECTORS * BIOS_ENTRY_SIZE];
+
+/* Each vector leads to its own entry, in the firmware's segment. */
+TEST(real_mode_vectors) {
+    stage(BULKHEAD_KERNEL_FLAT);
+    legacy_write_tables(ram, &start);
+    for (unsigned i = 0; i < 256; i++) {
+        CHECK_U64(get(4 * i, 2), ((uintptr_t)bios_entries + 4 * i) & 0xffff);
+        CHECK_U64(get(4 * i + 2, 2), 0xf000);
+    }
+    CHECK_U64(get(0x400, 2), 0x3f8);
+}
+
 TEST(bios_data_and_coreboot) {
     stage(BULKHEAD_KERNEL_FLAT);
     legacy_write_tables(ram, &start);
@@ -418,4 +432,4 @@ TEST(bios_data_and_coreboot) {
 
 TEST_MAIN(T(elf64), T(elf64_entry_is_physical), T(low_segment), T(elf64_refusals), T(multiboot_elf),
           T(multiboot_without_module), T(multiboot_addresses), T(multiboot_refusals), T(flat),
-          T(random_headers), T(smbios), T(bios_data_and_coreboot))
+          T(random_headers), T(smbios), T(real_mode_vectors), T(bios_data_and_coreboot))
