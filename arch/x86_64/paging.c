@@ -44,8 +44,8 @@ static void paging_map(uint64_t base, uint64_t end, unsigned access, enum npt_ty
     }
     enum status s = npt_map_range(&host_tables, base, HPA(base), end - base, access, type);
     if (s != STATUS_OK) {
-        plat_panic("cannot map %#llx-%#llx for the hypervisor (status %u)", (ull)base, (ull)end,
-                   (unsigned)s);
+        plat_panic("cannot map %#llx-%#llx for the hypervisor: %s", (ull)base, (ull)end,
+                   status_name(s));
     }
 }
 

@@ -56,7 +56,7 @@ static void report_raw(struct vcpu *v) {
 
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason) {
     vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
-    vm_log(v->vm, LOG_INFO, "  vcpu %u  exit kind %u  length %u", v->index, (unsigned)x->kind,
+    vm_log(v->vm, LOG_INFO, "  vcpu %u  exit %s  length %u", v->index, exit_kind_names[x->kind],
            x->insn_len);
     report_registers(v);
     report_segments(v);

@@ -18,3 +18,6 @@ enum status {
     STATUS_TIMEOUT,     /* the hardware did not answer in time */
     STATUS_FULL,        /* a fixed table has no free entry */
 };
+
+/* For the log. */
+const char *status_name(enum status status);

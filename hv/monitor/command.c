@@ -59,34 +59,14 @@ static void list_vm(unsigned n) {
 }
 
 static void stats_vcpu(const struct vcpu *v) {
-    static const char *const kinds[EXIT_KINDS] = {
-        [EXIT_CPUID] = "cpuid",
-        [EXIT_HYPERCALL] = "hypercall",
-        [EXIT_RDMSR] = "rdmsr",
-        [EXIT_WRMSR] = "wrmsr",
-        [EXIT_IO] = "port",
-        [EXIT_NESTED_FAULT] = "memory",
-        [EXIT_INTERRUPT] = "host-interrupt",
-        [EXIT_WINDOW] = "window",
-        [EXIT_HLT] = "hlt",
-        [EXIT_CR] = "control-register",
-        [EXIT_XSETBV] = "xsetbv",
-        [EXIT_EXCEPTION] = "exception",
-        [EXIT_TASK_SWITCH] = "task-switch",
-        [EXIT_INVALID_OPCODE] = "invalid-opcode",
-        [EXIT_PRIVILEGED] = "privileged",
-        [EXIT_CACHE] = "cache",
-        [EXIT_APIC_WRITE] = "apic-write",
-        [EXIT_APIC_EOI] = "apic-eoi",
-    };
     static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
     for (unsigned r = 0; r < REFUSED_KINDS; r++) {
         console_print("  vcpu%u %s-denied %llu\n", v->index, refused[r], (ull)v->refused[r]);
     }
     for (unsigned k = 0; k < EXIT_KINDS; k++) {
         if (v->exits[k] != 0) {
-            console_print("  vcpu%u exits %s %llu\n", v->index,
-                          kinds[k] != NULL ? kinds[k] : "other", (ull)v->exits[k]);
+            console_print("  vcpu%u exits %s %llu\n", v->index, exit_kind_names[k],
+                          (ull)v->exits[k]);
         }
     }
 }

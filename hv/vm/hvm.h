@@ -20,12 +20,16 @@ enum exit_kind {
     EXIT_IO,
     EXIT_NESTED_FAULT, /* guest-physical address that the nested tables do not allow */
     EXIT_INTERRUPT,    /* a host interrupt is waiting */
-    EXIT_WINDOW,       /* the guest can take an interrupt or an NMI now */
+    EXIT_WINDOW,       /* the guest can take an interrupt now */
+    EXIT_NMI_WINDOW,   /* the guest can take an NMI now, or can after its IRET */
+    EXIT_STEP,         /* the one instruction that was to be waited for is done */
+    EXIT_CHANGED,      /* another vCPU has changed the instruction that exited: once more */
     EXIT_HLT,
     EXIT_CR, /* MOV CR, CLTS, LMSW that policy wants to see */
     EXIT_XSETBV,
     EXIT_EXCEPTION, /* one of the intercepted exceptions */
-    EXIT_HOST_NMI,
+    EXIT_HOST_NMI,  /* the vendor's file has handled it */
+    EXIT_HOST_INIT, /* nobody sends it to a running CPU but a reset of the machine */
     EXIT_HOST_MCE,
     EXIT_TRIPLE_FAULT,
     EXIT_TASK_SWITCH,    /* the CPU has checked gate and privileges, and done nothing */
@@ -37,6 +41,9 @@ enum exit_kind {
     EXIT_ENTRY_FAILED,   /* the CPU refused the guest state: the report says why */
     EXIT_KINDS
 };
+
+/* As "stats" and crash reports show them. */
+extern const char *const exit_kind_names[EXIT_KINDS];
 
 /* The numbers are those of both vendors' event words. */
 enum event_type {

@@ -8,8 +8,6 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
-struct hvm_ops *hvm;
-
 struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
 
 void vcpu_request(struct vcpu *v, uint32_t bits) {

@@ -204,7 +204,7 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
         s = vm_create_vcpus(vm);
     }
     if (s != STATUS_OK) {
-        vm_log(vm, LOG_ERROR, "cannot be created (status %u)", (unsigned)s);
+        vm_log(vm, LOG_ERROR, "cannot be created: %s", status_name(s));
     } else {
         *out = vm;
     }

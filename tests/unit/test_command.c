@@ -116,7 +116,7 @@ TEST(list_and_stats) {
                                "  bios-calls 9\r\n"
                                "  vcpu0 msr-denied 3\r\n  vcpu0 port-denied 4\r\n"
                                "  vcpu0 memory-denied 5\r\n  vcpu0 instruction-denied 6\r\n"
-                               "  vcpu0 exits cpuid 7\r\n  vcpu0 exits other 8\r\n";
+                               "  vcpu0 exits cpuid 7\r\n  vcpu0 exits triple-fault 8\r\n";
     CHECK_STR(answer_to("stats alpha"), want);
     const char *both = answer_to("stats");
     CHECK(strncmp(both, want, strlen(want)) == 0);

@@ -22,13 +22,13 @@ const struct svm_exit svm_exits[SVM_EXITS] = {
     [0x40 ... 0x5f] = {EXIT_EXCEPTION, FORM_EVENT},
     [0x60] = {EXIT_INTERRUPT, FORM_PLAIN},
     [0x61] = {EXIT_HOST_NMI, FORM_PLAIN}, /* taken by the host when enter.S sets GIF */
-    [0x63] = {EXIT_WINDOW, FORM_PLAIN},   /* INIT: nobody sends it to a running CPU but a reset */
-    [0x64] = {EXIT_WINDOW, FORM_PLAIN},   /* SVM_VINTR */
-    CR(0x65),                             /* CR0: a write that changes more than TS and MP */
-    [0x6f] = {EXIT_PRIVILEGED, INSN},     /* RDPMC: no counters, so #GP */
+    [0x63] = {EXIT_HOST_INIT, FORM_PLAIN},
+    [0x64] = {EXIT_WINDOW, FORM_PLAIN}, /* SVM_VINTR */
+    CR(0x65),                           /* CR0: a write that changes more than TS and MP */
+    [0x6f] = {EXIT_PRIVILEGED, INSN},   /* RDPMC: no counters, so #GP */
     [0x72] = {EXIT_CPUID, INSN},
-    [0x74] = {EXIT_WINDOW, FORM_PLAIN}, /* IRET: the end of the guest's NMI handler */
-    [0x76] = {EXIT_CACHE, INSN},        /* INVD */
+    [0x74] = {EXIT_NMI_WINDOW, FORM_PLAIN}, /* IRET: the end of the guest's NMI handler */
+    [0x76] = {EXIT_CACHE, INSN},            /* INVD */
     [0x78] = {EXIT_HLT, INSN},
     [0x7a] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* INVLPGA */
     [0x7b] = {EXIT_IO, FORM_IO},

@@ -60,7 +60,7 @@ static void svm_step_end(struct svm_vcpu *s, struct vmexit *x) {
     s->nmi_blocked = s->nmi_blocked && !s->step_iret;
     if (trapped && !s->step_tf) {
         c->dr6 &= ~DR6_BS;
-        x->kind = (c->dr6 & DR6_BREAKPOINTS) != 0 ? EXIT_EXCEPTION : EXIT_WINDOW;
+        x->kind = (c->dr6 & DR6_BREAKPOINTS) != 0 ? EXIT_EXCEPTION : EXIT_STEP;
     } else if (x->event.vector == X86_PF) {
         c->cr2 = c->exit_info2; /* an intercepted page fault has not written it */
     }
@@ -144,7 +144,7 @@ static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v
     bool unknown = (svm_caps.features & SVM_HAS_NEXT_RIP) == 0 || x->insn_len == 0;
     if (UNLIKELY(unknown) && e.form >= FORM_INSTRUCTION && e.form <= FORM_CR &&
         !fetch_length(v, x)) {
-        x->kind = EXIT_WINDOW; /* not the instruction that exited: the guest changed it */
+        x->kind = EXIT_CHANGED;
     }
     return v;
 }
