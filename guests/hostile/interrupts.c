@@ -7,7 +7,16 @@
 #define REG_TIMER    0x320
 #define REG_INITIAL  0x380
 #define REG_DIVIDE   0x3e0
+#define REG_LINT0    0x350
+#define MODE_EXTINT  0x700
 #define NOBODY       0x77
+
+#define PIC         0x20
+#define PIC_VECTORS 0x40
+#define ELCR        0x4d0
+#define COM1        0x3f8
+#define COM1_IRQ    4
+#define PIT_CONTROL 0x43
 
 static uint64_t all_interrupts(void) {
     uint64_t sum = irq_count[2];
@@ -181,4 +190,59 @@ const char *act_cli_jmp(void) {
     for (uint64_t start = read_tsc(); read_tsc() - start < machine.tsc_hz / 5;) {
     }
     return "done";
+}
+
+/* The gate of a vector becomes a trap gate, which leaves IF set, with a stack of the IST. */
+static void make_trap_gate(unsigned vector, uint8_t ist) {
+    struct {
+        uint16_t limit;
+        uint64_t base;
+    } __attribute__((packed)) idtr;
+    __asm__ volatile("sidt %0" : "=m"(idtr));
+    volatile uint8_t *gate = (volatile uint8_t *)(uintptr_t)(idtr.base + vector * 16);
+    gate[4] = ist;
+    gate[5] = 0x8f;
+}
+
+/*
+ * COM1 asks for an interrupt and is never served; the 8259 takes the line as a level and ends each
+ * interrupt by itself. So the next one is due as soon as one has been delivered.
+ */
+const char *act_hang_window(void) {
+    debug_stack_use();
+    make_trap_gate(PIC_VECTORS + COM1_IRQ, 1);
+    apic_write(REG_SPURIOUS, 0x1ff);
+    apic_write(REG_LINT0, MODE_EXTINT);
+    out8(PIC, 0x11);
+    out8(PIC + 1, PIC_VECTORS);
+    out8(PIC + 1, 4);
+    out8(PIC + 1, 3); /* automatic EOI */
+    out8(ELCR, 1u << COM1_IRQ);
+    out8(PIC + 1, (uint8_t) ~(1u << COM1_IRQ));
+    out8(COM1 + 4, 0x0b); /* DTR, RTS, OUT2 */
+    out8(COM1 + 1, 0);
+    out8(COM1 + 1, 2); /* the transmitter is empty */
+    interrupts_on();
+    for (;;) {
+        __builtin_ia32_pause();
+    }
+}
+
+static void set_pit_for_ever(void) {
+    for (;;) {
+        out8(PIT_CONTROL, 0x30);
+    }
+}
+
+/* Each time vCPU 0's CPU has to look at its clocks. */
+const char *act_hang_clocks(void) {
+    if (!vcpu_ready()) {
+        return "no second vCPU";
+    }
+    for (unsigned i = 1; i < vcpu_count; i++) {
+        vcpu_run(i, set_pit_for_ever);
+    }
+    for (;;) {
+        __builtin_ia32_pause();
+    }
 }

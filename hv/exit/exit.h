@@ -10,8 +10,9 @@
 
 enum action {
     ACTION_NEXT = 0, /* the instruction is done: go on behind it */
-    ACTION_RETRY,    /* enter again where the guest stands (an event may have been queued) */
+    ACTION_DONE,     /* the guest stands behind what it did already */
     ACTION_HALT,     /* the instruction is done: wait for an event */
+    ACTION_RETRY,    /* enter again where the guest stands (an event may have been queued) */
 };
 
 typedef enum action (*exit_handler)(struct vcpu *v, struct vmexit *x);

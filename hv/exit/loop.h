@@ -7,15 +7,26 @@
 #pragma once
 
 #include "hv/exit/exit.h"
+#include "hv/vm/plat.h"
 
+/*
+ * No guest keeps host interrupts out. Whoever goes round here either gets an instruction done, and
+ * at its end the CPU looks for them, or comes by plat_take_interrupts(): a CPU may put window exits
+ * and exceptions before them, and other vCPUs may send requests faster than they are served. SDM
+ * "Interrupt-Window Exiting and Virtual-Interrupt Delivery".
+ */
 static inline __attribute__((always_inline)) void
 vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
     struct vmexit x = {.kind = EXIT_UNKNOWN};
     for (;;) {
         while (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
-            if (!vcpu_service(v)) { /* it may also leave a request, such as an NMI of a timer */
+            if (!vcpu_service(v)) {
                 return;
+            }
+            /* It may leave a request, such as an NMI of a timer; others may have come. */
+            if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
+                plat_take_interrupts();
             }
         }
         v = run(v, &x); /* the same v: handed through so that it need not wait in memory */
@@ -23,6 +34,8 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
         enum action action = exit_table[x.kind](v, &x);
         if (LIKELY(action == ACTION_NEXT)) {
             advance(v, x.insn_len);
+        } else if (action == ACTION_RETRY) {
+            plat_take_interrupts();
         } else if (action == ACTION_HALT) {
             advance(v, x.insn_len);
             if (!vcpu_halt(v)) {

@@ -41,17 +41,19 @@ static enum action exit_hypercall(struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-/* The guest may be able to take by now what waits for a window: then it need not exit once more. */
+/*
+ * A host interrupt waits, which the loop takes. The guest may be able to take by now what waits for
+ * a window: then it need not exit once more.
+ */
 static enum action exit_interrupt(struct vcpu *v, UNUSED struct vmexit *x) {
     if (UNLIKELY(v->window_interrupt)) {
         __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
     }
-    plat_take_interrupts();
     return ACTION_RETRY;
 }
 
-/* A window opened, or the nested state changed: look at the pending events again. */
-static enum action exit_window(struct vcpu *v, UNUSED struct vmexit *x) {
+/* Something has changed that may let an event in: look at the pending ones again. */
+static enum action exit_look_again(struct vcpu *v, UNUSED struct vmexit *x) {
     __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
     return ACTION_RETRY;
 }
@@ -67,15 +69,13 @@ static enum action exit_next(UNUSED struct vcpu *v, UNUSED struct vmexit *x) {
 
 /*
  * An intercepted exception is the guest's own: it goes on to the guest's handler. A guest may raise
- * one in the delivery of another for ever, with no instruction between at which the CPU would look
- * for a host interrupt: so we look.
+ * one in the delivery of another for ever, with no instruction between: the loop sees to it.
  */
 static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
     if (x->event.vector == X86_DB) { /* the handler may use the debug registers */
         hvm->set(v, HVM_DR7, hvm->get(v, HVM_DR7) & ~X86_DR7_GD);
     }
     vcpu_inject(v, x->event);
-    plat_take_interrupts();
     return ACTION_RETRY;
 }
 
@@ -97,14 +97,14 @@ static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
     return exit_crash(v, x, reasons[x->kind]);
 }
 
-/* Behind the instruction. */
+/* After the instruction. */
 static enum action exit_apic(struct vcpu *v, struct vmexit *x) {
     if (x->kind == EXIT_APIC_WRITE) {
         lapic_written(&v->lapic, x->apic);
     } else {
         lapic_ended(&v->lapic, (uint8_t)x->apic);
     }
-    return ACTION_RETRY;
+    return ACTION_DONE;
 }
 
 /*
@@ -119,16 +119,16 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_IO] = exit_io,
     [EXIT_NESTED_FAULT] = exit_nested_fault,
     [EXIT_INTERRUPT] = exit_interrupt,
-    [EXIT_WINDOW] = exit_window,
-    [EXIT_NMI_WINDOW] = exit_window,
-    [EXIT_STEP] = exit_window,
-    [EXIT_CHANGED] = exit_window,
+    [EXIT_WINDOW] = exit_look_again,
+    [EXIT_NMI_WINDOW] = exit_look_again,
+    [EXIT_STEP] = exit_look_again,
+    [EXIT_CHANGED] = exit_look_again,
     [EXIT_HLT] = exit_hlt,
     [EXIT_CR] = exit_cr,
     [EXIT_XSETBV] = exit_xsetbv,
     [EXIT_EXCEPTION] = exit_exception,
-    [EXIT_HOST_NMI] = exit_window,
-    [EXIT_HOST_INIT] = exit_window,
+    [EXIT_HOST_NMI] = exit_look_again,
+    [EXIT_HOST_INIT] = exit_look_again,
     [EXIT_HOST_MCE] = exit_host_mce,
     [EXIT_TRIPLE_FAULT] = exit_fatal,
     [EXIT_TASK_SWITCH] = exit_task_switch,

@@ -10,9 +10,14 @@
 
 struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
 
+/*
+ * Who finds a request there need not kick: v's CPU was kicked for that one, or set it itself and
+ * has not entered the guest since. So a guest's messages are no flood of kicks that would hold back
+ * the interrupts of its sibling's CPU.
+ */
 void vcpu_request(struct vcpu *v, uint32_t bits) {
-    __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
-    if (v->cpu != plat_cpu()) {
+    uint32_t before = __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+    if (before == 0 && v->cpu != plat_cpu()) {
         plat_kick(v->cpu);
     }
 }
@@ -103,6 +108,15 @@ static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, b
     }
 }
 
+/* Until there is a request; host interrupts are taken also where there is one at once. */
+static void vcpu_wait(const struct vcpu *v) {
+    if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
+        plat_wait();
+    } else {
+        plat_take_interrupts();
+    }
+}
+
 /*
  * INIT stops a vCPU, a startup message sets it going; to one that does not wait it is nothing.
  * Waits as long as v does; returns the requests that came last. SDM "MP Initialization Protocol
@@ -125,9 +139,7 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
         if (!v->waiting || (requests & REQUEST_LEAVE) != 0) {
             return requests;
         }
-        if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
-            plat_wait();
-        }
+        vcpu_wait(v);
         requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
     }
 }
@@ -189,13 +201,16 @@ bool vcpu_halt(struct vcpu *v) {
     /* STI; HLT: what waited for a window in the shadow of STI can be taken now, and no window exit
      * will come any more. */
     vcpu_note(v, REQUEST_EVENT);
-    for (v->halted = true;; plat_wait()) {
-        if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) != 0 && !vcpu_service(v)) {
+    v->halted = true;
+    for (;;) {
+        bool asked = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) != 0;
+        if (asked && !vcpu_service(v)) {
             return false;
         }
         if (v->event.type != EVENT_NONE || !v->halted) {
             return true;
         }
+        vcpu_wait(v);
     }
 }
 

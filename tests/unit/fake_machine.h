@@ -20,7 +20,10 @@ static uint64_t fake_tsc, fake_deadline;
 static unsigned fake_kicks, fake_cpu;
 static uint64_t fake_regs[HVM_REG_COUNT];
 static struct hvm_segment fake_segs[HVM_SEG_COUNT];
-static bool fake_can_interrupt, fake_window_interrupt, fake_flushed;
+static bool fake_can_interrupt, fake_window_interrupt, fake_window_nmi, fake_flushed;
+/* The CPU's own NMI blocking: fake_enter() begins it, and an IRET, which is the test's, ends it. */
+static bool fake_nmi_blocked;
+static void (*fake_on_timer_set)(void), (*fake_on_reset)(void); /* what happens meanwhile */
 static char fake_console[4096];
 static size_t fake_console_length;
 
@@ -39,6 +42,9 @@ uint64_t plat_wall_seconds(void) {
 }
 void plat_timer_set(uint64_t tsc_deadline) {
     fake_deadline = tsc_deadline;
+    if (fake_on_timer_set != NULL) {
+        fake_on_timer_set();
+    }
 }
 unsigned plat_cpu(void) {
     return fake_cpu;
@@ -109,19 +115,29 @@ static enum status fake_vcpu_init(struct vcpu *v) {
 }
 static void fake_vcpu_reset(struct vcpu *v) {
     (void)v;
+    fake_nmi_blocked = false;
+    if (fake_on_reset != NULL) {
+        fake_on_reset();
+    }
 }
 static void fake_inject(struct vcpu *v) {
     (void)v;
 }
 static bool fake_can(struct vcpu *v, bool nmi) {
     (void)v;
-    (void)nmi;
-    return fake_can_interrupt;
+    return nmi ? !fake_nmi_blocked : fake_can_interrupt;
 }
 static void fake_window(struct vcpu *v, bool interrupt, bool nmi) {
     (void)v;
-    (void)nmi;
     fake_window_interrupt = interrupt;
+    fake_window_nmi = nmi;
+}
+/* What an entry and the exit after it do to the event that was queued. It is returned. */
+static inline struct event fake_enter(struct vcpu *v) {
+    struct event e = v->event;
+    fake_nmi_blocked |= e.type == EVENT_NMI;
+    v->event.type = EVENT_NONE;
+    return e;
 }
 static uint64_t fake_get(struct vcpu *v, enum hvm_reg r) {
     (void)v;
@@ -200,7 +216,8 @@ static struct vcpu *fake_machine_start(void) {
     hvm = &fake_ops;
     fake_cpu = 0;
     fake_console_length = 0;
-    fake_can_interrupt = fake_window_interrupt = false;
+    fake_can_interrupt = fake_window_interrupt = fake_window_nmi = fake_nmi_blocked = false;
+    fake_on_timer_set = fake_on_reset = fake_wait = NULL;
     strcpy(fake_config.name, "fake");
     fake_config.memory = FAKE_RAM;
     fake_config.on_violation = ON_VIOLATION_DENY;
@@ -229,7 +246,7 @@ static struct vcpu *fake_machine_start(void) {
     return v;
 }
 
-static enum action fake_exit(struct vcpu *v, struct vmexit *x) {
+static inline enum action fake_exit(struct vcpu *v, struct vmexit *x) {
     return exit_table[x->kind](v, x);
 }
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The run loop with a CPU of the test's: no guest can go round in it, or in what it calls, without
+ * a point at which host interrupts are taken or an instruction of its own that is done.
+ */
+#include "fake_machine.h"
+#include "hv/exit/loop.h"
+
+#define TURNS 20
+
+static struct {
+    struct vmexit exit; /* of every turn */
+    unsigned runs, advanced, taken_before;
+    unsigned left; /* turns; then the VM is left */
+} script;
+
+static struct vcpu *run(struct vcpu *v, struct vmexit *x) {
+    (void)fake_enter(v);
+    *x = script.exit;
+    script.runs++;
+    if (--script.left == 0) {
+        vcpu_request(v, REQUEST_LEAVE);
+    }
+    return v;
+}
+
+static void advance(struct vcpu *v, uint32_t insn_len) {
+    (void)v;
+    script.advanced += insn_len != 0;
+}
+
+static void go(struct vcpu *v, struct vmexit exit, unsigned turns) {
+    memset(&script, 0, sizeof(script));
+    script.exit = exit;
+    script.left = turns;
+    script.taken_before = fake_interrupts_taken;
+    vcpu_loop(v, run, advance);
+}
+
+static unsigned taken(void) {
+    return fake_interrupts_taken - script.taken_before;
+}
+
+/* With the registers as they are: CPUID leaf 0, MSR 0, port 0, memory of nobody, and so on. */
+TEST(each_turn_is_an_instruction_or_takes_interrupts) {
+    for (unsigned k = 0; k < EXIT_KINDS; k++) {
+        if (k == EXIT_HOST_MCE || k == EXIT_HLT) { /* a panic; sleeps */
+            continue;
+        }
+        struct vcpu *v = fake_machine_start();
+        struct vmexit exit = {.kind = (enum exit_kind)k, .insn_len = 2};
+        bool after = k == EXIT_APIC_WRITE || k == EXIT_APIC_EOI; /* the CPU has done it */
+        if (k == EXIT_EXCEPTION) {
+            exit.event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_DB};
+        }
+        v->requests = 0;
+        go(v, exit, TURNS);
+        CHECK(script.runs != 0);
+        if (!after && script.advanced + taken() < script.runs) {
+            printf("# kind %s: %u turns, %u advanced, %u taken\n", exit_kind_names[k], script.runs,
+                   script.advanced, taken());
+            CHECK(false);
+        }
+    }
+}
+
+TEST(what_is_common_takes_none) {
+    struct vcpu *v = fake_machine_start();
+    v->requests = 0;
+    go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, TURNS);
+    CHECK_U64(script.advanced, TURNS);
+    CHECK_U64(taken(), 0);
+}
+
+static unsigned requests_to_come;
+static uint32_t request_to_come;
+static struct vcpu *asked;
+
+/* Another vCPU asks while v is served; in the end that it leaves. */
+static void ask_again(void) {
+    unsigned cpu = fake_cpu;
+    fake_cpu = 1;
+    vcpu_request(asked, requests_to_come != 0 ? request_to_come : (uint32_t)REQUEST_LEAVE);
+    requests_to_come -= requests_to_come != 0;
+    fake_cpu = cpu;
+}
+
+/* Siblings that set the PIT without end. */
+TEST(requests_without_end_do_not_hold_the_cpu) {
+    struct vcpu *v = asked = fake_machine_start();
+    requests_to_come = TURNS;
+    request_to_come = REQUEST_CLOCKS;
+    fake_on_timer_set = ask_again;
+    v->requests = REQUEST_CLOCKS;
+    go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, 1);
+    CHECK_U64(script.runs, 0);
+    CHECK(taken() >= TURNS);
+    CHECK_U64(requests_to_come, 0);
+}
+
+/* A sibling that sends INIT without end to one that waits for its start. */
+TEST(init_without_end_does_not_hold_the_cpu) {
+    struct vcpu *v = asked = fake_machine_start();
+    v->index = 1;
+    requests_to_come = TURNS;
+    request_to_come = REQUEST_INIT;
+    fake_on_reset = ask_again;
+    v->requests = REQUEST_INIT;
+    go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, 1);
+    CHECK_U64(script.runs, 0);
+    CHECK(taken() >= TURNS);
+    CHECK_U64(requests_to_come, 0);
+}
+
+static void leave_an_nmi(void) {
+    fake_on_timer_set = NULL;
+    vcpu_request(asked, REQUEST_NMI);
+}
+
+/* Such as the 8254's through LINT0: HLT must not sleep over it (fake_wait is not set). */
+TEST(a_request_left_by_the_service_ends_hlt) {
+    struct vcpu *v = asked = fake_machine_start();
+    v->requests = REQUEST_CLOCKS;
+    fake_on_timer_set = leave_an_nmi;
+    CHECK(vcpu_halt(v));
+    CHECK_U64(v->event.type, EVENT_NMI);
+}
+
+/* One kick is enough until the requests are looked at. */
+TEST(kicks_are_not_a_flood) {
+    struct vcpu *v = fake_machine_start();
+    v->requests = 0;
+    fake_cpu = 1;
+    unsigned kicks = fake_kicks;
+    for (unsigned i = 0; i < TURNS; i++) {
+        vcpu_request(v, REQUEST_EVENT);
+        vcpu_request(v, REQUEST_CLOCKS);
+    }
+    CHECK_U64(fake_kicks, kicks + 1);
+    fake_cpu = 0;
+    CHECK(vcpu_service(v));
+    fake_cpu = 1;
+    vcpu_request(v, REQUEST_EVENT);
+    CHECK_U64(fake_kicks, kicks + 2);
+    fake_cpu = 0;
+}
+
+TEST(every_kind_and_status_has_a_name) {
+    for (unsigned k = 0; k < EXIT_KINDS; k++) {
+        CHECK(exit_kind_names[k] != NULL && exit_kind_names[k][0] != '\0');
+        for (unsigned other = 0; other < k; other++) {
+            CHECK(strcmp(exit_kind_names[k], exit_kind_names[other]) != 0);
+        }
+    }
+    for (unsigned s = STATUS_OK; s <= STATUS_FULL; s++) {
+        CHECK(strcmp(status_name((enum status)s), "unknown") != 0);
+    }
+    CHECK_STR(status_name((enum status)(STATUS_FULL + 1)), "unknown");
+}
+
+TEST_MAIN(T(each_turn_is_an_instruction_or_takes_interrupts), T(what_is_common_takes_none),
+          T(requests_without_end_do_not_hold_the_cpu), T(init_without_end_does_not_hold_the_cpu),
+          T(a_request_left_by_the_service_ends_hlt), T(kicks_are_not_a_flood),
+          T(every_kind_and_status_has_a_name))
