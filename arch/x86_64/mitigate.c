@@ -5,8 +5,8 @@
  *
  * A CPU runs one guest only, and an ordinary exit reads nothing but what is that guest's own or
  * public. What another guest may not see comes into this CPU's caches and buffers with interrupts
- * (the console, an operator's command) and when a guest starts: so they are emptied behind those,
- * not at each entry.
+ * (the console, an operator's command), when a guest starts, and when consoles are pumped or drawn
+ * on this CPU: so they are emptied after those, not at each entry.
  *
  * SPEC_CTRL stays as the guest has set it while the hypervisor runs: the guest's SSBD, STIBP and
  * IBRS make us slower, not weaker. With enhanced IBRS our IBRS bit stays set in it, which that
@@ -51,6 +51,10 @@ void mitigate_clear(void) {
     } else if ((mitigations & MITIGATE_VERW) != 0) {
         __asm__ volatile("verw %0" : : "m"(selector) : "cc", "memory");
     }
+}
+
+void plat_clear_traces(void) {
+    mitigate_clear();
 }
 
 void plat_spec_ctrl_set(uint64_t value) {

@@ -70,21 +70,31 @@ void trap_dispatch(struct trap_frame *frame) {
         /* Spurious ones are not in service at the local APIC. One without a handler is left over
          * from the firmware, or from a device it forgot to stop. */
         apic_end_interrupt();
+        cpu_current()->interrupted = true;
         if (host_handlers[vector] != NULL) {
             host_handlers[vector]();
         }
     }
 }
 
+/* A handler may have touched what is another guest's: the console's does. */
+static void trap_clear_behind_handlers(void) {
+    struct cpu *cpu = cpu_current();
+    if (cpu->interrupted) {
+        cpu->interrupted = false;
+        mitigate_clear();
+    }
+}
+
 void plat_take_interrupts(void) {
     __asm__ volatile("sti; nop; cli" : : : "memory");
-    mitigate_clear();
+    trap_clear_behind_handlers();
 }
 
 void plat_wait(void) {
     /* STI holds interrupts off for one more instruction: none can slip in before HLT. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
-    mitigate_clear();
+    trap_clear_behind_handlers();
 }
 
 void plat_machine_reset(void) {

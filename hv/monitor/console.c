@@ -165,6 +165,7 @@ static void pump(bool may_call_back) {
         console.drawn_tsc = now;
         term_flush();
     }
+    plat_clear_traces(); /* views of other guests, and what they left on the screen */
 }
 
 /*

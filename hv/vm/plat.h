@@ -31,6 +31,11 @@ bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-co
 void plat_reset_live_state(void);
 /* IA32_SPEC_CTRL as the guest on this CPU wants it, with what the hypervisor keeps set in it. */
 void plat_spec_ctrl_set(uint64_t value);
+/*
+ * Where the CPU leaks by speculation what its caches and buffers hold: empties them. After anything
+ * that may be another guest's was touched on this CPU outside of a host interrupt.
+ */
+void plat_clear_traces(void);
 
 /* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
 extern const uint8_t plat_guest_firmware[];

@@ -178,5 +178,6 @@ void svm_window(struct vcpu *v, bool interrupt, bool nmi) {
 }
 
 void svm_loop(struct vcpu *v) {
+    mitigate_clear(); /* the start of a guest has written the log: others' text is in the caches */
     vcpu_loop(v, svm_run, svm_advance);
 }
