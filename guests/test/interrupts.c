@@ -231,12 +231,23 @@ static uint32_t trap_by_line(void) {
     return vector;
 }
 
+/* The same from the timer, while nothing else leaves the guest. */
+static uint32_t trap_by_timer(void) {
+    uint64_t count = machine.tsc_hz / 20;
+    out8(PIC1 + 1, 0xfe);
+    timer_prepare();
+    TRY("out %%al, %%dx" UNTIL_NMI, ("+c"(count)), ("a"(TIMER_LAST), "d"(TIMER_DATA)));
+    return trap_last.vector;
+}
+
 static void test_lint0(void) {
     apic_write(REG_LVT_LINT0, VECTOR_LINT0);
     tap_count(interrupts_of_line(VECTOR_LINT0), 1, "LINT0 fixed: its own vector comes");
     apic_write(REG_LVT_LINT0, MODE_NMI);
     uint32_t vector = trap_by_line();
     tap_line_value(vector == NMI, "LINT0 as NMI: vector 2", vector);
+    vector = trap_by_timer();
+    tap_line_value(vector == NMI, "LINT0 as NMI: in a loop without an exit", vector);
     pic_initialize(0x01);
     apic_write(REG_LVT_LINT0, MODE_EXTINT);
 }

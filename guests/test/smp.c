@@ -80,6 +80,46 @@ static void test_one(unsigned cpu) {
     tap_line_value(vcpu_starts(cpu) == starts + 1, "once", vcpu_starts(cpu) - starts);
 }
 
+#define POST_PORT 0x80
+#define BURST     64
+
+static volatile bool stop_bursts;
+
+/* Nearly all of its time this vCPU is with the hypervisor, which carries out a string of OUTs. */
+static void burst_until_stopped(void) {
+    static const uint8_t bytes[BURST];
+    interrupts_on();
+    while (!stop_bursts) {
+        const uint8_t *from = bytes;
+        uint64_t left = BURST;
+        __asm__ volatile("rep outsb" : "+S"(from), "+c"(left) : "d"(POST_PORT) : "memory");
+    }
+    interrupts_off();
+}
+
+/* A CPU takes the first NMI and latches the second: both handlers run before the interrupt's. */
+static void test_two_nmis(unsigned cpu) {
+    unsigned wrong = 0;
+    stop_bursts = false;
+    nmi_expected = true;
+    vcpu_run(cpu, burst_until_stopped);
+    pause_a_while();
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t nmis = irq_count[2], ipis = irq_count[VECTOR];
+        vcpu_send((uint8_t)cpu, ICR_NMI);
+        vcpu_send((uint8_t)cpu, ICR_NMI);
+        vcpu_send((uint8_t)cpu, VECTOR);
+        (void)vcpu_wait_count(VECTOR, ipis, 1);
+        bool both = irq_count[2] - nmis == 2 && irq_tsc[2] < irq_tsc[VECTOR];
+        wrong += !both;
+        pause_a_while();
+    }
+    stop_bursts = true;
+    (void)vcpu_wait(cpu);
+    nmi_expected = false;
+    tap_line_value(wrong == 0, "two NMIs, then an interrupt: both NMIs come first", wrong);
+}
+
 void test_smp(void) {
     count = (unsigned)option_number("cpus", 1);
     if (count == 1) {
@@ -91,6 +131,7 @@ void test_smp(void) {
     for (unsigned cpu = 1; cpu < count; cpu++) {
         test_one(cpu);
     }
+    test_two_nmis(1);
     test_message("shorthand: self", 0, ICR_TO_SELF, 1, 0);
     test_message("shorthand: all others", 0, ICR_TO_ALL_OTHERS, count - 1, UINT32_MAX);
     test_message("shorthand: all", 0, ICR_TO_ALL, count, UINT32_MAX);

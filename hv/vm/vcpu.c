@@ -17,6 +17,9 @@ struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
  */
 void vcpu_request(struct vcpu *v, uint32_t bits) {
     uint32_t before = __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+    if ((bits & before & REQUEST_NMI) != 0) {
+        __atomic_fetch_or(&v->requests, REQUEST_NMI_AGAIN, __ATOMIC_SEQ_CST);
+    }
     if (before == 0 && v->cpu != plat_cpu()) {
         plat_kick(v->cpu);
     }
@@ -80,6 +83,14 @@ static bool vcpu_can_take_interrupt(struct vcpu *v) {
     return v->event.type == EVENT_NONE && hvm->can_take(v, false);
 }
 
+static __attribute__((noinline)) void vcpu_deliver_nmi(struct vcpu *v) {
+    if (v->event.type == EVENT_NONE && hvm->can_take(v, true)) {
+        vcpu_inject(v, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
+        v->nmi_pending--;
+        v->nmi_used = true;
+    }
+}
+
 /*
  * Sends the most urgent deliverable event in; asks for a window for what must wait. A CPU with APIC
  * virtualization is left what waits for another's end or for the task priority. It could have all,
@@ -87,12 +98,10 @@ static bool vcpu_can_take_interrupt(struct vcpu *v) {
  * waits, too.
  */
 static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, bool hardware) {
-    bool want_nmi = v->nmi_pending;
-    if (want_nmi && v->event.type == EVENT_NONE && hvm->can_take(v, true)) {
-        vcpu_inject(v, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
-        v->nmi_pending = want_nmi = false;
-        v->nmi_used = true;
+    if (UNLIKELY(v->nmi_pending != 0)) {
+        vcpu_deliver_nmi(v);
     }
+    bool want_nmi = v->nmi_pending != 0;
     uint32_t words = hardware ? lapic_take_posted(&v->lapic) : 0;
     int vector = vcpu_pending(v);
     if (vector >= 0 && vcpu_can_take_interrupt(v)) {
@@ -167,6 +176,18 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
+/*
+ * A CPU takes an NMI at once, unless it is in the handler of one, and latches one more: what comes
+ * on top is lost. SDM vol. 3 "Handling Multiple NMIs".
+ */
+static void vcpu_latch_nmis(struct vcpu *v, uint32_t requests) {
+    unsigned first = (requests & REQUEST_NMI) != 0;
+    unsigned second = (requests & REQUEST_NMI_AGAIN) != 0;
+    unsigned count = v->nmi_pending + first + second;
+    bool taken_at_once = v->event.type != EVENT_NMI && hvm->can_take(v, true);
+    v->nmi_pending = (uint8_t)min_u64(count, taken_at_once ? 2 : 1);
+}
+
 /* Compiled apart, so that CPUs without it do not pay for it. */
 static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
     vcpu_deliver(v, true);
@@ -180,7 +201,9 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     if ((requests & (REQUEST_TIMER | REQUEST_CLOCKS)) != 0) {
         vcpu_timer_expired(v, requests);
     }
-    v->nmi_pending |= (requests & REQUEST_NMI) != 0;
+    if ((requests & REQUESTS_NMI) != 0) {
+        vcpu_latch_nmis(v, requests);
+    }
     return (requests & REQUEST_LEAVE) == 0;
 }
 
@@ -248,7 +271,8 @@ static void vcpu_reset_registers(struct vcpu *v) {
 
 void vcpu_reset(struct vcpu *v, bool init) {
     v->window_interrupt = v->window_nmi = false;
-    v->nmi_pending = v->nmi_used = false;
+    v->nmi_pending = 0;
+    v->nmi_used = false;
     v->event = (struct event){.type = EVENT_NONE};
     if (init) {
         lapic_init(&v->lapic);

@@ -23,7 +23,10 @@ enum vcpu_request {
     REQUEST_INIT = BIT32(4),   /* an INIT message */
     REQUEST_SIPI = BIT32(5),   /* a startup message: sipi_vector */
     REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT or CMOS clock wants to be looked at */
+    /* Another NMI before the first was looked at. A CPU has room for no third. */
+    REQUEST_NMI_AGAIN = BIT32(7),
 };
+#define REQUESTS_NMI (REQUEST_NMI | REQUEST_NMI_AGAIN)
 
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
 #define CPUID_MAX_ENTRIES 64
@@ -68,7 +71,8 @@ struct vcpu {
 
     struct vm *vm;
     uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
-    bool nmi_pending, halted;
+    uint8_t nmi_pending; /* how many wait: two only until the first goes in */
+    bool halted;
     bool waiting;        /* after INIT, for a startup message */
     uint8_t sipi_vector; /* of the last one */
     uint32_t running;    /* atomic; not of vCPU 0: its VM has started it, it is not back yet */

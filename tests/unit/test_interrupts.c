@@ -244,5 +244,123 @@ TEST(msi_reaches_the_local_apics) {
     CHECK_U64(lapic_pending(&vcpus[0].lapic), 0x61);
 }
 
+static void nmi(struct vcpu *v) {
+    const struct apic_message m = {.delivery_mode = APIC_NMI, .destination = v->index};
+    vm_deliver(fake_vm, NULL, &m);
+}
+
+static void ipi(struct vcpu *v) {
+    const struct apic_message m = {.vector = 0x61, .destination = v->index};
+    vm_deliver(fake_vm, NULL, &m);
+}
+
+/* What goes in at the next entry; EVENT_NONE if nothing. */
+static uint8_t enters(struct vcpu *v) {
+    if (v->requests != 0) {
+        CHECK(vcpu_service(v));
+    }
+    return fake_enter(v).type;
+}
+
+/* The guest's IRET; the vendor exits for it if it was asked to. */
+static void iret(struct vcpu *v) {
+    fake_nmi_blocked = false;
+    if (fake_window_nmi || fake_window_interrupt) {
+        vcpu_request(v, REQUEST_EVENT);
+    }
+}
+
+/* A CPU takes the first and latches the second; both come before an interrupt sent after them. */
+TEST(two_nmis_while_the_vcpu_is_with_us) {
+    fresh();
+    vcpus->requests = 0;
+    nmi(vcpus);
+    nmi(vcpus);
+    ipi(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    CHECK(fake_window_nmi && fake_window_interrupt);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    CHECK(!fake_window_nmi && fake_window_interrupt);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_INTERRUPT);
+    CHECK(!fake_window_nmi && !fake_window_interrupt);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
+TEST(a_third_nmi_is_lost) {
+    fresh();
+    vcpus->requests = 0;
+    for (unsigned i = 0; i < 5; i++) {
+        nmi(vcpus);
+    }
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
+/* In the handler of one: one is latched, however many come and however often they are looked at. */
+TEST(nmis_in_an_nmi_handler) {
+    fresh();
+    vcpus->requests = 0;
+    nmi(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    for (unsigned i = 0; i < 3; i++) {
+        nmi(vcpus);
+        nmi(vcpus);
+        CHECK_U64(enters(vcpus), EVENT_NONE);
+        CHECK(fake_window_nmi);
+    }
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    CHECK(!fake_window_nmi);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
+/* One whose delivery an exit cut off goes in again; it blocks nothing yet, but it will. */
+TEST(nmis_while_one_goes_in_again) {
+    fresh();
+    vcpus->requests = 0;
+    vcpu_inject(vcpus, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
+    nmi(vcpus);
+    nmi(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
+/* An NMI waits for nothing that an interrupt waits for, and comes before it. */
+TEST(nmi_before_interrupts) {
+    fresh();
+    vcpus->requests = 0;
+    fake_can_interrupt = false;
+    ipi(vcpus);
+    nmi(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    CHECK(fake_window_interrupt);
+    fake_can_interrupt = true;
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_INTERRUPT);
+}
+
+TEST(init_forgets_nmis) {
+    fresh();
+    vcpus->requests = 0;
+    nmi(vcpus);
+    nmi(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    vcpu_reset(vcpus, true);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+    vcpu_request(vcpus, REQUEST_EVENT);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
 TEST_MAIN(T(extint), T(extint_has_no_priority), T(extint_waits_for_a_window), T(lint0_decides),
-          T(lowest_priority_in_turn), T(switched_off), T(msi_reaches_the_local_apics))
+          T(lowest_priority_in_turn), T(switched_off), T(msi_reaches_the_local_apics),
+          T(two_nmis_while_the_vcpu_is_with_us), T(a_third_nmi_is_lost), T(nmis_in_an_nmi_handler),
+          T(nmis_while_one_goes_in_again), T(nmi_before_interrupts), T(init_forgets_nmis))
