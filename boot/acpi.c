@@ -26,11 +26,10 @@
 #define X2APIC_BROADCAST      0xffffffffu
 #define XAPIC_BROADCAST       0xffu
 
-/* "Interrupt Controller Structure Types": type and length; others are of no concern. */
-#define MADT_LAPIC    0x0008
-#define MADT_IOAPIC   0x010c
-#define MADT_OVERRIDE 0x020a
-#define MADT_X2APIC   0x0910
+/* "Interrupt Controller Structure Types"; others are of no concern. */
+enum madt_type { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_X2APIC = 9 };
+
+#define MADT_ENTRY_HEADER 2u /* type and length, a byte each */
 
 /* Tables are packed: no field is where a C struct would want it. */
 static uint32_t get_u32(const uint8_t *p) {
@@ -69,39 +68,56 @@ void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {
     }
 }
 
+static void read_lapic(const uint8_t *e, struct boot_info *info) {
+    if (e[3] != XAPIC_BROADCAST && (get_u32(e + 4) & MADT_CPU_ENABLED) != 0) {
+        acpi_add_cpu(info, e[3]);
+    }
+}
+
+static void read_x2apic(const uint8_t *e, struct boot_info *info) {
+    if (get_u32(e + 4) != X2APIC_BROADCAST && (get_u32(e + 8) & MADT_CPU_ENABLED) != 0) {
+        acpi_add_cpu(info, get_u32(e + 4));
+    }
+}
+
+static void read_ioapic(const uint8_t *e, struct boot_info *info) {
+    if (info->ioapic_count < BOOT_MAX_IOAPICS) {
+        info->ioapics[info->ioapic_count++] =
+            (struct boot_ioapic){.base = HPA(get_u32(e + 4)), .gsi_base = get_u32(e + 8)};
+    }
+}
+
+static void read_override(const uint8_t *e, struct boot_info *info) {
+    if (e[2] == 0 && e[3] < ARRAY_SIZE(info->isa_irqs)) { /* on the ISA bus */
+        info->isa_irqs[e[3]] = (struct boot_isa_irq){
+            .gsi = get_u32(e + 4), .active_low = (e[8] & 3) == 3, .level = (e[8] >> 2 & 3) == 3};
+    }
+}
+
+/* size: the least bytes that hold the fields in use. A later ACPI may append others. */
+static const struct {
+    enum madt_type type;
+    uint8_t size;
+    void (*read)(const uint8_t *entry, struct boot_info *info);
+} madt_entries[] = {
+    {.type = MADT_LAPIC, .size = 8, .read = read_lapic},
+    {.type = MADT_IOAPIC, .size = 12, .read = read_ioapic},
+    {.type = MADT_OVERRIDE, .size = 10, .read = read_override},
+    {.type = MADT_X2APIC, .size = 16, .read = read_x2apic},
+};
+
 static void read_madt_entry(const uint8_t *e, struct boot_info *info) {
-    switch (e[0] << 8 | e[1]) {
-    case MADT_LAPIC:
-        if (e[3] != XAPIC_BROADCAST && (get_u32(e + 4) & MADT_CPU_ENABLED) != 0) {
-            acpi_add_cpu(info, e[3]);
+    for (unsigned i = 0; i < ARRAY_SIZE(madt_entries); i++) {
+        if (madt_entries[i].type == e[0] && e[1] >= madt_entries[i].size) {
+            madt_entries[i].read(e, info);
         }
-        break;
-    case MADT_X2APIC:
-        if (get_u32(e + 4) != X2APIC_BROADCAST && (get_u32(e + 8) & MADT_CPU_ENABLED) != 0) {
-            acpi_add_cpu(info, get_u32(e + 4));
-        }
-        break;
-    case MADT_IOAPIC:
-        if (info->ioapic_count < BOOT_MAX_IOAPICS) {
-            info->ioapics[info->ioapic_count++] =
-                (struct boot_ioapic){.base = HPA(get_u32(e + 4)), .gsi_base = get_u32(e + 8)};
-        }
-        break;
-    case MADT_OVERRIDE:
-        if (e[2] == 0 && e[3] < ARRAY_SIZE(info->isa_irqs)) { /* on the ISA bus */
-            info->isa_irqs[e[3]] = (struct boot_isa_irq){.gsi = get_u32(e + 4),
-                                                         .active_low = (e[8] & 3) == 3,
-                                                         .level = (e[8] >> 2 & 3) == 3};
-        }
-        break;
-    default:
-        break;
     }
 }
 
 static void read_madt(const uint8_t *table, struct boot_info *info) {
     const uint8_t *e = table + MADT_ENTRIES, *end = table + get_u32(table + TABLE_SIZE);
-    for (; end - e >= 2 && e[1] >= 2 && e[1] <= end - e; e += e[1]) {
+    for (; end - e >= (ptrdiff_t)MADT_ENTRY_HEADER && e[1] >= MADT_ENTRY_HEADER && e[1] <= end - e;
+         e += e[1]) {
         read_madt_entry(e, info);
     }
 }

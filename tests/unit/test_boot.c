@@ -3,7 +3,10 @@
  * The parts of boot/ that need no firmware: the list of memory ranges, the ELF loader, the ACPI
  * tables. What comes from outside is fed broken in most tests.
  */
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "boot/pure.h"
 #include "hv/lib/phys.h"
@@ -117,6 +120,36 @@ TEST(elf_good) {
     memcpy(&seen, memory + 0x2f8, 8);
     CHECK_U64(seen, (uintptr_t)memory + 0x123);
     CHECK_U64(memory[0x300], 0);
+}
+
+/* True if loading the file ends in a failed assertion. */
+static bool load_dies(void) {
+    int status = 0;
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        fclose(stderr);
+        elf_load(elf, memory);
+        _exit(0);
+    }
+    CHECK(child > 0 && waitpid(child, &status, 0) == child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+/* A relocation that is passed over leaves a wrong address in the hypervisor. */
+TEST(elf_other_relocations) {
+    static const uint8_t tags[] = {17 /* DT_REL */, 2 /* DT_PLTRELSZ */, 35 /* DT_RELRSZ */};
+    make_elf();
+    CHECK(!load_dies());
+    for (unsigned i = 0; i < ARRAY_SIZE(tags); i++) {
+        make_elf();
+        put(elf + 0x120, tags[i], 8);
+        put(elf + 0x128, 8, 8);
+        CHECK(load_dies());
+    }
+    make_elf();
+    put(elf + 0x208, 6, 8); /* R_X86_64_GLOB_DAT */
+    CHECK(load_dies());
 }
 
 /* ACPI. Tables lie below 4 GiB, as the real ones do. */
@@ -262,6 +295,27 @@ TEST(acpi_broken_tables) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
+/* ACPI appends fields to entries from version to version; one that is too short says nothing. */
+TEST(acpi_madt_lengths) {
+    make_acpi();
+    add_madt("\0\12\4\7\1\0\0\0\0\0", 10);                      /* CPU 7 */
+    add_madt("\11\24\0\0\0\2\0\0\1\0\0\0\2\0\0\0\0\0\0\0", 20); /* x2APIC ID 0x200 */
+    add_madt("\1\20\2\0\0\40\300\376\60\0\0\0\0\0\0\0", 16);    /* I/O APIC, GSI 48 */
+    add_madt("\2\14\0\5\5\0\0\0\17\0\0\0", 12);                 /* IRQ 5 low, level */
+    add_madt("\0\6\5\10\1\0", 6);                               /* cut off */
+    add_madt("\11\14\0\0\0\3\0\0\1\0\0\0", 12);
+    add_madt("\1\10\3\0\0\60\300\376", 8);
+    add_madt("\2\10\0\6\7\0\0\0", 8);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.cpu_count, 4);
+    CHECK_U64(info.apic_ids[2], 7);
+    CHECK_U64(info.apic_ids[3], 0x200);
+    CHECK_U64(info.ioapic_count, 3);
+    CHECK_U64(info.ioapics[2].gsi_base, 48);
+    CHECK(info.isa_irqs[5].level && info.isa_irqs[5].active_low);
+    CHECK_U64(info.isa_irqs[6].gsi, 0);
+}
+
 TEST(acpi_pm_timer) {
     make_acpi();
     put(t->fadt + 112, 0, 4);
@@ -282,5 +336,5 @@ TEST(acpi_pm_timer) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
-TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(acpi_good), T(acpi_broken_root),
-          T(acpi_broken_tables), T(acpi_pm_timer))
+TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
+          T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer))
