@@ -233,7 +233,7 @@ run: usb
 SYSTEM_TEST = @$(PYTHON) -B tests/system/run.py --build $(BUILD) $(addprefix --target ,$(or $(TARGET),$(1)))
 QEMU       := qemu-kvm/qemu-tcg
 
-system-test bochs-test qemu-test screenshot: all usb test-guests
+system-test bochs-test qemu-test screenshot: all usb test-guests bhcheck
 system-test:
 	$(call SYSTEM_TEST) $(TESTS)
 bochs-test:
@@ -260,7 +260,7 @@ bench-linux: all usb
 # Programs for the admin's PC, and the config manual that one of them prints.
 
 BHCHECK     := $(BUILD)/bhcheck
-TOOL_SRC    := tools/bhcheck.c tools/manual.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c config/*.c))
+TOOL_SRC    := tools/bhcheck.c tools/manual.c tools/stick_file.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c config/*.c))
 TOOL_OBJ    := $(TOOL_SRC:%.c=$(BUILD)/tool/%.o)
 TOOL_FLAGS  := $(COMMON) -D_GNU_SOURCE
 

@@ -14,6 +14,7 @@
 
 #include "boot/pure.h"
 #include "config/preflight.h"
+#include "config/stick.h"
 
 #define BELOW_4G 0xffffffffull
 
@@ -41,11 +42,11 @@ EFI_STATUS memory_read_map(struct boot_info *info);
 /* Ends the firmware's boot services; info->ranges is then the final map. Retries a stale map. */
 EFI_STATUS memory_exit_firmware(struct boot_info *info);
 
-/*
- * files.c: reads a whole file ('/' between folders) of the volume that this application was started
- * from into new memory. EFI_NOT_FOUND stays silent; every other failure is printed.
- */
-EFI_STATUS files_read(const char *path, hpa_t *base, uint64_t *size);
+/* files.c: files of the volume that this application was started from. */
+/* Before all others; false if there is no such volume, which is then explained on the screen. */
+bool files_open(void);
+/* A stick_reader; what it returns is the short of it, details of a failure are printed. */
+const char *files_read(const char *path, hpa_t *base, uint64_t *size);
 
 /* machine.c: CPUs, ACPI, framebuffer into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);

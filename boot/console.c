@@ -5,7 +5,9 @@
  * while boot services are alive, never after.
  */
 #include "boot/boot.h"
+#include "config/utf8.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
 
 bool console_paged;
 
@@ -20,15 +22,17 @@ void console_init(void) {
 }
 
 /* One character, after a pause if it begins the last row: the next one would scroll. */
-static void put(char c) {
+static void put(CHAR16 c) {
     SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
     if (console_paged && out->Mode->CursorColumn == 0 && out->Mode->CursorRow == (INT32)rows - 1) {
         out->OutputString(out, L"-- more: press a key --");
         console_wait_key();
         out->ClearScreen(out);
     }
-    bool known = (c >= ' ' && c <= '~') || c == '\n' || c == '\r';
-    CHAR16 text[] = {known ? (CHAR16)c : '?', c == '\n' ? '\r' : 0, 0};
+    CHAR16 text[] = {c, c == '\n' ? '\r' : 0, 0};
+    if (c > '~' && out->TestString(out, text) != EFI_SUCCESS) { /* a letter that it cannot draw */
+        text[0] = '?';
+    }
     out->OutputString(out, text);
 }
 
@@ -36,8 +40,14 @@ void console_print(enum console_colour colour, const char *format, ...) {
     char text[512];
     FMT_ARGUMENTS(text, format);
     ST->ConOut->SetAttribute(ST->ConOut, EFI_TEXT_ATTR((UINTN)colour, EFI_BLACK));
-    for (const char *c = text; *c != '\0'; c++) {
-        put(*c);
+    const char *end = text + strlen(text);
+    for (const char *at = text; at < end;) {
+        uint32_t code = 0;
+        unsigned length = utf8_decode(at, end, &code);
+        bool control = code < ' ' && code != '\n' && code != '\r';
+        bool known = length != 0 && code <= UINT16_MAX && !control && code != '\177';
+        put(known ? (CHAR16)code : '?');
+        at += max_u64(length, 1);
     }
 }
 

@@ -2,38 +2,65 @@
 /*
  * Reads files from the volume that the EFI application was started from; shows progress for large
  * ones. Called by main.c. Source: UEFI Specification, "Simple File System Protocol", "File
- * Protocol".
+ * Protocol", "Device Path Protocol".
  */
 #include "boot/boot.h"
+#include "config/utf8.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
 #define PIECE         MIB /* some firmware fails at more */
 #define PROGRESS_FROM (2 * MIB)
 
-static EFI_FILE_HANDLE open_volume(void) {
+static EFI_FILE_HANDLE root;
+
+/* True if the path to that device leads over a network card. */
+static bool is_network(EFI_HANDLE device) {
+    EFI_DEVICE_PATH *node = NULL;
+
+    if (device == NULL ||
+        BS->HandleProtocol(device, &DevicePathProtocol, (void **)&node) != EFI_SUCCESS) {
+        return false;
+    }
+    for (; !IsDevicePathEnd(node); node = NextDevicePathNode(node)) {
+        if (DevicePathType(node) == MESSAGING_DEVICE_PATH &&
+            DevicePathSubType(node) == MSG_MAC_ADDR_DP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool files_open(void) {
     EFI_LOADED_IMAGE *loaded = NULL;
     EFI_STATUS status = BS->HandleProtocol(own_image, &LoadedImageProtocol, (void **)&loaded);
-    EFI_FILE_HANDLE root = status == EFI_SUCCESS ? LibOpenRoot(loaded->DeviceHandle) : NULL;
-    if (root == NULL) {
+    EFI_HANDLE device = status == EFI_SUCCESS ? loaded->DeviceHandle : NULL;
+
+    root = device != NULL ? LibOpenRoot(device) : NULL;
+    if (root == NULL && is_network(device)) {
+        console_print(CONSOLE_BAD,
+                      "Bulkhead was started from the network by PXE or HTTP boot, which hands over "
+                      "this one file and neither " STICK_CONFIG " nor the guests' files. Let the "
+                      "network start iPXE, and iPXE load all of them (docs/network.md); or start "
+                      "from a USB stick (make usb).\n");
+    } else if (root == NULL) {
         console_print(CONSOLE_BAD,
                       "The volume that Bulkhead was started from cannot be read: "
                       "start it from a FAT volume (a USB stick made with make usb).\n");
     }
-    return root;
+    return root != NULL;
 }
 
 /* A short read counts as a failure: the file would be used cut off. */
-static EFI_STATUS read_pieces(EFI_FILE_HANDLE file, const char *path, uint8_t *to, uint64_t size) {
+static const char *read_pieces(EFI_FILE_HANDLE file, const char *path, uint8_t *to, uint64_t size) {
     for (uint64_t done = 0; done < size;) {
         UINTN n = min_u64(PIECE, size - done);
         EFI_STATUS status = file->Read(file, &n, to + done);
         if (status != EFI_SUCCESS || n == 0) {
-            console_print(CONSOLE_BAD,
-                          "\n%s: reading stopped after %lu of %lu bytes (EFI error %lu). "
-                          "Is the stick damaged or pulled out?\n",
-                          path, done, size, status & ~EFI_ERROR_MASK);
-            return EFI_END_OF_FILE;
+            console_print(CONSOLE_PLAIN,
+                          "\n%s: reading stopped after %lu of %lu bytes (EFI error %lu)\n", path,
+                          done, size, status & ~EFI_ERROR_MASK);
+            return STICK_UNREADABLE;
         }
         done += n;
         if (size > PROGRESS_FROM) {
@@ -41,48 +68,104 @@ static EFI_STATUS read_pieces(EFI_FILE_HANDLE file, const char *path, uint8_t *t
                           done == size ? "\n" : "");
         }
     }
-    return EFI_SUCCESS;
+    return NULL;
 }
 
-static EFI_STATUS read_open_file(EFI_FILE_HANDLE file, const char *path, hpa_t *base,
-                                 uint64_t *size) {
+static const char *read_open_file(EFI_FILE_HANDLE file, const char *path, hpa_t *base,
+                                  uint64_t *size) {
     EFI_FILE_INFO *info = LibFileInfo(file);
-    if (info == NULL || (info->Attribute & EFI_FILE_DIRECTORY) != 0) {
-        console_print(CONSOLE_BAD, "%s: not a file that can be read (a folder?)\n", path);
-        return EFI_UNSUPPORTED;
+
+    if (info == NULL) {
+        return STICK_UNREADABLE;
     }
+    bool folder = (info->Attribute & EFI_FILE_DIRECTORY) != 0;
     *size = info->FileSize;
     FreePool(info);
+    if (folder) {
+        return STICK_FOLDER;
+    }
+
     *base = memory_alloc(*size, BELOW_4G);
     if (base->v == 0) {
         *base = memory_alloc(*size, UINT64_MAX);
     }
     if (base->v == 0) {
-        console_print(CONSOLE_BAD, "%s: no room in memory for its %lu KiB\n", path, *size >> 10);
-        return EFI_OUT_OF_RESOURCES;
+        console_print(CONSOLE_PLAIN, "%s: %lu KiB are needed\n", path, *size >> 10);
+        return STICK_NO_ROOM;
     }
     return read_pieces(file, path, phys_pointer(*base), *size);
 }
 
-EFI_STATUS files_read(const char *path, hpa_t *base, uint64_t *size) {
-    static EFI_FILE_HANDLE root;
-    CHAR16 wide[CONFIG_PATH_SIZE] = {0};
+/* True if the two names differ only in characters beyond ASCII, some of them. */
+static bool differs_beyond_ascii(const CHAR16 *a, const CHAR16 *b) {
+    bool differs = false;
+
+    for (; *a != 0 && *b != 0; a++, b++) {
+        bool beyond = *a >= 0x80 && *b >= 0x80;
+        differs = differs || (beyond && *a != *b);
+        if (!beyond && (*a >= 0x80 || *b >= 0x80)) {
+            return false;
+        }
+    }
+    return differs && *a == *b;
+}
+
+/*
+ * Which letters beyond A to Z are the same in both cases is each firmware's own idea. What this one
+ * forgives the next may not, nor bhcheck: so each part of the path is held against its true name.
+ */
+static bool is_exact(CHAR16 *path) {
+    bool exact = true;
+    CHAR16 *part = path;
+
+    for (CHAR16 *at = path; exact && part != NULL; at++) {
+        EFI_FILE_HANDLE file = NULL;
+        CHAR16 end = *at;
+        if (end != '\\' && end != 0) {
+            continue;
+        }
+        *at = 0;
+        if (root->Open(root, &file, path, EFI_FILE_MODE_READ, 0) == EFI_SUCCESS) {
+            EFI_FILE_INFO *info = LibFileInfo(file);
+            if (info != NULL) {
+                exact = !differs_beyond_ascii(part, info->FileName);
+                FreePool(info);
+            }
+            file->Close(file);
+        }
+        *at = end;
+        part = end != 0 ? at + 1 : NULL;
+    }
+    return exact;
+}
+
+const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
+    CHAR16 wide[CONFIG_PATH_SIZE];
     EFI_FILE_HANDLE file = NULL;
-    root = root == NULL ? open_volume() : root;
-    if (root == NULL) {
-        return EFI_NO_MEDIA;
-    }
+    bool ascii = true;
+
     ASSERT(strlen(path) < ARRAY_SIZE(wide));
-    for (unsigned i = 0; path[i] != '\0'; i++) {
-        wide[i] = path[i] == '/' ? '\\' : (CHAR16)(uint8_t)path[i];
+    if (!utf8_to_utf16(path, wide, ARRAY_SIZE(wide))) {
+        return STICK_MISSING; /* no file has such a name */
     }
+    for (CHAR16 *c = wide; *c != 0; c++) {
+        ascii = ascii && *c < 0x80;
+        *c = *c == '/' ? '\\' : *c;
+    }
+
     EFI_STATUS status = root->Open(root, &file, wide, EFI_FILE_MODE_READ, 0);
-    if (status == EFI_SUCCESS) {
-        status = read_open_file(file, path, base, size);
-        file->Close(file);
-    } else if (status != EFI_NOT_FOUND) {
-        console_print(CONSOLE_BAD, "%s: cannot be opened (EFI error %lu)\n", path,
-                      status & ~EFI_ERROR_MASK);
+    if (status == EFI_NOT_FOUND) {
+        return STICK_MISSING;
     }
-    return status;
+    if (status != EFI_SUCCESS) {
+        console_print(CONSOLE_PLAIN, "%s: cannot be opened (EFI error %lu)\n", path,
+                      status & ~EFI_ERROR_MASK);
+        return STICK_UNREADABLE;
+    }
+    const char *why = ascii || is_exact(wide) ? NULL : STICK_CASE;
+    if (why == NULL) {
+        why = read_open_file(file, path, base, size);
+    }
+    file->Close(file);
+    return why;
 }

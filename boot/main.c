@@ -6,14 +6,13 @@
  * firmware.
  */
 #include "boot/boot.h"
-#include "config/kernel.h"
 #include "config/parse.h"
 #include "config/plan.h"
+#include "config/stick.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
-#define CONFIG_PATH    "bulkhead/bulkhead.toml"
 #define HEAP_BASE_SIZE (8 * MIB)
 #define HEAP_PER_CPU   (128 * KIB)
 #define LOW_PAGE_LIMIT 0x9ffffull
@@ -35,39 +34,6 @@ static struct {
 static void complain(const char *text) {
     console_print(CONSOLE_BAD, "%s\n", text);
     work.other_problems++;
-}
-
-static void read_config(void) {
-    hpa_t base;
-    uint64_t size;
-    EFI_STATUS status = files_read(CONFIG_PATH, &base, &size);
-    if (status == EFI_NOT_FOUND) {
-        complain(CONFIG_PATH " is not on the volume that Bulkhead was started from. "
-                             "It says which guests to run: write one (see docs/config.md).");
-    } else if (status != EFI_SUCCESS) {
-        work.other_problems++;
-    } else if (size > CONFIG_FILE_MAX) {
-        complain(CONFIG_PATH " is larger than 64 KiB: this cannot be a configuration file.");
-    } else {
-        config_parse(phys_pointer(base), size, &info.config, &work.faults);
-    }
-}
-
-/*
- * A file that is not there is left out: plan_build() knows the line that names it. One that cannot
- * be read stays in the list, so that it is tried once only; there will be no plan.
- */
-static void read_image(const char *path) {
-    struct boot_image *image = &info.images[info.image_count];
-    if (path[0] == '\0' || boot_info_find_image(&info, path) != NULL) {
-        return;
-    }
-    EFI_STATUS status = files_read(path, &image->base, &image->size);
-    if (status != EFI_NOT_FOUND) {
-        str_copy_n(image->path, sizeof(image->path), path, strlen(path));
-        info.image_count++;
-        work.other_problems += status != EFI_SUCCESS;
-    }
 }
 
 static void take_memory(void) {
@@ -92,22 +58,20 @@ static void report_plan(const char *text) {
 static bool gather(void) {
     machine_find(&info);
     take_memory();
-    read_config();
-    for (uint32_t i = 0; i < info.config.guest_count; i++) {
-        read_image(info.config.guests[i].kernel);
-        read_image(info.config.guests[i].initrd);
+    if (files_open()) {
+        stick_read(&info, files_read, &work.faults);
+    } else {
+        config_preset(&info.config);
+        work.other_problems++;
     }
-    if (memory_read_map(&info) != EFI_SUCCESS) {
+
+    bool mapped = memory_read_map(&info) == EFI_SUCCESS;
+    if (!mapped) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");
     }
     preflight_run(&info, &machine_cpu, &work.report);
-    if (work.other_problems != 0) {
-        return false;
-    }
-    /* Also after faults of the file: all of them in one run. */
-    kernel_check_guests(&info, &work.faults);
-    return plan_build(&info, &work.plan, &work.faults) == STATUS_OK &&
-           plan_check(&info, &work.plan, report_plan) == STATUS_OK;
+    /* Without the map every guest would be told that there is no memory. */
+    return mapped && stick_judge(&info, &work.plan, &work.faults, report_plan) == STATUS_OK;
 }
 
 static void print_report(void) {

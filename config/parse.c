@@ -7,6 +7,7 @@
 #include "config/parse.h"
 
 #include "config/schema.h"
+#include "config/text.h"
 #include "config/toml.h"
 #include "hv/lib/str.h"
 
@@ -18,27 +19,30 @@ struct reader {
     struct config_pos table_pos;
     uint32_t hypervisor_line;   /* of its header, 0 = none yet */
     uint32_t seen[SCHEMA_KEYS]; /* the line of each key in the current table, 0 = not yet */
+    bool good[SCHEMA_KEYS];     /* its value was taken */
     bool refused;               /* some table was refused as a whole */
 };
 
 #define REFUSE(r, pos, ...) fault_add((r)->faults, (pos)->line, (pos)->column, __VA_ARGS__)
 
-/* Reads one text into the key's field, which stays zero if the text is refused. */
-static void read_text(struct reader *r, const struct schema_key *key, const char *text,
+/* Reads one text into the key's field; false if the text is refused, the field is zero then. */
+static bool read_text(struct reader *r, const struct schema_key *key, const char *text,
                       struct config_pos pos) {
     uint8_t *base = key->table == SCHEMA_GUEST ? (uint8_t *)r->guest : (uint8_t *)r->config;
     const struct schema_value value = {
         .key = key, .text = text, .pos = pos, .faults = r->faults, .field = base + key->offset};
-    if (!key->read(&value)) {
+    bool good = key->read(&value);
+    if (!good) {
         memset(value.field, 0, key->size);
     }
+    return good;
 }
 
-/* Completes the table that ends here: presets, and the keys that are missing. */
+/* Completes the table that ends here: presets, also where a value was refused; missing keys. */
 static void finish_table(struct reader *r) {
     for (size_t i = 0; i < SCHEMA_KEYS; i++) {
         const struct schema_key *key = &schema[i];
-        if (key->table != r->table || r->seen[i] != 0) {
+        if (key->table != r->table || r->good[i] || (key->preset == NULL && r->seen[i] != 0)) {
             continue;
         }
         if (key->preset == NULL) {
@@ -92,6 +96,7 @@ static void begin_table(struct reader *r, const struct toml_item *item) {
     bool hypervisor = !item->broken && item->depth == 1 && schema_is_near(name, "hypervisor");
     finish_table(r);
     memset(r->seen, 0, sizeof(r->seen));
+    memset(r->good, 0, sizeof(r->good));
     r->table = SCHEMA_REFUSED;
     r->table_pos = (struct config_pos){item->line, item->column};
     if (!item->broken &&
@@ -170,23 +175,33 @@ static void read_key(struct reader *r, const struct toml_item *item) {
         REFUSE(r, &pos, "%s is %u bytes long; write at most %u", name, (unsigned)item->length,
                (unsigned)most);
     } else {
-        read_text(r, key, item->value, pos);
+        r->good[key - schema] = read_text(r, key, item->value, pos);
     }
+}
+
+void config_preset(struct config *config) {
+    struct reader r = {.config = config, .table = SCHEMA_HYPERVISOR};
+    memset(config, 0, sizeof(*config));
+    finish_table(&r);
 }
 
 enum status config_parse(const char *text, size_t length, struct config *config,
                          struct fault_list *faults) {
-    struct reader r = {.config = config, .faults = faults, .table = SCHEMA_HYPERVISOR};
+    struct reader r = {.config = config, .faults = faults, .table = SCHEMA_HEAD};
     struct toml toml;
     struct toml_item item;
-    memset(config, 0, sizeof(*config));
+    uint32_t line;
+    config_preset(config);
     if (length > CONFIG_FILE_MAX) {
         fault_add(faults, 0, 0, "the file has %llu bytes; at most %llu are read",
                   (unsigned long long)length, (unsigned long long)CONFIG_FILE_MAX);
         return STATUS_INVALID;
     }
-    finish_table(&r); /* [hypervisor] may be left out */
-    r.table = SCHEMA_HEAD;
+    const char *cause = text_find_cause(text, length, &line);
+    if (cause != NULL) {
+        fault_add(faults, line, 1, "%s", cause);
+        return STATUS_INVALID;
+    }
     toml_init(&toml, text, length, faults);
     enum toml_kind kind;
     while ((kind = toml_next(&toml, &item)) != TOML_END) {

@@ -11,6 +11,9 @@
 
 #define CONFIG_FILE_MAX (64 * KIB)
 
+/* *config as a file without a single line means it: every preset, no guest. */
+void config_preset(struct config *config);
+
 /*
  * Reads the text of bulkhead.toml (length bytes, need not end in NUL, UTF-8 with or without BOM, LF
  * or CRLF) into *config. Every fault of the whole file goes to *faults; STATUS_INVALID if there is

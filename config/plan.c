@@ -7,6 +7,7 @@
 #include "config/plan.h"
 
 #include "config/schema.h"
+#include "config/stick.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
@@ -177,14 +178,25 @@ static void give_cpus(const struct builder *b, struct plan_vm *vm) {
     }
 }
 
-/* The image a path names; NULL without a path, and with a report if it is missing or empty. */
+/* The image a path names; NULL without a path, and with a report if there is nothing in it. */
 static const struct boot_image *find_file(const struct builder *b, const struct config_guest *g,
                                           const char *key, const char *path,
                                           struct config_pos pos) {
     const struct boot_image *image = boot_info_find_image(b->info, path);
-    if (path[0] != '\0' && (image == NULL || image->size == 0)) {
-        REFUSE(b, g, pos, "%s = \"%s\": %s", key, path,
-               image == NULL ? "no such file on the stick" : "the file is empty; copy it again");
+    const char *why = NULL;
+
+    if (path[0] == '\0') {
+        return NULL;
+    }
+    if (image == NULL) {
+        why = STICK_MISSING;
+    } else if (image->problem != NULL) {
+        why = image->problem;
+    } else if (image->size == 0) {
+        why = "the file is empty; copy it again";
+    }
+    if (why != NULL) {
+        REFUSE(b, g, pos, "%s = \"%s\": %s", key, path, why);
         return NULL;
     }
     return image;

@@ -123,6 +123,11 @@ static bool is_odd(char c) {
            c == '|';
 }
 
+/* FAT drivers cut blanks at both ends of a name and dots at its end, but not all of them do. */
+static bool is_cut_by_fat(const char *part, size_t n) {
+    return n != 0 && (part[0] == ' ' || part[n - 1] == ' ' || part[n - 1] == '.');
+}
+
 /* Both slashes part a path; the stored one has single forward slashes and none in front. */
 static bool read_path(const struct schema_value *v) {
     char *out = v->field, *part = out; /* never longer than the text, which fits */
@@ -141,6 +146,10 @@ static bool read_path(const struct schema_value *v) {
                           "is not the path of a file; write it from the stick's root without . and "
                           ".., such as \"%s\"",
                           v->key->example);
+        }
+        if ((c == '/' || c == '\0') && is_cut_by_fat(part, n)) {
+            return refuse(v, "holds a name with a blank at an end or a dot as its last character, "
+                             "which the stick cannot have; write it without");
         }
         if (c == '\0') {
             return true;

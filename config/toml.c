@@ -5,6 +5,7 @@
  */
 #include "config/toml.h"
 
+#include "config/utf8.h"
 #include "hv/lib/str.h"
 
 struct text_out {
@@ -44,22 +45,10 @@ static void skip_blanks(struct toml *t) {
     }
 }
 
-/* Bytes of the UTF-8 character at s, 0 if none is there. Source: RFC 3629, "UTF-8 definition". */
-static unsigned utf8_length(const char *s, const char *end) {
-    uint8_t first = (uint8_t)*s;
-    unsigned many = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, n = 1;
-    if (first < 0x80) {
-        return 1;
-    }
-    while (n < many && s + n < end && ((uint8_t)s[n] & 0xc0) == 0x80) {
-        n++;
-    }
-    return n == many && first >= 0xc2 && first < 0xf5 ? n : 0;
-}
-
 /* The length of the character at the reading position, for messages. */
 static int one_character(const struct toml *t) {
-    return (int)utf8_length(t->at, t->end);
+    uint32_t code;
+    return (int)utf8_decode(t->at, t->end, &code);
 }
 
 static void append(struct text_out *out, char c) {
@@ -70,16 +59,28 @@ static void append(struct text_out *out, char c) {
     out->length++;
 }
 
+/* A file of another encoding has such bytes in many lines: one cause, one fault. */
+static void refuse_byte(struct toml *t, const char *at) {
+    if (!t->complained && !t->not_utf8) {
+        COMPLAIN(t, at,
+                 "byte 0x%02x is not UTF-8 (saved as Windows-1252 or Latin-1?); save the file as "
+                 "UTF-8",
+                 (uint8_t)*at);
+    }
+    t->not_utf8 = true;
+    t->complained = true; /* in any case this item is not to be used */
+}
+
 /* Every byte of a line is checked here, once, so that nothing behind has to. */
 static void check_characters(struct toml *t) {
     unsigned n = 0;
     for (const char *p = t->start; p < t->end && !t->complained; p += n) {
-        uint8_t byte = (uint8_t)*p;
-        n = utf8_length(p, t->end);
+        uint32_t code = 0;
+        n = utf8_decode(p, t->end, &code);
         if (n == 0) {
-            COMPLAIN(t, p, "byte 0x%02x is not UTF-8; save the file as UTF-8", byte);
-        } else if ((byte < 0x20 && byte != '\t') || byte == 0x7f) {
-            COMPLAIN(t, p, "control character 0x%02x may not stand in the file; remove it", byte);
+            refuse_byte(t, p);
+        } else if ((code < 0x20 && code != '\t') || code == 0x7f) {
+            COMPLAIN(t, p, "control character 0x%02x may not stand in the file; remove it", code);
         }
     }
 }
@@ -246,10 +247,7 @@ static void read_pair(struct toml *t, struct toml_item *item) {
 
 void toml_init(struct toml *t, const char *text, size_t length, struct fault_list *faults) {
     *t = (struct toml){.next = text, .limit = text + length, .faults = faults};
-    if (length >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0)) {
-        fault_add(faults, 1, 1, "the file is UTF-16; save it as UTF-8");
-        t->next = t->limit;
-    } else if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+    if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
         t->next += 3;
     }
 }

@@ -39,6 +39,7 @@ struct toml {
     const char *next, *limit;     /* the next line, the end of the text */
     uint32_t line;
     bool complained; /* about this item: one fault is reported for each */
+    bool not_utf8;   /* and about the encoding: one for the whole file */
     struct fault_list *faults;
 };
 

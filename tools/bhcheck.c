@@ -10,15 +10,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "config/kernel.h"
-#include "config/parse.h"
-#include "config/plan.h"
+#include "config/schema.h"
+#include "config/stick.h"
 #include "config/toml.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "tools/manual.h"
-
-#define CONFIG_FILE "bulkhead/bulkhead.toml"
+#include "tools/stick_file.h"
 
 /* Where the assumed machine keeps the guests' files and, from there on, its free memory. */
 #define FILES_BASE (16 * MIB)
@@ -68,32 +66,6 @@ static uint8_t *read_file(const char *path, size_t *size) {
     return bytes;
 }
 
-static char *join_path(const char *stick, const char *path) {
-    size_t size = strlen(stick) + strlen(path) + 2;
-    char *joined = allocate(size);
-    fmt_print(joined, size, "%s/%s", stick, path);
-    return joined;
-}
-
-/* Reads one named file, once for each distinct path; a missing one is plan_build()'s to report. */
-static void add_image(struct boot_info *info, const char *stick, const char *path, uint64_t *next) {
-    if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
-        return;
-    }
-    size_t size = 0;
-    char *joined = join_path(stick, path);
-    uint8_t *bytes = read_file(joined, &size);
-    free(joined);
-    if (bytes == NULL) {
-        return;
-    }
-    struct boot_image *image = &info->images[info->image_count++];
-    fmt_print(image->path, sizeof(image->path), "%s", path);
-    image->base = phys_address(bytes);
-    image->size = size;
-    *next += ALIGN_UP(size, 2 * MIB);
-}
-
 static void add_range(struct boot_info *info, uint64_t base, uint64_t end, enum mem_kind kind) {
     if (end > base) {
         info->ranges[info->range_count++] =
@@ -121,7 +93,7 @@ static int show_faults(const struct fault_list *faults) {
         printf("%s\n", faults->faults[i].text);
     }
     if (faults->dropped != 0) {
-        printf("and %u more\n", faults->dropped);
+        printf("... and %u more.\n", faults->dropped);
     }
     return 1;
 }
@@ -147,27 +119,37 @@ static void report_plan(const char *text) {
     printf("a bug of Bulkhead: %s\n", text);
 }
 
+/* The firmware starts this file; without it the rest of the stick is of no use. */
+static bool check_application(void) {
+    hpa_t base = HPA(0);
+    uint64_t size = 0;
+    const char *why = stick_file_read(STICK_APPLICATION, &base, &size);
+    if (why == NULL && (size < 2 || memcmp(phys_pointer(base), "MZ", 2) != 0)) {
+        why = "this is no EFI application";
+    }
+    if (why != NULL) {
+        printf("%s: %s. The firmware starts this file: copy build/BOOTX64.EFI there\n",
+               STICK_APPLICATION, why);
+    }
+    return why == NULL;
+}
+
 static int check_stick(const struct options *o) {
     struct boot_info *info = allocate(sizeof(*info));
     struct plan *plan = allocate(sizeof(*plan));
     struct fault_list *faults = allocate(sizeof(*faults));
-    size_t size = 0;
-    char *path = join_path(o->stick, CONFIG_FILE);
-    char *text = (char *)read_file(path, &size);
-    if (text == NULL) {
-        printf("%s: %s; is \"%s\" the stick's root?\n", path, strerror(errno), o->stick);
+    if (!stick_file_begin(o->stick)) {
+        printf("%s: %s; name the folder where the stick is mounted\n", o->stick, strerror(errno));
         return 1;
     }
-    config_parse(text, size, &info->config, faults);
+    bool starts = check_application();
+    stick_read(info, stick_file_read, faults);
     uint64_t next = FILES_BASE;
-    for (uint32_t i = 0; i < info->config.guest_count; i++) {
-        add_image(info, o->stick, info->config.guests[i].kernel, &next);
-        add_image(info, o->stick, info->config.guests[i].initrd, &next);
+    for (uint32_t i = 0; i < info->image_count; i++) {
+        next += ALIGN_UP(info->images[i].size, 2 * MIB);
     }
     make_machine(info, o, next);
-    kernel_check_guests(info, faults);
-    if (plan_build(info, plan, faults) != STATUS_OK ||
-        plan_check(info, plan, report_plan) != STATUS_OK) {
+    if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);
         }
@@ -177,7 +159,7 @@ static int check_stick(const struct options *o) {
     if (o->assumed) {
         printf("assumed: a machine of %u CPUs and 64G; the real one is checked at boot\n", o->cpus);
     }
-    return 0;
+    return starts ? 0 : 1;
 }
 
 static void show_hex(const char *text) {
@@ -222,7 +204,7 @@ static int usage(void) {
     fprintf(stderr, "usage: bhcheck [--cpus N] [--memory SIZE] STICKDIR\n"
                     "       bhcheck --manual\n"
                     "       bhcheck --toml FILE\n"
-                    "Checks STICKDIR/" CONFIG_FILE " and the files it names.\n"
+                    "Checks STICKDIR/" STICK_CONFIG " and the files it names.\n"
                     "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
     return 2;
 }

@@ -29,6 +29,7 @@ struct boot_image {
     char path[CONFIG_PATH_SIZE];
     hpa_t base; /* page-aligned, in MEM_BULKHEAD */
     uint64_t size;
+    const char *problem; /* why it could not be read, size is 0 then; else NULL */
 };
 
 /* Pixels of 32 bits with a byte for each colour, in whatever order: we draw in grey. */

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Broken configurations: each is refused with file:line:column, value, rule and fix, and nothing is touched.
 
+bhcheck finds the same faults in the same words, line by line, in a directory with the stick's files.
+
 One boot for all. The first is what the firmware starts by itself; after the key that the refusal asks for, the
 firmware goes on to its built-in shell, and from there each further configuration is put in place and Bulkhead
 started again. At the end a good one starts, on the same machine.
 """
+import os
 import re
+import shutil
+import subprocess
 
 from frame import Boot, check, expect_that
 from machine import Expected
@@ -44,23 +49,83 @@ CASES = [
     ("several faults at once",
      GUEST.replace('"0"', "@true").replace('"32M"', '@"32X"') + '@crash = "stop"\n',
      ["cpus", "32X", "crash"]),
+    ("a folder, a file below a file, a letter in the wrong case", """\
+[guest.alpha]
+cpus = @"5"
+memory = "32M"
+kernel = @"guests"
+initrd = @"guests/testguest/x"
+[guest.beta]
+cpus = "1"
+memory = "32M"
+kernel = @"guests/Kernel-F\u00dcR-Web"
+initrd = @"guests/testguest."
+@nonsense = 1
+""", ["folder", "no such file", "beyond A to Z", "dot", "unknown key"]),
+    ("many faults around files that cannot be read", """\
+# ten faults
+[hypervisor]
+@consle = "com1"
+log = @info
+
+[guest.@Alpha]
+cpus    = "0"
+memory  = "256M"
+kernel  = "guests/testguest"
+
+[guest.beta]
+cpus    = @@"1-9"
+memory  = @"193M"
+kernel  = @"guests/vmlinux"
+initrd  = @"guests/d\u00e9mo.img"
+cmdline = @"console=ttyS0
+
+[guest.gamma]
+cpus = @"1"
+memory = @"12G"
+kernel = @"guests/text"
+initrd = @"guests"
+on_crash = @"reboot"
+
+@[guest.delta]
+memory = @"64M
+kernel = "guests/testguest"
+@kernel = "guests/testguest"
+""", ["consle", "folder", "reboot", "bzImage"]),
+    ("UTF-16", GUEST.encode("utf-16"), ["UTF-16"]),
+    ("Latin-1", ("# f\u00fcr\n" + GUEST.replace("interactive", "f\u00fcr")).encode("latin-1"), ["0xfc is not UTF-8"]),
+    ("YAML", "guest:\n  alpha:\n    cpus: 0\n", ["YAML"]),
 ]
+# The good one at the end names its kernel in other letters' case, and with one beyond ASCII.
+GOOD_CONFIG = GUEST.replace("guests/testguest", "GUESTS/Kernel-f\u00fcr-Web")
+FAULT = r"bulkhead\.toml:(\d+:\d+:.*?)(?=bulkhead\.toml:\d|Bulkheadcannotstart|$)"
 
 
 def split_marks(text):
     """The configuration without its marks, and the (line, column) of each."""
+    if isinstance(text, bytes):
+        return text, []
     places, lines = [], text.split("\n")
     for number, line in enumerate(lines):
         while "@" in line:
             places.append((number + 1, line.index("@") + 1))
             line = line.replace("@", "", 1)
         lines[number] = line
-    return "\n".join(lines), places
+    return "\n".join(lines).encode(), places
 
 
 def squeeze(text):
     """Without white space: the firmware's console breaks lines where they happen to end."""
-    return re.sub(r"\s", "", text)
+    return re.sub(r"\s|-- more: press a key --", "", text)
+
+
+def faults_of(text):
+    """
+    Each fault as "line:column:text", in the order of the text. What the machine's memory is like is left out, and
+    letters that the firmware's console may not have.
+    """
+    text = re.sub(r"[^ -~]|\?", "", squeeze(text))
+    return [re.sub(r"freeare.*", "", fault) for fault in re.findall(FAULT, text)]
 
 
 class Refusals(Boot):
@@ -77,16 +142,45 @@ class Refusals(Boot):
             "guests/greedy": greedy,
             "guests/cut": kernel[:len(kernel) // 2],
             "guests/text": b"This is a text, not a kernel.\n" * 200,
-            "bulkhead/bulkhead.toml": split_marks(CASES[0][1])[0].encode(),
+            "guests/kernel-f\u00fcr-web": kernel,
+            "bulkhead/bulkhead.toml": split_marks(CASES[0][1])[0],
             "case.nsh": b"@echo -off\r\ncp -q \\cases\\%1.tom \\bulkhead\\bulkhead.toml\r\n"
                         b"\\EFI\\BOOT\\BOOTX64.EFI\r\necho returned %lasterror%\r\n",
-            "cases/good.tom": GUEST.encode(),
+            "cases/good.tom": GOOD_CONFIG.encode(),
         }
         for number, (_, text, _) in enumerate(CASES):
-            files[f"cases/{number}.tom"] = split_marks(text)[0].encode()
+            files[f"cases/{number}.tom"] = split_marks(text)[0]
+        self.make_tree(files)
         return self.make_stick(files)
 
+    def make_tree(self, files):
+        """The stick's files in a directory, as an admin has them before he copies them."""
+        self.tree = os.path.join(self.folder, "tree")
+        shutil.rmtree(self.tree, ignore_errors=True)
+        with open(os.path.join(self.build, "BOOTX64.EFI"), "rb") as file:
+            files = {**files, "EFI/BOOT/BOOTX64.EFI": file.read()}
+        for path, data in files.items():
+            path = os.path.join(self.tree, path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(data)
+
+    def bhcheck(self, config):
+        """What bhcheck says of that configuration, for a machine as this one."""
+        with open(os.path.join(self.tree, "bulkhead/bulkhead.toml"), "wb") as file:
+            file.write(config)
+        done = subprocess.run([os.path.join(self.build, "bhcheck"), "--cpus", str(self.machine_cpus), "--memory",
+                               f"{self.machine_memory}M", self.tree], stdout=subprocess.PIPE, check=False)
+        return done.returncode, done.stdout.decode()
+
     def judge(self, number, text):
+        self.judge_words(number, text)
+        status, said = self.bhcheck(split_marks(CASES[number][1])[0])
+        expect_that(status == 1, "bhcheck to refuse this configuration as well", said)
+        at_boot, before = faults_of(text), faults_of(said)
+        expect_that(at_boot == before, "at boot: " + "\n".join(before or [said]), "\n".join(at_boot))
+
+    def judge_words(self, number, text):
         _, config, words = CASES[number]
         seen = squeeze(text)
         for line, column in split_marks(config)[1]:
@@ -131,6 +225,8 @@ class Refusals(Boot):
 
     @check("afterwards a good configuration starts")
     def good(self):
+        status, said = self.bhcheck(GOOD_CONFIG.encode())
+        expect_that(status == 0, "bhcheck to be content as well", said)
         self.type("case good")
         self.machine.expect(r"alpha: started", 120)
         self.machine.expect(r"ready> ", 120)

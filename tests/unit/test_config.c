@@ -90,6 +90,10 @@ TEST(consoles) {
     FAULTS(GUEST "[hypervisor]\nconsole = \"0x10000\"", {"6:11:", "multiple of 8"});
     FAULTS(GUEST "[hypervisor]\nconsole = \"0x\"", {"6:11:", "multiple of 8"});
     FAULTS(GUEST "[hypervisor]\nconsole = \"0x3g8\"", {"6:11:", "multiple of 8"});
+    /* What was refused is no choice of the admin's. */
+    CHECK(parse(GUEST "[hypervisor]\nmitigations = \"of\"\nlog = debug") == STATUS_INVALID);
+    CHECK(config.mitigate);
+    CHECK_U64(config.log_level, LOG_INFO);
     FAULTS(GUEST "[hypervisor]\nconsole = 0x3f8", {"6:11:", "in quotes: console = \"com1\""});
 }
 
@@ -173,7 +177,8 @@ TEST(paths) {
     check_path("/a", "a");
     check_path("a\\b\\c", "a/b/c");
     check_path("\\\\a//b", "a/b");
-    check_path("..a/b..", "..a/b..");
+    check_path("..a/b..c", "..a/b..c");
+    check_path("a b/\xc3\xbc c", "a b/\xc3\xbc c");
     char longest[CONFIG_PATH_SIZE];
     memset(longest, 'x', sizeof(longest));
     longest[CONFIG_PATH_SIZE - 1] = '\0';
@@ -186,6 +191,11 @@ TEST(paths) {
     FAULTS(KERNEL("'a\\..'"), {"4:10:", "without . and .."});
     FAULTS(KERNEL("'./k'"), {"4:10:", "without . and .."});
     FAULTS(KERNEL("'a/'"), {"4:10:", "not the path"});
+    FAULTS(KERNEL("'a/k.'"), {"4:10:", "a dot as its last"});
+    FAULTS(KERNEL("'a./k'"), {"4:10:", "a dot as its last"});
+    FAULTS(KERNEL("'a/k '"), {"4:10:", "a blank at an end"});
+    FAULTS(KERNEL("'a/ k'"), {"4:10:", "a blank at an end"});
+    FAULTS(KERNEL("' /k'"), {"4:10:", "a blank at an end"});
     FAULTS(KERNEL("'C:\\k'"), {"4:10:", "holds ':'"});
     FAULTS(KERNEL("'a*'"), {"4:10:", "holds '*'"});
     FAULTS(KERNEL("\"a\tb\""), {"4:10:", "holds '\t'"});

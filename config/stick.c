@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The way from a stick to a plan; see stick.h. Called by boot/ and tools/bhcheck. */
+#include "config/stick.h"
+
+#include "config/kernel.h"
+#include "config/parse.h"
+#include "config/plan.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+
+static void read_config(struct boot_info *info, stick_reader *read, struct fault_list *faults) {
+    hpa_t base = HPA(0);
+    uint64_t size = 0;
+    const char *why = read(STICK_CONFIG, &base, &size);
+
+    if (why != NULL) {
+        config_preset(&info->config);
+        fault_add(faults, 0, 0,
+                  STICK_CONFIG ": %s. It says which guests to run: write one (see docs/config.md)",
+                  why);
+        return;
+    }
+    /* Its faults are counted in the list. */
+    (void)config_parse(phys_pointer(base), size, &info->config, faults);
+}
+
+/* A file that cannot be got stays in the list with the reason, so that it is tried once only. */
+static void read_image(struct boot_info *info, stick_reader *read, const char *path) {
+    struct boot_image *image = &info->images[info->image_count];
+
+    if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
+        return;
+    }
+    ASSERT(info->image_count < BOOT_MAX_IMAGES);
+    *image = (struct boot_image){.size = 0};
+    str_copy_n(image->path, sizeof(image->path), path, strlen(path));
+    image->problem = read(path, &image->base, &image->size);
+    if (image->problem != NULL) {
+        image->size = 0;
+    }
+    info->image_count++;
+}
+
+void stick_read(struct boot_info *info, stick_reader *read, struct fault_list *faults) {
+    read_config(info, read, faults);
+    for (uint32_t i = 0; i < info->config.guest_count; i++) {
+        const struct config_guest *guest = &info->config.guests[i];
+        read_image(info, read, guest->kernel);
+        read_image(info, read, guest->initrd);
+    }
+}
+
+enum status stick_judge(const struct boot_info *info, struct plan *plan, struct fault_list *faults,
+                        plan_report *report) {
+    kernel_check_guests(info, faults);
+    enum status status = plan_build(info, plan, faults);
+    return status == STATUS_OK ? plan_check(info, plan, report) : status;
+}

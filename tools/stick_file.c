@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Finds and reads the files of a stick's directory. This PC's file system may tell "Guests" from
+ * "guests", which the stick's FAT does not: so each part of a path is looked for among the names
+ * that are there. Called by bhcheck.c.
+ */
+#include "tools/stick_file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <wctype.h>
+
+#include "config/utf8.h"
+#include "hv/lib/phys.h"
+
+#define NAME_WORDS 256 /* the longest name on FAT has 255 UTF-16 words */
+
+/* How a name there answers to the one that is looked for. */
+enum likeness { OTHER, NEARLY, SAME };
+
+static char *root;
+
+static void *allocate(size_t size) {
+    void *memory = calloc(1, size != 0 ? size : 1);
+    if (memory == NULL) {
+        fprintf(stderr, "bhcheck: out of memory\n");
+        exit(2);
+    }
+    return memory;
+}
+
+static PRINTF_LIKE(1, 2) char *make_text(const char *format, ...) {
+    char *text = NULL;
+    va_list args;
+    va_start(args, format);
+    if (vasprintf(&text, format, args) < 0) {
+        fprintf(stderr, "bhcheck: out of memory\n");
+        exit(2);
+    }
+    va_end(args);
+    return text;
+}
+
+bool stick_file_begin(const char *directory) {
+    struct stat st;
+    if (stat(directory, &st) != 0) {
+        return false;
+    }
+    if (!S_ISDIR(st.st_mode)) {
+        errno = ENOTDIR;
+        return false;
+    }
+    setlocale(LC_CTYPE, "C.UTF-8"); /* for towupper() */
+    root = make_text("%s", directory);
+    return true;
+}
+
+static enum likeness compare(const char *there, const char *wanted) {
+    uint16_t a[NAME_WORDS], b[NAME_WORDS];
+    size_t i = 0;
+    if (utf8_names_equal(there, wanted)) {
+        return SAME;
+    }
+    if (!utf8_to_utf16(there, a, NAME_WORDS) || !utf8_to_utf16(wanted, b, NAME_WORDS)) {
+        return OTHER;
+    }
+    while (a[i] != 0 && towupper(a[i]) == towupper(b[i])) {
+        i++;
+    }
+    return a[i] == b[i] ? NEARLY : OTHER;
+}
+
+/* Looks for a name in the folder: its path into *found, or why not. */
+static const char *find_in(const char *folder, const char *wanted, char **found) {
+    char *name = NULL;
+    bool nearly = false;
+    const struct dirent *entry;
+    DIR *dir = opendir(folder);
+    if (dir == NULL) {
+        return errno == ENOTDIR ? STICK_MISSING : STICK_UNREADABLE;
+    }
+    while ((entry = readdir(dir)) != NULL) {
+        enum likeness likeness = compare(entry->d_name, wanted);
+        nearly = nearly || likeness == NEARLY;
+        if (likeness != SAME) {
+            continue;
+        }
+        if (name != NULL) {
+            const char *first = strcmp(name, entry->d_name) < 0 ? name : entry->d_name;
+            const char *second = first == name ? entry->d_name : name;
+            closedir(dir);
+            return make_text("\"%s\" and \"%s\" are one name on the stick, whose FAT does not "
+                             "tell their letters' case apart; remove one",
+                             first, second);
+        }
+        name = make_text("%s", entry->d_name);
+    }
+    closedir(dir);
+    if (name == NULL) {
+        return nearly ? STICK_CASE : STICK_MISSING;
+    }
+    *found = make_text("%s/%s", folder, name);
+    free(name);
+    return NULL;
+}
+
+/* The file's path on this PC. */
+static const char *find(const char *path, char **found) {
+    char *at = make_text("%s", root), *rest = make_text("%s", path), *state = NULL;
+    const char *why = NULL;
+    for (char *part = strtok_r(rest, "/", &state); part != NULL && why == NULL;
+         part = strtok_r(NULL, "/", &state)) {
+        char *next = NULL;
+        why = find_in(at, part, &next);
+        free(at);
+        at = next;
+    }
+    free(rest);
+    *found = at;
+    return why;
+}
+
+static const char *read_open(FILE *f, hpa_t *base, uint64_t *size) {
+    struct stat st;
+    if (fstat(fileno(f), &st) != 0) {
+        return STICK_UNREADABLE;
+    }
+    if (S_ISDIR(st.st_mode)) {
+        return STICK_FOLDER;
+    }
+    size_t bytes = (size_t)st.st_size;
+    uint8_t *memory = allocate(bytes);
+    if (!S_ISREG(st.st_mode) || fread(memory, 1, bytes, f) != bytes) {
+        free(memory);
+        return STICK_UNREADABLE;
+    }
+    *base = phys_address(memory);
+    *size = bytes;
+    return NULL;
+}
+
+const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size) {
+    char *found = NULL;
+    const char *why = find(path, &found);
+    if (why != NULL) {
+        return why;
+    }
+    FILE *f = fopen(found, "rb");
+    if (f == NULL) {
+        why = make_text("%s: %s", STICK_UNREADABLE, strerror(errno));
+    } else {
+        why = read_open(f, base, size);
+        fclose(f);
+    }
+    free(found);
+    return why;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Files of a stick's directory on this PC, found as a FAT volume finds them. */
+#pragma once
+
+#include "config/stick.h"
+
+/* Before all others: the folder where the stick is mounted, or one to be copied to a stick. False
+ * with errno if it is none. */
+bool stick_file_begin(const char *directory);
+
+/* A stick_reader. Memory that it takes is never given back. */
+const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size);
