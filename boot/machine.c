@@ -39,7 +39,13 @@ static uint64_t rdmsr(uint32_t msr) {
     return low | (uint64_t)high << 32;
 }
 
-const struct preflight_cpu machine_cpu = {cpuid, rdmsr};
+static uint64_t cr4(void) {
+    uint64_t value;
+    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
+    return value;
+}
+
+const struct preflight_cpu machine_cpu = {.cpuid = cpuid, .rdmsr = rdmsr, .cr4 = cr4};
 
 static uint32_t own_apic_id(void) {
     uint32_t a, b, c, d;

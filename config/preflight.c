@@ -13,6 +13,7 @@
 #define CPUID_1_ECX_VMX        BIT32(5)
 #define CPUID_1_ECX_HYPERVISOR BIT32(31)
 #define CPUID_EXT1_ECX_SVM     BIT32(2)
+#define CPUID_EXT1_EDX_NX      BIT32(20)
 #define FEATURE_CONTROL_LOCKED BIT(0)
 #define FEATURE_CONTROL_VMX    BIT(2) /* outside SMX */
 #define MSR_VMX_PROCESSOR      0x482u
@@ -90,7 +91,7 @@ static const struct feature features[] = {
     {"Next-RIP save", SVM_EDX, BIT(3), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"VMCB clean bits", SVM_EDX, BIT(5), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"Decode assists", SVM_EDX, BIT(7), PREFLIGHT_WARN, HINT_SLOWER_SVM},
-    {"No-execute (NX)", EXT1_EDX, BIT(20), PREFLIGHT_LACK,
+    {"No-execute (NX)", EXT1_EDX, CPUID_EXT1_EDX_NX, PREFLIGHT_LACK,
      "Enable Execute Disable Bit (XD, NX) in the firmware setup, usually under CPU or Security."},
     {"Invariant TSC", EXT7_EDX, BIT(8), PREFLIGHT_WARN,
      "The guests' clocks may run unevenly while the CPU saves power; there is nothing to set."},
@@ -150,6 +151,22 @@ static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *neste
              "present, %s by the firmware", off ? "locked off" : good);
     add_line(report, "ASIDs", leaf[1] >= SVM_ASIDS_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
              nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
+}
+
+/* Said only where it is on: most CPUs do not have it. */
+static void add_paging(const struct preflight_cpu *cpu, struct preflight_report *report) {
+    if ((cpu->cr4() & X86_CR4_LA57) != 0) {
+        add_line(report, "5-level paging", PREFLIGHT_LACK,
+                 "Bulkhead starts from 4 levels: switch 5-Level Paging (LA57) off in the firmware "
+                 "setup, usually under CPU, Memory or Advanced.",
+                 "switched on by the firmware");
+    }
+}
+
+/* Intel: the firmware's switch hides NX from CPUID, and Bulkhead takes that back. */
+static bool nx_is_hidden(const struct preflight_cpu *cpu, bool amd, uint32_t ext1_edx) {
+    return !amd && (ext1_edx & CPUID_EXT1_EDX_NX) == 0 &&
+           (cpu->rdmsr(X86_MSR_MISC_ENABLE) & X86_MISC_ENABLE_XD_DISABLE) != 0;
 }
 
 static void add_machine(const struct boot_info *info, struct preflight_report *report) {
@@ -223,12 +240,16 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     bool amd = str_equal(vendor, "AuthenticAMD") || str_equal(vendor, "HygonGenuine");
     bool vmx = !amd && (leaf1[2] & CPUID_1_ECX_VMX) != 0;
     bool svm = amd && (ext1[2] & CPUID_EXT1_ECX_SVM) != 0;
+    if (nx_is_hidden(cpu, amd, ext1[3])) {
+        words[EXT1_EDX] |= CPUID_EXT1_EDX_NX;
+    }
     if (amd) {
         add_svm(cpu, svm, nested, words, report);
     } else {
         add_vmx(cpu, vmx, nested, words, report);
     }
     add_features(words, vmx, svm, nested, report);
+    add_paging(cpu, report);
     bool safe = flaws_decide(info, cpu, amd);
     add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
              info->speculation);

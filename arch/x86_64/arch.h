@@ -91,6 +91,9 @@ void apic_poll_serial(void);
 void irq_init(const struct boot_info *info);
 bool irq_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = there is no way */
 
+/* pci.c */
+void pci_stop_masters(void); /* before memory that devices may write to is given away */
+
 /* clock.c */
 void clock_init(const struct boot_info *info, uint64_t entry_tsc);
 uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */

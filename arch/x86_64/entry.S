@@ -45,7 +45,16 @@ trampoline_start:
     cld
     movw %cs, %ax
     movw %ax, %ds
-    movl $0x20, %eax /* CR4.PAE */
+    /* Firmware may have switched NX off here (Intel only): CPUID 80000001h EDX[20] is clear then. */
+    movl $0x80000001, %eax
+    cpuid
+    btl $20, %edx
+    jc 1f
+    movl $0x1a0, %ecx /* IA32_MISC_ENABLE */
+    rdmsr
+    andl $~(1 << (34 - 32)), %edx /* XD Bit Disable */
+    wrmsr
+1:  movl $0x20, %eax /* CR4.PAE */
     movl %eax, %cr4
     movl trampoline_cr3 - trampoline_start, %eax
     movl %eax, %cr3

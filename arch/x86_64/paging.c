@@ -97,11 +97,23 @@ hpa_t paging_build(const struct boot_info *info) {
     return phys_address(host_tables.root);
 }
 
+/*
+ * Firmware can switch NX off on Intel's CPUs: CPUID does not show it then, and EFER.NXE cannot be
+ * set. The other CPUs do the same in the trampoline, before they need it.
+ */
+static void paging_allow_nx(void) {
+    if (!cpu_has(CPU_HAS_NX)) {
+        uint64_t value = msr_read(X86_MSR_MISC_ENABLE);
+        msr_write(X86_MSR_MISC_ENABLE, value & ~X86_MISC_ENABLE_XD_DISABLE);
+    }
+}
+
 /* No SMEP, SMAP, UMIP: no page here is a user's, and nothing but the guests runs outside ring 0. */
 void paging_enable(void) {
     uint64_t cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
                    (cpu_has(CPU_HAS_MCE) ? X86_CR4_MCE : 0) |
                    (cpu_has(CPU_HAS_XSAVE) ? X86_CR4_OSXSAVE : 0);
+    paging_allow_nx();
     msr_write(X86_MSR_EFER, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE);
     msr_write(X86_MSR_PAT, HOST_PAT);
     /* No line may stay cached under a type it no longer has, no translation under a global one. */

@@ -39,11 +39,13 @@
 #define X86_CR4_SMEP       BIT(20)
 #define X86_CR4_SMAP       BIT(21)
 
-#define X86_EFER_SCE  BIT(0)
-#define X86_EFER_LME  BIT(8)
-#define X86_EFER_LMA  BIT(10)
-#define X86_EFER_NXE  BIT(11)
-#define X86_EFER_SVME BIT(12)
+#define X86_EFER_SCE BIT(0)
+#define X86_EFER_LME BIT(8)
+#define X86_EFER_LMA BIT(10)
+#define X86_EFER_NXE BIT(11)
+
+#define X86_MISC_ENABLE_XD_DISABLE BIT(34)
+#define X86_EFER_SVME              BIT(12)
 
 #define X86_DR7_GD BIT(13)
 
@@ -83,6 +85,7 @@ enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X8
 #define X86_MSR_PRED_CMD          0x49u
 #define X86_MSR_ARCH_CAPABILITIES 0x10au
 #define X86_MSR_FLUSH_CMD         0x10bu
+#define X86_MSR_MISC_ENABLE       0x1a0u
 #define X86_MSR_PAT               0x277u
 #define X86_MSR_TSC_DEADLINE      0x6e0u
 #define X86_MSR_X2APIC_FIRST      0x800u

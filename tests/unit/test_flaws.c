@@ -110,7 +110,7 @@ static uint64_t fake_rdmsr(uint32_t msr) {
     return facts[FACT_CAPS] | BIT(3) | BIT(63); /* bits that no guest sees */
 }
 
-static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr};
+static const struct preflight_cpu cpu = {.cpuid = fake_cpuid, .rdmsr = fake_rdmsr};
 
 TEST(each_cpu_gets_what_it_needs) {
     for (size_t i = 0; i < ARRAY_SIZE(cpus); i++) {
@@ -157,7 +157,7 @@ TEST(what_is_decided_and_said) {
         CHECK_U64(info.guest_features,
                   cpus[cases[i].cpu].features | (passes ? HVM_SPEC_CTRL_PASSES : 0));
     }
-    static const struct preflight_cpu old = {old_cpuid, fake_rdmsr};
+    static const struct preflight_cpu old = {.cpuid = old_cpuid, .rdmsr = fake_rdmsr};
     info.config.mitigate = true;
     CHECK(!flaws_decide(&info, &old, false));
     CHECK_STR(info.speculation, "lacks: L1D VERW IBRS IBPB");

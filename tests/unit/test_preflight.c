@@ -14,6 +14,7 @@
 #define GOOD_PROCESSOR_2 (BIT(33) | BIT(37) | BIT(39))
 #define GOOD_EPT_VPID    (BIT(6) | BIT(14) | BIT(16) | BIT(17) | BIT(20) | BIT(26) | BIT(32))
 
+static uint64_t cr4, msr_misc_enable;
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
 static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids, svm_edx;
 static uint32_t cpuid_7_edx;       /* speculation control */
@@ -81,10 +82,16 @@ static uint64_t fake_rdmsr(uint32_t msr) {
         return msr_ept_vpid;
     case 0xc0010114:
         return msr_vm_cr;
+    case 0x1a0:
+        return msr_misc_enable;
     default:
         CHECK(!"an MSR that the pre-flight has no business with");
         return 0;
     }
+}
+
+static uint64_t fake_cr4(void) {
+    return cr4;
 }
 
 static bool was_read(uint32_t msr) {
@@ -109,6 +116,8 @@ static void good_machine(void) {
     msr_processor_2 = GOOD_PROCESSOR_2;
     msr_ept_vpid = GOOD_EPT_VPID;
     msr_vm_cr = 0;
+    msr_misc_enable = 0;
+    cr4 = BIT(5);
     read_count = 0;
     cpuid_7_edx = 0;
     info.config.mitigate = false;
@@ -132,7 +141,7 @@ static void good_amd_machine(void) {
 }
 
 static struct preflight_report judge(void) {
-    static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr};
+    static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr, fake_cr4};
     struct preflight_report report;
     preflight_run(&info, &cpu, &report);
     return report;
@@ -360,6 +369,25 @@ TEST(common) {
     cpuid_ext1_edx = BIT32(29);
     struct preflight_report report = judge();
     check_only_lack(&report, "No-execute (NX)", "XD");
+    CHECK(was_read(0x1a0));
+    msr_misc_enable = BIT(34); /* only hidden: Bulkhead shows it again */
+    report = judge();
+    CHECK_U64(report.lacks, 0);
+    good_machine();
+    (void)judge();
+    CHECK(!was_read(0x1a0));
+    good_amd_machine(); /* which has no such MSR */
+    cpuid_ext1_edx = BIT32(29);
+    report = judge();
+    CHECK(!was_read(0x1a0));
+    check_only_lack(&report, "No-execute (NX)", "XD");
+
+    good_machine();
+    report = judge();
+    CHECK_STR(find(&report, "5-level paging")->what, "(no such line)");
+    cr4 |= BIT(12);
+    report = judge();
+    check_only_lack(&report, "5-level paging", "LA57");
 
     good_machine();
     cpuid_ext7_edx = 0;
