@@ -50,6 +50,8 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size);
 
 /* machine.c: CPUs, ACPI, framebuffer into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);
+/* input.c: enum boot_input, with the serial port of the config or 0. */
+uint32_t input_find(uint16_t port);
 /* Unix seconds by the firmware's clock, taken to be in UTC. */
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;

@@ -65,6 +65,7 @@ static bool gather(void) {
         work.other_problems++;
     }
 
+    info.inputs = input_find(info.config.console_port);
     bool mapped = memory_read_map(&info) == EFI_SUCCESS;
     if (!mapped) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");

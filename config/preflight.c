@@ -163,6 +163,20 @@ static void add_paging(const struct preflight_cpu *cpu, struct preflight_report 
     }
 }
 
+/* A firmware's word for what is there may be wrong: so this is a warning and no more. */
+static void add_input(const struct boot_info *info, struct preflight_report *report) {
+    static const char *const names[] = {"nothing that Bulkhead knows", "serial port",
+                                        "PS/2 keyboard", "serial port, PS/2 keyboard"};
+    uint32_t usable = info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2);
+    bool usb = (info->inputs & BOOT_INPUT_USB) != 0;
+
+    add_line(report, "Input", usable != 0 ? PREFLIGHT_OK : PREFLIGHT_WARN,
+             "After the start nobody can type, neither to Bulkhead nor to a guest: a USB keyboard "
+             "is silent then, unless the firmware goes on showing it as PS/2. Connect a serial "
+             "line and name its port (console = ...), or a PS/2 keyboard.",
+             "%s", usb && usable == 0 ? "USB keyboard, silent after the start" : names[usable]);
+}
+
 /* Intel: the firmware's switch hides NX from CPUID, and Bulkhead takes that back. */
 static bool nx_is_hidden(const struct preflight_cpu *cpu, bool amd, uint32_t ext1_edx) {
     return !amd && (ext1_edx & CPUID_EXT1_EDX_NX) == 0 &&
@@ -254,6 +268,7 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
              info->speculation);
     add_machine(info, report);
+    add_input(info, report);
     if (id[0] >= 0xb) {
         add_threads(info, cpu, report);
     }

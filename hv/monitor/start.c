@@ -86,6 +86,9 @@ void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     policy_print();
     command_init(start_vms, info->plan->vm_count);
     start_consoles(info->plan);
+    if ((info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2)) == 0) {
+        log_warn("nobody can type here: no serial port answers, no PS/2 keyboard was found");
+    }
     log_info("audit passed, machine divided between %u guests", info->plan->vm_count);
 }
 

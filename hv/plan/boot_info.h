@@ -72,6 +72,13 @@ enum mitigation {
     MITIGATE_IBPB = BIT32(4),      /* branch predictions forgotten when a guest starts */
 };
 
+/* What can be typed on. */
+enum boot_input {
+    BOOT_INPUT_SERIAL = BIT32(0), /* a UART at the config's port */
+    BOOT_INPUT_PS2 = BIT32(1),
+    BOOT_INPUT_USB = BIT32(2), /* the firmware can, the hypervisor cannot */
+};
+
 struct boot_info {
     uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */
     struct mem_range ranges[BOOT_MAX_RANGES];
@@ -93,6 +100,7 @@ struct boot_info {
     struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
     struct boot_isa_irq isa_irqs[16];
     struct boot_framebuffer framebuffer;
+    uint32_t inputs; /* enum boot_input */
 
     uint32_t mitigations;       /* enum mitigation: those to be on */
     uint32_t guest_features;    /* enum hvm_feature: those that speculation is about */

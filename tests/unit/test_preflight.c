@@ -122,6 +122,7 @@ static void good_machine(void) {
     cpuid_7_edx = 0;
     info.config.mitigate = false;
     info.cpu_count = 4;
+    info.inputs = BOOT_INPUT_SERIAL | BOOT_INPUT_PS2;
     info.config.guest_count = 0;
     thread_shift = 0;
     info.range_count = 3;
@@ -381,6 +382,21 @@ TEST(common) {
     report = judge();
     CHECK(!was_read(0x1a0));
     check_only_lack(&report, "No-execute (NX)", "XD");
+
+    good_machine();
+    info.inputs = BOOT_INPUT_USB;
+    report = judge();
+    CHECK_U64(report.lacks, 0);
+    CHECK_U64(find(&report, "Input")->state, PREFLIGHT_WARN);
+    CHECK(strstr(find(&report, "Input")->found, "USB") != NULL);
+    info.inputs = 0;
+    report = judge();
+    CHECK_U64(find(&report, "Input")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "Input")->found, "nothing that Bulkhead knows");
+    info.inputs = BOOT_INPUT_SERIAL | BOOT_INPUT_USB;
+    report = judge();
+    CHECK_U64(find(&report, "Input")->state, PREFLIGHT_OK);
+    CHECK_STR(find(&report, "Input")->found, "serial port");
 
     good_machine();
     report = judge();

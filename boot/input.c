@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looks for what can be typed on once the firmware is gone: the serial port of the config, a PS/2
+ * keyboard. Firmware knows more keyboards than Bulkhead does, so an admin who types on a USB one
+ * now must hear that it falls silent. Changes nothing but the UART's scratch register, and that
+ * back again. Called by main.c. Sources: UEFI Specification, "ACPI Device Path", "Messaging Device
+ * Path"; National Semiconductor, "PC16550D", "Scratchpad Register".
+ */
+#include "boot/boot.h"
+
+#define UART_LINE_STATUS 5u
+#define UART_SCRATCH     7u
+#define SCRATCH_PATTERN  0xa5u
+#define KBD_STATUS       0x64u
+#define PORT_EMPTY       0xffu   /* what a read gives where no device is */
+#define PNP_KEYBOARD     0x0300u /* to 031Fh, by kind */
+#define PNP_KEYBOARD_END 0x0320u
+
+static uint8_t port_in(uint16_t port) {
+    uint8_t value;
+    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+    return value;
+}
+
+static void port_out(uint16_t port, uint8_t value) {
+    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+
+static bool uart_answers(uint16_t port) {
+    uint16_t scratch = (uint16_t)(port + UART_SCRATCH);
+    if (port == 0) {
+        return false;
+    }
+
+    uint8_t before = port_in(scratch);
+    port_out(scratch, SCRATCH_PATTERN);
+    uint8_t kept = port_in(scratch);
+    port_out(scratch, before);
+    return kept == SCRATCH_PATTERN && port_in((uint16_t)(port + UART_LINE_STATUS)) != PORT_EMPTY;
+}
+
+static bool is_ps2(const EFI_DEVICE_PATH *node) {
+    const ACPI_HID_DEVICE_PATH *acpi = (const ACPI_HID_DEVICE_PATH *)node;
+    return DevicePathType(node) == ACPI_DEVICE_PATH && DevicePathSubType(node) == ACPI_DP &&
+           (acpi->HID & PNP_EISA_ID_MASK) == PNP_EISA_ID_CONST &&
+           EISA_ID_TO_NUM(acpi->HID) >= PNP_KEYBOARD &&
+           EISA_ID_TO_NUM(acpi->HID) < PNP_KEYBOARD_END;
+}
+
+static bool is_usb(const EFI_DEVICE_PATH *node) {
+    return DevicePathType(node) == MESSAGING_DEVICE_PATH &&
+           (DevicePathSubType(node) == MSG_USB_DP || DevicePathSubType(node) == MSG_USB_CLASS_DP);
+}
+
+/* What the firmware itself lets people type on. */
+static void look_at_consoles(bool *ps2, bool *usb) {
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+
+    if (BS->LocateHandleBuffer(ByProtocol, &TextInProtocol, NULL, &count, &handles) !=
+        EFI_SUCCESS) {
+        return;
+    }
+    for (UINTN i = 0; i < count; i++) {
+        EFI_DEVICE_PATH *node = NULL;
+        if (BS->HandleProtocol(handles[i], &DevicePathProtocol, (void **)&node) != EFI_SUCCESS) {
+            continue; /* the firmware's sum of all of them */
+        }
+        for (; !IsDevicePathEnd(node); node = NextDevicePathNode(node)) {
+            *ps2 = *ps2 || is_ps2(node);
+            *usb = *usb || is_usb(node);
+        }
+    }
+    FreePool(handles);
+}
+
+uint32_t input_find(uint16_t port) {
+    bool ps2 = false, usb = false, controller = port_in(KBD_STATUS) != PORT_EMPTY;
+    uint32_t found = 0;
+
+    look_at_consoles(&ps2, &usb);
+    if (uart_answers(port)) {
+        found |= BOOT_INPUT_SERIAL;
+    }
+    /* A firmware in a hurry has not looked for keyboards: then the controller stands for one. */
+    if (controller && (ps2 || !usb)) {
+        found |= BOOT_INPUT_PS2;
+    }
+    if (usb) {
+        found |= BOOT_INPUT_USB;
+    }
+    return found;
+}
