@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The firmware's course: interrupt controllers, tables, then the kernel. If that cannot be started
- * the reason goes to the serial line and the machine is switched off. Owns the only port accesses.
+ * the reason goes to the serial line and to the hypervisor, for which it is a crash. Owns the only
+ * port accesses.
  */
 #include "guests/firmware/firmware.h"
 
-#define COM1         0x3f8
-#define LINE_STATUS  (COM1 + 5)
-#define SENT         0x20 /* room for a byte */
-#define ALL_SENT     0x40
-#define PM1A_CONTROL 0x604
-#define SLEEP_S5     (5u << 10 | 1u << 13)
+#define COM1        0x3f8
+#define LINE_STATUS (COM1 + 5)
+#define SENT        0x20 /* room for a byte */
+#define ALL_SENT    0x40
 
 void *memcpy(void *dst, const void *src, size_t n) {
     void *to = dst;
@@ -54,22 +53,45 @@ static void wait_line(uint8_t state) {
     } while ((value & state) == 0);
 }
 
-static void print(const char *text) {
-    for (; *text != '\0'; text++) {
+static void print(const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++) {
         wait_line(SENT);
-        __asm__ volatile("outb %0, %1" : : "a"(*text), "Nd"((uint16_t)COM1));
+        __asm__ volatile("outb %0, %1" : : "a"(text[i]), "Nd"((uint16_t)COM1));
     }
 }
 
-static void give_up(const char *why) {
-    print("firmware: the kernel ");
-    print(why);
-    print("\r\n");
-    wait_line(ALL_SENT);
-    __asm__ volatile("outw %0, %1" : : "a"((uint16_t)SLEEP_S5), "Nd"((uint16_t)PM1A_CONTROL));
-    for (;;) {
-        __asm__ volatile("hlt");
+static int is_intel(void) {
+    uint32_t eax = 0, ebx, ecx = 0, edx;
+    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
+    return ebx == 0x756e6547; /* "Genu"ineIntel */
+}
+
+/*
+ * Does not return: a CPU that does not know the instruction raises #UD, and without an IDT that is
+ * a triple fault, a crash as well.
+ */
+static void tell_hypervisor(const char *text, size_t length) {
+    if (is_intel()) {
+        __asm__ volatile("vmcall" : : "a"(HYPERCALL_GIVE_UP), "b"(text), "c"(length) : "memory");
     }
+    __asm__ volatile("vmmcall" : : "a"(HYPERCALL_GIVE_UP), "b"(text), "c"(length) : "memory");
+}
+
+static size_t append(char *text, size_t at, size_t size, const char *more) {
+    while (*more != '\0' && at < size) {
+        text[at++] = *more++;
+    }
+    return at;
+}
+
+static void give_up(const char *why) {
+    static char text[HYPERCALL_TEXT_MAX];
+    size_t length = append(text, 0, sizeof(text), "firmware: the kernel ");
+    length = append(text, length, sizeof(text), why);
+    print(text, length);
+    print("\r\n", 2);
+    wait_line(ALL_SENT);
+    tell_hypervisor(text, length);
 }
 
 /*
@@ -105,12 +127,10 @@ static void set_up_interrupts(uint8_t *memory) {
  * only, elsewhere it counts a timer chip's ticks, for which a port may take too long. 0 = none.
  */
 static uint32_t clock_to_tell(void) {
-    uint32_t eax = 0, ebx, ecx = 0, edx;
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    if (ebx == 0x756e6547) { /* "Genu"ineIntel */
+    uint32_t eax = BULKHEAD_CPUID_TIMING, ebx, ecx = 0, edx;
+    if (is_intel()) {
         return 0;
     }
-    eax = BULKHEAD_CPUID_TIMING;
     __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
     return eax;
 }

@@ -5,6 +5,7 @@
  */
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
+#include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
 /* Out of line, so that a violation that nobody is told of saves no registers. */
@@ -29,6 +30,19 @@ void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_
     }
 }
 
+/* The text is the guest's: copied once, and escaped by the log. */
+static enum action exit_give_up(struct vcpu *v) {
+    char text[HYPERCALL_TEXT_MAX + 1] = "";
+    uint64_t size = min_u64(v->regs[X86_RCX], HYPERCALL_TEXT_MAX);
+    const char *from = gmem_pointer(&v->vm->mem, GPA(v->regs[X86_RBX]), size);
+    if (from != NULL) {
+        memcpy(text, from, size);
+    }
+    vm_log(v->vm, LOG_WARN, "gave up: %s", text[0] != '\0' ? text : "it does not say why");
+    vm_leave(v->vm, LEAVE_CRASH, "gave up");
+    return ACTION_RETRY;
+}
+
 static enum action exit_hypercall(struct vcpu *v, UNUSED struct vmexit *x) {
     if (LIKELY(v->regs[X86_RAX] == HYPERCALL_NOP)) {
         /* Answers at any privilege: it does nothing, and asking for the CPL would cost a VMREAD. */
@@ -36,6 +50,9 @@ static enum action exit_hypercall(struct vcpu *v, UNUSED struct vmexit *x) {
     }
     if (vcpu_cpl(v) != 0) {
         return exit_inject(v, X86_UD, 0);
+    }
+    if (v->regs[X86_RAX] == HYPERCALL_GIVE_UP) {
+        return exit_give_up(v);
     }
     v->regs[X86_RAX] = HYPERCALL_UNKNOWN;
     return ACTION_NEXT;
