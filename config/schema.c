@@ -117,6 +117,25 @@ static bool read_size(const struct schema_value *v) {
     return true;
 }
 
+/* Seconds or minutes. */
+static bool read_seconds(const struct schema_value *v) {
+    const char *s = v->text;
+    uint64_t number = 0;
+    bool good = read_number(&s, 10, CONFIG_STOP_TIMEOUT_MAX, &number);
+    uint64_t unit = *s == 'm' ? 60 : 1;
+    bool minutes_or_seconds = *s == 'm' || *s == 's';
+
+    if (!good || !minutes_or_seconds || s[1] != '\0' || number == 0 ||
+        number * unit > CONFIG_STOP_TIMEOUT_MAX) {
+        return refuse(v,
+                      "is not a time from \"1s\" to \"60m\"; write a number and s or m, such as "
+                      "\"%s\"",
+                      v->key->example);
+    }
+    *(uint32_t *)v->field = (uint32_t)(number * unit);
+    return true;
+}
+
 /* Characters that no file name on a FAT volume can have. */
 static bool is_odd(char c) {
     return c == '\t' || c == ':' || c == '*' || c == '?' || c == '"' || c == '<' || c == '>' ||
@@ -223,6 +242,10 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "The kernel's command line. The guest's console is its first serial port."},
     {"start", read_choice, starts, GUEST(start_auto), "auto", "auto", "\"auto\" or \"manual\"",
      "Whether the guest starts with the machine or waits for the operator."},
+    {"stop_timeout", read_seconds, NULL, GUEST(stop_timeout), "60s", "90s",
+     "a number and s or m, from \"1s\" to \"60m\"",
+     "How long the guest has to switch itself off after the operator's `stop` has pressed its power "
+     "button. After that its plug is pulled."},
     {"on_crash", read_choice, crashes, GUEST(on_crash), "restart", "restart",
      "\"restart\", \"stop\" or \"halt\"",
      "What follows when the guest crashes: start it again with clean memory, switch it off, "

@@ -10,6 +10,7 @@
 
 #define CONFIG_MEMORY_UNIT (2 * MIB)
 #define CONFIG_MEMORY_MIN  (16 * MIB)
+#define CONFIG_STOP_TIMEOUT_MAX 3600 /* seconds */
 #define CONFIG_MEMORY_MAX  (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */
@@ -49,7 +50,7 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 12
+#define SCHEMA_KEYS 13
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];
 

@@ -43,7 +43,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     keyboard_init();
 
     log_hooks.write = hv_console_log;
-    hv_start(info, entry_tsc);
+    hv_start(info);
     smp_release_cpus();
     hv_cpu_main(0);
 }

@@ -45,6 +45,18 @@
     movq %r8, %rax
     ret
 
+    function plat_scrub /* RDI where, RSI bytes: both multiples of 64 */
+    addq %rdi, %rsi
+    xorl %eax, %eax
+1:  .irp offset, 0, 8, 16, 24, 32, 40, 48, 56
+    movnti %rax, \offset(%rdi)
+    .endr
+    addq $64, %rdi
+    cmpq %rsi, %rdi
+    jb 1b
+    sfence /* in memory before anybody else is told */
+    ret
+
     function memcmp
     movq %rdx, %rcx
     xorl %eax, %eax

@@ -56,6 +56,9 @@ void vm_pic_raised(struct vm *vm);
 /* The guest did something to PIT or RTC: their _service() is to be called, soon, on any CPU. */
 void vm_clocks_changed(struct vm *vm);
 
+/* The guest asked for a sleep state that there is not: one for the log. */
+void vm_sleep_refused(struct vm *vm, unsigned type);
+
 /* One byte leaves the UART, for hv/monitor/console.c; false = no room now, uart_tx_ready() will
  * follow. */
 bool vm_transmit(struct vm *vm, uint8_t byte);
@@ -64,5 +67,15 @@ bool vm_transmit(struct vm *vm, uint8_t byte);
 void vm_bios_called(struct vm *vm, uint8_t vector, uint16_t ax);
 
 /* Asks the run loop of the VM to end, and why; the first reason wins. Needs no lock. */
-enum vm_leave { LEAVE_NONE, LEAVE_POWER_OFF, LEAVE_RESET, LEAVE_CRASH, LEAVE_STOP };
+enum vm_leave {
+    LEAVE_NONE,
+    LEAVE_POWER_OFF,
+    LEAVE_RESET,
+    LEAVE_CRASH,
+    LEAVE_STOP,           /* a violation that is to stop it */
+    LEAVE_KILL,           /* the operator's kill */
+    LEAVE_OPERATOR_RESET, /* the operator's reset */
+    LEAVE_FORCE,          /* the operator's stop, which it did not follow */
+    LEAVE_KINDS
+};
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);

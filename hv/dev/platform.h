@@ -100,6 +100,7 @@ struct pm {
     uint64_t registers; /* status, enable, control: 16 bits each */
 };
 void pm_reset(struct pm *pm, struct vm *vm, const struct dev_clock *clock);
+void pm_press_power_button(struct pm *pm);
 
 #define RTC_IRQ 8
 

@@ -1,22 +1,48 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI fixed hardware: PM1a event and control registers and the PM timer, at the ports that the
- * FADT names. No event ever occurs, so the status stays 0 and the SCI is never raised; S5 is the
- * only sleep state. Called by the port handler under the device lock.
- * Source: ACPI Specification "ACPI Register Model", "Power Management Timer".
+ * ACPI fixed hardware: PM1a event and control registers, the power button and the PM timer, at the
+ * ports that the FADT names. S5 is the only sleep state: whoever asks for another one is awake
+ * again at once. Called by the port handler under the device lock.
+ * Source: ACPI Specification "PM1 Event Grouping", "Sleeping States", "Power Management Timer".
  */
 #include "hv/dev/platform.h"
 
-/* Status, enable and control as one word of six bytes. */
-#define SCI_EN     BIT(32) /* stays set: there is no SMI */
-#define SLP_EN     BIT(45)
-#define SLP_TYP(v) ((v) >> 42 & 7)
-#define WRITABLE   0x1c0647210000ull /* SLP_TYP, GBL_RLS, BM_RLD; all enable bits */
+/* Status, enable and control as one word of six bytes. A bit of the status is set by the event and
+ * cleared by writing 1; while its bit in the enable register is set, too, the SCI is asserted. */
+#define PWRBTN_STS   BIT(8)
+#define WAK_STS      BIT(15) /* without an enable bit */
+#define STATUS       (PWRBTN_STS | WAK_STS)
+#define ENABLE_SHIFT 16
+#define SCI_EN       BIT(32) /* stays set: there is no SMI */
+#define SLP_EN       BIT(45)
+#define SLP_TYP(v)   ((v) >> 42 & 7)
+#define WRITABLE     0x1c0647210000ull /* SLP_TYP, GBL_RLS, BM_RLD; all enable bits */
 
 enum { OFFSET_TIMER = 8, OFFSET_MASK = 0x0f };
 
 void pm_reset(struct pm *pm, struct vm *vm, const struct dev_clock *clock) {
     *pm = (struct pm){vm, clock, SCI_EN};
+}
+
+static void pm_update_sci(struct pm *pm) {
+    uint64_t enabled = pm->registers & pm->registers >> ENABLE_SHIFT;
+    vm_set_irq(pm->vm, PM_SCI_IRQ, (enabled & PWRBTN_STS) != 0);
+}
+
+void pm_press_power_button(struct pm *pm) {
+    pm->registers |= PWRBTN_STS;
+    pm_update_sci(pm);
+}
+
+/* The only state there is to leave to is S5. A guest waits for WAK_STS after any other one. */
+static void pm_sleep(struct pm *pm) {
+    unsigned type = SLP_TYP(pm->registers);
+    if (type == PM_S5_TYPE) {
+        vm_leave(pm->vm, LEAVE_POWER_OFF, "powered off by the guest");
+        return;
+    }
+    pm->registers |= WAK_STS;
+    vm_sleep_refused(pm->vm, type);
 }
 
 uint64_t pm_read(void *dev, uint64_t port, UNUSED unsigned size) {
@@ -36,8 +62,10 @@ void pm_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
         return;
     }
     uint64_t writable = (BIT(8 * size) - 1) << shift & WRITABLE;
-    pm->registers = (pm->registers & ~writable) | (value << shift & writable);
-    if ((value << shift & SLP_EN) != 0 && SLP_TYP(pm->registers) == PM_S5_TYPE) {
-        vm_leave(pm->vm, LEAVE_POWER_OFF, "powered off by the guest");
+    uint64_t cleared = value << shift & STATUS;
+    pm->registers = (pm->registers & ~(writable | cleared)) | (value << shift & writable);
+    pm_update_sci(pm);
+    if ((value << shift & SLP_EN) != 0) {
+        pm_sleep(pm);
     }
 }

@@ -46,6 +46,10 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
 
 /* For ever on this CPU: runs v's VM (vCPU 0) or v whenever it is to run, waits in between. */
 NORETURN void life_run(struct vcpu *v);
+/* One round of it: vCPU 0 runs its VM from start to end, or waits once; another vCPU does its duty
+ * if it has one. */
+void life_step(struct vcpu *v);
+void life_help(struct vcpu *v);
 /* For ever on a CPU that cannot run guests, or has none (v is NULL). */
 NORETURN void life_stay_out(struct vcpu *v);
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns a VM's life. Runs on the CPU of its first vCPU and touches nothing of another VM; RAM is
- * scrubbed before every start.
+ * Owns a VM's life: scrubs its RAM, starts it, and decides what follows when a run has ended. Runs
+ * on the CPU of its first vCPU, with the help of its other CPUs, and touches nothing of another VM.
+ * What an operator asks for is hv/vm/order.c's; both meet in the state: VM_STARTING is started
+ * here.
  */
 #include "hv/exit/exit.h"
 
@@ -11,6 +13,20 @@
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
+/*
+ * A restart that follows sooner than VM_LONG_LIFE is held back: the first for so many milliseconds,
+ * each further one for twice as many, up to a bound. It ends neither the other guests' CPUs nor
+ * their log.
+ */
+#define DELAY_FIRST_MS 100u
+#define DELAY_LAST_MS  10000u
+#define RESTARTS_TOLD  4u /* in a row; of those after them the 8th, the 16th and so on */
+
+/* From this size on a VM's CPUs scrub its RAM together: below it, asking them is not worth it. */
+#define SCRUB_TOGETHER (64 * MIB)
+
+/* ---- starting ---- */
+
 static void life_power_up(struct vcpu *v) {
     msr_reset(v);
     cpuid_set_osxsave(v, false);
@@ -18,9 +34,62 @@ static void life_power_up(struct vcpu *v) {
     plat_reset_live_state();
 }
 
+static void life_set_duty(struct vcpu *v, enum vcpu_duty duty) {
+    __atomic_store_n(&v->duty, (uint32_t)duty, __ATOMIC_RELEASE);
+    plat_kick(v->cpu);
+}
+
+/* Until the CPUs of all others are through with what they were set to. */
+static void life_wait_others(struct vm *vm) {
+    for (uint32_t i = 1; i < vm->vcpu_count; i++) {
+        while (__atomic_load_n(&vm->vcpus[i].duty, __ATOMIC_ACQUIRE) != DUTY_NONE) {
+            plat_wait();
+        }
+    }
+}
+
+/* Scrubs the number-th piece of RAM; false if there are not so many. */
+static bool life_scrub_piece(const struct vm *vm, uint32_t number) {
+    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
+        const struct plan_region *r = &vm->plan->regions[i];
+        uint64_t offset = number * VM_PIECE;
+        uint32_t pieces = (uint32_t)(ALIGN_UP(r->size, VM_PIECE) / VM_PIECE);
+
+        if (number < pieces) {
+            plat_scrub(phys_pointer(HPA(r->hpa.v + offset)), min_u64(r->size - offset, VM_PIECE));
+            return true;
+        }
+        number -= pieces;
+    }
+    return false;
+}
+
+/* On each CPU that helps; host interrupts are taken between the pieces. */
+static void life_scrub(struct vm *vm) {
+    while (__atomic_load_n(&vm->leave, __ATOMIC_RELAXED) == LEAVE_NONE &&
+           life_scrub_piece(vm, __atomic_fetch_add(&vm->scrub_next, 1, __ATOMIC_RELAXED))) {
+        plat_take_interrupts();
+        if (plat_cpu() == vm->vcpus[0].cpu) {
+            vm_take_orders(vm);
+        }
+    }
+}
+
+static void life_scrub_together(struct vm *vm) {
+    bool together = vm->plan->config->memory >= SCRUB_TOGETHER;
+
+    __atomic_store_n(&vm->scrub_next, 0, __ATOMIC_RELAXED);
+    for (uint32_t i = 1; together && i < vm->vcpu_count; i++) {
+        life_set_duty(&vm->vcpus[i], DUTY_SCRUB);
+    }
+    life_scrub(vm);
+    life_wait_others(vm);
+}
+
 /* All with one TSC. The others power up on their own CPUs and wait for a startup message. */
 static void life_start_vcpus(struct vm *vm) {
     uint64_t offset = 0 - plat_tsc();
+
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
         v->tsc_offset = offset;
@@ -28,136 +97,248 @@ static void life_start_vcpus(struct vm *vm) {
             life_power_up(v);
         } else {
             __atomic_store_n(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
-            __atomic_store_n(&v->running, 1, __ATOMIC_RELEASE);
-            plat_kick(v->cpu);
+            life_set_duty(v, DUTY_RUN);
         }
     }
 }
+
+/* A microsecond is exact enough for a log that tells microseconds. */
+static ull life_us(uint64_t from, uint64_t to) {
+    return (ull)mul_div_u64(to - from, 1000000, plat_tsc_hz());
+}
+
+static void life_tell_start(struct vm *vm, uint64_t begin, uint64_t scrubbed, uint64_t copied) {
+    char cpus[64];
+    char size[24];
+    ull all = life_us(begin, vm->started_tsc);
+    ull scrub = life_us(begin, scrubbed);
+    ull copy = life_us(scrubbed, copied);
+
+    if (vm->quiet) {
+        return;
+    }
+    cpu_set_format(&vm->plan->config->cpus, cpus, sizeof(cpus));
+    fmt_size(size, vm->plan->config->memory);
+    vm_log(vm, LOG_INFO, "started (%u vCPU%s on cpu %s, %s)", vm->vcpu_count,
+           vm->vcpu_count > 1 ? "s" : "", cpus, size);
+    vm_log(vm, LOG_INFO,
+           "first instruction after %llu.%03llu ms (scrub %llu.%03llu, copy %llu.%03llu)",
+           all / 1000, all % 1000, scrub / 1000, scrub % 1000, copy / 1000, copy % 1000);
+}
+
+/* False if it does not come to its first instruction: vm->leave says why. */
+static bool life_start(struct vm *vm) {
+    uint64_t begin = plat_tsc();
+    char size[24];
+
+    if (!vm->quiet) {
+        vm_log(vm, LOG_INFO, "scrubbing %s of memory", fmt_size(size, vm->plan->config->memory));
+    }
+    life_scrub_together(vm);
+    uint64_t scrubbed = plat_tsc();
+
+    if (vm->leave != LEAVE_NONE) {
+        return false;
+    }
+    if (vm_load(vm) != STATUS_OK) {
+        vm_leave(vm, LEAVE_STOP, "cannot start: its memory is too small for its files");
+        return false;
+    }
+    uint64_t copied = plat_tsc();
+
+    vm_reset_devices(vm);
+    life_start_vcpus(vm);
+    vm->started_tsc = plat_tsc();
+    vm_set_state(vm, VM_RUNNING);
+    life_tell_start(vm, begin, scrubbed, copied);
+    return true;
+}
+
+/* ---- the end of a run, and what follows ---- */
+
+/* Each way to end: the state that follows unless it starts again, and how grave that is. */
+static const struct life_end {
+    enum vm_state state;
+    enum log_level level;
+    bool again;
+} life_ends[LEAVE_KINDS] = {
+    [LEAVE_NONE] = {.state = VM_STOPPED, .level = LOG_INFO},
+    [LEAVE_POWER_OFF] = {.state = VM_OFF, .level = LOG_INFO},
+    [LEAVE_RESET] = {.state = VM_OFF, .level = LOG_INFO, .again = true},
+    [LEAVE_CRASH] = {.state = VM_CRASHED, .level = LOG_DEBUG}, /* reported where it was found */
+    [LEAVE_STOP] = {.state = VM_STOPPED, .level = LOG_WARN},
+    [LEAVE_KILL] = {.state = VM_STOPPED, .level = LOG_INFO},
+    [LEAVE_OPERATOR_RESET] = {.state = VM_OFF, .level = LOG_INFO, .again = true},
+    [LEAVE_FORCE] = {.state = VM_STOPPED, .level = LOG_WARN},
+};
+
+/* How many milliseconds a restart now is held back. */
+static uint32_t life_delay(struct vm *vm) {
+    if (vm->restarts == 0) {
+        return 0;
+    }
+    uint32_t doublings = (uint32_t)min_u64(vm->restarts - 1, 16);
+    return (uint32_t)min_u64(DELAY_FIRST_MS << doublings, DELAY_LAST_MS);
+}
+
+/* Is the start that follows the so-many-th restart in a row told? */
+static bool life_is_told(uint32_t restarts) {
+    return restarts <= RESTARTS_TOLD || (restarts & (restarts - 1)) == 0;
+}
+
+/* A run of VM_LONG_LIFE has proved that the guest works: what was before is forgiven. */
+static void life_count(struct vm *vm, enum vm_leave leave) {
+    bool long_life = plat_tsc() - vm->started_tsc >= VM_LONG_LIFE * plat_tsc_hz();
+
+    if (long_life || leave == LEAVE_OPERATOR_RESET) {
+        vm->crashes = 0;
+        vm->restarts = 0;
+    } else if (vm->restarts < UINT32_MAX) {
+        vm->restarts++;
+    }
+    vm->crashes += leave == LEAVE_CRASH;
+    vm->quiet = !life_is_told(vm->restarts);
+}
+
+static void life_restart(struct vm *vm) {
+    uint32_t delay = life_delay(vm);
+
+    vm->restart_due = plat_tsc() + delay * plat_tsc_hz() / 1000;
+    vm_set_state(vm, delay == 0 ? VM_STARTING : VM_DELAYED);
+}
+
+static void life_tell_delay(struct vm *vm) {
+    if (vm->state == VM_DELAYED && !vm->quiet) {
+        vm_log(vm, LOG_INFO, "restart %u in a row, held back for %u ms", vm->restarts,
+               life_delay(vm));
+    }
+}
+
+/* on_crash decides. */
+static void life_after_crash(struct vm *vm, bool stopping) {
+    enum config_on_crash policy = vm->plan->config->on_crash;
+
+    if (policy == ON_CRASH_HALT) {
+        vm_set_state(vm, VM_HALTED);
+        vm_log(vm, LOG_WARN,
+               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
+    } else if (policy != ON_CRASH_RESTART || stopping) {
+        vm_set_state(vm, VM_CRASHED);
+    } else if (vm->crashes > VM_CRASH_LIMIT) {
+        vm_set_state(vm, VM_CRASHED);
+        vm_log(vm, LOG_ERROR, "crashed %u times in a row: stays stopped, \"start %s\" starts it",
+               vm->crashes, vm->name);
+    } else {
+        life_restart(vm);
+        vm_log(vm, LOG_WARN, "restarting (%u of %u)", vm->crashes, (unsigned)VM_CRASH_LIMIT);
+        life_tell_delay(vm);
+    }
+}
+
+/* A guest that was asked to switch off stays off, whatever it does instead. */
+static void life_after_end(struct vm *vm, enum vm_leave leave, bool stopping) {
+    const struct life_end *end = &life_ends[leave];
+    bool again = end->again && (!stopping || leave == LEAVE_OPERATOR_RESET);
+
+    if (again) {
+        life_restart(vm);
+    } else {
+        vm_set_state(vm, stopping ? VM_STOPPED : end->state);
+    }
+    if (!again || !vm->quiet) {
+        vm_log(vm, end->level, "%s", vm->leave_reason);
+    }
+    if (again) {
+        life_tell_delay(vm);
+    } else if (end->again) {
+        vm_log(vm, LOG_INFO, "stays stopped: the operator asked for it");
+    }
+}
+
+/* The run has ended, or its start. */
+static void life_end(struct vm *vm) {
+    enum vm_leave leave = vm->leave;
+    bool stopping = vm->state == VM_STOPPING;
+
+    vm->stop_due = 0;
+    life_count(vm, leave);
+    if (leave == LEAVE_CRASH) {
+        life_after_crash(vm, stopping);
+    } else {
+        life_after_end(vm, leave, stopping);
+    }
+    __atomic_store_n(&vm->leave, LEAVE_NONE, __ATOMIC_SEQ_CST);
+}
+
+/* ---- the CPUs ---- */
 
 /* Until all are out of the guest: then its memory is nobody's. */
 static void life_stop_others(struct vm *vm) {
     for (uint32_t i = 1; i < vm->vcpu_count; i++) {
-        struct vcpu *v = &vm->vcpus[i];
-        vcpu_request(v, REQUEST_LEAVE);
-        while (__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) != 0) {
-            plat_wait();
-        }
+        vcpu_request(&vm->vcpus[i], REQUEST_LEAVE);
     }
-}
-
-static bool life_start(struct vm *vm) {
-    uint64_t begin = plat_tsc();
-    vm->state = VM_STARTING;
-    vm->leave = LEAVE_NONE;
-    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
-        memset(phys_pointer(vm->plan->regions[i].hpa), 0, vm->plan->regions[i].size);
-    }
-    uint64_t scrubbed = plat_tsc();
-    if (vm_load(vm) != STATUS_OK) {
-        vm_log(vm, LOG_ERROR, "cannot start: its memory is too small for its files");
-        return false;
-    }
-    uint64_t copied = plat_tsc();
-    vm_reset_devices(vm);
-    life_start_vcpus(vm);
-    char size[24], cpus[64];
-    vm_log(vm, LOG_INFO, "started (%u vCPU%s on cpu %s, %s)", vm->vcpu_count,
-           vm->vcpu_count > 1 ? "s" : "",
-           cpu_set_format(&vm->plan->config->cpus, cpus, sizeof(cpus)),
-           fmt_size(size, vm->plan->config->memory));
-    uint64_t since = vm->born_tsc != 0 ? vm->born_tsc : begin;
-    vm->born_tsc = 0;
-    vm->started_tsc = plat_tsc();
-    vm_log(vm, LOG_INFO, "first instruction after %llu ticks (scrub %llu, copy %llu)",
-           (ull)(vm->started_tsc - since), (ull)(scrubbed - begin), (ull)(copied - scrubbed));
-    vm->state = VM_RUNNING;
-    return true;
-}
-
-/* A crash: on_crash decides. True = start again. */
-static bool life_after_crash(struct vm *vm) {
-    enum config_on_crash policy = vm->plan->config->on_crash;
-    vm->state = policy == ON_CRASH_HALT ? VM_HALTED : VM_CRASHED;
-    if (plat_tsc() - vm->started_tsc > VM_CRASH_FORGIVEN * plat_tsc_hz()) {
-        vm->crashes = 0;
-    }
-    bool again = policy == ON_CRASH_RESTART && vm->crashes++ < VM_CRASH_LIMIT;
-    if (again) {
-        vm_log(vm, LOG_WARN, "restarting (%u of %u)", vm->crashes, (unsigned)VM_CRASH_LIMIT);
-    } else if (policy == ON_CRASH_RESTART) {
-        vm_log(vm, LOG_ERROR, "crashed %u times in a row: stays stopped, \"start %s\" starts it",
-               vm->crashes, vm->name);
-    } else if (policy == ON_CRASH_HALT) {
-        vm_log(vm, LOG_WARN,
-               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
-    }
-    return again;
-}
-
-/* The run loop has ended. True = start again. */
-static bool life_after_run(struct vm *vm) {
-    plat_timer_set(0);
-    life_stop_others(vm);
-    vm->state = vm->leave == LEAVE_POWER_OFF ? VM_OFF : VM_STOPPED;
-    if (vm->leave == LEAVE_CRASH) {
-        return life_after_crash(vm);
-    }
-    if (vm->leave != LEAVE_NONE) { /* else an operator's command is waiting */
-        vm_log(vm, vm->leave == LEAVE_STOP ? LOG_WARN : LOG_INFO, "%s", vm->leave_reason);
-    }
-    return vm->leave == LEAVE_RESET;
+    life_wait_others(vm);
 }
 
 void life_stay_out(struct vcpu *v) {
     for (;; plat_wait()) {
         if (v != NULL) {
-            __atomic_store_n(&v->running, 0, __ATOMIC_RELEASE);
+            __atomic_store_n(&v->duty, DUTY_NONE, __ATOMIC_RELEASE);
         }
     }
 }
 
-static NORETURN void life_run_other(struct vcpu *v) {
-    for (;; plat_wait()) {
-        if (__atomic_load_n(&v->running, __ATOMIC_ACQUIRE) != 0) {
-            v->waiting = true;
-            life_power_up(v);
-            hvm->loop(v);
-            plat_timer_set(0);
-            __atomic_store_n(&v->running, 0, __ATOMIC_RELEASE);
-            plat_kick(v->vm->vcpus[0].cpu);
-        }
+/* What vCPU 0's CPU has set this one to. */
+void life_help(struct vcpu *v) {
+    uint32_t duty = __atomic_load_n(&v->duty, __ATOMIC_ACQUIRE);
+
+    if (duty == DUTY_NONE) {
+        return;
     }
+    if (duty == DUTY_SCRUB) {
+        life_scrub(v->vm);
+    } else {
+        v->waiting = true;
+        life_power_up(v);
+        hvm->loop(v);
+        plat_timer_set(0);
+    }
+    __atomic_store_n(&v->duty, DUTY_NONE, __ATOMIC_RELEASE);
+    plat_kick(v->vm->vcpus[0].cpu);
+}
+
+/* Requests are cleared before the orders are read: an order that comes later sets its bit again. */
+void life_step(struct vcpu *v) {
+    struct vm *vm = v->vm;
+
+    __atomic_store_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    vm_take_orders(vm);
+    if (vm->state == VM_DELAYED && plat_tsc() >= vm->restart_due) {
+        vm_set_state(vm, VM_STARTING);
+    }
+    if (vm->state != VM_STARTING) {
+        plat_timer_set(vm->state == VM_DELAYED ? vm->restart_due : 0);
+        plat_wait();
+        return;
+    }
+    if (vm->leave == LEAVE_NONE && life_start(vm)) {
+        hvm->loop(v);
+        plat_timer_set(0);
+        life_stop_others(vm);
+    }
+    life_end(vm);
 }
 
 void life_run(struct vcpu *v) {
-    struct vm *vm = v->vm;
-    if (v->index != 0) {
-        life_run_other(v);
+    if (v->index == 0) {
+        vm_set_state(v->vm, v->vm->plan->config->start_auto ? VM_STARTING : VM_STOPPED);
     }
-    static const char *const words[] = {[VM_COMMAND_START] = "started",
-                                        [VM_COMMAND_STOP] = "stopped",
-                                        [VM_COMMAND_RESET] = "reset"};
-    bool start = vm->plan->config->start_auto;
     for (;;) {
-        /* Cleared before the command is read: a command that comes later sets it again. */
-        __atomic_store_n(&v->requests, 0, __ATOMIC_SEQ_CST);
-        uint32_t command = __atomic_exchange_n(&vm->command, VM_COMMAND_NONE, __ATOMIC_SEQ_CST);
-        if (command != VM_COMMAND_NONE) {
-            vm_log(vm, LOG_INFO, "%s by the operator", words[command]);
-            vm->crashes = 0;
-            vm->state = VM_STOPPED;
-            start = command != VM_COMMAND_STOP;
-        }
-        if (!start) {
-            plat_wait();
-            continue;
-        }
-        start = false;
-        if (life_start(vm)) {
-            hvm->loop(v);
-            start = life_after_run(vm);
+        if (v->index == 0) {
+            life_step(v);
         } else {
-            vm->state = VM_CRASHED;
+            life_help(v);
+            plat_wait();
         }
     }
 }

@@ -49,7 +49,7 @@ static void list_vm(unsigned n) {
     const struct vm *vm = command.vms[n];
     const struct config_guest *config = vm->plan->config;
     char cpus[64], memory[24], up[32] = "";
-    if (vm->state == VM_RUNNING) {
+    if (vm->state == VM_RUNNING || vm->state == VM_STOPPING) {
         ull seconds = (plat_tsc() - vm->started_tsc) / plat_tsc_hz();
         (void)fmt_print(up, sizeof(up), " up %llu s", seconds);
     }
@@ -82,14 +82,11 @@ static void stats_vm(unsigned n) {
     }
 }
 
-/* Asks for it; the log tells when it is done. */
+/* Asks for it; the log tells when it is done, or that there is nothing to do. */
 static void ask_vm(unsigned n, enum vm_command ask) {
     struct vm *vm = command.vms[n];
-    bool active = vm->state == VM_RUNNING || vm->state == VM_STARTING;
-    if (ask == (active ? VM_COMMAND_START : VM_COMMAND_STOP)) {
-        console_print("%s is %s: nothing to do\n", vm->name, vm_state_name(vm->state));
-    } else {
-        vm_command(vm, ask);
+    if (!vm_command(vm, ask)) {
+        console_print("%s has too much to do already: try again, or kill it\n", vm->name);
     }
 }
 
@@ -129,12 +126,14 @@ static const struct command_entry {
 } commands[] = {
     {"help", "", "this list", run_help, NULL, 0},
     {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0},
+    {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
     {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, list_vm, 0},
     {"log", "LEVEL", "error, warn, info or debug", run_log, NULL, 0},
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
     {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, stats_vm, 0},
-    {"stop", "NAME", "stop a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_STOP},
+    {"stop", "NAME", "press a guest's power button; kill it after its stop_timeout", NULL, NULL,
+     VM_COMMAND_STOP},
 };
 
 static const char *command_name(unsigned i) {

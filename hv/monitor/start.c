@@ -48,7 +48,7 @@ static void start_audit(struct vm *vm) {
     }
 }
 
-static void start_create_vms(const struct plan *plan, uint64_t entry_tsc) {
+static void start_create_vms(const struct plan *plan) {
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         struct vm *vm;
         if (vm_create(&plan->vms[i], &vm) != STATUS_OK) {
@@ -57,7 +57,6 @@ static void start_create_vms(const struct plan *plan, uint64_t entry_tsc) {
         for (uint32_t c = 0; c < vm->vcpu_count; c++) {
             cpuid_init(&vm->vcpus[c]);
         }
-        vm->born_tsc = entry_tsc;
         start_vms[i] = vm;
         start_audit(vm);
     }
@@ -73,7 +72,7 @@ static void start_consoles(const struct plan *plan) {
     console_focus_after_log(focus);
 }
 
-void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
+void hv_start(const struct boot_info *info) {
     log_info("Bulkhead: every guest its own compartment");
     if (hvm_probe(info) != STATUS_OK) {
         plat_panic("this CPU offers no virtualization that Bulkhead can use");
@@ -81,7 +80,7 @@ void hv_start(const struct boot_info *info, uint64_t entry_tsc) {
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
         plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine changed");
     }
-    start_create_vms(info->plan, entry_tsc);
+    start_create_vms(info->plan);
     start_log_partition(info->plan);
     policy_print();
     command_init(start_vms, info->plan->vm_count);

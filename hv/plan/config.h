@@ -36,6 +36,7 @@ struct config_guest {
     char initrd[CONFIG_PATH_SIZE]; /* empty = none */
     char cmdline[CONFIG_CMDLINE_SIZE];
     bool start_auto;
+    uint32_t stop_timeout; /* seconds from the power button to the plug */
     enum config_on_crash on_crash;
     enum config_on_violation on_violation;
     /* Where each was written, for the plan's own complaints. */

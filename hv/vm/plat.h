@@ -37,6 +37,9 @@ void plat_spec_ctrl_set(uint64_t value);
  */
 void plat_clear_traces(void);
 
+/* Zeroes size bytes, a multiple of 64 and so aligned, in memory itself: no cache keeps them. */
+void plat_scrub(void *at, size_t size);
+
 /* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
 extern const uint8_t plat_guest_firmware[];
 
@@ -54,12 +57,11 @@ void plat_machine_reset(void);
 
 /*
  * Calls from the machine into the hypervisor; on the CPU concerned, interrupts off. hv_start() runs
- * on the boot CPU, all other CPUs waiting: plan, VMs, audit, seal; entry_tsc is the host TSC at the
- * hypervisor's first instruction. It returns when the machine is divided. hv_cpu_main() follows on
- * every CPU: it runs what the plan gave it, for ever.
+ * on the boot CPU, all other CPUs waiting: plan, VMs, audit, seal; it returns when the machine is
+ * divided. hv_cpu_main() follows on every CPU: it runs what the plan gave it, for ever.
  */
 struct boot_info;
-void hv_start(const struct boot_info *info, uint64_t entry_tsc);
+void hv_start(const struct boot_info *info);
 NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
 void hv_console_input(uint8_t byte); /* from the UART or the keyboard */

@@ -135,7 +135,7 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
     for (;;) {
         if ((requests & REQUEST_INIT) != 0) {
             vcpu_reset(v, true);
-            v->waiting = v->index != 0;
+            v->waiting = true;
             v->halted = false;
         }
         if ((requests & REQUEST_SIPI) != 0 && v->waiting) {
@@ -171,6 +171,7 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
         uint64_t due = clock_earlier(pit_service(&vm->pit), rtc_service(&vm->rtc));
         lock_release(&vm->lock);
         v->clocks_due = due == 0 ? 0 : due - vm->clock.offset;
+        v->clocks_due = clock_earlier(v->clocks_due, vm_watch_stop(vm));
         vcpu_timer_set(v);
     }
     __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
@@ -204,6 +205,11 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     if ((requests & REQUESTS_NMI) != 0) {
         vcpu_latch_nmis(v, requests);
     }
+    if ((requests & REQUEST_ORDER) != 0) {
+        vm_take_orders(v->vm);
+    }
+    /* The last two may have ended the run here and now. */
+    requests |= __atomic_load_n(&v->requests, __ATOMIC_RELAXED);
     return (requests & REQUEST_LEAVE) == 0;
 }
 

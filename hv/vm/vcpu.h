@@ -16,15 +16,16 @@ struct msr_policy;
 struct vm;
 
 enum vcpu_request {
-    REQUEST_EVENT = BIT32(0),  /* the local APIC may have something to deliver */
-    REQUEST_TIMER = BIT32(1),  /* the host timer of this CPU fired */
-    REQUEST_NMI = BIT32(2),    /* an NMI for the guest */
-    REQUEST_LEAVE = BIT32(3),  /* leave the run loop: see vm->leave */
-    REQUEST_INIT = BIT32(4),   /* an INIT message */
-    REQUEST_SIPI = BIT32(5),   /* a startup message: sipi_vector */
-    REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT or CMOS clock wants to be looked at */
+    REQUEST_EVENT = BIT32(0), /* the local APIC may have something to deliver */
+    REQUEST_TIMER = BIT32(1), /* the host timer of this CPU fired */
+    REQUEST_NMI = BIT32(2),   /* an NMI for the guest */
+    REQUEST_LEAVE = BIT32(3), /* leave the run loop: see vm->leave */
+    REQUEST_INIT = BIT32(4),  /* an INIT message; not to vCPU 0, which it makes a reset of the VM */
+    REQUEST_SIPI = BIT32(5),  /* a startup message: sipi_vector */
+    REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT, CMOS clock or stop time-out wants a look */
     /* Another NMI before the first was looked at. A CPU has room for no third. */
     REQUEST_NMI_AGAIN = BIT32(7),
+    REQUEST_ORDER = BIT32(8), /* to vCPU 0: the operator asks for something */
 };
 #define REQUESTS_NMI (REQUEST_NMI | REQUEST_NMI_AGAIN)
 
@@ -56,6 +57,9 @@ struct ALIGNED(64) fetch_hint {
     struct walk_step steps[WALK_MAX_LEVELS];
 };
 
+/* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
+enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
+
 enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, REFUSED_KINDS };
 
 struct vcpu {
@@ -75,7 +79,7 @@ struct vcpu {
     bool halted;
     bool waiting;        /* after INIT, for a startup message */
     uint8_t sipi_vector; /* of the last one */
-    uint32_t running;    /* atomic; not of vCPU 0: its VM has started it, it is not back yet */
+    uint32_t duty;       /* enum vcpu_duty, atomic; not of vCPU 0 */
 
     uint64_t tsc_offset;
     /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due only of vCPU 0. */

@@ -13,8 +13,9 @@
 #define UART_PORT 0x3f8
 
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
-    if (vm->leave == LEAVE_NONE) {
-        vm->leave = leave;
+    enum vm_leave none = LEAVE_NONE;
+    if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_RELAXED)) {
         (void)str_copy_n(vm->leave_reason, sizeof(vm->leave_reason), reason, strlen(reason));
     }
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
@@ -22,15 +23,27 @@ void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     }
 }
 
-void vm_command(struct vm *vm, enum vm_command command) {
-    __atomic_store_n(&vm->command, (uint32_t)command, __ATOMIC_SEQ_CST);
-    vcpu_request(&vm->vcpus[0], REQUEST_LEAVE);
+const char *vm_state_name(enum vm_state state) {
+    static const char *const names[VM_STATES] = {
+        [VM_STOPPED] = "stopped", [VM_OFF] = "off",           [VM_CRASHED] = "crashed",
+        [VM_HALTED] = "halted",   [VM_DELAYED] = "delayed",   [VM_STARTING] = "starting",
+        [VM_RUNNING] = "running", [VM_STOPPING] = "stopping",
+    };
+    return names[state];
 }
 
-const char *vm_state_name(enum vm_state state) {
-    static const char *const names[] = {"stopped", "off",     "starting",
-                                        "running", "crashed", "halted"};
-    return names[state];
+void vm_set_state(struct vm *vm, enum vm_state state) {
+    __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
+}
+
+void vm_sleep_refused(struct vm *vm, unsigned type) {
+    uint32_t suppressed = 0;
+    if (log_enabled(LOG_DEBUG) && log_limit_pass(&vm->log_limit, &suppressed)) {
+        vm_log(vm, LOG_DEBUG,
+               "asked for sleep state %u, which it does not have: awake at once (%u "
+               "more not shown)",
+               type, suppressed);
+    }
 }
 
 /* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
@@ -62,6 +75,10 @@ static const uint8_t vm_requests[8] = {
     REQUEST_EVENT, REQUEST_EVENT, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
 
 static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
+    if (m->delivery_mode == APIC_INIT && v->index == 0) {
+        vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again");
+        return;
+    }
     if (m->delivery_mode == APIC_SIPI) {
         __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
     }
@@ -211,6 +228,16 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     return s;
 }
 
+/* Host interrupts are taken in between: a file may have gigabytes. */
+static enum status vm_load_piece(struct vm *vm, uint64_t gpa, const uint8_t *from, uint64_t size) {
+    enum status s = STATUS_OK;
+    for (uint64_t done = 0; s == STATUS_OK && done < size; done += VM_PIECE) {
+        s = gmem_write(&vm->mem, GPA(gpa + done), from + done, min_u64(size - done, VM_PIECE));
+        plat_take_interrupts();
+    }
+    return s;
+}
+
 enum status vm_load(struct vm *vm) {
     const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
     const char *cmdline = vm->plan->config->cmdline, *path = vm->plan->config->initrd;
@@ -245,7 +272,7 @@ enum status vm_load(struct vm *vm) {
     };
     enum status s = STATUS_OK;
     for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {
-        s = gmem_write(&vm->mem, GPA(copies[i].gpa), copies[i].from, copies[i].size);
+        s = vm_load_piece(vm, copies[i].gpa, copies[i].from, copies[i].size);
     }
     return s;
 }

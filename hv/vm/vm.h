@@ -13,24 +13,46 @@
 #include "hv/mem/npt.h"
 #include "hv/vm/vcpu.h"
 
-#define VM_CRASH_LIMIT    3  /* restarts in a row after which on_crash = "restart" gives up */
-#define VM_CRASH_FORGIVEN 60 /* seconds of running that make the count start again */
+#define VM_CRASH_LIMIT 3  /* restarts in a row after which on_crash = "restart" gives up */
+#define VM_LONG_LIFE   60 /* seconds of running that make crashes and restarts count anew */
 
-enum vm_state { VM_STOPPED, VM_OFF, VM_STARTING, VM_RUNNING, VM_CRASHED, VM_HALTED, VM_STATES };
+/* DELAYED: a restart that follows too soon is held back. STOPPING: its power button was pressed. */
+enum vm_state {
+    VM_STOPPED,
+    VM_OFF,
+    VM_CRASHED,
+    VM_HALTED,
+    VM_DELAYED,
+    VM_STARTING,
+    VM_RUNNING,
+    VM_STOPPING,
+    VM_STATES
+};
 
-/* What an operator asks for. */
-enum vm_command { VM_COMMAND_NONE, VM_COMMAND_START, VM_COMMAND_STOP, VM_COMMAND_RESET };
+/* What an operator asks for. STOP presses the power button, KILL pulls the plug. */
+enum vm_command {
+    VM_COMMAND_NONE,
+    VM_COMMAND_START,
+    VM_COMMAND_STOP,
+    VM_COMMAND_KILL,
+    VM_COMMAND_RESET,
+    VM_COMMANDS
+};
+
+#define VM_PIECE MIB /* of its memory, to be written without taking host interrupts */
 
 struct vm {
     char name[CONFIG_NAME_SIZE];
     const struct plan_vm *plan;
-    enum vm_state state; /* written by its own CPU, read by the monitor */
-    uint32_t command;    /* enum vm_command, atomic: from the monitor */
-    enum vm_leave leave;
+    enum vm_state state; /* vm_set_state() writes it, on its own CPU; read by the monitor */
+    uint64_t orders;     /* atomic: what the operator asked for, see order.c */
+    enum vm_leave leave; /* atomic */
     char leave_reason[64];
-    uint32_t crashes; /* in a row */
-    uint64_t started_tsc;
-    uint64_t born_tsc; /* the hypervisor's first instruction, for the first start; then 0 */
+    uint32_t crashes, restarts; /* in a row */
+    bool quiet;                 /* it restarts so often that this start is not told */
+    uint32_t scrub_next;        /* atomic: the piece of RAM that the next free CPU scrubs */
+    /* Host TSC. due: 0 = never. */
+    uint64_t started_tsc, restart_due, stop_due;
 
     struct pool pool;
     struct npt npt;
@@ -72,8 +94,17 @@ MUST_USE enum status vm_load(struct vm *vm);
 /* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
-/* From the monitor, any CPU: takes effect soon on the VM's CPU. */
-void vm_command(struct vm *vm, enum vm_command command);
+/* From the monitor, any CPU: done soon on the VM's CPU, after what was asked for before. False if
+ * too much waits. */
+bool vm_command(struct vm *vm, enum vm_command command);
+
+/* On the VM's own CPU only: all that can be done now of what the operator asked for. */
+void vm_take_orders(struct vm *vm);
+/* The same: ends a guest that was to switch itself off in time. When it wants to be called again,
+ * on the host's TSC, 0 = not. */
+uint64_t vm_watch_stop(struct vm *vm);
+/* The one place that changes a state; before the line that tells of it. On the VM's own CPU. */
+void vm_set_state(struct vm *vm, enum vm_state state);
 
 /* One byte from the console; false = too many wait for the guest already. Any CPU. */
 bool vm_console_input(struct vm *vm, uint8_t byte);

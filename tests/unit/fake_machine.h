@@ -57,8 +57,12 @@ void plat_kick(unsigned cpu) {
     fake_kicks++;
 }
 static unsigned fake_interrupts_taken;
+static void (*fake_interrupt)(void);
 void plat_take_interrupts(void) {
     fake_interrupts_taken++;
+    if (fake_interrupt != NULL) {
+        fake_interrupt();
+    }
 }
 static void (*fake_wait)(void); /* what happens meanwhile */
 void plat_wait(void) {
@@ -99,6 +103,9 @@ bool plat_xsetbv(uint64_t xcr0) {
     return (xcr0 & 1) != 0;
 }
 void plat_reset_live_state(void) {
+}
+void plat_scrub(void *at, size_t size) {
+    memset(at, 0, size);
 }
 static uint64_t fake_spec_ctrl;
 void plat_spec_ctrl_set(uint64_t value) {

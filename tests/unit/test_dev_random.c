@@ -106,6 +106,10 @@ void vm_clocks_changed(struct vm *vm) {
     (void)vm;
 }
 
+void vm_sleep_refused(struct vm *vm, unsigned type) {
+    (void)vm, (void)type;
+}
+
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     (void)vm, (void)leave, (void)reason;
 }

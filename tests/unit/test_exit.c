@@ -368,6 +368,10 @@ TEST(hypercalls) {
     CHECK_U64(act(v, EXIT_HYPERCALL), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RAX], HYPERCALL_UNKNOWN);
     fake_segs[HVM_SS].attr |= 3 << 5;
+    v->regs[X86_RAX] = HYPERCALL_GIVE_UP;
+    CHECK_U64(act(v, EXIT_HYPERCALL), ACTION_RETRY);
+    CHECK(faulted(v, X86_UD));
+    CHECK_U64(fake_vm->leave, LEAVE_NONE);
     v->regs[X86_RAX] = 77;
     CHECK_U64(act(v, EXIT_HYPERCALL), ACTION_RETRY);
     CHECK(faulted(v, X86_UD));
@@ -575,12 +579,9 @@ TEST(messages_reach_whom_they_name) {
     m.delivery_mode = APIC_NMI;
     vm_deliver(fake_vm, v, &m);
     CHECK_U64(v->requests, REQUEST_NMI);
-    m.delivery_mode = APIC_INIT;
-    vm_deliver(fake_vm, v, &m);
-    CHECK_U64(v->requests, REQUEST_NMI | REQUEST_INIT);
     m.delivery_mode = APIC_SIPI;
     vm_deliver(fake_vm, v, &m);
-    CHECK_U64(v->requests, REQUEST_NMI | REQUEST_INIT | REQUEST_SIPI);
+    CHECK_U64(v->requests, REQUEST_NMI | REQUEST_SIPI);
     CHECK_U64(v->sipi_vector, 0x52);
     m.delivery_mode = APIC_SMI; /* there is no SMM */
     v->requests = 0;
@@ -614,11 +615,20 @@ TEST(init_and_startup_messages) {
     v->requests = REQUEST_INIT | REQUEST_LEAVE; /* waits, and can be stopped */
     CHECK(!vcpu_service(v));
     CHECK(v->waiting);
-    v->index = 0; /* the first vCPU starts anew by itself */
-    v->requests = REQUEST_INIT;
-    CHECK(vcpu_service(v));
-    hvm->get_segment(v, HVM_CS, &cs);
-    CHECK(!v->waiting && cs.base == 0xf0000 && hvm->get(v, HVM_RIP) == 0xfff0);
+}
+
+/* As on a PC: nothing but its firmware could take the first CPU over, and in memory that is used.
+ */
+TEST(init_to_the_first_cpu_is_a_reset) {
+    struct vcpu *v = fake_machine_start();
+    struct apic_message m = {.delivery_mode = APIC_INIT, .destination = 0};
+    hvm->set(v, HVM_RIP, 0x1234);
+    vm_deliver(fake_vm, NULL, &m);
+    CHECK_U64(v->requests, REQUEST_LEAVE);
+    CHECK_U64(fake_vm->leave, LEAVE_RESET);
+    CHECK_STR(fake_vm->leave_reason, "reset by INIT to its first CPU, starting again");
+    CHECK(!vcpu_service(v));
+    CHECK(!v->waiting && hvm->get(v, HVM_RIP) == 0x1234);
 }
 
 /* STI; HLT with an interrupt that came just before: no window exit follows, HLT must take it. */
@@ -720,10 +730,10 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
     fake_kicks = 0;
     vcpu_request(v, REQUEST_EVENT);
     CHECK_U64(fake_kicks, 1);
-    vm_command(fake_vm, VM_COMMAND_STOP);
+    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
     CHECK_U64(fake_kicks, 1); /* the CPU is on its way */
-    CHECK(!vcpu_service(v));
-    vm_command(fake_vm, VM_COMMAND_STOP);
+    CHECK(vcpu_service(v));
+    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
     CHECK_U64(fake_kicks, 2);
 }
 
@@ -755,5 +765,6 @@ TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler
           T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
           T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
-          T(init_and_startup_messages), T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(init_and_startup_messages), T(init_to_the_first_cpu_is_a_reset),
+          T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))

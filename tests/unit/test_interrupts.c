@@ -190,11 +190,13 @@ TEST(switched_off) {
             lapic_mmio_write(&vcpus[1].lapic, 0xf0, 4, 0xff);
             vcpus[1].requests = 0;
             vm_deliver(fake_vm, vcpus, &m);
-            CHECK_U64(vcpus[1].requests, requests[i]);
+            /* An INIT that reaches the first CPU as well resets the VM. */
+            bool ends = modes[i] == APIC_INIT && shorthand == APIC_ALL;
+            CHECK_U64(vcpus[1].requests, requests[i] | (ends ? REQUEST_LEAVE : 0u));
             CHECK_U64(lapic_base_write(&vcpus[1].lapic, LAPIC_BASE), STATUS_OK);
             vcpus[1].requests = 0;
             vm_deliver(fake_vm, vcpus, &m);
-            CHECK_U64(vcpus[1].requests, 0);
+            CHECK_U64(vcpus[1].requests, ends ? REQUEST_LEAVE : 0u);
         }
     }
 }

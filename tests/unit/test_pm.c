@@ -16,12 +16,28 @@ void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     resets += leave == LEAVE_RESET;
 }
 
+static bool sci;
+static unsigned sleeps;
+
+void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
+    (void)vm;
+    CHECK_U64(irq, PM_SCI_IRQ);
+    sci = asserted;
+}
+
+void vm_sleep_refused(struct vm *vm, unsigned type) {
+    (void)vm;
+    CHECK(type != PM_S5_TYPE);
+    sleeps++;
+}
+
 static const struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = 2000000000};
 static struct pm pm;
 static struct chipset lines;
 
 static void fresh(void) {
-    now = offs = resets = 0;
+    now = offs = resets = sleeps = 0;
+    sci = false;
     memset(&pm, 0xa5, sizeof(pm));
     pm_reset(&pm, NULL, &dev_clock);
     memset(&lines, 0xa5, sizeof(lines));
@@ -70,11 +86,40 @@ TEST(sleep) {
     pm_write(&pm, 0x604, 2, 0x2000);
     CHECK_U64(offs, 0);
     CHECK_U64(rd(0x604, 2), 1);
+    CHECK_U64(sleeps, 2);
+    CHECK_U64(rd(0x600, 2), 0x8000); /* awake again */
+    CHECK(!sci);
+    pm_write(&pm, 0x600, 2, 0x8000);
+    CHECK_U64(rd(0x600, 4), 0);
     pm_write(&pm, 0x604, 2, 0x2000 | 5 << 10);
     CHECK_U64(offs, 1);
     CHECK_U64(rd(0x604, 2), 0x1401); /* SLP_EN reads 0 */
     pm_write(&pm, 0x605, 1, 0x34);   /* the same by bytes */
     CHECK_U64(offs, 2);
+}
+
+TEST(power_button) {
+    fresh();
+    pm_press_power_button(&pm); /* nobody listens: it is seen later */
+    CHECK_U64(rd(0x600, 2), 0x0100);
+    CHECK(!sci);
+    pm_write(&pm, 0x602, 2, 0x0100);
+    CHECK(sci);
+    pm_write(&pm, 0x600, 2, 0xfeff); /* other bits */
+    CHECK(sci);
+    pm_write(&pm, 0x602, 2, 0x0621); /* the other events' enable bits */
+    CHECK(!sci);
+    pm_write(&pm, 0x603, 1, 0x01);
+    CHECK(sci);
+    pm_write(&pm, 0x601, 1, 0x01);
+    CHECK(!sci);
+    CHECK_U64(rd(0x600, 4), 0x01210000);
+    pm_press_power_button(&pm);
+    CHECK(sci);
+    pm_write(&pm, 0x600, 4, 0x01000100); /* both registers at once */
+    CHECK(!sci);
+    CHECK_U64(rd(0x600, 4), 0x01000000);
+    CHECK_U64(offs + resets + sleeps, 0);
 }
 
 TEST(reset_ways) {
@@ -101,4 +146,4 @@ TEST(reset_ways) {
     CHECK_U64(chipset_read(&lines, 0x60, 1) & 0xff, 0xff);
 }
 
-TEST_MAIN(T(registers), T(timer), T(sleep), T(reset_ways))
+TEST_MAIN(T(registers), T(timer), T(sleep), T(power_button), T(reset_ways))

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns what the operator asks of a VM: a queue that any CPU fills, and the table of what each
+ * request means in each state. The queue is emptied on the VM's own CPU alone, in the order of the
+ * requests, so that no decision rests on a state that is out of date. Called by the operator's
+ * commands, by the run loop and by hv/exit/life.c.
+ */
+#include "hv/lib/fmt.h"
+#include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
+
+/* The queue is one word, four bits a request, the oldest in the lowest; 0 ends it. */
+#define ORDER_BITS 4u
+#define ORDER_MASK 0xfu
+#define ORDER_LAST (64 - ORDER_BITS)
+
+enum order_action {
+    ORDER_NOTHING, /* it is so already, and that is said */
+    ORDER_START,
+    ORDER_PRESS,  /* the power button */
+    ORDER_UNPLUG, /* ends it at once */
+    ORDER_RESET,
+    ORDER_STAY, /* a restart that waits is called off */
+    ORDER_WAIT, /* the request stays in the queue until the state is another */
+    ORDER_ACTIONS
+};
+
+static const uint8_t order_actions[VM_STATES][VM_COMMANDS] = {
+    [VM_STOPPED] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
+    [VM_OFF] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
+    [VM_CRASHED] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
+    [VM_HALTED] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
+    [VM_DELAYED] = {[VM_COMMAND_START] = ORDER_START,
+                    [VM_COMMAND_STOP] = ORDER_STAY,
+                    [VM_COMMAND_KILL] = ORDER_STAY,
+                    [VM_COMMAND_RESET] = ORDER_START},
+    [VM_STARTING] = {[VM_COMMAND_STOP] = ORDER_UNPLUG, [VM_COMMAND_KILL] = ORDER_UNPLUG},
+    [VM_RUNNING] = {[VM_COMMAND_STOP] = ORDER_PRESS,
+                    [VM_COMMAND_KILL] = ORDER_UNPLUG,
+                    [VM_COMMAND_RESET] = ORDER_RESET},
+    [VM_STOPPING] = {[VM_COMMAND_START] = ORDER_WAIT,
+                     [VM_COMMAND_STOP] = ORDER_PRESS,
+                     [VM_COMMAND_KILL] = ORDER_UNPLUG,
+                     [VM_COMMAND_RESET] = ORDER_RESET},
+};
+
+static void order_nothing(struct vm *vm, enum vm_command command) {
+    static const char *const words[VM_COMMANDS] = {[VM_COMMAND_START] = "start",
+                                                   [VM_COMMAND_STOP] = "stop",
+                                                   [VM_COMMAND_KILL] = "kill",
+                                                   [VM_COMMAND_RESET] = "reset"};
+    vm_log(vm, LOG_INFO, "%s: it is %s, nothing to do", words[command], vm_state_name(vm->state));
+}
+
+/* What the operator does himself is no loop of the guest's. */
+static void order_forgive(struct vm *vm) {
+    vm->crashes = 0;
+    vm->restarts = 0;
+    vm->quiet = false;
+}
+
+static void order_start(struct vm *vm, enum vm_command command) {
+    order_forgive(vm);
+    vm_set_state(vm, VM_STARTING);
+    vm_log(vm, LOG_INFO, "%s by the operator", command == VM_COMMAND_RESET ? "reset" : "started");
+}
+
+/* A second press within the time changes nothing of when that ends. */
+static void order_press(struct vm *vm, UNUSED enum vm_command command) {
+    uint32_t seconds = vm->plan->config->stop_timeout;
+
+    lock_acquire(&vm->lock);
+    pm_press_power_button(&vm->pm);
+    lock_release(&vm->lock);
+    if (vm->state == VM_RUNNING) {
+        vm->stop_due = plat_tsc() + seconds * plat_tsc_hz();
+        vm_set_state(vm, VM_STOPPING);
+    }
+    vm_clocks_changed(vm);
+    vm_log(vm, LOG_INFO, "asked to switch off (power button), has %u s for it", seconds);
+}
+
+static void order_unplug(struct vm *vm, UNUSED enum vm_command command) {
+    vm_leave(vm, LEAVE_KILL, "stopped by the operator");
+}
+
+static void order_reset(struct vm *vm, UNUSED enum vm_command command) {
+    order_forgive(vm);
+    vm_leave(vm, LEAVE_OPERATOR_RESET, "reset by the operator");
+}
+
+static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
+    vm_set_state(vm, VM_STOPPED);
+    vm_log(vm, LOG_INFO, "stopped by the operator");
+}
+
+static void (*const order_run[ORDER_ACTIONS])(struct vm *vm, enum vm_command command) = {
+    [ORDER_NOTHING] = order_nothing, [ORDER_START] = order_start, [ORDER_PRESS] = order_press,
+    [ORDER_UNPLUG] = order_unplug,   [ORDER_RESET] = order_reset, [ORDER_STAY] = order_stay,
+};
+
+static unsigned order_count(uint64_t queue) {
+    unsigned count = 0;
+    for (; queue != 0; queue >>= ORDER_BITS) {
+        count++;
+    }
+    return count;
+}
+
+/* Whatever was asked for before, after a kill it is stopped: so that one waits for nothing. */
+bool vm_command(struct vm *vm, enum vm_command command) {
+    uint64_t queue = __atomic_load_n(&vm->orders, __ATOMIC_RELAXED);
+    uint64_t next;
+
+    do {
+        next = (uint64_t)command;
+        if (command != VM_COMMAND_KILL) {
+            if (queue >> ORDER_LAST != 0) {
+                return false;
+            }
+            next = queue | next << ORDER_BITS * order_count(queue);
+        }
+    } while (!__atomic_compare_exchange_n(&vm->orders, &queue, next, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    vcpu_request(&vm->vcpus[0], REQUEST_ORDER);
+    return true;
+}
+
+/* Takes the oldest request out of the queue, unless it has to wait there. */
+static enum vm_command order_take(struct vm *vm) {
+    uint64_t queue = __atomic_load_n(&vm->orders, __ATOMIC_ACQUIRE);
+    enum vm_command command;
+
+    do {
+        command = (enum vm_command)(queue & ORDER_MASK);
+        if (order_actions[vm->state][command] == ORDER_WAIT) {
+            return VM_COMMAND_NONE;
+        }
+    } while (queue != 0 && !__atomic_compare_exchange_n(&vm->orders, &queue, queue >> ORDER_BITS,
+                                                        false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    return command;
+}
+
+/* What follows a request that ends a run is for the state after that end. */
+void vm_take_orders(struct vm *vm) {
+    while (vm->leave == LEAVE_NONE) {
+        enum vm_command command = order_take(vm);
+        if (command == VM_COMMAND_NONE) {
+            return;
+        }
+        order_run[order_actions[vm->state][command]](vm, command);
+    }
+}
+
+uint64_t vm_watch_stop(struct vm *vm) {
+    if (vm->stop_due == 0 || plat_tsc() < vm->stop_due) {
+        return vm->stop_due;
+    }
+
+    char reason[sizeof(vm->leave_reason)];
+    (void)fmt_print(reason, sizeof(reason), "did not switch off within %u s: stopped by force",
+                    vm->plan->config->stop_timeout);
+    vm->stop_due = 0;
+    vm_leave(vm, LEAVE_FORCE, reason);
+    return 0;
+}

@@ -1,0 +1,685 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A VM's life on a fake machine with a fake clock: a guest is a function that is called in the
+ * place of the run loop. What each request does in each state, in which order, what follows each
+ * end of a run, and when.
+ */
+#include "fake_machine.h"
+#include "hv/lib/phys.h"
+
+#define SECOND FAKE_HZ
+#define MS     (FAKE_HZ / 1000)
+
+/* ---- the log ---- */
+
+static char told[0x10000];
+static size_t told_length;
+static enum vm_state told_in[1000]; /* the state that was shown when a line came */
+static unsigned told_lines;
+
+static uint64_t now_us(void) {
+    return 0;
+}
+
+static void keep(enum log_level level, const char *line, size_t length) {
+    (void)level;
+    const char *text = strstr(line, "fake: ");
+    length -= text == NULL ? 0 : (size_t)(text - line);
+    if (told_length + length < sizeof(told)) {
+        memcpy(told + told_length, text == NULL ? line : text, length);
+        told_length += length;
+        told[told_length] = '\0';
+    }
+    if (fake_vm != NULL && told_lines < ARRAY_SIZE(told_in)) {
+        told_in[told_lines] = fake_vm->state;
+    }
+    told_lines++;
+}
+
+static const struct log_hooks hooks = {now_us, plat_cpu, keep};
+
+static void forget(void) {
+    told_length = told_lines = 0;
+    told[0] = '\0';
+}
+
+static unsigned count_of(const char *text) {
+    unsigned n = 0;
+    for (const char *at = told; (at = strstr(at, text)) != NULL; at++) {
+        n++;
+    }
+    return n;
+}
+
+#define CHECK_TOLD(text)                                                                           \
+    do {                                                                                           \
+        CHECK(strstr(told, text) != NULL);                                                         \
+        if (strstr(told, text) == NULL) {                                                          \
+            printf("# told: %s\n", told);                                                          \
+        }                                                                                          \
+    } while (0)
+
+/* ---- the guest ---- */
+
+static void (*guest)(struct vcpu *v);
+static unsigned runs, waits;
+
+static void run_guest(struct vcpu *v) {
+    runs++;
+    if (guest != NULL) {
+        guest(v);
+    }
+    while (vcpu_service(v)) { /* as the run loop does; the guest halts until the timer comes */
+        if (v->requests == 0) {
+            plat_wait();
+        }
+    }
+}
+
+/* Sleeps until the host's timer fires. */
+static void sleep_on_timer(void) {
+    waits++;
+    if (fake_deadline == 0) {
+        printf("# sleeps for ever\n");
+        abort();
+    }
+    fake_tsc = max_u64(fake_tsc, fake_deadline);
+    fake_deadline = 0;
+    hv_timer_expired();
+}
+
+static struct vcpu *v0;
+
+static void begin(void) {
+    static uint8_t file[64];
+    static struct boot_image image;
+    image.base = HPA((uintptr_t)file);
+    image.size = sizeof(file);
+    log_init(&hooks, LOG_INFO);
+    fake_tsc = 1000;
+    fake_deadline = 0;
+    fake_wait = sleep_on_timer;
+    fake_ops.loop = run_guest;
+    fake_vm = NULL;
+    v0 = fake_machine_start();
+    fake_plan.kernel = &image;
+    fake_config.stop_timeout = 60;
+    fake_config.on_crash = ON_CRASH_RESTART;
+    fake_config.on_violation = ON_VIOLATION_DENY;
+    fake_config.memory = FAKE_RAM;
+    guest = NULL;
+    runs = waits = 0;
+    forget();
+}
+
+static void power_off(struct vcpu *v) {
+    vm_leave(v->vm, LEAVE_POWER_OFF, "powered off by the guest");
+}
+
+static void reset(struct vcpu *v) {
+    vm_leave(v->vm, LEAVE_RESET, "reset by the guest, starting again");
+}
+
+static void crash(struct vcpu *v) {
+    vm_leave(v->vm, LEAVE_CRASH, "triple fault");
+}
+
+static void reset_late(struct vcpu *v) {
+    fake_tsc += VM_LONG_LIFE * SECOND;
+    reset(v);
+}
+
+static void start(void) {
+    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+}
+
+/* ---- requests ---- */
+
+TEST(what_a_request_does_in_each_state) {
+    /* The state after it, what ends the run, what waits. */
+    static const struct row {
+        enum vm_state from;
+        enum vm_command command;
+        enum vm_state to;
+        enum vm_leave leave;
+        bool waits;
+        const char *says;
+    } rows[] = {
+        {VM_STOPPED, VM_COMMAND_START, VM_STARTING, 0, false, "started by the operator"},
+        {VM_STOPPED, VM_COMMAND_RESET, VM_STARTING, 0, false, "reset by the operator"},
+        {VM_STOPPED, VM_COMMAND_STOP, VM_STOPPED, 0, false, "stop: it is stopped, nothing to do"},
+        {VM_STOPPED, VM_COMMAND_KILL, VM_STOPPED, 0, false, "kill: it is stopped, nothing to do"},
+        {VM_OFF, VM_COMMAND_START, VM_STARTING, 0, false, "started"},
+        {VM_OFF, VM_COMMAND_RESET, VM_STARTING, 0, false, "reset"},
+        {VM_OFF, VM_COMMAND_STOP, VM_OFF, 0, false, "is off, nothing"},
+        {VM_OFF, VM_COMMAND_KILL, VM_OFF, 0, false, "is off, nothing"},
+        {VM_CRASHED, VM_COMMAND_START, VM_STARTING, 0, false, "started"},
+        {VM_CRASHED, VM_COMMAND_RESET, VM_STARTING, 0, false, "reset"},
+        {VM_CRASHED, VM_COMMAND_STOP, VM_CRASHED, 0, false, "is crashed, nothing"},
+        {VM_CRASHED, VM_COMMAND_KILL, VM_CRASHED, 0, false, "is crashed, nothing"},
+        {VM_HALTED, VM_COMMAND_START, VM_STARTING, 0, false, "started"},
+        {VM_HALTED, VM_COMMAND_RESET, VM_STARTING, 0, false, "reset"},
+        {VM_HALTED, VM_COMMAND_STOP, VM_HALTED, 0, false, "is halted, nothing"},
+        {VM_HALTED, VM_COMMAND_KILL, VM_HALTED, 0, false, "is halted, nothing"},
+        {VM_DELAYED, VM_COMMAND_START, VM_STARTING, 0, false, "started"},
+        {VM_DELAYED, VM_COMMAND_RESET, VM_STARTING, 0, false, "reset"},
+        {VM_DELAYED, VM_COMMAND_STOP, VM_STOPPED, 0, false, "stopped by the operator"},
+        {VM_DELAYED, VM_COMMAND_KILL, VM_STOPPED, 0, false, "stopped by the operator"},
+        {VM_STARTING, VM_COMMAND_START, VM_STARTING, 0, false, "start: it is starting"},
+        {VM_STARTING, VM_COMMAND_RESET, VM_STARTING, 0, false, "reset: it is starting"},
+        {VM_STARTING, VM_COMMAND_STOP, VM_STARTING, LEAVE_KILL, false, ""},
+        {VM_STARTING, VM_COMMAND_KILL, VM_STARTING, LEAVE_KILL, false, ""},
+        {VM_RUNNING, VM_COMMAND_START, VM_RUNNING, 0, false, "start: it is running"},
+        {VM_RUNNING, VM_COMMAND_RESET, VM_RUNNING, LEAVE_OPERATOR_RESET, false, ""},
+        {VM_RUNNING, VM_COMMAND_STOP, VM_STOPPING, 0, false, "asked to switch off (power button)"},
+        {VM_RUNNING, VM_COMMAND_KILL, VM_RUNNING, LEAVE_KILL, false, ""},
+        {VM_STOPPING, VM_COMMAND_START, VM_STOPPING, 0, true, ""},
+        {VM_STOPPING, VM_COMMAND_RESET, VM_STOPPING, LEAVE_OPERATOR_RESET, false, ""},
+        {VM_STOPPING, VM_COMMAND_STOP, VM_STOPPING, 0, false, "asked to switch off"},
+        {VM_STOPPING, VM_COMMAND_KILL, VM_STOPPING, LEAVE_KILL, false, ""},
+    };
+    _Static_assert(ARRAY_SIZE(rows) == VM_STATES * (VM_COMMANDS - 1), "every state, every request");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct row *r = &rows[i];
+        begin();
+        vm_set_state(fake_vm, r->from);
+        v0->requests = 0;
+        CHECK(vm_command(fake_vm, r->command));
+        CHECK_U64(v0->requests, REQUEST_ORDER);
+        vm_take_orders(fake_vm);
+        CHECK_U64(fake_vm->state, r->to);
+        CHECK_U64(fake_vm->leave, r->leave);
+        CHECK_U64(fake_vm->orders != 0, r->waits);
+        CHECK_TOLD(r->says);
+    }
+}
+
+TEST(a_queue_has_an_end_and_a_kill_is_always_heard) {
+    begin();
+    vm_set_state(fake_vm, VM_STOPPING);
+    for (unsigned i = 0; i < 16; i++) {
+        CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    }
+    CHECK(!vm_command(fake_vm, VM_COMMAND_START));
+    CHECK(!vm_command(fake_vm, VM_COMMAND_STOP));
+    CHECK_U64(fake_vm->orders, 0x1111111111111111);
+    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    vm_take_orders(fake_vm);
+    CHECK_U64(fake_vm->leave, LEAVE_KILL);
+    CHECK_U64(fake_vm->orders, VM_COMMAND_START);
+}
+
+static void stop_and_start(struct vcpu *v) {
+    if (runs == 1) {
+        CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+        CHECK(vm_command(v->vm, VM_COMMAND_START));
+        CHECK(vcpu_service(v));
+        CHECK_U64(v->vm->state, VM_STOPPING);
+        power_off(v);
+    } else {
+        CHECK_U64(v->vm->state, VM_RUNNING);
+        CHECK(vm_command(v->vm, VM_COMMAND_KILL));
+    }
+}
+
+TEST(stop_and_start_in_one_breath) {
+    begin();
+    guest = stop_and_start;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(runs, 1);
+    life_step(v0); /* nobody has to ask again */
+    CHECK_U64(runs, 2);
+    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(count_of("started by the operator"), 2);
+    CHECK_U64(count_of("powered off by the guest"), 1);
+    CHECK_U64(count_of("stopped by the operator"), 1);
+}
+
+static void kill_and_start(struct vcpu *v) {
+    if (runs <= 30) {
+        CHECK(vm_command(v->vm, VM_COMMAND_KILL));
+        CHECK(vm_command(v->vm, VM_COMMAND_START));
+    } else {
+        power_off(v);
+    }
+}
+
+TEST(kill_and_start_in_one_breath) {
+    begin();
+    guest = kill_and_start;
+    start();
+    for (unsigned i = 1; i <= 31; i++) {
+        life_step(v0);
+        CHECK_U64(runs, i);
+    }
+    CHECK_U64(fake_vm->state, VM_OFF);
+    CHECK_U64(count_of("held back"), 0);
+}
+
+TEST(the_state_shown_is_the_state) {
+    begin();
+    guest = power_off;
+    start();
+    life_step(v0);
+    static const struct {
+        const char *line;
+        enum vm_state state;
+    } wanted[] = {
+        {"fake: started by the operator\n", VM_STARTING},
+        {"fake: scrubbing 8M of memory\n", VM_STARTING},
+        {"fake: started (1 vCPU on cpu , 8M)\n", VM_RUNNING},
+        {"fake: first instruction after 0.000 ms (scrub 0.000, copy 0.000)\n", VM_RUNNING},
+        {"fake: powered off by the guest\n", VM_OFF},
+    };
+    CHECK_U64(told_lines, ARRAY_SIZE(wanted));
+    const char *at = told;
+    for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
+        CHECK(strncmp(at, wanted[i].line, strlen(wanted[i].line)) == 0);
+        CHECK_U64(told_in[i], wanted[i].state);
+        at += strcspn(at, "\n") + 1;
+    }
+}
+
+/* ---- the power button ---- */
+
+static void stop_me(struct vcpu *v) {
+    CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+}
+
+TEST(a_guest_that_does_not_follow_is_stopped_by_force) {
+    begin();
+    fake_config.stop_timeout = 7;
+    guest = stop_me;
+    start();
+    uint64_t before = fake_tsc;
+    life_step(v0);
+    CHECK_U64(fake_tsc, before + 7 * SECOND);
+    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_TOLD("asked to switch off (power button), has 7 s for it\n");
+    CHECK_TOLD("warning: did not switch off within 7 s: stopped by force\n");
+    CHECK_U64(fake_vm->stop_due, 0);
+}
+
+/* Its button again and again: the time does not begin anew. */
+static void stop_me_often(struct vcpu *v) {
+    CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+    CHECK(vcpu_service(v));
+    fake_tsc += 5 * SECOND;
+    CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+    CHECK(vcpu_service(v));
+}
+
+TEST(a_second_press_wins_no_time) {
+    begin();
+    fake_config.stop_timeout = 7;
+    guest = stop_me_often;
+    start();
+    uint64_t before = fake_tsc;
+    life_step(v0);
+    CHECK_U64(fake_tsc, before + 7 * SECOND);
+    CHECK_U64(count_of("stopped by force"), 1);
+}
+
+/* The guest hears of it: SCI, status. */
+static void switch_off(struct vcpu *v) {
+    pm_write(&v->vm->pm, PM1A_EVENT_PORT + 2, 2, 0x100);
+    CHECK_U64(v->vm->ioapic.lines >> PM_SCI_IRQ & 1, 0);
+    stop_me(v);
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->vm->ioapic.lines >> PM_SCI_IRQ & 1, 1);
+    CHECK_U64(pm_read(&v->vm->pm, PM1A_EVENT_PORT, 2) & 0xffff, 0x100);
+    pm_write(&v->vm->pm, PM1A_CONTROL_PORT, 2, 0x2000 | PM_S5_TYPE << 10);
+}
+
+TEST(a_guest_switches_itself_off_at_its_button) {
+    begin();
+    guest = switch_off;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(waits, 0);
+    CHECK_TOLD("powered off by the guest\n");
+}
+
+static void stop_then(struct vcpu *v, void (*end)(struct vcpu *v)) {
+    stop_me(v);
+    CHECK(vcpu_service(v));
+    end(v);
+}
+
+static void stop_reset(struct vcpu *v) {
+    stop_then(v, reset);
+}
+
+static void stop_crash(struct vcpu *v) {
+    stop_then(v, crash);
+}
+
+static void kill_it(struct vcpu *v) {
+    CHECK(vm_command(v->vm, VM_COMMAND_KILL));
+}
+
+static void stop_kill(struct vcpu *v) {
+    stop_then(v, kill_it);
+}
+
+TEST(who_was_asked_to_switch_off_does_not_start_again) {
+    static const struct {
+        void (*guest)(struct vcpu *v);
+        enum vm_state state;
+        const char *says;
+    } cases[] = {
+        {stop_reset, VM_STOPPED, "starting again\nfake: stays stopped: the operator asked for it"},
+        {stop_crash, VM_CRASHED, "has 60 s for it\n"},
+        {stop_kill, VM_STOPPED, "stopped by the operator"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        begin();
+        guest = cases[i].guest;
+        start();
+        life_step(v0);
+        CHECK_U64(fake_vm->state, cases[i].state);
+        CHECK_U64(fake_vm->stop_due, 0);
+        CHECK_TOLD(cases[i].says);
+    }
+}
+
+/* ---- restarts ---- */
+
+TEST(restarts_in_a_row_are_held_back_ever_longer) {
+    static const unsigned delays[] = {100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000};
+    begin();
+    guest = reset;
+    start();
+    life_step(v0);
+    for (size_t i = 0; i < ARRAY_SIZE(delays); i++) {
+        uint64_t before = fake_tsc;
+        CHECK_U64(fake_vm->state, VM_DELAYED);
+        life_step(v0); /* sleeps */
+        CHECK_U64(fake_tsc, before + delays[i] * MS);
+        CHECK_U64(runs, i + 1);
+        life_step(v0);
+        CHECK_U64(runs, i + 2);
+    }
+    CHECK_TOLD("restart 1 in a row, held back for 100 ms\n");
+    CHECK_TOLD("restart 4 in a row, held back for 800 ms\n");
+    CHECK_U64(count_of("restart 5 in a row"), 0);
+    CHECK_TOLD("restart 8 in a row, held back for 10000 ms\n");
+}
+
+TEST(a_reset_after_a_long_life_is_never_held_back) {
+    begin();
+    guest = reset_late;
+    start();
+    for (unsigned i = 1; i <= 20; i++) {
+        life_step(v0);
+        CHECK_U64(runs, i);
+        CHECK_U64(fake_vm->state, VM_STARTING);
+    }
+    CHECK_U64(count_of("reset by the guest"), 20);
+    CHECK_U64(waits, 0);
+}
+
+TEST(a_loop_of_resets_cannot_fill_the_log) {
+    begin();
+    guest = reset;
+    start();
+    while (runs < 1000) {
+        life_step(v0);
+    }
+    CHECK(told_lines < 60); /* 4 rounds, and 8, 16, ... 512 */
+    CHECK_TOLD("restart 512 in a row");
+    guest = power_off; /* an end is always told, and so is the next start */
+    forget();
+    life_step(v0);
+    life_step(v0);
+    CHECK_STR(told, "fake: powered off by the guest\n");
+    start();
+    life_step(v0);
+    CHECK_U64(count_of("started (1 vCPU"), 1);
+}
+
+static void kicked(void) {
+}
+
+TEST(a_restart_that_waits_can_be_called_off_or_hastened) {
+    begin();
+    guest = reset;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_DELAYED);
+    uint64_t before = fake_tsc;
+    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    life_step(v0);
+    CHECK_U64(runs, 2);
+    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    fake_wait = kicked;
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_tsc, before);
+    CHECK_U64(runs, 2);
+}
+
+TEST(crashes) {
+    begin();
+    guest = crash;
+    start();
+    for (unsigned i = 0; i < 20 && fake_vm->state != VM_CRASHED; i++) {
+        life_step(v0);
+    }
+    CHECK_U64(runs, VM_CRASH_LIMIT + 1);
+    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_TOLD("restarting (1 of 3)");
+    CHECK_TOLD("restarting (3 of 3)");
+    CHECK_TOLD("crashed 4 times in a row: stays stopped, \"start fake\" starts it");
+    forget();
+    start();
+    life_step(v0);
+    CHECK_TOLD("restarting (1 of 3)"); /* the operator has forgiven */
+
+    begin();
+    guest = crash;
+    fake_config.on_crash = ON_CRASH_STOP;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_CRASHED);
+    fake_config.on_crash = ON_CRASH_HALT;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_HALTED);
+    CHECK_TOLD("halted, memory kept");
+}
+
+static void crash_late(struct vcpu *v) {
+    fake_tsc += VM_LONG_LIFE * SECOND;
+    crash(v);
+}
+
+TEST(a_crash_after_a_long_life_is_the_first) {
+    begin();
+    guest = crash_late;
+    start();
+    for (unsigned i = 0; i < 10; i++) {
+        life_step(v0);
+        CHECK_U64(fake_vm->state, VM_STARTING);
+    }
+    CHECK_U64(count_of("restarting (1 of 3)"), 10);
+}
+
+static void init_to_first(struct vcpu *v) {
+    const struct apic_message m = {.delivery_mode = APIC_INIT, .destination = 0};
+    if (runs == 1) {
+        vm_deliver(v->vm, NULL, &m);
+    } else {
+        power_off(v);
+    }
+}
+
+TEST(init_to_the_first_cpu_starts_the_vm_anew) {
+    begin();
+    guest = init_to_first;
+    start();
+    life_step(v0);
+    CHECK_TOLD("reset by INIT to its first CPU, starting again\n");
+    life_step(v0);
+    life_step(v0);
+    CHECK_U64(runs, 2);
+    CHECK_U64(fake_vm->state, VM_OFF);
+}
+
+static const char *last_words;
+
+static void give_up(struct vcpu *v) {
+    struct vmexit x = {.kind = EXIT_HYPERCALL, .insn_len = 3};
+    CHECK_U64(gmem_write(&v->vm->mem, GPA(0x5000), last_words, strlen(last_words)), STATUS_OK);
+    fake_segs[HVM_SS].attr = 0xc093;
+    v->regs[X86_RAX] = HYPERCALL_GIVE_UP;
+    v->regs[X86_RBX] = 0x5000;
+    v->regs[X86_RCX] = strlen(last_words);
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+}
+
+static void give_up_nowhere(struct vcpu *v) {
+    struct vmexit x = {.kind = EXIT_HYPERCALL, .insn_len = 3};
+    v->regs[X86_RAX] = HYPERCALL_GIVE_UP;
+    v->regs[X86_RBX] = UINT64_MAX;
+    v->regs[X86_RCX] = UINT64_MAX;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+}
+
+TEST(a_guest_that_gives_up_has_crashed) {
+    char text[300];
+    begin();
+    fake_config.on_crash = ON_CRASH_STOP;
+    guest = give_up;
+    last_words = "no\nkernel \x1b[2J";
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_TOLD("fake: warning: gave up: no\\x0akernel \\x1b[2J\n");
+    memset(text, 'x', sizeof(text));
+    text[299] = '\0';
+    last_words = text;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_U64(count_of("x"), HYPERCALL_TEXT_MAX + 2);
+    guest = give_up_nowhere;
+    start();
+    life_step(v0);
+    CHECK_TOLD("gave up: it does not say why\n");
+    CHECK_U64(fake_vm->state, VM_CRASHED);
+}
+
+/* ---- scrubbing ---- */
+
+static bool all_zero(uint64_t from, uint64_t size) {
+    const uint8_t *ram = gmem_pointer(&fake_vm->mem, GPA(from), size);
+    return ram[0] == 0 && memcmp(ram, ram + 1, size - 1) == 0;
+}
+
+static void look(struct vcpu *v) {
+    CHECK(all_zero(MIB, FAKE_RAM - MIB - BULKHEAD_TABLES_SIZE - PAGE_SIZE));
+    power_off(v);
+}
+
+TEST(memory_is_scrubbed_in_pieces) {
+    begin();
+    memset(phys_pointer(fake_plan.regions[0].hpa), 0xa5, FAKE_RAM);
+    guest = look;
+    fake_interrupts_taken = 0;
+    start();
+    life_step(v0);
+    CHECK_U64(runs, 1);
+    CHECK(fake_interrupts_taken >= FAKE_RAM / MIB);
+}
+
+/* Two vCPUs; the other one's CPU does what it is set to whenever the first one waits. */
+static struct vcpu *v1;
+static unsigned helped;
+static uint32_t scrubbed_by_other;
+
+static void other_cpu(void) {
+    uint32_t before = fake_vm->scrub_next;
+    fake_cpu = 1;
+    helped += v1->duty == DUTY_SCRUB;
+    life_help(v1);
+    scrubbed_by_other += fake_vm->scrub_next - before;
+    fake_cpu = 0;
+}
+
+static void begin_two(void) {
+    begin();
+    fake_plan.cpu_count = 2;
+    fake_plan.cpus[1] = 1;
+    CHECK_U64(vm_create(&fake_plan, &fake_vm), STATUS_OK);
+    v0 = &fake_vm->vcpus[0];
+    v1 = &fake_vm->vcpus[1];
+    cpuid_init(v0);
+    cpuid_init(v1);
+    fake_wait = other_cpu;
+    helped = scrubbed_by_other = 0;
+}
+
+static void run_two(struct vcpu *v) {
+    runs++;
+    if (v == v0) {
+        power_off(v);
+    }
+    CHECK(!vcpu_service(v));
+}
+
+TEST(the_cpus_of_a_large_guest_scrub_together) {
+    begin_two();
+    fake_ops.loop = run_two;
+    memset(phys_pointer(fake_plan.regions[0].hpa), 0xa5, FAKE_RAM);
+    fake_config.memory = 64 * MIB; /* it says so; its regions are smaller */
+    start();
+    life_step(v0);
+    CHECK_U64(helped, 1);
+    CHECK_U64(runs, 2); /* and both have run */
+    CHECK_U64(fake_vm->scrub_next, FAKE_RAM / MIB + 2);
+    CHECK(all_zero(MIB, FAKE_RAM - MIB - BULKHEAD_TABLES_SIZE - PAGE_SIZE));
+    CHECK_U64(v1->duty, DUTY_NONE);
+    helped = runs = 0;
+    fake_config.memory = 32 * MIB;
+    start();
+    life_step(v0);
+    CHECK_U64(helped, 0);
+    CHECK_U64(runs, 2);
+}
+
+/* The operator's key comes while a piece is scrubbed. */
+static void kill_meanwhile(void) {
+    if (fake_interrupts_taken == 3) {
+        CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    }
+}
+
+TEST(a_kill_ends_the_scrubbing) {
+    begin();
+    fake_interrupts_taken = 0;
+    fake_interrupt = kill_meanwhile;
+    start();
+    life_step(v0);
+    fake_interrupt = NULL;
+    CHECK_U64(runs, 0);
+    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_vm->scrub_next, 3);
+    CHECK_TOLD("stopped by the operator\n");
+}
+
+TEST_MAIN(T(what_a_request_does_in_each_state), T(a_queue_has_an_end_and_a_kill_is_always_heard),
+          T(stop_and_start_in_one_breath), T(kill_and_start_in_one_breath),
+          T(the_state_shown_is_the_state), T(a_guest_that_does_not_follow_is_stopped_by_force),
+          T(a_second_press_wins_no_time), T(a_guest_switches_itself_off_at_its_button),
+          T(who_was_asked_to_switch_off_does_not_start_again),
+          T(restarts_in_a_row_are_held_back_ever_longer),
+          T(a_reset_after_a_long_life_is_never_held_back), T(a_loop_of_resets_cannot_fill_the_log),
+          T(a_restart_that_waits_can_be_called_off_or_hastened), T(crashes),
+          T(a_crash_after_a_long_life_is_the_first), T(init_to_the_first_cpu_starts_the_vm_anew),
+          T(a_guest_that_gives_up_has_crashed), T(memory_is_scrubbed_in_pieces),
+          T(the_cpus_of_a_large_guest_scrub_together), T(a_kill_ends_the_scrubbing))
