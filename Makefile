@@ -117,13 +117,17 @@ usb: $(BUILD)/bulkhead-usb.img
 # The parts of boot/ that need no firmware are tested on the host.
 $(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,acpi.o elf.o ranges.o)
 
-# The demo guest's initramfs: a static busybox and one script.
+# The demo guest's initramfs: a static busybox, one script and two modules of its kernel.
 
 BUSYBOX ?= /bin/busybox
 
-$(BUILD)/guests/demo.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
+# What of the kernel the demo needs as modules: the power button.
+DEMO_MODULES := $(addprefix $(BUILD)/guests/modules/,button.ko evdev.ko)
+
+$(BUILD)/guests/demo.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(DEMO_MODULES)
 	@mkdir -p $(@D)
-	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init -o $@
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
+	    $(addprefix --module ,$(DEMO_MODULES)) -o $@
 
 # What the build needs and does not bring along: Debian packages, the guests' kernel, a font.
 # make remakes the files it includes before anything else: so the packages are there before the
@@ -139,7 +143,7 @@ include $(BUILD)/setup.mk
 endif
 
 # No prerequisites: once fetched it stays until make clean.
-$(BUILD)/guests/vmlinuz:
+$(BUILD)/guests/vmlinuz $(DEMO_MODULES) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kernel $(BUILD)
 

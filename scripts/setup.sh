@@ -3,7 +3,8 @@
 # Gets what building, running and testing Bulkhead needs on Debian.
 #
 #   scripts/setup.sh             installs missing packages; silent when none is
-#   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz
+#   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz, the modules they
+#                                need of it in DIR/guests/modules
 #   scripts/setup.sh font DIR    the screen font as DIR/font.psf
 #   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
 #                                memtest64, memtest32, grub (a Multiboot image)
@@ -108,7 +109,7 @@ kernel_dependency() {
     apt-cache show "$1" 2>/dev/null | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1
 }
 
-# The kernel that package $1 stands for, as $2/guests/$3.
+# The kernel that package $1 stands for, as $2/guests/$3, and its modules $4.
 fetch_kernel() {
     package=$(kernel_dependency "$1")
     if [ -z "$package" ]; then
@@ -118,6 +119,10 @@ fetch_kernel() {
     [ -n "$package" ] || fail "the package $1 is not in the package lists"
     unpack "$package" "$2/kernel-$3"
     mkdir -p "$2/guests"
+    [ -z "$4" ] || mkdir -p "$2/guests/modules"
+    for module in $4; do
+        find "$2/kernel-$3/lib/modules" -name "$module" -exec mv {} "$2/guests/modules" \;
+    done
     mv "$2/kernel-$3"/boot/vmlinuz-* "$2/guests/$3"
     rm -rf "$2/kernel-$3"
 }
@@ -145,7 +150,7 @@ fetch_kinds() {
     mv "$1/memtest/boot/memtest86+ia32.bin" "$1/guests/memtest32"
     rm -rf "$1/memtest"
     fetch_grub "$1"
-    fetch_kernel "$rt_package" "$1" vmlinuz-rt # the last: with it all are there
+    fetch_kernel "$rt_package" "$1" vmlinuz-rt "" # the last: with it all are there
 }
 
 fetch_font() {
@@ -157,7 +162,8 @@ fetch_font() {
 
 case "${1-packages} $#" in
 "packages "[01]) install_missing ;;
-"kernel 2") [ -s "$2/guests/vmlinuz" ] || fetch_kernel "$kernel_package" "$2" vmlinuz ;;
+"kernel 2") [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/evdev.ko" ] ||
+    fetch_kernel "$kernel_package" "$2" vmlinuz "button.ko evdev.ko" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
 "font 2") [ -s "$2/font.psf" ] || fetch_font "$2" ;;
 *) fail "usage: scripts/setup.sh [packages | kernel DIR | kinds DIR | font DIR]" ;;
