@@ -45,6 +45,20 @@ const char *act_sleep_types(void) {
     return "still on";
 }
 
+/* The status of an earlier one is cleared first: it has to come anew. */
+const char *act_sleep_wakes(void) {
+    unsigned woken = 0;
+    for (uint16_t type = 1; type <= 3; type++) {
+        out16(0x600, 1u << 15);
+        bool before = (in16(0x600) & 1u << 15) != 0;
+        out16(0x604, (uint16_t)(type << 10 | 1u << 13));
+        woken += !before && (in16(0x600) & 1u << 15) != 0;
+    }
+    out16(0x604, 1);
+    out16(0x600, 1u << 15);
+    return saw(woken == 3, "awake at once");
+}
+
 const char *act_reset_values(void) {
     for (unsigned value = 0; value < 256; value++) {
         if ((value & 4) == 0) {

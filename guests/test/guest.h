@@ -34,6 +34,8 @@ extern struct machine machine;
 void guest_main(void);
 /* Of a program with shell.c: runs the group of tests of that name; false if there is none. */
 bool group_run(const char *name);
+/* Of shell.c: resets again and again, a few times, before anything else is done. */
+void reset_loop(void);
 
 /* Serial line 3F8h, polled. */
 void put_char(char c);
@@ -156,6 +158,7 @@ void test_platform(void);
 void test_smp(void);
 void test_cpuid(void);
 void test_hypercall(void);
+void give_up(void);
 void test_interrupts(void);
 void test_msr(void);
 void test_vmxon(void);

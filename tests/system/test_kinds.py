@@ -91,7 +91,7 @@ class Kinds(Boot):
     def memtest(self, name):
         self.begin(name)
         self.machine.expect(r"Memtest86\+ v\d+\.\d+", 120)
-        self.operator("stop " + name)
+        self.operator("kill " + name)
 
     @check("memtest86+ by the 32-bit entry")
     def memtest32(self):

@@ -145,7 +145,7 @@ class Smp(SmpGuests):
         self.machine.expect(r"reboot: Restarting system.*Linux version.*alpha# ", 400)
         self.on_each(ALPHA, 2)
         self.new_log()
-        self.operator("stop alpha")
+        self.operator("kill alpha")
         self.expect_log("alpha", "stopped by the operator")
         expect_that(self.run(BETA, "nproc").split()[0] == "4", "beta with four CPUs, as before", "")
 

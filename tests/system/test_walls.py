@@ -162,6 +162,31 @@ class Walls(HostileGuests):
     def string_io(self):
         self.denied("string-io", "port-denied", 16)
 
+    @check("a guest that gives up: its last words in the log, started again")
+    def gives_up(self):
+        self.order("reset", "hostile")
+        self.new_log()
+        self.begin("give-up")
+        self.expect_log("hostile", r"warning: gave up: no way\\x1b\[2J\\x0a$", r"restarting \(1 of 3\)")
+        self.subtest("alive")
+
+    @check("a guest that resets in a loop is held back, and can be killed meanwhile")
+    def reset_loop(self):
+        self.order("reset", "hostile")
+        self.new_log()
+        self.begin("reset-loop")
+        self.expect_log("hostile", r"restart 4 in a row, held back for 800 ms")
+        answer, _ = self.operator("list")
+        while not re.search(r"hostile +delayed", answer):
+            answer, _ = self.operator("list")
+        self.operator("kill hostile")
+        self.expect_log("hostile", r"stopped by the operator")
+        self.heart_goes_on()
+        self.order("start", "hostile")      # it goes on with its loop to the end
+        self.new_log()
+        self.subtest("alive")
+        self.order("reset", "hostile")
+
     @check("a guest that keeps crashing is left stopped until an operator starts it")
     def limit(self):
         self.order("reset", "hostile")
@@ -175,6 +200,22 @@ class Walls(HostileGuests):
         self.begin("poweroff")
         self.expect_log("hostile", r"powered off by the guest")
         self.heart_goes_on()
+        self.order("start", "hostile")
+        self.subtest("alive")
+
+    @check("start and kill in one breath, ten times: all done, in their order")
+    def one_breath(self):
+        self.new_log()
+        for _ in range(10):
+            self.operator("kill hostile")
+            self.operator("start hostile", switch=False)
+        self.operator("kill hostile", switch=False)
+        self.operator("stop hostile", switch=False)
+        lines, wanted = [], 10 * ["stopped by", "started by"] + ["stopped by", "stop: it is stopped, nothing to do"]
+        while not lines or "nothing to do" not in lines[-1]:
+            lines += [line for _, _, vm, line in self.new_log() if vm == "hostile"]
+        done = [word for line in lines for word in set(wanted) if word in line]
+        expect_that(done == wanted, "each request done", "\n".join(lines))
         self.order("start", "hostile")
         self.subtest("alive")
 
