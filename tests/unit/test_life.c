@@ -98,10 +98,10 @@ static void begin(void) {
     log_init(&hooks, LOG_INFO);
     fake_tsc = 1000;
     fake_deadline = 0;
-    fake_wait = sleep_on_timer;
     fake_ops.loop = run_guest;
     fake_vm = NULL;
     v0 = fake_machine_start();
+    fake_wait = sleep_on_timer;
     fake_plan.kernel = &image;
     fake_config.stop_timeout = 60;
     fake_config.on_crash = ON_CRASH_RESTART;
