@@ -8,10 +8,10 @@
 #include "config/fault.h"
 #include "hv/plan/config.h"
 
-#define CONFIG_MEMORY_UNIT (2 * MIB)
-#define CONFIG_MEMORY_MIN  (16 * MIB)
-#define CONFIG_STOP_TIMEOUT_MAX 3600 /* seconds */
-#define CONFIG_MEMORY_MAX  (1024 * GIB * 64) /* more than any x86-64 board takes */
+#define CONFIG_MEMORY_UNIT      (2 * MIB)
+#define CONFIG_MEMORY_MIN       (16 * MIB)
+#define CONFIG_STOP_TIMEOUT_MAX 3600              /* seconds */
+#define CONFIG_MEMORY_MAX       (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */
 enum schema_table { SCHEMA_HEAD, SCHEMA_HYPERVISOR, SCHEMA_GUEST, SCHEMA_REFUSED };

@@ -17,14 +17,14 @@
 /* CPUID 40000010h: EAX = TSC kHz, EBX = local APIC timer kHz. */
 #define BULKHEAD_CPUID_TIMING 0x40000010u
 
-#define HYPERCALL_NOP     0 /* does nothing, returns 0 */
+#define HYPERCALL_NOP      0 /* does nothing, returns 0 */
 /*
  * The guest cannot go on: a crash, as on_crash says. RBX = guest-physical address of a text, RCX =
  * its length; its first HYPERCALL_TEXT_MAX bytes stand in the log. Does not return.
  */
 #define HYPERCALL_GIVE_UP  1
 #define HYPERCALL_TEXT_MAX 120
-#define HYPERCALL_UNKNOWN 0xffffffffffffffff
+#define HYPERCALL_UNKNOWN  0xffffffffffffffff
 
 /*
  * Start: all memory is zero but for the firmware (guests/firmware, its last bytes are the reset
