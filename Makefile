@@ -42,11 +42,27 @@ $(BUILD)/obj/%.o: %.S
 	@mkdir -p $(@D)
 	$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
 
+# `make coverage` builds the tree once more with COVERAGE=1: gcc's counters in all that is linked into the
+# hypervisor and the EFI application, and tests/coverage/, which prints them on the serial line.
+ifdef COVERAGE
+COUNTED_ROOMS := hv arch boot config
+COUNTERS      := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=atomic
+$(COUNTED_ROOMS:%=$(BUILD)/obj/%/%.o): private FREESTANDING += $(COUNTERS)
+LIBGCOV       := $(shell $(CC) -print-libgcc-file-name | sed s/libgcc.a/libgcov.a/)
+COVERAGE_OBJ  := $(BUILD)/obj/tests/coverage/dump.o
+ELF_COVERAGE  := $(BUILD)/obj/tests/coverage/hypervisor.o $(COVERAGE_OBJ) $(LIBGCOV) \
+                 -Wl,--wrap=plat_machine_reset,--wrap=plat_serial_write
+EFI_COVERAGE  := $(BUILD)/obj/tests/coverage/boot.o $(COVERAGE_OBJ) $(LIBGCOV) \
+                 --wrap=memory_exit_firmware --wrap=memory_free_all
+$(BUILD)/obj/tests/coverage/boot.o: private FREESTANDING += $(EFI_FLAGS)
+$(ELF) $(BUILD)/boot.so: $(patsubst %,$(BUILD)/obj/tests/coverage/%.o,hypervisor boot dump)
+endif
+
 # A static position-independent ELF; boot/ applies its relative relocations.
 $(ELF): $(ELF_OBJ) linker.ld
 	$(CC) -nostdlib -static-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,-z,noexecstack \
 	    -Wl,-z,separate-code -Wl,--build-id=none -Wl,-z,norelro -Wl,--no-dynamic-linker \
-	    -Wl,--fatal-warnings -o $@ $(ELF_OBJ)
+	    -Wl,--fatal-warnings -o $@ $(ELF_OBJ) $(ELF_COVERAGE)
 
 # What each guest starts with (guests/firmware), its DSDT compiled from ASL; arch/x86_64/blob.S embeds
 # it, and the font on the screen.
@@ -96,7 +112,7 @@ $(BUILD)/obj/boot/blob.o: boot/blob.S $(BUILD)/stripped/bulkhead.elf
 $(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
 	$(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z noexecstack --no-undefined --build-id=none \
 	    --fatal-warnings -T boot/efi.lds -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) \
-	    $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a
+	    $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a $(EFI_COVERAGE)
 
 # SOURCE_DATE_EPOCH: the PE header's time stamp is part of the bytes that two builds share.
 $(EFI): $(BUILD)/boot.so
@@ -250,6 +266,20 @@ qemu-test:
 soak: all usb test-guests
 	$(call SYSTEM_TEST) soak
 
+# Which lines the tests run, room by room, against the floors in tests/coverage/floors.txt; what share of faults made by
+# hand, one line at a time, the unit tests see. `make test` runs the short forms.
+MUTATE_COUNT ?= 400
+MUTATE_FLOOR := 75
+.PHONY: coverage coverage-short mutate mutate-short
+coverage:
+	@$(PYTHON) -B scripts/coverage.py --build $(BUILD)/coverage $(addprefix --target ,$(TARGET)) $(if $(WRITE_DOCS),--write-docs) $(TESTS)
+coverage-short:
+	@$(PYTHON) -B scripts/coverage.py --build $(BUILD)/coverage --unit-only
+mutate:
+	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count $(MUTATE_COUNT) --floor $(MUTATE_FLOOR)
+mutate-short:
+	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count 20 --floor $(MUTATE_FLOOR)
+
 # The README's picture, from the test that reads it.
 screenshot:
 	$(call SYSTEM_TEST,$(QEMU)) screen
@@ -302,7 +332,7 @@ toml-check: $(BHCHECK)
 
 HOST_CC    ?= gcc
 HOST_FLAGS := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
-              -fno-omit-frame-pointer -D_GNU_SOURCE
+              -fno-omit-frame-pointer -D_GNU_SOURCE $(HOST_COUNTERS)
 HOST_OBJ   := $(patsubst %.c,$(BUILD)/host/%.o,$(HV_SRC) $(sort $(wildcard config/*.c)) tests/unit/fake_plat.c)
 HOST_LIB   := $(BUILD)/host/libhv.a
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
@@ -370,6 +400,9 @@ help:
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'
 	@echo 'make qemu-test    the same in QEMU: nested KVM where this PC can, else AMD-V as QEMU emulates it'
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
+	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'
+	@echo '                  updates the README; the pages are in build/coverage/html'
+	@echo 'make mutate       breaks one line at a time and expects a red unit test; MUTATE_COUNT=0 tries all'
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bench-linux  exits of a Debian guest by reason, idle and a timer tick; WRITE_DOCS=1 as above'

@@ -24,6 +24,7 @@ clang            second C compiler, for make check
 clang-format     checks the layout of the C files
 gcc              C compiler
 gnu-efi          headers and start-up code of EFI applications
+lcov             adds up and shows what lines the tests run
 libc6-dev        C library, for the unit tests
 libzydis-dev     instruction decoder that ours is compared with in the tests
 make             builds

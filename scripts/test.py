@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 # Cheap ones first. A suite that breaks before it can count is one failure.
-SUITES = ["unit", "check", "system-test"]
+SUITES = ["unit", "check", "coverage-short", "mutate-short", "system-test"]
 CLOSING = re.compile(r"^(?:\w[\w-]*: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 
 

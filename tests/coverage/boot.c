@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `make coverage`: the EFI application prints its counters before it goes, either way. */
+#include "boot/boot.h"
+#include "tests/coverage/dump.h"
+
+/* The linker's --wrap: callers of X come to __wrap_X, and __real_X is X. */
+EFI_STATUS __real_memory_exit_firmware(struct boot_info *info);
+EFI_STATUS __wrap_memory_exit_firmware(struct boot_info *info);
+void __real_memory_free_all(void);
+void __wrap_memory_free_all(void);
+
+/* What follows, the plan of the last memory map, is not counted. */
+EFI_STATUS __wrap_memory_exit_firmware(struct boot_info *info) {
+    EFI_STATUS status = __real_memory_exit_firmware(info);
+    coverage_dump();
+    return status;
+}
+
+void __wrap_memory_free_all(void) {
+    coverage_dump();
+    __real_memory_free_all();
+}
