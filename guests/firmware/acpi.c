@@ -54,9 +54,9 @@ static const struct {
     {98, 2, 1001},             /* P_LVL3_LAT: above 1000 there is no C3 */
     {108, 1, 0x32},            /* CENTURY: its byte in the CMOS clock */
     {109, 2, BIT(0) | BIT(2)}, /* IAPC_BOOT_ARCH: legacy devices, no VGA */
-    /* Flags: WBINVD, C1, a power button in PM1 but no sleep button and no RTC wake there, 32-bit
-       timer, reset register. */
-    {112, 4, BIT(0) | BIT(2) | BIT(5) | BIT(6) | BIT(8) | BIT(10)},
+    /* Flags: WBINVD, C1, power button and RTC wake in PM1 but no sleep button there, 32-bit timer,
+       reset register. */
+    {112, 4, BIT(0) | BIT(2) | BIT(5) | BIT(8) | BIT(10)},
     {116, 8, IO_REGISTER(RESET_CONTROL, 8, 1)}, /* RESET_REG */
     {128, 1, RESET_VALUE_CF9},
     {131, 1, 3},                                /* minor version: 6.3 */

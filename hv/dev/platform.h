@@ -98,9 +98,12 @@ struct pm {
     struct vm *vm;
     const struct dev_clock *clock;
     uint64_t registers; /* status, enable, control: 16 bits each */
+    bool rtc_line;
 };
 void pm_reset(struct pm *pm, struct vm *vm, const struct dev_clock *clock);
 void pm_press_power_button(struct pm *pm);
+/* The CMOS clock's interrupt line, which is an event here as well. */
+void pm_set_rtc_line(struct pm *pm, bool asserted);
 
 #define RTC_IRQ 8
 

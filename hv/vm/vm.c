@@ -50,6 +50,9 @@ void vm_sleep_refused(struct vm *vm, unsigned type) {
 void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
     ioapic_set_line(&vm->ioapic, irq == 0 ? 2 : irq, asserted);
     pic_set_line(&vm->pic, irq, asserted);
+    if (irq == RTC_IRQ) {
+        pm_set_rtc_line(&vm->pm, asserted);
+    }
 }
 
 /* PIT and CMOS clock are timed by vCPU 0's CPU, whoever sets them. */

@@ -135,8 +135,9 @@ def run_bench(build, column):
     with boot.machine as machine:
         results = results_of(machine)
         boot.view(0)
-        first = machine.expect(r"bench: first instruction after (\d+) ticks \(scrub (\d+), copy "
-                               r"(\d+)\)", 120)
+        first = machine.expect(r"\[ *([0-9.]+)\] cpu\d+ bench: first instruction after [0-9.]+ ms "
+                               r"\(scrub ([0-9.]+), copy ([0-9.]+)\)", 120)
+        khz = int(re.search(r"TSC (\d+) kHz", machine.serial.text).group(1))
         if has_debugger(target):
             boot.view(1)
             machine.send("x")
@@ -144,7 +145,8 @@ def run_bench(build, column):
     results.update(run_pair(build, target))
     with open(os.path.join(boot.folder, "emulator.txt"), encoding="latin-1") as file:
         traces = re.findall(r"Tracing enabled.*?\n(.*?)Magic breakpoint.*?Tracing disabled", file.read(), re.S)
-    return results, traces, [int(n) for n in first.groups()]
+    together, scrub, copy = (float(n) for n in first.groups())     # seconds since the entry; milliseconds
+    return results, traces, [int(n * khz) for n in (together * 1000, scrub, copy)]
 
 
 def count_traces(traces, slow):

@@ -160,6 +160,16 @@ class LinuxPair(LinuxGuests):
         counts = self.command(ALPHA, "grep rtc0 /proc/interrupts; cd").split()
         expect_that(int(counts[1]) >= 1, "an interrupt of the CMOS clock", counts)
 
+    @check("alpha is not offered S3; suspended to idle, the CMOS clock's alarm wakes it")
+    def suspend(self):
+        states = self.run(ALPHA, "cat /sys/power/mem_sleep").split()
+        expect_that(states[0] == "[s2idle]", "s2idle and nothing else", states)
+        for state in ("mem", "freeze"):
+            self.command(ALPHA, "echo +5 >/sys/class/rtc/rtc0/wakealarm")
+            self.command(ALPHA, f"echo {state} >/sys/power/state")
+        output = self.command(ALPHA, "dmesg | grep -c 'PM: suspend exit'")
+        expect_that(output.split()[0] == "2", "two ends of a suspension", output)
+
     @check("alpha's kernel knows what PC it is on")
     def product(self):
         output = self.run(ALPHA, "cat /sys/class/dmi/id/product_name")
@@ -210,10 +220,22 @@ class LinuxPair(LinuxGuests):
         self.machine.expect(r"reboot: Power down.*Linux version.*alpha# ", 300,
                             "alpha to boot again up to its prompt")
 
-    @check("an operator stops beta while it sleeps")
-    def stop_sleeping(self):
+    @check("stop presses alpha's power button: it switches itself off; start in the same breath starts it")
+    def power_button(self):
+        self.run(ALPHA, "pidof acpid")
         self.new_log()
-        self.operator("stop beta")
+        self.operator("stop alpha")
+        self.operator("start alpha", switch=False)
+        self.expect_log("alpha", r"asked to switch off \(power button\), has 60 s for it$",
+                        r"powered off by the guest", r"started by the operator", r"first instruction after")
+        self.view(ALPHA)
+        self.machine.expect(r"reboot: Power down.*Linux version.*alpha# ", 300,
+                            "alpha to boot again up to its prompt")
+
+    @check("an operator kills beta while it sleeps")
+    def kill_sleeping(self):
+        self.new_log()
+        self.operator("kill beta")
         self.expect_log("beta", r"stopped by the operator")
         answer, _ = self.operator("list")
         expect_that(re.search(r"beta[^\n]*stopped", answer), "beta stopped in the list", answer)

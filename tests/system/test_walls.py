@@ -23,6 +23,7 @@ memory = "16M"
 kernel = "guests/testguest"
 cmdline = "test=interactive"
 start = "manual"
+stop_timeout = "2s"
 on_crash = "stop"
 on_violation = "stop"
 """
@@ -229,6 +230,16 @@ class Walls(HostileGuests):
         self.expect_state("strict", "stopped|crashed")
         seen = self.machine.serial.text[start:]
         expect_that("still running" not in seen, "no line after the violation", seen)
+        self.heart_goes_on()
+
+    @check("stop: a guest that does not hear its power button is stopped by force after stop_timeout")
+    def force(self):
+        self.order("start", "strict")
+        self.new_log()
+        self.operator("stop strict")
+        self.expect_log("strict", r"asked to switch off \(power button\), has 2 s for it$",
+                        r"warning: did not switch off within 2 s: stopped by force$")
+        self.expect_state("strict", "stopped")
         self.heart_goes_on()
 
     def expect_state(self, name, state):

@@ -87,7 +87,7 @@ TEST(fadt) {
     CHECK_U64(field(f + 116, 1), 1);
     CHECK_U64(field(f + 120, 8), RESET_PORT);
     CHECK_U64(f[128], RESET_VALUE);
-    CHECK_U64(field(f + 112, 4), BIT(0) | BIT(2) | BIT(5) | BIT(6) | BIT(8) | BIT(10));
+    CHECK_U64(field(f + 112, 4), BIT(0) | BIT(2) | BIT(5) | BIT(8) | BIT(10));
 }
 
 TEST(madt) {

@@ -283,6 +283,17 @@ TEST(the_state_shown_is_the_state) {
     }
 }
 
+/* The run loop must not go to sleep with a request to leave. */
+TEST(a_kill_is_done_in_the_same_look) {
+    begin();
+    vm_set_state(fake_vm, VM_RUNNING);
+    v0->requests = 0;
+    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    CHECK(vcpu_service(v0));
+    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    CHECK(!vcpu_service(v0));
+}
+
 /* ---- the power button ---- */
 
 static void stop_me(struct vcpu *v) {
@@ -342,6 +353,18 @@ TEST(a_guest_switches_itself_off_at_its_button) {
     CHECK_U64(fake_vm->state, VM_STOPPED);
     CHECK_U64(waits, 0);
     CHECK_TOLD("powered off by the guest\n");
+}
+
+/* The alarm of the CMOS clock is an event of the same kind. */
+TEST(the_clocks_line_is_a_wake_up_event) {
+    begin();
+    pm_write(&fake_vm->pm, PM1A_EVENT_PORT + 2, 2, 0x400);
+    vm_set_irq(fake_vm, UART_IRQ, true);
+    CHECK_U64(fake_vm->ioapic.lines, BIT(UART_IRQ));
+    vm_set_irq(fake_vm, RTC_IRQ, true);
+    CHECK_U64(fake_vm->ioapic.lines, BIT(UART_IRQ) | BIT(RTC_IRQ) | BIT(PM_SCI_IRQ));
+    vm_set_irq(fake_vm, RTC_IRQ, false);
+    CHECK_U64(fake_vm->ioapic.lines, BIT(UART_IRQ) | BIT(PM_SCI_IRQ)); /* until it is cleared */
 }
 
 static void stop_then(struct vcpu *v, void (*end)(struct vcpu *v)) {
@@ -674,8 +697,9 @@ TEST(a_kill_ends_the_scrubbing) {
 
 TEST_MAIN(T(what_a_request_does_in_each_state), T(a_queue_has_an_end_and_a_kill_is_always_heard),
           T(stop_and_start_in_one_breath), T(kill_and_start_in_one_breath),
-          T(the_state_shown_is_the_state), T(a_guest_that_does_not_follow_is_stopped_by_force),
-          T(a_second_press_wins_no_time), T(a_guest_switches_itself_off_at_its_button),
+          T(the_state_shown_is_the_state), T(a_kill_is_done_in_the_same_look),
+          T(a_guest_that_does_not_follow_is_stopped_by_force), T(a_second_press_wins_no_time),
+          T(a_guest_switches_itself_off_at_its_button), T(the_clocks_line_is_a_wake_up_event),
           T(who_was_asked_to_switch_off_does_not_start_again),
           T(restarts_in_a_row_are_held_back_ever_longer),
           T(a_reset_after_a_long_life_is_never_held_back), T(a_loop_of_resets_cannot_fill_the_log),

@@ -122,6 +122,23 @@ TEST(power_button) {
     CHECK_U64(offs + resets + sleeps, 0);
 }
 
+TEST(alarm_of_the_clock) {
+    fresh();
+    pm_write(&pm, 0x602, 2, 0x0400);
+    pm_set_rtc_line(&pm, true);
+    CHECK(sci);
+    CHECK_U64(rd(0x600, 2), 0x0400);
+    pm_write(&pm, 0x600, 2, 0x0400);
+    CHECK(!sci);
+    pm_set_rtc_line(&pm, true); /* still the same one */
+    CHECK(!sci);
+    pm_set_rtc_line(&pm, false);
+    pm_write(&pm, 0x602, 2, 0);
+    pm_set_rtc_line(&pm, true); /* it tells whoever asks */
+    CHECK(!sci);
+    CHECK_U64(rd(0x600, 2), 0x0400);
+}
+
 TEST(reset_ways) {
     fresh();
     chipset_write(&lines, 0x64, 1, 0xfe);
@@ -146,4 +163,4 @@ TEST(reset_ways) {
     CHECK_U64(chipset_read(&lines, 0x60, 1) & 0xff, 0xff);
 }
 
-TEST_MAIN(T(registers), T(timer), T(sleep), T(power_button), T(reset_ways))
+TEST_MAIN(T(registers), T(timer), T(sleep), T(power_button), T(alarm_of_the_clock), T(reset_ways))
