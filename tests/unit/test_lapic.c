@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The local APIC: both register interfaces, priorities, timer modes, IPIs, mode transitions. */
 #include <pthread.h>
+#include <signal.h>
+#include <ucontext.h>
 
 #include "hv/dev/lapic.h"
 #include "tests/unit/test.h"
@@ -351,13 +353,15 @@ TEST(xapic_ipis) {
           ipi.shorthand == 0 && ipi.destination == 2);
     CHECK_U64(rd(0x300), 0x48fd);
     CHECK_U64(rd(0x310), 0x02000000);
+    wr(0x300, 0x0000c0fd); /* a level is nothing that a message of an APIC can have */
+    CHECK(ipis == 2 && ipi.vector == 0xfd && !ipi.level);
     wr(0x310, 0xff000000);
     wr(0x300, 0x00000400);
-    CHECK(ipis == 2 && ipi.delivery_mode == 4 && ipi.destination == UINT32_MAX);
+    CHECK(ipis == 3 && ipi.delivery_mode == 4 && ipi.destination == UINT32_MAX);
     wr(0x300, 0x000c4030); /* all but self is for others to sort out */
-    CHECK(ipis == 3 && ipi.shorthand == 3);
+    CHECK(ipis == 4 && ipi.shorthand == 3);
     wr(0x300, 0x00044031); /* self */
-    CHECK_U64(ipis, 3);
+    CHECK_U64(ipis, 4);
     CHECK_U64(lapic_pending(&l), 0x31);
     CHECK_U64(changes, 1);
 }
@@ -640,6 +644,44 @@ TEST(accept_from_another_cpu) {
     CHECK_U64(delivered, taken);
 }
 
+#define EFLAGS_TF 0x100
+
+static unsigned steps_left;
+
+/* After each instruction: at the chosen one another CPU's interrupt arrives. */
+static void step(int number, siginfo_t *info, void *context) {
+    (void)number;
+    (void)info;
+    if (--steps_left == 0) {
+        greg_t *flags = &((ucontext_t *)context)->uc_mcontext.gregs[REG_EFL];
+        *flags &= ~(greg_t)EFLAGS_TF;
+        (void)lapic_accept(&l, 0x51, false);
+    }
+}
+
+/*
+ * The last vector of a word is taken while another CPU sets one in the same word: the summary of
+ * the words must not lose it, between whichever two instructions of ours it comes.
+ */
+TEST(the_summary_loses_no_vector) {
+    struct sigaction action = {.sa_sigaction = step, .sa_flags = SA_SIGINFO};
+    CHECK_U64(sigaction(SIGTRAP, &action, NULL), 0);
+    unsigned at = 0;
+    do {
+        at++;
+        fresh();
+        (void)lapic_accept(&l, 0x50, false);
+        steps_left = at;
+        __asm__ volatile("pushfq; orl %0, (%%rsp); popfq" : : "i"(EFLAGS_TF) : "memory", "cc");
+        lapic_acknowledge(&l, 0x50);
+        __asm__ volatile("pushfq; andl %0, (%%rsp); popfq" : : "i"(~EFLAGS_TF) : "memory", "cc");
+        wr(0xb0, 0);
+        CHECK_U64(lapic_pending(&l), steps_left == 0 ? 0x51 : -1);
+    } while (steps_left == 0 && at < 1000);
+    CHECK(at > 10 && at < 1000); /* the last one came after the end */
+    (void)signal(SIGTRAP, SIG_DFL);
+}
+
 TEST(clock_arithmetic) {
     const uint64_t hz[] = {1000000, 19200000, LAPIC_TIMER_HZ, 2893299000, 5000000000};
     uint64_t seed = 1;
@@ -655,4 +697,5 @@ TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(random_
           T(one_shot_timer), T(divisors), T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set),
           T(xapic_ipis), T(error_status), T(error_interrupt), T(illegal_registers), T(lint0),
           T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
-          T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu), T(clock_arithmetic))
+          T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
+          T(the_summary_loses_no_vector), T(clock_arithmetic))

@@ -21,6 +21,15 @@ TEST(reasons) {
     }
 }
 
+/* What a CPU without it answers with #UD, one by one. */
+TEST(instructions_that_guests_do_not_have) {
+    static const uint8_t reasons[] = {11, 17, 19, 20, 21, 22, 23, 24, 25, 26,
+                                      27, 36, 39, 50, 53, 59, 60, 63, 64};
+    for (unsigned i = 0; i < ARRAY_SIZE(reasons); i++) {
+        CHECK_U64(vmx_reason_find(reasons[i]).kind, EXIT_INVALID_OPCODE);
+    }
+}
+
 TEST(port_io) {
     struct exit_io io;
     vmx_decode_io(0x03f80008, &io);
@@ -210,6 +219,33 @@ TEST(apic_virtualization_is_whole) {
     CHECK_U64(missing_count, 0);
 }
 
+/* Each control without which a guest would escape or misbehave. */
+TEST(each_needed_control_is_missed) {
+    static const struct {
+        uint8_t word, bit;
+    } needed[] = {
+        {VMX_PIN, 0},   {VMX_PIN, 3},   {VMX_PIN, 5},    {VMX_PROC, 3},   {VMX_PROC, 7},
+        {VMX_PROC, 10}, {VMX_PROC, 11}, {VMX_PROC, 19},  {VMX_PROC, 20},  {VMX_PROC, 25},
+        {VMX_PROC, 28}, {VMX_PROC, 29}, {VMX_PROC, 31},  {VMX_PROC2, 1},  {VMX_PROC2, 7},
+        {VMX_EPT, 6},   {VMX_EPT, 14},  {VMX_EPT, 16},   {VMX_EPT, 20},   {VMX_EPT, 26},
+        {VMX_EXIT, 2},  {VMX_EXIT, 9},  {VMX_EXIT, 18},  {VMX_EXIT, 19},  {VMX_EXIT, 20},
+        {VMX_EXIT, 21}, {VMX_ENTRY, 2}, {VMX_ENTRY, 14}, {VMX_ENTRY, 15}, {VMX_PROC, 2},
+        {VMX_PROC, 22}, {VMX_ENTRY, 9},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
+        uint32_t out[VMX_WORDS];
+        struct vmx_caps caps = capable();
+        caps.allowed[needed[i].word].may &= ~BIT32(needed[i].bit);
+        missing_count = 0;
+        enum status s = vmx_controls_choose(&caps, out, missing);
+        if (s != STATUS_UNSUPPORTED || missing_count != 1) {
+            printf("# word %u, bit %u:\n", needed[i].word, needed[i].bit);
+        }
+        CHECK_U64(s, STATUS_UNSUPPORTED);
+        CHECK_U64(missing_count, 1);
+    }
+}
+
 TEST(each_lack_is_named) {
     uint32_t out[VMX_WORDS];
     struct vmx_caps caps = capable();
@@ -231,6 +267,7 @@ TEST(each_lack_is_named) {
     CHECK_STR(missing_last, "INVEPT of all contexts");
 }
 
-TEST_MAIN(T(reasons), T(port_io), T(control_registers), T(nested_faults), T(apic_exits),
-          T(task_switches), T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
+TEST_MAIN(T(reasons), T(instructions_that_guests_do_not_have), T(each_needed_control_is_missed),
+          T(port_io), T(control_registers), T(nested_faults), T(apic_exits), T(task_switches),
+          T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
           T(apic_virtualization_is_whole), T(each_lack_is_named))
