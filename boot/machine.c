@@ -29,8 +29,8 @@ struct mp_services {
 static EFI_GUID mp_services_guid = {
     0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
 
-static void cpuid(uint32_t leaf, uint32_t r[4]) {
-    __cpuid_count(leaf, 0, r[0], r[1], r[2], r[3]);
+static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
+    __cpuid_count(leaf, subleaf, r[0], r[1], r[2], r[3]);
 }
 
 static uint64_t rdmsr(uint32_t msr) {

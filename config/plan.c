@@ -115,9 +115,13 @@ static const char *show_mib(char *buf, uint64_t bytes) {
     return fmt_size(buf, ALIGN_DOWN(bytes, MIB));
 }
 
+static uint64_t budget_size(const struct builder *b, const struct plan_vm *vm) {
+    return plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(b->info));
+}
+
 /* Hypervisor memory for the VM: the lowest gap that takes it. */
-static void give_budget(struct plan_vm *vm) {
-    uint64_t size = plan_budget_size(vm->config->memory, vm->cpu_count);
+static void give_budget(const struct builder *b, struct plan_vm *vm) {
+    uint64_t size = budget_size(b, vm);
     struct extent place = take_memory(0, size, PAGE_SIZE);
     vm->budget_base = HPA(place.base);
     vm->budget_size = place.size; /* give_memory() reports one that is too small */
@@ -137,7 +141,7 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
                               (unsigned long long)e->base);
         }
     }
-    bool budget = vm->budget_size == plan_budget_size(memory, vm->cpu_count);
+    bool budget = vm->budget_size == budget_size(b, vm);
     if (memory != 0 && (!budget || memory > left || !place_memory(vm, 0, low) ||
                         !place_memory(vm, PLAN_HIGH_RAM, memory - low))) {
         REFUSE(b, vm->config, vm->config->memory_pos,
@@ -215,7 +219,7 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
         give_cpus(&b, vm);
         vm->kernel = find_file(&b, g, "kernel", g->kernel, g->kernel_pos);
         vm->initrd = find_file(&b, g, "initrd", g->initrd, g->initrd_pos);
-        give_budget(vm);
+        give_budget(&b, vm);
     }
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         give_memory(&b, &plan->vms[i]);

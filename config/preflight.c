@@ -47,7 +47,10 @@
     "Newer CPUs have it: without it some exits to Bulkhead take longer. Nothing is to be set."
 #define HINT_FLAWS                                                                                 \
     "Guests may learn of each other from what the CPU leaks: update the firmware, which brings "   \
-    "microcode. What an old CPU never had stays missing."
+    "microcode, or put it into bulkhead/microcode. What an old CPU never had stays missing."
+#define HINT_OPEN                                                                                  \
+    "Nothing is done against these (docs/cpus.md says what each is): newer microcode may close "   \
+    "some, from the firmware or from bulkhead/microcode on the stick."
 #define HINT_NESTED                                                                                \
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
     "virtualization there, or start Bulkhead on the bare machine."
@@ -142,7 +145,7 @@ static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *neste
     }
     uint32_t leaf[4];
     uint64_t control = cpu->rdmsr(MSR_VM_CR);
-    cpu->cpuid(0x8000000a, leaf);
+    cpu->cpuid(0x8000000a, 0, leaf);
     words[SVM_EDX] = leaf[3];
     bool disabled = (control & VM_CR_SVM_DISABLED) != 0;
     bool off = disabled && ((control & VM_CR_LOCKED) != 0 || (leaf[3] & SVM_EDX_LOCK) == 0);
@@ -213,7 +216,7 @@ static void add_threads(const struct boot_info *info, const struct preflight_cpu
                         struct preflight_report *report) {
     const struct config_guest *one = NULL, *other = NULL;
     uint32_t leaf[4];
-    cpu->cpuid(0xb, leaf); /* subleaf 0: the threads of a core */
+    cpu->cpuid(0xb, 0, leaf); /* subleaf 0: the threads of a core */
     for (uint32_t i = 0; i < info->cpu_count * info->cpu_count && one == other; i++) {
         uint32_t a = i / info->cpu_count, b = i % info->cpu_count;
         bool same = (info->apic_ids[a] ^ info->apic_ids[b]) >> (leaf[0] & 31) == 0;
@@ -230,18 +233,29 @@ static void add_threads(const struct boot_info *info, const struct preflight_cpu
     }
 }
 
+static void add_flaws(const struct boot_info *info, bool safe, struct preflight_report *report) {
+    add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
+             info->speculation);
+    if (info->open_flaws[0] != '\0') {
+        add_line(report, "Other flaws", PREFLIGHT_WARN, HINT_OPEN, "%s", info->open_flaws);
+    }
+    if ((info->mitigations & MITIGATE_SMALL_PAGES) != 0) {
+        add_line(report, "Guests' pages", PREFLIGHT_OK, NULL, "4 KiB, against iTLB multihit");
+    }
+}
+
 /* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
 void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
                    struct preflight_report *report) {
     uint32_t id[4], leaf1[4], ext1[4], ext7[4], brand[13] = {0};
     *report = (struct preflight_report){0};
-    cpu->cpuid(0, id);
-    cpu->cpuid(1, leaf1);
-    cpu->cpuid(0x80000001, ext1);
+    cpu->cpuid(0, 0, id);
+    cpu->cpuid(1, 0, leaf1);
+    cpu->cpuid(0x80000001, 0, ext1);
     for (uint32_t i = 0; i < 3; i++) {
-        cpu->cpuid(0x80000002 + i, &brand[4 * i]);
+        cpu->cpuid(0x80000002 + i, 0, &brand[4 * i]);
     }
-    cpu->cpuid(0x80000007, ext7);
+    cpu->cpuid(0x80000007, 0, ext7);
     const uint32_t vendor_words[] = {id[1], id[3], id[2], 0}; /* twelve characters */
     const char *vendor = (const char *)vendor_words, *name = (const char *)brand;
     while (*name == ' ') {
@@ -264,9 +278,9 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     }
     add_features(words, vmx, svm, nested, report);
     add_paging(cpu, report);
+    info->microcode.signature = leaf1[0];
     bool safe = flaws_decide(info, cpu, amd);
-    add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
-             info->speculation);
+    add_flaws(info, safe, report);
     add_machine(info, report);
     add_input(info, report);
     if (id[0] >= 0xb) {

@@ -38,6 +38,12 @@ enum host_vector {
 extern const uint8_t image_text[], image_rodata[], image_data[];
 extern const uint8_t boot_stack_guard[], boot_stack_top[];
 
+/* An instruction that may fault, and where to go on then; both relative to the word itself. */
+struct fixup {
+    int32_t from, to;
+};
+extern const struct fixup image_fixups[], image_fixups_end[];
+
 /* For vmx/ and svm/. */
 
 /* From now on the task register is a guest's: no exception may look for a stack in the TSS. */
@@ -108,6 +114,7 @@ void smp_ap_main(struct cpu *cpu);
 /* mitigate.c */
 /* Behind the choice of hvm: what guests get joins its features. */
 void mitigate_init(const struct boot_info *info);
+bool mitigate_wants(enum mitigation m);
 void mitigate_start_guest(void); /* each CPU, before a guest's first instruction */
 void mitigate_clear(void);       /* after anything that may be another guest's was touched */
 

@@ -55,6 +55,30 @@ static inline void msr_write(uint32_t msr, uint64_t value) {
     __asm__ volatile("wrmsr" : : "c"(msr), "a"(lo), "d"(hi) : "memory");
 }
 
+/*
+ * For an instruction at label 1 that a value of a guest may make fault: trap.c then goes on at
+ * label 2 instead of panicking. Operands: nothing but the label.
+ */
+#define CPU_FIXUP                                                                                  \
+    ".pushsection .fixups, \"a\"\n"                                                                \
+    ".balign 4\n"                                                                                  \
+    ".long 1b - .\n"                                                                               \
+    ".long 2b - .\n"                                                                               \
+    ".popsection\n"
+
+/* False if the CPU refuses the value, which may be a guest's. */
+static inline bool msr_write_checked(uint32_t msr, uint64_t value) {
+    uint32_t lo = (uint32_t)value, hi = (uint32_t)(value >> 32);
+    uint32_t refused = 1;
+    __asm__ volatile("1: wrmsr\n"
+                     "xor %0, %0\n"
+                     "2:\n" CPU_FIXUP
+                     : "+r"(refused)
+                     : "c"(msr), "a"(lo), "d"(hi)
+                     : "memory", "cc");
+    return refused == 0;
+}
+
 #define CPU_DEFINE_REGISTER(name)                                                                  \
     static inline uint64_t name##_read(void) {                                                     \
         uint64_t v;                                                                                \
@@ -70,10 +94,17 @@ CPU_DEFINE_REGISTER(cr3)
 CPU_DEFINE_REGISTER(cr4)
 CPU_DEFINE_REGISTER(dr6)
 
-/* Needs CR4.OSXSAVE; faults on a bad value: see plat_xsetbv(). */
-static inline void xcr0_write(uint64_t value) {
+/* Needs CR4.OSXSAVE. False if the CPU refuses the value, which may be a guest's. */
+static inline bool xcr0_write(uint64_t value) {
     uint32_t lo = (uint32_t)value, hi = (uint32_t)(value >> 32);
-    __asm__ volatile("xsetbv" : : "c"(0), "a"(lo), "d"(hi) : "memory");
+    uint32_t refused = 1;
+    __asm__ volatile("1: xsetbv\n"
+                     "xor %0, %0\n"
+                     "2:\n" CPU_FIXUP
+                     : "+r"(refused)
+                     : "c"(0), "a"(lo), "d"(hi)
+                     : "memory", "cc");
+    return refused == 0;
 }
 
 #define CPU_DEFINE_PORT(bits, suffix)                                                              \

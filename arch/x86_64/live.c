@@ -14,6 +14,8 @@
 #define XCR0_AVX      BIT(2)
 #define XCR0_AVX512   (BIT(5) | BIT(6) | BIT(7))
 #define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
+#define XSAVES        BIT32(3) /* CPUID.(Dh,1):EAX */
+#define MSR_XSS       0xda0u
 #define FCW_DEFAULT   0x37fu
 #define MXCSR_DEFAULT 0x1f80u
 
@@ -45,8 +47,13 @@ bool plat_xsetbv(uint64_t xcr0) {
         (avx512 != 0 && (avx512 != XCR0_AVX512 || (xcr0 & XCR0_AVX) == 0))) {
         return false;
     }
-    xcr0_write(xcr0);
-    return true;
+    return xcr0_write(xcr0);
+}
+
+static bool cpu_has_xsaves(void) {
+    uint32_t r[4];
+    plat_cpuid(0xd, 1, r);
+    return (r[EAX] & XSAVES) != 0;
 }
 
 static void live_reset_vectors(void) {
@@ -55,9 +62,13 @@ static void live_reset_vectors(void) {
         __asm__ volatile("fxrstor64 %0" : : "m"(initial_state));
         return;
     }
-    xcr0_write(all);
+    ASSERT(xcr0_write(all));
     __asm__ volatile("xrstor64 %0" : : "m"(initial_state), "a"(UINT32_MAX), "d"(UINT32_MAX));
-    xcr0_write(XCR0_X87);
+    ASSERT(xcr0_write(XCR0_X87));
+    if (cpu_has_xsaves()) { /* a guest may execute XSAVES on AMD: it is to save no more than XSAVEC
+                             */
+        msr_write(MSR_XSS, 0);
+    }
 }
 
 void plat_reset_live_state(void) {

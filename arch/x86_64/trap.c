@@ -57,8 +57,22 @@ static void (*const host_handlers[IDT_ENTRIES])(void) = {
     [VECTOR_TIMER] = apic_timer_interrupt,
 };
 
+/* See CPU_FIXUP in cpu.h. */
+static bool trap_fix_up(struct trap_frame *frame) {
+    for (const struct fixup *f = image_fixups; f < image_fixups_end; f++) {
+        if (frame->rip == (uintptr_t)&f->from + (uint64_t)(int64_t)f->from) {
+            frame->rip = (uintptr_t)&f->to + (uint64_t)(int64_t)f->to;
+            return true;
+        }
+    }
+    return false;
+}
+
 void trap_dispatch(struct trap_frame *frame) {
     uint64_t vector = frame->vector;
+    if (vector == X86_GP && trap_fix_up(frame)) {
+        return;
+    }
     if (vector == X86_NMI) {
         panic_nmi();
     } else if (vector == X86_DB) {

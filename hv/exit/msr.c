@@ -25,6 +25,11 @@ enum msr_slot {
 };
 _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
 
+#define SPEC_CTRL_IBRS  BIT(0)
+#define SPEC_CTRL_STIBP BIT(1)
+#define SPEC_CTRL_SSBD  BIT(2)
+#define SPEC_CTRL_PSFD  BIT(7)
+
 #define MTRR_WB          6u
 #define MTRR_ENABLED     BIT(11)
 #define MTRR_FIXED       BIT(10)
@@ -121,14 +126,34 @@ static enum status msr_write_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t 
     return STATUS_OK;
 }
 
-/* Where the hypervisor keeps a bit of it set, on CPUs that have them all; the guest sees its own.
- */
-static enum status msr_write_spec_ctrl(struct vcpu *v, uint32_t msr, uint64_t value) {
-    enum status s = msr_write_slot(v, msr, value);
-    if (s == STATUS_OK) {
-        plat_spec_ctrl_set(value);
+/* What the guest's CPUID says that it has; both makers' words, of which a CPU has one. */
+static uint64_t msr_spec_ctrl_bits(const struct vcpu *v) {
+    static const struct {
+        uint32_t leaf;
+        unsigned reg, bit;
+        uint64_t allowed;
+    } bits[] = {
+        {7, 3, 26, SPEC_CTRL_IBRS},           {7, 3, 27, SPEC_CTRL_STIBP},
+        {7, 3, 31, SPEC_CTRL_SSBD},           {0x80000008, 1, 14, SPEC_CTRL_IBRS},
+        {0x80000008, 1, 15, SPEC_CTRL_STIBP}, {0x80000008, 1, 24, SPEC_CTRL_SSBD},
+        {0x80000008, 1, 28, SPEC_CTRL_PSFD},
+    };
+    uint64_t allowed = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+        if (cpuid_has(&v->cpuid, bits[i].leaf, bits[i].reg, bits[i].bit)) {
+            allowed |= bits[i].allowed;
+        }
     }
-    return s;
+    return allowed;
+}
+
+/* Where the hypervisor keeps a bit of it set; the guest sees its own. */
+static enum status msr_write_spec_ctrl(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
+    if ((value & ~msr_spec_ctrl_bits(v)) != 0 || !plat_spec_ctrl_set(value)) {
+        return STATUS_DENIED;
+    }
+    v->msr_slots[SLOT_SPEC_CTRL] = value;
+    return STATUS_OK;
 }
 
 /* clang-format off */
@@ -142,7 +167,7 @@ const struct msr_policy msr_policies[] = {
     MSR(0x1b, 1, "IA32_APIC_BASE", .read = msr_read_apic_base, .write = msr_write_apic_base),
     MSR(0x3a, 1, "IA32_FEATURE_CONTROL", .read = msr_read_slot, .constant = 1 /* locked: nothing on */),
     MSR(0x3b, 1, "IA32_TSC_ADJUST", .read = msr_read_slot, .write = msr_write_tsc, .slot = SLOT_TSC_ADJUST),
-    MSR(0x48, 1, "IA32_SPEC_CTRL", .read_passes = true, .write_passes = true, .needs = HVM_SPEC_CTRL, .passes_with = HVM_SPEC_CTRL_PASSES, .read = msr_read_slot, .write = msr_write_spec_ctrl, .slot = SLOT_SPEC_CTRL, .reserved = ~BITS(0, 2) /* IBRS, STIBP, SSBD */),
+    MSR(0x48, 1, "IA32_SPEC_CTRL", .read_passes = true, .write_passes = true, .needs = HVM_SPEC_CTRL, .passes_with = HVM_SPEC_CTRL_PASSES, .read = msr_read_slot, .write = msr_write_spec_ctrl, .slot = SLOT_SPEC_CTRL),
     MSR(0x49, 1, "IA32_PRED_CMD", .write_passes = true, .needs = HVM_PRED_CMD),
     MSR(0x8b, 1, "IA32_BIOS_SIGN_ID", .read = msr_read_slot, .write = msr_write_slot, .reserved = UINT64_MAX, .constant = BIT(32)),
     MSR(0xfe, 1, "IA32_MTRRCAP", .read = msr_read_slot, .constant = BIT(10) | BIT(8) | MTRR_VARIABLE),

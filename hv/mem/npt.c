@@ -15,20 +15,23 @@
 #define NPT_ENTRIES 512u
 #define NPT_ADDRESS 0x000ffffffffff000ull
 
-#define NPT_LARGE BIT(7)
-#define EPT_TYPE  3 /* shift of the memory type */
-#define PAGE_USER BIT(2)
-#define PAGE_PWT  BIT(3)
-#define PAGE_PCD  BIT(4)
-#define PAGE_USED (BIT(5) | BIT(6)) /* accessed and dirty: the CPU never writes then */
-#define PAGE_NX   BIT(63)
+#define NPT_LARGE      BIT(7)
+#define EPT_TYPE       3 /* shift of the memory type */
+#define EPT_IGNORE_PAT BIT(6)
+#define PAGE_USER      BIT(2)
+#define PAGE_PWT       BIT(3)
+#define PAGE_PCD       BIT(4)
+#define PAGE_USED      (BIT(5) | BIT(6)) /* accessed and dirty: the CPU never writes then */
+#define PAGE_NX        BIT(63)
 
 /*
  * EPT: bits 0-2 read, write, execute; 3-5 memory type; 6 ignore PAT; 7 large. The guest's own PAT
- * counts (bit 6 clear): RAM is WB here, and a guest may make it weaker for itself only.
+ * does not count: a guest that makes its RAM uncached would lock the bus of the whole machine with
+ * each LOCK, and no device reads its RAM past the caches.
  */
 const struct npt_format npt_format_ept = {
     .table_bits = NPT_READ | NPT_WRITE | NPT_EXECUTE,
+    .leaf_bits = EPT_IGNORE_PAT,
     .execute_bits = NPT_EXECUTE,
     .type_bits = {[NPT_WB] = 6 << EPT_TYPE, [NPT_WC] = 1 << EPT_TYPE, [NPT_UC] = 0},
 };

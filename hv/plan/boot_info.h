@@ -63,13 +63,31 @@ enum hvm_feature {
     HVM_APIC = BIT32(8), /* not the guest's: APIC virtualization */
 };
 
-/* Against what speculation leaks: which flaws a CPU has, config/flaws.c knows. */
+/* Against what is known of CPUs' flaws: which of them a CPU has, config/flaws.c knows. */
 enum mitigation {
     MITIGATE_L1D = BIT32(0),  /* L1 data cache flushed: L1TF */
     MITIGATE_VERW = BIT32(1), /* buffers overwritten: MDS, TAA, MMIO stale data, RFDS, TSA */
     MITIGATE_IBRS = BIT32(2), /* guests do not steer the hypervisor's branches: enhanced IBRS */
-    MITIGATE_AUTO_IBRS = BIT32(3), /* the same, AMD's */
-    MITIGATE_IBPB = BIT32(4),      /* branch predictions forgotten when a guest starts */
+    MITIGATE_AUTO_IBRS = BIT32(3),       /* the same, AMD's */
+    MITIGATE_IBPB = BIT32(4),            /* branch predictions forgotten when a guest starts */
+    MITIGATE_SMALL_PAGES = BIT32(5),     /* guests' RAM in 4 KiB pages: iTLB multihit */
+    MITIGATE_PBRSB = BIT32(6),           /* a CALL after each exit, before the first RET */
+    MITIGATE_BHI_DIS = BIT32(7),         /* SPEC_CTRL: branch history does not count in ring 0 */
+    MITIGATE_BHB_LOOP = BIT32(8),        /* the same by overwriting it after each exit */
+    MITIGATE_RRSBA_DIS = BIT32(9),       /* SPEC_CTRL: RET has no other predictor in ring 0 */
+    MITIGATE_BP_SPEC_REDUCE = BIT32(10), /* AMD's bit against SRSO */
+    MITIGATE_DE_CFG = BIT32(11),         /* AMD's bit against Zenbleed: arch/x86_64/errata.c */
+};
+
+/* What the boot CPU runs on, and what the stick had for it; config/microcode.c found it. */
+struct boot_microcode {
+    hpa_t base; /* the update, in MEM_BULKHEAD; 0 = none */
+    uint32_t size;
+    uint32_t offered;   /* its revision */
+    uint32_t signature; /* the boot CPU's CPUID.1:EAX */
+    uint32_t platform;  /* Intel: the one bit that it has in masks of platforms; else 0 */
+    uint32_t before;    /* revision that the firmware had loaded */
+    uint32_t revision;  /* and now */
 };
 
 /* What can be typed on. */
@@ -102,10 +120,12 @@ struct boot_info {
     struct boot_framebuffer framebuffer;
     uint32_t inputs; /* enum boot_input */
 
+    struct boot_microcode microcode;
     uint32_t mitigations;       /* enum mitigation: those to be on */
     uint32_t guest_features;    /* enum hvm_feature: those that speculation is about */
     uint64_t arch_capabilities; /* what guests read of IA32_ARCH_CAPABILITIES */
-    char speculation[56];       /* the same for the admin */
+    char speculation[56];       /* the mitigations, for the admin */
+    char open_flaws[56];        /* flaws that nothing is done against, for the admin */
 
     uint32_t image_count;
     struct boot_image images[BOOT_MAX_IMAGES];

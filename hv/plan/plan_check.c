@@ -189,7 +189,9 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
         check_pieces(&c, v);
-        if (vm->budget_size < plan_budget_size(vm->config->memory, vm->cpu_count)) {
+        uint64_t least =
+            plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(info));
+        if (vm->budget_size < least) {
             refuse(&c, "the budget of %s is too small", vm->config->name);
         }
     }

@@ -29,8 +29,9 @@ bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-co
 /* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset
  * values. */
 void plat_reset_live_state(void);
-/* IA32_SPEC_CTRL as the guest on this CPU wants it, with what the hypervisor keeps set in it. */
-void plat_spec_ctrl_set(uint64_t value);
+/* IA32_SPEC_CTRL as the guest on this CPU wants it, with what the hypervisor keeps set in it. False
+ * if the CPU refuses it. */
+bool plat_spec_ctrl_set(uint64_t value);
 /*
  * Where the CPU leaks by speculation what its caches and buffers hold: empties them. After anything
  * that may be another guest's was touched on this CPU outside of a host interrupt.

@@ -107,9 +107,13 @@ void plat_reset_live_state(void) {
 void plat_scrub(void *at, size_t size) {
     memset(at, 0, size);
 }
-static uint64_t fake_spec_ctrl;
-void plat_spec_ctrl_set(uint64_t value) {
+static uint64_t fake_spec_ctrl, fake_spec_ctrl_refused; /* value; bits that the CPU has not */
+bool plat_spec_ctrl_set(uint64_t value) {
+    if ((value & fake_spec_ctrl_refused) != 0) {
+        return false;
+    }
     fake_spec_ctrl = value;
+    return true;
 }
 NORETURN void plat_panic(const char *format, ...) {
     printf("# panic: %s\n", format);

@@ -525,6 +525,12 @@ TEST(tsc_and_its_adjustment_move_together) {
     CHECK_U64(msr_of(v, MSR_TSC_ADJUST), 0);
 }
 
+/* The answer of a leaf, to be changed. */
+static uint32_t *cpuid_word(struct vcpu *v, uint32_t leaf) {
+    const struct cpuid_entry *e = cpuid_find(&v->cpuid, leaf, 0);
+    return v->cpuid.entries[e - v->cpuid.entries].out;
+}
+
 /* The hypervisor keeps a bit set where guests' writes exit; else the register passes. */
 TEST(speculation_control_msrs) {
     struct vcpu *v = fake_machine_start();
@@ -532,6 +538,11 @@ TEST(speculation_control_msrs) {
     CHECK(msr_takes(v, X86_MSR_SPEC_CTRL, 6) && fake_spec_ctrl == 6);
     CHECK_U64(msr_of(v, X86_MSR_SPEC_CTRL), 6);
     CHECK(!msr_takes(v, X86_MSR_SPEC_CTRL, 8) && fake_spec_ctrl == 6);
+    CHECK(msr_takes(v, X86_MSR_SPEC_CTRL, 0x87) && fake_spec_ctrl == 0x87);
+    fake_spec_ctrl_refused = 2; /* whatever CPUID says: no panic, the guest's #GP */
+    CHECK(!msr_takes(v, X86_MSR_SPEC_CTRL, 3) && fake_spec_ctrl == 0x87);
+    CHECK_U64(msr_of(v, X86_MSR_SPEC_CTRL), 0x87);
+    fake_spec_ctrl_refused = 0;
     msr_reset(v);
     CHECK_U64(msr_of(v, X86_MSR_SPEC_CTRL), 0);
     CHECK_U64(msr_of(v, X86_MSR_ARCH_CAPABILITIES), hvm->arch_capabilities);
@@ -556,6 +567,33 @@ TEST(speculation_control_msrs) {
         CHECK(msr_policy_find(msrs[i].msr) == NULL);
         CHECK(!msr_policy_passes(p, false) && !msr_policy_passes(p, true));
         hvm->features = all;
+    }
+}
+
+/* Only bits that the guest's CPUID names. */
+TEST(spec_ctrl_follows_cpuid) {
+    static const struct {
+        uint32_t leaf;
+        unsigned reg, bit;
+        uint64_t allowed;
+    } cases[] = {
+        {7, 3, 26, 1},
+        {7, 3, 27, 2},
+        {7, 3, 31, 4},
+        {0x80000008, 1, 14, 1},
+        {0x80000008, 1, 15, 2},
+        {0x80000008, 1, 24, 4},
+        {0x80000008, 1, 28, 128},
+    };
+    struct vcpu *v = fake_machine_start();
+    uint32_t *words[] = {&cpuid_word(v, 7)[3], &cpuid_word(v, 0x80000008)[1]};
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        *words[0] = *words[1] = 0;
+        cpuid_word(v, cases[i].leaf)[cases[i].reg] = BIT32(cases[i].bit);
+        for (unsigned bit = 0; bit < 16; bit++) {
+            bool allowed = BIT(bit) == cases[i].allowed;
+            CHECK_U64(msr_takes(v, X86_MSR_SPEC_CTRL, BIT(bit)), allowed);
+        }
     }
 }
 
@@ -754,13 +792,14 @@ TEST(the_devices_of_a_pc_do_not_overlap) {
 
 TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler),
           T(cpuid_hides_what_no_table_names), T(speculation_control_msrs),
-          T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
-          T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
-          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
-          T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
-          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
-          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(spec_ctrl_follows_cpuid), T(topology_is_told_the_same_everywhere),
+          T(tsc_and_its_adjustment_move_together), T(xsave_sizes_follow_xcr0),
+          T(cpuid_tells_who_we_are_and_how_fast), T(msr_allowed_and_refused),
+          T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up), T(registers_that_remember_nothing),
+          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
+          T(violation_stops_when_the_config_says_so), T(control_registers),
+          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
+          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),

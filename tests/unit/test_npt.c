@@ -72,7 +72,7 @@ TEST(bits_the_cpu_reads) {
     const uint64_t *pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
     const uint64_t *pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
     CHECK_U64(npt.root[0] & 0xfff, 7); /* read, write, execute, nothing else */
-    CHECK_U64(pd[0], 2 * MIB | 0xb7);  /* large, WB, RWX */
+    CHECK_U64(pd[0], 2 * MIB | 0xf7);  /* large, WB whatever the guest's PAT says, RWX */
     start(&npt_format_amd, 3, 8);
     CHECK_U64(npt_map_range(&npt, 0, HPA(2 * MIB), 2 * MIB, 3, NPT_WB), STATUS_OK);
     pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
@@ -156,7 +156,10 @@ TEST(audit_finds_every_difference) {
     *entry_of(4 * GIB, 2) |= 1ull << 3; /* a memory type of nobody */
     CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
     audited();
-    *entry_of(4 * GIB, 3) = GIB | 0xb7; /* a page larger than its region */
+    *entry_of(4 * GIB, 2) &= ~BIT(6); /* of a type that the guest's PAT says */
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
+    audited();
+    *entry_of(4 * GIB, 3) = GIB | 0xf7; /* a page larger than its region */
     CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
 }
 

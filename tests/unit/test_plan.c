@@ -30,13 +30,27 @@ TEST(two_guests) {
     CHECK_U64(plan.vms[1].region_count, 1);
     CHECK_U64(plan.vms[0].regions[0].hpa.v % (2 * MIB), 0);
     CHECK(plan.vms[0].budget_base.v + plan.vms[0].budget_size <= 4 * GIB);
-    CHECK_U64(plan.vms[0].budget_size, plan_budget_size(512 * MIB, 1));
+    CHECK_U64(plan.vms[0].budget_size, plan_budget_size(512 * MIB, 1, false));
 }
 
 TEST(budget_size) {
-    CHECK_U64(plan_budget_size(512 * MIB, 1), 4 * MIB + 8 * KIB + 256 * KIB);
-    CHECK_U64(plan_budget_size(3 * GIB, 2), 4 * MIB + 24 * KIB + 512 * KIB);
-    CHECK_U64(plan_budget_size(3 * GIB + 2 * MIB, 2) % PAGE_SIZE, 0);
+    CHECK_U64(plan_budget_size(512 * MIB, 1, false), 4 * MIB + 8 * KIB + 256 * KIB);
+    CHECK_U64(plan_budget_size(3 * GIB, 2, false), 4 * MIB + 24 * KIB + 512 * KIB);
+    CHECK_U64(plan_budget_size(3 * GIB + 2 * MIB, 2, false) % PAGE_SIZE, 0);
+}
+
+/* Where guests have 4 KiB pages only, a table more for each 2 MiB. */
+TEST(budget_of_small_pages) {
+    uint64_t large = plan_budget_size(3 * GIB + PAGE_SIZE, 2, false);
+    CHECK_U64(plan_budget_size(3 * GIB + PAGE_SIZE, 2, true) - large, 1537 * PAGE_SIZE);
+    make_machine();
+    configure(GUEST("alpha", "1", "512M"));
+    check_built();
+    large = plan.vms[0].budget_size;
+    machine.mitigations = MITIGATE_SMALL_PAGES;
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_INVALID);
+    check_built();
+    CHECK_U64(plan.vms[0].budget_size - large, 256 * PAGE_SIZE);
 }
 
 /* A budget lies in the lowest gap that takes it whole. */
@@ -104,7 +118,7 @@ TEST(leftovers) {
     }
     const uint64_t each = 8 * MIB - 0x4000;
     char text[300];
-    uint64_t left = 20 * each - plan_budget_size(GIB, 1);
+    uint64_t left = 20 * each - plan_budget_size(GIB, 1, false);
     snprintf(text, sizeof(text), GUEST("alpha", "1", "%lluM"),
              (unsigned long long)(ALIGN_DOWN(left, 2 * MIB) / MIB));
     configure(text);
@@ -271,7 +285,7 @@ TEST(random_machines) {
     CHECK(built > 300 && built < 3000);
 }
 
-TEST_MAIN(T(two_guests), T(budget_size), T(budget_places), T(same_twice), T(large_pages),
-          T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults), T(file_faults),
-          T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
+TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_places), T(same_twice),
+          T(large_pages), T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults),
+          T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
           T(whole_file_in_one_run), T(random_machines))

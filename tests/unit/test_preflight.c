@@ -16,14 +16,15 @@
 
 static uint64_t cr4, msr_misc_enable;
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
-static uint32_t cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids, svm_edx;
+static uint32_t cpuid_1_eax, cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids,
+    svm_edx;
 static uint32_t cpuid_7_edx;       /* speculation control */
 static uint32_t thread_shift;      /* APIC IDs of a core's threads agree above it */
 static const char *vendor, *brand; /* 12 and 48 characters */
 static uint32_t reads[16], read_count;
 static struct boot_info info;
 
-static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
+static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
     memset(r, 0, 4 * sizeof(r[0]));
     switch (leaf) {
     case 0:
@@ -33,9 +34,11 @@ static void fake_cpuid(uint32_t leaf, uint32_t r[4]) {
         memcpy(&r[2], vendor + 8, 4);
         break;
     case 1:
+        r[0] = cpuid_1_eax;
         r[2] = cpuid_1_ecx;
         break;
     case 7:
+        CHECK_U64(subleaf, 0);
         r[3] = cpuid_7_edx;
         break;
     case 0x80000000:
@@ -107,6 +110,7 @@ static bool was_read(uint32_t msr) {
 static void good_machine(void) {
     vendor = "GenuineIntel";
     brand = "      Intel(R) Test CPU\0                        ";
+    cpuid_1_eax = 0x306c3; /* Haswell */
     cpuid_1_ecx = BIT32(5);
     cpuid_ext1_ecx = 0;
     cpuid_ext1_edx = BIT32(20) | BIT32(29);
@@ -462,8 +466,29 @@ TEST(speculation) {
     CHECK_STR(find(&report, "Speculation")->found, "on: L1D VERW IBPB, lacks: IBRS");
     CHECK_U64(find(&report, "Speculation")->state, PREFLIGHT_WARN);
     CHECK_U64(report.lacks, 0);
-    CHECK_U64(info.mitigations, MITIGATE_L1D | MITIGATE_VERW | MITIGATE_IBPB);
+    CHECK_U64(info.mitigations,
+              MITIGATE_L1D | MITIGATE_VERW | MITIGATE_IBPB | MITIGATE_SMALL_PAGES);
+    CHECK_STR(find(&report, "Other flaws")->what, "(no such line)");
 }
 
-TEST_MAIN(T(good), T(speculation), T(feature_control), T(no_vmx), T(no_vmx_nested), T(each_feature),
-          T(msr_gates), T(amd_good), T(amd_switched_off), T(amd_lacks), T(common), T(threads))
+/* Flaws of a model, which its CPUID signature names. */
+TEST(flaws_of_models) {
+    good_machine();
+    struct preflight_report report = judge();
+    CHECK_STR(find(&report, "Guests' pages")->what, "(no such line)"); /* nothing is wanted */
+    info.config.mitigate = true;
+    report = judge();
+    CHECK_STR(find(&report, "Guests' pages")->found, "4 KiB, against iTLB multihit");
+    CHECK_U64(find(&report, "Guests' pages")->state, PREFLIGHT_OK);
+    cpuid_1_eax = 0x506c9; /* Goldmont */
+    report = judge();
+    CHECK_STR(find(&report, "Guests' pages")->what, "(no such line)");
+    CHECK_STR(find(&report, "Other flaws")->found, "open: RFDS");
+    CHECK_U64(find(&report, "Other flaws")->state, PREFLIGHT_WARN);
+    CHECK(strstr(find(&report, "Other flaws")->hint, "microcode") != NULL);
+    CHECK_U64(report.lacks, 0);
+}
+
+TEST_MAIN(T(good), T(speculation), T(flaws_of_models), T(feature_control), T(no_vmx),
+          T(no_vmx_nested), T(each_feature), T(msr_gates), T(amd_good), T(amd_switched_off),
+          T(amd_lacks), T(common), T(threads))

@@ -47,3 +47,52 @@ vmx_exit_entry:
     pop %rdi
     pop %rbp
     ret
+
+/*
+ * The same for CPUs on which the guest's last CALL may still steer our next RET: one CALL of ours
+ * before it. The flags have to stay. Intel "Post-barrier Return Stack Buffer Predictions".
+ */
+    .globl vmx_exit_entry_pbrsb
+vmx_exit_entry_pbrsb:
+    call 1f
+    int3
+1:  lea 8(%rsp), %rsp
+    lfence
+    jmp vmx_exit_entry
+
+/*
+ * The same for CPUs on which the guest's branches steer our indirect ones through the history of
+ * branches: a loop of calls, jumps and returns makes that history our own first. It takes more
+ * branches than the history holds of any CPU that has no BHI_DIS_S. Such a CPU may want what the
+ * other entry does as well. Intel "Branch History Injection and Intra-mode Branch Target Injection".
+ */
+#define BHB_CALLS 5
+#define BHB_JUMPS 5
+    .globl vmx_exit_entry_bhb
+vmx_exit_entry_bhb:
+    push %rdi
+    mov 8(%rsp), %rdi
+    EACH(STORE)
+    pop V_RDI(%rdi)
+    call 1f
+    int3
+1:  add $8, %rsp
+    mov $BHB_CALLS, %ecx
+    call bhb_clear
+    lfence
+    pop %rdi
+    pop %rbp
+    clc
+    ret
+
+    .balign 64, 0xcc
+bhb_clear:
+    mov $BHB_JUMPS, %eax
+1:  jmp 2f
+    int3
+2:  dec %eax
+    jnz 1b
+    dec %ecx
+    jz 3f
+    call bhb_clear
+3:  ret

@@ -89,6 +89,17 @@ static void vmx_apic_mode(struct vcpu *v) {
     }
 }
 
+/* Chosen here, so that CPUs without the flaw pay nothing at their exits. */
+static uint64_t vmx_host_rip(void) {
+    if (mitigate_wants(MITIGATE_BHB_LOOP)) {
+        return (uintptr_t)vmx_exit_entry_bhb;
+    }
+    if (mitigate_wants(MITIGATE_PBRSB)) {
+        return (uintptr_t)vmx_exit_entry_pbrsb;
+    }
+    return (uintptr_t)vmx_exit_entry;
+}
+
 /* Controls and host state. A field that is named nowhere else has its number here only. */
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     const struct cpu *cpu = cpu_current();
@@ -121,7 +132,7 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
         {0x6c0a, (uintptr_t)&cpu->tss}, /* host bases of TR, GDTR, IDTR */
         {0x6c0c, (uintptr_t)cpu->gdt},
         {0x6c0e, (uintptr_t)trap_idt},
-        {0x6c16, (uintptr_t)vmx_exit_entry}, /* host RIP */
+        {0x6c16, vmx_host_rip()},
     };
     for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
         vmcs_write_raw(vmx_zero_fields[i], 0);

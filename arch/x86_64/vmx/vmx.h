@@ -28,8 +28,10 @@ extern struct hvm_ops vmx_ops;
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, host_stack) == 0x80,
                "used in enter.S");
 
-/* enter.S: where the CPU goes at an exit. */
+/* enter.S: where the CPU goes at an exit; and with MITIGATE_PBRSB, MITIGATE_BHB_LOOP. */
 void vmx_exit_entry(void);
+void vmx_exit_entry_pbrsb(void);
+void vmx_exit_entry_bhb(void);
 
 enum status vmx_probe(void);
 enum status vmx_cpu_on(void);
