@@ -69,6 +69,11 @@ class HostileGuests(GuestBoot):
         self.expect_log("heart", r"started \(1 vCPU on cpu 0, 16M\)")
         self.subtest("alive")
 
+    @check("guests' pages are small where the CPU has the iTLB multihit flaw")
+    def pages(self):
+        said = r"guests' memory is in 4 KiB pages" in self.machine.serial.text
+        expect_that(said == (self.target.name == "bochs-intel"), "the log to say so on Intel's CPUs", said)
+
     @check("the heart answers", required=True)
     def heart(self):
         self.heart_goes_on()
