@@ -8,6 +8,8 @@
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
+#define BUS_LOCKS_PER_SECOND 1000u
+
 /* Out of line, so that a violation that nobody is told of saves no registers. */
 static __attribute__((noinline)) void exit_report_violation(struct vcpu *v, bool stop,
                                                             const char *what, uint64_t where) {
@@ -125,6 +127,26 @@ static enum action exit_apic(struct vcpu *v, struct vmexit *x) {
 }
 
 /*
+ * With a LOCK across two cache lines or on uncached memory a guest holds up every CPU's memory for
+ * thousands of cycles. One is let through in a millisecond, whatever else the guest's vCPUs do
+ * meanwhile: then it is no more than a nuisance.
+ */
+static enum action exit_bus_lock(struct vcpu *v, UNUSED struct vmexit *x) {
+    const uint64_t start = plat_tsc();
+    const uint64_t wait = plat_tsc_hz() / BUS_LOCKS_PER_SECOND;
+    uint32_t suppressed = 0;
+
+    if (log_enabled(LOG_WARN) && log_limit_pass(&v->vm->log_limit, &suppressed)) {
+        vm_log(v->vm, LOG_WARN, "bus lock at rip %#llx: slowed down (%u more lines not shown)",
+               (ull)hvm->get(v, HVM_RIP), suppressed);
+    }
+    while (plat_tsc() - start < wait) {
+        plat_take_interrupts();
+    }
+    return ACTION_RETRY;
+}
+
+/*
  * WBINVD and INVD: guest memory is write-back and no device reads it behind the caches, so there is
  * nothing to write back; doing it would let a guest stall every other CPU.
  */
@@ -154,6 +176,7 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_CACHE] = exit_next,
     [EXIT_APIC_WRITE] = exit_apic,
     [EXIT_APIC_EOI] = exit_apic,
+    [EXIT_BUS_LOCK] = exit_bus_lock,
     [EXIT_ENTRY_FAILED] = exit_fatal,
     [EXIT_UNKNOWN] = exit_fatal,
 };

@@ -20,6 +20,7 @@ const char *const exit_kind_names[EXIT_KINDS] = {
     [EXIT_STEP] = "step",
     [EXIT_CHANGED] = "code-changed",
     [EXIT_HLT] = "hlt",
+    [EXIT_BUS_LOCK] = "bus-lock",
     [EXIT_CR] = "control-register",
     [EXIT_XSETBV] = "xsetbv",
     [EXIT_EXCEPTION] = "exception",

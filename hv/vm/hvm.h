@@ -38,6 +38,7 @@ enum exit_kind {
     EXIT_CACHE,          /* WBINVD, INVD */
     EXIT_APIC_WRITE,     /* the CPU has written a register of the virtual APIC: its offset */
     EXIT_APIC_EOI,       /* the CPU has ended an interrupt that may be level-triggered */
+    EXIT_BUS_LOCK,       /* an access of the guest locked the bus of all CPUs, or is going to */
     EXIT_ENTRY_FAILED,   /* the CPU refused the guest state: the report says why */
     EXIT_KINDS
 };

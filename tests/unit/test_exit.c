@@ -597,6 +597,26 @@ TEST(spec_ctrl_follows_cpuid) {
     }
 }
 
+static void time_passes(void) {
+    fake_tsc += FAKE_HZ / 10000;
+}
+
+/* A vCPU that locks the bus waits a millisecond, in which host interrupts are taken. */
+TEST(bus_locks_are_slowed_down) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_BUS_LOCK};
+    uint64_t start = fake_tsc, rip = fake_regs[HVM_RIP];
+    fake_interrupt = time_passes;
+    fake_interrupts_taken = 0;
+    v->requests = REQUEST_EVENT; /* what siblings send does not cut it short */
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_tsc - start, FAKE_HZ / 1000);
+    CHECK_U64(fake_interrupts_taken, 10);
+    CHECK_U64(fake_regs[HVM_RIP], rip);
+    CHECK_U64(v->event.type, EVENT_NONE);
+    fake_interrupt = NULL;
+}
+
 TEST(messages_reach_whom_they_name) {
     struct vcpu *v = fake_machine_start();
     struct apic_message m = {.vector = 0x41, .shorthand = APIC_OTHERS};
@@ -792,14 +812,14 @@ TEST(the_devices_of_a_pc_do_not_overlap) {
 
 TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler),
           T(cpuid_hides_what_no_table_names), T(speculation_control_msrs),
-          T(spec_ctrl_follows_cpuid), T(topology_is_told_the_same_everywhere),
-          T(tsc_and_its_adjustment_move_together), T(xsave_sizes_follow_xcr0),
-          T(cpuid_tells_who_we_are_and_how_fast), T(msr_allowed_and_refused),
-          T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up), T(registers_that_remember_nothing),
-          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
-          T(violation_stops_when_the_config_says_so), T(control_registers),
-          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
-          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(spec_ctrl_follows_cpuid), T(bus_locks_are_slowed_down),
+          T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
+          T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
+          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
+          T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
+          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
+          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
+          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),

@@ -14,6 +14,7 @@ TEST(exit_codes) {
     CHECK_U64(svm_exit_find(0x7c).kind, EXIT_RDMSR);
     CHECK_U64(svm_exit_find(0x7c).form, FORM_MSR);
     CHECK_U64(svm_exit_find(0x7f).kind, EXIT_TRIPLE_FAULT);
+    CHECK_U64(svm_exit_find(0xa5).kind, EXIT_BUS_LOCK);
     CHECK_U64(svm_exit_find(0x400).kind, EXIT_NESTED_FAULT);
     CHECK_U64(svm_exit_find(UINT64_MAX).kind, EXIT_ENTRY_FAILED);
     CHECK_U64(svm_exit_find(UINT32_MAX).kind, EXIT_ENTRY_FAILED);
@@ -22,8 +23,8 @@ TEST(exit_codes) {
         CHECK_U64(svm_exit_find(hidden[i]).kind, EXIT_INVALID_OPCODE);
     }
     /* What is not intercepted, reserved, or not ours. */
-    static const uint64_t unknown[] = {0x01, 0x20, 0x62,  0x66,  0x6e,       0x75,       0x8c,
-                                       0x8f, 0x90, 0x401, 0x403, 0x7fffffff, 0x100000072};
+    static const uint64_t unknown[] = {0x01, 0x20, 0x62, 0x66,  0x6e,  0x75,       0x8c,       0x8f,
+                                       0x90, 0xa4, 0xa6, 0x401, 0x403, 0x7fffffff, 0x100000072};
     for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
         CHECK_U64(svm_exit_find(unknown[i]).kind, EXIT_UNKNOWN);
     }

@@ -14,6 +14,11 @@ TEST(reasons) {
     CHECK_U64(vmx_reason_find(33).kind, EXIT_UNKNOWN); /* without the failure bit */
     CHECK_U64(vmx_reason_find(0x8000000a).kind, EXIT_UNKNOWN);
     CHECK_U64(vmx_reason_find(0x0800000a).kind, EXIT_UNKNOWN); /* enclave mode */
+    CHECK_U64(vmx_reason_find(74).kind, EXIT_BUS_LOCK);
+    CHECK_U64(vmx_reason_find(74).needs, NEED_IDT);
+    CHECK_U64(vmx_reason_find(0x0400000a).kind, EXIT_UNKNOWN); /* is to be stripped before */
+    CHECK_U64(vmx_reason_strip(0x04000030), 48);
+    CHECK_U64(vmx_reason_strip(0x8800000a), 0x8800000a);
     CHECK_U64(vmx_reason_find(VMX_REASONS).kind, EXIT_UNKNOWN);
     CHECK_U64(vmx_reason_find(0xffff).kind, EXIT_UNKNOWN);
     for (uint32_t i = 0; i < VMX_REASONS; i++) {
@@ -173,6 +178,7 @@ TEST(controls_keep_must_and_may) {
         CHECK_U64(out[i] & caps.allowed[i].must, caps.allowed[i].must);
     }
     CHECK_U64(out[VMX_PROC] & (PROC_CR3_LOAD | PROC_RDTSC | PROC_INTERRUPT_WINDOW), 0);
+    CHECK((out[VMX_PROC2] & PROC2_BUS_LOCK) != 0);
     CHECK((out[VMX_PROC2] & PROC2_VPID) != 0 && (out[VMX_EPT] & EPT_CAP_1G) != 0);
     CHECK_U64(out[VMX_EPT] & ~caps.allowed[VMX_EPT].must, 0x4134040);
     caps.allowed[VMX_PROC2].may = PROC2_EPT | PROC2_UNRESTRICTED;

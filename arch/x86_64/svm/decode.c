@@ -40,7 +40,8 @@ const struct svm_exit svm_exits[SVM_EXITS] = {
     [0x89] = {EXIT_CACHE, INSN},                         /* WBINVD */
     [0x8a ... 0x8b] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* MONITOR, MWAIT: hidden */
     [0x8d] = {EXIT_XSETBV, INSN},
-    [0x8e] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* RDPRU: hidden */
+    [0x8e] = {EXIT_INVALID_OPCODE, FORM_PLAIN},         /* RDPRU: hidden */
+    [EXIT_CODE_BUS_LOCK] = {EXIT_BUS_LOCK, FORM_PLAIN}, /* before the instruction */
 };
 
 struct svm_exit svm_exit_find(uint64_t code) {

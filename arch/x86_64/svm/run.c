@@ -109,6 +109,9 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
         svm_step_end(s, x);
     } else if (c->exit_code == 0x74) {
         svm_step(s, true);
+    } else if (e.kind == EXIT_BUS_LOCK) { /* it has not happened yet: this one may */
+        c->bus_locks_left = 1;
+        c->clean &= ~(uint64_t)CLEAN_CONTROLS;
     }
 }
 

@@ -44,6 +44,9 @@ static void svm_vcpu_reset(struct vcpu *v) {
     struct vmcb *c = &s->vmcb;
     memset(c, 0, sizeof(*c));
     svm_set_intercepts(c);
+    if ((svm_caps.features & SVM_HAS_BUS_LOCK) == 0) {
+        c->intercepts[2] &= ~SVM_BUS_LOCK;
+    }
     c->io_map = phys_address(v->port_map).v;
     c->msr_map = phys_address(v->msr_map).v;
     /* ASIDs tell the guests of one CPU apart: a CPU has one vCPU, and one ASID is enough. */

@@ -25,6 +25,7 @@ struct svm_vcpu {
 #define SVM_HAS_CLEAN_BITS    BIT32(5)
 #define SVM_HAS_FLUSH_BY_ASID BIT32(6)
 #define SVM_HAS_DECODE_ASSIST BIT32(7)
+#define SVM_HAS_BUS_LOCK      BIT32(29)
 
 struct svm_caps {
     uint32_t features, asids;

@@ -38,7 +38,9 @@ struct vmcb {
     uint64_t reserved0b8;
     uint64_t clean;    /* 0c0 */
     uint64_t next_rip; /* 0c8: with next-RIP save, after an instruction's exit */
-    uint8_t reserved0d0[0x330];
+    uint8_t reserved0d0[0x50];
+    uint16_t bus_locks_left; /* 120: so many, then the next one exits */
+    uint8_t reserved122[0x2de];
     struct vmcb_segment segments[VMCB_SEGMENTS]; /* 400: by enum hvm_seg to GS, then vmcb_seg */
     uint8_t reserved4a0[0x2b];
     uint8_t cpl; /* 4cb */
@@ -60,14 +62,16 @@ struct vmcb {
 _Static_assert(sizeof(struct vmcb) == PAGE_SIZE, "VMCB size");
 /* One in each block: a gap of the wrong size moves it. */
 _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb, clean) == 0xc0 &&
+                   offsetof(struct vmcb, bus_locks_left) == 0x120 &&
                    offsetof(struct vmcb, cpl) == 0x4cb && offsetof(struct vmcb, cr4) == 0x548 &&
                    offsetof(struct vmcb, rax) == 0x5f8 && offsetof(struct vmcb, pat) == 0x668,
                "VMCB offsets");
 
 /* intercepts: bits in the order of the exit codes from EXIT_CODE_INTERCEPTS on. */
-#define SVM_VINTR BIT32(4) /* [0]: a virtual interrupt could be taken: our interrupt window */
-#define SVM_IRET  BIT32(20)
-#define SVM_VMRUN BIT32(0) /* [1]: without it there is no entry */
+#define SVM_VINTR    BIT32(4) /* [0]: a virtual interrupt could be taken: our interrupt window */
+#define SVM_IRET     BIT32(20)
+#define SVM_VMRUN    BIT32(0) /* [1]: without it there is no entry */
+#define SVM_BUS_LOCK BIT32(5) /* [2] */
 
 #define TLB_FLUSH_ALL  1u
 #define TLB_FLUSH_ASID 3u
@@ -92,6 +96,7 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 #define CLEAN_CR2        BIT32(9)
 #define CLEAN_ALL        0x3ffu
 
+#define EXIT_CODE_BUS_LOCK     0xa5u
 #define EXIT_CODE_INTERCEPTS   0x60u
 #define EXIT_CODE_NESTED_FAULT 0x400u
 #define EXIT_CODE_INVALID      UINT32_MAX /* all 64 bits, but QEMU writes 32 */

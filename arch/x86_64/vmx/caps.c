@@ -40,6 +40,7 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC2, WANT, PROC2_VPID, "VPID"},
     {VMX_PROC2, WANT, PROC2_RDTSCP, "RDTSCP"},
     {VMX_PROC2, WANT, PROC2_INVPCID, "INVPCID"},
+    {VMX_PROC2, WANT, PROC2_BUS_LOCK, "bus-lock detection"},
     {VMX_PROC, APIC, PROC_TPR_SHADOW, "TPR shadow"},
     {VMX_PROC2, APIC, PROC2_APIC_PAGE, "virtual APIC page"},
     {VMX_PROC2, APIC, PROC2_X2APIC, "virtual x2APIC mode"},

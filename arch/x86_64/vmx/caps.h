@@ -27,6 +27,7 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 #define PROC2_VPID               BIT32(5)
 #define PROC2_VIRTUAL_INTERRUPTS BIT32(9)
 #define PROC2_INVPCID            BIT32(12)
+#define PROC2_BUS_LOCK           BIT32(30)
 
 #define ENTRY_IA32E BIT32(9)
 

@@ -77,10 +77,11 @@ enum status vmx_probe(void) {
                        ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0) |
                        ((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? (uint32_t)HVM_APIC : 0);
     vmx_ops.npt_max_level = (vmx_controls[VMX_EPT] & EPT_CAP_1G) != 0 ? 3 : 2;
-    log_info("VT-x: EPT with pages up to %s, VPID %s, APIC virtualization %s",
+    log_info("VT-x: EPT with pages up to %s, VPID %s, APIC virtualization %s, bus-lock exits %s",
              vmx_ops.npt_max_level == 3 ? "1 GiB" : "2 MiB",
              (proc2 & PROC2_VPID) != 0 ? "yes" : "no",
-             (proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? "yes" : "no");
+             (proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? "yes" : "no",
+             (proc2 & PROC2_BUS_LOCK) != 0 ? "yes" : "no");
     return STATUS_OK;
 }
 

@@ -93,6 +93,7 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [56] = {EXIT_APIC_WRITE, NEED_QUALIFICATION},
     [59 ... 60] = {EXIT_INVALID_OPCODE, INSN}, /* VMFUNC, ENCLS */
     [63 ... 64] = {EXIT_INVALID_OPCODE, INSN}, /* XSAVES, XRSTORS: hidden */
+    [74] = {EXIT_BUS_LOCK, NEED_IDT},          /* after the instruction */
 };
 
 /* Bits 15:0 are the reason; any flag above it makes the word one we did not ask for. */

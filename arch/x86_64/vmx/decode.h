@@ -29,12 +29,21 @@ struct vmx_reason {
     uint8_t needs; /* enum vmx_need */
 };
 
-#define VMX_REASONS            65u
+#define VMX_REASONS            75u
 #define VMX_REASON_FAILED      BIT32(31) /* VM-entry failure */
+#define VMX_REASON_BUS_LOCK    BIT32(26) /* the guest locked the bus before something else came */
 #define VMX_REASON_APIC_ACCESS 44
 #define VMX_EVENT_IRET_NMI     BIT32(12) /* NMI unblocking due to IRET */
 
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
+
+/*
+ * The exit-reason word without what it says beside the reason. A bus lock that an event overtook
+ * goes unpunished: a guest cannot time that.
+ */
+static inline uint32_t vmx_reason_strip(uint32_t word) {
+    return word & ~VMX_REASON_BUS_LOCK;
+}
 
 /* The entry for a raw exit-reason word; EXIT_UNKNOWN for what the table does not have. */
 struct vmx_reason vmx_reason_find(uint32_t reason);

@@ -93,8 +93,13 @@ static inline __attribute__((always_inline)) struct vcpu *vmx_run(struct vcpu *v
     }
     v->event.type = EVENT_NONE;
     uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
-    struct vmx_reason r =
-        LIKELY(reason < VMX_REASONS) ? vmx_reasons[reason] : vmx_reason_find(reason);
+    struct vmx_reason r;
+    if (LIKELY(reason < VMX_REASONS)) {
+        r = vmx_reasons[reason];
+    } else {
+        reason = vmx_reason_strip(reason);
+        r = vmx_reason_find(reason);
+    }
     x->kind = (enum exit_kind)r.kind;
     if (LIKELY(r.needs == NEED_LENGTH)) {
         x->insn_len = vmcs_read32(VMCS_EXIT_INSN_LENGTH);
