@@ -47,6 +47,10 @@ EFI_STATUS memory_exit_firmware(struct boot_info *info);
 bool files_open(void);
 /* A stick_reader; what it returns is the short of it, details of a failure are printed. */
 const char *files_read(const char *path, hpa_t *base, uint64_t *size);
+/* Calls take() with each file of a folder, if there is one, as long as it lasts; larger ones and
+ * those that cannot be read are named and left out. */
+void files_each(const char *folder, uint64_t limit,
+                void (*take)(const char *name, const uint8_t *bytes, uint64_t size));
 
 /* machine.c: CPUs, ACPI, framebuffer into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);
@@ -55,3 +59,8 @@ uint32_t input_find(uint16_t port);
 /* Unix seconds by the firmware's clock, taken to be in UTC. */
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;
+void machine_wrmsr(uint32_t msr, uint64_t value);
+
+/* microcode.c: updates this CPU from the stick and fills info->microcode. Before anything else that
+ * asks the CPU what it has. */
+void microcode_load(struct boot_info *info);

@@ -11,6 +11,7 @@
 
 #define PIECE         MIB /* some firmware fails at more */
 #define PROGRESS_FROM (2 * MIB)
+#define LONGEST_NAME  256u /* in a folder of FAT, with its NUL */
 
 static EFI_FILE_HANDLE root;
 
@@ -139,18 +140,80 @@ static bool is_exact(CHAR16 *path) {
     return exact;
 }
 
+/* As the firmware wants it. */
+static bool path_to_utf16(const char *path, CHAR16 wide[CONFIG_PATH_SIZE]) {
+    ASSERT(strlen(path) < CONFIG_PATH_SIZE);
+    if (!utf8_to_utf16(path, wide, CONFIG_PATH_SIZE)) {
+        return false;
+    }
+    for (CHAR16 *c = wide; *c != 0; c++) {
+        *c = *c == '/' ? '\\' : *c;
+    }
+    return true;
+}
+
+/* One entry of a folder: reads the file behind it, if it is one. */
+static void take_entry(EFI_FILE_HANDLE folder, EFI_FILE_INFO *entry, uint64_t limit,
+                       void (*take)(const char *name, const uint8_t *bytes, uint64_t size)) {
+    char name[LONGEST_NAME];
+    EFI_FILE_HANDLE file = NULL;
+    unsigned n = 0;
+    for (; entry->FileName[n] != 0 && n < sizeof(name) - 1; n++) {
+        name[n] = entry->FileName[n] < 0x7f ? (char)entry->FileName[n] : '?';
+    }
+    name[n] = '\0';
+    if ((entry->Attribute & EFI_FILE_DIRECTORY) != 0) {
+        return;
+    }
+    uint8_t *bytes = entry->FileSize <= limit ? AllocatePool(entry->FileSize + 1) : NULL;
+    if (bytes == NULL) {
+        console_print(CONSOLE_WARN, "%s is left out: it is too large\n", name);
+        return;
+    }
+    if (folder->Open(folder, &file, entry->FileName, EFI_FILE_MODE_READ, 0) == EFI_SUCCESS) {
+        if (read_pieces(file, name, bytes, entry->FileSize) == NULL) {
+            take(name, bytes, entry->FileSize);
+        }
+        file->Close(file);
+    }
+    FreePool(bytes);
+}
+
+void files_each(const char *path, uint64_t limit,
+                void (*take)(const char *name, const uint8_t *bytes, uint64_t size)) {
+    static union {
+        EFI_FILE_INFO info;
+        uint8_t bytes[sizeof(EFI_FILE_INFO) + LONGEST_NAME * sizeof(CHAR16)];
+    } entry;
+    CHAR16 wide[CONFIG_PATH_SIZE];
+    EFI_FILE_HANDLE folder = NULL;
+    if (root == NULL || !path_to_utf16(path, wide) ||
+        root->Open(root, &folder, wide, EFI_FILE_MODE_READ, 0) != EFI_SUCCESS) {
+        return;
+    }
+    EFI_FILE_INFO *info = LibFileInfo(folder);
+    bool is_folder = info != NULL && (info->Attribute & EFI_FILE_DIRECTORY) != 0;
+    UINTN n = sizeof(entry);
+    while (is_folder && folder->Read(folder, &n, &entry) == EFI_SUCCESS && n != 0) {
+        take_entry(folder, &entry.info, limit, take);
+        n = sizeof(entry);
+    }
+    if (info != NULL) {
+        FreePool(info);
+    }
+    folder->Close(folder);
+}
+
 const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
     CHAR16 wide[CONFIG_PATH_SIZE];
     EFI_FILE_HANDLE file = NULL;
     bool ascii = true;
 
-    ASSERT(strlen(path) < ARRAY_SIZE(wide));
-    if (!utf8_to_utf16(path, wide, ARRAY_SIZE(wide))) {
+    if (!path_to_utf16(path, wide)) {
         return STICK_MISSING; /* no file has such a name */
     }
-    for (CHAR16 *c = wide; *c != 0; c++) {
+    for (const CHAR16 *c = wide; *c != 0; c++) {
         ascii = ascii && *c < 0x80;
-        *c = *c == '/' ? '\\' : *c;
     }
 
     EFI_STATUS status = root->Open(root, &file, wide, EFI_FILE_MODE_READ, 0);

@@ -47,6 +47,11 @@ static uint64_t cr4(void) {
 
 const struct preflight_cpu machine_cpu = {.cpuid = cpuid, .rdmsr = rdmsr, .cr4 = cr4};
 
+void machine_wrmsr(uint32_t msr, uint64_t value) {
+    uint32_t low = (uint32_t)value, high = (uint32_t)(value >> 32);
+    __asm__ volatile("wrmsr" : : "c"(msr), "a"(low), "d"(high) : "memory");
+}
+
 static uint32_t own_apic_id(void) {
     uint32_t a, b, c, d;
     if (__get_cpuid_count(CPUID_TOPOLOGY, 0, &a, &b, &c, &d) && b != 0) {

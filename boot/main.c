@@ -58,7 +58,9 @@ static void report_plan(const char *text) {
 static bool gather(void) {
     machine_find(&info);
     take_memory();
-    if (files_open()) {
+    bool opened = files_open();
+    microcode_load(&info);
+    if (opened) {
         stick_read(&info, files_read, &work.faults);
     } else {
         config_preset(&info.config);

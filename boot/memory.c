@@ -14,7 +14,7 @@
 static struct {
     EFI_PHYSICAL_ADDRESS base;
     UINTN pages;
-} blocks[BOOT_MAX_IMAGES + 4]; /* the files, the config, and three of the hypervisor */
+} blocks[BOOT_MAX_IMAGES + 5]; /* the files, config, microcode, and three of the hypervisor */
 static unsigned block_count;
 
 static EFI_MEMORY_DESCRIPTOR *map;

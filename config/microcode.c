@@ -22,8 +22,9 @@ enum intel_word {
     INTEL_PLATFORMS,
     INTEL_DATA_SIZE,
     INTEL_TOTAL_SIZE,
-    INTEL_WORDS = MICROCODE_INTEL_HEADER_SIZE / 4
+    INTEL_WORDS = 12 /* three of them reserved */
 };
+#define INTEL_HEADER_SIZE    (4u * INTEL_WORDS)
 #define INTEL_HEADER_VERSION 1u
 #define INTEL_USUAL_DATA     2000u /* where the header says 0 */
 #define INTEL_USUAL_TOTAL    2048u
@@ -98,7 +99,7 @@ static bool intel_is_for(const struct microcode_cpu *cpu, uint32_t signature, ui
 /* Data and table lie in the total; *data_size is the data's. */
 static bool intel_check_sizes(const struct rest *rest, uint32_t *data_size, uint32_t *total,
                               struct microcode_file *out) {
-    if (rest->size < MICROCODE_INTEL_HEADER_SIZE) {
+    if (rest->size < INTEL_HEADER_SIZE) {
         return refuse(out, "it is cut off in a header");
     }
     uint32_t version = word_at(rest->bytes, 4 * INTEL_VERSION);
@@ -113,7 +114,7 @@ static bool intel_check_sizes(const struct rest *rest, uint32_t *data_size, uint
         *total = INTEL_USUAL_TOTAL;
     }
     if (*data_size % sizeof(uint32_t) != 0 || *total % INTEL_UNIT != 0 ||
-        *total < MICROCODE_INTEL_HEADER_SIZE || *data_size > *total - MICROCODE_INTEL_HEADER_SIZE) {
+        *total < INTEL_HEADER_SIZE || *data_size > *total - INTEL_HEADER_SIZE) {
         return refuse(out, "it has a header with impossible sizes");
     }
     if (*total > rest->size) {
@@ -149,7 +150,7 @@ static bool intel_read_update(struct rest *rest, const struct microcode_cpu *cpu
     if (!intel_check_sizes(rest, &data_size, &total, out)) {
         return false;
     }
-    uint32_t used = MICROCODE_INTEL_HEADER_SIZE + data_size;
+    uint32_t used = INTEL_HEADER_SIZE + data_size;
     if (word_sum(bytes, used) != 0) {
         return refuse(out, "it is damaged (checksum of an update)");
     }
@@ -162,7 +163,8 @@ static bool intel_read_update(struct rest *rest, const struct microcode_cpu *cpu
 
     if (match && !cpu->amd) {
         offer(cpu, out,
-              &(struct microcode_update){bytes, total, word_at(bytes, 4 * INTEL_REVISION)});
+              &(struct microcode_update){bytes, total, INTEL_HEADER_SIZE,
+                                         word_at(bytes, 4 * INTEL_REVISION)});
     }
     out->updates++;
     skip(rest, total);
@@ -220,7 +222,7 @@ static bool amd_read_container(struct rest *rest, const struct microcode_cpu *cp
                      word_at(patch.bytes, AMD_PATCH_BRIDGES + 4) == 0;
         if (kind != 0 && half_at(patch.bytes, AMD_PATCH_KIND) == kind && plain) {
             offer(cpu, out,
-                  &(struct microcode_update){patch.bytes, (uint32_t)patch.size,
+                  &(struct microcode_update){patch.bytes, (uint32_t)patch.size, 0,
                                              word_at(patch.bytes, AMD_PATCH_REVISION)});
         }
         out->updates++;

@@ -22,6 +22,7 @@ struct microcode_cpu {
 struct microcode_update {
     const uint8_t *bytes; /* inside the file; NULL = none */
     uint32_t size;
+    uint32_t start; /* the offset in it that the CPU is told */
     uint32_t revision;
 };
 
@@ -38,6 +39,3 @@ struct microcode_file {
  */
 MUST_USE enum status microcode_read(const uint8_t *bytes, size_t size,
                                     const struct microcode_cpu *cpu, struct microcode_file *out);
-
-/* Intel's registers and AMD's want the address of another part of the update. */
-#define MICROCODE_INTEL_HEADER_SIZE 48u

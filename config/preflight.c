@@ -48,6 +48,8 @@
 #define HINT_FLAWS                                                                                 \
     "Guests may learn of each other from what the CPU leaks: update the firmware, which brings "   \
     "microcode, or put it into bulkhead/microcode. What an old CPU never had stays missing."
+#define HINT_MICROCODE                                                                             \
+    "The CPU did not accept the update in bulkhead/microcode: copy the file anew from its package."
 #define HINT_OPEN                                                                                  \
     "Nothing is done against these (docs/cpus.md says what each is): newer microcode may close "   \
     "some, from the firmware or from bulkhead/microcode on the stick."
@@ -233,6 +235,23 @@ static void add_threads(const struct boot_info *info, const struct preflight_cpu
     }
 }
 
+static void add_microcode(const struct boot_info *info, struct preflight_report *report) {
+    const struct boot_microcode *m = &info->microcode;
+    if (m->offered > m->revision && m->update.v != 0) {
+        add_line(report, "Microcode", PREFLIGHT_WARN, HINT_MICROCODE, "%#x, did not take %#x",
+                 m->revision, m->offered);
+    } else if (m->offered > m->revision) {
+        add_line(report, "Microcode", PREFLIGHT_OK, NULL,
+                 "%#x, %#x is left to the hypervisor below", m->revision, m->offered);
+    } else if (m->revision != m->before) {
+        add_line(report, "Microcode", PREFLIGHT_OK, NULL, "%#x from the stick, was %#x",
+                 m->revision, m->before);
+    } else {
+        add_line(report, "Microcode", PREFLIGHT_OK, NULL, "%#x, nothing newer on the stick",
+                 m->revision);
+    }
+}
+
 static void add_flaws(const struct boot_info *info, bool safe, struct preflight_report *report) {
     add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
              info->speculation);
@@ -280,6 +299,7 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     add_paging(cpu, report);
     info->microcode.signature = leaf1[0];
     bool safe = flaws_decide(info, cpu, amd);
+    add_microcode(info, report);
     add_flaws(info, safe, report);
     add_machine(info, report);
     add_input(info, report);

@@ -16,6 +16,7 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "tools/manual.h"
+#include "tools/microcode.h"
 #include "tools/stick_file.h"
 
 /* Where the assumed machine keeps the guests' files and, from there on, its free memory. */
@@ -149,6 +150,7 @@ static int check_stick(const struct options *o) {
         next += ALIGN_UP(info->images[i].size, 2 * MIB);
     }
     make_machine(info, o, next);
+    microcode_show(o->stick);
     if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);

@@ -105,6 +105,11 @@ void clock_init(const struct boot_info *info, uint64_t entry_tsc);
 uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */
 void clock_delay_us(uint64_t us);
 
+/* microcode.c */
+void microcode_init(const struct boot_info *info);
+void microcode_load(struct cpu *cpu); /* each CPU but the first, before it asks what it has */
+void microcode_report(void);          /* into the log, once all CPUs run */
+
 /* smp.c */
 void smp_write_trampoline(const struct boot_info *info, hpa_t root);
 void smp_start_cpus(const struct boot_info *info);

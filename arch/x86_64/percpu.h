@@ -33,6 +33,7 @@ struct cpu {
     uint32_t index; /* the number in the config */
     uint32_t apic_id;
     uint64_t stack_top[STACK_COUNT]; /* 0x08: asm, the first */
+    uint32_t microcode;              /* its revision */
     bool online;                     /* set by the CPU itself: up, and waiting or working */
     bool interrupted;                /* a handler ran, and what it left is not cleared yet */
     uint64_t timer_deadline;         /* host TSC, 0 = none; plat_timer_set() */

@@ -76,12 +76,14 @@ void smp_start_cpus(const struct boot_info *info) {
     }
     log_info("%u of %u CPUs running, %s", online, plat_cpu_count(),
              apic_page.v == 0 ? "x2APIC" : "xAPIC");
+    microcode_report();
 }
 
 /* On each of them, from entry.S, on its own stack. */
 void smp_ap_main(struct cpu *cpu) {
     percpu_load(cpu);
     trap_load();
+    microcode_load(cpu);
     paging_enable();
     apic_init_cpu(cpu);
     apic_init_timer();

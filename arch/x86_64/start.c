@@ -22,6 +22,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
 
     apic_init();
     percpu_init(info);
+    microcode_init(info);
     percpu_load(cpu_get(0));
     trap_init();
     trap_load();

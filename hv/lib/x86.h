@@ -79,10 +79,13 @@ enum x86_vector {
 enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI };
 
 #define X86_MSR_TSC               0x10u
+#define X86_MSR_PLATFORM_ID       0x17u
 #define X86_MSR_APIC_BASE         0x1bu
 #define X86_MSR_FEATURE_CONTROL   0x3au
 #define X86_MSR_SPEC_CTRL         0x48u
 #define X86_MSR_PRED_CMD          0x49u
+#define X86_MSR_BIOS_UPDT_TRIG    0x79u
+#define X86_MSR_BIOS_SIGN_ID      0x8bu /* AMD: PATCH_LEVEL */
 #define X86_MSR_ARCH_CAPABILITIES 0x10au
 #define X86_MSR_FLUSH_CMD         0x10bu
 #define X86_MSR_MISC_ENABLE       0x1a0u
@@ -96,3 +99,4 @@ enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X8
 #define X86_MSR_FMASK             0xc0000084u
 #define X86_MSR_KERNEL_GS_BASE    0xc0000102u
 #define X86_MSR_TSC_AUX           0xc0000103u
+#define X86_MSR_AMD_PATCH_LOADER  0xc0010020u

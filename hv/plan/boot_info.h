@@ -81,9 +81,9 @@ enum mitigation {
 
 /* What the boot CPU runs on, and what the stick had for it; config/microcode.c found it. */
 struct boot_microcode {
-    hpa_t base; /* the update, in MEM_BULKHEAD; 0 = none */
-    uint32_t size;
-    uint32_t offered;   /* its revision */
+    bool amd;           /* which registers it has for that */
+    hpa_t update;       /* what such a register is given, in MEM_BULKHEAD; 0 = there is none */
+    uint32_t offered;   /* its revision; 0 = none was found */
     uint32_t signature; /* the boot CPU's CPUID.1:EAX */
     uint32_t platform;  /* Intel: the one bit that it has in masks of platforms; else 0 */
     uint32_t before;    /* revision that the firmware had loaded */

@@ -5,9 +5,30 @@ heart has CPU 0 and counts; hostile has CPUs 1 to 3 and runs what is typed to it
 started by the operator and is to be stopped at its first violation.
 """
 import re
+import struct
 
 from frame import check, expect_that
 from guests import HEART_CONFIG, LEGACY, RESTARTS, GuestBoot
+from test_refusals import squeeze
+
+# CPUID.1:EAX of the emulated CPUs: Bochs's Haswell; Bochs's Trinity and QEMU's "max".
+INTEL_CPUS, AMD_CPUS, REVISION = [0x306c3], [0x610f01, 0x663], 0x77
+
+
+def intel_microcode(signature):
+    """An update as Intel publishes them, of nothing: a real CPU would refuse it, too."""
+    words = [1, REVISION, 0x11282026, signature, 0, 1, 0xff, 976, 1024, 0, 0, 0] + [0x5a5a5a5a] * (976 // 4)
+    words[4] = -sum(words) & 0xffffffff
+    return struct.pack(f"<{len(words)}I", *words)
+
+
+def amd_microcode(signatures):
+    """A container as AMD publishes them, with one patch of nothing for these CPUs."""
+    table = b"".join(struct.pack("<IIIHH", s, 0, 0, 0x1234, 0) for s in signatures) + bytes(16)
+    patch = struct.pack("<IIHBBIIIHBB", 0x11282026, REVISION, 0, 0, 0, 0, 0, 0, 0x1234, 0, 0) + bytes(100)
+    return (struct.pack("<4sII", b"DMA\0", 0, len(table)) + table +
+            struct.pack("<II", 1, len(patch)) + patch)
+
 
 CONFIG = HEART_CONFIG + """\
 [guest.hostile]
@@ -41,7 +62,11 @@ class HostileGuests(GuestBoot):
     apic_virtualization = "yes"
 
     def image(self):
+        updates = [intel_microcode(s) for s in INTEL_CPUS]
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/microcode/intel": b"".join(updates),
+                                "bulkhead/microcode/microcode_amd.bin": amd_microcode(AMD_CPUS),
+                                "bulkhead/microcode/short": updates[0][:-4],
                                 "bulkhead/bulkhead.toml": self.config().encode()})
 
     def config(self):
@@ -73,6 +98,15 @@ class HostileGuests(GuestBoot):
     def pages(self):
         said = r"guests' memory is in 4 KiB pages" in self.machine.serial.text
         expect_that(said == (self.target.name == "bochs-intel"), "the log to say so on Intel's CPUs", said)
+
+    @check("microcode: the file for this CPU is found, a damaged one is named, the CPU's answer is told")
+    def microcode(self):
+        text = squeeze(self.machine.serial.text)
+        expect_that("microcode/shortisleftout:itiscutoffinanupdate" in text, "the short file to be named", text[:3000])
+        nested = "0x77islefttothehypervisorbelow"
+        answer = nested if self.target.name.startswith("qemu") else "didnottake0x77"
+        expect_that(re.search(r"Microcode0x?[0-9a-f]*," + answer, text), f"a line with {answer}", text[:5000])
+        expect_that("microcode:revision" in text, "the revision in the log", text[-5000:])
 
     @check("the heart answers", required=True)
     def heart(self):

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What bhcheck says of a stick's microcode files. */
+#pragma once
+
+/* Prints a line for each file in the stick's folder of them, if there is one. Whether one is for
+ * the machine's CPU only the machine can say. */
+void microcode_show(const char *stick);
