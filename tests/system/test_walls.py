@@ -12,7 +12,7 @@ from guests import HEART_CONFIG, LEGACY, RESTARTS, GuestBoot
 from test_refusals import squeeze
 
 # CPUID.1:EAX of the emulated CPUs: Bochs's Haswell; Bochs's Trinity and QEMU's "max".
-INTEL_CPUS, AMD_CPUS, REVISION = [0x306c3], [0x610f01, 0x663], 0x77
+INTEL_CPUS, AMD_CPUS, REVISION = [0x306c3], [0x610f01, 0x663], 0x70000077
 
 
 def intel_microcode(signature):
@@ -103,8 +103,8 @@ class HostileGuests(GuestBoot):
     def microcode(self):
         text = squeeze(self.machine.serial.text)
         expect_that("microcode/shortisleftout:itiscutoffinanupdate" in text, "the short file to be named", text[:3000])
-        nested = "0x77islefttothehypervisorbelow"
-        answer = nested if self.target.name.startswith("qemu") else "didnottake0x77"
+        nested = "0x70000077islefttothehypervisorbelow"
+        answer = nested if self.target.name.startswith("qemu") else "didnottake0x70000077"
         expect_that(re.search(r"Microcode0x?[0-9a-f]*," + answer, text), f"a line with {answer}", text[:5000])
         expect_that("microcode:revision" in text, "the revision in the log", text[-5000:])
 

@@ -471,6 +471,38 @@ TEST(speculation) {
     CHECK_STR(find(&report, "Other flaws")->what, "(no such line)");
 }
 
+/* What boot/ did about it, in words. */
+TEST(microcode) {
+    static const struct {
+        struct boot_microcode microcode;
+        enum preflight_state state;
+        const char *found;
+    } cases[] = {
+        {{.before = 0x20, .revision = 0x20}, PREFLIGHT_OK, "0x20, nothing newer on the stick"},
+        {{.update = HPA(MIB), .offered = 0x20, .before = 0x20, .revision = 0x20},
+         PREFLIGHT_OK,
+         "0x20, nothing newer on the stick"},
+        {{.update = HPA(MIB), .offered = 0x28, .before = 0x20, .revision = 0x28},
+         PREFLIGHT_OK,
+         "0x28 from the stick, was 0x20"},
+        {{.update = HPA(MIB), .offered = 0x28, .before = 0x20, .revision = 0x20},
+         PREFLIGHT_WARN,
+         "0x20, did not take 0x28"},
+        {{.offered = 0x28, .before = 0x20, .revision = 0x20},
+         PREFLIGHT_OK,
+         "0x20, 0x28 is left to the hypervisor below"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        good_machine();
+        info.microcode = cases[i].microcode;
+        struct preflight_report report = judge();
+        CHECK_STR(find(&report, "Microcode")->found, cases[i].found);
+        CHECK_U64(find(&report, "Microcode")->state, cases[i].state);
+        CHECK_U64(report.lacks, 0);
+    }
+    info.microcode = (struct boot_microcode){.offered = 0};
+}
+
 /* Flaws of a model, which its CPUID signature names. */
 TEST(flaws_of_models) {
     good_machine();
@@ -489,6 +521,6 @@ TEST(flaws_of_models) {
     CHECK_U64(report.lacks, 0);
 }
 
-TEST_MAIN(T(good), T(speculation), T(flaws_of_models), T(feature_control), T(no_vmx),
+TEST_MAIN(T(good), T(speculation), T(flaws_of_models), T(microcode), T(feature_control), T(no_vmx),
           T(no_vmx_nested), T(each_feature), T(msr_gates), T(amd_good), T(amd_switched_off),
           T(amd_lacks), T(common), T(threads))
