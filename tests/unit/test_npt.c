@@ -139,6 +139,24 @@ TEST(audit_passes_what_is_planned) {
     CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_OK);
 }
 
+/* Against iTLB multihit: no leaf is larger than 4 KiB, and the budget counts every table. */
+TEST(small_pages_only) {
+    const uint64_t size = 6 * MIB + PAGE_SIZE;
+    const uint64_t tables = plan_budget_size(size, 1, true) - plan_budget_size(size, 1, false);
+    start(&npt_format_ept, 1, 16);
+    plan = (struct plan_vm){
+        .config = &config, .region_count = 1, .regions = {{GPA(0), HPA(16 * MIB), size}}};
+    uint64_t before = pool.used;
+    CHECK_U64(npt_map_range(&npt, 0, HPA(16 * MIB), size, 7, NPT_WB), STATUS_OK);
+    for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+        check_leaf(at, 16 * MIB + at, PAGE_SIZE, 7, NPT_WB);
+    }
+    CHECK_U64(pool.used - before, tables + 2 * PAGE_SIZE); /* and the two levels above */
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_OK);
+    *entry_of(2 * MIB, 1) += PAGE_SIZE; /* another frame */
+    CHECK_U64(audit_tables(&npt, &plan, 0), STATUS_INVALID);
+}
+
 TEST(audit_finds_every_difference) {
     audited();
     *entry_of(2 * MIB, 2) += 2 * MIB; /* another frame */
@@ -206,5 +224,5 @@ TEST(guest_memory_across_regions) {
 
 TEST_MAIN(T(largest_pages_that_fit), T(rights_and_types), T(bits_the_cpu_reads), T(refusals),
           T(pool_hands_out_zeroed_aligned_pages), T(audit_passes_what_is_planned),
-          T(audit_finds_every_difference), T(audit_allows_the_one_page),
+          T(small_pages_only), T(audit_finds_every_difference), T(audit_allows_the_one_page),
           T(guest_memory_across_regions))
