@@ -184,6 +184,25 @@ static bool read_text(const struct schema_value *v) {
     return str_copy_n(v->field, v->key->size, v->text, strlen(v->text));
 }
 
+/* "ctrl-" and a letter or one of [ \\ ] ^ _, but for what a terminal's other keys send. */
+static bool read_escape_key(const struct schema_value *v) {
+    static const char prefix[] = "ctrl-";
+    static const char taken[] = "hijmqs["; /* Backspace, Tab, Enter twice, XON, XOFF, Escape */
+    size_t n = strlen(prefix);
+    bool named = strlen(v->text) == n + 1 && memcmp(v->text, prefix, n) == 0;
+    char c = named ? v->text[n] : '\0';
+    bool known = (c >= 'a' && c <= 'z') || (c >= '[' && c <= '_');
+
+    for (const char *t = taken; *t != '\0'; t++) {
+        known = known && c != *t;
+    }
+    if (!known) {
+        return refuse(v, "cannot be the escape key; write %s", v->key->wanted);
+    }
+    *(uint8_t *)v->field = (uint8_t)c & 0x1f;
+    return true;
+}
+
 #define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
 #define HYPERVISOR(member)  SCHEMA_HYPERVISOR, FIELD(config, member), 0
 #define GUEST(member)       SCHEMA_GUEST, FIELD(config_guest, member), 0
@@ -195,6 +214,7 @@ static const struct schema_choice ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {
                                              {"com4", 0x2e8}, {"none", 0},     {NULL, 0}};
 static const struct schema_choice levels[] = {
     {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
+static const struct schema_choice log_clocks[] = {{"uptime", 0}, {"utc", 1}, {NULL, 0}};
 static const struct schema_choice types[] = {{"linux", BULKHEAD_KERNEL_LINUX},
                                              {"multiboot", BULKHEAD_KERNEL_MULTIBOOT},
                                              {"elf", BULKHEAD_KERNEL_ELF},
@@ -216,6 +236,14 @@ const struct schema_key schema[SCHEMA_KEYS] = {
     {"log", read_choice, levels, HYPERVISOR(log_level), "info", "info",
      "\"error\", \"warn\", \"info\" or \"debug\"",
      "How much is logged: this level and the graver ones."},
+    {"log_clock", read_choice, log_clocks, HYPERVISOR(log_wall_clock), "uptime", "utc",
+     "\"uptime\" or \"utc\"",
+     "What a line of the log begins with: the seconds since the start, or before them the date and "
+     "the time of day (UTC), by the firmware's clock at the start."},
+    {"escape_key", read_escape_key, NULL, HYPERVISOR(escape_key), "ctrl-]", "ctrl-a",
+     "\"ctrl-\" and one of a-z ] \\\\ ^ _ but for h, i, j, m, q, s",
+     "The key of the console that is Bulkhead's own: it comes before the number of a view. Ctrl-] is "
+     "telnet's as well: who comes by telnet may want another."},
     {"mitigations", read_choice, mitigations, HYPERVISOR(mitigate), "auto", "auto",
      "\"auto\" or \"off\"",
      "Whether Bulkhead does what this CPU needs to keep speculation from leaking one guest's data "

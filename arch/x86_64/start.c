@@ -13,7 +13,7 @@ static void log_write_early(enum log_level level, const char *line, size_t n) {
     serial_drain_console();
 }
 
-static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early};
+static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NULL};
 
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
@@ -38,6 +38,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     apic_init_cpu(cpu_get(0));
     irq_init(info);
     clock_init(info, entry_tsc);
+    log_hooks.wall_seconds = info->config.log_wall_clock ? plat_wall_seconds : NULL;
     apic_init_timer();
     smp_start_cpus(info);
     serial_init_interrupts();

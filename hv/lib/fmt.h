@@ -25,5 +25,9 @@ size_t fmt_vprint(char *buf, size_t size, const char *format, va_list args) PRIN
         va_end(args_);                                                                             \
     } while (false)
 
+/* Unix seconds as "2026-11-28 02:15:07" (UTC); buf needs FMT_DATE_SIZE bytes. Returns buf. */
+#define FMT_DATE_SIZE 32
+const char *fmt_date(char *buf, uint64_t seconds);
+
 /* A size in bytes as an admin writes it: "512M", "1536K", "3G"; buf needs 24 bytes. Returns buf. */
 const char *fmt_size(char *buf, uint64_t bytes);

@@ -41,6 +41,17 @@ static size_t append_escaped(char *line, size_t length, const char *text) {
     return length;
 }
 
+/* The date, if lines carry one; returns its length. */
+static size_t append_date(char *line, size_t size) {
+    uint64_t seconds = log_hooks->wall_seconds != NULL ? log_hooks->wall_seconds() : 0;
+    char date[FMT_DATE_SIZE];
+
+    if (seconds == 0) {
+        return 0;
+    }
+    return fmt_print(line, size, "%s ", fmt_date(date, seconds));
+}
+
 void log_print(enum log_level level, const char *who, const char *format, ...) {
     if (log_hooks == NULL || !log_enabled(level)) {
         return;
@@ -48,9 +59,10 @@ void log_print(enum log_level level, const char *who, const char *format, ...) {
     unsigned long long now = log_hooks->now_us();
     const char *grave = level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warning: " : "";
     char line[LOG_LINE_MAX], text[LOG_LINE_MAX];
-    size_t length = fmt_print(line, sizeof(line), "[%5llu.%06llu] cpu%u%s%.*s: %s", now / SECOND_US,
-                              now % SECOND_US, log_hooks->cpu(), who != NULL ? " " : "", 64,
-                              who != NULL ? who : "", grave);
+    size_t length = append_date(line, sizeof(line));
+    length += fmt_print(line + length, sizeof(line) - length, "[%5llu.%06llu] cpu%u%s%.*s: %s",
+                        now / SECOND_US, now % SECOND_US, log_hooks->cpu(), who != NULL ? " " : "",
+                        64, who != NULL ? who : "", grave);
     FMT_ARGUMENTS(text, format);
     length = append_escaped(line, length, text);
     line[length++] = '\n';

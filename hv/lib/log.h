@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The log: one formatted line at a time, "[seconds.micros] cpuN vm: text". Owns the line format,
+ * The log: one formatted line at a time, "[seconds.micros] cpuN vm: text", or with the date and
+ * time (UTC) before it. Owns the line format,
  * the level filter and the escaping; where a line goes and what time it is comes in by hooks, so
  * that it is the same code on hardware and in the tests. May be called on any CPU at any time
  * after log_init().
@@ -16,6 +17,8 @@ struct log_hooks {
     unsigned (*cpu)(void);    /* index of the running CPU */
     /* One finished line with its newline; called with no lock held, must take its own. */
     void (*write)(enum log_level level, const char *line, size_t length);
+    /* Unix seconds now, 0 as long as that is not known; NULL: lines carry no date. */
+    uint64_t (*wall_seconds)(void);
 };
 
 #define LOG_LINE_MAX 256

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the operator's line and the table of commands, which is also the help text. Reads a VM's
+ * Owns the table of commands, which is also the help text, and the operator's line. Reads a VM's
  * state and counters from another CPU: they may be a moment old, never wrong in kind. Called by
  * console.c for each key typed in the log view.
  */
@@ -9,21 +9,21 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/console.h"
+#include "hv/monitor/line.h"
+#include "hv/monitor/regs.h"
 #include "hv/vm/plat.h"
 
-#define LINE_SIZE 80u
-#define PROMPT    "bulkhead> "
+#define PROMPT "bulkhead> "
 
-#define KEY_BACKSPACE 0x08
-#define KEY_CTRL_U    0x15
-#define KEY_DELETE    0x7f
+#define MINUTE 60u
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
 
 /* One operator, one line: the console hands over one key at a time. */
 static struct command_state {
     struct vm **vms;
     unsigned vm_count;
-    char line[LINE_SIZE];
-    size_t length;
+    struct line line;
 } command;
 
 /* The index of word among the names; if it is none of them, says so and gives count. */
@@ -45,13 +45,26 @@ static const char *vm_name(unsigned n) {
     return command.vms[n]->name;
 }
 
+/* "up 3 d 04:05:06". */
+static void format_up(char *out, size_t size, uint64_t seconds) {
+    uint64_t days = seconds / DAY;
+    size_t n = 0;
+
+    if (days != 0) {
+        n = fmt_print(out, size, " up %llu d", (ull)days);
+    } else {
+        n = fmt_print(out, size, " up");
+    }
+    (void)fmt_print(out + n, size - n, " %02llu:%02llu:%02llu", (ull)(seconds % DAY / HOUR),
+                    (ull)(seconds % HOUR / MINUTE), (ull)(seconds % MINUTE));
+}
+
 static void list_vm(unsigned n) {
     const struct vm *vm = command.vms[n];
     const struct config_guest *config = vm->plan->config;
     char cpus[64], memory[24], up[32] = "";
     if (vm->state == VM_RUNNING || vm->state == VM_STOPPING) {
-        ull seconds = (plat_tsc() - vm->started_tsc) / plat_tsc_hz();
-        (void)fmt_print(up, sizeof(up), " up %llu s", seconds);
+        format_up(up, sizeof(up), (plat_tsc() - vm->started_tsc) / plat_tsc_hz());
     }
     console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
                   vm_state_name(vm->state), cpu_set_format(&config->cpus, cpus, sizeof(cpus)),
@@ -97,7 +110,16 @@ static const char *level_name(unsigned i) {
     return names[i];
 }
 
+static void show_regs(unsigned n) {
+    regs_show(command.vms[n]);
+}
+
+/* Without a level: what it is. */
 static void run_log(const char *arg) {
+    if (arg == NULL) {
+        console_print("log level is %s\n", level_name(log_max_level));
+        return;
+    }
     unsigned level = find_name("log level", arg, level_name, LOG_DEBUG + 1);
     if (level <= LOG_DEBUG) {
         log_max_level = (enum log_level)level;
@@ -124,11 +146,13 @@ static const struct command_entry {
     void (*show)(unsigned n); /* or else for the VM that is named, or for each */
     enum vm_command ask;      /* or else of the VM that is named */
 } commands[] = {
+    {"?", "", "this list", run_help, NULL, 0},
     {"help", "", "this list", run_help, NULL, 0},
     {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0},
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
     {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, list_vm, 0},
-    {"log", "LEVEL", "error, warn, info or debug", run_log, NULL, 0},
+    {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0},
+    {"regs", "NAME", "mode and registers of each virtual CPU of a guest", NULL, show_regs, 0},
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
     {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, stats_vm, 0},
@@ -142,7 +166,7 @@ static const char *command_name(unsigned i) {
 
 static void run_help(UNUSED const char *arg) {
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        console_print("%-10s %-6s  %s\n", commands[i].name, commands[i].args, commands[i].help);
+        console_print("%-10s %-7s  %s\n", commands[i].name, commands[i].args, commands[i].help);
     }
 }
 
@@ -181,7 +205,9 @@ static unsigned split_words(char *at, const char **words, unsigned max) {
 
 static void run_line(void) {
     const char *words[3];
-    unsigned count = split_words(command.line, words, ARRAY_SIZE(words));
+    char text[LINE_SIZE];
+    (void)str_copy_n(text, sizeof(text), command.line.text, command.line.length);
+    unsigned count = split_words(text, words, ARRAY_SIZE(words));
     unsigned i = count == 0 ? ARRAY_SIZE(commands)
                             : find_name("command", words[0], command_name, ARRAY_SIZE(commands));
     if (i == ARRAY_SIZE(commands)) {
@@ -199,27 +225,21 @@ static void run_line(void) {
 /* ---- keys ---- */
 
 void command_key(uint8_t key) {
-    bool enter = key == '\r' || (key == '\n' && command.length != 0); /* once if it is CR LF */
+    struct line *line = &command.line;
+
     if (command.vms == NULL) {
         return;
     }
-    if (enter) {
-        console_set_prompt("", "");
-        console_print(PROMPT "%s\n", command.line);
+    if (line_key(line, key)) {
+        console_set_prompt("", "", 0);
+        console_print(PROMPT "%s\n", line->text);
         run_line();
+        line_next(line);
     }
-    if (enter || key == KEY_CTRL_U) {
-        command.length = 0;
-    } else if ((key == KEY_BACKSPACE || key == KEY_DELETE) && command.length != 0) {
-        command.length--;
-    } else if (key >= 0x20 && key < 0x7f && command.length + 1 < LINE_SIZE) {
-        command.line[command.length++] = (char)key;
-    }
-    command.line[command.length] = '\0';
-    console_set_prompt(PROMPT, command.line);
+    console_set_prompt(PROMPT, line->text, line->length - line->cursor);
 }
 
 void command_init(struct vm **vms, uint32_t count) {
     command = (struct command_state){.vms = vms, .vm_count = count};
-    console_set_prompt(PROMPT, "");
+    console_set_prompt(PROMPT, "", 0);
 }

@@ -43,6 +43,7 @@ static struct console {
     uint64_t notice_at, notice_end;
     /* The operator's line as it should stand below an idle log, and as it stands there. */
     char prompt[PROMPT_SIZE], shown[PROMPT_SIZE];
+    size_t before_end, shown_before_end; /* the cursor, so many characters before it */
     uint64_t drawn_tsc;
 } console = {.count = 1, .views = {&console.log}};
 
@@ -123,15 +124,20 @@ static bool emit(const uint8_t *bytes, size_t n, uint64_t *at) {
 static bool prepare(struct console_view *v) {
     bool log_idle = v == &console.log && backlog(v) == 0;
     const char *prompt = log_idle ? console.prompt : "";
+    size_t before_end = log_idle ? console.before_end : 0;
     if (backlog(v) > CONSOLE_RING_SIZE) {
         uint64_t cursor = v->written - CONSOLE_RING_SIZE / 2;
         notice("\r\n[bulkhead] %llu bytes skipped\r\n", (ull)(cursor - v->cursor));
         v->cursor = cursor;
     } else if (log_idle && console.focus_next != 0) {
         switch_to(console.focus_next);
-    } else if (!str_equal(prompt, console.shown)) {
+    } else if (!str_equal(prompt, console.shown) || before_end != console.shown_before_end) {
         notice("\r%s\x1b[K", prompt);
+        if (before_end != 0) {
+            notice("\x1b[%lluD", (ull)before_end);
+        }
         (void)str_copy_n(console.shown, PROMPT_SIZE, prompt, strlen(prompt));
+        console.shown_before_end = before_end;
     } else {
         return false;
     }
@@ -247,8 +253,9 @@ void console_print(const char *format, ...) {
     hv_console_log(LOG_INFO, text, strlen(text));
 }
 
-void console_set_prompt(const char *prompt, const char *line) {
+void console_set_prompt(const char *prompt, const char *line, size_t before_end) {
     lock_acquire(&console.lock);
+    console.before_end = before_end;
     (void)fmt_print(console.prompt, sizeof(console.prompt), "%s%s", prompt, line);
     pump(false);
     lock_release(&console.lock);

@@ -23,6 +23,7 @@ void console_focus_after_log(unsigned index);
 /* Log hook: one line with its newline. Warnings and errors are shown in every view. */
 void hv_console_log(enum log_level level, const char *line, size_t n);
 
-/* The operator's side of the log view (command.c): text, and the line being edited below it. */
+/* The operator's side of the log view (command.c): text, and the line being edited below it. The
+ * cursor stands so many characters before the line's end. */
 void console_print(const char *format, ...) PRINTF_LIKE(1, 2);
-void console_set_prompt(const char *prompt, const char *line);
+void console_set_prompt(const char *prompt, const char *line, size_t before_end);

@@ -47,7 +47,9 @@ struct config_guest {
 struct config {
     uint16_t console_port;
     enum log_level log_level;
-    bool mitigate; /* the CPU's flaws are to be made up for */
+    bool log_wall_clock; /* lines of the log carry date and time */
+    uint8_t escape_key;  /* the control character that is Bulkhead's own */
+    bool mitigate;       /* the CPU's flaws are to be made up for */
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];
 };

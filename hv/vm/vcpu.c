@@ -6,6 +6,7 @@
 
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
+#include "hv/vm/snapshot.h"
 #include "hv/vm/vm.h"
 
 struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
@@ -207,6 +208,9 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     }
     if ((requests & REQUEST_ORDER) != 0) {
         vm_take_orders(v->vm);
+    }
+    if ((requests & REQUEST_SNAPSHOT) != 0) {
+        vcpu_snapshot_answer(v);
     }
     /* The last two may have ended the run here and now. */
     requests |= __atomic_load_n(&v->requests, __ATOMIC_RELAXED);

@@ -13,6 +13,7 @@
 
 struct fetch_insn;
 struct msr_policy;
+struct vcpu_snapshot;
 struct vm;
 
 enum vcpu_request {
@@ -25,7 +26,8 @@ enum vcpu_request {
     REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT, CMOS clock or stop time-out wants a look */
     /* Another NMI before the first was looked at. A CPU has room for no third. */
     REQUEST_NMI_AGAIN = BIT32(7),
-    REQUEST_ORDER = BIT32(8), /* to vCPU 0: the operator asks for something */
+    REQUEST_ORDER = BIT32(8),    /* to vCPU 0: the operator asks for something */
+    REQUEST_SNAPSHOT = BIT32(9), /* somebody wants to see the registers: snapshot */
 };
 #define REQUESTS_NMI (REQUEST_NMI | REQUEST_NMI_AGAIN)
 
@@ -77,9 +79,10 @@ struct vcpu {
     uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
     uint8_t nmi_pending; /* how many wait: two only until the first goes in */
     bool halted;
-    bool waiting;        /* after INIT, for a startup message */
-    uint8_t sipi_vector; /* of the last one */
-    uint32_t duty;       /* enum vcpu_duty, atomic; not of vCPU 0 */
+    bool waiting;                   /* after INIT, for a startup message */
+    uint8_t sipi_vector;            /* of the last one */
+    uint32_t duty;                  /* enum vcpu_duty, atomic; not of vCPU 0 */
+    struct vcpu_snapshot *snapshot; /* atomic: where to, of hv/vm/snapshot.c; or NULL */
 
     uint64_t tsc_offset;
     /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due only of vCPU 0. */

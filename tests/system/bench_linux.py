@@ -29,6 +29,12 @@ TICKS_AIM = 2
 MARK = "<!-- bench-linux: {} -->"
 
 
+def seconds_of(clock):
+    """("00", "01", "02") -> 62"""
+    hours, minutes, seconds = map(int, clock)
+    return hours * 3600 + minutes * 60 + seconds
+
+
 class Ticks(LinuxGuests):
     name = "bench-linux"
 
@@ -41,7 +47,7 @@ class Ticks(LinuxGuests):
         """reason -> number so far, and the seconds that alpha is up"""
         counts = {name[len("exits "):]: n for name, n in self.statistics("alpha").items() if name.startswith("exits ")}
         answer, _ = self.operator("list")
-        return counts, int(re.search(r"alpha +running.* up (\d+) s", answer).group(1))
+        return counts, seconds_of(re.search(r"alpha +running.* up (\d+):(\d+):(\d+)", answer).groups())
 
     def ticks(self):
         return int(self.run(ALPHA, "grep LOC: /proc/interrupts").split()[1])

@@ -106,7 +106,7 @@ static uint64_t no_time(void) {
 }
 
 int main(void) {
-    static const struct log_hooks hooks = {no_time, plat_cpu, print_line};
+    static const struct log_hooks hooks = {no_time, plat_cpu, print_line, NULL};
     (void)fake_machine_start;
     (void)fake_exit;
     (void)test_main;

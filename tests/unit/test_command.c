@@ -2,6 +2,7 @@
 /* The operator's prompt, typed at through the console as an operator does. */
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
+#include "hv/vm/snapshot.h"
 #include "tests/unit/fake_console.h"
 
 static struct vm alpha, beta;
@@ -44,7 +45,7 @@ static void type(const char *keys) {
 }
 
 static void start(void) {
-    static const struct log_hooks hooks = {now_us, no_cpu, hv_console_log};
+    static const struct log_hooks hooks = {now_us, no_cpu, hv_console_log, NULL};
     fake_console_set_up(true, 0, 0);
     console_init();
     log_init(&hooks, LOG_INFO);
@@ -80,9 +81,9 @@ static const char *answer_to(const char *line) {
 }
 
 TEST(help_names_every_command) {
-    static const char *const names[] = {"help",      "list [NAME]",  "start NAME",
-                                        "stop NAME", "kill NAME",    "reset NAME",
-                                        "log LEVEL", "stats [NAME]", "host-reset yes"};
+    static const char *const names[] = {
+        "?",         "regs NAME",  "help",        "list [NAME]",  "start NAME",    "stop NAME",
+        "kill NAME", "reset NAME", "log [LEVEL]", "stats [NAME]", "host-reset yes"};
     start();
     const char *text = answer_to("help");
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -102,10 +103,14 @@ TEST(list_and_stats) {
     fake_tsc = 70000000;
     alpha.started_tsc = 8000000;
     CHECK_STR(answer_to("list"),
-              "1 alpha            running   cpus 1        memory 256M   up 62 s\r\n"
+              "1 alpha            running   cpus 1        memory 256M   up 00:01:02\r\n"
               "2 beta             stopped   cpus 2        memory 1G    \r\n");
     CHECK_STR(answer_to("list beta"),
               "2 beta             stopped   cpus 2        memory 1G    \r\n");
+    alpha.started_tsc = 70000000 - (3 * 86400 + 4 * 3600 + 5 * 60 + 6) * 1000000ull;
+    CHECK_STR(answer_to("list alpha"),
+              "1 alpha            running   cpus 1        memory 256M   up "
+              "3 d 04:05:06\r\n");
     alpha.vcpu_count = 1;
     alpha.vcpus[0].refused[REFUSED_MSR] = 3;
     alpha.vcpus[0].refused[REFUSED_PORT] = 4;
@@ -160,7 +165,9 @@ TEST(mistakes_are_explained) {
 
 TEST(log_level) {
     start();
+    CHECK_STR(answer_to("log"), "log level is info\r\n");
     CHECK_STR(answer_to("log error"), "log level is error\r\n");
+    CHECK_STR(answer_to("log"), "log level is error\r\n");
     log_warn("dropped");
     CHECK_STR(fake_line_take(), "");
     CHECK_STR(answer_to("log warn"), "log level is warn\r\n");
@@ -197,6 +204,82 @@ TEST(line_editing) {
     CHECK_U64(strlen(strrchr(seen, '\r')), strlen(DRAWN("")) + 79);
 }
 
+/* What vcpu_snapshot_take() would give: from a CPU that answers, or not. */
+static struct vcpu_snapshot shown;
+static bool answers;
+
+bool vcpu_snapshot_take(struct vcpu *v, struct vcpu_snapshot *out, uint64_t wait_ticks) {
+    CHECK(v >= alpha.vcpus && v < alpha.vcpus + 8 && wait_ticks == 10000);
+    *out = shown;
+    return answers;
+}
+
+TEST(registers_are_shown) {
+    start();
+    alpha.vcpu_count = 1;
+    alpha.vcpus[0].cpu = 3;
+    answers = false;
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
+    CHECK_STR(answer_to("regs beta"), "beta is stopped: it has no registers\r\n");
+    alpha.vcpus[0].waiting = true;
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
+    alpha.vcpus[0].waiting = false;
+    answers = true;
+    static const struct {
+        uint64_t cr0, cr4, efer, rflags;
+        uint32_t cs;
+        const char *words;
+    } modes[] = {
+        {0, 0, 0, 2, 0x9b, "real mode, no paging, CPL 3, interrupts off"},
+        {1, 0, 0, 0x202, 0x9b, "16-bit protected mode, no paging, CPL 3, interrupts on"},
+        {1, 0, 0, 2, 0xc09b, "32-bit protected mode, no paging, CPL 3, interrupts off"},
+        {0x80000001, 0, 0, 2, 0xc09b,
+         "32-bit protected mode, 32-bit paging, CPL 3, interrupts off"},
+        {0x80000001, 0x20, 0, 2, 0xc09b,
+         "32-bit protected mode, PAE paging, CPL 3, interrupts off"},
+        {0x80000001, 0, 0, 0x20002, 0xc09b,
+         "virtual-8086 mode, 32-bit paging, CPL 3, interrupts off"},
+        {0x80000001, 0x20, 0x500, 2, 0xc09b,
+         "compatibility mode, 4-level paging, CPL 3, interrupts off"},
+        {0x80000001, 0x20, 0x500, 2, 0xa09b, "64-bit mode, 4-level paging, CPL 3, interrupts off"},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
+        memset(&shown, 0, sizeof(shown));
+        shown.system[HVM_CR0] = modes[i].cr0;
+        shown.system[HVM_CR4] = modes[i].cr4;
+        shown.system[HVM_EFER] = modes[i].efer;
+        shown.system[HVM_RFLAGS] = modes[i].rflags;
+        shown.segments[HVM_CS].attr = modes[i].cs;
+        shown.segments[HVM_SS].attr = 0xf3;
+        char want[160];
+        snprintf(want, sizeof(want), "vcpu0 on cpu 3: %s\r\n", modes[i].words);
+        const char *text = answer_to("regs alpha");
+        CHECK(strncmp(text, want, strlen(want)) == 0);
+    }
+    shown.halted = true;
+    shown.regs[13] = 0x123456789abcdef0;
+    shown.system[HVM_RIP] = 0xffffffff81000000;
+    const char *text = answer_to("regs alpha");
+    CHECK(strstr(text, ", interrupts off, in HLT\r\n") != NULL);
+    CHECK(strstr(text, "r13 123456789abcdef0") != NULL);
+    CHECK(strstr(text, "rip ffffffff81000000") != NULL);
+    CHECK(strstr(text, "  idtr 0000  base 0000000000000000") != NULL);
+}
+
+/* The cursor keys, as a terminal sends them. */
+TEST(cursor_and_history) {
+    start();
+    type("stop alha\x1b[D\x1b[D");
+    const char *seen = fake_line_take();
+    CHECK_STR(strrchr(seen, '\r'), "\rbulkhead> stop alha\x1b[K\x1b[2D");
+    type("p\r");
+    CHECK_STR(asked, "stop alpha");
+    asked[0] = '\0';
+    type("\x1b[A\r");
+    CHECK_STR(asked, "stop alpha");
+    CHECK_STR(answer_to("?") + 0, answer_to("help"));
+}
+
 TEST(host_reset_wants_a_yes) {
     start();
     CHECK_STR(answer_to("host-reset"), "usage: host-reset yes\r\n");
@@ -208,4 +291,5 @@ TEST(host_reset_wants_a_yes) {
 }
 
 TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
-          T(mistakes_are_explained), T(log_level), T(line_editing), T(host_reset_wants_a_yes))
+          T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
+          T(cursor_and_history), T(host_reset_wants_a_yes))

@@ -345,9 +345,9 @@ TEST(slow_line_keeps_every_byte) {
 
 TEST(prompt_stays_below_the_log) {
     start();
-    console_set_prompt("> ", "");
+    console_set_prompt("> ", "", 0);
     CHECK_STR(fake_line_take(), DRAWN("> "));
-    console_set_prompt("> ", "a");
+    console_set_prompt("> ", "a", 0);
     CHECK_STR(fake_line_take(), DRAWN("> a"));
     log_line(LOG_INFO, "news\n");
     CHECK_STR(fake_line_take(), DRAWN("") "news\r\n" DRAWN("> a"));
@@ -357,7 +357,7 @@ TEST(prompt_stays_below_the_log) {
     type(KEY "1");
     CHECK_STR(fake_line_take(), BANNER_ALPHA);
     log_line(LOG_INFO, "quiet\n");
-    console_set_prompt("hidden> ", "");
+    console_set_prompt("hidden> ", "", 0);
     CHECK_STR(fake_line_take(), "");
     type(KEY "0");
     CHECK_STR(fake_line_take(), BANNER_LOG "news\r\ngot x\r\nquiet\r\n" DRAWN("hidden> "));

@@ -85,4 +85,22 @@ TEST(sizes) {
     CHECK_STR(fmt_size(buf, UINT64_MAX), "18446744073709551615");
 }
 
-TEST_MAIN(T(plain), T(strings), T(unsigned_numbers), T(tiny_buffers), T(unknown_stands), T(sizes))
+TEST(dates) {
+    static const struct {
+        uint64_t seconds;
+        const char *text;
+    } dates[] = {
+        {0, "1970-01-01 00:00:00"},          {951782400, "2000-02-29 00:00:00"},
+        {951868799, "2000-02-29 23:59:59"},  {951868800, "2000-03-01 00:00:00"},
+        {1798761599, "2026-12-31 23:59:59"}, {1798761600, "2027-01-01 00:00:00"},
+        {4107542400, "2100-03-01 00:00:00"}, {4107542399, "2100-02-28 23:59:59"},
+        {1582974245, "2020-02-29 11:04:05"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(dates); i++) {
+        char text[FMT_DATE_SIZE];
+        CHECK_STR(fmt_date(text, dates[i].seconds), dates[i].text);
+    }
+}
+
+TEST_MAIN(T(dates), T(plain), T(strings), T(unsigned_numbers), T(tiny_buffers), T(unknown_stands),
+          T(sizes))

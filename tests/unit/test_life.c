@@ -36,7 +36,7 @@ static void keep(enum log_level level, const char *line, size_t length) {
     told_lines++;
 }
 
-static const struct log_hooks hooks = {now_us, plat_cpu, keep};
+static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
 static void forget(void) {
     told_length = told_lines = 0;

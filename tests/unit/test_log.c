@@ -26,7 +26,7 @@ static void hook_write(enum log_level level, const char *text, size_t length) {
     line[length] = '\0';
 }
 
-static const struct log_hooks hooks = {hook_now, hook_cpu, hook_write};
+static const struct log_hooks hooks = {hook_now, hook_cpu, hook_write, NULL};
 
 static void start(enum log_level level) {
     now = 12345678;
@@ -39,6 +39,31 @@ static void start(enum log_level level) {
 TEST(silent_before_init) {
     log_info("nobody hears this");
     CHECK_U64(lines, 0);
+}
+
+static uint64_t wall;
+
+static uint64_t hook_wall(void) {
+    return wall;
+}
+
+/* Once the time of day is known. */
+TEST(date_and_time) {
+    static const struct log_hooks with_date = {hook_now, hook_cpu, hook_write, hook_wall};
+    start(LOG_INFO);
+    log_init(&with_date, LOG_INFO);
+    wall = 0;
+    log_info("early");
+    CHECK_STR(line, "[   12.345678] cpu1: early\n");
+    wall = 1582974245;
+    log_print(LOG_WARN, "alpha", "text");
+    CHECK_STR(line, "2020-02-29 11:04:05 [   12.345678] cpu1 alpha: warning: text\n");
+    char longest[300];
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    log_info("%s", longest);
+    CHECK_U64(line_length, LOG_LINE_MAX - 1);
+    CHECK(line[line_length - 1] == '\n');
 }
 
 TEST(format) {
@@ -156,5 +181,5 @@ TEST(limit_at_time_zero) {
     CHECK_U64(passed, 20);
 }
 
-TEST_MAIN(T(silent_before_init), T(format), T(levels), T(escapes), T(cut), T(limit),
-          T(limit_at_time_zero))
+TEST_MAIN(T(silent_before_init), T(date_and_time), T(format), T(levels), T(escapes), T(cut),
+          T(limit), T(limit_at_time_zero))

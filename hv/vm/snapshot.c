@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Asking and answering for a vCPU's registers. The pointer in the vCPU is the whole protocol:
+ * whoever exchanges it for NULL, the one that fills or the one that gives up, owns what it points
+ * to.
+ */
+#include "hv/vm/snapshot.h"
+
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+
+void vcpu_snapshot_answer(struct vcpu *v) {
+    struct vcpu_snapshot *out = __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE);
+
+    if (out == NULL) {
+        return;
+    }
+    memcpy(out->regs, v->regs, sizeof(out->regs));
+    for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
+        out->system[r] = hvm->get(v, (enum hvm_reg)r);
+    }
+    for (unsigned s = 0; s < HVM_SEG_COUNT; s++) {
+        hvm->get_segment(v, (enum hvm_seg)s, &out->segments[s]);
+    }
+    out->regs[X86_RSP] = out->system[HVM_RSP];
+    out->halted = v->halted;
+    __atomic_store_n(&out->ready, 1, __ATOMIC_RELEASE);
+}
+
+bool vcpu_snapshot_take(struct vcpu *v, struct vcpu_snapshot *out, uint64_t wait_ticks) {
+    uint64_t begin = plat_tsc();
+
+    out->ready = 0;
+    __atomic_store_n(&v->snapshot, out, __ATOMIC_RELEASE);
+    if (v->cpu == plat_cpu()) {
+        vcpu_snapshot_answer(v); /* its run was interrupted for us */
+        return true;
+    }
+    vcpu_request(v, REQUEST_SNAPSHOT);
+    while (__atomic_load_n(&out->ready, __ATOMIC_ACQUIRE) == 0) {
+        bool late = plat_tsc() - begin > wait_ticks;
+        if (late && __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE) != NULL) {
+            return false;
+        }
+        __builtin_ia32_pause();
+    }
+    return true;
+}
