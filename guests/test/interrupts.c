@@ -231,12 +231,14 @@ static uint32_t trap_by_line(void) {
     return vector;
 }
 
-/* The same from the timer, while nothing else leaves the guest. */
+/* The same from the timer, while nothing else leaves the guest. (In Bochs a host interrupt waits
+ * until the guest has changed IF: see hang() in main.c.) */
 static uint32_t trap_by_timer(void) {
     uint64_t count = machine.tsc_hz / 20;
     out8(PIC1 + 1, 0xfe);
     timer_prepare();
-    TRY("out %%al, %%dx" UNTIL_NMI, ("+c"(count)), ("a"(TIMER_LAST), "d"(TIMER_DATA)));
+    TRY("out %%al, %%dx\n\tsti\n\tnop\n\tcli" UNTIL_NMI, ("+c"(count)),
+        ("a"(TIMER_LAST), "d"(TIMER_DATA)));
     return trap_last.vector;
 }
 
