@@ -354,7 +354,7 @@ $(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.o $(HOST_LIB)
 	$(HOST_CC) $(HOST_FLAGS) -o $@ $(filter %.o,$^) $(HOST_LIB) $(UNIT_LIBS)
 
 # The pure halves of VT-x and AMD-V are the same code as on hardware.
-$(BUILD)/unit/test_vmx: $(BUILD)/host/arch/x86_64/vmx/decode.o $(BUILD)/host/arch/x86_64/vmx/caps.o
+$(BUILD)/unit/test_vmx: $(addprefix $(BUILD)/host/arch/x86_64/vmx/,decode.o caps.o entry.o)
 $(BUILD)/unit/test_svm: $(BUILD)/host/arch/x86_64/svm/decode.o
 
 # So is the guests' firmware, but for its entry and its own memcpy.

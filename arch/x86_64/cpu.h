@@ -44,6 +44,13 @@ static inline bool cpu_has(struct cpu_feature f) {
     return (r[f.word] >> f.bit & 1) != 0;
 }
 
+/* Width of a physical address. */
+static inline unsigned cpu_phys_bits(void) {
+    uint32_t r[4];
+    plat_cpuid(0x80000008u, 0, r);
+    return (r[EAX] & 0xff) != 0 ? r[EAX] & 0xff : 36;
+}
+
 static inline uint64_t msr_read(uint32_t msr) {
     uint32_t lo, hi;
     __asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr) : "memory");

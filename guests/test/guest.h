@@ -164,6 +164,7 @@ void test_msr(void);
 void test_vmxon(void);
 void test_memory_probe(void);
 void test_memory_dirty(void);
+void test_debug(void);
 void test_decoder(void);
 void test_string_io(void);
 void test_timers(void);

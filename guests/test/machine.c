@@ -207,6 +207,7 @@ void trap_handle(struct trap_frame *frame) {
     trap_last = (struct trap){(uint32_t)frame->vector, frame->error, frame->rip, cr2};
     if (trap_resume != 0) {
         frame->rip = trap_resume;
+        frame->rflags &= ~0x100ull; /* a single step is one */
         if ((frame->cs & 3) != 0) {
             frame->cs = 0x10;
             frame->ss = 0x18;

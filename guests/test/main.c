@@ -56,6 +56,7 @@ static const struct {
     {"alive", say_nothing_happened},
     {"apic", test_apic},
     {"cpuid", test_cpuid},
+    {"debug", test_debug},
     {"decoder", test_decoder},
     {"dirty", test_memory_dirty},
     {"give-up", give_up},

@@ -9,6 +9,8 @@
 #include "hv/exit/policy.h"
 #include "hv/vm/plat.h"
 
+#define CPUID_WIDTHS 0x80000008u /* of addresses */
+
 /* PE MP EM TS ET NE, WP, AM, NW CD PG. */
 #define CR0_DEFINED (BITS(0, 5) | X86_CR0_WP | X86_CR0_AM | BITS(29, 31))
 
@@ -54,14 +56,34 @@ static bool cr0_valid(struct vcpu *v, uint64_t old, uint64_t value) {
     if ((value & X86_CR0_PG) == 0) {
         return (cr4 & X86_CR4_PCIDE) == 0 && !vcpu_in_64_bit_mode(v);
     }
-    struct hvm_segment cs;
+    struct hvm_segment cs, tr;
     hvm->get_segment(v, HVM_CS, &cs);
+    hvm->get_segment(v, HVM_TR, &tr);
     bool enters_long = (hvm->get(v, HVM_EFER) & X86_EFER_LME) != 0;
-    return !enters_long || ((cr4 & X86_CR4_PAE) != 0 && (cs.attr & SEG_LONG) == 0);
+    bool fits = (cr4 & X86_CR4_PAE) != 0 && (cs.attr & SEG_LONG) == 0 &&
+                (tr.attr & SEG_TYPE) != SEG_TYPE_BUSY_TSS16;
+    return !enters_long || fits;
+}
+
+/* SDM "Loading Page-Directory-Pointer-Table Entries": these writes do it, with PAE paging on. */
+#define CR0_LOADS_PDPTES (X86_CR0_PG | X86_CR0_CD | X86_CR0_NW)
+#define CR4_LOADS_PDPTES (X86_CR4_PAE | X86_CR4_PSE | X86_CR4_PGE | X86_CR4_SMEP)
+
+static bool cr_pdptes_valid(struct vcpu *v, uint64_t cr0, uint64_t cr4) {
+    bool pae = (cr0 & X86_CR0_PG) != 0 && (cr4 & X86_CR4_PAE) != 0 &&
+               (hvm->get(v, HVM_EFER) & X86_EFER_LME) == 0;
+    uint32_t widths = cpuid_find(&v->cpuid, CPUID_WIDTHS, 0)->out[0];
+    unsigned phys_bits = (unsigned)max_u64(widths & 0xff, 36);
+    return !pae || walk_pdptes_valid(&v->vm->mem, hvm->get(v, HVM_CR3), phys_bits);
 }
 
 static bool cr0_write(struct vcpu *v, uint64_t value) {
-    if (!cr0_valid(v, hvm->get(v, HVM_CR0), value)) {
+    uint64_t old = hvm->get(v, HVM_CR0);
+    if (!cr0_valid(v, old, value)) {
+        return false;
+    }
+    if (((old ^ value) & CR0_LOADS_PDPTES) != 0 &&
+        !cr_pdptes_valid(v, value, hvm->get(v, HVM_CR4))) {
         return false;
     }
     hvm->set(v, HVM_CR0, (value & CR0_DEFINED) | X86_CR0_ET);
@@ -75,6 +97,10 @@ static bool cr4_write(struct vcpu *v, uint64_t value) {
     if ((value & ~cr4_guest_allowed(&v->cpuid)) != 0 || (long_mode && (value & X86_CR4_PAE) == 0) ||
         ((value & ~old & X86_CR4_PCIDE) != 0 &&
          (!long_mode || (hvm->get(v, HVM_CR3) & 0xfff) != 0))) {
+        return false;
+    }
+    if (((old ^ value) & CR4_LOADS_PDPTES) != 0 &&
+        !cr_pdptes_valid(v, hvm->get(v, HVM_CR0), value)) {
         return false;
     }
     hvm->set(v, HVM_CR4, value);

@@ -5,6 +5,7 @@
  */
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
+#include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
@@ -110,10 +111,43 @@ static enum action exit_refused(struct vcpu *v, struct vmexit *x) {
 static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
     static const char *const reasons[EXIT_KINDS] = {
         [EXIT_TRIPLE_FAULT] = "triple fault",
-        [EXIT_ENTRY_FAILED] = "the CPU refused the guest's state",
         [EXIT_UNKNOWN] = "exit of a kind Bulkhead does not know",
     };
     return exit_crash(v, x, reasons[x->kind]);
+}
+
+/* Exits other than refused entries, so far. */
+static uint64_t exit_count_taken(const struct vcpu *v) {
+    uint64_t count = 0;
+    for (unsigned k = 0; k < EXIT_KINDS; k++) {
+        count += k != EXIT_ENTRY_FAILED ? v->exits[k] : 0;
+    }
+    return count;
+}
+
+/*
+ * The CPU found fault with a state that it reached itself but for what we emulated. If that was a
+ * process of the guest's, it costs the process: #GP. A second refusal with no exit in between, and
+ * one of a kernel, stops the VM.
+ */
+static enum action exit_entry_failed(struct vcpu *v, struct vmexit *x) {
+    char reason[96];
+    uint32_t suppressed = 0;
+    uint64_t taken = exit_count_taken(v) + 1;
+    const char *rule = hvm->refusal(v);
+    bool again = v->refused_after == taken;
+    v->refused_after = taken;
+    if (!again && vcpu_cpl(v) == 3 && hvm->make_enterable(v)) {
+        if (log_enabled(LOG_WARN) && log_limit_pass(&v->vm->log_limit, &suppressed)) {
+            vm_log(v->vm, LOG_WARN,
+                   "the CPU refused the state of a process: %s (%u more not shown)", rule,
+                   suppressed);
+        }
+        v->event.type = EVENT_NONE;
+        return exit_inject(v, X86_GP, 0);
+    }
+    (void)fmt_print(reason, sizeof(reason), "the CPU refused the guest's state: %s", rule);
+    return exit_crash(v, x, reason);
 }
 
 /* After the instruction. */
@@ -177,6 +211,6 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_APIC_WRITE] = exit_apic,
     [EXIT_APIC_EOI] = exit_apic,
     [EXIT_BUS_LOCK] = exit_bus_lock,
-    [EXIT_ENTRY_FAILED] = exit_fatal,
+    [EXIT_ENTRY_FAILED] = exit_entry_failed,
     [EXIT_UNKNOWN] = exit_fatal,
 };

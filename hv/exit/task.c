@@ -148,6 +148,7 @@ static void task_swap(struct task *t, uint8_t *saved, bool nested) {
         old[TSS_ES - TSS_EIP + i] = s.selector;
     }
     memcpy(saved, old, sizeof(old));
+    hvm->end_shadow(v);
     hvm->set(v, HVM_RIP, t->tss[TSS_EIP]);
     hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
     hvm->set(v, HVM_RFLAGS,
@@ -200,6 +201,5 @@ enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
         return ACTION_RETRY;
     }
     v->event.type = EVENT_NONE;
-    x->insn_len = 0;
-    return ACTION_NEXT;
+    return ACTION_DONE; /* the new TF is for what comes after the task's first instruction */
 }

@@ -47,6 +47,14 @@
 #define X86_MISC_ENABLE_XD_DISABLE BIT(34)
 #define X86_EFER_SVME              BIT(12)
 
+#define X86_DR6_BREAKPOINTS BITS(0, 3)
+#define X86_DR6_BUS_LOCK    BIT(11) /* 0 when it is the cause */
+#define X86_DR6_BD          BIT(13)
+#define X86_DR6_BS          BIT(14)
+#define X86_DR6_BT          BIT(15)
+#define X86_DR6_RTM         BIT(16)       /* 0 when it is the cause */
+#define X86_DR6_ONES        0xffff0ff0ull /* without any cause */
+
 #define X86_DR7_GD BIT(13)
 
 #define X86_RFLAGS_FIXED BIT(1)

@@ -34,6 +34,7 @@ struct format {
  * Bit 5 of a PAE top entry is reserved, but a CPU that walks these with each access may mark it as
  * accessed (QEMU's AMD-V does).
  */
+enum { FORMAT_PAE = 2 };
 static const struct format formats[] = {
     {2, 10, 4, 32, 0, 0xfffff000, 0, 0, 0},
     {2, 10, 4, 32, 2, 0xfffff000, 0, 0, 0},
@@ -173,4 +174,16 @@ enum status walk_translate(const struct gmem *mem, const struct walk_state *s, g
         result = descend(&w, page);
     }
     return result;
+}
+
+bool walk_pdptes_valid(const struct gmem *mem, uint64_t cr3, unsigned phys_bits) {
+    const struct format *f = &formats[FORMAT_PAE];
+    const uint64_t *entries = gmem_pointer(mem, GPA(cr3 & f->root), 4 * sizeof(uint64_t));
+    uint64_t reserved = f->reserved | f->top_reserved | (ADDRESS_MASK & ~(BIT(phys_bits) - 1));
+    bool valid = true;
+    for (unsigned i = 0; entries != NULL && i < 4; i++) {
+        uint64_t entry = __atomic_load_n(&entries[i], __ATOMIC_RELAXED);
+        valid &= (entry & ENTRY_PRESENT) == 0 || (entry & reserved) == 0;
+    }
+    return valid;
 }

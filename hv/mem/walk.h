@@ -50,3 +50,9 @@ struct walk_page {
  */
 MUST_USE enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
                                     unsigned access, struct walk_page *page);
+
+/*
+ * The four entries that CR3 names for PAE paging: false if one that is present has a reserved bit
+ * set, which a CPU refuses with #GP when it loads them. Where no RAM is, none is present.
+ */
+bool walk_pdptes_valid(const struct gmem *mem, uint64_t cr3, unsigned phys_bits);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "hv/lib/status.h"
+#include "hv/lib/x86.h"
 #include "hv/plan/boot_info.h"
 
 struct npt_format;
@@ -88,6 +89,21 @@ static inline bool event_sets_rf(const struct event *e) {
     return e->type == EVENT_EXCEPTION && e->vector != 1;
 }
 
+/*
+ * DR6 after a #DB with these causes, of which BUS_LOCK and RTM count as set when they are causes.
+ * The breakpoints are those of this #DB; what else software or a #DB has set stays. SDM "Debug
+ * Status Register (DR6)".
+ */
+#define X86_DR6_CAUSES                                                                             \
+    (X86_DR6_BREAKPOINTS | X86_DR6_BUS_LOCK | X86_DR6_BD | X86_DR6_BS | X86_DR6_BT | X86_DR6_RTM)
+static inline uint64_t debug_status(uint64_t dr6, uint64_t causes) {
+    uint64_t inverted = X86_DR6_BUS_LOCK | X86_DR6_RTM;
+    causes &= X86_DR6_CAUSES;
+    dr6 &= ~X86_DR6_BREAKPOINTS;
+    dr6 |= (X86_DR6_ONES & ~X86_DR6_BUS_LOCK) | (causes & ~inverted);
+    return dr6 & ~(causes & inverted);
+}
+
 enum io_flag { IO_IN = BIT32(0), IO_STRING = BIT32(1), IO_REP = BIT32(2) };
 
 struct exit_io {
@@ -159,9 +175,13 @@ struct hvm_segment {
     uint32_t limit, attr;
     uint16_t selector;
 };
-#define SEG_LONG     BIT32(13)
-#define SEG_BIG      BIT32(14) /* D or B */
-#define SEG_UNUSABLE BIT32(16)
+#define SEG_LONG            BIT32(13)
+#define SEG_BIG             BIT32(14) /* D or B */
+#define SEG_UNUSABLE        BIT32(16)
+#define SEG_TYPE            0xfu
+/* Of a TR in use. */
+#define SEG_TYPE_BUSY_TSS16 3u
+#define SEG_TYPE_BUSY_TSS   11u
 
 /* Where the guest's code is. */
 struct hvm_code {
@@ -184,7 +204,15 @@ struct hvm_ops {
      */
     void (*loop)(struct vcpu *v);
     void (*inject)(struct vcpu *v); /* v->event goes in with the next entry; the last call counts */
-    bool (*can_take)(struct vcpu *v, bool nmi);               /* or else an interrupt */
+    bool (*can_take)(struct vcpu *v, bool nmi); /* or else an interrupt */
+    /* A task switch took place: no interrupt shadow, and no debug trap due. With VT-x only: other
+     * CPUs switch tasks themselves. */
+    void (*end_shadow)(struct vcpu *v);
+    /* After EXIT_ENTRY_FAILED: the rule that v's state breaks, in words. */
+    const char *(*refusal)(struct vcpu *v);
+    /* Then: makes the state one that the CPU takes with an exception going in, as far as that is
+     * possible; false if it still breaks a rule that we know. */
+    bool (*make_enterable)(struct vcpu *v);
     void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */
     uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */

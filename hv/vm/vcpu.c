@@ -259,6 +259,8 @@ static const uint64_t reset_registers[HVM_REG_COUNT] = {
     [HVM_PAT] = 0x0007040600070406,
 };
 
+#define CPUID_1_ECX_OSXSAVE BIT32(27)
+
 /* Attributes: present; read-write data, code, LDT, busy TSS. */
 static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
     [HVM_ES] = {0, 0xffff, 0x93, 0},  [HVM_CS] = {0xf0000, 0xffff, 0x9b, 0xf000},
@@ -270,7 +272,9 @@ static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
 
 static void vcpu_reset_registers(struct vcpu *v) {
     memset(v->regs, 0, sizeof(v->regs));
-    v->regs[X86_RDX] = v->cpuid.entries[v->cpuid.slots[0][1]].out[0]; /* the CPU's signature */
+    struct cpuid_entry *leaf = &v->cpuid.entries[v->cpuid.slots[0][1]];
+    v->regs[X86_RDX] = leaf->out[0];      /* the CPU's signature */
+    leaf->out[2] &= ~CPUID_1_ECX_OSXSAVE; /* shows CR4's bit */
     for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
         hvm->set(v, (enum hvm_reg)r, reset_registers[r]);
     }

@@ -95,6 +95,7 @@ struct vcpu {
     struct fetch_hint hints[8]; /* by the low bits of RIP's page number */
     struct fetch_insn *insns;   /* a page of them: the last instructions that exited */
 
+    uint64_t refused_after; /* exits before the CPU last refused to enter, and 1; 0 = never */
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
 };

@@ -162,6 +162,10 @@ class Walls(HostileGuests):
     def paging(self):
         self.subtest("paging")
 
+    @check("debug traps: DR6, RF, interrupt shadows")
+    def debug(self):
+        self.subtest("debug")
+
     @check("the PC's small devices")
     def platform(self):
         self.subtest("platform")

@@ -138,6 +138,20 @@ static bool fake_can(struct vcpu *v, bool nmi) {
     (void)v;
     return nmi ? !fake_nmi_blocked : fake_can_interrupt;
 }
+static unsigned fake_shadows_ended;
+static void fake_end_shadow(struct vcpu *v) {
+    (void)v;
+    fake_shadows_ended++;
+}
+static bool fake_enterable;
+static const char *fake_refusal(struct vcpu *v) {
+    (void)v;
+    return "the test's rule";
+}
+static bool fake_make_enterable(struct vcpu *v) {
+    (void)v;
+    return fake_enterable;
+}
 static void fake_window(struct vcpu *v, bool interrupt, bool nmi) {
     (void)v;
     fake_window_interrupt = interrupt;
@@ -188,6 +202,9 @@ static struct hvm_ops fake_ops = {
     .vcpu_reset = fake_vcpu_reset,
     .inject = fake_inject,
     .can_take = fake_can,
+    .end_shadow = fake_end_shadow,
+    .refusal = fake_refusal,
+    .make_enterable = fake_make_enterable,
     .window = fake_window,
     .get = fake_get,
     .set = fake_set,

@@ -82,7 +82,7 @@ static enum action jump(unsigned source, unsigned selector) {
                        .task = {(uint16_t)selector, (uint8_t)source, {.type = EVENT_NONE}}};
     v->event.type = EVENT_NONE;
     enum action a = fake_exit(v, &x);
-    CHECK(a != ACTION_NEXT || (x.insn_len == 0 && v->event.type == EVENT_NONE));
+    CHECK(a != ACTION_DONE || v->event.type == EVENT_NONE);
     return a;
 }
 
@@ -92,7 +92,7 @@ static bool faulted(unsigned vector, uint32_t error) {
 
 TEST(jump_there_and_back) {
     start();
-    CHECK_U64(jump(TASK_JMP, B), ACTION_NEXT);
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
     CHECK_U64(fake_regs[HVM_RIP], 0x200);
     CHECK_U64(fake_regs[HVM_RSP], STACK);
     CHECK_U64(fake_regs[HVM_RFLAGS], 2);
@@ -110,7 +110,7 @@ TEST(jump_there_and_back) {
     CHECK_U64(*word(TSS_A, EFLAGS), 2 | X86_RFLAGS_IF);
     CHECK(*word(TSS_A, EAX) == 0xaaaa && *word(TSS_A, ESP) == 0x5000);
     CHECK(*word(TSS_A, CS) == CODE && *word(TSS_A, SS) == DATA);
-    CHECK_U64(jump(TASK_JMP, A), ACTION_NEXT);
+    CHECK_U64(jump(TASK_JMP, A), ACTION_DONE);
     CHECK(fake_regs[HVM_RIP] == 0x107 && v->regs[X86_RAX] == 0xaaaa);
     CHECK(*type_of(A) == BUSY && *type_of(B) == AVAILABLE);
     CHECK_U64(*word(TSS_B, EIP), 0x207);
@@ -119,11 +119,11 @@ TEST(jump_there_and_back) {
 TEST(call_and_return) {
     start();
     *word(TSS_B, 0) = 0xffff0000;
-    CHECK_U64(jump(TASK_CALL, B), ACTION_NEXT);
+    CHECK_U64(jump(TASK_CALL, B), ACTION_DONE);
     CHECK_U64(*word(TSS_B, 0), 0xffff0000 | A);
     CHECK_U64(fake_regs[HVM_RFLAGS], 2 | NT);
     CHECK(*type_of(A) == BUSY && *type_of(B) == BUSY);
-    CHECK_U64(jump(TASK_IRET, A), ACTION_NEXT);
+    CHECK_U64(jump(TASK_IRET, A), ACTION_DONE);
     CHECK(*type_of(A) == BUSY && *type_of(B) == AVAILABLE);
     CHECK_U64(*word(TSS_B, EFLAGS), 2);
     CHECK_U64(fake_regs[HVM_RFLAGS], 2 | X86_RFLAGS_IF);
@@ -137,7 +137,7 @@ TEST(gate_with_error_code) {
     }
     struct vmexit x = {.kind = EXIT_TASK_SWITCH,
                        .task = {B, TASK_GATE, {EVENT_EXCEPTION, X86_GP, 0, true, 0x1234}}};
-    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_exit(v, &x), ACTION_DONE);
     CHECK_U64(v->event.type, EVENT_NONE);
     CHECK_U64(*word(TSS_A, EIP), 0x100); /* the faulting one */
     CHECK_U64(*word(TSS_A, EFLAGS), 2 | X86_RFLAGS_IF | X86_RFLAGS_RF);
@@ -193,7 +193,7 @@ TEST(segments_of_a_task) {
     }
     start(); /* null selectors do */
     *word(TSS_B, DS) = 0;
-    CHECK_U64(jump(TASK_JMP, B), ACTION_NEXT);
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
     CHECK(fake_segs[HVM_DS].attr & SEG_UNUSABLE);
 }
 
@@ -216,7 +216,7 @@ TEST(page_faults) {
     CHECK(*type_of(A) == BUSY && fake_regs[HVM_RIP] == 0x100);
     *word(0x400000, TSS_A >> 12) = TSS_A | 3;
     *word(TSS_B, 7) = 0x401018;
-    CHECK_U64(jump(TASK_JMP, B), ACTION_NEXT);
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
     CHECK_U64(fake_regs[HVM_CR3], 0x401018);
 }
 

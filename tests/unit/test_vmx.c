@@ -5,6 +5,7 @@
  */
 #include "arch/x86_64/vmx/caps.h"
 #include "arch/x86_64/vmx/decode.h"
+#include "arch/x86_64/vmx/entry.h"
 #include "test.h"
 
 TEST(reasons) {
@@ -21,6 +22,24 @@ TEST(reasons) {
     CHECK_U64(vmx_reason_strip(0x8800000a), 0x8800000a);
     CHECK_U64(vmx_reason_find(VMX_REASONS).kind, EXIT_UNKNOWN);
     CHECK_U64(vmx_reason_find(0xffff).kind, EXIT_UNKNOWN);
+    CHECK_U64(vmx_reason_find(0x8000ffff).kind, EXIT_UNKNOWN);
+    static const uint8_t instructions[] = {76, 77, 84, 85};
+    for (size_t i = 0; i < ARRAY_SIZE(instructions); i++) {
+        CHECK_U64(vmx_reason_find(instructions[i]).kind, EXIT_INVALID_OPCODE);
+        CHECK_U64(vmx_reason_find(instructions[i]).needs, NEED_LENGTH);
+    }
+    static const uint8_t states[] = {3, 4, 5, 6, 35, 37, 49, 52, 62, 66, 75};
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+        CHECK_U64(vmx_reason_find(states[i]).kind, EXIT_UNKNOWN);
+        CHECK_U64(vmx_reason_find(states[i]).needs & NEED_LENGTH, 0);
+    }
+    /* From the future: with a length it is an instruction. */
+    CHECK((vmx_reason_find(VMX_REASONS).needs & NEED_LENGTH) != 0);
+    CHECK_U64(vmx_reason_find(0x0800ffff).needs & NEED_LENGTH, 0);
+    CHECK_U64(vmx_decode_unknown(0), EXIT_UNKNOWN);
+    CHECK_U64(vmx_decode_unknown(1), EXIT_INVALID_OPCODE);
+    CHECK_U64(vmx_decode_unknown(15), EXIT_INVALID_OPCODE);
+    CHECK_U64(vmx_decode_unknown(16), EXIT_UNKNOWN);
     for (uint32_t i = 0; i < VMX_REASONS; i++) {
         CHECK(vmx_reasons[i].kind < EXIT_KINDS);
     }
@@ -273,7 +292,152 @@ TEST(each_lack_is_named) {
     CHECK_STR(missing_last, "INVEPT of all contexts");
 }
 
+/* 64-bit code at CPL 0, interrupts on. */
+static struct vmx_entry_state enterable(void) {
+    struct vmx_entry_state s = {.cr0 = X86_CR0_PG | X86_CR0_PE,
+                                .cr4 = X86_CR4_PAE,
+                                .efer = X86_EFER_LME | X86_EFER_LMA,
+                                .rflags = X86_RFLAGS_FIXED | X86_RFLAGS_IF,
+                                .dr7 = 0x400,
+                                .entry_controls = ENTRY_IA32E,
+                                .phys_bits = 39};
+    s.attr[HVM_CS] = 0xa09b;
+    s.attr[HVM_TR] = 0x8b;
+    return s;
+}
+
+/* A process's: PAE paging without long mode, CPL 3. */
+static struct vmx_entry_state enterable_pae(void) {
+    struct vmx_entry_state s = enterable();
+    s.efer = s.entry_controls = 0;
+    s.attr[HVM_CS] = 0xc0fb;
+    s.pdptes[0] = 0x1001;
+    return s;
+}
+
+#define EVENT_WORD(type) (EVENT_VALID | (uint32_t)(type) << 8)
+#define PENDING_BS       BIT(14)
+
+TEST(rules_of_an_entry) {
+    struct vmx_entry_state s = enterable();
+    CHECK(vmx_entry_rule(&s) == NULL);
+    s = enterable_pae();
+    CHECK(vmx_entry_rule(&s) == NULL);
+#define BREAKS(change, text)                                                                       \
+    do {                                                                                           \
+        s = enterable();                                                                           \
+        change;                                                                                    \
+        const char *rule = vmx_entry_rule(&s);                                                     \
+        CHECK(rule != NULL);                                                                       \
+        CHECK_STR(rule, text);                                                                     \
+    } while (0)
+    static const char trap[] = "a single-step trap in an interrupt shadow";
+    static const char shadow[] = "an interrupt shadow that cannot be";
+    static const char held[] = "an interrupt or NMI in an interrupt shadow";
+    static const char vm86[] = "virtual-8086 mode where it cannot be";
+    static const char lm[] = "EFER, CR0 and CR4 disagree on long mode";
+    static const char tr[] = "TR holds no task state segment of this mode";
+    BREAKS((s.interruptibility = BLOCKED_BY_MOV_SS, s.rflags |= X86_RFLAGS_TF), trap);
+    BREAKS((s.interruptibility = BLOCKED_BY_STI, s.rflags |= X86_RFLAGS_TF), trap);
+    BREAKS((s.interruptibility = BLOCKED_BY_MOV_SS, s.pending_debug = PENDING_BS), trap);
+    BREAKS((s.activity = 1, s.pending_debug = PENDING_BS), trap);
+    BREAKS((s.interruptibility = BLOCKED_BY_STI, s.rflags &= ~X86_RFLAGS_IF), shadow);
+    BREAKS(s.interruptibility = VMX_SHADOW, shadow);
+    BREAKS((s.interruptibility = BLOCKED_BY_STI, s.event = EVENT_WORD(EVENT_INTERRUPT)), held);
+    BREAKS((s.interruptibility = BLOCKED_BY_MOV_SS, s.event = EVENT_WORD(EVENT_NMI)), held);
+    BREAKS((s.event = EVENT_WORD(EVENT_INTERRUPT), s.rflags &= ~X86_RFLAGS_IF),
+           "an interrupt without RFLAGS.IF");
+    BREAKS(s.pending_debug = BIT(13), "unknown debug traps are due");
+    BREAKS(s.rflags |= BIT(15), "RFLAGS has a reserved bit");
+    BREAKS(s.rflags &= ~X86_RFLAGS_FIXED, "RFLAGS has a reserved bit");
+    BREAKS(s.rflags |= X86_RFLAGS_VM, vm86);
+    BREAKS((s = enterable_pae(), s.cr0 = 0, s.rflags |= X86_RFLAGS_VM), vm86);
+    BREAKS((s = enterable_pae(), s.cr0 = X86_CR0_PG), "CR0.PG is set without CR0.PE");
+    BREAKS(s.cr4 = 0, lm);
+    BREAKS(s.efer = 0, lm);
+    BREAKS((s = enterable_pae(), s.efer = X86_EFER_LMA), lm);
+    BREAKS(s.attr[HVM_TR] = 0x83, tr);
+    BREAKS(s.attr[HVM_TR] = 0x89, tr);
+    BREAKS(s.attr[HVM_TR] |= SEG_UNUSABLE, tr);
+    BREAKS(s.attr[HVM_CS] |= SEG_BIG, "CS has both L and D");
+    BREAKS((s = enterable_pae(), s.pdptes[3] = 0x3),
+           "a page-directory pointer has a reserved bit");
+    BREAKS(s.dr7 |= BIT(32), "DR7 has bits above 31");
+#undef BREAKS
+    /* What is right in one mode only, and what a shadow allows. */
+    s = enterable();
+    s.pdptes[0] = UINT64_MAX;
+    CHECK(vmx_entry_rule(&s) == NULL);
+    s = enterable_pae();
+    s.attr[HVM_TR] = 0x83;
+    s.rflags |= X86_RFLAGS_VM;
+    CHECK(vmx_entry_rule(&s) == NULL);
+    s = enterable();
+    s.interruptibility = BLOCKED_BY_MOV_SS | BLOCKED_BY_NMI;
+    s.rflags |= X86_RFLAGS_TF;
+    s.pending_debug = PENDING_BS;
+    s.event = EVENT_WORD(EVENT_EXCEPTION);
+    CHECK(vmx_entry_rule(&s) == NULL);
+}
+
+/* All that a process can have come to is gone, and the exception can go in. */
+TEST(mended_for_an_entry) {
+    struct vmx_entry_state s = enterable_pae();
+    s.interruptibility = VMX_SHADOW | BLOCKED_BY_NMI;
+    s.rflags = X86_RFLAGS_TF | BIT(15) | BIT(40) | X86_RFLAGS_VM;
+    s.pending_debug = UINT64_MAX;
+    s.activity = 1;
+    s.event = EVENT_WORD(EVENT_INTERRUPT);
+    s.dr7 |= BIT(40);
+    s.pdptes[1] = UINT64_MAX;
+    vmx_entry_mend(&s);
+    CHECK(vmx_entry_rule(&s) == NULL);
+    CHECK_U64(s.rflags, X86_RFLAGS_FIXED | X86_RFLAGS_TF | X86_RFLAGS_VM);
+    CHECK_U64(s.interruptibility, BLOCKED_BY_NMI);
+    CHECK_U64(s.dr7, 0x400);
+    CHECK_U64(s.pdptes[0], 0x1001);
+    s = enterable();
+    s.rflags |= X86_RFLAGS_VM;
+    vmx_entry_mend(&s);
+    CHECK(vmx_entry_rule(&s) == NULL);
+    s = enterable(); /* not ours to change */
+    s.attr[HVM_TR] = 0x83;
+    vmx_entry_mend(&s);
+    CHECK(vmx_entry_rule(&s) != NULL);
+}
+
+TEST(page_directory_pointers) {
+    CHECK_U64(vmx_pdpte(0, 39), 0);
+    CHECK_U64(vmx_pdpte(0x7fffff001 | 0xe18, 39), 0x7fffff001 | 0xe18);
+    CHECK_U64(vmx_pdpte(0x7fffff000 | 0x1e6, 39), 0x7fffff000 | 0x1e6); /* not present */
+    static const uint8_t reserved[] = {1, 2, 5, 6, 7, 8, 39, 51, 52, 63};
+    for (size_t i = 0; i < ARRAY_SIZE(reserved); i++) {
+        CHECK_U64(vmx_pdpte(0x1001 | BIT(reserved[i]), 39), 0x1000 | BIT(reserved[i]));
+    }
+}
+
+TEST(shadow_before_an_nmi_window) {
+    CHECK_U64(vmx_shadow_for_nmi(0), 0);
+    CHECK_U64(vmx_shadow_for_nmi(BLOCKED_BY_STI), BLOCKED_BY_MOV_SS);
+    CHECK_U64(vmx_shadow_for_nmi(BLOCKED_BY_MOV_SS), BLOCKED_BY_MOV_SS);
+    CHECK_U64(vmx_shadow_for_nmi(BLOCKED_BY_STI | BLOCKED_BY_NMI), BLOCKED_BY_STI | BLOCKED_BY_NMI);
+}
+
+/* What software has set stays, but for the breakpoints; two bits are 0 when they are causes. */
+TEST(debug_status_after_a_trap) {
+    CHECK_U64(debug_status(0xffff4ff2, BIT(2)), 0xffff4ff4);
+    CHECK_U64(debug_status(0xffff0ff0, X86_DR6_BS), 0xffff4ff0);
+    CHECK_U64(debug_status(0xffffeff5, X86_DR6_BD), 0xffffeff0);
+    CHECK_U64(debug_status(0xffff0ff0, X86_DR6_RTM | 1), 0xfffe0ff1);
+    CHECK_U64(debug_status(0xfffe0ff1, 1), 0xffff0ff1);
+    CHECK_U64(debug_status(0xffff0ff0, X86_DR6_BUS_LOCK), 0xffff07f0);
+    CHECK_U64(debug_status(0xffff07f0, 8), 0xffff07f8);
+    CHECK_U64(debug_status(0xffff0ff0, BIT(12) | BIT(4) | BIT(40)), 0xffff0ff0);
+}
+
 TEST_MAIN(T(reasons), T(instructions_that_guests_do_not_have), T(each_needed_control_is_missed),
           T(port_io), T(control_registers), T(nested_faults), T(apic_exits), T(task_switches),
           T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
-          T(apic_virtualization_is_whole), T(each_lack_is_named))
+          T(apic_virtualization_is_whole), T(each_lack_is_named), T(rules_of_an_entry),
+          T(mended_for_an_entry), T(page_directory_pointers), T(shadow_before_an_nmi_window),
+          T(debug_status_after_a_trap))

@@ -75,7 +75,7 @@ static void svm_trap_after(struct vcpu *v) {
         vcpu_request(v, REQUEST_EVENT);
     }
     if ((s->vmcb.rflags & X86_RFLAGS_TF) != 0) {
-        s->vmcb.dr6 |= DR6_BS;
+        s->vmcb.dr6 = debug_status(s->vmcb.dr6, X86_DR6_BS);
         s->vmcb.clean &= ~(uint64_t)CLEAN_DR;
         vcpu_inject_exception(v, X86_DB, 0);
     }
@@ -97,9 +97,6 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
         if (event.type != EVENT_NONE) {
             vcpu_inject(v, event);
         }
-    }
-    if (e.kind == EXIT_ENTRY_FAILED) {
-        vm_log(v->vm, LOG_ERROR, "VMRUN refused the guest's state: %s", svm_refusal(c));
     }
     if (e.form == FORM_CR) { /* LMA follows LME and PG, and Bochs is early with it: set it again */
         hvm->set(v, HVM_EFER, hvm->get(v, HVM_EFER));
@@ -162,6 +159,9 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
     c->rip = next;
     if (UNLIKELY(c->interrupt_shadow != 0)) {
         svm_end_shadow(v);
+    }
+    if (UNLIKELY((c->rflags & X86_RFLAGS_RF) != 0) && insn_len != 0) {
+        c->rflags &= ~X86_RFLAGS_RF; /* the instruction is done, and not only one repetition */
     }
     if (UNLIKELY((c->rflags & X86_RFLAGS_TF) != 0)) {
         svm_trap_after(v);

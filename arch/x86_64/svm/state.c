@@ -214,6 +214,15 @@ static bool svm_can_take(struct vcpu *v, bool nmi) {
            (s->vmcb.interrupt_shadow & SHADOW) == 0;
 }
 
+static const char *svm_refusal_of(struct vcpu *v) {
+    return svm_refusal(v->vendor);
+}
+
+/* No emulation leads to a state that VMRUN refuses; so there is nothing to mend. */
+static bool svm_make_enterable(UNUSED struct vcpu *v) {
+    return false;
+}
+
 struct hvm_ops svm_ops = {
     .name = "AMD-V",
     .cpu_on = svm_cpu_on,
@@ -222,6 +231,8 @@ struct hvm_ops svm_ops = {
     .loop = svm_loop,
     .inject = svm_inject,
     .can_take = svm_can_take,
+    .refusal = svm_refusal_of,
+    .make_enterable = svm_make_enterable,
     .window = svm_window,
     .get = svm_get,
     .set = svm_set,

@@ -93,13 +93,24 @@ const struct vmx_reason vmx_reasons[VMX_REASONS] = {
     [56] = {EXIT_APIC_WRITE, NEED_QUALIFICATION},
     [59 ... 60] = {EXIT_INVALID_OPCODE, INSN}, /* VMFUNC, ENCLS */
     [63 ... 64] = {EXIT_INVALID_OPCODE, INSN}, /* XSAVES, XRSTORS: hidden */
+    /* Some of these exit on a CPU that has them whatever the controls say. */
+    [65] = {EXIT_INVALID_OPCODE, INSN},        /* PCONFIG */
+    [67 ... 70] = {EXIT_INVALID_OPCODE, INSN}, /* UMWAIT, TPAUSE, LOADIWKEY, ENCLV */
+    [72 ... 73] = {EXIT_INVALID_OPCODE, INSN}, /* ENQCMD, ENQCMDS */
     [74] = {EXIT_BUS_LOCK, NEED_IDT},          /* after the instruction */
+    [76 ... 77] = {EXIT_INVALID_OPCODE, INSN}, /* SEAMCALL, TDCALL */
+    /* RDMSRLIST, WRMSRLIST, URDMSR, UWRMSR */
+    [78 ... 81] = {EXIT_INVALID_OPCODE, INSN},
+    [84 ... 85] = {EXIT_INVALID_OPCODE, INSN}, /* RDMSR and WRMSRNS with an immediate */
 };
 
 /* Bits 15:0 are the reason; any flag above it makes the word one we did not ask for. */
 struct vmx_reason vmx_reason_find(uint32_t reason) {
     uint32_t basic = reason & 0xffff;
     bool failed = (reason & VMX_REASON_FAILED) != 0;
+    if (reason >= VMX_REASONS && reason == basic) {
+        return (struct vmx_reason){EXIT_UNKNOWN, NEED_QUALIFICATION | NEED_LENGTH};
+    }
     if (basic >= VMX_REASONS || (reason & ~(VMX_REASON_FAILED | 0xffffu)) != 0 ||
         failed != (basic == 33 || basic == 34 || basic == 41)) {
         return (struct vmx_reason){EXIT_UNKNOWN, NEED_QUALIFICATION};

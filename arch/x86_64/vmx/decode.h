@@ -29,7 +29,7 @@ struct vmx_reason {
     uint8_t needs; /* enum vmx_need */
 };
 
-#define VMX_REASONS            75u
+#define VMX_REASONS            86u
 #define VMX_REASON_FAILED      BIT32(31) /* VM-entry failure */
 #define VMX_REASON_BUS_LOCK    BIT32(26) /* the guest locked the bus before something else came */
 #define VMX_REASON_APIC_ACCESS 44
@@ -38,6 +38,7 @@ struct vmx_reason {
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
 
 /*
+/*
  * The exit-reason word without what it says beside the reason. A bus lock that an event overtook
  * goes unpunished: a guest cannot time that.
  */
@@ -45,8 +46,21 @@ static inline uint32_t vmx_reason_strip(uint32_t word) {
     return word & ~VMX_REASON_BUS_LOCK;
 }
 
-/* The entry for a raw exit-reason word; EXIT_UNKNOWN for what the table does not have. */
+/*
+ * The entry for a raw exit-reason word; EXIT_UNKNOWN for what the table does not have. If that one
+ * asks for the length, vmx_decode_unknown() has the last word.
+ */
 struct vmx_reason vmx_reason_find(uint32_t reason);
+
+#define INSN_LENGTH_MAX 15u
+/*
+ * An exit of a reason from the future: with the length of an instruction it is one that this CPU
+ * has and the guest's does not. All others are of the CPU's state, and nobody knows what is to be
+ * done.
+ */
+static inline enum exit_kind vmx_decode_unknown(uint32_t insn_len) {
+    return insn_len != 0 && insn_len <= INSN_LENGTH_MAX ? EXIT_INVALID_OPCODE : EXIT_UNKNOWN;
+}
 
 /* SDM "Exit Qualification for EPT Violations". */
 static inline void vmx_decode_ept_violation(const struct vmx_raw *raw, struct vmexit *x) {

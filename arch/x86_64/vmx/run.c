@@ -65,6 +65,9 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
         vmx_decode_ept_violation(&raw, x);
         return;
     }
+    if (x->kind == EXIT_UNKNOWN && (needs & NEED_LENGTH) != 0) {
+        x->kind = vmx_decode_unknown(raw.insn_len);
+    }
     vmx_decode(&raw, x);
     if (x->kind == EXIT_TASK_SWITCH && x->task.source == TASK_IRET) {
         vmx_block_nmi(false); /* IRET ends that, whatever becomes of the switch */
@@ -74,7 +77,7 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     }
     if (x->kind == EXIT_EXCEPTION && x->event.vector == X86_DB) {
         /* The exit came before DR6 was written; the reinjected #DB does not write it either. */
-        dr6_write((raw.qualification ^ DR6_DEFAULT) | (dr6_read() & 0xf & ~raw.qualification));
+        dr6_write(debug_status(dr6_read(), raw.qualification));
     }
 }
 
@@ -112,6 +115,17 @@ static inline __attribute__((always_inline)) struct vcpu *vmx_run(struct vcpu *v
     return v;
 }
 
+/* An instruction that is done ends RF; one in the middle of its repetitions does not. */
+static __attribute__((noinline)) void vmx_advance_flags(uint64_t rflags, uint32_t insn_len) {
+    if ((rflags & X86_RFLAGS_RF) != 0 && insn_len != 0) {
+        vmcs_write64(VMCS_GUEST_RFLAGS, rflags & ~X86_RFLAGS_RF);
+    }
+    if ((rflags & X86_RFLAGS_TF) != 0) {
+        uint64_t pending = vmcs_read64(VMCS_GUEST_PENDING_DEBUG);
+        vmcs_write64(VMCS_GUEST_PENDING_DEBUG, pending | PENDING_DEBUG_BS);
+    }
+}
+
 static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v, uint32_t insn_len) {
     uint64_t next = vmcs_read64(VMCS_GUEST_RIP) + insn_len;
     if (UNLIKELY((uint32_t)next < insn_len) && next >> 32 == 1 &&
@@ -124,9 +138,9 @@ static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v, ui
         blocked = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & BLOCKED_BY_NMI;
     }
     vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, blocked);
-    if (UNLIKELY((vmcs_read64(VMCS_GUEST_RFLAGS) & X86_RFLAGS_TF) != 0)) {
-        uint64_t pending = vmcs_read64(VMCS_GUEST_PENDING_DEBUG);
-        vmcs_write64(VMCS_GUEST_PENDING_DEBUG, pending | PENDING_DEBUG_BS);
+    uint64_t rflags = vmcs_read64(VMCS_GUEST_RFLAGS);
+    if (UNLIKELY((rflags & (X86_RFLAGS_TF | X86_RFLAGS_RF)) != 0)) {
+        vmx_advance_flags(rflags, insn_len);
     }
 }
 

@@ -8,6 +8,7 @@
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/vmx/decode.h"
+#include "arch/x86_64/vmx/entry.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/phys.h"
@@ -210,14 +211,23 @@ static void vmx_write_efer(struct vmx_vcpu *s, uint64_t efer, uint64_t cr0) {
 
 /*
  * With EPT the CPU takes the four entries of PAE paging from the VMCS and reads them itself at the
- * guest's own MOV CR3 only. Where no RAM is, none is present. SDM "Loading Page-Directory-
+ * guest's own MOV to CR0, CR3 or CR4 only. Where no RAM is, none is present. One that the CPU would
+ * refuse was not there when the handler looked: another vCPU is at it. SDM "Loading Page-Directory-
  * Pointer-Table Entries".
  */
 static void vmx_load_pdptes(const struct vcpu *v) {
+    const struct vmx_vcpu *s = v->vendor;
+    bool pae = (vmcs_read64(VMCS_GUEST_CR0) & X86_CR0_PG) != 0 &&
+               (vmcs_read64(VMCS_GUEST_CR4) & X86_CR4_PAE) != 0 &&
+               (s->entry_controls & ENTRY_IA32E) == 0;
+    if (!pae) {
+        return;
+    }
     gpa_t table = GPA(vmcs_read_raw(vmx_register_codes[HVM_CR3]) & BITS(5, 31));
     const uint64_t *entries = gmem_pointer(&v->vm->mem, table, 4 * sizeof(uint64_t));
     for (uint16_t i = 0; i < 4; i++) {
         uint64_t entry = entries != NULL ? __atomic_load_n(&entries[i], __ATOMIC_RELAXED) : 0;
+        entry = vmx_pdpte(entry, cpu_phys_bits());
         vmcs_write64(VMCS_64((uint16_t)(VMCS_PDPTE0 + 2 * i)), entry);
     }
 }
@@ -231,10 +241,7 @@ static void vmx_set_cr0(const struct vcpu *v, uint64_t cr0) {
     vmcs_write64(VMCS_GUEST_CR0, real & vmx_caps.cr0_fixed1);
     vmcs_write64(VMCS_CR0_SHADOW, cr0);
     vmx_write_efer(s, vmcs_read64(VMCS_GUEST_EFER), cr0);
-    if ((cr0 & X86_CR0_PG) != 0 && (s->entry_controls & ENTRY_IA32E) == 0 &&
-        (vmcs_read64(VMCS_GUEST_CR4) & X86_CR4_PAE) != 0) {
-        vmx_load_pdptes(v);
-    }
+    vmx_load_pdptes(v);
 }
 
 static void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
@@ -246,6 +253,7 @@ static void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
         vmcs_write64(VMCS_GUEST_CR4, ((value | vmx_caps.cr4_fixed0) & vmx_caps.cr4_fixed1) |
                                          (cr4_read() & X86_CR4_MCE));
         vmcs_write64(VMCS_CR4_SHADOW, value);
+        vmx_load_pdptes(v);
     } else if (r == HVM_CR2) {
         cr2_write(value); /* it stays live in the CPU */
     } else if (r == HVM_EFER) {
@@ -285,6 +293,18 @@ static void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_s
     }
 }
 
+/*
+ * An exception's delivery ends the shadow of STI or MOV SS, so it may as well end before: a shadow
+ * obliges the VMCS to agree with TF and IF, which an intercepted #DB and emulation do not. SDM
+ * "Checks on Guest Non-Register State".
+ */
+static void vmx_leave_shadow(void) {
+    uint32_t state = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+    if (UNLIKELY((state & VMX_SHADOW) != 0)) {
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, state & ~VMX_SHADOW);
+    }
+}
+
 /* SDM "VM-Entry Controls for Event Injection"; the CPU clears the field's valid bit at each exit.
  */
 static void vmx_inject(struct vcpu *v) {
@@ -296,6 +316,9 @@ static void vmx_inject(struct vcpu *v) {
     }
     if (UNLIKELY(e->insn_len != 0)) {
         vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e->insn_len);
+    }
+    if (e->type >= EVENT_EXCEPTION) {
+        vmx_leave_shadow();
     }
     if (event_sets_rf(e)) {
         vmcs_write64(VMCS_GUEST_RFLAGS, vmcs_read64(VMCS_GUEST_RFLAGS) | X86_RFLAGS_RF);
@@ -310,8 +333,11 @@ static bool vmx_can_take(struct vcpu *v, bool nmi) {
            (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & blocking) == 0;
 }
 
-static void vmx_window(struct vcpu *v, bool interrupt, bool nmi) {
-    (void)v;
+static void vmx_window(UNUSED struct vcpu *v, bool interrupt, bool nmi) {
+    if (nmi) {
+        uint32_t state = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, vmx_shadow_for_nmi(state));
+    }
     vmcs_write32(VMCS_PROC_CONTROLS, vmx_controls[VMX_PROC] |
                                          (interrupt ? PROC_INTERRUPT_WINDOW : 0) |
                                          (nmi ? PROC_NMI_WINDOW : 0));
@@ -361,6 +387,9 @@ struct hvm_ops vmx_ops = {
     .loop = vmx_loop,
     .inject = vmx_inject,
     .can_take = vmx_can_take,
+    .end_shadow = vmx_end_shadow,
+    .refusal = vmx_refusal,
+    .make_enterable = vmx_make_enterable,
     .window = vmx_window,
     .get = vmx_get,
     .set = vmx_set,

@@ -88,8 +88,11 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_GUEST_LIMIT0           0x4800 /* ES CS SS DS FS GS LDTR TR GDTR IDTR */
 #define VMCS_GUEST_ATTR0            0x4814 /* ES CS SS DS FS GS LDTR TR */
 #define VMCS_GUEST_INTERRUPTIBILITY VMCS_32(0x4824)
-#define VMX_SHADOW                  3u /* by STI, by MOV SS */
+#define BLOCKED_BY_STI              BIT32(0)
+#define BLOCKED_BY_MOV_SS           BIT32(1)
+#define VMX_SHADOW                  (BLOCKED_BY_STI | BLOCKED_BY_MOV_SS)
 #define BLOCKED_BY_NMI              BIT32(3)
+#define VMCS_GUEST_ACTIVITY         VMCS_32(0x4826)
 
 /* Natural width. */
 #define VMCS_CR0_SHADOW          VMCS_64(0x6004)

@@ -35,5 +35,9 @@ void vmx_exit_entry_bhb(void);
 
 enum status vmx_probe(void);
 enum status vmx_cpu_on(void);
+/* struct hvm_ops. */
+void vmx_end_shadow(struct vcpu *v);
+const char *vmx_refusal(struct vcpu *v);
+bool vmx_make_enterable(struct vcpu *v);
 /* The only call of vmx_enter, so that its stack depth does not vary: see enter.S. */
 void vmx_loop(struct vcpu *v);
