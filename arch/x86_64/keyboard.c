@@ -2,7 +2,7 @@
 /*
  * A PS/2 keyboard (or a USB one that the firmware dresses up as such) behind an 8042: scan code set
  * 1, US layout, to the bytes a terminal would send. The second console input beside the UART.
- * Called by start.c and from its interrupt on the first CPU. Source: IBM PS/2 technical reference,
+ * On the CPU that serves the consoles. Source: IBM PS/2 technical reference,
  * "Keyboard and Auxiliary Device Controller".
  */
 #include "arch/x86_64/arch.h"

@@ -2,7 +2,7 @@
 /*
  * The host's UART: 16550A or better at config.console_port, 115200 8N1. Never waits but in
  * serial_write_polled(), and there not for ever. With a standard port and an I/O APIC it works by
- * interrupts on the first CPU, else that CPU's timer looks every 2 ms.
+ * interrupts on the CPU that serves the consoles, else that CPU's timer looks every 2 ms.
  */
 #include "arch/x86_64/arch.h"
 #include "hv/dev/uart_registers.h"
@@ -62,8 +62,11 @@ static void serial_update_ier(void) {
 /* Only COM1 to COM4 (3f8, 2f8, 3e8, 2e8) have a known IRQ: the first and the third 4, else 3. */
 void serial_init_interrupts(void) {
     bool known = (base | 0x110) == 0x3f8;
-    by_interrupts = known && irq_route_isa((base & 0x100) != 0 ? 4 : 3, VECTOR_SERIAL);
+    bool routed = known && irq_route_isa((base & 0x100) != 0 ? 4 : 3, VECTOR_SERIAL);
+    lock_acquire(&lock); /* other CPUs write already */
+    by_interrupts = routed;
     serial_update_ier();
+    lock_release(&lock);
     if (base != 0 && !by_interrupts) {
         log_info("serial port %#x: no interrupt, looking at it every 2 ms", base);
         apic_poll_serial();
@@ -99,7 +102,7 @@ static void serial_transmit(void) {
     }
 }
 
-/* On the first CPU, from the interrupt or from the timer. */
+/* On the CPU that serves the consoles, from the interrupt or from the timer. */
 void serial_interrupt(void) {
     for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(REG_LSR) & LSR_DATA) != 0; i++) {
         hv_console_input(uart_in(REG_DATA));

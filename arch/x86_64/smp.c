@@ -91,6 +91,7 @@ void smp_ap_main(struct cpu *cpu) {
     while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE)) {
         plat_wait();
     }
+    irq_serve_consoles();
     hv_cpu_main(cpu->index);
 }
 

@@ -41,11 +41,11 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     log_hooks.wall_seconds = info->config.log_wall_clock ? plat_wall_seconds : NULL;
     apic_init_timer();
     smp_start_cpus(info);
-    serial_init_interrupts();
-    keyboard_init();
+    irq_choose_console_cpu();
 
     log_hooks.write = hv_console_log;
     hv_start(info);
     smp_release_cpus();
+    irq_serve_consoles();
     hv_cpu_main(0);
 }
