@@ -96,7 +96,7 @@ void apic_poll_serial(void);
 
 void irq_init(const struct boot_info *info);
 bool irq_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = there is no way */
-void irq_choose_console_cpu(void); /* once the CPUs are up */
+void irq_choose_console_cpu(void);                /* once the CPUs are up */
 /* Each CPU, once the machine is divided: the one that was chosen has the consoles interrupt it. */
 void irq_serve_consoles(void);
 

@@ -360,8 +360,7 @@ TEST(rules_of_an_entry) {
     BREAKS(s.attr[HVM_TR] = 0x89, tr);
     BREAKS(s.attr[HVM_TR] |= SEG_UNUSABLE, tr);
     BREAKS(s.attr[HVM_CS] |= SEG_BIG, "CS has both L and D");
-    BREAKS((s = enterable_pae(), s.pdptes[3] = 0x3),
-           "a page-directory pointer has a reserved bit");
+    BREAKS((s = enterable_pae(), s.pdptes[3] = 0x3), "a page-directory pointer has a reserved bit");
     BREAKS(s.dr7 |= BIT(32), "DR7 has bits above 31");
 #undef BREAKS
     /* What is right in one mode only, and what a shadow allows. */
