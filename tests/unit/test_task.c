@@ -92,7 +92,9 @@ static bool faulted(unsigned vector, uint32_t error) {
 
 TEST(jump_there_and_back) {
     start();
+    unsigned ended = fake_shadows_ended;
     CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
+    CHECK_U64(fake_shadows_ended, ended + 1);
     CHECK_U64(fake_regs[HVM_RIP], 0x200);
     CHECK_U64(fake_regs[HVM_RSP], STACK);
     CHECK_U64(fake_regs[HVM_RFLAGS], 2);
@@ -186,7 +188,9 @@ TEST(segments_of_a_task) {
         if (wrong[i].descriptor != 0) {
             describe(DATA3, wrong[i].descriptor);
         }
+        unsigned ended = fake_shadows_ended;
         CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+        CHECK_U64(fake_shadows_ended, ended + 1); /* with its flags, not the old task's */
         CHECK_U64(v->event.vector, wrong[i].vector);
         CHECK_U64(v->event.error, wrong[i].error);
         CHECK_U64(fake_regs[HVM_RIP], 0x200); /* the new task's own fault */
