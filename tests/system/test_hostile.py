@@ -269,6 +269,8 @@ class HostileFirst(HostileBoot):
 
     @check("what never ends, on the first CPU: console, operator and neighbour go on")
     def hangs(self):
+        served = "consoles: served by cpu 0, which has a guest"
+        expect_that(served in self.machine.serial.text, served, "another line")
         self.all_hangs()
 
     @check("the heart missed no beat, and none was late")

@@ -59,7 +59,7 @@ EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not ca
 
 class HostileGuests(GuestBoot):
     """The three of them, and what no CPU may show a difference in."""
-    machine_cpus = 5
+    machine_cpus = 6    # one of nobody, which serves the console
     emulator_faults = EMULATOR_FAULTS
     apic_virtualization = "yes"
 
@@ -94,6 +94,8 @@ class HostileGuests(GuestBoot):
     def start(self):
         self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
         self.expect_log("heart", r"started \(1 vCPU on cpu 0, 16M\)")
+        served = "consoles: served by cpu 5, which has no guest"
+        expect_that(served in self.machine.serial.text, served, "another line")
         self.subtest("alive")
 
     @check("guests' pages are small where the CPU has the iTLB multihit flaw")
