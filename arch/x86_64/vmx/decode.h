@@ -38,7 +38,6 @@ struct vmx_reason {
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
 
 /*
-/*
  * The exit-reason word without what it says beside the reason. A bus lock that an event overtook
  * goes unpunished: a guest cannot time that.
  */
