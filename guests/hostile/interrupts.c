@@ -242,7 +242,9 @@ const char *act_hang_clocks(void) {
     for (unsigned i = 1; i < vcpu_count; i++) {
         vcpu_run(i, set_pit_for_ever);
     }
-    for (;;) {
+    for (;;) { /* Bochs, AMD-V: no host interrupt before the guest has changed IF */
+        interrupts_on();
         __builtin_ia32_pause();
+        interrupts_off();
     }
 }
