@@ -97,23 +97,9 @@ const char *act_reset_64(void) {
     return reset_by(0x64, 0xfe);
 }
 
-static void init_first(void) {
-    vcpu_send(0, ICR_INIT);
-}
-
 const char *act_reset_init(void) {
-    init_first();
+    vcpu_send(0, ICR_INIT);
     return "came back";
-}
-
-/* As a crash kernel does that was started on another CPU. */
-const char *act_reset_init_other(void) {
-    if (vcpu_ready()) {
-        vcpu_run(1, init_first);
-    }
-    for (;;) {
-        __builtin_ia32_pause();
-    }
 }
 
 static void sleep_for_ever(void) {
