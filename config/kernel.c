@@ -93,6 +93,7 @@ static const char *linux_parse(const uint8_t *file, uint64_t size, struct kernel
     k->end = k->base + init_size;
     k->initrd_max = newer(file, INITRD_ADDR_MAX, 4, 0x37ffffff);
     k->cmdline_max = (uint32_t)newer(file, CMDLINE_SIZE, 4, 255);
+    k->unpacks = true;
     return NULL;
 }
 
@@ -131,24 +132,47 @@ static uint32_t kernel_recognise(const uint8_t *file, uint64_t size) {
     return type == BULKHEAD_KERNEL_FLAT ? BULKHEAD_KERNEL_ANY : type;
 }
 
-/* Files that are often taken for kernels. */
 static const char *kernel_hint(const uint8_t *file, uint64_t size) {
-    uint64_t magic = size >= 2 ? number_at(file, 0, 2) : 0;
-    return elf_is(file, size) ? "is a 32-bit ELF file without a Multiboot header: give it one, or "
-                                "build it for 64 bits"
-           : magic == 0x8b1f  ? "is compressed: unpack it with gunzip"
-           : magic == 0x5a4d  ? "is an EFI application, which guests cannot run: take a kernel"
-                              : "is no Linux bzImage, Multiboot or 64-bit ELF kernel; for a flat "
-                                "binary write type = \"flat\"";
+    if (elf_is(file, size)) {
+        return "is a 32-bit ELF file without a Multiboot header: give it one, or build it for 64 "
+               "bits";
+    }
+    return "is no Linux bzImage, Multiboot or 64-bit ELF kernel; for a flat binary write type = "
+           "\"flat\"";
+}
+
+/*
+ * A file with the headers of Linux is one, whatever else it is: a bzImage is an EFI application as
+ * well. With ELF and Multiboot the config can insist; by accident there may be a header of theirs
+ * in anything.
+ */
+static bool kernel_is_sure(const uint8_t *file, uint64_t size, uint32_t type) {
+    bool insisted = type == BULKHEAD_KERNEL_MULTIBOOT || type == BULKHEAD_KERNEL_ELF;
+    return linux_is(file, size) ||
+           (insisted && kinds[type].is(file, size) && !vmlinux_is(file, size));
+}
+
+static const char *kernel_judge(const uint8_t *file, uint64_t size, uint32_t type,
+                                struct kernel *k) {
+    if (!kernel_is_sure(file, size, type)) {
+        const char *why = foreign_find(file, size);
+        if (why != NULL) {
+            return why;
+        }
+    }
+    if (type == BULKHEAD_KERNEL_ANY) {
+        type = kernel_recognise(file, size);
+    }
+    if (type == BULKHEAD_KERNEL_ANY) {
+        return kernel_hint(file, size);
+    }
+    return kinds[type].is(file, size) ? kinds[type].parse(file, size, k) : kinds[type].lacks;
 }
 
 enum status kernel_parse(const void *bytes, uint64_t size, uint32_t type, struct kernel *out,
                          const char **why) {
     struct kernel k = {.initrd_max = KERNEL_SIZE_LIMIT, .cmdline_max = CONFIG_CMDLINE_SIZE - 1};
-    type = type != BULKHEAD_KERNEL_ANY ? type : kernel_recognise(bytes, size);
-    *why = type == BULKHEAD_KERNEL_ANY    ? kernel_hint(bytes, size)
-           : !kinds[type].is(bytes, size) ? kinds[type].lacks
-                                          : kinds[type].parse(bytes, size, &k);
+    *why = kernel_judge(bytes, size, type, &k);
     if (*why != NULL) {
         return STATUS_INVALID;
     }
@@ -179,8 +203,62 @@ static const char *show_mib(char *buf, uint64_t bytes) {
     return fmt_size(buf, ALIGN_UP(bytes, MIB));
 }
 
+/*
+ * Linux, from its first instruction to its first program, beside its own image and the initrd: page
+ * tables, hash tables, drivers, threads. Debian's kernels took 20 MiB (6.1, with one CPU).
+ */
+#define LINUX_START_ROOM (32 * MIB)
+
+uint64_t kernel_memory_advised(const struct kernel *kernel, uint64_t needed, uint64_t initrd_size,
+                               uint64_t unpacked) {
+    if (!kernel->unpacks || unpacked > KERNEL_SIZE_LIMIT) {
+        return needed;
+    }
+    /* Files of an initrd may fill half of what is left beside the kernel, no more. */
+    uint64_t files = max_u64(unpacked + LINUX_START_ROOM, 2 * unpacked);
+    uint64_t total = kernel->end - kernel->base + initrd_size + files;
+    total += total / 32; /* a record of 64 bytes for each page, and page tables */
+    return max_u64(needed, ALIGN_UP(total, 2 * MIB));
+}
+
 #define REFUSE(pos, text, ...)                                                                     \
     fault_add(faults, (pos).line, (pos).column, "guest \"%s\": " text, g->name, __VA_ARGS__)
+
+/* Kernel and initrd fit into the guest's memory. */
+static void check_memory(const struct config_guest *g, const struct kernel *header,
+                         const struct boot_image *kernel, const struct boot_image *initrd,
+                         struct fault_list *faults) {
+    uint64_t initrd_size = initrd != NULL ? initrd->size : 0;
+    uint64_t low = min_u64(g->memory, PLAN_LOW_RAM_END);
+    uint64_t needed = kernel_memory_needed(header, kernel->size, initrd_size);
+    char have[24], advice[24], own[24], from[24], initrd_text[24];
+    if (low == 0 || (needed != 0 && needed <= low)) {
+        return;
+    }
+    show_mib(own, header->end - header->base);
+    fmt_size(from, header->base);
+    show_mib(initrd_text, initrd_size);
+    if (header->end > PLAN_LOW_RAM_END) {
+        REFUSE(g->kernel_pos,
+               "kernel = \"%s\" wants to lie from %s on, but guests have no RAM between 3G and 4G, "
+               "and load kernels below: link it lower",
+               g->kernel, from);
+    } else if (needed == 0 || needed > PLAN_LOW_RAM_END) {
+        REFUSE(g->kernel_pos,
+               "kernel = \"%s\" (%s once running, from %s on) and initrd (%s) do not fit where the "
+               "kernel can reach them; take smaller ones, or a kernel that lies lower",
+               g->kernel, own, from, initrd_text);
+    } else {
+        uint64_t unpacked =
+            initrd_size != 0 ? initrd_unpacked_size(phys_pointer(initrd->base), initrd_size) : 0;
+        uint64_t advised = kernel_memory_advised(header, needed, initrd_size, unpacked);
+        REFUSE(g->memory_pos,
+               "memory = \"%s\" is too little for its kernel (%s once running, from %s on) and "
+               "initrd (%s); write at least \"%s\"%s",
+               fmt_size(have, g->memory), own, from, initrd_text, fmt_size(advice, advised),
+               header->unpacks ? ", with which Linux starts; programs need more" : "");
+    }
+}
 
 /* The kernel can be started, and it and the initrd fit into the guest's memory. */
 static void check_guest(const struct boot_info *info, const struct config_guest *g,
@@ -194,7 +272,7 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
     }
     const uint8_t *file = phys_pointer(kernel->base);
     if (kernel_parse(file, kernel->size, g->type, &header, &why) != STATUS_OK) {
-        bool contradicts = g->type != BULKHEAD_KERNEL_ANY && !kinds[g->type].is(file, kernel->size);
+        bool contradicts = why == kinds[g->type].lacks; /* which the first, ANY, has not */
         REFUSE(contradicts ? g->type_pos : g->kernel_pos, "kernel = \"%s\" %s%s", g->kernel, why,
                contradicts ? "; name another type, or none" : "");
         return;
@@ -204,23 +282,7 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
         REFUSE(g->table_pos, "the cmdline has %u bytes, but this kernel takes %u; shorten it",
                (unsigned)length, header.cmdline_max);
     }
-    uint64_t initrd_size = initrd != NULL ? initrd->size : 0;
-    uint64_t low = min_u64(g->memory, PLAN_LOW_RAM_END);
-    uint64_t needed = kernel_memory_needed(&header, kernel->size, initrd_size);
-    if (low == 0 || (needed != 0 && needed <= low)) {
-        return;
-    }
-    char have[24], need[24], own[24], from[24], initrd_text[24],
-        fix[64] = "take smaller ones, or a kernel that lies lower";
-    bool fits = needed != 0 && needed <= PLAN_LOW_RAM_END; /* with more memory */
-    if (fits) {
-        fmt_print(fix, sizeof(fix), "write at least \"%s\"", fmt_size(need, needed));
-    }
-    REFUSE(fits ? g->memory_pos : g->kernel_pos,
-           "memory = \"%s\" is too little for its kernel (%s once running, from %s on) "
-           "and initrd (%s) where the kernel can reach them; %s",
-           fmt_size(have, g->memory), show_mib(own, header.end - header.base),
-           fmt_size(from, header.base), show_mib(initrd_text, initrd_size), fix);
+    check_memory(g, &header, kernel, initrd, faults);
 }
 
 void kernel_check_guests(const struct boot_info *info, struct fault_list *faults) {

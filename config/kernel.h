@@ -14,6 +14,7 @@
 struct kernel {
     uint64_t base, end;   /* the addresses that it takes once running */
     bool apart;           /* its file may not lie there as well, being loaded piece by piece */
+    bool unpacks;         /* Linux: itself, then the initrd, whose files take memory as well */
     uint64_t initrd_max;  /* highest address of the initrd's last byte */
     uint32_t cmdline_max; /* bytes without the NUL */
 };
@@ -33,11 +34,28 @@ uint64_t kernel_memory_needed(const struct kernel *kernel, uint64_t file_size,
                               uint64_t initrd_size);
 
 /*
+ * Bytes of memory with which a guest gets to its first program, as far as one can know: what
+ * messages advise. needed comes from kernel_memory_needed() and is not 0; unpacked from
+ * initrd_unpacked_size().
+ */
+uint64_t kernel_memory_advised(const struct kernel *kernel, uint64_t needed, uint64_t initrd_size,
+                               uint64_t unpacked);
+
+/*
  * Judges each guest's kernel, initrd size and command line against its memory, and reports where
  * the config names them. To be called before plan_build(), which refuses what has faults; a file
  * that is missing or empty is left to that.
  */
 void kernel_check_guests(const struct boot_info *info, struct fault_list *faults);
+
+/*
+ * Bytes that an initrd takes once Linux has unpacked it: what its headers say, or a guess by the
+ * size of the file.
+ */
+uint64_t initrd_unpacked_size(const uint8_t *file, uint64_t size);
+
+/* foreign.c: why a file that is often taken for a kernel is none, as a sentence part; or NULL. */
+const char *foreign_find(const uint8_t *file, uint64_t size);
 
 /* For kernel.c, from program.c: a look at the first bytes; why a file is refused, or NULL. */
 #define KERNEL_SIZE_LIMIT BIT(44) /* far above all low RAM, far below where sums overflow */
@@ -45,5 +63,6 @@ uint64_t number_at(const uint8_t *file, uint64_t at, unsigned bytes);
 bool elf_is(const uint8_t *file, uint64_t size);
 bool elf64_is(const uint8_t *file, uint64_t size);
 bool multiboot_is(const uint8_t *file, uint64_t size);
+bool vmlinux_is(const uint8_t *file, uint64_t size); /* Linux as an ELF file, not a bzImage */
 const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *k);
 const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k);

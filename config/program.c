@@ -12,6 +12,8 @@
 #define MULTIBOOT_ADDRESSES BIT32(16)
 #define MULTIBOOT_REFUSED   0xfffcu /* all but aligned modules and memory map */
 #define SEGMENTS_MOST       16u
+#define SEGMENT_NOTE        4u
+#define NOTE_ALIGNMENT      4u
 /* As in guests/firmware. */
 #define LOW_FREE            0x1000u
 #define LOW_FREE_END        0x90000u
@@ -50,6 +52,51 @@ bool elf_is(const uint8_t *file, uint64_t size) {
 
 bool elf64_is(const uint8_t *file, uint64_t size) {
     return elf_is(file, size) && file[4] == 2;
+}
+
+/* Notes of this program header: does their maker call this Linux? Builds of it have one or both. */
+static bool notes_name_linux(const uint8_t *notes, uint64_t size) {
+    enum { HEADER = 12, XEN_GUEST_OS = 6 };
+    uint64_t at = 0;
+    while (at < size && size - at >= HEADER) {
+        uint64_t name_size = number_at(notes, at, 4);
+        uint64_t text_size = number_at(notes, at + 4, 4);
+        uint64_t type = number_at(notes, at + 8, 4);
+        uint64_t name = at + HEADER;
+        uint64_t text = name + ALIGN_UP(name_size, NOTE_ALIGNMENT);
+        at = text + ALIGN_UP(text_size, NOTE_ALIGNMENT);
+        if (at > size) {
+            return false;
+        }
+        bool own = name_size == 6 && memcmp(notes + name, "Linux", 6) == 0;
+        bool xen = name_size == 4 && memcmp(notes + name, "Xen", 4) == 0;
+        if (own || (xen && type == XEN_GUEST_OS && text_size == 6 &&
+                    memcmp(notes + text, "linux", 6) == 0)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool vmlinux_is(const uint8_t *file, uint64_t size) {
+    if (!elf_is(file, size)) {
+        return false;
+    }
+    const struct elf_layout *l = &elf_layouts[file[4] - 1];
+    uint64_t at = number_at(file, l->phoff, l->wide);
+    uint64_t count = number_at(file, l->phnum, 2);
+    if (number_at(file, l->phentsize, 2) != l->size || at > size || count * l->size > size - at) {
+        return false;
+    }
+    for (const uint8_t *p = file + at; count > 0; count--, p += l->size) {
+        uint64_t offset = number_at(p, l->offset, l->wide);
+        uint64_t bytes = number_at(p, l->filesz, l->wide);
+        if (number_at(p, 0, 4) == SEGMENT_NOTE && offset <= size && bytes <= size - offset &&
+            notes_name_linux(file + offset, bytes)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 const char *elf_parse(const uint8_t *file, uint64_t size, struct kernel *k) {

@@ -16,6 +16,7 @@
 static struct boot_info machine;
 static struct plan plan;
 static uint8_t kernel_file[KERNEL_FILE_SIZE];
+static uint8_t initrd_file[3 * MIB + 5];
 
 static inline void put_field(unsigned at, uint64_t value, unsigned bytes) {
     for (unsigned i = 0; i < bytes; i++) {
@@ -71,7 +72,7 @@ static inline void make_machine(void) {
     machine.heap_size = 2 * MIB;
     machine.trampoline = HPA(0x8000);
     add_image("guests/vmlinuz", (uintptr_t)kernel_file, KERNEL_FILE_SIZE);
-    add_image("guests/initrd", 6 * MIB, 3 * MIB + 5);
+    add_image("guests/initrd", (uintptr_t)initrd_file, sizeof(initrd_file));
 }
 
 /* Reads a config into the machine; it must be good. */

@@ -145,6 +145,7 @@ TEST(places) {
     a->budget_base.v = 0x1000;
     check_seen("budget of alpha at 0x1000");
     a->budget_base.v = 6 * MIB;
+    machine.images[1].base = HPA(6 * MIB);
     check_seen("overlaps guests/initrd");
     b->budget_base.v = MIB;
     check_seen("overlaps the hypervisor at");

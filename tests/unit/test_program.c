@@ -103,6 +103,28 @@ TEST(elf32) {
     check_refused("no executable");
 }
 
+/* Linux before it is packed has notes that say so. */
+TEST(vmlinux) {
+    for (unsigned class = 1; class <= 2; class ++) {
+        make_elf(class);
+        unsigned second = class == 1 ? 52 + 32 : 64 + 56;
+        put_field(second + (class == 1 ? 4 : 8), 0x800, class * 4);  /* where the notes are */
+        put_field(second + (class == 1 ? 16 : 32), 0x40, class * 4); /* how many bytes */
+        memcpy(kernel_file + 0x800, "\4\0\0\0\5\0\0\0\1\0\0\0GNU\0abcde\0\0\0", 24);
+        memcpy(kernel_file + 0x818, "\6\0\0\0\4\0\0\0\1\1\0\0Linux\0\0\0", 20);
+        check_refused("is a vmlinux");
+        CHECK(parse(BULKHEAD_KERNEL_ELF) == STATUS_INVALID);
+        memcpy(kernel_file + 0x818, "\4\0\0\0\6\0\0\0\6\0\0\0Xen\0linux\0", 22);
+        check_refused("is a vmlinux");
+        kernel_file[0x818 + 8] = 7;
+        CHECK((parse(BULKHEAD_KERNEL_ANY) == STATUS_OK) == (class == 2));
+        put_field(0x804, 0xffffffff, 4); /* a note longer than all */
+        CHECK((parse(BULKHEAD_KERNEL_ANY) == STATUS_OK) == (class == 2));
+        put_field(second + (class == 1 ? 16 : 32), sizeof(kernel_file), class * 4);
+        CHECK((parse(BULKHEAD_KERNEL_ANY) == STATUS_OK) == (class == 2));
+    }
+}
+
 TEST(too_many_segments) {
     make_elf(2);
     memmove(kernel_file + 0x400, kernel_file + 64, 56);
@@ -166,4 +188,4 @@ TEST(random_headers) {
     }
 }
 
-TEST_MAIN(T(elf64), T(elf32), T(too_many_segments), T(addresses), T(random_headers))
+TEST_MAIN(T(elf64), T(elf32), T(vmlinux), T(too_many_segments), T(addresses), T(random_headers))
