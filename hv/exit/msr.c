@@ -176,6 +176,7 @@ const struct msr_policy msr_policies[] = {
     PASS(0x174, "IA32_SYSENTER_CS"),
     PASS(0x175, "IA32_SYSENTER_ESP"),
     PASS(0x176, "IA32_SYSENTER_EIP"),
+    MSR(0x179, 1, "IA32_MCG_CAP", .read = msr_read_slot /* no banks: Xen reads it without a look at CPUID */),
     MSR(0x1a0, 1, "IA32_MISC_ENABLE", .read = msr_read_slot, .write = msr_write_slot, .constant = MISC_ENABLE_BITS),
     MSR(0x1d9, 1, "IA32_DEBUGCTL", .read = msr_read_slot, .write = msr_write_slot, .reserved = UINT64_MAX),
     MSR(0x200, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_VARIABLE, .types = 1, .reserved = BITS(8, 11)),
