@@ -12,7 +12,7 @@
 
 #define MTRR_VARIABLE 8
 enum msr_slot {
-    SLOT_NONE = 0, /* written, never read: the register is constant */
+    SLOT_NONE = 0, /* not kept: the register is constant */
     SLOT_MTRR_VARIABLE,
     SLOT_MTRR_FIX64K = SLOT_MTRR_VARIABLE + 2 * MTRR_VARIABLE,
     SLOT_MTRR_FIX16K,
@@ -54,7 +54,7 @@ static enum status msr_write_slot(struct vcpu *v, uint32_t msr, uint64_t value) 
         uint64_t type = value >> (8 * i) & 0xff;
         valid = valid && type <= MTRR_WB && type != 2 && type != 3;
     }
-    if (valid) {
+    if (valid && p->slot != SLOT_NONE) { /* else its neighbours' slots would be others' */
         v->msr_slots[p->slot + (msr - p->msr)] = value;
     }
     return valid ? STATUS_OK : STATUS_DENIED;
@@ -196,6 +196,7 @@ const struct msr_policy msr_policies[] = {
     PASS(0xc0000101, "IA32_GS_BASE"),
     PASS(0xc0000102, "IA32_KERNEL_GS_BASE"),
     PASS(0xc0000103, "IA32_TSC_AUX"),
+    MSR(0xc0010000, 8, "PERF_CTL0 to 3, PERF_CTR0 to 3", .needs = HVM_MSRS_C001, .read = msr_read_slot, .write = msr_write_slot, .reserved = UINT64_MAX /* no CPUID bit hides them: they never count */),
     MSR(0xc0010010, 1, "SYSCFG", .needs = HVM_MSRS_C001, .read = msr_read_slot /* no I/O in RAM's MTRRs, no encryption */),
     MSR(0xc0010015, 1, "HWCR", .needs = HVM_MSRS_C001, .read = msr_read_slot, .write = msr_write_slot, .constant = BIT(24) /* the TSC runs at the P0 frequency */),
     MSR(0xc001001f, 1, "NB_CFG", .needs = HVM_MSRS_C001, .read = msr_read_slot, .constant = BIT(46) /* extended PCI configuration is on: nothing to write */),

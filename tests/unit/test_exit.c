@@ -255,6 +255,22 @@ TEST(registers_that_remember_nothing) {
     CHECK(!msr_takes(v, X86_MSR_FEATURE_CONTROL, 1));
 }
 
+/* AMD's first four counters, which no CPUID bit announces; those of the core extension one does. */
+TEST(counters_of_every_amd_cpu) {
+    struct vcpu *v = fake_machine_start();
+    v->msr_slots[1] = 0x1234; /* another register's */
+    for (uint32_t msr = 0xc0010000; msr <= 0xc0010007; msr++) {
+        v->regs[X86_RCX] = msr;
+        v->regs[X86_RAX] = v->regs[X86_RDX] = 1;
+        CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+        CHECK_U64(v->regs[X86_RAX] | v->regs[X86_RDX], 0);
+        CHECK(msr_takes(v, msr, 0) && !msr_takes(v, msr, 1) && !msr_takes(v, msr, BIT(63)));
+    }
+    CHECK_U64(v->msr_slots[1], 0x1234);
+    CHECK(!msr_takes(v, 0xc0010008, 0) && !msr_takes(v, 0xc0010200, 0));
+    CHECK(!cpuid_has(&v->cpuid, 0x80000001, 2, 23));
+}
+
 TEST(msr_table_is_sorted_and_disjoint) {
     for (size_t i = 0; i < msr_policy_count; i++) {
         const struct msr_policy *p = &msr_policies[i];
@@ -816,10 +832,11 @@ TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler
           T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
           T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
-          T(registers_that_remember_nothing), T(msr_table_is_sorted_and_disjoint),
-          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
-          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(registers_that_remember_nothing), T(counters_of_every_amd_cpu),
+          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
+          T(violation_stops_when_the_config_says_so), T(control_registers),
+          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
+          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
           T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
