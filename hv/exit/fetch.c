@@ -126,11 +126,23 @@ static bool fetch_cr(struct vcpu *v, struct vmexit *x, const struct fetch *f,
     return true;
 }
 
+/* Does in want no more than registers, which need no walk? LMSW may have a memory operand. */
+static bool fetch_is_plain(const struct insn *in) {
+    return in->op != EXIT_CR || in->cr.access != CR_LMSW || in->cr.gpr != INSN_NO_REG;
+}
+
 bool fetch_length(struct vcpu *v, struct vmexit *x) {
     struct fetch f;
     struct insn found;
     const struct insn *in = fetch_recall(v, x->kind);
-    if (UNLIKELY(in == NULL || x->kind == EXIT_CR)) {
+    if (LIKELY(in != NULL && fetch_is_plain(in))) {
+        if (UNLIKELY(x->kind == EXIT_CR)) {
+            v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
+            if (!fetch_cr(v, x, NULL, in)) {
+                return false;
+            }
+        }
+    } else {
         in = &found;
         if (fetch_insn(v, x->kind, &f, &found) != STATUS_OK) {
             bool smsw =

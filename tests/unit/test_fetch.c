@@ -484,6 +484,23 @@ TEST(mov_cr) {
     CHECK_U64(cr_exit.kind, EXIT_UNKNOWN);
 }
 
+/* A MOV CR8 that was seen before needs no walk: only RSP, which may be its register, is fetched. */
+TEST(hint_spares_the_walk_of_mov_cr) {
+    enter(&modes[11]);
+    CHECK_CR(CR_WRITE, 8, "\x44\x0f\x22\xc0", CR_WRITE, X86_RAX);
+    fake_ops.get = count_get;
+    fake_ops.get_segment = count_get_segment;
+    gets = segments = 0;
+    CHECK_CR(CR_WRITE, 8, "\x44\x0f\x22\xc0", CR_WRITE, X86_RAX);
+    CHECK_U64(gets, 1);
+    CHECK_U64(segments, 0);
+    /* And it is still the one that the exit speaks of. */
+    CHECK(!cr_length(CR_READ, 8, "\x44\x0f\x22\xc0", 4));
+    CHECK(!cr_length(CR_WRITE, 4, "\x44\x0f\x22\xc0", 4));
+    fake_ops.get = fake_get;
+    fake_ops.get_segment = fake_get_segment;
+}
+
 static void put_word(uint64_t gpa, uint16_t value) {
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(gpa), &value, 2), STATUS_OK);
 }
@@ -580,5 +597,6 @@ TEST_MAIN(T(code_across_pages), T(code_at_the_limit), T(code_at_the_end_of_the_l
           T(length_across_pages), T(length_of_each_instruction), T(hint_spares_the_walk),
           T(hint_and_changed_code), T(hint_and_other_kind), T(hint_and_changed_entry),
           T(hint_and_other_address_space), T(hint_and_other_mode), T(hint_and_other_place),
-          T(no_hint_across_pages), T(no_hint_at_rip_0), T(mov_cr), T(lmsw_in_64_bit_mode),
-          T(lmsw_in_real_mode), T(random_states))
+          T(no_hint_across_pages), T(no_hint_at_rip_0), T(mov_cr),
+          T(hint_spares_the_walk_of_mov_cr), T(lmsw_in_64_bit_mode), T(lmsw_in_real_mode),
+          T(random_states))
