@@ -155,6 +155,7 @@ uint64_t apic_timer_hz(void);
 void test_apic(void);
 void test_paging(void);
 void test_platform(void);
+void test_events(void);
 void test_smp(void);
 void test_cpuid(void);
 void test_hypercall(void);

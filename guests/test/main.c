@@ -59,6 +59,7 @@ static const struct {
     {"debug", test_debug},
     {"decoder", test_decoder},
     {"dirty", test_memory_dirty},
+    {"events", test_events},
     {"give-up", give_up},
     {"hang", hang},
     {"hang-exits", hang_in_exits},

@@ -194,7 +194,6 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_INTERRUPT] = exit_interrupt,
     [EXIT_WINDOW] = exit_look_again,
     [EXIT_NMI_WINDOW] = exit_look_again,
-    [EXIT_STEP] = exit_look_again,
     [EXIT_CHANGED] = exit_look_again,
     [EXIT_HLT] = exit_hlt,
     [EXIT_CR] = exit_cr,

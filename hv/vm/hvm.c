@@ -17,7 +17,6 @@ const char *const exit_kind_names[EXIT_KINDS] = {
     [EXIT_INTERRUPT] = "host-interrupt",
     [EXIT_WINDOW] = "window",
     [EXIT_NMI_WINDOW] = "nmi-window",
-    [EXIT_STEP] = "step",
     [EXIT_CHANGED] = "code-changed",
     [EXIT_HLT] = "hlt",
     [EXIT_BUS_LOCK] = "bus-lock",

@@ -23,7 +23,6 @@ enum exit_kind {
     EXIT_INTERRUPT,    /* a host interrupt is waiting */
     EXIT_WINDOW,       /* the guest can take an interrupt now */
     EXIT_NMI_WINDOW,   /* the guest can take an NMI now, or can after its IRET */
-    EXIT_STEP,         /* the one instruction that was to be waited for is done */
     EXIT_CHANGED,      /* another vCPU has changed the instruction that exited: once more */
     EXIT_HLT,
     EXIT_CR, /* MOV CR, CLTS, LMSW that policy wants to see */

@@ -159,6 +159,11 @@ static void vcpu_timer_set(const struct vcpu *v) {
     plat_timer_set(clock_earlier(v->apic_due, v->clocks_due));
 }
 
+void vcpu_look_again(struct vcpu *v, uint64_t ticks) {
+    v->clocks_due = clock_earlier(v->clocks_due, plat_tsc() + ticks);
+    vcpu_timer_set(v);
+}
+
 /* The CPU's timer fired, for either of the two or for what is out of date by now. */
 static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     struct vm *vm = v->vm;
@@ -167,7 +172,7 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
         v->apic_due = v->clocks_due = 0;
         lapic_timer_expired(&v->lapic);
     }
-    if (clocks) {
+    if (clocks && v->index == 0) {
         lock_acquire(&vm->lock);
         uint64_t due = clock_earlier(pit_service(&vm->pit), rtc_service(&vm->rtc));
         lock_release(&vm->lock);

@@ -85,7 +85,8 @@ struct vcpu {
     struct vcpu_snapshot *snapshot; /* atomic: where to, of hv/vm/snapshot.c; or NULL */
 
     uint64_t tsc_offset;
-    /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due only of vCPU 0. */
+    /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due: PIT and CMOS clock
+     * (only of vCPU 0), or vcpu_look_again(). */
     uint64_t apic_due, clocks_due;
 
     struct lapic lapic;
@@ -108,6 +109,12 @@ void vcpu_inject(struct vcpu *v, struct event e);
 
 /* Sends an exception in, by the double-fault rules if one is on its way already. */
 void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error);
+
+/*
+ * Has vcpu_service() look at what waits again after so many host TSC ticks: for a vendor that
+ * cannot ask for an exit at the end of what keeps an event out. On v's own CPU.
+ */
+void vcpu_look_again(struct vcpu *v, uint64_t ticks);
 
 /*
  * Looks at the requests and the local APIC, and queues what can be delivered. False when the run

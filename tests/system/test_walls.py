@@ -162,6 +162,11 @@ class Walls(HostileGuests):
     name = "walls"
     seconds = 60
 
+    @check("events in numbers: no trap flag of ours, no wake-up lost")
+    def events(self):
+        self.subtest("events")
+        self.heart_goes_on()
+
     @check("guest paging of every kind")
     def paging(self):
         self.subtest("paging")

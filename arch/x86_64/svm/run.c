@@ -1,79 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Entering a guest and turning its exit into a struct vmexit; advancing, injecting, windows, NMIs.
+ * Entering a guest and turning its exit into a struct vmexit; advancing.
  * The hot path of the hypervisor: a common exit costs one VMRUN, CLGI and STGI, and no VMLOAD,
  * VMSAVE or CR3 write.
- * Sources: AMD APM vol. 2 "Event Injection", "Interrupt Shadows", "Virtual Interrupts".
+ * Sources: AMD APM vol. 2 "VMRUN Instruction", "#VMEXIT", "Interrupt Shadows".
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/decode.h"
 #include "arch/x86_64/svm/svm.h"
 #include "hv/exit/loop.h"
 
-#define DR6_BS          BIT(14)
-#define DR6_BREAKPOINTS 0xfull
-
-static void svm_intercept(struct vmcb *c, uint32_t bits, bool on) {
-    c->intercepts[0] = on ? c->intercepts[0] | bits : c->intercepts[0] & ~bits;
-    c->clean &= ~(uint64_t)CLEAN_CONTROLS;
-}
-
-void svm_inject(struct vcpu *v) {
-    struct svm_vcpu *s = v->vendor;
-    struct event *e = &v->event;
-    if (e->has_error && (s->vmcb.cr0 & X86_CR0_PE) == 0) {
-        e->has_error = false; /* real mode pushes none */
-    }
-    if (event_sets_rf(e)) {
-        s->vmcb.rflags |= X86_RFLAGS_RF;
-    }
-    s->vmcb.event = svm_event_encode(e);
-    if (UNLIKELY(e->type == EVENT_NMI)) {
-        s->nmi_blocked = true;
-        svm_intercept(&s->vmcb, SVM_IRET, true);
-    }
-}
-
-/*
- * The next instruction under the trap flag, with every exception intercepted: it ends in one of
- * them, be it only #DB. There is no exit that says "NMIs are unblocked" or "the shadow is over".
- */
-static void svm_step(struct svm_vcpu *s, bool iret) {
-    s->stepping = true;
-    s->step_iret = iret;
-    s->step_tf = (s->vmcb.rflags & X86_RFLAGS_TF) != 0;
-    s->vmcb.rflags |= X86_RFLAGS_TF;
-    s->vmcb.exceptions = UINT32_MAX & ~BIT32(X86_NMI);
-    svm_intercept(&s->vmcb, SVM_IRET, false);
-}
-
-/* It ended; an exception of the guest's own goes on to the guest. */
-static void svm_step_end(struct svm_vcpu *s, struct vmexit *x) {
-    struct vmcb *c = &s->vmcb;
-    bool trapped = x->event.vector == X86_DB; /* Bochs leaves DR6.BS clear */
-    s->stepping = false;
-    c->exceptions = SVM_EXCEPTIONS;
-    c->clean &= ~(uint64_t)(CLEAN_CONTROLS | CLEAN_DR | CLEAN_CR2);
-    if (!s->step_tf && !(trapped && s->step_iret)) { /* IRET has loaded the guest's own flags */
-        c->rflags &= ~X86_RFLAGS_TF;
-    }
-    s->nmi_blocked = s->nmi_blocked && !s->step_iret;
-    if (trapped && !s->step_tf) {
-        c->dr6 &= ~DR6_BS;
-        x->kind = (c->dr6 & DR6_BREAKPOINTS) != 0 ? EXIT_EXCEPTION : EXIT_STEP;
-    } else if (x->event.vector == X86_PF) {
-        c->cr2 = c->exit_info2; /* an intercepted page fault has not written it */
-    }
-}
+#define DR6_BS BIT(14)
 
 /* An instruction that was carried out here had the trap flag set. */
 static void svm_trap_after(struct vcpu *v) {
     struct svm_vcpu *s = v->vendor;
-    if (s->stepping) { /* it stood in the shadow that an NMI waits for */
-        struct vmexit done = {.event = {.vector = X86_DB}};
-        svm_step_end(s, &done);
-        vcpu_request(v, REQUEST_EVENT);
-    }
     if ((s->vmcb.rflags & X86_RFLAGS_TF) != 0) {
         s->vmcb.dr6 = debug_status(s->vmcb.dr6, X86_DR6_BS);
         s->vmcb.clean &= ~(uint64_t)CLEAN_DR;
@@ -101,12 +42,9 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
     if (e.form == FORM_CR) { /* LMA follows LME and PG, and Bochs is early with it: set it again */
         hvm->set(v, HVM_EFER, hvm->get(v, HVM_EFER));
     }
+    svm_events_after_exit(v);
     svm_decode(c, e.form, (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0, x);
-    if (e.form == FORM_EVENT && s->stepping) {
-        svm_step_end(s, x);
-    } else if (c->exit_code == 0x74) {
-        svm_step(s, true);
-    } else if (e.kind == EXIT_BUS_LOCK) { /* it has not happened yet: this one may */
+    if (e.kind == EXIT_BUS_LOCK) { /* it has not happened yet: this one may */
         c->bus_locks_left = 1;
         c->clean &= ~(uint64_t)CLEAN_CONTROLS;
     }
@@ -165,18 +103,6 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
     }
     if (UNLIKELY((c->rflags & X86_RFLAGS_TF) != 0)) {
         svm_trap_after(v);
-    }
-}
-
-/* A virtual interrupt that is never delivered: the exit comes when it could be. */
-void svm_window(struct vcpu *v, bool interrupt, bool nmi) {
-    struct svm_vcpu *s = v->vendor;
-    struct vmcb *c = &s->vmcb;
-    c->virtual_interrupt = V_INTR_MASKING | (interrupt ? V_IRQ | V_PRIORITY_MAX | V_IGNORE_TPR : 0);
-    c->clean &= ~(uint64_t)CLEAN_INTERRUPTS;
-    svm_intercept(c, SVM_VINTR, interrupt);
-    if (nmi && !s->nmi_blocked && !s->stepping) {
-        svm_step(s, false);
     }
 }
 

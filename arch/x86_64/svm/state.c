@@ -56,7 +56,8 @@ static void svm_vcpu_reset(struct vcpu *v) {
     c->nested_cr3 = phys_address(v->vm->npt.root).v;
     c->dr6 = DR6_DEFAULT;
     c->efer = X86_EFER_SVME;
-    s->nmi_blocked = s->stepping = s->step_iret = false;
+    s->nmi = SVM_NMI_OPEN;
+    s->shadow_entries = s->looks = 0;
     svm_flush(v);
     svm_put_live(s);
 }
@@ -206,12 +207,6 @@ static const char *svm_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     }
     *value = *(const uint64_t *)(const void *)((const uint8_t *)v->vendor + words[i].offset);
     return words[i].name;
-}
-
-static bool svm_can_take(struct vcpu *v, bool nmi) {
-    const struct svm_vcpu *s = v->vendor;
-    return (nmi ? !s->nmi_blocked : (s->vmcb.rflags & X86_RFLAGS_IF) != 0) &&
-           (s->vmcb.interrupt_shadow & SHADOW) == 0;
 }
 
 static const char *svm_refusal_of(struct vcpu *v) {

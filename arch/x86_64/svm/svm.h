@@ -7,15 +7,22 @@
 #include "arch/x86_64/svm/vmcb.h"
 #include "hv/vm/vcpu.h"
 
+/* Are NMIs blocked? From an NMI's injection to the end of the guest's IRET. */
+enum svm_nmi { SVM_NMI_OPEN, SVM_NMI_BLOCKED, SVM_NMI_ENDING /* when that IRET has run */ };
+
 /* struct vcpu's vendor part; the VMCB stands first, so that v->vendor is its address. */
 struct svm_vcpu {
     struct vmcb vmcb;
     uint64_t cr0_cache; /* CD and NW as the guest set them: they never reach the CPU */
     uint64_t cr4;       /* as the guest set it */
-    bool nmi_blocked;   /* from an NMI's injection to the end of the guest's IRET */
-    /* One instruction is run under the trap flag, to see its end: an IRET that unblocks NMIs, or
-     * whatever stands in an interrupt shadow that an NMI waits for. */
-    bool stepping, step_iret, step_tf; /* step_tf: the guest had set the flag itself */
+    /* See events.c. The place of the handler's IRET when it was let through. */
+    uint8_t nmi; /* enum svm_nmi */
+    uint64_t iret_rip, iret_rsp;
+    /* Where the guest last stood in an interrupt shadow, and for how many entries (0: it no longer
+     * does) and until which host TSC it is believed to stand there still. */
+    uint8_t shadow_entries;
+    uint64_t shadow_rip, shadow_end;
+    uint8_t looks; /* in a row that were in vain */
 };
 
 /* CPUID 8000000Ah, EDX. */
@@ -40,5 +47,10 @@ _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, vendor)
 enum status svm_probe(void);
 enum status svm_cpu_on(void);
 void svm_loop(struct vcpu *v);
+
+/* events.c: as of struct hvm_ops; and what an exit that is no plain instruction says of windows,
+ * shadow and NMIs, after the event that it cut off was sent in again. */
 void svm_inject(struct vcpu *v);
+bool svm_can_take(struct vcpu *v, bool nmi);
 void svm_window(struct vcpu *v, bool interrupt, bool nmi);
+void svm_events_after_exit(struct vcpu *v);

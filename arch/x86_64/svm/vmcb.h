@@ -98,5 +98,7 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 
 #define EXIT_CODE_BUS_LOCK     0xa5u
 #define EXIT_CODE_INTERCEPTS   0x60u
+#define EXIT_CODE_VINTR        0x64u
+#define EXIT_CODE_IRET         0x74u
 #define EXIT_CODE_NESTED_FAULT 0x400u
 #define EXIT_CODE_INVALID      UINT32_MAX /* all 64 bits, but QEMU writes 32 */
