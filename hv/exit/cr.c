@@ -5,7 +5,7 @@
  * Sources: Intel SDM vol. 3 "Control Registers", "Paging-Mode Modification"; vol. 1
  * "XSAVE-Supported Features and State-Component Bitmaps".
  */
-#include "hv/exit/exit.h"
+#include "hv/exit/operand.h"
 #include "hv/exit/policy.h"
 #include "hv/vm/plat.h"
 
@@ -133,6 +133,11 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x) {
                : c->cr == 0 ? cr0
                             : hvm->get(v, HVM_CR4);
         hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
+    } else if (c->access == CR_SMSW) {
+        if (c->gpr < ARRAY_SIZE(v->regs)) { /* else it went to memory */
+            operand_set(gpr, c->size, cr0);
+            hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
+        }
     } else {
         /* CLTS, or LMSW, which sets PE but cannot clear it; SDM "LMSW—Load Machine Status Word". */
         bool lmsw = c->access == CR_LMSW;

@@ -106,29 +106,33 @@ enum status fetch_insn(struct vcpu *v, enum exit_kind kind, struct fetch *f, str
     return s;
 }
 
+/* Does in want no more than registers, which need no walk? LMSW and SMSW may have memory. */
+static bool fetch_is_plain(const struct insn *in) {
+    bool word = in->cr.access == CR_LMSW || in->cr.access == CR_SMSW;
+    return in->op != EXIT_CR || !word || in->cr.gpr != INSN_NO_REG;
+}
+
 /* The exit names the control register and whether it is read; the instruction all the rest. */
 static bool fetch_cr(struct vcpu *v, struct vmexit *x, const struct fetch *f,
                      const struct insn *in) {
     struct exit_cr *cr = &x->cr;
-    if (in->cr.cr != cr->cr || (in->cr.access == CR_READ) != (cr->access == CR_READ)) {
+    bool reads = in->cr.access == CR_READ || in->cr.access == CR_SMSW;
+    if (in->cr.cr != cr->cr || reads != (cr->access == CR_READ)) {
         return false;
     }
     *cr = in->cr;
     uint64_t word = v->regs[cr->gpr & 15];
-    if (cr->access == CR_LMSW && cr->gpr == INSN_NO_REG) {
+    if (!fetch_is_plain(in)) {
+        bool store = cr->access == CR_SMSW;
         struct operand at;
-        if (!operand_find(v, x, f, in, &in->mem, 2, WALK_READ, &at)) {
+        if (!operand_find(v, x, f, in, &in->mem, 2, store ? WALK_WRITE : WALK_READ, &at)) {
             return false;
         }
-        operand_access(v, &at, 2, false, &word);
+        word = hvm->get(v, HVM_CR0); /* what SMSW stores */
+        operand_access(v, &at, 2, store, &word);
     }
     cr->lmsw = (uint16_t)word;
     return true;
-}
-
-/* Does in want no more than registers, which need no walk? LMSW may have a memory operand. */
-static bool fetch_is_plain(const struct insn *in) {
-    return in->op != EXIT_CR || in->cr.access != CR_LMSW || in->cr.gpr != INSN_NO_REG;
 }
 
 bool fetch_length(struct vcpu *v, struct vmexit *x) {
@@ -145,10 +149,7 @@ bool fetch_length(struct vcpu *v, struct vmexit *x) {
     } else {
         in = &found;
         if (fetch_insn(v, x->kind, &f, &found) != STATUS_OK) {
-            bool smsw =
-                x->kind == EXIT_CR && fetch_insn(v, EXIT_PRIVILEGED, &f, &found) == STATUS_OK;
-            x->kind = smsw ? EXIT_UNKNOWN : x->kind; /* where reads of CR0 exit: nobody can do it */
-            return smsw;
+            return false;
         }
         if (x->kind == EXIT_CR && !fetch_cr(v, x, &f, in)) {
             return false;

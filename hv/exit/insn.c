@@ -69,9 +69,9 @@ static const struct opcode opcodes[] = {
     {0x132, 0x3ff, EXIT_RDMSR, FORM_SELF},
     {0x133, 0x3ff, EXIT_PRIVILEGED, FORM_SELF}, /* RDPMC */
     {0x1a2, 0x3ff, EXIT_CPUID, FORM_SELF},
-    {0x220, 0x338, EXIT_PRIVILEGED, FORM_SELF | FORM_RM}, /* SMSW */
-    {0x230, 0x338, EXIT_CR, FORM_SELF | FORM_RM},         /* LMSW */
-    {0x2c1, 0x3ff, EXIT_HYPERCALL, FORM_SELF},            /* VMCALL */
+    {0x220, 0x338, EXIT_CR, FORM_SELF | FORM_RM}, /* SMSW */
+    {0x230, 0x338, EXIT_CR, FORM_SELF | FORM_RM}, /* LMSW */
+    {0x2c1, 0x3ff, EXIT_HYPERCALL, FORM_SELF},    /* VMCALL */
     {0x2d1, 0x3ff, EXIT_XSETBV, FORM_SELF},
     {0x2d9, 0x3ff, EXIT_HYPERCALL, FORM_SELF}, /* VMMCALL */
 };
@@ -143,7 +143,8 @@ static uint16_t take_opcode(struct decoder *d, struct insn *in) {
 
 static void set_sizes(const struct decoder *d, const struct opcode *o, uint16_t opcode,
                       struct insn *in) {
-    bool byte = (opcode & 1) == 0 && in->op != INSN_BT;
+    bool self = (o->form & FORM_SELF) != 0; /* no byte among them */
+    bool byte = (opcode & 1) == 0 && in->op != INSN_BT && !self;
     bool extend = (o->form & FORM_EXTEND) != 0;
     uint8_t word = (d->rex & REX_W) != 0 ? 8 : d->operand == (in->mode == 16) ? 4 : 2;
     if (in->op >= INSN_INS) {
@@ -237,7 +238,12 @@ static bool take_operands(struct decoder *d, const struct opcode *o, uint16_t op
 
 /* What EXIT_CR needs to know; false if there is no such control register. */
 static bool set_cr(uint16_t opcode, struct insn *in) {
-    in->cr.access = opcode >= MAP_0F01 ? CR_LMSW : CR_CLTS;
+    if (opcode >= MAP_0F01) {
+        in->cr.access = (opcode & 0x10) != 0 ? CR_LMSW : CR_SMSW;
+        in->cr.size = in->reg_size;
+    } else {
+        in->cr.access = CR_CLTS;
+    }
     if ((opcode & MOV_CR_MASK) == MOV_CR) {
         in->cr.access = (opcode & 2) != 0 ? CR_WRITE : CR_READ;
         /* LOCK before CR0 is CR8, for code that has no REX; APM "MOV CRn". */

@@ -116,10 +116,11 @@ struct exit_nested_fault {
     bool in_page_walk; /* the access was the CPU's own walk of the guest's page tables */
 };
 
-enum cr_access { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW };
+enum cr_access { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW, CR_SMSW };
 
 struct exit_cr {
     uint8_t access, cr, gpr; /* enum cr_access; x86 register numbers, RSP is 4 */
+    uint8_t size;            /* of SMSW's register, bytes */
     uint16_t lmsw;
 };
 

@@ -245,8 +245,7 @@ TEST(length_of_each_instruction) {
         {EXIT_HLT, {0xf4}, 1},
         {EXIT_RDMSR, {0x0f, 0x32}, 2},
         {EXIT_WRMSR, {0x0f, 0x30}, 2},
-        {EXIT_PRIVILEGED, {0x0f, 0x33}, 2},       /* RDPMC */
-        {EXIT_PRIVILEGED, {0x0f, 0x01, 0xe3}, 3}, /* SMSW EBX */
+        {EXIT_PRIVILEGED, {0x0f, 0x33}, 2}, /* RDPMC */
         {EXIT_HYPERCALL, {0x0f, 0x01, 0xd9}, 3},
         {EXIT_HYPERCALL, {0x0f, 0x01, 0xc1}, 3},
         {EXIT_HYPERCALL, {0xf3, 0x0f, 0x01, 0xd9}, 4},
@@ -479,9 +478,27 @@ TEST(mov_cr) {
     CHECK(!cr_length(CR_WRITE, 4, "\x0f\x06", 2));
     CHECK(!cr_length(CR_WRITE, 5, "\x0f\x22\xeb", 3));
     CHECK(!cr_length(CR_WRITE, 0, "\x0f\xa2", 2));
-    /* SMSW where reads of CR0 exit: nobody can carry it out, so it must not be tried for ever. */
-    CHECK(cr_length(CR_READ, 0, "\x0f\x01\xe3", 3));
-    CHECK_U64(cr_exit.kind, EXIT_UNKNOWN);
+    /* SMSW where reads of CR0 exit: a register takes all of it by its size, memory 16 bits. */
+    CHECK_CR(CR_READ, 0, "\x0f\x01\xe3", CR_SMSW, X86_RBX);
+    CHECK_U64(cr_exit.cr.size, 4);
+    v->regs[X86_RBX] = UINT64_MAX;
+    CHECK_U64(fake_exit(v, &cr_exit), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RBX], (uint32_t)fake_regs[HVM_CR0]);
+    CHECK_CR(CR_READ, 0, "\x66\x41\x0f\x01\xe7", CR_SMSW, 15);
+    CHECK_U64(cr_exit.cr.size, 2);
+    v->regs[15] = UINT64_MAX;
+    CHECK_U64(fake_exit(v, &cr_exit), ACTION_NEXT);
+    CHECK_U64(v->regs[15], ~0xffffull | (uint16_t)fake_regs[HVM_CR0]);
+    CHECK_CR(CR_READ, 0, "\x48\x0f\x01\xe0", CR_SMSW, X86_RAX);
+    CHECK_U64(cr_exit.cr.size, 8);
+    v->regs[X86_RAX] = modes[11].rip + 0x80;
+    *byte_at(&modes[11], modes[11].rip + 0x82) = 0xee;
+    CHECK_CR(CR_READ, 0, "\x0f\x01\x20", CR_SMSW, INSN_NO_REG);
+    CHECK_U64(fake_exit(v, &cr_exit), ACTION_NEXT);
+    CHECK_U64(*byte_at(&modes[11], modes[11].rip + 0x80), fake_regs[HVM_CR0] & 0xff);
+    CHECK_U64(*byte_at(&modes[11], modes[11].rip + 0x81), fake_regs[HVM_CR0] >> 8 & 0xff);
+    CHECK_U64(*byte_at(&modes[11], modes[11].rip + 0x82), 0xee);
+    CHECK(!cr_length(CR_WRITE, 0, "\x0f\x01\xe3", 3));
 }
 
 /* A MOV CR8 that was seen before needs no walk: only RSP, which may be its register, is fetched. */

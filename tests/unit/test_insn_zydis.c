@@ -295,7 +295,7 @@ static const struct {
 } exiting[] = {
     {ZYDIS_MNEMONIC_CPUID, EXIT_CPUID},      {ZYDIS_MNEMONIC_HLT, EXIT_HLT},
     {ZYDIS_MNEMONIC_RDMSR, EXIT_RDMSR},      {ZYDIS_MNEMONIC_WRMSR, EXIT_WRMSR},
-    {ZYDIS_MNEMONIC_RDPMC, EXIT_PRIVILEGED}, {ZYDIS_MNEMONIC_SMSW, EXIT_PRIVILEGED},
+    {ZYDIS_MNEMONIC_RDPMC, EXIT_PRIVILEGED}, {ZYDIS_MNEMONIC_SMSW, EXIT_CR},
     {ZYDIS_MNEMONIC_VMCALL, EXIT_HYPERCALL}, {ZYDIS_MNEMONIC_VMMCALL, EXIT_HYPERCALL},
     {ZYDIS_MNEMONIC_XSETBV, EXIT_XSETBV},    {ZYDIS_MNEMONIC_INVD, EXIT_CACHE},
     {ZYDIS_MNEMONIC_WBINVD, EXIT_CACHE},     {ZYDIS_MNEMONIC_CLTS, EXIT_CR},
@@ -337,10 +337,14 @@ static const char *cr_difference(const struct insn *in, const ZydisDecodedInstru
     if (zi->mnemonic == ZYDIS_MNEMONIC_CLTS) {
         return cr->access != CR_CLTS || cr->cr != 0 ? "CLTS" : NULL;
     }
-    if (zi->mnemonic == ZYDIS_MNEMONIC_LMSW) {
+    if (zi->mnemonic == ZYDIS_MNEMONIC_LMSW || zi->mnemonic == ZYDIS_MNEMONIC_SMSW) {
         bool memory = ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
-        if (cr->access != CR_LMSW || cr->cr != 0) {
-            return "LMSW";
+        bool store = zi->mnemonic == ZYDIS_MNEMONIC_SMSW;
+        if (cr->access != (store ? CR_SMSW : CR_LMSW) || cr->cr != 0) {
+            return "LMSW or SMSW";
+        }
+        if (store && !memory && cr->size * 8u != ops[0].size) {
+            return "size of SMSW";
         }
         struct insn sized = *in;
         sized.size = 2;
