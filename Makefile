@@ -69,7 +69,7 @@ $(ELF): $(ELF_OBJ) linker.ld
 
 IASL ?= iasl
 FIRMWARE     := $(BUILD)/guests/firmware
-FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main load linux multiboot elf acpi legacy dsdt bios)
+FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main load linux multiboot elf acpi legacy smbios dsdt bios)
 
 $(BUILD)/dsdt.aml: guests/firmware/dsdt.asl
 	@mkdir -p $(@D)
@@ -131,7 +131,7 @@ usb: $(BUILD)/bulkhead-usb.img
 	@echo "$<: write it to a stick with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
 
 # The parts of boot/ that need no firmware are tested on the host.
-$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,acpi.o elf.o ranges.o)
+$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o ranges.o)
 
 # The demo guest's initramfs: a static busybox, one script and two modules of its kernel.
 
@@ -362,6 +362,7 @@ $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/events.o
 LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf)
 $(BUILD)/unit/test_linux $(BUILD)/unit/test_multiboot: $(LOADERS)
 $(BUILD)/unit/test_multiboot: $(BUILD)/host/guests/firmware/legacy.o
+$(BUILD)/unit/test_smbios: $(BUILD)/host/guests/firmware/smbios.o
 $(BUILD)/unit/test_acpi: $(addprefix $(BUILD)/host/guests/firmware/,acpi.o dsdt.o)
 
 # The decoder is compared with an independent one.

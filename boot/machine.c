@@ -92,6 +92,16 @@ static void find_framebuffer(struct boot_framebuffer *fb) {
     }
 }
 
+/* Stays zero where we were not started from a partition. */
+static void find_stick(struct boot_info *info) {
+    EFI_LOADED_IMAGE *loaded = NULL;
+    EFI_STATUS status = BS->HandleProtocol(own_image, &LoadedImageProtocol, (void **)&loaded);
+    const void *path = status == EFI_SUCCESS ? DevicePathFromHandle(loaded->DeviceHandle) : NULL;
+    if (path != NULL) {
+        (void)device_path_partition(path, info->stick_id);
+    }
+}
+
 void machine_find(struct boot_info *info) {
     EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
     void *rsdp;
@@ -112,6 +122,7 @@ void machine_find(struct boot_info *info) {
         find_cpus_by_firmware(info);
     }
     find_framebuffer(&info->framebuffer);
+    find_stick(info);
 }
 
 uint64_t machine_time(void) {

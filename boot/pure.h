@@ -28,6 +28,13 @@ MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
 void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
 
 /*
+ * device_path.c: the unique GUID (MBR: the disk's signature, then zeros) of the partition in a
+ * device path, as a UUID is written. False, with *uuid untouched, if it names none: a start from
+ * the network.
+ */
+bool device_path_partition(const uint8_t *path, uint8_t uuid[UUID_SIZE]);
+
+/*
  * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build
  * made it and it lies in this application's own image, so what is wrong with it is a bug of ours.
  */

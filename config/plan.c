@@ -6,6 +6,7 @@
  */
 #include "config/plan.h"
 
+#include "config/identity.h"
 #include "config/schema.h"
 #include "config/stick.h"
 #include "hv/lib/fmt.h"
@@ -206,6 +207,22 @@ static const struct boot_image *find_file(const struct builder *b, const struct 
     return image;
 }
 
+/* What the config does not name is made of the stick's identity and the guest's name. */
+static void give_identity(const struct builder *b, struct plan_vm *vm) {
+    static const uint8_t none[UUID_SIZE];
+    const struct config_guest *g = vm->config;
+    const struct config *config = &b->info->config;
+    bool named = memcmp(config->stick_id, none, UUID_SIZE) != 0;
+    memcpy(vm->uuid, g->uuid, UUID_SIZE);
+    if (memcmp(g->uuid, none, UUID_SIZE) == 0) {
+        identity_make_uuid(named ? config->stick_id : b->info->stick_id, g->name, vm->uuid);
+    }
+    memcpy(vm->serial, g->serial, CONFIG_SERIAL_SIZE);
+    if (g->serial[0] == '\0') {
+        identity_make_serial(vm->uuid, vm->serial);
+    }
+}
+
 enum status plan_build(const struct boot_info *info, struct plan *plan, struct fault_list *faults) {
     const struct builder b = {.info = info, .plan = plan, .faults = faults};
     ASSERT(info->config.guest_count <= CONFIG_MAX_GUESTS);
@@ -219,6 +236,7 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
         give_cpus(&b, vm);
         vm->kernel = find_file(&b, g, "kernel", g->kernel, g->kernel_pos);
         vm->initrd = find_file(&b, g, "initrd", g->initrd, g->initrd_pos);
+        give_identity(&b, vm);
         give_budget(&b, vm);
     }
     for (uint32_t i = 0; i < plan->vm_count; i++) {

@@ -6,6 +6,7 @@
  */
 #include "config/schema.h"
 
+#include "config/identity.h"
 #include "hv/abi.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -203,12 +204,35 @@ static bool read_escape_key(const struct schema_value *v) {
     return true;
 }
 
+/* Not all zero, which stands for none. */
+static bool read_uuid(const struct schema_value *v) {
+    static const uint8_t none[UUID_SIZE];
+    uint8_t uuid[UUID_SIZE];
+    if (!identity_read_uuid(v->text, uuid) || memcmp(uuid, none, UUID_SIZE) == 0) {
+        return refuse(v, "is not a UUID; write %s", v->key->wanted);
+    }
+    memcpy(v->field, uuid, UUID_SIZE);
+    return true;
+}
+
+/* SMBIOS knows no other characters. */
+static bool read_ascii(const struct schema_value *v) {
+    for (const char *s = v->text; *s != '\0'; s++) {
+        if (*s < ' ' || *s > '~') {
+            return refuse(v, "holds more than plain ASCII; write %s", v->key->wanted);
+        }
+    }
+    return read_text(v);
+}
+
 #define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
 #define HYPERVISOR(member)  SCHEMA_HYPERVISOR, FIELD(config, member), 0
 #define GUEST(member)       SCHEMA_GUEST, FIELD(config_guest, member), 0
 #define GUEST_WITH_POS(member)                                                                     \
     SCHEMA_GUEST, FIELD(config_guest, member), offsetof(struct config_guest, member##_pos)
 #define A_PATH "the path of a file, from the stick's root, with / or \\ between its parts"
+
+#define A_UUID "8-4-4-4-12 hexadecimal digits, not all of them 0"
 
 static const struct schema_choice ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8},
                                              {"com4", 0x2e8}, {"none", 0},     {NULL, 0}};
@@ -249,6 +273,11 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "Whether Bulkhead does what this CPU needs to keep speculation from leaking one guest's data "
      "to another: caches and buffers emptied, branch predictions forgotten. The log says what that "
      "is; docs/cpus.md, what for."},
+    {"stick_id", read_uuid, NULL, HYPERVISOR(stick_id), "", "6b1f2c0a-93d4-4e57-8a10-52f7c3b9e801",
+     A_UUID,
+     "What the guests' UUIDs are made of, beside their names. Without this key it is the UUID of "
+     "the stick's partition, which stays while files on it change. Copies of one image share that: "
+     "give each machine's stick one of its own."},
     {"cpus", read_cpus, NULL, GUEST_WITH_POS(cpus), NULL, "1",
      "a list of host CPU numbers such as \"1\", \"2-3\" or \"1,4\"",
      "The host CPUs this guest owns alone, one virtual CPU for each. CPU 0 is the one the "
@@ -268,6 +297,16 @@ const struct schema_key schema[SCHEMA_KEYS] = {
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port."},
+    {"uuid", read_uuid, NULL, GUEST(uuid), "", "3f0cb8d6-5a0e-4c39-9d2b-7e61a4f0c512", A_UUID,
+     "The guest's system UUID, which its SMBIOS tells. Without this key it is made of stick_id and "
+     "the guest's name (RFC 9562, version 5): the same at every start."},
+    {"serial", read_ascii, NULL, GUEST(serial), "", "WEB-0042", "text of at most 47 bytes of ASCII",
+     "The guest's serial number, in its SMBIOS. Without this key it is \"BLKH-\" and the last twelve "
+     "digits of the UUID."},
+    {"asset_tag", read_ascii, NULL, GUEST(asset_tag), "", "rack 4",
+     "text of at most 47 bytes of "
+     "ASCII",
+     "The guest's asset tag, in its SMBIOS. Without this key it has none."},
     {"start", read_choice, starts, GUEST(start_auto), "auto", "auto", "\"auto\" or \"manual\"",
      "Whether the guest starts with the machine or waits for the operator."},
     {"stop_timeout", read_seconds, NULL, GUEST(stop_timeout), "60s", "90s",

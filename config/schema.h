@@ -50,7 +50,7 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 15
+#define SCHEMA_KEYS 19
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];
 

@@ -74,4 +74,7 @@ struct bulkhead_start {
     /* From the firmware: entries {u64 base, size; u32 type} as in E820, packed; ACPI's root. */
     struct bulkhead_piece memory_map;
     uint64_t rsdp;
+    /* Who the guest is, also in its SMBIOS: texts as above, and a UUID as it is written. */
+    struct bulkhead_piece name, serial, asset_tag;
+    uint8_t uuid[16];
 };

@@ -22,6 +22,7 @@ bochsbios        BIOS files of that emulator
 busybox-static   user land of the demo guest
 clang            second C compiler, for make check
 clang-format     checks the layout of the C files
+dmidecode        reads the SMBIOS tables that guests get, in the unit tests
 gcc              C compiler
 gnu-efi          headers and start-up code of EFI applications
 lcov             adds up and shows what lines the tests run

@@ -24,7 +24,8 @@
 #define LOW_FREE_END   0x90000u
 #define LOW_RAM_END    0x9fc00u
 #define ACPI_RSDP_SCAN 0xe0000u /* a second copy of the RSDP, for guests that search for it */
-#define LEGACY_TABLES  0xf0000u /* coreboot table, SMBIOS */
+#define LEGACY_TABLES  0xf0000u /* coreboot table */
+#define SMBIOS_TABLES  0xf0200u
 #define PAGE           0x1000u
 #define KERNEL_LEAST   0x100000u      /* no kernel runs lower */
 #define HIGH_RAM       0x100000000ull /* where memory goes on behind the devices */
@@ -109,9 +110,19 @@ void acpi_write_tables(uint8_t *memory, uint64_t base, uint32_t cpu_count);
 
 /*
  * What is looked for below 1 MiB: the real-mode interrupt table, the BIOS data area's few words, at
- * LEGACY_TABLES the coreboot table with the memory map and SMBIOS. Needs map_write().
+ * LEGACY_TABLES the coreboot table with the memory map. Needs map_write().
  */
 void legacy_write_tables(uint8_t *memory, const struct bulkhead_start *start);
+
+/* What CPUID says of the processors. */
+struct processor {
+    uint32_t model, features; /* leaf 1, EAX and EDX */
+    uint32_t khz;
+    char maker[13], name[49];
+};
+/* Writes SMBIOS at SMBIOS_TABLES: the machine, its identity, processors and memory. */
+void smbios_write_tables(uint8_t *memory, const struct bulkhead_start *start,
+                         const struct processor *cpu);
 
 /* bios.S: one entry of 4 bytes for each vector of the real-mode interrupt table. */
 #define BIOS_ENTRY_SIZE 4u

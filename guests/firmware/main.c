@@ -122,26 +122,44 @@ static void set_up_interrupts(uint8_t *memory) {
     }
 }
 
+static void cpuid(uint32_t leaf, uint32_t r[4]) {
+    __asm__ volatile("cpuid" : "=a"(r[0]), "=b"(r[1]), "=c"(r[2]), "=d"(r[3]) : "a"(leaf), "c"(0));
+}
+
+static void find_processor(struct processor *cpu) {
+    uint32_t r[4];
+    cpuid(0, r);
+    memcpy(cpu->maker, &r[1], 4);
+    memcpy(cpu->maker + 4, &r[3], 4);
+    memcpy(cpu->maker + 8, &r[2], 4);
+    cpuid(1, r);
+    cpu->model = r[0];
+    cpu->features = r[3];
+    for (uint32_t i = 0; i < 3; i++) {
+        cpuid(0x80000002 + i, r);
+        memcpy(cpu->name + sizeof(r) * i, r, sizeof(r));
+    }
+    cpuid(BULKHEAD_CPUID_TIMING, r);
+    cpu->khz = r[0];
+}
+
 /*
  * The TSC's kHz for a kernel that would have to measure it: Linux reads CPUID 15h on Intel CPUs
  * only, elsewhere it counts a timer chip's ticks, for which a port may take too long. 0 = none.
  */
-static uint32_t clock_to_tell(void) {
-    uint32_t eax = BULKHEAD_CPUID_TIMING, ebx, ecx = 0, edx;
-    if (is_intel()) {
-        return 0;
-    }
-    __asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
-    return eax;
+static uint32_t clock_to_tell(const struct processor *cpu) {
+    return memcmp(cpu->maker, "GenuineIntel", 12) == 0 ? 0 : cpu->khz;
 }
 
 const struct entry *firmware_main(uint8_t *memory) {
     static struct entry entry;
+    static struct processor cpu;
     struct bulkhead_start *start = (void *)(memory + BULKHEAD_START_GPA);
     const char *why = "was handed over in a form that this firmware does not know";
     if (start->magic == BULKHEAD_START_MAGIC && start->size == sizeof(*start)) {
         map_write(memory, start);
-        why = kernel_load(memory, start, clock_to_tell(), &entry);
+        find_processor(&cpu);
+        why = kernel_load(memory, start, clock_to_tell(&cpu), &entry);
     }
     if (why != NULL) {
         give_up(why);
@@ -149,5 +167,6 @@ const struct entry *firmware_main(uint8_t *memory) {
     set_up_interrupts(memory);
     acpi_write_tables(memory, start->rsdp, start->vcpu_count);
     legacy_write_tables(memory, start);
+    smbios_write_tables(memory, start, &cpu);
     return &entry;
 }

@@ -127,6 +127,8 @@ struct boot_info {
     char speculation[56];       /* the mitigations, for the admin */
     char open_flaws[56];        /* flaws that nothing is done against, for the admin */
 
+    uint8_t stick_id[UUID_SIZE]; /* of the partition that we were started from; zero = none */
+
     uint32_t image_count;
     struct boot_image images[BOOT_MAX_IMAGES];
 

@@ -14,6 +14,8 @@
 #define CONFIG_NAME_SIZE    32
 #define CONFIG_PATH_SIZE    128
 #define CONFIG_CMDLINE_SIZE 1024
+#define CONFIG_SERIAL_SIZE  48 /* also of asset tags */
+#define UUID_SIZE           16 /* bytes, in the order in which a UUID is written */
 
 /* Position of a value in the file, both from 1; line 0 = the key was not given. */
 struct config_pos {
@@ -35,6 +37,9 @@ struct config_guest {
     uint32_t type;                 /* enum bulkhead_kernel */
     char initrd[CONFIG_PATH_SIZE]; /* empty = none */
     char cmdline[CONFIG_CMDLINE_SIZE];
+    uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
+    char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
+    char asset_tag[CONFIG_SERIAL_SIZE];
     bool start_auto;
     uint32_t stop_timeout; /* seconds from the power button to the plug */
     enum config_on_crash on_crash;
@@ -47,9 +52,10 @@ struct config_guest {
 struct config {
     uint16_t console_port;
     enum log_level log_level;
-    bool log_wall_clock; /* lines of the log carry date and time */
-    uint8_t escape_key;  /* the control character that is Bulkhead's own */
-    bool mitigate;       /* the CPU's flaws are to be made up for */
+    bool log_wall_clock;         /* lines of the log carry date and time */
+    uint8_t escape_key;          /* the control character that is Bulkhead's own */
+    bool mitigate;               /* the CPU's flaws are to be made up for */
+    uint8_t stick_id[UUID_SIZE]; /* zero = that of the partition, see struct boot_info */
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];
 };

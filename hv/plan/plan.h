@@ -23,6 +23,8 @@ struct plan_vm {
     const struct config_guest *config;
     const struct boot_image *kernel;
     const struct boot_image *initrd; /* NULL = none */
+    uint8_t uuid[UUID_SIZE];         /* who the guest is, for its SMBIOS */
+    char serial[CONFIG_SERIAL_SIZE];
     uint32_t cpu_count;
     uint32_t cpus[CONFIG_MAX_CPUS]; /* host CPU of each vCPU, ascending */
     uint32_t region_count;

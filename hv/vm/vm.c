@@ -241,9 +241,30 @@ static enum status vm_load_piece(struct vm *vm, uint64_t gpa, const uint8_t *fro
     return s;
 }
 
+/* Texts behind struct bulkhead_start, each with its NUL. */
+static enum status vm_load_texts(struct vm *vm, struct bulkhead_start *start) {
+    const struct config_guest *config = vm->plan->config;
+    const struct {
+        const char *text;
+        struct bulkhead_piece *piece;
+    } texts[] = {
+        {config->initrd, &start->initrd_path},  {config->cmdline, &start->cmdline},
+        {config->name, &start->name},           {vm->plan->serial, &start->serial},
+        {config->asset_tag, &start->asset_tag},
+    };
+    uint64_t gpa = BULKHEAD_START_GPA + sizeof(*start);
+    enum status s = STATUS_OK;
+    for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(texts); i++) {
+        uint64_t size = strlen(texts[i].text);
+        *texts[i].piece = (struct bulkhead_piece){gpa, size};
+        s = vm_load_piece(vm, gpa, (const uint8_t *)texts[i].text, size + 1);
+        gpa += size + 1;
+    }
+    return s;
+}
+
 enum status vm_load(struct vm *vm) {
     const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
-    const char *cmdline = vm->plan->config->cmdline, *path = vm->plan->config->initrd;
     struct bulkhead_start start = {
         .magic = BULKHEAD_START_MAGIC,
         .size = sizeof(start),
@@ -252,11 +273,10 @@ enum status vm_load(struct vm *vm) {
         .high_ram = vm->high_ram,
         .kernel.size = kernel->size,
         .initrd.size = initrd != NULL ? initrd->size : 0,
-        .initrd_path = {BULKHEAD_START_GPA + sizeof(start), strlen(path)},
-        .cmdline.size = strlen(cmdline),
         .kernel_type = vm->plan->config->type,
     };
-    start.cmdline.gpa = start.initrd_path.gpa + start.initrd_path.size + 1;
+    memcpy(start.uuid, vm->plan->uuid, sizeof(start.uuid));
+    enum status s = vm_load_texts(vm, &start);
     /* What does not fit gets an address far above all memory. */
     uint64_t top = vm->low_ram - BULKHEAD_TABLES_SIZE;
     start.initrd.gpa = ALIGN_DOWN(top - start.initrd.size, PAGE_SIZE);
@@ -270,10 +290,7 @@ enum status vm_load(struct vm *vm) {
         {start.initrd.gpa, initrd != NULL ? phys_pointer(initrd->base) : NULL, start.initrd.size},
         {BULKHEAD_FIRMWARE_GPA, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE},
         {BULKHEAD_START_GPA, &start, sizeof(start)},
-        {start.cmdline.gpa, cmdline, start.cmdline.size + 1},
-        {start.initrd_path.gpa, path, start.initrd_path.size + 1},
     };
-    enum status s = STATUS_OK;
     for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {
         s = vm_load_piece(vm, copies[i].gpa, copies[i].from, copies[i].size);
     }

@@ -333,63 +333,6 @@ TEST(random_headers) {
     CHECK(loaded > 100 && loaded < 900);
 }
 
-static uint8_t sum(uint64_t gpa, uint64_t n) {
-    uint8_t total = 0;
-    while (n-- > 0) {
-        total = (uint8_t)(total + ram[gpa++]);
-    }
-    return total;
-}
-
-/* String n, from 1, of the structure at gpa. */
-static const char *smbios_string(uint64_t gpa, unsigned n) {
-    const char *s = (const char *)ram + gpa + ram[gpa + 1];
-    while (n-- > 1) {
-        s += strlen(s) + 1;
-    }
-    return s;
-}
-
-/* Both entry points, found as searchers do, lead to the same structures. */
-TEST(smbios) {
-    static const uint8_t types[] = {0, 1, 3, 32, 127};
-    uint64_t new = 0, old = 0;
-    stage(BULKHEAD_KERNEL_FLAT);
-    legacy_write_tables(ram, &start);
-    for (uint64_t at = 0xf0000; at < BULKHEAD_FIRMWARE_GPA; at += 16) {
-        new = memcmp(ram + at, "_SM3_", 5) == 0 ? at : new;
-        old = memcmp(ram + at, "_SM_", 4) == 0 ? at : old;
-    }
-    CHECK(new != 0 && old != 0);
-    CHECK_U64(sum(new, ram[new + 6]), 0);
-    CHECK_U64(sum(old, ram[old + 5]), 0);
-    CHECK_U64(sum(old + 16, 15), 0);
-    CHECK(memcmp(ram + old + 16, "_DMI_", 5) == 0);
-    uint64_t at = get(new + 16, 8), size = get(new + 12, 4), end = at + size;
-    CHECK_U64(get(old + 24, 4), at);
-    CHECK_U64(get(old + 22, 2), size);
-    CHECK_U64(get(old + 28, 2), ARRAY_SIZE(types));
-    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-        CHECK_U64(ram[at], types[i]);
-        CHECK_U64(get(at + 2, 2), types[i]);
-        if (types[i] == 0) {
-            CHECK_STR(smbios_string(at, ram[at + 5]), "1.0");
-            CHECK_STR(smbios_string(at, ram[at + 8]), "01/01/2026");
-            CHECK_U64(get(at + 18, 2), 0x1001); /* ACPI; virtual machine */
-        } else if (types[i] == 1) {
-            CHECK_STR(smbios_string(at, ram[at + 4]), "Bulkhead");
-            CHECK_STR(smbios_string(at, ram[at + 5]), "Bulkhead");
-        }
-        at += ram[at + 1];
-        while (get(at, 2) != 0) {
-            at++;
-        }
-        at += 2;
-        CHECK(at - (end - size) <= size);
-    }
-    CHECK_U64(at, end);
-}
-
 /* The firmware's, which the test program leaves out: only its address counts. */
 const uint8_t bios_entries[BIOS_VECTORS * BIOS_ENTRY_SIZE];
 
@@ -432,4 +375,4 @@ TEST(bios_data_and_coreboot) {
 
 TEST_MAIN(T(elf64), T(elf64_entry_is_physical), T(low_segment), T(elf64_refusals), T(multiboot_elf),
           T(multiboot_without_module), T(multiboot_addresses), T(multiboot_refusals), T(flat),
-          T(random_headers), T(smbios), T(real_mode_vectors), T(bios_data_and_coreboot))
+          T(random_headers), T(real_mode_vectors), T(bios_data_and_coreboot))
