@@ -32,8 +32,8 @@
  * The files lie at the top of low RAM, the initrd above the kernel, below them at least the first
  * MiB, above them BULKHEAD_TABLES_SIZE bytes for the firmware's ACPI tables.
  */
-#define BULKHEAD_FIRMWARE_GPA  0xfc000u
-#define BULKHEAD_FIRMWARE_SIZE 0x4000u
+#define BULKHEAD_FIRMWARE_GPA  0xf8000u
+#define BULKHEAD_FIRMWARE_SIZE 0x8000u
 #define BULKHEAD_TABLES_SIZE   0x10000u
 #define BULKHEAD_START_GPA     0xe1000u
 #define BULKHEAD_START_MAGIC   0x7472617453646842 /* "BhdStart" */

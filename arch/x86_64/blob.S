@@ -12,4 +12,4 @@ font_glyphs:
     .section .rodata.plat_guest_firmware, "a"
     .globl plat_guest_firmware
 plat_guest_firmware:
-    .incbin "guests/firmware.bin", 0, 0x4000 /* BULKHEAD_FIRMWARE_SIZE */
+    .incbin "guests/firmware.bin", 0, 0x8000 /* BULKHEAD_FIRMWARE_SIZE */
