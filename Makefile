@@ -123,8 +123,10 @@ $(EFI): $(BUILD)/boot.so
 USB_FILES := EFI/BOOT/BOOTX64.EFI=$(EFI) bulkhead/bulkhead.toml=config/bulkhead.toml \
              guests/vmlinuz=$(BUILD)/guests/vmlinuz guests/demo.img=$(BUILD)/guests/demo.img
 
-$(BUILD)/bulkhead-usb.img: tools/mkusb $(foreach f,$(USB_FILES),$(lastword $(subst =, ,$(f))))
-	tools/mkusb -o $@ $(USB_FILES)
+# SIZE=4G leaves room for guests of one's own; another size than last time is no newer file.
+.PHONY: usb-size
+$(BUILD)/bulkhead-usb.img: tools/mkusb $(foreach f,$(USB_FILES),$(lastword $(subst =, ,$(f)))) $(if $(SIZE),usb-size)
+	tools/mkusb $(if $(SIZE),--size $(SIZE)) -o $@ $(USB_FILES)
 
 .PHONY: usb
 usb: $(BUILD)/bulkhead-usb.img
@@ -396,7 +398,7 @@ help:
 	@echo '                  (Ctrl-\ ends it); TARGET=bochs-intel, bochs-amd, qemu-tcg or qemu-kvm: in that one'
 	@echo 'make test         the same, then all tests; ends with "N passed, N failed"'
 	@echo 'make all          the EFI application, build/BOOTX64.EFI'
-	@echo 'make usb          build/bulkhead-usb.img, to be written to a stick with dd'
+	@echo 'make usb          build/bulkhead-usb.img, to be written to a stick with dd; SIZE=4G: with room for more'
 	@echo 'make unit         unit tests on this machine, under sanitizers'
 	@echo 'make check        both compilers, include rule, format, line budget, W^X, printed manual'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'

@@ -4,12 +4,33 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 import tempfile
 
 from frame import ROOT, Boot, check, expect_that
 
 PT_LOAD, PF_X, PF_W = 1, 1, 2
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
+
+
+# What mkusb is given, and words of its answer. In its folder: files one, two and huge, a folder dir.
+MKUSB_REFUSED = [
+    (["a=none"], ["none: No such file", "a on the stick"]),
+    (["a=dir"], ["dir is a folder", "each file in it"]),
+    (["a=huge"], ["below 4 GiB"]),
+    (["one"], ['"one"', "PATH-ON-THE-STICK=FILE"]),
+    (["a:b=one"], ["':'", "another name"]),
+    (["a\\b=one"], ["another name"]),
+    (["../a=one"], ["no path", "such as guests/vmlinuz"]),
+    (["/a=one"], ["no path"]),
+    (["a./b=one"], ["dot", "write it without"]),
+    (["x" * 256 + "=one"], ["more than 255 characters", "shorten"]),
+    (["a=one", "A=two"], ['"A" and "a"', "leave one out"]),
+    (["a=one", "A/b=two"], ["is a file and the folder", "another name"]),
+    (["--size", "8M", "a=one"], ["36M", "give at least"]),
+    (["--size", "4", "a=one"], ['"4" is not a size', "4G"]),
+    (["-o", "none/out.img", "a=one"], ["none/out.img cannot be written", "-o"]),
+]
 
 
 class Image(Boot):
@@ -73,6 +94,47 @@ class Image(Boot):
                                      os.path.join(scratch, "two", "further", "down"))
         differing = sum(a != b for a, b in zip(first, second)) + abs(len(first) - len(second))
         expect_that(differing == 0, "the same bytes", f"{differing} differing bytes")
+
+    def mkusb(self, folder, *arguments, **environment):
+        """Runs mkusb in that folder: (status, what it said)."""
+        done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), *arguments], cwd=folder,
+                              env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout.decode()
+
+    @check("mkusb refuses in one line, with a fix, and leaves nothing behind")
+    def mkusb_refuses(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("one", "two"):
+                with open(os.path.join(folder, name), "w", encoding="ascii") as file:
+                    file.write(name)
+            with open(os.path.join(folder, "huge"), "wb") as file:
+                file.truncate(4 << 30)
+            os.mkdir(os.path.join(folder, "dir"))
+            before = sorted(os.listdir(folder))
+            for arguments, words in MKUSB_REFUSED:
+                status, said = self.mkusb(folder, *(["-o", "out.img"] if "-o" not in arguments else []), *arguments)
+                shown = f"{arguments}: {said}"
+                expect_that(status == 1 and said.startswith("mkusb: ") and said.count("\n") == 1, "one line", shown)
+                for word in words:
+                    expect_that(word in said, f'"{word}"', shown)
+                expect_that(sorted(os.listdir(folder)) == before, "no file left behind", os.listdir(folder))
+            status, said = self.mkusb(folder, "-o", "out.img", "a=one", PATH=folder)
+            expect_that(status == 1 and "install the package mtools" in said, '"install the package mtools"', said)
+            expect_that(sorted(os.listdir(folder)) == before, "no file left behind", os.listdir(folder))
+
+    @check("mkusb makes sticks of the size that is asked for")
+    def mkusb_sizes(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "one"), "w", encoding="ascii") as file:
+                file.write("one")
+            for size, least, most in (("64M", 63 << 20, 64 << 20), ("3G", (3 << 30) - (1 << 20), 3 << 30)):
+                status, said = self.mkusb(folder, "--size", size, "-o", "out.img", "Guests/Web/f\u00fcr=one", "guests/2=one")
+                expect_that(status == 0, "a stick", said)
+                image = os.path.join(folder, "out.img")
+                expect_that(least <= os.path.getsize(image) <= most, size, os.path.getsize(image))
+                read = subprocess.run(["mtype", "-i", image + "@@1M", "::/guests/web/f\u00fcr"], stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C.UTF-8"})
+                expect_that(read.stdout == b"one", "the file as it was", read.stdout)
 
     @staticmethod
     def build_copy(source, place):
