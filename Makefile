@@ -171,6 +171,10 @@ $(KINDS) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kinds $(BUILD)
 
+$(BUILD)/ipxe.efi:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh ipxe $(BUILD)
+
 $(BUILD)/font.psf:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh font $(BUILD)
@@ -246,7 +250,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
-test-guests: $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
+test-guests: $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))

@@ -140,15 +140,19 @@ static bool is_exact(CHAR16 *path) {
     return exact;
 }
 
+static void set_separators(CHAR16 *path, CHAR16 from, CHAR16 to) {
+    for (; *path != 0; path++) {
+        *path = *path == from ? to : *path;
+    }
+}
+
 /* As the firmware wants it. */
 static bool path_to_utf16(const char *path, CHAR16 wide[CONFIG_PATH_SIZE]) {
     ASSERT(strlen(path) < CONFIG_PATH_SIZE);
     if (!utf8_to_utf16(path, wide, CONFIG_PATH_SIZE)) {
         return false;
     }
-    for (CHAR16 *c = wide; *c != 0; c++) {
-        *c = *c == '/' ? '\\' : *c;
-    }
+    set_separators(wide, '/', '\\');
     return true;
 }
 
@@ -204,6 +208,19 @@ void files_each(const char *path, uint64_t limit,
     folder->Close(folder);
 }
 
+/* iPXE's file system has no folders, but names as its user gave them: with either slash. */
+static EFI_STATUS open_path(CHAR16 *path, EFI_FILE_HANDLE *file) {
+    EFI_STATUS status = root->Open(root, file, path, EFI_FILE_MODE_READ, 0);
+    bool found = status == EFI_SUCCESS;
+
+    if (!found) {
+        set_separators(path, '\\', '/');
+        found = root->Open(root, file, path, EFI_FILE_MODE_READ, 0) == EFI_SUCCESS;
+        set_separators(path, '/', '\\');
+    }
+    return found ? EFI_SUCCESS : status;
+}
+
 const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
     CHAR16 wide[CONFIG_PATH_SIZE];
     EFI_FILE_HANDLE file = NULL;
@@ -216,7 +233,7 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
         ascii = ascii && *c < 0x80;
     }
 
-    EFI_STATUS status = root->Open(root, &file, wide, EFI_FILE_MODE_READ, 0);
+    EFI_STATUS status = open_path(wide, &file);
     if (status == EFI_NOT_FOUND) {
         return STICK_MISSING;
     }

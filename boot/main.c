@@ -74,7 +74,8 @@ static bool gather(void) {
     }
     preflight_run(&info, &machine_cpu, &work.report);
     /* Without the map every guest would be told that there is no memory. */
-    return mapped && stick_judge(&info, &work.plan, &work.faults, report_plan) == STATUS_OK;
+    return opened && mapped &&
+           stick_judge(&info, &work.plan, &work.faults, report_plan) == STATUS_OK;
 }
 
 static void print_report(void) {

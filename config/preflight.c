@@ -177,8 +177,8 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
 
     add_line(report, "Input", usable != 0 ? PREFLIGHT_OK : PREFLIGHT_WARN,
              "After the start nobody can type, neither to Bulkhead nor to a guest: a USB keyboard "
-             "is silent then, unless the firmware goes on showing it as PS/2. Connect a serial "
-             "line and name its port (console = ...), or a PS/2 keyboard.",
+             "is silent then. Connect a serial line and name its port (console = ...), or a PS/2 "
+             "keyboard.",
              "%s", usb && usable == 0 ? "USB keyboard, silent after the start" : names[usable]);
 }
 

@@ -6,6 +6,7 @@
 #   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz, the modules they
 #                                need of it in DIR/guests/modules
 #   scripts/setup.sh font DIR    the screen font as DIR/font.psf
+#   scripts/setup.sh ipxe DIR    the network boot loader, for its test: DIR/ipxe.efi
 #   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
 #                                memtest64, memtest32, grub (a Multiboot image)
 #
@@ -145,6 +146,12 @@ END
     rm -rf "$1/grub"
 }
 
+fetch_ipxe() {
+    unpack ipxe "$1/ipxe"
+    mv "$1/ipxe/boot/ipxe.efi" "$1/ipxe.efi"
+    rm -rf "$1/ipxe"
+}
+
 fetch_kinds() {
     mkdir -p "$1/guests"
     unpack memtest86+ "$1/memtest"
@@ -166,7 +173,8 @@ case "${1-packages} $#" in
 "packages "[01]) install_missing ;;
 "kernel 2") [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/evdev.ko" ] ||
     fetch_kernel "$kernel_package" "$2" vmlinuz "button.ko evdev.ko" ;;
+"ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
 "font 2") [ -s "$2/font.psf" ] || fetch_font "$2" ;;
-*) fail "usage: scripts/setup.sh [packages | kernel DIR | kinds DIR | font DIR]" ;;
+*) fail "usage: scripts/setup.sh [packages | kernel DIR | kinds DIR | ipxe DIR | font DIR]" ;;
 esac

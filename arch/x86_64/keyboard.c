@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A PS/2 keyboard (or a USB one that the firmware dresses up as such) behind an 8042: scan code set
- * 1, US layout, to the bytes a terminal would send. The second console input beside the UART.
+ * A PS/2 keyboard behind an 8042: scan code set 1, US layout, to the bytes a terminal would send.
+ * The second console input beside the UART. A USB keyboard that the firmware dresses up as PS/2 is
+ * none: its controller's DMA is off by now (pci.c).
  * On the CPU that serves the consoles. Source: IBM PS/2 technical reference,
  * "Keyboard and Auxiliary Device Controller".
  */

@@ -48,6 +48,7 @@ class Boot:
     machine_cpus = 2
     machine_memory = 1024
     machine_virtualization = True
+    network = None              # in QEMU: {"folder": served by TFTP, "file": to be started, "first": before the disk}
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
     machine_ips = 10_000_000
@@ -245,7 +246,8 @@ def run_boot(boot_class, build, target, wanted):
             if boot.needs_machine:
                 boot.machine = target.start(boot.image(), folder, cpus=boot.machine_cpus,
                                             memory=boot.machine_memory, ips=boot.machine_ips,
-                                            virtualization=boot.machine_virtualization)
+                                            virtualization=boot.machine_virtualization,
+                                            **({"network": boot.network} if boot.network else {}))
         except Exception as error:          # no machine: every check says so
             broken = error
         for method in chosen_checks(boot_class, target, wanted):

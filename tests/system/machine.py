@@ -308,7 +308,7 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, on_bytes=None):
+              icount=False, network=None, on_bytes=None):
         """It runs as fast as it can, whatever ips says. icount: its time is the number of instructions."""
         del ips
         folder = os.path.abspath(folder)
@@ -320,17 +320,27 @@ class Qemu(Target):
         pflash = "if=pflash,format=raw,unit="
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", self.accel,
                    "-cpu", self.cpu + ("" if virtualization else ",-vmx,-svm"),
-                   "-smp", str(cpus), "-m", str(memory), "-display", "none", "-net", "none",
+                   "-smp", str(cpus), "-m", str(memory), "-display", "none",
                    "-vga", "none", "-device", "VGA,edid=on,xres={},yres={}".format(*QEMU_SCREEN),
                    "-drive", pflash + "0,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd",
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
-                   "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0",
+                   "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=1",
                    "-serial", f"tcp:127.0.0.1:{serial.port}",
                    "-chardev", f"socket,id=monitor,host=127.0.0.1,port={monitor.port}",
                    "-mon", "chardev=monitor,mode=control"]
         command += ["-icount", "shift=0,sleep=off"] if icount else []
+        command += self.network_card(**network) if network else ["-net", "none"]
         return Machine(command, serial, folder, disk, monitor)
+
+
+    @staticmethod
+    def network_card(folder, file, first):
+        """One whose network starts that file; the firmware asks it before the disk if first."""
+        return ["-netdev", f"user,id=net,tftp={folder},bootfile={file}",
+                "-device", "virtio-net-pci,netdev=net,romfile=" + (",bootindex=0" if first else ""),
+                # The firmware would try for minutes.
+                "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no"]
 
 
 class Kvm(Qemu):

@@ -21,13 +21,14 @@ from test_image import Image
 from test_kinds import Kinds
 from test_large import Large
 from test_linux_pair import LinuxPair
+from test_network import Network, Pxe
 from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Walls
 
-BOOTS = [Image, Preflight, Refusals, Screen, Walls, OlderCpu, Hostile, HostileFirst, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
