@@ -18,9 +18,11 @@
 #define SCRATCH       0x3ff
 #define NOBODY        0x501
 #define PAGE_FAULT    14
+#define CR4_OSFXSR    (1u << 9)
 
 #define STATUS_FLAGS 0x8c5u /* CF PF ZF SF OF; AF is often undefined */
 #define CARRY        1u
+#define OVERFLOW     0x800u
 
 struct state {
     uint64_t a, c, flags;
@@ -32,7 +34,7 @@ struct state {
         __asm__ volatile("push %2\n\tpopfq\n\t" insn "\n\tpushfq\n\tpop %2"                        \
                          : "+a"(s->a), "+c"(s->c), "+r"(s->flags)                                  \
                          : "D"(at)                                                                 \
-                         : "memory", "cc");                                                        \
+                         : "memory", "cc", "rsi");                                                 \
     }
 
 FORM(mov_load8, "movb (%%rdi), %%ah")
@@ -66,14 +68,48 @@ FORM(pop_mem, "pushq %%rax\n\tpopq (%%rdi)")
 FORM(stos_mem, "stosl\n\tsubq $4, %%rdi")
 FORM(gs_load, "movl %%gs:(%%rdi), %%eax")
 FORM(address32, "addr32 movl (%%edi), %%eax")
+FORM(inc_mem, "incl (%%rdi)")
+FORM(dec_mem, "lock decl (%%rdi)")
+FORM(not_mem, "notl (%%rdi)")
+FORM(neg_mem, "negl (%%rdi)")
+FORM(shl_mem, "shll $1, (%%rdi)")
+FORM(shr_cl, "shrl %%cl, (%%rdi)")
+FORM(sar_mem, "sarw $1, (%%rdi)")
+FORM(rol_mem, "roll $1, (%%rdi)")
+FORM(rcr_mem, "rcrl $1, (%%rdi)")
+FORM(bts_imm, "lock btsl $9, (%%rdi)")
+FORM(btr_imm, "btrl $2, (%%rdi)")
+FORM(btc_reg, "btcl %%ecx, (%%rdi)")
+FORM(xadd_mem, "lock xaddl %%ecx, (%%rdi)")
+FORM(cmpxchg_same, "movl (%%rdi), %%eax\n\tlock cmpxchgl %%ecx, (%%rdi)")
+FORM(cmpxchg_other, "cmpxchgl %%ecx, (%%rdi)")
+FORM(cmov_yes, "cmovcl (%%rdi), %%eax")
+FORM(cmov_no, "cmovncl (%%rdi), %%eax")
+FORM(set_mem, "setc (%%rdi)")
+FORM(movnti_mem, "movntil %%ecx, (%%rdi)")
+FORM(segment_mem, "movw %%ds, (%%rdi)")
+FORM(smsw_mem, "smsw (%%rdi)")
+FORM(lods_mem, "movq %%rdi, %%rsi\n\tlodsl")
+FORM(scas_mem, "scasl\n\tleaq -4(%%rdi), %%rdi")
+FORM(cmps_mem, "movq %%rdi, %%rsi\n\tcmpsl\n\tleaq -4(%%rdi), %%rdi")
+/* 16 bytes, of which RAX gets one half; and parts of a register. */
+FORM(movups_load, "movups (%%rdi), %%xmm9\n\tmovq %%xmm9, %%rax")
+FORM(movdqa_high, "movdqa (%%rdi), %%xmm3\n\tpsrldq $8, %%xmm3\n\tmovq %%xmm3, %%rax")
+FORM(movss_load, "pcmpeqd %%xmm1, %%xmm1\n\tmovss (%%rdi), %%xmm1\n\tmovq %%xmm1, %%rax")
+FORM(movhps_load, "movhps (%%rdi), %%xmm2\n\tpsrldq $8, %%xmm2\n\tmovq %%xmm2, %%rax")
+FORM(movd_store, "movd %%ecx, %%xmm15\n\tmovd %%xmm15, (%%rdi)")
+FORM(movups_store, "movd %%ecx, %%xmm4\n\tmovups %%xmm4, (%%rdi)")
 
 struct form {
     const char *name;
     void (*run)(void *at, struct state *s);
     uint32_t flags; /* defined after it */
+    bool narrow;    /* stores less than 4 bytes: what an I/O APIC ignores */
 };
 #define FORM_ROW(name, flags)                                                                      \
-    { #name, name, flags }
+    { #name, name, flags, false }
+#define NARROW_ROW(name, flags)                                                                    \
+    { #name, name, flags, true }
 static const struct form forms[] = {
     FORM_ROW(mov_load8, STATUS_FLAGS),
     FORM_ROW(mov_load16, STATUS_FLAGS),
@@ -106,6 +142,36 @@ static const struct form forms[] = {
     FORM_ROW(stos_mem, 0),
     FORM_ROW(gs_load, STATUS_FLAGS),
     FORM_ROW(address32, STATUS_FLAGS),
+    FORM_ROW(inc_mem, STATUS_FLAGS),
+    FORM_ROW(dec_mem, STATUS_FLAGS),
+    FORM_ROW(not_mem, STATUS_FLAGS),
+    FORM_ROW(neg_mem, STATUS_FLAGS),
+    FORM_ROW(shl_mem, STATUS_FLAGS),
+    FORM_ROW(shr_cl, STATUS_FLAGS & ~OVERFLOW),
+    NARROW_ROW(sar_mem, STATUS_FLAGS),
+    FORM_ROW(rol_mem, STATUS_FLAGS),
+    FORM_ROW(rcr_mem, STATUS_FLAGS),
+    FORM_ROW(bts_imm, CARRY),
+    FORM_ROW(btr_imm, CARRY),
+    FORM_ROW(btc_reg, CARRY),
+    FORM_ROW(xadd_mem, STATUS_FLAGS),
+    FORM_ROW(cmpxchg_same, STATUS_FLAGS),
+    FORM_ROW(cmpxchg_other, STATUS_FLAGS),
+    FORM_ROW(cmov_yes, STATUS_FLAGS),
+    FORM_ROW(cmov_no, STATUS_FLAGS),
+    NARROW_ROW(set_mem, STATUS_FLAGS),
+    FORM_ROW(movnti_mem, STATUS_FLAGS),
+    NARROW_ROW(segment_mem, STATUS_FLAGS),
+    NARROW_ROW(smsw_mem, STATUS_FLAGS),
+    FORM_ROW(lods_mem, STATUS_FLAGS),
+    FORM_ROW(scas_mem, STATUS_FLAGS),
+    FORM_ROW(cmps_mem, STATUS_FLAGS),
+    FORM_ROW(movups_load, STATUS_FLAGS),
+    FORM_ROW(movdqa_high, STATUS_FLAGS),
+    FORM_ROW(movss_load, STATUS_FLAGS),
+    FORM_ROW(movhps_load, STATUS_FLAGS),
+    FORM_ROW(movd_store, STATUS_FLAGS),
+    FORM_ROW(movups_store, STATUS_FLAGS),
 };
 
 static volatile uint32_t *const ioapic_select = (volatile uint32_t *)(uintptr_t)IOAPIC_SELECT;
@@ -137,12 +203,15 @@ static bool same_on(const struct form *f, uint64_t device, uint64_t *memory) {
 
 static void test_forms(void) {
     for (size_t i = 0; i < COUNT(forms); i++) {
-        uint64_t ones = ~0ull, pin = PIN_MASKED | 0x155, version[2] = {0, 0};
-        bool ok = same_on(&forms[i], NOTHING + 0x120, &ones);
+        _Alignas(16) uint64_t ones[2] = {~0ull, ~0ull};
+        _Alignas(16) uint64_t pin[2] = {PIN_MASKED | 0x155, 0};
+        _Alignas(16) uint64_t version[2] = {0, 0};
+        bool ok = same_on(&forms[i], NOTHING + 0x120, ones);
         *ioapic_select = PIN_23_LOW;
-        *ioapic_window = (uint32_t)pin;
-        ok = same_on(&forms[i], IOAPIC_WINDOW, &pin) && ok;
-        ok = (*ioapic_window & PIN_BITS) == (pin & PIN_BITS) && ok;
+        *ioapic_window = (uint32_t)pin[0];
+        ok = same_on(&forms[i], IOAPIC_WINDOW, pin) && ok;
+        uint64_t kept = forms[i].narrow ? PIN_MASKED | 0x155 : pin[0];
+        ok = (*ioapic_window & PIN_BITS) == (kept & PIN_BITS) && ok;
         *ioapic_window = PIN_MASKED;
         version[0] = *(volatile uint32_t *)(uintptr_t)LAPIC_VERSION;
         ok = same_on(&forms[i], LAPIC_VERSION, version) && ok; /* a register that is read-only */
@@ -170,6 +239,10 @@ STRING(movsl, "movsl")
 STRING(rep_insb, "rep insb")
 STRING(rep_insw, "rep insw")
 STRING(insl, "insl")
+STRING(repe_scasb, "repe scasb")
+STRING(repne_scasb, "repne scasb")
+STRING(repe_cmpsb, "repe cmpsb")
+STRING(rep_lodsl, "rep lodsl")
 STRING(rep_outsb, "rep outsb")
 STRING(rep_outsb_down, "std\n\trep outsb")
 STRING(rep_outsw_gs, "rep outsw %%gs:(%%rsi), %%dx")
@@ -218,6 +291,21 @@ static void test_strings(void) {
     rep_movsl(&s);
     tap_line_value(s.c == 0 && s.di == NOTHING + 0x1f00 + 800, "REP MOVSD from device to device",
                    s.c);
+    s = (struct string){.di = NOTHING, .c = 5000, .a = 0xff};
+    repe_scasb(&s);
+    tap_line_value(s.c == 0 && s.di == NOTHING + 5000, "REPE SCASB over nothing", s.c);
+    s = (struct string){.di = NOTHING, .c = 5000, .a = 0xff};
+    repne_scasb(&s);
+    tap_line_value(s.c == 4999 && s.di == NOTHING + 1, "REPNE SCASB ends at the first", s.c);
+    fill(0xff);
+    buffer[150] = 0;
+    s = (struct string){.si = address_of(buffer), .di = NOTHING, .c = 200};
+    repe_cmpsb(&s);
+    tap_line_value(s.c == 49 && s.si == address_of(buffer) + 151 && s.di == NOTHING + 151,
+                   "REPE CMPSB of memory and nothing ends at the difference", s.c);
+    s = (struct string){.si = NOTHING, .c = 3, .a = 0x1234567812345678};
+    rep_lodsl(&s);
+    tap_line_value(s.c == 0 && s.si == NOTHING + 12 && s.a == 0xffffffff, "REP LODSD", s.a);
     uint32_t pin = PIN_MASKED | 0x77, seen = 0;
     *ioapic_select = PIN_23_LOW;
     s = (struct string){.si = address_of(&pin), .di = IOAPIC_WINDOW};
@@ -321,7 +409,10 @@ static void test_port_strings(void) {
 }
 
 void test_decoder(void) {
+    uint64_t cr4 = read_cr4();
+    __asm__ volatile("mov %0, %%cr4" ::"r"(cr4 | CR4_OSFXSR));
     test_forms();
+    __asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
     test_strings();
     test_borders();
     test_port_strings();

@@ -109,7 +109,7 @@ enum status fetch_insn(struct vcpu *v, enum exit_kind kind, struct fetch *f, str
 /* Does in want no more than registers, which need no walk? LMSW and SMSW may have memory. */
 static bool fetch_is_plain(const struct insn *in) {
     bool word = in->cr.access == CR_LMSW || in->cr.access == CR_SMSW;
-    return in->op != EXIT_CR || !word || in->cr.gpr != INSN_NO_REG;
+    return !word || in->cr.gpr != INSN_NO_REG;
 }
 
 /* The exit names the control register and whether it is read; the instruction all the rest. */
@@ -125,7 +125,9 @@ static bool fetch_cr(struct vcpu *v, struct vmexit *x, const struct fetch *f,
     if (!fetch_is_plain(in)) {
         bool store = cr->access == CR_SMSW;
         struct operand at;
-        if (!operand_find(v, x, f, in, &in->mem, 2, store ? WALK_WRITE : WALK_READ, &at)) {
+        const struct access word_access = {
+            .mem = &in->mem, .size = 2, .kind = store ? WALK_WRITE : WALK_READ};
+        if (!operand_find(v, x, f, in, &word_access, &at)) {
             return false;
         }
         word = hvm->get(v, HVM_CR0); /* what SMSW stores */

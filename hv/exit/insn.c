@@ -1,80 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the opcode table and the walk over prefixes, opcode, ModRM, SIB, displacement, immediate.
- * Must not read beyond the bytes it was given nor look at guest state. See insn.h for callers.
+ * Owns the walk over prefixes, opcode, ModRM, SIB, displacement, immediate, by the tables of
+ * insn_table.c. Must not read beyond the bytes it was given nor look at guest state. See insn.h for
+ * callers.
  */
-#include "hv/exit/insn.h"
-
+#include "hv/exit/insn_table.h"
 #include "hv/lib/str.h"
 #include "hv/lib/x86.h"
 
-#define MAP_0F   0x100
-#define MAP_0F01 0x200 /* then ModRM */
-
-#define MOV_CR      (MAP_0F | 0x20) /* bit 1: to the control register */
-#define MOV_CR_MASK 0x3fd
-
-enum form {
-    FORM_MOFFS = BIT32(0),   /* address in the instruction; no ModRM */
-    FORM_STRING = BIT32(1),  /* address in RSI, RDI; no ModRM */
-    FORM_LOAD = BIT32(2),    /* memory is the source */
-    FORM_IMM = BIT32(3),     /* immediate of the operand size, at most 4 bytes */
-    FORM_IMM8 = BIT32(4),    /* one byte */
-    FORM_ALU_OP = BIT32(5),  /* opcode bits 5:3 are the operation */
-    FORM_ALU_REG = BIT32(6), /* ModRM.reg is the operation */
-    FORM_EXTEND = BIT32(7),  /* register wider than memory: 1 or 2 bytes by opcode bit 0 */
-    FORM_SXD = BIT32(8),     /* 64-bit mode only, 4 bytes into 8 */
-    FORM_SELF = BIT32(9),    /* exits by itself: op is the exit's kind */
-    FORM_RM = BIT32(10),     /* of these: ModRM names an operand */
-    FORM_GROUP = BIT32(11),  /* ModRM.reg must be what FORM_REG() says */
-};
-#define FORM_REG(n) (FORM_GROUP | (n) << 12)
-
-struct opcode {
-    uint16_t value, mask; /* with MAP_0F, MAP_0F01 */
-    uint8_t op;           /* enum insn_op */
-    uint16_t form;
-};
-
-/* Bit 0 clear = byte operand. */
-static const struct opcode opcodes[] = {
-    {0x000, 0x3c6, INSN_ADD, FORM_ALU_OP},
-    {0x002, 0x3c6, INSN_ADD, FORM_ALU_OP | FORM_LOAD},
-    {0x063, 0x3ff, INSN_MOVSX, FORM_SXD | FORM_LOAD},
-    {0x06c, 0x3fe, INSN_INS, FORM_STRING},
-    {0x06e, 0x3fe, INSN_OUTS, FORM_STRING},
-    {0x080, 0x3fe, INSN_ADD, FORM_ALU_REG | FORM_IMM},
-    {0x083, 0x3ff, INSN_ADD, FORM_ALU_REG | FORM_IMM8},
-    {0x084, 0x3fe, INSN_TEST, 0},
-    {0x086, 0x3fe, INSN_XCHG, 0},
-    {0x088, 0x3fe, INSN_MOV, 0},
-    {0x08a, 0x3fe, INSN_MOV, FORM_LOAD},
-    {0x08f, 0x3ff, INSN_POP, FORM_REG(0)},
-    {0x0a0, 0x3fe, INSN_MOV, FORM_MOFFS | FORM_LOAD},
-    {0x0a2, 0x3fe, INSN_MOV, FORM_MOFFS},
-    {0x0a4, 0x3fe, INSN_MOVS, FORM_STRING},
-    {0x0aa, 0x3fe, INSN_STOS, FORM_STRING},
-    {0x0c6, 0x3fe, INSN_MOV, FORM_REG(0) | FORM_IMM},
-    {0x0f6, 0x3fe, INSN_TEST, FORM_REG(0) | FORM_IMM},
-    {0x0ff, 0x3ff, INSN_PUSH, FORM_REG(6)},
-    {0x1a3, 0x3ff, INSN_BT, 0},
-    {0x1b6, 0x3fe, INSN_MOVZX, FORM_EXTEND | FORM_LOAD},
-    {0x1ba, 0x3ff, INSN_BT, FORM_REG(4) | FORM_IMM8},
-    {0x1be, 0x3fe, INSN_MOVSX, FORM_EXTEND | FORM_LOAD},
-    {0x0f4, 0x3ff, EXIT_HLT, FORM_SELF},
-    {0x106, 0x3ff, EXIT_CR, FORM_SELF},                  /* CLTS */
-    {0x108, 0x3fe, EXIT_CACHE, FORM_SELF},               /* INVD, WBINVD */
-    {MOV_CR, MOV_CR_MASK, EXIT_CR, FORM_SELF | FORM_RM}, /* MOV CR */
-    {0x130, 0x3ff, EXIT_WRMSR, FORM_SELF},
-    {0x132, 0x3ff, EXIT_RDMSR, FORM_SELF},
-    {0x133, 0x3ff, EXIT_PRIVILEGED, FORM_SELF}, /* RDPMC */
-    {0x1a2, 0x3ff, EXIT_CPUID, FORM_SELF},
-    {0x220, 0x338, EXIT_CR, FORM_SELF | FORM_RM}, /* SMSW */
-    {0x230, 0x338, EXIT_CR, FORM_SELF | FORM_RM}, /* LMSW */
-    {0x2c1, 0x3ff, EXIT_HYPERCALL, FORM_SELF},    /* VMCALL */
-    {0x2d1, 0x3ff, EXIT_XSETBV, FORM_SELF},
-    {0x2d9, 0x3ff, EXIT_HYPERCALL, FORM_SELF}, /* VMMCALL */
-};
+/* CR0, CR2, CR3, CR4, CR8. */
+#define CR_NUMBERS 0x11du
 
 #define REX_B 1u
 #define REX_X 2u
@@ -129,6 +64,7 @@ static bool note_prefix(struct decoder *d, struct insn *in, uint8_t byte) {
     return true;
 }
 
+/* With its map. */
 static uint16_t take_opcode(struct decoder *d, struct insn *in) {
     uint8_t byte = (uint8_t)take(d, 1);
     while (note_prefix(d, in, byte)) {
@@ -138,25 +74,111 @@ static uint16_t take_opcode(struct decoder *d, struct insn *in) {
         return byte;
     }
     byte = (uint8_t)take(d, 1);
-    return byte == 1 ? MAP_0F01 | (uint8_t)take(d, 1) : MAP_0F | byte;
+    if (byte != 0x38) {
+        return MAP_0F | byte;
+    }
+    return MAP_0F38 | (uint8_t)take(d, 1);
 }
 
-static void set_sizes(const struct decoder *d, const struct opcode *o, uint16_t opcode,
-                      struct insn *in) {
-    bool self = (o->form & FORM_SELF) != 0; /* no byte among them */
-    bool byte = (opcode & 1) == 0 && in->op != INSN_BT && !self;
-    bool extend = (o->form & FORM_EXTEND) != 0;
-    uint8_t word = (d->rex & REX_W) != 0 ? 8 : d->operand == (in->mode == 16) ? 4 : 2;
-    if (in->op >= INSN_INS) {
-        word = (uint8_t)min_u64(word, 4);
-    } else if ((in->op == INSN_PUSH || in->op == INSN_POP) && in->mode == 64 && word == 4) {
-        word = 8;
+/* Looks at ModRM, leaving it where it is. */
+static uint8_t peek(struct decoder *d) {
+    d->cut = d->cut || d->at == d->end;
+    return d->at < d->end ? d->bytes[d->at] : 0;
+}
+
+static bool prefix_fits(const struct decoder *d, const struct insn *in, enum prefix want) {
+    switch (want) {
+    case PREFIX_FREE:
+        return true;
+    case PREFIX_NO_REPEAT:
+        return in->rep == 0;
+    case PREFIX_NONE:
+        return in->rep == 0 && !d->operand;
+    case PREFIX_66: /* F2h and F3h go before it */
+        return in->rep == 0 && d->operand;
+    case PREFIX_F2:
+        return in->rep == 0xf2;
+    case PREFIX_F3:
+        return in->rep == 0xf3;
     }
-    in->reg_size = byte && !extend ? 1 : word;
-    in->size = byte ? 1 : extend ? 2 : (o->form & FORM_SXD) != 0 ? 4 : word;
-    in->mem.address_size = in->mode == 64                   ? (d->address ? 4 : 8)
-                           : d->address == (in->mode == 16) ? 4
-                                                            : 2;
+    return false;
+}
+
+static bool digit_fits(struct decoder *d, uint8_t digit) {
+    return digit == 0 || DIGIT(peek(d) >> 3 & 7) == digit;
+}
+
+/* NULL if there is no such instruction. */
+static const struct device_row *find_device(struct decoder *d, const struct insn *in,
+                                            uint16_t opcode) {
+    for (size_t i = 0; i < device_row_count; i++) {
+        const struct device_row *r = &device_rows[i];
+        bool fits = opcode >= r->opcode && opcode <= r->opcode + r->more;
+        if (fits && prefix_fits(d, in, r->prefix) && digit_fits(d, r->digit)) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+static const struct exit_row *find_exit(struct decoder *d, uint16_t opcode) {
+    for (size_t i = 0; i < exit_row_count; i++) {
+        const struct exit_row *r = &exit_rows[i];
+        if (opcode == r->opcode && digit_fits(d, r->digit) &&
+            (r->modrm == 0 || r->modrm == peek(d))) {
+            return r;
+        }
+    }
+    return NULL;
+}
+
+/* SDM vol. 1 "Operand Size and Address Size in 64-Bit Mode", vol. 3 "Mixing 16-Bit and 32-Bit
+ * Code": the prefix chooses the other size, REX.W goes before it. */
+static uint8_t operand_size(const struct decoder *d, const struct insn *in) {
+    if ((d->rex & REX_W) != 0) {
+        return 8;
+    }
+    return d->operand == (in->mode == 16) ? 4 : 2;
+}
+
+static uint8_t address_size(const struct decoder *d, const struct insn *in) {
+    if (in->mode == 64) {
+        return d->address ? 4 : 8;
+    }
+    return d->address == (in->mode == 16) ? 4 : 2;
+}
+
+/* One rule a line; where it is written, beside it. */
+static uint8_t width_of(const struct decoder *d, const struct insn *in, enum width w,
+                        uint16_t opcode) {
+    bool byte = (opcode & 1) == 0; /* SDM vol. 2 "Operand Size (w) Bit" */
+    uint8_t operand = operand_size(d, in);
+    switch (w) {
+    case WIDTH_NONE:
+    case WIDTH_1:
+        return 1;
+    case WIDTH_2:
+        return 2;
+    case WIDTH_4:
+        return 4;
+    case WIDTH_8:
+        return 8;
+    case WIDTH_16:
+        return 16;
+    case WIDTH_OPERAND:
+        return operand;
+    case WIDTH_BIT_0:
+        return byte ? 1 : operand;
+    case WIDTH_BIT_0_2: /* "MOVZX", "MOVSX/MOVSXD" */
+        return byte ? 1 : 2;
+    case WIDTH_PORT: /* "INS/INSB/INSW/INSD": REX.W is ignored */
+        return byte ? 1 : (uint8_t)min_u64(operand, 4);
+    case WIDTH_STACK: /* SDM vol. 2 "Default 64-Bit Operand Size" */
+        return in->mode == 64 && operand == 4 ? 8 : operand;
+    case WIDTH_4_OR_8: /* "MOVNTI", "MOVD/MOVQ" */
+        return (d->rex & REX_W) != 0 ? 8 : 4;
+    }
+    return 1;
 }
 
 /* A register number: three bits of the instruction and one of REX. */
@@ -193,85 +215,118 @@ static void take_memory(struct decoder *d, uint8_t modrm, unsigned mode, struct 
     m->disp = take(d, mod == 1 ? 1 : mod == 2 || no_base ? (narrow ? 2 : 4) : 0);
 }
 
-/* False if it is not an instruction of ours after all. */
-static bool take_modrm(struct decoder *d, const struct opcode *o, uint16_t opcode,
-                       struct insn *in) {
-    uint8_t modrm = (uint8_t)(opcode >= MAP_0F01 ? opcode : take(d, 1)), reg = modrm >> 3 & 7;
-    in->reg = register_number(d, reg, REX_R);
-    /* MOV CR has two registers whatever the upper bits say. */
-    if (modrm >> 6 == 3 || (opcode & MOV_CR_MASK) == MOV_CR) {
-        in->cr.gpr = register_number(d, modrm, REX_B);
-        return (o->form & FORM_SELF) != 0;
+/* The register that ModRM.reg names; false if there is none of that number. */
+static bool take_register(const struct decoder *d, enum other other, uint8_t bits,
+                          struct insn *in) {
+    in->reg = register_number(d, bits, REX_R);
+    if (other == OTHER_SEGMENT) {
+        in->reg = bits; /* REX.R is ignored: SDM vol. 2 "MOV" */
+        return bits < INSN_SEGMENTS;
     }
-    if ((o->form & FORM_GROUP) != 0 && (o->form & FORM_REG(7)) != FORM_REG(reg)) {
-        return false;
-    }
-    if ((o->form & FORM_ALU_REG) != 0) {
-        in->op = reg;
-    } else if (in->reg_size == 1 && d->rex == 0 && reg >= 4) {
+    if (other == OTHER_REG && in->reg_size == 1 && d->rex == 0 && bits >= 4) {
         in->high_byte = true;
-        in->reg = reg - 4;
+        in->reg = bits - 4;
     }
-    take_memory(d, modrm, in->mode, &in->mem);
     return true;
 }
 
-static bool take_operands(struct decoder *d, const struct opcode *o, uint16_t opcode,
-                          struct insn *in) {
-    if ((o->form & FORM_MOFFS) != 0) {
-        in->mem.disp = take(d, in->mem.address_size);
-    } else if ((o->form & FORM_STRING) != 0) {
-        in->mem.base = X86_RSI;
-    } else if ((o->form & (FORM_SELF | FORM_RM)) != FORM_SELF && !take_modrm(d, o, opcode, in)) {
-        return false;
+static void take_other(struct decoder *d, enum other other, struct insn *in) {
+    in->has_imm = other == OTHER_IMM || other == OTHER_IMM8 || other == OTHER_ONE;
+    if (other == OTHER_IMM) {
+        in->imm = take(d, (unsigned)min_u64(in->size, 4));
+    } else if (other == OTHER_IMM8) {
+        in->imm = take(d, 1);
+    } else if (other == OTHER_ONE) {
+        in->imm = 1;
+    } else if (other == OTHER_CL) {
+        in->reg = X86_RCX;
+        in->reg_size = 1;
     }
+}
+
+static void set_segment(const struct decoder *d, struct insn *in) {
     if (d->segment != INSN_SEGMENTS) {
         in->mem.segment = d->segment;
     } else if (in->mode == 64) {
         in->mem.segment = INSN_DS; /* the four old segments are one flat space */
     }
-    if (in->has_imm) {
-        in->imm = take(d, (o->form & FORM_IMM8) != 0 ? 1 : in->size == 8 ? 4 : in->size);
-    }
-    return true;
 }
 
-/* What EXIT_CR needs to know; false if there is no such control register. */
-static bool set_cr(uint16_t opcode, struct insn *in) {
-    if (opcode >= MAP_0F01) {
-        in->cr.access = (opcode & 0x10) != 0 ? CR_LMSW : CR_SMSW;
-        in->cr.size = in->reg_size;
-    } else {
-        in->cr.access = CR_CLTS;
+static void set_row(const struct decoder *d, const struct device_row *r, uint16_t opcode,
+                    struct insn *in) {
+    in->op = r->op;
+    in->unit = r->unit;
+    in->reads = r->access != ACCESS_STORE;
+    in->writes = r->access == ACCESS_STORE || r->access == ACCESS_MODIFY;
+    in->to_memory = r->access != ACCESS_LOAD;
+    in->aligned = r->aligned;
+    in->condition = opcode & 15;
+    in->size = width_of(d, in, r->memory, opcode);
+    in->reg_size = r->reg == WIDTH_NONE ? in->size : width_of(d, in, r->reg, opcode);
+}
+
+/* The errors of insn_decode(), but for bytes that end too early. */
+static enum status decode_device(struct decoder *d, enum exit_kind kind, uint16_t opcode,
+                                 struct insn *in) {
+    const struct device_row *r = find_device(d, in, opcode);
+    if (r == NULL || (kind == EXIT_IO) != (r->place == PLACE_PORT) ||
+        (r->wide_only && (d->rex & REX_W) == 0)) {
+        return STATUS_UNSUPPORTED;
     }
-    if ((opcode & MOV_CR_MASK) == MOV_CR) {
-        in->cr.access = (opcode & 2) != 0 ? CR_WRITE : CR_READ;
+    set_row(d, r, opcode, in);
+    if (r->place == PLACE_OFFSET) {
+        in->mem.disp = take(d, in->mem.address_size);
+    } else if (r->place == PLACE_MODRM) {
+        uint8_t modrm = (uint8_t)take(d, 1);
+        if (modrm >> 6 == 3) {
+            return STATUS_UNSUPPORTED;
+        }
+        if (!take_register(d, (enum other)r->other, modrm >> 3 & 7, in)) {
+            return STATUS_INVALID;
+        }
+        take_memory(d, modrm, in->mode, &in->mem);
+    } else {
+        in->mem.base = X86_RSI;
+    }
+    set_segment(d, in);
+    take_other(d, (enum other)r->other, in);
+    return in->lock && !r->lock ? STATUS_INVALID : STATUS_OK;
+}
+
+/* Number and direction of MOV CR; false if there is no such control register. */
+static bool set_cr(const struct decoder *d, const struct exit_row *r, struct insn *in) {
+    in->cr.access = r->access;
+    if (r->access == CR_SMSW) {
+        in->cr.size = width_of(d, in, WIDTH_OPERAND, 0);
+    }
+    if (r->registers) {
         /* LOCK before CR0 is CR8, for code that has no REX; APM "MOV CRn". */
         in->cr.cr = in->lock && in->reg == 0 ? 8 : in->reg;
         in->lock = in->lock && in->reg != 0;
     }
-    return (BIT(in->cr.cr) & 0x11d) != 0;
+    return (BIT(in->cr.cr) & CR_NUMBERS) != 0;
 }
 
-static bool decode(struct decoder *d, enum exit_kind kind, struct insn *in) {
-    uint16_t opcode = take_opcode(d, in);
-    const struct opcode *o = opcodes, *end = opcodes + ARRAY_SIZE(opcodes);
-    while (o < end && (opcode & o->mask) != o->value) {
-        o++;
+static enum status decode_exit(struct decoder *d, enum exit_kind kind, uint16_t opcode,
+                               struct insn *in) {
+    const struct exit_row *r = find_exit(d, opcode);
+    if (r == NULL || r->kind != kind) {
+        return STATUS_UNSUPPORTED;
     }
-    /* MOVSXD without REX.W and ARPL share 63h: neither is of use on a device. */
-    if (o == end || ((o->form & FORM_SXD) != 0 && (d->rex & REX_W) == 0)) {
-        return false;
+    if (r->modrm != 0 || r->operand || r->registers) {
+        uint8_t modrm = (uint8_t)take(d, 1);
+        in->reg = register_number(d, modrm >> 3, REX_R);
+        if (r->registers || modrm >> 6 == 3) {
+            in->cr.gpr = register_number(d, modrm, REX_B);
+        } else {
+            take_memory(d, modrm, in->mode, &in->mem);
+        }
     }
-    bool self = (o->form & FORM_SELF) != 0;
-    if (kind != (self ? o->op : o->op >= INSN_INS ? EXIT_IO : EXIT_NESTED_FAULT)) {
-        return false;
+    set_segment(d, in);
+    if (kind == EXIT_CR && !set_cr(d, r, in)) {
+        return STATUS_UNSUPPORTED;
     }
-    in->op = (o->form & FORM_ALU_OP) != 0 ? opcode >> 3 & 7 : o->op;
-    in->to_memory = (o->form & (FORM_LOAD | FORM_SELF)) == 0;
-    in->has_imm = (o->form & (FORM_IMM | FORM_IMM8)) != 0;
-    set_sizes(d, o, opcode, in);
-    return take_operands(d, o, opcode, in) && (kind != EXIT_CR || set_cr(opcode, in));
+    return in->lock ? STATUS_INVALID : STATUS_OK;
 }
 
 enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
@@ -282,18 +337,17 @@ enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit
         .mode = (uint8_t)mode,
         .mem = {.segment = INSN_DS, .base = INSN_NO_REG, .index = INSN_NO_REG, .scale = 1},
         .cr = {.gpr = INSN_NO_REG}};
-    bool known = decode(&d, kind, &in);
+    uint16_t opcode = take_opcode(&d, &in);
+    in.mem.address_size = address_size(&d, &in);
+    bool device = kind == EXIT_NESTED_FAULT || kind == EXIT_IO;
+    enum status s =
+        device ? decode_device(&d, kind, opcode, &in) : decode_exit(&d, kind, opcode, &in);
     if (d.cut) {
         return d.end == INSN_MAX_LENGTH ? STATUS_INVALID : STATUS_NOT_FOUND;
     }
-    if (!known) {
-        return STATUS_UNSUPPORTED;
+    if (s == STATUS_OK) {
+        in.length = (uint8_t)d.at;
+        *out = in;
     }
-    /* SDM "LOCK - Assert LOCK# Signal Prefix": read-modify-write forms, memory the destination. */
-    if (in.lock && (!in.to_memory || (in.op >= INSN_CMP && in.op != INSN_XCHG))) {
-        return STATUS_INVALID;
-    }
-    in.length = (uint8_t)d.at;
-    *out = in;
-    return STATUS_OK;
+    return s;
 }

@@ -12,8 +12,8 @@
 
 #define INSN_MAX_LENGTH 15
 
-/* The first eight are in the order of the opcode map (bits 5:3 of 00h-3Fh, /r of 80h-83h). */
 enum insn_op {
+    INSN_NONE, /* what exits by itself */
     INSN_ADD,
     INSN_OR,
     INSN_ADC,
@@ -23,17 +23,54 @@ enum insn_op {
     INSN_XOR,
     INSN_CMP,
     INSN_TEST,
+    INSN_INC,
+    INSN_DEC,
+    INSN_NOT,
+    INSN_NEG,
+    INSN_ROL,
+    INSN_ROR,
+    INSN_RCL,
+    INSN_RCR,
+    INSN_SHL, /* SAL too */
+    INSN_SHR,
+    INSN_SAR,
     INSN_BT,
-    INSN_MOV,
+    INSN_BTS,
+    INSN_BTR,
+    INSN_BTC,
+    INSN_MOV, /* MOVNTI too */
+    INSN_MOVBE,
     INSN_MOVZX,
     INSN_MOVSX, /* MOVSXD too */
+    INSN_CMOV,
+    INSN_SET,
     INSN_XCHG,
-    INSN_PUSH, /* from here on: not one plain memory operand */
+    INSN_XADD,
+    INSN_CMPXCHG,
+    INSN_SMSW,
+    INSN_MOV_SEGMENT, /* to memory */
+    INSN_PUSH,
     INSN_POP,
     INSN_MOVS,
+    INSN_CMPS,
     INSN_STOS,
+    INSN_LODS,
+    INSN_SCAS,
     INSN_INS, /* these two are an EXIT_IO */
     INSN_OUTS,
+    INSN_VECTOR,      /* memory and the low bytes of an XMM register; a load clears the others */
+    INSN_VECTOR_LOW,  /* the low half of an XMM register, the high one stays */
+    INSN_VECTOR_HIGH, /* the other way round */
+    INSN_OPS
+};
+
+/* What carries it out. */
+enum insn_unit {
+    UNIT_OPERAND, /* one memory operand; mmio_op.c */
+    UNIT_SYSTEM,  /* the same, stored from elsewhere than a general register */
+    UNIT_STACK,
+    UNIT_STRING,
+    UNIT_VECTOR,
 };
 
 /* In the order of their encoding. */
@@ -53,22 +90,25 @@ struct insn_memory {
 /*
  * What touches a device always has a memory operand; register-only forms are refused. mem of a
  * string instruction is DS:RSI (or another segment), used or not; ES:RDI is not told. Of what exits
- * by itself only op, length and, for EXIT_CR, cr are set: cr.gpr is INSN_NO_REG if LMSW has a
+ * by itself only length, mem and, for EXIT_CR, cr are set: cr.gpr is INSN_NO_REG if LMSW has a
  * memory operand, which is then in mem.
  */
 struct insn {
-    uint8_t op;       /* enum insn_op, or enum exit_kind */
-    uint8_t length;   /* bytes, 1-15 */
-    uint8_t mode;     /* 16, 32, 64 as given */
-    uint8_t size;     /* bytes of the memory operand: 1, 2, 4, 8 */
-    uint8_t reg_size; /* bytes of the register operand; differs for MOVZX, MOVSX */
-    bool to_memory;   /* the memory operand is the destination (CMP, TEST: first operand) */
-    bool has_imm;     /* the other operand is imm, not reg */
-    bool high_byte;   /* reg is AH, CH, DH, BH (then reg is 0-3) */
+    uint8_t op, unit;   /* enum insn_op, insn_unit */
+    uint8_t length;     /* bytes, 1-15 */
+    uint8_t mode;       /* 16, 32, 64 as given */
+    uint8_t size;       /* bytes of the memory operand: 1, 2, 4, 8, 16 */
+    uint8_t reg_size;   /* bytes of the register operand; differs for MOVZX, MOVSX */
+    bool reads, writes; /* what is done to the memory operand */
+    bool to_memory;     /* the memory operand is the first: what is written or compared with */
+    bool has_imm;       /* the other operand is imm, not reg */
+    bool high_byte;     /* reg is AH, CH, DH, BH (then reg is 0-3) */
+    bool aligned;       /* a memory operand that is not aligned to its size is a #GP */
     bool lock;
-    uint8_t rep;  /* F2h or F3h; 0 = neither */
-    uint8_t reg;  /* x86 register number */
-    uint64_t imm; /* sign-extended */
+    uint8_t rep;       /* F2h or F3h; 0 = neither */
+    uint8_t reg;       /* x86 register number; of XMM; enum insn_segment */
+    uint8_t condition; /* of CMOV, SET: as encoded */
+    uint64_t imm;      /* sign-extended */
     struct insn_memory mem;
     struct exit_cr cr;
 };

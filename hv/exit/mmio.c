@@ -65,11 +65,13 @@ static bool mmio_may_cross(struct vcpu *v, const struct insn *in, gpa_t gpa) {
 static inline __attribute__((always_inline)) enum action
 mmio_execute(struct vcpu *v, struct vmexit *x, const struct insn *in, const struct operand *at) {
     if (UNLIKELY(in->op != INSN_MOV || at->first < in->size)) {
-        uint64_t rflags = hvm->get(v, HVM_RFLAGS), memory = 0;
-        if (in->op != INSN_MOV || !in->to_memory) {
+        uint64_t rflags = hvm->get(v, HVM_RFLAGS);
+        uint64_t memory = 0;
+        if (in->reads) {
             operand_access(v, at, in->size, false, &memory);
         }
-        if (mmio_op_execute(in, v->regs, &rflags, &memory)) {
+        mmio_op_execute(in, v->regs, &rflags, &memory);
+        if (in->writes) {
             operand_access(v, at, in->size, true, &memory);
         }
         hvm->set(v, HVM_RFLAGS, rflags);
@@ -85,23 +87,51 @@ mmio_execute(struct vcpu *v, struct vmexit *x, const struct insn *in, const stru
     return ACTION_NEXT;
 }
 
+static enum action operand_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
+                                   const struct insn *in) {
+    const struct access a = {
+        .mem = &in->mem, .size = in->size, .kind = in->writes ? WALK_WRITE : WALK_READ};
+    struct operand at = {.gpa[0] = x->fault.gpa, .first = PAGE_SIZE};
+    if (mmio_may_cross(v, in, x->fault.gpa) && !operand_find(v, x, f, in, &a, &at)) {
+        return ACTION_RETRY;
+    }
+    return mmio_execute(v, x, in, &at);
+}
+
+/* SMSW, and a segment register to memory: 2 bytes. */
+static enum action system_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
+                                  const struct insn *in) {
+    const struct access a = {.mem = &in->mem, .size = in->size, .kind = WALK_WRITE};
+    struct operand at;
+    if (!operand_find(v, x, f, in, &a, &at)) {
+        return ACTION_RETRY;
+    }
+    uint64_t value = f->s.cr0;
+    if (in->op == INSN_MOV_SEGMENT) {
+        struct hvm_segment segment;
+        hvm->get_segment(v, (enum hvm_seg)in->reg, &segment);
+        value = segment.selector;
+    }
+    operand_access(v, &at, in->size, true, &value);
+    x->insn_len = in->length;
+    return ACTION_NEXT;
+}
+
 /* By the guest's page tables. */
 static __attribute__((noinline)) enum action mmio_emulate(struct vcpu *v, struct vmexit *x) {
+    typedef enum action (*unit)(struct vcpu * v, struct vmexit * x, const struct fetch *f,
+                                const struct insn *in);
+    static const unit units[] = {
+        [UNIT_OPERAND] = operand_execute, [UNIT_SYSTEM] = system_execute,
+        [UNIT_STACK] = stack_execute,     [UNIT_STRING] = string_execute,
+        [UNIT_VECTOR] = vector_execute,
+    };
     struct fetch f;
     struct insn in;
-    struct operand at = {.gpa[0] = x->fault.gpa, .first = PAGE_SIZE};
     if (fetch_insn(v, x->kind, &f, &in) != STATUS_OK) {
         return exit_crash(v, x, "instruction the emulator does not know");
     }
-    if (in.op >= INSN_PUSH) {
-        return in.op >= INSN_MOVS ? string_execute(v, x, &f, &in) : stack_execute(v, x, &f, &in);
-    }
-    unsigned access = in.to_memory ? WALK_WRITE : WALK_READ;
-    if (mmio_may_cross(v, &in, x->fault.gpa) &&
-        !operand_find(v, x, &f, &in, &in.mem, in.size, access, &at)) {
-        return ACTION_RETRY;
-    }
-    return mmio_execute(v, x, &in, &at);
+    return units[in.unit](v, x, &f, &in);
 }
 
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
@@ -114,7 +144,7 @@ enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
         return exit_crash(v, x, beyond);
     }
     const struct insn *in = fetch_recall(v, EXIT_NESTED_FAULT);
-    if (UNLIKELY(in == NULL || in->op >= INSN_PUSH || in->reg == X86_RSP ||
+    if (UNLIKELY(in == NULL || in->unit != UNIT_OPERAND || in->reg == X86_RSP ||
                  mmio_may_cross(v, in, x->fault.gpa))) {
         return mmio_emulate(v, x);
     }

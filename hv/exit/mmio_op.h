@@ -11,12 +11,15 @@
 #include "hv/exit/operand.h"
 
 /*
- * Carries out insn, which has one memory operand of the value *memory, on regs (RSP in its slot)
- * and rflags. True if *memory is to be written back then, its upper bytes being clear as before.
- * Read-modify-write is not atomic against other CPUs: a device has its own lock.
+ * Carries out insn, which has one memory operand of the value *memory (0 if it does not read it),
+ * on regs (RSP in its slot) and rflags. If it writes memory, *memory is what is to be written then,
+ * its upper bytes being clear. Read-modify-write is not atomic against other CPUs: a device has its
+ * own lock.
  */
-MUST_USE bool mmio_op_execute(const struct insn *insn, uint64_t *regs, uint64_t *rflags,
-                              uint64_t *memory);
+void mmio_op_execute(const struct insn *insn, uint64_t *regs, uint64_t *rflags, uint64_t *memory);
+
+/* The flags of a - b, of operands of size bytes. */
+void mmio_op_compare(uint64_t a, uint64_t b, unsigned size, uint64_t *rflags);
 
 /* The operand that is not in memory, and the register that a load ends in. */
 static inline uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs) {

@@ -58,19 +58,27 @@ struct operand {
     unsigned first;
 };
 
+/* What an instruction wants of memory. */
+struct access {
+    const struct insn_memory *mem;
+    uint8_t size; /* bytes, up to 16 */
+    uint8_t kind; /* WALK_READ, WALK_WRITE */
+    bool aligned; /* or else #GP(0) */
+};
+
 /* The offset of in's memory operand m in its segment. RIP and the registers (RSP in its slot) are
  * as they were before the instruction. */
 uint64_t operand_offset(struct vcpu *v, const struct insn *in, const struct insn_memory *m);
 
 /*
- * Translates size bytes at m for an access of WALK_READ or WALK_WRITE with the guest's rights.
- * False if the instruction ends here: the guest's fault is queued, or the VM stopped.
+ * Translates what a names, with the guest's rights. False if the instruction ends here: the guest's
+ * fault is queued, or the VM stopped.
  */
 MUST_USE bool operand_find(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
-                           const struct insn *in, const struct insn_memory *m, unsigned size,
-                           unsigned access, struct operand *out);
+                           const struct insn *in, const struct access *a, struct operand *out);
 
-/* Reads or writes what operand_find() found: RAM, a device, or both. */
+/* Reads or writes what operand_find() found: RAM, a device, or both. value has room for size bytes,
+ * rounded up to whole words, of which a read clears the rest. */
 void operand_access(struct vcpu *v, const struct operand *at, unsigned size, bool write,
                     uint64_t *value);
 
@@ -80,5 +88,13 @@ void mmio_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t 
 /* MOVS and its like, INS and OUTS too; PUSH and POP of memory. */
 enum action string_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
                            const struct insn *in);
+
+/* A move between memory and an XMM register, which stays in the CPU: see plat_vector_read(). */
+enum action vector_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
+                           const struct insn *in);
 enum action stack_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
                           const struct insn *in);
+
+/* A move between memory and an XMM register, which stays in the CPU: see plat_vector_read(). */
+enum action vector_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
+                           const struct insn *in);

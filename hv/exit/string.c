@@ -11,6 +11,8 @@
 /* Elements in one exit; then the guest's CPU may look for interrupts, and goes on where it was. */
 #define STRING_LIMIT 64
 
+#define PREFIX_REPE 0xf3
+
 /* One IN or OUT without the string around it. */
 static uint64_t string_port(struct vcpu *v, const struct vmexit *x, uint64_t value) {
     struct vmexit one = *x;
@@ -23,59 +25,117 @@ static uint64_t string_port(struct vcpu *v, const struct vmexit *x, uint64_t val
     return value;
 }
 
-/* Moves one element; from NULL it is in RAX or the port, and to NULL goes there. False if it ends
- * in a fault, with nothing done. */
-static bool string_move(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
-                        const struct insn *in, const struct insn_memory *from,
-                        const struct insn_memory *to) {
-    uint64_t value = v->regs[X86_RAX] & operand_mask(in->size);
+/* What an element of each does; what neither comes from nor goes to memory is in RAX or a port. */
+struct string_form {
+    bool from_rsi, from_rdi, to_rdi;
+    bool to_rax, compares;
+    bool port;
+};
+static const struct string_form string_forms[INSN_OPS] = {
+    [INSN_MOVS] = {.from_rsi = true, .to_rdi = true},
+    [INSN_CMPS] = {.from_rsi = true, .from_rdi = true, .compares = true},
+    [INSN_STOS] = {.to_rdi = true},
+    [INSN_LODS] = {.from_rsi = true, .to_rax = true},
+    [INSN_SCAS] = {.from_rdi = true, .compares = true},
+    [INSN_INS] = {.to_rdi = true, .port = true},
+    [INSN_OUTS] = {.from_rsi = true, .port = true},
+};
+
+/* A string instruction on its way. */
+struct string {
+    struct vcpu *v;
+    const struct vmexit *x;
+    const struct fetch *f;
+    const struct insn *in;
+    const struct string_form *form;
+    struct insn_memory rdi;
+    uint64_t rflags;
+};
+
+/* One element. False if it ends in a fault, with nothing done. */
+static bool string_element(struct string *s) {
+    struct vcpu *v = s->v;
+    uint8_t size = s->in->size;
+    uint64_t value = v->regs[X86_RAX] & operand_mask(size);
+    const struct access rsi = {.mem = &s->in->mem, .size = size, .kind = WALK_READ};
+    const struct access rdi = {
+        .mem = &s->rdi, .size = size, .kind = s->form->to_rdi ? WALK_WRITE : WALK_READ};
+    bool uses_rdi = s->form->from_rdi || s->form->to_rdi;
     struct operand source, destination;
-    if ((from != NULL && !operand_find(v, x, f, in, from, in->size, WALK_READ, &source)) ||
-        (to != NULL && !operand_find(v, x, f, in, to, in->size, WALK_WRITE, &destination))) {
+
+    if ((s->form->from_rsi && !operand_find(v, s->x, s->f, s->in, &rsi, &source)) ||
+        (uses_rdi && !operand_find(v, s->x, s->f, s->in, &rdi, &destination))) {
         return false;
     }
-    if (from != NULL) {
-        operand_access(v, &source, in->size, false, &value);
+    if (s->form->from_rsi) {
+        operand_access(v, &source, size, false, &value);
     }
-    if (in->op >= INSN_INS) {
-        value = string_port(v, x, value);
+    if (s->form->port) {
+        value = string_port(v, s->x, value);
     }
-    if (to != NULL) {
-        operand_access(v, &destination, in->size, true, &value);
+    if (s->form->to_rdi) {
+        operand_access(v, &destination, size, true, &value);
+    } else if (s->form->to_rax) {
+        operand_set(&v->regs[X86_RAX], size, value);
+    } else if (s->form->compares) {
+        uint64_t second = 0;
+        operand_access(v, &destination, size, false, &second);
+        mmio_op_compare(value, second, size, &s->rflags);
     }
     return true;
 }
 
+/* Registers past an element. */
+static void string_step(const struct string *s) {
+    uint64_t *regs = s->v->regs;
+    unsigned width = s->in->mem.address_size;
+    uint64_t step = s->in->size;
+    if ((s->rflags & X86_RFLAGS_DF) != 0) {
+        step = 0 - step;
+    }
+    if (s->form->from_rsi) {
+        operand_set(&regs[X86_RSI], width, regs[X86_RSI] + step);
+    }
+    if (s->form->from_rdi || s->form->to_rdi) {
+        operand_set(&regs[X86_RDI], width, regs[X86_RDI] + step);
+    }
+    if (s->in->rep != 0) {
+        operand_set(&regs[X86_RCX], width, regs[X86_RCX] - 1);
+    }
+}
+
+static bool string_count_left(const struct string *s) {
+    return (s->v->regs[X86_RCX] & operand_mask(s->in->mem.address_size)) != 0;
+}
+
+/* After an element: REPE goes on while they are the same, REPNE while they differ. */
+static bool string_goes_on(const struct string *s) {
+    if (s->in->rep == 0 || !string_count_left(s)) {
+        return false;
+    }
+    bool same = (s->rflags & X86_RFLAGS_ZF) != 0;
+    return !s->form->compares || same == (s->in->rep == PREFIX_REPE);
+}
+
 enum action string_execute(struct vcpu *v, struct vmexit *x, const struct fetch *f,
                            const struct insn *in) {
-    const struct insn_memory edi = {.segment = in->mode == 64 ? INSN_DS : INSN_ES,
-                                    .base = X86_RDI,
-                                    .index = INSN_NO_REG,
-                                    .address_size = in->mem.address_size};
-    const struct insn_memory *from = in->op == INSN_MOVS || in->op == INSN_OUTS ? &in->mem : NULL;
-    const struct insn_memory *to = in->op != INSN_OUTS ? &edi : NULL;
-    unsigned width = in->mem.address_size;
-    uint64_t mask = operand_mask(width), flags = f->s.rflags, *regs = v->regs;
-    uint64_t step = (flags & X86_RFLAGS_DF) != 0 ? 0 - (uint64_t)in->size : in->size;
-    unsigned left = (flags & X86_RFLAGS_TF) != 0 ? 1 : STRING_LIMIT;
-    bool more = in->rep == 0 || (regs[X86_RCX] & mask) != 0;
+    struct string s = {.v = v, .x = x, .f = f, .in = in, .form = &string_forms[in->op]};
+    s.rflags = f->s.rflags;
+    s.rdi = (struct insn_memory){.segment = in->mode == 64 ? INSN_DS : INSN_ES,
+                                 .base = X86_RDI,
+                                 .index = INSN_NO_REG,
+                                 .address_size = in->mem.address_size};
+    unsigned left = (s.rflags & X86_RFLAGS_TF) != 0 ? 1 : STRING_LIMIT;
+    bool more = in->rep == 0 || string_count_left(&s);
     for (; more && left != 0; left--) {
-        if (!string_move(v, x, f, in, from, to)) {
-            return ACTION_RETRY;
+        if (!string_element(&s)) {
+            return ACTION_RETRY; /* flags as before: SDM vol. 2 "REP" */
         }
-        if (from != NULL) {
-            operand_set(&regs[X86_RSI], width, regs[X86_RSI] + step);
-        }
-        if (to != NULL) {
-            operand_set(&regs[X86_RDI], width, regs[X86_RDI] + step);
-        }
-        if (in->rep != 0) {
-            operand_set(&regs[X86_RCX], width, regs[X86_RCX] - 1);
-        }
-        more = in->rep != 0 && (regs[X86_RCX] & mask) != 0;
+        string_step(&s);
+        more = string_goes_on(&s);
     }
     /* In the middle no instruction breakpoint may come again: SDM "Resume Flag". */
-    hvm->set(v, HVM_RFLAGS, more ? flags | X86_RFLAGS_RF : flags & ~X86_RFLAGS_RF);
+    hvm->set(v, HVM_RFLAGS, more ? s.rflags | X86_RFLAGS_RF : s.rflags & ~X86_RFLAGS_RF);
     x->insn_len = more ? 0 : in->length;
     return ACTION_NEXT;
 }
@@ -85,7 +145,10 @@ enum action stack_execute(struct vcpu *v, struct vmexit *x, const struct fetch *
     struct hvm_segment ss;
     hvm->get_segment(v, HVM_SS, &ss);
     bool push = in->op == INSN_PUSH;
-    uint8_t width = in->mode == 64 ? 8 : (ss.attr & SEG_BIG) != 0 ? 4 : 2;
+    uint8_t width = (ss.attr & SEG_BIG) != 0 ? 4 : 2;
+    if (in->mode == 64) {
+        width = 8;
+    }
     /* The address of POP's operand is computed with RSP as it is then: below that is the stack. */
     const struct insn_memory stack = {.segment = INSN_SS,
                                       .base = X86_RSP,
@@ -97,9 +160,18 @@ enum action stack_execute(struct vcpu *v, struct vmexit *x, const struct fetch *
     if (!push) {
         v->regs[X86_RSP] = rsp;
     }
-    if (!string_move(v, x, f, in, push ? &in->mem : &stack, push ? &stack : &in->mem)) {
+    const struct access from = {
+        .mem = push ? &in->mem : &stack, .size = in->size, .kind = WALK_READ};
+    const struct access to = {
+        .mem = push ? &stack : &in->mem, .size = in->size, .kind = WALK_WRITE};
+    struct operand source, destination;
+    if (!operand_find(v, x, f, in, &from, &source) ||
+        !operand_find(v, x, f, in, &to, &destination)) {
         return ACTION_RETRY;
     }
+    uint64_t value = 0;
+    operand_access(v, &source, in->size, false, &value);
+    operand_access(v, &destination, in->size, true, &value);
     hvm->set(v, HVM_RSP, rsp);
     x->insn_len = in->length;
     return ACTION_NEXT;

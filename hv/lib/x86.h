@@ -58,6 +58,7 @@
 #define X86_DR7_GD BIT(13)
 
 #define X86_RFLAGS_FIXED BIT(1)
+#define X86_RFLAGS_ZF    BIT(6)
 #define X86_RFLAGS_TF    BIT(8)
 #define X86_RFLAGS_IF    BIT(9)
 #define X86_RFLAGS_DF    BIT(10)
@@ -71,6 +72,7 @@ enum x86_vector {
     X86_DB = 1,
     X86_NMI = 2,
     X86_UD = 6,
+    X86_NM = 7,
     X86_DF = 8,
     X86_TS = 10,
     X86_NP = 11,

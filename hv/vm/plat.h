@@ -29,6 +29,9 @@ bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-co
 /* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset
  * values. */
 void plat_reset_live_state(void);
+/* One of the guest's XMM registers, 0-15, which are live in the CPU. */
+void plat_vector_read(unsigned reg, uint64_t out[2]);
+void plat_vector_write(unsigned reg, const uint64_t in[2]);
 /* IA32_SPEC_CTRL as the guest on this CPU wants it, with what the hypervisor keeps set in it. False
  * if the CPU refuses it. */
 bool plat_spec_ctrl_set(uint64_t value);

@@ -25,16 +25,19 @@ static uint32_t random_u32(void) {
 
 static const uint8_t prefix_bytes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26,
                                        0x2e, 0x36, 0x3e, 0x64, 0x65};
-static const uint8_t known[] = {0x88, 0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2, 0xa3, 0xc6, 0xc7, 0x63,
-                                0x86, 0x87, 0x80, 0x81, 0x83, 0x84, 0x85, 0xf6, 0xf7, 0xaa, 0xab,
-                                0xa4, 0xa5, 0xa6, 0xac, 0xaf, 0x6c, 0x6d, 0x6e, 0x6f, 0x8f, 0xfe,
-                                0xff, 0xf6, 0xf7, 0x00, 0x09, 0x12, 0x1b, 0x20, 0x29, 0x32, 0x3b,
-                                0x90, 0xcc, 0xcd, 0xce, 0xcf, 0xf1, 0xf4, 0x0f, 0x0f, 0x0f, 0x0f,
-                                0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f};
-static const uint8_t device_0f[] = {0xb6, 0xb7, 0xbe, 0xbf};
-static const uint8_t known_0f[] = {0xb6, 0xb7, 0xbe, 0xbf, 0xa3, 0xab, 0xb3, 0xbb, 0xba,
-                                   0xba, 0xc3, 0x06, 0x08, 0x09, 0x20, 0x22, 0x30, 0x32,
-                                   0x33, 0xa2, 0xaa, 0x01, 0x01, 0x01, 0x01};
+static const uint8_t known[] = {
+    0x88, 0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2, 0xa3, 0xc6, 0xc7, 0x63, 0x86, 0x87, 0x80, 0x81, 0x83,
+    0x84, 0x85, 0xf6, 0xf7, 0xaa, 0xab, 0xa4, 0xa5, 0xa6, 0xac, 0xaf, 0x6c, 0x6d, 0x6e, 0x6f, 0x8f,
+    0xfe, 0xff, 0xf6, 0xf7, 0x00, 0x09, 0x12, 0x1b, 0x20, 0x29, 0x32, 0x3b, 0xc0, 0xc1, 0xd0, 0xd1,
+    0xd2, 0xd3, 0x8c, 0x8e, 0xad, 0xa7, 0x90, 0xcc, 0xcd, 0xce, 0xcf, 0xf1, 0xf4, 0x0f, 0x0f, 0x0f,
+    0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f,
+    0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f, 0x0f};
+static const uint8_t known_0f[] = {0xb6, 0xb7, 0xbe, 0xbf, 0xa3, 0xab, 0xb3, 0xbb, 0xba, 0xba, 0xc3,
+                                   0x06, 0x08, 0x09, 0x20, 0x22, 0x30, 0x32, 0x33, 0xa2, 0xaa, 0x01,
+                                   0x01, 0x01, 0x01, 0x01, 0x40, 0x4b, 0x90, 0x9f, 0xb0, 0xb1, 0xc0,
+                                   0xc1, 0xc3, 0x10, 0x11, 0x12, 0x13, 0x16, 0x17, 0x28, 0x29, 0x2b,
+                                   0x6e, 0x6f, 0x7e, 0x7f, 0xd6, 0xe7, 0xf0, 0x38, 0x38};
+static const uint8_t known_0f38[] = {0xf0, 0xf1, 0x2a};
 static const uint8_t known_0f01[] = {0xc1, 0xc8, 0xc9, 0xd1, 0xd9, 0xf0, 0x70, 0x30, 0xe0, 0x60};
 
 /* Up to four prefixes (rarely up to fourteen), a mostly known opcode, random rest; 1 to 15 bytes
@@ -58,24 +61,86 @@ static size_t generate(uint8_t bytes[16], unsigned mode) {
             if (bytes[opcode + 1] == 1 && random_u32() % 4 != 0) {
                 bytes[opcode + 2] = known_0f01[random_u32() % sizeof(known_0f01)];
             }
+            if (bytes[opcode + 1] == 0x38 && random_u32() % 4 != 0) {
+                bytes[opcode + 2] = known_0f38[random_u32() % sizeof(known_0f38)];
+            }
         }
     }
     return random_u32() % 4 == 0 ? random_u32() % 16 + 1 : 16;
 }
 
-static const ZydisMnemonic mnemonics[] = {
-    [INSN_ADD] = ZYDIS_MNEMONIC_ADD,     [INSN_OR] = ZYDIS_MNEMONIC_OR,
-    [INSN_ADC] = ZYDIS_MNEMONIC_ADC,     [INSN_SBB] = ZYDIS_MNEMONIC_SBB,
-    [INSN_AND] = ZYDIS_MNEMONIC_AND,     [INSN_SUB] = ZYDIS_MNEMONIC_SUB,
-    [INSN_XOR] = ZYDIS_MNEMONIC_XOR,     [INSN_CMP] = ZYDIS_MNEMONIC_CMP,
-    [INSN_TEST] = ZYDIS_MNEMONIC_TEST,   [INSN_MOV] = ZYDIS_MNEMONIC_MOV,
-    [INSN_MOVZX] = ZYDIS_MNEMONIC_MOVZX, [INSN_MOVSX] = ZYDIS_MNEMONIC_MOVSX,
-    [INSN_XCHG] = ZYDIS_MNEMONIC_XCHG,   [INSN_BT] = ZYDIS_MNEMONIC_BT,
-    [INSN_PUSH] = ZYDIS_MNEMONIC_PUSH,   [INSN_POP] = ZYDIS_MNEMONIC_POP,
+/* What each operation may be there. */
+#define M(name) ZYDIS_MNEMONIC_##name
+#define CONDITIONS(x)                                                                              \
+    M(x##O), M(x##NO), M(x##B), M(x##NB), M(x##Z), M(x##NZ), M(x##BE), M(x##NBE), M(x##S),         \
+        M(x##NS), M(x##P), M(x##NP), M(x##L), M(x##NL), M(x##LE), M(x##NLE)
+static const ZydisMnemonic mnemonics[INSN_OPS][17] = {
+    [INSN_ADD] = {M(ADD)},
+    [INSN_OR] = {M(OR)},
+    [INSN_ADC] = {M(ADC)},
+    [INSN_SBB] = {M(SBB)},
+    [INSN_AND] = {M(AND)},
+    [INSN_SUB] = {M(SUB)},
+    [INSN_XOR] = {M(XOR)},
+    [INSN_CMP] = {M(CMP)},
+    [INSN_TEST] = {M(TEST)},
+    [INSN_INC] = {M(INC)},
+    [INSN_DEC] = {M(DEC)},
+    [INSN_NOT] = {M(NOT)},
+    [INSN_NEG] = {M(NEG)},
+    [INSN_ROL] = {M(ROL)},
+    [INSN_ROR] = {M(ROR)},
+    [INSN_RCL] = {M(RCL)},
+    [INSN_RCR] = {M(RCR)},
+    [INSN_SHL] = {M(SHL)},
+    [INSN_SHR] = {M(SHR)},
+    [INSN_SAR] = {M(SAR)},
+    [INSN_BT] = {M(BT)},
+    [INSN_BTS] = {M(BTS)},
+    [INSN_BTR] = {M(BTR)},
+    [INSN_BTC] = {M(BTC)},
+    [INSN_MOV] = {M(MOV), M(MOVNTI)},
+    [INSN_MOVBE] = {M(MOVBE)},
+    [INSN_MOVZX] = {M(MOVZX)},
+    [INSN_MOVSX] = {M(MOVSX), M(MOVSXD)},
+    [INSN_CMOV] = {CONDITIONS(CMOV)},
+    [INSN_SET] = {CONDITIONS(SET)},
+    [INSN_XCHG] = {M(XCHG)},
+    [INSN_XADD] = {M(XADD)},
+    [INSN_CMPXCHG] = {M(CMPXCHG)},
+    [INSN_SMSW] = {M(SMSW)},
+    [INSN_MOV_SEGMENT] = {M(MOV)},
+    [INSN_PUSH] = {M(PUSH)},
+    [INSN_POP] = {M(POP)},
+    [INSN_VECTOR] = {M(MOVUPS), M(MOVUPD), M(MOVAPS), M(MOVAPD), M(MOVDQU), M(MOVDQA), M(LDDQU),
+                     M(MOVNTDQA), M(MOVNTPS), M(MOVNTPD), M(MOVNTDQ), M(MOVSS), M(MOVSD), M(MOVD),
+                     M(MOVQ)},
+    [INSN_VECTOR_LOW] = {M(MOVLPS), M(MOVLPD)},
+    [INSN_VECTOR_HIGH] = {M(MOVHPS), M(MOVHPD)},
 };
 
 static bool mnemonic_same(const struct insn *in, ZydisMnemonic m) {
-    return m == mnemonics[in->op] || (in->op == INSN_MOVSX && m == ZYDIS_MNEMONIC_MOVSXD);
+    if (in->op == INSN_CMOV || in->op == INSN_SET) {
+        return mnemonics[in->op][in->condition] == m;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(mnemonics[0]); i++) {
+        if (mnemonics[in->op][i] == m) {
+            return m != ZYDIS_MNEMONIC_INVALID;
+        }
+    }
+    return false;
+}
+
+/* Those of which an unaligned operand is a #GP: SDM vol. 2 "Exceptions Type 1". */
+static bool must_be_aligned(ZydisMnemonic m) {
+    static const ZydisMnemonic list[] = {M(MOVAPS),  M(MOVAPD),  M(MOVDQA), M(MOVNTDQA),
+                                         M(MOVNTPS), M(MOVNTPD), M(MOVNTDQ)};
+    for (size_t i = 0; i < ARRAY_SIZE(list); i++) {
+        if (list[i] == m) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static unsigned reg_number(ZydisRegister r) {
@@ -95,15 +160,19 @@ static bool segment_same(const struct insn *in, uint8_t segment, ZydisRegister r
     return segment_register(segment) == r;
 }
 
-/* By size: 1, 2, 4, 8. The last two of the rows are an EXIT_IO. */
-#define STRING(name)                                                                               \
-    { ZYDIS_MNEMONIC_##name##B, ZYDIS_MNEMONIC_##name##W, ZYDIS_MNEMONIC_##name##D }
-static const ZydisMnemonic strings[][4] = {STRING(MOVS), STRING(STOS), STRING(INS), STRING(OUTS)};
+/* By size: 1, 2, 4, 8. */
+static const ZydisMnemonic strings[INSN_OPS][9] = {
+    [INSN_MOVS] = {[1] = M(MOVSB), [2] = M(MOVSW), [4] = M(MOVSD), [8] = M(MOVSQ)},
+    [INSN_CMPS] = {[1] = M(CMPSB), [2] = M(CMPSW), [4] = M(CMPSD), [8] = M(CMPSQ)},
+    [INSN_STOS] = {[1] = M(STOSB), [2] = M(STOSW), [4] = M(STOSD), [8] = M(STOSQ)},
+    [INSN_LODS] = {[1] = M(LODSB), [2] = M(LODSW), [4] = M(LODSD), [8] = M(LODSQ)},
+    [INSN_SCAS] = {[1] = M(SCASB), [2] = M(SCASW), [4] = M(SCASD), [8] = M(SCASQ)},
+    [INSN_INS] = {[1] = M(INSB), [2] = M(INSW), [4] = M(INSD)},
+    [INSN_OUTS] = {[1] = M(OUTSB), [2] = M(OUTSW), [4] = M(OUTSD)},
+};
 
 static bool string_same(const struct insn *in, ZydisMnemonic m) {
-    static const ZydisMnemonic wide[] = {ZYDIS_MNEMONIC_MOVSQ, ZYDIS_MNEMONIC_STOSQ};
-    unsigned row = in->op - INSN_MOVS;
-    return m == (in->size == 8 ? wide[row] : strings[row][in->size == 4 ? 2 : in->size - 1]);
+    return m != ZYDIS_MNEMONIC_INVALID && m == strings[in->op][in->size];
 }
 
 /* Decoded as strings are, with the prefixes that count. */
@@ -170,6 +239,14 @@ static const char *memory_difference(const struct insn *in, const struct insn_me
 
 static const char *register_difference(const struct insn *in, const ZydisDecodedOperand *op) {
     ZydisRegister r = op->reg.value;
+    if (in->unit == UNIT_VECTOR) {
+        return ZydisRegisterGetClass(r) != ZYDIS_REGCLASS_XMM || in->reg != ZydisRegisterGetId(r)
+                   ? "vector register"
+                   : NULL;
+    }
+    if (in->op == INSN_MOV_SEGMENT) {
+        return segment_register(in->reg) != r ? "segment register" : NULL;
+    }
     bool high = r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH;
     static const uint8_t encoding[4] = {0, 1, 2, 3};
     unsigned number = high ? encoding[r - ZYDIS_REGISTER_AH] : (unsigned)ZydisRegisterGetId(r);
@@ -186,7 +263,7 @@ static const char *register_difference(const struct insn *in, const ZydisDecoded
 
 static const char *difference(const struct insn *in, const ZydisDecodedInstruction *zi,
                               const ZydisDecodedOperand *ops) {
-    if (in->op >= INSN_MOVS) {
+    if (in->unit == UNIT_STRING) {
         return string_difference(in, zi, ops);
     }
     if (in->length != zi->length) {
@@ -199,14 +276,24 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
         return "lock";
     }
     bool memory_first = ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY;
-    bool alone = in->op >= INSN_PUSH;
-    if (in->to_memory != memory_first) {
+    bool alone = in->unit == UNIT_STACK || in->op == INSN_SMSW || in->op == INSN_SET ||
+                 in->op == INSN_INC || in->op == INSN_DEC || in->op == INSN_NOT ||
+                 in->op == INSN_NEG;
+    /* Of PUSH, memory is the only operand and the source. */
+    if (in->to_memory != (memory_first && in->op != INSN_PUSH)) {
         return "direction";
+    }
+    if (in->aligned != must_be_aligned(zi->mnemonic)) {
+        return "alignment";
     }
     const ZydisDecodedOperand *mem = &ops[memory_first ? 0 : 1];
     const ZydisDecodedOperand *other = &ops[memory_first ? 1 : 0];
     if (mem->type != ZYDIS_OPERAND_TYPE_MEMORY) {
         return "no memory operand";
+    }
+    if (in->reads != ((mem->actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0) ||
+        in->writes != ((mem->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0)) {
+        return "read or written";
     }
     const char *d = memory_difference(in, &in->mem, zi, mem);
     if (d != NULL || alone) {
@@ -216,7 +303,8 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
         return "immediate or not";
     }
     if (in->has_imm) {
-        bool bit = in->op == INSN_BT;
+        bool bit =
+            (in->op >= INSN_ROL && in->op <= INSN_SAR) || (in->op >= INSN_BT && in->op <= INSN_BTC);
         uint64_t mask = bit ? 0xff : UINT64_MAX >> (64 - 8 * in->size);
         return ((in->imm ^ other->imm.value.u) & mask) != 0 ? "immediate" : NULL;
     }
@@ -225,30 +313,35 @@ static const char *difference(const struct insn *in, const ZydisDecodedInstructi
 
 /* An instruction of our table in a form that we take: then a refusal is a gap. */
 static bool is_ours(const ZydisDecodedInstruction *zi, const ZydisDecodedOperand *ops) {
-    static const uint8_t one_byte[] = {0x88, 0x89, 0x8a, 0x8b, 0xa0, 0xa1, 0xa2, 0xa3, 0xc6,
-                                       0xc7, 0x86, 0x87, 0x80, 0x81, 0x83, 0x84, 0x85};
     if (zi->encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY ||
         (ops[0].type != ZYDIS_OPERAND_TYPE_MEMORY && ops[1].type != ZYDIS_OPERAND_TYPE_MEMORY)) {
         return false;
     }
-    bool string = (zi->opcode & 0xfe) == 0xa4 || (zi->opcode & 0xfe) == 0xaa;
-    if (zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && string) {
-        return true;
+    bool string =
+        zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->opcode >= 0xa4 && zi->opcode <= 0xaf;
+    bool loads_segment = zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->opcode == 0x8e;
+    bool second_test = zi->mnemonic == ZYDIS_MNEMONIC_TEST && zi->raw.modrm.reg == 1;
+    if (string || loads_segment || (second_test && (zi->opcode & 0xfe) == 0xf6)) {
+        return string;
     }
-    if (ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-        (zi->mnemonic == ZYDIS_MNEMONIC_BT || zi->mnemonic == ZYDIS_MNEMONIC_PUSH ||
-         zi->mnemonic == ZYDIS_MNEMONIC_POP)) {
-        return true;
+    if (zi->opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && zi->opcode == 0x82) {
+        return false; /* 80h once more, which nobody uses */
     }
-    if (zi->opcode_map == ZYDIS_OPCODE_MAP_0F) {
-        return memchr(device_0f, zi->opcode, sizeof(device_0f)) != NULL;
+    if (zi->mnemonic == ZYDIS_MNEMONIC_MOVSXD) {
+        return zi->raw.rex.W == 1;
     }
-    if (zi->opcode_map != ZYDIS_OPCODE_MAP_DEFAULT) {
-        return false;
+    bool mmx = ops[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+               ZydisRegisterGetClass(ops[0].reg.value) == ZYDIS_REGCLASS_MMX;
+    mmx = mmx || (ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                  ZydisRegisterGetClass(ops[1].reg.value) == ZYDIS_REGCLASS_MMX);
+    for (unsigned op = INSN_ADD; op < INSN_OPS; op++) {
+        for (size_t i = 0; i < ARRAY_SIZE(mnemonics[0]); i++) {
+            if (mnemonics[op][i] == zi->mnemonic && zi->mnemonic != ZYDIS_MNEMONIC_INVALID) {
+                return !mmx;
+            }
+        }
     }
-    return (zi->opcode & 0xc4) == 0 || memchr(one_byte, zi->opcode, sizeof(one_byte)) != NULL ||
-           ((zi->opcode & 0xfe) == 0xf6 && zi->raw.modrm.reg == 0) ||
-           (zi->opcode == 0x63 && zi->mnemonic == ZYDIS_MNEMONIC_MOVSXD && zi->raw.rex.W == 1);
+    return false;
 }
 
 static unsigned shown;

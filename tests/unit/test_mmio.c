@@ -128,7 +128,7 @@ TEST(movs_between_memory_and_device) {
 
 /* Nobody asked for these on a device: the VM stops. */
 TEST(others_stop_the_vm) {
-    static const char *const codes[] = {"\xae\x90", "\xa6\x90", "\xad\x90", "\xff\x03", "\xf7\x13"};
+    static const char *const codes[] = {"\xf7\x23", "\xf7\x33", "\xff\x23", "\xff\x13", "\xd9\x03"};
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
         v = fake_machine_start();
         string(DATA, NOWHERE, 1, 0);
@@ -136,6 +136,182 @@ TEST(others_stop_the_vm) {
         CHECK_U64(fake_vm->leave, LEAVE_CRASH);
         CHECK_U64(v->regs[X86_RDI], NOWHERE);
     }
+}
+
+#define ZF BIT(6)
+#define CF BIT(0)
+
+TEST(lods_and_scas) {
+    v = fake_machine_start();
+    string(LAPIC_BASE + 0x30, 0, 0, 0x1122334455667788);
+    CHECK_U64(FAULT(LAPIC_BASE + 0x30, "\xac"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], 0x1122334455667714);
+    CHECK_U64(v->regs[X86_RSI], LAPIC_BASE + 0x31);
+    string(NOWHERE, 0, 2, 0x1122334455667788);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xad"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], 0xffffffff);
+    CHECK_U64(v->regs[X86_RSI], NOWHERE + 8);
+    CHECK_U64(v->regs[X86_RCX], 0);
+    /* REPE SCASB over FFh: to the count's end; REPNE: after the first. */
+    string(0, NOWHERE, 10, 0xff);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xae"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RCX], 0);
+    CHECK(fake_regs[HVM_RFLAGS] & ZF);
+    string(0, NOWHERE, 10, 0xff);
+    CHECK_U64(FAULT(NOWHERE, "\xf2\xae"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RCX], 9);
+    CHECK_U64(v->regs[X86_RDI], NOWHERE + 1);
+    /* Another value: the first differs; less than that, so it borrows. */
+    string(0, NOWHERE, 10, 0xfe);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xae"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RCX], 9);
+    CHECK_U64(fake_regs[HVM_RFLAGS] & (ZF | CF), CF);
+    /* A count of none: nothing is looked at, no flag changes. */
+    fake_regs[HVM_RFLAGS] = 2 | ZF;
+    string(0, NOWHERE, 0, 0xfe);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xae"), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_RFLAGS], 2 | ZF);
+    CHECK_U64(v->regs[X86_RDI], NOWHERE);
+}
+
+TEST(cmps_of_memory_and_device) {
+    v = fake_machine_start();
+    memset(ram(DATA), 0xff, 100);
+    *ram(DATA + 70) = 0;
+    string(DATA, NOWHERE, 100, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xa6"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RCX], 100 - LIMIT); /* goes on with the next entry */
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xa6"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RCX], 29);
+    CHECK_U64(v->regs[X86_RSI], DATA + 71);
+    CHECK_U64(v->regs[X86_RDI], NOWHERE + 71);
+    CHECK_U64(fake_regs[HVM_RFLAGS] & (ZF | CF), CF); /* DS:RSI less ES:RDI */
+    string(NOWHERE, DATA + 70, 5, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xa6"), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_RFLAGS] & (ZF | CF), 0);
+    CHECK_U64(v->regs[X86_RCX], 5);
+    /* A fault in the middle: registers where they led, flags as before. */
+    map_small_pages();
+    memset(ram(5 * MIB - 3), 0xff, 3);
+    fake_regs[HVM_RFLAGS] = 2 | CF;
+    string(NOWHERE, 5 * MIB - 3, 20, 0);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\xa6"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 0)); /* it is read, not written */
+    CHECK_U64(v->regs[X86_RCX], 17);
+    CHECK_U64(fake_regs[HVM_RFLAGS], 2 | CF);
+}
+
+/* CMP and TEST only read: a page that may not be written is none of their business. */
+TEST(comparing_does_not_write) {
+    v = fake_machine_start();
+    map_small_pages();
+    uint64_t present = 1, page = NOWHERE | present;
+    put(0x701000 + 255 * 8, &page, 8);
+    page = (NOWHERE + PAGE_SIZE) | present;
+    put(0x701000 + 256 * 8, &page, 8);
+    fake_regs[HVM_CR0] |= X86_CR0_WP;
+    v->regs[X86_RBX] = 5 * MIB - 2;
+    v->regs[X86_RAX] = UINT32_MAX;
+    CHECK_U64(FAULT(NOWHERE + 0xffe, "\x39\x03"), ACTION_NEXT);
+    CHECK(fake_regs[HVM_RFLAGS] & ZF);
+    CHECK_U64(FAULT(NOWHERE + 0xffe, "\x85\x03"), ACTION_NEXT);
+    CHECK_U64(FAULT(NOWHERE + 0xffe, "\x0f\xba\x23\x05"), ACTION_NEXT);
+    CHECK(fake_regs[HVM_RFLAGS] & CF);
+    /* BTS writes, and so does CMPXCHG that does not exchange. */
+    CHECK_U64(FAULT(NOWHERE + 0xffe, "\x0f\xba\x2b\x05"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 3));
+    CHECK_U64(FAULT(NOWHERE + 0xffe, "\x0f\xb1\x03"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 3));
+}
+
+TEST(smsw_and_segments_to_memory) {
+    v = fake_machine_start();
+    memset(ram(FAKE_RAM - 2), 0, 2);
+    fake_regs[HVM_CR0] |= 0x12340000 | X86_CR0_MP;
+    v->regs[X86_RBX] = FAKE_RAM - 1; /* half on memory, half on nothing */
+    CHECK_U64(FAULT(FAKE_RAM, "\x0f\x01\x23"), ACTION_NEXT);
+    CHECK_U64(*ram(FAKE_RAM - 1), fake_regs[HVM_CR0] & 0xff);
+    CHECK_U64(*ram(FAKE_RAM - 2), 0);
+    fake_segs[HVM_FS].selector = 0x1357;
+    CHECK_U64(FAULT(FAKE_RAM, "\x8c\x23"), ACTION_NEXT);
+    CHECK_U64(*ram(FAKE_RAM - 1), 0x57);
+    /* To a device: 16 bits. */
+    v->regs[X86_RBX] = IOAPIC_BASE;
+    fake_segs[HVM_ES].selector = 0x3f;
+    CHECK_U64(FAULT(IOAPIC_BASE, "\x8c\x03"), ACTION_NEXT);
+    CHECK_U64(FAULT(IOAPIC_BASE, "\x8b\x0b"), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RCX], 0x3f);
+}
+
+#define OSFXSR X86_CR4_OSFXSR
+
+TEST(vectors) {
+    v = fake_machine_start();
+    fake_regs[HVM_CR4] |= OSFXSR;
+    v->regs[X86_RBX] = NOWHERE;
+    memset(fake_vectors, 0x11, sizeof(fake_vectors));
+    CHECK_U64(FAULT(NOWHERE, "\x66\x44\x0f\x6f\x13"), ACTION_NEXT); /* movdqa (%rbx), %xmm10 */
+    CHECK(fake_vectors[10][0] == UINT64_MAX && fake_vectors[10][1] == UINT64_MAX);
+    CHECK(fake_vectors[2][0] == 0x1111111111111111 && fake_vectors[9][0] == fake_vectors[2][0]);
+    /* Parts: what is not loaded is cleared, or stays. */
+    CHECK_U64(FAULT(NOWHERE, "\xf3\x0f\x10\x0b"), ACTION_NEXT); /* movss */
+    CHECK(fake_vectors[1][0] == UINT32_MAX && fake_vectors[1][1] == 0);
+    CHECK_U64(FAULT(NOWHERE, "\xf3\x0f\x7e\x0b"), ACTION_NEXT); /* movq */
+    CHECK(fake_vectors[1][0] == UINT64_MAX && fake_vectors[1][1] == 0);
+    CHECK_U64(FAULT(NOWHERE, "\x0f\x12\x13"), ACTION_NEXT); /* movlps */
+    CHECK(fake_vectors[2][0] == UINT64_MAX && fake_vectors[2][1] == 0x1111111111111111);
+    CHECK_U64(FAULT(NOWHERE, "\x66\x0f\x16\x1b"), ACTION_NEXT); /* movhpd */
+    CHECK(fake_vectors[3][1] == UINT64_MAX && fake_vectors[3][0] == 0x1111111111111111);
+    /* Stores, over the end of memory, the two halves told apart. */
+    fake_vectors[4][0] = 0x0706050403020100;
+    fake_vectors[4][1] = 0x0f0e0d0c0b0a0908;
+    v->regs[X86_RBX] = FAKE_RAM - 12;
+    CHECK_U64(FAULT(FAKE_RAM, "\x0f\x11\x23"), ACTION_NEXT); /* movups */
+    CHECK(memcmp(ram(FAKE_RAM - 12), &fake_vectors[4], 12) == 0);
+    CHECK_U64(FAULT(FAKE_RAM, "\xf3\x0f\x6f\x2b"), ACTION_NEXT); /* movdqu back */
+    CHECK_U64(fake_vectors[5][0], fake_vectors[4][0]);
+    CHECK_U64(fake_vectors[5][1], 0xffffffff0b0a0908);
+    v->regs[X86_RBX] = FAKE_RAM - 4;
+    CHECK_U64(FAULT(FAKE_RAM, "\x0f\x17\x23"), ACTION_NEXT); /* movhps */
+    CHECK(memcmp(ram(FAKE_RAM - 4), &fake_vectors[4][1], 4) == 0);
+    CHECK_U64(FAULT(FAKE_RAM, "\x66\x0f\xd6\x23"), ACTION_NEXT); /* movq */
+    CHECK(memcmp(ram(FAKE_RAM - 4), &fake_vectors[4][0], 4) == 0);
+}
+
+TEST(vectors_that_fault) {
+    v = fake_machine_start();
+    fake_regs[HVM_CR4] |= OSFXSR;
+    memset(fake_vectors, 0x11, sizeof(fake_vectors));
+    v->regs[X86_RBX] = NOWHERE + 8;
+    CHECK_U64(FAULT(NOWHERE + 8, "\x0f\x28\x03"), ACTION_RETRY); /* movaps */
+    CHECK(faulted(X86_GP, 0));
+    CHECK_U64(FAULT(NOWHERE + 8, "\x0f\x10\x03"), ACTION_NEXT);      /* movups */
+    CHECK_U64(FAULT(NOWHERE + 8, "\x66\x0f\xe7\x03"), ACTION_RETRY); /* movntdq */
+    CHECK(faulted(X86_GP, 0));
+    fake_vectors[0][0] = 0;
+    fake_regs[HVM_CR0] |= X86_CR0_TS;
+    CHECK_U64(FAULT(NOWHERE + 8, "\x0f\x10\x03"), ACTION_RETRY);
+    CHECK(faulted(X86_NM, 0));
+    fake_regs[HVM_CR0] |= X86_CR0_EM;
+    CHECK_U64(FAULT(NOWHERE + 8, "\x0f\x10\x03"), ACTION_RETRY);
+    CHECK(faulted(X86_UD, 0));
+    fake_regs[HVM_CR0] &= ~(X86_CR0_TS | X86_CR0_EM);
+    fake_regs[HVM_CR4] &= ~OSFXSR;
+    CHECK_U64(FAULT(NOWHERE + 8, "\x0f\x10\x03"), ACTION_RETRY);
+    CHECK(faulted(X86_UD, 0));
+    CHECK_U64(fake_vectors[0][0], 0);
+    /* The second page is not there: nothing is loaded, nothing written. */
+    fake_regs[HVM_CR4] |= OSFXSR;
+    map_small_pages();
+    uint64_t nowhere = NOWHERE | PRESENT_WRITE;
+    put(0x701000 + 255 * 8, &nowhere, 8);
+    v->regs[X86_RBX] = 5 * MIB - 8;
+    CHECK_U64(FAULT(NOWHERE + 0xff8, "\x0f\x10\x03"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 0));
+    CHECK_U64(fake_regs[HVM_CR2], 5 * MIB);
+    CHECK_U64(fake_vectors[0][0], 0);
+    CHECK_U64(FAULT(NOWHERE + 0xff8, "\x0f\x11\x03"), ACTION_RETRY);
+    CHECK(faulted(X86_PF, 2));
 }
 
 TEST(faults_in_the_middle) {
@@ -379,6 +555,23 @@ TEST(bits_far_away) {
     CHECK(!(fake_regs[HVM_RFLAGS] & 1));
 }
 
+/* BTS writes there, and nothing else of the operand changes. */
+TEST(bits_far_away_written) {
+    v = fake_machine_start();
+    memset(ram(FAKE_RAM - 16), 0, 16);
+    v->regs[X86_RBX] = FAKE_RAM + 6;
+    v->regs[X86_RCX] = (uint32_t)-60;
+    CHECK_U64(FAULT(FAKE_RAM, "\x0f\xab\x0b"), ACTION_NEXT);
+    CHECK_U64(*ram(FAKE_RAM - 2), 0x10);
+    CHECK_U64(*ram(FAKE_RAM - 1), 0);
+    CHECK_U64(FAULT(FAKE_RAM, "\x0f\xbb\x0b"), ACTION_NEXT);
+    CHECK_U64(*ram(FAKE_RAM - 2), 0);
+    v->regs[X86_RBX] = FAKE_RAM + 12;
+    v->regs[X86_RCX] = 0 - 128ull; /* two quad words back: half of it in memory */
+    CHECK_U64(FAULT(FAKE_RAM, "\x48\x0f\xab\x0b"), ACTION_NEXT);
+    CHECK_U64(*ram(FAKE_RAM - 4), 1);
+}
+
 /* The same RIP with other code, another page, another address space: each must be seen at once. */
 TEST(nothing_stale_is_executed) {
     v = fake_machine_start();
@@ -458,7 +651,8 @@ TEST(random_code) {
     uint64_t r = 0x853c49e6748fea9b;
     unsigned next = 0;
     static const uint8_t opcodes[] = {0xa4, 0xa5, 0xa6, 0xaa, 0xab, 0xac, 0xae, 0x6c, 0x6d, 0x6e,
-                                      0x6f, 0xff, 0x8f, 0x0f, 0x89, 0x8b, 0x01, 0xf7, 0xf3, 0x67};
+                                      0x6f, 0xff, 0x8f, 0x0f, 0x89, 0x8b, 0x01, 0xf7, 0xf3, 0x67,
+                                      0xad, 0xaf, 0xd3, 0xc1, 0x8c, 0x66, 0x0f, 0x0f};
     v = fake_machine_start();
     map_small_pages();
     for (unsigned i = 0; i < 100000; i++) {
@@ -496,6 +690,8 @@ TEST(random_code) {
 }
 
 TEST_MAIN(T(rep_stos_in_pieces), T(movs_between_memory_and_device), T(others_stop_the_vm),
+          T(lods_and_scas), T(cmps_of_memory_and_device), T(comparing_does_not_write),
+          T(smsw_and_segments_to_memory), T(vectors), T(vectors_that_fault),
           T(faults_in_the_middle), T(privileges_of_memory), T(string_ports), T(segments_of_strings),
-          T(push_and_pop), T(over_a_page_border), T(bits_far_away), T(nothing_stale_is_executed),
-          T(the_second_time_needs_no_walk), T(random_code))
+          T(push_and_pop), T(over_a_page_border), T(bits_far_away), T(bits_far_away_written),
+          T(nothing_stale_is_executed), T(the_second_time_needs_no_walk), T(random_code))
