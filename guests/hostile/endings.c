@@ -74,9 +74,9 @@ const char *act_stop_x87(void) {
     return "came back";
 }
 
-const char *act_stop_sse(void) {
+const char *act_stop_mmx(void) {
     fpu_on();
-    __asm__ volatile("movups (%0), %%xmm0" ::"r"(NOWHERE));
+    __asm__ volatile("movq (%0), %%mm0" ::"r"(NOWHERE));
     return "came back";
 }
 
