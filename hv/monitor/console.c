@@ -247,6 +247,15 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
     lock_release(&console.lock);
 }
 
+/* Not every change of a state comes with a log line. */
+void vm_state_changed(struct vm *vm) {
+    (void)vm; /* the status row shows all */
+    lock_acquire(&console.lock);
+    update_status();
+    pump(false);
+    lock_release(&console.lock);
+}
+
 void console_print(const char *format, ...) {
     char text[TEXT_SIZE];
     FMT_ARGUMENTS(text, format);

@@ -34,6 +34,7 @@ const char *vm_state_name(enum vm_state state) {
 
 void vm_set_state(struct vm *vm, enum vm_state state) {
     __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
+    vm_state_changed(vm);
 }
 
 void vm_sleep_refused(struct vm *vm, unsigned type) {

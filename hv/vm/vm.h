@@ -111,6 +111,9 @@ bool vm_console_input(struct vm *vm, uint8_t byte);
 /* The console has room again for this VM's output. Any CPU. */
 void vm_console_ready(struct vm *vm);
 
+/* The state has changed, for hv/monitor/console.c to show. */
+void vm_state_changed(struct vm *vm);
+
 /* What answers at which ports and guest-physical pages, up to an entry of size 0. */
 extern const struct bus_entry vm_ports[], vm_pages[];
 

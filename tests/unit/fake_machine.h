@@ -235,6 +235,11 @@ bool vm_transmit(struct vm *vm, uint8_t byte) {
     return true;
 }
 
+static enum vm_state fake_state_shown;
+void vm_state_changed(struct vm *vm) {
+    fake_state_shown = vm->state;
+}
+
 static struct config_guest fake_config;
 static struct plan_vm fake_plan;
 static struct vm *fake_vm;

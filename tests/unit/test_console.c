@@ -374,6 +374,8 @@ TEST(screen_shows_the_same) {
     CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta running");
     CHECK(fake_screen.inverse[5][99]);
     beta.vm.state = VM_CRASHED;
+    vm_state_changed(&beta.vm);
+    CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta crashed");
     type(KEY "2");
     CHECK_STR(fake_screen_row(5), " 2/2 beta | keys: Ctrl-] then ? | alpha running, beta crashed");
     say(&beta, "\x1b[2J\x1b[H# ");

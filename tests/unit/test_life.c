@@ -452,6 +452,7 @@ TEST(a_loop_of_resets_cannot_fill_the_log) {
     start();
     while (runs < 1000) {
         life_step(v0);
+        CHECK_U64(fake_state_shown, fake_vm->state); /* told or not */
     }
     CHECK(told_lines < 60); /* 4 rounds, and 8, 16, ... 512 */
     CHECK_TOLD("restart 512 in a row");
