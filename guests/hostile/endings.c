@@ -97,9 +97,28 @@ const char *act_reset_64(void) {
     return reset_by(0x64, 0xfe);
 }
 
-const char *act_reset_init(void) {
+static void init_first(void) {
     vcpu_send(0, ICR_INIT);
+}
+
+const char *act_reset_init(void) {
+    init_first();
     return "came back";
+}
+
+/*
+ * As a crash kernel does that was started on another CPU. (In Bochs a host interrupt, and so the
+ * kick that brings the request, waits until the guest has changed IF.)
+ */
+const char *act_reset_init_other(void) {
+    if (vcpu_ready()) {
+        vcpu_run(1, init_first);
+    }
+    for (;;) {
+        interrupts_on();
+        __builtin_ia32_pause();
+        interrupts_off();
+    }
 }
 
 static void sleep_for_ever(void) {
