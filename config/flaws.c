@@ -47,8 +47,6 @@ struct models {
     { .family = 6, .first = (model), .last = (model), .stepping = (from) }
 #define FAMILY(f)                                                                                  \
     { .family = (f), .last = UINT32_MAX }
-#define FAMILY_MODELS(f, from, to)                                                                 \
-    { .family = (f), .first = (from), .last = (to) }
 
 /* Atoms before Alder Lake, and Xeon Phi. */
 static const struct models no_itlb_multihit[] = {
@@ -84,13 +82,6 @@ static const struct models its_models[] = {
     {0},
 };
 static const struct models zen_3_and_4[] = {FAMILY(0x19), {0}};
-static const struct models zen_2[] = {
-    FAMILY_MODELS(0x17, 0x30, 0x4f),
-    FAMILY_MODELS(0x17, 0x60, 0x7f),
-    FAMILY_MODELS(0x17, 0x90, 0x91),
-    FAMILY_MODELS(0x17, 0xa0, 0xaf),
-    {0},
-};
 static const struct models btc_models[] = {
     FAMILY(0x15), FAMILY(0x16), FAMILY(0x17), FAMILY(0x18), {0}};
 static const struct models srso_models[] = {
@@ -206,8 +197,6 @@ static const struct flaw flaws[] = {
     {.amd = true, .models = btc_models, .except = FACT(0x80000008, EBX, 29), .helpless = true, NAMED(OPEN_BTC)},
     /* SRSO_NO; BP_SPEC_REDUCE */
     {.amd = true, .models = srso_models, .except = FACT(0x80000021, EAX, 29), .means = FACT(0x80000021, EAX, 31), .mitigation = MITIGATE_BP_SPEC_REDUCE, NAMED(OPEN_SRSO)},
-    /* Zenbleed */
-    {.amd = true, .models = zen_2, .mitigation = MITIGATE_DE_CFG},
 };
 
 /* What a guest gets of the CPU's means. */
@@ -336,7 +325,7 @@ void flaws_find(const struct preflight_cpu *cpu, bool amd, const struct boot_mic
 /* By bit; NULL is told elsewhere. */
 static const char *const mitigation_words[] = {
     "L1D", "VERW",      "IBRS", "auto-IBRS",   "IBPB",           NULL,
-    "RSB", "BHI_DIS_S", "BHB",  "RRSBA_DIS_S", "BP_SPEC_REDUCE", "DE_CFG",
+    "RSB", "BHI_DIS_S", "BHB",  "RRSBA_DIS_S", "BP_SPEC_REDUCE",
 };
 static const char *const open_words[OPEN_FLAWS] = {
     [OPEN_MMIO] = "MMIO", [OPEN_RFDS] = "RFDS", [OPEN_GDS] = "GDS", [OPEN_REPTAR] = "REPTAR",

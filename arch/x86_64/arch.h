@@ -108,6 +108,10 @@ void clock_init(const struct boot_info *info, uint64_t entry_tsc);
 uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */
 void clock_delay_us(uint64_t us);
 
+/* errata.c */
+void errata_init(const struct boot_info *info); /* the first CPU, and into the log */
+void errata_init_cpu(void);                     /* each other one, after its microcode */
+
 /* microcode.c */
 void microcode_init(const struct boot_info *info);
 void microcode_load(struct cpu *cpu); /* each CPU but the first, before it asks what it has */

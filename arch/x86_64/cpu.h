@@ -86,6 +86,22 @@ static inline bool msr_write_checked(uint32_t msr, uint64_t value) {
     return refused == 0;
 }
 
+/* False, with *value untouched, if the CPU has no such MSR. */
+static inline bool msr_read_checked(uint32_t msr, uint64_t *value) {
+    uint32_t lo = 0, hi = 0;
+    uint32_t refused = 1;
+    __asm__ volatile("1: rdmsr\n"
+                     "xor %0, %0\n"
+                     "2:\n" CPU_FIXUP
+                     : "+r"(refused), "+a"(lo), "+d"(hi)
+                     : "c"(msr)
+                     : "memory", "cc");
+    if (refused == 0) {
+        *value = (uint64_t)hi << 32 | lo;
+    }
+    return refused == 0;
+}
+
 #define CPU_DEFINE_REGISTER(name)                                                                  \
     static inline uint64_t name##_read(void) {                                                     \
         uint64_t v;                                                                                \

@@ -26,8 +26,6 @@
 #define EFER_AUTO_IBRS        BIT(21)
 #define MSR_BP_CFG            0xc001102eu
 #define BP_CFG_SPEC_REDUCE    BIT(4)
-#define MSR_DE_CFG            0xc0011029u
-#define DE_CFG_ZENBLEED       BIT(9)
 
 static uint32_t mitigations;    /* enum mitigation */
 static uint64_t spec_ctrl_kept; /* bits of SPEC_CTRL that stay set whatever the guest writes */
@@ -67,9 +65,6 @@ void mitigate_start_guest(void) {
     }
     if ((mitigations & MITIGATE_BP_SPEC_REDUCE) != 0) {
         msr_write(MSR_BP_CFG, msr_read(MSR_BP_CFG) | BP_CFG_SPEC_REDUCE);
-    }
-    if ((mitigations & MITIGATE_DE_CFG) != 0) {
-        msr_write(MSR_DE_CFG, msr_read(MSR_DE_CFG) | DE_CFG_ZENBLEED);
     }
     if ((mitigations & MITIGATE_IBPB) != 0) {
         msr_write(X86_MSR_PRED_CMD, PRED_CMD_IBPB);

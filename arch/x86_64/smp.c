@@ -85,6 +85,7 @@ void smp_ap_main(struct cpu *cpu) {
     trap_load();
     microcode_load(cpu);
     paging_enable();
+    errata_init_cpu();
     apic_init_cpu(cpu);
     apic_init_timer();
     __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);

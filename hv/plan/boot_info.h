@@ -76,7 +76,6 @@ enum mitigation {
     MITIGATE_BHB_LOOP = BIT32(8),        /* the same by overwriting it after each exit */
     MITIGATE_RRSBA_DIS = BIT32(9),       /* SPEC_CTRL: RET has no other predictor in ring 0 */
     MITIGATE_BP_SPEC_REDUCE = BIT32(10), /* AMD's bit against SRSO */
-    MITIGATE_DE_CFG = BIT32(11),         /* AMD's bit against Zenbleed */
 };
 
 /* What the boot CPU runs on, and what the stick had for it; config/microcode.c found it. */

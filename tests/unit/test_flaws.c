@@ -167,7 +167,7 @@ static const struct {
      .amd = true,
      .signature = 0x870f10,
      .facts = {[FACT_80000008_EBX] = AMD_CONTROLS},
-     .on = MITIGATE_IBPB | MITIGATE_DE_CFG,
+     .on = MITIGATE_IBPB,
      .missing = MITIGATE_AUTO_IBRS,
      .open = BIT32(OPEN_BTC) | BIT32(OPEN_SRSO),
      .features = SPEC_MSRS},
@@ -293,7 +293,7 @@ TEST(what_is_decided_and_said) {
         {0x506e3, true, false, "on: L1D VERW IBPB, lacks: IBRS", ""},
         {0x50657, true, true, "on: VERW IBRS IBPB RSB BHB", "open: ITS"},
         {0x806f8, true, true, "on: IBRS IBPB RSB BHI_DIS_S RRSBA_DIS_S", ""},
-        {0x870f10, true, false, "on: IBPB DE_CFG, lacks: auto-IBRS", "open: BTC SRSO"},
+        {0x870f10, true, false, "on: IBPB, lacks: auto-IBRS", "open: BTC SRSO"},
         {0xb40f40, true, true, "on: VERW auto-IBRS IBPB", ""},
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
