@@ -112,6 +112,10 @@ void clock_delay_us(uint64_t us);
 void errata_init(const struct boot_info *info); /* the first CPU, and into the log */
 void errata_init_cpu(void);                     /* each other one, after its microcode */
 
+/* mce.c */
+void mce_init_cpu(void); /* each CPU: has machine checks reported */
+bool mce_pass(void);     /* one in the hypervisor; true = it may go on */
+
 /* microcode.c */
 void microcode_init(const struct boot_info *info);
 void microcode_load(struct cpu *cpu); /* each CPU but the first, before it asks what it has */

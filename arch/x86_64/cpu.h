@@ -33,6 +33,7 @@ struct cpu_feature {
 #define CPU_HAS_TSC_DEADLINE  ((struct cpu_feature){1, ECX, 24})
 #define CPU_HAS_XSAVE         ((struct cpu_feature){1, ECX, 26})
 #define CPU_HAS_MCE           ((struct cpu_feature){1, EDX, 7})
+#define CPU_HAS_MCA           ((struct cpu_feature){1, EDX, 14})
 #define CPU_HAS_NX            ((struct cpu_feature){0x80000001u, EDX, 20})
 #define CPU_HAS_1GIB_PAGES    ((struct cpu_feature){0x80000001u, EDX, 26})
 #define CPU_HAS_RDTSCP        ((struct cpu_feature){0x80000001u, EDX, 27})

@@ -74,8 +74,12 @@ static const struct erratum errata[] = {
 static bool errata_mitigate; /* as errata_next() wants it */
 
 /* SDM and APM, "CPUID": Version Information. */
+static uint32_t errata_family(uint32_t signature) {
+    return (signature >> 8 & 0xf) + (signature >> 20 & 0xff);
+}
+
 static bool errata_concerns(const struct erratum *e, const struct errata_cpu *cpu) {
-    uint32_t family = (cpu->signature >> 8 & 0xf) + (cpu->signature >> 20 & 0xff);
+    uint32_t family = errata_family(cpu->signature);
     uint32_t model = (cpu->signature >> 4 & 0xf) | (cpu->signature >> 12 & 0xf0);
     if (family < e->first_family || family > e->last_family) {
         return false;
@@ -114,6 +118,15 @@ static struct errata_cpu errata_this_cpu(void) {
 }
 
 #define NAMES_SIZE 96u
+
+bool errata_is_amd(void) {
+    return errata_this_cpu().amd;
+}
+
+bool errata_has_multimatch(void) {
+    struct errata_cpu cpu = errata_this_cpu();
+    return cpu.amd && errata_family(cpu.signature) == 0x10;
+}
 
 enum outcome { OUTCOME_NOTHING, OUTCOME_DONE, OUTCOME_REFUSED, OUTCOMES };
 

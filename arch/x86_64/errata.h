@@ -24,5 +24,9 @@ struct errata_cpu {
     uint32_t more_features; /* CPUID 80000021h EAX */
 };
 
+/* Of this CPU: AMD's or Hygon's; one with erratum 383. */
+bool errata_is_amd(void);
+bool errata_has_multimatch(void);
+
 /* The next row for this CPU after *at, which starts as 0; NULL = no more. */
 const struct erratum *errata_next(const struct errata_cpu *cpu, bool mitigate, size_t *at);

@@ -6,6 +6,7 @@
  * or broken.
  */
 #include "arch/x86_64/arch.h"
+#include "hv/exit/mce.h"
 #include "hv/lib/fmt.h"
 #include "hv/vm/vcpu.h"
 
@@ -92,8 +93,23 @@ static void panic_registers(const struct trap_frame *f) {
 #undef REGISTERS
 }
 
+/* Broken hardware shows in other ways, too: they are told whatever the panic is about. */
+static void panic_machine_checks(void) {
+    struct mce m;
+    char text[80];
+    plat_mce_read(&m);
+    for (uint32_t i = 0; i < m.count; i++) {
+        const struct mce_bank *b = &m.banks[i];
+        mce_describe(b, text, sizeof(text));
+        panic_print("machine check: bank %u, %s", b->index, text);
+        panic_print("mcg_status %llx status %016llx address %llx misc %llx", (ull)m.global,
+                    (ull)b->status, (ull)b->address, (ull)b->misc);
+    }
+}
+
 /* What is the same for every panic, after its own first lines. */
 static NORETURN void panic_finish(void) {
+    panic_machine_checks();
     panic_print("cr0 %llx cr2 %llx cr3 %llx cr4 %llx efer %llx", (ull)cr0_read(), (ull)cr2_read(),
                 (ull)cr3_read(), (ull)cr4_read(), (ull)msr_read(X86_MSR_EFER));
     struct vcpu *v = vcpu_of_cpu[plat_cpu()];

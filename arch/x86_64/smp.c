@@ -86,6 +86,7 @@ void smp_ap_main(struct cpu *cpu) {
     microcode_load(cpu);
     paging_enable();
     errata_init_cpu();
+    mce_init_cpu();
     apic_init_cpu(cpu);
     apic_init_timer();
     __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);

@@ -34,6 +34,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     console_init();
     log_init(&log_hooks, info->config.log_level);
     errata_init(info);
+    mce_init_cpu();
     pci_stop_masters();
 
     apic_init_cpu(cpu_get(0));

@@ -73,6 +73,9 @@ void trap_dispatch(struct trap_frame *frame) {
     if (vector == X86_GP && trap_fix_up(frame)) {
         return;
     }
+    if (vector == X86_MC && mce_pass()) {
+        return;
+    }
     if (vector == X86_NMI) {
         panic_nmi();
     } else if (vector == X86_DB) {

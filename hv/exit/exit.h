@@ -27,6 +27,7 @@ enum action exit_io(struct vcpu *v, struct vmexit *x);
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x);
 enum action exit_cr(struct vcpu *v, struct vmexit *x);
 enum action exit_xsetbv(struct vcpu *v, struct vmexit *x);
+enum action exit_host_mce(struct vcpu *v, struct vmexit *x);
 enum action exit_task_switch(struct vcpu *v, struct vmexit *x);
 
 /* Queues the exception and retries. */

@@ -99,10 +99,6 @@ static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
     return ACTION_RETRY;
 }
 
-static enum action exit_host_mce(struct vcpu *v, UNUSED struct vmexit *x) {
-    plat_panic("machine check while %s ran", v->vm->name);
-}
-
 static enum action exit_refused(struct vcpu *v, struct vmexit *x) {
     v->refused[REFUSED_INSTRUCTION]++;
     return exit_inject(v, x->kind == EXIT_PRIVILEGED ? X86_GP : X86_UD, 0);

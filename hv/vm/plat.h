@@ -54,6 +54,11 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n);
 extern unsigned plat_screen_columns, plat_screen_rows;
 void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
 
+/* Machine checks, see hv/exit/mce.h: all that this CPU's registers tell, and clears that. */
+struct mce;
+void plat_mce_read(struct mce *out);
+void plat_mce_clear(const struct mce *m);
+
 /* The last words: see arch/x86_64/panic.c. */
 NORETURN void plat_panic(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Restarts or switches off the machine for an operator; returns only if it could not. */

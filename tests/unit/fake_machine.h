@@ -8,6 +8,7 @@
 
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
+#include "hv/exit/mce.h"
 #include "hv/exit/policy.h"
 #include "hv/vm/plat.h"
 #include "test.h"
@@ -121,6 +122,14 @@ bool plat_spec_ctrl_set(uint64_t value) {
     }
     fake_spec_ctrl = value;
     return true;
+}
+static struct mce fake_mce;
+static unsigned fake_mces_cleared;
+void plat_mce_read(struct mce *out) {
+    *out = fake_mce;
+}
+void plat_mce_clear(UNUSED const struct mce *m) {
+    fake_mces_cleared++;
 }
 NORETURN void plat_panic(const char *format, ...) {
     printf("# panic: %s\n", format);

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whose a machine check is: made-up banks, for the judgement and for the handler of the exit.
+ */
+#include "fake_machine.h"
+
+#define MEMORY_ERROR (MCE_VALID | MCE_UC | MCE_ENABLED | MCE_MISCV | MCE_ADDRV)
+/* A data load, action required. */
+#define RECOVERABLE  (MEMORY_ERROR | MCE_SIGNALED | BIT(55) | 0x134)
+#define PHYSICAL     (2 << 6)
+#define MULTIMATCH   0xb600000000010015ull
+
+#define RAM_BASE 0x40000000ull
+#define RAM_SIZE (4 * MIB)
+static const struct plan_region regions[] = {
+    {GPA(0), HPA(RAM_BASE), RAM_SIZE},
+    {GPA(4 * GIB), HPA(0x80000000), RAM_SIZE},
+};
+static const struct gmem mem = {regions, ARRAY_SIZE(regions)};
+
+static struct mce one_bank(uint64_t status, uint64_t address, uint64_t misc) {
+    return (struct mce){.recovers = true,
+                        .global = MCE_RIPV | MCE_MCIP,
+                        .count = 1,
+                        .banks = {{.status = status, .address = address, .misc = misc}}};
+}
+
+TEST(only_bad_memory_of_the_guest_is_the_guests) {
+    struct mce m = one_bank(RECOVERABLE, RAM_BASE + 64, PHYSICAL | 6);
+    CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    CHECK_U64(mce_judge(&m, NULL), MCE_PANIC); /* the hypervisor used it */
+    m.banks[0].address = RAM_BASE + RAM_SIZE;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].address = 0x80000fff; /* bits below the lowest valid one do not count */
+    m.banks[0].misc = PHYSICAL | 12;
+    CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    m.banks[0].misc = PHYSICAL | 30; /* more than the guest's */
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].misc = PHYSICAL | 0x3f;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].misc = 6; /* an offset into a segment */
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+}
+
+TEST(damage_is_never_the_guests) {
+    static const struct {
+        uint64_t set, clear;
+    } cases[] = {
+        {MCE_PCC, 0},
+        {MCE_OVERFLOW, 0},
+        {0, MCE_ADDRV},
+        {0, MCE_MISCV},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t status = (RECOVERABLE | cases[i].set) & ~cases[i].clear;
+        struct mce m = one_bank(status, RAM_BASE, PHYSICAL | 6);
+        CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    }
+    struct mce m = one_bank(RECOVERABLE, RAM_BASE, PHYSICAL | 6);
+    m.global = MCE_MCIP;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m = one_bank(RECOVERABLE, RAM_BASE, PHYSICAL | 6);
+    m.recovers = false; /* an older CPU tells nothing of the kind */
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m = one_bank(RECOVERABLE, RAM_BASE, PHYSICAL | 6);
+    m.banks[m.count++] = (struct mce_bank){.index = 1, .status = RECOVERABLE | MCE_PCC};
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC); /* one bank of two */
+}
+
+TEST(what_is_corrected_goes_on) {
+    struct mce m = one_bank(MEMORY_ERROR & ~MCE_UC, 0, 0);
+    CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+    CHECK_U64(mce_judge(&m, NULL), MCE_GO_ON);
+    m = one_bank(MEMORY_ERROR, 0, 0); /* uncorrected, but nobody has used it: not signaled */
+    CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+    m.recovers = false;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m = (struct mce){.global = MCE_RIPV}; /* another CPU's: Intel tells all of them */
+    CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+    m.global = 0;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+}
+
+TEST(amd_tells_of_poison) {
+    struct mce m = one_bank(MEMORY_ERROR | MCE_POISON, RAM_BASE, 0);
+    m.amd = true;
+    m.recovers = false;
+    CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    m.banks[0].index = 15; /* a memory controller's address is none of the machine's */
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].index = 1;
+    m.banks[0].status &= ~MCE_POISON;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+}
+
+TEST(two_entries_for_one_address) {
+    struct mce m = one_bank(MULTIMATCH, 0x1234, 0);
+    m.amd = m.tlb_multimatch = true;
+    m.global = MCE_MCIP;
+    CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    m.banks[0].status |= MCE_OVERFLOW;
+    CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    CHECK_U64(mce_judge(&m, NULL), MCE_PANIC);
+    m.banks[0].index = 1;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].index = 0;
+    m.banks[0].status |= BIT(0) | BIT(3);
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].status = MULTIMATCH;
+    m.tlb_multimatch = false;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+}
+
+TEST(in_words) {
+    static const struct {
+        uint64_t status;
+        const char *text;
+    } cases[] = {
+        {RECOVERABLE, "uncorrected, cache"},
+        {MULTIMATCH, "uncorrected, TLB, the CPU's state is damaged"},
+        {MCE_VALID | 0x1009f, "corrected, memory"},
+        {MCE_VALID | 0x109f, "corrected, memory"}, /* the filter */
+        {MCE_VALID | MCE_UC | MCE_POISON | 0x0e0f, "uncorrected, bus or interconnect, poison"},
+        {MCE_VALID | MCE_OVERFLOW | 0x0400, "corrected, core hung, there were more"},
+        {MCE_VALID | 0x0402, "corrected, internal"},
+        {MCE_VALID | 0x8000, "corrected, unknown source"},
+        {MCE_VALID, "corrected, no code"},
+    };
+    char text[80];
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        mce_describe(&(struct mce_bank){.status = cases[i].status}, text, sizeof(text));
+        CHECK_STR(text, cases[i].text);
+    }
+    mce_describe(&(struct mce_bank){.status = UINT64_MAX & ~0xffffull}, text, sizeof(text));
+    CHECK(strlen(text) < sizeof(text) - 1);
+}
+
+TEST(the_exit_stops_one_guest_or_goes_on) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_HOST_MCE};
+    fake_mce = (struct mce){.global = MCE_RIPV};
+    CHECK_U64(exit_host_mce(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_mces_cleared, 1);
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+
+    uint64_t bad = v->vm->mem.regions[0].hpa.v + 2 * MIB;
+    fake_mce = one_bank(RECOVERABLE, bad, PHYSICAL | 6);
+    CHECK_U64(exit_host_mce(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_mces_cleared, 2);
+    CHECK_U64(v->vm->leave, LEAVE_CRASH);
+    CHECK_STR(v->vm->leave_reason, "machine check: bad memory");
+
+    v = fake_machine_start();
+    fake_mce = one_bank(MULTIMATCH, 0, 0);
+    fake_mce.amd = fake_mce.tlb_multimatch = true;
+    CHECK_U64(exit_host_mce(v, &x), ACTION_RETRY);
+    CHECK_STR(v->vm->leave_reason, "machine check: erratum 383");
+}
+
+TEST_MAIN(T(only_bad_memory_of_the_guest_is_the_guests), T(damage_is_never_the_guests),
+          T(what_is_corrected_goes_on), T(amd_tells_of_poison), T(two_entries_for_one_address),
+          T(in_words), T(the_exit_stops_one_guest_or_goes_on))
