@@ -49,7 +49,7 @@ class Network(Served):
 
     @check("iPXE hands over the config and a guest's kernel", required=True)
     def starts(self):
-        self.machine.expect(r"alpha: started", 180)
+        self.machine.expect(r"console 1/1: alpha", 180, "the focus to move to alpha")
         self.machine.expect(r"ready> ", 60)
 
 

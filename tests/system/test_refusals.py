@@ -228,7 +228,7 @@ class Refusals(Boot):
         status, said = self.bhcheck(GOOD_CONFIG.encode())
         expect_that(status == 0, "bhcheck to be content as well", said)
         self.type("case good")
-        self.machine.expect(r"alpha: started", 120)
+        self.machine.expect(r"console 1/1: alpha", 120, "the focus to move to alpha")
         self.machine.expect(r"ready> ", 120)
 
 
