@@ -53,6 +53,9 @@
 #define HINT_OPEN                                                                                  \
     "Nothing is done against these (docs/cpus.md says what each is): newer microcode may close "   \
     "some, from the firmware or from bulkhead/microcode on the stick."
+#define HINT_BUS_LOCKS                                                                             \
+    "Newer CPUs have it: without it a guest can slow all others by locked accesses across cache "  \
+    "lines. Nothing is to be set."
 #define HINT_NESTED                                                                                \
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
     "virtualization there, or start Bulkhead on the bare machine."
@@ -91,11 +94,13 @@ static const struct feature features[] = {
     {"INVEPT", EPT_VPID, BIT(20) | BIT(26), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"Unrestricted guest", PROCESSOR_2, ALLOWED_1(7), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"VPID", PROCESSOR_2, VPID, PREFLIGHT_WARN, HINT_SLOWER},
+    {"Bus locks slowed down", PROCESSOR_2, ALLOWED_1(30), PREFLIGHT_WARN, HINT_BUS_LOCKS},
     {"Nested paging (NPT)", SVM_EDX, BIT(0), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"Flush by ASID", SVM_EDX, BIT(6), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"Next-RIP save", SVM_EDX, BIT(3), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"VMCB clean bits", SVM_EDX, BIT(5), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"Decode assists", SVM_EDX, BIT(7), PREFLIGHT_WARN, HINT_SLOWER_SVM},
+    {"Bus locks slowed down", SVM_EDX, BIT(29), PREFLIGHT_WARN, HINT_BUS_LOCKS},
     {"No-execute (NX)", EXT1_EDX, CPUID_EXT1_EDX_NX, PREFLIGHT_LACK,
      "Enable Execute Disable Bit (XD, NX) in the firmware setup, usually under CPU or Security."},
     {"Invariant TSC", EXT7_EDX, BIT(8), PREFLIGHT_WARN,

@@ -6,12 +6,12 @@
 #include "config/preflight.h"
 #include "tests/unit/test.h"
 
-#define VMX_LINES 10u /* the features under VT-x */
-#define SVM_LINES 6u  /* ASIDs and the features under AMD-V */
+#define VMX_LINES 11u /* the features under VT-x */
+#define SVM_LINES 7u  /* ASIDs and the features under AMD-V */
 
 /* IA32_VMX_PROCBASED_CTLS and the like, upper half = may be set. */
 #define GOOD_PROCESSOR   (BIT(63) | BIT(60) | BIT(57))
-#define GOOD_PROCESSOR_2 (BIT(33) | BIT(37) | BIT(39))
+#define GOOD_PROCESSOR_2 (BIT(33) | BIT(37) | BIT(39) | BIT(62))
 #define GOOD_EPT_VPID    (BIT(6) | BIT(14) | BIT(16) | BIT(17) | BIT(20) | BIT(26) | BIT(32))
 
 static uint64_t cr4, msr_misc_enable;
@@ -142,7 +142,7 @@ static void good_amd_machine(void) {
     cpuid_1_ecx = 0;
     cpuid_ext1_ecx = BIT32(2);
     svm_asids = 16;
-    svm_edx = BIT32(0) | BIT32(2) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7);
+    svm_edx = BIT32(0) | BIT32(2) | BIT32(3) | BIT32(5) | BIT32(6) | BIT32(7) | BIT32(29);
 }
 
 static struct preflight_report judge(void) {
@@ -242,6 +242,7 @@ TEST(each_feature) {
         {&msr_processor_2, BIT(33), "EPT (nested paging)", PREFLIGHT_LACK},
         {&msr_processor_2, BIT(39), "Unrestricted guest", PREFLIGHT_LACK},
         {&msr_processor_2, BIT(37), "VPID", PREFLIGHT_WARN},
+        {&msr_processor_2, BIT(62), "Bus locks slowed down", PREFLIGHT_WARN},
         {&msr_ept_vpid, BIT(6), "EPT 4 levels, write-back", PREFLIGHT_LACK},
         {&msr_ept_vpid, BIT(14), "EPT 4 levels, write-back", PREFLIGHT_LACK},
         {&msr_ept_vpid, BIT(16), "EPT 2 MiB pages", PREFLIGHT_LACK},
@@ -350,6 +351,7 @@ TEST(amd_lacks) {
         {BIT32(5), "VMCB clean bits", PREFLIGHT_WARN},
         {BIT32(6), "Flush by ASID", PREFLIGHT_WARN},
         {BIT32(7), "Decode assists", PREFLIGHT_WARN},
+        {BIT32(29), "Bus locks slowed down", PREFLIGHT_WARN},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
         good_amd_machine();
