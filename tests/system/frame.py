@@ -52,6 +52,8 @@ class Boot:
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
     machine_ips = 10_000_000
+    # In QEMU: time is the number of instructions, whatever else this PC does; and one thread for all CPUs.
+    machine_icount = False
 
     def __init__(self, build, target, folder):
         self.build, self.target, self.folder = build, target, folder
@@ -246,6 +248,7 @@ def run_boot(boot_class, build, target, wanted):
             if boot.needs_machine:
                 boot.machine = target.start(boot.image(), folder, cpus=boot.machine_cpus,
                                             memory=boot.machine_memory, ips=boot.machine_ips,
+                                            icount=boot.machine_icount,
                                             virtualization=boot.machine_virtualization,
                                             **({"network": boot.network} if boot.network else {}))
         except Exception as error:          # no machine: every check says so

@@ -280,8 +280,11 @@ class Bochs(Target):
                     raise
 
     def start_once(self, image, folder, cpus=2, memory=1024, ips=50_000_000, virtualization=True,
-                   debugger="c\n", magic=False, on_bytes=None):
-        """ips: instructions in one second of the machine's time, so its speed against timers and serial line."""
+                   debugger="c\n", magic=False, icount=True, on_bytes=None):
+        """
+        ips: instructions in one second of the machine's time, so its speed against timers and serial line. icount: time
+        is the number of instructions here in any case.
+        """
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, cylinders = copy_disk(image, folder)
