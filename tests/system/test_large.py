@@ -41,7 +41,7 @@ class Large(LinuxGuests):
 
     @check("a guest of 5 GiB boots", required=True)
     def boots(self):
-        self.machine.expect(r"alpha: started \(1 vCPU on cpu 0, 5G\)", 240)
+        self.machine.expect(r"console 1/1: alpha", 240, "the focus to move to alpha")
         self.machine.expect(r"alpha# ", 400)
 
     @check("its kernel sees all of it")

@@ -41,8 +41,7 @@ class SmpGuests(LinuxGuests):
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
     def start_alpha(self):
-        self.machine.expect(r"alpha: started \(2 vCPUs on cpu 0-1, 192M\)", 240)
-        self.machine.expect(r"console 1/2: alpha", 120, "the focus to move to alpha")
+        self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
         self.machine.expect(r"alpha# ", 400)
         expect_that(self.command(ALPHA, "nproc").split()[0] == "2", "nproc: 2", "")
 
