@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A guest with memory on both sides of 4 GiB."""
+"""A guest with memory on both sides of 4 GiB, and a small one beside it."""
 import re
 
 from frame import check, expect_that
-from test_linux_pair import ALPHA, LinuxGuests
+from test_linux_pair import ALPHA, BETA, LinuxGuests
 
 CONFIG = """\
 [guest.alpha]
@@ -12,6 +12,13 @@ memory = "5G"
 kernel = "guests/vmlinuz"
 initrd = "guests/demo.img"
 cmdline = "console=ttyS0 bh.name=alpha"
+
+[guest.beta]
+cpus = "1"
+memory = "192M"
+kernel = "guests/vmlinuz"
+initrd = "guests/demo.img"
+cmdline = "console=ttyS0 bh.name=beta"
 """
 MEBIBYTES = 5 * 1024
 # More than there is below 4 GiB.
@@ -28,7 +35,7 @@ def missing_memory():
 
 class Large(LinuxGuests):
     name = "large"
-    machine_cpus = 1
+    machine_cpus = 2
     machine_memory = 7 * 1024
     seconds = 40
     cannot_run = {"bochs-intel": "Bochs would take minutes to fill this much memory",
@@ -58,3 +65,15 @@ class Large(LinuxGuests):
         self.command(ALPHA, f"for i in $(seq {TOUCHED}); do cat /p; done >/r/f", 400)
         for end in ("head", "tail"):
             self.command(ALPHA, f"{end} -c 1048576 /r/f | cmp - /p")
+
+    @check("while 5 GiB are scrubbed, on the CPU that serves the consoles, operator and neighbour go on")
+    def scrubbing(self):
+        self.run(BETA, "true")
+        self.new_log()
+        self.operator("reset alpha")
+        self.expect_log("alpha", r"scrubbing 5G of memory")
+        self.run(BETA, "echo awake")
+        self.operator("reset beta")
+        self.expect_log("beta", r"scrubbing 192M of memory")
+        answer, _ = self.operator("list alpha")
+        expect_that(re.search(r"alpha +starting", answer), "alpha to be at it still", answer)
