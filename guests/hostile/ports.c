@@ -6,11 +6,11 @@
 #include "guests/hostile/hostile.h"
 
 /* Interrupt controllers, timer, keyboard controller and port 61h, CMOS, POST code, port 92h, ELCR,
- * UART, ACPI, PCI. */
+ * UART, ACPI, calls to a BIOS, PCI. */
 static const struct {
     uint16_t first, count;
-} owned[] = {{0x20, 2}, {0x40, 4}, {0x60, 2},  {0x64, 1},  {0x70, 2},   {0x80, 1},
-             {0x92, 1}, {0xa0, 2}, {0x4d0, 2}, {0x3f8, 8}, {0x600, 12}, {0xcf8, 8}};
+} owned[] = {{0x20, 2}, {0x40, 4},  {0x60, 2},  {0x64, 1},   {0x70, 2},  {0x80, 1}, {0x92, 1},
+             {0xa0, 2}, {0x4d0, 2}, {0x3f8, 8}, {0x600, 12}, {0x610, 4}, {0xcf8, 8}};
 
 /* Does an access of size bytes touch a port that somebody has? */
 static bool is_owned(uint32_t port, unsigned size) {
