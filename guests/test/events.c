@@ -83,6 +83,8 @@ static void test_nmis(void) {
     }
     stop = true;
     (void)vcpu_wait(1);
+    wait_ticks(machine.tsc_hz / 1000); /* the last one may be on its way still */
+
     for (size_t i = 0; i < COUNT(nmi_handlers); i++) {
         trap_set(nmi_handlers[i].vector, trap_stubs[nmi_handlers[i].vector]);
     }
