@@ -133,3 +133,16 @@ class Screen(Boot):
         expect_that(all(inverse for _, inverse in self.shown[-1])
                     and not any(inverse for row in self.shown[:-1] for _, inverse in row if row),
                     "the last line inverse, no other", self.lines)
+
+    @check("a machine check in the hypervisor: the machine stops and tells the bank")
+    def machine_check(self):
+        """Last: on a CPU without a guest, for this emulator would hand it to the guest."""
+        self.operator("kill alpha")
+        status, address = 0xb60000000000_0135, 0x12345000
+        self.machine.monitor.command("human-monitor-command", **{
+            "command-line": f"mce 0 1 {status:#x} 0x4 {address:#x} 0"})
+        self.machine.expect(r"BULKHEAD PANIC on CPU 0: exception 18 #MC in the hypervisor", 30, "the panic")
+        self.machine.expect(r"machine check: bank 1, uncorrected, cache, the CPU's state is damaged", 30,
+                            "the bank in words")
+        self.machine.expect(rf"status {status:016x} address {address:x} misc 0", 30, "its registers")
+        self.machine.expect(r"The machine is stopped", 30, "the end of the panic")
