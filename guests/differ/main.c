@@ -221,7 +221,7 @@ struct msr_write {
 static const struct msr_write msr_writes[] = {
     {"platform id", 0x17, 0, REFUSED},
     {"apic base as it is", 0x1b, 0xfee00900, "fee00900"},
-    {"apic base moved", 0x1b, 0xfee01900, REFUSED},
+    {"apic base moved", 0x1b, 0xfee01900, "fee01900"},
     {"apic base, x2apic without enable", 0x1b, 0xfee00500, REFUSED},
     {"apic base, reserved bit", 0x1b, 0xfee00901, REFUSED},
     {"feature control", 0x3a, 5, REFUSED},

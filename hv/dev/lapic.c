@@ -343,7 +343,18 @@ void lapic_timer_expired(struct lapic *l) {
     }
 }
 
+/*
+ * What is due has happened, be the host's interrupt still on its way: before the guest changes what
+ * the timer does. Else a count that ended would go on in another mode, or its interrupt be lost.
+ */
+static void lapic_timer_catch_up(struct lapic *l) {
+    if (l->timer_deadline != 0 && clock_now(&l->clock) >= l->timer_deadline) {
+        lapic_timer_expired(l);
+    }
+}
+
 void lapic_tsc_changed(struct lapic *l, uint64_t delta) {
+    lapic_timer_catch_up(l);
     l->clock.offset += delta;
     if (l->timer_deadline != 0 && lapic_timer_counts(l)) {
         lapic_timer_start(l, l->timer_start + delta);
@@ -364,6 +375,7 @@ void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc) {
 
 static void lapic_write_initial(struct lapic *l, uint32_t value) {
     bool counts = lapic_timer_counts(l);
+    lapic_timer_catch_up(l);
     l->reg[REG_INITIAL][0] = counts ? value : 0;
     if (counts && value != 0) {
         lapic_timer_start(l, clock_now(&l->clock));
@@ -374,6 +386,7 @@ static void lapic_write_initial(struct lapic *l, uint32_t value) {
 
 /* The count goes on from where it is, at the new pace. */
 static void lapic_write_divide(struct lapic *l, uint32_t value) {
+    lapic_timer_catch_up(l);
     uint32_t passed = l->reg[REG_INITIAL][0] - lapic_timer_current(l);
     l->reg[REG_DIVIDE][0] = value;
     l->timer_divide = ((value >> 1 & 4) + (value & 3) + 1) & 7;
@@ -387,6 +400,7 @@ static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
     value &= ~LVT_STATUS;
     l->ops->changed(l->ctx); /* LINT0 may let through what waits at it */
     l->reg[reg][0] = (l->reg[REG_SVR][0] & SVR_ENABLED) != 0 ? value : value | LVT_MASKED;
+    lapic_timer_catch_up(l); /* in the old mode */
     l->timer_mode = l->reg[REG_LVT_TIMER][0] >> 17 & 3;
     if (counted != lapic_timer_counts(l)) {
         l->reg[REG_INITIAL][0] = 0;
@@ -526,13 +540,14 @@ void lapic_reset(struct lapic *l, uint32_t id, bool bsp) {
 /* SDM vol. 3 "x2APIC State Transitions". */
 enum status lapic_base_write(struct lapic *l, uint64_t value) {
     const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
+    const uint64_t page = ~(uint64_t)(PAGE_SIZE - 1);
     uint64_t from = l->apic_base & mode, to = value & mode;
-    if ((value & ~(mode | APIC_BASE_BSP)) != LAPIC_BASE || to == APIC_BASE_X2APIC ||
+    if ((value & ~(page | mode | APIC_BASE_BSP)) != 0 || to == APIC_BASE_X2APIC ||
         (from == mode && to == APIC_BASE_ENABLE) || (from == 0 && to == mode)) {
         return STATUS_DENIED;
     }
     /* Which CPU is the BSP is not for the guest to change. */
-    l->apic_base = LAPIC_BASE | to | (l->apic_base & APIC_BASE_BSP);
+    l->apic_base = (value & page) | to | (l->apic_base & APIC_BASE_BSP);
     if (from != to && to == 0) {
         lapic_init(l);
         l->ops->changed(l->ctx); /* the 8259 has a direct way to the CPU now */

@@ -95,8 +95,9 @@ MUST_USE enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *val
 MUST_USE enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value);
 
 /*
- * IA32_APIC_BASE write with the legal mode transitions; STATUS_DENIED means #GP. The page cannot be
- * moved; the BSP flag stays as it is. Guest-controlled.
+ * IA32_APIC_BASE write with the legal mode transitions; STATUS_DENIED means #GP. The caller has
+ * checked that the page is in the guest's physical space. The BSP flag stays as it is.
+ * Guest-controlled.
  */
 MUST_USE enum status lapic_base_write(struct lapic *l, uint64_t value);
 
@@ -106,6 +107,12 @@ void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
 
 /* The guest's TSC has just moved by delta (modulo 2^64). Guest-controlled. */
 void lapic_tsc_changed(struct lapic *l, uint64_t delta);
+
+/* Is gpa in the xAPIC page, where the guest has put it? gpa is guest-controlled. */
+static inline bool lapic_has_page(const struct lapic *l, uint64_t gpa) {
+    return (l->apic_base & ~APIC_BASE_BSP) ==
+           ((gpa & ~(uint64_t)(PAGE_SIZE - 1)) | APIC_BASE_ENABLE);
+}
 
 /* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */
 bool lapic_listens(const struct lapic *l);

@@ -202,6 +202,11 @@ void cpuid_set_osxsave(struct vcpu *v, bool on) {
     *ecx = on ? *ecx | BIT32(27) : *ecx & ~BIT32(27);
 }
 
+void cpuid_set_apic(struct vcpu *v, bool on) {
+    uint32_t *edx = &cpuid_edit(v, 1, 0)->out[3];
+    *edx = on ? *edx | BIT32(9) : *edx & ~BIT32(9);
+}
+
 /* Size of the XSAVE area for a set of components, from leaf 0Dh; standard or compacted format. */
 static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0, bool compacted) {
     uint32_t size = 576; /* legacy region and header */

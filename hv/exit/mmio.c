@@ -7,11 +7,6 @@
  */
 #include "hv/exit/mmio_op.h"
 
-static bool mmio_is_lapic(const struct vcpu *v, gpa_t gpa) {
-    return (gpa.v & ~(PAGE_SIZE - 1)) == LAPIC_BASE &&
-           (v->lapic.apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
-}
-
 static uint64_t mmio_bus_access(struct vcpu *v, gpa_t gpa, unsigned size, bool write,
                                 uint64_t value) {
     struct vm *vm = v->vm;
@@ -35,7 +30,7 @@ static uint64_t mmio_bus_access(struct vcpu *v, gpa_t gpa, unsigned size, bool w
 
 static inline __attribute__((always_inline)) uint64_t
 mmio_read_write(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t value) {
-    if (!mmio_is_lapic(v, gpa)) {
+    if (!lapic_has_page(&v->lapic, gpa.v)) {
         return mmio_bus_access(v, gpa, size, write, value);
     }
     if (!write) {

@@ -65,8 +65,19 @@ static enum status msr_read_apic_base(struct vcpu *v, UNUSED uint32_t msr, uint6
     return STATUS_OK;
 }
 
+/*
+ * The page moves to wherever the guest's physical space has room. Where it has RAM, the RAM stays:
+ * the nested tables are all vCPUs'.
+ */
 static enum status msr_write_apic_base(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
+    unsigned bits = cpuid_find(&v->cpuid, 0x80000008, 0)->out[0] & 0xff;
+    if (value >> bits != 0) {
+        return STATUS_DENIED;
+    }
     enum status s = lapic_base_write(&v->lapic, value);
+    if (s == STATUS_OK) {
+        cpuid_set_apic(v, (value & APIC_BASE_ENABLE) != 0);
+    }
     if (s == STATUS_OK && v->lapic.hardware) {
         hvm->apic_mode(v);
     }

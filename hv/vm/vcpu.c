@@ -265,6 +265,7 @@ static const uint64_t reset_registers[HVM_REG_COUNT] = {
 };
 
 #define CPUID_1_ECX_OSXSAVE BIT32(27)
+#define CPUID_1_EDX_APIC    BIT32(9)
 
 /* Attributes: present; read-write data, code, LDT, busy TSS. */
 static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
@@ -280,6 +281,9 @@ static void vcpu_reset_registers(struct vcpu *v) {
     struct cpuid_entry *leaf = &v->cpuid.entries[v->cpuid.slots[0][1]];
     v->regs[X86_RDX] = leaf->out[0];      /* the CPU's signature */
     leaf->out[2] &= ~CPUID_1_ECX_OSXSAVE; /* shows CR4's bit */
+    if ((v->lapic.apic_base & APIC_BASE_ENABLE) != 0) { /* after INIT it is as it was */
+        leaf->out[3] |= CPUID_1_EDX_APIC;
+    }
     for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
         hvm->set(v, (enum hvm_reg)r, reset_registers[r]);
     }

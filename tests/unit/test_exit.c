@@ -718,6 +718,42 @@ TEST(halting_takes_what_waited_for_a_window) {
     CHECK_U64(v->event.vector, 0x31);
 }
 
+/* SDM vol. 3 "Relocating the Local APIC Registers", "Enabling or Disabling the Local APIC". */
+TEST(apic_base_moves_and_shows_in_cpuid) {
+    struct vcpu *v = fake_machine_start();
+    unsigned bits = cpuid_find(&v->cpuid, 0x80000008, 0)->out[0] & 0xff;
+    uint64_t base = v->lapic.apic_base;
+    const struct {
+        uint64_t value;
+        bool refused;
+    } cases[] = {
+        {base, false},
+        {base ^ LAPIC_BASE ^ 0xfed00000, false},
+        {base ^ LAPIC_BASE ^ (BIT(bits) - PAGE_SIZE), false},
+        {base & ~APIC_BASE_ENABLE, false},
+        {(base & ~APIC_BASE_ENABLE) ^ LAPIC_BASE ^ 0xfed00000, false},
+        {base, false},
+        {base | BIT(bits), true},
+        {base | BIT(63), true},
+        {base & ~APIC_BASE_ENABLE, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t before = v->lapic.apic_base;
+        v->regs[X86_RCX] = 0x1b;
+        v->regs[X86_RAX] = (uint32_t)cases[i].value;
+        v->regs[X86_RDX] = cases[i].value >> 32;
+        (void)act(v, EXIT_WRMSR);
+        CHECK_U64(faulted(v, X86_GP), cases[i].refused);
+        CHECK_U64(v->lapic.apic_base, cases[i].refused ? before : cases[i].value);
+        cpuid_of(v, 1, 0);
+        CHECK_U64(v->regs[X86_RDX] >> 9 & 1, (v->lapic.apic_base & APIC_BASE_ENABLE) != 0);
+    }
+    vcpu_reset(v, true); /* INIT leaves it off */
+    CHECK(!cpuid_has(&v->cpuid, 1, 3, 9));
+    vcpu_reset(v, false);
+    CHECK(cpuid_has(&v->cpuid, 1, 3, 9));
+}
+
 /* A CPU as a PC's after power-up, but for the base of CS. SDM "Processor State After Reset". */
 TEST(reset_is_that_of_a_pc) {
     struct vcpu *v = fake_machine_start();
@@ -827,8 +863,8 @@ TEST(the_devices_of_a_pc_do_not_overlap) {
 }
 
 TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler),
-          T(cpuid_hides_what_no_table_names), T(speculation_control_msrs),
-          T(spec_ctrl_follows_cpuid), T(bus_locks_are_slowed_down),
+          T(cpuid_hides_what_no_table_names), T(apic_base_moves_and_shows_in_cpuid),
+          T(speculation_control_msrs), T(spec_ctrl_follows_cpuid), T(bus_locks_are_slowed_down),
           T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
           T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),

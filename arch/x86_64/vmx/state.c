@@ -71,12 +71,13 @@ static bool vmx_apic_update(struct vcpu *v, uint32_t words) {
 
 /*
  * By the mode of the guest's APIC: without APIC virtualization it is all the same. The second MSR
- * bitmap and the second tables are right only with the control that belongs to them. SDM "APIC
+ * bitmap and the second tables are right only with the control that belongs to them. The tables are
+ * the whole VM's: a vCPU that has moved its page has each access to it emulated. SDM "APIC
  * Virtualization and Virtual Interrupts", "Guidelines for Use of the INVEPT Instruction".
  */
 static void vmx_apic_mode(struct vcpu *v) {
     bool x2apic = (v->lapic.apic_base & APIC_BASE_X2APIC) != 0;
-    bool xapic = !x2apic && (v->lapic.apic_base & APIC_BASE_ENABLE) != 0;
+    bool xapic = lapic_has_page(&v->lapic, LAPIC_BASE);
     uint32_t proc2 = vmx_controls[VMX_PROC2];
     proc2 &= ~((xapic ? 0 : PROC2_APIC_PAGE) | (x2apic ? 0 : PROC2_X2APIC));
     const uint8_t *msr_map = x2apic ? v->msr_map_x2apic : v->msr_map;
