@@ -2,7 +2,7 @@
 /*
  * Owns the CPUID policy. Deny by default: a leaf or a bit that the table does not name is zero. No
  * virtualization, no performance counters, no machine-check banks, no power or thermal control, no
- * MONITOR is shown.
+ * MONITOR is shown: hv/exit/cpuid_hidden.c has the whole list, with reasons.
  * Source: Intel SDM vol. 2 "CPUID—CPU Identification"; AMD APM vol. 3 "Obtaining Processor
  * Information Via the CPUID Instruction".
  */
@@ -27,16 +27,19 @@
 #define LEAF1_EDX     (BITS(0, 6) | BIT(8) | BIT(11) | BIT(13) | BITS(15, 17) | BIT(19) | BITS(23, 27))
 #define LEAF1_EDX_SET (BIT(9) | BIT(12)) /* APIC, MTRR */
 /* FSGSBASE BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512F/DQ/IFMA/CD/BW/VL RDSEED ADX SMAP CLFLUSHOPT
- * CLWB SHA. */
+ * CLWB SHA; how the x87's pointers behave (FDP_EXCPTN_ONLY, no FCS and FDS). */
 #define LEAF7_EBX                                                                                  \
-    (BIT(0) | BIT(3) | BIT(5) | BITS(7, 10) | BITS(16, 21) | BITS(23, 24) | BITS(28, 31))
+    (BIT(0) | BIT(3) | BITS(5, 10) | BIT(13) | BITS(16, 21) | BITS(23, 24) | BITS(28, 31))
 #define LEAF7_EBX_SET BIT(1) /* IA32_TSC_ADJUST, being ours */
 /* AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
 #define LEAF7_ECX     (BITS(1, 2) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
 /* FSRM, MD_CLEAR (VERW clears buffers); IBRS STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD. */
 #define LEAF7_EDX     (BIT(4) | BIT(10) | BITS(26, 29) | BIT(31))
-/* IBPB; IBRS STIBP and which of them are always on, preferred; SSBD SSB_NO PSFD BTC_NO IBPB_RET. */
-#define EXT8_EBX      (BIT(12) | BITS(14, 19) | BIT(24) | BIT(26) | BITS(28, 30))
+/* FXSAVE's error pointers; IBPB; IBRS STIBP and which of them are always on, preferred; SSBD SSB_NO
+ * PSFD BTC_NO IBPB_RET. */
+#define EXT8_EBX      (BIT(2) | BIT(12) | BITS(14, 19) | BIT(24) | BIT(26) | BITS(28, 30))
+/* Without LA57, whatever the CPU has. */
+#define LINEAR_BITS   48u
 /* LAHF CmpLegacy LZCNT PREFETCHW TopologyExtensions; SYSCALL NX 1-GiB pages RDTSCP LM. */
 #define EXT1_ECX      (BITS(0, 1) | BIT(5) | BIT(8) | BIT(22))
 #define EXT1_EDX      (BIT(11) | BIT(20) | BITS(26, 27) | BIT(29))
@@ -65,7 +68,8 @@ const struct cpuid_policy cpuid_policies[] = {
     {0x80000001, ANY, "features", .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
     {0x80000002, ANY, "brand, caches", .more = 4, .pass = {ALL, ALL, ALL, ALL}},
     {0x80000007, ANY, "invariant TSC", .pass = {0, 0, 0, BIT32(8)}},
-    {0x80000008, ANY, "address widths, features", .pass = {0xffff, EXT8_EBX, 0, 0}},
+    {0x80000008, ANY, "address widths, features", .pass = {0xff, EXT8_EBX, 0, 0},
+     .set = {LINEAR_BITS << 8, 0, 0, 0}},
     {0x8000001d, 0, "caches", .more = 3, .pass = {0x3fff, ALL, ALL, ALL}}, /* as leaf 4, on AMD */
     {0x8000001e, ANY, "topology", .set = {0}},
     {.name = NULL},

@@ -23,6 +23,12 @@ void policy_print(void) {
                     p->more, pass[0], pass[1], pass[2], pass[3], set[0], set[1], set[2], set[3],
                     p->name);
     }
+    for (const struct cpuid_hidden *h = cpuid_hidden; h->names != NULL; h++) {
+        static const char *const regs[] = {"eax", "ebx", "ecx", "edx"};
+        policy_line("hidden %08x.%c %s %08x  %s: %s", h->leaf,
+                    h->subleaf == CPUID_NO_SUBLEAF ? '*' : (char)('0' + h->subleaf),
+                    h->bits == UINT32_MAX ? "all" : regs[h->reg], h->bits, h->names, h->why);
+    }
     for (const struct msr_policy *p = msr_policies; p < msr_policies + msr_policy_count; p++) {
         const char *read = p->read_passes ? "passes" : p->read != NULL ? "emulated" : "refused";
         const char *write = p->write_passes ? "passes" : p->write != NULL ? "emulated" : "refused";

@@ -20,6 +20,15 @@ struct cpuid_policy {
 /* Up to an entry without a name. */
 extern const struct cpuid_policy cpuid_policies[];
 
+/* What the CPU may have and a guest has not: bits of register reg (0 EAX .. 3 EDX), or all of the
+ * leaf (all ones), and why. Up to an entry without names. */
+struct cpuid_hidden {
+    uint32_t leaf, subleaf; /* as in the policy */
+    uint32_t reg, bits;
+    const char *names, *why;
+};
+extern const struct cpuid_hidden cpuid_hidden[];
+
 /* Computes v's answers from the host's CPUID and the policy. */
 void cpuid_init(struct vcpu *v);
 

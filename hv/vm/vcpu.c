@@ -279,8 +279,8 @@ static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
 static void vcpu_reset_registers(struct vcpu *v) {
     memset(v->regs, 0, sizeof(v->regs));
     struct cpuid_entry *leaf = &v->cpuid.entries[v->cpuid.slots[0][1]];
-    v->regs[X86_RDX] = leaf->out[0];      /* the CPU's signature */
-    leaf->out[2] &= ~CPUID_1_ECX_OSXSAVE; /* shows CR4's bit */
+    v->regs[X86_RDX] = leaf->out[0];                    /* the CPU's signature */
+    leaf->out[2] &= ~CPUID_1_ECX_OSXSAVE;               /* shows CR4's bit */
     if ((v->lapic.apic_base & APIC_BASE_ENABLE) != 0) { /* after INIT it is as it was */
         leaf->out[3] |= CPUID_1_EDX_APIC;
     }

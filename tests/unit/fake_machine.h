@@ -92,7 +92,7 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
         memset(out, 0, 4 * sizeof(out[0]));
     }
     if (leaf == 0x80000008) {
-        out[0] = 39 | 48 << 8;
+        out[0] = 39 | 57 << 8 | 48 << 16;
     }
 }
 static uint64_t fake_xcr0 = 1;

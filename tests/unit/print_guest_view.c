@@ -19,7 +19,7 @@ static const struct {
      "FPU VME DE PSE TSC MSR PAE * CX8 APIC * SEP MTRR PGE * CMOV PAT PSE-36 * CLFSH * * * MMX FXSR "
      "SSE SSE2 SS * * * *"},
     {0x07, 1, "7 EBX",
-     "FSGSBASE TSC_ADJUST * BMI1 * AVX2 * SMEP BMI2 ERMS INVPCID * * * * * AVX512F AVX512DQ RDSEED "
+     "FSGSBASE TSC_ADJUST * BMI1 * AVX2 FDP_EXCPTN_ONLY SMEP BMI2 ERMS INVPCID * * NO_FCS_FDS * * AVX512F AVX512DQ RDSEED "
      "ADX SMAP AVX512_IFMA * CLFLUSHOPT CLWB * * * AVX512CD SHA AVX512BW AVX512VL"},
     {0x07, 2, "7 ECX",
      "* AVX512_VBMI UMIP * * * AVX512_VBMI2 * GFNI VAES VPCLMULQDQ AVX512_VNNI AVX512_BITALG * "
@@ -33,7 +33,7 @@ static const struct {
     {0x80000001, 3, "80000001 EDX",
      "* * * * * * * * * * * SYSCALL * * * * * * * * NX * * * * * 1-GiB-pages RDTSCP * LM * *"},
     {0x80000008, 1, "80000008 EBX (AMD)",
-     "* * * * * * * * * * * * IBPB * IBRS STIBP IBRS-always STIBP-always IBRS-preferred "
+     "* * RstrFpErrPtrs * * * * * * * * * IBPB * IBRS STIBP IBRS-always STIBP-always IBRS-preferred "
      "IBRS-same-mode * * * * SSBD * SSB_NO * PSFD BTC_NO IBPB_RET *"},
 };
 
@@ -77,6 +77,9 @@ static void print_line(UNUSED enum log_level level, const char *text, UNUSED siz
          "one, else 0: EAX EBX ECX EDX of each. `.2` is a subleaf (`*`: the leaf has none), `+2` "
          "that two more follow. Topology and frequencies are those of the guest's own machine. "
          "Any other leaf is zero."},
+        {"hidden",
+         "## What a guest does not see\n\nFeatures that the CPU may have, by the bits of a register or "
+         "the whole leaf, and why no guest has them."},
         {"msr",
          "## MSRs\n\nOne that passes is the guest's own in the CPU; emulated means by the "
          "hypervisor; refused, and any other register: #GP. IA32_SPEC_CTRL is emulated where the "

@@ -718,6 +718,48 @@ TEST(halting_takes_what_waited_for_a_window) {
     CHECK_U64(v->event.vector, 0x31);
 }
 
+/* Bits that the manuals give a name, by register: each is in the policy or hidden for a reason. The
+ * rest of a word is reserved, or a mirror of something else (OSXSAVE, HTT). */
+TEST(what_is_hidden_has_a_reason) {
+    static const struct {
+        uint32_t leaf, reg, named;
+    } words[] = {
+        {0x01, 2, ~(BIT32(16) | BIT32(27))},
+        {0x01, 3, ~(BIT32(10) | BIT32(20) | BIT32(28) | BIT32(30))},
+        {0x07, 1, ~BIT32(22)},
+        {0x07, 2, ~(BIT32(15) | BIT32(26))},
+        {0x07, 3, ~(BIT32(0) | BIT32(6) | BIT32(7) | BIT32(12) | BIT32(17) | BIT32(21))},
+        {0x80000001, 2, ~(BIT32(14) | BIT32(18) | BIT32(20) | BIT32(25) | BIT32(31))},
+        {0x80000001, 3, ~(BIT32(10) | BIT32(18) | BIT32(19) | BIT32(21) | BIT32(28))},
+        {0x80000007, 3, (uint32_t)BITS(0, 14)},
+        {0x80000008, 1, ~(BIT32(5) | BIT32(7) | BIT32(10) | BIT32(11) | BIT32(22))},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        uint32_t shown = 0, hidden = 0;
+        for (const struct cpuid_policy *p = cpuid_policies; p->name != NULL; p++) {
+            if (p->leaf == words[i].leaf) {
+                shown |= p->pass[words[i].reg] | p->set[words[i].reg];
+            }
+        }
+        for (const struct cpuid_hidden *h = cpuid_hidden; h->names != NULL; h++) {
+            CHECK(h->why[0] != 0 && h->bits != 0 && h->reg < 4);
+            if (h->leaf == words[i].leaf && h->subleaf != 1 && h->reg == words[i].reg) {
+                CHECK_U64(hidden & h->bits, 0); /* one reason each */
+                hidden |= h->bits;
+            }
+        }
+        CHECK_U64(shown & hidden, 0);
+        CHECK_U64(shown | hidden, words[i].named);
+    }
+}
+
+/* Linear addresses have four levels, whatever the CPU's. */
+TEST(linear_addresses_have_48_bits) {
+    struct vcpu *v = fake_machine_start();
+    cpuid_of(v, 0x80000008, 0);
+    CHECK_U64(v->regs[X86_RAX], 39 | 48 << 8);
+}
+
 /* SDM vol. 3 "Relocating the Local APIC Registers", "Enabling or Disabling the Local APIC". */
 TEST(apic_base_moves_and_shows_in_cpuid) {
     struct vcpu *v = fake_machine_start();
@@ -864,6 +906,7 @@ TEST(the_devices_of_a_pc_do_not_overlap) {
 
 TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler),
           T(cpuid_hides_what_no_table_names), T(apic_base_moves_and_shows_in_cpuid),
+          T(what_is_hidden_has_a_reason), T(linear_addresses_have_48_bits),
           T(speculation_control_msrs), T(spec_ctrl_follows_cpuid), T(bus_locks_are_slowed_down),
           T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
