@@ -16,6 +16,9 @@
 #define ANY CPUID_NO_SUBLEAF
 #define ALL UINT32_MAX
 
+#define LEAF_LAST    0x1fu
+#define LEAF_LIMITED 2u /* for systems of long ago: SDM vol. 4 "IA32_MISC_ENABLE" */
+
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
  */
 #define LEAF1_ECX                                                                                  \
@@ -47,7 +50,7 @@
 /* Highest extended leaf, topology and frequencies are filled in by cpuid_own(), cpuid_topology().
  */
 const struct cpuid_policy cpuid_policies[] = {
-    {0x00, ANY, "vendor, highest leaf", .pass = {0, ALL, ALL, ALL}, .set = {0x1f, 0, 0, 0}},
+    {0x00, ANY, "vendor, highest leaf", .pass = {0, ALL, ALL, ALL}, .set = {LEAF_LAST, 0, 0, 0}},
     {0x01, ANY, "features", .pass = {ALL, 0xffff, LEAF1_ECX, LEAF1_EDX},
      .set = {0, 0, LEAF1_ECX_SET, LEAF1_EDX_SET}},
     {0x02, ANY, "caches", .pass = {ALL, ALL, ALL, ALL}},
@@ -209,6 +212,10 @@ void cpuid_set_osxsave(struct vcpu *v, bool on) {
 void cpuid_set_apic(struct vcpu *v, bool on) {
     uint32_t *edx = &cpuid_edit(v, 1, 0)->out[3];
     *edx = on ? *edx | BIT32(9) : *edx & ~BIT32(9);
+}
+
+void cpuid_set_limit(struct vcpu *v, bool on) {
+    cpuid_edit(v, 0, 0)->out[0] = on ? LEAF_LIMITED : LEAF_LAST;
 }
 
 /* Size of the XSAVE area for a set of components, from leaf 0Dh; standard or compacted format. */

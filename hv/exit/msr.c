@@ -21,6 +21,7 @@ enum msr_slot {
     SLOT_TSC_ADJUST,
     SLOT_SPEC_CTRL,
     SLOT_ARCH_CAPABILITIES,
+    SLOT_MISC_ENABLE,
     SLOT_COUNT
 };
 _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
@@ -30,10 +31,18 @@ _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
 #define SPEC_CTRL_SSBD  BIT(2)
 #define SPEC_CTRL_PSFD  BIT(7)
 
-#define MTRR_WB          6u
-#define MTRR_ENABLED     BIT(11)
-#define MTRR_FIXED       BIT(10)
-#define MISC_ENABLE_BITS (BIT(0) | BIT(11) | BIT(12)) /* fast strings; no BTS, no PEBS */
+#define MTRR_WB      6u
+#define MTRR_ENABLED BIT(11)
+#define MTRR_FIXED   BIT(10)
+
+#define MISC_FAST_STRINGS BIT(0)
+#define MISC_PERFORMANCE  BIT(7)
+#define MISC_NO_BTS       BIT(11)
+#define MISC_NO_PEBS      BIT(12)
+#define MISC_LIMIT_CPUID  BIT(22)
+#define MISC_WRITABLE     (MISC_FAST_STRINGS | MISC_LIMIT_CPUID)
+#define MISC_READ_ONLY    (MISC_PERFORMANCE | MISC_NO_BTS | MISC_NO_PEBS)
+#define MISC_RESET        (MISC_FAST_STRINGS | MISC_NO_BTS | MISC_NO_PEBS)
 
 static enum status msr_read_slot(struct vcpu *v, uint32_t msr, uint64_t *value) {
     const struct msr_policy *p = msr_policy_find(msr);
@@ -113,6 +122,20 @@ static enum status msr_write_tsc(struct vcpu *v, uint32_t msr, uint64_t value) {
     return STATUS_OK;
 }
 
+/*
+ * What is read-only ignores a write. All others are reserved: they belong to features that a guest
+ * has not (thermal control, SpeedStep, MONITOR, xTPR), or would take NX away. Fast strings are only
+ * remembered: the CPU's own bit is the machine's. SDM vol. 4 "IA32_MISC_ENABLE".
+ */
+static enum status msr_write_misc_enable(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
+    if ((value & ~(MISC_WRITABLE | MISC_READ_ONLY)) != 0) {
+        return STATUS_DENIED;
+    }
+    v->msr_slots[SLOT_MISC_ENABLE] = (value & MISC_WRITABLE) | (MISC_RESET & MISC_READ_ONLY);
+    cpuid_set_limit(v, (value & MISC_LIMIT_CPUID) != 0);
+    return STATUS_OK;
+}
+
 /* Where the register cannot pass, being in part the host's. */
 static enum status msr_read_efer(struct vcpu *v, UNUSED uint32_t msr, uint64_t *value) {
     *value = hvm->get(v, HVM_EFER);
@@ -188,7 +211,7 @@ const struct msr_policy msr_policies[] = {
     PASS(0x175, "IA32_SYSENTER_ESP"),
     PASS(0x176, "IA32_SYSENTER_EIP"),
     MSR(0x179, 1, "IA32_MCG_CAP", .read = msr_read_slot /* no banks: Xen reads it without a look at CPUID */),
-    MSR(0x1a0, 1, "IA32_MISC_ENABLE", .read = msr_read_slot, .write = msr_write_slot, .constant = MISC_ENABLE_BITS),
+    MSR(0x1a0, 1, "IA32_MISC_ENABLE", .read = msr_read_slot, .write = msr_write_misc_enable, .slot = SLOT_MISC_ENABLE),
     MSR(0x1d9, 1, "IA32_DEBUGCTL", .read = msr_read_slot, .write = msr_write_slot, .reserved = UINT64_MAX),
     MSR(0x200, 2 * MTRR_VARIABLE, "IA32_MTRR_PHYSBASE, PHYSMASK", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_VARIABLE, .types = 1, .reserved = BITS(8, 11)),
     MSR(0x250, 1, "IA32_MTRR_FIX64K", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_FIX64K, .types = 8),
@@ -247,6 +270,8 @@ void msr_reset(struct vcpu *v) {
     slots[SLOT_MTRR_FIX16K + 1] = 0;
     slots[SLOT_MTRR_DEF_TYPE] = MTRR_ENABLED | MTRR_FIXED | MTRR_WB;
     slots[SLOT_ARCH_CAPABILITIES] = hvm->arch_capabilities;
+    slots[SLOT_MISC_ENABLE] = MISC_RESET;
+    cpuid_set_limit(v, false);
 }
 
 /* Guests touch the same few registers over and over: the last find of each kind is tried first. */

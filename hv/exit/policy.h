@@ -32,9 +32,10 @@ extern const struct cpuid_hidden cpuid_hidden[];
 /* Computes v's answers from the host's CPUID and the policy. */
 void cpuid_init(struct vcpu *v);
 
-/* CR4.OSXSAVE and IA32_APIC_BASE.EN are mirrored in CPUID. */
+/* CR4.OSXSAVE, IA32_APIC_BASE.EN and IA32_MISC_ENABLE's limit of leaf 0 are mirrored in CPUID. */
 void cpuid_set_osxsave(struct vcpu *v, bool on);
 void cpuid_set_apic(struct vcpu *v, bool on);
+void cpuid_set_limit(struct vcpu *v, bool on);
 
 /* The answer for a leaf, all zero where there is none. leaf and subleaf are guest-controlled. */
 const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf, uint32_t subleaf);
