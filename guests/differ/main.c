@@ -192,7 +192,7 @@ static const struct msr_read msr_reads[] = {
     {0x9e, REFUSED},       {0xc1, REFUSED},       {0xe7, REFUSED},
     {0xfe, "508"},         {0x10a, ""},           {0x10b, REFUSED},
     {0x122, REFUSED},      {0x174, "0"},          {0x175, "0"},
-    {0x176, "0"},          {0x179, REFUSED},      {0x186, REFUSED},
+    {0x176, "0"},          {0x179, "0"},          {0x186, REFUSED},
     {0x19c, REFUSED},      {0x1a0, "1801"},       {0x1d9, "0"},
     {0x200, "c0000000"},   {0x20f, "0"},          {0x210, REFUSED},
     {0x250, ""},           {0x26f, ""},           {0x277, "7040600070406"},
