@@ -86,7 +86,7 @@ static void print_line(UNUSED enum log_level level, const char *text, UNUSED siz
          "hypervisor keeps a bit of it set."},
         {"port", "## Ports\n\nNone passes. Any other port reads as all ones and forgets writes."},
         {"page",
-         "## Device pages\n\nBeside RAM and the local APIC's page, FEE00000h. Any other address reads as all ones and forgets writes."},
+         "## Device pages\n\nBeside RAM and the local APIC's page, which is at FEE00000h until IA32_APIC_BASE moves it (over RAM it does not show). Any other address reads as all ones and forgets writes."},
     };
     for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
         if (strncmp(text, sections[i].word, strlen(sections[i].word)) == 0 &&
