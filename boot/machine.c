@@ -86,9 +86,14 @@ static void find_framebuffer(struct boot_framebuffer *fb) {
         mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor ||
         (mode->PixelFormat == PixelBitMask &&
          (mask->RedMask | mask->GreenMask | mask->BlueMask) == 0xffffff)) {
-        *fb = (struct boot_framebuffer){HPA(gop->Mode->FrameBufferBase), gop->Mode->FrameBufferSize,
-                                        mode->HorizontalResolution, mode->VerticalResolution,
-                                        mode->PixelsPerScanLine};
+        *fb = (struct boot_framebuffer){
+            HPA(gop->Mode->FrameBufferBase),
+            gop->Mode->FrameBufferSize,
+            mode->HorizontalResolution,
+            mode->VerticalResolution,
+            mode->PixelsPerScanLine,
+            mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor ||
+                (mode->PixelFormat == PixelBitMask && mask->RedMask == 0xff)};
     }
 }
 

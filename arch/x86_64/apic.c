@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The local APIC of each host CPU: mode (x2APIC wherever the CPU has it), messages between CPUs,
- * and the one hardware timer that plat_timer_set() and the polled UART share. Each CPU touches its
- * own. Sources: Intel SDM "Advanced Programmable Interrupt Controller (APIC)", "Extended XAPIC
- * (x2APIC)".
+ * and the one hardware timer that plat_timer_set(), the polled UART and the console's later work
+ * share. Each CPU touches its own. Sources: Intel SDM "Advanced Programmable Interrupt Controller
+ * (APIC)", "Extended XAPIC (x2APIC)".
  */
 #include "arch/x86_64/arch.h"
 #include "hv/dev/lapic.h"
@@ -122,8 +122,8 @@ void apic_init_timer(void) {
 
 static void apic_arm(const struct cpu *cpu) {
     uint64_t deadline = cpu->timer_deadline;
-    if (cpu->poll_deadline != 0 && (deadline == 0 || cpu->poll_deadline < deadline)) {
-        deadline = cpu->poll_deadline;
+    if (cpu->host_deadline != 0 && (deadline == 0 || cpu->host_deadline < deadline)) {
+        deadline = cpu->host_deadline;
     }
     if (timer_hz == 0) {
         msr_write(X86_MSR_TSC_DEADLINE, deadline);
@@ -141,10 +141,33 @@ void plat_timer_set(uint64_t tsc_deadline) {
     apic_arm(cpu);
 }
 
+/* The deadlines that are not the guest's. */
+static void apic_arm_host(struct cpu *cpu) {
+    uint64_t poll = cpu->poll_deadline;
+    uint64_t console = cpu->console_deadline;
+    cpu->host_deadline = poll;
+    if (console != 0 && (poll == 0 || console < poll)) {
+        cpu->host_deadline = console;
+    }
+    apic_arm(cpu);
+}
+
 void apic_poll_serial(void) {
     struct cpu *cpu = cpu_current();
     cpu->poll_deadline = plat_tsc() + mul_div_u64(SERIAL_POLL_US, plat_tsc_hz(), 1000000);
-    apic_arm(cpu);
+    apic_arm_host(cpu);
+}
+
+void plat_console_timer_set(uint64_t tsc_deadline) {
+    struct cpu *cpu = cpu_current();
+    cpu->console_deadline = tsc_deadline;
+    apic_arm_host(cpu);
+}
+
+void plat_console_call(unsigned cpu) {
+    if (plat_cpu_online(cpu)) {
+        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_CONSOLE);
+    }
 }
 
 void apic_timer_interrupt(void) {
@@ -153,6 +176,10 @@ void apic_timer_interrupt(void) {
     if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
         serial_interrupt();
         apic_poll_serial();
+    }
+    if (cpu->console_deadline != 0 && now >= cpu->console_deadline) {
+        plat_console_timer_set(0);
+        hv_console_work();
     }
     if (cpu->timer_deadline != 0 && now >= cpu->timer_deadline) {
         cpu->timer_deadline = 0;

@@ -29,6 +29,7 @@ enum host_vector {
     VECTOR_PIC = 0x20, /* 16 vectors where the masked 8259s could still send a spurious one */
     VECTOR_SERIAL = 0x50,
     VECTOR_KEYBOARD = 0x51,
+    VECTOR_CONSOLE = 0x52, /* from another CPU: hv_console_work() */
     VECTOR_TIMER = 0xe0,
     VECTOR_KICK = 0xf0,
     VECTOR_SPURIOUS = 0xff,

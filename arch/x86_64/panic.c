@@ -37,8 +37,10 @@ void panic_nmi(void) {
 }
 
 static void panic_draw(const char *text) {
+    struct screen_cell cell = {.pair = SCREEN_PAIR(SCREEN_BLACK, SCREEN_GREY)};
     for (unsigned column = 0; column < plat_screen_columns; column++) {
-        plat_screen_draw(column, screen_row, *text != '\0' ? (uint8_t)*text : ' ', true);
+        cell.character = *text != '\0' ? (uint8_t)*text : ' ';
+        plat_screen_draw(column, screen_row, cell);
         text += *text != '\0';
     }
     screen_row++; /* below the last one nothing is drawn: the first lines say most */

@@ -38,6 +38,8 @@ struct cpu {
     bool interrupted;                /* a handler ran, and what it left is not cleared yet */
     uint64_t timer_deadline;         /* host TSC, 0 = none; plat_timer_set() */
     uint64_t poll_deadline; /* host TSC of the next look at an UART without interrupts, 0 = none */
+    uint64_t console_deadline; /* the same; plat_console_timer_set() */
+    uint64_t host_deadline;    /* the earlier of these two */
 
     ALIGNED(16) uint64_t gdt[GDT_ENTRIES];
     ALIGNED(16) struct tss tss;
@@ -54,5 +56,3 @@ static inline struct cpu *cpu_current(void) {
 
 /* CPU number i of boot_info, i < plat_cpu_count(). */
 struct cpu *cpu_get(unsigned i);
-/* False for a CPU that the firmware named but that did not start. */
-bool plat_cpu_online(unsigned i);

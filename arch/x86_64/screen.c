@@ -2,7 +2,8 @@
 /*
  * Text cells on the firmware's framebuffer, in a font that was built in. Writes only (reading a
  * framebuffer is very slow) and keeps no state after screen_init(), so that panic may draw at any
- * moment. Called by the console layer and by panic.c.
+ * moment. The framebuffer is mapped write-combining: a row of pixels leaves in a few bursts. Called
+ * by the console layer and by panic.c. Source: the PSF 1 format of Linux's console fonts.
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
@@ -13,14 +14,88 @@
 #define MIN_WIDTH    640u
 #define MIN_HEIGHT   480u
 
-#define PIXEL_LIT  0x00c8c8c8u /* grey: the same in both pixel formats */
-#define PIXEL_DARK 0x00000000u
+#define UNDERLINE_ROW 14u /* of a glyph's rows */
 
-extern const uint8_t font_glyphs[256][GLYPH_HEIGHT]; /* blob.S */
+#define CODE_UNKNOWN 0xfffdu
+
+/* blob.S. For each glyph the code points that look so, up to CODES_END. */
+extern const uint8_t font_glyphs[256][GLYPH_HEIGHT];
+extern const uint16_t font_codes[], font_codes_end[];
+#define CODES_END  0xffffu
+#define CODES_MOST 1024u
 
 static volatile uint32_t *pixels;
-static uint32_t stride, height, scale;
+static uint32_t stride, height, scale, red_shift;
 unsigned plat_screen_columns, plat_screen_rows;
+
+/* Sorted by code. */
+static struct screen_code {
+    uint16_t code;
+    uint8_t glyph;
+} codes[CODES_MOST];
+static unsigned code_count;
+
+/* Of two glyphs for a code the first in the font is right. */
+static void screen_add_code(uint16_t code, uint8_t glyph) {
+    unsigned at = code_count;
+    while (at != 0 && codes[at - 1].code > code) {
+        codes[at] = codes[at - 1];
+        at--;
+    }
+    codes[at] = (struct screen_code){code, glyph};
+    code_count++;
+}
+
+static void screen_read_codes(void) {
+    uint8_t glyph = 0;
+    for (const uint16_t *c = font_codes; c < font_codes_end && code_count < CODES_MOST; c++) {
+        if (*c == CODES_END) {
+            glyph++;
+        } else {
+            screen_add_code(*c, glyph);
+        }
+    }
+}
+
+static bool screen_find_code(uint16_t code, uint8_t *glyph) {
+    unsigned low = 0;
+    unsigned high = code_count;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+        if (codes[middle].code < code) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low == code_count || codes[low].code != code) {
+        return false;
+    }
+    *glyph = codes[low].glyph;
+    return true;
+}
+
+/* What the font does not have and programs draw with, and what comes near it. */
+static const uint16_t lookalikes[][2] = {
+    {0x221a, 'v'},    {0x23ba, 0x2500}, {0x23bb, 0x2500}, {0x23bc, 0x2500}, {0x23bd, 0x2500},
+    {0x2580, 0x2588}, {0x2584, 0x25a0}, {0x258c, 0x2588}, {0x2590, 0x2588}, {0x2593, 0x2592},
+    {0x25c6, 0x2666}, {0x2713, 'v'},    {0x2714, 'v'},    {0x2715, 'x'},    {0x2717, 'x'},
+    {0x276e, '<'},    {0x276f, '>'},    {0x2b24, 0x25cf},
+};
+
+static uint8_t screen_glyph(uint16_t code) {
+    uint8_t glyph = '?';
+    if (screen_find_code(code, &glyph)) {
+        return glyph;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(lookalikes); i++) {
+        if (lookalikes[i][0] == code && screen_find_code(lookalikes[i][1], &glyph)) {
+            return glyph;
+        }
+    }
+    (void)screen_find_code(CODE_UNKNOWN, &glyph);
+    return glyph;
+}
 
 void screen_init(const struct boot_framebuffer *fb) {
     if (fb->base.v == 0 || fb->width < MIN_WIDTH || fb->height < MIN_HEIGHT ||
@@ -31,6 +106,8 @@ void screen_init(const struct boot_framebuffer *fb) {
     pixels = phys_pointer(fb->base);
     stride = fb->stride;
     height = fb->height;
+    red_shift = fb->red_first ? 0 : 16;
+    screen_read_codes();
     scale = fb->height >= DOUBLE_FROM ? 2 : 1;
     plat_screen_columns = fb->width / (GLYPH_WIDTH * scale);
     plat_screen_rows = fb->height / (GLYPH_HEIGHT * scale);
@@ -38,21 +115,38 @@ void screen_init(const struct boot_framebuffer *fb) {
 
 void screen_clear(void) {
     for (uint64_t i = 0; i < (uint64_t)height * stride; i++) {
-        pixels[i] = PIXEL_DARK;
+        pixels[i] = 0; /* black */
     }
 }
 
-void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
+/* The colours that terminals agree on, a little softer; red, green, blue. */
+static const uint8_t palette[SCREEN_COLOURS][3] = {
+    {0x00, 0x00, 0x00}, {0xc0, 0x28, 0x28}, {0x28, 0xb0, 0x28}, {0xb8, 0x90, 0x20},
+    {0x30, 0x50, 0xd8}, {0xb0, 0x30, 0xb0}, {0x20, 0xa8, 0xa8}, {0xc8, 0xc8, 0xc8},
+    {0x70, 0x70, 0x70}, {0xff, 0x58, 0x58}, {0x58, 0xff, 0x58}, {0xff, 0xf0, 0x50},
+    {0x68, 0x88, 0xff}, {0xff, 0x60, 0xff}, {0x58, 0xff, 0xff}, {0xff, 0xff, 0xff},
+};
+
+static uint32_t screen_pixel(unsigned colour) {
+    const uint8_t *c = palette[colour % SCREEN_COLOURS];
+    return (uint32_t)c[0] << red_shift | (uint32_t)c[1] << 8 | (uint32_t)c[2] << (16 - red_shift);
+}
+
+void plat_screen_draw(unsigned column, unsigned row, struct screen_cell cell) {
     if (column >= plat_screen_columns || row >= plat_screen_rows) {
         return;
     }
-    const uint8_t *glyph = font_glyphs[character];
+    const uint8_t *glyph = font_glyphs[screen_glyph(cell.character)];
+    uint32_t ink = screen_pixel(SCREEN_INK(cell.pair));
+    uint32_t paper = screen_pixel(SCREEN_PAPER(cell.pair));
     volatile uint32_t *line = pixels + (uint64_t)row * GLYPH_HEIGHT * scale * stride +
                               (uint64_t)column * GLYPH_WIDTH * scale;
-    for (unsigned y = 0; y < GLYPH_HEIGHT * scale; y++, line += stride) {
-        unsigned bits = inverse ? ~(unsigned)glyph[y / scale] : glyph[y / scale];
+    for (unsigned y = 0; y < GLYPH_HEIGHT * scale; y++) {
+        bool underlined = cell.underline && y / scale == UNDERLINE_ROW;
+        unsigned bits = underlined ? UINT32_MAX : glyph[y / scale];
         for (unsigned x = 0; x < GLYPH_WIDTH * scale; x++) {
-            line[x] = (bits >> (GLYPH_WIDTH - 1 - x / scale) & 1) != 0 ? PIXEL_LIT : PIXEL_DARK;
+            line[x] = (bits >> (GLYPH_WIDTH - 1 - x / scale) & 1) != 0 ? ink : paper;
         }
+        line += stride;
     }
 }

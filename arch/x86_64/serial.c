@@ -73,6 +73,10 @@ void serial_init_interrupts(void) {
     }
 }
 
+bool plat_serial_present(void) {
+    return base != 0;
+}
+
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
     if (base == 0) {
         return n; /* nobody will ever read it */
@@ -104,8 +108,17 @@ static void serial_transmit(void) {
 
 /* On the CPU that serves the consoles, from the interrupt or from the timer. */
 void serial_interrupt(void) {
-    for (unsigned i = 0; i < RECEIVE_MAX && (uart_in(REG_LSR) & LSR_DATA) != 0; i++) {
+    bool overrun = false;
+    for (unsigned i = 0; i < RECEIVE_MAX; i++) {
+        unsigned status = uart_in(REG_LSR); /* an overrun is told once */
+        overrun |= (status & LSR_OVERRUN) != 0;
+        if ((status & LSR_DATA) == 0) {
+            break;
+        }
         hv_console_input(uart_in(REG_DATA));
+    }
+    if (overrun) {
+        hv_console_overrun();
     }
     serial_transmit();
 }

@@ -31,7 +31,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     paging_enable();
     paging_verify();
     screen_clear();
-    console_init();
+    console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);
     errata_init(info);
     mce_init_cpu();

@@ -54,6 +54,7 @@ void trap_use_no_tss(void) {
 static void (*const host_handlers[IDT_ENTRIES])(void) = {
     [VECTOR_SERIAL] = serial_interrupt,
     [VECTOR_KEYBOARD] = keyboard_interrupt,
+    [VECTOR_CONSOLE] = hv_console_work,
     [VECTOR_TIMER] = apic_timer_interrupt,
 };
 

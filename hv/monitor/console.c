@@ -2,25 +2,48 @@
 /*
  * Owns all state of the physical console, under one lock that nothing is called with but plat's
  * output functions. The pump moves bytes as far as the serial line takes them and never waits; who
- * else moves them on is the UART's interrupt. See console.h for who may call what.
+ * else moves them on is the UART's interrupt. What takes longer, drawing above all, is done later
+ * and without the lock, see "later" below. See console.h for who may call what.
  */
 #include "hv/monitor/console.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/command.h"
+#include "hv/monitor/grid.h"
+#include "hv/monitor/later.h"
 #include "hv/monitor/term.h"
+#include "hv/monitor/typed.h"
 #include "hv/vm/plat.h"
 
-#define ESCAPE_KEY     0x1d /* Ctrl-] */
-#define NOTICE_SIZE    1024u
-#define PROMPT_SIZE    128u
-#define TEXT_SIZE      384u
-#define MAX_VIEWS      (1 + CONFIG_MAX_GUESTS)
-#define DRAWS_A_SECOND 30u
+#define NOTICE_SIZE 1024u
+#define PROMPT_SIZE 128u
+#define TEXT_SIZE   512u
+#define MAX_VIEWS   (1 + CONFIG_MAX_GUESTS)
 /* Bytes of room before a guest that waits may go on: it may spin meanwhile, so 3 ms of line. */
-#define ROOM           32u
-#define KEYS           "Ctrl-] then 0 log, 1-9 guest, n next"
+#define ROOM        32u
+#define KEYS        "then 0 log, 1-9 guest, n next"
+#define LETTER      0x40 /* of a control character: Ctrl-A is 1 */
+
+#define OUT_SIZE  (2 * SEQ_BYTES)
+#define PUMP_MOST 512u /* bytes in one go, when nothing else slows the pump down */
+#define DRAW_MOST 64u  /* cells in one go, 30 us on a fast screen, 300 us on a slow one */
+
+/* A terminal on a serial line is taken for one of this size: its own is not known. */
+#define LINE_COLUMNS 80
+#define LINE_ROWS    24
+
+#define PATIENCE_SECONDS 5 /* with a guest that hardly reads, while the terminal is stopped */
+
+/*
+ * Out of whatever a guest has left the admin's terminal in: sequence begun, modes, colours,
+ * character sets, alternate screen, margins, keys, mouse, pasting; then to the bottom, so that
+ * nothing is overwritten.
+ */
+#define TERMINAL_RESET                                                                             \
+    "\x18\x1b[!p\x1b[0m\x1b(B\x1b)B\x0f\x1b[?1049l\x1b[?47l\x1b[r\x1b[?5;6l\x1b[?7;12;25h"         \
+    "\x1b[4;20l\x1b[?1;66l\x1b>\x1b[?1000;1002;1003;1004;1005;1006;1015;2004l\x1b[0 q"             \
+    "\x1b[999;1H"
 
 struct console_view {
     struct vm *vm; /* NULL for the log, whose keys are the operator's */
@@ -33,7 +56,8 @@ struct console_view {
 
 static struct console {
     struct lock lock;
-    bool escape;
+    char escape_key; /* the control character that is ours */
+    bool escape;     /* it was typed: the next key is a command */
     unsigned count, focus;
     unsigned focus_next; /* the view to show once the log has gone out, 0 = none */
     struct console_view log;
@@ -41,10 +65,21 @@ static struct console {
     /* Text of our own that goes out before the next byte of the view. */
     uint8_t notice[NOTICE_SIZE];
     uint64_t notice_at, notice_end;
+    size_t line_only; /* so many bytes of it are for the serial line's terminal alone */
     /* The operator's line as it should stand below an idle log, and as it stands there. */
     char prompt[PROMPT_SIZE], shown[PROMPT_SIZE];
     size_t before_end, shown_before_end; /* the cursor, so many characters before it */
-    uint64_t drawn_tsc;
+    /* What is cut into sequences: the view, and our own text, which may come in the middle of it.
+     */
+    struct seq seq, own;
+    uint64_t answer_from; /* questions before this byte of the view are old */
+    /* What the serial line gets next. */
+    uint8_t out[OUT_SIZE];
+    size_t out_at, out_end;
+    bool pump_more; /* stopped at PUMP_MOST */
+    struct typed typed;
+    bool typing; /* some of typed is on its way to the guest */
+    struct later later;
 } console = {.count = 1, .views = {&console.log}};
 
 static uint64_t backlog(const struct console_view *v) {
@@ -76,15 +111,15 @@ static void ring_append(struct console_view *v, uint8_t byte) {
 /* ---- views ---- */
 
 static void update_status(void) {
-    char text[TERM_MAX_COLUMNS + 1];
-    size_t n = fmt_print(text, sizeof(text), " %u/%u %s | keys: Ctrl-] then ? |", console.focus,
-                         console.count - 1, focused()->name);
+    char text[GRID_MAX_COLUMNS + 1];
+    size_t n = fmt_print(text, sizeof(text), " %u/%u %s | keys: Ctrl-%c then ? |", console.focus,
+                         console.count - 1, focused()->name, console.escape_key | LETTER);
     for (unsigned i = 1; i < console.count && n < sizeof(text); i++) {
         const struct console_view *v = console.views[i];
         n += fmt_print(text + n, sizeof(text) - n, "%s %s %s", i == 1 ? "" : ",", v->name,
                        vm_state_name(v->vm->state));
     }
-    term_set_status(text);
+    grid_set_status(text);
 }
 
 /* The last quarter of the ring, from the beginning of a line if there is one near. */
@@ -97,27 +132,86 @@ static uint64_t replay_start(const struct console_view *v) {
     return i < end ? i : start;
 }
 
+/* The line that only a key brings: a guest can imitate it, but does not know when. */
+static void say_view(const char *help) {
+    char letter = (char)(console.escape_key | LETTER);
+    notice("\r\n[bulkhead] console %u/%u: %s - Ctrl-%c " KEYS ", %s\r\n", console.focus,
+           console.count - 1, focused()->name, letter, help);
+    console.shown[0] = '\0';
+}
+
+static void say_lost(unsigned lost, const char *why) {
+    if (lost != 0) {
+        notice("\r\n[bulkhead] %u typed bytes lost: %s\r\n", lost, why);
+    }
+}
+
 static void switch_to(unsigned index) {
+    const char *left = focused()->name;
     console.focus = index;
     console.focus_next = 0;
+
     struct console_view *v = focused();
     v->cursor = replay_start(v);
-    console.notice_at = console.notice_end;
-    console.shown[0] = '\0';
+    console.answer_from = v->written;
+    seq_reset(&console.seq);
     term_reset();
-    notice("\r\n[bulkhead] console %u/%u: %s - " KEYS ", ? help\r\n", index, console.count - 1,
-           v->name);
+    console.out_at = console.out_end = 0;
+    console.notice_at = console.notice_end;
+
+    unsigned lost = typed_reset(&console.typed);
+    notice(TERMINAL_RESET);
+    console.line_only = strlen(TERMINAL_RESET);
+    if (lost != 0) {
+        notice("\r\n[bulkhead] %u typed bytes lost: %s had not read them", lost, left);
+    }
+    say_view("? help");
     update_status();
 }
 
 /* ---- the pump ---- */
 
-/* Moves *at on by what the line takes of n bytes; false if that is not all. */
-static bool emit(const uint8_t *bytes, size_t n, uint64_t *at) {
-    size_t taken = plat_serial_write(bytes, n);
-    term_write(bytes, taken);
-    *at += taken;
-    return taken == n;
+/* A question that was just put, but for one that is only replayed. */
+static void answer(const struct console_view *v) {
+    char text[TERM_ANSWER_MAX];
+    bool line = plat_serial_present();
+    size_t n =
+        term_answer(text, line ? LINE_COLUMNS : GRID_MAX_COLUMNS, line ? LINE_ROWS : GRID_MAX_ROWS);
+    bool wanted = v->vm != NULL && v->cursor >= console.answer_from;
+    wanted = wanted && typed_is_short(&console.typed);
+    for (size_t i = 0; wanted && i < n; i++) {
+        (void)typed_put(&console.typed, (uint8_t)text[i], plat_tsc());
+    }
+}
+
+/* One byte of a view; what it completes goes to the screen, and to the line if it may. */
+static void feed_view(const struct console_view *v, uint8_t byte) {
+    struct seq *s = &console.seq;
+    do {
+        if (!seq_feed(s, byte)) {
+            continue;
+        }
+        bool pass = term_put(s);
+        if (pass && s->kind == SEQ_CONTROL) {
+            console.out[console.out_end++] = (uint8_t)s->code;
+        } else if (pass) {
+            memcpy(console.out + console.out_end, s->bytes, s->length);
+            console.out_end += s->length;
+        }
+        answer(v);
+    } while (s->again);
+}
+
+/* One byte of our own text: it stands as it is. */
+static void feed_own(uint8_t byte) {
+    console.out[console.out_end++] = byte;
+    if (console.line_only != 0) { /* our own terminal has been reset by other means */
+        console.line_only--;
+        return;
+    }
+    if (seq_feed(&console.own, byte)) {
+        (void)term_put(&console.own);
+    }
 }
 
 /* Does what has to come before the next byte of the view; false if there is nothing. */
@@ -129,6 +223,7 @@ static bool prepare(struct console_view *v) {
         uint64_t cursor = v->written - CONSOLE_RING_SIZE / 2;
         notice("\r\n[bulkhead] %llu bytes skipped\r\n", (ull)(cursor - v->cursor));
         v->cursor = cursor;
+        seq_reset(&console.seq);
     } else if (log_idle && console.focus_next != 0) {
         switch_to(console.focus_next);
     } else if (!str_equal(prompt, console.shown) || before_end != console.shown_before_end) {
@@ -144,6 +239,31 @@ static bool prepare(struct console_view *v) {
     return true;
 }
 
+/* Fills out, which is empty; returns the bytes taken from where they waited, 0 if none did. */
+static unsigned refill(void) {
+    unsigned taken = 0;
+    console.out_at = console.out_end = 0;
+    if (console.typed.flow != 0) {
+        console.out[console.out_end++] = console.typed.flow;
+        console.typed.flow = 0;
+        return 1;
+    }
+    while (console.notice_at == console.notice_end && prepare(focused())) {
+    }
+    while (console.notice_at != console.notice_end && console.out_end < OUT_SIZE) {
+        feed_own(console.notice[console.notice_at++]);
+        taken++;
+    }
+    struct console_view *v = focused();
+    while (console.notice_at == console.notice_end && backlog(v) != 0 &&
+           OUT_SIZE - console.out_end > SEQ_BYTES) {
+        feed_view(v, v->ring[v->cursor % CONSOLE_RING_SIZE]);
+        v->cursor++;
+        taken++;
+    }
+    return taken;
+}
+
 /*
  * While a guest waits for room only the callers that may call it back pump, so that it is not left
  * waiting for an interrupt that does not come.
@@ -152,26 +272,60 @@ static void pump(bool may_call_back) {
     if (focused()->waiting && !may_call_back) {
         return;
     }
-    bool room = true, more = true;
-    while (room && more) {
-        struct console_view *v = focused();
-        uint64_t at = v->cursor % CONSOLE_RING_SIZE;
-        if (console.notice_at != console.notice_end) {
-            room = emit(console.notice + console.notice_at, console.notice_end - console.notice_at,
-                        &console.notice_at);
-        } else if (!prepare(v)) {
-            more = backlog(v) != 0;
-            room = !more ||
-                   emit(v->ring + at, min_u64(backlog(v), CONSOLE_RING_SIZE - at), &v->cursor);
+    for (unsigned pumped = 0; pumped < PUMP_MOST;) {
+        if (console.out_at == console.out_end) {
+            unsigned taken = refill();
+            if (taken == 0) {
+                console.pump_more = false;
+                return;
+            }
+            pumped += taken;
+        }
+        console.out_at +=
+            plat_serial_write(console.out + console.out_at, console.out_end - console.out_at);
+        if (console.out_at != console.out_end) {
+            console.pump_more = false; /* the line's interrupt goes on */
+            return;
         }
     }
-    /* Drawing is slow. A line that is behind will call again, so then it can be left for later. */
-    uint64_t now = plat_tsc();
-    if (room || now - console.drawn_tsc > plat_tsc_hz() / DRAWS_A_SECOND) {
-        console.drawn_tsc = now;
-        term_flush();
+    console.pump_more = true;
+}
+
+/* ---- later ---- */
+
+static enum later_left work_left(void) {
+    if (console.pump_more || grid_is_dirty()) {
+        return LATER_SOON;
+    }
+    return console.typed.count != 0 && !console.typing ? LATER_SLOWLY : LATER_NOTHING;
+}
+
+static void draw(const struct grid_change *changes, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        plat_screen_draw(changes[i].column, changes[i].row, changes[i].cell);
+    }
+}
+
+/* Before guests run nobody waits, and what is shown may be the last that is seen of a machine. */
+static void work_at_once(void) {
+    struct grid_change changes[DRAW_MOST];
+    while (console.pump_more) {
+        pump(true);
+    }
+    while (grid_is_dirty()) {
+        draw(changes, grid_take(changes, DRAW_MOST));
+    }
+}
+
+/* The one way to release the lock: what others wrote may have gone through this CPU. */
+static void leave(void) {
+    if (!console.later.live) {
+        work_at_once();
+    } else if (work_left() != LATER_NOTHING) {
+        later_want(&console.later, focused()->vm);
     }
     plat_clear_traces(); /* views of other guests, and what they left on the screen */
+    lock_release(&console.lock);
 }
 
 /*
@@ -183,11 +337,59 @@ static void finish(struct console_view *before) {
     bool room = before != focused() || backlog(before) <= CONSOLE_RING_SIZE / 2 - ROOM;
     bool owed = before->waiting && room;
     before->waiting = before->waiting && !room;
-    lock_release(&console.lock);
+    leave();
     if (owed) {
         vm_console_ready(before->vm);
     }
 }
+
+/* With the lock: what was typed goes to the guest as far as it takes it. Without it meanwhile. */
+static void type(void) {
+    uint8_t bytes[TYPED_MOVE];
+    struct typed *t = &console.typed;
+    struct console_view *v = focused();
+    uint64_t epoch = t->epoch;
+    unsigned n = console.typing || v->vm == NULL ? 0 : typed_peek(t, bytes);
+    if (n == 0) {
+        return;
+    }
+    console.typing = true;
+    lock_release(&console.lock);
+    unsigned taken = 0;
+    while (taken < n && vm_console_input(v->vm, bytes[taken])) {
+        taken++;
+    }
+    lock_acquire(&console.lock);
+    console.typing = false;
+    if (t->epoch == epoch) {
+        bool said = t->given_up;
+        unsigned lost = typed_taken(t, taken, plat_tsc(), PATIENCE_SECONDS * plat_tsc_hz());
+        say_lost(said ? 0 : lost, "the guest does not read them");
+    }
+}
+
+void hv_console_work(void) {
+    struct grid_change changes[DRAW_MOST];
+    lock_acquire(&console.lock);
+    if (!later_begin(&console.later)) {
+        lock_release(&console.lock);
+        return;
+    }
+    uint64_t begin = plat_tsc();
+    type();
+    struct console_view *before = focused();
+    pump(true);
+    unsigned count = grid_take(changes, DRAW_MOST);
+    lock_release(&console.lock);
+
+    draw(changes, count);
+
+    lock_acquire(&console.lock);
+    later_end(&console.later, plat_tsc() - begin, work_left());
+    finish(before);
+}
+
+/* ---- what others call ---- */
 
 /* A byte from the guest's UART, with the VM's lock held. False while the line is far behind. */
 bool vm_transmit(struct vm *vm, uint8_t byte) {
@@ -201,17 +403,23 @@ bool vm_transmit(struct vm *vm, uint8_t byte) {
     if (taken) {
         ring_append(v, byte);
     }
-    if (taken && v == focused()) {
+    if (v != focused()) { /* it has no part in what is shown, nor in the work of showing it */
+        lock_release(&console.lock);
+        return taken;
+    }
+    if (taken) {
         pump(false);
     }
-    lock_release(&console.lock);
+    leave();
     return taken;
 }
 
-void console_init(void) {
+void console_init(char escape_key) {
     memset(&console, 0, sizeof(console));
+    console.escape_key = escape_key;
     console.log.name = "log";
     console.views[console.count++] = &console.log;
+    later_init(&console.later);
     term_init();
     update_status();
 }
@@ -226,9 +434,12 @@ void console_add_vm(struct vm *vm) {
     update_status();
 }
 
-void console_focus_after_log(unsigned index) {
+void console_start(unsigned index) {
+    lock_acquire(&console.lock);
     console.focus_next = index;
     pump(false);
+    leave(); /* the last that is drawn at once */
+    later_go_live(&console.later);
 }
 
 void hv_console_log(enum log_level level, const char *line, size_t n) {
@@ -244,7 +455,7 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
     }
     update_status();
     pump(false);
-    lock_release(&console.lock);
+    leave();
 }
 
 /* Not every change of a state comes with a log line. */
@@ -253,7 +464,7 @@ void vm_state_changed(struct vm *vm) {
     lock_acquire(&console.lock);
     update_status();
     pump(false);
-    lock_release(&console.lock);
+    leave();
 }
 
 void console_print(const char *format, ...) {
@@ -267,7 +478,7 @@ void console_set_prompt(const char *prompt, const char *line, size_t before_end)
     console.before_end = before_end;
     (void)fmt_print(console.prompt, sizeof(console.prompt), "%s%s", prompt, line);
     pump(false);
-    lock_release(&console.lock);
+    leave();
 }
 
 /* The key after the escape key; true if it goes to the guest itself. */
@@ -275,29 +486,37 @@ static bool escape_command(uint8_t byte) {
     unsigned view = byte == 'n' ? (console.focus + 1) % console.count : byte - (unsigned)'0';
     if (view < console.count) {
         switch_to(view);
-    } else if (byte != ESCAPE_KEY) {
-        notice("\r\n[bulkhead] " KEYS ", ? help, Ctrl-] the key itself\r\n");
-        console.shown[0] = '\0';
+    } else if (byte != console.escape_key) {
+        say_view("? help, twice the key itself");
     }
-    return byte == ESCAPE_KEY;
+    return byte == console.escape_key;
 }
 
 void hv_console_input(uint8_t byte) {
     lock_acquire(&console.lock);
     struct console_view *before = focused();
     console.focus_next = 0; /* the user has a will of their own */
-    bool to_view = console.escape ? escape_command(byte) : byte != ESCAPE_KEY;
-    console.escape = !console.escape && byte == ESCAPE_KEY;
+    bool to_view = console.escape ? escape_command(byte) : byte != console.escape_key;
+    console.escape = !console.escape && byte == console.escape_key;
+    if (to_view && before->vm != NULL) {
+        bool room = typed_put(&console.typed, byte, plat_tsc());
+        say_lost(room ? 0 : 1, "the terminal did not wait");
+        type();
+    }
     update_status();
     finish(before);
     if (to_view && before->vm == NULL) {
         command_key(byte);
-    } else if (to_view) {
-        (void)vm_console_input(before->vm, byte); /* a full FIFO loses it, as a PC's would */
     }
 }
 
 void hv_console_writable(void) {
     lock_acquire(&console.lock);
+    finish(focused());
+}
+
+void hv_console_overrun(void) {
+    lock_acquire(&console.lock);
+    notice("\r\n[bulkhead] typed bytes lost: the serial line brought them too fast\r\n");
     finish(focused());
 }

@@ -11,14 +11,18 @@
 
 #define CONSOLE_RING_SIZE 0x10000u /* scrollback; a quarter of it is replayed on switching */
 
-/* Once, when the serial line and the screen work. The log is in focus. */
-void console_init(void);
+/* Once, when the serial line and the screen work. The log is in focus. escape_key is the control
+ * character that is ours; it comes from the config. */
+void console_init(char escape_key);
 
 /* Adds a view for a VM, with its scrollback from the VM's budget: 1 for the first, and so on. */
 void console_add_vm(struct vm *vm);
 
-/* Puts a view in focus once the log has gone out, unless a key comes first. */
-void console_focus_after_log(unsigned index);
+/*
+ * Guests are about to run. Puts a view in focus once the log has gone out, unless a key comes
+ * first.
+ */
+void console_start(unsigned index);
 
 /* Log hook: one line with its newline. Warnings and errors are shown in every view. */
 void hv_console_log(enum log_level level, const char *line, size_t n);

@@ -69,7 +69,7 @@ static void start_consoles(const struct plan *plan) {
         console_add_vm(start_vms[i]);
         focus = focus == 0 && plan->vms[i].config->start_auto ? i + 1 : focus;
     }
-    console_focus_after_log(focus);
+    console_start(focus);
 }
 
 void hv_start(const struct boot_info *info) {

@@ -1,184 +1,330 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the cell grid, the parser of terminal sequences and the shadow of the screen. Must not call
- * anything but the drawing function, nor trust the bytes: they are a guest's. See term.h.
+ * Owns the terminal's state: cursor, colours, modes, margins, tabs. See term.h. Sources: ECMA-48;
+ * DEC VT102 and VT220 manuals; Linux console_codes(4); xterm "Control Sequences".
  */
 #include "hv/monitor/term.h"
 
+#include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
-#include "hv/vm/plat.h"
+#include "hv/monitor/charset.h"
+#include "hv/monitor/term_state.h"
 
-#define MAX_PARAMETERS  4
-#define PARAMETER_LIMIT 9999
 #define TAB_WIDTH       8
+#define DEFAULT_COLUMNS 80
+#define DEFAULT_ROWS    24
+#define CODE_MAX        0xffffu /* of a cell */
 
-enum parser { PARSE_TEXT, PARSE_ESCAPE, PARSE_CSI };
+struct term term;
 
-static struct term {
-    int columns, rows; /* of the text; row number rows is the status. 0 = no screen */
-    int column, row;
-    bool wrap; /* the last column is filled: the next character goes to the next row */
-    enum parser parser;
-    unsigned parameter_count;
-    int parameters[MAX_PARAMETERS];
-    bool dirty[TERM_MAX_ROWS];
-    uint8_t cells[TERM_MAX_ROWS][TERM_MAX_COLUMNS], drawn[TERM_MAX_ROWS][TERM_MAX_COLUMNS];
-} term;
+/* ---- cursor ---- */
 
-static void erase(int row, int from, int to) {
-    memset(&term.cells[row][from], ' ', (size_t)(to - from));
-    term.dirty[row] = true;
-}
-
-void term_init(void) {
-    memset(&term, 0, sizeof(term));
-    if (plat_screen_columns == 0 || plat_screen_rows < 2) {
-        return;
+int term_clamp(int value, int low, int high) {
+    if (value < low) {
+        return low;
     }
-    term.columns = (int)min_u64(plat_screen_columns, TERM_MAX_COLUMNS);
-    term.rows = (int)min_u64(plat_screen_rows, TERM_MAX_ROWS) - 1;
-    memset(term.cells, ' ', sizeof(term.cells)); /* nothing is drawn: a 0 differs from every cell */
-    memset(term.dirty, true, sizeof(term.dirty));
-    term_set_status("");
-}
-
-void term_reset(void) {
-    term.parser = PARSE_TEXT;
-}
-
-static void line_feed(void) {
-    if (term.row + 1 < term.rows) {
-        term.row++;
-        return;
-    }
-    memmove(term.cells, term.cells + 1, (size_t)(term.rows - 1) * TERM_MAX_COLUMNS);
-    erase(term.rows - 1, 0, term.columns);
-    memset(term.dirty, true, (size_t)term.rows);
-}
-
-static void put_character(uint8_t character) {
-    if (term.wrap) {
-        term.column = 0;
-        term.wrap = false;
-        line_feed();
-    }
-    term.cells[term.row][term.column] = character;
-    term.dirty[term.row] = true;
-    if (term.column + 1 < term.columns) {
-        term.column++;
-    } else {
-        term.wrap = true;
-    }
+    return value > high ? high : value;
 }
 
 /* As near as the text goes. */
-static void move_to(int column, int row) {
-    term.column = column < 0 ? 0 : column < term.columns ? column : term.columns - 1;
-    term.row = row < 0 ? 0 : row < term.rows ? row : term.rows - 1;
-    term.wrap = false;
+void term_move_to(int row, int column) {
+    term.at.row = term_clamp(row, 0, term.rows - 1);
+    term.at.column = term_clamp(column, 0, term.columns - 1);
+    term.at.wrap = false;
 }
 
-static void put_control(uint8_t byte) {
-    if (byte == '\r') {
-        move_to(0, term.row);
-    } else if (byte == '\n') {
-        term.wrap = false;
+/* The same, in rows as a program counts them: in origin mode from the top margin. */
+void term_address(int row, int column) {
+    if (term.at.origin) {
+        row = term_clamp(row + term.top, term.top, term.bottom);
+    }
+    term_move_to(row, column);
+}
+
+/* By rows; a margin that is met on the way is the end. */
+void term_move_rows(int n) {
+    int row = term.at.row;
+    int low = row >= term.top ? term.top : 0;
+    int high = row <= term.bottom ? term.bottom : term.rows - 1;
+    term_move_to(term_clamp(row + n, low, high), term.at.column);
+}
+
+void term_move_columns(int n) {
+    term_move_to(term.at.row, term.at.column + n);
+}
+
+struct screen_cell term_blank(void) {
+    return pen_blank(&term.at.pen);
+}
+
+/* One row down; at the bottom margin the text moves up. */
+static void line_feed(void) {
+    if (term.at.row == term.bottom) {
+        grid_scroll(term.top, term.bottom, 1, term_blank());
+    } else if (term.at.row + 1 < term.rows) {
+        term.at.row++;
+    }
+    term.at.wrap = false;
+}
+
+static void reverse_line_feed(void) {
+    if (term.at.row == term.top) {
+        grid_scroll(term.top, term.bottom, -1, term_blank());
+    } else if (term.at.row > 0) {
+        term.at.row--;
+    }
+    term.at.wrap = false;
+}
+
+void term_next_tab(int count) {
+    int column = term.at.column;
+    for (; count > 0 && column + 1 < term.columns; count--) {
+        do {
+            column++;
+        } while (column + 1 < term.columns && !term.tabs[column]);
+    }
+    term_move_to(term.at.row, column);
+}
+
+void term_previous_tab(int count) {
+    int column = term.at.column;
+    for (; count > 0 && column > 0; count--) {
+        do {
+            column--;
+        } while (column > 0 && !term.tabs[column]);
+    }
+    term_move_to(term.at.row, column);
+}
+
+void term_save_cursor(void) {
+    term.saved[term.alternate] = term.at;
+}
+
+void term_restore_cursor(void) {
+    term.at = term.saved[term.alternate];
+}
+
+/* ---- text ---- */
+
+void term_put_cell(uint32_t code, int width) {
+    int last = term.columns - 1;
+    if (term.at.wrap || (width == 2 && term.at.column == last && term.autowrap)) {
+        term.at.column = 0;
         line_feed();
-    } else if (byte == '\b') {
-        move_to(term.column - 1, term.row);
-    } else if (byte == '\t') {
-        move_to((term.column / TAB_WIDTH + 1) * TAB_WIDTH, term.row);
-    } else if (byte == 0x1b) {
-        term.parser = PARSE_ESCAPE;
+    }
+    if (term.insert) {
+        grid_shift(term.at.row, term.at.column, width, term_blank());
+    }
+    struct screen_cell cell = pen_cell(&term.at.pen);
+    cell.character = (uint16_t)(code > CODE_MAX ? SEQ_REPLACEMENT : code);
+    grid_put(term.at.row, term.at.column, cell);
+    if (width == 2 && term.at.column < last) {
+        term.at.column++;
+        cell.character = ' ';
+        grid_put(term.at.row, term.at.column, cell);
+    }
+    if (term.at.column < last) {
+        term.at.column++;
+    } else {
+        term.at.wrap = term.autowrap;
     }
 }
 
-/* 0 = from the cursor to the end, 1 = from the start through the cursor, 2 = all. */
-static void erase_in_line(int part) {
-    erase(term.row, part == 0 ? term.column : 0, part == 1 ? term.column + 1 : term.columns);
-}
-
-static void erase_in_display(int part) {
-    int from = part == 0 ? term.row + 1 : 0, to = part == 1 ? term.row : term.rows;
-    for (int r = from; r < to; r++) {
-        erase(r, 0, term.columns);
+static void put_text(uint32_t code) {
+    int width = charset_width(code);
+    if (width == 0) {
+        return;
     }
-    if (part < 2) {
-        erase_in_line(part);
+    if (term.at.drawing[term.at.shifted]) {
+        code = charset_line_drawing(code);
     }
+    term.last = code;
+    term_put_cell(code, width);
 }
 
-static void end_csi(uint8_t final) {
-    /* Missing is 0, and 0 is 1 where it counts or numbers. */
-    int part = term.parameters[0], n = part == 0 ? 1 : part;
-    term.parser = PARSE_TEXT;
-    if (final >= 'A' && final <= 'D') { /* up, down, right, left */
-        int right = (final == 'C') - (final == 'D'), down = (final == 'B') - (final == 'A');
-        move_to(term.column + n * right, term.row + n * down);
-    } else if (final == 'H' || final == 'f') {
-        move_to(term.parameters[1] - (term.parameters[1] != 0), n - 1);
-    } else if (final == 'J') {
-        erase_in_display(part);
-    } else if (final == 'K') {
-        erase_in_line(part);
-    }
-}
-
-/* '?' and the like before or after the parameters make no difference to what is known here. */
-static void put_csi(uint8_t byte) {
-    int *p = &term.parameters[term.parameter_count];
-    if (byte >= '0' && byte <= '9' && *p <= PARAMETER_LIMIT) {
-        *p = *p * 10 + (byte - '0');
-    } else if (byte == ';' && term.parameter_count + 1 < MAX_PARAMETERS) {
-        term.parameter_count++;
-    } else if (byte >= 0x40 && byte <= 0x7e) {
-        end_csi(byte);
-    }
-}
-
-/* ESC, any number of bytes below 30h (a character set is named next), and one more. */
-static void put_escape(uint8_t byte) {
-    term.parser = byte == '[' ? PARSE_CSI : byte < 0x30 ? PARSE_ESCAPE : PARSE_TEXT;
-    term.parameter_count = 0;
-    memset(term.parameters, 0, sizeof(term.parameters));
-}
-
-static void put_byte(uint8_t byte) {
-    if (byte < 0x20) {
-        put_control(byte); /* inside a sequence too, which then goes on */
-    } else if (term.parser == PARSE_ESCAPE) {
-        put_escape(byte);
-    } else if (term.parser == PARSE_CSI) {
-        put_csi(byte);
-    } else if (byte < 0x7f) {
-        put_character(byte);
-    } else if (byte >= 0xc0) {
-        put_character('?'); /* the bytes that follow in the character are 80h-BFh: nothing */
-    }
-}
-
-void term_write(const uint8_t *bytes, size_t n) {
-    for (size_t i = 0; term.rows != 0 && i < n; i++) {
-        put_byte(bytes[i]);
-    }
-}
-
-void term_set_status(const char *text) {
-    for (int i = 0; i < term.columns; i++) {
-        term.cells[term.rows][i] = *text != '\0' ? (uint8_t)*text++ : ' ';
-    }
-    term.dirty[term.rows] = true;
-}
-
-void term_flush(void) {
-    for (int r = 0; r <= term.rows; r++) {
-        for (int c = 0; term.dirty[r] && c < term.columns; c++) {
-            uint8_t character = term.cells[r][c];
-            if (character != term.drawn[r][c]) {
-                term.drawn[r][c] = character;
-                plat_screen_draw((unsigned)c, (unsigned)r, character, r == term.rows);
-            }
+static bool put_control(uint32_t code) {
+    switch (code) {
+    case '\a':
+        return true;
+    case '\b':
+        term_move_columns(-1);
+        return true;
+    case '\t':
+        term_next_tab(1);
+        return true;
+    case '\n':
+    case '\v':
+    case '\f':
+        line_feed();
+        if (term.newline) {
+            term.at.column = 0;
         }
-        term.dirty[r] = false;
+        return true;
+    case '\r':
+        term_move_to(term.at.row, 0);
+        return true;
+    case 0x0e: /* SO */
+    case 0x0f: /* SI */
+        term.at.shifted = code == 0x0e;
+        return true;
+    default: /* among them ENQ, which asks, and XON and XOFF, which hold a terminal up */
+        return false;
+    }
+}
+
+/* ---- start and end ---- */
+
+static void set_tabs(void) {
+    for (int column = 0; column < GRID_MAX_COLUMNS; column++) {
+        term.tabs[column] = column % TAB_WIDTH == 0;
+    }
+}
+
+void term_reset_modes(void) {
+    bool alternate = term.alternate;
+    term.at.pen = pen_plain;
+    term.at.wrap = term.at.origin = term.at.shifted = false;
+    term.at.drawing[0] = term.at.drawing[1] = false;
+    term.saved[alternate] = (struct term_position){.pen = pen_plain};
+    term.top = 0;
+    term.bottom = term.rows - 1;
+    term.insert = term.newline = false;
+    term.autowrap = term.cursor = true;
+}
+
+void term_erase_rows(int from, int to) {
+    for (int row = from; row < to; row++) {
+        grid_fill(row, 0, term.columns, term_blank());
+    }
+}
+
+void term_show_alternate(bool alternate) {
+    term.alternate = alternate;
+    grid_show(alternate);
+}
+
+void term_reset(void) {
+    term_reset_modes();
+    set_tabs();
+    for (int i = 0; i < 2; i++) {
+        term_show_alternate(i == 0);
+        term_reset_modes();
+        term_erase_rows(0, term.rows);
+    }
+    term_move_to(0, 0);
+    term.last = ' ';
+    term.answer = TERM_ANSWER_NONE;
+    grid_set_cursor(0, 0, true);
+}
+
+void term_init(void) {
+    bool screen = plat_screen_columns != 0 && plat_screen_rows >= 2;
+    memset(&term, 0, sizeof(term));
+    term.columns = DEFAULT_COLUMNS;
+    term.rows = DEFAULT_ROWS;
+    if (screen) {
+        term.columns = (int)min_u64(plat_screen_columns, GRID_MAX_COLUMNS);
+        term.rows = (int)min_u64(plat_screen_rows, GRID_MAX_ROWS) - 1;
+    }
+    grid_init(term.columns, term.rows, screen);
+    term_reset();
+}
+
+/* ---- sequences ---- */
+
+static void fill_with_e(void) {
+    struct screen_cell cell = pen_cell(&pen_plain);
+    cell.character = 'E';
+    for (int row = 0; row < term.rows; row++) {
+        grid_fill(row, 0, term.columns, cell);
+    }
+    term_move_to(0, 0);
+}
+
+static bool put_designation(const struct seq *s) {
+    if (s->intermediate == '(' || s->intermediate == ')') {
+        term.at.drawing[s->intermediate == ')'] = s->code == '0' || s->code == '2';
+        return true;
+    }
+    if (s->intermediate == '#' && s->code == '8') {
+        fill_with_e();
+        return true;
+    }
+    return s->intermediate == '*' || s->intermediate == '+';
+}
+
+static bool put_escape(const struct seq *s) {
+    if (s->intermediate != 0) {
+        return put_designation(s);
+    }
+    switch (s->code) {
+    case '7':
+        term_save_cursor();
+        return true;
+    case '8':
+        term_restore_cursor();
+        return true;
+    case 'D':
+        line_feed();
+        return true;
+    case 'E':
+        line_feed();
+        term.at.column = 0;
+        return true;
+    case 'H':
+        term.tabs[term.at.column] = true;
+        return true;
+    case 'M':
+        reverse_line_feed();
+        return true;
+    case 'c':
+        term_reset();
+        return true;
+    case '=': /* the keypad's modes: the admin's terminal knows them */
+    case '>':
+        return true;
+    case 'Z':
+        term.answer = TERM_ANSWER_KIND;
+        return false;
+    default:
+        return false;
+    }
+}
+
+bool term_put(const struct seq *s) {
+    bool pass = true;
+    if (term.columns == 0) {
+        return true; /* before term_init() */
+    }
+    term.answer = TERM_ANSWER_NONE;
+    if (s->kind == SEQ_TEXT) {
+        put_text(s->code);
+    } else if (s->kind == SEQ_CONTROL) {
+        pass = put_control(s->code);
+    } else if (s->kind == SEQ_ESCAPE) {
+        pass = put_escape(s);
+    } else {
+        pass = term_put_csi(s);
+    }
+    grid_set_cursor(term.at.row, term.at.column, term.cursor);
+    return pass;
+}
+
+size_t term_answer(char *out, int columns, int rows) {
+    int row = term.at.row - (term.at.origin ? term.top : 0);
+    enum term_answer answer = term.answer;
+    term.answer = TERM_ANSWER_NONE;
+    switch (answer) {
+    case TERM_ANSWER_KIND: /* a VT102 */
+        return fmt_print(out, TERM_ANSWER_MAX, "\x1b[?6c");
+    case TERM_ANSWER_READY:
+        return fmt_print(out, TERM_ANSWER_MAX, "\x1b[0n");
+    case TERM_ANSWER_POSITION:
+        return fmt_print(out, TERM_ANSWER_MAX, "\x1b[%u;%uR",
+                         (unsigned)term_clamp(row, 0, rows - 1) + 1,
+                         (unsigned)term_clamp(term.at.column, 0, columns - 1) + 1);
+    case TERM_ANSWER_NONE:
+    default:
+        return 0;
     }
 }

@@ -1,31 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A text terminal for the framebuffer: the same bytes that go to the serial line become a grid of
- * cells. Owns the grid and a shadow of what is drawn; never reads the framebuffer. Called by
- * console.c alone, under its lock. Does nothing when there is no screen.
+ * The terminal that the console is: what a VT102 and the Linux console do with the units of
+ * hv/monitor/seq.h, on the cells of hv/monitor/grid.h. Without a screen it works all the same: it
+ * knows what may go on to the admin's terminal, and answers the questions that may not. Called by
+ * console.c alone, under its lock.
  */
 #pragma once
 
-#include "hv/lib/types.h"
+#include "hv/monitor/seq.h"
 
-#define TERM_MAX_COLUMNS 240
-#define TERM_MAX_ROWS    100
-
-/* For the size of plat's screen; a larger one is used up to the limits above. */
+/* For the size of plat's screen, up to the grid's limits; 80 x 24 without one. */
 void term_init(void);
 
-/*
- * Text with CR LF BS TAB and the sequences CSI A-D, H, f, J, K; other CSI sequences and ESC
- * with one character are swallowed. The bytes are guest-controlled. Draws nothing
- * yet.
- */
-void term_write(const uint8_t *bytes, size_t n);
-
-/* Forgets a sequence cut in the middle; the text stays. */
+/* Empty, and all modes as at the start. */
 void term_reset(void);
 
-/* The bottom row, inverse, cut at the screen's width. Draws nothing yet. */
-void term_set_status(const char *text);
+/*
+ * Carries a unit out, which is guest-controlled. True if an admin's terminal may get it as well:
+ * not what it would answer, nor what is not known here.
+ */
+bool term_put(const struct seq *unit);
 
-/* Draws the cells that changed. */
-void term_flush(void);
+/*
+ * The answer to a question that has just been put, its length; 0 = none. columns and rows are what
+ * it may admit to.
+ */
+#define TERM_ANSWER_MAX 24
+size_t term_answer(char *out, int columns, int rows);

@@ -37,6 +37,7 @@ struct boot_framebuffer {
     hpa_t base; /* 0 = none */
     uint64_t size;
     uint32_t width, height, stride; /* in pixels */
+    bool red_first;                 /* the lowest byte of a pixel is red, else blue */
 };
 
 struct boot_ioapic {

@@ -19,9 +19,10 @@ void plat_timer_set(uint64_t tsc_deadline);
 /* CPUs. */
 unsigned plat_cpu(void);
 unsigned plat_cpu_count(void);
-void plat_kick(unsigned cpu);    /* makes that CPU leave its guest or plat_wait() soon */
-void plat_take_interrupts(void); /* lets pending host interrupts in, then shuts them out again */
-void plat_wait(void);            /* halts until a host interrupt came; takes it */
+bool plat_cpu_online(unsigned cpu); /* it came when it was started; any number will do */
+void plat_kick(unsigned cpu);       /* makes that CPU leave its guest or plat_wait() soon */
+void plat_take_interrupts(void);    /* lets pending host interrupts in, then shuts them out again */
+void plat_wait(void);               /* halts until a host interrupt came; takes it */
 /* EAX EBX ECX EDX; zero if the CPU has no such leaf (Intel answers those with another one). */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 uint64_t plat_xgetbv(void);      /* XCR0; on a CPU that has it */
@@ -50,9 +51,25 @@ extern const uint8_t plat_guest_firmware[];
 /* Consoles. */
 /* Hands up to n bytes to the UART without waiting; returns how many it took. */
 size_t plat_serial_write(const uint8_t *bytes, size_t n);
+bool plat_serial_present(void); /* without one all is taken */
 /* Text cells of the framebuffer console; 0 x 0 when there is no screen. */
 extern unsigned plat_screen_columns, plat_screen_rows;
-void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse);
+/* Some of the sixteen colours of a terminal; 8 more is the bright one. */
+enum { SCREEN_BLACK = 0, SCREEN_GREY = 7, SCREEN_BRIGHT = 8, SCREEN_COLOURS = 16 };
+#define SCREEN_PAIR(ink, paper) ((uint8_t)((ink) | (paper) << 4))
+#define SCREEN_INK(pair)        ((pair)&0xfu)
+#define SCREEN_PAPER(pair)      ((pair) >> 4)
+struct screen_cell {
+    uint16_t character; /* Unicode; guest-controlled, as are the colours */
+    uint8_t pair;       /* two colours, below SCREEN_COLOURS */
+    bool underline;
+};
+/* Takes no lock and about a microsecond, on a slow screen some. */
+void plat_screen_draw(unsigned column, unsigned row, struct screen_cell cell);
+/* hv_console_work() will run on this CPU once the host TSC has reached deadline; 0 = cancel. */
+void plat_console_timer_set(uint64_t tsc_deadline);
+/* hv_console_work() will run soon on that CPU; on one that is not online never. */
+void plat_console_call(unsigned cpu);
 
 /* Machine checks, see hv/exit/mce.h: all that this CPU's registers tell, and clears that. */
 struct mce;
@@ -75,3 +92,5 @@ NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
 void hv_console_input(uint8_t byte); /* from the UART or the keyboard */
 void hv_console_writable(void);      /* the UART has room again, or time to look at it */
+void hv_console_overrun(void);       /* the UART has lost what was typed */
+void hv_console_work(void);          /* as plat_console_timer_set() and plat_console_call() say */

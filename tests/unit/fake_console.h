@@ -19,13 +19,22 @@ static struct {
     char text[FAKE_LINE_MAX];
 } fake_line;
 
+#define FAKE_CPUS 4u
+
 static struct {
-    unsigned draws;
-    uint8_t character[128][256];
-    bool inverse[128][256];
+    unsigned draws, draws_of_cpu[FAKE_CPUS];
+    uint64_t ticks; /* that a cell takes */
+    void (*on_draw)(void);
+    struct screen_cell cells[128][256];
 } fake_screen;
 
 static uint64_t fake_tsc; /* us */
+static unsigned fake_cpu; /* that runs */
+static struct {
+    uint64_t deadline;
+    bool called;
+} fake_cpus[FAKE_CPUS];
+struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
 static unsigned fake_machine_resets;
 
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
@@ -44,16 +53,69 @@ size_t plat_serial_write(const uint8_t *bytes, size_t n) {
     return taken;
 }
 
+bool plat_serial_present(void) {
+    return fake_line.present;
+}
+
 unsigned plat_screen_columns, plat_screen_rows;
 
-void plat_screen_draw(unsigned column, unsigned row, uint8_t character, bool inverse) {
+void plat_screen_draw(unsigned column, unsigned row, struct screen_cell cell) {
     if (column >= plat_screen_columns || row >= plat_screen_rows) {
         printf("# draws outside the screen: %u, %u\n", column, row);
         exit(1);
     }
     fake_screen.draws++;
-    fake_screen.character[row][column] = character;
-    fake_screen.inverse[row][column] = inverse;
+    fake_screen.draws_of_cpu[fake_cpu]++;
+    fake_screen.cells[row][column] = cell;
+    fake_tsc += fake_screen.ticks;
+    if (fake_screen.on_draw != NULL) {
+        fake_screen.on_draw();
+    }
+}
+
+unsigned plat_cpu(void) {
+    return fake_cpu;
+}
+
+unsigned plat_cpu_count(void) {
+    return FAKE_CPUS;
+}
+
+bool plat_cpu_online(unsigned cpu) {
+    return cpu < FAKE_CPUS;
+}
+
+void plat_console_timer_set(uint64_t tsc_deadline) {
+    fake_cpus[fake_cpu].deadline = tsc_deadline;
+}
+
+void plat_console_call(unsigned cpu) {
+    fake_cpus[cpu].called = true;
+}
+
+/* One CPU's interrupt, if it is due. */
+static inline void fake_interrupt(unsigned cpu) {
+    uint64_t deadline = fake_cpus[cpu].deadline;
+    bool due = deadline != 0 && deadline <= fake_tsc;
+    if (due || fake_cpus[cpu].called) {
+        unsigned before = fake_cpu;
+        fake_cpu = cpu;
+        fake_cpus[cpu].deadline = due ? 0 : deadline;
+        fake_cpus[cpu].called = false;
+        hv_console_work();
+        fake_cpu = before;
+    }
+}
+
+/* Time passes, and whoever set a timer gets its interrupt. */
+static inline void fake_pass(uint64_t us) {
+    uint64_t end = fake_tsc + us;
+    while (fake_tsc < end) {
+        for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) {
+            fake_interrupt(cpu);
+        }
+        fake_tsc += 10;
+    }
 }
 
 static unsigned fake_traces_cleared;
@@ -96,6 +158,9 @@ static inline void fake_console_set_up(bool serial, unsigned columns, unsigned r
     plat_screen_columns = columns;
     plat_screen_rows = rows;
     fake_machine_resets = 0;
+    fake_cpu = 0;
+    memset(fake_cpus, 0, sizeof(fake_cpus));
+    memset(vcpu_of_cpu, 0, sizeof(vcpu_of_cpu));
 }
 
 /* What the line carried since the last call. */
@@ -107,12 +172,17 @@ static inline const char *fake_line_take(void) {
     return taken;
 }
 
+static inline bool fake_screen_inverse(unsigned row, unsigned column) {
+    return SCREEN_PAPER(fake_screen.cells[row][column].pair) == SCREEN_GREY;
+}
+
 /* A row of the screen without the blanks at its end. */
 static inline const char *fake_screen_row(unsigned row) {
     static char text[256];
     unsigned n = 0;
     for (unsigned c = 0; c < plat_screen_columns; c++) {
-        text[c] = (char)fake_screen.character[row][c];
+        uint16_t character = fake_screen.cells[row][c].character;
+        text[c] = character == 0 ? ' ' : (char)(character < 0x80 ? character : '?');
         n = text[c] != ' ' && text[c] != '\0' ? c + 1 : n;
     }
     text[n] = '\0';

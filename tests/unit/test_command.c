@@ -47,7 +47,7 @@ static void type(const char *keys) {
 static void start(void) {
     static const struct log_hooks hooks = {now_us, no_cpu, hv_console_log, NULL};
     fake_console_set_up(true, 0, 0);
-    console_init();
+    console_init(0x1d);
     log_init(&hooks, LOG_INFO);
     for (unsigned i = 0; i < 2; i++) {
         fake_vm_set_up(vms[i], i == 0 ? "alpha" : "beta");

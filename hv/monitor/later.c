@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* See later.h. */
+#include "hv/monitor/later.h"
+
+#include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
+
+/* After work of some ticks, so many times as long none: 2 % of a guest's CPU, half of a free one.
+ */
+#define REST_OF_GUEST 49u
+#define REST_OF_FREE  1u
+
+#define COLLECT_PER_SECOND 100u   /* bytes that come together are drawn together */
+#define PAUSE_PER_SECOND   20000u /* the shortest rest */
+
+void later_init(struct later *l) {
+    *l = (struct later){.free_cpu = LATER_NOBODY, .worker = LATER_NOBODY};
+}
+
+void later_go_live(struct later *l) {
+    for (unsigned cpu = 0; cpu < plat_cpu_count() && l->free_cpu == LATER_NOBODY; cpu++) {
+        if (vcpu_of_cpu[cpu] == NULL && plat_cpu_online(cpu)) {
+            l->free_cpu = cpu;
+        }
+    }
+    l->live = true;
+}
+
+static const struct vm *later_vm(unsigned cpu) {
+    return vcpu_of_cpu[cpu] != NULL ? vcpu_of_cpu[cpu]->vm : NULL;
+}
+
+/* Whose text it is, or else the one that wrote it. */
+static unsigned later_choose(const struct later *l, const struct vm *vm) {
+    unsigned me = plat_cpu();
+    if (l->free_cpu != LATER_NOBODY) {
+        return l->free_cpu;
+    }
+    if (vm == NULL || later_vm(me) == vm || !plat_cpu_online(vm->vcpus[0].cpu)) {
+        return me;
+    }
+    return vm->vcpus[0].cpu;
+}
+
+void later_want(struct later *l, const struct vm *vm) {
+    bool asleep = l->worker == LATER_NOBODY;
+    bool right = l->free_cpu != LATER_NOBODY || vm == NULL;
+    if (!asleep && (right || later_vm(l->worker) == vm)) {
+        return;
+    }
+    if (asleep) {
+        l->due_tsc = max_u64(l->due_tsc, plat_tsc() + plat_tsc_hz() / COLLECT_PER_SECOND);
+    }
+    l->worker = later_choose(l, vm);
+    if (l->worker == plat_cpu()) {
+        plat_console_timer_set(l->due_tsc);
+    } else {
+        plat_console_call(l->worker);
+    }
+}
+
+bool later_begin(struct later *l) {
+    uint64_t now = plat_tsc();
+    if (l->worker != plat_cpu()) {
+        return false; /* another one has taken over since */
+    }
+    if (l->busy || now < l->due_tsc) {
+        plat_console_timer_set(max_u64(l->due_tsc, now + plat_tsc_hz() / PAUSE_PER_SECOND));
+        return false;
+    }
+    l->busy = true;
+    return true;
+}
+
+void later_end(struct later *l, uint64_t spent, enum later_left left) {
+    bool free = vcpu_of_cpu[plat_cpu()] == NULL;
+    uint64_t rest = spent * (free ? REST_OF_FREE : REST_OF_GUEST);
+    uint64_t least = plat_tsc_hz() / (left == LATER_SOON ? PAUSE_PER_SECOND : COLLECT_PER_SECOND);
+    l->busy = false;
+    l->due_tsc = plat_tsc() + max_u64(rest, left == LATER_NOTHING ? 0 : least);
+    if (l->worker != plat_cpu()) {
+        return; /* it looks again when it is due */
+    }
+    if (left == LATER_NOTHING) {
+        l->worker = LATER_NOBODY;
+    } else {
+        plat_console_timer_set(l->due_tsc);
+    }
+}
