@@ -204,7 +204,7 @@ static const struct msr_read msr_reads[] = {
     {0xc0000081, "0"},     {0xc0000082, "0"},     {0xc0000083, "0"},
     {0xc0000084, "0"},     {0xc0000100, "0"},     {0xc0000101, "0"},
     {0xc0000102, "0"},     {0xc0000103, "0"},     {0xc0000104, REFUSED},
-    {0xc0001fff, REFUSED}, {0xc0002000, REFUSED}, {0xc0010000, REFUSED},
+    {0xc0001fff, REFUSED}, {0xc0002000, REFUSED}, {0xc0010000, ""},
     {0xc0010010, ""},      {0xc0010015, ""},      {0xc001001f, ""},
     {0xc0010055, ""},      {0xc0010111, REFUSED}, {0xc0010114, REFUSED},
     {0xc0010115, REFUSED}, {0xc0010117, REFUSED}, {0xc0010200, REFUSED},

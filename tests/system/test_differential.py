@@ -43,7 +43,7 @@ MODELS = [
     (r"cpuid 80000008\.0 eax", "model", "width of addresses"),
     (r"cpuid 80000000\.0 eax", "vendor", "AMD has more leaves"),
     (r"cpuid 8000001d\.[0-3] e..", "model", "caches, as each AMD model has them"),
-    (r"rdmsr c00100(10|15|1f|55)", "vendor", "SYSCFG, HWCR, NB_CFG, interrupt pending: what Linux reads on AMD"),
+    (r"rdmsr c00100(00|10|15|1f|55)", "vendor", "a counter, SYSCFG, HWCR, NB_CFG, interrupt pending: what Linux reads on AMD"),
     (r"lock mov cr0", "vendor", "AMD CPUs take it for CR8, whatever CPUID says"),
     (r"CPL 3: (vmrun|vmload|vmsave|stgi|clgi|invlpga|skinit)", "vendor",
      "an AMD CPU runs guests with EFER.SVME set, so it checks the privilege first: #GP"),
