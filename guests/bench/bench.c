@@ -57,6 +57,11 @@ OPERATION(write_x2apic_icr, "mov $0x830, %%ecx\n\tmov $0x52, %%eax\n\tmov $7, %%
 /* Sent, taken and ended: self_ipi_handler runs before the next instruction. */
 OPERATION(self_ipi, "mov $0x83f, %%ecx\n\tmov $0x52, %%eax\n\txor %%edx, %%edx", "wrmsr")
 
+OPERATION(read_cr8, "", "mov %%cr8, %%rax")
+OPERATION(write_cr8, "mov $5, %%eax", "mov %%rax, %%cr8")
+/* An interrupt of class 5 waits below it. */
+OPERATION(write_cr8_held, "mov $15, %%eax", "mov %%rax, %%cr8")
+
 extern const uint8_t self_ipi_handler[];
 __asm__(".pushsection .text\n"
         "self_ipi_handler:\n\t"
@@ -132,6 +137,11 @@ static const struct operation in_x2apic[] = {
     {"x2apic-eoi", write_x2apic_eoi_batch, write_x2apic_eoi_twin, write_x2apic_eoi_traced},
     {"x2apic-icr", write_x2apic_icr_batch, write_x2apic_icr_twin, write_x2apic_icr_traced},
     {"timer-arm", arm_timer_batch, arm_timer_twin, arm_timer_traced},
+    {"cr8-read", read_cr8_batch, read_cr8_twin, read_cr8_traced},
+    {"cr8-write", write_cr8_batch, write_cr8_twin, write_cr8_traced},
+};
+static const struct operation with_one_waiting[] = {
+    {"cr8-write-held", write_cr8_held_batch, write_cr8_held_twin, write_cr8_held_traced},
 };
 static const struct operation with_interrupts[] = {
     {"self-ipi", self_ipi_batch, self_ipi_twin, self_ipi_traced},
@@ -319,6 +329,13 @@ void guest_main(void) {
     if (traced) {
         trace(in_x2apic, COUNT(in_x2apic));
     }
+    __asm__ volatile("mov %0, %%cr8" ::"r"(15ull));
+    (void)try_write_msr(0x83f, 0x52);
+    measure(with_one_waiting, COUNT(with_one_waiting));
+    if (traced) {
+        trace(with_one_waiting, COUNT(with_one_waiting));
+    }
+    __asm__ volatile("mov %0, %%cr8" ::"r"(0ull));
     /* Interrupts were off until here: in Bochs no host interrupt falls into what is above. */
     trap_set(0x41, expiry_handler);
     trap_set(0x52, self_ipi_handler);

@@ -167,6 +167,53 @@ static void test_ipi(void) {
     tap_line(wait_irqs(VECTOR_IPI, before, 1), "task priority 0 lets it through");
 }
 
+#define CR8_WRITES 1000
+
+/* TPR by three names. */
+static void test_cr8(void) {
+    uint64_t before = irq_count[VECTOR_IPI];
+    apic_write(REG_TPR, 0x47);
+    tap_line_value(read_cr8() == 4, "CR8 is TPR's upper half", read_cr8());
+    tap_line_value(apic_read(REG_PPR) == 0x47, "PPR has TPR's lower half", apic_read(REG_PPR));
+    write_cr8(4);
+    tap_line_value(apic_read(REG_TPR) == 0x40, "CR8 clears TPR's lower half", apic_read(REG_TPR));
+    uint64_t wrong = 0;
+    for (unsigned i = 0; i < CR8_WRITES; i++) {
+        write_cr8(i & 15);
+        wrong += read_cr8() != (i & 15);
+    }
+    tap_line_value(wrong == 0, "CR8 keeps each value", wrong);
+
+    /* A vector in the class of 5: held back at 15 and 5, whatever is written in between. */
+    write_cr8(15);
+    send_self();
+    interrupts_on();
+    write_cr8(9);
+    write_cr8(5);
+    tap_line(irq_count[VECTOR_IPI] == before, "CR8 9 and 5 hold vector 52h back");
+    write_cr8(4);
+    __asm__ volatile("nop");
+    bool came = irq_count[VECTOR_IPI] == before + 1;
+    interrupts_off();
+    tap_line(came, "CR8 4 lets it in, at once");
+
+    /* With IF clear the guest lets it in first, and then thinks better of it. */
+    write_cr8(15);
+    send_self();
+    write_cr8(4);
+    write_cr8(5);
+    interrupts_on();
+    for (unsigned i = 0; i < 1000; i++) {
+        __builtin_ia32_pause();
+    }
+    tap_line(irq_count[VECTOR_IPI] == before + 1, "CR8 raised again before IF: held back");
+    write_cr8(0);
+    __asm__ volatile("nop");
+    came = irq_count[VECTOR_IPI] == before + 2;
+    interrupts_off();
+    tap_line(came, "CR8 0 lets it in, at once");
+}
+
 static void test_x2apic(uint32_t id) {
     uint64_t base, value;
     (void)try_read_msr(MSR_APIC_BASE, &base);
@@ -192,6 +239,7 @@ static void test_x2apic(uint32_t id) {
     apic_write(REG_SPURIOUS, 0x1ff);
     test_timer();
     test_ipi();
+    test_cr8();
     (void)try_write_msr(MSR_APIC_BASE, base & ~(BASE_ENABLE | BASE_X2APIC));
     x2apic = false;
     (void)try_write_msr(MSR_APIC_BASE, base);
@@ -252,6 +300,7 @@ void test_apic(void) {
                    apic_read(REG_SPURIOUS));
     test_timer();
     test_ipi();
+    test_cr8();
     test_move(base);
     uint32_t r[4];
     cpuid(1, 0, r);

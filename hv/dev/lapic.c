@@ -9,47 +9,8 @@
  */
 #include "hv/dev/lapic.h"
 
+#include "hv/dev/lapic_regs.h"
 #include "hv/lib/str.h"
-
-/* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
-enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
-enum { REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20 };
-#define COMMAND_ASSERT BIT32(14)
-enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
-/* Thermal and performance are between timer and LINT0. */
-enum { REG_LVT_TIMER = 0x32, REG_LVT_LINT0 = 0x35, REG_LVT_ERROR = 0x37 };
-enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
-#define X2APIC_MSR 0x800u
-
-#define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
-#define SVR_ENABLED BIT32(8)
-
-#define LVT_MASKED BIT32(16)
-#define LVT_STATUS 0x5000u /* delivery status and remote IRR: read-only */
-#define ICR_STATUS BIT32(12)
-
-enum lapic_error { ERROR_SEND = BIT32(5), ERROR_RECEIVE = BIT32(6), ERROR_REGISTER = BIT32(7) };
-
-enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first two count */
-
-#define BROADCAST       UINT32_MAX
-#define XAPIC_BROADCAST 0xffu
-#define VECTOR_FIRST    16
-#define ALL_WORDS       0xffu /* of IRR, ISR, TMR */
-
-#define X2APIC_READABLE                                                                            \
-    (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
-     BITS(REG_ISR, REG_ESR) | BIT(REG_ICR) | BITS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))
-/* The xAPIC's, those of older CPUs (arbitration priority, remote read) included. */
-#define XAPIC_REGISTERS                                                                            \
-    (X2APIC_READABLE | BIT(9) | BIT(REG_EOI) | BIT(0xc) | BIT(REG_DFR) | BIT(REG_ICR_HIGH))
-#define X2APIC_WRITABLE                                                                            \
-    (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
-     BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
-/* What a CPU with APIC virtualization does alone. It finds the ICR whole, which is in two places
- * here, and a current count nowhere. */
-#define VIRTUAL_READS  (X2APIC_READABLE & ~(BIT(REG_ICR) | BIT(REG_CURRENT)))
-#define VIRTUAL_WRITES (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SELF_IPI))
 
 /* What a guest may write; the xAPIC ignores any other bit, in the x2APIC it is #GP. */
 static const uint64_t writable_bits[LAPIC_REGISTERS] = {
@@ -175,10 +136,27 @@ bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
            (destination & ldr & (BIT32(members) - 1)) != 0;
 }
 
-int lapic_pending(const struct lapic *l) {
-    uint32_t words = l->hardware ? ALL_WORDS : __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE);
+/* words tells which words of the IRR to look at. */
+static inline __attribute__((always_inline)) int lapic_above_ppr(const struct lapic *l,
+                                                                 uint32_t words) {
     int vector = lapic_highest(&l->reg[REG_IRR], words);
-    return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4) ? vector : -1;
+    return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4) ? vector : LAPIC_NONE;
+}
+
+int lapic_pending(const struct lapic *l) {
+    if (UNLIKELY(l->hardware)) {
+        return lapic_above_ppr(l, ALL_WORDS);
+    }
+    int vector = lapic_above_ppr(l, __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE));
+    bool held = vector >= 0 && l->cr8 != NULL && vector >> 4 <= *l->cr8;
+    return UNLIKELY(held) ? LAPIC_HELD : vector;
+}
+
+void lapic_watch_cr8(struct lapic *l, bool on) {
+    if (l->cr8_watched != on) {
+        l->cr8_watched = on;
+        l->ops->watch_cr8(l->ctx, on);
+    }
 }
 
 void lapic_acknowledge(struct lapic *l, uint8_t vector) {
@@ -196,12 +174,17 @@ void lapic_acknowledge(struct lapic *l, uint8_t vector) {
     l->reg[REG_PPR][0] = vector & 0xf0; /* it was above TPR and all that is in service */
 }
 
-/* TPR or ISR has changed by what the guest did: something more may be deliverable. */
-static inline __attribute__((always_inline)) void lapic_recheck(struct lapic *l) {
-    lapic_update_ppr(l);
+/* What waits may have become deliverable by what the guest did. */
+static inline __attribute__((always_inline)) void lapic_look(struct lapic *l) {
     if (__atomic_load_n(&l->irr_words, __ATOMIC_RELAXED) != 0 || l->hardware) {
         l->ops->changed(l->ctx);
     }
+}
+
+/* TPR or ISR has changed. */
+static inline __attribute__((always_inline)) void lapic_recheck(struct lapic *l) {
+    lapic_update_ppr(l);
+    lapic_look(l);
 }
 
 uint64_t lapic_levels(const struct lapic *l, unsigned quarter) {
@@ -284,6 +267,60 @@ static inline void lapic_write_self_ipi(struct lapic *l, uint8_t vector) {
     if (UNLIKELY(!lapic_listens(l) || vector < VECTOR_FIRST)) {
         lapic_send(l, APIC_SELF << 18 | vector, 0);
     } else if (lapic_set(l, vector, false)) {
+        l->ops->changed(l->ctx);
+    }
+}
+
+/*
+ * Where the CPU keeps CR8 it does not clear TPR[3:0] with it. So writes of it exit while that is
+ * not 0.
+ */
+static inline void lapic_write_tpr(struct lapic *l, uint32_t value) {
+    if (l->cr8 != NULL) {
+        *l->cr8 = (uint8_t)(value >> 4);
+        value &= 0xf;
+        if (LIKELY((value | l->reg[REG_TPR][0]) == 0)) {
+            lapic_look(l); /* the register file's PPR stays as it is */
+            return;
+        }
+        if (value != 0) {
+            lapic_watch_cr8(l, true);
+        }
+    }
+    l->reg[REG_TPR][0] = value;
+    lapic_recheck(l);
+}
+
+static inline uint32_t lapic_read_tpr(const struct lapic *l) {
+    uint32_t tpr = l->reg[REG_TPR][0];
+    return l->cr8 != NULL ? tpr | (uint32_t)*l->cr8 << 4 : tpr;
+}
+
+/* Of the register file's PPR only the class in service counts, if the CPU keeps CR8. */
+static uint32_t lapic_read_ppr(const struct lapic *l) {
+    uint32_t tpr = lapic_read_tpr(l);
+    uint32_t ppr = l->reg[REG_PPR][0];
+    bool tpr_counts = l->cr8 != NULL && (tpr & 0xf0) >= (ppr & 0xf0);
+    return tpr_counts ? tpr : ppr;
+}
+
+uint8_t lapic_cr8_read(const struct lapic *l) {
+    return (uint8_t)(lapic_read_tpr(l) >> 4);
+}
+
+/* What CR8 holds back still, it holds back without anybody looking. */
+void lapic_cr8_write(struct lapic *l, uint8_t value) {
+    if (l->cr8 == NULL) {
+        lapic_write_tpr(l, (uint32_t)value << 4);
+        return;
+    }
+    *l->cr8 = value;
+    l->reg[REG_TPR][0] = 0;
+    lapic_update_ppr(l);
+
+    int vector = lapic_pending(l);
+    lapic_watch_cr8(l, vector == LAPIC_HELD);
+    if (vector != LAPIC_HELD) {
         l->ops->changed(l->ctx);
     }
 }
@@ -420,8 +457,7 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
     if (reg == REG_EOI) {
         lapic_write_eoi(l);
     } else if (reg == REG_TPR) {
-        l->reg[REG_TPR][0] = value;
-        lapic_recheck(l);
+        lapic_write_tpr(l, value);
     } else if (reg == REG_ICR) {
         l->reg[REG_ICR][0] = value & ~ICR_STATUS;
         lapic_send(l, value, l->reg[REG_ICR_HIGH][0]);
@@ -442,8 +478,16 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
 
 /* A register as the xAPIC has it; reg < LAPIC_REGISTERS. */
 static uint32_t lapic_read(const struct lapic *l, unsigned reg) {
-    return UNLIKELY(reg == REG_CURRENT) ? lapic_timer_current(l)
-                                        : __atomic_load_n(&l->reg[reg][0], __ATOMIC_RELAXED);
+    if (reg == REG_TPR) {
+        return lapic_read_tpr(l);
+    }
+    if (UNLIKELY(reg == REG_CURRENT)) {
+        return lapic_timer_current(l);
+    }
+    if (UNLIKELY(reg == REG_PPR)) {
+        return lapic_read_ppr(l);
+    }
+    return __atomic_load_n(&l->reg[reg][0], __ATOMIC_RELAXED);
 }
 
 enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value) {
@@ -521,6 +565,10 @@ void lapic_init(struct lapic *l) {
     lapic_timer_arm(l, 0);
     memset(l->reg, 0, sizeof(l->reg));
     memset(l->posted, 0, sizeof(l->posted));
+    if (l->cr8 != NULL) {
+        *l->cr8 = 0;
+        lapic_watch_cr8(l, false);
+    }
     l->irr_words = l->isr_words = l->hardware ? ALL_WORDS : 0;
     l->errors = 0;
     l->timer_mode = TIMER_ONE_SHOT;

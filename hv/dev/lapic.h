@@ -7,6 +7,7 @@
  *
  * Where the CPU has APIC virtualization ("hardware"), it works on the same registers while the
  * guest runs: then IRR, ISR, TPR, PPR, EOI and self-IPIs are its own.
+ * A CPU may also keep no more than CR8 by itself ("cr8"): then TPR is looked for there.
  */
 #pragma once
 
@@ -51,6 +52,8 @@ struct lapic_ops {
     void (*broadcast_eoi)(void *ctx, uint8_t vector); /* level-triggered vector ended */
     /* IRR, TPR or ISR changed so that lapic_pending() may have a new answer. */
     void (*changed)(void *ctx);
+    /* With cr8 only: must the guest's writes of CR8 exit, or does the CPU do them alone? */
+    void (*watch_cr8)(void *ctx, bool on);
 };
 
 struct lapic {
@@ -58,7 +61,11 @@ struct lapic {
     void *ctx;
     struct dev_clock clock; /* the guest's TSC */
     uint32_t id;
-    bool hardware;                    /* the CPU has APIC virtualization */
+    bool hardware;    /* the CPU has APIC virtualization */
+    bool cr8_watched; /* as watch_cr8() was last told */
+    /* Where the CPU keeps CR8, which is TPR[7:4], while the guest runs; TPR[7:4] of the register
+     * file is 0 then, and that of PPR the class in service alone. NULL if it keeps none. */
+    uint8_t *cr8;
     uint8_t timer_mode, timer_divide; /* enum timer_mode; counts are multiplied by 2^timer_divide */
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
@@ -86,7 +93,10 @@ void lapic_init(struct lapic *l);
  */
 uint64_t lapic_mmio_read(struct lapic *l, uint64_t offset);
 void lapic_mmio_write(struct lapic *l, uint64_t offset, unsigned size, uint64_t value);
-#define LAPIC_TPR 0x80 /* its offset: bits 7:4 are CR8, in any mode */
+#define LAPIC_TPR 0x80 /* its offset */
+/* CR8 is TPR[7:4], in any mode. A write clears TPR[3:0]; value < 16. Guest-controlled. */
+uint8_t lapic_cr8_read(const struct lapic *l);
+void lapic_cr8_write(struct lapic *l, uint8_t value);
 
 /*
  * x2APIC MSRs 800h..8FFh; STATUS_DENIED means #GP (also when not in x2APIC mode). Guest-controlled.
@@ -129,8 +139,15 @@ struct apic_message lapic_lint0(const struct lapic *l);
 /* True if an interrupt message with this destination is for this APIC. */
 bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical);
 
-/* Highest vector that may be delivered now (above PPR), or -1. */
+/*
+ * Highest vector that may be delivered now (above PPR), or LAPIC_NONE, or LAPIC_HELD: there is one
+ * that only the CPU's CR8 holds back. Who finds that must call lapic_watch_cr8(), or the guest
+ * could let it in unseen.
+ */
+#define LAPIC_NONE (-1)
+#define LAPIC_HELD (-2)
 int lapic_pending(const struct lapic *l);
+void lapic_watch_cr8(struct lapic *l, bool on);
 /* True if that is certainly -1: nothing waits. */
 static inline bool lapic_is_empty(const struct lapic *l) {
     return __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE) == 0 && !l->hardware;

@@ -114,24 +114,42 @@ static bool cr_write(struct vcpu *v, unsigned cr, uint64_t value) {
     if (!vcpu_in_64_bit_mode(v)) {
         value = (uint32_t)value;
     }
-    if (cr == 8 && value < 16) {
-        lapic_mmio_write(&v->lapic, LAPIC_TPR, 4, value << 4);
-        return true;
-    }
     return cr == 0 ? cr0_write(v, value) : cr == 4 && cr4_write(v, value);
+}
+
+/* MOV to and from CR8; outside 64-bit mode there is LOCK MOV CR0 for it, of 32 bits. */
+static enum action exit_cr8(struct vcpu *v, const struct exit_cr *c) {
+    bool rsp = c->gpr == X86_RSP;
+    if (c->access == CR_READ) {
+        v->regs[c->gpr & 15] = lapic_cr8_read(&v->lapic);
+        if (rsp) {
+            hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
+        }
+        return ACTION_NEXT;
+    }
+
+    uint64_t value = rsp ? hvm->get(v, HVM_RSP) : v->regs[c->gpr & 15];
+    if (UNLIKELY(value >= 16)) {
+        if ((uint32_t)value >= 16 || vcpu_in_64_bit_mode(v)) {
+            return exit_inject(v, X86_GP, 0);
+        }
+    }
+    lapic_cr8_write(&v->lapic, value & 0xf);
+    return ACTION_NEXT;
 }
 
 enum action exit_cr(struct vcpu *v, struct vmexit *x) {
     const struct exit_cr *c = &x->cr;
+    if (c->cr == 8) {
+        return exit_cr8(v, c);
+    }
     uint64_t *gpr = &v->regs[c->gpr & 15], cr0 = hvm->get(v, HVM_CR0);
     bool ok = true;
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
     if (c->access == CR_WRITE) {
         ok = cr_write(v, c->cr, *gpr);
     } else if (c->access == CR_READ) {
-        *gpr = c->cr == 8   ? lapic_mmio_read(&v->lapic, LAPIC_TPR) >> 4 & 0xf
-               : c->cr == 0 ? cr0
-                            : hvm->get(v, HVM_CR4);
+        *gpr = c->cr == 0 ? cr0 : hvm->get(v, HVM_CR4);
         hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
     } else if (c->access == CR_SMSW) {
         if (c->gpr < ARRAY_SIZE(v->regs)) { /* else it went to memory */

@@ -214,6 +214,8 @@ struct hvm_ops {
      * possible; false if it still breaks a rule that we know. */
     bool (*make_enterable)(struct vcpu *v);
     void (*window)(struct vcpu *v, bool interrupt, bool nmi); /* exit when one can be taken */
+    /* Where v->lapic.cr8 is set only: must writes of CR8 exit? At a start they do not. */
+    void (*watch_cr8)(struct vcpu *v, bool on);
     uint64_t (*get)(struct vcpu *v, enum hvm_reg r);
     void (*set)(struct vcpu *v, enum hvm_reg r, uint64_t value); /* value already checked */
     void (*get_segment)(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out);

@@ -109,6 +109,9 @@ static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, b
         vcpu_take(v, vector);
         vector = vcpu_pending(v);
     }
+    if (UNLIKELY(vector == LAPIC_HELD) && !hardware) {
+        lapic_watch_cr8(&v->lapic, true);
+    }
     bool more = hardware && hvm->apic_update(v, words);
     bool want_interrupt = vector >= 0 || (more && !vcpu_can_take_interrupt(v));
     if (v->window_interrupt != want_interrupt || v->window_nmi != want_nmi) {
@@ -348,8 +351,12 @@ static void vcpu_event_changed(void *ctx) {
     vcpu_note(ctx, REQUEST_EVENT);
 }
 
+static void vcpu_watch_cr8(void *ctx, bool on) {
+    hvm->watch_cr8(ctx, on);
+}
+
 const struct lapic_ops vcpu_lapic_ops = {vcpu_timer_arm, vcpu_send_ipi, vcpu_broadcast_eoi,
-                                         vcpu_event_changed};
+                                         vcpu_event_changed, vcpu_watch_cr8};
 
 /* The timer of this host CPU fired; it can only belong to the vCPU that runs here. */
 void hv_timer_expired(void) {

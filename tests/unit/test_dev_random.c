@@ -125,7 +125,12 @@ static void lapic_write_entry(void *dev, uint64_t offset, unsigned size, uint64_
 
 static const struct dev_clock dev_clock = {
     .host_tsc = tsc, .tsc_hz = 2893299000, .wall_at_zero = 1700000000};
-static const struct lapic_ops lapic_ops = {timer_arm, send_ipi, broadcast_eoi, nothing};
+static void watch_cr8(void *ctx, bool on) {
+    (void)ctx;
+    (void)on;
+}
+
+static const struct lapic_ops lapic_ops = {timer_arm, send_ipi, broadcast_eoi, nothing, watch_cr8};
 
 static const struct bus_entry ports[] = {
     {0x20, 2, "", PLACE(pic), pic_read, pic_write},

@@ -42,8 +42,19 @@ static void changed(void *ctx) {
     changes++;
 }
 
+/* CR8 where the CPU keeps it, and whether the guest's writes of it exit. */
+static uint8_t cpu_cr8;
+static bool watched;
+static unsigned watches;
+
+static void watch_cr8(void *ctx, bool on) {
+    (void)ctx;
+    watched = on;
+    watches++;
+}
+
 static const struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = TSC_HZ};
-static const struct lapic_ops ops = {timer_arm, send_ipi, broadcast_eoi, changed};
+static const struct lapic_ops ops = {timer_arm, send_ipi, broadcast_eoi, changed, watch_cr8};
 
 static uint32_t rd(uint64_t offset) {
     return (uint32_t)lapic_mmio_read(&l, offset);
@@ -63,6 +74,24 @@ static void fresh(void) {
     wr(0xf0, 0x1ff);
     armed = 0;
     arms = ipis = eois = changes = 0;
+}
+
+/* The same where the CPU keeps CR8, as AMD's does in V_TPR. */
+static void fresh_cr8(void) {
+    fresh();
+    cpu_cr8 = 0;
+    watched = false;
+    watches = 0;
+    l.cr8 = &cpu_cr8;
+}
+
+/* The guest's MOV to CR8. */
+static void write_cr8(uint8_t value) {
+    if (watched || l.cr8 == NULL) {
+        lapic_cr8_write(&l, value);
+    } else {
+        cpu_cr8 = value;
+    }
 }
 
 static void fresh_x2apic(void) {
@@ -164,11 +193,69 @@ TEST(level_triggered_is_broadcast) {
     CHECK_U64(eois, 1);
 }
 
+/* The CPU's CR8 is TPR[7:4], by whatever way one looks or writes. */
+TEST(cr8_of_the_cpu) {
+    fresh_cr8();
+    write_cr8(6);
+    CHECK_U64(rd(0x80), 0x60);
+    CHECK_U64(rd(0xa0), 0x60);
+    CHECK_U64(lapic_cr8_read(&l), 6);
+    wr(0x80, 0x70);
+    CHECK_U64(cpu_cr8, 7);
+    CHECK_U64(watches, 0);
+
+    /* A write of CR8 clears TPR[3:0]: the CPU must not do it alone. */
+    wr(0x80, 0x35);
+    CHECK_U64(cpu_cr8, 3);
+    CHECK_U64(rd(0x80), 0x35);
+    CHECK_U64(rd(0xa0), 0x35);
+    CHECK(watched);
+    write_cr8(4);
+    CHECK_U64(rd(0x80), 0x40);
+    CHECK(!watched);
+    CHECK_U64(cpu_cr8, 4);
+
+    wr(0x80, 0xff);
+    lapic_init(&l);
+    CHECK_U64(rd(0x80), 0);
+    CHECK_U64(cpu_cr8, 0);
+    CHECK(!watched);
+}
+
+TEST(cr8_holds_back) {
+    fresh_cr8();
+    CHECK(lapic_accept(&l, 0x52, false));
+    write_cr8(5);
+    CHECK_U64(lapic_pending(&l), LAPIC_HELD);
+    lapic_watch_cr8(&l, true);
+    lapic_watch_cr8(&l, true);
+    CHECK_U64(watches, 1);
+    changes = 0;
+    write_cr8(4);
+    CHECK_U64(changes, 1);
+    CHECK(!watched);
+    CHECK_U64(lapic_pending(&l), 0x52);
+    lapic_acknowledge(&l, 0x52);
+    CHECK_U64(rd(0xa0), 0x50);
+
+    /* What is in service holds the next one back, whatever CR8 is; then its end lets it in. */
+    CHECK(lapic_accept(&l, 0x51, false));
+    write_cr8(5);
+    CHECK_U64(rd(0xa0), 0x50);
+    CHECK_U64(lapic_pending(&l), LAPIC_NONE);
+    write_cr8(9);
+    CHECK_U64(rd(0xa0), 0x90);
+    CHECK_U64(lapic_pending(&l), LAPIC_NONE);
+    wr(0xb0, 0);
+    CHECK_U64(lapic_pending(&l), LAPIC_HELD);
+    wr(0x80, 0x40);
+    CHECK_U64(lapic_pending(&l), 0x51);
+}
+
 /* Against a model that is a list of flags. */
-TEST(random_against_model) {
+static void run_against_model(void) {
     bool irr[256] = {false}, isr[256] = {false};
     uint32_t seed = 7;
-    fresh();
     for (unsigned step = 0; step < 300000 && test_failures == 0; step++) {
         seed = seed * 1664525 + 1013904223;
         uint8_t v = (uint8_t)(seed >> 16);
@@ -176,8 +263,11 @@ TEST(random_against_model) {
         if (what < 6 && v >= 16) {
             CHECK_U64(lapic_accept(&l, v, false), !irr[v]);
             irr[v] = true;
-        } else if (what < 8) {
+        } else if (what < 7) {
             wr(0x80, v);
+        } else if (what < 8) {
+            write_cr8(v >> 4);
+            CHECK_U64(rd(0x80), v & 0xf0);
         } else if (what < 11) {
             wr(0xb0, 0);
             for (int i = 255; i >= 0; i--) {
@@ -195,13 +285,25 @@ TEST(random_against_model) {
         int tpr = (int)rd(0x80), ppr = tpr >> 4 >= top_isr >> 4 ? tpr : top_isr & 0xf0;
         CHECK_U64(rd(0xa0), ppr);
         int want = top_irr >> 4 > ppr >> 4 ? top_irr : -1;
-        CHECK_U64(lapic_pending(&l), want);
+        bool held = l.cr8 != NULL && want < 0 && top_irr >> 4 > top_isr >> 4;
+        CHECK_U64(lapic_pending(&l), held ? LAPIC_HELD : want);
+        if (held) {
+            lapic_watch_cr8(&l, true);
+        }
         if (want >= 0 && what >= 11) {
             lapic_acknowledge(&l, (uint8_t)want);
             irr[want] = false;
             isr[want] = true;
         }
     }
+}
+
+TEST(random_against_model) {
+    fresh();
+    run_against_model();
+    fresh_cr8();
+    run_against_model();
+    CHECK(watches > 1000);
 }
 
 TEST(one_shot_timer) {
@@ -756,9 +858,10 @@ TEST(clock_arithmetic) {
     }
 }
 
-TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(random_against_model),
-          T(one_shot_timer), T(divisors), T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set),
-          T(the_page_moves), T(what_is_due_has_happened), T(xapic_ipis), T(error_status),
-          T(error_interrupt), T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations),
-          T(x2apic_registers), T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions),
-          T(accept_from_another_cpu), T(the_summary_loses_no_vector), T(clock_arithmetic))
+TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_the_cpu),
+          T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
+          T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
+          T(what_is_due_has_happened), T(xapic_ipis), T(error_status), T(error_interrupt),
+          T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
+          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
+          T(the_summary_loses_no_vector), T(clock_arithmetic))

@@ -25,6 +25,8 @@ static void start(void) {
     fake_ops.inject = svm_inject;
     fake_ops.can_take = svm_can_take;
     fake_ops.window = svm_window;
+    fake_ops.watch_cr8 = svm_watch_cr8;
+    v->lapic.cr8 = (uint8_t *)&svm.vmcb.virtual_interrupt;
     fake_deadline = 0;
     fake_tsc = 5000000;
     CHECK_U64(lapic_msr_write(&v->lapic, 0x80f, 0x1ff), STATUS_DENIED);
@@ -134,6 +136,21 @@ TEST(end_of_nmi_at_the_same_place) {
     CHECK(svm_can_take(v, true));
 }
 
+/* The IRET is a task switch, which stores RFLAGS: the new task has another place and stack. */
+TEST(end_of_nmi_by_a_task_switch) {
+    start();
+    serve(REQUEST_NMI);
+    exit_at(0x2010, EXIT_CODE_IRET);
+    serve(REQUEST_NMI);
+    CHECK_U64(svm.vmcb.rflags, X86_RFLAGS_FIXED | X86_RFLAGS_IF);
+    CHECK(!iret_is_intercepted());
+    svm.vmcb.rsp = 0x6000;
+    exit_at(0x4000, 0x60);
+    serve(REQUEST_TIMER);
+    CHECK(nmi_goes_in());
+    CHECK((svm.vmcb.rflags & X86_RFLAGS_TF) == 0);
+}
+
 /* What comes before the IRET that was let through is not its end. */
 TEST(event_before_the_iret) {
     start();
@@ -215,6 +232,66 @@ TEST(events) {
     CHECK_U64(svm.vmcb.event, 0x8000030d);
 }
 
+static bool cr8_writes_exit(void) {
+    return (svm.vmcb.cr_writes & SVM_CR8) != 0;
+}
+
+static void set_v_tpr(uint8_t value) {
+    svm.vmcb.virtual_interrupt &= ~0xffull;
+    svm.vmcb.virtual_interrupt |= value;
+}
+
+/* The guest's CR8 exits only while it alone holds an interrupt back. */
+TEST(cr8) {
+    start();
+    set_v_tpr(5);
+    serve(0);
+    CHECK(!cr8_writes_exit());
+    interrupt_waits();
+    serve(0);
+    CHECK_U64(v->event.type, EVENT_NONE);
+    CHECK(cr8_writes_exit());
+    CHECK(!window_is_open());
+
+    svm.vmcb.clean = CLEAN_ALL;
+    struct vmexit x = {.kind = EXIT_CR, .cr = {.access = CR_WRITE, .cr = 8, .gpr = X86_RAX}};
+    v->regs[X86_RAX] = 4;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK(!cr8_writes_exit());
+    CHECK_U64(svm.vmcb.clean & CLEAN_CONTROLS, 0);
+    CHECK_U64(svm.vmcb.virtual_interrupt, V_INTR_MASKING | 4);
+    serve(0);
+    CHECK_U64(svm.vmcb.event, 0x80000051);
+    CHECK(!cr8_writes_exit());
+}
+
+/* A window ignores V_TPR: what it is for may have to wait longer. */
+TEST(cr8_in_a_window) {
+    start();
+    interrupt_waits();
+    svm.vmcb.rflags &= ~X86_RFLAGS_IF;
+    serve(0);
+    CHECK(window_is_open() && cr8_writes_exit());
+    CHECK(!svm.cr8_watched);
+    set_v_tpr(15);
+    svm.vmcb.rflags |= X86_RFLAGS_IF;
+    exit_at(0x1001, EXIT_CODE_VINTR);
+    serve(0);
+    CHECK_U64(v->event.type, EVENT_NONE);
+    CHECK(!window_is_open() && cr8_writes_exit());
+    CHECK_U64(svm.vmcb.virtual_interrupt, V_INTR_MASKING | 15);
+    struct vmexit x = {.kind = EXIT_CR, .cr = {.access = CR_WRITE, .cr = 8, .gpr = X86_RAX}};
+    v->regs[X86_RAX] = 0;
+    svm.vmcb.rflags &= ~X86_RFLAGS_IF;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    serve(0);
+    CHECK(window_is_open() && cr8_writes_exit());
+    v->regs[X86_RAX] = 7;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    serve(0);
+    CHECK(!window_is_open() && svm.cr8_watched && cr8_writes_exit());
+}
+
 /* On the other vCPUs too; their looks leave the clocks alone. */
 TEST(look_on_another_vcpu) {
     start();
@@ -227,5 +304,6 @@ TEST(look_on_another_vcpu) {
 }
 
 TEST_MAIN(T(nmi_behind_an_exception), T(looks), T(end_of_nmi), T(end_of_nmi_at_the_same_place),
-          T(event_before_the_iret), T(window), T(shadow_that_the_cpu_forgets),
-          T(shadow_that_is_over), T(events), T(look_on_another_vcpu))
+          T(end_of_nmi_by_a_task_switch), T(event_before_the_iret), T(window),
+          T(shadow_that_the_cpu_forgets), T(shadow_that_is_over), T(events), T(cr8),
+          T(cr8_in_a_window), T(look_on_another_vcpu))

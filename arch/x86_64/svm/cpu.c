@@ -23,7 +23,7 @@ static struct svm_caps svm_caps_read(void) {
     plat_cpuid(0x8000000au, 0, r);
     return (struct svm_caps){.features = r[EDX],
                              .asids = r[EBX],
-                             .clean = (r[EDX] & SVM_HAS_CLEAN_BITS) != 0 ? CLEAN_ALL : 0};
+                             .clean = (r[EDX] & SVM_HAS_CLEAN_BITS) != 0 ? CLEAN_STATE : 0};
 }
 
 /* Where there is no lock, the firmware's choice cannot be undone either. */

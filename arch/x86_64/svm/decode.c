@@ -87,8 +87,8 @@ struct event svm_event_decode(uint64_t word) {
 
 void svm_set_intercepts(struct vmcb *c) {
     /* CR4 has no mask of guest-owned bits, and its MCE is not the guest's. */
-    c->cr_reads = BIT32(4) | BIT32(8);
-    c->cr_writes = BIT32(4) | BIT32(8);
+    c->cr_reads = BIT32(4);
+    c->cr_writes = BIT32(4);
     /* #AC and #DB as well: raised without end in microcode, they would lock up the CPU. */
     c->exceptions = SVM_EXCEPTIONS;
     /* What the table has a use for; two of them only at times. */

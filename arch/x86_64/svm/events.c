@@ -70,14 +70,33 @@ bool svm_can_take(struct vcpu *v, bool nmi) {
     return nmi ? !svm_nmi_is_blocked(s) : (s->vmcb.rflags & X86_RFLAGS_IF) != 0;
 }
 
+static void svm_intercept_cr8(struct svm_vcpu *s) {
+    bool window = (s->vmcb.virtual_interrupt & V_IRQ) != 0;
+    s->vmcb.cr_writes &= (uint16_t)~SVM_CR8;
+    s->vmcb.cr_writes |= s->cr8_watched || window ? SVM_CR8 : 0;
+    s->vmcb.clean &= ~(uint64_t)CLEAN_CONTROLS;
+}
+
+/*
+ * With V_INTR_MASKING the CPU reads and writes V_TPR for CR8. It holds back no interrupt of ours,
+ * which go in as events; so a write that may let one in has to exit. So have all while a window is
+ * open: what waited for it may have to wait longer, and QEMU fails an assertion at such a write.
+ */
+void svm_watch_cr8(struct vcpu *v, bool on) {
+    struct svm_vcpu *s = v->vendor;
+    s->cr8_watched = on;
+    svm_intercept_cr8(s);
+}
+
 /* A virtual interrupt that is never delivered: the exit comes when it could be. */
-static void svm_request_window(struct vmcb *c, bool on) {
+static void svm_request_window(struct svm_vcpu *s, bool on) {
+    struct vmcb *c = &s->vmcb;
     c->virtual_interrupt &= ~(uint64_t)(V_IRQ | V_PRIORITY_MAX | V_IGNORE_TPR);
     if (on) {
         c->virtual_interrupt |= V_IRQ | V_PRIORITY_MAX | V_IGNORE_TPR;
     }
-    c->clean &= ~(uint64_t)CLEAN_INTERRUPTS;
     svm_intercept(c, SVM_VINTR, on);
+    svm_intercept_cr8(s);
 }
 
 static void svm_look_again(struct vcpu *v) {
@@ -98,7 +117,7 @@ void svm_window(struct vcpu *v, bool interrupt, bool nmi) {
     struct svm_vcpu *s = v->vendor;
     bool shadow = (s->vmcb.interrupt_shadow & SHADOW) != 0;
     bool nmi_soon = nmi && s->nmi != SVM_NMI_BLOCKED;
-    svm_request_window(&s->vmcb, (interrupt || nmi_soon) && !shadow);
+    svm_request_window(s, (interrupt || nmi_soon) && !shadow);
 
     if (nmi_soon || (shadow && interrupt)) {
         svm_look_again(v);
@@ -140,7 +159,7 @@ void svm_events_after_exit(struct vcpu *v) {
         svm_keep_shadow(v);
     }
     if (c->exit_code == EXIT_CODE_VINTR) {
-        svm_request_window(c, false);
+        svm_request_window(s, false);
         v->window_interrupt = v->window_nmi = false;
     } else if (c->exit_code == EXIT_CODE_IRET) {
         /* It runs next. From then on NMIs are let in again, as soon as it is behind the guest. */

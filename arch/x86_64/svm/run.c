@@ -39,7 +39,9 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
             vcpu_inject(v, event);
         }
     }
-    if (e.form == FORM_CR) { /* LMA follows LME and PG, and Bochs is early with it: set it again */
+    bool cr8 = c->exit_code == EXIT_CODE_CR8_READ || c->exit_code == EXIT_CODE_CR8_WRITE;
+    if (e.form == FORM_CR && !cr8) {
+        /* LMA follows LME and PG, and Bochs is early with it: set it again. */
         hvm->set(v, HVM_EFER, hvm->get(v, HVM_EFER));
     }
     svm_events_after_exit(v);

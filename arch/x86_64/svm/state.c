@@ -18,7 +18,10 @@
 static enum status svm_vcpu_init(struct vcpu *v) {
     enum status s = vendor_vcpu_init(v, sizeof(struct svm_vcpu), 2 * PAGE_SIZE, 3 * PAGE_SIZE);
     int efer = svm_msr_bit(X86_MSR_EFER, false);
-    if (s == STATUS_OK) { /* it has a bit, SVME, that is not for guests to see */
+    if (s == STATUS_OK) {
+        struct vmcb *c = v->vendor;
+        v->lapic.cr8 = (uint8_t *)&c->virtual_interrupt; /* V_TPR */
+        /* It has a bit, SVME, that is not for guests to see. */
         v->msr_map[efer / 8] |= (uint8_t)(1u << (efer % 8));
     }
     return s;
@@ -58,6 +61,7 @@ static void svm_vcpu_reset(struct vcpu *v) {
     c->efer = X86_EFER_SVME;
     s->nmi = SVM_NMI_OPEN;
     s->shadow_entries = s->looks = 0;
+    s->cr8_watched = false;
     svm_flush(v);
     svm_put_live(s);
 }
@@ -229,6 +233,7 @@ struct hvm_ops svm_ops = {
     .refusal = svm_refusal_of,
     .make_enterable = svm_make_enterable,
     .window = svm_window,
+    .watch_cr8 = svm_watch_cr8,
     .get = svm_get,
     .set = svm_set,
     .get_segment = svm_get_segment,

@@ -23,6 +23,7 @@ struct svm_vcpu {
     uint8_t shadow_entries;
     uint64_t shadow_rip, shadow_end;
     uint8_t looks; /* in a row that were in vain */
+    bool cr8_watched;
 };
 
 /* CPUID 8000000Ah, EDX. */
@@ -54,3 +55,4 @@ void svm_inject(struct vcpu *v);
 bool svm_can_take(struct vcpu *v, bool nmi);
 void svm_window(struct vcpu *v, bool interrupt, bool nmi);
 void svm_events_after_exit(struct vcpu *v);
+void svm_watch_cr8(struct vcpu *v, bool on);

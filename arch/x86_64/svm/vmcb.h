@@ -67,6 +67,8 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
                    offsetof(struct vmcb, rax) == 0x5f8 && offsetof(struct vmcb, pat) == 0x668,
                "VMCB offsets");
 
+#define SVM_CR8 ((uint16_t)BIT32(8)) /* cr_reads, cr_writes */
+
 /* intercepts: bits in the order of the exit codes from EXIT_CODE_INTERCEPTS on. */
 #define SVM_VINTR    BIT32(4) /* [0]: a virtual interrupt could be taken: our interrupt window */
 #define SVM_IRET     BIT32(20)
@@ -76,7 +78,7 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 #define TLB_FLUSH_ALL  1u
 #define TLB_FLUSH_ASID 3u
 
-/* virtual_interrupt */
+/* virtual_interrupt; its first byte is V_TPR, the guest's CR8 */
 #define V_IRQ          BIT(8)
 #define V_PRIORITY_MAX (0xfull << 16)
 #define V_IGNORE_TPR   BIT(20)
@@ -87,7 +89,7 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 
 /* clean: a group whose bit is set may be taken from the CPU's cache of the VMCB. */
 #define CLEAN_CONTROLS   BIT32(0) /* intercepts, TSC offset */
-#define CLEAN_INTERRUPTS BIT32(3)
+#define CLEAN_INTERRUPTS BIT32(3) /* virtual_interrupt */
 #define CLEAN_NESTED     BIT32(4) /* nested CR3, PAT */
 #define CLEAN_CR         BIT32(5) /* CR0, CR3, CR4, EFER */
 #define CLEAN_DR         BIT32(6)
@@ -95,7 +97,11 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 #define CLEAN_SEGMENTS   BIT32(8) /* CS, DS, SS, ES, CPL */
 #define CLEAN_CR2        BIT32(9)
 #define CLEAN_ALL        0x3ffu
+/* After an exit: the CPU's cache of virtual_interrupt is never used, for V_TPR changes often. */
+#define CLEAN_STATE      (CLEAN_ALL & ~CLEAN_INTERRUPTS)
 
+#define EXIT_CODE_CR8_READ     0x08u
+#define EXIT_CODE_CR8_WRITE    0x18u
 #define EXIT_CODE_BUS_LOCK     0xa5u
 #define EXIT_CODE_INTERCEPTS   0x60u
 #define EXIT_CODE_VINTR        0x64u

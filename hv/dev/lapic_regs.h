@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The local APIC's registers by number, and the bits in them; for lapic.c alone. No code.
+ * Source: Intel SDM vol. 3 "Local APIC Register Address Map", "x2APIC Register Address Space".
+ */
+#pragma once
+
+#include "hv/lib/types.h"
+
+/* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
+enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
+enum { REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20 };
+#define COMMAND_ASSERT BIT32(14)
+enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
+/* Thermal and performance are between timer and LINT0. */
+enum { REG_LVT_TIMER = 0x32, REG_LVT_LINT0 = 0x35, REG_LVT_ERROR = 0x37 };
+enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
+#define X2APIC_MSR 0x800u
+
+#define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
+#define SVR_ENABLED BIT32(8)
+
+#define LVT_MASKED BIT32(16)
+#define LVT_STATUS 0x5000u /* delivery status and remote IRR: read-only */
+#define ICR_STATUS BIT32(12)
+
+enum lapic_error { ERROR_SEND = BIT32(5), ERROR_RECEIVE = BIT32(6), ERROR_REGISTER = BIT32(7) };
+
+enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first two count */
+
+#define BROADCAST       UINT32_MAX
+#define XAPIC_BROADCAST 0xffu
+#define VECTOR_FIRST    16
+#define ALL_WORDS       0xffu /* of IRR, ISR, TMR */
+
+#define X2APIC_READABLE                                                                            \
+    (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \
+     BITS(REG_ISR, REG_ESR) | BIT(REG_ICR) | BITS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))
+/* The xAPIC's, those of older CPUs (arbitration priority, remote read) included. */
+#define XAPIC_REGISTERS                                                                            \
+    (X2APIC_READABLE | BIT(9) | BIT(REG_EOI) | BIT(0xc) | BIT(REG_DFR) | BIT(REG_ICR_HIGH))
+#define X2APIC_WRITABLE                                                                            \
+    (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
+     BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
+/* What a CPU with APIC virtualization does alone. It finds the ICR whole, which is in two places
+ * here, and a current count nowhere. */
+#define VIRTUAL_READS  (X2APIC_READABLE & ~(BIT(REG_ICR) | BIT(REG_CURRENT)))
+#define VIRTUAL_WRITES (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SELF_IPI))
