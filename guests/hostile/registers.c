@@ -53,6 +53,21 @@ const char *act_cr0_cache(void) {
     return trap_last.vector == NO_TRAP ? "done" : saw_trap();
 }
 
+/* A CPU that hides CD and NW reads CR0 through the hypervisor then. */
+const char *act_smsw_uncached(void) {
+    uint64_t cr0;
+    uint64_t word = 0;
+    uint64_t cell = UINT64_MAX;
+    READ("cr0", cr0);
+    uint64_t uncached = cr0 | 3u << 29; /* CD and NW */
+    WRITE("cr0", uncached);
+    __asm__ volatile("smsw %0" : "+r"(word));
+    __asm__ volatile("smsw %0" : "+m"(cell));
+    WRITE("cr0", cr0);
+    bool right = word == uncached && cell == (UINT64_MAX << 16 | (uncached & 0xffff));
+    return saw(right, "CR0, and 16 bits of it");
+}
+
 static unsigned address_bits(void) {
     uint32_t r[4];
     cpuid(0x80000008, 0, r);

@@ -41,6 +41,7 @@ ACT = re.compile(r'^ACT\((\w+), (\w+), "([^"]*)", "([^"]*)", "([^"]*)"\)$')
 EMULATORS = {
     "qemu-tcg": {
         "cr0_high": ("0 times #GP(0)", "cuts CR0 to 32 bits"),
+        "cr8": ("no trap", "cuts CR8 to 4 bits"),
         "not_canonical": ("no trap", "does not look at the address"),
         "beyond": ("#PF(8)", "calls an address bit that the CPU has not a page that is not present"),
     },
