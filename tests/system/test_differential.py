@@ -60,6 +60,7 @@ EMULATORS = [
     (r"wrmsr PAT, reserved type", TCG, r"[0-9a-f]+", "does not look at the types"),
     (r"tsc as an MSR", TCG, "off", "RDMSR of the TSC gives 0"),
     (r"cr0 bit (32|63)", TCG, r"rip\+3", "cuts CR0 to 32 bits"),
+    (r"cr8 16|cr8 from rsp|rf of cr8 16", TCG, r"rip\+4.*", "cuts CR8 to 4 bits"),
     (r"dr6 all|dr7 reserved bits", TCG, r"rip\+3 dr[67]=[0-9a-f]+", "keeps reserved bits"),
     (r"mov ss from a breakpoint, cpuid", TCG, r"#DB rip\+2 .*", "MOV SS does not hold #DB back"),
     (r"code breakpoints, cpuid", TCG, r"#DB rip\+0 rip\+3 .*", "RF lasts for more than one instruction"),
