@@ -12,25 +12,6 @@
 #include "hv/dev/lapic_regs.h"
 #include "hv/lib/str.h"
 
-/* What a guest may write; the xAPIC ignores any other bit, in the x2APIC it is #GP. */
-static const uint64_t writable_bits[LAPIC_REGISTERS] = {
-    [REG_TPR] = 0xff,
-    [REG_LDR] = 0xff000000,
-    [REG_DFR] = 0xf0000000,
-    [REG_SVR] = 0x3ff,
-    [REG_ICR] = 0xffffffff000cdfff,
-    [REG_ICR_HIGH] = 0xff000000,
-    [REG_LVT_TIMER] = 0x750ff,
-    [REG_LVT_TIMER + 1] = 0x157ff,
-    [REG_LVT_TIMER + 2] = 0x157ff,
-    [REG_LVT_TIMER + 3] = 0x1f7ff,
-    [REG_LVT_TIMER + 4] = 0x1f7ff,
-    [REG_LVT_ERROR] = 0x150ff,
-    [REG_INITIAL] = UINT32_MAX,
-    [REG_DIVIDE] = 0x0b,
-    [REG_SELF_IPI] = 0xff,
-};
-
 struct apic_message apic_message(uint64_t word) {
     uint32_t destination = (uint32_t)(word >> 56);
     return (struct apic_message){

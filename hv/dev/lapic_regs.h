@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "hv/lib/types.h"
+#include "hv/dev/lapic.h"
 
 /* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
 enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
@@ -46,3 +46,22 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
  * here, and a current count nowhere. */
 #define VIRTUAL_READS  (X2APIC_READABLE & ~(BIT(REG_ICR) | BIT(REG_CURRENT)))
 #define VIRTUAL_WRITES (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SELF_IPI))
+
+/* What a guest may write; the xAPIC ignores any other bit, in the x2APIC it is #GP. */
+static const uint64_t writable_bits[LAPIC_REGISTERS] = {
+    [REG_TPR] = 0xff,
+    [REG_LDR] = 0xff000000,
+    [REG_DFR] = 0xf0000000,
+    [REG_SVR] = 0x3ff,
+    [REG_ICR] = 0xffffffff000cdfff,
+    [REG_ICR_HIGH] = 0xff000000,
+    [REG_LVT_TIMER] = 0x750ff,
+    [REG_LVT_TIMER + 1] = 0x157ff,
+    [REG_LVT_TIMER + 2] = 0x157ff,
+    [REG_LVT_TIMER + 3] = 0x1f7ff,
+    [REG_LVT_TIMER + 4] = 0x1f7ff,
+    [REG_LVT_ERROR] = 0x150ff,
+    [REG_INITIAL] = UINT32_MAX,
+    [REG_DIVIDE] = 0x0b,
+    [REG_SELF_IPI] = 0xff,
+};
