@@ -561,6 +561,13 @@ TEST(a_long_replay_holds_nobody_up) {
     CHECK_U64(fake_line.length, before);
     fake_pass(3000000);
     CHECK(strstr(fake_screen_row(30), "xxxxx") != NULL);
+    /* Whoever shows another's text clears what it leaves in this CPU, and last. */
+    unsigned cleared = fake_traces_cleared;
+    say(&alpha, "more");
+    CHECK(fake_traces_cleared > cleared);
+    cleared = fake_traces_cleared;
+    fake_pass(100000);
+    CHECK(fake_traces_cleared > cleared);
 }
 
 /* ---- what a guest sends to the admin's terminal ---- */
