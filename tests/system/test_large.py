@@ -48,7 +48,7 @@ class Large(LinuxGuests):
 
     @check("a guest of 5 GiB boots", required=True)
     def boots(self):
-        self.machine.expect(r"console 1/1: alpha", 240, "the focus to move to alpha")
+        self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
         self.machine.expect(r"alpha# ", 400)
 
     @check("its kernel sees all of it")
