@@ -24,10 +24,6 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
             if (!vcpu_service(v)) {
                 return;
             }
-            /* It may leave a request, such as an NMI of a timer; others may have come. */
-            if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
-                plat_take_interrupts();
-            }
         }
         v = run(v, &x); /* the same v: handed through so that it need not wait in memory */
         v->exits[x.kind]++;

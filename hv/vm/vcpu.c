@@ -235,6 +235,11 @@ bool vcpu_service(struct vcpu *v) {
     } else {
         vcpu_deliver(v, false);
     }
+    /* This may have left a request, such as an NMI of a timer, and others may have come: whoever
+     * called will serve them, and must not go on so for ever. */
+    if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
+        plat_take_interrupts();
+    }
     return true;
 }
 

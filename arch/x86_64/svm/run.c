@@ -12,9 +12,13 @@
 
 #define DR6_BS BIT(14)
 
-/* An instruction that was carried out here had the trap flag set. */
-static void svm_trap_after(struct vcpu *v) {
+/* An instruction that was carried out here had the resume flag set, or the trap flag. Out of line:
+ * both are rare. */
+static __attribute__((noinline)) void svm_advance_flags(struct vcpu *v, uint32_t insn_len) {
     struct svm_vcpu *s = v->vendor;
+    if (insn_len != 0) {
+        s->vmcb.rflags &= ~X86_RFLAGS_RF; /* it is done, and not only one repetition */
+    }
     if ((s->vmcb.rflags & X86_RFLAGS_TF) != 0) {
         s->vmcb.dr6 = debug_status(s->vmcb.dr6, X86_DR6_BS);
         s->vmcb.clean &= ~(uint64_t)CLEAN_DR;
@@ -100,11 +104,8 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
     if (UNLIKELY(c->interrupt_shadow != 0)) {
         svm_end_shadow(v);
     }
-    if (UNLIKELY((c->rflags & X86_RFLAGS_RF) != 0) && insn_len != 0) {
-        c->rflags &= ~X86_RFLAGS_RF; /* the instruction is done, and not only one repetition */
-    }
-    if (UNLIKELY((c->rflags & X86_RFLAGS_TF) != 0)) {
-        svm_trap_after(v);
+    if (UNLIKELY((c->rflags & (X86_RFLAGS_RF | X86_RFLAGS_TF)) != 0)) {
+        svm_advance_flags(v, insn_len);
     }
 }
 
