@@ -171,7 +171,7 @@
         act     "dr7 bit 32", "mov %rax, %dr7", "#GP(0) rip+0", 0x100000400
         act     "data breakpoint", "mov %eax, (%rdi); nop", "#DB rip+2 rip+3 dr6=ffff0ff1 mem=1a1a1a1a", flags=ACT_WATCH_DATA
         act     "mov ss from a breakpoint, cpuid", "mov (%rdi), %ss; cpuid; nop", "#DB rip+4 rip+5 rax=0 rcx=0 rdx=0 rbx=0 dr6=ffff0ff1", NONE, flags=ACT_WATCH_DATA
-        act     "code breakpoints, cpuid", "cpuid; nop", "#DB rip+0 #DB rip+2 rip+3 rax=0 rcx=0 rdx=0 rbx=0 dr6=ffff0ff3", NONE, flags=ACT_WATCH_CODE
+        act     "code breakpoints, cpuid", "cpuid; nop", "#DB rip+0 #DB rip+2 rip+3 rax=0 rcx=0 rdx=0 rbx=0 dr6=ffff0ff2", NONE, flags=ACT_WATCH_CODE
 
 /* Exceptions. */
         act     "#DE", "xor %ecx, %ecx; div %ecx", "#DE rip+2 rcx=0 flags=46"
@@ -231,7 +231,8 @@
         act     "hlt, self-IPI pending", "sti; hlt; nop", "int52 rip+2 rip+3 flags=202", flags=ACT_IPI
         act     "hlt, timer", "sti; hlt; nop", "int41 rip+2 rip+3 flags=202", flags=ACT_TIMER
         act     "nmi sent", "movl $0x400, (%rsi); nop", "NMI rip+6 rip+7"
-        act     "nmi sent in the nmi handler", "movl $0x400, (%rsi); nop", "NMI rip+6 NMI rip+6 rip+7", flags=ACT_NMI_AGAIN
+        /* The second may come some time after the handler's IRET: LOOP stands still until then. */
+        act     "nmi sent in the nmi handler", "movl $0x400, (%rsi); 1: loop 1b", "NMI rip+6 NMI rip+6 rip+8 rcx=0", rcx=10000000, flags=ACT_NMI_AGAIN
         act     "nmi after that", "movl $0x400, (%rsi); nop", "NMI rip+6 rip+7"
         group   acts_plain_end
 

@@ -177,6 +177,8 @@ void probe_trap(struct probe_trap_frame *f) {
         apic_eoi();
     } else if (f->vector == 2 && (now.act->flags & ACT_NMI_AGAIN) != 0 && now.events == 1) {
         probe_send_nmi();
+    } else if (f->vector == 2 && (now.act->flags & ACT_NMI_AGAIN) != 0) {
+        f->regs[1] = 1; /* of LOOP: it has come */
     }
     if ((now.act->flags & ACT_WATCH_CODE) != 0) {
         f->rflags |= RFLAGS_RF; /* SDM "Instruction-Breakpoint Exception Condition" */
