@@ -40,7 +40,6 @@ MODELS = [
     (r"cpuid 8000000[234]\.0 e..", "model", "the model's name"),
     (r"cpuid 8000000[56]\.0 e..", "model", "caches, as each model has them"),
     (r"cpuid 80000007\.0 edx", "model", "invariant TSC, or not"),
-    (r"cpuid 80000008\.0 eax", "model", "width of addresses"),
     (r"cpuid 80000000\.0 eax", "vendor", "AMD has more leaves"),
     (r"cpuid 8000001d\.[0-3] e..", "model", "caches, as each AMD model has them"),
     (r"rdmsr c00100(00|10|15|1f|55)", "vendor", "a counter, SYSCFG, HWCR, NB_CFG, interrupt pending: what Linux reads on AMD"),
