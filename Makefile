@@ -46,7 +46,7 @@ $(BUILD)/obj/%.o: %.S
 # hypervisor and the EFI application, and tests/coverage/, which prints them on the serial line.
 ifdef COVERAGE
 COUNTED_ROOMS := hv arch boot config
-COUNTERS      := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=atomic
+COUNTERS      := -fprofile-arcs -ftest-coverage -fprofile-info-section -fprofile-update=atomic -w
 $(COUNTED_ROOMS:%=$(BUILD)/obj/%/%.o): private FREESTANDING += $(COUNTERS)
 LIBGCOV       := $(shell $(CC) -print-libgcc-file-name | sed s/libgcc.a/libgcov.a/)
 COVERAGE_OBJ  := $(BUILD)/obj/tests/coverage/dump.o

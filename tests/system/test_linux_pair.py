@@ -174,7 +174,7 @@ class LinuxPair(LinuxGuests):
     def product(self):
         output = self.run(ALPHA, "cat /sys/class/dmi/id/product_name")
         expect_that("Bulkhead" in output.split(), "the product name Bulkhead", output)
-        self.command(ALPHA, "dmesg | grep 'DMI: Bulkhead Bulkhead, BIOS 1.0'")
+        self.command(ALPHA, "dmesg | grep 'DMI: Bulkhead Bulkhead/Bulkhead, BIOS 1.0'")
 
     @check("switching replays the scrollback")
     def replay(self):
