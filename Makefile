@@ -284,7 +284,7 @@ coverage-short:
 mutate:
 	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count $(MUTATE_COUNT) --floor $(MUTATE_FLOOR)
 mutate-short:
-	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count 20 --floor $(MUTATE_FLOOR)
+	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count 12 --floor 60
 
 # The README's picture, from the test that reads it.
 screenshot:
