@@ -214,6 +214,15 @@ static void feed_own(uint8_t byte) {
     }
 }
 
+/* The view to come has a guest by now: a large one is scrubbed for seconds before. */
+static bool focus_is_due(void) {
+    if (console.focus_next == 0) {
+        return false;
+    }
+    enum vm_state state = console.views[console.focus_next]->vm->state;
+    return state != VM_STOPPED && state != VM_STARTING;
+}
+
 /* Does what has to come before the next byte of the view; false if there is nothing. */
 static bool prepare(struct console_view *v) {
     bool log_idle = v == &console.log && backlog(v) == 0;
@@ -224,7 +233,7 @@ static bool prepare(struct console_view *v) {
         notice("\r\n[bulkhead] %llu bytes skipped\r\n", (ull)(cursor - v->cursor));
         v->cursor = cursor;
         seq_reset(&console.seq);
-    } else if (log_idle && console.focus_next != 0) {
+    } else if (log_idle && focus_is_due()) {
         switch_to(console.focus_next);
     } else if (!str_equal(prompt, console.shown) || before_end != console.shown_before_end) {
         notice("\r%s\x1b[K", prompt);

@@ -211,6 +211,16 @@ TEST(focus_follows_the_log) {
     CHECK_STR(fake_line_take(), "partition\r\nthe last line\r\n" BANNER_ALPHA "hello");
     type("x");
     CHECK_STR(alpha.typed, "x");
+    /* Not before the guest runs. */
+    start();
+    alpha.vm.state = VM_STOPPED;
+    console_start(1);
+    alpha.vm.state = VM_STARTING;
+    vm_state_changed(&alpha.vm);
+    CHECK_STR(fake_line_take(), "");
+    alpha.vm.state = VM_RUNNING;
+    vm_state_changed(&alpha.vm);
+    CHECK_STR(fake_line_take(), BANNER_ALPHA);
     /* With nothing left to say, at once. */
     start();
     console_start(2);
