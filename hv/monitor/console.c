@@ -26,8 +26,9 @@
 #define LETTER      0x40 /* of a control character: Ctrl-A is 1 */
 
 #define OUT_SIZE  (2 * SEQ_BYTES)
-#define PUMP_MOST 512u /* bytes in one go, when nothing else slows the pump down */
-#define DRAW_MOST 64u  /* cells in one go, 30 us on a fast screen, 300 us on a slow one */
+/* Bytes in one go: a banner fits in, and no neighbour on this CPU waits long. */
+#define PUMP_MOST 320u
+#define DRAW_MOST 64u /* cells in one go, 30 us on a fast screen, 300 us on a slow one */
 
 /* A terminal on a serial line is taken for one of this size: its own is not known. */
 #define LINE_COLUMNS 80

@@ -12,7 +12,7 @@ from guests import HEART_CONFIG, LEGACY, RESTARTS, GuestBoot
 from test_refusals import squeeze
 
 # CPUID.1:EAX of the emulated CPUs: Bochs's Haswell; Bochs's Trinity and QEMU's "max".
-INTEL_CPUS, AMD_CPUS, REVISION = [0x306c3], [0x610f01, 0x60fb1], 0x70000077
+INTEL_CPUS, AMD_CPUS, REVISION = [0x306c3, 0x206a7], [0x610f01, 0x60fb1], 0x70000077
 
 
 def intel_microcode(signature):
