@@ -19,9 +19,13 @@
 #define LOOKS_A_SECOND 1000000u
 #define LOOK_DOUBLINGS 10u
 
-/* How long a guest that stands still is believed to be in its shadow: both must have passed. */
-#define SHADOW_ENTRIES  4u
-#define SHADOW_A_SECOND 100000u
+/*
+ * How long a guest that stands still is believed to be in its shadow: both must have passed. A
+ * storm of host interrupts lets it do nothing for a dozen entries; a guest that really stands still
+ * after STI, JMP to itself, gets its interrupt some milliseconds late.
+ */
+#define SHADOW_ENTRIES  16u
+#define SHADOW_A_SECOND 5000u
 
 static void svm_intercept(struct vmcb *c, uint32_t bits, bool on) {
     c->intercepts[0] = on ? c->intercepts[0] | bits : c->intercepts[0] & ~bits;
