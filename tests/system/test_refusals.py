@@ -30,7 +30,7 @@ CASES = [
      ["CPU 0", "alpha", "beta"]),
     ("more memory than there is", GUEST.replace('"32M"', '@"8G"'), ["8G", "free"]),
     ("memory too small for kernel", GUEST.replace('"32M"', '@"16M"').replace("testguest", "greedy"),
-     ["16M", "too little", "68M"]),
+     ["16M", "too little", "100M"]),
     ("missing kernel", GUEST.replace('"guests/testguest"', '@"guests/nothing"'),
      ["guests/nothing", "no such file"]),
     ("truncated kernel", GUEST.replace('"guests/testguest"', '@"guests/cut"'),
