@@ -8,8 +8,7 @@
 #include "hv/lib/str.h"
 
 static void report_registers(struct vcpu *v) {
-    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+    const char *const *names = hvm_gpr_names;
     v->regs[X86_RSP] = hvm->get(v, HVM_RSP);
     for (unsigned i = 0; i < 16; i += 4) {
         const uint64_t *r = &v->regs[i];
@@ -23,13 +22,11 @@ static void report_registers(struct vcpu *v) {
 }
 
 static void report_segments(struct vcpu *v) {
-    static const char *const names[] = {"es", "cs",   "ss", "ds",   "fs",
-                                        "gs", "ldtr", "tr", "gdtr", "idtr"};
     for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
         struct hvm_segment s;
         hvm->get_segment(v, (enum hvm_seg)i, &s);
-        vm_log(v->vm, LOG_INFO, "  %-4s %04x  base %016llx  limit %08x  attr %05x", names[i],
-               s.selector, (ull)s.base, s.limit, s.attr);
+        vm_log(v->vm, LOG_INFO, "  %-4s %04x  base %016llx  limit %08x  attr %05x",
+               hvm_segment_names[i], s.selector, (ull)s.base, s.limit, s.attr);
     }
 }
 

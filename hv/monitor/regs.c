@@ -39,8 +39,7 @@ static const char *paging_name(const struct vcpu_snapshot *s) {
 }
 
 static void print_general(const struct vcpu_snapshot *s) {
-    static const char *const names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
-                                          "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+    const char *const *names = hvm_gpr_names;
     for (unsigned i = 0; i < 16; i += 4) {
         console_print("  %-3s %016llx  %-3s %016llx  %-3s %016llx  %-3s %016llx\n", names[i],
                       (ull)s->regs[i], names[i + 1], (ull)s->regs[i + 1], names[i + 2],
@@ -56,12 +55,10 @@ static void print_system(const struct vcpu_snapshot *s) {
 }
 
 static void print_segments(const struct vcpu_snapshot *s) {
-    static const char *const names[HVM_SEG_COUNT] = {"es", "cs",   "ss", "ds",   "fs",
-                                                     "gs", "ldtr", "tr", "gdtr", "idtr"};
     for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
         const struct hvm_segment *seg = &s->segments[i];
-        console_print("  %-4s %04x  base %016llx  limit %08x  attr %05x\n", names[i], seg->selector,
-                      (ull)seg->base, seg->limit, seg->attr);
+        console_print("  %-4s %04x  base %016llx  limit %08x  attr %05x\n", hvm_segment_names[i],
+                      seg->selector, (ull)seg->base, seg->limit, seg->attr);
     }
 }
 

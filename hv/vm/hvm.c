@@ -6,6 +6,13 @@
 
 struct hvm_ops *hvm;
 
+const char *const hvm_gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+                                       "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};
+
+const char *const hvm_segment_names[HVM_SEG_COUNT] = {
+    [HVM_ES] = "es", [HVM_CS] = "cs",    [HVM_SS] = "ss", [HVM_DS] = "ds",    [HVM_FS] = "fs",
+    [HVM_GS] = "gs", [HVM_LDT] = "ldtr", [HVM_TR] = "tr", [HVM_GDT] = "gdtr", [HVM_IDT] = "idtr"};
+
 const char *const exit_kind_names[EXIT_KINDS] = {
     [EXIT_UNKNOWN] = "unknown",
     [EXIT_CPUID] = "cpuid",

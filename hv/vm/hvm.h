@@ -168,6 +168,9 @@ enum hvm_reg {
 enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDT, HVM_TR, HVM_GDT, HVM_IDT };
 #define HVM_SEG_COUNT 10
 
+/* For reports: by enum x86_gpr, by enum hvm_seg. */
+extern const char *const hvm_gpr_names[16], *const hvm_segment_names[HVM_SEG_COUNT];
+
 /* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 =
  * unusable. */
 struct hvm_segment {
