@@ -32,6 +32,7 @@ struct cpu_feature {
 #define CPU_HAS_X2APIC        ((struct cpu_feature){1, ECX, 21})
 #define CPU_HAS_TSC_DEADLINE  ((struct cpu_feature){1, ECX, 24})
 #define CPU_HAS_XSAVE         ((struct cpu_feature){1, ECX, 26})
+#define CPU_HAS_PKU           ((struct cpu_feature){7, ECX, 3})
 #define CPU_HAS_MCE           ((struct cpu_feature){1, EDX, 7})
 #define CPU_HAS_MCA           ((struct cpu_feature){1, EDX, 14})
 #define CPU_HAS_NX            ((struct cpu_feature){0x80000001u, EDX, 20})

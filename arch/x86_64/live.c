@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The CPU state that belongs to the running guest and stays in the registers across exits: vector
- * state, XCR0, debug registers, SYSCALL MSRs. The hypervisor itself uses none of it. Called when a
- * vCPU is reset, and for a guest's XSETBV.
- * Sources: Intel SDM "Managing State Using the XSAVE Feature Set", "XSETBV".
+ * state, XCR0, PKRU, debug registers, SYSCALL MSRs. The hypervisor itself uses none of it. Called
+ * when a vCPU is reset, and for a guest's XSETBV. Sources: Intel SDM "Managing State Using the
+ * XSAVE Feature Set", "XSETBV".
  */
 #include <cpuid.h>
 
@@ -13,7 +13,8 @@
 #define XCR0_SSE      BIT(1)
 #define XCR0_AVX      BIT(2)
 #define XCR0_AVX512   (BIT(5) | BIT(6) | BIT(7))
-#define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512)
+#define XCR0_PKRU     BIT(9)
+#define XCR0_KNOWN    (XCR0_X87 | XCR0_SSE | XCR0_AVX | XCR0_AVX512 | XCR0_PKRU)
 #define XSAVES        BIT32(3) /* CPUID.(Dh,1):EAX */
 #define MSR_XSS       0xda0u
 #define FCW_DEFAULT   0x37fu
@@ -31,6 +32,15 @@ static uint64_t xcr0_supported(void) {
     uint32_t r[4];
     plat_cpuid(0xd, 0, r);
     return cpu_has(CPU_HAS_XSAVE) ? (uint64_t)r[EDX] << 32 | r[EAX] : 0;
+}
+
+/* RDPKRU needs CR4.PKE, which the hypervisor keeps set where the CPU has it. */
+uint32_t plat_pkru(void) {
+    uint32_t pkru = 0;
+    if ((cr4_read() & X86_CR4_PKE) != 0) {
+        __asm__ volatile("rdpkru" : "=a"(pkru) : "c"(0) : "rdx", "memory");
+    }
+    return pkru;
 }
 
 uint64_t plat_xgetbv(void) {

@@ -108,10 +108,14 @@ static void paging_allow_nx(void) {
     }
 }
 
-/* No SMEP, SMAP, UMIP: no page here is a user's, and nothing but the guests runs outside ring 0. */
+/*
+ * No SMEP, SMAP, UMIP: no page here is a user's, and nothing but the guests runs outside ring 0.
+ * For the same reason no access of ours is subject to protection keys: PKE is for plat_pkru().
+ */
 void paging_enable(void) {
     uint64_t cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
                    (cpu_has(CPU_HAS_MCE) ? X86_CR4_MCE : 0) |
+                   (cpu_has(CPU_HAS_PKU) ? X86_CR4_PKE : 0) |
                    (cpu_has(CPU_HAS_XSAVE) ? X86_CR4_OSXSAVE : 0);
     paging_allow_nx();
     msr_write(X86_MSR_EFER, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE);

@@ -172,6 +172,72 @@ static void test_rights(void) {
     *window[3] = 0;
 }
 
+#define CR4_PKE      (1ull << 22)
+#define KEY(n)       ((uint64_t)(n) << 59)
+#define KEY_NO_READ  (1u << 2) /* of key 1 */
+#define KEY_NO_WRITE (2u << 2)
+#define IOAPIC_INDEX 0xfec00000u
+
+#define CR0_WP (1ull << 16)
+
+static void write_cr0(uint64_t value) {
+    __asm__ volatile("mov %0, %%cr0" ::"r"(value) : "memory");
+}
+
+static void write_pkru(uint32_t value) {
+    __asm__ volatile("wrpkru" ::"a"(value), "c"(0), "d"(0) : "memory");
+}
+
+/* From a device, so that the hypervisor carries it out: the CPU has not looked at the destination.
+ */
+static void copy_from_device(uint64_t offset) {
+    uint64_t from = IOAPIC_INDEX, to = WINDOW + offset;
+    TRY("movsl", ("+S"(from), "+D"(to)), ());
+}
+
+/* SDM vol. 3 "Protection Keys". At CPL 0 they are for pages of CPL 3 all the same, but a key
+ * forbids a write with CR0.WP only. */
+static void test_keys(void) {
+    static const char text[] = "protection keys: announced as switched";
+    uint32_t page = address_of(&word) & ~0xfffu, offset = address_of(&word) & 0xfff;
+    uint32_t r[4], old = word;
+    uint64_t cr0, cr4 = read_cr4();
+    __asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+    cpuid(7, 0, r);
+    if ((r[2] & 1u << 3) == 0) {
+        tap_skip("protection keys", "the CPU has none");
+        return;
+    }
+    tap_line((r[2] & 1u << 4) == 0, "protection keys: OSPKE is clear at first");
+    write_cr4(cr4 | CR4_PKE);
+    cpuid(7, 0, r);
+    tap_line((r[2] & 1u << 4) != 0, text);
+    window_map(page, USER | KEY(1), 0);
+    write_cr0(cr0 | CR0_WP);
+
+    write_pkru(KEY_NO_READ);
+    (void)window_read(offset);
+    expect_fault(0x21, "protection keys: no access");
+    write_pkru(KEY_NO_WRITE);
+    tap_line(window_read(offset) == old && trap_last.vector == NO_TRAP,
+             "protection keys: a page that may be read");
+    TRY("movl $0, (%0)", (), ("r"(WINDOW + offset)));
+    expect_fault(0x23, "protection keys: and not be written");
+    copy_from_device(offset);
+    expect_fault(0x23, "protection keys: nor by an instruction that is emulated");
+    tap_line_value(word == old, "protection keys: it is as it was", word);
+    write_pkru(0);
+    copy_from_device(offset);
+    tap_line(trap_last.vector == NO_TRAP && word != old, "protection keys: it can be allowed");
+    word = old;
+
+    write_cr0(cr0);
+    write_cr4(cr4);
+    cpuid(7, 0, r);
+    tap_line((r[2] & 1u << 4) == 0, "protection keys: OSPKE is clear again");
+    *window[3] = 0;
+}
+
 void test_paging(void) {
     if (option_number("legacy", 1) != 0) {
         try_legacy("no paging: a device", 0, CR0_UNPAGED, APIC_VERSION, address_of(&word));
@@ -182,6 +248,7 @@ void test_paging(void) {
     }
     test_4level();
     test_rights();
+    test_keys();
     uint32_t r[4];
     cpuid(7, 0, r);
     tap_line((r[2] & 1u << 16) == 0, "5-level paging is not announced");

@@ -16,6 +16,9 @@
 #define ANY CPUID_NO_SUBLEAF
 #define ALL UINT32_MAX
 
+#define XSAVE_PKRU 9u /* the component */
+#define XSAVE_LAST XSAVE_PKRU
+
 #define LEAF_LAST    0x1fu
 #define LEAF_LIMITED 2u /* for systems of long ago: SDM vol. 4 "IA32_MISC_ENABLE" */
 
@@ -34,8 +37,8 @@
 #define LEAF7_EBX                                                                                  \
     (BIT(0) | BIT(3) | BITS(5, 10) | BIT(13) | BITS(16, 21) | BITS(23, 24) | BITS(28, 31))
 #define LEAF7_EBX_SET BIT(1) /* IA32_TSC_ADJUST, being ours */
-/* AVX512VBMI UMIP VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
-#define LEAF7_ECX     (BITS(1, 2) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
+/* AVX512VBMI UMIP PKU VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
+#define LEAF7_ECX     (BITS(1, 3) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
 /* FSRM, MD_CLEAR (VERW clears buffers); IBRS STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD. */
 #define LEAF7_EDX     (BIT(4) | BIT(10) | BITS(26, 29) | BIT(31))
 /* FXSAVE's error pointers; IBPB; IBRS STIBP and which of them are always on, preferred; SSBD SSB_NO
@@ -63,6 +66,7 @@ const struct cpuid_policy cpuid_policies[] = {
     {0x0d, 1, "XSAVE", .pass = {BITS(0, 2), 0, 0, 0}}, /* XSAVEOPT XSAVEC XGETBV1 */
     {0x0d, 2, "XSAVE", .pass = {ALL, ALL, ALL, 0}},
     {0x0d, 5, "XSAVE", .more = 2, .pass = {ALL, ALL, ALL, 0}},
+    {0x0d, 9, "XSAVE", .pass = {ALL, ALL, ALL, 0}}, /* PKRU */
     {0x15, ANY, "frequencies", .more = 1},
     {0x1f, 0, "topology", .more = 2},
     {BULKHEAD_CPUID_BASE, ANY, "Bulkhead", .set = {0}},
@@ -200,6 +204,9 @@ void cpuid_init(struct vcpu *v) {
     if ((hvm->features & HVM_INVPCID) == 0) {
         cpuid_edit(v, 7, 0)->out[1] &= ~BIT32(10);
     }
+    if (!cpuid_has(&v->cpuid, 0xd, 0, XSAVE_PKRU)) { /* PKRU is set to 0 and saved by XSAVE's way */
+        cpuid_edit(v, 7, 0)->out[2] &= ~BIT32(3);
+    }
     cpuid_own(v);
     cpuid_topology(v);
 }
@@ -207,6 +214,11 @@ void cpuid_init(struct vcpu *v) {
 void cpuid_set_osxsave(struct vcpu *v, bool on) {
     uint32_t *ecx = &cpuid_edit(v, 1, 0)->out[2];
     *ecx = on ? *ecx | BIT32(27) : *ecx & ~BIT32(27);
+}
+
+void cpuid_set_ospke(struct vcpu *v, bool on) {
+    uint32_t *ecx = &cpuid_edit(v, 7, 0)->out[2];
+    *ecx = on ? *ecx | BIT32(4) : *ecx & ~BIT32(4);
 }
 
 void cpuid_set_apic(struct vcpu *v, bool on) {
@@ -221,7 +233,7 @@ void cpuid_set_limit(struct vcpu *v, bool on) {
 /* Size of the XSAVE area for a set of components, from leaf 0Dh; standard or compacted format. */
 static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0, bool compacted) {
     uint32_t size = 576; /* legacy region and header */
-    for (uint32_t i = 2; i < 8; i++) {
+    for (uint32_t i = 2; i <= XSAVE_LAST; i++) {
         const struct cpuid_entry *e = cpuid_find(t, 0xd, i);
         uint32_t at = !compacted ? e->out[1] : (e->out[2] & 2) != 0 ? ALIGN_UP(size, 64u) : size;
         if ((xcr0 >> i & 1) != 0) {

@@ -33,6 +33,7 @@ static const struct {
     {X86_CR4_OSXSAVE, 1, 2, 26},
     {X86_CR4_SMEP, 7, 1, 7},
     {X86_CR4_SMAP, 7, 1, 20},
+    {X86_CR4_PKE, 7, 2, 3},
 };
 
 uint64_t cr4_guest_allowed(const struct cpuid_table *t) {
@@ -105,6 +106,7 @@ static bool cr4_write(struct vcpu *v, uint64_t value) {
     }
     hvm->set(v, HVM_CR4, value);
     cpuid_set_osxsave(v, (value & X86_CR4_OSXSAVE) != 0);
+    cpuid_set_ospke(v, (value & X86_CR4_PKE) != 0);
     hvm->flush(v);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "hv/exit/operand.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/str.h"
+#include "hv/vm/plat.h"
 
 /* Outside 64-bit mode code ends with its segment, and IP does not wrap there. */
 size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
@@ -18,6 +19,7 @@ size_t fetch_bytes(struct vcpu *v, struct fetch *f, void *out, size_t n) {
                                .cr4 = hvm->get(v, HVM_CR4),
                                .efer = hvm->get(v, HVM_EFER),
                                .rflags = hvm->get(v, HVM_RFLAGS),
+                               .pkru = plat_pkru(),
                                .user = vcpu_cpl(v) == 3,
                                .phys_bits = (uint8_t)max_u64(e->out[0] & 0xff, 36)};
     f->rip = hvm->get(v, HVM_RIP);

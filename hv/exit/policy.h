@@ -32,8 +32,10 @@ extern const struct cpuid_hidden cpuid_hidden[];
 /* Computes v's answers from the host's CPUID and the policy. */
 void cpuid_init(struct vcpu *v);
 
-/* CR4.OSXSAVE, IA32_APIC_BASE.EN and IA32_MISC_ENABLE's limit of leaf 0 are mirrored in CPUID. */
+/* CR4.OSXSAVE and PKE, IA32_APIC_BASE.EN and IA32_MISC_ENABLE's limit of leaf 0 are mirrored in
+ * CPUID. */
 void cpuid_set_osxsave(struct vcpu *v, bool on);
+void cpuid_set_ospke(struct vcpu *v, bool on);
 void cpuid_set_apic(struct vcpu *v, bool on);
 void cpuid_set_limit(struct vcpu *v, bool on);
 
@@ -43,8 +45,8 @@ const struct cpuid_entry *cpuid_find(const struct cpuid_table *t, uint32_t leaf,
 /* True if the guest has feature bit `bit` of register reg (0 EAX .. 3 EDX). */
 bool cpuid_has(const struct cpuid_table *t, uint32_t leaf, unsigned reg, unsigned bit);
 
-/* XCR0 bits a guest may set (the CPU may have fewer): x87, SSE, AVX, AVX-512. */
-#define CPUID_XCR0_ALLOWED 0xe7ull
+/* XCR0 bits a guest may set (the CPU may have fewer): x87, SSE, AVX, AVX-512, PKRU. */
+#define CPUID_XCR0_ALLOWED 0x2e7ull
 
 /* One sorted table. */
 struct ALIGNED(64) msr_policy {

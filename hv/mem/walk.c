@@ -15,6 +15,11 @@
 #define ENTRY_DIRTY    BIT(6)
 #define ENTRY_LARGE    BIT(7)
 #define ENTRY_NX       BIT(63)
+#define ENTRY_KEY(e)   ((unsigned)((e) >> 59) & 0xfu)
+
+/* In PKRU, two bits a key. */
+#define KEY_NO_ACCESS BIT32(0)
+#define KEY_NO_WRITE  BIT32(1)
 
 #define ADDRESS_MASK 0x000ffffffffff000ull
 #define MAX_ATTEMPTS 8
@@ -92,6 +97,24 @@ static bool access_allowed(const struct walk *w) {
     return (w->access & WALK_WRITE) == 0 || writable;
 }
 
+/*
+ * Protection keys are for data of user pages, and for long mode; entry is the one that names the
+ * page. SDM "Protection Keys".
+ */
+static bool key_allows(const struct walk *w, uint64_t entry) {
+    const struct walk_state *s = w->s;
+    bool long_mode = w->f->levels >= 4;
+    bool user_page = (w->permissions & ENTRY_USER) != 0;
+    bool data = (w->access & WALK_EXECUTE) == 0;
+    if (!long_mode || !user_page || !data || (s->cr4 & X86_CR4_PKE) == 0) {
+        return true;
+    }
+
+    uint32_t rights = s->pkru >> (2 * ENTRY_KEY(entry));
+    bool write = (w->access & WALK_WRITE) != 0 && (s->user || (s->cr0 & X86_CR0_WP) != 0);
+    return (rights & (write ? KEY_NO_ACCESS | KEY_NO_WRITE : KEY_NO_ACCESS)) == 0;
+}
+
 static enum status deny(const struct walk *w, uint32_t cause, struct walk_page *page) {
     bool fetch_told = nx_enabled(w) || (w->s->cr4 & X86_CR4_SMEP) != 0;
     page->pf_error = cause | (fetch_told ? w->access : w->access & ~(uint32_t)WALK_EXECUTE);
@@ -137,8 +160,9 @@ static enum status descend(struct walk *w, struct walk_page *page) {
         uint64_t implied = level > f->large ? f->top_implied : 0;
         entry |= implied;
         w->permissions = (w->permissions & (entry | ENTRY_NX)) | (entry & ENTRY_NX);
-        if (last && !access_allowed(w)) {
-            return deny(w, WALK_PF_PRESENT, page);
+        bool keyed = last && !key_allows(w, entry);
+        if (keyed || (last && !access_allowed(w))) {
+            return deny(w, WALK_PF_PRESENT | (keyed ? (uint32_t)WALK_PF_KEY : 0), page);
         }
         uint64_t marks = ENTRY_ACCESSED;
         marks |= last && (w->access & WALK_WRITE) != 0 ? ENTRY_DIRTY : 0;

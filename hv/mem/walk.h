@@ -17,11 +17,13 @@ enum walk_access {
     WALK_USER = BIT32(2), /* by walk_state's user, not to be given */
     WALK_PF_RESERVED = BIT32(3),
     WALK_EXECUTE = BIT32(4),
+    WALK_PF_KEY = BIT32(5),
 };
 
-/* The guest's registers as the CPU holds them. Protection keys are hidden from guests. */
+/* The guest's registers as the CPU holds them. */
 struct walk_state {
     uint64_t cr0, cr3, cr4, efer, rflags;
+    uint32_t pkru;     /* counts with CR4.PKE only */
     bool user;         /* CPL 3 */
     uint8_t phys_bits; /* physical-address width that the guest's CPUID states, 32-52 */
 };

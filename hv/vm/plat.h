@@ -25,9 +25,10 @@ void plat_take_interrupts(void);    /* lets pending host interrupts in, then shu
 void plat_wait(void);               /* halts until a host interrupt came; takes it */
 /* EAX EBX ECX EDX; zero if the CPU has no such leaf (Intel answers those with another one). */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+uint32_t plat_pkru(void);        /* the guest's rights by protection key; 0 on a CPU without */
 uint64_t plat_xgetbv(void);      /* XCR0; on a CPU that has it */
 bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-controlled */
-/* Puts the guest-owned live state (x87/SSE/AVX, XCR0, DR0-3, CR2, SYSCALL MSRs) to its reset
+/* Puts the guest-owned live state (x87/SSE/AVX, XCR0, PKRU, DR0-3, CR2, SYSCALL MSRs) to its reset
  * values. */
 void plat_reset_live_state(void);
 /* One of the guest's XMM registers, 0-15, which are live in the CPU. */

@@ -274,6 +274,7 @@ static const uint64_t reset_registers[HVM_REG_COUNT] = {
 
 #define CPUID_1_ECX_OSXSAVE BIT32(27)
 #define CPUID_1_EDX_APIC    BIT32(9)
+#define CPUID_7_ECX_OSPKE   BIT32(4)
 
 /* Attributes: present; read-write data, code, LDT, busy TSS. */
 static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
@@ -284,11 +285,17 @@ static const struct hvm_segment reset_segments[HVM_SEG_COUNT] = {
     [HVM_GDT] = {.limit = 0xffff},    [HVM_IDT] = {.limit = 0xffff},
 };
 
+/* The first one of a basic leaf. */
+static struct cpuid_entry *vcpu_cpuid_entry(struct vcpu *v, unsigned leaf) {
+    return &v->cpuid.entries[v->cpuid.slots[0][leaf] & (CPUID_SUBLEAVES - 1)];
+}
+
 static void vcpu_reset_registers(struct vcpu *v) {
     memset(v->regs, 0, sizeof(v->regs));
-    struct cpuid_entry *leaf = &v->cpuid.entries[v->cpuid.slots[0][1]];
-    v->regs[X86_RDX] = leaf->out[0];                    /* the CPU's signature */
-    leaf->out[2] &= ~CPUID_1_ECX_OSXSAVE;               /* shows CR4's bit */
+    struct cpuid_entry *leaf = vcpu_cpuid_entry(v, 1);
+    v->regs[X86_RDX] = leaf->out[0];      /* the CPU's signature */
+    leaf->out[2] &= ~CPUID_1_ECX_OSXSAVE; /* shows CR4's bit */
+    vcpu_cpuid_entry(v, 7)->out[2] &= ~CPUID_7_ECX_OSPKE;
     if ((v->lapic.apic_base & APIC_BASE_ENABLE) != 0) { /* after INIT it is as it was */
         leaf->out[3] |= CPUID_1_EDX_APIC;
     }

@@ -73,13 +73,16 @@ void plat_wait(void) {
     fake_wait();
 }
 static uint32_t fake_last_extended = 0x80000021;
+static uint32_t fake_xcr0_missing;
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     for (unsigned i = 0; i < 4; i++) {
         out[i] = UINT32_MAX; /* a CPU with everything */
     }
     if (leaf == 0xd) {
-        out[0] = subleaf == 0 ? 7 : subleaf == 1 ? 2 : subleaf == 2 ? 256 : 0;
-        out[1] = subleaf == 2 ? 576 : 0;
+        static const uint32_t sizes[] = {0x207, 2, 256, 0, 0, 0, 0, 0, 0, 8};
+        out[0] = subleaf < ARRAY_SIZE(sizes) ? sizes[subleaf] & ~fake_xcr0_missing : 0;
+        out[1] = subleaf == 2 ? 576 : subleaf == 9 ? 2688 : 0;
+        out[2] = 0;
     }
     if (leaf == 4 || leaf == 0x8000001d) { /* L1 data, L1 code, L2, L3 */
         static const uint32_t caches[] = {1 << 5 | 1, 1 << 5 | 2, 2 << 5 | 3, 3 << 5 | 3};
@@ -96,6 +99,10 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     }
 }
 static uint64_t fake_xcr0 = 1;
+static uint32_t fake_pkru;
+uint32_t plat_pkru(void) {
+    return fake_pkru;
+}
 uint64_t plat_xgetbv(void) {
     return fake_xcr0;
 }

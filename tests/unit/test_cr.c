@@ -93,6 +93,7 @@ TEST(cr4_follows_cpuid) {
         {X86_CR4_PGE, 1, 3, 13},     {X86_CR4_OSFXSR, 1, 3, 24},  {X86_CR4_OSXMMEXCPT, 1, 3, 25},
         {X86_CR4_UMIP, 7, 2, 2},     {X86_CR4_FSGSBASE, 7, 1, 0}, {X86_CR4_PCIDE, 1, 2, 17},
         {X86_CR4_OSXSAVE, 1, 2, 26}, {X86_CR4_SMEP, 7, 1, 7},     {X86_CR4_SMAP, 7, 1, 20},
+        {X86_CR4_PKE, 7, 2, 3},
     };
     struct vcpu *v = fake_machine_start();
     for (unsigned i = 0; i < ARRAY_SIZE(bits); i++) {
@@ -157,7 +158,8 @@ TEST(xsetbv) {
         {7, 0, 1, 0xc093, false},
         {7, 1, 0, 0xc093, false},
         {6, 0, 0, 0xc093, false},
-        {0xe7, 0, 0, 0xc093, true},
+        {0x2e7, 0, 0, 0xc093, true},
+        {1u << 8 | 3, 0, 0, 0xc093, false},
         {1u << 17 | 3, 0, 0, 0xc093, false},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -139,12 +139,20 @@ TEST(xsave_sizes_follow_xcr0) {
     fake_xcr0 = 3;
     cpuid_of(v, 0xd, 0);
     CHECK_U64(v->regs[X86_RBX], 576);
-    CHECK_U64(v->regs[X86_RCX], 832);
+    CHECK_U64(v->regs[X86_RCX], 2696);
     fake_xcr0 = 7;
     cpuid_of(v, 0xd, 0);
     CHECK_U64(v->regs[X86_RBX], 832);
     cpuid_of(v, 0xd, 1);
     CHECK_U64(v->regs[X86_RBX], 832);
+    fake_xcr0 = 0x207; /* PKRU: 8 bytes, far away or after the others */
+    cpuid_of(v, 0xd, 0);
+    CHECK_U64(v->regs[X86_RBX], 2696);
+    cpuid_of(v, 0xd, 1);
+    CHECK_U64(v->regs[X86_RBX], 840);
+    cpuid_of(v, 0xd, 9);
+    CHECK_U64(v->regs[X86_RAX], 8);
+    CHECK_U64(v->regs[X86_RBX], 2688);
     fake_xcr0 = 1;
     cpuid_of(v, 0xd, 1);
     CHECK_U64(v->regs[X86_RBX], 576);
@@ -302,6 +310,33 @@ TEST(ports_of_nobody_read_all_ones) {
     CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
     CHECK_U64(fake_console_length, 1);
     CHECK_U64((uint8_t)fake_console[0], 'x');
+}
+
+/* CPUID 7 ECX: PKU where XSAVE knows its register, and OSPKE as CR4 has it. */
+TEST(protection_keys) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_CR, .cr = {.access = CR_WRITE, .cr = 4, .gpr = X86_RBX}};
+    CHECK(cpuid_has(&v->cpuid, 7, 2, 3) && !cpuid_has(&v->cpuid, 7, 2, 4));
+    CHECK(cpuid_has(&v->cpuid, 0xd, 0, 9));
+    v->regs[X86_RBX] = X86_CR4_PAE | X86_CR4_PKE;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_regs[HVM_CR4], X86_CR4_PAE | X86_CR4_PKE);
+    CHECK(cpuid_has(&v->cpuid, 7, 2, 4));
+    v->regs[X86_RBX] = X86_CR4_PAE;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK(!cpuid_has(&v->cpuid, 7, 2, 4));
+    v->regs[X86_RBX] = X86_CR4_PAE | X86_CR4_PKE;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    vcpu_reset(v, true);
+    CHECK(!cpuid_has(&v->cpuid, 7, 2, 4));
+
+    fake_xcr0_missing = BIT32(9);
+    cpuid_init(v);
+    CHECK(!cpuid_has(&v->cpuid, 7, 2, 3));
+    v->regs[X86_RBX] = X86_CR4_PAE | X86_CR4_PKE;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(faulted(v, X86_GP));
+    fake_xcr0_missing = 0;
 }
 
 TEST(violation_stops_when_the_config_says_so) {
@@ -748,7 +783,7 @@ TEST(halting_takes_what_waited_for_a_window) {
 }
 
 /* Bits that the manuals give a name, by register: each is in the policy or hidden for a reason. The
- * rest of a word is reserved, or a mirror of something else (OSXSAVE, HTT). */
+ * rest of a word is reserved, or a mirror of something else (OSXSAVE, HTT, OSPKE). */
 TEST(what_is_hidden_has_a_reason) {
     static const struct {
         uint32_t leaf, reg, named;
@@ -756,7 +791,7 @@ TEST(what_is_hidden_has_a_reason) {
         {0x01, 2, ~(BIT32(16) | BIT32(27))},
         {0x01, 3, ~(BIT32(10) | BIT32(20) | BIT32(28) | BIT32(30))},
         {0x07, 1, ~BIT32(22)},
-        {0x07, 2, ~(BIT32(15) | BIT32(26))},
+        {0x07, 2, ~(BIT32(4) | BIT32(15) | BIT32(26))},
         {0x07, 3, ~(BIT32(0) | BIT32(6) | BIT32(7) | BIT32(12) | BIT32(17) | BIT32(21))},
         {0x80000001, 2, ~(BIT32(14) | BIT32(18) | BIT32(20) | BIT32(25) | BIT32(31))},
         {0x80000001, 3, ~(BIT32(10) | BIT32(18) | BIT32(19) | BIT32(21) | BIT32(28))},
@@ -943,12 +978,12 @@ TEST_MAIN(T(the_devices_of_a_pc_do_not_overlap), T(every_exit_kind_has_a_handler
           T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up), T(registers_that_remember_nothing),
           T(counters_of_every_amd_cpu), T(msr_table_is_sorted_and_disjoint),
           T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0),
-          T(hypercalls), T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
-          T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
-          T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
-          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
-          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
-          T(init_and_startup_messages), T(init_to_the_first_cpu_is_a_reset),
-          T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(control_registers), T(protection_keys), T(mov_to_cr_takes_half_outside_64_bit_mode),
+          T(xsetbv_is_for_cpl_0), T(hypercalls), T(memory_that_is_not_there),
+          T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
+          T(double_and_triple_faults), T(hlt_under_the_trap_flag_does_not_sleep),
+          T(intercepted_exceptions_go_on_to_the_guest), T(interrupts_wait_for_their_window),
+          T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
+          T(messages_reach_whom_they_name), T(init_and_startup_messages),
+          T(init_to_the_first_cpu_is_a_reset), T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))

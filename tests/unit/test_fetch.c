@@ -135,7 +135,9 @@ static unsigned fetched_mode;
 static size_t fetched(void) {
     uint8_t bytes[12] = {0};
     struct fetch f;
+    fake_pkru = 0x12345678;
     size_t n = fetch_bytes(v, &f, bytes, sizeof(bytes));
+    CHECK_U64(f.s.pkru, fake_pkru);
     fetched_mode = f.mode;
     CHECK(n <= sizeof(bytes) && memcmp(bytes, numbers, n) == 0);
     return n;

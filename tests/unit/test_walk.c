@@ -223,6 +223,46 @@ TEST(smep_and_smap) {
     CHECK_U64(walk(0, WALK_READ), 0x5000);
 }
 
+/* SDM "Protection Keys": data of user pages, by the key of the entry that names the page. */
+TEST(protection_keys) {
+    const uint32_t no_access = 1u << 10, no_write = 2u << 10; /* of key 5 */
+    const uint64_t key = 5ull << 59;
+    set_up_long();
+    put8(0x1000, get8(0x1000) | 1ull << 59); /* not a key here */
+    put8(0x4000, get8(0x4000) | key);
+    state.pkru = no_access | no_write;
+    CHECK_U64(walk(0, WALK_WRITE | WALK_USER), 0x5000); /* keys are off */
+    put8(0x4000, (get8(0x4000) & ~D));
+
+    state.cr4 |= X86_CR4_PKE;
+    state.pkru = ~no_access & ~no_write; /* all other keys */
+    CHECK_U64(walk(0, WALK_WRITE | WALK_USER), 0x5000);
+    put8(0x4000, (get8(0x4000) & ~D));
+
+    state.pkru = no_write;
+    CHECK_U64(walk(0, WALK_READ | WALK_USER), 0x5000);
+    CHECK_U64(walk(0, WALK_READ), 0x5000);
+    CHECK_FAULT(0, WALK_WRITE | WALK_USER, 0x27);
+    CHECK_FAULT(0, WALK_WRITE, 0x23);
+    CHECK_U64(get8(0x4000) & D, 0);
+    state.cr0 &= ~X86_CR0_WP; /* of the kernel's writes alone */
+    CHECK_FAULT(0, WALK_WRITE | WALK_USER, 0x27);
+    CHECK_U64(walk(0, WALK_WRITE), 0x5000);
+
+    state.pkru = no_access;
+    CHECK_FAULT(0, WALK_READ | WALK_USER, 0x25);
+    CHECK_FAULT(0, WALK_READ, 0x21);
+    CHECK_FAULT(0, WALK_WRITE, 0x23);
+    CHECK_U64(walk(0, WALK_EXECUTE | WALK_USER), 0x5000);
+
+    /* Both reasons at once, and a page that is not a user's. */
+    put8(0x4000, (0x5000 | P | U) | key);
+    CHECK_FAULT(0, WALK_WRITE | WALK_USER, 0x27);
+    put8(0x4000, (0x5000 | P | W) | key);
+    CHECK_U64(walk(0, WALK_WRITE), 0x5000);
+    CHECK_FAULT(0, WALK_READ | WALK_USER, 5);
+}
+
 /*
  * All kinds of paging on one pattern: tables at 0x1000, 0x2000 ..., the page at 0x7000, and an
  * address whose indexes differ. The numbers are worked out by hand from the manual's figures.
@@ -486,6 +526,7 @@ TEST(random_tables) {
 }
 
 TEST_MAIN(T(no_paging), T(long_4k), T(not_present), T(canonical), T(table_outside_ram),
-          T(large_pages), T(reserved_bits), T(permissions), T(smep_and_smap), T(all_kinds_marks),
-          T(all_kinds_absent), T(all_kinds_reserved), T(all_kinds_permissions), T(pages_of_4m),
-          T(pages_of_2m_with_pae), T(root_of_pae), T(canonical_with_5_levels), T(random_tables))
+          T(large_pages), T(reserved_bits), T(permissions), T(smep_and_smap), T(protection_keys),
+          T(all_kinds_marks), T(all_kinds_absent), T(all_kinds_reserved), T(all_kinds_permissions),
+          T(pages_of_4m), T(pages_of_2m_with_pae), T(root_of_pae), T(canonical_with_5_levels),
+          T(random_tables))

@@ -106,7 +106,8 @@ static uint64_t vmx_host_rip(void) {
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     const struct cpu *cpu = cpu_current();
     s->entry_controls = vmx_controls[VMX_ENTRY];
-    s->cr4_guest_owned = cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_MCE);
+    s->cr4_guest_owned =
+        cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_PKE | X86_CR4_MCE);
     const struct {
         uint16_t code;
         uint64_t value;
