@@ -61,7 +61,7 @@ endif
 # A static position-independent ELF; boot/ applies its relative relocations.
 $(ELF): $(ELF_OBJ) linker.ld
 	$(CC) -nostdlib -static-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,-z,noexecstack \
-	    -Wl,-z,separate-code -Wl,--build-id=none -Wl,-z,norelro -Wl,--no-dynamic-linker \
+	    -Wl,-z,separate-code -Wl,--build-id=sha1 -Wl,-z,norelro -Wl,--no-dynamic-linker \
 	    -Wl,--fatal-warnings -o $@ $(ELF_OBJ) $(ELF_COVERAGE)
 
 # What each guest starts with (guests/firmware), its DSDT compiled from ASL; arch/x86_64/blob.S embeds
@@ -364,6 +364,7 @@ $(BUILD)/unit/test_vmx: $(addprefix $(BUILD)/host/arch/x86_64/vmx/,decode.o caps
 $(BUILD)/unit/test_svm $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/decode.o
 $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/events.o
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
+$(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 
 # So is the guests' firmware, but for its entry and its own memcpy.
 LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf)

@@ -12,6 +12,7 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
+#include "hv/lib/version.h"
 
 #define HEAP_BASE_SIZE (8 * MIB)
 #define HEAP_PER_CPU   (128 * KIB)
@@ -139,7 +140,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     BS = table->BootServices;
     BS->SetWatchdogTimer(0, 0, 0, NULL);
     console_init();
-    console_print(CONSOLE_PLAIN, "Bulkhead: looking at this machine\n");
+    console_print(CONSOLE_PLAIN, "Bulkhead " BULKHEAD_VERSION ": looking at this machine\n");
     bool planned = gather();
     uint32_t problems =
         work.report.lacks + work.faults.count + work.faults.dropped + work.other_problems;

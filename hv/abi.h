@@ -12,10 +12,13 @@
 #include <stdint.h>
 
 /* CPUID 40000000h: EAX = highest leaf, EBX ECX EDX = signature. */
-#define BULKHEAD_CPUID_BASE   0x40000000u
-#define BULKHEAD_SIGNATURE    "BulkheadHv64" /* 12 characters, EBX ECX EDX */
+#define BULKHEAD_CPUID_BASE    0x40000000u
+#define BULKHEAD_SIGNATURE     "BulkheadHv64" /* 12 characters, EBX ECX EDX */
+/* CPUID 40000001h: EAX = version of Bulkhead, a byte each: bits 23:16 major, 15:8 minor, 7:0 patch.
+ */
+#define BULKHEAD_CPUID_VERSION 0x40000001u
 /* CPUID 40000010h: EAX = TSC kHz, EBX = local APIC timer kHz. */
-#define BULKHEAD_CPUID_TIMING 0x40000010u
+#define BULKHEAD_CPUID_TIMING  0x40000010u
 
 #define HYPERCALL_NOP      0 /* does nothing, returns 0 */
 /*

@@ -15,6 +15,7 @@
 #include "config/toml.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
+#include "hv/lib/version.h"
 #include "tools/manual.h"
 #include "tools/microcode.h"
 #include "tools/stick_file.h"
@@ -205,6 +206,7 @@ static int show_toml(const char *path) {
 static int usage(void) {
     fprintf(stderr, "usage: bhcheck [--cpus N] [--memory SIZE] STICKDIR\n"
                     "       bhcheck --manual\n"
+                    "       bhcheck --version\n"
                     "       bhcheck --toml FILE\n"
                     "Checks STICKDIR/" STICK_CONFIG " and the files it names.\n"
                     "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
@@ -225,6 +227,10 @@ int main(int argc, char **argv) {
     struct options o = {.cpus = 64, .memory = 64 * GIB, .assumed = true};
     if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
         manual_print();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("bhcheck of Bulkhead " BULKHEAD_VERSION "\n");
         return 0;
     }
     if (argc == 3 && strcmp(argv[1], "--toml") == 0) {

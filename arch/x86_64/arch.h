@@ -67,6 +67,9 @@ void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all 
 void percpu_name(struct cpu *cpu); /* on the CPU itself: what cpu_current() goes by, no more */
 void percpu_load(struct cpu *cpu); /* on the CPU itself: GDT, segments, TSS */
 hpa_t percpu_guard(unsigned i);    /* the page below a stack, i < plat_cpu_count() * STACK_COUNT */
+/* What is in use, [*from, *to), of the stack of this CPU whose stack pointer is or was rsp; also if
+ * it ran over into the guard page below. False: none is. */
+bool percpu_used_stack(uint64_t rsp, uint64_t *from, uint64_t *to);
 
 /* paging.c */
 hpa_t paging_build(const struct boot_info *info); /* root of the host's tables */

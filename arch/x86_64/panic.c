@@ -6,12 +6,16 @@
  * or broken.
  */
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/trace.h"
 #include "hv/exit/mce.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/phys.h"
 #include "hv/vm/vcpu.h"
 
 #define NOBODY    UINT32_MAX
 #define LINE_SIZE 160u
+#define CALLS     30u /* of the trace */
+#define CALLS_ROW 5u
 #define STOP_WAIT 10000000u /* TSC ticks for the others to stop, some milliseconds */
 
 static const char exception_names[32][4] = {
@@ -95,6 +99,31 @@ static void panic_registers(const struct trap_frame *f) {
 #undef REGISTERS
 }
 
+/* Who called, from that stack pointer on: see trace.h. Reads nothing but a stack of ours and the
+ * text, which are always mapped. */
+static void panic_calls(uint64_t rsp) {
+    const struct trace_text text = {image_text, (uint64_t)(image_rodata - image_text)};
+    uint32_t calls[CALLS];
+    uint64_t from, to;
+
+    if (!percpu_used_stack(rsp, &from, &to)) {
+        panic_print("the stack pointer %#llx is on no stack of this CPU", (ull)rsp);
+        return;
+    }
+    const uint64_t *stack = phys_pointer(HPA(from));
+    size_t count = trace_find(&text, stack, (to - from) / sizeof(*stack), calls, CALLS);
+
+    for (size_t i = 0; i < count; i += CALLS_ROW) {
+        char line[LINE_SIZE] = "";
+        size_t n = 0;
+
+        for (size_t j = i; j < count && j < i + CALLS_ROW; j++) {
+            n += fmt_print(line + n, sizeof(line) - n, " text+%#x", calls[j]);
+        }
+        panic_print("%s%s", i == 0 ? "called from" : "           ", line);
+    }
+}
+
 /* Broken hardware shows in other ways, too: they are told whatever the panic is about. */
 static void panic_machine_checks(void) {
     struct mce m;
@@ -126,12 +155,22 @@ static NORETURN void panic_finish(void) {
     panic_stop_cpu();
 }
 
+/* What a report needs to be read: scripts/symbolize.py. */
+static void panic_build(void) {
+    char build[PLAT_BUILD_SIZE];
+    panic_print("%s", plat_build_text(build));
+}
+
 void plat_panic(const char *format, ...) {
     char text[LINE_SIZE];
+    uint64_t rsp;
+    __asm__ volatile("movq %%rsp, %0" : "=r"(rsp));
     FMT_ARGUMENTS(text, format);
     panic_begin();
     panic_print("BULKHEAD PANIC on CPU %u:", plat_cpu());
     panic_print("%s", text);
+    panic_build();
+    panic_calls(rsp);
     panic_finish();
 }
 
@@ -142,7 +181,9 @@ void panic_trap(const struct trap_frame *frame) {
                 frame->vector == X86_DF ? " (a stack overflow?)" : "");
     panic_print("at %#llx (text+%#llx)", (ull)frame->rip,
                 (ull)(frame->rip - (uintptr_t)image_text)); /* outside the text it means nothing */
+    panic_build();
     panic_registers(frame);
+    panic_calls(frame->rsp);
     panic_finish();
 }
 

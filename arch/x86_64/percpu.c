@@ -38,6 +38,21 @@ hpa_t percpu_guard(unsigned i) {
     return HPA(stack_area + i * STACK_STRIDE);
 }
 
+bool percpu_used_stack(uint64_t rsp, uint64_t *from, uint64_t *to) {
+    const struct cpu *cpu = cpu_current();
+
+    for (unsigned s = 0; s < STACK_COUNT; s++) {
+        uint64_t top = cpu->stack_top[s];
+
+        if (top != 0 && rsp < top && rsp >= top - STACK_STRIDE) {
+            *from = ALIGN_UP(max_u64(rsp, top - STACK_SIZE), sizeof(uint64_t));
+            *to = top;
+            return true;
+        }
+    }
+    return false;
+}
+
 static void percpu_init_cpu(struct cpu *cpu, unsigned index, uint32_t apic_id) {
     uint64_t tss = (uintptr_t)&cpu->tss;
     percpu_table[index] = cpu;

@@ -16,6 +16,8 @@ static void log_write_early(enum log_level level, const char *line, size_t n) {
 static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NULL};
 
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
+    char build[PLAT_BUILD_SIZE];
+
     percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
     serial_init(info->config.console_port);
     screen_init(&info->framebuffer);
@@ -33,6 +35,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     screen_clear();
     console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);
+    log_info("%s", plat_build_text(build));
     errata_init(info);
     mce_init_cpu();
     pci_stop_masters();

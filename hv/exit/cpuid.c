@@ -11,6 +11,7 @@
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
 #include "hv/lib/str.h"
+#include "hv/lib/version.h"
 #include "hv/vm/plat.h"
 
 #define ANY CPUID_NO_SUBLEAF
@@ -70,6 +71,7 @@ const struct cpuid_policy cpuid_policies[] = {
     {0x15, ANY, "frequencies", .more = 1},
     {0x1f, 0, "topology", .more = 2},
     {BULKHEAD_CPUID_BASE, ANY, "Bulkhead", .set = {0}},
+    {BULKHEAD_CPUID_VERSION, ANY, "Bulkhead: version", .set = {0}},
     {BULKHEAD_CPUID_TIMING, ANY, "Bulkhead: frequencies", .set = {0}},
     {0x80000000, ANY, "vendor, highest leaf", .pass = {ALL, ALL, ALL, ALL}},
     {0x80000001, ANY, "features", .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
@@ -168,6 +170,8 @@ static void cpuid_own(struct vcpu *v) {
     e = cpuid_edit(v, BULKHEAD_CPUID_BASE, 0);
     e->out[0] = BULKHEAD_CPUID_TIMING;
     memcpy(&e->out[1], BULKHEAD_SIGNATURE, 12);
+    const uint32_t version = VERSION_MAJOR << 16 | VERSION_MINOR << 8 | VERSION_PATCH;
+    cpuid_put(v, BULKHEAD_CPUID_VERSION, 0, (uint32_t[4]){version, 0, 0, 0});
     cpuid_put(v, BULKHEAD_CPUID_TIMING, 0, (uint32_t[4]){khz, LAPIC_TIMER_HZ / 1000, 0, 0});
 }
 

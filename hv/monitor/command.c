@@ -137,6 +137,11 @@ static void run_host_reset(const char *arg) {
     log_error("the machine could not be restarted");
 }
 
+static void run_version(UNUSED const char *arg) {
+    char build[PLAT_BUILD_SIZE];
+    console_print("%s\n", plat_build_text(build));
+}
+
 static void run_help(const char *arg);
 
 /* args: "" = none, "[X]" = may be left out, else needed. */
@@ -158,6 +163,7 @@ static const struct command_entry {
     {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, stats_vm, 0},
     {"stop", "NAME", "press a guest's power button; kill it after its stop_timeout", NULL, NULL,
      VM_COMMAND_STOP},
+    {"version", "", "version and build of Bulkhead, and where its text lies", run_version, NULL, 0},
 };
 
 static const char *command_name(unsigned i) {

@@ -73,7 +73,7 @@ static void start_consoles(const struct plan *plan) {
 }
 
 void hv_start(const struct boot_info *info) {
-    log_info("Bulkhead: every guest its own compartment");
+    log_info("every guest its own compartment");
     if (hvm_probe(info) != STATUS_OK) {
         plat_panic("this CPU offers no virtualization that Bulkhead can use");
     }

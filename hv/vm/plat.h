@@ -77,6 +77,11 @@ struct mce;
 void plat_mce_read(struct mce *out);
 void plat_mce_clear(const struct mce *m);
 
+/* Which build this is, and where in memory: "Bulkhead 0.9.0, build 0123456789abcdef, text at
+ * 0x1000000". buf needs PLAT_BUILD_SIZE bytes. Returns buf. */
+#define PLAT_BUILD_SIZE 80
+const char *plat_build_text(char *buf);
+
 /* The last words: see arch/x86_64/panic.c. */
 NORETURN void plat_panic(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Restarts or switches off the machine for an operator; returns only if it could not. */

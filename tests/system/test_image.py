@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What can be told from the files alone: no emulator."""
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -135,6 +136,27 @@ class Image(Boot):
                 read = subprocess.run(["mtype", "-i", image + "@@1M", "::/guests/web/f\u00fcr"], stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C.UTF-8"})
                 expect_that(read.stdout == b"one", "the file as it was", read.stdout)
+
+    def symbolize(self, text):
+        """(status, what scripts/symbolize.py makes of the text)."""
+        done = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/symbolize.py"), "--elf",
+                               os.path.join(self.build, "bulkhead.elf")], input=text, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    @check("a pasted panic becomes functions and lines, one of another build does not")
+    def symbols(self):
+        elf = os.path.join(self.build, "bulkhead.elf")
+        names = subprocess.run(["nm", elf], stdout=subprocess.PIPE, check=True, text=True).stdout
+        note = subprocess.run(["readelf", "-n", elf], stdout=subprocess.PIPE, check=True, text=True).stdout
+        build = re.search(r"Build ID: ([0-9a-f]{16})", note)[1]
+        at = int(re.search(r"([0-9a-f]+) \S hv_start$", names, re.M)[1], 16)
+        text = f"Bulkhead 1.2.3, build {build}, text at 0x1000\nat 0x2000 (text+{at:#x})\n"
+        status, said = self.symbolize(text)
+        expect_that(status == 0 and re.search(r"text\+%#x  hv_start at \S*hv/monitor/start\.c:\d+" % at, said),
+                    "hv_start with its file and line", said)
+        status, said = self.symbolize(text.replace(build, "0123456789abcdef"))
+        expect_that(status == 1 and "is of build" in said and "take the file" in said, "the other build refused", said)
 
     @staticmethod
     def build_copy(source, place):

@@ -7,10 +7,12 @@ the picture as screen.png; `make screenshot` takes it from there.
 import os
 import re
 import struct
+import subprocess
+import sys
 import time
 import zlib
 
-from frame import Boot, check, expect_that
+from frame import ROOT, Boot, check, expect_that
 from machine import SCALE
 
 NO_SCREEN = "its firmware sets up no framebuffer"
@@ -148,7 +150,7 @@ class Screen(Boot):
         expect_that(all(on for _, on in self.shown[-1]) and inverse == [(len("bulkhead> "), prompt)],
                     "the last line inverse, and the cursor at the prompt", f"{inverse}\n" + "\n".join(self.lines))
 
-    @check("a machine check in the hypervisor: the machine stops and tells the bank")
+    @check("a machine check in the hypervisor: the machine stops and tells the bank, build and calls")
     def machine_check(self):
         """Last: on a CPU without a guest, for this emulator would hand it to the guest."""
         self.operator("kill alpha")
@@ -156,7 +158,16 @@ class Screen(Boot):
         self.machine.monitor.command("human-monitor-command", **{
             "command-line": f"mce 0 1 {status:#x} 0x4 {address:#x} 0"})
         self.machine.expect(r"BULKHEAD PANIC on CPU 0: exception 18 #MC in the hypervisor", 30, "the panic")
+        begin = self.machine.serial.mark
+        self.machine.expect(r"Bulkhead \d+\.\d+\.\d+, build [0-9a-f]{16}, text at 0x[0-9a-f]+\r\n", 30, "the build")
+        self.machine.expect(r"called from text\+0x", 30, "the calls")
         self.machine.expect(r"machine check: bank 1, uncorrected, cache, the CPU's state is damaged", 30,
                             "the bank in words")
         self.machine.expect(rf"status {status:016x} address {address:x} misc 0", 30, "its registers")
         self.machine.expect(r"The machine is stopped", 30, "the end of the panic")
+        text = self.machine.serial.text[begin:self.machine.serial.mark]
+        said = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/symbolize.py"), "--elf",
+                               os.path.join(self.build, "bulkhead.elf")], input=text, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+        for function in ("life_run", "hv_cpu_main"):        # a CPU without a guest waits there
+            expect_that(re.search(rf"\b{function} at \S+:\d+", said), f"{function}() with its line", said)

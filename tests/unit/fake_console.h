@@ -6,6 +6,7 @@
 #ifndef TESTS_UNIT_FAKE_CONSOLE_H
 #define TESTS_UNIT_FAKE_CONSOLE_H
 
+#include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 #include "tests/unit/test.h"
@@ -129,6 +130,11 @@ uint64_t plat_tsc(void) {
 
 uint64_t plat_tsc_hz(void) {
     return 1000000;
+}
+
+const char *plat_build_text(char *buf) {
+    (void)str_copy_n(buf, PLAT_BUILD_SIZE, "Bulkhead 1.2.3", 14);
+    return buf;
 }
 
 void plat_machine_reset(void) {

@@ -280,6 +280,12 @@ TEST(cursor_and_history) {
     CHECK_STR(answer_to("?") + 0, answer_to("help"));
 }
 
+TEST(version_is_told) {
+    start();
+    CHECK_STR(answer_to("version"), "Bulkhead 1.2.3\r\n");
+    CHECK_STR(answer_to("version 2"), "usage: version\r\n");
+}
+
 TEST(host_reset_wants_a_yes) {
     start();
     CHECK_STR(answer_to("host-reset"), "usage: host-reset yes\r\n");
@@ -292,4 +298,4 @@ TEST(host_reset_wants_a_yes) {
 
 TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
           T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
-          T(cursor_and_history), T(host_reset_wants_a_yes))
+          T(cursor_and_history), T(version_is_told), T(host_reset_wants_a_yes))

@@ -7,6 +7,7 @@
 #include "hv/abi.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/range.h"
+#include "hv/lib/version.h"
 
 #define MSR_TSC_ADJUST  0x3bu
 #define MSR_UCODE_REV   0x8bu
@@ -63,6 +64,9 @@ TEST(cpuid_tells_who_we_are_and_how_fast) {
     uint32_t words[3] = {(uint32_t)v->regs[X86_RBX], (uint32_t)v->regs[X86_RCX],
                          (uint32_t)v->regs[X86_RDX]};
     CHECK(memcmp(words, BULKHEAD_SIGNATURE, 12) == 0);
+    cpuid_of(v, BULKHEAD_CPUID_VERSION, 0);
+    CHECK_U64(v->regs[X86_RAX], VERSION_MAJOR << 16 | VERSION_MINOR << 8 | VERSION_PATCH);
+    CHECK_U64(v->regs[X86_RBX] | v->regs[X86_RCX] | v->regs[X86_RDX], 0);
     cpuid_of(v, BULKHEAD_CPUID_TIMING, 0);
     CHECK_U64(v->regs[X86_RAX], FAKE_HZ / 1000);
     cpuid_of(v, 0x15, 0);
