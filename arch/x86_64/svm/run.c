@@ -56,7 +56,7 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
     }
 }
 
-/* Registers go in and out through v; all others are the compiler's loss. Returns v. */
+/* Registers go in and out through v; the guest's run clobbers all others. Returns v. */
 static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v,
                                                                   struct vmexit *x) {
     __asm__ volatile("call svm_enter"

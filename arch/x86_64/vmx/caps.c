@@ -7,12 +7,30 @@
 
 #include "hv/lib/str.h"
 
-/* APIC: wanted if all of them are there. TOGGLE: switched at run time, so both values must be
- * allowed. OFF: CPUs without the TRUE capability MSRs may insist on it, and then every CR3 load or
- * RDTSC of a guest would exit. */
-enum vmx_use { NEED, WANT, APIC, TOGGLE, OFF };
+enum vmx_use {
+    NEED,
+    WANT,   /* taken where it is offered */
+    APIC,   /* wanted if all of them are there */
+    TOGGLE, /* switched at run time, so both values must be allowed */
+    /* CPUs without the TRUE capability MSRs may insist on it; then every CR3 load or RDTSC of a
+     * guest would exit. */
+    OFF,
+};
 
-#define PROC2_APIC 0x311u /* the APIC rows of VMX_PROC2 */
+/* What the controls get, and what the CPU must allow. */
+static const struct vmx_use_rule {
+    bool set, must_have, must_allow_off;
+} vmx_use_rules[] = {
+    [NEED] = {.set = true, .must_have = true},
+    [WANT] = {.set = true},
+    [APIC] = {.set = true},
+    [TOGGLE] = {.must_have = true, .must_allow_off = true},
+    [OFF] = {.must_allow_off = true},
+};
+
+/* The APIC rows of VMX_PROC2. */
+#define PROC2_APIC                                                                                 \
+    (PROC2_APIC_PAGE | PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_VIRTUAL_INTERRUPTS)
 
 struct vmx_choice {
     uint8_t word, use; /* enum vmx_word, enum vmx_use */
@@ -21,22 +39,22 @@ struct vmx_choice {
 };
 
 static const struct vmx_choice vmx_choices[] = {
-    {VMX_PIN, NEED, BIT32(0), "external-interrupt exiting"},
-    {VMX_PIN, NEED, BIT32(3), "NMI exiting"},
-    {VMX_PIN, NEED, BIT32(5), "virtual NMIs"},
-    {VMX_PROC, NEED, BIT32(3), "TSC offsetting"},
-    {VMX_PROC, NEED, BIT32(7), "HLT exiting"},
-    {VMX_PROC, NEED, BIT32(10), "MWAIT exiting"},
-    {VMX_PROC, NEED, BIT32(11), "RDPMC exiting"},
+    {VMX_PIN, NEED, PIN_EXTERNAL_INTERRUPT, "external-interrupt exiting"},
+    {VMX_PIN, NEED, PIN_NMI, "NMI exiting"},
+    {VMX_PIN, NEED, PIN_VIRTUAL_NMIS, "virtual NMIs"},
+    {VMX_PROC, NEED, PROC_TSC_OFFSET, "TSC offsetting"},
+    {VMX_PROC, NEED, PROC_HLT, "HLT exiting"},
+    {VMX_PROC, NEED, PROC_MWAIT, "MWAIT exiting"},
+    {VMX_PROC, NEED, PROC_RDPMC, "RDPMC exiting"},
     {VMX_PROC, NEED, PROC_CR8_LOAD, "CR8-load exiting"},
     {VMX_PROC, NEED, PROC_CR8_STORE, "CR8-store exiting"},
-    {VMX_PROC, NEED, BIT32(25), "I/O bitmaps"},
-    {VMX_PROC, NEED, BIT32(28), "MSR bitmaps"},
-    {VMX_PROC, NEED, BIT32(29), "MONITOR exiting"},
+    {VMX_PROC, NEED, PROC_IO_BITMAPS, "I/O bitmaps"},
+    {VMX_PROC, NEED, PROC_MSR_BITMAPS, "MSR bitmaps"},
+    {VMX_PROC, NEED, PROC_MONITOR, "MONITOR exiting"},
     {VMX_PROC, NEED, PROC_SECONDARY, "secondary controls"},
     {VMX_PROC2, NEED, PROC2_EPT, "extended page tables (EPT)"},
-    {VMX_PROC2, NEED, BIT32(7), "unrestricted guest"},
-    {VMX_PROC2, WANT, BIT32(6), "WBINVD exiting"},
+    {VMX_PROC2, NEED, PROC2_UNRESTRICTED, "unrestricted guest"},
+    {VMX_PROC2, WANT, PROC2_WBINVD, "WBINVD exiting"},
     {VMX_PROC2, WANT, PROC2_VPID, "VPID"},
     {VMX_PROC2, WANT, PROC2_RDTSCP, "RDTSCP"},
     {VMX_PROC2, WANT, PROC2_INVPCID, "INVPCID"},
@@ -44,30 +62,30 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC, APIC, PROC_TPR_SHADOW, "TPR shadow"},
     {VMX_PROC2, APIC, PROC2_APIC_PAGE, "virtual APIC page"},
     {VMX_PROC2, APIC, PROC2_X2APIC, "virtual x2APIC mode"},
-    {VMX_PROC2, APIC, BIT32(8), "APIC-register virtualization"},
+    {VMX_PROC2, APIC, PROC2_APIC_REGISTERS, "APIC-register virtualization"},
     {VMX_PROC2, APIC, PROC2_VIRTUAL_INTERRUPTS, "virtual-interrupt delivery"},
-    {VMX_EPT, NEED, BIT32(6), "EPT with 4 levels"},
-    {VMX_EPT, NEED, BIT32(14), "EPT write-back memory"},
-    {VMX_EPT, NEED, BIT32(16), "EPT pages of 2 MiB"},
+    {VMX_EPT, NEED, EPT_CAP_4_LEVELS, "EPT with 4 levels"},
+    {VMX_EPT, NEED, EPT_CAP_WRITE_BACK, "EPT write-back memory"},
+    {VMX_EPT, NEED, EPT_CAP_2M, "EPT pages of 2 MiB"},
     {VMX_EPT, WANT, EPT_CAP_1G, "EPT pages of 1 GiB"},
-    {VMX_EPT, NEED, BIT32(20), "INVEPT"},
-    {VMX_EPT, NEED, BIT32(26), "INVEPT of all contexts"},
-    {VMX_EXIT, NEED, BIT32(2), "save debug controls"},
-    {VMX_EXIT, NEED, BIT32(9), "64-bit host"},
-    {VMX_EXIT, NEED, BIT32(18), "save IA32_PAT"},
-    {VMX_EXIT, NEED, BIT32(19), "load IA32_PAT at exit"},
-    {VMX_EXIT, NEED, BIT32(20), "save IA32_EFER"},
-    {VMX_EXIT, NEED, BIT32(21), "load IA32_EFER at exit"},
-    {VMX_ENTRY, NEED, BIT32(2), "load debug controls"},
-    {VMX_ENTRY, NEED, BIT32(14), "load IA32_PAT at entry"},
-    {VMX_ENTRY, NEED, BIT32(15), "load IA32_EFER at entry"},
+    {VMX_EPT, NEED, EPT_CAP_INVEPT, "INVEPT"},
+    {VMX_EPT, NEED, EPT_CAP_INVEPT_ALL, "INVEPT of all contexts"},
+    {VMX_EXIT, NEED, EXIT_SAVE_DEBUG, "save debug controls"},
+    {VMX_EXIT, NEED, EXIT_HOST_64, "64-bit host"},
+    {VMX_EXIT, NEED, EXIT_SAVE_PAT, "save IA32_PAT"},
+    {VMX_EXIT, NEED, EXIT_LOAD_PAT, "load IA32_PAT at exit"},
+    {VMX_EXIT, NEED, EXIT_SAVE_EFER, "save IA32_EFER"},
+    {VMX_EXIT, NEED, EXIT_LOAD_EFER, "load IA32_EFER at exit"},
+    {VMX_ENTRY, NEED, ENTRY_LOAD_DEBUG, "load debug controls"},
+    {VMX_ENTRY, NEED, ENTRY_LOAD_PAT, "load IA32_PAT at entry"},
+    {VMX_ENTRY, NEED, ENTRY_LOAD_EFER, "load IA32_EFER at entry"},
     {VMX_PROC, TOGGLE, PROC_INTERRUPT_WINDOW, "interrupt-window exiting"},
     {VMX_PROC, TOGGLE, PROC_NMI_WINDOW, "NMI-window exiting"},
     {VMX_ENTRY, TOGGLE, ENTRY_IA32E, "IA-32e mode guest"},
-    {VMX_PROC, OFF, BIT32(15), "CR3-load exiting switched off"},
-    {VMX_PROC, OFF, BIT32(16), "CR3-store exiting switched off"},
-    {VMX_PROC, OFF, BIT32(9), "INVLPG exiting switched off"},
-    {VMX_PROC, OFF, BIT32(12), "RDTSC exiting switched off"},
+    {VMX_PROC, OFF, PROC_CR3_LOAD, "CR3-load exiting switched off"},
+    {VMX_PROC, OFF, PROC_CR3_STORE, "CR3-store exiting switched off"},
+    {VMX_PROC, OFF, PROC_INVLPG, "INVLPG exiting switched off"},
+    {VMX_PROC, OFF, PROC_RDTSC, "RDTSC exiting switched off"},
 };
 
 enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
@@ -82,11 +100,14 @@ enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WO
         const struct vmx_choice *t = &vmx_choices[i];
         bool may = (caps->allowed[t->word].may & t->bit) != 0;
         bool must = (caps->allowed[t->word].must & t->bit) != 0;
-        if (may && t->use <= APIC) {
+        const struct vmx_use_rule *rule = &vmx_use_rules[t->use];
+        if (may && rule->set) {
             words[t->word] |= t->bit;
         }
-        apic = apic && (t->use != APIC || (may && !must));
-        if ((!may && (t->use == NEED || t->use == TOGGLE)) || (must && t->use >= TOGGLE)) {
+        if (t->use == APIC && (!may || must)) {
+            apic = false;
+        }
+        if ((!may && rule->must_have) || (must && rule->must_allow_off)) {
             missing(t->name);
             s = STATUS_UNSUPPORTED;
         }

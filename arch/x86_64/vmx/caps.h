@@ -12,26 +12,62 @@
 /* The first four in the order of their MSRs; the last is no control, but what EPT can do. */
 enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_WORDS };
 
-/* What is asked for or switched elsewhere, too; all others are named in vmx_choices only. */
+/* Pin-based controls. */
+#define PIN_EXTERNAL_INTERRUPT BIT32(0)
+#define PIN_NMI                BIT32(3)
+#define PIN_VIRTUAL_NMIS       BIT32(5)
+
+/* Primary processor-based controls; without a word more it is an exit at that instruction. */
 #define PROC_INTERRUPT_WINDOW BIT32(2)
+#define PROC_TSC_OFFSET       BIT32(3)
+#define PROC_HLT              BIT32(7)
+#define PROC_INVLPG           BIT32(9)
+#define PROC_MWAIT            BIT32(10)
+#define PROC_RDPMC            BIT32(11)
+#define PROC_RDTSC            BIT32(12)
+#define PROC_CR3_LOAD         BIT32(15)
+#define PROC_CR3_STORE        BIT32(16)
 #define PROC_CR8_LOAD         BIT32(19)
 #define PROC_CR8_STORE        BIT32(20)
 #define PROC_TPR_SHADOW       BIT32(21)
 #define PROC_NMI_WINDOW       BIT32(22)
+#define PROC_IO_BITMAPS       BIT32(25)
+#define PROC_MSR_BITMAPS      BIT32(28)
+#define PROC_MONITOR          BIT32(29)
 #define PROC_SECONDARY        BIT32(31)
 
+/* Secondary processor-based controls. */
 #define PROC2_APIC_PAGE          BIT32(0) /* virtualize APIC accesses */
 #define PROC2_EPT                BIT32(1)
 #define PROC2_RDTSCP             BIT32(3)
 #define PROC2_X2APIC             BIT32(4) /* virtualize x2APIC mode */
 #define PROC2_VPID               BIT32(5)
+#define PROC2_WBINVD             BIT32(6)
+#define PROC2_UNRESTRICTED       BIT32(7)
+#define PROC2_APIC_REGISTERS     BIT32(8)
 #define PROC2_VIRTUAL_INTERRUPTS BIT32(9)
 #define PROC2_INVPCID            BIT32(12)
 #define PROC2_BUS_LOCK           BIT32(30)
 
-#define ENTRY_IA32E BIT32(9)
+#define EXIT_SAVE_DEBUG BIT32(2)
+#define EXIT_HOST_64    BIT32(9)
+#define EXIT_SAVE_PAT   BIT32(18)
+#define EXIT_LOAD_PAT   BIT32(19)
+#define EXIT_SAVE_EFER  BIT32(20)
+#define EXIT_LOAD_EFER  BIT32(21)
 
-#define EPT_CAP_1G BIT32(17)
+#define ENTRY_LOAD_DEBUG BIT32(2)
+#define ENTRY_IA32E      BIT32(9)
+#define ENTRY_LOAD_PAT   BIT32(14)
+#define ENTRY_LOAD_EFER  BIT32(15)
+
+/* IA32_VMX_EPT_VPID_CAP. */
+#define EPT_CAP_4_LEVELS   BIT32(6)
+#define EPT_CAP_WRITE_BACK BIT32(14)
+#define EPT_CAP_2M         BIT32(16)
+#define EPT_CAP_1G         BIT32(17)
+#define EPT_CAP_INVEPT     BIT32(20)
+#define EPT_CAP_INVEPT_ALL BIT32(26)
 
 /* Bits that must be set and that may be set, one pair a control word. */
 struct vmx_allowed {

@@ -120,6 +120,23 @@ enum status vmx_cpu_on(void) {
     return STATUS_OK;
 }
 
+/* "" for one of several in a row that is not the first. */
+static const char *vmcs_field_name(uint16_t code) {
+    static const struct {
+        uint16_t code;
+        const char *name;
+    } names[] = {
+#define VMCS_FIELD_NAME(bits, name, encoding) {encoding, #name},
+        VMCS_FIELDS(VMCS_FIELD_NAME)};
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (names[i].code == code) {
+            return names[i].name;
+        }
+    }
+    return "";
+}
+
 void vmcs_access_failed(uint16_t code, bool write) {
-    plat_panic("VT-x: %s of VMCS field %#x failed", write ? "VMWRITE" : "VMREAD", code);
+    plat_panic("VT-x: %s of VMCS field %#x %s failed", write ? "VMWRITE" : "VMREAD", code,
+               vmcs_field_name(code));
 }

@@ -15,9 +15,12 @@ static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
                              .lmsw = (uint16_t)(q >> 16)};
 }
 
-/* SDM "Exit Qualification for APIC-Access VM Exits": of the types, 0 and 1 are reads and writes, 2
- * is a fetch, those from 10 on are the CPU's own walks of tables; 3 comes with an event that tells.
+/*
+ * SDM "Exit Qualification for APIC-Access VM Exits", bits 15:12. From TYPE_PHYSICAL on the CPU has
+ * accessed a table of its own; type 3 comes with an event that tells.
  */
+enum { TYPE_WRITE = 1, TYPE_FETCH = 2, TYPE_PHYSICAL = 10 };
+
 static void decode_nested_fault(const struct vmx_raw *raw, struct vmexit *x) {
     uint64_t q = raw->qualification, type = q >> 12 & 15;
     if (raw->reason != VMX_REASON_APIC_ACCESS) {
@@ -25,9 +28,9 @@ static void decode_nested_fault(const struct vmx_raw *raw, struct vmexit *x) {
         return;
     }
     x->fault = (struct exit_nested_fault){.gpa = GPA(LAPIC_BASE | (q & (PAGE_SIZE - 1))),
-                                          .write = type == 1,
-                                          .execute = type == 2,
-                                          .in_page_walk = type >= 10};
+                                          .write = type == TYPE_WRITE,
+                                          .execute = type == TYPE_FETCH,
+                                          .in_page_walk = type >= TYPE_PHYSICAL};
 }
 
 static void decode_apic(const struct vmx_raw *raw, struct vmexit *x) {
@@ -39,7 +42,7 @@ static void decode_exception(const struct vmx_raw *raw, struct vmexit *x) {
     x->event = e;
     if (e.type == EVENT_NMI) {
         x->kind = EXIT_HOST_NMI;
-    } else if (e.vector == 18) {
+    } else if (e.vector == X86_MC) {
         x->kind = EXIT_HOST_MCE;
     }
 }
@@ -59,60 +62,81 @@ static void decode_task(const struct vmx_raw *raw, struct vmexit *x) {
 #define INSN_QUAL (NEED_LENGTH | NEED_QUALIFICATION)
 
 const struct vmx_reason vmx_reasons[VMX_REASONS] = {
-    [0] = {EXIT_EXCEPTION, NEED_EVENT | NEED_QUALIFICATION | NEED_IDT | NEED_LENGTH},
-    [1] = {EXIT_INTERRUPT, 0},
-    [2] = {EXIT_TRIPLE_FAULT, 0},
-    [7] = {EXIT_WINDOW, 0},
-    [8] = {EXIT_NMI_WINDOW, 0},
-    [9] = {EXIT_TASK_SWITCH, INSN_QUAL | NEED_GATE},
-    [10] = {EXIT_CPUID, INSN},
-    [11] = {EXIT_INVALID_OPCODE, INSN}, /* GETSEC */
-    [12] = {EXIT_HLT, INSN},
-    [13] = {EXIT_CACHE, INSN},       /* INVD */
-    [15] = {EXIT_PRIVILEGED, INSN},  /* RDPMC: no counters, so #GP */
-    [17] = {EXIT_INVALID_OPCODE, 0}, /* RSM outside SMM */
-    [18] = {EXIT_HYPERCALL, INSN},
-    /* VMCLEAR, VMLAUNCH, VMPTRLD, VMPTRST, VMREAD, VMRESUME, VMWRITE, VMXOFF, VMXON */
-    [19 ... 27] = {EXIT_INVALID_OPCODE, INSN},
-    [28] = {EXIT_CR, INSN_QUAL},
-    [30] = {EXIT_IO, INSN_QUAL},
-    [31] = {EXIT_RDMSR, INSN},
-    [32] = {EXIT_WRMSR, INSN},
-    [33 ... 34] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION}, /* invalid guest state, MSR loading */
-    [36] = {EXIT_INVALID_OPCODE, INSN},                    /* MWAIT: hidden */
-    [39] = {EXIT_INVALID_OPCODE, INSN},                    /* MONITOR: hidden */
-    [41] = {EXIT_HOST_MCE, 0},                             /* machine check during VM entry */
-    [43] = {EXIT_WINDOW, 0},                               /* TPR below threshold */
+    [VMX_REASON_EXCEPTION] = {EXIT_EXCEPTION,
+                              NEED_EVENT | NEED_QUALIFICATION | NEED_IDT | NEED_LENGTH},
+    [VMX_REASON_EXTERNAL_INTERRUPT] = {EXIT_INTERRUPT, 0},
+    [VMX_REASON_TRIPLE_FAULT] = {EXIT_TRIPLE_FAULT, 0},
+    [VMX_REASON_INTERRUPT_WINDOW] = {EXIT_WINDOW, 0},
+    [VMX_REASON_NMI_WINDOW] = {EXIT_NMI_WINDOW, 0},
+    [VMX_REASON_TASK_SWITCH] = {EXIT_TASK_SWITCH, INSN_QUAL | NEED_GATE},
+    [VMX_REASON_CPUID] = {EXIT_CPUID, INSN},
+    [VMX_REASON_GETSEC] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_HLT] = {EXIT_HLT, INSN},
+    [VMX_REASON_INVD] = {EXIT_CACHE, INSN},
+    [VMX_REASON_RDPMC] = {EXIT_PRIVILEGED, INSN}, /* no counters, so #GP */
+    [VMX_REASON_RSM] = {EXIT_INVALID_OPCODE, 0},  /* outside SMM */
+    [VMX_REASON_VMCALL] = {EXIT_HYPERCALL, INSN},
+    [VMX_REASON_VMCLEAR] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMLAUNCH] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMPTRLD] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMPTRST] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMREAD] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMRESUME] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMWRITE] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMXOFF] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_VMXON] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_CR_ACCESS] = {EXIT_CR, INSN_QUAL},
+    [VMX_REASON_IO] = {EXIT_IO, INSN_QUAL},
+    [VMX_REASON_RDMSR] = {EXIT_RDMSR, INSN},
+    [VMX_REASON_WRMSR] = {EXIT_WRMSR, INSN},
+    [VMX_REASON_GUEST_STATE] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION},
+    [VMX_REASON_MSR_LOADING] = {EXIT_ENTRY_FAILED, NEED_QUALIFICATION},
+    [VMX_REASON_MWAIT] = {EXIT_INVALID_OPCODE, INSN},   /* hidden */
+    [VMX_REASON_MONITOR] = {EXIT_INVALID_OPCODE, INSN}, /* hidden */
+    [VMX_REASON_ENTRY_MACHINE_CHECK] = {EXIT_HOST_MCE, 0},
+    [VMX_REASON_TPR_THRESHOLD] = {EXIT_WINDOW, 0},
     [VMX_REASON_APIC_ACCESS] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_IDT},
-    [45] = {EXIT_APIC_EOI, NEED_QUALIFICATION},
-    [48] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT},
-    [50] = {EXIT_INVALID_OPCODE, INSN}, /* INVEPT */
-    [53] = {EXIT_INVALID_OPCODE, INSN}, /* INVVPID */
-    [54] = {EXIT_CACHE, INSN},          /* WBINVD */
-    [55] = {EXIT_XSETBV, INSN},
-    [56] = {EXIT_APIC_WRITE, NEED_QUALIFICATION},
-    [59 ... 60] = {EXIT_INVALID_OPCODE, INSN}, /* VMFUNC, ENCLS */
-    [63 ... 64] = {EXIT_INVALID_OPCODE, INSN}, /* XSAVES, XRSTORS: hidden */
+    [VMX_REASON_VIRTUAL_EOI] = {EXIT_APIC_EOI, NEED_QUALIFICATION},
+    [VMX_REASON_EPT_VIOLATION] = {EXIT_NESTED_FAULT, NEED_QUALIFICATION | NEED_PHYSICAL | NEED_IDT},
+    [VMX_REASON_INVEPT] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_INVVPID] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_WBINVD] = {EXIT_CACHE, INSN},
+    [VMX_REASON_XSETBV] = {EXIT_XSETBV, INSN},
+    [VMX_REASON_APIC_WRITE] = {EXIT_APIC_WRITE, NEED_QUALIFICATION},
+    [VMX_REASON_VMFUNC] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_ENCLS] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_XSAVES] = {EXIT_INVALID_OPCODE, INSN},  /* hidden */
+    [VMX_REASON_XRSTORS] = {EXIT_INVALID_OPCODE, INSN}, /* hidden */
     /* Some of these exit on a CPU that has them whatever the controls say. */
-    [65] = {EXIT_INVALID_OPCODE, INSN},        /* PCONFIG */
-    [67 ... 70] = {EXIT_INVALID_OPCODE, INSN}, /* UMWAIT, TPAUSE, LOADIWKEY, ENCLV */
-    [72 ... 73] = {EXIT_INVALID_OPCODE, INSN}, /* ENQCMD, ENQCMDS */
-    [74] = {EXIT_BUS_LOCK, NEED_IDT},          /* after the instruction */
-    [76 ... 77] = {EXIT_INVALID_OPCODE, INSN}, /* SEAMCALL, TDCALL */
-    /* RDMSRLIST, WRMSRLIST, URDMSR, UWRMSR */
-    [78 ... 81] = {EXIT_INVALID_OPCODE, INSN},
-    [84 ... 85] = {EXIT_INVALID_OPCODE, INSN}, /* RDMSR and WRMSRNS with an immediate */
+    [VMX_REASON_PCONFIG] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_UMWAIT] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_TPAUSE] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_LOADIWKEY] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_ENCLV] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_ENQCMD] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_ENQCMDS] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_BUS_LOCK] = {EXIT_BUS_LOCK, NEED_IDT}, /* after the instruction */
+    [VMX_REASON_SEAMCALL] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_TDCALL] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_RDMSRLIST] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_WRMSRLIST] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_URDMSR] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_UWRMSR] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_RDMSR_IMMEDIATE] = {EXIT_INVALID_OPCODE, INSN},
+    [VMX_REASON_WRMSRNS_IMMEDIATE] = {EXIT_INVALID_OPCODE, INSN},
 };
 
 /* Bits 15:0 are the reason; any flag above it makes the word one we did not ask for. */
 struct vmx_reason vmx_reason_find(uint32_t reason) {
-    uint32_t basic = reason & 0xffff;
+    uint32_t basic = reason & VMX_REASON_BASIC;
     bool failed = (reason & VMX_REASON_FAILED) != 0;
     if (reason >= VMX_REASONS && reason == basic) {
         return (struct vmx_reason){EXIT_UNKNOWN, NEED_QUALIFICATION | NEED_LENGTH};
     }
-    if (basic >= VMX_REASONS || (reason & ~(VMX_REASON_FAILED | 0xffffu)) != 0 ||
-        failed != (basic == 33 || basic == 34 || basic == 41)) {
+    bool entry = basic == VMX_REASON_GUEST_STATE || basic == VMX_REASON_MSR_LOADING ||
+                 basic == VMX_REASON_ENTRY_MACHINE_CHECK;
+    bool other_flags = (reason & ~(VMX_REASON_FAILED | VMX_REASON_BASIC)) != 0;
+    if (basic >= VMX_REASONS || other_flags || failed != entry) {
         return (struct vmx_reason){EXIT_UNKNOWN, NEED_QUALIFICATION};
     }
     return vmx_reasons[basic];

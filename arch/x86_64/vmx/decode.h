@@ -18,6 +18,71 @@ enum vmx_need {
     NEED_GATE = BIT32(5),          /* the same, of an event that led to a task gate, as event */
 };
 
+/* The basic exit reasons that we know. */
+enum vmx_basic_reason {
+    VMX_REASON_EXCEPTION = 0,
+    VMX_REASON_EXTERNAL_INTERRUPT = 1,
+    VMX_REASON_TRIPLE_FAULT = 2,
+    VMX_REASON_INTERRUPT_WINDOW = 7,
+    VMX_REASON_NMI_WINDOW = 8,
+    VMX_REASON_TASK_SWITCH = 9,
+    VMX_REASON_CPUID = 10,
+    VMX_REASON_GETSEC = 11,
+    VMX_REASON_HLT = 12,
+    VMX_REASON_INVD = 13,
+    VMX_REASON_RDPMC = 15,
+    VMX_REASON_RSM = 17,
+    VMX_REASON_VMCALL = 18,
+    VMX_REASON_VMCLEAR = 19,
+    VMX_REASON_VMLAUNCH = 20,
+    VMX_REASON_VMPTRLD = 21,
+    VMX_REASON_VMPTRST = 22,
+    VMX_REASON_VMREAD = 23,
+    VMX_REASON_VMRESUME = 24,
+    VMX_REASON_VMWRITE = 25,
+    VMX_REASON_VMXOFF = 26,
+    VMX_REASON_VMXON = 27,
+    VMX_REASON_CR_ACCESS = 28,
+    VMX_REASON_IO = 30,
+    VMX_REASON_RDMSR = 31,
+    VMX_REASON_WRMSR = 32,
+    VMX_REASON_GUEST_STATE = 33, /* VM entry failed */
+    VMX_REASON_MSR_LOADING = 34, /* VM entry failed */
+    VMX_REASON_MWAIT = 36,
+    VMX_REASON_MONITOR = 39,
+    VMX_REASON_ENTRY_MACHINE_CHECK = 41, /* VM entry failed */
+    VMX_REASON_TPR_THRESHOLD = 43,
+    VMX_REASON_APIC_ACCESS = 44,
+    VMX_REASON_VIRTUAL_EOI = 45,
+    VMX_REASON_EPT_VIOLATION = 48,
+    VMX_REASON_INVEPT = 50,
+    VMX_REASON_INVVPID = 53,
+    VMX_REASON_WBINVD = 54,
+    VMX_REASON_XSETBV = 55,
+    VMX_REASON_APIC_WRITE = 56,
+    VMX_REASON_VMFUNC = 59,
+    VMX_REASON_ENCLS = 60,
+    VMX_REASON_XSAVES = 63,
+    VMX_REASON_XRSTORS = 64,
+    VMX_REASON_PCONFIG = 65,
+    VMX_REASON_UMWAIT = 67,
+    VMX_REASON_TPAUSE = 68,
+    VMX_REASON_LOADIWKEY = 69,
+    VMX_REASON_ENCLV = 70,
+    VMX_REASON_ENQCMD = 72,
+    VMX_REASON_ENQCMDS = 73,
+    VMX_REASON_BUS_LOCK = 74,
+    VMX_REASON_SEAMCALL = 76,
+    VMX_REASON_TDCALL = 77,
+    VMX_REASON_RDMSRLIST = 78,
+    VMX_REASON_WRMSRLIST = 79,
+    VMX_REASON_URDMSR = 80,
+    VMX_REASON_UWRMSR = 81,
+    VMX_REASON_RDMSR_IMMEDIATE = 84,
+    VMX_REASON_WRMSRNS_IMMEDIATE = 85,
+    VMX_REASONS
+};
+
 struct vmx_raw {
     uint32_t reason, insn_len;
     uint32_t event, event_error;
@@ -29,11 +94,11 @@ struct vmx_reason {
     uint8_t needs; /* enum vmx_need */
 };
 
-#define VMX_REASONS            86u
-#define VMX_REASON_FAILED      BIT32(31) /* VM-entry failure */
-#define VMX_REASON_BUS_LOCK    BIT32(26) /* the guest locked the bus before something else came */
-#define VMX_REASON_APIC_ACCESS 44
-#define VMX_EVENT_IRET_NMI     BIT32(12) /* NMI unblocking due to IRET */
+/* The exit-reason word. */
+#define VMX_REASON_BASIC     0xffffu   /* enum vmx_basic_reason */
+#define VMX_REASON_WITH_LOCK BIT32(26) /* the guest locked the bus before something else came */
+#define VMX_REASON_FAILED    BIT32(31) /* VM entry failed */
+#define VMX_EVENT_IRET_NMI   BIT32(12) /* NMI unblocking due to IRET */
 
 extern const struct vmx_reason vmx_reasons[VMX_REASONS];
 
@@ -42,7 +107,7 @@ extern const struct vmx_reason vmx_reasons[VMX_REASONS];
  * goes unpunished: a guest cannot time that.
  */
 static inline uint32_t vmx_reason_strip(uint32_t word) {
-    return word & ~VMX_REASON_BUS_LOCK;
+    return word & ~VMX_REASON_WITH_LOCK;
 }
 
 /*

@@ -9,7 +9,7 @@
 #include "arch/x86_64/vmx/vmx.h"
 
 static vmcs64_t pdpte_field(unsigned i) {
-    return VMCS_64((uint16_t)(VMCS_PDPTE0 + 2 * i));
+    return VMCS_64(VMCS_NTH(GUEST_PDPTE0, i));
 }
 
 static void entry_state_read(struct vcpu *v, struct vmx_entry_state *s) {

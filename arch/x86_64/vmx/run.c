@@ -28,10 +28,12 @@ static void vmx_keep_event(struct vcpu *v, const struct vmx_raw *raw) {
         return;
     }
     /* SDM "Information for VM Exits During Execution of IRET". */
-    bool unblocked = raw->reason == 48
-                         ? (raw->qualification & VMX_EVENT_IRET_NMI) != 0
-                         : raw->reason == 0 && (raw->event & VMX_EVENT_IRET_NMI) != 0 &&
-                               (raw->event & 0xff) != X86_DF;
+    bool unblocked = false;
+    if (raw->reason == VMX_REASON_EPT_VIOLATION) {
+        unblocked = (raw->qualification & VMX_EVENT_IRET_NMI) != 0;
+    } else if (raw->reason == VMX_REASON_EXCEPTION) {
+        unblocked = (raw->event & VMX_EVENT_IRET_NMI) != 0 && (uint8_t)raw->event != X86_DF;
+    }
     if (unblocked) {
         vmx_block_nmi(true);
     }
@@ -81,7 +83,7 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     }
 }
 
-/* Registers go in and out through v; all others are the compiler's loss. Returns v. */
+/* Registers go in and out through v; the guest's run clobbers all others. Returns v. */
 static inline __attribute__((always_inline)) struct vcpu *vmx_run(struct vcpu *v,
                                                                   struct vmexit *x) {
     bool failed;
@@ -129,7 +131,7 @@ static __attribute__((noinline)) void vmx_advance_flags(uint64_t rflags, uint32_
 static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v, uint32_t insn_len) {
     uint64_t next = vmcs_read64(VMCS_GUEST_RIP) + insn_len;
     if (UNLIKELY((uint32_t)next < insn_len) && next >> 32 == 1 &&
-        (vmcs_read32(VMCS_32(VMCS_GUEST_ATTR0 + 2 * HVM_CS)) & BIT32(13)) == 0) {
+        (vmcs_read32(VMCS_32(VMCS_NTH(GUEST_ATTR0, HVM_CS))) & SEG_LONG) == 0) {
         next = (uint32_t)next; /* not 64-bit code: EIP wraps */
     }
     vmcs_write64(VMCS_GUEST_RIP, next);

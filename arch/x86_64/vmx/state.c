@@ -48,8 +48,29 @@ static void vmx_flush(struct vcpu *v) {
 /* Zero in every VMCS: page-fault masks, CR3 targets, MSR lists, pending events, host SYSENTER,
  * host null selectors and FS base, and the guest's like. */
 static const uint16_t vmx_zero_fields[] = {
-    0x4006, 0x4008, 0x400a, 0x400e, 0x4010, 0x4014, 0x4016, 0x0c00, 0x0c06, 0x0c08, 0x0c0a, 0x4c00,
-    0x6c06, 0x6c08, 0x6c10, 0x6c12, 0x2802, 0x4824, 0x4826, 0x6822, 0x482a, 0x6824, 0x6826,
+    VMCS_CODE_PAGE_FAULT_MASK,
+    VMCS_CODE_PAGE_FAULT_MATCH,
+    VMCS_CODE_CR3_TARGET_COUNT,
+    VMCS_CODE_EXIT_MSR_STORE_COUNT,
+    VMCS_CODE_EXIT_MSR_LOAD_COUNT,
+    VMCS_CODE_ENTRY_MSR_LOAD_COUNT,
+    VMCS_CODE_ENTRY_EVENT,
+    VMCS_CODE_HOST_ES,
+    VMCS_CODE_HOST_DS,
+    VMCS_CODE_HOST_FS,
+    VMCS_CODE_HOST_GS,
+    VMCS_CODE_HOST_SYSENTER_CS,
+    VMCS_CODE_HOST_FS_BASE,
+    VMCS_CODE_HOST_GS_BASE,
+    VMCS_CODE_HOST_SYSENTER_ESP,
+    VMCS_CODE_HOST_SYSENTER_EIP,
+    VMCS_CODE_GUEST_DEBUGCTL,
+    VMCS_CODE_GUEST_INTERRUPTIBILITY,
+    VMCS_CODE_GUEST_ACTIVITY,
+    VMCS_CODE_GUEST_PENDING_DEBUG,
+    VMCS_CODE_GUEST_SYSENTER_CS,
+    VMCS_CODE_GUEST_SYSENTER_ESP,
+    VMCS_CODE_GUEST_SYSENTER_EIP,
 };
 
 /* What was accepted, and what software changed, goes to the CPU. */
@@ -61,7 +82,7 @@ static bool vmx_apic_update(struct vcpu *v, uint32_t words) {
         uint64_t levels = lapic_levels(l, i);
         if (levels != s->eoi_exits[i]) {
             s->eoi_exits[i] = levels;
-            vmcs_write64(VMCS_64((uint16_t)(VMCS_EOI_EXIT_BITMAP0 + 2 * i)), levels);
+            vmcs_write64(VMCS_64(VMCS_NTH(EOI_EXIT_BITMAP0, i)), levels);
         }
     }
     uint16_t status = lapic_status(l);
@@ -102,7 +123,7 @@ static uint64_t vmx_host_rip(void) {
     return (uintptr_t)vmx_exit_entry;
 }
 
-/* Controls and host state. A field that is named nowhere else has its number here only. */
+/* Controls and host state. */
 static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     const struct cpu *cpu = cpu_current();
     s->entry_controls = vmx_controls[VMX_ENTRY];
@@ -112,30 +133,29 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
         uint16_t code;
         uint64_t value;
     } fields[] = {
-        {0x0c02, SELECTOR_CODE}, /* host CS, SS, TR */
-        {0x0c04, SELECTOR_DATA},
-        {0x0c0c, SELECTOR_TSS},
-        {0x2000, phys_address(v->port_map).v}, /* I/O bitmaps */
-        {0x2002, phys_address(v->port_map + PAGE_SIZE).v},
-        {0x2800, UINT64_MAX}, /* VMCS link pointer */
-        {0x2c00, msr_read(X86_MSR_PAT)},
-        {0x2c02, msr_read(X86_MSR_EFER)},
-        {0x4000, vmx_controls[VMX_PIN]},
-        {0x4002, vmx_controls[VMX_PROC]},
-        /* Exceptions; #AC and #DB as well: raised without end in microcode, they would lock up the
-         * CPU. */
-        {0x4004, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC)},
-        {0x400c, vmx_controls[VMX_EXIT]},
-        {0x4012, s->entry_controls},
-        {0x6000, ~VMX_CR0_GUEST_OWNED}, /* masks of CR0, CR4 */
-        {0x6002, ~s->cr4_guest_owned},
-        {0x6c00, cr0_read()}, /* host CR0, CR3, CR4 */
-        {0x6c02, cr3_read()},
-        {0x6c04, cr4_read()},
-        {0x6c0a, (uintptr_t)&cpu->tss}, /* host bases of TR, GDTR, IDTR */
-        {0x6c0c, (uintptr_t)cpu->gdt},
-        {0x6c0e, (uintptr_t)trap_idt},
-        {0x6c16, vmx_host_rip()},
+        {VMCS_CODE_HOST_CS, SELECTOR_CODE},
+        {VMCS_CODE_HOST_SS, SELECTOR_DATA},
+        {VMCS_CODE_HOST_TR, SELECTOR_TSS},
+        {VMCS_CODE_IO_BITMAP_A, phys_address(v->port_map).v},
+        {VMCS_CODE_IO_BITMAP_B, phys_address(v->port_map + PAGE_SIZE).v},
+        {VMCS_CODE_GUEST_LINK, UINT64_MAX}, /* there is none */
+        {VMCS_CODE_HOST_PAT, msr_read(X86_MSR_PAT)},
+        {VMCS_CODE_HOST_EFER, msr_read(X86_MSR_EFER)},
+        {VMCS_CODE_PIN_CONTROLS, vmx_controls[VMX_PIN]},
+        {VMCS_CODE_PROC_CONTROLS, vmx_controls[VMX_PROC]},
+        /* #AC and #DB: raised without end in microcode, they would lock up the CPU. */
+        {VMCS_CODE_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC)},
+        {VMCS_CODE_EXIT_CONTROLS, vmx_controls[VMX_EXIT]},
+        {VMCS_CODE_ENTRY_CONTROLS, s->entry_controls},
+        {VMCS_CODE_CR0_MASK, ~VMX_CR0_GUEST_OWNED},
+        {VMCS_CODE_CR4_MASK, ~s->cr4_guest_owned},
+        {VMCS_CODE_HOST_CR0, cr0_read()},
+        {VMCS_CODE_HOST_CR3, cr3_read()},
+        {VMCS_CODE_HOST_CR4, cr4_read()},
+        {VMCS_CODE_HOST_TR_BASE, (uintptr_t)&cpu->tss},
+        {VMCS_CODE_HOST_GDTR_BASE, (uintptr_t)cpu->gdt},
+        {VMCS_CODE_HOST_IDTR_BASE, (uintptr_t)trap_idt},
+        {VMCS_CODE_HOST_RIP, vmx_host_rip()},
     };
     for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
         vmcs_write_raw(vmx_zero_fields[i], 0);
@@ -171,19 +191,19 @@ static void vmx_vcpu_reset(struct vcpu *v) {
 /* CR0 and CR4 have shadows, CR2 is in the CPU; all others are one field. Natural, 32 or 64 bits
  * wide. */
 static const uint16_t vmx_register_codes[HVM_REG_COUNT] = {
-    [HVM_RIP] = 0x681e,
-    [HVM_RSP] = 0x681c,
-    [HVM_RFLAGS] = 0x6820,
-    [HVM_CR3] = 0x6802,
-    [HVM_DR7] = 0x681a,
-    [HVM_EFER] = 0x2806,
-    [HVM_PAT] = 0x2804,
-    [HVM_TSC_OFFSET] = 0x2010,
-    [HVM_FS_BASE] = VMCS_GUEST_BASE0 + 2 * HVM_FS,
-    [HVM_GS_BASE] = VMCS_GUEST_BASE0 + 2 * HVM_GS,
-    [HVM_SYSENTER_CS] = 0x482a,
-    [HVM_SYSENTER_ESP] = 0x6824,
-    [HVM_SYSENTER_EIP] = 0x6826,
+    [HVM_RIP] = VMCS_CODE_GUEST_RIP,
+    [HVM_RSP] = VMCS_CODE_GUEST_RSP,
+    [HVM_RFLAGS] = VMCS_CODE_GUEST_RFLAGS,
+    [HVM_CR3] = VMCS_CODE_GUEST_CR3,
+    [HVM_DR7] = VMCS_CODE_GUEST_DR7,
+    [HVM_EFER] = VMCS_CODE_GUEST_EFER,
+    [HVM_PAT] = VMCS_CODE_GUEST_PAT,
+    [HVM_TSC_OFFSET] = VMCS_CODE_TSC_OFFSET,
+    [HVM_FS_BASE] = VMCS_NTH(GUEST_BASE0, HVM_FS),
+    [HVM_GS_BASE] = VMCS_NTH(GUEST_BASE0, HVM_GS),
+    [HVM_SYSENTER_CS] = VMCS_CODE_GUEST_SYSENTER_CS,
+    [HVM_SYSENTER_ESP] = VMCS_CODE_GUEST_SYSENTER_ESP,
+    [HVM_SYSENTER_EIP] = VMCS_CODE_GUEST_SYSENTER_EIP,
 };
 
 static uint64_t vmx_get(struct vcpu *v, enum hvm_reg r) {
@@ -225,12 +245,12 @@ static void vmx_load_pdptes(const struct vcpu *v) {
     if (!pae) {
         return;
     }
-    gpa_t table = GPA(vmcs_read_raw(vmx_register_codes[HVM_CR3]) & BITS(5, 31));
+    gpa_t table = GPA(vmcs_read64(VMCS_GUEST_CR3) & BITS(5, 31));
     const uint64_t *entries = gmem_pointer(&v->vm->mem, table, 4 * sizeof(uint64_t));
     for (uint16_t i = 0; i < 4; i++) {
         uint64_t entry = entries != NULL ? __atomic_load_n(&entries[i], __ATOMIC_RELAXED) : 0;
         entry = vmx_pdpte(entry, cpu_phys_bits());
-        vmcs_write64(VMCS_64((uint16_t)(VMCS_PDPTE0 + 2 * i)), entry);
+        vmcs_write64(VMCS_64(VMCS_NTH(GUEST_PDPTE0, i)), entry);
     }
 }
 
@@ -268,30 +288,30 @@ static void vmx_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
 static void vmx_get_code(struct vcpu *v, struct hvm_code *out) {
     (void)v;
     out->rip = vmcs_read64(VMCS_GUEST_RIP);
-    out->cr3 = vmcs_read_raw(vmx_register_codes[HVM_CR3]);
-    uint32_t attr = vmcs_read32(VMCS_32(VMCS_GUEST_ATTR0 + 2 * HVM_CS));
+    out->cr3 = vmcs_read64(VMCS_GUEST_CR3);
+    uint32_t attr = vmcs_read32(VMCS_32(VMCS_NTH(GUEST_ATTR0, HVM_CS)));
     out->is_64_bit = (attr & SEG_LONG) != 0 && (vmcs_read64(VMCS_GUEST_EFER) & X86_EFER_LMA) != 0;
 }
 
 static void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
     (void)v;
-    unsigned n = 2 * (unsigned)seg;
-    *out = (struct hvm_segment){.base = vmcs_read64(VMCS_64((uint16_t)(VMCS_GUEST_BASE0 + n))),
-                                .limit = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)))};
+    *out = (struct hvm_segment){
+        .base = vmcs_read64(VMCS_64(VMCS_NTH(GUEST_BASE0, seg))),
+        .limit = vmcs_read32(VMCS_32(VMCS_NTH(GUEST_LIMIT0, seg))),
+    };
     if (seg < HVM_GDT) {
-        out->attr = vmcs_read32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)));
-        out->selector = (uint16_t)vmcs_read_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n));
+        out->attr = vmcs_read32(VMCS_32(VMCS_NTH(GUEST_ATTR0, seg)));
+        out->selector = vmcs_read16(VMCS_16(VMCS_NTH(GUEST_SELECTOR0, seg)));
     }
 }
 
 static void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
     (void)v;
-    unsigned n = 2 * (unsigned)seg;
-    vmcs_write64(VMCS_64((uint16_t)(VMCS_GUEST_BASE0 + n)), in->base);
-    vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_LIMIT0 + n)), in->limit);
+    vmcs_write64(VMCS_64(VMCS_NTH(GUEST_BASE0, seg)), in->base);
+    vmcs_write32(VMCS_32(VMCS_NTH(GUEST_LIMIT0, seg)), in->limit);
     if (seg < HVM_GDT) {
-        vmcs_write32(VMCS_32((uint16_t)(VMCS_GUEST_ATTR0 + n)), in->attr);
-        vmcs_write_raw((uint16_t)(VMCS_GUEST_SELECTOR0 + n), in->selector);
+        vmcs_write32(VMCS_32(VMCS_NTH(GUEST_ATTR0, seg)), in->attr);
+        vmcs_write16(VMCS_16(VMCS_NTH(GUEST_SELECTOR0, seg)), in->selector);
     }
 }
 
@@ -351,24 +371,24 @@ static const char *vmx_raw(struct vcpu *v, unsigned i, uint64_t *value) {
         uint16_t code;
         const char *name;
     } words[] = {
-        {0x4402, "exit-reason"},
-        {0x6400, "qualification"},
-        {0x4404, "exit-event"},
-        {0x4408, "idt-event"},
-        {0x4400, "insn-error"},
-        {0x2400, "guest-physical"},
-        {0x640a, "guest-linear"},
-        {0x6800, "cr0"},
-        {0x6804, "cr4"},
-        {0x2806, "efer"},
-        {0x4012, "entry-controls"},
-        {0x4002, "proc-controls"},
-        {0x401e, "proc2-controls"},
-        {0x0810, "interrupt-status"},
-        {0x4016, "entry-event"},
-        {0x4824, "interruptible"},
-        {0x4826, "activity"},
-        {0x6822, "pending-debug"},
+        {VMCS_CODE_EXIT_REASON, "exit-reason"},
+        {VMCS_CODE_QUALIFICATION, "qualification"},
+        {VMCS_CODE_EXIT_EVENT, "exit-event"},
+        {VMCS_CODE_IDT_EVENT, "idt-event"},
+        {VMCS_CODE_INSN_ERROR, "insn-error"},
+        {VMCS_CODE_GUEST_PHYSICAL, "guest-physical"},
+        {VMCS_CODE_GUEST_LINEAR, "guest-linear"},
+        {VMCS_CODE_GUEST_CR0, "cr0"},
+        {VMCS_CODE_GUEST_CR4, "cr4"},
+        {VMCS_CODE_GUEST_EFER, "efer"},
+        {VMCS_CODE_ENTRY_CONTROLS, "entry-controls"},
+        {VMCS_CODE_PROC_CONTROLS, "proc-controls"},
+        {VMCS_CODE_PROC2_CONTROLS, "proc2-controls"},
+        {VMCS_CODE_GUEST_INTERRUPT_STATUS, "interrupt-status"},
+        {VMCS_CODE_ENTRY_EVENT, "entry-event"},
+        {VMCS_CODE_GUEST_INTERRUPTIBILITY, "interruptible"},
+        {VMCS_CODE_GUEST_ACTIVITY, "activity"},
+        {VMCS_CODE_GUEST_PENDING_DEBUG, "pending-debug"},
     };
     (void)v;
     if (i >= ARRAY_SIZE(words) || (cr4_read() & X86_CR4_VMXE) == 0) {
