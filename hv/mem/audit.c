@@ -1,51 +1,263 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Walks the tables as the CPU does and holds every leaf against the plan. Must not use the mapping
- * code's idea of what it did; knows the raw entries only through the walk.
+ * Walks the raw tables of a VM in ascending order and holds each entry against what the plan wants
+ * at its address. Must not use the builder's code, constants or records.
+ *
+ * No list of tables is needed to see that none is used twice: each has to map something planned,
+ * and no frame is planned at two addresses.
+ * Sources: Intel SDM vol. 3 "EPT Translation Mechanism"; AMD APM vol. 2 "Nested Paging",
+ * "Long-Mode Page Translation".
  */
 #include "hv/mem/audit.h"
 
 #include "hv/lib/log.h"
+#include "hv/lib/phys.h"
 #include "hv/lib/range.h"
 
-/* Every page of the leaf must lie in one region and go to that region's frame. */
-static bool audit_leaf(const struct npt_leaf *leaf, const struct plan_vm *vm, uint64_t page_gpa) {
-    if (page_gpa != 0 && leaf->address == page_gpa) {
-        return leaf->size == PAGE_SIZE && leaf->type == NPT_WB &&
-               (leaf->access & NPT_EXECUTE) == 0 &&
-               range_contains(vm->budget_base.v, vm->budget_size, leaf->hpa.v, PAGE_SIZE);
+#define TABLE_ENTRIES 512u
+#define INDEX_BITS    9u /* of an address, a level */
+#define ROOT_LEVEL    4u
+#define LARGEST_LEVEL 3u      /* that can have leaves: of 1 GiB */
+#define GUEST_SPACE   BIT(48) /* what four levels reach */
+#define ENTRY_LARGE   BIT(7)
+#define ENTRY_ADDRESS BITS(12, 51)
+#define ANY_ACCESS    8u /* combinations of enum audit_access */
+
+#define EPT_READ       BIT(0)
+#define EPT_WRITE      BIT(1)
+#define EPT_EXECUTE    BIT(2)
+#define EPT_WRITE_BACK (6u * BIT(3))
+#define EPT_IGNORE_PAT BIT(6) /* or else the guest's PAT could make its RAM uncached */
+
+#define AMD_PRESENT  BIT(0)
+#define AMD_WRITE    BIT(1)
+#define AMD_USER     BIT(2) /* the CPU reads nested tables as a user does */
+#define AMD_ACCESSED BIT(5)
+#define AMD_DIRTY    BIT(6)
+#define AMD_NX       BIT(63)
+
+/* All bits of an entry but the address. What is not named here has to be 0, ignored bits too: a
+ * later CPU may not ignore them. */
+static const struct audit_layout {
+    uint64_t table;              /* in an entry that leads to a table */
+    uint64_t table_by_cpu;       /* in such an entry: the CPU sets it when it likes */
+    uint64_t leaf;               /* in a leaf, whatever its rights */
+    uint64_t rights[ANY_ACCESS]; /* in a leaf, by enum audit_access */
+} audit_layouts[AUDIT_FORMATS] = {
+    /* Write-back is the type 6. Accessed and dirty bits are off in the EPT pointer. */
+    [AUDIT_INTEL] =
+        {
+            .table = EPT_READ | EPT_WRITE | EPT_EXECUTE,
+            .leaf = EPT_READ | EPT_WRITE_BACK | EPT_IGNORE_PAT,
+            .rights =
+                {
+                    [AUDIT_READ | AUDIT_WRITE] = EPT_WRITE,
+                    [AUDIT_READ | AUDIT_EXECUTE] = EPT_EXECUTE,
+                    [AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE] = EPT_WRITE | EPT_EXECUTE,
+                },
+        },
+    /* Write-back is entry 0 of the PAT: PWT, PCD and PAT are 0. Accessed and dirty are set from the
+     * start, so that no CPU writes to the leaves. */
+    [AUDIT_AMD] =
+        {
+            .table = AMD_PRESENT | AMD_WRITE | AMD_USER,
+            .table_by_cpu = AMD_ACCESSED,
+            .leaf = AMD_PRESENT | AMD_USER | AMD_ACCESSED | AMD_DIRTY,
+            .rights =
+                {
+                    [AUDIT_READ] = AMD_NX,
+                    [AUDIT_READ | AUDIT_WRITE] = AMD_WRITE | AMD_NX,
+                    [AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE] = AMD_WRITE,
+                },
+        },
+};
+
+/* An entry, and where it is: it stands for [gpa, gpa + size). */
+struct audit_entry {
+    uint64_t value, gpa, size;
+    unsigned level; /* 4: in the root, 1: in the last table */
+};
+
+static bool audit_table(struct audit *a, hpa_t table, uint64_t gpa, unsigned level);
+
+void audit_add_piece(struct audit *a, struct audit_piece piece) {
+    uint32_t at = a->piece_count;
+    ASSERT(at < AUDIT_MAX_PIECES && (piece.access & AUDIT_READ) != 0);
+    ASSERT(range_contains(0, GUEST_SPACE, piece.gpa.v, piece.size));
+
+    for (; at > 0 && a->pieces[at - 1].gpa.v > piece.gpa.v; at--) {
+        a->pieces[at] = a->pieces[at - 1];
     }
+    a->pieces[at] = piece;
+    a->piece_count++;
+}
+
+void audit_add_ram(struct audit *a) {
+    for (uint32_t i = 0; i < a->vm->region_count; i++) {
+        const struct plan_region *r = &a->vm->regions[i];
+        audit_add_piece(a,
+                        (struct audit_piece){.gpa = r->gpa,
+                                             .hpa = r->hpa,
+                                             .size = r->size,
+                                             .access = AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE});
+    }
+}
+
+static bool audit_is_ram_of(const struct plan_vm *vm, uint64_t hpa) {
     for (uint32_t i = 0; i < vm->region_count; i++) {
-        const struct plan_region *r = &vm->regions[i];
-        if (range_contains(r->gpa.v, r->size, leaf->address, leaf->size)) {
-            return leaf->hpa.v == r->hpa.v + (leaf->address - r->gpa.v) && leaf->type == NPT_WB;
+        if (range_contains(vm->regions[i].hpa.v, vm->regions[i].size, hpa, PAGE_SIZE)) {
+            return true;
         }
     }
     return false;
 }
 
-enum status audit_tables(const struct npt *npt, const struct plan_vm *vm, uint64_t page_gpa) {
-    const char *name = vm->config->name;
-    struct npt_leaf leaf;
-    uint64_t mapped = 0, planned = page_gpa != 0 ? PAGE_SIZE : 0;
-    for (uint64_t at = 0; at < NPT_SPACE; at += leaf.size) {
-        if (npt_lookup(npt, at, &leaf) != STATUS_OK) {
-            continue;
+static bool audit_is_budget_of(const struct plan_vm *vm, uint64_t hpa, uint64_t size) {
+    return range_contains(vm->budget_base.v, vm->budget_size, hpa, size);
+}
+
+/* Whose the frame is that an entry leads to. */
+static void audit_log_owner(const struct audit *a, uint64_t hpa) {
+    for (uint32_t i = 0; i < a->plan->vm_count; i++) {
+        const struct plan_vm *vm = &a->plan->vms[i];
+        bool ram = audit_is_ram_of(vm, hpa);
+
+        if (ram || audit_is_budget_of(vm, hpa, PAGE_SIZE)) {
+            log_error("audit: hpa %#llx is of the %s of %s", (ull)hpa, ram ? "RAM" : "budget",
+                      vm->config->name);
+            return;
         }
-        mapped += leaf.size;
-        if (!audit_leaf(&leaf, vm, page_gpa)) {
-            log_error("audit: %s: gpa %#llx is mapped to hpa %#llx (%#llx bytes, type %u): not in "
-                      "the plan",
-                      name, (ull)leaf.address, (ull)leaf.hpa.v, (ull)leaf.size, leaf.type);
+    }
+    log_error("audit: hpa %#llx is no VM's", (ull)hpa);
+}
+
+static bool audit_refuse(const struct audit *a, const struct audit_entry *e, const char *why) {
+    log_error("audit: %s: gpa %#llx, entry %#llx at level %u: %s", a->vm->config->name, (ull)e->gpa,
+              (ull)e->value, e->level, why);
+    audit_log_owner(a, e->value & ENTRY_ADDRESS);
+    return false;
+}
+
+/* The first piece that ends after gpa, which never goes back within a walk. NULL if none does. */
+static const struct audit_piece *audit_next_piece(struct audit *a, uint64_t gpa) {
+    for (; a->next < a->piece_count; a->next++) {
+        const struct audit_piece *p = &a->pieces[a->next];
+        if (p->gpa.v + p->size > gpa) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool audit_leaf(const struct audit *a, const struct audit_entry *e,
+                       const struct audit_piece *p) {
+    const struct audit_layout *layout = &audit_layouts[a->format];
+    uint64_t frame = p->hpa.v + (e->gpa - p->gpa.v);
+    uint64_t bits = layout->leaf | layout->rights[p->access] | (e->level > 1 ? ENTRY_LARGE : 0);
+
+    if (!range_contains(p->gpa.v, p->size, e->gpa, e->size)) {
+        return audit_refuse(a, e, "a page that is larger than what is planned there");
+    }
+    if (e->size > a->largest_page) {
+        return audit_refuse(a, e, "a page that is larger than this CPU takes");
+    }
+    if (a->small_code && (p->access & AUDIT_EXECUTE) != 0 && e->size > PAGE_SIZE) {
+        return audit_refuse(a, e, "an executable page that is larger than 4 KiB");
+    }
+    if ((e->value & ~ENTRY_ADDRESS) != bits) {
+        return audit_refuse(a, e, "not the bits of such a page");
+    }
+    return (e->value & ENTRY_ADDRESS) == frame || audit_refuse(a, e, "not the planned frame");
+}
+
+/* A table that a guest could write would be no wall. */
+static bool audit_is_mapped(const struct audit *a, uint64_t table) {
+    for (uint32_t i = 0; i < a->piece_count; i++) {
+        if (range_contains(a->pieces[i].hpa.v, a->pieces[i].size, table, PAGE_SIZE)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool audit_pointer(struct audit *a, const struct audit_entry *e) {
+    const struct audit_layout *layout = &audit_layouts[a->format];
+    uint64_t table = e->value & ENTRY_ADDRESS;
+
+    if ((e->value & ~(ENTRY_ADDRESS | layout->table_by_cpu)) != layout->table) {
+        return audit_refuse(a, e, "not the bits of an entry that leads to a table");
+    }
+    if (!audit_is_budget_of(a->vm, table, PAGE_SIZE)) {
+        return audit_refuse(a, e, "a table outside the VM's budget");
+    }
+    if (audit_is_mapped(a, table)) {
+        return audit_refuse(a, e, "a table that the guest can reach");
+    }
+    return audit_table(a, HPA(table), e->gpa, e->level - 1);
+}
+
+static bool audit_entry(struct audit *a, const struct audit_entry *e) {
+    const struct audit_piece *p = audit_next_piece(a, e->gpa);
+    bool planned = p != NULL && range_overlaps(p->gpa.v, p->size, e->gpa, e->size);
+    bool large = (e->value & ENTRY_LARGE) != 0 && e->level <= LARGEST_LEVEL;
+
+    if (e->value == 0) {
+        return !planned || audit_refuse(a, e, "nothing is mapped where something is planned");
+    }
+    if (!planned) {
+        return audit_refuse(a, e, "not empty, and nothing is planned there");
+    }
+    if (e->level == 1 || large) {
+        return audit_leaf(a, e, p);
+    }
+    return audit_pointer(a, e);
+}
+
+/* audit_entry() comes back here for the table below: never deeper than there are levels. */
+static bool audit_table(struct audit *a, hpa_t table, uint64_t gpa, unsigned level) {
+    const uint64_t *entries = phys_pointer(table);
+    uint64_t size = PAGE_SIZE << (INDEX_BITS * (level - 1));
+
+    for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
+        struct audit_entry e = {entries[i], gpa + i * size, size, level};
+        if (!audit_entry(a, &e)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who owns what is in the plan, which plan_check() has checked; the frames of the pieces beside it
+ * have to be the VM's own, too. */
+static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p) {
+    if (audit_is_budget_of(a->vm, p->hpa.v, p->size)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < a->vm->region_count; i++) {
+        const struct plan_region *r = &a->vm->regions[i];
+        if (r->gpa.v == p->gpa.v && r->hpa.v == p->hpa.v && r->size == p->size) {
+            return true;
+        }
+    }
+    log_error("audit: %s: gpa %#llx has frames that are not the VM's", a->vm->config->name,
+              (ull)p->gpa.v);
+    audit_log_owner(a, p->hpa.v);
+    return false;
+}
+
+enum status audit_tables(struct audit *a, hpa_t root) {
+    for (uint32_t i = 0; i < a->piece_count; i++) {
+        if (!audit_owns_piece(a, &a->pieces[i])) {
             return STATUS_INVALID;
         }
     }
-    for (uint32_t i = 0; i < vm->region_count; i++) {
-        planned += vm->regions[i].size;
+    if (root.v % PAGE_SIZE != 0 || !audit_is_budget_of(a->vm, root.v, PAGE_SIZE) ||
+        audit_is_mapped(a, root.v)) {
+        log_error("audit: %s: its root is at %#llx", a->vm->config->name, (ull)root.v);
+        audit_log_owner(a, root.v);
+        return STATUS_INVALID;
     }
-    if (mapped != planned) {
-        log_error("audit: %s: %llu KiB mapped, %llu KiB planned", name, (ull)(mapped / KIB),
-                  (ull)(planned / KIB));
-    }
-    return mapped == planned ? STATUS_OK : STATUS_INVALID;
+
+    a->next = 0;
+    return audit_table(a, root, 0, ROOT_LEVEL) ? STATUS_OK : STATUS_INVALID;
 }

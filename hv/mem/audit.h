@@ -1,17 +1,51 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The audit of finished nested tables: what the CPU will read is compared with the plan, by code
- * that shares nothing with the code that built them. Called once per VM before seal().
+ * The audit of finished nested tables: every entry that a CPU could read, bit by bit, against the
+ * plan. It shares no code and no constant with the builder (hv/mem/npt.c): the formats stand here a
+ * second time, from the manuals. Called once for each root of a VM, before the first guest runs.
  */
 #pragma once
 
-#include "hv/mem/npt.h"
+#include "hv/lib/status.h"
 #include "hv/plan/plan.h"
 
+/* What a CPU reads: Intel's tables, or AMD's. hv/exit/audit_policy.c reads their bitmaps. */
+enum audit_format { AUDIT_INTEL, AUDIT_AMD, AUDIT_FORMATS };
+
+enum audit_access { AUDIT_READ = 1, AUDIT_WRITE = 2, AUDIT_EXECUTE = 4 };
+
+/* Guest-physical memory that a root has to map, write-back. Multiples of 4 KiB. */
+struct audit_piece {
+    gpa_t gpa;
+    hpa_t hpa;
+    uint64_t size;
+    unsigned access; /* enum audit_access bits; AUDIT_READ is one of them */
+};
+
+#define AUDIT_MAX_PIECES (PLAN_MAX_REGIONS + 4)
+
+/* What the roots of one VM are held against. */
+struct audit {
+    const struct plan *plan;  /* of the whole machine: whose a wrong frame is */
+    const struct plan_vm *vm; /* one of the plan's */
+    enum audit_format format;
+    uint64_t largest_page; /* bytes: what this CPU takes */
+    bool small_code;       /* what is executable lies in 4 KiB pages: iTLB multihit */
+    struct audit_piece pieces[AUDIT_MAX_PIECES]; /* ascending gpa */
+    uint32_t piece_count, next;                  /* next: how far the walk has come */
+};
+
+/* Everything the VM is planned to have: its RAM, all rights. The caller fills the fields above
+ * pieces first. */
+void audit_add_ram(struct audit *a);
+
+/* One piece more, which overlaps no other. Its frames are the VM's budget's. */
+void audit_add_piece(struct audit *a, struct audit_piece piece);
+
 /*
- * STATUS_OK if the tables map exactly this VM's regions, to exactly the planned frames, all of
- * them write-back, and nothing else but the page at page_gpa, if that is not 0, to a frame of the
- * VM's budget. Otherwise STATUS_INVALID and the first difference in the log.
+ * STATUS_OK if the tables under root map exactly the pieces, each with its frames and rights, and
+ * nothing else; if each table is a frame of the VM's budget that no piece maps; and if no entry has
+ * a bit that is not meant to be there. Otherwise STATUS_INVALID, and the first difference is in the
+ * log. Reads no table outside the VM's budget.
  */
-MUST_USE enum status audit_tables(const struct npt *npt, const struct plan_vm *vm,
-                                  uint64_t page_gpa);
+MUST_USE enum status audit_tables(struct audit *a, hpa_t root);

@@ -6,6 +6,7 @@
 #include "hv/exit/exit.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/phys.h"
 #include "hv/mem/audit.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
@@ -35,11 +36,30 @@ static void start_log_partition(const struct plan *plan) {
     }
 }
 
-static void start_audit(struct vm *vm) {
-    enum status s = audit_tables(&vm->npt, vm->plan, 0);
-    if (s == STATUS_OK && (hvm->features & HVM_APIC) != 0) {
-        s = audit_tables(&vm->npt_xapic, vm->plan, LAPIC_BASE);
+/* Each root that a vCPU can have. */
+static enum status start_audit_tables(const struct boot_info *info, const struct vm *vm) {
+    static const uint64_t page_sizes[] = {[1] = PAGE_SIZE, [2] = 2 * MIB, [3] = GIB};
+    struct audit a = {.plan = info->plan,
+                      .vm = vm->plan,
+                      .format = hvm->audit_format,
+                      .largest_page = page_sizes[hvm->npt_max_level],
+                      .small_code = plan_small_pages(info)};
+    audit_add_ram(&a);
+    enum status s = audit_tables(&a, phys_address(vm->npt.root));
+
+    if (s == STATUS_OK && vm->xapic_page != NULL) {
+        struct audit_piece page = {.gpa = GPA(LAPIC_BASE),
+                                   .hpa = phys_address(vm->xapic_page),
+                                   .size = PAGE_SIZE,
+                                   .access = AUDIT_READ | AUDIT_WRITE};
+        audit_add_piece(&a, page);
+        s = audit_tables(&a, phys_address(vm->npt_xapic.root));
     }
+    return s;
+}
+
+static void start_audit(const struct boot_info *info, struct vm *vm) {
+    enum status s = start_audit_tables(info, vm);
     for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
         s = audit_policy(&vm->vcpus[i]);
     }
@@ -48,7 +68,8 @@ static void start_audit(struct vm *vm) {
     }
 }
 
-static void start_create_vms(const struct plan *plan) {
+static void start_create_vms(const struct boot_info *info) {
+    const struct plan *plan = info->plan;
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         struct vm *vm;
         if (vm_create(&plan->vms[i], &vm) != STATUS_OK) {
@@ -58,7 +79,7 @@ static void start_create_vms(const struct plan *plan) {
             cpuid_init(&vm->vcpus[c]);
         }
         start_vms[i] = vm;
-        start_audit(vm);
+        start_audit(info, vm);
     }
 }
 
@@ -80,7 +101,7 @@ void hv_start(const struct boot_info *info) {
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
         plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine changed");
     }
-    start_create_vms(info->plan);
+    start_create_vms(info);
     start_log_partition(info->plan);
     policy_print();
     command_init(start_vms, info->plan->vm_count);

@@ -7,6 +7,7 @@
 
 #include "hv/lib/status.h"
 #include "hv/lib/x86.h"
+#include "hv/mem/audit.h"
 #include "hv/plan/boot_info.h"
 
 struct npt_format;
@@ -235,9 +236,10 @@ struct hvm_ops {
     /* Its bit in v->msr_map; -1 if the map does not cover it: then it always exits. */
     int (*msr_bit)(uint32_t msr, bool write);
     const struct npt_format *npt_format;
-    uint32_t features;          /* enum hvm_feature: what guests can be given; set by probe */
-    uint64_t arch_capabilities; /* from boot_info; set by probe */
-    unsigned npt_max_level;     /* largest nested page, as in struct npt; set by probe */
+    enum audit_format audit_format; /* of nested tables and bitmaps, as the audit reads them */
+    uint32_t features;              /* enum hvm_feature: what guests can be given; set by probe */
+    uint64_t arch_capabilities;     /* from boot_info; set by probe */
+    unsigned npt_max_level;         /* largest nested page, as in struct npt; set by probe */
 };
 
 extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */

@@ -242,5 +242,6 @@ struct hvm_ops svm_ops = {
     .flush = svm_flush,
     .raw = svm_raw,
     .msr_bit = svm_msr_bit,
+    .audit_format = AUDIT_AMD,
     .npt_format = &npt_format_amd,
 };

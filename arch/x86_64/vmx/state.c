@@ -423,5 +423,6 @@ struct hvm_ops vmx_ops = {
     .flush = vmx_flush,
     .raw = vmx_raw,
     .msr_bit = vmx_msr_bit,
+    .audit_format = AUDIT_INTEL,
     .npt_format = &npt_format_ept,
 };

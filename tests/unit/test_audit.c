@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit of nested tables, fed by the builder: what is planned passes; each bit of each kind of
+ * entry, flipped, is found; so is each wrong bit in the builder's own formats, each wrong frame,
+ * page and table. What may differ without harm is listed with its reason, in harmless[].
+ */
+#include "hv/lib/phys.h"
+#include "hv/mem/audit.h"
+#include "hv/mem/npt.h"
+#include "test.h"
+
+#define POOL_PAGES 64
+#define APIC_PAGE  0xfee00000ull
+#define ADDRESS    BITS(12, 51)
+#define LEVELS     4u
+#define ALL        (AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE)
+
+static const struct npt_format *const formats[AUDIT_FORMATS] = {
+    [AUDIT_INTEL] = &npt_format_ept,
+    [AUDIT_AMD] = &npt_format_amd,
+};
+
+/* Bits that the audit lets be as they are. */
+static const struct {
+    enum audit_format format;
+    bool leaf;
+    uint64_t bits;
+    const char *why;
+} harmless[] = {
+    {AUDIT_AMD, false, BIT(5), "accessed: the CPU sets it when it walks through, as it likes"},
+};
+
+static struct config_guest names[2] = {{.name = "audited"}, {.name = "other"}};
+static struct plan plan;
+static struct pool pools[2];
+static struct npt npt, fork;
+static ALIGNED(PAGE_SIZE) uint8_t memory[2 * POOL_PAGES * PAGE_SIZE];
+static struct audit audit;
+static uint64_t apic_frame;
+
+/* Two VMs; the first has RAM in leaves of each size. Only tables are ever read: RAM is numbers. */
+static void make_plan(void) {
+    memset(memory, 0, sizeof(memory));
+    plan = (struct plan){.vm_count = 2};
+    plan.vms[0] = (struct plan_vm){.region_count = 2,
+                                   .regions = {{GPA(0), HPA(16 * MIB), 4 * MIB + PAGE_SIZE},
+                                               {GPA(4 * GIB), HPA(8 * GIB), 2 * GIB}}};
+    plan.vms[1] =
+        (struct plan_vm){.region_count = 1, .regions = {{GPA(0), HPA(16 * GIB), 4 * MIB}}};
+    for (unsigned i = 0; i < 2; i++) {
+        plan.vms[i].config = &names[i];
+        plan.vms[i].budget_base = HPA((uintptr_t)memory + i * POOL_PAGES * PAGE_SIZE);
+        plan.vms[i].budget_size = POOL_PAGES * PAGE_SIZE;
+        pool_init(&pools[i], names[i].name, plan.vms[i].budget_base, plan.vms[i].budget_size);
+    }
+}
+
+/* A builder with a wrong format may fail by itself. */
+static bool built;
+
+static void map(struct npt *in, uint64_t gpa, uint64_t hpa, uint64_t size, unsigned access) {
+    built &= npt_map_range(in, gpa, HPA(hpa), size, access, NPT_WB) == STATUS_OK;
+}
+
+static void map_ram(struct npt *in, const struct plan_vm *vm) {
+    for (uint32_t i = 0; i < vm->region_count; i++) {
+        const struct plan_region *r = &vm->regions[i];
+        map(in, r->gpa.v, r->hpa.v, r->size, NPT_READ | NPT_WRITE | NPT_EXECUTE);
+    }
+}
+
+static struct audit expected(enum audit_format format) {
+    struct audit a = {.plan = &plan, .vm = &plan.vms[0], .format = format, .largest_page = GIB};
+    audit_add_ram(&a);
+    return a;
+}
+
+/* Tables by this format, and a fork with a page of the budget, that nobody executes. */
+static void build(const struct npt_format *by, enum audit_format format, unsigned max_level) {
+    make_plan();
+    built = true;
+    CHECK_U64(npt_init(&npt, by, &pools[0], max_level), STATUS_OK);
+    map_ram(&npt, &plan.vms[0]);
+    apic_frame = phys_address(pool_alloc(&pools[0], PAGE_SIZE)).v;
+    CHECK_U64(npt_fork(&npt, &fork), STATUS_OK);
+    map(&fork, APIC_PAGE, apic_frame, PAGE_SIZE, NPT_READ | NPT_WRITE);
+    audit = expected(format);
+    audit_add_piece(&audit, (struct audit_piece){GPA(APIC_PAGE), HPA(apic_frame), PAGE_SIZE,
+                                                 AUDIT_READ | AUDIT_WRITE});
+}
+
+static enum status audit_fork(void) {
+    return audit_tables(&audit, phys_address(fork.root));
+}
+
+static enum status audit_plain(enum audit_format format) {
+    struct audit a = expected(format);
+    return audit_tables(&a, phys_address(npt.root));
+}
+
+static uint64_t *entry_of(const struct npt *in, uint64_t address, unsigned level) {
+    uint64_t *table = in->root;
+    for (unsigned at = LEVELS; at > level; at--) {
+        table = phys_pointer(HPA(table[address >> (12 + 9 * (at - 1)) & 511] & ADDRESS));
+    }
+    return &table[address >> (12 + 9 * (level - 1)) & 511];
+}
+
+TEST(what_is_planned_passes) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        for (unsigned level = 1; level <= 2; level++) {
+            make_plan();
+            plan.vms[0].regions[1].size = 4 * MIB; /* 4 KiB pages for 2 GiB would be too many */
+            CHECK_U64(npt_init(&npt, formats[f], &pools[0], level), STATUS_OK);
+            map_ram(&npt, &plan.vms[0]);
+            CHECK_U64(audit_plain(f), STATUS_OK);
+        }
+        build(formats[f], f, 3);
+        CHECK_U64(audit_plain(f), STATUS_OK);
+        CHECK_U64(audit_fork(), STATUS_OK);
+        CHECK_U64(audit_fork(), STATUS_OK); /* and again */
+        CHECK_U64(audit_plain(!f), STATUS_INVALID);
+    }
+}
+
+static bool is_harmless(enum audit_format format, bool leaf, unsigned bit) {
+    for (size_t i = 0; i < ARRAY_SIZE(harmless); i++) {
+        if (harmless[i].format == format && harmless[i].leaf == leaf &&
+            (harmless[i].bits >> bit & 1) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One entry of each kind: of tables at each level, of leaves of each size, empty at each level. */
+TEST(each_bit_of_each_kind_of_entry) {
+    static const struct {
+        uint64_t gpa;
+        unsigned level;
+        bool leaf;
+    } kinds[] = {
+        {0, 4, false},
+        {0, 3, false},
+        {4 * MIB, 2, false},
+        {APIC_PAGE, 3, false},
+        {APIC_PAGE, 2, false},
+        {0, 2, true},
+        {2 * MIB, 2, true},
+        {4 * MIB, 1, true},
+        {4 * GIB, 3, true},
+        {5 * GIB, 3, true},
+        {APIC_PAGE, 1, true},
+        {512 * GIB, 4, true}, /* empty ones */
+        {BIT(48) - PAGE_SIZE, 4, true},
+        {GIB, 3, true},
+        {6 * MIB, 2, true},
+        {4 * MIB + PAGE_SIZE, 1, true},
+        {APIC_PAGE + PAGE_SIZE, 1, true},
+    };
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+            uint64_t *entry = entry_of(&fork, kinds[i].gpa, kinds[i].level);
+            for (unsigned bit = 0; bit < 64; bit++) {
+                bool seen;
+                *entry ^= BIT(bit);
+                seen = audit_fork() != STATUS_OK;
+                *entry ^= BIT(bit);
+                if (seen == is_harmless(f, kinds[i].leaf, bit)) {
+                    printf("# format %u, kind %zu, bit %u: %s\n", f, i, bit,
+                           seen ? "found, listed as harmless" : "not found");
+                    test_failures++;
+                }
+            }
+        }
+        CHECK_U64(audit_fork(), STATUS_OK);
+    }
+}
+
+/* Each bit of each word of the builder's format: found wherever the tables come out as others. */
+TEST(each_bit_of_the_builders_format) {
+    static uint8_t good[sizeof(memory)];
+    enum { WORDS = sizeof(struct npt_format) / sizeof(uint64_t) };
+    unsigned found[AUDIT_FORMATS] = {0};
+
+    for (unsigned n = 0; n < AUDIT_FORMATS * WORDS * 64; n++) {
+        enum audit_format f = n / 64 / WORDS;
+        unsigned word = n / 64 % WORDS, bit = n % 64;
+        union {
+            struct npt_format format;
+            uint64_t words[WORDS];
+        } wrong = {*formats[f]};
+        wrong.words[word] ^= BIT(bit);
+        if ((BIT(bit) & ADDRESS) != 0) {
+            continue; /* the builder itself would follow it; wrong frames: below */
+        }
+
+        build(formats[f], f, 3);
+        memcpy(good, memory, sizeof(good));
+        build(&wrong.format, f, 3);
+        bool other = !built || memcmp(good, memory, sizeof(good)) != 0;
+        bool seen = !built || audit_fork() != STATUS_OK;
+        found[f] += seen;
+        if (seen != other && !is_harmless(f, false, bit)) {
+            printf("# format %u, word %u, bit %u: not found\n", f, word, bit);
+            test_failures++;
+        }
+    }
+    CHECK(found[AUDIT_INTEL] > 20 && found[AUDIT_AMD] > 20);
+}
+
+/* With all rights that a piece of a root can have. */
+TEST(rights) {
+    static const unsigned rights[] = {NPT_READ, NPT_READ | NPT_WRITE, NPT_READ | NPT_EXECUTE,
+                                      NPT_READ | NPT_WRITE | NPT_EXECUTE};
+    for (unsigned n = 0; n < AUDIT_FORMATS * ARRAY_SIZE(rights) * ARRAY_SIZE(rights); n++) {
+        enum audit_format f = n / ARRAY_SIZE(rights) / ARRAY_SIZE(rights);
+        unsigned is = rights[n % ARRAY_SIZE(rights)];
+        unsigned planned = rights[n / ARRAY_SIZE(rights) % ARRAY_SIZE(rights)];
+
+        build(formats[f], f, 3);
+        uint64_t frame = phys_address(pool_alloc(&pools[0], 4 * PAGE_SIZE)).v;
+        map(&npt, GIB, frame, 4 * PAGE_SIZE, is);
+        struct audit a = expected(f);
+        audit_add_piece(&a, (struct audit_piece){GPA(GIB), HPA(frame), 4 * PAGE_SIZE, planned});
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)),
+                  is == planned ? STATUS_OK : STATUS_INVALID);
+    }
+}
+
+/* Whatever the order in which they are added. */
+TEST(pieces_in_any_order) {
+    static const uint64_t orders[][3] = {{GIB, 2 * GIB, 3 * GIB},
+                                         {3 * GIB, 2 * GIB, GIB},
+                                         {2 * GIB, 3 * GIB, GIB},
+                                         {3 * GIB, GIB, 2 * GIB}};
+    for (size_t o = 0; o < ARRAY_SIZE(orders); o++) {
+        build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+        struct audit a = {.plan = &plan, .vm = &plan.vms[0], .format = AUDIT_INTEL};
+        a.largest_page = GIB;
+        CHECK_U64(npt_init(&npt, formats[AUDIT_INTEL], &pools[0], 3), STATUS_OK);
+        for (unsigned i = 0; i < ARRAY_SIZE(orders[o]); i++) {
+            uint64_t frame = phys_address(pool_alloc(&pools[0], PAGE_SIZE)).v, gpa = orders[o][i];
+            map(&npt, gpa, frame, PAGE_SIZE, NPT_READ);
+            audit_add_piece(&a, (struct audit_piece){GPA(gpa), HPA(frame), PAGE_SIZE, AUDIT_READ});
+        }
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
+    }
+}
+
+TEST(wrong_frames) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        const uint64_t frames[] = {0,
+                                   16 * GIB,                  /* the other VM's RAM */
+                                   plan.vms[1].budget_base.v, /* its tables */
+                                   phys_address(npt.root).v,  /* our own */
+                                   16 * MIB + PAGE_SIZE,      /* our RAM, in another place */
+                                   BIT(51),                   /* nobody's */
+                                   apic_frame + PAGE_SIZE};
+        for (size_t i = 0; i < ARRAY_SIZE(frames); i++) {
+            static const uint64_t gpas[] = {4 * MIB, APIC_PAGE};
+            for (size_t g = 0; g < ARRAY_SIZE(gpas); g++) {
+                uint64_t *entry = entry_of(&fork, gpas[g], 1), good = *entry;
+                *entry = (good & ~ADDRESS) | frames[i];
+                CHECK_U64(audit_fork(), STATUS_INVALID);
+                *entry = good;
+            }
+        }
+        uint64_t *a = entry_of(&fork, 0, 2), *b = entry_of(&fork, 2 * MIB, 2), swap = *a;
+        *a = *b;
+        CHECK_U64(audit_fork(), STATUS_INVALID); /* twice the same */
+        *b = swap;
+        CHECK_U64(audit_fork(), STATUS_INVALID); /* each in the other's place */
+        *a = swap;
+        CHECK_U64(audit_fork(), STATUS_INVALID);
+    }
+}
+
+TEST(missing_and_extra_pages) {
+    static const uint64_t free_gpas[] = {4 * MIB + PAGE_SIZE,   6 * MIB,          3 * GIB,
+                                         APIC_PAGE - PAGE_SIZE, 6 * GIB,          512 * GIB,
+                                         BIT(48) - PAGE_SIZE,   4 * GIB - 2 * MIB};
+    static const uint64_t planned[][2] = {
+        {0, 2}, {2 * MIB, 2}, {4 * MIB, 1},   {4 * GIB, 3},   {5 * GIB, 3},  {0, 3},
+        {0, 4}, {4 * MIB, 2}, {APIC_PAGE, 1}, {APIC_PAGE, 2}, {APIC_PAGE, 3}};
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        for (size_t i = 0; i < ARRAY_SIZE(free_gpas); i++) {
+            build(formats[f], f, 3);
+            map(&fork, free_gpas[i], 16 * MIB, PAGE_SIZE, NPT_READ);
+            CHECK_U64(audit_fork(), STATUS_INVALID);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(planned); i++) {
+            build(formats[f], f, 3);
+            *entry_of(&fork, planned[i][0], (unsigned)planned[i][1]) = 0;
+            CHECK_U64(audit_fork(), STATUS_INVALID);
+        }
+        CHECK(built);
+
+        build(formats[f], f, 3); /* a table for nothing, and one for nothing but empty ones */
+        struct npt empty;
+        CHECK_U64(npt_init(&empty, formats[f], &pools[0], 3), STATUS_OK);
+        *entry_of(&fork, 3 * GIB - PAGE_SIZE, 3) =
+            phys_address(empty.root).v | formats[f]->table_bits;
+        CHECK_U64(audit_fork(), STATUS_INVALID);
+    }
+}
+
+/* The pieces beside the RAM are the budget's too, or else two VMs could share them. */
+TEST(pieces_are_the_vms_own) {
+    static const uint64_t others[] = {16 * GIB, 20 * GIB, 0};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+        map(&npt, GIB, others[i], PAGE_SIZE, NPT_READ);
+        struct audit a = expected(AUDIT_INTEL);
+        audit_add_piece(&a, (struct audit_piece){GPA(GIB), HPA(others[i]), PAGE_SIZE, AUDIT_READ});
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+    }
+}
+
+/* Right in all they map, and in the wrong place: the copy of a table is put instead of it. */
+TEST(tables_of_others) {
+    static const uint64_t pointers[][2] = {{0, 4}, {0, 3}, {4 * MIB, 2}, {APIC_PAGE, 2}};
+    for (unsigned n = 0; n < AUDIT_FORMATS * ARRAY_SIZE(pointers); n++) {
+        enum audit_format f = n / ARRAY_SIZE(pointers);
+        static ALIGNED(PAGE_SIZE) uint8_t outside[PAGE_SIZE];
+        void *places[] = {outside, memory + POOL_PAGES * PAGE_SIZE /* the other VM's */,
+                          phys_pointer(HPA(apic_frame)), NULL};
+        build(formats[f], f, 3);
+        uint64_t *entry = entry_of(&fork, pointers[n % ARRAY_SIZE(pointers)][0],
+                                   (unsigned)pointers[n % ARRAY_SIZE(pointers)][1]);
+        const void *table = phys_pointer(HPA(*entry & ADDRESS));
+        places[3] = pool_alloc(&pools[0], PAGE_SIZE); /* this one is right */
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+            uint64_t good = *entry;
+            memcpy(places[i], table, PAGE_SIZE);
+            *entry = (good & ~ADDRESS) | phys_address(places[i]).v;
+            CHECK_U64(audit_fork(), i == 3 ? STATUS_OK : STATUS_INVALID);
+            *entry = good;
+        }
+    }
+}
+
+/* And so with the root itself. */
+TEST(roots_of_others) {
+    static ALIGNED(PAGE_SIZE) uint8_t outside[2 * PAGE_SIZE];
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        struct npt other;
+        CHECK_U64(npt_init(&other, formats[f], &pools[1], 3), STATUS_OK);
+        map_ram(&other, &plan.vms[1]);
+        CHECK_U64(audit_tables(&audit, phys_address(other.root)), STATUS_INVALID);
+        memcpy(other.root, fork.root, PAGE_SIZE);
+        CHECK_U64(audit_tables(&audit, phys_address(other.root)), STATUS_INVALID);
+        memcpy(outside, fork.root, PAGE_SIZE);
+        CHECK_U64(audit_tables(&audit, phys_address(outside)), STATUS_INVALID);
+        memcpy(phys_pointer(HPA(apic_frame)), fork.root, PAGE_SIZE);
+        CHECK_U64(audit_tables(&audit, HPA(apic_frame)), STATUS_INVALID);
+        CHECK_U64(audit_tables(&audit, HPA(phys_address(fork.root).v + 8)), STATUS_INVALID);
+        CHECK_U64(audit_fork(), STATUS_OK);
+    }
+}
+
+/* A page whose tables say that the guest may write them. */
+TEST(a_table_that_the_guest_can_write) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        uint64_t table = *entry_of(&npt, 4 * MIB, 2) & ADDRESS;
+        map(&npt, GIB, table, PAGE_SIZE, NPT_READ | NPT_WRITE);
+        struct audit a = expected(f);
+        audit_add_piece(
+            &a, (struct audit_piece){GPA(GIB), HPA(table), PAGE_SIZE, AUDIT_READ | AUDIT_WRITE});
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+    }
+}
+
+/* Larger than the CPU takes; against iTLB multihit, which needs code in large pages. */
+TEST(sizes_of_pages) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        audit.largest_page = 2 * MIB;
+        CHECK_U64(audit_fork(), STATUS_INVALID);
+        build(formats[f], f, 3);
+        audit.small_code = true;
+        CHECK_U64(audit_fork(), STATUS_INVALID);
+        for (uint32_t i = 0; i < audit.piece_count; i++) {
+            CHECK_U64(audit.pieces[i].access, audit.pieces[i].gpa.v == APIC_PAGE ? 3 : ALL);
+        }
+
+        make_plan(); /* one page of 2 MiB among small ones */
+        plan.vms[0].region_count = 1;
+        CHECK_U64(npt_init(&npt, formats[f], &pools[0], 1), STATUS_OK);
+        map_ram(&npt, &plan.vms[0]);
+        struct audit a = expected(f);
+        a.small_code = true;
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
+        *entry_of(&npt, 2 * MIB, 2) = 18 * MIB | (*entry_of(&npt, 2 * MIB, 1) & ~ADDRESS) | BIT(7);
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+        a.small_code = false;
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
+        *entry_of(&npt, 4 * MIB, 2) = 20 * MIB | (*entry_of(&npt, 4 * MIB, 1) & ~ADDRESS) | BIT(7);
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID); /* beyond its end */
+    }
+}
+
+TEST_MAIN(T(what_is_planned_passes), T(each_bit_of_each_kind_of_entry),
+          T(each_bit_of_the_builders_format), T(rights), T(pieces_in_any_order), T(wrong_frames),
+          T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(tables_of_others),
+          T(roots_of_others), T(a_table_that_the_guest_can_write), T(sizes_of_pages))
