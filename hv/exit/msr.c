@@ -221,7 +221,7 @@ const struct msr_policy msr_policies[] = {
     MSR(0x2ff, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_DEF_TYPE, .types = 1, .reserved = ~(MTRR_ENABLED | MTRR_FIXED | 0xff)),
     MSR(0x6e0, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
     MSR(0x800, 0x100, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
-    MSR(0xc0000080, 1, "IA32_EFER", .read_passes = true, .read = msr_read_efer, .write = msr_write_efer),
+    MSR(0xc0000080, 1, "IA32_EFER", .read_passes = true, .passes_with = HVM_EFER_PASSES, .read = msr_read_efer, .write = msr_write_efer),
     PASS(0xc0000081, "IA32_STAR"),
     PASS(0xc0000082, "IA32_LSTAR"),
     PASS(0xc0000083, "IA32_CSTAR"),

@@ -61,7 +61,8 @@ enum hvm_feature {
     HVM_PRED_CMD = BIT32(5),
     HVM_FLUSH_CMD = BIT32(6),
     HVM_ARCH_CAPS = BIT32(7),
-    HVM_APIC = BIT32(8), /* not the guest's: APIC virtualization */
+    HVM_APIC = BIT32(8),        /* not the guest's: APIC virtualization */
+    HVM_EFER_PASSES = BIT32(9), /* while a guest runs, EFER holds nothing of the host's */
 };
 
 /* Against what is known of CPUs' flaws: which of them a CPU has, config/flaws.c knows. */

@@ -1,89 +1,182 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The audit of the finished bitmaps: each single bit that lets a guest at what the policy does not
- * name is found, at both ends of each range of MSRs and of the ports; what the policy lets pass is
- * not.
+ * The audit of the finished bitmaps, in both vendors' layouts: those that arch/ fills pass, and
+ * each bit of each of them, flipped, is found, whichever way; so are bits that the vendor's own
+ * idea of the layout puts in the wrong place.
  */
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/svm/decode.h"
+#include "arch/x86_64/svm/svm.h"
+#include "arch/x86_64/vmx/decode.h"
+#include "arch/x86_64/vmx/vmx.h"
 #include "fake_machine.h"
 
-#define MSR_MAP_SIZE  0x2000u
-#define PORT_MAP_SIZE 0x2000u
-#define RANGE         0x2000u
+/* What arch/x86_64/vendor.c chooses between, on hardware. */
+struct hvm_ops vmx_ops, svm_ops;
 
-static const uint32_t bases[] = {0, 0xc0000000, 0xc0010000};
-static uint8_t msr_map[MSR_MAP_SIZE], x2apic_map[MSR_MAP_SIZE], port_map[PORT_MAP_SIZE];
-
-/* A layout as good as any: read and write bits of three ranges, one after the other. */
-static int msr_bit(uint32_t msr, bool write) {
-    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
-        if (msr - bases[i] < RANGE) {
-            return (int)((2 * i + write) * RANGE + (msr - bases[i]));
-        }
-    }
-    return -1;
+enum status vmx_probe(void) {
+    return STATUS_UNSUPPORTED;
+}
+enum status svm_probe(void) {
+    return STATUS_UNSUPPORTED;
+}
+void mitigate_init(UNUSED const struct boot_info *info) {
 }
 
-static struct vcpu *denied(void) {
+static const struct vendor {
+    const char *name;
+    enum audit_format format;
+    int (*msr_bit)(uint32_t msr, bool write);
+    uint32_t features;
+    size_t msr_bytes, port_bytes;
+} vendors[] = {
+    {"VT-x", AUDIT_INTEL, vmx_msr_bit, HVM_EFER_PASSES, 0x1000, 0x2000},
+    {"VT-x, APIC virtualization", AUDIT_INTEL, vmx_msr_bit, HVM_EFER_PASSES | HVM_APIC, 0x1000,
+     0x2000},
+    {"AMD-V", AUDIT_AMD, svm_msr_bit, HVM_MSRS_C001, 0x2000, 0x3000},
+};
+
+#define SPECULATION_MSRS (HVM_SPEC_CTRL | HVM_SPEC_CTRL_PASSES | HVM_PRED_CMD | HVM_FLUSH_CMD)
+
+/* A vCPU with maps as arch/ fills them. */
+static struct vcpu *start(const struct vendor *vendor, uint32_t more_features) {
+    fake_ops.features = 0;
     struct vcpu *v = fake_machine_start();
-    fake_ops.msr_bit = msr_bit;
-    memset(msr_map, 0xff, sizeof(msr_map));
-    memset(x2apic_map, 0xff, sizeof(x2apic_map));
-    memset(port_map, 0xff, sizeof(port_map));
-    v->msr_map = msr_map;
-    v->msr_map_x2apic = x2apic_map;
-    v->port_map = port_map;
+    fake_ops.audit_format = vendor->format;
+    fake_ops.msr_bit = vendor->msr_bit;
+    fake_ops.features = vendor->features | more_features;
+    v->lapic.hardware = (vendor->features & HVM_APIC) != 0;
+    CHECK_U64(vendor_vcpu_init(v, PAGE_SIZE, vendor->msr_bytes, vendor->port_bytes), STATUS_OK);
     return v;
 }
 
-static void flip(uint8_t *map, int bit) {
-    map[bit / 8] ^= (uint8_t)(1u << bit % 8);
-}
-
-TEST(nothing_passes) {
-    CHECK_U64(audit_policy(denied()), STATUS_OK);
-}
-
-TEST(an_msr_that_passes_is_found) {
-    struct vcpu *v = denied();
-    static const uint32_t offsets[] = {0, 1, 0x7f, 0x11e, 0xfff, 0x1000, RANGE - 1};
-    for (unsigned i = 0; i < ARRAY_SIZE(bases) * ARRAY_SIZE(offsets) * 4; i++) {
-        uint32_t msr = bases[i / 4 % ARRAY_SIZE(bases)] + offsets[i / 4 / ARRAY_SIZE(bases)];
-        bool write = i % 2 != 0;
-        const struct msr_policy *p = msr_policy_find(msr);
-        bool may = p != NULL && msr_policy_passes(p, write);
-        uint8_t *map = i / 2 % 2 != 0 ? x2apic_map : msr_map;
-        flip(map, msr_bit(msr, write));
-        CHECK_U64(audit_policy(v), may ? STATUS_OK : STATUS_INVALID);
-        flip(map, msr_bit(msr, write));
+TEST(what_arch_fills_passes) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        CHECK_U64(audit_policy(start(&vendors[i], 0)), STATUS_OK);
+        CHECK_U64(audit_policy(start(&vendors[i], SPECULATION_MSRS)), STATUS_OK);
+        CHECK_U64(audit_policy(start(&vendors[i], HVM_SPEC_CTRL)), STATUS_OK);
     }
-    CHECK_U64(audit_policy(v), STATUS_OK);
 }
 
-TEST(what_the_policy_lets_pass_may) {
-    struct vcpu *v = denied();
-    unsigned passing = 0;
-    for (size_t i = 0; i < msr_policy_count; i++) {
-        for (unsigned write = 0; write < 2; write++) {
-            if (msr_policy_passes(&msr_policies[i], write != 0)) {
-                flip(msr_map, msr_bit(msr_policies[i].msr, write != 0));
-                passing++;
+/* The number of bits that the audit does not miss. */
+static size_t found_bits(const struct vcpu *v, uint8_t *map, size_t bytes) {
+    size_t found = 0;
+    for (size_t bit = 0; bit < 8 * bytes; bit++) {
+        map[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        found += audit_policy(v) != STATUS_OK;
+        map[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    return found;
+}
+
+TEST(each_bit_of_each_map) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vcpu *v = start(&vendors[i], SPECULATION_MSRS);
+        size_t msr_bits = 8 * vendors[i].msr_bytes;
+        CHECK_U64(found_bits(v, v->msr_map, vendors[i].msr_bytes), msr_bits);
+        if (v->lapic.hardware) {
+            CHECK(v->msr_map_x2apic != v->msr_map);
+            CHECK_U64(found_bits(v, v->msr_map_x2apic, vendors[i].msr_bytes), msr_bits);
+        }
+        CHECK_U64(audit_policy(v), STATUS_OK);
+    }
+}
+
+TEST(each_bit_of_the_port_map) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vcpu *v = start(&vendors[i], 0);
+        CHECK_U64(found_bits(v, v->port_map, vendors[i].port_bytes), 8 * vendors[i].port_bytes);
+    }
+}
+
+/* Wrong ideas of the layout: maps filled by them let pass what they should not. */
+static int not_doubled(uint32_t msr, bool write) {
+    int bit = svm_msr_bit(msr, write);
+    return bit < 0 ? -1 : bit / 2;
+}
+static int read_for_write(uint32_t msr, bool write) {
+    return vmx_msr_bit(msr, !write);
+}
+static int one_off(uint32_t msr, bool write) {
+    return vmx_msr_bit(msr + 1, write);
+}
+static int swapped_ranges(uint32_t msr, bool write) {
+    return vmx_msr_bit(msr ^ 0xc0000000u, write);
+}
+static int write_for_read(uint32_t msr, bool write) {
+    return svm_msr_bit(msr, !write);
+}
+static int high_forgotten(uint32_t msr, bool write) {
+    return msr >= 0xc0000000u ? -1 : svm_msr_bit(msr, write);
+}
+
+TEST(a_wrong_layout_is_found) {
+    static const struct {
+        unsigned vendor;
+        int (*msr_bit)(uint32_t msr, bool write);
+    } wrong[] = {
+        {0, read_for_write}, {0, one_off},        {1, swapped_ranges}, {2, not_doubled},
+        {2, write_for_read}, {2, high_forgotten}, {0, high_forgotten},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        struct vendor vendor = vendors[wrong[i].vendor];
+        vendor.msr_bit = wrong[i].msr_bit;
+        CHECK_U64(audit_policy(start(&vendor, 0)), STATUS_INVALID);
+    }
+}
+
+/* The map for the x2APIC mode in the place of the other; policy and features that do not belong to
+ * the maps; the other vendor's maps. */
+TEST(maps_of_something_else) {
+    struct vcpu *v = start(&vendors[1], 0);
+    v->lapic.hardware = false;
+    CHECK_U64(audit_policy(v), STATUS_INVALID);
+    v->lapic.hardware = true;
+    v->msr_map = v->msr_map_x2apic;
+    CHECK_U64(audit_policy(v), STATUS_INVALID);
+
+    v = start(&vendors[0], SPECULATION_MSRS);
+    fake_ops.features &= ~(uint32_t)HVM_PRED_CMD;
+    CHECK_U64(audit_policy(v), STATUS_INVALID);
+    v = start(&vendors[0], 0);
+    fake_ops.features |= HVM_SPEC_CTRL | HVM_SPEC_CTRL_PASSES;
+    CHECK_U64(audit_policy(v), STATUS_INVALID);
+
+    v = start(&vendors[2], 0);
+    fake_ops.audit_format = AUDIT_INTEL;
+    CHECK_U64(audit_policy(v), STATUS_INVALID);
+}
+
+/* The numbers by hand: nothing of this passes by the same mistake in policy and audit. */
+TEST(what_never_passes) {
+    static const uint32_t msrs[] = {
+        0x1b /* APIC base */,
+        0x3a /* feature control */,
+        0x79 /* microcode */,
+        0x1a0 /* MISC_ENABLE */,
+        0x1d9 /* DEBUGCTL */,
+        0x480 /* VMX */,
+        0x6e0 /* deadline */,
+        0x830 /* ICR */,
+        0xc0000080 /* EFER, writing */,
+        0xc0010015 /* HWCR */,
+        0xc0010020 /* microcode */,
+        0xc0010114 /* VM_CR */,
+        0xc0010117 /* VM_HSAVE_PA */,
+        0xc0011fff,
+        0,
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vcpu *v = start(&vendors[i], SPECULATION_MSRS);
+        for (size_t m = 0; m < ARRAY_SIZE(msrs); m++) {
+            int bit = vendors[i].msr_bit(msrs[m], true);
+            if (bit >= 0) {
+                CHECK((v->msr_map[bit / 8] >> bit % 8 & 1) != 0);
+                CHECK((v->msr_map_x2apic[bit / 8] >> bit % 8 & 1) != 0);
             }
         }
     }
-    CHECK(passing > 10);
-    CHECK_U64(audit_policy(v), STATUS_OK);
 }
 
-TEST(a_port_that_passes_is_found) {
-    struct vcpu *v = denied();
-    static const int ports[] = {0, 1, 0x3f8, 0xcf8, 0x7fff, 0x8000, 0xfffe, 0xffff};
-    for (unsigned i = 0; i < ARRAY_SIZE(ports); i++) {
-        flip(port_map, ports[i]);
-        CHECK_U64(audit_policy(v), STATUS_INVALID);
-        flip(port_map, ports[i]);
-    }
-    CHECK_U64(audit_policy(v), STATUS_OK);
-}
-
-TEST_MAIN(T(nothing_passes), T(an_msr_that_passes_is_found), T(what_the_policy_lets_pass_may),
-          T(a_port_that_passes_is_found))
+TEST_MAIN(T(what_arch_fills_passes), T(each_bit_of_each_map), T(each_bit_of_the_port_map),
+          T(a_wrong_layout_is_found), T(maps_of_something_else), T(what_never_passes))

@@ -48,6 +48,7 @@ enum status svm_probe(void) {
         log_error("AMD-V: this CPU lacks nested paging");
         return STATUS_UNSUPPORTED;
     }
+    /* Not HVM_EFER_PASSES: it has SVME set, which is not for guests to see. */
     svm_ops.features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001;
     svm_ops.npt_max_level = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
     log_info("AMD-V: nested pages up to %s, %u ASIDs, next RIP %s, decode assists %s, flush by "

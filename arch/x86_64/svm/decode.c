@@ -99,12 +99,14 @@ void svm_set_intercepts(struct vmcb *c) {
     c->intercepts[0] &= ~(SVM_VINTR | SVM_IRET);
 }
 
-/* APM "MSR Intercepts": 2 KiB for each of three ranges. */
+#define MSR_MAP_RANGE 0x2000u
+
+/* APM "MSR Intercepts": 2 KiB for each of three ranges, two bits an MSR. */
 int svm_msr_bit(uint32_t msr, bool write) {
     static const uint32_t bases[] = {0, 0xc0000000u, 0xc0010000u};
     for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
-        if (msr - bases[i] < 0x2000) {
-            return (int)(i * 0x4000 + (msr - bases[i]) * 2 + write);
+        if (msr >= bases[i] && msr - bases[i] < MSR_MAP_RANGE) {
+            return (int)((i * MSR_MAP_RANGE + (msr - bases[i])) * 2 + write);
         }
     }
     return -1;

@@ -17,12 +17,9 @@
 
 static enum status svm_vcpu_init(struct vcpu *v) {
     enum status s = vendor_vcpu_init(v, sizeof(struct svm_vcpu), 2 * PAGE_SIZE, 3 * PAGE_SIZE);
-    int efer = svm_msr_bit(X86_MSR_EFER, false);
     if (s == STATUS_OK) {
         struct vmcb *c = v->vendor;
         v->lapic.cr8 = (uint8_t *)&c->virtual_interrupt; /* V_TPR */
-        /* It has a bit, SVME, that is not for guests to see. */
-        v->msr_map[efer / 8] |= (uint8_t)(1u << (efer % 8));
     }
     return s;
 }

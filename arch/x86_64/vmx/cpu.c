@@ -73,7 +73,8 @@ enum status vmx_probe(void) {
         return s;
     }
     uint32_t proc2 = vmx_controls[VMX_PROC2];
-    vmx_ops.features = ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
+    vmx_ops.features = (uint32_t)HVM_EFER_PASSES |
+                       ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
                        ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0) |
                        ((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? (uint32_t)HVM_APIC : 0);
     vmx_ops.npt_max_level = (vmx_controls[VMX_EPT] & EPT_CAP_1G) != 0 ? 3 : 2;

@@ -155,3 +155,15 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
         decoders[x->kind](raw, x);
     }
 }
+
+#define MSR_MAP_HIGH  0xc0000000u
+#define MSR_MAP_RANGE 0x2000u
+
+/* SDM "MSR-Bitmap Address": read low, read high, write low, write high. */
+int vmx_msr_bit(uint32_t msr, bool write) {
+    bool high = msr >= MSR_MAP_HIGH;
+    uint32_t number = high ? msr - MSR_MAP_HIGH : msr;
+    uint32_t first = (write ? 2 * MSR_MAP_RANGE : 0) + (high ? MSR_MAP_RANGE : 0);
+
+    return number < MSR_MAP_RANGE ? (int)(first + number) : -1;
+}

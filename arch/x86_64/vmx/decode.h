@@ -144,3 +144,6 @@ static inline void vmx_decode_io(uint64_t q, struct exit_io *io) {
     io->size = (uint8_t)((q & 7) + 1);
     io->flags = q >> 3 & 7;
 }
+
+/* As of struct hvm_ops. */
+int vmx_msr_bit(uint32_t msr, bool write);

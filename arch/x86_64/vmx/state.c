@@ -18,16 +18,6 @@
 #define EPT_POINTER 0x1eull /* tables in write-back memory, 4 levels */
 #define INVEPT_ALL  2ull
 
-#define MSR_MAP_HIGH  0xc0000000u
-#define MSR_MAP_RANGE 0x2000u
-
-/* SDM "MSR-Bitmap Address": read low, read high, write low, write high. */
-static int vmx_msr_bit(uint32_t msr, bool write) {
-    bool high = msr - MSR_MAP_HIGH < MSR_MAP_RANGE;
-    uint32_t first = (write ? 2 * MSR_MAP_RANGE : 0) + (high ? MSR_MAP_RANGE : 0);
-    return high || msr < MSR_MAP_RANGE ? (int)(first + msr % MSR_MAP_RANGE) : -1;
-}
-
 static enum status vmx_vcpu_init(struct vcpu *v) {
     return vendor_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);
 }
