@@ -15,12 +15,13 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Who may include whom (docs/architecture.md, "The house"). A room may always include itself.
 ROOMS = {
     "hv/lib": [],
+    "hv/abi": ["hv/lib"],
     "hv/plan": ["hv/lib"],
     "hv/mem": ["hv/lib", "hv/plan"],
     "hv/dev": ["hv/lib"],
-    "hv/vm": ["hv/lib", "hv/plan", "hv/mem", "hv/dev"],
-    "hv/exit": ["hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm"],
-    "hv/monitor": ["hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm", "hv/exit"],
+    "hv/vm": ["hv/lib", "hv/abi", "hv/plan", "hv/mem", "hv/dev"],
+    "hv/exit": ["hv/lib", "hv/abi", "hv/plan", "hv/mem", "hv/dev", "hv/vm"],
+    "hv/monitor": ["hv/lib", "hv/abi", "hv/plan", "hv/mem", "hv/dev", "hv/vm", "hv/exit"],
     "config": ["hv/lib", "hv/plan"],
     "boot": ["hv/lib", "hv/plan", "config"],
     "tools": ["hv/lib", "hv/plan", "config"],

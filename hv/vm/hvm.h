@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "hv/abi/exit.h"
 #include "hv/lib/status.h"
 #include "hv/lib/x86.h"
 #include "hv/mem/audit.h"
@@ -13,57 +14,8 @@
 struct npt_format;
 struct vcpu;
 
-enum exit_kind {
-    EXIT_UNKNOWN = 0, /* what no table names; stops the VM */
-    EXIT_CPUID,
-    EXIT_HYPERCALL,
-    EXIT_RDMSR,
-    EXIT_WRMSR,
-    EXIT_IO,
-    EXIT_NESTED_FAULT, /* guest-physical address that the nested tables do not allow */
-    EXIT_INTERRUPT,    /* a host interrupt is waiting */
-    EXIT_WINDOW,       /* the guest can take an interrupt now */
-    EXIT_NMI_WINDOW,   /* the guest can take an NMI now, or can after its IRET */
-    EXIT_CHANGED,      /* another vCPU has changed the instruction that exited: once more */
-    EXIT_HLT,
-    EXIT_CR, /* MOV CR, CLTS, LMSW that policy wants to see */
-    EXIT_XSETBV,
-    EXIT_EXCEPTION, /* one of the intercepted exceptions */
-    EXIT_HOST_NMI,  /* the vendor's file has handled it */
-    EXIT_HOST_INIT, /* nobody sends it to a running CPU but a reset of the machine */
-    EXIT_HOST_MCE,
-    EXIT_TRIPLE_FAULT,
-    EXIT_TASK_SWITCH,    /* the CPU has checked gate and privileges, and done nothing */
-    EXIT_INVALID_OPCODE, /* an instruction this guest's CPU does not have: #UD */
-    EXIT_PRIVILEGED,     /* an instruction refused with #GP(0) */
-    EXIT_CACHE,          /* WBINVD, INVD */
-    EXIT_APIC_WRITE,     /* the CPU has written a register of the virtual APIC: its offset */
-    EXIT_APIC_EOI,       /* the CPU has ended an interrupt that may be level-triggered */
-    EXIT_BUS_LOCK,       /* an access of the guest locked the bus of all CPUs, or is going to */
-    EXIT_ENTRY_FAILED,   /* the CPU refused the guest state: the report says why */
-    EXIT_KINDS
-};
-
 /* As "stats" and crash reports show them. */
 extern const char *const exit_kind_names[EXIT_KINDS];
-
-/* The numbers are those of both vendors' event words. */
-enum event_type {
-    EVENT_INTERRUPT,
-    EVENT_NONE,
-    EVENT_NMI,
-    EVENT_EXCEPTION,
-    EVENT_SOFT_INTERRUPT,
-    EVENT_INT1,
-    EVENT_SOFT_EXCEPTION /* INT3, INTO */
-};
-
-struct event {
-    uint8_t type, vector; /* enum event_type */
-    uint8_t insn_len;     /* soft events only */
-    bool has_error;
-    uint32_t error;
-};
 
 /* Both vendors' event words are alike, but for where the error code is. SDM "VM-Entry Controls for
  * Event Injection", APM "Event Injection". */
@@ -84,11 +36,6 @@ static inline struct event event_decode(uint32_t word, uint32_t error, uint32_t 
     return e;
 }
 
-/* A fault pushes RFLAGS.RF set, which whoever sends one in has to see to. SDM "Resume Flag". */
-static inline bool event_sets_rf(const struct event *e) {
-    return e->type == EVENT_EXCEPTION && e->vector != 1;
-}
-
 /*
  * DR6 after a #DB with these causes, of which BUS_LOCK and RTM count as set when they are causes.
  * The breakpoints are those of this #DB; what else software or a #DB has set stays. SDM "Debug
@@ -104,94 +51,8 @@ static inline uint64_t debug_status(uint64_t dr6, uint64_t causes) {
     return dr6 & ~(causes & inverted);
 }
 
-enum io_flag { IO_IN = BIT32(0), IO_STRING = BIT32(1), IO_REP = BIT32(2) };
-
-struct exit_io {
-    uint16_t port;
-    uint8_t size, flags; /* 1, 2, 4; enum io_flag */
-};
-
-struct exit_nested_fault {
-    gpa_t gpa;
-    bool write, execute;
-    bool in_page_walk; /* the access was the CPU's own walk of the guest's page tables */
-};
-
-enum cr_access { CR_WRITE, CR_READ, CR_CLTS, CR_LMSW, CR_SMSW };
-
-struct exit_cr {
-    uint8_t access, cr, gpr; /* enum cr_access; x86 register numbers, RSP is 4 */
-    uint8_t size;            /* of SMSW's register, bytes */
-    uint16_t lmsw;
-};
-
-enum task_source { TASK_CALL, TASK_IRET, TASK_JMP, TASK_GATE };
-
-struct exit_task {
-    uint16_t selector;
-    uint8_t source;     /* enum task_source; TASK_GATE is one in the IDT */
-    struct event event; /* TASK_GATE: what it was delivered for */
-};
-
-struct vmexit {
-    enum exit_kind kind;
-    uint32_t insn_len; /* 0 = unknown: the decoder finds it */
-    union {
-        struct exit_io io;
-        struct exit_nested_fault fault;
-        struct exit_cr cr;
-        struct event event; /* the intercepted exception */
-        struct exit_task task;
-        uint32_t apic; /* offset of the register; vector */
-    };
-};
-
-enum hvm_reg {
-    HVM_RIP,
-    HVM_RSP,
-    HVM_RFLAGS,
-    HVM_CR0,
-    HVM_CR2,
-    HVM_CR3,
-    HVM_CR4,
-    HVM_EFER,
-    HVM_DR7,
-    HVM_FS_BASE,
-    HVM_GS_BASE,
-    HVM_PAT,
-    HVM_SYSENTER_CS,
-    HVM_SYSENTER_ESP,
-    HVM_SYSENTER_EIP,
-    HVM_TSC_OFFSET,
-    HVM_REG_COUNT
-};
-
-enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDT, HVM_TR, HVM_GDT, HVM_IDT };
-#define HVM_SEG_COUNT 10
-
 /* For reports: by enum x86_gpr, by enum hvm_seg. */
 extern const char *const hvm_gpr_names[16], *const hvm_segment_names[HVM_SEG_COUNT];
-
-/* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 =
- * unusable. */
-struct hvm_segment {
-    uint64_t base;
-    uint32_t limit, attr;
-    uint16_t selector;
-};
-#define SEG_LONG            BIT32(13)
-#define SEG_BIG             BIT32(14) /* D or B */
-#define SEG_UNUSABLE        BIT32(16)
-#define SEG_TYPE            0xfu
-/* Of a TR in use. */
-#define SEG_TYPE_BUSY_TSS16 3u
-#define SEG_TYPE_BUSY_TSS   11u
-
-/* Where the guest's code is. */
-struct hvm_code {
-    uint64_t rip, cr3;
-    bool is_64_bit; /* EFER.LMA and CS.L */
-};
 
 struct hvm_ops {
     const char *name;
