@@ -22,7 +22,7 @@ ASFLAGS := -I. -I$(BUILD) -g -ffile-prefix-map=$(CURDIR)=. -Wa,--noexecstack
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-HV_SRC   := $(sort $(wildcard hv/*/*.c))
+HV_SRC   := $(sort $(wildcard hv/*/*.c hv/*/*/*.c))
 ARCH_SRC := $(sort $(wildcard arch/x86_64/*.c arch/x86_64/*/*.c))
 ARCH_ASM := $(sort $(wildcard arch/x86_64/*.S arch/x86_64/*/*.S))
 ELF_OBJ  := $(HV_SRC:%.c=$(BUILD)/obj/%.o) $(ARCH_SRC:%.c=$(BUILD)/obj/%.o) \

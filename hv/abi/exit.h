@@ -147,3 +147,18 @@ struct hvm_code {
     uint64_t rip, cr3;
     bool is_64_bit; /* EFER.LMA and CS.L */
 };
+
+/* How the guest goes on after an exit that was emulated. */
+enum emulated {
+    EMULATED_NEXT,  /* behind the instruction, by vmexit.insn_len: 0 is the same once more */
+    EMULATED_DONE,  /* where it stands: it was moved on already */
+    EMULATED_RETRY, /* where it stands: another vCPU has changed the instruction */
+    EMULATED_FAULT, /* with an exception */
+    EMULATED_CRASH, /* not at all */
+};
+
+struct emulated_fault {
+    uint8_t vector; /* enum x86_vector */
+    uint32_t error;
+    uint64_t address; /* of X86_PF: what CR2 gets */
+};

@@ -5,11 +5,11 @@
  * Sources: Intel SDM vol. 3 "Control Registers", "Paging-Mode Modification"; vol. 1
  * "XSAVE-Supported Features and State-Component Bitmaps".
  */
-#include "hv/exit/operand.h"
+#include "hv/exit/exit.h"
 #include "hv/exit/policy.h"
+#include "hv/exit/upcall.h"
+#include "hv/lib/reg.h"
 #include "hv/vm/plat.h"
-
-#define CPUID_WIDTHS 0x80000008u /* of addresses */
 
 /* PE MP EM TS ET NE, WP, AM, NW CD PG. */
 #define CR0_DEFINED (BITS(0, 5) | X86_CR0_WP | X86_CR0_AM | BITS(29, 31))
@@ -73,9 +73,7 @@ static bool cr0_valid(struct vcpu *v, uint64_t old, uint64_t value) {
 static bool cr_pdptes_valid(struct vcpu *v, uint64_t cr0, uint64_t cr4) {
     bool pae = (cr0 & X86_CR0_PG) != 0 && (cr4 & X86_CR4_PAE) != 0 &&
                (hvm->get(v, HVM_EFER) & X86_EFER_LME) == 0;
-    uint32_t widths = cpuid_find(&v->cpuid, CPUID_WIDTHS, 0)->out[0];
-    unsigned phys_bits = (unsigned)max_u64(widths & 0xff, 36);
-    return !pae || walk_pdptes_valid(&v->vm->mem, hvm->get(v, HVM_CR3), phys_bits);
+    return !pae || upcall_pdptes_valid(v, hvm->get(v, HVM_CR3));
 }
 
 static bool cr0_write(struct vcpu *v, uint64_t value) {
@@ -155,7 +153,7 @@ enum action exit_cr(struct vcpu *v, struct vmexit *x) {
         hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
     } else if (c->access == CR_SMSW) {
         if (c->gpr < ARRAY_SIZE(v->regs)) { /* else it went to memory */
-            operand_set(gpr, c->size, cr0);
+            reg_set(gpr, c->size, cr0);
             hvm->set(v, HVM_RSP, v->regs[X86_RSP]);
         }
     } else {

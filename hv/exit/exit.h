@@ -60,9 +60,8 @@ MUST_USE enum status audit_policy(const struct vcpu *v);
 
 /*
  * For a CPU that does not tell the length of the instruction that exited: finds x->insn_len, and
- * for EXIT_CR the rest of x->cr, of which cr and CR_READ or CR_WRITE come from the exit (CLTS and
- * LMSW are writes of CR0, SMSW reads it and has then stored a memory operand). False if the
- * instruction cannot be read or is not one that makes such an exit, for another vCPU may have
- * changed code or tables meanwhile: then enter the guest again where it stands.
+ * for EXIT_CR the rest of x->cr, of which cr and CR_READ or CR_WRITE come from the exit. False if
+ * that is not possible, for another vCPU may have changed code or tables meanwhile, or if a fault
+ * was queued: then enter the guest again where it stands.
  */
-MUST_USE bool fetch_length(struct vcpu *v, struct vmexit *x);
+MUST_USE bool exit_find_length(struct vcpu *v, struct vmexit *x);

@@ -8,6 +8,7 @@
 #include "hv/exit/exit.h"
 
 #include "hv/exit/policy.h"
+#include "hv/exit/upcall.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
@@ -28,6 +29,7 @@
 /* ---- starting ---- */
 
 static void life_power_up(struct vcpu *v) {
+    upcall_init(v);
     msr_reset(v);
     cpuid_set_osxsave(v, false);
     vcpu_reset(v, false);

@@ -3,7 +3,8 @@
  * The report of a VM that had to be stopped: why, where, all registers, the raw exit, the bytes at
  * RIP. Written for the admin at two in the morning and for the engineer after him.
  */
-#include "hv/exit/operand.h"
+#include "hv/exit/exit.h"
+#include "hv/exit/upcall.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
@@ -30,11 +31,12 @@ static void report_segments(struct vcpu *v) {
     }
 }
 
+#define CODE_BYTES 15 /* of the longest instruction */
+
 static void report_code(struct vcpu *v) {
-    uint8_t bytes[INSN_MAX_LENGTH];
-    char text[3 * INSN_MAX_LENGTH + 1] = "";
-    struct fetch f;
-    size_t n = fetch_bytes(v, &f, bytes, sizeof(bytes));
+    uint8_t bytes[CODE_BYTES];
+    char text[3 * CODE_BYTES + 1] = "";
+    size_t n = upcall_code(v, bytes, sizeof(bytes));
     for (size_t i = 0; i < n; i++) {
         (void)fmt_print(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
     }

@@ -8,10 +8,9 @@
 
 #include "hv/dev/lapic.h"
 #include "hv/lib/x86.h"
-#include "hv/mem/walk.h"
 #include "hv/vm/hvm.h"
 
-struct fetch_insn;
+struct emulation;
 struct msr_policy;
 struct vcpu_snapshot;
 struct vm;
@@ -51,13 +50,7 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
-/* Where hv/exit/fetch.c found a page of 64-bit code. */
-struct ALIGNED(64) fetch_hint {
-    uint64_t page, cr3; /* its last linear address */
-    const uint8_t *host;
-    const struct walk_step *end; /* of the steps that led there */
-    struct walk_step steps[WALK_MAX_LEVELS];
-};
+#define VCPU_EMULATION_SIZE (2 * PAGE_SIZE)
 
 /* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
 enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
@@ -93,8 +86,7 @@ struct vcpu {
     struct cpuid_table cpuid;
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
-    struct fetch_hint hints[8]; /* by the low bits of RIP's page number */
-    struct fetch_insn *insns;   /* a page of them: the last instructions that exited */
+    struct emulation *emulation; /* VCPU_EMULATION_SIZE bytes of hv/exit/upcall.c */
 
     uint64_t refused_after; /* exits before the CPU last refused to enter, and 1; 0 = never */
     uint64_t exits[EXIT_KINDS];

@@ -199,8 +199,8 @@ static enum status vm_create_vcpus(struct vm *vm) {
                                   .ctx = v,
                                   .clock = vm->clock,
                                   .hardware = (hvm->features & HVM_APIC) != 0};
-        v->insns = pool_alloc(&vm->pool, PAGE_SIZE);
-        s = v->insns == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
+        v->emulation = pool_alloc(&vm->pool, VCPU_EMULATION_SIZE);
+        s = v->emulation == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         vcpu_of_cpu[v->cpu] = v;
     }
     return s;

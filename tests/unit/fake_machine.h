@@ -10,6 +10,7 @@
 #include "hv/exit/exit.h"
 #include "hv/exit/mce.h"
 #include "hv/exit/policy.h"
+#include "hv/exit/upcall.h"
 #include "hv/vm/plat.h"
 #include "test.h"
 
@@ -287,6 +288,7 @@ static struct vcpu *fake_machine_start(void) {
     struct vcpu *v = &fake_vm->vcpus[0];
     cpuid_init(v);
     msr_reset(v);
+    upcall_init(v);
 
     uint64_t pml4[1] = {0x101003}, pdpt[4] = {0x83, 0x40000083, 0x80000083, 0xc0000083};
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x100000), pml4, sizeof(pml4)), STATUS_OK);

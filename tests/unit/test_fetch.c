@@ -4,7 +4,8 @@
  * at segment limits, with code and tables changed in between, with operands of MOV CR and LMSW.
  */
 #include "fake_machine.h"
-#include "hv/exit/operand.h"
+#include "hv/compartment/emulate/code.h"
+#include "hv/compartment/emulate/emulate.h"
 
 /* Two neighbouring linear pages are these two in guest memory, unless there is no paging. */
 #define PAGE_A 0x300000ull
@@ -134,11 +135,14 @@ static unsigned fetched_mode;
 /* How many of 12 bytes are fetched, and that they are the right ones. */
 static size_t fetched(void) {
     uint8_t bytes[12] = {0};
-    struct fetch f;
+    struct code c;
+    struct emulation *e = v->emulation;
     fake_pkru = 0x12345678;
-    size_t n = fetch_bytes(v, &f, bytes, sizeof(bytes));
-    CHECK_U64(f.s.pkru, fake_pkru);
-    fetched_mode = f.mode;
+    hvm->get_code(v, &e->code);
+    code_read(e, &c);
+    size_t n = code_fetch(e, &c, bytes, sizeof(bytes));
+    CHECK_U64(c.paging.pkru, fake_pkru);
+    fetched_mode = c.mode;
     CHECK(n <= sizeof(bytes) && memcmp(bytes, numbers, n) == 0);
     return n;
 }
@@ -201,7 +205,7 @@ TEST(code_at_the_end_of_the_lower_half) {
 /* 0 if the guest has to try again. */
 static unsigned length(enum exit_kind kind) {
     struct vmexit x = {.kind = kind, .insn_len = 99};
-    if (fetch_length(v, &x)) {
+    if (exit_find_length(v, &x)) {
         return x.insn_len;
     }
     CHECK_U64(x.insn_len, 99);
@@ -388,8 +392,7 @@ TEST(hint_and_other_mode) {
     CHECK_U64(length(EXIT_CPUID), 4);
     CHECK_U64(length(EXIT_CPUID), 4);
     /* And back, with a new vCPU's hints: what was found there does not count here. */
-    memset(v->hints, 0, sizeof(v->hints));
-    memset(v->insns, 0, PAGE_SIZE);
+    upcall_init(v);
     CHECK_U64(length(EXIT_CPUID), 4);
     fake_segs[HVM_CS] = (struct hvm_segment){.attr = 0xa09b};
     CHECK_U64(length(EXIT_CPUID), 2);
@@ -453,7 +456,7 @@ static bool cr_length(enum cr_access access, unsigned cr, const char *bytes, siz
     put_code(m, m->rip, code, sizeof(code));
     cr_exit =
         (struct vmexit){.kind = EXIT_CR, .cr = {.access = (uint8_t)access, .cr = (uint8_t)cr}};
-    return fetch_length(v, &cr_exit);
+    return exit_find_length(v, &cr_exit);
 }
 
 #define CHECK_CR(exit_access, number, bytes, access_found, gpr_found)                              \
@@ -606,7 +609,7 @@ TEST(random_states) {
             .base = r >> 62 == 0 ? r : 0, .limit = UINT32_MAX, .attr = (uint32_t)(r >> 18)};
         fake_segs[HVM_SS].attr = (uint32_t)(r >> 33);
         struct vmexit x = {.kind = r >> 59 == 0 ? EXIT_CR : EXIT_CPUID};
-        found += fetch_length(v, &x);
+        found += exit_find_length(v, &x);
     }
     CHECK(found > 1000);
     printf("# %u of 200000 found\n", found);

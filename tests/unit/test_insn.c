@@ -5,8 +5,8 @@
  */
 #include <sys/mman.h>
 
-#include "hv/exit/insn.h"
-#include "hv/exit/mmio_op.h"
+#include "hv/compartment/emulate/insn.h"
+#include "hv/compartment/emulate/mmio_op.h"
 #include "hv/lib/x86.h"
 #include "tests/unit/test.h"
 

@@ -7,7 +7,7 @@
  */
 #include <Zydis/Zydis.h>
 
-#include "hv/exit/insn.h"
+#include "hv/compartment/emulate/insn.h"
 #include "hv/lib/x86.h"
 #include "tests/unit/test.h"
 

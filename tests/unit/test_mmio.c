@@ -4,7 +4,7 @@
  * the middle, operands over page borders, what is remembered of code and forgotten again.
  */
 #include "fake_machine.h"
-#include "hv/exit/insn.h"
+#include "hv/compartment/emulate/insn.h"
 
 #define CODE          (2 * MIB)
 #define NOWHERE       (3 * GIB) /* mapped one to one, no memory */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The guest page walk on hand-built tables: every level, every kind of fault, accessed and dirty
  * bits. */
+#include "hv/compartment/emulate/walk.h"
 #include "hv/lib/x86.h"
-#include "hv/mem/walk.h"
 #include "tests/unit/test.h"
 
 #define RAM_SIZE 0x10000u
@@ -17,8 +17,8 @@
 #define NONE 0xdeadull
 
 static uint8_t *ram;
-static struct plan_region region;
-static struct gmem mem;
+static struct guest_region region;
+static struct guest_memory mem;
 static struct walk_state state;
 
 static void put8(uint64_t gpa, uint64_t value) {
@@ -36,8 +36,8 @@ static void set_up(uint64_t cr4, uint64_t efer) {
         ram = aligned_alloc(4096, RAM_SIZE);
     }
     memset(ram, 0, RAM_SIZE);
-    region = (struct plan_region){GPA(0), HPA((uintptr_t)ram), RAM_SIZE};
-    mem = (struct gmem){&region, 1};
+    region = (struct guest_region){.gpa = 0, .size = RAM_SIZE, .at = ram};
+    mem = (struct guest_memory){&region, 1};
     state = (struct walk_state){
         .cr0 = X86_CR0_PG | X86_CR0_PE | X86_CR0_WP,
         .cr3 = 0x1000,

@@ -4,7 +4,7 @@
  * are made on that copy: the guest may change it at any moment. Must never assert on what a table
  * says. See walk.h for callers.
  */
-#include "hv/mem/walk.h"
+#include "hv/compartment/emulate/walk.h"
 
 #include "hv/lib/x86.h"
 
@@ -50,7 +50,7 @@ static const struct format formats[] = {
 };
 
 struct walk {
-    const struct gmem *mem;
+    const struct guest_memory *mem;
     const struct walk_state *s;
     const struct format *f;
     uint64_t gva;
@@ -139,8 +139,8 @@ static enum status descend(struct walk *w, struct walk_page *page) {
     for (unsigned level = f->levels;; level--) {
         unsigned shift = PAGE_SHIFT + f->index_bits * (level - 1u);
         uint64_t offset_mask = BIT(shift) - 1, index = w->gva >> shift & (BIT(f->index_bits) - 1);
-        /* gmem's regions are page-aligned, so an aligned gpa is an aligned pointer. */
-        void *slot = gmem_pointer(w->mem, GPA(table + index * f->entry_size), f->entry_size);
+        /* Regions are page-aligned, so an aligned gpa is an aligned pointer. */
+        void *slot = guest_memory_at(w->mem, GPA(table + index * f->entry_size), f->entry_size);
         if (slot == NULL) {
             return STATUS_NOT_FOUND;
         }
@@ -178,7 +178,7 @@ static enum status descend(struct walk *w, struct walk_page *page) {
     }
 }
 
-enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
+enum status walk_translate(const struct guest_memory *mem, const struct walk_state *s, gva_t gva,
                            unsigned access, struct walk_page *page) {
     access |= s->user ? (unsigned)WALK_USER : 0;
     struct walk w = {.mem = mem, .s = s, .f = format_of(s), .gva = gva.v, .access = access};
@@ -200,9 +200,9 @@ enum status walk_translate(const struct gmem *mem, const struct walk_state *s, g
     return result;
 }
 
-bool walk_pdptes_valid(const struct gmem *mem, uint64_t cr3, unsigned phys_bits) {
+bool walk_pdptes_valid(const struct guest_memory *mem, uint64_t cr3, unsigned phys_bits) {
     const struct format *f = &formats[FORMAT_PAE];
-    const uint64_t *entries = gmem_pointer(mem, GPA(cr3 & f->root), 4 * sizeof(uint64_t));
+    const uint64_t *entries = guest_memory_at(mem, GPA(cr3 & f->root), 4 * sizeof(uint64_t));
     uint64_t reserved = f->reserved | f->top_reserved | (ADDRESS_MASK & ~(BIT(phys_bits) - 1));
     bool valid = true;
     for (unsigned i = 0; entries != NULL && i < 4; i++) {

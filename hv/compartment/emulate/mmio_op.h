@@ -7,8 +7,8 @@
  */
 #pragma once
 
-#include "hv/exit/insn.h"
-#include "hv/exit/operand.h"
+#include "hv/compartment/emulate/insn.h"
+#include "hv/lib/reg.h"
 
 /*
  * Carries out insn, which has one memory operand of the value *memory (0 if it does not read it),
@@ -24,9 +24,9 @@ void mmio_op_compare(uint64_t a, uint64_t b, unsigned size, uint64_t *rflags);
 /* The operand that is not in memory, and the register that a load ends in. */
 static inline uint64_t mmio_op_other(const struct insn *insn, const uint64_t *regs) {
     if (insn->has_imm) {
-        return insn->imm & operand_mask(insn->size);
+        return insn->imm & reg_mask(insn->size);
     }
-    return regs[insn->reg] >> (insn->high_byte ? 8 : 0) & operand_mask(insn->reg_size);
+    return regs[insn->reg] >> (insn->high_byte ? 8 : 0) & reg_mask(insn->reg_size);
 }
 
 static inline void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_t value) {
@@ -34,6 +34,6 @@ static inline void mmio_op_load(const struct insn *insn, uint64_t *regs, uint64_
     if (insn->high_byte) {
         *reg = (*reg & ~0xff00ull) | (value & 0xff) << 8;
     } else {
-        operand_set(reg, insn->reg_size, value);
+        reg_set(reg, insn->reg_size, value);
     }
 }

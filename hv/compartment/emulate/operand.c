@@ -5,8 +5,9 @@
  * operand is found. See operand.h.
  * Source: Intel SDM vol. 3 "Limit Checking", "Type Checking"; vol. 1 "Operand Addressing".
  */
-#include "hv/exit/operand.h"
+#include "hv/compartment/emulate/operand.h"
 
+#include "hv/lib/reg.h"
 #include "hv/lib/str.h"
 
 #define TYPE_CODE   BIT32(3)
@@ -27,21 +28,22 @@ static uint64_t far_bit_offset(const struct insn *in, uint64_t reg) {
     return (uint64_t)operands * in->size;
 }
 
-uint64_t operand_offset(struct vcpu *v, const struct insn *in, const struct insn_memory *m) {
+uint64_t operand_offset(const struct emulation *e, const struct insn *in,
+                        const struct insn_memory *m) {
     uint64_t offset = m->disp;
     if (m->rip_relative) {
-        offset += hvm->get(v, HVM_RIP) + in->length;
+        offset += e->code.rip + in->length;
     }
     if (m->base != INSN_NO_REG) {
-        offset += v->regs[m->base];
+        offset += e->regs[m->base];
     }
     if (m->index != INSN_NO_REG) {
-        offset += v->regs[m->index] * m->scale;
+        offset += e->regs[m->index] * m->scale;
     }
     if (names_far_bit(in)) {
-        offset += far_bit_offset(in, v->regs[in->reg]);
+        offset += far_bit_offset(in, e->regs[in->reg]);
     }
-    return offset & operand_mask(m->address_size);
+    return offset & reg_mask(m->address_size);
 }
 
 /* Outside 64-bit mode. */
@@ -61,15 +63,15 @@ static bool segment_allows(const struct hvm_segment *s, uint32_t offset, unsigne
 }
 
 /* Where it begins, into *linear; STATUS_INVALID if its segment does not allow it. */
-static enum status operand_linear(struct vcpu *v, const struct fetch *f, const struct insn *in,
+static enum status operand_linear(struct emulation *e, const struct code *c, const struct insn *in,
                                   const struct access *a, uint64_t *linear) {
     struct hvm_segment segment = {.base = 0};
-    uint64_t offset = operand_offset(v, in, a->mem);
-    bool flat = f->mode == 64;
-    if (!flat || a->mem->segment >= INSN_FS) {
-        hvm->get_segment(v, (enum hvm_seg)a->mem->segment, &segment);
+    uint64_t offset = operand_offset(e, in, a->mem);
+    bool flat = c->mode == 64;
+    if (!flat || insn_has_base(a->mem)) {
+        emulation_get_segment(e, (enum hvm_seg)a->mem->segment, &segment);
     }
-    bool real = (f->s.cr0 & X86_CR0_PE) == 0;
+    bool real = (c->paging.cr0 & X86_CR0_PE) == 0;
     if (!flat && !segment_allows(&segment, (uint32_t)offset, a->size, a->kind, real)) {
         return STATUS_INVALID;
     }
@@ -78,17 +80,16 @@ static enum status operand_linear(struct vcpu *v, const struct fetch *f, const s
 }
 
 /* Each page that size bytes at linear touch. */
-static enum status operand_translate(struct vcpu *v, const struct fetch *f, const struct access *a,
-                                     uint64_t linear, struct operand *out) {
-    uint64_t mask = f->mode == 64 ? UINT64_MAX : UINT32_MAX;
+static enum status operand_translate(struct emulation *e, const struct code *c,
+                                     const struct access *a, uint64_t linear, struct operand *out) {
+    uint64_t mask = c->mode == 64 ? UINT64_MAX : UINT32_MAX;
     out->first = (unsigned)(PAGE_SIZE - linear % PAGE_SIZE);
     for (unsigned i = 0; i < (a->size > out->first ? 2 : 1); i++) {
         struct walk_page page;
         uint64_t at = (linear + i * out->first) & mask;
-        enum status s = walk_translate(&v->vm->mem, &f->s, GVA(at), a->kind, &page);
+        enum status s = walk_translate(&e->memory, &c->paging, GVA(at), a->kind, &page);
         if (s == STATUS_DENIED) {
-            hvm->set(v, HVM_CR2, at);
-            vcpu_inject_exception(v, X86_PF, page.pf_error);
+            (void)emulation_page_fault(e, at, page.pf_error);
         }
         if (s != STATUS_OK) {
             return s;
@@ -98,23 +99,27 @@ static enum status operand_translate(struct vcpu *v, const struct fetch *f, cons
     return STATUS_OK;
 }
 
-bool operand_find(struct vcpu *v, const struct vmexit *x, const struct fetch *f,
-                  const struct insn *in, const struct access *a, struct operand *out) {
+bool operand_find(struct emulation *e, const struct code *c, const struct insn *in,
+                  const struct access *a, struct operand *out) {
     uint64_t linear = 0;
-    enum status s = operand_linear(v, f, in, a, &linear);
+    enum status s = operand_linear(e, c, in, a, &linear);
     if (s == STATUS_OK && a->aligned && linear % a->size != 0) {
-        vcpu_inject_exception(v, X86_GP, 0);
-        return false;
+        return emulation_fault(e, X86_GP, 0);
     }
     if (s == STATUS_OK) {
-        s = operand_translate(v, f, a, linear, out);
+        s = operand_translate(e, c, a, linear, out);
     }
+
     if (s == STATUS_INVALID) {
-        vcpu_inject_exception(v, a->mem->segment == INSN_SS ? X86_SS : X86_GP, 0);
-    } else if (s == STATUS_NOT_FOUND) {
-        (void)exit_crash(v, x, "page tables in memory that is not there");
+        return emulation_fault(e, a->mem->segment == INSN_SS ? X86_SS : X86_GP, 0);
     }
-    return s == STATUS_OK;
+    if (s == STATUS_NOT_FOUND) {
+        return emulation_crash(e, "page tables in memory that is not there");
+    }
+    if (s == STATUS_TIMEOUT) {
+        e->outcome = EMULATED_RETRY;
+    }
+    return s == STATUS_OK; /* or STATUS_DENIED: the page fault is noted */
 }
 
 /* The largest access that a device may see of so many bytes. */
@@ -128,7 +133,17 @@ static unsigned part_size(unsigned left) {
     return left >= 2 ? 2 : 1;
 }
 
-void operand_access(struct vcpu *v, const struct operand *at, unsigned size, bool write,
+/* Of a device: size bytes, up to 8. */
+static uint64_t operand_device(struct emulation *e, gpa_t gpa, unsigned size, bool write,
+                               uint64_t value) {
+    if (write) {
+        emulation_write(e, BUS_MEMORY, gpa.v, size, value);
+        return value;
+    }
+    return emulation_read(e, BUS_MEMORY, gpa.v, size) & reg_mask(size);
+}
+
+void operand_access(struct emulation *e, const struct operand *at, unsigned size, bool write,
                     uint64_t *value) {
     uint8_t *bytes = (uint8_t *)value;
     if (!write) {
@@ -138,14 +153,14 @@ void operand_access(struct vcpu *v, const struct operand *at, unsigned size, boo
         bool second = done >= at->first;
         gpa_t gpa = GPA(at->gpa[second].v + done - (second ? at->first : 0));
         n = part_size((second ? size : (unsigned)min_u64(size, at->first)) - done);
-        void *host = gmem_pointer(&v->vm->mem, gpa, n);
-        if (host != NULL) {
-            memcpy(write ? host : bytes + done, write ? bytes + done : host, n);
+        void *ram = guest_memory_at(&e->memory, gpa, n);
+        if (ram != NULL) {
+            memcpy(write ? ram : bytes + done, write ? bytes + done : ram, n);
             continue;
         }
         uint64_t part = 0;
         memcpy(&part, bytes + done, n);
-        mmio_access(v, gpa, n, write, &part);
+        part = operand_device(e, gpa, n, write, part);
         if (!write) {
             memcpy(bytes + done, &part, n);
         }

@@ -3,7 +3,7 @@
  * Owns the decoder's two tables. What compilers and kernels use on devices is in them; others
  * (multiplication, jumps through memory, x87, MMX, VEX) stop the VM. See insn_table.h.
  */
-#include "hv/exit/insn_table.h"
+#include "hv/compartment/emulate/insn_table.h"
 
 /* One of the eight operations of 00h-3Fh and 80h-83h. */
 #define ALU(code, number, name, how, may_lock)                                                     \

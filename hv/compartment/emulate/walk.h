@@ -2,12 +2,12 @@
 /*
  * The guest's own page tables, walked in software: linear address to guest-physical address, as
  * the CPU would do it. Used when an instruction is emulated. Owns no state; reads the tables
- * through gmem only. Everything here but struct gmem is guest-controlled.
+ * through struct guest_memory only. Everything else here is guest-controlled.
  * Source: Intel SDM vol. 3 "Paging".
  */
 #pragma once
 
-#include "hv/mem/gmem.h"
+#include "hv/abi/guest_memory.h"
 
 /* Kinds of access and what is wrong with one, as in a page fault's error code. */
 enum walk_access {
@@ -50,11 +50,11 @@ struct walk_page {
  *   STATUS_NOT_FOUND  a table does not lie in this VM's RAM
  *   STATUS_TIMEOUT    other vCPUs kept changing the tables: let the guest try again
  */
-MUST_USE enum status walk_translate(const struct gmem *mem, const struct walk_state *s, gva_t gva,
-                                    unsigned access, struct walk_page *page);
+MUST_USE enum status walk_translate(const struct guest_memory *mem, const struct walk_state *s,
+                                    gva_t gva, unsigned access, struct walk_page *page);
 
 /*
  * The four entries that CR3 names for PAE paging: false if one that is present has a reserved bit
  * set, which a CPU refuses with #GP when it loads them. Where no RAM is, none is present.
  */
-bool walk_pdptes_valid(const struct gmem *mem, uint64_t cr3, unsigned phys_bits);
+bool walk_pdptes_valid(const struct guest_memory *mem, uint64_t cr3, unsigned phys_bits);

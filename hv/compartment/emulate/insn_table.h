@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "hv/exit/insn.h"
+#include "hv/compartment/emulate/insn.h"
 
 /* An opcode is its last byte and one of these. */
 #define MAP_0F   0x100

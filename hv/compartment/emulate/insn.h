@@ -2,13 +2,13 @@
 /*
  * Decoder for the instructions with which guests touch devices in memory, and for those that exit
  * by themselves. Owns the form of an instruction only: it reads no guest state and executes nothing
- * (that is mmio_op.c). Pure, called by the handler of nested faults and by fetch.c with bytes
- * copied from the guest.
+ * (that is mmio_op.c). Pure, called by code.c with bytes copied from the guest.
  * Source: Intel SDM vol. 2 "Instruction Format" and "Opcode Map".
  */
 #pragma once
 
-#include "hv/vm/hvm.h"
+#include "hv/abi/exit.h"
+#include "hv/lib/status.h"
 
 #define INSN_MAX_LENGTH 15
 
@@ -123,3 +123,8 @@ struct insn {
  */
 MUST_USE enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit_kind kind,
                                  struct insn *out);
+
+/* Of the segments, these two have a base in 64-bit mode as well. */
+static inline bool insn_has_base(const struct insn_memory *m) {
+    return m->segment == INSN_FS || m->segment == INSN_GS;
+}

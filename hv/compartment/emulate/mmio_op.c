@@ -3,7 +3,7 @@
  * Owns the results and flags of the instructions that insn.c decodes. Must not touch guest state
  * but the registers and flags handed in. See mmio_op.h.
  */
-#include "hv/exit/mmio_op.h"
+#include "hv/compartment/emulate/mmio_op.h"
 
 #define FLAG_CF BIT(0)
 #define FLAG_PF BIT(2)
@@ -14,7 +14,7 @@
 
 static uint64_t sign_extend(uint64_t value, unsigned size) {
     uint64_t sign = BIT(8 * size - 1);
-    return ((value & operand_mask(size)) ^ sign) - sign;
+    return ((value & reg_mask(size)) ^ sign) - sign;
 }
 
 /* One instruction being carried out. */
@@ -46,7 +46,7 @@ static uint64_t add(uint64_t a, uint64_t b, bool carry, bool subtract, unsigned 
     uint64_t overflow = (a ^ result) & (b ^ result);
     unsigned top = 8 * size - 1;
 
-    result &= operand_mask(size);
+    result &= reg_mask(size);
     set_flag(flags, FLAG_CF, (carries >> top & 1) != 0);
     set_flag(flags, FLAG_AF, (carries >> 3 & 1) != 0);
     set_flag(flags, FLAG_OF, (overflow >> top & 1) != 0);
@@ -106,7 +106,7 @@ static void run_inc(const struct run *r) {
 }
 
 static void run_not(const struct run *r) {
-    *r->memory = ~*r->memory & operand_mask(r->in->size);
+    *r->memory = ~*r->memory & reg_mask(r->in->size);
 }
 
 static void run_neg(const struct run *r) {
@@ -146,7 +146,7 @@ static void run_shift(const struct run *r) {
     enum insn_op op = (enum insn_op)r->in->op;
     unsigned top = 8u * r->in->size - 1;
     unsigned count = (unsigned)r->other & (r->in->size == 8 ? 63 : 31);
-    uint64_t value = *r->memory, mask = operand_mask(r->in->size);
+    uint64_t value = *r->memory, mask = reg_mask(r->in->size);
     bool carry = (*r->rflags & FLAG_CF) != 0;
     if (count == 0) {
         return;
@@ -242,11 +242,11 @@ static void run_xadd(const struct run *r) {
 static void run_cmpxchg(const struct run *r) {
     uint64_t *rax = &r->regs[X86_RAX];
     unsigned size = r->in->size;
-    mmio_op_compare(*rax & operand_mask(size), *r->memory, size, r->rflags);
+    mmio_op_compare(*rax & reg_mask(size), *r->memory, size, r->rflags);
     if ((*r->rflags & FLAG_ZF) != 0) {
         *r->memory = r->other;
     } else {
-        operand_set(rax, size, *r->memory);
+        reg_set(rax, size, *r->memory);
     }
 }
 

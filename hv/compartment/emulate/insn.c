@@ -4,7 +4,7 @@
  * insn_table.c. Must not read beyond the bytes it was given nor look at guest state. See insn.h for
  * callers.
  */
-#include "hv/exit/insn_table.h"
+#include "hv/compartment/emulate/insn_table.h"
 #include "hv/lib/str.h"
 #include "hv/lib/x86.h"
 

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the way between the core and the emulator: which exits go up to it, what it is given, what
+ * it may ask for, the bus that it reaches, and what its outcome means. See upcall.h.
+ */
+#include "hv/exit/upcall.h"
+
+#include "hv/compartment/emulate/emulate.h"
+#include "hv/exit/policy.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/reg.h"
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+
+#define CPUID_WIDTHS       0x80000008u /* of addresses */
+#define PHYS_BITS_AT_LEAST 36
+
+struct upcall_state {
+    struct emulation e; /* first: v->emulation */
+    struct guest_region regions[PLAN_MAX_REGIONS];
+};
+_Static_assert(sizeof(struct upcall_state) <= VCPU_EMULATION_SIZE, "allocated by vm_create()");
+
+/* ---- the bus: what is no device either is nothing, counted as refused ---- */
+
+static uint64_t device_read(struct vm *vm, const struct bus_entry *d, uint64_t at, unsigned size) {
+    lock_acquire(&vm->lock);
+    uint64_t value = d->read((uint8_t *)vm + d->dev, at, size);
+    lock_release(&vm->lock);
+    return value;
+}
+
+static void device_write(struct vm *vm, const struct bus_entry *d, uint64_t at, unsigned size,
+                         uint64_t value) {
+    lock_acquire(&vm->lock);
+    d->write((uint8_t *)vm + d->dev, at, size, value);
+    lock_release(&vm->lock);
+}
+
+static inline uint64_t port_read(struct vcpu *v, uint64_t port, unsigned size) {
+    const struct bus_entry *d = bus_find(vm_ports, port, size);
+    if (UNLIKELY(d == NULL)) {
+        exit_violation(v, &v->refused[REFUSED_PORT], "read of port", port);
+        return UINT64_MAX;
+    }
+    return device_read(v->vm, d, port, size);
+}
+
+static inline void port_write(struct vcpu *v, uint64_t port, unsigned size, uint64_t value) {
+    const struct bus_entry *d = bus_find(vm_ports, port, size);
+    if (UNLIKELY(d == NULL)) {
+        exit_violation(v, &v->refused[REFUSED_PORT], "write of port", port);
+    } else {
+        device_write(v->vm, d, port, size, value);
+    }
+}
+
+static uint64_t upcall_read(void *context, enum bus_space space, uint64_t at, unsigned size) {
+    struct vcpu *v = context;
+    if (space == BUS_PORT) {
+        return port_read(v, at, size);
+    }
+    if (lapic_has_page(&v->lapic, at)) {
+        return lapic_mmio_read(&v->lapic, at % PAGE_SIZE);
+    }
+    const struct bus_entry *d = bus_find(vm_pages, at, size);
+    if (d == NULL) {
+        exit_violation(v, &v->refused[REFUSED_MEMORY], "read of memory", at);
+        return UINT64_MAX;
+    }
+    return device_read(v->vm, d, at - d->base, size);
+}
+
+static void upcall_write(void *context, enum bus_space space, uint64_t at, unsigned size,
+                         uint64_t value) {
+    struct vcpu *v = context;
+    if (space == BUS_PORT) {
+        port_write(v, at, size, value);
+        return;
+    }
+    if (lapic_has_page(&v->lapic, at)) {
+        lapic_mmio_write(&v->lapic, at % PAGE_SIZE, size, value);
+        return;
+    }
+    const struct bus_entry *d = bus_find(vm_pages, at, size);
+    if (d == NULL) {
+        exit_violation(v, &v->refused[REFUSED_MEMORY], "write of memory", at);
+    } else {
+        device_write(v->vm, d, at - d->base, size, value);
+    }
+}
+
+/* ---- the vCPU's state ---- */
+
+static uint64_t upcall_get(void *context, enum hvm_reg r) {
+    return hvm->get(context, r);
+}
+
+static void upcall_set(void *context, enum hvm_reg r, uint64_t value) {
+    hvm->set(context, r, value);
+}
+
+static void upcall_get_segment(void *context, enum hvm_seg s, struct hvm_segment *out) {
+    hvm->get_segment(context, s, out);
+}
+
+static void upcall_set_segment(void *context, enum hvm_seg s, const struct hvm_segment *in) {
+    hvm->set_segment(context, s, in);
+}
+
+static uint32_t upcall_get_pkru(UNUSED void *context) {
+    return plat_pkru();
+}
+
+static void upcall_get_vector(UNUSED void *context, unsigned reg, uint64_t out[2]) {
+    plat_vector_read(reg, out);
+}
+
+static void upcall_set_vector(UNUSED void *context, unsigned reg, const uint64_t in[2]) {
+    plat_vector_write(reg, in);
+}
+
+static const struct emulation_ops upcall_ops = {
+    .get = upcall_get,
+    .set = upcall_set,
+    .get_segment = upcall_get_segment,
+    .set_segment = upcall_set_segment,
+    .get_pkru = upcall_get_pkru,
+    .read = upcall_read,
+    .write = upcall_write,
+    .get_vector = upcall_get_vector,
+    .set_vector = upcall_set_vector,
+};
+
+void upcall_init(struct vcpu *v) {
+    struct upcall_state *state = (struct upcall_state *)v->emulation;
+    const struct plan_vm *plan = v->vm->plan;
+    uint32_t widths = cpuid_find(&v->cpuid, CPUID_WIDTHS, 0)->out[0];
+    memset(state, 0, sizeof(*state));
+    for (uint32_t i = 0; i < plan->region_count; i++) {
+        const struct plan_region *r = &plan->regions[i];
+        state->regions[i] =
+            (struct guest_region){.gpa = r->gpa.v, .size = r->size, .at = phys_pointer(r->hpa)};
+    }
+
+    struct emulation *e = &state->e;
+    e->ops = &upcall_ops;
+    e->context = v;
+    e->regs = v->regs;
+    e->memory = (struct guest_memory){.regions = state->regions, .count = plan->region_count};
+    e->phys_bits = (uint8_t)max_u64(widths & 0xff, PHYS_BITS_AT_LEAST);
+}
+
+/* ---- what became of it ---- */
+
+static enum action upcall_inject(struct vcpu *v) {
+    const struct emulated_fault *fault = &v->emulation->fault;
+    if (fault->vector == X86_PF) {
+        hvm->set(v, HVM_CR2, fault->address);
+    }
+    return exit_inject(v, (enum x86_vector)fault->vector, fault->error);
+}
+
+/* What did not simply end behind the instruction. */
+static __attribute__((noinline)) enum action upcall_end(struct vcpu *v, const struct vmexit *x,
+                                                        enum emulated outcome) {
+    switch (outcome) {
+    case EMULATED_NEXT:
+        return ACTION_NEXT;
+    case EMULATED_DONE:
+        return ACTION_DONE;
+    case EMULATED_RETRY:
+        return ACTION_RETRY;
+    case EMULATED_FAULT:
+        return upcall_inject(v);
+    case EMULATED_CRASH:
+        return exit_crash(v, x, v->emulation->reason);
+    }
+    return exit_crash(v, x, "the emulator does not say how the guest goes on");
+}
+
+/* ---- the calls ---- */
+
+static struct emulation *upcall_begin(struct vcpu *v, struct vmexit *x) {
+    struct emulation *e = v->emulation;
+    e->exit = x;
+    hvm->get_code(v, &e->code);
+    return e;
+}
+
+static __attribute__((noinline)) enum action upcall_port(struct vcpu *v, struct vmexit *x) {
+    return upcall_end(v, x, emulate_port(upcall_begin(v, x)));
+}
+
+/* IN and OUT need no emulator. */
+enum action exit_io(struct vcpu *v, struct vmexit *x) {
+    const struct exit_io *io = &x->io;
+    uint64_t *rax = &v->regs[X86_RAX];
+    if (UNLIKELY((io->flags & IO_STRING) != 0)) {
+        return upcall_port(v, x);
+    }
+    if ((io->flags & IO_IN) != 0) {
+        reg_set(rax, io->size, (uint32_t)port_read(v, io->port, io->size));
+    } else {
+        port_write(v, io->port, io->size, *rax & (BIT(8 * io->size) - 1));
+    }
+    return ACTION_NEXT;
+}
+
+/* What keeps a memory access from being an instruction on a device; NULL if nothing. */
+static const char *memory_refusal(const struct vcpu *v, const struct exit_nested_fault *fault) {
+    if (v->event.type != EVENT_NONE) {
+        return "an event was delivered through memory that is not there";
+    }
+    if (fault->in_page_walk) {
+        return "page tables in memory that is not there";
+    }
+    return fault->execute ? "code in memory that is not there" : NULL;
+}
+
+enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
+    const char *refusal = memory_refusal(v, &x->fault);
+    if (UNLIKELY(refusal != NULL)) {
+        return exit_crash(v, x, refusal);
+    }
+    enum emulated outcome = emulate_memory(upcall_begin(v, x));
+    return LIKELY(outcome == EMULATED_NEXT) ? ACTION_NEXT : upcall_end(v, x, outcome);
+}
+
+/* After ACTION_DONE TF is the new task's, for what comes after its first instruction. */
+enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
+    struct emulation *e = upcall_begin(v, x);
+    v->event = x->task.event; /* a fault on the way is one in its delivery */
+    enum emulated outcome = emulate_task_switch(e);
+    if (e->task_switched) {
+        hvm->end_shadow(v);
+        hvm->flush(v);
+    }
+    if (outcome == EMULATED_DONE) {
+        v->event.type = EVENT_NONE;
+    }
+    return upcall_end(v, x, outcome);
+}
+
+bool exit_find_length(struct vcpu *v, struct vmexit *x) {
+    enum emulated outcome = emulate_length(upcall_begin(v, x));
+    if (LIKELY(outcome == EMULATED_NEXT)) {
+        return true;
+    }
+    (void)upcall_end(v, x, outcome);
+    return false;
+}
+
+bool upcall_pdptes_valid(struct vcpu *v, uint64_t cr3) {
+    return emulate_pdptes_valid(v->emulation, cr3);
+}
