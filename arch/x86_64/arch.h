@@ -11,7 +11,7 @@
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/percpu.h"
 #include "hv/lib/log.h"
-#include "hv/mem/npt.h"
+#include "hv/mem/pagetable.h"
 #include "hv/vm/plat.h"
 
 struct vcpu;

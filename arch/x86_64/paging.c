@@ -8,8 +8,8 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/range.h"
 
-#define READ_WRITE ((unsigned)NPT_READ | (unsigned)NPT_WRITE)
-#define READ_EXEC  ((unsigned)NPT_READ | (unsigned)NPT_EXECUTE)
+#define READ_WRITE ((unsigned)PAGE_READ | (unsigned)PAGE_WRITE)
+#define READ_EXEC  ((unsigned)PAGE_READ | (unsigned)PAGE_EXECUTE)
 
 /* A piece of RAM with rights of its own; access 0 = not mapped. */
 struct piece {
@@ -19,7 +19,7 @@ struct piece {
 
 static struct piece pieces[8 + CONFIG_MAX_CPUS * STACK_COUNT];
 static unsigned piece_count;
-static struct npt host_tables;
+static struct pagetable host_tables;
 
 static void paging_add_piece(uint64_t base, uint64_t end, unsigned access) {
     pieces[piece_count++] = (struct piece){base, end, access};
@@ -30,7 +30,7 @@ static void paging_add_pieces(const struct boot_info *info) {
     paging_add_piece(0, PAGE_SIZE, 0);
     paging_add_piece(info->trampoline.v, info->trampoline.v + PAGE_SIZE, READ_EXEC);
     paging_add_piece((uintptr_t)image_text, rodata, READ_EXEC);
-    paging_add_piece(rodata, (uintptr_t)image_data, NPT_READ);
+    paging_add_piece(rodata, (uintptr_t)image_data, PAGE_READ);
     paging_add_piece(guard, guard + PAGE_SIZE, 0);
     for (unsigned i = 0; i < plat_cpu_count() * STACK_COUNT; i++) {
         guard = percpu_guard(i).v;
@@ -38,11 +38,11 @@ static void paging_add_pieces(const struct boot_info *info) {
     }
 }
 
-static void paging_map(uint64_t base, uint64_t end, unsigned access, enum npt_type type) {
+static void paging_map(uint64_t base, uint64_t end, unsigned access, enum page_type type) {
     if (base >= end || access == 0) {
         return;
     }
-    enum status s = npt_map_range(&host_tables, base, HPA(base), end - base, access, type);
+    enum status s = pagetable_map(&host_tables, base, HPA(base), end - base, access, type);
     if (s != STATUS_OK) {
         plat_panic("cannot map %#llx-%#llx for the hypervisor: %s", (ull)base, (ull)end,
                    status_name(s));
@@ -57,16 +57,17 @@ static void paging_map_ram(uint64_t base, uint64_t end) {
                 next = pieces[i];
             }
         }
-        paging_map(base, next.base, READ_WRITE, NPT_WB);
-        paging_map(next.base, next.end, next.access, NPT_WB);
+        paging_map(base, next.base, READ_WRITE, PAGE_WB);
+        paging_map(next.base, next.end, next.access, PAGE_WB);
         base = next.end;
     }
 }
 
-static void paging_map_device(hpa_t base, uint64_t size, enum npt_type type) {
+static void paging_map_device(hpa_t base, uint64_t size, enum page_type type) {
     uint64_t page = ALIGN_DOWN(base.v, PAGE_SIZE);
-    struct npt_leaf leaf;
-    if (page != 0 && npt_lookup(&host_tables, page, &leaf) != STATUS_OK) { /* two may share one */
+    struct pagetable_leaf leaf;
+    if (page != 0 &&
+        pagetable_lookup(&host_tables, page, &leaf) != STATUS_OK) { /* two may share one */
         paging_map(page, ALIGN_UP(base.v + size, PAGE_SIZE), READ_WRITE, type);
     }
 }
@@ -78,7 +79,7 @@ hpa_t paging_build(const struct boot_info *info) {
             "the firmware runs with 5-level paging; switch off \"5-Level Paging\" or \"LA57\" "
             "in its setup");
     }
-    if (npt_init(&host_tables, &npt_format_host, &arch_heap, largest) != STATUS_OK) {
+    if (pagetable_init(&host_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK) {
         plat_panic("no memory for page tables");
     }
     paging_add_pieces(info);
@@ -88,12 +89,12 @@ hpa_t paging_build(const struct boot_info *info) {
             paging_map_ram(r->base.v, r->base.v + r->size);
         }
     }
-    paging_map_device(apic_page, 1, NPT_UC);
-    paging_map_device(info->hpet_base, 1, NPT_UC);
+    paging_map_device(apic_page, 1, PAGE_UC);
+    paging_map_device(info->hpet_base, 1, PAGE_UC);
     for (unsigned i = 0; i < info->ioapic_count; i++) {
-        paging_map_device(info->ioapics[i].base, 1, NPT_UC);
+        paging_map_device(info->ioapics[i].base, 1, PAGE_UC);
     }
-    paging_map_device(info->framebuffer.base, info->framebuffer.size, NPT_WC);
+    paging_map_device(info->framebuffer.base, info->framebuffer.size, PAGE_WC);
     return phys_address(host_tables.root);
 }
 
@@ -129,7 +130,7 @@ void paging_enable(void) {
 }
 
 /* Nothing outside the pieces may run, nothing in them may do more than they say. */
-static unsigned paging_allowed(const struct npt_leaf *leaf) {
+static unsigned paging_allowed(const struct pagetable_leaf *leaf) {
     unsigned allowed = READ_WRITE;
     for (const struct piece *p = pieces; p < pieces + piece_count; p++) {
         if (range_contains(p->base, p->end - p->base, leaf->address, leaf->size)) {
@@ -142,11 +143,11 @@ static unsigned paging_allowed(const struct npt_leaf *leaf) {
 }
 
 void paging_verify(void) {
-    struct npt_leaf leaf;
+    struct pagetable_leaf leaf;
     ASSERT(cr3_read() == phys_address(host_tables.root).v && (cr0_read() & X86_CR0_WP) != 0);
-    for (uint64_t at = 0; at < NPT_SPACE; at += leaf.size) {
-        if (npt_lookup(&host_tables, at, &leaf) == STATUS_OK &&
-            (leaf.hpa.v != leaf.address || leaf.type >= NPT_TYPES ||
+    for (uint64_t at = 0; at < PAGETABLE_SPACE; at += leaf.size) {
+        if (pagetable_lookup(&host_tables, at, &leaf) == STATUS_OK &&
+            (leaf.hpa.v != leaf.address || leaf.type >= PAGE_TYPES ||
              (leaf.access & ~paging_allowed(&leaf)) != 0)) {
             plat_panic("page %#llx is mapped wrongly: to %#llx, rights %#x", (ull)leaf.address,
                        (ull)leaf.hpa.v, leaf.access);

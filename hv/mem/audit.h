@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The audit of finished nested tables: every entry that a CPU could read, bit by bit, against the
- * plan. It shares no code and no constant with the builder (hv/mem/npt.c): the formats stand here a
- * second time, from the manuals. Called once for each root of a VM, before the first guest runs.
+ * plan. It shares no code and no constant with the builder (hv/mem/pagetable.c): the formats stand
+ * here a second time, from the manuals. Called once for each root of a VM, before the first guest
+ * runs.
  */
 #pragma once
 

@@ -11,7 +11,7 @@
 #include "hv/mem/audit.h"
 #include "hv/plan/boot_info.h"
 
-struct npt_format;
+struct pagetable_format;
 struct vcpu;
 
 /* As "stats" and crash reports show them. */
@@ -96,11 +96,11 @@ struct hvm_ops {
     const char *(*raw)(struct vcpu *v, unsigned i, uint64_t *value);
     /* Its bit in v->msr_map; -1 if the map does not cover it: then it always exits. */
     int (*msr_bit)(uint32_t msr, bool write);
-    const struct npt_format *npt_format;
+    const struct pagetable_format *npt_format;
     enum audit_format audit_format; /* of nested tables and bitmaps, as the audit reads them */
     uint32_t features;              /* enum hvm_feature: what guests can be given; set by probe */
     uint64_t arch_capabilities;     /* from boot_info; set by probe */
-    unsigned npt_max_level;         /* largest nested page, as in struct npt; set by probe */
+    unsigned npt_max_level;         /* largest nested page, as in struct pagetable; set by probe */
 };
 
 extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */

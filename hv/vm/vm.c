@@ -171,21 +171,22 @@ void vm_reset_devices(struct vm *vm) {
 static enum status vm_create_memory(struct vm *vm) {
     const struct plan_vm *plan = vm->plan;
     vm->mem = (struct gmem){.regions = plan->regions, .region_count = plan->region_count};
-    enum status s = npt_init(&vm->npt, hvm->npt_format, &vm->pool, hvm->npt_max_level);
+    enum status s = pagetable_init(&vm->npt, hvm->npt_format, &vm->pool, hvm->npt_max_level);
     for (uint32_t i = 0; s == STATUS_OK && i < plan->region_count; i++) {
         const struct plan_region *r = &plan->regions[i];
         *(r->gpa.v < PLAN_HIGH_RAM ? &vm->low_ram : &vm->high_ram) += r->size;
-        s = npt_map_range(&vm->npt, r->gpa.v, r->hpa, r->size, NPT_READ | NPT_WRITE | NPT_EXECUTE,
-                          NPT_WB);
+        s = pagetable_map(&vm->npt, r->gpa.v, r->hpa, r->size,
+                          PAGE_READ | PAGE_WRITE | PAGE_EXECUTE, PAGE_WB);
     }
     if (s == STATUS_OK && (hvm->features & HVM_APIC) != 0) {
         vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE);
-        s = vm->xapic_page == NULL ? STATUS_NO_MEMORY : npt_fork(&vm->npt, &vm->npt_xapic);
+        s = vm->xapic_page == NULL ? STATUS_NO_MEMORY
+                                   : pagetable_fork(&vm->npt, &vm->npt_xapic, &vm->pool);
     }
     return s != STATUS_OK || vm->xapic_page == NULL
                ? s
-               : npt_map_range(&vm->npt_xapic, LAPIC_BASE, phys_address(vm->xapic_page), PAGE_SIZE,
-                               NPT_READ | NPT_WRITE, NPT_WB);
+               : pagetable_map(&vm->npt_xapic, LAPIC_BASE, phys_address(vm->xapic_page), PAGE_SIZE,
+                               PAGE_READ | PAGE_WRITE, PAGE_WB);
 }
 
 static enum status vm_create_vcpus(struct vm *vm) {

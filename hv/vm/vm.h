@@ -10,7 +10,7 @@
 #include "hv/lib/lock.h"
 #include "hv/lib/log.h"
 #include "hv/mem/gmem.h"
-#include "hv/mem/npt.h"
+#include "hv/mem/pagetable.h"
 #include "hv/vm/vcpu.h"
 
 #define VM_CRASH_LIMIT 3  /* restarts in a row after which on_crash = "restart" gives up */
@@ -55,8 +55,8 @@ struct vm {
     uint64_t started_tsc, restart_due, stop_due;
 
     struct pool pool;
-    struct npt npt;
-    struct npt npt_xapic; /* with HVM_APIC, for vCPUs in xAPIC mode: */
+    struct pagetable npt;
+    struct pagetable npt_xapic; /* with HVM_APIC, for vCPUs in xAPIC mode: */
     void *xapic_page; /* an empty page in the place of the registers, where the CPU puts its own */
     struct gmem mem;
     uint64_t low_ram, high_ram; /* bytes */

@@ -237,7 +237,7 @@ static struct hvm_ops fake_ops = {
     .set_segment = fake_set_segment,
     .flush = fake_flush,
     .raw = fake_raw,
-    .npt_format = &npt_format_ept,
+    .npt_format = &pagetable_format_ept,
     .features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001 | HVM_SPEC_CTRL | HVM_PRED_CMD |
                 HVM_FLUSH_CMD | HVM_ARCH_CAPS,
     .arch_capabilities = 0x2b,

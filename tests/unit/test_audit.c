@@ -6,7 +6,7 @@
  */
 #include "hv/lib/phys.h"
 #include "hv/mem/audit.h"
-#include "hv/mem/npt.h"
+#include "hv/mem/pagetable.h"
 #include "test.h"
 
 #define POOL_PAGES 64
@@ -15,9 +15,9 @@
 #define LEVELS     4u
 #define ALL        (AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE)
 
-static const struct npt_format *const formats[AUDIT_FORMATS] = {
-    [AUDIT_INTEL] = &npt_format_ept,
-    [AUDIT_AMD] = &npt_format_amd,
+static const struct pagetable_format *const formats[AUDIT_FORMATS] = {
+    [AUDIT_INTEL] = &pagetable_format_ept,
+    [AUDIT_AMD] = &pagetable_format_amd,
 };
 
 /* Bits that the audit lets be as they are. */
@@ -33,7 +33,7 @@ static const struct {
 static struct config_guest names[2] = {{.name = "audited"}, {.name = "other"}};
 static struct plan plan;
 static struct pool pools[2];
-static struct npt npt, fork;
+static struct pagetable npt, fork;
 static ALIGNED(PAGE_SIZE) uint8_t memory[2 * POOL_PAGES * PAGE_SIZE];
 static struct audit audit;
 static uint64_t apic_frame;
@@ -58,14 +58,14 @@ static void make_plan(void) {
 /* A builder with a wrong format may fail by itself. */
 static bool built;
 
-static void map(struct npt *in, uint64_t gpa, uint64_t hpa, uint64_t size, unsigned access) {
-    built &= npt_map_range(in, gpa, HPA(hpa), size, access, NPT_WB) == STATUS_OK;
+static void map(struct pagetable *in, uint64_t gpa, uint64_t hpa, uint64_t size, unsigned access) {
+    built &= pagetable_map(in, gpa, HPA(hpa), size, access, PAGE_WB) == STATUS_OK;
 }
 
-static void map_ram(struct npt *in, const struct plan_vm *vm) {
+static void map_ram(struct pagetable *in, const struct plan_vm *vm) {
     for (uint32_t i = 0; i < vm->region_count; i++) {
         const struct plan_region *r = &vm->regions[i];
-        map(in, r->gpa.v, r->hpa.v, r->size, NPT_READ | NPT_WRITE | NPT_EXECUTE);
+        map(in, r->gpa.v, r->hpa.v, r->size, PAGE_READ | PAGE_WRITE | PAGE_EXECUTE);
     }
 }
 
@@ -76,14 +76,14 @@ static struct audit expected(enum audit_format format) {
 }
 
 /* Tables by this format, and a fork with a page of the budget, that nobody executes. */
-static void build(const struct npt_format *by, enum audit_format format, unsigned max_level) {
+static void build(const struct pagetable_format *by, enum audit_format format, unsigned max_level) {
     make_plan();
     built = true;
-    CHECK_U64(npt_init(&npt, by, &pools[0], max_level), STATUS_OK);
+    CHECK_U64(pagetable_init(&npt, by, &pools[0], max_level), STATUS_OK);
     map_ram(&npt, &plan.vms[0]);
     apic_frame = phys_address(pool_alloc(&pools[0], PAGE_SIZE)).v;
-    CHECK_U64(npt_fork(&npt, &fork), STATUS_OK);
-    map(&fork, APIC_PAGE, apic_frame, PAGE_SIZE, NPT_READ | NPT_WRITE);
+    CHECK_U64(pagetable_fork(&npt, &fork, &pools[0]), STATUS_OK);
+    map(&fork, APIC_PAGE, apic_frame, PAGE_SIZE, PAGE_READ | PAGE_WRITE);
     audit = expected(format);
     audit_add_piece(&audit, (struct audit_piece){GPA(APIC_PAGE), HPA(apic_frame), PAGE_SIZE,
                                                  AUDIT_READ | AUDIT_WRITE});
@@ -98,7 +98,7 @@ static enum status audit_plain(enum audit_format format) {
     return audit_tables(&a, phys_address(npt.root));
 }
 
-static uint64_t *entry_of(const struct npt *in, uint64_t address, unsigned level) {
+static uint64_t *entry_of(const struct pagetable *in, uint64_t address, unsigned level) {
     uint64_t *table = in->root;
     for (unsigned at = LEVELS; at > level; at--) {
         table = phys_pointer(HPA(table[address >> (12 + 9 * (at - 1)) & 511] & ADDRESS));
@@ -111,7 +111,7 @@ TEST(what_is_planned_passes) {
         for (unsigned level = 1; level <= 2; level++) {
             make_plan();
             plan.vms[0].regions[1].size = 4 * MIB; /* 4 KiB pages for 2 GiB would be too many */
-            CHECK_U64(npt_init(&npt, formats[f], &pools[0], level), STATUS_OK);
+            CHECK_U64(pagetable_init(&npt, formats[f], &pools[0], level), STATUS_OK);
             map_ram(&npt, &plan.vms[0]);
             CHECK_U64(audit_plain(f), STATUS_OK);
         }
@@ -181,14 +181,14 @@ TEST(each_bit_of_each_kind_of_entry) {
 /* Each bit of each word of the builder's format: found wherever the tables come out as others. */
 TEST(each_bit_of_the_builders_format) {
     static uint8_t good[sizeof(memory)];
-    enum { WORDS = sizeof(struct npt_format) / sizeof(uint64_t) };
+    enum { WORDS = sizeof(struct pagetable_format) / sizeof(uint64_t) };
     unsigned found[AUDIT_FORMATS] = {0};
 
     for (unsigned n = 0; n < AUDIT_FORMATS * WORDS * 64; n++) {
         enum audit_format f = n / 64 / WORDS;
         unsigned word = n / 64 % WORDS, bit = n % 64;
         union {
-            struct npt_format format;
+            struct pagetable_format format;
             uint64_t words[WORDS];
         } wrong = {*formats[f]};
         wrong.words[word] ^= BIT(bit);
@@ -212,8 +212,8 @@ TEST(each_bit_of_the_builders_format) {
 
 /* With all rights that a piece of a root can have. */
 TEST(rights) {
-    static const unsigned rights[] = {NPT_READ, NPT_READ | NPT_WRITE, NPT_READ | NPT_EXECUTE,
-                                      NPT_READ | NPT_WRITE | NPT_EXECUTE};
+    static const unsigned rights[] = {PAGE_READ, PAGE_READ | PAGE_WRITE, PAGE_READ | PAGE_EXECUTE,
+                                      PAGE_READ | PAGE_WRITE | PAGE_EXECUTE};
     for (unsigned n = 0; n < AUDIT_FORMATS * ARRAY_SIZE(rights) * ARRAY_SIZE(rights); n++) {
         enum audit_format f = n / ARRAY_SIZE(rights) / ARRAY_SIZE(rights);
         unsigned is = rights[n % ARRAY_SIZE(rights)];
@@ -239,10 +239,10 @@ TEST(pieces_in_any_order) {
         build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
         struct audit a = {.plan = &plan, .vm = &plan.vms[0], .format = AUDIT_INTEL};
         a.largest_page = GIB;
-        CHECK_U64(npt_init(&npt, formats[AUDIT_INTEL], &pools[0], 3), STATUS_OK);
+        CHECK_U64(pagetable_init(&npt, formats[AUDIT_INTEL], &pools[0], 3), STATUS_OK);
         for (unsigned i = 0; i < ARRAY_SIZE(orders[o]); i++) {
             uint64_t frame = phys_address(pool_alloc(&pools[0], PAGE_SIZE)).v, gpa = orders[o][i];
-            map(&npt, gpa, frame, PAGE_SIZE, NPT_READ);
+            map(&npt, gpa, frame, PAGE_SIZE, PAGE_READ);
             audit_add_piece(&a, (struct audit_piece){GPA(gpa), HPA(frame), PAGE_SIZE, AUDIT_READ});
         }
         CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
@@ -288,7 +288,7 @@ TEST(missing_and_extra_pages) {
     for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
         for (size_t i = 0; i < ARRAY_SIZE(free_gpas); i++) {
             build(formats[f], f, 3);
-            map(&fork, free_gpas[i], 16 * MIB, PAGE_SIZE, NPT_READ);
+            map(&fork, free_gpas[i], 16 * MIB, PAGE_SIZE, PAGE_READ);
             CHECK_U64(audit_fork(), STATUS_INVALID);
         }
         for (size_t i = 0; i < ARRAY_SIZE(planned); i++) {
@@ -299,8 +299,8 @@ TEST(missing_and_extra_pages) {
         CHECK(built);
 
         build(formats[f], f, 3); /* a table for nothing, and one for nothing but empty ones */
-        struct npt empty;
-        CHECK_U64(npt_init(&empty, formats[f], &pools[0], 3), STATUS_OK);
+        struct pagetable empty;
+        CHECK_U64(pagetable_init(&empty, formats[f], &pools[0], 3), STATUS_OK);
         *entry_of(&fork, 3 * GIB - PAGE_SIZE, 3) =
             phys_address(empty.root).v | formats[f]->table_bits;
         CHECK_U64(audit_fork(), STATUS_INVALID);
@@ -312,7 +312,7 @@ TEST(pieces_are_the_vms_own) {
     static const uint64_t others[] = {16 * GIB, 20 * GIB, 0};
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
-        map(&npt, GIB, others[i], PAGE_SIZE, NPT_READ);
+        map(&npt, GIB, others[i], PAGE_SIZE, PAGE_READ);
         struct audit a = expected(AUDIT_INTEL);
         audit_add_piece(&a, (struct audit_piece){GPA(GIB), HPA(others[i]), PAGE_SIZE, AUDIT_READ});
         CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
@@ -347,8 +347,8 @@ TEST(roots_of_others) {
     static ALIGNED(PAGE_SIZE) uint8_t outside[2 * PAGE_SIZE];
     for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
         build(formats[f], f, 3);
-        struct npt other;
-        CHECK_U64(npt_init(&other, formats[f], &pools[1], 3), STATUS_OK);
+        struct pagetable other;
+        CHECK_U64(pagetable_init(&other, formats[f], &pools[1], 3), STATUS_OK);
         map_ram(&other, &plan.vms[1]);
         CHECK_U64(audit_tables(&audit, phys_address(other.root)), STATUS_INVALID);
         memcpy(other.root, fork.root, PAGE_SIZE);
@@ -367,7 +367,7 @@ TEST(a_table_that_the_guest_can_write) {
     for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
         build(formats[f], f, 3);
         uint64_t table = *entry_of(&npt, 4 * MIB, 2) & ADDRESS;
-        map(&npt, GIB, table, PAGE_SIZE, NPT_READ | NPT_WRITE);
+        map(&npt, GIB, table, PAGE_SIZE, PAGE_READ | PAGE_WRITE);
         struct audit a = expected(f);
         audit_add_piece(
             &a, (struct audit_piece){GPA(GIB), HPA(table), PAGE_SIZE, AUDIT_READ | AUDIT_WRITE});
@@ -390,7 +390,7 @@ TEST(sizes_of_pages) {
 
         make_plan(); /* one page of 2 MiB among small ones */
         plan.vms[0].region_count = 1;
-        CHECK_U64(npt_init(&npt, formats[f], &pools[0], 1), STATUS_OK);
+        CHECK_U64(pagetable_init(&npt, formats[f], &pools[0], 1), STATUS_OK);
         map_ram(&npt, &plan.vms[0]);
         struct audit a = expected(f);
         a.small_code = true;

@@ -240,5 +240,5 @@ struct hvm_ops svm_ops = {
     .raw = svm_raw,
     .msr_bit = svm_msr_bit,
     .audit_format = AUDIT_AMD,
-    .npt_format = &npt_format_amd,
+    .npt_format = &pagetable_format_amd,
 };

@@ -92,7 +92,7 @@ static void vmx_apic_mode(struct vcpu *v) {
     uint32_t proc2 = vmx_controls[VMX_PROC2];
     proc2 &= ~((xapic ? 0 : PROC2_APIC_PAGE) | (x2apic ? 0 : PROC2_X2APIC));
     const uint8_t *msr_map = x2apic ? v->msr_map_x2apic : v->msr_map;
-    const struct npt *npt = v->lapic.hardware && xapic ? &v->vm->npt_xapic : &v->vm->npt;
+    const struct pagetable *npt = v->lapic.hardware && xapic ? &v->vm->npt_xapic : &v->vm->npt;
     vmcs_write32(VMCS_PROC2_CONTROLS, proc2);
     vmcs_write64(VMCS_MSR_BITMAP, phys_address(msr_map).v);
     vmcs_write64(VMCS_EPT_POINTER, phys_address(npt->root).v | EPT_POINTER);
@@ -414,5 +414,5 @@ struct hvm_ops vmx_ops = {
     .raw = vmx_raw,
     .msr_bit = vmx_msr_bit,
     .audit_format = AUDIT_INTEL,
-    .npt_format = &npt_format_ept,
+    .npt_format = &pagetable_format_ept,
 };

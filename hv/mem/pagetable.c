@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns page tables of every kind: four levels of 512 entries, in the format of the machine that
+ * will read them. Must not know which vendor runs, and flushes no CPU's translations: its caller
+ * knows who uses the tables. Called at VM creation and by the host's own set-up. Sources: Intel SDM
+ * "The Extended Page Table Mechanism (EPT)" and "4-Level Paging"; AMD APM "Nested Paging".
+ *
+ *   level   4        3         2        1
+ *         root -> entries -> entries -> leaves of 4 KiB
+ *                    `- leaf    `- leaf of 2 MiB
+ *                       of 1 GiB
+ */
+#include "hv/mem/pagetable.h"
+
+#include "hv/lib/phys.h"
+#include "hv/lib/range.h"
+#include "hv/lib/str.h"
+
+#define PAGETABLE_LEVELS  4u
+#define PAGETABLE_ENTRIES 512u
+#define PAGETABLE_ADDRESS 0x000ffffffffff000ull
+
+#define PAGETABLE_LARGE BIT(7)
+#define EPT_TYPE        3 /* shift of the memory type */
+#define EPT_IGNORE_PAT  BIT(6)
+#define PAGE_USER       BIT(2)
+#define PAGE_PWT        BIT(3)
+#define PAGE_PCD        BIT(4)
+#define PAGE_USED       (BIT(5) | BIT(6)) /* accessed and dirty: the CPU never writes then */
+#define PAGE_NX         BIT(63)
+
+/*
+ * EPT: bits 0-2 read, write, execute; 3-5 memory type; 6 ignore PAT; 7 large. The guest's own PAT
+ * does not count: a guest that makes its RAM uncached would lock the bus of the whole machine with
+ * each LOCK, and no device reads its RAM past the caches.
+ */
+const struct pagetable_format pagetable_format_ept = {
+    .table_bits = PAGE_READ | PAGE_WRITE | PAGE_EXECUTE,
+    .leaf_bits = EPT_IGNORE_PAT,
+    .execute_bits = PAGE_EXECUTE,
+    .type_bits = {[PAGE_WB] = 6 << EPT_TYPE, [PAGE_WC] = 1 << EPT_TYPE, [PAGE_UC] = 0},
+};
+
+/* Nested tables of AMD-V: the CPU walks them as a user access, so every entry has U/S set. */
+const struct pagetable_format pagetable_format_amd = {
+    .table_bits = PAGE_READ | PAGE_WRITE | PAGE_USER,
+    .leaf_bits = PAGE_USER | PAGE_USED,
+    .no_execute_bits = PAGE_NX,
+    .type_bits = {[PAGE_WB] = 0, [PAGE_WC] = PAGE_PWT, [PAGE_UC] = PAGE_PCD | PAGE_PWT},
+};
+
+/* The hypervisor's own: supervisor. */
+const struct pagetable_format pagetable_format_host = {
+    .table_bits = PAGE_READ | PAGE_WRITE | BIT(5),
+    .leaf_bits = PAGE_USED,
+    .no_execute_bits = PAGE_NX,
+    .type_bits = {[PAGE_WB] = 0, [PAGE_WC] = PAGE_PWT, [PAGE_UC] = PAGE_PCD | PAGE_PWT},
+};
+
+static uint64_t pagetable_level_size(unsigned level) {
+    return PAGE_SIZE << (9 * (level - 1));
+}
+
+static uint64_t *pagetable_slot(uint64_t *table, uint64_t address, unsigned level) {
+    return &table[address / pagetable_level_size(level) % PAGETABLE_ENTRIES];
+}
+
+static bool pagetable_is_table(uint64_t entry, unsigned level) {
+    bool leaf = level == 1 || (level < PAGETABLE_LEVELS && (entry & PAGETABLE_LARGE) != 0);
+    return (entry & PAGE_READ) != 0 && !leaf;
+}
+
+static uint64_t *pagetable_below(uint64_t entry) {
+    return phys_pointer(HPA(entry & PAGETABLE_ADDRESS));
+}
+
+enum status pagetable_fork(const struct pagetable *from, struct pagetable *out, struct pool *pool) {
+    uint64_t *root = pool_alloc(pool, PAGE_SIZE);
+    if (root == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    memcpy(root, from->root, PAGE_SIZE);
+    *out = *from;
+    out->pool = pool;
+    out->root = root;
+    out->own = pool->used;
+    return STATUS_OK;
+}
+
+enum status pagetable_init(struct pagetable *t, const struct pagetable_format *format,
+                           struct pool *pool, unsigned max_level) {
+    ASSERT(max_level >= 1 && max_level <= 3);
+    uint64_t *root = pool_alloc(pool, PAGE_SIZE);
+    if (root == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    *t = (struct pagetable){
+        .format = format, .pool = pool, .root = root, .max_level = max_level, .own = pool->used};
+    return STATUS_OK;
+}
+
+/* A pool hands out ascending addresses, so a fork's own tables lie behind those it began with. */
+static bool pagetable_owns(const struct pagetable *t, const uint64_t *table) {
+    const struct pool *pool = t->pool;
+    return range_contains(pool->base.v + t->own, pool->size - t->own, phys_address(table).v,
+                          PAGE_SIZE);
+}
+
+/* Makes the slot, which is empty or leads to a table, lead to a table of t's own. NULL when the
+ * pool is empty. */
+static uint64_t *pagetable_own_table(struct pagetable *t, uint64_t *slot) {
+    uint64_t *old = *slot != 0 ? pagetable_below(*slot) : NULL;
+    if (old != NULL && pagetable_owns(t, old)) {
+        return old;
+    }
+
+    uint64_t *table = pool_alloc(t->pool, PAGE_SIZE);
+    if (table != NULL) {
+        if (old != NULL) {
+            memcpy(table, old, PAGE_SIZE);
+        }
+        *slot = phys_address(table).v | t->format->table_bits;
+    }
+    return table;
+}
+
+static uint64_t pagetable_leaf_entry(const struct pagetable_format *f, hpa_t hpa, unsigned level,
+                                     unsigned access, enum page_type type) {
+    return hpa.v | f->leaf_bits | f->type_bits[type] | (access & (PAGE_READ | PAGE_WRITE)) |
+           ((access & PAGE_EXECUTE) != 0 ? f->execute_bits : f->no_execute_bits) |
+           (level > 1 ? PAGETABLE_LARGE : 0);
+}
+
+static enum status pagetable_map_leaf(struct pagetable *t, uint64_t address, unsigned level,
+                                      uint64_t entry) {
+    uint64_t *slot = pagetable_slot(t->root, address, PAGETABLE_LEVELS);
+    for (unsigned at = PAGETABLE_LEVELS; at > level; at--) {
+        if (*slot != 0 && !pagetable_is_table(*slot, at)) {
+            return STATUS_EXISTS;
+        }
+        uint64_t *table = pagetable_own_table(t, slot);
+        if (table == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        slot = pagetable_slot(table, address, at - 1);
+    }
+    if (*slot != 0) {
+        return STATUS_EXISTS;
+    }
+    *slot = entry;
+    return STATUS_OK;
+}
+
+static bool pagetable_takes(uint64_t address, uint64_t size) {
+    return (address | size) % PAGE_SIZE == 0 && range_contains(0, PAGETABLE_SPACE, address, size);
+}
+
+enum status pagetable_map(struct pagetable *t, uint64_t address, hpa_t hpa, uint64_t size,
+                          unsigned access, enum page_type type) {
+    if (!pagetable_takes(address, size) || hpa.v % PAGE_SIZE != 0 ||
+        !range_contains(0, PAGETABLE_ADDRESS, hpa.v, size) || (access & PAGE_READ) == 0) {
+        return STATUS_INVALID;
+    }
+    for (uint64_t done = 0, step; done < size; done += step) {
+        hpa_t to = HPA(hpa.v + done);
+        unsigned level = t->max_level; /* down to where it starts at both addresses and fits */
+        while (level > 1 && (((address + done) | to.v) % pagetable_level_size(level) != 0 ||
+                             size - done < pagetable_level_size(level))) {
+            level--;
+        }
+        uint64_t entry = pagetable_leaf_entry(t->format, to, level, access, type);
+        enum status s = pagetable_map_leaf(t, address + done, level, entry);
+        if (s != STATUS_OK) {
+            return s;
+        }
+        step = pagetable_level_size(level);
+    }
+    return STATUS_OK;
+}
+
+/* Puts a table of smaller leaves in the place of a large one. Nothing else changes. */
+static enum status pagetable_split(struct pagetable *t, uint64_t *slot, unsigned level) {
+    uint64_t *table = pool_alloc(t->pool, PAGE_SIZE);
+    uint64_t size = pagetable_level_size(level - 1);
+    uint64_t first = level - 1 > 1 ? *slot : *slot & ~PAGETABLE_LARGE;
+    if (table == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint64_t i = 0; i < PAGETABLE_ENTRIES; i++) {
+        table[i] = first + i * size;
+    }
+    *slot = phys_address(table).v | t->format->table_bits;
+    return STATUS_OK;
+}
+
+/*
+ * The slot of the leaf or hole at address, in a table of t's own. A leaf that reaches out of
+ * [address, end) is split until it does not.
+ */
+static enum status pagetable_find(struct pagetable *t, uint64_t address, uint64_t end,
+                                  uint64_t **slot, unsigned *level) {
+    *level = PAGETABLE_LEVELS;
+    *slot = pagetable_slot(t->root, address, *level);
+    while (**slot != 0) {
+        uint64_t size = pagetable_level_size(*level);
+        if (!pagetable_is_table(**slot, *level)) {
+            if (address % size == 0 && end - address >= size) {
+                return STATUS_OK;
+            }
+            enum status s = pagetable_split(t, *slot, *level);
+            if (s != STATUS_OK) {
+                return s;
+            }
+        }
+        uint64_t *table = pagetable_own_table(t, *slot);
+        if (table == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+        (*level)--;
+        *slot = pagetable_slot(table, address, *level);
+    }
+    return STATUS_OK;
+}
+
+/* The entry with other rights. */
+static uint64_t pagetable_with_access(const struct pagetable_format *f, uint64_t entry,
+                                      unsigned access) {
+    entry &= ~(PAGE_READ | PAGE_WRITE | f->execute_bits | f->no_execute_bits);
+    entry |= access & (PAGE_READ | PAGE_WRITE);
+    return entry | ((access & PAGE_EXECUTE) != 0 ? f->execute_bits : f->no_execute_bits);
+}
+
+/* Without any access the range becomes a hole. */
+static enum status pagetable_change(struct pagetable *t, uint64_t address, uint64_t size,
+                                    unsigned access) {
+    if (!pagetable_takes(address, size)) {
+        return STATUS_INVALID;
+    }
+    for (uint64_t at = address, end = address + size; at < end;) {
+        uint64_t *slot;
+        unsigned level;
+        enum status s = pagetable_find(t, at, end, &slot, &level);
+        if (s != STATUS_OK) {
+            return s;
+        }
+        if (*slot == 0) {
+            return STATUS_NOT_FOUND;
+        }
+        *slot = access != 0 ? pagetable_with_access(t->format, *slot, access) : 0;
+        at += pagetable_level_size(level);
+    }
+    return STATUS_OK;
+}
+
+enum status pagetable_protect(struct pagetable *t, uint64_t address, uint64_t size,
+                              unsigned access) {
+    return (access & PAGE_READ) != 0 ? pagetable_change(t, address, size, access) : STATUS_INVALID;
+}
+
+enum status pagetable_unmap(struct pagetable *t, uint64_t address, uint64_t size) {
+    return pagetable_change(t, address, size, 0);
+}
+
+enum status pagetable_lookup(const struct pagetable *t, uint64_t address,
+                             struct pagetable_leaf *leaf) {
+    const struct pagetable_format *f = t->format;
+    unsigned level = PAGETABLE_LEVELS;
+    if (address >= PAGETABLE_SPACE) {
+        return STATUS_NOT_FOUND;
+    }
+    uint64_t entry = *pagetable_slot(t->root, address, level);
+    while (pagetable_is_table(entry, level)) {
+        level--;
+        entry = *pagetable_slot(pagetable_below(entry), address, level);
+    }
+    uint64_t size = pagetable_level_size(level);
+    *leaf = (struct pagetable_leaf){.address = ALIGN_DOWN(address, size), .size = size};
+    if (entry == 0) {
+        return STATUS_NOT_FOUND;
+    }
+    bool execute = (entry & (f->execute_bits | f->no_execute_bits)) == f->execute_bits;
+    leaf->hpa = HPA(ALIGN_DOWN(entry & PAGETABLE_ADDRESS, size));
+    leaf->access = (unsigned)(entry & (PAGE_READ | PAGE_WRITE)) | (execute ? PAGE_EXECUTE : 0u);
+    while (leaf->type < PAGE_TYPES &&
+           entry != pagetable_leaf_entry(f, leaf->hpa, level, leaf->access, leaf->type)) {
+        leaf->type++;
+    }
+    return STATUS_OK;
+}

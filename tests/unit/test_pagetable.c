@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Nested page tables in each format, the pool under them, and guest memory.
+ */
+#include "hv/lib/phys.h"
+#include "hv/mem/gmem.h"
+#include "hv/mem/pagetable.h"
+#include "hv/plan/plan.h"
+#include "test.h"
+
+static const struct pagetable_format *const formats[] = {
+    &pagetable_format_ept, &pagetable_format_amd, &pagetable_format_host};
+static struct pool pool;
+static struct pagetable npt;
+
+static void start(const struct pagetable_format *format, unsigned max_level, size_t pages) {
+    static void *memory;
+    free(memory);
+    memory = aligned_alloc(PAGE_SIZE, pages * PAGE_SIZE);
+    pool_init(&pool, "test", HPA((uintptr_t)memory), pages * PAGE_SIZE);
+    CHECK_U64(pagetable_init(&npt, format, &pool, max_level), STATUS_OK);
+}
+
+static void check_leaf(uint64_t address, uint64_t hpa, uint64_t size, unsigned access,
+                       enum page_type type) {
+    struct pagetable_leaf leaf;
+    CHECK_U64(pagetable_lookup(&npt, address, &leaf), STATUS_OK);
+    CHECK_U64(leaf.hpa.v + (address - leaf.address), hpa);
+    CHECK_U64(leaf.size, size);
+    CHECK_U64(leaf.access, access);
+    CHECK_U64(leaf.type, type);
+}
+
+TEST(largest_pages_that_fit) {
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        start(formats[f], 3, 64);
+        /* 4 KiB before a 2 MiB border, then 1 GiB and some behind it. */
+        uint64_t base = GIB - 2 * MIB - PAGE_SIZE, size = GIB + 6 * MIB;
+        CHECK_U64(pagetable_map(&npt, base, HPA(base + 4 * GIB), size, 7, PAGE_WB), STATUS_OK);
+        check_leaf(base, base + 4 * GIB, PAGE_SIZE, 7, PAGE_WB);
+        check_leaf(GIB - MIB, 5 * GIB - MIB, 2 * MIB, 7, PAGE_WB);
+        check_leaf(GIB + 5, 5 * GIB + 5, GIB, 7, PAGE_WB);
+        check_leaf(2 * GIB + MIB, 6 * GIB + MIB, 2 * MIB, 7, PAGE_WB);
+        struct pagetable_leaf leaf;
+        CHECK_U64(pagetable_lookup(&npt, base - 1, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(pagetable_lookup(&npt, base + size, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(pagetable_lookup(&npt, UINT64_MAX, &leaf), STATUS_NOT_FOUND);
+    }
+}
+
+TEST(rights_and_types) {
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        start(formats[f], 2, 64);
+        uint64_t at = 0;
+        for (unsigned type = 0; type < PAGE_TYPES; type++) {
+            for (unsigned access = 1; access < 8; access += 2) {
+                for (unsigned large = 0; large < 2; large++) {
+                    uint64_t size = large ? 2 * MIB : PAGE_SIZE;
+                    CHECK_U64(pagetable_map(&npt, at, HPA(at), size, access, (enum page_type)type),
+                              STATUS_OK);
+                    check_leaf(at, at, size, access, (enum page_type)type);
+                    at += 2 * MIB;
+                }
+            }
+        }
+    }
+}
+
+TEST(bits_the_cpu_reads) {
+    start(&pagetable_format_ept, 3, 8);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(2 * MIB), 2 * MIB, 7, PAGE_WB), STATUS_OK);
+    const uint64_t *pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
+    const uint64_t *pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
+    CHECK_U64(npt.root[0] & 0xfff, 7); /* read, write, execute, nothing else */
+    CHECK_U64(pd[0], 2 * MIB | 0xf7);  /* large, WB whatever the guest's PAT says, RWX */
+    start(&pagetable_format_amd, 3, 8);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(2 * MIB), 2 * MIB, 3, PAGE_WB), STATUS_OK);
+    pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
+    pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
+    CHECK_U64(pd[0],
+              BIT(63) | 2 * MIB | 0xe7); /* NX, large, dirty, accessed, user, write, present */
+}
+
+TEST(refusals) {
+    start(&pagetable_format_ept, 3, 6);
+    CHECK_U64(pagetable_map(&npt, 0x1001, HPA(0), PAGE_SIZE, 7, PAGE_WB), STATUS_INVALID);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(0x10), PAGE_SIZE, 7, PAGE_WB), STATUS_INVALID);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(0), 5, 7, PAGE_WB), STATUS_INVALID);
+    CHECK_U64(pagetable_map(&npt, BIT(48), HPA(0), PAGE_SIZE, 7, PAGE_WB), STATUS_INVALID);
+    CHECK_U64(pagetable_map(&npt, BIT(48) - PAGE_SIZE, HPA(0), 2 * PAGE_SIZE, 7, PAGE_WB),
+              STATUS_INVALID);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(0), PAGE_SIZE, PAGE_WRITE, PAGE_WB), STATUS_INVALID);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(0), PAGE_SIZE, 7, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(MIB), PAGE_SIZE, 7, PAGE_WB), STATUS_EXISTS);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(0), 2 * MIB, 7, PAGE_WB), STATUS_EXISTS);
+    CHECK_U64(pagetable_map(&npt, 4 * MIB, HPA(0), 2 * MIB, 7, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_map(&npt, 4 * MIB, HPA(0), PAGE_SIZE, 7, PAGE_WB), STATUS_EXISTS);
+    CHECK_U64(pagetable_map(&npt, 512 * GIB, HPA(0), PAGE_SIZE, 7, PAGE_WB), STATUS_NO_MEMORY);
+}
+
+TEST(pool_hands_out_zeroed_aligned_pages) {
+    start(&pagetable_format_ept, 1, 16); /* the root took one */
+    memset((void *)(uintptr_t)(pool.base.v + PAGE_SIZE), 0xff, 4 * PAGE_SIZE);
+    uint8_t *a = pool_alloc(&pool, 1);
+    CHECK_U64((uintptr_t)a % PAGE_SIZE, 0);
+    CHECK(a[0] == 0 && memcmp(a, a + 1, PAGE_SIZE - 1) == 0);
+    uint64_t used = pool.used;
+    CHECK(pool_alloc(&pool, 16 * PAGE_SIZE) == NULL);
+    CHECK(pool_alloc(&pool, UINT64_MAX) == NULL);
+    CHECK_U64(pool.used, used);
+}
+
+/* Against iTLB multihit: no leaf is larger than 4 KiB, and the budget counts every table. */
+TEST(small_pages_only) {
+    const uint64_t size = 6 * MIB + PAGE_SIZE;
+    const uint64_t tables = plan_budget_size(size, 1, true) - plan_budget_size(size, 1, false);
+    start(&pagetable_format_ept, 1, 16);
+    uint64_t before = pool.used;
+    CHECK_U64(pagetable_map(&npt, 0, HPA(16 * MIB), size, 7, PAGE_WB), STATUS_OK);
+    for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+        check_leaf(at, 16 * MIB + at, PAGE_SIZE, 7, PAGE_WB);
+    }
+    CHECK_U64(pool.used - before, tables + 2 * PAGE_SIZE); /* and the two levels above */
+}
+
+/* For vCPUs with a virtual xAPIC page: the same tables, and that one page more. */
+TEST(a_fork_leaves_the_tables_alone) {
+    const uint64_t at = 0xfee00000;
+    struct pagetable fork;
+    struct pagetable_leaf leaf;
+    start(&pagetable_format_ept, 3, 32);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(16 * MIB), 4 * MIB, 7, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_fork(&npt, &fork, &pool), STATUS_OK);
+    CHECK_U64(pagetable_map(&fork, at, HPA(2 * GIB), PAGE_SIZE, 3, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_map(&fork, at, HPA(2 * GIB), PAGE_SIZE, 3, PAGE_WB), STATUS_EXISTS);
+    CHECK_U64(pagetable_map(&fork, 2 * MIB, HPA(0), PAGE_SIZE, 3, PAGE_WB), STATUS_EXISTS);
+    CHECK_U64(pagetable_lookup(&fork, at, &leaf), STATUS_OK);
+    CHECK_U64(pagetable_lookup(&fork, 2 * MIB, &leaf), STATUS_OK);
+    CHECK_U64(pagetable_lookup(&npt, at, &leaf), STATUS_NOT_FOUND);
+    CHECK_U64(pagetable_lookup(&npt, 2 * MIB, &leaf), STATUS_OK);
+}
+
+/* What the fork copied once is its own, also where its pool is another. */
+TEST(a_fork_copies_each_table_once) {
+    static uint8_t memory[16 * PAGE_SIZE] ALIGNED(PAGE_SIZE);
+    struct pool other;
+    struct pagetable fork;
+    struct pagetable_leaf leaf;
+
+    start(&pagetable_format_host, 1, 32);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(16 * MIB), 4 * MIB, 3, PAGE_WB), STATUS_OK);
+    uint64_t before = pool.used;
+    pool_init(&other, "other", HPA((uintptr_t)memory), sizeof(memory));
+    CHECK_U64(pagetable_fork(&npt, &fork, &other), STATUS_OK);
+    CHECK_U64(pagetable_map(&fork, 4 * MIB, HPA(0), 64 * PAGE_SIZE, 3, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_unmap(&fork, 0, PAGE_SIZE), STATUS_OK);
+    CHECK_U64(pagetable_protect(&fork, PAGE_SIZE, PAGE_SIZE, 1), STATUS_OK);
+    CHECK_U64(pool.used, before);
+    CHECK_U64(other.used, 5 * PAGE_SIZE); /* root, two above, one new and one copied of leaves */
+
+    CHECK_U64(pagetable_lookup(&fork, 0, &leaf), STATUS_NOT_FOUND);
+    CHECK_U64(pagetable_lookup(&fork, 4 * MIB + 63 * PAGE_SIZE, &leaf), STATUS_OK);
+    CHECK_U64(pagetable_lookup(&npt, 4 * MIB, &leaf), STATUS_NOT_FOUND);
+    check_leaf(0, 16 * MIB, PAGE_SIZE, 3, PAGE_WB);
+    check_leaf(PAGE_SIZE, 16 * MIB + PAGE_SIZE, PAGE_SIZE, 3, PAGE_WB);
+
+    /* Where the fork has no copy it shows what changes in the original. */
+    CHECK_U64(pagetable_protect(&npt, 2 * MIB, PAGE_SIZE, 1), STATUS_OK);
+    CHECK_U64(pagetable_lookup(&fork, 2 * MIB, &leaf), STATUS_OK);
+    CHECK_U64(leaf.access, PAGE_READ);
+}
+
+/* Two pages out of the middle of a page of 1 GiB: all around stays, in the largest pages. */
+TEST(protect_and_unmap_split_large_pages) {
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        uint64_t at = GIB + 6 * MIB + PAGE_SIZE;
+        struct pagetable_leaf leaf;
+        start(formats[f], 3, 16);
+        CHECK_U64(pagetable_map(&npt, GIB, HPA(5 * GIB), GIB, 7, PAGE_UC), STATUS_OK);
+
+        CHECK_U64(pagetable_protect(&npt, at, PAGE_SIZE, PAGE_READ), STATUS_OK);
+        CHECK_U64(pagetable_unmap(&npt, at + PAGE_SIZE, PAGE_SIZE), STATUS_OK);
+        check_leaf(at, at + 4 * GIB, PAGE_SIZE, 1, PAGE_UC);
+        CHECK_U64(pagetable_lookup(&npt, at + PAGE_SIZE, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(leaf.size, PAGE_SIZE);
+        check_leaf(at - PAGE_SIZE, at - PAGE_SIZE + 4 * GIB, PAGE_SIZE, 7, PAGE_UC);
+        check_leaf(at + 2 * PAGE_SIZE, at + 2 * PAGE_SIZE + 4 * GIB, PAGE_SIZE, 7, PAGE_UC);
+        check_leaf(GIB + 4 * MIB, 5 * GIB + 4 * MIB, 2 * MIB, 7, PAGE_UC);
+        check_leaf(2 * GIB - 1, 6 * GIB - 1, 2 * MIB, 7, PAGE_UC);
+
+        /* A whole large page needs no splitting, and rights come back. */
+        uint64_t used = pool.used;
+        CHECK_U64(pagetable_unmap(&npt, GIB + 8 * MIB, 2 * MIB), STATUS_OK);
+        CHECK_U64(pagetable_protect(&npt, at, PAGE_SIZE, 7), STATUS_OK);
+        CHECK_U64(pool.used, used);
+        check_leaf(at, at + 4 * GIB, PAGE_SIZE, 7, PAGE_UC);
+        CHECK_U64(pagetable_lookup(&npt, GIB + 8 * MIB, &leaf), STATUS_NOT_FOUND);
+    }
+}
+
+TEST(changes_that_are_refused) {
+    start(&pagetable_format_host, 3, 4); /* the root, two tables, and one page more */
+    CHECK_U64(pagetable_map(&npt, 0, HPA(0), 4 * MIB, 3, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_unmap(&npt, 1, PAGE_SIZE), STATUS_INVALID);
+    CHECK_U64(pagetable_unmap(&npt, BIT(48), PAGE_SIZE), STATUS_INVALID);
+    CHECK_U64(pagetable_protect(&npt, 0, 2 * MIB, PAGE_WRITE), STATUS_INVALID);
+    CHECK_U64(pagetable_protect(&npt, 0, 2 * MIB, 0), STATUS_INVALID);
+    CHECK_U64(pagetable_protect(&npt, 4 * MIB, PAGE_SIZE, PAGE_READ), STATUS_NOT_FOUND);
+    CHECK_U64(pagetable_unmap(&npt, 0, PAGE_SIZE), STATUS_OK);
+    CHECK_U64(pagetable_unmap(&npt, 0, PAGE_SIZE), STATUS_NOT_FOUND);
+    CHECK_U64(pagetable_unmap(&npt, 2 * MIB, PAGE_SIZE), STATUS_NO_MEMORY);
+    check_leaf(2 * MIB, 2 * MIB, 2 * MIB, 3, PAGE_WB);
+}
+
+TEST(guest_memory_across_regions) {
+    static uint8_t a[2 * PAGE_SIZE], b[PAGE_SIZE];
+    const struct plan_region regions[] = {{GPA(0), phys_address(a), sizeof(a)},
+                                          {GPA(sizeof(a)), phys_address(b), sizeof(b)},
+                                          {GPA(GIB), phys_address(b), sizeof(b)}};
+    struct gmem mem = {.regions = regions, .region_count = 3};
+    char want[8] = "bulkhed";
+    CHECK_U64(gmem_write(&mem, GPA(sizeof(a) - 3), want, 8), STATUS_OK);
+    CHECK(memcmp(a + sizeof(a) - 3, "bul", 3) == 0 && memcmp(b, "khed", 5) == 0);
+    CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 3), 8) == NULL); /* not in one piece */
+    CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 8), 8) == a + sizeof(a) - 8);
+    CHECK_U64(gmem_write(&mem, GPA(sizeof(a) + sizeof(b) - 4), "xxxxxxxx", 8), STATUS_NOT_FOUND);
+    CHECK_U64(gmem_write(&mem, GPA(UINT64_MAX - 2), want, 8), STATUS_NOT_FOUND);
+    CHECK(gmem_pointer(&mem, GPA(GIB), UINT64_MAX) == NULL);
+}
+
+TEST_MAIN(T(largest_pages_that_fit), T(rights_and_types), T(bits_the_cpu_reads), T(refusals),
+          T(pool_hands_out_zeroed_aligned_pages), T(small_pages_only),
+          T(a_fork_leaves_the_tables_alone), T(a_fork_copies_each_table_once),
+          T(protect_and_unmap_split_large_pages), T(changes_that_are_refused),
+          T(guest_memory_across_regions))
