@@ -15,12 +15,13 @@
 #define VM_CR_DISABLED BIT(4)
 
 #define CPU_HAS_SVM ((struct cpu_feature){0x80000001u, ECX, 2})
+#define LEAF_SVM    0x8000000au
 
 struct svm_caps svm_caps;
 
 static struct svm_caps svm_caps_read(void) {
     uint32_t r[4];
-    plat_cpuid(0x8000000au, 0, r);
+    plat_cpuid(LEAF_SVM, 0, r);
     return (struct svm_caps){.features = r[EDX],
                              .asids = r[EBX],
                              .clean = (r[EDX] & SVM_HAS_CLEAN_BITS) != 0 ? CLEAN_STATE : 0};

@@ -7,59 +7,73 @@
 
 #include "hv/lib/x86.h"
 
-#define INSN  FORM_INSTRUCTION
-#define CR(n) [n] = {EXIT_CR, FORM_CR}
+#define INSN     FORM_INSTRUCTION
+#define CR(name) [EXIT_CODE_##name] = {EXIT_CR, FORM_CR}
 
 const struct svm_exit svm_exits[SVM_EXITS] = {
-    /* Reads 00h-0fh, writes 10h-1fh; exceptions from 40h; from 60h on the order is that of the bits
-     * in vmcb.intercepts. */
-    CR(0x00),
-    CR(0x04),
-    CR(0x08),
-    CR(0x10),
-    CR(0x14),
-    CR(0x18),
-    [0x40 ... 0x5f] = {EXIT_EXCEPTION, FORM_EVENT},
-    [0x60] = {EXIT_INTERRUPT, FORM_PLAIN},
-    [0x61] = {EXIT_HOST_NMI, FORM_PLAIN}, /* taken by the host when enter.S sets GIF */
-    [0x63] = {EXIT_HOST_INIT, FORM_PLAIN},
-    [0x64] = {EXIT_WINDOW, FORM_PLAIN}, /* SVM_VINTR */
-    CR(0x65),                           /* CR0: a write that changes more than TS and MP */
-    [0x6f] = {EXIT_PRIVILEGED, INSN},   /* RDPMC: no counters, so #GP */
-    [0x72] = {EXIT_CPUID, INSN},
-    [0x74] = {EXIT_NMI_WINDOW, FORM_PLAIN}, /* IRET: the end of the guest's NMI handler */
-    [0x76] = {EXIT_CACHE, INSN},            /* INVD */
-    [0x78] = {EXIT_HLT, INSN},
-    [0x7a] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* INVLPGA */
-    [0x7b] = {EXIT_IO, FORM_IO},
-    [0x7c] = {EXIT_RDMSR, FORM_MSR},
-    [0x7f] = {EXIT_TRIPLE_FAULT, FORM_PLAIN},   /* shutdown */
-    [0x80] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* VMRUN */
-    [0x81] = {EXIT_HYPERCALL, INSN},
-    [0x82 ... 0x86] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* VMLOAD VMSAVE STGI CLGI SKINIT */
-    [0x89] = {EXIT_CACHE, INSN},                         /* WBINVD */
-    [0x8a ... 0x8b] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* MONITOR, MWAIT: hidden */
-    [0x8d] = {EXIT_XSETBV, INSN},
-    [0x8e] = {EXIT_INVALID_OPCODE, FORM_PLAIN},         /* RDPRU: hidden */
-    [EXIT_CODE_BUS_LOCK] = {EXIT_BUS_LOCK, FORM_PLAIN}, /* before the instruction */
+    CR(CR0_READ),
+    CR(CR4_READ),
+    CR(CR8_READ),
+    CR(CR0_WRITE),
+    CR(CR4_WRITE),
+    CR(CR8_WRITE),
+    [EXIT_CODE_EXCEPTION0... EXIT_CODE_EXCEPTION31] = {EXIT_EXCEPTION, FORM_EVENT},
+    [EXIT_CODE_INTR] = {EXIT_INTERRUPT, FORM_PLAIN},
+    [EXIT_CODE_NMI] = {EXIT_HOST_NMI, FORM_PLAIN}, /* taken by the host when enter.S sets GIF */
+    [EXIT_CODE_INIT] = {EXIT_HOST_INIT, FORM_PLAIN},
+    [EXIT_CODE_VINTR] = {EXIT_WINDOW, FORM_PLAIN},
+    CR(CR0_SELECTIVE),
+    [EXIT_CODE_RDPMC] = {EXIT_PRIVILEGED, INSN}, /* no counters, so #GP */
+    [EXIT_CODE_CPUID] = {EXIT_CPUID, INSN},
+    [EXIT_CODE_IRET] = {EXIT_NMI_WINDOW, FORM_PLAIN}, /* the end of the guest's NMI handler */
+    [EXIT_CODE_INVD] = {EXIT_CACHE, INSN},
+    [EXIT_CODE_HLT] = {EXIT_HLT, INSN},
+    [EXIT_CODE_INVLPGA] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_IO] = {EXIT_IO, FORM_IO},
+    [EXIT_CODE_MSR] = {EXIT_RDMSR, FORM_MSR},
+    [EXIT_CODE_SHUTDOWN] = {EXIT_TRIPLE_FAULT, FORM_PLAIN},
+    [EXIT_CODE_VMRUN] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_VMMCALL] = {EXIT_HYPERCALL, INSN},
+    [EXIT_CODE_VMLOAD] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_VMSAVE] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_STGI] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_CLGI] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_SKINIT] = {EXIT_INVALID_OPCODE, FORM_PLAIN},
+    [EXIT_CODE_WBINVD] = {EXIT_CACHE, INSN},
+    [EXIT_CODE_MONITOR] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* hidden */
+    [EXIT_CODE_MWAIT] = {EXIT_INVALID_OPCODE, FORM_PLAIN},   /* hidden */
+    [EXIT_CODE_XSETBV] = {EXIT_XSETBV, INSN},
+    [EXIT_CODE_RDPRU] = {EXIT_INVALID_OPCODE, FORM_PLAIN}, /* hidden */
+    [EXIT_CODE_BUS_LOCK] = {EXIT_BUS_LOCK, FORM_PLAIN},    /* before the instruction */
 };
 
 struct svm_exit svm_exit_find(uint64_t code) {
     if (code < SVM_EXITS) {
         return svm_exits[code];
     }
-    return code == EXIT_CODE_NESTED_FAULT ? (struct svm_exit){EXIT_NESTED_FAULT, FORM_NESTED_FAULT}
-           : (uint32_t)code == EXIT_CODE_INVALID ? (struct svm_exit){EXIT_ENTRY_FAILED, FORM_PLAIN}
-                                                 : (struct svm_exit){EXIT_UNKNOWN, FORM_PLAIN};
+    if (code == EXIT_CODE_NESTED_FAULT) {
+        return (struct svm_exit){EXIT_NESTED_FAULT, FORM_NESTED_FAULT};
+    }
+    if ((uint32_t)code == EXIT_CODE_INVALID) {
+        return (struct svm_exit){EXIT_ENTRY_FAILED, FORM_PLAIN};
+    }
+    return (struct svm_exit){EXIT_UNKNOWN, FORM_PLAIN};
 }
 
-/* APM "MOV CRx Intercepts": bit 63 tells a MOV, bits 0-3 its register. */
+/* APM "MOV CRx Intercepts": EXITINFO1. */
+#define CR_INFO_MOV BIT(63)
+#define CR_INFO_GPR 15u
+
+#define GPR_UNKNOWN 0xffu /* struct exit_cr's: the instruction tells */
+
 static void decode_cr(const struct vmcb *c, bool assists, struct vmexit *x) {
-    bool known = assists && c->exit_info1 >> 63 != 0;
-    uint8_t access = c->exit_code < 0x10 ? CR_READ : CR_WRITE;
-    x->cr = (struct exit_cr){.access = access,
-                             .cr = c->exit_code == 0x65 ? 0 : c->exit_code & 15,
-                             .gpr = known ? c->exit_info1 & 15 : 0xff};
+    bool known = assists && (c->exit_info1 & CR_INFO_MOV) != 0;
+    bool selective = c->exit_code == EXIT_CODE_CR0_SELECTIVE;
+    x->cr = (struct exit_cr){
+        .access = c->exit_code < EXIT_CODE_CR0_WRITE ? CR_READ : CR_WRITE,
+        .cr = selective ? 0 : c->exit_code & 15,
+        .gpr = known ? c->exit_info1 & CR_INFO_GPR : GPR_UNKNOWN,
+    };
     x->insn_len = known ? (uint32_t)(c->next_rip - c->rip) : 0;
 }
 
@@ -117,12 +131,27 @@ struct svm_rule {
     const char *text;
 };
 
+/* APM "Event Injection": types 1 and above 4 do not exist; exceptions end at vector 31. */
+static bool event_is_illegal(uint64_t word) {
+    enum { TYPE_SHIFT = 8, TYPE_MASK = 7, TYPE_RESERVED = 1, TYPE_EXCEPTION = 3, TYPE_LAST = 4 };
+    enum { EXCEPTIONS = 32 };
+    unsigned type = word >> TYPE_SHIFT & TYPE_MASK;
+    unsigned vector = (uint8_t)word;
+
+    if (type == TYPE_RESERVED || type > TYPE_LAST) {
+        return true;
+    }
+    return type == TYPE_EXCEPTION && vector >= EXCEPTIONS;
+}
+
 const char *svm_refusal(const struct vmcb *c) {
     uint64_t cr0 = c->cr0, paged = X86_CR0_PG | X86_CR0_PE;
     bool lme = (c->efer & X86_EFER_LME) != 0, pg = (cr0 & X86_CR0_PG) != 0;
-    uint64_t in_long = lme && pg, cs = c->segments[HVM_CS].attr, type = c->event >> 8 & 7;
-    uint64_t bad_event = (c->event & EVENT_VALID) != 0 &&
-                         (type == 1 || type > 4 || (type == 3 && (c->event & 0xff) > 31));
+    bool in_long = lme && pg;
+    bool bad_event = (c->event & EVENT_VALID) != 0 && event_is_illegal(c->event);
+    uint32_t cs = c->segments[HVM_CS].attr;
+    uint32_t both = VMCB_ATTR_LONG | VMCB_ATTR_BIG;
+
     const struct svm_rule rules[] = {
         {c->efer, X86_EFER_SVME, 0, "EFER.SVME is clear"},
         {cr0, X86_CR0_CD | X86_CR0_NW, X86_CR0_NW, "CR0.NW is set without CR0.CD"},
@@ -131,7 +160,7 @@ const char *svm_refusal(const struct vmcb *c) {
         {c->dr6 >> 32 != 0, 1, 1, "DR6 has bits above 31"},
         {c->dr7 >> 32 != 0, 1, 1, "DR7 has bits above 31"},
         {in_long && (c->cr4 & X86_CR4_PAE) == 0, 1, 1, "long mode without CR4.PAE"},
-        {in_long && (cs & 0x600) == 0x600, 1, 1, "CS has both L and D"},
+        {in_long && (cs & both) == both, 1, 1, "CS has both L and D"},
         {c->intercepts[1], SVM_VMRUN, 0, "VMRUN is not intercepted"},
         {c->asid, UINT32_MAX, 0, "ASID is 0"},
         {(c->io_map | c->msr_map | c->nested_cr3) >> 52 != 0, 1, 1, "a map's address is too large"},

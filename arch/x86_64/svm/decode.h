@@ -26,7 +26,6 @@ struct svm_exit {
     uint8_t form; /* enum svm_form */
 };
 
-#define SVM_EXITS 0xa6u
 extern const struct svm_exit svm_exits[SVM_EXITS];
 
 /* The entry for an exit code; EXIT_UNKNOWN for what the table does not have. */

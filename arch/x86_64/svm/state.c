@@ -96,10 +96,13 @@ static uint64_t *svm_slot(struct svm_vcpu *s, enum hvm_reg r) {
 static uint64_t svm_get(struct vcpu *v, enum hvm_reg r) {
     struct svm_vcpu *s = v->vendor;
     uint64_t value = *svm_slot(s, r);
-    return r == HVM_CR0    ? value | s->cr0_cache
-           : r == HVM_CR4  ? s->cr4
-           : r == HVM_EFER ? value & ~X86_EFER_SVME
-                           : value;
+    if (r == HVM_CR0) {
+        return value | s->cr0_cache;
+    }
+    if (r == HVM_CR4) {
+        return s->cr4;
+    }
+    return r == HVM_EFER ? value & ~X86_EFER_SVME : value;
 }
 
 /* CD and NW never reach the CPU: while the guest has them set, it sees CR0 through us. */
@@ -149,11 +152,13 @@ static void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment
     }
     *out = (struct hvm_segment){.base = in->base, .limit = in->limit, .selector = in->selector};
     if (seg < HVM_GDT) {
-        out->attr = (in->attr & 0xffu) | (in->attr & 0xf00u) << 4 |
-                    ((in->attr & 0x80) == 0 ? SEG_UNUSABLE : 0);
+        out->attr = (in->attr & VMCB_ATTR_LOW) | (in->attr & VMCB_ATTR_HIGH)
+                                                     << VMCB_ATTR_HIGH_SHIFT;
+        out->attr |= (in->attr & VMCB_ATTR_PRESENT) == 0 ? SEG_UNUSABLE : 0;
     }
     if (seg == HVM_SS) { /* the CPU keeps the privilege level by itself */
-        out->attr = (out->attr & ~0x60u) | (uint32_t)s->vmcb.cpl << 5;
+        out->attr &= ~VMCB_ATTR_DPL;
+        out->attr |= (uint32_t)s->vmcb.cpl << VMCB_ATTR_DPL_SHIFT;
     }
 }
 
@@ -164,19 +169,25 @@ static void svm_get_code(struct vcpu *v, struct hvm_code *out) {
                                  (c->efer & X86_EFER_LMA) != 0};
 }
 
+/* From a descriptor's bits as VT-x has them. */
+static uint16_t svm_attr(uint32_t attr) {
+    uint32_t high = attr >> VMCB_ATTR_HIGH_SHIFT & VMCB_ATTR_HIGH;
+    return (uint16_t)((attr & VMCB_ATTR_LOW) | high);
+}
+
 static void svm_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_segment *in) {
     struct svm_vcpu *s = v->vendor;
     bool live = svm_segment_is_live(seg), usable = (in->attr & SEG_UNUSABLE) == 0;
     if (live) {
         svm_fetch_live(s);
     }
-    s->vmcb.segments[svm_segment_of[seg]] = (struct vmcb_segment){
-        .selector = in->selector,
-        .attr = usable ? (uint16_t)((in->attr & 0xff) | (in->attr >> 4 & 0xf00)) : 0,
-        .limit = in->limit,
-        .base = in->base};
+    s->vmcb.segments[svm_segment_of[seg]] =
+        (struct vmcb_segment){.selector = in->selector,
+                              .attr = usable ? svm_attr(in->attr) : 0,
+                              .limit = in->limit,
+                              .base = in->base};
     if (seg == HVM_SS) {
-        s->vmcb.cpl = in->attr >> 5 & 3;
+        s->vmcb.cpl = (in->attr & VMCB_ATTR_DPL) >> VMCB_ATTR_DPL_SHIFT;
     }
     s->vmcb.clean &= ~(uint64_t)(CLEAN_SEGMENTS | CLEAN_TABLES);
     if (live) {

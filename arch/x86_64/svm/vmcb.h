@@ -7,10 +7,18 @@
 
 #include "hv/lib/types.h"
 
-#define VMCB_ATTR_LONG BIT32(9) /* CS.L */
+/* struct vmcb_segment's attr: a descriptor's bits 8-15 in 0-7, its bits 20-23 in 8-11. */
+#define VMCB_ATTR_LOW        0x0ffu
+#define VMCB_ATTR_HIGH       0xf00u
+#define VMCB_ATTR_HIGH_SHIFT 4 /* to where a descriptor has them */
+#define VMCB_ATTR_DPL        0x060u
+#define VMCB_ATTR_DPL_SHIFT  5
+#define VMCB_ATTR_PRESENT    BIT32(7)
+#define VMCB_ATTR_LONG       BIT32(9) /* CS.L */
+#define VMCB_ATTR_BIG        BIT32(10)
 
 struct vmcb_segment {
-    uint16_t selector, attr; /* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 8-11 */
+    uint16_t selector, attr; /* VMCB_ATTR_ */
     uint32_t limit;
     uint64_t base;
 };
@@ -100,11 +108,48 @@ _Static_assert(offsetof(struct vmcb, exit_code) == 0x70 && offsetof(struct vmcb,
 /* After an exit: the CPU's cache of virtual_interrupt is never used, for V_TPR changes often. */
 #define CLEAN_STATE      (CLEAN_ALL & ~CLEAN_INTERRUPTS)
 
-#define EXIT_CODE_CR8_READ     0x08u
-#define EXIT_CODE_CR8_WRITE    0x18u
-#define EXIT_CODE_BUS_LOCK     0xa5u
-#define EXIT_CODE_INTERCEPTS   0x60u
-#define EXIT_CODE_VINTR        0x64u
-#define EXIT_CODE_IRET         0x74u
-#define EXIT_CODE_NESTED_FAULT 0x400u
-#define EXIT_CODE_INVALID      UINT32_MAX /* all 64 bits, but QEMU writes 32 */
+/*
+ * APM "SVM Intercept Codes": those that we know. A CR's number is in bits 3:0. From INTR on the
+ * order is that of the bits in intercepts.
+ */
+enum svm_exit_code {
+    EXIT_CODE_CR0_READ = 0x00,
+    EXIT_CODE_CR4_READ = 0x04,
+    EXIT_CODE_CR8_READ = 0x08,
+    EXIT_CODE_CR0_WRITE = 0x10,
+    EXIT_CODE_CR4_WRITE = 0x14,
+    EXIT_CODE_CR8_WRITE = 0x18,
+    EXIT_CODE_EXCEPTION0 = 0x40, /* plus the vector */
+    EXIT_CODE_EXCEPTION31 = 0x5f,
+    EXIT_CODE_INTR = 0x60,
+    EXIT_CODE_NMI = 0x61,
+    EXIT_CODE_INIT = 0x63,
+    EXIT_CODE_VINTR = 0x64,         /* an interrupt could be taken */
+    EXIT_CODE_CR0_SELECTIVE = 0x65, /* a write of CR0 that changes more than TS and MP */
+    EXIT_CODE_RDPMC = 0x6f,
+    EXIT_CODE_CPUID = 0x72,
+    EXIT_CODE_IRET = 0x74,
+    EXIT_CODE_INVD = 0x76,
+    EXIT_CODE_HLT = 0x78,
+    EXIT_CODE_INVLPGA = 0x7a,
+    EXIT_CODE_IO = 0x7b,
+    EXIT_CODE_MSR = 0x7c,
+    EXIT_CODE_SHUTDOWN = 0x7f,
+    EXIT_CODE_VMRUN = 0x80,
+    EXIT_CODE_VMMCALL = 0x81,
+    EXIT_CODE_VMLOAD = 0x82,
+    EXIT_CODE_VMSAVE = 0x83,
+    EXIT_CODE_STGI = 0x84,
+    EXIT_CODE_CLGI = 0x85,
+    EXIT_CODE_SKINIT = 0x86,
+    EXIT_CODE_WBINVD = 0x89,
+    EXIT_CODE_MONITOR = 0x8a,
+    EXIT_CODE_MWAIT = 0x8b,
+    EXIT_CODE_XSETBV = 0x8d,
+    EXIT_CODE_RDPRU = 0x8e,
+    EXIT_CODE_BUS_LOCK = 0xa5,
+    SVM_EXITS, /* of the table; two are beyond it */
+    EXIT_CODE_NESTED_FAULT = 0x400,
+};
+#define EXIT_CODE_INTERCEPTS EXIT_CODE_INTR
+#define EXIT_CODE_INVALID    UINT32_MAX /* all 64 bits, but QEMU writes 32 */
