@@ -92,8 +92,8 @@ static void begin_guest(struct reader *r, const struct toml_name *name) {
 /* A misspelled header is refused, but its keys are judged as those of the table that was meant. */
 static void begin_table(struct reader *r, const struct toml_item *item) {
     const char *name = item->names[0].text;
-    bool guest = !item->broken && item->depth == 2 && schema_is_near(name, "guest");
-    bool hypervisor = !item->broken && item->depth == 1 && schema_is_near(name, "hypervisor");
+    bool guest = !item->broken && item->depth == 2 && str_is_near(name, "guest");
+    bool hypervisor = !item->broken && item->depth == 1 && str_is_near(name, "hypervisor");
     finish_table(r);
     memset(r->seen, 0, sizeof(r->seen));
     memset(r->good, 0, sizeof(r->good));
@@ -121,7 +121,7 @@ static void begin_table(struct reader *r, const struct toml_item *item) {
 static const struct schema_key *find_key(const char *name, enum schema_table table, bool near) {
     for (size_t i = 0; i < SCHEMA_KEYS; i++) {
         if ((table == SCHEMA_HEAD || schema[i].table == table) &&
-            (near ? schema_is_near(name, schema[i].name) : str_equal(name, schema[i].name))) {
+            (near ? str_is_near(name, schema[i].name) : str_equal(name, schema[i].name))) {
             return &schema[i];
         }
     }

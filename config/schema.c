@@ -323,16 +323,3 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "allows: it is refused as on a PC without that device and counted, or the guest is "
      "stopped."},
 };
-
-/* One place of two letters at most is wrong: left out, put in, changed or swapped. */
-bool schema_is_near(const char *wrong, const char *right) {
-    size_t n = strlen(wrong), m = strlen(right), most = min_u64((m + 1) / 2, 2);
-    for (; n != 0 && m != 0 && *wrong == *right; n--, m--) {
-        wrong++;
-        right++;
-    }
-    for (; n != 0 && m != 0 && wrong[n - 1] == right[m - 1]; n--) {
-        m--;
-    }
-    return max_u64(n, m) <= most;
-}

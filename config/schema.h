@@ -53,6 +53,3 @@ struct schema_key {
 #define SCHEMA_KEYS 19
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];
-
-/* True if wrong may be a misspelling of right. */
-bool schema_is_near(const char *wrong, const char *right);

@@ -16,3 +16,22 @@ bool str_copy_n(char *dst, size_t size, const char *s, size_t n) {
     dst[taken] = '\0';
     return taken == n;
 }
+
+bool str_is_near(const char *wrong, const char *right) {
+    size_t n = strlen(wrong);
+    size_t m = strlen(right);
+    size_t most = min_u64((m + 1) / 2, 2);
+
+    if (m < 2) { /* every single letter would be near to it */
+        return n == m && *wrong == *right;
+    }
+
+    for (; n != 0 && m != 0 && *wrong == *right; n--, m--) {
+        wrong++;
+        right++;
+    }
+    for (; n != 0 && m != 0 && wrong[n - 1] == right[m - 1]; n--) {
+        m--;
+    }
+    return max_u64(n, m) <= most;
+}

@@ -15,6 +15,9 @@ size_t strlen(const char *s);
 
 /* True if both strings are the same. */
 bool str_equal(const char *a, const char *b);
+/* True if wrong may be a misspelling of right: at one place up to two letters are left out, put in,
+ * changed or swapped. */
+bool str_is_near(const char *wrong, const char *right);
 /* Copies s (n bytes) into dst as a string, cut at size - 1 (size is not 0); returns false if it was
  * cut. */
 bool str_copy_n(char *dst, size_t size, const char *s, size_t n);

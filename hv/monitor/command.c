@@ -26,6 +26,21 @@ static struct command_state {
     struct line line;
 } command;
 
+/* The one name that word is near to, or NULL. */
+static const char *find_near(const char *word, const char *(*name)(unsigned), unsigned count) {
+    const char *near = NULL;
+
+    for (unsigned i = 0; i < count; i++) {
+        if (str_is_near(word, name(i))) {
+            if (near != NULL) {
+                return NULL; /* which is meant cannot be known */
+            }
+            near = name(i);
+        }
+    }
+    return near;
+}
+
 /* The index of word among the names; if it is none of them, says so and gives count. */
 static unsigned find_name(const char *what, const char *word, const char *(*name)(unsigned),
                           unsigned count) {
@@ -34,7 +49,13 @@ static unsigned find_name(const char *what, const char *word, const char *(*name
         i++;
     }
     if (i == count) {
-        console_print("no %s \"%s\": see help and list\n", what, word);
+        const char *near = find_near(word, name, count);
+        console_print("no %s \"%s\": ", what, word);
+        if (near != NULL) {
+            console_print("did you mean %s?\n", near);
+        } else {
+            console_print("see help and list\n");
+        }
     }
     return i;
 }

@@ -151,7 +151,13 @@ TEST(guests_are_started_and_stopped) {
 
 TEST(mistakes_are_explained) {
     start();
-    CHECK_STR(answer_to("lsit"), "no command \"lsit\": see help and list\r\n");
+    CHECK_STR(answer_to("lsit"), "no command \"lsit\": did you mean list?\r\n");
+    CHECK_STR(answer_to("stp"), "no command \"stp\": did you mean stop?\r\n");
+    CHECK_STR(answer_to("x"), "no command \"x\": see help and list\r\n");
+    CHECK_STR(answer_to("shutdown"), "no command \"shutdown\": see help and list\r\n");
+    CHECK_STR(answer_to("start alpa"), "no guest \"alpa\": did you mean alpha?\r\n");
+    CHECK_STR(answer_to("log warning"), "no log level \"warning\": see help and list\r\n");
+    CHECK_STR(answer_to("log wran"), "no log level \"wran\": did you mean warn?\r\n");
     CHECK_STR(answer_to("start gamma-ray"), "no guest \"gamma-ray\": see help and list\r\n");
     CHECK_STR(answer_to("start"), "usage: start NAME\r\n");
     CHECK_STR(answer_to("start alpha beta"), "usage: start NAME\r\n");

@@ -22,4 +22,20 @@ TEST(copy) {
     CHECK_STR(buf, "");
 }
 
-TEST_MAIN(T(equal), T(copy))
+TEST(near) {
+    CHECK(str_is_near("start", "start"));
+    CHECK(str_is_near("strat", "start"));
+    CHECK(str_is_near("stat", "start"));
+    CHECK(str_is_near("starrt", "start"));
+    CHECK(str_is_near("Start", "start"));
+    CHECK(str_is_near("st", "sto"));
+    CHECK(!str_is_near("stpo", "start"));
+    CHECK(!str_is_near("", "start"));
+    CHECK(!str_is_near("start", "a"));
+    CHECK(str_is_near("lgo", "log"));
+    CHECK(!str_is_near("b", "a"));
+    CHECK(!str_is_near("", "a"));
+    CHECK(str_is_near("a", "a"));
+}
+
+TEST_MAIN(T(equal), T(copy), T(near))
