@@ -78,7 +78,7 @@ class Boot:
                 source = name
             arguments.append(f"{path}={source}")
         image = os.path.join(self.folder, "stick.img")
-        subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), "-o", image, *arguments],
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), "--id", "test", "-o", image, *arguments],
                        check=True)
         return image
 

@@ -98,8 +98,9 @@ class Image(Boot):
 
     def mkusb(self, folder, *arguments, **environment):
         """Runs mkusb in that folder: (status, what it said)."""
+        outside = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
         done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), *arguments], cwd=folder,
-                              env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                              env={**outside, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout.decode()
 
     @check("mkusb refuses in one line, with a fix, and leaves nothing behind")
@@ -136,6 +137,32 @@ class Image(Boot):
                 read = subprocess.run(["mtype", "-i", image + "@@1M", "::/guests/web/f\u00fcr"], stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT, env={**os.environ, "LC_ALL": "C.UTF-8"})
                 expect_that(read.stdout == b"one", "the file as it was", read.stdout)
+
+    def stick_bytes(self, folder, *options, **environment):
+        """What mkusb makes of the file one: (partition's GUID, the whole image)."""
+        status, said = self.mkusb(folder, *options, "-o", "out.img", "a=one", **environment)
+        expect_that(status == 0, "a stick", said)
+        with open(os.path.join(folder, "out.img"), "rb") as file:
+            image = file.read()
+        return image[2 * 512 + 16:2 * 512 + 32], image
+
+    @check("each stick has an identity of its own, unless it is to be made again")
+    def mkusb_identity(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "one"), "w", encoding="ascii") as file:
+                file.write("one")
+            first, second = self.stick_bytes(folder)[0], self.stick_bytes(folder)[0]
+            expect_that(first != second and any(first), "two GUIDs", f"{first.hex()} {second.hex()}")
+            for options, environment in ((["--id", "web"], {}), ([], {"SOURCE_DATE_EPOCH": "1"})):
+                one, same = (self.stick_bytes(folder, *options, **environment) for _ in range(2))
+                expect_that(one == same, f"the same bytes with {options} {environment}", "others")
+            other = self.stick_bytes(folder, "--id", "mail")[0]
+            expect_that(other != self.stick_bytes(folder, "--id", "web")[0], "another GUID for another text", other.hex())
+            before = self.stick_bytes(folder, SOURCE_DATE_EPOCH="1")[0]
+            with open(os.path.join(folder, "one"), "w", encoding="ascii") as file:
+                file.write("two")
+            expect_that(before != self.stick_bytes(folder, SOURCE_DATE_EPOCH="1")[0],
+                        "another GUID for other files", before.hex())
 
     def symbolize(self, text):
         """(status, what scripts/symbolize.py makes of the text)."""

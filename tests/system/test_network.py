@@ -38,7 +38,7 @@ class Served(Boot):
                 file.write(text)
         self.network = {"folder": served, "file": self.started, "first": self.started != "boot.ipxe"}
         image = os.path.join(self.folder, "stick.img")
-        subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), "-o", image,
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), "--id", "test", "-o", image,
                         "EFI/BOOT/BOOTX64.EFI=" + os.path.join(self.build, "ipxe.efi")], check=True)
         return image
 
