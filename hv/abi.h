@@ -20,6 +20,21 @@
 /* CPUID 40000010h: EAX = TSC kHz, EBX = local APIC timer kHz. */
 #define BULKHEAD_CPUID_TIMING  0x40000010u
 
+/*
+ * CPUID 40000100h: the leaves by which Linux and others know KVM, as Linux documents them for its
+ * guests. EAX = highest leaf, EBX ECX EDX = signature. The next leaf has in EAX what there is of
+ * KVM's ways: an end of interrupt without an exit, by the word that the MSR names (its bits 63:2
+ * are the address, bit 0 switches it on), and port accesses that need no delay. None of its
+ * hypercalls.
+ */
+#define KVM_CPUID_BASE     0x40000100u
+#define KVM_SIGNATURE      "KVMKVMKVM\0\0\0"
+#define KVM_CPUID_FEATURES 0x40000101u
+#define KVM_NOP_IO_DELAY   (1u << 1)
+#define KVM_PV_EOI         (1u << 6)
+#define KVM_MSR_PV_EOI     0x4b564d04u
+#define KVM_MSR_ON         1u
+
 #define HYPERCALL_NOP      0 /* does nothing, returns 0 */
 /*
  * The guest cannot go on: a crash, as on_crash says. RBX = guest-physical address of a text, RCX =

@@ -170,6 +170,12 @@ void test_cpuid(void) {
     uint64_t rounding = 1 + khz / 100000; /* leaf 15h is a fraction of 32-bit numbers */
     tap_line_value(r[0] != 0 && r[0] <= khz + rounding && r[0] + rounding >= khz,
                    "timing leaf and leaf 15h agree on the TSC", r[0]);
+    cpuid(KVM_CPUID_BASE, 0, r);
+    tap_line_value(r[0] == KVM_CPUID_FEATURES && r[1] == 0x4b4d564b && r[2] == 0x564b4d56,
+                   "KVM's leaves are there for Linux", r[0]);
+    cpuid(KVM_CPUID_FEATURES, 0, r);
+    tap_line_value((r[0] & ~(KVM_NOP_IO_DELAY | KVM_PV_EOI)) == 0 && r[3] == 0,
+                   "and show nothing that is not there", r[0]);
     cpuid(7, 0, r);
     tap_line((r[1] & 1u << 2) == 0, "no SGX");
     cpuid(0xa, 0, r);

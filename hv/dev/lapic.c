@@ -168,19 +168,7 @@ static inline __attribute__((always_inline)) void lapic_recheck(struct lapic *l)
     lapic_look(l);
 }
 
-uint64_t lapic_levels(const struct lapic *l, unsigned quarter) {
-    const uint32_t(*tmr)[4] = &l->reg[REG_TMR + 2 * quarter];
-    return __atomic_load_n(&tmr[0][0], __ATOMIC_RELAXED) |
-           (uint64_t)__atomic_load_n(&tmr[1][0], __ATOMIC_RELAXED) << 32;
-}
-
-void lapic_ended(struct lapic *l, uint8_t vector) {
-    if ((lapic_levels(l, vector / 64) >> vector % 64 & 1) != 0) {
-        l->ops->broadcast_eoi(l->ctx, vector);
-    }
-}
-
-static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *l) {
+static inline __attribute__((always_inline)) void lapic_end(struct lapic *l, bool look) {
     int vector = lapic_highest(&l->reg[REG_ISR], l->isr_words);
     if (vector < 0) {
         return;
@@ -190,32 +178,34 @@ static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *
     uint32_t(*isr)[4] = &l->reg[REG_ISR + w];
     isr[0][0] &= ~bit;
     l->isr_words &= isr[0][0] == 0 && !l->hardware ? ~BIT32(w) : UINT32_MAX;
-    lapic_recheck(l);
+    lapic_update_ppr(l);
+    if (look) {
+        lapic_look(l);
+    }
     if (UNLIKELY((__atomic_load_n(&isr[REG_TMR - REG_ISR][0], __ATOMIC_RELAXED) & bit) != 0)) {
         l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
     }
 }
 
-uint32_t lapic_take_posted(struct lapic *l) {
-    uint32_t words = __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED);
-    if (words != 0) {
-        words = __atomic_exchange_n(&l->irr_words, 0, __ATOMIC_SEQ_CST);
-        for (uint32_t left = words; left != 0; left &= left - 1) {
-            unsigned w = (unsigned)__builtin_ctz(left);
-            l->reg[REG_IRR + w][0] |= __atomic_exchange_n(&l->posted[w], 0, __ATOMIC_SEQ_CST);
-        }
+void lapic_pv_eoi_settle(struct lapic *l) {
+    uint32_t before = __atomic_fetch_and(l->pv_eoi, ~PV_EOI_PENDING, __ATOMIC_RELAXED);
+    l->pv_eoi_offered = false;
+    if ((before & PV_EOI_PENDING) == 0) {
+        lapic_end(l, false); /* the highest: nothing was delivered since */
     }
-    return words;
+}
+
+static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *l) {
+    if (UNLIKELY(l->pv_eoi_offered)) {
+        lapic_pv_eoi_settle(l);
+    }
+    lapic_end(l, true);
 }
 
 uint16_t lapic_status(const struct lapic *l) {
     int irr = lapic_highest(&l->reg[REG_IRR], ALL_WORDS);
     int isr = lapic_highest(&l->reg[REG_ISR], ALL_WORDS);
     return (uint16_t)((isr < 0 ? 0 : isr << 8) | (irr < 0 ? 0 : irr));
-}
-
-bool lapic_msr_is_virtual(unsigned reg, bool write) {
-    return reg < LAPIC_REGISTERS && ((write ? VIRTUAL_WRITES : VIRTUAL_READS) >> reg & 1) != 0;
 }
 
 static void lapic_report(struct lapic *l, enum lapic_error error) {
@@ -458,9 +448,12 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
 }
 
 /* A register as the xAPIC has it; reg < LAPIC_REGISTERS. */
-static uint32_t lapic_read(const struct lapic *l, unsigned reg) {
+static uint32_t lapic_read(struct lapic *l, unsigned reg) {
     if (reg == REG_TPR) {
         return lapic_read_tpr(l);
+    }
+    if (UNLIKELY(l->pv_eoi_offered)) {
+        lapic_pv_eoi_settle(l);
     }
     if (UNLIKELY(reg == REG_CURRENT)) {
         return lapic_timer_current(l);
@@ -550,6 +543,8 @@ void lapic_init(struct lapic *l) {
         *l->cr8 = 0;
         lapic_watch_cr8(l, false);
     }
+    l->pv_eoi = NULL;
+    l->pv_eoi_offered = false;
     l->irr_words = l->isr_words = l->hardware ? ALL_WORDS : 0;
     l->errors = 0;
     l->timer_mode = TIMER_ONE_SHOT;

@@ -69,6 +69,10 @@ struct lapic {
     uint8_t timer_mode, timer_divide; /* enum timer_mode; counts are multiplied by 2^timer_divide */
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
+    /* A word in the guest's RAM, of which bit 0 is ours and the guest's: see lapic_pv_eoi_offer().
+     * NULL if the guest has named none. */
+    uint32_t *pv_eoi;
+    bool pv_eoi_offered;
     uint32_t errors; /* as in ESR, seen since the guest last wrote it */
     /* Hardware: what is accepted waits here, and irr_words tells where, until the guest has left:
      * the CPU's own changes of the IRR need not be atomic. */
@@ -154,6 +158,18 @@ static inline bool lapic_is_empty(const struct lapic *l) {
 }
 /* Moves that vector from IRR to ISR: it is being delivered. */
 void lapic_acknowledge(struct lapic *l, uint8_t vector);
+
+/*
+ * An end without an exit, as Linux knows it of KVM (its Documentation/virt/kvm/x86/msr.rst,
+ * "MSR_KVM_EOI_EN"): with the bit of its word set, the guest clears it in place of writing EOI.
+ * lapic_pv_eoi_set() names the word, NULL takes it back. lapic_pv_eoi_offer() is for what was just
+ * delivered, and offers it where nobody waits for its end. lapic_pv_eoi_settle() finds out what
+ * became of that; from then on this end needs an EOI. It has to be called before anything is
+ * delivered or looks at what is in service. The word is guest-controlled. Not with hardware.
+ */
+void lapic_pv_eoi_set(struct lapic *l, uint32_t *word);
+void lapic_pv_eoi_offer(struct lapic *l, uint8_t vector);
+void lapic_pv_eoi_settle(struct lapic *l);
 
 /*
  * The hardware's side. lapic_take_posted() moves what was accepted into the IRR and returns which

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC's registers by number, and the bits in them; for lapic.c alone. No code.
+ * The local APIC's registers by number, and the bits in them; for lapic*.c alone. No code.
  * Source: Intel SDM vol. 3 "Local APIC Register Address Map", "x2APIC Register Address Space".
  */
 #pragma once
@@ -16,6 +16,8 @@ enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
 enum { REG_LVT_TIMER = 0x32, REG_LVT_LINT0 = 0x35, REG_LVT_ERROR = 0x37 };
 enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
 #define X2APIC_MSR 0x800u
+
+#define PV_EOI_PENDING BIT32(0) /* of the guest's word: no EOI yet */
 
 #define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
 #define SVR_ENABLED BIT32(8)

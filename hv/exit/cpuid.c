@@ -73,6 +73,9 @@ const struct cpuid_policy cpuid_policies[] = {
     {BULKHEAD_CPUID_BASE, ANY, "Bulkhead", .set = {0}},
     {BULKHEAD_CPUID_VERSION, ANY, "Bulkhead: version", .set = {0}},
     {BULKHEAD_CPUID_TIMING, ANY, "Bulkhead: frequencies", .set = {0}},
+    {KVM_CPUID_BASE, ANY, "as KVM's: signature", .set = {0}},
+    {KVM_CPUID_FEATURES, ANY, "as KVM's: features",
+     .set = {KVM_NOP_IO_DELAY | KVM_PV_EOI, 0, 0, 0}},
     {0x80000000, ANY, "vendor, highest leaf", .pass = {ALL, ALL, ALL, ALL}},
     {0x80000001, ANY, "features", .pass = {ALL, 0, EXT1_ECX, EXT1_EDX}},
     {0x80000002, ANY, "brand, caches", .more = 4, .pass = {ALL, ALL, ALL, ALL}},
@@ -89,8 +92,12 @@ static const struct cpuid_entry cpuid_nothing;
 /* The slot of a leaf: the number of its first entry, with SUBLEAVES if it has several. */
 static uint8_t cpuid_slot(const struct cpuid_table *t, uint32_t leaf) {
     uint32_t n = leaf % CPUID_GROUP;
+    uint32_t kvm = leaf - KVM_CPUID_BASE;
     if (LIKELY(leaf < CPUID_MAX_LEAF)) {
         return t->slots[0][leaf];
+    }
+    if (kvm < CPUID_MAX_LEAF) {
+        return t->slots[CPUID_KVM_SLOTS][kvm];
     }
     return n < CPUID_MAX_LEAF ? t->slots[leaf / CPUID_GROUP][n] : CPUID_NO_ENTRY;
 }
@@ -173,6 +180,14 @@ static void cpuid_own(struct vcpu *v) {
     const uint32_t version = VERSION_MAJOR << 16 | VERSION_MINOR << 8 | VERSION_PATCH;
     cpuid_put(v, BULKHEAD_CPUID_VERSION, 0, (uint32_t[4]){version, 0, 0, 0});
     cpuid_put(v, BULKHEAD_CPUID_TIMING, 0, (uint32_t[4]){khz, LAPIC_TIMER_HZ / 1000, 0, 0});
+
+    /* A CPU with APIC virtualization ends interrupts by itself. */
+    e = cpuid_edit(v, KVM_CPUID_BASE, 0);
+    e->out[0] = KVM_CPUID_FEATURES;
+    memcpy(&e->out[1], KVM_SIGNATURE, 12);
+    if (v->lapic.hardware) {
+        cpuid_edit(v, KVM_CPUID_FEATURES, 0)->out[0] &= ~KVM_PV_EOI;
+    }
 }
 
 static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
@@ -185,7 +200,9 @@ static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
     for (unsigned r = 0; r < 4; r++) {
         e->out[r] = (host[r] & p->pass[r]) | p->set[r];
     }
-    uint8_t *slot = &t->slots[leaf / CPUID_GROUP][leaf & (CPUID_MAX_LEAF - 1)];
+    bool kvm = leaf - KVM_CPUID_BASE < CPUID_MAX_LEAF;
+    uint32_t group = kvm ? CPUID_KVM_SLOTS : leaf / CPUID_GROUP;
+    uint8_t *slot = &t->slots[group][leaf % CPUID_MAX_LEAF];
     if (*slot == CPUID_NO_ENTRY) {
         *slot = subleaf == ANY ? t->count : t->count | CPUID_SUBLEAVES;
     }

@@ -6,6 +6,7 @@
  */
 #include "hv/exit/policy.h"
 
+#include "hv/abi.h"
 #include "hv/exit/exit.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
@@ -22,6 +23,7 @@ enum msr_slot {
     SLOT_SPEC_CTRL,
     SLOT_ARCH_CAPABILITIES,
     SLOT_MISC_ENABLE,
+    SLOT_PV_EOI,
     SLOT_COUNT
 };
 _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
@@ -30,6 +32,8 @@ _Static_assert(SLOT_COUNT <= MSR_SLOTS, "slots of a vCPU");
 #define SPEC_CTRL_STIBP BIT(1)
 #define SPEC_CTRL_SSBD  BIT(2)
 #define SPEC_CTRL_PSFD  BIT(7)
+
+#define PV_EOI_RESERVED BIT(1)
 
 #define MTRR_WB      6u
 #define MTRR_ENABLED BIT(11)
@@ -190,6 +194,28 @@ static enum status msr_write_spec_ctrl(struct vcpu *v, UNUSED uint32_t msr, uint
     return STATUS_OK;
 }
 
+/* hv/abi.h. Off, its other bits mean nothing. */
+static enum status msr_read_pv_eoi(struct vcpu *v, UNUSED uint32_t msr, uint64_t *value) {
+    *value = v->lapic.pv_eoi != NULL ? v->msr_slots[SLOT_PV_EOI] : 0;
+    return v->lapic.hardware ? STATUS_DENIED : STATUS_OK;
+}
+
+static enum status msr_write_pv_eoi(struct vcpu *v, UNUSED uint32_t msr, uint64_t value) {
+    uint32_t *word = NULL;
+    if (v->lapic.hardware || (value & PV_EOI_RESERVED) != 0) {
+        return STATUS_DENIED;
+    }
+    if ((value & KVM_MSR_ON) != 0) {
+        word = gmem_pointer(&v->vm->mem, GPA(value & ~(uint64_t)KVM_MSR_ON), sizeof(*word));
+        if (word == NULL) {
+            return STATUS_DENIED;
+        }
+    }
+    v->msr_slots[SLOT_PV_EOI] = value;
+    lapic_pv_eoi_set(&v->lapic, word);
+    return STATUS_OK;
+}
+
 /* clang-format off */
 #define MSR(number, n, text, ...) {.msr = (number), .count = (n), .name = (text), __VA_ARGS__}
 /* The CPU's own register, switched with the guest or left alive. */
@@ -221,6 +247,7 @@ const struct msr_policy msr_policies[] = {
     MSR(0x2ff, 1, "IA32_MTRR_DEF_TYPE", .read = msr_read_slot, .write = msr_write_slot, .slot = SLOT_MTRR_DEF_TYPE, .types = 1, .reserved = ~(MTRR_ENABLED | MTRR_FIXED | 0xff)),
     MSR(0x6e0, 1, "IA32_TSC_DEADLINE", .read = msr_read_deadline, .write = msr_write_deadline),
     MSR(0x800, 0x100, "x2APIC registers", .read = msr_read_x2apic, .write = msr_write_x2apic),
+    MSR(KVM_MSR_PV_EOI, 1, "KVM's MSR_KVM_PV_EOI_EN", .read = msr_read_pv_eoi, .write = msr_write_pv_eoi),
     MSR(0xc0000080, 1, "IA32_EFER", .read_passes = true, .passes_with = HVM_EFER_PASSES, .read = msr_read_efer, .write = msr_write_efer),
     PASS(0xc0000081, "IA32_STAR"),
     PASS(0xc0000082, "IA32_LSTAR"),

@@ -99,6 +99,9 @@ static __attribute__((noinline)) void vcpu_deliver_nmi(struct vcpu *v) {
  * waits, too.
  */
 static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, bool hardware) {
+    if (!hardware && UNLIKELY(v->lapic.pv_eoi_offered)) {
+        lapic_pv_eoi_settle(&v->lapic);
+    }
     if (UNLIKELY(v->nmi_pending != 0)) {
         vcpu_deliver_nmi(v);
     }
@@ -107,6 +110,9 @@ static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, b
     int vector = vcpu_pending(v);
     if (vector >= 0 && vcpu_can_take_interrupt(v)) {
         vcpu_take(v, vector);
+        if (!hardware && UNLIKELY(v->lapic.pv_eoi != NULL) && vector != EXTINT) {
+            lapic_pv_eoi_offer(&v->lapic, (uint8_t)vector);
+        }
         vector = vcpu_pending(v);
     }
     if (UNLIKELY(vector == LAPIC_HELD) && !hardware) {

@@ -142,6 +142,14 @@ class LinuxPair(LinuxGuests):
         wanted = ["tsc"] if self.target.name.startswith("bochs") else ["tsc", "tsc-early", "acpi_pm"]
         expect_that(source.split()[0] in wanted, f"clocksource {' or '.join(wanted)}", source)
 
+    @check("alpha's kernel uses x2APIC without interrupt remapping, and nothing of KVM that is not there")
+    def x2apic(self):
+        output = self.run(ALPHA, "dmesg | grep -iE 'x2apic|kvm'")
+        for line in ("Hypervisor detected: KVM", "x2apic enabled", "PV spinlocks disabled"):
+            expect_that(line in output, line, output)
+        wrong = re.search(r"kvm-?clock|async|steal|PV (IPIs|sched)|setup pv", output, re.I)
+        expect_that(wrong is None, "no clock, page faults, stolen time or messages of KVM's", output)
+
     @check("sleep 10 takes ten seconds of the CMOS clock, within 1 %")
     def sleep(self):
         self.define_clocks(ALPHA)
