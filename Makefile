@@ -147,18 +147,31 @@ $(BUILD)/guests/demo.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) 
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
 	    $(addprefix --module ,$(DEMO_MODULES)) -o $@
 
-# What the build needs and does not bring along: Debian packages, the guests' kernel, a font.
-# make remakes the files it includes before anything else: so the packages are there before the
-# first compiler call, whatever the goal is.
+# What the build needs and does not bring along: tools, by groups of scripts/setup.sh; the guests' kernel, a font.
+# make remakes the files it includes before anything else: so a missing tool is told, or installed, before the
+# first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
 
-ifneq ($(filter-out help clean,$(or $(MAKECMDGOALS),all)),)
-$(BUILD)/setup.mk: scripts/setup.sh
+GOALS       := $(or $(MAKECMDGOALS),all)
+STICK_GOALS := usb run test system-test bochs-test qemu-test screenshot soak bench bench-linux coverage
+CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
+TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
+               $(if $(filter-out usb,$(filter $(STICK_GOALS),$(GOALS))),emulators)
+NO_SPACE    :=
+HAVE_TOOLS  := $(BUILD)/have/$(subst $(NO_SPACE) $(NO_SPACE),-,$(strip $(TOOLS))).mk
+
+ifneq ($(filter-out help clean setup,$(GOALS)),)
+$(HAVE_TOOLS): scripts/setup.sh
 	@mkdir -p $(@D)
-	@scripts/setup.sh packages
-	@echo '# every package was there' >$@
+	@scripts/setup.sh $(if $(filter run test,$(GOALS)),install,need) $(TOOLS)
+	@echo '# every tool was there' >$@
 
-include $(BUILD)/setup.mk
+include $(HAVE_TOOLS)
 endif
+
+.PHONY: setup
+setup:
+	@scripts/setup.sh install
+	@echo 'Every tool is there. The demo kernel and the screen font are fetched when they are needed.'
 
 # No prerequisites: once fetched it stays until make clean.
 $(BUILD)/guests/vmlinuz $(DEMO_MODULES) &:
@@ -180,7 +193,7 @@ $(BUILD)/font.psf:
 	@scripts/setup.sh font $(BUILD)
 
 # Test guests, and what runs in emulators: run, the system tests, bench. The sticks of the single tests are
-# made by tests/system/stick.py with tools/mkusb.
+# made by tests/system/frame.py with tools/mkusb.
 
 TEST_GUEST  := $(BUILD)/guests/testguest
 BENCH_GUEST := $(BUILD)/guests/benchguest
@@ -401,6 +414,7 @@ clean:
 
 .PHONY: help
 help:
+	@echo 'make setup        install the tools that are missing (Debian; asks for root); run and test do it, too'
 	@echo 'make run          install what is missing, build, boot the demo in the fastest emulator at hand'
 	@echo '                  (Ctrl-\ ends it); TARGET=bochs-intel, bochs-amd, qemu-tcg or qemu-kvm: in that one'
 	@echo 'make test         the same, then all tests; ends with "N passed, N failed"'

@@ -187,7 +187,7 @@ def main():
     parser.add_argument("boots", nargs="*")
     args = parser.parse_args()
     if not shutil.which("lcov"):
-        sys.exit("not ok - lcov is not installed. Run: scripts/setup.sh\n0 passed, 1 failed")
+        sys.exit("not ok - lcov is not installed. Run: make setup\n0 passed, 1 failed")
     build = (ROOT / args.build).resolve()
     build.mkdir(parents=True, exist_ok=True)
     unit_info = count_unit(build)

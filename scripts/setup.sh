@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Gets what building, running and testing Bulkhead needs on Debian.
+# Looks for the tools that building, running and testing Bulkhead need, and gets them on Debian.
 #
-#   scripts/setup.sh             installs missing packages; silent when none is
+#   scripts/setup.sh need GROUP...     says which tools of these groups are missing, and installs nothing
+#   scripts/setup.sh install GROUP...  installs the packages of those that are missing; silent when none is
+#   scripts/setup.sh                   the same for all groups
 #   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz, the modules they
 #                                need of it in DIR/guests/modules
 #   scripts/setup.sh font DIR    the screen font as DIR/font.psf
@@ -10,32 +12,33 @@
 #   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
 #                                memtest64, memtest32, grub (a Multiboot image)
 #
-# All these are taken out of their packages without installing these: the machine that builds
-# gets no second kernel and no other console.
+# Groups: build, stick, check, emulators. What kernel, font, ipxe and kinds fetch is taken out of its package
+# without installing this: the machine that builds gets no second kernel and no other console.
 set -eu
 
-# package, what it is for
-packages='
-acpica-tools     iasl, checks the ACPI tables that guests get
-binutils         links the hypervisor, makes the EFI file
-bochs            PC emulator with VT-x and AMD-V: runs the tests, counts instructions
-bochsbios        BIOS files of that emulator
-busybox-static   user land of the demo guest
-clang            second C compiler, for make check
-clang-format     checks the layout of the C files
-dmidecode        reads the SMBIOS tables that guests get, in the unit tests
-gcc              C compiler
-gnu-efi          headers and start-up code of EFI applications
-lcov             adds up and shows what lines the tests run
-libc6-dev        C library, for the unit tests
-libzydis-dev     instruction decoder that ours is compared with in the tests
-make             builds
-mtools           writes the FAT file system of the USB stick
-ovmf             UEFI firmware for the emulators
-python3          runs the tests, makes images
-qemu-system-x86  PC emulator with AMD-V, or with what KVM gives: runs the demo and the tests
-vgabios          screen firmware of the emulator
+# group, what shows that it is there (a command, a file, static:PROGRAM), Debian's package, what it is for
+tools='
+build     make                                  make             builds
+build     gcc                                   gcc              C compiler
+build     ld                                    binutils         links the hypervisor, makes the EFI file
+build     iasl                                  acpica-tools     checks the ACPI tables that guests get
+build     python3                               python3          runs the tests, makes images
+build     /usr/include/stdio.h                  libc6-dev        C library, for bhcheck and the unit tests
+build     /usr/include/efi/efi.h                gnu-efi          headers and start-up code of EFI applications
+stick     mformat                               mtools           writes the FAT file system of the USB stick
+stick     static:/bin/busybox                   busybox-static   user land of the demo guest
+check     clang                                 clang            second C compiler
+check     clang-format                          clang-format     checks the layout of the C files
+check     dmidecode                             dmidecode        reads the SMBIOS tables that guests get
+check     lcov                                  lcov             adds up and shows what lines the tests run
+check     /usr/include/Zydis/Zydis.h            libzydis-dev     instruction decoder that ours is compared with
+emulators bochs                                 bochs            PC emulator with VT-x and AMD-V
+emulators /usr/share/bochs/BIOS-bochs-latest    bochsbios        BIOS files of that emulator
+emulators /usr/share/bochs/VGABIOS-lgpl-latest  vgabios          screen firmware of that emulator
+emulators qemu-system-x86_64                    qemu-system-x86  PC emulator with AMD-V, or with what KVM gives
+emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware for the emulators
 '
+groups='build stick check emulators'
 kernel_package=linux-image-cloud-amd64
 rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
@@ -71,18 +74,44 @@ install() {
         -o Dpkg::Use-Pty=0 install "$@" >&2
 }
 
-install_missing() {
-    names=$(echo "$packages" | awk 'NF { print $1 }')
-    # shellcheck disable=SC2086 # one word for each package is wanted here
-    present=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $names 2>/dev/null |
-        awk '$2 == "installed" { printf "%s ", $1 }') || true
-    missing=$(echo "$packages" | awk -v present="$present" '
-        BEGIN { n = split(present, list, " "); for (i = 1; i <= n; i++) have[list[i]] = 1 }
-        NF && !($1 in have)')
+have_apt() {
+    command -v apt-get >/dev/null 2>&1
+}
+
+# Is that command, file or static program there?
+is_there() {
+    case "$1" in
+    static:*) [ -x "${1#static:}" ] && ! grep -q /ld-linux "${1#static:}" ;;
+    /*) [ -e "$1" ] ;;
+    *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null 2>&1 ;;
+    esac
+}
+
+# One line for each tool of these groups that is missing: package, what shows it, what it is for.
+missing_tools() {
+    echo "$tools" | while read -r group shows package purpose; do
+        case " $* " in
+        *" $group "*) is_there "$shows" || printf '%-16s %-38s %s\n' "$package" "${shows#static:}" "$purpose" ;;
+        esac
+    done
+}
+
+need_tools() {
+    missing=$(missing_tools "$@")
     [ -n "$missing" ] || return 0
-    names=$(echo "$missing" | awk '{ print $1 }')
-    command -v apt-get >/dev/null 2>&1 ||
-        fail "this is not Debian: please install what is called there" $names
+    say "missing (Debian's package, what was looked for, what it is for):"
+    echo "$missing" | sed 's/^/    /' >&2
+    if have_apt; then
+        fail "\"make setup\" installs them; so do \"make run\" and \"make test\""
+    fi
+    fail "there is no apt-get here: please install what your system calls them"
+}
+
+install_tools() {
+    missing=$(missing_tools "$@")
+    [ -n "$missing" ] || return 0
+    have_apt || need_tools "$@"
+    names=$(echo "$missing" | awk '{ print $1 }' | sort -u)
     say "these Debian packages are missing and will be installed:"
     echo "$missing" | sed 's/^/    /' >&2
     # shellcheck disable=SC2086
@@ -90,12 +119,16 @@ install_missing() {
     # shellcheck disable=SC2086
     install $names || { # the lists may be older than the archive
         update_lists
+        # shellcheck disable=SC2086
         install $names
     }
+    missing=$(missing_tools "$@")
+    [ -z "$missing" ] || need_tools "$@"
 }
 
 # Unpacks package $1 into the empty folder $2.
 unpack() {
+    have_apt || fail "there is no apt-get here to fetch Debian's package $1 with: $wanted"
     rm -rf "$2"
     mkdir -p "$2"
     say "fetching $1 (unpacked under $2, not installed)"
@@ -114,6 +147,7 @@ kernel_dependency() {
 
 # The kernel that package $1 stands for, as $2/guests/$3, and its modules $4.
 fetch_kernel() {
+    have_apt || fail "there is no apt-get here to fetch Debian's package $1 with: $wanted"
     package=$(kernel_dependency "$1")
     if [ -z "$package" ]; then
         update_lists
@@ -162,19 +196,44 @@ fetch_kinds() {
     fetch_kernel "$rt_package" "$1" vmlinuz-rt "" # the last: with it all are there
 }
 
+# A console that has the font has its file.
 fetch_font() {
-    unpack "$font_package" "$1/font"
-    gzip -dc "$1/font/$font_file" >"$1/font.psf.part"
+    file=/$font_file
+    if [ ! -r "$file" ]; then
+        unpack "$font_package" "$1/font"
+        file=$1/font/$font_file
+    fi
+    gzip -dc "$file" >"$1/font.psf.part"
     mv "$1/font.psf.part" "$1/font.psf"
     rm -rf "$1/font"
 }
 
-case "${1-packages} $#" in
-"packages "[01]) install_missing ;;
-"kernel 2") [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/evdev.ko" ] ||
-    fetch_kernel "$kernel_package" "$2" vmlinuz "button.ko evdev.ko" ;;
+# What to do by hand where a package cannot be fetched.
+wanted="please get the file that \"$*\" stands for (see the head of scripts/setup.sh) from elsewhere"
+
+case "${1-install} $#" in
+"need "*)
+    shift
+    need_tools "$@"
+    ;;
+"install "[01])
+    # shellcheck disable=SC2086
+    install_tools $groups
+    ;;
+"install "*)
+    shift
+    install_tools "$@"
+    ;;
+"kernel 2")
+    wanted="please put a Linux bzImage at $2/guests/vmlinuz, its button.ko and evdev.ko into $2/guests/modules"
+    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/evdev.ko" ] ||
+        fetch_kernel "$kernel_package" "$2" vmlinuz "button.ko evdev.ko"
+    ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
-"font 2") [ -s "$2/font.psf" ] || fetch_font "$2" ;;
-*) fail "usage: scripts/setup.sh [packages | kernel DIR | kinds DIR | ipxe DIR | font DIR]" ;;
+"font 2")
+    wanted="please put a font of 8 x 16 dots, PSF version 1, unpacked, at $2/font.psf"
+    [ -s "$2/font.psf" ] || fetch_font "$2"
+    ;;
+*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | kinds DIR | ipxe DIR | font DIR]" ;;
 esac

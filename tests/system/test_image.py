@@ -164,6 +164,40 @@ class Image(Boot):
             expect_that(before != self.stick_bytes(folder, SOURCE_DATE_EPOCH="1")[0],
                         "another GUID for other files", before.hex())
 
+    @staticmethod
+    def make_on_a_bare_pc(folder, goal, *extra):
+        """Runs make where few programs are: (status, what it said, whether apt-get or sudo was called)."""
+        programs = os.path.join(folder, "bin")
+        shutil.rmtree(programs, ignore_errors=True)
+        os.mkdir(programs)
+        for name in ("sh", "make", "mkdir", "awk", "sed", "grep", "sort", "cat", "sleep", "find", "touch", "dirname"):
+            os.symlink(shutil.which(name), os.path.join(programs, name))
+        called = os.path.join(folder, "called")
+        fakes = {"id": "echo 1000", **{name: f'echo "$0 $*" >>{called}; exit 1' for name in extra}}
+        for name, does in fakes.items():
+            with open(os.path.join(programs, name), "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\n{does}\n")
+            os.chmod(os.path.join(programs, name), 0o755)
+        done = subprocess.run([shutil.which("make"), "-C", ROOT, f"BUILD={folder}/build", goal],
+                              env={"PATH": programs, "LC_ALL": "C"}, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True)
+        return done.returncode, done.stdout, os.path.exists(called)
+
+    @check("make asks for the tools that are missing, and installs only where it is told to")
+    def missing_tools(self):
+        with tempfile.TemporaryDirectory() as folder:
+            status, said, called = self.make_on_a_bare_pc(folder, "all", "apt-get", "sudo")
+            expect_that(status and not called, "make all to end without calling apt-get or sudo", said)
+            for word in ("acpica-tools", "iasl", '"make setup" installs them'):
+                expect_that(word in said, word, said)
+            expect_that("bochs" not in said, "no word of tools that this goal does not need", said)
+            status, said, called = self.make_on_a_bare_pc(folder, "run")
+            expect_that(status and "qemu-system-x86_64" in said and "there is no apt-get here" in said,
+                        "make run to name the tools where no apt-get is", said)
+            status, said, called = self.make_on_a_bare_pc(folder, "setup", "apt-get")
+            expect_that(status and called and "there is no sudo. Please run as root" in said,
+                        "make setup to say what root has to run", said)
+
     def symbolize(self, text):
         """(status, what scripts/symbolize.py makes of the text)."""
         done = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/symbolize.py"), "--elf",
