@@ -153,8 +153,7 @@ void upcall_init(struct vcpu *v) {
 
 /* ---- what became of it ---- */
 
-static enum action upcall_inject(struct vcpu *v) {
-    const struct emulated_fault *fault = &v->emulation->fault;
+static enum action upcall_inject(struct vcpu *v, const struct emulated_fault *fault) {
     if (fault->vector == X86_PF) {
         hvm->set(v, HVM_CR2, fault->address);
     }
@@ -162,8 +161,9 @@ static enum action upcall_inject(struct vcpu *v) {
 }
 
 /* What did not simply end behind the instruction. */
-static __attribute__((noinline)) enum action upcall_end(struct vcpu *v, const struct vmexit *x,
+static __attribute__((noinline)) enum action upcall_end(const struct emulation *e,
                                                         enum emulated outcome) {
+    struct vcpu *v = e->context;
     switch (outcome) {
     case EMULATED_NEXT:
         return ACTION_NEXT;
@@ -172,11 +172,11 @@ static __attribute__((noinline)) enum action upcall_end(struct vcpu *v, const st
     case EMULATED_RETRY:
         return ACTION_RETRY;
     case EMULATED_FAULT:
-        return upcall_inject(v);
+        return upcall_inject(v, &e->fault);
     case EMULATED_CRASH:
-        return exit_crash(v, x, v->emulation->reason);
+        return exit_crash(v, e->exit, e->reason);
     }
-    return exit_crash(v, x, "the emulator does not say how the guest goes on");
+    return exit_crash(v, e->exit, "the emulator does not say how the guest goes on");
 }
 
 /* ---- the calls ---- */
@@ -189,7 +189,8 @@ static struct emulation *upcall_begin(struct vcpu *v, struct vmexit *x) {
 }
 
 static __attribute__((noinline)) enum action upcall_port(struct vcpu *v, struct vmexit *x) {
-    return upcall_end(v, x, emulate_port(upcall_begin(v, x)));
+    struct emulation *e = upcall_begin(v, x);
+    return upcall_end(e, emulate_port(e));
 }
 
 /* IN and OUT need no emulator. */
@@ -223,8 +224,9 @@ enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
     if (UNLIKELY(refusal != NULL)) {
         return exit_crash(v, x, refusal);
     }
-    enum emulated outcome = emulate_memory(upcall_begin(v, x));
-    return LIKELY(outcome == EMULATED_NEXT) ? ACTION_NEXT : upcall_end(v, x, outcome);
+    struct emulation *e = upcall_begin(v, x);
+    enum emulated outcome = emulate_memory(e);
+    return LIKELY(outcome == EMULATED_NEXT) ? ACTION_NEXT : upcall_end(e, outcome);
 }
 
 /* After ACTION_DONE TF is the new task's, for what comes after its first instruction. */
@@ -239,15 +241,16 @@ enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
     if (outcome == EMULATED_DONE) {
         v->event.type = EVENT_NONE;
     }
-    return upcall_end(v, x, outcome);
+    return upcall_end(e, outcome);
 }
 
 bool exit_find_length(struct vcpu *v, struct vmexit *x) {
-    enum emulated outcome = emulate_length(upcall_begin(v, x));
+    struct emulation *e = upcall_begin(v, x);
+    enum emulated outcome = emulate_length(e);
     if (LIKELY(outcome == EMULATED_NEXT)) {
         return true;
     }
-    (void)upcall_end(v, x, outcome);
+    (void)upcall_end(e, outcome);
     return false;
 }
 

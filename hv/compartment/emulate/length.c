@@ -63,17 +63,27 @@ static __attribute__((noinline)) enum emulated decode_length(struct emulation *e
     return outcome;
 }
 
+/* Of an instruction that is remembered. */
+static __attribute__((noinline)) enum emulated recall_cr(struct emulation *e,
+                                                         const struct insn *in) {
+    if (!is_plain(in)) {
+        return decode_length(e);
+    }
+    e->regs[X86_RSP] = emulation_get(e, HVM_RSP);
+    enum emulated outcome = fill_cr(e, NULL, in);
+    if (outcome == EMULATED_NEXT) {
+        e->exit->insn_len = in->length;
+    }
+    return outcome;
+}
+
 enum emulated emulate_length(struct emulation *e) {
     const struct insn *in = code_cache_find(&e->cache, &e->code, e->exit->kind);
-    if (UNLIKELY(in == NULL || !is_plain(in))) {
+    if (UNLIKELY(in == NULL)) {
         return decode_length(e);
     }
     if (UNLIKELY(e->exit->kind == EXIT_CR)) {
-        e->regs[X86_RSP] = emulation_get(e, HVM_RSP);
-        enum emulated outcome = fill_cr(e, NULL, in);
-        if (outcome != EMULATED_NEXT) {
-            return outcome;
-        }
+        return recall_cr(e, in);
     }
     e->exit->insn_len = in->length;
     return EMULATED_NEXT;
