@@ -85,7 +85,27 @@ $(FIRMWARE).elf: $(FIRMWARE_OBJ) guests/firmware/firmware.lds
 $(FIRMWARE).bin: $(FIRMWARE).elf
 	$(OBJCOPY) -O binary $< $@
 
-$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf $(FIRMWARE).bin
+# The guests' compartments: a program of its own, which knows nothing of the core but hv/abi/compartment.h.
+
+COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/entry/*.c))
+COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) $(BUILD)/compartment/hv/compartment/entry/start.o
+
+$(BUILD)/compartment/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(FREESTANDING) -MMD -MP -c $< -o $@
+
+$(BUILD)/compartment/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/compartment.elf: $(COMPARTMENT_OBJ) hv/compartment/compartment.lds
+	$(CC) -nostdlib -static -Wl,-T,hv/compartment/compartment.lds -Wl,--build-id=none -Wl,--gc-sections \
+	    -Wl,-z,noexecstack -Wl,--fatal-warnings -o $@ $(COMPARTMENT_OBJ)
+
+$(BUILD)/compartment.bin: $(BUILD)/compartment.elf
+	$(OBJCOPY) -O binary $< $@
+
+$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf $(FIRMWARE).bin $(BUILD)/compartment.bin
 
 # The EFI application (gnu-efi) with the hypervisor inside, and the USB stick.
 

@@ -5,7 +5,7 @@
  *
  * Hypercall: VMCALL (Intel) or VMMCALL (AMD) at CPL 0 with the number in RAX; arguments in RBX,
  * RCX, RDX; the result comes back in RAX, all other registers are kept. An unknown number gives
- * HYPERCALL_UNKNOWN. At CPL above 0 any call but HYPERCALL_NOP is #UD.
+ * HYPERCALL_UNKNOWN. At CPL above 0 any call but HYPERCALL_NOP and HYPERCALL_UPCALL is #UD.
  */
 #pragma once
 
@@ -42,6 +42,11 @@
  */
 #define HYPERCALL_GIVE_UP  1
 #define HYPERCALL_TEXT_MAX 120
+/*
+ * Has the guest's compartment do nothing, RBX is lost on it, and returns 0: for measuring. Does not
+ * return if the compartment fails.
+ */
+#define HYPERCALL_UPCALL   2
 #define HYPERCALL_UNKNOWN  0xffffffffffffffff
 
 /*

@@ -2,7 +2,8 @@
 /*
  * What the hypervisor carries along, see the Makefile: the console's font, 256 glyphs of 16 bytes,
  * which follow four bytes of header in the PSF 1 file, and behind them the code points of each (read
- * by screen.c only); and the guests' firmware (read by hv/vm only).
+ * by screen.c only); the guests' firmware; and the
+ * program of their compartments (both read by hv/vm only).
  */
     .section .rodata.font_glyphs, "a"
     .globl font_glyphs
@@ -15,6 +16,13 @@ font_glyphs:
 font_codes:
     .incbin "font.psf", 4 + 256 * 16
 font_codes_end:
+
+    .section .rodata.plat_compartment_image, "a"
+    .balign 4096
+    .globl plat_compartment_image
+plat_compartment_image:
+    .incbin "compartment.bin"
+    .balign 4096
 
     .section .rodata.plat_guest_firmware, "a"
     .globl plat_guest_firmware

@@ -40,6 +40,8 @@ OPERATION(nops, "", ".fill 100, 1, 0x90")
 OPERATION(cpuid_op, "xor %%eax, %%eax\n\txor %%ecx, %%ecx", "cpuid")
 OPERATION(vmcall, "xor %%eax, %%eax", "vmcall")
 OPERATION(vmmcall, "xor %%eax, %%eax", "vmmcall")
+OPERATION(upcall, "mov $2, %%eax\n\txor %%ebx, %%ebx", "vmcall")
+OPERATION(upcall_amd, "mov $2, %%eax\n\txor %%ebx, %%ebx", "vmmcall")
 OPERATION(read_apic_base, "mov $0x1b, %%ecx", "rdmsr")
 OPERATION(read_port, "mov $0x3ff, %%edx", "in %%dx, %%al")
 OPERATION(read_x2apic_tpr, "mov $0x808, %%ecx", "rdmsr")
@@ -116,12 +118,16 @@ static void refused_traces(void) {
 }
 
 #define HYPERCALL 2
+#define UPCALL    3
 static const struct operation hypercall_amd = {"hypercall", vmmcall_batch, vmmcall_twin,
                                                vmmcall_traced};
+static const struct operation upcall_on_amd = {"upcall", upcall_amd_batch, upcall_amd_twin,
+                                               upcall_amd_traced};
 static struct operation before_x2apic[] = {
     {"nops", nops_batch, nops_twin, nops_traced},
     {"cpuid", cpuid_op_batch, cpuid_op_twin, cpuid_op_traced},
     [HYPERCALL] = {"hypercall", vmcall_batch, vmcall_twin, vmcall_traced},
+    [UPCALL] = {"upcall", upcall_batch, upcall_twin, upcall_traced},
     {"msr", read_apic_base_batch, read_apic_base_twin, read_apic_base_traced},
     {"port", read_port_batch, read_port_twin, read_port_traced},
     {"xapic-page", read_xapic_page_batch, read_xapic_page_twin, read_xapic_page_traced},
@@ -303,6 +309,7 @@ void guest_main(void) {
     cpuid(0, 0, vendor);
     if (vendor[1] == 0x68747541) { /* "Auth" of "AuthenticAMD" */
         before_x2apic[HYPERCALL] = hypercall_amd;
+        before_x2apic[UPCALL] = upcall_on_amd;
     }
     if (option_number("pair", 0) != 0) {
         measure_pair();

@@ -33,6 +33,7 @@ static void life_power_up(struct vcpu *v) {
     msr_reset(v);
     cpuid_set_osxsave(v, false);
     vcpu_reset(v, false);
+    hvm->compartment_reset(v);
     plat_reset_live_state();
 }
 
@@ -149,6 +150,7 @@ static bool life_start(struct vm *vm) {
     uint64_t copied = plat_tsc();
 
     vm_reset_devices(vm);
+    compartment_reset(vm);
     life_start_vcpus(vm);
     vm->started_tsc = plat_tsc();
     vm_set_state(vm, VM_RUNNING);

@@ -4,6 +4,7 @@
  * report; nothing is ever skipped.
  */
 #include "hv/abi.h"
+#include "hv/exit/compartment.h"
 #include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -24,10 +25,15 @@ static enum action exit_give_up(struct vcpu *v) {
     return ACTION_RETRY;
 }
 
-static enum action exit_hypercall(struct vcpu *v, UNUSED struct vmexit *x) {
+static enum action exit_hypercall(struct vcpu *v, struct vmexit *x) {
     if (LIKELY(v->regs[X86_RAX] == HYPERCALL_NOP)) {
         /* Answers at any privilege: it does nothing, and asking for the CPL would cost a VMREAD. */
         return ACTION_NEXT;
+    }
+    if (v->regs[X86_RAX] == HYPERCALL_UPCALL) { /* the same */
+        v->exchange->argument = v->regs[X86_RBX];
+        v->regs[X86_RAX] = 0;
+        return compartment_upcall(v, x, UPCALL_NOTHING) ? ACTION_NEXT : ACTION_RETRY;
     }
     if (vcpu_cpl(v) != 0) {
         return exit_inject(v, X86_UD, 0);

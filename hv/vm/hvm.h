@@ -56,6 +56,7 @@ extern const char *const hvm_gpr_names[16], *const hvm_segment_names[HVM_SEG_COU
 
 struct hvm_ops {
     const char *name;
+    bool vmmcall; /* the instruction that calls the hypervisor is VMMCALL, not VMCALL */
     enum status (*cpu_on)(void);              /* this CPU enters root operation */
     enum status (*vcpu_init)(struct vcpu *v); /* allocates from the VM's budget */
     /* Controls and host state anew, current on this CPU, caches flushed; at every start of the VM.
@@ -90,6 +91,14 @@ struct hvm_ops {
      * means than the CPU's, lapic_take_posted() said where: true if something waits in the IRR. */
     void (*apic_mode)(struct vcpu *v);
     bool (*apic_update)(struct vcpu *v, uint32_t words);
+    /*
+     * The second context. compartment_reset: as at its entry point, at every start of the VM.
+     * compartment_run: until it calls the core (EXIT_HYPERCALL, and stands behind that) or anything
+     * else ends its run; v->compartment_rip then. Of *x only kind, event and fault are set. The
+     * guest's state is current before and after.
+     */
+    void (*compartment_reset)(struct vcpu *v);
+    void (*compartment_run)(struct vcpu *v, struct vmexit *x);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its
      * name; NULL behind the last. */

@@ -49,6 +49,9 @@ void plat_scrub(void *at, size_t size);
 /* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
 extern const uint8_t plat_guest_firmware[];
 
+/* What each VM's hardware runs on: see hv/abi/compartment.h. At a page's begin. */
+extern const uint8_t plat_compartment_image[];
+
 /* Consoles. */
 /* Hands up to n bytes to the UART without waiting; returns how many it took. */
 size_t plat_serial_write(const uint8_t *bytes, size_t n);

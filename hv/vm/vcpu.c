@@ -189,6 +189,7 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
         v->clocks_due = clock_earlier(v->clocks_due, vm_watch_stop(vm));
         vcpu_timer_set(v);
     }
+    v->upcall_watched = false;
     __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
@@ -317,6 +318,7 @@ void vcpu_reset(struct vcpu *v, bool init) {
     v->window_interrupt = v->window_nmi = false;
     v->nmi_pending = 0;
     v->nmi_used = false;
+    v->upcall_watched = false;
     v->event = (struct event){.type = EVENT_NONE};
     if (init) {
         lapic_init(&v->lapic);

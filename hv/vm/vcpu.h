@@ -8,6 +8,7 @@
 
 #include "hv/dev/lapic.h"
 #include "hv/lib/x86.h"
+#include "hv/vm/compartment.h"
 #include "hv/vm/hvm.h"
 
 struct emulation;
@@ -83,6 +84,14 @@ struct vcpu {
      * (only of vCPU 0), or vcpu_look_again(). */
     uint64_t apic_due, clocks_due;
 
+    struct vcpu_context compartment; /* the second context */
+    struct exchange *exchange;
+    uint64_t compartment_rip; /* where it ended last, but for calls of the core */
+    /* Upcalls begun; the one that a host interrupt found running, and since when on the host TSC.
+     */
+    uint64_t upcalls, slow_upcall, slow_since;
+    bool upcall_watched; /* the CPU's timer will interrupt one that does not come back */
+
     struct lapic lapic;
     struct cpuid_table cpuid;
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
@@ -104,8 +113,8 @@ void vcpu_inject(struct vcpu *v, struct event e);
 void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t error);
 
 /*
- * Has vcpu_service() look at what waits again after so many host TSC ticks: for a vendor that
- * cannot ask for an exit at the end of what keeps an event out. On v's own CPU.
+ * Has vcpu_service() look at what waits again after so many host TSC ticks at the latest: for a
+ * vendor that cannot ask for an exit at the end of what keeps an event out. On v's own CPU.
  */
 void vcpu_look_again(struct vcpu *v, uint64_t ticks);
 

@@ -204,6 +204,12 @@ static enum status vm_create_vcpus(struct vm *vm) {
         s = v->emulation == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         vcpu_of_cpu[v->cpu] = v;
     }
+    if (s == STATUS_OK) {
+        s = compartment_create(vm);
+    }
+    for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
+        vm->vcpus[i].exchange = compartment_exchange(&vm->vcpus[i]);
+    }
     return s;
 }
 

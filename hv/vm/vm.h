@@ -11,6 +11,7 @@
 #include "hv/lib/log.h"
 #include "hv/mem/gmem.h"
 #include "hv/mem/pagetable.h"
+#include "hv/vm/compartment.h"
 #include "hv/vm/vcpu.h"
 
 #define VM_CRASH_LIMIT 3  /* restarts in a row after which on_crash = "restart" gives up */
@@ -58,6 +59,7 @@ struct vm {
     struct pagetable npt;
     struct pagetable npt_xapic; /* with HVM_APIC, for vCPUs in xAPIC mode: */
     void *xapic_page; /* an empty page in the place of the registers, where the CPU puts its own */
+    struct compartment compartment;
     struct gmem mem;
     uint64_t low_ram, high_ram; /* bytes */
 

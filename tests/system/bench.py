@@ -47,6 +47,7 @@ OPERATIONS = [
     Operation("cpuid", "CPUID", 120, True, {"VT-x": (4, 2)}, ("983", "892"), ("1,165", "738")),
     Operation("hypercall", "hypercall that does nothing", 120, True, {"VT-x": (4, 2)},
               ("1,020", "886"), ("1,218", "714")),
+    Operation("upcall", "the same, and an upcall that does nothing", 250, True),
     Operation("msr", "RDMSR IA32_APIC_BASE", 150, True, {"VT-x": (4, 2)},
               ("1,099", "792"), ("1,234", "655")),
     Operation("port", "IN from an emulated port", 200, vtx=("1,243", "1,278"), amd=("1,412", "1,097")),

@@ -7,6 +7,7 @@
 #define TESTS_UNIT_FAKE_MACHINE_H
 
 #include "hv/abi.h"
+#include "hv/exit/compartment.h"
 #include "hv/exit/exit.h"
 #include "hv/exit/mce.h"
 #include "hv/exit/policy.h"
@@ -32,6 +33,22 @@ static size_t fake_console_length;
 /* Any bytes will do: nobody runs them. */
 const uint8_t plat_guest_firmware[BULKHEAD_FIRMWARE_SIZE] = {0xfa, [0x1000] = 0x42,
                                                              [BULKHEAD_FIRMWARE_SIZE - 1] = 0xea};
+
+/* A header, and one page each of code, constants, data and zeroes; the data begins with 42h. */
+#define FAKE_PROGRAM_DATA 0x2000
+const uint8_t plat_compartment_image[0x3000] ALIGNED(PAGE_SIZE) = {'c',
+                                                                   'm',
+                                                                   'p',
+                                                                   'a',
+                                                                   'r',
+                                                                   'p',
+                                                                   'm',
+                                                                   't',
+                                                                   [17] = 0x10,
+                                                                   [25] = 0x20,
+                                                                   [33] = 0x30,
+                                                                   [41] = 0x40,
+                                                                   [FAKE_PROGRAM_DATA] = 0x42};
 
 uint64_t plat_tsc(void) {
     return fake_tsc;
@@ -210,6 +227,21 @@ static void fake_get_code(struct vcpu *v, struct hvm_code *out) {
                              (fake_segs[HVM_CS].attr & SEG_LONG) != 0 &&
                                  (fake_regs[HVM_EFER] & X86_EFER_LMA) != 0};
 }
+static unsigned fake_compartment_resets, fake_compartment_runs;
+static void fake_compartment_reset(struct vcpu *v) {
+    (void)v;
+    fake_compartment_resets++;
+}
+/* What the n-th run ends with; NULL: a call, CORE_DONE. */
+static void (*fake_compartment_end)(struct vcpu *v, struct vmexit *x, unsigned n);
+static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
+    fake_compartment_runs++;
+    x->kind = EXIT_HYPERCALL;
+    v->compartment.regs[X86_RAX] = CORE_DONE;
+    if (fake_compartment_end != NULL) {
+        fake_compartment_end(v, x, fake_compartment_runs);
+    }
+}
 static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     (void)v;
     *value = i;
@@ -235,6 +267,8 @@ static struct hvm_ops fake_ops = {
     .get_segment = fake_get_segment,
     .get_code = fake_get_code,
     .set_segment = fake_set_segment,
+    .compartment_reset = fake_compartment_reset,
+    .compartment_run = fake_compartment_run,
     .flush = fake_flush,
     .raw = fake_raw,
     .npt_format = &pagetable_format_ept,

@@ -45,7 +45,7 @@ enum status svm_probe(void) {
     }
     svm_caps = svm_caps_read();
     uint32_t f = svm_caps.features;
-    if ((f & SVM_HAS_NESTED_PAGING) == 0 || svm_caps.asids < 2) {
+    if ((f & SVM_HAS_NESTED_PAGING) == 0 || svm_caps.asids <= SVM_ASID_COMPARTMENT) {
         log_error("AMD-V: this CPU lacks nested paging");
         return STATUS_UNSUPPORTED;
     }

@@ -20,6 +20,7 @@ static enum status svm_vcpu_init(struct vcpu *v) {
     if (s == STATUS_OK) {
         struct vmcb *c = v->vendor;
         v->lapic.cr8 = (uint8_t *)&c->virtual_interrupt; /* V_TPR */
+        s = svm_compartment_init(v);
     }
     return s;
 }
@@ -49,8 +50,8 @@ static void svm_vcpu_reset(struct vcpu *v) {
     }
     c->io_map = phys_address(v->port_map).v;
     c->msr_map = phys_address(v->msr_map).v;
-    /* ASIDs tell the guests of one CPU apart: a CPU has one vCPU, and one ASID is enough. */
-    c->asid = 1;
+    /* ASIDs tell apart what runs on one CPU: one vCPU, and its compartment. */
+    c->asid = SVM_ASID_GUEST;
     c->virtual_interrupt = V_INTR_MASKING;
     c->nested = NESTED_ENABLE;
     c->nested_cr3 = phys_address(v->vm->npt.root).v;
@@ -232,6 +233,7 @@ static bool svm_make_enterable(UNUSED struct vcpu *v) {
 
 struct hvm_ops svm_ops = {
     .name = "AMD-V",
+    .vmmcall = true,
     .cpu_on = svm_cpu_on,
     .vcpu_init = svm_vcpu_init,
     .vcpu_reset = svm_vcpu_reset,
@@ -247,6 +249,8 @@ struct hvm_ops svm_ops = {
     .get_segment = svm_get_segment,
     .get_code = svm_get_code,
     .set_segment = svm_set_segment,
+    .compartment_reset = svm_compartment_reset,
+    .compartment_run = svm_compartment_run,
     .flush = svm_flush,
     .raw = svm_raw,
     .msr_bit = svm_msr_bit,

@@ -24,7 +24,10 @@ struct svm_vcpu {
     uint64_t shadow_rip, shadow_end;
     uint8_t looks; /* in a row that were in vain */
     bool cr8_watched;
+    struct vmcb *compartment; /* of the second context */
 };
+
+enum { SVM_ASID_GUEST = 1, SVM_ASID_COMPARTMENT };
 
 /* CPUID 8000000Ah, EDX. */
 #define SVM_HAS_NESTED_PAGING BIT32(0)
@@ -56,3 +59,8 @@ bool svm_can_take(struct vcpu *v, bool nmi);
 void svm_window(struct vcpu *v, bool interrupt, bool nmi);
 void svm_events_after_exit(struct vcpu *v);
 void svm_watch_cr8(struct vcpu *v, bool on);
+
+/* compartment.c; init allocates from the VM's budget. */
+MUST_USE enum status svm_compartment_init(struct vcpu *v);
+void svm_compartment_reset(struct vcpu *v);
+void svm_compartment_run(struct vcpu *v, struct vmexit *x);

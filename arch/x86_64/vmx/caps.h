@@ -31,6 +31,8 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 #define PROC_CR8_STORE        BIT32(20)
 #define PROC_TPR_SHADOW       BIT32(21)
 #define PROC_NMI_WINDOW       BIT32(22)
+#define PROC_MOV_DR           BIT32(23)
+#define PROC_IO               BIT32(24)
 #define PROC_IO_BITMAPS       BIT32(25)
 #define PROC_MSR_BITMAPS      BIT32(28)
 #define PROC_MONITOR          BIT32(29)
@@ -39,6 +41,7 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 /* Secondary processor-based controls. */
 #define PROC2_APIC_PAGE          BIT32(0) /* virtualize APIC accesses */
 #define PROC2_EPT                BIT32(1)
+#define PROC2_DESCRIPTORS        BIT32(2) /* LGDT and its like exit */
 #define PROC2_RDTSCP             BIT32(3)
 #define PROC2_X2APIC             BIT32(4) /* virtualize x2APIC mode */
 #define PROC2_VPID               BIT32(5)
@@ -47,6 +50,7 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 #define PROC2_APIC_REGISTERS     BIT32(8)
 #define PROC2_VIRTUAL_INTERRUPTS BIT32(9)
 #define PROC2_INVPCID            BIT32(12)
+#define PROC2_ENCLS              BIT32(15) /* leaves of ENCLS exit, by a bitmap */
 #define PROC2_BUS_LOCK           BIT32(30)
 
 #define EXIT_SAVE_DEBUG BIT32(2)

@@ -113,12 +113,8 @@ static uint64_t vmx_host_rip(void) {
     return (uintptr_t)vmx_exit_entry;
 }
 
-/* Controls and host state. */
-static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
+void vmx_write_host_state(void) {
     const struct cpu *cpu = cpu_current();
-    s->entry_controls = vmx_controls[VMX_ENTRY];
-    s->cr4_guest_owned =
-        cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_PKE | X86_CR4_MCE);
     const struct {
         uint16_t code;
         uint64_t value;
@@ -126,19 +122,8 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
         {VMCS_CODE_HOST_CS, SELECTOR_CODE},
         {VMCS_CODE_HOST_SS, SELECTOR_DATA},
         {VMCS_CODE_HOST_TR, SELECTOR_TSS},
-        {VMCS_CODE_IO_BITMAP_A, phys_address(v->port_map).v},
-        {VMCS_CODE_IO_BITMAP_B, phys_address(v->port_map + PAGE_SIZE).v},
-        {VMCS_CODE_GUEST_LINK, UINT64_MAX}, /* there is none */
         {VMCS_CODE_HOST_PAT, msr_read(X86_MSR_PAT)},
         {VMCS_CODE_HOST_EFER, msr_read(X86_MSR_EFER)},
-        {VMCS_CODE_PIN_CONTROLS, vmx_controls[VMX_PIN]},
-        {VMCS_CODE_PROC_CONTROLS, vmx_controls[VMX_PROC]},
-        /* #AC and #DB: raised without end in microcode, they would lock up the CPU. */
-        {VMCS_CODE_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC)},
-        {VMCS_CODE_EXIT_CONTROLS, vmx_controls[VMX_EXIT]},
-        {VMCS_CODE_ENTRY_CONTROLS, s->entry_controls},
-        {VMCS_CODE_CR0_MASK, ~VMX_CR0_GUEST_OWNED},
-        {VMCS_CODE_CR4_MASK, ~s->cr4_guest_owned},
         {VMCS_CODE_HOST_CR0, cr0_read()},
         {VMCS_CODE_HOST_CR3, cr3_read()},
         {VMCS_CODE_HOST_CR4, cr4_read()},
@@ -153,20 +138,56 @@ static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         vmcs_write_raw(fields[i].code, fields[i].value);
     }
-    if ((vmx_controls[VMX_PROC2] & PROC2_VPID) != 0) {
-        vmcs_write16(VMCS_VPID, 1); /* 0 is the host's */
+}
+
+static void vmx_write_controls(struct vcpu *v, struct vmx_vcpu *s) {
+    s->entry_controls = vmx_controls[VMX_ENTRY];
+    s->cr4_guest_owned =
+        cr4_guest_allowed(&v->cpuid) & ~(X86_CR4_OSXSAVE | X86_CR4_PKE | X86_CR4_MCE);
+    const struct {
+        uint16_t code;
+        uint64_t value;
+    } fields[] = {
+        {VMCS_CODE_IO_BITMAP_A, phys_address(v->port_map).v},
+        {VMCS_CODE_IO_BITMAP_B, phys_address(v->port_map + PAGE_SIZE).v},
+        {VMCS_CODE_GUEST_LINK, UINT64_MAX}, /* there is none */
+        {VMCS_CODE_PIN_CONTROLS, vmx_controls[VMX_PIN]},
+        {VMCS_CODE_PROC_CONTROLS, vmx_controls[VMX_PROC]},
+        /* #AC and #DB: raised without end in microcode, they would lock up the CPU. */
+        {VMCS_CODE_EXCEPTION_BITMAP, BIT32(X86_DB) | BIT32(X86_AC) | BIT32(X86_MC)},
+        {VMCS_CODE_EXIT_CONTROLS, vmx_controls[VMX_EXIT]},
+        {VMCS_CODE_ENTRY_CONTROLS, s->entry_controls},
+        {VMCS_CODE_CR0_MASK, ~VMX_CR0_GUEST_OWNED},
+        {VMCS_CODE_CR4_MASK, ~s->cr4_guest_owned},
+    };
+    vmx_write_host_state();
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+        vmcs_write_raw(fields[i].code, fields[i].value);
     }
+    if ((vmx_controls[VMX_PROC2] & PROC2_VPID) != 0) {
+        vmcs_write16(VMCS_VPID, VMX_VPID_GUEST);
+    }
+}
+
+void vmx_load(const uint32_t *vmcs) {
+    hpa_t hpa = phys_address(vmcs);
+    bool failed;
+    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
+    ASSERT(!failed);
+}
+
+void vmx_load_cleared(uint32_t *vmcs) {
+    hpa_t hpa = phys_address(vmcs);
+    bool failed;
+    vmcs[0] = vmx_caps.revision;
+    __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
+    ASSERT(!failed);
+    vmx_load(vmcs);
 }
 
 static void vmx_vcpu_reset(struct vcpu *v) {
     struct vmx_vcpu *s = v->vendor;
-    hpa_t hpa = phys_address(s->vmcs);
-    bool failed;
-    s->vmcs[0] = vmx_caps.revision;
-    __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
-    ASSERT(!failed);
-    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
-    ASSERT(!failed);
+    vmx_load_cleared(s->vmcs);
     v->host_stack = 0;
     vmx_write_controls(v, s);
     if (v->lapic.hardware) {
@@ -408,6 +429,8 @@ struct hvm_ops vmx_ops = {
     .get_segment = vmx_get_segment,
     .get_code = vmx_get_code,
     .set_segment = vmx_set_segment,
+    .compartment_reset = vmx_compartment_reset,
+    .compartment_run = vmx_compartment_run,
     .apic_mode = vmx_apic_mode,
     .apic_update = vmx_apic_update,
     .flush = vmx_flush,

@@ -74,6 +74,7 @@ VMCS_DEFINE_FIELD(64)
     FIELD(64, APIC_ACCESS, 0x2014)                                                                 \
     FIELD(64, EPT_POINTER, 0x201a)                                                                 \
     FIELD(64, EOI_EXIT_BITMAP0, 0x201c) /* 4 of 64 vectors each */                                 \
+    FIELD(64, ENCLS_BITMAP, 0x202e)                                                                \
     FIELD(64, GUEST_PHYSICAL, 0x2400)                                                              \
     FIELD(64, GUEST_LINK, 0x2800)                                                                  \
     FIELD(64, GUEST_DEBUGCTL, 0x2802)                                                              \

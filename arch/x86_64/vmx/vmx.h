@@ -18,6 +18,7 @@ struct vmx_vcpu {
     uint64_t cr4_guest_owned;
     uint32_t entry_controls;
     uint64_t eoi_exits[4]; /* what the VMCS has: the level-triggered vectors */
+    ALIGNED(PAGE_SIZE) uint32_t compartment[PAGE_SIZE / 4]; /* the VMCS of the second context */
 };
 
 /* Set once by vmx_probe(). */
@@ -33,11 +34,25 @@ void vmx_exit_entry(void);
 void vmx_exit_entry_pbrsb(void);
 void vmx_exit_entry_bhb(void);
 
+/* VPIDs; 0 is the host's. */
+enum { VMX_VPID_GUEST = 1, VMX_VPID_COMPARTMENT };
+
+_Static_assert(offsetof(struct vcpu_context, host_stack) == 0x80, "used in enter.S");
+
+/* state.c: what every VMCS says of the host; makes a VMCS the current one, as it is or cleared. */
+void vmx_write_host_state(void);
+void vmx_load(const uint32_t *vmcs);
+void vmx_load_cleared(uint32_t *vmcs);
+
 enum status vmx_probe(void);
 enum status vmx_cpu_on(void);
 /* struct hvm_ops. */
 void vmx_end_shadow(struct vcpu *v);
 const char *vmx_refusal(struct vcpu *v);
 bool vmx_make_enterable(struct vcpu *v);
-/* The only call of vmx_enter, so that its stack depth does not vary: see enter.S. */
+/* The only call of vmx_enter for guests, so that its stack depth does not vary: see enter.S. */
 void vmx_loop(struct vcpu *v);
+
+/* compartment.c, of struct hvm_ops. */
+void vmx_compartment_reset(struct vcpu *v);
+void vmx_compartment_run(struct vcpu *v, struct vmexit *x);

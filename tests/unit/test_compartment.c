@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * hv/vm/compartment.c and hv/exit/compartment.c: what a compartment can reach, what it starts with,
+ * and what becomes of one that does anything else than answer.
+ */
+#include "fake_machine.h"
+#include "hv/lib/phys.h"
+
+#define BASE COMPARTMENT_GPA
+
+static char said[4096];
+static size_t said_length;
+
+static void keep(UNUSED enum log_level level, const char *line, size_t length) {
+    size_t left = sizeof(said) - 1 - said_length;
+    length = length < left ? length : left;
+    memcpy(said + said_length, line, length);
+    said_length += length;
+    said[said_length] = 0;
+}
+
+static uint64_t now_us(void) {
+    return 0;
+}
+
+static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
+
+static struct vcpu *start(void) {
+    struct vcpu *v = fake_machine_start();
+    compartment_reset(v->vm);
+    fake_compartment_end = NULL;
+    fake_compartment_runs = 0;
+    fake_interrupt = NULL;
+    said_length = 0;
+    said[0] = 0;
+    log_init(&hooks, LOG_INFO);
+    return v;
+}
+
+static struct npt_leaf look(const struct vm *vm, uint64_t gpa) {
+    struct npt_leaf leaf = {0};
+    if (npt_lookup(&vm->compartment.npt, gpa, &leaf) != STATUS_OK) {
+        leaf.access = 0;
+    }
+    return leaf;
+}
+
+/* A page of the compartment's physical memory, as the host has it; NULL if it cannot write it. */
+static uint8_t *writable(const struct vm *vm, uint64_t gpa) {
+    struct npt_leaf leaf = look(vm, gpa);
+    if (leaf.access != (NPT_READ | NPT_WRITE)) {
+        return NULL;
+    }
+    return phys_pointer(HPA(leaf.hpa.v + (gpa - leaf.address)));
+}
+
+TEST(the_program_is_shared_and_read_only) {
+    struct vcpu *v = start();
+    struct npt_leaf text = look(v->vm, BASE), constants = look(v->vm, BASE + 0x1000);
+    CHECK_U64(text.access, NPT_READ | NPT_EXECUTE);
+    CHECK_U64(text.hpa.v, (uintptr_t)plat_compartment_image);
+    CHECK_U64(constants.access, NPT_READ);
+    CHECK_U64(constants.hpa.v, (uintptr_t)plat_compartment_image + 0x1000);
+}
+
+TEST(data_is_the_vms_own) {
+    struct vcpu *v = start();
+    const struct plan_vm *plan = v->vm->plan;
+    for (uint64_t at = 0x2000; at < 0x4000; at += PAGE_SIZE) {
+        struct npt_leaf data = look(v->vm, BASE + at);
+        CHECK_U64(data.access, NPT_READ | NPT_WRITE);
+        CHECK(data.hpa.v >= plan->budget_base.v &&
+              data.hpa.v < plan->budget_base.v + plan->budget_size);
+    }
+    CHECK_U64(look(v->vm, BASE + 0x4000).access, 0);
+}
+
+TEST(ram_is_where_the_guest_has_it_and_runs_nowhere) {
+    struct vcpu *v = start();
+    const struct plan_region *r = &v->vm->plan->regions[0];
+    for (uint64_t at = 0; at < r->size; at += 2 * MIB) {
+        struct npt_leaf leaf = look(v->vm, at);
+        CHECK_U64(leaf.access, NPT_READ | NPT_WRITE);
+        CHECK_U64(leaf.hpa.v + (at - leaf.address), r->hpa.v + at);
+    }
+    CHECK_U64(look(v->vm, r->size).access, 0);
+}
+
+TEST(the_guest_reaches_nothing_of_it) {
+    struct vcpu *v = start();
+    struct npt_leaf leaf;
+    for (uint64_t at = 0; at < 4 * MIB; at += PAGE_SIZE) {
+        CHECK(npt_lookup(&v->vm->npt, BASE + at, &leaf) != STATUS_OK);
+    }
+}
+
+TEST(nothing_is_mapped_between_the_pieces) {
+    struct vcpu *v = start();
+    struct npt_leaf leaf;
+    uint64_t mapped = 0, planned = v->vm->plan->regions[0].size + 4 * PAGE_SIZE;
+    for (uint64_t at = 0; at < NPT_SPACE; at += leaf.size) {
+        mapped += npt_lookup(&v->vm->compartment.npt, at, &leaf) == STATUS_OK ? leaf.size : 0;
+    }
+    planned += v->vm->compartment.tables * PAGE_SIZE + COMPARTMENT_STACK_SIZE + PAGE_SIZE;
+    CHECK_U64(mapped, planned);
+}
+
+TEST(a_stack_ends_in_a_hole) {
+    struct vcpu *v = start();
+    uint64_t slot = BASE + (compartment_slot(v) - COMPARTMENT_BASE);
+    uint64_t top = slot + COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE;
+    CHECK_U64(look(v->vm, slot).access, 0);
+    CHECK(writable(v->vm, slot + COMPARTMENT_STACK) != NULL);
+    CHECK(writable(v->vm, top - PAGE_SIZE) != NULL);
+    CHECK_U64(look(v->vm, top).access, 0);
+    CHECK(writable(v->vm, slot + COMPARTMENT_EXCHANGE) == (uint8_t *)v->exchange);
+    CHECK_U64(look(v->vm, slot + COMPARTMENT_EXCHANGE + PAGE_SIZE).access, 0);
+}
+
+/* As the CPU walks its tables, with the entries' own bits. */
+static uint64_t translate(const struct vm *vm, uint64_t address) {
+    uint64_t table = compartment_cr3();
+    for (unsigned shift = 39; shift >= 12; shift -= 9) {
+        const uint64_t *entries = (const void *)writable(vm, table);
+        uint64_t entry = entries == NULL ? 0 : entries[address >> shift & 511];
+        if ((entry & 3) != 3) {
+            return UINT64_MAX;
+        }
+        table = entry & 0xffffffffff000ull;
+        if (shift < 39 && (entry & 0x80) != 0) {
+            return table + (address & ((1ull << shift) - 1));
+        }
+    }
+    return table + (address & 0xfff);
+}
+
+TEST(its_own_tables_lead_to_span_and_window) {
+    struct vcpu *v = start();
+    CHECK_U64(translate(v->vm, COMPARTMENT_BASE), BASE);
+    CHECK_U64(translate(v->vm, COMPARTMENT_BASE + 0x345678), BASE + 0x345678);
+    CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW), 0);
+    CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW + 0x123456), 0x123456);
+    CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW + GIB), UINT64_MAX);
+    CHECK_U64(translate(v->vm, 0), UINT64_MAX);
+    CHECK_U64(translate(v->vm, BASE), UINT64_MAX);
+}
+
+TEST(a_start_finds_data_as_it_was_built) {
+    struct vcpu *v = start();
+    uint8_t *data = writable(v->vm, BASE + FAKE_PROGRAM_DATA);
+    uint8_t *zeroes = writable(v->vm, BASE + 0x3000);
+    CHECK_U64(data[0], 0x42);
+    memset(data, 0xff, 2 * PAGE_SIZE);
+    memset(v->exchange, 0xff, PAGE_SIZE);
+    memset((uint8_t *)v->exchange - COMPARTMENT_STACK_SIZE, 0xff, COMPARTMENT_STACK_SIZE);
+    compartment_reset(v->vm);
+    CHECK_U64(data[0], 0x42);
+    CHECK_U64(data[1], 0);
+    CHECK_U64(zeroes[0], 0);
+    CHECK_U64(v->exchange->argument, 0);
+    CHECK_U64(*((uint8_t *)v->exchange - 1), 0);
+    CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW), 0);
+}
+
+static bool upcall(struct vcpu *v) {
+    const struct vmexit x = {.kind = EXIT_IO};
+    return compartment_upcall(v, &x, UPCALL_NOTHING);
+}
+
+TEST(an_answer_comes_back) {
+    struct vcpu *v = start();
+    v->exchange->upcall = 77;
+    CHECK(upcall(v));
+    CHECK_U64(v->exchange->upcall, UPCALL_NOTHING);
+    CHECK_U64(fake_compartment_runs, 1);
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+    CHECK_STR(said, "");
+}
+
+TEST(the_guest_gets_one_by_hypercall) {
+    struct vcpu *v = start();
+    struct vmexit x = {.kind = EXIT_HYPERCALL};
+    v->regs[X86_RAX] = HYPERCALL_UPCALL;
+    v->regs[X86_RBX] = 0x1234;
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(v->regs[X86_RAX], 0);
+    CHECK_U64(v->exchange->argument, 0x1234);
+    CHECK_U64(fake_compartment_runs, 1);
+}
+
+static uint64_t wild_call;
+static void end_with_wild_call(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    v->compartment.regs[X86_RAX] = wild_call;
+}
+
+TEST(a_call_that_there_is_not_ends_the_vm) {
+    static const uint64_t calls[] = {CORE_CALLS, 0x100000000, UINT64_MAX};
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+        struct vcpu *v = start();
+        wild_call = calls[i];
+        fake_compartment_end = end_with_wild_call;
+        CHECK(!upcall(v));
+        CHECK_U64(v->vm->leave, LEAVE_CRASH);
+        CHECK(strstr(said, "its compartment asked for what there is not") != NULL);
+    }
+}
+
+static enum exit_kind end_kind;
+static void end_with_kind(struct vcpu *v, struct vmexit *x, UNUSED unsigned n) {
+    v->compartment_rip = 0xffffffff80001234;
+    x->kind = end_kind;
+    x->event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_PF, .error = 2};
+    if (end_kind == EXIT_NESTED_FAULT) {
+        x->fault = (struct exit_nested_fault){.gpa = GPA(0xabcdef000), .write = true};
+    }
+}
+
+TEST(whatever_else_it_does_ends_the_vm) {
+    for (unsigned k = 0; k < EXIT_KINDS; k++) {
+        bool ours = k == EXIT_HYPERCALL || k == EXIT_INTERRUPT || k == EXIT_HOST_NMI ||
+                    k == EXIT_HOST_INIT || k == EXIT_HOST_MCE;
+        if (ours) {
+            continue;
+        }
+        struct vcpu *v = start();
+        end_kind = (enum exit_kind)k;
+        fake_compartment_end = end_with_kind;
+        CHECK(!upcall(v));
+        CHECK_U64(v->vm->leave, LEAVE_CRASH);
+        CHECK(strstr(said, "its compartment ") != NULL);
+        CHECK(strstr(said, "0xffffffff80001234") != NULL);
+        CHECK(strstr(said, "while it worked on port") != NULL);
+    }
+}
+
+TEST(a_fault_is_told) {
+    struct vcpu *v = start();
+    end_kind = EXIT_EXCEPTION;
+    fake_compartment_end = end_with_kind;
+    CHECK(!upcall(v));
+    CHECK(strstr(said, "exception 14, error code 0x2") != NULL);
+    v = start();
+    end_kind = EXIT_NESTED_FAULT;
+    fake_compartment_end = end_with_kind;
+    CHECK(!upcall(v));
+    CHECK(strstr(said, "wrote 0xabcdef000") != NULL);
+}
+
+/* Interrupts come while it runs, and the third time it answers. */
+static void end_with_interrupts(UNUSED struct vcpu *v, struct vmexit *x, unsigned n) {
+    x->kind = n < 3 ? EXIT_INTERRUPT : EXIT_HYPERCALL;
+}
+
+TEST(host_interrupts_are_taken_meanwhile) {
+    struct vcpu *v = start();
+    unsigned taken = fake_interrupts_taken;
+    fake_compartment_end = end_with_interrupts;
+    CHECK(upcall(v));
+    CHECK_U64(fake_interrupts_taken, taken + 2);
+    CHECK((v->requests & REQUEST_TIMER) != 0); /* for the guest's own deadlines */
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+}
+
+static void end_never(UNUSED struct vcpu *v, struct vmexit *x, UNUSED unsigned n) {
+    x->kind = EXIT_INTERRUPT;
+}
+
+static void pass_time(void) {
+    CHECK(fake_deadline > fake_tsc); /* or nothing would come any more */
+    fake_tsc = fake_deadline;
+}
+
+TEST(one_that_does_not_come_back_ends_the_vm) {
+    struct vcpu *v = start();
+    uint64_t begin = fake_tsc;
+    fake_compartment_end = end_never;
+    fake_interrupt = pass_time;
+    CHECK(!upcall(v));
+    CHECK_U64(v->vm->leave, LEAVE_CRASH);
+    CHECK(strstr(said, "its compartment does not come back") != NULL);
+    CHECK((fake_tsc - begin) * 1000 / FAKE_HZ <= 3 * UPCALL_MAX_MS);
+    CHECK((fake_tsc - begin) * 1000 / FAKE_HZ >= UPCALL_MAX_MS);
+}
+
+TEST(the_time_of_one_upcall_does_not_count_for_the_next) {
+    struct vcpu *v = start();
+    for (unsigned i = 0; i < 10; i++) {
+        fake_compartment_runs = 0;
+        fake_compartment_end = end_with_interrupts;
+        fake_interrupt = pass_time;
+        CHECK(upcall(v));
+    }
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+}
+
+static struct vcpu *asked;
+static void ask_to_leave(void) {
+    asked->requests |= REQUEST_LEAVE;
+}
+
+TEST(a_vm_that_is_to_end_does_not_wait_for_it) {
+    struct vcpu *v = asked = start();
+    fake_compartment_end = end_never;
+    fake_interrupt = ask_to_leave;
+    CHECK(!upcall(v));
+    CHECK_U64(fake_compartment_runs, 1);
+    CHECK_STR(said, "");
+}
+
+static void end_with_nmi(UNUSED struct vcpu *v, struct vmexit *x, unsigned n) {
+    x->kind = n == 1 ? EXIT_HOST_NMI : EXIT_HYPERCALL;
+}
+
+TEST(an_nmi_of_the_host_is_not_its_fault) {
+    struct vcpu *v = start();
+    fake_compartment_end = end_with_nmi;
+    CHECK(upcall(v));
+    CHECK_U64(fake_compartment_runs, 2);
+}
+
+TEST_MAIN(T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
+          T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
+          T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
+          T(its_own_tables_lead_to_span_and_window), T(a_start_finds_data_as_it_was_built),
+          T(an_answer_comes_back), T(the_guest_gets_one_by_hypercall),
+          T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
+          T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
+          T(one_that_does_not_come_back_ends_the_vm),
+          T(the_time_of_one_upcall_does_not_count_for_the_next),
+          T(a_vm_that_is_to_end_does_not_wait_for_it), T(an_nmi_of_the_host_is_not_its_fault))
