@@ -59,10 +59,10 @@ $(ELF) $(BUILD)/boot.so: $(patsubst %,$(BUILD)/obj/tests/coverage/%.o,hypervisor
 endif
 
 # A static position-independent ELF; boot/ applies its relative relocations.
+ELF_LINK = $(CC) -nostdlib -static-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,-z,noexecstack \
+           -Wl,-z,separate-code -Wl,--build-id=sha1 -Wl,-z,norelro -Wl,--no-dynamic-linker -Wl,--fatal-warnings
 $(ELF): $(ELF_OBJ) linker.ld
-	$(CC) -nostdlib -static-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,-z,noexecstack \
-	    -Wl,-z,separate-code -Wl,--build-id=sha1 -Wl,-z,norelro -Wl,--no-dynamic-linker \
-	    -Wl,--fatal-warnings -o $@ $(ELF_OBJ) $(ELF_COVERAGE)
+	$(ELF_LINK) -o $@ $(ELF_OBJ) $(ELF_COVERAGE)
 
 # What each guest starts with (guests/firmware), its DSDT compiled from ASL; arch/x86_64/blob.S embeds
 # it, and the font on the screen.
@@ -90,6 +90,9 @@ $(FIRMWARE).bin: $(FIRMWARE).elf
 COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/entry/*.c))
 COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) $(BUILD)/compartment/hv/compartment/entry/start.o
 
+COMPARTMENT_LINK = $(CC) -nostdlib -static -Wl,-T,hv/compartment/compartment.lds -Wl,--build-id=none -Wl,--gc-sections \
+                   -Wl,-z,noexecstack -Wl,--fatal-warnings
+
 $(BUILD)/compartment/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(FREESTANDING) -MMD -MP -c $< -o $@
@@ -99,8 +102,7 @@ $(BUILD)/compartment/%.o: %.S
 	$(CC) $(ASFLAGS) -MMD -MP -c $< -o $@
 
 $(BUILD)/compartment.elf: $(COMPARTMENT_OBJ) hv/compartment/compartment.lds
-	$(CC) -nostdlib -static -Wl,-T,hv/compartment/compartment.lds -Wl,--build-id=none -Wl,--gc-sections \
-	    -Wl,-z,noexecstack -Wl,--fatal-warnings -o $@ $(COMPARTMENT_OBJ)
+	$(COMPARTMENT_LINK) -o $@ $(COMPARTMENT_OBJ)
 
 $(BUILD)/compartment.bin: $(BUILD)/compartment.elf
 	$(OBJCOPY) -O binary $< $@
@@ -129,15 +131,18 @@ $(BUILD)/obj/boot/blob.o: boot/blob.S $(BUILD)/stripped/bulkhead.elf
 	@mkdir -p $(@D)
 	$(CC) -I$(BUILD)/stripped $(ASFLAGS) -c $< -o $@
 
-$(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
-	$(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z noexecstack --no-undefined --build-id=none \
-	    --fatal-warnings -T boot/efi.lds -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) \
-	    $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a $(EFI_COVERAGE)
-
+EFI_LINK = $(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z noexecstack --no-undefined \
+           --build-id=none --fatal-warnings -T boot/efi.lds
+EFI_LIBS := $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a
 # SOURCE_DATE_EPOCH: the PE header's time stamp is part of the bytes that two builds share.
+EFI_CONVERT = SOURCE_DATE_EPOCH=0 $(OBJCOPY) --strip-all -j .text -j .reloc -j .data -j .dynamic -j .rela -j .dynsym \
+              --target efi-app-x86_64 --subsystem=10
+
+$(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
+	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) $(EFI_LIBS) $(EFI_COVERAGE)
+
 $(EFI): $(BUILD)/boot.so
-	SOURCE_DATE_EPOCH=0 $(OBJCOPY) --strip-all -j .text -j .reloc -j .data -j .dynamic -j .rela -j .dynsym \
-	    --target efi-app-x86_64 --subsystem=10 $< $@
+	$(EFI_CONVERT) $< $@
 
 # What the demo stick carries, as PATH-ON-THE-STICK=FILE.
 USB_FILES := EFI/BOOT/BOOTX64.EFI=$(EFI) bulkhead/bulkhead.toml=config/bulkhead.toml \
@@ -154,6 +159,26 @@ usb: $(BUILD)/bulkhead-usb.img
 
 # The parts of boot/ that need no firmware are tested on the host.
 $(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o ranges.o)
+
+# The same with another program in the compartments, which has a back door: for one test, and never on the demo stick.
+
+BACKDOOR := $(BUILD)/backdoor
+$(BACKDOOR)/compartment.elf: $(BUILD)/compartment/tests/backdoor/main.o hv/compartment/compartment.lds \
+        $(filter-out %/entry/main.o,$(COMPARTMENT_OBJ))
+	@mkdir -p $(@D)
+	$(COMPARTMENT_LINK) -o $@ $(filter %.o,$^)
+$(BACKDOOR)/compartment.bin: $(BACKDOOR)/compartment.elf
+	$(OBJCOPY) -O binary $< $@
+$(BACKDOOR)/core_blob.o: arch/x86_64/blob.S $(BACKDOOR)/compartment.bin $(BUILD)/font.psf $(FIRMWARE).bin
+	$(CC) -I$(BACKDOOR) $(ASFLAGS) -c $< -o $@
+$(BACKDOOR)/bulkhead.elf: $(BACKDOOR)/core_blob.o $(filter-out %/x86_64/blob.o,$(ELF_OBJ)) linker.ld
+	$(ELF_LINK) -o $@ $(filter %.o,$^)
+$(BACKDOOR)/boot_blob.o: boot/blob.S $(BACKDOOR)/bulkhead.elf
+	$(CC) -I$(BACKDOOR) $(ASFLAGS) -c $< -o $@
+$(BACKDOOR)/boot.so: $(BACKDOOR)/boot_blob.o $(filter-out %/boot/blob.o,$(BOOT_OBJ)) boot/efi.lds
+	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIBS)
+$(BACKDOOR)/BOOTX64.EFI: $(BACKDOOR)/boot.so
+	$(EFI_CONVERT) $< $@
 
 # The demo guest's initramfs: a static busybox, one script and two modules of its kernel.
 
@@ -283,7 +308,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
-test-guests: $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))

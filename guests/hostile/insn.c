@@ -57,7 +57,7 @@ const char *act_foreign_call(void) {
 }
 
 const char *act_hypercalls(void) {
-    static const uint64_t numbers[] = {2, 1ull << 32, 1ull << 63, UINT64_MAX};
+    static const uint64_t numbers[] = {3, 1ull << 32, 1ull << 63, UINT64_MAX};
     unsigned unknown = 0;
     for (size_t i = 0; i < COUNT(numbers); i++) {
         uint64_t rax = numbers[i];

@@ -32,7 +32,7 @@ static bool compartment_crash(struct vcpu *v, const struct vmexit *x, const stru
 
 /* As a report says them: what ended a run that was to end by a call. */
 static const char *const compartment_ends[EXIT_KINDS] = {
-    [EXIT_UNKNOWN] = "did what the CPU has no name for",
+    [EXIT_UNKNOWN] = "executed what it may not",
     [EXIT_CPUID] = "executed CPUID",
     [EXIT_RDMSR] = "read an MSR",
     [EXIT_WRMSR] = "wrote an MSR",

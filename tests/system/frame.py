@@ -66,10 +66,12 @@ class Boot:
         raise NotImplementedError
 
     # Sticks.
+    efi_file = "BOOTX64.EFI"        # in the build's folder: the application on the stick
+
     def make_stick(self, files):
         """files: path on the stick -> file, or bytes to be written to one."""
         os.makedirs(self.folder, exist_ok=True)
-        arguments = ["EFI/BOOT/BOOTX64.EFI=" + os.path.join(self.build, "BOOTX64.EFI")]
+        arguments = ["EFI/BOOT/BOOTX64.EFI=" + os.path.join(self.build, self.efi_file)]
         for number, (path, source) in enumerate(files.items()):
             if isinstance(source, bytes):
                 name = os.path.join(self.folder, f"file{number}")

@@ -15,6 +15,7 @@ import time
 
 from frame import Report, checks_of, run_boot
 from machine import HOST, TARGETS, Machine, fastest_of, target_named
+from test_compartment import Compartment
 from test_differential import Compare, Differential
 from test_hostile import Hostile, HostileFirst
 from test_image import Image
@@ -28,7 +29,7 @@ from test_screen import Screen
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Compartments with a back door (tests/backdoor), which do on their guest's request what no compartment may.
+
+Each act ends that VM with a report that names the compartment, or comes to nothing; the neighbour's heart goes on.
+"""
+import os
+import re
+
+from frame import ROOT, check, expect_that
+from guests import HEART_CONFIG, GuestBoot
+
+CONFIG = HEART_CONFIG + """\
+[guest.hostile]
+cpus = "1-2"
+memory = "32M"
+kernel = "guests/hostileguest"
+cmdline = "cpus=2 memory=32"
+on_crash = "stop"
+"""
+
+ACT = re.compile(r'^ACT\((\w+), "([^"]*)", "([^"]*)"\)$', re.M)
+
+
+def read_acts():
+    """(number, name, what, report) in the order of the file."""
+    with open(os.path.join(ROOT, "tests/backdoor/acts.def"), encoding="ascii") as file:
+        return [(number, *found) for number, found in enumerate(ACT.findall(file.read()), 1)]
+
+
+class Compartment(GuestBoot):
+    name = "compartment"
+    seconds = 60
+    machine_cpus = 3
+    efi_file = "backdoor/BOOTX64.EFI"
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "guests/hostileguest": self.guest_file("hostileguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    @check("the guests start", required=True)
+    def start(self):
+        self.machine.expect(r"console 1/\d: heart", 240, "the focus to move to the first guest")
+        self.heart_goes_on()
+
+    @check("what a compartment may not do ends its VM, with a report that names it")
+    def acts(self):
+        acts = read_acts()
+        expect_that(len(acts) >= 20, "20 acts or more", len(acts))
+        bad = [fault for act in acts if (fault := self.act(*act))]
+        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
+
+    def act(self, number, name, what, report):
+        """One act; the guest is as before then. What was wrong, or None."""
+        if not report:
+            lines, _, failed = self.group_lines(f"upcall-{number}")
+            return f"{name} ({what}) must come to nothing:\n{lines}" if failed else None
+        self.new_log()
+        self.begin(f"upcall-{number}")
+        self.machine.expect(r"hostile: error: stopped: its compartment failed", 60, f"{name} to end the VM")
+        self.order("start", "hostile")
+        lines = [line for _, _, vm, line in self.new_log() if vm == "hostile"]
+        self.heart_goes_on()
+        if re.search(rf"its compartment (?:{report})", "\n".join(lines), re.S):
+            return None
+        return f"{name} ({what}) must end by /{report}/, but: " + "; ".join(lines[:4])
