@@ -73,7 +73,8 @@ CIRCLES = [
     ("the table of stubs and what they call", "arch/x86_64/trap arch/x86_64/trap_entry"),
     ("the first instructions of all CPUs are in one file", "arch/x86_64/entry arch/x86_64/smp arch/x86_64/start"),
     ("a vendor's operations are used where they are filled in",
-     """arch/x86_64/svm/cpu arch/x86_64/svm/run arch/x86_64/svm/state arch/x86_64/vendor arch/x86_64/vmx/cpu
+     """arch/x86_64/svm/compartment arch/x86_64/svm/cpu arch/x86_64/svm/run arch/x86_64/svm/state arch/x86_64/vendor
+        arch/x86_64/vmx/compartment arch/x86_64/vmx/cpu
         arch/x86_64/vmx/enterable arch/x86_64/vmx/run arch/x86_64/vmx/state"""),
 ]
 COMPARTMENT = "hv/compartment"

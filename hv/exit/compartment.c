@@ -88,11 +88,11 @@ static __attribute__((noinline)) bool compartment_other(struct vcpu *v, const st
     if (end->kind == EXIT_INTERRUPT) {
         return compartment_interrupted(v, x, end);
     }
-    if (end->kind == EXIT_HOST_NMI) {
-        return true; /* the vendor's file has handled it */
+    if (end->kind == EXIT_HOST_NMI || end->kind == EXIT_HOST_INIT) {
+        return true; /* the vendor's file has handled the one, and the other is nothing */
     }
-    if (end->kind == EXIT_HOST_MCE || end->kind == EXIT_HOST_INIT) {
-        (void)exit_table[end->kind](v, end);
+    if (end->kind == EXIT_HOST_MCE) {
+        (void)exit_host_mce(v, end);
         return (__atomic_load_n(&v->requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) == 0;
     }
     const char *what = compartment_ends[end->kind];

@@ -127,15 +127,15 @@ static void compartment_build_tables(const struct vm *vm) {
 static enum status compartment_map(struct vm *vm, uint64_t from, uint64_t until, const void *host,
                                    unsigned access) {
     return from == until ? STATUS_OK
-                         : npt_map_range(&vm->compartment.npt, COMPARTMENT_GPA + from,
-                                         phys_address(host), until - from, access, NPT_WB);
+                         : pagetable_map(&vm->compartment.npt, COMPARTMENT_GPA + from,
+                                         phys_address(host), until - from, access, PAGE_WB);
 }
 
 static enum status compartment_map_slot(struct vm *vm, const struct vcpu *v) {
     const uint8_t *pages = compartment_slot_pages(v);
     uint64_t slot = compartment_slot(v) - COMPARTMENT_BASE;
     uint64_t stack = slot + COMPARTMENT_STACK, exchange = slot + COMPARTMENT_EXCHANGE;
-    unsigned access = NPT_READ | NPT_WRITE;
+    unsigned access = PAGE_READ | PAGE_WRITE;
     enum status s = compartment_map(vm, stack, stack + COMPARTMENT_STACK_SIZE, pages, access);
 
     if (s != STATUS_OK) {
@@ -151,8 +151,8 @@ static enum status compartment_map_ram(struct vm *vm) {
 
     for (uint32_t i = 0; s == STATUS_OK && i < vm->plan->region_count; i++) {
         const struct plan_region *r = &vm->plan->regions[i];
-        s = npt_map_range(&vm->compartment.npt, r->gpa.v, r->hpa, r->size, NPT_READ | NPT_WRITE,
-                          NPT_WB);
+        s = pagetable_map(&vm->compartment.npt, r->gpa.v, r->hpa, r->size, PAGE_READ | PAGE_WRITE,
+                          PAGE_WB);
     }
     return s;
 }
@@ -168,10 +168,10 @@ static enum status compartment_map_span(struct vm *vm) {
         const uint8_t *host;
         unsigned access;
     } pieces[] = {
-        {0, h->text_end, image, NPT_READ | NPT_EXECUTE},
-        {h->text_end, h->rodata_end, image + h->text_end, NPT_READ},
-        {h->rodata_end, h->bss_end, c->region, NPT_READ | NPT_WRITE},
-        {COMPARTMENT_TABLES, tables_end, compartment_table_page(vm, 0), NPT_READ | NPT_WRITE},
+        {0, h->text_end, image, PAGE_READ | PAGE_EXECUTE},
+        {h->text_end, h->rodata_end, image + h->text_end, PAGE_READ},
+        {h->rodata_end, h->bss_end, c->region, PAGE_READ | PAGE_WRITE},
+        {COMPARTMENT_TABLES, tables_end, compartment_table_page(vm, 0), PAGE_READ | PAGE_WRITE},
     };
     enum status s = STATUS_OK;
 
@@ -201,7 +201,7 @@ enum status compartment_create(struct vm *vm) {
     if (c->region == NULL) {
         return STATUS_NO_MEMORY;
     }
-    enum status s = npt_init(&c->npt, hvm->npt_format, &vm->pool, largest);
+    enum status s = pagetable_init(&c->npt, hvm->npt_format, &vm->pool, largest);
     if (s == STATUS_OK) {
         s = compartment_map_ram(vm);
     }

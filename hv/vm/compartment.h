@@ -8,7 +8,7 @@
 
 #include "hv/abi/compartment.h"
 #include "hv/lib/status.h"
-#include "hv/mem/npt.h"
+#include "hv/mem/pagetable.h"
 
 struct vcpu;
 struct vm;
@@ -21,7 +21,7 @@ struct vcpu_context {
 };
 
 struct compartment {
-    struct npt npt;
+    struct pagetable npt;
     uint8_t *region;      /* data, page tables, then the pages of each vCPU's slot */
     uint64_t region_size; /* bytes */
     uint64_t tables;      /* pages of its own page tables */

@@ -37,9 +37,9 @@ static struct vcpu *start(void) {
     return v;
 }
 
-static struct npt_leaf look(const struct vm *vm, uint64_t gpa) {
-    struct npt_leaf leaf = {0};
-    if (npt_lookup(&vm->compartment.npt, gpa, &leaf) != STATUS_OK) {
+static struct pagetable_leaf look(const struct vm *vm, uint64_t gpa) {
+    struct pagetable_leaf leaf = {0};
+    if (pagetable_lookup(&vm->compartment.npt, gpa, &leaf) != STATUS_OK) {
         leaf.access = 0;
     }
     return leaf;
@@ -47,8 +47,8 @@ static struct npt_leaf look(const struct vm *vm, uint64_t gpa) {
 
 /* A page of the compartment's physical memory, as the host has it; NULL if it cannot write it. */
 static uint8_t *writable(const struct vm *vm, uint64_t gpa) {
-    struct npt_leaf leaf = look(vm, gpa);
-    if (leaf.access != (NPT_READ | NPT_WRITE)) {
+    struct pagetable_leaf leaf = look(vm, gpa);
+    if (leaf.access != (PAGE_READ | PAGE_WRITE)) {
         return NULL;
     }
     return phys_pointer(HPA(leaf.hpa.v + (gpa - leaf.address)));
@@ -56,10 +56,10 @@ static uint8_t *writable(const struct vm *vm, uint64_t gpa) {
 
 TEST(the_program_is_shared_and_read_only) {
     struct vcpu *v = start();
-    struct npt_leaf text = look(v->vm, BASE), constants = look(v->vm, BASE + 0x1000);
-    CHECK_U64(text.access, NPT_READ | NPT_EXECUTE);
+    struct pagetable_leaf text = look(v->vm, BASE), constants = look(v->vm, BASE + 0x1000);
+    CHECK_U64(text.access, PAGE_READ | PAGE_EXECUTE);
     CHECK_U64(text.hpa.v, (uintptr_t)plat_compartment_image);
-    CHECK_U64(constants.access, NPT_READ);
+    CHECK_U64(constants.access, PAGE_READ);
     CHECK_U64(constants.hpa.v, (uintptr_t)plat_compartment_image + 0x1000);
 }
 
@@ -67,8 +67,8 @@ TEST(data_is_the_vms_own) {
     struct vcpu *v = start();
     const struct plan_vm *plan = v->vm->plan;
     for (uint64_t at = 0x2000; at < 0x4000; at += PAGE_SIZE) {
-        struct npt_leaf data = look(v->vm, BASE + at);
-        CHECK_U64(data.access, NPT_READ | NPT_WRITE);
+        struct pagetable_leaf data = look(v->vm, BASE + at);
+        CHECK_U64(data.access, PAGE_READ | PAGE_WRITE);
         CHECK(data.hpa.v >= plan->budget_base.v &&
               data.hpa.v < plan->budget_base.v + plan->budget_size);
     }
@@ -79,8 +79,8 @@ TEST(ram_is_where_the_guest_has_it_and_runs_nowhere) {
     struct vcpu *v = start();
     const struct plan_region *r = &v->vm->plan->regions[0];
     for (uint64_t at = 0; at < r->size; at += 2 * MIB) {
-        struct npt_leaf leaf = look(v->vm, at);
-        CHECK_U64(leaf.access, NPT_READ | NPT_WRITE);
+        struct pagetable_leaf leaf = look(v->vm, at);
+        CHECK_U64(leaf.access, PAGE_READ | PAGE_WRITE);
         CHECK_U64(leaf.hpa.v + (at - leaf.address), r->hpa.v + at);
     }
     CHECK_U64(look(v->vm, r->size).access, 0);
@@ -88,18 +88,18 @@ TEST(ram_is_where_the_guest_has_it_and_runs_nowhere) {
 
 TEST(the_guest_reaches_nothing_of_it) {
     struct vcpu *v = start();
-    struct npt_leaf leaf;
+    struct pagetable_leaf leaf;
     for (uint64_t at = 0; at < 4 * MIB; at += PAGE_SIZE) {
-        CHECK(npt_lookup(&v->vm->npt, BASE + at, &leaf) != STATUS_OK);
+        CHECK(pagetable_lookup(&v->vm->npt, BASE + at, &leaf) != STATUS_OK);
     }
 }
 
 TEST(nothing_is_mapped_between_the_pieces) {
     struct vcpu *v = start();
-    struct npt_leaf leaf;
+    struct pagetable_leaf leaf;
     uint64_t mapped = 0, planned = v->vm->plan->regions[0].size + 4 * PAGE_SIZE;
-    for (uint64_t at = 0; at < NPT_SPACE; at += leaf.size) {
-        mapped += npt_lookup(&v->vm->compartment.npt, at, &leaf) == STATUS_OK ? leaf.size : 0;
+    for (uint64_t at = 0; at < PAGETABLE_SPACE; at += leaf.size) {
+        mapped += pagetable_lookup(&v->vm->compartment.npt, at, &leaf) == STATUS_OK ? leaf.size : 0;
     }
     planned += v->vm->compartment.tables * PAGE_SIZE + COMPARTMENT_STACK_SIZE + PAGE_SIZE;
     CHECK_U64(mapped, planned);
