@@ -53,9 +53,11 @@ void trap_use_no_tss(void);
 void panic_nmi(void);
 #define IDT_ENTRIES 256u
 extern uint64_t trap_idt[IDT_ENTRIES][2];
+/* Into the log: the setting to change; STATUS_DENIED. */
+MUST_USE enum status both_locked_off(const char *name, const char *setting);
 /* Allocates v->vendor and both permission maps, as the policy tables have them. */
-MUST_USE enum status vendor_vcpu_init(struct vcpu *v, size_t state_size, size_t msr_map_size,
-                                      size_t port_map_size);
+MUST_USE enum status both_vcpu_init(struct vcpu *v, size_t state_size, size_t msr_map_size,
+                                    size_t port_map_size);
 
 /* start.c */
 void arch_start(const struct boot_info *info, uint64_t entry_tsc);

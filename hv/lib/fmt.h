@@ -29,5 +29,9 @@ size_t fmt_vprint(char *buf, size_t size, const char *format, va_list args) PRIN
 #define FMT_DATE_SIZE 32
 const char *fmt_date(char *buf, uint64_t seconds);
 
+static inline const char *fmt_yes_no(bool yes) {
+    return yes ? "yes" : "no";
+}
+
 /* A size in bytes as an admin writes it: "512M", "1536K", "3G"; buf needs 24 bytes. Returns buf. */
 const char *fmt_size(char *buf, uint64_t bytes);

@@ -6,22 +6,8 @@
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/decode.h"
-#include "arch/x86_64/svm/svm.h"
 #include "arch/x86_64/vmx/decode.h"
-#include "arch/x86_64/vmx/vmx.h"
 #include "fake_machine.h"
-
-/* What arch/x86_64/vendor.c chooses between, on hardware. */
-struct hvm_ops vmx_ops, svm_ops;
-
-enum status vmx_probe(void) {
-    return STATUS_UNSUPPORTED;
-}
-enum status svm_probe(void) {
-    return STATUS_UNSUPPORTED;
-}
-void mitigate_init(UNUSED const struct boot_info *info) {
-}
 
 static const struct vendor {
     const char *name;
@@ -46,7 +32,7 @@ static struct vcpu *start(const struct vendor *vendor, uint32_t more_features) {
     fake_ops.msr_bit = vendor->msr_bit;
     fake_ops.features = vendor->features | more_features;
     v->lapic.hardware = (vendor->features & HVM_APIC) != 0;
-    CHECK_U64(vendor_vcpu_init(v, PAGE_SIZE, vendor->msr_bytes, vendor->port_bytes), STATUS_OK);
+    CHECK_U64(both_vcpu_init(v, PAGE_SIZE, vendor->msr_bytes, vendor->port_bytes), STATUS_OK);
     return v;
 }
 

@@ -16,7 +16,7 @@
 #define CR0_CACHE (X86_CR0_CD | X86_CR0_NW)
 
 static enum status svm_vcpu_init(struct vcpu *v) {
-    enum status s = vendor_vcpu_init(v, sizeof(struct svm_vcpu), 2 * PAGE_SIZE, 3 * PAGE_SIZE);
+    enum status s = both_vcpu_init(v, sizeof(struct svm_vcpu), 2 * PAGE_SIZE, 3 * PAGE_SIZE);
     if (s == STATUS_OK) {
         struct vmcb *c = v->vendor;
         v->lapic.cr8 = (uint8_t *)&c->virtual_interrupt; /* V_TPR */

@@ -48,6 +48,13 @@ extern struct hvm_ops svm_ops;
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, vendor) == 0x88,
                "used in enter.S");
 
+#define CPU_HAS_SVM ((struct cpu_feature){0x80000001u, ECX, 2})
+
+/* cpu.c: of the running CPU. Where there is no lock, the firmware's choice cannot be undone
+ * either. */
+struct svm_caps svm_caps_read(void);
+bool svm_locked_off(void);
+
 enum status svm_probe(void);
 enum status svm_cpu_on(void);
 void svm_loop(struct vcpu *v);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * VT-x per host CPU: is it there, may it be used, switch it on and off. Called at start on every
- * CPU. Must not know about VMs.
+ * VT-x per host CPU: what it has, may it be used, switch it on. Called at start on every CPU. Must
+ * not know about VMs.
  * Sources: Intel SDM vol. 3 "Enabling and Entering VMX Operation", "Restrictions on VMX Operation".
  */
 #include "arch/x86_64/arch.h"
@@ -28,7 +28,7 @@ static struct vmx_allowed vmx_allowed_read(uint32_t msr) {
     return (struct vmx_allowed){.must = (uint32_t)v, .may = (uint32_t)(v >> 32)};
 }
 
-static struct vmx_caps vmx_caps_read(void) {
+struct vmx_caps vmx_caps_read(void) {
     uint64_t basic = msr_read(MSR_VMX_BASIC);
     struct vmx_caps c = {.revision = basic & 0x7fffffff,
                          .cr0_fixed0 = msr_read(MSR_VMX_FIXED),
@@ -48,42 +48,9 @@ static struct vmx_caps vmx_caps_read(void) {
     return c;
 }
 
-/* With the lock open, each CPU sets and locks it for itself. */
-static bool vmx_locked_off(void) {
+bool vmx_locked_off(void) {
     uint64_t feature = msr_read(X86_MSR_FEATURE_CONTROL);
     return (feature & FEATURE_LOCKED) != 0 && (feature & FEATURE_VMX_OUTSIDE) == 0;
-}
-
-static void vmx_missing(const char *what) {
-    log_error("VT-x: this CPU lacks %s", what);
-}
-
-enum status vmx_probe(void) {
-    if (!cpu_has(CPU_HAS_VMX)) {
-        return STATUS_UNSUPPORTED;
-    }
-    if (vmx_locked_off()) {
-        log_error("VT-x is locked off by the firmware: enable \"Intel Virtualization Technology\" "
-                  "in its setup, then switch the machine off and on");
-        return STATUS_DENIED;
-    }
-    vmx_caps = vmx_caps_read();
-    enum status s = vmx_controls_choose(&vmx_caps, vmx_controls, vmx_missing);
-    if (s != STATUS_OK) {
-        return s;
-    }
-    uint32_t proc2 = vmx_controls[VMX_PROC2];
-    vmx_ops.features = (uint32_t)HVM_EFER_PASSES |
-                       ((proc2 & PROC2_RDTSCP) != 0 ? (uint32_t)HVM_RDTSCP : 0) |
-                       ((proc2 & PROC2_INVPCID) != 0 ? (uint32_t)HVM_INVPCID : 0) |
-                       ((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? (uint32_t)HVM_APIC : 0);
-    vmx_ops.npt_max_level = (vmx_controls[VMX_EPT] & EPT_CAP_1G) != 0 ? 3 : 2;
-    log_info("VT-x: EPT with pages up to %s, VPID %s, APIC virtualization %s, bus-lock exits %s",
-             vmx_ops.npt_max_level == 3 ? "1 GiB" : "2 MiB",
-             (proc2 & PROC2_VPID) != 0 ? "yes" : "no",
-             (proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0 ? "yes" : "no",
-             (proc2 & PROC2_BUS_LOCK) != 0 ? "yes" : "no");
-    return STATUS_OK;
 }
 
 /* Hybrid or mismatched CPUs: every CPU must offer what the boot CPU's controls use. */

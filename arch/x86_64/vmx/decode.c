@@ -163,7 +163,7 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
 int vmx_msr_bit(uint32_t msr, bool write) {
     bool high = msr >= MSR_MAP_HIGH;
     uint32_t number = high ? msr - MSR_MAP_HIGH : msr;
-    uint32_t first = (write ? 2 * MSR_MAP_RANGE : 0) + (high ? MSR_MAP_RANGE : 0);
+    unsigned part = 2u * write + high;
 
-    return number < MSR_MAP_RANGE ? (int)(first + number) : -1;
+    return number < MSR_MAP_RANGE ? (int)(part * MSR_MAP_RANGE + number) : -1;
 }

@@ -19,7 +19,7 @@
 #define INVEPT_ALL  2ull
 
 static enum status vmx_vcpu_init(struct vcpu *v) {
-    return vendor_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);
+    return both_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);
 }
 
 /* A CPU has one vCPU: all that it has cached of guests is of this one. It is tagged with the VPID,
@@ -90,7 +90,8 @@ static void vmx_apic_mode(struct vcpu *v) {
     bool x2apic = (v->lapic.apic_base & APIC_BASE_X2APIC) != 0;
     bool xapic = lapic_has_page(&v->lapic, LAPIC_BASE);
     uint32_t proc2 = vmx_controls[VMX_PROC2];
-    proc2 &= ~((xapic ? 0 : PROC2_APIC_PAGE) | (x2apic ? 0 : PROC2_X2APIC));
+    proc2 &= xapic ? UINT32_MAX : ~PROC2_APIC_PAGE;
+    proc2 &= x2apic ? UINT32_MAX : ~PROC2_X2APIC;
     const uint8_t *msr_map = x2apic ? v->msr_map_x2apic : v->msr_map;
     const struct pagetable *npt = v->lapic.hardware && xapic ? &v->vm->npt_xapic : &v->vm->npt;
     vmcs_write32(VMCS_PROC2_CONTROLS, proc2);
@@ -371,9 +372,10 @@ static void vmx_window(UNUSED struct vcpu *v, bool interrupt, bool nmi) {
         uint32_t state = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
         vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, vmx_shadow_for_nmi(state));
     }
-    vmcs_write32(VMCS_PROC_CONTROLS, vmx_controls[VMX_PROC] |
-                                         (interrupt ? PROC_INTERRUPT_WINDOW : 0) |
-                                         (nmi ? PROC_NMI_WINDOW : 0));
+    uint32_t controls = vmx_controls[VMX_PROC];
+    controls |= interrupt ? PROC_INTERRUPT_WINDOW : 0;
+    controls |= nmi ? PROC_NMI_WINDOW : 0;
+    vmcs_write32(VMCS_PROC_CONTROLS, controls);
 }
 
 /* Also in a panic, where no VMCS may be current: a failed VMREAD must not panic again. */

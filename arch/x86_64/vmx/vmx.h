@@ -44,6 +44,10 @@ void vmx_write_host_state(void);
 void vmx_load(const uint32_t *vmcs);
 void vmx_load_cleared(uint32_t *vmcs);
 
+/* cpu.c: of the running CPU. With the lock open, each sets and locks it for itself. */
+struct vmx_caps vmx_caps_read(void);
+bool vmx_locked_off(void);
+
 enum status vmx_probe(void);
 enum status vmx_cpu_on(void);
 /* struct hvm_ops. */

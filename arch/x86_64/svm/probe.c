@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whether AMD-V can be used, and what guests get of it. Called once, on the first CPU; the others
+ * have to offer the same (cpu.c).
+ */
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/svm/svm.h"
+#include "hv/lib/fmt.h"
+
+enum status svm_probe(void) {
+    if (!cpu_has(CPU_HAS_SVM)) {
+        return STATUS_UNSUPPORTED;
+    }
+    if (svm_locked_off()) {
+        return both_locked_off("AMD-V", "SVM Mode");
+    }
+
+    bool huge = cpu_has(CPU_HAS_1GIB_PAGES);
+    svm_caps = svm_caps_read();
+    uint32_t f = svm_caps.features;
+    if ((f & SVM_HAS_NESTED_PAGING) == 0 || svm_caps.asids <= SVM_ASID_COMPARTMENT) {
+        log_error("AMD-V: this CPU lacks nested paging");
+        return STATUS_UNSUPPORTED;
+    }
+    /* Not HVM_EFER_PASSES: it has SVME set, which is not for guests to see. */
+    svm_ops.features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001;
+    svm_ops.npt_max_level = huge ? 3 : 2;
+    log_info("AMD-V: nested pages up to %s, %u ASIDs, next RIP %s, decode assists %s, flush by "
+             "ASID %s, VMCB clean bits %s",
+             huge ? "1 GiB" : "2 MiB", svm_caps.asids, fmt_yes_no((f & SVM_HAS_NEXT_RIP) != 0),
+             fmt_yes_no((f & SVM_HAS_DECODE_ASSIST) != 0),
+             fmt_yes_no((f & SVM_HAS_FLUSH_BY_ASID) != 0), fmt_yes_no(svm_caps.clean != 0));
+    return STATUS_OK;
+}
