@@ -273,7 +273,8 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
     const uint8_t *file = phys_pointer(kernel->base);
     if (kernel_parse(file, kernel->size, g->type, &header, &why) != STATUS_OK) {
         bool contradicts = why == kinds[g->type].lacks; /* which the first, ANY, has not */
-        REFUSE(contradicts ? g->type_pos : g->kernel_pos, "kernel = \"%s\" %s%s", g->kernel, why,
+        struct config_pos pos = contradicts ? g->type_pos : g->kernel_pos;
+        REFUSE(pos, "kernel = \"%s\" %s%s", g->kernel, why,
                contradicts ? "; name another type, or none" : "");
         return;
     }

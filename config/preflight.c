@@ -113,11 +113,21 @@ static void add_features(const uint64_t words[WORDS], bool vmx, bool svm, const 
         const struct feature *f = &features[i];
         bool there = (words[f->word] & f->mask) == f->mask;
         const char *hint = f->without == PREFLIGHT_LACK && nested != NULL ? nested : f->hint;
-        if (f->word > SVM_EDX || (f->word == SVM_EDX ? svm : vmx)) {
-            add_line(report, f->what, there ? PREFLIGHT_OK : f->without, hint,
-                     there ? "yes" : "no");
+        bool asked = f->word > SVM_EDX || (f->word == SVM_EDX ? svm : vmx);
+
+        if (asked && there) {
+            add_line(report, f->what, PREFLIGHT_OK, hint, "yes");
+        } else if (asked) {
+            add_line(report, f->what, f->without, hint, "no");
         }
     }
+}
+
+/* What the firmware has made of the CPU's virtualization. */
+static void add_switch(struct preflight_report *report, const char *what, bool off,
+                       const char *good, const char *hint) {
+    enum preflight_state state = off ? PREFLIGHT_LACK : PREFLIGHT_OK;
+    add_line(report, what, state, hint, "present, %s by the firmware", off ? "locked off" : good);
 }
 
 static void add_vmx(const struct preflight_cpu *cpu, bool vmx, const char *nested,
@@ -130,9 +140,7 @@ static void add_vmx(const struct preflight_cpu *cpu, bool vmx, const char *neste
     uint64_t control = cpu->rdmsr(X86_MSR_FEATURE_CONTROL);
     bool locked = (control & FEATURE_CONTROL_LOCKED) != 0;
     bool off = locked && (control & FEATURE_CONTROL_VMX) == 0;
-    const char *good = locked ? "enabled" : "left open";
-    add_line(report, "VT-x (VMX)", off ? PREFLIGHT_LACK : PREFLIGHT_OK, hint,
-             "present, %s by the firmware", off ? "locked off" : good);
+    add_switch(report, "VT-x (VMX)", off, locked ? "enabled" : "left open", hint);
     words[PROCESSOR] = cpu->rdmsr(MSR_VMX_PROCESSOR);
     if ((words[PROCESSOR] & SECONDARY_CONTROLS) != 0) {
         words[PROCESSOR_2] = cpu->rdmsr(MSR_VMX_PROCESSOR_2);
@@ -156,11 +164,9 @@ static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *neste
     words[SVM_EDX] = leaf[3];
     bool disabled = (control & VM_CR_SVM_DISABLED) != 0;
     bool off = disabled && ((control & VM_CR_LOCKED) != 0 || (leaf[3] & SVM_EDX_LOCK) == 0);
-    const char *good = disabled ? "left open" : "enabled";
-    add_line(report, "AMD-V (SVM)", off ? PREFLIGHT_LACK : PREFLIGHT_OK, hint,
-             "present, %s by the firmware", off ? "locked off" : good);
-    add_line(report, "ASIDs", leaf[1] >= SVM_ASIDS_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
-             nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
+    add_switch(report, "AMD-V (SVM)", off, disabled ? "left open" : "enabled", hint);
+    enum preflight_state enough = leaf[1] >= SVM_ASIDS_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK;
+    add_line(report, "ASIDs", enough, nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
 }
 
 /* Said only where it is on: most CPUs do not have it. */
@@ -173,10 +179,15 @@ static void add_paging(const struct preflight_cpu *cpu, struct preflight_report 
     }
 }
 
-/* A firmware's word for what is there may be wrong: so this is a warning and no more. */
-static void add_input(const struct boot_info *info, struct preflight_report *report) {
+/* What can be typed on after the start. */
+static const char *input_text(uint32_t usable, bool usb) {
     static const char *const names[] = {"nothing that Bulkhead knows", "serial port",
                                         "PS/2 keyboard", "serial port, PS/2 keyboard"};
+    return usable == 0 && usb ? "USB keyboard, silent after the start" : names[usable];
+}
+
+/* A firmware's word for what is there may be wrong: so this is a warning and no more. */
+static void add_input(const struct boot_info *info, struct preflight_report *report) {
     uint32_t usable = info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2);
     bool usb = (info->inputs & BOOT_INPUT_USB) != 0;
 
@@ -184,7 +195,7 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
              "After the start nobody can type, neither to Bulkhead nor to a guest: a USB keyboard "
              "is silent then. Connect a serial line and name its port (console = ...), or a PS/2 "
              "keyboard.",
-             "%s", usb && usable == 0 ? "USB keyboard, silent after the start" : names[usable]);
+             "%s", input_text(usable, usb));
 }
 
 /* Intel: the firmware's switch hides NX from CPUID, and Bulkhead takes that back. */
@@ -218,26 +229,41 @@ static const struct config_guest *owner(const struct config *config, unsigned i)
     return NULL;
 }
 
+/* Two guests that have threads of one core; false if there are none. */
+static bool share_a_core(const struct boot_info *info, uint32_t shift,
+                         const struct config_guest *guests[2]) {
+    for (uint32_t a = 0; a < info->cpu_count; a++) {
+        guests[0] = owner(&info->config, a);
+        for (uint32_t b = 0; b < info->cpu_count && guests[0] != NULL; b++) {
+            bool same_core = (info->apic_ids[a] ^ info->apic_ids[b]) >> shift == 0;
+            guests[1] = owner(&info->config, b);
+            if (same_core && guests[1] != NULL && guests[1] != guests[0]) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 /* Hyper-threads of a core have neighbouring APIC IDs. Nothing is said of a CPU without them. */
 static void add_threads(const struct boot_info *info, const struct preflight_cpu *cpu,
                         struct preflight_report *report) {
-    const struct config_guest *one = NULL, *other = NULL;
+    const struct config_guest *guests[2];
     uint32_t leaf[4];
     cpu->cpuid(0xb, 0, leaf); /* subleaf 0: the threads of a core */
-    for (uint32_t i = 0; i < info->cpu_count * info->cpu_count && one == other; i++) {
-        uint32_t a = i / info->cpu_count, b = i % info->cpu_count;
-        bool same = (info->apic_ids[a] ^ info->apic_ids[b]) >> (leaf[0] & 31) == 0;
-        one = same ? owner(&info->config, a) : NULL;
-        other = one != NULL ? owner(&info->config, b) : NULL;
-        other = other == NULL ? one : other;
+    uint32_t shift = leaf[0] & 31;
+
+    if (shift == 0) {
+        return;
     }
-    if ((leaf[0] & 31) != 0) {
-        add_line(report, "Hyper-threads", one == other ? PREFLIGHT_OK : PREFLIGHT_WARN,
-                 "One can learn of the other by timing, on some CPUs its data: give a core's "
-                 "threads to one guest, or switch Hyper-Threading (SMT) off in the firmware setup.",
-                 one == other ? "no core is shared by guests" : "%s and %s share a core",
-                 one == other ? "" : one->name, one == other ? "" : other->name);
+    if (!share_a_core(info, shift, guests)) {
+        add_line(report, "Hyper-threads", PREFLIGHT_OK, NULL, "no core is shared by guests");
+        return;
     }
+    add_line(report, "Hyper-threads", PREFLIGHT_WARN,
+             "One can learn of the other by timing, on some CPUs its data: give a core's threads "
+             "to one guest, or switch Hyper-Threading (SMT) off in the firmware setup.",
+             "%s and %s share a core", guests[0]->name, guests[1]->name);
 }
 
 static void add_microcode(const struct boot_info *info, struct preflight_report *report) {

@@ -175,5 +175,8 @@ const char *multiboot_parse(const uint8_t *file, uint64_t size, struct kernel *k
     uint64_t in_file = load_end == 0 ? left : load_end - load;
     uint64_t in_memory = zero_end == 0 ? in_file : zero_end - load;
     bool good = (load_end == 0 || load_end > load) && in_file <= left && in_memory >= in_file;
-    return !good ? DAMAGED : take(k, load, in_memory) ? NULL : LOW;
+    if (!good) {
+        return DAMAGED;
+    }
+    return take(k, load, in_memory) ? NULL : LOW;
 }

@@ -23,12 +23,20 @@ static PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *f
     return false;
 }
 
+/* The digit that a character stands for, base or more if it is none of that base. */
+static unsigned digit_of(char c, unsigned base) {
+    if (c >= '0' && c <= '9') {
+        return (unsigned)(c - '0');
+    }
+    char letter = (char)(c | 0x20);
+    return letter >= 'a' && letter <= 'f' ? (unsigned)(letter - 'a') + 10 : base;
+}
+
 /* Digits at *s; false if there are none or the number passes max, which is at most 2^56. */
 static bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out) {
     const char *start = *s;
     for (*out = 0; *out <= max; (*s)++) {
-        unsigned decimal = (unsigned)**s - '0', letter = ((unsigned)**s | 0x20) - 'a';
-        unsigned digit = decimal < 10 ? decimal : letter < 6 ? letter + 10 : base;
+        unsigned digit = digit_of(**s, base);
         if (digit >= base) {
             return *s != start;
         }
@@ -97,12 +105,26 @@ static bool read_cpus(const struct schema_value *v) {
     return true;
 }
 
+/* 0 if it is no unit. */
+static unsigned unit_shift(char unit) {
+    switch (unit) {
+    case 'K':
+        return 10;
+    case 'M':
+        return 20;
+    case 'G':
+        return 30;
+    default:
+        return 0;
+    }
+}
+
 static bool read_size(const struct schema_value *v) {
     const char *s = v->text;
     uint64_t number = 0;
     bool good = read_number(&s, 10, CONFIG_MEMORY_MAX, &number);
-    unsigned shift = *s == 'K' ? 10 : *s == 'M' ? 20 : 30;
-    if (!good || (shift == 30 && *s != 'G') || s[1] != '\0') {
+    unsigned shift = unit_shift(*s);
+    if (!good || shift == 0 || s[1] != '\0') {
         return refuse(v, "is not a size; write a number and K, M or G, such as \"%s\"",
                       v->key->example);
     }

@@ -217,7 +217,8 @@ static int usage(void) {
 static uint64_t parse_memory(const char *s) {
     char *end = NULL;
     uint64_t number = strtoull(s, &end, 10);
-    uint64_t unit = *end == 'K' ? KIB : *end == 'M' ? MIB : *end == 'G' ? GIB : 0;
+    static const uint64_t units['M' + 1] = {['K'] = KIB, ['M'] = MIB, ['G'] = GIB};
+    uint64_t unit = *end >= 0 && *end <= 'M' ? units[(unsigned char)*end] : 0;
     bool good =
         s[0] >= '0' && s[0] <= '9' && unit != 0 && end[1] == '\0' && number <= BIT(46) / unit;
     return good ? ALIGN_DOWN(number * unit, PAGE_SIZE) : 0;

@@ -47,8 +47,8 @@ static void show_file(const char *stick, const char *name) {
     } else if (microcode_read(bytes, (size_t)st.st_size, &nobody, &file) != STATUS_OK) {
         printf("left out: %s\n", file.fault);
     } else {
-        printf("%s, %u update%s\n", file.amd ? "AMD" : "Intel", file.updates,
-               file.updates == 1 ? "" : "s");
+        const char *maker = file.amd ? "AMD" : "Intel";
+        printf("%s, %u update%s\n", maker, file.updates, file.updates == 1 ? "" : "s");
     }
     free(bytes);
 }

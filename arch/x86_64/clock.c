@@ -134,9 +134,10 @@ static uint64_t clock_choose(uint64_t measured, const char *by) {
                  (ull)(claimed / 1000), by, (ull)(measured / 1000));
     }
     bool by_cpuid = measured == 0 || (agree && exact);
-    log_info("TSC %llu kHz, %s the %s", (ull)((by_cpuid ? claimed : measured) / 1000),
+    uint64_t hz = by_cpuid ? claimed : measured;
+    log_info("TSC %llu kHz, %s the %s", (ull)(hz / 1000),
              by_cpuid ? "by CPUID, checked with" : "measured with", by);
-    return by_cpuid ? claimed : measured;
+    return hz;
 }
 
 void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {

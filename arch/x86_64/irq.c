@@ -69,7 +69,8 @@ bool irq_route_isa(unsigned irq, uint8_t vector) {
     for (unsigned i = 0; i < machine->ioapic_count; i++) {
         uint32_t pin = line->gsi - machine->ioapics[i].gsi_base;
         if (pin < ioapic_pins(&machine->ioapics[i]) && apic_id < APIC_ID_MAX) {
-            uint32_t mode = (line->active_low ? PIN_ACTIVE_LOW : 0) | (line->level ? PIN_LEVEL : 0);
+            uint32_t mode = line->active_low ? PIN_ACTIVE_LOW : 0;
+            mode |= line->level ? PIN_LEVEL : 0;
             ioapic_set_pin(&machine->ioapics[i], pin, apic_id << 56 | mode | vector);
             return true;
         }

@@ -215,7 +215,9 @@ void probe_init(void) {
     gdt[6] = (sizeof(tss) - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24) << 56;
     gdt[7] = base >> 32;
     for (unsigned i = 0; i < 256; i++) {
-        gate_set(i, i == 3 || i == VECTOR_SOFT ? 3 : 0, i == 2 ? 2 : i == 1 ? 3 : 1, true);
+        static const uint16_t stacks_of[] = {1, 3, 2};
+        uint16_t ring = i == 3 || i == VECTOR_SOFT ? 3 : 0;
+        gate_set(i, ring, i < COUNT(stacks_of) ? stacks_of[i] : 1, true);
     }
     gate_set(0x80, 0, 1, false);
     pointer.limit = sizeof(gdt) - 1;
@@ -281,8 +283,10 @@ static void state_write(const uint64_t from[STATES], const uint64_t to[STATES]) 
 static void state_prepare(const struct act *act, const uint64_t from[STATES]) {
     uint64_t to[STATES], code = (uint64_t)(uintptr_t)act->code;
     for (unsigned i = 0; i < STATES; i++) {
-        to[i] = i == DR7 ? DR7_DEFAULT : i == DR6 ? DR6_DEFAULT : from[i];
+        to[i] = from[i];
     }
+    to[DR7] = DR7_DEFAULT;
+    to[DR6] = DR6_DEFAULT;
     to[CR2] = 0;
     if ((act->flags & ACT_WATCH_DATA) != 0) {
         to[DR0] = (uint64_t)(uintptr_t)scratch;

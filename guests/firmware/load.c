@@ -16,7 +16,10 @@ uint64_t number_at(const uint8_t *at, uint64_t offset, unsigned bytes) {
 }
 
 static uint64_t clamp(uint64_t value, uint64_t least, uint64_t most) {
-    return value < least ? least : value > most ? most : value;
+    if (value < least) {
+        return least;
+    }
+    return value > most ? most : value;
 }
 
 void piece_move(uint8_t *memory, uint64_t to, const struct bulkhead_piece *piece, uint64_t skip,

@@ -285,8 +285,8 @@ const char *act_deadline(void) {
     apic_write(0x0f0, 0x1ff);
     apic_write(0x320, there ? 0x40047 : 0x10047); /* LVT timer */
     for (unsigned i = 0; there && i < 300; i++) {
-        uint64_t value = i % 3 == 0 ? 1 : i % 3 == 1 ? read_tsc() : UINT64_MAX;
-        (void)try_write_msr(0x6e0, value);
+        const uint64_t values[] = {1, read_tsc(), UINT64_MAX};
+        (void)try_write_msr(0x6e0, values[i % COUNT(values)]);
         interrupts_on();
         __builtin_ia32_pause();
         interrupts_off();

@@ -62,9 +62,9 @@ static void speculation_msrs(void) {
         uint64_t value;
         bool there = ((leaf7[3] & msrs[i].leaf7_edx) | (leaf8[1] & msrs[i].leaf8_ebx)) != 0;
         uint32_t read = try_read_msr(msrs[i].msr, &value), write = try_write_msr(msrs[i].msr, 0);
-        tap_line_value(read == (there && msrs[i].read ? NO_TRAP : GP) &&
-                           write == (there && msrs[i].write ? NO_TRAP : GP),
-                       msrs[i].text, there);
+        uint32_t read_wanted = there && msrs[i].read ? NO_TRAP : GP;
+        uint32_t write_wanted = there && msrs[i].write ? NO_TRAP : GP;
+        tap_line_value(read == read_wanted && write == write_wanted, msrs[i].text, there);
     }
 }
 

@@ -142,7 +142,9 @@ static void cpuid_topology(struct vcpu *v) {
     for (uint32_t i = 0; i < 8; i++) {
         e = cpuid_edit(v, i < 4 ? 4 : 0x8000001d, i % 4);
         if ((e->out[0] & 0x1f) != 0) {
-            e->out[0] |= ((e->out[0] >> 5 & 7) > 2 ? last << 14 : 0) | (i < 4 ? last << 26 : 0);
+            bool shared = (e->out[0] >> 5 & 7) > 2; /* the last level of caches */
+            e->out[0] |= shared ? last << 14 : 0;
+            e->out[0] |= i < 4 ? last << 26 : 0;
         }
     }
     for (uint32_t leaf = 0xb; leaf <= 0x1f; leaf += 0x14) {
@@ -256,7 +258,8 @@ static uint32_t cpuid_xsave_size(const struct cpuid_table *t, uint64_t xcr0, boo
     uint32_t size = 576; /* legacy region and header */
     for (uint32_t i = 2; i <= XSAVE_LAST; i++) {
         const struct cpuid_entry *e = cpuid_find(t, 0xd, i);
-        uint32_t at = !compacted ? e->out[1] : (e->out[2] & 2) != 0 ? ALIGN_UP(size, 64u) : size;
+        uint32_t next = (e->out[2] & 2) != 0 ? ALIGN_UP(size, 64u) : size;
+        uint32_t at = compacted ? next : e->out[1];
         if ((xcr0 >> i & 1) != 0) {
             size = (uint32_t)max_u64(size, at + e->out[0]);
         }

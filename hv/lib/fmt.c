@@ -79,8 +79,8 @@ static const char *put_directive(struct sink *s, const char *format, va_list *ar
     struct spec spec = {.precision = INT32_MAX};
     const char *conversion = read_spec(format, &spec, args);
     if (*conversion == 'u' || *conversion == 'x') {
-        put_number(s, &spec, *conversion == 'x' ? 16 : 10,
-                   spec.wide ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned));
+        uint64_t value = spec.wide ? va_arg(*args, unsigned long long) : va_arg(*args, unsigned);
+        put_number(s, &spec, *conversion == 'x' ? 16 : 10, value);
     } else if (*conversion == 'c') {
         put_field(s, &spec, "", &(char){(char)va_arg(*args, int)}, 1);
     } else if (*conversion == 's') {

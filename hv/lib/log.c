@@ -57,12 +57,14 @@ void log_print(enum log_level level, const char *who, const char *format, ...) {
         return;
     }
     unsigned long long now = log_hooks->now_us();
-    const char *grave = level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warning: " : "";
+    static const char *const graves[] = {
+        [LOG_ERROR] = "error: ", [LOG_WARN] = "warning: ", [LOG_INFO] = "", [LOG_DEBUG] = ""};
+    const char *space = who != NULL ? " " : "";
     char line[LOG_LINE_MAX], text[LOG_LINE_MAX];
     size_t length = append_date(line, sizeof(line));
     length += fmt_print(line + length, sizeof(line) - length, "[%5llu.%06llu] cpu%u%s%.*s: %s",
-                        now / SECOND_US, now % SECOND_US, log_hooks->cpu(), who != NULL ? " " : "",
-                        64, who != NULL ? who : "", grave);
+                        now / SECOND_US, now % SECOND_US, log_hooks->cpu(), space, 64,
+                        who != NULL ? who : "", graves[level]);
     FMT_ARGUMENTS(text, format);
     length = append_escaped(line, length, text);
     line[length++] = '\n';

@@ -126,9 +126,12 @@ static uint64_t *pagetable_own_table(struct pagetable *t, uint64_t *slot) {
 
 static uint64_t pagetable_leaf_entry(const struct pagetable_format *f, hpa_t hpa, unsigned level,
                                      unsigned access, enum page_type type) {
-    return hpa.v | f->leaf_bits | f->type_bits[type] | (access & (PAGE_READ | PAGE_WRITE)) |
-           ((access & PAGE_EXECUTE) != 0 ? f->execute_bits : f->no_execute_bits) |
-           (level > 1 ? PAGETABLE_LARGE : 0);
+    uint64_t entry = hpa.v | f->leaf_bits | f->type_bits[type];
+
+    entry |= access & (PAGE_READ | PAGE_WRITE);
+    entry |= (access & PAGE_EXECUTE) != 0 ? f->execute_bits : f->no_execute_bits;
+    entry |= level > 1 ? PAGETABLE_LARGE : 0;
+    return entry;
 }
 
 static enum status pagetable_map_leaf(struct pagetable *t, uint64_t address, unsigned level,

@@ -176,8 +176,9 @@ static void switch_to(unsigned index) {
 static void answer(const struct console_view *v) {
     char text[TERM_ANSWER_MAX];
     bool line = plat_serial_present();
-    size_t n =
-        term_answer(text, line ? LINE_COLUMNS : GRID_MAX_COLUMNS, line ? LINE_ROWS : GRID_MAX_ROWS);
+    int columns = line ? LINE_COLUMNS : GRID_MAX_COLUMNS;
+    int rows = line ? LINE_ROWS : GRID_MAX_ROWS;
+    size_t n = term_answer(text, columns, rows);
     bool wanted = v->vm != NULL && v->cursor >= console.answer_from;
     wanted = wanted && typed_is_short(&console.typed);
     for (size_t i = 0; wanted && i < n; i++) {

@@ -64,9 +64,10 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 /* What is to be delivered: a vector, EXTINT, or -1. No priority holds the 8259 back. */
 static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu *v) {
     bool intr = __atomic_load_n(&v->vm->pic.intr, __ATOMIC_ACQUIRE) && v->index == 0;
-    return UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT
-               ? EXTINT
-               : (lapic_is_empty(&v->lapic) ? -1 : lapic_pending(&v->lapic));
+    if (UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT) {
+        return EXTINT;
+    }
+    return lapic_is_empty(&v->lapic) ? -1 : lapic_pending(&v->lapic);
 }
 
 static inline __attribute__((always_inline)) void vcpu_take(struct vcpu *v, int vector) {

@@ -39,7 +39,7 @@ enum { VMX_VPID_GUEST = 1, VMX_VPID_COMPARTMENT };
 
 _Static_assert(offsetof(struct vcpu_context, host_stack) == 0x80, "used in enter.S");
 
-/* state.c: what every VMCS says of the host; makes a VMCS the current one, as it is or cleared. */
+/* host.c: what every VMCS says of the host; makes a VMCS the current one, as it is or cleared. */
 void vmx_write_host_state(void);
 void vmx_load(const uint32_t *vmcs);
 void vmx_load_cleared(uint32_t *vmcs);
