@@ -311,7 +311,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 test-guests: $(BACKDOOR)/BOOTX64.EFI $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
 
 run: usb
-	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET))
+	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))
 
 # TARGET="bochs-intel qemu-tcg" TESTS="walls refusals" narrow them down. A/B: the first that can run here.
 SYSTEM_TEST = @$(PYTHON) -B tests/system/run.py --build $(BUILD) $(addprefix --target ,$(or $(TARGET),$(1)))

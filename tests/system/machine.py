@@ -311,8 +311,11 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, network=None, on_bytes=None):
-        """It runs as fast as it can, whatever ips says. icount: its time is the number of instructions."""
+              icount=False, network=None, on_bytes=None, gdb=None):
+        """
+        It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
+        a debugger may join.
+        """
         del ips
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
@@ -334,6 +337,7 @@ class Qemu(Target):
                    "-mon", "chardev=monitor,mode=control"]
         command += ["-icount", "shift=0,sleep=off"] if icount else []
         command += self.network_card(**network) if network else ["-net", "none"]
+        command += ["-gdb", f"tcp:127.0.0.1:{gdb}"] if gdb else []
         return Machine(command, serial, folder, disk, monitor)
 
 

@@ -12,7 +12,7 @@ import sys
 import termios
 import tty
 
-from machine import FASTEST, fastest_of
+from machine import FASTEST, Qemu, fastest_of
 
 QUIT = 0x1c
 
@@ -43,10 +43,13 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
     parser.add_argument("--target")
+    parser.add_argument("--gdb", metavar="PORT", help="where gdb may join; in QEMU")
     args = parser.parse_args()
     target, why = fastest_of([args.target] if args.target else FASTEST)
     if target is None:
         sys.exit(f"cannot run here: {why}")
+    if args.gdb and not isinstance(target, Qemu):
+        sys.exit(f"{target.name} takes no gdb; docs/debugging.md has its own debugger")
     why = "as asked for" if args.target else "the fastest here" + (f" ({why})" if why else "")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGHUP, lambda *_: sys.exit(1))
@@ -58,7 +61,8 @@ def main():
     before = termios.tcgetattr(sys.stdin) if terminal else None
     image = os.path.join(args.build, "bulkhead-usb.img")
     try:
-        with target.start(image, os.path.join(args.build, "run"), on_bytes=show) as machine:
+        with target.start(image, os.path.join(args.build, "run"), on_bytes=show,
+                          **({"gdb": args.gdb} if args.gdb else {})) as machine:
             if terminal:
                 tty.setraw(sys.stdin)
             pump(machine, terminal)
