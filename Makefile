@@ -186,11 +186,15 @@ BUSYBOX ?= /bin/busybox
 
 # What of the kernel the demo needs as modules: the power button.
 DEMO_MODULES := $(addprefix $(BUILD)/guests/modules/,button.ko evdev.ko)
+FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,button.ko evdev.ko)
 
-$(BUILD)/guests/demo.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(DEMO_MODULES)
+# The other one is for Debian's kernel for PCs, which a test starts.
+$(BUILD)/guests/demo.img: $(DEMO_MODULES)
+$(BUILD)/guests/full.img: $(FULL_MODULES)
+$(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 	@mkdir -p $(@D)
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
-	    $(addprefix --module ,$(DEMO_MODULES)) -o $@
+	    $(addprefix --module ,$(filter %.ko,$^)) -o $@
 
 # What the build needs and does not bring along: tools, by groups of scripts/setup.sh; the guests' kernel, a font.
 # make remakes the files it includes before anything else: so a missing tool is told, or installed, before the
@@ -223,11 +227,15 @@ $(BUILD)/guests/vmlinuz $(DEMO_MODULES) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kernel $(BUILD)
 
-# Other people's kernels, for the tests: Debian's for real time, memtest86+, GRUB.
+# Other people's kernels, for the tests: Debian's for PCs and for real time, memtest86+, GRUB.
 KINDS := $(addprefix $(BUILD)/guests/,memtest64 memtest32 grub vmlinuz-rt)
 $(KINDS) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kinds $(BUILD)
+
+$(BUILD)/guests/vmlinuz-full $(FULL_MODULES) &:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh full $(BUILD)
 
 $(BUILD)/ipxe.efi:
 	@mkdir -p $(BUILD)
@@ -308,7 +316,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))
@@ -329,6 +337,11 @@ qemu-test:
 .PHONY: soak
 soak: all usb test-guests
 	$(call SYSTEM_TEST) soak
+
+# Debian's kernel for PCs; `make test` starts it in QEMU alone.
+.PHONY: test-full-kernel
+test-full-kernel: all usb test-guests
+	$(call SYSTEM_TEST) full-kernel
 
 # Which lines the tests run, room by room, against the floors in tests/coverage/floors.txt; what share of faults made by
 # hand, one line at a time, the unit tests see. `make test` runs the short forms.
@@ -469,6 +482,7 @@ help:
 	@echo 'make check        both compilers, include rule, format, line budget, W^X, printed manual'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'
 	@echo 'make qemu-test    the same in QEMU: nested KVM where this PC can, else AMD-V as QEMU emulates it'
+	@echo "make test-full-kernel  Debian's kernel for PCs in every target; TARGET=bochs-amd narrows"
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'
 	@echo '                  updates the README; the pages are in build/coverage/html'

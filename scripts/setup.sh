@@ -9,6 +9,8 @@
 #                                need of it in DIR/guests/modules
 #   scripts/setup.sh font DIR    the screen font as DIR/font.psf
 #   scripts/setup.sh ipxe DIR    the network boot loader, for its test: DIR/ipxe.efi
+#   scripts/setup.sh full DIR    Debian's kernel for PCs, for a test: DIR/guests/vmlinuz-full, and
+#                                modules in DIR/guests/modules-full
 #   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
 #                                memtest64, memtest32, grub (a Multiboot image)
 #
@@ -40,6 +42,8 @@ emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware f
 '
 groups='build stick check emulators'
 kernel_package=linux-image-cloud-amd64
+full_package=linux-image-amd64
+modules="button.ko evdev.ko"
 rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
 font_file=usr/share/consolefonts/Lat15-Terminus16.psf.gz
@@ -145,7 +149,7 @@ kernel_dependency() {
     apt-cache show "$1" 2>/dev/null | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -n 1
 }
 
-# The kernel that package $1 stands for, as $2/guests/$3, and its modules $4.
+# The kernel that package $1 stands for, as $2/guests/$3, and our modules of it in $2/guests/$4.
 fetch_kernel() {
     have_apt || fail "there is no apt-get here to fetch Debian's package $1 with: $wanted"
     package=$(kernel_dependency "$1")
@@ -156,10 +160,12 @@ fetch_kernel() {
     [ -n "$package" ] || fail "the package $1 is not in the package lists"
     unpack "$package" "$2/kernel-$3"
     mkdir -p "$2/guests"
-    [ -z "$4" ] || mkdir -p "$2/guests/modules"
-    for module in $4; do
-        find "$2/kernel-$3/lib/modules" -name "$module" -exec mv {} "$2/guests/modules" \;
-    done
+    if [ -n "$4" ]; then
+        mkdir -p "$2/guests/$4"
+        for module in $modules; do
+            find "$2/kernel-$3/lib/modules" -name "$module" -exec mv {} "$2/guests/$4" \;
+        done
+    fi
     mv "$2/kernel-$3"/boot/vmlinuz-* "$2/guests/$3"
     rm -rf "$2/kernel-$3"
 }
@@ -227,7 +233,12 @@ case "${1-install} $#" in
 "kernel 2")
     wanted="please put a Linux bzImage at $2/guests/vmlinuz, its button.ko and evdev.ko into $2/guests/modules"
     [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/evdev.ko" ] ||
-        fetch_kernel "$kernel_package" "$2" vmlinuz "button.ko evdev.ko"
+        fetch_kernel "$kernel_package" "$2" vmlinuz modules
+    ;;
+"full 2")
+    wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its button.ko and evdev.ko into $2/guests/modules-full"
+    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/evdev.ko" ] ||
+        fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
@@ -235,5 +246,5 @@ case "${1-install} $#" in
     wanted="please put a font of 8 x 16 dots, PSF version 1, unpacked, at $2/font.psf"
     [ -s "$2/font.psf" ] || fetch_font "$2"
     ;;
-*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | kinds DIR | ipxe DIR | font DIR]" ;;
+*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | ipxe DIR | font DIR]" ;;
 esac

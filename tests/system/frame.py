@@ -38,12 +38,13 @@ def expect_that(condition, expected, seen):
 class Boot:
     """
     needs_machine: False for what runs once, on the target "host". last: only after all others are through. cannot_run:
-    target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first. heavy: runs only when
-    it is named.
+    target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first. heavy: the names
+    of targets where it runs only when it is named.
     """
     name = "unnamed"
-    needs_machine, last, heavy = True, False, False
+    needs_machine, last = True, False
     cannot_run = {}
+    heavy = ()
     seconds = 30
     machine_cpus = 2
     machine_memory = 1024

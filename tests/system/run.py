@@ -17,6 +17,7 @@ from frame import Report, checks_of, run_boot
 from machine import HOST, TARGETS, Machine, fastest_of, target_named
 from test_compartment import Compartment
 from test_differential import Compare, Differential
+from test_full_kernel import FullKernel
 from test_hostile import Hostile, HostileFirst
 from test_image import Image
 from test_kinds import Kinds
@@ -29,14 +30,14 @@ from test_screen import Screen
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Smp, Kinds, Large, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
 
-def wanted_checks(boot_class, names):
+def wanted_checks(boot_class, target, names):
     """None: all of this boot; a set: these; empty: leave the boot out, as those are that nobody named and are heavy."""
-    if boot_class.name in names or not (names or boot_class.heavy):
+    if boot_class.name in names or not (names or target.name in boot_class.heavy):
         return None
     prefix = boot_class.name + "/"
     return {name[len(prefix):] for name in names if name.startswith(prefix)}
@@ -53,7 +54,7 @@ def plan_jobs(targets, names, report):
         if target is not HOST:
             report.note(f"{target.name}: {target.vendor} {target.where}")
         for boot in BOOTS:
-            wanted = wanted_checks(boot, names)
+            wanted = wanted_checks(boot, target, names)
             if boot.needs_machine != target.needs_machine or wanted == set():
                 continue
             if target.name in boot.cannot_run:

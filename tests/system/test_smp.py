@@ -3,6 +3,7 @@
 import re
 
 from frame import check, expect_that
+from machine import TARGETS
 from test_linux_pair import LinuxGuests
 
 CONFIG = """\
@@ -152,7 +153,7 @@ class Smp(SmpGuests):
 class Soak(SmpGuests):
     """What takes minutes: make soak."""
     name = "soak"
-    heavy = True
+    heavy = tuple(target.name for target in TARGETS)
     machine_ips = 20_000_000
 
     @check("guests with two and with four CPUs come up", required=True)
