@@ -201,7 +201,7 @@ $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 # first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
 
 GOALS       := $(or $(MAKECMDGOALS),all)
-STICK_GOALS := usb run test system-test bochs-test qemu-test screenshot soak bench bench-linux coverage
+STICK_GOALS := usb run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel bench bench-linux coverage
 CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
 TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
                $(if $(filter-out usb,$(filter $(STICK_GOALS),$(GOALS))),emulators)
@@ -337,6 +337,11 @@ qemu-test:
 .PHONY: soak
 soak: all usb test-guests
 	$(call SYSTEM_TEST) soak
+
+# A million times STI; HLT while host interrupts storm: hours in each target.
+.PHONY: storm
+storm: all usb test-guests
+	$(call SYSTEM_TEST) storm
 
 # Debian's kernel for PCs; `make test` starts it in QEMU alone.
 .PHONY: test-full-kernel
@@ -482,6 +487,7 @@ help:
 	@echo 'make check        both compilers, include rule, format, line budget, W^X, printed manual'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'
 	@echo 'make qemu-test    the same in QEMU: nested KVM where this PC can, else AMD-V as QEMU emulates it'
+	@echo 'make storm        a million wake-ups from HLT under a storm of host interrupts, in every target'
 	@echo "make test-full-kernel  Debian's kernel for PCs in every target; TARGET=bochs-amd narrows"
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'

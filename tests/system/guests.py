@@ -78,11 +78,14 @@ class GuestBoot(Boot):
                 if attempt == 5:
                     raise
 
+    group_seconds = 180
+
     def group_lines(self, test, view=None):
         """Runs a group to its end: (its lines, number passed, number failed)."""
         self.begin(test, view)
         start = self.machine.serial.mark
-        done = self.machine.expect(rf"# done: {test} (\d+) passed, (\d+) failed|Bail out![^\r\n]*\r?\n", 180)
+        done = self.machine.expect(rf"# done: {test} (\d+) passed, (\d+) failed|Bail out![^\r\n]*\r?\n",
+                                   self.group_seconds)
         lines = self.machine.serial.text[start:done.end()].replace("\r", "")
         expect_that(done.group(1), f"{test} to come to its end", lines)
         plan = re.search(r"^1\.\.(\d+)$", lines, re.M)

@@ -28,9 +28,9 @@ from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
 from test_smp import Smp, Soak
-from test_walls import OlderCpu, Walls
+from test_walls import OlderCpu, Storm, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

@@ -9,6 +9,7 @@ import struct
 
 from frame import check, expect_that
 from guests import HEART_CONFIG, LEGACY, RESTARTS, GuestBoot
+from machine import TARGETS
 from test_refusals import squeeze
 
 # CPUID.1:EAX of the emulated CPUs: Bochs's Haswell; Bochs's Trinity and QEMU's "max".
@@ -50,6 +51,15 @@ on_violation = "stop"
 """
 
 HEART, HOSTILE, STRICT = 1, 2, 3
+
+WAKE_UPS = 1_000_000
+STORM_CONFIG = f"""\
+[guest.storm]
+cpus = "0-2"
+memory = "32M"
+kernel = "guests/testguest"
+cmdline = "test=interactive memory=32 cpus=3 wakeups={WAKE_UPS}"
+"""
 # Registers that pass to the guest, so the CPU itself has to refuse these values: TCG does not.
 EMULATOR_FAULTS = {"qemu-tcg": r"PAT with a reserved type|(LSTAR|FS base) not canonical|"
                      r"the NX bit without EFER.NXE|INT1 behind MOV SS under TF",
@@ -310,3 +320,27 @@ class Walls(HostileGuests):
     def no_gap(self):
         self.heart_goes_on()
         expect_that(self.last_beat > 50, "more than 50 beats", self.last_beat)
+
+
+class Storm(GuestBoot):
+    """What takes hours: make storm."""
+    name = "storm"
+    heavy = tuple(target.name for target in TARGETS)
+    machine_cpus = 4    # one of nobody, which serves the console
+    subject = (1, "storm")
+    group_seconds = 8 * 3600
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/bulkhead.toml": STORM_CONFIG.encode()})
+
+    @check("the guest starts", required=True)
+    def start(self):
+        self.machine.expect(r"console 1/1: storm", 240, "the focus to move to the guest")
+        self.subtest("alive")
+
+    @check("a million wake-ups from HLT under a storm of host interrupts, none lost")
+    def wake_ups(self):
+        self.subtest("events")
+        count = int(re.findall(r"# wake-ups 0x([0-9a-f]+)", self.machine.serial.text)[-1], 16)
+        expect_that(count >= WAKE_UPS, f"{WAKE_UPS} wake-ups", count)
