@@ -38,6 +38,7 @@ emulators bochs                                 bochs            PC emulator wit
 emulators /usr/share/bochs/BIOS-bochs-latest    bochsbios        BIOS files of that emulator
 emulators /usr/share/bochs/VGABIOS-lgpl-latest  vgabios          screen firmware of that emulator
 emulators qemu-system-x86_64                    qemu-system-x86  PC emulator with AMD-V, or with what KVM gives
+emulators gdb                                   gdb              debugger, joins QEMU
 emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware for the emulators
 '
 groups='build stick check emulators'

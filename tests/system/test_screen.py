@@ -6,6 +6,7 @@ the picture as screen.png; `make screenshot` takes it from there.
 """
 import os
 import re
+import socket
 import struct
 import subprocess
 import sys
@@ -149,6 +150,27 @@ class Screen(Boot):
         prompt = max((y for y, line in enumerate(self.lines) if line.startswith("bulkhead>")), default=None)
         expect_that(all(on for _, on in self.shown[-1]) and inverse == [(len("bulkhead> "), prompt)],
                     "the last line inverse, and the cursor at the prompt", f"{inverse}\n" + "\n".join(self.lines))
+
+    @check("gdb finds the virtual CPUs and their VMCBs")
+    def debugger(self):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        monitor = self.machine.monitor
+        monitor.command("human-monitor-command", **{"command-line": f"gdbserver tcp:127.0.0.1:{port}"})
+        base = re.search(r"text at (0x[0-9a-f]+)", self.machine.serial.text)[1]
+        commands = [f"target remote 127.0.0.1:{port}", f"bulkhead-load {base}", "bulkhead-vcpus", "bulkhead-vmcb 1",
+                    "print $vmcb->asid", "bulkhead-vcpu 0", "print $vcpu->vm->name", "detach"]
+        done = subprocess.run(["gdb", "-nx", "-batch", "-x", os.path.join(ROOT, "scripts/gdb.py"),
+                               "-ex", f"python ELF = '{os.path.join(self.build, 'bulkhead.elf')}'",
+                               *(word for command in commands for word in ("-ex", command))], cwd=ROOT, text=True,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=60 * SCALE)
+        monitor.command("human-monitor-command", **{"command-line": "gdbserver none"})
+        monitor.command("cont")
+        for line in (r"cpu 0: alpha vcpu 0  running", r"cpu 1: beta vcpu 0  running", r"nested_cr3 = 0x[1-9a-f]",
+                     r"\$\d+ = 1\n", r'\$\d+ = "alpha"'):
+            expect_that(re.search(line, done.stdout), f"/{line}/ of gdb", done.stdout[-3000:])
 
     @check("a machine check in the hypervisor: the machine stops and tells the bank, build and calls")
     def machine_check(self):
