@@ -20,8 +20,8 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = ROOT / "tests/coverage/floors.txt"
-ROOMS = ["boot", "config", "hv/lib", "hv/plan", "hv/mem", "hv/dev", "hv/vm", "hv/exit", "hv/monitor",
-         "hv/compartment/emulate", "arch/x86_64", "arch/x86_64/vmx", "arch/x86_64/svm"]
+ROOMS = ["boot", "config", "hv/lib", "hv/plan", "hv/mem", "hv/vm", "hv/exit", "hv/monitor",
+         "hv/compartment/dev", "hv/compartment/emulate", "arch/x86_64", "arch/x86_64/vmx", "arch/x86_64/svm"]
 SUMS = {"hv": "hv/", "hv + arch": ("hv/", "arch/")}
 DUMP = re.compile(rb"<<gcda (\S+)\r?\n(.*?)>>gcda", re.S)
 LCOV = ["--quiet", "--rc", "lcov_branch_coverage=0"]

@@ -6,8 +6,8 @@
  * (APIC)", "Extended XAPIC (x2APIC)".
  */
 #include "arch/x86_64/arch.h"
-#include "hv/dev/lapic.h"
 #include "hv/lib/phys.h"
+#include "hv/vm/lapic.h"
 
 #define BASE_ADDRESS 0x000ffffffffff000ull
 

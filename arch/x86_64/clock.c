@@ -5,8 +5,8 @@
  * clock_init(), on the first CPU. Sources: Intel SDM "Time-Stamp Counter" and CPUID leaves 15h,
  * 16h; ACPI "Power Management Timer"; IA-PC HPET specification; Intel 8254 data sheet.
  */
+#include "hv/lib/clock.h"
 #include "arch/x86_64/arch.h"
-#include "hv/dev/platform.h"
 #include "hv/lib/phys.h"
 
 #define MEASURE_US   15000u

@@ -5,8 +5,8 @@
  * interrupts on the CPU that serves the consoles, else that CPU's timer looks every 2 ms.
  */
 #include "arch/x86_64/arch.h"
-#include "hv/dev/uart_registers.h"
 #include "hv/lib/lock.h"
+#include "hv/lib/uart_registers.h"
 
 #define SCRATCH_PATTERN 0x5au   /* the register keeps it, an empty port does not */
 #define WAIT_READS      100000u /* a byte takes 87 us, a port read about 1 */

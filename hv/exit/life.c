@@ -12,6 +12,7 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 
 /*

@@ -5,14 +5,9 @@
  */
 #include "hv/exit/policy.h"
 #include "hv/exit/exit.h"
+#include "hv/vm/devices.h"
 
 #define policy_line(...) log_print(LOG_DEBUG, NULL, __VA_ARGS__)
-
-static void policy_print_bus(const char *what, const struct bus_entry *e) {
-    for (; e->size != 0; e++) {
-        policy_line("%s %llx-%llx  %s", what, (ull)e->base, (ull)(e->base + e->size - 1), e->name);
-    }
-}
 
 /* A leaf without subleaves has * for one. */
 static char subleaf_digit(uint32_t subleaf) {
@@ -44,6 +39,5 @@ void policy_print(void) {
         policy_line("msr %08x-%08x  read %-8s  write %-8s  %s%s", p->msr, p->msr + p->count - 1,
                     read, write, p->name, p->needs != 0 ? " (where the CPU has it)" : "");
     }
-    policy_print_bus("port", vm_ports);
-    policy_print_bus("page", vm_pages);
+    vm_print_devices();
 }

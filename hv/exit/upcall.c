@@ -10,6 +10,7 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/reg.h"
 #include "hv/lib/str.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 
 #define CPUID_WIDTHS       0x80000008u /* of addresses */
@@ -23,35 +24,17 @@ _Static_assert(sizeof(struct upcall_state) <= VCPU_EMULATION_SIZE, "allocated by
 
 /* ---- the bus: what is no device either is nothing, counted as refused ---- */
 
-static uint64_t device_read(struct vm *vm, const struct bus_entry *d, uint64_t at, unsigned size) {
-    lock_acquire(&vm->lock);
-    uint64_t value = d->read((uint8_t *)vm + d->dev, at, size);
-    lock_release(&vm->lock);
+static inline uint64_t port_read(struct vcpu *v, uint64_t port, unsigned size) {
+    uint64_t value = UINT64_MAX;
+    if (UNLIKELY(!vm_read_device(v->vm, BUS_PORT, port, size, &value))) {
+        exit_violation(v, &v->refused[REFUSED_PORT], "read of port", port);
+    }
     return value;
 }
 
-static void device_write(struct vm *vm, const struct bus_entry *d, uint64_t at, unsigned size,
-                         uint64_t value) {
-    lock_acquire(&vm->lock);
-    d->write((uint8_t *)vm + d->dev, at, size, value);
-    lock_release(&vm->lock);
-}
-
-static inline uint64_t port_read(struct vcpu *v, uint64_t port, unsigned size) {
-    const struct bus_entry *d = bus_find(vm_ports, port, size);
-    if (UNLIKELY(d == NULL)) {
-        exit_violation(v, &v->refused[REFUSED_PORT], "read of port", port);
-        return UINT64_MAX;
-    }
-    return device_read(v->vm, d, port, size);
-}
-
 static inline void port_write(struct vcpu *v, uint64_t port, unsigned size, uint64_t value) {
-    const struct bus_entry *d = bus_find(vm_ports, port, size);
-    if (UNLIKELY(d == NULL)) {
+    if (UNLIKELY(!vm_write_device(v->vm, BUS_PORT, port, size, value))) {
         exit_violation(v, &v->refused[REFUSED_PORT], "write of port", port);
-    } else {
-        device_write(v->vm, d, port, size, value);
     }
 }
 
@@ -63,12 +46,11 @@ static uint64_t upcall_read(void *context, enum bus_space space, uint64_t at, un
     if (lapic_has_page(&v->lapic, at)) {
         return lapic_mmio_read(&v->lapic, at % PAGE_SIZE);
     }
-    const struct bus_entry *d = bus_find(vm_pages, at, size);
-    if (d == NULL) {
+    uint64_t value = UINT64_MAX;
+    if (!vm_read_device(v->vm, BUS_MEMORY, at, size, &value)) {
         exit_violation(v, &v->refused[REFUSED_MEMORY], "read of memory", at);
-        return UINT64_MAX;
     }
-    return device_read(v->vm, d, at - d->base, size);
+    return value;
 }
 
 static void upcall_write(void *context, enum bus_space space, uint64_t at, unsigned size,
@@ -82,11 +64,8 @@ static void upcall_write(void *context, enum bus_space space, uint64_t at, unsig
         lapic_mmio_write(&v->lapic, at % PAGE_SIZE, size, value);
         return;
     }
-    const struct bus_entry *d = bus_find(vm_pages, at, size);
-    if (d == NULL) {
+    if (!vm_write_device(v->vm, BUS_MEMORY, at, size, value)) {
         exit_violation(v, &v->refused[REFUSED_MEMORY], "write of memory", at);
-    } else {
-        device_write(v->vm, d, at - d->base, size, value);
     }
 }
 

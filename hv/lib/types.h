@@ -41,6 +41,9 @@ typedef unsigned long long ull; /* what %llx and %llu take */
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* The struct whose member this pointer points to. */
+#define CONTAINER_OF(pointer, type, member) ((type *)((uintptr_t)(pointer)-offsetof(type, member)))
+
 #define ALIGN_DOWN(x, a) ((x) & ~((a)-1))
 #define ALIGN_UP(x, a)   (((x) + ((a)-1)) & ~((a)-1))
 

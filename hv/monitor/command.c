@@ -108,8 +108,8 @@ static void stats_vcpu(const struct vcpu *v) {
 static void stats_vm(unsigned n) {
     const struct vm *vm = command.vms[n];
     console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
-    if (vm->bios.calls != 0) {
-        console_print("  bios-calls %llu\n", (ull)vm->bios.calls);
+    if (vm->bios_calls != 0) {
+        console_print("  bios-calls %llu\n", (ull)vm->bios_calls);
     }
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         stats_vcpu(&vm->vcpus[i]);

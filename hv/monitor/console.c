@@ -14,6 +14,7 @@
 #include "hv/monitor/later.h"
 #include "hv/monitor/term.h"
 #include "hv/monitor/typed.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 
 #define NOTICE_SIZE 1024u

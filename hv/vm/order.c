@@ -1,13 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns what the operator asks of a VM: a queue that any CPU fills, and the table of what each
- * request means in each state. The queue is emptied on the VM's own CPU alone, in the order of the
- * requests, so that no decision rests on a state that is out of date. Called by the operator's
- * commands, by the run loop and by hv/exit/life.c.
+ * Owns a VM's state and what the operator asks of it: a queue that any CPU fills, and the table of
+ * what each request means in each state. The queue is emptied on the VM's own CPU alone, in the
+ * order of the requests, so that no decision rests on a state that is out of date. Called by the
+ * operator's commands, by the run loop and by hv/exit/life.c.
  */
 #include "hv/lib/fmt.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
+
+const char *vm_state_name(enum vm_state state) {
+    static const char *const names[VM_STATES] = {
+        [VM_STOPPED] = "stopped", [VM_OFF] = "off",           [VM_CRASHED] = "crashed",
+        [VM_HALTED] = "halted",   [VM_DELAYED] = "delayed",   [VM_STARTING] = "starting",
+        [VM_RUNNING] = "running", [VM_STOPPING] = "stopping",
+    };
+    return names[state];
+}
+
+void vm_set_state(struct vm *vm, enum vm_state state) {
+    __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
+    vm_state_changed(vm);
+}
 
 /* The queue is one word, four bits a request, the oldest in the lowest; 0 ends it. */
 #define ORDER_BITS 4u
@@ -69,14 +84,11 @@ static void order_start(struct vm *vm, enum vm_command command) {
 static void order_press(struct vm *vm, UNUSED enum vm_command command) {
     uint32_t seconds = vm->plan->config->stop_timeout;
 
-    lock_acquire(&vm->lock);
-    pm_press_power_button(&vm->pm);
-    lock_release(&vm->lock);
     if (vm->state == VM_RUNNING) {
         vm->stop_due = plat_tsc() + seconds * plat_tsc_hz();
         vm_set_state(vm, VM_STOPPING);
     }
-    vm_clocks_changed(vm);
+    vm_press_power_button(vm);
     vm_log(vm, LOG_INFO, "asked to switch off (power button), has %u s for it", seconds);
 }
 

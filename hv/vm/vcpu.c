@@ -5,26 +5,12 @@
  */
 
 #include "hv/lib/str.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
 #include "hv/vm/vm.h"
 
 struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
-
-/*
- * Who finds a request there need not kick: v's CPU was kicked for that one, or set it itself and
- * has not entered the guest since. So a guest's messages are no flood of kicks that would hold back
- * the interrupts of its sibling's CPU.
- */
-void vcpu_request(struct vcpu *v, uint32_t bits) {
-    uint32_t before = __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
-    if ((bits & before & REQUEST_NMI) != 0) {
-        __atomic_fetch_or(&v->requests, REQUEST_NMI_AGAIN, __ATOMIC_SEQ_CST);
-    }
-    if (before == 0 && v->cpu != plat_cpu()) {
-        plat_kick(v->cpu);
-    }
-}
 
 /* On v's own CPU: no kick and no locked instruction needed beyond the OR itself. */
 static void vcpu_note(struct vcpu *v, uint32_t bits) {
@@ -63,7 +49,7 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 
 /* What is to be delivered: a vector, EXTINT, or -1. No priority holds the 8259 back. */
 static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu *v) {
-    bool intr = __atomic_load_n(&v->vm->pic.intr, __ATOMIC_ACQUIRE) && v->index == 0;
+    bool intr = __atomic_load_n(&v->vm->intr, __ATOMIC_ACQUIRE) && v->index == 0;
     if (UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT) {
         return EXTINT;
     }
@@ -74,9 +60,7 @@ static inline __attribute__((always_inline)) void vcpu_take(struct vcpu *v, int 
     if (LIKELY(vector != EXTINT)) {
         lapic_acknowledge(&v->lapic, (uint8_t)vector);
     } else {
-        lock_acquire(&v->vm->lock);
-        vector = pic_acknowledge(&v->vm->pic);
-        lock_release(&v->vm->lock);
+        vector = vm_acknowledge_intr(v->vm);
     }
     vcpu_inject(v, (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector});
 }
@@ -183,11 +167,7 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
         lapic_timer_expired(&v->lapic);
     }
     if (clocks && v->index == 0) {
-        lock_acquire(&vm->lock);
-        uint64_t due = clock_earlier(pit_service(&vm->pit), rtc_service(&vm->rtc));
-        lock_release(&vm->lock);
-        v->clocks_due = due == 0 ? 0 : due - vm->clock.offset;
-        v->clocks_due = clock_earlier(v->clocks_due, vm_watch_stop(vm));
+        v->clocks_due = clock_earlier(vm_service_devices(vm), vm_watch_stop(vm));
         vcpu_timer_set(v);
     }
     v->upcall_watched = false;
@@ -363,9 +343,7 @@ static void vcpu_send_ipi(void *ctx, const struct apic_message *icr) {
 
 static void vcpu_broadcast_eoi(void *ctx, uint8_t vector) {
     struct vcpu *v = ctx;
-    lock_acquire(&v->vm->lock);
-    ioapic_eoi(&v->vm->ioapic, vector);
-    lock_release(&v->vm->lock);
+    vm_end_interrupt(v->vm, vector);
 }
 
 static void vcpu_event_changed(void *ctx) {

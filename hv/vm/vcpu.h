@@ -6,10 +6,10 @@
  */
 #pragma once
 
-#include "hv/dev/lapic.h"
 #include "hv/lib/x86.h"
 #include "hv/vm/compartment.h"
 #include "hv/vm/hvm.h"
+#include "hv/vm/lapic.h"
 
 struct emulation;
 struct msr_policy;

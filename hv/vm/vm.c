@@ -1,172 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the making of a VM: memory, nested tables, devices on the bus, vCPUs, and the wires between
- * them. Everything comes from the VM's own budget and is made once.
+ * Owns the making of a VM: memory, nested tables, devices, vCPUs. Everything comes from the VM's
+ * own budget and is made once.
  */
 #include "hv/vm/vm.h"
 
 #include "hv/abi.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
-
-#define UART_PORT 0x3f8
-
-void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
-    enum vm_leave none = LEAVE_NONE;
-    if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_RELAXED)) {
-        (void)str_copy_n(vm->leave_reason, sizeof(vm->leave_reason), reason, strlen(reason));
-    }
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        vcpu_request(&vm->vcpus[i], REQUEST_LEAVE);
-    }
-}
-
-const char *vm_state_name(enum vm_state state) {
-    static const char *const names[VM_STATES] = {
-        [VM_STOPPED] = "stopped", [VM_OFF] = "off",           [VM_CRASHED] = "crashed",
-        [VM_HALTED] = "halted",   [VM_DELAYED] = "delayed",   [VM_STARTING] = "starting",
-        [VM_RUNNING] = "running", [VM_STOPPING] = "stopping",
-    };
-    return names[state];
-}
-
-void vm_set_state(struct vm *vm, enum vm_state state) {
-    __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
-    vm_state_changed(vm);
-}
-
-void vm_sleep_refused(struct vm *vm, unsigned type) {
-    uint32_t suppressed = 0;
-    if (log_enabled(LOG_DEBUG) && log_limit_pass(&vm->log_limit, &suppressed)) {
-        vm_log(vm, LOG_DEBUG,
-               "asked for sleep state %u, which it does not have: awake at once (%u "
-               "more not shown)",
-               type, suppressed);
-    }
-}
-
-/* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
-void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
-    ioapic_set_line(&vm->ioapic, irq == 0 ? 2 : irq, asserted);
-    pic_set_line(&vm->pic, irq, asserted);
-    if (irq == RTC_IRQ) {
-        pm_set_rtc_line(&vm->pm, asserted);
-    }
-}
-
-/* PIT and CMOS clock are timed by vCPU 0's CPU, whoever sets them. */
-void vm_clocks_changed(struct vm *vm) {
-    vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
-}
-
-bool vm_console_input(struct vm *vm, uint8_t byte) {
-    lock_acquire(&vm->lock);
-    bool taken = uart_receive(&vm->uart, byte);
-    lock_release(&vm->lock);
-    return taken;
-}
-
-void vm_console_ready(struct vm *vm) {
-    lock_acquire(&vm->lock);
-    uart_tx_ready(&vm->uart);
-    lock_release(&vm->lock);
-}
-
-/* By delivery mode. SMI is not delivered to guests. */
-static const uint8_t vm_requests[8] = {
-    REQUEST_EVENT, REQUEST_EVENT, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
-
-static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
-    if (m->delivery_mode == APIC_INIT && v->index == 0) {
-        vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again");
-        return;
-    }
-    if (m->delivery_mode == APIC_SIPI) {
-        __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
-    }
-    if (m->delivery_mode > APIC_LOWEST || lapic_accept(&v->lapic, m->vector, m->level)) {
-        vcpu_request(v, vm_requests[m->delivery_mode]);
-    }
-}
-
-/* Lowest priority: those named take it in turn. */
-void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m) {
-    uint32_t destination = m->shorthand == APIC_NAMED ? m->destination : UINT32_MAX;
-    bool lowest = m->delivery_mode == APIC_LOWEST;
-    uint32_t first = lowest ? __atomic_load_n(&vm->next_lowest, __ATOMIC_RELAXED) : 0;
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        struct vcpu *v = &vm->vcpus[(first + i) % vm->vcpu_count];
-        if (lapic_matches(&v->lapic, destination, m->logical) &&
-            (m->shorthand != APIC_OTHERS || v != sender) && (!lowest || lapic_listens(&v->lapic))) {
-            vm_deliver_to(v, m);
-            if (lowest) {
-                __atomic_store_n(&vm->next_lowest, v->index + 1, __ATOMIC_RELAXED);
-                return;
-            }
-        }
-    }
-}
-
-/* SDM "Message Signalled Interrupts". The end of a level is nothing: local APICs see its begin. */
-void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data) {
-    uint64_t word = (data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56;
-    struct apic_message m = apic_message(word);
-    bool hint = (address & MSI_HINT) != 0 && m.delivery_mode == APIC_FIXED;
-    m.delivery_mode = hint ? APIC_LOWEST : m.delivery_mode;
-    if (address >> 20 == MSI_ADDRESS >> 20 && (!m.level || (data & MSI_ASSERT) != 0)) {
-        vm_deliver(vm, NULL, &m);
-    }
-}
-
-/* The 8259's INTR is wired to LINT0 of the first CPU; see also vcpu_pending(). */
-void vm_pic_raised(struct vm *vm) {
-    struct apic_message m = lapic_lint0(&vm->vcpus[0].lapic);
-    vm_deliver_to(&vm->vcpus[0], &m);
-}
-
-void vm_bios_called(struct vm *vm, uint8_t vector, uint16_t ax) {
-    vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s", vector, ax,
-           vm->bios.left == 0 ? "; from here on they are only counted, see stats" : "");
-}
-
-/* The devices of every guest's PC. */
-#define VM_DEVICE(member) offsetof(struct vm, member)
-const struct bus_entry vm_ports[] = {
-    {UART_PORT, 8, "UART", VM_DEVICE(uart), uart_read, uart_write},
-    {0x20, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
-    {0xa0, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
-    {0x40, 4, "timer", VM_DEVICE(pit), pit_read, pit_write},
-    {0x60, 1, "keyboard controller", VM_DEVICE(chipset), chipset_read, chipset_write},
-    {0x61, 1, "timer", VM_DEVICE(pit), pit_read, pit_write},
-    {0x64, 1, "keyboard controller", VM_DEVICE(chipset), chipset_read, chipset_write},
-    {0x70, 2, "CMOS clock", VM_DEVICE(rtc), rtc_read, rtc_write},
-    {0x80, 1, "POST code", VM_DEVICE(chipset), chipset_read, chipset_write},
-    {0x92, 1, "fast reset", VM_DEVICE(chipset), chipset_read, chipset_write},
-    {0x4d0, 2, "interrupt controller", VM_DEVICE(pic), pic_read, pic_write},
-    {PM1A_EVENT_PORT, 12, "ACPI power management", VM_DEVICE(pm), pm_read, pm_write},
-    {BULKHEAD_BIOS_PORT, 4, "calls to a BIOS", VM_DEVICE(bios), bios_read, bios_write},
-    {0xcf8, 8, "PCI configuration, reset", VM_DEVICE(chipset), chipset_read, chipset_write},
-    {.size = 0},
-};
-const struct bus_entry vm_pages[] = {
-    {IOAPIC_BASE, PAGE_SIZE, "I/O APIC", VM_DEVICE(ioapic), ioapic_read, ioapic_write},
-    {.size = 0},
-};
-
-void vm_reset_devices(struct vm *vm) {
-    lock_acquire(&vm->lock);
-    uart_reset(&vm->uart, vm);
-    pic_reset(&vm->pic, vm);
-    ioapic_reset(&vm->ioapic, vm);
-    pm_reset(&vm->pm, vm, &vm->clock);
-    rtc_reset(&vm->rtc, vm, &vm->clock);
-    pit_reset(&vm->pit, vm, &vm->clock);
-    chipset_reset(&vm->chipset, vm);
-    bios_reset(&vm->bios, vm);
-    lock_release(&vm->lock);
-}
 
 static enum status vm_create_memory(struct vm *vm) {
     const struct plan_vm *plan = vm->plan;
@@ -227,7 +70,9 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     (void)str_copy_n(vm->name, sizeof(vm->name), plan->config->name, strlen(plan->config->name));
     enum status s = vm_create_memory(vm);
     vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
-    vm_reset_devices(vm);
+    if (s == STATUS_OK) {
+        s = vm_create_devices(vm);
+    }
     if (s == STATUS_OK) {
         s = vm_create_vcpus(vm);
     }

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "hv/dev/platform.h"
+#include "hv/lib/clock.h"
 #include "hv/lib/lock.h"
 #include "hv/lib/log.h"
 #include "hv/mem/gmem.h"
@@ -40,6 +40,19 @@ enum vm_command {
     VM_COMMANDS
 };
 
+/* Why a run ends. */
+enum vm_leave {
+    LEAVE_NONE,
+    LEAVE_POWER_OFF,
+    LEAVE_RESET,
+    LEAVE_CRASH,
+    LEAVE_STOP,           /* a violation that is to stop it */
+    LEAVE_KILL,           /* the operator's kill */
+    LEAVE_OPERATOR_RESET, /* the operator's reset */
+    LEAVE_FORCE,          /* the operator's stop, which it did not follow */
+    LEAVE_KINDS
+};
+
 #define VM_PIECE MIB /* of its memory, to be written without taking host interrupts */
 
 struct vm {
@@ -65,16 +78,11 @@ struct vm {
 
     struct console_view *console; /* of hv/monitor/console.c */
     struct dev_clock clock;
-    struct lock lock; /* all devices below */
-    struct uart uart;
-    struct pic pic;
-    struct ioapic ioapic;
+    struct platform *platform; /* of hv/compartment/dev: for hv/vm/devices.c alone */
+    bool intr;                 /* atomic: the level of the 8259s' INTR */
     uint32_t next_lowest; /* atomic: the vCPU whose turn it is to take a lowest-priority message */
-    struct pm pm;
-    struct rtc rtc;
-    struct pit pit;
-    struct chipset chipset;
-    struct bios bios;
+    uint64_t bios_calls;  /* since the VM was made; shown by "stats" */
+    uint32_t bios_calls_left; /* so many may still be told */
 
     struct log_limit log_limit;
     uint32_t vcpu_count;
@@ -84,14 +92,23 @@ struct vm {
 /* Builds the VM in its own budget; on failure the reason is in the log. */
 MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
 
-/* Power-up state of all devices; the time of day stays as the guest has set it. */
-void vm_reset_devices(struct vm *vm);
-
 /*
  * What hv/abi.h promises a guest at its start, into its scrubbed memory; STATUS_NOT_FOUND if it is
  * too small, which boot/ has ruled out.
  */
 MUST_USE enum status vm_load(struct vm *vm);
+
+/* Asks the run loop of the VM to end, and why; the first reason wins. Any CPU. */
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
+
+/*
+ * A message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words may
+ * be guest-controlled; to another place than FEExxxxxh it is nothing. Any CPU.
+ */
+void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data);
+
+/* LINT0 of the first vCPU has risen. Any CPU. */
+void vm_raise_lint0(struct vm *vm);
 
 /* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
@@ -108,16 +125,12 @@ uint64_t vm_watch_stop(struct vm *vm);
 /* The one place that changes a state; before the line that tells of it. On the VM's own CPU. */
 void vm_set_state(struct vm *vm, enum vm_state state);
 
-/* One byte from the console; false = too many wait for the guest already. Any CPU. */
-bool vm_console_input(struct vm *vm, uint8_t byte);
-/* The console has room again for this VM's output. Any CPU. */
-void vm_console_ready(struct vm *vm);
+/* One byte leaves the guest's UART, for hv/monitor/console.c; false = no room now,
+ * vm_console_ready() will follow. */
+bool vm_transmit(struct vm *vm, uint8_t byte);
 
 /* The state has changed, for hv/monitor/console.c to show. */
 void vm_state_changed(struct vm *vm);
-
-/* What answers at which ports and guest-physical pages, up to an entry of size 0. */
-extern const struct bus_entry vm_ports[], vm_pages[];
 
 const char *vm_state_name(enum vm_state state);
 

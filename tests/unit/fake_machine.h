@@ -7,11 +7,13 @@
 #define TESTS_UNIT_FAKE_MACHINE_H
 
 #include "hv/abi.h"
+#include "hv/compartment/dev/platform.h"
 #include "hv/exit/compartment.h"
 #include "hv/exit/exit.h"
 #include "hv/exit/mce.h"
 #include "hv/exit/policy.h"
 #include "hv/exit/upcall.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 #include "test.h"
 
@@ -336,6 +338,28 @@ static struct vcpu *fake_machine_start(void) {
     fake_segs[HVM_CS] = (struct hvm_segment){.attr = 0xa09b}; /* 64-bit code, DPL 0 */
     fake_segs[HVM_SS] = (struct hvm_segment){.attr = 0xc093};
     return v;
+}
+
+/* The line of an ISA interrupt, as a device of the VM drives it. */
+static inline void fake_set_irq(unsigned line, bool asserted) {
+    struct platform *p = fake_vm->platform;
+    p->env.irq(&p->env, line, asserted);
+}
+
+/* An access to the VM's devices as if by a guest, but with no exit. */
+static inline uint64_t fake_port_in(uint64_t port, unsigned size) {
+    uint64_t value = UINT64_MAX;
+    CHECK(vm_read_device(fake_vm, BUS_PORT, port, size, &value));
+    return value & (BIT(8 * size) - 1);
+}
+
+static inline void fake_port_out(uint64_t port, unsigned size, uint64_t value) {
+    CHECK(vm_write_device(fake_vm, BUS_PORT, port, size, value));
+}
+
+static inline void fake_ioapic_write(unsigned index, uint32_t value) {
+    CHECK(vm_write_device(fake_vm, BUS_MEMORY, IOAPIC_BASE, 4, index));
+    CHECK(vm_write_device(fake_vm, BUS_MEMORY, IOAPIC_BASE + 0x10, 4, value));
 }
 
 static inline enum action fake_exit(struct vcpu *v, struct vmexit *x) {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The ACPI tables that the guests' firmware writes: found from the RSDP, summed, compared with the
- * devices of hv/dev, and read by iasl as by an independent eye.
+ * devices of hv/compartment/dev, and read by iasl as by an independent eye.
  */
 #include <unistd.h>
 
 #include "guests/firmware/firmware.h"
-#include "hv/dev/platform.h"
+#include "hv/compartment/dev/platform.h"
+#include "hv/vm/lapic.h"
 #include "tests/unit/test.h"
 
 #define RAM  (4 * MIB)

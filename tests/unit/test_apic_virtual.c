@@ -213,11 +213,9 @@ TEST(halt_wakes_for_what_can_be_taken_only) {
 
 TEST(level_triggered_ends_reach_the_io_apic) {
     struct vcpu *v = start(true);
-    struct ioapic *io = &fake_vm->ioapic;
-    ioapic_reset(io, fake_vm);
-    ioapic_write(io, 0, 4, 0x10 + 2 * 5);
-    ioapic_write(io, 0x10, 4, 0x8055); /* pin 5: level, vector 55h */
-    ioapic_set_line(io, 5, true);
+    vm_reset_devices(fake_vm);
+    fake_ioapic_write(0x10 + 2 * 5, 0x8055); /* pin 5: level, vector 55h */
+    fake_set_irq(5, true);
     CHECK_U64(lapic_take_posted(&v->lapic), BIT(2));
     CHECK_U64(lapic_levels(&v->lapic, 1), BIT(0x55 - 64));
     v->lapic.reg[0x22][0] = 0;                               /* delivered and ended by the CPU */

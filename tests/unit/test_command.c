@@ -2,6 +2,7 @@
 /* The operator's prompt, typed at through the console as an operator does. */
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
+#include "hv/vm/devices.h"
 #include "hv/vm/snapshot.h"
 #include "tests/unit/fake_console.h"
 
@@ -119,7 +120,7 @@ TEST(list_and_stats) {
     alpha.vcpus[0].exits[EXIT_CPUID] = 7;
     alpha.vcpus[0].exits[EXIT_TRIPLE_FAULT] = 8;
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n");
-    alpha.bios.calls = 9;
+    alpha.bios_calls = 9;
     static const char want[] = "alpha: running\r\n"
                                "  bios-calls 9\r\n"
                                "  vcpu0 msr-denied 3\r\n  vcpu0 port-denied 4\r\n"

@@ -4,6 +4,7 @@
 
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
+#include "hv/vm/devices.h"
 #include "tests/unit/fake_console.h"
 
 #define RING CONSOLE_RING_SIZE

@@ -20,8 +20,7 @@ static void fresh(void) {
                                         {0xa0, 0x11}, {0xa1, 0x38}, {0xa1, 2}, {0xa1, 1},
                                         {0x4d0, 0},   {0x4d1, 0}};
     vcpus = fake_machine_start();
-    pic_reset(&fake_vm->pic, fake_vm);
-    ioapic_reset(&fake_vm->ioapic, fake_vm);
+    vm_reset_devices(fake_vm);
     fake_vm->vcpu_count = 3;
     for (uint32_t i = 0; i < 3; i++) {
         struct vcpu *v = &vcpus[i];
@@ -60,21 +59,21 @@ TEST(extint) {
     vcpus->requests = 0;
     fake_cpu = 1; /* from another CPU: a kick */
     unsigned kicks = fake_kicks;
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     fake_cpu = 0;
     CHECK(vcpus->requests == REQUEST_EVENT && fake_kicks == kicks + 1);
     CHECK_U64(serve(vcpus), 0x34);
     CHECK_U64(lapic_pending(&vcpus->lapic), -1);
     CHECK_U64(lapic_mmio_read(&vcpus->lapic, 0xa0), 0); /* nothing is in service there */
-    vm_set_irq(fake_vm, 4, false);
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, false);
+    fake_set_irq(4, true);
     CHECK_U64(serve(vcpus), -1);
     end();
     CHECK_U64(serve(vcpus), 0x34);
-    CHECK_U64(fake_vm->pic.chips[0].isr, 0x10);
+    CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0x10);
     end();
-    vm_set_irq(fake_vm, 0, true); /* pin 2 of the I/O APIC, input 0 here */
-    CHECK_U64(fake_vm->ioapic.lines, BIT(2) | BIT(4));
+    fake_set_irq(0, true); /* pin 2 of the I/O APIC, input 0 here */
+    CHECK_U64(fake_vm->platform->ioapic.lines, BIT(2) | BIT(4));
     CHECK_U64(serve(vcpus), 0x30);
 }
 
@@ -83,11 +82,11 @@ TEST(extint_has_no_priority) {
     lint0(vcpus, EXTINT);
     lapic_mmio_write(&vcpus->lapic, 0x80, 4, 0xf0); /* TPR */
     CHECK(lapic_accept(&vcpus->lapic, 0xe5, false));
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     CHECK_U64(serve(vcpus), 0x34);
     end();
     lapic_mmio_write(&vcpus->lapic, 0x80, 4, 0);
-    vm_set_irq(fake_vm, 5, true);
+    fake_set_irq(5, true);
     CHECK_U64(serve(vcpus), 0x35); /* before the local APIC's own */
     CHECK(fake_window_interrupt);
     CHECK_U64(serve(vcpus), 0xe5);
@@ -98,10 +97,10 @@ TEST(extint_waits_for_a_window) {
     fresh();
     lint0(vcpus, EXTINT);
     fake_can_interrupt = false;
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     CHECK_U64(serve(vcpus), -1);
     CHECK(fake_window_interrupt);
-    CHECK_U64(fake_vm->pic.chips[0].isr, 0);
+    CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0);
     out(0x21, 0x10); /* masked meanwhile: it is withdrawn */
     vcpu_request(vcpus, REQUEST_EVENT);
     CHECK_U64(serve(vcpus), -1);
@@ -114,27 +113,27 @@ TEST(extint_waits_for_a_window) {
 
 TEST(lint0_decides) {
     fresh();
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     CHECK_U64(serve(vcpus), -1); /* masked at power-up */
     lint0(vcpus, EXTINT);
     CHECK_U64(vcpus->requests, REQUEST_EVENT);
     CHECK_U64(serve(vcpus), 0x34); /* it was waiting */
     end();
     lint0(vcpus, 0x51); /* fixed: an edge of INTR is vector 51h of the local APIC */
-    vm_set_irq(fake_vm, 5, true);
+    fake_set_irq(5, true);
     CHECK_U64(serve(vcpus), 0x51);
-    CHECK_U64(fake_vm->pic.chips[0].isr, 0);
+    CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0);
     fresh();
     lint0(vcpus, 0x400);
     vcpus->requests = 0;
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     CHECK_U64(vcpus->requests, REQUEST_NMI);
     fresh();
     lint0(&vcpus[1], EXTINT); /* the wire goes to the first CPU */
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     CHECK_U64(serve(&vcpus[1]), -1);
     fresh();
-    vm_set_irq(fake_vm, 4, true);
+    fake_set_irq(4, true);
     CHECK_U64(lapic_base_write(&vcpus->lapic, LAPIC_BASE | APIC_BASE_BSP), STATUS_OK);
     CHECK_U64(serve(vcpus), 0x34); /* no local APIC: INTR */
 }
@@ -240,9 +239,8 @@ TEST(msi_reaches_the_local_apics) {
     vm_send_msi(fake_vm, 0xfee01000, 0x0005);
     CHECK_U64(vcpus[1].requests, REQUEST_EVENT);
     CHECK_U64(lapic_pending(&vcpus[1].lapic), 0xe0);
-    ioapic_write(&fake_vm->ioapic, 0, 4, 0x18); /* an I/O APIC's entry is sent as one */
-    ioapic_write(&fake_vm->ioapic, 0x10, 4, 0x61);
-    vm_set_irq(fake_vm, 4, true);
+    fake_ioapic_write(0x18, 0x61); /* an I/O APIC's entry is sent as one */
+    fake_set_irq(4, true);
     CHECK_U64(lapic_pending(&vcpus[0].lapic), 0x61);
 }
 

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <ucontext.h>
 
-#include "hv/dev/lapic.h"
+#include "hv/vm/lapic.h"
 #include "tests/unit/test.h"
 
 #define TSC_HZ (30 * LAPIC_TIMER_HZ) /* 30 TSC ticks for one of the timer's */

@@ -336,13 +336,13 @@ TEST(a_second_press_wins_no_time) {
 
 /* The guest hears of it: SCI, status. */
 static void switch_off(struct vcpu *v) {
-    pm_write(&v->vm->pm, PM1A_EVENT_PORT + 2, 2, 0x100);
-    CHECK_U64(v->vm->ioapic.lines >> PM_SCI_IRQ & 1, 0);
+    fake_port_out(PM1A_EVENT_PORT + 2, 2, 0x100);
+    CHECK_U64(fake_vm->platform->ioapic.lines >> PM_SCI_IRQ & 1, 0);
     stop_me(v);
     CHECK(vcpu_service(v));
-    CHECK_U64(v->vm->ioapic.lines >> PM_SCI_IRQ & 1, 1);
-    CHECK_U64(pm_read(&v->vm->pm, PM1A_EVENT_PORT, 2) & 0xffff, 0x100);
-    pm_write(&v->vm->pm, PM1A_CONTROL_PORT, 2, 0x2000 | PM_S5_TYPE << 10);
+    CHECK_U64(fake_vm->platform->ioapic.lines >> PM_SCI_IRQ & 1, 1);
+    CHECK_U64(fake_port_in(PM1A_EVENT_PORT, 2), 0x100);
+    fake_port_out(PM1A_CONTROL_PORT, 2, 0x2000 | PM_S5_TYPE << 10);
 }
 
 TEST(a_guest_switches_itself_off_at_its_button) {
@@ -358,13 +358,14 @@ TEST(a_guest_switches_itself_off_at_its_button) {
 /* The alarm of the CMOS clock is an event of the same kind. */
 TEST(the_clocks_line_is_a_wake_up_event) {
     begin();
-    pm_write(&fake_vm->pm, PM1A_EVENT_PORT + 2, 2, 0x400);
-    vm_set_irq(fake_vm, UART_IRQ, true);
-    CHECK_U64(fake_vm->ioapic.lines, BIT(UART_IRQ));
-    vm_set_irq(fake_vm, RTC_IRQ, true);
-    CHECK_U64(fake_vm->ioapic.lines, BIT(UART_IRQ) | BIT(RTC_IRQ) | BIT(PM_SCI_IRQ));
-    vm_set_irq(fake_vm, RTC_IRQ, false);
-    CHECK_U64(fake_vm->ioapic.lines, BIT(UART_IRQ) | BIT(PM_SCI_IRQ)); /* until it is cleared */
+    fake_port_out(PM1A_EVENT_PORT + 2, 2, 0x400);
+    fake_set_irq(UART_IRQ, true);
+    CHECK_U64(fake_vm->platform->ioapic.lines, BIT(UART_IRQ));
+    fake_set_irq(RTC_IRQ, true);
+    CHECK_U64(fake_vm->platform->ioapic.lines, BIT(UART_IRQ) | BIT(RTC_IRQ) | BIT(PM_SCI_IRQ));
+    fake_set_irq(RTC_IRQ, false);
+    CHECK_U64(fake_vm->platform->ioapic.lines,
+              BIT(UART_IRQ) | BIT(PM_SCI_IRQ)); /* until it is cleared */
 }
 
 static void stop_then(struct vcpu *v, void (*end)(struct vcpu *v)) {

@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The 8259 pair: initialization, EOI and rotation, special modes, polling, edge and level. */
-#include "hv/dev/platform.h"
-#include "tests/unit/test.h"
+#include "tests/unit/fake_env.h"
 
-static struct pic pic;
+static struct pic *const pic = &fake_pc.pic;
 static unsigned rises;
+static bool intr;
 
-void vm_pic_raised(struct vm *vm) {
-    (void)vm;
-    rises++;
+static void on_intr(UNUSED const struct dev_env *env, bool asserted) {
+    rises += asserted && !intr;
+    intr = asserted;
+}
+
+static void power_on(void) {
+    fake_env.intr = on_intr;
+    fake_pc_start_apart();
 }
 
 static uint8_t rd(uint64_t port) {
-    return (uint8_t)pic_read(&pic, port, 1);
+    return (uint8_t)fake_in(port, 1);
 }
 
 static void wr(uint64_t port, uint8_t value) {
-    pic_write(&pic, port, 1, value);
+    fake_out(port, 1, value);
 }
 
 static uint8_t isr(uint64_t port) {
@@ -30,7 +35,7 @@ static uint8_t irr(uint64_t port) {
 }
 
 static void set(unsigned irq, bool asserted) {
-    pic_set_line(&pic, irq, asserted);
+    pic_set_line(pic, irq, asserted);
 }
 
 static void pulse(unsigned irq) {
@@ -51,16 +56,14 @@ static void initialize(uint8_t icw4, uint8_t icw4_second) {
 
 /* Vectors 30h to 3Fh, nothing masked. */
 static void fresh(void) {
-    memset(&pic, 0xa5, sizeof(pic));
-    pic_reset(&pic, NULL);
+    power_on();
     initialize(1, 1);
     rises = 0;
 }
 
 TEST(initialization) {
-    memset(&pic, 0xa5, sizeof(pic));
-    pic_reset(&pic, NULL);
-    CHECK(!pic.intr);
+    power_on();
+    CHECK(!intr);
     wr(0x21, 0x5a);
     CHECK_U64(rd(0x21), 0x5a);
     wr(0x20, 0x11);
@@ -77,17 +80,17 @@ TEST(initialization) {
     wr(0xa1, 0xfe);
     CHECK_U64(rd(0xa1), 0xfe);
     set(8, true);
-    CHECK(pic.intr);
-    CHECK_U64(pic_acknowledge(&pic), 0x70);
+    CHECK(intr);
+    CHECK_U64(pic_acknowledge(pic), 0x70);
     wr(0x21, 0xfd);
     set(1, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x31);
+    CHECK_U64(pic_acknowledge(pic), 0x31);
     CHECK_U64(isr(0x20), 0x06);
     wr(0x20, 0x11); /* again: nothing is in service, an edge that was is forgotten */
     CHECK_U64(irr(0x20), 0);
     CHECK_U64(isr(0x20), 0);
-    CHECK_U64(pic_read(&pic, 0x20, 2), UINT64_MAX);
-    pic_write(&pic, 0x21, 2, 0x1234);
+    CHECK_U64(fake_in(0x20, 2), UINT64_MAX);
+    fake_out(0x20, 2, 0x1234);
     wr(0x21, 0x30);
     wr(0x21, 0x04);
     wr(0x21, 0x01);
@@ -97,131 +100,131 @@ TEST(initialization) {
 TEST(fully_nested) {
     fresh();
     wr(0x20, 0x20);
-    CHECK(!pic.intr && rises == 0);
+    CHECK(!intr && rises == 0);
     set(5, true);
-    CHECK(pic.intr && rises == 1);
+    CHECK(intr && rises == 1);
     CHECK_U64(irr(0x20), 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
-    CHECK(!pic.intr && rises == 1);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
+    CHECK(!intr && rises == 1);
     CHECK_U64(irr(0x20), 0);
     CHECK_U64(isr(0x20), 0x20);
     set(6, true); /* lower: waits */
     pulse(5);     /* the same: waits */
-    CHECK(!pic.intr);
+    CHECK(!intr);
     set(3, true);
-    CHECK(pic.intr);
-    CHECK_U64(pic_acknowledge(&pic), 0x33);
+    CHECK(intr);
+    CHECK_U64(pic_acknowledge(pic), 0x33);
     wr(0x20, 0x20); /* ends 3 */
     CHECK_U64(isr(0x20), 0x20);
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0x20, 0x66); /* 6 is not in service */
     CHECK_U64(isr(0x20), 0x20);
     wr(0x20, 0x65);
     CHECK_U64(isr(0x20), 0);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
     wr(0x20, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x36);
+    CHECK_U64(pic_acknowledge(pic), 0x36);
     wr(0x20, 0x20);
     wr(0x20, 0x20); /* nothing to end */
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0x20, 0x42); /* OCW2's command without effect */
     set(0, true);
     set(7, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x30);
+    CHECK_U64(pic_acknowledge(pic), 0x30);
 }
 
 TEST(masks) {
     fresh();
     wr(0x21, 0x10);
     set(4, true);
-    CHECK(!pic.intr && irr(0x20) == 0x10);
+    CHECK(!intr && irr(0x20) == 0x10);
     wr(0x21, 0);
-    CHECK(pic.intr);
+    CHECK(intr);
     wr(0x21, 0x10);
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0x21, 0);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     wr(0x20, 0x20);
     wr(0x21, 0x04); /* the cascade */
     set(8, true);
-    CHECK(!pic.intr && irr(0xa0) == 0x01);
+    CHECK(!intr && irr(0xa0) == 0x01);
     wr(0x21, 0);
-    CHECK_U64(pic_acknowledge(&pic), 0x38);
+    CHECK_U64(pic_acknowledge(pic), 0x38);
 }
 
 TEST(cascade) {
     fresh();
     set(12, true);
     CHECK(irr(0x20) == 0x04 && irr(0xa0) == 0x10);
-    CHECK_U64(pic_acknowledge(&pic), 0x3c);
+    CHECK_U64(pic_acknowledge(pic), 0x3c);
     CHECK(isr(0x20) == 0x04 && isr(0xa0) == 0x10);
     set(9, true); /* higher on the second, but the first one's input 2 is busy */
-    CHECK(!pic.intr);
+    CHECK(!intr);
     set(1, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x31);
+    CHECK_U64(pic_acknowledge(pic), 0x31);
     wr(0x20, 0x20);
     wr(0x20, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x39);
+    CHECK_U64(pic_acknowledge(pic), 0x39);
     wr(0xa0, 0x20);
     wr(0x20, 0x62);
     CHECK_U64(isr(0xa0), 0x10);
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0xa0, 0x20);
     set(14, true); /* two at once: the second one follows the first */
     set(15, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x3e);
+    CHECK_U64(pic_acknowledge(pic), 0x3e);
     wr(0xa0, 0x20);
     wr(0x20, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x3f);
+    CHECK_U64(pic_acknowledge(pic), 0x3f);
 }
 
 TEST(spurious) {
     fresh();
     set(4, true);
     set(4, false);
-    CHECK(!pic.intr);
-    CHECK_U64(pic_acknowledge(&pic), 0x37); /* the CPU was on its way already */
+    CHECK(!intr);
+    CHECK_U64(pic_acknowledge(pic), 0x37); /* the CPU was on its way already */
     CHECK_U64(isr(0x20), 0);
     set(10, true);
-    pic.chips[1].irr = 0; /* gone between the two chips' turns */
-    CHECK_U64(pic_acknowledge(&pic), 0x3f);
+    pic->chips[1].irr = 0; /* gone between the two chips' turns */
+    CHECK_U64(pic_acknowledge(pic), 0x3f);
     CHECK(isr(0x20) == 0x04 && isr(0xa0) == 0);
 }
 
 TEST(edge_and_level) {
     fresh();
     set(4, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     wr(0x20, 0x20);
     set(4, true); /* no edge */
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0x4d0, 0xff);
     wr(0x4d1, 0xff);
     CHECK(rd(0x4d0) == 0xf8 && rd(0x4d1) == 0xde);
-    CHECK(pic.intr); /* 4 is a level now */
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
-    CHECK(!pic.intr && irr(0x20) == 0x10);
+    CHECK(intr); /* 4 is a level now */
+    CHECK_U64(pic_acknowledge(pic), 0x34);
+    CHECK(!intr && irr(0x20) == 0x10);
     wr(0x20, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     set(4, false);
     wr(0x20, 0x20);
-    CHECK(!pic.intr && irr(0x20) == 0);
+    CHECK(!intr && irr(0x20) == 0);
     set(9, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x39);
+    CHECK_U64(pic_acknowledge(pic), 0x39);
     wr(0xa0, 0x20);
     wr(0x20, 0x20);
-    CHECK(pic.intr);
+    CHECK(intr);
     wr(0xa0, 0x11); /* a level is there after ICW1 as well */
     CHECK_U64(irr(0xa0), 0x02);
     set(0, true); /* stays an edge */
-    CHECK_U64(pic_acknowledge(&pic), 0x30);
+    CHECK_U64(pic_acknowledge(pic), 0x30);
     CHECK_U64(irr(0x20) & 1, 0);
     wr(0x20, 0x20);
     wr(0x4d1, 0);
     CHECK_U64(rd(0x4d1), 0);
-    CHECK(pic.intr); /* latched it stays, until the line falls */
+    CHECK(intr); /* latched it stays, until the line falls */
     set(9, false);
-    CHECK(!pic.intr);
+    CHECK(!intr);
 }
 
 TEST(rotation) {
@@ -230,7 +233,7 @@ TEST(rotation) {
     set(4, true);
     set(3, true);
     set(6, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x36);
+    CHECK_U64(pic_acknowledge(pic), 0x36);
     wr(0x20, 0xc6); /* ends nothing */
     CHECK_U64(isr(0x20), 0x40);
     wr(0x20, 0xc4);
@@ -238,24 +241,24 @@ TEST(rotation) {
     CHECK_U64(isr(0x20), 0);
     set(7, true);
     set(5, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x37);
+    CHECK_U64(pic_acknowledge(pic), 0x37);
     wr(0x20, 0xe3); /* specific: not 7 ends, but 3 becomes the lowest, 4 the highest */
     CHECK_U64(isr(0x20), 0x80);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     wr(0x20, 0xa0); /* 4 ends; 5, 6, 7 (in service) .. */
     CHECK_U64(isr(0x20), 0x80);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
     wr(0x20, 0x20);
-    CHECK(!pic.intr); /* 3 is behind 7 */
+    CHECK(!intr); /* 3 is behind 7 */
     wr(0x20, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x33);
+    CHECK_U64(pic_acknowledge(pic), 0x33);
     wr(0x20, 0xa0);
     wr(0x20, 0xa0); /* nothing in service: nothing rotates */
     set(4, false);
     set(3, false);
     pulse(3);
     pulse(4);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
 }
 
 TEST(automatic_eoi) {
@@ -263,84 +266,84 @@ TEST(automatic_eoi) {
     initialize(0x03, 0x03);
     set(4, true);
     set(5, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     CHECK_U64(isr(0x20), 0);
-    CHECK(pic.intr);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
+    CHECK(intr);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
     wr(0x20, 0x80); /* with rotation */
     pulse(4);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     pulse(4);
     pulse(5);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
-    CHECK_U64(pic_acknowledge(&pic), 0x37); /* a spurious one rotates nothing */
-    wr(0x20, 0x00);                         /* no more rotation */
+    CHECK_U64(pic_acknowledge(pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x37); /* a spurious one rotates nothing */
+    wr(0x20, 0x00);                        /* no more rotation */
     pulse(4);
     pulse(5);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
     pulse(5);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     set(9, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x39);
+    CHECK_U64(pic_acknowledge(pic), 0x39);
     CHECK(isr(0x20) == 0 && isr(0xa0) == 0);
     pulse(9);
     set(10, true); /* the second chip's output does not fall between the two */
-    CHECK_U64(pic_acknowledge(&pic), 0x39);
-    CHECK_U64(pic_acknowledge(&pic), 0x3a);
+    CHECK_U64(pic_acknowledge(pic), 0x39);
+    CHECK_U64(pic_acknowledge(pic), 0x3a);
     wr(0x20, 0xa0); /* an EOI that rotates says nothing of automatic ones */
     pulse(4);
     pulse(5);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
     pulse(5);
-    CHECK_U64(pic_acknowledge(&pic), 0x35);
+    CHECK_U64(pic_acknowledge(pic), 0x35);
 }
 
 TEST(special_mask) {
     fresh();
     set(3, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x33);
+    CHECK_U64(pic_acknowledge(pic), 0x33);
     set(6, true);
     wr(0x21, 0x08);
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0x20, 0x68); /* with 3 masked it holds nothing back */
-    CHECK(pic.intr);
-    CHECK_U64(pic_acknowledge(&pic), 0x36);
+    CHECK(intr);
+    CHECK_U64(pic_acknowledge(pic), 0x36);
     wr(0x20, 0x20); /* ends 6: 3 is masked */
     CHECK_U64(isr(0x20), 0x08);
     wr(0x20, 0x08); /* OCW3 without its enable bit leaves the mode as it is */
     set(7, true);
-    CHECK(pic.intr);
+    CHECK(intr);
     wr(0x20, 0x48);
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0x20, 0x63);
-    CHECK(pic.intr);
+    CHECK(intr);
 }
 
 TEST(special_fully_nested) {
     fresh();
     initialize(0x11, 0x01);
     set(12, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x3c);
+    CHECK_U64(pic_acknowledge(pic), 0x3c);
     set(14, true);
     set(4, true);
-    CHECK(!pic.intr); /* lower on the second; lower on the first */
+    CHECK(!intr); /* lower on the second; lower on the first */
     set(9, true);
-    CHECK_U64(pic_acknowledge(&pic), 0x39);
+    CHECK_U64(pic_acknowledge(pic), 0x39);
     wr(0xa0, 0x20);
-    CHECK(!pic.intr);
+    CHECK(!intr);
     wr(0xa0, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x3e);
+    CHECK_U64(pic_acknowledge(pic), 0x3e);
     wr(0xa0, 0x20);
     wr(0x20, 0x20);
-    CHECK_U64(pic_acknowledge(&pic), 0x34);
+    CHECK_U64(pic_acknowledge(pic), 0x34);
     wr(0x20, 0x20);
     wr(0xa0, 0x20);
     pulse(1);
-    CHECK_U64(pic_acknowledge(&pic), 0x31);
+    CHECK_U64(pic_acknowledge(pic), 0x31);
     pulse(9); /* only itself: 1 is above it */
-    CHECK(!pic.intr);
+    CHECK(!intr);
 }
 
 TEST(polling) {
@@ -361,7 +364,7 @@ TEST(polling) {
     set(12, true);
     wr(0xa0, 0x0c);
     CHECK_U64(rd(0xa0), 0x84);
-    CHECK(!pic.intr && irr(0x20) == 0);
+    CHECK(!intr && irr(0x20) == 0);
 }
 
 /* Whatever a guest writes, the two chips agree and nothing leaves its range. */
@@ -380,12 +383,13 @@ TEST(random_writes) {
         } else if (what < 15 && value % 16 != 2) {
             set(value % 16, (value & 0x80) != 0);
         } else {
-            (void)pic_acknowledge(&pic);
+            (void)pic_acknowledge(pic);
         }
-        CHECK(pic.chips[0].lowest < 8 && pic.chips[1].lowest < 8);
-        CHECK(pic.chips[0].next_word < 5 && pic.chips[1].next_word < 5);
+        CHECK(pic->chips[0].lowest < 8 && pic->chips[1].lowest < 8);
+        CHECK(pic->chips[0].next <= PIC_ICW4 && pic->chips[1].next <= PIC_ICW4);
+        CHECK(intr == pic->intr);
         for (unsigned i = 0; i < 2; i++) {
-            const struct pic_chip *c = &pic.chips[i];
+            const struct pic_chip *c = &pic->chips[i];
             CHECK_U64(c->irr & ~c->lines, 0);
             CHECK_U64(c->lines & c->elcr & ~c->irr, 0);
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Unit tests of hv/dev/pit.c: what a guest that calibrates its clock by the 8254 does. */
-#include "hv/dev/platform.h"
-#include "test.h"
+/* Unit tests of hv/compartment/dev/pit.c: what a guest that calibrates its clock by the 8254 does.
+ */
+#include "tests/unit/fake_env.h"
 
 static uint64_t tsc;
 
@@ -11,33 +11,37 @@ static uint64_t host_tsc(void) {
 
 /* Ten TSC ticks for one of the timer. */
 static const struct dev_clock slow_clock = {.host_tsc = host_tsc, .tsc_hz = PIT_HZ * 10};
-static unsigned rises, changes;
+static unsigned rises;
 static bool line;
 
-void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
-    (void)vm;
+static void set_irq(UNUSED const struct dev_env *env, unsigned irq, bool asserted) {
     CHECK_U64(irq, 0);
     rises += asserted && !line;
     line = asserted;
 }
 
-void vm_clocks_changed(struct vm *vm) {
-    (void)vm;
-    changes++;
+static struct pit *const pit = &fake_pc.pit;
+
+static void power_on(const struct dev_clock *clock) {
+    fake_env.clock = clock;
+    fake_pc_start();
+    fake_pc.env.irq = set_irq;
 }
 
-static struct pit pit;
+static uint64_t service(void) {
+    return pit->dev.ops->service(&pit->dev, tsc);
+}
 
 static void wait(uint64_t ticks) {
     tsc += ticks * 10;
 }
 
 static void out(uint16_t port, uint8_t value) {
-    pit_write(&pit, port, 1, value);
+    fake_out(port, 1, value);
 }
 
 static uint8_t in(uint16_t port) {
-    return (uint8_t)pit_read(&pit, port, 1);
+    return (uint8_t)fake_in(port, 1);
 }
 
 static unsigned in_word(uint16_t port) {
@@ -49,7 +53,7 @@ static void start(uint8_t control, uint16_t count) {
     uint16_t port = (uint16_t)(0x40 + (control >> 6));
     tsc = 0;
     line = false;
-    pit_reset(&pit, NULL, &slow_clock);
+    power_on(&slow_clock);
     out(0x61, 1);
     out(0x43, control);
     out(port, (uint8_t)count);
@@ -161,8 +165,8 @@ TEST(refresh_toggles_and_other_sizes_are_nothing) {
         toggles += (in(0x61) & 0x10) != before;
     }
     CHECK(toggles > 450 && toggles < 550); /* every 15 us; a tick is 0.84 us */
-    CHECK_U64(pit_read(&pit, 0x42, 2), UINT64_MAX);
-    pit_write(&pit, 0x43, 2, 0xb4);
+    CHECK_U64(fake_in(0x42, 2), UINT64_MAX);
+    fake_out(0x43, 2, 0xb4);
     CHECK_U64(in(0x43), 0xff);
 }
 
@@ -170,7 +174,7 @@ TEST(refresh_toggles_and_other_sizes_are_nothing) {
 static unsigned run(uint64_t ticks) {
     uint64_t end = tsc + ticks * 10, due;
     rises = 0;
-    for (due = pit_service(&pit); due != 0 && due <= end; due = pit_service(&pit)) {
+    for (due = service(); due != 0 && due <= end; due = service()) {
         CHECK(due > tsc);
         tsc = due;
     }
@@ -184,7 +188,7 @@ TEST(one_shot_modes_interrupt_once) {
         start(modes[i], 1000);
         CHECK_U64(run(999), 0);
         CHECK_U64(run(2), 1);
-        CHECK_U64(pit.due, 0);
+        CHECK_U64(pit->due, 0);
         CHECK_U64(run(100000), 0);
         CHECK(line);    /* a controller that was masked can still take it */
         out(0x40, 100); /* half a count stops the old one and drops the line */
@@ -201,7 +205,7 @@ TEST(periodic_modes_interrupt_without_drift) {
         start(modes[i], 1193);
         CHECK_U64(run(1193 * 1000 + 1), 1000);
         CHECK_U64(run(1193 * 1000), 1000);
-        CHECK_U64(pit.due, 1193 * 2001 * 10 + 1);
+        CHECK_U64(pit->due, 1193 * 2001 * 10 + 1);
     }
     start(0x34, 0);
     CHECK_U64(run(65536 * 3 + 1), 3);
@@ -209,25 +213,25 @@ TEST(periodic_modes_interrupt_without_drift) {
 
 TEST(a_change_takes_the_place_of_what_ran) {
     start(0x34, 1000);
-    changes = 0;
+    fake_reschedules = 0;
     wait(900);
     out(0x40, 0x88);
-    CHECK_U64(pit.due, 0);
+    CHECK_U64(pit->due, 0);
     out(0x40, 0x13); /* 5000 */
-    CHECK_U64(changes, 2);
+    CHECK_U64(fake_reschedules, 2);
     CHECK_U64(run(4999), 0);
     CHECK_U64(run(2), 1);
     out(0x43, 0x34); /* a mode without a count */
-    CHECK_U64(changes, 3);
+    CHECK_U64(fake_reschedules, 3);
     CHECK_U64(run(100000), 0);
     CHECK(!line);
     start(0x34, 1000);
-    changes = 0;
-    out(0x43, 0x00); /* a latch changes nothing */
+    fake_reschedules = 0;
+    out(0x43, 0x00); /* a latch fake_reschedules nothing */
     out(0x43, 0xc2);
-    CHECK_U64(changes, 0);
+    CHECK_U64(fake_reschedules, 0);
     CHECK_U64(run(1001), 1);
-    pit_reset(&pit, NULL, &slow_clock);
+    power_on(&slow_clock);
     CHECK_U64(run(100000), 0);
 }
 
@@ -235,19 +239,19 @@ TEST(only_channel_0_interrupts) {
     static const uint8_t controls[] = {0x74, 0xb4};
     for (unsigned i = 0; i < 2; i++) {
         start(controls[i], 1000);
-        changes = 0;
+        fake_reschedules = 0;
         CHECK_U64(run(100000), 0);
-        CHECK_U64(pit.due, 0);
+        CHECK_U64(pit->due, 0);
     }
 }
 
 /* A guest that could not run for long, and one that asks for more than it can get. */
 TEST(no_storm) {
     start(0x34, 1000);
-    CHECK(pit.due != 0);
+    CHECK(pit->due != 0);
     tsc += 123456 * 10; /* 123 periods and a part */
     rises = 0;
-    uint64_t due = pit_service(&pit);
+    uint64_t due = service();
     CHECK_U64(rises, 1);
     CHECK_U64(due, 124000 * 10 + 1);
     CHECK_U64(run(1), 0);

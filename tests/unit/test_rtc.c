@@ -2,8 +2,7 @@
 /* The CMOS clock against the C library's calendar; setting it; memory bytes. */
 #include <time.h>
 
-#include "hv/dev/platform.h"
-#include "tests/unit/test.h"
+#include "tests/unit/fake_env.h"
 
 static uint64_t now;
 
@@ -14,39 +13,38 @@ static uint64_t tsc(void) {
 #define HZ 3276800ull /* 100 TSC ticks for one of the crystal */
 
 static struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = HZ};
-static unsigned rises, changes;
+static unsigned rises;
 static bool line;
 
-void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
-    (void)vm;
+static void set_irq(UNUSED const struct dev_env *env, unsigned irq, bool asserted) {
     CHECK_U64(irq, 8);
     rises += asserted && !line;
     line = asserted;
 }
 
-void vm_clocks_changed(struct vm *vm) {
-    (void)vm;
-    changes++;
-}
-
-static struct rtc rtc;
+static struct rtc *const rtc = &fake_pc.rtc;
 
 static void fresh(uint64_t wall) {
     now = 0;
     dev_clock.wall_at_zero = wall;
-    memset(&rtc, 0, sizeof(rtc));
     line = false;
-    rtc_reset(&rtc, NULL, &dev_clock);
+    fake_env.clock = &dev_clock;
+    fake_pc_start();
+    fake_pc.env.irq = set_irq;
+}
+
+static uint64_t service(void) {
+    return rtc->dev.ops->service(&rtc->dev, now);
 }
 
 static uint8_t rd(uint8_t reg) {
-    rtc_write(&rtc, 0x70, 1, reg);
-    return (uint8_t)rtc_read(&rtc, 0x71, 1);
+    fake_out(0x70, 1, reg);
+    return (uint8_t)fake_in(0x71, 1);
 }
 
 static void wr(uint8_t reg, uint8_t value) {
-    rtc_write(&rtc, 0x70, 1, reg);
-    rtc_write(&rtc, 0x71, 1, value);
+    fake_out(0x70, 1, reg);
+    fake_out(0x71, 1, value);
 }
 
 static unsigned bcd(uint8_t v) {
@@ -115,7 +113,7 @@ TEST(clock_runs_and_is_set) {
     CHECK_U64(bcd(rd(8)) * 100 + bcd(rd(7)), 301);
     wr(4, 0x07); /* one register without stopping the clock */
     CHECK_U64(seen(), 951782400 + 86400 + 7 * 3600);
-    rtc_reset(&rtc, NULL, &dev_clock); /* a reset of the machine leaves the time alone */
+    rtc->dev.ops->reset(&rtc->dev); /* a reset of the machine leaves the time alone */
     CHECK_U64(seen(), 951782400 + 86400 + 7 * 3600);
 }
 
@@ -145,8 +143,8 @@ TEST(other_registers) {
     CHECK_U64(rd(0x0f), 0x5a);
     wr(0x7f, 0xa5);
     CHECK_U64(rd(0x7f), 0xa5);
-    CHECK_U64(rtc_read(&rtc, 0x70, 1), 0xffffffff);
-    rtc_write(&rtc, 0x70, 2, 0x3c0e);
+    CHECK_U64(fake_in(0x70, 1), 0xffffffff);
+    fake_out(0x70, 2, 0x3c0e);
     CHECK_U64(rd(0x0e), 0x3c);
 }
 
@@ -156,10 +154,10 @@ static unsigned run(uint64_t ticks) {
     uint64_t end = now + ticks, due;
     rises = 0;
     flags = 0;
-    while ((due = rtc_service(&rtc)) != 0 && due <= end) {
+    while ((due = service()) != 0 && due <= end) {
         CHECK(due > now);
         now = due;
-        CHECK(rtc_service(&rtc) == 0 || !line); /* nothing ticks until the guest has seen it */
+        CHECK(service() == 0 || !line); /* nothing ticks until the guest has seen it */
         if (line) {
             flags |= rd(0x0c);
             CHECK(!line);
@@ -171,13 +169,13 @@ static unsigned run(uint64_t ticks) {
 
 TEST(nothing_ticks_without_an_interrupt) {
     fresh(1700000000);
-    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK_U64(service(), 0);
     now = 3 * HZ;
     CHECK_U64(rd(0x0c), 0x50); /* but the flags can be polled */
     CHECK_U64(rd(0x0c), 0);
     now += HZ / 1024 + 100;
     CHECK_U64(rd(0x0c), 0x40);
-    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK_U64(service(), 0);
     CHECK(!line);
 }
 
@@ -203,7 +201,7 @@ TEST(a_guest_that_does_not_look_is_told_once) {
     now = 60 * HZ;
     rises = 0;
     for (unsigned i = 0; i < 10; i++) {
-        CHECK_U64(rtc_service(&rtc), 0);
+        CHECK_U64(service(), 0);
         now += HZ;
     }
     CHECK_U64(rises, 1);
@@ -219,7 +217,7 @@ TEST(a_guest_that_looks_first_is_not_interrupted) {
         now += HZ / 1000;
         CHECK_U64(rd(0x0c) & 0xc0, 0xc0);
         CHECK(!line);
-        CHECK(rtc_service(&rtc) > now);
+        CHECK(service() > now);
     }
     CHECK_U64(rises, 0);
 }
@@ -227,10 +225,10 @@ TEST(a_guest_that_looks_first_is_not_interrupted) {
 TEST(update_ended_once_a_second) {
     fresh(1700000000);
     now = HZ / 2;
-    changes = 0;
+    fake_reschedules = 0;
     wr(0x0b, 0x12);
-    CHECK_U64(changes, 1);
-    CHECK_U64(rtc_service(&rtc), HZ + 1);
+    CHECK_U64(fake_reschedules, 1);
+    CHECK_U64(service(), HZ + 1);
     CHECK_U64(run(10 * HZ), 10);
     CHECK_U64(flags & 0x90, 0x90);
     wr(0x0b, 0x92); /* SET clears UIE */
@@ -268,14 +266,14 @@ static void alarm(uint8_t hour, uint8_t minute, uint8_t second) {
 static uint64_t alarm_in(void) {
     uint64_t from = now;
     wr(0x0b, 0x22);
-    uint64_t due = rtc_service(&rtc);
+    uint64_t due = service();
     CHECK(due != 0);
     now = due - 2;
     rises = 0;
-    CHECK_U64(rtc_service(&rtc), due);
+    CHECK_U64(service(), due);
     CHECK_U64(rises, 0);
     now = due;
-    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK_U64(service(), 0);
     CHECK_U64(rises, 1);
     CHECK_U64(rd(0x0c) & 0xa0, 0xa0);
     return (due - from) / HZ;
@@ -327,7 +325,7 @@ TEST(every_alarm_of_a_day_comes) {
         alarm((uint8_t)(at / 36000 * 16 + at / 3600 % 10),
               (uint8_t)(at / 600 % 6 * 16 + at / 60 % 10), (uint8_t)(at % 60 / 10 * 16 + at % 10));
         wr(0x0b, 0x22);
-        uint64_t due = rtc_service(&rtc);
+        uint64_t due = service();
         uint64_t day = now / HZ % 86400;
         wrong += due != (now / HZ + (at + 86400 - day - 1) % 86400 + 1) * HZ + 1;
         now += 12347 * HZ;
@@ -349,9 +347,9 @@ TEST(reset_forgets_the_interrupts) {
     fresh(1700000000);
     wr(0x0b, 0x72);
     now = 2 * HZ;
-    CHECK_U64(rtc_service(&rtc), 0);
-    rtc_reset(&rtc, NULL, &dev_clock);
-    CHECK_U64(rtc_service(&rtc), 0);
+    CHECK_U64(service(), 0);
+    rtc->dev.ops->reset(&rtc->dev);
+    CHECK_U64(service(), 0);
     CHECK_U64(rd(0x0c), 0);
     CHECK_U64(rd(0x0b), 2);
 }

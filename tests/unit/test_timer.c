@@ -18,7 +18,7 @@ static void begin(void) {
     fake_can_interrupt = true;
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
     lapic_mmio_write(&v->lapic, 0x320, 4, 0x40000 | TIMER_VECTOR);
-    fake_vm->ioapic.redirection[2] = PIT_VECTOR;
+    fake_vm->platform->ioapic.redirection[2] = PIT_VECTOR;
     CHECK(vcpu_service(v));
     CHECK_U64(fake_deadline, 0);
 }
@@ -38,7 +38,7 @@ static uint64_t start_pit(unsigned mode) {
     out8(0x43, 0x30 | mode << 1);
     out8(0x40, 1193 & 0xff);
     out8(0x40, 1193 >> 8);
-    return fake_vm->pit.due - fake_vm->clock.offset;
+    return fake_vm->platform->pit.due - fake_vm->clock.offset;
 }
 
 /* The host's timer fires when it was asked to; the vector that the guest gets, or 0. */
@@ -100,7 +100,7 @@ TEST(periodic_pit_ticks_under_the_apics_deadline) {
     unsigned ticks = 0;
     while (fire() == PIT_VECTOR) {
         ticks++;
-        fake_vm->ioapic.pending = 0;
+        fake_vm->platform->ioapic.pending = 0;
     }
     CHECK_U64(ticks, 1000); /* in a second, then came the APIC's */
 }
@@ -121,8 +121,8 @@ TEST(another_cpu_sets_the_pit) {
 
 TEST(the_cmos_clock_and_the_pit_share_it) {
     begin();
-    fake_vm->ioapic.redirection[8] = 0x50;
-    rtc_write(&fake_vm->rtc, 0x70, 2, 0x120b); /* update-ended: in a second at most */
+    fake_vm->platform->ioapic.redirection[8] = 0x50;
+    fake_port_out(0x70, 2, 0x120b); /* update-ended: in a second at most */
     CHECK(vcpu_service(v));
     uint64_t second = fake_deadline;
     CHECK(second > fake_tsc && second <= fake_tsc + FAKE_HZ + 1);
@@ -133,8 +133,8 @@ TEST(the_cmos_clock_and_the_pit_share_it) {
     CHECK_U64(fake_deadline, second);
     CHECK_U64(fire(), 0x50);
     CHECK_U64(fake_deadline, 0); /* until register C is read */
-    rtc_write(&fake_vm->rtc, 0x70, 1, 0x0c);
-    CHECK_U64(rtc_read(&fake_vm->rtc, 0x71, 1) & 0x90, 0x90);
+    fake_port_out(0x70, 1, 0x0c);
+    CHECK_U64(fake_port_in(0x71, 1) & 0x90, 0x90);
     CHECK(vcpu_service(v));
     CHECK_U64(fake_deadline, second + FAKE_HZ);
 }

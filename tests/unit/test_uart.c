@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The UART: what a 16550A probe looks for, FIFOs, interrupts, loopback, a console that is full. */
-#include "hv/dev/platform.h"
-#include "tests/unit/test.h"
+#include "tests/unit/fake_env.h"
 
 enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
-static struct uart u;
+static struct uart *const u = &fake_pc.uart;
 static uint8_t out[64];
 static unsigned out_count, out_room, edges;
 static bool line;
 
-bool vm_transmit(struct vm *vm, uint8_t byte) {
-    (void)vm;
+static bool transmit(UNUSED const struct dev_env *env, uint8_t byte) {
     if (out_count == out_room) {
         return false;
     }
@@ -19,8 +17,7 @@ bool vm_transmit(struct vm *vm, uint8_t byte) {
     return true;
 }
 
-void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
-    (void)vm;
+static void set_irq(UNUSED const struct dev_env *env, unsigned irq, bool asserted) {
     CHECK_U64(irq, 4);
     CHECK(asserted != line); /* only on change */
     line = asserted;
@@ -28,19 +25,20 @@ void vm_set_irq(struct vm *vm, unsigned irq, bool asserted) {
 }
 
 static uint64_t rd(uint16_t port) {
-    return uart_read(&u, port, 1);
+    return fake_in(port, 1);
 }
 
 static void wr(uint16_t port, uint32_t value) {
-    uart_write(&u, port, 1, value);
+    fake_out(port, 1, value);
 }
 
 static void fresh(void) {
-    memset(&u, 0xa5, sizeof(u));
     line = false;
     out_count = edges = 0;
     out_room = sizeof(out);
-    uart_reset(&u, NULL);
+    fake_env.transmit = transmit;
+    fake_pc_start();
+    fake_pc.env.irq = set_irq;
 }
 
 /* The steps of a PC operating system that wants to know which UART this is. */
@@ -74,12 +72,12 @@ TEST(divisor_is_behind_dlab) {
     wr(IER, 0x02);
     CHECK_U64(rd(DATA), 1);
     CHECK_U64(rd(IER), 2);
-    CHECK_U64(u.reg[9] << 8 | u.reg[8], 0x201);
+    CHECK_U64(u->reg[9] << 8 | u->reg[8], 0x201);
     wr(LCR, 0x03);
     CHECK_U64(rd(LCR), 3);
     CHECK_U64(rd(IER), 0);
     CHECK_U64(out_count, 0);
-    CHECK_U64(uart_read(&u, LCR, 2), 0x0003); /* two byte cycles: LCR, MCR */
+    CHECK_U64(fake_in(LCR, 2), 0x0003); /* two byte cycles: LCR, MCR */
 }
 
 TEST(transmit_interrupts) {
@@ -117,11 +115,11 @@ TEST(full_console) {
     CHECK_U64(rd(LSR), 0);
     CHECK(!line);
     out_room = 10;
-    uart_tx_ready(&u);
+    uart_drain(u);
     CHECK_U64(out_count, 10);
     CHECK(!line);
     out_room = sizeof(out);
-    uart_tx_ready(&u);
+    uart_drain(u);
     CHECK_U64(out_count, 16);
     for (uint8_t i = 0; i < 16; i++) {
         CHECK_U64(out[i], i);
@@ -133,23 +131,23 @@ TEST(full_console) {
     wr(DATA, 1);
     wr(IIR, 0x05); /* clearing the transmit FIFO empties it */
     CHECK_U64(rd(LSR), 0x60);
-    uart_tx_ready(&u);
+    uart_drain(u);
     CHECK_U64(out_count, 0);
 }
 
 TEST(receive) {
     fresh();
     wr(MCR, 0x08);
-    CHECK(uart_receive(&u, 'w'));
-    CHECK(uart_receive(&u, 'x')); /* it waits, with or without FIFOs */
+    CHECK(uart_receive(u, 'w'));
+    CHECK(uart_receive(u, 'x')); /* it waits, with or without FIFOs */
     CHECK_U64(rd(DATA), 'w');
     CHECK_U64(rd(LSR), 0x61);
     wr(IIR, 0x01);
     wr(IER, 0x05);
     for (uint8_t i = 0; i < UART_STORE_SIZE; i++) {
-        CHECK(uart_receive(&u, (uint8_t)(' ' + i)));
+        CHECK(uart_receive(u, (uint8_t)(' ' + i)));
     }
-    CHECK(!uart_receive(&u, 'x'));
+    CHECK(!uart_receive(u, 'x'));
     CHECK(line);
     CHECK_U64(rd(IIR), 0xc4);
     CHECK_U64(rd(LSR), 0x61);
@@ -160,7 +158,7 @@ TEST(receive) {
     CHECK(!line);
     CHECK_U64(rd(LSR), 0x60);
     CHECK_U64(rd(DATA), 0);
-    CHECK(uart_receive(&u, 'y'));
+    CHECK(uart_receive(u, 'y'));
     wr(IIR, 0x03);
     CHECK_U64(rd(LSR), 0x60);
     CHECK(!line);
@@ -171,7 +169,7 @@ TEST(loopback) {
     wr(IIR, 0x01);
     wr(MCR, 0x1b);
     wr(IER, 0x0f);
-    CHECK(!uart_receive(&u, 'z'));
+    CHECK(!uart_receive(u, 'z'));
     for (uint8_t i = 0; i < 17; i++) {
         wr(DATA, i);
     }

@@ -6,8 +6,8 @@
  */
 #pragma once
 
-#include "hv/dev/lapic.h"
 #include "hv/vm/hvm.h"
+#include "hv/vm/lapic.h"
 
 enum vmx_need {
     NEED_LENGTH = BIT32(0),        /* instruction length */

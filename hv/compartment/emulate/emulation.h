@@ -10,12 +10,10 @@
  */
 #pragma once
 
+#include "hv/abi/bus.h"
 #include "hv/abi/exit.h"
 #include "hv/abi/guest_memory.h"
 #include "hv/compartment/emulate/cache.h"
-
-/* Where the bus has its devices. */
-enum bus_space { BUS_PORT, BUS_MEMORY };
 
 /*
  * What is not in the struct and has to be asked for; get and set are of the vCPU that exited.

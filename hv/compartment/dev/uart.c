@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A 16550A UART as a PC has it on COM1. Owns the registers, both FIFOs and the interrupt line;
- * where bytes go and what the line does is the VM's business. Line speed and errors do not exist: a
- * byte is sent when it is written, unless the console has no room. Called by the port handler and
- * by the console, under the device lock.
+ * where bytes go and what the line does is not its business. Line speed and errors do not exist: a
+ * byte is sent when it is written, unless the console has no room.
  */
-#include "hv/dev/platform.h"
+#include "hv/compartment/dev/models.h"
+#include "hv/lib/uart_registers.h"
 
-#include "hv/dev/uart_registers.h"
+static struct uart *uart_of(struct device *dev) {
+    return CONTAINER_OF(dev, struct uart, dev);
+}
 
 static void fifo_push(struct uart_fifo *f, uint8_t byte) {
     f->bytes[(f->head + f->count++) % UART_STORE_SIZE] = byte;
@@ -23,11 +25,20 @@ static uint8_t fifo_pop(struct uart_fifo *f) {
 /* The cause of highest priority, as IIR bits 3:0 show it. */
 static uint8_t uart_cause(const struct uart *u) {
     unsigned enabled = u->reg[REG_IER];
-    return (enabled & IER_LINE) != 0 && u->reg[REG_LSR] != 0                   ? IIR_LINE
-           : (enabled & IER_RX) != 0 && u->rx.count != 0                       ? IIR_RX
-           : (enabled & IER_THR) != 0 && u->thr_interrupt                      ? IIR_THR
-           : (enabled & IER_MODEM) != 0 && (u->reg[REG_MSR] & MSR_DELTAS) != 0 ? IIR_MODEM
-                                                                               : IIR_NONE;
+
+    if ((enabled & IER_LINE) != 0 && u->reg[REG_LSR] != 0) {
+        return IIR_LINE;
+    }
+    if ((enabled & IER_RX) != 0 && u->rx.count != 0) {
+        return IIR_RX;
+    }
+    if ((enabled & IER_THR) != 0 && u->thr_interrupt) {
+        return IIR_THR;
+    }
+    if ((enabled & IER_MODEM) != 0 && (u->reg[REG_MSR] & MSR_DELTAS) != 0) {
+        return IIR_MODEM;
+    }
+    return IIR_NONE;
 }
 
 /* A PC gates the interrupt with the OUT2 pin, which loopback mode holds inactive. */
@@ -35,13 +46,17 @@ static void uart_update_line(struct uart *u) {
     bool line = uart_cause(u) != IIR_NONE && (u->reg[REG_MCR] & (MCR_OUT2 | MCR_LOOP)) == MCR_OUT2;
     if (line != u->line) {
         u->line = line;
-        vm_set_irq(u->vm, UART_IRQ, line);
+        u->dev.env->irq(u->dev.env, UART_IRQ, line);
     }
 }
 
-void uart_reset(struct uart *u, struct vm *vm) {
+static void uart_reset(struct device *dev) {
     /* 9600 baud, as a PC's firmware leaves it. */
-    *u = (struct uart){.vm = vm, .reg = {[REG_MSR] = MSR_READY, [REG_DIVISOR] = 12}};
+    *uart_of(dev) = (struct uart){.dev = *dev, .reg = {[REG_MSR] = MSR_READY, [REG_DIVISOR] = 12}};
+}
+
+static bool uart_transmit(const struct uart *u, uint8_t byte) {
+    return u->dev.env->transmit(u->dev.env, byte);
 }
 
 bool uart_receive(struct uart *u, uint8_t byte) {
@@ -54,8 +69,8 @@ bool uart_receive(struct uart *u, uint8_t byte) {
     return true;
 }
 
-void uart_tx_ready(struct uart *u) {
-    while (u->tx.count != 0 && vm_transmit(u->vm, u->tx.bytes[u->tx.head])) {
+void uart_drain(struct uart *u) {
+    while (u->tx.count != 0 && uart_transmit(u, u->tx.bytes[u->tx.head])) {
         (void)fifo_pop(&u->tx);
         u->thr_interrupt = u->tx.count == 0;
     }
@@ -67,7 +82,7 @@ static void uart_write_data(struct uart *u, uint8_t byte) {
     /* The line falls before it can rise again: an edge-triggered I/O APIC must see each THRE. */
     u->thr_interrupt = false;
     uart_update_line(u);
-    bool sent = to == &u->tx && u->tx.count == 0 && vm_transmit(u->vm, byte);
+    bool sent = to == &u->tx && u->tx.count == 0 && uart_transmit(u, byte);
     if (!sent && to->count < (u->fifo ? UART_FIFO_SIZE : 1)) {
         fifo_push(to, byte);
     } else if (!sent && to == &u->rx) {
@@ -100,8 +115,7 @@ static void uart_write_mcr(struct uart *u, uint8_t value) {
     u->reg[REG_MSR] = (uint8_t)(status | (old & MSR_DELTAS) | changed >> 4);
 }
 
-static unsigned uart_register(const struct uart *u, uint64_t port) {
-    unsigned reg = port & 7;
+static unsigned uart_register(const struct uart *u, unsigned reg) {
     return reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB) != 0 ? reg + REG_DIVISOR : reg;
 }
 
@@ -141,20 +155,35 @@ static void uart_write_register(struct uart *u, unsigned reg, uint8_t value) {
     uart_update_line(u);
 }
 
-/* A wider access to an 8-bit device arrives as one cycle a byte. */
-uint64_t uart_read(void *dev, uint64_t port, unsigned size) {
-    if (UNLIKELY(size != 1)) {
-        uint64_t first = uart_read(dev, port, 1);
-        return first | uart_read(dev, port + 1, size - 1) << 8;
-    }
-    struct uart *u = dev;
-    unsigned reg = uart_register(u, port);
+static uint64_t uart_read_byte(struct uart *u, unsigned at) {
+    unsigned reg = uart_register(u, at);
     bool active = reg == REG_DATA || reg == REG_IIR_FCR || reg == REG_LSR || reg == REG_MSR;
     return active ? uart_read_active(u, reg) : u->reg[reg];
 }
 
-void uart_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
+/* A wider access to an 8-bit device arrives as one cycle a byte. */
+static uint64_t uart_read(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size) {
+    struct uart *u = uart_of(dev);
+    uint64_t value = uart_read_byte(u, (unsigned)at);
+
+    for (unsigned i = 1; UNLIKELY(i < size); i++) {
+        value |= uart_read_byte(u, (unsigned)at + i) << (8 * i);
+    }
+    return value;
+}
+
+static void uart_write(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size,
+                       uint64_t value) {
+    struct uart *u = uart_of(dev);
+
     for (unsigned i = 0; i < size; i++) {
-        uart_write_register(dev, uart_register(dev, port + i), (uint8_t)(value >> (8 * i)));
+        uart_write_register(u, uart_register(u, (unsigned)at + i), (uint8_t)(value >> (8 * i)));
     }
 }
+
+const struct device_ops uart_ops = {
+    .name = "UART",
+    .reset = uart_reset,
+    .read = uart_read,
+    .write = uart_write,
+};

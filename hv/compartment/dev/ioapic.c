@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The I/O APIC of a VM: 24 redirection entries behind an index and a data register. Turns line
- * levels into interrupt messages; who receives them is not its business. Called by the MMIO
- * handler, by devices through their interrupt hooks, and by EOI broadcasts, under the device lock.
- * Source: Intel 82093AA data sheet "Register Description"; the EOI register is that of the later
- * ICH parts.
+ * levels into interrupt messages; who receives them is not its business. Source: Intel 82093AA data
+ * sheet "Register Description"; the EOI register is that of the later ICH parts.
  */
-#include "hv/dev/platform.h"
+#include "hv/compartment/dev/models.h"
+#include "hv/lib/msi.h"
 
 enum ioapic_offset { OFFSET_SELECT, OFFSET_WINDOW = 0x10, OFFSET_EOI = 0x40 };
 enum ioapic_register { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0x10 };
@@ -21,8 +20,14 @@ enum ioapic_register { REG_ID, REG_VERSION, REG_ARBITRATION, REG_REDIRECTION = 0
 /* Vector, delivery and destination mode, polarity, trigger, mask, destination. */
 #define RTE_WRITABLE   0xff0000000001afffull
 
-void ioapic_reset(struct ioapic *io, struct vm *vm) {
-    *io = (struct ioapic){.vm = vm};
+static struct ioapic *ioapic_of(struct device *dev) {
+    return CONTAINER_OF(dev, struct ioapic, dev);
+}
+
+static void ioapic_reset(struct device *dev) {
+    struct ioapic *io = ioapic_of(dev);
+
+    *io = (struct ioapic){.dev = *dev};
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         io->redirection[pin] = RTE_MASKED;
     }
@@ -40,8 +45,8 @@ static void ioapic_service(struct ioapic *io, unsigned pin) {
         io->redirection[pin] |= RTE_REMOTE_IRR;
     }
     io->pending &= ~BIT32(pin);
-    vm_send_msi(io->vm, MSI_ADDRESS | rte >> 56 << 12 | (rte >> 9 & MSI_LOGICAL),
-                (uint32_t)(rte & RTE_MESSAGE) | MSI_ASSERT);
+    io->dev.env->msi(io->dev.env, MSI_ADDRESS | rte >> 56 << 12 | (rte >> 9 & MSI_LOGICAL),
+                     (uint32_t)(rte & RTE_MESSAGE) | MSI_ASSERT);
 }
 
 void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {
@@ -67,42 +72,71 @@ void ioapic_eoi(struct ioapic *io, uint8_t vector) {
     }
 }
 
+/* The redirection entry that the index selects, and which half of it: false if it is none. */
+static bool ioapic_entry(const struct ioapic *io, unsigned *pin, unsigned *shift) {
+    if (io->select < REG_REDIRECTION || io->select >= REG_REDIRECTION + 2 * IOAPIC_PINS) {
+        return false;
+    }
+    unsigned half = io->select - REG_REDIRECTION;
+    *pin = half / 2;
+    *shift = half % 2 * 32;
+    return true;
+}
+
 static uint32_t ioapic_read_register(const struct ioapic *io) {
-    unsigned half = io->select - REG_REDIRECTION; /* of an entry; wraps below the first */
-    return half < 2 * IOAPIC_PINS ? (uint32_t)(io->redirection[half / 2] >> (half % 2 * 32))
-           : io->select == REG_ID || io->select == REG_ARBITRATION ? io->id
-           : io->select == REG_VERSION                             ? VERSION
-                                                                   : 0;
+    unsigned pin;
+    unsigned shift;
+
+    if (ioapic_entry(io, &pin, &shift)) {
+        return (uint32_t)(io->redirection[pin] >> shift);
+    }
+    if (io->select == REG_VERSION) {
+        return VERSION;
+    }
+    return io->select == REG_ID || io->select == REG_ARBITRATION ? io->id : 0;
 }
 
 static void ioapic_write_register(struct ioapic *io, uint32_t value) {
-    unsigned half = io->select - REG_REDIRECTION, pin = half / 2, shift = half % 2 * 32;
+    unsigned pin;
+    unsigned shift;
+
     if (io->select == REG_ID) {
         io->id = value & ID_MASK;
-    } else if (half < 2 * IOAPIC_PINS) {
+    } else if (ioapic_entry(io, &pin, &shift)) {
         uint64_t writable = RTE_WRITABLE & (uint64_t)UINT32_MAX << shift;
         uint64_t rte = (io->redirection[pin] & ~writable) | ((uint64_t)value << shift & writable);
+
         /* An entry turned to edge forgets its level; guests without an EOI register rely on it. */
         io->redirection[pin] = (rte & RTE_LEVEL) != 0 ? rte : rte & ~RTE_REMOTE_IRR;
         ioapic_service(io, pin);
     }
 }
 
-uint64_t ioapic_read(void *dev, uint64_t offset, UNUSED unsigned size) {
-    const struct ioapic *io = dev;
-    if (offset == OFFSET_SELECT) {
+static uint64_t ioapic_read(struct device *dev, UNUSED unsigned region, uint64_t at,
+                            UNUSED unsigned size) {
+    const struct ioapic *io = ioapic_of(dev);
+    if (at == OFFSET_SELECT) {
         return io->select;
     }
-    return offset == OFFSET_WINDOW ? ioapic_read_register(io) : 0;
+    return at == OFFSET_WINDOW ? ioapic_read_register(io) : 0;
 }
 
-void ioapic_write(void *dev, uint64_t offset, unsigned size, uint64_t value) {
-    struct ioapic *io = dev;
-    if (offset == OFFSET_SELECT) {
+static void ioapic_write(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size,
+                         uint64_t value) {
+    struct ioapic *io = ioapic_of(dev);
+
+    if (at == OFFSET_SELECT) {
         io->select = value & 0xff;
-    } else if (offset == OFFSET_EOI) {
+    } else if (at == OFFSET_EOI) {
         ioapic_eoi(io, (uint8_t)value);
-    } else if (offset == OFFSET_WINDOW && size >= 4) {
+    } else if (at == OFFSET_WINDOW && size >= 4) {
         ioapic_write_register(io, (uint32_t)value);
     }
 }
+
+const struct device_ops ioapic_ops = {
+    .name = "I/O APIC",
+    .reset = ioapic_reset,
+    .read = ioapic_read,
+    .write = ioapic_write,
+};

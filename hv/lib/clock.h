@@ -28,15 +28,24 @@ static inline uint64_t clock_now(const struct dev_clock *clock) {
     return clock->host_tsc() + clock->offset;
 }
 
-/* Ticks of a clock of hz since this one was 0. */
+/* Ticks of a clock of hz from when this one was 0 up to a moment of it. */
+static inline uint64_t clock_ticks_at(const struct dev_clock *clock, uint64_t moment, uint64_t hz) {
+    return mul_div_u64(moment, hz, clock->tsc_hz);
+}
+
+/* The same, up to now. */
 static inline uint64_t clock_ticks(const struct dev_clock *clock, uint64_t hz) {
-    return mul_div_u64(clock_now(clock), hz, clock->tsc_hz);
+    return clock_ticks_at(clock, clock_now(clock), hz);
 }
 
 /* What this clock shows when clock_ticks() has reached ticks; never 0. */
 static inline uint64_t clock_when(const struct dev_clock *clock, uint64_t ticks, uint64_t hz) {
     return mul_div_u64(ticks, clock->tsc_hz, hz) + 1;
 }
+
+/* The timers of a PC: the host's, by which the TSC is measured, and the guests'. */
+#define PIT_HZ      1193182ull
+#define PM_TIMER_HZ 3579545ull
 
 /* A guest cannot ask for periodic interrupts faster than this and so keep its CPU out of itself. */
 #define TIMER_MIN_PERIOD_HZ 50000

@@ -3,20 +3,20 @@
  * The CMOS clock: time of day from the VM's clock plus what the guest has set it off by, alarm,
  * periodic and update-ended interrupts, and 114 bytes of memory that live as long as the VM does.
  * What has happened is found out when somebody looks; only an enabled interrupt that the guest has
- * not yet been told of makes it tick. Called by the port handler and rtc_service()'s caller under
- * the device lock. Source: Motorola MC146818A data sheet "Register Description", "Interrupts";
- * century in byte 32h as the FADT says.
+ * not yet been told of makes it tick. Source: Motorola MC146818A data sheet "Register Description",
+ * "Interrupts"; century in byte 32h as the FADT says.
  */
-#include "hv/dev/platform.h"
+#include "hv/compartment/dev/models.h"
 
-#define PORT_INDEX  0x70
 #define DAY_SECONDS 86400ull
 #define CRYSTAL_HZ  32768ull
 #define UIP_TICKS   72   /* 244 us of warning, 1948 us of update */
 #define DONT_CARE   0xc0 /* in an alarm byte: this and above */
 #define ALARM_STEPS (24 + 4 * 60)
 #define NEVER       BIT(63) /* in ticks */
+#define RATE_NEVER  63u     /* log2 of a period that never ends */
 
+enum { OFFSET_INDEX, OFFSET_DATA };
 enum rtc_register { REG_A = 0x0a, REG_B, REG_C, REG_D };
 /* A starts with a 32768 Hz time base and 1024 Hz rate. The flags of C are the enable bits of B. */
 enum rtc_bits { A_RESET = 0x26, A_RATE = 0x0f, A_UIP = 0x80, D_VALID = 0x80, C_ACTIVE = 0x80 };
@@ -42,14 +42,22 @@ static bool rtc_is_time(uint8_t index) {
     return index < 64 && (times >> index & 1) != 0;
 }
 
-void rtc_reset(struct rtc *rtc, struct vm *vm, const struct dev_clock *clock) {
-    rtc->vm = vm;
-    rtc->clock = clock;
+static struct rtc *rtc_of(struct device *dev) {
+    return CONTAINER_OF(dev, struct rtc, dev);
+}
+
+static const struct dev_clock *rtc_clock(const struct rtc *rtc) {
+    return rtc->dev.env->clock;
+}
+
+static void rtc_reset(struct device *dev) {
+    struct rtc *rtc = rtc_of(dev);
+
     rtc->index = 0;
     rtc->ram[REG_A] = A_RESET;
     rtc->ram[REG_B] = B_24_HOURS;
     rtc->ram[REG_C] = 0;
-    rtc->seen = clock_ticks(rtc->clock, CRYSTAL_HZ);
+    rtc->seen = clock_ticks(rtc_clock(rtc), CRYSTAL_HZ);
 }
 
 static bool rtc_stands(const struct rtc *rtc) {
@@ -62,7 +70,7 @@ static uint8_t rtc_bcd(uint64_t value) {
 
 /* Seconds on the scale above, before the guest's offset. */
 static uint64_t rtc_host_seconds(const struct rtc *rtc) {
-    return rtc->clock->wall_at_zero + clock_ticks(rtc->clock, 1) + DAYS_1970 * DAY_SECONDS;
+    return rtc_clock(rtc)->wall_at_zero + clock_ticks(rtc_clock(rtc), 1) + DAYS_1970 * DAY_SECONDS;
 }
 
 /* Puts the time of now into the registers. */
@@ -108,15 +116,22 @@ static bool rtc_alarm_is(const struct rtc *rtc, unsigned field, uint64_t value) 
     return byte >= DONT_CARE || byte == rtc_bcd(value);
 }
 
+/* After how many seconds what differs from the alarm at this time of day changes; 1 if nothing but
+ * the second may differ. */
+static unsigned rtc_alarm_unit(const struct rtc *rtc, uint64_t of_day) {
+    if (!rtc_alarm_is(rtc, HOUR, of_day / 3600)) {
+        return 3600;
+    }
+    return rtc_alarm_is(rtc, MINUTE, of_day / 60 % 60) ? 1 : 60;
+}
+
 /* The next second of the VM's clock after one at which the alarm goes off. */
 static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
-    uint64_t base = rtc->clock->wall_at_zero + DAYS_1970 * DAY_SECONDS + rtc->offset;
+    uint64_t base = rtc_clock(rtc)->wall_at_zero + DAYS_1970 * DAY_SECONDS + rtc->offset;
     /* What differs is skipped up to its next change. An alarm that needs more steps never comes. */
     for (unsigned steps = 0; steps < ALARM_STEPS; steps++) {
         uint64_t now = (base + ++second) % DAY_SECONDS;
-        unsigned unit = !rtc_alarm_is(rtc, HOUR, now / 3600)        ? 3600
-                        : !rtc_alarm_is(rtc, MINUTE, now / 60 % 60) ? 60
-                                                                    : 1;
+        unsigned unit = rtc_alarm_unit(rtc, now);
         if (unit == 1 && rtc_alarm_is(rtc, SECOND, now % 60)) {
             return second;
         }
@@ -128,12 +143,16 @@ static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
 /* log2 of the periodic interrupt's period, in ticks; rates 1 and 2 are 8 and 9 once more. */
 static unsigned rtc_rate(const struct rtc *rtc) {
     unsigned rate = rtc->ram[REG_A] & A_RATE;
-    return rate > 2 ? rate - 1 : rate == 0 ? 63 : rate + 6;
+
+    if (rate == 0) {
+        return RATE_NEVER;
+    }
+    return rate > 2 ? rate - 1 : rate + 6;
 }
 
 /* Sets the flags of what has happened since the last look. */
-static void rtc_update(struct rtc *rtc) {
-    uint64_t now = clock_ticks(rtc->clock, CRYSTAL_HZ);
+static void rtc_update(struct rtc *rtc, uint64_t moment) {
+    uint64_t now = clock_ticks_at(rtc_clock(rtc), moment, CRYSTAL_HZ);
     uint64_t second = now / CRYSTAL_HZ, before = rtc->seen / CRYSTAL_HZ;
     unsigned rate = rtc_rate(rtc), flags = rtc->ram[REG_C] & ~(unsigned)C_ACTIVE;
     flags |= now >> rate != rtc->seen >> rate ? PERIODIC : 0;
@@ -145,18 +164,24 @@ static void rtc_update(struct rtc *rtc) {
     rtc->seen = now;
 }
 
+static void rtc_drive(const struct rtc *rtc, bool asserted) {
+    rtc->dev.env->irq(rtc->dev.env, RTC_IRQ, asserted);
+}
+
 /* With its line up it has nothing more to say until the guest reads register C. */
-uint64_t rtc_service(struct rtc *rtc) {
-    rtc_update(rtc);
+static uint64_t rtc_service(struct device *dev, uint64_t moment) {
+    struct rtc *rtc = rtc_of(dev);
+
+    rtc_update(rtc, moment);
     bool active = (rtc->ram[REG_C] & C_ACTIVE) != 0;
-    vm_set_irq(rtc->vm, RTC_IRQ, active);
+    rtc_drive(rtc, active);
     unsigned enabled = active ? 0 : rtc->ram[REG_B];
     uint64_t rate = rtc_rate(rtc), second = rtc->seen / CRYSTAL_HZ;
     uint64_t tick = (enabled & PERIODIC) != 0 ? ((rtc->seen >> rate) + 1) << rate : NEVER;
     uint64_t update = (enabled & UPDATED) != 0 ? (second + 1) * CRYSTAL_HZ : NEVER;
     uint64_t alarm = (enabled & ALARM) != 0 ? rtc_alarm_after(rtc, second) * CRYSTAL_HZ : NEVER;
     uint64_t due = min_u64(tick, min_u64(update, alarm));
-    return due == NEVER ? 0 : clock_when(rtc->clock, due, CRYSTAL_HZ);
+    return due == NEVER ? 0 : clock_when(rtc_clock(rtc), due, CRYSTAL_HZ);
 }
 
 static uint8_t rtc_read_register(struct rtc *rtc) {
@@ -166,15 +191,15 @@ static uint8_t rtc_read_register(struct rtc *rtc) {
     }
     uint8_t value = rtc->index == REG_D ? D_VALID : rtc->ram[rtc->index];
     if (rtc->index == REG_A && !stands &&
-        clock_ticks(rtc->clock, CRYSTAL_HZ) % CRYSTAL_HZ >= CRYSTAL_HZ - UIP_TICKS) {
+        clock_ticks(rtc_clock(rtc), CRYSTAL_HZ) % CRYSTAL_HZ >= CRYSTAL_HZ - UIP_TICKS) {
         value |= A_UIP;
     }
     if (rtc->index == REG_C) {
-        rtc_update(rtc);
+        rtc_update(rtc, clock_now(rtc_clock(rtc)));
         value = rtc->ram[REG_C];
         rtc->ram[REG_C] = 0;
-        vm_set_irq(rtc->vm, RTC_IRQ, false);
-        vm_clocks_changed(rtc->vm);
+        rtc_drive(rtc, false);
+        rtc->dev.env->reschedule(rtc->dev.env);
     }
     return value;
 }
@@ -182,7 +207,7 @@ static uint8_t rtc_read_register(struct rtc *rtc) {
 /* While B_SET is on the registers stand still, and no update ends. Register C is read-only. */
 static void rtc_write_register(struct rtc *rtc, uint8_t value) {
     bool stood = rtc_stands(rtc);
-    rtc_update(rtc);
+    rtc_update(rtc, clock_now(rtc_clock(rtc)));
     if (!stood) {
         rtc_load(rtc);
     }
@@ -193,17 +218,19 @@ static void rtc_write_register(struct rtc *rtc, uint8_t value) {
     if (!rtc_stands(rtc) && (stood || rtc_is_time(rtc->index))) {
         rtc_store(rtc);
     }
-    vm_clocks_changed(rtc->vm);
+    rtc->dev.env->reschedule(rtc->dev.env);
 }
 
-uint64_t rtc_read(void *dev, uint64_t port, unsigned size) {
+static uint64_t rtc_read(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size) {
     /* The index is write-only. */
-    return size == 1 && port != PORT_INDEX ? rtc_read_register(dev) : UINT32_MAX;
+    return size == 1 && at == OFFSET_DATA ? rtc_read_register(rtc_of(dev)) : UINT32_MAX;
 }
 
-void rtc_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
-    struct rtc *rtc = dev;
-    if (port == PORT_INDEX) {
+static void rtc_write(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size,
+                      uint64_t value) {
+    struct rtc *rtc = rtc_of(dev);
+
+    if (at == OFFSET_INDEX) {
         rtc->index = value & 0x7f; /* bit 7 masks NMI, of which this machine has none */
         if (size == 2) {
             rtc_write_register(rtc, (uint8_t)(value >> 8)); /* index and data in one */
@@ -212,3 +239,11 @@ void rtc_write(void *dev, uint64_t port, unsigned size, uint64_t value) {
         rtc_write_register(rtc, (uint8_t)value);
     }
 }
+
+const struct device_ops rtc_ops = {
+    .name = "CMOS clock",
+    .reset = rtc_reset,
+    .read = rtc_read,
+    .write = rtc_write,
+    .service = rtc_service,
+};

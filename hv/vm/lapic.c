@@ -7,10 +7,10 @@
  * Programmable Interrupt Controller (APIC)". The registers that a busy guest touches are x2APIC
  * TPR, EOI, ICR and the timer: keep their path short.
  */
-#include "hv/dev/lapic.h"
+#include "hv/vm/lapic.h"
 
-#include "hv/dev/lapic_regs.h"
 #include "hv/lib/str.h"
+#include "hv/vm/lapic_regs.h"
 
 struct apic_message apic_message(uint64_t word) {
     uint32_t destination = (uint32_t)(word >> 56);
@@ -99,22 +99,30 @@ static void lapic_raise(struct lapic *l, uint8_t vector) {
     }
 }
 
+/* The low bits are a set of members, the bits above them a cluster; the flat model has none. */
+static bool lapic_matches_logical(const struct lapic *l, uint32_t destination) {
+    uint32_t ldr = l->reg[REG_LDR][0];
+    unsigned members = 16;
+
+    if (!lapic_is_x2apic(l)) {
+        members = l->reg[REG_DFR][0] >> 28 == DFR_FLAT ? 8 : 4;
+        ldr >>= 24;
+    }
+    return destination >> members == ldr >> members &&
+           (destination & ldr & (BIT32(members) - 1)) != 0;
+}
+
 bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
-    bool enabled = (l->apic_base & APIC_BASE_ENABLE) != 0, x2apic = lapic_is_x2apic(l);
+    bool enabled = (l->apic_base & APIC_BASE_ENABLE) != 0;
+    bool x2apic = lapic_is_x2apic(l);
+
     if (!enabled || destination == BROADCAST) {
         return enabled;
     }
     if (!x2apic && destination >= XAPIC_BROADCAST) {
         return destination == XAPIC_BROADCAST;
     }
-    if (!logical) {
-        return destination == l->id;
-    }
-    /* The low bits are a set of members, the bits above them a cluster; the flat model has none. */
-    unsigned members = x2apic ? 16 : l->reg[REG_DFR][0] >> 28 == 0xf ? 8 : 4;
-    uint32_t ldr = x2apic ? l->reg[REG_LDR][0] : l->reg[REG_LDR][0] >> 24;
-    return destination >> members == ldr >> members &&
-           (destination & ldr & (BIT32(members) - 1)) != 0;
+    return logical ? lapic_matches_logical(l, destination) : destination == l->id;
 }
 
 /* words tells which words of the IRR to look at. */
@@ -205,7 +213,10 @@ static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *
 uint16_t lapic_status(const struct lapic *l) {
     int irr = lapic_highest(&l->reg[REG_IRR], ALL_WORDS);
     int isr = lapic_highest(&l->reg[REG_ISR], ALL_WORDS);
-    return (uint16_t)((isr < 0 ? 0 : isr << 8) | (irr < 0 ? 0 : irr));
+    unsigned status = isr < 0 ? 0 : (unsigned)isr << 8;
+
+    status |= irr < 0 ? 0 : (unsigned)irr;
+    return (uint16_t)status;
 }
 
 static void lapic_report(struct lapic *l, enum lapic_error error) {

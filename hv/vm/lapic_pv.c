@@ -3,8 +3,8 @@
  * Offers ends of interrupts that cost no exit: see lapic_pv_eoi_offer(). lapic.c settles them.
  * Runs on the vCPU's own CPU, while its guest does not.
  */
-#include "hv/dev/lapic.h"
-#include "hv/dev/lapic_regs.h"
+#include "hv/vm/lapic.h"
+#include "hv/vm/lapic_regs.h"
 
 void lapic_pv_eoi_set(struct lapic *l, uint32_t *word) {
     if (l->pv_eoi_offered) {

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "hv/dev/lapic.h"
+#include "hv/vm/lapic.h"
 
 /* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
 enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
@@ -30,6 +30,7 @@ enum lapic_error { ERROR_SEND = BIT32(5), ERROR_RECEIVE = BIT32(6), ERROR_REGIST
 
 enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first two count */
 
+#define DFR_FLAT        0xfu /* the model, in bits 31 to 28 */
 #define BROADCAST       UINT32_MAX
 #define XAPIC_BROADCAST 0xffu
 #define VECTOR_FIRST    16

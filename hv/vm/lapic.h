@@ -11,7 +11,8 @@
  */
 #pragma once
 
-#include "hv/dev/clock.h"
+#include "hv/lib/clock.h"
+#include "hv/lib/msi.h"
 #include "hv/lib/status.h"
 
 #define LAPIC_BASE      0xfee00000ull
@@ -37,12 +38,6 @@ struct apic_message {
 
 /* From ICR in xAPIC mode or an LVT register, which has some of its fields. */
 struct apic_message apic_message(uint64_t word);
-
-/* A message signalled interrupt: a device's write to FEExxxxxh. */
-#define MSI_ADDRESS 0xfee00000ull
-#define MSI_LOGICAL BIT(2)
-#define MSI_HINT    BIT(3)    /* one of those named is enough */
-#define MSI_ASSERT  BIT32(14) /* in the data; without it a level ends */
 
 /* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
 struct lapic_ops {

@@ -4,8 +4,8 @@
  * us. Runs on the vCPU's own CPU, while its guest does not. Source: Intel SDM vol. 3 "APIC
  * Virtualization and Virtual Interrupts".
  */
-#include "hv/dev/lapic.h"
-#include "hv/dev/lapic_regs.h"
+#include "hv/vm/lapic.h"
+#include "hv/vm/lapic_regs.h"
 
 uint64_t lapic_levels(const struct lapic *l, unsigned quarter) {
     const uint32_t(*tmr)[4] = &l->reg[REG_TMR + 2 * quarter];

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which device answers where: a bus for I/O ports and one for guest-physical pages, each a sorted
+ * list of disjoint entries. Entries can move, as PCI devices do. What no entry names is not there.
+ * Nothing here takes a lock; the platform's is held.
+ */
+#pragma once
+
+#include "hv/abi/bus.h"
+#include "hv/compartment/dev/device.h"
+#include "hv/lib/status.h"
+
+#define BUS_ENTRIES 64
+
+struct bus_entry {
+    uint64_t base, size;
+    struct device *device;
+    unsigned region; /* which of the device's */
+};
+
+struct bus {
+    const struct bus_entry *last; /* the one found last; an empty bus's is of size 0 */
+    unsigned count;
+    struct bus_entry entries[BUS_ENTRIES];
+};
+
+void bus_init(struct bus *bus);
+
+/*
+ * STATUS_INVALID: no size, or beyond the end of the space. STATUS_EXISTS: over another entry.
+ * STATUS_FULL. STATUS_NOT_FOUND: the device has no such region here. Nothing changes then. base may
+ * be guest-controlled.
+ */
+MUST_USE enum status bus_add(struct bus *bus, uint64_t base, uint64_t size, struct device *device,
+                             unsigned region);
+MUST_USE enum status bus_remove(struct bus *bus, const struct device *device, unsigned region);
+MUST_USE enum status bus_move(struct bus *bus, const struct device *device, unsigned region,
+                              uint64_t base);
+
+/* The entry that at lies in, or NULL. */
+const struct bus_entry *bus_search(const struct bus *bus, uint64_t at);
+
+/* Below the base the distance wraps round and is beyond any size. */
+static inline bool bus_entry_has(const struct bus_entry *e, uint64_t at) {
+    return at - e->base < e->size;
+}
+
+/* The entry that holds the whole access, or NULL. Guests stay with one device for a while. */
+static inline const struct bus_entry *bus_find(struct bus *bus, uint64_t at, unsigned size) {
+    const struct bus_entry *e = bus->last;
+    if (UNLIKELY(!bus_entry_has(e, at))) {
+        e = bus_search(bus, at);
+        if (e == NULL) {
+            return NULL;
+        }
+        bus->last = e;
+    }
+    return LIKELY(size <= e->size - (at - e->base)) ? e : NULL;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a device is: data, a const table of operations, and one struct as its only way out. So the
+ * same model runs in a VM, in a unit test and under a fuzzer. All calls of one platform's devices
+ * are made under the platform's lock.
+ */
+#pragma once
+
+#include "hv/lib/clock.h"
+
+struct device;
+struct dev_env;
+
+/*
+ * at (the offset in a region), size (1, 2, 4; a page's also 8) and value are guest-controlled. A
+ * whole access lies in the region. The caller cuts what is read to size bytes.
+ */
+struct device_ops {
+    const char *name;
+    void (*reset)(struct device *dev); /* also makes a device: all but dev itself may be 0 */
+    uint64_t (*read)(struct device *dev, unsigned region, uint64_t at, unsigned size);
+    void (*write)(struct device *dev, unsigned region, uint64_t at, unsigned size, uint64_t value);
+    /*
+     * Does what is due at this moment of the VM's clock. Returns the moment at which it wants to be
+     * called again, 0 = never. NULL if nothing ever happens by itself.
+     */
+    uint64_t (*service)(struct device *dev, uint64_t now);
+};
+
+/* The first member of each model. */
+struct device {
+    const struct device_ops *ops;
+    const struct dev_env *env;
+};
+
+enum dev_stop { DEV_POWER_OFF, DEV_RESET };
+
+/* What may be worth a line in the log, with one word about it. The receiver limits their number. */
+enum dev_event {
+    DEV_SLEEP_REFUSED, /* asked for a sleep state that there is not: SLP_TYP */
+    DEV_BIOS_CALLED,   /* called a BIOS that there is not: vector << 16 | AX */
+};
+
+struct dev_env {
+    const struct dev_clock *clock; /* the VM's */
+    void *owner;                   /* whose functions these are */
+    /* The line of an ISA interrupt, 0..15 without 2, as a device drives it. */
+    void (*irq)(const struct dev_env *env, unsigned line, bool asserted);
+    /* A message signalled interrupt. Both words may be guest-controlled. */
+    void (*msi)(const struct dev_env *env, uint64_t address, uint32_t data);
+    /* The INTR output of the 8259 pair has changed, or may have. */
+    void (*intr)(const struct dev_env *env, bool asserted);
+    /* The guest has set a timer: service() is to be called, soon. */
+    void (*reschedule)(const struct dev_env *env);
+    /* One byte leaves the UART. False: no room now, and platform_drain() will follow. */
+    bool (*transmit)(const struct dev_env *env, uint8_t byte);
+    /* The guest's run is to end. */
+    void (*stop)(const struct dev_env *env, enum dev_stop why);
+    void (*event)(const struct dev_env *env, enum dev_event event, uint32_t word);
+};

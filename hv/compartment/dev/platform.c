@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the making of a platform from two tables, its devices and their places, and the wires
+ * between the devices. Knows no guest but its own; called by the adapter in hv/vm/devices.c.
+ */
+#include "hv/compartment/dev/platform.h"
+
+#include "hv/abi.h"
+
+#define UART_PORT 0x3f8
+
+#define PLATFORM_DEVICE(member) offsetof(struct platform, member.dev)
+
+static const struct platform_device {
+    size_t device;
+    const struct device_ops *ops;
+} platform_devices[] = {
+    {PLATFORM_DEVICE(uart), &uart_ops},       {PLATFORM_DEVICE(pic), &pic_ops},
+    {PLATFORM_DEVICE(ioapic), &ioapic_ops},   {PLATFORM_DEVICE(pm), &pm_ops},
+    {PLATFORM_DEVICE(rtc), &rtc_ops},         {PLATFORM_DEVICE(pit), &pit_ops},
+    {PLATFORM_DEVICE(chipset), &chipset_ops}, {PLATFORM_DEVICE(bios), &bios_ops},
+};
+
+/* clang-format off */
+const struct platform_place platform_places[] = {
+    {"interrupt controller", 0x20, 2, BUS_PORT, PIC_FIRST, PLATFORM_DEVICE(pic)},
+    {"timer", 0x40, 4, BUS_PORT, PIT_COUNTERS, PLATFORM_DEVICE(pit)},
+    {"keyboard controller", 0x60, 1, BUS_PORT, CHIPSET_KEYBOARD_DATA, PLATFORM_DEVICE(chipset)},
+    {"timer", 0x61, 1, BUS_PORT, PIT_PORT_61, PLATFORM_DEVICE(pit)},
+    {"keyboard controller", 0x64, 1, BUS_PORT, CHIPSET_KEYBOARD_COMMAND, PLATFORM_DEVICE(chipset)},
+    {"CMOS clock", 0x70, 2, BUS_PORT, 0, PLATFORM_DEVICE(rtc)},
+    {"POST code", 0x80, 1, BUS_PORT, CHIPSET_POST, PLATFORM_DEVICE(chipset)},
+    {"fast reset", 0x92, 1, BUS_PORT, CHIPSET_FAST_RESET, PLATFORM_DEVICE(chipset)},
+    {"interrupt controller", 0xa0, 2, BUS_PORT, PIC_SECOND, PLATFORM_DEVICE(pic)},
+    {"UART", UART_PORT, 8, BUS_PORT, 0, PLATFORM_DEVICE(uart)},
+    {"interrupt controller", 0x4d0, 2, BUS_PORT, PIC_ELCR, PLATFORM_DEVICE(pic)},
+    {"ACPI power management", PM1A_EVENT_PORT, 12, BUS_PORT, 0, PLATFORM_DEVICE(pm)},
+    {"calls to a BIOS", BULKHEAD_BIOS_PORT, 4, BUS_PORT, 0, PLATFORM_DEVICE(bios)},
+    {"PCI configuration, reset", 0xcf8, 8, BUS_PORT, CHIPSET_CONFIG, PLATFORM_DEVICE(chipset)},
+    {"I/O APIC", IOAPIC_BASE, PAGE_SIZE, BUS_MEMORY, 0, PLATFORM_DEVICE(ioapic)},
+};
+/* clang-format on */
+const unsigned platform_place_count = ARRAY_SIZE(platform_places);
+
+static struct device *platform_device(struct platform *p, size_t at) {
+    return (struct device *)((uint8_t *)p + at);
+}
+
+/* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
+static void platform_irq(const struct dev_env *env, unsigned line, bool asserted) {
+    struct platform *p = CONTAINER_OF(env, struct platform, env);
+
+    ioapic_set_line(&p->ioapic, line == PIT_IRQ ? 2 : line, asserted);
+    pic_set_line(&p->pic, line, asserted);
+    if (line == RTC_IRQ) {
+        pm_set_rtc_line(&p->pm, asserted);
+    }
+}
+
+void platform_init(struct platform *p, const struct dev_env *outside) {
+    p->env = *outside;
+    p->env.irq = platform_irq;
+    for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
+        struct device *dev = platform_device(p, platform_devices[i].device);
+        *dev = (struct device){.ops = platform_devices[i].ops, .env = &p->env};
+    }
+    for (unsigned space = 0; space < BUS_SPACES; space++) {
+        bus_init(&p->bus[space]);
+    }
+    for (const struct platform_place *at = platform_places;
+         at < platform_places + platform_place_count; at++) {
+        enum status s = bus_add(&p->bus[at->space], at->base, at->size,
+                                platform_device(p, at->device), at->region);
+        ASSERT(s == STATUS_OK);
+    }
+    platform_reset(p);
+}
+
+void platform_reset(struct platform *p) {
+    lock_acquire(&p->lock);
+    for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
+        struct device *dev = platform_device(p, platform_devices[i].device);
+        dev->ops->reset(dev);
+    }
+    lock_release(&p->lock);
+}
+
+uint64_t platform_service(struct platform *p, uint64_t now) {
+    uint64_t due = 0;
+
+    lock_acquire(&p->lock);
+    for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
+        struct device *dev = platform_device(p, platform_devices[i].device);
+        if (dev->ops->service != NULL) {
+            due = clock_earlier(due, dev->ops->service(dev, now));
+        }
+    }
+    lock_release(&p->lock);
+    return due;
+}
+
+uint8_t platform_acknowledge(struct platform *p) {
+    lock_acquire(&p->lock);
+    uint8_t vector = pic_acknowledge(&p->pic);
+    lock_release(&p->lock);
+    return vector;
+}
+
+void platform_end_interrupt(struct platform *p, uint8_t vector) {
+    lock_acquire(&p->lock);
+    ioapic_eoi(&p->ioapic, vector);
+    lock_release(&p->lock);
+}
+
+bool platform_receive(struct platform *p, uint8_t byte) {
+    lock_acquire(&p->lock);
+    bool taken = uart_receive(&p->uart, byte);
+    lock_release(&p->lock);
+    return taken;
+}
+
+void platform_drain(struct platform *p) {
+    lock_acquire(&p->lock);
+    uart_drain(&p->uart);
+    lock_release(&p->lock);
+}
+
+void platform_press_power_button(struct platform *p) {
+    lock_acquire(&p->lock);
+    pm_press_power_button(&p->pm);
+    lock_release(&p->lock);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The platform of a guest: all devices of its PC but the local APICs, on one bus for ports and one
+ * for pages, and the wires between them. It holds no pointer to the rest of a VM but its dev_env.
+ *
+ * There is one lock for all of a platform's devices, not one each: a line that rises in one device
+ * changes the 8259s, the I/O APIC and the power management, so that most accesses would need the
+ * locks of four. The functions here take it; the functions of dev_env are called with it held.
+ * vCPUs of one guest meet at it, and nobody else does.
+ */
+#pragma once
+
+#include "hv/compartment/dev/bus.h"
+#include "hv/compartment/dev/models.h"
+#include "hv/lib/lock.h"
+
+struct platform {
+    struct lock lock; /* all of the following */
+    struct dev_env env;
+    struct bus bus[BUS_SPACES];
+    struct uart uart;
+    struct pic pic;
+    struct ioapic ioapic;
+    struct pm pm;
+    struct rtc rtc;
+    struct pit pit;
+    struct chipset chipset;
+    struct bios bios;
+};
+
+/* Where the devices of every guest's PC answer after a start; the place is that in struct platform.
+ */
+struct platform_place {
+    const char *name;
+    uint64_t base, size;
+    enum bus_space space;
+    unsigned region;
+    size_t device;
+};
+extern const struct platform_place platform_places[];
+extern const unsigned platform_place_count;
+
+/* outside: what leaves the platform, that is all but irq, which is wired here. p is all zero. */
+void platform_init(struct platform *p, const struct dev_env *outside);
+
+/* Power-up state of all devices; the time of day and the CMOS memory stay. */
+void platform_reset(struct platform *p);
+
+/*
+ * False if nothing answers there: value is as it was then. at, size and what is written are
+ * guest-controlled; of what is read only size bytes mean something.
+ */
+static inline bool platform_read(struct platform *p, enum bus_space space, uint64_t at,
+                                 unsigned size, uint64_t *value) {
+    lock_acquire(&p->lock);
+    const struct bus_entry *e = bus_find(&p->bus[space], at, size);
+    if (LIKELY(e != NULL)) {
+        *value = e->device->ops->read(e->device, e->region, at - e->base, size);
+    }
+    lock_release(&p->lock);
+    return e != NULL;
+}
+
+static inline bool platform_write(struct platform *p, enum bus_space space, uint64_t at,
+                                  unsigned size, uint64_t value) {
+    lock_acquire(&p->lock);
+    const struct bus_entry *e = bus_find(&p->bus[space], at, size);
+    if (LIKELY(e != NULL)) {
+        e->device->ops->write(e->device, e->region, at - e->base, size, value);
+    }
+    lock_release(&p->lock);
+    return e != NULL;
+}
+
+/* The service() of all devices: the earliest of their next moments on the VM's clock, 0 = never. */
+uint64_t platform_service(struct platform *p, uint64_t now);
+
+/* INTA: the vector that the 8259s give, a spurious one if the request went away meanwhile. */
+uint8_t platform_acknowledge(struct platform *p);
+
+/* A level-triggered interrupt with this vector has ended in a local APIC. Guest-controlled. */
+void platform_end_interrupt(struct platform *p, uint8_t vector);
+
+/* One byte for the UART; false = no room, byte not taken. */
+bool platform_receive(struct platform *p, uint8_t byte);
+
+/* transmit() has room again. */
+void platform_drain(struct platform *p);
+
+void platform_press_power_button(struct platform *p);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What reaches a vCPU from elsewhere: request bits, interrupt messages and the end of the run. Any
+ * CPU may call; what becomes of it is decided by vcpu_service() on the vCPU's own.
+ */
+#include "hv/lib/str.h"
+#include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
+
+/*
+ * Who finds a request there need not kick: v's CPU was kicked for that one, or set it itself and
+ * has not entered the guest since. So a guest's messages are no flood of kicks that would hold back
+ * the interrupts of its sibling's CPU.
+ */
+void vcpu_request(struct vcpu *v, uint32_t bits) {
+    uint32_t before = __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+    if ((bits & before & REQUEST_NMI) != 0) {
+        __atomic_fetch_or(&v->requests, REQUEST_NMI_AGAIN, __ATOMIC_SEQ_CST);
+    }
+    if (before == 0 && v->cpu != plat_cpu()) {
+        plat_kick(v->cpu);
+    }
+}
+
+void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
+    enum vm_leave none = LEAVE_NONE;
+    if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,
+                                    __ATOMIC_RELAXED)) {
+        (void)str_copy_n(vm->leave_reason, sizeof(vm->leave_reason), reason, strlen(reason));
+    }
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vcpu_request(&vm->vcpus[i], REQUEST_LEAVE);
+    }
+}
+
+/* By delivery mode. SMI is not delivered to guests. */
+static const uint8_t vm_requests[8] = {
+    REQUEST_EVENT, REQUEST_EVENT, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
+
+static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
+    if (m->delivery_mode == APIC_INIT && v->index == 0) {
+        vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again");
+        return;
+    }
+    if (m->delivery_mode == APIC_SIPI) {
+        __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
+    }
+    if (m->delivery_mode > APIC_LOWEST || lapic_accept(&v->lapic, m->vector, m->level)) {
+        vcpu_request(v, vm_requests[m->delivery_mode]);
+    }
+}
+
+/* Lowest priority: those named take it in turn. */
+void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m) {
+    uint32_t destination = m->shorthand == APIC_NAMED ? m->destination : UINT32_MAX;
+    bool lowest = m->delivery_mode == APIC_LOWEST;
+    uint32_t first = lowest ? __atomic_load_n(&vm->next_lowest, __ATOMIC_RELAXED) : 0;
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[(first + i) % vm->vcpu_count];
+        if (lapic_matches(&v->lapic, destination, m->logical) &&
+            (m->shorthand != APIC_OTHERS || v != sender) && (!lowest || lapic_listens(&v->lapic))) {
+            vm_deliver_to(v, m);
+            if (lowest) {
+                __atomic_store_n(&vm->next_lowest, v->index + 1, __ATOMIC_RELAXED);
+                return;
+            }
+        }
+    }
+}
+
+/* SDM "Message Signalled Interrupts". The end of a level is nothing: local APICs see its begin. */
+void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data) {
+    uint64_t word = (data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56;
+    struct apic_message m = apic_message(word);
+    bool hint = (address & MSI_HINT) != 0 && m.delivery_mode == APIC_FIXED;
+    m.delivery_mode = hint ? APIC_LOWEST : m.delivery_mode;
+    if (address >> 20 == MSI_ADDRESS >> 20 && (!m.level || (data & MSI_ASSERT) != 0)) {
+        vm_deliver(vm, NULL, &m);
+    }
+}
+
+void vm_raise_lint0(struct vm *vm) {
+    struct apic_message m = lapic_lint0(&vm->vcpus[0].lapic);
+    vm_deliver_to(&vm->vcpus[0], &m);
+}

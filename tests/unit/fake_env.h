@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A platform with nothing around it, for the tests of its devices: what they send out is counted
+ * here. A test sets fake_env's functions, or fake_pc.env's after fake_pc_start() to cut the wires
+ * between the devices.
+ */
+#ifndef TESTS_UNIT_FAKE_ENV_H
+#define TESTS_UNIT_FAKE_ENV_H
+
+#include "hv/compartment/dev/platform.h"
+#include "tests/unit/test.h"
+
+static struct platform fake_pc;
+static unsigned fake_reschedules, fake_power_offs, fake_resets, fake_sleeps, fake_bios_calls;
+static uint32_t fake_event_word;
+
+static void fake_env_irq(UNUSED const struct dev_env *env, UNUSED unsigned line,
+                         UNUSED bool asserted) {
+}
+
+static void fake_env_msi(UNUSED const struct dev_env *env, UNUSED uint64_t address,
+                         UNUSED uint32_t data) {
+}
+
+static void fake_env_intr(UNUSED const struct dev_env *env, UNUSED bool asserted) {
+}
+
+static void fake_env_reschedule(UNUSED const struct dev_env *env) {
+    fake_reschedules++;
+}
+
+static bool fake_env_transmit(UNUSED const struct dev_env *env, UNUSED uint8_t byte) {
+    return true;
+}
+
+static void fake_env_stop(UNUSED const struct dev_env *env, enum dev_stop why) {
+    fake_power_offs += why == DEV_POWER_OFF;
+    fake_resets += why == DEV_RESET;
+}
+
+static void fake_env_event(UNUSED const struct dev_env *env, enum dev_event event, uint32_t word) {
+    fake_sleeps += event == DEV_SLEEP_REFUSED;
+    fake_bios_calls += event == DEV_BIOS_CALLED;
+    fake_event_word = word;
+}
+
+static uint64_t fake_env_tsc(void) {
+    return 0;
+}
+static const struct dev_clock fake_env_clock = {.host_tsc = fake_env_tsc, .tsc_hz = 1000000000};
+
+static struct dev_env fake_env = {
+    .clock = &fake_env_clock,
+    .msi = fake_env_msi,
+    .intr = fake_env_intr,
+    .reschedule = fake_env_reschedule,
+    .transmit = fake_env_transmit,
+    .stop = fake_env_stop,
+    .event = fake_env_event,
+};
+
+/* Power on, over the rests of something else but the lock: a reset leaves none of them. */
+static inline void fake_pc_start(void) {
+    memset(&fake_pc, 0xa5, sizeof(fake_pc));
+    memset(&fake_pc.lock, 0, sizeof(fake_pc.lock));
+    memset(fake_pc.rtc.ram, 0, sizeof(fake_pc.rtc.ram));
+    fake_pc.rtc.offset = 0;
+    platform_init(&fake_pc, &fake_env);
+    fake_reschedules = fake_power_offs = fake_resets = fake_sleeps = fake_bios_calls = 0;
+}
+
+/* The same with no wires between the devices. */
+static inline void fake_pc_start_apart(void) {
+    fake_pc_start();
+    fake_pc.env.irq = fake_env_irq;
+}
+
+/* What nobody answers reads as all ones. */
+static inline uint64_t fake_in(uint64_t port, unsigned size) {
+    uint64_t value = UINT64_MAX;
+    (void)platform_read(&fake_pc, BUS_PORT, port, size, &value);
+    return value;
+}
+
+static inline void fake_out(uint64_t port, unsigned size, uint64_t value) {
+    (void)platform_write(&fake_pc, BUS_PORT, port, size, value);
+}
+
+#endif
