@@ -11,6 +11,7 @@
 #include "hv/monitor/console.h"
 #include "hv/monitor/line.h"
 #include "hv/monitor/regs.h"
+#include "hv/monitor/show.h"
 #include "hv/vm/plat.h"
 
 #define PROMPT "bulkhead> "
@@ -24,6 +25,9 @@ static struct command_state {
     struct vm **vms;
     unsigned vm_count;
     struct line line;
+    /* What is being shown, and how far it is: line shown_line of VM shown_vm comes next. */
+    enum show (*show)(unsigned vm, unsigned line); /* NULL = nothing */
+    unsigned shown_vm, shown_end, shown_line;
 } command;
 
 /* The one name that word is near to, or NULL. */
@@ -80,40 +84,61 @@ static void format_up(char *out, size_t size, uint64_t seconds) {
                     (ull)(seconds % HOUR / MINUTE), (ull)(seconds % MINUTE));
 }
 
-static void list_vm(unsigned n) {
+static enum show show_list(unsigned n, unsigned line) {
     const struct vm *vm = command.vms[n];
     const struct config_guest *config = vm->plan->config;
     char cpus[64], memory[24], up[32] = "";
+
+    if (line != 0) {
+        return SHOW_END;
+    }
     if (vm->state == VM_RUNNING || vm->state == VM_STOPPING) {
         format_up(up, sizeof(up), (plat_tsc() - vm->started_tsc) / plat_tsc_hz());
     }
     console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
                   vm_state_name(vm->state), cpu_set_format(&config->cpus, cpus, sizeof(cpus)),
                   fmt_size(memory, config->memory), up);
+    return SHOW_PRINTED;
 }
 
-static void stats_vcpu(const struct vcpu *v) {
+#define STATS_LINES (REFUSED_KINDS + EXIT_KINDS) /* of a vCPU */
+
+static enum show show_counter(const struct vcpu *v, unsigned number) {
     static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
-    for (unsigned r = 0; r < REFUSED_KINDS; r++) {
-        console_print("  vcpu%u %s-denied %llu\n", v->index, refused[r], (ull)v->refused[r]);
+
+    if (number < REFUSED_KINDS) {
+        console_print("  vcpu%u %s-denied %llu\n", v->index, refused[number],
+                      (ull)v->refused[number]);
+        return SHOW_PRINTED;
     }
-    for (unsigned k = 0; k < EXIT_KINDS; k++) {
-        if (v->exits[k] != 0) {
-            console_print("  vcpu%u exits %s %llu\n", v->index, exit_kind_names[k],
-                          (ull)v->exits[k]);
-        }
+    unsigned kind = number - REFUSED_KINDS;
+    if (v->exits[kind] == 0) {
+        return SHOW_EMPTY;
     }
+    console_print("  vcpu%u exits %s %llu\n", v->index, exit_kind_names[kind], (ull)v->exits[kind]);
+    return SHOW_PRINTED;
 }
 
-static void stats_vm(unsigned n) {
+static enum show show_stats(unsigned n, unsigned line) {
     const struct vm *vm = command.vms[n];
-    console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
-    if (vm->bios_calls != 0) {
+
+    if (line == 0) {
+        console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
+        return SHOW_PRINTED;
+    }
+    if (line == 1) {
+        if (vm->bios_calls == 0) {
+            return SHOW_EMPTY;
+        }
         console_print("  bios-calls %llu\n", (ull)vm->bios_calls);
+        return SHOW_PRINTED;
     }
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        stats_vcpu(&vm->vcpus[i]);
+    unsigned number = line - 2;
+    unsigned vcpu = number / STATS_LINES;
+    if (vcpu >= vm->vcpu_count) {
+        return SHOW_END;
     }
+    return show_counter(&vm->vcpus[vcpu], number % STATS_LINES);
 }
 
 /* Asks for it; the log tells when it is done, or that there is nothing to do. */
@@ -131,8 +156,8 @@ static const char *level_name(unsigned i) {
     return names[i];
 }
 
-static void show_regs(unsigned n) {
-    regs_show(command.vms[n]);
+static enum show show_regs(unsigned n, unsigned line) {
+    return regs_show(command.vms[n], line);
 }
 
 /* Without a level: what it is. */
@@ -163,25 +188,26 @@ static void run_version(UNUSED const char *arg) {
     console_print("%s\n", plat_build_text(build));
 }
 
-static void run_help(const char *arg);
+static enum show show_help(unsigned n, unsigned line);
 
 /* args: "" = none, "[X]" = may be left out, else needed. */
 static const struct command_entry {
     const char *name, *args, *help;
     void (*run)(const char *arg);
-    void (*show)(unsigned n); /* or else for the VM that is named, or for each */
-    enum vm_command ask;      /* or else of the VM that is named */
+    /* Or else for the VM that is named, or for each; without args for none, and once. */
+    enum show (*show)(unsigned n, unsigned line);
+    enum vm_command ask; /* or else of the VM that is named */
 } commands[] = {
-    {"?", "", "this list", run_help, NULL, 0},
-    {"help", "", "this list", run_help, NULL, 0},
+    {"?", "", "this list", NULL, show_help, 0},
+    {"help", "", "this list", NULL, show_help, 0},
     {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0},
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
-    {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, list_vm, 0},
+    {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, show_list, 0},
     {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0},
     {"regs", "NAME", "mode and registers of each virtual CPU of a guest", NULL, show_regs, 0},
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
-    {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, stats_vm, 0},
+    {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, show_stats, 0},
     {"stop", "NAME", "press a guest's power button; kill it after its stop_timeout", NULL, NULL,
      VM_COMMAND_STOP},
     {"version", "", "version and build of Bulkhead, and where its text lies", run_version, NULL, 0},
@@ -191,14 +217,19 @@ static const char *command_name(unsigned i) {
     return commands[i].name;
 }
 
-static void run_help(UNUSED const char *arg) {
-    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        console_print("%-10s %-7s  %s\n", commands[i].name, commands[i].args, commands[i].help);
+static enum show show_help(UNUSED unsigned n, unsigned line) {
+    if (line >= ARRAY_SIZE(commands)) {
+        return SHOW_END;
     }
+    const struct command_entry *c = &commands[line];
+    console_print("%-10s %-7s  %s\n", c->name, c->args, c->help);
+    return SHOW_PRINTED;
 }
 
 static void run_command(const struct command_entry *c, const char *arg) {
-    unsigned vm = 0, end = command.vm_count;
+    unsigned vm = 0;
+    unsigned end = c->args[0] == '\0' ? 1 : command.vm_count;
+
     if (c->run != NULL) {
         c->run(arg);
         return;
@@ -207,13 +238,17 @@ static void run_command(const struct command_entry *c, const char *arg) {
         vm = find_name("guest", arg, vm_name, end);
         end = vm < end ? vm + 1 : end;
     }
-    for (; vm < end; vm++) {
-        if (c->show != NULL) {
-            c->show(vm);
-        } else {
-            ask_vm(vm, c->ask);
-        }
+    if (vm == end) {
+        return;
     }
+    if (c->show == NULL) {
+        ask_vm(vm, c->ask);
+        return;
+    }
+    command.show = c->show;
+    command.shown_vm = vm;
+    command.shown_end = end;
+    command.shown_line = 0;
 }
 
 /* Cuts the line into words in place and gives their number, counting to max. */
@@ -251,6 +286,11 @@ static void run_line(void) {
 
 /* ---- keys ---- */
 
+static void show_prompt(void) {
+    const struct line *line = &command.line;
+    console_set_prompt(PROMPT, line->text, line->length - line->cursor);
+}
+
 void command_key(uint8_t key) {
     struct line *line = &command.line;
 
@@ -263,7 +303,32 @@ void command_key(uint8_t key) {
         run_line();
         line_next(line);
     }
-    console_set_prompt(PROMPT, line->text, line->length - line->cursor);
+    if (command.show == NULL) {
+        show_prompt();
+    }
+}
+
+bool command_is_busy(void) {
+    return command.show != NULL;
+}
+
+void command_work(void) {
+    enum show done = SHOW_EMPTY;
+
+    while (done == SHOW_EMPTY && command.shown_vm != command.shown_end) {
+        done = command.show(command.shown_vm, command.shown_line);
+        if (done == SHOW_END) {
+            command.shown_vm++;
+            command.shown_line = 0;
+            done = SHOW_EMPTY;
+        } else if (done != SHOW_WAIT) {
+            command.shown_line++;
+        }
+    }
+    if (command.shown_vm == command.shown_end) {
+        command.show = NULL;
+        show_prompt();
+    }
 }
 
 void command_init(struct vm **vms, uint32_t count) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The operator's prompt in the log view. Owns the line editor and the table of commands; never
- * waits for a VM. Runs on the CPU that took the key, with no lock held.
+ * waits for a VM. Called by console.c on one CPU at a time, whichever it is, with no lock held. No
+ * call takes long: what a command shows is printed in pieces.
  */
 #pragma once
 
@@ -10,5 +11,10 @@
 /* Shows the prompt; after console_init(). vms must stay valid. */
 void command_init(struct vm **vms, uint32_t count);
 
-/* A key typed in the log view; none before command_init() does anything. */
+/* A key typed in the log view, while no command is busy; none before command_init() does anything.
+ */
 void command_key(uint8_t key);
+
+/* A command has more to show: call command_work() for the next line of it. */
+bool command_is_busy(void);
+void command_work(void);

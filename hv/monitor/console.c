@@ -80,7 +80,8 @@ static struct console {
     size_t out_at, out_end;
     bool pump_more; /* stopped at PUMP_MOST */
     struct typed typed;
-    bool typing; /* some of typed is on its way to the guest */
+    bool typing;       /* some CPU hands typed on, or does a command's work, without the lock */
+    bool command_busy; /* a command of the operator has more to show */
     struct later later;
 } console = {.count = 1, .views = {&console.log}};
 
@@ -306,10 +307,15 @@ static void pump(bool may_call_back) {
 /* ---- later ---- */
 
 static enum later_left work_left(void) {
+    bool typed = console.typed.count != 0 && !console.typing;
+
+    if (console.command_busy || (typed && focused()->vm == NULL)) {
+        return LATER_COMMAND;
+    }
     if (console.pump_more || grid_is_dirty()) {
         return LATER_SOON;
     }
-    return console.typed.count != 0 && !console.typing ? LATER_SLOWLY : LATER_NOTHING;
+    return typed ? LATER_SLOWLY : LATER_NOTHING;
 }
 
 static void draw(const struct grid_change *changes, unsigned count) {
@@ -355,28 +361,75 @@ static void finish(struct console_view *before) {
     }
 }
 
-/* With the lock: what was typed goes to the guest as far as it takes it. Without it meanwhile. */
+/*
+ * Without the lock: the operator's next piece of work. A line of what a command shows, or else the
+ * first of the keys in the log view. Returns how many keys were taken.
+ */
+static unsigned operate(const uint8_t *keys, unsigned n) {
+    if (command_is_busy()) {
+        command_work();
+        return 0;
+    }
+    if (n == 0) {
+        return 0;
+    }
+    command_key(keys[0]);
+    return 1;
+}
+
+/* Without the lock: returns how many keys the guest has taken. */
+static unsigned give(struct vm *vm, const uint8_t *keys, unsigned n) {
+    unsigned taken = 0;
+    while (taken < n && vm_console_input(vm, keys[taken])) {
+        taken++;
+    }
+    return taken;
+}
+
+/*
+ * With the lock: what was typed goes to the guest as far as it takes it, or to the operator, whose
+ * command goes on in any view. Without the lock meanwhile.
+ */
 static void type(void) {
     uint8_t bytes[TYPED_MOVE];
     struct typed *t = &console.typed;
     struct console_view *v = focused();
     uint64_t epoch = t->epoch;
-    unsigned n = console.typing || v->vm == NULL ? 0 : typed_peek(t, bytes);
-    if (n == 0) {
+    unsigned n = typed_peek(t, bytes);
+    if (console.typing || (n == 0 && !console.command_busy)) {
         return;
     }
     console.typing = true;
+    bool command = console.command_busy;
     lock_release(&console.lock);
-    unsigned taken = 0;
-    while (taken < n && vm_console_input(v->vm, bytes[taken])) {
-        taken++;
+    unsigned taken = v->vm != NULL ? give(v->vm, bytes, n) : 0;
+    if (v->vm == NULL || command) {
+        taken += operate(bytes, v->vm == NULL ? n : 0);
     }
+    command = command_is_busy();
     lock_acquire(&console.lock);
     console.typing = false;
-    if (t->epoch == epoch) {
+    console.command_busy = command;
+    if (t->epoch == epoch && n != 0) {
         bool said = t->given_up;
         unsigned lost = typed_taken(t, taken, plat_tsc(), PATIENCE_SECONDS * plat_tsc_hz());
-        say_lost(said ? 0 : lost, "the guest does not read them");
+        say_lost(said ? 0 : lost,
+                 v->vm != NULL ? "the guest does not read them" : "a command takes too long");
+    }
+}
+
+/*
+ * A key is answered at once, unless there has been much to do just now: a paste, above all into the
+ * operator's line, is worked off by and by.
+ */
+static void type_at_once(void) {
+    uint64_t begin = plat_tsc();
+
+    if (focused()->vm != NULL || !console.later.live) {
+        type();
+    } else if (later_is_due(&console.later)) {
+        type();
+        later_worked(&console.later, plat_tsc() - begin, LATER_COMMAND);
     }
 }
 
@@ -465,12 +518,10 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
     if (focused() != &console.log && level <= LOG_WARN) {
         notice("\r\n[bulkhead] %.*s\r\n", (int)(n - 1), line);
     }
-    update_status();
     pump(false);
     leave();
 }
 
-/* Not every change of a state comes with a log line. */
 void vm_state_changed(struct vm *vm) {
     (void)vm; /* the status row shows all */
     lock_acquire(&console.lock);
@@ -510,16 +561,12 @@ void hv_console_input(uint8_t byte) {
     console.focus_next = 0; /* the user has a will of their own */
     bool to_view = console.escape ? escape_command(byte) : byte != console.escape_key;
     console.escape = !console.escape && byte == console.escape_key;
-    if (to_view && before->vm != NULL) {
+    if (to_view) {
         bool room = typed_put(&console.typed, byte, plat_tsc());
         say_lost(room ? 0 : 1, "the terminal did not wait");
-        type();
+        type_at_once();
     }
-    update_status();
     finish(before);
-    if (to_view && before->vm == NULL) {
-        command_key(byte);
-    }
 }
 
 void hv_console_writable(void) {

@@ -5,13 +5,23 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
-/* After work of some ticks, so many times as long none: 2 % of a guest's CPU, half of a free one.
- */
-#define REST_OF_GUEST 49u
-#define REST_OF_FREE  1u
-
 #define COLLECT_PER_SECOND 100u   /* bytes that come together are drawn together */
 #define PAUSE_PER_SECOND   20000u /* the shortest rest */
+
+/*
+ * After work of some ticks, so many times as long none, and so many times a second at most. That is
+ * 2 % of a guest's CPU, or 10 % of it for what no guest can ask for, and half of a free CPU.
+ */
+#define REST_OF_FREE 1u
+
+static const struct later_rest {
+    uint32_t times, per_second;
+} rests[LATER_KINDS] = {
+    [LATER_NOTHING] = {.times = 49},
+    [LATER_SOON] = {.times = 49, .per_second = PAUSE_PER_SECOND},
+    [LATER_COMMAND] = {.times = 9, .per_second = PAUSE_PER_SECOND},
+    [LATER_SLOWLY] = {.times = 49, .per_second = COLLECT_PER_SECOND},
+};
 
 void later_init(struct later *l) {
     *l = (struct later){.free_cpu = LATER_NOBODY, .worker = LATER_NOBODY};
@@ -72,12 +82,23 @@ bool later_begin(struct later *l) {
     return true;
 }
 
-void later_end(struct later *l, uint64_t spent, enum later_left left) {
+bool later_is_due(const struct later *l) {
+    return !l->busy && plat_tsc() >= l->due_tsc;
+}
+
+void later_worked(struct later *l, uint64_t spent, enum later_left left) {
+    const struct later_rest *r = &rests[left];
     bool free = vcpu_of_cpu[plat_cpu()] == NULL;
-    uint64_t rest = spent * (free ? REST_OF_FREE : REST_OF_GUEST);
-    uint64_t least = plat_tsc_hz() / (left == LATER_SOON ? PAUSE_PER_SECOND : COLLECT_PER_SECOND);
+    uint64_t rest = spent * (free ? REST_OF_FREE : r->times);
+    uint64_t least = r->per_second == 0 ? 0 : plat_tsc_hz() / r->per_second;
+
+    l->due_tsc = max_u64(l->due_tsc, plat_tsc() + max_u64(rest, least));
+}
+
+void later_end(struct later *l, uint64_t spent, enum later_left left) {
     l->busy = false;
-    l->due_tsc = plat_tsc() + max_u64(rest, left == LATER_NOTHING ? 0 : least);
+    l->due_tsc = 0;
+    later_worked(l, spent, left);
     if (l->worker != plat_cpu()) {
         return; /* it looks again when it is due */
     }

@@ -29,6 +29,13 @@ void later_want(struct later *l, const struct vm *vm);
 /* This CPU was called: true if it is to work now, until later_end(). */
 bool later_begin(struct later *l);
 
-/* It worked for so many ticks. What is left can be done soon, or has to wait for a guest. */
-enum later_left { LATER_NOTHING, LATER_SOON, LATER_SLOWLY };
+/*
+ * It worked for so many ticks. What is left can be done soon, is the operator's command, which may
+ * take a larger share, or has to wait for a guest.
+ */
+enum later_left { LATER_NOTHING, LATER_SOON, LATER_COMMAND, LATER_SLOWLY, LATER_KINDS };
 void later_end(struct later *l, uint64_t spent, enum later_left left);
+
+/* For work that is done at once where there was a rest before it; it is followed by one, too. */
+bool later_is_due(const struct later *l);
+void later_worked(struct later *l, uint64_t spent, enum later_left left);

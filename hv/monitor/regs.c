@@ -12,6 +12,20 @@
 /* A CPU answers after its kick, which takes microseconds; one that scrubs or starts does not. */
 #define WAITS_A_SECOND 100u
 
+/* Lines of a vCPU: its state, general registers four a line, two lines of others, segments. */
+#define LINE_GENERAL  1u
+#define GENERAL_A_ROW 4u
+#define LINE_SYSTEM   (LINE_GENERAL + 16 / GENERAL_A_ROW)
+#define LINE_SEGMENTS (LINE_SYSTEM + 2)
+#define VCPU_LINES    (LINE_SEGMENTS + HVM_SEG_COUNT)
+
+/* One operator asks, for one vCPU at a time. */
+static struct regs_state {
+    struct vcpu_snapshot snapshot;
+    bool asked, known;
+    uint64_t asked_tsc;
+} regs;
+
 static const char *mode_name(const struct vcpu_snapshot *s) {
     uint32_t code = s->segments[HVM_CS].attr;
     bool long_mode = (s->system[HVM_EFER] & X86_EFER_LMA) != 0;
@@ -38,58 +52,91 @@ static const char *paging_name(const struct vcpu_snapshot *s) {
     return (s->system[HVM_CR4] & X86_CR4_PAE) != 0 ? "PAE paging" : "32-bit paging";
 }
 
-static void print_general(const struct vcpu_snapshot *s) {
-    const char *const *names = hvm_gpr_names;
-    for (unsigned i = 0; i < 16; i += 4) {
-        console_print("  %-3s %016llx  %-3s %016llx  %-3s %016llx  %-3s %016llx\n", names[i],
-                      (ull)s->regs[i], names[i + 1], (ull)s->regs[i + 1], names[i + 2],
-                      (ull)s->regs[i + 2], names[i + 3], (ull)s->regs[i + 3]);
+static void print_general(const struct vcpu_snapshot *s, unsigned row) {
+    unsigned i = row * GENERAL_A_ROW;
+    const char *const *names = hvm_gpr_names + i;
+    const uint64_t *r = s->regs + i;
+
+    console_print("  %-3s %016llx  %-3s %016llx  %-3s %016llx  %-3s %016llx\n", names[0], (ull)r[0],
+                  names[1], (ull)r[1], names[2], (ull)r[2], names[3], (ull)r[3]);
+}
+
+static void print_system(const struct vcpu_snapshot *s, unsigned row) {
+    if (row == 0) {
+        console_print("  rip %016llx  rflags %08llx  efer %llx\n", (ull)s->system[HVM_RIP],
+                      (ull)s->system[HVM_RFLAGS], (ull)s->system[HVM_EFER]);
+    } else {
+        console_print("  cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx\n",
+                      (ull)s->system[HVM_CR0], (ull)s->system[HVM_CR2], (ull)s->system[HVM_CR3],
+                      (ull)s->system[HVM_CR4]);
     }
 }
 
-static void print_system(const struct vcpu_snapshot *s) {
-    console_print("  rip %016llx  rflags %08llx  efer %llx\n", (ull)s->system[HVM_RIP],
-                  (ull)s->system[HVM_RFLAGS], (ull)s->system[HVM_EFER]);
-    console_print("  cr0 %08llx  cr2 %016llx  cr3 %016llx  cr4 %08llx\n", (ull)s->system[HVM_CR0],
-                  (ull)s->system[HVM_CR2], (ull)s->system[HVM_CR3], (ull)s->system[HVM_CR4]);
+static void print_segment(const struct vcpu_snapshot *s, unsigned i) {
+    const struct hvm_segment *seg = &s->segments[i];
+    console_print("  %-4s %04x  base %016llx  limit %08x  attr %05x\n", hvm_segment_names[i],
+                  seg->selector, (ull)seg->base, seg->limit, seg->attr);
 }
 
-static void print_segments(const struct vcpu_snapshot *s) {
-    for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
-        const struct hvm_segment *seg = &s->segments[i];
-        console_print("  %-4s %04x  base %016llx  limit %08x  attr %05x\n", hvm_segment_names[i],
-                      seg->selector, (ull)seg->base, seg->limit, seg->attr);
-    }
-}
-
-static void show_vcpu(struct vcpu *v) {
-    struct vcpu_snapshot s;
-
-    if (v->waiting) {
-        console_print("vcpu%u on cpu %u: waits for a startup message\n", v->index, v->cpu);
-        return;
-    }
-    if (!vcpu_snapshot_take(v, &s, plat_tsc_hz() / WAITS_A_SECOND)) {
-        console_print("vcpu%u on cpu %u: does not answer\n", v->index, v->cpu);
-        return;
-    }
-    const char *interrupts = (s.system[HVM_RFLAGS] & X86_RFLAGS_IF) != 0 ? "on" : "off";
+static void print_state(const struct vcpu *v, const struct vcpu_snapshot *s) {
+    const char *interrupts = (s->system[HVM_RFLAGS] & X86_RFLAGS_IF) != 0 ? "on" : "off";
     console_print("vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s\n", v->index, v->cpu,
-                  mode_name(&s), paging_name(&s), s.segments[HVM_SS].attr >> 5 & 3, interrupts,
-                  s.halted ? ", in HLT" : "");
-    print_general(&s);
-    print_system(&s);
-    print_segments(&s);
+                  mode_name(s), paging_name(s), s->segments[HVM_SS].attr >> 5 & 3, interrupts,
+                  s->halted ? ", in HLT" : "");
 }
 
-void regs_show(struct vm *vm) {
-    bool runs = vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+/* Has the vCPU asked, and prints what became of that. */
+static enum show show_state(struct vcpu *v) {
+    if (!regs.asked) {
+        regs.known = false;
+        if (v->waiting) {
+            console_print("vcpu%u on cpu %u: waits for a startup message\n", v->index, v->cpu);
+            return SHOW_PRINTED;
+        }
+        regs.asked = true;
+        regs.asked_tsc = plat_tsc();
+        vcpu_snapshot_ask(v, &regs.snapshot);
+    }
+    bool late = plat_tsc() - regs.asked_tsc > plat_tsc_hz() / WAITS_A_SECOND;
+    if (vcpu_snapshot_is_ready(&regs.snapshot)) {
+        regs.known = true;
+        print_state(v, &regs.snapshot);
+    } else if (late && vcpu_snapshot_withdraw(v)) {
+        console_print("vcpu%u on cpu %u: does not answer\n", v->index, v->cpu);
+    } else {
+        return SHOW_WAIT;
+    }
+    regs.asked = false;
+    return SHOW_PRINTED;
+}
 
-    if (!runs) {
+static enum show show_vcpu(struct vcpu *v, unsigned line) {
+    if (line == 0) {
+        return show_state(v);
+    }
+    if (!regs.known) {
+        return SHOW_EMPTY;
+    }
+    if (line < LINE_SYSTEM) {
+        print_general(&regs.snapshot, line - LINE_GENERAL);
+    } else if (line < LINE_SEGMENTS) {
+        print_system(&regs.snapshot, line - LINE_SYSTEM);
+    } else {
+        print_segment(&regs.snapshot, line - LINE_SEGMENTS);
+    }
+    return SHOW_PRINTED;
+}
+
+enum show regs_show(struct vm *vm, unsigned line) {
+    bool runs = vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+    unsigned vcpu = line / VCPU_LINES;
+
+    if (line == 0 && !runs) {
         console_print("%s is %s: it has no registers\n", vm->name, vm_state_name(vm->state));
-        return;
+        return SHOW_PRINTED;
     }
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        show_vcpu(&vm->vcpus[i]);
+    if (vcpu >= vm->vcpu_count || (!runs && !regs.asked)) {
+        return SHOW_END;
     }
+    return show_vcpu(&vm->vcpus[vcpu], line % VCPU_LINES);
 }

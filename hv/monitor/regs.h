@@ -2,7 +2,11 @@
 /* The operator's "regs": where a guest that says nothing is, and in what mode. */
 #pragma once
 
+#include "hv/monitor/show.h"
 #include "hv/vm/vm.h"
 
-/* Prints each vCPU's state and registers. Waits some milliseconds at most for each. */
-void regs_show(struct vm *vm);
+/*
+ * Prints a line of what each vCPU's state and registers are. Asks the vCPU's CPU for them, and
+ * gives up after some milliseconds.
+ */
+enum show regs_show(struct vm *vm, unsigned line);

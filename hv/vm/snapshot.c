@@ -27,22 +27,20 @@ void vcpu_snapshot_answer(struct vcpu *v) {
     __atomic_store_n(&out->ready, 1, __ATOMIC_RELEASE);
 }
 
-bool vcpu_snapshot_take(struct vcpu *v, struct vcpu_snapshot *out, uint64_t wait_ticks) {
-    uint64_t begin = plat_tsc();
-
+void vcpu_snapshot_ask(struct vcpu *v, struct vcpu_snapshot *out) {
     out->ready = 0;
     __atomic_store_n(&v->snapshot, out, __ATOMIC_RELEASE);
     if (v->cpu == plat_cpu()) {
         vcpu_snapshot_answer(v); /* its run was interrupted for us */
-        return true;
+    } else {
+        vcpu_request(v, REQUEST_SNAPSHOT);
     }
-    vcpu_request(v, REQUEST_SNAPSHOT);
-    while (__atomic_load_n(&out->ready, __ATOMIC_ACQUIRE) == 0) {
-        bool late = plat_tsc() - begin > wait_ticks;
-        if (late && __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE) != NULL) {
-            return false;
-        }
-        __builtin_ia32_pause();
-    }
-    return true;
+}
+
+bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s) {
+    return __atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) != 0;
+}
+
+bool vcpu_snapshot_withdraw(struct vcpu *v) {
+    return __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE) != NULL;
 }

@@ -16,11 +16,15 @@ struct vcpu_snapshot {
 };
 
 /*
- * Has v's own CPU fill *out, and waits for that at most wait_ticks of the TSC. False if it did not
- * answer: it does not run the vCPU now, or the vCPU waits for a startup message. Any CPU, one
- * caller at a time, no lock held.
+ * Has v's own CPU fill *out, which may take until vcpu_snapshot_is_ready() or never: that CPU does
+ * not run the vCPU now, or the vCPU waits for a startup message. *out must stay valid until it is
+ * ready or withdrawn. Any CPU, one caller at a time, no lock held.
  */
-MUST_USE bool vcpu_snapshot_take(struct vcpu *v, struct vcpu_snapshot *out, uint64_t wait_ticks);
+void vcpu_snapshot_ask(struct vcpu *v, struct vcpu_snapshot *out);
+bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s);
+
+/* Takes the question back. False if it is too late: it will be ready at any moment. */
+bool vcpu_snapshot_withdraw(struct vcpu *v);
 
 /* On v's own CPU, while it runs v: answers the one who asks, if any. */
 void vcpu_snapshot_answer(struct vcpu *v);

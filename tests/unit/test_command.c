@@ -42,6 +42,7 @@ static unsigned no_cpu(void) {
 static void type(const char *keys) {
     for (; *keys != '\0'; keys++) {
         hv_console_input((uint8_t)*keys);
+        fake_pass(100);
     }
 }
 
@@ -57,6 +58,7 @@ static void start(void) {
     }
     beta.state = VM_OFF;
     command_init(vms, 2);
+    console_start(0);
     asked[0] = '\0';
     CHECK_STR(fake_line_take(), "\rbulkhead> \x1b[K");
 }
@@ -68,6 +70,7 @@ static const char *answer_to(const char *line) {
     fake_line_take();
     type(line);
     type("\r");
+    fake_pass(30000);
     const char *seen = fake_line_take();
     snprintf(echo, sizeof(echo), "\r\x1b[Kbulkhead> %s\r\n", line);
     const char *from = strstr(seen, echo);
@@ -211,14 +214,25 @@ TEST(line_editing) {
     CHECK_U64(strlen(strrchr(seen, '\r')), strlen(DRAWN("")) + 79);
 }
 
-/* What vcpu_snapshot_take() would give: from a CPU that answers, or not. */
-static struct vcpu_snapshot shown;
-static bool answers;
+/* From a CPU that answers, or not, or just when it is too late. */
+static struct vcpu_snapshot shown, *given;
+static bool answers, answers_late;
 
-bool vcpu_snapshot_take(struct vcpu *v, struct vcpu_snapshot *out, uint64_t wait_ticks) {
-    CHECK(v >= alpha.vcpus && v < alpha.vcpus + 8 && wait_ticks == 10000);
+void vcpu_snapshot_ask(struct vcpu *v, struct vcpu_snapshot *out) {
+    CHECK(v >= alpha.vcpus && v < alpha.vcpus + 8);
     *out = shown;
-    return answers;
+    out->ready = answers;
+    given = out;
+}
+
+bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s) {
+    return s->ready != 0;
+}
+
+bool vcpu_snapshot_withdraw(struct vcpu *v) {
+    (void)v;
+    given->ready = answers_late;
+    return !answers_late;
 }
 
 TEST(registers_are_shown) {
@@ -227,6 +241,8 @@ TEST(registers_are_shown) {
     alpha.vcpus[0].cpu = 3;
     answers = false;
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
+    answers_late = true;
+    CHECK(strstr(answer_to("regs alpha"), "vcpu0 on cpu 3: real mode") != NULL);
     CHECK_STR(answer_to("regs beta"), "beta is stopped: it has no registers\r\n");
     alpha.vcpus[0].waiting = true;
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");

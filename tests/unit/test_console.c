@@ -42,13 +42,27 @@ void vm_console_ready(struct vm *vm) {
     (void)send(g, '+');
 }
 
-static char operator_typed[64];
+static char operator_typed[256];
+static unsigned command_lines; /* that a command has still to show */
 
 void command_key(uint8_t key) {
     size_t n = strlen(operator_typed);
+    CHECK(command_lines == 0);
     operator_typed[n] = (char)key;
     operator_typed[n + 1] = '\0';
     console_print("got %c\n", key);
+    command_lines = key == 'L' ? 50 : 0;
+    fake_tsc += 100;
+}
+
+bool command_is_busy(void) {
+    return command_lines != 0;
+}
+
+void command_work(void) {
+    command_lines--;
+    console_print("line\n");
+    fake_tsc += 100;
 }
 
 static void add(struct guest *g, const char *name) {
@@ -61,6 +75,7 @@ static void add(struct guest *g, const char *name) {
 static void start_on(bool serial, unsigned columns, unsigned rows) {
     fake_console_set_up(serial, columns, rows);
     memset(operator_typed, 0, sizeof(operator_typed));
+    command_lines = 0;
     console_init(0x1d);
     add(&alpha, "alpha");
     add(&beta, "beta");
@@ -622,6 +637,52 @@ TEST(notices_keep_out_of_sequences) {
     CHECK_STR(fake_line_take(), "x\r\n[bulkhead] loud\r\n\x1b[31my\r\n[bulkhead] loud\r\n\xc3\xa4");
 }
 
+/* ---- the operator ---- */
+
+/* The longest time in which this CPU's guest did not run, while so much time passes. */
+static uint64_t longest_piece(uint64_t us) {
+    uint64_t longest = 0;
+    for (uint64_t end = fake_tsc + us; fake_tsc < end; fake_tsc += 10) {
+        uint64_t begin = fake_tsc;
+        fake_interrupt(0);
+        longest = max_u64(longest, fake_tsc - begin);
+    }
+    return longest;
+}
+
+/* Cells in one go, each 1 us. */
+#define DRAWN_AT_ONCE 64u
+
+/* Each key and each line takes 100 us here; the guest on the console's CPU runs in between. */
+TEST(the_operator_works_in_pieces) {
+    start_live(true, true);
+    fake_line_take();
+    uint64_t begin = fake_tsc;
+    type("L");
+    type("xyz"); /* typed ahead, as is the view: the command goes on in any */
+    CHECK_U64(fake_tsc - begin, 100);
+    CHECK_STR(operator_typed, "L");
+    CHECK(longest_piece(100000) <= 100 + DRAWN_AT_ONCE);
+    CHECK_U64(command_lines, 0);
+    CHECK_STR(operator_typed, "Lxyz");
+    CHECK(fake_tsc - begin >= 54 * 1000); /* a tenth of the time */
+
+    begin = fake_tsc;
+    for (unsigned i = 0; i < 200; i++) {
+        hv_console_input('p');
+    }
+    CHECK_U64(fake_tsc - begin, 100);
+    CHECK(longest_piece(1000000) <= 100 + DRAWN_AT_ONCE);
+    CHECK_U64(strlen(operator_typed), 204);
+    CHECK(strchr(fake_line_take(), 0x13) != NULL);
+
+    type("L" KEY "1");
+    CHECK(longest_piece(1000000) <= 100 + DRAWN_AT_ONCE);
+    CHECK_U64(command_lines, 0);
+    type("k");
+    CHECK_STR(alpha.typed, "k");
+}
+
 /* ---- pasting ---- */
 
 #define XON  '\x11'
@@ -724,6 +785,7 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
           T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
           T(a_long_replay_holds_nobody_up), T(questions_are_answered_to_who_asks),
-          T(notices_keep_out_of_sequences), T(a_slow_reader_makes_the_terminal_wait),
+          T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
+          T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
           T(a_terminal_that_does_not_wait))

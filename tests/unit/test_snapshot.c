@@ -13,14 +13,6 @@ static void *serve_one(void *ctx) {
     return NULL;
 }
 
-static void *let_time_pass(void *ctx) {
-    struct vcpu *v = ctx;
-    while (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
-    }
-    __atomic_fetch_add(&fake_tsc, 1001, __ATOMIC_SEQ_CST);
-    return NULL;
-}
-
 static void check_registers(const struct vcpu_snapshot *s) {
     CHECK_U64(s->regs[X86_RBX], 0x1234);
     CHECK_U64(s->regs[X86_RSP], 0x8000);
@@ -42,9 +34,11 @@ static struct vcpu *start(void) {
 TEST(on_its_own_cpu) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
-    CHECK(vcpu_snapshot_take(v, &s, 1000));
+    vcpu_snapshot_ask(v, &s);
+    CHECK(vcpu_snapshot_is_ready(&s));
     check_registers(&s);
     CHECK_U64(v->requests, 0);
+    CHECK(!vcpu_snapshot_withdraw(v));
 }
 
 TEST(from_another_cpu) {
@@ -53,22 +47,22 @@ TEST(from_another_cpu) {
     pthread_t thread;
     fake_cpu = 1;
     CHECK_U64(pthread_create(&thread, NULL, serve_one, v), 0);
-    CHECK(vcpu_snapshot_take(v, &s, 1000));
+    vcpu_snapshot_ask(v, &s);
     CHECK_U64(pthread_join(thread, NULL), 0);
+    CHECK(vcpu_snapshot_is_ready(&s));
     check_registers(&s);
     CHECK_U64(fake_kicks, 1);
     CHECK(v->snapshot == NULL);
 }
 
-/* It gives up, and what answers too late writes nowhere. */
+/* Who gives up takes the question back, and what answers too late writes nowhere. */
 TEST(nobody_answers) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
-    pthread_t thread;
     fake_cpu = 1;
-    CHECK_U64(pthread_create(&thread, NULL, let_time_pass, v), 0);
-    CHECK(!vcpu_snapshot_take(v, &s, 1000));
-    CHECK_U64(pthread_join(thread, NULL), 0);
+    vcpu_snapshot_ask(v, &s);
+    CHECK(!vcpu_snapshot_is_ready(&s));
+    CHECK(vcpu_snapshot_withdraw(v));
     CHECK(v->snapshot == NULL);
     memset(&s, 0x55, sizeof(s));
     CHECK(vcpu_service(v));
