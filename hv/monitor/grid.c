@@ -23,6 +23,7 @@ static struct grid {
     bool cursor_visible, cursor_moved;
     int drawn_cursor_row;
 
+    uint64_t written;
     bool any_dirty;
     bool dirty[GRID_MAX_ROWS];
     int next_row; /* the row that grid_take() looks at next: each gets its turn */
@@ -67,6 +68,7 @@ struct screen_cell grid_get(int row, int column) {
 void grid_put(int row, int column, struct screen_cell cell) {
     ASSERT(column >= 0 && column < grid.columns);
     grid_row_at(row)[column] = cell;
+    grid.written++;
     grid_mark(row, row);
 }
 
@@ -76,6 +78,7 @@ void grid_fill(int row, int from, int to, struct screen_cell cell) {
     for (int column = from; column < to; column++) {
         cells[column] = cell;
     }
+    grid.written += (uint64_t)(to - from);
     grid_mark(row, row);
 }
 
@@ -99,6 +102,7 @@ void grid_scroll(int top, int bottom, int n, struct screen_cell fill) {
     for (int row = first; row < first + up; row++) {
         grid_fill(row, 0, grid.columns, fill);
     }
+    grid.written += (uint64_t)height;
     grid_mark(top, bottom);
 }
 
@@ -111,6 +115,7 @@ void grid_shift(int row, int column, int n, struct screen_cell fill) {
         by = width;
     }
     size_t moved = (size_t)(width - by) * sizeof(*cells);
+    grid.written += (uint64_t)width;
     if (n > 0) {
         memmove(cells + by, cells, moved);
         grid_fill(row, column, column + by, fill);
@@ -147,6 +152,10 @@ void grid_set_status(const char *text) {
         grid.status[column] = cell;
     }
     grid_mark(grid.rows, grid.rows);
+}
+
+uint64_t grid_written(void) {
+    return grid.written;
 }
 
 bool grid_is_dirty(void) {

@@ -36,6 +36,9 @@ void grid_show(bool alternate);
 void grid_set_cursor(int row, int column, bool visible);
 void grid_set_status(const char *text);
 
+/* Cells written since the start: a measure of work. */
+uint64_t grid_written(void);
+
 /* Something may have changed since grid_take() has found nothing. */
 bool grid_is_dirty(void);
 

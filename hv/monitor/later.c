@@ -40,8 +40,7 @@ static const struct vm *later_vm(unsigned cpu) {
     return vcpu_of_cpu[cpu] != NULL ? vcpu_of_cpu[cpu]->vm : NULL;
 }
 
-/* Whose text it is, or else the one that wrote it. */
-static unsigned later_choose(const struct later *l, const struct vm *vm) {
+unsigned later_cpu(const struct later *l, const struct vm *vm) {
     unsigned me = plat_cpu();
     if (l->free_cpu != LATER_NOBODY) {
         return l->free_cpu;
@@ -61,7 +60,7 @@ void later_want(struct later *l, const struct vm *vm) {
     if (asleep) {
         l->due_tsc = max_u64(l->due_tsc, plat_tsc() + plat_tsc_hz() / COLLECT_PER_SECOND);
     }
-    l->worker = later_choose(l, vm);
+    l->worker = later_cpu(l, vm);
     if (l->worker == plat_cpu()) {
         plat_console_timer_set(l->due_tsc);
     } else {

@@ -22,8 +22,11 @@ void later_init(struct later *l);
 /* Guests are about to run. */
 void later_go_live(struct later *l);
 
-/* There is something to do, for this VM; NULL = for the log, which is whoever's wrote. */
+/* The CPU whose work this VM's text is, or for the log (NULL) the one that wrote it. */
 struct vm;
+unsigned later_cpu(const struct later *l, const struct vm *vm);
+
+/* There is something to do, for this VM; NULL = for the log. */
 void later_want(struct later *l, const struct vm *vm);
 
 /* This CPU was called: true if it is to work now, until later_end(). */

@@ -106,15 +106,8 @@ void term_restore_cursor(void) {
 
 /* ---- text ---- */
 
-void term_put_cell(uint32_t code, int width) {
+static void put_cell(uint32_t code, int width) {
     int last = term.columns - 1;
-    if (term.at.wrap || (width == 2 && term.at.column == last && term.autowrap)) {
-        term.at.column = 0;
-        line_feed();
-    }
-    if (term.insert) {
-        grid_shift(term.at.row, term.at.column, width, term_blank());
-    }
     struct screen_cell cell = pen_cell(&term.at.pen);
     cell.character = (uint16_t)(code > CODE_MAX ? SEQ_REPLACEMENT : code);
     grid_put(term.at.row, term.at.column, cell);
@@ -130,6 +123,27 @@ void term_put_cell(uint32_t code, int width) {
     }
 }
 
+/* Insertion shifts the row once for all that fit into it: one by one a repetition would cost far
+ * more than the bytes that ask for it. */
+void term_put_cells(uint32_t code, int width, int count) {
+    while (count > 0) {
+        int last = term.columns - 1;
+        if (term.at.wrap || (width == 2 && term.at.column == last && term.autowrap)) {
+            term.at.column = 0;
+            line_feed();
+        }
+        int room = (term.columns - term.at.column) / width;
+        int n = term_clamp(count, 1, room > 1 ? room : 1);
+        if (term.insert) {
+            grid_shift(term.at.row, term.at.column, n * width, term_blank());
+        }
+        for (int i = 0; i < n; i++) {
+            put_cell(code, width);
+        }
+        count -= n;
+    }
+}
+
 static void put_text(uint32_t code) {
     int width = charset_width(code);
     if (width == 0) {
@@ -139,7 +153,7 @@ static void put_text(uint32_t code) {
         code = charset_line_drawing(code);
     }
     term.last = code;
-    term_put_cell(code, width);
+    term_put_cells(code, width, 1);
 }
 
 static bool put_control(uint32_t code) {

@@ -137,9 +137,7 @@ static void do_scroll_down(const struct seq *s) {
 
 static void do_repeat(const struct seq *s) {
     int most = term_clamp(count(s), 1, term.columns);
-    for (int i = 0; i < most; i++) {
-        term_put_cell(term.last, charset_width(term.last));
-    }
+    term_put_cells(term.last, charset_width(term.last), most);
 }
 
 static void do_margins(const struct seq *s) {

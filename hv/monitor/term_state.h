@@ -50,8 +50,8 @@ struct screen_cell term_blank(void);
 void term_erase_rows(int from, int to);
 void term_show_alternate(bool alternate);
 
-/* A character at the cursor. */
-void term_put_cell(uint32_t code, int width);
+/* A character at the cursor, so many times; width is 1 or 2. */
+void term_put_cells(uint32_t code, int width, int count);
 
 /* All but what is on the screen. */
 void term_reset_modes(void);

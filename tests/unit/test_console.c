@@ -4,6 +4,7 @@
 
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
+#include "hv/monitor/grid.h"
 #include "hv/vm/devices.h"
 #include "tests/unit/fake_console.h"
 
@@ -224,6 +225,7 @@ TEST(focus_follows_the_log) {
     log_line(LOG_INFO, "the last line\n");
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    fake_pass(100000);
     CHECK_STR(fake_line_take(), "partition\r\nthe last line\r\n" BANNER_ALPHA "hello");
     type("x");
     CHECK_STR(alpha.typed, "x");
@@ -236,10 +238,12 @@ TEST(focus_follows_the_log) {
     CHECK_STR(fake_line_take(), "");
     alpha.vm.state = VM_RUNNING;
     vm_state_changed(&alpha.vm);
+    fake_pass(100000);
     CHECK_STR(fake_line_take(), BANNER_ALPHA);
     /* With nothing left to say, at once. */
     start();
     console_start(2);
+    fake_pass(100000);
     CHECK_STR(fake_line_take(), BANNER_BETA);
     /* A key in between cancels it. */
     start();
@@ -596,6 +600,79 @@ TEST(a_long_replay_holds_nobody_up) {
     CHECK(fake_traces_cleared > cleared);
 }
 
+/* ---- what a view costs, in cells that are written ---- */
+
+/* What few bytes can ask for: erasing, scrolling, repeating with and without insertion. And how
+ * many cells that is on the largest screen. */
+static const struct {
+    const char *text;
+    unsigned cells;
+} costly[] = {
+    {"\x1b[2J", 240 * 100},
+    {"\x1b[L", 240 + 100},
+    {"\x1b[99T", 240 * 100},
+    {"x\x1b[999b", 5 * 240},
+    {"\x1b[H\x1b[4h\x1b[999b\x1b[4l", 4 * 240},
+    {"\x1b#8", 240 * 100},
+};
+
+/* beta, on CPU 1, prints that while the line takes nothing. */
+static void fill_view(const char *text) {
+    fake_line.room = 0;
+    fake_cpu = 1;
+    for (unsigned i = 0; i < 1000; i++) {
+        say(&beta, text);
+    }
+    say(&beta, "\x1b[H\x1b[Kthe end");
+    fake_cpu = 0;
+}
+
+TEST(a_view_costs_its_own_cpu) {
+    for (unsigned i = 0; i < ARRAY_SIZE(costly); i++) {
+        start_live(true, true);
+        type(KEY "2");
+        fake_pass(100000);
+        fake_line_take();
+        fill_view(costly[i].text);
+        while (fake_line.length < 2000) {
+            uint64_t before = grid_written();
+            fake_line.room = 16;
+            fake_cpu = 0; /* whose interrupt it is: it sends on what is ready, and no more */
+            hv_console_writable();
+            log_line(LOG_INFO, "of another guest\n");
+            CHECK_U64(grid_written(), before);
+            fake_cpu = 2;
+            vm_state_changed(&beta.vm);
+            CHECK_U64(grid_written(), before);
+            fake_cpu = 0;
+            fake_interrupt(1); /* the one that was called */
+        }
+        fake_line.room = SIZE_MAX;
+        fake_pass(10000000);
+        CHECK(strstr(fake_line_take(), "the end") != NULL);
+        CHECK_STR(fake_screen_row(0), "the end");
+    }
+}
+
+/* One call does what it may, and what one sequence asks for at most. */
+TEST(a_call_costs_little) {
+    for (unsigned i = 0; i < ARRAY_SIZE(costly); i++) {
+        start_on(true, 240, 100);
+        cpus[0] = &beta.vm.vcpus[0];
+        console_start(0); /* no CPU has a guest: each may do everything */
+        type(KEY "2");
+        fake_pass(1000000);
+        fill_view(costly[i].text);
+        fake_line.room = SIZE_MAX;
+        for (unsigned call = 0; call < 200; call++) {
+            uint64_t before = grid_written();
+            hv_console_writable();
+            CHECK(grid_written() - before <= 5120 + costly[i].cells);
+            fake_line_take();
+        }
+    }
+}
+
 /* ---- what a guest sends to the admin's terminal ---- */
 
 TEST(questions_are_answered_to_who_asks) {
@@ -784,8 +861,8 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
           T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
           T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
-          T(a_long_replay_holds_nobody_up), T(questions_are_answered_to_who_asks),
-          T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
-          T(a_slow_reader_makes_the_terminal_wait),
+          T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu), T(a_call_costs_little),
+          T(questions_are_answered_to_who_asks), T(notices_keep_out_of_sequences),
+          T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
           T(a_terminal_that_does_not_wait))

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the physical console shows: the views, which of them has the focus, and our own words
+ * between theirs. Owns the console's state, all of it under the console's lock, for views.c, pump.c
+ * and console.c alone.
+ */
+#pragma once
+
+#include "hv/lib/lock.h"
+#include "hv/monitor/console.h"
+#include "hv/monitor/later.h"
+#include "hv/monitor/seq.h"
+#include "hv/monitor/typed.h"
+
+#define NOTICE_SIZE 1024u
+#define PROMPT_SIZE 128u
+#define OUT_SIZE    (2 * SEQ_BYTES)
+#define MAX_VIEWS   (1 + CONFIG_MAX_GUESTS)
+
+struct console_view {
+    struct vm *vm; /* NULL for the log, whose keys are the operator's */
+    const char *name;
+    uint64_t written; /* bytes ever; byte i is at ring[i % size] */
+    uint64_t cursor;  /* next byte for the physical console, while in focus */
+    bool waiting;     /* the guest was told to wait; vm_console_ready() is owed */
+    uint8_t ring[CONSOLE_RING_SIZE];
+};
+
+extern struct console {
+    struct lock lock;
+    char escape_key; /* the control character that is ours */
+    bool escape;     /* it was typed: the next key is a command */
+    unsigned count, focus;
+    unsigned focus_next; /* the view to show once the log has gone out, 0 = none */
+    struct console_view log;
+    struct console_view *views[MAX_VIEWS];
+    /* Text of our own that goes out before the next byte of the view. */
+    uint8_t notice[NOTICE_SIZE];
+    uint64_t notice_at, notice_end;
+    size_t line_only; /* so many bytes of it are for the serial line's terminal alone */
+    /* The operator's line as it should stand below an idle log, and as it stands there. */
+    char prompt[PROMPT_SIZE], shown[PROMPT_SIZE];
+    size_t before_end, shown_before_end; /* the cursor, so many characters before it */
+    /* What is cut into sequences: the view, and our own text, which may come in the middle of it.
+     */
+    struct seq seq, own;
+    uint64_t answer_from; /* questions before this byte of the view are old */
+    /* What the serial line gets next. */
+    uint8_t out[OUT_SIZE];
+    size_t out_at, out_end;
+    bool pump_more;     /* stopped because it was enough for one call */
+    uint64_t fed;       /* bytes ever, of views and of our own */
+    bool feeder_called; /* a CPU that may carry on was told to */
+    struct typed typed;
+    bool typing;       /* some CPU hands typed on, or does a command's work, without the lock */
+    bool command_busy; /* a command of the operator has more to show */
+    struct later later;
+} console;
+
+/* Bytes that are not on their way to the physical console. */
+static inline uint64_t view_backlog(const struct console_view *v) {
+    return v->written - v->cursor;
+}
+
+static inline void view_append(struct console_view *v, uint8_t byte) {
+    v->ring[v->written++ % CONSOLE_RING_SIZE] = byte;
+}
+
+struct console_view *view_focused(void);
+
+/* Another view is in focus: its last lines are shown, on a terminal that knows nothing of others.
+ */
+void view_switch_to(unsigned index);
+
+/* The bottom row: whose console this is, and how each guest fares. */
+void view_update_status(void);
+
+/* Text of our own. All or nothing: half a message helps nobody, and what has weight is in the log
+ * as well. */
+void view_notice(const char *format, ...) PRINTF_LIKE(1, 2);
+
+/* The line that tells which view this is, with what the keys do. */
+void view_say(const char *help);
+void view_say_lost(unsigned lost, const char *why);
