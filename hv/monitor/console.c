@@ -133,10 +133,10 @@ static void type(void) {
     console.typing = false;
     console.command_busy = command;
     if (t->epoch == epoch && n != 0) {
+        const char *why = v->vm != NULL ? "the guest does not read them" : "a command takes long";
         bool said = t->given_up;
         unsigned lost = typed_taken(t, taken, plat_tsc(), PATIENCE_SECONDS * plat_tsc_hz());
-        view_say_lost(said ? 0 : lost,
-                      v->vm != NULL ? "the guest does not read them" : "a command takes too long");
+        view_say_lost(said ? 0 : lost, why);
     }
 }
 
