@@ -217,6 +217,36 @@ TEST(the_regions_are_the_limit) {
     CHECK_U64(code[3], 4);
 }
 
+TEST(no_pointer_over_a_regions_end) {
+    start();
+    const struct guest_memory *m = &e.memory;
+    CHECK(guest_memory_at(m, GPA(LOW_SIZE - 4), 4) == low + LOW_SIZE - 4);
+    CHECK(guest_memory_at(m, GPA(LOW_SIZE - 4), 5) == NULL);
+    CHECK(guest_memory_at(m, GPA(LOW_SIZE), 1) == NULL);
+    CHECK(guest_memory_at(m, GPA(HIGH - 1), 1) == NULL);
+    CHECK(guest_memory_at(m, GPA(HIGH), HIGH_SIZE) == high);
+    CHECK(guest_memory_at(m, GPA(HIGH), HIGH_SIZE + 1) == NULL);
+    CHECK(guest_memory_at(m, GPA(HIGH + 1), UINT64_MAX) == NULL);
+    CHECK(guest_memory_at(m, GPA(UINT64_MAX), 2) == NULL);
+    /* 64-bit code in a region's last page is not remembered: comparing it would read behind. */
+    const uint64_t entry = HIGH + 0x1000, flags = 3;
+    const uint64_t tables[] = {0x2000 | flags, 0x3000 | flags, 0x4000 | flags, entry | flags};
+    for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
+        memcpy(low + 0x1000 * (i + 1), &tables[i], 8);
+    }
+    state[HVM_CR0] |= X86_CR0_PG;
+    state[HVM_CR4] = X86_CR4_PAE;
+    state[HVM_EFER] = X86_EFER_LME | X86_EFER_LMA;
+    e.code = (struct hvm_code){.rip = 0xffe, .cr3 = 0x1000, .is_64_bit = true};
+    state[HVM_CR3] = 0x1000;
+    memcpy(high + 0x1ffe, "\x0f\xa2", 2);
+    for (unsigned i = 0; i < 2; i++) {
+        x = (struct vmexit){.kind = EXIT_CPUID};
+        CHECK_U64(emulate_length(&e), EMULATED_NEXT);
+        CHECK_U64(x.insn_len, 2);
+    }
+}
+
 /* ---- random exits ---- */
 
 static uint64_t random_word(void) {
@@ -343,4 +373,5 @@ TEST(random_exits) {
            seen[EMULATED_RETRY], seen[EMULATED_FAULT], seen[EMULATED_CRASH]);
 }
 
-TEST_MAIN(T(a_read_and_a_write), T(each_outcome), T(the_regions_are_the_limit), T(random_exits))
+TEST_MAIN(T(a_read_and_a_write), T(each_outcome), T(the_regions_are_the_limit),
+          T(no_pointer_over_a_regions_end), T(random_exits))
