@@ -21,6 +21,7 @@ typedef enum action (*exit_handler)(struct vcpu *v, struct vmexit *x);
 extern const exit_handler exit_table[EXIT_KINDS];
 
 enum action exit_cpuid(struct vcpu *v, struct vmexit *x);
+enum action exit_hypercall(struct vcpu *v, struct vmexit *x);
 enum action exit_rdmsr(struct vcpu *v, struct vmexit *x);
 enum action exit_wrmsr(struct vcpu *v, struct vmexit *x);
 enum action exit_io(struct vcpu *v, struct vmexit *x);

@@ -3,47 +3,11 @@
  * The exit table and the handlers that are one line long. What nobody handles stops that VM with a
  * report; nothing is ever skipped.
  */
-#include "hv/abi.h"
-#include "hv/exit/compartment.h"
 #include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
 #define BUS_LOCKS_PER_SECOND 1000u
-
-/* The text is the guest's: copied once, and escaped by the log. */
-static enum action exit_give_up(struct vcpu *v) {
-    char text[HYPERCALL_TEXT_MAX + 1] = "";
-    uint64_t size = min_u64(v->regs[X86_RCX], HYPERCALL_TEXT_MAX);
-    const char *from = gmem_pointer(&v->vm->mem, GPA(v->regs[X86_RBX]), size);
-    if (from != NULL) {
-        memcpy(text, from, size);
-    }
-    vm_log(v->vm, LOG_WARN, "gave up: %s", text[0] != '\0' ? text : "it does not say why");
-    vm_leave(v->vm, LEAVE_CRASH, "gave up");
-    return ACTION_RETRY;
-}
-
-static enum action exit_hypercall(struct vcpu *v, struct vmexit *x) {
-    if (LIKELY(v->regs[X86_RAX] == HYPERCALL_NOP)) {
-        /* Answers at any privilege: it does nothing, and asking for the CPL would cost a VMREAD. */
-        return ACTION_NEXT;
-    }
-    if (v->regs[X86_RAX] == HYPERCALL_UPCALL) { /* the same */
-        v->exchange->argument = v->regs[X86_RBX];
-        v->regs[X86_RAX] = 0;
-        return compartment_upcall(v, x, UPCALL_NOTHING) ? ACTION_NEXT : ACTION_RETRY;
-    }
-    if (vcpu_cpl(v) != 0) {
-        return exit_inject(v, X86_UD, 0);
-    }
-    if (v->regs[X86_RAX] == HYPERCALL_GIVE_UP) {
-        return exit_give_up(v);
-    }
-    v->regs[X86_RAX] = HYPERCALL_UNKNOWN;
-    return ACTION_NEXT;
-}
 
 /*
  * A host interrupt waits, which the loop takes. The guest may be able to take by now what waits for

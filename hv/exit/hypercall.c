@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What a guest can ask of Bulkhead by VMCALL or VMMCALL: numbers, arguments and results are in
+ * hv/abi.h, what is done in one table. Every register is guest-controlled.
+ */
+#include "hv/abi.h"
+#include "hv/exit/compartment.h"
+#include "hv/exit/exit.h"
+#include "hv/lib/str.h"
+
+/* The text is the guest's: copied once, and escaped by the log. */
+static enum action hypercall_give_up(struct vcpu *v, UNUSED struct vmexit *x) {
+    char text[HYPERCALL_TEXT_MAX + 1] = "";
+    uint64_t size = min_u64(v->regs[X86_RCX], HYPERCALL_TEXT_MAX);
+    const char *from = gmem_pointer(&v->vm->mem, GPA(v->regs[X86_RBX]), size);
+    if (from != NULL) {
+        memcpy(text, from, size);
+    }
+    vm_log(v->vm, LOG_WARN, "gave up: %s", text[0] != '\0' ? text : "it does not say why");
+    vm_leave(v->vm, LEAVE_CRASH, "gave up");
+    return ACTION_RETRY;
+}
+
+/* For measuring, and for the tests of the compartment. */
+static enum action hypercall_upcall(struct vcpu *v, struct vmexit *x) {
+    v->exchange->argument = v->regs[X86_RBX];
+    v->regs[X86_RAX] = 0;
+    return compartment_upcall(v, x, UPCALL_NOTHING) ? ACTION_NEXT : ACTION_RETRY;
+}
+
+static enum action hypercall_unknown(struct vcpu *v, UNUSED struct vmexit *x) {
+    v->regs[X86_RAX] = HYPERCALL_UNKNOWN;
+    return ACTION_NEXT;
+}
+
+/* The highest CPL that may call; above it is #UD. */
+enum privilege { FOR_KERNELS = 0, FOR_ALL = 3 };
+
+struct hypercall {
+    uint64_t number;
+    enum privilege privilege;
+    exit_handler act;
+};
+
+/* HYPERCALL_NOP is answered before anybody looks here. */
+static const struct hypercall hypercalls[] = {
+    {.number = HYPERCALL_UPCALL, .privilege = FOR_ALL, .act = hypercall_upcall},
+    {.number = HYPERCALL_GIVE_UP, .privilege = FOR_KERNELS, .act = hypercall_give_up},
+};
+static const struct hypercall no_hypercall = {.privilege = FOR_KERNELS, .act = hypercall_unknown};
+
+static const struct hypercall *hypercall_find(uint64_t number) {
+    for (size_t i = 0; i < ARRAY_SIZE(hypercalls); i++) {
+        if (hypercalls[i].number == number) {
+            return &hypercalls[i];
+        }
+    }
+    return &no_hypercall;
+}
+
+/* What is for all does not ask for the CPL, which costs a VMREAD. */
+enum action exit_hypercall(struct vcpu *v, struct vmexit *x) {
+    if (LIKELY(v->regs[X86_RAX] == HYPERCALL_NOP)) {
+        return ACTION_NEXT;
+    }
+    const struct hypercall *call = hypercall_find(v->regs[X86_RAX]);
+    if (call->privilege != FOR_ALL && vcpu_cpl(v) > (unsigned)call->privilege) {
+        return exit_inject(v, X86_UD, 0);
+    }
+    return call->act(v, x);
+}
