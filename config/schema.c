@@ -281,7 +281,7 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "parity. The screen shows the log as well, where there is one."},
     {"log", read_choice, levels, HYPERVISOR(log_level), "info", "info",
      "\"error\", \"warn\", \"info\" or \"debug\"",
-     "How much is logged: this level and the graver ones."},
+     "How much is logged: this level and the more severe ones."},
     {"log_clock", read_choice, log_clocks, HYPERVISOR(log_wall_clock), "uptime", "utc",
      "\"uptime\" or \"utc\"",
      "What a line of the log begins with: the seconds since the start, or before them the date and "
@@ -337,11 +337,11 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "button. After that its plug is pulled."},
     {"on_crash", read_choice, crashes, GUEST(on_crash), "restart", "restart",
      "\"restart\", \"stop\" or \"halt\"",
-     "What follows when the guest crashes: start it again with clean memory, switch it off, "
+     "What happens when the guest crashes: start it again with clean memory, switch it off, "
      "or leave it standing as it is for a look. The other guests go on in any case."},
     {"on_violation", read_choice, violations, GUEST(on_violation), "deny", "deny",
      "\"deny\" or \"stop\"",
-     "What follows when the guest reaches for a register, port or address that no rule "
+     "What happens when the guest reaches for a register, port or address that no rule "
      "allows: it is refused as on a PC without that device and counted, or the guest is "
      "stopped."},
 };

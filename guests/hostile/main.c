@@ -93,7 +93,7 @@ bool vcpu_ready(void) {
     return started && vcpu_count > 1;
 }
 
-/* skip=NAME,NAME on the command line: what an emulator cannot stand. */
+/* skip=NAME,NAME on the command line: what would crash an emulator. */
 static bool is_left_out(const char *name) {
     char names[80] = "";
     (void)option_text("skip", names, sizeof(names));

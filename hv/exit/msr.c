@@ -55,9 +55,9 @@ static enum status msr_read_slot(struct vcpu *v, uint32_t msr, uint64_t *value) 
 }
 
 /*
- * For registers that only remember, or not even that. The lowest p->types bytes of an MTRR are
- * memory types; a PHYSMASK, every second one of a pair, has none. MTRRs have no effect: guest RAM
- * is write-back in the nested tables.
+ * For registers that are plain storage, or whose writes are ignored. The lowest p->types bytes of
+ * an MTRR are memory types; a PHYSMASK, every second one of a pair, has none. MTRRs have no effect:
+ * guest RAM is write-back in the nested tables.
  */
 static enum status msr_write_slot(struct vcpu *v, uint32_t msr, uint64_t value) {
     const struct msr_policy *p = msr_policy_find(msr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Half-open ranges of 64-bit addresses or numbers, and a sorted list of them with fixed capacity.
+ * Half-open ranges of 64-bit addresses or numbers.
  * Every test is written so that no sum can overflow.
  */
 #pragma once

@@ -292,7 +292,7 @@ static bool escape_command(uint8_t byte) {
 void hv_console_input(uint8_t byte) {
     lock_acquire(&console.lock);
     struct console_view *before = view_focused();
-    console.focus_next = 0; /* the user has a will of their own */
+    console.focus_next = 0; /* the user has chosen */
     bool to_view = console.escape ? escape_command(byte) : byte != console.escape_key;
     console.escape = !console.escape && byte == console.escape_key;
     if (to_view) {

@@ -47,7 +47,7 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 
 #define EXTINT 256 /* the 8259 knows the vector */
 
-/* What is to be delivered: a vector, EXTINT, or -1. No priority holds the 8259 back. */
+/* What is to be delivered: a vector, EXTINT, or -1. ExtINT bypasses priorities. */
 static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu *v) {
     bool intr = __atomic_load_n(&v->vm->intr, __ATOMIC_ACQUIRE) && v->index == 0;
     if (UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT) {

@@ -47,7 +47,7 @@ EMULATORS = {
     },
 }
 WALL_CLOCK = "its time is this PC's"
-# What it cannot stand; left out.
+# What crashes the emulator: left out.
 LEFT_OUT = {
     "qemu-tcg": {
         "cr3_high": "ends the guest with an invalid exit instead of #GP",
