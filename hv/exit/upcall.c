@@ -25,15 +25,16 @@ _Static_assert(sizeof(struct upcall_state) <= VCPU_EMULATION_SIZE, "allocated by
 /* ---- the bus: what is no device either is nothing, counted as refused ---- */
 
 static inline uint64_t port_read(struct vcpu *v, uint64_t port, unsigned size) {
-    uint64_t value = UINT64_MAX;
-    if (UNLIKELY(!vm_read_device(v->vm, BUS_PORT, port, size, &value))) {
+    struct bus_answer answer = vm_read_port(v->vm, port, size);
+    if (UNLIKELY(answer.there == 0)) {
         exit_violation(v, &v->refused[REFUSED_PORT], "read of port", port);
+        return UINT64_MAX;
     }
-    return value;
+    return answer.value;
 }
 
 static inline void port_write(struct vcpu *v, uint64_t port, unsigned size, uint64_t value) {
-    if (UNLIKELY(!vm_write_device(v->vm, BUS_PORT, port, size, value))) {
+    if (UNLIKELY(!vm_write_port(v->vm, port, size, value))) {
         exit_violation(v, &v->refused[REFUSED_PORT], "write of port", port);
     }
 }
@@ -46,11 +47,12 @@ static uint64_t upcall_read(void *context, enum bus_space space, uint64_t at, un
     if (lapic_has_page(&v->lapic, at)) {
         return lapic_mmio_read(&v->lapic, at % PAGE_SIZE);
     }
-    uint64_t value = UINT64_MAX;
-    if (!vm_read_device(v->vm, BUS_MEMORY, at, size, &value)) {
+    struct bus_answer answer = vm_read_page(v->vm, at, size);
+    if (UNLIKELY(answer.there == 0)) {
         exit_violation(v, &v->refused[REFUSED_MEMORY], "read of memory", at);
+        return UINT64_MAX;
     }
-    return value;
+    return answer.value;
 }
 
 static void upcall_write(void *context, enum bus_space space, uint64_t at, unsigned size,
@@ -64,7 +66,7 @@ static void upcall_write(void *context, enum bus_space space, uint64_t at, unsig
         lapic_mmio_write(&v->lapic, at % PAGE_SIZE, size, value);
         return;
     }
-    if (!vm_write_device(v->vm, BUS_MEMORY, at, size, value)) {
+    if (UNLIKELY(!vm_write_page(v->vm, at, size, value))) {
         exit_violation(v, &v->refused[REFUSED_MEMORY], "write of memory", at);
     }
 }

@@ -97,14 +97,21 @@ void vm_reset_devices(struct vm *vm) {
     vm->bios_calls_left = BIOS_CALLS_SHOWN;
 }
 
-bool vm_read_device(struct vm *vm, enum bus_space space, uint64_t at, unsigned size,
-                    uint64_t *value) {
-    return platform_read(vm->platform, space, at, size, value);
+/* A function for each space, so that the bus is no matter of computing. */
+struct bus_answer vm_read_port(struct vm *vm, uint64_t port, unsigned size) {
+    return platform_read(vm->platform, BUS_PORT, port, size);
 }
 
-bool vm_write_device(struct vm *vm, enum bus_space space, uint64_t at, unsigned size,
-                     uint64_t value) {
-    return platform_write(vm->platform, space, at, size, value);
+bool vm_write_port(struct vm *vm, uint64_t port, unsigned size, uint64_t value) {
+    return platform_write(vm->platform, BUS_PORT, port, size, value);
+}
+
+struct bus_answer vm_read_page(struct vm *vm, uint64_t gpa, unsigned size) {
+    return platform_read(vm->platform, BUS_MEMORY, gpa, size);
+}
+
+bool vm_write_page(struct vm *vm, uint64_t gpa, unsigned size, uint64_t value) {
+    return platform_write(vm->platform, BUS_MEMORY, gpa, size, value);
 }
 
 uint64_t vm_service_devices(struct vm *vm) {

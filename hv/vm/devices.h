@@ -18,14 +18,14 @@ MUST_USE enum status vm_create_devices(struct vm *vm);
 void vm_reset_devices(struct vm *vm);
 
 /*
- * An access of size bytes (1, 2, 4; at an address also 8) to a port or a guest-physical address
- * that is no RAM. All but vm is guest-controlled. False if nothing is there: then nothing was read.
- * What is above size bytes in *value means nothing. On any CPU of the VM.
+ * An access of size bytes (1, 2, 4; in memory also 8) to a port or a guest-physical address that is
+ * no RAM. All but vm is guest-controlled. A write returns false if nothing is there. On any CPU of
+ * the VM.
  */
-MUST_USE bool vm_read_device(struct vm *vm, enum bus_space space, uint64_t at, unsigned size,
-                             uint64_t *value);
-MUST_USE bool vm_write_device(struct vm *vm, enum bus_space space, uint64_t at, unsigned size,
-                              uint64_t value);
+MUST_USE struct bus_answer vm_read_port(struct vm *vm, uint64_t port, unsigned size);
+MUST_USE bool vm_write_port(struct vm *vm, uint64_t port, unsigned size, uint64_t value);
+MUST_USE struct bus_answer vm_read_page(struct vm *vm, uint64_t gpa, unsigned size);
+MUST_USE bool vm_write_page(struct vm *vm, uint64_t gpa, unsigned size, uint64_t value);
 
 /* Timers and clocks do what is due. When they want to be called again, on the host's TSC; 0 = not.
  * On the CPU of vCPU 0. */

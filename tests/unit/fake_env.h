@@ -77,9 +77,7 @@ static inline void fake_pc_start_apart(void) {
 
 /* What nobody answers reads as all ones. */
 static inline uint64_t fake_in(uint64_t port, unsigned size) {
-    uint64_t value = UINT64_MAX;
-    (void)platform_read(&fake_pc, BUS_PORT, port, size, &value);
-    return value;
+    return platform_read(&fake_pc, BUS_PORT, port, size).value;
 }
 
 static inline void fake_out(uint64_t port, unsigned size, uint64_t value) {

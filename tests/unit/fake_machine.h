@@ -348,18 +348,18 @@ static inline void fake_set_irq(unsigned line, bool asserted) {
 
 /* An access to the VM's devices as if by a guest, but with no exit. */
 static inline uint64_t fake_port_in(uint64_t port, unsigned size) {
-    uint64_t value = UINT64_MAX;
-    CHECK(vm_read_device(fake_vm, BUS_PORT, port, size, &value));
-    return value & (BIT(8 * size) - 1);
+    struct bus_answer answer = vm_read_port(fake_vm, port, size);
+    CHECK_U64(answer.there, 1);
+    return answer.value & (BIT(8 * size) - 1);
 }
 
 static inline void fake_port_out(uint64_t port, unsigned size, uint64_t value) {
-    CHECK(vm_write_device(fake_vm, BUS_PORT, port, size, value));
+    CHECK(vm_write_port(fake_vm, port, size, value));
 }
 
 static inline void fake_ioapic_write(unsigned index, uint32_t value) {
-    CHECK(vm_write_device(fake_vm, BUS_MEMORY, IOAPIC_BASE, 4, index));
-    CHECK(vm_write_device(fake_vm, BUS_MEMORY, IOAPIC_BASE + 0x10, 4, value));
+    CHECK(vm_write_page(fake_vm, IOAPIC_BASE, 4, index));
+    CHECK(vm_write_page(fake_vm, IOAPIC_BASE + 0x10, 4, value));
 }
 
 static inline enum action fake_exit(struct vcpu *v, struct vmexit *x) {

@@ -12,7 +12,10 @@ static enum status add(uint64_t base, uint64_t size, unsigned device) {
 
 /* The base of the entry that has the access; 0 if none. */
 static uint64_t found(uint64_t at, unsigned size) {
+    bool last = bus_entry_holds(bus.last, at, size);
     const struct bus_entry *e = bus_find(&bus, at, size);
+    CHECK(!last || (e != NULL && e->base <= at)); /* the short way leads to the same */
+    CHECK(e == NULL || e == bus.last);
     return e != NULL ? e->base : 0;
 }
 
@@ -156,5 +159,26 @@ TEST(the_devices_of_a_pc) {
     }
 }
 
+/* A guest has just used a device when that moves away and another one comes into its place. */
+TEST(the_platform_follows) {
+    fake_pc_start();
+    struct bus *b = &fake_pc.bus[BUS_PORT];
+    struct device *uart = &fake_pc.uart.dev;
+    CHECK_U64(fake_in(0x3ff, 1), 0); /* the scratch register */
+    fake_out(0x3ff, 1, 0x5a);
+    CHECK_U64(fake_in(0x3ff, 1), 0x5a);
+    CHECK_U64(bus_move(b, uart, 0, 0x2f8), STATUS_OK);
+    CHECK_U64(fake_in(0x3ff, 1), UINT64_MAX);
+    CHECK_U64(fake_in(0x2ff, 1), 0x5a);
+    CHECK_U64(bus_remove(b, uart, 0), STATUS_OK);
+    CHECK_U64(fake_in(0x2ff, 1), UINT64_MAX);
+    CHECK_U64(bus_add(b, 0xfff8, 8, uart, 0), STATUS_OK);
+    CHECK_U64(fake_in(0xffff, 1), 0x5a);
+    CHECK_U64(fake_in(0xffff, 2), UINT64_MAX); /* over the end */
+    CHECK(!platform_write(&fake_pc, BUS_PORT, 0xffff, 2, 0));
+    CHECK(platform_write(&fake_pc, BUS_PORT, 0xfffe, 2, 0x1100));
+    CHECK_U64(fake_in(0xffff, 1), 0x11);
+}
+
 TEST_MAIN(T(ports_are_found_whole), T(the_ends_of_the_space), T(a_full_bus),
-          T(the_last_one_moves_away), T(any_order), T(the_devices_of_a_pc))
+          T(the_last_one_moves_away), T(any_order), T(the_devices_of_a_pc), T(the_platform_follows))

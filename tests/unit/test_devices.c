@@ -83,14 +83,15 @@ TEST(intr_follows_the_8259s) {
 
 TEST(nothing_there) {
     begin(LOG_INFO);
-    uint64_t value = 0x5a;
-    CHECK(!vm_read_device(fake_vm, BUS_PORT, 0x3f7, 1, &value));
-    CHECK(!vm_read_device(fake_vm, BUS_PORT, 0x3f7, 2, &value)); /* the UART's first is no whole */
-    CHECK(!vm_read_device(fake_vm, BUS_PORT, IOAPIC_BASE, 4, &value));
-    CHECK(!vm_write_device(fake_vm, BUS_MEMORY, 0x3f8, 1, 'x'));
-    CHECK_U64(value, 0x5a);
+    CHECK_U64(vm_read_port(fake_vm, 0x3f7, 1).there, 0);
+    CHECK_U64(vm_read_port(fake_vm, 0x3f7, 2).there, 0); /* the UART's first is no whole */
+    CHECK_U64(vm_read_port(fake_vm, IOAPIC_BASE, 4).there, 0);
+    CHECK_U64(vm_read_page(fake_vm, IOAPIC_BASE, 4).there, 1);
+    CHECK_U64(vm_read_page(fake_vm, IOAPIC_BASE - 1, 4).there, 0);
+    CHECK_U64(vm_read_port(fake_vm, 0x3f7, 1).value, UINT64_MAX);
+    CHECK(!vm_write_page(fake_vm, 0x3f8, 1, 'x'));
     CHECK_U64(fake_console_length, 0);
-    CHECK(vm_write_device(fake_vm, BUS_PORT, 0x3f8, 1, 'x'));
+    CHECK(vm_write_port(fake_vm, 0x3f8, 1, 'x'));
     CHECK_U64(fake_console_length, 1);
 }
 

@@ -21,9 +21,9 @@ static void fresh(void) {
 }
 
 static uint64_t rd(uint64_t offset, unsigned size) {
-    uint64_t value = UINT64_MAX;
-    CHECK(platform_read(&fake_pc, BUS_MEMORY, IOAPIC_BASE + offset, size, &value));
-    return value;
+    struct bus_answer answer = platform_read(&fake_pc, BUS_MEMORY, IOAPIC_BASE + offset, size);
+    CHECK_U64(answer.there, 1);
+    return answer.value;
 }
 
 static void wr(uint64_t offset, unsigned size, uint64_t value) {

@@ -25,13 +25,14 @@ static unsigned bus_count_below(const struct bus *bus, uint64_t at) {
     return low;
 }
 
-const struct bus_entry *bus_search(const struct bus *bus, uint64_t at) {
+const struct bus_entry *bus_find(struct bus *bus, uint64_t at, unsigned size) {
     unsigned below = bus_count_below(bus, at);
-    if (below == 0) {
+
+    if (below == 0 || !bus_entry_holds(&bus->entries[below - 1], at, size)) {
         return NULL;
     }
-    const struct bus_entry *e = &bus->entries[below - 1];
-    return bus_entry_has(e, at) ? e : NULL;
+    bus->last = &bus->entries[below - 1];
+    return bus->last;
 }
 
 /* Is there room for size bytes at base, with no regard to the entry except? */
@@ -66,7 +67,6 @@ static void bus_insert(struct bus *bus, const struct bus_entry *entry) {
     }
     bus->entries[place] = *entry;
     bus->count++;
-    bus->last = bus->entries;
 }
 
 static void bus_delete(struct bus *bus, struct bus_entry *entry) {
@@ -75,7 +75,6 @@ static void bus_delete(struct bus *bus, struct bus_entry *entry) {
         *e = e[1];
     }
     bus->entries[bus->count] = (struct bus_entry){.size = 0};
-    bus->last = bus->entries;
 }
 
 enum status bus_add(struct bus *bus, uint64_t base, uint64_t size, struct device *device,

@@ -19,9 +19,10 @@ struct bus_entry {
 };
 
 struct bus {
-    const struct bus_entry *last; /* the one found last; an empty bus's is of size 0 */
+    /* Any of the places below, at first sight the one found last: what is there now counts. */
+    const struct bus_entry *last;
     unsigned count;
-    struct bus_entry entries[BUS_ENTRIES];
+    struct bus_entry entries[BUS_ENTRIES]; /* from count on of size 0 */
 };
 
 void bus_init(struct bus *bus);
@@ -37,23 +38,14 @@ MUST_USE enum status bus_remove(struct bus *bus, const struct device *device, un
 MUST_USE enum status bus_move(struct bus *bus, const struct device *device, unsigned region,
                               uint64_t base);
 
-/* The entry that at lies in, or NULL. */
-const struct bus_entry *bus_search(const struct bus *bus, uint64_t at);
-
 /* Below the base the distance wraps round and is beyond any size. */
 static inline bool bus_entry_has(const struct bus_entry *e, uint64_t at) {
     return at - e->base < e->size;
 }
 
-/* The entry that holds the whole access, or NULL. Guests stay with one device for a while. */
-static inline const struct bus_entry *bus_find(struct bus *bus, uint64_t at, unsigned size) {
-    const struct bus_entry *e = bus->last;
-    if (UNLIKELY(!bus_entry_has(e, at))) {
-        e = bus_search(bus, at);
-        if (e == NULL) {
-            return NULL;
-        }
-        bus->last = e;
-    }
-    return LIKELY(size <= e->size - (at - e->base)) ? e : NULL;
+static inline bool bus_entry_holds(const struct bus_entry *e, uint64_t at, unsigned size) {
+    return bus_entry_has(e, at) && size <= e->size - (at - e->base);
 }
+
+/* The entry that holds the whole access, or NULL. It is the last one from now on. */
+const struct bus_entry *bus_find(struct bus *bus, uint64_t at, unsigned size);

@@ -85,6 +85,30 @@ void platform_reset(struct platform *p) {
     lock_release(&p->lock);
 }
 
+struct bus_answer platform_read_other(struct platform *p, struct bus *bus, uint64_t at,
+                                      unsigned size) {
+    struct bus_answer answer = {.value = UINT64_MAX, .there = 0};
+    const struct bus_entry *e = bus_find(bus, at, size);
+
+    if (e != NULL) {
+        answer.value = e->device->ops->read(e->device, e->region, at - e->base, size);
+        answer.there = 1;
+    }
+    lock_release(&p->lock);
+    return answer;
+}
+
+bool platform_write_other(struct platform *p, struct bus *bus, uint64_t at, unsigned size,
+                          uint64_t value) {
+    const struct bus_entry *e = bus_find(bus, at, size);
+
+    if (e != NULL) {
+        e->device->ops->write(e->device, e->region, at - e->base, size, value);
+    }
+    lock_release(&p->lock);
+    return e != NULL;
+}
+
 uint64_t platform_service(struct platform *p, uint64_t now) {
     uint64_t due = 0;
 

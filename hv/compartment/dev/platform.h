@@ -46,30 +46,42 @@ void platform_init(struct platform *p, const struct dev_env *outside);
 /* Power-up state of all devices; the time of day and the CMOS memory stay. */
 void platform_reset(struct platform *p);
 
+/* Accesses to another device than the last one: with the lock held, which they release. */
+struct bus_answer platform_read_other(struct platform *p, struct bus *bus, uint64_t at,
+                                      unsigned size);
+bool platform_write_other(struct platform *p, struct bus *bus, uint64_t at, unsigned size,
+                          uint64_t value);
+
 /*
- * False if nothing answers there: value is as it was then. at, size and what is written are
- * guest-controlled; of what is read only size bytes mean something.
+ * at, size and what is written are guest-controlled. A write returns false if nothing is there.
+ * Guests stay with one device for a while: that is the short way.
  */
-static inline bool platform_read(struct platform *p, enum bus_space space, uint64_t at,
-                                 unsigned size, uint64_t *value) {
+static inline struct bus_answer platform_read(struct platform *p, enum bus_space space, uint64_t at,
+                                              unsigned size) {
+    struct bus *bus = &p->bus[space];
+
     lock_acquire(&p->lock);
-    const struct bus_entry *e = bus_find(&p->bus[space], at, size);
-    if (LIKELY(e != NULL)) {
-        *value = e->device->ops->read(e->device, e->region, at - e->base, size);
+    const struct bus_entry *e = bus->last;
+    if (UNLIKELY(!bus_entry_holds(e, at, size))) {
+        return platform_read_other(p, bus, at, size);
     }
+    uint64_t value = e->device->ops->read(e->device, e->region, at - e->base, size);
     lock_release(&p->lock);
-    return e != NULL;
+    return (struct bus_answer){.value = value, .there = 1};
 }
 
 static inline bool platform_write(struct platform *p, enum bus_space space, uint64_t at,
                                   unsigned size, uint64_t value) {
+    struct bus *bus = &p->bus[space];
+
     lock_acquire(&p->lock);
-    const struct bus_entry *e = bus_find(&p->bus[space], at, size);
-    if (LIKELY(e != NULL)) {
-        e->device->ops->write(e->device, e->region, at - e->base, size, value);
+    const struct bus_entry *e = bus->last;
+    if (UNLIKELY(!bus_entry_holds(e, at, size))) {
+        return platform_write_other(p, bus, at, size, value);
     }
+    e->device->ops->write(e->device, e->region, at - e->base, size, value);
     lock_release(&p->lock);
-    return e != NULL;
+    return true;
 }
 
 /* The service() of all devices: the earliest of their next moments on the VM's clock, 0 = never. */

@@ -162,14 +162,23 @@ static uint64_t uart_read_byte(struct uart *u, unsigned at) {
 }
 
 /* A wider access to an 8-bit device arrives as one cycle a byte. */
-static uint64_t uart_read(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size) {
-    struct uart *u = uart_of(dev);
-    uint64_t value = uart_read_byte(u, (unsigned)at);
+__attribute__((noinline)) static uint64_t uart_read_bytes(struct uart *u, unsigned at,
+                                                          unsigned size) {
+    uint64_t value = 0;
 
-    for (unsigned i = 1; UNLIKELY(i < size); i++) {
-        value |= uart_read_byte(u, (unsigned)at + i) << (8 * i);
+    for (unsigned i = 0; i < size; i++) {
+        value |= uart_read_byte(u, at + i) << (8 * i);
     }
     return value;
+}
+
+static uint64_t uart_read(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size) {
+    struct uart *u = uart_of(dev);
+
+    if (UNLIKELY(size != 1)) {
+        return uart_read_bytes(u, (unsigned)at, size);
+    }
+    return uart_read_byte(u, (unsigned)at);
 }
 
 static void uart_write(struct device *dev, UNUSED unsigned region, uint64_t at, unsigned size,
