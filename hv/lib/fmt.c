@@ -6,6 +6,7 @@
  */
 #include "hv/lib/fmt.h"
 
+#include "hv/lib/calendar.h"
 #include "hv/lib/str.h"
 
 struct sink {
@@ -135,27 +136,10 @@ const char *fmt_size(char *buf, uint64_t bytes) {
     return buf;
 }
 
-#define DAY_SECONDS 86400u
-#define ERA_DAYS    146097u /* 400 years, from a first of March */
-#define ERA_TO_1970 719468u /* days from the year 0's first of March */
-
 const char *fmt_date(char *buf, uint64_t seconds) {
-    uint64_t days = seconds / DAY_SECONDS + ERA_TO_1970;
-    uint64_t of_day = seconds % DAY_SECONDS;
-    uint64_t of_era = days % ERA_DAYS;
-    /* Without the leap days: of 4 years, of 100 years back again, of 400 years. */
-    uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / (ERA_DAYS - 1)) / 365;
-    uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    uint64_t month = (5 * of_year + 2) / 153; /* from March on */
-    uint64_t day = of_year - (153 * month + 2) / 5 + 1;
+    struct calendar c = calendar_of((int64_t)seconds);
 
-    year += days / ERA_DAYS * 400;
-    if (month >= 10) {
-        month -= 12;
-        year++;
-    }
-    (void)fmt_print(buf, FMT_DATE_SIZE, "%04llu-%02llu-%02llu %02llu:%02llu:%02llu", (ull)year,
-                    (ull)(month + 3), (ull)day, (ull)(of_day / 3600), (ull)(of_day / 60 % 60),
-                    (ull)(of_day % 60));
+    (void)fmt_print(buf, FMT_DATE_SIZE, "%04u-%02u-%02u %02u:%02u:%02u", c.year, c.month, c.day,
+                    c.hour, c.minute, c.second);
     return buf;
 }

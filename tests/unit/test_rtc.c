@@ -334,13 +334,70 @@ TEST(every_alarm_of_a_day_comes) {
     CHECK_U64(wrong, 0);
 }
 
-TEST(bcd_and_24_hours_only) {
-    fresh(1700000000); /* 22:13:20 */
-    wr(0x0b, 0x04);
-    CHECK_U64(rd(0x0b), 0x02);
-    CHECK_U64(rd(4), 0x22);
-    wr(4, 0x23);
-    CHECK_U64(rd(4), 0x23);
+/* Of a byte of hours, as the data sheet's table of modes has it. */
+static unsigned hours_of(uint8_t byte, bool binary, bool to_24) {
+    unsigned value = to_24 ? byte : byte & 0x7fu;
+    value = binary ? value : bcd((uint8_t)value);
+    return to_24 ? value : value % 12 + (byte & 0x80 ? 12 : 0);
+}
+
+TEST(modes_of_numbers) {
+    for (unsigned mode = 0; mode < 4; mode++) {
+        bool binary = (mode & 1) != 0;
+        bool to_24 = (mode & 2) != 0;
+        fresh(1700000000 - 1700000000 % 86400); /* 2023-11-14, 0:00 */
+        wr(0x0b, (uint8_t)(binary << 2 | to_24 << 1));
+        CHECK_U64(rd(0x0b), binary << 2 | to_24 << 1);
+        CHECK_U64(rd(7), binary ? 14 : 0x14);
+        CHECK_U64(rd(8), binary ? 11 : 0x11);
+        CHECK_U64(rd(9), binary ? 23 : 0x23);
+        CHECK_U64(rd(0x32), binary ? 20 : 0x20);
+        for (unsigned hour = 0; hour < 24; hour++) {
+            now = hour * 3600 * HZ + 59 * HZ;
+            CHECK_U64(hours_of(rd(4), binary, to_24), hour);
+            CHECK_U64(rd(0), binary ? 59 : 0x59);
+        }
+        CHECK_U64(rd(4), to_24 ? (binary ? 23 : 0x23) : (binary ? 0x8b : 0x91));
+        now = 0;
+        CHECK_U64(rd(4), to_24 ? 0 : binary ? 12 : 0x12); /* midnight is 12 in the morning */
+        now = 12 * 3600 * HZ;
+        CHECK_U64(rd(4), to_24 ? (binary ? 12 : 0x12) : (binary ? 0x8c : 0x92));
+    }
+}
+
+/* What is written in one mode is read in another. */
+TEST(time_is_set_in_each_mode) {
+    for (unsigned mode = 0; mode < 4; mode++) {
+        bool binary = (mode & 1) != 0;
+        bool to_24 = (mode & 2) != 0;
+        fresh(1700000000);
+        wr(0x0b, (uint8_t)(0x80 | binary << 2 | to_24 << 1));
+        wr(0, binary ? 58 : 0x58);
+        wr(2, binary ? 45 : 0x45);
+        wr(4, to_24 ? (binary ? 22 : 0x22) : (binary ? 0x8a : 0x90));
+        wr(7, binary ? 29 : 0x29);
+        wr(8, 2);
+        wr(9, 0);
+        wr(0x32, binary ? 20 : 0x20);
+        wr(0x0b, (uint8_t)(binary << 2 | to_24 << 1));
+        now = HZ;
+        CHECK_U64(rd(0), binary ? 59 : 0x59);
+        wr(0x0b, 0x02);               /* a change of mode alone changes no time */
+        CHECK_U64(seen(), 951864359); /* 2000-02-29 22:45:59 */
+    }
+}
+
+TEST(alarm_in_each_mode) {
+    for (unsigned mode = 0; mode < 4; mode++) {
+        bool binary = (mode & 1) != 0;
+        bool to_24 = (mode & 2) != 0;
+        fresh(1700000000 - 1700000000 % 86400);
+        wr(0x0b, (uint8_t)(0x20 | binary << 2 | to_24 << 1));
+        wr(1, 0);
+        wr(3, binary ? 30 : 0x30);
+        wr(5, to_24 ? (binary ? 13 : 0x13) : 0x81);
+        CHECK_U64(service(), (13 * 3600 + 30 * 60) * HZ + 1);
+    }
 }
 
 TEST(reset_forgets_the_interrupts) {
@@ -360,4 +417,5 @@ TEST_MAIN(T(calendar), T(clock_runs_and_is_set), T(clock_stands_while_it_is_set)
           T(a_guest_that_looks_first_is_not_interrupted), T(update_ended_once_a_second),
           T(update_in_progress_before_the_second_turns), T(alarm_at_a_time_of_day),
           T(alarm_with_bytes_that_do_not_matter), T(an_alarm_that_never_comes),
-          T(every_alarm_of_a_day_comes), T(bcd_and_24_hours_only), T(reset_forgets_the_interrupts))
+          T(every_alarm_of_a_day_comes), T(modes_of_numbers), T(time_is_set_in_each_mode),
+          T(alarm_in_each_mode), T(reset_forgets_the_interrupts))

@@ -7,8 +7,10 @@
  * "Interrupts"; century in byte 32h as the FADT says.
  */
 #include "hv/compartment/dev/models.h"
+#include "hv/lib/calendar.h"
 
 #define DAY_SECONDS 86400ull
+#define DAYS_BEFORE 1000000ull /* more than from the year 0 to 1970 */
 #define CRYSTAL_HZ  32768ull
 #define UIP_TICKS   72   /* 244 us of warning, 1948 us of update */
 #define DONT_CARE   0xc0 /* in an alarm byte: this and above */
@@ -20,17 +22,12 @@ enum { OFFSET_INDEX, OFFSET_DATA };
 enum rtc_register { REG_A = 0x0a, REG_B, REG_C, REG_D };
 /* A starts with a 32768 Hz time base and 1024 Hz rate. The flags of C are the enable bits of B. */
 enum rtc_bits { A_RESET = 0x26, A_RATE = 0x0f, A_UIP = 0x80, D_VALID = 0x80, C_ACTIVE = 0x80 };
-/* Hours count to 24, in BCD, and nothing else can be chosen: the bit of binary mode stays 0. */
+/* How numbers stand in the registers of time and alarm: in BCD unless BINARY, hours to 12 with a
+ * bit for the afternoon unless 24_HOURS. As on the chip, a change of mode converts no alarm. */
 enum rtc_control { B_24_HOURS = 0x02, B_BINARY = 0x04, B_SET = 0x80 };
 enum rtc_interrupt { UPDATED = 0x10, ALARM = 0x20, PERIODIC = 0x40 };
 
-/*
- * Days are counted from 1 March of the year -400 of the Gregorian calendar: so a year ends with its
- * leap day, and no year that a guest can set is before it.
- */
-#define DAYS_1970 865565
-#define YEARS_ERA 400
-#define DAYS_ERA  146097
+#define AFTERNOON 0x80u /* of hours that count to 12 */
 
 enum rtc_field { SECOND, MINUTE, HOUR, WEEKDAY, DAY, MONTH, YEAR, CENTURY, FIELDS };
 
@@ -64,56 +61,75 @@ static bool rtc_stands(const struct rtc *rtc) {
     return (rtc->ram[REG_B] & B_SET) != 0;
 }
 
-static uint8_t rtc_bcd(uint64_t value) {
-    return (uint8_t)(value / 10 * 16 + value % 10);
+/* A number as it stands in the registers. */
+static uint8_t rtc_encode(const struct rtc *rtc, enum rtc_field field, unsigned value) {
+    unsigned afternoon = 0;
+
+    if (field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0) {
+        afternoon = value >= 12 ? AFTERNOON : 0;
+        value = (value + 11) % 12 + 1;
+    }
+    if ((rtc->ram[REG_B] & B_BINARY) == 0) {
+        value = value / 10 * 16 + value % 10;
+    }
+    return (uint8_t)(value | afternoon);
 }
 
-/* Seconds on the scale above, before the guest's offset. */
+/* The way back; the guest may have written anything. */
+static unsigned rtc_decode(const struct rtc *rtc, enum rtc_field field, unsigned byte) {
+    bool to_12 = field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0;
+    unsigned value = to_12 ? byte & ~AFTERNOON : byte;
+
+    if ((rtc->ram[REG_B] & B_BINARY) == 0) {
+        value = value / 16 * 10 + value % 16;
+    }
+    if (to_12) {
+        value = value % 12 + ((byte & AFTERNOON) != 0 ? 12 : 0);
+    }
+    return value;
+}
+
+/* Seconds since 1970, before the guest's offset. */
 static uint64_t rtc_host_seconds(const struct rtc *rtc) {
-    return rtc_clock(rtc)->wall_at_zero + clock_ticks(rtc_clock(rtc), 1) + DAYS_1970 * DAY_SECONDS;
+    return rtc_clock(rtc)->wall_at_zero + clock_ticks(rtc_clock(rtc), 1);
 }
 
 /* Puts the time of now into the registers. */
 static void rtc_load(struct rtc *rtc) {
-    uint64_t seconds = rtc_host_seconds(rtc) + rtc->offset, days = seconds / DAY_SECONDS;
-    uint64_t of_era = days % DAYS_ERA;
-    uint64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    uint64_t of_year = of_era - (365 * year + year / 4 - year / 100);
-    uint64_t month = (5 * of_year + 2) / 153; /* from March */
-    uint64_t day = of_year - (153 * month + 2) / 5 + 1;
-    year += (days / DAYS_ERA - 1) * YEARS_ERA + (month >= 10);
-    const uint64_t fields[FIELDS] = {
-        [SECOND] = seconds % 60,
-        [MINUTE] = seconds / 60 % 60,
-        [HOUR] = seconds / 3600 % 24,
-        [WEEKDAY] = (days + 3) % 7 + 1,
-        [DAY] = day,
-        [MONTH] = month < 10 ? month + 3 : month - 9,
-        [YEAR] = year % 100,
-        [CENTURY] = year / 100 % 100,
+    struct calendar now = calendar_of((int64_t)(rtc_host_seconds(rtc) + rtc->offset));
+    const unsigned fields[FIELDS] = {
+        [SECOND] = now.second,   [MINUTE] = now.minute,
+        [HOUR] = now.hour,       [WEEKDAY] = now.weekday + 1,
+        [DAY] = now.day,         [MONTH] = now.month,
+        [YEAR] = now.year % 100, [CENTURY] = now.year / 100 % 100,
     };
+
     for (unsigned f = 0; f < FIELDS; f++) {
-        rtc->ram[field_register[f]] = rtc_bcd(fields[f]);
+        rtc->ram[field_register[f]] = rtc_encode(rtc, f, fields[f]);
     }
 }
 
 /* Takes the time in the registers, whatever the guest put there, as the time of now. */
 static void rtc_store(struct rtc *rtc) {
-    uint64_t fields[FIELDS];
+    unsigned fields[FIELDS];
+
     for (unsigned f = 0; f < FIELDS; f++) {
-        fields[f] = rtc->ram[field_register[f]] / 16 * 10u + rtc->ram[field_register[f]] % 16;
+        fields[f] = rtc_decode(rtc, f, rtc->ram[field_register[f]]);
     }
-    uint64_t month = (fields[MONTH] + 9) % 12; /* from March */
-    uint64_t year = fields[CENTURY] * 100 + fields[YEAR] + YEARS_ERA - (month >= 10);
-    uint64_t days =
-        year * 365 + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + fields[DAY] - 1;
-    uint64_t seconds = ((days * 24 + fields[HOUR]) * 60 + fields[MINUTE]) * 60 + fields[SECOND];
-    rtc->offset = seconds - rtc_host_seconds(rtc);
+    const struct calendar set = {
+        .year = fields[CENTURY] * 100 + fields[YEAR],
+        .month = fields[MONTH],
+        .day = fields[DAY],
+        .hour = fields[HOUR],
+        .minute = fields[MINUTE],
+        .second = fields[SECOND],
+    };
+    rtc->offset = (uint64_t)calendar_seconds(&set) - rtc_host_seconds(rtc);
 }
 
-static bool rtc_alarm_is(const struct rtc *rtc, unsigned field, uint64_t value) {
+static bool rtc_alarm_is(const struct rtc *rtc, enum rtc_field field, uint64_t value) {
     uint8_t byte = rtc->ram[field_register[field] + 1];
-    return byte >= DONT_CARE || byte == rtc_bcd(value);
+    return byte >= DONT_CARE || byte == rtc_encode(rtc, field, (unsigned)value);
 }
 
 /* After how many seconds what differs from the alarm at this time of day changes; 1 if nothing but
@@ -127,7 +143,8 @@ static unsigned rtc_alarm_unit(const struct rtc *rtc, uint64_t of_day) {
 
 /* The next second of the VM's clock after one at which the alarm goes off. */
 static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
-    uint64_t base = rtc_clock(rtc)->wall_at_zero + DAYS_1970 * DAY_SECONDS + rtc->offset;
+    /* Of days alone; so many more that a time before 1970 is none below 0. */
+    uint64_t base = rtc_clock(rtc)->wall_at_zero + rtc->offset + DAYS_BEFORE * DAY_SECONDS;
     /* What differs is skipped up to its next change. An alarm that needs more steps never comes. */
     for (unsigned steps = 0; steps < ALARM_STEPS; steps++) {
         uint64_t now = (base + ++second) % DAY_SECONDS;
@@ -213,8 +230,9 @@ static void rtc_write_register(struct rtc *rtc, uint8_t value) {
     }
     rtc->ram[rtc->index] = rtc->index == REG_C ? rtc->ram[REG_C] : value;
     rtc->ram[REG_A] &= (uint8_t)~A_UIP;
-    rtc->ram[REG_B] &= (uint8_t) ~(B_BINARY | (rtc_stands(rtc) ? UPDATED : 0));
-    rtc->ram[REG_B] |= B_24_HOURS;
+    if (rtc_stands(rtc)) {
+        rtc->ram[REG_B] &= (uint8_t)~UPDATED;
+    }
     if (!rtc_stands(rtc) && (stood || rtc_is_time(rtc->index))) {
         rtc_store(rtc);
     }
