@@ -389,6 +389,14 @@ def check_circles(build):
     return faults
 
 
+def check_help():
+    """`make help` names every goal that a person may ask for."""
+    text = (ROOT / "Makefile").read_text()
+    goals = {goal for line in re.findall(r"^\.PHONY:(.*)$", text, re.M) for goal in line.split()}
+    shown = set(re.findall(r"[\w-]+", text[text.index("\nhelp:"):]))
+    return [f"Makefile: make help does not name {goal}" for goal in sorted(goals - shown - {"help", "usb-size"})]
+
+
 def check_wx(build):
     """No program header of the hypervisor is writable and executable, and none is both by neighbours."""
     elf = pathlib.Path(build) / "bulkhead.elf"
@@ -412,7 +420,7 @@ def main():
         "include-rule": check_include_rule, "pure-hv": check_pure_hv, "format": check_format,
         "line-budget": check_line_budget, "file-size": check_file_size,
         "function-size": check_function_size, "conditionals": check_conditionals, "spdx": check_spdx,
-        "headers-alone": check_headers_alone, "w-xor-x": lambda: check_wx(args.build),
+        "headers-alone": check_headers_alone, "help": check_help, "w-xor-x": lambda: check_wx(args.build),
         "link-rule": lambda: check_link_rule(args.build), "circles": lambda: check_circles(args.build),
     }
     passed = failed = 0

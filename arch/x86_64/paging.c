@@ -142,15 +142,19 @@ static unsigned paging_allowed(const struct pagetable_leaf *leaf) {
     return allowed;
 }
 
+#define PAGE_ANY ((unsigned)PAGE_READ | (unsigned)PAGE_WRITE | (unsigned)PAGE_EXECUTE)
+
 void paging_verify(void) {
+    static const char *const access_names[PAGE_ANY + 1] = {"---", "r--", "-w-", "rw-",
+                                                           "--x", "r-x", "-wx", "rwx"};
     struct pagetable_leaf leaf;
     ASSERT(cr3_read() == phys_address(host_tables.root).v && (cr0_read() & X86_CR0_WP) != 0);
     for (uint64_t at = 0; at < PAGETABLE_SPACE; at += leaf.size) {
         if (pagetable_lookup(&host_tables, at, &leaf) == STATUS_OK &&
             (leaf.hpa.v != leaf.address || leaf.type >= PAGE_TYPES ||
              (leaf.access & ~paging_allowed(&leaf)) != 0)) {
-            plat_panic("page %#llx is mapped wrongly: to %#llx, rights %#x", (ull)leaf.address,
-                       (ull)leaf.hpa.v, leaf.access);
+            plat_panic("page %#llx is mapped wrongly: to %#llx, %s", (ull)leaf.address,
+                       (ull)leaf.hpa.v, access_names[leaf.access & PAGE_ANY]);
         }
     }
 }
