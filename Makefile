@@ -439,7 +439,7 @@ $(BUILD)/unit/%: $(BUILD)/host/tests/unit/%.o $(HOST_LIB)
 $(BUILD)/unit/test_vmx: $(addprefix $(BUILD)/host/arch/x86_64/vmx/,decode.o caps.o entry.o)
 $(BUILD)/unit/test_svm $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/decode.o
 $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/events.o
-$(BUILD)/unit/test_audit_policy: $(patsubst %,$(BUILD)/host/arch/x86_64/%.o,both vmx/decode svm/decode)
+$(BUILD)/unit/test_audit_policy $(BUILD)/unit/test_audit_vm: $(patsubst %,$(BUILD)/host/arch/x86_64/%.o,both vmx/decode svm/decode)
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 

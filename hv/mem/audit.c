@@ -82,6 +82,10 @@ static bool audit_table(struct audit *a, hpa_t table, uint64_t gpa, unsigned lev
 
 void audit_add_piece(struct audit *a, struct audit_piece piece) {
     uint32_t at = a->piece_count;
+
+    if (piece.size == 0) {
+        return;
+    }
     ASSERT(at < AUDIT_MAX_PIECES && (piece.access & AUDIT_READ) != 0);
     ASSERT(range_contains(0, GUEST_SPACE, piece.gpa.v, piece.size));
 
@@ -92,14 +96,11 @@ void audit_add_piece(struct audit *a, struct audit_piece piece) {
     a->piece_count++;
 }
 
-void audit_add_ram(struct audit *a) {
+void audit_add_ram(struct audit *a, unsigned access) {
     for (uint32_t i = 0; i < a->vm->region_count; i++) {
         const struct plan_region *r = &a->vm->regions[i];
-        audit_add_piece(a,
-                        (struct audit_piece){.gpa = r->gpa,
-                                             .hpa = r->hpa,
-                                             .size = r->size,
-                                             .access = AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE});
+        audit_add_piece(a, (struct audit_piece){
+                               .gpa = r->gpa, .hpa = r->hpa, .size = r->size, .access = access});
     }
 }
 
@@ -171,13 +172,29 @@ static bool audit_leaf(const struct audit *a, const struct audit_entry *e,
 }
 
 /* A table that a guest could write would be no wall. */
-static bool audit_is_mapped(const struct audit *a, uint64_t table) {
+static bool audit_is_mapped(const struct audit *a, uint64_t hpa, uint64_t size) {
     for (uint32_t i = 0; i < a->piece_count; i++) {
-        if (range_contains(a->pieces[i].hpa.v, a->pieces[i].size, table, PAGE_SIZE)) {
+        if (range_overlaps(a->pieces[i].hpa.v, a->pieces[i].size, hpa, size)) {
             return true;
         }
     }
-    return false;
+    return range_overlaps(a->other.base.v, a->other.size, hpa, size);
+}
+
+bool audit_keeps(const struct audit *a, const void *record, uint64_t size) {
+    uint64_t hpa = phys_address(record).v;
+
+    if (!audit_is_budget_of(a->vm, hpa, size)) {
+        log_error("audit: %s: a record at %#llx is not of its budget", a->vm->config->name,
+                  (ull)hpa);
+        return false;
+    }
+    if (audit_is_mapped(a, hpa, size)) {
+        log_error("audit: %s: the guest can reach its record at %#llx", a->vm->config->name,
+                  (ull)hpa);
+        return false;
+    }
+    return true;
 }
 
 static bool audit_pointer(struct audit *a, const struct audit_entry *e) {
@@ -190,7 +207,7 @@ static bool audit_pointer(struct audit *a, const struct audit_entry *e) {
     if (!audit_is_budget_of(a->vm, table, PAGE_SIZE)) {
         return audit_refuse(a, e, "a table outside the VM's budget");
     }
-    if (audit_is_mapped(a, table)) {
+    if (audit_is_mapped(a, table, PAGE_SIZE)) {
         return audit_refuse(a, e, "a table that the guest can reach");
     }
     return audit_table(a, HPA(table), e->gpa, e->level - 1);
@@ -227,17 +244,25 @@ static bool audit_table(struct audit *a, hpa_t table, uint64_t gpa, unsigned lev
     return true;
 }
 
-/* Who owns what is in the plan, which plan_check() has checked; the frames of the pieces beside it
- * have to be the VM's own, too. */
-static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p) {
-    if (audit_is_budget_of(a->vm, p->hpa.v, p->size)) {
-        return true;
-    }
-    for (uint32_t i = 0; i < a->vm->region_count; i++) {
-        const struct plan_region *r = &a->vm->regions[i];
+static bool audit_is_region(const struct plan_vm *vm, const struct audit_piece *p) {
+    for (uint32_t i = 0; i < vm->region_count; i++) {
+        const struct plan_region *r = &vm->regions[i];
         if (r->gpa.v == p->gpa.v && r->hpa.v == p->hpa.v && r->size == p->size) {
             return true;
         }
+    }
+    return false;
+}
+
+/* Who owns what is in the plan, which plan_check() has checked; the frames of the pieces beside it
+ * have to be the VM's own, too, or shared by all and written by none. */
+static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p) {
+    const struct audit_frames *shared = &a->shared;
+    bool is_shared = (p->access & AUDIT_WRITE) == 0 &&
+                     range_contains(shared->base.v, shared->size, p->hpa.v, p->size);
+
+    if (is_shared || audit_is_budget_of(a->vm, p->hpa.v, p->size) || audit_is_region(a->vm, p)) {
+        return true;
     }
     log_error("audit: %s: gpa %#llx has frames that are not the VM's", a->vm->config->name,
               (ull)p->gpa.v);
@@ -245,14 +270,35 @@ static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p)
     return false;
 }
 
-enum status audit_tables(struct audit *a, hpa_t root) {
+/* At no address two, and no frame at two. */
+static bool audit_overlap(const struct audit_piece *p, const struct audit_piece *q) {
+    return range_overlaps(p->gpa.v, p->size, q->gpa.v, q->size) ||
+           range_overlaps(p->hpa.v, p->size, q->hpa.v, q->size);
+}
+
+static bool audit_pieces(const struct audit *a) {
     for (uint32_t i = 0; i < a->piece_count; i++) {
-        if (!audit_owns_piece(a, &a->pieces[i])) {
-            return STATUS_INVALID;
+        const struct audit_piece *p = &a->pieces[i];
+        if (!audit_owns_piece(a, p)) {
+            return false;
+        }
+        for (uint32_t j = 0; j < i; j++) {
+            if (audit_overlap(p, &a->pieces[j])) {
+                log_error("audit: %s: gpa %#llx and %#llx overlap", a->vm->config->name,
+                          (ull)p->gpa.v, (ull)a->pieces[j].gpa.v);
+                return false;
+            }
         }
     }
+    return true;
+}
+
+enum status audit_tables(struct audit *a, hpa_t root) {
+    if (!audit_pieces(a)) {
+        return STATUS_INVALID;
+    }
     if (root.v % PAGE_SIZE != 0 || !audit_is_budget_of(a->vm, root.v, PAGE_SIZE) ||
-        audit_is_mapped(a, root.v)) {
+        audit_is_mapped(a, root.v, PAGE_SIZE)) {
         log_error("audit: %s: its root is at %#llx", a->vm->config->name, (ull)root.v);
         audit_log_owner(a, root.v);
         return STATUS_INVALID;

@@ -23,30 +23,43 @@ struct audit_piece {
     unsigned access; /* enum audit_access bits; AUDIT_READ is one of them */
 };
 
-#define AUDIT_MAX_PIECES (PLAN_MAX_REGIONS + 4)
+/* RAM; a compartment's program, data and tables, and two pieces of each vCPU. */
+#define AUDIT_MAX_PIECES (PLAN_MAX_REGIONS + 4 + 2 * PLAN_MAX_VCPUS)
+
+/* Host memory. */
+struct audit_frames {
+    hpa_t base;
+    uint64_t size;
+};
 
 /* What the roots of one VM are held against. */
 struct audit {
     const struct plan *plan;  /* of the whole machine: whose a wrong frame is */
     const struct plan_vm *vm; /* one of the plan's */
     enum audit_format format;
-    uint64_t largest_page; /* bytes: what this CPU takes */
-    bool small_code;       /* what is executable lies in 4 KiB pages: iTLB multihit */
+    uint64_t largest_page;      /* bytes: what this CPU takes */
+    bool small_code;            /* what is executable lies in 4 KiB pages: iTLB multihit */
+    struct audit_frames shared; /* what every VM may read and none may write */
+    struct audit_frames other;  /* of its budget, what another root of the VM maps */
     struct audit_piece pieces[AUDIT_MAX_PIECES]; /* ascending gpa */
     uint32_t piece_count, next;                  /* next: how far the walk has come */
 };
 
-/* Everything the VM is planned to have: its RAM, all rights. The caller fills the fields above
+/* The RAM that the VM is planned to have, with these rights. The caller fills the fields above
  * pieces first. */
-void audit_add_ram(struct audit *a);
+void audit_add_ram(struct audit *a, unsigned access);
 
-/* One piece more, which overlaps no other. Its frames are the VM's budget's. */
+/* One piece more, of the VM's budget or of what is shared. Nothing happens if its size is 0. */
 void audit_add_piece(struct audit *a, struct audit_piece piece);
 
 /*
  * STATUS_OK if the tables under root map exactly the pieces, each with its frames and rights, and
- * nothing else; if each table is a frame of the VM's budget that no piece maps; and if no entry has
- * a bit that is not meant to be there. Otherwise STATUS_INVALID, and the first difference is in the
- * log. Reads no table outside the VM's budget.
+ * nothing else; if no two pieces overlap; if each table is a frame of the VM's budget that neither
+ * a piece nor another root maps; and if no entry has a bit that is not meant to be there. Otherwise
+ * STATUS_INVALID, and the first difference is in the log. Reads no table outside the VM's budget.
  */
 MUST_USE enum status audit_tables(struct audit *a, hpa_t root);
+
+/* A record of the VM: false, and said in the log, if it is not of its budget, or a piece maps it.
+ */
+MUST_USE bool audit_keeps(const struct audit *a, const void *record, uint64_t size);

@@ -6,8 +6,7 @@
 #include "hv/exit/exit.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/phys.h"
-#include "hv/mem/audit.h"
+#include "hv/monitor/audit_vm.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
@@ -36,38 +35,6 @@ static void start_log_partition(const struct plan *plan) {
     }
 }
 
-/* Each root that a vCPU can have. */
-static enum status start_audit_tables(const struct boot_info *info, const struct vm *vm) {
-    static const uint64_t page_sizes[] = {[1] = PAGE_SIZE, [2] = 2 * MIB, [3] = GIB};
-    struct audit a = {.plan = info->plan,
-                      .vm = vm->plan,
-                      .format = hvm->audit_format,
-                      .largest_page = page_sizes[hvm->npt_max_level],
-                      .small_code = plan_small_pages(info)};
-    audit_add_ram(&a);
-    enum status s = audit_tables(&a, phys_address(vm->npt.root));
-
-    if (s == STATUS_OK && vm->xapic_page != NULL) {
-        struct audit_piece page = {.gpa = GPA(LAPIC_BASE),
-                                   .hpa = phys_address(vm->xapic_page),
-                                   .size = PAGE_SIZE,
-                                   .access = AUDIT_READ | AUDIT_WRITE};
-        audit_add_piece(&a, page);
-        s = audit_tables(&a, phys_address(vm->npt_xapic.root));
-    }
-    return s;
-}
-
-static void start_audit(const struct boot_info *info, struct vm *vm) {
-    enum status s = start_audit_tables(info, vm);
-    for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
-        s = audit_policy(&vm->vcpus[i]);
-    }
-    if (s != STATUS_OK) {
-        plat_panic("audit: the tables of %s do not match the plan", vm->name);
-    }
-}
-
 static void start_create_vms(const struct boot_info *info) {
     const struct plan *plan = info->plan;
     for (uint32_t i = 0; i < plan->vm_count; i++) {
@@ -79,7 +46,9 @@ static void start_create_vms(const struct boot_info *info) {
             cpuid_init(&vm->vcpus[c]);
         }
         start_vms[i] = vm;
-        start_audit(info, vm);
+        if (audit_vm(info, vm) != STATUS_OK) {
+            plat_panic("audit: the tables of %s do not match the plan", vm->name);
+        }
     }
 }
 

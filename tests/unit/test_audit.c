@@ -4,6 +4,7 @@
  * entry, flipped, is found; so is each wrong bit in the builder's own formats, each wrong frame,
  * page and table. What may differ without harm is listed with its reason, in harmless[].
  */
+#include "hv/lib/log.h"
 #include "hv/lib/phys.h"
 #include "hv/mem/audit.h"
 #include "hv/mem/pagetable.h"
@@ -71,7 +72,7 @@ static void map_ram(struct pagetable *in, const struct plan_vm *vm) {
 
 static struct audit expected(enum audit_format format) {
     struct audit a = {.plan = &plan, .vm = &plan.vms[0], .format = format, .largest_page = GIB};
-    audit_add_ram(&a);
+    audit_add_ram(&a, ALL);
     return a;
 }
 
@@ -319,6 +320,111 @@ TEST(pieces_are_the_vms_own) {
     }
 }
 
+/* What all VMs share: read, executed, and never written. */
+TEST(shared_pieces) {
+    static const unsigned rights[] = {AUDIT_READ, AUDIT_READ | AUDIT_EXECUTE,
+                                      AUDIT_READ | AUDIT_WRITE, ALL};
+    static ALIGNED(PAGE_SIZE) uint8_t image[2 * PAGE_SIZE];
+    for (unsigned n = 0; n < 2 * ARRAY_SIZE(rights); n++) {
+        unsigned access = rights[n / 2];
+        uint64_t size = n % 2 != 0 ? 2 * PAGE_SIZE : PAGE_SIZE; /* the second page is not shared */
+        build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+        map(&npt, GIB, phys_address(image).v, size, access);
+        struct audit a = expected(AUDIT_INTEL);
+        a.shared = (struct audit_frames){phys_address(image), PAGE_SIZE};
+        audit_add_piece(&a, (struct audit_piece){GPA(GIB), phys_address(image), size, access});
+        bool good = (access & AUDIT_WRITE) == 0 && size == PAGE_SIZE;
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), good ? STATUS_OK : STATUS_INVALID);
+    }
+}
+
+/* One frame at two addresses, one address with two frames. */
+TEST(pieces_that_overlap) {
+    static const uint64_t second[][2] = {{GIB + 8 * PAGE_SIZE, 0},
+                                         {GIB + 8 * PAGE_SIZE, PAGE_SIZE},
+                                         {GIB + PAGE_SIZE, 4 * PAGE_SIZE},
+                                         {GIB + 2 * PAGE_SIZE, 4 * PAGE_SIZE}};
+    for (size_t i = 0; i < ARRAY_SIZE(second); i++) {
+        build(formats[AUDIT_AMD], AUDIT_AMD, 3);
+        uint64_t frame = phys_address(pool_alloc(&pools[0], 8 * PAGE_SIZE)).v;
+        uint64_t gpa = second[i][0], hpa = frame + second[i][1];
+        map(&npt, GIB, frame, 2 * PAGE_SIZE, PAGE_READ);
+        map(&npt, gpa == GIB + PAGE_SIZE ? GIB + 2 * PAGE_SIZE : gpa, hpa, 2 * PAGE_SIZE,
+            PAGE_READ);
+        struct audit a = expected(AUDIT_AMD);
+        audit_add_piece(&a, (struct audit_piece){GPA(GIB), HPA(frame), 2 * PAGE_SIZE, AUDIT_READ});
+        audit_add_piece(&a, (struct audit_piece){GPA(gpa), HPA(hpa), 2 * PAGE_SIZE, AUDIT_READ});
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)),
+                  i == ARRAY_SIZE(second) - 1 ? STATUS_OK : STATUS_INVALID);
+    }
+}
+
+/* A table, or the root, where another root of the VM lets somebody write. */
+TEST(tables_that_another_root_maps) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        const hpa_t tables[] = {phys_address(fork.root), HPA(*entry_of(&fork, 0, 4) & ADDRESS),
+                                HPA(*entry_of(&fork, APIC_PAGE, 2) & ADDRESS)};
+        for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
+            audit.other = (struct audit_frames){tables[i], PAGE_SIZE};
+            CHECK_U64(audit_fork(), STATUS_INVALID);
+        }
+        audit.other = (struct audit_frames){phys_address(pool_alloc(&pools[0], 1)), PAGE_SIZE};
+        CHECK_U64(audit_fork(), STATUS_OK);
+    }
+}
+
+TEST(records_are_out_of_reach) {
+    build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+    const uint8_t *record = pool_alloc(&pools[0], 3 * PAGE_SIZE);
+    hpa_t hpa = phys_address(record);
+    CHECK(audit_keeps(&audit, record, 3 * PAGE_SIZE));
+    CHECK(!audit_keeps(&audit, memory + POOL_PAGES * PAGE_SIZE, PAGE_SIZE)); /* another VM's */
+    CHECK(!audit_keeps(&audit, &audit, sizeof(audit)));
+    CHECK(!audit_keeps(&audit, phys_pointer(HPA(apic_frame)), PAGE_SIZE));
+    audit.other = (struct audit_frames){HPA(hpa.v + 2 * PAGE_SIZE), PAGE_SIZE};
+    CHECK(audit_keeps(&audit, record, 2 * PAGE_SIZE));
+    CHECK(!audit_keeps(&audit, record, 3 * PAGE_SIZE));
+}
+
+static char said[4096];
+
+static void keep(UNUSED enum log_level level, const char *line, size_t length) {
+    strncat(said, line, length < sizeof(said) - strlen(said) ? length : 0);
+}
+static uint64_t no_time(void) {
+    return 0;
+}
+static unsigned first_cpu(void) {
+    return 0;
+}
+
+TEST(the_log_says_whose_a_frame_is) {
+    static const struct log_hooks hooks = {no_time, first_cpu, keep, NULL};
+    static const struct {
+        uint64_t hpa;
+        const char *text;
+    } frames[] = {
+        {16 * GIB, "is of the RAM of other"},
+        {16 * MIB + PAGE_SIZE, "is of the RAM of audited"},
+        {16 * GIB + 4 * MIB, "is no VM's"},
+        {0, "is of the budget of other"}, /* filled in below */
+    };
+    log_init(&hooks, LOG_INFO);
+    for (size_t i = 0; i < ARRAY_SIZE(frames); i++) {
+        build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+        uint64_t *entry = entry_of(&fork, 4 * MIB, 1);
+        uint64_t hpa = frames[i].hpa != 0 ? frames[i].hpa : plan.vms[1].budget_base.v;
+        *entry = (*entry & ~ADDRESS) | hpa;
+        said[0] = '\0';
+        CHECK_U64(audit_fork(), STATUS_INVALID);
+        CHECK(strstr(said, frames[i].text) != NULL);
+        CHECK(strstr(said, "audited: gpa 0x400000, entry") != NULL);
+        CHECK(strstr(said, "at level 1: not the planned frame") != NULL);
+    }
+    log_init(NULL, LOG_ERROR);
+}
+
 /* Right in all they map, and in the wrong place: the copy of a table is put instead of it. */
 TEST(tables_of_others) {
     static const uint64_t pointers[][2] = {{0, 4}, {0, 3}, {4 * MIB, 2}, {APIC_PAGE, 2}};
@@ -406,5 +512,7 @@ TEST(sizes_of_pages) {
 
 TEST_MAIN(T(what_is_planned_passes), T(each_bit_of_each_kind_of_entry),
           T(each_bit_of_the_builders_format), T(rights), T(pieces_in_any_order), T(wrong_frames),
-          T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(tables_of_others),
-          T(roots_of_others), T(a_table_that_the_guest_can_write), T(sizes_of_pages))
+          T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(shared_pieces),
+          T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),
+          T(the_log_says_whose_a_frame_is), T(tables_of_others), T(roots_of_others),
+          T(a_table_that_the_guest_can_write), T(sizes_of_pages))

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit of one finished VM: each root that its vCPUs can have, the records beside them, and
+ * each vCPU's permission maps. Called once per VM, before any guest runs.
+ */
+#pragma once
+
+#include "hv/plan/boot_info.h"
+#include "hv/vm/vm.h"
+
+/* STATUS_INVALID, and the first difference in the log, if the VM is not what plan and policy say.
+ */
+MUST_USE enum status audit_vm(const struct boot_info *info, const struct vm *vm);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit of a whole VM as vm_create() makes it: it passes in both vendors' formats; a page too
+ * many in any of its roots, a record within reach and a bit of a map are found.
+ */
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/svm/decode.h"
+#include "arch/x86_64/vmx/decode.h"
+#include "fake_machine.h"
+#include "hv/lib/phys.h"
+#include "hv/monitor/audit_vm.h"
+
+static const struct vendor {
+    enum audit_format format;
+    const struct pagetable_format *tables;
+    int (*msr_bit)(uint32_t msr, bool write);
+    uint32_t features;
+    size_t msr_bytes, port_bytes;
+} vendors[] = {
+    {AUDIT_INTEL, &pagetable_format_ept, vmx_msr_bit, HVM_EFER_PASSES, 0x1000, 0x2000},
+    {AUDIT_INTEL, &pagetable_format_ept, vmx_msr_bit, HVM_EFER_PASSES | HVM_APIC, 0x1000, 0x2000},
+    {AUDIT_AMD, &pagetable_format_amd, svm_msr_bit, HVM_MSRS_C001, 0x2000, 0x3000},
+};
+
+static const struct vendor *vendor;
+static struct boot_info info;
+static struct plan plan;
+
+static enum status vcpu_init(struct vcpu *v) {
+    return both_vcpu_init(v, PAGE_SIZE, vendor->msr_bytes, vendor->port_bytes);
+}
+
+static bool unused_apic_update(UNUSED struct vcpu *v, UNUSED uint32_t words) {
+    return false;
+}
+static void unused_apic_mode(UNUSED struct vcpu *v) {
+}
+
+static struct vm *start(size_t number, uint32_t mitigations) {
+    vendor = &vendors[number];
+    fake_ops.audit_format = vendor->format;
+    fake_ops.npt_format = vendor->tables;
+    fake_ops.msr_bit = vendor->msr_bit;
+    fake_ops.features = vendor->features;
+    fake_ops.vcpu_init = vcpu_init;
+    fake_ops.apic_update = unused_apic_update;
+    fake_ops.apic_mode = unused_apic_mode;
+    fake_ops.npt_max_level = (mitigations & MITIGATE_SMALL_PAGES) != 0 ? 1 : 3;
+    struct vm *vm = fake_machine_start()->vm;
+    plan = (struct plan){.vm_count = 1};
+    plan.vms[0] = fake_plan;
+    vm->plan = &plan.vms[0];
+    info = (struct boot_info){.plan = &plan, .mitigations = mitigations};
+    return vm;
+}
+
+TEST(a_vm_as_it_is_made_passes) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        CHECK_U64(audit_vm(&info, start(i, 0)), STATUS_OK);
+        CHECK_U64(audit_vm(&info, start(i, MITIGATE_SMALL_PAGES)), STATUS_OK);
+    }
+}
+
+TEST(large_pages_in_spite_of_the_flaw) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vm *vm = start(i, 0);
+        info.mitigations = MITIGATE_SMALL_PAGES;
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+    }
+}
+
+static void add_page(struct pagetable *t, struct vm *vm, uint64_t gpa) {
+    CHECK_U64(pagetable_map(t, gpa, vm->plan->budget_base, PAGE_SIZE, PAGE_READ, PAGE_WB),
+              STATUS_OK);
+}
+
+TEST(a_page_too_many_in_each_root) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vm *vm = start(i, 0);
+        add_page(&vm->npt, vm, GIB);
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+
+        vm = start(i, 0);
+        add_page(&vm->compartment.npt, vm, COMPARTMENT_GPA + COMPARTMENT_SLOTS);
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+
+        vm = start(i, 0);
+        if (vm->xapic_page != NULL) {
+            add_page(&vm->npt_xapic, vm, LAPIC_BASE + PAGE_SIZE);
+            CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+        }
+    }
+}
+
+/* Each entry of the compartment's leaves in its span, with more rights. */
+TEST(a_right_too_many_of_the_compartment) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        static const uint64_t offsets[] = {0,
+                                           0x1000,
+                                           0x2000,
+                                           COMPARTMENT_TABLES,
+                                           COMPARTMENT_SLOTS + COMPARTMENT_STACK,
+                                           COMPARTMENT_SLOTS + COMPARTMENT_EXCHANGE};
+        for (size_t o = 0; o < ARRAY_SIZE(offsets); o++) {
+            struct vm *vm = start(i, 0);
+            uint64_t gpa = COMPARTMENT_GPA + offsets[o], *table = vm->compartment.npt.root;
+            for (unsigned shift = 39; shift > 12; shift -= 9) {
+                table = phys_pointer(HPA(table[gpa >> shift & 511] & BITS(12, 51)));
+            }
+            uint64_t *entry = &table[gpa >> 12 & 511];
+            CHECK(*entry != 0);
+            /* Writing, for what may not; executing for what may. */
+            uint64_t write = BIT(1), execute = vendor->format == AUDIT_INTEL ? BIT(2) : BIT(63);
+            *entry ^= (*entry & write) == 0 ? write : execute;
+            CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+        }
+    }
+}
+
+TEST(a_record_within_reach) {
+    struct vm *vm = start(0, 0);
+    vm->vcpus[0].vendor = vm->compartment.region;
+    CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+    vm = start(0, 0);
+    vm->vcpus[0].port_map = vm->compartment.region + vm->compartment.region_size - PAGE_SIZE;
+    CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+    vm = start(0, 0);
+    vm->compartment.region = (uint8_t *)vm;
+    CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+    vm = start(1, 0);
+    vm->xapic_page = vm->vcpus[0].msr_map;
+    CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+}
+
+TEST(maps_of_any_vcpu) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vm *vm = start(i, 0);
+        vm->vcpus[0].port_map[0x3f8 / 8] ^= 1;
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+    }
+}
+
+TEST_MAIN(T(a_vm_as_it_is_made_passes), T(large_pages_in_spite_of_the_flaw),
+          T(a_page_too_many_in_each_root), T(a_right_too_many_of_the_compartment),
+          T(a_record_within_reach), T(maps_of_any_vcpu))
