@@ -63,8 +63,6 @@ CIRCLES = [
     ("who panics asks the drivers, and they panic",
      """arch/x86_64/apic arch/x86_64/clock arch/x86_64/errata arch/x86_64/irq arch/x86_64/keyboard arch/x86_64/live
         arch/x86_64/mce arch/x86_64/panic arch/x86_64/percpu arch/x86_64/serial"""),
-    ("the table of stubs and what they call", "arch/x86_64/trap arch/x86_64/trap_entry"),
-    ("the first instructions of all CPUs are in one file", "arch/x86_64/entry arch/x86_64/smp arch/x86_64/start"),
 ]
 COMPARTMENT = "hv/compartment"
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before

@@ -48,11 +48,11 @@ extern const struct fixup image_fixups[], image_fixups_end[];
 /* For vmx/ and svm/. */
 
 /* From now on the task register is a guest's: no exception may look for a stack in the TSS. */
-void trap_use_no_tss(void);
+void idt_use_no_tss(void);
 /* An NMI, taken by the host or reported by a guest's exit: a CPU that panics stops all others. */
 void panic_nmi(void);
 #define IDT_ENTRIES 256u
-extern uint64_t trap_idt[IDT_ENTRIES][2];
+extern uint64_t idt_gates[IDT_ENTRIES][2];
 /* Into the log: the setting to change; STATUS_DENIED. */
 MUST_USE enum status both_locked_off(const char *name, const char *setting);
 /* Allocates v->vendor and both permission maps, as the policy tables have them. */
@@ -78,9 +78,9 @@ hpa_t paging_build(const struct boot_info *info); /* root of the host's tables *
 void paging_enable(void);                         /* each CPU: PAT, EFER, CR4, CR3, CR0 */
 void paging_verify(void);                         /* W^X, guards, page 0 */
 
-/* trap.c */
-void trap_init(void);
-void trap_load(void); /* each CPU: IDTR */
+/* idt.c */
+void idt_init(void);
+void idt_load(void); /* each CPU: IDTR */
 
 /* apic.c: the local APIC; irq.c: 8259 and I/O APIC. */
 void apic_init(void);                /* before any other */
@@ -130,8 +130,11 @@ void microcode_report(void);          /* into the log, once all CPUs run */
 /* smp.c */
 void smp_write_trampoline(const struct boot_info *info, hpa_t root);
 void smp_start_cpus(const struct boot_info *info);
-void smp_release_cpus(void);
-void smp_ap_main(struct cpu *cpu);
+
+/* ap.c */
+extern struct cpu *ap_starting; /* by smp.c, for trampoline.S */
+void ap_main(struct cpu *cpu);
+void ap_release_all(void); /* what waits since its start may go on */
 
 /* mitigate.c */
 /* Behind the choice of hvm: what guests get joins its features. */

@@ -45,7 +45,7 @@ struct cpu {
     ALIGNED(16) struct tss tss;
     ALIGNED(PAGE_SIZE) uint32_t vendor_page[PAGE_SIZE / 4]; /* VMXON region, host save area */
 };
-_Static_assert(offsetof(struct cpu, stack_top) == 0x08, "used in entry.S");
+_Static_assert(offsetof(struct cpu, stack_top) == 0x08, "used in trampoline.S");
 
 /* The running CPU. */
 static inline struct cpu *cpu_current(void) {

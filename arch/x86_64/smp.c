@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Starts the other CPUs one by one and holds them until the machine is divided: INIT, startup
- * messages, one trampoline page that nobody writes any more once it is filled. A CPU that does not
- * come is left out (plat_cpu_online()), with a warning. Source: Intel SDM "Multiple-Processor
- * Initialization".
+ * Starts the other CPUs one by one: INIT, startup messages, one trampoline page that nobody writes
+ * any more once it is filled. A CPU that does not come is left out (plat_cpu_online()), with a
+ * warning. Source: Intel SDM "Multiple-Processor Initialization".
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
@@ -13,15 +12,10 @@
 #define STARTUP_DELAY_US 200u
 #define START_LIMIT_US   1000000u
 
-/* entry.S: the trampoline, and the words in it that this file fills in. */
+/* trampoline.S: the page, and the words in it that this file fills in. */
 extern const uint8_t trampoline_start[], trampoline_end[], trampoline_gdt_base[],
     trampoline_long_jump[], trampoline_cr3[], trampoline_entry[];
 void ap_entry(void);
-
-/* The CPU being started, NULL = none; entry.S takes it. */
-struct cpu *smp_starting;
-
-static bool released;
 
 /* While the firmware's map still lets us write there: ours maps the page to be run only. */
 void smp_write_trampoline(const struct boot_info *info, hpa_t root) {
@@ -48,7 +42,7 @@ static void smp_report_absent(const struct config *config, unsigned cpu) {
 }
 
 static bool smp_start_cpu(unsigned i, uint32_t startup) {
-    __atomic_store_n(&smp_starting, cpu_get(i), __ATOMIC_RELEASE);
+    __atomic_store_n(&ap_starting, cpu_get(i), __ATOMIC_RELEASE);
     apic_send(cpu_get(i)->apic_id, startup);
     clock_delay_us(STARTUP_DELAY_US);
     apic_send(cpu_get(i)->apic_id, startup); /* lost on one which the first has woken */
@@ -56,7 +50,7 @@ static bool smp_start_cpu(unsigned i, uint32_t startup) {
     while (!plat_cpu_online(i) && clock_now_us() - start < START_LIMIT_US) {
         __builtin_ia32_pause();
     }
-    __atomic_store_n(&smp_starting, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&ap_starting, NULL, __ATOMIC_RELEASE);
     return plat_cpu_online(i);
 }
 
@@ -77,29 +71,4 @@ void smp_start_cpus(const struct boot_info *info) {
     log_info("%u of %u CPUs running, %s", online, plat_cpu_count(),
              apic_page.v == 0 ? "x2APIC" : "xAPIC");
     microcode_report();
-}
-
-/* On each of them, from entry.S, on its own stack. */
-void smp_ap_main(struct cpu *cpu) {
-    percpu_load(cpu);
-    trap_load();
-    microcode_load(cpu);
-    paging_enable();
-    errata_init_cpu();
-    mce_init_cpu();
-    apic_init_cpu(cpu);
-    apic_init_timer();
-    __atomic_store_n(&cpu->online, true, __ATOMIC_RELEASE);
-    while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE)) {
-        plat_wait();
-    }
-    irq_serve_consoles();
-    hv_cpu_main(cpu->index);
-}
-
-void smp_release_cpus(void) {
-    __atomic_store_n(&released, true, __ATOMIC_RELEASE);
-    for (unsigned i = 1; i < plat_cpu_count(); i++) {
-        plat_kick(i);
-    }
 }

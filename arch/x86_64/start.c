@@ -26,8 +26,8 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     percpu_init(info);
     microcode_init(info);
     percpu_load(cpu_get(0));
-    trap_init();
-    trap_load();
+    idt_init();
+    idt_load();
     hpa_t root = paging_build(info);
     smp_write_trampoline(info, root);
     paging_enable();
@@ -50,7 +50,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
 
     log_hooks.write = hv_console_log;
     hv_start(info);
-    smp_release_cpus();
+    ap_release_all();
     irq_serve_consoles();
     hv_cpu_main(0);
 }

@@ -1,54 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interrupt descriptor table and what each vector means on the host. An exception in the
- * hypervisor is a bug or broken hardware: panic. Called by trap_entry.S with interrupts off;
- * interrupts arrive only inside plat_take_interrupts() and plat_wait(). Also restarts the machine,
- * whose last resort is a table without entries. Sources: Intel SDM "Interrupt and Exception
- * Handling"; Intel chipset data sheets "Reset Control Register".
+ * What each vector means on the host. An exception in the hypervisor is a bug or broken hardware:
+ * panic. Called by trap_entry.S with interrupts off; interrupts arrive only inside
+ * plat_take_interrupts() and plat_wait(). Source: Intel SDM "Interrupt and Exception Handling".
  */
 #include "arch/x86_64/arch.h"
 
-#define GATE_INTERRUPT 0x8e00ull /* present, ring 0, 64-bit interrupt gate */
-#define TRAP_STUB_SIZE 16u
-
-#define RESET_CONTROL 0xcf9u
-#define SETTLE_US     50000u
-
-extern const uint8_t trap_stubs[];
 void trap_dispatch(struct trap_frame *frame);
-
-uint64_t trap_idt[IDT_ENTRIES][2];
-
-static const uint8_t ist_of_vector[IDT_ENTRIES] = {
-    [X86_DF] = STACK_DOUBLE_FAULT,
-    [X86_NMI] = STACK_NMI,
-    [X86_MC] = STACK_MACHINE_CHECK,
-};
-
-void trap_init(void) {
-    for (unsigned v = 0; v < IDT_ENTRIES; v++) {
-        uint64_t stub = (uintptr_t)trap_stubs + v * TRAP_STUB_SIZE;
-        trap_idt[v][0] = (stub & 0xffff) | (uint64_t)SELECTOR_CODE << 16 |
-                         (uint64_t)ist_of_vector[v] << 32 | GATE_INTERRUPT << 32 |
-                         (stub >> 16 & 0xffff) << 48;
-        trap_idt[v][1] = stub >> 32;
-    }
-}
-
-static void trap_load_idt(const void *base, uint16_t limit) {
-    struct table_pointer idtr = {limit, (uintptr_t)base};
-    __asm__ volatile("lidt %0" : : "m"(idtr));
-}
-
-void trap_load(void) {
-    trap_load_idt(trap_idt, sizeof(trap_idt) - 1);
-}
-
-void trap_use_no_tss(void) {
-    for (unsigned v = 0; v < IDT_ENTRIES; v++) {
-        trap_idt[v][0] &= ~(7ull << 32);
-    }
-}
 
 /* For a kick there is nothing to do: that the CPU leaves its guest or its wait is all it is for. */
 static void (*const host_handlers[IDT_ENTRIES])(void) = {
@@ -113,13 +71,4 @@ void plat_wait(void) {
     /* STI holds interrupts off for one more instruction: none can slip in before HLT. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
     trap_clear_behind_handlers();
-}
-
-void plat_machine_reset(void) {
-    port_out8(RESET_CONTROL, 0x02);
-    port_out8(RESET_CONTROL, 0x06);
-    clock_delay_us(SETTLE_US);
-    /* No handler for this, nor for the fault that follows: the CPU shuts down, the board resets. */
-    trap_load_idt(NULL, 0);
-    __asm__ volatile("int3");
 }

@@ -64,7 +64,7 @@ void vmx_write_host_state(void) {
         {VMCS_CODE_HOST_CR4, cr4_read()},
         {VMCS_CODE_HOST_TR_BASE, (uintptr_t)&cpu->tss},
         {VMCS_CODE_HOST_GDTR_BASE, (uintptr_t)cpu->gdt},
-        {VMCS_CODE_HOST_IDTR_BASE, (uintptr_t)trap_idt},
+        {VMCS_CODE_HOST_IDTR_BASE, (uintptr_t)idt_gates},
         {VMCS_CODE_HOST_RIP, vmx_host_rip()},
     };
     for (size_t i = 0; i < ARRAY_SIZE(vmx_zero_fields); i++) {
