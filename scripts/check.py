@@ -60,9 +60,6 @@ MISPLACED = {
 CIRCLES = [
     ("one terminal in two files, for its size", "hv/monitor/term hv/monitor/term_csi"),
     ("the prompt prints on the console that feeds it", "hv/monitor/command hv/monitor/console hv/monitor/regs"),
-    ("who panics asks the drivers, and they panic",
-     """arch/x86_64/apic arch/x86_64/clock arch/x86_64/errata arch/x86_64/irq arch/x86_64/keyboard arch/x86_64/live
-        arch/x86_64/mce arch/x86_64/panic arch/x86_64/percpu arch/x86_64/serial"""),
 ]
 COMPARTMENT = "hv/compartment"
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before

@@ -23,7 +23,7 @@ void ap_main(struct cpu *cpu) {
     while (!__atomic_load_n(&released, __ATOMIC_ACQUIRE)) {
         plat_wait();
     }
-    irq_serve_consoles();
+    consoles_serve();
     hv_cpu_main(cpu->index);
 }
 

@@ -152,9 +152,13 @@ static void apic_arm_host(struct cpu *cpu) {
     apic_arm(cpu);
 }
 
+static uint64_t apic_poll_ticks(void) {
+    return mul_div_u64(SERIAL_POLL_US, plat_tsc_hz(), 1000000);
+}
+
 void apic_poll_serial(void) {
     struct cpu *cpu = cpu_current();
-    cpu->poll_deadline = plat_tsc() + mul_div_u64(SERIAL_POLL_US, plat_tsc_hz(), 1000000);
+    cpu->poll_deadline = plat_tsc() + apic_poll_ticks();
     apic_arm_host(cpu);
 }
 
@@ -170,22 +174,25 @@ void plat_console_call(unsigned cpu) {
     }
 }
 
-void apic_timer_interrupt(void) {
+unsigned apic_timer_due(void) {
     struct cpu *cpu = cpu_current();
     uint64_t now = plat_tsc();
-    if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
-        serial_interrupt();
-        apic_poll_serial();
+    unsigned due = 0;
+
+    if (cpu->timer_deadline != 0 && now >= cpu->timer_deadline) {
+        due |= DUE_GUEST;
+        cpu->timer_deadline = 0;
     }
     if (cpu->console_deadline != 0 && now >= cpu->console_deadline) {
-        plat_console_timer_set(0);
-        hv_console_work();
+        due |= DUE_CONSOLE;
+        cpu->console_deadline = 0;
     }
-    if (cpu->timer_deadline != 0 && now >= cpu->timer_deadline) {
-        cpu->timer_deadline = 0;
-        hv_timer_expired();
+    if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
+        due |= DUE_SERIAL;
+        cpu->poll_deadline = now + apic_poll_ticks();
     }
-    apic_arm(cpu);
+    apic_arm_host(cpu);
+    return due;
 }
 
 void apic_end_interrupt(void) {

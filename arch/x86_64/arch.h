@@ -82,7 +82,7 @@ void paging_verify(void);                         /* W^X, guards, page 0 */
 void idt_init(void);
 void idt_load(void); /* each CPU: IDTR */
 
-/* apic.c: the local APIC; irq.c: 8259 and I/O APIC. */
+/* apic.c: the local APIC. */
 void apic_init(void);                /* before any other */
 extern hpa_t apic_page;              /* of the registers; 0 = x2APIC, which has none */
 void apic_init_cpu(struct cpu *cpu); /* each CPU */
@@ -90,9 +90,10 @@ void apic_init_timer(void);          /* each CPU, after clock_init() */
 /* To a CPU that the xAPIC cannot name, nothing. */
 void apic_send(uint32_t apic_id, uint32_t command);
 void apic_end_interrupt(void);
-void apic_timer_interrupt(void);
-/* serial_interrupt() is to run on this CPU every few milliseconds, for an UART without interrupts.
- */
+/* Of this CPU's deadlines, those that have passed: they are taken back, but for the UART's. */
+enum apic_due { DUE_SERIAL = BIT32(0), DUE_CONSOLE = BIT32(1), DUE_GUEST = BIT32(2) };
+unsigned apic_timer_due(void);
+/* DUE_SERIAL is to come on this CPU every few milliseconds, for an UART without interrupts. */
 void apic_poll_serial(void);
 /* Commands; ASSERT alone sends the vector that is added to it. */
 #define ICR_NMI     0x400u
@@ -100,11 +101,14 @@ void apic_poll_serial(void);
 #define ICR_STARTUP 0x600u /* | page number */
 #define ICR_ASSERT  0x4000u
 
-void irq_init(const struct boot_info *info);
-bool irq_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = there is no way */
-void irq_choose_console_cpu(void);                /* once the CPUs are up */
-/* Each CPU, once the machine is divided: the one that was chosen has the consoles interrupt it. */
-void irq_serve_consoles(void);
+/* ioapic.c: with the 8259s. */
+#define IOAPIC_ID_MAX 0xffu /* all CPUs: it knows 8 bits of an APIC ID */
+void ioapic_init(const struct boot_info *info);
+bool ioapic_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = there is no way */
+
+/* consoles.c */
+void consoles_choose_cpu(void); /* once the machine is divided */
+void consoles_serve(void);      /* each CPU, after that: the one that was chosen does */
 
 /* pci.c */
 void pci_stop_masters(void); /* before memory that devices may write to is given away */
@@ -157,5 +161,10 @@ void screen_init(const struct boot_framebuffer *fb);
 /* Once it is mapped write-combining: the console layer takes an empty screen for granted. */
 void screen_clear(void);
 
+/* fail.c: text is what is wrong, rsp the stack pointer where that was found. */
+typedef void fail_report(const char *text, uint64_t rsp);
+void fail_init(fail_report *report);
+
 /* panic.c */
+void panic_init(void);                                    /* the first step of all */
 NORETURN void panic_trap(const struct trap_frame *frame); /* an exception, vector 0 to 31 */

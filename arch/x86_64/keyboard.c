@@ -46,7 +46,7 @@ static void kbd_write(uint16_t port, uint8_t value) {
 }
 
 void keyboard_init(void) {
-    if (port_in8(KBD_STATUS) == 0xff || !irq_route_isa(KBD_IRQ, VECTOR_KEYBOARD)) {
+    if (port_in8(KBD_STATUS) == 0xff || !ioapic_route_isa(KBD_IRQ, VECTOR_KEYBOARD)) {
         return; /* no controller, or no way to hear of it */
     }
     kbd_write(KBD_STATUS, COMMAND_WRITE_CONFIG);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The last words: a bug of ours or broken hardware. The first CPU to come here stops all others by
- * NMI and reports, straight to the UART and the framebuffer; the machine then stays as it is,
- * readable, and never restarts by itself. Takes no lock and allocates nothing: anything may be held
- * or broken.
+ * The last words: a bug of ours or broken hardware, found by an exception or by fail.c's callers.
+ * The first CPU to come here stops all others by NMI and reports, straight to the UART and the
+ * framebuffer; the machine then stays as it is, readable, and never restarts by itself. Takes no
+ * lock and allocates nothing: anything may be held or broken.
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/trace.h"
@@ -161,17 +161,17 @@ static void panic_build(void) {
     panic_print("%s", plat_build_text(build));
 }
 
-void plat_panic(const char *format, ...) {
-    char text[LINE_SIZE];
-    uint64_t rsp;
-    __asm__ volatile("movq %%rsp, %0" : "=r"(rsp));
-    FMT_ARGUMENTS(text, format);
+static NORETURN void panic_report(const char *text, uint64_t rsp) {
     panic_begin();
     panic_print("BULKHEAD PANIC on CPU %u:", plat_cpu());
     panic_print("%s", text);
     panic_build();
     panic_calls(rsp);
     panic_finish();
+}
+
+void panic_init(void) {
+    fail_init(panic_report);
 }
 
 void panic_trap(const struct trap_frame *frame) {
@@ -185,8 +185,4 @@ void panic_trap(const struct trap_frame *frame) {
     panic_registers(frame);
     panic_calls(frame->rsp);
     panic_finish();
-}
-
-void assert_failed(const char *expression, const char *file, unsigned line) {
-    plat_panic("%s:%u: assertion failed: %s", file, line, expression);
 }

@@ -62,7 +62,7 @@ static void serial_update_ier(void) {
 /* Only COM1 to COM4 (3f8, 2f8, 3e8, 2e8) have a known IRQ: the first and the third 4, else 3. */
 void serial_init_interrupts(void) {
     bool known = (base | 0x110) == 0x3f8;
-    bool routed = known && irq_route_isa((base & 0x100) != 0 ? 4 : 3, VECTOR_SERIAL);
+    bool routed = known && ioapic_route_isa((base & 0x100) != 0 ? 4 : 3, VECTOR_SERIAL);
     lock_acquire(&lock); /* other CPUs write already */
     by_interrupts = routed;
     serial_update_ier();

@@ -18,6 +18,7 @@ static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NU
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     char build[PLAT_BUILD_SIZE];
 
+    panic_init();
     percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
     serial_init(info->config.console_port);
     screen_init(&info->framebuffer);
@@ -41,16 +42,16 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     pci_stop_masters();
 
     apic_init_cpu(cpu_get(0));
-    irq_init(info);
+    ioapic_init(info);
     clock_init(info, entry_tsc);
     log_hooks.wall_seconds = info->config.log_wall_clock ? plat_wall_seconds : NULL;
     apic_init_timer();
     smp_start_cpus(info);
-    irq_choose_console_cpu();
 
     log_hooks.write = hv_console_log;
     hv_start(info);
+    consoles_choose_cpu();
     ap_release_all();
-    irq_serve_consoles();
+    consoles_serve();
     hv_cpu_main(0);
 }

@@ -8,12 +8,27 @@
 
 void trap_dispatch(struct trap_frame *frame);
 
+/* The guest's first: the others may take their time. */
+static void trap_timer_interrupt(void) {
+    unsigned due = apic_timer_due();
+
+    if ((due & DUE_GUEST) != 0) {
+        hv_timer_expired();
+    }
+    if ((due & DUE_SERIAL) != 0) {
+        serial_interrupt();
+    }
+    if ((due & DUE_CONSOLE) != 0) {
+        hv_console_work();
+    }
+}
+
 /* For a kick there is nothing to do: that the CPU leaves its guest or its wait is all it is for. */
 static void (*const host_handlers[IDT_ENTRIES])(void) = {
     [VECTOR_SERIAL] = serial_interrupt,
     [VECTOR_KEYBOARD] = keyboard_interrupt,
     [VECTOR_CONSOLE] = hv_console_work,
-    [VECTOR_TIMER] = apic_timer_interrupt,
+    [VECTOR_TIMER] = trap_timer_interrupt,
 };
 
 /* See CPU_FIXUP in cpu.h. */

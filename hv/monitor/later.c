@@ -29,7 +29,7 @@ void later_init(struct later *l) {
 
 void later_go_live(struct later *l) {
     for (unsigned cpu = 0; cpu < plat_cpu_count() && l->free_cpu == LATER_NOBODY; cpu++) {
-        if (vcpu_of_cpu[cpu] == NULL && plat_cpu_online(cpu)) {
+        if (vcpu_cpu_is_free(cpu)) {
             l->free_cpu = cpu;
         }
     }

@@ -10,6 +10,7 @@
 #include "hv/vm/compartment.h"
 #include "hv/vm/hvm.h"
 #include "hv/vm/lapic.h"
+#include "hv/vm/plat.h"
 
 struct emulation;
 struct msr_policy;
@@ -138,5 +139,10 @@ unsigned vcpu_cpl(struct vcpu *v);
 bool vcpu_in_64_bit_mode(struct vcpu *v);
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
+
+/* Up, and without a guest: only once the machine is divided. */
+static inline bool vcpu_cpu_is_free(unsigned cpu) {
+    return plat_cpu_online(cpu) && vcpu_of_cpu[cpu] == NULL;
+}
 
 extern const struct lapic_ops vcpu_lapic_ops;

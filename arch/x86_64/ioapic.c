@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The way of ISA interrupts into the host: 8259s silenced, every I/O APIC pin masked, and the few
- * lines the consoles use routed to the CPU that serves them: one without a guest where there is
- * one, for no guest can waste its time. Called by start.c, smp.c and by the console drivers.
+ * lines the consoles use routed to the CPU that asks for them. Called by start.c and by the console
+ * drivers.
  * Sources: Intel 82093AA "I/O Advanced Programmable Interrupt Controller", Intel 8259A data sheet.
  */
 #include "arch/x86_64/arch.h"
@@ -15,14 +15,11 @@
 #define IOAPIC_VERSION 1u
 #define IOAPIC_PIN(n)  (0x10u + 2 * (n))
 
-#define APIC_ID_MAX 0xffu /* all of them */
-
 #define PIN_MASKED     BIT32(16)
 #define PIN_LEVEL      BIT32(15)
 #define PIN_ACTIVE_LOW BIT32(13)
 
 static const struct boot_info *machine;
-static unsigned console_cpu;
 
 static uint32_t *ioapic_select(const struct boot_ioapic *ioapic, uint32_t reg) {
     mmio_write32(phys_pointer(ioapic->base), reg);
@@ -50,7 +47,7 @@ static void pic_silence(uint16_t port, uint8_t vector, uint8_t cascade) {
     port_out8(data, 0xff);
 }
 
-void irq_init(const struct boot_info *info) {
+void ioapic_init(const struct boot_info *info) {
     machine = info;
     /* Moved away from the exceptions: even when masked, an 8259 may send a spurious interrupt. */
     pic_silence(PIC_MASTER, VECTOR_PIC, 4);
@@ -63,12 +60,12 @@ void irq_init(const struct boot_info *info) {
     }
 }
 
-bool irq_route_isa(unsigned irq, uint8_t vector) {
+bool ioapic_route_isa(unsigned irq, uint8_t vector) {
     const struct boot_isa_irq *line = &machine->isa_irqs[irq];
     uint64_t apic_id = cpu_current()->apic_id;
     for (unsigned i = 0; i < machine->ioapic_count; i++) {
         uint32_t pin = line->gsi - machine->ioapics[i].gsi_base;
-        if (pin < ioapic_pins(&machine->ioapics[i]) && apic_id < APIC_ID_MAX) {
+        if (pin < ioapic_pins(&machine->ioapics[i]) && apic_id < IOAPIC_ID_MAX) {
             uint32_t mode = line->active_low ? PIN_ACTIVE_LOW : 0;
             mode |= line->level ? PIN_LEVEL : 0;
             ioapic_set_pin(&machine->ioapics[i], pin, apic_id << 56 | mode | vector);
@@ -76,34 +73,4 @@ bool irq_route_isa(unsigned irq, uint8_t vector) {
         }
     }
     return false;
-}
-
-static bool irq_cpu_has_guest(const struct config *config, unsigned cpu) {
-    bool has = false;
-    for (uint32_t g = 0; g < config->guest_count; g++) {
-        has |= cpu_set_has(&config->guests[g].cpus, cpu);
-    }
-    return has;
-}
-
-/* The first CPU that interrupts can be sent to; the I/O APIC knows 8 bits of an APIC ID. */
-void irq_choose_console_cpu(void) {
-    console_cpu = 0;
-    for (unsigned i = 0; i < plat_cpu_count(); i++) {
-        bool reachable = plat_cpu_online(i) && cpu_get(i)->apic_id < APIC_ID_MAX;
-        if (reachable && !irq_cpu_has_guest(&machine->config, i)) {
-            console_cpu = i;
-            break;
-        }
-    }
-    bool shared = irq_cpu_has_guest(&machine->config, console_cpu);
-    log_info("consoles: served by cpu %u%s", console_cpu,
-             shared ? ", which has a guest: no CPU is free" : ", which has no guest");
-}
-
-void irq_serve_consoles(void) {
-    if (plat_cpu() == console_cpu) {
-        serial_init_interrupts();
-        keyboard_init();
-    }
 }
