@@ -108,7 +108,6 @@ static bool flat_is(const uint8_t *file, uint64_t size) {
     return !linux_is(file, size) && !elf_is(file, size);
 }
 
-/* In the order in which they are tried, as in guests/firmware/load.c. */
 static const struct {
     const char *lacks;
     bool (*is)(const uint8_t *file, uint64_t size);
@@ -124,12 +123,16 @@ static const struct {
 };
 _Static_assert(ARRAY_SIZE(kinds) == BULKHEAD_KERNEL_TYPES, "a kind without a reader");
 
+/* In the order of guests/firmware/load.c. A flat binary cannot be told: it has to be named. */
 static uint32_t kernel_recognise(const uint8_t *file, uint64_t size) {
-    uint32_t type = BULKHEAD_KERNEL_LINUX;
-    while (type < BULKHEAD_KERNEL_FLAT && !kinds[type].is(file, size)) {
-        type++;
+    static const uint32_t tried[] = {BULKHEAD_KERNEL_LINUX, BULKHEAD_KERNEL_MULTIBOOT,
+                                     BULKHEAD_KERNEL_ELF};
+    for (size_t i = 0; i < ARRAY_SIZE(tried); i++) {
+        if (kinds[tried[i]].is(file, size)) {
+            return tried[i];
+        }
     }
-    return type == BULKHEAD_KERNEL_FLAT ? BULKHEAD_KERNEL_ANY : type;
+    return BULKHEAD_KERNEL_ANY;
 }
 
 static const char *kernel_hint(const uint8_t *file, uint64_t size) {

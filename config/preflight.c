@@ -107,13 +107,29 @@ static const struct feature features[] = {
      "The guests' clocks may run unevenly while the CPU saves power; there is nothing to set."},
 };
 
+static bool is_asked(enum word word, bool vmx, bool svm) {
+    switch (word) {
+    case PROCESSOR:
+    case PROCESSOR_2:
+    case EPT_VPID:
+        return vmx;
+    case SVM_EDX:
+        return svm;
+    case EXT1_EDX:
+    case EXT7_EDX:
+    case WORDS:
+        break;
+    }
+    return true;
+}
+
 static void add_features(const uint64_t words[WORDS], bool vmx, bool svm, const char *nested,
                          struct preflight_report *report) {
     for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
         const struct feature *f = &features[i];
         bool there = (words[f->word] & f->mask) == f->mask;
         const char *hint = f->without == PREFLIGHT_LACK && nested != NULL ? nested : f->hint;
-        bool asked = f->word > SVM_EDX || (f->word == SVM_EDX ? svm : vmx);
+        bool asked = is_asked(f->word, vmx, svm);
 
         if (asked && there) {
             add_line(report, f->what, PREFLIGHT_OK, hint, "yes");

@@ -7,6 +7,7 @@
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
+#include "hv/lib/range.h"
 
 #define PIC_MASTER 0x20u
 #define PIC_SLAVE  0xa0u
@@ -64,11 +65,12 @@ bool ioapic_route_isa(unsigned irq, uint8_t vector) {
     const struct boot_isa_irq *line = &machine->isa_irqs[irq];
     uint64_t apic_id = cpu_current()->apic_id;
     for (unsigned i = 0; i < machine->ioapic_count; i++) {
-        uint32_t pin = line->gsi - machine->ioapics[i].gsi_base;
-        if (pin < ioapic_pins(&machine->ioapics[i]) && apic_id < IOAPIC_ID_MAX) {
+        const struct boot_ioapic *ioapic = &machine->ioapics[i];
+        bool here = range_has_number(ioapic->gsi_base, ioapic_pins(ioapic), line->gsi);
+        if (here && apic_id < IOAPIC_ID_MAX) {
             uint32_t mode = line->active_low ? PIN_ACTIVE_LOW : 0;
             mode |= line->level ? PIN_LEVEL : 0;
-            ioapic_set_pin(&machine->ioapics[i], pin, apic_id << 56 | mode | vector);
+            ioapic_set_pin(ioapic, line->gsi - ioapic->gsi_base, apic_id << 56 | mode | vector);
             return true;
         }
     }

@@ -47,8 +47,14 @@ enum event_type {
     EVENT_EXCEPTION,
     EVENT_SOFT_INTERRUPT,
     EVENT_INT1,
-    EVENT_SOFT_EXCEPTION /* INT3, INTO */
+    EVENT_SOFT_EXCEPTION, /* INT3, INTO */
+    EVENT_TYPES
 };
+
+/* Raised by an instruction, whose length goes in with it. */
+static inline bool event_type_is_soft(unsigned type) {
+    return type == EVENT_SOFT_INTERRUPT || type == EVENT_INT1 || type == EVENT_SOFT_EXCEPTION;
+}
 
 struct event {
     uint8_t type, vector; /* enum event_type */
@@ -126,6 +132,10 @@ enum hvm_reg {
 
 enum hvm_seg { HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, HVM_LDT, HVM_TR, HVM_GDT, HVM_IDT };
 #define HVM_SEG_COUNT 10
+/* All but the two descriptor tables have a selector and attributes. */
+static inline bool hvm_seg_has_selector(enum hvm_seg seg) {
+    return seg != HVM_GDT && seg != HVM_IDT;
+}
 
 /* attr: descriptor bits 8-15 in 0-7, bits 20-23 in 12-15 (the VMX access-rights layout), bit 16 =
  * unusable. */

@@ -8,6 +8,7 @@
 
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
+#include "hv/lib/range.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
@@ -273,7 +274,7 @@ const struct msr_policy *msr_policy_find(uint32_t msr) {
         const struct msr_policy *p = &msr_policies[middle];
         if (msr < p->msr) {
             high = middle;
-        } else if (msr - p->msr < p->count) {
+        } else if (range_has_number(p->msr, p->count, msr)) {
             return (p->needs & ~hvm->features) == 0 ? p : NULL;
         } else {
             low = middle + 1;
@@ -304,7 +305,7 @@ void msr_reset(struct vcpu *v) {
 /* Guests touch the same few registers over and over: the last find of each kind is tried first. */
 static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, unsigned write) {
     const struct msr_policy **last = &v->msr_last[write];
-    if (UNLIKELY(*last == NULL || msr - (*last)->msr >= (*last)->count)) {
+    if (UNLIKELY(*last == NULL || !range_has_number((*last)->msr, (*last)->count, msr))) {
         *last = msr_policy_find(msr);
     }
     return *last;

@@ -14,6 +14,12 @@ static inline bool range_contains(uint64_t outer_base, uint64_t outer_size, uint
            size <= outer_size - (base - outer_base);
 }
 
+/* True if number is one of the count from first on. One comparison: below first, the difference
+ * wraps around to a large one. */
+static inline bool range_has_number(uint32_t first, uint32_t count, uint32_t number) {
+    return number - first < count;
+}
+
 /* True if both ranges share at least one address. */
 static inline bool range_overlaps(uint64_t base_a, uint64_t size_a, uint64_t base_b,
                                   uint64_t size_b) {

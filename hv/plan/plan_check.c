@@ -157,18 +157,22 @@ static void check_image(struct checker *c, const struct plan_vm *vm, const struc
     }
 }
 
+static bool is_count(uint32_t n, uint32_t most) {
+    return n != 0 && n <= most;
+}
+
 /* The counts that every later loop relies on. */
 static bool check_shape(struct checker *c) {
     const struct config *config = &c->info->config;
     uint32_t count = c->plan->vm_count;
-    bool good = count == config->guest_count && count != 0 && count <= CONFIG_MAX_GUESTS;
+    bool good = count == config->guest_count && is_count(count, CONFIG_MAX_GUESTS);
     if (!good) {
         refuse(c, "%u VMs for %u guests", count, config->guest_count);
     }
     for (uint32_t i = 0; good && i < count; i++) {
         const struct plan_vm *vm = &c->plan->vms[i];
-        good = vm->config == &config->guests[i] && vm->region_count - 1 < PLAN_MAX_REGIONS &&
-               vm->cpu_count - 1 < PLAN_MAX_VCPUS;
+        good = vm->config == &config->guests[i] && is_count(vm->region_count, PLAN_MAX_REGIONS) &&
+               is_count(vm->cpu_count, PLAN_MAX_VCPUS);
         if (!good) {
             refuse(c, "VM %u is not guest %u of the file, or has %u CPUs or %u pieces of memory", i,
                    i, vm->cpu_count, vm->region_count);

@@ -27,12 +27,12 @@ static inline uint32_t event_encode(const struct event *e) {
 /* And back; EVENT_NONE if its valid bit is clear. */
 static inline struct event event_decode(uint32_t word, uint32_t error, uint32_t insn_len) {
     struct event e = {.type = word >> 8 & 7, .vector = (uint8_t)word};
-    if ((word & EVENT_VALID) == 0 || e.type > EVENT_SOFT_EXCEPTION) {
+    if ((word & EVENT_VALID) == 0 || e.type >= EVENT_TYPES) {
         e.type = EVENT_NONE;
     }
     e.has_error = (word & EVENT_HAS_ERROR) != 0;
     e.error = e.has_error ? error : 0;
-    e.insn_len = e.type >= EVENT_SOFT_INTERRUPT ? (uint8_t)insn_len : 0;
+    e.insn_len = event_type_is_soft(e.type) ? (uint8_t)insn_len : 0;
     return e;
 }
 

@@ -231,7 +231,7 @@ static void lapic_send(struct lapic *l, uint32_t command, uint32_t high) {
         message.destination = high;
     }
     message.level = false; /* whatever the command says: SDM vol. 3 "Interrupt Command Register" */
-    if (UNLIKELY(message.vector < VECTOR_FIRST) && message.delivery_mode <= APIC_LOWEST) {
+    if (UNLIKELY(message.vector < VECTOR_FIRST) && apic_delivers_vector(message.delivery_mode)) {
         lapic_report(l, ERROR_SEND);
     }
     if (message.delivery_mode == APIC_INIT && (command & COMMAND_ASSERT) == 0) {
@@ -310,7 +310,7 @@ void lapic_cr8_write(struct lapic *l, uint8_t value) {
 /* Timer. A count is measured modulo 2^64, so that it goes on when the guest sets its TSC. */
 
 static bool lapic_timer_counts(const struct lapic *l) {
-    return l->timer_mode <= TIMER_PERIODIC;
+    return l->timer_mode == TIMER_ONE_SHOT || l->timer_mode == TIMER_PERIODIC;
 }
 
 /* Guest TSC ticks in which the counter goes down by count. */

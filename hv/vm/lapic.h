@@ -29,6 +29,10 @@
  */
 enum apic_delivery { APIC_FIXED, APIC_LOWEST, APIC_SMI, APIC_NMI = 4, APIC_INIT, APIC_SIPI };
 #define APIC_EXTINT 7 /* the 8259 is asked for the vector; only at LINT0 */
+/* These go to the IRR; the others are events of their own. */
+static inline bool apic_delivers_vector(unsigned mode) {
+    return mode == APIC_FIXED || mode == APIC_LOWEST;
+}
 enum apic_shorthand { APIC_NAMED, APIC_SELF, APIC_ALL, APIC_OTHERS };
 struct apic_message {
     uint8_t vector, delivery_mode, shorthand; /* the modes are those of the two enums */

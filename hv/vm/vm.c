@@ -116,6 +116,12 @@ static enum status vm_load_texts(struct vm *vm, struct bulkhead_start *start) {
     return s;
 }
 
+#define NOWHERE ALIGN_DOWN(UINT64_MAX / 2, PAGE_SIZE) /* no guest has memory there */
+
+static uint64_t vm_place_below(uint64_t top, uint64_t size) {
+    return size <= top ? ALIGN_DOWN(top - size, PAGE_SIZE) : NOWHERE;
+}
+
 enum status vm_load(struct vm *vm) {
     const struct boot_image *kernel = vm->plan->kernel, *initrd = vm->plan->initrd;
     struct bulkhead_start start = {
@@ -130,10 +136,9 @@ enum status vm_load(struct vm *vm) {
     };
     memcpy(start.uuid, vm->plan->uuid, sizeof(start.uuid));
     enum status s = vm_load_texts(vm, &start);
-    /* What does not fit gets an address far above all memory. */
     uint64_t top = vm->low_ram - BULKHEAD_TABLES_SIZE;
-    start.initrd.gpa = ALIGN_DOWN(top - start.initrd.size, PAGE_SIZE);
-    start.kernel.gpa = ALIGN_DOWN(start.initrd.gpa - kernel->size, PAGE_SIZE);
+    start.initrd.gpa = vm_place_below(top, start.initrd.size);
+    start.kernel.gpa = vm_place_below(start.initrd.gpa, kernel->size);
     const struct {
         uint64_t gpa;
         const void *from;

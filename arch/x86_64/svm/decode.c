@@ -94,8 +94,8 @@ void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct v
 /* APM "EXITINTINFO" and "EVENTINJ" have one form. */
 struct event svm_event_decode(uint64_t word) {
     struct event e = event_decode((uint32_t)word, (uint32_t)(word >> 32), 0);
-    bool soft = e.type == EVENT_EXCEPTION && (e.vector == 3 || e.vector == 4);
-    e.type = soft || e.type > EVENT_EXCEPTION ? (uint8_t)EVENT_NONE : e.type;
+    bool int3_or_into = e.type == EVENT_EXCEPTION && (e.vector == 3 || e.vector == 4);
+    e.type = int3_or_into || event_type_is_soft(e.type) ? (uint8_t)EVENT_NONE : e.type;
     return e;
 }
 

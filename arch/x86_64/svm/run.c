@@ -86,8 +86,7 @@ static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v
         svm_read_details(v, e, x);
     }
     bool unknown = (svm_caps.features & SVM_HAS_NEXT_RIP) == 0 || x->insn_len == 0;
-    if (UNLIKELY(unknown) && e.form >= FORM_INSTRUCTION && e.form <= FORM_CR &&
-        !exit_find_length(v, x)) {
+    if (UNLIKELY(unknown) && svm_form_wants_length(e.form) && !exit_find_length(v, x)) {
         x->kind = EXIT_CHANGED;
     }
     return v;

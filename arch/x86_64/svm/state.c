@@ -141,8 +141,9 @@ static const uint8_t svm_segment_of[HVM_SEG_COUNT] = {
     HVM_ES, HVM_CS, HVM_SS, HVM_DS, HVM_FS, HVM_GS, VMCB_LDT, VMCB_TR, VMCB_GDT, VMCB_IDT,
 };
 
+/* Those that VMRUN does not switch. APM "VMSAVE and VMLOAD Instructions". */
 static bool svm_segment_is_live(enum hvm_seg seg) {
-    return seg >= HVM_FS && seg <= HVM_TR;
+    return seg == HVM_FS || seg == HVM_GS || seg == HVM_LDT || seg == HVM_TR;
 }
 
 static void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment *out) {
@@ -152,7 +153,7 @@ static void svm_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment
         svm_fetch_live(s);
     }
     *out = (struct hvm_segment){.base = in->base, .limit = in->limit, .selector = in->selector};
-    if (seg < HVM_GDT) {
+    if (hvm_seg_has_selector(seg)) {
         out->attr = (in->attr & VMCB_ATTR_LOW) | (in->attr & VMCB_ATTR_HIGH)
                                                      << VMCB_ATTR_HIGH_SHIFT;
         out->attr |= (in->attr & VMCB_ATTR_PRESENT) == 0 ? SEG_UNUSABLE : 0;

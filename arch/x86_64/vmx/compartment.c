@@ -65,7 +65,7 @@ static void vmx_compartment_write_controls(const struct vcpu *v) {
 static void vmx_compartment_write_segment(enum hvm_seg seg, uint32_t limit, uint32_t attr) {
     vmcs_write64(VMCS_64(VMCS_NTH(GUEST_BASE0, seg)), 0);
     vmcs_write32(VMCS_32(VMCS_NTH(GUEST_LIMIT0, seg)), limit);
-    if (seg < HVM_GDT) {
+    if (hvm_seg_has_selector(seg)) {
         vmcs_write32(VMCS_32(VMCS_NTH(GUEST_ATTR0, seg)), attr);
         vmcs_write16(VMCS_16(VMCS_NTH(GUEST_SELECTOR0, seg)), 0);
     }

@@ -16,10 +16,11 @@ static void decode_cr(const struct vmx_raw *raw, struct vmexit *x) {
 }
 
 /*
- * SDM "Exit Qualification for APIC-Access VM Exits", bits 15:12. From TYPE_PHYSICAL on the CPU has
- * accessed a table of its own; type 3 comes with an event that tells.
+ * SDM "Exit Qualification for APIC-Access VM Exits", bits 15:12. With a physical access the CPU has
+ * gone through a table of its own, in an event's delivery or not; type 3 comes with an event that
+ * tells.
  */
-enum { TYPE_WRITE = 1, TYPE_FETCH = 2, TYPE_PHYSICAL = 10 };
+enum { TYPE_WRITE = 1, TYPE_FETCH = 2, TYPE_PHYSICAL_EVENT = 10, TYPE_PHYSICAL = 15 };
 
 static void decode_nested_fault(const struct vmx_raw *raw, struct vmexit *x) {
     uint64_t q = raw->qualification, type = q >> 12 & 15;
@@ -27,10 +28,11 @@ static void decode_nested_fault(const struct vmx_raw *raw, struct vmexit *x) {
         vmx_decode_ept_violation(raw, x);
         return;
     }
+    bool physical = type == TYPE_PHYSICAL_EVENT || type == TYPE_PHYSICAL;
     x->fault = (struct exit_nested_fault){.gpa = GPA(LAPIC_BASE | (q & (PAGE_SIZE - 1))),
                                           .write = type == TYPE_WRITE,
                                           .execute = type == TYPE_FETCH,
-                                          .in_page_walk = type >= TYPE_PHYSICAL};
+                                          .in_page_walk = physical};
 }
 
 static void decode_apic(const struct vmx_raw *raw, struct vmexit *x) {

@@ -229,7 +229,7 @@ static void vmx_get_segment(struct vcpu *v, enum hvm_seg seg, struct hvm_segment
         .base = vmcs_read64(VMCS_64(VMCS_NTH(GUEST_BASE0, seg))),
         .limit = vmcs_read32(VMCS_32(VMCS_NTH(GUEST_LIMIT0, seg))),
     };
-    if (seg < HVM_GDT) {
+    if (hvm_seg_has_selector(seg)) {
         out->attr = vmcs_read32(VMCS_32(VMCS_NTH(GUEST_ATTR0, seg)));
         out->selector = vmcs_read16(VMCS_16(VMCS_NTH(GUEST_SELECTOR0, seg)));
     }
@@ -239,7 +239,7 @@ static void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_s
     (void)v;
     vmcs_write64(VMCS_64(VMCS_NTH(GUEST_BASE0, seg)), in->base);
     vmcs_write32(VMCS_32(VMCS_NTH(GUEST_LIMIT0, seg)), in->limit);
-    if (seg < HVM_GDT) {
+    if (hvm_seg_has_selector(seg)) {
         vmcs_write32(VMCS_32(VMCS_NTH(GUEST_ATTR0, seg)), in->attr);
         vmcs_write16(VMCS_16(VMCS_NTH(GUEST_SELECTOR0, seg)), in->selector);
     }
@@ -269,7 +269,7 @@ static void vmx_inject(struct vcpu *v) {
     if (UNLIKELY(e->insn_len != 0)) {
         vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e->insn_len);
     }
-    if (e->type >= EVENT_EXCEPTION) {
+    if (e->type == EVENT_EXCEPTION || event_type_is_soft(e->type)) {
         vmx_leave_shadow();
     }
     if (event_sets_rf(e)) {
