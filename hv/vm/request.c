@@ -45,7 +45,7 @@ static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
     if (m->delivery_mode == APIC_SIPI) {
         __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
     }
-    if (m->delivery_mode > APIC_LOWEST || lapic_accept(&v->lapic, m->vector, m->level)) {
+    if (!apic_delivers_vector(m->delivery_mode) || lapic_accept(&v->lapic, m->vector, m->level)) {
         vcpu_request(v, vm_requests[m->delivery_mode]);
     }
 }
