@@ -8,14 +8,36 @@
 #include "hv/vm/lapic.h"
 
 /* Register numbers: the x2APIC MSR less 800h, or the offset in the xAPIC page divided by 16. */
-enum { REG_ID = 0x02, REG_VERSION, REG_LDR = 0x0d, REG_DFR, REG_SVR, REG_ESR = 0x28 };
-enum { REG_TPR = 0x08, REG_PPR = 0x0a, REG_EOI, REG_ISR = 0x10, REG_TMR = 0x18, REG_IRR = 0x20 };
+enum lapic_register {
+    REG_ID = 0x02,
+    REG_VERSION = 0x03,
+    REG_TPR = 0x08,
+    REG_ARBITRATION = 0x09, /* older CPUs' */
+    REG_PPR = 0x0a,
+    REG_EOI = 0x0b,
+    REG_REMOTE_READ = 0x0c, /* older CPUs' */
+    REG_LDR = 0x0d,
+    REG_DFR = 0x0e,
+    REG_SVR = 0x0f,
+    REG_ISR = 0x10, /* the first of eight; so are the next two */
+    REG_TMR = 0x18,
+    REG_IRR = 0x20,
+    REG_ESR = 0x28,
+    REG_ICR = 0x30,
+    REG_ICR_HIGH = 0x31,
+    REG_LVT_TIMER = 0x32,
+    REG_LVT_THERMAL = 0x33,
+    REG_LVT_PERFORMANCE = 0x34,
+    REG_LVT_LINT0 = 0x35,
+    REG_LVT_LINT1 = 0x36,
+    REG_LVT_ERROR = 0x37,
+    REG_INITIAL = 0x38,
+    REG_CURRENT = 0x39,
+    REG_DIVIDE = 0x3e,
+    REG_SELF_IPI = 0x3f,
+};
 #define COMMAND_ASSERT BIT32(14)
-enum { REG_ICR = 0x30, REG_ICR_HIGH, REG_SELF_IPI = 0x3f };
-/* Thermal and performance are between timer and LINT0. */
-enum { REG_LVT_TIMER = 0x32, REG_LVT_LINT0 = 0x35, REG_LVT_ERROR = 0x37 };
-enum { REG_INITIAL = 0x38, REG_CURRENT, REG_DIVIDE = 0x3e };
-#define X2APIC_MSR 0x800u
+#define X2APIC_MSR     0x800u
 
 #define PV_EOI_PENDING BIT32(0) /* of the guest's word: no EOI yet */
 
@@ -41,7 +63,8 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
      BITS(REG_ISR, REG_ESR) | BIT(REG_ICR) | BITS(REG_LVT_TIMER, REG_CURRENT) | BIT(REG_DIVIDE))
 /* The xAPIC's, those of older CPUs (arbitration priority, remote read) included. */
 #define XAPIC_REGISTERS                                                                            \
-    (X2APIC_READABLE | BIT(9) | BIT(REG_EOI) | BIT(0xc) | BIT(REG_DFR) | BIT(REG_ICR_HIGH))
+    (X2APIC_READABLE | BIT(REG_ARBITRATION) | BIT(REG_EOI) | BIT(REG_REMOTE_READ) | BIT(REG_DFR) | \
+     BIT(REG_ICR_HIGH))
 #define X2APIC_WRITABLE                                                                            \
     (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
      BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
@@ -59,10 +82,10 @@ static const uint64_t writable_bits[LAPIC_REGISTERS] = {
     [REG_ICR] = 0xffffffff000cdfff,
     [REG_ICR_HIGH] = 0xff000000,
     [REG_LVT_TIMER] = 0x750ff,
-    [REG_LVT_TIMER + 1] = 0x157ff,
-    [REG_LVT_TIMER + 2] = 0x157ff,
-    [REG_LVT_TIMER + 3] = 0x1f7ff,
-    [REG_LVT_TIMER + 4] = 0x1f7ff,
+    [REG_LVT_THERMAL] = 0x157ff,
+    [REG_LVT_PERFORMANCE] = 0x157ff,
+    [REG_LVT_LINT0] = 0x1f7ff,
+    [REG_LVT_LINT1] = 0x1f7ff,
     [REG_LVT_ERROR] = 0x150ff,
     [REG_INITIAL] = UINT32_MAX,
     [REG_DIVIDE] = 0x0b,
