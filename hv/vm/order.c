@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns a VM's state and what the operator asks of it: a queue that any CPU fills, and the table of
- * what each request means in each state. The queue is emptied on the VM's own CPU alone, in the
+ * Owns a VM's state and what the operator asks of it: the table of all that moves a state, and a
+ * queue that any CPU fills. The queue is emptied on the VM's own CPU alone, in the
  * order of the requests, so that no decision rests on a state that is out of date. Called by the
  * operator's commands, by the run loop and by hv/exit/life.c.
  */
@@ -17,11 +17,6 @@ const char *vm_state_name(enum vm_state state) {
         [VM_RUNNING] = "running", [VM_STOPPING] = "stopping",
     };
     return names[state];
-}
-
-void vm_set_state(struct vm *vm, enum vm_state state) {
-    __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
-    vm_state_changed(vm);
 }
 
 /* The queue is one word, four bits a request, the oldest in the lowest; 0 ends it. */
@@ -40,24 +35,75 @@ enum order_action {
     ORDER_ACTIONS
 };
 
-static const uint8_t order_actions[VM_STATES][VM_COMMANDS] = {
-    [VM_STOPPED] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
-    [VM_OFF] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
-    [VM_CRASHED] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
-    [VM_HALTED] = {[VM_COMMAND_START] = ORDER_START, [VM_COMMAND_RESET] = ORDER_START},
-    [VM_DELAYED] = {[VM_COMMAND_START] = ORDER_START,
-                    [VM_COMMAND_STOP] = ORDER_STAY,
-                    [VM_COMMAND_KILL] = ORDER_STAY,
-                    [VM_COMMAND_RESET] = ORDER_START},
-    [VM_STARTING] = {[VM_COMMAND_STOP] = ORDER_UNPLUG, [VM_COMMAND_KILL] = ORDER_UNPLUG},
-    [VM_RUNNING] = {[VM_COMMAND_STOP] = ORDER_PRESS,
-                    [VM_COMMAND_KILL] = ORDER_UNPLUG,
-                    [VM_COMMAND_RESET] = ORDER_RESET},
-    [VM_STOPPING] = {[VM_COMMAND_START] = ORDER_WAIT,
-                     [VM_COMMAND_STOP] = ORDER_PRESS,
-                     [VM_COMMAND_KILL] = ORDER_UNPLUG,
-                     [VM_COMMAND_RESET] = ORDER_RESET},
+/* What moves a state: the operator's commands, by their numbers, and what comes by itself. */
+enum order_request {
+    ORDER_BEGIN = VM_COMMANDS, /* the hypervisor has started: as the config says */
+    ORDER_DUE,                 /* a restart was held back long enough */
+    ORDER_READY,               /* the first instruction is next */
+    ORDER_END,                 /* of the run or of its start: hv/exit/life.c decides */
 };
+
+#define IS_OFF  (BIT32(VM_STOPPED) | BIT32(VM_OFF) | BIT32(VM_CRASHED) | BIT32(VM_HALTED))
+#define IS_LIVE (BIT32(VM_STARTING) | BIT32(VM_RUNNING) | BIT32(VM_STOPPING))
+#define STAYS   VM_STATES /* the state is the same after it, too */
+
+/* All that can happen to a state. A command that no row names changes nothing. */
+static const struct transition {
+    uint32_t from; /* a bit for each state */
+    unsigned request;
+    enum vm_state to;
+    enum order_action action;
+} transitions[] = {
+    {IS_OFF | BIT32(VM_DELAYED), VM_COMMAND_START, VM_STARTING, ORDER_START},
+    {IS_OFF | BIT32(VM_DELAYED), VM_COMMAND_RESET, VM_STARTING, ORDER_START},
+    {BIT32(VM_DELAYED), VM_COMMAND_STOP, VM_STOPPED, ORDER_STAY},
+    {BIT32(VM_DELAYED), VM_COMMAND_KILL, VM_STOPPED, ORDER_STAY},
+    {BIT32(VM_STARTING), VM_COMMAND_STOP, STAYS, ORDER_UNPLUG},
+    {BIT32(VM_RUNNING), VM_COMMAND_STOP, VM_STOPPING, ORDER_PRESS},
+    {BIT32(VM_STOPPING), VM_COMMAND_STOP, STAYS, ORDER_PRESS},
+    {BIT32(VM_STOPPING), VM_COMMAND_START, STAYS, ORDER_WAIT},
+    {BIT32(VM_RUNNING) | BIT32(VM_STOPPING), VM_COMMAND_RESET, STAYS, ORDER_RESET},
+    {IS_LIVE, VM_COMMAND_KILL, STAYS, ORDER_UNPLUG},
+    {BIT32(VM_STOPPED), ORDER_BEGIN, VM_STARTING, ORDER_NOTHING},
+    {BIT32(VM_STOPPED), ORDER_BEGIN, STAYS, ORDER_NOTHING},
+    {BIT32(VM_DELAYED), ORDER_DUE, VM_STARTING, ORDER_NOTHING},
+    {BIT32(VM_STARTING), ORDER_READY, VM_RUNNING, ORDER_NOTHING},
+    {IS_LIVE, ORDER_END, VM_STOPPED, ORDER_NOTHING},
+    {IS_LIVE, ORDER_END, VM_OFF, ORDER_NOTHING},
+    {IS_LIVE, ORDER_END, VM_CRASHED, ORDER_NOTHING},
+    {IS_LIVE, ORDER_END, VM_HALTED, ORDER_NOTHING},
+    {IS_LIVE, ORDER_END, VM_STARTING, ORDER_NOTHING},
+    {IS_LIVE, ORDER_END, VM_DELAYED, ORDER_NOTHING},
+};
+
+static const struct transition *transition_find(enum vm_state from, enum vm_command command) {
+    static const struct transition nothing = {.to = STAYS, .action = ORDER_NOTHING};
+
+    for (size_t i = 0; i < ARRAY_SIZE(transitions); i++) {
+        const struct transition *t = &transitions[i];
+        if ((t->from >> from & 1) != 0 && t->request == (unsigned)command) {
+            return t;
+        }
+    }
+    return &nothing;
+}
+
+bool vm_may_become(enum vm_state from, enum vm_state to) {
+    for (size_t i = 0; i < ARRAY_SIZE(transitions); i++) {
+        const struct transition *t = &transitions[i];
+        bool leads_there = t->to == to || (t->to == STAYS && from == to);
+        if ((t->from >> from & 1) != 0 && leads_there) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void vm_set_state(struct vm *vm, enum vm_state state) {
+    ASSERT(vm_may_become(vm->state, state));
+    __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
+    vm_state_changed(vm);
+}
 
 static void order_nothing(struct vm *vm, enum vm_command command) {
     static const char *const words[VM_COMMANDS] = {[VM_COMMAND_START] = "start",
@@ -76,7 +122,6 @@ static void order_forgive(struct vm *vm) {
 
 static void order_start(struct vm *vm, enum vm_command command) {
     order_forgive(vm);
-    vm_set_state(vm, VM_STARTING);
     vm_log(vm, LOG_INFO, "%s by the operator", command == VM_COMMAND_RESET ? "reset" : "started");
 }
 
@@ -84,9 +129,8 @@ static void order_start(struct vm *vm, enum vm_command command) {
 static void order_press(struct vm *vm, UNUSED enum vm_command command) {
     uint32_t seconds = vm->plan->config->stop_timeout;
 
-    if (vm->state == VM_RUNNING) {
+    if (vm->stop_due == 0) {
         vm->stop_due = plat_tsc() + seconds * plat_tsc_hz();
-        vm_set_state(vm, VM_STOPPING);
     }
     vm_press_power_button(vm);
     vm_log(vm, LOG_INFO, "asked to switch off (power button), has %u s for it", seconds);
@@ -102,7 +146,6 @@ static void order_reset(struct vm *vm, UNUSED enum vm_command command) {
 }
 
 static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
-    vm_set_state(vm, VM_STOPPED);
     vm_log(vm, LOG_INFO, "stopped by the operator");
 }
 
@@ -145,7 +188,7 @@ static enum vm_command order_take(struct vm *vm) {
 
     do {
         command = (enum vm_command)(queue & ORDER_MASK);
-        if (order_actions[vm->state][command] == ORDER_WAIT) {
+        if (transition_find(vm->state, command)->action == ORDER_WAIT) {
             return VM_COMMAND_NONE;
         }
     } while (queue != 0 && !__atomic_compare_exchange_n(&vm->orders, &queue, queue >> ORDER_BITS,
@@ -160,7 +203,11 @@ void vm_take_orders(struct vm *vm) {
         if (command == VM_COMMAND_NONE) {
             return;
         }
-        order_run[order_actions[vm->state][command]](vm, command);
+        const struct transition *t = transition_find(vm->state, command);
+        if (t->to != STAYS) {
+            vm_set_state(vm, t->to);
+        }
+        order_run[t->action](vm, command);
     }
 }
 

@@ -122,7 +122,10 @@ void vm_take_orders(struct vm *vm);
 /* The same: ends a guest that was to switch itself off in time. When it wants to be called again,
  * on the host's TSC, 0 = not. */
 uint64_t vm_watch_stop(struct vm *vm);
-/* The one place that changes a state; before the line that tells of it. On the VM's own CPU. */
+/* Is there anything that leads from one state to the other? */
+bool vm_may_become(enum vm_state from, enum vm_state to);
+/* The one place that changes a state, to what it may become; before the line that tells of it. On
+ * the VM's own CPU. */
 void vm_set_state(struct vm *vm, enum vm_state state);
 
 /* One byte leaves the guest's UART, for hv/monitor/console.c; false = no room now,

@@ -182,7 +182,7 @@ TEST(what_a_request_does_in_each_state) {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];
         begin();
-        vm_set_state(fake_vm, r->from);
+        fake_vm->state = r->from;
         v0->requests = 0;
         CHECK(vm_command(fake_vm, r->command));
         CHECK_U64(v0->requests, REQUEST_ORDER);
@@ -194,9 +194,33 @@ TEST(what_a_request_does_in_each_state) {
     }
 }
 
+/* Who is off starts, who starts runs or ends, who runs ends; nothing jumps. */
+TEST(what_a_state_may_become) {
+#define S(name) BIT(VM_##name)
+    static const uint64_t next[VM_STATES] = {
+        [VM_STOPPED] = S(STOPPED) | S(STARTING),
+        [VM_OFF] = S(STARTING),
+        [VM_CRASHED] = S(STARTING),
+        [VM_HALTED] = S(STARTING),
+        [VM_DELAYED] = S(STARTING) | S(STOPPED),
+        [VM_STARTING] =
+            S(RUNNING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
+        [VM_RUNNING] = S(RUNNING) | S(STOPPING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) |
+                       S(CRASHED) | S(HALTED),
+        [VM_STOPPING] =
+            S(STOPPING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
+    };
+#undef S
+    for (enum vm_state from = 0; from < VM_STATES; from++) {
+        for (enum vm_state to = 0; to < VM_STATES; to++) {
+            CHECK_U64(vm_may_become(from, to), next[from] >> to & 1);
+        }
+    }
+}
+
 TEST(a_queue_has_an_end_and_a_kill_is_always_heard) {
     begin();
-    vm_set_state(fake_vm, VM_STOPPING);
+    fake_vm->state = VM_STOPPING;
     for (unsigned i = 0; i < 16; i++) {
         CHECK(vm_command(fake_vm, VM_COMMAND_START));
     }
@@ -286,7 +310,7 @@ TEST(the_state_shown_is_the_state) {
 /* The run loop must not go to sleep with a request to leave. */
 TEST(a_kill_is_done_in_the_same_look) {
     begin();
-    vm_set_state(fake_vm, VM_RUNNING);
+    fake_vm->state = VM_RUNNING;
     v0->requests = 0;
     CHECK(vm_command(fake_vm, VM_COMMAND_START));
     CHECK(vcpu_service(v0));
@@ -697,11 +721,12 @@ TEST(a_kill_ends_the_scrubbing) {
     CHECK_TOLD("stopped by the operator\n");
 }
 
-TEST_MAIN(T(what_a_request_does_in_each_state), T(a_queue_has_an_end_and_a_kill_is_always_heard),
-          T(stop_and_start_in_one_breath), T(kill_and_start_in_one_breath),
-          T(the_state_shown_is_the_state), T(a_kill_is_done_in_the_same_look),
-          T(a_guest_that_does_not_follow_is_stopped_by_force), T(a_second_press_wins_no_time),
-          T(a_guest_switches_itself_off_at_its_button), T(the_clocks_line_is_a_wake_up_event),
+TEST_MAIN(T(what_a_request_does_in_each_state), T(what_a_state_may_become),
+          T(a_queue_has_an_end_and_a_kill_is_always_heard), T(stop_and_start_in_one_breath),
+          T(kill_and_start_in_one_breath), T(the_state_shown_is_the_state),
+          T(a_kill_is_done_in_the_same_look), T(a_guest_that_does_not_follow_is_stopped_by_force),
+          T(a_second_press_wins_no_time), T(a_guest_switches_itself_off_at_its_button),
+          T(the_clocks_line_is_a_wake_up_event),
           T(who_was_asked_to_switch_off_does_not_start_again),
           T(restarts_in_a_row_are_held_back_ever_longer),
           T(a_reset_after_a_long_life_is_never_held_back), T(a_loop_of_resets_cannot_fill_the_log),
