@@ -9,6 +9,7 @@ and after each line with addresses one line for each of them. The file with the 
 that panicked; the build id in the text tells whether it is. Needs binutils.
 """
 import argparse
+import bisect
 import os
 import re
 import subprocess
@@ -36,6 +37,26 @@ def build_id(elf):
     if not found:
         raise Refused(f"{elf} has no build id; is it build/bulkhead.elf?")
     return found[1]
+
+
+def symbols(elf):
+    """Address and name of each function, sorted; without linker.ld's names for places."""
+    found = re.findall(r"^([0-9a-f]+) [tT] ((?!image_)\S+)$", run("nm", "-n", elf), re.M)
+    return [(int(address, 16), name) for address, name in found]
+
+
+def without_strangers(found, table):
+    """
+    Functions that the linker threw away keep their debug information at address 0, where the entry lies: the symbol
+    table has the last word.
+    """
+    starts = [address for address, _ in table]
+    for offset, lines in found.items():
+        start, name = table[max(bisect.bisect_right(starts, offset) - 1, 0)]
+        said = lines[-1].removeprefix("(inlined by) ").split(" ")[0]
+        if said.split(".")[0] != name.split(".")[0]:
+            found[offset] = [f"{name}+{offset - start:#x}"]
+    return found
 
 
 def places(elf, offsets):
@@ -66,7 +87,7 @@ def symbolize(text, elf):
     if not said:
         out.append(f"(the text names no build: nobody knows whether {elf} belongs to it)")
     wanted = {where for line in text.splitlines() for _, where in offsets_of(line)}
-    known = places(elf, sorted(wanted)) if wanted else {}
+    known = without_strangers(places(elf, sorted(wanted)), symbols(elf)) if wanted else {}
     for line in text.splitlines():
         out.append(line.rstrip())
         for shown, where in offsets_of(line):

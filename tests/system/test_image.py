@@ -212,10 +212,11 @@ class Image(Boot):
         note = subprocess.run(["readelf", "-n", elf], stdout=subprocess.PIPE, check=True, text=True).stdout
         build = re.search(r"Build ID: ([0-9a-f]{16})", note)[1]
         at = int(re.search(r"([0-9a-f]+) \S hv_start$", names, re.M)[1], 16)
-        text = f"Bulkhead 1.2.3, build {build}, text at 0x1000\nat 0x2000 (text+{at:#x})\n"
+        text = f"Bulkhead 1.2.3, build {build}, text at 0x1000\nat 0x2000 (text+{at:#x})\ncalled from text+0x17\n"
         status, said = self.symbolize(text)
         expect_that(status == 0 and re.search(r"text\+%#x  hv_start at \S*hv/monitor/start\.c:\d+" % at, said),
                     "hv_start with its file and line", said)
+        expect_that("text+0x17  arch_entry+0x16" in said, "the entry, and no function that was thrown away", said)
         status, said = self.symbolize(text.replace(build, "0123456789abcdef"))
         expect_that(status == 1 and "is of build" in said and "take the file" in said, "the other build refused", said)
 

@@ -26,6 +26,7 @@ extern struct vmx_caps vmx_caps;
 extern uint32_t vmx_controls[VMX_WORDS];
 
 extern struct hvm_ops vmx_ops;
+_Static_assert(VMCS_CODE_HOST_RSP == 0x6c14, "used in enter.S");
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, host_stack) == 0x80,
                "used in enter.S");
 
