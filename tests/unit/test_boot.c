@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The parts of boot/ that need no firmware: the list of memory ranges, the ELF loader, the ACPI
- * tables. What comes from outside is fed broken in most tests.
+ * tables, the device path. What comes from outside is fed broken in most tests.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -336,5 +336,121 @@ TEST(acpi_pm_timer) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
+/* Device paths. UEFI Specification "Generic Device Path Structures", "Hard Drive". */
+
+enum { ACPI_NODE = 2, MEDIA_NODE = 4, END_NODE = 0x7f, HARD_DRIVE = 1, CD_ROM = 2 };
+enum { SIGNATURE_NONE, SIGNATURE_MBR, SIGNATURE_GUID };
+
+static uint8_t path[4096];
+static size_t path_length;
+
+/* Appends a node of length bytes, its body 0, 1, 2 and so on; returns where it begins. */
+static uint8_t *path_node(uint8_t type, uint8_t subtype, uint16_t length) {
+    uint8_t *node = path + path_length;
+    node[0] = type;
+    node[1] = subtype;
+    node[2] = (uint8_t)length;
+    node[3] = (uint8_t)(length >> 8);
+    for (unsigned i = 4; i < length; i++) {
+        node[i] = (uint8_t)i;
+    }
+    path_length += length;
+    return node;
+}
+
+static void path_begin(void) {
+    memset(path, 0, sizeof(path));
+    path_length = 0;
+    path_node(ACPI_NODE, 1, 12);
+}
+
+/* The partition's signature: bytes 24 to 39 of its node, and what kind it is in byte 41. */
+static uint8_t *path_partition(uint8_t signature_type) {
+    uint8_t *node = path_node(MEDIA_NODE, HARD_DRIVE, 42);
+    node[40] = 2; /* a GUID partition table; that is the disk's matter */
+    node[41] = signature_type;
+    return node;
+}
+
+TEST(device_path_guid) {
+    static const uint8_t want[UUID_SIZE] = {27, 26, 25, 24, 29, 28, 31, 30,
+                                            32, 33, 34, 35, 36, 37, 38, 39};
+    uint8_t uuid[UUID_SIZE] = {0};
+    path_begin();
+    path_partition(SIGNATURE_GUID);
+    path_node(MEDIA_NODE, 4, 20);
+    path_node(END_NODE, 0xff, 4);
+    CHECK(device_path_partition(path, uuid));
+    CHECK(memcmp(uuid, want, sizeof(want)) == 0);
+}
+
+TEST(device_path_other_signature) {
+    uint8_t uuid[UUID_SIZE] = {0};
+    path_begin();
+    path_partition(SIGNATURE_MBR);
+    path_node(END_NODE, 0xff, 4);
+    CHECK(device_path_partition(path, uuid));
+    for (unsigned i = 0; i < UUID_SIZE; i++) {
+        CHECK_U64(uuid[i], 24 + i);
+    }
+}
+
+/* A node's length has 16 bits, and one longer than today's is read. */
+TEST(device_path_long_nodes) {
+    uint8_t uuid[UUID_SIZE] = {0};
+    path_begin();
+    path_node(ACPI_NODE, 3, 0x123);
+    uint8_t *node = path_node(MEDIA_NODE, HARD_DRIVE, 60);
+    node[41] = SIGNATURE_GUID;
+    path_node(END_NODE, 0xff, 4);
+    CHECK(device_path_partition(path, uuid));
+    CHECK_U64(uuid[0], 27);
+}
+
+/* Other media, other types with the same subtype, and nodes too short are no partition. */
+TEST(device_path_no_partition) {
+    uint8_t uuid[UUID_SIZE];
+    memset(uuid, 0xee, sizeof(uuid));
+    path_begin();
+    path_node(MEDIA_NODE, CD_ROM, 42);
+    path_node(ACPI_NODE, HARD_DRIVE, 42);
+    path_node(MEDIA_NODE, HARD_DRIVE, 41);
+    path_node(END_NODE, 0xff, 4);
+    path_partition(SIGNATURE_GUID); /* after the end */
+    CHECK(!device_path_partition(path, uuid));
+    for (unsigned i = 0; i < UUID_SIZE; i++) {
+        CHECK_U64(uuid[i], 0xee);
+    }
+}
+
+/* A node of less than its own header would be walked for ever, or into its own middle. */
+TEST(device_path_broken) {
+    for (uint16_t length = 0; length <= 4; length++) {
+        uint8_t uuid[UUID_SIZE];
+        path_begin();
+        uint8_t *node = path_node(ACPI_NODE, 1, 4);
+        path_length += length < 4 ? (size_t)length : 0;
+        path_partition(SIGNATURE_GUID);
+        path_node(END_NODE, 0xff, 4);
+        node[2] = (uint8_t)length;
+        CHECK_U64(device_path_partition(path, uuid), length == 4);
+    }
+}
+
+/* A path without an end is left after 64 nodes. */
+TEST(device_path_without_end) {
+    for (unsigned before = 61; before < 70; before++) {
+        uint8_t uuid[UUID_SIZE];
+        path_begin();
+        for (unsigned i = 0; i < before; i++) {
+            path_node(ACPI_NODE, 1, 4);
+        }
+        path_partition(SIGNATURE_GUID);
+        CHECK_U64(device_path_partition(path, uuid), 1 + before < 64);
+    }
+}
+
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
-          T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer))
+          T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer),
+          T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
+          T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The making of a VM and what its memory holds at its start, on the fake machine: struct
+ * bulkhead_start with its texts, the files at the top of low RAM, the firmware; and what is said
+ * when something does not fit.
+ */
+#include "fake_machine.h"
+#include "hv/lib/phys.h"
+
+static char told[0x4000];
+
+static uint64_t now_us(void) {
+    return 0;
+}
+
+static void keep(enum log_level level, const char *line, size_t length) {
+    (void)level;
+    size_t used = strlen(told);
+    if (used + length < sizeof(told)) {
+        memcpy(told + used, line, length);
+        told[used + length] = '\0';
+    }
+}
+
+static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
+
+static uint8_t kernel_file[3 * MIB / 2 + 5], initrd_file[5000];
+static struct boot_image kernel, initrd;
+
+static void fill(uint8_t *at, size_t size, unsigned seed) {
+    for (size_t i = 0; i < size; i++) {
+        at[i] = (uint8_t)((i * 31 + i / 256 + seed) | 1);
+    }
+}
+
+static void begin(void) {
+    log_init(&hooks, LOG_INFO);
+    told[0] = '\0';
+    (void)fake_machine_start();
+    fill(kernel_file, sizeof(kernel_file), 1);
+    fill(initrd_file, sizeof(initrd_file), 2);
+    kernel = (struct boot_image){.base = HPA((uintptr_t)kernel_file), .size = sizeof(kernel_file)};
+    initrd = (struct boot_image){.base = HPA((uintptr_t)initrd_file), .size = sizeof(initrd_file)};
+    fake_plan.kernel = &kernel;
+    fake_plan.initrd = &initrd;
+    for (unsigned i = 0; i < UUID_SIZE; i++) {
+        fake_plan.uuid[i] = (uint8_t)(0xa0 + i);
+    }
+    strcpy(fake_plan.serial, "serial-1");
+    strcpy(fake_config.initrd, "guests/web.img");
+    strcpy(fake_config.cmdline, "console=ttyS0 quiet");
+    strcpy(fake_config.asset_tag, "");
+    fake_config.type = BULKHEAD_KERNEL_LINUX;
+}
+
+static const uint8_t *at(uint64_t gpa) {
+    return gmem_pointer(&fake_vm->mem, GPA(gpa), 1);
+}
+
+static struct bulkhead_start loaded(void) {
+    struct bulkhead_start start;
+    memset(phys_pointer(fake_plan.regions[0].hpa), 0xee, FAKE_RAM); /* no NUL where none is put */
+    CHECK_U64(vm_load(fake_vm), STATUS_OK);
+    memcpy(&start, at(BULKHEAD_START_GPA), sizeof(start));
+    return start;
+}
+
+static void check_text(const struct bulkhead_piece *piece, uint64_t gpa, const char *text) {
+    CHECK_U64(piece->gpa, gpa);
+    CHECK_U64(piece->size, strlen(text));
+    CHECK(memcmp(at(gpa), text, strlen(text) + 1) == 0);
+}
+
+TEST(what_the_firmware_is_told) {
+    begin();
+    struct bulkhead_start start = loaded();
+    CHECK_U64(start.magic, BULKHEAD_START_MAGIC);
+    CHECK_U64(start.size, sizeof(start));
+    CHECK_U64(start.vcpu_count, 1);
+    CHECK_U64(start.low_ram, FAKE_RAM);
+    CHECK_U64(start.high_ram, 0);
+    CHECK_U64(start.kernel_type, BULKHEAD_KERNEL_LINUX);
+    CHECK_U64(start.memory_map.size, 0);
+    CHECK_U64(start.rsdp, 0);
+    CHECK(memcmp(start.uuid, fake_plan.uuid, UUID_SIZE) == 0);
+}
+
+/* One after the other behind the struct, each with its NUL; an empty one is there as well. */
+TEST(texts) {
+    begin();
+    struct bulkhead_start start = loaded();
+    uint64_t gpa = BULKHEAD_START_GPA + sizeof(start);
+    check_text(&start.initrd_path, gpa, "guests/web.img");
+    check_text(&start.cmdline, gpa += strlen("guests/web.img") + 1, "console=ttyS0 quiet");
+    check_text(&start.name, gpa += strlen("console=ttyS0 quiet") + 1, "fake");
+    check_text(&start.serial, gpa += strlen("fake") + 1, "serial-1");
+    check_text(&start.asset_tag, gpa += strlen("serial-1") + 1, "");
+    CHECK_U64(*at(gpa + 1), 0xee);
+}
+
+/* The longest texts that a config can have stay below the firmware. */
+TEST(longest_texts_end_below_the_firmware) {
+    begin();
+    memset(fake_config.initrd, 'i', sizeof(fake_config.initrd) - 1);
+    memset(fake_config.cmdline, 'c', sizeof(fake_config.cmdline) - 1);
+    memset(fake_config.asset_tag, 'a', sizeof(fake_config.asset_tag) - 1);
+    memset(fake_plan.serial, 's', sizeof(fake_plan.serial) - 1);
+    struct bulkhead_start start = loaded();
+    uint64_t end = start.asset_tag.gpa + start.asset_tag.size + 1;
+    CHECK(end <= BULKHEAD_FIRMWARE_GPA);
+    CHECK_U64(start.cmdline.size, sizeof(fake_config.cmdline) - 1);
+    CHECK(memcmp(at(BULKHEAD_FIRMWARE_GPA), plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) == 0);
+    memset(fake_config.initrd, 0, sizeof(fake_config.initrd));
+    memset(fake_config.cmdline, 0, sizeof(fake_config.cmdline));
+}
+
+/* At the top of low RAM: the initrd above the kernel, both on pages, room for tables above. */
+TEST(files) {
+    begin();
+    fake_interrupts_taken = 0;
+    struct bulkhead_start start = loaded();
+    uint64_t top = FAKE_RAM - BULKHEAD_TABLES_SIZE;
+    CHECK_U64(start.initrd.size, sizeof(initrd_file));
+    CHECK_U64(start.initrd.gpa, top - 2 * PAGE_SIZE);
+    CHECK_U64(start.kernel.size, sizeof(kernel_file));
+    CHECK_U64(start.kernel.gpa, start.initrd.gpa - ALIGN_UP(sizeof(kernel_file), PAGE_SIZE));
+    CHECK(memcmp(at(start.kernel.gpa), kernel_file, sizeof(kernel_file)) == 0);
+    CHECK(memcmp(at(start.initrd.gpa), initrd_file, sizeof(initrd_file)) == 0);
+    CHECK_U64(*at(start.initrd.gpa + sizeof(initrd_file)), 0xee);
+    CHECK(memcmp(at(BULKHEAD_FIRMWARE_GPA), plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) == 0);
+    /* Five texts, the kernel in two pieces, the initrd, the firmware, the struct. */
+    CHECK_U64(fake_interrupts_taken, 5 + 2 + 1 + 1 + 1);
+}
+
+TEST(no_initrd) {
+    begin();
+    fake_plan.initrd = NULL;
+    fake_config.initrd[0] = '\0';
+    struct bulkhead_start start = loaded();
+    CHECK_U64(start.initrd.size, 0);
+    CHECK_U64(start.initrd_path.size, 0);
+    CHECK_U64(start.kernel.gpa,
+              FAKE_RAM - BULKHEAD_TABLES_SIZE - ALIGN_UP(sizeof(kernel_file), PAGE_SIZE));
+}
+
+/* More than there is: refused, and nothing is written outside the guest's memory. */
+TEST(a_kernel_larger_than_memory) {
+    begin();
+    kernel.size = 2 * FAKE_RAM;
+    CHECK_U64(vm_load(fake_vm), STATUS_NOT_FOUND);
+}
+
+static uint64_t mapped_size(const struct npt *npt, uint64_t gpa, unsigned *type) {
+    struct npt_leaf leaf;
+    if (npt_lookup(npt, gpa, &leaf) != STATUS_OK) {
+        return 0;
+    }
+    *type = leaf.type;
+    return leaf.size;
+}
+
+/* Two pieces of memory, the second one above 4 GiB. */
+TEST(memory_above_4_gib) {
+    begin();
+    struct vm *vm = NULL;
+    unsigned type = 99;
+    fake_plan.region_count = 2;
+    fake_plan.regions[1] = fake_plan.regions[0];
+    fake_plan.regions[0].size = 6 * MIB;
+    fake_plan.regions[1].gpa = GPA(PLAN_HIGH_RAM);
+    fake_plan.regions[1].hpa.v += 6 * MIB;
+    fake_plan.regions[1].size = 2 * MIB;
+    CHECK_U64(vm_create(&fake_plan, &vm), STATUS_OK);
+    CHECK_U64(vm->low_ram, 6 * MIB);
+    CHECK_U64(vm->high_ram, 2 * MIB);
+    CHECK(mapped_size(&vm->npt, PLAN_HIGH_RAM, &type) != 0);
+    CHECK_U64(type, NPT_WB);
+    CHECK_U64(mapped_size(&vm->npt, 6 * MIB, &type), 0);
+    CHECK_U64(vm_load(vm), STATUS_OK);
+    struct bulkhead_start start;
+    memcpy(&start, gmem_pointer(&vm->mem, GPA(BULKHEAD_START_GPA), sizeof(start)), sizeof(start));
+    CHECK_U64(start.high_ram, 2 * MIB);
+}
+
+/* Wherever the budget ends, the VM is refused with a reason, never half made. */
+TEST(budgets_too_small) {
+    begin();
+    unsigned refused = 0;
+    for (uint64_t size = PAGE_SIZE; size < FAKE_BUDGET; size += PAGE_SIZE) {
+        struct vm *vm = NULL;
+        fake_plan.budget_size = size;
+        fake_plan.cpu_count = 2;
+        fake_plan.cpus[1] = 1;
+        told[0] = '\0';
+        if (vm_create(&fake_plan, &vm) == STATUS_OK) {
+            CHECK(vm != NULL);
+            break;
+        }
+        CHECK(vm == NULL);
+        CHECK(strstr(told, "out of memory: ") != NULL);
+        CHECK(size <= sizeof(struct vm) ||
+              strstr(told, "fake: error: cannot be created: out of memory\n") != NULL);
+        refused++;
+    }
+    CHECK(refused > sizeof(struct vm) / PAGE_SIZE + 3);
+}
+
+/* The first reason stands, whatever comes after it; every vCPU is asked to leave. */
+TEST(the_first_reason_to_leave_stands) {
+    begin();
+    vm_leave(fake_vm, LEAVE_RESET, "the first");
+    vm_leave(fake_vm, LEAVE_POWER_OFF, "the second");
+    CHECK_U64(fake_vm->leave, LEAVE_RESET);
+    CHECK_STR(fake_vm->leave_reason, "the first");
+    CHECK((fake_vm->vcpus[0].requests & REQUEST_LEAVE) != 0);
+}
+
+TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),
+          T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(budgets_too_small),
+          T(the_first_reason_to_leave_stands))
