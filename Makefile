@@ -349,18 +349,17 @@ test-full-kernel: all usb test-guests
 	$(call SYSTEM_TEST) full-kernel
 
 # Which lines the tests run, room by room, against the floors in tests/coverage/floors.txt; what share of faults made by
-# hand, one line at a time, the unit tests see. `make test` runs the short forms.
-MUTATE_COUNT ?= 400
-MUTATE_FLOOR := 75
+# a script, one line at a time, the unit tests see (floors: tests/mutate/floors.txt). `make test` runs the short forms.
+MUTATE_COUNT ?= 1000
 .PHONY: coverage coverage-short mutate mutate-short
 coverage:
 	@$(PYTHON) -B scripts/coverage.py --build $(BUILD)/coverage $(addprefix --target ,$(TARGET)) $(if $(WRITE_DOCS),--write-docs) $(TESTS)
 coverage-short:
 	@$(PYTHON) -B scripts/coverage.py --build $(BUILD)/coverage --unit-only
 mutate:
-	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count $(MUTATE_COUNT) --floor $(MUTATE_FLOOR)
+	@$(PYTHON) -B scripts/mutate.py --build $(BUILD) --count $(MUTATE_COUNT) $(if $(WRITE_DOCS),--write-docs)
 mutate-short:
-	@$(PYTHON) -B scripts/mutate.py --build $(BUILD)/mutate --count 12 --floor 60
+	@$(PYTHON) -B scripts/mutate.py --build $(BUILD) --count 100
 
 # The README's picture, from the test that reads it.
 screenshot:
@@ -494,7 +493,8 @@ help:
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'
 	@echo '                  updates the README; the pages are in build/coverage/html'
-	@echo 'make mutate       breaks one line at a time and expects a red unit test; MUTATE_COUNT=0 tries all'
+	@echo 'make mutate       breaks one line at a time and expects a red unit test; MUTATE_COUNT=0 tries all;'
+	@echo '                  WRITE_DOCS=1 updates the README'
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bench-linux  exits of a Debian guest by reason, idle and a timer tick; WRITE_DOCS=1 as above'

@@ -24,6 +24,7 @@ ROOMS = ["boot", "config", "hv/lib", "hv/plan", "hv/mem", "hv/vm", "hv/exit", "h
          "hv/compartment/dev", "hv/compartment/emulate", "arch/x86_64", "arch/x86_64/vmx", "arch/x86_64/svm"]
 SUMS = {"hv": "hv/", "hv + arch": ("hv/", "arch/")}
 DUMP = re.compile(rb"<<gcda (\S+)\r?\n(.*?)>>gcda", re.S)
+UNIT_FLAGS = "HOST_COUNTERS=--coverage -fprofile-update=atomic -fno-sanitize=all -w"
 LCOV = ["--quiet", "--rc", "lcov_branch_coverage=0"]
 
 
@@ -44,13 +45,16 @@ def capture(folder, output):
         "--output-file", output, stderr=subprocess.DEVNULL)
 
 
+def unit_folder(build):
+    return build / "unit-counted"
+
+
 def count_unit(build):
     """The unit tests, without sanitizers: those come with `make unit`."""
-    folder = build / "unit-counted"
+    folder = unit_folder(build)
     for old in folder.rglob("*.gcda"):
         old.unlink()
-    flags = "HOST_COUNTERS=--coverage -fprofile-update=atomic -fno-sanitize=all -w"
-    make(f"BUILD={folder}", flags, "unit")
+    make(f"BUILD={folder}", UNIT_FLAGS, "unit")
     output = build / "unit.info"
     capture(folder / "host", output)
     return output
@@ -95,7 +99,7 @@ def merge_dumps(build, logs):
 
 def count_machines(build, targets, boots):
     """The hypervisor and its EFI application in the emulators."""
-    make(f"BUILD={build}", "COVERAGE=1", "all", "usb", "test-guests")
+    make(f"BUILD={build}", "COVERAGE=1", "all", "usb", "test-guests", "bhcheck")
     shutil.rmtree(build / "test", ignore_errors=True)
     command = [sys.executable, "-B", "tests/system/run.py", "--build", build]
     for target in targets:
@@ -164,15 +168,17 @@ def judge(kind, share):
 
 def write_readme(unit, both):
     """The table between the two marks of the README."""
-    rows = ["| room | lines | unit tests | with the emulators |", "|---|---|---|---|"]
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    # The last column is scripts/mutate.py's.
+    rows = ["| room | lines | unit tests | with the emulators | faults seen |", "|---|---|---|---|---|"]
     both = both or {}
     for room in [*ROOMS, *SUMS]:
         def percent(share):
             ran, lines = share.get(room, (0, 0))
             return f"{100 * ran / lines:.0f} %" if lines else "-"
-        rows.append(f"| {room} | {both.get(room, unit[room])[1]} | {percent(unit)} | {percent(both)} |")
-    readme = ROOT / "README.md"
-    text = readme.read_text()
+        seen = re.search(rf"^\| {re.escape(room)} \|.*\| ([^|]*) \|$", text, re.M)
+        rows.append(f"| {room} | {both.get(room, unit[room])[1]} | {percent(unit)} | {percent(both)} | {seen[1] if seen else '-'} |")
     begin, end = "<!-- coverage -->\n", "<!-- /coverage -->"
     before, after = text.index(begin) + len(begin), text.index(end)
     readme.write_text(text[:before] + "\n".join(rows) + "\n" + text[after:])
@@ -208,4 +214,5 @@ def main():
     return failed != 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

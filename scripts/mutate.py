@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Breaks one line at a time and expects a unit test to turn red: mutate.py [--count N] [--seed N] [--floor PERCENT] [FILE ...]
+"""Breaks one line at a time and expects a unit test to turn red: mutate.py [--count N] [--seed N] [--write-docs] [FILE ...]
 
-Each fault is one small change of one line of hv/ (or of FILEs): an operator turned round, a condition negated, a
-number one off, a statement left out. The code is built into one shared library, which the unit tests' programs load, so
-that a fault costs one compilation and no linking of tests. Faults that do not compile do not count. What no test saw is
-printed as a diff of one line. Without --count: all lines. The last line is "N passed, N failed": one test, that
-the share seen is not below the floor.
+Each fault is one small change of one line of hv/ (or of FILEs): an operator turned round, a condition negated, a number
+one off, a statement left out. It costs one compilation, without sanitizers, and one link for each test that runs the
+line (gcc's counters tell which, in the build of `make coverage-short`) until one is red. What none saw is tried again
+with sanitizers. Changes that do not compile, that make the same code, or that tests/mutate/equivalent.txt names with a
+reason do not count. What no test saw is printed as a diff of one line. Without --count: all lines.
+
+The share seen of hv/, and of each room of which enough was tried, must not be below its floor in
+tests/mutate/floors.txt. The last line is "N passed, N failed".
 """
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import random
@@ -18,13 +22,18 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
+import coverage
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# What a fault is allowed to take: it may loop for ever.
-TEST_SECONDS = 20
-# As in an executable, calls inside a file may be folded in: else tests would link more than they do.
-COUNTERS = "HOST_COUNTERS=-fPIC -fno-semantic-interposition"
+FLOORS = ROOT / "tests/mutate/floors.txt"
+EQUIVALENT = ROOT / "tests/mutate/equivalent.txt"
+# Of what no test saw without sanitizers, so many tests are asked again with them.
+SANITIZED = 3
+# A room's share is judged if so many of its faults were tried.
+ENOUGH = 50
 # (name, pattern, replacement): one match is changed at a time.
 OPERATORS = [
     ("==", r"==", "!="), ("!=", r"!=", "=="),
@@ -43,12 +52,17 @@ OPERATORS = [
 STATEMENT = re.compile(r"^\s+(?!return\b|goto\b|break\b|continue\b|ASSERT)[\w*(>\-.\[\]+, &]+(\(.*\)|\s[|&+\-]?=\s.*);\s*$")
 DECLARATION = re.compile(r"^\s+(static |const |struct \w+|enum \w+|unsigned|u?int\d*_t|bool|size_t|char|void|[a-z]\w*_t) .*;")
 # Not code that a test could tell apart: comments, preprocessor, log lines' texts, attributes and hints for the compiler.
+# A buffer one byte larger is as good.
+BUFFER = re.compile(r"^\s+char \w+\[\d+\]")
 NO_CODE = re.compile(r"^\s*(#|/?\*|//)|\b(vm_log|log_\w+|console_print|UNUSED|__attribute__|ASSERT|STATIC_ASSERT|_Static_assert)\b")
 
 
 class Fault:
     def __init__(self, path, number, name, before, after):
         self.path, self.number, self.name, self.before, self.after = path, number, name, before, after
+
+    def key(self):
+        return self.path.name, self.before.strip(), self.after.strip()
 
     def __str__(self):
         where = f"{self.path.relative_to(ROOT)}:{self.number}"
@@ -68,7 +82,7 @@ def faults_of(path):
         was_in_comment = in_comment
         if in_comment or "/*" in line:
             in_comment = "*/" not in line[line.rfind("/*"):] if "/*" in line else "*/" not in line
-        if was_in_comment or NO_CODE.search(line) or not line.startswith(" "):
+        if was_in_comment or NO_CODE.search(line) or BUFFER.match(line) or not line.startswith(" "):
             continue
         code = without_texts(line)
         for name, pattern, by in OPERATORS:
@@ -92,147 +106,268 @@ def spread(faults, count, seed):
     return (first + rest)[:count] if count else faults
 
 
-class Bench:
-    """The unit tests as programs that load the code to be broken."""
+class Test:
+    """One unit test's program: how it is linked, and which lines of hv/ it runs."""
 
-    def __init__(self, build):
-        self.build = build
-        self.folder = build / "mutate"
+    def __init__(self, link):
+        self.program = pathlib.Path(link[link.index("-o") + 1])
+        self.name = self.program.name
+        self.link = link
+        self.lines = {}
+        self.seconds = 0.0
+
+
+def passes(program, seconds):
+    # Counters of a broken program are of no use: there is no such folder, and none can be made.
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "GCOV_PREFIX": "/dev/null/none"}
+    try:
+        return subprocess.run([program], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              timeout=seconds).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def lines_run(told):
+    """{file: [line that was run, and -line for each line with code]}, of gcov's documents, one a line."""
+    files = {}
+    for document in told.splitlines():
+        for entry in json.loads(document)["files"]:
+            if entry["file"].startswith(("/", "tests/")):
+                continue
+            lines = files.setdefault(entry["file"], set())
+            for line in entry["lines"]:
+                lines.add(-line["line_number"])
+                if line["count"] > 0:
+                    lines.add(line["line_number"])
+    return {name: sorted(lines) for name, lines in files.items()}
+
+
+class Build:
+    """One build of the unit tests, and how make would compile and link in it."""
+
+    def __init__(self, folder, *flags):
+        self.folder = folder
+        self.variables = [f"BUILD={folder}", *flags]
+        programs = [folder / "unit" / source.stem for source in sorted((ROOT / "tests/unit").glob("test_*.c"))]
+        subprocess.run(["make", "-s", f"-j{os.cpu_count()}", *self.variables, *map(str, programs)], cwd=ROOT, check=True,
+                       stdout=subprocess.DEVNULL)
+        links = self.told(*[word for p in programs for word in ("-W", f"tests/unit/{p.name}.c")], *programs)
+        self.links = [link for link in links if f"{folder}/unit/" in link[link.index("-o") + 1]]
+        self.compile_line = self.told("-W", "hv/lib/str.c", folder / "host/hv/lib/str.o")[0]
 
     def told(self, *arguments):
         """The command lines that make would run."""
-        out = subprocess.run(["make", "-n", f"BUILD={self.build}", COUNTERS, *arguments], cwd=ROOT, check=True,
+        out = subprocess.run(["make", "-n", *self.variables, *map(str, arguments)], cwd=ROOT, check=True,
                              capture_output=True, text=True).stdout
         return [shlex.split(line) for line in out.replace("\\\n", " ").splitlines() if " -o " in line]
 
-    def make(self):
-        """Builds as `make unit` does, then links code and tests apart; how is asked of the Makefile."""
-        subprocess.run(["make", "-s", f"-j{os.cpu_count()}", f"BUILD={self.build}", COUNTERS, "unit"], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
-        source = "hv/lib/str.c"
-        compile_line = self.told("-W", source, f"{self.build}/host/hv/lib/str.o")[0]
-        self.compiler = compile_line[0]
-        self.flags = [word for word in compile_line[1:compile_line.index("-c")] if word not in ("-MMD", "-MP")]
-        self.objects = sorted(o for o in (self.build / "host").rglob("*.o")
-                              if o.relative_to(self.build / "host").parts[0] in ("hv", "config"))
-        self.objects.append(self.build / "host/tests/unit/fake_plat.o")
+    def compile(self, source, output, *more):
+        # A fault may leave a variable unused: what the compiler only dislikes is a fault all the same.
+        line = self.compile_line
+        flags = [w for w in line[:line.index("-c")] if w not in ("-MMD", "-MP", "--coverage")]
+        return subprocess.run([*flags, "-w", "-Wno-error", *more, "-c", source, "-o", output], cwd=ROOT,
+                              capture_output=True).returncode == 0
+
+    def link(self, link, path, broken, output):
+        """A test's program with a broken object: it goes first, so the library's own is left where it is."""
+        where = link.index("-o")
+        good = str(self.folder / "host" / path.relative_to(ROOT).with_suffix(".o"))
+        others = [word for word in link[where + 2:] if word != good]
+        subprocess.run([*link[:where], "-Wl,--strip-debug", "-o", output, broken, *others], cwd=ROOT, check=True,
+                       capture_output=True)
+
+
+class Bench:
+    """Unit tests, the quickest way: those that run the broken line, first without sanitizers, then with them."""
+
+    def __init__(self, plain, checked):
+        self.plain = Build(plain, coverage.UNIT_FLAGS)
+        self.checked = Build(checked)
+        self.links = {pathlib.Path(link[link.index("-o") + 1]).name: link for link in self.checked.links}
+        self.folder = plain / "mutate"
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.link_library(self.objects, self.folder / "good" / "libhv.so")
-        self.link_absent()
-        programs = sorted((self.build / "unit").glob("test_*"))
-        links = self.told(*[word for p in programs for word in ("-W", f"tests/unit/{p.name}.c")], *programs)
-        self.tests = [self.link_test(line) for line in links if line[line.index("-o") + 1].startswith(f"{self.build}/unit/")]
-        bad = [t.name for t in self.tests if not self.passes(t, self.folder / "good")]
+        self.tests = [Test(link) for link in self.plain.links]
+        self.killers = {}
+        bad = [test.name for test in self.tests if not self.look(test)]
         if bad or not self.tests:
             sys.exit(f"not ok - these unit tests fail without any fault: {' '.join(bad)}\n0 passed, 1 failed")
 
-    def link_library(self, objects, output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        return subprocess.run([self.compiler, *self.flags, "-shared", "-o", output, *objects], cwd=ROOT,
-                              capture_output=True, text=True).returncode == 0
+    def look(self, test):
+        """Which lines a test runs, kept beside it; returns whether it passes."""
+        kept = self.folder / f"{test.name}.json"
+        if not kept.exists() or kept.stat().st_mtime < test.program.stat().st_mtime:
+            host = self.plain.folder / "host"
+            for old in host.rglob("*.gcda"):
+                old.unlink()
+            begin = time.monotonic()
+            if subprocess.run([test.program], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+                return False
+            seconds = time.monotonic() - begin
+            counts = sorted(str(f) for f in host.rglob("*.gcda") if "tests" not in f.relative_to(host).parts)
+            # A test of boot/ alone holds nothing of hv/.
+            told = subprocess.run(["gcov", "--json-format", "--stdout", *counts], cwd=ROOT, check=True, capture_output=True,
+                                  text=True).stdout if counts else ""
+            kept.write_text(json.dumps({"seconds": seconds, "lines": lines_run(told)}))
+        known = json.loads(kept.read_text())
+        test.seconds = known["seconds"]
+        test.lines = {ROOT / name: set(lines) for name, lines in known["lines"].items()}
+        return True
 
-    def link_absent(self):
-        """What the code wants of the machine and a single test does not bring along: never called there."""
-        wanted = subprocess.run(["nm", "-u", self.folder / "good" / "libhv.so"], check=True, capture_output=True, text=True).stdout
-        names = [name for name in wanted.split() if name.startswith(("plat_", "hvm_"))]
-        source = self.folder / "absent.S"
-        source.write_text(".data\n" + "".join(f".globl {n}\n.balign 16\n{n}: .skip 65536\n" for n in names)
-                          + '.section .note.GNU-stack,"",@progbits\n')
-        subprocess.run([self.compiler, "-shared", "-nostdlib", "-o", self.folder / "libabsent.so", source], check=True)
+    def tests_of(self, fault):
+        """Those that run the line; first what saw most in this file for the time it takes.
 
-    def link_test(self, line):
-        """One of the Makefile's links, with the shared library for the static one."""
-        output = self.folder / pathlib.Path(line[line.index("-o") + 1]).name
-        own = [word for word in line[1:] if word.endswith(".o") or word.startswith("-l")]
-        subprocess.run([self.compiler, *self.flags, "-Wl,--export-dynamic", "-o", output,
-                        *[word for word in own if word.endswith(".o")], f"-L{self.folder / 'good'}", "-lhv",
-                        f"-L{self.folder}", "-labsent", f"-Wl,-rpath,{self.folder}",
-                        *[word for word in own if word.startswith("-l")]], cwd=ROOT, check=True)
-        return output
-
-    def passes(self, test, library):
-        environment = {**os.environ, "LD_LIBRARY_PATH": str(library), "ASAN_OPTIONS": "detect_leaks=0:detect_odr_violation=0"}
-        try:
-            return subprocess.run([test], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                  timeout=TEST_SECONDS).returncode == 0
-        except subprocess.TimeoutExpired:
-            return False
-
-    def order(self, fault):
-        """Those first whose names are most like the file's."""
-        stem = fault.path.stem
-        return sorted(self.tests, key=lambda t: (stem not in t.name, not any(w in t.name for w in stem.split("_"))))
+        For a line without code of its own (a table's row, the rest of a long statement): all that hold the file. One
+        without any code is in every program, for all that gcc's counters tell.
+        """
+        killers = self.killers.get(fault.path, {})
+        tests = [t for t in self.tests if fault.path in t.lines] or self.tests
+        if any(-fault.number in t.lines.get(fault.path, ()) for t in tests):
+            tests = [t for t in tests if fault.number in t.lines[fault.path]]
+        return sorted(tests, key=lambda t: (t.seconds + 0.1) / (killers.get(t.name, 0) + 0.5))
 
     def try_fault(self, fault):
-        """"seen by TEST", None if no test saw it, or "" if it does not compile."""
-        name = f"{fault.path.relative_to(ROOT)}".replace("/", "_") + f"_{fault.number}_{abs(hash(fault.after + fault.name))}"
-        folder = self.folder / name
-        folder.mkdir(parents=True, exist_ok=True)
+        """"seen by TEST", None if no test saw it, or "" if it is none: does not compile, or makes the same code."""
+        folder = pathlib.Path(tempfile.mkdtemp(dir=self.folder))
         try:
             lines = fault.path.read_text().split("\n")
             lines[fault.number - 1] = fault.after
             source = folder / fault.path.name
             source.write_text("\n".join(lines))
-            good = self.build / "host" / fault.path.relative_to(ROOT).with_suffix(".o")
-            broken = folder / "broken.o"
-            # A fault may leave a variable unused: what the compiler only dislikes is a fault all the same.
-            compiled = subprocess.run([self.compiler, *self.flags, "-w", "-Wno-error", "-c", source, "-o", broken],
-                                      cwd=ROOT, capture_output=True)
-            if compiled.returncode:
-                return ""
-            if broken.read_bytes() == good.read_bytes():
-                return ""
-            objects = [broken if o == good else o for o in self.objects]
-            if not self.link_library(objects, folder / "libhv.so"):
-                return ""
-            for test in self.order(fault):
-                if not self.passes(test, folder):
-                    return test.name
-            return None
+            return self.seen_by(fault, source, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def seen_by(self, fault, source, folder):
+        broken, program = folder / "broken.o", folder / "program"
+        if not self.plain.compile(source, broken, "-O0", "-g0"):
+            return ""
+        tests = self.tests_of(fault)
+        for test in tests:
+            self.plain.link(test.link, fault.path, broken, program)
+            if not passes(program, 10 + 10 * test.seconds):
+                killers = self.killers.setdefault(fault.path, {})
+                killers[test.name] = killers.get(test.name, 0) + 1
+                return test.name
+        if self.same_code(fault, source, folder):
+            return ""
+        if not self.checked.compile(source, broken, "-g0"):
+            return ""
+        for test in tests[:SANITIZED]:
+            self.checked.link(self.links[test.name], fault.path, broken, program)
+            if not passes(program, 30 + 30 * test.seconds):
+                return f"{test.name} under sanitizers"
+        return None
+
+    def same_code(self, fault, source, folder):
+        """Whether an optimising compiler makes the same of both."""
+        self.plain.compile(source, folder / "broken.o", "-O2", "-g0")
+        good = folder / "good" / source.name
+        good.parent.mkdir()
+        good.write_text(fault.path.read_text())
+        self.plain.compile(good, folder / "good.o", "-O2", "-g0", f"-ffile-prefix-map={good.parent}={folder}")
+        return (folder / "broken.o").read_bytes() == (folder / "good.o").read_bytes()
+
+
+class Share:
+    """How many of the faults tried were seen."""
+
+    def __init__(self):
+        self.seen = self.tried = 0
+
+    def add(self, seen):
+        self.tried += 1
+        self.seen += seen
+
+    def percent(self):
+        return 100 * self.seen / self.tried if self.tried else 0.0
+
+
+def equivalents():
+    """Changes that change nothing a test could see, {(file's name, before, after)}: a file keeps them when it moves."""
+    found = set()
+    for line in EQUIVALENT.read_text().splitlines():
+        match = re.fullmatch(r"(\S+): (.*) => (.*)", line)
+        if match:
+            found.add(match.groups())
+    return found
+
+
+def floors():
+    return {room: float(least) for room, least in
+            re.findall(r"^([^#=\n]+?) *= *([\d.]+)$", FLOORS.read_text(), re.M)}
+
+
+def judge(rooms, total):
+    """Verdicts of the whole, and of each room of which enough was tried; returns (passed, failed)."""
+    passed = failed = 0
+    for room, least in floors().items():
+        share = total if room == "hv" else rooms.get(room, Share())
+        if share.tried < (ENOUGH if room != "hv" else 1):
+            continue
+        good = share.percent() >= least
+        passed, failed = passed + good, failed + (not good)
+        print(f"{'ok' if good else 'not ok'} - mutate {room}: {share.seen} of {share.tried} faults seen, "
+              f"{share.percent():.1f} %, floor {least} %")
+        if not good:
+            print(f"#   expected: a red unit test for each of those not seen above. Again: {shlex.join(sys.argv)}")
+    return passed, failed
+
+
+def write_readme(rooms, total):
+    """The last column of the README's table."""
+    readme = ROOT / "README.md"
+    text = readme.read_text()
+    for room, share in [*rooms.items(), ("hv", total)]:
+        told = f"{share.percent():.0f} % of {share.tried}"
+        text = re.sub(rf"^(\| {re.escape(room)} \|.*\|) [^|]* \|$", rf"\1 {told} |", text, flags=re.M)
+    readme.write_text(text)
+
+
+def chosen(args):
+    """The faults to be tried: a fair share of each room, or of all."""
+    files = [f.resolve() for f in args.files] or sorted((ROOT / "hv").rglob("*.c"))
+    groups = {}
+    for path in files:
+        groups.setdefault(path.parent if args.room_count else None, []).extend(faults_of(path))
+    count = args.room_count or args.count
+    return [fault for group in groups.values() for fault in spread(group, count, args.seed)]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build/mutate")
+    parser.add_argument("--build", default="build")
     parser.add_argument("--count", type=int, default=0, help="how many faults; 0 = all")
+    parser.add_argument("--room-count", type=int, default=0, help="how many faults of each room; 0 = all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--floor", type=float, default=0.0, help="percent that must be seen")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--write-docs", action="store_true", help="the shares into the README")
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     args = parser.parse_args()
-    files = [f.resolve() for f in args.files] or sorted((ROOT / "hv").rglob("*.c"))
-    faults = spread([fault for f in files for fault in faults_of(f)], args.count, args.seed)
-    bench = Bench((ROOT / args.build).resolve())
-    bench.make()
-    seen, missed, void, rooms = 0, [], 0, {}
+    faults = chosen(args)
+    build = (ROOT / args.build).resolve()
+    bench = Bench(coverage.unit_folder(build / "coverage"), build)
+    known, void, rooms, total = equivalents(), 0, {}, Share()
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for fault, result in zip(faults, pool.map(bench.try_fault, faults)):
-            if result == "":
+            if result == "" or (result is None and fault.key() in known):
                 void += 1
                 continue
-            room = rooms.setdefault(str(fault.path.parent.relative_to(ROOT)), [0, 0])
-            room[1] += 1
+            room = rooms.setdefault(str(fault.path.parent.relative_to(ROOT)), Share())
+            room.add(result is not None)
+            total.add(result is not None)
             if result is None:
-                missed.append(fault)
                 print(f"# not seen: {fault}", flush=True)
-            else:
-                seen += 1
-                room[0] += 1
-    total = seen + len(missed)
-    share = 100 * seen / total if total else 0.0
-    for name, (found, all_of_it) in sorted(rooms.items()):
-        print(f"# {name}: {found} of {all_of_it} seen")
-    good = share >= args.floor and total > 0
-    print(f"# {void} changes were no fault (did not compile, or made the same code); {time.monotonic() - begin:.0f} s")
-    print(f"{'ok' if good else 'not ok'} - mutate: {seen} of {total} faults seen, {share:.1f} %, floor {args.floor} %")
-    if not good:
-        print("#   expected: a red unit test for each. Again: scripts/mutate.py "
-              f"--count {args.count} --seed {args.seed} --floor {args.floor}")
-    print(f"mutate: {int(good)} passed, {int(not good)} failed")
-    return not good
+    for name, share in sorted(rooms.items()):
+        print(f"# {name}: {share.seen} of {share.tried} seen, {share.percent():.1f} %")
+    seconds = time.monotonic() - begin
+    print(f"# {void} changes were no fault (did not compile, made the same code, or are in {EQUIVALENT.relative_to(ROOT)}); "
+          f"{seconds:.0f} s, {seconds / max(1, len(faults)):.2f} s each")
+    passed, failed = judge(rooms, total)
+    if args.write_docs:
+        write_readme(rooms, total)
+    print(f"mutate: {passed} passed, {failed} failed")
+    return failed != 0
 
 
 sys.exit(main())

@@ -39,7 +39,7 @@ class Boot:
     """
     needs_machine: False for what runs once, on the target "host". last: only after all others are through. cannot_run:
     target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first. heavy: the names
-    of targets where it runs only when it is named.
+    of targets where it runs only when it is named. starts_hypervisor: False for what is refused before.
     """
     name = "unnamed"
     needs_machine, last = True, False
@@ -49,6 +49,7 @@ class Boot:
     machine_cpus = 2
     machine_memory = 1024
     machine_virtualization = True
+    starts_hypervisor = True
     network = None              # in QEMU: {"folder": served by TFTP, "file": to be started, "first": before the disk}
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
@@ -90,11 +91,11 @@ class Boot:
 
     # The firmware's screen.
     def press(self, pattern, what):
-        """A key, again while nothing comes of it: what comes right after a prompt may be dropped."""
-        for left in reversed(range(5)):
+        """A key, again while nothing comes of it: what comes right after a prompt is often dropped; one more does no harm."""
+        for left in reversed(range(50)):
             self.machine.send(" ")
             try:
-                return self.machine.expect(pattern, 20, what)
+                return self.machine.expect(pattern, 2 if left > 0 else 20, what)
             except Expected:
                 if left == 0:
                     raise
@@ -157,7 +158,7 @@ class Boot:
 
     def collect_counters(self):
         """In the build of `make coverage` the operator's host-reset prints its counters first."""
-        if self.machine is None or self.machine.serial.closed:
+        if not self.starts_hypervisor or self.machine is None or self.machine.serial.closed:
             return
         serial = self.machine.serial
         serial.mark = len(serial.text)

@@ -75,6 +75,7 @@ class Network(Served):
 
 class Pxe(Served):
     name = "pxe"
+    starts_hypervisor = False
     started = "EFI/BOOT/BOOTX64.EFI"
 
     @check("PXE alone: says what is missing and what to do")

@@ -9,6 +9,7 @@ from test_refusals import GUEST, squeeze
 class Preflight(Boot):
     name = "preflight"
     machine_virtualization = False
+    starts_hypervisor = False
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),

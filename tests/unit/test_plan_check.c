@@ -41,6 +41,11 @@ TEST(good) {
     make_good();
     CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
     CHECK_U64(faults.count, 0);
+    machine.images[machine.image_count] =
+        machine.images[0]; /* what is beyond the count is no file */
+    machine.images[machine.image_count].base = a->regions[0].hpa;
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    machine.images[machine.image_count] = (struct boot_image){.size = 0};
     split(a, 2 * MIB);
     CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
 }
@@ -72,6 +77,8 @@ TEST(cpus) {
     check_seen("alpha has 2 CPUs, its config says 1");
     a->cpu_count = UINT32_MAX;
     check_seen("has 4294967295 CPUs");
+    a->cpu_count = PLAN_MAX_VCPUS + 1;
+    check_seen("or has 9 CPUs");
     a->cpus[0] = 2;
     check_seen("CPU 1 of alpha does not exist, or is not");
     a->cpus[0] = 1000;
@@ -79,6 +86,9 @@ TEST(cpus) {
     machine.cpu_count = 3;
     check_seen("CPU 3 of beta does not exist");
     b->cpus[0] = 1;
+    check_seen("CPU 1 belongs to alpha and to beta");
+    b->cpu_count = 2;
+    b->cpus[1] = 1;
     check_seen("CPU 1 belongs to alpha and to beta");
     machine.config.guests[1].cpus = machine.config.guests[0].cpus;
     b->cpus[0] = 1;
@@ -196,6 +206,21 @@ TEST(overlaps) {
     check_seen("the budget of alpha is too small");
 }
 
+/* What others have need not end with a page: its last byte counts. */
+TEST(last_bytes) {
+    char words[100];
+    make_good();
+    uint64_t base = a->regions[0].hpa.v;
+    snprintf(words, sizeof(words),
+             "memory of alpha at 0x%llx, size 0x%llx, overlaps the framebuffer", (ull)base,
+             (ull)a->regions[0].size);
+    machine.framebuffer = (struct boot_framebuffer){.base = HPA(base - 0x800), .size = 0x801};
+    check_seen(words);
+    machine.framebuffer =
+        (struct boot_framebuffer){.base = HPA(base + a->regions[0].size - 1), .size = 1};
+    check_seen(words);
+}
+
 /* Each page-sized shift of a piece onto a neighbour is seen, wherever the border is. */
 TEST(borders) {
     make_good();
@@ -211,4 +236,4 @@ TEST(borders) {
 }
 
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
-          T(borders))
+          T(last_bytes), T(borders))

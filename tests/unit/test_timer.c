@@ -49,6 +49,7 @@ static unsigned fire(void) {
     hv_timer_expired();
     v->event.type = EVENT_NONE;
     CHECK(vcpu_service(v));
+    CHECK_U64(v->requests & REQUEST_EVENT, 0); /* served in the same turn */
     unsigned vector = v->event.type == EVENT_INTERRUPT ? v->event.vector : 0;
     if (vector != 0) {
         lapic_mmio_write(&v->lapic, 0xb0, 4, 0); /* EOI */
@@ -71,6 +72,22 @@ TEST(the_earlier_is_armed) {
     CHECK_U64(fake_deadline, fake_tsc); /* a deadline that has passed */
     lapic_deadline_write(&v->lapic, 0);
     CHECK_U64(fake_deadline, pit);
+}
+
+static unsigned timers_set;
+
+static void count_timer_set(void) {
+    timers_set++;
+}
+
+/* No device is looked at, nor its lock taken, when only the APIC's timer was running. */
+TEST(the_apics_timer_alone_is_no_matter_of_the_devices) {
+    begin();
+    apic_in(400000);
+    timers_set = 0;
+    fake_on_timer_set = count_timer_set;
+    CHECK_U64(fire(), TIMER_VECTOR);
+    CHECK_U64(timers_set, 0);
 }
 
 TEST(neither_forgets_the_other) {
@@ -164,7 +181,7 @@ TEST(a_timer_that_fires_early_is_armed_again) {
     CHECK_U64(fake_deadline, pit);
 }
 
-TEST_MAIN(T(the_earlier_is_armed), T(neither_forgets_the_other),
-          T(periodic_pit_ticks_under_the_apics_deadline), T(another_cpu_sets_the_pit),
-          T(the_cmos_clock_and_the_pit_share_it), T(what_moves_a_device_and_what_does_not),
-          T(a_timer_that_fires_early_is_armed_again))
+TEST_MAIN(T(the_earlier_is_armed), T(the_apics_timer_alone_is_no_matter_of_the_devices),
+          T(neither_forgets_the_other), T(periodic_pit_ticks_under_the_apics_deadline),
+          T(another_cpu_sets_the_pit), T(the_cmos_clock_and_the_pit_share_it),
+          T(what_moves_a_device_and_what_does_not), T(a_timer_that_fires_early_is_armed_again))

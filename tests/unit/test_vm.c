@@ -160,6 +160,13 @@ static uint64_t mapped_size(const struct npt *npt, uint64_t gpa, unsigned *type)
 }
 
 /* Two pieces of memory, the second one above 4 GiB. */
+TEST(a_guests_time_begins_at_zero) {
+    fake_tsc = 123456;
+    begin();
+    CHECK_U64(fake_vm->clock.offset, 0 - fake_tsc);
+    CHECK_U64(clock_now(&fake_vm->clock), 0);
+}
+
 TEST(memory_above_4_gib) {
     begin();
     struct vm *vm = NULL;
@@ -217,4 +224,4 @@ TEST(the_first_reason_to_leave_stands) {
 
 TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),
           T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(budgets_too_small),
-          T(the_first_reason_to_leave_stands))
+          T(a_guests_time_begins_at_zero), T(the_first_reason_to_leave_stands))
