@@ -212,6 +212,28 @@ TEST(budgets_too_small) {
     CHECK(refused > sizeof(struct vm) / PAGE_SIZE + 3);
 }
 
+static bool devices_are_locked(void) {
+    return fake_vm->lock.next != fake_vm->lock.owner;
+}
+
+/* What is typed reaches the guest's serial port until that is full, and the lock is given back. */
+TEST(what_is_typed) {
+    begin();
+    unsigned taken = 0;
+    while (taken < 100000 && vm_console_input(fake_vm, (uint8_t)('a' + taken))) {
+        CHECK(!devices_are_locked());
+        taken++;
+    }
+    CHECK(taken > 0 && taken < 100000);
+    CHECK(!devices_are_locked());
+    vm_console_ready(fake_vm);
+    CHECK(!devices_are_locked());
+    struct vmexit x = {.kind = EXIT_IO, .io = {.port = 0x3f8, .size = 1, .flags = IO_IN}};
+    CHECK_U64(fake_exit(&fake_vm->vcpus[0], &x), ACTION_NEXT);
+    CHECK_U64(fake_vm->vcpus[0].regs[X86_RAX] & 0xff, 'a');
+    CHECK(vm_console_input(fake_vm, 'z')); /* there is room again */
+}
+
 /* The first reason stands, whatever comes after it; every vCPU is asked to leave. */
 TEST(the_first_reason_to_leave_stands) {
     begin();
@@ -224,4 +246,4 @@ TEST(the_first_reason_to_leave_stands) {
 
 TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),
           T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(budgets_too_small),
-          T(a_guests_time_begins_at_zero), T(the_first_reason_to_leave_stands))
+          T(a_guests_time_begins_at_zero), T(what_is_typed), T(the_first_reason_to_leave_stands))
