@@ -234,6 +234,35 @@ TEST(what_is_typed) {
     CHECK(vm_console_input(fake_vm, 'z')); /* there is room again */
 }
 
+/* The last call that is told says so. */
+TEST(calls_to_a_bios) {
+    begin();
+    fake_vm->bios.left = 1;
+    vm_bios_called(fake_vm, 0x10, 0x4f00);
+    CHECK(strstr(told, "INT 10h, AX 4f00h\n") != NULL);
+    fake_vm->bios.left = 0;
+    vm_bios_called(fake_vm, 0x13, 2);
+    CHECK(strstr(told, "INT 13h, AX 0002h; from here on they are only counted, see stats\n") !=
+          NULL);
+}
+
+/* The mark of a second NMI may come alone, when the first one was just taken: it is one, not two.
+ */
+TEST(an_nmi_that_comes_between_two_looks) {
+    begin();
+    struct vcpu *v = &fake_vm->vcpus[0];
+    fake_nmi_blocked = true;
+    v->requests = REQUEST_NMI_AGAIN;
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->nmi_pending, 1);
+    fake_nmi_blocked = false;
+    v->nmi_pending = 0;
+    v->requests = REQUEST_NMI_AGAIN;
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->event.type, EVENT_NMI);
+    CHECK_U64(v->nmi_pending, 0);
+}
+
 /* The first reason stands, whatever comes after it; every vCPU is asked to leave. */
 TEST(the_first_reason_to_leave_stands) {
     begin();
@@ -246,4 +275,5 @@ TEST(the_first_reason_to_leave_stands) {
 
 TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),
           T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(budgets_too_small),
-          T(a_guests_time_begins_at_zero), T(what_is_typed), T(the_first_reason_to_leave_stands))
+          T(a_guests_time_begins_at_zero), T(what_is_typed), T(calls_to_a_bios),
+          T(an_nmi_that_comes_between_two_looks), T(the_first_reason_to_leave_stands))
