@@ -45,6 +45,7 @@ TEST(largest_pages_that_fit) {
         CHECK_U64(pagetable_lookup(&npt, base - 1, &leaf), STATUS_NOT_FOUND);
         CHECK_U64(pagetable_lookup(&npt, base + size, &leaf), STATUS_NOT_FOUND);
         CHECK_U64(pagetable_lookup(&npt, UINT64_MAX, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(pagetable_lookup(&npt, PAGETABLE_SPACE + base, &leaf), STATUS_NOT_FOUND);
     }
 }
 
@@ -79,6 +80,12 @@ TEST(bits_the_cpu_reads) {
     pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
     CHECK_U64(pd[0],
               BIT(63) | 2 * MIB | 0xe7); /* NX, large, dirty, accessed, user, write, present */
+    start(&pagetable_format_host, 3, 8);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(2 * MIB), 2 * MIB, 3, PAGE_WB), STATUS_OK);
+    pdpt = phys_pointer(HPA(npt.root[0] & ~0xfffull));
+    pd = phys_pointer(HPA(pdpt[0] & ~0xfffull));
+    CHECK_U64(npt.root[0] & 0xfff, 0x23);       /* accessed, write, present, no user */
+    CHECK_U64(pd[0], BIT(63) | 2 * MIB | 0xe3); /* NX, large, dirty, accessed */
 }
 
 TEST(refusals) {
@@ -106,6 +113,10 @@ TEST(pool_hands_out_zeroed_aligned_pages) {
     CHECK(a[0] == 0 && memcmp(a, a + 1, PAGE_SIZE - 1) == 0);
     uint64_t used = pool.used;
     CHECK(pool_alloc(&pool, 16 * PAGE_SIZE) == NULL);
+    struct pool whole;
+    pool_init(&whole, "whole", pool.base, 2 * PAGE_SIZE);
+    CHECK(pool_alloc(&whole, 2 * PAGE_SIZE) != NULL); /* all there is */
+    CHECK(pool_alloc(&whole, 1) == NULL);
     CHECK(pool_alloc(&pool, UINT64_MAX) == NULL);
     CHECK_U64(pool.used, used);
 }
