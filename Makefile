@@ -51,7 +51,7 @@ $(COUNTED_ROOMS:%=$(BUILD)/obj/%/%.o): private FREESTANDING += $(COUNTERS)
 LIBGCOV       := $(shell $(CC) -print-libgcc-file-name | sed s/libgcc.a/libgcov.a/)
 COVERAGE_OBJ  := $(BUILD)/obj/tests/coverage/dump.o
 ELF_COVERAGE  := $(BUILD)/obj/tests/coverage/hypervisor.o $(COVERAGE_OBJ) $(LIBGCOV) \
-                 -Wl,--wrap=plat_machine_reset,--wrap=plat_serial_write
+                 -Wl,--wrap=plat_machine_reset,--wrap=plat_serial_write,--wrap=serial_write_polled
 EFI_COVERAGE  := $(BUILD)/obj/tests/coverage/boot.o $(COVERAGE_OBJ) $(LIBGCOV) \
                  --wrap=memory_exit_firmware --wrap=memory_free_all
 $(BUILD)/obj/tests/coverage/boot.o: private FREESTANDING += $(EFI_FLAGS)
