@@ -189,6 +189,22 @@ TEST(memory_above_4_gib) {
     CHECK_U64(start.high_ram, 2 * MIB);
 }
 
+/* A CPU that virtualizes the APIC shows its own registers in the place of one empty page. */
+TEST(a_page_for_the_virtual_xapic) {
+    begin();
+    struct vm *vm = NULL;
+    unsigned type = 99;
+    CHECK(fake_vm->xapic_page == NULL);
+    fake_ops.features |= HVM_APIC;
+    CHECK_U64(vm_create(&fake_plan, &vm), STATUS_OK);
+    fake_ops.features &= ~(unsigned)HVM_APIC;
+    CHECK(vm->xapic_page != NULL);
+    CHECK(vm->vcpus[0].lapic.hardware);
+    CHECK_U64(mapped_size(&vm->npt_xapic, LAPIC_BASE, &type), PAGE_SIZE);
+    CHECK_U64(type, PAGE_WB);
+    CHECK_U64(mapped_size(&vm->npt, LAPIC_BASE, &type), 0);
+}
+
 /* Wherever the budget ends, the VM is refused with a reason, never half made. */
 TEST(budgets_too_small) {
     begin();
@@ -255,6 +271,7 @@ TEST(the_first_reason_to_leave_stands) {
 }
 
 TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),
-          T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(budgets_too_small),
-          T(a_guests_time_begins_at_zero), T(what_is_typed), T(an_nmi_that_comes_between_two_looks),
+          T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib),
+          T(a_page_for_the_virtual_xapic), T(budgets_too_small), T(a_guests_time_begins_at_zero),
+          T(what_is_typed), T(an_nmi_that_comes_between_two_looks),
           T(the_first_reason_to_leave_stands))
