@@ -151,6 +151,14 @@ class Screen(Boot):
         expect_that(all(on for _, on in self.shown[-1]) and inverse == [(len("bulkhead> "), prompt)],
                     "the last line inverse, and the cursor at the prompt", f"{inverse}\n" + "\n".join(self.lines))
 
+    @check("a PS/2 keyboard types at the prompt")
+    def keyboard(self):
+        self.operator("list")
+        for key in ("l", "i", "s", "t", "ret"):
+            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+        self.machine.expect(r"list[ \t]*\r?\n", 60, "the echo of what was typed")
+        self.machine.expect(r"2 beta +running", 60, "the answer to it")
+
     @check("gdb finds the virtual CPUs and their VMCBs")
     def debugger(self):
         with socket.socket() as probe:
