@@ -278,6 +278,48 @@ TEST(colours) {
     CHECK_U64(at(0, 8).character, 'z');
 }
 
+/* Every colour of the palette by its parts is itself, and so is its nearest neighbour. */
+TEST(palette) {
+    static const uint8_t parts[SCREEN_COLOURS][3] = {
+        {0, 0, 0},       {205, 0, 0},   {0, 205, 0},   {205, 205, 0},
+        {0, 0, 238},     {205, 0, 205}, {0, 205, 205}, {229, 229, 229},
+        {127, 127, 127}, {255, 0, 0},   {0, 255, 0},   {255, 255, 0},
+        {92, 92, 255},   {255, 0, 255}, {0, 255, 255}, {255, 255, 255},
+    };
+    start();
+    for (unsigned colour = 0; colour < SCREEN_COLOURS; colour++) {
+        for (unsigned part = 0; part < 3; part++) {
+            for (int step = -4; step <= 4; step += 4) {
+                char text[64];
+                int rgb[3] = {parts[colour][0], parts[colour][1], parts[colour][2]};
+                rgb[part] += step;
+                rgb[part] = rgb[part] < 0 ? 0 : rgb[part] > 255 ? 255 : rgb[part];
+                snprintf(text, sizeof(text), "\x1b[H\x1b[0;48;2;%d;%d;%dma", rgb[0], rgb[1],
+                         rgb[2]);
+                put(text);
+                CHECK_U64(pair(0, 0), SCREEN_PAIR(7, colour));
+            }
+        }
+    }
+}
+
+/* Of the 256 indexed colours: the corners of the cube and both ends of the ramp of greys. */
+TEST(indexed_colours) {
+    static const struct {
+        unsigned index, colour;
+    } known[] = {
+        {15, 15},  {16, 0},   {18, 4},   {21, 4},  {46, 10}, {51, 14}, {160, 1}, {196, 9},
+        {201, 13}, {226, 11}, {231, 15}, {232, 0}, {238, 8}, {243, 8}, {255, 7},
+    };
+    start();
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "\x1b[H\x1b[0;48;5;%uma", known[i].index);
+        put(text);
+        CHECK_U64(pair(0, 0), SCREEN_PAIR(7, known[i].colour));
+    }
+}
+
 TEST(cursor_is_seen) {
     start();
     put("ab");
@@ -498,7 +540,7 @@ TEST(random_bytes) {
 
 TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_scroll),
           T(cursor_sequences), T(erase_sequences), T(insert_and_delete), T(margins), T(tabs),
-          T(line_drawing), T(saved_cursor), T(alternate_screen), T(colours), T(cursor_is_seen),
-          T(unknown_is_swallowed), T(utf8), T(what_may_pass), T(questions), T(reset),
-          T(only_changes_are_drawn), T(pieces_are_small), T(no_screen), T(screen_beyond_the_limits),
-          T(random_bytes))
+          T(line_drawing), T(saved_cursor), T(alternate_screen), T(colours), T(palette),
+          T(indexed_colours), T(cursor_is_seen), T(unknown_is_swallowed), T(utf8), T(what_may_pass),
+          T(questions), T(reset), T(only_changes_are_drawn), T(pieces_are_small), T(no_screen),
+          T(screen_beyond_the_limits), T(random_bytes))
