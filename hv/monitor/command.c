@@ -291,12 +291,9 @@ static void show_prompt(void) {
     console_set_prompt(PROMPT, line->text, line->length - line->cursor);
 }
 
-void command_key(uint8_t key) {
+static void command_key(uint8_t key) {
     struct line *line = &command.line;
 
-    if (command.vms == NULL) {
-        return;
-    }
     if (line_key(line, key)) {
         console_set_prompt("", "", 0);
         console_print(PROMPT "%s\n", line->text);
@@ -308,11 +305,11 @@ void command_key(uint8_t key) {
     }
 }
 
-bool command_is_busy(void) {
+static bool command_is_busy(void) {
     return command.show != NULL;
 }
 
-void command_work(void) {
+static void command_work(void) {
     enum show done = SHOW_EMPTY;
 
     while (done == SHOW_EMPTY && command.shown_vm != command.shown_end) {
@@ -332,6 +329,9 @@ void command_work(void) {
 }
 
 void command_init(struct vm **vms, uint32_t count) {
+    static const struct console_operator operator= {
+        .key = command_key, .is_busy = command_is_busy, .work = command_work};
     command = (struct command_state){.vms = vms, .vm_count = count};
+    console_set_operator(&operator);
     console_set_prompt(PROMPT, "", 0);
 }

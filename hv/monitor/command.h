@@ -8,13 +8,6 @@
 
 #include "hv/vm/vm.h"
 
-/* Shows the prompt; after console_init(). vms must stay valid. */
-void command_init(struct vm **vms, uint32_t count);
-
-/* A key typed in the log view, while no command is busy; none before command_init() does anything.
+/* Shows the prompt and takes the keys of the log view; after console_init(). vms must stay valid.
  */
-void command_key(uint8_t key);
-
-/* A command has more to show: call command_work() for the next line of it. */
-bool command_is_busy(void);
-void command_work(void);
+void command_init(struct vm **vms, uint32_t count);

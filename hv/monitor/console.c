@@ -10,7 +10,6 @@
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
-#include "hv/monitor/command.h"
 #include "hv/monitor/grid.h"
 #include "hv/monitor/pump.h"
 #include "hv/monitor/term.h"
@@ -83,19 +82,25 @@ static void finish(struct console_view *before) {
     }
 }
 
+static bool operator_is_busy(void) {
+    return console.operator!= NULL && console.operator->is_busy();
+}
+
 /*
  * Without the lock: the operator's next piece of work. A line of what a command shows, or else the
  * first of the keys in the log view. Returns how many keys were taken.
  */
 static unsigned operate(const uint8_t *keys, unsigned n) {
-    if (command_is_busy()) {
-        command_work();
+    if (operator_is_busy()) {
+        console.operator->work();
         return 0;
     }
     if (n == 0) {
         return 0;
     }
-    command_key(keys[0]);
+    if (console.operator!= NULL) {
+        console.operator->key(keys[0]);
+    }
     return 1;
 }
 
@@ -128,7 +133,7 @@ static void type(void) {
     if (v->vm == NULL || command) {
         taken += operate(bytes, v->vm == NULL ? n : 0);
     }
-    command = command_is_busy();
+    command = operator_is_busy();
     lock_acquire(&console.lock);
     console.typing = false;
     console.command_busy = command;
@@ -221,6 +226,10 @@ void console_init(char escape_key) {
     later_init(&console.later);
     term_init();
     view_update_status();
+}
+
+void console_set_operator(const struct console_operator *operator) {
+    console.operator= operator;
 }
 
 void console_add_vm(struct vm *vm) {

@@ -15,6 +15,15 @@
  * character that is ours; it comes from the config. */
 void console_init(char escape_key);
 
+/* Who works at the prompt in the log view. Called on one CPU at a time, without any lock. */
+struct console_operator {
+    void (*key)(uint8_t key); /* typed there, while not busy */
+    bool (*is_busy)(void);    /* a command has more to show: */
+    void (*work)(void);       /* the next line of it */
+};
+/* Shown keys go there from now on; before, nowhere. */
+void console_set_operator(const struct console_operator *operator);
+
 /* Adds a view for a VM, with its scrollback from the VM's budget: 1 for the first, and so on. */
 void console_add_vm(struct vm *vm);
 

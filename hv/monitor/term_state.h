@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The terminal's state, between term.c, which owns it, and term_csi.c, which carries out the CSI
- * sequences. For nobody else. Rows and columns count from 0.
+ * The terminal's state, for term.c and term_csi.c, which carries out the CSI sequences, and for
+ * nobody else. Rows and columns count from 0.
  */
 #pragma once
 
@@ -40,6 +40,9 @@ void term_address(int row, int column);
 /* By rows; a margin that is met on the way is the end. */
 void term_move_rows(int n);
 void term_move_columns(int n);
+/* One row down or up; at the margin the text moves instead. */
+void term_line_feed(void);
+void term_reverse_line_feed(void);
 void term_next_tab(int count);
 void term_previous_tab(int count);
 void term_save_cursor(void);

@@ -54,6 +54,7 @@ extern struct console {
     struct typed typed;
     bool typing;       /* some CPU hands typed on, or does a command's work, without the lock */
     bool command_busy; /* a command of the operator has more to show */
+    const struct console_operator *operator; /* or NULL */
     struct later later;
 } console;
 

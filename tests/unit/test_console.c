@@ -2,7 +2,6 @@
 /* The console: views, switching, replay, back-pressure, typed bytes, log lines, the screen. */
 #include <unistd.h>
 
-#include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
 #include "hv/monitor/grid.h"
 #include "hv/vm/devices.h"
@@ -46,7 +45,7 @@ void vm_console_ready(struct vm *vm) {
 static char operator_typed[256];
 static unsigned command_lines; /* that a command has still to show */
 
-void command_key(uint8_t key) {
+static void command_key(uint8_t key) {
     size_t n = strlen(operator_typed);
     CHECK(command_lines == 0);
     operator_typed[n] = (char)key;
@@ -56,15 +55,17 @@ void command_key(uint8_t key) {
     fake_tsc += 100;
 }
 
-bool command_is_busy(void) {
+static bool command_is_busy(void) {
     return command_lines != 0;
 }
 
-void command_work(void) {
+static void command_work(void) {
     command_lines--;
     console_print("line\n");
     fake_tsc += 100;
 }
+
+static const struct console_operator operator= {command_key, command_is_busy, command_work};
 
 static void add(struct guest *g, const char *name) {
     memset(g, 0, sizeof(*g));
@@ -78,6 +79,7 @@ static void start_on(bool serial, unsigned columns, unsigned rows) {
     memset(operator_typed, 0, sizeof(operator_typed));
     command_lines = 0;
     console_init(0x1d);
+    console_set_operator(&operator);
     add(&alpha, "alpha");
     add(&beta, "beta");
 }
@@ -260,6 +262,7 @@ TEST(focus_follows_the_log) {
 TEST(the_escape_key_is_a_setting) {
     start_on(true, 80, 6);
     console_init(1);
+    console_set_operator(&operator);
     add(&alpha, "alpha");
     add(&beta, "beta");
     fake_line_take();
