@@ -10,9 +10,11 @@ enum bus_space {
     BUS_SPACES
 };
 
-/* What has been read, in two registers. Only as many bytes of value mean something as were asked.
+/*
+ * What has been read. Two whole registers, so that neither is cut or filled on the way. Only as
+ * many bytes of value mean something as were asked for.
  */
 struct bus_answer {
     uint64_t value;
-    bool there; /* false: nothing answers, and value is all ones */
+    uint64_t there; /* 1; or 0: nothing answers, and value is all ones */
 };

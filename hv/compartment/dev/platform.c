@@ -85,10 +85,10 @@ void platform_reset(struct platform *p) {
     lock_release(&p->lock);
 }
 
-struct bus_answer platform_read_other(struct platform *p, struct bus *bus, uint64_t at,
+struct bus_answer platform_read_other(struct platform *p, enum bus_space space, uint64_t at,
                                       unsigned size) {
     struct bus_answer answer = {.value = UINT64_MAX, .there = 0};
-    const struct bus_entry *e = bus_find(bus, at, size);
+    const struct bus_entry *e = bus_find(&p->bus[space], at, size);
 
     if (e != NULL) {
         answer.value = e->device->ops->read(e->device, e->region, at - e->base, size);
@@ -98,9 +98,9 @@ struct bus_answer platform_read_other(struct platform *p, struct bus *bus, uint6
     return answer;
 }
 
-bool platform_write_other(struct platform *p, struct bus *bus, uint64_t at, unsigned size,
+bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at, unsigned size,
                           uint64_t value) {
-    const struct bus_entry *e = bus_find(bus, at, size);
+    const struct bus_entry *e = bus_find(&p->bus[space], at, size);
 
     if (e != NULL) {
         e->device->ops->write(e->device, e->region, at - e->base, size, value);

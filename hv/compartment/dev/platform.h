@@ -47,9 +47,9 @@ void platform_init(struct platform *p, const struct dev_env *outside);
 void platform_reset(struct platform *p);
 
 /* Accesses to another device than the last one: with the lock held, which they release. */
-struct bus_answer platform_read_other(struct platform *p, struct bus *bus, uint64_t at,
+struct bus_answer platform_read_other(struct platform *p, enum bus_space space, uint64_t at,
                                       unsigned size);
-bool platform_write_other(struct platform *p, struct bus *bus, uint64_t at, unsigned size,
+bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at, unsigned size,
                           uint64_t value);
 
 /*
@@ -58,12 +58,10 @@ bool platform_write_other(struct platform *p, struct bus *bus, uint64_t at, unsi
  */
 static inline struct bus_answer platform_read(struct platform *p, enum bus_space space, uint64_t at,
                                               unsigned size) {
-    struct bus *bus = &p->bus[space];
-
     lock_acquire(&p->lock);
-    const struct bus_entry *e = bus->last;
+    const struct bus_entry *e = p->bus[space].last;
     if (UNLIKELY(!bus_entry_holds(e, at, size))) {
-        return platform_read_other(p, bus, at, size);
+        return platform_read_other(p, space, at, size);
     }
     uint64_t value = e->device->ops->read(e->device, e->region, at - e->base, size);
     lock_release(&p->lock);
@@ -72,12 +70,10 @@ static inline struct bus_answer platform_read(struct platform *p, enum bus_space
 
 static inline bool platform_write(struct platform *p, enum bus_space space, uint64_t at,
                                   unsigned size, uint64_t value) {
-    struct bus *bus = &p->bus[space];
-
     lock_acquire(&p->lock);
-    const struct bus_entry *e = bus->last;
+    const struct bus_entry *e = p->bus[space].last;
     if (UNLIKELY(!bus_entry_holds(e, at, size))) {
-        return platform_write_other(p, bus, at, size, value);
+        return platform_write_other(p, space, at, size, value);
     }
     e->device->ops->write(e->device, e->region, at - e->base, size, value);
     lock_release(&p->lock);

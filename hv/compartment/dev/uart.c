@@ -119,7 +119,10 @@ static unsigned uart_register(const struct uart *u, unsigned reg) {
     return reg <= REG_IER && (u->reg[REG_LCR] & LCR_DLAB) != 0 ? reg + REG_DIVISOR : reg;
 }
 
-/* Reading these changes something. Not inlined: plain registers need no stack frame. */
+/* Reading these changes something. */
+#define ACTIVE_REGISTERS (BIT32(REG_DATA) | BIT32(REG_IIR_FCR) | BIT32(REG_LSR) | BIT32(REG_MSR))
+
+/* Not inlined: plain registers need no stack frame. */
 __attribute__((noinline)) static uint64_t uart_read_active(struct uart *u, unsigned reg) {
     uint8_t value = u->reg[reg]; /* 0 in the place of REG_DATA */
     if (reg == REG_DATA && u->rx.count != 0) {
@@ -157,8 +160,7 @@ static void uart_write_register(struct uart *u, unsigned reg, uint8_t value) {
 
 static uint64_t uart_read_byte(struct uart *u, unsigned at) {
     unsigned reg = uart_register(u, at);
-    bool active = reg == REG_DATA || reg == REG_IIR_FCR || reg == REG_LSR || reg == REG_MSR;
-    return active ? uart_read_active(u, reg) : u->reg[reg];
+    return (ACTIVE_REGISTERS >> reg & 1) != 0 ? uart_read_active(u, reg) : u->reg[reg];
 }
 
 /* A wider access to an 8-bit device arrives as one cycle a byte. */
