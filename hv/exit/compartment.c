@@ -57,7 +57,7 @@ static const char *const compartment_ends[EXIT_KINDS] = {
 static bool compartment_interrupted(struct vcpu *v, const struct vmexit *x,
                                     const struct vmexit *end) {
     plat_take_interrupts();
-    if ((__atomic_load_n(&v->requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) != 0) {
+    if ((__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) != 0) {
         return false;
     }
     uint64_t now = plat_tsc();
@@ -68,7 +68,7 @@ static bool compartment_interrupted(struct vcpu *v, const struct vmexit *x,
     } else if (now - v->slow_since > most) {
         return compartment_crash(v, x, end, "does not come back");
     }
-    __atomic_fetch_or(&v->requests, REQUEST_TIMER, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&v->public.requests, REQUEST_TIMER, __ATOMIC_RELAXED);
     plat_timer_set(now + most / 4);
     return true;
 }
@@ -93,7 +93,7 @@ static __attribute__((noinline)) bool compartment_other(struct vcpu *v, const st
     }
     if (end->kind == EXIT_HOST_MCE) {
         (void)exit_host_mce(v, end);
-        return (__atomic_load_n(&v->requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) == 0;
+        return (__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) == 0;
     }
     const char *what = compartment_ends[end->kind];
     return compartment_crash(v, x, end, what != NULL ? what : compartment_ends[EXIT_UNKNOWN]);

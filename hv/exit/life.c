@@ -100,7 +100,7 @@ static void life_start_vcpus(struct vm *vm) {
         if (i == 0) {
             life_power_up(v);
         } else {
-            __atomic_store_n(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+            __atomic_store_n(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
             life_set_duty(v, DUTY_RUN);
         }
     }
@@ -114,7 +114,7 @@ static ull life_us(uint64_t from, uint64_t to) {
 static void life_tell_start(struct vm *vm, uint64_t begin, uint64_t scrubbed, uint64_t copied) {
     char cpus[64];
     char size[24];
-    ull all = life_us(begin, vm->started_tsc);
+    ull all = life_us(begin, vm->public->started_tsc);
     ull scrub = life_us(begin, scrubbed);
     ull copy = life_us(scrubbed, copied);
 
@@ -153,7 +153,7 @@ static bool life_start(struct vm *vm) {
     vm_reset_devices(vm);
     compartment_reset(vm);
     life_start_vcpus(vm);
-    vm->started_tsc = plat_tsc();
+    vm->public->started_tsc = plat_tsc();
     vm_set_state(vm, VM_RUNNING);
     life_tell_start(vm, begin, scrubbed, copied);
     return true;
@@ -193,7 +193,7 @@ static bool life_is_told(uint32_t restarts) {
 
 /* A run of VM_LONG_LIFE has proved that the guest works: what was before is forgiven. */
 static void life_count(struct vm *vm, enum vm_leave leave) {
-    bool long_life = plat_tsc() - vm->started_tsc >= VM_LONG_LIFE * plat_tsc_hz();
+    bool long_life = plat_tsc() - vm->public->started_tsc >= VM_LONG_LIFE * plat_tsc_hz();
 
     if (long_life || leave == LEAVE_OPERATOR_RESET) {
         vm->crashes = 0;
@@ -213,7 +213,7 @@ static void life_restart(struct vm *vm) {
 }
 
 static void life_tell_delay(struct vm *vm) {
-    if (vm->state == VM_DELAYED && !vm->quiet) {
+    if (vm->public->state == VM_DELAYED && !vm->quiet) {
         vm_log(vm, LOG_INFO, "restart %u in a row, held back for %u ms", vm->restarts,
                life_delay(vm));
     }
@@ -263,7 +263,7 @@ static void life_after_end(struct vm *vm, enum vm_leave leave, bool stopping) {
 /* The run has ended, or its start. */
 static void life_end(struct vm *vm) {
     enum vm_leave leave = vm->leave;
-    bool stopping = vm->state == VM_STOPPING;
+    bool stopping = vm->public->state == VM_STOPPING;
 
     vm->stop_due = 0;
     life_count(vm, leave);
@@ -280,7 +280,7 @@ static void life_end(struct vm *vm) {
 /* Until all are out of the guest: then its memory is nobody's. */
 static void life_stop_others(struct vm *vm) {
     for (uint32_t i = 1; i < vm->vcpu_count; i++) {
-        vcpu_request(&vm->vcpus[i], REQUEST_LEAVE);
+        vcpu_request(&vm->vcpus[i].public, REQUEST_LEAVE);
     }
     life_wait_others(vm);
 }
@@ -316,13 +316,14 @@ void life_help(struct vcpu *v) {
 void life_step(struct vcpu *v) {
     struct vm *vm = v->vm;
 
-    __atomic_store_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    uint32_t requests = __atomic_exchange_n(&v->public.requests, 0, __ATOMIC_SEQ_CST);
+    vm_serve_console(vm, requests);
     vm_take_orders(vm);
-    if (vm->state == VM_DELAYED && plat_tsc() >= vm->restart_due) {
+    if (vm->public->state == VM_DELAYED && plat_tsc() >= vm->restart_due) {
         vm_set_state(vm, VM_STARTING);
     }
-    if (vm->state != VM_STARTING) {
-        plat_timer_set(vm->state == VM_DELAYED ? vm->restart_due : 0);
+    if (vm->public->state != VM_STARTING) {
+        plat_timer_set(vm->public->state == VM_DELAYED ? vm->restart_due : 0);
         plat_wait();
         return;
     }

@@ -20,13 +20,13 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
     struct vmexit x = {.kind = EXIT_UNKNOWN};
     for (;;) {
-        while (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
+        while (UNLIKELY(__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) != 0)) {
             if (!vcpu_service(v)) {
                 return;
             }
         }
         v = run(v, &x); /* the same v: handed through so that it need not wait in memory */
-        v->exits[x.kind]++;
+        v->public.exits[x.kind]++;
         enum action action = exit_table[x.kind](v, &x);
         if (LIKELY(action == ACTION_NEXT)) {
             advance(v, x.insn_len);

@@ -312,7 +312,7 @@ static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, 
 }
 
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
-    exit_violation(v, &v->refused[REFUSED_MSR], what, msr);
+    exit_violation(v, &v->public.refused[REFUSED_MSR], what, msr);
     return exit_inject(v, X86_GP, 0);
 }
 

@@ -15,14 +15,14 @@
  */
 static enum action exit_interrupt(struct vcpu *v, UNUSED struct vmexit *x) {
     if (UNLIKELY(v->window_interrupt)) {
-        __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+        __atomic_fetch_or(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
     }
     return ACTION_RETRY;
 }
 
 /* Something has changed that may let an event in: look at the pending ones again. */
 static enum action exit_look_again(struct vcpu *v, UNUSED struct vmexit *x) {
-    __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
     return ACTION_RETRY;
 }
 
@@ -48,7 +48,7 @@ static enum action exit_exception(struct vcpu *v, struct vmexit *x) {
 }
 
 static enum action exit_refused(struct vcpu *v, struct vmexit *x) {
-    v->refused[REFUSED_INSTRUCTION]++;
+    v->public.refused[REFUSED_INSTRUCTION]++;
     return exit_inject(v, x->kind == EXIT_PRIVILEGED ? X86_GP : X86_UD, 0);
 }
 
@@ -64,7 +64,7 @@ static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
 static uint64_t exit_count_taken(const struct vcpu *v) {
     uint64_t count = 0;
     for (unsigned k = 0; k < EXIT_KINDS; k++) {
-        count += k != EXIT_ENTRY_FAILED ? v->exits[k] : 0;
+        count += k != EXIT_ENTRY_FAILED ? v->public.exits[k] : 0;
     }
     return count;
 }

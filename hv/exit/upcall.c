@@ -27,14 +27,14 @@ _Static_assert(sizeof(struct upcall_state) <= VCPU_EMULATION_SIZE, "allocated by
 static uint64_t port_read(struct vcpu *v, uint64_t port, unsigned size) {
     struct bus_answer answer = vm_read_port(v->vm, port, size);
     if (UNLIKELY(answer.there == 0)) {
-        exit_violation(v, &v->refused[REFUSED_PORT], "read of port", port);
+        exit_violation(v, &v->public.refused[REFUSED_PORT], "read of port", port);
     }
     return answer.value;
 }
 
 static void port_write(struct vcpu *v, uint64_t port, unsigned size, uint64_t value) {
     if (UNLIKELY(!vm_write_port(v->vm, port, size, value))) {
-        exit_violation(v, &v->refused[REFUSED_PORT], "write of port", port);
+        exit_violation(v, &v->public.refused[REFUSED_PORT], "write of port", port);
     }
 }
 
@@ -48,7 +48,7 @@ static uint64_t upcall_read(void *context, enum bus_space space, uint64_t at, un
     }
     struct bus_answer answer = vm_read_page(v->vm, at, size);
     if (UNLIKELY(answer.there == 0)) {
-        exit_violation(v, &v->refused[REFUSED_MEMORY], "read of memory", at);
+        exit_violation(v, &v->public.refused[REFUSED_MEMORY], "read of memory", at);
         return UINT64_MAX;
     }
     return answer.value;
@@ -66,7 +66,7 @@ static void upcall_write(void *context, enum bus_space space, uint64_t at, unsig
         return;
     }
     if (UNLIKELY(!vm_write_page(v->vm, at, size, value))) {
-        exit_violation(v, &v->refused[REFUSED_MEMORY], "write of memory", at);
+        exit_violation(v, &v->public.refused[REFUSED_MEMORY], "write of memory", at);
     }
 }
 
@@ -176,7 +176,7 @@ static __attribute__((noinline)) enum action upcall_port(struct vcpu *v, struct 
 /* What is read where nothing is. Compiled apart, so that the short way keeps nothing for it. */
 static __attribute__((noinline)) uint64_t port_refused(struct vcpu *v, const struct exit_io *io) {
     const char *what = (io->flags & IO_IN) != 0 ? "read of port" : "write of port";
-    exit_violation(v, &v->refused[REFUSED_PORT], what, io->port);
+    exit_violation(v, &v->public.refused[REFUSED_PORT], what, io->port);
     return UINT64_MAX;
 }
 

@@ -22,7 +22,7 @@
 
 /* One operator, one line: the console hands over one key at a time. */
 static struct command_state {
-    struct vm **vms;
+    struct vm_public *vms;
     unsigned vm_count;
     struct line line;
     /* What is being shown, and how far it is: line shown_line of VM shown_vm comes next. */
@@ -67,7 +67,7 @@ static unsigned find_name(const char *what, const char *word, const char *(*name
 /* ---- commands on one VM ---- */
 
 static const char *vm_name(unsigned n) {
-    return command.vms[n]->name;
+    return command.vms[n].name;
 }
 
 /* "up 3 d 04:05:06". */
@@ -85,8 +85,7 @@ static void format_up(char *out, size_t size, uint64_t seconds) {
 }
 
 static enum show show_list(unsigned n, unsigned line) {
-    const struct vm *vm = command.vms[n];
-    const struct config_guest *config = vm->plan->config;
+    const struct vm_public *vm = &command.vms[n];
     char cpus[64], memory[24], up[32] = "";
 
     if (line != 0) {
@@ -96,31 +95,30 @@ static enum show show_list(unsigned n, unsigned line) {
         format_up(up, sizeof(up), (plat_tsc() - vm->started_tsc) / plat_tsc_hz());
     }
     console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
-                  vm_state_name(vm->state), cpu_set_format(&config->cpus, cpus, sizeof(cpus)),
-                  fmt_size(memory, config->memory), up);
+                  vm_state_name(vm->state), cpu_set_format(&vm->cpus, cpus, sizeof(cpus)),
+                  fmt_size(memory, vm->memory), up);
     return SHOW_PRINTED;
 }
 
 #define STATS_LINES (REFUSED_KINDS + EXIT_KINDS) /* of a vCPU */
 
-static enum show show_counter(const struct vcpu *v, unsigned number) {
+static enum show show_counter(const struct vcpu_public *v, unsigned index, unsigned number) {
     static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
 
     if (number < REFUSED_KINDS) {
-        console_print("  vcpu%u %s-denied %llu\n", v->index, refused[number],
-                      (ull)v->refused[number]);
+        console_print("  vcpu%u %s-denied %llu\n", index, refused[number], (ull)v->refused[number]);
         return SHOW_PRINTED;
     }
     unsigned kind = number - REFUSED_KINDS;
     if (v->exits[kind] == 0) {
         return SHOW_EMPTY;
     }
-    console_print("  vcpu%u exits %s %llu\n", v->index, exit_kind_names[kind], (ull)v->exits[kind]);
+    console_print("  vcpu%u exits %s %llu\n", index, exit_kind_names[kind], (ull)v->exits[kind]);
     return SHOW_PRINTED;
 }
 
 static enum show show_stats(unsigned n, unsigned line) {
-    const struct vm *vm = command.vms[n];
+    const struct vm_public *vm = &command.vms[n];
 
     if (line == 0) {
         console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
@@ -138,12 +136,12 @@ static enum show show_stats(unsigned n, unsigned line) {
     if (vcpu >= vm->vcpu_count) {
         return SHOW_END;
     }
-    return show_counter(&vm->vcpus[vcpu], number % STATS_LINES);
+    return show_counter(vm->vcpus[vcpu], vcpu, number % STATS_LINES);
 }
 
 /* Asks for it; the log tells when it is done, or that there is nothing to do. */
 static void ask_vm(unsigned n, enum vm_command ask) {
-    struct vm *vm = command.vms[n];
+    struct vm_public *vm = &command.vms[n];
     if (!vm_command(vm, ask)) {
         console_print("%s has too much to do already: try again, or kill it\n", vm->name);
     }
@@ -157,7 +155,7 @@ static const char *level_name(unsigned i) {
 }
 
 static enum show show_regs(unsigned n, unsigned line) {
-    return regs_show(command.vms[n], line);
+    return regs_show(&command.vms[n], line);
 }
 
 /* Without a level: what it is. */
@@ -328,7 +326,7 @@ static void command_work(void) {
     }
 }
 
-void command_init(struct vm **vms, uint32_t count) {
+void command_init(struct vm_public *vms, uint32_t count) {
     static const struct console_operator operator= {
         .key = command_key, .is_busy = command_is_busy, .work = command_work};
     command = (struct command_state){.vms = vms, .vm_count = count};

@@ -10,4 +10,4 @@
 
 /* Shows the prompt and takes the keys of the log view; after console_init(). vms must stay valid.
  */
-void command_init(struct vm **vms, uint32_t count);
+void command_init(struct vm_public *vms, uint32_t count);

@@ -78,7 +78,7 @@ static void finish(struct console_view *before) {
     before->waiting = before->waiting && !room;
     leave();
     if (owed) {
-        vm_console_ready(before->vm);
+        vcpu_request(before->vm->vcpus[0], REQUEST_ROOM);
     }
 }
 
@@ -115,23 +115,28 @@ static unsigned give(struct vm *vm, const uint8_t *keys, unsigned n) {
 
 /*
  * With the lock: what was typed goes to the guest as far as it takes it, or to the operator, whose
- * command goes on in any view. Without the lock meanwhile.
+ * command goes on in any view. Without the lock meanwhile. Of a guest's records only its own CPU
+ * knows, in vm_console_type(): here is the guest then, else NULL. Others have that CPU asked.
  */
-static void type(void) {
+static void type(struct vm *here) {
     uint8_t bytes[TYPED_MOVE];
     struct typed *t = &console.typed;
     struct console_view *v = view_focused();
     uint64_t epoch = t->epoch;
-    unsigned n = typed_peek(t, bytes);
-    if (console.typing || (n == 0 && !console.command_busy)) {
+    bool ask = v->vm != NULL && here == NULL;
+    unsigned n = ask ? 0 : typed_peek(t, bytes);
+    bool command = console.command_busy && here == NULL;
+    if (ask && t->count != 0 && !console.typing) {
+        vcpu_request(v->vm->vcpus[0], REQUEST_TYPED);
+    }
+    if (console.typing || (n == 0 && !command)) {
         return;
     }
     console.typing = true;
-    bool command = console.command_busy;
     lock_release(&console.lock);
-    unsigned taken = v->vm != NULL ? give(v->vm, bytes, n) : 0;
-    if (v->vm == NULL || command) {
-        taken += operate(bytes, v->vm == NULL ? n : 0);
+    unsigned taken = here != NULL ? give(here, bytes, n) : 0;
+    if (here == NULL) {
+        taken += operate(bytes, n);
     }
     command = operator_is_busy();
     lock_acquire(&console.lock);
@@ -153,9 +158,9 @@ static void type_at_once(void) {
     uint64_t begin = plat_tsc();
 
     if (view_focused()->vm != NULL || !console.later.live) {
-        type();
+        type(NULL);
     } else if (later_is_due(&console.later)) {
-        type();
+        type(NULL);
         later_worked(&console.later, plat_tsc() - begin, LATER_COMMAND);
     }
 }
@@ -179,7 +184,7 @@ void hv_console_work(void) {
         return;
     }
     uint64_t begin = plat_tsc();
-    type();
+    type(NULL);
     before = view_focused();
     console.feeder_called = console.feeder_called && !pump_may_feed();
     pump(true);
@@ -197,7 +202,7 @@ void hv_console_work(void) {
 
 /* A byte from the guest's UART, with the VM's lock held. False while the line is far behind. */
 bool vm_transmit(struct vm *vm, uint8_t byte) {
-    struct console_view *v = vm->console;
+    struct console_view *v = vm->public->console;
     lock_acquire(&console.lock);
     if (v == view_focused() && view_backlog(v) > CONSOLE_RING_SIZE / 2) {
         pump(false);
@@ -218,6 +223,16 @@ bool vm_transmit(struct vm *vm, uint8_t byte) {
     return taken;
 }
 
+/* The view may be another by now: then the typed bytes are, too. */
+void vm_console_type(struct vm *vm) {
+    lock_acquire(&console.lock);
+    struct console_view *before = view_focused();
+    if (before->vm == vm->public) {
+        type(vm);
+    }
+    finish(before);
+}
+
 void console_init(char escape_key) {
     memset(&console, 0, sizeof(console));
     console.escape_key = escape_key;
@@ -232,9 +247,9 @@ void console_set_operator(const struct console_operator *operator) {
     console.operator= operator;
 }
 
-void console_add_vm(struct vm *vm) {
-    struct console_view *v = pool_alloc(&vm->pool, sizeof(*v));
-    ASSERT(v != NULL && console.count < MAX_VIEWS); /* plan_budget_size() counts it in */
+void console_add_vm(struct vm_public *vm) {
+    ASSERT(console.count < MAX_VIEWS);
+    struct console_view *v = &console.of_vms[console.count - 1];
     v->vm = vm;
     v->name = vm->name;
     vm->console = v;
@@ -265,7 +280,7 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
     leave();
 }
 
-void vm_state_changed(struct vm *vm) {
+void vm_state_changed(struct vm_public *vm) {
     (void)vm; /* the status row shows all */
     lock_acquire(&console.lock);
     view_update_status();

@@ -24,8 +24,8 @@ struct console_operator {
 /* Shown keys go there from now on; before, nowhere. */
 void console_set_operator(const struct console_operator *operator);
 
-/* Adds a view for a VM, with its scrollback from the VM's budget: 1 for the first, and so on. */
-void console_add_vm(struct vm *vm);
+/* Adds a view for a VM: 1 for the first, and so on. */
+void console_add_vm(struct vm_public *vm);
 
 /*
  * Guests are about to run. Puts a view in focus once the log has gone out, unless a key comes

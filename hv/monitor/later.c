@@ -3,7 +3,7 @@
 #include "hv/monitor/later.h"
 
 #include "hv/vm/plat.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/public.h"
 
 #define COLLECT_PER_SECOND 100u   /* bytes that come together are drawn together */
 #define PAUSE_PER_SECOND   20000u /* the shortest rest */
@@ -36,25 +36,21 @@ void later_go_live(struct later *l) {
     l->live = true;
 }
 
-static const struct vm *later_vm(unsigned cpu) {
-    return vcpu_of_cpu[cpu] != NULL ? vcpu_of_cpu[cpu]->vm : NULL;
-}
-
-unsigned later_cpu(const struct later *l, const struct vm *vm) {
+unsigned later_cpu(const struct later *l, const struct vm_public *vm) {
     unsigned me = plat_cpu();
     if (l->free_cpu != LATER_NOBODY) {
         return l->free_cpu;
     }
-    if (vm == NULL || later_vm(me) == vm || !plat_cpu_online(vm->vcpus[0].cpu)) {
+    if (vm == NULL || vm_of_cpu[me] == vm || !plat_cpu_online(vm->vcpus[0]->cpu)) {
         return me;
     }
-    return vm->vcpus[0].cpu;
+    return vm->vcpus[0]->cpu;
 }
 
-void later_want(struct later *l, const struct vm *vm) {
+void later_want(struct later *l, const struct vm_public *vm) {
     bool asleep = l->worker == LATER_NOBODY;
     bool right = l->free_cpu != LATER_NOBODY || vm == NULL;
-    if (!asleep && (right || later_vm(l->worker) == vm)) {
+    if (!asleep && (right || vm_of_cpu[l->worker] == vm)) {
         return;
     }
     if (asleep) {
@@ -87,7 +83,7 @@ bool later_is_due(const struct later *l) {
 
 void later_worked(struct later *l, uint64_t spent, enum later_left left) {
     const struct later_rest *r = &rests[left];
-    bool free = vcpu_of_cpu[plat_cpu()] == NULL;
+    bool free = vm_of_cpu[plat_cpu()] == NULL;
     uint64_t rest = spent * (free ? REST_OF_FREE : r->times);
     uint64_t least = r->per_second == 0 ? 0 : plat_tsc_hz() / r->per_second;
 

@@ -23,11 +23,11 @@ void later_init(struct later *l);
 void later_go_live(struct later *l);
 
 /* The CPU whose work this VM's text is, or for the log (NULL) the one that wrote it. */
-struct vm;
-unsigned later_cpu(const struct later *l, const struct vm *vm);
+struct vm_public;
+unsigned later_cpu(const struct later *l, const struct vm_public *vm);
 
 /* There is something to do, for this VM; NULL = for the log. */
-void later_want(struct later *l, const struct vm *vm);
+void later_want(struct later *l, const struct vm_public *vm);
 
 /* This CPU was called: true if it is to work now, until later_end(). */
 bool later_begin(struct later *l);

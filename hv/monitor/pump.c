@@ -103,10 +103,10 @@ static bool prepare(struct console_view *v) {
 }
 
 bool pump_may_feed(void) {
-    const struct vm *vm = view_focused()->vm;
-    const struct vcpu *here = vcpu_of_cpu[plat_cpu()];
+    const struct vm_public *vm = view_focused()->vm;
+    const struct vm_public *here = vm_of_cpu[plat_cpu()];
 
-    if (!console.later.live || vm == NULL || here == NULL || here->vm == vm) {
+    if (!console.later.live || vm == NULL || here == NULL || here == vm) {
         return true;
     }
     return later_cpu(&console.later, vm) == plat_cpu(); /* no CPU of its own is there */

@@ -78,31 +78,32 @@ static void print_segment(const struct vcpu_snapshot *s, unsigned i) {
                   seg->selector, (ull)seg->base, seg->limit, seg->attr);
 }
 
-static void print_state(const struct vcpu *v, const struct vcpu_snapshot *s) {
+static void print_state(const struct vcpu_public *v, unsigned index) {
+    const struct vcpu_snapshot *s = &regs.snapshot;
+
     const char *interrupts = (s->system[HVM_RFLAGS] & X86_RFLAGS_IF) != 0 ? "on" : "off";
-    console_print("vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s\n", v->index, v->cpu,
+    console_print("vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s\n", index, v->cpu,
                   mode_name(s), paging_name(s), s->segments[HVM_SS].attr >> 5 & 3, interrupts,
                   s->halted ? ", in HLT" : "");
 }
 
 /* Has the vCPU asked, and prints what became of that. */
-static enum show show_state(struct vcpu *v) {
+static enum show show_state(struct vcpu_public *v, unsigned index) {
     if (!regs.asked) {
         regs.known = false;
-        if (v->waiting) {
-            console_print("vcpu%u on cpu %u: waits for a startup message\n", v->index, v->cpu);
-            return SHOW_PRINTED;
-        }
         regs.asked = true;
         regs.asked_tsc = plat_tsc();
         vcpu_snapshot_ask(v, &regs.snapshot);
     }
     bool late = plat_tsc() - regs.asked_tsc > plat_tsc_hz() / WAITS_A_SECOND;
-    if (vcpu_snapshot_is_ready(&regs.snapshot)) {
+    bool ready = vcpu_snapshot_is_ready(&regs.snapshot);
+    if (ready && regs.snapshot.waiting) {
+        console_print("vcpu%u on cpu %u: waits for a startup message\n", index, v->cpu);
+    } else if (ready) {
         regs.known = true;
-        print_state(v, &regs.snapshot);
+        print_state(v, index);
     } else if (late && vcpu_snapshot_withdraw(v)) {
-        console_print("vcpu%u on cpu %u: does not answer\n", v->index, v->cpu);
+        console_print("vcpu%u on cpu %u: does not answer\n", index, v->cpu);
     } else {
         return SHOW_WAIT;
     }
@@ -110,9 +111,9 @@ static enum show show_state(struct vcpu *v) {
     return SHOW_PRINTED;
 }
 
-static enum show show_vcpu(struct vcpu *v, unsigned line) {
+static enum show show_vcpu(struct vm_public *vm, unsigned index, unsigned line) {
     if (line == 0) {
-        return show_state(v);
+        return show_state(vm->vcpus[index], index);
     }
     if (!regs.known) {
         return SHOW_EMPTY;
@@ -127,7 +128,7 @@ static enum show show_vcpu(struct vcpu *v, unsigned line) {
     return SHOW_PRINTED;
 }
 
-enum show regs_show(struct vm *vm, unsigned line) {
+enum show regs_show(struct vm_public *vm, unsigned line) {
     bool runs = vm->state == VM_RUNNING || vm->state == VM_STOPPING;
     unsigned vcpu = line / VCPU_LINES;
 
@@ -138,5 +139,5 @@ enum show regs_show(struct vm *vm, unsigned line) {
     if (vcpu >= vm->vcpu_count || (!runs && !regs.asked)) {
         return SHOW_END;
     }
-    return show_vcpu(&vm->vcpus[vcpu], line % VCPU_LINES);
+    return show_vcpu(vm, vcpu, line % VCPU_LINES);
 }

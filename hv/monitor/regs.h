@@ -3,10 +3,10 @@
 #pragma once
 
 #include "hv/monitor/show.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/public.h"
 
 /*
  * Prints a line of what each vCPU's state and registers are. Asks the vCPU's CPU for them, and
  * gives up after some milliseconds.
  */
-enum show regs_show(struct vm *vm, unsigned line);
+enum show regs_show(struct vm_public *vm, unsigned line);

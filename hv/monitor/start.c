@@ -11,7 +11,7 @@
 #include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
 
-static struct vm *start_vms[CONFIG_MAX_GUESTS];
+static struct vm_public start_vms[CONFIG_MAX_GUESTS];
 
 static void start_report(const char *text) {
     log_error("partition: %s", text);
@@ -39,13 +39,12 @@ static void start_create_vms(const struct boot_info *info) {
     const struct plan *plan = info->plan;
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         struct vm *vm;
-        if (vm_create(&plan->vms[i], &vm) != STATUS_OK) {
+        if (vm_create(&plan->vms[i], &start_vms[i], &vm) != STATUS_OK) {
             plat_panic("VM %s cannot be created", plan->vms[i].config->name);
         }
         for (uint32_t c = 0; c < vm->vcpu_count; c++) {
             cpuid_init(&vm->vcpus[c]);
         }
-        start_vms[i] = vm;
         if (audit_vm(info, vm) != STATUS_OK) {
             plat_panic("audit: the tables of %s do not match the plan", vm->name);
         }
@@ -56,7 +55,7 @@ static void start_create_vms(const struct boot_info *info) {
 static void start_consoles(const struct plan *plan) {
     unsigned focus = 0;
     for (uint32_t i = 0; i < plan->vm_count; i++) {
-        console_add_vm(start_vms[i]);
+        console_add_vm(&start_vms[i]);
         focus = focus == 0 && plan->vms[i].config->start_auto ? i + 1 : focus;
     }
     console_start(focus);

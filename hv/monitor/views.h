@@ -18,11 +18,11 @@
 #define MAX_VIEWS   (1 + CONFIG_MAX_GUESTS)
 
 struct console_view {
-    struct vm *vm; /* NULL for the log, whose keys are the operator's */
+    struct vm_public *vm; /* NULL for the log, whose keys are the operator's */
     const char *name;
     uint64_t written; /* bytes ever; byte i is at ring[i % size] */
     uint64_t cursor;  /* next byte for the physical console, while in focus */
-    bool waiting;     /* the guest was told to wait; vm_console_ready() is owed */
+    bool waiting;     /* the guest was told to wait; REQUEST_ROOM is owed */
     uint8_t ring[CONSOLE_RING_SIZE];
 };
 
@@ -32,7 +32,7 @@ extern struct console {
     bool escape;     /* it was typed: the next key is a command */
     unsigned count, focus;
     unsigned focus_next; /* the view to show once the log has gone out, 0 = none */
-    struct console_view log;
+    struct console_view log, of_vms[CONFIG_MAX_GUESTS];
     struct console_view *views[MAX_VIEWS];
     /* Text of our own that goes out before the next byte of the view. */
     uint8_t notice[NOTICE_SIZE];

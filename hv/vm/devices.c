@@ -28,7 +28,7 @@ static void devices_intr(const struct dev_env *env, bool asserted) {
 /* Clocks are timed by vCPU 0's CPU, whoever sets them. */
 static void devices_reschedule(const struct dev_env *env) {
     struct vm *vm = env->owner;
-    vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
+    vcpu_request(&vm->vcpus[0].public, REQUEST_CLOCKS);
 }
 
 static bool devices_transmit(const struct dev_env *env, uint8_t byte) {
@@ -54,7 +54,7 @@ static void devices_tell_sleep(struct vm *vm, uint32_t type) {
 }
 
 static void devices_tell_bios_call(struct vm *vm, uint32_t word) {
-    vm->bios_calls++;
+    vm->public->bios_calls++;
     if (vm->bios_calls_left == 0) {
         return;
     }
@@ -129,15 +129,20 @@ void vm_end_interrupt(struct vm *vm, uint8_t vector) {
 
 void vm_press_power_button(struct vm *vm) {
     platform_press_power_button(vm->platform);
-    vcpu_request(&vm->vcpus[0], REQUEST_CLOCKS);
+    vcpu_request(&vm->vcpus[0].public, REQUEST_CLOCKS);
 }
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     return platform_receive(vm->platform, byte);
 }
 
-void vm_console_ready(struct vm *vm) {
-    platform_drain(vm->platform);
+void vm_serve_console(struct vm *vm, uint32_t requests) {
+    if ((requests & REQUEST_ROOM) != 0) {
+        platform_drain(vm->platform);
+    }
+    if ((requests & REQUEST_TYPED) != 0) {
+        vm_console_type(vm);
+    }
 }
 
 void vm_print_devices(void) {

@@ -39,10 +39,10 @@ void vm_end_interrupt(struct vm *vm, uint8_t vector);
 
 void vm_press_power_button(struct vm *vm);
 
-/* One byte from the console; false = too many wait for the guest already. Any CPU. */
+/* What the console asked for of REQUESTS_CONSOLE. On the CPU of vCPU 0, as the next. */
+void vm_serve_console(struct vm *vm, uint32_t requests);
+/* One byte from the console; false = too many wait for the guest already. */
 bool vm_console_input(struct vm *vm, uint8_t byte);
-/* The console has room again for this VM's output. Any CPU. */
-void vm_console_ready(struct vm *vm);
 
 /* What answers at which ports and pages, one line each, into the log at level debug. */
 void vm_print_devices(void);

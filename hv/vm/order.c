@@ -100,9 +100,9 @@ bool vm_may_become(enum vm_state from, enum vm_state to) {
 }
 
 void vm_set_state(struct vm *vm, enum vm_state state) {
-    ASSERT(vm_may_become(vm->state, state));
-    __atomic_store_n(&vm->state, state, __ATOMIC_RELEASE);
-    vm_state_changed(vm);
+    ASSERT(vm_may_become(vm->public->state, state));
+    __atomic_store_n(&vm->public->state, state, __ATOMIC_RELEASE);
+    vm_state_changed(vm->public);
 }
 
 static void order_nothing(struct vm *vm, enum vm_command command) {
@@ -110,7 +110,8 @@ static void order_nothing(struct vm *vm, enum vm_command command) {
                                                    [VM_COMMAND_STOP] = "stop",
                                                    [VM_COMMAND_KILL] = "kill",
                                                    [VM_COMMAND_RESET] = "reset"};
-    vm_log(vm, LOG_INFO, "%s: it is %s, nothing to do", words[command], vm_state_name(vm->state));
+    vm_log(vm, LOG_INFO, "%s: it is %s, nothing to do", words[command],
+           vm_state_name(vm->public->state));
 }
 
 /* What the operator does himself is no loop of the guest's. */
@@ -163,8 +164,8 @@ static unsigned order_count(uint64_t queue) {
 }
 
 /* Whatever was asked for before, after a kill it is stopped: so that one waits for nothing. */
-bool vm_command(struct vm *vm, enum vm_command command) {
-    uint64_t queue = __atomic_load_n(&vm->orders, __ATOMIC_RELAXED);
+bool vm_command(struct vm_public *p, enum vm_command command) {
+    uint64_t queue = __atomic_load_n(&p->orders, __ATOMIC_RELAXED);
     uint64_t next;
 
     do {
@@ -175,24 +176,25 @@ bool vm_command(struct vm *vm, enum vm_command command) {
             }
             next = queue | next << ORDER_BITS * order_count(queue);
         }
-    } while (!__atomic_compare_exchange_n(&vm->orders, &queue, next, false, __ATOMIC_SEQ_CST,
+    } while (!__atomic_compare_exchange_n(&p->orders, &queue, next, false, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
-    vcpu_request(&vm->vcpus[0], REQUEST_ORDER);
+    vcpu_request(p->vcpus[0], REQUEST_ORDER);
     return true;
 }
 
 /* Takes the oldest request out of the queue, unless it has to wait there. */
 static enum vm_command order_take(struct vm *vm) {
-    uint64_t queue = __atomic_load_n(&vm->orders, __ATOMIC_ACQUIRE);
+    uint64_t queue = __atomic_load_n(&vm->public->orders, __ATOMIC_ACQUIRE);
     enum vm_command command;
 
     do {
         command = (enum vm_command)(queue & ORDER_MASK);
-        if (transition_find(vm->state, command)->action == ORDER_WAIT) {
+        if (transition_find(vm->public->state, command)->action == ORDER_WAIT) {
             return VM_COMMAND_NONE;
         }
-    } while (queue != 0 && !__atomic_compare_exchange_n(&vm->orders, &queue, queue >> ORDER_BITS,
-                                                        false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    } while (queue != 0 &&
+             !__atomic_compare_exchange_n(&vm->public->orders, &queue, queue >> ORDER_BITS, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
     return command;
 }
 
@@ -203,7 +205,7 @@ void vm_take_orders(struct vm *vm) {
         if (command == VM_COMMAND_NONE) {
             return;
         }
-        const struct transition *t = transition_find(vm->state, command);
+        const struct transition *t = transition_find(vm->public->state, command);
         if (t->to != STAYS) {
             vm_set_state(vm, t->to);
         }

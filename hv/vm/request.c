@@ -8,17 +8,17 @@
 #include "hv/vm/vm.h"
 
 /*
- * Who finds a request there need not kick: v's CPU was kicked for that one, or set it itself and
+ * Who finds a request there need not kick: that CPU was kicked for that one, or set it itself and
  * has not entered the guest since. So a guest's messages are no flood of kicks that would hold back
  * the interrupts of its sibling's CPU.
  */
-void vcpu_request(struct vcpu *v, uint32_t bits) {
-    uint32_t before = __atomic_fetch_or(&v->requests, bits, __ATOMIC_SEQ_CST);
+void vcpu_request(struct vcpu_public *p, uint32_t bits) {
+    uint32_t before = __atomic_fetch_or(&p->requests, bits, __ATOMIC_SEQ_CST);
     if ((bits & before & REQUEST_NMI) != 0) {
-        __atomic_fetch_or(&v->requests, REQUEST_NMI_AGAIN, __ATOMIC_SEQ_CST);
+        __atomic_fetch_or(&p->requests, REQUEST_NMI_AGAIN, __ATOMIC_SEQ_CST);
     }
-    if (before == 0 && v->cpu != plat_cpu()) {
-        plat_kick(v->cpu);
+    if (before == 0 && p->cpu != plat_cpu()) {
+        plat_kick(p->cpu);
     }
 }
 
@@ -29,7 +29,7 @@ void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
         (void)str_copy_n(vm->leave_reason, sizeof(vm->leave_reason), reason, strlen(reason));
     }
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        vcpu_request(&vm->vcpus[i], REQUEST_LEAVE);
+        vcpu_request(&vm->vcpus[i].public, REQUEST_LEAVE);
     }
 }
 
@@ -46,7 +46,7 @@ static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
         __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
     }
     if (!apic_delivers_vector(m->delivery_mode) || lapic_accept(&v->lapic, m->vector, m->level)) {
-        vcpu_request(v, vm_requests[m->delivery_mode]);
+        vcpu_request(&v->public, vm_requests[m->delivery_mode]);
     }
 }
 

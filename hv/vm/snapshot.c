@@ -10,7 +10,7 @@
 #include "hv/vm/plat.h"
 
 void vcpu_snapshot_answer(struct vcpu *v) {
-    struct vcpu_snapshot *out = __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE);
+    struct vcpu_snapshot *out = __atomic_exchange_n(&v->public.snapshot, NULL, __ATOMIC_ACQUIRE);
 
     if (out == NULL) {
         return;
@@ -24,14 +24,15 @@ void vcpu_snapshot_answer(struct vcpu *v) {
     }
     out->regs[X86_RSP] = out->system[HVM_RSP];
     out->halted = v->halted;
+    out->waiting = v->waiting;
     __atomic_store_n(&out->ready, 1, __ATOMIC_RELEASE);
 }
 
-void vcpu_snapshot_ask(struct vcpu *v, struct vcpu_snapshot *out) {
+void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
     out->ready = 0;
     __atomic_store_n(&v->snapshot, out, __ATOMIC_RELEASE);
     if (v->cpu == plat_cpu()) {
-        vcpu_snapshot_answer(v); /* its run was interrupted for us */
+        vcpu_snapshot_answer(vcpu_of_cpu[v->cpu]); /* its run was interrupted for us */
     } else {
         vcpu_request(v, REQUEST_SNAPSHOT);
     }
@@ -41,6 +42,6 @@ bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s) {
     return __atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) != 0;
 }
 
-bool vcpu_snapshot_withdraw(struct vcpu *v) {
+bool vcpu_snapshot_withdraw(struct vcpu_public *v) {
     return __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE) != NULL;
 }

@@ -12,19 +12,20 @@ struct vcpu_snapshot {
     uint64_t system[HVM_REG_COUNT]; /* by enum hvm_reg */
     struct hvm_segment segments[HVM_SEG_COUNT];
     bool halted;    /* in HLT */
+    bool waiting;   /* after INIT, for a startup message */
     uint32_t ready; /* atomic */
 };
 
 /*
  * Has v's own CPU fill *out, which may take until vcpu_snapshot_is_ready() or never: that CPU does
- * not run the vCPU now, or the vCPU waits for a startup message. *out must stay valid until it is
- * ready or withdrawn. Any CPU, one caller at a time, no lock held.
+ * not run the vCPU now. *out lies in the core's data and must stay valid until it is ready or
+ * withdrawn. Any CPU, one caller at a time, no lock held.
  */
-void vcpu_snapshot_ask(struct vcpu *v, struct vcpu_snapshot *out);
+void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out);
 bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s);
 
 /* Takes the question back. False if it is too late: it will be ready at any moment. */
-bool vcpu_snapshot_withdraw(struct vcpu *v);
+bool vcpu_snapshot_withdraw(struct vcpu_public *v);
 
 /* On v's own CPU, while it runs v: answers the one who asks, if any. */
 void vcpu_snapshot_answer(struct vcpu *v);

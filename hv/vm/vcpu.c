@@ -11,10 +11,11 @@
 #include "hv/vm/vm.h"
 
 struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
+struct vm_public *vm_of_cpu[CONFIG_MAX_CPUS];
 
 /* On v's own CPU: no kick and no locked instruction needed beyond the OR itself. */
 static void vcpu_note(struct vcpu *v, uint32_t bits) {
-    __atomic_fetch_or(&v->requests, bits, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&v->public.requests, bits, __ATOMIC_RELAXED);
 }
 
 /*
@@ -114,7 +115,7 @@ static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, b
 
 /* Until there is a request; host interrupts are taken also where there is one at once. */
 static void vcpu_wait(const struct vcpu *v) {
-    if (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
+    if (__atomic_load_n(&v->public.requests, __ATOMIC_ACQUIRE) == 0) {
         plat_wait();
     } else {
         plat_take_interrupts();
@@ -143,8 +144,11 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
         if (!v->waiting || (requests & REQUEST_LEAVE) != 0) {
             return requests;
         }
+        if ((requests & REQUEST_SNAPSHOT) != 0) {
+            vcpu_snapshot_answer(v);
+        }
         vcpu_wait(v);
-        requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+        requests = __atomic_exchange_n(&v->public.requests, 0, __ATOMIC_SEQ_CST);
     }
 }
 
@@ -171,7 +175,7 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
         vcpu_timer_set(v);
     }
     v->upcall_watched = false;
-    __atomic_fetch_and(&v->requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&v->public.requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
 /*
@@ -205,16 +209,19 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     if ((requests & REQUEST_ORDER) != 0) {
         vm_take_orders(v->vm);
     }
+    if ((requests & REQUESTS_CONSOLE) != 0) {
+        vm_serve_console(v->vm, requests);
+    }
     if ((requests & REQUEST_SNAPSHOT) != 0) {
         vcpu_snapshot_answer(v);
     }
-    /* The last two may have ended the run here and now. */
-    requests |= __atomic_load_n(&v->requests, __ATOMIC_RELAXED);
+    /* Some of this may have ended the run here and now. */
+    requests |= __atomic_load_n(&v->public.requests, __ATOMIC_RELAXED);
     return (requests & REQUEST_LEAVE) == 0;
 }
 
 bool vcpu_service(struct vcpu *v) {
-    uint32_t requests = __atomic_exchange_n(&v->requests, 0, __ATOMIC_SEQ_CST);
+    uint32_t requests = __atomic_exchange_n(&v->public.requests, 0, __ATOMIC_SEQ_CST);
     if (UNLIKELY(requests != REQUEST_EVENT || v->waiting) && !vcpu_serve(v, requests)) {
         return false;
     }
@@ -225,7 +232,7 @@ bool vcpu_service(struct vcpu *v) {
     }
     /* This may have left a request, such as an NMI of a timer, and others may have come: whoever
      * called will serve them, and must not go on so for ever. */
-    if (UNLIKELY(__atomic_load_n(&v->requests, __ATOMIC_RELAXED) != 0)) {
+    if (UNLIKELY(__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) != 0)) {
         plat_take_interrupts();
     }
     return true;
@@ -237,7 +244,7 @@ bool vcpu_halt(struct vcpu *v) {
     vcpu_note(v, REQUEST_EVENT);
     v->halted = true;
     for (;;) {
-        bool asked = __atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) != 0;
+        bool asked = __atomic_load_n(&v->public.requests, __ATOMIC_ACQUIRE) != 0;
         if (asked && !vcpu_service(v)) {
             return false;
         }

@@ -2,7 +2,7 @@
 /*
  * A virtual CPU. General registers are stored here by the vendor's entry code at every exit;
  * everything else stays in the vendor's structure until a handler asks. Owned by the host CPU it
- * runs on; other CPUs may only set request bits (vcpu_request) and call lapic_accept().
+ * runs on; other CPUs see v->public, and the VM's others may call lapic_accept().
  */
 #pragma once
 
@@ -10,11 +10,10 @@
 #include "hv/vm/compartment.h"
 #include "hv/vm/hvm.h"
 #include "hv/vm/lapic.h"
-#include "hv/vm/plat.h"
+#include "hv/vm/public.h"
 
 struct emulation;
 struct msr_policy;
-struct vcpu_snapshot;
 struct vm;
 
 enum vcpu_request {
@@ -29,8 +28,11 @@ enum vcpu_request {
     REQUEST_NMI_AGAIN = BIT32(7),
     REQUEST_ORDER = BIT32(8),    /* to vCPU 0: the operator asks for something */
     REQUEST_SNAPSHOT = BIT32(9), /* somebody wants to see the registers: snapshot */
+    REQUEST_TYPED = BIT32(10),   /* to vCPU 0: something was typed */
+    REQUEST_ROOM = BIT32(11),    /* to vCPU 0: the console has room again for its output */
 };
-#define REQUESTS_NMI (REQUEST_NMI | REQUEST_NMI_AGAIN)
+#define REQUESTS_NMI     (REQUEST_NMI | REQUEST_NMI_AGAIN)
+#define REQUESTS_CONSOLE (REQUEST_TYPED | REQUEST_ROOM)
 
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
 #define CPUID_MAX_ENTRIES 64
@@ -58,15 +60,12 @@ struct cpuid_table {
 /* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
 enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
 
-enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, REFUSED_KINDS };
-
 struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
     void *vendor;        /* struct vmx_vcpu or struct svm_vcpu */
     uint8_t *msr_map_x2apic;     /* in x2APIC mode; without HVM_APIC the same as msr_map */
     uint8_t *msr_map, *port_map; /* permission bitmaps, a bit that is set exits: hvm->msr_bit() */
-    uint32_t requests;           /* enum vcpu_request, atomic */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */
     bool nmi_used; /* an NMI was injected: the CPU's NMI-blocking state is alive from then on */
     struct event event; /* what hvm->inject() was last given, until the next exit; or EVENT_NONE */
@@ -75,10 +74,9 @@ struct vcpu {
     uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
     uint8_t nmi_pending; /* how many wait: two only until the first goes in */
     bool halted;
-    bool waiting;                   /* after INIT, for a startup message */
-    uint8_t sipi_vector;            /* of the last one */
-    uint32_t duty;                  /* enum vcpu_duty, atomic; not of vCPU 0 */
-    struct vcpu_snapshot *snapshot; /* atomic: where to, of hv/vm/snapshot.c; or NULL */
+    bool waiting;        /* after INIT, for a startup message */
+    uint8_t sipi_vector; /* of the last one */
+    uint32_t duty;       /* enum vcpu_duty, atomic; not of vCPU 0 */
 
     uint64_t tsc_offset;
     /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due: PIT and CMOS clock
@@ -100,12 +98,9 @@ struct vcpu {
     struct emulation *emulation; /* VCPU_EMULATION_SIZE bytes of hv/exit/upcall.c */
 
     uint64_t refused_after; /* exits before the CPU last refused to enter, and 1; 0 = never */
-    uint64_t exits[EXIT_KINDS];
-    uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
-};
 
-/* Sets request bits from any CPU and makes the vCPU's CPU look at them. */
-void vcpu_request(struct vcpu *v, uint32_t bits);
+    ALIGNED(PAGE_SIZE) struct vcpu_public public; /* to the end of its page, for all CPUs */
+};
 
 /* Sends an event in with the next entry, in place of what may be on its way. */
 void vcpu_inject(struct vcpu *v, struct event e);
@@ -139,10 +134,5 @@ unsigned vcpu_cpl(struct vcpu *v);
 bool vcpu_in_64_bit_mode(struct vcpu *v);
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
-
-/* Up, and without a guest: only once the machine is divided. */
-static inline bool vcpu_cpu_is_free(unsigned cpu) {
-    return plat_cpu_online(cpu) && vcpu_of_cpu[cpu] == NULL;
-}
 
 extern const struct lapic_ops vcpu_lapic_ops;

@@ -37,6 +37,8 @@ static enum status vm_create_vcpus(struct vm *vm) {
     for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
         v->vm = vm;
+        v->public.cpu = vm->plan->cpus[i];
+        vm->public->vcpus[i] = &v->public;
         v->index = i;
         v->cpu = vm->plan->cpus[i];
         v->lapic = (struct lapic){.ops = &vcpu_lapic_ops,
@@ -46,6 +48,7 @@ static enum status vm_create_vcpus(struct vm *vm) {
         v->emulation = pool_alloc(&vm->pool, VCPU_EMULATION_SIZE);
         s = v->emulation == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         vcpu_of_cpu[v->cpu] = v;
+        vm_of_cpu[v->cpu] = vm->public;
     }
     if (s == STATUS_OK) {
         s = compartment_create(vm);
@@ -56,7 +59,15 @@ static enum status vm_create_vcpus(struct vm *vm) {
     return s;
 }
 
-enum status vm_create(const struct plan_vm *plan, struct vm **out) {
+static void vm_fill_public(struct vm_public *public, const struct plan_vm *plan) {
+    const struct config_guest *config = plan->config;
+
+    *public = (struct vm_public){
+        .cpus = config->cpus, .memory = config->memory, .vcpu_count = plan->cpu_count};
+    (void)str_copy_n(public->name, sizeof(public->name), config->name, strlen(config->name));
+}
+
+enum status vm_create(const struct plan_vm *plan, struct vm_public *public, struct vm **out) {
     struct pool pool;
     pool_init(&pool, plan->config->name, plan->budget_base, plan->budget_size);
     ASSERT(plan->cpu_count != 0 && plan->cpu_count <= PLAN_MAX_VCPUS); /* plan_check() saw to it */
@@ -66,6 +77,8 @@ enum status vm_create(const struct plan_vm *plan, struct vm **out) {
     }
     vm->pool = pool;
     vm->plan = plan;
+    vm->public = public;
+    vm_fill_public(public, plan);
     vm->vcpu_count = plan->cpu_count;
     (void)str_copy_n(vm->name, sizeof(vm->name), plan->config->name, strlen(plan->config->name));
     enum status s = vm_create_memory(vm);

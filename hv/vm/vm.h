@@ -12,33 +12,11 @@
 #include "hv/mem/gmem.h"
 #include "hv/mem/pagetable.h"
 #include "hv/vm/compartment.h"
+#include "hv/vm/public.h"
 #include "hv/vm/vcpu.h"
 
 #define VM_CRASH_LIMIT 3  /* restarts in a row after which on_crash = "restart" gives up */
 #define VM_LONG_LIFE   60 /* seconds of running that make crashes and restarts count anew */
-
-/* DELAYED: a restart that follows too soon is held back. STOPPING: its power button was pressed. */
-enum vm_state {
-    VM_STOPPED,
-    VM_OFF,
-    VM_CRASHED,
-    VM_HALTED,
-    VM_DELAYED,
-    VM_STARTING,
-    VM_RUNNING,
-    VM_STOPPING,
-    VM_STATES
-};
-
-/* What an operator asks for. STOP presses the power button, KILL pulls the plug. */
-enum vm_command {
-    VM_COMMAND_NONE,
-    VM_COMMAND_START,
-    VM_COMMAND_STOP,
-    VM_COMMAND_KILL,
-    VM_COMMAND_RESET,
-    VM_COMMANDS
-};
 
 /* Why a run ends. */
 enum vm_leave {
@@ -58,15 +36,13 @@ enum vm_leave {
 struct vm {
     char name[CONFIG_NAME_SIZE];
     const struct plan_vm *plan;
-    enum vm_state state; /* vm_set_state() writes it, on its own CPU; read by the monitor */
-    uint64_t orders;     /* atomic: what the operator asked for, see order.c */
-    enum vm_leave leave; /* atomic */
+    struct vm_public *public; /* what of it other CPUs see */
+    enum vm_leave leave;      /* atomic */
     char leave_reason[64];
-    uint32_t crashes, restarts; /* in a row */
-    bool quiet;                 /* it restarts so often that this start is not told */
-    uint32_t scrub_next;        /* atomic: the piece of RAM that the next free CPU scrubs */
-    /* Host TSC. due: 0 = never. */
-    uint64_t started_tsc, restart_due, stop_due;
+    uint32_t crashes, restarts;     /* in a row */
+    bool quiet;                     /* it restarts so often that this start is not told */
+    uint32_t scrub_next;            /* atomic: the piece of RAM that the next free CPU scrubs */
+    uint64_t restart_due, stop_due; /* host TSC, 0 = never */
 
     struct pool pool;
     struct pagetable npt;
@@ -76,12 +52,10 @@ struct vm {
     struct gmem mem;
     uint64_t low_ram, high_ram; /* bytes */
 
-    struct console_view *console; /* of hv/monitor/console.c */
     struct dev_clock clock;
     struct platform *platform; /* of hv/compartment/dev: for hv/vm/devices.c alone */
     bool intr;                 /* atomic: the level of the 8259s' INTR */
     uint32_t next_lowest; /* atomic: the vCPU whose turn it is to take a lowest-priority message */
-    uint64_t bios_calls;  /* since the VM was made; shown by "stats" */
     uint32_t bios_calls_left; /* so many may still be told */
 
     struct log_limit log_limit;
@@ -89,8 +63,9 @@ struct vm {
     struct vcpu vcpus[PLAN_MAX_VCPUS];
 };
 
-/* Builds the VM in its own budget; on failure the reason is in the log. */
-MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm **out);
+/* Builds the VM in its own budget, and fills public; on failure the reason is in the log. */
+MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm_public *public,
+                               struct vm **out);
 
 /*
  * What hv/abi.h promises a guest at its start, into its scrubbed memory; STATUS_NOT_FOUND if it is
@@ -113,10 +88,6 @@ void vm_raise_lint0(struct vm *vm);
 /* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
-/* From the monitor, any CPU: done soon on the VM's CPU, after what was asked for before. False if
- * too much waits. */
-bool vm_command(struct vm *vm, enum vm_command command);
-
 /* On the VM's own CPU only: all that can be done now of what the operator asked for. */
 void vm_take_orders(struct vm *vm);
 /* The same: ends a guest that was to switch itself off in time. When it wants to be called again,
@@ -128,13 +99,11 @@ bool vm_may_become(enum vm_state from, enum vm_state to);
  * the VM's own CPU. */
 void vm_set_state(struct vm *vm, enum vm_state state);
 
-/* One byte leaves the guest's UART, for hv/monitor/console.c; false = no room now,
- * vm_console_ready() will follow. */
+/* One byte leaves the guest's UART, for hv/monitor/console.c; false = no room now, REQUEST_ROOM
+ * will follow. */
 bool vm_transmit(struct vm *vm, uint8_t byte);
-
-/* The state has changed, for hv/monitor/console.c to show. */
-void vm_state_changed(struct vm *vm);
-
-const char *vm_state_name(enum vm_state state);
+/* In hv/monitor/console.c: what was typed, if it is for this VM, goes to vm_console_input(). On the
+ * VM's own CPU. */
+void vm_console_type(struct vm *vm);
 
 #define vm_log(vm, level, ...) log_print(level, (vm)->name, __VA_ARGS__)

@@ -35,7 +35,7 @@ static struct {
     uint64_t deadline;
     bool called;
 } fake_cpus[FAKE_CPUS];
-struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
+struct vm_public *vm_of_cpu[CONFIG_MAX_CPUS];
 static unsigned fake_machine_resets;
 
 size_t plat_serial_write(const uint8_t *bytes, size_t n) {
@@ -94,6 +94,8 @@ void plat_console_call(unsigned cpu) {
     fake_cpus[cpu].called = true;
 }
 
+static void (*fake_on_work)(void); /* after it: what the guests' CPUs do */
+
 /* One CPU's interrupt, if it is due. */
 static inline void fake_interrupt(unsigned cpu) {
     uint64_t deadline = fake_cpus[cpu].deadline;
@@ -105,6 +107,9 @@ static inline void fake_interrupt(unsigned cpu) {
         fake_cpus[cpu].called = false;
         hv_console_work();
         fake_cpu = before;
+        if (fake_on_work != NULL) {
+            fake_on_work();
+        }
     }
 }
 
@@ -141,19 +146,21 @@ void plat_machine_reset(void) {
     fake_machine_resets++;
 }
 
-/* Stands in for hv/vm/vm.c. */
+/* Stands in for hv/vm/order.c. */
 const char *vm_state_name(enum vm_state state) {
     return state == VM_RUNNING ? "running" : state == VM_CRASHED ? "crashed" : "stopped";
 }
 
-/* A VM with a name and memory for its scrollback; four of them live at a time. */
-static inline void fake_vm_set_up(struct vm *vm, const char *name) {
-    static uint8_t budgets[4][128 * KIB] ALIGNED(PAGE_SIZE);
+/* A VM that runs, as other CPUs see it; four of them live at a time. */
+static inline void fake_vm_set_up(struct vm_public *vm, const char *name) {
+    static struct vcpu_public vcpus[4];
     static unsigned next;
+    struct vcpu_public *vcpu = &vcpus[next++ % ARRAY_SIZE(vcpus)];
+    memset(vcpu, 0, sizeof(*vcpu));
     memset(vm, 0, sizeof(*vm));
+    vm->vcpus[0] = vcpu;
     snprintf(vm->name, sizeof(vm->name), "%s", name);
     vm->state = VM_RUNNING;
-    pool_init(&vm->pool, name, HPA((uintptr_t)budgets[next++ % 4]), sizeof(budgets[0]));
 }
 
 static inline void fake_console_set_up(bool serial, unsigned columns, unsigned rows) {
@@ -166,7 +173,8 @@ static inline void fake_console_set_up(bool serial, unsigned columns, unsigned r
     fake_machine_resets = 0;
     fake_cpu = 0;
     memset(fake_cpus, 0, sizeof(fake_cpus));
-    memset(vcpu_of_cpu, 0, sizeof(vcpu_of_cpu));
+    memset(vm_of_cpu, 0, sizeof(vm_of_cpu));
+    fake_on_work = NULL;
 }
 
 /* What the line carried since the last call. */

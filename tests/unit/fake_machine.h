@@ -288,14 +288,20 @@ bool vm_transmit(struct vm *vm, uint8_t byte) {
     return true;
 }
 
+static unsigned fake_typed; /* calls of vm_console_type() */
+void vm_console_type(UNUSED struct vm *vm) {
+    fake_typed++;
+}
+
 static enum vm_state fake_state_shown;
-void vm_state_changed(struct vm *vm) {
+void vm_state_changed(struct vm_public *vm) {
     fake_state_shown = vm->state;
 }
 
 static struct config_guest fake_config;
 static struct plan_vm fake_plan;
 static struct vm *fake_vm;
+static struct vm_public fake_public;
 
 /* A VM in long mode with flat segments, its RAM mapped one to one by tables at 1 MiB; RIP = 2 MiB.
  */
@@ -320,7 +326,7 @@ static struct vcpu *fake_machine_start(void) {
                                  .regions = {{GPA(0), HPA((uintptr_t)ram), FAKE_RAM}},
                                  .budget_base = HPA((uintptr_t)budget),
                                  .budget_size = FAKE_BUDGET};
-    CHECK_U64(vm_create(&fake_plan, &fake_vm), STATUS_OK);
+    CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
     struct vcpu *v = &fake_vm->vcpus[0];
     cpuid_init(v);
     msr_reset(v);

@@ -30,7 +30,7 @@ static struct vcpu *start(bool hardware) {
     fake_ops.features = hardware ? HVM_APIC : 0;
     struct vcpu *v = fake_machine_start();
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff); /* software enable */
-    v->requests = 0;
+    v->public.requests = 0;
     (void)lapic_take_posted(&v->lapic);
     modes = updates = status = 0;
     return v;
@@ -143,7 +143,7 @@ TEST(eoi_by_software) {
     v->lapic.reg[0x13][0] = 1;
     lapic_mmio_write(&v->lapic, 0xb0, 8, 0);
     CHECK_U64(v->lapic.reg[0x13][0], 0);
-    CHECK_U64(v->requests, REQUEST_EVENT); /* else the CPU would not learn of it */
+    CHECK_U64(v->public.requests, REQUEST_EVENT); /* else the CPU would not learn of it */
     CHECK(vcpu_service(v));
     CHECK_U64(status, 0x4000);
     lapic_mmio_write(&v->lapic, 0xb0, 8, 0);
@@ -164,12 +164,12 @@ TEST(one_goes_in_the_next_waits) {
     CHECK_U64(v->event.vector, 0x52);
     CHECK(fake_window_interrupt);
     v->event.type = EVENT_NONE;
-    v->requests = REQUEST_EVENT; /* the window, but 52h has not ended: now it is the CPU's */
+    v->public.requests = REQUEST_EVENT; /* the window, but 52h has not ended: now it is the CPU's */
     CHECK(vcpu_service(v));
     CHECK_U64(status, 0x5241);
     CHECK(v->event.type == EVENT_NONE && !fake_window_interrupt);
     fake_can_interrupt = false;
-    v->requests = REQUEST_EVENT;
+    v->public.requests = REQUEST_EVENT;
     CHECK(vcpu_service(v));
     CHECK(fake_window_interrupt);
     vcpu_reset(v, true);
@@ -195,7 +195,7 @@ static void wait(void) {
     waits++;
     lapic_mmio_write(&v->lapic, LAPIC_TPR, 4, 3 << 4);
     fake_can_interrupt = waits > 1;
-    v->requests = REQUEST_EVENT;
+    v->public.requests = REQUEST_EVENT;
 }
 
 TEST(halt_wakes_for_what_can_be_taken_only) {

@@ -6,15 +6,14 @@
 #include "hv/vm/snapshot.h"
 #include "tests/unit/fake_console.h"
 
-static struct vm alpha, beta;
-static struct vm *vms[] = {&alpha, &beta};
-static struct config_guest configs[] = {{.memory = 256 * MIB}, {.memory = GIB}};
-static struct plan_vm plans[] = {{.config = &configs[0]}, {.config = &configs[1]}};
+static struct vm_public vms[2];
+#define alpha vms[0]
+#define beta  vms[1]
 static char asked[64];
 
 static bool too_much;
 
-bool vm_command(struct vm *vm, enum vm_command what) {
+bool vm_command(struct vm_public *vm, enum vm_command what) {
     static const char *const words[] = {"nothing", "start", "stop", "kill", "reset"};
     snprintf(asked, sizeof(asked), "%s %s", words[what], vm->name);
     return !too_much;
@@ -26,8 +25,7 @@ bool vm_console_input(struct vm *vm, uint8_t byte) {
     abort(); /* no view but the log is in focus here */
 }
 
-void vm_console_ready(struct vm *vm) {
-    (void)vm;
+void vcpu_request(UNUSED struct vcpu_public *p, UNUSED uint32_t bits) {
     abort();
 }
 
@@ -52,9 +50,9 @@ static void start(void) {
     console_init(0x1d);
     log_init(&hooks, LOG_INFO);
     for (unsigned i = 0; i < 2; i++) {
-        fake_vm_set_up(vms[i], i == 0 ? "alpha" : "beta");
-        vms[i]->plan = &plans[i];
-        configs[i].cpus.bits[0] = BIT(i + 1);
+        fake_vm_set_up(&vms[i], i == 0 ? "alpha" : "beta");
+        vms[i].memory = i == 0 ? 256 * MIB : GIB;
+        vms[i].cpus.bits[0] = BIT(i + 1);
     }
     beta.state = VM_OFF;
     command_init(vms, 2);
@@ -116,12 +114,12 @@ TEST(list_and_stats) {
               "1 alpha            running   cpus 1        memory 256M   up "
               "3 d 04:05:06\r\n");
     alpha.vcpu_count = 1;
-    alpha.vcpus[0].refused[REFUSED_MSR] = 3;
-    alpha.vcpus[0].refused[REFUSED_PORT] = 4;
-    alpha.vcpus[0].refused[REFUSED_MEMORY] = 5;
-    alpha.vcpus[0].refused[REFUSED_INSTRUCTION] = 6;
-    alpha.vcpus[0].exits[EXIT_CPUID] = 7;
-    alpha.vcpus[0].exits[EXIT_TRIPLE_FAULT] = 8;
+    alpha.vcpus[0]->refused[REFUSED_MSR] = 3;
+    alpha.vcpus[0]->refused[REFUSED_PORT] = 4;
+    alpha.vcpus[0]->refused[REFUSED_MEMORY] = 5;
+    alpha.vcpus[0]->refused[REFUSED_INSTRUCTION] = 6;
+    alpha.vcpus[0]->exits[EXIT_CPUID] = 7;
+    alpha.vcpus[0]->exits[EXIT_TRIPLE_FAULT] = 8;
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n");
     alpha.bios_calls = 9;
     static const char want[] = "alpha: running\r\n"
@@ -218,8 +216,8 @@ TEST(line_editing) {
 static struct vcpu_snapshot shown, *given;
 static bool answers, answers_late;
 
-void vcpu_snapshot_ask(struct vcpu *v, struct vcpu_snapshot *out) {
-    CHECK(v >= alpha.vcpus && v < alpha.vcpus + 8);
+void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
+    CHECK(v == alpha.vcpus[0]);
     *out = shown;
     out->ready = answers;
     given = out;
@@ -229,7 +227,7 @@ bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s) {
     return s->ready != 0;
 }
 
-bool vcpu_snapshot_withdraw(struct vcpu *v) {
+bool vcpu_snapshot_withdraw(struct vcpu_public *v) {
     (void)v;
     given->ready = answers_late;
     return !answers_late;
@@ -238,16 +236,15 @@ bool vcpu_snapshot_withdraw(struct vcpu *v) {
 TEST(registers_are_shown) {
     start();
     alpha.vcpu_count = 1;
-    alpha.vcpus[0].cpu = 3;
+    alpha.vcpus[0]->cpu = 3;
     answers = false;
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
     answers_late = true;
     CHECK(strstr(answer_to("regs alpha"), "vcpu0 on cpu 3: real mode") != NULL);
     CHECK_STR(answer_to("regs beta"), "beta is stopped: it has no registers\r\n");
-    alpha.vcpus[0].waiting = true;
-    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
-    alpha.vcpus[0].waiting = false;
     answers = true;
+    shown.waiting = true;
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
     static const struct {
         uint64_t cr0, cr4, efer, rflags;
         uint32_t cs;

@@ -257,7 +257,7 @@ TEST(host_interrupts_are_taken_meanwhile) {
     fake_compartment_end = end_with_interrupts;
     CHECK(upcall(v));
     CHECK_U64(fake_interrupts_taken, taken + 2);
-    CHECK((v->requests & REQUEST_TIMER) != 0); /* for the guest's own deadlines */
+    CHECK((v->public.requests & REQUEST_TIMER) != 0); /* for the guest's own deadlines */
     CHECK_U64(v->vm->leave, LEAVE_NONE);
 }
 
@@ -295,7 +295,7 @@ TEST(the_time_of_one_upcall_does_not_count_for_the_next) {
 
 static struct vcpu *asked;
 static void ask_to_leave(void) {
-    asked->requests |= REQUEST_LEAVE;
+    asked->public.requests |= REQUEST_LEAVE;
 }
 
 TEST(a_vm_that_is_to_end_does_not_wait_for_it) {

@@ -13,6 +13,7 @@
 
 struct guest {
     struct vm vm; /* first: what the console calls with it finds the rest */
+    struct vm_public public;
     char typed[2048];
     size_t typed_count, typed_room;
     unsigned rooms;
@@ -35,11 +36,33 @@ bool vm_console_input(struct vm *vm, uint8_t byte) {
     return true;
 }
 
-/* As a VM does: it sends on from inside the call, which needs the console's lock to be free. */
-void vm_console_ready(struct vm *vm) {
-    struct guest *g = (struct guest *)vm;
-    g->rooms++;
-    (void)send(g, '+');
+void vcpu_request(struct vcpu_public *p, uint32_t bits) {
+    p->requests |= bits;
+}
+
+/* The guest's own CPU does what it was asked for, with no lock held. */
+static void serve(struct guest *g) {
+    struct vcpu_public *vcpu = g->public.vcpus[0];
+    if (vcpu == NULL) {
+        return; /* not added yet */
+    }
+    uint32_t requests = vcpu->requests;
+    unsigned before = fake_cpu;
+    vcpu->requests = 0;
+    fake_cpu = vcpu->cpu;
+    if ((requests & REQUEST_ROOM) != 0) {
+        g->rooms++;
+        (void)send(g, '+');
+    }
+    if ((requests & REQUEST_TYPED) != 0) {
+        vm_console_type(&g->vm);
+    }
+    fake_cpu = before;
+}
+
+static void serve_all(void) {
+    serve(&alpha);
+    serve(&beta);
 }
 
 static char operator_typed[256];
@@ -70,8 +93,9 @@ static const struct console_operator operator= {command_key, command_is_busy, co
 static void add(struct guest *g, const char *name) {
     memset(g, 0, sizeof(*g));
     g->typed_room = SIZE_MAX;
-    fake_vm_set_up(&g->vm, name);
-    console_add_vm(&g->vm);
+    g->vm.public = &g->public;
+    fake_vm_set_up(&g->public, name);
+    console_add_vm(&g->public);
 }
 
 static void start_on(bool serial, unsigned columns, unsigned rows) {
@@ -80,6 +104,7 @@ static void start_on(bool serial, unsigned columns, unsigned rows) {
     command_lines = 0;
     console_init(0x1d);
     console_set_operator(&operator);
+    fake_on_work = serve_all;
     add(&alpha, "alpha");
     add(&beta, "beta");
 }
@@ -91,6 +116,7 @@ static void start(void) {
 static void type(const char *keys) {
     for (; *keys != '\0'; keys++) {
         hv_console_input((uint8_t)*keys);
+        serve_all();
     }
 }
 
@@ -109,6 +135,7 @@ static void line_takes(size_t n) {
     for (size_t i = 0; i < n; i += 16) {
         fake_line.room = n - i < 16 ? n - i : 16;
         hv_console_writable();
+        serve_all();
     }
     fake_line.room = 0;
 }
@@ -209,10 +236,12 @@ TEST(replay_holds_nobody_up) {
     }
     fake_line.room = 0;
     type(KEY "3ls");
+    serve(&gamma);
     CHECK_STR(gamma.typed, "ls");
     say(&gamma, "goes on\r\n"); /* while nothing of the replay is out */
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    serve_all();
     const char *seen = fake_line_take();
     CHECK(strlen(seen) > 15 * KIB && strlen(seen) < 16 * KIB + 400);
     CHECK_STR(seen + strlen(seen) - 21, "0123456789\r\ngoes on\r\n");
@@ -227,19 +256,20 @@ TEST(focus_follows_the_log) {
     log_line(LOG_INFO, "the last line\n");
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    serve_all();
     fake_pass(100000);
     CHECK_STR(fake_line_take(), "partition\r\nthe last line\r\n" BANNER_ALPHA "hello");
     type("x");
     CHECK_STR(alpha.typed, "x");
     /* Not before the guest runs. */
     start();
-    alpha.vm.state = VM_STOPPED;
+    alpha.public.state = VM_STOPPED;
     console_start(1);
-    alpha.vm.state = VM_STARTING;
-    vm_state_changed(&alpha.vm);
+    alpha.public.state = VM_STARTING;
+    vm_state_changed(&alpha.public);
     CHECK_STR(fake_line_take(), "");
-    alpha.vm.state = VM_RUNNING;
-    vm_state_changed(&alpha.vm);
+    alpha.public.state = VM_RUNNING;
+    vm_state_changed(&alpha.public);
     fake_pass(100000);
     CHECK_STR(fake_line_take(), BANNER_ALPHA);
     /* With nothing left to say, at once. */
@@ -255,6 +285,7 @@ TEST(focus_follows_the_log) {
     type("x");
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    serve_all();
     CHECK_STR(fake_line_take(), "partition\r\ngot x\r\n");
 }
 
@@ -306,6 +337,7 @@ TEST(focused_guest_waits_for_the_line) {
     CHECK_U64(alpha.rooms, 1);
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    serve_all();
     CHECK_U64(alpha.rooms, 1);
     const char *seen = fake_line_take();
     CHECK(strstr(seen, "a\r\n[bulkhead] inline\r\n") == seen);
@@ -338,6 +370,7 @@ TEST(log_overtakes_a_slow_line) {
     }
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    serve_all();
     /* Every byte is shown or counted, and the end is shown. */
     const char *seen = fake_line_take();
     static const char mark[] = "\r\n[bulkhead] ", tail[] = " bytes skipped\r\n";
@@ -381,6 +414,7 @@ TEST(flood_of_warnings_is_bounded) {
     }
     fake_line.room = SIZE_MAX;
     hv_console_writable();
+    serve_all();
     CHECK(strlen(fake_line_take()) <= 1024);
     say(&alpha, "goes on");
     CHECK_STR(fake_line_take(), "goes on");
@@ -428,8 +462,8 @@ TEST(screen_shows_the_same) {
     CHECK_STR(fake_screen_row(0), "booting");
     CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta running");
     CHECK(fake_screen_inverse(5, 99));
-    beta.vm.state = VM_CRASHED;
-    vm_state_changed(&beta.vm);
+    beta.public.state = VM_CRASHED;
+    vm_state_changed(&beta.public);
     CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta crashed");
     type(KEY "2");
     CHECK_STR(fake_screen_row(5), " 2/2 beta | keys: Ctrl-] then ? | alpha running, beta crashed");
@@ -440,23 +474,18 @@ TEST(screen_shows_the_same) {
 
 /* ---- drawing ---- */
 
-static struct vcpu *cpus[3];
-
 /* Guests run: alpha on CPU 0, beta on CPU 1, and a third on CPU 2 if no CPU is to be free. */
 static void start_live(bool serial, bool all_taken) {
-    static struct vm gamma;
+    static struct vm_public gamma;
     start_on(serial, 100, 40);
+    fake_vm_set_up(&gamma, "gamma");
     fake_cpu = 0;
-    cpus[0] = &alpha.vm.vcpus[0];
-    cpus[1] = &beta.vm.vcpus[0];
-    cpus[2] = &gamma.vcpus[0];
-    struct vm *const vms[] = {&alpha.vm, &beta.vm, &gamma};
+    struct vm_public *const vms[] = {&alpha.public, &beta.public, &gamma};
     for (unsigned i = 0; i < 3; i++) {
-        cpus[i]->vm = vms[i];
-        cpus[i]->cpu = i;
-        vcpu_of_cpu[i] = cpus[i];
+        vms[i]->vcpus[0]->cpu = i;
+        vm_of_cpu[i] = vms[i];
     }
-    vcpu_of_cpu[3] = all_taken ? cpus[2] : NULL;
+    vm_of_cpu[3] = all_taken ? &gamma : NULL;
     console_start(0);
     fake_screen.ticks = 1;
 }
@@ -505,6 +534,7 @@ static void flood(struct guest *g, unsigned us) {
         (void)send(g, '\n');
         fake_cpu = 0; /* whose interrupt the line's is */
         hv_console_writable();
+        serve_all();
         fake_pass(100);
     }
 }
@@ -642,10 +672,11 @@ TEST(a_view_costs_its_own_cpu) {
             fake_line.room = 16;
             fake_cpu = 0; /* whose interrupt it is: it sends on what is ready, and no more */
             hv_console_writable();
+            serve_all();
             log_line(LOG_INFO, "of another guest\n");
             CHECK_U64(grid_written(), before);
             fake_cpu = 2;
-            vm_state_changed(&beta.vm);
+            vm_state_changed(&beta.public);
             CHECK_U64(grid_written(), before);
             fake_cpu = 0;
             fake_interrupt(1); /* the one that was called */
@@ -661,7 +692,6 @@ TEST(a_view_costs_its_own_cpu) {
 TEST(a_call_costs_little) {
     for (unsigned i = 0; i < ARRAY_SIZE(costly); i++) {
         start_on(true, 240, 100);
-        cpus[0] = &beta.vm.vcpus[0];
         console_start(0); /* no CPU has a guest: each may do everything */
         type(KEY "2");
         fake_pass(1000000);
@@ -670,6 +700,7 @@ TEST(a_call_costs_little) {
         for (unsigned call = 0; call < 200; call++) {
             uint64_t before = grid_written();
             hv_console_writable();
+            serve_all();
             CHECK(grid_written() - before <= 5120 + costly[i].cells);
             fake_line_take();
         }
@@ -750,6 +781,7 @@ TEST(the_operator_works_in_pieces) {
     begin = fake_tsc;
     for (unsigned i = 0; i < 200; i++) {
         hv_console_input('p');
+        serve_all();
     }
     CHECK_U64(fake_tsc - begin, 100);
     CHECK(longest_piece(1000000) <= 100 + DRAWN_AT_ONCE);
@@ -771,6 +803,7 @@ TEST(the_operator_works_in_pieces) {
 static void paste(unsigned n) {
     for (unsigned i = 0; i < n; i++) {
         hv_console_input((uint8_t)('a' + i % 26));
+        serve_all();
     }
 }
 
@@ -844,12 +877,15 @@ TEST(a_terminal_that_does_not_wait) {
     CHECK(strstr(fake_line_take(), "[bulkhead] 1024 typed bytes lost: alpha had not read them") !=
           NULL);
     hv_console_overrun();
+    serve_all();
     CHECK(strstr(fake_line_take(), "typed bytes lost: the serial line") != NULL);
 }
 
 TEST(nothing_before_init_harms) {
     hv_console_input('x');
+    serve_all();
     hv_console_writable();
+    serve_all();
     CHECK_U64(fake_line.length, 0);
 }
 

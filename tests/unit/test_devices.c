@@ -36,11 +36,11 @@ TEST(bios_calls_are_counted_and_the_first_told) {
     }
     CHECK_U64(lines, 8);
     CHECK(strstr(last, "INT 13h, AX 0007h; from here on they are only counted") != NULL);
-    CHECK_U64(fake_vm->bios_calls, 1000);
+    CHECK_U64(fake_public.bios_calls, 1000);
     vm_reset_devices(fake_vm); /* a new start tells of its first calls again; the count goes on */
     fake_port_out(BULKHEAD_BIOS_PORT, 4, 0x00ff1234);
     CHECK_U64(lines, 9);
-    CHECK_U64(fake_vm->bios_calls, 1001);
+    CHECK_U64(fake_public.bios_calls, 1001);
 }
 
 TEST(sleep_states_are_told_at_level_debug) {

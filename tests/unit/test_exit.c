@@ -174,7 +174,7 @@ TEST(msr_allowed_and_refused) {
     v->regs[X86_RCX] = X86_MSR_FEATURE_CONTROL;
     CHECK_U64(act(v, EXIT_WRMSR), ACTION_RETRY);
     CHECK(faulted(v, X86_GP));
-    CHECK_U64(v->refused[REFUSED_MSR], 2);
+    CHECK_U64(v->public.refused[REFUSED_MSR], 2);
     v->regs[X86_RCX] = X86_MSR_EFER;
     v->regs[X86_RAX] = X86_EFER_LME | X86_EFER_SVME;
     v->regs[X86_RDX] = 0;
@@ -308,7 +308,7 @@ TEST(ports_of_nobody_read_all_ones) {
         CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
         CHECK_U64(v->regs[X86_RAX], want[size]);
     }
-    CHECK_U64(v->refused[REFUSED_PORT], 3);
+    CHECK_U64(v->public.refused[REFUSED_PORT], 3);
     x.io = (struct exit_io){.port = 0x3f8, .size = 1};
     v->regs[X86_RAX] = 'x';
     CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
@@ -449,11 +449,11 @@ TEST(memory_that_is_not_there) {
     CHECK_U64(touch(v, 3 * GIB, false), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RAX], 0xffffffff);
     CHECK_U64(touch(v, 3 * GIB, true), ACTION_NEXT);
-    CHECK_U64(v->refused[REFUSED_MEMORY], 2);
+    CHECK_U64(v->public.refused[REFUSED_MEMORY], 2);
     CHECK_U64(touch(v, LAPIC_BASE + 0x30, false), ACTION_NEXT);
     CHECK_U64(v->regs[X86_RAX] & 0xff, 0x14);
     CHECK_U64(touch(v, IOAPIC_BASE, true), ACTION_NEXT);
-    CHECK_U64(v->refused[REFUSED_MEMORY], 2);
+    CHECK_U64(v->public.refused[REFUSED_MEMORY], 2);
 }
 
 TEST(an_unknown_instruction_stops_the_vm) {
@@ -525,7 +525,7 @@ TEST(interrupts_wait_for_their_window) {
     v->regs[X86_RAX] = 0;
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff); /* software enable */
     CHECK(lapic_accept(&v->lapic, 0x31, false));
-    vcpu_request(v, REQUEST_EVENT);
+    vcpu_request(&v->public, REQUEST_EVENT);
     CHECK(vcpu_service(v));
     CHECK_U64(v->event.type, EVENT_NONE);
     CHECK(fake_window_interrupt);
@@ -692,7 +692,7 @@ TEST(bus_locks_are_slowed_down) {
     uint64_t start = fake_tsc, rip = fake_regs[HVM_RIP];
     fake_interrupt = time_passes;
     fake_interrupts_taken = 0;
-    v->requests = REQUEST_EVENT; /* what siblings send does not cut it short */
+    v->public.requests = REQUEST_EVENT; /* what siblings send does not cut it short */
     CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
     CHECK_U64(fake_tsc - start, FAKE_HZ / 1000);
     CHECK_U64(fake_interrupts_taken, 10);
@@ -717,18 +717,18 @@ TEST(messages_reach_whom_they_name) {
     m.shorthand = APIC_ALL;
     vm_deliver(fake_vm, v, &m);
     CHECK_U64(lapic_pending(&v->lapic), 0x52);
-    v->requests = 0;
+    v->public.requests = 0;
     m.delivery_mode = APIC_NMI;
     vm_deliver(fake_vm, v, &m);
-    CHECK_U64(v->requests, REQUEST_NMI);
+    CHECK_U64(v->public.requests, REQUEST_NMI);
     m.delivery_mode = APIC_SIPI;
     vm_deliver(fake_vm, v, &m);
-    CHECK_U64(v->requests, REQUEST_NMI | REQUEST_SIPI);
+    CHECK_U64(v->public.requests, REQUEST_NMI | REQUEST_SIPI);
     CHECK_U64(v->sipi_vector, 0x52);
     m.delivery_mode = APIC_SMI; /* there is no SMM */
-    v->requests = 0;
+    v->public.requests = 0;
     vm_deliver(fake_vm, v, &m);
-    CHECK_U64(v->requests, 0);
+    CHECK_U64(v->public.requests, 0);
 }
 
 /* SDM "MP Initialization": both may have come before the vCPU looks. */
@@ -738,13 +738,13 @@ TEST(init_and_startup_messages) {
     uint64_t base = v->lapic.apic_base, offset = v->tsc_offset;
     v->index = 1;
     v->sipi_vector = 0x9f;
-    v->requests = REQUEST_SIPI; /* it does not wait for one */
+    v->public.requests = REQUEST_SIPI; /* it does not wait for one */
     hvm->set(v, HVM_RIP, 0x1234);
     CHECK(vcpu_service(v));
     CHECK_U64(hvm->get(v, HVM_RIP), 0x1234);
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
     hvm->set(v, HVM_CR3, 0x5000);
-    v->requests = REQUEST_INIT | REQUEST_SIPI;
+    v->public.requests = REQUEST_INIT | REQUEST_SIPI;
     CHECK(vcpu_service(v));
     hvm->get_segment(v, HVM_CS, &cs);
     CHECK_U64(cs.base, 0x9f000);
@@ -754,7 +754,7 @@ TEST(init_and_startup_messages) {
     CHECK_U64(lapic_mmio_read(&v->lapic, 0xf0), 0xff);
     CHECK_U64(v->lapic.apic_base, base);
     CHECK_U64(v->tsc_offset, offset);
-    v->requests = REQUEST_INIT | REQUEST_LEAVE; /* waits, and can be stopped */
+    v->public.requests = REQUEST_INIT | REQUEST_LEAVE; /* waits, and can be stopped */
     CHECK(!vcpu_service(v));
     CHECK(v->waiting);
 }
@@ -766,7 +766,7 @@ TEST(init_to_the_first_cpu_is_a_reset) {
     struct apic_message m = {.delivery_mode = APIC_INIT, .destination = 0};
     hvm->set(v, HVM_RIP, 0x1234);
     vm_deliver(fake_vm, NULL, &m);
-    CHECK_U64(v->requests, REQUEST_LEAVE);
+    CHECK_U64(v->public.requests, REQUEST_LEAVE);
     CHECK_U64(fake_vm->leave, LEAVE_RESET);
     CHECK_STR(fake_vm->leave_reason, "reset by INIT to its first CPU, starting again");
     CHECK(!vcpu_service(v));
@@ -778,7 +778,7 @@ TEST(halting_takes_what_waited_for_a_window) {
     struct vcpu *v = fake_machine_start();
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
     CHECK(lapic_accept(&v->lapic, 0x31, false));
-    vcpu_request(v, REQUEST_EVENT);
+    vcpu_request(&v->public, REQUEST_EVENT);
     CHECK(vcpu_service(v));
     CHECK(fake_window_interrupt);
     fake_can_interrupt = true;
@@ -948,12 +948,12 @@ TEST(requests_from_elsewhere_kick_the_cpu) {
     struct vcpu *v = fake_machine_start();
     fake_cpu = 1;
     fake_kicks = 0;
-    vcpu_request(v, REQUEST_EVENT);
+    vcpu_request(&v->public, REQUEST_EVENT);
     CHECK_U64(fake_kicks, 1);
-    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
     CHECK_U64(fake_kicks, 1); /* the CPU is on its way */
     CHECK(vcpu_service(v));
-    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
     CHECK_U64(fake_kicks, 2);
 }
 

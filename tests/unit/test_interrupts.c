@@ -34,7 +34,7 @@ static void fresh(void) {
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
         out(words[i][0], (uint8_t)words[i][1]);
     }
-    CHECK_U64(vcpus->refused[REFUSED_PORT], 0);
+    CHECK_U64(vcpus->public.refused[REFUSED_PORT], 0);
     fake_can_interrupt = true;
 }
 
@@ -56,12 +56,12 @@ static void end(void) {
 TEST(extint) {
     fresh();
     lint0(vcpus, EXTINT);
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     fake_cpu = 1; /* from another CPU: a kick */
     unsigned kicks = fake_kicks;
     fake_set_irq(4, true);
     fake_cpu = 0;
-    CHECK(vcpus->requests == REQUEST_EVENT && fake_kicks == kicks + 1);
+    CHECK(vcpus->public.requests == REQUEST_EVENT && fake_kicks == kicks + 1);
     CHECK_U64(serve(vcpus), 0x34);
     CHECK_U64(lapic_pending(&vcpus->lapic), -1);
     CHECK_U64(lapic_mmio_read(&vcpus->lapic, 0xa0), 0); /* nothing is in service there */
@@ -102,7 +102,7 @@ TEST(extint_waits_for_a_window) {
     CHECK(fake_window_interrupt);
     CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0);
     out(0x21, 0x10); /* masked meanwhile: it is withdrawn */
-    vcpu_request(vcpus, REQUEST_EVENT);
+    vcpu_request(&vcpus->public, REQUEST_EVENT);
     CHECK_U64(serve(vcpus), -1);
     CHECK(!fake_window_interrupt);
     out(0x21, 0);
@@ -116,7 +116,7 @@ TEST(lint0_decides) {
     fake_set_irq(4, true);
     CHECK_U64(serve(vcpus), -1); /* masked at power-up */
     lint0(vcpus, EXTINT);
-    CHECK_U64(vcpus->requests, REQUEST_EVENT);
+    CHECK_U64(vcpus->public.requests, REQUEST_EVENT);
     CHECK_U64(serve(vcpus), 0x34); /* it was waiting */
     end();
     lint0(vcpus, 0x51); /* fixed: an edge of INTR is vector 51h of the local APIC */
@@ -125,9 +125,9 @@ TEST(lint0_decides) {
     CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0);
     fresh();
     lint0(vcpus, 0x400);
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     fake_set_irq(4, true);
-    CHECK_U64(vcpus->requests, REQUEST_NMI);
+    CHECK_U64(vcpus->public.requests, REQUEST_NMI);
     fresh();
     lint0(&vcpus[1], EXTINT); /* the wire goes to the first CPU */
     fake_set_irq(4, true);
@@ -187,15 +187,15 @@ TEST(switched_off) {
             }
             fresh();
             lapic_mmio_write(&vcpus[1].lapic, 0xf0, 4, 0xff);
-            vcpus[1].requests = 0;
+            vcpus[1].public.requests = 0;
             vm_deliver(fake_vm, vcpus, &m);
             /* An INIT that reaches the first CPU as well resets the VM. */
             bool ends = modes[i] == APIC_INIT && shorthand == APIC_ALL;
-            CHECK_U64(vcpus[1].requests, requests[i] | (ends ? REQUEST_LEAVE : 0u));
+            CHECK_U64(vcpus[1].public.requests, requests[i] | (ends ? REQUEST_LEAVE : 0u));
             CHECK_U64(lapic_base_write(&vcpus[1].lapic, LAPIC_BASE), STATUS_OK);
-            vcpus[1].requests = 0;
+            vcpus[1].public.requests = 0;
             vm_deliver(fake_vm, vcpus, &m);
-            CHECK_U64(vcpus[1].requests, ends ? REQUEST_LEAVE : 0u);
+            CHECK_U64(vcpus[1].public.requests, ends ? REQUEST_LEAVE : 0u);
         }
     }
 }
@@ -221,23 +221,23 @@ TEST(msi_reaches_the_local_apics) {
     vm_send_msi(fake_vm, 0xfee02000, 0x3861);
     CHECK_U64(pending(), 4); /* not logical */
     CHECK_U64(lapic_mmio_read(&vcpus[2].lapic, 0x1b0), 0);
-    vcpus[1].requests = 0;
+    vcpus[1].public.requests = 0;
     vm_send_msi(fake_vm, 0xfee01008, 0x0461);
-    CHECK_U64(vcpus[1].requests, REQUEST_NMI);
+    CHECK_U64(vcpus[1].public.requests, REQUEST_NMI);
     vm_send_msi(fake_vm, 0xfed02000, 0x61);
     vm_send_msi(fake_vm, 0xfef02000, 0x61);
     vm_send_msi(fake_vm, 0x1fee02000, 0x61);
     vm_send_msi(fake_vm, 0xfee02000, 0x8061);
     CHECK_U64(pending(), 0);
-    vcpus[1].requests = 0;
+    vcpus[1].public.requests = 0;
     vm_send_msi(fake_vm, 0xfee01000, 0x0005); /* an illegal vector: an error there */
-    CHECK_U64(vcpus[1].requests, 0);
+    CHECK_U64(vcpus[1].public.requests, 0);
     lapic_mmio_write(&vcpus[1].lapic, 0x370, 4, 0xe0);
     lapic_mmio_write(&vcpus[1].lapic, 0x280, 4, 0);
     CHECK_U64(lapic_mmio_read(&vcpus[1].lapic, 0x280), 0x40);
-    vcpus[1].requests = 0;
+    vcpus[1].public.requests = 0;
     vm_send_msi(fake_vm, 0xfee01000, 0x0005);
-    CHECK_U64(vcpus[1].requests, REQUEST_EVENT);
+    CHECK_U64(vcpus[1].public.requests, REQUEST_EVENT);
     CHECK_U64(lapic_pending(&vcpus[1].lapic), 0xe0);
     fake_ioapic_write(0x18, 0x61); /* an I/O APIC's entry is sent as one */
     fake_set_irq(4, true);
@@ -256,7 +256,7 @@ static void ipi(struct vcpu *v) {
 
 /* What goes in at the next entry; EVENT_NONE if nothing. */
 static uint8_t enters(struct vcpu *v) {
-    if (v->requests != 0) {
+    if (v->public.requests != 0) {
         CHECK(vcpu_service(v));
     }
     return fake_enter(v).type;
@@ -266,14 +266,14 @@ static uint8_t enters(struct vcpu *v) {
 static void iret(struct vcpu *v) {
     fake_nmi_blocked = false;
     if (fake_window_nmi || fake_window_interrupt) {
-        vcpu_request(v, REQUEST_EVENT);
+        vcpu_request(&v->public, REQUEST_EVENT);
     }
 }
 
 /* A CPU takes the first and latches the second; both come before an interrupt sent after them. */
 TEST(two_nmis_while_the_vcpu_is_with_us) {
     fresh();
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     nmi(vcpus);
     nmi(vcpus);
     ipi(vcpus);
@@ -290,7 +290,7 @@ TEST(two_nmis_while_the_vcpu_is_with_us) {
 
 TEST(a_third_nmi_is_lost) {
     fresh();
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     for (unsigned i = 0; i < 5; i++) {
         nmi(vcpus);
     }
@@ -304,7 +304,7 @@ TEST(a_third_nmi_is_lost) {
 /* In the handler of one: one is latched, however many come and however often they are looked at. */
 TEST(nmis_in_an_nmi_handler) {
     fresh();
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     nmi(vcpus);
     CHECK_U64(enters(vcpus), EVENT_NMI);
     for (unsigned i = 0; i < 3; i++) {
@@ -323,7 +323,7 @@ TEST(nmis_in_an_nmi_handler) {
 /* One whose delivery an exit cut off goes in again; it blocks nothing yet, but it will. */
 TEST(nmis_while_one_goes_in_again) {
     fresh();
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     vcpu_inject(vcpus, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
     nmi(vcpus);
     nmi(vcpus);
@@ -337,7 +337,7 @@ TEST(nmis_while_one_goes_in_again) {
 /* An NMI waits for nothing that an interrupt waits for, and comes before it. */
 TEST(nmi_before_interrupts) {
     fresh();
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     fake_can_interrupt = false;
     ipi(vcpus);
     nmi(vcpus);
@@ -350,13 +350,13 @@ TEST(nmi_before_interrupts) {
 
 TEST(init_forgets_nmis) {
     fresh();
-    vcpus->requests = 0;
+    vcpus->public.requests = 0;
     nmi(vcpus);
     nmi(vcpus);
     CHECK_U64(enters(vcpus), EVENT_NMI);
     vcpu_reset(vcpus, true);
     CHECK_U64(enters(vcpus), EVENT_NONE);
-    vcpu_request(vcpus, REQUEST_EVENT);
+    vcpu_request(&vcpus->public, REQUEST_EVENT);
     CHECK_U64(enters(vcpus), EVENT_NONE);
 }
 

@@ -31,7 +31,7 @@ static void keep(enum log_level level, const char *line, size_t length) {
         told[told_length] = '\0';
     }
     if (fake_vm != NULL && told_lines < ARRAY_SIZE(told_in)) {
-        told_in[told_lines] = fake_vm->state;
+        told_in[told_lines] = fake_public.state;
     }
     told_lines++;
 }
@@ -70,7 +70,7 @@ static void run_guest(struct vcpu *v) {
         guest(v);
     }
     while (vcpu_service(v)) { /* as the run loop does; the guest halts until the timer comes */
-        if (v->requests == 0) {
+        if (v->public.requests == 0) {
             plat_wait();
         }
     }
@@ -130,7 +130,7 @@ static void reset_late(struct vcpu *v) {
 }
 
 static void start(void) {
-    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    CHECK(vm_command(&fake_public, VM_COMMAND_START));
 }
 
 /* ---- requests ---- */
@@ -182,14 +182,14 @@ TEST(what_a_request_does_in_each_state) {
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         const struct row *r = &rows[i];
         begin();
-        fake_vm->state = r->from;
-        v0->requests = 0;
-        CHECK(vm_command(fake_vm, r->command));
-        CHECK_U64(v0->requests, REQUEST_ORDER);
+        fake_public.state = r->from;
+        v0->public.requests = 0;
+        CHECK(vm_command(&fake_public, r->command));
+        CHECK_U64(v0->public.requests, REQUEST_ORDER);
         vm_take_orders(fake_vm);
-        CHECK_U64(fake_vm->state, r->to);
+        CHECK_U64(fake_public.state, r->to);
         CHECK_U64(fake_vm->leave, r->leave);
-        CHECK_U64(fake_vm->orders != 0, r->waits);
+        CHECK_U64(fake_public.orders != 0, r->waits);
         CHECK_TOLD(r->says);
     }
 }
@@ -220,30 +220,30 @@ TEST(what_a_state_may_become) {
 
 TEST(a_queue_has_an_end_and_a_kill_is_always_heard) {
     begin();
-    fake_vm->state = VM_STOPPING;
+    fake_public.state = VM_STOPPING;
     for (unsigned i = 0; i < 16; i++) {
-        CHECK(vm_command(fake_vm, VM_COMMAND_START));
+        CHECK(vm_command(&fake_public, VM_COMMAND_START));
     }
-    CHECK(!vm_command(fake_vm, VM_COMMAND_START));
-    CHECK(!vm_command(fake_vm, VM_COMMAND_STOP));
-    CHECK_U64(fake_vm->orders, 0x1111111111111111);
-    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
-    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    CHECK(!vm_command(&fake_public, VM_COMMAND_START));
+    CHECK(!vm_command(&fake_public, VM_COMMAND_STOP));
+    CHECK_U64(fake_public.orders, 0x1111111111111111);
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
+    CHECK(vm_command(&fake_public, VM_COMMAND_START));
     vm_take_orders(fake_vm);
     CHECK_U64(fake_vm->leave, LEAVE_KILL);
-    CHECK_U64(fake_vm->orders, VM_COMMAND_START);
+    CHECK_U64(fake_public.orders, VM_COMMAND_START);
 }
 
 static void stop_and_start(struct vcpu *v) {
     if (runs == 1) {
-        CHECK(vm_command(v->vm, VM_COMMAND_STOP));
-        CHECK(vm_command(v->vm, VM_COMMAND_START));
+        CHECK(vm_command(&fake_public, VM_COMMAND_STOP));
+        CHECK(vm_command(&fake_public, VM_COMMAND_START));
         CHECK(vcpu_service(v));
-        CHECK_U64(v->vm->state, VM_STOPPING);
+        CHECK_U64(fake_public.state, VM_STOPPING);
         power_off(v);
     } else {
-        CHECK_U64(v->vm->state, VM_RUNNING);
-        CHECK(vm_command(v->vm, VM_COMMAND_KILL));
+        CHECK_U64(fake_public.state, VM_RUNNING);
+        CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
     }
 }
 
@@ -252,11 +252,11 @@ TEST(stop_and_start_in_one_breath) {
     guest = stop_and_start;
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(runs, 1);
     life_step(v0); /* nobody has to ask again */
     CHECK_U64(runs, 2);
-    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(count_of("started by the operator"), 2);
     CHECK_U64(count_of("powered off by the guest"), 1);
     CHECK_U64(count_of("stopped by the operator"), 1);
@@ -264,8 +264,8 @@ TEST(stop_and_start_in_one_breath) {
 
 static void kill_and_start(struct vcpu *v) {
     if (runs <= 30) {
-        CHECK(vm_command(v->vm, VM_COMMAND_KILL));
-        CHECK(vm_command(v->vm, VM_COMMAND_START));
+        CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
+        CHECK(vm_command(&fake_public, VM_COMMAND_START));
     } else {
         power_off(v);
     }
@@ -279,7 +279,7 @@ TEST(kill_and_start_in_one_breath) {
         life_step(v0);
         CHECK_U64(runs, i);
     }
-    CHECK_U64(fake_vm->state, VM_OFF);
+    CHECK_U64(fake_public.state, VM_OFF);
     CHECK_U64(count_of("held back"), 0);
 }
 
@@ -310,18 +310,18 @@ TEST(the_state_shown_is_the_state) {
 /* The run loop must not go to sleep with a request to leave. */
 TEST(a_kill_is_done_in_the_same_look) {
     begin();
-    fake_vm->state = VM_RUNNING;
-    v0->requests = 0;
-    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    fake_public.state = VM_RUNNING;
+    v0->public.requests = 0;
+    CHECK(vm_command(&fake_public, VM_COMMAND_START));
     CHECK(vcpu_service(v0));
-    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
     CHECK(!vcpu_service(v0));
 }
 
 /* ---- the power button ---- */
 
-static void stop_me(struct vcpu *v) {
-    CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+static void stop_me(UNUSED struct vcpu *v) {
+    CHECK(vm_command(&fake_public, VM_COMMAND_STOP));
 }
 
 TEST(a_guest_that_does_not_follow_is_stopped_by_force) {
@@ -332,7 +332,7 @@ TEST(a_guest_that_does_not_follow_is_stopped_by_force) {
     uint64_t before = fake_tsc;
     life_step(v0);
     CHECK_U64(fake_tsc, before + 7 * SECOND);
-    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_TOLD("asked to switch off (power button), has 7 s for it\n");
     CHECK_TOLD("warning: did not switch off within 7 s: stopped by force\n");
     CHECK_U64(fake_vm->stop_due, 0);
@@ -340,10 +340,10 @@ TEST(a_guest_that_does_not_follow_is_stopped_by_force) {
 
 /* Its button again and again: the time does not begin anew. */
 static void stop_me_often(struct vcpu *v) {
-    CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+    CHECK(vm_command(&fake_public, VM_COMMAND_STOP));
     CHECK(vcpu_service(v));
     fake_tsc += 5 * SECOND;
-    CHECK(vm_command(v->vm, VM_COMMAND_STOP));
+    CHECK(vm_command(&fake_public, VM_COMMAND_STOP));
     CHECK(vcpu_service(v));
 }
 
@@ -374,7 +374,7 @@ TEST(a_guest_switches_itself_off_at_its_button) {
     guest = switch_off;
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(waits, 0);
     CHECK_TOLD("powered off by the guest\n");
 }
@@ -406,8 +406,8 @@ static void stop_crash(struct vcpu *v) {
     stop_then(v, crash);
 }
 
-static void kill_it(struct vcpu *v) {
-    CHECK(vm_command(v->vm, VM_COMMAND_KILL));
+static void kill_it(UNUSED struct vcpu *v) {
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
 }
 
 static void stop_kill(struct vcpu *v) {
@@ -429,7 +429,7 @@ TEST(who_was_asked_to_switch_off_does_not_start_again) {
         guest = cases[i].guest;
         start();
         life_step(v0);
-        CHECK_U64(fake_vm->state, cases[i].state);
+        CHECK_U64(fake_public.state, cases[i].state);
         CHECK_U64(fake_vm->stop_due, 0);
         CHECK_TOLD(cases[i].says);
     }
@@ -445,7 +445,7 @@ TEST(restarts_in_a_row_are_held_back_ever_longer) {
     life_step(v0);
     for (size_t i = 0; i < ARRAY_SIZE(delays); i++) {
         uint64_t before = fake_tsc;
-        CHECK_U64(fake_vm->state, VM_DELAYED);
+        CHECK_U64(fake_public.state, VM_DELAYED);
         life_step(v0); /* sleeps */
         CHECK_U64(fake_tsc, before + delays[i] * MS);
         CHECK_U64(runs, i + 1);
@@ -465,7 +465,7 @@ TEST(a_reset_after_a_long_life_is_never_held_back) {
     for (unsigned i = 1; i <= 20; i++) {
         life_step(v0);
         CHECK_U64(runs, i);
-        CHECK_U64(fake_vm->state, VM_STARTING);
+        CHECK_U64(fake_public.state, VM_STARTING);
     }
     CHECK_U64(count_of("reset by the guest"), 20);
     CHECK_U64(waits, 0);
@@ -477,7 +477,7 @@ TEST(a_loop_of_resets_cannot_fill_the_log) {
     start();
     while (runs < 1000) {
         life_step(v0);
-        CHECK_U64(fake_state_shown, fake_vm->state); /* told or not */
+        CHECK_U64(fake_state_shown, fake_public.state); /* told or not */
     }
     CHECK(told_lines < 60); /* 4 rounds, and 8, 16, ... 512 */
     CHECK_TOLD("restart 512 in a row");
@@ -499,15 +499,15 @@ TEST(a_restart_that_waits_can_be_called_off_or_hastened) {
     guest = reset;
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_DELAYED);
+    CHECK_U64(fake_public.state, VM_DELAYED);
     uint64_t before = fake_tsc;
-    CHECK(vm_command(fake_vm, VM_COMMAND_START));
+    CHECK(vm_command(&fake_public, VM_COMMAND_START));
     life_step(v0);
     CHECK_U64(runs, 2);
-    CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
     fake_wait = kicked;
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(fake_tsc, before);
     CHECK_U64(runs, 2);
 }
@@ -516,11 +516,11 @@ TEST(crashes) {
     begin();
     guest = crash;
     start();
-    for (unsigned i = 0; i < 20 && fake_vm->state != VM_CRASHED; i++) {
+    for (unsigned i = 0; i < 20 && fake_public.state != VM_CRASHED; i++) {
         life_step(v0);
     }
     CHECK_U64(runs, VM_CRASH_LIMIT + 1);
-    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_U64(fake_public.state, VM_CRASHED);
     CHECK_TOLD("restarting (1 of 3)");
     CHECK_TOLD("restarting (3 of 3)");
     CHECK_TOLD("crashed 4 times in a row: stays stopped, \"start fake\" starts it");
@@ -534,11 +534,11 @@ TEST(crashes) {
     fake_config.on_crash = ON_CRASH_STOP;
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_U64(fake_public.state, VM_CRASHED);
     fake_config.on_crash = ON_CRASH_HALT;
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_HALTED);
+    CHECK_U64(fake_public.state, VM_HALTED);
     CHECK_TOLD("halted, memory kept");
 }
 
@@ -553,7 +553,7 @@ TEST(a_crash_after_a_long_life_is_the_first) {
     start();
     for (unsigned i = 0; i < 10; i++) {
         life_step(v0);
-        CHECK_U64(fake_vm->state, VM_STARTING);
+        CHECK_U64(fake_public.state, VM_STARTING);
     }
     CHECK_U64(count_of("restarting (1 of 3)"), 10);
 }
@@ -576,7 +576,7 @@ TEST(init_to_the_first_cpu_starts_the_vm_anew) {
     life_step(v0);
     life_step(v0);
     CHECK_U64(runs, 2);
-    CHECK_U64(fake_vm->state, VM_OFF);
+    CHECK_U64(fake_public.state, VM_OFF);
 }
 
 static const char *last_words;
@@ -607,20 +607,20 @@ TEST(a_guest_that_gives_up_has_crashed) {
     last_words = "no\nkernel \x1b[2J";
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_U64(fake_public.state, VM_CRASHED);
     CHECK_TOLD("fake: warning: gave up: no\\x0akernel \\x1b[2J\n");
     memset(text, 'x', sizeof(text));
     text[299] = '\0';
     last_words = text;
     start();
     life_step(v0);
-    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_U64(fake_public.state, VM_CRASHED);
     CHECK_U64(count_of("x"), HYPERCALL_TEXT_MAX + 2);
     guest = give_up_nowhere;
     start();
     life_step(v0);
     CHECK_TOLD("gave up: it does not say why\n");
-    CHECK_U64(fake_vm->state, VM_CRASHED);
+    CHECK_U64(fake_public.state, VM_CRASHED);
 }
 
 /* ---- scrubbing ---- */
@@ -664,7 +664,7 @@ static void begin_two(void) {
     begin();
     fake_plan.cpu_count = 2;
     fake_plan.cpus[1] = 1;
-    CHECK_U64(vm_create(&fake_plan, &fake_vm), STATUS_OK);
+    CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
     v0 = &fake_vm->vcpus[0];
     v1 = &fake_vm->vcpus[1];
     cpuid_init(v0);
@@ -704,7 +704,7 @@ TEST(the_cpus_of_a_large_guest_scrub_together) {
 /* The operator's key comes while a piece is scrubbed. */
 static void kill_meanwhile(void) {
     if (fake_interrupts_taken == 3) {
-        CHECK(vm_command(fake_vm, VM_COMMAND_KILL));
+        CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
     }
 }
 
@@ -716,7 +716,7 @@ TEST(a_kill_ends_the_scrubbing) {
     life_step(v0);
     fake_interrupt = NULL;
     CHECK_U64(runs, 0);
-    CHECK_U64(fake_vm->state, VM_STOPPED);
+    CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(fake_vm->scrub_next, 3);
     CHECK_TOLD("stopped by the operator\n");
 }

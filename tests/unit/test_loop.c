@@ -19,7 +19,7 @@ static struct vcpu *run(struct vcpu *v, struct vmexit *x) {
     *x = script.exit;
     script.runs++;
     if (--script.left == 0) {
-        vcpu_request(v, REQUEST_LEAVE);
+        vcpu_request(&v->public, REQUEST_LEAVE);
     }
     return v;
 }
@@ -59,7 +59,7 @@ TEST(each_turn_is_an_instruction_or_takes_interrupts) {
             exit.event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_DB};
         }
         fake_interrupt = k == EXIT_BUS_LOCK ? time_passes : NULL; /* it waits for the clock */
-        v->requests = 0;
+        v->public.requests = 0;
         go(v, exit, TURNS);
         fake_interrupt = NULL;
         CHECK(script.runs != 0);
@@ -73,7 +73,7 @@ TEST(each_turn_is_an_instruction_or_takes_interrupts) {
 
 TEST(what_is_common_takes_none) {
     struct vcpu *v = fake_machine_start();
-    v->requests = 0;
+    v->public.requests = 0;
     go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, TURNS);
     CHECK_U64(script.advanced, TURNS);
     CHECK_U64(taken(), 0);
@@ -87,7 +87,7 @@ static struct vcpu *asked;
 static void ask_again(void) {
     unsigned cpu = fake_cpu;
     fake_cpu = 1;
-    vcpu_request(asked, requests_to_come != 0 ? request_to_come : (uint32_t)REQUEST_LEAVE);
+    vcpu_request(&asked->public, requests_to_come != 0 ? request_to_come : (uint32_t)REQUEST_LEAVE);
     requests_to_come -= requests_to_come != 0;
     fake_cpu = cpu;
 }
@@ -98,7 +98,7 @@ TEST(requests_without_end_do_not_hold_the_cpu) {
     requests_to_come = TURNS;
     request_to_come = REQUEST_CLOCKS;
     fake_on_timer_set = ask_again;
-    v->requests = REQUEST_CLOCKS;
+    v->public.requests = REQUEST_CLOCKS;
     go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, 1);
     CHECK_U64(script.runs, 0);
     CHECK(taken() >= TURNS);
@@ -112,7 +112,7 @@ TEST(init_without_end_does_not_hold_the_cpu) {
     requests_to_come = TURNS;
     request_to_come = REQUEST_INIT;
     fake_on_reset = ask_again;
-    v->requests = REQUEST_INIT;
+    v->public.requests = REQUEST_INIT;
     go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, 1);
     CHECK_U64(script.runs, 0);
     CHECK(taken() >= TURNS);
@@ -121,13 +121,13 @@ TEST(init_without_end_does_not_hold_the_cpu) {
 
 static void leave_an_nmi(void) {
     fake_on_timer_set = NULL;
-    vcpu_request(asked, REQUEST_NMI);
+    vcpu_request(&asked->public, REQUEST_NMI);
 }
 
 /* Such as the 8254's through LINT0: HLT must not sleep over it (fake_wait is not set). */
 TEST(a_request_left_by_the_service_ends_hlt) {
     struct vcpu *v = asked = fake_machine_start();
-    v->requests = REQUEST_CLOCKS;
+    v->public.requests = REQUEST_CLOCKS;
     fake_on_timer_set = leave_an_nmi;
     CHECK(vcpu_halt(v));
     CHECK_U64(v->event.type, EVENT_NMI);
@@ -136,18 +136,18 @@ TEST(a_request_left_by_the_service_ends_hlt) {
 /* One kick is enough until the requests are looked at. */
 TEST(kicks_are_not_a_flood) {
     struct vcpu *v = fake_machine_start();
-    v->requests = 0;
+    v->public.requests = 0;
     fake_cpu = 1;
     unsigned kicks = fake_kicks;
     for (unsigned i = 0; i < TURNS; i++) {
-        vcpu_request(v, REQUEST_EVENT);
-        vcpu_request(v, REQUEST_CLOCKS);
+        vcpu_request(&v->public, REQUEST_EVENT);
+        vcpu_request(&v->public, REQUEST_CLOCKS);
     }
     CHECK_U64(fake_kicks, kicks + 1);
     fake_cpu = 0;
     CHECK(vcpu_service(v));
     fake_cpu = 1;
-    vcpu_request(v, REQUEST_EVENT);
+    vcpu_request(&v->public, REQUEST_EVENT);
     CHECK_U64(fake_kicks, kicks + 2);
     fake_cpu = 0;
 }

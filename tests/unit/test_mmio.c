@@ -88,7 +88,7 @@ TEST(rep_stos_in_pieces) {
     CHECK_U64(x.insn_len, 2);
     CHECK_U64(v->regs[X86_RCX], 0);
     CHECK(!(fake_regs[HVM_RFLAGS] & X86_RFLAGS_RF));
-    CHECK_U64(v->refused[REFUSED_MEMORY], 100);
+    CHECK_U64(v->public.refused[REFUSED_MEMORY], 100);
     /* A trap after each element. */
     fake_regs[HVM_RFLAGS] |= X86_RFLAGS_TF;
     string(0, NOWHERE, 3, 0);
@@ -394,7 +394,7 @@ TEST(string_ports) {
     CHECK_U64(PORT(0x501, 1, IO_IN | IO_REP, "\xf3\x6c"), ACTION_NEXT);
     CHECK_U64(last_length, 2);
     CHECK(*ram(DATA + 69) == 0xff && *ram(DATA + 70) == 0);
-    CHECK_U64(v->refused[REFUSED_PORT], 70);
+    CHECK_U64(v->public.refused[REFUSED_PORT], 70);
     CHECK_U64(v->regs[X86_RAX], 7);
     string(0, DATA + 100, 70, 7); /* REX.W does nothing */
     CHECK_U64(PORT(0x501, 4, IO_IN, "\x48\x6d"), ACTION_NEXT);
@@ -404,14 +404,14 @@ TEST(string_ports) {
     string(0, BIT(60), 1, 7);
     CHECK_U64(PORT(0x501, 1, IO_IN, "\x6c"), ACTION_RETRY);
     CHECK(faulted(X86_GP, 0));
-    CHECK_U64(v->refused[REFUSED_PORT], 71);
+    CHECK_U64(v->public.refused[REFUSED_PORT], 71);
     /* Code that another vCPU has changed: once more, with nothing done. */
     string(DATA, DATA, 1, 7);
     CHECK_U64(PORT(0x501, 1, IO_IN, "\x6e"), ACTION_RETRY);
     CHECK_U64(PORT(0x501, 1, IO_IN, "\x6d"), ACTION_RETRY);
     CHECK_U64(PORT(0x501, 1, IO_IN, "\x90"), ACTION_RETRY);
     CHECK_U64(v->event.type, EVENT_NONE);
-    CHECK_U64(v->refused[REFUSED_PORT], 71);
+    CHECK_U64(v->public.refused[REFUSED_PORT], 71);
 }
 
 /* Real mode: segments, 16-bit wrap, limits; then data segments of protected mode. */

@@ -47,7 +47,7 @@ static struct vcpu *start(void) {
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff); /* software enable */
     word = gmem_pointer(&fake_vm->mem, GPA(WORD_GPA), 4);
     *word = 0;
-    v->requests = 0;
+    v->public.requests = 0;
     return v;
 }
 
@@ -59,7 +59,7 @@ static struct vcpu *start_on(void) {
 
 /* The vector that goes in at the next entry, 0 = none. */
 static uint8_t enter(struct vcpu *v) {
-    while (v->requests != 0) {
+    while (v->public.requests != 0) {
         CHECK(vcpu_service(v));
     }
     uint8_t vector = v->event.type == EVENT_INTERRUPT ? v->event.vector : 0;
@@ -69,7 +69,7 @@ static uint8_t enter(struct vcpu *v) {
 
 static void arrive(struct vcpu *v, uint8_t vector, bool level) {
     if (lapic_accept(&v->lapic, vector, level)) {
-        vcpu_request(v, REQUEST_EVENT);
+        vcpu_request(&v->public, REQUEST_EVENT);
     }
 }
 
@@ -221,7 +221,7 @@ TEST(not_for_the_8259) {
     struct vcpu *v = start_on();
     lapic_mmio_write(&v->lapic, 0x350, 4, 0x700); /* LINT0: ExtINT */
     fake_vm->intr = true;
-    vcpu_request(v, REQUEST_EVENT);
+    vcpu_request(&v->public, REQUEST_EVENT);
     CHECK(vcpu_service(v));
     CHECK_U64(v->event.type, EVENT_INTERRUPT);
     CHECK_U64(*word, 0);
@@ -278,10 +278,10 @@ static uint64_t run_random(bool on, uint32_t seed) {
         } else if (what < 4) {
             lapic_mmio_write(&v->lapic, LAPIC_TPR, 4, random_below(4) * 0x40);
         } else if (what < 5) {
-            vcpu_request(v, REQUEST_EVENT);
+            vcpu_request(&v->public, REQUEST_EVENT);
         } else if (what < 6) {
             fake_can_interrupt = !fake_can_interrupt;
-            vcpu_request(v, REQUEST_EVENT); /* the window */
+            vcpu_request(&v->public, REQUEST_EVENT); /* the window */
         } else if (depth != 0) {
             handler_ends(v);
             depth--;

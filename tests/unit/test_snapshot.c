@@ -7,7 +7,7 @@
 
 static void *serve_one(void *ctx) {
     struct vcpu *v = ctx;
-    while (__atomic_load_n(&v->requests, __ATOMIC_ACQUIRE) == 0) {
+    while (__atomic_load_n(&v->public.requests, __ATOMIC_ACQUIRE) == 0) {
     }
     CHECK(vcpu_service(v));
     return NULL;
@@ -18,14 +18,14 @@ static void check_registers(const struct vcpu_snapshot *s) {
     CHECK_U64(s->regs[X86_RSP], 0x8000);
     CHECK_U64(s->system[HVM_RIP], 2 * MIB);
     CHECK_U64(s->segments[HVM_CS].attr, 0xa09b);
-    CHECK(s->halted);
+    CHECK(s->halted && !s->waiting);
 }
 
 static struct vcpu *start(void) {
     struct vcpu *v = fake_machine_start();
     v->regs[X86_RBX] = 0x1234;
     v->halted = true;
-    v->requests = 0;
+    v->public.requests = 0;
     fake_regs[HVM_RSP] = 0x8000;
     fake_kicks = 0;
     return v;
@@ -34,11 +34,11 @@ static struct vcpu *start(void) {
 TEST(on_its_own_cpu) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
-    vcpu_snapshot_ask(v, &s);
+    vcpu_snapshot_ask(&v->public, &s);
     CHECK(vcpu_snapshot_is_ready(&s));
     check_registers(&s);
-    CHECK_U64(v->requests, 0);
-    CHECK(!vcpu_snapshot_withdraw(v));
+    CHECK_U64(v->public.requests, 0);
+    CHECK(!vcpu_snapshot_withdraw(&v->public));
 }
 
 TEST(from_another_cpu) {
@@ -47,12 +47,12 @@ TEST(from_another_cpu) {
     pthread_t thread;
     fake_cpu = 1;
     CHECK_U64(pthread_create(&thread, NULL, serve_one, v), 0);
-    vcpu_snapshot_ask(v, &s);
+    vcpu_snapshot_ask(&v->public, &s);
     CHECK_U64(pthread_join(thread, NULL), 0);
     CHECK(vcpu_snapshot_is_ready(&s));
     check_registers(&s);
     CHECK_U64(fake_kicks, 1);
-    CHECK(v->snapshot == NULL);
+    CHECK(v->public.snapshot == NULL);
 }
 
 /* Who gives up takes the question back, and what answers too late writes nowhere. */
@@ -60,13 +60,42 @@ TEST(nobody_answers) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
     fake_cpu = 1;
-    vcpu_snapshot_ask(v, &s);
+    vcpu_snapshot_ask(&v->public, &s);
     CHECK(!vcpu_snapshot_is_ready(&s));
-    CHECK(vcpu_snapshot_withdraw(v));
-    CHECK(v->snapshot == NULL);
+    CHECK(vcpu_snapshot_withdraw(&v->public));
+    CHECK(v->public.snapshot == NULL);
     memset(&s, 0x55, sizeof(s));
     CHECK(vcpu_service(v));
     CHECK_U64(s.regs[X86_RBX], 0x5555555555555555);
 }
 
-TEST_MAIN(T(on_its_own_cpu), T(from_another_cpu), T(nobody_answers))
+static struct vcpu *v_waits;
+
+static void end_the_wait(void) {
+    v_waits->public.requests |= REQUEST_LEAVE;
+}
+
+/* A vCPU that waits for its startup message answers, too, and goes on waiting. */
+TEST(one_that_waits) {
+    struct vcpu *v = start();
+    struct vcpu_snapshot s = {.ready = 0};
+    v_waits = v;
+    v->waiting = true;
+    v->public.snapshot = &s;
+    v->public.requests = REQUEST_SNAPSHOT;
+    fake_wait = end_the_wait;
+    CHECK(!vcpu_service(v));
+    CHECK(s.ready == 1 && s.waiting && v->waiting);
+}
+
+/* To other CPUs a vCPU is its public part, which has its pages for itself. */
+TEST(what_others_see_lies_apart) {
+    struct vcpu *v = start();
+    CHECK(fake_public.vcpus[0] == &v->public);
+    CHECK_U64(v->public.cpu, v->cpu);
+    CHECK_U64((uintptr_t)&v->public % PAGE_SIZE, 0);
+    CHECK_U64(offsetof(struct vcpu, public) + ALIGN_UP(sizeof(v->public), PAGE_SIZE), sizeof(*v));
+}
+
+TEST_MAIN(T(on_its_own_cpu), T(from_another_cpu), T(nobody_answers), T(one_that_waits),
+          T(what_others_see_lies_apart))

@@ -99,7 +99,7 @@ static enum action refused(void) {
     struct vmexit x = {.kind = EXIT_ENTRY_FAILED};
     v->event.type = EVENT_NONE;
     fake_vm->leave = LEAVE_NONE;
-    v->exits[EXIT_ENTRY_FAILED]++;
+    v->public.exits[EXIT_ENTRY_FAILED]++;
     return fake_exit(v, &x);
 }
 
@@ -111,18 +111,18 @@ TEST(a_refused_entry_costs_the_process) {
         CHECK_U64(refused(), ACTION_RETRY);
         CHECK(faulted(X86_GP));
         CHECK_U64(fake_vm->leave, LEAVE_NONE);
-        v->exits[EXIT_CPUID]++; /* the guest got on */
+        v->public.exits[EXIT_CPUID]++; /* the guest got on */
     }
     CHECK_U64(refused(), ACTION_RETRY);
     CHECK_U64(fake_vm->leave, LEAVE_NONE);
     CHECK_U64(refused(), ACTION_RETRY); /* it did not */
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
     CHECK_STR(fake_vm->leave_reason, "the CPU refused the guest's state: the test's rule");
-    v->exits[EXIT_CPUID]++;
+    v->public.exits[EXIT_CPUID]++;
     fake_enterable = false; /* beyond mending */
     CHECK_U64(refused(), ACTION_RETRY);
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
-    v->exits[EXIT_CPUID]++;
+    v->public.exits[EXIT_CPUID]++;
     fake_enterable = true;
     fake_segs[HVM_SS].attr = 0xc093; /* the kernel itself */
     CHECK_U64(refused(), ACTION_RETRY);

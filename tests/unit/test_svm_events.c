@@ -31,7 +31,7 @@ static void start(void) {
     fake_tsc = 5000000;
     CHECK_U64(lapic_msr_write(&v->lapic, 0x80f, 0x1ff), STATUS_DENIED);
     lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
-    v->requests = 0;
+    v->public.requests = 0;
 }
 
 /* The CPU ran the guest as far as rip and left it with code. What was injected has gone in. */
@@ -49,7 +49,7 @@ static void exit_at(uint64_t rip, uint64_t code) {
 }
 
 static void serve(uint32_t requests) {
-    v->requests |= requests | REQUEST_EVENT;
+    v->public.requests |= requests | REQUEST_EVENT;
     CHECK(vcpu_service(v));
 }
 

@@ -49,7 +49,7 @@ static unsigned fire(void) {
     hv_timer_expired();
     v->event.type = EVENT_NONE;
     CHECK(vcpu_service(v));
-    CHECK_U64(v->requests & REQUEST_EVENT, 0); /* served in the same turn */
+    CHECK_U64(v->public.requests & REQUEST_EVENT, 0); /* served in the same turn */
     unsigned vector = v->event.type == EVENT_INTERRUPT ? v->event.vector : 0;
     if (vector != 0) {
         lapic_mmio_write(&v->lapic, 0xb0, 4, 0); /* EOI */

@@ -177,7 +177,7 @@ TEST(memory_above_4_gib) {
     fake_plan.regions[1].gpa = GPA(PLAN_HIGH_RAM);
     fake_plan.regions[1].hpa.v += 6 * MIB;
     fake_plan.regions[1].size = 2 * MIB;
-    CHECK_U64(vm_create(&fake_plan, &vm), STATUS_OK);
+    CHECK_U64(vm_create(&fake_plan, &fake_public, &vm), STATUS_OK);
     CHECK_U64(vm->low_ram, 6 * MIB);
     CHECK_U64(vm->high_ram, 2 * MIB);
     CHECK(mapped_size(&vm->npt, PLAN_HIGH_RAM, &type) != 0);
@@ -196,7 +196,7 @@ TEST(a_page_for_the_virtual_xapic) {
     unsigned type = 99;
     CHECK(fake_vm->xapic_page == NULL);
     fake_ops.features |= HVM_APIC;
-    CHECK_U64(vm_create(&fake_plan, &vm), STATUS_OK);
+    CHECK_U64(vm_create(&fake_plan, &fake_public, &vm), STATUS_OK);
     fake_ops.features &= ~(unsigned)HVM_APIC;
     CHECK(vm->xapic_page != NULL);
     CHECK(vm->vcpus[0].lapic.hardware);
@@ -215,7 +215,7 @@ TEST(budgets_too_small) {
         fake_plan.cpu_count = 2;
         fake_plan.cpus[1] = 1;
         told[0] = '\0';
-        if (vm_create(&fake_plan, &vm) == STATUS_OK) {
+        if (vm_create(&fake_plan, &fake_public, &vm) == STATUS_OK) {
             CHECK(vm != NULL);
             break;
         }
@@ -236,7 +236,7 @@ TEST(what_is_typed) {
         taken++;
     }
     CHECK(taken > 0 && taken < 100000);
-    vm_console_ready(fake_vm);
+    vm_serve_console(fake_vm, REQUEST_ROOM);
     struct vmexit x = {.kind = EXIT_IO, .io = {.port = 0x3f8, .size = 1, .flags = IO_IN}};
     CHECK_U64(fake_exit(&fake_vm->vcpus[0], &x), ACTION_NEXT);
     CHECK_U64(fake_vm->vcpus[0].regs[X86_RAX] & 0xff, 'a');
@@ -249,12 +249,12 @@ TEST(an_nmi_that_comes_between_two_looks) {
     begin();
     struct vcpu *v = &fake_vm->vcpus[0];
     fake_nmi_blocked = true;
-    v->requests = REQUEST_NMI_AGAIN;
+    v->public.requests = REQUEST_NMI_AGAIN;
     CHECK(vcpu_service(v));
     CHECK_U64(v->nmi_pending, 1);
     fake_nmi_blocked = false;
     v->nmi_pending = 0;
-    v->requests = REQUEST_NMI_AGAIN;
+    v->public.requests = REQUEST_NMI_AGAIN;
     CHECK(vcpu_service(v));
     CHECK_U64(v->event.type, EVENT_NMI);
     CHECK_U64(v->nmi_pending, 0);
@@ -267,7 +267,7 @@ TEST(the_first_reason_to_leave_stands) {
     vm_leave(fake_vm, LEAVE_POWER_OFF, "the second");
     CHECK_U64(fake_vm->leave, LEAVE_RESET);
     CHECK_STR(fake_vm->leave_reason, "the first");
-    CHECK((fake_vm->vcpus[0].requests & REQUEST_LEAVE) != 0);
+    CHECK((fake_vm->vcpus[0].public.requests & REQUEST_LEAVE) != 0);
 }
 
 TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),

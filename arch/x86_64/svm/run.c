@@ -29,7 +29,7 @@ static __attribute__((noinline)) void svm_advance_flags(struct vcpu *v, uint32_t
 /* What the shadow held off can come now. */
 static __attribute__((noinline)) void svm_end_shadow(struct vcpu *v) {
     ((struct vmcb *)v->vendor)->interrupt_shadow = 0;
-    __atomic_fetch_or(&v->requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+    __atomic_fetch_or(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
 /* Exits that are not one plain instruction. */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What other CPUs may know of a VM, and the one way in which they ask it for something. All else of
+ * a VM, its records and its RAM, is mapped on its own CPUs alone: whoever runs elsewhere, above all
+ * hv/monitor, has these structs and no pointer to more. Nothing here is trusted less or more than
+ * the rest of the core.
+ */
+#pragma once
+
+#include "hv/lib/log.h"
+#include "hv/plan/plan.h"
+#include "hv/vm/hvm.h"
+#include "hv/vm/plat.h"
+
+struct vcpu_snapshot;
+
+/* DELAYED: a restart that follows too soon is held back. STOPPING: its power button was pressed. */
+enum vm_state {
+    VM_STOPPED,
+    VM_OFF,
+    VM_CRASHED,
+    VM_HALTED,
+    VM_DELAYED,
+    VM_STARTING,
+    VM_RUNNING,
+    VM_STOPPING,
+    VM_STATES
+};
+
+/* What an operator asks for. STOP presses the power button, KILL pulls the plug. */
+enum vm_command {
+    VM_COMMAND_NONE,
+    VM_COMMAND_START,
+    VM_COMMAND_STOP,
+    VM_COMMAND_KILL,
+    VM_COMMAND_RESET,
+    VM_COMMANDS
+};
+
+enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, REFUSED_KINDS };
+
+/* Of a vCPU: a page of its own in the VM's records, which every CPU maps. */
+struct vcpu_public {
+    uint32_t requests;              /* enum vcpu_request, atomic: vcpu_request() */
+    uint32_t cpu;                   /* the host's */
+    struct vcpu_snapshot *snapshot; /* atomic: where to, in the core's data; or NULL */
+    uint64_t exits[EXIT_KINDS];
+    uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
+};
+
+/* Of a VM: in the core's data. */
+struct vm_public {
+    char name[CONFIG_NAME_SIZE];
+    struct cpu_set cpus;
+    uint64_t memory;     /* bytes */
+    enum vm_state state; /* atomic: vm_set_state() writes it, on the VM's own CPU */
+    uint64_t orders;     /* atomic: what the operator asked for, see order.c */
+    uint64_t started_tsc;
+    uint64_t bios_calls;
+    struct console_view *console; /* of hv/monitor/console.c */
+    uint32_t vcpu_count;
+    struct vcpu_public *vcpus[PLAN_MAX_VCPUS];
+};
+
+extern struct vm_public *vm_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
+
+/* Up, and without a guest: only once the machine is divided. */
+static inline bool vcpu_cpu_is_free(unsigned cpu) {
+    return plat_cpu_online(cpu) && vm_of_cpu[cpu] == NULL;
+}
+
+const char *vm_state_name(enum vm_state state);
+
+/* Any CPU: sets request bits, and makes the vCPU's own CPU look at them. Takes no lock. */
+void vcpu_request(struct vcpu_public *p, uint32_t bits);
+
+/* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
+bool vm_command(struct vm_public *p, enum vm_command command);
+
+/* The state has changed, for hv/monitor/console.c to show. */
+void vm_state_changed(struct vm_public *p);
