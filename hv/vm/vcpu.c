@@ -10,9 +10,6 @@
 #include "hv/vm/snapshot.h"
 #include "hv/vm/vm.h"
 
-struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
-struct vm_public *vm_of_cpu[CONFIG_MAX_CPUS];
-
 /* On v's own CPU: no kick and no locked instruction needed beyond the OR itself. */
 static void vcpu_note(struct vcpu *v, uint32_t bits) {
     __atomic_fetch_or(&v->public.requests, bits, __ATOMIC_RELAXED);
