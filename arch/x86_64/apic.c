@@ -191,7 +191,11 @@ unsigned apic_timer_due(void) {
         due |= DUE_SERIAL;
         cpu->poll_deadline = now + apic_poll_ticks();
     }
-    apic_arm_host(cpu);
+    if ((cpu->timer_deadline | cpu->poll_deadline | cpu->console_deadline) != 0) {
+        apic_arm_host(cpu);
+    } else { /* having fired, it stands still */
+        cpu->host_deadline = 0;
+    }
     return due;
 }
 

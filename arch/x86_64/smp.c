@@ -59,7 +59,9 @@ void smp_start_cpus(const struct boot_info *info) {
     for (unsigned i = 1; i < plat_cpu_count(); i++) {
         apic_send(cpu_get(i)->apic_id, ICR_INIT | ICR_ASSERT);
     }
-    clock_delay_us(INIT_DELAY_US);
+    if (plat_cpu_count() > 1) {
+        clock_delay_us(INIT_DELAY_US);
+    }
     for (unsigned i = 1; i < plat_cpu_count(); i++) {
         if (smp_start_cpu(i, ICR_STARTUP | ICR_ASSERT |
                                  (uint32_t)(info->trampoline.v >> PAGE_SHIFT))) {

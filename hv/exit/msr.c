@@ -268,19 +268,14 @@ const struct msr_policy msr_policies[] = {
 const size_t msr_policy_count = ARRAY_SIZE(msr_policies);
 
 const struct msr_policy *msr_policy_find(uint32_t msr) {
-    size_t low = 0, high = ARRAY_SIZE(msr_policies);
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        const struct msr_policy *p = &msr_policies[middle];
-        if (msr < p->msr) {
-            high = middle;
-        } else if (range_has_number(p->msr, p->count, msr)) {
-            return (p->needs & ~hvm->features) == 0 ? p : NULL;
-        } else {
-            low = middle + 1;
-        }
+    const struct msr_policy *p = msr_policies; /* none of the next n - 1 or this one, or nobody */
+    for (size_t n = ARRAY_SIZE(msr_policies); n > 1;) {
+        const struct msr_policy *middle = p + n / 2;
+        p = msr >= middle->msr ? middle : p;
+        n -= n / 2;
     }
-    return NULL;
+    bool found = range_has_number(p->msr, p->count, msr) && (p->needs & ~hvm->features) == 0;
+    return found ? p : NULL;
 }
 
 bool msr_policy_passes(const struct msr_policy *p, bool write) {

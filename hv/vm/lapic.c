@@ -12,18 +12,6 @@
 #include "hv/lib/str.h"
 #include "hv/vm/lapic_regs.h"
 
-struct apic_message apic_message(uint64_t word) {
-    uint32_t destination = (uint32_t)(word >> 56);
-    return (struct apic_message){
-        .vector = (uint8_t)word,
-        .delivery_mode = word >> 8 & 7,
-        .logical = (word >> 11 & 1) != 0,
-        .level = (word >> 15 & 1) != 0,
-        .shorthand = word >> 18 & 3,
-        .destination = destination == XAPIC_BROADCAST ? BROADCAST : destination,
-    };
-}
-
 static bool lapic_is_x2apic(const struct lapic *l) {
     return (l->apic_base & APIC_BASE_X2APIC) != 0;
 }
@@ -42,7 +30,19 @@ static inline __attribute__((always_inline)) int lapic_highest(const uint32_t (*
     return -1;
 }
 
-static void lapic_update_ppr(struct lapic *l) {
+/* The same of all words, where no summary tells which to look at: two at a time. */
+static int lapic_highest_of_all(const uint32_t (*bits)[4]) {
+    for (int w = 6; w >= 0; w -= 2) {
+        uint64_t high = __atomic_load_n(&bits[w + 1][0], __ATOMIC_RELAXED);
+        uint64_t pair = high << 32 | __atomic_load_n(&bits[w][0], __ATOMIC_RELAXED);
+        if (pair != 0) {
+            return w * 32 + (63 ^ __builtin_clzll(pair));
+        }
+    }
+    return LAPIC_NONE;
+}
+
+static inline __attribute__((always_inline)) void lapic_update_ppr(struct lapic *l) {
     int highest = lapic_highest(&l->reg[REG_ISR], l->isr_words);
     uint32_t in_service = highest < 0 ? 0 : (uint32_t)highest & 0xf0;
     uint32_t tpr = l->reg[REG_TPR][0];
@@ -86,12 +86,6 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
     return lapic_set(l, vector, level);
 }
 
-struct apic_message lapic_lint0(const struct lapic *l) {
-    uint32_t lvt = __atomic_load_n(&l->reg[REG_LVT_LINT0][0], __ATOMIC_RELAXED);
-    uint32_t word = (lvt & LVT_MASKED) != 0 ? APIC_SMI << 8 : lvt & 0x7ff;
-    return apic_message((l->apic_base & APIC_BASE_ENABLE) != 0 ? word : APIC_EXTINT << 8);
-}
-
 /* A vector that this APIC sends to itself. */
 static void lapic_raise(struct lapic *l, uint8_t vector) {
     if (lapic_accept(l, vector, false)) {
@@ -99,45 +93,20 @@ static void lapic_raise(struct lapic *l, uint8_t vector) {
     }
 }
 
-/* The low bits are a set of members, the bits above them a cluster; the flat model has none. */
-static bool lapic_matches_logical(const struct lapic *l, uint32_t destination) {
-    uint32_t ldr = l->reg[REG_LDR][0];
-    unsigned members = 16;
-
-    if (!lapic_is_x2apic(l)) {
-        members = l->reg[REG_DFR][0] >> 28 == DFR_FLAT ? 8 : 4;
-        ldr >>= 24;
-    }
-    return destination >> members == ldr >> members &&
-           (destination & ldr & (BIT32(members) - 1)) != 0;
-}
-
-bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
-    bool enabled = (l->apic_base & APIC_BASE_ENABLE) != 0;
-    bool x2apic = lapic_is_x2apic(l);
-
-    if (!enabled || destination == BROADCAST) {
-        return enabled;
-    }
-    if (!x2apic && destination >= XAPIC_BROADCAST) {
-        return destination == XAPIC_BROADCAST;
-    }
-    return logical ? lapic_matches_logical(l, destination) : destination == l->id;
-}
-
-/* words tells which words of the IRR to look at. */
-static inline __attribute__((always_inline)) int lapic_above_ppr(const struct lapic *l,
-                                                                 uint32_t words) {
-    int vector = lapic_highest(&l->reg[REG_IRR], words);
-    return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4) ? vector : LAPIC_NONE;
+static inline bool lapic_is_above_ppr(const struct lapic *l, int vector) {
+    return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4);
 }
 
 int lapic_pending(const struct lapic *l) {
     if (UNLIKELY(l->hardware)) {
-        return lapic_above_ppr(l, ALL_WORDS);
+        int highest = lapic_highest_of_all(&l->reg[REG_IRR]);
+        return lapic_is_above_ppr(l, highest) ? highest : LAPIC_NONE;
     }
-    int vector = lapic_above_ppr(l, __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE));
-    bool held = vector >= 0 && l->cr8 != NULL && vector >> 4 <= *l->cr8;
+    int vector = lapic_highest(&l->reg[REG_IRR], __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE));
+    if (!lapic_is_above_ppr(l, vector)) {
+        return LAPIC_NONE;
+    }
+    bool held = l->cr8 != NULL && vector >> 4 <= *l->cr8;
     return UNLIKELY(held) ? LAPIC_HELD : vector;
 }
 
@@ -170,7 +139,7 @@ static inline __attribute__((always_inline)) void lapic_look(struct lapic *l) {
     }
 }
 
-/* TPR or ISR has changed. */
+/* TPR has changed. */
 static inline __attribute__((always_inline)) void lapic_recheck(struct lapic *l) {
     lapic_update_ppr(l);
     lapic_look(l);
@@ -184,14 +153,15 @@ static inline __attribute__((always_inline)) void lapic_end(struct lapic *l, boo
     unsigned w = (unsigned)vector / 32;
     uint32_t bit = BIT32((unsigned)vector % 32);
     uint32_t(*isr)[4] = &l->reg[REG_ISR + w];
+    uint32_t levels = __atomic_load_n(&isr[REG_TMR - REG_ISR][0], __ATOMIC_RELAXED);
     isr[0][0] &= ~bit;
     l->isr_words &= isr[0][0] == 0 && !l->hardware ? ~BIT32(w) : UINT32_MAX;
     lapic_update_ppr(l);
+    if (UNLIKELY((levels & bit) != 0)) {
+        l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
+    }
     if (look) {
         lapic_look(l);
-    }
-    if (UNLIKELY((__atomic_load_n(&isr[REG_TMR - REG_ISR][0], __ATOMIC_RELAXED) & bit) != 0)) {
-        l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
     }
 }
 
@@ -211,8 +181,8 @@ static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *
 }
 
 uint16_t lapic_status(const struct lapic *l) {
-    int irr = lapic_highest(&l->reg[REG_IRR], ALL_WORDS);
-    int isr = lapic_highest(&l->reg[REG_ISR], ALL_WORDS);
+    int irr = lapic_highest_of_all(&l->reg[REG_IRR]);
+    int isr = lapic_highest_of_all(&l->reg[REG_ISR]);
     unsigned status = isr < 0 ? 0 : (unsigned)isr << 8;
 
     status |= irr < 0 ? 0 : (unsigned)irr;
@@ -488,6 +458,26 @@ enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value) {
     return STATUS_OK;
 }
 
+/* Each out of line: so the common ones save no registers for the others. */
+static __attribute__((noinline)) enum status lapic_msr_eoi(struct lapic *l) {
+    lapic_write_eoi(l);
+    return STATUS_OK;
+}
+
+static __attribute__((noinline)) enum status lapic_msr_self_ipi(struct lapic *l, uint64_t value) {
+    lapic_write_self_ipi(l, (uint8_t)value);
+    return STATUS_OK;
+}
+
+static __attribute__((noinline)) enum status lapic_msr_other(struct lapic *l, unsigned reg,
+                                                             uint64_t value) {
+    if (reg == REG_ICR) {
+        l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
+    }
+    lapic_write(l, reg, (uint32_t)value);
+    return STATUS_OK;
+}
+
 enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value) {
     unsigned reg = msr - X2APIC_MSR;
     if (UNLIKELY(!lapic_is_x2apic(l) || reg >= LAPIC_REGISTERS ||
@@ -495,16 +485,9 @@ enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value) {
         return STATUS_DENIED;
     }
     if (LIKELY(reg == REG_EOI)) {
-        lapic_write_eoi(l);
-    } else if (reg == REG_SELF_IPI) {
-        lapic_write_self_ipi(l, (uint8_t)value);
-    } else {
-        if (reg == REG_ICR) {
-            l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
-        }
-        lapic_write(l, reg, (uint32_t)value);
+        return lapic_msr_eoi(l);
     }
-    return STATUS_OK;
+    return reg == REG_SELF_IPI ? lapic_msr_self_ipi(l, value) : lapic_msr_other(l, reg, value);
 }
 
 static bool lapic_has(struct lapic *l, uint64_t reg) {

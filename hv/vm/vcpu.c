@@ -45,13 +45,22 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 
 #define EXTINT 256 /* the 8259 knows the vector */
 
-/* What is to be delivered: a vector, EXTINT, or -1. ExtINT bypasses priorities. */
-static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu *v) {
+/* EXTINT if the 8259 has something, which no priority holds back; or LAPIC_NONE. */
+static inline __attribute__((always_inline)) int vcpu_pending_extint(const struct vcpu *v) {
     bool intr = __atomic_load_n(&v->vm->intr, __ATOMIC_ACQUIRE) && v->index == 0;
     if (UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT) {
         return EXTINT;
     }
-    return lapic_is_empty(&v->lapic) ? -1 : lapic_pending(&v->lapic);
+    return LAPIC_NONE;
+}
+
+/* What is to be delivered: EXTINT, or what lapic_pending() says. */
+static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu *v) {
+    int vector = vcpu_pending_extint(v);
+    if (LIKELY(vector == LAPIC_NONE) && !lapic_is_empty(&v->lapic)) {
+        vector = lapic_pending(&v->lapic);
+    }
+    return vector;
 }
 
 static inline __attribute__((always_inline)) void vcpu_take(struct vcpu *v, int vector) {
@@ -96,7 +105,8 @@ static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, b
         if (!hardware && UNLIKELY(v->lapic.pv_eoi != NULL) && vector != EXTINT) {
             lapic_pv_eoi_offer(&v->lapic, (uint8_t)vector);
         }
-        vector = vcpu_pending(v);
+        /* Of the IRR's rest the hardware's own look below tells. */
+        vector = hardware ? vcpu_pending_extint(v) : vcpu_pending(v);
     }
     if (UNLIKELY(vector == LAPIC_HELD) && !hardware) {
         lapic_watch_cr8(&v->lapic, true);
