@@ -270,10 +270,15 @@ static void iret(struct vcpu *v) {
     }
 }
 
-/* A CPU takes the first and latches the second; both come before an interrupt sent after them. */
-TEST(two_nmis_while_the_vcpu_is_with_us) {
+/* A vCPU in its guest, and nothing waits for it. */
+static void start_quiet(void) {
     fresh();
     vcpus->public.requests = 0;
+}
+
+/* A CPU takes the first and latches the second; both come before an interrupt sent after them. */
+TEST(two_nmis_while_the_vcpu_is_with_us) {
+    start_quiet();
     nmi(vcpus);
     nmi(vcpus);
     ipi(vcpus);
@@ -289,8 +294,7 @@ TEST(two_nmis_while_the_vcpu_is_with_us) {
 }
 
 TEST(a_third_nmi_is_lost) {
-    fresh();
-    vcpus->public.requests = 0;
+    start_quiet();
     for (unsigned i = 0; i < 5; i++) {
         nmi(vcpus);
     }
@@ -303,8 +307,7 @@ TEST(a_third_nmi_is_lost) {
 
 /* In the handler of one: one is latched, however many come and however often they are looked at. */
 TEST(nmis_in_an_nmi_handler) {
-    fresh();
-    vcpus->public.requests = 0;
+    start_quiet();
     nmi(vcpus);
     CHECK_U64(enters(vcpus), EVENT_NMI);
     for (unsigned i = 0; i < 3; i++) {
@@ -322,8 +325,7 @@ TEST(nmis_in_an_nmi_handler) {
 
 /* One whose delivery an exit cut off goes in again; it blocks nothing yet, but it will. */
 TEST(nmis_while_one_goes_in_again) {
-    fresh();
-    vcpus->public.requests = 0;
+    start_quiet();
     vcpu_inject(vcpus, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
     nmi(vcpus);
     nmi(vcpus);
@@ -336,8 +338,7 @@ TEST(nmis_while_one_goes_in_again) {
 
 /* An NMI waits for nothing that an interrupt waits for, and comes before it. */
 TEST(nmi_before_interrupts) {
-    fresh();
-    vcpus->public.requests = 0;
+    start_quiet();
     fake_can_interrupt = false;
     ipi(vcpus);
     nmi(vcpus);
@@ -349,8 +350,7 @@ TEST(nmi_before_interrupts) {
 }
 
 TEST(init_forgets_nmis) {
-    fresh();
-    vcpus->public.requests = 0;
+    start_quiet();
     nmi(vcpus);
     nmi(vcpus);
     CHECK_U64(enters(vcpus), EVENT_NMI);
