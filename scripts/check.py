@@ -56,8 +56,8 @@ MISPLACED = {
     "vm_console_type": "hv/vm/vm.h",
     "vm_state_changed": "hv/vm/public.h",
 }
-# Files that use each other in a circle, with the reason. A list that only gets shorter: what is named here and is no
-# circle any more has to go. Otherwise what a file uses never leads back to it, neither in a room nor through others.
+# Files that use each other in a circle: ("the reason", "file file ..."). What a file uses never leads back to it, neither
+# in a room nor through others, and what is named here and is no circle any more has to go: let it stay empty.
 CIRCLES = []
 COMPARTMENT = "hv/compartment"
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before

@@ -276,6 +276,14 @@ static void start_quiet(void) {
     vcpus->public.requests = 0;
 }
 
+static void takes_two_nmis(void) {
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
 /* A CPU takes the first and latches the second; both come before an interrupt sent after them. */
 TEST(two_nmis_while_the_vcpu_is_with_us) {
     start_quiet();
@@ -298,11 +306,7 @@ TEST(a_third_nmi_is_lost) {
     for (unsigned i = 0; i < 5; i++) {
         nmi(vcpus);
     }
-    CHECK_U64(enters(vcpus), EVENT_NMI);
-    iret(vcpus);
-    CHECK_U64(enters(vcpus), EVENT_NMI);
-    iret(vcpus);
-    CHECK_U64(enters(vcpus), EVENT_NONE);
+    takes_two_nmis();
 }
 
 /* In the handler of one: one is latched, however many come and however often they are looked at. */
@@ -329,11 +333,7 @@ TEST(nmis_while_one_goes_in_again) {
     vcpu_inject(vcpus, (struct event){.type = EVENT_NMI, .vector = X86_NMI});
     nmi(vcpus);
     nmi(vcpus);
-    CHECK_U64(enters(vcpus), EVENT_NMI);
-    iret(vcpus);
-    CHECK_U64(enters(vcpus), EVENT_NMI);
-    iret(vcpus);
-    CHECK_U64(enters(vcpus), EVENT_NONE);
+    takes_two_nmis();
 }
 
 /* An NMI waits for nothing that an interrupt waits for, and comes before it. */
