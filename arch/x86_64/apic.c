@@ -142,13 +142,17 @@ void plat_timer_set(uint64_t tsc_deadline) {
 }
 
 /* The deadlines that are not the guest's. */
-static void apic_arm_host(struct cpu *cpu) {
+static void apic_set_host_deadline(struct cpu *cpu) {
     uint64_t poll = cpu->poll_deadline;
     uint64_t console = cpu->console_deadline;
     cpu->host_deadline = poll;
     if (console != 0 && (poll == 0 || console < poll)) {
         cpu->host_deadline = console;
     }
+}
+
+static void apic_arm_host(struct cpu *cpu) {
+    apic_set_host_deadline(cpu);
     apic_arm(cpu);
 }
 
@@ -174,6 +178,22 @@ void plat_console_call(unsigned cpu) {
     }
 }
 
+/* The rarer two of them. */
+static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_t now) {
+    unsigned due = 0;
+
+    if (cpu->console_deadline != 0 && now >= cpu->console_deadline) {
+        due |= DUE_CONSOLE;
+        cpu->console_deadline = 0;
+    }
+    if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
+        due |= DUE_SERIAL;
+        cpu->poll_deadline = now + apic_poll_ticks();
+    }
+    apic_set_host_deadline(cpu);
+    return due;
+}
+
 unsigned apic_timer_due(void) {
     struct cpu *cpu = cpu_current();
     uint64_t now = plat_tsc();
@@ -183,18 +203,11 @@ unsigned apic_timer_due(void) {
         due |= DUE_GUEST;
         cpu->timer_deadline = 0;
     }
-    if (cpu->console_deadline != 0 && now >= cpu->console_deadline) {
-        due |= DUE_CONSOLE;
-        cpu->console_deadline = 0;
+    if (cpu->host_deadline != 0 && now >= cpu->host_deadline) {
+        due |= apic_host_due(cpu, now);
     }
-    if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
-        due |= DUE_SERIAL;
-        cpu->poll_deadline = now + apic_poll_ticks();
-    }
-    if ((cpu->timer_deadline | cpu->poll_deadline | cpu->console_deadline) != 0) {
-        apic_arm_host(cpu);
-    } else { /* having fired, it stands still */
-        cpu->host_deadline = 0;
+    if ((cpu->timer_deadline | cpu->host_deadline) != 0) { /* having fired, it stands still */
+        apic_arm(cpu);
     }
     return due;
 }

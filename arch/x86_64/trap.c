@@ -15,6 +15,9 @@ static void trap_timer_interrupt(void) {
     if ((due & DUE_GUEST) != 0) {
         hv_timer_expired();
     }
+    if (LIKELY(due == DUE_GUEST)) {
+        return;
+    }
     if ((due & DUE_SERIAL) != 0) {
         serial_interrupt();
     }
