@@ -15,7 +15,7 @@
 #include "hv/lib/version.h"
 
 #define HEAP_BASE_SIZE (8 * MIB)
-#define HEAP_PER_CPU   (128 * KIB)
+#define HEAP_PER_CPU   (192 * KIB)
 #define LOW_PAGE_LIMIT 0x9ffffull
 
 extern const uint8_t hypervisor_elf[];

@@ -68,7 +68,6 @@ FUNCTION_LIMIT = 40  # lines of a body, without comments and blanks
 # Longer ones, and files with statements that have two `?` or more, with their number. Lists that only get shorter.
 LONG_FUNCTIONS = {"hv/compartment/emulate/walk.c:descend": 42}
 CONDITIONALS = {
-    "arch/x86_64/paging.c": 1,
     "hv/compartment/emulate/insn.c": 1,
     "hv/compartment/emulate/operand.c": 1,
     "hv/compartment/emulate/task.c": 2,

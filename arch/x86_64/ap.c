@@ -24,6 +24,7 @@ void ap_main(struct cpu *cpu) {
         plat_wait();
     }
     consoles_serve();
+    paging_enter();
     hv_cpu_main(cpu->index);
 }
 

@@ -40,9 +40,9 @@ enum apic_register {
 #define CALIBRATION_US     2000u
 #define SERIAL_POLL_US     2000u /* 16 bytes at 115200 baud take 1.4 ms */
 
-static bool x2apic;
-hpa_t apic_page;
-static uint64_t timer_hz; /* of the one-shot counter; 0 = TSC deadlines are better */
+static SEALED bool x2apic;
+SEALED hpa_t apic_page;
+static SEALED uint64_t timer_hz; /* of the one-shot counter; 0 = TSC deadlines are better */
 
 void apic_init(void) {
     x2apic = cpu_has(CPU_HAS_X2APIC);

@@ -36,7 +36,7 @@ enum host_vector {
 };
 
 /* Bounds of the image, from linker.ld. */
-extern const uint8_t image_text[], image_rodata[], image_data[];
+extern const uint8_t image_text[], image_rodata[], image_sealed[], image_data[], image_end[];
 extern const uint8_t boot_stack_guard[], boot_stack_top[];
 
 /* An instruction that may fault, and where to go on then; both relative to the word itself. */
@@ -47,7 +47,8 @@ extern const struct fixup image_fixups[], image_fixups_end[];
 
 /* For vmx/ and svm/. */
 
-/* From now on the task register is a guest's: no exception may look for a stack in the TSS. */
+/* Before plat_seal(): the task register will be a guest's, so no exception may look for a stack in
+ * the TSS. */
 void idt_use_no_tss(void);
 /* An NMI, taken by the host or reported by a guest's exit: a CPU that panics stops all others. */
 void panic_nmi(void);
@@ -68,15 +69,14 @@ extern struct pool arch_heap;
 void percpu_init(const struct boot_info *info); /* struct cpu and stacks of all CPUs */
 void percpu_name(struct cpu *cpu); /* on the CPU itself: what cpu_current() goes by, no more */
 void percpu_load(struct cpu *cpu); /* on the CPU itself: GDT, segments, TSS */
-hpa_t percpu_guard(unsigned i);    /* the page below a stack, i < plat_cpu_count() * STACK_COUNT */
 /* What is in use, [*from, *to), of the stack of this CPU whose stack pointer is or was rsp; also if
  * it ran over into the guard page below. False: none is. */
 bool percpu_used_stack(uint64_t rsp, uint64_t *from, uint64_t *to);
 
 /* paging.c */
-hpa_t paging_build(const struct boot_info *info); /* root of the host's tables */
+hpa_t paging_build(const struct boot_info *info); /* root of the tables of the start */
 void paging_enable(void);                         /* each CPU: PAT, EFER, CR4, CR3, CR0 */
-void paging_verify(void);                         /* W^X, guards, page 0 */
+void paging_enter(void); /* each CPU, once the machine is divided: its own tables, audited */
 
 /* idt.c */
 void idt_init(void);

@@ -14,9 +14,9 @@
 #define READS_MAX    1000000u /* of a timer that may stand still */
 #define FEMTO        1000000000000000ull
 
-static const struct boot_info *machine;
-static uint8_t *hpet;
-static uint64_t tsc_hz, entry_tsc;
+static const struct boot_info *machine; /* until clock_init() is through */
+static uint8_t *hpet;                   /* the same */
+static SEALED uint64_t tsc_hz, entry_tsc, entry_seconds;
 
 /* Each start function returns the timer's frequency, 0 if there is none. */
 static uint64_t clock_start_pm(void) {
@@ -148,10 +148,13 @@ void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
         measured = clock_measure(&ref_timers[i]);
     }
     entry_tsc = tsc_at_entry;
+    entry_seconds = info->wall_seconds;
     tsc_hz = clock_choose(measured, measured != 0 ? ref_timers[i - 1].name : "(missing) timer");
     if (!cpu_has(CPU_HAS_INVARIANT_TSC)) {
         log_warn("the TSC may change its speed with the CPU's power states (it is not invariant)");
     }
+    machine = NULL;
+    hpet = NULL;
 }
 
 uint64_t clock_now_us(void) {
@@ -176,5 +179,5 @@ uint64_t plat_tsc_hz(void) {
 }
 
 uint64_t plat_wall_seconds(void) {
-    return machine->wall_seconds + (plat_tsc() - entry_tsc) / tsc_hz;
+    return entry_seconds + (plat_tsc() - entry_tsc) / tsc_hz;
 }

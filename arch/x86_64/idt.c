@@ -14,7 +14,7 @@
 
 extern const uint8_t trap_stubs[];
 
-uint64_t idt_gates[IDT_ENTRIES][2];
+SEALED uint64_t idt_gates[IDT_ENTRIES][2];
 
 static const uint8_t ist_of_vector[IDT_ENTRIES] = {
     [X86_DF] = STACK_DOUBLE_FAULT,

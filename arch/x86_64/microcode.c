@@ -8,7 +8,7 @@
  */
 #include "arch/x86_64/arch.h"
 
-static struct boot_microcode microcode;
+static SEALED struct boot_microcode microcode;
 
 void microcode_init(const struct boot_info *info) {
     microcode = info->microcode;

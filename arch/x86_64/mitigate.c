@@ -27,8 +27,9 @@
 #define MSR_BP_CFG            0xc001102eu
 #define BP_CFG_SPEC_REDUCE    BIT(4)
 
-static uint32_t mitigations;    /* enum mitigation */
-static uint64_t spec_ctrl_kept; /* bits of SPEC_CTRL that stay set whatever the guest writes */
+static SEALED uint32_t mitigations; /* enum mitigation */
+static SEALED uint64_t
+    spec_ctrl_kept; /* bits of SPEC_CTRL that stay set whatever the guest writes */
 
 void mitigate_init(const struct boot_info *info) {
     static const struct {

@@ -1,74 +1,208 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The hypervisor's own page tables: identity-mapped, nothing both writable and executable, nothing
- * mapped that is not needed. Built once by start.c, read-only in effect afterwards (nothing maps
- * later). Sources: Intel SDM "4-Level Paging", "Page Attribute Table (PAT)", "Control Registers".
+ * The hypervisor's own page tables. Nothing is both writable and executable, every page is at its
+ * own physical address, and there is no map of all memory:
+ *
+ *   boot tables   until the machine is divided: the core, and what boot/ left, read-only
+ *   core tables   text, constants, what is sealed, data, the heap, the devices in use
+ *   a VM's        the core's, its records and its RAM
+ *   a CPU's       its VM's or the core's, its own stacks and a window
+ *
+ * Each CPU goes to its own tables for good before it runs a guest, and looks at them then. Must not
+ * know what lies in a VM's memory. Sources: Intel SDM "4-Level Paging", "Page Attribute Table
+ * (PAT)", "Control Registers".
  */
 #include "arch/x86_64/arch.h"
+#include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/range.h"
+#include "hv/lib/str.h"
+#include "hv/mem/host_audit.h"
+#include "hv/vm/public.h"
 
-#define READ_WRITE ((unsigned)PAGE_READ | (unsigned)PAGE_WRITE)
-#define READ_EXEC  ((unsigned)PAGE_READ | (unsigned)PAGE_EXECUTE)
+/* Above all that is at its own address: bit 47 is set, so as a pointer it has all bits above. */
+#define WINDOW_ADDRESS (PAGETABLE_SPACE - GIB)
+#define WINDOW_SIZE    (2 * MIB)
+#define CANONICAL_HIGH (~(PAGETABLE_SPACE - 1))
 
-/* A piece of RAM with rights of its own; access 0 = not mapped. */
-struct piece {
-    uint64_t base, end;
+/* Pieces beside those of CPUs and VMs: the image's, the devices', and what lies between all. */
+#define PIECES_FIXED   32u
+#define PIECES_PER_CPU (3 * (unsigned)STACK_COUNT)
+#define PIECES_PER_VM  (1u + 2 * PLAN_MAX_VCPUS + PLAN_MAX_REGIONS)
+
+static SEALED struct pagetable boot_tables, core_tables;
+
+/* Every piece that some CPU maps, for builder and audit. */
+static SEALED struct host_piece *pieces;
+static SEALED unsigned piece_count, piece_max;
+
+/* The VMs that plat_add_vm() was told of. pool lies in the VM's records. */
+static SEALED unsigned vm_count;
+static SEALED struct paging_vm {
+    const char *name;
+    const struct plan_vm *plan; /* of boot_info: only until plat_seal() is through */
+    struct pool *pool;
+} vms[CONFIG_MAX_GUESTS];
+
+static const struct {
     unsigned access;
+    enum page_type type;
+} page_of_rights[HOST_RIGHTS] = {
+    [HOST_RX] = {(unsigned)PAGE_READ | (unsigned)PAGE_EXECUTE, PAGE_WB},
+    [HOST_R] = {(unsigned)PAGE_READ, PAGE_WB},
+    [HOST_RW] = {(unsigned)PAGE_READ | (unsigned)PAGE_WRITE, PAGE_WB},
+    [HOST_RW_UC] = {(unsigned)PAGE_READ | (unsigned)PAGE_WRITE, PAGE_UC},
+    [HOST_RW_WC] = {(unsigned)PAGE_READ | (unsigned)PAGE_WRITE, PAGE_WC},
 };
 
-static struct piece pieces[8 + CONFIG_MAX_CPUS * STACK_COUNT];
-static unsigned piece_count;
-static struct pagetable host_tables;
-
-static void paging_add_piece(uint64_t base, uint64_t end, unsigned access) {
-    pieces[piece_count++] = (struct piece){base, end, access};
-}
-
-static void paging_add_pieces(const struct boot_info *info) {
-    uint64_t rodata = (uintptr_t)image_rodata, guard = (uintptr_t)boot_stack_guard;
-    paging_add_piece(0, PAGE_SIZE, 0);
-    paging_add_piece(info->trampoline.v, info->trampoline.v + PAGE_SIZE, READ_EXEC);
-    paging_add_piece((uintptr_t)image_text, rodata, READ_EXEC);
-    paging_add_piece(rodata, (uintptr_t)image_data, PAGE_READ);
-    paging_add_piece(guard, guard + PAGE_SIZE, 0);
-    for (unsigned i = 0; i < plat_cpu_count() * STACK_COUNT; i++) {
-        guard = percpu_guard(i).v;
-        paging_add_piece(guard, guard + PAGE_SIZE, 0);
-    }
-}
-
-static void paging_map(uint64_t base, uint64_t end, unsigned access, enum page_type type) {
-    if (base >= end || access == 0) {
-        return;
-    }
-    enum status s = pagetable_map(&host_tables, base, HPA(base), end - base, access, type);
+static void paging_must(enum status s, const char *what, uint64_t base, uint64_t size) {
     if (s != STATUS_OK) {
-        plat_panic("cannot map %#llx-%#llx for the hypervisor: %s", (ull)base, (ull)end,
-                   status_name(s));
+        plat_panic("cannot %s %#llx-%#llx for the hypervisor: %s", what, (ull)base,
+                   (ull)(base + size - 1), status_name(s));
     }
 }
 
-static void paging_map_ram(uint64_t base, uint64_t end) {
+/* ---- the list of pieces ---- */
+
+static void paging_add(struct host_piece piece) {
+    ASSERT(piece_count < piece_max);
+    pieces[piece_count] = piece;
+    piece_count++;
+}
+
+static void paging_add_core(uint64_t base, uint64_t end, enum host_rights rights) {
+    paging_add((struct host_piece){base, end - base, HOST_CORE, rights, HOST_ANYBODY});
+}
+
+static void paging_add_hole(uint64_t page) {
+    paging_add((struct host_piece){page, PAGE_SIZE, HOST_HOLE, HOST_RIGHTS, HOST_ANYBODY});
+}
+
+/* The piece, as far as it is not in the list as something else. */
+static void paging_add_rest(struct host_piece piece) {
+    unsigned count = piece_count;
+    uint64_t base = piece.base;
+    uint64_t end = piece.base + piece.size;
     while (base < end) {
-        struct piece next = {end, end, 0};
-        for (unsigned i = 0; i < piece_count; i++) {
-            if (pieces[i].base >= base && pieces[i].base < next.base) {
-                next = pieces[i];
+        uint64_t next = end;
+        uint64_t after = end;
+        for (unsigned i = 0; i < count; i++) {
+            const struct host_piece *p = &pieces[i];
+            if (p->base >= base && p->base < next) {
+                next = p->base;
+                after = p->base + p->size;
             }
         }
-        paging_map(base, next.base, READ_WRITE, PAGE_WB);
-        paging_map(next.base, next.end, next.access, PAGE_WB);
-        base = next.end;
+        if (base < next) {
+            piece.base = base;
+            piece.size = next - base;
+            paging_add(piece);
+        }
+        base = after;
     }
 }
 
-static void paging_map_device(hpa_t base, uint64_t size, enum page_type type) {
+static void paging_add_data(uint64_t base, uint64_t end) {
+    paging_add_rest((struct host_piece){base, end - base, HOST_CORE, HOST_RW, HOST_ANYBODY});
+}
+
+static void paging_add_stack(uint32_t cpu, uint64_t top) {
+    paging_add((struct host_piece){top - STACK_SIZE, STACK_SIZE, HOST_STACKS, HOST_RW, cpu});
+    paging_add_hole(top - STACK_SIZE - PAGE_SIZE);
+}
+
+static void paging_add_device(hpa_t base, uint64_t size, enum host_rights rights) {
+    uint64_t page = ALIGN_DOWN(base.v, PAGE_SIZE);
+    uint64_t end = ALIGN_UP(base.v + size, PAGE_SIZE);
+    if (page != 0 && size != 0) {
+        paging_add((struct host_piece){page, end - page, HOST_DEVICES, rights, HOST_ANYBODY});
+    }
+}
+
+static void paging_list_core(const struct boot_info *info) {
+    piece_max =
+        PIECES_FIXED + plat_cpu_count() * PIECES_PER_CPU + PIECES_PER_VM * CONFIG_MAX_GUESTS;
+    pieces = pool_alloc(&arch_heap, piece_max * sizeof(*pieces));
+    ASSERT(pieces != NULL);
+
+    paging_add_core((uintptr_t)image_text, (uintptr_t)image_rodata, HOST_RX);
+    paging_add_core((uintptr_t)image_rodata, (uintptr_t)image_sealed, HOST_R);
+    paging_add_core((uintptr_t)image_sealed, (uintptr_t)image_data, HOST_R);
+    for (unsigned i = 0; i < plat_cpu_count(); i++) {
+        const struct cpu *cpu = cpu_get(i);
+        uint64_t tables = (uintptr_t)cpu->gdt;
+        paging_add_core(tables, tables + PAGE_SIZE, HOST_R);
+        for (unsigned s = 0; s < STACK_COUNT; s++) {
+            paging_add_stack(i, cpu->stack_top[s]);
+        }
+    }
+    paging_add_data((uintptr_t)image_data, (uintptr_t)image_end);
+    paging_add_data(info->heap_base.v, info->heap_base.v + info->heap_size);
+    paging_add_device(apic_page, 1, HOST_RW_UC);
+    paging_add_device(info->framebuffer.base, info->framebuffer.size, HOST_RW_WC);
+}
+
+/* ---- tables ---- */
+
+static void paging_map_piece(struct pagetable *t, const struct host_piece *p) {
+    paging_must(pagetable_map(t, p->base, HPA(p->base), p->size, page_of_rights[p->rights].access,
+                              page_of_rights[p->rights].type),
+                "map", p->base, p->size);
+}
+
+static void paging_map_kind(struct pagetable *t, enum host_kind kind, uint32_t owner) {
+    for (const struct host_piece *p = pieces; p < pieces + piece_count; p++) {
+        if (p->kind == kind && p->owner == owner) {
+            paging_map_piece(t, p);
+        }
+    }
+}
+
+/* What is sealed later is still to be written, but constants are constant. */
+static void paging_protect_for_boot(const struct host_piece *p) {
+    bool constant = p->rights == HOST_RX || p->base == (uintptr_t)image_rodata;
+    enum host_rights rights = constant ? p->rights : HOST_RW;
+
+    if (p->kind == HOST_HOLE) {
+        paging_must(pagetable_unmap(&boot_tables, p->base, p->size), "unmap", p->base, p->size);
+    } else if (p->kind == HOST_DEVICES) {
+        paging_map_piece(&boot_tables, p);
+    } else {
+        paging_must(
+            pagetable_protect(&boot_tables, p->base, p->size, page_of_rights[rights].access),
+            "protect", p->base, p->size);
+    }
+}
+
+/* A device that is used at the start only. Two may share a page. */
+static void paging_map_boot_device(hpa_t base) {
     uint64_t page = ALIGN_DOWN(base.v, PAGE_SIZE);
     struct pagetable_leaf leaf;
-    if (page != 0 &&
-        pagetable_lookup(&host_tables, page, &leaf) != STATUS_OK) { /* two may share one */
-        paging_map(page, ALIGN_UP(base.v + size, PAGE_SIZE), READ_WRITE, type);
+    if (page != 0 && pagetable_lookup(&boot_tables, page, &leaf) != STATUS_OK) {
+        paging_map_piece(&boot_tables, &(struct host_piece){page, PAGE_SIZE, HOST_DEVICES,
+                                                            HOST_RW_UC, HOST_ANYBODY});
+    }
+}
+
+static void paging_build_boot(const struct boot_info *info) {
+    for (unsigned i = 0; i < info->range_count; i++) {
+        const struct mem_range *r = &info->ranges[i];
+        uint64_t base = max_u64(r->base.v, PAGE_SIZE); /* never page 0 */
+        uint64_t end = r->base.v + r->size;
+        if (r->kind == MEM_BULKHEAD && base < end) {
+            struct host_piece left = {base, end - base, HOST_CORE, HOST_R, HOST_ANYBODY};
+            paging_map_piece(&boot_tables, &left);
+        }
+    }
+    paging_must(pagetable_protect(&boot_tables, info->trampoline.v, PAGE_SIZE,
+                                  page_of_rights[HOST_RX].access),
+                "protect", info->trampoline.v, PAGE_SIZE);
+    for (const struct host_piece *p = pieces; p < pieces + piece_count; p++) {
+        paging_protect_for_boot(p);
+    }
+    paging_map_boot_device(info->hpet_base);
+    for (unsigned i = 0; i < info->ioapic_count; i++) {
+        paging_map_boot_device(info->ioapics[i].base);
     }
 }
 
@@ -79,24 +213,16 @@ hpa_t paging_build(const struct boot_info *info) {
             "the firmware runs with 5-level paging; switch off \"5-Level Paging\" or \"LA57\" "
             "in its setup");
     }
-    if (pagetable_init(&host_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK) {
+    if (pagetable_init(&boot_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK ||
+        pagetable_init(&core_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK) {
         plat_panic("no memory for page tables");
     }
-    paging_add_pieces(info);
-    for (unsigned i = 0; i < info->range_count; i++) {
-        const struct mem_range *r = &info->ranges[i];
-        if (r->kind != MEM_RESERVED) {
-            paging_map_ram(r->base.v, r->base.v + r->size);
-        }
-    }
-    paging_map_device(apic_page, 1, PAGE_UC);
-    paging_map_device(info->hpet_base, 1, PAGE_UC);
-    for (unsigned i = 0; i < info->ioapic_count; i++) {
-        paging_map_device(info->ioapics[i].base, 1, PAGE_UC);
-    }
-    paging_map_device(info->framebuffer.base, info->framebuffer.size, PAGE_WC);
-    return phys_address(host_tables.root);
+    paging_list_core(info);
+    paging_build_boot(info);
+    return phys_address(boot_tables.root);
 }
+
+/* ---- switching on ---- */
 
 /*
  * Firmware can switch NX off on Intel's CPUs: CPUID does not show it then, and EFER.NXE cannot be
@@ -109,52 +235,193 @@ static void paging_allow_nx(void) {
     }
 }
 
-/*
- * No SMEP, SMAP, UMIP: no page here is a user's, and nothing but the guests runs outside ring 0.
- * For the same reason no access of ours is subject to protection keys: PKE is for plat_pkru().
- */
+/* No page here is a user's. SMEP and SMAP hold should an entry ever say otherwise by mistake. */
+static uint64_t paging_cr4(void) {
+    static const struct {
+        struct cpu_feature feature;
+        uint64_t bit;
+    } optional[] = {
+        {CPU_HAS_MCE, X86_CR4_MCE},   {CPU_HAS_XSAVE, X86_CR4_OSXSAVE},
+        {CPU_HAS_SMEP, X86_CR4_SMEP}, {CPU_HAS_SMAP, X86_CR4_SMAP},
+        {CPU_HAS_UMIP, X86_CR4_UMIP}, {CPU_HAS_PKU, X86_CR4_PKE},
+    };
+    uint64_t cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT;
+    for (size_t i = 0; i < ARRAY_SIZE(optional); i++) {
+        cr4 |= cpu_has(optional[i].feature) ? optional[i].bit : 0;
+    }
+    return cr4;
+}
+
 void paging_enable(void) {
-    uint64_t cr4 = X86_CR4_PAE | X86_CR4_PGE | X86_CR4_OSFXSR | X86_CR4_OSXMMEXCPT |
-                   (cpu_has(CPU_HAS_MCE) ? X86_CR4_MCE : 0) |
-                   (cpu_has(CPU_HAS_PKU) ? X86_CR4_PKE : 0) |
-                   (cpu_has(CPU_HAS_XSAVE) ? X86_CR4_OSXSAVE : 0);
+    uint64_t cr4 = paging_cr4();
     paging_allow_nx();
     msr_write(X86_MSR_EFER, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE);
     msr_write(X86_MSR_PAT, HOST_PAT);
     /* No line may stay cached under a type it no longer has, no translation under a global one. */
     __asm__ volatile("wbinvd" : : : "memory");
     cr4_write(cr4 & ~X86_CR4_PGE);
-    cr3_write(phys_address(host_tables.root).v);
+    cr3_write(phys_address(boot_tables.root).v);
     cr0_write(X86_CR0_PG | X86_CR0_WP | X86_CR0_NE | X86_CR0_ET | X86_CR0_MP | X86_CR0_PE);
     cr4_write(cr4);
 }
 
-/* Nothing outside the pieces may run, nothing in them may do more than they say. */
-static unsigned paging_allowed(const struct pagetable_leaf *leaf) {
-    unsigned allowed = READ_WRITE;
-    for (const struct piece *p = pieces; p < pieces + piece_count; p++) {
-        if (range_contains(p->base, p->end - p->base, leaf->address, leaf->size)) {
-            allowed = p->access;
-        } else if (range_overlaps(p->base, p->end - p->base, leaf->address, leaf->size)) {
-            return 0;
-        }
-    }
-    return allowed;
+/* ---- dividing ---- */
+
+/* No page is global, so this forgets all translations of this CPU. */
+static void paging_flush(void) {
+    cr3_write(cr3_read());
 }
 
-#define PAGE_ANY ((unsigned)PAGE_READ | (unsigned)PAGE_WRITE | (unsigned)PAGE_EXECUTE)
+void plat_open(hpa_t base, uint64_t size) {
+    struct host_piece piece = {base.v, size, HOST_RECORDS, HOST_RW, HOST_ANYBODY};
+    paging_map_piece(&boot_tables, &piece);
+}
 
-void paging_verify(void) {
-    static const char *const access_names[PAGE_ANY + 1] = {"---", "r--", "-w-", "rw-",
-                                                           "--x", "r-x", "-wx", "rwx"};
-    struct pagetable_leaf leaf;
-    ASSERT(cr3_read() == phys_address(host_tables.root).v && (cr0_read() & X86_CR0_WP) != 0);
-    for (uint64_t at = 0; at < PAGETABLE_SPACE; at += leaf.size) {
-        if (pagetable_lookup(&host_tables, at, &leaf) == STATUS_OK &&
-            (leaf.hpa.v != leaf.address || leaf.type >= PAGE_TYPES ||
-             (leaf.access & ~paging_allowed(&leaf)) != 0)) {
-            plat_panic("page %#llx is mapped wrongly: to %#llx, %s", (ull)leaf.address,
-                       (ull)leaf.hpa.v, access_names[leaf.access & PAGE_ANY]);
+void plat_close(hpa_t base, uint64_t size) {
+    paging_must(pagetable_unmap(&boot_tables, base.v, size), "unmap", base.v, size);
+    paging_flush();
+}
+
+void plat_add_vm(const struct plan_vm *plan, const struct vm_public *public, struct pool *pool) {
+    uint32_t vm = vm_count;
+    struct host_piece records = {plan->budget_base.v, plan->budget_size, HOST_RECORDS, HOST_RW, vm};
+
+    ASSERT(vm < CONFIG_MAX_GUESTS);
+    vms[vm] = (struct paging_vm){public->name, plan, pool};
+    vm_count++;
+    for (uint32_t i = 0; i < public->vcpu_count; i++) {
+        uint64_t page = (uintptr_t) public->vcpus[i];
+        paging_add((struct host_piece){page, PAGE_SIZE, HOST_PUBLIC, HOST_RW, HOST_ANYBODY});
+    }
+    paging_add_rest(records);
+    for (uint32_t i = 0; i < plan->region_count; i++) {
+        const struct plan_region *r = &plan->regions[i];
+        paging_add((struct host_piece){r->hpa.v, r->size, HOST_RAM, HOST_RW, vm});
+    }
+}
+
+static void paging_build_core(void) {
+    paging_map_kind(&core_tables, HOST_CORE, HOST_ANYBODY);
+    paging_map_kind(&core_tables, HOST_DEVICES, HOST_ANYBODY);
+    paging_map_kind(&core_tables, HOST_PUBLIC, HOST_ANYBODY);
+}
+
+/* The CPU's own: its stacks, and the empty tables of its window. */
+static void paging_build_cpu(struct cpu *cpu, const struct pagetable *from, uint32_t vm) {
+    struct pagetable *t = &cpu->tables;
+
+    cpu->vm = vm;
+    if (pagetable_fork(from, t, &arch_heap) != STATUS_OK) {
+        plat_panic("no memory for the page tables of CPU %u", cpu->index);
+    }
+    paging_map_kind(t, HOST_STACKS, cpu->index);
+    paging_must(pagetable_map(t, WINDOW_ADDRESS, HPA(0), PAGE_SIZE, PAGE_READ, PAGE_WB), "map",
+                WINDOW_ADDRESS, PAGE_SIZE);
+    paging_must(pagetable_unmap(t, WINDOW_ADDRESS, PAGE_SIZE), "unmap", WINDOW_ADDRESS, PAGE_SIZE);
+}
+
+/*
+ * The one place where a guest's RAM is mapped for the hypervisor, on that guest's CPUs: as long as
+ * the core scrubs it, loads files into it and reads instructions and page tables in it. Where the
+ * guest's compartment does that, this function goes, and HOST_RAM with it.
+ */
+static void paging_map_ram(struct pagetable *t, uint32_t vm) {
+    paging_map_kind(t, HOST_RAM, vm);
+}
+
+/* In the VM's records, as far as they are not the core's. */
+static void paging_build_vm(uint32_t vm) {
+    const struct plan_vm *plan = vms[vm].plan;
+    struct pagetable tables;
+
+    plat_open(plan->budget_base, plan->budget_size);
+    if (pagetable_fork(&core_tables, &tables, vms[vm].pool) != STATUS_OK) {
+        plat_panic("no memory for the page tables of %s's CPUs", vms[vm].name);
+    }
+    paging_map_kind(&tables, HOST_RECORDS, vm);
+    paging_map_ram(&tables, vm);
+    for (uint32_t i = 0; i < plan->cpu_count; i++) {
+        paging_build_cpu(cpu_get(plan->cpus[i]), &tables, vm);
+    }
+    plat_close(plan->budget_base, plan->budget_size);
+}
+
+void plat_seal(void) {
+    paging_build_core();
+    for (uint32_t vm = 0; vm < vm_count; vm++) {
+        paging_build_vm(vm);
+    }
+    for (unsigned i = 0; i < plat_cpu_count(); i++) {
+        if (cpu_get(i)->tables.root == NULL) {
+            paging_build_cpu(cpu_get(i), &core_tables, HOST_ANYBODY);
         }
+    }
+    pool_close(&arch_heap);
+}
+
+/* ---- each CPU, once it is sealed ---- */
+
+static void paging_refuse(const struct host_view *view) {
+    char whose[96] = "";
+    const struct host_piece *p = view->of;
+    if (p != NULL && (p->kind == HOST_RECORDS || p->kind == HOST_RAM)) {
+        (void)fmt_print(whose, sizeof(whose), ", %s of %s",
+                        p->kind == HOST_RAM ? "memory" : "records", vms[p->owner].name);
+    }
+    plat_panic("page tables of CPU %u: %s: address %#llx, entry %#llx%s", plat_cpu(), view->wrong,
+               (ull)view->address, (ull)view->entry, whose);
+}
+
+static void paging_tell(const struct cpu *cpu, const struct host_view *view) {
+    char own[160] = "";
+    char size[HOST_KINDS][24];
+    for (unsigned k = 0; k < HOST_KINDS; k++) {
+        fmt_size(size[k], view->bytes[k]);
+    }
+    bool guest = cpu->vm != HOST_ANYBODY;
+    if (guest) {
+        const char *name = vms[cpu->vm].name;
+        (void)fmt_print(own, sizeof(own), "records of %s %s, memory of %s %s, ", name,
+                        size[HOST_RECORDS], name, size[HOST_RAM]);
+    }
+    log_info(
+        "maps core %s, devices %s, public parts of guests %s, own stacks %s, %snothing else of "
+        "any %sguest",
+        size[HOST_CORE], size[HOST_DEVICES], size[HOST_PUBLIC], size[HOST_STACKS], own,
+        guest ? "other " : "");
+}
+
+void paging_enter(void) {
+    const struct cpu *cpu = cpu_current();
+    const struct host_map map = {pieces, piece_count};
+    struct host_view view;
+
+    cr3_write(phys_address(cpu->tables.root).v);
+    ASSERT((cr0_read() & X86_CR0_WP) != 0);
+    if (host_audit(&map, HPA(cr3_read()), cpu->index, cpu->vm, &view) != STATUS_OK) {
+        paging_refuse(&view);
+    }
+    paging_tell(cpu, &view);
+}
+
+const void *plat_window_open(hpa_t at, uint64_t size) {
+    struct pagetable *t = &cpu_current()->tables;
+    uint64_t first = ALIGN_DOWN(at.v, PAGE_SIZE);
+    uint64_t whole = ALIGN_UP(at.v + size, PAGE_SIZE) - first;
+
+    ASSERT(whole <= PLAT_WINDOW_SIZE + PAGE_SIZE && whole < WINDOW_SIZE);
+    paging_must(pagetable_map(t, WINDOW_ADDRESS, HPA(first), whole, PAGE_READ, PAGE_WB), "open",
+                first, whole);
+    return (const void *)(uintptr_t)(WINDOW_ADDRESS + (at.v - first) + CANONICAL_HIGH);
+}
+
+void plat_window_close(const void *window, uint64_t size) {
+    uint64_t first = ALIGN_DOWN((uintptr_t)window, PAGE_SIZE);
+    uint64_t end = ALIGN_UP((uintptr_t)window + size, PAGE_SIZE);
+
+    paging_must(pagetable_unmap(&cpu_current()->tables, first - CANONICAL_HIGH, end - first),
+                "close", first, end - first);
+    for (uint64_t page = first; page < end; page += PAGE_SIZE) {
+        __asm__ volatile("invlpg %0" : : "m"(*(const uint8_t *)page) : "memory");
     }
 }

@@ -12,10 +12,10 @@
 
 /* What the first CPU is until percpu_init(). */
 static struct cpu boot_cpu;
-static struct cpu *percpu_table[CONFIG_MAX_CPUS] = {&boot_cpu};
-static unsigned percpu_count = 1;
-struct pool arch_heap;
-static uint64_t stack_area;
+static SEALED struct cpu *percpu_table[CONFIG_MAX_CPUS] = {&boot_cpu};
+static SEALED unsigned percpu_count = 1;
+SEALED struct pool arch_heap;
+static SEALED uint64_t stack_area;
 
 struct cpu *cpu_get(unsigned i) {
     ASSERT(i < percpu_count);
@@ -32,10 +32,6 @@ unsigned plat_cpu_count(void) {
 
 bool plat_cpu_online(unsigned i) {
     return i < percpu_count && __atomic_load_n(&percpu_table[i]->online, __ATOMIC_ACQUIRE);
-}
-
-hpa_t percpu_guard(unsigned i) {
-    return HPA(stack_area + i * STACK_STRIDE);
 }
 
 bool percpu_used_stack(uint64_t rsp, uint64_t *from, uint64_t *to) {

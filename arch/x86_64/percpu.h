@@ -7,7 +7,7 @@
 #pragma once
 
 #include "arch/x86_64/cpu.h"
-#include "hv/mem/pool.h"
+#include "hv/mem/pagetable.h"
 #include "hv/plan/boot_info.h"
 
 /* The stacks of each CPU; the number of one that an exception switches to is its IST number. */
@@ -30,9 +30,15 @@ struct tss {
 _Static_assert(sizeof(struct tss) == 0x68, "TSS size");
 
 struct cpu {
-    uint32_t index; /* the number in the config */
+    /* A page that nobody writes once the CPU runs; see paging.c. */
+    ALIGNED(PAGE_SIZE) uint64_t gdt[GDT_ENTRIES];
+    ALIGNED(16) struct tss tss;
+
+    ALIGNED(PAGE_SIZE) uint32_t index; /* the number in the config */
     uint32_t apic_id;
-    uint64_t stack_top[STACK_COUNT]; /* 0x08: asm, the first */
+    uint64_t stack_top[STACK_COUNT]; /* 0x1008: asm, the first */
+    uint32_t vm;                     /* number of the one that it runs, see paging.c */
+    struct pagetable tables;         /* its own page tables */
     uint32_t microcode;              /* its revision */
     bool online;                     /* set by the CPU itself: up, and waiting or working */
     bool interrupted;                /* a handler ran, and what it left is not cleared yet */
@@ -41,11 +47,9 @@ struct cpu {
     uint64_t console_deadline; /* the same; plat_console_timer_set() */
     uint64_t host_deadline;    /* the earlier of these two */
 
-    ALIGNED(16) uint64_t gdt[GDT_ENTRIES];
-    ALIGNED(16) struct tss tss;
     ALIGNED(PAGE_SIZE) uint32_t vendor_page[PAGE_SIZE / 4]; /* VMXON region, host save area */
 };
-_Static_assert(offsetof(struct cpu, stack_top) == 0x08, "used in trampoline.S");
+_Static_assert(offsetof(struct cpu, stack_top) == 0x1008, "used in trampoline.S");
 
 /* The running CPU. */
 static inline struct cpu *cpu_current(void) {

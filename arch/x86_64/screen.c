@@ -24,16 +24,16 @@ extern const uint16_t font_codes[], font_codes_end[];
 #define CODES_END  0xffffu
 #define CODES_MOST 1024u
 
-static volatile uint32_t *pixels;
-static uint32_t stride, height, scale, red_shift;
+static SEALED volatile uint32_t *pixels;
+static SEALED uint32_t stride, height, scale, red_shift;
 unsigned plat_screen_columns, plat_screen_rows;
 
 /* Sorted by code. */
-static struct screen_code {
+static SEALED struct screen_code {
     uint16_t code;
     uint8_t glyph;
 } codes[CODES_MOST];
-static unsigned code_count;
+static SEALED unsigned code_count;
 
 /* Of two glyphs for a code the first in the font is right. */
 static void screen_add_code(uint16_t code, uint8_t glyph) {

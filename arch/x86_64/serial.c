@@ -14,7 +14,7 @@
 #define FIFO_SIZE       16u
 #define RECEIVE_MAX     64u /* bytes taken in one go */
 
-static uint16_t base;
+static SEALED uint16_t base;
 static bool by_interrupts, transmit_wanted;
 static struct lock lock; /* base + 1 (IER) and transmit_wanted */
 

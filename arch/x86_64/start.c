@@ -13,7 +13,7 @@ static void log_write_early(enum log_level level, const char *line, size_t n) {
     serial_drain_console();
 }
 
-static struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NULL};
+static SEALED struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NULL};
 
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     char build[PLAT_BUILD_SIZE];
@@ -32,7 +32,6 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     hpa_t root = paging_build(info);
     smp_write_trampoline(info, root);
     paging_enable();
-    paging_verify();
     screen_clear();
     console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);
@@ -53,5 +52,6 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     consoles_choose_cpu();
     ap_release_all();
     consoles_serve();
+    paging_enter();
     hv_cpu_main(0);
 }

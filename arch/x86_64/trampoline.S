@@ -14,7 +14,7 @@ ap_entry:
     xchgq %rdi, ap_starting(%rip)
     testq %rdi, %rdi
     jz 1f
-    movq 0x08(%rdi), %rsp /* cpu->stack_top[STACK_MAIN] */
+    movq 0x1008(%rdi), %rsp /* cpu->stack_top[STACK_MAIN] */
     call ap_main
 1:  cli
     hlt

@@ -17,7 +17,7 @@
 #define TEXT_MAX (LOG_LINE_MAX - 2)
 #define CUT_SIZE 3 /* of the mark behind a text that was cut */
 
-static const struct log_hooks *log_hooks;
+static SEALED const struct log_hooks *log_hooks;
 enum log_level log_max_level;
 
 void log_init(const struct log_hooks *hooks, enum log_level max_level) {

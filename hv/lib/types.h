@@ -54,6 +54,8 @@ typedef unsigned long long ull; /* what %llx and %llu take */
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
 #define ALIGNED(n)        __attribute__((aligned(n)))
 #define NORETURN          __attribute__((noreturn))
+/* Written while the machine is being divided, read-only from then on: see plat_seal(). */
+#define SEALED            __attribute__((section(".sealed")))
 #define UNUSED            __attribute__((unused)) /* a parameter that a table of functions asks for */
 
 static inline uint64_t min_u64(uint64_t a, uint64_t b) {

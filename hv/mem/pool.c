@@ -14,6 +14,10 @@ void pool_init(struct pool *pool, const char *name, hpa_t base, uint64_t size) {
     *pool = (struct pool){.name = name, .base = base, .size = size, .used = 0};
 }
 
+void pool_close(struct pool *pool) {
+    pool->size = pool->used;
+}
+
 void *pool_alloc(struct pool *pool, uint64_t size) {
     ASSERT(size != 0);
     if (size > pool->size - pool->used) {

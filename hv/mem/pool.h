@@ -15,5 +15,7 @@ struct pool {
 };
 
 void pool_init(struct pool *pool, const char *name, hpa_t base, uint64_t size);
+/* Nothing is handed out any more. */
+void pool_close(struct pool *pool);
 /* size is rounded up to 4 KiB. NULL when it does not fit. */
 void *pool_alloc(struct pool *pool, uint64_t size);

@@ -35,20 +35,26 @@ static void start_log_partition(const struct plan *plan) {
     }
 }
 
-static void start_create_vms(const struct boot_info *info) {
-    const struct plan *plan = info->plan;
-    for (uint32_t i = 0; i < plan->vm_count; i++) {
-        struct vm *vm;
-        if (vm_create(&plan->vms[i], &start_vms[i], &vm) != STATUS_OK) {
-            plat_panic("VM %s cannot be created", plan->vms[i].config->name);
-        }
-        for (uint32_t c = 0; c < vm->vcpu_count; c++) {
-            cpuid_init(&vm->vcpus[c]);
-        }
-        if (audit_vm(info, vm) != STATUS_OK) {
-            plat_panic("audit: the tables of %s do not match the plan", vm->name);
-        }
+/* Its records are mapped here for so long. */
+static void start_create_vm(const struct boot_info *info, uint32_t number) {
+    const struct plan_vm *plan = &info->plan->vms[number];
+    struct vm *vm;
+
+    plat_open(plan->budget_base, plan->budget_size);
+    if (vm_create(plan, &start_vms[number], &vm) != STATUS_OK) {
+        plat_panic("VM %s cannot be created", plan->config->name);
     }
+    for (uint32_t c = 0; c < vm->vcpu_count; c++) {
+        cpuid_init(&vm->vcpus[c]);
+    }
+    if (audit_vm(info, vm) != STATUS_OK) {
+        plat_panic("audit: the tables of %s do not match the plan", vm->name);
+    }
+    if (vm_keep_plan(vm) != STATUS_OK) {
+        plat_panic("VM %s cannot keep its plan", plan->config->name);
+    }
+    plat_add_vm(plan, &start_vms[number], &vm->pool);
+    plat_close(plan->budget_base, plan->budget_size);
 }
 
 /* The focus goes to the first guest that starts by itself. */
@@ -69,7 +75,9 @@ void hv_start(const struct boot_info *info) {
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
         plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine changed");
     }
-    start_create_vms(info);
+    for (uint32_t i = 0; i < info->plan->vm_count; i++) {
+        start_create_vm(info, i);
+    }
     start_log_partition(info->plan);
     policy_print();
     command_init(start_vms, info->plan->vm_count);
@@ -77,6 +85,7 @@ void hv_start(const struct boot_info *info) {
     if ((info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2)) == 0) {
         log_warn("nobody can type here: no serial port answers, no PS/2 keyboard was found");
     }
+    plat_seal();
     log_info("audit passed, machine divided between %u guests", info->plan->vm_count);
 }
 

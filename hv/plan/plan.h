@@ -56,14 +56,14 @@ MUST_USE enum status plan_check(const struct boot_info *info, const struct plan 
                                 plan_report *report);
 
 /*
- * Bytes of hypervisor memory a VM with this much memory and so many vCPUs is given: struct vm and
- * scrollback; the guest's tables for 2 MiB pages (4 KiB a GiB, twice over), and with small_pages
- * for 4 KiB pages as well (4 KiB for each 2 MiB); the compartment's nested and own tables (4 KiB a
- * GiB each); vCPUs.
+ * Bytes of hypervisor memory a VM with this much memory and so many vCPUs is given: struct vm; the
+ * guest's tables for 2 MiB pages (4 KiB a GiB, twice over), and with small_pages for 4 KiB pages as
+ * well (4 KiB for each 2 MiB); the compartment's nested and own tables and the host's tables of the
+ * VM's CPUs (4 KiB a GiB each); vCPUs.
  */
 static inline uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count, bool small_pages) {
     uint64_t gib = memory / GIB + (memory % GIB != 0);
-    uint64_t tables = gib * 16 * KIB;
+    uint64_t tables = gib * 20 * KIB;
     if (small_pages) {
         tables += ALIGN_UP(memory, 2 * MIB) / (2 * MIB) * PAGE_SIZE;
     }

@@ -4,7 +4,7 @@
  */
 #include "hv/vm/hvm.h"
 
-struct hvm_ops *hvm;
+SEALED struct hvm_ops *hvm;
 
 const char *const hvm_gpr_names[16] = {"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
                                        "r8",  "r9",  "r10", "r11", "r12", "r13", "r14", "r15"};

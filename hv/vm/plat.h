@@ -46,6 +46,29 @@ void plat_clear_traces(void);
 /* Zeroes size bytes, a multiple of 64 and so aligned, in memory itself: no cache keeps them. */
 void plat_scrub(void *at, size_t size);
 
+/*
+ * Memory. Each CPU maps the core, and what belongs to the VM that it runs: its records (plan_vm's
+ * budget) and its RAM. Everything else is mapped for a moment, by these. All at their own address
+ * but the window.
+ */
+struct plan_vm;
+struct pool;
+struct vm_public;
+/* On the first CPU, until plat_seal(): a piece of memory of nobody's can be used, or no longer. */
+void plat_open(hpa_t base, uint64_t size);
+void plat_close(hpa_t base, uint64_t size);
+/* The same: who owns what, and where its tables may lie: pool, which hands out its records. */
+void plat_add_vm(const struct plan_vm *plan, const struct vm_public *public, struct pool *pool);
+/* All VMs were added: each CPU gets its tables, in which what is SEALED is read-only, and goes to
+ * them once hv_start() has returned. The core allocates no more. boot_info and the guests' files
+ * are not mapped from then on. */
+void plat_seal(void);
+/* Up to PLAT_WINDOW_SIZE bytes of any memory, to be read on this CPU. One window at a time, and no
+ * interrupt is taken meanwhile. */
+#define PLAT_WINDOW_SIZE MIB
+const void *plat_window_open(hpa_t at, uint64_t size);
+void plat_window_close(const void *window, uint64_t size);
+
 /* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
 extern const uint8_t plat_guest_firmware[];
 

@@ -7,8 +7,8 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
-struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
-struct vm_public *vm_of_cpu[CONFIG_MAX_CPUS];
+SEALED struct vcpu *vcpu_of_cpu[CONFIG_MAX_CPUS];
+SEALED struct vm_public *vm_of_cpu[CONFIG_MAX_CPUS];
 
 /*
  * Who finds a request there need not kick: that CPU was kicked for that one, or set it itself and

@@ -59,6 +59,33 @@ static enum status vm_create_vcpus(struct vm *vm) {
     return s;
 }
 
+/* What boot/ gave of it, in its records. */
+struct vm_papers {
+    struct plan_vm plan;
+    struct config_guest config;
+    struct boot_image kernel, initrd;
+};
+
+enum status vm_keep_plan(struct vm *vm) {
+    const struct plan_vm *plan = vm->plan;
+    struct vm_papers *papers = pool_alloc(&vm->pool, sizeof(*papers));
+    if (papers == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    papers->plan = *plan;
+    papers->config = *plan->config;
+    papers->kernel = *plan->kernel;
+    papers->plan.config = &papers->config;
+    papers->plan.kernel = &papers->kernel;
+    if (plan->initrd != NULL) {
+        papers->initrd = *plan->initrd;
+        papers->plan.initrd = &papers->initrd;
+    }
+    vm->plan = &papers->plan;
+    vm->mem.regions = papers->plan.regions;
+    return STATUS_OK;
+}
+
 static void vm_fill_public(struct vm_public *public, const struct plan_vm *plan) {
     const struct config_guest *config = plan->config;
 
@@ -102,6 +129,19 @@ static enum status vm_load_piece(struct vm *vm, uint64_t gpa, const uint8_t *fro
     enum status s = STATUS_OK;
     for (uint64_t done = 0; s == STATUS_OK && done < size; done += VM_PIECE) {
         s = gmem_write(&vm->mem, GPA(gpa + done), from + done, min_u64(size - done, VM_PIECE));
+        plat_take_interrupts();
+    }
+    return s;
+}
+
+/* A file of boot/'s, which is mapped for that moment. */
+static enum status vm_load_file(struct vm *vm, uint64_t gpa, hpa_t from, uint64_t size) {
+    enum status s = STATUS_OK;
+    for (uint64_t done = 0; s == STATUS_OK && done < size; done += PLAT_WINDOW_SIZE) {
+        uint64_t piece = min_u64(size - done, PLAT_WINDOW_SIZE);
+        const void *window = plat_window_open(HPA(from.v + done), piece);
+        s = gmem_write(&vm->mem, GPA(gpa + done), window, piece);
+        plat_window_close(window, piece);
         plat_take_interrupts();
     }
     return s;
@@ -157,11 +197,15 @@ enum status vm_load(struct vm *vm) {
         const void *from;
         uint64_t size;
     } copies[] = {
-        {start.kernel.gpa, phys_pointer(kernel->base), kernel->size},
-        {start.initrd.gpa, initrd != NULL ? phys_pointer(initrd->base) : NULL, start.initrd.size},
         {BULKHEAD_FIRMWARE_GPA, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE},
         {BULKHEAD_START_GPA, &start, sizeof(start)},
     };
+    if (s == STATUS_OK) {
+        s = vm_load_file(vm, start.kernel.gpa, kernel->base, kernel->size);
+    }
+    if (s == STATUS_OK && initrd != NULL) {
+        s = vm_load_file(vm, start.initrd.gpa, initrd->base, initrd->size);
+    }
     for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {
         s = vm_load_piece(vm, copies[i].gpa, copies[i].from, copies[i].size);
     }

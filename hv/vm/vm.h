@@ -67,6 +67,10 @@ struct vm {
 MUST_USE enum status vm_create(const struct plan_vm *plan, struct vm_public *public,
                                struct vm **out);
 
+/* Copies what it needs of the plan, the config and the files' places into its records: from here on
+ * it is independent of boot_info. */
+MUST_USE enum status vm_keep_plan(struct vm *vm);
+
 /*
  * What hv/abi.h promises a guest at its start, into its scrubbed memory; STATUS_NOT_FOUND if it is
  * too small, which boot/ has ruled out.

@@ -108,6 +108,17 @@ class HostileGuests(GuestBoot):
         expect_that(served in self.machine.serial.text, served, "another line")
         self.subtest("alive")
 
+    @check("each CPU maps the core, its own guest, and nothing else of any other")
+    def own_tables(self):
+        """What a CPU sees when it reads its own tables: a line each, by the owner of the CPU."""
+        owners = {0: "heart", 1: "hostile", 2: "hostile", 3: "hostile", 4: "strict", 5: None}
+        for cpu, owner in owners.items():
+            own = f"records of {owner} \\w+, memory of {owner} \\w+, " if owner else ""
+            end = f"{own}nothing else of any {'other ' if owner else ''}guest"
+            line = f"cpu{cpu}: maps core \\w+, devices \\w+, public parts of guests 20K, own stacks 64K, {end}\r?\n"
+            expect_that(re.search(line, self.machine.serial.text), line,
+                        re.findall(f"cpu{cpu}: maps.*", self.machine.serial.text))
+
     @check("guests' pages are small where the CPU has the iTLB multihit flaw")
     def pages(self):
         said = r"guests' memory is in 4 KiB pages" in self.machine.serial.text

@@ -13,6 +13,7 @@
 #include "hv/exit/mce.h"
 #include "hv/exit/policy.h"
 #include "hv/exit/upcall.h"
+#include "hv/lib/phys.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 #include "test.h"
@@ -72,6 +73,15 @@ unsigned plat_cpu(void) {
 }
 unsigned plat_cpu_count(void) {
     return 2;
+}
+static unsigned fake_windows_open;
+const void *plat_window_open(hpa_t at, uint64_t size) {
+    CHECK(size <= PLAT_WINDOW_SIZE && fake_windows_open == 0);
+    fake_windows_open++;
+    return phys_pointer(at);
+}
+void plat_window_close(UNUSED const void *window, UNUSED uint64_t size) {
+    fake_windows_open--;
 }
 void plat_kick(unsigned cpu) {
     (void)cpu;

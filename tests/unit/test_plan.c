@@ -34,8 +34,8 @@ TEST(two_guests) {
 }
 
 TEST(budget_size) {
-    CHECK_U64(plan_budget_size(512 * MIB, 1, false), 4 * MIB + 16 * KIB + 256 * KIB);
-    CHECK_U64(plan_budget_size(3 * GIB, 2, false), 4 * MIB + 48 * KIB + 512 * KIB);
+    CHECK_U64(plan_budget_size(512 * MIB, 1, false), 4 * MIB + 20 * KIB + 256 * KIB);
+    CHECK_U64(plan_budget_size(3 * GIB, 2, false), 4 * MIB + 60 * KIB + 512 * KIB);
     CHECK_U64(plan_budget_size(3 * GIB + 2 * MIB, 2, false) % PAGE_SIZE, 0);
 }
 

@@ -16,7 +16,7 @@
 
 #define LEAF_SVM 0x8000000au
 
-struct svm_caps svm_caps;
+SEALED struct svm_caps svm_caps;
 
 struct svm_caps svm_caps_read(void) {
     uint32_t r[4];
@@ -46,6 +46,5 @@ enum status svm_cpu_on(void) {
     msr_write(MSR_VM_CR, msr_read(MSR_VM_CR) & ~VM_CR_DISABLED);
     msr_write(X86_MSR_EFER, msr_read(X86_MSR_EFER) | X86_EFER_SVME);
     msr_write(MSR_VM_HSAVE_PA, phys_address(cpu->vendor_page).v);
-    idt_use_no_tss();
     return STATUS_OK;
 }

@@ -23,6 +23,7 @@ enum status svm_probe(void) {
         return STATUS_UNSUPPORTED;
     }
     /* Not HVM_EFER_PASSES: it has SVME set, which is not for guests to see. */
+    idt_use_no_tss();
     svm_ops.features = HVM_RDTSCP | HVM_INVPCID | HVM_MSRS_C001;
     svm_ops.npt_max_level = huge ? 3 : 2;
     log_info("AMD-V: nested pages up to %s, %u ASIDs, next RIP %s, decode assists %s, flush by "

@@ -232,7 +232,7 @@ static bool svm_make_enterable(UNUSED struct vcpu *v) {
     return false;
 }
 
-struct hvm_ops svm_ops = {
+SEALED struct hvm_ops svm_ops = {
     .name = "AMD-V",
     .vmmcall = true,
     .cpu_on = svm_cpu_on,

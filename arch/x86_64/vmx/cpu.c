@@ -20,8 +20,8 @@
 #define FEATURE_LOCKED      BIT(0)
 #define FEATURE_VMX_OUTSIDE BIT(2)
 
-struct vmx_caps vmx_caps;
-uint32_t vmx_controls[VMX_WORDS];
+SEALED struct vmx_caps vmx_caps;
+SEALED uint32_t vmx_controls[VMX_WORDS];
 
 static struct vmx_allowed vmx_allowed_read(uint32_t msr) {
     uint64_t v = msr_read(msr);

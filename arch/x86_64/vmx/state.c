@@ -332,7 +332,7 @@ static const char *vmx_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     return words[i].name;
 }
 
-struct hvm_ops vmx_ops = {
+SEALED struct hvm_ops vmx_ops = {
     .name = "VT-x",
     .cpu_on = vmx_cpu_on,
     .vcpu_init = vmx_vcpu_init,

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The audit of a host CPU's own tables: what the builder makes of the list passes, and each page
+ * too much, too little, of another guest, or with another bit is found. "Physical" memory is this
+ * process's own, and the pieces are ranges that nobody touches.
+ */
+#include "hv/lib/phys.h"
+#include "hv/mem/host_audit.h"
+#include "hv/mem/pagetable.h"
+#include "test.h"
+
+#define PAGES 64u
+#define CPU   1u /* the one under test, which runs VM 0 */
+
+enum { TEXT, CONSTANTS, DATA, GUARD, SCREEN, APIC, MY_STACK, OTHERS_STACK, PUBLIC, RECORDS, RAM };
+enum { OTHERS_RECORDS = RAM + 1, OTHERS_RAM, TABLES, PIECES };
+
+static uint8_t memory[PAGES * PAGE_SIZE] ALIGNED(PAGE_SIZE);
+static struct pool pool;
+static struct pagetable tables;
+static struct host_view view;
+
+static struct host_piece pieces[PIECES] = {
+    [TEXT] = {0x200000, 0x3000, HOST_CORE, HOST_RX, HOST_ANYBODY},
+    [CONSTANTS] = {0x203000, 0x2000, HOST_CORE, HOST_R, HOST_ANYBODY},
+    [DATA] = {0x205000, 0x4000, HOST_CORE, HOST_RW, HOST_ANYBODY},
+    [GUARD] = {0x209000, 0x1000, HOST_HOLE, HOST_RIGHTS, HOST_ANYBODY},
+    [SCREEN] = {0xe0000000, 4 * MIB, HOST_DEVICES, HOST_RW_WC, HOST_ANYBODY},
+    [APIC] = {0xfee00000, 0x1000, HOST_DEVICES, HOST_RW_UC, HOST_ANYBODY},
+    [MY_STACK] = {0x20a000, 0x4000, HOST_STACKS, HOST_RW, CPU},
+    [OTHERS_STACK] = {0x20f000, 0x4000, HOST_STACKS, HOST_RW, 0},
+    [PUBLIC] = {0x400000, 0x1000, HOST_PUBLIC, HOST_RW, HOST_ANYBODY},
+    [RECORDS] = {0x401000, 0x9000, HOST_RECORDS, HOST_RW, 0},
+    [RAM] = {0x600000, 6 * MIB, HOST_RAM, HOST_RW, 0},
+    [OTHERS_RECORDS] = {0x40a000, 0x9000, HOST_RECORDS, HOST_RW, 1},
+    [OTHERS_RAM] = {0xc00000, 4 * MIB, HOST_RAM, HOST_RW, 1},
+};
+static const struct host_map map = {pieces, PIECES};
+
+static const struct {
+    unsigned access;
+    enum page_type type;
+} how[HOST_RIGHTS] = {[HOST_RX] = {5, PAGE_WB},
+                      [HOST_R] = {1, PAGE_WB},
+                      [HOST_RW] = {3, PAGE_WB},
+                      [HOST_RW_UC] = {3, PAGE_UC},
+                      [HOST_RW_WC] = {3, PAGE_WC}};
+
+static void map_piece(unsigned i) {
+    const struct host_piece *p = &pieces[i];
+    CHECK_U64(pagetable_map(&tables, p->base, HPA(p->base), p->size, how[p->rights].access,
+                            how[p->rights].type),
+              STATUS_OK);
+}
+
+static void start(void) {
+    static const uint8_t mine[] = {TEXT,     CONSTANTS, DATA,    SCREEN, APIC,
+                                   MY_STACK, PUBLIC,    RECORDS, RAM,    TABLES};
+    pool_init(&pool, "test", phys_address(memory), sizeof(memory));
+    pieces[TABLES] =
+        (struct host_piece){(uintptr_t)memory, sizeof(memory), HOST_CORE, HOST_RW, HOST_ANYBODY};
+    CHECK_U64(pagetable_init(&tables, &pagetable_format_host, &pool, 3), STATUS_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(mine); i++) {
+        map_piece(mine[i]);
+    }
+}
+
+static enum status audit(void) {
+    return host_audit(&map, phys_address(tables.root), CPU, 0, &view);
+}
+
+static void refused(const char *why) {
+    CHECK_U64(audit(), STATUS_INVALID);
+    CHECK_STR(view.wrong, why);
+}
+
+/* The raw entry of a leaf. */
+static uint64_t *entry_of(uint64_t address, unsigned level) {
+    uint64_t *table = tables.root;
+    for (unsigned at = 4; at > level; at--) {
+        uint64_t entry = table[address >> (12 + 9 * (at - 1)) & 511];
+        table = phys_pointer(HPA(entry & 0xffffffffff000));
+    }
+    return &table[address >> (12 + 9 * (level - 1)) & 511];
+}
+
+TEST(what_is_planned_passes_and_is_counted) {
+    start();
+    CHECK_U64(audit(), STATUS_OK);
+    CHECK_U64(view.bytes[HOST_CORE], 9 * PAGE_SIZE + sizeof(memory));
+    CHECK_U64(view.bytes[HOST_DEVICES], 4 * MIB + PAGE_SIZE);
+    CHECK_U64(view.bytes[HOST_PUBLIC], PAGE_SIZE);
+    CHECK_U64(view.bytes[HOST_STACKS], 4 * PAGE_SIZE);
+    CHECK_U64(view.bytes[HOST_RECORDS], 9 * PAGE_SIZE);
+    CHECK_U64(view.bytes[HOST_RAM], 6 * MIB);
+    CHECK_U64(view.bytes[HOST_HOLE], 0);
+}
+
+/* What others have is not there, whoever looks. */
+TEST(what_is_anothers) {
+    static const uint8_t others[] = {OTHERS_RECORDS, OTHERS_RAM, OTHERS_STACK, GUARD};
+    for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
+        const struct host_piece *p = &pieces[others[i]];
+        start();
+        CHECK_U64(pagetable_map(&tables, p->base, HPA(p->base), PAGE_SIZE, 3, PAGE_WB), STATUS_OK);
+        refused("what is another's is mapped");
+        CHECK(view.of == p);
+        CHECK_U64(view.address, p->base);
+
+        /* At another address, and read-only. */
+        start();
+        CHECK_U64(pagetable_map(&tables, BIT(46), HPA(p->base), PAGE_SIZE, 1, PAGE_WB), STATUS_OK);
+        refused("what is another's is mapped");
+        CHECK(view.of == p);
+    }
+    start();
+    CHECK_U64(host_audit(&map, phys_address(tables.root), CPU, 1, &view), STATUS_INVALID);
+    CHECK(view.of == &pieces[RECORDS]);
+    start();
+    CHECK_U64(host_audit(&map, phys_address(tables.root), 0, 0, &view), STATUS_INVALID);
+    CHECK(view.of == &pieces[MY_STACK]);
+    start();
+    CHECK_U64(host_audit(&map, phys_address(tables.root), CPU, HOST_ANYBODY, &view),
+              STATUS_INVALID);
+}
+
+TEST(what_is_nobodys) {
+    start();
+    CHECK_U64(pagetable_map(&tables, 64 * GIB, HPA(64 * GIB), GIB, 3, PAGE_WB), STATUS_OK);
+    refused("what is nobody's is mapped");
+    CHECK(view.of == NULL);
+    CHECK_U64(view.address, 64 * GIB);
+    start();
+    CHECK_U64(pagetable_map(&tables, 0, HPA(0), PAGE_SIZE, PAGE_READ, PAGE_WB), STATUS_OK);
+    refused("what is nobody's is mapped");
+}
+
+TEST(pages_at_a_second_address_or_across_a_border) {
+    start();
+    CHECK_U64(pagetable_map(&tables, BIT(47), HPA(pieces[DATA].base), PAGE_SIZE, 3, PAGE_WB),
+              STATUS_OK);
+    refused("a page is not at its own address");
+    start();
+    *entry_of(10 * MIB, 2) = 0; /* the RAM's last page; the one before it goes beyond the end */
+    pieces[RAM].size = 3 * MIB;
+    refused("a page reaches out of its piece");
+    pieces[RAM].size = 6 * MIB;
+}
+
+/* One bit too many or too few, in each kind of leaf and in a table's entry. */
+TEST(every_bit_counts) {
+    static const struct {
+        unsigned piece, level;
+    } leaves[] = {{TEXT, 1}, {CONSTANTS, 1}, {DATA, 1}, {APIC, 1}, {SCREEN, 2}, {RAM, 2}};
+    for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+        for (unsigned bit = 0; bit < 64; bit++) {
+            bool address = bit >= 12 && bit < 52;
+            if (address || (bit == 7 && leaves[i].level == 2)) {
+                continue;
+            }
+            start();
+            *entry_of(pieces[leaves[i].piece].base, leaves[i].level) ^= BIT(bit);
+            refused("a page has other rights than planned");
+        }
+    }
+    for (unsigned bit = 0; bit < 12; bit++) {
+        start();
+        *entry_of(pieces[TEXT].base, 2) ^= BIT(bit);
+        CHECK_U64(audit(), STATUS_INVALID);
+    }
+}
+
+TEST(what_is_missing) {
+    static const uint8_t some[] = {TEXT, DATA, MY_STACK, PUBLIC, RECORDS, RAM, SCREEN};
+    for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
+        start();
+        CHECK_U64(pagetable_unmap(&tables, pieces[some[i]].base, PAGE_SIZE), STATUS_OK);
+        refused("not all that is planned is mapped");
+    }
+}
+
+/* It is not read, so what lies there makes no difference. */
+TEST(tables_where_none_may_be) {
+    static const uint8_t bad[] = {RAM, TEXT, CONSTANTS, SCREEN, OTHERS_RECORDS, PUBLIC, MY_STACK};
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        start();
+        tables.root[300] = pieces[bad[i]].base | 0x23;
+        refused("a table lies where none may be");
+        CHECK_U64(host_audit(&map, HPA(pieces[bad[i]].base), CPU, 0, &view), STATUS_INVALID);
+        CHECK_STR(view.wrong, "the root is not the core's");
+    }
+    start();
+    tables.root[511] = 128 * GIB | 0x23;
+    refused("a table lies where none may be");
+}
+
+TEST_MAIN(T(what_is_planned_passes_and_is_counted), T(what_is_anothers), T(what_is_nobodys),
+          T(pages_at_a_second_address_or_across_a_border), T(every_bit_counts), T(what_is_missing),
+          T(tables_where_none_may_be))
