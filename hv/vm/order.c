@@ -129,12 +129,16 @@ static void order_start(struct vm *vm, enum vm_command command) {
 /* A second press within the time changes nothing of when that ends. */
 static void order_press(struct vm *vm, UNUSED enum vm_command command) {
     uint32_t seconds = vm->plan->config->stop_timeout;
+    bool first = vm->stop_due == 0;
 
-    if (vm->stop_due == 0) {
+    if (first) {
         vm->stop_due = plat_tsc() + seconds * plat_tsc_hz();
     }
     vm_press_power_button(vm);
     vm_log(vm, LOG_INFO, "asked to switch off (power button), has %u s for it", seconds);
+    if (first) {
+        vm_log(vm, LOG_INFO, "if it was asleep, that only wakes it: type \"stop %s\" again", vm->name);
+    }
 }
 
 static void order_unplug(struct vm *vm, UNUSED enum vm_command command) {

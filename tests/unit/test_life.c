@@ -334,6 +334,7 @@ TEST(a_guest_that_does_not_follow_is_stopped_by_force) {
     CHECK_U64(fake_tsc, before + 7 * SECOND);
     CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_TOLD("asked to switch off (power button), has 7 s for it\n");
+    CHECK_TOLD("if it was asleep, that only wakes it: type \"stop fake\" again\n");
     CHECK_TOLD("warning: did not switch off within 7 s: stopped by force\n");
     CHECK_U64(fake_vm->stop_due, 0);
 }
