@@ -333,6 +333,12 @@ bochs-test:
 qemu-test:
 	$(call SYSTEM_TEST,host $(QEMU)) $(TESTS)
 
+# The console's terminal beside another one, with everyday programs of Debian; `make test` has recordings of some.
+.PHONY: terminal-check
+terminal-check: $(BUILD)/unit/print_terminal
+	@scripts/setup.sh install terminal
+	@/usr/bin/python3 -B scripts/terminal_check.py --build $(BUILD)
+
 # What takes many minutes: clocks and load over a minute of guest time.
 .PHONY: soak
 soak: all usb test-guests
@@ -491,6 +497,7 @@ help:
 	@echo 'make storm        a million wake-ups from HLT under a storm of host interrupts, in every target'
 	@echo "make test-full-kernel  Debian's kernel for PCs in every target; TARGET=bochs-amd narrows"
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
+	@echo 'make terminal-check  the console beside another terminal: dialog, whiptail, less, top, vim, nano, mc'
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'
 	@echo '                  updates the README; the pages are in build/coverage/html'
 	@echo 'make mutate       breaks one line at a time and expects a red unit test; MUTATE_COUNT=0 tries all;'

@@ -78,6 +78,7 @@ static void do_erase_line(const struct seq *s) {
         int from = part == 0 ? term.at.column : 0;
         int to = part == 1 ? term.at.column + 1 : term.columns;
         grid_fill(term.at.row, from, to, term_blank());
+        term.at.wrap = false;
     }
 }
 
@@ -90,6 +91,7 @@ static void do_erase_display(const struct seq *s) {
         term_erase_rows(0, term.at.row);
     } else if (part == 2) {
         term_erase_rows(0, term.rows);
+        term.at.wrap = false;
     }
     if (part < 2) {
         do_erase_line(s);
@@ -99,6 +101,7 @@ static void do_erase_display(const struct seq *s) {
 static void do_erase_characters(const struct seq *s) {
     int to = term_clamp(term.at.column + count(s), 0, term.columns);
     grid_fill(term.at.row, term.at.column, to, term_blank());
+    term.at.wrap = false;
 }
 
 static void do_insert_characters(const struct seq *s) {

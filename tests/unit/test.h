@@ -52,7 +52,7 @@ static unsigned test_failures;
         }                                                                                          \
     } while (0)
 
-static int test_main(const struct test *tests, size_t count, int argc, char **argv) {
+static UNUSED int test_main(const struct test *tests, size_t count, int argc, char **argv) {
     unsigned failed = 0, number = 0;
     for (size_t i = 0; i < count; i++) {
         if (argc > 1 && strcmp(argv[1], tests[i].name) != 0) {

@@ -108,6 +108,16 @@ TEST(wrap_and_scroll) {
         CHECK_U64(at(3, 0).character, line);
         CHECK(line < 'd' || at(0, 0).character == line - 3);
     }
+    /* What erases takes the last character of a full line, and then no wrap is owed any more. */
+    static const char *const erasing[] = {"\x1b[K",  "\x1b[J", "\x1b[X",
+                                          "\x1b[2J", "\x1b[@", "\x1b[P"};
+    for (unsigned i = 0; i < ARRAY_SIZE(erasing); i++) {
+        put("\x1b[2J\x1b[H0123456789");
+        put(erasing[i]);
+        put("Z");
+        CHECK_U64(at(0, 9).character, 'Z');
+        CHECK_STR(fake_screen_row(1), "");
+    }
     put("\x1b[2J\x1b[H\x1b[?7l0123456789AB");
     CHECK_STR(fake_screen_row(0), "012345678B");
     CHECK_STR(fake_screen_row(1), "");
