@@ -15,9 +15,9 @@
 /*
  * The work of one call, in cells of the screen that are written, about 4 instructions each; a byte
  * is as much work as so many cells. No neighbour waits long, be it on this CPU or for the lock:
- * 20,000 instructions, and what one sequence can do.
+ * 10,000 instructions, and what one sequence can do.
  */
-#define WORK_MOST    5120u
+#define WORK_MOST    2048u
 #define WORK_OF_BYTE 32u
 
 /* A terminal on a serial line is taken for one of this size: its own is not known. */

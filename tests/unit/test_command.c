@@ -40,7 +40,7 @@ static unsigned no_cpu(void) {
 static void type(const char *keys) {
     for (; *keys != '\0'; keys++) {
         hv_console_input((uint8_t)*keys);
-        fake_pass(100);
+        fake_pass(5000);
     }
 }
 
