@@ -137,7 +137,8 @@ static void order_press(struct vm *vm, UNUSED enum vm_command command) {
     vm_press_power_button(vm);
     vm_log(vm, LOG_INFO, "asked to switch off (power button), has %u s for it", seconds);
     if (first) {
-        vm_log(vm, LOG_INFO, "if it was asleep, that only wakes it: type \"stop %s\" again", vm->name);
+        vm_log(vm, LOG_INFO, "if it was asleep, that only wakes it: type \"stop %s\" again",
+               vm->name);
     }
 }
 
