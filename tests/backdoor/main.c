@@ -180,10 +180,6 @@ static void act_wrong_exchange(void) {
     page->vmmcall = vmmcall; /* or the next call would be another fault */
 }
 
-static void act_many_answers(void) {
-    (void)core_call(page, CORE_DONE);
-}
-
 /* ---- privileged instructions ---- */
 
 #define INSTRUCTION(name, ...)                                                                     \

@@ -18,6 +18,10 @@ cmdline = "cpus=2 memory=32"
 on_crash = "stop"
 """
 
+# What an emulator cannot show: target -> {act: why}.
+LEFT_OUT = {
+    "bochs-amd": {"loop_without_if": "gives no host interrupt to what runs with interrupts off"},
+}
 ACT = re.compile(r'^ACT\((\w+), "([^"]*)", "([^"]*)"\)$', re.M)
 
 
@@ -47,7 +51,8 @@ class Compartment(GuestBoot):
     def acts(self):
         acts = read_acts()
         expect_that(len(acts) >= 20, "20 acts or more", len(acts))
-        bad = [fault for act in acts if (fault := self.act(*act))]
+        left_out = LEFT_OUT.get(self.target.name, {})
+        bad = [fault for act in acts if act[1] not in left_out and (fault := self.act(*act))]
         expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
 
     def act(self, number, name, what, report):
@@ -56,7 +61,10 @@ class Compartment(GuestBoot):
             lines, _, failed = self.group_lines(f"upcall-{number}")
             return f"{name} ({what}) must come to nothing:\n{lines}" if failed else None
         self.new_log()
+        self.view(self.subject[0])
+        start = self.machine.serial.mark
         self.begin(f"upcall-{number}")
+        self.machine.serial.mark = start        # a warning overtakes what the guest has said before
         self.machine.expect(r"hostile: error: stopped: its compartment failed", 60, f"{name} to end the VM")
         self.order("start", "hostile")
         lines = [line for _, _, vm, line in self.new_log() if vm == "hostile"]
