@@ -5,7 +5,7 @@
  */
 #include "hv/exit/compartment.h"
 
-#include "hv/lib/str.h"
+#include "hv/lib/fmt.h"
 #include "hv/vm/plat.h"
 
 /* On the host TSC. */
@@ -13,19 +13,21 @@ static uint64_t compartment_limit(void) {
     return UPCALL_MAX_MS * plat_tsc_hz() / 1000;
 }
 
-/* Anything it may not do. */
+/* Anything it may not do: all of it in one line, which is told in every view. */
 static bool compartment_crash(struct vcpu *v, const struct vmexit *x, const struct vmexit *end,
                               const char *what) {
-    struct vm *vm = v->vm;
+    char detail[64] = "";
 
-    vm_log(vm, LOG_ERROR, "its compartment %s, at %#llx (compartment.elf), while it worked on %s",
-           what, (ull)v->compartment_rip, exit_kind_names[x->kind]);
     if (end->kind == EXIT_EXCEPTION) {
-        vm_log(vm, LOG_INFO, "  exception %u, error code %#x", end->event.vector, end->event.error);
+        (void)fmt_print(detail, sizeof(detail), " %u, error code %#x,", end->event.vector,
+                        end->event.error);
     } else if (end->kind == EXIT_NESTED_FAULT) {
-        vm_log(vm, LOG_INFO, "  %s %#llx, which is not its own",
-               end->fault.write ? "wrote" : "read or ran", (ull)end->fault.gpa.v);
+        (void)fmt_print(detail, sizeof(detail), ": it %s %#llx,",
+                        end->fault.write ? "wrote" : "read or ran", (ull)end->fault.gpa.v);
     }
+    vm_log(v->vm, LOG_ERROR,
+           "its compartment %s%s at %#llx (compartment.elf), while it worked on %s", what, detail,
+           (ull)v->compartment_rip, exit_kind_names[x->kind]);
     (void)exit_crash(v, x, "its compartment failed");
     return false;
 }
@@ -41,7 +43,7 @@ static const char *const compartment_ends[EXIT_KINDS] = {
     [EXIT_HLT] = "executed HLT",
     [EXIT_CR] = "touched a control register",
     [EXIT_XSETBV] = "executed XSETBV",
-    [EXIT_EXCEPTION] = "raised an exception",
+    [EXIT_EXCEPTION] = "raised exception",
     [EXIT_TRIPLE_FAULT] = "made a triple fault",
     [EXIT_TASK_SWITCH] = "switched tasks",
     [EXIT_INVALID_OPCODE] = "executed what it may not",

@@ -238,12 +238,12 @@ TEST(a_fault_is_told) {
     end_kind = EXIT_EXCEPTION;
     fake_compartment_end = end_with_kind;
     CHECK(!upcall(v));
-    CHECK(strstr(said, "exception 14, error code 0x2") != NULL);
+    CHECK(strstr(said, "raised exception 14, error code 0x2, at") != NULL);
     v = start();
     end_kind = EXIT_NESTED_FAULT;
     fake_compartment_end = end_with_kind;
     CHECK(!upcall(v));
-    CHECK(strstr(said, "wrote 0xabcdef000") != NULL);
+    CHECK(strstr(said, "it wrote 0xabcdef000, at") != NULL);
 }
 
 /* Interrupts come while it runs, and the third time it answers. */
