@@ -38,7 +38,8 @@ enum vcpu_request {
 #define CPUID_MAX_ENTRIES 64
 #define CPUID_GROUP       0x40000000u /* so far apart are the groups of leaves */
 #define CPUID_MAX_LEAF    0x20        /* in a group */
-#define CPUID_KVM_SLOTS   3u
+#define CPUID_KVM_SLOTS   4u
+#define CPUID_SLOT_GROUPS 5u
 #define CPUID_SUBLEAVES   0x80 /* in a slot: the leaf has several entries, told apart by subleaf */
 #define CPUID_NO_ENTRY    0xff
 
@@ -48,7 +49,7 @@ struct ALIGNED(32) cpuid_entry {
 
 struct cpuid_table {
     uint8_t count;
-    uint8_t slots[4][CPUID_MAX_LEAF]; /* basic, hypervisor, extended; KVM's */
+    uint8_t slots[CPUID_SLOT_GROUPS][CPUID_MAX_LEAF]; /* basic, hypervisor, extended, none; KVM's */
     struct cpuid_entry entries[CPUID_MAX_ENTRIES];
 };
 

@@ -101,7 +101,8 @@ TEST(leaves) {
     CHECK_U64(v->regs[X86_RAX], KVM_NOP_IO_DELAY | KVM_PV_EOI);
     CHECK_U64(v->regs[X86_RBX] | v->regs[X86_RCX] | v->regs[X86_RDX], 0);
 
-    static const uint32_t nothing[] = {0x40000102, 0x4000011f, 0x40000120, 0x40000200, 0x80000100};
+    static const uint32_t nothing[] = {0x40000102, 0x4000011f, 0x40000120,
+                                       0x40000200, 0x80000100, 0xc0000000};
     for (size_t i = 0; i < ARRAY_SIZE(nothing); i++) {
         cpuid_of(v, nothing[i]);
         CHECK_U64(v->regs[X86_RAX] | v->regs[X86_RBX] | v->regs[X86_RCX] | v->regs[X86_RDX], 0);
