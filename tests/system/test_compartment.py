@@ -12,9 +12,9 @@ from guests import HEART_CONFIG, GuestBoot
 CONFIG = HEART_CONFIG + """\
 [guest.hostile]
 cpus = "1-2"
-memory = "32M"
+memory = "16M"
 kernel = "guests/hostileguest"
-cmdline = "cpus=2 memory=32"
+cmdline = "cpus=2 memory=16"
 on_crash = "restart"
 """
 

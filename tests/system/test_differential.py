@@ -33,6 +33,8 @@ MODELS = [
     (r"cpuid 4\.[0-3] e..", "model", "caches, as each model has them"),
     (r"cpuid 1\.0 e[cd]x", "model", "the model's feature bits"),
     (r"cpuid 7\.0 e[bcd]x", "model", "the model's feature bits"),
+    (r"cpuid d\.0 e[ac]x", "model", "protection keys are a component of XSAVE, where there are any"),
+    (r"cpuid d\.9 e[ab]x", "model", "the same, its size and place"),
     (r"cpuid d\.1 eax", "model", "the XSAVE instructions it has"),
     (r"cpuid d\.1 ebx", "model", "size of the compacted area, where there is one"),
     (r"cpuid 80000001\.0 eax", "vendor", "AMD repeats family, model, stepping"),
