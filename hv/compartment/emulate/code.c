@@ -5,9 +5,8 @@
  */
 #include "hv/compartment/emulate/code.h"
 
+#include "hv/compartment/emulate/descriptor.h"
 #include "hv/lib/str.h"
-
-#define ATTR_DPL(attr) ((attr) >> 5 & 3)
 
 void code_read(struct emulation *e, struct code *c) {
     struct hvm_segment ss;
@@ -20,7 +19,7 @@ void code_read(struct emulation *e, struct code *c) {
                                     .efer = emulation_get(e, HVM_EFER),
                                     .rflags = emulation_get(e, HVM_RFLAGS),
                                     .pkru = e->ops->get_pkru(e->context),
-                                    .user = ATTR_DPL(ss.attr) == 3,
+                                    .user = descriptor_dpl(ss.attr) == 3,
                                     .phys_bits = e->phys_bits};
     c->mode = (c->cs.attr & SEG_BIG) != 0 ? 32 : 16;
     if (e->code.is_64_bit) {

@@ -192,6 +192,17 @@ static const uint8_t forms16[8][2] = {
     {X86_RSI, INSN_NO_REG}, {X86_RDI, INSN_NO_REG}, {X86_RBP, INSN_NO_REG}, {X86_RBX, INSN_NO_REG},
 };
 
+/* Bytes of a displacement, by ModRM.mod. */
+static unsigned displacement_size(unsigned mod, bool no_base, bool narrow) {
+    if (mod == 1) {
+        return 1;
+    }
+    if (mod == 2 || no_base) {
+        return narrow ? 2 : 4;
+    }
+    return 0;
+}
+
 static void take_memory(struct decoder *d, uint8_t modrm, unsigned mode, struct insn_memory *m) {
     unsigned mod = modrm >> 6, low = modrm & 7;
     bool narrow = m->address_size == 2, has_sib = !narrow && low == 4;
@@ -212,7 +223,7 @@ static void take_memory(struct decoder *d, uint8_t modrm, unsigned mode, struct 
         m->base = register_number(d, low, REX_B);
     }
     m->segment = m->base == X86_RBP || m->base == X86_RSP ? INSN_SS : INSN_DS;
-    m->disp = take(d, mod == 1 ? 1 : mod == 2 || no_base ? (narrow ? 2 : 4) : 0);
+    m->disp = take(d, displacement_size(mod, no_base, narrow));
 }
 
 /* The register that ModRM.reg names; false if there is none of that number. */

@@ -7,12 +7,16 @@
  */
 #include "hv/compartment/emulate/operand.h"
 
+#include "hv/compartment/emulate/descriptor.h"
+
 #include "hv/lib/reg.h"
 #include "hv/lib/str.h"
 
-#define TYPE_CODE   BIT32(3)
-#define TYPE_EXPAND BIT32(2) /* data: down */
-#define TYPE_ACCESS BIT32(1) /* data: may be written; code: may be read */
+/* A memory operand's segment is looked up by the number that the decoder has given it. */
+_Static_assert((int)INSN_ES == (int)HVM_ES && (int)INSN_CS == (int)HVM_CS &&
+                   (int)INSN_SS == (int)HVM_SS && (int)INSN_DS == (int)HVM_DS &&
+                   (int)INSN_FS == (int)HVM_FS && (int)INSN_GS == (int)HVM_GS,
+               "segments have the same numbers");
 
 /* The bit's number in a register, signed, reaches beyond the operand: SDM vol. 2 "BT". */
 static bool names_far_bit(const struct insn *in) {
@@ -49,13 +53,13 @@ uint64_t operand_offset(const struct emulation *e, const struct insn *in,
 /* Outside 64-bit mode. */
 static bool segment_allows(const struct hvm_segment *s, uint32_t offset, unsigned size,
                            unsigned access, bool real) {
-    bool code = (s->attr & TYPE_CODE) != 0, may = (s->attr & TYPE_ACCESS) != 0;
+    bool code = (s->attr & DESCRIPTOR_CODE) != 0, may = (s->attr & DESCRIPTOR_ACCESS) != 0;
     bool allowed = access == WALK_WRITE ? !code && may : !code || may;
     if ((s->attr & SEG_UNUSABLE) != 0 || (!allowed && !real)) {
         return false;
     }
     uint64_t low = 0, high = s->limit, last = (uint64_t)offset + size - 1;
-    if (!code && (s->attr & TYPE_EXPAND) != 0) {
+    if (!code && (s->attr & DESCRIPTOR_EXPAND) != 0) {
         low = high + 1;
         high = (s->attr & SEG_BIG) != 0 ? UINT32_MAX : UINT16_MAX;
     }
@@ -134,13 +138,16 @@ static unsigned part_size(unsigned left) {
 }
 
 /* Of a device: size bytes, up to 8. */
-static uint64_t operand_device(struct emulation *e, gpa_t gpa, unsigned size, bool write,
-                               uint64_t value) {
+static void operand_device(struct emulation *e, gpa_t gpa, unsigned size, bool write,
+                           uint8_t *bytes) {
+    uint64_t value = 0;
     if (write) {
+        memcpy(&value, bytes, size);
         emulation_write(e, BUS_MEMORY, gpa.v, size, value);
-        return value;
+    } else {
+        value = emulation_read(e, BUS_MEMORY, gpa.v, size);
+        memcpy(bytes, &value, size);
     }
-    return emulation_read(e, BUS_MEMORY, gpa.v, size) & reg_mask(size);
 }
 
 void operand_access(struct emulation *e, const struct operand *at, unsigned size, bool write,
@@ -154,15 +161,12 @@ void operand_access(struct emulation *e, const struct operand *at, unsigned size
         gpa_t gpa = GPA(at->gpa[second].v + done - (second ? at->first : 0));
         n = part_size((second ? size : (unsigned)min_u64(size, at->first)) - done);
         void *ram = guest_memory_at(&e->memory, gpa, n);
-        if (ram != NULL) {
-            memcpy(write ? ram : bytes + done, write ? bytes + done : ram, n);
-            continue;
-        }
-        uint64_t part = 0;
-        memcpy(&part, bytes + done, n);
-        part = operand_device(e, gpa, n, write, part);
-        if (!write) {
-            memcpy(bytes + done, &part, n);
+        if (ram == NULL) {
+            operand_device(e, gpa, n, write, bytes + done);
+        } else if (write) {
+            memcpy(ram, bytes + done, n);
+        } else {
+            memcpy(bytes + done, ram, n);
         }
     }
 }

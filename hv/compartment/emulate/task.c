@@ -7,6 +7,7 @@
  * debug trap of a TSS's T bit, the stack limit for an error code. Source: Intel SDM vol. 3 "Task
  * Switching", "Treatment of Task Switches".
  */
+#include "hv/compartment/emulate/descriptor.h"
 #include "hv/compartment/emulate/emulate.h"
 #include "hv/compartment/emulate/operand.h"
 #include "hv/lib/reg.h"
@@ -16,7 +17,6 @@
 enum { TSS_CR3 = 7, TSS_EIP, TSS_EFLAGS, TSS_EAX, TSS_ES = 18, TSS_LDT = 24, TSS_WORDS = 26 };
 #define TSS_SAVED sizeof(uint32_t[TSS_LDT - TSS_EIP])
 
-#define TYPE_BUSY    2u
 #define RFLAGS_KNOWN 0x3f7fd5u /* ID to CF */
 #define DR7_LOCAL    0x155ull  /* LE, L0-L3 */
 
@@ -54,8 +54,9 @@ static bool task_descriptor(struct task *t, uint16_t selector, unsigned access, 
                             struct hvm_segment *out) {
     struct hvm_segment table;
     uint64_t d;
-    emulation_get_segment(t->e, (selector & 4) != 0 ? HVM_LDT : HVM_GDT, &table);
-    if (selector < 4 || (table.attr & SEG_UNUSABLE) != 0 || (selector | 7u) > table.limit) {
+    emulation_get_segment(t->e, (selector & SELECTOR_LOCAL) != 0 ? HVM_LDT : HVM_GDT, &table);
+    if (selector < SELECTOR_NULL || (table.attr & SEG_UNUSABLE) != 0 ||
+        (selector | 7u) > table.limit) {
         return task_fault(t, X86_TS, selector);
     }
     if (!task_find(t, table.base + (selector & ~7u), sizeof(d), access, where)) {
@@ -69,28 +70,78 @@ static bool task_descriptor(struct task *t, uint16_t selector, unsigned access, 
     return true;
 }
 
-/* SDM "Exception Conditions Checked During a Task Switch". */
+/* A descriptor that is to be loaded. */
+struct task_segment {
+    uint32_t attr;
+    unsigned dpl, rpl, cpl;
+    bool local; /* it lies in the LDT */
+};
+
+static bool task_code_fits(const struct task_segment *s) {
+    const uint32_t code = DESCRIPTOR_CODE_OR_DATA | DESCRIPTOR_CODE;
+    if ((s->attr & code) != code) {
+        return false;
+    }
+    return (s->attr & DESCRIPTOR_CONFORMING) != 0 ? s->dpl <= s->cpl : s->dpl == s->cpl;
+}
+
+static bool task_stack_fits(const struct task_segment *s) {
+    const uint32_t kind = DESCRIPTOR_CODE_OR_DATA | DESCRIPTOR_CODE | DESCRIPTOR_ACCESS;
+    bool writable = (s->attr & kind) == (DESCRIPTOR_CODE_OR_DATA | DESCRIPTOR_ACCESS);
+    return writable && s->dpl == s->cpl && s->rpl == s->cpl;
+}
+
+static bool task_data_fits(const struct task_segment *s) {
+    const uint32_t conforming = DESCRIPTOR_CODE | DESCRIPTOR_CONFORMING;
+    bool segment = (s->attr & DESCRIPTOR_CODE_OR_DATA) != 0;
+    bool readable = (s->attr & DESCRIPTOR_CODE) == 0 || (s->attr & DESCRIPTOR_ACCESS) != 0;
+    bool any = (s->attr & conforming) == conforming;
+    return segment && readable && (any || s->dpl >= max_u64(s->cpl, s->rpl));
+}
+
+/* One that is not present does not fit, either. */
+static bool task_ldt_fits(const struct task_segment *s) {
+    bool present = (s->attr & DESCRIPTOR_PRESENT) != 0;
+    return (s->attr & DESCRIPTOR_KIND) == DESCRIPTOR_LDT && !s->local && present;
+}
+
+/* SDM "Exception Conditions Checked During a Task Switch": what has to fit, or else #TS; what is
+ * raised for one that fits and is not present. */
+static const struct {
+    bool (*fits)(const struct task_segment *s);
+    enum x86_vector absent;
+} task_rules[HVM_SEG_COUNT] = {
+    [HVM_CS] = {task_code_fits, X86_NP}, [HVM_SS] = {task_stack_fits, X86_SS},
+    [HVM_ES] = {task_data_fits, X86_NP}, [HVM_DS] = {task_data_fits, X86_NP},
+    [HVM_FS] = {task_data_fits, X86_NP}, [HVM_GS] = {task_data_fits, X86_NP},
+    [HVM_LDT] = {task_ldt_fits, X86_NP},
+};
+
 static bool task_load(struct task *t, enum hvm_seg seg, unsigned cpl, struct hvm_segment *out) {
     uint16_t selector = (uint16_t)t->tss[seg == HVM_LDT ? TSS_LDT : TSS_ES + (unsigned)seg];
     uint8_t *where;
     *out = (struct hvm_segment){.attr = SEG_UNUSABLE, .selector = selector};
-    if (selector < 4 && seg != HVM_CS && seg != HVM_SS) {
+    if (selector < SELECTOR_NULL && seg != HVM_CS && seg != HVM_SS) {
         return true;
     }
     if (!task_descriptor(t, selector, WALK_READ, &where, out)) {
         return false;
     }
-    unsigned attr = out->attr, dpl = attr >> 5 & 3, rpl = selector & 3;
-    bool conforming = (attr & 0xc) == 0xc, present = (attr & 0x80) != 0;
-    bool fits = seg == HVM_CS    ? (attr & 0x18) == 0x18 && (conforming ? dpl <= cpl : dpl == cpl)
-                : seg == HVM_SS  ? (attr & 0x1a) == 0x12 && dpl == cpl && rpl == cpl
-                : seg == HVM_LDT ? (attr & 0x1f) == 2 && (selector & 4) == 0 && present
-                                 : (attr & 0x10) != 0 && (attr & 0xa) != 8 &&
-                                       (conforming || dpl >= max_u64(cpl, rpl));
-    if (!fits || !present) {
-        return task_fault(t, !fits ? X86_TS : seg == HVM_SS ? X86_SS : X86_NP, selector);
+
+    const struct task_segment s = {.attr = out->attr,
+                                   .dpl = descriptor_dpl(out->attr),
+                                   .rpl = selector & SELECTOR_RPL,
+                                   .cpl = cpl,
+                                   .local = (selector & SELECTOR_LOCAL) != 0};
+    if (!task_rules[seg].fits(&s)) {
+        return task_fault(t, X86_TS, selector);
     }
-    out->attr |= seg != HVM_LDT; /* accessed */
+    if ((s.attr & DESCRIPTOR_PRESENT) == 0) {
+        return task_fault(t, task_rules[seg].absent, selector);
+    }
+    if (seg != HVM_LDT) {
+        out->attr |= DESCRIPTOR_ACCESSED;
+    }
     where[5] = (uint8_t)out->attr;
     return true;
 }
@@ -100,7 +151,7 @@ static bool task_enter(struct task *t) {
     static const uint8_t order[] = {HVM_LDT, HVM_CS, HVM_SS, HVM_ES, HVM_DS, HVM_FS, HVM_GS};
     const struct event *e = &t->e->exit->task.event;
     struct hvm_segment segs[HVM_SEG_COUNT];
-    unsigned cpl = t->tss[TSS_ES + HVM_CS] & 3;
+    unsigned cpl = t->tss[TSS_ES + HVM_CS] & SELECTOR_RPL;
     uint8_t *stack;
     for (size_t i = 0; i < ARRAY_SIZE(order); i++) {
         enum hvm_seg seg = (enum hvm_seg)order[i];
@@ -174,15 +225,17 @@ static bool task_switch(struct task *t) {
         return false;
     }
     memcpy(t->tss, tss, sizeof(t->tss));
-    if ((to.attr & 0xd) == 1 || (tr.attr & 0xf) == 3 || (t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
+    bool narrow = (to.attr & SEG_TYPE & ~DESCRIPTOR_BUSY) == DESCRIPTOR_TSS16 ||
+                  (tr.attr & SEG_TYPE) == SEG_TYPE_BUSY_TSS16;
+    if (narrow || (t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
         return emulation_crash(t->e, "a switch of a 16-bit or virtual-8086 task, not emulated");
     }
     if (nested) {
         memcpy(tss, &tr.selector, sizeof(tr.selector));
     } else {
-        from_at[5] = (uint8_t)(from.attr & ~TYPE_BUSY);
+        from_at[5] = (uint8_t)(from.attr & ~DESCRIPTOR_BUSY);
     }
-    to.attr |= TYPE_BUSY;
+    to.attr |= DESCRIPTOR_BUSY;
     to_at[5] = (uint8_t)to.attr;
     task_swap(t, saved, nested);
     t->e->ops->set_segment(t->e->context, HVM_TR, &to);

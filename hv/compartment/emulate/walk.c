@@ -26,27 +26,55 @@
 
 /* A kind of paging. Levels count from the tables that name 4 KiB pages, which are level 1. */
 struct format {
-    uint8_t levels, index_bits, entry_size, linear_bits;
-    uint8_t large;         /* the highest level whose entries can be pages */
+    uint8_t levels, index_bits;
+    uint8_t entry_size;    /* bytes */
+    uint8_t linear_bits;   /* of an address that is translated */
+    uint8_t large;         /* the highest level whose entries can be pages; 0 = none */
     uint64_t root;         /* where CR3 holds the address of the first table */
     uint64_t reserved;     /* must be 0 in every entry, beside address bits that do not exist */
     uint64_t top_reserved; /* must be 0 in entries above level large */
     uint64_t top_implied;  /* these have no such bits: all is allowed, nothing is marked */
 };
 
+enum { FORMAT_32, FORMAT_32_LARGE, FORMAT_PAE, FORMAT_4_LEVELS, FORMAT_5_LEVELS };
+
 /*
  * SDM "32-Bit Paging" without and with CR4.PSE, "PAE Paging", "4-Level Paging and 5-Level Paging".
  * Bit 5 of a PAE top entry is reserved, but a CPU that walks these with each access may mark it as
  * accessed (QEMU's AMD-V does).
  */
-enum { FORMAT_PAE = 2 };
 static const struct format formats[] = {
-    {2, 10, 4, 32, 0, 0xfffff000, 0, 0, 0},
-    {2, 10, 4, 32, 2, 0xfffff000, 0, 0, 0},
-    {3, 9, 8, 32, 2, 0xffffffe0, 0x7ff0000000000000, 0x80000000000001c6,
-     ENTRY_WRITE | ENTRY_USER | ENTRY_ACCESSED},
-    {4, 9, 8, 48, 3, ADDRESS_MASK, 0, ENTRY_LARGE, 0},
-    {5, 9, 8, 57, 3, ADDRESS_MASK, 0, ENTRY_LARGE, 0},
+    [FORMAT_32] =
+        {.levels = 2, .index_bits = 10, .entry_size = 4, .linear_bits = 32, .root = 0xfffff000},
+    [FORMAT_32_LARGE] = {.levels = 2,
+                         .index_bits = 10,
+                         .entry_size = 4,
+                         .linear_bits = 32,
+                         .large = 2,
+                         .root = 0xfffff000},
+    [FORMAT_PAE] = {.levels = 3,
+                    .index_bits = 9,
+                    .entry_size = 8,
+                    .linear_bits = 32,
+                    .large = 2,
+                    .root = 0xffffffe0,
+                    .reserved = 0x7ff0000000000000,
+                    .top_reserved = 0x80000000000001c6,
+                    .top_implied = ENTRY_WRITE | ENTRY_USER | ENTRY_ACCESSED},
+    [FORMAT_4_LEVELS] = {.levels = 4,
+                         .index_bits = 9,
+                         .entry_size = 8,
+                         .linear_bits = 48,
+                         .large = 3,
+                         .root = ADDRESS_MASK,
+                         .top_reserved = ENTRY_LARGE},
+    [FORMAT_5_LEVELS] = {.levels = 5,
+                         .index_bits = 9,
+                         .entry_size = 8,
+                         .linear_bits = 57,
+                         .large = 3,
+                         .root = ADDRESS_MASK,
+                         .top_reserved = ENTRY_LARGE},
 };
 
 struct walk {
@@ -60,9 +88,12 @@ struct walk {
 
 static const struct format *format_of(const struct walk_state *s) {
     if ((s->cr4 & X86_CR4_PAE) == 0) {
-        return &formats[(s->cr4 & X86_CR4_PSE) != 0];
+        return (s->cr4 & X86_CR4_PSE) != 0 ? &formats[FORMAT_32_LARGE] : &formats[FORMAT_32];
     }
-    return &formats[(s->efer & X86_EFER_LMA) == 0 ? 2 : (s->cr4 & X86_CR4_LA57) == 0 ? 3 : 4];
+    if ((s->efer & X86_EFER_LMA) == 0) {
+        return &formats[FORMAT_PAE];
+    }
+    return (s->cr4 & X86_CR4_LA57) != 0 ? &formats[FORMAT_5_LEVELS] : &formats[FORMAT_4_LEVELS];
 }
 
 static bool nx_enabled(const struct walk *w) {
@@ -130,49 +161,104 @@ static bool mark_entry(void *slot, unsigned size, uint64_t entry, uint64_t bits)
                                                    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
+/* SDM "PSE-36": bits 20:13 of a 4 MiB page's entry are address bits 39:32. */
+#define PSE36_BITS  BITS(13, 20)
+#define PSE36_SHIFT 19
+
+/* An entry of the guest's tables, read once. */
+struct entry {
+    void *slot;
+    uint64_t raw;   /* as it stands there */
+    uint64_t value; /* as all kinds of paging have it */
+    uint64_t implied;
+    unsigned level;
+    bool large, last; /* it names a page above level 1; a page */
+};
+
+static uint64_t entry_mask(const struct format *f, unsigned level) {
+    return BIT(PAGE_SHIFT + f->index_bits * (level - 1u)) - 1;
+}
+
+/* False if the table does not lie in RAM. */
+static bool read_entry(const struct walk *w, uint64_t table, unsigned level, struct entry *out) {
+    const struct format *f = w->f;
+    uint64_t index = w->gva / (entry_mask(f, level) + 1) & (BIT(f->index_bits) - 1);
+    /* Regions are page-aligned, so an aligned gpa is an aligned pointer. */
+    void *slot = guest_memory_at(w->mem, GPA(table + index * f->entry_size), f->entry_size);
+    if (slot == NULL) {
+        return false;
+    }
+
+    uint64_t raw = f->entry_size == 8 ? __atomic_load_n((uint64_t *)slot, __ATOMIC_ACQUIRE)
+                                      : __atomic_load_n((uint32_t *)slot, __ATOMIC_ACQUIRE);
+    *out = (struct entry){.slot = slot, .raw = raw, .value = raw, .level = level};
+    out->large = (raw & ENTRY_LARGE) != 0 && level >= 2 && level <= f->large;
+    out->last = level == 1 || out->large;
+    if (out->large && f->entry_size == 4) {
+        out->value = (raw & ~PSE36_BITS) | (raw & PSE36_BITS) << PSE36_SHIFT;
+    }
+    if (level > f->large) {
+        out->implied = f->top_implied;
+    }
+    return true;
+}
+
+/* Does it lead on, with the rights of all entries so far? Or else a page fault, as page says. */
+static enum status judge_entry(struct walk *w, const struct entry *e, struct walk_page *page) {
+    if ((e->value & ENTRY_PRESENT) == 0) {
+        return deny(w, 0, page);
+    }
+    if ((e->value & reserved_bits(w, e->level, e->large, entry_mask(w->f, e->level))) != 0) {
+        return deny(w, WALK_PF_PRESENT | WALK_PF_RESERVED, page);
+    }
+
+    uint64_t rights = e->value | e->implied;
+    w->permissions = (w->permissions & (rights | ENTRY_NX)) | (rights & ENTRY_NX);
+    if (!e->last) {
+        return STATUS_OK;
+    }
+    if (!key_allows(w, e->value)) {
+        return deny(w, WALK_PF_PRESENT | WALK_PF_KEY, page);
+    }
+    return access_allowed(w) ? STATUS_OK : deny(w, WALK_PF_PRESENT, page);
+}
+
+/* Accessed, and of a page that is written, dirty; notes the step with what stands there then. */
+static enum status use_entry(const struct walk *w, const struct entry *e, struct walk_page *page) {
+    uint64_t marks = ENTRY_ACCESSED;
+    if (e->last && (w->access & WALK_WRITE) != 0) {
+        marks |= ENTRY_DIRTY;
+    }
+    marks &= ~e->implied;
+    if ((e->raw & marks) != marks && !mark_entry(e->slot, w->f->entry_size, e->raw, marks)) {
+        return STATUS_TIMEOUT;
+    }
+    page->steps[page->depth++] = (struct walk_step){e->slot, e->raw | marks};
+    return STATUS_OK;
+}
+
 /* One way down; STATUS_TIMEOUT if an entry changed before it could be marked as used. */
 static enum status descend(struct walk *w, struct walk_page *page) {
-    const struct format *f = w->f;
-    uint64_t table = w->s->cr3 & f->root;
+    uint64_t table = w->s->cr3 & w->f->root;
     w->permissions = ENTRY_WRITE | ENTRY_USER;
     page->depth = 0;
-    for (unsigned level = f->levels;; level--) {
-        unsigned shift = PAGE_SHIFT + f->index_bits * (level - 1u);
-        uint64_t offset_mask = BIT(shift) - 1, index = w->gva >> shift & (BIT(f->index_bits) - 1);
-        /* Regions are page-aligned, so an aligned gpa is an aligned pointer. */
-        void *slot = guest_memory_at(w->mem, GPA(table + index * f->entry_size), f->entry_size);
-        if (slot == NULL) {
+    for (unsigned level = w->f->levels;; level--) {
+        struct entry e;
+        if (!read_entry(w, table, level, &e)) {
             return STATUS_NOT_FOUND;
         }
-        uint64_t raw = f->entry_size == 8 ? __atomic_load_n((uint64_t *)slot, __ATOMIC_ACQUIRE)
-                                          : __atomic_load_n((uint32_t *)slot, __ATOMIC_ACQUIRE);
-        bool large = (raw & ENTRY_LARGE) != 0 && level >= 2 && level <= f->large;
-        bool last = level == 1 || large;
-        /* SDM "PSE-36": bits 20:13 of a 4 MiB page's entry are address bits 39:32. */
-        uint64_t entry =
-            large && f->entry_size == 4 ? (raw & ~0x1fe000ull) | (raw & 0x1fe000) << 19 : raw;
-        if ((entry & ENTRY_PRESENT) == 0) {
-            return deny(w, 0, page);
+        enum status s = judge_entry(w, &e, page);
+        if (s == STATUS_OK) {
+            s = use_entry(w, &e, page);
         }
-        if ((entry & reserved_bits(w, level, large, offset_mask)) != 0) {
-            return deny(w, WALK_PF_PRESENT | WALK_PF_RESERVED, page);
+        if (s != STATUS_OK) {
+            return s;
         }
-        uint64_t implied = level > f->large ? f->top_implied : 0;
-        entry |= implied;
-        w->permissions = (w->permissions & (entry | ENTRY_NX)) | (entry & ENTRY_NX);
-        bool keyed = last && !key_allows(w, entry);
-        if (keyed || (last && !access_allowed(w))) {
-            return deny(w, WALK_PF_PRESENT | (keyed ? (uint32_t)WALK_PF_KEY : 0), page);
-        }
-        uint64_t marks = ENTRY_ACCESSED;
-        marks |= last && (w->access & WALK_WRITE) != 0 ? ENTRY_DIRTY : 0;
-        if ((entry & marks) != marks && !mark_entry(slot, f->entry_size, raw, marks)) {
-            return STATUS_TIMEOUT;
-        }
-        table = entry & ADDRESS_MASK;
-        page->steps[page->depth++] = (struct walk_step){slot, raw | (marks & ~implied)};
-        if (last) {
-            page->gpa = GPA((table & ~offset_mask) | (w->gva & offset_mask));
+
+        table = e.value & ADDRESS_MASK;
+        if (e.last) {
+            uint64_t offset = entry_mask(w->f, level);
+            page->gpa = GPA((table & ~offset) | (w->gva & offset));
             return STATUS_OK;
         }
     }
