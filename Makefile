@@ -395,19 +395,22 @@ $(BHCHECK): $(TOOL_OBJ)
 .PHONY: bhcheck docs docs-check
 bhcheck: $(BHCHECK)
 
-# docs/config.md, docs/hostile.md and docs/guest-view.md are printed, never written by hand.
+# docs/config.md, docs/hostile.md, docs/compartment.md and docs/guest-view.md are printed, never written by hand.
 GUEST_VIEW  := $(BUILD)/unit/print_guest_view
 
 docs: $(BHCHECK) $(GUEST_VIEW)
 	$(BHCHECK) --manual > docs/config.md
 	$(GUEST_VIEW) > docs/guest-view.md
 	$(PYTHON) scripts/hostile_doc.py > docs/hostile.md
+	$(PYTHON) scripts/compartment_doc.py > docs/compartment.md
 
 docs-check: $(BHCHECK) $(GUEST_VIEW)
 	@$(BHCHECK) --manual | diff -u docs/config.md - || \
 	    { echo "docs/config.md differs from the schema: run 'make docs'"; exit 1; }
 	@$(PYTHON) scripts/hostile_doc.py | diff -u docs/hostile.md - || \
 	    { echo "docs/hostile.md differs from guests/hostile/acts.def: run 'make docs'"; exit 1; }
+	@$(PYTHON) scripts/compartment_doc.py | diff -u docs/compartment.md - || \
+	    { echo "docs/compartment.md differs from tests/backdoor/acts.def: run 'make docs'"; exit 1; }
 	@$(GUEST_VIEW) | diff -u docs/guest-view.md - || \
 	    { echo "docs/guest-view.md differs from the policy tables: run 'make docs'"; exit 1; }
 
