@@ -318,6 +318,21 @@ TEST(an_nmi_of_the_host_is_not_its_fault) {
     CHECK_U64(fake_compartment_runs, 2);
 }
 
+static void end_with_mce(UNUSED struct vcpu *v, struct vmexit *x, unsigned n) {
+    x->kind = n == 1 ? EXIT_HOST_MCE : EXIT_HYPERCALL;
+}
+
+/* One that nothing is lost by: it goes on. */
+TEST(a_machine_check_is_looked_at) {
+    struct vcpu *v = start();
+    unsigned cleared = fake_mces_cleared;
+    fake_mce = (struct mce){.global = MCE_RIPV | MCE_MCIP};
+    fake_compartment_end = end_with_mce;
+    CHECK(upcall(v));
+    CHECK_U64(fake_compartment_runs, 2);
+    CHECK_U64(fake_mces_cleared, cleared + 1);
+}
+
 TEST_MAIN(T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
           T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
           T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
@@ -327,4 +342,5 @@ TEST_MAIN(T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
           T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
           T(one_that_does_not_come_back_ends_the_vm),
           T(the_time_of_one_upcall_does_not_count_for_the_next),
-          T(a_vm_that_is_to_end_does_not_wait_for_it), T(an_nmi_of_the_host_is_not_its_fault))
+          T(a_vm_that_is_to_end_does_not_wait_for_it), T(an_nmi_of_the_host_is_not_its_fault),
+          T(a_machine_check_is_looked_at))

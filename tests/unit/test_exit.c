@@ -9,11 +9,13 @@
 #include "hv/lib/range.h"
 #include "hv/lib/version.h"
 
-#define MSR_TSC_ADJUST  0x3bu
-#define MSR_UCODE_REV   0x8bu
-#define MSR_MISC_ENABLE 0x1a0u
-#define MSR_DEBUGCTL    0x1d9u
-#define MSR_HWCR        0xc0010015u
+#define MSR_TSC_ADJUST       0x3bu
+#define MSR_X2APIC_TPR       0x808u
+#define MSR_X2APIC_LVT_TIMER 0x832u
+#define MSR_UCODE_REV        0x8bu
+#define MSR_MISC_ENABLE      0x1a0u
+#define MSR_DEBUGCTL         0x1d9u
+#define MSR_HWCR             0xc0010015u
 
 static enum action act(struct vcpu *v, enum exit_kind kind) {
     struct vmexit x = {.kind = kind, .insn_len = 2};
@@ -259,6 +261,12 @@ TEST(mtrrs_at_power_up) {
     CHECK_U64(mask, (BIT(bits) - GIB) | BIT(11));
 }
 
+static uint64_t msr_of(struct vcpu *v, uint32_t msr) {
+    v->regs[X86_RCX] = msr;
+    CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
+    return v->regs[X86_RDX] << 32 | v->regs[X86_RAX];
+}
+
 TEST(registers_that_remember_nothing) {
     struct vcpu *v = fake_machine_start();
     CHECK(msr_takes(v, MSR_HWCR, UINT64_MAX));
@@ -281,6 +289,25 @@ TEST(counters_of_every_amd_cpu) {
     CHECK_U64(v->msr_slots[1], 0x1234);
     CHECK(!msr_takes(v, 0xc0010008, 0) && !msr_takes(v, 0xc0010200, 0));
     CHECK(!cpuid_has(&v->cpuid, 0x80000001, 2, 23));
+}
+
+TEST(x2apic_and_deadline_by_msr) {
+    struct vcpu *v = fake_machine_start();
+    uint64_t when = fake_tsc + v->tsc_offset + 5000;
+    CHECK(!msr_takes(v, MSR_X2APIC_TPR, 0)); /* not in that mode */
+    CHECK(msr_takes(v, X86_MSR_APIC_BASE, 0xfee00d00));
+    CHECK(msr_takes(v, MSR_X2APIC_TPR, 0x30));
+    CHECK_U64(msr_of(v, MSR_X2APIC_TPR), 0x30);
+    CHECK(msr_takes(v, MSR_X2APIC_LVT_TIMER, 0x40041));
+    CHECK(msr_takes(v, X86_MSR_TSC_DEADLINE, when));
+    CHECK_U64(msr_of(v, X86_MSR_TSC_DEADLINE), when);
+    CHECK_U64(v->apic_due + v->tsc_offset, when);
+}
+
+TEST(efer_is_read_where_it_does_not_pass) {
+    struct vcpu *v = fake_machine_start();
+    fake_regs[HVM_EFER] = X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE;
+    CHECK_U64(msr_of(v, X86_MSR_EFER), fake_regs[HVM_EFER]);
 }
 
 TEST(msr_table_is_sorted_and_disjoint) {
@@ -553,12 +580,6 @@ TEST(a_tsc_write_moves_no_other_clock) {
     CHECK_U64(fake_port_in(PM_TIMER_PORT, 4), pm);
     CHECK_U64(lapic_mmio_read(&v->lapic, 0x390), count);
     CHECK_U64(fake_deadline, deadline);
-}
-
-static uint64_t msr_of(struct vcpu *v, uint32_t msr) {
-    v->regs[X86_RCX] = msr;
-    CHECK_U64(act(v, EXIT_RDMSR), ACTION_NEXT);
-    return v->regs[X86_RDX] << 32 | v->regs[X86_RAX];
 }
 
 /* SDM vol. 4 "IA32_MISC_ENABLE". */
@@ -965,6 +986,7 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
           T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
           T(registers_that_remember_nothing), T(counters_of_every_amd_cpu),
+          T(x2apic_and_deadline_by_msr), T(efer_is_read_where_it_does_not_pass),
           T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
           T(violation_stops_when_the_config_says_so), T(control_registers), T(protection_keys),
           T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
