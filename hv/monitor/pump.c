@@ -102,11 +102,18 @@ static bool prepare(struct console_view *v) {
     return true;
 }
 
+/* Has it work for its CPUs that must not wait? */
+static bool is_live(const struct vm_public *vm) {
+    enum vm_state state = vm->state;
+    return state == VM_STARTING || state == VM_RUNNING || state == VM_STOPPING;
+}
+
+/* A CPU whose guest does not run has time. */
 bool pump_may_feed(void) {
     const struct vm_public *vm = view_focused()->vm;
     const struct vm_public *here = vm_of_cpu[plat_cpu()];
 
-    if (!console.later.live || vm == NULL || here == NULL || here == vm) {
+    if (!console.later.live || vm == NULL || here == NULL || here == vm || !is_live(here)) {
         return true;
     }
     return later_cpu(&console.later, vm) == plat_cpu(); /* no CPU of its own is there */

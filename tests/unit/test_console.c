@@ -696,6 +696,26 @@ TEST(a_view_costs_its_own_cpu) {
     }
 }
 
+/* A CPU that would have to be called may not come: one whose guest does not run need not call. */
+TEST(a_cpu_without_work_feeds) {
+    static const enum vm_state idle[] = {VM_STOPPED, VM_OFF, VM_CRASHED, VM_HALTED, VM_DELAYED};
+    for (unsigned i = 0; i < ARRAY_SIZE(idle); i++) {
+        start_live(true, true);
+        type(KEY "2");
+        fake_pass(100000);
+        fake_line_take();
+        alpha.public.state = idle[i];
+        fill_view("the end");
+        fake_line.room = SIZE_MAX;
+        fake_cpu = 0;
+        for (unsigned calls = 0; calls < 10000; calls++) {
+            hv_console_writable();
+        }
+        CHECK(strstr(fake_line_take(), "the end") != NULL);
+        alpha.public.state = VM_RUNNING;
+    }
+}
+
 /* One call does what it may, and what one sequence asks for at most. */
 TEST(a_call_costs_little) {
     for (unsigned i = 0; i < ARRAY_SIZE(costly); i++) {
@@ -931,7 +951,8 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
           T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
           T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
-          T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu), T(a_call_costs_little),
+          T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
+          T(a_cpu_without_work_feeds), T(a_call_costs_little),
           T(questions_are_answered_to_who_asks), T(notices_keep_out_of_sequences),
           T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
