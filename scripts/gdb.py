@@ -16,6 +16,14 @@ import gdb
 ELF, LOG = "build/bulkhead.elf", "build/run/serial.txt"
 
 
+def read_all_memory():
+    """No CPU's page tables have more than its own guest: QEMU reads by physical address, which is the same here."""
+    try:
+        gdb.execute("maintenance packet Qqemu.PhyMemMode:1", to_string=True)
+    except gdb.error:
+        pass            # not QEMU: what is not mapped is said to be so
+
+
 def value(expression):
     return gdb.parse_and_eval(expression)
 
@@ -32,6 +40,7 @@ def find_base():
 
 
 def vcpu_of(argument):
+    read_all_memory()
     if not argument.strip():
         raise gdb.GdbError("which host CPU?")
     vcpu = value(f"vcpu_of_cpu[{argument}]")
@@ -65,16 +74,18 @@ def load(argument):
 
 def show_vcpus(_):
     """Lists each virtual CPU with guest, state, host CPU, requests and exits."""
+    read_all_memory()
     names = {f.enumval: f.name for f in gdb.lookup_type("enum vm_state").fields()}
     for cpu in range(int(value("percpu_count"))):
         vcpu = value(f"vcpu_of_cpu[{cpu}]")
         if int(vcpu) == 0:
             continue
-        v, vm = vcpu.dereference(), vcpu["vm"].dereference()
-        exits = sum(int(v["exits"][i]) for i in range(v["exits"].type.range()[1] + 1))
+        v, vm = vcpu.dereference(), vcpu["vm"]["public"].dereference()
+        public = v["public"]
+        exits = sum(int(public["exits"][i]) for i in range(public["exits"].type.range()[1] + 1))
         state = names.get(int(vm["state"]), "?").split("_", 1)[1].lower()
         print(f"cpu {cpu}: {vm['name'].string()} vcpu {int(v['index'])}  {state}"
-              f"{' halted' if v['halted'] else ''}  requests {flag_names(int(v['requests']), 'enum vcpu_request')}"
+              f"{' halted' if v['halted'] else ''}  requests {flag_names(int(public['requests']), 'enum vcpu_request')}"
               f"  exits {exits}  struct vcpu at {int(vcpu):#x}")
 
 
