@@ -32,7 +32,7 @@ static bool compartment_crash(struct vcpu *v, const struct vmexit *x, const stru
     return false;
 }
 
-/* As a report says them: what ended a run that was to end by a call. */
+/* As a report says them: what ended a run that was to end by a call; of others UNKNOWN's. */
 static const char *const compartment_ends[EXIT_KINDS] = {
     [EXIT_UNKNOWN] = "executed what it may not",
     [EXIT_CPUID] = "executed CPUID",
@@ -46,8 +46,6 @@ static const char *const compartment_ends[EXIT_KINDS] = {
     [EXIT_EXCEPTION] = "raised exception",
     [EXIT_TRIPLE_FAULT] = "made a triple fault",
     [EXIT_TASK_SWITCH] = "switched tasks",
-    [EXIT_INVALID_OPCODE] = "executed what it may not",
-    [EXIT_PRIVILEGED] = "executed what it may not",
     [EXIT_CACHE] = "emptied caches",
     [EXIT_ENTRY_FAILED] = "left a state that the CPU refuses",
 };

@@ -8,7 +8,6 @@
 
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/lib/x86.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
@@ -51,7 +50,8 @@ static uint64_t compartment_tables(uint64_t top) {
     return TABLES_COMMON + (compartment_has_1gib_pages() ? 0 : gib);
 }
 
-uint64_t compartment_region_size(const struct compartment_header *h, uint64_t top, uint32_t vcpus) {
+static uint64_t compartment_region_size(const struct compartment_header *h, uint64_t top,
+                                        uint32_t vcpus) {
     return compartment_data_size(h) + compartment_tables(top) * PAGE_SIZE + vcpus * SLOT_SIZE;
 }
 
@@ -71,6 +71,15 @@ static uint8_t *compartment_slot_pages(const struct vcpu *v) {
 
 uint64_t compartment_slot(const struct vcpu *v) {
     return COMPARTMENT_BASE + COMPARTMENT_SLOTS + v->index * COMPARTMENT_SLOT;
+}
+
+uint64_t compartment_stack_top(const struct vcpu *v) {
+    return compartment_slot(v) + COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE;
+}
+
+void compartment_reset_context(struct vcpu *v, void *vendor) {
+    v->compartment = (struct vcpu_context){.vendor = vendor};
+    v->compartment.regs[X86_RDI] = compartment_slot(v) + COMPARTMENT_EXCHANGE;
 }
 
 struct exchange *compartment_exchange(const struct vcpu *v) {

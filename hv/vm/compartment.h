@@ -8,6 +8,7 @@
 
 #include "hv/abi/compartment.h"
 #include "hv/lib/status.h"
+#include "hv/lib/x86.h"
 #include "hv/mem/pagetable.h"
 
 struct vcpu;
@@ -27,8 +28,12 @@ struct compartment {
     uint64_t tables;      /* pages of its own page tables */
 };
 
-/* Bytes of a VM's budget for the region of so many vCPUs and so much of guest-physical memory. */
-uint64_t compartment_region_size(const struct compartment_header *h, uint64_t top, uint32_t vcpus);
+/* Registers of a context at its entry, beside what follows: no vector registers, no x87. */
+#define COMPARTMENT_CR0                                                                            \
+    (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP |    \
+     X86_CR0_PG)
+#define COMPARTMENT_PAT 0x0007040600070406ull
+#define COMPARTMENT_DR7 0x400
 
 /* Region and nested tables, once, from the VM's budget. */
 MUST_USE enum status compartment_create(struct vm *vm);
@@ -40,4 +45,7 @@ void compartment_reset(struct vm *vm);
 uint64_t compartment_cr3(void);
 uint64_t compartment_entry(void);
 uint64_t compartment_slot(const struct vcpu *v);
+uint64_t compartment_stack_top(const struct vcpu *v);
+/* The general registers of v's second context at its entry point. vendor: what enter.S finds. */
+void compartment_reset_context(struct vcpu *v, void *vendor);
 struct exchange *compartment_exchange(const struct vcpu *v);

@@ -25,11 +25,6 @@
 #define ATTR_CODE 0xa9bu
 #define ATTR_DATA 0xc93u
 
-#define COMPARTMENT_CR0                                                                            \
-    (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP |    \
-     X86_CR0_PG)
-#define COMPARTMENT_PAT 0x0007040600070406ull
-
 enum status svm_compartment_init(struct vcpu *v) {
     struct svm_vcpu *s = v->vendor;
 
@@ -50,14 +45,12 @@ static void svm_compartment_write_controls(const struct vcpu *v, struct vmcb *c)
     c->virtual_interrupt = V_INTR_MASKING;
     c->nested = NESTED_ENABLE;
     c->nested_cr3 = phys_address(v->vm->compartment.npt.root).v;
-    c->tlb_control =
-        (svm_caps.features & SVM_HAS_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+    svm_flush_vmcb(c);
 }
 
 /* No IDT: every exception exits before it would need one. */
 void svm_compartment_reset(struct vcpu *v) {
     struct vmcb *c = ((struct svm_vcpu *)v->vendor)->compartment;
-    uint64_t slot = compartment_slot(v);
 
     memset(c, 0, sizeof(*c));
     svm_compartment_write_controls(v, c);
@@ -67,17 +60,16 @@ void svm_compartment_reset(struct vcpu *v) {
     c->efer = X86_EFER_SVME | X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE;
     c->pat = COMPARTMENT_PAT;
     c->dr6 = X86_DR6_ONES;
-    c->dr7 = 0x400;
+    c->dr7 = COMPARTMENT_DR7;
     c->rflags = X86_RFLAGS_FIXED;
     c->rip = compartment_entry();
-    c->rsp = slot + COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE;
+    c->rsp = compartment_stack_top(v);
     for (unsigned seg = HVM_ES; seg <= HVM_DS; seg++) {
         c->segments[seg] = (struct vmcb_segment){.attr = ATTR_DATA, .limit = UINT32_MAX};
     }
     c->segments[HVM_CS].attr = ATTR_CODE;
 
-    v->compartment = (struct vcpu_context){.vendor = c};
-    v->compartment.regs[X86_RDI] = slot + COMPARTMENT_EXCHANGE;
+    compartment_reset_context(v, c);
 }
 
 /* Ends of a run that are not a call: rare, and most of them end the VM. */

@@ -27,8 +27,7 @@ static enum status svm_vcpu_init(struct vcpu *v) {
 
 static void svm_flush(struct vcpu *v) {
     struct vmcb *c = v->vendor;
-    c->tlb_control =
-        (svm_caps.features & SVM_HAS_FLUSH_BY_ASID) != 0 ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+    svm_flush_vmcb(c);
 }
 
 /* The part of the VMCB that stays in the CPU while the guest's CPU is ours. */

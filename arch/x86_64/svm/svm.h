@@ -44,6 +44,12 @@ struct svm_caps {
 };
 extern struct svm_caps svm_caps; /* set once by svm_probe() */
 
+/* At its next entry, the CPU drops what it has cached of this ASID's translations. */
+static inline void svm_flush_vmcb(struct vmcb *c) {
+    bool by_asid = (svm_caps.features & SVM_HAS_FLUSH_BY_ASID) != 0;
+    c->tlb_control = by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
+}
+
 extern struct hvm_ops svm_ops;
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, vendor) == 0x88,
                "used in enter.S");

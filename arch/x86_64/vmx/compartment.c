@@ -11,8 +11,6 @@
 #include "hv/lib/phys.h"
 #include "hv/vm/vm.h"
 
-#define EPT_POINTER 0x1eull /* tables in write-back memory, 4 levels */
-
 #define VMCALL_LENGTH 3
 
 #define PROC_OFF (PROC_TPR_SHADOW | PROC_IO_BITMAPS | PROC_MSR_BITMAPS)
@@ -25,12 +23,6 @@
 #define ATTR_CODE 0xa09bu
 #define ATTR_DATA 0xc093u
 #define ATTR_TSS  0x8bu
-
-#define COMPARTMENT_CR0                                                                            \
-    (X86_CR0_PE | X86_CR0_MP | X86_CR0_EM | X86_CR0_TS | X86_CR0_ET | X86_CR0_NE | X86_CR0_WP |    \
-     X86_CR0_PG)
-#define COMPARTMENT_PAT 0x0007040600070406ull
-#define COMPARTMENT_DR7 0x400
 
 static void vmx_compartment_write_controls(const struct vcpu *v) {
     const struct vmx_allowed *proc2 = &vmx_caps.allowed[VMX_PROC2];
@@ -73,7 +65,6 @@ static void vmx_compartment_write_segment(enum hvm_seg seg, uint32_t limit, uint
 
 /* No IDT: every exception exits before it would need one. */
 static void vmx_compartment_write_state(const struct vcpu *v) {
-    uint64_t slot = compartment_slot(v);
     uint64_t cr0 = (COMPARTMENT_CR0 | vmx_caps.cr0_fixed0) & vmx_caps.cr0_fixed1;
     uint64_t cr4 = (X86_CR4_PAE | (cr4_read() & X86_CR4_MCE) | vmx_caps.cr4_fixed0);
     const struct {
@@ -89,7 +80,7 @@ static void vmx_compartment_write_state(const struct vcpu *v) {
         {VMCS_CODE_GUEST_PAT, COMPARTMENT_PAT},
         {VMCS_CODE_GUEST_DR7, COMPARTMENT_DR7},
         {VMCS_CODE_GUEST_RIP, compartment_entry()},
-        {VMCS_CODE_GUEST_RSP, slot + COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE},
+        {VMCS_CODE_GUEST_RSP, compartment_stack_top(v)},
         {VMCS_CODE_GUEST_RFLAGS, X86_RFLAGS_FIXED},
     };
     for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
@@ -115,8 +106,7 @@ void vmx_compartment_reset(struct vcpu *v) {
     vmx_compartment_write_state(v);
     vmx_load(s->vmcs);
 
-    v->compartment = (struct vcpu_context){.vendor = s};
-    v->compartment.regs[X86_RDI] = compartment_slot(v) + COMPARTMENT_EXCHANGE;
+    compartment_reset_context(v, s);
 }
 
 /* Ends of a run that are not a call: rare, and most of them end the VM. */
@@ -126,20 +116,17 @@ static __attribute__((noinline)) void vmx_compartment_details(struct vcpu *v, ui
 
     x->kind = (enum exit_kind)r.kind;
     v->compartment_rip = vmcs_read64(VMCS_GUEST_RIP);
+    struct vmx_raw raw = {.reason = reason};
     if (x->kind == EXIT_EXCEPTION) {
-        uint32_t error = vmcs_read32(VMCS_EXIT_ERROR_CODE);
-        x->event = event_decode(vmcs_read32(VMCS_EXIT_EVENT), error, 0);
-        if (x->event.type == EVENT_NMI) {
-            x->kind = EXIT_HOST_NMI;
-            panic_nmi();
-        } else if (x->event.vector == X86_MC) {
-            x->kind = EXIT_HOST_MCE;
-        }
+        raw.event = vmcs_read32(VMCS_EXIT_EVENT);
+        raw.event_error = vmcs_read32(VMCS_EXIT_ERROR_CODE);
     } else if (x->kind == EXIT_NESTED_FAULT) {
-        const struct vmx_raw raw = {.reason = reason,
-                                    .qualification = vmcs_read64(VMCS_QUALIFICATION),
-                                    .physical = vmcs_read64(VMCS_GUEST_PHYSICAL)};
-        vmx_decode_ept_violation(&raw, x);
+        raw.qualification = vmcs_read64(VMCS_QUALIFICATION);
+        raw.physical = vmcs_read64(VMCS_GUEST_PHYSICAL);
+    }
+    vmx_decode(&raw, x);
+    if (x->kind == EXIT_HOST_NMI) {
+        panic_nmi();
     }
 }
 

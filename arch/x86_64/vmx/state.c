@@ -15,8 +15,7 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
-#define EPT_POINTER 0x1eull /* tables in write-back memory, 4 levels */
-#define INVEPT_ALL  2ull
+#define INVEPT_ALL 2ull
 
 static enum status vmx_vcpu_init(struct vcpu *v) {
     return both_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);

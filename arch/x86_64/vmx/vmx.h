@@ -35,6 +35,9 @@ void vmx_exit_entry(void);
 void vmx_exit_entry_pbrsb(void);
 void vmx_exit_entry_bhb(void);
 
+/* Of an EPT pointer: tables in write-back memory, 4 levels. */
+#define EPT_POINTER 0x1eull
+
 /* VPIDs; 0 is the host's. */
 enum { VMX_VPID_GUEST = 1, VMX_VPID_COMPARTMENT };
 
