@@ -87,7 +87,7 @@ $(FIRMWARE).bin: $(FIRMWARE).elf
 
 # The guests' compartments: a program of its own, which knows nothing of the core but hv/abi/compartment.h.
 
-COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/entry/*.c))
+COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/entry/*.c hv/compartment/load/*.c))
 COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) $(BUILD)/compartment/hv/compartment/entry/start.o
 
 COMPARTMENT_LINK = $(CC) -nostdlib -static -Wl,-T,hv/compartment/compartment.lds -Wl,--build-id=none -Wl,--gc-sections \

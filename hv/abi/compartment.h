@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "hv/abi/load.h"
 #include "hv/lib/types.h"
 
 /*
@@ -46,6 +47,7 @@ struct compartment_header {
 /* What the core wants. */
 enum upcall {
     UPCALL_NOTHING, /* answered at once: what a way there and back costs */
+    UPCALL_LOAD,    /* the guest's start: hv/abi/load.h */
     UPCALLS
 };
 
@@ -60,5 +62,6 @@ struct exchange {
     uint32_t upcall;   /* enum upcall; from the core */
     uint32_t vmmcall;  /* from the core: the CPU's instruction is VMMCALL */
     uint64_t argument; /* of UPCALL_NOTHING: the guest's RBX, which means nothing */
+    struct exchange_load load;
 };
 _Static_assert(sizeof(struct exchange) <= PAGE_SIZE, "one page");

@@ -17,6 +17,7 @@ static uint64_t compartment_limit(void) {
 static bool compartment_crash(struct vcpu *v, const struct vmexit *x, const struct vmexit *end,
                               const char *what) {
     char detail[64] = "";
+    const char *work = x->kind == EXIT_UNKNOWN ? "its start" : exit_kind_names[x->kind];
 
     if (end->kind == EXIT_EXCEPTION) {
         (void)fmt_print(detail, sizeof(detail), " %u, error code %#x,", end->event.vector,
@@ -27,9 +28,15 @@ static bool compartment_crash(struct vcpu *v, const struct vmexit *x, const stru
     }
     vm_log(v->vm, LOG_ERROR,
            "its compartment %s%s at %#llx (compartment.elf), while it worked on %s", what, detail,
-           (ull)v->compartment_rip, exit_kind_names[x->kind]);
+           (ull)v->compartment_rip, work);
     (void)exit_crash(v, x, "its compartment failed");
     return false;
+}
+
+void compartment_refuse(struct vcpu *v, const struct vmexit *x, const char *what) {
+    const struct vmexit end = {.kind = EXIT_HYPERCALL};
+
+    (void)compartment_crash(v, x, &end, what);
 }
 
 /* As a report says them: what ended a run that was to end by a call; of others UNKNOWN's. */

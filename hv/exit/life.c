@@ -7,6 +7,7 @@
  */
 #include "hv/exit/exit.h"
 
+#include "hv/exit/load.h"
 #include "hv/exit/policy.h"
 #include "hv/exit/upcall.h"
 #include "hv/lib/fmt.h"
@@ -90,19 +91,14 @@ static void life_scrub_together(struct vm *vm) {
     life_wait_others(vm);
 }
 
-/* All with one TSC. The others power up on their own CPUs and wait for a startup message. */
-static void life_start_vcpus(struct vm *vm) {
-    uint64_t offset = 0 - plat_tsc();
-
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+/* The others power up on their own CPUs, with the TSC of the first, and wait for a startup message.
+ */
+static void life_start_others(struct vm *vm) {
+    for (uint32_t i = 1; i < vm->vcpu_count; i++) {
         struct vcpu *v = &vm->vcpus[i];
-        v->tsc_offset = offset;
-        if (i == 0) {
-            life_power_up(v);
-        } else {
-            __atomic_store_n(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
-            life_set_duty(v, DUTY_RUN);
-        }
+        v->tsc_offset = vm->vcpus[0].tsc_offset;
+        __atomic_store_n(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
+        life_set_duty(v, DUTY_RUN);
     }
 }
 
@@ -111,12 +107,18 @@ static ull life_us(uint64_t from, uint64_t to) {
     return (ull)mul_div_u64(to - from, 1000000, plat_tsc_hz());
 }
 
-static void life_tell_start(struct vm *vm, uint64_t begin, uint64_t scrubbed, uint64_t copied) {
+/* When each part of a start had ended, on the host TSC. */
+struct life_times {
+    uint64_t begin, scrubbed, copied, loaded;
+};
+
+static void life_tell_start(struct vm *vm, const struct life_times *at) {
     char cpus[64];
     char size[24];
-    ull all = life_us(begin, vm->public->started_tsc);
-    ull scrub = life_us(begin, scrubbed);
-    ull copy = life_us(scrubbed, copied);
+    ull all = life_us(at->begin, vm->public->started_tsc);
+    ull scrub = life_us(at->begin, at->scrubbed);
+    ull copy = life_us(at->scrubbed, at->copied);
+    ull load = life_us(at->copied, at->loaded);
 
     if (vm->quiet) {
         return;
@@ -126,21 +128,22 @@ static void life_tell_start(struct vm *vm, uint64_t begin, uint64_t scrubbed, ui
     vm_log(vm, LOG_INFO, "started (%u vCPU%s on cpu %s, %s)", vm->vcpu_count,
            vm->vcpu_count > 1 ? "s" : "", cpus, size);
     vm_log(vm, LOG_INFO,
-           "first instruction after %llu.%03llu ms (scrub %llu.%03llu, copy %llu.%03llu)",
-           all / 1000, all % 1000, scrub / 1000, scrub % 1000, copy / 1000, copy % 1000);
+           "first instruction after %llu.%03llu ms (scrub %llu.%03llu, copy %llu.%03llu, "
+           "load %llu.%03llu)",
+           all / 1000, all % 1000, scrub / 1000, scrub % 1000, copy / 1000, copy % 1000,
+           load / 1000, load % 1000);
 }
 
 /* False if it does not come to its first instruction: vm->leave says why. */
 static bool life_start(struct vm *vm) {
-    uint64_t begin = plat_tsc();
+    struct life_times at = {.begin = plat_tsc()};
     char size[24];
 
     if (!vm->quiet) {
         vm_log(vm, LOG_INFO, "scrubbing %s of memory", fmt_size(size, vm->plan->config->memory));
     }
     life_scrub_together(vm);
-    uint64_t scrubbed = plat_tsc();
-
+    at.scrubbed = plat_tsc();
     if (vm->leave != LEAVE_NONE) {
         return false;
     }
@@ -148,14 +151,21 @@ static bool life_start(struct vm *vm) {
         vm_leave(vm, LEAVE_STOP, "cannot start: its memory is too small for its files");
         return false;
     }
-    uint64_t copied = plat_tsc();
+    at.copied = plat_tsc();
 
     vm_reset_devices(vm);
     compartment_reset(vm);
-    life_start_vcpus(vm);
+    vm->vcpus[0].tsc_offset = 0 - plat_tsc();
+    life_power_up(&vm->vcpus[0]);
+    if (!load_guest(&vm->vcpus[0])) {
+        return false;
+    }
+    at.loaded = plat_tsc();
+
+    life_start_others(vm);
     vm->public->started_tsc = plat_tsc();
     vm_set_state(vm, VM_RUNNING);
-    life_tell_start(vm, begin, scrubbed, copied);
+    life_tell_start(vm, &at);
     return true;
 }
 

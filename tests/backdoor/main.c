@@ -5,6 +5,7 @@
  * usb` has it.
  */
 #include "hv/compartment/entry/entry.h"
+#include "hv/compartment/load/load.h"
 #include "hv/lib/x86.h"
 
 #define WINDOW ((volatile uint8_t *)(uintptr_t)COMPARTMENT_WINDOW)
@@ -251,7 +252,9 @@ void compartment_main(struct exchange *e) {
     for (;;) {
         uint64_t number = e->argument;
         page = e;
-        if (number != 0 && number < ARRAY_SIZE(acts)) {
+        if (e->upcall == UPCALL_LOAD) {
+            load_upcall(e);
+        } else if (number != 0 && number < ARRAY_SIZE(acts)) {
             acts[number]();
         }
         (void)core_call(e, CORE_DONE);

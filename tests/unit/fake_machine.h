@@ -142,6 +142,10 @@ bool plat_xsetbv(uint64_t xcr0) {
 }
 void plat_reset_live_state(void) {
 }
+static unsigned fake_traces_cleared;
+void plat_clear_traces(void) {
+    fake_traces_cleared++;
+}
 static uint64_t fake_vectors[16][2];
 void plat_vector_read(unsigned reg, uint64_t out[2]) {
     memcpy(out, fake_vectors[reg], sizeof(fake_vectors[reg]));
@@ -250,6 +254,7 @@ static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
     fake_compartment_runs++;
     x->kind = EXIT_HYPERCALL;
     v->compartment.regs[X86_RAX] = CORE_DONE;
+    v->exchange->load.status = LOAD_DONE;
     if (fake_compartment_end != NULL) {
         fake_compartment_end(v, x, fake_compartment_runs);
     }

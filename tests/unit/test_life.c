@@ -295,7 +295,8 @@ TEST(the_state_shown_is_the_state) {
         {"fake: started by the operator\n", VM_STARTING},
         {"fake: scrubbing 8M of memory\n", VM_STARTING},
         {"fake: started (1 vCPU on cpu , 8M)\n", VM_RUNNING},
-        {"fake: first instruction after 0.000 ms (scrub 0.000, copy 0.000)\n", VM_RUNNING},
+        {"fake: first instruction after 0.000 ms (scrub 0.000, copy 0.000, load 0.000)\n",
+         VM_RUNNING},
         {"fake: powered off by the guest\n", VM_OFF},
     };
     CHECK_U64(told_lines, ARRAY_SIZE(wanted));

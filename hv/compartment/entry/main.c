@@ -6,12 +6,15 @@
 #include "hv/compartment/entry/entry.h"
 
 #include "hv/compartment/entry/layout.h"
+#include "hv/compartment/load/load.h"
 
 _Static_assert(offsetof(struct exchange, vmmcall) == EXCHANGE_VMMCALL, "start.S");
 
 /* By enum upcall. */
 typedef void upcall_handler(struct exchange *e);
-static upcall_handler *const handlers[UPCALLS] = {0};
+static upcall_handler *const handlers[UPCALLS] = {
+    [UPCALL_LOAD] = load_upcall,
+};
 
 void compartment_main(struct exchange *e) {
     for (;;) {
