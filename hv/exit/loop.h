@@ -16,7 +16,7 @@
  * "Interrupt-Window Exiting and Virtual-Interrupt Delivery".
  */
 static inline __attribute__((always_inline)) void
-vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
+vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
     struct vmexit x = {.kind = EXIT_UNKNOWN};
     for (;;) {
@@ -25,7 +25,7 @@ vcpu_loop(struct vcpu *v, struct vcpu *(*run)(struct vcpu *v, struct vmexit *x),
                 return;
             }
         }
-        v = run(v, &x); /* the same v: handed through so that it need not wait in memory */
+        run(v, &x);
         v->public.exits[x.kind]++;
         enum action action = exit_table[x.kind](v, &x);
         if (LIKELY(action == ACTION_NEXT)) {

@@ -14,14 +14,13 @@ static struct {
     unsigned left; /* turns; then the VM is left */
 } script;
 
-static struct vcpu *run(struct vcpu *v, struct vmexit *x) {
+static void run(struct vcpu *v, struct vmexit *x) {
     (void)fake_enter(v);
     *x = script.exit;
     script.runs++;
     if (--script.left == 0) {
         vcpu_request(&v->public, REQUEST_LEAVE);
     }
-    return v;
 }
 
 static void advance(struct vcpu *v, uint32_t insn_len) {

@@ -87,14 +87,8 @@ static __attribute__((noinline)) void svm_compartment_details(struct vcpu *v, co
 }
 
 void svm_compartment_run(struct vcpu *v, struct vmexit *x) {
-    struct vcpu_context *context = &v->compartment;
-    struct vmcb *c = context->vendor;
+    struct vmcb *c = svm_enter(&v->compartment);
 
-    __asm__ volatile("call svm_enter"
-                     : "+D"(context)
-                     :
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
-                       "r14", "r15", "memory", "cc");
     c->clean = svm_caps.clean;
     c->tlb_control = 0;
     if (LIKELY(c->exit_code == EXIT_CODE_VMMCALL)) {

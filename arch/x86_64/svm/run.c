@@ -56,15 +56,16 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
     }
 }
 
-/* Registers go in and out through v; the guest's run clobbers all others. Returns v. */
-static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v,
-                                                                  struct vmexit *x) {
-    __asm__ volatile("call svm_enter"
-                     : "+D"(v)
-                     :
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
-                       "r14", "r15", "memory", "cc");
-    struct vmcb *c = v->vendor;
+/* The CPU has not told it. */
+static __attribute__((noinline)) void svm_find_length(struct vcpu *v, unsigned form,
+                                                      struct vmexit *x) {
+    if (svm_form_wants_length(form) && !exit_find_length(v, x)) {
+        x->kind = EXIT_CHANGED;
+    }
+}
+
+static inline __attribute__((always_inline)) void svm_run(struct vcpu *v, struct vmexit *x) {
+    struct vmcb *c = svm_enter(v);
     v->event.type = EVENT_NONE;
     c->clean = svm_caps.clean;
     c->tlb_control = 0;
@@ -78,18 +79,16 @@ static inline __attribute__((always_inline)) struct vcpu *svm_run(struct vcpu *v
         x->kind = c->exit_info1 != 0 ? EXIT_WRMSR : EXIT_RDMSR;
     } else if (e.form == FORM_IO) {
         svm_decode_io(c, x);
-        return v;
+        return;
     } else if (e.form == FORM_NESTED_FAULT && (c->exit_event & EVENT_VALID) == 0) {
         svm_decode_nested_fault(c, x);
-        return v;
+        return;
     } else {
         svm_read_details(v, e, x);
     }
-    bool unknown = (svm_caps.features & SVM_HAS_NEXT_RIP) == 0 || x->insn_len == 0;
-    if (UNLIKELY(unknown) && svm_form_wants_length(e.form) && !exit_find_length(v, x)) {
-        x->kind = EXIT_CHANGED;
+    if (UNLIKELY((svm_caps.features & SVM_HAS_NEXT_RIP) == 0) || UNLIKELY(x->insn_len == 0)) {
+        svm_find_length(v, e.form, x);
     }
-    return v;
 }
 
 static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, uint32_t insn_len) {

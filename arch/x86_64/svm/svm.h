@@ -50,6 +50,21 @@ static inline void svm_flush_vmcb(struct vmcb *c) {
     c->tlb_control = by_asid ? TLB_FLUSH_ASID : TLB_FLUSH_ALL;
 }
 
+/*
+ * enter.S: runs the guest of a context, a struct vcpu or its second context; returns its VMCB.
+ * Registers go in and out through the context, and the run clobbers all of ours but the one that
+ * holds it: so it need not wait in memory.
+ */
+static inline __attribute__((always_inline)) struct vmcb *svm_enter(void *context) {
+    struct vmcb *c;
+    __asm__ volatile("call svm_enter_context"
+                     : "=c"(c)
+                     : "b"(context)
+                     : "rax", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13",
+                       "r14", "r15", "memory", "cc");
+    return c;
+}
+
 extern struct hvm_ops svm_ops;
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, vendor) == 0x88,
                "used in enter.S");

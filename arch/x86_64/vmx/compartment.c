@@ -132,16 +132,9 @@ static __attribute__((noinline)) void vmx_compartment_details(struct vcpu *v, ui
 
 void vmx_compartment_run(struct vcpu *v, struct vmexit *x) {
     struct vmx_vcpu *s = v->vendor;
-    struct vcpu_context *c = &v->compartment;
-    bool failed;
 
     vmx_load(s->compartment);
-    __asm__ volatile("call vmx_enter"
-                     : "=@ccc"(failed), "+D"(c)
-                     :
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
-                       "r14", "r15", "memory");
-    if (UNLIKELY(failed)) {
+    if (UNLIKELY(!vmx_enter(&v->compartment))) {
         x->kind = EXIT_ENTRY_FAILED;
     } else {
         uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);

@@ -1,51 +1,49 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The way into a guest and out again. Saves and loads general registers only: everything else stays
- * live in the CPU. Called from vmx_run() as inline assembly that gives up all registers but RBP.
+ * live in the CPU. Called from vmx_enter() in vmx.h, inline assembly that gives up all registers,
+ * so that nothing is saved here that the caller does not need.
  *
- * In: RDI = struct vcpu. Out: RDI kept; CF clear after an exit (the CPU clears it), set if the entry
- * instruction itself failed.
+ * In: RBX = struct vcpu_context. Out: RBX kept; CF clear after an exit (the CPU clears it), set if
+ * the entry instruction itself failed.
  */
-/* All but RSP and RDI, with their offsets in struct vcpu. */
+/* All but RBX and RSP, with their offsets in struct vcpu_context. */
 #define EACH(m)                                                                                    \
-    m(rax, 0x00) m(rcx, 0x08) m(rdx, 0x10) m(rbx, 0x18) m(rbp, 0x28) m(rsi, 0x30) m(r8, 0x40)      \
+    m(rax, 0x00) m(rcx, 0x08) m(rdx, 0x10) m(rbp, 0x28) m(rsi, 0x30) m(rdi, 0x38) m(r8, 0x40)      \
     m(r9, 0x48) m(r10, 0x50) m(r11, 0x58) m(r12, 0x60) m(r13, 0x68) m(r14, 0x70) m(r15, 0x78)
-#define LOAD(register, offset)  mov offset(%rdi), %register;
-#define STORE(register, offset) mov %register, offset(%rdi);
-#define V_RDI        0x38
+#define LOAD(register, offset)  mov offset(%rbx), %register;
+#define STORE(register, offset) mov %register, offset(%rbx);
+#define V_RBX        0x18
 #define V_HOST_STACK 0x80
 
 #define VMCS_HOST_RSP_CODE 0x6c14
 
     .text
-    .globl vmx_enter
-vmx_enter:
-    push %rbp
-    push %rdi
-    cmp %rsp, V_HOST_STACK(%rdi) /* the same depth every time but the first */
+    .globl vmx_enter_context
+vmx_enter_context:
+    push %rbx
+    cmp %rsp, V_HOST_STACK(%rbx) /* the same depth every time but the first */
     jne 2f
 1:  EACH(LOAD)
-    mov V_RDI(%rdi), %rdi
+    mov V_RBX(%rbx), %rbx
     vmresume
     vmlaunch /* VMRESUME refuses a VMCS that was not launched yet */
-3:  pop %rdi /* no guest ran; VM-instruction error 4 now means that VMRESUME refused the state */
-    pop %rbp
+3:  pop %rbx /* no guest ran; VM-instruction error 4 now means that VMRESUME refused the state */
     stc
     ret
 2:  mov $VMCS_HOST_RSP_CODE, %ecx
     vmwrite %rsp, %rcx
     jbe 3b
-    mov %rsp, V_HOST_STACK(%rdi)
+    mov %rsp, V_HOST_STACK(%rbx)
     jmp 1b
 
     .globl vmx_exit_entry
 vmx_exit_entry:
-    push %rdi
-    mov 8(%rsp), %rdi
+    push %rbx
+    mov 8(%rsp), %rbx
     EACH(STORE)
-    pop V_RDI(%rdi)
-    pop %rdi
-    pop %rbp
+    pop V_RBX(%rbx)
+    pop %rbx
     ret
 
 /*
@@ -70,18 +68,17 @@ vmx_exit_entry_pbrsb:
 #define BHB_JUMPS 5
     .globl vmx_exit_entry_bhb
 vmx_exit_entry_bhb:
-    push %rdi
-    mov 8(%rsp), %rdi
+    push %rbx
+    mov 8(%rsp), %rbx
     EACH(STORE)
-    pop V_RDI(%rdi)
+    pop V_RBX(%rbx)
     call 1f
     int3
 1:  add $8, %rsp
     mov $BHB_CALLS, %ecx
     call bhb_clear
     lfence
-    pop %rdi
-    pop %rbp
+    pop %rbx
     clc
     ret
 

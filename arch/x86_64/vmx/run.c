@@ -39,6 +39,25 @@ static void vmx_keep_event(struct vcpu *v, const struct vmx_raw *raw) {
     }
 }
 
+/* What is left to do for exits that are neither plain instructions nor accesses to devices. */
+static __attribute__((noinline)) void vmx_decode_rare(unsigned needs, const struct vmx_raw *raw,
+                                                      struct vmexit *x) {
+    if (x->kind == EXIT_UNKNOWN && (needs & NEED_LENGTH) != 0) {
+        x->kind = vmx_decode_unknown(raw->insn_len);
+    }
+    vmx_decode(raw, x);
+    if (x->kind == EXIT_TASK_SWITCH && x->task.source == TASK_IRET) {
+        vmx_block_nmi(false); /* IRET ends that, whatever becomes of the switch */
+    }
+    if (x->kind == EXIT_HOST_NMI) {
+        panic_nmi();
+    }
+    if (x->kind == EXIT_EXCEPTION && x->event.vector == X86_DB) {
+        /* The exit came before DR6 was written; the reinjected #DB does not write it either. */
+        dr6_write(debug_status(dr6_read(), raw->qualification));
+    }
+}
+
 /* Exits that need more than reason and length. */
 static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, struct vmexit *x) {
     struct vmx_raw raw;
@@ -65,36 +84,15 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     }
     if (LIKELY((needs & NEED_PHYSICAL) != 0)) { /* EPT violation */
         vmx_decode_ept_violation(&raw, x);
-        return;
-    }
-    if (x->kind == EXIT_UNKNOWN && (needs & NEED_LENGTH) != 0) {
-        x->kind = vmx_decode_unknown(raw.insn_len);
-    }
-    vmx_decode(&raw, x);
-    if (x->kind == EXIT_TASK_SWITCH && x->task.source == TASK_IRET) {
-        vmx_block_nmi(false); /* IRET ends that, whatever becomes of the switch */
-    }
-    if (x->kind == EXIT_HOST_NMI) {
-        panic_nmi();
-    }
-    if (x->kind == EXIT_EXCEPTION && x->event.vector == X86_DB) {
-        /* The exit came before DR6 was written; the reinjected #DB does not write it either. */
-        dr6_write(debug_status(dr6_read(), raw.qualification));
+    } else {
+        vmx_decode_rare(needs, &raw, x);
     }
 }
 
-/* Registers go in and out through v; the guest's run clobbers all others. Returns v. */
-static inline __attribute__((always_inline)) struct vcpu *vmx_run(struct vcpu *v,
-                                                                  struct vmexit *x) {
-    bool failed;
-    __asm__ volatile("call vmx_enter"
-                     : "=@ccc"(failed), "+D"(v)
-                     :
-                     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "r12", "r13",
-                       "r14", "r15", "memory");
-    if (UNLIKELY(failed)) {
+static inline __attribute__((always_inline)) void vmx_run(struct vcpu *v, struct vmexit *x) {
+    if (UNLIKELY(!vmx_enter(v))) {
         x->kind = EXIT_ENTRY_FAILED;
-        return v;
+        return;
     }
     v->event.type = EVENT_NONE;
     uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
@@ -114,7 +112,6 @@ static inline __attribute__((always_inline)) struct vcpu *vmx_run(struct vcpu *v
     } else if (r.needs != 0) {
         vmx_read_details(v, r.needs, reason, x);
     }
-    return v;
 }
 
 /* An instruction that is done ends RF; one in the middle of its repetitions does not. */

@@ -30,6 +30,21 @@ _Static_assert(VMCS_CODE_HOST_RSP == 0x6c14, "used in enter.S");
 _Static_assert(offsetof(struct vcpu, regs) == 0 && offsetof(struct vcpu, host_stack) == 0x80,
                "used in enter.S");
 
+/*
+ * enter.S: runs the guest of a context, a struct vcpu or its second context. False if the entry
+ * instruction itself failed and no guest ran. Registers go in and out through the context, and the
+ * run clobbers all of ours but the one that holds it: so it need not wait in memory.
+ */
+static inline __attribute__((always_inline)) bool vmx_enter(void *context) {
+    bool failed;
+    __asm__ volatile("call vmx_enter_context"
+                     : "=@ccc"(failed)
+                     : "b"(context)
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12",
+                       "r13", "r14", "r15", "memory");
+    return !failed;
+}
+
 /* enter.S: where the CPU goes at an exit; and with MITIGATE_PBRSB, MITIGATE_BHB_LOOP. */
 void vmx_exit_entry(void);
 void vmx_exit_entry_pbrsb(void);
@@ -58,7 +73,7 @@ enum status vmx_cpu_on(void);
 void vmx_end_shadow(struct vcpu *v);
 const char *vmx_refusal(struct vcpu *v);
 bool vmx_make_enterable(struct vcpu *v);
-/* The only call of vmx_enter for guests, so that its stack depth does not vary: see enter.S. */
+/* The only call of vmx_enter() for guests, so that its stack depth does not vary: see enter.S. */
 void vmx_loop(struct vcpu *v);
 
 /* compartment.c, of struct hvm_ops. */
