@@ -266,6 +266,8 @@ static const struct schema_choice types[] = {{"linux", BULKHEAD_KERNEL_LINUX},
                                              {"elf", BULKHEAD_KERNEL_ELF},
                                              {"flat", BULKHEAD_KERNEL_FLAT},
                                              {NULL, 0}};
+static const struct schema_choice keyboards[] = {
+    {"us", KEYBOARD_US}, {"de", KEYBOARD_DE}, {"uk", KEYBOARD_UK}, {NULL, 0}};
 static const struct schema_choice mitigations[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
 static const struct schema_choice starts[] = {{"auto", 1}, {"manual", 0}, {NULL, 0}};
 static const struct schema_choice crashes[] = {
@@ -290,6 +292,10 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "\"ctrl-\" and one of a-z ] \\\\ ^ _ but for h, i, j, m, q, s",
      "The key of the console that is Bulkhead's own: it comes before the number of a view. Ctrl-] is "
      "telnet's as well: who comes by telnet may want another."},
+    {"keyboard", read_choice, keyboards, HYPERVISOR(keyboard), "us", "de",
+     "\"us\", \"de\" or \"uk\"",
+     "What is printed on the keys of the machine's own keyboard. A terminal on the serial line knows "
+     "its own."},
     {"mitigations", read_choice, mitigations, HYPERVISOR(mitigate), "auto", "auto",
      "\"auto\" or \"off\"",
      "Whether Bulkhead does what this CPU needs to keep speculation from leaking one guest's data "

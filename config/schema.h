@@ -50,6 +50,6 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 19
+#define SCHEMA_KEYS 20
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The local APIC of each host CPU: mode (x2APIC wherever the CPU has it), messages between CPUs,
- * and the one hardware timer that plat_timer_set(), the polled UART and the console's later work
+ * and the one hardware timer that plat_timer_set(), the consoles' devices and their later work
  * share. Each CPU touches its own. Sources: Intel SDM "Advanced Programmable Interrupt Controller
  * (APIC)", "Extended XAPIC (x2APIC)".
  */
@@ -38,7 +38,6 @@ enum apic_register {
 #define XAPIC_ID_MAX       0xfeu    /* 0xff is all of them */
 #define ICR_WAIT           1000000u /* reads of a stuck ICR before we send all the same */
 #define CALIBRATION_US     2000u
-#define SERIAL_POLL_US     2000u /* 16 bytes at 115200 baud take 1.4 ms */
 
 static SEALED bool x2apic;
 SEALED hpa_t apic_page;
@@ -156,14 +155,14 @@ static void apic_arm_host(struct cpu *cpu) {
     apic_arm(cpu);
 }
 
-static uint64_t apic_poll_ticks(void) {
-    return mul_div_u64(SERIAL_POLL_US, plat_tsc_hz(), 1000000);
-}
-
-void apic_poll_serial(void) {
+void apic_poll(uint32_t us) {
     struct cpu *cpu = cpu_current();
-    cpu->poll_deadline = plat_tsc() + apic_poll_ticks();
-    apic_arm_host(cpu);
+    uint64_t ticks = mul_div_u64(us, plat_tsc_hz(), 1000000);
+    if (cpu->poll_ticks == 0 || ticks < cpu->poll_ticks) {
+        cpu->poll_ticks = ticks;
+        cpu->poll_deadline = plat_tsc() + ticks;
+        apic_arm_host(cpu);
+    }
 }
 
 void plat_console_timer_set(uint64_t tsc_deadline) {
@@ -187,8 +186,8 @@ static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_
         cpu->console_deadline = 0;
     }
     if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
-        due |= DUE_SERIAL;
-        cpu->poll_deadline = now + apic_poll_ticks();
+        due |= DUE_POLL;
+        cpu->poll_deadline = now + cpu->poll_ticks;
     }
     apic_set_host_deadline(cpu);
     return due;

@@ -90,11 +90,11 @@ void apic_init_timer(void);          /* each CPU, after clock_init() */
 /* To a CPU that the xAPIC cannot name, nothing. */
 void apic_send(uint32_t apic_id, uint32_t command);
 void apic_end_interrupt(void);
-/* Of this CPU's deadlines, those that have passed: they are taken back, but for the UART's. */
-enum apic_due { DUE_SERIAL = BIT32(0), DUE_CONSOLE = BIT32(1), DUE_GUEST = BIT32(2) };
+/* Of this CPU's deadlines, those that have passed: they are taken back, but for DUE_POLL. */
+enum apic_due { DUE_POLL = BIT32(0), DUE_CONSOLE = BIT32(1), DUE_GUEST = BIT32(2) };
 unsigned apic_timer_due(void);
-/* DUE_SERIAL is to come on this CPU every few milliseconds, for an UART without interrupts. */
-void apic_poll_serial(void);
+/* DUE_POLL is to come on this CPU every us microseconds, or more often if another one asked. */
+void apic_poll(uint32_t us);
 /* Commands; ASSERT alone sends the vector that is added to it. */
 #define ICR_NMI     0x400u
 #define ICR_INIT    0x500u
@@ -109,6 +109,7 @@ bool ioapic_route_isa(unsigned irq, uint8_t vector); /* to this CPU; false = the
 /* consoles.c */
 void consoles_choose_cpu(void); /* once the machine is divided */
 void consoles_serve(void);      /* each CPU, after that: the one that was chosen does */
+void consoles_poll(void);       /* there, every few milliseconds */
 
 /* pci.c */
 void pci_stop_masters(void); /* before memory that devices may write to is given away */
@@ -151,6 +152,7 @@ void mitigate_clear(void);       /* after anything that may be another guest's w
 void serial_init(uint16_t port); /* 0 = none */
 void serial_init_interrupts(void);
 void serial_interrupt(void);
+void serial_poll(void);
 void serial_write_polled(const char *text); /* waits, takes no lock; lines end "\r\n" */
 /* Waits until what the console layer holds is out, while no interrupt moves it on: at start, and as
  * the last act of a panic, where it may hang on a lock. */

@@ -28,3 +28,8 @@ void consoles_serve(void) {
         keyboard_init();
     }
 }
+
+void consoles_poll(void) {
+    serial_poll();
+    keyboard_interrupt();
+}

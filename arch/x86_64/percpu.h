@@ -43,7 +43,8 @@ struct cpu {
     bool online;                     /* set by the CPU itself: up, and waiting or working */
     bool interrupted;                /* a handler ran, and what it left is not cleared yet */
     uint64_t timer_deadline;         /* host TSC, 0 = none; plat_timer_set() */
-    uint64_t poll_deadline; /* host TSC of the next look at an UART without interrupts, 0 = none */
+    uint64_t poll_deadline;    /* host TSC of the next look at the consoles' devices, 0 = none */
+    uint64_t poll_ticks;       /* from one to the next */
     uint64_t console_deadline; /* the same; plat_console_timer_set() */
     uint64_t host_deadline;    /* the earlier of these two */
 

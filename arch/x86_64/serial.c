@@ -12,7 +12,8 @@
 #define WAIT_READS      100000u /* a byte takes 87 us, a port read about 1 */
 #define DRAIN_BURSTS    4096u
 #define FIFO_SIZE       16u
-#define RECEIVE_MAX     64u /* bytes taken in one go */
+#define POLL_US         2000u /* 16 bytes at 115200 baud take 1.4 ms */
+#define RECEIVE_MAX     64u   /* bytes taken in one go */
 
 static SEALED uint16_t base;
 static bool by_interrupts, transmit_wanted;
@@ -69,7 +70,7 @@ void serial_init_interrupts(void) {
     lock_release(&lock);
     if (base != 0 && !by_interrupts) {
         log_info("serial port %#x: no interrupt, looking at it every 2 ms", base);
-        apic_poll_serial();
+        apic_poll(POLL_US);
     }
 }
 
@@ -121,6 +122,12 @@ void serial_interrupt(void) {
         hv_console_overrun();
     }
     serial_transmit();
+}
+
+void serial_poll(void) {
+    if (base != 0 && !by_interrupts) {
+        serial_interrupt();
+    }
 }
 
 void serial_drain_console(void) {

@@ -18,8 +18,8 @@ static void trap_timer_interrupt(void) {
     if (LIKELY(due == DUE_GUEST)) {
         return;
     }
-    if ((due & DUE_SERIAL) != 0) {
-        serial_interrupt();
+    if ((due & DUE_POLL) != 0) {
+        consoles_poll();
     }
     if ((due & DUE_CONSOLE) != 0) {
         hv_console_work();

@@ -9,6 +9,7 @@
 #include "hv/monitor/audit_vm.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
+#include "hv/monitor/keys.h"
 #include "hv/vm/plat.h"
 
 static struct vm_public start_vms[CONFIG_MAX_GUESTS];
@@ -80,6 +81,7 @@ void hv_start(const struct boot_info *info) {
     }
     start_log_partition(info->plan);
     policy_print();
+    keys_init(info->config.keyboard);
     command_init(start_vms, info->plan->vm_count);
     start_consoles(info->plan);
     if ((info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2)) == 0) {

@@ -28,6 +28,7 @@ struct cpu_set {
 
 enum config_on_crash { ON_CRASH_RESTART, ON_CRASH_STOP, ON_CRASH_HALT };
 enum config_on_violation { ON_VIOLATION_DENY, ON_VIOLATION_STOP };
+enum config_keyboard { KEYBOARD_US, KEYBOARD_DE, KEYBOARD_UK };
 
 struct config_guest {
     char name[CONFIG_NAME_SIZE];
@@ -54,6 +55,7 @@ struct config {
     enum log_level log_level;
     bool log_wall_clock;         /* lines of the log carry date and time */
     uint8_t escape_key;          /* the control character that is Bulkhead's own */
+    uint8_t keyboard;            /* enum config_keyboard: what is printed on its keys */
     bool mitigate;               /* the CPU's flaws are to be made up for */
     uint8_t stick_id[UUID_SIZE]; /* zero = that of the partition, see struct boot_info */
     uint32_t guest_count;

@@ -122,7 +122,10 @@ struct boot_info;
 void hv_start(const struct boot_info *info);
 NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
-void hv_console_input(uint8_t byte); /* from the UART or the keyboard */
-void hv_console_writable(void);      /* the UART has room again, or time to look at it */
-void hv_console_overrun(void);       /* the UART has lost what was typed */
-void hv_console_work(void);          /* as plat_console_timer_set() and plat_console_call() say */
+void hv_console_input(uint8_t byte); /* from the UART, or what a key sends */
+/* A key of a keyboard, as USB's "Keyboard/Keypad Page" numbers it; again while it repeats. On the
+ * one CPU that serves the consoles. */
+void hv_console_key(uint8_t key, bool pressed);
+void hv_console_writable(void); /* the UART has room again, or time to look at it */
+void hv_console_overrun(void);  /* the UART has lost what was typed */
+void hv_console_work(void);     /* as plat_console_timer_set() and plat_console_call() say */
