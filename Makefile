@@ -64,18 +64,18 @@ ELF_LINK = $(CC) -nostdlib -static-pie -Wl,-T,linker.ld -Wl,--gc-sections -Wl,-z
 $(ELF): $(ELF_OBJ) linker.ld
 	$(ELF_LINK) -o $@ $(ELF_OBJ) $(ELF_COVERAGE)
 
-# What each guest starts with (guests/firmware), its DSDT compiled from ASL; arch/x86_64/blob.S embeds
-# it, and the font on the screen.
+# What each guest starts with (guests/firmware), and its DSDT, compiled from ASL: the guests' compartments carry both.
 
 IASL ?= iasl
 FIRMWARE     := $(BUILD)/guests/firmware
-FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start main load linux multiboot elf acpi legacy smbios dsdt bios)
+FIRMWARE_OBJ := $(patsubst %,$(BUILD)/obj/guests/firmware/%.o,start bios)
+LOADER_BLOBS := $(BUILD)/dsdt.aml $(FIRMWARE).bin
 
-$(BUILD)/dsdt.aml: guests/firmware/dsdt.asl
+$(BUILD)/dsdt.aml: hv/compartment/load/dsdt.asl
 	@mkdir -p $(@D)
 	$(IASL) -vs -we -vi -p $(@:.aml=) $< >$(@:.aml=.log) 2>&1 || { cat $(@:.aml=.log); exit 1; }
 
-$(BUILD)/obj/guests/firmware/dsdt.o $(BUILD)/host/guests/firmware/dsdt.o: $(BUILD)/dsdt.aml
+$(BUILD)/compartment/hv/compartment/load/blobs.o $(BUILD)/host/hv/compartment/load/blobs.o: $(LOADER_BLOBS)
 
 $(FIRMWARE).elf: $(FIRMWARE_OBJ) guests/firmware/firmware.lds
 	@mkdir -p $(@D)
@@ -88,7 +88,8 @@ $(FIRMWARE).bin: $(FIRMWARE).elf
 # The guests' compartments: a program of its own, which knows nothing of the core but hv/abi/compartment.h.
 
 COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/entry/*.c hv/compartment/load/*.c))
-COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) $(BUILD)/compartment/hv/compartment/entry/start.o
+COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) \
+    $(patsubst %,$(BUILD)/compartment/%.o,hv/compartment/entry/start hv/compartment/load/blobs arch/x86_64/string)
 
 COMPARTMENT_LINK = $(CC) -nostdlib -static -Wl,-T,hv/compartment/compartment.lds -Wl,--build-id=none -Wl,--gc-sections \
                    -Wl,-z,noexecstack -Wl,--fatal-warnings
@@ -107,7 +108,7 @@ $(BUILD)/compartment.elf: $(COMPARTMENT_OBJ) hv/compartment/compartment.lds
 $(BUILD)/compartment.bin: $(BUILD)/compartment.elf
 	$(OBJCOPY) -O binary $< $@
 
-$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf $(FIRMWARE).bin $(BUILD)/compartment.bin
+$(BUILD)/obj/arch/x86_64/blob.o: $(BUILD)/font.psf $(BUILD)/compartment.bin
 
 # The EFI application (gnu-efi) with the hypervisor inside, and the USB stick.
 
@@ -169,7 +170,7 @@ $(BACKDOOR)/compartment.elf: $(BUILD)/compartment/tests/backdoor/main.o hv/compa
 	$(COMPARTMENT_LINK) -o $@ $(filter %.o,$^)
 $(BACKDOOR)/compartment.bin: $(BACKDOOR)/compartment.elf
 	$(OBJCOPY) -O binary $< $@
-$(BACKDOOR)/core_blob.o: arch/x86_64/blob.S $(BACKDOOR)/compartment.bin $(BUILD)/font.psf $(FIRMWARE).bin
+$(BACKDOOR)/core_blob.o: arch/x86_64/blob.S $(BACKDOOR)/compartment.bin $(BUILD)/font.psf
 	$(CC) -I$(BACKDOOR) $(ASFLAGS) -c $< -o $@
 $(BACKDOOR)/bulkhead.elf: $(BACKDOOR)/core_blob.o $(filter-out %/x86_64/blob.o,$(ELF_OBJ)) linker.ld
 	$(ELF_LINK) -o $@ $(filter %.o,$^)
@@ -451,12 +452,8 @@ $(BUILD)/unit/test_audit_policy $(BUILD)/unit/test_audit_vm: $(patsubst %,$(BUIL
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 
-# So is the guests' firmware, but for its entry and its own memcpy.
-LOADERS := $(patsubst %,$(BUILD)/host/guests/firmware/%.o,load linux multiboot elf)
-$(BUILD)/unit/test_linux $(BUILD)/unit/test_multiboot: $(LOADERS)
-$(BUILD)/unit/test_multiboot: $(BUILD)/host/guests/firmware/legacy.o
-$(BUILD)/unit/test_smbios: $(BUILD)/host/guests/firmware/smbios.o
-$(BUILD)/unit/test_acpi: $(addprefix $(BUILD)/host/guests/firmware/,acpi.o dsdt.o)
+# What the loader carries along, the same bytes as well.
+$(patsubst %,$(BUILD)/unit/test_%,load linux multiboot smbios acpi): $(BUILD)/host/hv/compartment/load/blobs.o
 
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis

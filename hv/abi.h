@@ -50,16 +50,15 @@
 #define HYPERCALL_UNKNOWN  0xffffffffffffffff
 
 /*
- * Start: all memory is zero but for the firmware (guests/firmware, its last bytes are the reset
- * vector), struct bulkhead_start and the files that it names; the CPU is in real mode at F000:FFF0.
- * The files lie at the top of low RAM, the initrd above the kernel, below them at least the first
- * MiB, above them BULKHEAD_TABLES_SIZE bytes for the firmware's ACPI tables.
+ * Start: the hypervisor copies struct bulkhead_start and the files that it names into memory that
+ * is zero. The files lie at the top of low RAM, the initrd above the kernel, below them at least
+ * the first MiB, above them BULKHEAD_TABLES_SIZE bytes for ACPI tables. The VM's compartment moves
+ * the kernel to where it runs and writes tables and firmware, whose last bytes are the reset
+ * vector; there the CPU starts, in real mode at F000:FFF0.
  */
-#define BULKHEAD_FIRMWARE_GPA  0xf8000u
-#define BULKHEAD_FIRMWARE_SIZE 0x8000u
-#define BULKHEAD_TABLES_SIZE   0x10000u
-#define BULKHEAD_START_GPA     0xe1000u
-#define BULKHEAD_START_MAGIC   0x7472617453646842 /* "BhdStart" */
+#define BULKHEAD_TABLES_SIZE 0x10000u
+#define BULKHEAD_START_GPA   0xe1000u
+#define BULKHEAD_START_MAGIC 0x7472617453646842 /* "BhdStart" */
 
 /*
  * Where the firmware tells that the BIOS was called, which guests do not have: 32 bits are written,
@@ -94,7 +93,7 @@ struct bulkhead_start {
     struct bulkhead_piece kernel, initrd;
     struct bulkhead_piece cmdline, initrd_path; /* a NUL follows the text and is not counted */
     uint64_t kernel_type;                       /* enum bulkhead_kernel */
-    /* From the firmware: entries {u64 base, size; u32 type} as in E820, packed; ACPI's root. */
+    /* From the compartment: entries {u64 base, size; u32 type} as in E820, packed; ACPI's root. */
     struct bulkhead_piece memory_map;
     uint64_t rsdp;
     /* Who the guest is, also in its SMBIOS: texts as above, and a UUID as it is written. */

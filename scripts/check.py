@@ -35,7 +35,10 @@ ROOMS = {
 }
 # arch/x86_64/vendor.c chooses between the vendors; nothing else there may know them.
 # hv/exit/upcall*.c are the only way from the core to what emulates, hv/vm/devices.c that to the devices.
+# The guests' firmware reads what the loader leaves it: numbers, and no code.
 EXTRA = {
+    "guests/firmware/bios.S": ["hv/compartment/load"],
+    "guests/firmware/start.S": ["hv/compartment/load"],
     "arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"],
     "hv/exit/upcall.c": ["hv/compartment/emulate"],
     "hv/exit/upcall_code.c": ["hv/compartment/emulate"],

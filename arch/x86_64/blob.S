@@ -2,8 +2,7 @@
 /*
  * What the hypervisor carries along, see the Makefile: the console's font, 256 glyphs of 16 bytes,
  * which follow four bytes of header in the PSF 1 file, and behind them the code points of each (read
- * by screen.c only); the guests' firmware; and the
- * program of their compartments (both read by hv/vm only).
+ * by screen.c only); and the program of the guests' compartments (read by hv/vm only).
  */
     .section .rodata.font_glyphs, "a"
     .globl font_glyphs
@@ -23,8 +22,3 @@ font_codes_end:
 plat_compartment_image:
     .incbin "compartment.bin"
     .balign 4096
-
-    .section .rodata.plat_guest_firmware, "a"
-    .globl plat_guest_firmware
-plat_guest_firmware:
-    .incbin "guests/firmware.bin", 0, 0x8000 /* BULKHEAD_FIRMWARE_SIZE */

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the real-mode interrupt table leads to: there is no BIOS, and whoever calls one shall hear so
- * and go on. Each of the 256 vectors has an entry of four bytes here; legacy.c writes the table. A
- * call is told to the hypervisor, which counts it, then answered as a BIOS answers for what it does
- * not have. Hardware interrupts that nobody handles are ended at the 8259s. Runs on the caller's
- * stack, of which it takes 40 bytes; keeps all registers but the answer.
+ * and go on. Each of the 256 vectors has an entry of four bytes here; the loader writes the table.
+ * A call is told to the hypervisor, which counts it, then answered as a BIOS answers for what it
+ * does not have. Hardware interrupts that nobody handles are ended at the 8259s. Runs on the
+ * caller's stack, of which it takes 40 bytes; keeps all registers but the answer.
  * Sources: IBM PC AT Technical Reference "System BIOS"; Intel 8259A data sheet "End of Interrupt".
  */
+#include "hv/compartment/load/layout.h"
+
 #define SEGMENT          0xf0000
-#define ENTRY_SIZE       4
 #define CALL_SIZE        3
 #define BIOS_PORT        0x610  /* BULKHEAD_BIOS_PORT */
 
@@ -32,14 +33,12 @@
 #define NOT_SUPPORTED    0x86   /* INT 15h and others */
 #define BAD_COMMAND      0x01   /* INT 13h */
 
-        .section .rodata, "a"
+        .section .entries, "ax" /* FIRMWARE_GPA */
         .code16
-        .globl  bios_entries
-        .balign ENTRY_SIZE
 bios_entries:
-        .rept   256
+        .rept   BIOS_VECTORS
         callw   bios_common
-        .balign ENTRY_SIZE, 0x90
+        .balign BIOS_ENTRY_SIZE, 0x90
         .endr
 
         .text

@@ -25,6 +25,17 @@ enum load_status {
     LOAD_NO_ANSWER,
     LOAD_DONE,
     LOAD_MORE, /* there is more to be moved: the same upcall again */
+    LOAD_UNKNOWN_FORM,
+    LOAD_UNKNOWN_KIND,
+    LOAD_NO_LINUX,
+    LOAD_NO_ROOM,
+    LOAD_LONG_LINE,
+    LOAD_NO_ELF,
+    LOAD_OUTSIDE,
+    LOAD_OVERLAP,
+    LOAD_NO_HEADER,
+    LOAD_NO_SCREEN,
+    LOAD_NO_MULTIBOOT,
     LOAD_STATUSES
 };
 

@@ -22,6 +22,21 @@ static const uint32_t load_leaves[LOAD_LEAVES] = {
     [LOAD_LEAF_TIMING] = BULKHEAD_CPUID_TIMING,
 };
 
+/* What is wrong with a kernel, as in "the kernel WHAT". */
+static const char *const load_faults[LOAD_STATUSES] = {
+    [LOAD_UNKNOWN_FORM] = "was handed over in a form that its compartment does not know",
+    [LOAD_UNKNOWN_KIND] = "is of no kind that its compartment knows",
+    [LOAD_NO_LINUX] = "is no complete bzImage of boot protocol 2.02 or later",
+    [LOAD_NO_ROOM] = "and its initrd do not fit into memory",
+    [LOAD_LONG_LINE] = "takes no command line of this length",
+    [LOAD_NO_ELF] = "is no complete 64-bit x86 ELF executable",
+    [LOAD_OUTSIDE] = "wants to lie outside of memory, or above its file",
+    [LOAD_OVERLAP] = "has segments that overlap",
+    [LOAD_NO_HEADER] = "has no Multiboot header",
+    [LOAD_NO_SCREEN] = "asks for a video mode or more, which this machine has not",
+    [LOAD_NO_MULTIBOOT] = "is no complete Multiboot kernel",
+};
+
 /* More calls than all memory written twice takes are not for the guest's good. */
 #define CALLS_MOST(ram) (2 * (ram) / LOAD_PIECE + 64)
 
@@ -32,27 +47,43 @@ static void load_tell_cpuid(struct vcpu *v) {
     }
 }
 
+/* What the compartment has answered at last. */
+static void load_tell(struct vcpu *v, const struct vmexit *x, uint32_t status) {
+    if (status == LOAD_MORE) {
+        compartment_refuse(v, x, "does not get done");
+    } else if (status >= LOAD_STATUSES || load_faults[status] == NULL) {
+        compartment_refuse(v, x, "has no answer that means something");
+    } else {
+        vm_log(v->vm, LOG_WARN, "cannot be started: the kernel %s", load_faults[status]);
+        vm_leave(v->vm, LEAVE_CRASH, "its kernel cannot be started");
+    }
+}
+
+/* One upcall; LOAD_NO_ANSWER if the VM is leaving. */
+static uint32_t load_ask(struct vcpu *v, const struct vmexit *x) {
+    struct exchange_load *e = &v->exchange->load;
+
+    plat_take_interrupts();
+    vm_take_orders(v->vm);
+    if (v->vm->leave != LEAVE_NONE) {
+        return LOAD_NO_ANSWER;
+    }
+    plat_clear_traces();
+    e->status = LOAD_NO_ANSWER;
+    return compartment_upcall(v, x, UPCALL_LOAD) ? __atomic_load_n(&e->status, __ATOMIC_RELAXED)
+                                                 : (uint32_t)LOAD_NO_ANSWER;
+}
+
 bool load_guest(struct vcpu *v) {
-    struct vm *vm = v->vm;
     const struct vmexit none = {.kind = EXIT_UNKNOWN};
     uint32_t status = LOAD_MORE;
 
     load_tell_cpuid(v);
-    for (uint64_t calls = CALLS_MOST(vm->low_ram); calls > 0 && status == LOAD_MORE; calls--) {
-        plat_take_interrupts();
-        vm_take_orders(vm);
-        if (vm->leave != LEAVE_NONE) {
-            return false;
-        }
-        plat_clear_traces();
-        v->exchange->load.status = LOAD_NO_ANSWER;
-        if (!compartment_upcall(v, &none, UPCALL_LOAD)) {
-            return false;
-        }
-        status = __atomic_load_n(&v->exchange->load.status, __ATOMIC_RELAXED);
+    for (uint64_t calls = CALLS_MOST(v->vm->low_ram); calls > 0 && status == LOAD_MORE; calls--) {
+        status = load_ask(v, &none);
     }
-    if (status != LOAD_DONE) {
-        compartment_refuse(v, &none, status == LOAD_MORE ? "does not get done" : "has no answer");
+    if (status != LOAD_DONE && v->vm->leave == LEAVE_NONE) {
+        load_tell(v, &none, status);
     }
     return status == LOAD_DONE;
 }

@@ -69,9 +69,6 @@ void plat_seal(void);
 const void *plat_window_open(hpa_t at, uint64_t size);
 void plat_window_close(const void *window, uint64_t size);
 
-/* What each guest starts with: BULKHEAD_FIRMWARE_SIZE bytes, see hv/abi.h. */
-extern const uint8_t plat_guest_firmware[];
-
 /* What each VM's hardware runs on: see hv/abi/compartment.h. At a page's begin. */
 extern const uint8_t plat_compartment_image[];
 

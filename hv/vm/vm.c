@@ -124,17 +124,8 @@ enum status vm_create(const struct plan_vm *plan, struct vm_public *public, stru
     return s;
 }
 
-/* Host interrupts are taken in between: a file may have gigabytes. */
-static enum status vm_load_piece(struct vm *vm, uint64_t gpa, const uint8_t *from, uint64_t size) {
-    enum status s = STATUS_OK;
-    for (uint64_t done = 0; s == STATUS_OK && done < size; done += VM_PIECE) {
-        s = gmem_write(&vm->mem, GPA(gpa + done), from + done, min_u64(size - done, VM_PIECE));
-        plat_take_interrupts();
-    }
-    return s;
-}
-
-/* A file of boot/'s, which is mapped for that moment. */
+/* A file of boot/'s, which is mapped for that moment. Host interrupts are taken in between: it may
+ * have gigabytes. */
 static enum status vm_load_file(struct vm *vm, uint64_t gpa, hpa_t from, uint64_t size) {
     enum status s = STATUS_OK;
     for (uint64_t done = 0; s == STATUS_OK && done < size; done += PLAT_WINDOW_SIZE) {
@@ -147,23 +138,23 @@ static enum status vm_load_file(struct vm *vm, uint64_t gpa, hpa_t from, uint64_
     return s;
 }
 
-/* Texts behind struct bulkhead_start, each with its NUL. */
+/* Texts behind struct bulkhead_start, each with its NUL; the command line may grow. */
 static enum status vm_load_texts(struct vm *vm, struct bulkhead_start *start) {
     const struct config_guest *config = vm->plan->config;
     const struct {
         const char *text;
         struct bulkhead_piece *piece;
     } texts[] = {
-        {config->initrd, &start->initrd_path},  {config->cmdline, &start->cmdline},
-        {config->name, &start->name},           {vm->plan->serial, &start->serial},
-        {config->asset_tag, &start->asset_tag},
+        {config->initrd, &start->initrd_path}, {config->name, &start->name},
+        {vm->plan->serial, &start->serial},    {config->asset_tag, &start->asset_tag},
+        {config->cmdline, &start->cmdline},
     };
     uint64_t gpa = BULKHEAD_START_GPA + sizeof(*start);
     enum status s = STATUS_OK;
     for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(texts); i++) {
         uint64_t size = strlen(texts[i].text);
         *texts[i].piece = (struct bulkhead_piece){gpa, size};
-        s = vm_load_piece(vm, gpa, (const uint8_t *)texts[i].text, size + 1);
+        s = gmem_write(&vm->mem, GPA(gpa), texts[i].text, size + 1);
         gpa += size + 1;
     }
     return s;
@@ -192,22 +183,12 @@ enum status vm_load(struct vm *vm) {
     uint64_t top = vm->low_ram - BULKHEAD_TABLES_SIZE;
     start.initrd.gpa = vm_place_below(top, start.initrd.size);
     start.kernel.gpa = vm_place_below(start.initrd.gpa, kernel->size);
-    const struct {
-        uint64_t gpa;
-        const void *from;
-        uint64_t size;
-    } copies[] = {
-        {BULKHEAD_FIRMWARE_GPA, plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE},
-        {BULKHEAD_START_GPA, &start, sizeof(start)},
-    };
     if (s == STATUS_OK) {
         s = vm_load_file(vm, start.kernel.gpa, kernel->base, kernel->size);
     }
     if (s == STATUS_OK && initrd != NULL) {
         s = vm_load_file(vm, start.initrd.gpa, initrd->base, initrd->size);
     }
-    for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(copies); i++) {
-        s = vm_load_piece(vm, copies[i].gpa, copies[i].from, copies[i].size);
-    }
-    return s;
+    return s != STATUS_OK ? s
+                          : gmem_write(&vm->mem, GPA(BULKHEAD_START_GPA), &start, sizeof(start));
 }

@@ -33,10 +33,6 @@ static void (*fake_on_timer_set)(void), (*fake_on_reset)(void); /* what happens 
 static char fake_console[4096];
 static size_t fake_console_length;
 
-/* Any bytes will do: nobody runs them. */
-const uint8_t plat_guest_firmware[BULKHEAD_FIRMWARE_SIZE] = {0xfa, [0x1000] = 0x42,
-                                                             [BULKHEAD_FIRMWARE_SIZE - 1] = 0xea};
-
 /* A header, and one page each of code, constants, data and zeroes; the data begins with 42h. */
 #define FAKE_PROGRAM_DATA 0x2000
 const uint8_t plat_compartment_image[0x3000] ALIGNED(PAGE_SIZE) = {'c',
@@ -254,9 +250,10 @@ static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
     fake_compartment_runs++;
     x->kind = EXIT_HYPERCALL;
     v->compartment.regs[X86_RAX] = CORE_DONE;
-    v->exchange->load.status = LOAD_DONE;
     if (fake_compartment_end != NULL) {
         fake_compartment_end(v, x, fake_compartment_runs);
+    } else {
+        v->exchange->load.status = LOAD_DONE;
     }
 }
 static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ACPI tables that the guests' firmware writes: found from the RSDP, summed, compared with the
+ * The ACPI tables that the loader writes: found from the RSDP, summed, compared with the
  * devices of hv/compartment/dev, and read by iasl as by an independent eye.
  */
 #include <unistd.h>
 
-#include "guests/firmware/firmware.h"
 #include "hv/compartment/dev/platform.h"
+#include "hv/compartment/load/start.h"
 #include "hv/vm/lapic.h"
 #include "tests/unit/test.h"
 
@@ -32,7 +32,8 @@ static uint8_t sum(const uint8_t *at, uint64_t n) {
 static const uint8_t *write_tables(uint32_t cpus) {
     free(ram);
     ram = calloc(1, RAM);
-    acpi_write_tables(ram, BASE, cpus);
+    struct load load = {.low.at = ram, .start = {.rsdp = BASE, .vcpu_count = cpus}};
+    acpi_write_tables(&load);
     return ram + BASE;
 }
 

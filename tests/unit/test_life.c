@@ -723,6 +723,144 @@ TEST(a_kill_ends_the_scrubbing) {
     CHECK_TOLD("stopped by the operator\n");
 }
 
+/* ---- its compartment loads it ---- */
+
+static uint32_t answers[8]; /* the last one for ever */
+static unsigned asked;
+
+static void answer(struct vcpu *v, struct vmexit *x, unsigned n) {
+    (void)x;
+    (void)n;
+    CHECK_U64(v->exchange->upcall, UPCALL_LOAD);
+    CHECK_U64(v->exchange->load.status, LOAD_NO_ANSWER);
+    CHECK_U64(fake_public.state, VM_STARTING);
+    v->exchange->load.status = answers[min_u64(asked, ARRAY_SIZE(answers) - 1)];
+    asked++;
+}
+
+/* A start whose compartment gives these answers, and the last one ever again. */
+static void start_with(const uint32_t *some, unsigned count) {
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
+        answers[i] = some[i < count ? i : count - 1];
+    }
+    asked = 0;
+    fake_config.on_crash = ON_CRASH_STOP;
+    fake_compartment_end = answer;
+    guest = power_off;
+    start();
+    life_step(v0);
+    fake_compartment_end = NULL;
+}
+
+TEST(it_is_asked_until_it_is_done) {
+    const uint32_t some[] = {LOAD_MORE, LOAD_MORE, LOAD_MORE, LOAD_DONE};
+    fake_interrupts_taken = fake_traces_cleared = 0;
+    start_with(some, ARRAY_SIZE(some));
+    CHECK_U64(asked, 4);
+    CHECK_U64(runs, 1);
+    CHECK_U64(fake_public.state, VM_OFF);
+    CHECK(fake_interrupts_taken >= 4);
+    CHECK_U64(fake_traces_cleared, 4); /* orders may have written the log */
+}
+
+TEST(it_is_told_what_cpuid_says) {
+    const uint32_t some[] = {LOAD_DONE};
+    start_with(some, 1);
+    const struct exchange_load *e = &v0->exchange->load;
+    const uint32_t leaves[][2] = {{LOAD_LEAF_VENDOR, 0},
+                                  {LOAD_LEAF_MODEL, 1},
+                                  {LOAD_LEAF_BRAND, 0x80000002},
+                                  {LOAD_LEAF_BRAND + 1, 0x80000003},
+                                  {LOAD_LEAF_BRAND + 2, 0x80000004},
+                                  {LOAD_LEAF_TIMING, BULKHEAD_CPUID_TIMING}};
+    _Static_assert(ARRAY_SIZE(leaves) == LOAD_LEAVES, "one is missing");
+    for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+        const struct cpuid_entry *c = cpuid_find(&v0->cpuid, leaves[i][1], 0);
+        CHECK(memcmp(e->cpuid[leaves[i][0]], c->out, sizeof(c->out)) == 0);
+    }
+    CHECK_U64(e->cpuid[LOAD_LEAF_TIMING][0], FAKE_HZ / 1000);
+}
+
+TEST(a_kernel_that_cannot_be_started_is_a_crash) {
+    for (uint32_t status = LOAD_MORE + 1; status < LOAD_STATUSES; status++) {
+        const uint32_t some[] = {LOAD_MORE, status};
+        start_with(some, ARRAY_SIZE(some));
+        CHECK_U64(asked, 2);
+        CHECK_U64(runs, 0);
+        CHECK_U64(fake_public.state, VM_CRASHED);
+        CHECK_TOLD("fake: warning: cannot be started: the kernel ");
+        CHECK_U64(count_of("compartment failed"), 0);
+    }
+    CHECK_TOLD("the kernel is no complete Multiboot kernel\n");
+}
+
+TEST(an_answer_that_means_nothing_is_the_compartments_fault) {
+    const uint32_t statuses[] = {LOAD_NO_ANSWER, LOAD_STATUSES, UINT32_MAX};
+    for (size_t i = 0; i < ARRAY_SIZE(statuses); i++) {
+        start_with(&statuses[i], 1);
+        CHECK_U64(asked, 1);
+        CHECK_U64(runs, 0);
+        CHECK_U64(fake_public.state, VM_CRASHED);
+        CHECK_TOLD("its compartment has no answer that means something");
+        CHECK_TOLD("while it worked on its start\n");
+    }
+}
+
+/* 8 MiB written twice, a MiB at a time, and some. */
+TEST(more_has_an_end) {
+    const uint32_t some[] = {LOAD_MORE};
+    start_with(some, 1);
+    CHECK_U64(asked, 2 * 8 + 64);
+    CHECK_U64(runs, 0);
+    CHECK_U64(fake_public.state, VM_CRASHED);
+    CHECK_TOLD("its compartment does not get done");
+}
+
+static void other_waits(struct vcpu *v, struct vmexit *x, unsigned n) {
+    answer(v, x, n);
+    CHECK_U64(v1->duty, DUTY_NONE);
+}
+
+TEST(the_others_start_after_it) {
+    begin_two();
+    fake_ops.loop = run_two;
+    asked = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
+        answers[i] = i == 0 ? LOAD_MORE : LOAD_DONE;
+    }
+    fake_compartment_end = other_waits;
+    start();
+    life_step(v0);
+    fake_compartment_end = NULL;
+    CHECK_U64(asked, 2);
+    CHECK_U64(runs, 2);
+    CHECK_U64(v1->tsc_offset, v0->tsc_offset);
+}
+
+static void kill_the_start(struct vcpu *v, struct vmexit *x, unsigned n) {
+    answer(v, x, n);
+    if (asked == 2) {
+        CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
+    }
+}
+
+TEST(a_kill_ends_the_loading) {
+    begin();
+    asked = 0;
+    fake_compartment_end = kill_the_start;
+    for (unsigned i = 0; i < ARRAY_SIZE(answers); i++) {
+        answers[i] = LOAD_MORE;
+    }
+    start();
+    life_step(v0);
+    fake_compartment_end = NULL;
+    CHECK_U64(asked, 2);
+    CHECK_U64(runs, 0);
+    CHECK_U64(fake_public.state, VM_STOPPED);
+    CHECK_TOLD("stopped by the operator\n");
+}
+
 TEST_MAIN(T(what_a_request_does_in_each_state), T(what_a_state_may_become),
           T(a_queue_has_an_end_and_a_kill_is_always_heard), T(stop_and_start_in_one_breath),
           T(kill_and_start_in_one_breath), T(the_state_shown_is_the_state),
@@ -735,4 +873,8 @@ TEST_MAIN(T(what_a_request_does_in_each_state), T(what_a_state_may_become),
           T(a_restart_that_waits_can_be_called_off_or_hastened), T(crashes),
           T(a_crash_after_a_long_life_is_the_first), T(init_to_the_first_cpu_starts_the_vm_anew),
           T(a_guest_that_gives_up_has_crashed), T(memory_is_scrubbed_in_pieces),
-          T(the_cpus_of_a_large_guest_scrub_together), T(a_kill_ends_the_scrubbing))
+          T(the_cpus_of_a_large_guest_scrub_together), T(a_kill_ends_the_scrubbing),
+          T(it_is_asked_until_it_is_done), T(it_is_told_what_cpuid_says),
+          T(a_kernel_that_cannot_be_started_is_a_crash),
+          T(an_answer_that_means_nothing_is_the_compartments_fault), T(more_has_an_end),
+          T(the_others_start_after_it), T(a_kill_ends_the_loading))

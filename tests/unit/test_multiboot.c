@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guests' firmware starts kernels that are no Linux: Multiboot, ELF, flat; and what it leaves
- * below 1 MiB for those who search. In a buffer that stands for the guest's memory.
+ * The loader starts kernels that are no Linux: Multiboot, ELF, flat; and what it leaves below 1 MiB
+ * for those who search.
  */
-#include "guests/firmware/firmware.h"
-#include "tests/unit/test.h"
+#include "tests/unit/loading.h"
 
 #define RAM         (16 * MIB)
 #define FILE_SIZE   0x3000
@@ -12,41 +11,19 @@
 #define CMDLINE     "one two"
 #define INITRD_PATH "guests/module"
 
-static uint8_t *ram;
-static uint8_t file[FILE_SIZE];
-static struct bulkhead_start start;
+static uint8_t file[FILE_SIZE], initrd[INITRD_SIZE];
 static struct entry entry;
 
 static void put(unsigned at, uint64_t value, unsigned bytes) {
     memcpy(file + at, &value, bytes);
 }
 
-static uint64_t get(uint64_t gpa, unsigned bytes) {
-    return number_at(ram, gpa, bytes);
-}
-
 static void stage(uint64_t type) {
-    free(ram);
-    ram = calloc(1, RAM);
-    start =
-        (struct bulkhead_start){.magic = BULKHEAD_START_MAGIC,
-                                .size = sizeof(start),
-                                .vcpu_count = 1,
-                                .low_ram = RAM,
-                                .high_ram = 2 * MIB,
-                                .kernel.size = FILE_SIZE,
-                                .initrd.size = INITRD_SIZE,
-                                .initrd_path = {BULKHEAD_START_GPA + 0x100, strlen(INITRD_PATH)},
-                                .cmdline = {BULKHEAD_START_GPA + 0x200, strlen(CMDLINE)},
-                                .kernel_type = type};
-    start.initrd.gpa = ALIGN_DOWN(RAM - BULKHEAD_TABLES_SIZE - INITRD_SIZE, PAGE_SIZE);
-    start.kernel.gpa = ALIGN_DOWN(start.initrd.gpa - FILE_SIZE, PAGE_SIZE);
-    memcpy(ram + start.kernel.gpa, file, FILE_SIZE);
-    memset(ram + start.initrd.gpa, 0x77, INITRD_SIZE);
-    strcpy((char *)ram + start.cmdline.gpa, CMDLINE);
-    strcpy((char *)ram + start.initrd_path.gpa, INITRD_PATH);
-    map_write(ram, &start);
-    entry = (struct entry){.address = 0xa5a5};
+    memset(initrd, 0x77, sizeof(initrd));
+    stage_files(RAM, file, FILE_SIZE, initrd, INITRD_SIZE);
+    stage_texts(INITRD_PATH, CMDLINE);
+    start.high_ram = 2 * MIB;
+    start.kernel_type = type;
 }
 
 /* The place of program header i and of its fields, by class. */
@@ -93,27 +70,18 @@ static void put_multiboot(unsigned at, uint32_t flags) {
     put(at + 8, 0u - (0x1badb002u + flags), 4);
 }
 
-static void load(void) {
-    const char *why = kernel_load(ram, &start, 1000, &entry);
-    CHECK_STR(why != NULL ? why : "", "");
+static void load_it(void) {
+    CHECK_U64(run_load(), LOAD_DONE);
+    entry = entry_left();
 }
 
-static void check_refused(const char *words) {
-    uint8_t *before = malloc(RAM);
-    memcpy(before, ram, RAM);
-    const char *why = kernel_load(ram, &start, 0, &entry);
-    CHECK(why != NULL && strstr(why, words) != NULL);
-    CHECK_U64(entry.address, 0xa5a5);
-    CHECK(memcmp(before, ram, RAM) == 0);
-    free(before);
-}
-
-/* The two segments are there, the initrd as well, the rest from 1 MiB on is zero. */
+/* The two segments are there, the initrd as well, the rest from 1 MiB on is zero, up to the
+ * tables. */
 static void check_elf_memory(void) {
     CHECK(memcmp(ram + MIB, file + 0x1000, 0x800) == 0);
     CHECK(memcmp(ram + 2 * MIB, file + 0x1800, 0x1234) == 0);
     uint64_t bad = 0;
-    for (uint64_t at = MIB; at < RAM; at++) {
+    for (uint64_t at = MIB; at < RAM - BULKHEAD_TABLES_SIZE; at++) {
         bool expected =
             at - MIB < 0x800 || at - 2 * MIB < 0x1234 || at - start.initrd.gpa < INITRD_SIZE;
         bad += ram[at] != 0 && !expected;
@@ -125,9 +93,9 @@ static void check_elf_memory(void) {
 TEST(elf64) {
     make_elf(2);
     stage(BULKHEAD_KERNEL_ANY);
-    load();
+    load_it();
     CHECK_U64(entry.address, MIB + 0x10);
-    CHECK_U64(entry.protected_mode, 0);
+    CHECK_U64(entry.mode, MODE_LONG);
     CHECK_U64(entry.edi, BULKHEAD_START_GPA);
     CHECK_U64(entry.eax | entry.ebx | entry.esi, 0);
     check_elf_memory();
@@ -139,7 +107,7 @@ TEST(elf64_entry_is_physical) {
     put_segment(2, 0, 0xffffffff80000000, MIB, 0x1000, 0x800, 0x800);
     put(24, 0xffffffff80000123, 8);
     stage(BULKHEAD_KERNEL_ELF);
-    load();
+    load_it();
     CHECK_U64(entry.address, MIB + 0x123);
 }
 
@@ -148,40 +116,40 @@ TEST(low_segment) {
     make_elf(2);
     put_segment(2, 0, LOW_FREE, LOW_FREE, 0x1000, 0x800, LOW_FREE_END - LOW_FREE);
     stage(BULKHEAD_KERNEL_ELF);
-    load();
+    load_it();
     CHECK(memcmp(ram + LOW_FREE, file + 0x1000, 0x800) == 0);
     put_segment(2, 0, LOW_FREE, LOW_FREE, 0x1000, 0x800, LOW_FREE_END - LOW_FREE + 1);
     stage(BULKHEAD_KERNEL_ELF);
-    check_refused("outside of memory");
+    check_load_refused(LOAD_OUTSIDE);
 }
 
 static void check_segment_refused(uint64_t at, uint64_t offset, uint64_t in_file, uint64_t size,
-                                  const char *words) {
+                                  enum load_status want) {
     make_elf(2);
     put_segment(2, 1, at, at, offset, in_file, size);
     stage(BULKHEAD_KERNEL_ELF);
-    check_refused(words);
+    check_load_refused(want);
 }
 
 static void check_field_refused(unsigned at, uint64_t value, unsigned bytes) {
     make_elf(2);
     put(at, value, bytes);
     stage(BULKHEAD_KERNEL_ELF);
-    check_refused("no complete 64-bit");
+    check_load_refused(LOAD_NO_ELF);
 }
 
 TEST(elf64_refusals) {
-    check_segment_refused(0xfff, 0x1800, 0x10, 0x10, "outside of memory");
-    check_segment_refused(0xa0000, 0x1800, 0x10, 0x10, "outside of memory");
-    check_segment_refused(0xfffff, 0x1800, 0x10, 0x10, "outside of memory");
-    check_segment_refused(start.kernel.gpa - 0xf, 0x1800, 0x10, 0x10, "outside of memory");
-    check_segment_refused(UINT64_MAX - 3, 0x1800, 1, 1, "outside of memory");
-    check_segment_refused(2 * MIB, 0x1800, 0x10, UINT64_MAX - MIB, "outside of memory");
-    check_segment_refused(MIB + 0x7ff, 0x1800, 0x10, 0x10, "overlap");
-    check_segment_refused(MIB, 0x1800, 0x10, 0x10, "overlap");
-    check_segment_refused(2 * MIB, 0x1800, 0x1801, 0x2000, "no complete");
-    check_segment_refused(2 * MIB, UINT64_MAX, 0x10, 0x10, "no complete");
-    check_segment_refused(2 * MIB, 0x1800, 0x11, 0x10, "no complete");
+    check_segment_refused(0xfff, 0x1800, 0x10, 0x10, LOAD_OUTSIDE);
+    check_segment_refused(0xa0000, 0x1800, 0x10, 0x10, LOAD_OUTSIDE);
+    check_segment_refused(0xfffff, 0x1800, 0x10, 0x10, LOAD_OUTSIDE);
+    check_segment_refused(start.kernel.gpa - 0xf, 0x1800, 0x10, 0x10, LOAD_OUTSIDE);
+    check_segment_refused(UINT64_MAX - 3, 0x1800, 1, 1, LOAD_OUTSIDE);
+    check_segment_refused(2 * MIB, 0x1800, 0x10, UINT64_MAX - MIB, LOAD_OUTSIDE);
+    check_segment_refused(MIB + 0x7ff, 0x1800, 0x10, 0x10, LOAD_OVERLAP);
+    check_segment_refused(MIB, 0x1800, 0x10, 0x10, LOAD_OVERLAP);
+    check_segment_refused(2 * MIB, 0x1800, 0x1801, 0x2000, LOAD_NO_ELF);
+    check_segment_refused(2 * MIB, UINT64_MAX, 0x10, 0x10, LOAD_NO_ELF);
+    check_segment_refused(2 * MIB, 0x1800, 0x11, 0x10, LOAD_NO_ELF);
     check_field_refused(4, 1, 1);                       /* class */
     check_field_refused(5, 2, 1);                       /* big-endian */
     check_field_refused(16, 3, 2);                      /* position independent */
@@ -194,7 +162,7 @@ TEST(elf64_refusals) {
 }
 
 static void check_multiboot(void) {
-    CHECK_U64(entry.protected_mode, 1);
+    CHECK_U64(entry.mode, MODE_PROTECTED);
     CHECK_U64(entry.eax, 0x2badb002);
     CHECK_U64(entry.ebx, PARAMS_GPA);
     CHECK_U64(get(PARAMS_GPA, 4), 0x24d);
@@ -209,7 +177,7 @@ TEST(multiboot_elf) {
         make_elf(class);
         put_multiboot(0x1ff4, 3); /* the last place but one: it ends at 2000h */
         stage(BULKHEAD_KERNEL_ANY);
-        load();
+        load_it();
         CHECK_U64(entry.address, MIB + 0x10);
         check_multiboot();
         check_elf_memory();
@@ -231,7 +199,7 @@ TEST(multiboot_without_module) {
     put_multiboot(0x400, 0);
     stage(BULKHEAD_KERNEL_MULTIBOOT);
     start.initrd.size = 0;
-    load();
+    load_it();
     CHECK_U64(get(PARAMS_GPA + 20, 4), 0);
     CHECK_U64(get(get(PARAMS_GPA + 24, 4), 8), 0);
 }
@@ -254,7 +222,7 @@ TEST(multiboot_addresses) {
         {MIB + 0x1000, 0, 0x1000}, {MIB + 0x1000, MIB + 0x9000, 0x1000}, {0, 0, FILE_SIZE - 0x100}};
     for (size_t i = 0; i < ARRAY_SIZE(ends); i++) {
         make_addresses(ends[i][0], ends[i][1]);
-        load();
+        load_it();
         CHECK_U64(entry.address, MIB + 0x320);
         check_multiboot();
         CHECK(memcmp(ram + MIB, file + 0x100, ends[i][2]) == 0);
@@ -265,51 +233,51 @@ TEST(multiboot_addresses) {
 
 TEST(multiboot_refusals) {
     make_addresses(MIB, 0);
-    check_refused("no complete");
+    check_load_refused(LOAD_NO_MULTIBOOT);
     make_addresses(MIB + FILE_SIZE - 0x100 + 1, 0);
-    check_refused("no complete");
+    check_load_refused(LOAD_NO_MULTIBOOT);
     make_addresses(MIB + 0x1000, MIB + 0xfff);
-    check_refused("no complete");
+    check_load_refused(LOAD_NO_MULTIBOOT);
     make_addresses(0, 64 * MIB);
-    check_refused("outside of memory");
+    check_load_refused(LOAD_OUTSIDE);
     make_addresses(0, 0);
     put(0x410, MIB + 0x301, 4); /* loaded from behind its own header on */
     stage(BULKHEAD_KERNEL_MULTIBOOT);
-    check_refused("no complete");
+    check_load_refused(LOAD_NO_MULTIBOOT);
     put(0x410, MIB - 0x101, 4); /* from before the file */
     stage(BULKHEAD_KERNEL_MULTIBOOT);
-    check_refused("no complete");
+    check_load_refused(LOAD_NO_MULTIBOOT);
     for (unsigned bit = 2; bit < 16; bit++) {
         make_elf(1);
         put_multiboot(0x400, 1u << bit);
         stage(BULKHEAD_KERNEL_ANY);
-        check_refused("video mode");
+        check_load_refused(LOAD_NO_SCREEN);
     }
     make_elf(1);
     put_multiboot(0x1ff8, 3); /* reaches behind the first 8 KiB */
     stage(BULKHEAD_KERNEL_MULTIBOOT);
-    check_refused("no Multiboot header");
+    check_load_refused(LOAD_NO_HEADER);
     put_multiboot(0x402, 3); /* not aligned */
     stage(BULKHEAD_KERNEL_ANY);
-    check_refused("of no kind");
+    check_load_refused(LOAD_UNKNOWN_KIND);
     put_multiboot(0x404, 3);
     put(0x40c, 1, 4); /* is no checksum's place: still fine */
     put(0x40c - 4, 7, 4);
     stage(BULKHEAD_KERNEL_MULTIBOOT);
-    check_refused("no Multiboot header");
+    check_load_refused(LOAD_NO_HEADER);
 }
 
 TEST(flat) {
     make_elf(2);
     memset(file, 0x90, 0x400);
     stage(BULKHEAD_KERNEL_ANY);
-    check_refused("of no kind");
+    check_load_refused(LOAD_UNKNOWN_KIND);
     stage(BULKHEAD_KERNEL_TYPES);
-    check_refused("of no kind");
+    check_load_refused(LOAD_UNKNOWN_KIND);
     stage(BULKHEAD_KERNEL_FLAT);
-    load();
+    load_it();
     CHECK_U64(entry.address, MIB);
-    CHECK_U64(entry.protected_mode, 0);
+    CHECK_U64(entry.mode, MODE_LONG);
     CHECK_U64(entry.edi, BULKHEAD_START_GPA);
     CHECK(memcmp(ram + MIB, file, FILE_SIZE) == 0);
     CHECK_U64(ram[MIB + FILE_SIZE], 0);
@@ -328,28 +296,28 @@ TEST(random_headers) {
             file[(random >> 8) % (j < 2 ? 0xf0 : 0x320)] = (uint8_t)(random >> 24);
         }
         stage(i % 3 == 0 ? BULKHEAD_KERNEL_ELF : BULKHEAD_KERNEL_ANY);
-        loaded += kernel_load(ram, &start, 0, &entry) == NULL;
+        loaded += run_load() == LOAD_DONE;
     }
     CHECK(loaded > 100 && loaded < 900);
 }
 
-/* The firmware's, which the test program leaves out: only its address counts. */
-const uint8_t bios_entries[BIOS_VECTORS * BIOS_ENTRY_SIZE];
-
-/* Each vector leads to its own entry, in the firmware's segment. */
+/* Each vector leads to its own entry, a near call in the firmware's segment. */
 TEST(real_mode_vectors) {
+    make_elf(2);
     stage(BULKHEAD_KERNEL_FLAT);
-    legacy_write_tables(ram, &start);
+    load_it();
     for (unsigned i = 0; i < 256; i++) {
-        CHECK_U64(get(4 * i, 2), ((uintptr_t)bios_entries + 4 * i) & 0xffff);
+        CHECK_U64(get(4 * i, 2), 0xf000 + 4 * i);
         CHECK_U64(get(4 * i + 2, 2), 0xf000);
+        CHECK_U64(ram[0xff000 + 4 * i], 0xe8);
     }
     CHECK_U64(get(0x400, 2), 0x3f8);
 }
 
 TEST(bios_data_and_coreboot) {
+    make_elf(2);
     stage(BULKHEAD_KERNEL_FLAT);
-    legacy_write_tables(ram, &start);
+    load_it();
     CHECK_U64(get(0x40e, 2) * 16, LOW_RAM_END);
     CHECK_U64(get(0x413, 2), 639);
     const uint64_t table = 0xf0000;

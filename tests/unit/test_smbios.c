@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * SMBIOS as the guests' firmware writes it: found as searchers do, walked, and read by dmidecode as
+ * SMBIOS as the loader writes it: found as searchers do, walked, and read by dmidecode as
  * by an independent eye.
  */
 #include <unistd.h>
 
-#include "guests/firmware/firmware.h"
+#include "hv/compartment/load/start.h"
 #include "tests/unit/test.h"
 
 #define NAME_GPA   0xe2000u
@@ -13,7 +13,6 @@
 #define ASSET_GPA  0xe2200u
 
 static uint8_t ram[2 * MIB];
-static struct bulkhead_start start;
 static const struct processor cpu = {.model = 0x306c3,
                                      .features = 0x1f8bfbff,
                                      .khz = 2400123,
@@ -30,17 +29,19 @@ static void write_tables(uint64_t low, uint64_t high, const char *asset) {
     static const uint8_t uuid[] = {0x88, 0x63, 0x13, 0xe1, 0x3b, 0x8a, 0x53, 0x72,
                                    0x9b, 0x90, 0x0c, 0x9a, 0xee, 0x19, 0x9e, 0x5d};
     memset(ram, 0, sizeof(ram));
-    start = (struct bulkhead_start){.vcpu_count = 4,
-                                    .low_ram = low,
-                                    .high_ram = high,
-                                    .name.gpa = NAME_GPA,
-                                    .serial.gpa = SERIAL_GPA,
-                                    .asset_tag.gpa = ASSET_GPA};
-    memcpy(start.uuid, uuid, sizeof(uuid));
+    struct load load = {.low.at = ram,
+                        .cpu = cpu,
+                        .start = {.vcpu_count = 4,
+                                  .low_ram = low,
+                                  .high_ram = high,
+                                  .name.gpa = NAME_GPA,
+                                  .serial.gpa = SERIAL_GPA,
+                                  .asset_tag.gpa = ASSET_GPA}};
+    memcpy(load.start.uuid, uuid, sizeof(uuid));
     strcpy((char *)ram + NAME_GPA, "web");
     strcpy((char *)ram + SERIAL_GPA, "BLKH-0C9AEE199E5D");
     strcpy((char *)ram + ASSET_GPA, asset);
-    smbios_write_tables(ram, &start, &cpu);
+    smbios_write_tables(&load);
 }
 
 static uint8_t sum(uint64_t gpa, uint64_t n) {
@@ -54,7 +55,7 @@ static uint8_t sum(uint64_t gpa, uint64_t n) {
 /* Both entry points lead to the same structures, whose number, size and largest are right. */
 static void check_tables(const uint8_t *types, size_t count) {
     uint64_t new = 0, old = 0, largest = 0;
-    for (uint64_t at = 0xf0000; at < BULKHEAD_FIRMWARE_GPA; at += 16) {
+    for (uint64_t at = 0xf0000; at < FIRMWARE_GPA; at += 16) {
         new = memcmp(ram + at, "_SM3_", 5) == 0 ? at : new;
         old = memcmp(ram + at, "_SM_", 4) == 0 ? at : old;
     }
@@ -67,7 +68,7 @@ static void check_tables(const uint8_t *types, size_t count) {
     CHECK_U64(get(old + 24, 4), at);
     CHECK_U64(get(old + 22, 2), size);
     CHECK_U64(get(old + 28, 2), count);
-    CHECK(end < BULKHEAD_FIRMWARE_GPA);
+    CHECK(end < FIRMWARE_GPA);
     for (size_t i = 0; i < count; i++) {
         uint64_t begin = at;
         CHECK_U64(ram[at], types[i]);

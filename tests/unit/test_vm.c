@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The making of a VM and what its memory holds at its start, on the fake machine: struct
- * bulkhead_start with its texts, the files at the top of low RAM, the firmware; and what is said
+ * bulkhead_start with its texts, the files at the top of low RAM; and what is said
  * when something does not fit.
  */
 #include "fake_machine.h"
@@ -71,7 +71,7 @@ static void check_text(const struct bulkhead_piece *piece, uint64_t gpa, const c
     CHECK(memcmp(at(gpa), text, strlen(text) + 1) == 0);
 }
 
-TEST(what_the_firmware_is_told) {
+TEST(what_the_loader_is_told) {
     begin();
     struct bulkhead_start start = loaded();
     CHECK_U64(start.magic, BULKHEAD_START_MAGIC);
@@ -85,31 +85,30 @@ TEST(what_the_firmware_is_told) {
     CHECK(memcmp(start.uuid, fake_plan.uuid, UUID_SIZE) == 0);
 }
 
-/* One after the other behind the struct, each with its NUL; an empty one is there as well. */
+/* One after the other behind the struct, each with its NUL; an empty one is there as well. The
+ * command line, which may grow, is the last. */
 TEST(texts) {
     begin();
     struct bulkhead_start start = loaded();
     uint64_t gpa = BULKHEAD_START_GPA + sizeof(start);
     check_text(&start.initrd_path, gpa, "guests/web.img");
-    check_text(&start.cmdline, gpa += strlen("guests/web.img") + 1, "console=ttyS0 quiet");
-    check_text(&start.name, gpa += strlen("console=ttyS0 quiet") + 1, "fake");
+    check_text(&start.name, gpa += strlen("guests/web.img") + 1, "fake");
     check_text(&start.serial, gpa += strlen("fake") + 1, "serial-1");
     check_text(&start.asset_tag, gpa += strlen("serial-1") + 1, "");
-    CHECK_U64(*at(gpa + 1), 0xee);
+    check_text(&start.cmdline, gpa += 1, "console=ttyS0 quiet");
+    CHECK_U64(*at(gpa + strlen("console=ttyS0 quiet") + 1), 0xee);
 }
 
-/* The longest texts that a config can have stay below the firmware. */
-TEST(longest_texts_end_below_the_firmware) {
+/* The longest texts that a config can have stay below what the loader writes. */
+TEST(longest_texts_end_below_the_tables) {
     begin();
     memset(fake_config.initrd, 'i', sizeof(fake_config.initrd) - 1);
     memset(fake_config.cmdline, 'c', sizeof(fake_config.cmdline) - 1);
     memset(fake_config.asset_tag, 'a', sizeof(fake_config.asset_tag) - 1);
     memset(fake_plan.serial, 's', sizeof(fake_plan.serial) - 1);
     struct bulkhead_start start = loaded();
-    uint64_t end = start.asset_tag.gpa + start.asset_tag.size + 1;
-    CHECK(end <= BULKHEAD_FIRMWARE_GPA);
+    CHECK(start.cmdline.gpa + start.cmdline.size < 0xf0000 - 0x100);
     CHECK_U64(start.cmdline.size, sizeof(fake_config.cmdline) - 1);
-    CHECK(memcmp(at(BULKHEAD_FIRMWARE_GPA), plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) == 0);
     memset(fake_config.initrd, 0, sizeof(fake_config.initrd));
     memset(fake_config.cmdline, 0, sizeof(fake_config.cmdline));
 }
@@ -127,9 +126,7 @@ TEST(files) {
     CHECK(memcmp(at(start.kernel.gpa), kernel_file, sizeof(kernel_file)) == 0);
     CHECK(memcmp(at(start.initrd.gpa), initrd_file, sizeof(initrd_file)) == 0);
     CHECK_U64(*at(start.initrd.gpa + sizeof(initrd_file)), 0xee);
-    CHECK(memcmp(at(BULKHEAD_FIRMWARE_GPA), plat_guest_firmware, BULKHEAD_FIRMWARE_SIZE) == 0);
-    /* Five texts, the kernel in two pieces, the initrd, the firmware, the struct. */
-    CHECK_U64(fake_interrupts_taken, 5 + 2 + 1 + 1 + 1);
+    CHECK_U64(fake_interrupts_taken, 2 + 1); /* the kernel in two pieces, the initrd */
 }
 
 TEST(no_initrd) {
@@ -270,7 +267,7 @@ TEST(the_first_reason_to_leave_stands) {
     CHECK((fake_vm->vcpus[0].public.requests & REQUEST_LEAVE) != 0);
 }
 
-TEST_MAIN(T(what_the_firmware_is_told), T(texts), T(longest_texts_end_below_the_firmware), T(files),
+TEST_MAIN(T(what_the_loader_is_told), T(texts), T(longest_texts_end_below_the_tables), T(files),
           T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib),
           T(a_page_for_the_virtual_xapic), T(budgets_too_small), T(a_guests_time_begins_at_zero),
           T(what_is_typed), T(an_nmi_that_comes_between_two_looks),

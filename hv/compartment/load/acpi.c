@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Builds the ACPI tables: the machine they describe is the one that the hypervisor models (fixed
- * hardware, no SMI); hv/dev/platform.h has the same numbers, and the unit test compares them.
- * Called before the kernel starts.
- * Source: ACPI Specification 6.3 "ACPI Software Programming Model", "Fixed ACPI Description Table
- * (FADT)", "Multiple APIC Description Table (MADT)".
+ * hardware, no SMI); hv/compartment/dev/platform.h has the same numbers, and the unit test compares
+ * them. Called before the kernel starts. Source: ACPI Specification 6.3 "ACPI Software Programming
+ * Model", "Fixed ACPI Description Table (FADT)", "Multiple APIC Description Table (MADT)".
  */
-#include "guests/firmware/firmware.h"
+#include "hv/compartment/load/start.h"
 
 /* The machine. */
 enum {
@@ -18,16 +17,12 @@ enum {
     RESET_CONTROL = 0xcf9,
     RESET_VALUE_CF9 = 0x06,
 };
-#define IOAPIC_ADDRESS 0xfec00000u
-#define LAPIC_ADDRESS  0xfee00000u
-#define PCAT_COMPAT    1 /* there are 8259s as well */
-
-#define BIT(n) (1ull << (n))
+#define PCAT_COMPAT 1 /* there are 8259s as well */
 
 /* Places in the area: the first page, DSDT, FACS in the last page. */
 enum { XSDT_AT = 0x040, FADT_AT = 0x080, MADT_AT = 0x200 };
-#define DSDT_AT PAGE
-#define FACS_AT (BULKHEAD_TABLES_SIZE - PAGE)
+#define DSDT_AT PAGE_SIZE
+#define FACS_AT (BULKHEAD_TABLES_SIZE - PAGE_SIZE)
 
 enum { HEADER_SIZE = 36, RSDP_SIZE = 36, RSDP_V1_SIZE = 20, FADT_SIZE = 276, FACS_SIZE = 64 };
 enum { FADT_FACS = 36, FADT_DSDT = 40, FADT_X_DSDT = 140 }; /* offsets */
@@ -80,10 +75,6 @@ static const uint8_t madt_entries[][12] = {
     {4, 6, 0xff, BYTES16(0), 1},
 };
 
-static void acpi_put(uint8_t *at, uint64_t value, size_t bytes) {
-    memcpy(at, &value, bytes); /* x86 is little-endian, and so are the fields */
-}
-
 static uint8_t acpi_checksum(const uint8_t *bytes, size_t n) {
     uint8_t sum = 0;
     while (n-- > 0) {
@@ -97,7 +88,7 @@ static void acpi_finish(uint8_t *table, const char *signature, uint8_t revision,
     static const char maker[] = "BULKHDBULKHEAD\1\0\0\0BLKH\1\0\0"; /* IDs and revisions */
     _Static_assert(sizeof(maker) == HEADER_SIZE - 10, "ACPI table header");
     memcpy(table, signature, 4);
-    acpi_put(table + 4, length, 4);
+    number_put(table + 4, length, 4);
     table[8] = revision;
     memcpy(table + 10, maker, sizeof(maker));
     table[9] = acpi_checksum(table, length);
@@ -105,19 +96,19 @@ static void acpi_finish(uint8_t *table, const char *signature, uint8_t revision,
 
 static void acpi_fill_rsdp(uint8_t *rsdp, uint64_t base) {
     memcpy(rsdp, "RSD PTR \0BULKHD\2", 16); /* revision 2 */
-    acpi_put(rsdp + RSDP_V1_SIZE, RSDP_SIZE, 4);
-    acpi_put(rsdp + 24, base + XSDT_AT, 8);
+    number_put(rsdp + RSDP_V1_SIZE, RSDP_SIZE, 4);
+    number_put(rsdp + 24, base + XSDT_AT, 8);
     rsdp[8] = acpi_checksum(rsdp, RSDP_V1_SIZE);
     rsdp[32] = acpi_checksum(rsdp, RSDP_SIZE);
 }
 
 static void acpi_fill_fadt(uint8_t *fadt, uint64_t base) {
-    for (size_t i = 0; i < COUNT(fadt_fields); i++) {
-        acpi_put(fadt + fadt_fields[i].offset, fadt_fields[i].value, fadt_fields[i].bytes);
+    for (size_t i = 0; i < ARRAY_SIZE(fadt_fields); i++) {
+        number_put(fadt + fadt_fields[i].offset, fadt_fields[i].value, fadt_fields[i].bytes);
     }
-    acpi_put(fadt + FADT_FACS, base + FACS_AT, 4);
-    acpi_put(fadt + FADT_DSDT, base + DSDT_AT, 4);
-    acpi_put(fadt + FADT_X_DSDT, base + DSDT_AT, 8);
+    number_put(fadt + FADT_FACS, base + FACS_AT, 4);
+    number_put(fadt + FADT_DSDT, base + DSDT_AT, 4);
+    number_put(fadt + FADT_X_DSDT, base + DSDT_AT, 8);
     acpi_finish(fadt, "FACP", 6, FADT_SIZE);
 }
 
@@ -128,9 +119,9 @@ static uint8_t *acpi_append(uint8_t *at, const uint8_t *entry) {
 
 static void acpi_fill_madt(uint8_t *madt, uint32_t cpu_count) {
     uint8_t *at = madt + HEADER_SIZE + 8;
-    acpi_put(madt + HEADER_SIZE, LAPIC_ADDRESS, 4);
-    acpi_put(madt + HEADER_SIZE + 4, PCAT_COMPAT, 4);
-    for (size_t i = 0; i < COUNT(madt_entries); i++) {
+    number_put(madt + HEADER_SIZE, LAPIC_ADDRESS, 4);
+    number_put(madt + HEADER_SIZE + 4, PCAT_COMPAT, 4);
+    for (size_t i = 0; i < ARRAY_SIZE(madt_entries); i++) {
         at = acpi_append(at, madt_entries[i]);
     }
     for (uint32_t i = 0; i < cpu_count; i++) {
@@ -140,20 +131,23 @@ static void acpi_fill_madt(uint8_t *madt, uint32_t cpu_count) {
     acpi_finish(madt, "APIC", 5, (size_t)(at - madt));
 }
 
-void acpi_write_tables(uint8_t *memory, uint64_t base, uint32_t cpu_count) {
-    uint8_t *page = memory + base, *facs = page + FACS_AT;
+void acpi_write_tables(struct load *l) {
+    const uint64_t base = l->start.rsdp;
+    uint8_t *page = load_known(l, base);
+    uint8_t *facs = page + FACS_AT;
+
     memset(page, 0, BULKHEAD_TABLES_SIZE);
-    acpi_put(page + XSDT_AT + HEADER_SIZE, base + FADT_AT, 8);
-    acpi_put(page + XSDT_AT + HEADER_SIZE + 8, base + MADT_AT, 8);
+    number_put(page + XSDT_AT + HEADER_SIZE, base + FADT_AT, 8);
+    number_put(page + XSDT_AT + HEADER_SIZE + 8, base + MADT_AT, 8);
     acpi_finish(page + XSDT_AT, "XSDT", 1, HEADER_SIZE + 16);
     acpi_fill_fadt(page + FADT_AT, base);
-    acpi_fill_madt(page + MADT_AT, cpu_count);
+    acpi_fill_madt(page + MADT_AT, l->start.vcpu_count);
     acpi_fill_rsdp(page, base);
 
     memcpy(facs, "FACS", 4); /* has no checksum */
-    acpi_put(facs + 4, FACS_SIZE, 4);
+    number_put(facs + 4, FACS_SIZE, 4);
     facs[32] = 2; /* version */
 
     memcpy(page + DSDT_AT, dsdt_aml, dsdt_aml_size);
-    memcpy(memory + ACPI_RSDP_SCAN, page, RSDP_SIZE);
+    memcpy(load_known(l, ACPI_RSDP_SCAN), page, RSDP_SIZE);
 }

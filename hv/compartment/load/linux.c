@@ -5,7 +5,7 @@
  * an older header does not have gets the value that was the rule then.
  * Source: Linux Documentation/arch/x86/boot.rst, zero-page.rst.
  */
-#include "guests/firmware/firmware.h"
+#include "hv/compartment/load/start.h"
 
 /* The setup header, by its offset in the file and in boot_params. */
 enum {
@@ -49,18 +49,10 @@ struct layout {
     uint64_t setup_size, kernel_size, header_end;
     uint64_t initrd_max, cmdline_max, alignment;
     uint64_t kernel, init_size, initrd; /* addresses */
-    int long_mode;
+    bool long_mode;
 };
 
-static uint64_t min(uint64_t a, uint64_t b) {
-    return a < b ? a : b;
-}
-
-static uint64_t max(uint64_t a, uint64_t b) {
-    return a > b ? a : b;
-}
-
-int linux_is(const uint8_t *file, uint64_t size) {
+bool linux_knows(const uint8_t *file, uint64_t size) {
     return size >= HEADER_MOST && number_at(file, BOOT_FLAG, 2) == 0xaa55 &&
            memcmp(file + MAGIC, "HdrS", 4) == 0;
 }
@@ -72,21 +64,22 @@ static uint64_t newer(const uint8_t *file, const struct layout *l, unsigned at, 
 }
 
 /* Sizes within the file; false if it is no kernel for this protocol. */
-static int linux_read_header(const uint8_t *file, uint64_t size, struct layout *l) {
-    if (!linux_is(file, size) || number_at(file, VERSION, 2) < VERSION_LEAST ||
+static bool linux_read_header(const uint8_t *file, uint64_t size, struct layout *l) {
+    if (!linux_knows(file, size) || number_at(file, VERSION, 2) < VERSION_LEAST ||
         (file[LOADFLAGS] & LOADED_HIGH) == 0) {
-        return 0;
+        return false;
     }
     unsigned sectors = file[SETUP_SECTS];
     l->setup_size = ((sectors != 0 ? sectors : 4u) + 1u) * SECTOR;
     l->kernel_size = number_at(file, SYSSIZE, 4) * 16;
     if (l->setup_size <= size && l->kernel_size < size - l->setup_size + 16) {
-        l->kernel_size = min(l->kernel_size, size - l->setup_size); /* rounded up by some builds */
+        l->kernel_size =
+            min_u64(l->kernel_size, size - l->setup_size); /* rounded up by some builds */
     }
     l->header_end = MAGIC + (uint64_t)file[JUMP_LENGTH];
     l->initrd_max = newer(file, l, INITRD_ADDR_MAX, 4, INITRD_MAX_OLD);
     l->cmdline_max = newer(file, l, CMDLINE_SIZE, 4, CMDLINE_OLD);
-    l->alignment = newer(file, l, KERNEL_ALIGNMENT, 4, PAGE);
+    l->alignment = newer(file, l, KERNEL_ALIGNMENT, 4, PAGE_SIZE);
     l->kernel = newer(file, l, PREF_ADDRESS, 8, KERNEL_LEAST);
     l->init_size = newer(file, l, INIT_SIZE, 4, INIT_SIZE_OLD(l->kernel_size));
     l->long_mode = number_at(file, VERSION, 2) >= VERSION_XLOAD &&
@@ -99,26 +92,27 @@ static int linux_read_header(const uint8_t *file, uint64_t size, struct layout *
  * A kernel loaded below its preferred address moves itself up to it, so that nothing is won by a
  * lower address even where the kernel is relocatable. False if it does not fit.
  */
-static int linux_place(const uint8_t *file, const struct bulkhead_start *s, struct layout *l) {
+static bool linux_place(const uint8_t *file, const struct bulkhead_start *s, struct layout *l) {
     uint64_t size = s->initrd.size, end = s->low_ram - BULKHEAD_TABLES_SIZE;
-    uint64_t reach = min(end, l->initrd_max + 1);
-    l->kernel = max(l->kernel, KERNEL_LEAST);
+    uint64_t reach = min_u64(end, l->initrd_max + 1);
+    l->kernel = max_u64(l->kernel, KERNEL_LEAST);
     if (l->kernel > ADDRESS_LIMIT || l->alignment == 0) {
-        return 0;
+        return false;
     }
     /* One without a preferred address finds an aligned place by itself. */
     if (l->header_end > PREF_ADDRESS && file[RELOCATABLE_KERNEL] != 0) {
         l->kernel = (l->kernel + l->alignment - 1) & ~(l->alignment - 1);
     }
-    uint64_t needed = l->kernel + max(l->init_size, l->kernel_size);
-    l->initrd = size != 0 && size <= reach ? (reach - size) & ~(uint64_t)(PAGE - 1) : 0;
+    uint64_t needed = l->kernel + max_u64(l->init_size, l->kernel_size);
+    l->initrd = size != 0 && size <= reach ? (reach - size) & ~(uint64_t)(PAGE_SIZE - 1) : 0;
     return needed <= end && (size == 0 || l->initrd >= needed);
 }
 
-static void linux_write_e820(uint8_t *memory, const struct bulkhead_start *s) {
-    uint8_t *params = memory + PARAMS_GPA;
-    memcpy(params + E820_TABLE, memory + s->memory_map.gpa, s->memory_map.size);
-    params[E820_ENTRIES] = (uint8_t)(s->memory_map.size / sizeof(struct e820_entry));
+static void linux_write_e820(uint8_t *params, const struct load *l) {
+    const struct bulkhead_piece *map = &l->start.memory_map;
+
+    memcpy(params + E820_TABLE, load_known(l, map->gpa), map->size);
+    params[E820_ENTRIES] = (uint8_t)(map->size / sizeof(struct e820_entry));
 }
 
 static void linux_write_params(uint8_t *params, const uint8_t *file, const struct layout *l,
@@ -140,9 +134,9 @@ static void linux_write_params(uint8_t *params, const uint8_t *file, const struc
         {0x224, 2, 0xde00},                           /* heap_end_ptr */
         {0x228, 4, s->cmdline.gpa},                   /* cmd_line_ptr */
     };
-    memset(params, 0, PAGE);
+    memset(params, 0, PAGE_SIZE);
     memcpy(params + SETUP_SECTS, file + SETUP_SECTS, l->header_end - SETUP_SECTS);
-    for (size_t i = 0; i < COUNT(fields); i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
         memcpy(params + fields[i].offset, &fields[i].value, fields[i].bytes);
     }
 }
@@ -157,49 +151,55 @@ static const char *linux_find_option(const char *line, uint64_t size, const char
     return NULL;
 }
 
-void linux_tell_clock(uint8_t *memory, struct bulkhead_start *start, uint32_t khz) {
+void linux_tell_clock(struct load *l, uint32_t khz) {
     static const char option[] = " tsc_early_khz=";
+    struct bulkhead_piece *cmdline = &l->start.cmdline;
+    char *line = (char *)load_known(l, cmdline->gpa);
+    char digits[10];
+    size_t name = sizeof(option) - 1;
+    size_t count = 0;
     struct layout layout;
-    char *line = (char *)memory + start->cmdline.gpa, digits[10];
-    size_t name = sizeof(option) - 1, count = 0;
+
     for (; khz != 0; khz /= 10) {
         digits[count++] = (char)('0' + khz % 10);
     }
-    uint64_t size = start->cmdline.size + name + count;
-    if (count == 0 || !linux_read_header(memory + start->kernel.gpa, start->kernel.size, &layout) ||
+    uint64_t size = cmdline->size + name + count;
+    if (count == 0 || !linux_read_header(l->file, l->start.kernel.size, &layout) ||
         size > layout.cmdline_max ||
-        linux_find_option(line, start->cmdline.size, option + 1, name - 1) != NULL) {
+        linux_find_option(line, cmdline->size, option + 1, name - 1) != NULL) {
         return;
     }
-    memcpy(line + start->cmdline.size, option, name);
+    memcpy(line + cmdline->size, option, name);
     for (size_t i = 0; i < count; i++) {
-        line[start->cmdline.size + name + i] = digits[count - 1 - i];
+        line[cmdline->size + name + i] = digits[count - 1 - i];
     }
     line[size] = '\0';
-    start->cmdline.size = size;
+    cmdline->size = size;
 }
 
-const char *linux_load(uint8_t *memory, const struct bulkhead_start *start, struct entry *entry) {
-    const uint8_t *file = memory + start->kernel.gpa;
+enum load_status linux_load(struct load *l) {
+    const struct bulkhead_start *start = &l->start;
+    uint8_t *params = load_known(l, PARAMS_GPA);
     struct layout layout;
-    if (!linux_read_header(file, start->kernel.size, &layout)) {
-        return "is no complete bzImage of boot protocol 2.02 or later";
+
+    if (!linux_read_header(l->file, start->kernel.size, &layout)) {
+        return LOAD_NO_LINUX;
     }
-    if (!linux_place(file, start, &layout)) {
-        return "and its initrd do not fit into memory";
+    if (!linux_place(l->file, start, &layout)) {
+        return LOAD_NO_ROOM;
     }
     if (start->cmdline.size > layout.cmdline_max) {
-        return "takes no command line of this length";
+        return LOAD_LONG_LINE;
     }
-    linux_write_params(memory + PARAMS_GPA, file, &layout, start);
-    linux_write_e820(memory, start);
+    linux_write_params(params, l->file, &layout, start);
+    linux_write_e820(params, l);
     /* The kernel first: its file may lie where the initrd has to go, never the other way round. */
-    piece_move(memory, layout.kernel, &start->kernel, layout.setup_size, layout.kernel_size);
+    move_file(l, layout.kernel, &start->kernel, layout.setup_size, layout.kernel_size);
     if (start->initrd.size != 0) {
-        piece_move(memory, layout.initrd, &start->initrd, 0, start->initrd.size);
+        move_file(l, layout.initrd, &start->initrd, 0, start->initrd.size);
     }
-    *entry = (struct entry){.address = layout.kernel + (layout.long_mode ? ENTRY_64 : 0),
-                            .protected_mode = !layout.long_mode,
-                            .esi = PARAMS_GPA};
-    return NULL;
+    l->entry = (struct entry){.mode = layout.long_mode ? MODE_LONG : MODE_PROTECTED,
+                              .address = layout.kernel + (layout.long_mode ? ENTRY_64 : 0),
+                              .esi = PARAMS_GPA};
+    return LOAD_MORE;
 }

@@ -5,7 +5,7 @@
  * Source: Multiboot Specification 0.6.96 "OS image format", "Machine state", "Boot information
  * format".
  */
-#include "guests/firmware/firmware.h"
+#include "hv/compartment/load/start.h"
 
 #define HEADER_MAGIC   0x1badb002u
 #define LOADER_MAGIC   0x2badb002u
@@ -37,7 +37,7 @@ static uint64_t multiboot_find(const uint8_t *file, uint64_t size) {
     return size;
 }
 
-int multiboot_is(const uint8_t *file, uint64_t size) {
+bool multiboot_knows(const uint8_t *file, uint64_t size) {
     return multiboot_find(file, size) != size;
 }
 
@@ -57,21 +57,26 @@ static unsigned multiboot_addresses(const uint8_t *file, uint64_t size, uint64_t
     return (load_end == 0 || load_end > load) && in_file <= size - offset && in_memory >= in_file;
 }
 
-static uint32_t multiboot_write_map(uint8_t *to, const uint8_t *memory,
-                                    const struct bulkhead_start *s) {
-    uint64_t count = s->memory_map.size / sizeof(struct e820_entry);
-    for (uint64_t i = 0; i < count; i++, to += MAP_ENTRY) {
+static uint32_t multiboot_write_map(uint8_t *to, const struct load *l) {
+    const struct bulkhead_piece *map = &l->start.memory_map;
+    const uint8_t *from = load_known(l, map->gpa);
+    uint64_t count = map->size / sizeof(struct e820_entry);
+
+    for (uint64_t i = 0; i < count; i++) {
         to[0] = MAP_ENTRY - 4; /* the size does not count itself */
-        memcpy(to + 4, memory + s->memory_map.gpa + i * sizeof(struct e820_entry),
-               sizeof(struct e820_entry));
+        memcpy(to + 4, from, sizeof(struct e820_entry));
+        to += MAP_ENTRY;
+        from += sizeof(struct e820_entry);
     }
     return (uint32_t)count * MAP_ENTRY;
 }
 
-static void multiboot_write_info(uint8_t *memory, const struct bulkhead_start *s) {
-    uint8_t *params = memory + PARAMS_GPA;
-    memset(params, 0, PAGE);
-    const uint32_t map_size = multiboot_write_map(params + MAP, memory, s);
+static void multiboot_write_info(struct load *l) {
+    const struct bulkhead_start *s = &l->start;
+    uint8_t *params = load_known(l, PARAMS_GPA);
+
+    memset(params, 0, PAGE_SIZE);
+    const uint32_t map_size = multiboot_write_map(params + MAP, l);
     const uint32_t modules = s->initrd.size != 0;
     const struct {
         uint16_t offset;
@@ -90,35 +95,37 @@ static void multiboot_write_info(uint8_t *memory, const struct bulkhead_start *s
         {MODULE + 4, (uint32_t)(s->initrd.gpa + s->initrd.size)},
         {MODULE + 8, (uint32_t)s->initrd_path.gpa},
     };
-    for (size_t i = 0; i < (modules != 0 ? COUNT(fields) : COUNT(fields) - 3); i++) {
-        memcpy(params + fields[i].offset, &fields[i].value, 4);
+    for (size_t i = 0; i < (modules != 0 ? ARRAY_SIZE(fields) : ARRAY_SIZE(fields) - 3); i++) {
+        number_put(params + fields[i].offset, fields[i].value, 4);
     }
     memcpy(params + NAME, LOADER_NAME, sizeof(LOADER_NAME));
 }
 
-const char *multiboot_load(uint8_t *memory, const struct bulkhead_start *start,
-                           struct entry *entry) {
-    const uint8_t *file = memory + start->kernel.gpa;
-    uint64_t size = start->kernel.size, header = multiboot_find(file, size), address = 0;
+enum load_status multiboot_load(struct load *l) {
+    const uint8_t *file = l->file;
+    uint64_t size = l->start.kernel.size;
+    uint64_t header = multiboot_find(file, size);
+    uint64_t address = 0;
     struct segment segments[SEGMENTS_MOST];
+
     if (header == size) {
-        return "has no Multiboot header";
+        return LOAD_NO_HEADER;
     }
     uint64_t flags = number_at(file, header + 4, 4);
     if ((flags & FLAGS_REFUSED) != 0) {
-        return "asks for a video mode or more, which this machine has not";
+        return LOAD_NO_SCREEN;
     }
     unsigned count = (flags & FLAG_ADDRESSES) != 0
                          ? multiboot_addresses(file, size, header, segments, &address)
                          : elf_read(file, size, 0, segments, &address);
     if (count == 0 || address >> 32 != 0) {
-        return "is no complete Multiboot kernel";
+        return LOAD_NO_MULTIBOOT;
     }
-    const char *why = segments_load(memory, start, segments, count);
-    if (why == NULL) {
-        multiboot_write_info(memory, start);
-        *entry = (struct entry){
-            .address = address, .protected_mode = 1, .eax = LOADER_MAGIC, .ebx = PARAMS_GPA};
+    enum load_status status = segments_load(l, segments, count);
+    if (status == LOAD_MORE) {
+        multiboot_write_info(l);
+        l->entry = (struct entry){
+            .mode = MODE_PROTECTED, .address = address, .eax = LOADER_MAGIC, .ebx = PARAMS_GPA};
     }
-    return why;
+    return status;
 }

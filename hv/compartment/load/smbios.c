@@ -5,15 +5,13 @@
  * Source: System Management BIOS Specification 3.2 "Accessing SMBIOS information", "Structure
  * definitions".
  */
-#include "guests/firmware/firmware.h"
+#include "hv/compartment/load/start.h"
 
 /* Places in the area. */
 enum { ENTRY_3_AT = 0, ENTRY_2_AT = 0x20, STRUCTURES_AT = 0x40 };
 enum { ENTRY_3_SIZE = 24, ENTRY_2_SIZE = 31, ENTRY_2_SECOND = 16 };
 
 #define NAME     "Bulkhead"
-#define KIB      1024ull
-#define MIB      (1024 * KIB)
 #define HANDLES  0x100u /* a structure's handle: its type, times this, and its number */
 #define NO_CACHE 0xffffu
 
@@ -48,10 +46,6 @@ struct text_field {
     const char *text; /* NULL or empty: there is none */
 };
 
-static void put(uint8_t *at, uint64_t value, size_t bytes) {
-    memcpy(at, &value, bytes);
-}
-
 static uint8_t checksum(const uint8_t *at, size_t n) {
     uint8_t sum = 0;
     while (n-- > 0) {
@@ -66,13 +60,13 @@ static void begin(struct table *t, enum type type, unsigned number, uint8_t leng
     memset(t->at, 0, length);
     t->at[0] = (uint8_t)type;
     t->at[1] = length;
-    put(t->at + 2, type * HANDLES + number, 2);
+    number_put(t->at + 2, type * HANDLES + number, 2);
     t->at += length;
 }
 
 static void add_fields(struct table *t, const struct field *fields, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        put(t->structure + fields[i].offset, fields[i].value, fields[i].bytes);
+        number_put(t->structure + fields[i].offset, fields[i].value, fields[i].bytes);
     }
 }
 
@@ -110,12 +104,12 @@ static void add_structure(struct table *t, enum type type, unsigned number, uint
     end(t);
 }
 #define ADD(t, type, number, length, fields, texts)                                                \
-    add_structure(t, type, number, length, fields, COUNT(fields), texts, COUNT(texts))
+    add_structure(t, type, number, length, fields, ARRAY_SIZE(fields), texts, ARRAY_SIZE(texts))
 
-static void add_machine(struct table *t, const uint8_t *memory, const struct bulkhead_start *s) {
-    const char *serial = (const char *)memory + s->serial.gpa;
-    const char *asset = (const char *)memory + s->asset_tag.gpa;
-    const char *name = (const char *)memory + s->name.gpa;
+static void add_machine(struct table *t, const struct load *l) {
+    const char *serial = (const char *)load_known(l, l->start.serial.gpa);
+    const char *asset = (const char *)load_known(l, l->start.asset_tag.gpa);
+    const char *name = (const char *)load_known(l, l->start.name.gpa);
     /* At F000h; characteristics: PCI; ACPI; a virtual machine; release 1.0. */
     const struct field bios[] = {{6, 2, 0xf000}, {10, 1, 0x80}, {18, 1, 1},   {19, 1, 0x10},
                                  {20, 1, 1},     {22, 1, 0xff}, {23, 1, 0xff}};
@@ -131,22 +125,22 @@ static void add_machine(struct table *t, const uint8_t *memory, const struct bul
 
     ADD(t, TYPE_BIOS, 0, 26, bios, bios_texts);
     begin(t, TYPE_SYSTEM, 0, 27);
-    add_fields(t, system, COUNT(system));
+    add_fields(t, system, ARRAY_SIZE(system));
     /* A UUID's first three fields are little-endian here: each backwards. */
     static const uint8_t order[] = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
     for (unsigned i = 0; i < sizeof(order); i++) {
-        t->structure[8 + i] = s->uuid[order[i]];
+        t->structure[8 + i] = l->start.uuid[order[i]];
     }
-    add_texts(t, system_texts, COUNT(system_texts));
+    add_texts(t, system_texts, ARRAY_SIZE(system_texts));
     end(t);
     ADD(t, TYPE_BOARD, 0, 15, board, board_texts);
     ADD(t, TYPE_CHASSIS, 0, 22, chassis, chassis_texts);
 }
 
 /* One socket with a core for each CPU, as CPUID says. */
-static void add_processor(struct table *t, const struct bulkhead_start *s,
-                          const struct processor *cpu) {
-    const uint64_t count = s->vcpu_count;
+static void add_processor(struct table *t, const struct load *l) {
+    const struct processor *cpu = &l->cpu;
+    const uint64_t count = l->start.vcpu_count;
     const uint64_t mhz = cpu->khz / 1000;
     const struct field fields[] = {
         {5, 1, 3},          /* a central processor */
@@ -225,30 +219,30 @@ static void write_entries(uint8_t *area, uint64_t address, const struct table *t
     uint32_t size = (uint32_t)(t->at - t->begin);
 
     memcpy(new, "_SM3_\0\x18\3\2\0\1", 11); /* length, version 3.2.0, revision of the entry */
-    put(new + 12, size, 4);
-    put(new + 16, address + STRUCTURES_AT, 8);
+    number_put(new + 12, size, 4);
+    number_put(new + 16, address + STRUCTURES_AT, 8);
     new[5] = checksum(new, ENTRY_3_SIZE);
 
     memcpy(old, "_SM_\0\x1f\3\2", 8);
-    put(old + 8, t->largest, 2);
+    number_put(old + 8, t->largest, 2);
     memcpy(old + ENTRY_2_SECOND, "_DMI_", 5);
-    put(old + 22, size, 2);
-    put(old + 24, address + STRUCTURES_AT, 4);
-    put(old + 28, t->count, 2);
+    number_put(old + 22, size, 2);
+    number_put(old + 24, address + STRUCTURES_AT, 4);
+    number_put(old + 28, t->count, 2);
     old[30] = 0x32;
     old[21] = checksum(old + ENTRY_2_SECOND, ENTRY_2_SIZE - ENTRY_2_SECOND);
     old[4] = checksum(old, ENTRY_2_SIZE);
 }
 
-void smbios_write_tables(uint8_t *memory, const struct bulkhead_start *start,
-                         const struct processor *cpu) {
+void smbios_write_tables(struct load *l) {
     const struct text_field none[] = {{0, NULL}};
     const struct field no_fields[] = {{4, 1, 0}};
-    uint8_t *area = memory + SMBIOS_TABLES;
+    uint8_t *area = load_known(l, SMBIOS_TABLES);
     struct table t = {.begin = area + STRUCTURES_AT, .at = area + STRUCTURES_AT};
-    add_machine(&t, memory, start);
-    add_processor(&t, start, cpu);
-    add_memory(&t, start);
+
+    add_machine(&t, l);
+    add_processor(&t, l);
+    add_memory(&t, &l->start);
     ADD(&t, TYPE_BOOT, 0, 11, no_fields, none); /* without errors */
     begin(&t, TYPE_END, 0, 4);
     end(&t);

@@ -4,7 +4,7 @@
  * multiboot.c those of either class. No relocations.
  * Source: System V ABI "Object Files", "Program Loading".
  */
-#include "guests/firmware/firmware.h"
+#include "hv/compartment/load/start.h"
 
 enum { CLASS_32 = 1, CLASS_64 = 2 };
 enum { EXECUTABLE = 2, LOAD = 1 }; /* e_type, p_type */
@@ -19,7 +19,7 @@ static const struct layout {
     [CLASS_64] = {62, 8, 64, 24, 32, 54, 56, 8, 16, 24, 32, 40, 56},
 };
 
-int elf_is(const uint8_t *file, uint64_t size) {
+bool elf_knows(const uint8_t *file, uint64_t size) {
     return size > 5 && memcmp(file, "\177ELF", 4) == 0 && file[4] == CLASS_64;
 }
 
@@ -69,43 +69,42 @@ unsigned elf_read(const uint8_t *file, uint64_t size, unsigned class, struct seg
     return count;
 }
 
-const char *segments_load(uint8_t *memory, const struct bulkhead_start *start,
-                          const struct segment *segments, unsigned count) {
-    const uint64_t end = start->kernel.gpa;
-    const uint8_t *file = memory + end;
+enum load_status segments_load(struct load *l, const struct segment *segments, unsigned count) {
+    const uint64_t end = l->start.kernel.gpa;
+
     for (unsigned i = 0; i < count; i++) {
         const struct segment *s = &segments[i];
         uint64_t least = s->address < KERNEL_LEAST ? LOW_FREE : KERNEL_LEAST;
         uint64_t most = s->address < KERNEL_LEAST ? LOW_FREE_END : end;
         if (s->address < least || s->address > most || s->memory_size > most - s->address) {
-            return "wants to lie outside of memory, or above its file";
+            return LOAD_OUTSIDE;
         }
         for (unsigned j = 0; j < i; j++) {
             const struct segment *t = &segments[j];
             if (s->address < t->address + t->memory_size &&
                 t->address < s->address + s->memory_size) {
-                return "has segments that overlap";
+                return LOAD_OVERLAP;
             }
         }
     }
     for (unsigned i = 0; i < count; i++) {
-        memcpy(memory + segments[i].address, file + segments[i].offset, segments[i].file_size);
+        move_bytes(l, segments[i].address, end + segments[i].offset, segments[i].file_size);
     }
-    memset(memory + end, 0, start->kernel.size);
-    return NULL;
+    move_zeros(l, end, l->start.kernel.size);
+    return LOAD_MORE;
 }
 
-const char *elf_load(uint8_t *memory, const struct bulkhead_start *start, struct entry *entry) {
+enum load_status elf_load(struct load *l) {
     struct segment segments[SEGMENTS_MOST];
     uint64_t address = 0;
-    unsigned count =
-        elf_read(memory + start->kernel.gpa, start->kernel.size, CLASS_64, segments, &address);
+    unsigned count = elf_read(l->file, l->start.kernel.size, CLASS_64, segments, &address);
+
     if (count == 0) {
-        return "is no complete 64-bit x86 ELF executable";
+        return LOAD_NO_ELF;
     }
-    const char *why = segments_load(memory, start, segments, count);
-    if (why == NULL) {
-        *entry = (struct entry){.address = address, .edi = BULKHEAD_START_GPA};
+    enum load_status status = segments_load(l, segments, count);
+    if (status == LOAD_MORE) {
+        l->entry = (struct entry){.mode = MODE_LONG, .address = address, .edi = BULKHEAD_START_GPA};
     }
-    return why;
+    return status;
 }
