@@ -25,14 +25,17 @@ ASFLAGS := -I. -I$(BUILD) -g -ffile-prefix-map=$(CURDIR)=. -Wa,--noexecstack
 HV_SRC   := $(sort $(wildcard hv/*/*.c hv/*/*/*.c))
 ARCH_SRC := $(sort $(wildcard arch/x86_64/*.c arch/x86_64/*/*.c))
 ARCH_ASM := $(sort $(wildcard arch/x86_64/*.S arch/x86_64/*/*.S))
-ELF_OBJ  := $(HV_SRC:%.c=$(BUILD)/obj/%.o) $(ARCH_SRC:%.c=$(BUILD)/obj/%.o) \
-            $(ARCH_ASM:%.S=$(BUILD)/obj/%.o)
+APART    := hv/compartment/entry/% hv/compartment/load/%
+ELF_SRC  := $(filter-out $(APART),$(HV_SRC)) $(ARCH_SRC)
+ELF_OBJ  := $(ELF_SRC:%.c=$(BUILD)/obj/%.o) $(ARCH_ASM:%.S=$(BUILD)/obj/%.o)
+# In the compartments' program alone; the rules of the tree look at them all the same.
+APART_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter $(APART),$(HV_SRC)))
 
 ELF := $(BUILD)/bulkhead.elf
 EFI := $(BUILD)/BOOTX64.EFI
 
 .PHONY: all
-all: $(EFI)
+all: $(EFI) $(APART_OBJ)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)

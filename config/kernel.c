@@ -123,7 +123,8 @@ static const struct {
 };
 _Static_assert(ARRAY_SIZE(kinds) == BULKHEAD_KERNEL_TYPES, "a kind without a reader");
 
-/* In the order of guests/firmware/load.c. A flat binary cannot be told: it has to be named. */
+/* In the order of hv/compartment/load/kernel.c. A flat binary cannot be told: it has to be named.
+ */
 static uint32_t kernel_recognise(const uint8_t *file, uint64_t size) {
     static const uint32_t tried[] = {BULKHEAD_KERNEL_LINUX, BULKHEAD_KERNEL_MULTIBOOT,
                                      BULKHEAD_KERNEL_ELF};

@@ -2,7 +2,7 @@
 /*
  * A guest's kernel file, untrusted: its kind found out, checked, turned into plain numbers, by
  * which boot/ and tools/bhcheck refuse what cannot boot or does not fit. Nothing is loaded here:
- * that is for the guest's own firmware (guests/firmware). References: Linux
+ * that is for the guest's compartment (hv/compartment/load). References: Linux
  * Documentation/x86/boot.rst; Multiboot Specification 0.6.96 "OS image format"; System V ABI
  * "Object Files".
  */

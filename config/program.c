@@ -14,7 +14,7 @@
 #define SEGMENTS_MOST       16u
 #define SEGMENT_NOTE        4u
 #define NOTE_ALIGNMENT      4u
-/* As in guests/firmware. */
+/* As in hv/compartment/load. */
 #define LOW_FREE            0x1000u
 #define LOW_FREE_END        0x90000u
 

@@ -64,6 +64,8 @@ MISPLACED = {
 # in a room nor through others, and what is named here and is no circle any more has to go: let it stay empty.
 CIRCLES = []
 COMPARTMENT = "hv/compartment"
+# Of it, what is linked into the compartments' program alone.
+APART = ["hv/compartment/entry", "hv/compartment/load"]
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before
 # it; the compartment, which is moving out of the core, by its own guest alone. See docs/architecture.md.
 BUDGETS = {("hv", "arch"): 18000, ("boot", "config"): 4000, (COMPARTMENT,): 9000}
@@ -402,6 +404,24 @@ def check_wx(build):
     return faults if loads >= 3 else faults + ["expected at least 3 LOAD headers"]
 
 
+def defined_symbols(path, kinds):
+    """Of an object or a program, by nm's letters."""
+    out = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
+    return {line.split()[-1] for line in out.splitlines() if line.split()[-2] in kinds}
+
+
+def check_apart(build):
+    """What is linked into the compartments' program alone is not in the core."""
+    build, faults, looked = pathlib.Path(build), [], 0
+    core = defined_symbols(build / "bulkhead.elf", "TtDdRrBb")
+    for room in APART:
+        for path in sorted((build / "obj" / room).glob("*.o")):
+            looked += 1
+            faults += [f"bulkhead.elf has {symbol}, which {room}/{path.stem}.c defines"
+                       for symbol in sorted(defined_symbols(path, "TDRB") & core)]
+    return faults if looked else [f"no objects of {', '.join(APART)} in {build}"]
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
@@ -413,6 +433,7 @@ def main():
         "function-size": check_function_size, "conditionals": check_conditionals, "spdx": check_spdx,
         "headers-alone": check_headers_alone, "help": check_help, "w-xor-x": lambda: check_wx(args.build),
         "link-rule": lambda: check_link_rule(args.build), "circles": lambda: check_circles(args.build),
+        "apart": lambda: check_apart(args.build),
     }
     passed = failed = 0
     for name, check in checks.items():

@@ -14,8 +14,8 @@ Printed by `make docs`; do not edit. The text is scripts/compartment_doc.py's, t
 
 Each vCPU has a second context in guest mode, in which it runs a program of ours: the VM's compartment. It has a VMCS or
 VMCB, a VPID or ASID and nested tables of its own. What reads what a guest wrote is going to run there, so that a mistake
-in it costs that guest alone. Today the program answers one upcall, which does nothing and is there to be measured; the
-devices and the emulator are cut loose from the core (hv/compartment) but still linked into it.
+in it costs that guest alone. Today the program loads the guest's kernel and answers an upcall that does nothing, which is
+there to be measured; the devices and the emulator are cut loose from the core (hv/compartment) but still linked into it.
 
 ## What it can reach
 
@@ -41,6 +41,11 @@ Code there is built for general registers only; CR0.EM and TS are set, CR4 has P
 registers, debug registers, XCR0 and PKRU stay the guest's in the CPU. There is no IDT: each exception exits before one is
 needed. Host interrupts end its run and are taken; it goes on behind them, but an upcall that takes more than a second
 ends its VM. A VM that is to stop does not wait for its compartment.
+
+`UPCALL_LOAD` comes at each start of the VM, on vCPU 0, before the guest's first instruction, again and again until its
+answer is not "more" (hv/abi/load.h). The core puts into the exchange page what CPUID says, which the program may not ask
+itself. It takes one number back. A number that names no fault, or "more" more often than moving all of low RAM twice
+takes, ends the VM as crashed; a number that names one gives a line of the log whose words are the core's.
 
 ## What a hostile one could try
 

@@ -6,7 +6,7 @@ static uint32_t word(uint32_t at) {
     return *(const uint32_t *)at;
 }
 
-/* On AMD the firmware adds the TSC's frequency. */
+/* On AMD the loader adds the TSC's frequency. */
 static bool is_command_line(const char *seen) {
     const char *rest = seen + sizeof(KINDS_CMDLINE) - 1;
     for (unsigned i = 0; i < sizeof(KINDS_CMDLINE) - 1; i++) {

@@ -4,7 +4,7 @@
 #include "guests/test/guest.h"
 #include "hv/abi.h"
 
-/* As the firmware does when it cannot start a kernel; the text would move an admin's cursor. */
+/* As a program does that cannot go on; the text would move an admin's cursor. */
 void give_up(void) {
     static const char text[] = "no way\x1b[2J\n";
     uint64_t rax = HYPERCALL_GIVE_UP;

@@ -106,7 +106,7 @@ class LinuxPair(LinuxGuests):
         output = self.run(guest, "nproc; free -m; cat /proc/cmdline")
         lines = output.replace("\r", "").strip().split("\n")
         expect_that(lines[0] == "1", "nproc: 1", output)
-        # The firmware tells a kernel the clock that it cannot read from an AMD CPU.
+        # The loader tells a kernel the clock that it cannot read from an AMD CPU.
         clock = r" tsc_early_khz=\d+" if self.target.vendor == "AMD-V" else ""
         cmdline = re.escape(values["cmdline"]) + clock
         expect_that(re.fullmatch(cmdline, lines[-1].strip()), f"/proc/cmdline: {cmdline}", output)

@@ -916,7 +916,7 @@ TEST(reset_is_that_of_a_pc) {
     }
 }
 
-/* What hv/abi.h promises the guest's firmware. */
+/* What hv/abi.h promises whoever loads the guest. */
 TEST(files_are_handed_over) {
     static uint8_t kernel[5000], initrd[3 * MIB + 5];
     static struct boot_image images[2];
