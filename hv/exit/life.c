@@ -14,6 +14,7 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
 
 /*
@@ -153,6 +154,7 @@ static bool life_start(struct vm *vm) {
     }
     at.copied = plat_tsc();
 
+    vm_forget_pauses(vm);
     vm_reset_devices(vm);
     compartment_reset(vm);
     vm->vcpus[0].tsc_offset = 0 - plat_tsc();
@@ -303,6 +305,31 @@ void life_stay_out(struct vcpu *v) {
     }
 }
 
+/* v has left the run loop. Should it go on there, at once or after a pause? */
+static bool life_goes_on(struct vcpu *v) {
+    struct vm *vm = v->vm;
+
+    vcpu_pause_begin(v);
+    while (vm_is_paused(vm)) {
+        if (!vcpu_pause_hold(v)) {
+            plat_wait();
+        }
+        if (v->index == 0) {
+            vm_take_orders(vm);
+        }
+    }
+    vcpu_pause_end(v);
+    return __atomic_load_n(&vm->leave, __ATOMIC_SEQ_CST) == LEAVE_NONE;
+}
+
+/* To the end of its run. */
+static void life_loop(struct vcpu *v) {
+    do {
+        hvm->loop(v);
+    } while (life_goes_on(v));
+    plat_timer_set(0);
+}
+
 /* What vCPU 0's CPU has set this one to. */
 void life_help(struct vcpu *v) {
     uint32_t duty = __atomic_load_n(&v->duty, __ATOMIC_ACQUIRE);
@@ -315,8 +342,7 @@ void life_help(struct vcpu *v) {
     } else {
         v->waiting = true;
         life_power_up(v);
-        hvm->loop(v);
-        plat_timer_set(0);
+        life_loop(v);
     }
     __atomic_store_n(&v->duty, DUTY_NONE, __ATOMIC_RELEASE);
     plat_kick(v->vm->vcpus[0].cpu);
@@ -338,8 +364,7 @@ void life_step(struct vcpu *v) {
         return;
     }
     if (vm->leave == LEAVE_NONE && life_start(vm)) {
-        hvm->loop(v);
-        plat_timer_set(0);
+        life_loop(v);
         life_stop_others(vm);
     }
     life_end(vm);

@@ -19,6 +19,9 @@ static inline __attribute__((always_inline)) void
 vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
     struct vmexit x = {.kind = EXIT_UNKNOWN};
+    if (v->halted && !vcpu_halt(v)) {
+        return; /* it was paused there */
+    }
     for (;;) {
         while (UNLIKELY(__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) != 0)) {
             if (!vcpu_service(v)) {

@@ -91,7 +91,7 @@ static enum show show_list(unsigned n, unsigned line) {
     if (line != 0) {
         return SHOW_END;
     }
-    if (vm->state == VM_RUNNING || vm->state == VM_STOPPING) {
+    if (vm_state_has_vcpus(vm->state)) {
         format_up(up, sizeof(up), (plat_tsc() - vm->started_tsc) / plat_tsc_hz());
     }
     console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
@@ -202,8 +202,11 @@ static const struct command_entry {
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
     {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, show_list, 0},
     {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0},
+    {"pause", "NAME", "hold a guest between two instructions; its clocks stand still", NULL, NULL,
+     VM_COMMAND_PAUSE},
     {"regs", "NAME", "mode and registers of each virtual CPU of a guest", NULL, show_regs, 0},
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
+    {"resume", "NAME", "let a paused guest go on", NULL, NULL, VM_COMMAND_RESUME},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
     {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, show_stats, 0},
     {"stop", "NAME", "press a guest's power button; kill it after its stop_timeout", NULL, NULL,

@@ -129,7 +129,7 @@ static enum show show_vcpu(struct vm_public *vm, unsigned index, unsigned line) 
 }
 
 enum show regs_show(struct vm_public *vm, unsigned line) {
-    bool runs = vm->state == VM_RUNNING || vm->state == VM_STOPPING;
+    bool runs = vm_state_has_vcpus(vm->state);
     unsigned vcpu = line / VCPU_LINES;
 
     if (line == 0 && !runs) {

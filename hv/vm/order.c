@@ -7,6 +7,7 @@
  */
 #include "hv/lib/fmt.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
@@ -14,7 +15,7 @@ const char *vm_state_name(enum vm_state state) {
     static const char *const names[VM_STATES] = {
         [VM_STOPPED] = "stopped", [VM_OFF] = "off",           [VM_CRASHED] = "crashed",
         [VM_HALTED] = "halted",   [VM_DELAYED] = "delayed",   [VM_STARTING] = "starting",
-        [VM_RUNNING] = "running", [VM_STOPPING] = "stopping",
+        [VM_RUNNING] = "running", [VM_STOPPING] = "stopping", [VM_PAUSED] = "paused",
     };
     return names[state];
 }
@@ -30,8 +31,11 @@ enum order_action {
     ORDER_PRESS,  /* the power button */
     ORDER_UNPLUG, /* ends it at once */
     ORDER_RESET,
-    ORDER_STAY, /* a restart that waits is called off */
-    ORDER_WAIT, /* the request stays in the queue until the state is another */
+    ORDER_PAUSE,
+    ORDER_RESUME,
+    ORDER_RESUME_PRESS, /* who is paused hears no power button */
+    ORDER_STAY,         /* a restart that waits is called off */
+    ORDER_WAIT,         /* the request stays in the queue until the state is another */
     ORDER_ACTIONS
 };
 
@@ -44,7 +48,7 @@ enum order_request {
 };
 
 #define IS_OFF  (BIT32(VM_STOPPED) | BIT32(VM_OFF) | BIT32(VM_CRASHED) | BIT32(VM_HALTED))
-#define IS_LIVE (BIT32(VM_STARTING) | BIT32(VM_RUNNING) | BIT32(VM_STOPPING))
+#define IS_LIVE (BIT32(VM_STARTING) | BIT32(VM_RUNNING) | BIT32(VM_STOPPING) | BIT32(VM_PAUSED))
 #define STAYS   VM_STATES /* the state is the same after it, too */
 
 /* All that can happen to a state. A command that no row names changes nothing. */
@@ -62,7 +66,11 @@ static const struct transition {
     {BIT32(VM_RUNNING), VM_COMMAND_STOP, VM_STOPPING, ORDER_PRESS},
     {BIT32(VM_STOPPING), VM_COMMAND_STOP, STAYS, ORDER_PRESS},
     {BIT32(VM_STOPPING), VM_COMMAND_START, STAYS, ORDER_WAIT},
-    {BIT32(VM_RUNNING) | BIT32(VM_STOPPING), VM_COMMAND_RESET, STAYS, ORDER_RESET},
+    {BIT32(VM_RUNNING) | BIT32(VM_STOPPING) | BIT32(VM_PAUSED), VM_COMMAND_RESET, STAYS,
+     ORDER_RESET},
+    {BIT32(VM_RUNNING), VM_COMMAND_PAUSE, VM_PAUSED, ORDER_PAUSE},
+    {BIT32(VM_PAUSED), VM_COMMAND_RESUME, VM_RUNNING, ORDER_RESUME},
+    {BIT32(VM_PAUSED), VM_COMMAND_STOP, VM_STOPPING, ORDER_RESUME_PRESS},
     {IS_LIVE, VM_COMMAND_KILL, STAYS, ORDER_UNPLUG},
     {BIT32(VM_STOPPED), ORDER_BEGIN, VM_STARTING, ORDER_NOTHING},
     {BIT32(VM_STOPPED), ORDER_BEGIN, STAYS, ORDER_NOTHING},
@@ -106,10 +114,9 @@ void vm_set_state(struct vm *vm, enum vm_state state) {
 }
 
 static void order_nothing(struct vm *vm, enum vm_command command) {
-    static const char *const words[VM_COMMANDS] = {[VM_COMMAND_START] = "start",
-                                                   [VM_COMMAND_STOP] = "stop",
-                                                   [VM_COMMAND_KILL] = "kill",
-                                                   [VM_COMMAND_RESET] = "reset"};
+    static const char *const words[VM_COMMANDS] = {
+        [VM_COMMAND_START] = "start", [VM_COMMAND_STOP] = "stop",   [VM_COMMAND_KILL] = "kill",
+        [VM_COMMAND_RESET] = "reset", [VM_COMMAND_PAUSE] = "pause", [VM_COMMAND_RESUME] = "resume"};
     vm_log(vm, LOG_INFO, "%s: it is %s, nothing to do", words[command],
            vm_state_name(vm->public->state));
 }
@@ -151,13 +158,33 @@ static void order_reset(struct vm *vm, UNUSED enum vm_command command) {
     vm_leave(vm, LEAVE_OPERATOR_RESET, "reset by the operator");
 }
 
+static void order_pause(struct vm *vm, UNUSED enum vm_command command) {
+    vm_pause(vm);
+    if (vm->leave == LEAVE_NONE) { /* one of its CPUs may have ended the run instead */
+        vm_log(vm, LOG_INFO, "paused: its clocks stand still until \"resume %s\"", vm->name);
+    }
+}
+
+static void order_resume(struct vm *vm, UNUSED enum vm_command command) {
+    ull ms = (ull)mul_div_u64(vm_resume(vm), 1000, plat_tsc_hz());
+    vm_log(vm, LOG_INFO, "resumed: its clocks are %llu.%03llu s behind", ms / 1000, ms % 1000);
+}
+
+static void order_resume_press(struct vm *vm, enum vm_command command) {
+    order_resume(vm, command);
+    order_press(vm, command);
+}
+
 static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
     vm_log(vm, LOG_INFO, "stopped by the operator");
 }
 
 static void (*const order_run[ORDER_ACTIONS])(struct vm *vm, enum vm_command command) = {
-    [ORDER_NOTHING] = order_nothing, [ORDER_START] = order_start, [ORDER_PRESS] = order_press,
-    [ORDER_UNPLUG] = order_unplug,   [ORDER_RESET] = order_reset, [ORDER_STAY] = order_stay,
+    [ORDER_NOTHING] = order_nothing, [ORDER_START] = order_start,
+    [ORDER_PRESS] = order_press,     [ORDER_UNPLUG] = order_unplug,
+    [ORDER_RESET] = order_reset,     [ORDER_PAUSE] = order_pause,
+    [ORDER_RESUME] = order_resume,   [ORDER_RESUME_PRESS] = order_resume_press,
+    [ORDER_STAY] = order_stay,
 };
 
 static unsigned order_count(uint64_t queue) {

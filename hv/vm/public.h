@@ -14,7 +14,8 @@
 
 struct vcpu_snapshot;
 
-/* DELAYED: a restart that follows too soon is held back. STOPPING: its power button was pressed. */
+/* DELAYED: a restart that follows too soon is held back. STOPPING: its power button was pressed.
+ * PAUSED: in the middle of its run, and its time stands still. */
 enum vm_state {
     VM_STOPPED,
     VM_OFF,
@@ -24,6 +25,7 @@ enum vm_state {
     VM_STARTING,
     VM_RUNNING,
     VM_STOPPING,
+    VM_PAUSED,
     VM_STATES
 };
 
@@ -34,6 +36,8 @@ enum vm_command {
     VM_COMMAND_STOP,
     VM_COMMAND_KILL,
     VM_COMMAND_RESET,
+    VM_COMMAND_PAUSE,
+    VM_COMMAND_RESUME,
     VM_COMMANDS
 };
 
@@ -70,6 +74,10 @@ static inline bool vcpu_cpu_is_free(unsigned cpu) {
 }
 
 const char *vm_state_name(enum vm_state state);
+/* In the middle of a run: its vCPUs have registers, and it is up since started_tsc. */
+static inline bool vm_state_has_vcpus(enum vm_state state) {
+    return state == VM_RUNNING || state == VM_STOPPING || state == VM_PAUSED;
+}
 
 /* Any CPU: sets request bits, and makes the vCPU's own CPU look at them. Takes no lock. */
 void vcpu_request(struct vcpu_public *p, uint32_t bits);

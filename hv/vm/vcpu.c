@@ -139,7 +139,6 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
         if ((requests & REQUEST_INIT) != 0) {
             vcpu_reset(v, true);
             v->waiting = true;
-            v->halted = false;
         }
         if ((requests & REQUEST_SIPI) != 0 && v->waiting) {
             uint64_t page = __atomic_load_n(&v->sipi_vector, __ATOMIC_RELAXED);
@@ -148,7 +147,7 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
             hvm->set(v, HVM_RIP, 0);
             v->waiting = false;
         }
-        if (!v->waiting || (requests & REQUEST_LEAVE) != 0) {
+        if (!v->waiting || (requests & REQUESTS_OUT) != 0) {
             return requests;
         }
         if ((requests & REQUEST_SNAPSHOT) != 0) {
@@ -166,6 +165,15 @@ static void vcpu_timer_set(const struct vcpu *v) {
 
 void vcpu_look_again(struct vcpu *v, uint64_t ticks) {
     v->clocks_due = clock_earlier(v->clocks_due, plat_tsc() + ticks);
+    vcpu_timer_set(v);
+}
+
+void vcpu_skip_time(struct vcpu *v, uint64_t ticks) {
+    v->tsc_offset -= ticks;
+    v->lapic.clock.offset -= ticks;
+    hvm->set(v, HVM_TSC_OFFSET, v->tsc_offset);
+    v->apic_due += v->apic_due != 0 ? ticks : 0;
+    v->clocks_due += v->clocks_due != 0 ? ticks : 0;
     vcpu_timer_set(v);
 }
 
@@ -224,7 +232,7 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     }
     /* Some of this may have ended the run here and now. */
     requests |= __atomic_load_n(&v->public.requests, __ATOMIC_RELAXED);
-    return (requests & REQUEST_LEAVE) == 0;
+    return (requests & REQUESTS_OUT) == 0;
 }
 
 bool vcpu_service(struct vcpu *v) {
@@ -256,6 +264,7 @@ bool vcpu_halt(struct vcpu *v) {
             return false;
         }
         if (v->event.type != EVENT_NONE || !v->halted) {
+            v->halted = false;
             return true;
         }
         vcpu_wait(v);
@@ -314,6 +323,7 @@ void vcpu_reset(struct vcpu *v, bool init) {
     v->nmi_pending = 0;
     v->nmi_used = false;
     v->upcall_watched = false;
+    v->halted = false;
     v->event = (struct event){.type = EVENT_NONE};
     if (init) {
         lapic_init(&v->lapic);

@@ -30,9 +30,11 @@ enum vcpu_request {
     REQUEST_SNAPSHOT = BIT32(9), /* somebody wants to see the registers: snapshot */
     REQUEST_TYPED = BIT32(10),   /* to vCPU 0: something was typed */
     REQUEST_ROOM = BIT32(11),    /* to vCPU 0: the console has room again for its output */
+    REQUEST_PAUSE = BIT32(12),   /* leave the run loop, and come back once vm->paused has ended */
 };
 #define REQUESTS_NMI     (REQUEST_NMI | REQUEST_NMI_AGAIN)
 #define REQUESTS_CONSOLE (REQUEST_TYPED | REQUEST_ROOM)
+#define REQUESTS_OUT     (REQUEST_LEAVE | REQUEST_PAUSE)
 
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
 #define CPUID_MAX_ENTRIES 64
@@ -74,15 +76,18 @@ struct vcpu {
     struct vm *vm;
     uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
     uint8_t nmi_pending; /* how many wait: two only until the first goes in */
-    bool halted;
+    bool halted;         /* in HLT: whoever enters the run loop goes on there */
     bool waiting;        /* after INIT, for a startup message */
     uint8_t sipi_vector; /* of the last one */
     uint32_t duty;       /* enum vcpu_duty, atomic; not of vCPU 0 */
+    bool paused;         /* atomic: it is out of the run loop until vm->paused has ended */
+    uint32_t held;       /* requests that came meanwhile */
 
     uint64_t tsc_offset;
     /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due: PIT and CMOS clock
      * (only of vCPU 0), or vcpu_look_again(). */
     uint64_t apic_due, clocks_due;
+    uint64_t paused_ticks; /* of vm->paused_ticks, so many are in tsc_offset and the two */
 
     struct vcpu_context compartment; /* the second context */
     struct exchange *exchange;
@@ -123,6 +128,9 @@ bool vcpu_service(struct vcpu *v);
 
 /* Waits in HLT for the next event; false when the run loop must be left. */
 bool vcpu_halt(struct vcpu *v);
+
+/* On v's own CPU: its time has stood still for so many ticks of the host's TSC. */
+void vcpu_skip_time(struct vcpu *v, uint64_t ticks);
 
 /*
  * Registers, local APIC and events as after power-up, or as after INIT, which leaves the TSC

@@ -43,6 +43,9 @@ struct vm {
     bool quiet;                     /* it restarts so often that this start is not told */
     uint32_t scrub_next;            /* atomic: the piece of RAM that the next free CPU scrubs */
     uint64_t restart_due, stop_due; /* host TSC, 0 = never */
+    bool paused;           /* atomic: its vCPUs are to stay out of the run loop, see pause.h */
+    uint64_t paused_since; /* host TSC */
+    uint64_t paused_ticks; /* since its start: so far its time is behind the host's */
 
     struct pool pool;
     struct pagetable npt;

@@ -82,9 +82,14 @@ class GuestBoot(Boot):
 
     group_seconds = 180
 
-    def group_lines(self, test, view=None):
-        """Runs a group to its end: (its lines, number passed, number failed)."""
+    def group_lines(self, test, view=None, meanwhile=None):
+        """Runs a group to its end: (its lines, number passed, number failed). meanwhile: what else is done, elsewhere."""
         self.begin(test, view)
+        if meanwhile:
+            begun = f"# begin {test} {self.tag}"
+            meanwhile()
+            self.view(view or self.subject[0])
+            self.machine.expect(begun, 60)
         start = self.machine.serial.mark
         done = self.machine.expect(rf"# done: {test} (\d+) passed, (\d+) failed|Bail out![^\r\n]*\r?\n",
                                    self.group_seconds)
@@ -95,13 +100,30 @@ class GuestBoot(Boot):
                     f"{test}: as many lines as planned", lines)
         return lines, int(done.group(1)), int(done.group(2))
 
-    def subtest(self, test, view=None):
+    def subtest(self, test, view=None, meanwhile=None):
         """Runs a group to its end: none of its lines may be "not ok", but for an emulator's own faults."""
-        lines, _, failed = self.group_lines(test, view)
+        lines, _, failed = self.group_lines(test, view, meanwhile)
         known = [line for line in re.findall(r"^not ok [^\n]*", lines, re.M)
                  if re.search(self.emulator_faults.get(self.target.name, r"(?!)"), line)]
         expect_that(failed == lines.count("not ok") == len(known), f"{test}: all lines ok",
                     "\n".join(line for line in lines.split("\n") if not line.startswith("ok ")))
+
+    def expect_state(self, name, state):
+        answer, _ = self.operator("list")
+        expect_that(re.search(rf"{name}[^\n]*({state})", answer), f"{name} {state}", answer)
+
+    def pause(self, name):
+        self.new_log()
+        self.operator(f"pause {name}")
+        self.expect_log(name, rf'paused: its clocks stand still until "resume {name}"$')
+        self.expect_state(name, "paused")
+        self.heart_goes_on()
+
+    def hold(self, name):
+        """The operator pauses a guest, which all but the guest notice, and lets it go on."""
+        self.pause(name)
+        self.operator(f"resume {name}")
+        self.expect_log(name, r"resumed: its clocks are \d+\.\d{3} s behind$")
 
     def order(self, command, name):
         """Has the operator start or reset a guest and waits until it has begun."""

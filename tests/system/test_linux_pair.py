@@ -240,6 +240,29 @@ class LinuxPair(LinuxGuests):
         self.machine.expect(r"reboot: Power down.*Linux version.*alpha# ", 300,
                             "alpha to boot again up to its prompt")
 
+    @check("alpha paused: beta goes on, alpha's clocks stand still; it has missed nothing and complains of nothing")
+    def pause(self):
+        def uptime(guest):
+            return float(self.run(guest, "cut -d' ' -f1 /proc/uptime").split()[0])
+
+        self.run(ALPHA, "dmesg -c >/dev/null")
+        beta, alpha = uptime(BETA), uptime(ALPHA)
+        self.new_log()
+        self.operator("pause alpha")
+        self.expect_log("alpha", r"paused: its clocks stand still")
+        self.run(BETA, f"sleep {SLEEP_SECONDS}")
+        answer, _ = self.operator("list")
+        expect_that(re.search(r"alpha[^\n]*paused", answer), "alpha paused in the list", answer)
+        self.operator("resume alpha")
+        self.expect_log("alpha", r"resumed: its clocks are \d+\.\d{3} s behind")
+        alpha, beta = uptime(ALPHA) - alpha, uptime(BETA) - beta
+        expect_that(beta - alpha >= SLEEP_SECONDS, "alpha's clock to have stood still", f"alpha {alpha} s, beta {beta} s")
+        lines = self.run(ALPHA, "sleep 1; dmesg").split("\n")
+        allowed = allowed_lines(self.target.name)
+        found = [line for line in lines if re.search(r"stall|lockup|" + CLOCK_COMPLAINTS, line, re.I)
+                 and not any(text in line for text in allowed)]
+        expect_that(not found, "no complaint", "\n".join(found))
+
     @check("an operator kills beta while it sleeps")
     def kill_sleeping(self):
         self.new_log()

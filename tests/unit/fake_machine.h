@@ -24,6 +24,7 @@
 
 static uint64_t fake_tsc, fake_deadline;
 static unsigned fake_kicks, fake_cpu;
+static uint64_t fake_kicked; /* a bit for each CPU that was kicked; for the test to clear */
 static uint64_t fake_regs[HVM_REG_COUNT];
 static struct hvm_segment fake_segs[HVM_SEG_COUNT];
 static bool fake_can_interrupt, fake_window_interrupt, fake_window_nmi, fake_flushed;
@@ -80,7 +81,7 @@ void plat_window_close(UNUSED const void *window, UNUSED uint64_t size) {
     fake_windows_open--;
 }
 void plat_kick(unsigned cpu) {
-    (void)cpu;
+    fake_kicked |= BIT(cpu);
     fake_kicks++;
 }
 static unsigned fake_interrupts_taken;

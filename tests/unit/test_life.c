@@ -177,6 +177,35 @@ TEST(what_a_request_does_in_each_state) {
         {VM_STOPPING, VM_COMMAND_RESET, VM_STOPPING, LEAVE_OPERATOR_RESET, false, ""},
         {VM_STOPPING, VM_COMMAND_STOP, VM_STOPPING, 0, false, "asked to switch off"},
         {VM_STOPPING, VM_COMMAND_KILL, VM_STOPPING, LEAVE_KILL, false, ""},
+        {VM_STOPPED, VM_COMMAND_PAUSE, VM_STOPPED, 0, false, "pause: it is stopped, nothing to do"},
+        {VM_STOPPED, VM_COMMAND_RESUME, VM_STOPPED, 0, false,
+         "resume: it is stopped, nothing to do"},
+        {VM_OFF, VM_COMMAND_PAUSE, VM_OFF, 0, false, "pause: it is off, nothing to do"},
+        {VM_OFF, VM_COMMAND_RESUME, VM_OFF, 0, false, "resume: it is off, nothing to do"},
+        {VM_CRASHED, VM_COMMAND_PAUSE, VM_CRASHED, 0, false, "pause: it is crashed, nothing to do"},
+        {VM_CRASHED, VM_COMMAND_RESUME, VM_CRASHED, 0, false,
+         "resume: it is crashed, nothing to do"},
+        {VM_HALTED, VM_COMMAND_PAUSE, VM_HALTED, 0, false, "pause: it is halted, nothing to do"},
+        {VM_HALTED, VM_COMMAND_RESUME, VM_HALTED, 0, false, "resume: it is halted, nothing to do"},
+        {VM_DELAYED, VM_COMMAND_PAUSE, VM_DELAYED, 0, false, "pause: it is delayed, nothing to do"},
+        {VM_DELAYED, VM_COMMAND_RESUME, VM_DELAYED, 0, false,
+         "resume: it is delayed, nothing to do"},
+        {VM_STARTING, VM_COMMAND_PAUSE, VM_STARTING, 0, false,
+         "pause: it is starting, nothing to do"},
+        {VM_STARTING, VM_COMMAND_RESUME, VM_STARTING, 0, false,
+         "resume: it is starting, nothing to do"},
+        {VM_STOPPING, VM_COMMAND_PAUSE, VM_STOPPING, 0, false,
+         "pause: it is stopping, nothing to do"},
+        {VM_STOPPING, VM_COMMAND_RESUME, VM_STOPPING, 0, false,
+         "resume: it is stopping, nothing to do"},
+        {VM_RUNNING, VM_COMMAND_PAUSE, VM_PAUSED, 0, false, "paused: its clocks stand still"},
+        {VM_RUNNING, VM_COMMAND_RESUME, VM_RUNNING, 0, false, "resume: it is running"},
+        {VM_PAUSED, VM_COMMAND_PAUSE, VM_PAUSED, 0, false, "pause: it is paused, nothing to do"},
+        {VM_PAUSED, VM_COMMAND_RESUME, VM_RUNNING, 0, false, "resumed: its clocks are"},
+        {VM_PAUSED, VM_COMMAND_START, VM_PAUSED, 0, false, "start: it is paused, nothing to do"},
+        {VM_PAUSED, VM_COMMAND_RESET, VM_PAUSED, LEAVE_OPERATOR_RESET, false, ""},
+        {VM_PAUSED, VM_COMMAND_STOP, VM_STOPPING, 0, false, "asked to switch off (power button)"},
+        {VM_PAUSED, VM_COMMAND_KILL, VM_PAUSED, LEAVE_KILL, false, ""},
     };
     _Static_assert(ARRAY_SIZE(rows) == VM_STATES * (VM_COMMANDS - 1), "every state, every request");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -205,8 +234,10 @@ TEST(what_a_state_may_become) {
         [VM_DELAYED] = S(STARTING) | S(STOPPED),
         [VM_STARTING] =
             S(RUNNING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
-        [VM_RUNNING] = S(RUNNING) | S(STOPPING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) |
-                       S(CRASHED) | S(HALTED),
+        [VM_RUNNING] = S(RUNNING) | S(PAUSED) | S(STOPPING) | S(STARTING) | S(DELAYED) |
+                       S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
+        [VM_PAUSED] = S(PAUSED) | S(RUNNING) | S(STOPPING) | S(STARTING) | S(DELAYED) | S(STOPPED) |
+                      S(OFF) | S(CRASHED) | S(HALTED),
         [VM_STOPPING] =
             S(STOPPING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
     };
