@@ -282,8 +282,65 @@ TEST(registers_are_shown) {
     const char *text = answer_to("regs alpha");
     CHECK(strstr(text, ", interrupts off, in HLT\r\n") != NULL);
     CHECK(strstr(text, "r13 123456789abcdef0") != NULL);
+    CHECK(strstr(text, "cr2 ") != NULL);
     CHECK(strstr(text, "rip ffffffff81000000") != NULL);
     CHECK(strstr(text, "  idtr 0000  base 0000000000000000") != NULL);
+}
+
+/* Every word that is printed is another one. */
+TEST(registers_stand_in_their_places) {
+    start();
+    alpha.vcpu_count = 2;
+    alpha.vcpus[1] = alpha.vcpus[0];
+    alpha.vcpus[0]->cpu = 3;
+    answers = true;
+    memset(&shown, 0, sizeof(shown));
+    for (unsigned i = 0; i < 16; i++) {
+        shown.regs[i] = 0x1000 + i;
+    }
+    static const enum hvm_reg system[] = {HVM_RIP, HVM_CR2, HVM_CR3, HVM_CR4};
+    for (unsigned i = 0; i < ARRAY_SIZE(system); i++) {
+        shown.system[system[i]] = 0x2000 + i;
+    }
+    shown.system[HVM_RFLAGS] = 0x2;
+    shown.system[HVM_EFER] = 0x801;
+    shown.system[HVM_CR0] = 0x11;
+    for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
+        shown.segments[i] =
+            (struct hvm_segment){0x3000 + i, 0x4000 + i, 0x93, (uint16_t)(0x50 + i)};
+    }
+    const char *want =
+        "vcpu0 on cpu 3: 16-bit protected mode, no paging, CPL 0, interrupts off\r\n"
+        "  rax 0000000000001000  rcx 0000000000001001  rdx 0000000000001002  rbx "
+        "0000000000001003\r\n"
+        "  rsp 0000000000001004  rbp 0000000000001005  rsi 0000000000001006  rdi "
+        "0000000000001007\r\n"
+        "  r8  0000000000001008  r9  0000000000001009  r10 000000000000100a  r11 "
+        "000000000000100b\r\n"
+        "  r12 000000000000100c  r13 000000000000100d  r14 000000000000100e  r15 "
+        "000000000000100f\r\n"
+        "  rip 0000000000002000  rflags 00000002  efer 801\r\n"
+        "  cr0 00000011  cr2 0000000000002001  cr3 0000000000002002  cr4 00002003\r\n"
+        "  es   0050  base 0000000000003000  limit 00004000  attr 00093\r\n"
+        "  cs   0051  base 0000000000003001  limit 00004001  attr 00093\r\n"
+        "  ss   0052  base 0000000000003002  limit 00004002  attr 00093\r\n";
+    const char *text = answer_to("regs alpha");
+    CHECK(strncmp(text, want, strlen(want)) == 0);
+    const char *second = strstr(text, "vcpu1 on cpu 3: 16-bit");
+    CHECK(second != NULL && strstr(second, "  idtr 0059  base 0000000000003009") != NULL);
+    CHECK(strstr(text, "  idtr 0059  base 0000000000003009  limit 00004009  attr 00093\r\n") <
+          second);
+    /* Of one that waits there is nothing more, and the next one follows. */
+    shown.waiting = true;
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n"
+                                       "vcpu1 on cpu 3: waits for a startup message\r\n");
+    /* A guest that is about to stop still has some. */
+    alpha.state = VM_STOPPING;
+    alpha.vcpu_count = 1;
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
+    alpha.state = VM_CRASHED;
+    CHECK_STR(answer_to("regs alpha"), "alpha is crashed: it has no registers\r\n");
+    shown.waiting = false;
 }
 
 /* The cursor keys, as a terminal sends them. */
@@ -318,4 +375,5 @@ TEST(host_reset_wants_a_yes) {
 
 TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
           T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
-          T(cursor_and_history), T(version_is_told), T(host_reset_wants_a_yes))
+          T(registers_stand_in_their_places), T(cursor_and_history), T(version_is_told),
+          T(host_reset_wants_a_yes))

@@ -377,6 +377,25 @@ TEST(utf8) {
     CHECK_STR(passed + 7, "???c");
 }
 
+/* Of the private modes: these, and no other. */
+TEST(modes_that_may_pass) {
+    static const unsigned pass[] = {1,    5,    6,    7,    12,   25,   47,   66,   1000, 1002,
+                                    1003, 1004, 1005, 1006, 1015, 1047, 1048, 1049, 2004};
+    size_t next = 0;
+    start();
+    for (unsigned mode = 0; mode < 2100; mode++) {
+        bool may = next < ARRAY_SIZE(pass) && pass[next] == mode;
+        char text[16];
+        next += may;
+        snprintf(text, sizeof(text), "\x1b[?%uh", mode);
+        put(text);
+        CHECK_STR(passed, may ? text : "");
+        snprintf(text, sizeof(text), "\x1b[?25;%ul", mode); /* all or nothing */
+        put(text);
+        CHECK_STR(passed, may ? text : "");
+    }
+}
+
 /* What would make the admin's terminal answer, or leave it changed for good, does not get there. */
 TEST(what_may_pass) {
     static const char *const pass[] = {
@@ -413,6 +432,8 @@ TEST(what_may_pass) {
         "\x1b[x",
         "\x1b[?2004$p",
         "\x1b[>q",
+        "\x1b[<u",
+        "\x1b[1$}",
         "\x1b[?u",
         "\x1b[>4;2m",
         "\x1b[2h",
@@ -471,6 +492,249 @@ TEST(reset) {
     put("\x1b[2;3r\x1b[7m\x1b(0\x1b[!pq\x1b"
         "cQ");
     CHECK_STR(fake_screen_row(0), "Q");
+}
+
+/* ESC [ ! p: each mode by itself, with the text as it is. */
+TEST(soft_reset) {
+    start();
+    put("0123456789\x1b[2;3r\x1b[!p\x1b[4;1H\n"); /* margins */
+    CHECK_STR(fake_screen_row(0), "");
+    put("\x1b[Habc\x1b[4h\x1b[!p\x1b[Hx"); /* insertion */
+    CHECK_STR(fake_screen_row(0), "xbc");
+    put("\x1b[2;3r\x1b[?6h\x1b[!p\x1b[Hy"); /* origin */
+    CHECK_STR(fake_screen_row(0), "ybc");
+    put("\x1b[?7l\x1b[!p\x1b[H0123456789z"); /* wrap */
+    CHECK_STR(fake_screen_row(1), "z");
+    put("\x1b[2J\x1b[H\x1b[20h\x1b[!p12\n3"); /* new lines */
+    CHECK_STR(fake_screen_row(1), "  3");
+    put("\x1b[?25l\x1b[!p"); /* the cursor */
+    CHECK(fake_screen_inverse(1, 3));
+    put("\x1b[1;4;41m\x1b(0\x1b[!p\x1b[Hq"); /* the pen, the character set */
+    CHECK_U64(at(0, 0).character, 'q');
+    CHECK(!at(0, 0).underline);
+    CHECK_U64(pair(0, 0), SCREEN_PAIR(SCREEN_GREY, SCREEN_BLACK));
+    put("\x1b)0\x0e\x1b[!p\x1b[Hq\x0er\x0f"); /* both of them */
+    CHECK_STR(fake_screen_row(0), "qr");
+    put("\x1b[3;3H\x1b[32m\x1b"
+        "7\x1b[!p\x1b"
+        "8s"); /* the saved cursor */
+    CHECK_STR(fake_screen_row(0), "sr");
+    CHECK_U64(pair(0, 0), SCREEN_PAIR(SCREEN_GREY, SCREEN_BLACK));
+    /* What was owed at a line's end is none any more. */
+    put("\x1b[2J\x1b[H0123456789\x1b[!pX");
+    CHECK_STR(fake_screen_row(0), "012345678X");
+}
+
+/* ESC c: also what the other screen has kept, and what CSI b repeats. */
+TEST(full_reset) {
+    start();
+    put("\x1b[3;3H\x1b"
+        "7\x1b[?47hother\x1b[2;2H\x1b"
+        "7a\x1b"
+        "c\x1b[2b.");
+    CHECK_STR(fake_screen_row(0), "  .");
+    put("\x1b"
+        "8x");
+    CHECK_STR(fake_screen_row(0), "x .");
+    put("\x1b[?47h\x1b"
+        "8y");
+    CHECK_STR(fake_screen_row(0), "y");
+    CHECK_STR(fake_screen_row(1), "");
+    put("\x1b"
+        "c");
+    CHECK(fake_screen_inverse(0, 0));
+    CHECK_U64(term_answer(passed, 80, 24), 0);
+    /* A question that nobody has answered is none any more. */
+    feed('\x1b');
+    feed('Z');
+    term_reset();
+    CHECK_U64(term_answer(passed, 80, 24), 0);
+}
+
+/* Where each of these leaves the cursor: an x is written there. */
+TEST(where_the_cursor_goes) {
+    static const struct {
+        const char *text;
+        unsigned row, column;
+    } cases[] = {
+        {"\x1b[3;5H\x1b[2;3r", 0, 0},
+        {"\x1b[3;5H\x1b[r", 0, 0},
+        {"\x1b[3;5H\x1b[3;3r", 2, 4}, /* no margins: one line cannot scroll */
+        {"\x1b[3;5H\x1b[4;9r", 2, 4},
+        {"\x1b[3;5H\x1b[3;9r", 0, 0},
+        {"\x1b[3;5H\x1b[2;3r\x1b[?6h", 1, 0},
+        {"\x1b[2;3r\x1b[?6h\x1b[3;5H\x1b[?6l", 0, 0},
+        {"\x1b[2;3r\x1b[?6h\x1b[2d", 2, 0},
+        {"\x1b[3;5H\x1b#8", 0, 0},
+        {"\x1b[3;5H\x1b[L", 2, 0},
+        {"\x1b[3;5H\x1b[M", 2, 0},
+        {"\x1b[3;5H\x1b[S", 2, 4},
+        {"\x1b[3;5H\x1b[T", 2, 4},
+        {"\x1b[3;5H\x1b[K", 2, 4},
+        {"\x1b[3;5H\x1b[2J", 2, 4},
+        {"\x1b[3;5H\x1b"
+         "D",
+         3, 4},
+        {"\x1b[3;5H\x1b"
+         "E",
+         3, 0},
+        {"\x1b[3;5H\x1bM", 1, 4},
+        {"\x1b[3;5H\x1b[A", 1, 4},
+        {"\x1b[3;5H\x1b[0A", 1, 4},
+        {"\x1b[3;5H\x1b[E", 3, 0},
+        {"\x1b[3;5H\x1b[F", 1, 0},
+        {"\x1b[3;5H\x1b[G", 2, 0},
+        {"\x1b[3;5H\x1b[d", 0, 4},
+        {"\x1b[3;5H\x1b[H", 0, 0},
+        {"\x1b[3;5H\x1b[2H", 1, 0},
+        {"\x1b[3;5H\x1b[;3H", 0, 2},
+        {"\x1b[3;5H\t", 2, 8},
+        {"\x1b[3;5H\t\t", 2, 9},
+        {"\x1b[3;5H\x1b[2I", 2, 9},
+        {"\x1b[3;9H\x1b[Z", 2, 0},
+        {"\x1b[3;10H\x1b[Z", 2, 8},
+        {"\x1b[3;10H\x1b[2Z", 2, 0},
+        {"\x1b[3;10H\x1b[9Z", 2, 0},
+        /* A margin on the way holds, from within only. */
+        {"\x1b[2;3r\x1b[3;5H\x1b[9A", 1, 4},
+        {"\x1b[2;3r\x1b[2;5H\x1b[9B", 2, 4},
+        {"\x1b[2;3r\x1b[1;5H\x1b[9A", 0, 4},
+        {"\x1b[2;3r\x1b[1;5H\x1b[9B", 2, 4},
+        {"\x1b[2;3r\x1b[4;5H\x1b[9B", 3, 4},
+        {"\x1b[2;3r\x1b[4;5H\x1b[9A", 1, 4},
+        {"\x1b[2;3r\x1b[3;5H\n", 2, 4},
+        {"\x1b[2;3r\x1b[4;5H\n", 3, 4},
+        {"\x1b[2;3r\x1b[2;5H\x1bM", 1, 4},
+        {"\x1b[2;3r\x1b[1;5H\x1bM", 0, 4},
+        /* At a line's end, where a wrap is owed. */
+        {"0123456789", 1, 0},
+        {"0123456789\x1b[C", 0, 9},
+        {"0123456789\b", 0, 8},
+        {"0123456789\r", 0, 0},
+        {"0123456789\n", 1, 9},
+        {"0123456789\x1b[?7l\x1b[?7h", 0, 9},
+        {"\x1b[2;1H0123456789\x1bM", 0, 9},
+        {"0123456789\x1b[?25l", 1, 0},
+        /* Two cells wide: the last column has no room. */
+        {"\x1b[1;9H\xe4\xb8\xad", 1, 0},
+        {"\x1b[1;10H\xe4\xb8\xad", 1, 2},
+        {"\x1b[1;10H\x1b[?7l\xe4\xb8\xad", 0, 9},
+        /* The alternate screen: 1049 keeps the cursor for the way back. */
+        {"\x1b[3;5H\x1b[?1049h\x1b[H\x1b[?1049l", 2, 4},
+        {"\x1b[3;5H\x1b[?1047h\x1b[2;2H\x1b[?1047l", 1, 1},
+        {"\x1b[3;5H\x1b[?47h\x1b[2;2H\x1b[?47l", 1, 1},
+        {"\x1b[3;5H\x1b[?1049l", 2, 4},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        start();
+        put(cases[i].text);
+        put("x");
+        CHECK_U64(at(cases[i].row, cases[i].column).character, 'x');
+        if (at(cases[i].row, cases[i].column).character != 'x') {
+            printf("# that was %s\n", cases[i].text + 1);
+        }
+    }
+}
+
+/* Which cells each of these leaves of four full rows. */
+TEST(what_is_erased_and_moved) {
+    static const struct {
+        const char *text, *rows[4];
+    } cases[] = {
+        {"\x1b[2;4H\x1b[1K", {"aaaaaaaaaa", "    bbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[2K", {"aaaaaaaaaa", "", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[3K", {"aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[J", {"aaaaaaaaaa", "bbb", "", ""}},
+        {"\x1b[2;4H\x1b[1J", {"", "    bbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[3J", {"aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[X", {"aaaaaaaaaa", "bbb bbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[99X", {"aaaaaaaaaa", "bbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[7P", {"aaaaaaaaaa", "bbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[6P", {"aaaaaaaaaa", "bbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[6@", {"aaaaaaaaaa", "bbb      b", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;4H\x1b[L", {"aaaaaaaaaa", "", "bbbbbbbbbb", "cccccccccc"}},
+        {"\x1b[2;4H\x1b[M", {"aaaaaaaaaa", "cccccccccc", "dddddddddd", ""}},
+        {"\x1b[S", {"bbbbbbbbbb", "cccccccccc", "dddddddddd", ""}},
+        {"\x1b[T", {"", "aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc"}},
+        {"\x1b[3S", {"dddddddddd", "", "", ""}},
+        {"\x1b[3T", {"", "", "", "aaaaaaaaaa"}},
+        {"\x1b[4S", {"", "", "", ""}},
+        {"\x1b[2;3r\x1b[S", {"aaaaaaaaaa", "cccccccccc", "", "dddddddddd"}},
+        {"\x1b[2;3r\x1b[T", {"aaaaaaaaaa", "", "bbbbbbbbbb", "dddddddddd"}},
+        {"\x1b[2;3r\x1b[1;1H\x1b[L", {"aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;3r\x1b[2;1H\x1b[L", {"aaaaaaaaaa", "", "bbbbbbbbbb", "dddddddddd"}},
+        {"\x1b[2;3r\x1b[3;1H\x1b[M", {"aaaaaaaaaa", "bbbbbbbbbb", "", "dddddddddd"}},
+        {"\x1b[4;1H\n", {"bbbbbbbbbb", "cccccccccc", "dddddddddd", ""}},
+        {"\x1b[1;1H\x1bM", {"", "aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc"}},
+        {"\x1b[?1047h\x1b[2;1Hx\x1b[?1047l",
+         {"aaaaaaaaaa", "bbbbbbbbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[?47h\x1b[2;1Hx\x1b[?1047l\x1b[?47h", {"", "", "", ""}},
+        {"\x1b[?1049h\x1b[2;1Hx\x1b[?1049l\x1b[?47h", {"", "x", "", ""}},
+        {"\x1b[?1047h\x1b[2;1Hx\x1b[?47l\x1b[?1047h", {"", "x", "", ""}},
+        {"\x1b[?1047h\x1b[2;1Hx\x1b[?47l\x1b[?1049h", {"", "", "", ""}},
+        {"\x1b[?1049h\x1b[2;1Hx\x1b[?1049h", {"", "x", "", ""}}, /* it is shown already */
+        {"\x1b[2;4H\x1b[4h\x1b[3bz", {"aaaaaaaaaa", "bbbdddzbbb", "cccccccccc", "dddddddddd"}},
+        {"\x1b[4;9H\x1b[4h\x1b[4b", {"bbbbbbbbbb", "cccccccccc", "dddddddddd", "dd"}},
+        {"\x1b[2;9H\x1b[4h\xe4\xb8\xad", {"aaaaaaaaaa", "bbbbbbbb?", "cccccccccc", "dddddddddd"}},
+        {"\x1b[2;9H\x1b[4hxy", {"aaaaaaaaaa", "bbbbbbbbxy", "cccccccccc", "dddddddddd"}},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        start();
+        put("aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd");
+        put(cases[i].text);
+        for (unsigned row = 0; row < 4; row++) {
+            CHECK_STR(fake_screen_row(row), cases[i].rows[row]);
+        }
+    }
+}
+
+/* A blank cell has the paper of the moment, wherever it comes from. */
+TEST(blanks_have_the_paper) {
+    static const struct {
+        const char *text;
+        unsigned row, column;
+    } cases[] = {
+        {"\x1b[K", 1, 9},  {"\x1b[J", 3, 0}, {"\x1b[1J", 0, 0},     {"\x1b[X", 1, 3},
+        {"\x1b[@", 1, 3},  {"\x1b[P", 1, 9}, {"\x1b[L", 1, 0},      {"\x1b[M", 3, 0},
+        {"\x1b[S", 3, 0},  {"\x1b[T", 0, 0}, {"\x1b[4;1H\n", 3, 0}, {"\x1b[1;1H\x1bM", 0, 0},
+        {"\x1b[2J", 0, 9},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        start();
+        put("aaaaaaaaaabbbbbbbbbbccccccccccdddddddddd\x1b[2;4H\x1b[31;44m\x1b[?25l");
+        put(cases[i].text);
+        CHECK_U64(pair(cases[i].row, cases[i].column), SCREEN_PAIR(SCREEN_GREY, 4));
+    }
+}
+
+/* The last column has no tab stop, and there may be none at all. */
+TEST(tabs_of_the_widest_screen) {
+    fake_console_set_up(false, 240, 5);
+    term_init();
+    seq_reset(&seq);
+    put("\x1b[999I!");
+    CHECK_U64(at(0, 239).character, '!');
+    put("\r\x1b[3g\t?\x1b[2;240H\x1b[Z+");
+    CHECK_U64(at(0, 239).character, '?');
+    CHECK_U64(at(1, 0).character, '+');
+}
+
+/* A screen of one row of text and the status is the smallest. */
+TEST(sizes_of_screens) {
+    fake_console_set_up(false, 10, 2);
+    term_init();
+    seq_reset(&seq);
+    put("a\r\nb");
+    CHECK_STR(fake_screen_row(0), "b");
+    fake_console_set_up(false, 10, 1); /* too small: as without one */
+    term_init();
+    put("\x1b[24;80H\x1b[6n");
+    CHECK_STR(ask("\x1b[24;80H\x1b[6n"), "\x1b[3;8R");
+    CHECK(!grid_is_dirty());
+    fake_console_set_up(false, 0, 5);
+    term_init();
+    put("x");
+    CHECK(!grid_is_dirty());
 }
 
 TEST(only_changes_are_drawn) {
@@ -551,6 +815,9 @@ TEST(random_bytes) {
 TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_scroll),
           T(cursor_sequences), T(erase_sequences), T(insert_and_delete), T(margins), T(tabs),
           T(line_drawing), T(saved_cursor), T(alternate_screen), T(colours), T(palette),
-          T(indexed_colours), T(cursor_is_seen), T(unknown_is_swallowed), T(utf8), T(what_may_pass),
-          T(questions), T(reset), T(only_changes_are_drawn), T(pieces_are_small), T(no_screen),
-          T(screen_beyond_the_limits), T(random_bytes))
+          T(indexed_colours), T(cursor_is_seen), T(unknown_is_swallowed), T(utf8),
+          T(modes_that_may_pass), T(what_may_pass), T(questions), T(reset), T(soft_reset),
+          T(full_reset), T(where_the_cursor_goes), T(what_is_erased_and_moved),
+          T(blanks_have_the_paper), T(tabs_of_the_widest_screen), T(sizes_of_screens),
+          T(only_changes_are_drawn), T(pieces_are_small), T(no_screen), T(screen_beyond_the_limits),
+          T(random_bytes))
