@@ -347,8 +347,10 @@ def main():
     parser.add_argument("files", nargs="*", type=pathlib.Path)
     args = parser.parse_args()
     faults = chosen(args)
-    build = (ROOT / args.build).resolve()
-    bench = Bench(coverage.unit_folder(build / "coverage"), build)
+    os.chdir(ROOT)
+    # Named as make names it: in files of dependencies another name would be another file's.
+    build = pathlib.Path(args.build)
+    bench = Bench(coverage.unit_folder((build / "coverage").resolve()), build)
     known, void, rooms, total = equivalents(), 0, {}, Share()
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
