@@ -113,6 +113,22 @@ void consoles_poll(void);       /* there, every few milliseconds */
 
 /* pci.c */
 void pci_stop_masters(void); /* before memory that devices may write to is given away */
+#define PCI_CLASS_XHCI 0x0c0330u
+struct pci_found {
+    uint32_t function; /* its number in configuration space */
+    hpa_t bar;         /* of its registers, in whole pages */
+    uint32_t size;     /* bytes */
+};
+/* USB controllers (xHCI) whose registers can be mapped; up to max. After apic_init(). */
+unsigned pci_find_usb(const struct boot_info *info, struct pci_found *out, unsigned max);
+void pci_allow_dma(uint32_t function);
+
+/* usb.c: keyboards behind controllers that are the hypervisor's own. */
+void usb_find(const struct boot_info *info);
+bool usb_registers(unsigned i, hpa_t *base, uint64_t *size); /* false = there is no such one */
+void usb_init(void);                                         /* once these are mapped */
+void usb_start(void);                                        /* on the CPU that will poll it */
+void usb_poll(void);
 
 /* clock.c */
 void clock_init(const struct boot_info *info, uint64_t entry_tsc);

@@ -26,10 +26,12 @@ void consoles_serve(void) {
     if (plat_cpu() == console_cpu) {
         serial_init_interrupts();
         keyboard_init();
+        usb_start();
     }
 }
 
 void consoles_poll(void) {
     serial_poll();
     keyboard_interrupt();
+    usb_poll();
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Stops the DMA that the firmware left running: a network card that still receives, or a USB
- * controller that still polls, would write into memory that is a guest's by now. Called once by
- * start.c, on the first CPU. Source: PCI Local Bus Specification 3.0, "Software Generation of
- * Configuration Transactions" (mechanism 1), "Configuration Space Organization", "Class Codes".
- * Segments above the first, which only memory-mapped configuration reaches, are left as they are.
+ * The machine's PCI devices. Stops the DMA that the firmware left running: a network card that
+ * still receives, or a USB controller that still polls, would write into memory that is a guest's
+ * by now. Finds the USB controllers that are the hypervisor's own. Called by start.c and usb.c, on
+ * the first CPU, later on the one that serves the consoles. Source: PCI Local Bus Specification
+ * 3.0, "Software Generation of Configuration Transactions" (mechanism 1), "Configuration Space
+ * Organization", "Base Addresses", "Class Codes". Segments above the first, which only
+ * memory-mapped configuration reaches, are left as they are.
  */
 #include "arch/x86_64/arch.h"
+#include "hv/lib/range.h"
 
 #define CONFIG_ADDRESS 0xcf8u
 #define CONFIG_DATA    0xcfcu
@@ -16,12 +19,24 @@
 #define DEVICES   32u
 #define FUNCTIONS 8u
 
-enum pci_register { PCI_ID = 0x00, PCI_COMMAND = 0x04, PCI_CLASS = 0x08, PCI_HEADER = 0x0c };
+enum pci_register {
+    PCI_ID = 0x00,
+    PCI_COMMAND = 0x04,
+    PCI_CLASS = 0x08,
+    PCI_HEADER = 0x0c,
+    PCI_BAR = 0x10,
+    PCI_BAR_HIGH = 0x14,
+};
 
 #define ID_ABSENT      0xffffu /* as vendor: nobody answered */
+#define COMMAND_MEMORY BIT32(1)
 #define COMMAND_MASTER BIT32(2)
 #define COMMAND_WORD   0xffffu /* the upper half is the status, of which a 1 clears bits */
 #define HEADER_MULTI   BIT32(23)
+#define BAR_IO         BIT32(0)
+#define BAR_TYPE       0x6u
+#define BAR_64_BITS    0x4u
+#define BAR_ADDRESS    ~0xfull
 
 /* What must go on, by the class register's upper bits. */
 static const struct {
@@ -44,27 +59,13 @@ static uint32_t pci_read(uint32_t function, enum pci_register r) {
     return port_in32(CONFIG_DATA);
 }
 
-/* True if the function could reach memory until now. */
-static bool pci_stop(uint32_t function) {
-    uint32_t class = pci_read(function, PCI_CLASS);
-    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
-
-    for (unsigned i = 0; i < ARRAY_SIZE(pci_spared); i++) {
-        if ((class & pci_spared[i].mask) == pci_spared[i].class) {
-            return false;
-        }
-    }
-    if ((command & COMMAND_MASTER) == 0) {
-        return false;
-    }
-    pci_select(function, PCI_COMMAND);
-    port_out32(CONFIG_DATA, command & ~COMMAND_MASTER);
-    return true;
+static void pci_write(uint32_t function, enum pci_register r, uint32_t value) {
+    pci_select(function, r);
+    port_out32(CONFIG_DATA, value);
 }
 
-void pci_stop_masters(void) {
-    unsigned stopped = 0;
-
+/* Each function that answers. */
+static void pci_each(void (*visit)(uint32_t function)) {
     for (uint32_t device = 0; device < BUSES * DEVICES; device++) {
         uint32_t first = device * FUNCTIONS;
         if ((uint16_t)pci_read(first, PCI_ID) == ID_ABSENT) {
@@ -74,9 +75,106 @@ void pci_stop_masters(void) {
         uint32_t functions = several ? FUNCTIONS : 1;
         for (uint32_t function = first; function < first + functions; function++) {
             if ((uint16_t)pci_read(function, PCI_ID) != ID_ABSENT) {
-                stopped += pci_stop(function);
+                visit(function);
             }
         }
     }
-    log_info("PCI: DMA switched off in %u devices that the firmware had left it to", stopped);
+}
+
+/* ---- DMA ---- */
+
+static unsigned pci_stopped; /* that could reach memory until then */
+
+static void pci_stop(uint32_t function) {
+    uint32_t class = pci_read(function, PCI_CLASS);
+    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(pci_spared); i++) {
+        if ((class & pci_spared[i].mask) == pci_spared[i].class) {
+            return;
+        }
+    }
+    if ((command & COMMAND_MASTER) != 0) {
+        pci_write(function, PCI_COMMAND, command & ~COMMAND_MASTER);
+        pci_stopped++;
+    }
+}
+
+void pci_stop_masters(void) {
+    pci_each(pci_stop);
+    log_info("PCI: DMA switched off in %u devices that the firmware had left it to", pci_stopped);
+}
+
+void pci_allow_dma(uint32_t function) {
+    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+    pci_write(function, PCI_COMMAND, command | COMMAND_MASTER);
+}
+
+/* ---- USB controllers ---- */
+
+static const struct boot_info *pci_machine; /* while they are looked for */
+static struct pci_found *pci_usb;
+static unsigned pci_usb_count, pci_usb_max;
+
+static uint64_t pci_bar(uint32_t function) {
+    uint32_t low = pci_read(function, PCI_BAR);
+    bool wide = (low & BAR_TYPE) == BAR_64_BITS;
+    uint64_t high = wide ? pci_read(function, PCI_BAR_HIGH) : 0;
+    return (low & BAR_IO) != 0 ? 0 : (high << 32 | low) & BAR_ADDRESS;
+}
+
+/* The bits that the register does not keep tell its size. Nothing may use it meanwhile. */
+static uint64_t pci_bar_size(uint32_t function) {
+    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+    uint32_t low = pci_read(function, PCI_BAR);
+
+    pci_write(function, PCI_COMMAND, command & ~COMMAND_MEMORY);
+    pci_write(function, PCI_BAR, UINT32_MAX);
+    uint32_t kept = pci_read(function, PCI_BAR) & (uint32_t)BAR_ADDRESS;
+    pci_write(function, PCI_BAR, low);
+    pci_write(function, PCI_COMMAND, command | COMMAND_MEMORY);
+    return kept == 0 ? 0 : (uint64_t)(uint32_t)~kept + 1;
+}
+
+/* Whole pages, and nothing of what is memory or another device's. */
+static bool pci_may_map(uint64_t base, uint64_t size) {
+    const struct boot_info *info = pci_machine;
+
+    if (base == 0 || size < PAGE_SIZE || base % PAGE_SIZE != 0) {
+        return false;
+    }
+    for (uint32_t i = 0; i < info->range_count; i++) {
+        const struct mem_range *r = &info->ranges[i];
+        if (r->kind != MEM_RESERVED && range_overlaps(r->base.v, r->size, base, size)) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < pci_usb_count; i++) {
+        if (range_overlaps(pci_usb[i].bar.v, pci_usb[i].size, base, size)) {
+            return false;
+        }
+    }
+    return !range_overlaps(info->framebuffer.base.v, info->framebuffer.size, base, size) &&
+           !range_overlaps(apic_page.v, PAGE_SIZE, base, size);
+}
+
+static void pci_take_usb(uint32_t function) {
+    if (pci_read(function, PCI_CLASS) >> 8 != PCI_CLASS_XHCI || pci_usb_count == pci_usb_max) {
+        return;
+    }
+    uint64_t base = pci_bar(function);
+    uint64_t size = pci_bar_size(function);
+    if (pci_may_map(base, size)) {
+        pci_usb[pci_usb_count] = (struct pci_found){function, HPA(base), (uint32_t)size};
+        pci_usb_count++;
+    }
+}
+
+unsigned pci_find_usb(const struct boot_info *info, struct pci_found *out, unsigned max) {
+    pci_machine = info;
+    pci_usb = out;
+    pci_usb_max = max;
+    pci_each(pci_take_usb);
+    pci_machine = NULL;
+    return pci_usb_count;
 }

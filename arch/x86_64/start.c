@@ -29,6 +29,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     percpu_load(cpu_get(0));
     idt_init();
     idt_load();
+    usb_find(info);
     hpa_t root = paging_build(info);
     smp_write_trampoline(info, root);
     paging_enable();
@@ -39,6 +40,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     errata_init(info);
     mce_init_cpu();
     pci_stop_masters();
+    usb_init();
 
     apic_init_cpu(cpu_get(0));
     ioapic_init(info);

@@ -311,10 +311,10 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, network=None, on_bytes=None, gdb=None):
+              icount=False, network=None, on_bytes=None, gdb=None, devices=()):
         """
         It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
-        a debugger may join.
+        a debugger may join. devices: more of them, as -device takes them.
         """
         del ips
         folder = os.path.abspath(folder)
@@ -338,6 +338,7 @@ class Qemu(Target):
         command += ["-icount", "shift=0,sleep=off"] if icount else []
         command += self.network_card(**network) if network else ["-net", "none"]
         command += ["-gdb", f"tcp:127.0.0.1:{gdb}"] if gdb else []
+        command += [word for device in devices for word in ("-device", device)]
         return Machine(command, serial, folder, disk, monitor)
 
 
