@@ -46,6 +46,7 @@ void vcpu_pause_end(struct vcpu *v) {
 
     v->paused_ticks += ticks;
     vcpu_skip_time(v, ticks);
+    hvm->compartment_set_tsc(v, 0 - v->paused_ticks); /* the clock of the devices there */
     vcpu_request(&v->public, v->held | REQUEST_EVENT);
     vcpu_set_paused(v, false);
 }

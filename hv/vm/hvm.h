@@ -99,6 +99,8 @@ struct hvm_ops {
      */
     void (*compartment_reset)(struct vcpu *v);
     void (*compartment_run)(struct vcpu *v, struct vmexit *x);
+    /* What RDTSC adds to the host's TSC there, modulo 2^64; 0 at a start. */
+    void (*compartment_set_tsc)(struct vcpu *v, uint64_t offset);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its
      * name; NULL behind the last. */

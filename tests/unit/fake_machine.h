@@ -257,6 +257,10 @@ static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
         v->exchange->load.status = LOAD_DONE;
     }
 }
+static uint64_t fake_compartment_tsc;
+static void fake_compartment_set_tsc(UNUSED struct vcpu *v, uint64_t offset) {
+    fake_compartment_tsc = offset;
+}
 static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     (void)v;
     *value = i;
@@ -284,6 +288,7 @@ static struct hvm_ops fake_ops = {
     .set_segment = fake_set_segment,
     .compartment_reset = fake_compartment_reset,
     .compartment_run = fake_compartment_run,
+    .compartment_set_tsc = fake_compartment_set_tsc,
     .flush = fake_flush,
     .raw = fake_raw,
     .npt_format = &pagetable_format_ept,

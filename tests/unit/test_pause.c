@@ -223,6 +223,8 @@ TEST(both_stop_and_go_on_and_time_has_stood_still) {
     CHECK_U64(v1->lapic.clock.offset, v1->tsc_offset);
     CHECK(fake_tsc + v0->tsc_offset < SECOND);
     CHECK(clock_now(&fake_vm->clock) - devices < SECOND);
+    CHECK_U64(fake_compartment_tsc, 0 - fake_vm->paused_ticks);
+    CHECK(fake_vm->paused_ticks > 100 * SECOND);
 }
 
 TEST(a_guest_that_never_exits_by_itself_is_kicked) {

@@ -72,6 +72,13 @@ void svm_compartment_reset(struct vcpu *v) {
     compartment_reset_context(v, c);
 }
 
+void svm_compartment_set_tsc(struct vcpu *v, uint64_t offset) {
+    struct vmcb *c = ((const struct svm_vcpu *)v->vendor)->compartment;
+
+    c->tsc_offset = offset;
+    c->clean &= ~(uint64_t)CLEAN_CONTROLS;
+}
+
 /* Ends of a run that are not a call: rare, and most of them end the VM. */
 static __attribute__((noinline)) void svm_compartment_details(struct vcpu *v, const struct vmcb *c,
                                                               struct vmexit *x) {

@@ -251,6 +251,7 @@ SEALED struct hvm_ops svm_ops = {
     .set_segment = svm_set_segment,
     .compartment_reset = svm_compartment_reset,
     .compartment_run = svm_compartment_run,
+    .compartment_set_tsc = svm_compartment_set_tsc,
     .flush = svm_flush,
     .raw = svm_raw,
     .msr_bit = svm_msr_bit,

@@ -92,3 +92,4 @@ void svm_watch_cr8(struct vcpu *v, bool on);
 MUST_USE enum status svm_compartment_init(struct vcpu *v);
 void svm_compartment_reset(struct vcpu *v);
 void svm_compartment_run(struct vcpu *v, struct vmexit *x);
+void svm_compartment_set_tsc(struct vcpu *v, uint64_t offset);

@@ -109,6 +109,14 @@ void vmx_compartment_reset(struct vcpu *v) {
     compartment_reset_context(v, s);
 }
 
+void vmx_compartment_set_tsc(struct vcpu *v, uint64_t offset) {
+    const struct vmx_vcpu *s = v->vendor;
+
+    vmx_load(s->compartment);
+    vmcs_write64(VMCS_TSC_OFFSET, offset);
+    vmx_load(s->vmcs);
+}
+
 /* Ends of a run that are not a call: rare, and most of them end the VM. */
 static __attribute__((noinline)) void vmx_compartment_details(struct vcpu *v, uint32_t reason,
                                                               struct vmexit *x) {

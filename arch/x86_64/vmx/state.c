@@ -350,6 +350,7 @@ SEALED struct hvm_ops vmx_ops = {
     .set_segment = vmx_set_segment,
     .compartment_reset = vmx_compartment_reset,
     .compartment_run = vmx_compartment_run,
+    .compartment_set_tsc = vmx_compartment_set_tsc,
     .apic_mode = vmx_apic_mode,
     .apic_update = vmx_apic_update,
     .flush = vmx_flush,

@@ -79,3 +79,4 @@ void vmx_loop(struct vcpu *v);
 /* compartment.c, of struct hvm_ops. */
 void vmx_compartment_reset(struct vcpu *v);
 void vmx_compartment_run(struct vcpu *v, struct vmexit *x);
+void vmx_compartment_set_tsc(struct vcpu *v, uint64_t offset);
