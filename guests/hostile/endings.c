@@ -2,9 +2,10 @@
 /* Acts that end this guest: by a report, by its own wish, or by what never ends. None returns. */
 #include "guests/hostile/hostile.h"
 
-#define NOWHERE 0x80000000ull /* 2 GiB: far above the RAM */
-#define IOAPIC  0xfec00000ull
-#define LAPIC   0xfee00000ull
+#define NOWHERE   0x80000000ull /* 2 GiB: far above the RAM */
+#define IOAPIC    0xfec00000ull
+#define LAPIC     0xfee00000ull
+#define JUMP_PAGE 0x8000u /* below 640 KiB, and of nobody */
 
 static const char *jump_to(uint64_t address) {
     void (*there)(void) = (void (*)(void))(uintptr_t)address;
@@ -106,6 +107,25 @@ const char *act_reset_init(void) {
     return "came back";
 }
 
+static void sleep_for_ever(void) {
+    for (;;) {
+        __asm__ volatile("cli\n\thlt");
+    }
+}
+
+/* Back to the firmware, in real mode, when memory is no longer as it was at its first time. */
+const char *act_reset_vector(void) {
+    static const uint8_t far_jump[] = {0xea, 0xf0, 0xff, 0x00, 0xf0}; /* to F000:FFF0 */
+    volatile uint8_t *to = (volatile uint8_t *)JUMP_PAGE;
+    for (unsigned i = 0; i < sizeof(far_jump); i++) {
+        to[i] = far_jump[i];
+    }
+    vcpu_send(1, ICR_INIT);
+    vcpu_send(1, ICR_STARTUP | JUMP_PAGE >> 12);
+    sleep_for_ever();
+    return "came back";
+}
+
 /*
  * As a crash kernel does that was started on another CPU. (In Bochs a host interrupt, and so the
  * kick that brings the request, waits until the guest has changed IF.)
@@ -118,12 +138,6 @@ const char *act_reset_init_other(void) {
         interrupts_on();
         __builtin_ia32_pause();
         interrupts_off();
-    }
-}
-
-static void sleep_for_ever(void) {
-    for (;;) {
-        __asm__ volatile("cli\n\thlt");
     }
 }
 
