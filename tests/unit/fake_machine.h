@@ -118,6 +118,9 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     if (leaf == 0x80000000) {
         out[0] = fake_last_extended;
     }
+    if (leaf >= 0x80000002 && leaf <= 0x80000004) {
+        out[0] = leaf; /* a part of its name */
+    }
     if (leaf > fake_last_extended || leaf >> 30 == 1) {
         memset(out, 0, 4 * sizeof(out[0]));
     }

@@ -33,6 +33,28 @@ TEST(it_is_believed) {
     stage();
     CHECK_U64(run_load(), LOAD_DONE);
     CHECK_U64(load_go_on(&load), LOAD_DONE); /* and no more is done */
+    CHECK(load_at(&load, 0, RAM_SIZE) == ram);
+    CHECK(load_at(&load, 0, RAM_SIZE + 1) == NULL);
+}
+
+/* As the upcall does it, call by call. */
+TEST(answers) {
+    static struct exchange_load e;
+    unsigned more = 0;
+    stage();
+    memcpy(e.cpuid, cpuid, sizeof(cpuid));
+    memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));
+    for (load_answer(&e, ram); e.status == LOAD_MORE && more < 100; more++) {
+        load_answer(&e, ram);
+    }
+    CHECK_U64(e.status, LOAD_DONE);
+    CHECK_U64(more, ALIGN_UP(2 * KERNEL_SIZE, LOAD_PIECE) / LOAD_PIECE - 1);
+    CHECK(memcmp(ram + BULKHEAD_FLAT_GPA, kernel, KERNEL_SIZE) == 0);
+    ram[BULKHEAD_FLAT_GPA] = 0; /* the guest's now */
+    e.status = LOAD_NO_ANSWER;
+    load_answer(&e, ram);
+    CHECK_U64(e.status, LOAD_DONE);
+    CHECK_U64(ram[BULKHEAD_FLAT_GPA], 0);
 }
 
 #define CHECK_UNKNOWN(statement)                                                                   \
@@ -87,6 +109,7 @@ TEST(texts_are_whole_and_out_of_the_way) {
         if (texts[i] != &start.cmdline) {
             CHECK_UNKNOWN(texts[i]->gpa = start.cmdline.gpa);
             CHECK_UNKNOWN(texts[i]->size = start.cmdline.gpa - texts[i]->gpa);
+            CHECK_UNKNOWN(put_text(&start.cmdline, texts[i]->gpa + texts[i]->size, ""));
         }
     }
     /* With room for the clock before what is written here. */
@@ -236,7 +259,7 @@ TEST(what_cpuid_says) {
     CHECK_U64(strlen(load.cpu.name), 48);
 }
 
-TEST_MAIN(T(it_is_believed), T(a_form_that_nobody_knows),
+TEST_MAIN(T(it_is_believed), T(answers), T(a_form_that_nobody_knows),
           T(files_lie_between_the_first_mib_and_the_tables), T(texts_are_whole_and_out_of_the_way),
           T(in_pieces), T(over_itself), T(what_is_not_there_is_not_moved),
           T(the_firmware_and_what_it_is_to_do), T(page_tables), T(the_struct_tells_map_and_tables),

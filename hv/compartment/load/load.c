@@ -130,12 +130,15 @@ enum load_status load_go_on(struct load *l) {
 }
 
 /* The data of this program is as it was built at each start of the VM. */
-void load_upcall(struct exchange *e) {
+void load_answer(struct exchange_load *e, uint8_t *ram) {
     static struct load load;
 
     if (load.status == LOAD_NO_ANSWER) {
-        uint8_t *ram = (uint8_t *)(uintptr_t)COMPARTMENT_WINDOW;
-        (void)load_begin(&load, ram, (const uint32_t(*)[4])e->load.cpuid);
+        (void)load_begin(&load, ram, (const uint32_t(*)[4])e->cpuid);
     }
-    e->load.status = load_go_on(&load);
+    e->status = load_go_on(&load);
+}
+
+void load_upcall(struct exchange *e) {
+    load_answer(&e->load, (uint8_t *)(uintptr_t)COMPARTMENT_WINDOW);
 }

@@ -90,6 +90,9 @@ enum load_status load_begin(struct load *l, uint8_t *ram, const uint32_t cpuid[L
 /* Goes on with it: moves up to LOAD_PIECE bytes, or finishes. Its status. */
 enum load_status load_go_on(struct load *l);
 
+/* The same for the one guest that a compartment has: begins at the first call. */
+void load_answer(struct exchange_load *e, uint8_t *ram);
+
 /* Size bytes of the guest's memory, which are there; NULL if they are not. */
 static inline uint8_t *load_at(const struct load *l, uint64_t gpa, uint64_t size) {
     return guest_memory_at(&l->memory, GPA(gpa), size);
