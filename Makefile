@@ -22,20 +22,17 @@ ASFLAGS := -I. -I$(BUILD) -g -ffile-prefix-map=$(CURDIR)=. -Wa,--noexecstack
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-HV_SRC   := $(sort $(wildcard hv/*/*.c hv/*/*/*.c))
+HV_SRC   := $(sort $(wildcard hv/*/*.c))
 ARCH_SRC := $(sort $(wildcard arch/x86_64/*.c arch/x86_64/*/*.c))
 ARCH_ASM := $(sort $(wildcard arch/x86_64/*.S arch/x86_64/*/*.S))
-APART    := hv/compartment/entry/% hv/compartment/load/%
-ELF_SRC  := $(filter-out $(APART),$(HV_SRC)) $(ARCH_SRC)
+ELF_SRC  := $(HV_SRC) $(ARCH_SRC)
 ELF_OBJ  := $(ELF_SRC:%.c=$(BUILD)/obj/%.o) $(ARCH_ASM:%.S=$(BUILD)/obj/%.o)
-# In the compartments' program alone; the rules of the tree look at them all the same.
-APART_OBJ := $(patsubst %.c,$(BUILD)/obj/%.o,$(filter $(APART),$(HV_SRC)))
 
 ELF := $(BUILD)/bulkhead.elf
 EFI := $(BUILD)/BOOTX64.EFI
 
 .PHONY: all
-all: $(EFI) $(APART_OBJ)
+all: $(EFI)
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -90,9 +87,9 @@ $(FIRMWARE).bin: $(FIRMWARE).elf
 
 # The guests' compartments: a program of its own, which knows nothing of the core but hv/abi/compartment.h.
 
-COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/entry/*.c hv/compartment/load/*.c))
-COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) \
-    $(patsubst %,$(BUILD)/compartment/%.o,hv/compartment/entry/start hv/compartment/load/blobs arch/x86_64/string)
+COMPARTMENT_SRC := $(sort $(wildcard hv/compartment/*/*.c hv/lib/*.c))
+COMPARTMENT_ASM := $(sort $(wildcard hv/compartment/*/*.S)) arch/x86_64/string.S
+COMPARTMENT_OBJ := $(COMPARTMENT_SRC:%.c=$(BUILD)/compartment/%.o) $(COMPARTMENT_ASM:%.S=$(BUILD)/compartment/%.o)
 
 COMPARTMENT_LINK = $(CC) -nostdlib -static -Wl,-T,hv/compartment/compartment.lds -Wl,--build-id=none -Wl,--gc-sections \
                    -Wl,-z,noexecstack -Wl,--fatal-warnings
@@ -429,7 +426,7 @@ toml-check: $(BHCHECK)
 HOST_CC    ?= gcc
 HOST_FLAGS := $(COMMON) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all \
               -fno-omit-frame-pointer -D_GNU_SOURCE $(HOST_COUNTERS)
-HOST_OBJ   := $(patsubst %.c,$(BUILD)/host/%.o,$(HV_SRC) $(sort $(wildcard config/*.c)) tests/unit/fake_plat.c)
+HOST_OBJ   := $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(HV_SRC) $(wildcard hv/compartment/*/*.c)) $(sort $(wildcard config/*.c)) tests/unit/fake_plat.c) $(BUILD)/host/hv/compartment/load/blobs.o
 HOST_LIB   := $(BUILD)/host/libhv.a
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 UNIT_BIN   := $(UNIT_SRC:tests/unit/%.c=$(BUILD)/unit/%)
@@ -457,9 +454,6 @@ $(BUILD)/unit/test_audit_policy $(BUILD)/unit/test_audit_vm: $(patsubst %,$(BUIL
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 $(BUILD)/unit/test_xhci: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))
-
-# What the loader carries along, the same bytes as well.
-$(patsubst %,$(BUILD)/unit/test_%,load linux multiboot smbios acpi): $(BUILD)/host/hv/compartment/load/blobs.o
 
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis

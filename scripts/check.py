@@ -21,7 +21,8 @@ ROOMS = {
     "hv/vm": ["hv/lib", "hv/abi", "hv/plan", "hv/mem"],
     "hv/exit": ["hv/lib", "hv/abi", "hv/plan", "hv/mem", "hv/vm"],
     "hv/compartment/dev": ["hv/lib", "hv/abi"],
-    "hv/compartment/entry": ["hv/lib", "hv/abi", "hv/compartment/load"],
+    "hv/compartment/entry": ["hv/lib", "hv/abi", "hv/compartment/dev", "hv/compartment/emulate",
+                              "hv/compartment/load"],
     "hv/compartment/load": ["hv/lib", "hv/abi"],
     "hv/compartment/emulate": ["hv/lib", "hv/abi"],
     "hv/monitor": ["hv/lib", "hv/abi", "hv/plan", "hv/mem", "hv/vm", "hv/exit"],
@@ -35,16 +36,12 @@ ROOMS = {
     "arch/x86_64": ["hv"],
 }
 # arch/x86_64/vendor.c chooses between the vendors; nothing else there may know them. usb.c drives the USB keyboards.
-# hv/exit/upcall*.c are the only way from the core to what emulates, hv/vm/devices.c that to the devices.
 # The guests' firmware reads what the loader leaves it: numbers, and no code.
 EXTRA = {
     "guests/firmware/bios.S": ["hv/compartment/load"],
     "guests/firmware/start.S": ["hv/compartment/load"],
     "arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"],
     "arch/x86_64/usb.c": ["arch/x86_64/xhci"],
-    "hv/exit/upcall.c": ["hv/compartment/emulate"],
-    "hv/exit/upcall_code.c": ["hv/compartment/emulate"],
-    "hv/vm/devices.c": ["hv/compartment/dev"],
 }
 ABI = "hv/abi.h"
 # What a header declares, its own room defines; but for the words between the core and the machine, where the room is
@@ -66,10 +63,10 @@ MISPLACED = {
 # in a room nor through others, and what is named here and is no circle any more has to go: let it stay empty.
 CIRCLES = []
 COMPARTMENT = "hv/compartment"
-# Of it, what is linked into the compartments' program alone.
-APART = ["hv/compartment/entry", "hv/compartment/load"]
+# All of it is linked into the compartments' program alone.
+APART = ["hv/compartment/entry", "hv/compartment/dev", "hv/compartment/emulate", "hv/compartment/load"]
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before
-# it; the compartment, which is moving out of the core, by its own guest alone. See docs/architecture.md. USB keyboards
+# it; the compartment by its own guest alone. See docs/architecture.md. USB keyboards
 # are in arch's count and have a limit of their own.
 USB = "arch/x86_64/xhci"
 BUDGETS = {("hv", "arch"): 18000, ("boot", "config"): 4000, (COMPARTMENT,): 9000, (USB,): 1400}
@@ -291,10 +288,10 @@ class Links:
 
     def __init__(self, build):
         self.defined, self.uses = {}, {}
-        folder = pathlib.Path(build) / "obj"
         for path in sources("hv", "arch", suffixes=(".c", ".S")):
             name = str(path.relative_to(ROOT).with_suffix(""))
-            obj = folder / (name + ".o")
+            program = "compartment" if name.startswith(COMPARTMENT) else "obj"
+            obj = pathlib.Path(build) / program / (name + ".o")
             if not obj.exists():
                 continue
             out = subprocess.run(["nm", "-g", obj], capture_output=True, text=True, check=True).stdout
@@ -419,7 +416,10 @@ def check_apart(build):
     build, faults, looked = pathlib.Path(build), [], 0
     core = defined_symbols(build / "bulkhead.elf", "TtDdRrBb")
     for room in APART:
-        for path in sorted((build / "obj" / room).glob("*.o")):
+        sources_of = {path.stem for path in (ROOT / room).glob("*.c")}
+        for path in sorted((build / "compartment" / room).glob("*.o")):
+            if path.stem not in sources_of:
+                continue
             looked += 1
             faults += [f"bulkhead.elf has {symbol}, which {room}/{path.stem}.c defines"
                        for symbol in sorted(defined_symbols(path, "TDRB") & core)]

@@ -13,9 +13,8 @@ HEAD = """\
 Printed by `make docs`; do not edit. The text is scripts/compartment_doc.py's, the table tests/backdoor/acts.def's.
 
 Each vCPU has a second context in guest mode, in which it runs a program of ours: the VM's compartment. It has a VMCS or
-VMCB, a VPID or ASID and nested tables of its own. What reads what a guest wrote is going to run there, so that a mistake
-in it costs that guest alone. Today the program loads the guest's kernel and answers an upcall that does nothing, which is
-there to be measured; the devices and the emulator are cut loose from the core (hv/compartment) but still linked into it.
+VMCB, a VPID or ASID and nested tables of its own. All that reads what a guest wrote runs there: its devices, the emulator,
+the loading of its kernel. A mistake in it costs that guest alone.
 
 ## What it can reach
 
@@ -33,19 +32,47 @@ program, and is as built at each start of the VM.
 
 ## What core and compartment say to each other
 
-`hv/abi/compartment.h` is all of it. The core writes the upcall into the exchange page and enters the compartment. The
-program calls the core (VMCALL or VMMCALL) with a number in RAX: `CORE_DONE`, and so far no other. It stays in a loop, so
-that an upcall goes on behind its last call, and the core sets up no registers.
+`hv/abi/compartment.h` is all of it: an exchange page for each vCPU, and a number in RAX. The core fills the page, writes
+which of its upcalls it wants (`enum upcall`), and enters the compartment. The program does the work and calls the core
+(VMCALL or VMMCALL) with `CORE_DONE`. It stays in a loop, so that an upcall goes on behind its last call, and the core sets
+up no registers.
+
+| the core asks | when |
+|---|---|
+| START, LOAD | at each start of the VM: devices as after power-up; what the guest's first instruction finds |
+| READ, WRITE | IN and OUT |
+| MEMORY, STRING, TASK | an instruction touched what is not RAM; INS and OUTS; a task switch (VT-x) |
+| LENGTH | a CPU does not tell an instruction's length, or not all of a MOV CR |
+| SERVICE | the CPU's timer fired, or a device was set: what is due, and when the next is |
+| ACKNOWLEDGE, END | the 8259s' vector is wanted; a level-triggered interrupt has ended in a local APIC |
+| TYPE, DRAIN, POWER | a byte was typed; the console has room; the power button |
+| CODE, PDPTES | the bytes at RIP for a report; are these tables of PAE paging good? |
+
+| the compartment calls | and the core |
+|---|---|
+| DONE | goes on |
+| TELL | takes what is told so far (below); for what has no room in one page |
+| STATE | fills in eight registers, the segments and PKRU of its own vCPU |
+| APIC_READ | gives a register of its own vCPU's local APIC, if that is in xAPIC mode |
+| VECTOR_GET, VECTOR_SET | moves one of its vCPU's XMM registers |
+
+What the compartment tells is a bit each in the page, with its data: messages for local APICs, INTR has risen, a clock was
+set, bytes for the console, a write of the local APIC's page, an access where nothing is, registers to set, the end of the
+run, something worth a line in the log. At the end there is the answer: how the guest goes on, an instruction's length,
+general registers, an exception.
+
+## How it is judged
+
+Nothing of that is believed. Each word is read once. A number selects from a table or ends the VM; a count has a most; a
+message goes where the guest itself could have sent one; a register is set within a mask (hv/vm/told_state.c: RIP, RSP,
+the flags, CR0.TS, CR3, DR7's local enables); an exception is one that an instruction raises; a length is at most 15.
+What passes, the guest's own kernel could have done. tests/unit/test_requests.c answers a million upcalls at random under
+the sanitizers.
 
 Code there is built for general registers only; CR0.EM and TS are set, CR4 has PAE and MCE alone, EFER no SCE. So vector
 registers, debug registers, XCR0 and PKRU stay the guest's in the CPU. There is no IDT: each exception exits before one is
 needed. Host interrupts end its run and are taken; it goes on behind them, but an upcall that takes more than a second
 ends its VM. A VM that is to stop does not wait for its compartment.
-
-`UPCALL_LOAD` comes at each start of the VM, on vCPU 0, before the guest's first instruction, again and again until its
-answer is not "more" (hv/abi/load.h). The core puts into the exchange page what CPUID says, which the program may not ask
-itself. It takes one number back. A number that names no fault, or "more" more often than moving all of low RAM twice
-takes, ends the VM as crashed; a number that names one gives a line of the log whose words are the core's.
 
 ## What a hostile one could try
 

@@ -4,7 +4,7 @@
  * Sources: Intel SDM "Machine-Check Architecture", "Machine-Check Initialization"; AMD APM vol. 2
  * "Machine Check Architecture".
  */
-#include "hv/exit/mce.h"
+#include "hv/vm/mce.h"
 
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/errata.h"

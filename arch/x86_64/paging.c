@@ -5,8 +5,8 @@
  *
  *   boot tables   until the machine is divided: the core, and what boot/ left, read-only
  *   core tables   text, constants, what is sealed, data, the heap, the devices in use
- *   a VM's        the core's, its records and its RAM
- *   a CPU's       its VM's or the core's, its own stacks and a window
+ *   a VM's        the core's and its records
+ *   a CPU's       its VM's or the core's, its own stacks and its windows
  *
  * Each CPU goes to its own tables for good before it runs a guest, and looks at them then. Must not
  * know what lies in a VM's memory. Sources: Intel SDM "4-Level Paging", "Page Attribute Table
@@ -22,7 +22,7 @@
 
 /* Above all that is at its own address: bit 47 is set, so as a pointer it has all bits above. */
 #define WINDOW_ADDRESS (PAGETABLE_SPACE - GIB)
-#define WINDOW_SIZE    (2 * MIB)
+#define WINDOW_SIZE    (2 * MIB) /* a table of its own for each */
 #define CANONICAL_HIGH (~(PAGETABLE_SPACE - 1))
 
 /* Pieces beside those of CPUs and VMs: the image's, the devices', and what lies between all. */
@@ -311,7 +311,11 @@ static void paging_build_core(void) {
     paging_map_kind(&core_tables, HOST_PUBLIC, HOST_ANYBODY);
 }
 
-/* The CPU's own: its stacks, and the empty tables of its window. */
+static uint64_t window_address(enum plat_window which) {
+    return WINDOW_ADDRESS + which * WINDOW_SIZE;
+}
+
+/* The CPU's own: its stacks, and the empty tables of its windows. */
 static void paging_build_cpu(struct cpu *cpu, const struct pagetable *from, uint32_t vm) {
     struct pagetable *t = &cpu->tables;
 
@@ -320,18 +324,12 @@ static void paging_build_cpu(struct cpu *cpu, const struct pagetable *from, uint
         plat_panic("no memory for the page tables of CPU %u", cpu->index);
     }
     paging_map_kind(t, HOST_STACKS, cpu->index);
-    paging_must(pagetable_map(t, WINDOW_ADDRESS, HPA(0), PAGE_SIZE, PAGE_READ, PAGE_WB), "map",
-                WINDOW_ADDRESS, PAGE_SIZE);
-    paging_must(pagetable_unmap(t, WINDOW_ADDRESS, PAGE_SIZE), "unmap", WINDOW_ADDRESS, PAGE_SIZE);
-}
-
-/*
- * The one place where a guest's RAM is mapped for the hypervisor, on that guest's CPUs: as long as
- * the core scrubs it, loads files into it and reads instructions and page tables in it. Where the
- * guest's compartment does that, this function goes, and HOST_RAM with it.
- */
-static void paging_map_ram(struct pagetable *t, uint32_t vm) {
-    paging_map_kind(t, HOST_RAM, vm);
+    for (unsigned w = 0; w < WINDOWS; w++) {
+        uint64_t at = window_address((enum plat_window)w);
+        paging_must(pagetable_map(t, at, HPA(0), PAGE_SIZE, PAGE_READ, PAGE_WB), "map", at,
+                    PAGE_SIZE);
+        paging_must(pagetable_unmap(t, at, PAGE_SIZE), "unmap", at, PAGE_SIZE);
+    }
 }
 
 /* In the VM's records, as far as they are not the core's. */
@@ -344,7 +342,6 @@ static void paging_build_vm(uint32_t vm) {
         plat_panic("no memory for the page tables of %s's CPUs", vms[vm].name);
     }
     paging_map_kind(&tables, HOST_RECORDS, vm);
-    paging_map_ram(&tables, vm);
     for (uint32_t i = 0; i < plan->cpu_count; i++) {
         paging_build_cpu(cpu_get(plan->cpus[i]), &tables, vm);
     }
@@ -386,12 +383,11 @@ static void paging_tell(const struct cpu *cpu, const struct host_view *view) {
     bool guest = cpu->vm != HOST_ANYBODY;
     if (guest) {
         const char *name = vms[cpu->vm].name;
-        (void)fmt_print(own, sizeof(own), "records of %s %s, memory of %s %s, ", name,
-                        size[HOST_RECORDS], name, size[HOST_RAM]);
+        (void)fmt_print(own, sizeof(own), "records of %s %s, ", name, size[HOST_RECORDS]);
     }
     log_info(
-        "maps core %s, devices %s, public parts of guests %s, own stacks %s, %snothing else of "
-        "any %sguest",
+        "maps core %s, devices %s, public parts of guests %s, own stacks %s, %sno guest's memory, "
+        "nothing else of any %sguest",
         size[HOST_CORE], size[HOST_DEVICES], size[HOST_PUBLIC], size[HOST_STACKS], own,
         guest ? "other " : "");
 }
@@ -409,24 +405,29 @@ void paging_enter(void) {
     paging_tell(cpu, &view);
 }
 
-const void *plat_window_open(hpa_t at, uint64_t size) {
+void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size) {
     struct pagetable *t = &cpu_current()->tables;
+    uint64_t window = window_address(which);
     uint64_t first = ALIGN_DOWN(at.v, PAGE_SIZE);
     uint64_t whole = ALIGN_UP(at.v + size, PAGE_SIZE) - first;
+    unsigned access = which == WINDOW_READ ? PAGE_READ : (unsigned)PAGE_READ | PAGE_WRITE;
 
     ASSERT(whole <= PLAT_WINDOW_SIZE + PAGE_SIZE && whole < WINDOW_SIZE);
-    paging_must(pagetable_map(t, WINDOW_ADDRESS, HPA(first), whole, PAGE_READ, PAGE_WB), "open",
-                first, whole);
-    return (const void *)(uintptr_t)(WINDOW_ADDRESS + (at.v - first) + CANONICAL_HIGH);
+    paging_must(pagetable_map(t, window, HPA(first), whole, access, PAGE_WB), "open", first, whole);
+    return (void *)(uintptr_t)(window + (at.v - first) + CANONICAL_HIGH);
 }
 
-void plat_window_close(const void *window, uint64_t size) {
-    uint64_t first = ALIGN_DOWN((uintptr_t)window, PAGE_SIZE);
-    uint64_t end = ALIGN_UP((uintptr_t)window + size, PAGE_SIZE);
+void plat_window_close(enum plat_window which, hpa_t at, uint64_t size) {
+    uint64_t window = window_address(which);
+    uint64_t whole = ALIGN_UP(at.v % PAGE_SIZE + size, PAGE_SIZE);
 
-    paging_must(pagetable_unmap(&cpu_current()->tables, first - CANONICAL_HIGH, end - first),
-                "close", first, end - first);
-    for (uint64_t page = first; page < end; page += PAGE_SIZE) {
-        __asm__ volatile("invlpg %0" : : "m"(*(const uint8_t *)page) : "memory");
+    enum status s = pagetable_unmap(&cpu_current()->tables, window, whole);
+    if (s == STATUS_NOT_FOUND && which == WINDOW_KEPT) {
+        return; /* it was not open */
+    }
+    paging_must(s, "close", window, whole);
+    for (uint64_t offset = 0; offset < whole; offset += PAGE_SIZE) {
+        const uint8_t *page = (const uint8_t *)(uintptr_t)(window + offset + CANONICAL_HIGH);
+        __asm__ volatile("invlpg %0" : : "m"(*page) : "memory");
     }
 }

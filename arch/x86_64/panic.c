@@ -7,9 +7,9 @@
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/trace.h"
-#include "hv/exit/mce.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
+#include "hv/vm/mce.h"
 #include "hv/vm/vcpu.h"
 
 #define NOBODY    UINT32_MAX

@@ -127,25 +127,43 @@ static void run_act(const struct act *act) {
     tap_line(ok, act->what);
 }
 
-/* "upcall-N": asks the compartment for its act number N, which only one with a back door has. */
-static bool run_upcall(const char *name) {
-    static const char prefix[] = "upcall-";
-    uint64_t number = 0;
-    for (size_t i = 0; i < sizeof(prefix) - 1; i++) {
-        if (name[i] != prefix[i]) {
-            return false;
-        }
-    }
-    for (const char *c = name + sizeof(prefix) - 1; *c >= '0' && *c <= '9'; c++) {
-        number = number * 10 + (uint64_t)(*c - '0');
-    }
+static uint64_t upcall_number;
+
+static void call_upcall(void) {
     uint64_t answer = HYPERCALL_UPCALL;
     if (cpu_is_amd()) {
-        __asm__ volatile("vmmcall" : "+a"(answer) : "b"(number) : "memory");
+        __asm__ volatile("vmmcall" : "+a"(answer) : "b"(upcall_number) : "memory");
     } else {
-        __asm__ volatile("vmcall" : "+a"(answer) : "b"(number) : "memory");
+        __asm__ volatile("vmcall" : "+a"(answer) : "b"(upcall_number) : "memory");
     }
     tap_line(answer == 0, "an upcall comes back");
+}
+
+static const char *behind(const char *name, const char *prefix) {
+    for (; *prefix != 0; name++, prefix++) {
+        if (*name != *prefix) {
+            return NULL;
+        }
+    }
+    return name;
+}
+
+/* "upcall-N": asks the compartment for its act number N, which only one with a back door has.
+ * "upcall-both-N": from two vCPUs at once. */
+static bool run_upcall(const char *name) {
+    const char *both = behind(name, "upcall-both-");
+    const char *digits = both != NULL ? both : behind(name, "upcall-");
+    if (digits == NULL) {
+        return false;
+    }
+    upcall_number = 0;
+    for (; *digits >= '0' && *digits <= '9'; digits++) {
+        upcall_number = upcall_number * 10 + (uint64_t)(*digits - '0');
+    }
+    if (both != NULL) {
+        vcpu_run(1, call_upcall);
+    }
+    call_upcall();
     return true;
 }
 

@@ -8,8 +8,8 @@
  */
 #pragma once
 
+#include "hv/abi/exit.h"
 #include "hv/abi/load.h"
-#include "hv/lib/types.h"
 
 /*
  * Addresses in the compartment. Its program, its data and its stacks lie in one span, the guest's
@@ -44,24 +44,160 @@ struct compartment_header {
     uint64_t entry, text_end, rodata_end, data_end, bss_end;
 };
 
-/* What the core wants. */
+/* How many vCPUs a VM can have, and so slots. */
+#define COMPARTMENT_VCPUS 8
+
+/* What the core wants. What each takes and gives stands at struct exchange. */
 enum upcall {
-    UPCALL_NOTHING, /* answered at once: what a way there and back costs */
-    UPCALL_LOAD,    /* the guest's start: hv/abi/load.h */
+    UPCALL_NOTHING,     /* answered at once: what a way there and back costs */
+    UPCALL_START,       /* the first of a run, on vCPU 0: all devices as after power-up */
+    UPCALL_LOAD,        /* then: what the guest's first instruction finds, see hv/abi/load.h */
+    UPCALL_READ,        /* one access to the device at a port or a guest-physical address */
+    UPCALL_WRITE,       /* the same */
+    UPCALL_SERVICE,     /* vCPU 0: timers and clocks do what is due */
+    UPCALL_ACKNOWLEDGE, /* vCPU 0: INTA to the 8259s */
+    UPCALL_END,         /* a level-triggered interrupt has ended in a local APIC */
+    UPCALL_TYPE,        /* vCPU 0: a byte for the UART */
+    UPCALL_DRAIN,       /* vCPU 0: the console has room again */
+    UPCALL_POWER,       /* vCPU 0: the power button is pressed */
+    UPCALL_MEMORY,      /* EXIT_NESTED_FAULT: an instruction touched what is not RAM */
+    UPCALL_STRING,      /* EXIT_IO with IO_STRING */
+    UPCALL_TASK,        /* EXIT_TASK_SWITCH */
+    UPCALL_LENGTH,      /* the CPU does not tell an instruction's length, and of EXIT_CR more */
+    UPCALL_CODE,        /* the bytes at RIP, for a report */
+    UPCALL_PDPTES,      /* may the guest load this CR3 for PAE paging? */
     UPCALLS
 };
 
 /* In RAX of VMCALL or VMMCALL: what the compartment wants. All registers but RAX are kept. */
 enum core_call {
-    CORE_DONE, /* the upcall is answered: the call returns when the next one comes */
+    CORE_DONE,       /* the upcall is answered: the call returns when the next one comes */
+    CORE_TELL,       /* what is told is to be taken now: there is more to tell. Returns at once */
+    CORE_STATE,      /* state is filled with the guest's */
+    CORE_APIC_READ,  /* argument: what the local APIC's page has at this offset; then that */
+    CORE_VECTOR_GET, /* argument: number of an XMM register; vector is filled with it */
+    CORE_VECTOR_SET, /* the other way */
     CORE_CALLS
 };
 
+/* What a compartment tells on its way, bits of exchange.told. The core takes it at the next call,
+ * and clears it. */
+enum told {
+    TOLD_MESSAGES = BIT32(0), /* messages for local APICs */
+    TOLD_INTR = BIT32(1),     /* the 8259s' INTR has risen: see struct exchange_vm */
+    TOLD_CLOCKS = BIT32(2),   /* a timer was set: vCPU 0 is to ask for service */
+    TOLD_BYTES = BIT32(3),    /* there are console bytes in struct exchange_vm */
+    TOLD_STOP = BIT32(4),     /* the run is to end: stop */
+    TOLD_EVENT = BIT32(5),    /* worth a line in the log: event, word */
+    TOLD_REFUSED = BIT32(6),  /* an access where nothing is: refused */
+    TOLD_STATE = BIT32(7),    /* what the masks of state name is to be the guest's */
+    TOLD_APIC = BIT32(8),     /* a write of the local APIC's page: apic */
+};
+#define TOLD_ALL (BIT32(9) - 1)
+
+enum told_stop { TOLD_POWER_OFF, TOLD_RESET, TOLD_STOPS };
+
+enum told_event {
+    TOLD_SLEEP_REFUSED, /* asked for a sleep state that there is not: its number */
+    TOLD_BIOS_CALLED,   /* called a BIOS that there is not: interrupt << 16 | AX */
+    TOLD_EVENTS
+};
+
+/* A message signalled interrupt. */
+struct exchange_message {
+    uint64_t address;
+    uint32_t data, zero;
+};
+#define EXCHANGE_MESSAGES 32
+
+/* Bytes on their way to the console: the compartment moves put, the core taken. Both only grow. */
+#define EXCHANGE_RING 16u
+
+/* What outlives a run of the guest: the CMOS clock's memory. Known to the compartment alone. */
+#define EXCHANGE_KEPT 256u
+
+/* Of the whole VM: in the exchange page of vCPU 0, which all its contexts reach. */
+struct exchange_vm {
+    uint32_t intr; /* from the compartment: not 0 while the 8259s' INTR is up */
+    uint32_t put, taken;
+    uint8_t ring[EXCHANGE_RING];
+    uint8_t kept[EXCHANGE_KEPT]; /* the compartment's; the core keeps it from one run to the next */
+    /* From the core, at UPCALL_START: the VM's clock (hv/lib/clock.h), RAM from 0 and from 4 GiB
+     * on. */
+    uint64_t clock_offset, tsc_hz, wall_at_zero;
+    uint64_t low_ram, high_ram;
+    uint32_t phys_bits, zero; /* of the guest's CPUID: width of a physical address */
+};
+
+/* An access: of the local APIC's page by its offset, of the bus by its place. */
+struct exchange_access {
+    uint64_t at, value;
+    uint32_t size;
+    uint32_t space; /* enum bus_space */
+    uint32_t write;
+    uint32_t zero;
+};
+
+/* What is not in the exit, on demand, and what of it the compartment has changed: a bit of each
+ * mask by enum hvm_reg, by enum hvm_seg. */
+struct exchange_state {
+    uint64_t reg[HVM_REG_COUNT];
+    struct hvm_segment segment[HVM_SEG_COUNT];
+    uint32_t regs_set, segments_set;
+    uint32_t pkru, zero;
+};
+
+#define EXCHANGE_CODE 15u /* bytes of the longest instruction */
+
 /* One page for each vCPU. */
 struct exchange {
-    uint32_t upcall;   /* enum upcall; from the core */
-    uint32_t vmmcall;  /* from the core: the CPU's instruction is VMMCALL */
-    uint64_t argument; /* of UPCALL_NOTHING: the guest's RBX, which means nothing */
+    uint32_t upcall;  /* enum upcall; from the core */
+    uint32_t vmmcall; /* from the core: the CPU's instruction is VMMCALL */
+    uint32_t told;    /* enum told */
+    uint32_t index;   /* from the core: which vCPU this is */
+
+    /*
+     * What the upcall takes, and gives in argument:
+     * NOTHING     the guest's RBX, which means nothing
+     * READ        space, size (1, 2, 4; in memory also 8), at; the value, and there
+     * WRITE       the same, and the value; there
+     * SERVICE     when it wants to be called again, on the VM's clock; 0 = not
+     * ACKNOWLEDGE the vector
+     * END         the vector
+     * TYPE        the byte; 1 if it was taken
+     * PDPTES      CR3; 1 if it may
+     * CODE        how many bytes code has; takes code_at
+     * MEMORY, STRING, TASK, LENGTH take exit, code_at and regs, and give exit's length, outcome and
+     * what belongs to that; regs if regs_set. MEMORY takes apic_page as well.
+     */
+    uint64_t argument;
+    uint64_t at;
+    uint32_t space, size; /* enum bus_space; bytes */
+    uint32_t there;       /* 1; or 0: nothing answers */
+
+    uint32_t stop;           /* enum told_stop */
+    uint32_t event, word;    /* enum told_event */
+    uint32_t messages, zero; /* how many of the following */
+    struct exchange_message message[EXCHANGE_MESSAGES];
+
+    struct vmexit exit;
+    struct hvm_code code_at;
+    uint64_t regs[16];            /* by enum x86_gpr, but RSP */
+    uint64_t apic_page;           /* where the local APIC's registers are; or all ones */
+    uint64_t apic_at, apic_value; /* one of them that was read already: its offset, or all ones */
+
+    uint32_t outcome; /* enum emulated */
+    uint32_t crash;   /* enum emulated_crash */
+    uint32_t task_switched, regs_set;
+    struct emulated_fault fault;
+    uint8_t code[EXCHANGE_CODE + 1];
+
+    struct exchange_access apic, refused; /* as told */
+    struct exchange_state state;
+    uint64_t vector[2];
+
     struct exchange_load load;
+
+    struct exchange_vm vm; /* of vCPU 0's page alone */
 };
 _Static_assert(sizeof(struct exchange) <= PAGE_SIZE, "one page");

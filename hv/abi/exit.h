@@ -167,6 +167,15 @@ enum emulated {
     EMULATED_CRASH, /* not at all */
 };
 
+/* EMULATED_CRASH: what of the guest's is beyond the emulator. */
+enum emulated_crash {
+    CRASH_INSTRUCTION, /* it does not know it, or not on a device */
+    CRASH_TABLES,      /* page tables where no memory is */
+    CRASH_TASK_PLACE,  /* a TSS over a page's end, or where no memory is */
+    CRASH_TASK_KIND,   /* a switch of a 16-bit or virtual-8086 task */
+    CRASHES
+};
+
 struct emulated_fault {
     uint8_t vector; /* enum x86_vector */
     uint32_t error;

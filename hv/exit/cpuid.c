@@ -211,6 +211,9 @@ static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
     t->count++;
 }
 
+#define CPUID_WIDTHS       0x80000008u /* of addresses */
+#define PHYS_BITS_AT_LEAST 36
+
 void cpuid_init(struct vcpu *v) {
     memset(&v->cpuid, CPUID_NO_ENTRY, sizeof(v->cpuid));
     v->cpuid.count = 0;
@@ -232,6 +235,8 @@ void cpuid_init(struct vcpu *v) {
     }
     cpuid_own(v);
     cpuid_topology(v);
+    uint32_t widths = cpuid_find(&v->cpuid, CPUID_WIDTHS, 0)->out[0];
+    v->vm->phys_bits = (uint32_t)max_u64(widths & 0xff, PHYS_BITS_AT_LEAST);
 }
 
 void cpuid_set_osxsave(struct vcpu *v, bool on) {

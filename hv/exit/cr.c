@@ -6,8 +6,8 @@
  * "XSAVE-Supported Features and State-Component Bitmaps".
  */
 #include "hv/exit/exit.h"
+#include "hv/exit/hardware.h"
 #include "hv/exit/policy.h"
-#include "hv/exit/upcall.h"
 #include "hv/lib/reg.h"
 #include "hv/vm/plat.h"
 
@@ -73,7 +73,7 @@ static bool cr0_valid(struct vcpu *v, uint64_t old, uint64_t value) {
 static bool cr_pdptes_valid(struct vcpu *v, uint64_t cr0, uint64_t cr4) {
     bool pae = (cr0 & X86_CR0_PG) != 0 && (cr4 & X86_CR4_PAE) != 0 &&
                (hvm->get(v, HVM_EFER) & X86_EFER_LME) == 0;
-    return !pae || upcall_pdptes_valid(v, hvm->get(v, HVM_CR3));
+    return !pae || hardware_pdptes_valid(v, hvm->get(v, HVM_CR3));
 }
 
 static bool cr0_write(struct vcpu *v, uint64_t value) {

@@ -28,7 +28,6 @@ enum action exit_io(struct vcpu *v, struct vmexit *x);
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x);
 enum action exit_cr(struct vcpu *v, struct vmexit *x);
 enum action exit_xsetbv(struct vcpu *v, struct vmexit *x);
-enum action exit_host_mce(struct vcpu *v, struct vmexit *x);
 enum action exit_task_switch(struct vcpu *v, struct vmexit *x);
 
 /* Queues the exception and retries. */
@@ -37,14 +36,12 @@ static inline enum action exit_inject(struct vcpu *v, enum x86_vector vector, ui
     return ACTION_RETRY;
 }
 
-/*
- * The guest reached for what is not there: counted in *counter, and with on_violation = "stop" the
- * VM is stopped. what and where go into the log, rate-limited.
- */
-void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where);
-
 /* Stops the VM as crashed, with a full report in the log. Returns ACTION_RETRY. */
 enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reason);
+
+/* An upcall for x was not answered: the VM is leaving, and if that is the compartment's fault, with
+ * a full report. Returns ACTION_RETRY. */
+enum action exit_upcall_failed(struct vcpu *v, const struct vmexit *x);
 
 /* For ever on this CPU: runs v's VM (vCPU 0) or v whenever it is to run, waits in between. */
 NORETURN void life_run(struct vcpu *v);

@@ -4,17 +4,16 @@
  * hv/abi.h, what is done in one table. Every register is guest-controlled.
  */
 #include "hv/abi.h"
-#include "hv/exit/compartment.h"
 #include "hv/exit/exit.h"
-#include "hv/lib/str.h"
+#include "hv/vm/memory.h"
+#include "hv/vm/upcall.h"
 
 /* The text is the guest's: copied once, and escaped by the log. */
 static enum action hypercall_give_up(struct vcpu *v, UNUSED struct vmexit *x) {
     char text[HYPERCALL_TEXT_MAX + 1] = "";
     uint64_t size = min_u64(v->regs[X86_RCX], HYPERCALL_TEXT_MAX);
-    const char *from = gmem_pointer(&v->vm->mem, GPA(v->regs[X86_RBX]), size);
-    if (from != NULL) {
-        memcpy(text, from, size);
+    if (vm_memory_read(v->vm, GPA(v->regs[X86_RBX]), text, size) != STATUS_OK) {
+        text[0] = '\0';
     }
     vm_log(v->vm, LOG_WARN, "gave up: %s", text[0] != '\0' ? text : "it does not say why");
     vm_leave(v->vm, LEAVE_CRASH, "gave up");
@@ -25,7 +24,7 @@ static enum action hypercall_give_up(struct vcpu *v, UNUSED struct vmexit *x) {
 static enum action hypercall_upcall(struct vcpu *v, struct vmexit *x) {
     v->exchange->argument = v->regs[X86_RBX];
     v->regs[X86_RAX] = 0;
-    return compartment_upcall(v, x, UPCALL_NOTHING) ? ACTION_NEXT : ACTION_RETRY;
+    return upcall(v, x, UPCALL_NOTHING) ? ACTION_NEXT : exit_upcall_failed(v, x);
 }
 
 static enum action hypercall_unknown(struct vcpu *v, UNUSED struct vmexit *x) {

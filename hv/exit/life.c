@@ -9,11 +9,10 @@
 
 #include "hv/exit/load.h"
 #include "hv/exit/policy.h"
-#include "hv/exit/upcall.h"
 #include "hv/lib/fmt.h"
-#include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
 
@@ -32,7 +31,6 @@
 /* ---- starting ---- */
 
 static void life_power_up(struct vcpu *v) {
-    upcall_init(v);
     msr_reset(v);
     cpuid_set_osxsave(v, false);
     vcpu_reset(v, false);
@@ -62,7 +60,7 @@ static bool life_scrub_piece(const struct vm *vm, uint32_t number) {
         uint32_t pieces = (uint32_t)(ALIGN_UP(r->size, VM_PIECE) / VM_PIECE);
 
         if (number < pieces) {
-            plat_scrub(phys_pointer(HPA(r->hpa.v + offset)), min_u64(r->size - offset, VM_PIECE));
+            vm_memory_scrub(HPA(r->hpa.v + offset), min_u64(r->size - offset, VM_PIECE));
             return true;
         }
         number -= pieces;
@@ -155,11 +153,11 @@ static bool life_start(struct vm *vm) {
     at.copied = plat_tsc();
 
     vm_forget_pauses(vm);
-    vm_reset_devices(vm);
     compartment_reset(vm);
     vm->vcpus[0].tsc_offset = 0 - plat_tsc();
     life_power_up(&vm->vcpus[0]);
-    if (!load_guest(&vm->vcpus[0])) {
+    vm->live = true;
+    if (!vm_start_devices(vm) || !load_guest(&vm->vcpus[0])) {
         return false;
     }
     at.loaded = plat_tsc();
@@ -278,6 +276,7 @@ static void life_end(struct vm *vm) {
     bool stopping = vm->public->state == VM_STOPPING;
 
     vm->stop_due = 0;
+    vm->live = false;
     life_count(vm, leave);
     if (leave == LEAVE_CRASH) {
         life_after_crash(vm, stopping);
@@ -322,12 +321,13 @@ static bool life_goes_on(struct vcpu *v) {
     return __atomic_load_n(&vm->leave, __ATOMIC_SEQ_CST) == LEAVE_NONE;
 }
 
-/* To the end of its run. */
+/* To the end of its run; then nothing of the guest is left with this CPU. */
 static void life_loop(struct vcpu *v) {
     do {
         hvm->loop(v);
     } while (life_goes_on(v));
     plat_timer_set(0);
+    vm_memory_let_go();
 }
 
 /* What vCPU 0's CPU has set this one to. */

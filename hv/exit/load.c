@@ -7,10 +7,10 @@
 #include "hv/exit/load.h"
 
 #include "hv/abi.h"
-#include "hv/exit/compartment.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
+#include "hv/vm/upcall.h"
 
 /* By enum load_leaf. */
 static const uint32_t load_leaves[LOAD_LEAVES] = {
@@ -48,11 +48,11 @@ static void load_tell_cpuid(struct vcpu *v) {
 }
 
 /* What the compartment has answered at last. */
-static void load_tell(struct vcpu *v, const struct vmexit *x, uint32_t status) {
+static void load_tell(struct vcpu *v, uint32_t status) {
     if (status == LOAD_MORE) {
-        compartment_refuse(v, x, "does not get done");
+        (void)upcall_refuse(v, "does not get done", "");
     } else if (status >= LOAD_STATUSES || load_faults[status] == NULL) {
-        compartment_refuse(v, x, "has no answer that means something");
+        (void)upcall_refuse(v, "has no answer that means something", "");
     } else {
         vm_log(v->vm, LOG_WARN, "cannot be started: the kernel %s", load_faults[status]);
         vm_leave(v->vm, LEAVE_CRASH, "its kernel cannot be started");
@@ -60,7 +60,7 @@ static void load_tell(struct vcpu *v, const struct vmexit *x, uint32_t status) {
 }
 
 /* One upcall; LOAD_NO_ANSWER if the VM is leaving. */
-static uint32_t load_ask(struct vcpu *v, const struct vmexit *x) {
+static uint32_t load_ask(struct vcpu *v) {
     struct exchange_load *e = &v->exchange->load;
 
     plat_take_interrupts();
@@ -70,20 +70,19 @@ static uint32_t load_ask(struct vcpu *v, const struct vmexit *x) {
     }
     plat_clear_traces();
     e->status = LOAD_NO_ANSWER;
-    return compartment_upcall(v, x, UPCALL_LOAD) ? __atomic_load_n(&e->status, __ATOMIC_RELAXED)
-                                                 : (uint32_t)LOAD_NO_ANSWER;
+    return upcall(v, NULL, UPCALL_LOAD) ? __atomic_load_n(&e->status, __ATOMIC_RELAXED)
+                                        : (uint32_t)LOAD_NO_ANSWER;
 }
 
 bool load_guest(struct vcpu *v) {
-    const struct vmexit none = {.kind = EXIT_UNKNOWN};
     uint32_t status = LOAD_MORE;
 
     load_tell_cpuid(v);
     for (uint64_t calls = CALLS_MOST(v->vm->low_ram); calls > 0 && status == LOAD_MORE; calls--) {
-        status = load_ask(v, &none);
+        status = load_ask(v);
     }
     if (status != LOAD_DONE && v->vm->leave == LEAVE_NONE) {
-        load_tell(v, &none, status);
+        load_tell(v, status);
     }
     return status == LOAD_DONE;
 }

@@ -10,6 +10,7 @@
 #include "hv/exit/exit.h"
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/plat.h"
 
 #define MTRR_VARIABLE 8
@@ -207,7 +208,8 @@ static enum status msr_write_pv_eoi(struct vcpu *v, UNUSED uint32_t msr, uint64_
         return STATUS_DENIED;
     }
     if ((value & KVM_MSR_ON) != 0) {
-        word = gmem_pointer(&v->vm->mem, GPA(value & ~(uint64_t)KVM_MSR_ON), sizeof(*word));
+        lapic_pv_eoi_set(&v->lapic, NULL); /* the word that it has had is let go */
+        word = vm_memory_keep(v->vm, GPA(value & ~(uint64_t)KVM_MSR_ON));
         if (word == NULL) {
             return STATUS_DENIED;
         }
@@ -307,7 +309,7 @@ static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, 
 }
 
 static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
-    exit_violation(v, &v->public.refused[REFUSED_MSR], what, msr);
+    vcpu_violation(v, &v->public.refused[REFUSED_MSR], what, msr);
     return exit_inject(v, X86_GP, 0);
 }
 

@@ -5,7 +5,6 @@
  */
 #include "hv/exit/policy.h"
 #include "hv/exit/exit.h"
-#include "hv/vm/devices.h"
 
 #define policy_line(...) log_print(LOG_DEBUG, NULL, __VA_ARGS__)
 
@@ -39,5 +38,4 @@ void policy_print(void) {
         policy_line("msr %08x-%08x  read %-8s  write %-8s  %s%s", p->msr, p->msr + p->count - 1,
                     read, write, p->name, p->needs != 0 ? " (where the CPU has it)" : "");
     }
-    vm_print_devices();
 }

@@ -4,7 +4,7 @@
  * RIP. Written for the admin at two in the morning and for the engineer after him.
  */
 #include "hv/exit/exit.h"
-#include "hv/exit/upcall.h"
+#include "hv/exit/hardware.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
@@ -36,7 +36,7 @@ static void report_segments(struct vcpu *v) {
 static void report_code(struct vcpu *v) {
     uint8_t bytes[CODE_BYTES];
     char text[3 * CODE_BYTES + 1] = "";
-    size_t n = upcall_code(v, bytes, sizeof(bytes));
+    size_t n = hardware_code(v, bytes, sizeof(bytes));
     for (size_t i = 0; i < n; i++) {
         (void)fmt_print(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
     }
@@ -63,4 +63,8 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
     report_raw(v);
     vm_leave(v->vm, LEAVE_CRASH, reason);
     return ACTION_RETRY;
+}
+
+enum action exit_upcall_failed(struct vcpu *v, const struct vmexit *x) {
+    return v->compartment_failed ? exit_crash(v, x, "its compartment failed") : ACTION_RETRY;
 }

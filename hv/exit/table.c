@@ -5,6 +5,7 @@
  */
 #include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
+#include "hv/vm/mce.h"
 #include "hv/vm/plat.h"
 
 #define BUS_LOCKS_PER_SECOND 1000u
@@ -92,6 +93,11 @@ static enum action exit_entry_failed(struct vcpu *v, struct vmexit *x) {
     }
     (void)fmt_print(reason, sizeof(reason), "the CPU refused the guest's state: %s", rule);
     return exit_crash(v, x, reason);
+}
+
+static enum action exit_host_mce(struct vcpu *v, UNUSED struct vmexit *x) {
+    vm_machine_check(v);
+    return ACTION_RETRY;
 }
 
 /* After the instruction. */

@@ -56,7 +56,8 @@
 #define X86_DR6_RTM         BIT(16)       /* 0 when it is the cause */
 #define X86_DR6_ONES        0xffff0ff0ull /* without any cause */
 
-#define X86_DR7_GD BIT(13)
+#define X86_DR7_LOCAL 0x155ull /* LE, L0-L3 */
+#define X86_DR7_GD    BIT(13)
 
 #define X86_RFLAGS_FIXED BIT(1)
 #define X86_RFLAGS_ZF    BIT(6)
@@ -67,6 +68,7 @@
 #define X86_RFLAGS_RF    BIT(16)
 #define X86_RFLAGS_VM    BIT(17)
 #define X86_RFLAGS_AC    BIT(18)
+#define X86_RFLAGS_ALL   0x3f7fd5ull /* all that there are, but the fixed one */
 
 enum x86_vector {
     X86_DE = 0,
@@ -82,6 +84,7 @@ enum x86_vector {
     X86_PF = 14,
     X86_AC = 17,
     X86_MC = 18,
+    X86_VECTORS = 32, /* of exceptions */
 };
 /* The exceptions that push an error code: 10 to 14 are #TS to #PF. */
 #define X86_WITH_ERROR (BIT(X86_DF) | BITS(X86_TS, X86_PF) | BIT(X86_AC))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VM's memory as the hypervisor reads and writes it: by guest-physical address, bounded by the
- * plan's regions. The guest may change what is read at any moment, so callers copy once, then
- * check, then use.
+ * A VM's memory by guest-physical address, bounded by the plan's regions: where in the machine it
+ * lies. No CPU maps it for the core but for a moment, see hv/vm/memory.h.
  */
 #pragma once
 
+#include "hv/lib/status.h"
 #include "hv/plan/plan.h"
 
 struct gmem {
@@ -13,10 +13,9 @@ struct gmem {
     uint32_t region_count;
 };
 
-/* Host pointer to size bytes at gpa, or NULL unless they all lie in one region. gpa and size may
- * come from the guest. */
-void *gmem_pointer(const struct gmem *mem, gpa_t gpa, uint64_t size);
-
-/* Copies across region borders up to the first byte that is not RAM of this VM: STATUS_NOT_FOUND
- * then. */
-MUST_USE enum status gmem_write(const struct gmem *mem, gpa_t gpa, const void *in, uint64_t size);
+/*
+ * Where gpa is, into *at, and how many of size bytes lie there in one piece, into *part; or
+ * STATUS_NOT_FOUND: gpa is no RAM of this VM. size is not 0. gpa and size may come from the guest.
+ */
+MUST_USE enum status gmem_find(const struct gmem *mem, gpa_t gpa, uint64_t size, hpa_t *at,
+                               uint64_t *part);

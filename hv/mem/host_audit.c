@@ -62,8 +62,8 @@ static bool host_may(const struct host_walk *w, const struct host_piece *p) {
     case HOST_STACKS:
         return p->owner == w->cpu;
     case HOST_RECORDS:
-    case HOST_RAM:
         return p->owner == w->vm;
+    case HOST_RAM:
     case HOST_HOLE:
     case HOST_KINDS:
     default:

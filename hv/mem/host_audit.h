@@ -15,7 +15,7 @@ enum host_kind {
     HOST_PUBLIC,  /* what all may know of a VM's vCPUs */
     HOST_STACKS,  /* of one CPU */
     HOST_RECORDS, /* of one VM: its budget */
-    HOST_RAM,     /* of one VM */
+    HOST_RAM,     /* of one VM: on no CPU */
     HOST_HOLE,    /* a guard: nobody's */
     HOST_KINDS
 };

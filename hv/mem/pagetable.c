@@ -134,8 +134,9 @@ static uint64_t pagetable_leaf_entry(const struct pagetable_format *f, hpa_t hpa
     return entry;
 }
 
-static enum status pagetable_map_leaf(struct pagetable *t, uint64_t address, unsigned level,
-                                      uint64_t entry) {
+/* The slot of a leaf of this level at address, in a table of t's own. */
+static enum status pagetable_reach(struct pagetable *t, uint64_t address, unsigned level,
+                                   uint64_t **out) {
     uint64_t *slot = pagetable_slot(t->root, address, PAGETABLE_LEVELS);
     for (unsigned at = PAGETABLE_LEVELS; at > level; at--) {
         if (*slot != 0 && !pagetable_is_table(*slot, at)) {
@@ -147,11 +148,13 @@ static enum status pagetable_map_leaf(struct pagetable *t, uint64_t address, uns
         }
         slot = pagetable_slot(table, address, at - 1);
     }
-    if (*slot != 0) {
-        return STATUS_EXISTS;
-    }
-    *slot = entry;
+    *out = slot;
     return STATUS_OK;
+}
+
+/* Is address the first one of a table of this level? Then the slot before it is in another. */
+static bool pagetable_begins_table(uint64_t address, unsigned level) {
+    return address % pagetable_level_size(level + 1) == 0;
 }
 
 static bool pagetable_takes(uint64_t address, uint64_t size) {
@@ -164,19 +167,24 @@ enum status pagetable_map(struct pagetable *t, uint64_t address, hpa_t hpa, uint
         !range_contains(0, PAGETABLE_ADDRESS, hpa.v, size) || (access & PAGE_READ) == 0) {
         return STATUS_INVALID;
     }
-    for (uint64_t done = 0, step; done < size; done += step) {
-        hpa_t to = HPA(hpa.v + done);
+    for (uint64_t done = 0; done < size;) {
+        uint64_t *slot;
         unsigned level = t->max_level; /* down to where it starts at both addresses and fits */
-        while (level > 1 && (((address + done) | to.v) % pagetable_level_size(level) != 0 ||
-                             size - done < pagetable_level_size(level))) {
+        while (level > 1 &&
+               (((address + done) | (hpa.v + done)) % pagetable_level_size(level) != 0 ||
+                size - done < pagetable_level_size(level))) {
             level--;
         }
-        uint64_t entry = pagetable_leaf_entry(t->format, to, level, access, type);
-        enum status s = pagetable_map_leaf(t, address + done, level, entry);
-        if (s != STATUS_OK) {
-            return s;
-        }
-        step = pagetable_level_size(level);
+        enum status s = pagetable_reach(t, address + done, level, &slot);
+        const uint64_t step = pagetable_level_size(level);
+        do { /* along the table: a larger one could begin only where that ends */
+            if (s != STATUS_OK || *slot != 0) {
+                return s != STATUS_OK ? s : STATUS_EXISTS;
+            }
+            *slot = pagetable_leaf_entry(t->format, HPA(hpa.v + done), level, access, type);
+            slot++;
+            done += step;
+        } while (size - done >= step && !pagetable_begins_table(address + done, level));
     }
     return STATUS_OK;
 }
@@ -249,8 +257,11 @@ static enum status pagetable_change(struct pagetable *t, uint64_t address, uint6
         if (*slot == 0) {
             return STATUS_NOT_FOUND;
         }
-        *slot = access != 0 ? pagetable_with_access(t->format, *slot, access) : 0;
-        at += pagetable_level_size(level);
+        do { /* the smallest leaves along a table, up to its first hole */
+            *slot = access != 0 ? pagetable_with_access(t->format, *slot, access) : 0;
+            slot++;
+            at += pagetable_level_size(level);
+        } while (level == 1 && at < end && !pagetable_begins_table(at, level) && *slot != 0);
     }
     return STATUS_OK;
 }

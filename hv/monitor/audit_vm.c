@@ -32,8 +32,7 @@ static bool audit_vm_records(const struct audit *a, const struct vm *vm) {
 
     for (uint32_t i = 0; good && i < vm->vcpu_count; i++) {
         const struct vcpu *v = &vm->vcpus[i];
-        const void *const pages[] = {v->vendor, v->msr_map, v->msr_map_x2apic, v->port_map,
-                                     v->emulation};
+        const void *const pages[] = {v->vendor, v->msr_map, v->msr_map_x2apic, v->port_map};
         for (size_t p = 0; good && p < ARRAY_SIZE(pages); p++) {
             good = audit_keeps(a, pages[p], PAGE_SIZE);
         }

@@ -2,7 +2,7 @@
 /*
  * Owns the making of a VM's compartment: its region, its nested tables and the page tables it runs
  * under. Its program is never looked into here but for the header, which is ours. Does not enter
- * it: hv/exit/compartment.c does.
+ * it: hv/vm/upcall.c does.
  */
 #include "hv/vm/compartment.h"
 
@@ -24,6 +24,7 @@
 
 _Static_assert(COMPARTMENT_SLOTS + PLAN_MAX_VCPUS * COMPARTMENT_SLOT <= COMPARTMENT_TABLES,
                "slots and tables overlap");
+_Static_assert(COMPARTMENT_VCPUS == PLAN_MAX_VCPUS, "a slot for each");
 _Static_assert(COMPARTMENT_GPA == PLAN_LOW_RAM_END, "in the hole between low and high RAM");
 _Static_assert(COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE < COMPARTMENT_EXCHANGE,
                "no hole behind the stack");
@@ -79,6 +80,8 @@ uint64_t compartment_stack_top(const struct vcpu *v) {
 
 void compartment_reset_context(struct vcpu *v, void *vendor) {
     v->compartment = (struct vcpu_context){.vendor = vendor};
+    v->compartment_failed = v->upcall_runs = v->ends_wait = false;
+    memset(v->ended, 0, sizeof(v->ended));
     v->compartment.regs[X86_RDI] = compartment_slot(v) + COMPARTMENT_EXCHANGE;
 }
 
@@ -219,12 +222,17 @@ enum status compartment_create(struct vm *vm) {
 
 void compartment_reset(struct vm *vm) {
     const struct compartment_header *h = compartment_header();
+    uint8_t kept[EXCHANGE_KEPT];
 
+    memcpy(kept, vm->shared->kept, sizeof(kept));
     memset(vm->compartment.region, 0, vm->compartment.region_size);
+    memcpy(vm->shared->kept, kept, sizeof(kept));
     memcpy(vm->compartment.region, plat_compartment_image + h->rodata_end,
            h->data_end - h->rodata_end);
     compartment_build_tables(vm);
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        compartment_exchange(&vm->vcpus[i])->vmmcall = hvm->vmmcall;
+        struct exchange *e = vm->vcpus[i].exchange;
+        e->vmmcall = hvm->vmmcall;
+        e->index = i;
     }
 }

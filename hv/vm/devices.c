@@ -1,156 +1,98 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The adapter between the core and a VM's devices, which belong into the guest's own compartment:
- * the only file of the core that knows hv/compartment/dev. What devices ask for is judged here as
- * if the guest had asked. Called by exit handlers, the run loop, the console and the operator.
+ * Owns what the core asks a VM's devices, which are in its compartment. Called by exit handlers,
+ * the run loop, the console and the operator.
  */
 #include "hv/vm/devices.h"
 
-#include "hv/compartment/dev/platform.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/upcall.h"
 
-#define BIOS_CALLS_SHOWN 8 /* after each start */
+bool vm_start_devices(struct vm *vm) {
+    struct exchange_vm *shared = vm->shared;
 
-static void devices_msi(const struct dev_env *env, uint64_t address, uint32_t data) {
-    vm_send_msi(env->owner, address, data);
+    shared->clock_offset = vm->clock.offset;
+    shared->tsc_hz = vm->clock.tsc_hz;
+    shared->wall_at_zero = vm->clock.wall_at_zero;
+    shared->low_ram = vm->low_ram;
+    shared->high_ram = vm->high_ram;
+    shared->phys_bits = vm->phys_bits;
+    vm->console_taken = 0;
+    vm->bios_calls_left = VM_BIOS_CALLS_SHOWN;
+    return upcall(&vm->vcpus[0], NULL, UPCALL_START);
 }
 
-/* The 8259's INTR is wired to LINT0 of the first CPU; see also vcpu_pending(). */
-static void devices_intr(const struct dev_env *env, bool asserted) {
-    struct vm *vm = env->owner;
+static inline void device_access(struct exchange *e, enum bus_space space, uint64_t at,
+                                 unsigned size) {
+    e->space = space;
+    e->at = at;
+    e->size = size;
+}
 
-    __atomic_store_n(&vm->intr, asserted, __ATOMIC_RELEASE);
-    if (asserted) {
-        vm_raise_lint0(vm);
+struct bus_answer device_read(struct vcpu *v, const struct vmexit *x, enum bus_space space,
+                              uint64_t at, unsigned size) {
+    struct exchange *e = v->exchange;
+
+    device_access(e, space, at, size);
+    if (!upcall(v, x, UPCALL_READ)) {
+        return (struct bus_answer){.value = UINT64_MAX, .there = 1};
     }
+    return (struct bus_answer){.value = __atomic_load_n(&e->argument, __ATOMIC_RELAXED),
+                               .there = __atomic_load_n(&e->there, __ATOMIC_RELAXED)};
 }
 
-/* Clocks are timed by vCPU 0's CPU, whoever sets them. */
-static void devices_reschedule(const struct dev_env *env) {
-    struct vm *vm = env->owner;
-    vcpu_request(&vm->vcpus[0].public, REQUEST_CLOCKS);
+bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space, uint64_t at,
+                  unsigned size, uint64_t value) {
+    struct exchange *e = v->exchange;
+
+    device_access(e, space, at, size);
+    e->argument = value;
+    return !upcall(v, x, UPCALL_WRITE) || __atomic_load_n(&e->there, __ATOMIC_RELAXED) != 0;
 }
 
-static bool devices_transmit(const struct dev_env *env, uint8_t byte) {
-    return vm_transmit(env->owner, byte);
-}
-
-static void devices_stop(const struct dev_env *env, enum dev_stop why) {
-    if (why == DEV_POWER_OFF) {
-        vm_leave(env->owner, LEAVE_POWER_OFF, "powered off by the guest");
-    } else {
-        vm_leave(env->owner, LEAVE_RESET, "reset by the guest, starting again");
-    }
-}
-
-static void devices_tell_sleep(struct vm *vm, uint32_t type) {
-    uint32_t suppressed = 0;
-    if (log_enabled(LOG_DEBUG) && log_limit_pass(&vm->log_limit, &suppressed)) {
-        vm_log(vm, LOG_DEBUG,
-               "asked for sleep state %u, which it does not have: awake at once (%u "
-               "more not shown)",
-               type, suppressed);
-    }
-}
-
-static void devices_tell_bios_call(struct vm *vm, uint32_t word) {
-    vm->public->bios_calls++;
-    if (vm->bios_calls_left == 0) {
-        return;
-    }
-    vm->bios_calls_left--;
-    vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s",
-           word >> 16 & 0xff, word & 0xffff,
-           vm->bios_calls_left == 0 ? "; from here on they are only counted, see stats" : "");
-}
-
-static void devices_event(const struct dev_env *env, enum dev_event event, uint32_t word) {
-    if (event == DEV_BIOS_CALLED) {
-        devices_tell_bios_call(env->owner, word);
-    } else {
-        devices_tell_sleep(env->owner, word);
-    }
-}
-
-enum status vm_create_devices(struct vm *vm) {
-    const struct dev_env outside = {
-        .clock = &vm->clock,
-        .owner = vm,
-        .msi = devices_msi,
-        .intr = devices_intr,
-        .reschedule = devices_reschedule,
-        .transmit = devices_transmit,
-        .stop = devices_stop,
-        .event = devices_event,
-    };
-
-    vm->platform = pool_alloc(&vm->pool, sizeof(*vm->platform));
-    if (vm->platform == NULL) {
-        return STATUS_NO_MEMORY;
-    }
-    platform_init(vm->platform, &outside);
-    return STATUS_OK;
-}
-
-void vm_reset_devices(struct vm *vm) {
-    platform_reset(vm->platform);
-    vm->bios_calls_left = BIOS_CALLS_SHOWN;
-}
-
-/* A function for each space, so that the bus is no matter of computing. */
-struct bus_answer vm_read_port(struct vm *vm, uint64_t port, unsigned size) {
-    return platform_read(vm->platform, BUS_PORT, port, size);
-}
-
-bool vm_write_port(struct vm *vm, uint64_t port, unsigned size, uint64_t value) {
-    return platform_write(vm->platform, BUS_PORT, port, size, value);
-}
-
-struct bus_answer vm_read_page(struct vm *vm, uint64_t gpa, unsigned size) {
-    return platform_read(vm->platform, BUS_MEMORY, gpa, size);
-}
-
-bool vm_write_page(struct vm *vm, uint64_t gpa, unsigned size, uint64_t value) {
-    return platform_write(vm->platform, BUS_MEMORY, gpa, size, value);
+/* With no exit of the guest's as its reason: what is given, if it was answered, else otherwise. */
+static uint64_t devices_ask(struct vcpu *v, enum upcall what, uint64_t argument,
+                            uint64_t otherwise) {
+    v->exchange->argument = argument;
+    return upcall(v, NULL, what) ? __atomic_load_n(&v->exchange->argument, __ATOMIC_RELAXED)
+                                 : otherwise;
 }
 
 uint64_t vm_service_devices(struct vm *vm) {
-    uint64_t due = platform_service(vm->platform, clock_now(&vm->clock));
+    uint64_t due = devices_ask(&vm->vcpus[0], UPCALL_SERVICE, 0, 0);
     return due == 0 ? 0 : due - vm->clock.offset;
 }
 
-uint8_t vm_acknowledge_intr(struct vm *vm) {
-    return platform_acknowledge(vm->platform);
+int vm_acknowledge_intr(struct vm *vm) {
+    uint64_t vector = devices_ask(&vm->vcpus[0], UPCALL_ACKNOWLEDGE, 0, UINT64_MAX);
+    return vector == UINT64_MAX ? -1 : (int)(uint8_t)vector;
 }
 
-void vm_end_interrupt(struct vm *vm, uint8_t vector) {
-    platform_end_interrupt(vm->platform, vector);
+/* In the middle of an upcall, which has written to the local APIC, its end is waited for. */
+void device_end_interrupt(struct vcpu *v, uint8_t vector) {
+    if (v->upcall_runs) {
+        v->ended[vector / 64] |= BIT(vector % 64);
+        v->ends_wait = true;
+    } else {
+        (void)devices_ask(v, UPCALL_END, vector, 0);
+    }
 }
 
 void vm_press_power_button(struct vm *vm) {
-    platform_press_power_button(vm->platform);
-    vcpu_request(&vm->vcpus[0].public, REQUEST_CLOCKS);
+    (void)devices_ask(&vm->vcpus[0], UPCALL_POWER, 0, 0);
 }
 
+/* While it does not run there is nobody to type to, and nothing to wait for. */
 bool vm_console_input(struct vm *vm, uint8_t byte) {
-    return platform_receive(vm->platform, byte);
+    return !vm->live || devices_ask(&vm->vcpus[0], UPCALL_TYPE, byte, 0) != 0;
 }
 
 void vm_serve_console(struct vm *vm, uint32_t requests) {
-    if ((requests & REQUEST_ROOM) != 0) {
-        platform_drain(vm->platform);
+    struct vcpu *first = &vm->vcpus[0];
+
+    if ((requests & REQUEST_ROOM) != 0 && vm->live && told_take(first, TOLD_BYTES)) {
+        (void)devices_ask(first, UPCALL_DRAIN, 0, 0);
     }
     if ((requests & REQUEST_TYPED) != 0) {
         vm_console_type(vm);
-    }
-}
-
-void vm_print_devices(void) {
-    static const char *const spaces[BUS_SPACES] = {[BUS_PORT] = "port", [BUS_MEMORY] = "page"};
-
-    for (unsigned i = 0; i < platform_place_count; i++) {
-        const struct platform_place *at = &platform_places[i];
-        log_print(LOG_DEBUG, NULL, "%s %llx-%llx  %s", spaces[at->space], (ull)at->base,
-                  (ull)(at->base + at->size - 1), at->name);
     }
 }

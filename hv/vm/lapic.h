@@ -127,6 +127,11 @@ static inline bool lapic_has_page(const struct lapic *l, uint64_t gpa) {
            ((gpa & ~(uint64_t)(PAGE_SIZE - 1)) | APIC_BASE_ENABLE);
 }
 
+/* Is it enabled, and are its registers in that page? */
+static inline bool lapic_is_xapic(const struct lapic *l) {
+    return (l->apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
+}
+
 /* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */
 bool lapic_listens(const struct lapic *l);
 /*

@@ -47,9 +47,9 @@ void plat_clear_traces(void);
 void plat_scrub(void *at, size_t size);
 
 /*
- * Memory. Each CPU maps the core, and what belongs to the VM that it runs: its records (plan_vm's
- * budget) and its RAM. Everything else is mapped for a moment, by these. All at their own address
- * but the window.
+ * Memory. Each CPU maps the core, and the records of the VM that it runs (plan_vm's budget), and no
+ * guest's RAM. Everything else is mapped for a moment, by these. All at their own address but the
+ * windows.
  */
 struct plan_vm;
 struct pool;
@@ -63,11 +63,15 @@ void plat_add_vm(const struct plan_vm *plan, const struct vm_public *public, str
  * them once hv_start() has returned. The core allocates no more. boot_info and the guests' files
  * are not mapped from then on. */
 void plat_seal(void);
-/* Up to PLAT_WINDOW_SIZE bytes of any memory, to be read on this CPU. One window at a time, and no
- * interrupt is taken meanwhile. */
+/*
+ * Up to PLAT_WINDOW_SIZE bytes of any memory, for this CPU alone, until it is closed with the same
+ * words; each window shows one piece at a time. Only to be read; to be written; and to stay open
+ * while guests run, one page, which may be closed though it is not open.
+ */
+enum plat_window { WINDOW_READ, WINDOW_WRITE, WINDOW_KEPT, WINDOWS };
 #define PLAT_WINDOW_SIZE MIB
-const void *plat_window_open(hpa_t at, uint64_t size);
-void plat_window_close(const void *window, uint64_t size);
+void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size);
+void plat_window_close(enum plat_window which, hpa_t at, uint64_t size);
 
 /* What each VM's hardware runs on: see hv/abi/compartment.h. At a page's begin. */
 extern const uint8_t plat_compartment_image[];
@@ -95,7 +99,7 @@ void plat_console_timer_set(uint64_t tsc_deadline);
 /* hv_console_work() will run soon on that CPU; on one that is not online never. */
 void plat_console_call(unsigned cpu);
 
-/* Machine checks, see hv/exit/mce.h: all that this CPU's registers tell, and clears that. */
+/* Machine checks, see hv/vm/mce.h: all that this CPU's registers tell, and clears that. */
 struct mce;
 void plat_mce_read(struct mce *out);
 void plat_mce_clear(const struct mce *m);

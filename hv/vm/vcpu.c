@@ -47,7 +47,7 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 
 /* EXTINT if the 8259 has something, which no priority holds back; or LAPIC_NONE. */
 static inline __attribute__((always_inline)) int vcpu_pending_extint(const struct vcpu *v) {
-    bool intr = __atomic_load_n(&v->vm->intr, __ATOMIC_ACQUIRE) && v->index == 0;
+    bool intr = __atomic_load_n(v->intr, __ATOMIC_ACQUIRE) != 0;
     if (UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT) {
         return EXTINT;
     }
@@ -66,8 +66,8 @@ static inline __attribute__((always_inline)) int vcpu_pending(const struct vcpu 
 static inline __attribute__((always_inline)) void vcpu_take(struct vcpu *v, int vector) {
     if (LIKELY(vector != EXTINT)) {
         lapic_acknowledge(&v->lapic, (uint8_t)vector);
-    } else {
-        vector = vm_acknowledge_intr(v->vm);
+    } else if ((vector = vm_acknowledge_intr(v->vm)) < 0) {
+        return;
     }
     vcpu_inject(v, (struct event){.type = EVENT_INTERRUPT, .vector = (uint8_t)vector});
 }
@@ -156,16 +156,6 @@ static __attribute__((noinline)) uint32_t vcpu_start_stop(struct vcpu *v, uint32
         vcpu_wait(v);
         requests = __atomic_exchange_n(&v->public.requests, 0, __ATOMIC_SEQ_CST);
     }
-}
-
-/* The CPU's timer goes to what comes first. */
-static void vcpu_timer_set(const struct vcpu *v) {
-    plat_timer_set(clock_earlier(v->apic_due, v->clocks_due));
-}
-
-void vcpu_look_again(struct vcpu *v, uint64_t ticks) {
-    v->clocks_due = clock_earlier(v->clocks_due, plat_tsc() + ticks);
-    vcpu_timer_set(v);
 }
 
 void vcpu_skip_time(struct vcpu *v, uint64_t ticks) {
@@ -366,8 +356,7 @@ static void vcpu_send_ipi(void *ctx, const struct apic_message *icr) {
 }
 
 static void vcpu_broadcast_eoi(void *ctx, uint8_t vector) {
-    struct vcpu *v = ctx;
-    vm_end_interrupt(v->vm, vector);
+    device_end_interrupt(ctx, vector);
 }
 
 static void vcpu_event_changed(void *ctx) {

@@ -6,13 +6,13 @@
  */
 #pragma once
 
+#include "hv/abi/bus.h"
 #include "hv/lib/x86.h"
 #include "hv/vm/compartment.h"
 #include "hv/vm/hvm.h"
 #include "hv/vm/lapic.h"
 #include "hv/vm/public.h"
 
-struct emulation;
 struct msr_policy;
 struct vm;
 
@@ -58,8 +58,6 @@ struct cpuid_table {
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
 
-#define VCPU_EMULATION_SIZE (2 * PAGE_SIZE)
-
 /* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
 enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
 
@@ -91,7 +89,14 @@ struct vcpu {
 
     struct vcpu_context compartment; /* the second context */
     struct exchange *exchange;
+    const uint32_t *intr;     /* of vCPU 0: the level of the 8259s' INTR; of others: always 0 */
     uint64_t compartment_rip; /* where it ended last, but for calls of the core */
+    const struct vmexit *upcall_exit; /* what the last upcall was for, or NULL */
+    enum upcall upcall;               /* and which it was */
+    bool compartment_failed;          /* in this run: nothing more is asked of it */
+    bool upcall_runs;                 /* it is at work: no other upcall can begin */
+    bool ends_wait;    /* then, and some of ended are to be told when it is through */
+    uint64_t ended[4]; /* a bit for each vector */
     /* Upcalls begun; the one that a host interrupt found running, and since when on the host TSC.
      */
     uint64_t upcalls, slow_upcall, slow_since;
@@ -101,7 +106,6 @@ struct vcpu {
     struct cpuid_table cpuid;
     const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
     uint64_t msr_slots[MSR_SLOTS];
-    struct emulation *emulation; /* VCPU_EMULATION_SIZE bytes of hv/exit/upcall.c */
 
     uint64_t refused_after; /* exits before the CPU last refused to enter, and 1; 0 = never */
 
@@ -119,6 +123,8 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
  * vendor that cannot ask for an exit at the end of what keeps an event out. On v's own CPU.
  */
 void vcpu_look_again(struct vcpu *v, uint64_t ticks);
+/* apic_due or clocks_due has changed. The same. */
+void vcpu_timer_set(const struct vcpu *v);
 
 /*
  * Looks at the requests and the local APIC, and queues what can be delivered. False when the run
@@ -141,6 +147,15 @@ void vcpu_reset(struct vcpu *v, bool init);
 unsigned vcpu_cpl(struct vcpu *v);
 /* Is it in 64-bit mode: EFER.LMA and CS.L? */
 bool vcpu_in_64_bit_mode(struct vcpu *v);
+
+/*
+ * The guest reached for what is not there: counted in *counter, and with on_violation = "stop" the
+ * VM is stopped. what and where go into the log, rate-limited.
+ */
+void vcpu_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where);
+
+/* The same for an access to a port or a guest-physical address where nothing is. Out of line. */
+void vcpu_refuse_access(struct vcpu *v, enum bus_space space, bool write, uint64_t at);
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 

@@ -8,7 +8,7 @@
 #include "hv/abi.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/vm/devices.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/plat.h"
 
 static enum status vm_create_memory(struct vm *vm) {
@@ -32,6 +32,18 @@ static enum status vm_create_memory(struct vm *vm) {
                                PAGE_READ | PAGE_WRITE, PAGE_WB);
 }
 
+/* Only vCPU 0 hears the 8259s. */
+static void vm_find_exchanges(struct vm *vm) {
+    static const uint32_t never = 0;
+
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        vm->vcpus[i].exchange = compartment_exchange(&vm->vcpus[i]);
+        vm->vcpus[i].intr = &never;
+    }
+    vm->shared = &vm->vcpus[0].exchange->vm;
+    vm->vcpus[0].intr = &vm->shared->intr;
+}
+
 static enum status vm_create_vcpus(struct vm *vm) {
     enum status s = STATUS_OK;
     for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
@@ -45,16 +57,15 @@ static enum status vm_create_vcpus(struct vm *vm) {
                                   .ctx = v,
                                   .clock = vm->clock,
                                   .hardware = (hvm->features & HVM_APIC) != 0};
-        v->emulation = pool_alloc(&vm->pool, VCPU_EMULATION_SIZE);
-        s = v->emulation == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
+        s = hvm->vcpu_init(v);
         vcpu_of_cpu[v->cpu] = v;
         vm_of_cpu[v->cpu] = vm->public;
     }
     if (s == STATUS_OK) {
         s = compartment_create(vm);
     }
-    for (uint32_t i = 0; s == STATUS_OK && i < vm->vcpu_count; i++) {
-        vm->vcpus[i].exchange = compartment_exchange(&vm->vcpus[i]);
+    if (s == STATUS_OK) {
+        vm_find_exchanges(vm);
     }
     return s;
 }
@@ -111,9 +122,6 @@ enum status vm_create(const struct plan_vm *plan, struct vm_public *public, stru
     enum status s = vm_create_memory(vm);
     vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};
     if (s == STATUS_OK) {
-        s = vm_create_devices(vm);
-    }
-    if (s == STATUS_OK) {
         s = vm_create_vcpus(vm);
     }
     if (s != STATUS_OK) {
@@ -130,9 +138,10 @@ static enum status vm_load_file(struct vm *vm, uint64_t gpa, hpa_t from, uint64_
     enum status s = STATUS_OK;
     for (uint64_t done = 0; s == STATUS_OK && done < size; done += PLAT_WINDOW_SIZE) {
         uint64_t piece = min_u64(size - done, PLAT_WINDOW_SIZE);
-        const void *window = plat_window_open(HPA(from.v + done), piece);
-        s = gmem_write(&vm->mem, GPA(gpa + done), window, piece);
-        plat_window_close(window, piece);
+        hpa_t at = HPA(from.v + done);
+        const void *window = plat_window_open(WINDOW_READ, at, piece);
+        s = vm_memory_write(vm, GPA(gpa + done), window, piece);
+        plat_window_close(WINDOW_READ, at, piece);
         plat_take_interrupts();
     }
     return s;
@@ -154,7 +163,7 @@ static enum status vm_load_texts(struct vm *vm, struct bulkhead_start *start) {
     for (size_t i = 0; s == STATUS_OK && i < ARRAY_SIZE(texts); i++) {
         uint64_t size = strlen(texts[i].text);
         *texts[i].piece = (struct bulkhead_piece){gpa, size};
-        s = gmem_write(&vm->mem, GPA(gpa), texts[i].text, size + 1);
+        s = vm_memory_write(vm, GPA(gpa), texts[i].text, size + 1);
         gpa += size + 1;
     }
     return s;
@@ -189,6 +198,5 @@ enum status vm_load(struct vm *vm) {
     if (s == STATUS_OK && initrd != NULL) {
         s = vm_load_file(vm, start.initrd.gpa, initrd->base, initrd->size);
     }
-    return s != STATUS_OK ? s
-                          : gmem_write(&vm->mem, GPA(BULKHEAD_START_GPA), &start, sizeof(start));
+    return s != STATUS_OK ? s : vm_memory_write(vm, GPA(BULKHEAD_START_GPA), &start, sizeof(start));
 }

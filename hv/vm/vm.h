@@ -15,8 +15,9 @@
 #include "hv/vm/public.h"
 #include "hv/vm/vcpu.h"
 
-#define VM_CRASH_LIMIT 3  /* restarts in a row after which on_crash = "restart" gives up */
-#define VM_LONG_LIFE   60 /* seconds of running that make crashes and restarts count anew */
+#define VM_CRASH_LIMIT      3  /* restarts in a row after which on_crash = "restart" gives up */
+#define VM_BIOS_CALLS_SHOWN 8  /* after each start */
+#define VM_LONG_LIFE        60 /* seconds of running that make crashes and restarts count anew */
 
 /* Why a run ends. */
 enum vm_leave {
@@ -54,10 +55,13 @@ struct vm {
     struct compartment compartment;
     struct gmem mem;
     uint64_t low_ram, high_ram; /* bytes */
+    uint32_t phys_bits;         /* of the guest's CPUID: width of a physical address, 32-52 */
 
     struct dev_clock clock;
-    struct platform *platform; /* of hv/compartment/dev: for hv/vm/devices.c alone */
-    bool intr;                 /* atomic: the level of the 8259s' INTR */
+    struct exchange_vm *shared; /* what the compartment has of the whole VM */
+    bool live;                  /* from UPCALL_START to the end of the run */
+    struct lock console_lock;   /* console_taken: so many of the ring's bytes in this run */
+    uint32_t console_taken;
     uint32_t next_lowest; /* atomic: the vCPU whose turn it is to take a lowest-priority message */
     uint32_t bios_calls_left; /* so many may still be told */
 

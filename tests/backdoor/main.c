@@ -5,7 +5,7 @@
  * usb` has it.
  */
 #include "hv/compartment/entry/entry.h"
-#include "hv/compartment/load/load.h"
+#include "hv/compartment/entry/hardware.h"
 #include "hv/lib/x86.h"
 
 #define WINDOW ((volatile uint8_t *)(uintptr_t)COMPARTMENT_WINDOW)
@@ -181,6 +181,102 @@ static void act_wrong_exchange(void) {
     page->vmmcall = vmmcall; /* or the next call would be another fault */
 }
 
+/* ---- what it tells ---- */
+
+static void act_told_unknown(void) {
+    page->told = BIT32(31);
+}
+
+static void act_told_messages(void) {
+    page->messages = EXCHANGE_MESSAGES + 1;
+    page->told = TOLD_MESSAGES;
+}
+
+/* To all local APICs of the machine, were they asked: an INIT, and where no message goes. */
+static void act_told_wild_messages(void) {
+    static const uint64_t places[] = {0, 0xfee00000, 0xfeeff00c, UINT64_MAX};
+    for (unsigned i = 0; i < EXCHANGE_MESSAGES; i++) {
+        page->message[i].address = places[i % ARRAY_SIZE(places)] | (uint64_t)i << 40;
+        page->message[i].data = i == 1 ? UINT32_MAX : i;
+    }
+    page->messages = EXCHANGE_MESSAGES;
+    page->told = TOLD_MESSAGES;
+}
+
+static void act_told_bytes(void) {
+    page->vm.put += 1000;
+    page->told = TOLD_BYTES;
+}
+
+static void act_told_stop(void) {
+    page->stop = TOLD_STOPS;
+    page->told = TOLD_STOP;
+}
+
+static void act_told_event(void) {
+    page->event = UINT32_MAX;
+    page->told = TOLD_EVENT;
+}
+
+static void act_told_refused(void) {
+    page->refused.space = BUS_SPACES;
+    page->told = TOLD_REFUSED;
+}
+
+static void act_told_apic(void) {
+    page->apic.at = PAGE_SIZE;
+    page->apic.size = 4;
+    page->told = TOLD_APIC;
+}
+
+static void set_register(enum hvm_reg r, uint64_t value) {
+    (void)core_call(page, CORE_STATE);
+    page->state.reg[r] = value;
+    page->state.regs_set = BIT32(r);
+    page->state.segments_set = 0;
+    page->told = TOLD_STATE;
+}
+
+static void act_told_cr0(void) {
+    set_register(HVM_CR0, 0x10);
+}
+
+static void act_told_cr4(void) {
+    set_register(HVM_CR4, UINT64_MAX);
+}
+
+static void act_told_efer(void) {
+    set_register(HVM_EFER, 0);
+}
+
+static void act_told_flags(void) {
+    set_register(HVM_RFLAGS, UINT64_MAX);
+}
+
+static void act_told_table(void) {
+    set_register(HVM_RIP, page->state.reg[HVM_RIP]);
+    page->state.regs_set = 0;
+    page->state.segments_set = BIT32(HVM_GDT);
+}
+
+static void act_tell_for_ever(void) {
+    for (;;) {
+        act_told_wild_messages();
+        page->message[1].address = 0;
+        (void)core_call(page, CORE_TELL);
+    }
+}
+
+static void act_read_apic(void) {
+    page->argument = BIT(40);
+    (void)core_call(page, CORE_APIC_READ);
+}
+
+static void act_vector_get(void) {
+    page->argument = 16;
+    (void)core_call(page, CORE_VECTOR_GET);
+}
+
 /* ---- privileged instructions ---- */
 
 #define INSTRUCTION(name, ...)                                                                     \
@@ -248,14 +344,16 @@ static void (*const acts[])(void) = {
 #include "tests/backdoor/acts.def"
 };
 
+static struct hardware hardware;
+
 void compartment_main(struct exchange *e) {
     for (;;) {
-        uint64_t number = e->argument;
+        uint64_t number = e->upcall == UPCALL_NOTHING ? e->argument : 0;
         page = e;
-        if (e->upcall == UPCALL_LOAD) {
-            load_upcall(e);
-        } else if (number != 0 && number < ARRAY_SIZE(acts)) {
+        if (number != 0 && number < ARRAY_SIZE(acts)) {
             acts[number]();
+        } else {
+            hardware_answer(&hardware, e);
         }
         (void)core_call(e, CORE_DONE);
     }

@@ -33,6 +33,9 @@ cmdline = "test=heartbeat"
 """
 
 
+WARNING = r"(?:\r?\n\[bulkhead\][^\n]*\n)*"       # as every view shows it
+
+
 class GuestBoot(Boot):
     """heart_view: number of the heart's console; subject: (number, name) of the guest under test."""
     heart_view, subject = 1, (2, "hostile")
@@ -68,13 +71,17 @@ class GuestBoot(Boot):
                     raise
 
     def begin(self, test, view=None):
-        """Types a group's name with a tag, so that its output is told from the scrollback."""
+        """
+        Types a group's name with a tag, so that its output is told from the scrollback. A warning may stand in the middle
+        of the guest's line.
+        """
         self.view(view or self.subject[0])
         for attempt in range(6):        # a guest that is just starting does not hear the first
             self.tag += 1
             self.machine.send(f"\r{test} {self.tag}\r")
             try:
-                self.machine.expect(rf"# begin {test} {self.tag}\r?\n", 10, f"the guest to begin {test}")
+                self.machine.expect(WARNING.join(map(re.escape, f"# begin {test} {self.tag}")) + r"\r?\n", 10,
+                                    f"the guest to begin {test}")
                 return
             except Expected:
                 if attempt == 5:

@@ -23,6 +23,9 @@ LEFT_OUT = {
     "bochs-amd": {"loop_without_if": "gives no host interrupt to what runs with interrupts off"},
     "bochs-intel": {"loop_without_if": "ends it as it must, but gives no host interrupt to the next loop on that CPU"},
 }
+# What two vCPUs do at once.
+BOTH = ["write_null", "map_core", "write_text", "recurse", "wild_call", "wrong_exchange", "told_messages", "told_cr4", "halt",
+        "loop"]
 ACT = re.compile(r'^ACT\((\w+), "([^"]*)", "([^"]*)"\)$', re.M)
 
 
@@ -57,13 +60,20 @@ class Compartment(GuestBoot):
         self.heart_goes_on()
         expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
 
-    def act(self, number, name, what, report):
+    @check("two vCPUs whose compartments do so at once end their VM as one does")
+    def acts_of_two(self):
+        acts = {act[1]: act for act in read_acts()}
+        bad = [fault for name in BOTH if (fault := self.act(*acts[name], command="upcall-both"))]
+        self.heart_goes_on()
+        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
+
+    def act(self, number, name, what, report, command="upcall"):
         """One act; the guest is as before then. What was wrong, or None."""
         if not report:
-            lines, _, failed = self.group_lines(f"upcall-{number}")
+            lines, _, failed = self.group_lines(f"{command}-{number}")
             return f"{name} ({what}) must come to nothing:\n{lines}" if failed else None
         start = len(self.machine.serial.text)
-        self.crash(f"upcall-{number}", "its compartment failed")
+        self.crash(f"{command}-{number}", "its compartment failed")
         told = re.findall(r"hostile: error: its compartment ([^\r\n]*)", self.machine.serial.text[start:])
         if told and re.match(report, told[0]):
             return None

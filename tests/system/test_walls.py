@@ -116,8 +116,8 @@ class HostileGuests(GuestBoot):
         """What a CPU sees when it reads its own tables: a line each, by the owner of the CPU."""
         owners = {0: "heart", 1: "hostile", 2: "hostile", 3: "hostile", 4: "strict", 5: None}
         for cpu, owner in owners.items():
-            own = f"records of {owner} \\w+, memory of {owner} \\w+, " if owner else ""
-            end = f"{own}nothing else of any {'other ' if owner else ''}guest"
+            own = f"records of {owner} \\w+, " if owner else ""
+            end = f"{own}no guest's memory, nothing else of any {'other ' if owner else ''}guest"
             line = f"cpu{cpu}: maps core \\w+, devices \\w+, public parts of guests 20K, own stacks 64K, {end}\r?\n"
             expect_that(re.search(line, self.machine.serial.text), line,
                         re.findall(f"cpu{cpu}: maps.*", self.machine.serial.text))

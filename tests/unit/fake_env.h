@@ -13,6 +13,7 @@
 static struct platform fake_pc;
 static unsigned fake_reschedules, fake_power_offs, fake_resets, fake_sleeps, fake_bios_calls;
 static uint32_t fake_event_word;
+static struct rtc_kept fake_kept;
 
 static void fake_env_irq(UNUSED const struct dev_env *env, UNUSED unsigned line,
                          UNUSED bool asserted) {
@@ -44,6 +45,10 @@ static void fake_env_event(UNUSED const struct dev_env *env, enum dev_event even
     fake_event_word = word;
 }
 
+static void fake_env_keep(UNUSED const struct dev_env *env, const struct rtc_kept *kept) {
+    fake_kept = *kept;
+}
+
 static uint64_t fake_env_tsc(void) {
     return 0;
 }
@@ -57,14 +62,14 @@ static struct dev_env fake_env = {
     .transmit = fake_env_transmit,
     .stop = fake_env_stop,
     .event = fake_env_event,
+    .keep = fake_env_keep,
 };
 
-/* Power on, over the rests of something else but the lock: a reset leaves none of them. */
+/* Power on, over the rests of something else: a reset leaves none of them. */
 static inline void fake_pc_start(void) {
     memset(&fake_pc, 0xa5, sizeof(fake_pc));
-    memset(&fake_pc.lock, 0, sizeof(fake_pc.lock));
-    memset(fake_pc.rtc.ram, 0, sizeof(fake_pc.rtc.ram));
-    fake_pc.rtc.offset = 0;
+    memset(fake_pc.rtc.kept.ram, 0, sizeof(fake_pc.rtc.kept.ram));
+    fake_pc.rtc.kept.offset = 0;
     platform_init(&fake_pc, &fake_env);
     fake_reschedules = fake_power_offs = fake_resets = fake_sleeps = fake_bios_calls = 0;
 }

@@ -6,16 +6,19 @@
 #ifndef TESTS_UNIT_FAKE_MACHINE_H
 #define TESTS_UNIT_FAKE_MACHINE_H
 
+#include "guest_ram.h"
 #include "hv/abi.h"
-#include "hv/compartment/dev/platform.h"
-#include "hv/exit/compartment.h"
+#include "hv/compartment/entry/entry.h"
+#include "hv/compartment/entry/hardware.h"
 #include "hv/exit/exit.h"
-#include "hv/exit/mce.h"
+#include "hv/exit/hardware.h"
 #include "hv/exit/policy.h"
-#include "hv/exit/upcall.h"
 #include "hv/lib/phys.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/mce.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/plat.h"
+#include "hv/vm/upcall.h"
 #include "test.h"
 
 #define FAKE_RAM    (8 * MIB)
@@ -71,14 +74,15 @@ unsigned plat_cpu(void) {
 unsigned plat_cpu_count(void) {
     return 2;
 }
-static unsigned fake_windows_open;
-const void *plat_window_open(hpa_t at, uint64_t size) {
-    CHECK(size <= PLAT_WINDOW_SIZE && fake_windows_open == 0);
-    fake_windows_open++;
+static hpa_t fake_windows[WINDOWS]; /* what each shows; 0 = it is closed */
+void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size) {
+    CHECK(size <= PLAT_WINDOW_SIZE && fake_windows[which].v == 0);
+    fake_windows[which] = at;
     return phys_pointer(at);
 }
-void plat_window_close(UNUSED const void *window, UNUSED uint64_t size) {
-    fake_windows_open--;
+void plat_window_close(enum plat_window which, hpa_t at, UNUSED uint64_t size) {
+    CHECK(which == WINDOW_KEPT || fake_windows[which].v == at.v);
+    fake_windows[which] = HPA(0);
 }
 void plat_kick(unsigned cpu) {
     fake_kicked |= BIT(cpu);
@@ -245,9 +249,30 @@ static void fake_get_code(struct vcpu *v, struct hvm_code *out) {
 }
 static unsigned fake_compartment_resets, fake_compartment_runs;
 static void fake_compartment_reset(struct vcpu *v) {
-    (void)v;
+    compartment_reset_context(v, NULL);
     fake_compartment_resets++;
 }
+
+/* The program of the compartments, as functions of this process: its data, and its ways out. */
+static struct hardware fake_hardware;
+static struct vm *fake_vm;
+static struct vcpu *fake_compartment_vcpu; /* whose upcall is being answered */
+struct exchange_vm *compartment_vm(void) {
+    return fake_vm->shared;
+}
+uint64_t compartment_tsc(void) {
+    return fake_tsc;
+}
+uint8_t *compartment_ram(uint64_t gpa) {
+    CHECK_U64(gpa, 0);
+    return phys_pointer(fake_vm->plan->regions[0].hpa);
+}
+uint64_t core_call(const struct exchange *e, uint64_t number) {
+    CHECK(e == fake_compartment_vcpu->exchange);
+    CHECK(core_call_answer(fake_compartment_vcpu, number));
+    return 0;
+}
+
 /* What the n-th run ends with; NULL: a call, CORE_DONE. */
 static void (*fake_compartment_end)(struct vcpu *v, struct vmexit *x, unsigned n);
 static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
@@ -256,9 +281,14 @@ static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
     v->compartment.regs[X86_RAX] = CORE_DONE;
     if (fake_compartment_end != NULL) {
         fake_compartment_end(v, x, fake_compartment_runs);
-    } else {
-        v->exchange->load.status = LOAD_DONE;
+        return;
     }
+    if (v->exchange->upcall == UPCALL_LOAD) { /* has tests of its own */
+        v->exchange->load.status = LOAD_DONE;
+        return;
+    }
+    fake_compartment_vcpu = v;
+    hardware_answer(&fake_hardware, v->exchange);
 }
 static uint64_t fake_compartment_tsc;
 static void fake_compartment_set_tsc(UNUSED struct vcpu *v, uint64_t offset) {
@@ -321,7 +351,6 @@ void vm_state_changed(struct vm_public *vm) {
 
 static struct config_guest fake_config;
 static struct plan_vm fake_plan;
-static struct vm *fake_vm;
 static struct vm_public fake_public;
 
 /* A VM in long mode with flat segments, its RAM mapped one to one by tables at 1 MiB; RIP = 2 MiB.
@@ -334,6 +363,7 @@ static struct vcpu *fake_machine_start(void) {
     budget = aligned_alloc(PAGE_SIZE, FAKE_BUDGET);
     memset(ram, 0, FAKE_RAM);
     hvm = &fake_ops;
+    memset(fake_windows, 0, sizeof(fake_windows));
     fake_cpu = 0;
     fake_console_length = 0;
     fake_can_interrupt = fake_window_interrupt = fake_window_nmi = fake_nmi_blocked = false;
@@ -351,12 +381,19 @@ static struct vcpu *fake_machine_start(void) {
     struct vcpu *v = &fake_vm->vcpus[0];
     cpuid_init(v);
     msr_reset(v);
-    upcall_init(v);
 
     uint64_t pml4[1] = {0x101003}, pdpt[4] = {0x83, 0x40000083, 0x80000083, 0xc0000083};
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x100000), pml4, sizeof(pml4)), STATUS_OK);
     CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x101000), pdpt, sizeof(pdpt)), STATUS_OK);
     vcpu_reset(v, false);
+    fake_compartment_end = NULL;
+    compartment_reset(fake_vm);
+    fake_compartment_reset(v);
+    fake_vm->live = true;
+    CHECK(vm_start_devices(fake_vm));
+    v->upcall_watched = false;
+    v->clocks_due = 0;
+    fake_deadline = 0;
     fake_regs[HVM_RIP] = 2 * MIB;
     fake_regs[HVM_CR0] = X86_CR0_PE | X86_CR0_PG | X86_CR0_NE | X86_CR0_ET;
     fake_regs[HVM_CR3] = 0x100000;
@@ -367,26 +404,35 @@ static struct vcpu *fake_machine_start(void) {
     return v;
 }
 
+/* What devices have told without an upcall. */
+static inline void fake_take_told(void) {
+    struct vcpu *v = &fake_vm->vcpus[0];
+    CHECK(told_take(v, v->exchange->told));
+    v->exchange->told = 0;
+}
+
 /* The line of an ISA interrupt, as a device of the VM drives it. */
 static inline void fake_set_irq(unsigned line, bool asserted) {
-    struct platform *p = fake_vm->platform;
+    struct platform *p = &fake_hardware.platform;
+    p->env.caller = fake_vm->vcpus[0].exchange;
     p->env.irq(&p->env, line, asserted);
+    fake_take_told();
 }
 
 /* An access to the VM's devices as if by a guest, but with no exit. */
 static inline uint64_t fake_port_in(uint64_t port, unsigned size) {
-    struct bus_answer answer = vm_read_port(fake_vm, port, size);
+    struct bus_answer answer = device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, port, size);
     CHECK_U64(answer.there, 1);
     return answer.value & (BIT(8 * size) - 1);
 }
 
 static inline void fake_port_out(uint64_t port, unsigned size, uint64_t value) {
-    CHECK(vm_write_port(fake_vm, port, size, value));
+    CHECK(device_write(&fake_vm->vcpus[0], NULL, BUS_PORT, port, size, value));
 }
 
 static inline void fake_ioapic_write(unsigned index, uint32_t value) {
-    CHECK(vm_write_page(fake_vm, IOAPIC_BASE, 4, index));
-    CHECK(vm_write_page(fake_vm, IOAPIC_BASE + 0x10, 4, value));
+    CHECK(device_write(&fake_vm->vcpus[0], NULL, BUS_MEMORY, IOAPIC_BASE, 4, index));
+    CHECK(device_write(&fake_vm->vcpus[0], NULL, BUS_MEMORY, IOAPIC_BASE + 0x10, 4, value));
 }
 
 static inline enum action fake_exit(struct vcpu *v, struct vmexit *x) {

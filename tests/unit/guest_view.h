@@ -113,17 +113,30 @@ static uint64_t no_time(void) {
     return 0;
 }
 
+/* What the core does not know: it is in the compartments. */
+static void guest_view_places(void) {
+    static const char *const spaces[BUS_SPACES] = {[BUS_PORT] = "port", [BUS_MEMORY] = "page"};
+
+    for (unsigned i = 0; i < platform_place_count; i++) {
+        const struct platform_place *at = &platform_places[i];
+        log_print(LOG_DEBUG, NULL, "%s %llx-%llx  %s", spaces[at->space], (ull)at->base,
+                  (ull)(at->base + at->size - 1), at->name);
+    }
+}
+
 static inline void guest_view_print(FILE *out) {
     static const struct log_hooks hooks = {no_time, plat_cpu, print_line, NULL};
     view = out;
     section = NULL;
     fputs(
         "# What a guest can see\n\n<!-- Printed from the policy tables by `make docs`; do not edit. "
-        "-->\n\nThe same for every guest; `log = \"debug\"` prints it at start. What no table names "
+        "-->\n\nThe same for every guest; `log = \"debug\"` prints at start "
+        "what the core decides of it, that is all but the devices. What no table names "
         "is refused.\n",
         view);
     log_init(&hooks, LOG_DEBUG);
     policy_print();
+    guest_view_places();
     fputs("```\n", view);
 }
 

@@ -213,7 +213,7 @@ TEST(halt_wakes_for_what_can_be_taken_only) {
 
 TEST(level_triggered_ends_reach_the_io_apic) {
     struct vcpu *v = start(true);
-    vm_reset_devices(fake_vm);
+    CHECK(vm_start_devices(fake_vm));
     fake_ioapic_write(0x10 + 2 * 5, 0x8055); /* pin 5: level, vector 55h */
     fake_set_irq(5, true);
     CHECK_U64(lapic_take_posted(&v->lapic), BIT(2));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * hv/vm/compartment.c and hv/exit/compartment.c: what a compartment can reach, what it starts with,
+ * hv/vm/compartment.c and hv/vm/upcall.c: what a compartment can reach, what it starts with,
  * and what becomes of one that does anything else than answer.
  */
 #include "fake_machine.h"
@@ -162,15 +162,15 @@ TEST(a_start_finds_data_as_it_was_built) {
     CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW), 0);
 }
 
-static bool upcall(struct vcpu *v) {
+static bool ask(struct vcpu *v) {
     const struct vmexit x = {.kind = EXIT_IO};
-    return compartment_upcall(v, &x, UPCALL_NOTHING);
+    return upcall(v, &x, UPCALL_NOTHING);
 }
 
 TEST(an_answer_comes_back) {
     struct vcpu *v = start();
     v->exchange->upcall = 77;
-    CHECK(upcall(v));
+    CHECK(ask(v));
     CHECK_U64(v->exchange->upcall, UPCALL_NOTHING);
     CHECK_U64(fake_compartment_runs, 1);
     CHECK_U64(v->vm->leave, LEAVE_NONE);
@@ -199,7 +199,7 @@ TEST(a_call_that_there_is_not_ends_the_vm) {
         struct vcpu *v = start();
         wild_call = calls[i];
         fake_compartment_end = end_with_wild_call;
-        CHECK(!upcall(v));
+        CHECK(!ask(v));
         CHECK_U64(v->vm->leave, LEAVE_CRASH);
         CHECK(strstr(said, "its compartment asked for what there is not") != NULL);
     }
@@ -225,7 +225,7 @@ TEST(whatever_else_it_does_ends_the_vm) {
         struct vcpu *v = start();
         end_kind = (enum exit_kind)k;
         fake_compartment_end = end_with_kind;
-        CHECK(!upcall(v));
+        CHECK(!ask(v));
         CHECK_U64(v->vm->leave, LEAVE_CRASH);
         CHECK(strstr(said, "its compartment ") != NULL);
         CHECK(strstr(said, "0xffffffff80001234") != NULL);
@@ -237,12 +237,12 @@ TEST(a_fault_is_told) {
     struct vcpu *v = start();
     end_kind = EXIT_EXCEPTION;
     fake_compartment_end = end_with_kind;
-    CHECK(!upcall(v));
+    CHECK(!ask(v));
     CHECK(strstr(said, "raised exception 14, error code 0x2, at") != NULL);
     v = start();
     end_kind = EXIT_NESTED_FAULT;
     fake_compartment_end = end_with_kind;
-    CHECK(!upcall(v));
+    CHECK(!ask(v));
     CHECK(strstr(said, "it wrote 0xabcdef000, at") != NULL);
 }
 
@@ -255,7 +255,7 @@ TEST(host_interrupts_are_taken_meanwhile) {
     struct vcpu *v = start();
     unsigned taken = fake_interrupts_taken;
     fake_compartment_end = end_with_interrupts;
-    CHECK(upcall(v));
+    CHECK(ask(v));
     CHECK_U64(fake_interrupts_taken, taken + 2);
     CHECK((v->public.requests & REQUEST_TIMER) != 0); /* for the guest's own deadlines */
     CHECK_U64(v->vm->leave, LEAVE_NONE);
@@ -275,7 +275,7 @@ TEST(one_that_does_not_come_back_ends_the_vm) {
     uint64_t begin = fake_tsc;
     fake_compartment_end = end_never;
     fake_interrupt = pass_time;
-    CHECK(!upcall(v));
+    CHECK(!ask(v));
     CHECK_U64(v->vm->leave, LEAVE_CRASH);
     CHECK(strstr(said, "its compartment does not come back") != NULL);
     CHECK((fake_tsc - begin) * 1000 / FAKE_HZ <= 3 * UPCALL_MAX_MS);
@@ -288,7 +288,7 @@ TEST(the_time_of_one_upcall_does_not_count_for_the_next) {
         fake_compartment_runs = 0;
         fake_compartment_end = end_with_interrupts;
         fake_interrupt = pass_time;
-        CHECK(upcall(v));
+        CHECK(ask(v));
     }
     CHECK_U64(v->vm->leave, LEAVE_NONE);
 }
@@ -302,7 +302,7 @@ TEST(a_vm_that_is_to_end_does_not_wait_for_it) {
     struct vcpu *v = asked = start();
     fake_compartment_end = end_never;
     fake_interrupt = ask_to_leave;
-    CHECK(!upcall(v));
+    CHECK(!ask(v));
     CHECK_U64(fake_compartment_runs, 1);
     CHECK_STR(said, "");
 }
@@ -314,7 +314,7 @@ static void end_with_nmi(UNUSED struct vcpu *v, struct vmexit *x, unsigned n) {
 TEST(an_nmi_of_the_host_is_not_its_fault) {
     struct vcpu *v = start();
     fake_compartment_end = end_with_nmi;
-    CHECK(upcall(v));
+    CHECK(ask(v));
     CHECK_U64(fake_compartment_runs, 2);
 }
 
@@ -328,7 +328,7 @@ TEST(a_machine_check_is_looked_at) {
     unsigned cleared = fake_mces_cleared;
     fake_mce = (struct mce){.global = MCE_RIPV | MCE_MCIP};
     fake_compartment_end = end_with_mce;
-    CHECK(upcall(v));
+    CHECK(ask(v));
     CHECK_U64(fake_compartment_runs, 2);
     CHECK_U64(fake_mces_cleared, cleared + 1);
 }

@@ -20,7 +20,7 @@ static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
 static struct vcpu *begin(enum log_level level) {
     struct vcpu *v = fake_machine_start();
-    vm_reset_devices(fake_vm);
+    CHECK(vm_start_devices(fake_vm));
     log_init(&hooks, level);
     lines = 0;
     return v;
@@ -37,7 +37,8 @@ TEST(bios_calls_are_counted_and_the_first_told) {
     CHECK_U64(lines, 8);
     CHECK(strstr(last, "INT 13h, AX 0007h; from here on they are only counted") != NULL);
     CHECK_U64(fake_public.bios_calls, 1000);
-    vm_reset_devices(fake_vm); /* a new start tells of its first calls again; the count goes on */
+    CHECK(vm_start_devices(
+        fake_vm)); /* a new start tells of its first calls again; the count goes on */
     fake_port_out(BULKHEAD_BIOS_PORT, 4, 0x00ff1234);
     CHECK_U64(lines, 9);
     CHECK_U64(fake_public.bios_calls, 1001);
@@ -70,28 +71,29 @@ TEST(the_ways_to_end) {
 
 TEST(intr_follows_the_8259s) {
     begin(LOG_INFO);
-    CHECK(!fake_vm->intr);
+    CHECK(fake_vm->shared->intr == 0);
     fake_set_irq(4, true); /* nothing is masked after a start */
-    CHECK(fake_vm->intr);
+    CHECK(fake_vm->shared->intr != 0);
     (void)vm_acknowledge_intr(fake_vm);
-    CHECK(!fake_vm->intr);
+    CHECK(fake_vm->shared->intr == 0);
     fake_set_irq(3, true);
-    CHECK(fake_vm->intr);
-    vm_reset_devices(fake_vm);
-    CHECK(!fake_vm->intr);
+    CHECK(fake_vm->shared->intr != 0);
+    CHECK(vm_start_devices(fake_vm));
+    CHECK(fake_vm->shared->intr == 0);
 }
 
 TEST(nothing_there) {
     begin(LOG_INFO);
-    CHECK_U64(vm_read_port(fake_vm, 0x3f7, 1).there, 0);
-    CHECK_U64(vm_read_port(fake_vm, 0x3f7, 2).there, 0); /* the UART's first is no whole */
-    CHECK_U64(vm_read_port(fake_vm, IOAPIC_BASE, 4).there, 0);
-    CHECK_U64(vm_read_page(fake_vm, IOAPIC_BASE, 4).there, 1);
-    CHECK_U64(vm_read_page(fake_vm, IOAPIC_BASE - 1, 4).there, 0);
-    CHECK_U64(vm_read_port(fake_vm, 0x3f7, 1).value, UINT64_MAX);
-    CHECK(!vm_write_page(fake_vm, 0x3f8, 1, 'x'));
+    CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, 0x3f7, 1).there, 0);
+    CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, 0x3f7, 2).there,
+              0); /* the UART's first is no whole */
+    CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, IOAPIC_BASE, 4).there, 0);
+    CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_MEMORY, IOAPIC_BASE, 4).there, 1);
+    CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_MEMORY, IOAPIC_BASE - 1, 4).there, 0);
+    CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, 0x3f7, 1).value, UINT64_MAX);
+    CHECK(!device_write(&fake_vm->vcpus[0], NULL, BUS_MEMORY, 0x3f8, 1, 'x'));
     CHECK_U64(fake_console_length, 0);
-    CHECK(vm_write_port(fake_vm, 0x3f8, 1, 'x'));
+    CHECK(device_write(&fake_vm->vcpus[0], NULL, BUS_PORT, 0x3f8, 1, 'x'));
     CHECK_U64(fake_console_length, 1);
 }
 

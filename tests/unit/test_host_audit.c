@@ -12,8 +12,8 @@
 #define PAGES 64u
 #define CPU   1u /* the one under test, which runs VM 0 */
 
-enum { TEXT, CONSTANTS, DATA, GUARD, SCREEN, APIC, MY_STACK, OTHERS_STACK, PUBLIC, RECORDS, RAM };
-enum { OTHERS_RECORDS = RAM + 1, OTHERS_RAM, TABLES, PIECES };
+enum { TEXT, CONSTANTS, DATA, GUARD, SCREEN, APIC, MY_STACK, OTHERS_STACK, PUBLIC, RECORDS, LARGE };
+enum { OTHERS_RECORDS = LARGE + 1, OTHERS_RAM, OWN_RAM, TABLES, PIECES };
 
 static uint8_t memory[PAGES * PAGE_SIZE] ALIGNED(PAGE_SIZE);
 static struct pool pool;
@@ -31,7 +31,8 @@ static struct host_piece pieces[PIECES] = {
     [OTHERS_STACK] = {0x20f000, 0x4000, HOST_STACKS, HOST_RW, 0},
     [PUBLIC] = {0x400000, 0x1000, HOST_PUBLIC, HOST_RW, HOST_ANYBODY},
     [RECORDS] = {0x401000, 0x9000, HOST_RECORDS, HOST_RW, 0},
-    [RAM] = {0x600000, 6 * MIB, HOST_RAM, HOST_RW, 0},
+    [LARGE] = {0x600000, 6 * MIB, HOST_RECORDS, HOST_RW, 0},
+    [OWN_RAM] = {0x1200000, 2 * MIB, HOST_RAM, HOST_RW, 0},
     [OTHERS_RECORDS] = {0x40a000, 0x9000, HOST_RECORDS, HOST_RW, 1},
     [OTHERS_RAM] = {0xc00000, 4 * MIB, HOST_RAM, HOST_RW, 1},
 };
@@ -55,7 +56,7 @@ static void map_piece(unsigned i) {
 
 static void start(void) {
     static const uint8_t mine[] = {TEXT,     CONSTANTS, DATA,    SCREEN, APIC,
-                                   MY_STACK, PUBLIC,    RECORDS, RAM,    TABLES};
+                                   MY_STACK, PUBLIC,    RECORDS, LARGE,  TABLES};
     pool_init(&pool, "test", phys_address(memory), sizeof(memory));
     pieces[TABLES] =
         (struct host_piece){(uintptr_t)memory, sizeof(memory), HOST_CORE, HOST_RW, HOST_ANYBODY};
@@ -91,14 +92,14 @@ TEST(what_is_planned_passes_and_is_counted) {
     CHECK_U64(view.bytes[HOST_DEVICES], 4 * MIB + PAGE_SIZE);
     CHECK_U64(view.bytes[HOST_PUBLIC], PAGE_SIZE);
     CHECK_U64(view.bytes[HOST_STACKS], 4 * PAGE_SIZE);
-    CHECK_U64(view.bytes[HOST_RECORDS], 9 * PAGE_SIZE);
-    CHECK_U64(view.bytes[HOST_RAM], 6 * MIB);
+    CHECK_U64(view.bytes[HOST_RECORDS], 9 * PAGE_SIZE + 6 * MIB);
+    CHECK_U64(view.bytes[HOST_RAM], 0);
     CHECK_U64(view.bytes[HOST_HOLE], 0);
 }
 
-/* What others have is not there, whoever looks. */
+/* What others have is not there, whoever looks, and no RAM of its own guest's either. */
 TEST(what_is_anothers) {
-    static const uint8_t others[] = {OTHERS_RECORDS, OTHERS_RAM, OTHERS_STACK, GUARD};
+    static const uint8_t others[] = {OTHERS_RECORDS, OTHERS_RAM, OWN_RAM, OTHERS_STACK, GUARD};
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         const struct host_piece *p = &pieces[others[i]];
         start();
@@ -141,17 +142,18 @@ TEST(pages_at_a_second_address_or_across_a_border) {
               STATUS_OK);
     refused("a page is not at its own address");
     start();
-    *entry_of(10 * MIB, 2) = 0; /* the RAM's last page; the one before it goes beyond the end */
-    pieces[RAM].size = 3 * MIB;
+    *entry_of(10 * MIB, 2) =
+        0; /* the large piece's last page; the one before it goes beyond the end */
+    pieces[LARGE].size = 3 * MIB;
     refused("a page reaches out of its piece");
-    pieces[RAM].size = 6 * MIB;
+    pieces[LARGE].size = 6 * MIB;
 }
 
 /* One bit too many or too few, in each kind of leaf and in a table's entry. */
 TEST(every_bit_counts) {
     static const struct {
         unsigned piece, level;
-    } leaves[] = {{TEXT, 1}, {CONSTANTS, 1}, {DATA, 1}, {APIC, 1}, {SCREEN, 2}, {RAM, 2}};
+    } leaves[] = {{TEXT, 1}, {CONSTANTS, 1}, {DATA, 1}, {APIC, 1}, {SCREEN, 2}, {LARGE, 2}};
     for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
         for (unsigned bit = 0; bit < 64; bit++) {
             bool address = bit >= 12 && bit < 52;
@@ -171,7 +173,7 @@ TEST(every_bit_counts) {
 }
 
 TEST(what_is_missing) {
-    static const uint8_t some[] = {TEXT, DATA, MY_STACK, PUBLIC, RECORDS, RAM, SCREEN};
+    static const uint8_t some[] = {TEXT, DATA, MY_STACK, PUBLIC, RECORDS, LARGE, SCREEN};
     for (size_t i = 0; i < ARRAY_SIZE(some); i++) {
         start();
         CHECK_U64(pagetable_unmap(&tables, pieces[some[i]].base, PAGE_SIZE), STATUS_OK);
@@ -181,7 +183,8 @@ TEST(what_is_missing) {
 
 /* It is not read, so what lies there makes no difference. */
 TEST(tables_where_none_may_be) {
-    static const uint8_t bad[] = {RAM, TEXT, CONSTANTS, SCREEN, OTHERS_RECORDS, PUBLIC, MY_STACK};
+    static const uint8_t bad[] = {OWN_RAM,        TEXT,   CONSTANTS, SCREEN,
+                                  OTHERS_RECORDS, PUBLIC, MY_STACK};
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         start();
         tables.root[300] = pieces[bad[i]].base | 0x23;

@@ -19,13 +19,16 @@ static void fresh(void) {
     static const uint16_t words[][2] = {{0x20, 0x11}, {0x21, 0x30}, {0x21, 4}, {0x21, 1},
                                         {0xa0, 0x11}, {0xa1, 0x38}, {0xa1, 2}, {0xa1, 1},
                                         {0x4d0, 0},   {0x4d1, 0}};
+    static struct exchange exchanges[3];
+    static const uint32_t never;
     vcpus = fake_machine_start();
-    vm_reset_devices(fake_vm);
     fake_vm->vcpu_count = 3;
     for (uint32_t i = 0; i < 3; i++) {
         struct vcpu *v = &vcpus[i];
         v->vm = fake_vm;
         v->index = v->cpu = i;
+        v->exchange = i == 0 ? v->exchange : &exchanges[i];
+        v->intr = i == 0 ? v->intr : &never;
         v->lapic = (struct lapic){.ops = &vcpu_lapic_ops, .ctx = v, .clock = fake_vm->clock};
         lapic_reset(&v->lapic, i, i == 0);
         lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
@@ -70,10 +73,10 @@ TEST(extint) {
     CHECK_U64(serve(vcpus), -1);
     end();
     CHECK_U64(serve(vcpus), 0x34);
-    CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0x10);
+    CHECK_U64(fake_hardware.platform.pic.chips[0].isr, 0x10);
     end();
     fake_set_irq(0, true); /* pin 2 of the I/O APIC, input 0 here */
-    CHECK_U64(fake_vm->platform->ioapic.lines, BIT(2) | BIT(4));
+    CHECK_U64(fake_hardware.platform.ioapic.lines, BIT(2) | BIT(4));
     CHECK_U64(serve(vcpus), 0x30);
 }
 
@@ -100,7 +103,7 @@ TEST(extint_waits_for_a_window) {
     fake_set_irq(4, true);
     CHECK_U64(serve(vcpus), -1);
     CHECK(fake_window_interrupt);
-    CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0);
+    CHECK_U64(fake_hardware.platform.pic.chips[0].isr, 0);
     out(0x21, 0x10); /* masked meanwhile: it is withdrawn */
     vcpu_request(&vcpus->public, REQUEST_EVENT);
     CHECK_U64(serve(vcpus), -1);
@@ -122,7 +125,7 @@ TEST(lint0_decides) {
     lint0(vcpus, 0x51); /* fixed: an edge of INTR is vector 51h of the local APIC */
     fake_set_irq(5, true);
     CHECK_U64(serve(vcpus), 0x51);
-    CHECK_U64(fake_vm->platform->pic.chips[0].isr, 0);
+    CHECK_U64(fake_hardware.platform.pic.chips[0].isr, 0);
     fresh();
     lint0(vcpus, 0x400);
     vcpus->public.requests = 0;

@@ -91,7 +91,7 @@ static void ask_again(void) {
     fake_cpu = cpu;
 }
 
-/* Siblings that set the PIT without end. */
+/* Siblings that set the PIT without end: twice in each round, for an upcall is watched first. */
 TEST(requests_without_end_do_not_hold_the_cpu) {
     struct vcpu *v = asked = fake_machine_start();
     requests_to_come = TURNS;
@@ -100,7 +100,7 @@ TEST(requests_without_end_do_not_hold_the_cpu) {
     v->public.requests = REQUEST_CLOCKS;
     go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, 1);
     CHECK_U64(script.runs, 0);
-    CHECK(taken() >= TURNS);
+    CHECK(taken() >= TURNS / 2);
     CHECK_U64(requests_to_come, 0);
 }
 

@@ -139,13 +139,13 @@ TEST(the_exit_stops_one_guest_or_goes_on) {
     struct vcpu *v = fake_machine_start();
     struct vmexit x = {.kind = EXIT_HOST_MCE};
     fake_mce = (struct mce){.global = MCE_RIPV};
-    CHECK_U64(exit_host_mce(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
     CHECK_U64(fake_mces_cleared, 1);
     CHECK_U64(v->vm->leave, LEAVE_NONE);
 
     uint64_t bad = v->vm->mem.regions[0].hpa.v + 2 * MIB;
     fake_mce = one_bank(RECOVERABLE, bad, PHYSICAL | 6);
-    CHECK_U64(exit_host_mce(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
     CHECK_U64(fake_mces_cleared, 2);
     CHECK_U64(v->vm->leave, LEAVE_CRASH);
     CHECK_STR(v->vm->leave_reason, "machine check: bad memory");
@@ -153,7 +153,7 @@ TEST(the_exit_stops_one_guest_or_goes_on) {
     v = fake_machine_start();
     fake_mce = one_bank(MULTIMATCH, 0, 0);
     fake_mce.amd = fake_mce.tlb_multimatch = true;
-    CHECK_U64(exit_host_mce(v, &x), ACTION_RETRY);
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
     CHECK_STR(v->vm->leave_reason, "machine check: erratum 383");
 }
 

@@ -229,14 +229,29 @@ TEST(guest_memory_across_regions) {
                                           {GPA(sizeof(a)), phys_address(b), sizeof(b)},
                                           {GPA(GIB), phys_address(b), sizeof(b)}};
     struct gmem mem = {.regions = regions, .region_count = 3};
-    char want[8] = "bulkhed";
-    CHECK_U64(gmem_write(&mem, GPA(sizeof(a) - 3), want, 8), STATUS_OK);
-    CHECK(memcmp(a + sizeof(a) - 3, "bul", 3) == 0 && memcmp(b, "khed", 5) == 0);
-    CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 3), 8) == NULL); /* not in one piece */
-    CHECK(gmem_pointer(&mem, GPA(sizeof(a) - 8), 8) == a + sizeof(a) - 8);
-    CHECK_U64(gmem_write(&mem, GPA(sizeof(a) + sizeof(b) - 4), "xxxxxxxx", 8), STATUS_NOT_FOUND);
-    CHECK_U64(gmem_write(&mem, GPA(UINT64_MAX - 2), want, 8), STATUS_NOT_FOUND);
-    CHECK(gmem_pointer(&mem, GPA(GIB), UINT64_MAX) == NULL);
+    const struct {
+        uint64_t gpa, size, part;
+        const uint8_t *at; /* NULL: no RAM */
+    } cases[] = {
+        {0, 8, 8, a},
+        {sizeof(a) - 3, 8, 3, a + sizeof(a) - 3},
+        {sizeof(a), 8, 8, b},
+        {sizeof(a) + sizeof(b) - 1, 8, 1, b + sizeof(b) - 1},
+        {sizeof(a) + sizeof(b), 8, 0, NULL},
+        {GIB, UINT64_MAX, sizeof(b), b},
+        {GIB - 1, 8, 0, NULL},
+        {UINT64_MAX - 2, 8, 0, NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        hpa_t at;
+        uint64_t part;
+        enum status s = gmem_find(&mem, GPA(cases[i].gpa), cases[i].size, &at, &part);
+        CHECK_U64(s, cases[i].at != NULL ? STATUS_OK : STATUS_NOT_FOUND);
+        if (s == STATUS_OK) {
+            CHECK_U64(part, cases[i].part);
+            CHECK_U64(at.v, phys_address(cases[i].at).v);
+        }
+    }
 }
 
 TEST_MAIN(T(largest_pages_that_fit), T(rights_and_types), T(bits_the_cpu_reads), T(refusals),

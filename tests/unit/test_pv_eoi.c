@@ -221,7 +221,7 @@ TEST(not_for_levels) {
 TEST(not_for_the_8259) {
     struct vcpu *v = start_on();
     lapic_mmio_write(&v->lapic, 0x350, 4, 0x700); /* LINT0: ExtINT */
-    fake_vm->intr = true;
+    fake_vm->shared->intr = 1;
     vcpu_request(&v->public, REQUEST_EVENT);
     CHECK(vcpu_service(v));
     CHECK_U64(v->event.type, EVENT_INTERRUPT);

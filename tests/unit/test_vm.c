@@ -267,8 +267,38 @@ TEST(the_first_reason_to_leave_stands) {
     CHECK((fake_vm->vcpus[0].public.requests & REQUEST_LEAVE) != 0);
 }
 
-TEST_MAIN(T(what_the_loader_is_told), T(texts), T(longest_texts_end_below_the_tables), T(files),
-          T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib),
-          T(a_page_for_the_virtual_xapic), T(budgets_too_small), T(a_guests_time_begins_at_zero),
-          T(what_is_typed), T(an_nmi_that_comes_between_two_looks),
-          T(the_first_reason_to_leave_stands))
+/* A MiB at a time, over the border of two regions, and up to the end of RAM. */
+TEST(memory_is_reached_through_windows) {
+    struct vcpu *v = fake_machine_start();
+    struct vm *vm = v->vm;
+    static uint8_t bytes[2 * MIB + 5], back[sizeof(bytes)];
+    static struct plan_region regions[2];
+    uint64_t base = vm->mem.regions[0].hpa.v;
+    regions[0] = (struct plan_region){GPA(0), HPA(base + 4 * MIB), 2 * MIB};
+    regions[1] = (struct plan_region){GPA(2 * MIB), HPA(base), 2 * MIB};
+    vm->mem = (struct gmem){.regions = regions, .region_count = 2};
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(i * 7 + (i >> 8));
+    }
+    CHECK_U64(vm_memory_write(vm, GPA(MIB + 3), bytes, sizeof(bytes)), STATUS_OK);
+    CHECK_U64(vm_memory_read(vm, GPA(MIB + 3), back, sizeof(back)), STATUS_OK);
+    CHECK(memcmp(bytes, back, sizeof(bytes)) == 0);
+    CHECK(memcmp((uint8_t *)phys_pointer(HPA(base)), bytes + MIB - 3, 16) == 0);
+    CHECK_U64(vm_memory_write(vm, GPA(4 * MIB - 2), bytes, 3), STATUS_NOT_FOUND);
+    CHECK_U64(vm_memory_read(vm, GPA(UINT64_MAX), back, 1), STATUS_NOT_FOUND);
+    for (unsigned w = 0; w < WINDOWS; w++) {
+        CHECK_U64(fake_windows[w].v, 0);
+    }
+    CHECK(vm_memory_keep(vm, GPA(2)) == NULL);
+    CHECK(vm_memory_keep(vm, GPA(4 * MIB)) == NULL);
+    CHECK(vm_memory_keep(vm, GPA(2 * MIB + 8)) == phys_pointer(HPA(base + 8)));
+    CHECK(vm_memory_keep(vm, GPA(16)) == phys_pointer(HPA(base + 4 * MIB + 16)));
+    vm_memory_let_go();
+    CHECK_U64(fake_windows[WINDOW_KEPT].v, 0);
+}
+
+TEST_MAIN(T(memory_is_reached_through_windows), T(what_the_loader_is_told), T(texts),
+          T(longest_texts_end_below_the_tables), T(files), T(no_initrd),
+          T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(a_page_for_the_virtual_xapic),
+          T(budgets_too_small), T(a_guests_time_begins_at_zero), T(what_is_typed),
+          T(an_nmi_that_comes_between_two_looks), T(the_first_reason_to_leave_stands))

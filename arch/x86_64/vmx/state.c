@@ -13,6 +13,7 @@
 #include "hv/exit/policy.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/vm.h"
 
 #define INVEPT_ALL 2ull
@@ -175,10 +176,12 @@ static void vmx_load_pdptes(const struct vcpu *v) {
         return;
     }
     gpa_t table = GPA(vmcs_read64(VMCS_GUEST_CR3) & BITS(5, 31));
-    const uint64_t *entries = gmem_pointer(&v->vm->mem, table, 4 * sizeof(uint64_t));
+    uint64_t entries[4] = {0};
+    if (vm_memory_read(v->vm, table, entries, sizeof(entries)) != STATUS_OK) {
+        memset(entries, 0, sizeof(entries));
+    }
     for (uint16_t i = 0; i < 4; i++) {
-        uint64_t entry = entries != NULL ? __atomic_load_n(&entries[i], __ATOMIC_RELAXED) : 0;
-        entry = vmx_pdpte(entry, cpu_phys_bits());
+        uint64_t entry = vmx_pdpte(entries[i], cpu_phys_bits());
         vmcs_write64(VMCS_64(VMCS_NTH(GUEST_PDPTE0, i)), entry);
     }
 }

@@ -10,6 +10,7 @@
 
 struct device;
 struct dev_env;
+struct rtc_kept;
 
 /*
  * at (the offset in a region), size (1, 2, 4; a page's also 8) and value are guest-controlled. A
@@ -43,7 +44,7 @@ enum dev_event {
 
 struct dev_env {
     const struct dev_clock *clock; /* the VM's */
-    void *owner;                   /* whose functions these are */
+    void *caller;                  /* whom these functions answer: set with the lock held */
     /* The line of an ISA interrupt, 0..15 without 2, as a device drives it. */
     void (*irq)(const struct dev_env *env, unsigned line, bool asserted);
     /* A message signalled interrupt. Both words may be guest-controlled. */
@@ -57,4 +58,6 @@ struct dev_env {
     /* The guest's run is to end. */
     void (*stop)(const struct dev_env *env, enum dev_stop why);
     void (*event)(const struct dev_env *env, enum dev_event event, uint32_t word);
+    /* What the CMOS clock keeps for the guest's next run has changed. */
+    void (*keep)(const struct dev_env *env, const struct rtc_kept *kept);
 };

@@ -100,12 +100,16 @@ void pm_set_rtc_line(struct pm *pm, bool asserted);
 
 #define RTC_IRQ 8
 
-/* A reset leaves time and memory. */
+/* What a reset leaves: time and memory. */
+struct rtc_kept {
+    uint64_t offset; /* seconds, modulo 2^64, that the guest has set it off from the host's */
+    uint8_t ram[128];
+};
+
 struct rtc {
     struct device dev;
     uint8_t index;
-    uint8_t ram[128];
-    uint64_t offset; /* seconds, modulo 2^64, that the guest has set it off from the host's */
+    struct rtc_kept kept;
     uint64_t seen; /* the flags in register C are those of this moment; in periods of its crystal */
 };
 

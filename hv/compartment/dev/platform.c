@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Owns the making of a platform from two tables, its devices and their places, and the wires
- * between the devices. Knows no guest but its own; called by the adapter in hv/vm/devices.c.
+ * between the devices. Knows no guest but its own; called by hv/compartment/entry.
  */
 #include "hv/compartment/dev/platform.h"
 
@@ -77,12 +77,10 @@ void platform_init(struct platform *p, const struct dev_env *outside) {
 }
 
 void platform_reset(struct platform *p) {
-    lock_acquire(&p->lock);
     for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
         struct device *dev = platform_device(p, platform_devices[i].device);
         dev->ops->reset(dev);
     }
-    lock_release(&p->lock);
 }
 
 struct bus_answer platform_read_other(struct platform *p, enum bus_space space, uint64_t at,
@@ -94,7 +92,6 @@ struct bus_answer platform_read_other(struct platform *p, enum bus_space space, 
         answer.value = e->device->ops->read(e->device, e->region, at - e->base, size);
         answer.there = 1;
     }
-    lock_release(&p->lock);
     return answer;
 }
 
@@ -105,52 +102,37 @@ bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at,
     if (e != NULL) {
         e->device->ops->write(e->device, e->region, at - e->base, size, value);
     }
-    lock_release(&p->lock);
     return e != NULL;
 }
 
 uint64_t platform_service(struct platform *p, uint64_t now) {
     uint64_t due = 0;
 
-    lock_acquire(&p->lock);
     for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
         struct device *dev = platform_device(p, platform_devices[i].device);
         if (dev->ops->service != NULL) {
             due = clock_earlier(due, dev->ops->service(dev, now));
         }
     }
-    lock_release(&p->lock);
     return due;
 }
 
 uint8_t platform_acknowledge(struct platform *p) {
-    lock_acquire(&p->lock);
-    uint8_t vector = pic_acknowledge(&p->pic);
-    lock_release(&p->lock);
-    return vector;
+    return pic_acknowledge(&p->pic);
 }
 
 void platform_end_interrupt(struct platform *p, uint8_t vector) {
-    lock_acquire(&p->lock);
     ioapic_eoi(&p->ioapic, vector);
-    lock_release(&p->lock);
 }
 
 bool platform_receive(struct platform *p, uint8_t byte) {
-    lock_acquire(&p->lock);
-    bool taken = uart_receive(&p->uart, byte);
-    lock_release(&p->lock);
-    return taken;
+    return uart_receive(&p->uart, byte);
 }
 
 void platform_drain(struct platform *p) {
-    lock_acquire(&p->lock);
     uart_drain(&p->uart);
-    lock_release(&p->lock);
 }
 
 void platform_press_power_button(struct platform *p) {
-    lock_acquire(&p->lock);
     pm_press_power_button(&p->pm);
-    lock_release(&p->lock);
 }

@@ -5,17 +5,15 @@
  *
  * There is one lock for all of a platform's devices, not one each: a line that rises in one device
  * changes the 8259s, the I/O APIC and the power management, so that most accesses would need the
- * locks of four. The functions here take it; the functions of dev_env are called with it held.
- * vCPUs of one guest meet at it, and nobody else does.
+ * locks of four. It is its owner's: whoever calls a function here holds it, and the functions of
+ * dev_env are called with it held. vCPUs of one guest meet at it, and nobody else does.
  */
 #pragma once
 
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
-#include "hv/lib/lock.h"
 
 struct platform {
-    struct lock lock; /* all of the following */
     struct dev_env env;
     struct bus bus[BUS_SPACES];
     struct uart uart;
@@ -40,13 +38,14 @@ struct platform_place {
 extern const struct platform_place platform_places[];
 extern const unsigned platform_place_count;
 
-/* outside: what leaves the platform, that is all but irq, which is wired here. p is all zero. */
+/* outside: what leaves the platform, that is all but irq, which is wired here. p is all zero but
+ * for what the CMOS clock has kept. */
 void platform_init(struct platform *p, const struct dev_env *outside);
 
 /* Power-up state of all devices; the time of day and the CMOS memory stay. */
 void platform_reset(struct platform *p);
 
-/* Accesses to another device than the last one: with the lock held, which they release. */
+/* Accesses to another device than the last one. */
 struct bus_answer platform_read_other(struct platform *p, enum bus_space space, uint64_t at,
                                       unsigned size);
 bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at, unsigned size,
@@ -58,25 +57,21 @@ bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at,
  */
 static inline struct bus_answer platform_read(struct platform *p, enum bus_space space, uint64_t at,
                                               unsigned size) {
-    lock_acquire(&p->lock);
     const struct bus_entry *e = p->bus[space].last;
     if (UNLIKELY(!bus_entry_holds(e, at, size))) {
         return platform_read_other(p, space, at, size);
     }
-    uint64_t value = e->device->ops->read(e->device, e->region, at - e->base, size);
-    lock_release(&p->lock);
-    return (struct bus_answer){.value = value, .there = 1};
+    return (struct bus_answer){
+        .value = e->device->ops->read(e->device, e->region, at - e->base, size), .there = 1};
 }
 
 static inline bool platform_write(struct platform *p, enum bus_space space, uint64_t at,
                                   unsigned size, uint64_t value) {
-    lock_acquire(&p->lock);
     const struct bus_entry *e = p->bus[space].last;
     if (UNLIKELY(!bus_entry_holds(e, at, size))) {
         return platform_write_other(p, space, at, size, value);
     }
     e->device->ops->write(e->device, e->region, at - e->base, size, value);
-    lock_release(&p->lock);
     return true;
 }
 

@@ -51,25 +51,25 @@ static void rtc_reset(struct device *dev) {
     struct rtc *rtc = rtc_of(dev);
 
     rtc->index = 0;
-    rtc->ram[REG_A] = A_RESET;
-    rtc->ram[REG_B] = B_24_HOURS;
-    rtc->ram[REG_C] = 0;
+    rtc->kept.ram[REG_A] = A_RESET;
+    rtc->kept.ram[REG_B] = B_24_HOURS;
+    rtc->kept.ram[REG_C] = 0;
     rtc->seen = clock_ticks(rtc_clock(rtc), CRYSTAL_HZ);
 }
 
 static bool rtc_stands(const struct rtc *rtc) {
-    return (rtc->ram[REG_B] & B_SET) != 0;
+    return (rtc->kept.ram[REG_B] & B_SET) != 0;
 }
 
 /* A number as it stands in the registers. */
 static uint8_t rtc_encode(const struct rtc *rtc, enum rtc_field field, unsigned value) {
     unsigned afternoon = 0;
 
-    if (field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0) {
+    if (field == HOUR && (rtc->kept.ram[REG_B] & B_24_HOURS) == 0) {
         afternoon = value >= 12 ? AFTERNOON : 0;
         value = (value + 11) % 12 + 1;
     }
-    if ((rtc->ram[REG_B] & B_BINARY) == 0) {
+    if ((rtc->kept.ram[REG_B] & B_BINARY) == 0) {
         value = value / 10 * 16 + value % 10;
     }
     return (uint8_t)(value | afternoon);
@@ -77,10 +77,10 @@ static uint8_t rtc_encode(const struct rtc *rtc, enum rtc_field field, unsigned 
 
 /* The way back; the guest may have written anything. */
 static unsigned rtc_decode(const struct rtc *rtc, enum rtc_field field, unsigned byte) {
-    bool to_12 = field == HOUR && (rtc->ram[REG_B] & B_24_HOURS) == 0;
+    bool to_12 = field == HOUR && (rtc->kept.ram[REG_B] & B_24_HOURS) == 0;
     unsigned value = to_12 ? byte & ~AFTERNOON : byte;
 
-    if ((rtc->ram[REG_B] & B_BINARY) == 0) {
+    if ((rtc->kept.ram[REG_B] & B_BINARY) == 0) {
         value = value / 16 * 10 + value % 16;
     }
     if (to_12) {
@@ -96,7 +96,7 @@ static uint64_t rtc_host_seconds(const struct rtc *rtc) {
 
 /* Puts the time of now into the registers. */
 static void rtc_load(struct rtc *rtc) {
-    struct calendar now = calendar_of((int64_t)(rtc_host_seconds(rtc) + rtc->offset));
+    struct calendar now = calendar_of((int64_t)(rtc_host_seconds(rtc) + rtc->kept.offset));
     const unsigned fields[FIELDS] = {
         [SECOND] = now.second,   [MINUTE] = now.minute,
         [HOUR] = now.hour,       [WEEKDAY] = now.weekday + 1,
@@ -105,7 +105,7 @@ static void rtc_load(struct rtc *rtc) {
     };
 
     for (unsigned f = 0; f < FIELDS; f++) {
-        rtc->ram[field_register[f]] = rtc_encode(rtc, f, fields[f]);
+        rtc->kept.ram[field_register[f]] = rtc_encode(rtc, f, fields[f]);
     }
 }
 
@@ -114,7 +114,7 @@ static void rtc_store(struct rtc *rtc) {
     unsigned fields[FIELDS];
 
     for (unsigned f = 0; f < FIELDS; f++) {
-        fields[f] = rtc_decode(rtc, f, rtc->ram[field_register[f]]);
+        fields[f] = rtc_decode(rtc, f, rtc->kept.ram[field_register[f]]);
     }
     const struct calendar set = {
         .year = fields[CENTURY] * 100 + fields[YEAR],
@@ -124,11 +124,11 @@ static void rtc_store(struct rtc *rtc) {
         .minute = fields[MINUTE],
         .second = fields[SECOND],
     };
-    rtc->offset = (uint64_t)calendar_seconds(&set) - rtc_host_seconds(rtc);
+    rtc->kept.offset = (uint64_t)calendar_seconds(&set) - rtc_host_seconds(rtc);
 }
 
 static bool rtc_alarm_is(const struct rtc *rtc, enum rtc_field field, uint64_t value) {
-    uint8_t byte = rtc->ram[field_register[field] + 1];
+    uint8_t byte = rtc->kept.ram[field_register[field] + 1];
     return byte >= DONT_CARE || byte == rtc_encode(rtc, field, (unsigned)value);
 }
 
@@ -144,7 +144,7 @@ static unsigned rtc_alarm_unit(const struct rtc *rtc, uint64_t of_day) {
 /* The next second of the VM's clock after one at which the alarm goes off. */
 static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
     /* Of days alone; so many more that a time before 1970 is none below 0. */
-    uint64_t base = rtc_clock(rtc)->wall_at_zero + rtc->offset + DAYS_BEFORE * DAY_SECONDS;
+    uint64_t base = rtc_clock(rtc)->wall_at_zero + rtc->kept.offset + DAYS_BEFORE * DAY_SECONDS;
     /* What differs is skipped up to its next change. An alarm that needs more steps never comes. */
     for (unsigned steps = 0; steps < ALARM_STEPS; steps++) {
         uint64_t now = (base + ++second) % DAY_SECONDS;
@@ -159,7 +159,7 @@ static uint64_t rtc_alarm_after(const struct rtc *rtc, uint64_t second) {
 
 /* log2 of the periodic interrupt's period, in ticks; rates 1 and 2 are 8 and 9 once more. */
 static unsigned rtc_rate(const struct rtc *rtc) {
-    unsigned rate = rtc->ram[REG_A] & A_RATE;
+    unsigned rate = rtc->kept.ram[REG_A] & A_RATE;
 
     if (rate == 0) {
         return RATE_NEVER;
@@ -171,13 +171,13 @@ static unsigned rtc_rate(const struct rtc *rtc) {
 static void rtc_update(struct rtc *rtc, uint64_t moment) {
     uint64_t now = clock_ticks_at(rtc_clock(rtc), moment, CRYSTAL_HZ);
     uint64_t second = now / CRYSTAL_HZ, before = rtc->seen / CRYSTAL_HZ;
-    unsigned rate = rtc_rate(rtc), flags = rtc->ram[REG_C] & ~(unsigned)C_ACTIVE;
+    unsigned rate = rtc_rate(rtc), flags = rtc->kept.ram[REG_C] & ~(unsigned)C_ACTIVE;
     flags |= now >> rate != rtc->seen >> rate ? PERIODIC : 0;
     if (!rtc_stands(rtc) && second != before) {
         flags |= UPDATED | (rtc_alarm_after(rtc, before) <= second ? ALARM : 0u);
     }
-    bool active = (flags & rtc->ram[REG_B] & (UPDATED | ALARM | PERIODIC)) != 0;
-    rtc->ram[REG_C] = (uint8_t)(flags | (active ? C_ACTIVE : 0));
+    bool active = (flags & rtc->kept.ram[REG_B] & (UPDATED | ALARM | PERIODIC)) != 0;
+    rtc->kept.ram[REG_C] = (uint8_t)(flags | (active ? C_ACTIVE : 0));
     rtc->seen = now;
 }
 
@@ -190,9 +190,9 @@ static uint64_t rtc_service(struct device *dev, uint64_t moment) {
     struct rtc *rtc = rtc_of(dev);
 
     rtc_update(rtc, moment);
-    bool active = (rtc->ram[REG_C] & C_ACTIVE) != 0;
+    bool active = (rtc->kept.ram[REG_C] & C_ACTIVE) != 0;
     rtc_drive(rtc, active);
-    unsigned enabled = active ? 0 : rtc->ram[REG_B];
+    unsigned enabled = active ? 0 : rtc->kept.ram[REG_B];
     uint64_t rate = rtc_rate(rtc), second = rtc->seen / CRYSTAL_HZ;
     uint64_t tick = (enabled & PERIODIC) != 0 ? ((rtc->seen >> rate) + 1) << rate : NEVER;
     uint64_t update = (enabled & UPDATED) != 0 ? (second + 1) * CRYSTAL_HZ : NEVER;
@@ -206,15 +206,15 @@ static uint8_t rtc_read_register(struct rtc *rtc) {
     if (rtc_is_time(rtc->index) && !stands) {
         rtc_load(rtc);
     }
-    uint8_t value = rtc->index == REG_D ? D_VALID : rtc->ram[rtc->index];
+    uint8_t value = rtc->index == REG_D ? D_VALID : rtc->kept.ram[rtc->index];
     if (rtc->index == REG_A && !stands &&
         clock_ticks(rtc_clock(rtc), CRYSTAL_HZ) % CRYSTAL_HZ >= CRYSTAL_HZ - UIP_TICKS) {
         value |= A_UIP;
     }
     if (rtc->index == REG_C) {
         rtc_update(rtc, clock_now(rtc_clock(rtc)));
-        value = rtc->ram[REG_C];
-        rtc->ram[REG_C] = 0;
+        value = rtc->kept.ram[REG_C];
+        rtc->kept.ram[REG_C] = 0;
         rtc_drive(rtc, false);
         rtc->dev.env->reschedule(rtc->dev.env);
     }
@@ -228,14 +228,15 @@ static void rtc_write_register(struct rtc *rtc, uint8_t value) {
     if (!stood) {
         rtc_load(rtc);
     }
-    rtc->ram[rtc->index] = rtc->index == REG_C ? rtc->ram[REG_C] : value;
-    rtc->ram[REG_A] &= (uint8_t)~A_UIP;
+    rtc->kept.ram[rtc->index] = rtc->index == REG_C ? rtc->kept.ram[REG_C] : value;
+    rtc->kept.ram[REG_A] &= (uint8_t)~A_UIP;
     if (rtc_stands(rtc)) {
-        rtc->ram[REG_B] &= (uint8_t)~UPDATED;
+        rtc->kept.ram[REG_B] &= (uint8_t)~UPDATED;
     }
     if (!rtc_stands(rtc) && (stood || rtc_is_time(rtc->index))) {
         rtc_store(rtc);
     }
+    rtc->dev.env->keep(rtc->dev.env, &rtc->kept);
     rtc->dev.env->reschedule(rtc->dev.env);
 }
 

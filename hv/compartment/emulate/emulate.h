@@ -2,7 +2,7 @@
 /*
  * The emulator's door: one function for each kind of exit that it takes. The caller has filled in
  * the vCPU's part of struct emulation, exit, and code, where not said otherwise. After
- * EMULATED_FAULT and EMULATED_CRASH e->fault and e->reason say more.
+ * EMULATED_FAULT and EMULATED_CRASH e->fault and e->crash say more.
  */
 #pragma once
 

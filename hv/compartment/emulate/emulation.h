@@ -50,8 +50,9 @@ struct emulation {
     /* What ended it early: see enum emulated. */
     enum emulated outcome;
     struct emulated_fault fault;
-    const char *reason; /* EMULATED_CRASH: a constant text */
+    enum emulated_crash crash;
     bool task_switched; /* all registers are another task's */
+    bool regs_kept;     /* no general register was written */
 
     struct code_cache cache;
 };
@@ -74,9 +75,9 @@ static inline bool emulation_page_fault(struct emulation *e, uint64_t linear, ui
 }
 
 /* The guest is beyond what is emulated: its VM stops. */
-static inline bool emulation_crash(struct emulation *e, const char *reason) {
+static inline bool emulation_crash(struct emulation *e, enum emulated_crash crash) {
     e->outcome = EMULATED_CRASH;
-    e->reason = reason;
+    e->crash = crash;
     return false;
 }
 

@@ -39,6 +39,9 @@ static enum emulated fill_cr(struct emulation *e, const struct code *c, const st
         return EMULATED_RETRY;
     }
     *cr = in->cr;
+    if (cr->gpr == X86_RSP && cr->access == CR_LMSW) {
+        e->regs[X86_RSP] = emulation_get(e, HVM_RSP);
+    }
     uint64_t word = e->regs[cr->gpr & 15];
     if (!is_plain(in) && !access_word(e, c, in, &word)) {
         return e->outcome;
@@ -69,7 +72,6 @@ static __attribute__((noinline)) enum emulated recall_cr(struct emulation *e,
     if (!is_plain(in)) {
         return decode_length(e);
     }
-    e->regs[X86_RSP] = emulation_get(e, HVM_RSP);
     enum emulated outcome = fill_cr(e, NULL, in);
     if (outcome == EMULATED_NEXT) {
         e->exit->insn_len = in->length;

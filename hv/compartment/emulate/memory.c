@@ -26,6 +26,7 @@ static inline __attribute__((always_inline)) void move(struct emulation *e, cons
                                                        gpa_t gpa) {
     if (in->to_memory) {
         emulation_write(e, BUS_MEMORY, gpa.v, in->size, mmio_op_other(in, e->regs));
+        e->regs_kept = true;
     } else {
         mmio_op_load(in, e->regs, emulation_read(e, BUS_MEMORY, gpa.v, in->size));
     }
@@ -94,7 +95,7 @@ static __attribute__((noinline)) enum emulated decode_and_execute(struct emulati
     struct code c;
     struct insn in;
     if (code_decode(e, &c, &in) != STATUS_OK) {
-        (void)emulation_crash(e, "instruction the emulator does not know");
+        (void)emulation_crash(e, CRASH_INSTRUCTION);
         return e->outcome;
     }
     return units[in.unit](e, &c, &in);

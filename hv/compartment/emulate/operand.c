@@ -118,7 +118,7 @@ bool operand_find(struct emulation *e, const struct code *c, const struct insn *
         return emulation_fault(e, a->mem->segment == INSN_SS ? X86_SS : X86_GP, 0);
     }
     if (s == STATUS_NOT_FOUND) {
-        return emulation_crash(e, "page tables in memory that is not there");
+        return emulation_crash(e, CRASH_TABLES);
     }
     if (s == STATUS_TIMEOUT) {
         e->outcome = EMULATED_RETRY;

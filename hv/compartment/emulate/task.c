@@ -18,7 +18,6 @@ enum { TSS_CR3 = 7, TSS_EIP, TSS_EFLAGS, TSS_EAX, TSS_ES = 18, TSS_LDT = 24, TSS
 #define TSS_SAVED sizeof(uint32_t[TSS_LDT - TSS_EIP])
 
 #define RFLAGS_KNOWN 0x3f7fd5u /* ID to CF */
-#define DR7_LOCAL    0x155ull  /* LE, L0-L3 */
 
 /* All functions that return a bool: false if the switch ends here, as e->outcome says. */
 struct task {
@@ -44,7 +43,7 @@ static bool task_find(struct task *t, uint64_t at, unsigned n, unsigned access, 
     bool whole = s == STATUS_OK && at % PAGE_SIZE <= PAGE_SIZE - n;
     *out = whole ? guest_memory_at(&t->e->memory, page.gpa, n) : NULL;
     if (*out == NULL) {
-        return emulation_crash(t->e, "a task switch over a page's end or to no memory");
+        return emulation_crash(t->e, CRASH_TASK_PLACE);
     }
     return true;
 }
@@ -209,7 +208,7 @@ static void task_swap(struct task *t, uint8_t *saved, bool nested) {
     }
     emulation_set(e, HVM_CR0,
                   cr0 | X86_CR0_TS); /* behind CR3: loads the entries of PAE paging, too */
-    emulation_set(e, HVM_DR7, emulation_get(e, HVM_DR7) & ~DR7_LOCAL);
+    emulation_set(e, HVM_DR7, emulation_get(e, HVM_DR7) & ~X86_DR7_LOCAL);
 }
 
 static bool task_switch(struct task *t) {
@@ -228,7 +227,7 @@ static bool task_switch(struct task *t) {
     bool narrow = (to.attr & SEG_TYPE & ~DESCRIPTOR_BUSY) == DESCRIPTOR_TSS16 ||
                   (tr.attr & SEG_TYPE) == SEG_TYPE_BUSY_TSS16;
     if (narrow || (t->tss[TSS_EFLAGS] & X86_RFLAGS_VM) != 0) {
-        return emulation_crash(t->e, "a switch of a 16-bit or virtual-8086 task, not emulated");
+        return emulation_crash(t->e, CRASH_TASK_KIND);
     }
     if (nested) {
         memcpy(tss, &tr.selector, sizeof(tr.selector));

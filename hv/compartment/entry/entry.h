@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Inside the compartment: its loop, and its way to call the core. */
+/* Inside the compartment: its loop, its way to call the core, and what the CPU alone can tell. */
 #pragma once
 
 #include "hv/abi/compartment.h"
@@ -9,3 +9,12 @@ NORETURN void compartment_main(struct exchange *e);
 
 /* Calls the core: number is an enum core_call. Returns what the core left in RAX. */
 uint64_t core_call(const struct exchange *e, uint64_t number);
+
+/* The host's TSC. */
+uint64_t compartment_tsc(void);
+
+/* What vCPU 0's exchange page has for all. */
+struct exchange_vm *compartment_vm(void);
+
+/* The guest's RAM as the compartment has it; gpa is in RAM. */
+uint8_t *compartment_ram(uint64_t gpa);

@@ -4,24 +4,17 @@
  * the others run the same loop on theirs. Must not keep anything of the core: it has nothing.
  */
 #include "hv/compartment/entry/entry.h"
-
+#include "hv/compartment/entry/hardware.h"
 #include "hv/compartment/entry/layout.h"
 #include "hv/compartment/load/load.h"
 
-_Static_assert(offsetof(struct exchange, vmmcall) == EXCHANGE_VMMCALL, "start.S");
+_Static_assert(offsetof(struct exchange, vmmcall) == EXCHANGE_VMMCALL, "calls.S");
 
-/* By enum upcall. */
-typedef void upcall_handler(struct exchange *e);
-static upcall_handler *const handlers[UPCALLS] = {
-    [UPCALL_LOAD] = load_upcall,
-};
+static struct hardware hardware;
 
 void compartment_main(struct exchange *e) {
     for (;;) {
-        uint32_t upcall = e->upcall;
-        if (upcall != UPCALL_NOTHING) {
-            handlers[upcall](e);
-        }
+        hardware_answer(&hardware, e);
         (void)core_call(e, CORE_DONE);
     }
 }

@@ -3,11 +3,11 @@
  * A guest reached for what it has not: counted, told at level debug, and with on_violation = "stop"
  * the end of its run.
  */
-#include "hv/exit/exit.h"
+#include "hv/vm/vm.h"
 
 /* Out of line, so that a violation that nobody is told of saves no registers. */
-static __attribute__((noinline)) void exit_report_violation(struct vcpu *v, bool stop,
-                                                            const char *what, uint64_t where) {
+static __attribute__((noinline)) void violation_report(struct vcpu *v, bool stop, const char *what,
+                                                       uint64_t where) {
     uint32_t suppressed = 0;
     if (!stop && !log_limit_pass(&v->vm->log_limit, &suppressed)) {
         return;
@@ -19,10 +19,19 @@ static __attribute__((noinline)) void exit_report_violation(struct vcpu *v, bool
     }
 }
 
-void exit_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
+void vcpu_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_t where) {
     (*counter)++;
     bool stop = v->vm->plan->config->on_violation == ON_VIOLATION_STOP;
     if (UNLIKELY(stop || log_enabled(LOG_DEBUG))) {
-        exit_report_violation(v, stop, what, where);
+        violation_report(v, stop, what, where);
     }
+}
+
+void vcpu_refuse_access(struct vcpu *v, enum bus_space space, bool write, uint64_t at) {
+    static const char *const what[BUS_SPACES][2] = {
+        [BUS_PORT] = {"read of port", "write of port"},
+        [BUS_MEMORY] = {"read of memory", "write of memory"},
+    };
+    enum refused kind = space == BUS_PORT ? REFUSED_PORT : REFUSED_MEMORY;
+    vcpu_violation(v, &v->public.refused[kind], what[space][write], at);
 }

@@ -50,5 +50,9 @@ enum mce_verdict {
 /* mem: RAM of the guest that ran; NULL = the hypervisor did. */
 enum mce_verdict mce_judge(const struct mce *m, const struct gmem *mem);
 
+struct vcpu;
+/* EXIT_HOST_MCE, of the guest or of its compartment: goes on, ends v's VM, or panics. */
+void vm_machine_check(struct vcpu *v);
+
 /* "uncorrected, cache" and the like. */
 void mce_describe(const struct mce_bank *bank, char *text, size_t size);

@@ -3,13 +3,13 @@
  * Owns the judgement over a machine check. Whatever is not surely harmless, or surely one guest's,
  * is the machine's: after a wrong guess guests would go on with wrong data.
  */
-#include "hv/exit/mce.h"
+#include "hv/vm/mce.h"
 
-#include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
 
 /* AMD "Revision Guide for Family 10h", erratum 383: two TLB entries for one address. */
 #define STATUS_TLB_MULTIMATCH                                                                      \
@@ -157,7 +157,7 @@ static void mce_stop(struct vcpu *v, const struct mce *m) {
     vm_leave(v->vm, LEAVE_CRASH, reason);
 }
 
-enum action exit_host_mce(struct vcpu *v, UNUSED struct vmexit *x) {
+void vm_machine_check(struct vcpu *v) {
     struct mce m;
     uint32_t suppressed = 0;
 
@@ -174,5 +174,4 @@ enum action exit_host_mce(struct vcpu *v, UNUSED struct vmexit *x) {
         vm_log(v->vm, LOG_WARN, "machine check, it goes on (%u more not shown)", suppressed);
         mce_report(v, &m, LOG_WARN);
     }
-    return ACTION_RETRY;
 }

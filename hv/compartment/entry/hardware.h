@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * All that a compartment holds: the hardware of one guest. One of it lies in each VM's region, and
+ * all contexts of the VM share it.
+ */
+#pragma once
+
+#include "hv/abi/compartment.h"
+#include "hv/compartment/dev/platform.h"
+#include "hv/compartment/emulate/emulation.h"
+#include "hv/compartment/entry/entry.h"
+#include "hv/lib/lock.h"
+
+/* Of a vCPU. */
+struct emulator {
+    struct emulation e;
+    struct hardware *hardware;
+    struct exchange *page;
+    bool has_state; /* page->state is this upcall's */
+};
+
+struct hardware {
+    struct lock lock; /* the platform's */
+    struct platform platform;
+    struct dev_clock clock;
+    struct exchange_vm *vm; /* in vCPU 0's exchange page */
+    struct guest_region ram[2];
+    struct emulator emulators[COMPARTMENT_VCPUS];
+};
+
+/* Does what the exchange page asks for, and puts the answer there. On the stack of its vCPU; other
+ * vCPUs do the same at the same time. */
+void hardware_answer(struct hardware *h, struct exchange *e);
+
+/* Devices, from here to hardware_unlock(): what they say goes into e. */
+static inline struct platform *hardware_lock(struct hardware *h, struct exchange *e) {
+    lock_acquire(&h->lock);
+    h->platform.env.caller = e;
+    return &h->platform;
+}
+
+static inline void hardware_unlock(struct hardware *h) {
+    lock_release(&h->lock);
+}
+
+/* Upcalls that need the emulator; and its start. */
+void emulator_start(struct hardware *h);
+void emulator_memory(struct hardware *h, struct exchange *e);
+void emulator_string(struct hardware *h, struct exchange *e);
+void emulator_task(struct hardware *h, struct exchange *e);
+void emulator_length(struct hardware *h, struct exchange *e);
+void emulator_code(struct hardware *h, struct exchange *e);
+void emulator_pdptes(struct hardware *h, struct exchange *e);
+
+/* The core takes what is told up to here. */
+static inline void outside_tell(struct exchange *e) {
+    (void)core_call(e, CORE_TELL);
+}
+
+/* What leaves the devices goes into the exchange page of whoever holds the lock. */
+extern const struct dev_env hardware_outside;

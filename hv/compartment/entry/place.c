@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where things lie in a compartment: see hv/abi/compartment.h. A test of the host has its own.
+ */
+#include "hv/compartment/entry/entry.h"
+
+struct exchange_vm *compartment_vm(void) {
+    const uint64_t first = COMPARTMENT_BASE + COMPARTMENT_SLOTS + COMPARTMENT_EXCHANGE;
+    return &((struct exchange *)(uintptr_t)first)->vm;
+}
+
+uint8_t *compartment_ram(uint64_t gpa) {
+    return (uint8_t *)(uintptr_t)(COMPARTMENT_WINDOW + gpa);
+}

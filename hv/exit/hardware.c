@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the exits that a guest's hardware answers, in its compartment: what it is given of each, and
+ * what its outcome means. All that comes back is judged as if the guest had sent it.
+ */
+#include "hv/exit/hardware.h"
+
+#include "hv/lib/reg.h"
+#include "hv/lib/str.h"
+#include "hv/vm/devices.h"
+#include "hv/vm/upcall.h"
+
+#define INSN_LONGEST 15u
+
+/* ---- what goes up ---- */
+
+static inline void hardware_copy_regs(uint64_t *to, const uint64_t *from) {
+    for (unsigned i = 0; i < 16; i++) {
+        to[i] = from[i];
+    }
+}
+
+static inline void hardware_begin(struct vcpu *v, const struct vmexit *x) {
+    struct exchange *e = v->exchange;
+
+    e->exit = *x;
+    hvm->get_code(v, &e->code_at);
+}
+
+/* ---- what became of it ---- */
+
+/* What an instruction can raise that is emulated. */
+#define RAISES                                                                                     \
+    (BIT(X86_DE) | BIT(X86_DB) | BIT(X86_UD) | BIT(X86_NM) | BIT(X86_DF) | BIT(X86_TS) |           \
+     BIT(X86_NP) | BIT(X86_SS) | BIT(X86_GP) | BIT(X86_PF) | BIT(X86_AC))
+#define RAISES_ERROR 0xffffu
+
+static enum action hardware_refuse(struct vcpu *v, const struct vmexit *x, const char *what) {
+    (void)upcall_refuse(v, what, "");
+    return exit_upcall_failed(v, x);
+}
+
+static enum action hardware_raise(struct vcpu *v, const struct vmexit *x) {
+    struct emulated_fault fault = v->exchange->fault;
+
+    if (fault.vector >= X86_VECTORS || (RAISES >> fault.vector & 1) == 0 ||
+        fault.error > RAISES_ERROR) {
+        return hardware_refuse(v, x, "raised for its guest what no instruction does");
+    }
+    if (fault.vector == X86_PF) {
+        hvm->set(v, HVM_CR2, fault.address);
+    }
+    return exit_inject(v, (enum x86_vector)fault.vector, fault.error);
+}
+
+static enum action hardware_crash(struct vcpu *v, const struct vmexit *x) {
+    static const char *const reasons[CRASHES] = {
+        [CRASH_INSTRUCTION] = "instruction the emulator does not know",
+        [CRASH_TABLES] = "page tables in memory that is not there",
+        [CRASH_TASK_PLACE] = "a task switch over a page's end or to no memory",
+        [CRASH_TASK_KIND] = "a switch of a 16-bit or virtual-8086 task, not emulated",
+    };
+    uint32_t crash = __atomic_load_n(&v->exchange->crash, __ATOMIC_RELAXED);
+
+    if (crash >= CRASHES) {
+        return hardware_refuse(v, x, "gave up for no reason");
+    }
+    return exit_crash(v, x, reasons[crash]);
+}
+
+/* What did not simply end behind the instruction. */
+static __attribute__((noinline)) enum action hardware_end(struct vcpu *v, const struct vmexit *x,
+                                                          uint32_t outcome) {
+    switch (outcome) {
+    case EMULATED_DONE:
+        return ACTION_DONE;
+    case EMULATED_RETRY:
+        return ACTION_RETRY;
+    case EMULATED_FAULT:
+        return hardware_raise(v, x);
+    case EMULATED_CRASH:
+        return hardware_crash(v, x);
+    default:
+        return hardware_refuse(v, x, "does not say how its guest goes on");
+    }
+}
+
+/* False if x->insn_len is none. */
+static inline bool hardware_take_length(const struct vcpu *v, struct vmexit *x) {
+    uint32_t length = __atomic_load_n(&v->exchange->exit.insn_len, __ATOMIC_RELAXED);
+
+    x->insn_len = length;
+    return length <= INSN_LONGEST;
+}
+
+/* Has the compartment emulate x: registers, too, go there and come back. */
+static inline enum action hardware_emulate(struct vcpu *v, struct vmexit *x, enum upcall what) {
+    struct exchange *e = v->exchange;
+
+    hardware_begin(v, x);
+    hardware_copy_regs(e->regs, v->regs);
+    if (UNLIKELY(!upcall(v, x, what))) {
+        return exit_upcall_failed(v, x);
+    }
+    if (__atomic_load_n(&e->regs_set, __ATOMIC_RELAXED) != 0) {
+        hardware_copy_regs(v->regs, e->regs);
+    }
+    uint32_t outcome = __atomic_load_n(&e->outcome, __ATOMIC_RELAXED);
+    if (UNLIKELY(outcome != EMULATED_NEXT)) {
+        return hardware_end(v, x, outcome);
+    }
+    return LIKELY(hardware_take_length(v, x))
+               ? ACTION_NEXT
+               : hardware_refuse(v, x, "found an instruction that is too long");
+}
+
+/* ---- the exits ---- */
+
+static __attribute__((noinline)) enum action exit_io_string(struct vcpu *v, struct vmexit *x) {
+    return hardware_emulate(v, x, UPCALL_STRING);
+}
+
+/* Of IN and OUT the exit tells all. */
+enum action exit_io(struct vcpu *v, struct vmexit *x) {
+    const struct exit_io *io = &x->io;
+    uint64_t *rax = &v->regs[X86_RAX];
+    if (UNLIKELY((io->flags & IO_STRING) != 0)) {
+        return exit_io_string(v, x);
+    }
+    bool write = (io->flags & IO_IN) == 0;
+    struct bus_answer answer;
+    if (write) {
+        uint64_t value = *rax & (BIT(8 * io->size) - 1);
+        answer.there = device_write(v, x, BUS_PORT, io->port, io->size, value);
+    } else {
+        answer = device_read(v, x, BUS_PORT, io->port, io->size);
+        uint64_t value = LIKELY(answer.there != 0) ? answer.value : UINT64_MAX;
+        reg_set(rax, io->size, (uint32_t)value);
+    }
+    if (UNLIKELY(answer.there == 0)) {
+        vcpu_refuse_access(v, BUS_PORT, write, io->port);
+    }
+    return LIKELY(!v->compartment_failed) ? ACTION_NEXT : exit_upcall_failed(v, x);
+}
+
+/* What keeps a memory access from being an instruction on a device; NULL if nothing. */
+static const char *memory_refusal(const struct vcpu *v, const struct exit_nested_fault *fault) {
+    if (v->event.type != EVENT_NONE) {
+        return "an event was delivered through memory that is not there";
+    }
+    if (fault->in_page_walk) {
+        return "page tables in memory that is not there";
+    }
+    return fault->execute ? "code in memory that is not there" : NULL;
+}
+
+/* The registers of the local APIC stay the core's: one that is read is sent along. */
+enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
+    struct exchange *e = v->exchange;
+    const char *refusal = memory_refusal(v, &x->fault);
+    if (UNLIKELY(refusal != NULL)) {
+        return exit_crash(v, x, refusal);
+    }
+    e->apic_page =
+        lapic_is_xapic(&v->lapic) ? ALIGN_DOWN(v->lapic.apic_base, PAGE_SIZE) : UINT64_MAX;
+    e->apic_at = UINT64_MAX;
+    if (!x->fault.write && lapic_has_page(&v->lapic, x->fault.gpa.v)) {
+        e->apic_at = x->fault.gpa.v % PAGE_SIZE;
+        e->apic_value = lapic_mmio_read(&v->lapic, e->apic_at);
+    }
+    return hardware_emulate(v, x, UPCALL_MEMORY);
+}
+
+/* After ACTION_DONE TF is the new task's, for what comes after its first instruction. */
+enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
+    v->exchange->task_switched = 0;
+    v->event = x->task.event; /* a fault on the way is one in its delivery */
+    enum action action = hardware_emulate(v, x, UPCALL_TASK);
+    if (__atomic_load_n(&v->exchange->task_switched, __ATOMIC_RELAXED) != 0) {
+        hvm->end_shadow(v);
+        hvm->flush(v);
+    }
+    if (action == ACTION_DONE) {
+        v->event.type = EVENT_NONE;
+    }
+    return action;
+}
+
+/* ---- the rest ---- */
+
+/* What EXIT_CR's instruction tells, of which gpr may be any (none: memory); the control register
+ * and the direction are the exit's. */
+static bool hardware_take_cr(const struct vcpu *v, struct vmexit *x) {
+    struct exit_cr cr = v->exchange->exit.cr;
+    bool reads = cr.access == CR_READ || cr.access == CR_SMSW;
+    bool sized = cr.size == 2 || cr.size == 4 || cr.size == 8;
+
+    if (cr.cr != x->cr.cr || cr.access > CR_SMSW || reads != (x->cr.access == CR_READ) ||
+        (cr.access == CR_SMSW && !sized)) {
+        return false;
+    }
+    x->cr = cr;
+    return true;
+}
+
+static __attribute__((noinline)) bool hardware_no_length(struct vcpu *v, struct vmexit *x) {
+    uint32_t outcome = __atomic_load_n(&v->exchange->outcome, __ATOMIC_RELAXED);
+    (void)hardware_end(v, x, outcome);
+    return false;
+}
+
+bool exit_find_length(struct vcpu *v, struct vmexit *x) {
+    hardware_begin(v, x);
+    if (x->kind == EXIT_CR) {
+        hardware_copy_regs(v->exchange->regs, v->regs);
+    }
+    if (UNLIKELY(!upcall(v, x, UPCALL_LENGTH))) {
+        (void)exit_upcall_failed(v, x);
+        return false;
+    }
+    if (UNLIKELY(__atomic_load_n(&v->exchange->outcome, __ATOMIC_RELAXED) != EMULATED_NEXT)) {
+        return hardware_no_length(v, x);
+    }
+    if (UNLIKELY(!hardware_take_length(v, x) || (x->kind == EXIT_CR && !hardware_take_cr(v, x)))) {
+        (void)hardware_refuse(v, x, "found another instruction than the CPU");
+        return false;
+    }
+    return true;
+}
+
+bool hardware_pdptes_valid(struct vcpu *v, uint64_t cr3) {
+    struct exchange *e = v->exchange;
+
+    e->argument = cr3;
+    return upcall(v, NULL, UPCALL_PDPTES) && __atomic_load_n(&e->argument, __ATOMIC_RELAXED) != 0;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Takes what a VM's devices tell from its compartment. Nothing of that is believed: it is judged as
+ * if the guest had asked, and what can be no device's word ends the VM. See hv/abi/compartment.h.
+ */
+#include "hv/vm/told_state.h"
+#include "hv/vm/upcall.h"
+
+static bool told_messages(struct vcpu *v) {
+    const struct exchange *e = v->exchange;
+    uint32_t count = __atomic_load_n(&e->messages, __ATOMIC_RELAXED);
+
+    if (count > EXCHANGE_MESSAGES) {
+        return upcall_refuse(v, "told of more messages than there can be", "");
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        vm_send_msi(v->vm, __atomic_load_n(&e->message[i].address, __ATOMIC_RELAXED),
+                    __atomic_load_n(&e->message[i].data, __ATOMIC_RELAXED));
+    }
+    return true;
+}
+
+/* The 8259's INTR is wired to LINT0 of the first CPU; see also vcpu_pending(). */
+static bool told_intr(struct vcpu *v) {
+    vm_raise_lint0(v->vm);
+    return true;
+}
+
+/* Clocks are timed by vCPU 0's CPU, whoever sets them. */
+static bool told_clocks(struct vcpu *v) {
+    vcpu_request(&v->vm->vcpus[0].public, REQUEST_CLOCKS);
+    return true;
+}
+
+/* As many of the ring's bytes as the console takes; the others stay until it has room. */
+static bool told_bytes(struct vcpu *v) {
+    struct exchange_vm *shared = v->vm->shared;
+    struct vm *vm = v->vm;
+
+    lock_acquire(&vm->console_lock);
+    uint32_t put = __atomic_load_n(&shared->put, __ATOMIC_ACQUIRE);
+    bool sane = put - vm->console_taken <= EXCHANGE_RING;
+    while (sane && put != vm->console_taken &&
+           vm_transmit(vm, __atomic_load_n(&shared->ring[vm->console_taken % EXCHANGE_RING],
+                                           __ATOMIC_RELAXED))) {
+        vm->console_taken++;
+    }
+    __atomic_store_n(&shared->taken, vm->console_taken, __ATOMIC_RELEASE);
+    lock_release(&vm->console_lock);
+    return sane || upcall_refuse(v, "told of more bytes than there can be", "");
+}
+
+static bool told_stop(struct vcpu *v) {
+    uint32_t stop = __atomic_load_n(&v->exchange->stop, __ATOMIC_RELAXED);
+
+    if (stop >= TOLD_STOPS) {
+        return upcall_refuse(v, "told of an end that there is not", "");
+    }
+    if (stop == TOLD_POWER_OFF) {
+        vm_leave(v->vm, LEAVE_POWER_OFF, "powered off by the guest");
+    } else {
+        vm_leave(v->vm, LEAVE_RESET, "reset by the guest, starting again");
+    }
+    return true;
+}
+
+static void told_sleep_refused(struct vm *vm, uint32_t type) {
+    uint32_t suppressed = 0;
+    if (log_enabled(LOG_DEBUG) && log_limit_pass(&vm->log_limit, &suppressed)) {
+        vm_log(vm, LOG_DEBUG,
+               "asked for sleep state %u, which it does not have: awake at once (%u "
+               "more not shown)",
+               type, suppressed);
+    }
+}
+
+static void told_bios_called(struct vm *vm, uint32_t word) {
+    __atomic_fetch_add(&vm->public->bios_calls, 1, __ATOMIC_RELAXED);
+    if (vm->bios_calls_left == 0) {
+        return;
+    }
+    vm->bios_calls_left--;
+    vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s",
+           word >> 16 & 0xff, word & 0xffff,
+           vm->bios_calls_left == 0 ? "; from here on they are only counted, see stats" : "");
+}
+
+static bool told_event(struct vcpu *v) {
+    static void (*const tell[TOLD_EVENTS])(struct vm * vm, uint32_t word) = {
+        [TOLD_SLEEP_REFUSED] = told_sleep_refused,
+        [TOLD_BIOS_CALLED] = told_bios_called,
+    };
+    uint32_t event = __atomic_load_n(&v->exchange->event, __ATOMIC_RELAXED);
+    uint32_t word = __atomic_load_n(&v->exchange->word, __ATOMIC_RELAXED);
+
+    if (event >= TOLD_EVENTS) {
+        return upcall_refuse(v, "told of an event that there is not", "");
+    }
+    tell[event](v->vm, word);
+    return true;
+}
+
+static bool told_refused(struct vcpu *v) {
+    const struct exchange_access *a = &v->exchange->refused;
+    uint32_t space = __atomic_load_n(&a->space, __ATOMIC_RELAXED);
+
+    if (space >= BUS_SPACES) {
+        return upcall_refuse(v, "told of an access that there is not", "");
+    }
+    vcpu_refuse_access(v, (enum bus_space)space, __atomic_load_n(&a->write, __ATOMIC_RELAXED) != 0,
+                       __atomic_load_n(&a->at, __ATOMIC_RELAXED));
+    return true;
+}
+
+/* As the guest's own instruction would write it. */
+static bool told_apic(struct vcpu *v) {
+    const struct exchange_access *a = &v->exchange->apic;
+    uint64_t at = __atomic_load_n(&a->at, __ATOMIC_RELAXED);
+    uint32_t size = __atomic_load_n(&a->size, __ATOMIC_RELAXED);
+
+    if (at >= PAGE_SIZE || size == 0 || size > 8 || !lapic_is_xapic(&v->lapic)) {
+        return upcall_refuse(v, "wrote no register of the local APIC", "");
+    }
+    lapic_mmio_write(&v->lapic, at, size, __atomic_load_n(&a->value, __ATOMIC_RELAXED));
+    return true;
+}
+
+/* In the order in which they are done: an end of the run comes last. */
+static const struct {
+    uint32_t bit;
+    bool (*take)(struct vcpu *v);
+} told[] = {
+    {TOLD_MESSAGES, told_messages}, {TOLD_INTR, told_intr},   {TOLD_CLOCKS, told_clocks},
+    {TOLD_BYTES, told_bytes},       {TOLD_STATE, told_state}, {TOLD_REFUSED, told_refused},
+    {TOLD_APIC, told_apic},         {TOLD_EVENT, told_event}, {TOLD_STOP, told_stop},
+};
+
+bool told_take(struct vcpu *v, uint32_t bits) {
+    bool sane =
+        (bits & ~(uint32_t)TOLD_ALL) == 0 || upcall_refuse(v, "told of what there is not", "");
+
+    for (unsigned i = 0; sane && i < ARRAY_SIZE(told); i++) {
+        if ((bits & told[i].bit) != 0) {
+            sane = told[i].take(v);
+        }
+    }
+    return sane;
+}

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the way into a vCPU's compartment and back, its time limit and the line that tells of one
+ * that has gone wrong. Knows neither what an upcall does nor the vendor.
+ */
+#include "hv/vm/upcall.h"
+
+#include "hv/lib/fmt.h"
+#include "hv/vm/mce.h"
+#include "hv/vm/plat.h"
+
+/* On the host TSC. */
+static uint64_t upcall_limit(void) {
+    return UPCALL_MAX_MS * plat_tsc_hz() / 1000;
+}
+
+/* As a report says them: what ended a run that was to end by a call; of others UNKNOWN's. */
+static const char *const upcall_ends[EXIT_KINDS] = {
+    [EXIT_UNKNOWN] = "executed what it may not",
+    [EXIT_CPUID] = "executed CPUID",
+    [EXIT_RDMSR] = "read an MSR",
+    [EXIT_WRMSR] = "wrote an MSR",
+    [EXIT_IO] = "touched a port",
+    [EXIT_NESTED_FAULT] = "touched memory that is not its own",
+    [EXIT_HLT] = "executed HLT",
+    [EXIT_CR] = "touched a control register",
+    [EXIT_XSETBV] = "executed XSETBV",
+    [EXIT_EXCEPTION] = "raised exception",
+    [EXIT_TRIPLE_FAULT] = "made a triple fault",
+    [EXIT_TASK_SWITCH] = "switched tasks",
+    [EXIT_CACHE] = "emptied caches",
+    [EXIT_ENTRY_FAILED] = "left a state that the CPU refuses",
+};
+
+/* What ended its run, where it was to end by a call. */
+static bool upcall_broken(struct vcpu *v, const struct vmexit *end) {
+    char detail[64] = "";
+    const char *what = upcall_ends[end->kind];
+
+    if (end->kind == EXIT_EXCEPTION) {
+        (void)fmt_print(detail, sizeof(detail), " %u, error code %#x,", end->event.vector,
+                        end->event.error);
+    } else if (end->kind == EXIT_NESTED_FAULT) {
+        (void)fmt_print(detail, sizeof(detail), ": it %s %#llx,",
+                        end->fault.write ? "wrote" : "read or ran", (ull)end->fault.gpa.v);
+    }
+    return upcall_refuse(v, what != NULL ? what : upcall_ends[EXIT_UNKNOWN], detail);
+}
+
+static bool upcall_is_over(const struct vcpu *v) {
+    return (__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) != 0;
+}
+
+/*
+ * A host interrupt came while it ran. The first one of an upcall starts the clock: the CPU's timer
+ * looks again, and the guest's own deadlines are looked at when the upcall has ended.
+ */
+static bool upcall_interrupted(struct vcpu *v) {
+    plat_take_interrupts();
+    if (upcall_is_over(v)) {
+        return false;
+    }
+    uint64_t now = plat_tsc();
+    uint64_t most = upcall_limit();
+    if (v->slow_upcall != v->upcalls) {
+        v->slow_upcall = v->upcalls;
+        v->slow_since = now;
+    } else if (now - v->slow_since > most) {
+        return upcall_refuse(v, "does not come back", "");
+    }
+    __atomic_fetch_or(&v->public.requests, REQUEST_TIMER, __ATOMIC_RELAXED);
+    plat_timer_set(now + most / 4);
+    return true;
+}
+
+/* Without a timer of the guest's nothing would interrupt a compartment that loops. */
+static __attribute__((noinline)) void upcall_watch(struct vcpu *v) {
+    v->upcall_watched = true;
+    vcpu_look_again(v, upcall_limit());
+}
+
+/* It calls the core, and not to say that it is done; host interrupts are taken, or calls without
+ * end would keep them out. */
+static bool upcall_called(struct vcpu *v) {
+    return core_call_answer(v, v->compartment.regs[X86_RAX]) && upcall_interrupted(v);
+}
+
+/* Any end of a run but CORE_DONE; false if the VM is leaving. */
+static __attribute__((noinline)) bool upcall_other(struct vcpu *v, struct vmexit *end) {
+    switch ((unsigned)end->kind) {
+    case EXIT_HYPERCALL:
+        return upcall_called(v);
+    case EXIT_INTERRUPT:
+        return upcall_interrupted(v);
+    case EXIT_HOST_NMI: /* the vendor's file has handled the one, and the other is nothing */
+    case EXIT_HOST_INIT:
+        return true;
+    case EXIT_HOST_MCE:
+        vm_machine_check(v);
+        return !upcall_is_over(v);
+    default:
+        return upcall_broken(v, end);
+    }
+}
+
+/* Level-triggered interrupts that have ended meanwhile: the I/O APIC hears of each. */
+static __attribute__((noinline)) bool upcall_end_interrupts(struct vcpu *v) {
+    bool answered = true;
+
+    v->ends_wait = false;
+    for (unsigned vector = 0; answered && vector < 256; vector++) {
+        uint64_t bit = BIT(vector % 64);
+        if ((v->ended[vector / 64] & bit) != 0) {
+            v->ended[vector / 64] &= ~bit;
+            v->exchange->argument = vector;
+            answered = upcall(v, v->upcall_exit, UPCALL_END);
+        }
+    }
+    return answered;
+}
+
+/* What was told up to the end, or before it. */
+static __attribute__((noinline)) bool upcall_told(struct vcpu *v) {
+    bool sane = told_take(v, __atomic_exchange_n(&v->exchange->told, 0, __ATOMIC_RELAXED));
+    return sane && (!v->ends_wait || upcall_end_interrupts(v));
+}
+
+bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
+    struct vmexit end = {.kind = EXIT_UNKNOWN};
+
+    if (UNLIKELY(v->compartment_failed)) {
+        return false;
+    }
+    v->exchange->upcall = what;
+    v->upcall = what;
+    v->upcall_exit = x;
+    v->upcalls++;
+    if (UNLIKELY(!v->upcall_watched)) {
+        upcall_watch(v);
+    }
+    v->upcall_runs = true;
+    for (;;) {
+        hvm->compartment_run(v, &end);
+        if (LIKELY(end.kind == EXIT_HYPERCALL && v->compartment.regs[X86_RAX] == CORE_DONE)) {
+            break;
+        }
+        if (!upcall_other(v, &end)) {
+            return false;
+        }
+    }
+    v->upcall_runs = false;
+    if (UNLIKELY(__atomic_load_n(&v->exchange->told, __ATOMIC_RELAXED) != 0 || v->ends_wait)) {
+        return upcall_told(v);
+    }
+    return true;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Entering a vCPU's compartment and coming back: see hv/abi/compartment.h. All that comes back is
+ * checked as if the guest had sent it. What a compartment may not do, and one that does not come
+ * back in time, ends its VM as crashed, with a report, and nothing else.
+ */
+#pragma once
+
+#include "hv/vm/vm.h"
+
+#define UPCALL_MAX_MS 1000u /* so long a compartment may take for one upcall */
+
+/*
+ * Has v's compartment do what the exchange page says, and takes what it tells. x is the exit that
+ * it is for, for the report; NULL if it is for none. False if it did not: the VM is leaving. On v's
+ * own CPU; host interrupts are taken meanwhile.
+ */
+MUST_USE bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what);
+
+/*
+ * It has done what it may not: ends its VM with a line that says what, detail included. Returns
+ * false. For whoever judges what a compartment has answered.
+ */
+bool upcall_refuse(struct vcpu *v, const char *what, const char *detail);
+
+/* Takes what v's compartment has told, bits of enum told. False if any of that is nonsense: the VM
+ * is leaving then. */
+MUST_USE bool told_take(struct vcpu *v, uint32_t told);
+
+/* Answers a call of v's compartment that is not CORE_DONE; number is what it has in RAX. False if
+ * there is none such, or what it asks with is nonsense. */
+MUST_USE bool core_call_answer(struct vcpu *v, uint64_t number);
