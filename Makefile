@@ -453,10 +453,21 @@ $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/events.o
 $(BUILD)/unit/test_audit_policy $(BUILD)/unit/test_audit_vm: $(patsubst %,$(BUILD)/host/arch/x86_64/%.o,both vmx/decode svm/decode)
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
-$(BUILD)/unit/test_xhci: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))
+$(BUILD)/unit/test_xhci $(BUILD)/unit/test_xhci_random: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))
 
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
+
+# What USB devices and their controller may say, by libFuzzer; the unit test takes it from a few seeds.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := $(COMMON) -O1 -DFUZZ -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -w
+FUZZ_SRC     := tests/unit/test_xhci_random.c tests/unit/fake_plat.c $(sort $(wildcard arch/x86_64/xhci/*.c hv/lib/*.c))
+
+.PHONY: fuzz
+fuzz:
+	@mkdir -p $(BUILD)/fuzz/xhci
+	clang $(FUZZ_FLAGS) -o $(BUILD)/fuzz/fuzz_xhci $(FUZZ_SRC)
+	$(BUILD)/fuzz/fuzz_xhci -max_len=65536 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/xhci
 
 .PRECIOUS: $(BUILD)/host/%.o
 
@@ -490,6 +501,7 @@ help:
 	@echo 'make all          the EFI application, build/BOOTX64.EFI'
 	@echo 'make usb          build/bulkhead-usb.img, to be written to a stick with dd; SIZE=4G: with room for more'
 	@echo 'make unit         unit tests on this machine, under sanitizers'
+	@echo 'make fuzz         hostile USB devices against the driver, by libFuzzer; FUZZ_SECONDS=600: for longer'
 	@echo 'make check        both compilers, the rules of the tree (scripts/check.py), printed docs'
 	@echo 'make system-test  system tests in every emulator that is there; TARGET and TESTS narrow'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'

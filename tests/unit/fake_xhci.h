@@ -30,6 +30,7 @@ struct fake_usb {
     struct fake_usb *behind[16];
     bool stall_idle, mute;
     unsigned stall_all; /* so many requests, from now on */
+    bool hostile;       /* says what fake_random() makes of it */
     /* What was done to it. */
     unsigned resets, requests;
     uint8_t configured, protocol, idle, slot;
@@ -39,6 +40,7 @@ struct fake_usb {
 static struct fake_xhci {
     uint32_t legacy, legacy_control, command, status, config;
     uint64_t dcbaap, crcr, erstba, erdp;
+    uint32_t length; /* of the capability registers */
     uint32_t erstsz, portsc[FAKE_PORTS + 1];
     struct fake_usb *at[FAKE_PORTS + 1];
     unsigned event_at, halt_polls, reset_polls, bios_polls;
@@ -53,14 +55,13 @@ static struct fake_xhci {
         uint32_t cycle[CONTEXTS];
         bool halted;
     } slots[XHCI_SLOTS];
-    unsigned errors_to_answer;
-    uint8_t error_code;
 } fake_hc;
 
 static ALIGNED(4096) uint8_t fake_memory[sizeof(struct xhci_memory) + FAKE_SCRATCH * PAGE_SIZE];
 static char fake_keys[4096]; /* "+04 -04 " */
 static struct xhci hc;
 static uint64_t fake_now;
+static uint64_t (*fake_random)(void);
 
 static UNUSED void *fake_at(uint64_t bus, size_t size) {
     ASSERT(fake_hc.dma);
@@ -193,6 +194,19 @@ static int fake_request(struct fake_usb *d, uint64_t r, uint8_t *out) {
     return -1;
 }
 
+/* Some bytes and perhaps the length are others; or it refuses, or says nothing at all. */
+static int fake_lie(struct fake_usb *d, uint8_t *answer, int n) {
+    uint64_t word = fake_random();
+    for (unsigned i = 0; i < (word & 3); i++) {
+        answer[fake_random() % (word >> 2 & 1 ? 32 : 512)] = (uint8_t)fake_random();
+    }
+    if ((word >> 8 & 7) == 0) {
+        n = (int)(fake_random() % 513);
+    }
+    d->mute = (word >> 16 & 63) == 0;
+    return (word >> 32 & 31) == 0 ? -1 : n;
+}
+
 static void fake_control(uint8_t slot) {
     uint64_t *ring = &fake_hc.slots[slot].ring[1];
     uint32_t *cycle = &fake_hc.slots[slot].cycle[1];
@@ -209,6 +223,9 @@ static void fake_control(uint8_t slot) {
             return;
         }
         int n = fake_request(d, request, answer);
+        if (d->hostile) {
+            n = fake_lie(d, answer, n);
+        }
         if (length != 0) {
             t = fake_next(ring, cycle);
             ASSERT(t != NULL && TRB_TYPE_OF(t->control) == TRB_DATA && t->status == length);
@@ -225,9 +242,9 @@ static void fake_control(uint8_t slot) {
                 ((last->control & TRB_IN) != 0) == (length == 0)));
         fake_hc.slots[slot].halted = n < 0;
         uint32_t code = n < 0 ? CODE_STALL : CODE_SUCCESS;
-        if (fake_hc.errors_to_answer != 0) {
-            fake_hc.errors_to_answer--;
-            code = fake_hc.error_code;
+        if (d->hostile && n >= 0 && fake_random() % 64 == 0) {
+            code = (uint32_t)(fake_random() % 37);
+            fake_hc.slots[slot].halted = code == CODE_STALL;
         }
         fake_event(fake_bus_of(last), code << 24,
                    TRB_TYPE(TRB_TRANSFER_EVENT) | TRB_SLOT(slot) | TRB_ENDPOINT(1));
@@ -396,7 +413,7 @@ static uint32_t fake_read(void *machine, uint32_t offset) {
     }
     switch (offset) {
     case CAP_LENGTH:
-        return 0x01000000 | FAKE_OP;
+        return 0x01000000 | fake_hc.length;
     case CAP_HCSPARAMS1:
         return FAKE_PORTS << 24 | 1 << 8 | 32;
     case CAP_HCSPARAMS2:
@@ -573,6 +590,7 @@ static UNUSED void fake_start(uint32_t features) {
     uint64_t size = 0;
     memset(&fake_hc, 0, sizeof(fake_hc));
     fake_hc.features = features;
+    fake_hc.length = FAKE_OP;
     fake_hc.legacy = LEGACY_BIOS | 4 << 8 | EXTENDED_LEGACY;
     fake_hc.legacy_control = UINT32_MAX;
     fake_hc.command = COMMAND_RUN; /* as the firmware left it */

@@ -281,6 +281,14 @@ TEST(a_keyboard_with_bad_reports_begins_anew) {
     fake_run(2000);
     CHECK(typed(&d, key_a, "+04 "));
     CHECK_U64(d.resets, 2);
+
+    fake_keys[0] = '\0'; /* less than nothing came */
+    const struct usb_device *k = hc.devices[0].ready ? &hc.devices[0] : &hc.devices[1];
+    fake_event(xhci_bus(&hc, &k->memory->reports[k->next_report]), CODE_SUCCESS << 24 | 9,
+               TRB_TYPE(TRB_TRANSFER_EVENT) | TRB_SLOT(d.slot) | TRB_ENDPOINT(3));
+    fake_run(2000);
+    CHECK_STR(fake_keys, "-04 ");
+    CHECK_U64(d.resets, 3);
 }
 
 /* Reports of another length; and ghosts: too many keys to tell which. */
@@ -350,6 +358,10 @@ TEST(registers_must_fit) {
     CHECK(!probes(FAKE_RT));
     CHECK(!probes(FAKE_OP));
     CHECK(!probes(4));
+    fake_hc.length = FAKE_OP + 2;
+    CHECK(!probes(FAKE_SIZE));
+    fake_hc.length = FAKE_SIZE;
+    CHECK(!probes(FAKE_SIZE));
     fake_hc.dead = true;
     CHECK(!probes(FAKE_SIZE));
 }

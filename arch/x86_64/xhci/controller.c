@@ -87,7 +87,8 @@ static enum status xhci_read_capabilities(struct xhci *hc) {
     hc->port_count = hc->port_count < XHCI_MAX_PORTS ? hc->port_count : XHCI_MAX_PORTS;
     hc->scratchpad_pages = HCS2_SCRATCHPAD(xhci_read(hc, CAP_HCSPARAMS2));
     hc->context_size = (features & HCC1_64_BYTES) != 0 ? CONTEXT_MAX : CONTEXT_MAX / 2;
-    if (!xhci_fits(hc, hc->operational, OP_PORTS + hc->port_count * OP_PORT_SIZE) ||
+    if (hc->operational % 4 != 0 ||
+        !xhci_fits(hc, hc->operational, OP_PORTS + hc->port_count * OP_PORT_SIZE) ||
         !xhci_fits(hc, hc->doorbells, (hc->slots + 1) * 4) || !xhci_fits(hc, hc->runtime, RT_END)) {
         return xhci_unusable(hc, "its registers lie outside of their place");
     }

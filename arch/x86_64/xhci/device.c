@@ -30,10 +30,12 @@
 #define HUB_TRAITS_AT      3u
 #define HUB_THINK(t)       ((t) >> 5 & 3u)
 #define HUB_POWER_AT       5u
+#define USB_NAME_SIZE      40u
 
 enum verdict { GO_ON, AGAIN, GO_BACK, FAIL };
 
-const char *device_name(const struct usb_port *port, char *buf) {
+/* Where it is, as "port 3.1.2". buf needs USB_NAME_SIZE bytes. */
+static const char *device_name(const struct usb_port *port, char *buf) {
     const struct usb_port *way[DEPTH_MAX + 1];
     size_t depth = 0;
     size_t n = fmt_print(buf, USB_NAME_SIZE, "port");
@@ -47,6 +49,27 @@ const char *device_name(const struct usb_port *port, char *buf) {
                        way[i - 1]->number);
     }
     return buf;
+}
+
+/* A loose plug, or a device that plays one, does not fill the log. */
+static void device_tell(struct xhci *hc, const struct usb_device *d, const char *what,
+                        unsigned code) {
+    static const char *const kinds[] = {[USB_UNKNOWN] = "device",
+                                        [USB_OTHER] = "device",
+                                        [USB_KEYBOARD] = "keyboard",
+                                        [USB_HUB] = "hub"};
+    char name[USB_NAME_SIZE];
+    char number[16] = "";
+    uint32_t suppressed = 0;
+
+    if (!log_enabled(LOG_INFO) || !log_limit_pass(&hc->log_limit, &suppressed)) {
+        return;
+    }
+    if (code != 0) {
+        (void)fmt_print(number, sizeof(number), " (code %u)", code);
+    }
+    log_info("USB: %s at controller %u, %s%s%s", kinds[d->found.kind], hc->number,
+             device_name(d->port, name), what, number);
 }
 
 /* ---- the port ---- */
@@ -340,11 +363,11 @@ static void job_end(struct xhci *hc) {
 }
 
 void device_fail(struct xhci *hc, struct usb_device *d, const char *what, unsigned code) {
-    char name[USB_NAME_SIZE];
+    char text[40];
     struct usb_port *port = d->port;
 
-    log_info("USB: device at controller %u, %s, fails at %s (code %u)", hc->number,
-             device_name(port, name), what, code);
+    (void)fmt_print(text, sizeof(text), ", fails at %s", what);
+    device_tell(hc, d, text, code);
     if (hc->job.device == d) {
         job_end(hc);
     }
@@ -361,7 +384,6 @@ static void device_init_hub(struct usb_device *hub) {
 
 /* All steps are through. */
 static void device_done(struct xhci *hc, struct usb_device *d) {
-    char name[USB_NAME_SIZE];
     struct usb_port *port = d->port;
 
     job_end(hc);
@@ -370,8 +392,7 @@ static void device_done(struct xhci *hc, struct usb_device *d) {
         device_forget(hc, d);
         return;
     }
-    log_info("USB: %s at controller %u, %s", d->found.kind == USB_HUB ? "hub" : "keyboard",
-             hc->number, device_name(port, name));
+    device_tell(hc, d, "", 0);
     d->ready = true;
     port->state = PORT_ATTACHED;
     port->due_us = hc->now_us;
@@ -429,7 +450,6 @@ static bool device_is_below(const struct usb_device *d, const struct usb_device 
 /* Calls itself for what hangs on a hub: never deeper than hubs can be. */
 void device_forget(struct xhci *hc, struct usb_device *d) {
     static const uint8_t nothing[USB_REPORT_SIZE];
-    char name[USB_NAME_SIZE];
 
     if (!d->in_use || d->gone) {
         return;
@@ -441,9 +461,7 @@ void device_forget(struct xhci *hc, struct usb_device *d) {
     }
     keyboard_report(&d->keyboard, nothing, hc->now_us, hc->ops->key);
     if (d->ready) {
-        log_info("USB: %s at controller %u, %s, is gone",
-                 d->found.kind == USB_HUB ? "hub" : "keyboard", hc->number,
-                 device_name(d->port, name));
+        device_tell(hc, d, ", is gone", 0);
     }
     for (unsigned i = 0; i < XHCI_MAX_DEVICES; i++) {
         if (device_is_below(&hc->devices[i], d)) {

@@ -66,9 +66,6 @@ bool device_bury(struct xhci *hc); /* the next of those; false = none has a slot
 void device_buried(struct xhci *hc);
 /* What a hub has answered of a port. */
 uint32_t hub_status(const struct xhci *hc);
-/* Where it is, as "port 3.1.2". buf needs USB_NAME_SIZE bytes. */
-#define USB_NAME_SIZE 40
-const char *device_name(const struct usb_port *port, char *buf);
 
 /* descriptor.c: pure. */
 void descriptor_find(const uint8_t *bytes, size_t size, struct usb_found *out);

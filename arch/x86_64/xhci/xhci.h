@@ -11,6 +11,7 @@
 #pragma once
 
 #include "arch/x86_64/xhci/regs.h"
+#include "hv/lib/log.h"
 #include "hv/lib/status.h"
 
 #define XHCI_MAX_PORTS      64u
@@ -147,7 +148,8 @@ enum xhci_state {
 struct xhci {
     const struct xhci_ops *ops;
     void *machine;
-    unsigned number;                                  /* for the log */
+    unsigned number; /* for the log */
+    struct log_limit log_limit;
     uint32_t size;                                    /* of the BAR */
     uint32_t operational, runtime, doorbells, legacy; /* offsets; legacy 0 = none */
     uint32_t context_size, slots, port_count, scratchpad_pages;
