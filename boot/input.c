@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Looks for what can be typed on once the firmware is gone: the serial port of the config, a PS/2
- * keyboard. Firmware knows more keyboards than Bulkhead does, so an admin who types on a USB one
- * now must hear that it falls silent. Changes nothing but the UART's scratch register, and that
- * back again. Called by main.c. Sources: UEFI Specification, "ACPI Device Path", "Messaging Device
- * Path"; National Semiconductor, "PC16550D", "Scratchpad Register".
+ * or USB keyboard. Firmware knows more of these than Bulkhead does, so an admin who types on one
+ * behind an old controller must hear that it falls silent. Changes nothing but the UART's scratch
+ * register, and that back again. Called by main.c. Sources: UEFI Specification, "ACPI Device Path",
+ * "Messaging Device Path"; National Semiconductor, "PC16550D", "Scratchpad Register".
  */
 #include "boot/boot.h"
 
@@ -15,6 +15,8 @@
 #define PORT_EMPTY       0xffu   /* what a read gives where no device is */
 #define PNP_KEYBOARD     0x0300u /* to 031Fh, by kind */
 #define PNP_KEYBOARD_END 0x0320u
+#define PCI_CLASS        8u /* register, and what it holds in its upper three bytes */
+#define PCI_CLASS_XHCI   0x0c0330u
 
 static uint8_t port_in(uint16_t port) {
     uint8_t value;
@@ -52,8 +54,20 @@ static bool is_usb(const EFI_DEVICE_PATH *node) {
            (DevicePathSubType(node) == MSG_USB_DP || DevicePathSubType(node) == MSG_USB_CLASS_DP);
 }
 
+/* By the class of its controller, the last PCI device on the way: is it one that usb.c drives? */
+static uint32_t usb_input(EFI_DEVICE_PATH *path) {
+    EFI_HANDLE controller;
+    EFI_PCI_IO_PROTOCOL *pci;
+    UINT32 class = 0;
+
+    bool found = BS->LocateDevicePath(&PciIoProtocol, &path, &controller) == EFI_SUCCESS &&
+                 BS->HandleProtocol(controller, &PciIoProtocol, (void **)&pci) == EFI_SUCCESS &&
+                 pci->Pci.Read(pci, EfiPciIoWidthUint32, PCI_CLASS, 1, &class) == EFI_SUCCESS;
+    return found && class >> 8 == PCI_CLASS_XHCI ? BOOT_INPUT_USB : BOOT_INPUT_USB_OTHER;
+}
+
 /* What the firmware itself lets people type on. */
-static void look_at_consoles(bool *ps2, bool *usb) {
+static void look_at_consoles(bool *ps2, uint32_t *usb) {
     EFI_HANDLE *handles = NULL;
     UINTN count = 0;
 
@@ -62,32 +76,32 @@ static void look_at_consoles(bool *ps2, bool *usb) {
         return;
     }
     for (UINTN i = 0; i < count; i++) {
-        EFI_DEVICE_PATH *node = NULL;
-        if (BS->HandleProtocol(handles[i], &DevicePathProtocol, (void **)&node) != EFI_SUCCESS) {
+        EFI_DEVICE_PATH *path = NULL;
+        bool behind_usb = false;
+        if (BS->HandleProtocol(handles[i], &DevicePathProtocol, (void **)&path) != EFI_SUCCESS) {
             continue; /* the firmware's sum of all of them */
         }
-        for (; !IsDevicePathEnd(node); node = NextDevicePathNode(node)) {
+        for (EFI_DEVICE_PATH *node = path; !IsDevicePathEnd(node);
+             node = NextDevicePathNode(node)) {
             *ps2 = *ps2 || is_ps2(node);
-            *usb = *usb || is_usb(node);
+            behind_usb = behind_usb || is_usb(node);
         }
+        *usb |= behind_usb ? usb_input(path) : 0;
     }
     FreePool(handles);
 }
 
 uint32_t input_find(uint16_t port) {
-    bool ps2 = false, usb = false, controller = port_in(KBD_STATUS) != PORT_EMPTY;
-    uint32_t found = 0;
+    bool ps2 = false, controller = port_in(KBD_STATUS) != PORT_EMPTY;
+    uint32_t found = 0, usb = 0;
 
     look_at_consoles(&ps2, &usb);
     if (uart_answers(port)) {
         found |= BOOT_INPUT_SERIAL;
     }
     /* A firmware in a hurry has not looked for keyboards: then the controller stands for one. */
-    if (controller && (ps2 || !usb)) {
+    if (controller && (ps2 || usb == 0)) {
         found |= BOOT_INPUT_PS2;
     }
-    if (usb) {
-        found |= BOOT_INPUT_USB;
-    }
-    return found;
+    return found | usb;
 }

@@ -14,7 +14,7 @@
 #include "hv/lib/str.h"
 #include "hv/lib/version.h"
 
-#define HEAP_BASE_SIZE (8 * MIB)
+#define HEAP_BASE_SIZE (10 * MIB)
 #define HEAP_PER_CPU   (192 * KIB)
 #define LOW_PAGE_LIMIT 0x9ffffull
 

@@ -195,23 +195,43 @@ static void add_paging(const struct preflight_cpu *cpu, struct preflight_report 
     }
 }
 
-/* What can be typed on after the start. */
-static const char *input_text(uint32_t usable, bool usb) {
-    static const char *const names[] = {"nothing that Bulkhead knows", "serial port",
-                                        "PS/2 keyboard", "serial port, PS/2 keyboard"};
-    return usable == 0 && usb ? "USB keyboard, silent after the start" : names[usable];
+/* What can be typed on after the start, in out. */
+static void input_text(uint32_t inputs, char *out, size_t size) {
+    static const struct {
+        uint32_t input;
+        const char *name;
+    } names[] = {
+        {BOOT_INPUT_SERIAL, "serial port"},
+        {BOOT_INPUT_PS2, "PS/2 keyboard"},
+        {BOOT_INPUT_USB, "USB keyboard"},
+    };
+    size_t n = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if ((inputs & names[i].input) != 0 && n < size) {
+            n += fmt_print(out + n, size - n, "%s%s", n == 0 ? "" : ", ", names[i].name);
+        }
+    }
+    if (n == 0) {
+        bool silent = (inputs & BOOT_INPUT_USB_OTHER) != 0;
+        (void)fmt_print(out, size, "%s",
+                        silent ? "USB keyboard, silent after the start"
+                               : "nothing that Bulkhead knows");
+    }
 }
 
 /* A firmware's word for what is there may be wrong: so this is a warning and no more. */
 static void add_input(const struct boot_info *info, struct preflight_report *report) {
-    uint32_t usable = info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2);
-    bool usb = (info->inputs & BOOT_INPUT_USB) != 0;
+    bool usable = (info->inputs & BOOT_INPUT_USABLE) != 0;
+    char text[PREFLIGHT_FOUND_SIZE];
 
-    add_line(report, "Input", usable != 0 ? PREFLIGHT_OK : PREFLIGHT_WARN,
-             "After the start nobody can type, neither to Bulkhead nor to a guest: a USB keyboard "
-             "is silent then. Connect a serial line and name its port (console = ...), or a PS/2 "
-             "keyboard.",
-             "%s", input_text(usable, usb));
+    input_text(info->inputs, text, sizeof(text));
+    add_line(report, "Input", usable ? PREFLIGHT_OK : PREFLIGHT_WARN,
+             "After the start nobody can type, neither to Bulkhead nor to a guest. Plug in a USB "
+             "keyboard (Bulkhead drives xHCI controllers, which all PCs have since about 2015) or "
+             "a PS/2 keyboard, or connect a serial line and name its port (console = ...).",
+             "%s", text);
 }
 
 /* Intel: the firmware's switch hides NX from CPUID, and Bulkhead takes that back. */

@@ -26,7 +26,7 @@
 #define CANONICAL_HIGH (~(PAGETABLE_SPACE - 1))
 
 /* Pieces beside those of CPUs and VMs: the image's, the devices', and what lies between all. */
-#define PIECES_FIXED   32u
+#define PIECES_FIXED   40u
 #define PIECES_PER_CPU (3 * (unsigned)STACK_COUNT)
 #define PIECES_PER_VM  (1u + 2 * PLAN_MAX_VCPUS + PLAN_MAX_REGIONS)
 

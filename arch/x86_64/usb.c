@@ -8,7 +8,7 @@
 #include "arch/x86_64/xhci/xhci.h"
 #include "hv/lib/phys.h"
 
-#define CONTROLLERS 4u
+#define CONTROLLERS 8u
 #define POLL_US     8000u
 
 static SEALED struct pci_found found[CONTROLLERS];
@@ -46,17 +46,35 @@ bool usb_registers(unsigned i, hpa_t *base, uint64_t *size) {
     return true;
 }
 
+/* What the heap has for this; boot/ counts on it. */
+static uint64_t usb_left = 2 * MIB;
+
+static void *usb_alloc(uint64_t size) {
+    if (size > usb_left) {
+        log_warn("USB: no memory left for this controller");
+        return NULL;
+    }
+    usb_left -= ALIGN_UP(size, PAGE_SIZE);
+    return pool_alloc(&arch_heap, size);
+}
+
+static void usb_init_controller(unsigned i) {
+    struct xhci *hc = usb_alloc(sizeof(*hc));
+    uint64_t size = 0;
+
+    if (hc == NULL || xhci_probe(hc, &usb_ops, &found[i], i, found[i].size, &size) != STATUS_OK) {
+        return;
+    }
+    void *memory = usb_alloc(size);
+    if (memory != NULL) {
+        xhci_give_memory(hc, memory, phys_address(memory).v);
+        controllers[i] = hc;
+    }
+}
+
 void usb_init(void) {
     for (unsigned i = 0; i < found_count; i++) {
-        uint64_t size = 0;
-        struct xhci *hc = pool_alloc(&arch_heap, sizeof(*hc));
-        bool usable =
-            hc != NULL && xhci_probe(hc, &usb_ops, &found[i], i, found[i].size, &size) == STATUS_OK;
-        void *memory = usable ? pool_alloc(&arch_heap, size) : NULL;
-        if (memory != NULL) {
-            xhci_give_memory(hc, memory, phys_address(memory).v);
-            controllers[i] = hc;
-        }
+        usb_init_controller(i);
     }
 }
 

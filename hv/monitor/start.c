@@ -84,8 +84,8 @@ void hv_start(const struct boot_info *info) {
     keys_init(info->config.keyboard);
     command_init(start_vms, info->plan->vm_count);
     start_consoles(info->plan);
-    if ((info->inputs & (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2)) == 0) {
-        log_warn("nobody can type here: no serial port answers, no PS/2 keyboard was found");
+    if ((info->inputs & BOOT_INPUT_USABLE) == 0) {
+        log_warn("nobody can type here: no serial port answers, no keyboard was found");
     }
     plat_seal();
     log_info("audit passed, machine divided between %u guests", info->plan->vm_count);

@@ -95,8 +95,10 @@ struct boot_microcode {
 enum boot_input {
     BOOT_INPUT_SERIAL = BIT32(0), /* a UART at the config's port */
     BOOT_INPUT_PS2 = BIT32(1),
-    BOOT_INPUT_USB = BIT32(2), /* the firmware can, the hypervisor cannot */
+    BOOT_INPUT_USB = BIT32(2),       /* a keyboard behind a controller that Bulkhead drives */
+    BOOT_INPUT_USB_OTHER = BIT32(3), /* the firmware can, the hypervisor cannot */
 };
+#define BOOT_INPUT_USABLE (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2 | BOOT_INPUT_USB)
 
 struct boot_info {
     uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */

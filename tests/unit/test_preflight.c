@@ -390,7 +390,7 @@ TEST(common) {
     check_only_lack(&report, "No-execute (NX)", "XD");
 
     good_machine();
-    info.inputs = BOOT_INPUT_USB;
+    info.inputs = BOOT_INPUT_USB_OTHER;
     report = judge();
     CHECK_U64(report.lacks, 0);
     CHECK_U64(find(&report, "Input")->state, PREFLIGHT_WARN);
@@ -399,10 +399,19 @@ TEST(common) {
     report = judge();
     CHECK_U64(find(&report, "Input")->state, PREFLIGHT_WARN);
     CHECK_STR(find(&report, "Input")->found, "nothing that Bulkhead knows");
-    info.inputs = BOOT_INPUT_SERIAL | BOOT_INPUT_USB;
+    info.inputs = BOOT_INPUT_SERIAL | BOOT_INPUT_USB_OTHER;
     report = judge();
     CHECK_U64(find(&report, "Input")->state, PREFLIGHT_OK);
     CHECK_STR(find(&report, "Input")->found, "serial port");
+
+    good_machine();
+    info.inputs = BOOT_INPUT_USB;
+    report = judge();
+    CHECK_U64(find(&report, "Input")->state, PREFLIGHT_OK);
+    CHECK_STR(find(&report, "Input")->found, "USB keyboard");
+    info.inputs = BOOT_INPUT_USABLE;
+    report = judge();
+    CHECK_STR(find(&report, "Input")->found, "serial port, PS/2 keyboard, USB keyboard");
 
     good_machine();
     report = judge();

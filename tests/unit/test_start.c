@@ -236,7 +236,8 @@ TEST(no_way_to_type_is_said) {
         bool said;
     } cases[] = {
         {0, true},
-        {BOOT_INPUT_USB, true}, /* the firmware's alone */
+        {BOOT_INPUT_USB_OTHER, true}, /* the firmware's alone */
+        {BOOT_INPUT_USB, false},
         {BOOT_INPUT_SERIAL, false},
         {BOOT_INPUT_PS2, false},
         {BOOT_INPUT_SERIAL | BOOT_INPUT_PS2 | BOOT_INPUT_USB, false},
