@@ -38,6 +38,7 @@ enum apic_register {
 #define XAPIC_ID_MAX       0xfeu    /* 0xff is all of them */
 #define ICR_WAIT           1000000u /* reads of a stuck ICR before we send all the same */
 #define CALIBRATION_US     2000u
+#define POLL_REST          9u /* so many times as long as the look took */
 
 static SEALED bool x2apic;
 SEALED hpa_t apic_page;
@@ -165,6 +166,13 @@ void apic_poll(uint32_t us) {
     }
 }
 
+/* However slow the devices are, the CPU's guest has most of the time. */
+void apic_poll_again(uint64_t spent) {
+    struct cpu *cpu = cpu_current();
+    cpu->poll_deadline = plat_tsc() + max_u64(cpu->poll_ticks, spent * POLL_REST);
+    apic_arm_host(cpu);
+}
+
 void plat_console_timer_set(uint64_t tsc_deadline) {
     struct cpu *cpu = cpu_current();
     cpu->console_deadline = tsc_deadline;
@@ -187,7 +195,7 @@ static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_
     }
     if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
         due |= DUE_POLL;
-        cpu->poll_deadline = now + cpu->poll_ticks;
+        cpu->poll_deadline = 0;
     }
     apic_set_host_deadline(cpu);
     return due;

@@ -90,11 +90,13 @@ void apic_init_timer(void);          /* each CPU, after clock_init() */
 /* To a CPU that the xAPIC cannot name, nothing. */
 void apic_send(uint32_t apic_id, uint32_t command);
 void apic_end_interrupt(void);
-/* Of this CPU's deadlines, those that have passed: they are taken back, but for DUE_POLL. */
+/* Of this CPU's deadlines, those that have passed: they are taken back. */
 enum apic_due { DUE_POLL = BIT32(0), DUE_CONSOLE = BIT32(1), DUE_GUEST = BIT32(2) };
 unsigned apic_timer_due(void);
-/* DUE_POLL is to come on this CPU every us microseconds, or more often if another one asked. */
+/* DUE_POLL is to come on this CPU every us microseconds, or more often if another one asked; each
+ * time once the look is done that it is for, which took so many ticks. */
 void apic_poll(uint32_t us);
+void apic_poll_again(uint64_t spent);
 /* Commands; ASSERT alone sends the vector that is added to it. */
 #define ICR_NMI     0x400u
 #define ICR_INIT    0x500u

@@ -31,7 +31,10 @@ void consoles_serve(void) {
 }
 
 void consoles_poll(void) {
+    uint64_t begin = plat_tsc();
+
     serial_poll();
     keyboard_interrupt();
     usb_poll();
+    apic_poll_again(plat_tsc() - begin);
 }
