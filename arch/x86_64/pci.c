@@ -132,7 +132,7 @@ static uint64_t pci_bar_size(uint32_t function) {
     pci_write(function, PCI_BAR, UINT32_MAX);
     uint32_t kept = pci_read(function, PCI_BAR) & (uint32_t)BAR_ADDRESS;
     pci_write(function, PCI_BAR, low);
-    pci_write(function, PCI_COMMAND, command | COMMAND_MEMORY);
+    pci_write(function, PCI_COMMAND, command);
     return kept == 0 ? 0 : (uint64_t)(uint32_t)~kept + 1;
 }
 
@@ -165,6 +165,8 @@ static void pci_take_usb(uint32_t function) {
     uint64_t base = pci_bar(function);
     uint64_t size = pci_bar_size(function);
     if (pci_may_map(base, size)) {
+        uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+        pci_write(function, PCI_COMMAND, command | COMMAND_MEMORY);
         pci_usb[pci_usb_count] = (struct pci_found){function, HPA(base), (uint32_t)size};
         pci_usb_count++;
     }
