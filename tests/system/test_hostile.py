@@ -209,7 +209,7 @@ class Hostile(HostileBoot):
         self.acts("interrupts")
 
     @check("devices")
-    def devices(self):
+    def small_devices(self):
         self.acts("platform")
 
     @check("what is refused is in the log, at level debug, and not too often")
