@@ -41,8 +41,9 @@ static enum action hardware_refuse(struct vcpu *v, const struct vmexit *x, const
 }
 
 static enum action hardware_raise(struct vcpu *v, const struct vmexit *x) {
-    struct emulated_fault fault = v->exchange->fault;
+    struct emulated_fault fault;
 
+    exchange_copy(&fault, &v->exchange->fault, sizeof(fault));
     if (fault.vector >= X86_VECTORS || (RAISES >> fault.vector & 1) == 0 ||
         fault.error > RAISES_ERROR) {
         return hardware_refuse(v, x, "raised for its guest what no instruction does");
@@ -191,7 +192,9 @@ enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
 /* What EXIT_CR's instruction tells, of which gpr may be any (none: memory); the control register
  * and the direction are the exit's. */
 static bool hardware_take_cr(const struct vcpu *v, struct vmexit *x) {
-    struct exit_cr cr = v->exchange->exit.cr;
+    struct exit_cr cr;
+
+    exchange_copy(&cr, &v->exchange->exit.cr, sizeof(cr));
     bool reads = cr.access == CR_READ || cr.access == CR_SMSW;
     bool sized = cr.size == 2 || cr.size == 4 || cr.size == 8;
 

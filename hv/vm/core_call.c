@@ -48,7 +48,7 @@ static bool call_vector(struct vcpu *v, bool set) {
         return upcall_refuse(v, "asked for no vector register", "");
     }
     if (set) {
-        memcpy(words, v->exchange->vector, sizeof(words));
+        exchange_copy(words, v->exchange->vector, sizeof(words));
         plat_vector_write((unsigned)number, words);
     } else {
         plat_vector_read((unsigned)number, words);

@@ -46,7 +46,8 @@ static bool state_set_registers(struct vcpu *v, uint32_t mask) {
 static void state_set_segments(struct vcpu *v, uint32_t mask) {
     for (unsigned seg = 0; seg < HVM_SEG_COUNT; seg++) {
         if ((mask >> seg & 1) != 0) {
-            struct hvm_segment s = v->exchange->state.segment[seg];
+            struct hvm_segment s;
+            exchange_copy(&s, &v->exchange->state.segment[seg], sizeof(s));
             hvm->set_segment(v, (enum hvm_seg)seg, &s);
         }
     }

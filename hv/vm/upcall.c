@@ -128,7 +128,8 @@ static __attribute__((noinline)) bool upcall_told(struct vcpu *v) {
 bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
     struct vmexit end = {.kind = EXIT_UNKNOWN};
 
-    if (UNLIKELY(v->compartment_failed)) {
+    /* Neither one that has failed, nor one that was left in the middle: its VM is ending. */
+    if (UNLIKELY(v->compartment_failed || v->upcall_runs)) {
         return false;
     }
     v->exchange->upcall = what;

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
 #define UPCALL_MAX_MS 1000u /* so long a compartment may take for one upcall */
@@ -22,6 +23,15 @@ MUST_USE bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what);
  * false. For whoever judges what a compartment has answered.
  */
 bool upcall_refuse(struct vcpu *v, const char *what, const char *detail);
+
+/*
+ * Copies out of an exchange page, once: other vCPUs of the VM may write it meanwhile, so that what
+ * is checked and what is used must be one and the same.
+ */
+static inline void exchange_copy(void *to, const void *from, size_t size) {
+    memcpy(to, from, size);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler does not read it again */
+}
 
 /* Takes what v's compartment has told, bits of enum told. False if any of that is nonsense: the VM
  * is leaving then. */

@@ -173,6 +173,7 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     bool clocks = v->clocks_due != 0 || (requests & REQUEST_CLOCKS) != 0;
     if ((requests & REQUEST_TIMER) != 0) {
         v->apic_due = v->clocks_due = 0;
+        v->upcall_watched = false; /* what watched it was the timer that has fired */
         lapic_timer_expired(&v->lapic);
     }
     if (clocks && v->index == 0) {

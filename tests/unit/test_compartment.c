@@ -333,7 +333,36 @@ TEST(a_machine_check_is_looked_at) {
     CHECK_U64(fake_mces_cleared, cleared + 1);
 }
 
-TEST_MAIN(T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
+/* It was left in the middle: what it would answer now is not what is asked. */
+TEST(one_that_was_left_is_asked_no_more) {
+    struct vcpu *v = asked = start();
+    fake_compartment_end = end_never;
+    fake_interrupt = ask_to_leave;
+    CHECK(!ask(v));
+    CHECK(!ask(v));
+    CHECK_U64(fake_compartment_runs, 1);
+    CHECK_STR(said, "");
+}
+
+static void end_under_a_timer(UNUSED struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    CHECK(fake_deadline > fake_tsc);
+}
+
+/* The devices' service is the first thing after the timer has fired. */
+TEST(a_timer_watches_also_the_service_of_timers) {
+    struct vcpu *v = start();
+    fake_compartment_end = end_under_a_timer;
+    CHECK(ask(v));
+    CHECK(v->upcall_watched);
+    fake_tsc = fake_deadline;
+    fake_deadline = 0;
+    v->public.requests = REQUEST_TIMER | REQUEST_CLOCKS;
+    CHECK(vcpu_service(v));
+    CHECK_U64(fake_compartment_runs, 2);
+}
+
+TEST_MAIN(T(one_that_was_left_is_asked_no_more), T(a_timer_watches_also_the_service_of_timers),
+          T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
           T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
           T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
           T(its_own_tables_lead_to_span_and_window), T(a_start_finds_data_as_it_was_built),
