@@ -168,7 +168,7 @@ struct exchange {
      * PDPTES      CR3; 1 if it may
      * CODE        how many bytes code has; takes code_at
      * MEMORY, STRING, TASK, LENGTH take exit, code_at and regs, and give exit's length, outcome and
-     * what belongs to that; regs if regs_set. MEMORY takes apic_page as well.
+     * what belongs to that; those of regs that regs_set says. MEMORY takes apic_page as well.
      */
     uint64_t argument;
     uint64_t at;
@@ -188,7 +188,8 @@ struct exchange {
 
     uint32_t outcome; /* enum emulated */
     uint32_t crash;   /* enum emulated_crash */
-    uint32_t task_switched, regs_set;
+    uint32_t task_switched;
+    uint32_t regs_set; /* enum emulated_regs */
     struct emulated_fault fault;
     uint8_t code[EXCHANGE_CODE + 1];
 

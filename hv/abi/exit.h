@@ -167,6 +167,9 @@ enum emulated {
     EMULATED_CRASH, /* not at all */
 };
 
+/* Which general registers an emulated exit has written: none, all, or one, which is added. */
+enum emulated_regs { EMULATED_REGS_NONE, EMULATED_REGS_ALL, EMULATED_REGS_ONE };
+
 /* EMULATED_CRASH: what of the guest's is beyond the emulator. */
 enum emulated_crash {
     CRASH_INSTRUCTION, /* it does not know it, or not on a device */

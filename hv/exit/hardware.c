@@ -14,9 +14,33 @@
 
 /* ---- what goes up ---- */
 
+static inline void hardware_copy_four(uint64_t *to, const uint64_t *from) {
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+    to[3] = from[3];
+}
+
 static inline void hardware_copy_regs(uint64_t *to, const uint64_t *from) {
-    for (unsigned i = 0; i < 16; i++) {
-        to[i] = from[i];
+    hardware_copy_four(to, from);
+    hardware_copy_four(to + 4, from + 4);
+    hardware_copy_four(to + 8, from + 8);
+    hardware_copy_four(to + 12, from + 12);
+}
+
+/* More than one: most instructions on devices write one or none. */
+static __attribute__((noinline)) void hardware_take_all_regs(struct vcpu *v) {
+    hardware_copy_regs(v->regs, v->exchange->regs);
+}
+
+static inline void hardware_take_regs(struct vcpu *v) {
+    uint32_t set = __atomic_load_n(&v->exchange->regs_set, __ATOMIC_RELAXED);
+    uint32_t one = set - EMULATED_REGS_ONE;
+
+    if (one < 16) {
+        v->regs[one] = __atomic_load_n(&v->exchange->regs[one], __ATOMIC_RELAXED);
+    } else if (set != EMULATED_REGS_NONE) {
+        hardware_take_all_regs(v);
     }
 }
 
@@ -103,9 +127,7 @@ static inline enum action hardware_emulate(struct vcpu *v, struct vmexit *x, enu
     if (UNLIKELY(!upcall(v, x, what))) {
         return exit_upcall_failed(v, x);
     }
-    if (__atomic_load_n(&e->regs_set, __ATOMIC_RELAXED) != 0) {
-        hardware_copy_regs(v->regs, e->regs);
-    }
+    hardware_take_regs(v);
     uint32_t outcome = __atomic_load_n(&e->outcome, __ATOMIC_RELAXED);
     if (UNLIKELY(outcome != EMULATED_NEXT)) {
         return hardware_end(v, x, outcome);
@@ -141,7 +163,7 @@ enum action exit_io(struct vcpu *v, struct vmexit *x) {
     if (UNLIKELY(answer.there == 0)) {
         vcpu_refuse_access(v, BUS_PORT, write, io->port);
     }
-    return LIKELY(!v->compartment_failed) ? ACTION_NEXT : exit_upcall_failed(v, x);
+    return LIKELY(!vcpu_compartment_failed(v)) ? ACTION_NEXT : exit_upcall_failed(v, x);
 }
 
 /* What keeps a memory access from being an instruction on a device; NULL if nothing. */
@@ -214,7 +236,7 @@ static __attribute__((noinline)) bool hardware_no_length(struct vcpu *v, struct 
 
 bool exit_find_length(struct vcpu *v, struct vmexit *x) {
     hardware_begin(v, x);
-    if (x->kind == EXIT_CR) {
+    if (x->kind == EXIT_CR && x->cr.cr == 0) { /* LMSW's operand may be one */
         hardware_copy_regs(v->exchange->regs, v->regs);
     }
     if (UNLIKELY(!upcall(v, x, UPCALL_LENGTH))) {

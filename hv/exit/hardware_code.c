@@ -10,7 +10,7 @@ size_t hardware_code(struct vcpu *v, uint8_t *out, size_t n) {
     struct exchange *e = v->exchange;
 
     hvm->get_code(v, &e->code_at);
-    if (!v->vm->live || v->upcall_runs || !upcall(v, NULL, UPCALL_CODE)) {
+    if (!v->vm->live || (v->upcall_flags & UPCALL_RUNS) != 0 || !upcall(v, NULL, UPCALL_CODE)) {
         return 0;
     }
     size_t count = min_u64(__atomic_load_n(&e->argument, __ATOMIC_RELAXED), EXCHANGE_CODE);

@@ -66,5 +66,5 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
 }
 
 enum action exit_upcall_failed(struct vcpu *v, const struct vmexit *x) {
-    return v->compartment_failed ? exit_crash(v, x, "its compartment failed") : ACTION_RETRY;
+    return vcpu_compartment_failed(v) ? exit_crash(v, x, "its compartment failed") : ACTION_RETRY;
 }

@@ -80,7 +80,7 @@ uint64_t compartment_stack_top(const struct vcpu *v) {
 
 void compartment_reset_context(struct vcpu *v, void *vendor) {
     v->compartment = (struct vcpu_context){.vendor = vendor};
-    v->compartment_failed = v->upcall_runs = v->ends_wait = false;
+    v->upcall_flags = UPCALL_UNWATCHED;
     memset(v->ended, 0, sizeof(v->ended));
     v->compartment.regs[X86_RDI] = compartment_slot(v) + COMPARTMENT_EXCHANGE;
 }

@@ -69,9 +69,9 @@ int vm_acknowledge_intr(struct vm *vm) {
 
 /* In the middle of an upcall, which has written to the local APIC, its end is waited for. */
 void device_end_interrupt(struct vcpu *v, uint8_t vector) {
-    if (v->upcall_runs) {
+    if ((v->upcall_flags & UPCALL_RUNS) != 0) {
         v->ended[vector / 64] |= BIT(vector % 64);
-        v->ends_wait = true;
+        v->upcall_flags |= UPCALL_ENDS;
     } else {
         (void)devices_ask(v, UPCALL_END, vector, 0);
     }

@@ -73,10 +73,17 @@ static bool upcall_interrupted(struct vcpu *v) {
     return true;
 }
 
-/* Without a timer of the guest's nothing would interrupt a compartment that loops. */
-static __attribute__((noinline)) void upcall_watch(struct vcpu *v) {
-    v->upcall_watched = true;
+/*
+ * Nothing is asked of one that has failed, nor of one that was left in the middle: its VM is
+ * ending. Without a timer of the guest's nothing would interrupt a compartment that loops.
+ */
+static __attribute__((noinline)) bool upcall_may_begin(struct vcpu *v) {
+    if ((v->upcall_flags & (UPCALL_FAILED | UPCALL_RUNS)) != 0) {
+        return false;
+    }
+    v->upcall_flags = 0;
     vcpu_look_again(v, upcall_limit());
+    return true;
 }
 
 /* It calls the core, and not to say that it is done; host interrupts are taken, or calls without
@@ -107,7 +114,7 @@ static __attribute__((noinline)) bool upcall_other(struct vcpu *v, struct vmexit
 static __attribute__((noinline)) bool upcall_end_interrupts(struct vcpu *v) {
     bool answered = true;
 
-    v->ends_wait = false;
+    v->upcall_flags &= ~(uint32_t)UPCALL_ENDS;
     for (unsigned vector = 0; answered && vector < 256; vector++) {
         uint64_t bit = BIT(vector % 64);
         if ((v->ended[vector / 64] & bit) != 0) {
@@ -122,24 +129,20 @@ static __attribute__((noinline)) bool upcall_end_interrupts(struct vcpu *v) {
 /* What was told up to the end, or before it. */
 static __attribute__((noinline)) bool upcall_told(struct vcpu *v) {
     bool sane = told_take(v, __atomic_exchange_n(&v->exchange->told, 0, __ATOMIC_RELAXED));
-    return sane && (!v->ends_wait || upcall_end_interrupts(v));
+    return sane && ((v->upcall_flags & UPCALL_ENDS) == 0 || upcall_end_interrupts(v));
 }
 
 bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
     struct vmexit end = {.kind = EXIT_UNKNOWN};
 
-    /* Neither one that has failed, nor one that was left in the middle: its VM is ending. */
-    if (UNLIKELY(v->compartment_failed || v->upcall_runs)) {
+    if (UNLIKELY(v->upcall_flags != 0) && !upcall_may_begin(v)) {
         return false;
     }
     v->exchange->upcall = what;
     v->upcall = what;
     v->upcall_exit = x;
     v->upcalls++;
-    if (UNLIKELY(!v->upcall_watched)) {
-        upcall_watch(v);
-    }
-    v->upcall_runs = true;
+    v->upcall_flags = UPCALL_RUNS;
     for (;;) {
         hvm->compartment_run(v, &end);
         if (LIKELY(end.kind == EXIT_HYPERCALL && v->compartment.regs[X86_RAX] == CORE_DONE)) {
@@ -149,9 +152,7 @@ bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
             return false;
         }
     }
-    v->upcall_runs = false;
-    if (UNLIKELY(__atomic_load_n(&v->exchange->told, __ATOMIC_RELAXED) != 0 || v->ends_wait)) {
-        return upcall_told(v);
-    }
-    return true;
+    v->upcall_flags ^= UPCALL_RUNS;
+    bool plain = (__atomic_load_n(&v->exchange->told, __ATOMIC_RELAXED) | v->upcall_flags) == 0;
+    return LIKELY(plain) || upcall_told(v);
 }

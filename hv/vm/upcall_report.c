@@ -33,7 +33,7 @@ bool upcall_refuse(struct vcpu *v, const char *what, const char *detail) {
     vm_log(v->vm, LOG_ERROR,
            "its compartment %s%s at %#llx (compartment.elf), while it worked on %s", what, detail,
            (ull)v->compartment_rip, work);
-    v->compartment_failed = true;
+    v->upcall_flags |= UPCALL_FAILED;
     vm_leave(v->vm, LEAVE_CRASH, "its compartment failed");
     return false;
 }

@@ -173,14 +173,14 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     bool clocks = v->clocks_due != 0 || (requests & REQUEST_CLOCKS) != 0;
     if ((requests & REQUEST_TIMER) != 0) {
         v->apic_due = v->clocks_due = 0;
-        v->upcall_watched = false; /* what watched it was the timer that has fired */
+        v->upcall_flags |= UPCALL_UNWATCHED; /* what watched it was the timer that has fired */
         lapic_timer_expired(&v->lapic);
     }
     if (clocks && v->index == 0) {
         v->clocks_due = clock_earlier(vm_service_devices(vm), vm_watch_stop(vm));
         vcpu_timer_set(v);
     }
-    v->upcall_watched = false;
+    v->upcall_flags |= UPCALL_UNWATCHED;
     __atomic_fetch_and(&v->public.requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
@@ -313,7 +313,7 @@ void vcpu_reset(struct vcpu *v, bool init) {
     v->window_interrupt = v->window_nmi = false;
     v->nmi_pending = 0;
     v->nmi_used = false;
-    v->upcall_watched = false;
+    v->upcall_flags |= UPCALL_UNWATCHED;
     v->halted = false;
     v->event = (struct event){.type = EVENT_NONE};
     if (init) {

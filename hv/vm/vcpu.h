@@ -61,6 +61,15 @@ struct cpuid_table {
 /* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
 enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
 
+/* What is special about a vCPU's upcalls; 0 between two of them. */
+enum upcall_flag {
+    UPCALL_RUNS = BIT32(0),   /* the compartment is at work, or was left there: none can begin */
+    UPCALL_FAILED = BIT32(1), /* in this run of the VM: nothing more is asked of it */
+    UPCALL_ENDS = BIT32(2),   /* some of ended are to be told when it is through */
+    UPCALL_UNWATCHED =
+        BIT32(3), /* no timer of the CPU would interrupt one that does not come back */
+};
+
 struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
@@ -93,14 +102,11 @@ struct vcpu {
     uint64_t compartment_rip; /* where it ended last, but for calls of the core */
     const struct vmexit *upcall_exit; /* what the last upcall was for, or NULL */
     enum upcall upcall;               /* and which it was */
-    bool compartment_failed;          /* in this run: nothing more is asked of it */
-    bool upcall_runs;                 /* it is at work: no other upcall can begin */
-    bool ends_wait;    /* then, and some of ended are to be told when it is through */
-    uint64_t ended[4]; /* a bit for each vector */
+    uint32_t upcall_flags;            /* enum upcall_flag */
+    uint64_t ended[4];                /* a bit for each vector */
     /* Upcalls begun; the one that a host interrupt found running, and since when on the host TSC.
      */
     uint64_t upcalls, slow_upcall, slow_since;
-    bool upcall_watched; /* the CPU's timer will interrupt one that does not come back */
 
     struct lapic lapic;
     struct cpuid_table cpuid;
@@ -156,6 +162,10 @@ void vcpu_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_
 
 /* The same for an access to a port or a guest-physical address where nothing is. Out of line. */
 void vcpu_refuse_access(struct vcpu *v, enum bus_space space, bool write, uint64_t at);
+
+static inline bool vcpu_compartment_failed(const struct vcpu *v) {
+    return (v->upcall_flags & UPCALL_FAILED) != 0;
+}
 
 extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
 

@@ -391,7 +391,7 @@ static struct vcpu *fake_machine_start(void) {
     fake_compartment_reset(v);
     fake_vm->live = true;
     CHECK(vm_start_devices(fake_vm));
-    v->upcall_watched = false;
+    v->upcall_flags = UPCALL_UNWATCHED;
     v->clocks_due = 0;
     fake_deadline = 0;
     fake_regs[HVM_RIP] = 2 * MIB;

@@ -353,7 +353,7 @@ TEST(a_timer_watches_also_the_service_of_timers) {
     struct vcpu *v = start();
     fake_compartment_end = end_under_a_timer;
     CHECK(ask(v));
-    CHECK(v->upcall_watched);
+    CHECK_U64(v->upcall_flags, 0);
     fake_tsc = fake_deadline;
     fake_deadline = 0;
     v->public.requests = REQUEST_TIMER | REQUEST_CLOCKS;

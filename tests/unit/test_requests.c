@@ -88,7 +88,7 @@ static void fill_answer(struct exchange *e) {
     e->outcome = number(EMULATED_CRASH + 1);
     e->crash = number(CRASHES);
     e->task_switched = number(2);
-    e->regs_set = number(2);
+    e->regs_set = number(EMULATED_REGS_ONE + 16);
     e->fault = (struct emulated_fault){
         .vector = (uint8_t)value(), .error = (uint32_t)value(), .address = value()};
     e->exit.insn_len = number(16);
@@ -195,12 +195,12 @@ static void check_guest(const uint64_t before[HVM_REG_COUNT], const struct hvm_s
 static void again(struct vcpu *v, bool failed) {
     v->vm->leave = LEAVE_NONE;
     v->public.requests = 0;
-    v->compartment_failed = v->upcall_runs = false;
+    v->upcall_flags &= UPCALL_UNWATCHED | UPCALL_ENDS;
     v->event.type = EVENT_NONE;
     v->vm->console_taken = 0;
     memset(&v->exchange->vm, 0, sizeof(v->exchange->vm));
     if (failed) {
-        v->ends_wait = false;
+        v->upcall_flags &= UPCALL_UNWATCHED;
         memset(v->ended, 0, sizeof(v->ended));
     }
 }
@@ -230,10 +230,10 @@ TEST(a_million_upcalls_answered_at_random) {
         ask(v);
         check_event(v);
         check_guest(before, tables);
-        failed += v->compartment_failed;
+        failed += vcpu_compartment_failed(v);
         left += v->vm->leave != LEAVE_NONE;
-        CHECK(!v->compartment_failed || v->vm->leave != LEAVE_NONE);
-        again(v, v->compartment_failed);
+        CHECK(!vcpu_compartment_failed(v) || v->vm->leave != LEAVE_NONE);
+        again(v, vcpu_compartment_failed(v));
     }
     CHECK(failed > UPCALLS_TRIED / 20 && failed < UPCALLS_TRIED * 9 / 10);
     CHECK(left > failed && left < UPCALLS_TRIED);

@@ -127,7 +127,7 @@ TEST(another_cpu_sets_the_pit) {
     fake_cpu = 1;
     fake_kicks = 0;
     fake_deadline = 7;
-    v->upcall_watched = true; /* that CPU's timer sees to it */
+    v->upcall_flags = 0; /* that CPU's timer sees to it */
     uint64_t pit = start_pit(0);
     CHECK(fake_kicks > 0);
     CHECK_U64(fake_deadline, 7); /* that CPU's own timer */

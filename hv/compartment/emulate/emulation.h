@@ -52,7 +52,7 @@ struct emulation {
     struct emulated_fault fault;
     enum emulated_crash crash;
     bool task_switched; /* all registers are another task's */
-    bool regs_kept;     /* no general register was written */
+    uint8_t regs_set;   /* enum emulated_regs */
 
     struct code_cache cache;
 };

@@ -26,8 +26,9 @@ static inline __attribute__((always_inline)) void move(struct emulation *e, cons
                                                        gpa_t gpa) {
     if (in->to_memory) {
         emulation_write(e, BUS_MEMORY, gpa.v, in->size, mmio_op_other(in, e->regs));
-        e->regs_kept = true;
+        e->regs_set = EMULATED_REGS_NONE;
     } else {
+        e->regs_set = (uint8_t)(EMULATED_REGS_ONE + in->reg);
         mmio_op_load(in, e->regs, emulation_read(e, BUS_MEMORY, gpa.v, in->size));
     }
 }

@@ -182,7 +182,7 @@ static struct emulator *emulator_begin(struct hardware *h, struct exchange *page
     m->e.exit = &page->exit;
     m->e.code = page->code_at;
     m->e.task_switched = false;
-    m->e.regs_kept = false;
+    m->e.regs_set = EMULATED_REGS_ALL;
     return m;
 }
 
@@ -190,7 +190,7 @@ static void emulator_end(const struct emulator *m, enum emulated outcome) {
     struct exchange *page = m->page;
 
     page->outcome = outcome;
-    page->regs_set = !m->e.regs_kept;
+    page->regs_set = m->e.regs_set;
     if (UNLIKELY(outcome != EMULATED_NEXT)) {
         page->fault = m->e.fault;
         page->crash = m->e.crash;
@@ -215,7 +215,7 @@ void emulator_task(struct hardware *h, struct exchange *e) {
 
 void emulator_length(struct hardware *h, struct exchange *e) {
     struct emulator *m = emulator_begin(h, e);
-    m->e.regs_kept = true;
+    m->e.regs_set = EMULATED_REGS_NONE;
     emulator_end(m, emulate_length(&m->e));
 }
 
