@@ -50,7 +50,7 @@ class Boot:
     machine_memory = 1024
     machine_virtualization = True
     starts_hypervisor = True
-    devices = ()                # in QEMU: more of them
+    machine_devices = ()        # in QEMU: more of them
     network = None              # in QEMU: {"folder": served by TFTP, "file": to be started, "first": before the disk}
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
@@ -257,8 +257,8 @@ def run_boot(boot_class, build, target, wanted):
                                             memory=boot.machine_memory, ips=boot.machine_ips,
                                             icount=boot.machine_icount,
                                             virtualization=boot.machine_virtualization,
-                                            **{name: value for name in ("network", "devices")
-                                               if (value := getattr(boot, name))})
+                                            **({"network": boot.network} if boot.network else {}),
+                                            **({"devices": boot.machine_devices} if boot.machine_devices else {}))
         except Exception as error:          # no machine: every check says so
             broken = error
         for method in chosen_checks(boot_class, target, wanted):
