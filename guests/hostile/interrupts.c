@@ -129,7 +129,9 @@ const char *act_broadcast(void) {
         vcpu_send(0xff, VECTOR);
         let_in();
     }
-    return saw(irq_count[VECTOR] - before >= 2000, "done");
+    /* Two at a time may become one in an IRR; this vCPU takes one each round, whatever the other
+     * does. */
+    return saw(irq_count[VECTOR] - before >= 1000, "done");
 }
 
 const char *act_ap_cycle(void) {
