@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A ticket spinlock. Used for the log and for one VM's devices; never held across hvm run().
- * The hypervisor runs with interrupts off, so there is no irq-save form.
+ * A ticket spinlock. The core's are never held across a guest's or a compartment's run, and it runs
+ * with interrupts off, so there is no irq-save form. Which there are, and in what order they are
+ * taken: docs/architecture.md, "Locks".
  */
 #pragma once
 

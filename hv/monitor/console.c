@@ -200,7 +200,7 @@ void hv_console_work(void) {
 
 /* ---- what others call ---- */
 
-/* A byte from the guest's UART, with the VM's lock held. False while the line is far behind. */
+/* A byte from the guest's UART, with its console_lock held. False while the line is far behind. */
 bool vm_transmit(struct vm *vm, uint8_t byte) {
     struct console_view *v = vm->public->console;
     lock_acquire(&console.lock);

@@ -2,7 +2,7 @@
 /*
  * One physical console (serial line and screen) shared by the log, the operator and every guest.
  * Owns the views, their scrollback, the escape key and the output pump. Its lock is the innermost:
- * it may be taken with a VM's lock held; the VM and the operator are called without it. The
+ * it may be taken with a VM's console_lock held; the VM and the operator are called without it. The
  * first three are for the start, while one CPU works; the others may be called on any CPU.
  */
 #pragma once

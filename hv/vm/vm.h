@@ -84,19 +84,19 @@ MUST_USE enum status vm_keep_plan(struct vm *vm);
  */
 MUST_USE enum status vm_load(struct vm *vm);
 
-/* Asks the run loop of the VM to end, and why; the first reason wins. Any CPU. */
+/* Asks the run loop of the VM to end, and why; the first reason wins. On any of its CPUs. */
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
 /*
  * A message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words may
- * be guest-controlled; to another place than FEExxxxxh it is nothing. Any CPU.
+ * be guest-controlled; to another place than FEExxxxxh it is nothing. The same.
  */
 void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data);
 
-/* LINT0 of the first vCPU has risen. Any CPU. */
+/* LINT0 of the first vCPU has risen. The same. */
 void vm_raise_lint0(struct vm *vm);
 
-/* An interrupt message to the local APICs it names, which may leave out its sender. Any CPU. */
+/* An interrupt message to the local APICs it names, which may leave out its sender. The same. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
 /* On the VM's own CPU only: all that can be done now of what the operator asked for. */
