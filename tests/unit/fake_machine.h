@@ -27,6 +27,7 @@
 
 static uint64_t fake_tsc, fake_deadline;
 static unsigned fake_kicks, fake_cpu;
+static uint64_t fake_kicked; /* which CPUs */
 static uint64_t fake_kicked; /* a bit for each CPU that was kicked; for the test to clear */
 static uint64_t fake_regs[HVM_REG_COUNT];
 static struct hvm_segment fake_segs[HVM_SEG_COUNT];
@@ -105,15 +106,16 @@ void plat_wait(void) {
 }
 static uint32_t fake_last_extended = 0x80000021;
 static uint32_t fake_xcr0_missing;
+static uint32_t fake_avx_size = 256, fake_pkru_flags; /* of XSAVE's components 2 and 9 */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     for (unsigned i = 0; i < 4; i++) {
         out[i] = UINT32_MAX; /* a CPU with everything */
     }
     if (leaf == 0xd) {
-        static const uint32_t sizes[] = {0x207, 2, 256, 0, 0, 0, 0, 0, 0, 8};
+        const uint32_t sizes[] = {0x207, 2, fake_avx_size, 0, 0, 0, 0, 0, 0, 8};
         out[0] = subleaf < ARRAY_SIZE(sizes) ? sizes[subleaf] & ~fake_xcr0_missing : 0;
         out[1] = subleaf == 2 ? 576 : subleaf == 9 ? 2688 : 0;
-        out[2] = 0;
+        out[2] = subleaf == 9 ? fake_pkru_flags : 0;
     }
     if (leaf == 4 || leaf == 0x8000001d) { /* L1 data, L1 code, L2, L3 */
         static const uint32_t caches[] = {1 << 5 | 1, 1 << 5 | 2, 2 << 5 | 3, 3 << 5 | 3};
@@ -144,7 +146,9 @@ bool plat_xsetbv(uint64_t xcr0) {
     fake_xcr0 = (xcr0 & 1) != 0 ? xcr0 : fake_xcr0;
     return (xcr0 & 1) != 0;
 }
+static unsigned fake_live_resets;
 void plat_reset_live_state(void) {
+    fake_live_resets++;
 }
 static unsigned fake_traces_cleared;
 void plat_clear_traces(void) {

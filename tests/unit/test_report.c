@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A crash report, line by line: each word stands where its name says. */
+#include "fake_machine.h"
+
+static char told[0x4000];
+static size_t told_length;
+
+static uint64_t now_us(void) {
+    return 0;
+}
+
+static void keep(UNUSED enum log_level level, const char *line, size_t length) {
+    const char *text = strstr(line, "fake: ");
+    CHECK(text != NULL);
+    length -= (size_t)(text - line);
+    if (told_length + length < sizeof(told)) {
+        memcpy(told + told_length, text, length);
+        told_length += length;
+        told[told_length] = '\0';
+    }
+}
+
+static unsigned raw_words;
+
+static const char *raw(UNUSED struct vcpu *v, unsigned i, uint64_t *value) {
+    static const char *const names[] = {"first", "second", "third", "fourth", "fifth"};
+    if (i >= raw_words) {
+        return NULL;
+    }
+    *value = 0xb0 + i;
+    return names[i];
+}
+
+static struct vcpu *start(void) {
+    static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
+    struct vcpu *v = fake_machine_start();
+    log_init(&hooks, LOG_INFO);
+    told_length = 0;
+    told[0] = '\0';
+    fake_ops.raw = raw;
+    raw_words = 4;
+    for (unsigned i = 0; i < 16; i++) {
+        v->regs[i] = 0x1000 + i;
+    }
+    fake_regs[HVM_RSP] = 0x2222;
+    fake_regs[HVM_RFLAGS] = 0x10002;
+    for (unsigned i = 0; i < HVM_SEG_COUNT; i++) {
+        fake_segs[i].base = 0;
+        fake_segs[i].limit = 0x4000 + i;
+        fake_segs[i].selector = (uint16_t)(0x50 + i);
+    }
+    static const uint8_t code[] = {0x0f, 0x0b, 0xff};
+    CHECK_U64(gmem_write(&v->vm->mem, GPA(2 * MIB), code, sizeof(code)), STATUS_OK);
+    return v;
+}
+
+TEST(a_whole_report) {
+    struct vcpu *v = start();
+    const struct vmexit x = {.kind = EXIT_IO, .insn_len = 2};
+    CHECK_U64(exit_crash(v, &x, "a good reason"), ACTION_RETRY);
+    CHECK_STR(
+        told,
+        "fake: error: stopped: a good reason\n"
+        "fake:   vcpu 0  exit port  length 2\n"
+        "fake:   rax 0000000000001000  rcx 0000000000001001  rdx 0000000000001002  rbx "
+        "0000000000001003\n"
+        "fake:   rsp 0000000000002222  rbp 0000000000001005  rsi 0000000000001006  rdi "
+        "0000000000001007\n"
+        "fake:   r8  0000000000001008  r9  0000000000001009  r10 000000000000100a  r11 "
+        "000000000000100b\n"
+        "fake:   r12 000000000000100c  r13 000000000000100d  r14 000000000000100e  r15 "
+        "000000000000100f\n"
+        "fake:   rip 0000000000200000  rflags 00010002  cr0 80000031  cr3 0000000000100000  cr4 "
+        "00000020\n"
+        "fake:   es   0050  base 0000000000000000  limit 00004000  attr 00093\n"
+        "fake:   cs   0051  base 0000000000000000  limit 00004001  attr 0a09b\n"
+        "fake:   ss   0052  base 0000000000000000  limit 00004002  attr 0c093\n"
+        "fake:   ds   0053  base 0000000000000000  limit 00004003  attr 00093\n"
+        "fake:   fs   0054  base 0000000000000000  limit 00004004  attr 00093\n"
+        "fake:   gs   0055  base 0000000000000000  limit 00004005  attr 00093\n"
+        "fake:   ldtr 0056  base 0000000000000000  limit 00004006  attr 00082\n"
+        "fake:   tr   0057  base 0000000000000000  limit 00004007  attr 0008b\n"
+        "fake:   gdtr 0058  base 0000000000000000  limit 00004008  attr 00000\n"
+        "fake:   idtr 0059  base 0000000000000000  limit 00004009  attr 00000\n"
+        "fake:   code at rip: 0f 0b ff 00 00 00 00 00 00 00 00 00 00 00 00\n"
+        "fake:   first          00000000000000b0  second         00000000000000b1\n"
+        "fake:   third          00000000000000b2  fourth         00000000000000b3\n");
+    CHECK_U64(v->vm->leave, LEAVE_CRASH);
+    CHECK_STR(v->vm->leave_reason, "a good reason");
+}
+
+/* An odd number of the vendor's words, and none. */
+TEST(raw_words_of_the_vendor) {
+    struct vcpu *v = start();
+    const struct vmexit x = {.kind = EXIT_UNKNOWN};
+    raw_words = 1;
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "\nfake:   first          00000000000000b0                 "
+                       "0000000000000000\n") != NULL);
+    v = start();
+    raw_words = 3;
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "\nfake:   third          00000000000000b2                 ") != NULL);
+    v = start();
+    raw_words = 0;
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "first") == NULL);
+}
+
+TEST(code_that_cannot_be_read) {
+    struct vcpu *v = start();
+    const struct vmexit x = {.kind = EXIT_UNKNOWN};
+    fake_regs[HVM_RIP] = 64 * MIB;
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "fake:   code at rip: cannot be read\n") != NULL);
+    v = start();
+    fake_regs[HVM_RIP] = FAKE_RAM - 2; /* two bytes, then nothing */
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "fake:   code at rip: 00 00\n") != NULL);
+}
+
+TEST_MAIN(T(a_whole_report), T(raw_words_of_the_vendor), T(code_that_cannot_be_read))
