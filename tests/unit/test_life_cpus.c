@@ -228,12 +228,12 @@ TEST(orders_while_others_scrub) {
 static unsigned pieces;
 static void scrub_takes_time(void) {
     pieces++;
-    fake_tsc += pieces <= FAKE_RAM / MIB ? FAKE_HZ / 1000 : 0;
+    fake_tsc += pieces <= FAKE_RAM / MIB ? FAKE_HZ / 5 : 0;
 }
 
 static void load_takes_time(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
     v->exchange->load.status = LOAD_DONE;
-    fake_tsc += FAKE_HZ / 5 + 345 * (FAKE_HZ / 1000000);
+    fake_tsc += FAKE_HZ * 4 / 5 + 345 * (FAKE_HZ / 1000000);
 }
 
 TEST(times_of_a_start) {
@@ -246,8 +246,8 @@ TEST(times_of_a_start) {
     fake_interrupt = NULL;
     fake_compartment_end = NULL;
     CHECK(strstr(told, "fake: started (3 vCPUs on cpu 4-6, 8M)\n") != NULL);
-    CHECK(strstr(told, "first instruction after 208.345 ms (scrub 8.000, copy 0.000, "
-                       "load 200.345)\n") != NULL);
+    CHECK(strstr(told, "first instruction after 2400.345 ms (scrub 1600.000, copy 0.000, "
+                       "load 800.345)\n") != NULL);
     CHECK_U64(fake_public.started_tsc, fake_tsc);
 }
 
