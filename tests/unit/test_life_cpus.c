@@ -232,6 +232,9 @@ static void scrub_takes_time(void) {
 }
 
 static void load_takes_time(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    if (v->exchange->upcall != UPCALL_LOAD) {
+        return;
+    }
     v->exchange->load.status = LOAD_DONE;
     fake_tsc += FAKE_HZ * 4 / 5 + 345 * (FAKE_HZ / 1000000);
 }

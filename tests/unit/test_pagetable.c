@@ -49,6 +49,35 @@ TEST(largest_pages_that_fit) {
     }
 }
 
+/* A large page wants both its addresses on its border, and all of it mapped. */
+TEST(large_pages_want_both_addresses) {
+    static const struct {
+        uint64_t address, hpa, size, page; /* the page at the begin */
+    } cases[] = {
+        {2 * MIB, 2 * MIB + PAGE_SIZE, 4 * MIB, PAGE_SIZE},
+        {2 * MIB + PAGE_SIZE, 2 * MIB, 4 * MIB, PAGE_SIZE},
+        {2 * MIB, 2 * MIB, 2 * MIB - PAGE_SIZE, PAGE_SIZE},
+        {2 * MIB, 2 * MIB, 2 * MIB, 2 * MIB},
+        {GIB, 2 * MIB, GIB, 2 * MIB},
+        {2 * MIB, GIB, GIB, 2 * MIB},
+        {GIB, 2 * GIB, GIB - 2 * MIB, 2 * MIB},
+        {GIB, 2 * GIB, GIB, GIB},
+    };
+    for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+            start(formats[f], 3, 16);
+            CHECK_U64(
+                pagetable_map(&npt, cases[i].address, HPA(cases[i].hpa), cases[i].size, 7, PAGE_WB),
+                STATUS_OK);
+            check_leaf(cases[i].address, cases[i].hpa, cases[i].page, 7, PAGE_WB);
+            uint64_t last = cases[i].size - PAGE_SIZE;
+            struct pagetable_leaf leaf;
+            CHECK_U64(pagetable_lookup(&npt, cases[i].address + last, &leaf), STATUS_OK);
+            CHECK_U64(leaf.hpa.v + (cases[i].address + last - leaf.address), cases[i].hpa + last);
+        }
+    }
+}
+
 TEST(rights_and_types) {
     for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
         start(formats[f], 2, 64);
@@ -254,8 +283,8 @@ TEST(guest_memory_across_regions) {
     }
 }
 
-TEST_MAIN(T(largest_pages_that_fit), T(rights_and_types), T(bits_the_cpu_reads), T(refusals),
-          T(pool_hands_out_zeroed_aligned_pages), T(small_pages_only),
-          T(a_fork_leaves_the_tables_alone), T(a_fork_copies_each_table_once),
+TEST_MAIN(T(largest_pages_that_fit), T(large_pages_want_both_addresses), T(rights_and_types),
+          T(bits_the_cpu_reads), T(refusals), T(pool_hands_out_zeroed_aligned_pages),
+          T(small_pages_only), T(a_fork_leaves_the_tables_alone), T(a_fork_copies_each_table_once),
           T(protect_and_unmap_split_large_pages), T(changes_that_are_refused),
           T(guest_memory_across_regions))

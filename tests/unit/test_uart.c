@@ -135,6 +135,54 @@ TEST(full_console) {
     CHECK_U64(out_count, 0);
 }
 
+/* In loopback what is sent is received, as much as the FIFO holds; what does not fit overruns it.
+ */
+TEST(loopback_overruns) {
+    for (unsigned fifo = 0; fifo < 2; fifo++) {
+        fresh();
+        unsigned most = fifo != 0 ? 16 : 1;
+        wr(IIR, fifo);
+        wr(MCR, 0x10);
+        for (unsigned i = 0; i < most; i++) {
+            wr(DATA, 'a' + i);
+        }
+        CHECK_U64(rd(LSR), 0x61);
+        wr(DATA, 'z');
+        CHECK_U64(rd(LSR), 0x63);
+        CHECK_U64(rd(LSR), 0x61); /* told once */
+        for (unsigned i = 0; i < most; i++) {
+            CHECK_U64(rd(DATA), 'a' + i);
+        }
+        CHECK_U64(rd(LSR), 0x60);
+        CHECK_U64(out_count, 0);
+    }
+    fresh(); /* to the outside nothing overruns */
+    out_room = 0;
+    wr(DATA, 'a');
+    wr(DATA, 'b');
+    CHECK_U64(rd(LSR), 0);
+    CHECK_U64(u->tx.count, 1);
+}
+
+/* THRE is a cause when the last byte has gone, and none while one waits. */
+TEST(an_empty_transmitter) {
+    fresh();
+    wr(MCR, 0x08);
+    wr(IER, 0x02);
+    CHECK_U64(rd(IIR) & 0xf, 0x2);
+    out_room = 0;
+    wr(DATA, 'a');
+    CHECK_U64(rd(IIR) & 0xf, 0x1);
+    CHECK(!line);
+    out_room = 1;
+    uart_drain(u);
+    CHECK(line);
+    CHECK_U64(rd(IIR) & 0xf, 0x2);
+    wr(MCR, 0x18); /* in loopback as well: nothing waits there */
+    wr(DATA, 'b');
+    CHECK_U64(rd(IIR) & 0xf, 0x2);
+}
+
 TEST(receive) {
     fresh();
     wr(MCR, 0x08);
@@ -191,4 +239,4 @@ TEST(loopback) {
 }
 
 TEST_MAIN(T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts), T(full_console),
-          T(receive), T(loopback))
+          T(loopback_overruns), T(an_empty_transmitter), T(receive), T(loopback))
