@@ -345,7 +345,7 @@ terminal-check: $(BUILD)/unit/print_terminal
 soak: all usb test-guests
 	$(call SYSTEM_TEST) soak
 
-# A million times STI; HLT while host interrupts storm: hours in each target. WAKE_UPS=20000 for fewer.
+# A million times STI; HLT while host interrupts storm; WAKE_UPS=20000 for fewer.
 WAKE_UPS ?= 1000000
 .PHONY: storm
 storm: export BULKHEAD_WAKE_UPS := $(WAKE_UPS)
