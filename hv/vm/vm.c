@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the making of a VM: memory, nested tables, devices, vCPUs. Everything comes from the VM's
- * own budget and is made once.
+ * Owns the making of a VM: memory, nested tables, compartment, vCPUs. Everything comes from the
+ * VM's own budget and is made once.
  */
 #include "hv/vm/vm.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A VM: its piece of the machine, its devices, its life. vm_create() builds it once from the plan;
- * starting, stopping and restarting happen on the host CPU of its first vCPU and touch nothing of
- * any other VM. Nothing is allocated after creation.
+ * A VM: its piece of the machine, its compartment, its life. vm_create() builds it once from the
+ * plan; starting, stopping and restarting happen on the host CPU of its first vCPU and touch
+ * nothing of any other VM. Nothing is allocated after creation.
  */
 #pragma once
 
