@@ -53,7 +53,8 @@ static bool upcall_is_over(const struct vcpu *v) {
 
 /*
  * A host interrupt came while it ran. The first one of an upcall starts the clock: the CPU's timer
- * looks again, and the guest's own deadlines are looked at when the upcall has ended.
+ * looks again, some times, and the guest's own deadlines are looked at when the upcall has ended. A
+ * CPU that was away itself, in firmware or as an emulator's, counts as one look.
  */
 static bool upcall_interrupted(struct vcpu *v) {
     plat_take_interrupts();
@@ -61,15 +62,20 @@ static bool upcall_interrupted(struct vcpu *v) {
         return false;
     }
     uint64_t now = plat_tsc();
-    uint64_t most = upcall_limit();
+    uint64_t between = upcall_limit() / UPCALL_LOOKS;
     if (v->slow_upcall != v->upcalls) {
         v->slow_upcall = v->upcalls;
         v->slow_since = now;
-    } else if (now - v->slow_since > most) {
+        v->slow_looks = 0;
+    } else if (now - v->slow_since >= between) {
+        v->slow_since = now;
+        v->slow_looks++;
+    }
+    if (v->slow_looks == UPCALL_LOOKS) {
         return upcall_refuse(v, "does not come back", "");
     }
     __atomic_fetch_or(&v->public.requests, REQUEST_TIMER, __ATOMIC_RELAXED);
-    plat_timer_set(now + most / 4);
+    plat_timer_set(now + between);
     return true;
 }
 

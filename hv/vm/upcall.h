@@ -9,7 +9,8 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
-#define UPCALL_MAX_MS 1000u /* so long a compartment may take for one upcall */
+#define UPCALL_MAX_MS 1000u /* so long a compartment may take for one upcall, */
+#define UPCALL_LOOKS  4u    /* and is seen at work so often meanwhile */
 
 /*
  * Has v's compartment do what the exchange page says, and takes what it tells. x is the exit that

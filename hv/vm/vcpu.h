@@ -107,6 +107,7 @@ struct vcpu {
     /* Upcalls begun; the one that a host interrupt found running, and since when on the host TSC.
      */
     uint64_t upcalls, slow_upcall, slow_since;
+    uint32_t slow_looks;
 
     struct lapic lapic;
     struct cpuid_table cpuid;

@@ -282,6 +282,23 @@ TEST(one_that_does_not_come_back_ends_the_vm) {
     CHECK((fake_tsc - begin) * 1000 / FAKE_HZ >= UPCALL_MAX_MS);
 }
 
+static void pass_much_time(void) {
+    fake_tsc += 100 * FAKE_HZ;
+}
+
+static void end_at_the_fourth(UNUSED struct vcpu *v, struct vmexit *x, unsigned n) {
+    x->kind = n < 4 ? EXIT_INTERRUPT : EXIT_HYPERCALL;
+}
+
+/* The CPU was away, not the compartment. */
+TEST(a_long_pause_of_the_cpu_is_one_look) {
+    struct vcpu *v = start();
+    fake_compartment_end = end_at_the_fourth;
+    fake_interrupt = pass_much_time;
+    CHECK(ask(v));
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+}
+
 TEST(the_time_of_one_upcall_does_not_count_for_the_next) {
     struct vcpu *v = start();
     for (unsigned i = 0; i < 10; i++) {
@@ -361,15 +378,15 @@ TEST(a_timer_watches_also_the_service_of_timers) {
     CHECK_U64(fake_compartment_runs, 2);
 }
 
-TEST_MAIN(T(one_that_was_left_is_asked_no_more), T(a_timer_watches_also_the_service_of_timers),
-          T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
-          T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
-          T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
-          T(its_own_tables_lead_to_span_and_window), T(a_start_finds_data_as_it_was_built),
-          T(an_answer_comes_back), T(the_guest_gets_one_by_hypercall),
-          T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
-          T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
-          T(one_that_does_not_come_back_ends_the_vm),
+TEST_MAIN(T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),
+          T(a_timer_watches_also_the_service_of_timers), T(the_program_is_shared_and_read_only),
+          T(data_is_the_vms_own), T(ram_is_where_the_guest_has_it_and_runs_nowhere),
+          T(the_guest_reaches_nothing_of_it), T(nothing_is_mapped_between_the_pieces),
+          T(a_stack_ends_in_a_hole), T(its_own_tables_lead_to_span_and_window),
+          T(a_start_finds_data_as_it_was_built), T(an_answer_comes_back),
+          T(the_guest_gets_one_by_hypercall), T(a_call_that_there_is_not_ends_the_vm),
+          T(whatever_else_it_does_ends_the_vm), T(a_fault_is_told),
+          T(host_interrupts_are_taken_meanwhile), T(one_that_does_not_come_back_ends_the_vm),
           T(the_time_of_one_upcall_does_not_count_for_the_next),
           T(a_vm_that_is_to_end_does_not_wait_for_it), T(an_nmi_of_the_host_is_not_its_fault),
           T(a_machine_check_is_looked_at))
