@@ -48,7 +48,8 @@ static bool upcall_broken(struct vcpu *v, const struct vmexit *end) {
 }
 
 static bool upcall_is_over(const struct vcpu *v) {
-    return (__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) != 0;
+    return __atomic_load_n(&v->vm->leave, __ATOMIC_RELAXED) != LEAVE_NONE ||
+           (__atomic_load_n(&v->public.requests, __ATOMIC_RELAXED) & REQUEST_LEAVE) != 0;
 }
 
 /*

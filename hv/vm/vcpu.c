@@ -201,10 +201,20 @@ static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
     vcpu_deliver(v, true);
 }
 
+/* What hv/exit/life.c serves when the run has ended. */
+#define REQUESTS_LEFT (REQUESTS_CONSOLE | REQUEST_ORDER)
+
 /* Any request but REQUEST_EVENT; false when the run loop must be left. */
 static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t requests) {
     if (UNLIKELY(v->waiting || (requests & (REQUEST_INIT | REQUEST_SIPI)) != 0)) {
         requests = vcpu_start_stop(v, requests);
+    }
+    if ((requests & REQUEST_SNAPSHOT) != 0) {
+        vcpu_snapshot_answer(v);
+    }
+    if ((requests & REQUEST_LEAVE) != 0) { /* the devices may wait for a vCPU that is out already */
+        vcpu_note(v, requests & REQUESTS_LEFT);
+        return false;
     }
     if ((requests & (REQUEST_TIMER | REQUEST_CLOCKS)) != 0) {
         vcpu_timer_expired(v, requests);
@@ -217,9 +227,6 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     }
     if ((requests & REQUESTS_CONSOLE) != 0) {
         vm_serve_console(v->vm, requests);
-    }
-    if ((requests & REQUEST_SNAPSHOT) != 0) {
-        vcpu_snapshot_answer(v);
     }
     /* Some of this may have ended the run here and now. */
     requests |= __atomic_load_n(&v->public.requests, __ATOMIC_RELAXED);

@@ -378,7 +378,31 @@ TEST(a_timer_watches_also_the_service_of_timers) {
     CHECK_U64(fake_compartment_runs, 2);
 }
 
-TEST_MAIN(T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),
+/* The platform's lock may be held by a vCPU that has left: nobody waits for it then. */
+TEST(who_is_to_leave_asks_no_device) {
+    struct vcpu *v = start();
+    v->public.requests =
+        REQUEST_LEAVE | REQUEST_TIMER | REQUEST_CLOCKS | REQUEST_ROOM | REQUEST_ORDER;
+    CHECK(!vcpu_service(v));
+    CHECK_U64(fake_compartment_runs, 0);
+    CHECK_U64(v->public.requests, REQUEST_ROOM | REQUEST_ORDER);
+}
+
+static void leave_is_taken(void) {
+    asked->vm->leave = LEAVE_KILL;
+}
+
+TEST(the_end_of_the_vm_ends_an_upcall) {
+    struct vcpu *v = asked = start();
+    fake_compartment_end = end_never;
+    fake_interrupt = leave_is_taken;
+    CHECK(!ask(v));
+    CHECK_U64(fake_compartment_runs, 1);
+    CHECK_STR(said, "");
+}
+
+TEST_MAIN(T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall),
+          T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),
           T(a_timer_watches_also_the_service_of_timers), T(the_program_is_shared_and_read_only),
           T(data_is_the_vms_own), T(ram_is_where_the_guest_has_it_and_runs_nowhere),
           T(the_guest_reaches_nothing_of_it), T(nothing_is_mapped_between_the_pieces),
