@@ -181,6 +181,16 @@ $(BACKDOOR)/boot.so: $(BACKDOOR)/boot_blob.o $(filter-out %/boot/blob.o,$(BOOT_O
 $(BACKDOOR)/BOOTX64.EFI: $(BACKDOOR)/boot.so
 	$(EFI_CONVERT) $< $@
 
+# A firmware with bad habits, for make hardware-test.
+
+HABITS := $(BUILD)/habits.efi
+HABITS_OBJ := $(patsubst %,$(BUILD)/obj/tests/habits/%.o,main cpu la57)
+$(HABITS_OBJ): private FREESTANDING += $(EFI_FLAGS)
+$(BUILD)/habits.so: $(HABITS_OBJ) boot/efi.lds
+	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIBS)
+$(HABITS): $(BUILD)/habits.so
+	$(EFI_CONVERT) $< $@
+
 # The demo guest's initramfs: a static busybox, one script and two modules of its kernel.
 
 BUSYBOX ?= /bin/busybox
@@ -202,7 +212,7 @@ $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 # first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
 
 GOALS       := $(or $(MAKECMDGOALS),all)
-STICK_GOALS := usb run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel bench bench-linux coverage
+STICK_GOALS := usb run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel bench bench-linux coverage hardware-test
 CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
 TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
                $(if $(filter-out usb,$(filter $(STICK_GOALS),$(GOALS))),emulators)
@@ -317,7 +327,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))
@@ -339,6 +349,11 @@ qemu-test:
 terminal-check: $(BUILD)/unit/print_terminal
 	@scripts/setup.sh install terminal
 	@/usr/bin/python3 -B scripts/terminal_check.py --build $(BUILD)
+
+# Machines and firmware of all kinds, each booted to two answering guests; `make test` has the worst of them in one.
+.PHONY: hardware-test
+hardware-test: all usb test-guests
+	$(call SYSTEM_TEST,bochs-intel qemu-tcg) hardware
 
 # What takes many minutes: clocks and load over a minute of guest time.
 .PHONY: soak
@@ -506,6 +521,7 @@ help:
 	@echo 'make system-test  system tests in every emulator that is there; TARGET and TESTS narrow'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'
 	@echo 'make qemu-test    the same in QEMU: nested KVM where this PC can, else AMD-V as QEMU emulates it'
+	@echo 'make hardware-test  machines and firmware of all kinds, each booted to two answering guests'
 	@echo 'make storm        a million wake-ups from HLT under a storm of host interrupts, in every target'
 	@echo "make test-full-kernel  Debian's kernel for PCs in every target; TARGET=bochs-amd narrows"
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'

@@ -51,6 +51,9 @@ class Boot:
     machine_virtualization = True
     starts_hypervisor = True
     machine_devices = ()        # in QEMU: more of them
+    group = None                # a name for several boots together
+    targets = None              # names of the only ones that can be such a machine
+    machine_options = {}        # further arguments of the target's start()
     network = None              # in QEMU: {"folder": served by TFTP, "file": to be started, "first": before the disk}
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
@@ -258,7 +261,8 @@ def run_boot(boot_class, build, target, wanted):
                                             icount=boot.machine_icount,
                                             virtualization=boot.machine_virtualization,
                                             **({"network": boot.network} if boot.network else {}),
-                                            **({"devices": boot.machine_devices} if boot.machine_devices else {}))
+                                            **({"devices": boot.machine_devices} if boot.machine_devices else {}),
+                                            **boot.machine_options)
         except Exception as error:          # no machine: every check says so
             broken = error
         for method in chosen_checks(boot_class, target, wanted):

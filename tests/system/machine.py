@@ -260,12 +260,14 @@ class Host(Target):
 
 
 class Bochs(Target):
-    """model has VT-x or AMD-V; without is an older one of the same maker that has not; older has less of it."""
+    """
+    model has VT-x or AMD-V; without is an older one of the same maker that has not; older has less of it, newer more.
+    """
     seconds = 15
 
-    def __init__(self, name, vendor, model, without, older=None):
+    def __init__(self, name, vendor, model, without, older=None, newer=None):
         super().__init__(name, vendor, "in Bochs")
-        self.models = {True: model, False: without, "older": older}
+        self.models = {True: model, False: without, "older": older, "newer": newer}
 
     def why_not(self):
         return None if shutil.which("bochs") else "bochs is not installed"
@@ -311,10 +313,11 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, network=None, on_bytes=None, gdb=None, devices=()):
+              icount=False, network=None, on_bytes=None, gdb=None, devices=(), screens=None, extra=()):
         """
         It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
-        a debugger may join. devices: more of them, as -device takes them.
+        a debugger may join. devices: more of them, as -device takes them. screens: other devices instead of the usual
+        one. extra: further words of the command.
         """
         del ips
         folder = os.path.abspath(folder)
@@ -327,7 +330,7 @@ class Qemu(Target):
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", self.accel,
                    "-cpu", self.cpu + ("" if virtualization else ",-vmx,-svm"),
                    "-smp", str(cpus), "-m", str(memory), "-display", "none",
-                   "-vga", "none", "-device", "VGA,edid=on,xres={},yres={}".format(*QEMU_SCREEN),
+                   "-vga", "none", *self.screen_devices(screens),
                    "-drive", pflash + "0,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd",
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
@@ -339,8 +342,16 @@ class Qemu(Target):
         command += self.network_card(**network) if network else ["-net", "none"]
         command += ["-gdb", f"tcp:127.0.0.1:{gdb}"] if gdb else []
         command += [word for device in devices for word in ("-device", device)]
+        command += extra
         return Machine(command, serial, folder, disk, monitor)
 
+
+    @staticmethod
+    def screen_devices(screens):
+        """Their ids are screen0, screen1 and so on."""
+        if screens is None:
+            screens = ["VGA,edid=on,xres={},yres={}".format(*QEMU_SCREEN)]
+        return [word for number, screen in enumerate(screens) for word in ("-device", f"{screen},id=screen{number}")]
 
     @staticmethod
     def network_card(folder, file, first):
@@ -391,7 +402,7 @@ HOST = Host("host", None, "")
 TARGETS = [
     HOST,
     Bochs("bochs-intel", "VT-x", "corei7_haswell_4770", "p4_prescott_celeron_336",
-          "corei7_sandy_bridge_2600k"),
+          "corei7_sandy_bridge_2600k", "tigerlake"),
     Bochs("bochs-amd", "AMD-V", "trinity_apu", "athlon64_clawhammer"),
     Qemu("qemu-tcg", "AMD-V", "emulated by QEMU", "tcg", "max"),
     Kvm("qemu-kvm"),

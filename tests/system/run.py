@@ -18,6 +18,7 @@ from machine import HOST, TARGETS, Machine, fastest_of, target_named
 from test_compartment import Compartment
 from test_differential import Compare, Differential
 from test_full_kernel import FullKernel
+from test_hardware import HARDWARE
 from test_hostile import Hostile, HostileFirst
 from test_image import Image
 from test_kinds import Kinds
@@ -30,14 +31,14 @@ from test_screen import Screen
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
 
 def wanted_checks(boot_class, target, names):
     """None: all of this boot; a set: these; empty: leave the boot out, as those are that nobody named and are heavy."""
-    if boot_class.name in names or not (names or target.name in boot_class.heavy):
+    if boot_class.name in names or boot_class.group in names or not (names or target.name in boot_class.heavy):
         return None
     prefix = boot_class.name + "/"
     return {name[len(prefix):] for name in names if name.startswith(prefix)}
@@ -55,7 +56,8 @@ def plan_jobs(targets, names, report):
             report.note(f"{target.name}: {target.vendor} {target.where}")
         for boot in BOOTS:
             wanted = wanted_checks(boot, target, names)
-            if boot.needs_machine != target.needs_machine or wanted == set():
+            fits = boot.needs_machine == target.needs_machine and target.name in (boot.targets or [target.name])
+            if not fits or wanted == set():
                 continue
             if target.name in boot.cannot_run:
                 report.skip(f"{target.name}: {boot.name}", boot.cannot_run[target.name])
@@ -134,7 +136,7 @@ def main():
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
     known = {b.name for b in BOOTS} | {f"{b.name}/{c.check_name}" for b in BOOTS
-                                       for c in checks_of(b)}
+                                       for c in checks_of(b)} | {b.group for b in BOOTS if b.group}
     if args.list:
         print("\n".join(f"{b.name}/{c.check_name}" for b in BOOTS for c in checks_of(b)))
         return 0

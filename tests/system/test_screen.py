@@ -74,22 +74,16 @@ def read_cells(width, height, bits, font):
              for x in range(0, width - WIDTH + 1, WIDTH)] for y in range(0, height - HEIGHT + 1, HEIGHT)]
 
 
-class Screen(Boot):
-    name = "screen"
-    cannot_run = {"bochs-intel": NO_SCREEN, "bochs-amd": NO_SCREEN}
-    seconds = 60
-    machine_ips = 50_000_000
+class ScreenReader(Boot):
+    """A boot that looks at the machine's screen."""
 
-    def image(self):
-        return os.path.join(self.build, "bulkhead-usb.img")
-
-    def picture(self):
-        """The machine stands still meanwhile, but may do so within a cell that it draws: then again."""
+    def picture(self, **which):
+        """which: QEMU's device, if there are several. The machine stands still meanwhile, but may do so within a cell that it draws: then again."""
         path = os.path.join(self.folder, "screen.ppm")
         font = read_font(os.path.join(self.build, "font.psf"))
         for _ in range(5):
             self.machine.monitor.command("stop")
-            self.machine.monitor.command("screendump", filename=path)
+            self.machine.monitor.command("screendump", filename=path, **which)
             self.machine.monitor.command("cont")
             width, height, pixels = read_ppm(path)
             bits = bitmap(pixels)
@@ -100,6 +94,27 @@ class Screen(Boot):
             write_png(os.path.join(self.folder, "screen.png"), width, height, bits)
         return cells
 
+    def settled_picture(self, **which):
+        """The screen once the log's view is drawn: a guest's CPU gives a small share of its time to that."""
+        before, deadline = None, time.monotonic() + 60 * SCALE
+        while True:
+            cells = self.picture(**which)
+            status = "".join(c for c, _ in cells[-1])
+            if (" 0/2 log " in status and cells == before) or time.monotonic() > deadline:
+                return cells
+            before = cells
+            time.sleep(1)
+
+
+class Screen(ScreenReader):
+    name = "screen"
+    cannot_run = {"bochs-intel": NO_SCREEN, "bochs-amd": NO_SCREEN}
+    seconds = 60
+    machine_ips = 50_000_000
+
+    def image(self):
+        return os.path.join(self.build, "bulkhead-usb.img")
+
     @check("guests run and the log is shown", required=True)
     def start(self):
         self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
@@ -107,17 +122,6 @@ class Screen(Boot):
         self.view(2)
         self.machine.expect(r"beta# ", 300, "beta's prompt")
         self.said = self.operator("list")[1]
-
-    def settled_picture(self):
-        """The screen once the log's view is drawn: a guest's CPU gives a small share of its time to that."""
-        before, deadline = None, time.monotonic() + 60 * SCALE
-        while True:
-            cells = self.picture()
-            status = "".join(c for c, _ in cells[-1])
-            if (" 0/2 log " in status and cells == before) or time.monotonic() > deadline:
-                return cells
-            before = cells
-            time.sleep(1)
 
     @check("every cell of the screen is a letter of the font", required=True)
     def cells(self):

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An EFI application that gives the firmware bad habits which real ones have, and then starts
+ * \EFI\BOOT\BULKHEAD.EFI. \habits.txt has their names, separated by blanks: the table at the end
+ * says what each does. What it has to say it says on COM1, where the tests read it. For
+ * tests/system/test_hardware.py.
+ */
+#include "tests/habits/habits.h"
+
+static char names[512]; /* of habits.txt */
+
+static struct {
+    EFI_EXIT_BOOT_SERVICES exit;
+    EFI_ALLOCATE_POOL pool;
+    EFI_FREE_POOL free_pool;
+    EFI_ALLOCATE_PAGES pages;
+    EFI_STALL stall;
+} real;
+
+static unsigned exits; /* calls of ExitBootServices so far */
+static bool exiting;   /* the firmware itself is at it: its drivers may call what they like */
+static unsigned exits_refused;    /* so many of them fail */
+static bool strict, no_execution; /* see the table */
+
+/* ---- the end of boot services ---- */
+
+static bool forbidden(const char *call) {
+    if (!strict || exits == 0 || exiting) {
+        return false;
+    }
+    say("forbidden after the first ExitBootServices: ");
+    say(call);
+    say("\r\n");
+    return true;
+}
+
+static EFI_STATUS EFIAPI pool_hook(EFI_MEMORY_TYPE type, UINTN size, VOID **result) {
+    return forbidden("AllocatePool") ? EFI_UNSUPPORTED : real.pool(type, size, result);
+}
+
+static EFI_STATUS EFIAPI free_pool_hook(VOID *memory) {
+    return forbidden("FreePool") ? EFI_UNSUPPORTED : real.free_pool(memory);
+}
+
+static EFI_STATUS EFIAPI stall_hook(UINTN microseconds) {
+    return forbidden("Stall") ? EFI_UNSUPPORTED : real.stall(microseconds);
+}
+
+static EFI_STATUS EFIAPI pages_hook(EFI_ALLOCATE_TYPE how, EFI_MEMORY_TYPE type, UINTN pages,
+                                    EFI_PHYSICAL_ADDRESS *result) {
+    if (forbidden("AllocatePages")) {
+        return EFI_UNSUPPORTED;
+    }
+    EFI_STATUS status = real.pages(how, type, pages, result);
+    bool loader = type == EfiLoaderCode || type == EfiLoaderData;
+
+    if (status == EFI_SUCCESS && no_execution && loader) {
+        deny_execution(*result, pages * EFI_PAGE_SIZE);
+    }
+    return status;
+}
+
+static EFI_STATUS EFIAPI exit_hook(EFI_HANDLE image, UINTN key) {
+    exits++;
+    if (exits <= exits_refused) { /* an event handler has allocated something */
+        EFI_PHYSICAL_ADDRESS page = UINT32_MAX;
+        real.pages(AllocateMaxAddress, EfiBootServicesData, 1, &page);
+        say("ExitBootServices fails\r\n");
+        return EFI_INVALID_PARAMETER;
+    }
+    exiting = true;
+    EFI_STATUS status = real.exit(image, key);
+    exiting = false;
+    if (status != EFI_SUCCESS) {
+        say("ExitBootServices fails of itself\r\n");
+        return status;
+    }
+    cpu_habits();
+    return EFI_SUCCESS;
+}
+
+/* ---- memory ---- */
+
+static bool take_page(EFI_PHYSICAL_ADDRESS page, EFI_MEMORY_TYPE type) {
+    return real.pages(AllocateAddress, type, 1, &page) == EFI_SUCCESS;
+}
+
+static void habit_lowmem(void) {
+    for (EFI_PHYSICAL_ADDRESS page = 0; page < 0x100000; page += EFI_PAGE_SIZE) {
+        (void)take_page(page, EfiBootServicesData);
+    }
+}
+
+/* Every third page of a stretch, so that as many holes stay. */
+static void habit_fragments(void) {
+    unsigned left = 900;
+    EFI_PHYSICAL_ADDRESS page = 0x10000000;
+    while (left > 0 && page < 0x30000000) {
+        left -= take_page(page, EfiReservedMemoryType);
+        page += 3 * EFI_PAGE_SIZE;
+    }
+    say(left == 0 ? "900 pages are reserved\r\n" : "not all pages could be reserved\r\n");
+}
+
+/* ---- screens ---- */
+
+static EFI_GRAPHICS_OUTPUT_PROTOCOL *first_screen(void) {
+    EFI_GRAPHICS_OUTPUT_PROTOCOL *screen = NULL;
+    LibLocateProtocol(&GraphicsOutputProtocol, (void **)&screen);
+    return screen;
+}
+
+static void each_screen(void (*change)(EFI_GRAPHICS_OUTPUT_PROTOCOL *screen)) {
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+    BS->LocateHandleBuffer(ByProtocol, &GraphicsOutputProtocol, NULL, &count, &handles);
+    for (UINTN i = 0; i < count; i++) {
+        EFI_GRAPHICS_OUTPUT_PROTOCOL *screen = NULL;
+        if (BS->HandleProtocol(handles[i], &GraphicsOutputProtocol, (void **)&screen) ==
+            EFI_SUCCESS) {
+            change(screen);
+        }
+    }
+}
+
+static void lie_about_stride(EFI_GRAPHICS_OUTPUT_PROTOCOL *screen) {
+    screen->Mode->Info->PixelsPerScanLine += 40;
+}
+
+static void lie_about_size(EFI_GRAPHICS_OUTPUT_PROTOCOL *screen) {
+    const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = screen->Mode->Info;
+    UINTN pixels = (UINTN)mode->HorizontalResolution * mode->VerticalResolution;
+    screen->Mode->FrameBufferSize = pixels * sizeof(UINT32) - EFI_PAGE_SIZE;
+}
+
+static void habit_stride(void) {
+    each_screen(lie_about_stride);
+}
+
+static void habit_fbsize(void) {
+    each_screen(lie_about_size);
+}
+
+static void habit_bltonly(void) {
+    EFI_GRAPHICS_OUTPUT_PROTOCOL *screen = first_screen();
+    if (screen != NULL) {
+        screen->Mode->Info->PixelFormat = PixelBltOnly;
+        screen->Mode->FrameBufferBase = 0;
+        screen->Mode->FrameBufferSize = 0;
+    }
+}
+
+/* The first one found has no monitor: the firmware does not show its text there. */
+static void habit_untagged(void) {
+    static EFI_GUID tag = {
+        0xd3b36f2c, 0xd551, 0x11d4, {0x9a, 0x46, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d}};
+    EFI_HANDLE *handles = NULL;
+    UINTN count = 0;
+    BS->LocateHandleBuffer(ByProtocol, &GraphicsOutputProtocol, NULL, &count, &handles);
+    for (UINTN i = 0; i < count; i++) {
+        EFI_GRAPHICS_OUTPUT_PROTOCOL *screen = NULL;
+        BS->HandleProtocol(handles[i], &GraphicsOutputProtocol, (void **)&screen);
+        if (screen == first_screen() &&
+            BS->UninstallProtocolInterface(handles[i], &tag, NULL) == EFI_SUCCESS) {
+            say("the first screen is not the console's\r\n");
+        }
+    }
+}
+
+/* ---- the rest ---- */
+
+static EFI_STATUS EFIAPI no_time(EFI_TIME *time, EFI_TIME_CAPABILITIES *capabilities) {
+    (void)time;
+    (void)capabilities;
+    return EFI_DEVICE_ERROR;
+}
+
+static void habit_notime(void) {
+    ST->RuntimeServices->GetTime = no_time;
+}
+
+static void habit_exit1(void) {
+    exits_refused = 1;
+}
+
+static void habit_exit3(void) {
+    exits_refused = 3;
+}
+
+static void habit_strict(void) {
+    strict = true;
+}
+
+static void habit_nx(void) {
+    no_execution = true;
+}
+
+static const struct {
+    const char *name;
+    void (*adopt)(void);
+} habits[] = {
+    {"bltonly", habit_bltonly},     /* the first screen has no framebuffer */
+    {"cet", habit_cet},             /* indirect branches need a mark at their target */
+    {"exit1", habit_exit1},         /* the first ExitBootServices fails */
+    {"exit3", habit_exit3},         /* the first three do */
+    {"fbsize", habit_fbsize},       /* framebuffers are larger than is said */
+    {"fragments", habit_fragments}, /* a memory map of some 900 holes */
+    {"la57", habit_la57},           /* five-level paging */
+    {"lowmem", habit_lowmem},       /* no page is free below 1 MiB, all are of boot services */
+    {"notime", habit_notime},       /* no clock */
+    {"nx", habit_nx},               /* a loader's memory is not executable */
+    {"pcid", habit_pcid},           /* process-context identifiers are on */
+    {"strict", habit_strict},       /* after the first ExitBootServices only GetMemoryMap works */
+    {"stride", habit_stride},       /* lines of the framebuffer are shorter than is said */
+    {"tco", habit_tco},             /* the chipset's watchdog runs */
+    {"untagged", habit_untagged},   /* the first screen of several is not the console's */
+};
+
+static bool is_named(const char *name) {
+    for (const char *at = names; *at != 0; at++) {
+        UINTN n = strlena((const CHAR8 *)name);
+        bool begins = at == names || at[-1] == ' ';
+        if (begins && strncmpa((const CHAR8 *)at, (const CHAR8 *)name, n) == 0 && at[n] <= ' ') {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_names(EFI_HANDLE device) {
+    EFI_FILE_HANDLE root = LibOpenRoot(device);
+    EFI_FILE_HANDLE file = NULL;
+    UINTN size = sizeof(names) - 1;
+    if (root->Open(root, &file, L"habits.txt", EFI_FILE_MODE_READ, 0) == EFI_SUCCESS) {
+        file->Read(file, &size, names);
+        file->Close(file);
+    }
+}
+
+static void adopt_all(void) {
+    for (unsigned i = 0; i < sizeof(habits) / sizeof(habits[0]); i++) {
+        if (is_named(habits[i].name)) {
+            say("habit: ");
+            say(habits[i].name);
+            say("\r\n");
+            habits[i].adopt();
+        }
+    }
+}
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
+
+EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
+    EFI_LOADED_IMAGE *loaded = NULL;
+    EFI_HANDLE child = NULL;
+
+    InitializeLib(image, table);
+    real.exit = BS->ExitBootServices;
+    real.pool = BS->AllocatePool;
+    real.free_pool = BS->FreePool;
+    real.pages = BS->AllocatePages;
+    real.stall = BS->Stall;
+    BS->HandleProtocol(image, &LoadedImageProtocol, (void **)&loaded);
+    read_names(loaded->DeviceHandle);
+    cpu_prepare();
+    adopt_all();
+
+    EFI_DEVICE_PATH *path = FileDevicePath(loaded->DeviceHandle, L"\\EFI\\BOOT\\BULKHEAD.EFI");
+    EFI_STATUS status = BS->LoadImage(FALSE, image, path, NULL, 0, &child);
+    if (status != EFI_SUCCESS) {
+        say("BULKHEAD.EFI cannot be loaded\r\n");
+        return status;
+    }
+    BS->ExitBootServices = exit_hook;
+    BS->AllocatePool = pool_hook;
+    BS->FreePool = free_pool_hook;
+    BS->AllocatePages = pages_hook;
+    BS->Stall = stall_hook;
+    return BS->StartImage(child, NULL, NULL);
+}
