@@ -16,7 +16,8 @@
 #include "config/preflight.h"
 #include "config/stick.h"
 
-#define BELOW_4G 0xffffffffull
+#define BELOW_4G       0xffffffffull
+#define MEMORY_LOW_END (640 * KIB) /* CPUs start below it */
 
 extern EFI_HANDLE own_image; /* this application, in main.c */
 
@@ -39,8 +40,14 @@ hpa_t memory_alloc(uint64_t size, uint64_t limit);
 void memory_free_all(void);
 /* Fills info->ranges from the map of this moment; EFI_OUT_OF_RESOURCES if it does not fit. */
 EFI_STATUS memory_read_map(struct boot_info *info);
-/* Ends the firmware's boot services; info->ranges is then the final map. Retries a stale map. */
-EFI_STATUS memory_exit_firmware(struct boot_info *info);
+/* The highest page below MEMORY_LOW_END that is nobody's once boot services have ended, by the map
+ * that was read last; {0} if there is none. */
+hpa_t memory_low_page(void);
+/* Ends the firmware's boot services. Asks anew where the map has changed meanwhile, and calls
+ * nothing else of the firmware after the first failure. */
+EFI_STATUS memory_exit_firmware(void);
+/* Afterwards: info->ranges from the map that was the last. */
+void memory_use_last_map(struct boot_info *info);
 
 /* files.c: files of the volume that this application was started from. */
 /* Before all others; false if there is no such volume, which is then explained on the screen. */
@@ -64,3 +71,6 @@ void machine_wrmsr(uint32_t msr, uint64_t value);
 /* microcode.c: updates this CPU from the stick and fills info->microcode. Before anything else that
  * asks the CPU what it has. */
 void microcode_load(struct boot_info *info);
+
+/* leave.c: once boot services have ended, what keeps the loaded hypervisor from being entered. */
+void leave_open(const struct boot_info *info);

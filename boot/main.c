@@ -16,7 +16,6 @@
 
 #define HEAP_BASE_SIZE (10 * MIB)
 #define HEAP_PER_CPU   (192 * KIB)
-#define LOW_PAGE_LIMIT 0x9ffffull
 
 extern const uint8_t hypervisor_elf[];
 
@@ -42,11 +41,24 @@ static void take_memory(void) {
     info.image_base = memory_alloc(info.image_size, BELOW_4G);
     info.heap_size = HEAP_BASE_SIZE + info.cpu_count * HEAP_PER_CPU;
     info.heap_base = memory_alloc(info.heap_size, BELOW_4G);
-    info.trampoline = memory_alloc(PAGE_SIZE, LOW_PAGE_LIMIT);
+    if (info.cpu_count > 1) {
+        info.trampoline = memory_alloc(PAGE_SIZE, MEMORY_LOW_END - 1);
+    }
     if (info.image_base.v == 0 || info.heap_base.v == 0) {
         complain("Less than 16 MiB of memory is free below 4 GiB: Bulkhead has no room.");
-    } else if (info.trampoline.v == 0) {
-        complain("No page is free below 640 KiB: the other CPUs could not be started.");
+    }
+}
+
+/* Some firmware takes all that is low for its boot services, and needs none of it afterwards. */
+static bool low_page_is_late(void) {
+    return info.cpu_count > 1 && info.trampoline.v == 0;
+}
+
+static void take_low_page(void) {
+    info.trampoline = memory_low_page();
+    enum status status = ranges_set(&info, info.trampoline.v, PAGE_SIZE, MEM_BULKHEAD);
+    if (status != STATUS_OK) {
+        info.trampoline = HPA(0);
     }
 }
 
@@ -72,6 +84,8 @@ static bool gather(void) {
     bool mapped = memory_read_map(&info) == EFI_SUCCESS;
     if (!mapped) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");
+    } else if (low_page_is_late() && memory_low_page().v == 0) {
+        complain("No page is free below 640 KiB: the other CPUs could not be started.");
     }
     preflight_run(&info, &machine_cpu, &work.report);
     /* Without the map every guest would be told that there is no memory. */
@@ -114,7 +128,7 @@ static void print_config(bool planned) {
 NORETURN static void enter_hypervisor(void) {
     elf_entry entry = elf_load(hypervisor_elf, phys_pointer(info.image_base));
     info.wall_seconds = machine_time();
-    EFI_STATUS status = memory_exit_firmware(&info);
+    EFI_STATUS status = memory_exit_firmware();
     if (status != EFI_SUCCESS) { /* half gone: the console may still work, returning may not */
         console_print(CONSOLE_BAD,
                       "The firmware does not let go of the machine (EFI error %lu). Stopped: "
@@ -124,10 +138,14 @@ NORETURN static void enter_hypervisor(void) {
             BS->Stall(1000000);
         }
     }
+    leave_open(&info);
+    memory_use_last_map(&info);
+    if (low_page_is_late()) {
+        take_low_page();
+    }
     /* Anew, for the firmware's last map may be another; the hypervisor judges what comes of it. */
     bool planned = plan_build(&info, &work.plan, &work.faults) == STATUS_OK;
     info.plan = planned ? &work.plan : NULL;
-    __asm__ volatile("cli; cld" : : : "memory");
     entry(&info);
     __builtin_unreachable();
 }

@@ -9,6 +9,8 @@
 #include "hv/lib/str.h"
 
 #define EXIT_TRIES          8
+#define MAP_SPARE           (8 * KIB)  /* some 160 descriptors: handlers of events allocate, too */
+#define RANGES_SPARE        64u        /* as many may come between the pre-flight and the end */
 #define MEMORY_SPECIFIC_USE 0x40000ull /* EFI_MEMORY_SP: the firmware keeps it for a device */
 
 static struct {
@@ -17,8 +19,12 @@ static struct {
 } blocks[BOOT_MAX_IMAGES + 5]; /* the files, config, microcode, and three of the hypervisor */
 static unsigned block_count;
 
-static EFI_MEMORY_DESCRIPTOR *map;
-static UINTN map_entries, map_stride, map_key;
+/* The firmware's map, in a buffer that has room for more than it had when it was taken. */
+static struct {
+    EFI_MEMORY_DESCRIPTOR *first;
+    UINTN room, size, stride; /* bytes: of the buffer, of the map, of a descriptor */
+    UINTN key;
+} map;
 
 /* All of it is loader code: the hypervisor's first steps still run on the firmware's page tables,
  * and some firmware lets nothing else be executed. */
@@ -39,7 +45,9 @@ void memory_free_all(void) {
     while (block_count-- > 0) {
         BS->FreePages(blocks[block_count].base, blocks[block_count].pages);
     }
-    FreePool(map);
+    if (map.first != NULL) {
+        BS->FreePool(map.first);
+    }
 }
 
 static enum mem_kind kind_of(const EFI_MEMORY_DESCRIPTOR *d) {
@@ -57,12 +65,40 @@ static enum mem_kind kind_of(const EFI_MEMORY_DESCRIPTOR *d) {
     }
 }
 
+static const EFI_MEMORY_DESCRIPTOR *map_at(UINTN i) {
+    return (const EFI_MEMORY_DESCRIPTOR *)((const uint8_t *)map.first + i * map.stride);
+}
+
+/* Calls nothing but GetMemoryMap: once ExitBootServices has failed, nothing else may be called. */
+static EFI_STATUS map_read(void) {
+    UINT32 version;
+    map.size = map.room;
+    return BS->GetMemoryMap(&map.size, map.first, &map.key, &map.stride, &version);
+}
+
+static EFI_STATUS map_take(void) {
+    EFI_STATUS status = map_read();
+    while (status == EFI_BUFFER_TOO_SMALL) {
+        if (map.first != NULL) {
+            BS->FreePool(map.first);
+        }
+        map.room = map.size + MAP_SPARE;
+        status = BS->AllocatePool(EfiLoaderData, map.room, (void **)&map.first);
+        if (status != EFI_SUCCESS) {
+            map.first = NULL;
+            map.room = 0;
+            return status;
+        }
+        status = map_read();
+    }
+    return status;
+}
+
 /* All descriptors of that kind. */
 static enum status add_descriptors(struct boot_info *info, enum mem_kind kind) {
     enum status status = STATUS_OK;
-    for (UINTN i = 0; i < map_entries && status == STATUS_OK; i++) {
-        const EFI_MEMORY_DESCRIPTOR *d =
-            (const EFI_MEMORY_DESCRIPTOR *)((const uint8_t *)map + i * map_stride);
+    for (UINTN i = 0; i < map.size / map.stride && status == STATUS_OK; i++) {
+        const EFI_MEMORY_DESCRIPTOR *d = map_at(i);
         if (kind_of(d) == kind && d->NumberOfPages <= UINT64_MAX / PAGE_SIZE) {
             status = ranges_set(info, d->PhysicalStart, d->NumberOfPages * PAGE_SIZE, kind);
         }
@@ -70,29 +106,61 @@ static enum status add_descriptors(struct boot_info *info, enum mem_kind kind) {
     return status;
 }
 
-EFI_STATUS memory_read_map(struct boot_info *info) {
-    UINT32 version;
-    map = LibMemoryMap(&map_entries, &map_key, &map_stride, &version);
+/*
+ * The free ranges first, so that where the firmware contradicts itself the stricter word stands.
+ * Firmware and CPUs being started have their own ideas about the first megabyte.
+ */
+static enum status map_to_ranges(struct boot_info *info) {
     info->range_count = 0;
-    /*
-     * The free ranges first, so that where the firmware contradicts itself the stricter word
-     * stands. Firmware and CPUs being started have their own ideas about the first megabyte.
-     */
-    bool good = map != NULL && add_descriptors(info, MEM_FREE) == STATUS_OK &&
+    bool good = add_descriptors(info, MEM_FREE) == STATUS_OK &&
                 ranges_set(info, 0, MIB, MEM_RESERVED) == STATUS_OK &&
                 add_descriptors(info, MEM_BULKHEAD) == STATUS_OK &&
                 add_descriptors(info, MEM_RESERVED) == STATUS_OK;
-    return good ? EFI_SUCCESS : EFI_OUT_OF_RESOURCES;
+    return good ? STATUS_OK : STATUS_FULL;
 }
 
-EFI_STATUS memory_exit_firmware(struct boot_info *info) {
-    EFI_STATUS status = EFI_INVALID_PARAMETER;
+EFI_STATUS memory_read_map(struct boot_info *info) {
+    EFI_STATUS status = map_take();
+    if (status != EFI_SUCCESS) {
+        return status;
+    }
+    bool fits = map_to_ranges(info) == STATUS_OK;
+    return fits && info->range_count <= BOOT_MAX_RANGES - RANGES_SPARE ? EFI_SUCCESS
+                                                                       : EFI_OUT_OF_RESOURCES;
+}
+
+hpa_t memory_low_page(void) {
+    hpa_t found = HPA(0);
+    for (UINTN i = 0; i < map.size / map.stride; i++) {
+        const EFI_MEMORY_DESCRIPTOR *d = map_at(i);
+        uint64_t start = d->PhysicalStart;
+        if (kind_of(d) == MEM_FREE && start < MEMORY_LOW_END && d->NumberOfPages != 0) {
+            uint64_t pages = min_u64(d->NumberOfPages, (MEMORY_LOW_END - start) / PAGE_SIZE);
+            found = HPA(max_u64(found.v, start + (pages - 1) * PAGE_SIZE));
+        }
+    }
+    return found;
+}
+
+EFI_STATUS memory_exit_firmware(void) {
+    EFI_STATUS status = map_take();
+    if (status == EFI_SUCCESS) {
+        status = BS->ExitBootServices(own_image, map.key);
+    }
     /* An event handler of the firmware may have changed the map meanwhile: ask again. */
-    for (unsigned i = 0; i < EXIT_TRIES && status == EFI_INVALID_PARAMETER; i++) {
-        status = memory_read_map(info);
+    for (unsigned i = 1; i < EXIT_TRIES && status == EFI_INVALID_PARAMETER; i++) {
+        status = map_read();
         if (status == EFI_SUCCESS) {
-            status = BS->ExitBootServices(own_image, map_key);
+            status = BS->ExitBootServices(own_image, map.key);
         }
     }
     return status;
+}
+
+/* There was room to spare in the list a moment ago. Should it not do, the hypervisor will say so.
+ */
+void memory_use_last_map(struct boot_info *info) {
+    if (map_to_ranges(info) != STATUS_OK) {
+        info->range_count = 0;
+    }
 }

@@ -35,6 +35,13 @@ void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
 bool device_path_partition(const uint8_t *path, uint8_t uuid[UUID_SIZE]);
 
 /*
+ * tables.c: makes [base, base + size) writable and executable in page tables of 4 or 5 levels, each
+ * at its own address. A large page is changed as a whole. The caller flushes the TLB.
+ * False if a page is not mapped; those below it are changed then.
+ */
+bool tables_open(hpa_t root, unsigned levels, uint64_t base, uint64_t size);
+
+/*
  * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build
  * made it and it lies in this application's own image, so what is wrong with it is a bug of ours.
  */

@@ -31,7 +31,7 @@ enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t size, enu
     if (count > BOOT_MAX_RANGES - 2) { /* a split adds one, the range another */
         return STATUS_FULL;
     }
-    memcpy(old, info->ranges, sizeof(old));
+    memcpy(old, info->ranges, count * sizeof(old[0]));
     info->range_count = 0;
     for (uint32_t i = 0; i < count; i++) { /* what lies below the range */
         append(info, old[i].base.v, min_u64(end_of(&old[i]), base), old[i].kind);

@@ -76,6 +76,8 @@ bool percpu_used_stack(uint64_t rsp, uint64_t *from, uint64_t *to);
 /* paging.c */
 hpa_t paging_build(const struct boot_info *info); /* root of the tables of the start */
 void paging_enable(void);                         /* each CPU: PAT, EFER, CR4, CR3, CR0 */
+/* It is there to be written until this is called, and to be run from then on. */
+void paging_close_trampoline(const struct boot_info *info);
 void paging_enter(void); /* each CPU, once the machine is divided: its own tables, audited */
 
 /* idt.c */
@@ -151,6 +153,7 @@ void microcode_load(struct cpu *cpu); /* each CPU but the first, before it asks 
 void microcode_report(void);          /* into the log, once all CPUs run */
 
 /* smp.c */
+/* On the tables with that root, after paging_enable(). */
 void smp_write_trampoline(const struct boot_info *info, hpa_t root);
 void smp_start_cpus(const struct boot_info *info);
 

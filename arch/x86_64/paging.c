@@ -189,6 +189,14 @@ static void paging_map_boot_device(hpa_t base) {
     }
 }
 
+static void paging_protect_trampoline(const struct boot_info *info, enum host_rights rights) {
+    uint64_t page = info->trampoline.v;
+    if (page != 0) {
+        paging_must(pagetable_protect(&boot_tables, page, PAGE_SIZE, page_of_rights[rights].access),
+                    "protect", page, PAGE_SIZE);
+    }
+}
+
 static void paging_build_boot(const struct boot_info *info) {
     for (unsigned i = 0; i < info->range_count; i++) {
         const struct mem_range *r = &info->ranges[i];
@@ -199,9 +207,7 @@ static void paging_build_boot(const struct boot_info *info) {
             paging_map_piece(&boot_tables, &left);
         }
     }
-    paging_must(pagetable_protect(&boot_tables, info->trampoline.v, PAGE_SIZE,
-                                  page_of_rights[HOST_RX].access),
-                "protect", info->trampoline.v, PAGE_SIZE);
+    paging_protect_trampoline(info, HOST_RW);
     for (const struct host_piece *p = pieces; p < pieces + piece_count; p++) {
         paging_protect_for_boot(p);
     }
@@ -275,6 +281,11 @@ void paging_enable(void) {
 /* No page is global, so this forgets all translations of this CPU. */
 static void paging_flush(void) {
     cr3_write(cr3_read());
+}
+
+void paging_close_trampoline(const struct boot_info *info) {
+    paging_protect_trampoline(info, HOST_RX);
+    paging_flush();
 }
 
 void plat_open(hpa_t base, uint64_t size) {

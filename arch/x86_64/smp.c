@@ -17,16 +17,26 @@ extern const uint8_t trampoline_start[], trampoline_end[], trampoline_gdt_base[]
     trampoline_long_jump[], trampoline_cr3[], trampoline_entry[];
 void ap_entry(void);
 
-/* While the firmware's map still lets us write there: ours maps the page to be run only. */
+/*
+ * On our own page tables, with our own descriptors and stack: boot/ may have had to take a page
+ * that was the firmware's, and nobody knows what the firmware kept there.
+ */
 void smp_write_trampoline(const struct boot_info *info, hpa_t root) {
     uint8_t *page = phys_pointer(info->trampoline);
     uint32_t base = (uint32_t)info->trampoline.v;
-    ASSERT(info->trampoline.v < MIB && base != 0 && base % PAGE_SIZE == 0 && root.v <= UINT32_MAX);
+    if (plat_cpu_count() == 1) {
+        return;
+    }
+    if (base == 0) {
+        plat_panic("the firmware kept every page below 640 KiB: no other CPU can be started");
+    }
+    ASSERT(info->trampoline.v < MIB && base % PAGE_SIZE == 0 && root.v <= UINT32_MAX);
     memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
     *(uint32_t *)(page + (trampoline_gdt_base - trampoline_start)) += base;
     *(uint32_t *)(page + (trampoline_long_jump - trampoline_start)) += base;
     *(uint32_t *)(page + (trampoline_cr3 - trampoline_start)) = (uint32_t)root.v;
     *(uint64_t *)(page + (trampoline_entry - trampoline_start)) = (uintptr_t)ap_entry;
+    paging_close_trampoline(info);
 }
 
 /* A guest that is to have it cannot run, and a partition with a piece missing is not started. */

@@ -31,8 +31,8 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     idt_load();
     usb_find(info);
     hpa_t root = paging_build(info);
-    smp_write_trampoline(info, root);
     paging_enable();
+    smp_write_trampoline(info, root);
     screen_clear();
     console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);

@@ -20,6 +20,9 @@
 #define X86_CR0_CD BIT(30)
 #define X86_CR0_PG BIT(31)
 
+/* Of CR3: where the top table is. */
+#define X86_CR3_ADDRESS 0x000ffffffffff000ull
+
 #define X86_CR4_VME        BIT(0)
 #define X86_CR4_PVI        BIT(1)
 #define X86_CR4_TSD        BIT(2)
@@ -39,6 +42,7 @@
 #define X86_CR4_SMEP       BIT(20)
 #define X86_CR4_SMAP       BIT(21)
 #define X86_CR4_PKE        BIT(22)
+#define X86_CR4_CET        BIT(23)
 
 #define X86_EFER_SCE BIT(0)
 #define X86_EFER_LME BIT(8)

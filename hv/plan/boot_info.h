@@ -8,7 +8,7 @@
 
 #include "hv/plan/config.h"
 
-#define BOOT_MAX_RANGES  512
+#define BOOT_MAX_RANGES  2048
 #define BOOT_MAX_IMAGES  (2 * CONFIG_MAX_GUESTS)
 #define BOOT_MAX_IOAPICS 8
 
@@ -111,7 +111,7 @@ struct boot_info {
     uint64_t image_size;
     hpa_t heap_base; /* zeroed memory below 4 GiB for page tables, stacks, per-CPU data */
     uint64_t heap_size;
-    hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs */
+    hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs, if there are any */
 
     hpa_t rsdp;             /* 0 = no ACPI */
     uint64_t wall_seconds;  /* Unix seconds (UTC) just before the hypervisor was entered */

@@ -4,14 +4,14 @@
 #include "tests/coverage/dump.h"
 
 /* The linker's --wrap: callers of X come to __wrap_X, and __real_X is X. */
-EFI_STATUS __real_memory_exit_firmware(struct boot_info *info);
-EFI_STATUS __wrap_memory_exit_firmware(struct boot_info *info);
+EFI_STATUS __real_memory_exit_firmware(void);
+EFI_STATUS __wrap_memory_exit_firmware(void);
 void __real_memory_free_all(void);
 void __wrap_memory_free_all(void);
 
 /* What follows, the plan of the last memory map, is not counted. */
-EFI_STATUS __wrap_memory_exit_firmware(struct boot_info *info) {
-    EFI_STATUS status = __real_memory_exit_firmware(info);
+EFI_STATUS __wrap_memory_exit_firmware(void) {
+    EFI_STATUS status = __real_memory_exit_firmware();
     coverage_dump();
     return status;
 }

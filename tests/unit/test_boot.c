@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The parts of boot/ that need no firmware: the list of memory ranges, the ELF loader, the ACPI
- * tables, the device path. What comes from outside is fed broken in most tests.
+ * tables, the page tables, the device path. What comes from outside is fed
+ * broken in most tests.
  */
 #include <signal.h>
 #include <sys/mman.h>
@@ -336,6 +337,98 @@ TEST(acpi_pm_timer) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
+/* The firmware's page tables. */
+
+#define PTE_PRESENT BIT(0)
+#define PTE_WRITE   BIT(1)
+#define PTE_LARGE   BIT(7)
+#define PTE_NX      BIT(63)
+
+typedef uint64_t page_table[512];
+
+/* Five levels; what is mapped is at WHERE, by an index of its own at each level. */
+static struct { page_table pml5, pml4, pdpt, pd, pt[2]; } * tables;
+#define WHERE (1ull << 48 | 2ull << 39 | 3ull << 30 | 4ull << 21 | 510ull << 12)
+
+static uint64_t table_entry(const page_table table) {
+    return (uintptr_t)table | PTE_PRESENT;
+}
+
+/* Four pages, across the border of two tables: nothing may be executed, nor written. */
+static void make_tables(void) {
+    if (tables == NULL) {
+        tables = mmap(NULL, sizeof(*tables), PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+        if (tables == MAP_FAILED) {
+            abort();
+        }
+    }
+    memset(tables, 0, sizeof(*tables));
+    tables->pml5[1] = table_entry(tables->pml4);
+    tables->pml4[2] = table_entry(tables->pdpt) | PTE_NX;
+    tables->pdpt[3] = table_entry(tables->pd);
+    tables->pd[4] = table_entry(tables->pt[0]);
+    tables->pd[5] = table_entry(tables->pt[1]) | PTE_NX;
+    for (unsigned i = 0; i < 4; i++) {
+        tables->pt[i / 2][i < 2 ? 510 + i : i - 2] = (WHERE + i * PAGE_SIZE) | PTE_PRESENT | PTE_NX;
+    }
+}
+
+static bool open_tables(uint64_t base, uint64_t size) {
+    return tables_open(phys_address(tables->pml5), 5, base, size);
+}
+
+static bool is_open(uint64_t entry) {
+    return (entry & (PTE_PRESENT | PTE_WRITE | PTE_NX)) == (PTE_PRESENT | PTE_WRITE);
+}
+
+TEST(tables_small_pages) {
+    make_tables();
+    CHECK(open_tables(WHERE + PAGE_SIZE, 2 * PAGE_SIZE));
+    CHECK(is_open(tables->pml5[1]) && is_open(tables->pml4[2]) && is_open(tables->pdpt[3]));
+    CHECK(is_open(tables->pd[4]) && is_open(tables->pd[5]));
+    CHECK_U64(tables->pt[0][511], (WHERE + PAGE_SIZE) | PTE_PRESENT | PTE_WRITE);
+    CHECK(is_open(tables->pt[1][0]));
+    CHECK(!is_open(tables->pt[0][510]) && !is_open(tables->pt[1][1])); /* its neighbours */
+}
+
+TEST(tables_four_levels) {
+    make_tables();
+    CHECK(tables_open(phys_address(tables->pml4), 4, WHERE, PAGE_SIZE));
+    CHECK(is_open(tables->pml4[2]) && is_open(tables->pt[0][510]));
+    CHECK_U64(tables->pml5[1], table_entry(tables->pml4));
+}
+
+/* The bit of a large page in an entry for a small one is its memory type. */
+TEST(tables_large_pages) {
+    make_tables();
+    tables->pd[4] = ALIGN_DOWN(WHERE, 2 * MIB) | PTE_PRESENT | PTE_LARGE | PTE_NX;
+    tables->pt[1][0] |= PTE_LARGE;
+    CHECK(open_tables(WHERE, 4 * PAGE_SIZE));
+    CHECK(is_open(tables->pd[4]) && is_open(tables->pt[1][0]) && is_open(tables->pt[1][1]));
+
+    make_tables();
+    tables->pdpt[3] = ALIGN_DOWN(WHERE, GIB) | PTE_PRESENT | PTE_LARGE | PTE_NX;
+    CHECK(open_tables(WHERE, 4 * PAGE_SIZE));
+    CHECK(is_open(tables->pdpt[3]));
+    CHECK_U64(tables->pd[4], table_entry(tables->pt[0]));
+}
+
+TEST(tables_holes) {
+    make_tables();
+    uint64_t *levels[] = {&tables->pml5[1], &tables->pml4[2], &tables->pdpt[3], &tables->pd[5],
+                          &tables->pt[1][1]};
+    for (unsigned i = 0; i < ARRAY_SIZE(levels); i++) {
+        make_tables();
+        *levels[i] &= ~PTE_PRESENT;
+        CHECK(!open_tables(WHERE, 4 * PAGE_SIZE));
+        CHECK((*levels[i] & PTE_WRITE) == 0);
+    }
+    make_tables();
+    CHECK(open_tables(WHERE, 0));
+    CHECK(!is_open(tables->pt[0][510]));
+}
+
 /* Device paths. UEFI Specification "Generic Device Path Structures", "Hard Drive". */
 
 enum { ACPI_NODE = 2, MEDIA_NODE = 4, END_NODE = 0x7f, HARD_DRIVE = 1, CD_ROM = 2 };
@@ -452,5 +545,6 @@ TEST(device_path_without_end) {
 
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer),
+          T(tables_small_pages), T(tables_four_levels), T(tables_large_pages), T(tables_holes),
           T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
           T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))
