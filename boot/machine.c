@@ -39,13 +39,7 @@ static uint64_t rdmsr(uint32_t msr) {
     return low | (uint64_t)high << 32;
 }
 
-static uint64_t cr4(void) {
-    uint64_t value;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
-    return value;
-}
-
-const struct preflight_cpu machine_cpu = {.cpuid = cpuid, .rdmsr = rdmsr, .cr4 = cr4};
+const struct preflight_cpu machine_cpu = {.cpuid = cpuid, .rdmsr = rdmsr};
 
 void machine_wrmsr(uint32_t msr, uint64_t value) {
     uint32_t low = (uint32_t)value, high = (uint32_t)(value >> 32);

@@ -185,16 +185,6 @@ static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *neste
     add_line(report, "ASIDs", enough, nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
 }
 
-/* Said only where it is on: most CPUs do not have it. */
-static void add_paging(const struct preflight_cpu *cpu, struct preflight_report *report) {
-    if ((cpu->cr4() & X86_CR4_LA57) != 0) {
-        add_line(report, "5-level paging", PREFLIGHT_LACK,
-                 "Bulkhead starts from 4 levels: switch 5-Level Paging (LA57) off in the firmware "
-                 "setup, usually under CPU, Memory or Advanced.",
-                 "switched on by the firmware");
-    }
-}
-
 /* What can be typed on after the start, in out. */
 static void input_text(uint32_t inputs, char *out, size_t size) {
     static const struct {
@@ -363,7 +353,6 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
         add_vmx(cpu, vmx, nested, words, report);
     }
     add_features(words, vmx, svm, nested, report);
-    add_paging(cpu, report);
     info->microcode.signature = leaf1[0];
     bool safe = flaws_decide(info, cpu, amd);
     add_microcode(info, report);

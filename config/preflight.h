@@ -13,7 +13,6 @@
 struct preflight_cpu {
     void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t r[4]); /* EAX, EBX, ECX, EDX */
     uint64_t (*rdmsr)(uint32_t msr); /* called only for one that this CPU has */
-    uint64_t (*cr4)(void);
 };
 
 enum preflight_state { PREFLIGHT_OK, PREFLIGHT_WARN, PREFLIGHT_LACK };

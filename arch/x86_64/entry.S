@@ -11,5 +11,10 @@ arch_entry: /* RDI = struct boot_info, interrupts off, the firmware's identity m
     shlq $32, %rdx
     leaq (%rdx, %rax), %rsi
     leaq boot_stack_top(%rip), %rsp
+    movq %cr4, %rax
+    btl $12, %eax /* LA57 */
+    jnc 1f
+    call la57_leave
+1:
     call arch_start
     ud2

@@ -219,11 +219,6 @@ static void paging_build_boot(const struct boot_info *info) {
 
 hpa_t paging_build(const struct boot_info *info) {
     unsigned largest = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
-    if ((cr4_read() & X86_CR4_LA57) != 0) {
-        plat_panic(
-            "the firmware runs with 5-level paging; switch off \"5-Level Paging\" or \"LA57\" "
-            "in its setup");
-    }
     if (pagetable_init(&boot_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK ||
         pagetable_init(&core_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK) {
         plat_panic("no memory for page tables");

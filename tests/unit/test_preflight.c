@@ -14,7 +14,7 @@
 #define GOOD_PROCESSOR_2 (BIT(33) | BIT(37) | BIT(39) | BIT(62))
 #define GOOD_EPT_VPID    (BIT(6) | BIT(14) | BIT(16) | BIT(17) | BIT(20) | BIT(26) | BIT(32))
 
-static uint64_t cr4, msr_misc_enable;
+static uint64_t msr_misc_enable;
 static uint64_t msr_feature_control, msr_processor, msr_processor_2, msr_ept_vpid, msr_vm_cr;
 static uint32_t cpuid_1_eax, cpuid_1_ecx, cpuid_ext1_ecx, cpuid_ext1_edx, cpuid_ext7_edx, svm_asids,
     svm_edx;
@@ -93,10 +93,6 @@ static uint64_t fake_rdmsr(uint32_t msr) {
     }
 }
 
-static uint64_t fake_cr4(void) {
-    return cr4;
-}
-
 static bool was_read(uint32_t msr) {
     for (uint32_t i = 0; i < read_count; i++) {
         if (reads[i] == msr) {
@@ -121,7 +117,6 @@ static void good_machine(void) {
     msr_ept_vpid = GOOD_EPT_VPID;
     msr_vm_cr = 0;
     msr_misc_enable = 0;
-    cr4 = BIT(5);
     read_count = 0;
     cpuid_7_edx = 0;
     info.config.mitigate = false;
@@ -146,7 +141,7 @@ static void good_amd_machine(void) {
 }
 
 static struct preflight_report judge(void) {
-    static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr, fake_cr4};
+    static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr};
     struct preflight_report report;
     preflight_run(&info, &cpu, &report);
     return report;
@@ -412,13 +407,6 @@ TEST(common) {
     info.inputs = BOOT_INPUT_USABLE;
     report = judge();
     CHECK_STR(find(&report, "Input")->found, "serial port, PS/2 keyboard, USB keyboard");
-
-    good_machine();
-    report = judge();
-    CHECK_STR(find(&report, "5-level paging")->what, "(no such line)");
-    cr4 |= BIT(12);
-    report = judge();
-    check_only_lack(&report, "5-level paging", "LA57");
 
     good_machine();
     cpuid_ext7_edx = 0;
