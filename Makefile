@@ -142,8 +142,9 @@ EFI_CONVERT = SOURCE_DATE_EPOCH=0 $(OBJCOPY) --strip-all -j .text -j .reloc -j .
 $(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
 	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BOOT_OBJ) $(EFI_LIBS) $(EFI_COVERAGE)
 
-$(EFI): $(BUILD)/boot.so
+$(EFI): $(BUILD)/boot.so scripts/nx_compat.py
 	$(EFI_CONVERT) $< $@
+	$(PYTHON) scripts/nx_compat.py $@
 
 # What the demo stick carries, as PATH-ON-THE-STICK=FILE.
 USB_FILES := EFI/BOOT/BOOTX64.EFI=$(EFI) bulkhead/bulkhead.toml=config/bulkhead.toml \
@@ -180,6 +181,7 @@ $(BACKDOOR)/boot.so: $(BACKDOOR)/boot_blob.o $(filter-out %/boot/blob.o,$(BOOT_O
 	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIBS)
 $(BACKDOOR)/BOOTX64.EFI: $(BACKDOOR)/boot.so
 	$(EFI_CONVERT) $< $@
+	$(PYTHON) scripts/nx_compat.py $@
 
 # A firmware with bad habits, for make hardware-test.
 
@@ -190,6 +192,7 @@ $(BUILD)/habits.so: $(HABITS_OBJ) boot/efi.lds
 	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIBS)
 $(HABITS): $(BUILD)/habits.so
 	$(EFI_CONVERT) $< $@
+	$(PYTHON) scripts/nx_compat.py $@
 
 # The demo guest's initramfs: a static busybox, one script and two modules of its kernel.
 

@@ -11,6 +11,7 @@ import tempfile
 from frame import ROOT, Boot, check, expect_that
 
 PT_LOAD, PF_X, PF_W = 1, 1, 2
+SCN_EXECUTE, SCN_WRITE, DLL_NX_COMPAT = 1 << 29, 1 << 31, 0x100
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 
 
@@ -70,6 +71,32 @@ class Image(Boot):
         pages = sorted((a >> 12, (a + n - 1) >> 12) for a, n, _ in loads if n)
         expect_that(all(first[1] < second[0] for first, second in zip(pages, pages[1:])),
                     "no page shared by two segments", shown)
+
+    @check("the EFI application keeps the rules of new firmware")
+    def efi_rules(self):
+        """Pages of 4 KiB, sections in order without a hole, none written and executed, and the mark NX_COMPAT."""
+        efi = self.efi()
+        pe, = struct.unpack_from("<I", efi, 0x3c)
+        count, = struct.unpack_from("<H", efi, pe + 6)
+        optional_size, = struct.unpack_from("<H", efi, pe + 20)
+        optional = pe + 24
+        entry, = struct.unpack_from("<I", efi, optional + 16)
+        alignment, = struct.unpack_from("<I", efi, optional + 32)
+        whole, headers = struct.unpack_from("<II", efi, optional + 56)
+        dll, = struct.unpack_from("<H", efi, optional + 70)
+        table = [struct.unpack_from("<8sIIIIIIHHI", efi, optional + optional_size + 40 * i) for i in range(count)]
+        sections = [(s[0].rstrip(b"\0").decode(), s[2], s[1], s[9]) for s in table]
+        shown = "\n".join(f"{n} {a:#x}+{size:#x} {flags:#x}" for n, a, size, flags in sections)
+        expect_that(dll & DLL_NX_COMPAT, "the mark NX_COMPAT", hex(dll))
+        expect_that(alignment == 0x1000, "sections in pages of 4 KiB", hex(alignment))
+        expect_that(not any(f & SCN_EXECUTE and f & SCN_WRITE for *_, f in sections), "none of both kinds", shown)
+        expect_that([n for n, a, size, f in sections if f & SCN_EXECUTE and a <= entry < a + size] == [".text"],
+                    "the entry in .text", f"{entry:#x} in\n{shown}")
+        end = headers
+        for name, address, size, _ in sections:
+            expect_that(address == -(-end // 0x1000) * 0x1000, f"{name} right after what is before it", shown)
+            end = address + size
+        expect_that(whole == -(-end // 0x1000) * 0x1000, "an image up to the last of them", f"{whole:#x}\n{shown}")
 
     @check("no section is writable and executable")
     def sections(self):
