@@ -59,8 +59,10 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size);
 void files_each(const char *folder, uint64_t limit,
                 void (*take)(const char *name, const uint8_t *bytes, uint64_t size));
 
-/* machine.c: CPUs, ACPI, framebuffer into *info; and the running CPU, for the pre-flight. */
+/* machine.c: CPUs, ACPI, screens into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);
+/* graphics.c: the screens to be drawn on, into *info. */
+void graphics_find(struct boot_info *info);
 /* input.c: enum boot_input, with the serial port of the config or 0. */
 uint32_t input_find(uint16_t port);
 /* Unix seconds by the firmware's clock, taken to be in UTC. */

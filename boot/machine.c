@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asks the firmware and the CPU what this machine is: CPUs, ACPI, interrupt controllers,
- * framebuffer, and the facts for the pre-flight. Reads only; changes no setting. Called by main.c.
+ * Asks the firmware and the CPU what this machine is: CPUs, ACPI, interrupt controllers, and the
+ * facts for the pre-flight. Reads only; changes no setting. Called by main.c.
  */
 #include <cpuid.h>
 
@@ -69,28 +69,6 @@ static void find_cpus_by_firmware(struct boot_info *info) {
     }
 }
 
-static void find_framebuffer(struct boot_framebuffer *fb) {
-    EFI_GRAPHICS_OUTPUT_PROTOCOL *gop;
-    if (LibLocateProtocol(&GraphicsOutputProtocol, (void **)&gop) != EFI_SUCCESS) {
-        return;
-    }
-    const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = gop->Mode->Info;
-    const EFI_PIXEL_BITMASK *mask = &mode->PixelInformation;
-    if (mode->PixelFormat == PixelBlueGreenRedReserved8BitPerColor ||
-        mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor ||
-        (mode->PixelFormat == PixelBitMask &&
-         (mask->RedMask | mask->GreenMask | mask->BlueMask) == 0xffffff)) {
-        *fb = (struct boot_framebuffer){
-            HPA(gop->Mode->FrameBufferBase),
-            gop->Mode->FrameBufferSize,
-            mode->HorizontalResolution,
-            mode->VerticalResolution,
-            mode->PixelsPerScanLine,
-            mode->PixelFormat == PixelRedGreenBlueReserved8BitPerColor ||
-                (mode->PixelFormat == PixelBitMask && mask->RedMask == 0xff)};
-    }
-}
-
 /* Stays zero where we were not started from a partition. */
 static void find_stick(struct boot_info *info) {
     EFI_LOADED_IMAGE *loaded = NULL;
@@ -120,7 +98,7 @@ void machine_find(struct boot_info *info) {
     if (info->cpu_count == 1) { /* our own, so far */
         find_cpus_by_firmware(info);
     }
-    find_framebuffer(&info->framebuffer);
+    graphics_find(info);
     find_stick(info);
 }
 

@@ -224,6 +224,28 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
              "%s", text);
 }
 
+/* Where the log and the guests can be read after the start. */
+static void add_screen(const struct boot_info *info, struct preflight_report *report) {
+    const struct boot_framebuffer *first = &info->screens[0];
+
+    if (info->screen_count > 1) {
+        add_line(report, "Screen", PREFLIGHT_OK, NULL, "%ux%u and %u more", first->width,
+                 first->height, info->screen_count - 1);
+    } else if (info->screen_count == 1) {
+        add_line(report, "Screen", PREFLIGHT_OK, NULL, "%ux%u", first->width, first->height);
+    } else if ((info->inputs & BOOT_INPUT_SERIAL) != 0) {
+        add_line(report, "Screen", PREFLIGHT_OK, NULL,
+                 "none after the start, the serial port only");
+    } else {
+        add_line(
+            report, "Screen", PREFLIGHT_WARN,
+            "After the start nobody can see anything: let the firmware start the graphics card "
+            "by UEFI (in its setup switch CSM off, choose the card with the screen), or "
+            "connect a serial line and name its port (console = ...).",
+            "none after the start");
+    }
+}
+
 /* Intel: the firmware's switch hides NX from CPUID, and Bulkhead takes that back. */
 static bool nx_is_hidden(const struct preflight_cpu *cpu, bool amd, uint32_t ext1_edx) {
     return !amd && (ext1_edx & CPUID_EXT1_EDX_NX) == 0 &&
@@ -358,6 +380,7 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     add_microcode(info, report);
     add_flaws(info, safe, report);
     add_machine(info, report);
+    add_screen(info, report);
     add_input(info, report);
     if (id[0] >= 0xb) {
         add_threads(info, cpu, report);

@@ -180,7 +180,7 @@ void serial_write_polled(const char *text); /* waits, takes no lock; lines end "
 void serial_drain_console(void);
 void keyboard_init(void);
 void keyboard_interrupt(void);
-void screen_init(const struct boot_framebuffer *fb);
+void screen_init(const struct boot_framebuffer *fbs, unsigned count);
 /* Once it is mapped write-combining: the console layer takes an empty screen for granted. */
 void screen_clear(void);
 

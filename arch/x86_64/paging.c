@@ -139,7 +139,9 @@ static void paging_list_core(const struct boot_info *info) {
     paging_add_data((uintptr_t)image_data, (uintptr_t)image_end);
     paging_add_data(info->heap_base.v, info->heap_base.v + info->heap_size);
     paging_add_device(apic_page, 1, HOST_RW_UC);
-    paging_add_device(info->framebuffer.base, info->framebuffer.size, HOST_RW_WC);
+    for (unsigned i = 0; i < info->screen_count; i++) {
+        paging_add_device(info->screens[i].base, info->screens[i].size, HOST_RW_WC);
+    }
     hpa_t base;
     uint64_t size;
     for (unsigned i = 0; usb_registers(i, &base, &size); i++) {

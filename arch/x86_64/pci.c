@@ -154,8 +154,13 @@ static bool pci_may_map(uint64_t base, uint64_t size) {
             return false;
         }
     }
-    return !range_overlaps(info->framebuffer.base.v, info->framebuffer.size, base, size) &&
-           !range_overlaps(apic_page.v, PAGE_SIZE, base, size);
+    for (uint32_t i = 0; i < info->screen_count; i++) {
+        const struct boot_framebuffer *fb = &info->screens[i];
+        if (range_overlaps(fb->base.v, fb->size, base, size)) {
+            return false;
+        }
+    }
+    return !range_overlaps(apic_page.v, PAGE_SIZE, base, size);
 }
 
 static void pci_take_usb(uint32_t function) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Text cells on the firmware's framebuffer, in a font that was built in. Writes only (reading a
+ * Text cells on the firmware's framebuffers, in a font that was built in. Writes only (reading a
  * framebuffer is very slow) and keeps no state after screen_init(), so that panic may draw at any
- * moment. The framebuffer is mapped write-combining: a row of pixels leaves in a few bursts. Called
+ * moment. They are mapped write-combining: a row of pixels leaves in a few bursts. Called
  * by the console layer and by panic.c. Source: the PSF 1 format of Linux's console fonts.
  */
 #include "arch/x86_64/arch.h"
@@ -11,8 +11,6 @@
 #define GLYPH_WIDTH  8u
 #define GLYPH_HEIGHT 16u
 #define DOUBLE_FROM  1440u /* lines from which a cell is drawn twice as large */
-#define MIN_WIDTH    640u
-#define MIN_HEIGHT   480u
 
 #define UNDERLINE_ROW 14u /* of a glyph's rows */
 
@@ -24,8 +22,12 @@ extern const uint16_t font_codes[], font_codes_end[];
 #define CODES_END  0xffffu
 #define CODES_MOST 1024u
 
-static SEALED volatile uint32_t *pixels;
-static SEALED uint32_t stride, height, scale, red_shift;
+/* All of them show the same cells, as many as the smallest has room for. */
+static SEALED struct screen {
+    volatile uint32_t *pixels;
+    uint32_t stride, height, scale, red_shift;
+} screens[BOOT_MAX_SCREENS];
+static SEALED unsigned screen_count;
 unsigned plat_screen_columns, plat_screen_rows;
 
 /* Sorted by code. */
@@ -97,25 +99,44 @@ static uint8_t screen_glyph(uint16_t code) {
     return glyph;
 }
 
-void screen_init(const struct boot_framebuffer *fb) {
-    if (fb->base.v == 0 || fb->width < MIN_WIDTH || fb->height < MIN_HEIGHT ||
-        fb->stride < fb->width || fb->base.v % sizeof(uint32_t) != 0 ||
-        fb->height > fb->size / sizeof(uint32_t) / fb->stride) {
-        return;
+static bool screen_is_usable(const struct boot_framebuffer *fb) {
+    return fb->base.v != 0 && fb->base.v % sizeof(uint32_t) == 0 &&
+           fb->width >= BOOT_SCREEN_MIN_WIDTH && fb->height >= BOOT_SCREEN_MIN_HEIGHT &&
+           fb->stride >= fb->width && fb->height <= fb->size / sizeof(uint32_t) / fb->stride;
+}
+
+static void screen_add(const struct boot_framebuffer *fb) {
+    struct screen *s = &screens[screen_count];
+    s->pixels = phys_pointer(fb->base);
+    s->stride = fb->stride;
+    s->height = fb->height;
+    s->red_shift = fb->red_first ? 0 : 16;
+    s->scale = fb->height >= DOUBLE_FROM ? 2 : 1;
+
+    unsigned columns = fb->width / (GLYPH_WIDTH * s->scale);
+    unsigned rows = fb->height / (GLYPH_HEIGHT * s->scale);
+    bool first = screen_count == 0;
+    plat_screen_columns = first ? columns : (unsigned)min_u64(plat_screen_columns, columns);
+    plat_screen_rows = first ? rows : (unsigned)min_u64(plat_screen_rows, rows);
+    screen_count++;
+}
+
+void screen_init(const struct boot_framebuffer *fbs, unsigned count) {
+    for (unsigned i = 0; i < count && screen_count < BOOT_MAX_SCREENS; i++) {
+        if (screen_is_usable(&fbs[i])) {
+            screen_add(&fbs[i]);
+        }
     }
-    pixels = phys_pointer(fb->base);
-    stride = fb->stride;
-    height = fb->height;
-    red_shift = fb->red_first ? 0 : 16;
-    screen_read_codes();
-    scale = fb->height >= DOUBLE_FROM ? 2 : 1;
-    plat_screen_columns = fb->width / (GLYPH_WIDTH * scale);
-    plat_screen_rows = fb->height / (GLYPH_HEIGHT * scale);
+    if (screen_count != 0) {
+        screen_read_codes();
+    }
 }
 
 void screen_clear(void) {
-    for (uint64_t i = 0; i < (uint64_t)height * stride; i++) {
-        pixels[i] = 0; /* black */
+    for (const struct screen *s = screens; s < screens + screen_count; s++) {
+        for (uint64_t i = 0; i < (uint64_t)s->height * s->stride; i++) {
+            s->pixels[i] = 0; /* black */
+        }
     }
 }
 
@@ -127,26 +148,34 @@ static const uint8_t palette[SCREEN_COLOURS][3] = {
     {0x68, 0x88, 0xff}, {0xff, 0x60, 0xff}, {0x58, 0xff, 0xff}, {0xff, 0xff, 0xff},
 };
 
-static uint32_t screen_pixel(unsigned colour) {
+static uint32_t screen_pixel(const struct screen *s, unsigned colour) {
     const uint8_t *c = palette[colour % SCREEN_COLOURS];
-    return (uint32_t)c[0] << red_shift | (uint32_t)c[1] << 8 | (uint32_t)c[2] << (16 - red_shift);
+    return (uint32_t)c[0] << s->red_shift | (uint32_t)c[1] << 8 |
+           (uint32_t)c[2] << (16 - s->red_shift);
+}
+
+static void screen_draw_on(const struct screen *s, unsigned column, unsigned row,
+                           struct screen_cell cell) {
+    const uint8_t *glyph = font_glyphs[screen_glyph(cell.character)];
+    uint32_t ink = screen_pixel(s, SCREEN_INK(cell.pair));
+    uint32_t paper = screen_pixel(s, SCREEN_PAPER(cell.pair));
+    volatile uint32_t *line = s->pixels + (uint64_t)row * GLYPH_HEIGHT * s->scale * s->stride +
+                              (uint64_t)column * GLYPH_WIDTH * s->scale;
+    for (unsigned y = 0; y < GLYPH_HEIGHT * s->scale; y++) {
+        bool underlined = cell.underline && y / s->scale == UNDERLINE_ROW;
+        unsigned bits = underlined ? UINT32_MAX : glyph[y / s->scale];
+        for (unsigned x = 0; x < GLYPH_WIDTH * s->scale; x++) {
+            line[x] = (bits >> (GLYPH_WIDTH - 1 - x / s->scale) & 1) != 0 ? ink : paper;
+        }
+        line += s->stride;
+    }
 }
 
 void plat_screen_draw(unsigned column, unsigned row, struct screen_cell cell) {
     if (column >= plat_screen_columns || row >= plat_screen_rows) {
         return;
     }
-    const uint8_t *glyph = font_glyphs[screen_glyph(cell.character)];
-    uint32_t ink = screen_pixel(SCREEN_INK(cell.pair));
-    uint32_t paper = screen_pixel(SCREEN_PAPER(cell.pair));
-    volatile uint32_t *line = pixels + (uint64_t)row * GLYPH_HEIGHT * scale * stride +
-                              (uint64_t)column * GLYPH_WIDTH * scale;
-    for (unsigned y = 0; y < GLYPH_HEIGHT * scale; y++) {
-        bool underlined = cell.underline && y / scale == UNDERLINE_ROW;
-        unsigned bits = underlined ? UINT32_MAX : glyph[y / scale];
-        for (unsigned x = 0; x < GLYPH_WIDTH * scale; x++) {
-            line[x] = (bits >> (GLYPH_WIDTH - 1 - x / scale) & 1) != 0 ? ink : paper;
-        }
-        line += stride;
+    for (const struct screen *s = screens; s < screens + screen_count; s++) {
+        screen_draw_on(s, column, row, cell);
     }
 }

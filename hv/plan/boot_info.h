@@ -11,6 +11,10 @@
 #define BOOT_MAX_RANGES  2048
 #define BOOT_MAX_IMAGES  (2 * CONFIG_MAX_GUESTS)
 #define BOOT_MAX_IOAPICS 8
+#define BOOT_MAX_SCREENS 4
+
+#define BOOT_SCREEN_MIN_WIDTH  640u /* pixels: less is no place for a log */
+#define BOOT_SCREEN_MIN_HEIGHT 480u
 
 enum mem_kind {
     MEM_FREE,     /* RAM that nobody needs: the plan may give it away */
@@ -34,9 +38,9 @@ struct boot_image {
 
 /* Pixels of 32 bits with a byte for each colour, in whatever order: we draw in grey. */
 struct boot_framebuffer {
-    hpa_t base; /* 0 = none */
+    hpa_t base; /* of uint32_t */
     uint64_t size;
-    uint32_t width, height, stride; /* in pixels */
+    uint32_t width, height, stride; /* in pixels; a line may be longer than it is wide */
     bool red_first;                 /* the lowest byte of a pixel is red, else blue */
 };
 
@@ -120,7 +124,8 @@ struct boot_info {
     uint32_t ioapic_count;  /* 0 = none known */
     struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
     struct boot_isa_irq isa_irqs[16];
-    struct boot_framebuffer framebuffer;
+    uint32_t screen_count; /* 0 = none; all of them show the same */
+    struct boot_framebuffer screens[BOOT_MAX_SCREENS];
     uint32_t inputs; /* enum boot_input */
 
     struct boot_microcode microcode;

@@ -53,7 +53,6 @@ static void check_place(struct checker *c, const struct piece *p) {
         {0, 0x100000, "the first MiB", ""},
         {info->image_base.v, info->image_size, "the hypervisor", ""},
         {info->heap_base.v, info->heap_size, "the hypervisor's heap", ""},
-        {info->framebuffer.base.v, info->framebuffer.size, "the framebuffer", ""},
     };
     bool inside = false;
     for (uint32_t i = 0; i < info->range_count; i++) {
@@ -70,6 +69,10 @@ static void check_place(struct checker *c, const struct piece *p) {
     }
     for (size_t i = 0; i < ARRAY_SIZE(others); i++) {
         check_apart(c, p, &others[i]);
+    }
+    for (uint32_t i = 0; i < info->screen_count; i++) {
+        const struct boot_framebuffer *fb = &info->screens[i];
+        check_apart(c, p, &(struct piece){fb->base.v, fb->size, "a framebuffer", ""});
     }
     for (uint32_t i = 0; i < info->image_count; i++) {
         const struct boot_image *image = &info->images[i];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The parts of boot/ that need no firmware: the list of memory ranges, the ELF loader, the ACPI
- * tables, the page tables, the device path. What comes from outside is fed
+ * tables, the choice of screens, page tables, the device path. What comes from outside is fed
  * broken in most tests.
  */
 #include <signal.h>
@@ -337,6 +337,102 @@ TEST(acpi_pm_timer) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
+/* Screens. */
+
+#define FB_BASE 0xc0000000
+
+/* The console's screen, at a place of its own. */
+static struct screen_found good_screen(unsigned number) {
+    uint64_t base = FB_BASE + number * 16 * MIB;
+    struct boot_framebuffer fb = {HPA(base), 1024 * 768 * 4, 1024, 768, 1024, false};
+    return (struct screen_found){fb, true};
+}
+
+static void check_screens(const struct screen_found *found, unsigned count, const char *chosen) {
+    memset(&info, 0, sizeof(info));
+    screens_choose(found, count, &info);
+    CHECK_U64(info.screen_count, strlen(chosen));
+    for (unsigned i = 0; i < info.screen_count; i++) {
+        CHECK_U64(info.screens[i].base.v, found[chosen[i] - '0'].fb.base.v);
+    }
+}
+
+TEST(screens_of_the_console) {
+    struct screen_found found[6];
+    for (unsigned i = 0; i < ARRAY_SIZE(found); i++) {
+        found[i] = good_screen(i);
+    }
+    check_screens(found, 0, "");
+    check_screens(found, 1, "0");
+    check_screens(found, 3, "012");
+    check_screens(found, 6, "0123"); /* no room for more */
+    found[0].console = false;
+    check_screens(found, 3, "12");
+    found[1].console = found[2].console = false;
+    check_screens(found, 3, "0"); /* nobody knows which */
+    found[0].fb.base = HPA(0);
+    check_screens(found, 3, "1");
+    found[2].console = true;
+    check_screens(found, 3, "2");
+    found[2].fb.base = HPA(0); /* the firmware's own can only be drawn on by itself */
+    check_screens(found, 3, "1");
+}
+
+TEST(screens_left_out) {
+    static const struct {
+        struct boot_framebuffer fb;
+        bool good;
+    } cases[] = {
+        {{HPA(FB_BASE), 16 * MIB, 640, 480, 640, false}, true},
+        {{HPA(FB_BASE), 16 * MIB, 639, 480, 640, false}, false},
+        {{HPA(FB_BASE), 16 * MIB, 640, 479, 640, false}, false},
+        {{HPA(FB_BASE), 16 * MIB, 640, 480, 639, false}, false},
+        {{HPA(FB_BASE + 2), 16 * MIB, 640, 480, 640, false}, false},
+        {{HPA(BIT(47) - 16 * MIB), 16 * MIB, 640, 480, 640, false}, true},
+        {{HPA(BIT(47) - 16 * MIB), 16 * MIB + 1, 640, 480, 640, false}, false},
+        {{HPA(BIT(47)), 16 * MIB, 640, 480, 640, false}, false},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct screen_found found = {cases[i].fb, true};
+        memset(&info, 0, sizeof(info));
+        screens_choose(&found, 1, &info);
+        CHECK_U64(info.screen_count, cases[i].good ? 1 : 0);
+    }
+}
+
+/* The firmware's sum of its screens has the place of one of them. */
+TEST(screens_overlap) {
+    struct screen_found found[3] = {good_screen(0), good_screen(0), good_screen(1)};
+    check_screens(found, 3, "02");
+    found[1].fb.base.v += found[0].fb.size - 4;
+    check_screens(found, 3, "02");
+    found[1].fb.base.v += 4;
+    check_screens(found, 3, "012");
+    found[1].fb.base.v = FB_BASE - found[1].fb.size + 4;
+    check_screens(found, 3, "02");
+}
+
+/* Its lines are what the firmware draws by. */
+TEST(screens_size) {
+    struct screen_found found = good_screen(0);
+    found.fb.size = 4096;
+    found.fb.stride = 1056;
+    screens_choose(&found, 1, &info);
+    CHECK_U64(info.screen_count, 1);
+    CHECK_U64(info.screens[0].size, 1056 * 768 * 4);
+    found.fb.size = 16 * MIB;
+    screens_choose(&found, 1, &info);
+    CHECK_U64(info.screens[0].size, 16 * MIB);
+}
+
+TEST(screens_pixels) {
+    uint32_t pixels[64] = {[3] = 0x5aa55a, [10] = 0xff5aa55a, [20] = 0x5aa55a};
+    CHECK_U64(screens_search(pixels, 4, 64, 0x5aa55a), 10);
+    CHECK_U64(screens_search(pixels, 11, 20, 0x5aa55a), 20);
+    CHECK_U64(screens_search(pixels, 11, 21, 0x5aa55a), 20);
+    CHECK_U64(screens_search(pixels, 21, 64, 0x5aa55a), 64);
+}
+
 /* The firmware's page tables. */
 
 #define PTE_PRESENT BIT(0)
@@ -546,5 +642,7 @@ TEST(device_path_without_end) {
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer),
           T(tables_small_pages), T(tables_four_levels), T(tables_large_pages), T(tables_holes),
-          T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
-          T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))
+          T(screens_of_the_console), T(screens_left_out), T(screens_overlap), T(screens_size),
+          T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
+          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
+          T(device_path_without_end))

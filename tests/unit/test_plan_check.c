@@ -6,7 +6,9 @@ static struct plan_vm *const a = &plan.vms[0], *const b = &plan.vms[1];
 
 static void make_good(void) {
     make_machine();
-    machine.framebuffer = (struct boot_framebuffer){.base = HPA(0xd0000000), .size = 8 * MIB};
+    machine.screen_count = 2;
+    machine.screens[0] = (struct boot_framebuffer){.base = HPA(0xc0000000), .size = 8 * MIB};
+    machine.screens[1] = (struct boot_framebuffer){.base = HPA(0xd0000000), .size = 8 * MIB};
     configure(GUEST("alpha", "1", "1G") GUEST("beta", "3", "256M"));
     CHECK(build() == STATUS_OK);
 }
@@ -162,7 +164,9 @@ TEST(places) {
     b->budget_base.v = 3 * MIB;
     check_seen("overlaps the hypervisor's heap");
     b->budget_base.v = 0xd0000000;
-    check_seen("overlaps the framebuffer");
+    check_seen("overlaps a framebuffer");
+    b->budget_base.v = 0xc0000000;
+    check_seen("overlaps a framebuffer");
     a->regions[0].hpa.v += 0x800;
     check_seen("not in whole pages");
     a->regions[0].size += 0x800;
@@ -211,12 +215,11 @@ TEST(last_bytes) {
     char words[100];
     make_good();
     uint64_t base = a->regions[0].hpa.v;
-    snprintf(words, sizeof(words),
-             "memory of alpha at 0x%llx, size 0x%llx, overlaps the framebuffer", (ull)base,
-             (ull)a->regions[0].size);
-    machine.framebuffer = (struct boot_framebuffer){.base = HPA(base - 0x800), .size = 0x801};
+    snprintf(words, sizeof(words), "memory of alpha at 0x%llx, size 0x%llx, overlaps a framebuffer",
+             (ull)base, (ull)a->regions[0].size);
+    machine.screens[1] = (struct boot_framebuffer){.base = HPA(base - 0x800), .size = 0x801};
     check_seen(words);
-    machine.framebuffer =
+    machine.screens[1] =
         (struct boot_framebuffer){.base = HPA(base + a->regions[0].size - 1), .size = 1};
     check_seen(words);
 }

@@ -122,6 +122,8 @@ static void good_machine(void) {
     info.config.mitigate = false;
     info.cpu_count = 4;
     info.inputs = BOOT_INPUT_SERIAL | BOOT_INPUT_PS2;
+    info.screen_count = 1;
+    info.screens[0] = (struct boot_framebuffer){.base = HPA(GIB), .width = 1920, .height = 1080};
     info.config.guest_count = 0;
     thread_shift = 0;
     info.range_count = 3;
@@ -366,6 +368,28 @@ TEST(amd_lacks) {
     check_only_lack(&report, "ASIDs", "too old");
 }
 
+TEST(screen) {
+    good_machine();
+    struct preflight_report report = judge();
+    CHECK_STR(find(&report, "Screen")->found, "1920x1080");
+
+    info.screen_count = 3;
+    report = judge();
+    CHECK_STR(find(&report, "Screen")->found, "1920x1080 and 2 more");
+
+    info.screen_count = 0;
+    report = judge();
+    CHECK_STR(find(&report, "Screen")->found, "none after the start, the serial port only");
+    CHECK_U64(find(&report, "Screen")->state, PREFLIGHT_OK);
+
+    info.inputs = BOOT_INPUT_PS2 | BOOT_INPUT_USB;
+    report = judge();
+    CHECK_U64(report.lacks, 0);
+    CHECK_STR(find(&report, "Screen")->found, "none after the start");
+    CHECK_U64(find(&report, "Screen")->state, PREFLIGHT_WARN);
+    CHECK(strstr(find(&report, "Screen")->hint, "CSM off") != NULL);
+}
+
 TEST(common) {
     good_machine();
     cpuid_ext1_edx = BIT32(29);
@@ -521,5 +545,5 @@ TEST(flaws_of_models) {
 }
 
 TEST_MAIN(T(good), T(speculation), T(flaws_of_models), T(microcode), T(feature_control), T(no_vmx),
-          T(no_vmx_nested), T(each_feature), T(msr_gates), T(amd_good), T(amd_switched_off),
-          T(amd_lacks), T(common), T(threads))
+          T(no_vmx_nested), T(screen), T(each_feature), T(msr_gates), T(amd_good),
+          T(amd_switched_off), T(amd_lacks), T(common), T(threads))
