@@ -134,6 +134,9 @@ void usb_init(void);                                         /* once these are m
 void usb_start(void);                                        /* on the CPU that will poll it */
 void usb_poll(void);
 
+/* watchdog.c */
+void watchdog_stop(void);
+
 /* clock.c */
 void clock_init(const struct boot_info *info, uint64_t entry_tsc);
 uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */

@@ -145,6 +145,7 @@ static inline bool xcr0_write(uint64_t value) {
         __asm__ volatile("out" #suffix " %0, %1" : : "a"(v), "Nd"(port) : "memory");               \
     }
 CPU_DEFINE_PORT(8, b)
+CPU_DEFINE_PORT(16, w)
 CPU_DEFINE_PORT(32, l)
 
 static inline uint32_t mmio_read32(const volatile void *p) {

@@ -8,6 +8,7 @@
  * Organization", "Base Addresses", "Class Codes". Segments above the first, which only
  * memory-mapped configuration reaches, are left as they are.
  */
+#include "arch/x86_64/pci.h"
 #include "arch/x86_64/arch.h"
 #include "hv/lib/range.h"
 
@@ -18,15 +19,6 @@
 #define BUSES     256u
 #define DEVICES   32u
 #define FUNCTIONS 8u
-
-enum pci_register {
-    PCI_ID = 0x00,
-    PCI_COMMAND = 0x04,
-    PCI_CLASS = 0x08,
-    PCI_HEADER = 0x0c,
-    PCI_BAR = 0x10,
-    PCI_BAR_HIGH = 0x14,
-};
 
 #define ID_ABSENT      0xffffu /* as vendor: nobody answered */
 #define COMMAND_MEMORY BIT32(1)
@@ -49,13 +41,12 @@ static const struct {
     {.mask = 0xffff0000, .class = 0x08060000, .why = "IOMMUs: they hold others back"},
 };
 
-static void pci_select(uint32_t function, enum pci_register r) {
-    port_out32(CONFIG_ADDRESS, CONFIG_ENABLE | function << 8 | (uint32_t)r);
+static void pci_select(uint32_t function, uint32_t reg) {
+    port_out32(CONFIG_ADDRESS, CONFIG_ENABLE | function << 8 | reg);
 }
 
-/* function: bus, device and function number as the address register has them, from bit 0 on. */
-static uint32_t pci_read(uint32_t function, enum pci_register r) {
-    pci_select(function, r);
+uint32_t pci_read(uint32_t function, uint32_t reg) {
+    pci_select(function, reg);
     return port_in32(CONFIG_DATA);
 }
 

@@ -40,6 +40,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     errata_init(info);
     mce_init_cpu();
     pci_stop_masters();
+    watchdog_stop();
     usb_init();
 
     apic_init_cpu(cpu_get(0));
