@@ -33,10 +33,16 @@ extern bool console_paged;
 void console_init(void);
 void console_print(enum console_colour colour, const char *format, ...) PRINTF_LIKE(2, 3);
 void console_wait_key(void);
+/* For a report only: not shown, but kept with all that is. */
+void console_note(const char *format, ...) PRINTF_LIKE(1, 2);
+#define CONSOLE_KEPT (24 * KIB)
+const char *console_kept(size_t *length);
 
 /* memory.c: memory taken from the firmware, and its map. */
 /* Zeroed pages for size bytes, the last byte at or below limit; {0} if there are none. */
 hpa_t memory_alloc(uint64_t size, uint64_t limit);
+/* The same at that place, untouched; {0} if somebody has it. */
+hpa_t memory_take(uint64_t base, uint64_t size);
 void memory_free_all(void);
 /* Fills info->ranges from the map of this moment; EFI_OUT_OF_RESOURCES if it does not fit. */
 EFI_STATUS memory_read_map(struct boot_info *info);
@@ -54,6 +60,8 @@ void memory_use_last_map(struct boot_info *info);
 bool files_open(void);
 /* A stick_reader; what it returns is the short of it, details of a failure are printed. */
 const char *files_read(const char *path, hpa_t *base, uint64_t *size);
+/* Puts a file there in place of another of that name; false if it cannot be written. */
+bool files_write(const char *path, const void *bytes, size_t size);
 /* Calls take() with each file of a folder, if there is one, as long as it lasts; larger ones and
  * those that cannot be read are named and left out. */
 void files_each(const char *folder, uint64_t limit,
@@ -69,6 +77,11 @@ uint32_t input_find(uint16_t port);
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;
 void machine_wrmsr(uint32_t msr, uint64_t value);
+
+/* trace.c: the place of the log in memory, into *info; */
+void trace_take_log(struct boot_info *info);
+/* and what is for a report, onto the stick. False if that cannot be. */
+bool trace_write(struct boot_info *info);
 
 /* microcode.c: updates this CPU from the stick and fills info->microcode. Before anything else that
  * asks the CPU what it has. */

@@ -13,6 +13,29 @@ bool console_paged;
 
 static UINTN rows = 25;
 
+static char kept[CONSOLE_KEPT];
+static size_t kept_length;
+
+/* What does not fit is left out whole, and so is the progress that a file's reading makes. */
+static void keep(const char *text) {
+    size_t length = strlen(text);
+    if (text[0] != '\r' && length <= sizeof(kept) - kept_length) {
+        memcpy(kept + kept_length, text, length);
+        kept_length += length;
+    }
+}
+
+const char *console_kept(size_t *length) {
+    *length = kept_length;
+    return kept;
+}
+
+void console_note(const char *format, ...) {
+    char text[512];
+    FMT_ARGUMENTS(text, format);
+    keep(text);
+}
+
 void console_init(void) {
     SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
     UINTN columns;
@@ -39,6 +62,7 @@ static void put(CHAR16 c) {
 void console_print(enum console_colour colour, const char *format, ...) {
     char text[512];
     FMT_ARGUMENTS(text, format);
+    keep(text);
     ST->ConOut->SetAttribute(ST->ConOut, EFI_TEXT_ATTR((UINTN)colour, EFI_BLACK));
     const char *end = text + strlen(text);
     for (const char *at = text; at < end;) {

@@ -249,3 +249,22 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
     file->Close(file);
     return why;
 }
+
+bool files_write(const char *path, const void *bytes, size_t size) {
+    CHAR16 wide[CONFIG_PATH_SIZE];
+    EFI_FILE_HANDLE file = NULL;
+    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
+    UINTN n = size;
+
+    if (root == NULL || !path_to_utf16(path, wide)) {
+        return false;
+    }
+    if (root->Open(root, &file, wide, mode, 0) == EFI_SUCCESS) { /* it may be longer */
+        file->Delete(file);
+    }
+    if (root->Open(root, &file, wide, mode | EFI_FILE_MODE_CREATE, 0) != EFI_SUCCESS) {
+        return false;
+    }
+    bool written = file->Write(file, &n, (void *)(uintptr_t)bytes) == EFI_SUCCESS && n == size;
+    return file->Close(file) == EFI_SUCCESS && written;
+}

@@ -41,6 +41,7 @@ static void take_memory(void) {
     info.image_base = memory_alloc(info.image_size, BELOW_4G);
     info.heap_size = HEAP_BASE_SIZE + info.cpu_count * HEAP_PER_CPU;
     info.heap_base = memory_alloc(info.heap_size, BELOW_4G);
+    trace_take_log(&info);
     if (info.cpu_count > 1) {
         info.trampoline = memory_alloc(PAGE_SIZE, MEMORY_LOW_END - 1);
     }
@@ -165,13 +166,15 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     console_paged = problems != 0;
     print_report();
     print_config(planned);
+    bool traced = trace_write(&info);
     if (problems == 0) {
         enter_hypervisor();
     }
+    const char *but = traced ? " but " STICK_TRACE : "";
     console_print(CONSOLE_BAD,
-                  "\nBulkhead cannot start: %u problem%s. Nothing was changed. Press any key to "
+                  "\nBulkhead cannot start: %u problem%s. Nothing was changed%s. Press any key to "
                   "return to the firmware.\n",
-                  problems, problems == 1 ? "" : "s");
+                  problems, problems == 1 ? "" : "s", but);
     console_wait_key();
     console_print(CONSOLE_PLAIN, "\n");
     memory_free_all();

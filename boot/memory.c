@@ -16,7 +16,7 @@
 static struct {
     EFI_PHYSICAL_ADDRESS base;
     UINTN pages;
-} blocks[BOOT_MAX_IMAGES + 5]; /* the files, config, microcode, and three of the hypervisor */
+} blocks[BOOT_MAX_IMAGES + 6]; /* the files, config, microcode, and four of the hypervisor */
 static unsigned block_count;
 
 /* The firmware's map, in a buffer that has room for more than it had when it was taken. */
@@ -28,17 +28,27 @@ static struct {
 
 /* All of it is loader code: the hypervisor's first steps still run on the firmware's page tables,
  * and some firmware lets nothing else be executed. */
-hpa_t memory_alloc(uint64_t size, uint64_t limit) {
-    EFI_PHYSICAL_ADDRESS base = limit;
-    UINTN pages = max_u64(1, size / PAGE_SIZE + (size % PAGE_SIZE != 0));
+static hpa_t allocate(EFI_ALLOCATE_TYPE how, EFI_PHYSICAL_ADDRESS base, UINTN pages) {
     ASSERT(block_count < ARRAY_SIZE(blocks));
-    if (BS->AllocatePages(AllocateMaxAddress, EfiLoaderCode, pages, &base) != EFI_SUCCESS) {
+    if (BS->AllocatePages(how, EfiLoaderCode, pages, &base) != EFI_SUCCESS) {
         return HPA(0);
     }
-    memset(phys_pointer(HPA(base)), 0, pages * PAGE_SIZE);
     blocks[block_count].base = base;
     blocks[block_count++].pages = pages;
     return HPA(base);
+}
+
+hpa_t memory_alloc(uint64_t size, uint64_t limit) {
+    UINTN pages = max_u64(1, size / PAGE_SIZE + (size % PAGE_SIZE != 0));
+    hpa_t base = allocate(AllocateMaxAddress, limit, pages);
+    if (base.v != 0) {
+        memset(phys_pointer(base), 0, pages * PAGE_SIZE);
+    }
+    return base;
+}
+
+hpa_t memory_take(uint64_t base, uint64_t size) {
+    return allocate(AllocateAddress, base, size / PAGE_SIZE);
 }
 
 void memory_free_all(void) {
@@ -115,6 +125,8 @@ static enum status map_to_ranges(struct boot_info *info) {
     bool good = add_descriptors(info, MEM_FREE) == STATUS_OK &&
                 ranges_set(info, 0, MIB, MEM_RESERVED) == STATUS_OK &&
                 add_descriptors(info, MEM_BULKHEAD) == STATUS_OK &&
+                ranges_set(info, info->kept_log.v, info->kept_log.v != 0 ? KEPT_LOG_SIZE : 0,
+                           MEM_RESERVED) == STATUS_OK &&
                 add_descriptors(info, MEM_RESERVED) == STATUS_OK;
     return good ? STATUS_OK : STATUS_FULL;
 }

@@ -7,6 +7,7 @@
 
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
+#include "hv/plan/kept_log.h"
 
 /* ranges.c: the list in struct boot_info while it is being made: sorted, disjoint, merged. */
 /*
@@ -55,6 +56,10 @@ uint32_t screens_search(const volatile uint32_t *pixels, uint32_t from, uint32_t
  * False if a page is not mapped; those below it are changed then.
  */
 bool tables_open(hpa_t root, unsigned levels, uint64_t base, uint64_t size);
+
+/* kept_log.c: what is left of a log, oldest first; returns its length, 0 if there is none. Nothing
+ * of it is to be believed. */
+size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]);
 
 /*
  * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build

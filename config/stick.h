@@ -10,7 +10,9 @@
 #include "hv/plan/plan.h"
 
 #define STICK_CONFIG      "bulkhead/bulkhead.toml"
-#define STICK_APPLICATION "EFI/BOOT/BOOTX64.EFI" /* what the firmware starts */
+#define STICK_TRACE       "bulkhead/last-start.txt" /* written at each start, for a report */
+#define STICK_LAST_LOG    "bulkhead/last-log.txt" /* of the start before, if memory still has it */
+#define STICK_APPLICATION "EFI/BOOT/BOOTX64.EFI"  /* what the firmware starts */
 
 /* Why a file was not got; a reader may have reasons of its own. */
 #define STICK_MISSING "no such file on the stick"

@@ -134,6 +134,10 @@ void usb_init(void);                                         /* once these are m
 void usb_start(void);                                        /* on the CPU that will poll it */
 void usb_poll(void);
 
+/* kept_log.c */
+void kept_log_init(const struct boot_info *info); /* before it, nothing is kept */
+void kept_log_write(const char *text, size_t length);
+
 /* watchdog.c */
 void watchdog_stop(void);
 

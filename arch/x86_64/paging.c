@@ -18,6 +18,7 @@
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
 #include "hv/mem/host_audit.h"
+#include "hv/plan/kept_log.h"
 #include "hv/vm/public.h"
 
 /* Above all that is at its own address: bit 47 is set, so as a pointer it has all bits above. */
@@ -139,6 +140,7 @@ static void paging_list_core(const struct boot_info *info) {
     paging_add_data((uintptr_t)image_data, (uintptr_t)image_end);
     paging_add_data(info->heap_base.v, info->heap_base.v + info->heap_size);
     paging_add_device(apic_page, 1, HOST_RW_UC);
+    paging_add_device(info->kept_log, KEPT_LOG_SIZE, HOST_RW_WC);
     for (unsigned i = 0; i < info->screen_count; i++) {
         paging_add_device(info->screens[i].base, info->screens[i].size, HOST_RW_WC);
     }

@@ -9,6 +9,7 @@
 #include "arch/x86_64/trace.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
+#include "hv/lib/str.h"
 #include "hv/vm/mce.h"
 #include "hv/vm/vcpu.h"
 
@@ -56,6 +57,8 @@ static void PRINTF_LIKE(1, 2) panic_print(const char *format, ...) {
     serial_write_polled(line);
     serial_write_polled("\r\n");
     panic_draw(line);
+    kept_log_write(line, strlen(line));
+    kept_log_write("\n", 1);
 }
 
 /* By name, not to everyone: a CPU that never started has no handler for it. */

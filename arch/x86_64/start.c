@@ -9,8 +9,14 @@
 
 /* No interrupt moves the UART on as yet. */
 static void log_write_early(enum log_level level, const char *line, size_t n) {
+    kept_log_write(line, n);
     hv_console_log(level, line, n);
     serial_drain_console();
+}
+
+static void log_write(enum log_level level, const char *line, size_t n) {
+    kept_log_write(line, n);
+    hv_console_log(level, line, n);
 }
 
 static SEALED struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NULL};
@@ -33,6 +39,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     hpa_t root = paging_build(info);
     paging_enable();
     smp_write_trampoline(info, root);
+    kept_log_init(info);
     screen_clear();
     console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);
@@ -50,7 +57,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     apic_init_timer();
     smp_start_cpus(info);
 
-    log_hooks.write = hv_console_log;
+    log_hooks.write = log_write;
     hv_start(info);
     consoles_choose_cpu();
     ap_release_all();

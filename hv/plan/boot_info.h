@@ -116,6 +116,7 @@ struct boot_info {
     hpa_t heap_base; /* zeroed memory below 4 GiB for page tables, stacks, per-CPU data */
     uint64_t heap_size;
     hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs, if there are any */
+    hpa_t kept_log;   /* struct kept_log, the log for the next start; 0 = none */
 
     hpa_t rsdp;             /* 0 = no ACPI */
     uint64_t wall_seconds;  /* Unix seconds (UTC) just before the hypervisor was entered */

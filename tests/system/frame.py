@@ -90,6 +90,15 @@ class Boot:
                        check=True)
         return image
 
+    def file_on_stick(self, path):
+        """A text that was written there since the machine was started."""
+        disk = os.path.join(self.folder, "disk.img")
+        done = subprocess.run(["mtype", "-i", f"{disk}@@1M", f"::{path}"], env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        text = done.stdout.decode("utf-8", "replace")
+        expect_that(done.returncode == 0, f"{path} on the stick", text)
+        return text
+
     def guest_file(self, name):
         return os.path.join(self.build, "guests", name)
 

@@ -70,6 +70,12 @@ class Variant(GuestBoot, ScreenReader):
             time.sleep(1)
             self.heart_goes_on()
 
+    @check("what the pre-flight said is on the stick")
+    def trace(self):
+        text = self.file_on_stick("bulkhead/last-start.txt")
+        for words in (r"looking at this machine", r"\n  CPUs +2 +ok", r"\nCPU 1: APIC ID 1\n", r"\n0x100000-0x[0-9a-f]+ "):
+            expect_that(re.search(words, text), f"/{words}/", text)
+
     @check("the log is readable on the screen", cannot_run={target: NO_SCREEN for target in BOCHS})
     def screens(self):
         self.view(0)

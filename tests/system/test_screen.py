@@ -205,3 +205,15 @@ class Screen(ScreenReader):
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
         for function in ("life_run", "hv_cpu_main"):        # a CPU without a guest waits there
             expect_that(re.search(rf"\b{function} at \S+:\d+", said), f"{function}() with its line", said)
+
+    @check("after a reset the panic is in a file on the stick")
+    def last_log(self):
+        """Goes on where the one before it ended: the memory is what it was, as after a warm reset of a PC."""
+        expect_that("The machine is stopped" in self.machine.serial.text, "a panic", "")
+        self.machine.monitor.command("system_reset")
+        self.machine.expect(r"The log of the last start is now in bulkhead/last-log.txt", 120, "the next start to find it")
+        self.machine.expect(r"divided between 2 guests", 120, "the next start to go on")
+        text = self.file_on_stick("bulkhead/last-log.txt")
+        for words in (r"^\[ *0\.\d+\] cpu0: Bulkhead ", r"beta: started \(1 vCPU", r"\nBULKHEAD PANIC on CPU 0: ",
+                      r"machine check: bank 1, uncorrected", r"The machine is stopped[^\n]*\n$"):
+            expect_that(re.search(words, text), f"/{words}/", text)

@@ -337,6 +337,58 @@ TEST(acpi_pm_timer) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
+/* The log of the start before. */
+
+static struct kept_log kept;
+static char kept_text[KEPT_LOG_TEXT];
+
+static void make_kept_log(uint64_t written) {
+    memset(&kept, 0, sizeof(kept));
+    memcpy(kept.mark, KEPT_LOG_MARK, sizeof(kept.mark));
+    kept.written = written;
+    for (uint64_t i = written < KEPT_LOG_TEXT ? 0 : written - KEPT_LOG_TEXT; i < written; i++) {
+        kept.text[i % KEPT_LOG_TEXT] = (char)('a' + i % 23);
+    }
+}
+
+TEST(kept_log_whole) {
+    static const uint64_t written[] = {0, 1, 1000, KEPT_LOG_TEXT - 1, KEPT_LOG_TEXT};
+    for (unsigned i = 0; i < ARRAY_SIZE(written); i++) {
+        make_kept_log(written[i]);
+        CHECK_U64(kept_log_read(&kept, kept_text), written[i]);
+        for (uint64_t n = 0; n < written[i]; n++) {
+            CHECK(kept_text[n] == (char)('a' + n % 23));
+        }
+    }
+}
+
+/* Of a long log the end is there, in order. */
+TEST(kept_log_wrapped) {
+    static const uint64_t more[] = {1, 777, KEPT_LOG_TEXT + 5, 1000000};
+    for (unsigned i = 0; i < ARRAY_SIZE(more); i++) {
+        make_kept_log(KEPT_LOG_TEXT + more[i]);
+        CHECK_U64(kept_log_read(&kept, kept_text), KEPT_LOG_TEXT);
+        for (uint64_t n = 0; n < KEPT_LOG_TEXT; n++) {
+            CHECK(kept_text[n] == (char)('a' + (n + more[i]) % 23));
+        }
+    }
+}
+
+/* Memory that holds something else, or has forgotten some bits. */
+TEST(kept_log_broken) {
+    for (unsigned i = 0; i < sizeof(kept.mark); i++) {
+        make_kept_log(100);
+        kept.mark[i] ^= 4;
+        CHECK_U64(kept_log_read(&kept, kept_text), 0);
+    }
+    make_kept_log(100);
+    memcpy(kept.text, "a\x1b\n\r\t\0\x7f\xff~ ", 10);
+    kept_log_read(&kept, kept_text);
+    CHECK(memcmp(kept_text, "a?\n\r\t???~ ", 10) == 0);
+    kept.written = UINT64_MAX;
+    CHECK_U64(kept_log_read(&kept, kept_text), KEPT_LOG_TEXT);
+}
+
 /* Screens. */
 
 #define FB_BASE 0xc0000000
@@ -642,7 +694,7 @@ TEST(device_path_without_end) {
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer),
           T(tables_small_pages), T(tables_four_levels), T(tables_large_pages), T(tables_holes),
-          T(screens_of_the_console), T(screens_left_out), T(screens_overlap), T(screens_size),
-          T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
-          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
-          T(device_path_without_end))
+          T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console),
+          T(screens_left_out), T(screens_overlap), T(screens_size), T(screens_pixels),
+          T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
+          T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Keeps the log in memory for the next start, should this one end in a hang or a panic; see
+ * hv/plan/kept_log.h. The memory is mapped write-combining: a reset loses what is in the caches.
+ * Takes no lock, for a panic. Called by start.c's hook of the log, and by panic.c.
+ */
+#include "hv/plan/kept_log.h"
+#include "arch/x86_64/arch.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+
+static SEALED struct kept_log *kept_log;
+static uint64_t kept_log_next; /* byte of the log; not in the kept memory, where LOCK is slow */
+
+void kept_log_init(const struct boot_info *info) {
+    if (info->kept_log.v == 0) {
+        return;
+    }
+    kept_log = phys_pointer(info->kept_log);
+    memcpy(kept_log->mark, KEPT_LOG_MARK, sizeof(kept_log->mark));
+    kept_log->written = 0;
+}
+
+void kept_log_write(const char *text, size_t length) {
+    if (kept_log == NULL) {
+        return;
+    }
+    uint64_t at = __atomic_fetch_add(&kept_log_next, length, __ATOMIC_RELAXED);
+    for (size_t i = 0; i < length; i++) {
+        kept_log->text[(at + i) % KEPT_LOG_TEXT] = text[i];
+    }
+    __atomic_store_n(&kept_log->written, at + length, __ATOMIC_RELEASE);
+    __asm__ volatile("sfence" : : : "memory");
+}

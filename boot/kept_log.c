@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Reads what the start before this one left of its log; see pure.h. Must not call the firmware. */
+#include "boot/pure.h"
+#include "hv/lib/str.h"
+
+/* Memory that was without power for a moment may hold anything. */
+static char kept_log_plain(char c) {
+    bool plain = c == '\n' || c == '\r' || c == '\t' || (c >= ' ' && c <= '~');
+    return plain ? c : '?';
+}
+
+size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]) {
+    uint64_t written = log->written;
+    if (memcmp(log->mark, KEPT_LOG_MARK, sizeof(log->mark)) != 0) {
+        return 0;
+    }
+
+    size_t length = (size_t)min_u64(written, KEPT_LOG_TEXT);
+    for (size_t i = 0; i < length; i++) {
+        text[i] = kept_log_plain(log->text[(written - length + i) % KEPT_LOG_TEXT]);
+    }
+    return length;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The log in memory, at a place where the next start of Bulkhead looks for it: after a hang and a
+ * warm reset boot/ writes it to the stick. Memory keeps it or not, that is the firmware's matter.
+ */
+#pragma once
+
+#include "hv/lib/types.h"
+
+#define KEPT_LOG_MARK "Bulkhead's log 1"
+#define KEPT_LOG_SIZE (64 * KIB)
+#define KEPT_LOG_TEXT (KEPT_LOG_SIZE - 24u)
+
+struct kept_log {
+    char mark[16];            /* KEPT_LOG_MARK without its end */
+    uint64_t written;         /* bytes since the start; the last KEPT_LOG_TEXT of them are there */
+    char text[KEPT_LOG_TEXT]; /* byte n of the log is at n % KEPT_LOG_TEXT */
+};
+_Static_assert(sizeof(struct kept_log) == KEPT_LOG_SIZE, "whole pages");
