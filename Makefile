@@ -160,7 +160,7 @@ usb: $(BUILD)/bulkhead-usb.img
 	@echo "$<: write it to a stick with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
 
 # The parts of boot/ that need no firmware are tested on the host.
-$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o kept_log.o ranges.o screens.o tables.o)
+$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o pixels.o ranges.o tables.o)
 
 # The same with another program in the compartments, which has a back door: for one test, and never on the demo stick.
 

@@ -6,6 +6,7 @@
  */
 #include "boot/boot.h"
 #include "hv/lib/phys.h"
+#include "hv/plan/screens.h"
 
 #define SCREENS_MOST 16u /* that are looked at */
 #define LINES_SEARCH 4u  /* no line is longer than so many of what it shows */
@@ -39,7 +40,7 @@ static void graphics_correct(EFI_GRAPHICS_OUTPUT_PROTOCOL *gop, struct boot_fram
     for (unsigned i = 0; i < ARRAY_SIZE(colours); i++) {
         EFI_GRAPHICS_OUTPUT_BLT_PIXEL colour = colours[i];
         bool drawn = graphics_draw(gop, &colour, EfiBltVideoFill);
-        seen[i] = drawn ? screens_search(pixels, fb->width, end, colour_words[i]) : end;
+        seen[i] = drawn ? pixels_search(pixels, fb->width, end, colour_words[i]) : end;
     }
     (void)graphics_draw(gop, &before, EfiBltBufferToVideo);
     if (seen[0] == seen[1] && seen[0] < end) {

@@ -8,31 +8,21 @@
 #include "boot/boot.h"
 #include "hv/lib/x86.h"
 
-static uint64_t cr0_read(void) {
-    uint64_t value;
-    __asm__ volatile("mov %%cr0, %0" : "=r"(value));
-    return value;
-}
-
-static void cr0_write(uint64_t value) {
-    __asm__ volatile("mov %0, %%cr0" : : "r"(value) : "memory");
-}
-
-static uint64_t cr3_read(void) {
-    uint64_t value;
-    __asm__ volatile("mov %%cr3, %0" : "=r"(value));
-    return value;
-}
-
-static uint64_t cr4_read(void) {
-    uint64_t value;
-    __asm__ volatile("mov %%cr4, %0" : "=r"(value));
-    return value;
-}
-
-static void cr4_write(uint64_t value) {
-    __asm__ volatile("mov %0, %%cr4" : : "r"(value) : "memory");
-}
+#define DEFINE_READ(cr)                                                                            \
+    static uint64_t cr##_read(void) {                                                              \
+        uint64_t value;                                                                            \
+        __asm__ volatile("mov %%" #cr ", %0" : "=r"(value));                                       \
+        return value;                                                                              \
+    }
+#define DEFINE_WRITE(cr)                                                                           \
+    static void cr##_write(uint64_t value) {                                                       \
+        __asm__ volatile("mov %0, %%" #cr : : "r"(value) : "memory");                              \
+    }
+DEFINE_READ(cr0)
+DEFINE_WRITE(cr0)
+DEFINE_READ(cr3)
+DEFINE_READ(cr4)
+DEFINE_WRITE(cr4)
 
 /* Each change of PGE forgets all translations, global ones too. */
 static void forget_translations(void) {

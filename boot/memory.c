@@ -7,6 +7,7 @@
 #include "boot/boot.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
+#include "hv/plan/kept_log.h"
 
 #define EXIT_TRIES          8
 #define MAP_SPARE           (8 * KIB)  /* some 160 descriptors: handlers of events allocate, too */

@@ -7,7 +7,6 @@
 
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
-#include "hv/plan/kept_log.h"
 
 /* ranges.c: the list in struct boot_info while it is being made: sorted, disjoint, merged. */
 /*
@@ -35,20 +34,10 @@ void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
  */
 bool device_path_partition(const uint8_t *path, uint8_t uuid[UUID_SIZE]);
 
-/* screens.c: which of the firmware's screens to draw on. */
-struct screen_found {
-    struct boot_framebuffer fb; /* base 0: nothing that we could draw on */
-    bool console;               /* the firmware shows its own text there */
-};
-/*
- * Into *info, up to BOOT_MAX_SCREENS: all on which the firmware shows its text, or else the first
- * that will do. Left out is what is too small, broken, or overlaps another (a firmware's sum of its
- * screens may be one of them); a size too small for the lines is believed not, but the lines.
- */
-void screens_choose(const struct screen_found *found, unsigned count, struct boot_info *info);
-/* The first pixel in [from, to) that has that colour in its lower 24 bits; to if there is none. */
-uint32_t screens_search(const volatile uint32_t *pixels, uint32_t from, uint32_t to,
-                        uint32_t colour);
+/* pixels.c: the first pixel in [from, to) that has that colour in its lower 24 bits; to if there is
+ * none. */
+uint32_t pixels_search(const volatile uint32_t *pixels, uint32_t from, uint32_t to,
+                       uint32_t colour);
 
 /*
  * tables.c: makes [base, base + size) writable and executable in page tables of 4 or 5 levels, each
@@ -56,10 +45,6 @@ uint32_t screens_search(const volatile uint32_t *pixels, uint32_t from, uint32_t
  * False if a page is not mapped; those below it are changed then.
  */
 bool tables_open(hpa_t root, unsigned levels, uint64_t base, uint64_t size);
-
-/* kept_log.c: what is left of a log, oldest first; returns its length, 0 if there is none. Nothing
- * of it is to be believed. */
-size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]);
 
 /*
  * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build

@@ -5,7 +5,7 @@
  */
 #include "boot/boot.h"
 #include "hv/lib/phys.h"
-#include "hv/lib/str.h"
+#include "hv/plan/kept_log.h"
 
 /* Where firmware seldom has anything: it takes its memory from above. */
 static const uint64_t log_places[] = {32 * MIB, 48 * MIB, 96 * MIB};

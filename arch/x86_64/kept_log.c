@@ -7,7 +7,6 @@
 #include "hv/plan/kept_log.h"
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
-#include "hv/lib/str.h"
 
 static SEALED struct kept_log *kept_log;
 static uint64_t kept_log_next; /* byte of the log; not in the kept memory, where LOCK is slow */
@@ -17,8 +16,7 @@ void kept_log_init(const struct boot_info *info) {
         return;
     }
     kept_log = phys_pointer(info->kept_log);
-    memcpy(kept_log->mark, KEPT_LOG_MARK, sizeof(kept_log->mark));
-    kept_log->written = 0;
+    kept_log_begin(kept_log);
 }
 
 void kept_log_write(const char *text, size_t length) {
@@ -26,9 +24,6 @@ void kept_log_write(const char *text, size_t length) {
         return;
     }
     uint64_t at = __atomic_fetch_add(&kept_log_next, length, __ATOMIC_RELAXED);
-    for (size_t i = 0; i < length; i++) {
-        kept_log->text[(at + i) % KEPT_LOG_TEXT] = text[i];
-    }
-    __atomic_store_n(&kept_log->written, at + length, __ATOMIC_RELEASE);
+    kept_log_put(kept_log, at, text, length);
     __asm__ volatile("sfence" : : : "memory");
 }

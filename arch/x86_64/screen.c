@@ -7,6 +7,7 @@
  */
 #include "arch/x86_64/arch.h"
 #include "hv/lib/phys.h"
+#include "hv/plan/screens.h"
 
 #define GLYPH_WIDTH  8u
 #define GLYPH_HEIGHT 16u
@@ -99,12 +100,6 @@ static uint8_t screen_glyph(uint16_t code) {
     return glyph;
 }
 
-static bool screen_is_usable(const struct boot_framebuffer *fb) {
-    return fb->base.v != 0 && fb->base.v % sizeof(uint32_t) == 0 &&
-           fb->width >= BOOT_SCREEN_MIN_WIDTH && fb->height >= BOOT_SCREEN_MIN_HEIGHT &&
-           fb->stride >= fb->width && fb->height <= fb->size / sizeof(uint32_t) / fb->stride;
-}
-
 static void screen_add(const struct boot_framebuffer *fb) {
     struct screen *s = &screens[screen_count];
     s->pixels = phys_pointer(fb->base);
@@ -123,7 +118,7 @@ static void screen_add(const struct boot_framebuffer *fb) {
 
 void screen_init(const struct boot_framebuffer *fbs, unsigned count) {
     for (unsigned i = 0; i < count && screen_count < BOOT_MAX_SCREENS; i++) {
-        if (screen_is_usable(&fbs[i])) {
+        if (screens_usable(&fbs[i])) {
             screen_add(&fbs[i]);
         }
     }

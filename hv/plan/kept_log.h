@@ -17,3 +17,10 @@ struct kept_log {
     char text[KEPT_LOG_TEXT]; /* byte n of the log is at n % KEPT_LOG_TEXT */
 };
 _Static_assert(sizeof(struct kept_log) == KEPT_LOG_SIZE, "whole pages");
+
+void kept_log_begin(struct kept_log *log);
+/* length bytes as byte at of the log and those after it. */
+void kept_log_put(struct kept_log *log, uint64_t at, const char *text, size_t length);
+/* What is left of a log, oldest first; returns its length, 0 if there is none. Nothing of it is to
+ * be believed. */
+size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]);

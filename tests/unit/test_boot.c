@@ -11,6 +11,8 @@
 
 #include "boot/pure.h"
 #include "hv/lib/phys.h"
+#include "hv/plan/kept_log.h"
+#include "hv/plan/screens.h"
 #include "tests/unit/test.h"
 
 static struct boot_info info;
@@ -344,10 +346,11 @@ static char kept_text[KEPT_LOG_TEXT];
 
 static void make_kept_log(uint64_t written) {
     memset(&kept, 0, sizeof(kept));
-    memcpy(kept.mark, KEPT_LOG_MARK, sizeof(kept.mark));
-    kept.written = written;
-    for (uint64_t i = written < KEPT_LOG_TEXT ? 0 : written - KEPT_LOG_TEXT; i < written; i++) {
-        kept.text[i % KEPT_LOG_TEXT] = (char)('a' + i % 23);
+    kept_log_begin(&kept);
+    for (uint64_t i = written < 2 * KEPT_LOG_TEXT ? 0 : written - 2 * KEPT_LOG_TEXT; i < written;
+         i++) {
+        char c = (char)('a' + i % 23);
+        kept_log_put(&kept, i, &c, 1);
     }
 }
 
@@ -479,10 +482,10 @@ TEST(screens_size) {
 
 TEST(screens_pixels) {
     uint32_t pixels[64] = {[3] = 0x5aa55a, [10] = 0xff5aa55a, [20] = 0x5aa55a};
-    CHECK_U64(screens_search(pixels, 4, 64, 0x5aa55a), 10);
-    CHECK_U64(screens_search(pixels, 11, 20, 0x5aa55a), 20);
-    CHECK_U64(screens_search(pixels, 11, 21, 0x5aa55a), 20);
-    CHECK_U64(screens_search(pixels, 21, 64, 0x5aa55a), 64);
+    CHECK_U64(pixels_search(pixels, 4, 64, 0x5aa55a), 10);
+    CHECK_U64(pixels_search(pixels, 11, 20, 0x5aa55a), 20);
+    CHECK_U64(pixels_search(pixels, 11, 21, 0x5aa55a), 20);
+    CHECK_U64(pixels_search(pixels, 21, 64, 0x5aa55a), 64);
 }
 
 /* The firmware's page tables. */

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which of the firmware's screens to draw on; see pure.h. Must not call the firmware. */
-#include "boot/pure.h"
+/* Which of the firmware's screens to draw on; see screens.h. Pure. */
+#include "hv/plan/screens.h"
 
-#define COLOUR_MASK   0xffffffu
 #define ADDRESSES_END BIT(47) /* what lies above has no address in four levels of page tables */
 
-static bool screens_will_do(const struct boot_framebuffer *fb) {
+bool screens_usable(const struct boot_framebuffer *fb) {
     bool placed = fb->base.v != 0 && fb->base.v % sizeof(uint32_t) == 0;
     bool large = fb->width >= BOOT_SCREEN_MIN_WIDTH && fb->height >= BOOT_SCREEN_MIN_HEIGHT;
     bool mapped = fb->base.v < ADDRESSES_END && fb->size <= ADDRESSES_END - fb->base.v;
-    return placed && large && mapped && fb->stride >= fb->width;
+    if (!placed || !large || !mapped || fb->stride < fb->width) {
+        return false;
+    }
+    return fb->height <= fb->size / sizeof(uint32_t) / fb->stride;
 }
 
 static bool screens_overlap(const struct boot_framebuffer *fb, const struct boot_info *info) {
@@ -26,7 +28,7 @@ static void screens_add(struct boot_framebuffer fb, struct boot_info *info) {
     uint64_t needed = (uint64_t)fb.stride * fb.height * sizeof(uint32_t);
     fb.size = max_u64(fb.size, needed);
     bool room = info->screen_count < BOOT_MAX_SCREENS;
-    if (room && screens_will_do(&fb) && !screens_overlap(&fb, info)) {
+    if (room && screens_usable(&fb) && !screens_overlap(&fb, info)) {
         info->screens[info->screen_count] = fb;
         info->screen_count++;
     }
@@ -42,13 +44,4 @@ void screens_choose(const struct screen_found *found, unsigned count, struct boo
     for (unsigned i = 0; i < count && info->screen_count == 0; i++) {
         screens_add(found[i].fb, info);
     }
-}
-
-uint32_t screens_search(const volatile uint32_t *pixels, uint32_t from, uint32_t to,
-                        uint32_t colour) {
-    uint32_t at = from;
-    while (at < to && (pixels[at] & COLOUR_MASK) != colour) {
-        at++;
-    }
-    return at;
 }

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads what the start before this one left of its log; see pure.h. Must not call the firmware. */
-#include "boot/pure.h"
+/* The log that outlives a reset; see kept_log.h. Pure. */
+#include "hv/plan/kept_log.h"
 #include "hv/lib/str.h"
 
 /* Memory that was without power for a moment may hold anything. */
 static char kept_log_plain(char c) {
     bool plain = c == '\n' || c == '\r' || c == '\t' || (c >= ' ' && c <= '~');
     return plain ? c : '?';
+}
+
+void kept_log_begin(struct kept_log *log) {
+    memcpy(log->mark, KEPT_LOG_MARK, sizeof(log->mark));
+    log->written = 0;
 }
 
 size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]) {
@@ -20,4 +25,11 @@ size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]) {
         text[i] = kept_log_plain(log->text[(written - length + i) % KEPT_LOG_TEXT]);
     }
     return length;
+}
+
+void kept_log_put(struct kept_log *log, uint64_t at, const char *text, size_t length) {
+    for (size_t i = 0; i < length; i++) {
+        log->text[(at + i) % KEPT_LOG_TEXT] = text[i];
+    }
+    __atomic_store_n(&log->written, at + length, __ATOMIC_RELEASE);
 }
