@@ -299,26 +299,48 @@ void msr_reset(struct vcpu *v) {
     cpuid_set_limit(v, false);
 }
 
-/* Guests touch the same few registers over and over: the last find of each kind is tried first. */
-static const struct msr_policy *msr_policy_cached(struct vcpu *v, uint32_t msr, unsigned write) {
-    const struct msr_policy **last = &v->msr_last[write];
-    if (UNLIKELY(*last == NULL || !range_has_number((*last)->msr, (*last)->count, msr))) {
-        *last = msr_policy_find(msr);
-    }
-    return *last;
+static enum status msr_deny_read(UNUSED struct vcpu *v, UNUSED uint32_t msr,
+                                 UNUSED uint64_t *value) {
+    return STATUS_DENIED;
 }
 
-static enum action msr_refuse(struct vcpu *v, uint32_t msr, const char *what) {
-    vcpu_violation(v, &v->public.refused[REFUSED_MSR], what, msr);
+static enum status msr_deny_write(UNUSED struct vcpu *v, UNUSED uint32_t msr,
+                                  UNUSED uint64_t value) {
+    return STATUS_DENIED;
+}
+
+static __attribute__((noinline)) void msr_remember(struct msr_memo *memo, uint32_t msr) {
+    static const struct msr_policy nobody = {.count = 1};
+    const struct msr_policy *p = msr_policy_find(msr);
+
+    memo->first = p != NULL ? p->msr : msr;
+    p = p != NULL ? p : &nobody;
+    memo->count = p->count;
+    memo->read = p->read != NULL ? p->read : msr_deny_read;
+    memo->write = p->write != NULL ? p->write : msr_deny_write;
+}
+
+/* Guests touch the same few registers over and over, also those they have not. */
+enum msr_access { MSR_READ, MSR_WRITE };
+static const struct msr_memo *msr_recall(struct vcpu *v, uint32_t msr, enum msr_access access) {
+    struct msr_memo *memo = &v->msr_memo[access];
+    if (UNLIKELY(!range_has_number(memo->first, memo->count, msr))) {
+        msr_remember(memo, msr);
+    }
+    return memo;
+}
+
+/* Of the register that the guest's ECX names. */
+static __attribute__((noinline)) enum action msr_refuse(struct vcpu *v, const char *what) {
+    vcpu_violation(v, &v->public.refused[REFUSED_MSR], what, (uint32_t)v->regs[X86_RCX]);
     return exit_inject(v, X86_GP, 0);
 }
 
 enum action exit_rdmsr(struct vcpu *v, UNUSED struct vmexit *x) {
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
-    const struct msr_policy *p = msr_policy_cached(v, msr, 0);
     uint64_t value;
-    if (UNLIKELY(p == NULL || p->read == NULL || p->read(v, msr, &value) != STATUS_OK)) {
-        return msr_refuse(v, msr, "read of MSR");
+    if (UNLIKELY(msr_recall(v, msr, MSR_READ)->read(v, msr, &value) != STATUS_OK)) {
+        return msr_refuse(v, "read of MSR");
     }
     v->regs[X86_RAX] = (uint32_t)value;
     v->regs[X86_RDX] = value >> 32;
@@ -328,9 +350,8 @@ enum action exit_rdmsr(struct vcpu *v, UNUSED struct vmexit *x) {
 enum action exit_wrmsr(struct vcpu *v, UNUSED struct vmexit *x) {
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
     uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
-    const struct msr_policy *p = msr_policy_cached(v, msr, 1);
-    if (UNLIKELY(p == NULL || p->write == NULL || p->write(v, msr, value) != STATUS_OK)) {
-        return msr_refuse(v, msr, "write of MSR");
+    if (UNLIKELY(msr_recall(v, msr, MSR_WRITE)->write(v, msr, value) != STATUS_OK)) {
+        return msr_refuse(v, "write of MSR");
     }
     return ACTION_NEXT;
 }

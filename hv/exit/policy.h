@@ -55,9 +55,8 @@ struct ALIGNED(64) msr_policy {
     const char *name;
     bool read_passes, write_passes; /* the guest reaches the CPU's own register, no exit */
     uint16_t needs, passes_with;    /* enum hvm_feature: to be there, to pass */
-    /* STATUS_DENIED means #GP(0). NULL = refused. msr and value are guest-controlled. */
-    enum status (*read)(struct vcpu *v, uint32_t msr, uint64_t *value);
-    enum status (*write)(struct vcpu *v, uint32_t msr, uint64_t value);
+    msr_reader read;                /* NULL = refused */
+    msr_writer write;
     uint64_t constant, reserved; /* for msr_read_constant; bits that a write may not set */
     uint8_t slot, types;         /* for the MTRRs: first of count in vcpu.msr_slots */
 };

@@ -13,7 +13,7 @@
 #include "hv/vm/lapic.h"
 #include "hv/vm/public.h"
 
-struct msr_policy;
+struct vcpu;
 struct vm;
 
 enum vcpu_request {
@@ -57,6 +57,17 @@ struct cpuid_table {
 
 /* What a guest stored in an emulated MSR that only remembers; see hv/exit/msr.c. */
 #define MSR_SLOTS 48
+
+/* STATUS_DENIED means #GP(0). msr and value are guest-controlled. */
+typedef enum status (*msr_reader)(struct vcpu *v, uint32_t msr, uint64_t *value);
+typedef enum status (*msr_writer)(struct vcpu *v, uint32_t msr, uint64_t value);
+
+/* What was last found: count MSRs from first on are read and written so. None of them is NULL. */
+struct msr_memo {
+    uint32_t first, count;
+    msr_reader read;
+    msr_writer write;
+};
 
 /* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
 enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
@@ -111,7 +122,7 @@ struct vcpu {
 
     struct lapic lapic;
     struct cpuid_table cpuid;
-    const struct msr_policy *msr_last[2]; /* the entries that the last read and write found */
+    struct msr_memo msr_memo[2]; /* of the last read, and of the last write */
     uint64_t msr_slots[MSR_SLOTS];
 
     uint64_t refused_after; /* exits before the CPU last refused to enter, and 1; 0 = never */

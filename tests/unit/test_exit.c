@@ -291,6 +291,37 @@ TEST(counters_of_every_amd_cpu) {
     CHECK(!cpuid_has(&v->cpuid, 0x80000001, 2, 23));
 }
 
+/* The last one found is remembered, and so is that there is none: it must not stand for others. */
+TEST(no_msr_is_taken_for_the_one_before) {
+    static const uint32_t msrs[] = {
+        0,     0x1a,       0x1b,       0x1c,       0x9d,       0x9e,       0x9f,  0x1ff, 0x200,
+        0x20f, 0x210,      0x24f,      0x250,      0x251,      0x7ff,      0x800, 0x808, 0x8ff,
+        0x900, 0xc000ffff, 0xc0010000, 0xc0010007, 0xc0010008, UINT32_MAX, 0x808};
+    static const enum exit_kind kinds[] = {EXIT_RDMSR, EXIT_WRMSR};
+    struct vcpu *v = fake_machine_start();
+    CHECK(msr_takes(v, X86_MSR_APIC_BASE, 0xfee00d00)); /* the APIC's x2APIC mode */
+    for (size_t i = 0; i < 2 * ARRAY_SIZE(msrs) * ARRAY_SIZE(msrs); i++) {
+        enum exit_kind kind = kinds[i % 2];
+        uint32_t before = msrs[i / 2 % ARRAY_SIZE(msrs)];
+        uint32_t msr = msrs[i / 2 / ARRAY_SIZE(msrs)];
+        v->regs[X86_RAX] = v->regs[X86_RDX] = 0;
+        v->regs[X86_RCX] = before;
+        (void)act(v, kind);
+
+        v->event.type = EVENT_NONE;
+        v->regs[X86_RAX] = v->regs[X86_RDX] = 0;
+        v->regs[X86_RCX] = msr;
+        enum action remembered = act(v, kind);
+        uint64_t value = v->regs[X86_RAX];
+
+        v->event.type = EVENT_NONE;
+        memset(v->msr_memo, 0, sizeof(v->msr_memo));
+        v->regs[X86_RAX] = v->regs[X86_RDX] = 0;
+        CHECK_U64(act(v, kind), remembered);
+        CHECK_U64(v->regs[X86_RAX], value);
+    }
+}
+
 TEST(x2apic_and_deadline_by_msr) {
     struct vcpu *v = fake_machine_start();
     uint64_t when = fake_tsc + v->tsc_offset + 5000;
@@ -984,15 +1015,15 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
           T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
           T(registers_that_remember_nothing), T(counters_of_every_amd_cpu),
-          T(x2apic_and_deadline_by_msr), T(efer_is_read_where_it_does_not_pass),
-          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
-          T(violation_stops_when_the_config_says_so), T(control_registers), T(protection_keys),
-          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
-          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
-          T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
-          T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
-          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
-          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
-          T(init_and_startup_messages), T(init_to_the_first_cpu_is_a_reset),
-          T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(no_msr_is_taken_for_the_one_before), T(x2apic_and_deadline_by_msr),
+          T(efer_is_read_where_it_does_not_pass), T(msr_table_is_sorted_and_disjoint),
+          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
+          T(control_registers), T(protection_keys), T(mov_to_cr_takes_half_outside_64_bit_mode),
+          T(xsetbv_is_for_cpl_0), T(hypercalls), T(memory_that_is_not_there),
+          T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
+          T(double_and_triple_faults), T(hlt_under_the_trap_flag_does_not_sleep),
+          T(intercepted_exceptions_go_on_to_the_guest), T(interrupts_wait_for_their_window),
+          T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
+          T(messages_reach_whom_they_name), T(init_and_startup_messages),
+          T(init_to_the_first_cpu_is_a_reset), T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))
