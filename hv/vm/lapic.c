@@ -16,18 +16,34 @@ static bool lapic_is_x2apic(const struct lapic *l) {
     return (l->apic_base & APIC_BASE_X2APIC) != 0;
 }
 
-/* Highest set bit of eight words; words tells which of them to look at. -1 if there is none. */
-static inline __attribute__((always_inline)) int lapic_highest(const uint32_t (*bits)[4],
-                                                               uint32_t words) {
+/* A bit of IRR, ISR or TMR. */
+struct lapic_bit {
+    size_t word; /* of eight */
+    uint32_t number;
+};
+
+/* The highest set bit of eight words; words tells which of them to look at. False if none is. */
+static inline __attribute__((always_inline)) bool
+lapic_find_highest(const uint32_t (*bits)[4], uint32_t words, struct lapic_bit *found) {
     while (words != 0) {
         uint32_t w = 31 ^ (uint32_t)__builtin_clz(words);
         uint32_t word = __atomic_load_n(&bits[w][0], __ATOMIC_RELAXED);
         if (LIKELY(word != 0)) {
-            return (int)(w * 32 | (31 ^ (uint32_t)__builtin_clz(word)));
+            found->word = w;
+            found->number = 31 ^ (uint32_t)__builtin_clz(word);
+            return true;
         }
         words &= ~BIT32(w);
     }
-    return -1;
+    return false;
+}
+
+/* The same as a vector, or LAPIC_NONE. */
+static inline __attribute__((always_inline)) int lapic_highest(const uint32_t (*bits)[4],
+                                                               uint32_t words) {
+    struct lapic_bit bit;
+    bool found = lapic_find_highest(bits, words, &bit);
+    return found ? (int)((uint32_t)bit.word * 32 | bit.number) : LAPIC_NONE;
 }
 
 /* The same of all words, where no summary tells which to look at: two at a time. */
@@ -64,7 +80,7 @@ bool lapic_listens(const struct lapic *l) {
 /* lapic_accept() of a vector that is no error. */
 static inline __attribute__((always_inline)) bool lapic_set(struct lapic *l, uint8_t vector,
                                                             bool level) {
-    unsigned w = vector / 32;
+    size_t w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
     uint32_t *tmr = &l->reg[REG_TMR + w][0];
     if (level) {
@@ -118,7 +134,7 @@ void lapic_watch_cr8(struct lapic *l, bool on) {
 }
 
 void lapic_acknowledge(struct lapic *l, uint8_t vector) {
-    unsigned w = vector / 32;
+    size_t w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
     uint32_t *irr = &l->reg[REG_IRR + w][0];
     if (__atomic_and_fetch(irr, ~bit, __ATOMIC_SEQ_CST) == 0 && !l->hardware) {
@@ -146,19 +162,20 @@ static inline __attribute__((always_inline)) void lapic_recheck(struct lapic *l)
 }
 
 static inline __attribute__((always_inline)) void lapic_end(struct lapic *l, bool look) {
-    int vector = lapic_highest(&l->reg[REG_ISR], l->isr_words);
-    if (vector < 0) {
+    struct lapic_bit at;
+    if (!lapic_find_highest(&l->reg[REG_ISR], l->isr_words, &at)) {
         return;
     }
-    unsigned w = (unsigned)vector / 32;
-    uint32_t bit = BIT32((unsigned)vector % 32);
-    uint32_t(*isr)[4] = &l->reg[REG_ISR + w];
-    uint32_t levels = __atomic_load_n(&isr[REG_TMR - REG_ISR][0], __ATOMIC_RELAXED);
-    isr[0][0] &= ~bit;
-    l->isr_words &= isr[0][0] == 0 && !l->hardware ? ~BIT32(w) : UINT32_MAX;
+    uint32_t bit = BIT32(at.number);
+    uint32_t levels = __atomic_load_n(&l->reg[REG_TMR + at.word][0], __ATOMIC_RELAXED);
+    uint32_t *isr = &l->reg[REG_ISR + at.word][0];
+    *isr &= ~bit;
+    if (LIKELY(*isr == 0) && !l->hardware) {
+        l->isr_words &= ~BIT32(at.word);
+    }
     lapic_update_ppr(l);
     if (UNLIKELY((levels & bit) != 0)) {
-        l->ops->broadcast_eoi(l->ctx, (uint8_t)vector);
+        l->ops->broadcast_eoi(l->ctx, (uint8_t)(at.word * 32 | at.number));
     }
     if (look) {
         lapic_look(l);
@@ -458,36 +475,51 @@ enum status lapic_msr_read(struct lapic *l, uint32_t msr, uint64_t *value) {
     return STATUS_OK;
 }
 
-/* Each out of line: so the common ones save no registers for the others. */
-static __attribute__((noinline)) enum status lapic_msr_eoi(struct lapic *l) {
+static enum status lapic_msr_eoi(struct lapic *l, UNUSED unsigned reg, UNUSED uint64_t value) {
     lapic_write_eoi(l);
     return STATUS_OK;
 }
 
-static __attribute__((noinline)) enum status lapic_msr_self_ipi(struct lapic *l, uint64_t value) {
+static enum status lapic_msr_tpr(struct lapic *l, UNUSED unsigned reg, uint64_t value) {
+    lapic_write_tpr(l, (uint32_t)value);
+    return STATUS_OK;
+}
+
+static enum status lapic_msr_self_ipi(struct lapic *l, UNUSED unsigned reg, uint64_t value) {
     lapic_write_self_ipi(l, (uint8_t)value);
     return STATUS_OK;
 }
 
-static __attribute__((noinline)) enum status lapic_msr_other(struct lapic *l, unsigned reg,
-                                                             uint64_t value) {
-    if (reg == REG_ICR) {
-        l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
-    }
+static enum status lapic_msr_icr(struct lapic *l, unsigned reg, uint64_t value) {
+    l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
     lapic_write(l, reg, (uint32_t)value);
     return STATUS_OK;
 }
 
+static enum status lapic_msr_other(struct lapic *l, unsigned reg, uint64_t value) {
+    lapic_write(l, reg, (uint32_t)value);
+    return STATUS_OK;
+}
+
+/* By register; all others cannot be written. */
+static enum status (*const lapic_msr_writers[LAPIC_REGISTERS])(struct lapic *l, unsigned reg,
+                                                               uint64_t value) = {
+    [REG_TPR] = lapic_msr_tpr,           [REG_EOI] = lapic_msr_eoi,
+    [REG_SVR] = lapic_msr_other,         [REG_ESR] = lapic_msr_other,
+    [REG_ICR] = lapic_msr_icr,           [REG_LVT_TIMER] = lapic_msr_other,
+    [REG_LVT_THERMAL] = lapic_msr_other, [REG_LVT_PERFORMANCE] = lapic_msr_other,
+    [REG_LVT_LINT0] = lapic_msr_other,   [REG_LVT_LINT1] = lapic_msr_other,
+    [REG_LVT_ERROR] = lapic_msr_other,   [REG_INITIAL] = lapic_msr_other,
+    [REG_DIVIDE] = lapic_msr_other,      [REG_SELF_IPI] = lapic_msr_self_ipi,
+};
+
 enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t value) {
     unsigned reg = msr - X2APIC_MSR;
-    if (UNLIKELY(!lapic_is_x2apic(l) || reg >= LAPIC_REGISTERS ||
-                 (X2APIC_WRITABLE >> reg & 1) == 0 || (value & ~writable_bits[reg]) != 0)) {
+    if (UNLIKELY(!lapic_is_x2apic(l) || reg >= LAPIC_REGISTERS || lapic_msr_writers[reg] == NULL ||
+                 (value & ~writable_bits[reg]) != 0)) {
         return STATUS_DENIED;
     }
-    if (LIKELY(reg == REG_EOI)) {
-        return lapic_msr_eoi(l);
-    }
-    return reg == REG_SELF_IPI ? lapic_msr_self_ipi(l, value) : lapic_msr_other(l, reg, value);
+    return lapic_msr_writers[reg](l, reg, value);
 }
 
 static bool lapic_has(struct lapic *l, uint64_t reg) {

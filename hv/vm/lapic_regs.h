@@ -65,9 +65,6 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define XAPIC_REGISTERS                                                                            \
     (X2APIC_READABLE | BIT(REG_ARBITRATION) | BIT(REG_EOI) | BIT(REG_REMOTE_READ) | BIT(REG_DFR) | \
      BIT(REG_ICR_HIGH))
-#define X2APIC_WRITABLE                                                                            \
-    (BIT(REG_TPR) | BIT(REG_EOI) | BIT(REG_SVR) | BIT(REG_ESR) | BIT(REG_ICR) |                    \
-     BITS(REG_LVT_TIMER, REG_INITIAL) | BIT(REG_DIVIDE) | BIT(REG_SELF_IPI))
 /* What a CPU with APIC virtualization does alone. It finds the ICR whole, which is in two places
  * here, and a current count nowhere. */
 #define VIRTUAL_READS  (X2APIC_READABLE & ~(BIT(REG_ICR) | BIT(REG_CURRENT)))
