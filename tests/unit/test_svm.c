@@ -74,6 +74,22 @@ TEST(control_registers) {
     svm_decode(&c, FORM_CR, false, &x);
     CHECK_U64(x.cr.gpr, 0xff);
     CHECK_U64(x.insn_len, 0);
+
+    static const struct {
+        uint64_t code;
+        enum cr_access access;
+    } cr8[] = {{0x08, CR_READ}, {0x18, CR_WRITE}};
+    for (size_t i = 0; i < ARRAY_SIZE(cr8); i++) {
+        struct svm_exit e = svm_exit_find(cr8[i].code);
+        c.exit_code = cr8[i].code;
+        x.insn_len = 99;
+        svm_decode(&c, e.form, false, &x);
+        CHECK_U64(e.kind, EXIT_CR);
+        CHECK(svm_form_wants_length(e.form));
+        CHECK_U64(x.cr.cr, 8);
+        CHECK_U64(x.cr.access, cr8[i].access);
+        CHECK_U64(x.insn_len, 0);
+    }
 }
 
 TEST(nested_faults) {

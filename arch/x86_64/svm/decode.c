@@ -7,16 +7,17 @@
 
 #include "hv/lib/x86.h"
 
-#define INSN     FORM_INSTRUCTION
-#define CR(name) [EXIT_CODE_##name] = {EXIT_CR, FORM_CR}
+#define INSN      FORM_INSTRUCTION
+#define CR(name)  [EXIT_CODE_##name] = {EXIT_CR, FORM_CR}
+#define CR8(name) [EXIT_CODE_##name] = {EXIT_CR, FORM_CR8}
 
 const struct svm_exit svm_exits[SVM_EXITS] = {
     CR(CR0_READ),
     CR(CR4_READ),
-    CR(CR8_READ),
+    CR8(CR8_READ),
     CR(CR0_WRITE),
     CR(CR4_WRITE),
-    CR(CR8_WRITE),
+    CR8(CR8_WRITE),
     [EXIT_CODE_EXCEPTION0... EXIT_CODE_EXCEPTION31] = {EXIT_EXCEPTION, FORM_EVENT},
     [EXIT_CODE_INTR] = {EXIT_INTERRUPT, FORM_PLAIN},
     [EXIT_CODE_NMI] = {EXIT_HOST_NMI, FORM_PLAIN}, /* taken by the host when enter.S sets GIF */
@@ -78,7 +79,7 @@ static void decode_cr(const struct vmcb *c, bool assists, struct vmexit *x) {
 }
 
 void svm_decode(const struct vmcb *c, enum svm_form form, bool assists, struct vmexit *x) {
-    if (form == FORM_CR) {
+    if (form == FORM_CR || form == FORM_CR8) {
         decode_cr(c, assists, x);
     } else if (form == FORM_NESTED_FAULT) {
         svm_decode_nested_fault(c, x);

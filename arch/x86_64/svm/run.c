@@ -32,6 +32,10 @@ static __attribute__((noinline)) void svm_end_shadow(struct vcpu *v) {
     __atomic_fetch_or(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
+static bool svm_assists(void) {
+    return (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0;
+}
+
 /* Exits that are not one plain instruction. */
 static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct svm_exit e,
                                                        struct vmexit *x) {
@@ -43,13 +47,12 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct sv
             vcpu_inject(v, event);
         }
     }
-    bool cr8 = c->exit_code == EXIT_CODE_CR8_READ || c->exit_code == EXIT_CODE_CR8_WRITE;
-    if (e.form == FORM_CR && !cr8) {
+    if (e.form == FORM_CR) {
         /* LMA follows LME and PG, and Bochs is early with it: set it again. */
         hvm->set(v, HVM_EFER, hvm->get(v, HVM_EFER));
     }
     svm_events_after_exit(v);
-    svm_decode(c, e.form, (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0, x);
+    svm_decode(c, e.form, svm_assists(), x);
     if (e.kind == EXIT_BUS_LOCK) { /* it has not happened yet: this one may */
         c->bus_locks_left = 1;
         c->clean &= ~(uint64_t)CLEAN_CONTROLS;
@@ -83,6 +86,8 @@ static inline __attribute__((always_inline)) void svm_run(struct vcpu *v, struct
     } else if (e.form == FORM_NESTED_FAULT && (c->exit_event & EVENT_VALID) == 0) {
         svm_decode_nested_fault(c, x);
         return;
+    } else if (e.form == FORM_CR8) {
+        svm_decode(c, e.form, svm_assists(), x);
     } else {
         svm_read_details(v, e, x);
     }
