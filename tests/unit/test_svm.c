@@ -85,7 +85,7 @@ TEST(control_registers) {
         x.insn_len = 99;
         svm_decode(&c, e.form, false, &x);
         CHECK_U64(e.kind, EXIT_CR);
-        CHECK(svm_form_wants_length(e.form));
+        CHECK_U64(e.form, FORM_CR8);
         CHECK_U64(x.cr.cr, 8);
         CHECK_U64(x.cr.access, cr8[i].access);
         CHECK_U64(x.insn_len, 0);

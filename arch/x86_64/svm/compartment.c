@@ -94,8 +94,10 @@ static __attribute__((noinline)) void svm_compartment_details(struct vcpu *v, co
 }
 
 void svm_compartment_run(struct vcpu *v, struct vmexit *x) {
-    struct vmcb *c = svm_enter(&v->compartment);
+    struct vcpu_context *context = &v->compartment;
 
+    svm_enter(context);
+    struct vmcb *c = context->vendor;
     c->clean = svm_caps.clean;
     c->tlb_control = 0;
     if (LIKELY(c->exit_code == EXIT_CODE_VMMCALL)) {

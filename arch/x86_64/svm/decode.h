@@ -21,10 +21,6 @@ enum svm_form {
     FORM_EVENT,
     FORM_NESTED_FAULT,
 };
-/* An instruction, which has a length; not FORM_IO, whose length the exit tells. */
-static inline bool svm_form_wants_length(enum svm_form form) {
-    return form == FORM_INSTRUCTION || form == FORM_MSR || form == FORM_CR || form == FORM_CR8;
-}
 
 struct svm_exit {
     uint8_t kind; /* enum exit_kind */

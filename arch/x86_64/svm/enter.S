@@ -5,7 +5,7 @@
  * hypervisor uses none of it. Called from svm_enter() in svm.h, inline assembly that gives up all
  * registers, so that nothing is saved here that the caller does not need.
  *
- * In: RBX = struct vcpu_context, interrupts off, GIF set. Out: the same; RCX = its VMCB.
+ * In: RBX = struct vcpu_context, interrupts off, GIF set. Out: the same.
  */
 /* All but RAX (VMRUN switches it), RBX and RSP, with their offsets in struct vcpu_context. */
 #define EACH(m)                                                                                    \

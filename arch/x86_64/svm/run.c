@@ -32,48 +32,90 @@ static __attribute__((noinline)) void svm_end_shadow(struct vcpu *v) {
     __atomic_fetch_or(&v->public.requests, REQUEST_EVENT, __ATOMIC_RELAXED);
 }
 
-static bool svm_assists(void) {
-    return (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0;
+/* The CPU has not told it. */
+static __attribute__((noinline)) void svm_find_length(struct vcpu *v, struct vmexit *x) {
+    if (!exit_find_length(v, x)) {
+        x->kind = EXIT_CHANGED;
+    }
 }
 
-/* Exits that are not one plain instruction. */
-static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct svm_exit e,
-                                                       struct vmexit *x) {
-    struct svm_vcpu *s = v->vendor;
-    struct vmcb *c = &s->vmcb;
+/* Of an instruction that exited. */
+static inline __attribute__((always_inline)) bool svm_knows_length(const struct vmexit *x) {
+    return LIKELY((svm_caps.features & SVM_HAS_NEXT_RIP) != 0) && LIKELY(x->insn_len != 0);
+}
+
+/* A control register: what its form says, and the instruction if the CPU does not. */
+static void svm_read_cr(struct vcpu *v, const struct vmcb *c, enum svm_form form,
+                        struct vmexit *x) {
+    svm_decode(c, form, (svm_caps.features & SVM_HAS_DECODE_ASSIST) != 0, x);
+    if (!svm_knows_length(x)) {
+        svm_find_length(v, x);
+    }
+}
+
+/* Exits that may have come in the middle of something: of an event's delivery, of a shadow. */
+static void svm_read_interrupted(struct vcpu *v, struct vmcb *c) {
     if ((c->exit_event & EVENT_VALID) != 0) { /* cut off by this exit: goes in again */
         struct event event = svm_event_decode(c->exit_event);
         if (event.type != EVENT_NONE) {
             vcpu_inject(v, event);
         }
     }
+    svm_events_after_exit(v);
+}
+
+/* The guest stands between two instructions, and in no shadow. */
+static bool svm_stands_free(const struct svm_vcpu *s) {
+    return (s->vmcb.exit_event & EVENT_VALID) == 0 && (s->vmcb.interrupt_shadow & SHADOW) == 0 &&
+           s->shadow_entries == 0;
+}
+
+/* Exits that are not one plain instruction. */
+static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct vmcb *c,
+                                                       struct svm_exit e, struct vmexit *x) {
+    if (e.form == FORM_CR8) {
+        svm_read_cr(v, c, e.form, x);
+        return;
+    }
+    if (LIKELY(e.form == FORM_NESTED_FAULT) && (c->exit_event & EVENT_VALID) == 0) {
+        svm_decode_nested_fault(c, x);
+        return;
+    }
+    if (e.kind == EXIT_INTERRUPT && svm_stands_free(v->vendor)) {
+        return;
+    }
+    svm_read_interrupted(v, c);
     if (e.form == FORM_CR) {
         /* LMA follows LME and PG, and Bochs is early with it: set it again. */
         hvm->set(v, HVM_EFER, hvm->get(v, HVM_EFER));
+        svm_read_cr(v, c, e.form, x);
+        return;
     }
-    svm_events_after_exit(v);
-    svm_decode(c, e.form, svm_assists(), x);
+    svm_decode(c, e.form, false, x);
     if (e.kind == EXIT_BUS_LOCK) { /* it has not happened yet: this one may */
         c->bus_locks_left = 1;
         c->clean &= ~(uint64_t)CLEAN_CONTROLS;
     }
 }
 
-/* The CPU has not told it. */
-static __attribute__((noinline)) void svm_find_length(struct vcpu *v, unsigned form,
-                                                      struct vmexit *x) {
-    if (svm_form_wants_length(form) && !exit_find_length(v, x)) {
-        x->kind = EXIT_CHANGED;
-    }
+static __attribute__((noinline)) void svm_read_high_code(struct vcpu *v, struct vmcb *c,
+                                                         struct vmexit *x) {
+    struct svm_exit e = svm_exit_find(c->exit_code);
+    x->kind = (enum exit_kind)e.kind;
+    svm_read_details(v, c, e, x);
 }
 
 static inline __attribute__((always_inline)) void svm_run(struct vcpu *v, struct vmexit *x) {
-    struct vmcb *c = svm_enter(v);
+    svm_enter(v);
+    struct vmcb *c = v->vendor;
     v->event.type = EVENT_NONE;
     c->clean = svm_caps.clean;
     c->tlb_control = 0;
-    struct svm_exit e =
-        LIKELY(c->exit_code < SVM_EXITS) ? svm_exits[c->exit_code] : svm_exit_find(c->exit_code);
+    if (UNLIKELY(c->exit_code >= SVM_EXITS)) {
+        svm_read_high_code(v, c, x);
+        return;
+    }
+    struct svm_exit e = svm_exits[c->exit_code];
     x->kind = (enum exit_kind)e.kind;
     x->insn_len = (uint32_t)(c->next_rip - c->rip);
     if (LIKELY(e.form == FORM_INSTRUCTION)) {
@@ -83,16 +125,12 @@ static inline __attribute__((always_inline)) void svm_run(struct vcpu *v, struct
     } else if (e.form == FORM_IO) {
         svm_decode_io(c, x);
         return;
-    } else if (e.form == FORM_NESTED_FAULT && (c->exit_event & EVENT_VALID) == 0) {
-        svm_decode_nested_fault(c, x);
-        return;
-    } else if (e.form == FORM_CR8) {
-        svm_decode(c, e.form, svm_assists(), x);
     } else {
-        svm_read_details(v, e, x);
+        svm_read_details(v, c, e, x);
+        return;
     }
-    if (UNLIKELY((svm_caps.features & SVM_HAS_NEXT_RIP) == 0) || UNLIKELY(x->insn_len == 0)) {
-        svm_find_length(v, e.form, x);
+    if (!svm_knows_length(x)) {
+        svm_find_length(v, x);
     }
 }
 

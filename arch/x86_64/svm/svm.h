@@ -51,18 +51,16 @@ static inline void svm_flush_vmcb(struct vmcb *c) {
 }
 
 /*
- * enter.S: runs the guest of a context, a struct vcpu or its second context; returns its VMCB.
- * Registers go in and out through the context, and the run clobbers all of ours but the one that
- * holds it: so it need not wait in memory.
+ * enter.S: runs the guest of a context, a struct vcpu or its second context. Registers go in and
+ * out through the context, and the run clobbers all of ours but the one that holds it: so it need
+ * not wait in memory.
  */
-static inline __attribute__((always_inline)) struct vmcb *svm_enter(void *context) {
-    struct vmcb *c;
+static inline __attribute__((always_inline)) void svm_enter(void *context) {
     __asm__ volatile("call svm_enter_context"
-                     : "=c"(c)
+                     :
                      : "b"(context)
-                     : "rax", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13",
-                       "r14", "r15", "memory", "cc");
-    return c;
+                     : "rax", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12",
+                       "r13", "r14", "r15", "memory", "cc");
 }
 
 extern struct hvm_ops svm_ops;
