@@ -7,6 +7,7 @@
 #include "arch/x86_64/arch.h"
 
 void trap_dispatch(struct trap_frame *frame);
+void trap_interrupt(uint32_t vector);
 
 /* The guest's first: the others may take their time. */
 static void trap_timer_interrupt(void) {
@@ -55,19 +56,22 @@ void trap_dispatch(struct trap_frame *frame) {
     }
     if (vector == X86_NMI) {
         panic_nmi();
-    } else if (vector == X86_DB) {
-        /* We set no breakpoint and no trap flag: a trap of the guest's, which an emulator (Bochs
-         * with AMD-V) carries out with the exit. The guest is told of it by advance. */
-    } else if (vector < VECTOR_PIC) {
+    } else if (vector != X86_DB) {
         panic_trap(frame);
-    } else if (vector >= VECTOR_PIC + 16 && vector != VECTOR_SPURIOUS) {
-        /* Spurious ones are not in service at the local APIC. One without a handler is left over
-         * from the firmware, or from a device it forgot to stop. */
-        apic_end_interrupt();
-        cpu_current()->interrupted = true;
-        if (host_handlers[vector] != NULL) {
-            host_handlers[vector]();
-        }
+    }
+    /* We set no breakpoint and no trap flag: a trap of the guest's, which an emulator (Bochs with
+     * AMD-V) carries out with the exit. The guest is told of it by advance. */
+}
+
+void trap_interrupt(uint32_t vector) {
+    if (vector < VECTOR_PIC + 16 || vector == VECTOR_SPURIOUS) {
+        return; /* spurious ones are not in service at the local APIC */
+    }
+    apic_end_interrupt();
+    cpu_current()->interrupted = true;
+    /* One without a handler is left over from the firmware, or from a device it forgot to stop. */
+    if (host_handlers[vector] != NULL) {
+        host_handlers[vector]();
     }
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One stub for each vector, 16 bytes apart: makes every frame look alike (struct trap_frame), calls
- * trap_dispatch(), puts all registers back.
+ * One stub for each vector, 16 bytes apart: makes every frame look alike, and leaves exceptions to
+ * trap_dispatch() with all registers (struct trap_frame), interrupts to trap_interrupt() with those
+ * that a C function may change. The CPU aligns the stack before it pushes its part of the frame.
  */
     .text
     .globl trap_stubs
@@ -19,7 +20,11 @@ trap_stubs:
     pushq $0
     .endif
     pushq $vector
+    .if vector < 32
     jmp trap_common
+    .else
+    jmp interrupt_common
+    .endif
     vector = vector + 1
     .endr
 
@@ -29,11 +34,22 @@ trap_common:
     pushq %\register
     .endr
     movq %rsp, %rdi
-    movq %rsp, %rbx
-    andq $-16, %rsp
     call trap_dispatch
-    movq %rbx, %rsp
     .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbx, rdx, rcx, rax
+    popq %\register
+    .endr
+    addq $16, %rsp
+    iretq
+
+#define CHANGED 9 /* registers */
+interrupt_common:
+    cld
+    .irp register, rax, rcx, rdx, rsi, rdi, r8, r9, r10, r11
+    pushq %\register
+    .endr
+    movl 8*CHANGED(%rsp), %edi
+    call trap_interrupt
+    .irp register, r11, r10, r9, r8, rdi, rsi, rdx, rcx, rax
     popq %\register
     .endr
     addq $16, %rsp
