@@ -88,9 +88,9 @@ struct hvm_ops {
     void (*get_code)(struct vcpu *v, struct hvm_code *out);
     void (*set_segment)(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in);
     /* With HVM_APIC only: the local APIC's mode has changed; its IRR or ISR have changed by other
-     * means than the CPU's, lapic_take_posted() said where: true if something waits in the IRR. */
+     * means than the CPU's: levels as of lapic_take_posted(), status as of lapic_status(). */
     void (*apic_mode)(struct vcpu *v);
-    bool (*apic_update)(struct vcpu *v, uint32_t words);
+    void (*apic_update)(struct vcpu *v, uint32_t levels, uint16_t status);
     /*
      * The second context. compartment_reset: as at its entry point, at every start of the VM.
      * compartment_run: until it calls the core (EXIT_HYPERCALL, and stands behind that) or anything

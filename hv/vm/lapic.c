@@ -46,18 +46,6 @@ static inline __attribute__((always_inline)) int lapic_highest(const uint32_t (*
     return found ? (int)((uint32_t)bit.word * 32 | bit.number) : LAPIC_NONE;
 }
 
-/* The same of all words, where no summary tells which to look at: two at a time. */
-static int lapic_highest_of_all(const uint32_t (*bits)[4]) {
-    for (int w = 6; w >= 0; w -= 2) {
-        uint64_t high = __atomic_load_n(&bits[w + 1][0], __ATOMIC_RELAXED);
-        uint64_t pair = high << 32 | __atomic_load_n(&bits[w][0], __ATOMIC_RELAXED);
-        if (pair != 0) {
-            return w * 32 + (63 ^ __builtin_clzll(pair));
-        }
-    }
-    return LAPIC_NONE;
-}
-
 static inline __attribute__((always_inline)) void lapic_update_ppr(struct lapic *l) {
     int highest = lapic_highest(&l->reg[REG_ISR], l->isr_words);
     uint32_t in_service = highest < 0 ? 0 : (uint32_t)highest & 0xf0;
@@ -77,16 +65,27 @@ bool lapic_listens(const struct lapic *l) {
            (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) != 0;
 }
 
+/* In the TMR, whose bit for this vector is the other way. */
+static __attribute__((noinline)) void lapic_set_level(struct lapic *l, uint8_t vector, bool level) {
+    uint32_t *tmr = &l->reg[REG_TMR + vector / 32][0];
+    if (level) {
+        __atomic_fetch_or(tmr, BIT32(vector % 32), __ATOMIC_RELAXED);
+    } else {
+        __atomic_fetch_and(tmr, ~BIT32(vector % 32), __ATOMIC_RELAXED);
+    }
+    if (l->hardware) {
+        __atomic_fetch_or(&l->irr_words, BIT32(vector / 32) << LEVELS_SHIFT, __ATOMIC_SEQ_CST);
+    }
+}
+
 /* lapic_accept() of a vector that is no error. */
 static inline __attribute__((always_inline)) bool lapic_set(struct lapic *l, uint8_t vector,
                                                             bool level) {
     size_t w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
-    uint32_t *tmr = &l->reg[REG_TMR + w][0];
-    if (level) {
-        __atomic_fetch_or(tmr, bit, __ATOMIC_RELAXED);
-    } else if ((__atomic_load_n(tmr, __ATOMIC_RELAXED) & bit) != 0) {
-        __atomic_fetch_and(tmr, ~bit, __ATOMIC_RELAXED);
+    bool is_level = (__atomic_load_n(&l->reg[REG_TMR + w][0], __ATOMIC_RELAXED) & bit) != 0;
+    if (UNLIKELY(is_level != level)) {
+        lapic_set_level(l, vector, level);
     }
     /* The word first, then the summary: lapic_acknowledge() looks in the opposite order. */
     uint32_t *irr = UNLIKELY(l->hardware) ? &l->posted[w] : &l->reg[REG_IRR + w][0];
@@ -109,17 +108,12 @@ static void lapic_raise(struct lapic *l, uint8_t vector) {
     }
 }
 
-static inline bool lapic_is_above_ppr(const struct lapic *l, int vector) {
-    return vector >> 4 > (int)(l->reg[REG_PPR][0] >> 4);
-}
-
 int lapic_pending(const struct lapic *l) {
     if (UNLIKELY(l->hardware)) {
-        int highest = lapic_highest_of_all(&l->reg[REG_IRR]);
-        return lapic_is_above_ppr(l, highest) ? highest : LAPIC_NONE;
+        return lapic_hardware_pending(l);
     }
     int vector = lapic_highest(&l->reg[REG_IRR], __atomic_load_n(&l->irr_words, __ATOMIC_ACQUIRE));
-    if (!lapic_is_above_ppr(l, vector)) {
+    if (vector >> 4 <= (int)(l->reg[REG_PPR][0] >> 4)) {
         return LAPIC_NONE;
     }
     bool held = l->cr8 != NULL && vector >> 4 <= *l->cr8;
@@ -133,18 +127,28 @@ void lapic_watch_cr8(struct lapic *l, bool on) {
     }
 }
 
-void lapic_acknowledge(struct lapic *l, uint8_t vector) {
-    size_t w = vector / 32;
-    uint32_t bit = BIT32(vector % 32);
+/* Clears a bit of the IRR, to which other CPUs may write. */
+static inline __attribute__((always_inline)) void lapic_clear_irr(struct lapic *l, size_t w,
+                                                                  uint32_t bit) {
     uint32_t *irr = &l->reg[REG_IRR + w][0];
-    if (__atomic_and_fetch(irr, ~bit, __ATOMIC_SEQ_CST) == 0 && !l->hardware) {
+    if (__atomic_and_fetch(irr, ~bit, __ATOMIC_SEQ_CST) == 0) {
         __atomic_fetch_and(&l->irr_words, ~BIT32(w), __ATOMIC_SEQ_CST);
         if (__atomic_load_n(irr, __ATOMIC_SEQ_CST) != 0) {
             __atomic_fetch_or(&l->irr_words, BIT32(w), __ATOMIC_SEQ_CST);
         }
     }
+}
+
+void lapic_acknowledge(struct lapic *l, uint8_t vector) {
+    size_t w = vector / 32;
+    uint32_t bit = BIT32(vector % 32);
+    if (l->hardware) {
+        l->reg[REG_IRR + w][0] &= ~bit; /* what others send is posted */
+    } else {
+        lapic_clear_irr(l, w, bit);
+        l->isr_words |= BIT32(w);
+    }
     l->reg[REG_ISR + w][0] |= bit;
-    l->isr_words |= BIT32(w);
     l->reg[REG_PPR][0] = vector & 0xf0; /* it was above TPR and all that is in service */
 }
 
@@ -195,15 +199,6 @@ static inline __attribute__((always_inline)) void lapic_write_eoi(struct lapic *
         lapic_pv_eoi_settle(l);
     }
     lapic_end(l, true);
-}
-
-uint16_t lapic_status(const struct lapic *l) {
-    int irr = lapic_highest_of_all(&l->reg[REG_IRR]);
-    int isr = lapic_highest_of_all(&l->reg[REG_ISR]);
-    unsigned status = isr < 0 ? 0 : (unsigned)isr << 8;
-
-    status |= irr < 0 ? 0 : (unsigned)irr;
-    return (uint16_t)status;
 }
 
 static void lapic_report(struct lapic *l, enum lapic_error error) {
@@ -480,23 +475,15 @@ static enum status lapic_msr_eoi(struct lapic *l, UNUSED unsigned reg, UNUSED ui
     return STATUS_OK;
 }
 
-static enum status lapic_msr_tpr(struct lapic *l, UNUSED unsigned reg, uint64_t value) {
-    lapic_write_tpr(l, (uint32_t)value);
-    return STATUS_OK;
-}
-
 static enum status lapic_msr_self_ipi(struct lapic *l, UNUSED unsigned reg, uint64_t value) {
     lapic_write_self_ipi(l, (uint8_t)value);
     return STATUS_OK;
 }
 
-static enum status lapic_msr_icr(struct lapic *l, unsigned reg, uint64_t value) {
-    l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
-    lapic_write(l, reg, (uint32_t)value);
-    return STATUS_OK;
-}
-
 static enum status lapic_msr_other(struct lapic *l, unsigned reg, uint64_t value) {
+    if (reg == REG_ICR) {
+        l->reg[REG_ICR_HIGH][0] = (uint32_t)(value >> 32);
+    }
     lapic_write(l, reg, (uint32_t)value);
     return STATUS_OK;
 }
@@ -504,9 +491,9 @@ static enum status lapic_msr_other(struct lapic *l, unsigned reg, uint64_t value
 /* By register; all others cannot be written. */
 static enum status (*const lapic_msr_writers[LAPIC_REGISTERS])(struct lapic *l, unsigned reg,
                                                                uint64_t value) = {
-    [REG_TPR] = lapic_msr_tpr,           [REG_EOI] = lapic_msr_eoi,
+    [REG_TPR] = lapic_msr_other,         [REG_EOI] = lapic_msr_eoi,
     [REG_SVR] = lapic_msr_other,         [REG_ESR] = lapic_msr_other,
-    [REG_ICR] = lapic_msr_icr,           [REG_LVT_TIMER] = lapic_msr_other,
+    [REG_ICR] = lapic_msr_other,         [REG_LVT_TIMER] = lapic_msr_other,
     [REG_LVT_THERMAL] = lapic_msr_other, [REG_LVT_PERFORMANCE] = lapic_msr_other,
     [REG_LVT_LINT0] = lapic_msr_other,   [REG_LVT_LINT1] = lapic_msr_other,
     [REG_LVT_ERROR] = lapic_msr_other,   [REG_INITIAL] = lapic_msr_other,
@@ -571,7 +558,8 @@ void lapic_init(struct lapic *l) {
     }
     l->pv_eoi = NULL;
     l->pv_eoi_offered = false;
-    l->irr_words = l->isr_words = l->hardware ? ALL_WORDS : 0;
+    l->isr_words = l->hardware ? ALL_WORDS : 0;
+    l->irr_words = l->hardware ? ALL_WORDS << LEVELS_SHIFT : 0;
     l->errors = 0;
     l->timer_mode = TIMER_ONE_SHOT;
     l->timer_divide = 1;

@@ -74,7 +74,8 @@ struct lapic {
     bool pv_eoi_offered;
     uint32_t errors; /* as in ESR, seen since the guest last wrote it */
     /* Hardware: what is accepted waits here, and irr_words tells where, until the guest has left:
-     * the CPU's own changes of the IRR need not be atomic. */
+     * the CPU's own changes of the IRR need not be atomic. Bits 8 to 15 of irr_words tell which
+     * words of the TMR have changed. */
     uint32_t posted[8];
     uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
     /* As the guest reads them, but for the timer's current count; in the places of the xAPIC page,
@@ -177,13 +178,15 @@ void lapic_pv_eoi_settle(struct lapic *l);
 
 /*
  * The hardware's side. lapic_take_posted() moves what was accepted into the IRR and returns which
- * of its eight words may have changed. lapic_levels() is a quarter of the TMR. lapic_status() is
- * the highest vector of the ISR in bits 8 to 15 and that of the IRR in bits 0 to 7. SDM vol. 3
- * "Guest Interrupt Status".
+ * of the TMR's eight words may have changed. lapic_levels() is a quarter of the TMR.
+ * lapic_hardware_pending() is lapic_pending() there. lapic_status() is the highest vector of the
+ * ISR in bits 8 to 15 and that of the IRR in bits 0 to 7; acknowledged is what just went there and
+ * so is the highest, or LAPIC_NONE. SDM vol. 3 "Guest Interrupt Status".
  */
 uint32_t lapic_take_posted(struct lapic *l);
 uint64_t lapic_levels(const struct lapic *l, unsigned quarter);
-uint16_t lapic_status(const struct lapic *l);
+int lapic_hardware_pending(const struct lapic *l);
+uint16_t lapic_status(const struct lapic *l, int acknowledged);
 /* May the CPU carry out this access to the x2APIC register MSR 800h + reg by itself? */
 bool lapic_msr_is_virtual(unsigned reg, bool write);
 /* The CPU has done the write of the register at this offset: now its consequences. The register is

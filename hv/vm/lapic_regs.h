@@ -57,6 +57,7 @@ enum timer_mode { TIMER_ONE_SHOT, TIMER_PERIODIC, TIMER_DEADLINE }; /* the first
 #define XAPIC_BROADCAST 0xffu
 #define VECTOR_FIRST    16
 #define ALL_WORDS       0xffu /* of IRR, ISR, TMR */
+#define LEVELS_SHIFT    8     /* irr_words, with hardware: so far up stand the TMR's words */
 
 #define X2APIC_READABLE                                                                            \
     (BITS(REG_ID, REG_VERSION) | BIT(REG_TPR) | BIT(REG_PPR) | BIT(REG_LDR) | BIT(REG_SVR) |       \

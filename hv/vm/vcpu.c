@@ -45,13 +45,16 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
 
 #define EXTINT 256 /* the 8259 knows the vector */
 
+/* Is what waits at LINT0 let through? */
+static __attribute__((noinline)) int vcpu_pending_at_lint0(const struct vcpu *v) {
+    bool through = lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT;
+    return through ? EXTINT : LAPIC_NONE;
+}
+
 /* EXTINT if the 8259 has something, which no priority holds back; or LAPIC_NONE. */
 static inline __attribute__((always_inline)) int vcpu_pending_extint(const struct vcpu *v) {
     bool intr = __atomic_load_n(v->intr, __ATOMIC_ACQUIRE) != 0;
-    if (UNLIKELY(intr) && lapic_lint0(&v->lapic).delivery_mode == APIC_EXTINT) {
-        return EXTINT;
-    }
-    return LAPIC_NONE;
+    return UNLIKELY(intr) ? vcpu_pending_at_lint0(v) : LAPIC_NONE;
 }
 
 /* What is to be delivered: EXTINT, or what lapic_pending() says. */
@@ -84,40 +87,68 @@ static __attribute__((noinline)) void vcpu_deliver_nmi(struct vcpu *v) {
     }
 }
 
+static __attribute__((noinline)) void vcpu_set_windows(struct vcpu *v, bool interrupt, bool nmi) {
+    v->window_interrupt = interrupt;
+    v->window_nmi = nmi;
+    hvm->window(v, interrupt, nmi);
+}
+
+/* Asks for an exit as soon as what waits can be taken, or no longer. */
+static inline __attribute__((always_inline)) void vcpu_want_windows(struct vcpu *v,
+                                                                    bool interrupt) {
+    bool nmi = v->nmi_pending != 0;
+    if (UNLIKELY(v->window_interrupt != interrupt || v->window_nmi != nmi)) {
+        vcpu_set_windows(v, interrupt, nmi);
+    }
+}
+
 /*
- * Sends the most urgent deliverable event in; asks for a window for what must wait. A CPU with APIC
- * virtualization is left what waits for another's end or for the task priority. It could have all,
- * but that would save no more than some windows, and Bochs 2.7 forgets IF when a host interrupt
- * waits, too.
+ * Sends the most urgent deliverable event in; asks for a window for what must wait. Compiled apart
+ * from the next: neither kind of CPU pays for the other.
  */
-static inline __attribute__((always_inline)) void vcpu_deliver(struct vcpu *v, bool hardware) {
-    if (!hardware && UNLIKELY(v->lapic.pv_eoi_offered)) {
+static __attribute__((noinline)) void vcpu_deliver(struct vcpu *v) {
+    if (UNLIKELY(v->lapic.pv_eoi_offered)) {
         lapic_pv_eoi_settle(&v->lapic);
     }
     if (UNLIKELY(v->nmi_pending != 0)) {
         vcpu_deliver_nmi(v);
     }
-    bool want_nmi = v->nmi_pending != 0;
-    uint32_t words = hardware ? lapic_take_posted(&v->lapic) : 0;
     int vector = vcpu_pending(v);
     if (vector >= 0 && vcpu_can_take_interrupt(v)) {
         vcpu_take(v, vector);
-        if (!hardware && UNLIKELY(v->lapic.pv_eoi != NULL) && vector != EXTINT) {
+        if (UNLIKELY(v->lapic.pv_eoi != NULL) && vector != EXTINT) {
             lapic_pv_eoi_offer(&v->lapic, (uint8_t)vector);
         }
-        /* Of the IRR's rest the hardware's own look below tells. */
-        vector = hardware ? vcpu_pending_extint(v) : vcpu_pending(v);
+        vector = vcpu_pending(v);
     }
-    if (UNLIKELY(vector == LAPIC_HELD) && !hardware) {
+    if (UNLIKELY(vector == LAPIC_HELD)) {
         lapic_watch_cr8(&v->lapic, true);
     }
-    bool more = hardware && hvm->apic_update(v, words);
-    bool want_interrupt = vector >= 0 || (more && !vcpu_can_take_interrupt(v));
-    if (v->window_interrupt != want_interrupt || v->window_nmi != want_nmi) {
-        v->window_interrupt = want_interrupt;
-        v->window_nmi = want_nmi;
-        hvm->window(v, v->window_interrupt, v->window_nmi);
+    vcpu_want_windows(v, vector >= 0);
+}
+
+/*
+ * The same for a CPU with APIC virtualization, which is left what waits for another's end or for
+ * the task priority. It could have all, but that would save no more than some windows, and Bochs
+ * 2.7 forgets IF when a host interrupt waits, too.
+ */
+static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
+    if (UNLIKELY(v->nmi_pending != 0)) {
+        vcpu_deliver_nmi(v);
     }
+    uint32_t levels = lapic_take_posted(&v->lapic);
+    int acknowledged = LAPIC_NONE;
+    int vector = vcpu_pending(v);
+    if (vector >= 0 && vcpu_can_take_interrupt(v)) {
+        vcpu_take(v, vector);
+        acknowledged = vector != EXTINT ? vector : LAPIC_NONE;
+        /* Of the IRR's rest the hardware's own look below tells. */
+        vector = vcpu_pending_extint(v);
+    }
+    uint16_t status = lapic_status(&v->lapic, acknowledged);
+    hvm->apic_update(v, levels, status);
+    bool more = (uint8_t)status != 0;
+    vcpu_want_windows(v, vector >= 0 || (more && !vcpu_can_take_interrupt(v)));
 }
 
 /* Until there is a request; host interrupts are taken also where there is one at once. */
@@ -167,18 +198,22 @@ void vcpu_skip_time(struct vcpu *v, uint64_t ticks) {
     vcpu_timer_set(v);
 }
 
+/* PIT and CMOS clock have a deadline, or their owner asks for a look. */
+static __attribute__((noinline)) void vcpu_serve_clocks(struct vcpu *v) {
+    v->clocks_due = clock_earlier(vm_service_devices(v->vm), vm_watch_stop(v->vm));
+    vcpu_timer_set(v);
+}
+
 /* The CPU's timer fired, for either of the two or for what is out of date by now. */
 static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
-    struct vm *vm = v->vm;
     bool clocks = v->clocks_due != 0 || (requests & REQUEST_CLOCKS) != 0;
     if ((requests & REQUEST_TIMER) != 0) {
         v->apic_due = v->clocks_due = 0;
         v->upcall_flags |= UPCALL_UNWATCHED; /* what watched it was the timer that has fired */
         lapic_timer_expired(&v->lapic);
     }
-    if (clocks && v->index == 0) {
-        v->clocks_due = clock_earlier(vm_service_devices(vm), vm_watch_stop(vm));
-        vcpu_timer_set(v);
+    if (UNLIKELY(clocks) && v->index == 0) {
+        vcpu_serve_clocks(v);
     }
     v->upcall_flags |= UPCALL_UNWATCHED;
     __atomic_fetch_and(&v->public.requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
@@ -196,13 +231,20 @@ static void vcpu_latch_nmis(struct vcpu *v, uint32_t requests) {
     v->nmi_pending = (uint8_t)min_u64(count, taken_at_once ? 2 : 1);
 }
 
-/* Compiled apart, so that CPUs without it do not pay for it. */
-static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
-    vcpu_deliver(v, true);
-}
-
 /* What hv/exit/life.c serves when the run has ended. */
 #define REQUESTS_LEFT (REQUESTS_CONSOLE | REQUEST_ORDER)
+
+static __attribute__((noinline)) void vcpu_serve_rare(struct vcpu *v, uint32_t requests) {
+    if ((requests & REQUESTS_NMI) != 0) {
+        vcpu_latch_nmis(v, requests);
+    }
+    if ((requests & REQUEST_ORDER) != 0) {
+        vm_take_orders(v->vm);
+    }
+    if ((requests & REQUESTS_CONSOLE) != 0) {
+        vm_serve_console(v->vm, requests);
+    }
+}
 
 /* Any request but REQUEST_EVENT; false when the run loop must be left. */
 static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t requests) {
@@ -219,14 +261,8 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     if ((requests & (REQUEST_TIMER | REQUEST_CLOCKS)) != 0) {
         vcpu_timer_expired(v, requests);
     }
-    if ((requests & REQUESTS_NMI) != 0) {
-        vcpu_latch_nmis(v, requests);
-    }
-    if ((requests & REQUEST_ORDER) != 0) {
-        vm_take_orders(v->vm);
-    }
-    if ((requests & REQUESTS_CONSOLE) != 0) {
-        vm_serve_console(v->vm, requests);
+    if (UNLIKELY((requests & (REQUESTS_NMI | REQUESTS_LEFT)) != 0)) {
+        vcpu_serve_rare(v, requests);
     }
     /* Some of this may have ended the run here and now. */
     requests |= __atomic_load_n(&v->public.requests, __ATOMIC_RELAXED);
@@ -241,7 +277,7 @@ bool vcpu_service(struct vcpu *v) {
     if (v->lapic.hardware) {
         vcpu_deliver_hardware(v);
     } else {
-        vcpu_deliver(v, false);
+        vcpu_deliver(v);
     }
     /* This may have left a request, such as an NMI of a timer, and others may have come: whoever
      * called will serve them, and must not go on so for ever. */

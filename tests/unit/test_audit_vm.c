@@ -30,8 +30,8 @@ static enum status vcpu_init(struct vcpu *v) {
     return both_vcpu_init(v, PAGE_SIZE, vendor->msr_bytes, vendor->port_bytes);
 }
 
-static bool unused_apic_update(UNUSED struct vcpu *v, UNUSED uint32_t words) {
-    return false;
+static void unused_apic_update(UNUSED struct vcpu *v, UNUSED uint32_t words,
+                               UNUSED uint16_t status) {
 }
 static void unused_apic_mode(UNUSED struct vcpu *v) {
 }

@@ -35,21 +35,25 @@ static void vmx_flush(struct vcpu *v) {
     ASSERT(!failed);
 }
 
-/* What was accepted, and what software changed, goes to the CPU. */
-static bool vmx_apic_update(struct vcpu *v, uint32_t words) {
+/* Which vectors' ends exit. levels: the words of the TMR that may have changed. */
+static __attribute__((noinline)) void vmx_update_eoi_exits(struct vcpu *v, uint32_t levels) {
     struct vmx_vcpu *s = v->vendor;
-    const struct lapic *l = &v->lapic;
-    for (; words != 0; words &= words - 1) {
-        unsigned i = (unsigned)__builtin_ctz(words) / 2;
-        uint64_t levels = lapic_levels(l, i);
-        if (levels != s->eoi_exits[i]) {
-            s->eoi_exits[i] = levels;
-            vmcs_write64(VMCS_64(VMCS_NTH(EOI_EXIT_BITMAP0, i)), levels);
+    for (; levels != 0; levels &= levels - 1) {
+        unsigned i = (unsigned)__builtin_ctz(levels) / 2;
+        uint64_t quarter = lapic_levels(&v->lapic, i);
+        if (quarter != s->eoi_exits[i]) {
+            s->eoi_exits[i] = quarter;
+            vmcs_write64(VMCS_64(VMCS_NTH(EOI_EXIT_BITMAP0, i)), quarter);
         }
     }
-    uint16_t status = lapic_status(l);
+}
+
+/* What was accepted, and what software changed, goes to the CPU. */
+static void vmx_apic_update(struct vcpu *v, uint32_t levels, uint16_t status) {
+    if (UNLIKELY(levels != 0)) {
+        vmx_update_eoi_exits(v, levels);
+    }
     vmcs_write16(VMCS_GUEST_INTERRUPT_STATUS, status);
-    return (uint8_t)status != 0;
 }
 
 /*
@@ -71,7 +75,8 @@ static void vmx_apic_mode(struct vcpu *v) {
     vmcs_write64(VMCS_EPT_POINTER, phys_address(npt->root).v | EPT_POINTER);
     vmx_flush(v);
     if (v->lapic.hardware) {
-        (void)vmx_apic_update(v, lapic_take_posted(&v->lapic));
+        uint32_t levels = lapic_take_posted(&v->lapic);
+        vmx_apic_update(v, levels, lapic_status(&v->lapic, LAPIC_NONE));
     }
 }
 
