@@ -77,10 +77,6 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct vm
         svm_read_cr(v, c, e.form, x);
         return;
     }
-    if (LIKELY(e.form == FORM_NESTED_FAULT) && (c->exit_event & EVENT_VALID) == 0) {
-        svm_decode_nested_fault(c, x);
-        return;
-    }
     if (e.kind == EXIT_INTERRUPT && svm_stands_free(v->vendor)) {
         return;
     }
@@ -98,8 +94,14 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct vm
     }
 }
 
+/* Exit codes above the table: an access to a device, and what is rare. */
 static __attribute__((noinline)) void svm_read_high_code(struct vcpu *v, struct vmcb *c,
                                                          struct vmexit *x) {
+    if (LIKELY(c->exit_code == EXIT_CODE_NESTED_FAULT) && (c->exit_event & EVENT_VALID) == 0) {
+        x->kind = EXIT_NESTED_FAULT;
+        svm_decode_nested_fault(c, x);
+        return;
+    }
     struct svm_exit e = svm_exit_find(c->exit_code);
     x->kind = (enum exit_kind)e.kind;
     svm_read_details(v, c, e, x);
