@@ -336,8 +336,9 @@ class Walls(HostileGuests):
         self.operator("stop strict")
         self.expect_log("strict", "resumed", "asked to switch off", "did not switch off within 2 s: stopped by force")
 
-    # In Bochs it would take no host interrupt after a second entry: see hang() in guests/test/main.c.
-    @check("an endless loop with interrupts off: the operator can pause it, and reset it then")
+    # On bochs-amd it is only paused and then reset: see hang() in guests/test/main.c.
+    @check("an endless loop with interrupts off: the operator can pause it, and reset it then",
+           cannot_run={"bochs-intel": "gives a guest with IF clear one host interrupt, and another may come before the operator's"})
     def hang(self):
         self.hang_with("hang", self.pause)
 
