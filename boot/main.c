@@ -172,8 +172,8 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     }
     const char *but = traced ? " but " STICK_TRACE : "";
     console_print(CONSOLE_BAD,
-                  "\nBulkhead cannot start: %u problem%s. Nothing was changed%s. Press any key to "
-                  "return to the firmware.\n",
+                  "\nBulkhead cannot start: %u problem%s. Nothing was changed%s.\n"
+                  "Press any key to return to the firmware.\n",
                   problems, problems == 1 ? "" : "s", but);
     console_wait_key();
     console_print(CONSOLE_PLAIN, "\n");
