@@ -233,6 +233,8 @@
         act     "nmi sent", "movl $0x400, (%rsi); nop", "NMI rip+6 rip+7"
         /* The second may come some time after the handler's IRET: LOOP stands still until then. */
         act     "nmi sent in the nmi handler", "movl $0x400, (%rsi); 1: loop 1b", "NMI rip+6 NMI rip+6 rip+8 rcx=0", rcx=10000000, flags=ACT_NMI_AGAIN
+        /* The same where the first handler's IRET lets interrupts in, too. */
+        act     "nmi sent in the nmi handler, if", "movl $0x400, (%rsi); 1: loop 1b", "NMI rip+6 NMI rip+6 rip+8 rcx=0", rcx=10000000, flags=ACT_NMI_AGAIN|ACT_IF
         act     "nmi after that", "movl $0x400, (%rsi); nop", "NMI rip+6 rip+7"
         group   acts_plain_end
 

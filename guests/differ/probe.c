@@ -41,7 +41,7 @@ static struct {
     unsigned events;
     bool in_trap;
 } now;
-static volatile unsigned left_interrupts; /* came only after the act */
+static volatile unsigned left_interrupts, left_nmis; /* came only after the act */
 
 /* What LTR, LGDT and LIDT are given; SDM vol. 3 "64-Bit Mode Task Management". */
 static uint64_t gdt[9] = {
@@ -155,6 +155,10 @@ static void probe_send_nmi(void) {
 
 void probe_trap(struct probe_trap_frame *f) {
     if (now.act == NULL) {
+        if (f->vector == 2) {
+            left_nmis++;
+            return;
+        }
         if (f->vector < VECTOR_TIMER) {
             probe_fatal(f);
         }
@@ -345,6 +349,9 @@ static void outcome_tell(const uint64_t before[STATES], const uint64_t after[STA
     if (left_interrupts != 0) {
         text_add(outcome.text, " interrupt-left");
     }
+    if (left_nmis != 0) {
+        text_add(outcome.text, " nmi-left");
+    }
     static const uint8_t order[4] = {0, 3, 1, 2};
     for (unsigned i = 0; i < 4; i++) {
         outcome.answer[i] = now.last.regs[order[i]];
@@ -370,7 +377,7 @@ void probe_run(const struct act *act) {
     now.scratch = (act->flags & ACT_WATCH_DATA) != 0 ? SELECTOR_DATA : 0;
     scratch[0] = now.scratch;
     scratch[1] = 0;
-    left_interrupts = 0;
+    left_interrupts = left_nmis = 0;
     probe_fill(act);
     state_read(found);
     state_prepare(act, found);
