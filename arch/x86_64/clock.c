@@ -115,7 +115,8 @@ static uint64_t clock_measure(const struct ref_timer *timer) {
 
 /*
  * The TSC's frequency: CPUID's if that is exact (leaf 15h; leaf 16h is rounded) and the timer
- * agrees or is missing, else the timer's.
+ * agrees or is missing, else the timer's. In whole kHz, as guests are told it: what is left over
+ * would be a drift between their clocks and the devices'.
  */
 static uint64_t clock_choose(uint64_t measured, const char *by) {
     uint32_t crystal[4], base[4];
@@ -134,10 +135,10 @@ static uint64_t clock_choose(uint64_t measured, const char *by) {
                  (ull)(claimed / 1000), by, (ull)(measured / 1000));
     }
     bool by_cpuid = measured == 0 || (agree && exact);
-    uint64_t hz = by_cpuid ? claimed : measured;
-    log_info("TSC %llu kHz, %s the %s", (ull)(hz / 1000),
+    uint64_t khz = ((by_cpuid ? claimed : measured) + 500) / 1000;
+    log_info("TSC %llu kHz, %s the %s", (ull)khz,
              by_cpuid ? "by CPUID, checked with" : "measured with", by);
-    return hz;
+    return khz * 1000;
 }
 
 void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {

@@ -58,6 +58,13 @@ static void *usb_alloc(uint64_t size) {
     return pool_alloc(&arch_heap, size);
 }
 
+/* The log calls it by its number from then on. */
+static void usb_log_controller(unsigned i) {
+    unsigned bus = found[i].function >> 8, device = found[i].function >> 3 & 31;
+    log_info("USB: controller %u, PCI %02x:%02x.%u, is driven for keyboards and keeps its DMA", i,
+             bus, device, (unsigned)found[i].function & 7);
+}
+
 static void usb_init_controller(unsigned i) {
     struct xhci *hc = usb_alloc(sizeof(*hc));
     uint64_t size = 0;
@@ -69,6 +76,7 @@ static void usb_init_controller(unsigned i) {
     if (memory != NULL) {
         xhci_give_memory(hc, memory, phys_address(memory).v);
         controllers[i] = hc;
+        usb_log_controller(i);
     }
 }
 
