@@ -87,11 +87,11 @@ enum told {
     TOLD_INTR = BIT32(1),     /* the 8259s' INTR has risen: see struct exchange_vm */
     TOLD_CLOCKS = BIT32(2),   /* a timer was set: vCPU 0 is to ask for service */
     TOLD_BYTES = BIT32(3),    /* there are console bytes in struct exchange_vm */
-    TOLD_STOP = BIT32(4),     /* the run is to end: stop */
-    TOLD_EVENT = BIT32(5),    /* worth a line in the log: event, word */
-    TOLD_REFUSED = BIT32(6),  /* an access where nothing is: refused */
-    TOLD_STATE = BIT32(7),    /* what the masks of state name is to be the guest's */
-    TOLD_APIC = BIT32(8),     /* a write of the local APIC's page: apic */
+    TOLD_STATE = BIT32(4),    /* what the masks of state name is to be the guest's */
+    TOLD_REFUSED = BIT32(5),  /* an access where nothing is: refused */
+    TOLD_APIC = BIT32(6),     /* a write of the local APIC's page: apic */
+    TOLD_EVENT = BIT32(7),    /* worth a line in the log: event, word */
+    TOLD_STOP = BIT32(8),     /* the run is to end: stop */
 };
 #define TOLD_ALL (BIT32(9) - 1)
 

@@ -143,27 +143,44 @@ static __attribute__((noinline)) enum action exit_io_string(struct vcpu *v, stru
     return hardware_emulate(v, x, UPCALL_STRING);
 }
 
+/* Nothing is there, or the compartment has failed. */
+static __attribute__((noinline)) enum action exit_io_nothing(struct vcpu *v, struct vmexit *x) {
+    bool write = (x->io.flags & IO_IN) == 0;
+
+    if (vcpu_compartment_failed(v)) {
+        return exit_upcall_failed(v, x);
+    }
+    vcpu_refuse_access(v, BUS_PORT, write, x->io.port);
+    if (!write) {
+        reg_set(&v->regs[X86_RAX], x->io.size, UINT32_MAX);
+    }
+    return ACTION_NEXT;
+}
+
+static enum action exit_out(struct vcpu *v, struct vmexit *x) {
+    const struct exit_io *io = &x->io;
+    uint64_t value = v->regs[X86_RAX] & (BIT(8 * io->size) - 1);
+    bool there = device_write(v, x, BUS_PORT, io->port, io->size, value);
+
+    return LIKELY(there) ? ACTION_NEXT : exit_io_nothing(v, x);
+}
+
 /* Of IN and OUT the exit tells all. */
 enum action exit_io(struct vcpu *v, struct vmexit *x) {
     const struct exit_io *io = &x->io;
-    uint64_t *rax = &v->regs[X86_RAX];
+
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
         return exit_io_string(v, x);
     }
-    bool write = (io->flags & IO_IN) == 0;
-    struct bus_answer answer;
-    if (write) {
-        uint64_t value = *rax & (BIT(8 * io->size) - 1);
-        answer.there = device_write(v, x, BUS_PORT, io->port, io->size, value);
-    } else {
-        answer = device_read(v, x, BUS_PORT, io->port, io->size);
-        uint64_t value = LIKELY(answer.there != 0) ? answer.value : UINT64_MAX;
-        reg_set(rax, io->size, (uint32_t)value);
+    if ((io->flags & IO_IN) == 0) {
+        return exit_out(v, x);
     }
+    struct bus_answer answer = device_read(v, x, BUS_PORT, io->port, io->size);
     if (UNLIKELY(answer.there == 0)) {
-        vcpu_refuse_access(v, BUS_PORT, write, io->port);
+        return exit_io_nothing(v, x);
     }
-    return LIKELY(!vcpu_compartment_failed(v)) ? ACTION_NEXT : exit_upcall_failed(v, x);
+    reg_set(&v->regs[X86_RAX], io->size, (uint32_t)answer.value);
+    return ACTION_NEXT;
 }
 
 /* What keeps a memory access from being an instruction on a device; NULL if nothing. */
@@ -184,10 +201,10 @@ enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
     if (UNLIKELY(refusal != NULL)) {
         return exit_crash(v, x, refusal);
     }
-    e->apic_page =
-        lapic_is_xapic(&v->lapic) ? ALIGN_DOWN(v->lapic.apic_base, PAGE_SIZE) : UINT64_MAX;
+    uint64_t page = lapic_page(&v->lapic);
+    e->apic_page = page;
     e->apic_at = UINT64_MAX;
-    if (!x->fault.write && lapic_has_page(&v->lapic, x->fault.gpa.v)) {
+    if (!x->fault.write && ALIGN_DOWN(x->fault.gpa.v, PAGE_SIZE) == page) {
         e->apic_at = x->fault.gpa.v % PAGE_SIZE;
         e->apic_value = lapic_mmio_read(&v->lapic, e->apic_at);
     }

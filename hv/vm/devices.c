@@ -34,7 +34,7 @@ struct bus_answer device_read(struct vcpu *v, const struct vmexit *x, enum bus_s
 
     device_access(e, space, at, size);
     if (!upcall(v, x, UPCALL_READ)) {
-        return (struct bus_answer){.value = UINT64_MAX, .there = 1};
+        return (struct bus_answer){.value = UINT64_MAX, .there = 0};
     }
     return (struct bus_answer){.value = __atomic_load_n(&e->argument, __ATOMIC_RELAXED),
                                .there = __atomic_load_n(&e->there, __ATOMIC_RELAXED)};
@@ -46,7 +46,7 @@ bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space, 
 
     device_access(e, space, at, size);
     e->argument = value;
-    return !upcall(v, x, UPCALL_WRITE) || __atomic_load_n(&e->there, __ATOMIC_RELAXED) != 0;
+    return upcall(v, x, UPCALL_WRITE) && __atomic_load_n(&e->there, __ATOMIC_RELAXED) != 0;
 }
 
 /* With no exit of the guest's as its reason: what is given, if it was answered, else otherwise. */

@@ -16,8 +16,8 @@ MUST_USE bool vm_start_devices(struct vm *vm);
 
 /*
  * An access of size bytes (1, 2, 4; in memory also 8) to a port or a guest-physical address that is
- * no RAM, for the exit x. All but v is guest-controlled. A write returns false if nothing is there.
- * On v's own CPU.
+ * no RAM, for the exit x. All but v is guest-controlled. Where nothing is there, or the compartment
+ * has failed, a write returns false and a read all ones. On v's own CPU.
  */
 MUST_USE struct bus_answer device_read(struct vcpu *v, const struct vmexit *x, enum bus_space space,
                                        uint64_t at, unsigned size);

@@ -122,15 +122,14 @@ void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
 /* The guest's TSC has just moved by delta (modulo 2^64). Guest-controlled. */
 void lapic_tsc_changed(struct lapic *l, uint64_t delta);
 
-/* Is gpa in the xAPIC page, where the guest has put it? gpa is guest-controlled. */
-static inline bool lapic_has_page(const struct lapic *l, uint64_t gpa) {
-    return (l->apic_base & ~APIC_BASE_BSP) ==
-           ((gpa & ~(uint64_t)(PAGE_SIZE - 1)) | APIC_BASE_ENABLE);
-}
-
 /* Is it enabled, and are its registers in that page? */
 static inline bool lapic_is_xapic(const struct lapic *l) {
     return (l->apic_base & (APIC_BASE_ENABLE | APIC_BASE_X2APIC)) == APIC_BASE_ENABLE;
+}
+
+/* That page, where the guest has put it; UINT64_MAX if there is none. */
+static inline uint64_t lapic_page(const struct lapic *l) {
+    return lapic_is_xapic(l) ? l->apic_base & ~(uint64_t)(PAGE_SIZE - 1) : UINT64_MAX;
 }
 
 /* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */

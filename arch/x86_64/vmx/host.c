@@ -75,13 +75,6 @@ void vmx_write_host_state(void) {
     }
 }
 
-void vmx_load(const uint32_t *vmcs) {
-    hpa_t hpa = phys_address(vmcs);
-    bool failed;
-    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
-    ASSERT(!failed);
-}
-
 void vmx_load_cleared(uint32_t *vmcs) {
     hpa_t hpa = phys_address(vmcs);
     bool failed;

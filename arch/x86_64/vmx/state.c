@@ -64,7 +64,7 @@ static void vmx_apic_update(struct vcpu *v, uint32_t levels, uint16_t status) {
  */
 static void vmx_apic_mode(struct vcpu *v) {
     bool x2apic = (v->lapic.apic_base & APIC_BASE_X2APIC) != 0;
-    bool xapic = lapic_has_page(&v->lapic, LAPIC_BASE);
+    bool xapic = lapic_page(&v->lapic) == LAPIC_BASE;
     uint32_t proc2 = vmx_controls[VMX_PROC2];
     proc2 &= xapic ? UINT32_MAX : ~PROC2_APIC_PAGE;
     proc2 &= x2apic ? UINT32_MAX : ~PROC2_X2APIC;

@@ -6,6 +6,7 @@
 
 #include "arch/x86_64/vmx/caps.h"
 #include "arch/x86_64/vmx/vmcs.h"
+#include "hv/lib/phys.h"
 #include "hv/vm/vcpu.h"
 
 /* CR0 and CR4 bits that the guest may change without an exit. */
@@ -58,10 +59,17 @@ enum { VMX_VPID_GUEST = 1, VMX_VPID_COMPARTMENT };
 
 _Static_assert(offsetof(struct vcpu_context, host_stack) == 0x80, "used in enter.S");
 
-/* host.c: what every VMCS says of the host; makes a VMCS the current one, as it is or cleared. */
-void vmx_write_host_state(void);
-void vmx_load(const uint32_t *vmcs);
+/* Makes a VMCS the current one, as it is. */
+static inline void vmx_load(const uint32_t *vmcs) {
+    hpa_t hpa = phys_address(vmcs);
+    bool failed;
+    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
+    ASSERT(!failed);
+}
+
+/* host.c: the same, cleared before; what every VMCS says of the host. */
 void vmx_load_cleared(uint32_t *vmcs);
+void vmx_write_host_state(void);
 
 /* cpu.c: of the running CPU. With the lock open, each sets and locks it for itself. */
 struct vmx_caps vmx_caps_read(void);
