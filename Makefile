@@ -55,7 +55,8 @@ ELF_COVERAGE  := $(BUILD)/obj/tests/coverage/hypervisor.o $(COVERAGE_OBJ) $(LIBG
 EFI_COVERAGE  := $(BUILD)/obj/tests/coverage/boot.o $(COVERAGE_OBJ) $(LIBGCOV) \
                  --wrap=memory_exit_firmware --wrap=memory_free_all
 $(BUILD)/obj/tests/coverage/boot.o: private FREESTANDING += $(EFI_FLAGS)
-$(ELF) $(BUILD)/boot.so: $(patsubst %,$(BUILD)/obj/tests/coverage/%.o,hypervisor boot dump)
+COUNTED := $(ELF) $(BUILD)/boot.so $(BUILD)/backdoor/bulkhead.elf $(BUILD)/backdoor/boot.so
+$(COUNTED): $(patsubst %,$(BUILD)/obj/tests/coverage/%.o,hypervisor boot dump)
 endif
 
 # A static position-independent ELF; boot/ applies its relative relocations.
@@ -174,11 +175,12 @@ $(BACKDOOR)/compartment.bin: $(BACKDOOR)/compartment.elf
 $(BACKDOOR)/core_blob.o: arch/x86_64/blob.S $(BACKDOOR)/compartment.bin $(BUILD)/font.psf
 	$(CC) -I$(BACKDOOR) $(ASFLAGS) -c $< -o $@
 $(BACKDOOR)/bulkhead.elf: $(BACKDOOR)/core_blob.o $(filter-out %/x86_64/blob.o,$(ELF_OBJ)) linker.ld
-	$(ELF_LINK) -o $@ $(filter %.o,$^)
+	$(ELF_LINK) -o $@ $(BACKDOOR)/core_blob.o $(filter-out %/x86_64/blob.o,$(ELF_OBJ)) $(ELF_COVERAGE)
 $(BACKDOOR)/boot_blob.o: boot/blob.S $(BACKDOOR)/bulkhead.elf
 	$(CC) -I$(BACKDOOR) $(ASFLAGS) -c $< -o $@
 $(BACKDOOR)/boot.so: $(BACKDOOR)/boot_blob.o $(filter-out %/boot/blob.o,$(BOOT_OBJ)) boot/efi.lds
-	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIBS)
+	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(BACKDOOR)/boot_blob.o $(filter-out %/boot/blob.o,$(BOOT_OBJ)) \
+	    $(EFI_LIBS) $(EFI_COVERAGE)
 $(BACKDOOR)/BOOTX64.EFI: $(BACKDOOR)/boot.so
 	$(EFI_CONVERT) $< $@
 	$(PYTHON) scripts/nx_compat.py $@
