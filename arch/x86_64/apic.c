@@ -185,15 +185,16 @@ void plat_console_call(unsigned cpu) {
     }
 }
 
-/* The rarer two of them. */
-static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_t now) {
+/* The rarer two of them. What is polled may come early by slack. */
+static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_t now,
+                                                        uint64_t slack) {
     unsigned due = 0;
 
     if (cpu->console_deadline != 0 && now >= cpu->console_deadline) {
         due |= DUE_CONSOLE;
         cpu->console_deadline = 0;
     }
-    if (cpu->poll_deadline != 0 && now >= cpu->poll_deadline) {
+    if (cpu->poll_deadline != 0 && now + slack >= cpu->poll_deadline) {
         due |= DUE_POLL;
         cpu->poll_deadline = 0;
     }
@@ -203,15 +204,16 @@ static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_
 
 unsigned apic_timer_due(void) {
     struct cpu *cpu = cpu_current();
-    uint64_t now = plat_tsc();
+    uint64_t now = plat_tsc(), slack = 0;
     unsigned due = 0;
 
     if (cpu->timer_deadline != 0 && now >= cpu->timer_deadline) {
         due |= DUE_GUEST;
         cpu->timer_deadline = 0;
+        slack = cpu->poll_ticks / 2; /* a busy guest's tick saves an interrupt of the poll's own */
     }
-    if (cpu->host_deadline != 0 && now >= cpu->host_deadline) {
-        due |= apic_host_due(cpu, now);
+    if (cpu->host_deadline != 0 && now + slack >= cpu->host_deadline) {
+        due |= apic_host_due(cpu, now, slack);
     }
     if ((cpu->timer_deadline | cpu->host_deadline) != 0) { /* having fired, it stands still */
         apic_arm(cpu);
