@@ -11,7 +11,7 @@
 
 #define GLYPH_WIDTH  8u
 #define GLYPH_HEIGHT 16u
-#define DOUBLE_FROM  1440u /* lines from which a cell is drawn twice as large */
+#define DOUBLE_FROM  1440u /* lines from which a dot is two by two pixels */
 
 #define UNDERLINE_ROW 14u /* of a glyph's rows */
 
@@ -26,7 +26,8 @@ extern const uint16_t font_codes[], font_codes_end[];
 /* All of them show the same cells, as many as the smallest has room for. */
 static SEALED struct screen {
     volatile uint32_t *pixels;
-    uint32_t stride, height, scale, red_shift;
+    uint32_t stride, height, red_shift;
+    uint32_t scale; /* 1 or 2 */
 } screens[BOOT_MAX_SCREENS];
 static SEALED unsigned screen_count;
 unsigned plat_screen_columns, plat_screen_rows;
@@ -149,20 +150,62 @@ static uint32_t screen_pixel(const struct screen *s, unsigned colour) {
            (uint32_t)c[2] << (16 - s->red_shift);
 }
 
+/*
+ * Two pixels, which leave in one access. Their address is a multiple of one pixel's size only,
+ * where the length of a line is an odd number.
+ */
+typedef uint64_t __attribute__((aligned(sizeof(uint32_t)))) screen_pair;
+enum { PAIR_PAPER = 0, PAIR_INK = 3, PAIR_COUNT = 4 }; /* by two dots, the left one is bit 1 */
+
+static void screen_make_pairs(uint64_t pairs[PAIR_COUNT], uint64_t paper, uint64_t ink) {
+    pairs[PAIR_PAPER] = paper << 32 | paper;
+    pairs[1] = ink << 32 | paper;
+    pairs[2] = paper << 32 | ink;
+    pairs[PAIR_INK] = ink << 32 | ink;
+}
+
+/* A glyph's row as one line of pixels, a dot a pixel. */
+static void screen_draw_small(volatile uint32_t *line, unsigned dots, const uint64_t *pairs) {
+    volatile screen_pair *to = (volatile screen_pair *)line;
+
+    for (unsigned i = 0; i < GLYPH_WIDTH / 2; i++) {
+        to[i] = pairs[dots >> (GLYPH_WIDTH - 2 - 2 * i) & 3];
+    }
+}
+
+/* The same as two lines: a dot is a pair in both. */
+static void screen_draw_large(volatile uint32_t *line, uint32_t stride, unsigned dots,
+                              const uint64_t *pairs) {
+    volatile screen_pair *upper = (volatile screen_pair *)line;
+    volatile screen_pair *lower = (volatile screen_pair *)(line + stride);
+
+    for (unsigned i = 0; i < GLYPH_WIDTH; i++) {
+        bool lit = (dots >> (GLYPH_WIDTH - 1 - i) & 1) != 0;
+        uint64_t pair = pairs[lit ? PAIR_INK : PAIR_PAPER];
+        upper[i] = pair;
+        lower[i] = pair;
+    }
+}
+
 static void screen_draw_on(const struct screen *s, unsigned column, unsigned row,
                            struct screen_cell cell) {
     const uint8_t *glyph = font_glyphs[screen_glyph(cell.character)];
-    uint32_t ink = screen_pixel(s, SCREEN_INK(cell.pair));
-    uint32_t paper = screen_pixel(s, SCREEN_PAPER(cell.pair));
     volatile uint32_t *line = s->pixels + (uint64_t)row * GLYPH_HEIGHT * s->scale * s->stride +
                               (uint64_t)column * GLYPH_WIDTH * s->scale;
-    for (unsigned y = 0; y < GLYPH_HEIGHT * s->scale; y++) {
-        bool underlined = cell.underline && y / s->scale == UNDERLINE_ROW;
-        unsigned bits = underlined ? UINT32_MAX : glyph[y / s->scale];
-        for (unsigned x = 0; x < GLYPH_WIDTH * s->scale; x++) {
-            line[x] = (bits >> (GLYPH_WIDTH - 1 - x / s->scale) & 1) != 0 ? ink : paper;
+    uint64_t pairs[PAIR_COUNT];
+
+    screen_make_pairs(pairs, screen_pixel(s, SCREEN_PAPER(cell.pair)),
+                      screen_pixel(s, SCREEN_INK(cell.pair)));
+    for (unsigned y = 0; y < GLYPH_HEIGHT; y++) {
+        bool underlined = cell.underline && y == UNDERLINE_ROW;
+        unsigned dots = underlined ? UINT8_MAX : glyph[y];
+
+        if (s->scale == 1) {
+            screen_draw_small(line, dots, pairs);
+        } else {
+            screen_draw_large(line, s->stride, dots, pairs);
         }
-        line += s->stride;
+        line += (uint64_t)s->scale * s->stride;
     }
 }
 
