@@ -472,6 +472,7 @@ $(BUILD)/unit/test_svm $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/
 $(BUILD)/unit/test_svm_events: $(BUILD)/host/arch/x86_64/svm/events.o
 $(BUILD)/unit/test_audit_policy $(BUILD)/unit/test_audit_vm: $(patsubst %,$(BUILD)/host/arch/x86_64/%.o,both vmx/decode svm/decode)
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
+$(BUILD)/unit/test_nmi: $(BUILD)/host/arch/x86_64/nmi.o
 $(BUILD)/unit/test_screen: $(BUILD)/host/arch/x86_64/screen.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 $(BUILD)/unit/test_xhci $(BUILD)/unit/test_xhci_random: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))

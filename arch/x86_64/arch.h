@@ -50,7 +50,8 @@ extern const struct fixup image_fixups[], image_fixups_end[];
 /* Before plat_seal(): the task register will be a guest's, so no exception may look for a stack in
  * the TSS. */
 void idt_use_no_tss(void);
-/* An NMI, taken by the host or reported by a guest's exit: a CPU that panics stops all others. */
+/* An NMI, taken by the host or reported by a guest's exit: a CPU that panics stops all others; any
+ * other is the machine's, see nmi.h. */
 void panic_nmi(void);
 #define IDT_ENTRIES 256u
 extern uint64_t idt_gates[IDT_ENTRIES][2];

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which CPU has UART and keyboard interrupt it: one without a guest where there is one, for no
- * guest can waste its time. Called by start.c once the machine is divided, then by each CPU for
- * itself.
+ * guest can waste its time. It also tells of the machine's NMIs. Called by start.c once the machine
+ * is divided, then by each CPU for itself.
  */
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/nmi.h"
 #include "hv/vm/vcpu.h"
+
+#define NMI_POLL_US 1000000u /* where no device wants more */
 
 static unsigned console_cpu;
 
@@ -27,6 +30,7 @@ void consoles_serve(void) {
         serial_init_interrupts();
         keyboard_init();
         usb_start();
+        apic_poll(NMI_POLL_US);
     }
 }
 
@@ -36,5 +40,6 @@ void consoles_poll(void) {
     serial_poll();
     keyboard_interrupt();
     usb_poll();
+    nmi_tell();
     apic_poll_again(plat_tsc() - begin);
 }

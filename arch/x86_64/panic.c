@@ -6,6 +6,7 @@
  * lock and allocates nothing: anything may be held or broken.
  */
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/nmi.h"
 #include "arch/x86_64/trace.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
@@ -18,6 +19,8 @@
 #define CALLS     30u /* of the trace */
 #define CALLS_ROW 5u
 #define STOP_WAIT 10000000u /* TSC ticks for the others to stop, some milliseconds */
+
+#define PORT_NMI_STATUS 0x61u
 
 static const char exception_names[32][4] = {
     "#DE", "#DB", "NMI", "#BP", "#OF", "#BR", "#UD", "#NM", "#DF", "9",   "#TS",
@@ -39,6 +42,7 @@ void panic_nmi(void) {
     if (__atomic_load_n(&owner, __ATOMIC_ACQUIRE) != NOBODY) {
         panic_stop_cpu();
     }
+    nmi_take(plat_cpu(), port_in8(PORT_NMI_STATUS));
 }
 
 static void panic_draw(const char *text) {
