@@ -27,6 +27,8 @@
 
 /* From this size on a VM's CPUs scrub its RAM together: below it, asking them is not worth it. */
 #define SCRUB_TOGETHER (64 * MIB)
+/* Much of it takes a minute or more: so many seconds pass from one word about it to the next. */
+#define SCRUB_TELL     5
 
 /* ---- starting ---- */
 
@@ -68,12 +70,26 @@ static bool life_scrub_piece(const struct vm *vm, uint32_t number) {
     return false;
 }
 
+static void life_tell_scrub(struct vm *vm) {
+    uint64_t done = (uint64_t)__atomic_load_n(&vm->scrub_next, __ATOMIC_RELAXED) * VM_PIECE;
+    uint64_t all = vm->plan->config->memory;
+    char done_text[24];
+    char all_text[24];
+
+    if (vm->quiet || done >= all || plat_tsc() - vm->scrub_told < SCRUB_TELL * plat_tsc_hz()) {
+        return;
+    }
+    vm->scrub_told = plat_tsc();
+    vm_log(vm, LOG_INFO, "scrubbed %s of %s", fmt_size(done_text, done), fmt_size(all_text, all));
+}
+
 /* On each CPU that helps; host interrupts are taken between the pieces. */
 static void life_scrub(struct vm *vm) {
     while (__atomic_load_n(&vm->leave, __ATOMIC_RELAXED) == LEAVE_NONE &&
            life_scrub_piece(vm, __atomic_fetch_add(&vm->scrub_next, 1, __ATOMIC_RELAXED))) {
         plat_take_interrupts();
         if (plat_cpu() == vm->vcpus[0].cpu) {
+            life_tell_scrub(vm);
             vm_take_orders(vm);
         }
     }
@@ -83,6 +99,7 @@ static void life_scrub_together(struct vm *vm) {
     bool together = vm->plan->config->memory >= SCRUB_TOGETHER;
 
     __atomic_store_n(&vm->scrub_next, 0, __ATOMIC_RELAXED);
+    vm->scrub_told = plat_tsc();
     for (uint32_t i = 1; together && i < vm->vcpu_count; i++) {
         life_set_duty(&vm->vcpus[i], DUTY_SCRUB);
     }

@@ -43,6 +43,7 @@ struct vm {
     uint32_t crashes, restarts;     /* in a row */
     bool quiet;                     /* it restarts so often that this start is not told */
     uint32_t scrub_next;            /* atomic: the piece of RAM that the next free CPU scrubs */
+    uint64_t scrub_told;            /* host TSC: when it was said how far that is */
     uint64_t restart_due, stop_due; /* host TSC, 0 = never */
     bool paused;           /* atomic: its vCPUs are to stay out of the run loop, see pause.h */
     uint64_t paused_since; /* host TSC */

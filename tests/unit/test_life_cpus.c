@@ -254,6 +254,40 @@ TEST(times_of_a_start) {
     CHECK_U64(fake_public.started_tsc, fake_tsc);
 }
 
+static uint64_t piece_ticks;
+static void scrub_is_slow(void) {
+    pieces++;
+    fake_tsc += pieces <= FAKE_RAM / MIB ? piece_ticks : 0;
+}
+
+/* How often its text came. */
+static unsigned count_told(const char *text) {
+    unsigned count = 0;
+    for (const char *at = told; (at = strstr(at, text)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+TEST(a_long_scrub_is_told_now_and_then) {
+    begin();
+    pieces = 0;
+    piece_ticks = 3 * FAKE_HZ;
+    fake_interrupt = scrub_is_slow;
+    life_step(v0);
+    CHECK_U64(count_told("fake: scrubbed "), 3);
+    CHECK_U64(count_told("fake: scrubbed 2M of 8M\n"), 1);
+    CHECK_U64(count_told("fake: scrubbed 4M of 8M\n"), 1);
+    CHECK_U64(count_told("fake: scrubbed 6M of 8M\n"), 1);
+
+    begin();
+    pieces = 0;
+    piece_ticks = FAKE_HZ / 2;
+    life_step(v0);
+    CHECK_U64(count_told("fake: scrubbed "), 0);
+    fake_interrupt = NULL;
+}
+
 TEST(files_that_do_not_fit) {
     begin();
     static uint8_t large[FAKE_RAM];
@@ -359,6 +393,6 @@ TEST(a_restart_is_due) {
 
 TEST_MAIN(T(each_powers_up_in_the_same_state), T(who_is_kicked), T(timers_end_with_the_run),
           T(regions_are_scrubbed_to_their_ends), T(orders_while_others_scrub), T(times_of_a_start),
-          T(files_that_do_not_fit), T(a_cpu_without_virtualization_answers),
-          T(the_first_starts_what_starts_by_itself), T(another_does_its_duty_and_no_more),
-          T(the_console_is_served), T(a_restart_is_due))
+          T(a_long_scrub_is_told_now_and_then), T(files_that_do_not_fit),
+          T(a_cpu_without_virtualization_answers), T(the_first_starts_what_starts_by_itself),
+          T(another_does_its_duty_and_no_more), T(the_console_is_served), T(a_restart_is_due))
