@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Walks the ACPI tables for the little that Bulkhead wants before it starts: CPUs, interrupt
- * controllers, timers. Must not call the firmware, must not write to a table; no AML. Source: ACPI
- * Specification, "ACPI Software Programming Model", and IA-PC HPET Specification, "The HPET
- * Description Table".
+ * controllers, timers, which memory is whose. Must not call the firmware, must not write to a
+ * table; no AML. Source: ACPI Specification, "ACPI Software Programming Model", and IA-PC HPET
+ * Specification, "The HPET Description Table".
  */
 #include "boot/pure.h"
 #include "hv/lib/phys.h"
@@ -23,13 +23,18 @@
 #define HPET_ADDRESS          40u
 #define MADT_ENTRIES          44u
 #define MADT_CPU_ENABLED      BIT32(0)
+#define SRAT_ENTRIES          48u
+#define SRAT_ENABLED          BIT32(0)
 #define X2APIC_BROADCAST      0xffffffffu
 #define XAPIC_BROADCAST       0xffu
 
 /* "Interrupt Controller Structure Types"; others are of no concern. */
 enum madt_type { MADT_LAPIC = 0, MADT_IOAPIC = 1, MADT_OVERRIDE = 2, MADT_X2APIC = 9 };
 
-#define MADT_ENTRY_HEADER 2u /* type and length, a byte each */
+/* "System Resource Affinity Table (SRAT)". */
+enum srat_type { SRAT_LAPIC = 0, SRAT_MEMORY = 1, SRAT_X2APIC = 2 };
+
+#define ENTRY_HEADER 2u /* type and length, a byte each */
 
 /* Tables are packed: no field is where a C struct would want it. */
 static uint32_t get_u32(const uint8_t *p) {
@@ -94,32 +99,76 @@ static void read_override(const uint8_t *e, struct boot_info *info) {
     }
 }
 
+static void set_node(struct boot_info *info, uint32_t apic_id, uint32_t number) {
+    for (uint32_t i = 0; i < info->cpu_count; i++) {
+        if (info->apic_ids[i] == apic_id) {
+            info->cpu_nodes[i] = number;
+        }
+    }
+}
+
+/* The upper bytes of the node's number lie apart: older tables have but one. */
+static void read_lapic_node(const uint8_t *e, struct boot_info *info) {
+    if ((get_u32(e + 4) & SRAT_ENABLED) != 0) {
+        set_node(info, e[3], e[2] | (get_u32(e + 8) & 0xffffff00u));
+    }
+}
+
+static void read_x2apic_node(const uint8_t *e, struct boot_info *info) {
+    if ((get_u32(e + 12) & SRAT_ENABLED) != 0) {
+        set_node(info, get_u32(e + 8), get_u32(e + 4));
+    }
+}
+
+/* Of pieces that there is no room for it is not known whose they are. */
+static void read_memory_node(const uint8_t *e, struct boot_info *info) {
+    struct boot_node node = {
+        .base = HPA(get_u64(e + 8)), .size = get_u64(e + 16), .number = get_u32(e + 2)};
+    bool sane = node.size != 0 && node.size <= UINT64_MAX - node.base.v;
+    if ((get_u32(e + 28) & SRAT_ENABLED) != 0 && sane && info->node_count < BOOT_MAX_NODES) {
+        info->nodes[info->node_count] = node;
+        info->node_count++;
+    }
+}
+
 /* size: the least bytes that hold the fields in use. A later ACPI may append others. */
-static const struct {
-    enum madt_type type;
+static const struct entry_kind {
+    uint8_t type;
     uint8_t size;
     void (*read)(const uint8_t *entry, struct boot_info *info);
-} madt_entries[] = {
-    {.type = MADT_LAPIC, .size = 8, .read = read_lapic},
-    {.type = MADT_IOAPIC, .size = 12, .read = read_ioapic},
-    {.type = MADT_OVERRIDE, .size = 10, .read = read_override},
-    {.type = MADT_X2APIC, .size = 16, .read = read_x2apic},
+} madt_entries[] =
+    {
+        {.type = MADT_LAPIC, .size = 8, .read = read_lapic},
+        {.type = MADT_IOAPIC, .size = 12, .read = read_ioapic},
+        {.type = MADT_OVERRIDE, .size = 10, .read = read_override},
+        {.type = MADT_X2APIC, .size = 16, .read = read_x2apic},
+},
+  srat_entries[] = {
+      {.type = SRAT_LAPIC, .size = 12, .read = read_lapic_node},
+      {.type = SRAT_MEMORY, .size = 32, .read = read_memory_node},
+      {.type = SRAT_X2APIC, .size = 16, .read = read_x2apic_node},
 };
 
-static void read_madt_entry(const uint8_t *e, struct boot_info *info) {
-    for (unsigned i = 0; i < ARRAY_SIZE(madt_entries); i++) {
-        if (madt_entries[i].type == e[0] && e[1] >= madt_entries[i].size) {
-            madt_entries[i].read(e, info);
+/* Each entry of a table, from that byte on, that is of one of the kinds. */
+static void read_entries(const uint8_t *table, uint32_t from, const struct entry_kind *kinds,
+                         size_t count, struct boot_info *info) {
+    const uint8_t *e = table + from, *end = table + get_u32(table + TABLE_SIZE);
+    for (; end - e >= (ptrdiff_t)ENTRY_HEADER && e[1] >= ENTRY_HEADER && e[1] <= end - e;
+         e += e[1]) {
+        for (size_t i = 0; i < count; i++) {
+            if (kinds[i].type == e[0] && e[1] >= kinds[i].size) {
+                kinds[i].read(e, info);
+            }
         }
     }
 }
 
 static void read_madt(const uint8_t *table, struct boot_info *info) {
-    const uint8_t *e = table + MADT_ENTRIES, *end = table + get_u32(table + TABLE_SIZE);
-    for (; end - e >= (ptrdiff_t)MADT_ENTRY_HEADER && e[1] >= MADT_ENTRY_HEADER && e[1] <= end - e;
-         e += e[1]) {
-        read_madt_entry(e, info);
-    }
+    read_entries(table, MADT_ENTRIES, madt_entries, ARRAY_SIZE(madt_entries), info);
+}
+
+static void read_srat(const uint8_t *table, struct boot_info *info) {
+    read_entries(table, SRAT_ENTRIES, srat_entries, ARRAY_SIZE(srat_entries), info);
 }
 
 static void read_fadt(const uint8_t *table, struct boot_info *info) {
@@ -143,6 +192,7 @@ static const struct {
     {"APIC", MADT_ENTRIES, read_madt},
     {"FACP", FADT_FLAGS + 4, read_fadt},
     {"HPET", HPET_ADDRESS + GAS_SIZE, read_hpet},
+    {"SRAT", SRAT_ENTRIES, read_srat}, /* after the MADT, which has the CPUs */
 };
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {

@@ -12,11 +12,17 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
-/* Each piece that is taken leaves one extent more. */
-#define MAX_SPARE (BOOT_MAX_RANGES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
+/* Each piece that is taken leaves one extent more, and so does each end of a node's. */
+#define MAX_SPARE                                                                                  \
+    (BOOT_MAX_RANGES + 2 * BOOT_MAX_NODES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
+
+#define NODE_ANY UINT32_MAX /* of an extent: nobody's; of who takes memory: whosever it is */
 
 /* Free memory that nobody got so far, ascending; some may be empty. */
-static struct extent { uint64_t base, size; } spare[MAX_SPARE];
+static struct extent {
+    uint64_t base, size;
+    uint32_t node;
+} spare[MAX_SPARE];
 static uint32_t spare_count;
 
 struct builder {
@@ -47,31 +53,64 @@ static void list_free(const struct builder *b) {
         uint64_t base = max_u64(MIB, ALIGN_UP(r->base.v, PAGE_SIZE));
         uint64_t end = ALIGN_DOWN(r->base.v + r->size, PAGE_SIZE);
         if (r->kind == MEM_FREE && base < end) {
-            spare[spare_count++] = (struct extent){base, end - base};
+            spare[spare_count++] = (struct extent){base, end - base, NODE_ANY};
+        }
+    }
+}
+
+/* An extent around that address becomes two; it may be empty on one side. */
+static void cut_extent(struct extent *e, uint64_t at, uint64_t from) {
+    uint64_t end = e->base + e->size;
+    memmove(e + 1, e, (size_t)(spare + spare_count - e) * sizeof(*e));
+    spare_count++;
+    e[0].size = at - e->base;
+    e[1].base = from;
+    e[1].size = end - from;
+}
+
+static void cut_free(uint64_t at) {
+    for (struct extent *e = spare; e < spare + spare_count; e++) {
+        if (at > e->base && at - e->base < e->size) {
+            cut_extent(e, at, at);
+            return;
+        }
+    }
+}
+
+/* Which free memory is nearest to which CPUs. */
+static void list_nodes(const struct builder *b) {
+    for (uint32_t i = 0; i < b->info->node_count; i++) {
+        const struct boot_node *n = &b->info->nodes[i];
+        cut_free(n->base.v);
+        cut_free(n->base.v + n->size);
+
+        for (struct extent *e = spare; e < spare + spare_count; e++) {
+            if (e->base >= n->base.v && e->base - n->base.v < n->size) {
+                e->node = n->number;
+            }
         }
     }
 }
 
 /*
  * Takes memory for gpa, congruent to it modulo align: from the first extent that has all size
- * bytes, else as much as the largest has, in whole aligns; of size 0 if there is none.
+ * bytes, else as much as the largest has, in whole aligns; of size 0 if there is none. Only from
+ * the node's, or with NODE_ANY from all.
  */
-static struct extent take_memory(uint64_t gpa, uint64_t size, uint64_t align) {
+static struct extent take_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align) {
     struct extent best = {.size = 0}, *from = NULL;
     for (struct extent *e = spare; e < spare + spare_count; e++) {
         uint64_t skip = (gpa - e->base) & (align - 1);
         uint64_t usable = skip < e->size ? e->size - skip : 0;
         usable = usable >= size ? size : ALIGN_DOWN(usable, align);
-        if (usable > best.size) {
+        bool near = node == NODE_ANY || e->node == node;
+        if (near && usable > best.size) {
             best = (struct extent){.base = e->base + skip, .size = usable};
             from = e;
         }
     }
     if (from != NULL) { /* both its ends stay, though empty */
-        uint64_t end = from->base + from->size, taken = best.base + best.size;
-        memmove(from + 1, from, (size_t)(spare + spare_count++ - from) * sizeof(*from));
-        from[0].size = best.base - from->base;
-        from[1] = (struct extent){taken, end - taken};
+        cut_extent(from, best.base, best.base + best.size);
     }
     return best;
 }
@@ -92,16 +131,30 @@ static bool add_region(struct plan_vm *vm, uint64_t gpa, const struct extent *pl
     return true;
 }
 
-/* Host memory for guest memory from gpa on: the largest pages first, 4 KiB leftovers last. */
-static bool place_memory(struct plan_vm *vm, uint64_t gpa, uint64_t size) {
-    static const uint64_t aligns[] = {GIB, 2 * MIB, PAGE_SIZE};
-    while (size != 0) {
-        struct extent place = {.size = 0};
-        for (size_t i = 0; i < ARRAY_SIZE(aligns) && place.size == 0; i++) {
-            if (size >= aligns[i]) {
-                place = take_memory(gpa, size, aligns[i]);
-            }
+/* The next piece: near memory if it can be mapped by large pages, then any; of size 0 if none. */
+static struct extent take_piece(uint32_t node, uint64_t gpa, uint64_t size) {
+    const struct {
+        uint32_t node;
+        uint64_t align;
+    } ways[] = {
+        {node, GIB}, {node, 2 * MIB}, {NODE_ANY, GIB}, {NODE_ANY, 2 * MIB}, {NODE_ANY, PAGE_SIZE}};
+    struct extent place = {.size = 0};
+    for (size_t i = 0; i < ARRAY_SIZE(ways) && place.size == 0; i++) {
+        if (size >= ways[i].align) {
+            place = take_memory(ways[i].node, gpa, size, ways[i].align);
         }
+    }
+    return place;
+}
+
+/*
+ * Host memory for guest memory from gpa on: that of the node of the guest's first CPU first; the
+ * largest pages first, 4 KiB leftovers last.
+ */
+static bool place_memory(const struct builder *b, struct plan_vm *vm, uint64_t gpa, uint64_t size) {
+    uint32_t node = b->info->cpu_nodes[vm->cpus[0]];
+    while (size != 0) {
+        struct extent place = take_piece(node, gpa, size);
         if (place.size == 0 || !add_region(vm, gpa, &place)) {
             return false;
         }
@@ -123,7 +176,7 @@ static uint64_t budget_size(const struct builder *b, const struct plan_vm *vm) {
 /* Hypervisor memory for the VM: the lowest gap that takes it. */
 static void give_budget(const struct builder *b, struct plan_vm *vm) {
     uint64_t size = budget_size(b, vm);
-    struct extent place = take_memory(0, size, PAGE_SIZE);
+    struct extent place = take_memory(NODE_ANY, 0, size, PAGE_SIZE);
     vm->budget_base = HPA(place.base);
     vm->budget_size = place.size; /* give_memory() reports one that is too small */
 }
@@ -143,8 +196,8 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
         }
     }
     bool budget = vm->budget_size == budget_size(b, vm);
-    if (memory != 0 && (!budget || memory > left || !place_memory(vm, 0, low) ||
-                        !place_memory(vm, PLAN_HIGH_RAM, memory - low))) {
+    if (memory != 0 && (!budget || memory > left || !place_memory(b, vm, 0, low) ||
+                        !place_memory(b, vm, PLAN_HIGH_RAM, memory - low))) {
         REFUSE(b, vm->config, vm->config->memory_pos,
                "memory = \"%s\" is more than is left; free are %s (%s); write at "
                "most \"%s\"",
@@ -229,6 +282,7 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
     memset(plan, 0, sizeof(*plan));
     plan->vm_count = info->config.guest_count;
     list_free(&b);
+    list_nodes(&b);
     /* Budgets first: they want to lie below 4 GiB, in whatever is too small for large pages. */
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         struct plan_vm *vm = &plan->vms[i];

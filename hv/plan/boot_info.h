@@ -12,6 +12,7 @@
 #define BOOT_MAX_IMAGES  (2 * CONFIG_MAX_GUESTS)
 #define BOOT_MAX_IOAPICS 8
 #define BOOT_MAX_SCREENS 4
+#define BOOT_MAX_NODES   64
 
 #define BOOT_SCREEN_MIN_WIDTH  640u /* pixels: less is no place for a log */
 #define BOOT_SCREEN_MIN_HEIGHT 480u
@@ -42,6 +43,13 @@ struct boot_framebuffer {
     uint64_t size;
     uint32_t width, height, stride; /* in pixels; a line may be longer than it is wide */
     bool red_first;                 /* the lowest byte of a pixel is red, else blue */
+};
+
+/* Memory that some CPUs are nearer to than others. */
+struct boot_node {
+    hpa_t base;
+    uint64_t size;
+    uint32_t number;
 };
 
 struct boot_ioapic {
@@ -117,6 +125,10 @@ struct boot_info {
     uint64_t heap_size;
     hpa_t trampoline; /* one 4 KiB page below 1 MiB for starting the other CPUs, if there are any */
     hpa_t kept_log;   /* struct kept_log, the log for the next start; 0 = none */
+
+    uint32_t node_count; /* pieces, ascending or not; 0 = all memory is the same */
+    struct boot_node nodes[BOOT_MAX_NODES];
+    uint32_t cpu_nodes[CONFIG_MAX_CPUS]; /* the number of each CPU's own */
 
     hpa_t rsdp;             /* 0 = no ACPI */
     uint64_t wall_seconds;  /* Unix seconds (UTC) just before the hypervisor was entered */

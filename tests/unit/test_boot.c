@@ -157,7 +157,7 @@ TEST(elf_other_relocations) {
 
 /* ACPI. Tables lie below 4 GiB, as the real ones do. */
 
-static struct { uint8_t rsdp[36], xsdt[64], madt[256], fadt[244], hpet[56]; } * t;
+static struct { uint8_t rsdp[36], xsdt[68], madt[256], fadt[244], hpet[56], srat[256]; } * t;
 static uint32_t madt_size;
 
 static void seal(uint8_t *table, uint32_t size) {
@@ -337,6 +337,50 @@ TEST(acpi_pm_timer) {
     seal(t->fadt, 244);
     CHECK_U64(read_acpi(), STATUS_OK);
     CHECK_U64(info.pm_timer_port, 0);
+}
+
+static uint32_t srat_size;
+
+static void add_srat(const char *bytes, uint8_t size) {
+    memcpy(t->srat + srat_size, bytes, size);
+    srat_size += size;
+    seal(t->srat, srat_size);
+}
+
+/* Needs 8 GiB or more for the number of a node that takes more than a byte. */
+TEST(acpi_nodes) {
+    make_acpi();
+    memcpy(t->srat, "SRAT", 4);
+    srat_size = 48;
+    add_srat("\0\20\3\4\1\0\0\0\0\2\0\0\0\0\0\0", 16); /* APIC ID 4: node 203h */
+    add_srat("\2\30\0\0\1\0\0\0\0\1\0\0\1\0\0\0"       /* x2APIC ID 100h: node 1 */
+             "\0\0\0\0\0\0\0\0",
+             24);
+    add_srat("\0\20\7\4\0\0\0\0\0\0\0\0\0\0\0\0", 16);  /* disabled */
+    add_srat("\0\20\1\11\1\0\0\0\0\0\0\0\0\0\0\0", 16); /* a CPU that is not there */
+    add_srat("\1\50\1\0\0\0\0\0\0\0\0\0\2\0\0\0"        /* 8 GiB from 8 GiB on: node 1 */
+             "\0\0\0\0\2\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0",
+             40);
+    add_srat("\1\50\2\0\0\0\0\0\0\0\0\0\4\0\0\0" /* no size */
+             "\0\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0",
+             40);
+    add_srat("\1\50\2\0\0\0\0\0\0\0\0\0\4\0\0\0" /* ends beyond all addresses */
+             "\377\377\377\377\377\377\377\377\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0",
+             40);
+    add_srat("\1\20\2\0\0\0\0\0\0\0\0\0\4\0\0\0", 16); /* cut off */
+    put(t->xsdt + 36 + 3 * 8, (uintptr_t)t->srat, 8);
+    seal(t->xsdt, 36 + 4 * 8);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.cpu_nodes[0], 0x203);
+    CHECK_U64(info.cpu_nodes[1], 1);
+    CHECK_U64(info.node_count, 1);
+    CHECK_U64(info.nodes[0].base.v, 8 * GIB);
+    CHECK_U64(info.nodes[0].size, 8 * GIB);
+    CHECK_U64(info.nodes[0].number, 1);
+
+    make_acpi(); /* no such table: all memory is the same */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.node_count, 0);
 }
 
 /* The log of the start before. */
@@ -696,8 +740,9 @@ TEST(device_path_without_end) {
 
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer),
-          T(tables_small_pages), T(tables_four_levels), T(tables_large_pages), T(tables_holes),
-          T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console),
-          T(screens_left_out), T(screens_overlap), T(screens_size), T(screens_pixels),
-          T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
-          T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))
+          T(acpi_nodes), T(tables_small_pages), T(tables_four_levels), T(tables_large_pages),
+          T(tables_holes), T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken),
+          T(screens_of_the_console), T(screens_left_out), T(screens_overlap), T(screens_size),
+          T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
+          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
+          T(device_path_without_end))

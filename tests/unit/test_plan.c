@@ -250,6 +250,53 @@ TEST(whole_file_in_one_run) {
     FAULTS_MORE({"3:10:", "is not a size"});
 }
 
+static void add_node(uint64_t base, uint64_t end, uint32_t number) {
+    machine.nodes[machine.node_count] =
+        (struct boot_node){.base = HPA(base), .size = end - base, .number = number};
+    machine.node_count++;
+}
+
+/* The node of CPUs 2 and 3 has 1 GiB below the gap and 1 GiB above it. */
+static void make_nodes(void) {
+    make_machine();
+    add_node(4 * GIB, 6 * GIB, 7);
+    add_node(0, 2 * GIB, 5);
+    add_node(2 * GIB, 3 * GIB, 7);
+    machine.cpu_nodes[0] = machine.cpu_nodes[1] = 5;
+    machine.cpu_nodes[2] = machine.cpu_nodes[3] = 7;
+}
+
+TEST(memory_of_the_cpus_own_node) {
+    make_nodes();
+    configure(GUEST("alpha", "2-3", "512M") GUEST("beta", "0", "512M") GUEST("gamma", "1", "256M"));
+    check_built();
+    CHECK_U64(plan.vms[0].region_count, 1);
+    check_region(0, 0, 0, 2 * GIB, 512 * MIB);
+    CHECK_U64(plan.vms[1].region_count, 1);
+    CHECK(plan.vms[1].regions[0].hpa.v + 512 * MIB <= 2 * GIB);
+    CHECK_U64(plan.vms[2].region_count, 1);
+    CHECK(plan.vms[2].regions[0].hpa.v + 256 * MIB <= 2 * GIB);
+}
+
+/* First what is near, by large pages, then what there is. */
+TEST(more_memory_than_its_node_has) {
+    make_nodes();
+    configure(GUEST("alpha", "3", "2560M"));
+    check_built();
+    CHECK_U64(plan.vms[0].region_count, 3);
+    check_region(0, 0, 0, 2 * GIB, GIB);
+    check_region(0, 1, GIB, 4 * GIB, GIB);
+    CHECK_U64(plan.vms[0].regions[2].size, 512 * MIB);
+    CHECK(plan.vms[0].regions[2].hpa.v + 512 * MIB <= 2 * GIB);
+
+    configure(GUEST("alpha", "0", "2560M"));
+    check_built();
+    CHECK_U64(plan.vms[0].region_count, 3);
+    check_region(0, 0, 0, GIB, GIB);
+    CHECK(plan.vms[0].regions[1].hpa.v < GIB && plan.vms[0].regions[1].size > 900 * MIB);
+    CHECK(plan.vms[0].regions[2].hpa.v >= 2 * GIB);
+}
+
 /* Random machines and guests: what plan_build() accepts, plan_check() accepts as well. */
 TEST(random_machines) {
     uint32_t random = 7;
@@ -276,6 +323,12 @@ TEST(random_machines) {
         snprintf(text, sizeof(text),
                  GUEST("a", "0", "%uM") GUEST("b", "1", "%uM") GUEST("c", "3", "%uM"), m[0], m[1],
                  m[2]);
+        for (int i = 0; i < round % 8; i++) {
+            random = random * 1664525 + 1013904223;
+            uint64_t base = (random >> 8) % 1024 * MIB;
+            add_node(base, base + ((random >> 20) + 1) * MIB, random % 3);
+            machine.cpu_nodes[i % 4] = random >> 30;
+        }
         configure(text);
         if (build() == STATUS_OK) {
             built++;
@@ -288,4 +341,5 @@ TEST(random_machines) {
 TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_places), T(same_twice),
           T(large_pages), T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults),
           T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
-          T(whole_file_in_one_run), T(random_machines))
+          T(whole_file_in_one_run), T(memory_of_the_cpus_own_node),
+          T(more_memory_than_its_node_has), T(random_machines))
