@@ -28,6 +28,7 @@ enum { EAX, EBX, ECX, EDX };
 #define WHY_PHI      "on Xeon Phi only"
 #define WHY_ABSENT   "the PC that a guest has is without it"
 #define WHY_TWIN     "repeats leaf 1"
+#define WHY_SIZES    "of the machine's CPUs, for tuning; a guest goes without"
 
 const struct cpuid_hidden cpuid_hidden[] = {
     {0x01, ANY, ECX, BIT32(2) | BIT32(4), "DTES64 DS-CPL", WHY_COUNTERS},
@@ -74,15 +75,20 @@ const struct cpuid_hidden cpuid_hidden[] = {
     {0x07, 0, EDX, BIT32(20), "CET_IBT", WHY_STATE},
     {0x07, 0, EDX, BIT32(22) | BIT32(24) | BIT32(25), "AMX_BF16 AMX_TILE AMX_INT8", WHY_STATE},
     {0x07, 0, EDX, BIT32(30), "CORE_CAPABILITIES", WHY_ADVICE},
-    {0x07, 1, EAX, WHOLE, "and all later subleaves: AVX-VNNI, FRED, LAM, ...", WHY_CODE},
+    {0x07, 1, EAX, WHOLE, "AVX-VNNI, FRED, LAM, ...", WHY_CODE},
+    {0x07, 2, EDX, WHOLE, "PSFD, RRSBA, BHI, ...: controls in IA32_SPEC_CTRL", WHY_ADVICE},
     {0x0a, ANY, EAX, WHOLE, "performance counters", WHY_COUNTERS},
     {0x0d, 1, EAX, BIT32(3) | BIT32(4), "XSAVES XFD", WHY_STATE},
     {0x0f, 0, EAX, WHOLE, "and 10h: RDT", WHY_SHARE},
     {0x12, 0, EAX, WHOLE, "SGX", WHY_SECRET},
     {0x14, 0, EAX, WHOLE, "PT", WHY_COUNTERS},
+    {0x18, 0, EAX, WHOLE, "sizes of TLBs", WHY_SIZES},
     {0x19, ANY, EAX, WHOLE, "KL", WHY_SECRET},
     {0x1a, ANY, EAX, WHOLE, "HYBRID", "a vCPU's kind of core is not told; all are alike to it"},
+    {0x1c, ANY, EAX, WHOLE, "ARCH_LBR", WHY_COUNTERS},
     {0x1d, 0, EAX, WHOLE, "and 1Eh: AMX", WHY_STATE},
+    {0x23, 0, EAX, WHOLE, "performance counters", WHY_COUNTERS},
+    {0x24, 0, EAX, WHOLE, "AVX10", WHY_STATE},
     {0x80000001, ANY, ECX, BIT32(2) | BIT32(12), "SVM SKINIT", WHY_NESTED},
     {0x80000001, ANY, ECX, BIT32(3), "ExtApicSpace", WHY_ABSENT},
     {0x80000001, ANY, ECX, BIT32(4), "AltMovCr8", "for code outside of 64-bit mode; CPUs take it"},
@@ -118,8 +124,17 @@ const struct cpuid_hidden cpuid_hidden[] = {
     {0x80000008, ANY, EBX, BIT32(25), "VIRT_SSBD", "there is SSBD itself"},
     {0x80000008, ANY, EBX, BIT32(27), "CPPC", WHY_POWER},
     {0x8000000a, ANY, EAX, WHOLE, "SVM", WHY_NESTED},
+    {0x80000019, ANY, EAX, WHOLE, "sizes of TLBs", WHY_SIZES},
+    {0x8000001a, ANY, EAX, WHOLE, "widths of the FPU", WHY_SIZES},
     {0x8000001b, ANY, EAX, WHOLE, "IBS", WHY_COUNTERS},
     {0x8000001c, ANY, EAX, WHOLE, "LWP", WHY_STATE},
-    {0x8000001f, ANY, EAX, WHOLE, "SME, SEV; and all later leaves", WHY_SECRET},
+    {0x8000001f, ANY, EAX, WHOLE, "SME, SEV", WHY_SECRET},
+    {0x80000020, 0, EAX, WHOLE, "shares of bandwidth", WHY_SHARE},
+    {0x80000021, ANY, EAX, WHOLE, "LFENCE_RDTSC, NullSelClearsBase, VERW_CLEAR, SRSO_NO, ...",
+     WHY_ADVICE},
+    {0x80000021, ANY, ECX, WHOLE, "TSA_SQ_NO, TSA_L1_NO", WHY_ADVICE},
+    {0x80000022, ANY, EAX, WHOLE, "performance counters", WHY_COUNTERS},
+    {0x80000026, 0, EAX, WHOLE, "the machine's topology; a guest has its own in leaf Bh",
+     WHY_SIZES},
     {.names = NULL},
 };

@@ -247,6 +247,31 @@ class Image(Boot):
         status, said = self.symbolize(text.replace(build, "0123456789abcdef"))
         expect_that(status == 1 and "is of build" in said and "take the file" in said, "the other build refused", said)
 
+    @check("bhcheck names a stick without the EFI application, and one whose file is none")
+    def application(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path, source in (("bulkhead/bulkhead.toml", None), ("guests/testguest", "guests/testguest"),
+                                 ("EFI/BOOT/BOOTX64.EFI", "BOOTX64.EFI")):
+                place = os.path.join(folder, path)
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                if source is not None:
+                    shutil.copy(os.path.join(self.build, source), place)
+                    continue
+                with open(place, "w", encoding="ascii") as file:
+                    file.write('[guest.alpha]\ncpus = "0"\nmemory = "16M"\nkernel = "guests/testguest"\n')
+            application = os.path.join(folder, "EFI/BOOT/BOOTX64.EFI")
+            command = [os.path.join(self.build, "bhcheck"), "--cpus", "2", "--memory", "1G", folder]
+            run = lambda: subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+            expect_that(run().returncode == 0, "a whole stick to be good", run().stdout)
+            with open(application, "w", encoding="ascii") as file:
+                file.write("no application")
+            for words in ("this is no EFI application", "no such file on the stick"):
+                done = run()
+                expect_that(done.returncode == 1 and "BOOTX64.EFI" in done.stdout and words in done.stdout
+                            and "copy build/BOOTX64.EFI there" in done.stdout, words, done.stdout)
+                if os.path.exists(application):
+                    os.unlink(application)
+
     @staticmethod
     def build_copy(source, place):
         tree, output = os.path.join(place, "tree"), os.path.join(place, "output")

@@ -863,7 +863,8 @@ TEST(what_is_hidden_has_a_reason) {
         }
         for (const struct cpuid_hidden *h = cpuid_hidden; h->names != NULL; h++) {
             CHECK(h->why[0] != 0 && h->bits != 0 && h->reg < 4);
-            if (h->leaf == words[i].leaf && h->subleaf != 1 && h->reg == words[i].reg) {
+            bool here = h->subleaf == CPUID_NO_SUBLEAF || h->subleaf == 0;
+            if (h->leaf == words[i].leaf && here && h->reg == words[i].reg) {
                 CHECK_U64(hidden & h->bits, 0); /* one reason each */
                 hidden |= h->bits;
             }

@@ -132,6 +132,17 @@ TEST(call_and_return) {
     CHECK_U64(fake_regs[HVM_RIP], 0x107);
 }
 
+/* TF is the new task's: the trap comes behind its first instruction, not behind the switch. */
+TEST(trap_flag_of_the_new_task) {
+    start();
+    *word(TSS_B, EFLAGS) = 2 | X86_RFLAGS_TF;
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
+    CHECK_U64(fake_regs[HVM_RFLAGS], 2 | X86_RFLAGS_TF);
+    CHECK_U64(v->event.type, EVENT_NONE);
+    CHECK_U64(fake_regs[HVM_RIP], 0x200);
+    CHECK_U64(*word(TSS_A, EFLAGS), 2 | X86_RFLAGS_IF);
+}
+
 TEST(gate_with_error_code) {
     start();
     for (unsigned i = ES; i < LDT; i++) {
@@ -240,5 +251,5 @@ TEST(what_is_not_emulated) {
     CHECK_U64(*type_of(A), BUSY);
 }
 
-TEST_MAIN(T(jump_there_and_back), T(call_and_return), T(gate_with_error_code),
-          T(segments_of_a_task), T(page_faults), T(what_is_not_emulated))
+TEST_MAIN(T(jump_there_and_back), T(call_and_return), T(trap_flag_of_the_new_task),
+          T(gate_with_error_code), T(segments_of_a_task), T(page_faults), T(what_is_not_emulated))
