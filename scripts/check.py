@@ -66,10 +66,10 @@ COMPARTMENT = "hv/compartment"
 # All of it is linked into the compartments' program alone.
 APART = ["hv/compartment/entry", "hv/compartment/dev", "hv/compartment/emulate", "hv/compartment/load"]
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before
-# it; the compartment by its own guest alone. See docs/architecture.md. USB keyboards
-# are in arch's count and have a limit of their own.
+# it (some 350 lines of that for Secure Boot: SHA-256, the list of files); the compartment by its own guest alone. See
+# docs/architecture.md. USB keyboards are in arch's count and have a limit of their own.
 USB = "arch/x86_64/xhci"
-BUDGETS = {("hv", "arch"): 18000, ("boot", "config"): 4000, (COMPARTMENT,): 9000, (USB,): 1400}
+BUDGETS = {("hv", "arch"): 18000, ("boot", "config"): 4400, (COMPARTMENT,): 9000, (USB,): 1400}
 FILE_LIMIT = 600
 FUNCTION_LIMIT = 40  # lines of a body, without comments and blanks
 # Longer ones, and files with statements that have two `?` or more, with their number. Lists that only get shorter.
