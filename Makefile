@@ -137,7 +137,7 @@ EFI_LINK = $(LD) -shared -Bsymbolic -nostdlib --gc-sections -z nocombreloc -z no
            --build-id=none --fatal-warnings -T boot/efi.lds
 EFI_LIBS := $(EFI_LIB)/libefi.a $(EFI_LIB)/libgnuefi.a
 # SOURCE_DATE_EPOCH: the PE header's time stamp is part of the bytes that two builds share.
-EFI_CONVERT = SOURCE_DATE_EPOCH=0 $(OBJCOPY) --strip-all -j .text -j .reloc -j .data -j .dynamic -j .rela -j .dynsym \
+EFI_CONVERT = SOURCE_DATE_EPOCH=0 $(OBJCOPY) --strip-all -j .text -j .reloc -j .data -j .dynamic -j .rela -j .sbat -j .dynsym \
               --target efi-app-x86_64 --subsystem=10
 
 $(BUILD)/boot.so: $(BOOT_OBJ) boot/efi.lds
@@ -159,6 +159,24 @@ $(BUILD)/bulkhead-usb.img: tools/mkusb $(foreach f,$(USB_FILES),$(lastword $(sub
 .PHONY: usb
 usb: $(BUILD)/bulkhead-usb.img
 	@echo "$<: write it to a stick with: dd if=$< of=/dev/sdX bs=4M conv=fsync"
+
+# The same for Secure Boot: the application gets the list of those files, and is signed. STICK: a folder with one's own
+# files, or the mounted stick, whose application is replaced (docs/secure-boot.md).
+SIGNED      := $(BUILD)/signed/BOOTX64.EFI
+OTHER_FILES := $(filter-out EFI/%,$(USB_FILES))
+SEAL        := tools/seal --key "$(KEY)" --cert "$(CERT)" --application $(EFI)
+
+.PHONY: sign
+sign: $(EFI) $(if $(STICK),,$(foreach f,$(OTHER_FILES),$(lastword $(subst =, ,$(f)))))
+	@test -n "$(KEY)" -a -n "$(CERT)" || \
+	    { echo 'say which key signs: make sign KEY=my.key CERT=my.pem (docs/secure-boot.md)' >&2; exit 1; }
+ifdef STICK
+	@$(SEAL) "$(STICK)"
+else
+	@$(SEAL) -o $(SIGNED) $(OTHER_FILES)
+	@tools/mkusb $(if $(SIZE),--size $(SIZE)) -o $(BUILD)/bulkhead-signed.img EFI/BOOT/BOOTX64.EFI=$(SIGNED) $(OTHER_FILES)
+	@echo '$(BUILD)/bulkhead-signed.img: write it to a stick with: dd if=$(BUILD)/bulkhead-signed.img of=/dev/sdX bs=4M conv=fsync'
+endif
 
 # The parts of boot/ that need no firmware are tested on the host.
 $(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o pixels.o ranges.o tables.o)
@@ -217,10 +235,11 @@ $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 # first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
 
 GOALS       := $(or $(MAKECMDGOALS),all)
-STICK_GOALS := usb run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel bench bench-linux coverage hardware-test
+STICK_GOALS := usb sign run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel bench bench-linux coverage hardware-test
 CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
 TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
-               $(if $(filter-out usb,$(filter $(STICK_GOALS),$(GOALS))),emulators)
+               $(if $(filter-out usb sign,$(filter $(STICK_GOALS),$(GOALS))),emulators) $(if $(filter $(SIGN_GOALS),$(GOALS)),sign)
+SIGN_GOALS  := sign test system-test qemu-test coverage
 NO_SPACE    :=
 HAVE_TOOLS  := $(BUILD)/have/$(subst $(NO_SPACE) $(NO_SPACE),-,$(strip $(TOOLS))).mk
 
@@ -522,6 +541,8 @@ help:
 	@echo 'make test         the same, then all tests; ends with "N passed, N failed"'
 	@echo 'make all          the EFI application, build/BOOTX64.EFI'
 	@echo 'make usb          build/bulkhead-usb.img, to be written to a stick with dd; SIZE=4G: with room for more'
+	@echo 'make sign         build/bulkhead-signed.img, for Secure Boot: KEY=my.key CERT=my.pem; STICK=FOLDER: signs what'
+	@echo '                  is in that folder, or on the stick that is mounted there (docs/secure-boot.md)'
 	@echo 'make unit         unit tests on this machine, under sanitizers'
 	@echo 'make fuzz         hostile USB devices against the driver, by libFuzzer; FUZZ_SECONDS=600: for longer'
 	@echo 'make check        both compilers, the rules of the tree (scripts/check.py), printed docs'

@@ -14,6 +14,7 @@
 
 #include "boot/pure.h"
 #include "config/preflight.h"
+#include "config/seal.h"
 #include "config/stick.h"
 
 #define BELOW_4G       0xffffffffull
@@ -62,10 +63,20 @@ bool files_open(void);
 const char *files_read(const char *path, hpa_t *base, uint64_t *size);
 /* Puts a file there in place of another of that name; false if it cannot be written. */
 bool files_write(const char *path, const void *bytes, size_t size);
+typedef void files_taker(const char *path, const uint8_t *bytes, uint64_t size);
 /* Calls take() with each file of a folder, if there is one, as long as it lasts; larger ones and
- * those that cannot be read are named and left out. */
-void files_each(const char *folder, uint64_t limit,
-                void (*take)(const char *name, const uint8_t *bytes, uint64_t size));
+ * those that cannot be read are named and left out. faults, not NULL if this application has a list
+ * of files: they go there instead, with those that are not as it says, or missing. */
+void files_each(const char *folder, uint64_t limit, files_taker *take, struct fault_list *faults);
+
+/* secure.c: Secure Boot's state and the list of files in this application, into *info. Before the
+ * first file is read. */
+void secure_find(struct boot_info *info);
+/* False if no file would be accepted: Secure Boot is on, and there is no list. */
+bool secure_may_read(void);
+/* As seal_judge() and seal_next_in(). */
+const char *secure_judge(const char *path, const uint8_t *bytes, uint64_t size);
+bool secure_next_in(const char *folder, uint64_t *at, struct seal_file *file);
 
 /* machine.c: CPUs, ACPI, screens into *info; and the running CPU, for the pre-flight. */
 void machine_find(struct boot_info *info);
@@ -84,8 +95,8 @@ void trace_take_log(struct boot_info *info);
 bool trace_write(struct boot_info *info);
 
 /* microcode.c: updates this CPU from the stick and fills info->microcode. Before anything else that
- * asks the CPU what it has. */
-void microcode_load(struct boot_info *info);
+ * asks the CPU what it has. faults: as for files_each(). */
+void microcode_load(struct boot_info *info, struct fault_list *faults);
 
 /* leave.c: once boot services have ended, what keeps the loaded hypervisor from being entered. */
 void leave_open(const struct boot_info *info);

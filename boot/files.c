@@ -6,6 +6,7 @@
  */
 #include "boot/boot.h"
 #include "config/utf8.h"
+#include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
@@ -52,7 +53,10 @@ bool files_open(void) {
     return root != NULL;
 }
 
-/* A short read counts as a failure: the file would be used cut off. */
+/*
+ * All that is read goes this way, once: these bytes are judged, and they are used. A short read
+ * counts as a failure: the file would be used cut off.
+ */
 static const char *read_pieces(EFI_FILE_HANDLE file, const char *path, uint8_t *to, uint64_t size) {
     for (uint64_t done = 0; done < size;) {
         UINTN n = min_u64(PIECE, size - done);
@@ -69,7 +73,7 @@ static const char *read_pieces(EFI_FILE_HANDLE file, const char *path, uint8_t *
                           done == size ? "\n" : "");
         }
     }
-    return NULL;
+    return secure_judge(path, to, size);
 }
 
 static const char *read_open_file(EFI_FILE_HANDLE file, const char *path, hpa_t *base,
@@ -156,58 +160,6 @@ static bool path_to_utf16(const char *path, CHAR16 wide[CONFIG_PATH_SIZE]) {
     return true;
 }
 
-/* One entry of a folder: reads the file behind it, if it is one. */
-static void take_entry(EFI_FILE_HANDLE folder, EFI_FILE_INFO *entry, uint64_t limit,
-                       void (*take)(const char *name, const uint8_t *bytes, uint64_t size)) {
-    char name[LONGEST_NAME];
-    EFI_FILE_HANDLE file = NULL;
-    unsigned n = 0;
-    for (; entry->FileName[n] != 0 && n < sizeof(name) - 1; n++) {
-        name[n] = entry->FileName[n] < 0x7f ? (char)entry->FileName[n] : '?';
-    }
-    name[n] = '\0';
-    if ((entry->Attribute & EFI_FILE_DIRECTORY) != 0) {
-        return;
-    }
-    uint8_t *bytes = entry->FileSize <= limit ? AllocatePool(entry->FileSize + 1) : NULL;
-    if (bytes == NULL) {
-        console_print(CONSOLE_WARN, "%s is left out: it is too large\n", name);
-        return;
-    }
-    if (folder->Open(folder, &file, entry->FileName, EFI_FILE_MODE_READ, 0) == EFI_SUCCESS) {
-        if (read_pieces(file, name, bytes, entry->FileSize) == NULL) {
-            take(name, bytes, entry->FileSize);
-        }
-        file->Close(file);
-    }
-    FreePool(bytes);
-}
-
-void files_each(const char *path, uint64_t limit,
-                void (*take)(const char *name, const uint8_t *bytes, uint64_t size)) {
-    static union {
-        EFI_FILE_INFO info;
-        uint8_t bytes[sizeof(EFI_FILE_INFO) + LONGEST_NAME * sizeof(CHAR16)];
-    } entry;
-    CHAR16 wide[CONFIG_PATH_SIZE];
-    EFI_FILE_HANDLE folder = NULL;
-    if (root == NULL || !path_to_utf16(path, wide) ||
-        root->Open(root, &folder, wide, EFI_FILE_MODE_READ, 0) != EFI_SUCCESS) {
-        return;
-    }
-    EFI_FILE_INFO *info = LibFileInfo(folder);
-    bool is_folder = info != NULL && (info->Attribute & EFI_FILE_DIRECTORY) != 0;
-    UINTN n = sizeof(entry);
-    while (is_folder && folder->Read(folder, &n, &entry) == EFI_SUCCESS && n != 0) {
-        take_entry(folder, &entry.info, limit, take);
-        n = sizeof(entry);
-    }
-    if (info != NULL) {
-        FreePool(info);
-    }
-    folder->Close(folder);
-}
-
 /* iPXE's file system has no folders, but names as its user gave them: with either slash. */
 static EFI_STATUS open_path(CHAR16 *path, EFI_FILE_HANDLE *file) {
     EFI_STATUS status = root->Open(root, file, path, EFI_FILE_MODE_READ, 0);
@@ -219,6 +171,103 @@ static EFI_STATUS open_path(CHAR16 *path, EFI_FILE_HANDLE *file) {
         set_separators(path, '/', '\\');
     }
     return found ? EFI_SUCCESS : status;
+}
+
+/* What files_each() was asked for. */
+struct folder {
+    EFI_FILE_HANDLE handle;
+    const char *path;
+    uint64_t limit;
+    files_taker *take;
+    struct fault_list *faults;
+};
+
+/* Reads the file of an entry and hands it on; or why not. */
+static const char *read_entry(const struct folder *f, EFI_FILE_INFO *entry, const char *path) {
+    uint8_t *bytes = entry->FileSize <= f->limit ? AllocatePool(entry->FileSize + 1) : NULL;
+    EFI_FILE_HANDLE file = NULL;
+    const char *why = STICK_UNREADABLE;
+
+    if (bytes == NULL) {
+        return "it is too large";
+    }
+    if (f->handle->Open(f->handle, &file, entry->FileName, EFI_FILE_MODE_READ, 0) == EFI_SUCCESS) {
+        why = read_pieces(file, path, bytes, entry->FileSize);
+        file->Close(file);
+    }
+    if (why == NULL) {
+        f->take(path, bytes, entry->FileSize);
+    }
+    FreePool(bytes);
+    return why;
+}
+
+/* One entry of a folder, if it is a file. */
+static void take_entry(const struct folder *f, EFI_FILE_INFO *entry) {
+    char path[CONFIG_PATH_SIZE + LONGEST_NAME];
+    size_t n = fmt_print(path, CONFIG_PATH_SIZE, "%s/", f->path);
+
+    if ((entry->Attribute & EFI_FILE_DIRECTORY) != 0) {
+        return;
+    }
+    for (const CHAR16 *c = entry->FileName; *c != 0 && n < sizeof(path) - 1; c++) {
+        path[n++] = *c < 0x7f ? (char)*c : '?';
+    }
+    path[n] = '\0';
+
+    const char *why = read_entry(f, entry, path);
+    if (why != NULL && f->faults != NULL) {
+        fault_add_file(f->faults, path, why);
+    } else if (why != NULL) {
+        console_print(CONSOLE_WARN, "%s is left out: %s\n", path, why);
+    }
+}
+
+/* What the list has in that folder, and the stick has not. */
+static void find_missing(const struct folder *f) {
+    struct seal_file listed;
+    uint64_t at = 0;
+
+    while (secure_next_in(f->path, &at, &listed)) {
+        CHAR16 wide[CONFIG_PATH_SIZE];
+        EFI_FILE_HANDLE file = NULL;
+        if (path_to_utf16(listed.path, wide) && open_path(wide, &file) == EFI_SUCCESS) {
+            file->Close(file);
+        } else {
+            fault_add_file(f->faults, listed.path, SEAL_MISSING);
+        }
+    }
+}
+
+void files_each(const char *path, uint64_t limit, files_taker *take, struct fault_list *faults) {
+    static union {
+        EFI_FILE_INFO info;
+        uint8_t bytes[sizeof(EFI_FILE_INFO) + LONGEST_NAME * sizeof(CHAR16)];
+    } entry;
+    CHAR16 wide[CONFIG_PATH_SIZE];
+    struct folder f = {NULL, path, limit, take, faults};
+
+    if (root == NULL || !secure_may_read() || !path_to_utf16(path, wide)) {
+        return;
+    }
+    if (faults != NULL) {
+        find_missing(&f);
+    }
+    if (root->Open(root, &f.handle, wide, EFI_FILE_MODE_READ, 0) != EFI_SUCCESS) {
+        return;
+    }
+
+    EFI_FILE_INFO *info = LibFileInfo(f.handle);
+    bool is_folder = info != NULL && (info->Attribute & EFI_FILE_DIRECTORY) != 0;
+    UINTN n = sizeof(entry);
+    while (is_folder && f.handle->Read(f.handle, &n, &entry) == EFI_SUCCESS && n != 0) {
+        take_entry(&f, &entry.info);
+        n = sizeof(entry);
+    }
+    if (info != NULL) {
+        FreePool(info);
+    }
+    f.handle->Close(f.handle);
 }
 
 const char *files_read(const char *path, hpa_t *base, uint64_t *size) {

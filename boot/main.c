@@ -71,14 +71,16 @@ static void report_plan(const char *text) {
  */
 static bool gather(void) {
     machine_find(&info);
+    secure_find(&info);
     take_memory();
     bool opened = files_open();
-    microcode_load(&info);
-    if (opened) {
+    bool readable = opened && secure_may_read(); /* if not, the pre-flight says so */
+    microcode_load(&info, info.sealed ? &work.faults : NULL);
+    if (readable) {
         stick_read(&info, files_read, &work.faults);
     } else {
         config_preset(&info.config);
-        work.other_problems++;
+        work.other_problems += opened ? 0 : 1;
     }
 
     info.inputs = input_find(info.config.console_port);
@@ -90,7 +92,7 @@ static bool gather(void) {
     }
     preflight_run(&info, &machine_cpu, &work.report);
     /* Without the map every guest would be told that there is no memory. */
-    return opened && mapped &&
+    return readable && mapped &&
            stick_judge(&info, &work.plan, &work.faults, report_plan) == STATUS_OK;
 }
 

@@ -38,10 +38,10 @@ static void microcode_keep(const struct microcode_update *update) {
     best->bytes = copy;
 }
 
-static void microcode_take_file(const char *name, const uint8_t *bytes, uint64_t size) {
+static void microcode_take_file(const char *path, const uint8_t *bytes, uint64_t size) {
     struct microcode_file file;
     if (microcode_read(bytes, size, &microcode.cpu, &file) != STATUS_OK) {
-        console_print(CONSOLE_WARN, MICROCODE_FOLDER "/%s is left out: %s\n", name, file.fault);
+        console_print(CONSOLE_WARN, "%s is left out: %s\n", path, file.fault);
         return;
     }
     microcode_keep(&file.newest);
@@ -67,7 +67,7 @@ static void microcode_place(struct boot_microcode *m) {
     }
 }
 
-void microcode_load(struct boot_info *info) {
+void microcode_load(struct boot_info *info, struct fault_list *faults) {
     struct boot_microcode *m = &info->microcode;
     uint32_t vendor[4], leaf1[4];
     machine_cpu.cpuid(0, 0, vendor);
@@ -81,7 +81,7 @@ void microcode_load(struct boot_info *info) {
     }
     m->before = m->revision = microcode_revision(m->amd);
     microcode.cpu = (struct microcode_cpu){m->amd, m->signature, m->platform, m->revision};
-    files_each(MICROCODE_FOLDER, MICROCODE_FILE_MAX, microcode_take_file);
+    files_each(MICROCODE_FOLDER, MICROCODE_FILE_MAX, microcode_take_file, faults);
     if (microcode.best.bytes == NULL) {
         return;
     }

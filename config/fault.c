@@ -8,10 +8,11 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
-void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...) {
+/* Room for one more at its place; NULL if the list is full. */
+static struct fault *insert(struct fault_list *list, uint32_t line, uint32_t column) {
     if (list->count == FAULT_MAX) {
         list->dropped++;
-        return;
+        return NULL;
     }
     struct fault *f = &list->faults[list->count++];
     while (f > list->faults &&
@@ -21,6 +22,22 @@ void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const ch
     }
     f->line = line;
     f->column = column;
+    return f;
+}
+
+void fault_add_file(struct fault_list *list, const char *path, const char *why) {
+    struct fault *f = insert(list, 0, 0);
+
+    if (f != NULL) {
+        (void)fmt_print(f->text, FAULT_TEXT_SIZE, "%s: %s", path, why);
+    }
+}
+
+void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...) {
+    struct fault *f = insert(list, line, column);
+    if (f == NULL) {
+        return;
+    }
     size_t used = line == 0
                       ? fmt_print(f->text, FAULT_TEXT_SIZE, "bulkhead.toml: ")
                       : fmt_print(f->text, FAULT_TEXT_SIZE, "bulkhead.toml:%u:%u: ", line, column);

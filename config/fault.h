@@ -26,3 +26,6 @@ struct fault_list {
 /* The list stays in the order of lines and columns, so that the admin reads down the file. */
 void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const char *format, ...)
     PRINTF_LIKE(4, 5);
+
+/* The same for another file than the config. */
+void fault_add_file(struct fault_list *list, const char *path, const char *why);

@@ -56,6 +56,13 @@
 #define HINT_BUS_LOCKS                                                                             \
     "Newer CPUs have it: without it a guest can slow all others by locked accesses across cache "  \
     "lines. Nothing is to be set."
+#define HINT_UNSIGNED                                                                              \
+    "Secure Boot is on, and this application has no signed list of the files that it may read: "   \
+    "no file was read. Make one with \"make sign\" (docs/secure-boot.md), or switch Secure Boot "  \
+    "off in the firmware setup."
+#define HINT_UNLOCKED                                                                              \
+    "Only the files that were signed are used, but anybody can put another application on the "    \
+    "stick: enroll your key and switch Secure Boot on in the firmware setup."
 #define HINT_NESTED                                                                                \
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
     "virtualization there, or start Bulkhead on the bare machine."
@@ -252,9 +259,32 @@ static bool nx_is_hidden(const struct preflight_cpu *cpu, bool amd, uint32_t ext
            (cpu->rdmsr(X86_MSR_MISC_ENABLE) & X86_MISC_ENABLE_XD_DISABLE) != 0;
 }
 
+/* What keeps altered files from being started. */
+static void add_secure_boot(const struct boot_info *info, struct preflight_report *report) {
+    static const char *const names[] = {
+        [BOOT_SECURE_OFF] = "off",
+        [BOOT_SECURE_SETUP] = "off, in setup mode",
+        [BOOT_SECURE_ON] = "on",
+    };
+    const char *name = names[info->secure_boot];
+    bool on = info->secure_boot == BOOT_SECURE_ON;
+    enum preflight_state state = on ? PREFLIGHT_OK : PREFLIGHT_WARN;
+
+    if (info->sealed) {
+        add_line(report, "Secure Boot", state, HINT_UNLOCKED, "%s, %u files on the signed list",
+                 name, info->sealed_files);
+    } else if (on) {
+        add_line(report, "Secure Boot", PREFLIGHT_LACK, HINT_UNSIGNED, "on, no signed list");
+    } else {
+        add_line(report, "Secure Boot", PREFLIGHT_OK, NULL, "%s", name);
+    }
+}
+
 static void add_machine(const struct boot_info *info, struct preflight_report *report) {
     char total_text[24], free_text[24];
     uint64_t total = 0, free = 0;
+
+    add_secure_boot(info, report);
     for (uint32_t i = 0; i < info->range_count; i++) {
         const struct mem_range *r = &info->ranges[i];
         total += r->kind != MEM_RESERVED ? r->size : 0;

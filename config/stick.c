@@ -14,10 +14,10 @@ static void read_config(struct boot_info *info, stick_reader *read, struct fault
     const char *why = read(STICK_CONFIG, &base, &size);
 
     if (why != NULL) {
+        bool missing = str_equal(why, STICK_MISSING);
+        const char *fix = ". It says which guests to run: write one (see docs/config.md)";
         config_preset(&info->config);
-        fault_add(faults, 0, 0,
-                  STICK_CONFIG ": %s. It says which guests to run: write one (see docs/config.md)",
-                  why);
+        fault_add(faults, 0, 0, STICK_CONFIG ": %s%s", why, missing ? fix : "");
         return;
     }
     /* Its faults are counted in the list. */

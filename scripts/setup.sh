@@ -14,7 +14,7 @@
 #   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
 #                                memtest64, memtest32, grub (a Multiboot image)
 #
-# Groups: build, stick, check, emulators, and only when it is named terminal, for make terminal-check. What kernel, font, ipxe and kinds fetch is taken out of its package
+# Groups: build, stick, check, emulators, sign, and only when it is named terminal, for make terminal-check. What kernel, font, ipxe and kinds fetch is taken out of its package
 # without installing this: the machine that builds gets no second kernel and no other console.
 set -eu
 
@@ -40,6 +40,8 @@ emulators /usr/share/bochs/VGABIOS-lgpl-latest  vgabios          screen firmware
 emulators qemu-system-x86_64                    qemu-system-x86  PC emulator with AMD-V, or with what KVM gives
 emulators gdb                                   gdb              debugger, joins QEMU
 emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware for the emulators
+sign      sbsign                                sbsigntool       signs the EFI application for Secure Boot
+sign      openssl                               openssl          makes keys for that
 terminal  /usr/lib/python3/dist-packages/pyte   python3-pyte     terminal that ours is compared with
 terminal  dialog                                dialog           the others: what is run in both terminals
 terminal  htop                                  htop             ...
@@ -51,7 +53,7 @@ terminal  vim.tiny                              vim-tiny         ...
 terminal  vim                                   vim              ...
 terminal  whiptail                              whiptail         ...
 '
-groups='build stick check emulators'
+groups='build stick check emulators sign'
 kernel_package=linux-image-cloud-amd64
 full_package=linux-image-amd64
 modules="button.ko evdev.ko"

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "config/schema.h"
+#include "config/seal.h"
 #include "config/stick.h"
 #include "config/toml.h"
 #include "hv/lib/fmt.h"
@@ -121,6 +122,14 @@ static void report_plan(const char *text) {
     printf("a bug of Bulkhead: %s\n", text);
 }
 
+static struct seal seal;
+
+/* A stick_reader that uses no file which the application on the stick would not use. */
+static const char *read_sealed(const char *path, hpa_t *base, uint64_t *size) {
+    const char *why = stick_file_read(path, base, size);
+    return why != NULL ? why : seal_judge(&seal, path, phys_pointer(*base), *size);
+}
+
 /* The firmware starts this file; without it the rest of the stick is of no use. */
 static bool check_application(void) {
     hpa_t base = HPA(0);
@@ -128,6 +137,13 @@ static bool check_application(void) {
     const char *why = stick_file_read(STICK_APPLICATION, &base, &size);
     if (why == NULL && (size < 2 || memcmp(phys_pointer(base), "MZ", 2) != 0)) {
         why = "this is no EFI application";
+    }
+    if (why == NULL) {
+        seal_open(&seal, phys_pointer(base), size, false, false);
+    }
+    if (seal.there) {
+        printf("%s: keeps to its list of %u files; whose signature it has, the firmware judges\n",
+               STICK_APPLICATION, seal.files);
     }
     if (why != NULL) {
         printf("%s: %s. The firmware starts this file: copy build/BOOTX64.EFI there\n",
@@ -145,13 +161,13 @@ static int check_stick(const struct options *o) {
         return 1;
     }
     bool starts = check_application();
-    stick_read(info, stick_file_read, faults);
+    stick_read(info, read_sealed, faults);
     uint64_t next = FILES_BASE;
     for (uint32_t i = 0; i < info->image_count; i++) {
         next += ALIGN_UP(info->images[i].size, 2 * MIB);
     }
     make_machine(info, o, next);
-    microcode_show(o->stick);
+    microcode_show(o->stick, &seal, faults);
     if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);

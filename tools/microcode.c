@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "config/microcode.h"
+#include "tools/stick_file.h"
 
 /* The whole file in new memory; NULL if it cannot be read. */
 static uint8_t *read_whole(const char *path, size_t size) {
@@ -26,7 +27,19 @@ static uint8_t *read_whole(const char *path, size_t size) {
     return bytes;
 }
 
-static void show_file(const char *stick, const char *name) {
+/* As boot does it, where the application has a list: all of the folder is on it, unchanged. */
+static void judge_file(struct seal *seal, const char *name, const uint8_t *bytes, uint64_t size,
+                       struct fault_list *faults) {
+    char path[4096];
+    snprintf(path, sizeof(path), MICROCODE_FOLDER "/%s", name);
+    const char *why = bytes != NULL ? seal_judge(seal, path, bytes, size) : "it cannot be read";
+    if (seal->there && why != NULL) {
+        fault_add_file(faults, path, why);
+    }
+}
+
+static void show_file(const char *stick, const char *name, struct seal *seal,
+                      struct fault_list *faults) {
     static const struct microcode_cpu nobody;
     struct microcode_file file;
     struct stat st;
@@ -39,9 +52,11 @@ static void show_file(const char *stick, const char *name) {
     printf(MICROCODE_FOLDER "/%s: ", name);
     if ((uint64_t)st.st_size > MICROCODE_FILE_MAX) {
         printf("left out: it is too large\n");
+        judge_file(seal, name, NULL, 0, faults);
         return;
     }
     uint8_t *bytes = read_whole(path, (size_t)st.st_size);
+    judge_file(seal, name, bytes, (uint64_t)st.st_size, faults);
     if (bytes == NULL) {
         printf("left out: it cannot be read\n");
     } else if (microcode_read(bytes, (size_t)st.st_size, &nobody, &file) != STATUS_OK) {
@@ -53,15 +68,27 @@ static void show_file(const char *stick, const char *name) {
     free(bytes);
 }
 
-void microcode_show(const char *stick) {
+static void find_missing(const struct seal *seal, struct fault_list *faults) {
+    struct seal_file file;
+    uint64_t at = 0, size = 0;
+    hpa_t base;
+    while (seal_next_in(seal, MICROCODE_FOLDER, &at, &file)) {
+        if (stick_file_read(file.path, &base, &size) != NULL) {
+            fault_add_file(faults, file.path, SEAL_MISSING);
+        }
+    }
+}
+
+void microcode_show(const char *stick, struct seal *seal, struct fault_list *faults) {
     char path[4096];
     struct dirent **names;
     if (snprintf(path, sizeof(path), "%s/" MICROCODE_FOLDER, stick) >= (int)sizeof(path)) {
         return;
     }
+    find_missing(seal, faults);
     int count = scandir(path, &names, NULL, alphasort);
     for (int i = 0; i < count; i++) {
-        show_file(stick, names[i]->d_name);
+        show_file(stick, names[i]->d_name, seal, faults);
         free(names[i]);
     }
     if (count >= 0) {

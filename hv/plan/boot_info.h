@@ -112,6 +112,13 @@ enum boot_input {
 };
 #define BOOT_INPUT_USABLE (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2 | BOOT_INPUT_USB)
 
+/* What the firmware holds of the programs that it starts. */
+enum boot_secure {
+    BOOT_SECURE_OFF,
+    BOOT_SECURE_SETUP, /* off, for no keys are enrolled */
+    BOOT_SECURE_ON,    /* it starts signed ones alone */
+};
+
 struct boot_info {
     uint32_t range_count; /* sorted by base, no overlaps, neighbours of one kind merged */
     struct mem_range ranges[BOOT_MAX_RANGES];
@@ -149,6 +156,10 @@ struct boot_info {
     char open_flaws[56];        /* flaws that nothing is done against, for the admin */
 
     uint8_t stick_id[UUID_SIZE]; /* of the partition that we were started from; zero = none */
+
+    enum boot_secure secure_boot;
+    bool sealed;           /* the application carries a list of the files that it may read */
+    uint32_t sealed_files; /* so many */
 
     uint32_t image_count;
     struct boot_image images[BOOT_MAX_IMAGES];

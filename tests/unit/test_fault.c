@@ -14,6 +14,21 @@ TEST(add_and_format) {
     CHECK_STR(list.faults[0].text, "bulkhead.toml: whole file");
 }
 
+/* Of other files than the config: with those that concern all of it. */
+TEST(other_files) {
+    static struct fault_list list;
+    memset(&list, 0, sizeof(list));
+    fault_add(&list, 3, 10, "value");
+    fault_add_file(&list, "bulkhead/microcode/a%s", "altered");
+    CHECK_U64(list.count, 2);
+    CHECK_STR(list.faults[0].text, "bulkhead/microcode/a%s: altered");
+    for (unsigned i = 0; i < FAULT_MAX; i++) {
+        fault_add_file(&list, "b", "altered");
+    }
+    CHECK_U64(list.count, FAULT_MAX);
+    CHECK_U64(list.dropped, 2);
+}
+
 TEST(sorted_and_stable) {
     static struct fault_list list;
     static const struct {
@@ -42,4 +57,4 @@ TEST(bounded) {
     CHECK_U64(list.faults[FAULT_MAX - 1].line, FAULT_MAX);
 }
 
-TEST_MAIN(T(add_and_format), T(sorted_and_stable), T(bounded))
+TEST_MAIN(T(add_and_format), T(other_files), T(sorted_and_stable), T(bounded))

@@ -368,6 +368,40 @@ TEST(amd_lacks) {
     check_only_lack(&report, "ASIDs", "too old");
 }
 
+/* On without a list is all that is refused; a list without it is of little use. */
+TEST(secure_boot) {
+    static const struct {
+        enum boot_secure secure;
+        bool sealed;
+        enum preflight_state state;
+        const char *found, *hint;
+    } cases[] = {
+        {BOOT_SECURE_OFF, false, PREFLIGHT_OK, "off", NULL},
+        {BOOT_SECURE_SETUP, false, PREFLIGHT_OK, "off, in setup mode", NULL},
+        {BOOT_SECURE_ON, false, PREFLIGHT_LACK, "on, no signed list", "make sign"},
+        {BOOT_SECURE_OFF, true, PREFLIGHT_WARN, "off, 3 files on the signed list", "enroll"},
+        {BOOT_SECURE_SETUP, true, PREFLIGHT_WARN, "off, in setup mode, 3 files on the signed list",
+         "enroll"},
+        {BOOT_SECURE_ON, true, PREFLIGHT_OK, "on, 3 files on the signed list", NULL},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        good_machine();
+        info.secure_boot = cases[i].secure;
+        info.sealed = cases[i].sealed;
+        info.sealed_files = 3;
+        struct preflight_report report = judge();
+        const struct preflight_line *line = find(&report, "Secure Boot");
+        CHECK_STR(line->found, cases[i].found);
+        CHECK_U64(line->state, cases[i].state);
+        CHECK_U64(report.lacks, cases[i].state == PREFLIGHT_LACK);
+        if (cases[i].hint != NULL) {
+            CHECK(line->hint != NULL && strstr(line->hint, cases[i].hint) != NULL);
+        }
+    }
+    info.secure_boot = BOOT_SECURE_OFF;
+    info.sealed = false;
+}
+
 TEST(screen) {
     good_machine();
     struct preflight_report report = judge();
@@ -545,5 +579,5 @@ TEST(flaws_of_models) {
 }
 
 TEST_MAIN(T(good), T(speculation), T(flaws_of_models), T(microcode), T(feature_control), T(no_vmx),
-          T(no_vmx_nested), T(screen), T(each_feature), T(msr_gates), T(amd_good),
+          T(no_vmx_nested), T(secure_boot), T(screen), T(each_feature), T(msr_gates), T(amd_good),
           T(amd_switched_off), T(amd_lacks), T(common), T(threads))

@@ -84,4 +84,15 @@ TEST(no_config) {
     CHECK_U64(config_reads, 1);
 }
 
-TEST_MAIN(T(good), T(all_in_one_run), T(no_config))
+/* To write one is the fix only where there is none. */
+TEST(config_fix) {
+    config_problem = "altered; put it back";
+    (void)run("");
+    CHECK_STR(faults.faults[0].text, "bulkhead.toml: bulkhead/bulkhead.toml: altered; put it back");
+    config_problem = STICK_MISSING;
+    (void)run("");
+    CHECK(strstr(faults.faults[0].text, "no such file on the stick. It says which guests") != NULL);
+    config_problem = NULL;
+}
+
+TEST_MAIN(T(good), T(all_in_one_run), T(no_config), T(config_fix))
