@@ -16,6 +16,11 @@ import threading
 import time
 
 SCALE = float(os.environ.get("BULKHEAD_TIMEOUT_SCALE", "1"))
+# Code, variables, machine. The secure one keeps its variables by SMM.
+FIRMWARE = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd", ["-machine", "q35"]
+SECURE_FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd",
+                   ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+                    "-global", "ICH9-LPC.disable_s3=1"])
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
 QEMU_SCREEN = 1024, 768
 
@@ -313,25 +318,26 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, network=None, on_bytes=None, gdb=None, devices=(), screens=None, extra=()):
+              icount=False, network=None, on_bytes=None, gdb=None, devices=(), screens=None, extra=(), secure=False):
         """
         It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
         a debugger may join. devices: more of them, as -device takes them. screens: other devices instead of the usual
-        one. extra: further words of the command.
+        one. extra: further words of the command. secure: Secure Boot is on, with Debian's keys for tests.
         """
         del ips
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, _ = copy_disk(image, folder)
         variables = os.path.join(folder, "variables.fd")
-        subprocess.run(["cp", "/usr/share/OVMF/OVMF_VARS.fd", variables], check=True)
+        code, first_variables, machine = SECURE_FIRMWARE if secure else FIRMWARE
+        subprocess.run(["cp", first_variables, variables], check=True)
         serial, monitor = Serial(os.path.join(folder, "serial.txt"), on_bytes), Monitor()
         pflash = "if=pflash,format=raw,unit="
-        command = ["qemu-system-x86_64", "-machine", "q35", "-accel", self.accel,
+        command = ["qemu-system-x86_64", *machine, "-accel", self.accel,
                    "-cpu", self.cpu + ("" if virtualization else ",-vmx,-svm"),
                    "-smp", str(cpus), "-m", str(memory), "-display", "none",
                    "-vga", "none", *self.screen_devices(screens),
-                   "-drive", pflash + "0,readonly=on,file=/usr/share/OVMF/OVMF_CODE.fd",
+                   "-drive", pflash + "0,readonly=on,file=" + code,
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
                    "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=1",

@@ -28,10 +28,11 @@ from test_network import Network, Pxe
 from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
+from test_secure import Secure
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

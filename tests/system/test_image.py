@@ -74,8 +74,11 @@ class Image(Boot):
 
     @check("the EFI application keeps the rules of new firmware")
     def efi_rules(self):
+        self.keeps_rules(self.efi())
+
+    @staticmethod
+    def keeps_rules(efi):
         """Pages of 4 KiB, sections in order without a hole, none written and executed, and the mark NX_COMPAT."""
-        efi = self.efi()
         pe, = struct.unpack_from("<I", efi, 0x3c)
         count, = struct.unpack_from("<H", efi, pe + 6)
         optional_size, = struct.unpack_from("<H", efi, pe + 20)
@@ -97,6 +100,59 @@ class Image(Boot):
             expect_that(address == -(-end // 0x1000) * 0x1000, f"{name} right after what is before it", shown)
             end = address + size
         expect_that(whole == -(-end // 0x1000) * 0x1000, "an image up to the last of them", f"{whole:#x}\n{shown}")
+
+    def seal(self, folder, *arguments):
+        """Runs tools/seal there: (status, what it said)."""
+        done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/seal"), *arguments], cwd=folder,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout.decode()
+
+    @check("a sealed one keeps them too, lists the files as sha256sum does, and can be sealed again")
+    def sealed(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in ("bulkhead/bulkhead.toml", "guests/one", "bulkhead/last-log.txt", "EFI/BOOT/other.efi"):
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                with open(os.path.join(folder, path), "w", encoding="ascii") as file:
+                    file.write(path)
+            place = os.path.join(folder, "EFI/BOOT/BOOTX64.EFI")
+            seen = []
+            for application in (["--application", os.path.join(self.build, "BOOTX64.EFI")], []):
+                status, said = self.seal(folder, *application, ".")
+                expect_that(status == 0 and "not signed" in said, "a sealed application", said)
+                with open(place, "rb") as file:
+                    seen.append(file.read())
+                self.keeps_rules(seen[-1])
+            expect_that(seen[0] == seen[1], "the same bytes when it is sealed again", "others")
+            listed = subprocess.run(["sha256sum", "bulkhead/bulkhead.toml", "guests/one"], cwd=folder, check=True,
+                                    stdout=subprocess.PIPE).stdout
+            expect_that(seen[0].count(listed) == 1, "the list as sha256sum makes it", listed)
+            expect_that(b"last-log" not in listed and b"other.efi" not in seen[0], "no file that boot does not read", listed)
+
+    @check("seal refuses in one line, with a fix, and writes nothing")
+    def seal_refuses(self):
+        application = ["--application", os.path.join(self.build, "BOOTX64.EFI"), "-o", "out"]
+        cases = [
+            ([*application, "guests/one=one"], ["no bulkhead/bulkhead.toml"]),
+            ([*application, "bulkhead/bulkhead.toml=none"], ["none: No such file"]),
+            ([*application, "bulkhead/bulkhead.toml=one", "Bulkhead/bulkhead.toml=one"], ["one name on the stick", "leave one out"]),
+            ([*application, "--key", "k", "bulkhead/bulkhead.toml=one"], ["both --key and --cert"]),
+            ([*application, "--key", "one", "--cert", "one", "bulkhead/bulkhead.toml=one"], ["sbsign failed"]),
+            ([*application, "one"], ['"one" is no folder', "PATH-ON-THE-STICK=FILE"]),
+            (["bulkhead/bulkhead.toml=one"], ["--application FILE -o FILE"]),
+            (["--application", "one", "-o", "out", "bulkhead/bulkhead.toml=one"], ["no EFI application"]),
+            (["--application", os.path.join(self.build, "habits.efi"), "-o", "out", "bulkhead/bulkhead.toml=one"],
+             ["can be sealed", "build/BOOTX64.EFI"]),
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "one"), "w", encoding="ascii") as file:
+                file.write("one")
+            for arguments, words in cases:
+                status, said = self.seal(folder, *arguments)
+                shown = f"{arguments}: {said}"
+                expect_that(status == 1 and said.startswith("seal: ") and said.count("\n") == 1, "one line", shown)
+                for word in words:
+                    expect_that(word in said, f'"{word}"', shown)
+                expect_that(os.listdir(folder) == ["one"], "no file left behind", os.listdir(folder))
 
     @check("no section is writable and executable")
     def sections(self):

@@ -25,6 +25,8 @@ chain EFI/BOOT/BOOTX64.EFI
 
 class Served(Boot):
     cannot_run = {"bochs-intel": NO_CARD, "bochs-amd": NO_CARD}
+    sealed = False
+
     def image(self):
         served = os.path.join(self.folder, "served")
         shutil.rmtree(served, ignore_errors=True)
@@ -36,6 +38,8 @@ class Served(Boot):
         for path, text in (("bulkhead/bulkhead.toml", GUEST), ("boot.ipxe", SCRIPT)):
             with open(os.path.join(served, path), "w", encoding="ascii") as file:
                 file.write(text)
+        if self.sealed:             # the application keeps to these files
+            subprocess.run([sys.executable, os.path.join(ROOT, "tools/seal"), served], check=True, stdout=subprocess.DEVNULL)
         self.network = {"folder": served, "file": self.started, "first": self.started != "boot.ipxe"}
         image = os.path.join(self.folder, "stick.img")
         subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), "--id", "test", "-o", image,
@@ -46,9 +50,11 @@ class Served(Boot):
 class Network(Served):
     name = "network"
     started = "boot.ipxe"
+    sealed = True
 
-    @check("iPXE hands over the config and a guest's kernel", required=True)
+    @check("iPXE hands over the config and a guest's kernel, as they are on the application's list", required=True)
     def starts(self):
+        self.machine.expect(r"Secure\s+Boot\s+off,\s+3\s+files\s+on\s+the\s+signed\s+list", 180, "the list's three files")
         self.machine.expect(r"console 1/1: alpha", 180, "the focus to move to alpha")
         self.machine.expect(r"ready> ", 60)
 
