@@ -53,13 +53,22 @@ static bool sum_is_zero(const uint8_t *p, uint64_t size) {
     return sum == 0;
 }
 
-/* The table at that address and its size, or NULL if it is not one of that name, or broken. */
-static const uint8_t *table_at(uint64_t address, const char *signature, uint32_t *size) {
+/*
+ * The table at that address and its size, or NULL if it is not one of that name, or its size is
+ * beyond reason. A wrong checksum is counted and no more: some firmware changes a table and forgets
+ * that, and without the MADT there would be no keyboard and no interrupt of a serial line.
+ */
+static const uint8_t *table_at(uint64_t address, const char *signature, uint32_t *size,
+                               uint32_t *wrong_sums) {
     const uint8_t *table = phys_pointer(HPA(address));
     bool named = address != 0 && memcmp(table, signature, 4) == 0;
     *size = named ? get_u32(table + TABLE_SIZE) : 0;
     bool sane = *size >= TABLE_HEADER_SIZE && *size <= TABLE_SIZE_MAX;
-    return sane && sum_is_zero(table, *size) ? table : NULL;
+    if (!sane) {
+        return NULL;
+    }
+    *wrong_sums += sum_is_zero(table, *size) ? 0 : 1;
+    return table;
 }
 
 void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {
@@ -86,9 +95,10 @@ static void read_x2apic(const uint8_t *e, struct boot_info *info) {
 }
 
 static void read_ioapic(const uint8_t *e, struct boot_info *info) {
-    if (info->ioapic_count < BOOT_MAX_IOAPICS) {
+    uint32_t base = get_u32(e + 4); /* 0: switched off, but listed */
+    if (base != 0 && info->ioapic_count < BOOT_MAX_IOAPICS) {
         info->ioapics[info->ioapic_count++] =
-            (struct boot_ioapic){.base = HPA(get_u32(e + 4)), .gsi_base = get_u32(e + 8)};
+            (struct boot_ioapic){.base = HPA(base), .gsi_base = get_u32(e + 8)};
     }
 }
 
@@ -199,7 +209,7 @@ enum status acpi_read(hpa_t rsdp, struct boot_info *info) {
     const uint8_t *p = phys_pointer(rsdp), *root = NULL, *table = NULL;
     uint32_t root_size, size;
     if (memcmp(p, "RSD PTR ", 8) == 0 && sum_is_zero(p, RSDP_SIZE)) {
-        root = table_at(get_u64(p + RSDP_XSDT), "XSDT", &root_size);
+        root = table_at(get_u64(p + RSDP_XSDT), "XSDT", &root_size, &info->acpi_wrong_sums);
     }
     if (root == NULL) {
         return STATUS_INVALID;
@@ -207,7 +217,8 @@ enum status acpi_read(hpa_t rsdp, struct boot_info *info) {
     info->rsdp = rsdp;
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++, table = NULL) { /* the first of each name */
         for (uint32_t at = TABLE_HEADER_SIZE; table == NULL && root_size - at >= 8; at += 8) {
-            table = table_at(get_u64(root + at), tables[i].signature, &size);
+            table =
+                table_at(get_u64(root + at), tables[i].signature, &size, &info->acpi_wrong_sums);
         }
         if (table != NULL && size >= tables[i].size) {
             tables[i].read(table, info);

@@ -88,8 +88,14 @@ void machine_find(struct boot_info *info) {
     }
     if (LibGetSystemConfigurationTable(&acpi_guid, &rsdp) == EFI_SUCCESS &&
         acpi_read(phys_address(rsdp), info) != STATUS_OK) {
-        console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken (checksum); trying "
-                                    "without them.\n");
+        console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken; trying without "
+                                    "them.\n");
+    }
+    if (info->acpi_wrong_sums != 0) {
+        console_print(CONSOLE_WARN,
+                      "The firmware's ACPI tables have a wrong checksum (%u of "
+                      "them); using them all the same.\n",
+                      info->acpi_wrong_sums);
     }
     if (info->rsdp.v == 0) { /* a PC has one there; the hypervisor looks before it believes */
         info->ioapics[0].base = HPA(IOAPIC_USUAL_BASE);

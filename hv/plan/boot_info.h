@@ -137,11 +137,12 @@ struct boot_info {
     struct boot_node nodes[BOOT_MAX_NODES];
     uint32_t cpu_nodes[CONFIG_MAX_CPUS]; /* the number of each CPU's own */
 
-    hpa_t rsdp;             /* 0 = no ACPI */
-    uint64_t wall_seconds;  /* Unix seconds (UTC) just before the hypervisor was entered */
-    uint32_t pm_timer_port; /* ACPI PM timer I/O port, 0 = none */
-    hpa_t hpet_base;        /* 0 = none */
-    uint32_t ioapic_count;  /* 0 = none known */
+    hpa_t rsdp;               /* 0 = no ACPI */
+    uint32_t acpi_wrong_sums; /* so many of its tables have a wrong checksum, and are used */
+    uint64_t wall_seconds;    /* Unix seconds (UTC) just before the hypervisor was entered */
+    uint32_t pm_timer_port;   /* ACPI PM timer I/O port, 0 = none */
+    hpa_t hpet_base;          /* 0 = none */
+    uint32_t ioapic_count;    /* 0 = none known */
     struct boot_ioapic ioapics[BOOT_MAX_IOAPICS];
     struct boot_isa_irq isa_irqs[16];
     uint32_t screen_count; /* 0 = none; all of them show the same */

@@ -179,6 +179,24 @@ static void habit_notime(void) {
     ST->RuntimeServices->GetTime = no_time;
 }
 
+/* A letter of who has made the table of interrupt controllers. */
+static void habit_sums(void) {
+    EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
+    UINT8 *rsdp = NULL;
+    if (LibGetSystemConfigurationTable(&acpi_guid, (void **)&rsdp) != EFI_SUCCESS) {
+        return;
+    }
+    const UINT8 *xsdt = *(UINT8 **)(rsdp + 24);
+    UINT32 size = *(const UINT32 *)(xsdt + 4);
+
+    for (UINT32 at = 36; at + 8 <= size; at += 8) {
+        UINT8 *table = *(UINT8 *const *)(xsdt + at);
+        if (strncmpa(table, (const CHAR8 *)"APIC", 4) == 0) {
+            table[10]++;
+        }
+    }
+}
+
 static void habit_exit1(void) {
     exits_refused = 1;
 }
@@ -212,6 +230,7 @@ static const struct {
     {"pcid", habit_pcid},           /* process-context identifiers are on */
     {"strict", habit_strict},       /* after the first ExitBootServices only GetMemoryMap works */
     {"stride", habit_stride},       /* lines of the framebuffer are shorter than is said */
+    {"sums", habit_sums},           /* the MADT's checksum is wrong */
     {"tco", habit_tco},             /* the chipset's watchdog runs */
     {"untagged", habit_untagged},   /* the first screen of several is not the console's */
 };

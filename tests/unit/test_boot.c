@@ -269,14 +269,38 @@ TEST(acpi_broken_root) {
     CHECK_U64(read_acpi(), STATUS_INVALID);
     CHECK_U64(info.rsdp.v, 0);
     make_acpi();
-    t->xsdt[10] ^= 1;
+    put(t->xsdt + 4, 20, 4); /* a length beyond reason */
     CHECK_U64(read_acpi(), STATUS_INVALID);
     CHECK_U64(info.cpu_count, 0);
+    make_acpi();
+    t->xsdt[0] ^= 1;
+    CHECK_U64(read_acpi(), STATUS_INVALID);
+}
+
+/* A firmware that changes a table and forgets that: it means what it says. */
+TEST(acpi_wrong_checksums) {
+    make_acpi();
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.acpi_wrong_sums, 0);
+
+    make_acpi();
+    t->madt[10] ^= 1;
+    t->xsdt[10] ^= 1;
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+    CHECK_U64(info.acpi_wrong_sums, 2);
+}
+
+TEST(acpi_ioapic_at_0) {
+    make_acpi();
+    add_madt("\1\14\2\0\0\0\0\0\60\0\0\0", 12);
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
 }
 
 TEST(acpi_broken_tables) {
     make_acpi();
-    t->madt[50] ^= 1; /* checksum: skipped, the others are read */
+    put(t->madt + 4, 20, 4); /* skipped, the others are read */
     CHECK_U64(read_acpi(), STATUS_OK);
     CHECK_U64(info.cpu_count, 0);
     CHECK_U64(info.pm_timer_port, 0x408);
@@ -739,10 +763,10 @@ TEST(device_path_without_end) {
 }
 
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
-          T(acpi_broken_root), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_pm_timer),
-          T(acpi_nodes), T(tables_small_pages), T(tables_four_levels), T(tables_large_pages),
-          T(tables_holes), T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken),
-          T(screens_of_the_console), T(screens_left_out), T(screens_overlap), T(screens_size),
-          T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
-          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
-          T(device_path_without_end))
+          T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_broken_tables),
+          T(acpi_madt_lengths), T(acpi_pm_timer), T(acpi_nodes), T(tables_small_pages),
+          T(tables_four_levels), T(tables_large_pages), T(tables_holes), T(kept_log_whole),
+          T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console), T(screens_left_out),
+          T(screens_overlap), T(screens_size), T(screens_pixels), T(device_path_guid),
+          T(device_path_other_signature), T(device_path_long_nodes), T(device_path_no_partition),
+          T(device_path_broken), T(device_path_without_end))
