@@ -696,6 +696,20 @@ TEST(a_view_costs_its_own_cpu) {
     }
 }
 
+/* Nobody was called yet for a view that has just come into focus: its CPU is, with the rest. */
+TEST(a_switch_calls_the_new_views_cpu) {
+    start_live(true, true);
+    fake_pass(100000);
+    type(KEY "2");
+    fill_view("x");
+    fake_cpus[1].called = false;
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    CHECK(fake_cpus[1].called);
+    fake_pass(100000);
+    CHECK(strstr(fake_line_take(), "the end") != NULL);
+}
+
 /* A CPU that would have to be called may not come: one whose guest does not run need not call. */
 TEST(a_cpu_without_work_feeds) {
     static const enum vm_state idle[] = {VM_STOPPED, VM_OFF, VM_CRASHED, VM_HALTED, VM_DELAYED};
@@ -952,7 +966,7 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
           T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
           T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
-          T(a_cpu_without_work_feeds), T(a_call_costs_little),
+          T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
           T(questions_are_answered_to_who_asks), T(notices_keep_out_of_sequences),
           T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),

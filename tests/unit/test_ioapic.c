@@ -65,6 +65,24 @@ TEST(registers) {
     CHECK_U64(sent_count, 0);
 }
 
+/* What no register is at takes nothing, whatever is selected; the window takes whole words. */
+TEST(other_offsets) {
+    fresh();
+    write_register(0x10, 0x00010030);
+    for (uint64_t offset = 1; offset < 0x100; offset++) {
+        if (offset != 0x10 && offset != 0x40) {
+            wr(offset, 4, 0x55);
+            CHECK_U64(rd(offset, 4), 0);
+        }
+    }
+    wr(0x10, 1, 0x55);
+    wr(0x10, 2, 0x55);
+    CHECK_U64(rd(0, 4), 0x10);
+    CHECK_U64(rd(0x10, 4), 0x00010030);
+    wr(0, 4, 0xffffff11); /* the index has 8 bits */
+    CHECK_U64(rd(0, 4), 0x11);
+}
+
 TEST(edge) {
     fresh();
     write_register(0x19, 0x03000000);
@@ -141,4 +159,4 @@ TEST(fields) {
     }
 }
 
-TEST_MAIN(T(registers), T(edge), T(edge_while_masked), T(level), T(fields))
+TEST_MAIN(T(registers), T(other_offsets), T(edge), T(edge_while_masked), T(level), T(fields))

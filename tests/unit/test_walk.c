@@ -485,6 +485,38 @@ TEST(root_of_pae) {
     CHECK_U64(walk(0x40000000, WALK_READ), 0x7000);
 }
 
+/* The four entries that PAE's CR3 loads, in the last bytes of memory; the next would be outside. */
+TEST(four_entries_of_cr3) {
+    enum { AT = RAM_SIZE - 32 };
+    static const struct {
+        uint64_t entry;
+        bool valid;
+    } cases[] = {
+        {0x5000 | P, true},
+        {0x5000 | P | BIT(3) | BIT(4), true},  /* how its table is cached */
+        {0x5000 | P | BIT(9) | BIT(11), true}, /* the system's own */
+        {BIT(39) | P, true},
+        {BIT(40) | P, false}, /* wider than the CPU's addresses */
+        {0x5000 | P | W, false},
+        {0x5000 | P | U, false},
+        {0x5000 | P | BIT(5), true}, /* reserved, but QEMU marks it as accessed */
+        {0x5000 | P | BIT(8), false},
+        {0x5000 | P | NX, false},
+        {NX | BIT(40) | W | U, true}, /* not there: nothing is looked at */
+    };
+    set_up(X86_CR4_PAE, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        for (unsigned slot = 0; slot < 4; slot++) {
+            put8(AT + 8 * slot, cases[i].entry);
+            CHECK_U64(walk_pdptes_valid(&mem, AT | 0x1f, 40), cases[i].valid);
+            put8(AT + 8 * slot, 0x5000 | P);
+        }
+    }
+    CHECK(walk_pdptes_valid(&mem, AT | BIT(32), 40)); /* CR3 has 32 bits here */
+    put8(AT - 8, W | P);                              /* before the first */
+    CHECK(walk_pdptes_valid(&mem, AT, 40));
+}
+
 TEST(canonical_with_5_levels) {
     set_up_paging(&pagings[4]);
     CHECK_U64(walk(0x0100000000000000, WALK_READ), NONE);
@@ -528,5 +560,5 @@ TEST(random_tables) {
 TEST_MAIN(T(no_paging), T(long_4k), T(not_present), T(canonical), T(table_outside_ram),
           T(large_pages), T(reserved_bits), T(permissions), T(smep_and_smap), T(protection_keys),
           T(all_kinds_marks), T(all_kinds_absent), T(all_kinds_reserved), T(all_kinds_permissions),
-          T(pages_of_4m), T(pages_of_2m_with_pae), T(root_of_pae), T(canonical_with_5_levels),
-          T(random_tables))
+          T(pages_of_4m), T(pages_of_2m_with_pae), T(root_of_pae), T(four_entries_of_cr3),
+          T(canonical_with_5_levels), T(random_tables))
