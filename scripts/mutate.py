@@ -4,8 +4,8 @@
 
 Each fault is one small change of one line of hv/ (or of FILEs): an operator turned round, a condition negated, a number
 one off, a statement left out. It costs one compilation, without sanitizers, and one link for each test that runs the
-line (gcc's counters tell which, in the build of `make coverage-short`) until one is red. What none saw is tried again
-with sanitizers. Changes that do not compile, that make the same code, or that tests/mutate/equivalent.txt names with a
+line until one is red. What none saw is tried again with sanitizers. gcc's counters tell which tests run the line, in the
+build of `make coverage-short`; they slow programs down fivefold, so the tests run in a build without them. Changes that do not compile, that make the same code, or that tests/mutate/equivalent.txt names with a
 reason do not count. What no test saw is printed as a diff of one line. Without --count: all lines.
 
 The share seen of hv/, and of each room of which enough was tried, must not be below its floor in
@@ -18,6 +18,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import shlex
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ FLOORS = ROOT / "tests/mutate/floors.txt"
 EQUIVALENT = ROOT / "tests/mutate/equivalent.txt"
 # Of what no test saw without sanitizers, so many tests are asked again with them.
 SANITIZED = 3
+PLAIN_FLAGS = "HOST_COUNTERS=-fno-sanitize=all -w"
 # Seconds after which a test that hangs without using the CPU is ended.
 PATIENCE = 1800
 # A room's share is judged if so many of its faults were tried.
@@ -121,14 +123,19 @@ class Test:
 
 def passes(program, seconds):
     """Within so many seconds of the CPU's time: a loaded PC is no fault. Nothing here sleeps for long."""
-    # Counters of a broken program are of no use: there is no such folder, and none can be made.
-    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0", "GCOV_PREFIX": "/dev/null/none"}
+    environment = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}
     try:
         return subprocess.run(["prlimit", f"--cpu={round(seconds)}", program], cwd=ROOT, env=environment,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               timeout=PATIENCE).returncode == 0
     except subprocess.TimeoutExpired:
         return False
+
+
+def cpu_seconds():
+    """That all children which ended have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def lines_run(told):
@@ -185,11 +192,12 @@ class Build:
 class Bench:
     """Unit tests, the quickest way: those that run the broken line, first without sanitizers, then with them."""
 
-    def __init__(self, plain, checked):
-        self.plain = Build(plain, coverage.UNIT_FLAGS)
+    def __init__(self, counted, plain, checked):
+        self.counted = Build(counted, coverage.UNIT_FLAGS)
+        self.plain = Build(plain, PLAIN_FLAGS)
         self.checked = Build(checked)
         self.links = {pathlib.Path(link[link.index("-o") + 1]).name: link for link in self.checked.links}
-        self.folder = plain / "mutate"
+        self.folder = plain / "faults"
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tests = [Test(link) for link in self.plain.links]
         self.killers = {}
@@ -201,13 +209,15 @@ class Bench:
         """Which lines a test runs, kept beside it; returns whether it passes."""
         kept = self.folder / f"{test.name}.json"
         if not kept.exists() or kept.stat().st_mtime < test.program.stat().st_mtime:
-            host = self.plain.folder / "host"
+            host = self.counted.folder / "host"
             for old in host.rglob("*.gcda"):
                 old.unlink()
-            begin = time.monotonic()
-            if subprocess.run([test.program], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            begin = cpu_seconds()
+            if not passes(test.program, PATIENCE):
                 return False
-            seconds = time.monotonic() - begin
+            seconds = cpu_seconds() - begin
+            if not passes(self.counted.folder / "unit" / test.name, PATIENCE):
+                return False
             counts = sorted(str(f) for f in host.rglob("*.gcda") if "tests" not in f.relative_to(host).parts)
             # A test of boot/ alone holds nothing of hv/.
             told = subprocess.run(["gcov", "--json-format", "--stdout", *counts], cwd=ROOT, check=True, capture_output=True,
@@ -354,7 +364,7 @@ def main():
     os.chdir(ROOT)
     # Named as make names it: in files of dependencies another name would be another file's.
     build = pathlib.Path(args.build)
-    bench = Bench(coverage.unit_folder((build / "coverage").resolve()), build)
+    bench = Bench(coverage.unit_folder((build / "coverage").resolve()), build / "mutate", build)
     known, void, rooms, total = equivalents(), 0, {}, Share()
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
