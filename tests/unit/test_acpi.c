@@ -131,6 +131,170 @@ static void dump(const char *dir, const char *name, const uint8_t *at) {
     CHECK(f != NULL && fwrite(at, field(at + 4, 4), 1, f) == 1 && fclose(f) == 0);
 }
 
+/* What iasl reads, in order; fields that are 0 for want of such hardware are left out. */
+static const char *const fadt_fields[] = {
+    "Revision : 06",
+    "Model : 00",
+    "PM Profile : 04 [Enterprise Server]",
+    "SCI Interrupt : 0009",
+    "SMI Command Port : 00000000",
+    "ACPI Enable Value : 00",
+    "ACPI Disable Value : 00",
+    "S4BIOS Command : 00",
+    "P-State Control : 00",
+    "PM1A Event Block Address : 00000600",
+    "PM1A Control Block Address : 00000604",
+    "PM Timer Block Address : 00000608",
+    "PM1 Event Block Length : 04",
+    "PM1 Control Block Length : 02",
+    "PM Timer Block Length : 04",
+    "_CST Support : 00",
+    "C2 Latency : 0065",
+    "C3 Latency : 03E9",
+    "CPU Cache Size : 0000",
+    "Cache Flush Stride : 0000",
+    "Duty Cycle Offset : 00",
+    "Duty Cycle Width : 00",
+    "RTC Day Alarm Index : 00",
+    "RTC Month Alarm Index : 00",
+    "RTC Century Index : 32",
+    "Boot Flags (decoded below) : 0005",
+    "Legacy Devices Supported (V2) : 1",
+    "8042 Present on ports 60/64 (V2) : 0",
+    "VGA Not Present (V4) : 1",
+    "MSI Not Supported (V4) : 0",
+    "PCIe ASPM Not Supported (V4) : 0",
+    "CMOS RTC Not Present (V5) : 0",
+    "Reserved : 00",
+    "Flags (decoded below) : 00000525",
+    "WBINVD instruction is operational (V1) : 1",
+    "WBINVD flushes all caches (V1) : 0",
+    "All CPUs support C1 (V1) : 1",
+    "C2 works on MP system (V1) : 0",
+    "Control Method Power Button (V1) : 0",
+    "Control Method Sleep Button (V1) : 1",
+    "RTC wake not in fixed reg space (V1) : 0",
+    "RTC can wake system from S4 (V1) : 0",
+    "32-bit PM Timer (V1) : 1",
+    "Docking Supported (V1) : 0",
+    "Reset Register Supported (V2) : 1",
+    "Sealed Case (V3) : 0",
+    "Headless - No Video (V3) : 0",
+    "Use native instr after SLP_TYPx (V3) : 0",
+    "PCIEXP_WAK Bits Supported (V4) : 0",
+    "Use Platform Timer (V4) : 0",
+    "RTC_STS valid on S4 wake (V4) : 0",
+    "Remote Power-on capable (V4) : 0",
+    "Use APIC Cluster Model (V4) : 0",
+    "Use APIC Physical Destination Mode (V4) : 0",
+    "Hardware Reduced (V5) : 0",
+    "Low Power S0 Idle (V5) : 0",
+    "Reset Register :",
+    "Space ID : 01 [SystemIO]",
+    "Bit Width : 08",
+    "Bit Offset : 00",
+    "Encoded Access Width : 01 [Byte Access:8]",
+    "Address : 0000000000000CF9",
+    "Value to cause reset : 06",
+    "FADT Minor Revision : 03",
+    "PM1A Event Block :",
+    "Space ID : 01 [SystemIO]",
+    "Bit Width : 20",
+    "Bit Offset : 00",
+    "Encoded Access Width : 02 [Word Access:16]",
+    "Address : 0000000000000600",
+    "PM1A Control Block :",
+    "Space ID : 01 [SystemIO]",
+    "Bit Width : 10",
+    "Bit Offset : 00",
+    "Encoded Access Width : 02 [Word Access:16]",
+    "Address : 0000000000000604",
+    "PM Timer Block :",
+    "Space ID : 01 [SystemIO]",
+    "Bit Width : 20",
+    "Bit Offset : 00",
+    "Encoded Access Width : 03 [DWord Access:32]",
+    "Address : 0000000000000608",
+};
+
+static const char *const madt_fields[] = {
+    "Revision : 05",
+    "Local Apic Address : FEE00000",
+    "Flags (decoded below) : 00000001",
+    "PC-AT Compatibility : 1",
+    "Subtable Type : 01",
+    "Length : 0C",
+    "I/O Apic ID : 00",
+    "Reserved : 00",
+    "Address : FEC00000",
+    "Interrupt : 00000000",
+    "Subtable Type : 02",
+    "Length : 0A",
+    "Bus : 00",
+    "Source : 00",
+    "Interrupt : 00000002",
+    "Flags (decoded below) : 0005",
+    "Polarity : 1",
+    "Trigger Mode : 1",
+    "Subtable Type : 02",
+    "Length : 0A",
+    "Bus : 00",
+    "Source : 09",
+    "Interrupt : 00000009",
+    "Flags (decoded below) : 000D",
+    "Polarity : 1",
+    "Trigger Mode : 3",
+    "Subtable Type : 04",
+    "Length : 06",
+    "Processor ID : FF",
+    "Flags (decoded below) : 0000",
+    "Polarity : 0",
+    "Trigger Mode : 0",
+    "Interrupt Input LINT : 01",
+    "Subtable Type : 00",
+    "Length : 08",
+    "Processor ID : 00",
+    "Local Apic ID : 00",
+    "Flags (decoded below) : 00000001",
+    "Processor Enabled : 1",
+    "Runtime Online Capable : 0",
+};
+
+static const char *const facs_fields[] = {
+    "Length : 00000040",
+    "Hardware Signature : 00000000",
+    "32 Firmware Waking Vector : 00000000",
+    "Global Lock : 00000000",
+    "Flags (decoded below) : 00000000",
+    "S4BIOS Support Present : 0",
+    "64-bit Wake Supported (V2) : 0",
+    "64 Firmware Waking Vector : 0000000000000000",
+    "Version : 02",
+    "Reserved : 000000",
+    "OspmFlags (decoded below) : 00000000",
+    "64-bit Wake Env Required (V2) : 0",
+};
+
+/* These fields with these values are in a table as iasl writes it, in this order. */
+static void check_fields(const char *dir, const char *name, const char *const fields[],
+                         size_t count) {
+    char path[128], line[256];
+    size_t seen = 0;
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL);
+    while (seen < count && fgets(line, sizeof(line), f) != NULL) {
+        const char *at = line[0] == '[' ? strchr(line, ']') + 1 : line;
+        at += strspn(at, " ");
+        seen += strncmp(at, fields[seen], strlen(fields[seen])) == 0;
+    }
+    if (seen < count) {
+        printf("# not in the rest of %s: %s\n", name, fields[seen]);
+    }
+    CHECK_U64(seen, count);
+    fclose(f);
+}
+
 /* iasl takes every table apart without a complaint and finds the DSDT's devices. */
 TEST(iasl_reads_them) {
     char dir[] = "/tmp/bulkhead-acpi-XXXXXX", command[1024];
@@ -153,6 +317,9 @@ TEST(iasl_reads_them) {
              " grep -q 'Reset Register Supported (V2) : 1' facp.dsl",
              dir);
     CHECK_U64(system(command), 0);
+    check_fields(dir, "facp.dsl", fadt_fields, ARRAY_SIZE(fadt_fields));
+    check_fields(dir, "apic.dsl", madt_fields, ARRAY_SIZE(madt_fields));
+    check_fields(dir, "facs.dsl", facs_fields, ARRAY_SIZE(facs_fields));
     snprintf(command, sizeof(command), "rm -r %s", dir);
     CHECK_U64(system(command), 0);
 }

@@ -118,6 +118,26 @@ TEST(jump_there_and_back) {
     CHECK_U64(*word(TSS_B, EIP), 0x207);
 }
 
+/* Each segment is what its own descriptor says, in every part. */
+TEST(segments_are_loaded) {
+    start();
+    fake_segs[HVM_GDT].limit = 0x6f;
+    for (unsigned s = HVM_ES; s <= HVM_GS; s++) {
+        uint64_t base = 0xfedc0000u - s * 0x1010110u, limit = 0x3abc0u + s * 0x21112u;
+        uint64_t type = s == HVM_CS ? 0x9a : 0x92, selector = 0x40 + 8 * s;
+        describe((unsigned)selector, (limit & 0xffff) | (base & 0xffffff) << 16 | type << 40 |
+                                         limit >> 16 << 48 | 4ull << 52 | base >> 24 << 56);
+        *word(TSS_B, ES + s) = (uint32_t)selector;
+    }
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
+    for (unsigned s = HVM_ES; s <= HVM_GS; s++) {
+        CHECK_U64(fake_segs[s].base, 0xfedc0000u - s * 0x1010110u);
+        CHECK_U64(fake_segs[s].limit, 0x3abc0u + s * 0x21112u);
+        CHECK_U64(fake_segs[s].attr, s == HVM_CS ? 0x409b : 0x4093);
+        CHECK_U64(fake_segs[s].selector, 0x40 + 8 * s);
+    }
+}
+
 TEST(call_and_return) {
     start();
     *word(TSS_B, 0) = 0xffff0000;
@@ -251,5 +271,6 @@ TEST(what_is_not_emulated) {
     CHECK_U64(*type_of(A), BUSY);
 }
 
-TEST_MAIN(T(jump_there_and_back), T(call_and_return), T(trap_flag_of_the_new_task),
-          T(gate_with_error_code), T(segments_of_a_task), T(page_faults), T(what_is_not_emulated))
+TEST_MAIN(T(jump_there_and_back), T(segments_are_loaded), T(call_and_return),
+          T(trap_flag_of_the_new_task), T(gate_with_error_code), T(segments_of_a_task),
+          T(page_faults), T(what_is_not_emulated))
