@@ -233,13 +233,17 @@ static uint64_t fake_get(struct vcpu *v, enum hvm_reg r) {
     (void)v;
     return fake_regs[r];
 }
+/* What was set since the test last cleared them, one bit each. */
+static uint32_t fake_regs_set, fake_segs_set;
 static void fake_set(struct vcpu *v, enum hvm_reg r, uint64_t value) {
     (void)v;
     fake_regs[r] = value;
+    fake_regs_set |= BIT32(r);
 }
 static void fake_set_segment(struct vcpu *v, enum hvm_seg s, const struct hvm_segment *in) {
     (void)v;
     fake_segs[s] = *in;
+    fake_segs_set |= BIT32(s);
 }
 static void fake_get_segment(struct vcpu *v, enum hvm_seg s, struct hvm_segment *out) {
     (void)v;

@@ -126,6 +126,24 @@ TEST(movs_between_memory_and_device) {
     CHECK(*ram(DATA) == 0xff && *ram(DATA + 1) == 0xff);
 }
 
+/* Each element is its own access: to the local APIC's registers one after another. */
+TEST(movs_over_many_registers) {
+    v = fake_machine_start();
+    string(LAPIC_BASE + 0x20, DATA, 6, 0);
+    CHECK_U64(FAULT(LAPIC_BASE + 0x20, "\xf3\xa5"), ACTION_NEXT);
+    for (unsigned i = 0; i < 6; i++) {
+        uint32_t seen;
+        memcpy(&seen, ram(DATA + 4 * i), sizeof(seen));
+        CHECK_U64(seen, lapic_mmio_read(&v->lapic, 0x20 + 4 * i));
+    }
+    CHECK_U64(*ram(DATA + 0x10), 0x14);
+    put(DATA, "\x31\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\x1\0\0", 20);
+    string(DATA, LAPIC_BASE + 0xe0, 5, 0); /* DFR, whose low bits are ones, and SVR */
+    CHECK_U64(FAULT(LAPIC_BASE + 0xe0, "\xf3\xa5"), ACTION_NEXT);
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0xe0), 0x0fffffff);
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0xf0), 0x1ff);
+}
+
 /* Nobody asked for these on a device: the VM stops. */
 TEST(others_stop_the_vm) {
     static const char *const codes[] = {"\xf7\x23", "\xf7\x33", "\xff\x23", "\xff\x13", "\xd9\x03"};
@@ -386,6 +404,9 @@ TEST(string_ports) {
     CHECK(fake_console_length == 5 && memcmp(fake_console, "hello", 5) == 0);
     CHECK_U64(v->regs[X86_RSI], DATA + 5);
     CHECK_U64(v->regs[X86_RAX], 7);
+    string(DATA, 0, 3, 7); /* one event each */
+    CHECK_U64(PORT(BULKHEAD_BIOS_PORT, 4, IO_REP, "\xf3\x6f"), ACTION_NEXT);
+    CHECK_U64(fake_public.bios_calls, 3);
     memset(ram(DATA), 0, 200);
     string(0, DATA, 70, 7);
     CHECK_U64(PORT(0x501, 1, IO_IN | IO_REP, "\xf3\x6c"), ACTION_NEXT);
@@ -466,6 +487,28 @@ TEST(segments_of_strings) {
         CHECK_U64(PORT(0x501, 1, 0, "\x6e"), cases[i].read ? ACTION_NEXT : ACTION_RETRY);
         CHECK(cases[i].read || faulted(X86_GP, 0));
     }
+}
+
+static uint32_t regs_set_by(const char *code, size_t n) {
+    fake_regs_set = fake_segs_set = 0;
+    CHECK_U64(fault_at(LAPIC_BASE + 0x30, code, n), ACTION_NEXT);
+    CHECK_U64(fake_segs_set, 0);
+    return fake_regs_set;
+}
+#define REGS_SET(code) regs_set_by(code, sizeof(code) - 1)
+
+/* Each register that is set costs an access to the control block. */
+TEST(only_what_changes_is_set) {
+    v = fake_machine_start();
+    v->regs[X86_RBX] = LAPIC_BASE + 0x30;
+    v->regs[X86_RCX] = 0;
+    fake_regs[HVM_RSP] = DATA + 0x100;
+    CHECK_U64(REGS_SET("\x39\x0b"), BIT32(HVM_RFLAGS)); /* CMP */
+    CHECK_U64(REGS_SET("\x39\x0b"), 0);
+    CHECK_U64(REGS_SET("\xff\x33"), BIT32(HVM_RSP)); /* PUSH */
+    CHECK_U64(REGS_SET("\x8b\x03"), 0);              /* MOV */
+    v->regs[X86_RCX] = UINT32_MAX;
+    CHECK_U64(REGS_SET("\x39\x0b"), BIT32(HVM_RFLAGS));
 }
 
 TEST(push_and_pop) {
@@ -689,9 +732,10 @@ TEST(random_code) {
     printf("# %u of 100000 carried out\n", next);
 }
 
-TEST_MAIN(T(rep_stos_in_pieces), T(movs_between_memory_and_device), T(others_stop_the_vm),
-          T(lods_and_scas), T(cmps_of_memory_and_device), T(comparing_does_not_write),
-          T(smsw_and_segments_to_memory), T(vectors), T(vectors_that_fault),
-          T(faults_in_the_middle), T(privileges_of_memory), T(string_ports), T(segments_of_strings),
-          T(push_and_pop), T(over_a_page_border), T(bits_far_away), T(bits_far_away_written),
+TEST_MAIN(T(rep_stos_in_pieces), T(movs_between_memory_and_device), T(movs_over_many_registers),
+          T(others_stop_the_vm), T(lods_and_scas), T(cmps_of_memory_and_device),
+          T(comparing_does_not_write), T(smsw_and_segments_to_memory), T(vectors),
+          T(vectors_that_fault), T(faults_in_the_middle), T(privileges_of_memory), T(string_ports),
+          T(segments_of_strings), T(only_what_changes_is_set), T(push_and_pop),
+          T(over_a_page_border), T(bits_far_away), T(bits_far_away_written),
           T(nothing_stale_is_executed), T(the_second_time_needs_no_walk), T(random_code))

@@ -118,6 +118,20 @@ TEST(jump_there_and_back) {
     CHECK_U64(*word(TSS_B, EIP), 0x207);
 }
 
+/* What a task has set is not set once more by what is emulated after it. */
+TEST(the_next_instruction_sets_its_own) {
+    static const uint8_t compare[] = {0x39, 0x0b}; /* [EBX] with ECX */
+    start();
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
+    CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x200), compare, sizeof(compare)), STATUS_OK);
+    v->regs[X86_RBX] = LAPIC_BASE + 0x30;
+    fake_regs_set = fake_segs_set = 0;
+    struct vmexit x = {.kind = EXIT_NESTED_FAULT, .fault = {.gpa = GPA(LAPIC_BASE + 0x30)}};
+    CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
+    CHECK_U64(fake_regs_set, BIT32(HVM_RFLAGS));
+    CHECK_U64(fake_segs_set, 0);
+}
+
 /* Each segment is what its own descriptor says, in every part. */
 TEST(segments_are_loaded) {
     start();
@@ -271,6 +285,6 @@ TEST(what_is_not_emulated) {
     CHECK_U64(*type_of(A), BUSY);
 }
 
-TEST_MAIN(T(jump_there_and_back), T(segments_are_loaded), T(call_and_return),
-          T(trap_flag_of_the_new_task), T(gate_with_error_code), T(segments_of_a_task),
-          T(page_faults), T(what_is_not_emulated))
+TEST_MAIN(T(jump_there_and_back), T(segments_are_loaded), T(the_next_instruction_sets_its_own),
+          T(call_and_return), T(trap_flag_of_the_new_task), T(gate_with_error_code),
+          T(segments_of_a_task), T(page_faults), T(what_is_not_emulated))

@@ -22,7 +22,6 @@ static void answer_start(struct hardware *h, struct exchange *e) {
                                   .wall_at_zero = vm->wall_at_zero};
     outside.clock = &h->clock;
     outside.caller = e;
-    memset(&h->platform, 0, sizeof(h->platform));
     memcpy(&h->platform.rtc.kept, vm->kept, sizeof(h->platform.rtc.kept));
     platform_init(&h->platform, &outside);
     emulator_start(h);
