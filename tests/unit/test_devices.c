@@ -82,6 +82,36 @@ TEST(intr_follows_the_8259s) {
     CHECK(fake_vm->shared->intr == 0);
 }
 
+static uint64_t cmos(uint8_t index) {
+    fake_port_out(0x70, 1, index);
+    return fake_port_in(0x71, 1);
+}
+
+/* A new start finds a compartment as it was built, and the clock's chip has a battery. */
+TEST(the_cmos_outlives_a_start) {
+    begin(LOG_INFO);
+    fake_port_out(0x70, 1, 0x40);
+    fake_port_out(0x71, 1, 0xa5);
+    memset(&fake_hardware, 0, sizeof(fake_hardware));
+    CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(cmos(0x40), 0xa5);
+    CHECK_U64(cmos(0x41), 0);
+}
+
+/* Its interrupt comes, by the I/O APIC, and the timer's moment is asked for anew. */
+TEST(the_power_button_interrupts) {
+    struct vcpu *v = begin(LOG_INFO);
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
+    CHECK(device_write(v, NULL, BUS_MEMORY, IOAPIC_BASE, 4, 0x10 + 2 * PM_SCI_IRQ));
+    CHECK(device_write(v, NULL, BUS_MEMORY, IOAPIC_BASE + 0x10, 4, 0x8000 | 0x55));
+    fake_port_out(PM1A_EVENT_PORT + 2, 2, BIT(8)); /* enabled */
+    fake_port_out(PM1A_CONTROL_PORT, 2, 1);
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0x220), 0);
+    vm_press_power_button(fake_vm);
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0x220), BIT(0x55 - 0x40));
+    CHECK_U64(fake_port_in(PM1A_EVENT_PORT, 2) & BIT(8), BIT(8));
+}
+
 TEST(nothing_there) {
     begin(LOG_INFO);
     CHECK_U64(device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, 0x3f7, 1).there, 0);
@@ -98,4 +128,5 @@ TEST(nothing_there) {
 }
 
 TEST_MAIN(T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
-          T(the_ways_to_end), T(intr_follows_the_8259s), T(nothing_there))
+          T(the_ways_to_end), T(intr_follows_the_8259s), T(the_cmos_outlives_a_start),
+          T(the_power_button_interrupts), T(nothing_there))

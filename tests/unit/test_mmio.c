@@ -404,6 +404,13 @@ TEST(string_ports) {
     CHECK(fake_console_length == 5 && memcmp(fake_console, "hello", 5) == 0);
     CHECK_U64(v->regs[X86_RSI], DATA + 5);
     CHECK_U64(v->regs[X86_RAX], 7);
+    static const char many[] = "more bytes than the ring has places, in one upcall";
+    fake_console_length = 0;
+    put(DATA, many, sizeof(many));
+    string(DATA, 0, sizeof(many), 7);
+    CHECK_U64(PORT(0x3f8, 1, IO_REP, "\xf3\x6e"), ACTION_NEXT);
+    CHECK(fake_console_length == sizeof(many) && memcmp(fake_console, many, sizeof(many)) == 0);
+    v->regs[X86_RDX] = BULKHEAD_BIOS_PORT;
     string(DATA, 0, 3, 7); /* one event each */
     CHECK_U64(PORT(BULKHEAD_BIOS_PORT, 4, IO_REP, "\xf3\x6f"), ACTION_NEXT);
     CHECK_U64(fake_public.bios_calls, 3);
