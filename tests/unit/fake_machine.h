@@ -271,9 +271,10 @@ struct exchange_vm *compartment_vm(void) {
 uint64_t compartment_tsc(void) {
     return fake_tsc;
 }
+static uint8_t fake_high_ram[PAGE_SIZE] __attribute__((aligned(PAGE_SIZE)));
 uint8_t *compartment_ram(uint64_t gpa) {
-    CHECK_U64(gpa, 0);
-    return phys_pointer(fake_vm->plan->regions[0].hpa);
+    CHECK(gpa == 0 || (gpa == PLAN_HIGH_RAM && fake_vm->high_ram != 0));
+    return gpa == 0 ? phys_pointer(fake_vm->plan->regions[0].hpa) : fake_high_ram;
 }
 uint64_t core_call(const struct exchange *e, uint64_t number) {
     CHECK(e == fake_compartment_vcpu->exchange);

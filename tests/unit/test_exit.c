@@ -368,10 +368,10 @@ TEST(ports_of_nobody_read_all_ones) {
     }
     CHECK_U64(v->public.refused[REFUSED_PORT], 3);
     x.io = (struct exit_io){.port = 0x3f8, .size = 1};
-    v->regs[X86_RAX] = 'x';
+    v->regs[X86_RAX] = 0x1100 | 'y';
     CHECK_U64(fake_exit(v, &x), ACTION_NEXT);
     CHECK_U64(fake_console_length, 1);
-    CHECK_U64((uint8_t)fake_console[0], 'x');
+    CHECK_U64((uint8_t)fake_console[0], 'y');
 }
 
 /* CPUID 7 ECX: PKU where XSAVE knows its register, and OSPKE as CR4 has it. */

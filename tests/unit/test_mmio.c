@@ -144,6 +144,23 @@ TEST(movs_over_many_registers) {
     CHECK_U64(lapic_mmio_read(&v->lapic, 0xf0), 0x1ff);
 }
 
+/* Memory above 4 GiB is the guest's as well, to its last byte. */
+TEST(memory_above_4_gib) {
+    uint64_t pages = PLAN_HIGH_RAM | 0x83;
+    v = fake_machine_start();
+    put(0x101000 + 4 * 8, &pages, sizeof(pages));
+    fake_vm->high_ram = sizeof(fake_high_ram);
+    CHECK(vm_start_devices(fake_vm));
+    memset(fake_high_ram, 0, sizeof(fake_high_ram));
+    string(LAPIC_BASE + 0x30, PLAN_HIGH_RAM, 1, 0);
+    CHECK_U64(FAULT(LAPIC_BASE + 0x30, "\xa5"), ACTION_NEXT);
+    CHECK_U64(fake_high_ram[0], 0x14);
+    string(LAPIC_BASE + 0x30, PLAN_HIGH_RAM + sizeof(fake_high_ram) - 4, 2, 0);
+    CHECK_U64(FAULT(LAPIC_BASE + 0x30, "\xf3\xa5"), ACTION_NEXT);
+    CHECK_U64(fake_high_ram[sizeof(fake_high_ram) - 4], 0x14);
+    CHECK_U64(v->public.refused[REFUSED_MEMORY], 1); /* the second lies beyond */
+}
+
 /* Nobody asked for these on a device: the VM stops. */
 TEST(others_stop_the_vm) {
     static const char *const codes[] = {"\xf7\x23", "\xf7\x33", "\xff\x23", "\xff\x13", "\xd9\x03"};
@@ -740,9 +757,9 @@ TEST(random_code) {
 }
 
 TEST_MAIN(T(rep_stos_in_pieces), T(movs_between_memory_and_device), T(movs_over_many_registers),
-          T(others_stop_the_vm), T(lods_and_scas), T(cmps_of_memory_and_device),
-          T(comparing_does_not_write), T(smsw_and_segments_to_memory), T(vectors),
-          T(vectors_that_fault), T(faults_in_the_middle), T(privileges_of_memory), T(string_ports),
-          T(segments_of_strings), T(only_what_changes_is_set), T(push_and_pop),
+          T(memory_above_4_gib), T(others_stop_the_vm), T(lods_and_scas),
+          T(cmps_of_memory_and_device), T(comparing_does_not_write), T(smsw_and_segments_to_memory),
+          T(vectors), T(vectors_that_fault), T(faults_in_the_middle), T(privileges_of_memory),
+          T(string_ports), T(segments_of_strings), T(only_what_changes_is_set), T(push_and_pop),
           T(over_a_page_border), T(bits_far_away), T(bits_far_away_written),
           T(nothing_stale_is_executed), T(the_second_time_needs_no_walk), T(random_code))

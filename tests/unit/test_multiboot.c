@@ -202,6 +202,7 @@ TEST(multiboot_without_module) {
     load_it();
     CHECK_U64(get(PARAMS_GPA + 20, 4), 0);
     CHECK_U64(get(get(PARAMS_GPA + 24, 4), 8), 0);
+    CHECK_STR((const char *)ram + get(PARAMS_GPA + 64, 4), "Bulkhead"); /* the loader's name */
 }
 
 /* Header at 400h of the file and at MIB + 300h in memory: the load begins at 100h of the file. */

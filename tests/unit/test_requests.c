@@ -45,8 +45,16 @@ static uint32_t mask(uint32_t known) {
     return below(16) == 0 ? (uint32_t)value() : bits;
 }
 
+/* Below known, and now and then the first that is too large, or anything. */
 static uint32_t number(uint32_t known) {
-    return (uint32_t)(below(16) == 0 ? value() : below(known));
+    switch (below(32)) {
+    case 0:
+        return (uint32_t)value();
+    case 1:
+        return known;
+    default:
+        return (uint32_t)below(known);
+    }
 }
 
 static void fill_state(struct exchange_state *s) {
@@ -68,7 +76,7 @@ static void fill_told(struct exchange *e) {
     e->stop = number(TOLD_STOPS);
     e->event = number(TOLD_EVENTS);
     e->word = (uint32_t)value();
-    e->messages = number(EXCHANGE_MESSAGES);
+    e->messages = number(EXCHANGE_MESSAGES + 1);
     for (unsigned i = 0; i < EXCHANGE_MESSAGES; i++) {
         uint64_t address = below(2) == 0 ? 0xfee00000 + below(0x100000) : value();
         e->message[i] = (struct exchange_message){.address = address, .data = (uint32_t)value()};

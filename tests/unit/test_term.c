@@ -473,6 +473,7 @@ TEST(questions) {
     CHECK_STR(ask("\x1bZ"), "\x1b[?6c");
     CHECK_STR(ask("\x1b[5n"), "\x1b[0n");
     CHECK_STR(ask("\x1b[2;5H\x1b[6n"), "\x1b[2;5R");
+    CHECK_STR(ask("\x1b[H\x1b[6n"), "\x1b[1;1R");
     CHECK_STR(ask("\x1b[2;4r\x1b[?6h\x1b[2;2H\x1b[6n"), "\x1b[2;2R");
     CHECK_STR(ask("\x1b[?6l\x1b[r\x1b[999;999H\x1b[6n"), "\x1b[3;8R"); /* what it may admit to */
     CHECK_STR(ask("\x1b[7n"), "");
