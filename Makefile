@@ -495,6 +495,8 @@ $(BUILD)/unit/test_nmi: $(BUILD)/host/arch/x86_64/nmi.o
 $(BUILD)/unit/test_screen: $(BUILD)/host/arch/x86_64/screen.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 $(BUILD)/unit/test_xhci $(BUILD)/unit/test_xhci_random: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))
+$(BUILD)/unit/test_serial: $(BUILD)/host/arch/x86_64/serial.o
+$(BUILD)/unit/test_serial_choice: $(BUILD)/host/arch/x86_64/uart.o
 
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Walks the ACPI tables for the little that Bulkhead wants before it starts: CPUs, interrupt
- * controllers, timers, which memory is whose. Must not call the firmware, must not write to a
- * table; no AML. Source: ACPI Specification, "ACPI Software Programming Model", and IA-PC HPET
- * Specification, "The HPET Description Table".
+ * controllers, timers, the console's line, which memory is whose. Must not call the firmware, must
+ * not write to a table; no AML. Source: ACPI Specification, "ACPI Software Programming Model", and
+ * IA-PC HPET Specification, "The HPET Description Table"; Microsoft, "Serial Port Console
+ * Redirection Table", "Debug Port Table 2".
  */
 #include "boot/pure.h"
 #include "hv/lib/phys.h"
@@ -25,6 +26,20 @@
 #define MADT_CPU_ENABLED      BIT32(0)
 #define SRAT_ENTRIES          48u
 #define SRAT_ENABLED          BIT32(0)
+#define SPCR_TYPE             36u
+#define SPCR_REGISTERS        40u
+#define SPCR_INTERRUPT_TYPE   52u
+#define SPCR_IRQ              53u
+#define SPCR_GSI              54u
+#define SPCR_BAUD             58u /* and what comes after it: not needed */
+#define SPCR_BY_8259          BIT32(0)
+#define SPCR_BY_IOAPIC        BIT32(1)
+#define GAS_PORT              1
+#define GAS_WIDTH             1u /* bits of a register */
+#define GAS_ACCESS            3u
+#define GAS_BYTE              1 /* as GAS_ACCESS */
+#define GAS_ADDRESS           4u
+#define ISA_IRQ_LEAST         3u /* below are timer, keyboard and the other 8259 */
 #define X2APIC_BROADCAST      0xffffffffu
 #define XAPIC_BROADCAST       0xffu
 
@@ -194,6 +209,66 @@ static void read_hpet(const uint8_t *table, struct boot_info *info) {
     }
 }
 
+/* DBG2's and SPCR's numbers for what is programmed as a 16550 is. */
+static bool is_16550(uint8_t type) {
+    static const uint8_t types[] = {
+        0x00, /* full */
+        0x01, /* as far as a debugger needs it */
+        0x12, /* registers as the address says */
+        0x14, /* Intel's in chipsets */
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+        if (types[i] == type) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The ISA interrupt that arrives there, after the MADT's overrides; 0 = none. */
+static uint8_t isa_irq_of(const struct boot_info *info, uint32_t gsi) {
+    for (unsigned i = ISA_IRQ_LEAST; i < ARRAY_SIZE(info->isa_irqs); i++) {
+        if (info->isa_irqs[i].gsi == gsi) {
+            return (uint8_t)i;
+        }
+    }
+    return 0;
+}
+
+static uint8_t spcr_irq(const uint8_t *table, const struct boot_info *info) {
+    uint8_t type = table[SPCR_INTERRUPT_TYPE], irq = table[SPCR_IRQ];
+    if ((type & SPCR_BY_8259) != 0 && irq >= ISA_IRQ_LEAST && irq < ARRAY_SIZE(info->isa_irqs)) {
+        return irq;
+    }
+    return (type & SPCR_BY_IOAPIC) != 0 ? isa_irq_of(info, get_u32(table + SPCR_GSI)) : 0;
+}
+
+/*
+ * Registers lie as far apart as they are wide. For the width of an access the code is 1 to 3; some
+ * firmwares write bytes or bits there, or nothing.
+ */
+static bool read_registers(const uint8_t *gas, struct boot_serial *line) {
+    static const uint8_t strides[] = {[0] = 1, [8] = 1, [16] = 2, [32] = 4};
+    uint8_t bits = gas[GAS_WIDTH], access = gas[GAS_ACCESS];
+
+    line->in_memory = gas[0] == GAS_MEMORY;
+    line->base = get_u64(gas + GAS_ADDRESS);
+    line->stride = bits < ARRAY_SIZE(strides) ? strides[bits] : 0;
+    line->width = line->stride;
+    if (access == GAS_BYTE || !line->in_memory) {
+        line->width = 1;
+    }
+    return line->stride != 0 && (line->in_memory || gas[0] == GAS_PORT);
+}
+
+static void read_spcr(const uint8_t *table, struct boot_info *info) {
+    struct boot_serial line = {.source = SERIAL_BY_TABLE, .keep_speed = true};
+    if (is_16550(table[SPCR_TYPE]) && read_registers(table + SPCR_REGISTERS, &line)) {
+        line.irq = spcr_irq(table, info);
+        info->spcr = line;
+    }
+}
+
 static const struct {
     const char *signature;
     uint32_t size; /* least bytes */
@@ -203,6 +278,7 @@ static const struct {
     {"FACP", FADT_FLAGS + 4, read_fadt},
     {"HPET", HPET_ADDRESS + GAS_SIZE, read_hpet},
     {"SRAT", SRAT_ENTRIES, read_srat}, /* after the MADT, which has the CPUs */
+    {"SPCR", SPCR_BAUD, read_spcr},    /* after the MADT */
 };
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {

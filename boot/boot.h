@@ -15,6 +15,7 @@
 #include "boot/pure.h"
 #include "config/preflight.h"
 #include "config/seal.h"
+#include "config/serial.h"
 #include "config/stick.h"
 
 #define BELOW_4G       0xffffffffull
@@ -82,8 +83,12 @@ bool secure_next_in(const char *folder, uint64_t *at, struct seal_file *file);
 void machine_find(struct boot_info *info);
 /* graphics.c: the screens to be drawn on, into *info. */
 void graphics_find(struct boot_info *info);
-/* input.c: enum boot_input, with the serial port of the config or 0. */
-uint32_t input_find(uint16_t port);
+/* input.c: enum boot_input but for the UART. Also says if a console of the firmware's runs over a
+ * serial line. */
+uint32_t input_find(bool *firmware_has_line);
+/* serial.c: for config/serial.c */
+uint8_t port_in(uint16_t port);
+extern struct serial_machine serial_machine;
 /* Unix seconds by the firmware's clock, taken to be in UTC. */
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;

@@ -1,45 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Looks for what can be typed on once the firmware is gone: the serial port of the config, a PS/2
- * or USB keyboard. Firmware knows more of these than Bulkhead does, so an admin who types on one
- * behind an old controller must hear that it falls silent. Changes nothing but the UART's scratch
- * register, and that back again. Called by main.c. Sources: UEFI Specification, "ACPI Device Path",
- * "Messaging Device Path"; National Semiconductor, "PC16550D", "Scratchpad Register".
+ * Looks for what can be typed on once the firmware is gone, beside a serial line: a PS/2 or USB
+ * keyboard. Firmware knows more of these than Bulkhead does, so an admin who types on one behind an
+ * old controller must hear that it falls silent. Changes nothing. Called by main.c. Source: UEFI
+ * Specification, "ACPI Device Path", "Messaging Device Path".
  */
 #include "boot/boot.h"
 
-#define UART_LINE_STATUS 5u
-#define UART_SCRATCH     7u
-#define SCRATCH_PATTERN  0xa5u
 #define KBD_STATUS       0x64u
 #define PORT_EMPTY       0xffu   /* what a read gives where no device is */
 #define PNP_KEYBOARD     0x0300u /* to 031Fh, by kind */
 #define PNP_KEYBOARD_END 0x0320u
 #define PCI_CLASS        8u /* register, and what it holds in its upper three bytes */
 #define PCI_CLASS_XHCI   0x0c0330u
-
-static uint8_t port_in(uint16_t port) {
-    uint8_t value;
-    __asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-
-static void port_out(uint16_t port, uint8_t value) {
-    __asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-
-static bool uart_answers(uint16_t port) {
-    uint16_t scratch = (uint16_t)(port + UART_SCRATCH);
-    if (port == 0) {
-        return false;
-    }
-
-    uint8_t before = port_in(scratch);
-    port_out(scratch, SCRATCH_PATTERN);
-    uint8_t kept = port_in(scratch);
-    port_out(scratch, before);
-    return kept == SCRATCH_PATTERN && port_in((uint16_t)(port + UART_LINE_STATUS)) != PORT_EMPTY;
-}
 
 static bool is_ps2(const EFI_DEVICE_PATH *node) {
     const ACPI_HID_DEVICE_PATH *acpi = (const ACPI_HID_DEVICE_PATH *)node;
@@ -66,8 +39,12 @@ static uint32_t usb_input(EFI_DEVICE_PATH *path) {
     return found && class >> 8 == PCI_CLASS_XHCI ? BOOT_INPUT_USB : BOOT_INPUT_USB_OTHER;
 }
 
+static bool is_serial(const EFI_DEVICE_PATH *node) {
+    return DevicePathType(node) == MESSAGING_DEVICE_PATH && DevicePathSubType(node) == MSG_UART_DP;
+}
+
 /* What the firmware itself lets people type on. */
-static void look_at_consoles(bool *ps2, uint32_t *usb) {
+static void look_at_consoles(bool *ps2, uint32_t *usb, bool *serial) {
     EFI_HANDLE *handles = NULL;
     UINTN count = 0;
 
@@ -85,20 +62,19 @@ static void look_at_consoles(bool *ps2, uint32_t *usb) {
              node = NextDevicePathNode(node)) {
             *ps2 = *ps2 || is_ps2(node);
             behind_usb = behind_usb || is_usb(node);
+            *serial = *serial || is_serial(node);
         }
         *usb |= behind_usb ? usb_input(path) : 0;
     }
     FreePool(handles);
 }
 
-uint32_t input_find(uint16_t port) {
+uint32_t input_find(bool *firmware_has_line) {
     bool ps2 = false, controller = port_in(KBD_STATUS) != PORT_EMPTY;
     uint32_t found = 0, usb = 0;
 
-    look_at_consoles(&ps2, &usb);
-    if (uart_answers(port)) {
-        found |= BOOT_INPUT_SERIAL;
-    }
+    *firmware_has_line = false;
+    look_at_consoles(&ps2, &usb, firmware_has_line);
     /* A firmware in a hurry has not looked for keyboards: then the controller stands for one. */
     if (controller && (ps2 || usb == 0)) {
         found |= BOOT_INPUT_PS2;

@@ -83,13 +83,15 @@ static bool gather(void) {
         work.other_problems += opened ? 0 : 1;
     }
 
-    info.inputs = input_find(info.config.console_port);
+    info.inputs = input_find(&serial_machine.firmware_has_line);
     bool mapped = memory_read_map(&info) == EFI_SUCCESS;
     if (!mapped) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");
     } else if (low_page_is_late() && memory_low_page().v == 0) {
         complain("No page is free below 640 KiB: the other CPUs could not be started.");
     }
+    serial_choose(&info, &serial_machine);
+    info.inputs |= info.serial.base != 0 ? (uint32_t)BOOT_INPUT_SERIAL : 0;
     preflight_run(&info, &machine_cpu, &work.report);
     /* Without the map every guest would be told that there is no memory. */
     return readable && mapped &&
@@ -131,6 +133,7 @@ static void print_config(bool planned) {
 NORETURN static void enter_hypervisor(void) {
     elf_entry entry = elf_load(hypervisor_elf, phys_pointer(info.image_base));
     info.wall_seconds = machine_time();
+    serial_take(&info, &serial_machine);
     EFI_STATUS status = memory_exit_firmware();
     if (status != EFI_SUCCESS) { /* half gone: the console may still work, returning may not */
         console_print(CONSOLE_BAD,

@@ -18,8 +18,8 @@ MUST_USE enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t 
                                 enum mem_kind kind);
 
 /*
- * acpi.c: reads RSDP, XSDT, MADT, FADT and HPET table; what they say goes into *info (rsdp,
- * cpus added in MADT order, ioapics, isa_irqs, pm_timer_port, hpet_base), what they do not
+ * acpi.c: reads RSDP, XSDT, MADT, FADT, HPET table and SPCR; what they say goes into *info (rsdp,
+ * cpus added in MADT order, ioapics, isa_irqs, pm_timer_port, hpet_base, spcr), what they do not
  * say stays as it was. All of it comes from the firmware: lengths and checksums are checked, a
  * broken table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
  */

@@ -6,6 +6,7 @@
 #include "config/preflight.h"
 
 #include "config/flaws.h"
+#include "config/serial.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/lib/x86.h"
@@ -218,11 +219,23 @@ static void input_text(uint32_t inputs, char *out, size_t size) {
     }
 }
 
+static void add_serial(const struct boot_info *info, struct preflight_report *report) {
+    uint32_t console = info->config.console;
+    bool silent = info->serial.base == 0 && console != CONSOLE_NONE && console != CONSOLE_AUTO;
+    char text[SERIAL_TEXT_SIZE];
+
+    add_line(report, "Serial line", silent ? PREFLIGHT_WARN : PREFLIGHT_OK,
+             "Log and consoles have no serial line: name another port, or write console = \"auto\" "
+             "to have one looked for.",
+             "%s", serial_describe(info, text));
+}
+
 /* A firmware's word for what is there may be wrong: so this is a warning and no more. */
 static void add_input(const struct boot_info *info, struct preflight_report *report) {
     bool usable = (info->inputs & BOOT_INPUT_USABLE) != 0;
     char text[PREFLIGHT_FOUND_SIZE];
 
+    add_serial(info, report);
     input_text(info->inputs, text, sizeof(text));
     add_line(report, "Input", usable ? PREFLIGHT_OK : PREFLIGHT_WARN,
              "After the start nobody can type, neither to Bulkhead nor to a guest. Plug in a USB "

@@ -256,8 +256,9 @@ static bool read_ascii(const struct schema_value *v) {
 
 #define A_UUID "8-4-4-4-12 hexadecimal digits, not all of them 0"
 
-static const struct schema_choice ports[] = {{"com1", 0x3f8}, {"com2", 0x2f8}, {"com3", 0x3e8},
-                                             {"com4", 0x2e8}, {"none", 0},     {NULL, 0}};
+static const struct schema_choice ports[] = {
+    {"auto", CONSOLE_AUTO}, {"com1", 0x3f8},      {"com2", 0x2f8},        {"com3", 0x3e8},
+    {"com4", 0x2e8},        {"pci", CONSOLE_PCI}, {"none", CONSOLE_NONE}, {NULL, 0}};
 static const struct schema_choice levels[] = {
     {"error", LOG_ERROR}, {"warn", LOG_WARN}, {"info", LOG_INFO}, {"debug", LOG_DEBUG}, {NULL, 0}};
 static const struct schema_choice log_clocks[] = {{"uptime", 0}, {"utc", 1}, {NULL, 0}};
@@ -277,10 +278,15 @@ static const struct schema_choice violations[] = {
 
 /* name, reader, choices, field, preset, example, value, doc */
 const struct schema_key schema[SCHEMA_KEYS] = {
-    {"console", read_port, ports, HYPERVISOR(console_port), "com1", "com1",
-     "\"com1\", \"com2\", \"com3\", \"com4\", \"none\" or an I/O port such as \"0x3f8\"",
-     "The serial port for the log and the guests' consoles, 115200 baud, 8 data bits, no "
-     "parity. The screen shows the log as well, where there is one."},
+    {"console", read_port, ports, HYPERVISOR(console), "auto", "com1",
+     "\"auto\", \"com1\", \"com2\", \"com3\", \"com4\", \"pci\", \"none\" or an I/O port such as "
+     "\"0x3f8\"",
+     "The serial port for the log and the guests' consoles, 8 data bits, no parity. `auto` takes the "
+     "first that answers: the one that the firmware names for its own console (ACPI's SPCR table), "
+     "COM1 to COM4, a PCI serial card. Intel AMT's serial-over-LAN counts as such a card; `pci` takes "
+     "a card though there is a COM1. A port that is named gets 115200 baud. With `auto` and `pci` the "
+     "speed stays as the firmware has set it, if its own console uses a serial line. The pre-flight "
+     "says which port it is. The screen shows the log as well, where there is one."},
     {"log", read_choice, levels, HYPERVISOR(log_level), "info", "info",
      "\"error\", \"warn\", \"info\" or \"debug\"",
      "How much is logged: this level and the more severe ones."},

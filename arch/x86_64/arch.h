@@ -178,7 +178,8 @@ void mitigate_start_guest(void); /* each CPU, before a guest's first instruction
 void mitigate_clear(void);       /* after anything that may be another guest's was touched */
 
 /* serial.c, keyboard.c, screen.c */
-void serial_init(uint16_t port); /* 0 = none */
+struct boot_serial;
+void serial_init(const struct boot_serial *line);
 void serial_init_interrupts(void);
 void serial_interrupt(void);
 void serial_poll(void);

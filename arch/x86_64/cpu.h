@@ -148,13 +148,16 @@ CPU_DEFINE_PORT(8, b)
 CPU_DEFINE_PORT(16, w)
 CPU_DEFINE_PORT(32, l)
 
-static inline uint32_t mmio_read32(const volatile void *p) {
-    return *(const volatile uint32_t *)p;
-}
-
-static inline void mmio_write32(volatile void *p, uint32_t v) {
-    *(volatile uint32_t *)p = v;
-}
+#define CPU_DEFINE_MMIO(bits)                                                                      \
+    static inline uint##bits##_t mmio_read##bits(const volatile void *p) {                         \
+        return *(const volatile uint##bits##_t *)p;                                                \
+    }                                                                                              \
+    static inline void mmio_write##bits(volatile void *p, uint##bits##_t v) {                      \
+        *(volatile uint##bits##_t *)p = v;                                                         \
+    }
+CPU_DEFINE_MMIO(8)
+CPU_DEFINE_MMIO(16)
+CPU_DEFINE_MMIO(32)
 
 /* What LGDT and LIDT read. */
 struct table_pointer {

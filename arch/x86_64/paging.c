@@ -144,6 +144,9 @@ static void paging_list_core(const struct boot_info *info) {
     for (unsigned i = 0; i < info->screen_count; i++) {
         paging_add_device(info->screens[i].base, info->screens[i].size, HOST_RW_WC);
     }
+    if (info->serial.in_memory) {
+        paging_add_device(HPA(info->serial.base), serial_span(&info->serial), HOST_RW_UC);
+    }
     hpa_t base;
     uint64_t size;
     for (unsigned i = 0; usb_registers(i, &base, &size); i++) {

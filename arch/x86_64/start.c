@@ -26,7 +26,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
 
     panic_init();
     percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
-    serial_init(info->config.console_port);
+    serial_init(&info->serial);
     screen_init(info->screens, info->screen_count);
 
     apic_init();

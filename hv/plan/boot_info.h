@@ -103,9 +103,36 @@ struct boot_microcode {
     uint32_t revision;  /* and now */
 };
 
+/* How the UART of the log and the consoles was found. */
+enum boot_serial_source {
+    SERIAL_BY_CONFIG, /* the config names a port, or none */
+    SERIAL_BY_TABLE,  /* ACPI's SPCR: the line of the firmware's own console */
+    SERIAL_BY_PORT,   /* one of a PC's usual ports answers */
+    SERIAL_BY_PCI,    /* a serial card, or what Intel AMT shows as one */
+};
+
+/* A UART like the 16550A. */
+struct boot_serial {
+    uint64_t base;   /* I/O port or host-physical address of its registers; 0 = there is none */
+    bool in_memory;  /* they are no I/O ports */
+    uint8_t stride;  /* bytes from one register to the next: 1, 2 or 4 */
+    uint8_t width;   /* bytes of an access in memory, at most stride */
+    uint8_t irq;     /* on the ISA bus; 0 = not known */
+    bool keep_speed; /* as the firmware has set it, else 115200 baud */
+    enum boot_serial_source source;
+    uint32_t pci; /* SERIAL_BY_PCI: bus << 8 | device << 3 | function */
+};
+
+#define SERIAL_REGISTERS 8u
+
+/* Bytes, or ports, from its first register to its last. */
+static inline uint64_t serial_span(const struct boot_serial *serial) {
+    return SERIAL_REGISTERS * (uint64_t)serial->stride;
+}
+
 /* What can be typed on. */
 enum boot_input {
-    BOOT_INPUT_SERIAL = BIT32(0), /* a UART at the config's port */
+    BOOT_INPUT_SERIAL = BIT32(0), /* a UART, see struct boot_serial */
     BOOT_INPUT_PS2 = BIT32(1),
     BOOT_INPUT_USB = BIT32(2),       /* a keyboard behind a controller that Bulkhead drives */
     BOOT_INPUT_USB_OTHER = BIT32(3), /* the firmware can, the hypervisor cannot */
@@ -147,6 +174,8 @@ struct boot_info {
     struct boot_isa_irq isa_irqs[16];
     uint32_t screen_count; /* 0 = none; all of them show the same */
     struct boot_framebuffer screens[BOOT_MAX_SCREENS];
+    struct boot_serial spcr; /* what ACPI's SPCR says; nobody has tried it */
+    struct boot_serial serial;
     uint32_t inputs; /* enum boot_input */
 
     struct boot_microcode microcode;

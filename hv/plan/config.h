@@ -49,9 +49,15 @@ struct config_guest {
     struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, type_pos, initrd_pos;
 };
 
-/* The serial console: an I/O port, or 0 for none. */
+/* Which UART the log and the consoles have: an I/O port, or one of these. */
+enum config_console {
+    CONSOLE_NONE = 0,
+    CONSOLE_AUTO = 0x10000, /* above all ports: what is found */
+    CONSOLE_PCI,            /* a card, or Intel AMT */
+};
+
 struct config {
-    uint16_t console_port;
+    uint32_t console; /* enum config_console, or a port */
     enum log_level log_level;
     bool log_wall_clock;         /* lines of the log carry date and time */
     uint8_t escape_key;          /* the control character that is Bulkhead's own */

@@ -55,6 +55,7 @@ class Boot:
     targets = None              # names of the only ones that can be such a machine
     machine_options = {}        # further arguments of the target's start()
     network = None              # in QEMU: {"folder": served by TFTP, "file": to be started, "first": before the disk}
+    line = None                 # in QEMU: the arguments for another serial line than COM1
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
     machine_ips = 10_000_000
@@ -270,6 +271,7 @@ def run_boot(boot_class, build, target, wanted):
                                             icount=boot.machine_icount,
                                             virtualization=boot.machine_virtualization,
                                             **({"network": boot.network} if boot.network else {}),
+                                            **({"line": boot.line} if boot.line else {}),
                                             **({"devices": boot.machine_devices} if boot.machine_devices else {}),
                                             **boot.machine_options)
         except Exception as error:          # no machine: every check says so

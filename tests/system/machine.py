@@ -318,11 +318,13 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, network=None, on_bytes=None, gdb=None, devices=(), screens=None, extra=(), secure=False):
+              icount=False, network=None, on_bytes=None, gdb=None, devices=(), line=None, screens=None, extra=(),
+              secure=False):
         """
         It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
-        a debugger may join. devices: more of them, as -device takes them. screens: other devices instead of the usual
-        one. extra: further words of the command. secure: Secure Boot is on, with Debian's keys for tests.
+        a debugger may join. devices: more of them, as -device takes them. line: what it has instead of COM1, a device
+        on the character device "line". screens: other devices instead of the usual one. extra: further words of the
+        command. secure: Secure Boot is on, with Debian's keys for tests.
         """
         del ips
         folder = os.path.abspath(folder)
@@ -341,9 +343,10 @@ class Qemu(Target):
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
                    "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=1",
-                   "-serial", f"tcp:127.0.0.1:{serial.port}",
                    "-chardev", f"socket,id=monitor,host=127.0.0.1,port={monitor.port}",
                    "-mon", "chardev=monitor,mode=control"]
+        command += ["-serial", "none", "-chardev", f"socket,id=line,host=127.0.0.1,port={serial.port}"]
+        command += line or ["-device", "isa-serial,chardev=line"]
         command += ["-icount", "shift=0,sleep=off"] if icount else []
         command += self.network_card(**network) if network else ["-net", "none"]
         command += ["-gdb", f"tcp:127.0.0.1:{gdb}"] if gdb else []

@@ -29,10 +29,11 @@ from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
 from test_secure import Secure
+from test_serial import SerialPci, SerialTable
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

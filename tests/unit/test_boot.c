@@ -157,7 +157,9 @@ TEST(elf_other_relocations) {
 
 /* ACPI. Tables lie below 4 GiB, as the real ones do. */
 
-static struct { uint8_t rsdp[36], xsdt[68], madt[256], fadt[244], hpet[56], srat[256]; } * t;
+static struct {
+    uint8_t rsdp[36], xsdt[76], madt[256], fadt[244], hpet[56], srat[256], spcr[80];
+} * t;
 static uint32_t madt_size;
 
 static void seal(uint8_t *table, uint32_t size) {
@@ -190,12 +192,12 @@ static void add_madt(const char *bytes, uint8_t size) {
 }
 
 static void make_roots(void) {
-    uint8_t *tables[] = {t->madt, t->fadt, t->hpet};
+    uint8_t *tables[] = {t->spcr, t->madt, t->fadt, t->hpet};
     memcpy(t->xsdt, "XSDT", 4);
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++) {
         put(t->xsdt + 36 + 8 * i, (uintptr_t)tables[i], 8);
     }
-    seal(t->xsdt, 36 + 3 * 8);
+    seal(t->xsdt, 36 + 4 * 8);
     memcpy(t->rsdp, "RSD PTR ", 8);
     t->rsdp[15] = 2;
     put(t->rsdp + 20, 36, 4);
@@ -322,6 +324,95 @@ TEST(acpi_broken_tables) {
     CHECK_U64(info.pm_timer_port, 0);
 }
 
+/* The console's line. Microsoft, "Serial Port Console Redirection Table". */
+#define IO     1
+#define MEMORY 0
+
+static void make_spcr(unsigned type, unsigned space, unsigned bits, unsigned access,
+                      uint64_t base) {
+    make_acpi();
+    memcpy(t->spcr, "SPCR", 4);
+    t->spcr[36] = (uint8_t)type;
+    t->spcr[40] = (uint8_t)space;
+    t->spcr[41] = (uint8_t)bits;
+    t->spcr[43] = (uint8_t)access;
+    put(t->spcr + 44, base, 8);
+}
+
+static const struct boot_serial *read_spcr(uint32_t size) {
+    seal(t->spcr, size);
+    memset(&info, 0, sizeof(info));
+    for (unsigned i = 0; i < ARRAY_SIZE(info.isa_irqs); i++) {
+        info.isa_irqs[i].gsi = i;
+    }
+    CHECK_U64(read_acpi(), STATUS_OK);
+    check_all_there();
+    return &info.spcr;
+}
+
+TEST(acpi_spcr) {
+    static const struct {
+        unsigned type, space, bits, access, stride, width; /* stride 0: not to be used */
+    } cases[] = {
+        {0, IO, 8, 1, 1, 1},          {0, IO, 8, 0, 1, 1},      {1, IO, 0, 0, 1, 1},
+        {0x12, IO, 32, 3, 4, 1},      {0, MEMORY, 8, 1, 1, 1},  {0, MEMORY, 32, 3, 4, 4},
+        {0x12, MEMORY, 32, 1, 4, 1},  {0, MEMORY, 32, 2, 4, 4}, /* the Raspberry Pi's says a word,
+                                                                   and means this */
+        {0x14, MEMORY, 32, 32, 4, 4},                           /* bits, as some write them */
+        {0, MEMORY, 16, 2, 2, 2},     {0, MEMORY, 64, 4, 0, 0}, {0, MEMORY, 33, 3, 0, 0},
+        {0, 2, 8, 1, 0, 0},                                     /* PCI configuration space */
+        {0, 0x7f, 8, 1, 0, 0},        {3, MEMORY, 32, 3, 0, 0}, /* an ARM PL011 */
+        {2, IO, 8, 1, 0, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t base = cases[i].space == IO ? 0x2f8 : 0x12fe042000;
+        make_spcr(cases[i].type, cases[i].space, cases[i].bits, cases[i].access, base);
+        const struct boot_serial *spcr = read_spcr(80);
+        bool used = cases[i].stride != 0;
+        CHECK_U64(spcr->base, used ? base : 0);
+        CHECK_U64(spcr->in_memory, used && cases[i].space == MEMORY);
+        CHECK_U64(spcr->stride, cases[i].stride);
+        CHECK_U64(spcr->width, cases[i].width);
+        CHECK_U64(spcr->keep_speed, used);
+        CHECK_U64(spcr->irq, 0);
+    }
+}
+
+TEST(acpi_spcr_interrupt) {
+    static const struct {
+        uint8_t type, irq;
+        uint32_t gsi;
+        uint8_t want;
+    } cases[] = {
+        {0, 4, 4, 0}, {1, 4, 0, 4}, {3, 3, 3, 3},   {2, 0, 4, 4},   {2, 0, 40, 0},
+        {1, 2, 0, 0}, {1, 0, 0, 0}, {1, 16, 0, 0},  {3, 255, 3, 3}, {8, 4, 4, 0},
+        {2, 0, 0, 0}, {2, 0, 1, 0}, {2, 0, 20, 10}, {2, 0, 2, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        make_spcr(0, IO, 8, 1, 0x3f8);
+        add_madt("\2\12\0\12\24\0\0\0\0\0", 10); /* IRQ 10 arrives at 20 */
+        t->spcr[52] = cases[i].type;
+        t->spcr[53] = cases[i].irq;
+        put(t->spcr + 54, cases[i].gsi, 4);
+        CHECK_U64(read_spcr(80)->irq, cases[i].want);
+    }
+}
+
+TEST(acpi_spcr_broken) {
+    make_spcr(0, IO, 8, 1, 0x3f8);
+    CHECK_U64(read_spcr(58)->base, 0x3f8); /* no field is missed after the interrupt */
+    make_spcr(0, IO, 8, 1, 0x3f8);
+    CHECK_U64(read_spcr(57)->base, 0);
+    make_spcr(0, IO, 8, 1, 0x3f8);
+    seal(t->spcr, 80);
+    t->spcr[60] ^= 1; /* used all the same: the UART is tried before it is believed */
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.spcr.base, 0x3f8);
+    CHECK_U64(info.acpi_wrong_sums, 1);
+    make_spcr(0, IO, 8, 1, 0); /* as firmwares say that there is none */
+    CHECK_U64(read_spcr(80)->base, 0);
+}
+
 /* ACPI appends fields to entries from version to version; one that is too short says nothing. */
 TEST(acpi_madt_lengths) {
     make_acpi();
@@ -392,8 +483,8 @@ TEST(acpi_nodes) {
              "\377\377\377\377\377\377\377\377\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0",
              40);
     add_srat("\1\20\2\0\0\0\0\0\0\0\0\0\4\0\0\0", 16); /* cut off */
-    put(t->xsdt + 36 + 3 * 8, (uintptr_t)t->srat, 8);
-    seal(t->xsdt, 36 + 4 * 8);
+    put(t->xsdt + 36 + 4 * 8, (uintptr_t)t->srat, 8);
+    seal(t->xsdt, 36 + 5 * 8);
     CHECK_U64(read_acpi(), STATUS_OK);
     CHECK_U64(info.cpu_nodes[0], 0x203);
     CHECK_U64(info.cpu_nodes[1], 1);
@@ -764,9 +855,10 @@ TEST(device_path_without_end) {
 
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_broken_tables),
-          T(acpi_madt_lengths), T(acpi_pm_timer), T(acpi_nodes), T(tables_small_pages),
-          T(tables_four_levels), T(tables_large_pages), T(tables_holes), T(kept_log_whole),
-          T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console), T(screens_left_out),
-          T(screens_overlap), T(screens_size), T(screens_pixels), T(device_path_guid),
-          T(device_path_other_signature), T(device_path_long_nodes), T(device_path_no_partition),
-          T(device_path_broken), T(device_path_without_end))
+          T(acpi_madt_lengths), T(acpi_spcr), T(acpi_spcr_interrupt), T(acpi_spcr_broken),
+          T(acpi_pm_timer), T(acpi_nodes), T(tables_small_pages), T(tables_four_levels),
+          T(tables_large_pages), T(tables_holes), T(kept_log_whole), T(kept_log_wrapped),
+          T(kept_log_broken), T(screens_of_the_console), T(screens_left_out), T(screens_overlap),
+          T(screens_size), T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
+          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
+          T(device_path_without_end))

@@ -33,7 +33,7 @@ TEST(full_file) {
                "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
                "on_crash = \"halt\"\r\non_violation = \"stop\"\r\n"
                "[guest.db-2]\r\ncpus = \"2\"\r\nmemory = \"18M\"\r\nkernel = \"k\"\r\n");
-    CHECK_U64(config.console_port, 0x2f8);
+    CHECK_U64(config.console, 0x2f8);
     CHECK_U64(config.log_level, LOG_DEBUG);
     CHECK(!config.mitigate);
     CHECK_U64(config.guest_count, 2);
@@ -61,7 +61,7 @@ TEST(full_file) {
 
 TEST(presets) {
     check_good(GUEST);
-    CHECK_U64(config.console_port, 0x3f8);
+    CHECK_U64(config.console, CONSOLE_AUTO);
     CHECK_U64(config.log_level, LOG_INFO);
     CHECK(config.mitigate);
     CHECK_STR(config.guests[0].cmdline, "console=ttyS0");
@@ -69,23 +69,25 @@ TEST(presets) {
     CHECK_U64(config.guests[0].on_crash, ON_CRASH_RESTART);
     CHECK_U64(config.guests[0].on_violation, ON_VIOLATION_DENY);
     check_good("[hypervisor]\n" GUEST);
-    CHECK_U64(config.console_port, 0x3f8);
+    CHECK_U64(config.console, CONSOLE_AUTO);
     CHECK_U64(config.log_level, LOG_INFO);
 }
 
 TEST(consoles) {
     static const struct {
         const char *text;
-        uint16_t port;
-    } good[] = {{"com1", 0x3f8}, {"com2", 0x2f8},  {"com3", 0x3e8},    {"com4", 0x2e8},
-                {"none", 0},     {"0x3f8", 0x3f8}, {"0XE000", 0xe000}, {"0xfff8", 0xfff8}};
+        uint32_t port;
+    } good[] = {{"com1", 0x3f8},     {"com2", 0x2f8},    {"com3", 0x3e8},
+                {"com4", 0x2e8},     {"none", 0},        {"0x3f8", 0x3f8},
+                {"0XE000", 0xe000},  {"0xfff8", 0xfff8}, {"auto", CONSOLE_AUTO},
+                {"pci", CONSOLE_PCI}};
     char text[200];
     for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
         snprintf(text, sizeof(text), GUEST "[hypervisor]\nconsole = \"%s\"\n", good[i].text);
         check_good(text);
-        CHECK_U64(config.console_port, good[i].port);
+        CHECK_U64(config.console, good[i].port);
     }
-    FAULTS(GUEST "[hypervisor]\nconsole = \"com5\"", {"6:11:", "\"com4\", \"none\""});
+    FAULTS(GUEST "[hypervisor]\nconsole = \"com5\"", {"6:11:", "\"pci\", \"none\""});
     FAULTS(GUEST "[hypervisor]\nconsole = \"0x3f9\"", {"6:11:", "multiple of 8"});
     FAULTS(GUEST "[hypervisor]\nconsole = \"0x10000\"", {"6:11:", "multiple of 8"});
     FAULTS(GUEST "[hypervisor]\nconsole = \"0x\"", {"6:11:", "multiple of 8"});

@@ -467,6 +467,18 @@ TEST(common) {
     CHECK_STR(find(&report, "Input")->found, "serial port, PS/2 keyboard, USB keyboard");
 
     good_machine();
+    info.config.console = CONSOLE_AUTO;
+    report = judge();
+    CHECK_U64(find(&report, "Serial line")->state, PREFLIGHT_OK);
+    CHECK_STR(find(&report, "Serial line")->found, "none found");
+    info.config.console = 0x2f8;
+    report = judge();
+    CHECK_U64(find(&report, "Serial line")->state, PREFLIGHT_WARN);
+    CHECK(strstr(find(&report, "Serial line")->hint, "\"auto\"") != NULL);
+    info.config.console = CONSOLE_NONE;
+    CHECK_U64(judge().lacks, 0);
+
+    good_machine();
     cpuid_ext7_edx = 0;
     report = judge();
     CHECK_U64(report.lacks, 0);

@@ -80,7 +80,7 @@ TEST(no_config) {
     check_faults(run(""), &want, 1);
     config_problem = NULL;
     CHECK(machine.config.mitigate);
-    CHECK_U64(machine.config.console_port, 0x3f8);
+    CHECK_U64(machine.config.console, CONSOLE_AUTO);
     CHECK_U64(config_reads, 1);
 }
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The serial line found by itself, where it is no COM1; and one whose interrupt never comes."""
+import os
+import struct
+
+from frame import check
+from guests import GuestBoot
+
+# Nothing is said of the console.
+CONFIG = """\
+[guest.heart]
+cpus = "0"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=heartbeat"
+
+[guest.alpha]
+cpus = "1"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+"""
+NO_SUCH = "its machine has COM1 and no other line"
+
+
+class SerialBoot(GuestBoot):
+    cannot_run = {"bochs-intel": NO_SUCH, "bochs-amd": NO_SUCH}
+    seconds = 40
+    found = None        # what the pre-flight says
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    def is_found(self):
+        self.machine.expect(rf"Serial line +{self.found} +ok", 240, "the pre-flight to name the line")
+        self.machine.expect(r"machine divided between 2 guests", 240)
+
+    def is_typed_to(self):
+        self.heart_goes_on()
+        self.heart_goes_on()
+
+
+class SerialPci(SerialBoot):
+    """A card, and no other UART."""
+    name = "serial-pci"
+    line = ["-device", "pci-serial,chardev=line"]
+    found = r"I/O 0x[0-9a-f]+ \(PCI 00:[0-9a-f]{2}\.0\), the firmware's speed"
+
+    @check("a PCI serial card is found, and both guests start", required=True)
+    def card(self):
+        self.is_found()
+        self.machine.expect(r"serial line: UART at I/O 0x[0-9a-f]+, looked at every 2 ms", 60)
+
+    @check("what is typed on it arrives")
+    def typed(self):
+        self.is_typed_to()
+
+
+class SerialTable(SerialBoot):
+    """COM2 as the firmware's table says, but on IRQ 5, which it does not say."""
+    name = "serial-table"
+    found = r"I/O 0x2f8 \(SPCR\), the firmware's speed"
+
+    @property
+    def line(self):
+        table = struct.pack("<B3xBBBBQBBIBBBBBBHHBBBIBI", 0, 1, 8, 0, 1, 0x2f8, 3, 3, 3, 7, 0, 1, 0, 3, 0,
+                            0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
+        path = os.path.join(self.folder, "spcr.bin")
+        with open(path, "wb") as file:
+            file.write(table)
+        return ["-device", "isa-serial,iobase=0x2f8,irq=5,chardev=line", "-acpitable", f"sig=SPCR,rev=2,data={path}"]
+
+    @check("the line of the firmware's table is found, and both guests start", required=True)
+    def table(self):
+        self.is_found()
+
+    @check("its interrupt never comes: it is looked at instead")
+    def lost(self):
+        self.is_typed_to()
+        self.expect_log("", r"serial line: interrupt 3 does not come, looking at it every 2 ms")
