@@ -87,6 +87,33 @@ static __attribute__((noinline)) void vcpu_deliver_nmi(struct vcpu *v) {
     }
 }
 
+/*
+ * A CPU takes an NMI at once, unless it is in the handler of one, and latches one more: what comes
+ * on top is lost. SDM vol. 3 "Handling Multiple NMIs".
+ */
+static void vcpu_latch_nmis(struct vcpu *v, uint32_t requests) {
+    unsigned first = (requests & REQUEST_NMI) != 0;
+    unsigned second = (requests & REQUEST_NMI_AGAIN) != 0;
+    unsigned count = v->nmi_pending + first + second;
+    bool taken_at_once = v->event.type != EVENT_NMI && hvm->can_take(v, true);
+    v->nmi_pending = (uint8_t)min_u64(count, taken_at_once ? 2 : 1);
+}
+
+/*
+ * An NMI that was sent before an interrupt goes in before it, also if it came when the requests of
+ * this turn had been taken already, and the interrupt, which is looked for later, was not.
+ */
+static __attribute__((noinline)) void vcpu_deliver_late_nmi(struct vcpu *v) {
+    uint32_t late =
+        __atomic_fetch_and(&v->public.requests, ~(uint32_t)REQUESTS_NMI, __ATOMIC_SEQ_CST);
+    vcpu_latch_nmis(v, late);
+    vcpu_deliver_nmi(v);
+}
+
+static inline bool vcpu_nmi_is_late(const struct vcpu *v) {
+    return (__atomic_load_n(&v->public.requests, __ATOMIC_ACQUIRE) & REQUESTS_NMI) != 0;
+}
+
 static __attribute__((noinline)) void vcpu_set_windows(struct vcpu *v, bool interrupt, bool nmi) {
     v->window_interrupt = interrupt;
     v->window_nmi = nmi;
@@ -114,6 +141,9 @@ static __attribute__((noinline)) void vcpu_deliver(struct vcpu *v) {
         vcpu_deliver_nmi(v);
     }
     int vector = vcpu_pending(v);
+    if (vector >= 0 && UNLIKELY(vcpu_nmi_is_late(v))) {
+        vcpu_deliver_late_nmi(v);
+    }
     if (vector >= 0 && vcpu_can_take_interrupt(v)) {
         vcpu_take(v, vector);
         if (UNLIKELY(v->lapic.pv_eoi != NULL) && vector != EXTINT) {
@@ -217,18 +247,6 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
     }
     v->upcall_flags |= UPCALL_UNWATCHED;
     __atomic_fetch_and(&v->public.requests, ~(uint32_t)REQUEST_EVENT, __ATOMIC_RELAXED);
-}
-
-/*
- * A CPU takes an NMI at once, unless it is in the handler of one, and latches one more: what comes
- * on top is lost. SDM vol. 3 "Handling Multiple NMIs".
- */
-static void vcpu_latch_nmis(struct vcpu *v, uint32_t requests) {
-    unsigned first = (requests & REQUEST_NMI) != 0;
-    unsigned second = (requests & REQUEST_NMI_AGAIN) != 0;
-    unsigned count = v->nmi_pending + first + second;
-    bool taken_at_once = v->event.type != EVENT_NMI && hvm->can_take(v, true);
-    v->nmi_pending = (uint8_t)min_u64(count, taken_at_once ? 2 : 1);
 }
 
 /* What hv/exit/life.c serves when the run has ended. */

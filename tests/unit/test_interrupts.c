@@ -304,6 +304,24 @@ TEST(two_nmis_while_the_vcpu_is_with_us) {
     CHECK_U64(enters(vcpus), EVENT_NONE);
 }
 
+static void nmi_and_ipi(void) {
+    fake_on_timer_set = NULL;
+    nmi(vcpus);
+    ipi(vcpus);
+}
+
+/* Another CPU sends both while this turn's requests are served: still in their order. */
+TEST(an_nmi_between_requests_and_interrupts) {
+    start_quiet();
+    vcpu_request(&vcpus->public, REQUEST_CLOCKS);
+    fake_on_timer_set = nmi_and_ipi;
+    CHECK_U64(enters(vcpus), EVENT_NMI);
+    CHECK(fake_on_timer_set == NULL);
+    iret(vcpus);
+    CHECK_U64(enters(vcpus), EVENT_INTERRUPT);
+    CHECK_U64(enters(vcpus), EVENT_NONE);
+}
+
 TEST(a_third_nmi_is_lost) {
     start_quiet();
     for (unsigned i = 0; i < 5; i++) {
@@ -365,5 +383,6 @@ TEST(init_forgets_nmis) {
 
 TEST_MAIN(T(extint), T(extint_has_no_priority), T(extint_waits_for_a_window), T(lint0_decides),
           T(lowest_priority_in_turn), T(switched_off), T(msi_reaches_the_local_apics),
-          T(two_nmis_while_the_vcpu_is_with_us), T(a_third_nmi_is_lost), T(nmis_in_an_nmi_handler),
-          T(nmis_while_one_goes_in_again), T(nmi_before_interrupts), T(init_forgets_nmis))
+          T(two_nmis_while_the_vcpu_is_with_us), T(an_nmi_between_requests_and_interrupts),
+          T(a_third_nmi_is_lost), T(nmis_in_an_nmi_handler), T(nmis_while_one_goes_in_again),
+          T(nmi_before_interrupts), T(init_forgets_nmis))
