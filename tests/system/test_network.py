@@ -54,7 +54,7 @@ class Network(Served):
 
     @check("iPXE hands over the config and a guest's kernel, as they are on the application's list", required=True)
     def starts(self):
-        self.machine.expect(r"Secure\s+Boot\s+off,\s+3\s+files\s+on\s+the\s+signed\s+list", 180, "the list's three files")
+        self.machine.expect(r"Secure\s+Boot\s+off,[^\n]*3\s+files\s+on\s+the\s+signed\s+list", 180, "the list's three files")
         self.machine.expect(r"console 1/1: alpha", 180, "the focus to move to alpha")
         self.machine.expect(r"ready> ", 60)
 
