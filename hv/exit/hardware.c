@@ -34,11 +34,11 @@ static __attribute__((noinline)) void hardware_take_all_regs(struct vcpu *v) {
 }
 
 static inline void hardware_take_regs(struct vcpu *v) {
-    uint32_t set = __atomic_load_n(&v->exchange->regs_set, __ATOMIC_RELAXED);
+    uint32_t set = EXCHANGE_READ(v->exchange->regs_set);
     uint32_t one = set - EMULATED_REGS_ONE;
 
     if (one < 16) {
-        v->regs[one] = __atomic_load_n(&v->exchange->regs[one], __ATOMIC_RELAXED);
+        v->regs[one] = EXCHANGE_READ(v->exchange->regs[one]);
     } else if (set != EMULATED_REGS_NONE) {
         hardware_take_all_regs(v);
     }
@@ -85,7 +85,7 @@ static enum action hardware_crash(struct vcpu *v, const struct vmexit *x) {
         [CRASH_TASK_PLACE] = "a task switch over a page's end or to no memory",
         [CRASH_TASK_KIND] = "a switch of a 16-bit or virtual-8086 task, not emulated",
     };
-    uint32_t crash = __atomic_load_n(&v->exchange->crash, __ATOMIC_RELAXED);
+    uint32_t crash = EXCHANGE_READ(v->exchange->crash);
 
     if (crash >= CRASHES) {
         return hardware_refuse(v, x, "gave up for no reason");
@@ -112,7 +112,7 @@ static __attribute__((noinline)) enum action hardware_end(struct vcpu *v, const 
 
 /* False if x->insn_len is none. */
 static inline bool hardware_take_length(const struct vcpu *v, struct vmexit *x) {
-    uint32_t length = __atomic_load_n(&v->exchange->exit.insn_len, __ATOMIC_RELAXED);
+    uint32_t length = EXCHANGE_READ(v->exchange->exit.insn_len);
 
     x->insn_len = length;
     return length <= INSN_LONGEST;
@@ -128,7 +128,7 @@ static inline enum action hardware_emulate(struct vcpu *v, struct vmexit *x, enu
         return exit_upcall_failed(v, x);
     }
     hardware_take_regs(v);
-    uint32_t outcome = __atomic_load_n(&e->outcome, __ATOMIC_RELAXED);
+    uint32_t outcome = EXCHANGE_READ(e->outcome);
     if (UNLIKELY(outcome != EMULATED_NEXT)) {
         return hardware_end(v, x, outcome);
     }
@@ -216,7 +216,7 @@ enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
     v->exchange->task_switched = 0;
     v->event = x->task.event; /* a fault on the way is one in its delivery */
     enum action action = hardware_emulate(v, x, UPCALL_TASK);
-    if (__atomic_load_n(&v->exchange->task_switched, __ATOMIC_RELAXED) != 0) {
+    if (EXCHANGE_READ(v->exchange->task_switched) != 0) {
         hvm->end_shadow(v);
         hvm->flush(v);
     }
@@ -246,7 +246,7 @@ static bool hardware_take_cr(const struct vcpu *v, struct vmexit *x) {
 }
 
 static __attribute__((noinline)) bool hardware_no_length(struct vcpu *v, struct vmexit *x) {
-    uint32_t outcome = __atomic_load_n(&v->exchange->outcome, __ATOMIC_RELAXED);
+    uint32_t outcome = EXCHANGE_READ(v->exchange->outcome);
     (void)hardware_end(v, x, outcome);
     return false;
 }
@@ -260,7 +260,7 @@ bool exit_find_length(struct vcpu *v, struct vmexit *x) {
         (void)exit_upcall_failed(v, x);
         return false;
     }
-    if (UNLIKELY(__atomic_load_n(&v->exchange->outcome, __ATOMIC_RELAXED) != EMULATED_NEXT)) {
+    if (UNLIKELY(EXCHANGE_READ(v->exchange->outcome) != EMULATED_NEXT)) {
         return hardware_no_length(v, x);
     }
     if (UNLIKELY(!hardware_take_length(v, x) || (x->kind == EXIT_CR && !hardware_take_cr(v, x)))) {
@@ -274,5 +274,5 @@ bool hardware_pdptes_valid(struct vcpu *v, uint64_t cr3) {
     struct exchange *e = v->exchange;
 
     e->argument = cr3;
-    return upcall(v, NULL, UPCALL_PDPTES) && __atomic_load_n(&e->argument, __ATOMIC_RELAXED) != 0;
+    return upcall(v, NULL, UPCALL_PDPTES) && EXCHANGE_READ(e->argument) != 0;
 }

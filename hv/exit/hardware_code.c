@@ -13,7 +13,7 @@ size_t hardware_code(struct vcpu *v, uint8_t *out, size_t n) {
     if (!v->vm->live || (v->upcall_flags & UPCALL_RUNS) != 0 || !upcall(v, NULL, UPCALL_CODE)) {
         return 0;
     }
-    size_t count = min_u64(__atomic_load_n(&e->argument, __ATOMIC_RELAXED), EXCHANGE_CODE);
+    size_t count = min_u64(EXCHANGE_READ(e->argument), EXCHANGE_CODE);
     memcpy(out, e->code, min_u64(count, n));
     return min_u64(count, n);
 }

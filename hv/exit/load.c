@@ -70,8 +70,7 @@ static uint32_t load_ask(struct vcpu *v) {
     }
     plat_clear_traces();
     e->status = LOAD_NO_ANSWER;
-    return upcall(v, NULL, UPCALL_LOAD) ? __atomic_load_n(&e->status, __ATOMIC_RELAXED)
-                                        : (uint32_t)LOAD_NO_ANSWER;
+    return upcall(v, NULL, UPCALL_LOAD) ? EXCHANGE_READ(e->status) : (uint32_t)LOAD_NO_ANSWER;
 }
 
 bool load_guest(struct vcpu *v) {

@@ -31,9 +31,9 @@ static bool call_state(struct vcpu *v) {
 }
 
 static bool call_apic_read(struct vcpu *v) {
-    uint64_t at = __atomic_load_n(&v->exchange->argument, __ATOMIC_RELAXED);
+    uint64_t at = EXCHANGE_READ(v->exchange->argument);
 
-    if (at >= PAGE_SIZE || !lapic_is_xapic(&v->lapic)) {
+    if (!exchange_is_apic(v, at)) {
         return upcall_refuse(v, "read no register of the local APIC", "");
     }
     v->exchange->argument = lapic_mmio_read(&v->lapic, at);
@@ -41,7 +41,7 @@ static bool call_apic_read(struct vcpu *v) {
 }
 
 static bool call_vector(struct vcpu *v, bool set) {
-    uint64_t number = __atomic_load_n(&v->exchange->argument, __ATOMIC_RELAXED);
+    uint64_t number = EXCHANGE_READ(v->exchange->argument);
     uint64_t words[2];
 
     if (number >= VECTORS) {

@@ -36,8 +36,8 @@ struct bus_answer device_read(struct vcpu *v, const struct vmexit *x, enum bus_s
     if (!upcall(v, x, UPCALL_READ)) {
         return (struct bus_answer){.value = UINT64_MAX, .there = 0};
     }
-    return (struct bus_answer){.value = __atomic_load_n(&e->argument, __ATOMIC_RELAXED),
-                               .there = __atomic_load_n(&e->there, __ATOMIC_RELAXED)};
+    return (struct bus_answer){.value = EXCHANGE_READ(e->argument),
+                               .there = EXCHANGE_READ(e->there)};
 }
 
 bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space, uint64_t at,
@@ -46,15 +46,14 @@ bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space, 
 
     device_access(e, space, at, size);
     e->argument = value;
-    return upcall(v, x, UPCALL_WRITE) && __atomic_load_n(&e->there, __ATOMIC_RELAXED) != 0;
+    return upcall(v, x, UPCALL_WRITE) && EXCHANGE_READ(e->there) != 0;
 }
 
 /* With no exit of the guest's as its reason: what is given, if it was answered, else otherwise. */
 static uint64_t devices_ask(struct vcpu *v, enum upcall what, uint64_t argument,
                             uint64_t otherwise) {
     v->exchange->argument = argument;
-    return upcall(v, NULL, what) ? __atomic_load_n(&v->exchange->argument, __ATOMIC_RELAXED)
-                                 : otherwise;
+    return upcall(v, NULL, what) ? EXCHANGE_READ(v->exchange->argument) : otherwise;
 }
 
 uint64_t vm_service_devices(struct vm *vm) {

@@ -8,14 +8,13 @@
 
 static bool told_messages(struct vcpu *v) {
     const struct exchange *e = v->exchange;
-    uint32_t count = __atomic_load_n(&e->messages, __ATOMIC_RELAXED);
+    uint32_t count = EXCHANGE_READ(e->messages);
 
     if (count > EXCHANGE_MESSAGES) {
         return upcall_refuse(v, "told of more messages than there can be", "");
     }
     for (uint32_t i = 0; i < count; i++) {
-        vm_send_msi(v->vm, __atomic_load_n(&e->message[i].address, __ATOMIC_RELAXED),
-                    __atomic_load_n(&e->message[i].data, __ATOMIC_RELAXED));
+        vm_send_msi(v->vm, EXCHANGE_READ(e->message[i].address), EXCHANGE_READ(e->message[i].data));
     }
     return true;
 }
@@ -41,8 +40,7 @@ static bool told_bytes(struct vcpu *v) {
     uint32_t put = __atomic_load_n(&shared->put, __ATOMIC_ACQUIRE);
     bool sane = put - vm->console_taken <= EXCHANGE_RING;
     while (sane && put != vm->console_taken &&
-           vm_transmit(vm, __atomic_load_n(&shared->ring[vm->console_taken % EXCHANGE_RING],
-                                           __ATOMIC_RELAXED))) {
+           vm_transmit(vm, EXCHANGE_READ(shared->ring[vm->console_taken % EXCHANGE_RING]))) {
         vm->console_taken++;
     }
     __atomic_store_n(&shared->taken, vm->console_taken, __ATOMIC_RELEASE);
@@ -51,7 +49,7 @@ static bool told_bytes(struct vcpu *v) {
 }
 
 static bool told_stop(struct vcpu *v) {
-    uint32_t stop = __atomic_load_n(&v->exchange->stop, __ATOMIC_RELAXED);
+    uint32_t stop = EXCHANGE_READ(v->exchange->stop);
 
     if (stop >= TOLD_STOPS) {
         return upcall_refuse(v, "told of an end that there is not", "");
@@ -90,8 +88,8 @@ static bool told_event(struct vcpu *v) {
         [TOLD_SLEEP_REFUSED] = told_sleep_refused,
         [TOLD_BIOS_CALLED] = told_bios_called,
     };
-    uint32_t event = __atomic_load_n(&v->exchange->event, __ATOMIC_RELAXED);
-    uint32_t word = __atomic_load_n(&v->exchange->word, __ATOMIC_RELAXED);
+    uint32_t event = EXCHANGE_READ(v->exchange->event);
+    uint32_t word = EXCHANGE_READ(v->exchange->word);
 
     if (event >= TOLD_EVENTS) {
         return upcall_refuse(v, "told of an event that there is not", "");
@@ -102,26 +100,26 @@ static bool told_event(struct vcpu *v) {
 
 static bool told_refused(struct vcpu *v) {
     const struct exchange_access *a = &v->exchange->refused;
-    uint32_t space = __atomic_load_n(&a->space, __ATOMIC_RELAXED);
+    uint32_t space = EXCHANGE_READ(a->space);
 
     if (space >= BUS_SPACES) {
         return upcall_refuse(v, "told of an access that there is not", "");
     }
-    vcpu_refuse_access(v, (enum bus_space)space, __atomic_load_n(&a->write, __ATOMIC_RELAXED) != 0,
-                       __atomic_load_n(&a->at, __ATOMIC_RELAXED));
+    vcpu_refuse_access(v, (enum bus_space)space, EXCHANGE_READ(a->write) != 0,
+                       EXCHANGE_READ(a->at));
     return true;
 }
 
 /* As the guest's own instruction would write it. */
 static bool told_apic(struct vcpu *v) {
     const struct exchange_access *a = &v->exchange->apic;
-    uint64_t at = __atomic_load_n(&a->at, __ATOMIC_RELAXED);
-    uint32_t size = __atomic_load_n(&a->size, __ATOMIC_RELAXED);
+    uint64_t at = EXCHANGE_READ(a->at);
+    uint32_t size = EXCHANGE_READ(a->size);
 
-    if (at >= PAGE_SIZE || size == 0 || size > 8 || !lapic_is_xapic(&v->lapic)) {
+    if (!exchange_is_apic(v, at) || size == 0 || size > 8) {
         return upcall_refuse(v, "wrote no register of the local APIC", "");
     }
-    lapic_mmio_write(&v->lapic, at, size, __atomic_load_n(&a->value, __ATOMIC_RELAXED));
+    lapic_mmio_write(&v->lapic, at, size, EXCHANGE_READ(a->value));
     return true;
 }
 

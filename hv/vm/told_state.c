@@ -22,7 +22,7 @@ static const struct state_rule {
 #define STATE_SEGMENTS (BIT32(HVM_SEG_COUNT) - 1 - BIT32(HVM_GDT) - BIT32(HVM_IDT))
 
 static bool state_set(struct vcpu *v, const struct state_rule *rule) {
-    uint64_t value = __atomic_load_n(&v->exchange->state.reg[rule->reg], __ATOMIC_RELAXED);
+    uint64_t value = EXCHANGE_READ(v->exchange->state.reg[rule->reg]);
     uint64_t old = rule->may != UINT64_MAX ? hvm->get(v, rule->reg) : 0;
 
     if (((value ^ old) & ~rule->may) != 0) {
@@ -55,10 +55,9 @@ static void state_set_segments(struct vcpu *v, uint32_t mask) {
 
 bool told_state(struct vcpu *v) {
     const struct exchange_state *s = &v->exchange->state;
-    uint32_t segments = __atomic_load_n(&s->segments_set, __ATOMIC_RELAXED);
+    uint32_t segments = EXCHANGE_READ(s->segments_set);
 
-    if ((segments & ~STATE_SEGMENTS) != 0 ||
-        !state_set_registers(v, __atomic_load_n(&s->regs_set, __ATOMIC_RELAXED))) {
+    if ((segments & ~STATE_SEGMENTS) != 0 || !state_set_registers(v, EXCHANGE_READ(s->regs_set))) {
         return upcall_refuse(v, "set what is not for it to set", "");
     }
     state_set_segments(v, segments);

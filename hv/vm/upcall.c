@@ -160,6 +160,6 @@ bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
         }
     }
     v->upcall_flags ^= UPCALL_RUNS;
-    bool plain = (__atomic_load_n(&v->exchange->told, __ATOMIC_RELAXED) | v->upcall_flags) == 0;
+    bool plain = (EXCHANGE_READ(v->exchange->told) | v->upcall_flags) == 0;
     return LIKELY(plain) || upcall_told(v);
 }

@@ -25,6 +25,9 @@ MUST_USE bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what);
  */
 bool upcall_refuse(struct vcpu *v, const char *what, const char *detail);
 
+/* A word of an exchange page, read once: as exchange_copy(). */
+#define EXCHANGE_READ(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
+
 /*
  * Copies out of an exchange page, once: other vCPUs of the VM may write it meanwhile, so that what
  * is checked and what is used must be one and the same.
@@ -32,6 +35,11 @@ bool upcall_refuse(struct vcpu *v, const char *what, const char *detail);
 static inline void exchange_copy(void *to, const void *from, size_t size) {
     memcpy(to, from, size);
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the compiler does not read it again */
+}
+
+/* Is there a local APIC's page, as v's compartment is to reach it, and is that an offset in it? */
+static inline bool exchange_is_apic(const struct vcpu *v, uint64_t offset) {
+    return offset < PAGE_SIZE && lapic_is_xapic(&v->lapic);
 }
 
 /* Takes what v's compartment has told, bits of enum told. False if any of that is nonsense: the VM
