@@ -116,7 +116,7 @@ static unsigned give(struct vm *vm, const uint8_t *keys, unsigned n) {
 /*
  * With the lock: what was typed goes to the guest as far as it takes it, or to the operator, whose
  * command goes on in any view. Without the lock meanwhile. Of a guest's records only its own CPU
- * knows, in vm_console_type(): here is the guest then, else NULL. Others have that CPU asked.
+ * knows, in console_type(): here is the guest then, else NULL. Others have that CPU asked.
  */
 static void type(struct vm *here) {
     uint8_t bytes[TYPED_MOVE];
@@ -201,7 +201,7 @@ void hv_console_work(void) {
 /* ---- what others call ---- */
 
 /* A byte from the guest's UART, with its console_lock held. False while the line is far behind. */
-bool vm_transmit(struct vm *vm, uint8_t byte) {
+static bool console_transmit(struct vm *vm, uint8_t byte) {
     struct console_view *v = vm->public->console;
     lock_acquire(&console.lock);
     if (v == view_focused() && view_backlog(v) > CONSOLE_RING_SIZE / 2) {
@@ -224,7 +224,7 @@ bool vm_transmit(struct vm *vm, uint8_t byte) {
 }
 
 /* The view may be another by now: then the typed bytes are, too. */
-void vm_console_type(struct vm *vm) {
+static void console_type(struct vm *vm) {
     lock_acquire(&console.lock);
     struct console_view *before = view_focused();
     if (before->vm == vm->public) {
@@ -232,6 +232,20 @@ void vm_console_type(struct vm *vm) {
     }
     finish(before);
 }
+
+static void console_state_changed(struct vm_public *vm) {
+    (void)vm; /* the status row shows all */
+    lock_acquire(&console.lock);
+    view_update_status();
+    pump(false);
+    leave();
+}
+
+static const struct vm_console console_of_vms = {
+    .transmit = console_transmit,
+    .type = console_type,
+    .state_changed = console_state_changed,
+};
 
 void console_init(char escape_key) {
     memset(&console, 0, sizeof(console));
@@ -241,6 +255,7 @@ void console_init(char escape_key) {
     later_init(&console.later);
     term_init();
     view_update_status();
+    vm_console = &console_of_vms;
 }
 
 void console_set_operator(const struct console_operator *operator) {
@@ -276,14 +291,6 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
     if (view_focused() != &console.log && level <= LOG_WARN) {
         view_notice("\r\n[bulkhead] %.*s\r\n", (int)(n - 1), line);
     }
-    pump(false);
-    leave();
-}
-
-void vm_state_changed(struct vm_public *vm) {
-    (void)vm; /* the status row shows all */
-    lock_acquire(&console.lock);
-    view_update_status();
     pump(false);
     leave();
 }

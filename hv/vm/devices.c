@@ -92,6 +92,6 @@ void vm_serve_console(struct vm *vm, uint32_t requests) {
         (void)devices_ask(first, UPCALL_DRAIN, 0, 0);
     }
     if ((requests & REQUEST_TYPED) != 0) {
-        vm_console_type(vm);
+        vm_console->type(vm);
     }
 }

@@ -110,7 +110,7 @@ bool vm_may_become(enum vm_state from, enum vm_state to) {
 void vm_set_state(struct vm *vm, enum vm_state state) {
     ASSERT(vm_may_become(vm->public->state, state));
     __atomic_store_n(&vm->public->state, state, __ATOMIC_RELEASE);
-    vm_state_changed(vm->public);
+    vm_console->state_changed(vm->public);
 }
 
 static void order_nothing(struct vm *vm, enum vm_command command) {

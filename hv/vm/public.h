@@ -13,6 +13,7 @@
 #include "hv/vm/plat.h"
 
 struct vcpu_snapshot;
+struct vm;
 
 /* DELAYED: a restart that follows too soon is held back. STOPPING: its power button was pressed.
  * PAUSED: in the middle of its run, and its time stands still. */
@@ -85,5 +86,14 @@ void vcpu_request(struct vcpu_public *p, uint32_t bits);
 /* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
 bool vm_command(struct vm_public *p, enum vm_command command);
 
-/* The state has changed, for hv/monitor/console.c to show. */
-void vm_state_changed(struct vm_public *p);
+/* What VMs want of the console, which is above them: hv/monitor/console.c. On the VM's own CPU. */
+struct vm_console {
+    /* One byte leaves the guest's UART, with its console_lock held; false = no room now,
+     * REQUEST_ROOM will follow. On any of its CPUs. */
+    bool (*transmit)(struct vm *vm, uint8_t byte);
+    /* What was typed, if it is for this VM, goes to vm_console_input(). */
+    void (*type)(struct vm *vm);
+    /* The state has changed, and is to be shown. */
+    void (*state_changed)(struct vm_public *p);
+};
+extern const struct vm_console *vm_console; /* set before the first VM is made */

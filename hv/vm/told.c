@@ -39,8 +39,9 @@ static bool told_bytes(struct vcpu *v) {
     lock_acquire(&vm->console_lock);
     uint32_t put = __atomic_load_n(&shared->put, __ATOMIC_ACQUIRE);
     bool sane = put - vm->console_taken <= EXCHANGE_RING;
-    while (sane && put != vm->console_taken &&
-           vm_transmit(vm, EXCHANGE_READ(shared->ring[vm->console_taken % EXCHANGE_RING]))) {
+    while (
+        sane && put != vm->console_taken &&
+        vm_console->transmit(vm, EXCHANGE_READ(shared->ring[vm->console_taken % EXCHANGE_RING]))) {
         vm->console_taken++;
     }
     __atomic_store_n(&shared->taken, vm->console_taken, __ATOMIC_RELEASE);

@@ -111,11 +111,4 @@ bool vm_may_become(enum vm_state from, enum vm_state to);
  * the VM's own CPU. */
 void vm_set_state(struct vm *vm, enum vm_state state);
 
-/* One byte leaves the guest's UART, for hv/monitor/console.c; false = no room now, REQUEST_ROOM
- * will follow. */
-bool vm_transmit(struct vm *vm, uint8_t byte);
-/* In hv/monitor/console.c: what was typed, if it is for this VM, goes to vm_console_input(). On the
- * VM's own CPU. */
-void vm_console_type(struct vm *vm);
-
 #define vm_log(vm, level, ...) log_print(level, (vm)->name, __VA_ARGS__)

@@ -24,7 +24,7 @@ struct guest {
 static struct guest alpha, beta;
 
 static bool send(struct guest *g, uint8_t byte) {
-    return vm_transmit(&g->vm, byte);
+    return vm_console->transmit(&g->vm, byte);
 }
 
 bool vm_console_input(struct vm *vm, uint8_t byte) {
@@ -63,7 +63,7 @@ static void serve(struct guest *g) {
         (void)send(g, '+');
     }
     if ((requests & REQUEST_TYPED) != 0) {
-        vm_console_type(&g->vm);
+        vm_console->type(&g->vm);
     }
     fake_cpu = before;
 }
@@ -274,10 +274,10 @@ TEST(focus_follows_the_log) {
     alpha.public.state = VM_STOPPED;
     console_start(1);
     alpha.public.state = VM_STARTING;
-    vm_state_changed(&alpha.public);
+    vm_console->state_changed(&alpha.public);
     CHECK_STR(fake_line_take(), "");
     alpha.public.state = VM_RUNNING;
-    vm_state_changed(&alpha.public);
+    vm_console->state_changed(&alpha.public);
     fake_pass(100000);
     CHECK_STR(fake_line_take(), BANNER_ALPHA);
     /* With nothing left to say, at once. */
@@ -471,7 +471,7 @@ TEST(screen_shows_the_same) {
     CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta running");
     CHECK(fake_screen_inverse(5, 99));
     beta.public.state = VM_CRASHED;
-    vm_state_changed(&beta.public);
+    vm_console->state_changed(&beta.public);
     CHECK_STR(fake_screen_row(5), " 0/2 log | keys: Ctrl-] then ? | alpha running, beta crashed");
     type(KEY "2");
     CHECK_STR(fake_screen_row(5), " 2/2 beta | keys: Ctrl-] then ? | alpha running, beta crashed");
@@ -507,7 +507,7 @@ static void forget_draws(void) {
 static void another_guest_prints(void) {
     unsigned before = fake_cpu;
     fake_cpu = 1;
-    (void)vm_transmit(&beta.vm, 'b');
+    (void)vm_console->transmit(&beta.vm, 'b');
     fake_cpu = before;
 }
 
@@ -684,7 +684,7 @@ TEST(a_view_costs_its_own_cpu) {
             log_line(LOG_INFO, "of another guest\n");
             CHECK_U64(grid_written(), before);
             fake_cpu = 2;
-            vm_state_changed(&beta.public);
+            vm_console->state_changed(&beta.public);
             CHECK_U64(grid_written(), before);
             fake_cpu = 0;
             fake_interrupt(1); /* the one that was called */
