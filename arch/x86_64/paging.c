@@ -405,17 +405,27 @@ static void paging_tell(const struct cpu *cpu, const struct host_view *view) {
         guest ? "other " : "");
 }
 
+static void paging_audit(const struct cpu *cpu, struct host_view *view) {
+    const struct host_map map = {pieces, piece_count};
+
+    if (host_audit(&map, HPA(cr3_read()), cpu->index, cpu->vm, view) != STATUS_OK) {
+        paging_refuse(view);
+    }
+}
+
 void paging_enter(void) {
     const struct cpu *cpu = cpu_current();
-    const struct host_map map = {pieces, piece_count};
     struct host_view view;
 
     cr3_write(phys_address(cpu->tables.root).v);
     ASSERT((cr0_read() & X86_CR0_WP) != 0);
-    if (host_audit(&map, HPA(cr3_read()), cpu->index, cpu->vm, &view) != STATUS_OK) {
-        paging_refuse(&view);
-    }
+    paging_audit(cpu, &view);
     paging_tell(cpu, &view);
+}
+
+void plat_audit(void) {
+    struct host_view view;
+    paging_audit(cpu_current(), &view);
 }
 
 void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size) {

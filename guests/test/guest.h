@@ -162,6 +162,7 @@ void test_hypercall(void);
 void give_up(void);
 void test_interrupts(void);
 void test_msr(void);
+void test_being_moved(void);
 void test_vmxon(void);
 void test_memory_probe(void);
 void test_memory_dirty(void);

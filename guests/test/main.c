@@ -72,6 +72,7 @@ static const struct {
     {"interrupts", test_interrupts},
     {"jump", crash_jump},
     {"memory-probe", test_memory_probe},
+    {"move", test_being_moved},
     {"msr", test_msr},
     {"paging", test_paging},
     {"platform", test_platform},

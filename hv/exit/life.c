@@ -13,6 +13,7 @@
 #include "hv/lib/str.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/memory.h"
+#include "hv/vm/move.h"
 #include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
 
@@ -150,6 +151,34 @@ static void life_tell_start(struct vm *vm, const struct life_times *at) {
            load / 1000, load % 1000);
 }
 
+/* On each of its CPUs, in the place of a power-up. */
+static void life_take_vcpu(struct vcpu *v) {
+    life_power_up(v);
+    vcpu_move_take(v);
+    msr_name_again(v);
+}
+
+/* Starts as the copy of another VM, paused as that was; then the same as for life_start(). */
+static bool life_take(struct vm *vm) {
+    enum status s = vm_move_take(vm);
+
+    if (s != STATUS_OK) {
+        vm_leave(vm, LEAVE_STOP, "cannot take another guest over: it is of another size, or gone");
+        return false;
+    }
+    life_take_vcpu(&vm->vcpus[0]);
+    for (uint32_t i = 1; i < vm->vcpu_count; i++) {
+        __atomic_store_n(&vm->vcpus[i].public.requests, 0, __ATOMIC_RELAXED);
+        life_set_duty(&vm->vcpus[i], DUTY_TAKE);
+    }
+    vm_wait_others(vm, true);
+    vm_move_end();
+    vm->public->started_tsc = plat_tsc();
+    vm_set_state(vm, VM_PAUSED);
+    vm_log(vm, LOG_INFO, "goes on in the place of another guest: \"resume %s\"", vm->name);
+    return true;
+}
+
 /* False if it does not come to its first instruction: vm->leave says why. */
 static bool life_start(struct vm *vm) {
     struct life_times at = {.begin = plat_tsc()};
@@ -202,6 +231,7 @@ static const struct life_end {
     [LEAVE_KILL] = {.state = VM_STOPPED, .level = LOG_INFO},
     [LEAVE_OPERATOR_RESET] = {.state = VM_OFF, .level = LOG_INFO, .again = true},
     [LEAVE_FORCE] = {.state = VM_STOPPED, .level = LOG_WARN},
+    [LEAVE_MOVED] = {.state = VM_STOPPED, .level = LOG_INFO},
 };
 
 /* How many milliseconds a restart now is held back. */
@@ -321,7 +351,7 @@ void life_stay_out(struct vcpu *v) {
     }
 }
 
-/* v has left the run loop. Should it go on there, at once or after a pause? */
+/* v is out of the run loop. Should it go there, at once or after a pause? */
 static bool life_goes_on(struct vcpu *v) {
     struct vm *vm = v->vm;
 
@@ -338,11 +368,14 @@ static bool life_goes_on(struct vcpu *v) {
     return __atomic_load_n(&vm->leave, __ATOMIC_SEQ_CST) == LEAVE_NONE;
 }
 
-/* To the end of its run; then nothing of the guest is left with this CPU. */
-static void life_loop(struct vcpu *v) {
-    do {
+/* To the end of its run; then nothing of the guest is left with this CPU. A copy begins paused. */
+static void life_loop(struct vcpu *v, bool copy) {
+    bool more = !copy || life_goes_on(v);
+
+    while (more) {
         hvm->loop(v);
-    } while (life_goes_on(v));
+        more = life_goes_on(v);
+    }
     plat_timer_set(0);
     vm_memory_let_go();
 }
@@ -356,10 +389,13 @@ void life_help(struct vcpu *v) {
     }
     if (duty == DUTY_SCRUB) {
         life_scrub(v->vm);
+    } else if (duty == DUTY_TAKE) {
+        life_take_vcpu(v);
+        life_loop(v, true);
     } else {
         v->waiting = true;
         life_power_up(v);
-        life_loop(v);
+        life_loop(v, false);
     }
     __atomic_store_n(&v->duty, DUTY_NONE, __ATOMIC_RELEASE);
     plat_kick(v->vm->vcpus[0].cpu);
@@ -380,8 +416,10 @@ void life_step(struct vcpu *v) {
         plat_wait();
         return;
     }
-    if (vm->leave == LEAVE_NONE && life_start(vm)) {
-        life_loop(v);
+    bool copy = vm->taking;
+    vm->taking = false;
+    if (vm->leave == LEAVE_NONE && (copy ? life_take(vm) : life_start(vm))) {
+        life_loop(v, copy);
         life_stop_others(vm);
     }
     life_end(vm);

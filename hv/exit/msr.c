@@ -219,6 +219,13 @@ static enum status msr_write_pv_eoi(struct vcpu *v, UNUSED uint32_t msr, uint64_
     return STATUS_OK;
 }
 
+void msr_name_again(struct vcpu *v) {
+    if (v->lapic.pv_eoi != NULL) {
+        uint64_t gpa = v->msr_slots[SLOT_PV_EOI] & ~(uint64_t)KVM_MSR_ON;
+        v->lapic.pv_eoi = vm_memory_keep(v->vm, GPA(gpa));
+    }
+}
+
 /* clang-format off */
 #define MSR(number, n, text, ...) {.msr = (number), .count = (n), .name = (text), __VA_ARGS__}
 /* The CPU's own register, switched with the guest or left alive. */

@@ -72,6 +72,8 @@ bool msr_policy_passes(const struct msr_policy *p, bool write);
 
 /* Power-up values of the emulated registers. */
 void msr_reset(struct vcpu *v);
+/* v is a copy: what its MSRs name in RAM is mapped anew, on this CPU. */
+void msr_name_again(struct vcpu *v);
 
 /* CR4 bits that a guest with this CPUID may set (hv/exit/cr.c). */
 uint64_t cr4_guest_allowed(const struct cpuid_table *t);

@@ -25,6 +25,7 @@ static struct command_state {
     struct vm_public *vms;
     unsigned vm_count;
     struct line line;
+    const char *second; /* word after the first argument, or NULL */
     /* What is being shown, and how far it is: line shown_line of VM shown_vm comes next. */
     enum show (*show)(unsigned vm, unsigned line); /* NULL = nothing */
     unsigned shown_vm, shown_end, shown_line;
@@ -147,6 +148,24 @@ static void ask_vm(unsigned n, enum vm_command ask) {
     }
 }
 
+/* For tests: nothing of a guest is anywhere but in its three parts. */
+static void run_move(const char *arg) {
+    unsigned from = find_name("guest", arg, vm_name, command.vm_count);
+    if (from == command.vm_count) {
+        return;
+    }
+    unsigned to = find_name("guest", command.second, vm_name, command.vm_count);
+    if (to == command.vm_count) {
+        return;
+    }
+    if (command.vms[from].state != VM_PAUSED || !vm_state_is_off(command.vms[to].state)) {
+        console_print("%s must be paused, and %s off\n", vm_name(from), vm_name(to));
+        return;
+    }
+    command.vms[from].move_to = &command.vms[to];
+    ask_vm(from, VM_COMMAND_MOVE);
+}
+
 /* ---- other commands ---- */
 
 static const char *level_name(unsigned i) {
@@ -202,6 +221,9 @@ static const struct command_entry {
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
     {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, show_list, 0},
     {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0},
+    {"move", "FROM TO",
+     "debug: a paused guest goes on in the place of one that is off, of its size", run_move, NULL,
+     0},
     {"pause", "NAME", "hold a guest between two instructions; its clocks stand still", NULL, NULL,
      VM_COMMAND_PAUSE},
     {"regs", "NAME", "mode and registers of each virtual CPU of a guest", NULL, show_regs, 0},
@@ -266,8 +288,17 @@ static unsigned split_words(char *at, const char **words, unsigned max) {
     return count;
 }
 
+/* In the words of a usage. */
+static unsigned args_count(const char *args) {
+    unsigned count = args[0] != '\0';
+    for (; *args != '\0'; args++) {
+        count += *args == ' ';
+    }
+    return count;
+}
+
 static void run_line(void) {
-    const char *words[3];
+    const char *words[4];
     char text[LINE_SIZE];
     (void)str_copy_n(text, sizeof(text), command.line.text, command.line.length);
     unsigned count = split_words(text, words, ARRAY_SIZE(words));
@@ -277,11 +308,13 @@ static void run_line(void) {
         return;
     }
     const struct command_entry *c = &commands[i];
-    unsigned most = c->args[0] == '\0' ? 1 : 2, least = c->args[0] == '[' ? 1 : most;
+    unsigned most = 1 + args_count(c->args);
+    unsigned least = c->args[0] == '[' ? 1 : most;
     if (count < least || count > most) {
         console_print("usage: %s%s%s\n", c->name, most == 1 ? "" : " ", c->args);
     } else {
-        run_command(c, count == 2 ? words[1] : NULL);
+        command.second = count > 2 ? words[2] : NULL;
+        run_command(c, count > 1 ? words[1] : NULL);
     }
 }
 

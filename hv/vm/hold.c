@@ -3,6 +3,7 @@
  * Owns what a paused vCPU does on its own CPU: what is kept for it, and its way back into time.
  * hv/exit/life.c waits with it.
  */
+#include "hv/vm/move.h"
 #include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
@@ -22,7 +23,7 @@ bool vm_is_paused(const struct vm *vm) {
 
 void vcpu_pause_begin(struct vcpu *v) {
     plat_timer_set(0);
-    v->held = 0;
+    vcpu_save(v);
     vcpu_set_paused(v, true);
 }
 
@@ -48,5 +49,6 @@ void vcpu_pause_end(struct vcpu *v) {
     vcpu_skip_time(v, ticks);
     hvm->compartment_set_tsc(v, 0 - v->paused_ticks); /* the clock of the devices there */
     vcpu_request(&v->public, v->held | REQUEST_EVENT);
+    v->held = 0;
     vcpu_set_paused(v, false);
 }

@@ -13,6 +13,7 @@
 
 struct pagetable_format;
 struct vcpu;
+struct vcpu_saved;
 
 /* As "stats" and crash reports show them. */
 extern const char *const exit_kind_names[EXIT_KINDS];
@@ -101,6 +102,13 @@ struct hvm_ops {
     void (*compartment_run)(struct vcpu *v, struct vmexit *x);
     /* What RDTSC adds to the host's TSC there, modulo 2^64; 0 at a start. */
     void (*compartment_set_tsc)(struct vcpu *v, uint64_t offset);
+    /*
+     * All that the guest has in the vendor's structures of both contexts, out of the run loop on
+     * v's own CPU; and back, into those of a vCPU that was reset, whose local APIC is the same
+     * already.
+     */
+    void (*save)(struct vcpu *v, struct vcpu_saved *out);
+    void (*restore)(struct vcpu *v, const struct vcpu_saved *in);
     void (*flush)(struct vcpu *v); /* nested tables changed: drop cached translations */
     /* For a crash report and for a panic: the i-th raw word of v's vendor state into *value. Its
      * name; NULL behind the last. */

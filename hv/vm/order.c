@@ -7,6 +7,7 @@
  */
 #include "hv/lib/fmt.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/move.h"
 #include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
@@ -33,6 +34,8 @@ enum order_action {
     ORDER_RESET,
     ORDER_PAUSE,
     ORDER_RESUME,
+    ORDER_MOVE,
+    ORDER_TAKE,
     ORDER_RESUME_PRESS, /* who is paused hears no power button */
     ORDER_STAY,         /* a restart that waits is called off */
     ORDER_WAIT,         /* the request stays in the queue until the state is another */
@@ -71,11 +74,14 @@ static const struct transition {
     {BIT32(VM_RUNNING), VM_COMMAND_PAUSE, VM_PAUSED, ORDER_PAUSE},
     {BIT32(VM_PAUSED), VM_COMMAND_RESUME, VM_RUNNING, ORDER_RESUME},
     {BIT32(VM_PAUSED), VM_COMMAND_STOP, VM_STOPPING, ORDER_RESUME_PRESS},
+    {BIT32(VM_PAUSED), VM_COMMAND_MOVE, STAYS, ORDER_MOVE},
+    {IS_OFF, VM_COMMAND_TAKE, VM_STARTING, ORDER_TAKE},
     {IS_LIVE, VM_COMMAND_KILL, STAYS, ORDER_UNPLUG},
     {BIT32(VM_STOPPED), ORDER_BEGIN, VM_STARTING, ORDER_NOTHING},
     {BIT32(VM_STOPPED), ORDER_BEGIN, STAYS, ORDER_NOTHING},
     {BIT32(VM_DELAYED), ORDER_DUE, VM_STARTING, ORDER_NOTHING},
     {BIT32(VM_STARTING), ORDER_READY, VM_RUNNING, ORDER_NOTHING},
+    {BIT32(VM_STARTING), ORDER_READY, VM_PAUSED, ORDER_NOTHING},
     {IS_LIVE, ORDER_END, VM_STOPPED, ORDER_NOTHING},
     {IS_LIVE, ORDER_END, VM_OFF, ORDER_NOTHING},
     {IS_LIVE, ORDER_END, VM_CRASHED, ORDER_NOTHING},
@@ -116,7 +122,8 @@ void vm_set_state(struct vm *vm, enum vm_state state) {
 static void order_nothing(struct vm *vm, enum vm_command command) {
     static const char *const words[VM_COMMANDS] = {
         [VM_COMMAND_START] = "start", [VM_COMMAND_STOP] = "stop",   [VM_COMMAND_KILL] = "kill",
-        [VM_COMMAND_RESET] = "reset", [VM_COMMAND_PAUSE] = "pause", [VM_COMMAND_RESUME] = "resume"};
+        [VM_COMMAND_RESET] = "reset", [VM_COMMAND_PAUSE] = "pause", [VM_COMMAND_RESUME] = "resume",
+        [VM_COMMAND_MOVE] = "move",   [VM_COMMAND_TAKE] = "take"};
     vm_log(vm, LOG_INFO, "%s: it is %s, nothing to do", words[command],
            vm_state_name(vm->public->state));
 }
@@ -175,6 +182,29 @@ static void order_resume_press(struct vm *vm, enum vm_command command) {
     order_press(vm, command);
 }
 
+/* While it waits for the other nothing else of it happens. */
+static void order_move(struct vm *vm, UNUSED enum vm_command command) {
+    struct vm_public *to = vm->public->move_to;
+    char reason[sizeof(vm->leave_reason)];
+
+    if (!vm_move_offer(vm)) {
+        vm_log(vm, LOG_WARN, "not moved: another guest is on its way");
+        return;
+    }
+    bool asked = vm_command(to, VM_COMMAND_TAKE);
+    if (!vm_move_wait(vm) || !asked) {
+        vm_log(vm, LOG_WARN, "not moved: %s does not take it", to->name);
+        return;
+    }
+    (void)fmt_print(reason, sizeof(reason), "moved to %s", to->name);
+    vm_leave(vm, LEAVE_MOVED, reason);
+}
+
+static void order_take_over(struct vm *vm, UNUSED enum vm_command command) {
+    order_forgive(vm);
+    vm->taking = true;
+}
+
 static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
     vm_log(vm, LOG_INFO, "stopped by the operator");
 }
@@ -184,6 +214,7 @@ static void (*const order_run[ORDER_ACTIONS])(struct vm *vm, enum vm_command com
     [ORDER_PRESS] = order_press,     [ORDER_UNPLUG] = order_unplug,
     [ORDER_RESET] = order_reset,     [ORDER_PAUSE] = order_pause,
     [ORDER_RESUME] = order_resume,   [ORDER_RESUME_PRESS] = order_resume_press,
+    [ORDER_MOVE] = order_move,       [ORDER_TAKE] = order_take_over,
     [ORDER_STAY] = order_stay,
 };
 

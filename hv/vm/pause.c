@@ -9,7 +9,7 @@
 #include "hv/vm/vm.h"
 
 /* A vCPU without a duty has left, or its CPU never came. */
-static void vm_wait_others(const struct vm *vm, bool paused) {
+void vm_wait_others(const struct vm *vm, bool paused) {
     for (uint32_t i = 1; i < vm->vcpu_count; i++) {
         const struct vcpu *v = &vm->vcpus[i];
         while (__atomic_load_n(&v->paused, __ATOMIC_ACQUIRE) != paused &&

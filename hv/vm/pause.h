@@ -18,6 +18,8 @@ struct vm;
 void vm_pause(struct vm *vm);
 /* For how long it was paused, in ticks of the host's TSC. */
 uint64_t vm_resume(struct vm *vm);
+/* All others are out, or in again: paused. */
+void vm_wait_others(const struct vm *vm, bool paused);
 /* At a start: the clock of its devices, which has been behind the host's, is right again. */
 void vm_forget_pauses(struct vm *vm);
 

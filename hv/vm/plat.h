@@ -31,6 +31,9 @@ bool plat_xsetbv(uint64_t xcr0); /* false if the CPU refuses the value; guest-co
 /* Puts the guest-owned live state (x87/SSE/AVX, XCR0, PKRU, DR0-3, CR2, SYSCALL MSRs) to its reset
  * values. */
 void plat_reset_live_state(void);
+/* All of that, out to a page that has held nothing else, and in again: maybe on another CPU. */
+void plat_live_save(void *page);
+void plat_live_load(const void *page);
 /* One of the guest's XMM registers, 0-15, which are live in the CPU. */
 void plat_vector_read(unsigned reg, uint64_t out[2]);
 void plat_vector_write(unsigned reg, const uint64_t in[2]);
@@ -72,6 +75,8 @@ enum plat_window { WINDOW_READ, WINDOW_WRITE, WINDOW_KEPT, WINDOWS };
 #define PLAT_WINDOW_SIZE MIB
 void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size);
 void plat_window_close(enum plat_window which, hpa_t at, uint64_t size);
+/* The audit of this CPU's tables once more, with all windows closed; a difference is a panic. */
+void plat_audit(void);
 
 /* What each VM's hardware runs on: see hv/abi/compartment.h. At a page's begin. */
 extern const uint8_t plat_compartment_image[];

@@ -39,6 +39,8 @@ enum vm_command {
     VM_COMMAND_RESET,
     VM_COMMAND_PAUSE,
     VM_COMMAND_RESUME,
+    VM_COMMAND_MOVE, /* to vm_public's move_to */
+    VM_COMMAND_TAKE, /* from one VM to the other: it is to go on in its place */
     VM_COMMANDS
 };
 
@@ -57,9 +59,10 @@ struct vcpu_public {
 struct vm_public {
     char name[CONFIG_NAME_SIZE];
     struct cpu_set cpus;
-    uint64_t memory;     /* bytes */
-    enum vm_state state; /* atomic: vm_set_state() writes it, on the VM's own CPU */
-    uint64_t orders;     /* atomic: what the operator asked for, see order.c */
+    uint64_t memory;           /* bytes */
+    enum vm_state state;       /* atomic: vm_set_state() writes it, on the VM's own CPU */
+    struct vm_public *move_to; /* the operator's */
+    uint64_t orders;           /* atomic: what the operator asked for, see order.c */
     uint64_t started_tsc;
     uint64_t bios_calls;
     struct console_view *console; /* of hv/monitor/console.c */
@@ -72,6 +75,11 @@ extern struct vm_public *vm_of_cpu[]; /* by host CPU, NULL if it runs none; fixe
 /* Up, and without a guest: only once the machine is divided. */
 static inline bool vcpu_cpu_is_free(unsigned cpu) {
     return plat_cpu_online(cpu) && vm_of_cpu[cpu] == NULL;
+}
+
+/* Nothing of it runs, and nothing will by itself. */
+static inline bool vm_state_is_off(enum vm_state state) {
+    return state == VM_STOPPED || state == VM_OFF || state == VM_CRASHED || state == VM_HALTED;
 }
 
 const char *vm_state_name(enum vm_state state);

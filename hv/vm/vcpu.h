@@ -70,7 +70,16 @@ struct msr_memo {
 };
 
 /* What vCPU 0 has set another one's CPU to; that one takes it back when it is through. */
-enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB };
+enum vcpu_duty { DUTY_NONE, DUTY_RUN, DUTY_SCRUB, DUTY_TAKE };
+
+/* All that the CPU has of a vCPU while it is out of the run loop: the vendor's two contexts, and
+ * the state that is live in registers. Filled at each pause. */
+struct vcpu_saved {
+    ALIGNED(PAGE_SIZE) uint8_t guest[PAGE_SIZE];
+    uint8_t compartment[PAGE_SIZE];
+    uint8_t live[PAGE_SIZE]; /* plat_live_save() */
+    ALIGNED(PAGE_SIZE) uint8_t more[256];
+};
 
 /* What is special about a vCPU's upcalls; 0 between two of them. */
 enum upcall_flag {
@@ -85,6 +94,7 @@ struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
     void *vendor;        /* struct vmx_vcpu or struct svm_vcpu */
+    struct vcpu_saved *saved;
     uint8_t *msr_map_x2apic;     /* in x2APIC mode; without HVM_APIC the same as msr_map */
     uint8_t *msr_map, *port_map; /* permission bitmaps, a bit that is set exits: hvm->msr_bit() */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */

@@ -29,6 +29,7 @@ enum vm_leave {
     LEAVE_KILL,           /* the operator's kill */
     LEAVE_OPERATOR_RESET, /* the operator's reset */
     LEAVE_FORCE,          /* the operator's stop, which it did not follow */
+    LEAVE_MOVED,          /* another VM goes on in its place */
     LEAVE_KINDS
 };
 
@@ -45,6 +46,7 @@ struct vm {
     uint32_t scrub_next;            /* atomic: the piece of RAM that the next free CPU scrubs */
     uint64_t scrub_told;            /* host TSC: when it was said how far that is */
     uint64_t restart_due, stop_due; /* host TSC, 0 = never */
+    bool taking;                    /* it starts as the copy of another one, see move.h */
     bool paused;           /* atomic: its vCPUs are to stay out of the run loop, see pause.h */
     uint64_t paused_since; /* host TSC */
     uint64_t paused_ticks; /* since its start: so far its time is behind the host's */

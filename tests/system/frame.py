@@ -161,14 +161,18 @@ class Boot:
 
     def expect_log(self, vm, *patterns):
         """Each pattern must be found in a fresh log line of that VM."""
-        lines, missing = [], list(patterns)
+        self.expect_logs(*((vm, pattern) for pattern in patterns))
+
+    def expect_logs(self, *expected):
+        """The same for (VM, pattern) of several VMs, whose lines come in any order."""
+        lines, missing = [], list(expected)
         deadline = time.monotonic() + 120 * SCALE
         while missing and time.monotonic() < deadline:
             lines += self.new_log()
-            missing = [p for p in missing
+            missing = [(vm, p) for vm, p in missing
                        if not any(v == vm and re.search(p, line) for _, _, v, line in lines)]
         shown = "\n".join(f"{t:.6f} cpu{c} {v}: {line}" for t, c, v, line in lines)
-        expect_that(not missing, f"log lines of {vm}: {missing}", shown or "(no new log lines)")
+        expect_that(not missing, f"log lines {missing}", shown or "(no new log lines)")
 
     def collect_counters(self):
         """In the build of `make coverage` the operator's host-reset prints its counters first; a panic prints them last."""

@@ -24,6 +24,7 @@ from test_image import Image
 from test_kinds import Kinds
 from test_large import Large
 from test_linux_pair import LinuxPair
+from test_move import Move
 from test_network import Network, Pxe
 from test_preflight import Preflight
 from test_refusals import Refusals
@@ -33,7 +34,7 @@ from test_serial import SerialPci, SerialTable
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

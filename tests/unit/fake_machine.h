@@ -85,6 +85,13 @@ void plat_window_close(enum plat_window which, hpa_t at, UNUSED uint64_t size) {
     CHECK(which == WINDOW_KEPT || fake_windows[which].v == at.v);
     fake_windows[which] = HPA(0);
 }
+static unsigned fake_audits;
+void plat_audit(void) {
+    for (unsigned w = 0; w < WINDOWS; w++) {
+        CHECK_U64(fake_windows[w].v, 0);
+    }
+    fake_audits++;
+}
 void plat_kick(unsigned cpu) {
     fake_kicked |= BIT(cpu);
     fake_kicks++;
@@ -155,6 +162,12 @@ void plat_clear_traces(void) {
     fake_traces_cleared++;
 }
 static uint64_t fake_vectors[16][2];
+void plat_live_save(void *page) {
+    memcpy(page, fake_vectors, sizeof(fake_vectors));
+}
+void plat_live_load(const void *page) {
+    memcpy(fake_vectors, page, sizeof(fake_vectors));
+}
 void plat_vector_read(unsigned reg, uint64_t out[2]) {
     memcpy(out, fake_vectors[reg], sizeof(fake_vectors[reg]));
 }
@@ -303,6 +316,12 @@ static uint64_t fake_compartment_tsc;
 static void fake_compartment_set_tsc(UNUSED struct vcpu *v, uint64_t offset) {
     fake_compartment_tsc = offset;
 }
+static void fake_save(UNUSED struct vcpu *v, struct vcpu_saved *out) {
+    memcpy(out->guest, fake_regs, sizeof(fake_regs));
+}
+static void fake_restore(UNUSED struct vcpu *v, const struct vcpu_saved *in) {
+    memcpy(fake_regs, in->guest, sizeof(fake_regs));
+}
 static const char *fake_raw(struct vcpu *v, unsigned i, uint64_t *value) {
     (void)v;
     *value = i;
@@ -331,6 +350,8 @@ static struct hvm_ops fake_ops = {
     .compartment_reset = fake_compartment_reset,
     .compartment_run = fake_compartment_run,
     .compartment_set_tsc = fake_compartment_set_tsc,
+    .save = fake_save,
+    .restore = fake_restore,
     .flush = fake_flush,
     .raw = fake_raw,
     .npt_format = &pagetable_format_ept,

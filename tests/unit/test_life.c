@@ -103,6 +103,7 @@ static void begin(void) {
     v0 = fake_machine_start();
     fake_wait = sleep_on_timer;
     fake_plan.kernel = &image;
+    fake_public.move_to = &fake_public; /* nobody else is there */
     fake_config.stop_timeout = 60;
     fake_config.on_crash = ON_CRASH_RESTART;
     fake_config.on_violation = ON_VIOLATION_DENY;
@@ -206,6 +207,28 @@ TEST(what_a_request_does_in_each_state) {
         {VM_PAUSED, VM_COMMAND_RESET, VM_PAUSED, LEAVE_OPERATOR_RESET, false, ""},
         {VM_PAUSED, VM_COMMAND_STOP, VM_STOPPING, 0, false, "asked to switch off (power button)"},
         {VM_PAUSED, VM_COMMAND_KILL, VM_PAUSED, LEAVE_KILL, false, ""},
+        {VM_STOPPED, VM_COMMAND_MOVE, VM_STOPPED, 0, false, "move: it is stopped, nothing to do"},
+        {VM_OFF, VM_COMMAND_MOVE, VM_OFF, 0, false, "move: it is off, nothing to do"},
+        {VM_CRASHED, VM_COMMAND_MOVE, VM_CRASHED, 0, false, "move: it is crashed, nothing to do"},
+        {VM_HALTED, VM_COMMAND_MOVE, VM_HALTED, 0, false, "move: it is halted, nothing to do"},
+        {VM_DELAYED, VM_COMMAND_MOVE, VM_DELAYED, 0, false, "move: it is delayed, nothing to do"},
+        {VM_STARTING, VM_COMMAND_MOVE, VM_STARTING, 0, false,
+         "move: it is starting, nothing to do"},
+        {VM_RUNNING, VM_COMMAND_MOVE, VM_RUNNING, 0, false, "move: it is running, nothing to do"},
+        {VM_STOPPING, VM_COMMAND_MOVE, VM_STOPPING, 0, false,
+         "move: it is stopping, nothing to do"},
+        {VM_STOPPED, VM_COMMAND_TAKE, VM_STARTING, 0, false, ""},
+        {VM_OFF, VM_COMMAND_TAKE, VM_STARTING, 0, false, ""},
+        {VM_CRASHED, VM_COMMAND_TAKE, VM_STARTING, 0, false, ""},
+        {VM_HALTED, VM_COMMAND_TAKE, VM_STARTING, 0, false, ""},
+        {VM_DELAYED, VM_COMMAND_TAKE, VM_DELAYED, 0, false, "take: it is delayed, nothing to do"},
+        {VM_STARTING, VM_COMMAND_TAKE, VM_STARTING, 0, false,
+         "take: it is starting, nothing to do"},
+        {VM_RUNNING, VM_COMMAND_TAKE, VM_RUNNING, 0, false, "take: it is running, nothing to do"},
+        {VM_STOPPING, VM_COMMAND_TAKE, VM_STOPPING, 0, false,
+         "take: it is stopping, nothing to do"},
+        {VM_PAUSED, VM_COMMAND_TAKE, VM_PAUSED, 0, false, "take: it is paused, nothing to do"},
+        {VM_PAUSED, VM_COMMAND_MOVE, VM_PAUSED, 0, false, "not moved: fake does not take it"},
     };
     _Static_assert(ARRAY_SIZE(rows) == VM_STATES * (VM_COMMANDS - 1), "every state, every request");
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -232,8 +255,8 @@ TEST(what_a_state_may_become) {
         [VM_CRASHED] = S(STARTING),
         [VM_HALTED] = S(STARTING),
         [VM_DELAYED] = S(STARTING) | S(STOPPED),
-        [VM_STARTING] =
-            S(RUNNING) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
+        [VM_STARTING] = S(RUNNING) | S(PAUSED) | S(STARTING) | S(DELAYED) | S(STOPPED) | S(OFF) |
+                        S(CRASHED) | S(HALTED),
         [VM_RUNNING] = S(RUNNING) | S(PAUSED) | S(STOPPING) | S(STARTING) | S(DELAYED) |
                        S(STOPPED) | S(OFF) | S(CRASHED) | S(HALTED),
         [VM_PAUSED] = S(PAUSED) | S(RUNNING) | S(STOPPING) | S(STARTING) | S(DELAYED) | S(STOPPED) |

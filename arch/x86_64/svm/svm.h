@@ -90,4 +90,7 @@ void svm_watch_cr8(struct vcpu *v, bool on);
 MUST_USE enum status svm_compartment_init(struct vcpu *v);
 void svm_compartment_reset(struct vcpu *v);
 void svm_compartment_run(struct vcpu *v, struct vmexit *x);
+/* save.c, of struct hvm_ops. */
+void svm_save(struct vcpu *v, struct vcpu_saved *out);
+void svm_restore(struct vcpu *v, const struct vcpu_saved *in);
 void svm_compartment_set_tsc(struct vcpu *v, uint64_t offset);

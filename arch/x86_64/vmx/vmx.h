@@ -87,4 +87,7 @@ void vmx_loop(struct vcpu *v);
 /* compartment.c, of struct hvm_ops. */
 void vmx_compartment_reset(struct vcpu *v);
 void vmx_compartment_run(struct vcpu *v, struct vmexit *x);
+/* save.c, of struct hvm_ops. */
+void vmx_save(struct vcpu *v, struct vcpu_saved *out);
+void vmx_restore(struct vcpu *v, const struct vcpu_saved *in);
 void vmx_compartment_set_tsc(struct vcpu *v, uint64_t offset);

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the copy of a VM, see move.h. Knows the parts of a vCPU that are the guest's from those that
+ * are the VM's own: pointers, and what hvm and plat keep. Called by hv/vm/order.c for the one side,
+ * by hv/exit/life.c for the other.
+ */
+#include "hv/vm/move.h"
+
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
+#include "hv/vm/memory.h"
+#include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
+
+#define PATTERN 0xa5 /* what is left of a VM that was moved */
+
+#define PATIENCE_SECONDS 1 /* with one that was asked and does not come */
+
+enum move_stage { MOVE_NONE, MOVE_OFFERED, MOVE_TAKEN, MOVE_COPIED, MOVE_FAILED, MOVE_OVER };
+
+/* What one VM offers to the other: addresses, and what of it is no guest memory and no vCPU. */
+static struct move {
+    uint32_t stage; /* enum move_stage, atomic: whoever is to act next reads it */
+    const struct vm_public *to;
+    uint32_t from_cpu, to_cpu;
+    uint32_t vcpu_count, region_count;
+    struct plan_region regions[PLAN_MAX_REGIONS];
+    uint64_t low_ram, high_ram;
+    hpa_t region;
+    uint64_t region_size;
+    hpa_t vcpus[PLAN_MAX_VCPUS], saved[PLAN_MAX_VCPUS];
+    struct dev_clock clock;
+    uint64_t paused_since, paused_ticks;
+    uint32_t next_lowest, bios_calls_left, console_taken;
+} move;
+
+static enum move_stage move_stage(void) {
+    return (enum move_stage)__atomic_load_n(&move.stage, __ATOMIC_ACQUIRE);
+}
+
+/* False if it was another one. */
+static bool move_go_on(enum move_stage from, enum move_stage to) {
+    uint32_t expected = from;
+    return __atomic_compare_exchange_n(&move.stage, &expected, (uint32_t)to, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static void move_set(enum move_stage from, enum move_stage to) {
+    bool was = move_go_on(from, to);
+    ASSERT(was);
+}
+
+/* ---- the one that goes ---- */
+
+bool vm_move_offer(struct vm *vm) {
+    if (!move_go_on(MOVE_NONE, MOVE_OVER)) {
+        return false;
+    }
+    move.to = vm->public->move_to;
+    move.from_cpu = vm->vcpus[0].cpu;
+    move.vcpu_count = vm->vcpu_count;
+    move.region_count = vm->plan->region_count;
+    memcpy(move.regions, vm->plan->regions, sizeof(move.regions));
+    move.low_ram = vm->low_ram;
+    move.high_ram = vm->high_ram;
+    move.region = phys_address(vm->compartment.region);
+    move.region_size = vm->compartment.region_size;
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        move.vcpus[i] = phys_address(&vm->vcpus[i]);
+        move.saved[i] = phys_address(vm->vcpus[i].saved);
+    }
+    move.clock = vm->clock;
+    move.paused_since = vm->paused_since;
+    move.paused_ticks = vm->paused_ticks;
+    move.next_lowest = vm->next_lowest;
+    move.bios_calls_left = vm->bios_calls_left;
+    move.console_taken = vm->console_taken;
+    vcpu_save(&vm->vcpus[0]); /* the first one came here before it could wait */
+    move_set(MOVE_OVER, MOVE_OFFERED);
+    return true;
+}
+
+static void move_overwrite_ram(const struct plan_region *r) {
+    for (uint64_t done = 0; done < r->size; done += PLAT_WINDOW_SIZE) {
+        hpa_t at = HPA(r->hpa.v + done);
+        uint64_t size = min_u64(r->size - done, PLAT_WINDOW_SIZE);
+        memset(plat_window_open(WINDOW_WRITE, at, size), PATTERN, size);
+        plat_window_close(WINDOW_WRITE, at, size);
+        plat_take_interrupts();
+    }
+}
+
+static void vm_overwrite(struct vm *vm) {
+    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
+        move_overwrite_ram(&vm->plan->regions[i]);
+    }
+    memset(vm->compartment.region, PATTERN, vm->compartment.region_size);
+    /* It has gone along: the next start is as the first. */
+    memset(vm->shared->kept, 0, sizeof(vm->shared->kept));
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+        memset(v->saved, PATTERN, sizeof(*v->saved));
+        memset(v->regs, PATTERN, sizeof(v->regs));
+        memset(v->lapic.reg, PATTERN, sizeof(v->lapic.reg));
+    }
+}
+
+bool vm_move_wait(struct vm *vm) {
+    uint64_t end = plat_tsc() + PATIENCE_SECONDS * plat_tsc_hz();
+
+    plat_timer_set(end);
+    while (move_stage() == MOVE_OFFERED || move_stage() == MOVE_TAKEN) {
+        if (plat_tsc() >= end && move_go_on(MOVE_OFFERED, MOVE_FAILED)) {
+            break;
+        }
+        plat_wait();
+    }
+    plat_timer_set(0);
+    if (move_go_on(MOVE_FAILED, MOVE_NONE)) {
+        return false;
+    }
+    vm_overwrite(vm);
+    move_set(MOVE_COPIED, MOVE_OVER);
+    plat_kick(move.to_cpu);
+    return true;
+}
+
+/* ---- the one that comes ---- */
+
+static bool vm_move_fits(const struct vm *vm) {
+    return move.vcpu_count == vm->vcpu_count && move.low_ram == vm->low_ram &&
+           move.high_ram == vm->high_ram && move.region_size == vm->compartment.region_size;
+}
+
+static void move_copy_ram(const struct vm *vm, const struct plan_region *r) {
+    for (uint64_t done = 0; done < r->size; done += PLAT_WINDOW_SIZE) {
+        hpa_t at = HPA(r->hpa.v + done);
+        uint64_t size = min_u64(r->size - done, PLAT_WINDOW_SIZE);
+        const void *from = plat_window_open(WINDOW_READ, at, size);
+        enum status s = vm_memory_write(vm, GPA(r->gpa.v + done), from, size);
+        ASSERT(s == STATUS_OK);
+        plat_window_close(WINDOW_READ, at, size);
+        plat_take_interrupts();
+    }
+}
+
+/* Records of the other VM, of any size. */
+static void move_copy(void *to, hpa_t from, uint64_t size) {
+    for (uint64_t done = 0; done < size; done += PLAT_WINDOW_SIZE) {
+        hpa_t at = HPA(from.v + done);
+        uint64_t part = min_u64(size - done, PLAT_WINDOW_SIZE);
+        memcpy((uint8_t *)to + done, plat_window_open(WINDOW_READ, at, part), part);
+        plat_window_close(WINDOW_READ, at, part);
+    }
+}
+
+enum status vm_move_take(struct vm *vm) {
+    bool meant = move_stage() == MOVE_OFFERED && move.to == vm->public;
+    if (!meant || !move_go_on(MOVE_OFFERED, MOVE_TAKEN)) {
+        return STATUS_NOT_FOUND;
+    }
+    if (!vm_move_fits(vm)) {
+        move_set(MOVE_TAKEN, MOVE_FAILED);
+        plat_kick(move.from_cpu);
+        return STATUS_UNSUPPORTED;
+    }
+    for (uint32_t i = 0; i < move.region_count; i++) {
+        move_copy_ram(vm, &move.regions[i]);
+    }
+    move_copy(vm->compartment.region, move.region, move.region_size);
+    move.to_cpu = vm->vcpus[0].cpu;
+    vm->clock = move.clock;
+    vm->paused = true;
+    vm->paused_since = move.paused_since;
+    vm->paused_ticks = move.paused_ticks;
+    vm->next_lowest = move.next_lowest;
+    vm->bios_calls_left = move.bios_calls_left;
+    vm->console_taken = move.console_taken;
+    vm->live = true;
+    return STATUS_OK;
+}
+
+static void vcpu_take_lapic(struct vcpu *v, const struct lapic *from) {
+    uint8_t *cr8 = v->lapic.cr8;
+
+    v->lapic = *from;
+    v->lapic.ctx = v;
+    v->lapic.cr8 = cr8;
+}
+
+static void vcpu_take_record(struct vcpu *v, const struct vcpu *from) {
+    memcpy(v->regs, from->regs, sizeof(v->regs));
+    memcpy(v->compartment.regs, from->compartment.regs, sizeof(v->compartment.regs));
+    v->window_interrupt = from->window_interrupt;
+    v->window_nmi = from->window_nmi;
+    v->nmi_used = from->nmi_used;
+    v->nmi_pending = from->nmi_pending;
+    v->event = from->event;
+    v->halted = from->halted;
+    v->waiting = from->waiting;
+    v->sipi_vector = from->sipi_vector;
+    v->tsc_offset = from->tsc_offset;
+    v->apic_due = from->apic_due;
+    v->clocks_due = from->clocks_due;
+    v->paused_ticks = from->paused_ticks;
+    v->upcall_flags = from->upcall_flags | UPCALL_UNWATCHED; /* that was another CPU's timer */
+    memcpy(v->ended, from->ended, sizeof(v->ended));
+    v->cpuid = from->cpuid;
+    memcpy(v->msr_slots, from->msr_slots, sizeof(v->msr_slots));
+    vcpu_take_lapic(v, &from->lapic);
+    /* The console is another, and may have room. */
+    vcpu_request(&v->public, from->held | REQUEST_EVENT | (v->index == 0 ? REQUEST_ROOM : 0));
+}
+
+void vcpu_move_take(struct vcpu *v) {
+    hpa_t at = move.vcpus[v->index];
+
+    vcpu_take_record(v, plat_window_open(WINDOW_READ, at, sizeof(*v)));
+    plat_window_close(WINDOW_READ, at, sizeof(*v));
+    move_copy(v->saved, move.saved[v->index], sizeof(*v->saved));
+    hvm->restore(v, v->saved);
+    plat_live_load(v->saved->live);
+    plat_audit(); /* nothing of the other is left in this CPU's tables */
+}
+
+void vm_move_end(void) {
+    move_set(MOVE_TAKEN, MOVE_COPIED);
+    plat_kick(move.from_cpu);
+    while (move_stage() != MOVE_OVER) {
+        plat_wait();
+    }
+    move_set(MOVE_OVER, MOVE_NONE);
+}
+
+void vcpu_save(struct vcpu *v) {
+    hvm->save(v, v->saved);
+    plat_live_save(v->saved->live);
+}
