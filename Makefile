@@ -377,7 +377,7 @@ terminal-check: $(BUILD)/unit/print_terminal
 # Machines and firmware of all kinds, each booted to two answering guests; `make test` has the worst of them in one.
 .PHONY: hardware-test
 hardware-test: all usb test-guests
-	$(call SYSTEM_TEST,bochs-intel qemu-tcg) hardware
+	$(call SYSTEM_TEST,bochs-intel bochs-amd qemu-tcg) hardware
 
 # What takes many minutes: clocks and load over a minute of guest time.
 .PHONY: soak

@@ -23,6 +23,7 @@ SECURE_FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/O
                     "-global", "ICH9-LPC.disable_s3=1"])
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
 QEMU_SCREEN = 1024, 768
+USB_STICK = "qemu-xhci", "usb-storage,drive=stick,bootindex=1"
 
 # Control sequences of terminals: the firmware positions its cursor.
 ANSI = re.compile(r"\x1b\[[0-9;?=]*[A-Za-z]")
@@ -267,6 +268,7 @@ class Host(Target):
 class Bochs(Target):
     """
     model has VT-x or AMD-V; without is an older one of the same maker that has not; older has less of it, newer more.
+    Instead of these words a boot may name one of Bochs's models.
     """
     seconds = 15
 
@@ -297,7 +299,7 @@ class Bochs(Target):
         disk, cylinders = copy_disk(image, folder)
         serial = Serial(os.path.join(folder, "serial.txt"), on_bytes)
         config = BOCHS_CONFIG.format(memory=memory, disk=disk, cylinders=cylinders, cpus=cpus,
-                                     model=self.models[virtualization], ips=ips,
+                                     model=self.models.get(virtualization, virtualization), ips=ips,
                                      log=os.path.join(folder, "bochs.log"), port=serial.port,
                                      magic=int(magic))
         for name, text in (("bochs.bxrc", config), ("debugger.txt", debugger)):
@@ -319,30 +321,31 @@ class Qemu(Target):
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
               icount=False, network=None, on_bytes=None, gdb=None, devices=(), line=None, screens=None, extra=(),
-              secure=False):
+              secure=False, machine=None, cpu=None, stick=USB_STICK):
         """
         It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
         a debugger may join. devices: more of them, as -device takes them. line: what it has instead of COM1, a device
         on the character device "line". screens: other devices instead of the usual one. extra: further words of the
-        command. secure: Secure Boot is on, with Debian's keys for tests.
+        command. secure: Secure Boot is on, with Debian's keys for tests. machine, cpu: as -machine and -cpu take them.
+        stick: what the disk is, as -device takes it.
         """
         del ips
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, _ = copy_disk(image, folder)
         variables = os.path.join(folder, "variables.fd")
-        code, first_variables, machine = SECURE_FIRMWARE if secure else FIRMWARE
+        code, first_variables, usual = SECURE_FIRMWARE if secure else FIRMWARE
         subprocess.run(["cp", first_variables, variables], check=True)
         serial, monitor = Serial(os.path.join(folder, "serial.txt"), on_bytes), Monitor()
         pflash = "if=pflash,format=raw,unit="
-        command = ["qemu-system-x86_64", *machine, "-accel", self.accel,
-                   "-cpu", self.cpu + ("" if virtualization else ",-vmx,-svm"),
+        command = ["qemu-system-x86_64", *(["-machine", machine] if machine else usual), "-accel", self.accel,
+                   "-cpu", (cpu or self.cpu) + ("" if virtualization else ",-vmx,-svm"),
                    "-smp", str(cpus), "-m", str(memory), "-display", "none",
                    "-vga", "none", *self.screen_devices(screens),
                    "-drive", pflash + "0,readonly=on,file=" + code,
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
-                   "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=1",
+                   *[word for device in stick for word in ("-device", device)],
                    "-chardev", f"socket,id=monitor,host=127.0.0.1,port={monitor.port}",
                    "-mon", "chardev=monitor,mode=control"]
         command += ["-serial", "none", "-chardev", f"socket,id=line,host=127.0.0.1,port={serial.port}"]

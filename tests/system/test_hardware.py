@@ -7,23 +7,26 @@ starts Bulkhead. Where there is a screen, the log must be readable on it, letter
 import re
 import time
 
-from frame import check, expect_that
+from frame import Boot, check, expect_that
 from guests import GuestBoot
 from test_screen import NO_SCREEN, UNKNOWN, ScreenReader
 
 BOCHS, QEMU = ("bochs-intel",), ("qemu-tcg", "qemu-kvm")
+TCG = ("qemu-tcg",)             # whose CPU can be another than this PC's
+SILENT = []                     # no screen
+NO_NMI = "has no button for one"
 BEATS = 10                      # of a heart in a second
 ALL = ("bochs-intel", "bochs-amd", *QEMU)
 
-CONFIG = b"""\
+CONFIG = """\
 [guest.alpha]
-cpus = "0"
-memory = "32M"
+cpus = "{}"
+memory = "{}"
 kernel = "guests/testguest"
 cmdline = "test=heartbeat"
 
 [guest.beta]
-cpus = "1"
+cpus = "{}"
 memory = "32M"
 kernel = "guests/testguest"
 cmdline = "test=heartbeat"
@@ -35,7 +38,7 @@ VGA, SECOND = "VGA,edid=on,xres=1024,yres=768", "bochs-display,edid=on,xres=800,
 class Variant(GuestBoot, ScreenReader):
     """
     habits: the firmware's, separated by blanks. shown: which screens have the log, dark: which are left alone. says:
-    patterns that the serial line has before the guests run.
+    patterns that the serial line has before the guests run. memory: of the first guest. The guests have the last CPUs.
     """
     group = "hardware"
     heavy = ALL
@@ -43,9 +46,14 @@ class Variant(GuestBoot, ScreenReader):
     habits = ""
     shown, dark, says = (0,), (), ()
     lasts = 0                   # seconds of the guests' time that the machine must go on
+    memory = "32M"
+
+    def config(self):
+        """CPU 0 has the console's work as well: with two CPUs a guest has it, with more nobody."""
+        return CONFIG.format(self.machine_cpus - 2, self.memory, self.machine_cpus - 1).encode()
 
     def image(self):
-        files = {"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": CONFIG}
+        files = {"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": self.config()}
         if self.habits:
             self.efi_file = "habits.efi"
             files["EFI/BOOT/BULKHEAD.EFI"] = f"{self.build}/BOOTX64.EFI"
@@ -73,10 +81,11 @@ class Variant(GuestBoot, ScreenReader):
     @check("what the pre-flight said is on the stick")
     def trace(self):
         text = self.file_on_stick("bulkhead/last-start.txt")
-        for words in (r"looking at this machine", r"\n  CPUs +2 +ok", r"\nCPU 1: APIC ID 1\n", r"\n0x100000-0x[0-9a-f]+ "):
+        for words in (r"looking at this machine", rf"\n  CPUs +{self.machine_cpus} +ok",
+                      rf"\nCPU {self.machine_cpus - 1}: APIC ID \d+\n", r"\n0x100000-0x[0-9a-f]+ "):
             expect_that(re.search(words, text), f"/{words}/", text)
 
-    @check("the log is readable on the screen", cannot_run={target: NO_SCREEN for target in BOCHS})
+    @check("the log is readable on the screen", cannot_run={target: NO_SCREEN for target in ("bochs-intel", "bochs-amd")})
     def screens(self):
         self.view(0)
         for number in self.shown:
@@ -90,28 +99,106 @@ class Variant(GuestBoot, ScreenReader):
             text = "\n".join("".join(c for c, _ in row).rstrip() for row in cells)
             expect_that("machine divided" not in text, f"screen {number} left alone", text)
 
+    @check("NMIs of the machine are counted and told, and the guests go on", cannot_run={target: NO_NMI for target in ("bochs-intel", "bochs-amd")})
+    def nmi(self):
+        self.new_log()
+        self.machine.monitor.command("inject-nmi")
+        self.expect_log("", r"warning: NMI of the machine: \d+ since the last line, \d+ in all, the last on cpu \d+; ")
+        for self.heart_view in (1, 2):
+            self.last_beat = 0
+            self.heart_goes_on()
 
-def variant(name, targets=QEMU, screens=None, extra=(), model=None, **members):
-    """A boot for that row. What it says of the machine goes to the target's start()."""
-    options = {}
-    if screens is not None:
-        options["screens"] = screens
-    if extra:
-        options["extra"] = list(extra)
+
+class Restarted(Variant):
+    """Its reset button is pressed once all else is done."""
+
+    @check("after a reset the log of the start before is on the stick")
+    def again(self):
+        self.machine.monitor.command("system_reset")
+        self.machine.expect(r"The log of the last start is now in", 240, "the next start to find a log")
+        self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
+        text = self.file_on_stick("bulkhead/last-log.txt")
+        for words in (r"2 of 2 CPUs running", r"machine divided between 2 guests", r"alpha: started", r"beta: started"):
+            expect_that(re.search(words, text), f"/{words}/", text)
+
+
+class Refused(Boot):
+    """lacks: the line of the pre-flight that says why."""
+    group = "hardware"
+    heavy = ALL
+    starts_hypervisor = False
+    lacks = None
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.format(0, "32M", 1).encode()})
+
+    @check("refused, and it is said why", required=True)
+    def refused(self):
+        text = self.refusal()
+        expect_that(re.search(self.lacks + r"[^\n]*LACKING", text), f"{self.lacks} LACKING in the table", text)
+        expect_that("Nothing was changed" in text, '"Nothing was changed"', text)
+
+
+def refused(name, cpu, lacks):
+    return type("Refused" + name.title().replace("-", ""), (Refused,),
+                {"name": "hardware-" + name, "targets": TCG, "machine_options": {"cpu": cpu, "screens": SILENT},
+                 "lacks": lacks})
+
+
+def variant(name, targets=QEMU, model=None, base=Variant, **members):
+    """A boot for that row, with base's checks. What it says of the machine goes to the target's start()."""
+    options = ("screens", "extra", "machine", "cpu", "stick")
+    members["machine_options"] = {option: members.pop(option) for option in options if option in members}
     if model is not None:
         members["machine_virtualization"] = model
-    members["machine_options"] = options
     members["targets"] = targets
     members["name"] = "hardware-" + name
-    return type("Variant" + name.title().replace("-", ""), (Variant,), members)
+    return type("Variant" + name.title().replace("-", ""), (base,), members)
+
+
+
+
+def bochs_models(vendor, *models):
+    """A boot for each of Bochs's models."""
+    return [variant("cpu-" + model.replace("_", "-"), ("bochs-" + vendor,), model=model) for model in models]
+
+
+def cpu_models(**models):
+    """A boot for each of QEMU's models, which must name itself in the pre-flight as it is told."""
+    return [variant("cpu-" + name.replace("_", "-"), TCG, cpu=model, screens=SILENT, shown=()) for name, model in models.items()]
+
+
+def processors(count, **members):
+    """A boot with so many CPUs; it is quicker without a screen."""
+    return variant(f"cpus-{count}", TCG, screens=SILENT, shown=(), machine_cpus=count, **members,
+                   says=(rf"{count} of {count} CPUs running",))
+
+
+def memory(name, size, *extra, **members):
+    return variant("memory-" + name, machine_memory=size, extra=extra, screens=SILENT, shown=(), **members)
+
+
+def stick(name, *devices):
+    """Where Bulkhead is read from."""
+    return variant("stick-" + name, stick=devices, screens=SILENT, shown=())
+
+
+def board(name, machine="q35", extra=(), **members):
+    return variant("board-" + name, TCG, machine=machine, extra=extra, **{"screens": SILENT, "shown": (), **members})
+
+
+def screen(name, device, size, **members):
+    return variant("screen-" + name, screens=[device], says=(rf"Screen\s+{size}\s+ok",), **members)
 
 
 HARDWARE = [
     # What `make test` runs: as many bad habits as go together, and two screens, of which one shows the log.
     variant("habits", screens=[VGA, SECOND], shown=(1,), dark=(0,), heavy=("qemu-kvm",),
-            habits="exit3 strict lowmem nx la57 pcid notime fragments untagged stride fbsize",
+            habits="exit3 strict lowmem nx la57 pcid notime fragments untagged stride fbsize sums",
             says=(r"900 pages are reserved", r"ExitBootServices fails", r"Screen\s+1024x768\s+ok",
-                  r"five-level paging is on")),
+                  r"five-level paging is on", r"wrong checksum \(1 of",
+                  r"DMA switched off in \d+ devices")),
     # One by one.
     variant("lowmem", habits="lowmem"),
     variant("exit", habits="exit3"),
@@ -120,6 +207,8 @@ HARDWARE = [
     variant("cet", BOCHS, model="newer", habits="cet", heavy=()),
     variant("la57", habits="la57"),
     variant("fragments", habits="fragments", says=(r"900 pages are reserved",)),
+    variant("reset", base=Restarted, screens=SILENT, shown=()),
+    variant("sums", habits="sums", says=(r"wrong checksum \(1 of",)),
     variant("stride", habits="stride"),
     variant("fbsize", habits="fbsize"),
     variant("two-screens", screens=[VGA, SECOND], shown=(0, 1), says=(r"Screen\s+1024x768 and 1 more\s+ok",)),
@@ -128,4 +217,66 @@ HARDWARE = [
     variant("bltonly", screens=[VGA, SECOND], habits="bltonly", shown=(1,), dark=(0,)),
     variant("no-screen", screens=[], shown=(), says=(r"Screen\s+none after the start, the serial port only\s+ok",)),
     variant("tco", extra=("-global", "ICH9-LPC.noreboot=false"), habits="tco", lasts=20),
+
+    # CPUs of all ages.
+    *bochs_models("intel", "corei5_arrandale_m520", "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k", "broadwell_ult",
+                  "corei7_skylake_x", "corei3_cnl", "corei7_icelake_u", "tigerlake"),
+    *bochs_models("amd", "phenom_8650_toliman", "zambezi", "ryzen"),
+    *cpu_models(epyc="EPYC", epyc_rome="EPYC-Rome", epyc_milan="EPYC-Milan", opteron="Opteron_G5,+svm,+npt,-xsave",
+                phenom="phenom,+svm,+npt", hygon="Dhyana,+svm,+npt", small_pages="max,-pdpe1gb", no_xsave="max,-xsave",
+                no_global_pages="max,-pge,-pcid", narrow="max,phys-bits=36", wide="max,phys-bits=52",
+                plain="max,-smep,-smap,-umip,-fsgsbase,-rdtscp,-pcid,-invpcid,-pku,-la57,-rdrand,-rdseed,-monitor"),
+    refused("no-nested-pages", "qemu64,+svm", r"Nested paging \(NPT\)"),
+    refused("no-nx", "max,-nx", r"No-execute \(NX\)"),
+    refused("no-vtx", "Skylake-Client", r"VT-x \(VMX\)"),
+    # So many of them, in several packages as well.
+    processors(3),
+    processors(8, extra=("-smp", "8,sockets=2,cores=2,threads=2")),
+    processors(9, extra=("-smp", "9,sockets=3,cores=3,threads=1")),         # numbers of local APICs are left out
+    processors(4, extra=("-smp", "4,maxcpus=32")),                          # room for more
+    variant("cpus-bochs", ("bochs-intel", "bochs-amd"), machine_cpus=4),
+    processors(64),
+    processors(128, seconds=200),
+    # Memory of all sizes and shapes.
+    memory("128", 128),
+    memory("256", 256),
+    memory("3g", 3072),
+    memory("hole", 4096, machine="q35,max-ram-below-4g=1G"),
+    memory("slots", "1024,slots=4,maxmem=64G"),
+    memory("nodes", 1024, "-object", "memory-backend-ram,id=m0,size=512M", "-object", "memory-backend-ram,id=m1,size=512M",
+           "-numa", "node,nodeid=0,cpus=0,memdev=m0", "-numa", "node,nodeid=1,cpus=1,memdev=m1",
+           says=(r"alpha +0 +32M +0x[0-9a-f]{1,7}-", r"beta +1 +32M +0x[23][0-9a-f]{7}-")),
+    memory("persistent", "1024,slots=2,maxmem=4G", "-object", "memory-backend-ram,id=pm,size=256M",
+           "-device", "nvdimm,memdev=pm,id=nv", machine="q35,nvdimm=on"),
+    # Where the stick is.
+    stick("ehci", "usb-ehci", "usb-storage,drive=stick,bootindex=1"),
+    stick("4k", "qemu-xhci", "usb-storage,drive=stick,bootindex=1,physical_block_size=4096"),
+    stick("nvme", "nvme,drive=stick,serial=1,bootindex=1"),
+    stick("sata", "ide-hd,drive=stick,bootindex=1"),
+    stick("virtio", "virtio-blk-pci,drive=stick,bootindex=1"),
+    # Boards.
+    board("pc", "pc"),
+    board("pc-no-hpet", "pc,hpet=off"),
+    board("no-hpet", "q35,hpet=off"),
+    board("no-pit", "q35,pit=off"),
+    board("no-pit-no-hpet", "q35,hpet=off,pit=off"),
+    board("no-smm", "q35,smm=off"),
+    board("no-i8042", "q35,i8042=off"),
+    board("no-acpi", "q35,acpi=off"),
+    board("bridges", "q35", ("-device", "pcie-root-port,id=p1,chassis=1", "-device", "pcie-root-port,id=p2,chassis=2",
+                             "-device", "e1000e,bus=p1", "-device", "x3130-upstream,id=u,bus=p2",
+                             "-device", "xio3130-downstream,id=d,bus=u,chassis=3", "-device", "nvme,bus=d,serial=2",
+                             "-device", "pcie-pci-bridge,id=b", "-device", "e1000,bus=b"),
+          says=(r"DMA switched off in \d+ devices",)),
+    board("vtd", "q35,kernel-irqchip=split", ("-device", "intel-iommu,intremap=on")),
+    board("amd-iommu", "q35,kernel-irqchip=split", ("-device", "amd-iommu")),
+    # Screens.
+    screen("virtio", "virtio-vga", "1280x800"),
+    screen("bochs", SECOND, "800x600"),
+    screen("ramfb", "ramfb", "[0-9]+x[0-9]+"),
+    screen("qxl", "qxl-vga", "[0-9]+x[0-9]+"),
+    screen("cirrus", "cirrus-vga", "none|[0-9]+x[0-9]+"),
+    screen("vmware", "vmware-svga", "[0-9]+x[0-9]+"),
+    screen("640", "VGA,edid=on,xres=640,yres=480", "640x480"),
+    screen("large", "VGA,edid=on,xres=2560,yres=1440,vgamem_mb=64", "2560x1440", scale=2),
 ]

@@ -75,7 +75,8 @@ def read_cells(width, height, bits, font):
 
 
 class ScreenReader(Boot):
-    """A boot that looks at the machine's screen."""
+    """A boot that looks at the machine's screen. scale: pixels of the screen that are one of a letter's, each way."""
+    scale = 1
 
     def picture(self, **which):
         """which: QEMU's device, if there are several. The machine stands still meanwhile, but may do so within a cell that it draws: then again."""
@@ -87,6 +88,9 @@ class ScreenReader(Boot):
             self.machine.monitor.command("cont")
             width, height, pixels = read_ppm(path)
             bits = bitmap(pixels)
+            if self.scale != 1:
+                lines = [bits[y * width:(y + 1) * width:self.scale] for y in range(0, height, self.scale)]
+                width, height, bits = len(lines[0]), len(lines), b"".join(lines)
             cells = read_cells(width, height, bits, font)
             if not any(c == UNKNOWN for row in cells for c, _ in row):
                 break
