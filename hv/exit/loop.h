@@ -7,6 +7,7 @@
 #pragma once
 
 #include "hv/exit/exit.h"
+#include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 
 /*
@@ -18,7 +19,8 @@
 static inline __attribute__((always_inline)) void
 vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
-    struct vmexit x = {.kind = EXIT_UNKNOWN};
+    struct vmexit x;
+    memset(&x, 0, sizeof(x)); /* all of its union, which compartments see */
     if (v->halted && !vcpu_halt(v)) {
         return; /* it was paused there */
     }

@@ -77,7 +77,7 @@ bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed) {
     uint64_t gained = now > limit->last_us ? (now - limit->last_us) / step : 0;
     limit->last_us += gained * step;
     limit->used -= (uint32_t)min_u64(limit->used, gained);
-    if (limit->used == LIMIT_BURST) {
+    if (limit->used >= LIMIT_BURST) { /* several CPUs may have passed at once */
         limit->suppressed++;
         return false;
     }

@@ -88,8 +88,12 @@ bool vm_console_input(struct vm *vm, uint8_t byte) {
 void vm_serve_console(struct vm *vm, uint32_t requests) {
     struct vcpu *first = &vm->vcpus[0];
 
-    if ((requests & REQUEST_ROOM) != 0 && vm->live && told_take(first, TOLD_BYTES)) {
-        (void)devices_ask(first, UPCALL_DRAIN, 0, 0);
+    if ((requests & REQUEST_ROOM) != 0 && vm->live) {
+        first->upcall_exit = NULL; /* the last one is over, and so is its struct */
+        first->upcall = UPCALL_DRAIN;
+        if (told_take(first, TOLD_BYTES)) {
+            (void)devices_ask(first, UPCALL_DRAIN, 0, 0);
+        }
     }
     if ((requests & REQUEST_TYPED) != 0) {
         vm_console->type(vm);

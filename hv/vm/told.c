@@ -75,13 +75,14 @@ static void told_sleep_refused(struct vm *vm, uint32_t type) {
 
 static void told_bios_called(struct vm *vm, uint32_t word) {
     __atomic_fetch_add(&vm->public->bios_calls, 1, __ATOMIC_RELAXED);
-    if (vm->bios_calls_left == 0) {
+    uint32_t left = __atomic_load_n(&vm->bios_calls_left, __ATOMIC_RELAXED);
+    if (left == 0) {
         return;
     }
-    vm->bios_calls_left--;
+    __atomic_store_n(&vm->bios_calls_left, left - 1, __ATOMIC_RELAXED);
     vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s",
            word >> 16 & 0xff, word & 0xffff,
-           vm->bios_calls_left == 0 ? "; from here on they are only counted, see stats" : "");
+           left == 1 ? "; from here on they are only counted, see stats" : "");
 }
 
 static bool told_event(struct vcpu *v) {

@@ -28,6 +28,7 @@ static const char *const upcall_ends[EXIT_KINDS] = {
     [EXIT_EXCEPTION] = "raised exception",
     [EXIT_TRIPLE_FAULT] = "made a triple fault",
     [EXIT_TASK_SWITCH] = "switched tasks",
+    [EXIT_BUS_LOCK] = "locked the bus",
     [EXIT_CACHE] = "emptied caches",
     [EXIT_ENTRY_FAILED] = "left a state that the CPU refuses",
 };

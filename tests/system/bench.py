@@ -27,8 +27,8 @@ cmdline = "{cmdline}"
 # A column group. slow: what is counted in the trace, as mnemonics. aids: the CPU tells an instruction's length.
 Column = collections.namedtuple("Column", "target title slow aids peers")
 COLUMNS = [
-    Column("bochs-intel", "VT-x", ("vmread", "vmwrite"), True, "vtx"),
-    Column("bochs-amd", "AMD-V", ("vmload", "vmsave", "stgi", "clgi", "mov cr3"), True, "amd"),
+    Column("bochs-intel", "VT-x", ("vmread", "vmwrite", "vmptrld", "wrmsr"), True, "vtx"),
+    Column("bochs-amd", "AMD-V", ("vmload", "vmsave", "stgi", "clgi", "mov cr3", "vmrun", "wrmsr"), True, "amd"),
     Column("qemu-tcg", "AMD-V without next-RIP save", None, False, None),
 ]
 # What a device in the compartment may cost: a port read; by memory, the local APIC's page and the I/O APIC.

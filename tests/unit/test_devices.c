@@ -69,6 +69,17 @@ TEST(the_ways_to_end) {
     CHECK_STR(fake_vm->leave_reason, "reset by the guest, starting again");
 }
 
+/* The console takes bytes between exits: the report does not look at the last one. */
+TEST(a_wild_ring_between_exits) {
+    struct vcpu *v = begin(LOG_INFO);
+    v->upcall_exit = (const struct vmexit *)(uintptr_t)8;
+    fake_vm->live = true;
+    fake_vm->shared->put = 1000;
+    vm_serve_console(fake_vm, REQUEST_ROOM);
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    CHECK(strstr(last, "told of more bytes than there can be") != NULL);
+}
+
 TEST(intr_follows_the_8259s) {
     begin(LOG_INFO);
     CHECK(fake_vm->shared->intr == 0);
@@ -128,5 +139,5 @@ TEST(nothing_there) {
 }
 
 TEST_MAIN(T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
-          T(the_ways_to_end), T(intr_follows_the_8259s), T(the_cmos_outlives_a_start),
-          T(the_power_button_interrupts), T(nothing_there))
+          T(the_ways_to_end), T(a_wild_ring_between_exits), T(intr_follows_the_8259s),
+          T(the_cmos_outlives_a_start), T(the_power_button_interrupts), T(nothing_there))

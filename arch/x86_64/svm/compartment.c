@@ -38,6 +38,7 @@ static void svm_compartment_write_controls(const struct vcpu *v, struct vmcb *c)
     c->exceptions = UINT32_MAX;
     c->intercepts[0] = INTERCEPTS0;
     c->intercepts[1] = INTERCEPTS1;
+    c->intercepts[2] = (svm_caps.features & SVM_HAS_BUS_LOCK) != 0 ? SVM_BUS_LOCK : 0;
     /* Every bit of the port map is set: it will do for MSRs as well. */
     c->io_map = phys_address(v->port_map).v;
     c->msr_map = phys_address(v->port_map).v;

@@ -17,7 +17,8 @@
 #define PROC_ON                                                                                    \
     (PROC_INVLPG | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE | PROC_MOV_DR | \
      PROC_IO)
-#define PROC2_ON (PROC2_EPT | PROC2_DESCRIPTORS | PROC2_VPID | PROC2_WBINVD | PROC2_ENCLS)
+#define PROC2_ON                                                                                   \
+    (PROC2_EPT | PROC2_DESCRIPTORS | PROC2_VPID | PROC2_WBINVD | PROC2_ENCLS | PROC2_BUS_LOCK)
 
 /* Segments by their attributes: 64-bit code and data of ring 0, a busy TSS, none. */
 #define ATTR_CODE 0xa09bu
