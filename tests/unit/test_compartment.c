@@ -188,6 +188,31 @@ TEST(the_guest_gets_one_by_hypercall) {
     CHECK_U64(fake_compartment_runs, 1);
 }
 
+static uint64_t ends_seen[4];
+static unsigned ends_count;
+/* In the middle of the first upcall two level-triggered interrupts end. */
+static void end_interrupts_meanwhile(struct vcpu *v, UNUSED struct vmexit *x, unsigned n) {
+    if (n == 1) {
+        device_end_interrupt(v, 0xf0);
+        device_end_interrupt(v, 0x41);
+    } else if (v->exchange->upcall == UPCALL_END && ends_count < ARRAY_SIZE(ends_seen)) {
+        ends_seen[ends_count++] = v->exchange->argument;
+    }
+}
+
+TEST(interrupts_that_end_meanwhile_are_told_after_it) {
+    struct vcpu *v = start();
+    ends_count = 0;
+    fake_compartment_end = end_interrupts_meanwhile;
+    CHECK(ask(v));
+    CHECK_U64(ends_count, 2);
+    CHECK_U64(ends_seen[0], 0x41);
+    CHECK_U64(ends_seen[1], 0xf0);
+    CHECK_U64(v->upcall_flags, 0);
+    CHECK(ask(v));
+    CHECK_U64(ends_count, 2); /* each of them once */
+}
+
 static uint64_t wild_call;
 static void end_with_wild_call(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
     v->compartment.regs[X86_RAX] = wild_call;
@@ -408,9 +433,10 @@ TEST_MAIN(T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall)
           T(the_guest_reaches_nothing_of_it), T(nothing_is_mapped_between_the_pieces),
           T(a_stack_ends_in_a_hole), T(its_own_tables_lead_to_span_and_window),
           T(a_start_finds_data_as_it_was_built), T(an_answer_comes_back),
-          T(the_guest_gets_one_by_hypercall), T(a_call_that_there_is_not_ends_the_vm),
-          T(whatever_else_it_does_ends_the_vm), T(a_fault_is_told),
-          T(host_interrupts_are_taken_meanwhile), T(one_that_does_not_come_back_ends_the_vm),
+          T(the_guest_gets_one_by_hypercall), T(interrupts_that_end_meanwhile_are_told_after_it),
+          T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
+          T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
+          T(one_that_does_not_come_back_ends_the_vm),
           T(the_time_of_one_upcall_does_not_count_for_the_next),
           T(a_vm_that_is_to_end_does_not_wait_for_it), T(an_nmi_of_the_host_is_not_its_fault),
           T(a_machine_check_is_looked_at))
