@@ -192,11 +192,13 @@ static void act_told_messages(void) {
     page->told = TOLD_MESSAGES;
 }
 
-/* To all local APICs of the machine, were they asked: an INIT, and where no message goes. */
+/* To all local APICs of the machine, were they asked, with every word a message can have; and, with
+ * the high bits, to where no message goes. */
 static void act_told_wild_messages(void) {
     static const uint64_t places[] = {0, 0xfee00000, 0xfeeff00c, UINT64_MAX};
     for (unsigned i = 0; i < EXCHANGE_MESSAGES; i++) {
-        page->message[i].address = places[i % ARRAY_SIZE(places)] | (uint64_t)i << 40;
+        uint64_t high = i < EXCHANGE_MESSAGES / 2 ? 0 : (uint64_t)i << 40;
+        page->message[i].address = places[i % ARRAY_SIZE(places)] | high;
         page->message[i].data = i == 1 ? UINT32_MAX : i;
     }
     page->messages = EXCHANGE_MESSAGES;
@@ -277,6 +279,55 @@ static void act_vector_get(void) {
     (void)core_call(page, CORE_VECTOR_GET);
 }
 
+/* ---- wrong answers: of the next instruction on a device ---- */
+
+static void (*spoil)(void); /* what the answer becomes */
+
+static void spoil_outcome(void) {
+    page->outcome = UINT32_MAX;
+}
+
+static void spoil_crash(void) {
+    page->outcome = EMULATED_CRASH;
+    page->crash = CRASHES;
+}
+
+static void spoil_fault(void) {
+    page->outcome = EMULATED_FAULT;
+    page->fault = (struct emulated_fault){.vector = X86_NMI};
+}
+
+static void spoil_vector(void) {
+    page->outcome = EMULATED_FAULT;
+    page->fault = (struct emulated_fault){.vector = 255};
+}
+
+static void spoil_error(void) {
+    page->outcome = EMULATED_FAULT;
+    page->fault = (struct emulated_fault){.vector = X86_GP, .error = BIT32(16)};
+}
+
+static void spoil_length(void) {
+    page->exit.insn_len = 16;
+}
+
+/* All of the guest's registers as they were: nothing that a guest would notice. */
+static void spoil_regs(void) {
+    page->regs_set = UINT32_MAX;
+}
+
+#define WRONG_ANSWER(name)                                                                         \
+    static void act_wrong_##name(void) {                                                           \
+        spoil = spoil_##name;                                                                      \
+    }
+WRONG_ANSWER(outcome)
+WRONG_ANSWER(crash)
+WRONG_ANSWER(fault)
+WRONG_ANSWER(vector)
+WRONG_ANSWER(error)
+WRONG_ANSWER(length)
+WRONG_ANSWER(regs)
+
 /* ---- privileged instructions ---- */
 
 #define INSTRUCTION(name, ...)                                                                     \
@@ -354,6 +405,10 @@ void compartment_main(struct exchange *e) {
             acts[number]();
         } else {
             hardware_answer(&hardware, e);
+        }
+        if (spoil != NULL && e->upcall == UPCALL_MEMORY) {
+            spoil();
+            spoil = NULL;
         }
         (void)core_call(e, CORE_DONE);
     }

@@ -303,6 +303,18 @@ class Image(Boot):
         status, said = self.symbolize(text.replace(build, "0123456789abcdef"))
         expect_that(status == 1 and "is of build" in said and "take the file" in said, "the other build refused", said)
 
+    @check("a compartment with a back door is on no stick of make usb")
+    def no_back_door(self):
+        names = lambda path: subprocess.run(["nm", os.path.join(self.build, path)], stdout=subprocess.PIPE, check=True,
+                                            text=True).stdout
+        expect_that("act_write_null" in names("backdoor/compartment.elf"), "an act in the one with a back door", "none")
+        found = re.findall(r"\bact_\w+", names("compartment.elf"))
+        expect_that(not found, "no act in the compartment of every stick", found)
+        stick = os.path.join(self.build, "bulkhead-usb.img")
+        done = subprocess.run(["mtype", "-i", f"{stick}@@1M", "::EFI/BOOT/BOOTX64.EFI"], stdout=subprocess.PIPE, check=True,
+                              env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
+        expect_that(done.stdout == self.efi(), "the stick to carry build/BOOTX64.EFI", f"{len(done.stdout)} bytes")
+
     @check("bhcheck names a stick without the EFI application, and one whose file is none")
     def application(self):
         with tempfile.TemporaryDirectory() as folder:
