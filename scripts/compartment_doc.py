@@ -22,7 +22,7 @@ the loading of its kernel. A mistake in it costs that guest alone.
 |---|---|---|
 | the guest's RAM | where the guest has it; at 100000000000h in the program's addresses, so that no null pointer meets it | read, write |
 | the program, one copy for all VMs | from FFFFFFFF80000000h | code: read, execute; constants: read |
-| its data | behind the program | read, write |
+| its data | after the program | read, write |
 | a slot for each vCPU: a stack between two holes, an exchange page | from FFFFFFFF80200000h | read, write |
 | its page tables | from FFFFFFFF80300000h | read, write: the nested tables set the bounds |
 
@@ -34,7 +34,7 @@ program, and is as built at each start of the VM.
 
 `hv/abi/compartment.h` is all of it: an exchange page for each vCPU, and a number in RAX. The core fills the page, writes
 which of its upcalls it wants (`enum upcall`), and enters the compartment. The program does the work and calls the core
-(VMCALL or VMMCALL) with `CORE_DONE`. It stays in a loop, so that an upcall goes on behind its last call, and the core sets
+(VMCALL or VMMCALL) with `CORE_DONE`. It stays in a loop, so that an upcall goes on after its last call, and the core sets
 up no registers.
 
 | the core asks | when |
@@ -71,7 +71,7 @@ the sanitizers.
 
 Code there is built for general registers only; CR0.EM and TS are set, CR4 has PAE and MCE alone, EFER no SCE. So vector
 registers, debug registers, XCR0 and PKRU stay the guest's in the CPU. There is no IDT: each exception exits before one is
-needed. Host interrupts end its run and are taken; it goes on behind them, but an upcall that takes more than a second
+needed. Host interrupts end its run and are taken; it goes on after them, but an upcall that takes more than a second
 ends its VM. A VM that is to stop does not wait for its compartment.
 
 ## What a hostile one could try

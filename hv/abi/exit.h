@@ -160,7 +160,7 @@ struct hvm_code {
 
 /* How the guest goes on after an exit that was emulated. */
 enum emulated {
-    EMULATED_NEXT,  /* behind the instruction, by vmexit.insn_len: 0 is the same once more */
+    EMULATED_NEXT,  /* after the instruction, by vmexit.insn_len: 0 is the same once more */
     EMULATED_DONE,  /* where it stands: it was moved on already */
     EMULATED_RETRY, /* where it stands: another vCPU has changed the instruction */
     EMULATED_FAULT, /* with an exception */

@@ -50,7 +50,7 @@ static inline uint64_t clock_when(const struct dev_clock *clock, uint64_t ticks,
 /* A guest cannot ask for periodic interrupts faster than this and so keep its CPU out of itself. */
 #define TIMER_MIN_PERIOD_HZ 50000
 
-/* The earlier of two moments; 0 is never. */
+/* The earlier of two moments; 0 is never, and less 1 it is the last of all. */
 static inline uint64_t clock_earlier(uint64_t a, uint64_t b) {
     return min_u64(a - 1, b - 1) + 1;
 }
