@@ -193,6 +193,25 @@ TEST(behind_hubs) {
     CHECK(typed(&d, key_a, "+04 "));
 }
 
+/* One leaves a hub while its answers are late, and another comes at the controller's own port. */
+TEST(from_a_hub_to_a_port) {
+    for (unsigned ms = 0; ms < 400; ms += 8) {
+        struct fake_usb d = fake_keyboard(SPEED_FULL), e = fake_keyboard(SPEED_HIGH);
+        struct fake_usb hub = fake_hub(SPEED_FULL, 4);
+        hub.behind[1] = &d;
+        fake_start(0);
+        fake_plug(2, &hub);
+        fake_run(6000);
+        CHECK(typed(&d, key_a, "+04 "));
+        d.mute = true;
+        fake_hub_plug(&hub, 1, NULL);
+        fake_run(ms);
+        fake_plug(4, &e);
+        fake_run(3000);
+        CHECK(typed(&e, key_a, "+04 "));
+    }
+}
+
 /* Six in a row: the last is one too many, and what is behind it too. */
 TEST(hubs_too_deep) {
     struct fake_usb hubs[6], d = fake_keyboard(SPEED_LOW);
@@ -429,6 +448,7 @@ int main(int argc, char **argv) {
         T(swapped_in_a_moment),
         T(unplugged_at_any_moment),
         T(behind_hubs),
+        T(from_a_hub_to_a_port),
         T(hubs_too_deep),
         T(more_devices_than_places),
         T(other_devices_are_left_alone),
