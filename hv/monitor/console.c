@@ -30,7 +30,7 @@
 static enum later_left work_left(void) {
     bool typed = console.typed.count != 0 && !console.typing;
 
-    if (console.command_busy || (typed && view_focused()->vm == NULL)) {
+    if (console.command_busy || (typed && view_typed()->vm == NULL)) {
         return LATER_COMMAND;
     }
     if (console.pump_more || grid_is_dirty()) {
@@ -114,14 +114,15 @@ static unsigned give(struct vm *vm, const uint8_t *keys, unsigned n) {
 }
 
 /*
- * With the lock: what was typed goes to the guest as far as it takes it, or to the operator, whose
- * command goes on in any view. Without the lock meanwhile. Of a guest's records only its own CPU
- * knows, in console_type(): here is the guest then, else NULL. Others have that CPU asked.
+ * With the lock: what was typed goes to whom it was typed for, in any view: to a guest as far as it
+ * takes it, or to the operator, whose command goes on as well. Without the lock meanwhile. Of a
+ * guest's records only its own CPU knows, in console_type(): here is the guest then, else NULL.
+ * Others have that CPU asked.
  */
 static void type(struct vm *here) {
     uint8_t bytes[TYPED_MOVE];
     struct typed *t = &console.typed;
-    struct console_view *v = view_focused();
+    struct console_view *v = view_typed();
     uint64_t epoch = t->epoch;
     bool ask = v->vm != NULL && here == NULL;
     unsigned n = ask ? 0 : typed_peek(t, bytes);
@@ -157,7 +158,7 @@ static void type(struct vm *here) {
 static void type_at_once(void) {
     uint64_t begin = plat_tsc();
 
-    if (view_focused()->vm != NULL || !console.later.live) {
+    if (view_typed()->vm != NULL || !console.later.live) {
         type(NULL);
     } else if (later_is_due(&console.later)) {
         type(NULL);
@@ -223,11 +224,11 @@ static bool console_transmit(struct vm *vm, uint8_t byte) {
     return taken;
 }
 
-/* The view may be another by now: then the typed bytes are, too. */
+/* What was typed may be another view's by now. */
 static void console_type(struct vm *vm) {
     lock_acquire(&console.lock);
     struct console_view *before = view_focused();
-    if (before->vm == vm->public) {
+    if (view_typed()->vm == vm->public) {
         type(vm);
     }
     finish(before);
@@ -327,6 +328,7 @@ void hv_console_input(uint8_t byte) {
     bool to_view = console.escape ? escape_command(byte) : byte != console.escape_key;
     console.escape = !console.escape && byte == console.escape_key;
     if (to_view) {
+        view_take_typing();
         bool room = typed_put(&console.typed, byte, plat_tsc());
         view_say_lost(room ? 0 : 1, "the terminal did not wait");
         type_at_once();

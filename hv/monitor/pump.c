@@ -32,7 +32,11 @@ static void answer(const struct console_view *v) {
     int rows = line ? LINE_ROWS : GRID_MAX_ROWS;
     size_t n = term_answer(text, columns, rows);
     bool wanted = v->vm != NULL && v->cursor >= console.answer_from;
-    wanted = wanted && typed_is_short(&console.typed);
+    bool free = console.typed.count == 0 || view_typed() == v;
+    wanted = wanted && free && typed_is_short(&console.typed);
+    if (wanted) {
+        view_take_typing();
+    }
     for (size_t i = 0; wanted && i < n; i++) {
         (void)typed_put(&console.typed, (uint8_t)text[i], plat_tsc());
     }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What was typed for the guest in focus and is not taken yet. Holds the admin's terminal up (XOFF)
+ * What was typed for one view and is not taken yet. Holds the admin's terminal up (XOFF)
  * while a guest is slow to read, and gives up on one that hardly reads at all: the escape key has
  * to get through. Owns no lock and calls nothing. Called by console.c under its lock.
  */
@@ -23,7 +23,7 @@ struct typed {
     uint64_t stopped_tsc; /* when XOFF was said */
 };
 
-/* Another view is in focus; returns the bytes that are lost by it. */
+/* Another view is typed to; returns the bytes that are lost by it. */
 unsigned typed_reset(struct typed *t);
 
 /* False if there is no room. */

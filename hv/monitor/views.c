@@ -76,8 +76,19 @@ void view_say_lost(unsigned lost, const char *why) {
     }
 }
 
+void view_take_typing(void) {
+    const char *left = view_typed()->name;
+
+    if (console.typed_view != console.focus) {
+        unsigned lost = typed_reset(&console.typed);
+        console.typed_view = console.focus;
+        if (lost != 0) {
+            view_notice("\r\n[bulkhead] %u typed bytes lost: %s had not read them\r\n", lost, left);
+        }
+    }
+}
+
 void view_switch_to(unsigned index) {
-    const char *left = view_focused()->name;
     console.focus = index;
     console.focus_next = 0;
 
@@ -90,12 +101,8 @@ void view_switch_to(unsigned index) {
     console.out_at = console.out_end = 0;
     console.notice_at = console.notice_end;
 
-    unsigned lost = typed_reset(&console.typed);
     view_notice(TERMINAL_RESET);
     console.line_only = strlen(TERMINAL_RESET);
-    if (lost != 0) {
-        view_notice("\r\n[bulkhead] %u typed bytes lost: %s had not read them", lost, left);
-    }
     view_say("? help");
     view_update_status();
 }

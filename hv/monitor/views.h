@@ -52,8 +52,9 @@ extern struct console {
     uint64_t fed;       /* bytes ever, of views and of our own */
     bool feeder_called; /* a CPU that may carry on was told to */
     struct typed typed;
-    bool typing;       /* some CPU hands typed on, or does a command's work, without the lock */
-    bool command_busy; /* a command of the operator has more to show */
+    unsigned typed_view; /* for whom it was typed */
+    bool typing;         /* some CPU hands typed on, or does a command's work, without the lock */
+    bool command_busy;   /* a command of the operator has more to show */
     const struct console_operator *operator; /* or NULL */
     struct later later;
 } console;
@@ -68,6 +69,14 @@ static inline void view_append(struct console_view *v, uint8_t byte) {
 }
 
 struct console_view *view_focused(void);
+
+/* For whom the bytes are that were typed and not taken yet. */
+static inline struct console_view *view_typed(void) {
+    return console.views[console.typed_view];
+}
+
+/* What is typed from here on is for the view in focus: what another has not read is lost. */
+void view_take_typing(void);
 
 /* Another view is in focus: its last lines are shown, on a terminal that knows nothing of others.
  */

@@ -928,6 +928,22 @@ TEST(a_switch_while_bytes_are_on_their_way) {
     CHECK_STR(beta.typed, "xyz");
 }
 
+/* A guest that is slow to read gets all of it, whatever is shown meanwhile. */
+TEST(a_switch_loses_nothing_that_was_typed) {
+    start_live(true, true);
+    type(KEY "1");
+    alpha.typed_room = 2;
+    type("reboot\r" KEY "0");
+    fake_pass(1000000);
+    CHECK_STR(alpha.typed, "re");
+    alpha.typed_room = SIZE_MAX;
+    fake_pass(1000000);
+    CHECK_STR(alpha.typed, "reboot\r");
+    CHECK(strstr(fake_line_take(), "lost") == NULL);
+    type(KEY "2ok");
+    CHECK_STR(beta.typed, "ok");
+}
+
 TEST(a_terminal_that_does_not_wait) {
     start_live(true, true);
     type(KEY "1");
@@ -939,8 +955,12 @@ TEST(a_terminal_that_does_not_wait) {
     CHECK(strstr(seen, "typed bytes lost: the terminal did not wait\r\n") != NULL);
     type(KEY "2");
     fake_pass(200000);
+    CHECK(strstr(fake_line_take(), "typed bytes lost") == NULL);
+    type("x");
+    fake_pass(200000);
     CHECK(strstr(fake_line_take(), "[bulkhead] 1024 typed bytes lost: alpha had not read them") !=
           NULL);
+    CHECK_STR(beta.typed, "x");
     hv_console_overrun();
     serve_all();
     CHECK(strstr(fake_line_take(), "typed bytes lost: the serial line") != NULL);
@@ -970,4 +990,5 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(questions_are_answered_to_who_asks), T(notices_keep_out_of_sequences),
           T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
-          T(a_terminal_that_does_not_wait), T(a_switch_while_bytes_are_on_their_way))
+          T(a_switch_loses_nothing_that_was_typed), T(a_terminal_that_does_not_wait),
+          T(a_switch_while_bytes_are_on_their_way))
