@@ -115,4 +115,20 @@ static void cpu_begin(unsigned cpu, void (*main)(void)) {
     makecontext(&c->context, main, 0);
 }
 
+/* A machine whose CPUs are these, at its first second; its guest's kernel is an empty file. */
+static inline void cpus_machine(void) {
+    static uint8_t file[64];
+    static struct boot_image image;
+
+    image = (struct boot_image){.base = HPA((uintptr_t)file), .size = sizeof(file)};
+    log_init(&hooks, LOG_INFO);
+    fake_ops.loop = loop;
+    fake_tsc = SECOND;
+    (void)fake_machine_start();
+    fake_wait = wait_for_interrupt;
+    fake_interrupt = NULL;
+    fake_on_timer_set = timer_set;
+    fake_plan.kernel = &image;
+}
+
 #endif

@@ -32,23 +32,13 @@ static uint8_t *ram_of(struct vm *vm) {
 /* The other one's RAM is of so many bytes, with nothing of the first in it. */
 static void begin(uint64_t size) {
     static void *ram, *budget;
-    static uint8_t file[64];
-    static struct boot_image image;
 
-    image = (struct boot_image){.base = HPA((uintptr_t)file), .size = sizeof(file)};
     free(ram);
     free(budget);
     ram = aligned_alloc(2 * MIB, size);
     budget = aligned_alloc(PAGE_SIZE, FAKE_BUDGET);
     memset(ram, 0x11, size);
-    log_init(&hooks, LOG_INFO);
-    fake_ops.loop = loop;
-    fake_tsc = SECOND;
-    (void)fake_machine_start();
-    fake_wait = wait_for_interrupt;
-    fake_interrupt = NULL;
-    fake_on_timer_set = timer_set;
-    fake_plan.kernel = &image;
+    cpus_machine();
 
     to_config = fake_config;
     strcpy(to_config.name, "other");

@@ -32,18 +32,8 @@ static void ask_start(void) {
 
 /* Both started; the second one waits for its startup message. */
 static void begin(void) {
-    static uint8_t file[64];
-    static struct boot_image image;
-    image = (struct boot_image){.base = HPA((uintptr_t)file), .size = sizeof(file)};
-    log_init(&hooks, LOG_INFO);
-    fake_ops.loop = loop;
-    fake_tsc = SECOND;
-    (void)fake_machine_start();
-    fake_wait = wait_for_interrupt;
-    fake_interrupt = NULL;
-    fake_on_timer_set = timer_set;
+    cpus_machine();
     fake_config.stop_timeout = 60;
-    fake_plan.kernel = &image;
     fake_plan.cpu_count = CPUS;
     fake_plan.cpus[1] = 1;
     CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
