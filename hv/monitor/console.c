@@ -144,10 +144,12 @@ static void type(struct vm *here) {
     console.typing = false;
     console.command_busy = command;
     if (t->epoch == epoch && n != 0) {
-        const char *why = v->vm != NULL ? "the guest does not read them" : "a command takes long";
+        bool guest = v->vm != NULL;
+        const char *who = guest ? "the guest" : "a command";
+        const char *why = guest ? "does not read them" : "takes long";
         bool said = t->given_up;
         unsigned lost = typed_taken(t, taken, plat_tsc(), PATIENCE_SECONDS * plat_tsc_hz());
-        view_say_lost(said ? 0 : lost, why);
+        view_say_lost(said ? 0 : lost, who, why);
     }
 }
 
@@ -330,7 +332,7 @@ void hv_console_input(uint8_t byte) {
     if (to_view) {
         view_take_typing();
         bool room = typed_put(&console.typed, byte, plat_tsc());
-        view_say_lost(room ? 0 : 1, "the terminal did not wait");
+        view_say_lost(room ? 0 : 1, "the terminal", "did not wait");
         type_at_once();
     }
     finish(before);

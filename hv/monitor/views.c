@@ -70,9 +70,9 @@ void view_say(const char *help) {
     console.shown[0] = '\0';
 }
 
-void view_say_lost(unsigned lost, const char *why) {
+void view_say_lost(unsigned lost, const char *who, const char *why) {
     if (lost != 0) {
-        view_notice("\r\n[bulkhead] %u typed bytes lost: %s\r\n", lost, why);
+        view_notice("\r\n[bulkhead] %u typed bytes lost: %s %s\r\n", lost, who, why);
     }
 }
 
@@ -82,9 +82,7 @@ void view_take_typing(void) {
     if (console.typed_view != console.focus) {
         unsigned lost = typed_reset(&console.typed);
         console.typed_view = console.focus;
-        if (lost != 0) {
-            view_notice("\r\n[bulkhead] %u typed bytes lost: %s had not read them\r\n", lost, left);
-        }
+        view_say_lost(lost, left, "had not read them");
     }
 }
 

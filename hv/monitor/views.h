@@ -91,4 +91,4 @@ void view_notice(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* The line that tells which view this is, with what the keys do. */
 void view_say(const char *help);
-void view_say_lost(unsigned lost, const char *why);
+void view_say_lost(unsigned lost, const char *who, const char *why);
