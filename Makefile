@@ -214,13 +214,15 @@ $(HABITS): $(BUILD)/habits.so
 	$(EFI_CONVERT) $< $@
 	$(PYTHON) scripts/nx_compat.py $@
 
-# The demo guest's initramfs: a static busybox, one script and two modules of its kernel.
+# The demo guest's initramfs: a static busybox, one script and modules of its kernel.
 
 BUSYBOX ?= /bin/busybox
 
-# What of the kernel the demo needs as modules: the power button.
-DEMO_MODULES := $(addprefix $(BUILD)/guests/modules/,button.ko evdev.ko)
-FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,button.ko evdev.ko)
+# What of the kernel the demo needs as modules: the power button, virtio.
+MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko \
+                virtio_pci.ko virtio-rng.ko
+DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
+FULL_MODULES := $(MODULES:%=$(BUILD)/guests/modules-full/%)
 
 # The other one is for Debian's kernel for PCs, which a test starts.
 $(BUILD)/guests/demo.img: $(DEMO_MODULES)

@@ -20,7 +20,9 @@ ROOMS = {
     "hv/mem": ["hv/lib", "hv/plan"],
     "hv/vm": ["hv/lib", "hv/abi", "hv/plan", "hv/mem"],
     "hv/exit": ["hv/lib", "hv/abi", "hv/plan", "hv/mem", "hv/vm"],
-    "hv/compartment/dev": ["hv/lib", "hv/abi"],
+    "hv/compartment/dev": ["hv/lib", "hv/abi", "hv/compartment/pci", "hv/compartment/virtio"],
+    "hv/compartment/pci": ["hv/lib", "hv/abi", "hv/compartment/dev"],
+    "hv/compartment/virtio": ["hv/lib", "hv/abi", "hv/compartment/dev", "hv/compartment/pci"],
     "hv/compartment/entry": ["hv/lib", "hv/abi", "hv/compartment/dev", "hv/compartment/emulate",
                               "hv/compartment/load"],
     "hv/compartment/load": ["hv/lib", "hv/abi"],
@@ -58,7 +60,8 @@ INTERFACES = [
 CIRCLES = []
 COMPARTMENT = "hv/compartment"
 # All of it is linked into the compartments' program alone.
-APART = ["hv/compartment/entry", "hv/compartment/dev", "hv/compartment/emulate", "hv/compartment/load"]
+APART = ["hv/compartment/entry", "hv/compartment/dev", "hv/compartment/emulate", "hv/compartment/load",
+         "hv/compartment/pci", "hv/compartment/virtio"]
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before
 # it (some 350 lines of that for Secure Boot: SHA-256, the list of files); the compartment by its own guest alone. See
 # docs/architecture.md. USB keyboards are in arch's count and have a limit of their own.

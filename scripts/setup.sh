@@ -56,7 +56,8 @@ terminal  whiptail                              whiptail         ...
 groups='build stick check emulators sign'
 kernel_package=linux-image-cloud-amd64
 full_package=linux-image-amd64
-modules="button.ko evdev.ko"
+modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko
+    virtio_pci.ko virtio-rng.ko"
 rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
 font_file=usr/share/consolefonts/Lat15-Terminus16.psf.gz
@@ -244,13 +245,13 @@ case "${1-install} $#" in
     install_tools "$@"
     ;;
 "kernel 2")
-    wanted="please put a Linux bzImage at $2/guests/vmlinuz, its button.ko and evdev.ko into $2/guests/modules"
-    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/evdev.ko" ] ||
+    wanted="please put a Linux bzImage at $2/guests/vmlinuz, its modules ($modules) into $2/guests/modules"
+    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/virtio-rng.ko" ] ||
         fetch_kernel "$kernel_package" "$2" vmlinuz modules
     ;;
 "full 2")
-    wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its button.ko and evdev.ko into $2/guests/modules-full"
-    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/evdev.ko" ] ||
+    wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its modules ($modules) into $2/guests/modules-full"
+    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/virtio-rng.ko" ] ||
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;

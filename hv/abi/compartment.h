@@ -126,7 +126,9 @@ struct exchange_vm {
      * on. */
     uint64_t clock_offset, tsc_hz, wall_at_zero;
     uint64_t low_ram, high_ram;
-    uint32_t phys_bits, zero; /* of the guest's CPUID: width of a physical address */
+    uint32_t phys_bits; /* of the guest's CPUID: width of a physical address */
+    uint32_t has_rdrand;
+    uint64_t seed[4]; /* new at each start, for a CPU without RDRAND */
 };
 
 /* An access: of the local APIC's page by its offset, of the bus by its place. */

@@ -7,6 +7,24 @@
 
 #include "hv/vm/upcall.h"
 
+#define CPUID_1_ECX_RDRAND BIT32(30)
+
+/* Without RDRAND: what no guest chooses, and no other start has the same. */
+static void vm_seed(struct vm *vm) {
+    struct exchange_vm *shared = vm->shared;
+    uint32_t leaf[4];
+
+    plat_cpuid(1, 0, leaf);
+    shared->has_rdrand = (leaf[2] & CPUID_1_ECX_RDRAND) != 0;
+    shared->seed[0] = plat_tsc();
+    shared->seed[1] = plat_wall_seconds();
+    shared->seed[2] = vm->clock.offset;
+    shared->seed[3] = plat_tsc();
+    if (shared->has_rdrand == 0 && !vm->quiet) {
+        vm_log(vm, LOG_INFO, "its entropy device has clocks alone to draw on: no RDRAND here");
+    }
+}
+
 bool vm_start_devices(struct vm *vm) {
     struct exchange_vm *shared = vm->shared;
 
@@ -16,6 +34,7 @@ bool vm_start_devices(struct vm *vm) {
     shared->low_ram = vm->low_ram;
     shared->high_ram = vm->high_ram;
     shared->phys_bits = vm->phys_bits;
+    vm_seed(vm);
     vm->console_taken = 0;
     vm->bios_calls_left = VM_BIOS_CALLS_SHOWN;
     return upcall(&vm->vcpus[0], NULL, UPCALL_START);

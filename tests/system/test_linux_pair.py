@@ -184,6 +184,15 @@ class LinuxPair(LinuxGuests):
         expect_that("Bulkhead" in output.split(), "the product name Bulkhead", output)
         self.command(ALPHA, "dmesg | grep 'DMI: Bulkhead Bulkhead/Bulkhead, BIOS 1.0'")
 
+    @check("alpha's virtio driver gets entropy, by MSI-X")
+    def entropy(self):
+        self.run(ALPHA, "grep virtio_rng /sys/class/misc/hw_random/rng_current")
+        self.command(ALPHA, "dd if=/dev/hwrng of=/tmp/r bs=64 count=32 iflag=fullblock")
+        distinct = self.command(ALPHA, "od -An -v -w4 -x /tmp/r | sort -u | wc -l")
+        expect_that(int(distinct.split()[0]) > 500, "512 words, all but a few of them different", distinct)
+        counts = self.command(ALPHA, "grep virtio0-input /proc/interrupts")
+        expect_that("PCI-MSI" in counts and int(counts.split()[1]) >= 32, "32 interrupts by MSI-X", counts)
+
     @check("switching replays the scrollback")
     def replay(self):
         self.run(ALPHA, "echo mark-$((40+2))")

@@ -34,6 +34,10 @@ static bool fake_env_transmit(UNUSED const struct dev_env *env, UNUSED uint8_t b
     return true;
 }
 
+static uint64_t fake_env_random(UNUSED const struct dev_env *env) {
+    return 0x7272727272727272;
+}
+
 static void fake_env_stop(UNUSED const struct dev_env *env, enum dev_stop why) {
     fake_power_offs += why == DEV_POWER_OFF;
     fake_resets += why == DEV_RESET;
@@ -54,12 +58,19 @@ static uint64_t fake_env_tsc(void) {
 }
 static const struct dev_clock fake_env_clock = {.host_tsc = fake_env_tsc, .tsc_hz = 1000000000};
 
+/* RAM for devices that read and write it. */
+static _Alignas(4096) uint8_t fake_ram[0x10000];
+static const struct guest_region fake_env_regions[] = {{0, sizeof(fake_ram), fake_ram}};
+static const struct guest_memory fake_env_memory = {fake_env_regions, 1};
+
 static struct dev_env fake_env = {
     .clock = &fake_env_clock,
     .msi = fake_env_msi,
     .intr = fake_env_intr,
     .reschedule = fake_env_reschedule,
     .transmit = fake_env_transmit,
+    .memory = &fake_env_memory,
+    .random = fake_env_random,
     .stop = fake_env_stop,
     .event = fake_env_event,
     .keep = fake_env_keep,

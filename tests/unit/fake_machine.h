@@ -281,6 +281,14 @@ static struct vcpu *fake_compartment_vcpu; /* whose upcall is being answered */
 struct exchange_vm *compartment_vm(void) {
     return fake_vm->shared;
 }
+bool fake_has_rdrand = true;
+bool compartment_rdrand(uint64_t *word) {
+    static uint64_t next = 0x123456789abcdef;
+    next = next * 6364136223846793005u + 1442695040888963407u;
+    *word = next;
+    return fake_has_rdrand;
+}
+
 uint64_t compartment_tsc(void) {
     return fake_tsc;
 }

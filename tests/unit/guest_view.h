@@ -92,6 +92,8 @@ static void print_line(UNUSED enum log_level level, const char *text, UNUSED siz
         {"port", "## Ports\n\nNone passes. Any other port reads as all ones and forgets writes."},
         {"page",
          "## Device pages\n\nBeside RAM and the local APIC's page, which is at FEE00000h until IA32_APIC_BASE moves it (over RAM it does not show). Any other address reads as all ones and forgets writes."},
+        {"00:",
+         "## PCI\n\nOne bus, by configuration mechanism 1. Functions can be moved within ports 1000h-1FFFh and pages E0000000h-E00FFFFFh. They interrupt by MSI-X."},
     };
     for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
         if (strncmp(text, sections[i].word, strlen(sections[i].word)) == 0 &&
@@ -111,6 +113,26 @@ static void print_line(UNUSED enum log_level level, const char *text, UNUSED siz
 
 static uint64_t no_time(void) {
     return 0;
+}
+
+/* The functions of a platform's PCI bus, as a guest finds them. */
+static void guest_view_pci(void) {
+    static struct exchange_vm vm;
+    static struct hardware hardware = {.vm = &vm};
+    static const struct dev_clock clock = {.host_tsc = plat_tsc, .tsc_hz = 1000000000};
+    struct platform *platform = &hardware.platform;
+    struct dev_env outside = hardware_outside;
+    static const char *const names[] = {[0] = "host bridge", [1] = "virtio entropy source"};
+
+    outside.clock = &clock;
+    platform_init(platform, &outside);
+    for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
+        uint32_t at = slot << 11, id = pci_config_read(&platform->pci, at);
+        if (id != UINT32_MAX) {
+            log_print(LOG_DEBUG, NULL, "00:%02x.0 %04x:%04x class %06x  %s", slot, id & 0xffff,
+                      id >> 16, pci_config_read(&platform->pci, at + PCI_CLASS) >> 8, names[slot]);
+        }
+    }
 }
 
 /* What the core does not know: it is in the compartments. */
@@ -137,6 +159,7 @@ static inline void guest_view_print(FILE *out) {
     log_init(&hooks, LOG_DEBUG);
     policy_print();
     guest_view_places();
+    guest_view_pci();
     fputs("```\n", view);
 }
 

@@ -7,6 +7,8 @@ static uint32_t config(uint32_t address, unsigned byte, unsigned size) {
     return (uint32_t)fake_in(0xcfc + byte, size);
 }
 
+#define RNG 0x0800u /* device 1 */
+
 TEST(bridge) {
     fake_pc_start();
     CHECK_U64(config(0x80000000, 0, 4), 0x12378086);
@@ -24,7 +26,7 @@ TEST(bridge) {
 
 TEST(nothing_else) {
     for (uint32_t bdf = 1; bdf < 0x10000; bdf++) {
-        if (config(0x80000000 | bdf << 8, 0, 4) != 0xffffffff) {
+        if (bdf != RNG >> 8 && config(0x80000000 | bdf << 8, 0, 4) != 0xffffffff) {
             CHECK_U64(config(0x80000000 | bdf << 8, 0, 4), 0xffffffff);
             return;
         }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PCI configuration mechanism 1 with a read-only host bridge at 00:00.0 and nothing else, so that a
- * guest finds a bus, and finds it empty; the ways in which a PC is told to restart itself: the
- * keyboard controller's pulse command, the fast reset bit of port 92h, the reset control register
- * CF9h; and the POST port, which takes bytes silently. Sources: PCI Local Bus Specification
+ * PCI configuration mechanism 1; the ways in which a PC is told to restart itself: the keyboard
+ * controller's pulse command, the fast reset bit of port 92h, the reset control register CF9h; and
+ * the POST port, which takes bytes silently. Sources: PCI Local Bus Specification
  * "Configuration Mechanism #1"; Intel ICH data sheets "RST_CNT - Reset Control Register", "PORT92".
  */
 #include "hv/compartment/dev/models.h"
+#include "hv/compartment/pci/pci.h"
 
 enum { KEYBOARD_PULSE_RESET = 0xfe };
 enum { FAST_RESET = 0x01, FAST_A20 = 0x02 };
@@ -16,25 +16,29 @@ enum { OFFSET_ADDRESS = 0, OFFSET_RESET = 1, OFFSET_DATA = 4 };
 
 #define ADDRESS_ENABLE   BIT32(31)
 #define ADDRESS_WRITABLE 0x80fffffcu
-#define ADDRESS_FUNCTION 0x00ffff00u /* bus, device and function; all zero is the bridge */
-
-/* Vendor and device of the 440FX, which every guest knows to need no driver; class host bridge. */
-static const uint32_t bridge[] = {[0x00 / 4] = 0x12378086, [0x08 / 4] = 0x06000002};
+#define ADDRESS_PLACE    0x00fffffcu /* bus, device, function, register */
 
 static struct chipset *chipset_of(struct device *dev) {
     return CONTAINER_OF(dev, struct chipset, dev);
 }
 
 static void chipset_reset(struct device *dev) {
-    *chipset_of(dev) = (struct chipset){.dev = *dev, .port92 = FAST_A20};
+    *chipset_of(dev) =
+        (struct chipset){.dev = *dev, .pci = chipset_of(dev)->pci, .port92 = FAST_A20};
 }
 
 static uint32_t chipset_read_function(const struct chipset *c) {
-    if ((c->address & ADDRESS_ENABLE) == 0 || (c->address & ADDRESS_FUNCTION) != 0) {
-        return UINT32_MAX;
+    bool on = (c->address & ADDRESS_ENABLE) != 0;
+    return on ? pci_config_read(c->pci, c->address & ADDRESS_PLACE) : UINT32_MAX;
+}
+
+/* at: of the first byte within the word. */
+static void chipset_write_function(const struct chipset *c, unsigned at, unsigned size,
+                                   uint32_t value) {
+    unsigned bytes = (BIT32(size) - 1) << at;
+    if ((c->address & ADDRESS_ENABLE) != 0) {
+        pci_config_write(c->pci, c->address & ADDRESS_PLACE, bytes, value << (8 * at));
     }
-    unsigned index = (c->address & 0xfc) / 4;
-    return index < ARRAY_SIZE(bridge) ? bridge[index] : 0;
 }
 
 static uint64_t chipset_read_config(const struct chipset *c, uint64_t at, unsigned size) {
@@ -66,6 +70,9 @@ static uint64_t chipset_read(struct device *dev, unsigned region, uint64_t at, u
 static bool chipset_write_config(struct chipset *c, uint64_t at, unsigned size, uint32_t value) {
     if (at == OFFSET_ADDRESS && size == 4) {
         c->address = value & ADDRESS_WRITABLE;
+    }
+    if (at >= OFFSET_DATA) {
+        chipset_write_function(c, (unsigned)at - OFFSET_DATA, size, value);
     }
     if (at != OFFSET_RESET || size != 1) {
         return false;

@@ -10,6 +10,7 @@
 
 struct device;
 struct dev_env;
+struct guest_memory;
 struct rtc_kept;
 
 /*
@@ -43,8 +44,9 @@ enum dev_event {
 };
 
 struct dev_env {
-    const struct dev_clock *clock; /* the VM's */
-    void *caller;                  /* whom these functions answer: set with the lock held */
+    const struct dev_clock *clock;     /* the VM's */
+    const struct guest_memory *memory; /* its RAM, for devices that read and write it */
+    void *caller;                      /* whom these functions answer: set with the lock held */
     /* The line of an ISA interrupt, 0..15 without 2, as a device drives it. */
     void (*irq)(const struct dev_env *env, unsigned line, bool asserted);
     /* A message signalled interrupt. Both words may be guest-controlled. */
@@ -55,6 +57,8 @@ struct dev_env {
     void (*reschedule)(const struct dev_env *env);
     /* One byte leaves the UART. False: no room now, and platform_drain() will follow. */
     bool (*transmit)(const struct dev_env *env, uint8_t byte);
+    /* 64 bits that nobody can guess. */
+    uint64_t (*random)(const struct dev_env *env);
     /* The guest's run is to end. */
     void (*stop)(const struct dev_env *env, enum dev_stop why);
     void (*event)(const struct dev_env *env, enum dev_event event, uint32_t word);

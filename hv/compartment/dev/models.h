@@ -145,8 +145,11 @@ enum chipset_region {
     CHIPSET_FAST_RESET
 };
 
+struct pci_host;
+
 struct chipset {
     struct device dev;
+    const struct pci_host *pci; /* what is configured; set before the first reset */
     uint32_t address;
     uint8_t port92, cf9;
 };

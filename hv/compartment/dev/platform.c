@@ -19,6 +19,7 @@ static const struct platform_device {
     {PLATFORM_DEVICE(ioapic), &ioapic_ops},   {PLATFORM_DEVICE(pm), &pm_ops},
     {PLATFORM_DEVICE(rtc), &rtc_ops},         {PLATFORM_DEVICE(pit), &pit_ops},
     {PLATFORM_DEVICE(chipset), &chipset_ops}, {PLATFORM_DEVICE(bios), &bios_ops},
+    {PLATFORM_DEVICE(rng), &virtio_ops},
 };
 
 /* clang-format off */
@@ -42,6 +43,13 @@ const struct platform_place platform_places[] = {
 /* clang-format on */
 const unsigned platform_place_count = ARRAY_SIZE(platform_places);
 
+/* The 440FX's host bridge, which every guest knows to need no driver. */
+static const struct pci_model platform_bridge = {
+    .vendor = 0x8086, .device = 0x1237, .class_revision = 0x06000002};
+
+/* Fixed: a guest finds a device where it was at its last start. */
+enum platform_slot { SLOT_BRIDGE, SLOT_RNG };
+
 static struct device *platform_device(struct platform *p, size_t at) {
     return (struct device *)((uint8_t *)p + at);
 }
@@ -55,6 +63,13 @@ static void platform_irq(const struct dev_env *env, unsigned line, bool asserted
     if (line == RTC_IRQ) {
         pm_set_rtc_line(&p->pm, asserted);
     }
+}
+
+static void platform_init_pci(struct platform *p) {
+    p->bridge = (struct pci_function){.model = &platform_bridge, .slot = SLOT_BRIDGE};
+    p->pci = (struct pci_host){.slots = {[SLOT_BRIDGE] = &p->bridge}};
+    p->chipset.pci = &p->pci;
+    virtio_make(&p->rng, &virtio_rng_model, &p->pci, p->bus, SLOT_RNG);
 }
 
 void platform_init(struct platform *p, const struct dev_env *outside) {
@@ -73,10 +88,12 @@ void platform_init(struct platform *p, const struct dev_env *outside) {
                                 platform_device(p, at->device), at->region);
         ASSERT(s == STATUS_OK);
     }
+    platform_init_pci(p);
     platform_reset(p);
 }
 
 void platform_reset(struct platform *p) {
+    pci_reset(&p->bridge);
     for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
         struct device *dev = platform_device(p, platform_devices[i].device);
         dev->ops->reset(dev);

@@ -12,6 +12,7 @@
 
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
+#include "hv/compartment/virtio/virtio.h"
 
 struct platform {
     struct dev_env env;
@@ -24,6 +25,9 @@ struct platform {
     struct pit pit;
     struct chipset chipset;
     struct bios bios;
+    struct pci_host pci;
+    struct pci_function bridge;
+    struct virtio rng;
 };
 
 /* Where the devices of every guest's PC answer after a start; the place is that in struct platform.

@@ -21,7 +21,9 @@ static void answer_start(struct hardware *h, struct exchange *e) {
                                   .tsc_hz = vm->tsc_hz,
                                   .wall_at_zero = vm->wall_at_zero};
     outside.clock = &h->clock;
+    outside.memory = &h->memory;
     outside.caller = e;
+    random_start(&h->random, vm->seed);
     memcpy(&h->platform.rtc.kept, vm->kept, sizeof(h->platform.rtc.kept));
     platform_init(&h->platform, &outside);
     emulator_start(h);

@@ -24,6 +24,20 @@ compartment_tsc:
     or %rdx, %rax
     ret
 
+/* bool compartment_rdrand(uint64_t *word): ten tries, as Intel's guide to it says. */
+    .globl compartment_rdrand
+compartment_rdrand:
+    mov $10, %ecx
+1:  rdrand %rax
+    jc 2f
+    dec %ecx
+    jnz 1b
+    xor %eax, %eax
+    ret
+2:  mov %rax, (%rdi)
+    mov $1, %eax
+    ret
+
 /* An ASSERT does not hold, whose text nobody would see: the address tells the core which. */
     .globl assert_failed
 assert_failed:

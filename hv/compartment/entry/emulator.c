@@ -162,13 +162,14 @@ void emulator_start(struct hardware *h) {
         h->ram[1] = (struct guest_region){
             .gpa = 4 * GIB, .size = vm->high_ram, .at = compartment_ram(4 * GIB)};
     }
+    h->memory = (struct guest_memory){.regions = h->ram, .count = count};
     for (unsigned i = 0; i < COMPARTMENT_VCPUS; i++) {
         struct emulator *m = &h->emulators[i];
         memset(m, 0, sizeof(*m));
         m->hardware = h;
         m->e.ops = &emulator_ops;
         m->e.context = m;
-        m->e.memory = (struct guest_memory){.regions = h->ram, .count = count};
+        m->e.memory = h->memory;
         m->e.phys_bits = (uint8_t)vm->phys_bits;
     }
 }

@@ -13,6 +13,9 @@ uint64_t core_call(const struct exchange *e, uint64_t number);
 /* The host's TSC. */
 uint64_t compartment_tsc(void);
 
+/* By RDRAND, on CPUs that have it: false if it has nothing to give, whatever the reason. */
+bool compartment_rdrand(uint64_t *word);
+
 /* What vCPU 0's exchange page has for all. */
 struct exchange_vm *compartment_vm(void);
 

@@ -19,12 +19,26 @@ struct emulator {
     bool has_state; /* page->state is this upcall's */
 };
 
+/* A generator for CPUs without one: ChaCha20, which erases its keys. */
+#define RANDOM_WORDS 4u
+struct random {
+    uint32_t key[8];
+    uint64_t words[RANDOM_WORDS];
+    unsigned left;
+};
+void random_start(struct random *r, const uint64_t seed[4]);
+uint64_t random_generate(struct random *r);
+/* RFC 8439's block function: 16 words in, 16 out. */
+void random_block(const uint32_t in[16], uint32_t out[16]);
+
 struct hardware {
     struct lock lock; /* the platform's */
     struct platform platform;
     struct dev_clock clock;
     struct exchange_vm *vm; /* in vCPU 0's exchange page */
     struct guest_region ram[2];
+    struct guest_memory memory; /* these */
+    struct random random;
     struct emulator emulators[COMPARTMENT_VCPUS];
 };
 

@@ -63,6 +63,16 @@ static bool outside_transmit(const struct dev_env *env, uint8_t byte) {
     return true;
 }
 
+static uint64_t outside_random(const struct dev_env *env) {
+    struct hardware *h = hardware_of(env);
+    uint64_t word = 0;
+
+    if (h->vm->has_rdrand != 0 && compartment_rdrand(&word)) {
+        return word;
+    }
+    return random_generate(&h->random);
+}
+
 static void outside_stop(const struct dev_env *env, enum dev_stop why) {
     struct exchange *e = exchange_of(env);
 
@@ -91,6 +101,7 @@ const struct dev_env hardware_outside = {
     .intr = outside_intr,
     .reschedule = outside_reschedule,
     .transmit = outside_transmit,
+    .random = outside_random,
     .stop = outside_stop,
     .event = outside_event,
     .keep = outside_keep,

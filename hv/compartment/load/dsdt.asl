@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a guest cannot find out by probing: an empty PCI bus, COM1, the clock, how to switch off.
+ * What a guest cannot find out by probing: where PCI devices may be, COM1, the clock, how to switch off.
  * The numbers are those of the devices that the hypervisor puts there (vm_create_devices()).
  */
 DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
@@ -20,9 +20,9 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
                     0x0000, 0x0000, 0x0000, 0x0000, 0x0001)
                 IO (Decode16, 0x0CF8, 0x0CF8, 0x01, 0x08)
-                /* Windows for devices that this bus may have one day; nothing answers there. */
+                /* Windows for the devices: PCI_PORTS, PCI_MEMORY. */
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
-                    0x0000, 0x1000, 0x10FF, 0x0000, 0x0100)
+                    0x0000, 0x1000, 0x1FFF, 0x0000, 0x1000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0x00000000, 0xE0000000, 0xE00FFFFF, 0x00000000, 0x00100000)
             })

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns the configuration space of functions, and where on the guest's buses they answer. See
+ * pci.h.
+ */
+#include "hv/compartment/pci/pci.h"
+
+#include "hv/lib/str.h"
+
+#define STATUS_CAPABILITIES BIT32(20) /* of the word of command and status */
+#define COMMAND_WRITABLE    (PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON | PCI_INTX_OFF)
+#define BAR_IS_PORTS        1u
+#define MSIX_WRITABLE       0xc000u /* enable, mask of all */
+
+/* ---- where it answers ---- */
+
+static bool pci_decodes(const struct pci_function *f, const struct pci_bar *bar) {
+    uint32_t on = bar->space == BUS_PORT ? PCI_PORTS_ON : PCI_MEMORY_ON;
+    return bar->size != 0 && (f->command & on) != 0;
+}
+
+/* At an address that is taken, or beyond its bus, it answers nowhere. */
+static void pci_place(struct pci_function *f, unsigned i) {
+    const struct pci_bar *bar = &f->model->bars[i];
+    struct bus *bus = &f->buses[bar->space];
+
+    if (f->there[i]) {
+        f->there[i] = false;
+        enum status gone = bus_remove(bus, f->device, bar->region);
+        ASSERT(gone == STATUS_OK);
+    }
+    if (pci_decodes(f, bar)) {
+        f->there[i] = bus_add(bus, f->bar[i], bar->size, f->device, bar->region) == STATUS_OK;
+    }
+}
+
+static void pci_place_all(struct pci_function *f) {
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        pci_place(f, i);
+    }
+}
+
+void pci_reset(struct pci_function *f) {
+    uint32_t next[BUS_SPACES] = {[BUS_PORT] = PCI_PORTS + f->slot * PCI_PORT_SHARE,
+                                 [BUS_MEMORY] = PCI_MEMORY + f->slot * PCI_MEMORY_SHARE};
+
+    f->command = 0;
+    f->line = 0;
+    f->msix_control = 0;
+    f->pending = 0;
+    memset(f->vectors, 0, sizeof(f->vectors));
+    for (unsigned i = 0; i < PCI_VECTORS; i++) {
+        f->vectors[i].control = 1; /* masked */
+    }
+    pci_place_all(f);
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        const struct pci_bar *bar = &f->model->bars[i];
+        f->bar[i] = bar->size == 0 ? 0 : ALIGN_UP(next[bar->space], bar->size);
+        next[bar->space] = f->bar[i] + bar->size;
+    }
+}
+
+/* ---- reading ---- */
+
+static uint32_t pci_read_capability(const struct pci_function *f, uint32_t at) {
+    const struct pci_model *m = f->model;
+    uint32_t from = at - PCI_FIRST_CAPABILITY, word = 0;
+
+    if (from >= m->capabilities_size) {
+        return 0;
+    }
+    memcpy(&word, m->capabilities + from, min_u64(sizeof(word), m->capabilities_size - from));
+    return m->msix != 0 && at == m->msix ? word | (uint32_t)f->msix_control << 16 : word;
+}
+
+static uint32_t pci_read_bar(const struct pci_function *f, unsigned i) {
+    const struct pci_bar *bar = &f->model->bars[i];
+    uint32_t kind = bar->size != 0 && bar->space == BUS_PORT ? BAR_IS_PORTS : 0;
+    return f->bar[i] | kind;
+}
+
+static uint32_t pci_read(const struct pci_function *f, uint32_t at) {
+    const struct pci_model *m = f->model;
+
+    if (at >= PCI_FIRST_CAPABILITY) {
+        return pci_read_capability(f, at);
+    }
+    if (at - PCI_BAR < 4 * PCI_BARS) {
+        return pci_read_bar(f, (at - PCI_BAR) / 4);
+    }
+    switch (at) {
+    case PCI_ID:
+        return (uint32_t)m->device << 16 | m->vendor;
+    case PCI_COMMAND:
+        return f->command | (m->capabilities_size != 0 ? STATUS_CAPABILITIES : 0);
+    case PCI_CLASS:
+        return m->class_revision;
+    case PCI_SUBSYSTEM:
+        return m->subsystem != 0 ? (uint32_t)m->subsystem << 16 | m->vendor : 0;
+    case PCI_CAPABILITIES:
+        return m->capabilities_size != 0 ? PCI_FIRST_CAPABILITY : 0;
+    case PCI_INTERRUPT:
+        return f->line;
+    default:
+        return 0;
+    }
+}
+
+/* ---- writing ---- */
+
+/* What answers nowhere has nothing to switch on. */
+static void pci_write_command(struct pci_function *f, uint32_t word) {
+    if (f->device != NULL) {
+        f->command = word & COMMAND_WRITABLE;
+        pci_place_all(f);
+    }
+}
+
+static void pci_write_bar(struct pci_function *f, unsigned i, uint32_t word) {
+    const struct pci_bar *bar = &f->model->bars[i];
+
+    if (bar->size != 0) {
+        f->bar[i] = word & ~(bar->size - 1);
+        pci_place(f, i);
+    }
+}
+
+static void pci_write_msix(struct pci_function *f, uint32_t word) {
+    f->msix_control = (word >> 16) & MSIX_WRITABLE;
+    for (unsigned i = 0; i < f->model->vectors; i++) {
+        if ((f->pending & BIT32(i)) != 0) {
+            f->pending &= ~BIT32(i);
+            msix_send(f, i); /* it may have to wait again */
+        }
+    }
+}
+
+static void pci_write(struct pci_function *f, uint32_t at, uint32_t word) {
+    if (at == PCI_COMMAND) {
+        pci_write_command(f, word);
+    } else if (at == PCI_INTERRUPT) {
+        f->line = (uint8_t)word;
+    } else if (at - PCI_BAR < 4 * PCI_BARS) {
+        pci_write_bar(f, (at - PCI_BAR) / 4, word);
+    } else if (f->model->msix != 0 && at == f->model->msix) {
+        pci_write_msix(f, word);
+    }
+}
+
+/* ---- the mechanism ---- */
+
+static struct pci_function *pci_find(const struct pci_host *host, uint32_t address) {
+    return address < PCI_SLOTS * 8 * PCI_CONFIG_SIZE && (address >> 8 & 7) == 0
+               ? host->slots[address >> 11]
+               : NULL;
+}
+
+uint32_t pci_config_read(const struct pci_host *host, uint32_t address) {
+    const struct pci_function *f = pci_find(host, address);
+    return f == NULL ? UINT32_MAX : pci_read(f, address % PCI_CONFIG_SIZE);
+}
+
+void pci_config_write(const struct pci_host *host, uint32_t address, unsigned bytes,
+                      uint32_t word) {
+    struct pci_function *f = pci_find(host, address);
+    uint32_t mask = 0;
+
+    if (f == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < sizeof(word); i++) {
+        mask |= (bytes >> i & 1) != 0 ? 0xffu << (8 * i) : 0;
+    }
+    uint32_t at = address % PCI_CONFIG_SIZE;
+    pci_write(f, at, (pci_read(f, at) & ~mask) | (word & mask));
+}

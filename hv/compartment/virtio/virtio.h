@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtio 1.x device behind PCI: the registers that are the same for all of them, their queues,
+ * and how a model takes part. What lies in a queue is the guest's memory, which other vCPUs of it
+ * change at the same time: each word is read once, checked and then used. A guest that breaks the
+ * rules hurts its own device: it answers no more until the driver resets it (DEVICE_NEEDS_RESET).
+ * Source: Virtual I/O Device (VIRTIO) Version 1.2 "Virtio Over PCI Bus", "Split Virtqueues".
+ */
+#pragma once
+
+#include "hv/abi/guest_memory.h"
+#include "hv/compartment/pci/pci.h"
+
+#define VIRTIO_VENDOR        0x1af4u
+#define VIRTIO_FIRST_DEVICE  0x1040u /* and the device's ID */
+#define VIRTIO_QUEUES        2u
+#define VIRTIO_QUEUE_SIZE    256u /* of a queue, at most */
+#define VIRTIO_SEGMENTS      64u  /* of one chain, at most */
+#define VIRTIO_F_INDIRECT    BIT(28)
+#define VIRTIO_F_EVENT_INDEX BIT(29)
+#define VIRTIO_F_VERSION_1   BIT(32)
+
+/* What all models offer. */
+#define VIRTIO_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX)
+
+enum virtio_status {
+    VIRTIO_ACKNOWLEDGE = 1,
+    VIRTIO_DRIVER = 2,
+    VIRTIO_DRIVER_OK = 4,
+    VIRTIO_FEATURES_OK = 8,
+    VIRTIO_NEEDS_RESET = 64,
+    VIRTIO_FAILED = 128,
+};
+
+struct virtqueue {
+    uint64_t descriptors, driver, device; /* guest-physical: the table, the rings */
+    uint16_t size, vector;
+    bool enabled;
+    uint16_t taken, used; /* how far the device is, in either ring */
+};
+
+struct virtio;
+struct virtio_model {
+    struct pci_model pci;
+    unsigned queues;
+    uint64_t features;  /* beyond VIRTIO_FEATURES */
+    const void *config; /* what the driver reads of the device's own registers */
+    unsigned config_size;
+    /* A doorbell, or what counts as one; the device is alive. */
+    void (*notify)(struct virtio *v, unsigned queue);
+};
+
+struct virtio {
+    struct device dev; /* whose operations are virtio_ops */
+    const struct virtio_model *model;
+    struct pci_function pci;
+    uint64_t driver_features;
+    uint32_t feature_select, driver_feature_select;
+    uint16_t queue_select, config_vector;
+    uint8_t status, isr;
+    struct virtqueue queues[VIRTIO_QUEUES];
+};
+
+/* Puts a device of this model into a slot of the bus, before its first reset. */
+void virtio_make(struct virtio *v, const struct virtio_model *model, struct pci_host *host,
+                 struct bus *buses, unsigned slot);
+extern const struct device_ops virtio_ops;
+
+/* Regions of a virtio device. */
+enum virtio_region { VIRTIO_DOORBELL, VIRTIO_REGISTERS };
+
+/* Places in the second one; all but the last by the device's PCI capabilities. */
+#define VIRTIO_COMMON      0x000u
+#define VIRTIO_COMMON_SIZE 0x40u
+#define VIRTIO_ISR         0x100u
+#define VIRTIO_CONFIG      0x200u
+#define VIRTIO_CONFIG_MAX  0x200u
+#define VIRTIO_MSIX        0x800u
+
+/* The BARs and capabilities that all models have, as parts of struct pci_model. */
+#define VIRTIO_BARS                                                                                \
+    {                                                                                              \
+        [0] = {.size = 32, .space = BUS_PORT, .region = VIRTIO_DOORBELL}, [1] = {                  \
+            .size = PAGE_SIZE,                                                                     \
+            .space = BUS_MEMORY,                                                                   \
+            .region = VIRTIO_REGISTERS                                                             \
+        }                                                                                          \
+    }
+extern const uint8_t virtio_capabilities[];
+#define VIRTIO_VECTORS           (VIRTIO_QUEUES + 1) /* one for the configuration */
+#define VIRTIO_CAPABILITIES_SIZE 0x50u
+#define VIRTIO_MSIX_CAPABILITY   0x84u
+
+/* ---- queues ---- */
+
+struct virtio_segment {
+    uint8_t *at; /* in the guest's RAM */
+    uint32_t length;
+    bool writable; /* by the device */
+};
+
+/* What the driver has made available at once: segments in its order, those to read before those to
+ * write. */
+struct virtio_chain {
+    uint16_t head;
+    unsigned count;
+    struct virtio_segment segments[VIRTIO_SEGMENTS];
+};
+
+/* The next one; false if there is none, or the guest broke the rules (virtio_break() was called).
+ */
+bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *chain);
+/* Gives it back, with so many bytes written. */
+void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
+                 uint32_t written);
+/* Interrupts the driver, if what was given back since used_before is what it waits for. */
+void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_before);
+/* From here on nothing is answered before the driver resets the device. */
+void virtio_break(struct virtio *v);
+
+/* ---- the models ---- */
+
+extern const struct virtio_model virtio_rng_model;

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtio device as its driver finds it: over PCI, with its queue in memory that the driver shares
+ * with it; and as a driver that keeps no rule finds it. The device is the one for entropy.
+ */
+#include "tests/unit/fake_env.h"
+
+#define RNG  0x80000800u /* 00:01.0 */
+#define SIZE 8u          /* of the queue */
+
+/* Where the queue is: table, rings, an indirect table, buffers. */
+enum { TABLE = 0x1000, AVAIL = 0x2000, USED = 0x3000, INDIRECT = 0x4000, BUFFER = 0x8000 };
+enum { NEXT = 1, WRITE = 2, TABLE_ELSEWHERE = 4 };
+
+static unsigned messages;
+static uint64_t message_address;
+static uint32_t message_data;
+
+static void message(UNUSED const struct dev_env *env, uint64_t address, uint32_t data) {
+    messages++;
+    message_address = address;
+    message_data = data;
+}
+
+static uint32_t config_read(uint32_t reg) {
+    fake_out(0xcf8, 4, RNG | reg);
+    return (uint32_t)fake_in(0xcfc, 4);
+}
+
+static void config_write(uint32_t reg, uint32_t value) {
+    fake_out(0xcf8, 4, RNG | reg);
+    fake_out(0xcfc, 4, value);
+}
+
+static uint64_t memory, ports;
+
+static uint32_t reg_read(uint64_t at, unsigned size) {
+    struct bus_answer a = platform_read(&fake_pc, BUS_MEMORY, memory + at, size);
+    CHECK(a.there != 0);
+    return (uint32_t)(a.value & (UINT64_MAX >> (64 - 8 * size)));
+}
+
+static void reg_write(uint64_t at, unsigned size, uint64_t value) {
+    CHECK(platform_write(&fake_pc, BUS_MEMORY, memory + at, size, value));
+}
+
+static void doorbell(uint16_t queue) {
+    fake_out(ports, 2, queue);
+}
+
+static void put16(uint64_t at, uint16_t value) {
+    memcpy(fake_ram + at, &value, sizeof(value));
+}
+
+static uint16_t get16(uint64_t at) {
+    uint16_t value;
+    memcpy(&value, fake_ram + at, sizeof(value));
+    return value;
+}
+
+static uint32_t get32(uint64_t at) {
+    uint32_t value;
+    memcpy(&value, fake_ram + at, sizeof(value));
+    return value;
+}
+
+static void describe(uint64_t table, unsigned index, uint64_t address, uint32_t length,
+                     uint16_t flags, uint16_t next) {
+    uint8_t *d = fake_ram + table + 16ull * index;
+    memcpy(d, &address, 8);
+    memcpy(d + 8, &length, 4);
+    memcpy(d + 12, &flags, 2);
+    memcpy(d + 14, &next, 2);
+}
+
+static uint16_t given;
+
+/* Makes the chain that begins at head available. */
+static void offer(uint16_t head) {
+    put16(AVAIL + 4 + 2ull * (given % SIZE), head);
+    put16(AVAIL + 2, ++given);
+}
+
+/* A machine, its device switched on, with MSI-X: vector 0 for the configuration, 1 for the queue.
+ */
+static void begin(void) {
+    fake_pc_start();
+    fake_pc.env.msi = message;
+    memset(fake_ram, 0, sizeof(fake_ram));
+    messages = 0;
+    given = 0;
+    config_write(PCI_COMMAND, PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON);
+    ports = config_read(PCI_BAR) & ~3u;
+    memory = config_read(PCI_BAR + 4);
+    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31));
+    for (unsigned i = 0; i < 2; i++) {
+        reg_write(VIRTIO_MSIX + 16 * i, 4, 0xfee00000);
+        reg_write(VIRTIO_MSIX + 16 * i + 8, 4, 0x40 + i);
+        reg_write(VIRTIO_MSIX + 16 * i + 12, 4, 0);
+    }
+}
+
+/* Up to FEATURES_OK; true if the device agrees. */
+static bool negotiate(uint64_t features) {
+    reg_write(0x14, 1, 0);
+    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
+    for (unsigned half = 0; half < 2; half++) {
+        reg_write(0x08, 4, half);
+        reg_write(0x0c, 4, (uint32_t)(features >> (32 * half)));
+    }
+    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
+    return (reg_read(0x14, 1) & VIRTIO_FEATURES_OK) != 0;
+}
+
+static void set_queue(uint16_t size, uint64_t table, uint64_t avail, uint64_t used) {
+    reg_write(0x16, 2, 0);
+    reg_write(0x18, 2, size);
+    reg_write(0x1a, 2, 1);
+    for (unsigned half = 0; half < 2; half++) {
+        reg_write(0x20 + 4 * half, 4, (uint32_t)(table >> (32 * half)));
+        reg_write(0x28 + 4 * half, 4, (uint32_t)(avail >> (32 * half)));
+        reg_write(0x30 + 4 * half, 4, (uint32_t)(used >> (32 * half)));
+    }
+    reg_write(0x1c, 2, 1);
+}
+
+static void start_driver(uint64_t features) {
+    CHECK(negotiate(features));
+    reg_write(0x10, 2, 0);
+    set_queue(SIZE, TABLE, AVAIL, USED);
+    reg_write(0x14, 1, 15);
+}
+
+static bool broken(void) {
+    return (reg_read(0x14, 1) & VIRTIO_NEEDS_RESET) != 0;
+}
+
+TEST(configuration_space) {
+    begin();
+    CHECK_U64(config_read(PCI_ID), 0x10441af4);
+    CHECK_U64(config_read(PCI_CLASS), 0x00ff0001);
+    CHECK_U64(config_read(PCI_SUBSYSTEM), 0x10441af4);
+    CHECK_U64(config_read(PCI_COMMAND), BIT32(20) | 7);
+    CHECK_U64(config_read(PCI_CAPABILITIES), 0x40);
+    unsigned kinds = 0, at = 0x40, count = 0;
+    for (; at != 0 && count < 10; count++) {
+        uint32_t word = config_read(at);
+        kinds |= (word & 0xff) == 9 ? BIT32(word >> 24) : 0;
+        CHECK((word & 0xff) == 9 || at == VIRTIO_MSIX_CAPABILITY);
+        at = word >> 8 & 0xff;
+    }
+    CHECK_U64(count, 5);
+    CHECK_U64(kinds, 0x1e);
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, 0x8000 | (VIRTIO_VECTORS - 1));
+}
+
+TEST(bars_are_sized_and_moved) {
+    begin();
+    uint64_t before = memory;
+    config_write(PCI_BAR, UINT32_MAX);
+    config_write(PCI_BAR + 4, UINT32_MAX);
+    config_write(PCI_BAR + 8, UINT32_MAX);
+    CHECK_U64(config_read(PCI_BAR), 0xffffffe1);
+    CHECK_U64(config_read(PCI_BAR + 4), 0xfffff000);
+    CHECK_U64(config_read(PCI_BAR + 8), 0);
+    CHECK(platform_read(&fake_pc, BUS_MEMORY, before, 4).there == 0);
+    config_write(PCI_BAR, 0x2000);
+    config_write(PCI_BAR + 4, 0xe0055000);
+    memory = 0xe0055000;
+    CHECK_U64(reg_read(0x12, 2), 1);
+    CHECK_U64(fake_in(0x2000, 2) & 0xffff, 0xffff);
+    config_write(PCI_COMMAND, 0);
+    CHECK(platform_read(&fake_pc, BUS_MEMORY, memory, 4).there == 0);
+    CHECK(platform_read(&fake_pc, BUS_PORT, 0x2000, 2).there == 0);
+}
+
+/* Over the I/O APIC or COM1 it answers nowhere, and they go on. */
+TEST(a_bar_takes_nobodys_place) {
+    begin();
+    config_write(PCI_BAR + 4, (uint32_t)IOAPIC_BASE);
+    config_write(PCI_BAR, 0x3e0);
+    CHECK_U64(platform_read(&fake_pc, BUS_MEMORY, IOAPIC_BASE, 4).value, 0);
+    CHECK_U64(fake_in(0x3fd, 1) & 0x60, 0x60);
+    CHECK_U64(config_read(PCI_BAR + 4), IOAPIC_BASE);
+    config_write(PCI_BAR + 4, 0xe0000000);
+    memory = 0xe0000000;
+    CHECK_U64(reg_read(0x12, 2), 1);
+}
+
+TEST(bytes_of_the_configuration_space) {
+    begin();
+    fake_out(0xcf8, 4, RNG | PCI_INTERRUPT);
+    fake_out(0xcfc, 1, 0x0b);
+    fake_out(0xcfd, 1, 0x55); /* the pin is read-only */
+    CHECK_U64(config_read(PCI_INTERRUPT), 0x0b);
+    fake_out(0xcf8, 4, RNG | PCI_COMMAND);
+    fake_out(0xcfd, 1, 0x04); /* INTx off; the low byte stays */
+    CHECK_U64(config_read(PCI_COMMAND), BIT32(20) | 0x407);
+    config_write(PCI_ID, 0);
+    CHECK_U64(config_read(PCI_ID), 0x10441af4);
+}
+
+TEST(features_are_negotiated) {
+    begin();
+    reg_write(0x00, 4, 0);
+    CHECK_U64(reg_read(0x04, 4), BIT32(28) | BIT32(29));
+    reg_write(0x00, 4, 1);
+    CHECK_U64(reg_read(0x04, 4), 1);
+    reg_write(0x00, 4, 2);
+    CHECK_U64(reg_read(0x04, 4), 0);
+    CHECK(negotiate(VIRTIO_F_VERSION_1));
+    reg_write(0x08, 4, 0); /* too late to take more */
+    reg_write(0x0c, 4, UINT32_MAX);
+    CHECK_U64(reg_read(0x0c, 4), 0);
+    CHECK(!negotiate(0));
+    CHECK(!negotiate(VIRTIO_F_VERSION_1 | BIT(5)));
+    CHECK(negotiate(VIRTIO_FEATURES));
+}
+
+TEST(a_buffer_is_filled) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 3, BUFFER, 60, WRITE | NEXT, 5);
+    describe(TABLE, 5, BUFFER + 0x100, 4, WRITE, 0);
+    offer(3);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 1);
+    CHECK_U64(get32(USED + 4), 3);
+    CHECK_U64(get32(USED + 8), 64);
+    CHECK_U64(fake_ram[BUFFER + 59], 0x72);
+    CHECK_U64(fake_ram[BUFFER + 60], 0);
+    CHECK_U64(get32(BUFFER + 0x100), 0x72727272);
+    CHECK_U64(get32(BUFFER + 0x104), 0);
+    CHECK_U64(messages, 1);
+    CHECK_U64(message_address, 0xfee00000);
+    CHECK_U64(message_data, 0x41);
+    CHECK_U64(reg_read(VIRTIO_ISR, 1), 1);
+    CHECK_U64(reg_read(VIRTIO_ISR, 1), 0);
+    doorbell(0); /* nothing new */
+    doorbell(1); /* no such queue */
+    doorbell(0xffff);
+    CHECK_U64(get16(USED + 2), 1);
+    CHECK_U64(messages, 1);
+}
+
+TEST(the_rings_go_round) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 16, WRITE, 0);
+    for (unsigned i = 0; i < 70000; i++) {
+        offer(0);
+        doorbell(0);
+        CHECK_U64(get16(USED + 2), (uint16_t)(i + 1));
+    }
+    CHECK_U64(messages, 70000);
+}
+
+TEST(an_indirect_table) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT);
+    describe(TABLE, 0, INDIRECT, 48, TABLE_ELSEWHERE, 0);
+    describe(INDIRECT, 0, BUFFER, 8, WRITE | NEXT, 2);
+    describe(INDIRECT, 2, BUFFER + 8, 8, WRITE, 0);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get32(USED + 8), 16);
+    CHECK(!broken());
+}
+
+/* used_event, avail_event. */
+TEST(notifications_are_suppressed) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_INDEX);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    put16(AVAIL + 4 + 2 * SIZE, 1); /* not for the first, for the second */
+    offer(0);
+    doorbell(0);
+    CHECK_U64(messages, 0);
+    CHECK_U64(get16(USED + 4 + 8 * SIZE), 1); /* wants to hear of the next */
+    offer(0);
+    doorbell(0);
+    CHECK_U64(messages, 1);
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    put16(AVAIL, 1); /* NO_INTERRUPT */
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 1);
+    CHECK_U64(messages, 0);
+}
+
+TEST(what_is_asked_for_is_bounded) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 0x4000, WRITE, 0);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get32(USED + 8), 256);
+    CHECK_U64(fake_ram[BUFFER + 256], 0);
+}
+
+/* A guest that keeps no rule: its device is broken until it is reset, and nothing else comes of it.
+ */
+TEST(broken_chains) {
+    static const struct {
+        const char *what;
+        uint64_t address;
+        uint32_t length;
+        uint16_t flags, next, head;
+    } chains[] = {
+        {"a head that is none", BUFFER, 8, WRITE, 0, SIZE},
+        {"a head far away", BUFFER, 8, WRITE, 0, 0xffff},
+        {"a next that is none", BUFFER, 8, WRITE | NEXT, SIZE, 0},
+        {"a loop", BUFFER, 8, WRITE | NEXT, 0, 0},
+        {"no length", BUFFER, 0, WRITE, 0, 0},
+        {"beyond RAM", sizeof(fake_ram), 8, WRITE, 0, 0},
+        {"over the end of RAM", sizeof(fake_ram) - 4, 8, WRITE, 0, 0},
+        {"an address that wraps", UINT64_MAX - 3, 8, WRITE, 0, 0},
+        {"a huge length", BUFFER, UINT32_MAX, WRITE, 0, 0},
+        {"an indirect table that was not agreed", INDIRECT, 16, TABLE_ELSEWHERE, 0, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(chains); i++) {
+        begin();
+        start_driver(VIRTIO_F_VERSION_1);
+        describe(TABLE, 0, chains[i].address, chains[i].length, chains[i].flags, chains[i].next);
+        describe(INDIRECT, 0, BUFFER, 8, WRITE, 0);
+        offer(chains[i].head);
+        doorbell(0);
+        if (!broken()) {
+            printf("#   not broken by %s\n", chains[i].what);
+        }
+        CHECK(broken());
+        CHECK_U64(get16(USED + 2), 0);
+        CHECK_U64(message_data, 0x40); /* its configuration has changed */
+        doorbell(0);
+        CHECK_U64(get16(USED + 2), 0);
+        put16(AVAIL + 2, 0);
+        start_driver(VIRTIO_F_VERSION_1);
+        CHECK(!broken());
+    }
+}
+
+TEST(broken_indirect_tables) {
+    for (unsigned i = 0; i < 5; i++) {
+        begin();
+        start_driver(VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT);
+        describe(TABLE, 0, INDIRECT, 16, TABLE_ELSEWHERE, 0);
+        describe(INDIRECT, 0, BUFFER, 8, WRITE, 0);
+        if (i == 0) {
+            describe(TABLE, 0, INDIRECT, 24, TABLE_ELSEWHERE, 0); /* half a descriptor */
+        } else if (i == 1) {
+            describe(TABLE, 0, INDIRECT, 0, TABLE_ELSEWHERE, 0);
+        } else if (i == 2) {
+            describe(INDIRECT, 0, INDIRECT, 16, TABLE_ELSEWHERE, 0); /* one in another */
+        } else if (i == 3) {
+            describe(TABLE, 0, INDIRECT, 16, TABLE_ELSEWHERE | NEXT, 1);
+        } else {
+            describe(INDIRECT, 0, BUFFER, 8, WRITE | NEXT, 1); /* beyond its end */
+        }
+        offer(0);
+        doorbell(0);
+        CHECK(broken());
+        CHECK_U64(get16(USED + 2), 0);
+    }
+}
+
+TEST(broken_rings) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    put16(AVAIL + 2, SIZE + 1); /* more than there are */
+    doorbell(0);
+    CHECK(broken());
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    put16(AVAIL + 2, 0xffff); /* backwards */
+    doorbell(0);
+    CHECK(broken());
+    begin();
+    CHECK(negotiate(VIRTIO_F_VERSION_1));
+    set_queue(SIZE, TABLE, sizeof(fake_ram), USED); /* nowhere */
+    reg_write(0x14, 1, 15);
+    CHECK(broken());
+    begin();
+    CHECK(negotiate(VIRTIO_F_VERSION_1));
+    set_queue(SIZE, TABLE, AVAIL, sizeof(fake_ram));
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    offer(0);
+    reg_write(0x14, 1, 15);
+    CHECK(broken());
+}
+
+TEST(queues_that_are_none) {
+    static const struct {
+        uint16_t size;
+        uint64_t table, avail, used;
+    } odd[] = {
+        {0, TABLE, AVAIL, USED},        {3, TABLE, AVAIL, USED},
+        {512, TABLE, AVAIL, USED},      {SIZE, TABLE + 8, AVAIL, USED},
+        {SIZE, TABLE, AVAIL + 1, USED}, {SIZE, TABLE, AVAIL, USED + 2},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(odd); i++) {
+        begin();
+        CHECK(negotiate(VIRTIO_F_VERSION_1));
+        set_queue(odd[i].size, odd[i].table, odd[i].avail, odd[i].used);
+        CHECK_U64(reg_read(0x1c, 2), 0);
+        reg_write(0x14, 1, 15);
+        doorbell(0);
+        CHECK(!broken());
+    }
+    reg_write(0x16, 2, 7); /* no such queue: reads 0, takes nothing */
+    CHECK_U64(reg_read(0x18, 2), 0);
+    reg_write(0x18, 2, 4);
+    reg_write(0x1c, 2, 1);
+    CHECK_U64(reg_read(0x1c, 2), 0);
+}
+
+TEST(what_is_in_use_stays) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    reg_write(0x18, 2, 4);
+    reg_write(0x20, 4, 0);
+    reg_write(0x30, 4, 0x7000);
+    CHECK_U64(reg_read(0x18, 2), SIZE);
+    CHECK_U64(reg_read(0x20, 4), TABLE);
+    CHECK_U64(reg_read(0x30, 4), USED);
+}
+
+TEST(no_master_no_memory) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    offer(0);
+    config_write(PCI_COMMAND, PCI_PORTS_ON | PCI_MEMORY_ON);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 0);
+    CHECK_U64(get32(BUFFER), 0);
+    config_write(PCI_COMMAND, PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 1);
+}
+
+TEST(masks_of_msix) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    reg_write(VIRTIO_MSIX + 16 + 12, 4, 1);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(messages, 0);
+    CHECK_U64(reg_read(VIRTIO_MSIX + MSIX_PENDING, 4), 2);
+    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31) | BIT32(30)); /* all of them */
+    reg_write(VIRTIO_MSIX + 16 + 12, 4, 0);
+    CHECK_U64(messages, 0);
+    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31));
+    CHECK_U64(messages, 1);
+    CHECK_U64(reg_read(VIRTIO_MSIX + MSIX_PENDING, 4), 0);
+    config_write(VIRTIO_MSIX_CAPABILITY, 0); /* off: nothing is sent */
+    offer(0);
+    doorbell(0);
+    CHECK_U64(messages, 1);
+    CHECK_U64(get16(USED + 2), 2);
+}
+
+TEST(the_table_of_msix) {
+    begin();
+    struct bus_answer wide;
+    reg_write(VIRTIO_MSIX, 8, 0x12345678fee01003);
+    wide = platform_read(&fake_pc, BUS_MEMORY, memory + VIRTIO_MSIX, 8);
+    CHECK_U64(wide.value, 0x12345678fee01000);
+    reg_write(VIRTIO_MSIX + 1, 1, 0x55); /* no way to write it */
+    reg_write(VIRTIO_MSIX + 2, 4, 0x55555555);
+    CHECK_U64(reg_read(VIRTIO_MSIX, 4), 0xfee01000);
+    reg_write(VIRTIO_MSIX + 16 * VIRTIO_VECTORS, 4, 0x55); /* no such vector */
+    CHECK_U64(reg_read(VIRTIO_MSIX + 16 * VIRTIO_VECTORS, 4), 0);
+    reg_write(0x1a, 2, VIRTIO_VECTORS);
+    CHECK_U64(reg_read(0x1a, 2), 0xffff);
+}
+
+TEST(a_reset_forgets_all) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    platform_reset(&fake_pc);
+    CHECK(platform_read(&fake_pc, BUS_MEMORY, memory, 4).there == 0);
+    CHECK_U64(config_read(PCI_COMMAND), BIT32(20));
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, VIRTIO_VECTORS - 1);
+    config_write(PCI_COMMAND, PCI_MEMORY_ON);
+    CHECK_U64(config_read(PCI_BAR + 4), memory);
+    CHECK_U64(reg_read(0x14, 1), 0);
+    CHECK_U64(reg_read(0x1c, 2), 0);
+    CHECK_U64(reg_read(VIRTIO_MSIX + 12, 4), 1);
+}
+
+TEST_MAIN(T(configuration_space), T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
+          T(bytes_of_the_configuration_space), T(features_are_negotiated), T(a_buffer_is_filled),
+          T(the_rings_go_round), T(an_indirect_table), T(notifications_are_suppressed),
+          T(what_is_asked_for_is_bounded), T(broken_chains), T(broken_indirect_tables),
+          T(broken_rings), T(queues_that_are_none), T(what_is_in_use_stays), T(no_master_no_memory),
+          T(masks_of_msix), T(the_table_of_msix), T(a_reset_forgets_all))
