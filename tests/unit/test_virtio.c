@@ -151,7 +151,7 @@ TEST(configuration_space) {
     }
     CHECK_U64(count, 5);
     CHECK_U64(kinds, 0x1e);
-    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, 0x8000 | (VIRTIO_VECTORS - 1));
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, 0x8000 | (VIRTIO_VECTORS(1) - 1));
 }
 
 TEST(bars_are_sized_and_moved) {
@@ -471,9 +471,9 @@ TEST(the_table_of_msix) {
     reg_write(VIRTIO_MSIX + 1, 1, 0x55); /* no way to write it */
     reg_write(VIRTIO_MSIX + 2, 4, 0x55555555);
     CHECK_U64(reg_read(VIRTIO_MSIX, 4), 0xfee01000);
-    reg_write(VIRTIO_MSIX + 16 * VIRTIO_VECTORS, 4, 0x55); /* no such vector */
-    CHECK_U64(reg_read(VIRTIO_MSIX + 16 * VIRTIO_VECTORS, 4), 0);
-    reg_write(0x1a, 2, VIRTIO_VECTORS);
+    reg_write(VIRTIO_MSIX + 16 * VIRTIO_VECTORS(1), 4, 0x55); /* no such vector */
+    CHECK_U64(reg_read(VIRTIO_MSIX + 16 * VIRTIO_VECTORS(1), 4), 0);
+    reg_write(0x1a, 2, VIRTIO_VECTORS(1));
     CHECK_U64(reg_read(0x1a, 2), 0xffff);
 }
 
@@ -483,7 +483,7 @@ TEST(a_reset_forgets_all) {
     platform_reset(&fake_pc);
     CHECK(platform_read(&fake_pc, BUS_MEMORY, memory, 4).there == 0);
     CHECK_U64(config_read(PCI_COMMAND), BIT32(20));
-    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, VIRTIO_VECTORS - 1);
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, VIRTIO_VECTORS(1) - 1);
     config_write(PCI_COMMAND, PCI_MEMORY_ON);
     CHECK_U64(config_read(PCI_BAR + 4), memory);
     CHECK_U64(reg_read(0x14, 1), 0);

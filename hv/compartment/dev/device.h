@@ -57,6 +57,8 @@ struct dev_env {
     void (*reschedule)(const struct dev_env *env);
     /* One byte leaves the UART. False: no room now, and platform_drain() will follow. */
     bool (*transmit)(const struct dev_env *env, uint8_t byte);
+    /* The other side of a channel (hv/abi/device.h) is to look into it. */
+    void (*bell)(const struct dev_env *env, unsigned channel);
     /* 64 bits that nobody can guess. */
     uint64_t (*random)(const struct dev_env *env);
     /* The guest's run is to end. */

@@ -70,7 +70,10 @@ static uint32_t pci_read_capability(const struct pci_function *f, uint32_t at) {
         return 0;
     }
     memcpy(&word, m->capabilities + from, min_u64(sizeof(word), m->capabilities_size - from));
-    return m->msix != 0 && at == m->msix ? word | (uint32_t)f->msix_control << 16 : word;
+    if (m->msix != 0 && at == m->msix) {
+        word |= (uint32_t)(f->msix_control | (m->vectors - 1)) << 16;
+    }
+    return word;
 }
 
 static uint32_t pci_read_bar(const struct pci_function *f, unsigned i) {

@@ -46,7 +46,7 @@ const struct virtio_model virtio_rng_model = {
             .capabilities = virtio_capabilities,
             .capabilities_size = VIRTIO_CAPABILITIES_SIZE,
             .msix = VIRTIO_MSIX_CAPABILITY,
-            .vectors = VIRTIO_VECTORS},
+            .vectors = VIRTIO_VECTORS(1)},
     .queues = 1,
     .notify = rng_notify,
 };

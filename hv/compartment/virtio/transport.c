@@ -8,7 +8,8 @@
 
 #include "hv/lib/str.h"
 
-#define NO_VECTOR 0xffffu
+#define NO_VECTOR  0xffffu
+#define ISR_CONFIG 2u
 
 enum common_register {
     FEATURE_SELECT = 0x00,
@@ -46,7 +47,7 @@ const uint8_t virtio_capabilities[] = {
     /* MSI-X: the table's size less 1; table and pending bits in BAR 1. */
     0x11,
     0,
-    VIRTIO_VECTORS - 1,
+    0, /* see pci_read_capability() */
     0,
     WORD(VIRTIO_MSIX | 1),
     WORD((VIRTIO_MSIX + MSIX_PENDING) | 1),
@@ -58,14 +59,14 @@ static struct virtio *virtio_of(struct device *dev) {
 }
 
 static uint64_t virtio_features(const struct virtio *v) {
-    return VIRTIO_FEATURES | v->model->features;
+    return VIRTIO_FEATURES | v->features;
 }
 
 static struct virtqueue *virtio_queue(struct virtio *v) {
     return v->queue_select < v->model->queues ? &v->queues[v->queue_select] : NULL;
 }
 
-static bool virtio_is_alive(const struct virtio *v) {
+bool virtio_is_alive(const struct virtio *v) {
     return (v->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK &&
            pci_is_master(&v->pci);
 }
@@ -80,12 +81,19 @@ static void virtio_restart(struct virtio *v) {
     for (unsigned i = 0; i < VIRTIO_QUEUES; i++) {
         v->queues[i] = (struct virtqueue){.size = VIRTIO_QUEUE_SIZE, .vector = NO_VECTOR};
     }
+    if (v->model->restart != NULL) {
+        v->model->restart(v);
+    }
+}
+
+void virtio_config_changed(struct virtio *v) {
+    v->isr |= ISR_CONFIG;
+    msix_send(&v->pci, v->config_vector);
 }
 
 void virtio_break(struct virtio *v) {
     v->status |= VIRTIO_NEEDS_RESET;
-    v->isr |= 2; /* the device's configuration has changed */
-    msix_send(&v->pci, v->config_vector);
+    virtio_config_changed(v);
 }
 
 /* ---- the common registers ---- */
@@ -255,9 +263,9 @@ static void virtio_write_common(struct virtio *v, uint64_t at, uint32_t value) {
 static uint64_t virtio_read_config(const struct virtio *v, uint64_t at, unsigned size) {
     uint64_t value = 0;
 
-    if (at < v->model->config_size) {
-        uint64_t left = v->model->config_size - at;
-        memcpy(&value, (const uint8_t *)v->model->config + at, min_u64(size, left));
+    if (at < v->config_size) {
+        uint64_t left = v->config_size - at;
+        memcpy(&value, (const uint8_t *)v->config + at, min_u64(size, left));
     }
     return value;
 }
@@ -311,6 +319,9 @@ static void virtio_reset(struct device *dev) {
 void virtio_make(struct virtio *v, const struct virtio_model *model, struct pci_host *host,
                  struct bus *buses, unsigned slot) {
     v->model = model;
+    v->features = 0;
+    v->config = NULL;
+    v->config_size = 0;
     v->pci = (struct pci_function){
         .model = &model->pci, .device = &v->dev, .buses = buses, .slot = slot};
     host->slots[slot] = &v->pci;

@@ -13,7 +13,7 @@
 
 #define VIRTIO_VENDOR        0x1af4u
 #define VIRTIO_FIRST_DEVICE  0x1040u /* and the device's ID */
-#define VIRTIO_QUEUES        2u
+#define VIRTIO_QUEUES        8u
 #define VIRTIO_QUEUE_SIZE    256u /* of a queue, at most */
 #define VIRTIO_SEGMENTS      64u  /* of one chain, at most */
 #define VIRTIO_F_INDIRECT    BIT(28)
@@ -43,17 +43,20 @@ struct virtio;
 struct virtio_model {
     struct pci_model pci;
     unsigned queues;
-    uint64_t features;  /* beyond VIRTIO_FEATURES */
-    const void *config; /* what the driver reads of the device's own registers */
-    unsigned config_size;
     /* A doorbell, or what counts as one; the device is alive. */
     void (*notify)(struct virtio *v, unsigned queue);
+    /* The driver resets it, or the machine: all that the model keeps of the last driver goes. NULL
+     * if it keeps nothing. */
+    void (*restart)(struct virtio *v);
 };
 
 struct virtio {
     struct device dev; /* whose operations are virtio_ops */
     const struct virtio_model *model;
     struct pci_function pci;
+    uint64_t features;  /* beyond VIRTIO_FEATURES */
+    const void *config; /* what the driver reads of the device's own registers */
+    unsigned config_size;
     uint64_t driver_features;
     uint32_t feature_select, driver_feature_select;
     uint16_t queue_select, config_vector;
@@ -61,10 +64,17 @@ struct virtio {
     struct virtqueue queues[VIRTIO_QUEUES];
 };
 
-/* Puts a device of this model into a slot of the bus, before its first reset. */
+/* Puts a device of this model into a slot of the bus, before its first reset. Whoever makes it sets
+ * its features and config then, if it has any. */
 void virtio_make(struct virtio *v, const struct virtio_model *model, struct pci_host *host,
                  struct bus *buses, unsigned slot);
 extern const struct device_ops virtio_ops;
+
+/* The device's own registers have changed, and the driver is told. */
+void virtio_config_changed(struct virtio *v);
+
+/* May the driver's queues be used? */
+bool virtio_is_alive(const struct virtio *v);
 
 /* Regions of a virtio device. */
 enum virtio_region { VIRTIO_DOORBELL, VIRTIO_REGISTERS };
@@ -87,7 +97,7 @@ enum virtio_region { VIRTIO_DOORBELL, VIRTIO_REGISTERS };
         }                                                                                          \
     }
 extern const uint8_t virtio_capabilities[];
-#define VIRTIO_VECTORS           (VIRTIO_QUEUES + 1) /* one for the configuration */
+#define VIRTIO_VECTORS(queues)   ((queues) + 1) /* one for the configuration */
 #define VIRTIO_CAPABILITIES_SIZE 0x50u
 #define VIRTIO_MSIX_CAPABILITY   0x84u
 

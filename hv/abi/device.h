@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the config gives a guest beside the devices that every PC has: one page of each VM's
+ * compartment, which the core fills at UPCALL_START. Addresses are those in the compartment.
+ * Nothing of it comes from a guest.
+ */
+#pragma once
+
+#include "hv/lib/types.h"
+
+#define ABI_DISKS       8u
+#define ABI_DISK_SERIAL 20u /* bytes; what is shorter ends with 0 */
+#define ABI_NETS        8u
+#define ABI_CHANNELS    64u
+
+/* A disk: an image that it shares with others, or nothing, which reads as zeros; and, if the guest
+ * may write, room for the pages that it has written. */
+struct abi_disk {
+    uint64_t size;  /* bytes; a multiple of 512 */
+    uint64_t image; /* read-only, up to the end of its last page; 0 = there is none */
+    /*
+     * For each page (4 KiB) of the disk an index of copies plus 1; 0: as in the image. copies: so
+     * many pages. All zero at a start, and writable here. No copies = a disk that is read-only.
+     */
+    uint64_t map, copies;
+    uint32_t copy_count, zero;
+    char serial[ABI_DISK_SERIAL + 4];
+};
+
+/* A network adapter on a wire. It has a channel to each other member of the wire. */
+struct abi_net {
+    uint8_t mac[6];
+    uint16_t mtu;
+    bool may_bridge; /* it may send with other source addresses than its own */
+    bool link;       /* up at the start */
+    uint8_t zero[2];
+    uint32_t first_channel, channel_count; /* of abi_devices.channels */
+};
+
+/* Where the two halves (hv/abi/channel.h) lie: the one that is written here, and the other. */
+struct abi_channel {
+    uint64_t ours, theirs;
+};
+
+struct abi_devices {
+    uint32_t disk_count, net_count;
+    struct abi_disk disks[ABI_DISKS];
+    struct abi_net nets[ABI_NETS];
+    struct abi_channel channels[ABI_CHANNELS];
+};
+_Static_assert(sizeof(struct abi_devices) <= 4096, "one page");
