@@ -6,6 +6,7 @@
  */
 #include "config/plan.h"
 
+#include "config/builder.h"
 #include "config/identity.h"
 #include "config/schema.h"
 #include "config/stick.h"
@@ -14,26 +15,12 @@
 
 /* Each piece that is taken leaves one extent more, and so does each end of a node's. */
 #define MAX_SPARE                                                                                  \
-    (BOOT_MAX_RANGES + 2 * BOOT_MAX_NODES + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 2))
-
-#define NODE_ANY UINT32_MAX /* of an extent: nobody's; of who takes memory: whosever it is */
+    (BOOT_MAX_RANGES + 2 * BOOT_MAX_NODES + PLAN_MAX_CHANNELS +                                    \
+     CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + CONFIG_MAX_DISKS + 2))
 
 /* Free memory that nobody got so far, ascending; some may be empty. */
-static struct extent {
-    uint64_t base, size;
-    uint32_t node;
-} spare[MAX_SPARE];
+static struct extent spare[MAX_SPARE];
 static uint32_t spare_count;
-
-struct builder {
-    const struct boot_info *info;
-    struct plan *plan;
-    struct fault_list *faults;
-};
-
-#define REFUSE(b, guest, pos, text, ...)                                                           \
-    fault_add((b)->faults, (pos).line, (pos).column, "guest \"%s\": " text, (guest)->name,         \
-              __VA_ARGS__)
 
 const struct boot_image *boot_info_find_image(const struct boot_info *info, const char *path) {
     for (uint32_t i = 0; path[0] != '\0' && i < info->image_count; i++) {
@@ -92,12 +79,7 @@ static void list_nodes(const struct builder *b) {
     }
 }
 
-/*
- * Takes memory for gpa, congruent to it modulo align: from the first extent that has all size
- * bytes, else as much as the largest has, in whole aligns; of size 0 if there is none. Only from
- * the node's, or with NODE_ANY from all.
- */
-static struct extent take_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align) {
+struct extent take_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align) {
     struct extent best = {.size = 0}, *from = NULL;
     for (struct extent *e = spare; e < spare + spare_count; e++) {
         uint64_t skip = (gpa - e->base) & (align - 1);
@@ -170,7 +152,8 @@ static const char *show_mib(char *buf, uint64_t bytes) {
 }
 
 static uint64_t budget_size(const struct builder *b, const struct plan_vm *vm) {
-    return plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(b->info));
+    return plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(b->info)) +
+           plan_window_tables(vm);
 }
 
 /* Hypervisor memory for the VM: the lowest gap that takes it. */
@@ -236,10 +219,8 @@ static void give_cpus(const struct builder *b, struct plan_vm *vm) {
     }
 }
 
-/* The image a path names; NULL without a path, and with a report if there is nothing in it. */
-static const struct boot_image *find_file(const struct builder *b, const struct config_guest *g,
-                                          const char *key, const char *path,
-                                          struct config_pos pos) {
+const struct boot_image *find_file(const struct builder *b, const struct config_guest *g,
+                                   const char *key, const char *path, struct config_pos pos) {
     const struct boot_image *image = boot_info_find_image(b->info, path);
     const char *why = NULL;
 
@@ -291,10 +272,14 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
         vm->kernel = find_file(&b, g, "kernel", g->kernel, g->kernel_pos);
         vm->initrd = find_file(&b, g, "initrd", g->initrd, g->initrd_pos);
         give_identity(&b, vm);
-        give_budget(&b, vm);
+    }
+    give_windows(&b);
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        give_budget(&b, &plan->vms[i]);
     }
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         give_memory(&b, &plan->vms[i]);
     }
+    give_stores(&b);
     return faults->count == 0 ? STATUS_OK : STATUS_INVALID;
 }

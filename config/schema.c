@@ -7,6 +7,7 @@
 #include "config/schema.h"
 
 #include "config/identity.h"
+#include "config/readers.h"
 #include "hv/abi.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -14,8 +15,7 @@
 /* How a value is shown in a message: at most this many bytes of it. */
 #define SHOWN 60
 
-/* Reports the value with the rule it breaks and the fix. Always false. */
-static PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *format, ...) {
+bool refuse(const struct schema_value *v, const char *format, ...) {
     char rule[FAULT_TEXT_SIZE];
     FMT_ARGUMENTS(rule, format);
     fault_add(v->faults, v->pos.line, v->pos.column, "%s = \"%.*s\" %s", v->key->name, SHOWN,
@@ -32,8 +32,7 @@ static unsigned digit_of(char c, unsigned base) {
     return letter >= 'a' && letter <= 'f' ? (unsigned)(letter - 'a') + 10 : base;
 }
 
-/* Digits at *s; false if there are none or the number passes max, which is at most 2^56. */
-static bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out) {
+bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out) {
     const char *start = *s;
     for (*out = 0; *out <= max; (*s)++) {
         unsigned digit = digit_of(**s, base);
@@ -119,8 +118,7 @@ static unsigned unit_shift(char unit) {
     }
 }
 
-static bool read_size(const struct schema_value *v) {
-    const char *s = v->text;
+bool read_size_of(const struct schema_value *v, const char *s, uint64_t *out) {
     uint64_t number = 0;
     bool good = read_number(&s, 10, CONFIG_MEMORY_MAX, &number);
     unsigned shift = unit_shift(*s);
@@ -136,8 +134,12 @@ static bool read_size(const struct schema_value *v) {
         return refuse(v, "is not a multiple of 2M from \"16M\" to \"65536G\"; write \"%s\"",
                       fmt_size(fix, near));
     }
-    *(uint64_t *)v->field = bytes;
+    *out = bytes;
     return true;
+}
+
+static bool read_size(const struct schema_value *v) {
+    return read_size_of(v, v->text, v->field);
 }
 
 /* Seconds or minutes. */
@@ -170,8 +172,7 @@ static bool is_cut_by_fat(const char *part, size_t n) {
     return n != 0 && (part[0] == ' ' || part[n - 1] == ' ' || part[n - 1] == '.');
 }
 
-/* Both slashes part a path; the stored one has single forward slashes and none in front. */
-static bool read_path(const struct schema_value *v) {
+bool read_path(const struct schema_value *v) {
     char *out = v->field, *part = out; /* never longer than the text, which fits */
     for (const char *s = v->text;; s++) {
         char c = *s == '\\' ? '/' : *s;
@@ -248,10 +249,15 @@ static bool read_ascii(const struct schema_value *v) {
 }
 
 #define FIELD(type, member) offsetof(struct type, member), sizeof(((struct type *)NULL)->member)
-#define HYPERVISOR(member)  SCHEMA_HYPERVISOR, FIELD(config, member), 0
-#define GUEST(member)       SCHEMA_GUEST, FIELD(config_guest, member), 0
+#define HYPERVISOR(member)  SCHEMA_HYPERVISOR, FIELD(config, member), 0, 0
+#define WIRE(member)        SCHEMA_WIRE, FIELD(config_wire, member), 0, 0
+#define GUEST(member)       SCHEMA_GUEST, FIELD(config_guest, member), 0, 0
 #define GUEST_WITH_POS(member)                                                                     \
-    SCHEMA_GUEST, FIELD(config_guest, member), offsetof(struct config_guest, member##_pos)
+    SCHEMA_GUEST, FIELD(config_guest, member), offsetof(struct config_guest, member##_pos), 0
+#define GUEST_LIST(member, count, most)                                                            \
+    SCHEMA_GUEST, offsetof(struct config_guest, member),                                           \
+        sizeof(((struct config_guest *)NULL)->member[0]), offsetof(struct config_guest, count),    \
+        most
 #define A_PATH "the path of a file, from the stick's root, with / or \\ between its parts"
 
 #define A_UUID "8-4-4-4-12 hexadecimal digits, not all of them 0"
@@ -276,7 +282,7 @@ static const struct schema_choice crashes[] = {
 static const struct schema_choice violations[] = {
     {"deny", ON_VIOLATION_DENY}, {"stop", ON_VIOLATION_STOP}, {NULL, 0}};
 
-/* name, reader, choices, field, preset, example, value, doc */
+/* name, reader, choices, field, preset, example, value, doc. A list's value is that of one text. */
 const struct schema_key schema[SCHEMA_KEYS] = {
     {"console", read_port, ports, HYPERVISOR(console), "auto", "com1",
      "\"auto\", \"com1\", \"com2\", \"com3\", \"com4\", \"pci\", \"none\" or an I/O port such as "
@@ -328,6 +334,21 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "cannot."},
     {"initrd", read_path, NULL, GUEST_WITH_POS(initrd), "", "guests/web.img", A_PATH,
      "The initial ramdisk. Without this key the guest gets none."},
+    {"disk", read_disk, NULL, GUEST_LIST(disks, disk_count, CONFIG_MAX_DISKS), "",
+     "root:images/root.erofs:ro",
+     "\"NAME:PATH:ro\", \"NAME:PATH:volatile:SIZE\" or \"NAME:blank:SIZE\"",
+     "Virtio disks, in this order. NAME, up to 15 of `a-z`, `0-9` and `-`, is the disk's serial "
+     "number (`/dev/disk/by-id/virtio-NAME`). `ro`: a file of the stick, which all guests that name "
+     "it share, one copy in memory. `volatile`: the same file, and the guest may write: pages that it "
+     "has written are its own, up to SIZE of them, and gone when it starts again. `blank`: no file, "
+     "zeros at each start. A file's size is a multiple of 512 bytes. SIZE is a multiple of 2M, and "
+     "comes on top of the guest's memory."},
+    {"net", read_net, NULL, GUEST_LIST(nets, net_count, CONFIG_MAX_NETS), "", "lan",
+     "\"WIRE\", and behind it as wanted \":mac=02:00:00:00:00:01\", \":bridge\", \":down\"",
+     "Virtio network adapters, in this order, each on a wire. Without `mac` the address is made of "
+     "the guest's and the wire's name: the same at every start. A frame with another source address "
+     "than that is dropped, unless the adapter is a `bridge`. `down`: its link is down until the "
+     "operator's `link` puts it up."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port."},
@@ -356,4 +377,7 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "What happens when the guest reaches for a register, port or address that no rule "
      "allows: it is refused as on a PC without that device and counted, or the guest is "
      "stopped."},
+    {"mtu", read_mtu, NULL, WIRE(mtu), "1500", "9000", "a number from \"576\" to \"65535\"",
+     "The longest packet on this wire, in bytes without the Ethernet header. The guests' drivers "
+     "take it from the adapter."},
 };

@@ -10,11 +10,13 @@
 
 #define CONFIG_MEMORY_UNIT      (2 * MIB)
 #define CONFIG_MEMORY_MIN       (16 * MIB)
-#define CONFIG_STOP_TIMEOUT_MAX 3600              /* seconds */
+#define CONFIG_STOP_TIMEOUT_MAX 3600 /* seconds */
+#define CONFIG_MTU_MIN          576
+#define CONFIG_MTU_MAX          65535
 #define CONFIG_MEMORY_MAX       (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */
-enum schema_table { SCHEMA_HEAD, SCHEMA_HYPERVISOR, SCHEMA_GUEST, SCHEMA_REFUSED };
+enum schema_table { SCHEMA_HEAD, SCHEMA_HYPERVISOR, SCHEMA_GUEST, SCHEMA_WIRE, SCHEMA_REFUSED };
 
 struct schema_key;
 
@@ -24,7 +26,8 @@ struct schema_value {
     const char *text;
     struct config_pos pos;
     struct fault_list *faults;
-    void *field; /* key->size bytes; zero, or a preset */
+    void *field;     /* key->size bytes; zero, or a preset */
+    uint32_t number; /* of a list's texts, from 0 */
 };
 
 struct schema_choice {
@@ -39,9 +42,10 @@ struct schema_key {
     bool (*read)(const struct schema_value *value);
     const struct schema_choice *choices; /* the words it accepts, up to one without a name */
     enum schema_table table;
-    uint16_t offset; /* of the field in struct config or struct config_guest */
+    uint16_t offset; /* of the field in its table's struct; of the first, in a list */
     uint16_t size;
-    uint16_t pos_offset; /* of its struct config_pos, 0 = not kept */
+    uint16_t pos_offset; /* of its struct config_pos, 0 = not kept; of a list: of its count */
+    uint16_t list;       /* so many texts at most; 0 = it is no list */
     /* The text used when the key is not given: "" = the field stays zero, NULL = it must be given.
      */
     const char *preset;
@@ -50,6 +54,6 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 20
+#define SCHEMA_KEYS 23
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];

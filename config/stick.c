@@ -47,6 +47,9 @@ void stick_read(struct boot_info *info, stick_reader *read, struct fault_list *f
         const struct config_guest *guest = &info->config.guests[i];
         read_image(info, read, guest->kernel);
         read_image(info, read, guest->initrd);
+        for (uint32_t d = 0; d < guest->disk_count; d++) {
+            read_image(info, read, guest->disks[d].path);
+        }
     }
 }
 

@@ -193,13 +193,101 @@ static void read_header(struct toml *t, struct toml_item *item) {
     expect_line_end(t, "table header");
 }
 
+/* Blanks, comments and ends of lines; false at the end of the file. */
+static bool skip_in_array(struct toml *t) {
+    skip_blanks(t);
+    while (t->at == t->end || *t->at == '#') {
+        if (!next_line(t)) {
+            return false;
+        }
+        skip_blanks(t);
+    }
+    return true;
+}
+
+/* One text of an array, which goes behind the others in the item's value. */
+static void read_array_text(struct toml *t, struct toml_item *item, struct text_out *out) {
+    if (at_text(t, "\"\"\"") || at_text(t, "'''") || !at_quote(t)) {
+        COMPLAIN(t, t->at,
+                 "'%.*s' begins no text: arrays of anything else are not supported; write "
+                 "[\"...\", \"...\"]",
+                 one_character(t), t->at);
+    } else if (item->text_count == TOML_TEXTS_MAX) {
+        COMPLAIN(t, t->at, "arrays of more than %u texts are not supported; remove this one",
+                 TOML_TEXTS_MAX);
+    } else {
+        struct toml_text *text = &item->texts[item->text_count++];
+        *text = (struct toml_text){
+            .line = t->line, .column = column_of(t, t->at), .start = out->length};
+        read_string(t, out);
+        text->length = out->length - text->start;
+        append(out, '\0');
+    }
+    if (out->length >= out->size) {
+        COMPLAIN(t, t->at, "arrays of more than %u bytes are not supported; write less",
+                 (unsigned)out->size);
+    }
+}
+
+/* Behind a text: true if another one may follow. */
+static bool read_array_comma(struct toml *t) {
+    if (at_text(t, "]")) {
+        return true;
+    }
+    if (!at_text(t, ",")) {
+        COMPLAIN(t, t->at, "unexpected '%.*s' in the array; write a comma between two texts",
+                 one_character(t), t->at);
+        return false;
+    }
+    t->at++;
+    return true;
+}
+
+/* Up to the closing bracket; false if there is none, or something else is wrong. */
+static bool read_array_texts(struct toml *t, struct toml_item *item, struct text_out *out) {
+    for (;;) {
+        bool more = skip_in_array(t);
+        bool next_key = more && t->line != item->line && is_bare(*t->at);
+        if (!more || next_key) {
+            return false;
+        }
+        if (at_text(t, "]")) {
+            return true;
+        }
+        read_array_text(t, item, out);
+        if (t->complained || !skip_in_array(t) || !read_array_comma(t)) {
+            return false;
+        }
+    }
+}
+
+/* After a fault the lines behind the one where it began are read as if there were no array, but
+ * for what closes it. */
+static void read_array(struct toml *t, struct toml_item *item, struct text_out *out) {
+    struct toml begin = *t;
+
+    item->array = true;
+    t->at++;
+    if (read_array_texts(t, item, out)) {
+        t->at++;
+        return;
+    }
+    bool said = t->complained;
+    begin.not_utf8 = t->not_utf8;
+    *t = begin;
+    if (!said) {
+        COMPLAIN(t, t->at, "the array has no closing ]; add one");
+    }
+    t->complained = true;
+    skip_past(t, "]");
+}
+
 static void read_value(struct toml *t, struct toml_item *item) {
     static const struct {
         const char *opener, *closer, *why;
     } refused[] = {
         {"\"\"\"", "\"\"\"", "text of several lines is not supported; write it in one line"},
         {"'''", "'''", "text of several lines is not supported; write it in one line"},
-        {"[", "]", "arrays are not supported; write the value as text in quotes"},
         {"{", "}", "inline tables are not supported; write a [table] of its own"},
     };
     struct text_out out = {.buf = item->value, .size = sizeof(item->value)};
@@ -214,6 +302,11 @@ static void read_value(struct toml *t, struct toml_item *item) {
     item->quoted = at_quote(t);
     if (item->quoted) {
         read_string(t, &out);
+    } else if (at_text(t, "[")) {
+        read_array(t, item, &out);
+        if (t->complained) {
+            return;
+        }
     } else {
         for (; t->at < t->end && !at_blank(t) && *t->at != '#'; t->at++) {
             append(&out, *t->at);

@@ -181,6 +181,13 @@ static int check_stick(const struct options *o) {
     return starts ? 0 : 1;
 }
 
+static const char *toml_kind_name(const struct toml_item *item) {
+    if (item->kind == TOML_TABLE) {
+        return "table";
+    }
+    return item->array ? "array" : "value";
+}
+
 static void show_hex(const char *text) {
     printf(" ");
     for (; *text != '\0'; text++) {
@@ -202,14 +209,18 @@ static int show_toml(const char *path) {
     toml_init(&toml, text, size, faults);
     for (enum toml_kind kind = toml_next(&toml, &item); kind != TOML_END;
          kind = toml_next(&toml, &item)) {
-        printf("%s", kind == TOML_TABLE ? "table" : "value");
+        printf("%s", toml_kind_name(&item));
         for (uint32_t i = 0; i < item.depth && i < TOML_DEPTH_MAX; i++) {
             show_hex(item.names[i].text);
         }
-        if (item.kind == TOML_PAIR) {
+        for (uint32_t i = 0; i < item.text_count; i++) {
+            show_hex(item.value + item.texts[i].start);
+        }
+        bool plain = item.kind == TOML_PAIR && !item.array;
+        if (plain) {
             show_hex(item.value);
         }
-        if (item.kind == TOML_PAIR && !item.quoted && !item.broken) {
+        if (plain && !item.quoted && !item.broken) {
             fault_add(faults, item.line, item.value_column,
                       "values without quotes are not supported");
         }

@@ -17,7 +17,12 @@ static void print_keys(enum schema_table table) {
             continue;
         }
         printf("### `%s`\n\n%s\n\n", key->name, key->doc);
-        printf("- Value: %s.\n", key->wanted);
+        const char *open = key->list != 0 ? "[\"" : "\"", *close = key->list != 0 ? "\"]" : "\"";
+        if (key->list != 0) {
+            printf("- Value: a list of up to %u texts, each %s.\n", key->list, key->wanted);
+        } else {
+            printf("- Value: %s.\n", key->wanted);
+        }
         if (key->preset == NULL) {
             printf("- Required.\n");
         } else if (key->preset[0] == '\0') {
@@ -25,7 +30,7 @@ static void print_keys(enum schema_table table) {
         } else {
             printf("- Default: `\"%s\"`.\n", key->preset);
         }
-        printf("- Example: `%s = \"%s\"`\n\n", key->name, key->example);
+        printf("- Example: `%s = %s%s%s`\n\n", key->name, open, key->example, close);
     }
 }
 
@@ -34,8 +39,8 @@ void manual_print(void) {
            "<!-- Printed from the schema table by `make docs`; do not edit. -->\n\n"
            "`bulkhead/bulkhead.toml` on the stick says how the machine is divided. "
            "It is a TOML 1.0 file: comments, `[table]` headers and `key = \"value\"` lines. "
-           "Of TOML's values only one-line strings are used by the keys below; numbers, "
-           "booleans, dates, arrays, inline tables, dotted keys, text of several lines and escapes "
+           "Of TOML's values only one-line strings and arrays of them are used by the keys below; "
+           "numbers, booleans, dates, inline tables, dotted keys, text of several lines and escapes "
            "other than `\\\"` and `\\\\` are refused. "
            "UTF-8 with or without BOM, lines ending in LF or CRLF, at most %llu KiB.\n\n",
            (unsigned long long)(CONFIG_FILE_MAX / KIB));
@@ -53,4 +58,9 @@ void manual_print(void) {
            "log and in the console's status line.\n\n",
            CONFIG_MAX_GUESTS, CONFIG_NAME_SIZE - 1);
     print_keys(SCHEMA_GUEST);
+    printf("## `[wire.NAME]`\n\n"
+           "One table for each wire, at most %d: an Ethernet segment of its own, which the guests "
+           "are on whose `net` names it, and nobody else. NAME as for guests.\n\n",
+           CONFIG_MAX_WIRES);
+    print_keys(SCHEMA_WIRE);
 }

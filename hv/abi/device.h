@@ -43,7 +43,7 @@ struct abi_channel {
 };
 
 struct abi_devices {
-    uint32_t disk_count, net_count;
+    uint32_t disk_count, net_count, channel_count, zero;
     struct abi_disk disks[ABI_DISKS];
     struct abi_net nets[ABI_NETS];
     struct abi_channel channels[ABI_CHANNELS];

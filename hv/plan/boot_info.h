@@ -9,7 +9,7 @@
 #include "hv/plan/config.h"
 
 #define BOOT_MAX_RANGES  2048
-#define BOOT_MAX_IMAGES  (2 * CONFIG_MAX_GUESTS)
+#define BOOT_MAX_IMAGES  ((2 + CONFIG_MAX_DISKS) * CONFIG_MAX_GUESTS)
 #define BOOT_MAX_IOAPICS 8
 #define BOOT_MAX_SCREENS 4
 #define BOOT_MAX_NODES   64

@@ -15,6 +15,11 @@
 #define CONFIG_PATH_SIZE    128
 #define CONFIG_CMDLINE_SIZE 1024
 #define CONFIG_SERIAL_SIZE  48 /* also of asset tags */
+#define CONFIG_MAX_WIRES    16
+#define CONFIG_MAX_DISKS    8 /* of a guest */
+#define CONFIG_MAX_NETS     8 /* the same */
+#define CONFIG_DISK_NAME    16
+#define CONFIG_MTU          1500
 #define UUID_SIZE           16 /* bytes, in the order in which a UUID is written */
 
 /* Position of a value in the file, both from 1; line 0 = the key was not given. */
@@ -30,6 +35,34 @@ enum config_on_crash { ON_CRASH_RESTART, ON_CRASH_STOP, ON_CRASH_HALT };
 enum config_on_violation { ON_VIOLATION_DENY, ON_VIOLATION_STOP };
 enum config_keyboard { KEYBOARD_US, KEYBOARD_DE, KEYBOARD_UK };
 
+/* A disk: a file, which the guest reads; or reads and writes, with copies of the pages that it has
+ * written (VOLATILE); or nothing but such pages. */
+enum config_disk_kind { DISK_READ_ONLY, DISK_VOLATILE, DISK_BLANK };
+
+struct config_disk {
+    char name[CONFIG_DISK_NAME];
+    char path[CONFIG_PATH_SIZE]; /* empty = no file */
+    enum config_disk_kind kind;
+    uint64_t size; /* bytes, a multiple of 2 MiB: of the copies; of a blank disk */
+    struct config_pos pos;
+};
+
+/* A network adapter. */
+struct config_net {
+    char wire[CONFIG_NAME_SIZE];
+    uint8_t mac[6]; /* zero = made of the guest's and the wire's name */
+    bool bridge;    /* it may send with other source addresses than its own */
+    bool down;      /* no link at the start */
+    struct config_pos pos;
+};
+
+/* What guests' network adapters are on. */
+struct config_wire {
+    char name[CONFIG_NAME_SIZE];
+    uint32_t mtu;
+    struct config_pos table_pos;
+};
+
 struct config_guest {
     char name[CONFIG_NAME_SIZE];
     struct cpu_set cpus;
@@ -41,6 +74,9 @@ struct config_guest {
     uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
     char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
     char asset_tag[CONFIG_SERIAL_SIZE];
+    uint32_t disk_count, net_count;
+    struct config_disk disks[CONFIG_MAX_DISKS];
+    struct config_net nets[CONFIG_MAX_NETS];
     bool start_auto;
     uint32_t stop_timeout; /* seconds from the power button to the plug */
     enum config_on_crash on_crash;
@@ -66,6 +102,8 @@ struct config {
     uint8_t stick_id[UUID_SIZE]; /* zero = that of the partition, see struct boot_info */
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];
+    uint32_t wire_count;
+    struct config_wire wires[CONFIG_MAX_WIRES];
 };
 
 static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {

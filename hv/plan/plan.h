@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include "hv/abi/channel.h"
+#include "hv/abi/device.h"
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
 
@@ -18,6 +20,22 @@ struct plan_region {
     hpa_t hpa;
     uint64_t size; /* bytes; all three are multiples of 2 MiB but for odd leftovers of 4 KiB */
 };
+
+/*
+ * What a VM's compartment maps beside its guest's RAM and itself. Whose the frames are: an image is
+ * read by all whose config names it and written by nobody; a store is this VM's alone; the halves
+ * of a channel are of exactly two VMs, of which each writes the one that is its own.
+ */
+enum plan_window_kind { PLAN_IMAGE, PLAN_STORE, PLAN_OURS, PLAN_THEIRS };
+
+struct plan_window {
+    gpa_t gpa; /* in the compartment alone; above the guest's RAM */
+    hpa_t hpa;
+    uint64_t size; /* bytes; all three are multiples of 4 KiB */
+    enum plan_window_kind kind;
+};
+#define PLAN_MAX_WINDOWS  (2 * ABI_DISKS + 2 * ABI_CHANNELS)
+#define PLAN_WINDOWS_SIZE (512 * GIB) /* where the last one ends at most */
 
 struct plan_vm {
     const struct config_guest *config;
@@ -32,11 +50,26 @@ struct plan_vm {
     /* This VM's own budget of hypervisor memory: struct vm, vCPUs, nested tables, scrollback. */
     hpa_t budget_base;
     uint64_t budget_size;
+    uint32_t window_count;
+    struct plan_window windows[PLAN_MAX_WINDOWS]; /* ascending gpa */
+    /* Of each channel: the host CPU of the other VM's first vCPU, which a doorbell goes to. */
+    uint32_t bell_cpus[ABI_CHANNELS];
+    struct abi_devices devices; /* as its compartment gets it: nobody else believes it */
 };
+
+/* Memory of two VMs: the half of the first one, then that of the second. */
+struct plan_channel {
+    hpa_t base; /* of 2 * CHANNEL_HALF bytes */
+    uint32_t vms[2];
+    uint32_t wire; /* of the config: each two guests on a wire have one */
+};
+#define PLAN_MAX_CHANNELS 256
 
 struct plan {
     uint32_t vm_count;
     struct plan_vm vms[CONFIG_MAX_GUESTS]; /* in the order of the file */
+    uint32_t channel_count;
+    struct plan_channel channels[PLAN_MAX_CHANNELS];
 };
 
 /*
@@ -59,7 +92,7 @@ MUST_USE enum status plan_check(const struct boot_info *info, const struct plan 
  * Bytes of hypervisor memory a VM with this much memory and so many vCPUs is given: struct vm; the
  * guest's tables for 2 MiB pages (4 KiB a GiB, twice over), and with small_pages for 4 KiB pages as
  * well (4 KiB for each 2 MiB); the compartment's nested and own tables and the host's tables of the
- * VM's CPUs (4 KiB a GiB each); vCPUs.
+ * VM's CPUs (4 KiB a GiB each); vCPUs. What its windows need comes on top: plan_window_tables().
  */
 static inline uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count, bool small_pages) {
     uint64_t gib = memory / GIB + (memory % GIB != 0);
@@ -68,6 +101,15 @@ static inline uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count, boo
         tables += ALIGN_UP(memory, 2 * MIB) / (2 * MIB) * PAGE_SIZE;
     }
     return 4 * MIB + tables + cpu_count * 256 * KIB;
+}
+
+/* The same for all its windows: nested tables for pages of 4 KiB, the compartment's own. */
+static inline uint64_t plan_window_tables(const struct plan_vm *vm) {
+    uint64_t tables = 0;
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        tables += vm->windows[i].size / (2 * MIB) + vm->windows[i].size / GIB + 6;
+    }
+    return tables * PAGE_SIZE;
 }
 
 /* Whether this machine's guests have 4 KiB pages only. */

@@ -29,13 +29,38 @@ static PRINTF_LIKE(2, 3) void refuse(struct checker *c, const char *format, ...)
     c->report(text);
 }
 
-/* Piece number n of the VM: its regions, and behind them its budget. */
-static struct piece piece_number(const struct plan_vm *vm, uint32_t n) {
-    const struct plan_region *r = &vm->regions[n];
+/* All that the plan gives away; no two of them may overlap. */
+static struct piece
+    pieces[PLAN_MAX_CHANNELS + CONFIG_MAX_GUESTS * (PLAN_MAX_REGIONS + 1 + PLAN_MAX_WINDOWS)];
+static uint32_t piece_count;
+
+static void list_piece(uint64_t base, uint64_t size, const char *what, const char *owner) {
+    pieces[piece_count++] = (struct piece){base, size, what, owner};
+}
+
+static void list_vm(const struct plan_vm *vm) {
     const char *owner = vm->config->name;
-    return n < vm->region_count
-               ? (struct piece){r->hpa.v, r->size, "memory of ", owner}
-               : (struct piece){vm->budget_base.v, vm->budget_size, "budget of ", owner};
+    for (uint32_t i = 0; i < vm->region_count; i++) {
+        list_piece(vm->regions[i].hpa.v, vm->regions[i].size, "memory of ", owner);
+    }
+    list_piece(vm->budget_base.v, vm->budget_size, "budget of ", owner);
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        const struct plan_window *w = &vm->windows[i];
+        if (w->kind == PLAN_STORE) {
+            list_piece(w->hpa.v, w->size, "a disk of ", owner);
+        }
+    }
+}
+
+static void list_pieces(const struct plan *plan) {
+    piece_count = 0;
+    for (uint32_t v = 0; v < plan->vm_count; v++) {
+        list_vm(&plan->vms[v]);
+    }
+    for (uint32_t i = 0; i < plan->channel_count; i++) {
+        list_piece(plan->channels[i].base.v, 2 * CHANNEL_HALF, "a channel of ",
+                   plan->vms[plan->channels[i].vms[0]].config->name);
+    }
 }
 
 /* Last bytes are compared: no sum can overflow but that of a piece which wraps itself. */
@@ -80,23 +105,69 @@ static void check_place(struct checker *c, const struct piece *p) {
     }
 }
 
-/* Each piece of VM v is whole, in its place, and shares nothing with any piece behind it. */
-static void check_pieces(struct checker *c, uint32_t v) {
-    const struct plan_vm *vms = c->plan->vms;
-    for (uint32_t n = 0; n <= vms[v].region_count; n++) {
-        const struct piece p = piece_number(&vms[v], n);
-        if (p.size == 0 || p.base + (p.size - 1) < p.base || (p.base | p.size) % PAGE_SIZE != 0) {
-            refuse(c, "%s%s at 0x%llx, size 0x%llx, is empty, not in whole pages, or wraps", p.what,
-                   p.owner, (ull)p.base, (ull)p.size);
+/* Each piece is whole, in its place, and shares nothing with any piece behind it. */
+static void check_pieces(struct checker *c) {
+    for (uint32_t n = 0; n < piece_count; n++) {
+        const struct piece *p = &pieces[n];
+        if (p->size == 0 || p->base + (p->size - 1) < p->base ||
+            (p->base | p->size) % PAGE_SIZE != 0) {
+            refuse(c, "%s%s at 0x%llx, size 0x%llx, is empty, not in whole pages, or wraps",
+                   p->what, p->owner, (ull)p->base, (ull)p->size);
             continue;
         }
-        check_place(c, &p);
-        for (uint32_t w = v; w < c->plan->vm_count; w++) {
-            for (uint32_t m = w == v ? n + 1 : 0; m <= vms[w].region_count; m++) {
-                const struct piece other = piece_number(&vms[w], m);
-                check_apart(c, &p, &other);
+        check_place(c, p);
+        for (uint32_t m = n + 1; m < piece_count; m++) {
+            check_apart(c, p, &pieces[m]);
+        }
+    }
+}
+
+/* The pages of a file that some guest may read. */
+static bool is_image(const struct checker *c, const struct plan_window *w) {
+    for (uint32_t i = 0; i < c->info->image_count; i++) {
+        const struct boot_image *image = &c->info->images[i];
+        if (image->base.v == w->hpa.v && ALIGN_UP(image->size, PAGE_SIZE) == w->size) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A half of a channel that VM v has: its own, or the other's. */
+static bool is_half(const struct checker *c, uint32_t v, const struct plan_window *w) {
+    for (uint32_t i = 0; i < c->plan->channel_count; i++) {
+        const struct plan_channel *channel = &c->plan->channels[i];
+        for (uint32_t side = 0; side < 2; side++) {
+            uint64_t half = channel->base.v + side * CHANNEL_HALF;
+            bool ours = channel->vms[side] == v, theirs = channel->vms[1 - side] == v;
+            if (w->hpa.v == half && w->size == CHANNEL_HALF &&
+                (w->kind == PLAN_OURS ? ours : theirs)) {
+                return true;
             }
         }
+    }
+    return false;
+}
+
+/* Above the guest's memory, one above the other, and of the frames that their kind says. */
+static void check_windows(struct checker *c, uint32_t v) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    const struct plan_region *top = &vm->regions[vm->region_count - 1];
+    uint64_t end = max_u64(top->gpa.v + top->size, PLAN_HIGH_RAM);
+
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        const struct plan_window *w = &vm->windows[i];
+        bool placed = w->size != 0 && w->gpa.v >= end && w->gpa.v < PLAN_WINDOWS_SIZE &&
+                      w->size <= PLAN_WINDOWS_SIZE - w->gpa.v &&
+                      (w->gpa.v | w->size) % PAGE_SIZE == 0;
+        bool owned = w->kind == PLAN_STORE || (w->kind == PLAN_IMAGE && is_image(c, w)) ||
+                     ((w->kind == PLAN_OURS || w->kind == PLAN_THEIRS) && is_half(c, v, w));
+        if (!placed || !owned) {
+            refuse(c, "window %u of %s at 0x%llx, size 0x%llx, is not where it may be, or not its",
+                   i, vm->config->name, (ull)w->gpa.v, (ull)w->size);
+            return;
+        }
+        end = w->gpa.v + w->size;
     }
 }
 
@@ -164,6 +235,21 @@ static bool is_count(uint32_t n, uint32_t most) {
     return n != 0 && n <= most;
 }
 
+/* Each channel has two VMs, and they are not the same. */
+static bool check_channel_shape(struct checker *c) {
+    const struct plan *plan = c->plan;
+    bool good = plan->channel_count <= PLAN_MAX_CHANNELS;
+
+    for (uint32_t i = 0; good && i < plan->channel_count; i++) {
+        const uint32_t *vms = plan->channels[i].vms;
+        good = vms[0] < plan->vm_count && vms[1] < plan->vm_count && vms[0] != vms[1];
+    }
+    if (!good) {
+        refuse(c, "there are %u channels, or one of them is not of two VMs", plan->channel_count);
+    }
+    return good;
+}
+
 /* The counts that every later loop relies on. */
 static bool check_shape(struct checker *c) {
     const struct config *config = &c->info->config;
@@ -175,13 +261,13 @@ static bool check_shape(struct checker *c) {
     for (uint32_t i = 0; good && i < count; i++) {
         const struct plan_vm *vm = &c->plan->vms[i];
         good = vm->config == &config->guests[i] && is_count(vm->region_count, PLAN_MAX_REGIONS) &&
-               is_count(vm->cpu_count, PLAN_MAX_VCPUS);
+               is_count(vm->cpu_count, PLAN_MAX_VCPUS) && vm->window_count <= PLAN_MAX_WINDOWS;
         if (!good) {
             refuse(c, "VM %u is not guest %u of the file, or has %u CPUs or %u pieces of memory", i,
                    i, vm->cpu_count, vm->region_count);
         }
     }
-    return good;
+    return good && check_channel_shape(c);
 }
 
 enum status plan_check(const struct boot_info *info, const struct plan *plan, plan_report *report) {
@@ -195,12 +281,15 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->kernel, vm->config->kernel);
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
-        check_pieces(&c, v);
+        check_windows(&c, v);
         uint64_t least =
-            plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(info));
+            plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(info)) +
+            plan_window_tables(vm);
         if (vm->budget_size < least) {
             refuse(&c, "the budget of %s is too small", vm->config->name);
         }
     }
+    list_pieces(plan);
+    check_pieces(&c);
     return c.bad ? STATUS_INVALID : STATUS_OK;
 }

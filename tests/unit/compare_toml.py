@@ -20,7 +20,7 @@ LINES = [
     "over = 9223372036854775808", "low = -9223372036854775808", "t = true", "f = false",
     "x = True", "fl = 1.5", "e = 1e9", "inf = -inf", "d = 1979-05-27", "l = 07:32:00",
     "esc = \"\\b\\t\\n\\f\\r\\\"\\\\\\u00e4\\U0001F600\"", "bad = \"\\v\"", "sur = \"\\ud800\"",
-    "lit = 'C:\\x \"q\"'", "open = \"x", "arr = [1, 2]", "arr2 = [1,", "in = { a = 1 }",
+    "lit = 'C:\\x \"q\"'", "open = \"x", "arr = [1, 2]", "arr2 = [1,", "arr3 = ['a', \"b\"]", "arr4 = [", "'x', # c", "]", "arr5 = []", "arr6 = ['a',]", "in = { a = 1 }",
     "ml = \"\"\"a", "\"\"\"", "ml2 = '''q'''", "a.b = 1", "\"quoted key\" = 1", "'' = 2",
     "\u00e4 = 1", "um = \"\u00e4\u20ac\U0001f600\"", "# only", "", "\t", "no value =", "= 1", "bare",
     "two = 1 2", "tab = \"\t\"", "nul = \"\x01\"", "del = 1 # \x7f", "k\ty = 1",
@@ -29,7 +29,8 @@ LINES = [
 ALLOWED = ("not supported",)
 GOOD = ["[hypervisor]", "[guest.web]", " [ guest . \"db\" ] # c", "['a b'.'c.d']", "console = \"com1\"",
         "log='info'# c", "cpus = \"1-2\"", "q = \"\\\"\\\\\"", "lit = 'C:\\x \"q\"'", "\"quoted key\" = \"1\"",
-        "um = \"\u00e4\u20ac\U0001f600\"", "# only", "", "\t", "tab = \"\t\"", "-_1 = ''"]
+        "um = \"\u00e4\u20ac\U0001f600\"", "# only", "", "\t", "tab = \"\t\"", "-_1 = ''",
+        "arr3 = ['a', \"b\"]", "arr4 = [\n'x', # c\n]", "arr5 = [ ]", "arr6 = ['a' ,]"]
 
 
 def make_text(rng):
@@ -65,8 +66,8 @@ def ours(program, data):
             for word in words:
                 table = table.setdefault(bytes.fromhex(word).decode(), {})
         else:
-            key, value = (bytes.fromhex(word).decode() for word in words)
-            table[key] = value
+            key, *texts = (bytes.fromhex(word).decode() for word in words)
+            table[key] = texts if kind == "array" else texts[0]
     return root, output
 
 

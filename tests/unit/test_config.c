@@ -130,7 +130,9 @@ TEST(cpu_lists) {
     FAULTS(CPUS("1-3,2"), {"4:8:", "CPU 2 twice"});
     FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = 1",
            {"4:8:", "cpus = 1 is not text in quotes; write a list"});
-    FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = [1, 2]", {"4:8:", "arrays"});
+    FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = [1, 2]", {"4:9:", "arrays"});
+    FAULTS("[guest.a]\nmemory='16M'\nkernel='k'\ncpus = ['1']",
+           {"4:8:", "cpus is no list: arrays are not supported here; write cpus = \"1\""});
 }
 
 TEST(sizes) {
@@ -246,14 +248,13 @@ TEST(unknown_keys) {
 }
 
 TEST(tables) {
-    FAULTS(GUEST "[hypervsior]\nlog = 'x'", {"5:1:", "there are [hypervisor] and"},
-           {"6:7:", "log"});
+    FAULTS(GUEST "[hypervsior]\nlog = 'x'", {"5:1:", "there are [hypervisor],"}, {"6:7:", "log"});
     FAULTS("[guests.web]\ncpus='1'\nmemory='16M'\nkernel='k'",
-           {"1:1:", "[guests...]; there are [hypervisor] and [guest.NAME]"});
+           {"1:1:", "[guests...]; there are [hypervisor], [guest.NAME]"});
     FAULTS(GUEST "[banana]\nx = 1", {"5:1:", "unknown table [banana]"});
     FAULTS(GUEST "[guest]\nweb = 1", {"5:1:", "[guest.NAME]"});
     FAULTS(GUEST "[guest.a.b]\nweb = 1", {"5:1:", "[guest.NAME]"});
-    FAULTS(GUEST "[hypervisor.x]\nweb = 1", {"5:1:", "there are [hypervisor] and"});
+    FAULTS(GUEST "[hypervisor.x]\nweb = 1", {"5:1:", "there are [hypervisor],"});
     FAULTS(GUEST "[[guest]]\nweb = 1", {"5:1:", "arrays of tables"});
     FAULTS(GUEST "[hypervisor]\n[hypervisor]", {"6:1:", "already, on line 5"});
     FAULTS("", {" ", "no guest"});
@@ -290,7 +291,8 @@ TEST(missing_keys) {
     FAULTS("[guest.web]", {"1:1:", "has no cpus"}, {"1:1:", "has no memory"},
            {"1:1:", "has no kernel"});
     FAULTS("[guest.web]\ncpus = 1-2\nmemory = [\nkernel = \"", {"2:8:", "quotes"},
-           {"3:10:", "arrays"}, {"4:10:", "closing"}); /* given, if badly: not missing as well */
+           {"3:10:", "no closing ]"},
+           {"4:10:", "closing"}); /* given, if badly: not missing as well */
 }
 
 TEST(all_at_once) {

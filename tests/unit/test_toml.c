@@ -124,12 +124,67 @@ TEST(bare_values) {
 }
 
 TEST(unsupported_is_named) {
-    check_refused("a = [1, 2]", 5, "arrays are not supported");
+    check_refused("a = [1, 2]", 6, "'1' begins no text: arrays of anything else are not supported");
+    check_refused("a = ['b', ['c']]", 11, "'[' begins no text");
+    check_refused("a = ['b', '''c''']", 11, "begins no text");
     check_refused("a = {b = 1}", 5, "inline tables are not supported");
     check_refused("a = \"\"\"x\"\"\"", 5, "several lines");
     check_refused("a = '''x'''", 5, "several lines");
     check_refused("a.b = 1", 2, "dotted keys");
     check_refused("[[a]]", 1, "arrays of tables");
+}
+
+static void check_texts(const char *text, const char *const *want, uint32_t count) {
+    begin(text);
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+    CHECK(item.array && !item.quoted && !item.broken);
+    CHECK_U64(item.text_count, count);
+    for (uint32_t i = 0; i < count && i < item.text_count; i++) {
+        CHECK_STR(item.value + item.texts[i].start, want[i]);
+        CHECK_U64(item.texts[i].length, strlen(want[i]));
+    }
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR); /* z */
+    CHECK_STR(item.names[0].text, "z");
+    CHECK_STR(fault(0), "none");
+}
+
+TEST(arrays_of_texts) {
+    static const char *const two[] = {"lan", "a\"b"};
+    check_texts("a = []\nz = ''", NULL, 0);
+    check_texts("a = [ ] # c\nz = ''", NULL, 0);
+    check_texts("a = ['lan']\nz = ''", two, 1);
+    check_texts("a = [ \"lan\" , \"a\\\"b\", ]\nz = ''", two, 2);
+    check_texts("a = [ # c\n\n  'lan', # ]\n  'a\"b'\r\n]\nz = ''", two, 2);
+    begin("a = ['x',\n  'y']");
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+    CHECK_U64(item.texts[0].line, 1);
+    CHECK_U64(item.texts[0].column, 6);
+    CHECK_U64(item.texts[1].line, 2);
+    CHECK_U64(item.texts[1].column, 3);
+    check_refused("a = ['x' 'y']", 10, "a comma between two texts");
+    check_refused("a = ['x'", 5, "no closing ]");
+    check_refused("a = ['x',", 5, "no closing ]");
+    check_refused("a = [,]", 6, "begins no text");
+    check_refused("a = ['x'] y", 11, "'y' after the value");
+}
+
+TEST(long_arrays) {
+    char text[TOML_VALUE_SIZE + 100] = "a = ['";
+    size_t n = strlen(text);
+    for (unsigned i = 1; i < TOML_TEXTS_MAX; i++) {
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "','");
+    }
+    snprintf(text + n, sizeof(text) - n, "']");
+    begin(text);
+    CHECK_U64(toml_next(&toml, &item), TOML_PAIR);
+    CHECK(!item.broken);
+    CHECK_U64(item.text_count, TOML_TEXTS_MAX);
+    snprintf(text + n, sizeof(text) - n, "','']");
+    check_refused(text, 5 + 3 * TOML_TEXTS_MAX + 1, "more than 16 texts");
+    memset(text, 'x', sizeof(text) - 1);
+    memcpy(text, "a = ['", 6);
+    memcpy(text + TOML_VALUE_SIZE + 50, "']", 3);
+    check_refused(text, TOML_VALUE_SIZE + 52, "more than 2048 bytes");
 }
 
 TEST(syntax_faults) {
@@ -212,10 +267,10 @@ TEST(goes_on) {
     CHECK_U64(faults.count, 6);
     CHECK(fault_is(0, "1:5:", "closing"));
     CHECK(fault_is(1, "2:3:", "]"));
-    CHECK(fault_is(2, "3:5:", "arrays"));
+    CHECK(fault_is(2, "3:6:", "arrays"));
     CHECK(fault_is(3, "7:5:", "several lines"));
     CHECK(fault_is(4, "11:5:", "inline"));
-    CHECK(fault_is(5, "13:5:", "arrays"));
+    CHECK(fault_is(5, "13:5:", "the array has no closing ]"));
     CHECK_U64(item.line, 14);
 }
 
@@ -257,4 +312,5 @@ TEST(mutations) {
 }
 
 TEST_MAIN(T(empty_files), T(tables), T(strings), T(long_string), T(bare_values),
-          T(unsupported_is_named), T(syntax_faults), T(bytes), T(latin1), T(goes_on), T(mutations))
+          T(unsupported_is_named), T(arrays_of_texts), T(long_arrays), T(syntax_faults), T(bytes),
+          T(latin1), T(goes_on), T(mutations))

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Gives guests the disks and network adapters of the config: judges them, and puts into the plan
+ * what each compartment maps for them and is told of them. Called by plan.c.
+ */
+#include "config/builder.h"
+#include "config/identity.h"
+#include "hv/abi/compartment.h"
+#include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
+
+_Static_assert(CONFIG_MAX_DISKS == ABI_DISKS && CONFIG_MAX_NETS == ABI_NETS, "the same devices");
+_Static_assert(PLAN_WINDOWS_SIZE == COMPARTMENT_WINDOW_SIZE, "as far as the window goes");
+
+#define SECTOR 512u
+
+/* Where the compartment sees what its tables have at gpa. */
+static uint64_t in_compartment(uint64_t gpa) {
+    return COMPARTMENT_WINDOW + gpa;
+}
+
+/* The lowest address behind all windows so far; above the guest's RAM, and the compartment. */
+static uint64_t next_gpa(const struct plan_vm *vm) {
+    uint64_t memory = vm->config->memory, low = min_u64(memory, PLAN_LOW_RAM_END);
+
+    if (vm->window_count != 0) {
+        const struct plan_window *last = &vm->windows[vm->window_count - 1];
+        return last->gpa.v + last->size;
+    }
+    return PLAN_HIGH_RAM + memory - low;
+}
+
+/* Its address may be mapped by pages as large as the host's memory at hpa is. */
+static struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind kind, hpa_t hpa,
+                                      uint64_t size) {
+    uint64_t gpa = next_gpa(vm);
+    ASSERT(vm->window_count < PLAN_MAX_WINDOWS);
+    if (size >= 2 * MIB) {
+        gpa = ALIGN_UP(gpa, 2 * MIB) + hpa.v % (2 * MIB);
+    }
+    struct plan_window *w = &vm->windows[vm->window_count++];
+    *w = (struct plan_window){
+        .gpa = GPA(gpa), .hpa = hpa, .size = ALIGN_UP(size, PAGE_SIZE), .kind = kind};
+    return w;
+}
+
+/* ---- disks ---- */
+
+/* The file of a disk that has one; NULL, and said why, if it is none. */
+static const struct boot_image *find_disk_file(const struct builder *b, const struct plan_vm *vm,
+                                               const struct config_disk *disk) {
+    const struct boot_image *image = find_file(b, vm->config, "disk", disk->path, disk->pos);
+    if (image != NULL && image->size % SECTOR != 0) {
+        REFUSE(
+            b, vm->config, disk->pos,
+            "disk = \"%s\": its %llu bytes are no multiple of %u, as a disk's are; make the file "
+            "longer (truncate -s %%%u FILE)",
+            disk->path, (ull)image->size, SECTOR, SECTOR);
+        return NULL;
+    }
+    return image;
+}
+
+static void give_store(struct plan_vm *vm, const struct config_disk *disk, struct abi_disk *out) {
+    uint64_t pages = ALIGN_UP(out->size, PAGE_SIZE) / PAGE_SIZE;
+    uint64_t copies = min_u64(pages, disk->size / PAGE_SIZE);
+    uint64_t map = ALIGN_UP(pages * sizeof(uint32_t), PAGE_SIZE);
+    const struct plan_window *w = add_window(vm, PLAN_STORE, HPA(0), map + copies * PAGE_SIZE);
+
+    out->map = in_compartment(w->gpa.v);
+    out->copies = out->map + map;
+    out->copy_count = (uint32_t)copies;
+}
+
+static void give_disk(const struct builder *b, struct plan_vm *vm, const struct config_disk *disk) {
+    struct abi_disk *out = &vm->devices.disks[vm->devices.disk_count];
+
+    (void)str_copy_n(out->serial, sizeof(out->serial), disk->name, strlen(disk->name));
+    if (disk->kind == DISK_BLANK) {
+        out->size = disk->size;
+    } else {
+        const struct boot_image *image = find_disk_file(b, vm, disk);
+        if (image == NULL) {
+            return;
+        }
+        const struct plan_window *w = add_window(vm, PLAN_IMAGE, image->base, image->size);
+        out->size = image->size;
+        out->image = in_compartment(w->gpa.v);
+    }
+    if (disk->kind != DISK_READ_ONLY) {
+        give_store(vm, disk, out);
+    }
+    vm->devices.disk_count++;
+}
+
+static void judge_disk_name(const struct builder *b, const struct config_guest *g, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (str_equal(g->disks[i].name, g->disks[n].name)) {
+            REFUSE(b, g, g->disks[n].pos,
+                   "disk \"%s\" is there already, on line %u; give one of them another name",
+                   g->disks[n].name, g->disks[i].pos.line);
+            return;
+        }
+    }
+}
+
+static void give_disks(const struct builder *b, struct plan_vm *vm) {
+    const struct config_guest *g = vm->config;
+    for (uint32_t i = 0; i < g->disk_count; i++) {
+        judge_disk_name(b, g, i);
+        give_disk(b, vm, &g->disks[i]);
+    }
+}
+
+/* ---- wires ---- */
+
+static bool find_wire(const struct builder *b, const char *name, uint32_t *out) {
+    for (*out = 0; *out < b->info->config.wire_count; ++*out) {
+        if (str_equal(b->info->config.wires[*out].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The guest's adapter on a wire; NULL if it has none. */
+static const struct config_net *find_net(const struct config_guest *g, const char *wire) {
+    for (uint32_t i = 0; i < g->net_count; i++) {
+        if (str_equal(g->nets[i].wire, wire)) {
+            return &g->nets[i];
+        }
+    }
+    return NULL;
+}
+
+static void judge_net(const struct builder *b, const struct config_guest *g,
+                      const struct config_net *net) {
+    const struct config *config = &b->info->config;
+    const struct config_net *first = find_net(g, net->wire);
+    uint32_t wire;
+
+    if (first != net) {
+        REFUSE(b, g, net->pos,
+               "it is on wire \"%s\" already, on line %u; one adapter for each wire is enough",
+               net->wire, first->pos.line);
+    }
+    if (find_wire(b, net->wire, &wire)) {
+        return;
+    }
+    for (uint32_t i = 0; i < config->wire_count; i++) {
+        if (str_is_near(net->wire, config->wires[i].name)) {
+            REFUSE(b, g, net->pos, "there is no wire \"%s\"; did you mean \"%s\"?", net->wire,
+                   config->wires[i].name);
+            return;
+        }
+    }
+    REFUSE(b, g, net->pos, "there is no wire \"%s\"; add a table [wire.%s]", net->wire, net->wire);
+}
+
+static void judge_wire(const struct builder *b, const struct config_wire *wire) {
+    const struct config *config = &b->info->config;
+    for (uint32_t i = 0; i < config->guest_count; i++) {
+        if (find_net(&config->guests[i], wire->name) != NULL) {
+            return;
+        }
+    }
+    fault_add(b->faults, wire->table_pos.line, wire->table_pos.column,
+              "wire \"%s\" has no guest on it; write net = [\"%s\"] for some, or remove it",
+              wire->name, wire->name);
+}
+
+/* Of one adapter, administered locally: stable, and another one on another stick. */
+static void make_mac(const struct plan_vm *vm, const struct config_net *net, uint8_t mac[6]) {
+    static const uint8_t none[6];
+    uint8_t uuid[UUID_SIZE];
+
+    memcpy(mac, net->mac, sizeof(none));
+    if (memcmp(mac, none, sizeof(none)) == 0) {
+        identity_make_uuid(vm->uuid, net->wire, uuid);
+        memcpy(mac, uuid, sizeof(none));
+        mac[0] = (uint8_t)((mac[0] & ~3u) | 2);
+    }
+}
+
+static void judge_mac(const struct builder *b, const struct plan_vm *vm,
+                      const struct config_net *net) {
+    uint8_t mac[6], other[6];
+    make_mac(vm, net, mac);
+    for (const struct plan_vm *w = b->plan->vms; w < vm; w++) {
+        const struct config_net *theirs = find_net(w->config, net->wire);
+        if (theirs == NULL) {
+            continue;
+        }
+        make_mac(w, theirs, other);
+        if (memcmp(mac, other, sizeof(mac)) == 0) {
+            REFUSE(b, vm->config, net->pos,
+                   "its address on wire \"%s\" is that of guest \"%s\", on line %u; write another "
+                   "mac",
+                   net->wire, w->config->name, theirs->pos.line);
+        }
+    }
+}
+
+/* A channel for each two guests on each wire. */
+static void make_channels(const struct builder *b, uint32_t wire) {
+    const struct config *config = &b->info->config;
+    struct plan *plan = b->plan;
+    const struct config_wire *w = &config->wires[wire];
+
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        for (uint32_t j = i + 1; j < plan->vm_count; j++) {
+            if (find_net(&config->guests[i], w->name) == NULL ||
+                find_net(&config->guests[j], w->name) == NULL) {
+                continue;
+            }
+            if (plan->channel_count == PLAN_MAX_CHANNELS) {
+                fault_add(b->faults, w->table_pos.line, w->table_pos.column,
+                          "wire \"%s\": there are more than %u pairs of guests on all wires; take "
+                          "some off",
+                          w->name, PLAN_MAX_CHANNELS);
+                return;
+            }
+            plan->channels[plan->channel_count++] =
+                (struct plan_channel){.vms = {i, j}, .wire = wire};
+        }
+    }
+}
+
+/* The VM's end of a channel: windows onto both halves, of which give_stores() says where. */
+static void give_channel(struct plan_vm *vm, const struct plan_vm *peer) {
+    struct abi_devices *d = &vm->devices;
+    uint32_t n = d->channel_count++;
+
+    vm->bell_cpus[n] = peer->cpus[0];
+    d->channels[n].ours = in_compartment(add_window(vm, PLAN_OURS, HPA(0), CHANNEL_HALF)->gpa.v);
+    d->channels[n].theirs =
+        in_compartment(add_window(vm, PLAN_THEIRS, HPA(0), CHANNEL_HALF)->gpa.v);
+}
+
+static void give_net(const struct builder *b, struct plan_vm *vm, uint32_t self,
+                     const struct config_net *net) {
+    struct abi_devices *d = &vm->devices;
+    struct abi_net *out = &d->nets[d->net_count];
+    uint32_t wire;
+
+    if (!find_wire(b, net->wire, &wire)) {
+        return;
+    }
+    *out = (struct abi_net){.mtu = (uint16_t)b->info->config.wires[wire].mtu,
+                            .may_bridge = net->bridge,
+                            .link = !net->down,
+                            .first_channel = d->channel_count};
+    make_mac(vm, net, out->mac);
+    for (uint32_t i = 0; i < b->plan->channel_count; i++) {
+        const struct plan_channel *c = &b->plan->channels[i];
+        bool first = c->vms[0] == self;
+        if (c->wire != wire || (!first && c->vms[1] != self)) {
+            continue;
+        }
+        if (d->channel_count == ABI_CHANNELS) {
+            REFUSE(b, vm->config, net->pos,
+                   "its wires have more than %u other guests on them; take some off", ABI_CHANNELS);
+            return;
+        }
+        give_channel(vm, &b->plan->vms[c->vms[first]]);
+        out->channel_count++;
+    }
+    d->net_count++;
+}
+
+static void give_nets(const struct builder *b, struct plan_vm *vm, uint32_t self) {
+    const struct config_guest *g = vm->config;
+    for (uint32_t i = 0; i < g->net_count; i++) {
+        judge_net(b, g, &g->nets[i]);
+        judge_mac(b, vm, &g->nets[i]);
+        if (find_net(g, g->nets[i].wire) == &g->nets[i]) {
+            give_net(b, vm, self, &g->nets[i]);
+        }
+    }
+}
+
+void give_windows(const struct builder *b) {
+    const struct config *config = &b->info->config;
+
+    for (uint32_t i = 0; i < config->wire_count; i++) {
+        judge_wire(b, &config->wires[i]);
+        make_channels(b, i);
+    }
+    for (uint32_t i = 0; i < b->plan->vm_count; i++) {
+        struct plan_vm *vm = &b->plan->vms[i];
+        give_disks(b, vm);
+        give_nets(b, vm, i);
+    }
+}
+
+/* ---- memory ---- */
+
+/* No congruence is lost: the address was chosen for memory at a multiple of 2 MiB. */
+static bool place_store(struct plan_window *w) {
+    uint64_t align = w->size >= 2 * MIB ? 2 * MIB : PAGE_SIZE;
+    struct extent place = take_memory(NODE_ANY, w->gpa.v, w->size, align);
+    if (place.size < w->size) {
+        place = take_memory(NODE_ANY, w->gpa.v, w->size, PAGE_SIZE);
+    }
+    w->hpa = HPA(place.base);
+    return place.size == w->size;
+}
+
+/* Stores come in the order of the guest's disks that have one. */
+static void place_disks(const struct builder *b, struct plan_vm *vm) {
+    const struct config_guest *g = vm->config;
+    uint32_t disk = 0;
+    char size[24];
+
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        if (vm->windows[i].kind != PLAN_STORE) {
+            continue;
+        }
+        while (disk < g->disk_count - 1 && g->disks[disk].kind == DISK_READ_ONLY) {
+            disk++;
+        }
+        if (!place_store(&vm->windows[i])) {
+            REFUSE(b, g, g->disks[disk].pos,
+                   "disk \"%s\": there are no %s of memory in one piece left for it; make it "
+                   "smaller, or the guests' memory",
+                   g->disks[disk].name, fmt_size(size, g->disks[disk].size));
+        }
+        disk++;
+    }
+}
+
+/* The n-th channel of a VM leads to windows in pairs, the only ones of their kinds. */
+static void place_half(struct plan_vm *vm, uint32_t n, hpa_t ours, hpa_t theirs) {
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        if (vm->windows[i].kind == PLAN_OURS && n-- == 0) {
+            vm->windows[i].hpa = ours;
+            vm->windows[i + 1].hpa = theirs;
+            return;
+        }
+    }
+}
+
+/* Which of the VM's channels that is: they are in the order of its adapters, then of the plan. */
+static uint32_t channel_number(const struct builder *b, uint32_t self,
+                               const struct plan_channel *channel) {
+    const struct plan_vm *vm = &b->plan->vms[self];
+    const struct config_wire *wires = b->info->config.wires;
+    const struct config_net *net = find_net(vm->config, wires[channel->wire].name);
+    uint32_t n = 0;
+
+    for (const struct plan_channel *c = b->plan->channels;
+         c < b->plan->channels + b->plan->channel_count; c++) {
+        bool mine = c->vms[0] == self || c->vms[1] == self;
+        const struct config_net *its = mine ? find_net(vm->config, wires[c->wire].name) : NULL;
+        n += mine && (its < net || (its == net && c < channel));
+    }
+    return n;
+}
+
+static void place_channel(const struct builder *b, struct plan_channel *c) {
+    const struct config_wire *wire = &b->info->config.wires[c->wire];
+    struct extent place = take_memory(NODE_ANY, 0, 2 * CHANNEL_HALF, PAGE_SIZE);
+
+    if (place.size < 2 * CHANNEL_HALF) {
+        fault_add(b->faults, wire->table_pos.line, wire->table_pos.column,
+                  "wire \"%s\": no memory is left for its buffers, %llu KiB for each two guests; "
+                  "make the guests' memory smaller",
+                  wire->name, (ull)(2 * CHANNEL_HALF / KIB));
+        return;
+    }
+    c->base = HPA(place.base);
+    hpa_t halves[2] = {HPA(place.base), HPA(place.base + CHANNEL_HALF)};
+    for (unsigned side = 0; side < 2; side++) {
+        place_half(&b->plan->vms[c->vms[side]], channel_number(b, c->vms[side], c), halves[side],
+                   halves[1 - side]);
+    }
+}
+
+void give_stores(const struct builder *b) {
+    for (uint32_t i = 0; i < b->plan->vm_count; i++) {
+        place_disks(b, &b->plan->vms[i]);
+    }
+    for (uint32_t i = 0; b->faults->count == 0 && i < b->plan->channel_count; i++) {
+        place_channel(b, &b->plan->channels[i]);
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Readers of the keys that give a guest disks and networks: texts of parts between colons. Called
+ * by way of the schema's table.
+ */
+#include "config/readers.h"
+
+#include "hv/lib/str.h"
+
+/* A part of a text: up to the next colon, or the end. */
+struct part {
+    const char *at;
+    size_t length;
+};
+
+static struct part part_at(const char *s) {
+    size_t n = 0;
+    while (s[n] != ':' && s[n] != '\0') {
+        n++;
+    }
+    return (struct part){s, n};
+}
+
+/* The one behind it; of length 0 at the end of the text. */
+static struct part part_after(struct part p) {
+    const char *end = p.at + p.length;
+    return part_at(*end == ':' ? end + 1 : end);
+}
+
+static bool part_is(struct part p, const char *word) {
+    return p.length == strlen(word) && memcmp(p.at, word, p.length) == 0;
+}
+
+static bool part_is_last(struct part p) {
+    return p.at[p.length] == '\0';
+}
+
+/* Of a-z, 0-9 and -, not starting with -; up to size - 1 of them. */
+static bool part_is_name(struct part p, size_t size) {
+    bool good = p.length != 0 && p.length < size && p.at[0] != '-';
+    for (size_t i = 0; good && i < p.length; i++) {
+        char c = p.at[i];
+        good = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+    }
+    return good;
+}
+
+/* ---- disks ---- */
+
+static bool read_disk_path(const struct schema_value *v, struct part p, struct config_disk *disk) {
+    char text[CONFIG_PATH_SIZE];
+    struct schema_value path = *v;
+
+    if (p.length >= sizeof(text)) {
+        return refuse(v, "has a path of %u bytes; write at most %u", (unsigned)p.length,
+                      (unsigned)sizeof(text) - 1);
+    }
+    str_copy_n(text, sizeof(text), p.at, p.length);
+    path.text = text;
+    path.field = disk->path;
+    return read_path(&path);
+}
+
+static bool read_disk_size(const struct schema_value *v, struct part p, struct config_disk *disk) {
+    return read_size_of(v, p.at, &disk->size);
+}
+
+static bool read_disk_kind(const struct schema_value *v, struct part second,
+                           struct config_disk *disk) {
+    struct part third = part_after(second), fourth = part_after(third);
+
+    if (part_is(second, "blank") && third.length != 0 && part_is_last(third)) {
+        disk->kind = DISK_BLANK;
+        return read_disk_size(v, third, disk);
+    }
+    if (part_is(third, "ro") && part_is_last(third)) {
+        disk->kind = DISK_READ_ONLY;
+        return read_disk_path(v, second, disk);
+    }
+    if (part_is(third, "volatile") && fourth.length != 0 && part_is_last(fourth)) {
+        disk->kind = DISK_VOLATILE;
+        return read_disk_path(v, second, disk) && read_disk_size(v, fourth, disk);
+    }
+    return refuse(v, "is no disk; write %s, such as \"%s\"", v->key->wanted, v->key->example);
+}
+
+bool read_disk(const struct schema_value *v) {
+    struct config_disk *disk = v->field;
+    struct part name = part_at(v->text);
+
+    if (!part_is_name(name, sizeof(disk->name)) || part_is_last(name)) {
+        return refuse(v,
+                      "does not begin with a disk's name and a colon; write %s, with 1 to %u of "
+                      "a-z, 0-9 and - as the NAME",
+                      v->key->wanted, (unsigned)sizeof(disk->name) - 1);
+    }
+    str_copy_n(disk->name, sizeof(disk->name), name.at, name.length);
+    disk->pos = v->pos;
+    return read_disk_kind(v, part_after(name), disk);
+}
+
+/* ---- networks ---- */
+
+/* Six bytes with colons between them, of one adapter: no group's address, and not all zero. */
+static bool read_mac(const char **s, uint8_t mac[6]) {
+    uint8_t any = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        uint64_t byte = 0;
+        const char *digits = *s;
+        if (!read_number(s, 16, 0xff, &byte) || *s - digits != 2 || (i < 5 && **s != ':')) {
+            return false;
+        }
+        *s += i < 5;
+        mac[i] = (uint8_t)byte;
+        any |= mac[i];
+    }
+    return any != 0 && (mac[0] & 1) == 0;
+}
+
+/* *s: behind the colon; it goes to the end of the option. */
+static bool read_net_option(const struct schema_value *v, const char **s, struct config_net *net) {
+    static const char mac[] = "mac=";
+    struct part p = part_at(*s);
+
+    if (p.length >= strlen(mac) && memcmp(p.at, mac, strlen(mac)) == 0) {
+        *s += strlen(mac);
+        return read_mac(s, net->mac) ||
+               refuse(v,
+                      "has no address of one adapter behind mac=; write six pairs of hexadecimal "
+                      "digits, such as mac=02:00:00:00:00:01");
+    }
+    *s += p.length;
+    if (part_is(p, "bridge")) {
+        net->bridge = true;
+        return true;
+    }
+    if (part_is(p, "down")) {
+        net->down = true;
+        return true;
+    }
+    return refuse(v, "has the unknown option \"%.*s\"; write %s", 20, p.at, v->key->wanted);
+}
+
+bool read_net(const struct schema_value *v) {
+    struct config_net *net = v->field;
+    struct part wire = part_at(v->text);
+    const char *s = v->text + wire.length;
+
+    if (!part_is_name(wire, sizeof(net->wire))) {
+        return refuse(v, "does not begin with a wire's name; write %s", v->key->wanted);
+    }
+    str_copy_n(net->wire, sizeof(net->wire), wire.at, wire.length);
+    net->pos = v->pos;
+    while (*s == ':') {
+        s++;
+        if (!read_net_option(v, &s, net)) {
+            return false;
+        }
+    }
+    return *s == '\0' || refuse(v, "goes on at \"%.*s\"; write %s", 12, s, v->key->wanted);
+}
+
+bool read_mtu(const struct schema_value *v) {
+    const char *s = v->text;
+    uint64_t mtu = 0;
+
+    if (!read_number(&s, 10, CONFIG_MTU_MAX, &mtu) || *s != '\0' || mtu < CONFIG_MTU_MIN) {
+        return refuse(v, "is no length of packets; write %s", v->key->wanted);
+    }
+    *(uint32_t *)v->field = (uint32_t)mtu;
+    return true;
+}
