@@ -61,6 +61,16 @@ static const struct boot_image *find_disk_file(const struct builder *b, const st
     return image;
 }
 
+/* Two disks of a guest may be of the same file. */
+static const struct plan_window *image_window(struct plan_vm *vm, const struct boot_image *image) {
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        if (vm->windows[i].kind == PLAN_IMAGE && vm->windows[i].hpa.v == image->base.v) {
+            return &vm->windows[i];
+        }
+    }
+    return add_window(vm, PLAN_IMAGE, image->base, image->size);
+}
+
 static void give_store(struct plan_vm *vm, const struct config_disk *disk, struct abi_disk *out) {
     uint64_t pages = ALIGN_UP(out->size, PAGE_SIZE) / PAGE_SIZE;
     uint64_t copies = min_u64(pages, disk->size / PAGE_SIZE);
@@ -83,9 +93,8 @@ static void give_disk(const struct builder *b, struct plan_vm *vm, const struct 
         if (image == NULL) {
             return;
         }
-        const struct plan_window *w = add_window(vm, PLAN_IMAGE, image->base, image->size);
         out->size = image->size;
-        out->image = in_compartment(w->gpa.v);
+        out->image = in_compartment(image_window(vm, image)->gpa.v);
     }
     if (disk->kind != DISK_READ_ONLY) {
         give_store(vm, disk, out);

@@ -35,15 +35,16 @@ static void print_keys(enum schema_table table) {
 }
 
 void manual_print(void) {
-    printf("# The config file\n\n"
-           "<!-- Printed from the schema table by `make docs`; do not edit. -->\n\n"
-           "`bulkhead/bulkhead.toml` on the stick says how the machine is divided. "
-           "It is a TOML 1.0 file: comments, `[table]` headers and `key = \"value\"` lines. "
-           "Of TOML's values only one-line strings and arrays of them are used by the keys below; "
-           "numbers, booleans, dates, inline tables, dotted keys, text of several lines and escapes "
-           "other than `\\\"` and `\\\\` are refused. "
-           "UTF-8 with or without BOM, lines ending in LF or CRLF, at most %llu KiB.\n\n",
-           (unsigned long long)(CONFIG_FILE_MAX / KIB));
+    printf(
+        "# The config file\n\n"
+        "<!-- Printed from the schema table by `make docs`; do not edit. -->\n\n"
+        "`bulkhead/bulkhead.toml` on the stick says how the machine is divided. "
+        "It is a TOML 1.0 file: comments, `[table]` headers and `key = \"value\"` lines. "
+        "Of TOML's values only one-line strings and arrays of them are used by the keys below; "
+        "numbers, booleans, dates, inline tables, dotted keys, text of several lines and escapes "
+        "other than `\\\"` and `\\\\` are refused. "
+        "UTF-8 with or without BOM, lines ending in LF or CRLF, at most %llu KiB.\n\n",
+        (unsigned long long)(CONFIG_FILE_MAX / KIB));
     printf("All faults of a file are shown in one run, each with line and column, the value, the "
            "rule and the fix; a machine is never divided by a file that has one. "
            "`bhcheck STICKDIR` checks a stick's directory on any PC.\n\n");

@@ -29,7 +29,7 @@
 /* Pieces beside those of CPUs and VMs: the image's, the devices', and what lies between all. */
 #define PIECES_FIXED   40u
 #define PIECES_PER_CPU (3 * (unsigned)STACK_COUNT)
-#define PIECES_PER_VM  (1u + 2 * PLAN_MAX_VCPUS + PLAN_MAX_REGIONS)
+#define PIECES_PER_VM  (1u + 2 * PLAN_MAX_VCPUS + PLAN_MAX_REGIONS + PLAN_MAX_WINDOWS)
 
 static SEALED struct pagetable boot_tables, core_tables;
 
@@ -315,6 +315,12 @@ void plat_add_vm(const struct plan_vm *plan, const struct vm_public *public, str
     for (uint32_t i = 0; i < plan->region_count; i++) {
         const struct plan_region *r = &plan->regions[i];
         paging_add((struct host_piece){r->hpa.v, r->size, HOST_RAM, HOST_RW, vm});
+    }
+    for (uint32_t i = 0; i < plan->window_count; i++) {
+        const struct plan_window *w = &plan->windows[i];
+        if (w->kind == PLAN_STORE || w->kind == PLAN_OURS) {
+            paging_add((struct host_piece){w->hpa.v, w->size, HOST_RAM, HOST_RW, vm});
+        }
     }
 }
 

@@ -8,6 +8,8 @@
  */
 #pragma once
 
+#include "hv/abi/channel.h"
+#include "hv/abi/device.h"
 #include "hv/abi/exit.h"
 #include "hv/abi/load.h"
 
@@ -47,6 +49,9 @@ struct compartment_header {
 /* How many vCPUs a VM can have, and so slots. */
 #define COMPARTMENT_VCPUS 8
 
+/* struct abi_devices, a page of its own behind the slots. */
+#define COMPARTMENT_DEVICES 0x2f0000ull
+
 /* What the core wants. What each takes and gives stands at struct exchange. */
 enum upcall {
     UPCALL_NOTHING,     /* answered at once: what a way there and back costs */
@@ -60,6 +65,7 @@ enum upcall {
     UPCALL_TYPE,        /* vCPU 0: a byte for the UART */
     UPCALL_DRAIN,       /* vCPU 0: the console has room again */
     UPCALL_POWER,       /* vCPU 0: the power button is pressed */
+    UPCALL_CHANNELS,    /* vCPU 0: some other VM has rung */
     UPCALL_MEMORY,      /* EXIT_NESTED_FAULT: an instruction touched what is not RAM */
     UPCALL_STRING,      /* EXIT_IO with IO_STRING */
     UPCALL_TASK,        /* EXIT_TASK_SWITCH */
@@ -91,9 +97,10 @@ enum told {
     TOLD_REFUSED = BIT32(5),  /* an access where nothing is: refused */
     TOLD_APIC = BIT32(6),     /* a write of the local APIC's page: apic */
     TOLD_EVENT = BIT32(7),    /* worth a line in the log: event, word */
-    TOLD_STOP = BIT32(8),     /* the run is to end: stop */
+    TOLD_BELLS = BIT32(8),    /* other VMs are to look into their channels: bells */
+    TOLD_STOP = BIT32(9),     /* the run is to end: stop */
 };
-#define TOLD_ALL (BIT32(9) - 1)
+#define TOLD_ALL (BIT32(10) - 1)
 
 enum told_stop { TOLD_POWER_OFF, TOLD_RESET, TOLD_STOPS };
 
@@ -179,6 +186,7 @@ struct exchange {
 
     uint32_t stop;           /* enum told_stop */
     uint32_t event, word;    /* enum told_event */
+    uint64_t bells;          /* a bit for each channel of struct abi_devices */
     uint32_t messages, zero; /* how many of the following */
     struct exchange_message message[EXCHANGE_MESSAGES];
 

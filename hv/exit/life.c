@@ -55,15 +55,45 @@ static void life_wait_others(struct vm *vm) {
     }
 }
 
-/* Scrubs the number-th piece of RAM; false if there are not so many. */
+/* The i-th part of what no other VM has: RAM, then the stores of its disks. False if there is none.
+ */
+static bool life_part(const struct plan_vm *plan, uint32_t i, struct plan_window *part) {
+    uint32_t store = i - plan->region_count;
+
+    if (i < plan->region_count) {
+        part->hpa = plan->regions[i].hpa;
+        part->size = plan->regions[i].size;
+        return true;
+    }
+    for (const struct plan_window *w = plan->windows; w < plan->windows + plan->window_count; w++) {
+        if (w->kind == PLAN_STORE && store-- == 0) {
+            *part = *w;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint64_t life_memory(const struct vm *vm) {
+    struct plan_window part;
+    uint64_t all = 0;
+
+    for (uint32_t i = 0; life_part(vm->plan, i, &part); i++) {
+        all += part.size;
+    }
+    return all;
+}
+
+/* Scrubs the number-th piece of it; false if there are not so many. */
 static bool life_scrub_piece(const struct vm *vm, uint32_t number) {
-    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
-        const struct plan_region *r = &vm->plan->regions[i];
+    struct plan_window part;
+
+    for (uint32_t i = 0; life_part(vm->plan, i, &part); i++) {
         uint64_t offset = number * VM_PIECE;
-        uint32_t pieces = (uint32_t)(ALIGN_UP(r->size, VM_PIECE) / VM_PIECE);
+        uint32_t pieces = (uint32_t)(ALIGN_UP(part.size, VM_PIECE) / VM_PIECE);
 
         if (number < pieces) {
-            vm_memory_scrub(HPA(r->hpa.v + offset), min_u64(r->size - offset, VM_PIECE));
+            vm_memory_scrub(HPA(part.hpa.v + offset), min_u64(part.size - offset, VM_PIECE));
             return true;
         }
         number -= pieces;
@@ -73,7 +103,7 @@ static bool life_scrub_piece(const struct vm *vm, uint32_t number) {
 
 static void life_tell_scrub(struct vm *vm) {
     uint64_t done = (uint64_t)__atomic_load_n(&vm->scrub_next, __ATOMIC_RELAXED) * VM_PIECE;
-    uint64_t all = vm->plan->config->memory;
+    uint64_t all = life_memory(vm);
     char done_text[24];
     char all_text[24];
 
@@ -163,7 +193,8 @@ static bool life_take(struct vm *vm) {
     enum status s = vm_move_take(vm);
 
     if (s != STATUS_OK) {
-        vm_leave(vm, LEAVE_STOP, "cannot take another guest over: it is of another size, or gone");
+        vm_leave(vm, LEAVE_STOP,
+                 "cannot take another guest over: of another size, with disks or wires, or gone");
         return false;
     }
     life_take_vcpu(&vm->vcpus[0]);
@@ -185,7 +216,7 @@ static bool life_start(struct vm *vm) {
     char size[24];
 
     if (!vm->quiet) {
-        vm_log(vm, LOG_INFO, "scrubbing %s of memory", fmt_size(size, vm->plan->config->memory));
+        vm_log(vm, LOG_INFO, "scrubbing %s of memory", fmt_size(size, life_memory(vm)));
     }
     life_scrub_together(vm);
     at.scrubbed = plat_tsc();

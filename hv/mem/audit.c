@@ -51,6 +51,7 @@ static const struct audit_layout {
             .leaf = EPT_READ | EPT_WRITE_BACK | EPT_IGNORE_PAT,
             .rights =
                 {
+                    [AUDIT_READ] = 0,
                     [AUDIT_READ | AUDIT_WRITE] = EPT_WRITE,
                     [AUDIT_READ | AUDIT_EXECUTE] = EPT_EXECUTE,
                     [AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE] = EPT_WRITE | EPT_EXECUTE,
@@ -101,6 +102,17 @@ void audit_add_ram(struct audit *a, unsigned access) {
         const struct plan_region *r = &a->vm->regions[i];
         audit_add_piece(a, (struct audit_piece){
                                .gpa = r->gpa, .hpa = r->hpa, .size = r->size, .access = access});
+    }
+}
+
+void audit_add_windows(struct audit *a) {
+    for (uint32_t i = 0; i < a->vm->window_count; i++) {
+        const struct plan_window *w = &a->vm->windows[i];
+        bool writes = w->kind == PLAN_STORE || w->kind == PLAN_OURS;
+        audit_add_piece(a, (struct audit_piece){.gpa = w->gpa,
+                                                .hpa = w->hpa,
+                                                .size = w->size,
+                                                .access = AUDIT_READ | (writes ? AUDIT_WRITE : 0)});
     }
 }
 
@@ -254,6 +266,18 @@ static bool audit_is_region(const struct plan_vm *vm, const struct audit_piece *
     return false;
 }
 
+/* Nobody writes an image; of a channel each VM writes the half that is its own. */
+static bool audit_is_window(const struct plan_vm *vm, const struct audit_piece *p) {
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        const struct plan_window *w = &vm->windows[i];
+        bool writable = w->kind != PLAN_IMAGE && w->kind != PLAN_THEIRS;
+        if (w->gpa.v == p->gpa.v && w->hpa.v == p->hpa.v && w->size == p->size) {
+            return writable || (p->access & AUDIT_WRITE) == 0;
+        }
+    }
+    return false;
+}
+
 /* Who owns what is in the plan, which plan_check() has checked; the frames of the pieces beside it
  * have to be the VM's own, too, or shared by all and written by none. */
 static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p) {
@@ -261,7 +285,8 @@ static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p)
     bool is_shared = (p->access & AUDIT_WRITE) == 0 &&
                      range_contains(shared->base.v, shared->size, p->hpa.v, p->size);
 
-    if (is_shared || audit_is_budget_of(a->vm, p->hpa.v, p->size) || audit_is_region(a->vm, p)) {
+    if (is_shared || audit_is_budget_of(a->vm, p->hpa.v, p->size) || audit_is_region(a->vm, p) ||
+        audit_is_window(a->vm, p)) {
         return true;
     }
     log_error("audit: %s: gpa %#llx has frames that are not the VM's", a->vm->config->name,

@@ -23,8 +23,8 @@ struct audit_piece {
     unsigned access; /* enum audit_access bits; AUDIT_READ is one of them */
 };
 
-/* RAM; a compartment's program, data and tables, and two pieces of each vCPU. */
-#define AUDIT_MAX_PIECES (PLAN_MAX_REGIONS + 4 + 2 * PLAN_MAX_VCPUS)
+/* RAM; a compartment's program, data, devices and tables, two pieces of each vCPU, its windows. */
+#define AUDIT_MAX_PIECES (PLAN_MAX_REGIONS + 5 + 2 * PLAN_MAX_VCPUS + PLAN_MAX_WINDOWS)
 
 /* Host memory. */
 struct audit_frames {
@@ -48,6 +48,9 @@ struct audit {
 /* The RAM that the VM is planned to have, with these rights. The caller fills the fields above
  * pieces first. */
 void audit_add_ram(struct audit *a, unsigned access);
+
+/* What the plan gives the VM's compartment beside it, with the rights of each kind. */
+void audit_add_windows(struct audit *a);
 
 /* One piece more, of the VM's budget or of what is shared. Nothing happens if its size is 0. */
 void audit_add_piece(struct audit *a, struct audit_piece piece);

@@ -86,6 +86,7 @@ static bool audit_vm_compartment(const struct boot_info *info, const struct vm *
     uint64_t tables = vm->compartment.tables * PAGE_SIZE;
 
     audit_add_ram(&a, writable);
+    audit_add_windows(&a);
     audit_vm_add(&a, 0, plat_compartment_image, program->text_end, AUDIT_READ | AUDIT_EXECUTE);
     audit_vm_add(&a, program->text_end, plat_compartment_image + program->text_end,
                  program->rodata_end - program->text_end, AUDIT_READ);
@@ -100,6 +101,7 @@ static bool audit_vm_compartment(const struct boot_info *info, const struct vm *
         audit_vm_add(&a, slot + COMPARTMENT_EXCHANGE, region, PAGE_SIZE, writable);
         region += PAGE_SIZE;
     }
+    audit_vm_add(&a, COMPARTMENT_DEVICES, region, PAGE_SIZE, writable);
     if (vm->xapic_page != NULL) {
         a.other = (struct audit_frames){phys_address(vm->xapic_page), PAGE_SIZE};
     }

@@ -6,6 +6,8 @@
 #include "hv/exit/exit.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/str.h"
 #include "hv/monitor/audit_vm.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
@@ -16,6 +18,18 @@ static struct vm_public start_vms[CONFIG_MAX_GUESTS];
 
 static void start_report(const char *text) {
     log_error("partition: %s", text);
+}
+
+/* Channels are told of where they are all told. */
+static void start_log_window(const struct plan_vm *p, const struct plan_window *w) {
+    static const char *const kinds[] = {[PLAN_IMAGE] = "read-only image", [PLAN_STORE] = "disk"};
+    char size[24];
+
+    if (w->kind == PLAN_IMAGE || w->kind == PLAN_STORE) {
+        log_info("  %-16s %-10s %-8s %#llx-%#llx (%s)", p->config->name, "",
+                 fmt_size(size, w->size), (ull)w->hpa.v, (ull)(w->hpa.v + w->size - 1),
+                 kinds[w->kind]);
+    }
 }
 
 /* Who owns what, once, as a table. */
@@ -30,9 +44,29 @@ static void start_log_partition(const struct plan *plan) {
             log_info("  %-16s %-10s %-8s %#llx-%#llx", p->config->name, cpus,
                      fmt_size(size, r->size), (ull)r->hpa.v, (ull)(r->hpa.v + r->size - 1));
         }
+        for (const struct plan_window *w = p->windows; w < p->windows + p->window_count; w++) {
+            start_log_window(p, w);
+        }
         log_info("  %-16s %-10s %-8s %#llx-%#llx (tables of %s)", "bulkhead", "",
                  fmt_size(size, p->budget_size), (ull)p->budget_base.v,
                  (ull)(p->budget_base.v + p->budget_size - 1), p->config->name);
+    }
+    for (const struct plan_channel *c = plan->channels; c < plan->channels + plan->channel_count;
+         c++) {
+        log_info("  %-16s %-10s %-8s %#llx-%#llx (%s, %s)", "channel", "",
+                 fmt_size(size, 2 * CHANNEL_HALF), (ull)c->base.v,
+                 (ull)(c->base.v + 2 * CHANNEL_HALF - 1), plan->vms[c->vms[0]].config->name,
+                 plan->vms[c->vms[1]].config->name);
+    }
+}
+
+/* What firmware left there is no guest's. Afterwards it holds what two guests tell each other. */
+static void start_scrub_channels(const struct plan *plan) {
+    for (uint32_t i = 0; i < plan->channel_count; i++) {
+        hpa_t base = plan->channels[i].base;
+        plat_open(base, 2 * CHANNEL_HALF);
+        memset(phys_pointer(base), 0, 2 * CHANNEL_HALF);
+        plat_close(base, 2 * CHANNEL_HALF);
     }
 }
 
@@ -76,6 +110,7 @@ void hv_start(const struct boot_info *info) {
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
         plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine changed");
     }
+    start_scrub_channels(info->plan);
     for (uint32_t i = 0; i < info->plan->vm_count; i++) {
         start_create_vm(info, i);
     }

@@ -22,8 +22,10 @@
 
 #define SLOT_SIZE (COMPARTMENT_STACK_SIZE + PAGE_SIZE) /* stack and exchange page */
 
-_Static_assert(COMPARTMENT_SLOTS + PLAN_MAX_VCPUS * COMPARTMENT_SLOT <= COMPARTMENT_TABLES,
-               "slots and tables overlap");
+_Static_assert(COMPARTMENT_SLOTS + PLAN_MAX_VCPUS * COMPARTMENT_SLOT <= COMPARTMENT_DEVICES &&
+                   COMPARTMENT_DEVICES + PAGE_SIZE <= COMPARTMENT_TABLES,
+               "slots, devices and tables overlap");
+_Static_assert(PLAN_WINDOWS_SIZE == COMPARTMENT_WINDOW_SIZE, "as far as the window goes");
 _Static_assert(COMPARTMENT_VCPUS == PLAN_MAX_VCPUS, "a slot for each");
 _Static_assert(COMPARTMENT_GPA == PLAN_LOW_RAM_END, "in the hole between low and high RAM");
 _Static_assert(COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE < COMPARTMENT_EXCHANGE,
@@ -53,10 +55,16 @@ static uint64_t compartment_tables(uint64_t top) {
 
 static uint64_t compartment_region_size(const struct compartment_header *h, uint64_t top,
                                         uint32_t vcpus) {
-    return compartment_data_size(h) + compartment_tables(top) * PAGE_SIZE + vcpus * SLOT_SIZE;
+    return compartment_data_size(h) + compartment_tables(top) * PAGE_SIZE + vcpus * SLOT_SIZE +
+           PAGE_SIZE;
 }
 
+/* The end of RAM, or of what lies above it. */
 static uint64_t compartment_top(const struct vm *vm) {
+    if (vm->plan->window_count != 0) {
+        const struct plan_window *last = &vm->plan->windows[vm->plan->window_count - 1];
+        return last->gpa.v + last->size;
+    }
     return vm->high_ram != 0 ? PLAN_HIGH_RAM + vm->high_ram : vm->low_ram;
 }
 
@@ -68,6 +76,11 @@ static uint8_t *compartment_table_page(const struct vm *vm, uint64_t n) {
 /* The pages of v's slot: the stack, then the exchange page. */
 static uint8_t *compartment_slot_pages(const struct vcpu *v) {
     return compartment_table_page(v->vm, v->vm->compartment.tables) + v->index * SLOT_SIZE;
+}
+
+/* Of struct abi_devices: the last one. */
+static uint8_t *compartment_devices_page(const struct vm *vm) {
+    return vm->compartment.region + vm->compartment.region_size - PAGE_SIZE;
 }
 
 uint64_t compartment_slot(const struct vcpu *v) {
@@ -169,7 +182,23 @@ static enum status compartment_map_ram(struct vm *vm) {
     return s;
 }
 
-/* The program, data, tables and the slots. */
+/* What the plan gives it beside RAM: it executes none of it, and writes what is its own. */
+static enum status compartment_map_windows(struct vm *vm) {
+    static const unsigned access[] = {[PLAN_IMAGE] = PAGE_READ,
+                                      [PLAN_STORE] = PAGE_READ | PAGE_WRITE,
+                                      [PLAN_OURS] = PAGE_READ | PAGE_WRITE,
+                                      [PLAN_THEIRS] = PAGE_READ};
+    enum status s = STATUS_OK;
+
+    for (uint32_t i = 0; s == STATUS_OK && i < vm->plan->window_count; i++) {
+        const struct plan_window *w = &vm->plan->windows[i];
+        s = pagetable_map(&vm->compartment.npt, w->gpa.v, w->hpa, w->size, access[w->kind],
+                          PAGE_WB);
+    }
+    return s;
+}
+
+/* The program, data, tables, the devices and the slots. */
 static enum status compartment_map_span(struct vm *vm) {
     const struct compartment_header *h = compartment_header();
     const uint8_t *image = plat_compartment_image;
@@ -183,6 +212,8 @@ static enum status compartment_map_span(struct vm *vm) {
         {0, h->text_end, image, PAGE_READ | PAGE_EXECUTE},
         {h->text_end, h->rodata_end, image + h->text_end, PAGE_READ},
         {h->rodata_end, h->bss_end, c->region, PAGE_READ | PAGE_WRITE},
+        {COMPARTMENT_DEVICES, COMPARTMENT_DEVICES + PAGE_SIZE, compartment_devices_page(vm),
+         PAGE_READ | PAGE_WRITE},
         {COMPARTMENT_TABLES, tables_end, compartment_table_page(vm, 0), PAGE_READ | PAGE_WRITE},
     };
     enum status s = STATUS_OK;
@@ -217,6 +248,9 @@ enum status compartment_create(struct vm *vm) {
     if (s == STATUS_OK) {
         s = compartment_map_ram(vm);
     }
+    if (s == STATUS_OK) {
+        s = compartment_map_windows(vm);
+    }
     return s == STATUS_OK ? compartment_map_span(vm) : s;
 }
 
@@ -229,6 +263,7 @@ void compartment_reset(struct vm *vm) {
     memcpy(vm->shared->kept, kept, sizeof(kept));
     memcpy(vm->compartment.region, plat_compartment_image + h->rodata_end,
            h->data_end - h->rodata_end);
+    memcpy(compartment_devices_page(vm), &vm->plan->devices, sizeof(vm->plan->devices));
     compartment_build_tables(vm);
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         struct exchange *e = vm->vcpus[i].exchange;

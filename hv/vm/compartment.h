@@ -23,7 +23,7 @@ struct vcpu_context {
 
 struct compartment {
     struct pagetable npt;
-    uint8_t *region;      /* data, page tables, then the pages of each vCPU's slot */
+    uint8_t *region;      /* data, page tables, the pages of each vCPU's slot, of the devices */
     uint64_t region_size; /* bytes */
     uint64_t tables;      /* pages of its own page tables */
 };

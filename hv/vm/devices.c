@@ -99,6 +99,10 @@ void vm_press_power_button(struct vm *vm) {
     (void)devices_ask(&vm->vcpus[0], UPCALL_POWER, 0, 0);
 }
 
+void vm_serve_channels(struct vm *vm) {
+    (void)devices_ask(&vm->vcpus[0], UPCALL_CHANNELS, 0, 0);
+}
+
 /* While it does not run there is nobody to type to, and nothing to wait for. */
 bool vm_console_input(struct vm *vm, uint8_t byte) {
     return !vm->live || devices_ask(&vm->vcpus[0], UPCALL_TYPE, byte, 0) != 0;

@@ -38,6 +38,10 @@ void device_end_interrupt(struct vcpu *v, uint8_t vector);
 /* On the CPU of vCPU 0, while it runs. */
 void vm_press_power_button(struct vm *vm);
 
+/* Another VM has rung, which it may do at any time: its channels are looked into. On the CPU of
+ * vCPU 0, while it runs. */
+void vm_serve_channels(struct vm *vm);
+
 /* What the console asked for of REQUESTS_CONSOLE. On the CPU of vCPU 0, as the next. */
 void vm_serve_console(struct vm *vm, uint32_t requests);
 /* One byte from the console; false = too many wait for the guest already. */

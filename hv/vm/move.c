@@ -23,7 +23,7 @@ static struct move {
     uint32_t stage; /* enum move_stage, atomic: whoever is to act next reads it */
     const struct vm_public *to;
     uint32_t from_cpu, to_cpu;
-    uint32_t vcpu_count, region_count;
+    uint32_t vcpu_count, region_count, window_count;
     struct plan_region regions[PLAN_MAX_REGIONS];
     uint64_t low_ram, high_ram;
     hpa_t region;
@@ -60,6 +60,7 @@ bool vm_move_offer(struct vm *vm) {
     move.from_cpu = vm->vcpus[0].cpu;
     move.vcpu_count = vm->vcpu_count;
     move.region_count = vm->plan->region_count;
+    move.window_count = vm->plan->window_count;
     memcpy(move.regions, vm->plan->regions, sizeof(move.regions));
     move.low_ram = vm->low_ram;
     move.high_ram = vm->high_ram;
@@ -127,8 +128,10 @@ bool vm_move_wait(struct vm *vm) {
 
 /* ---- the one that comes ---- */
 
+/* Disks and channels stay with the VM whose they are. */
 static bool vm_move_fits(const struct vm *vm) {
-    return move.vcpu_count == vm->vcpu_count && move.low_ram == vm->low_ram &&
+    return move.window_count == 0 && vm->plan->window_count == 0 &&
+           move.vcpu_count == vm->vcpu_count && move.low_ram == vm->low_ram &&
            move.high_ram == vm->high_ram && move.region_size == vm->compartment.region_size;
 }
 

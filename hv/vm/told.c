@@ -49,6 +49,22 @@ static bool told_bytes(struct vcpu *v) {
     return sane || upcall_refuse(v, "told of more bytes than there can be", "");
 }
 
+/* A VM hears of a channel that it has an end of, and of no other; that somebody rings without end
+ * costs it an upcall at a time. */
+static bool told_bells(struct vcpu *v) {
+    const struct plan_vm *plan = v->vm->plan;
+    uint64_t bells = EXCHANGE_READ(v->exchange->bells);
+
+    for (; bells != 0; bells &= bells - 1) {
+        unsigned channel = (unsigned)__builtin_ctzll(bells);
+        if (channel >= plan->devices.channel_count) {
+            return upcall_refuse(v, "rang where it has no channel", "");
+        }
+        vcpu_request(vm_of_cpu[plan->bell_cpus[channel]]->vcpus[0], REQUEST_CHANNELS);
+    }
+    return true;
+}
+
 static bool told_stop(struct vcpu *v) {
     uint32_t stop = EXCHANGE_READ(v->exchange->stop);
 
@@ -126,9 +142,9 @@ static bool told_apic(struct vcpu *v) {
 }
 
 /* By the numbers of the bits. They are done in that order: an end of the run comes last. */
-static bool (*const told[])(struct vcpu *v) = {told_messages, told_intr,  told_clocks,
-                                               told_bytes,    told_state, told_refused,
-                                               told_apic,     told_event, told_stop};
+static bool (*const told[])(struct vcpu *v) = {told_messages, told_intr,    told_clocks, told_bytes,
+                                               told_state,    told_refused, told_apic,   told_event,
+                                               told_bells,    told_stop};
 _Static_assert(TOLD_ALL == BIT32(ARRAY_SIZE(told)) - 1, "one for each bit");
 
 bool told_take(struct vcpu *v, uint32_t bits) {

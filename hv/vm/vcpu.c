@@ -262,6 +262,9 @@ static __attribute__((noinline)) void vcpu_serve_rare(struct vcpu *v, uint32_t r
     if ((requests & REQUESTS_CONSOLE) != 0) {
         vm_serve_console(v->vm, requests);
     }
+    if ((requests & REQUEST_CHANNELS) != 0) {
+        vm_serve_channels(v->vm);
+    }
 }
 
 /* Any request but REQUEST_EVENT; false when the run loop must be left. */
@@ -279,7 +282,7 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     if ((requests & (REQUEST_TIMER | REQUEST_CLOCKS)) != 0) {
         vcpu_timer_expired(v, requests);
     }
-    if (UNLIKELY((requests & (REQUESTS_NMI | REQUESTS_LEFT)) != 0)) {
+    if (UNLIKELY((requests & (REQUESTS_NMI | REQUESTS_LEFT | REQUEST_CHANNELS)) != 0)) {
         vcpu_serve_rare(v, requests);
     }
     /* Some of this may have ended the run here and now. */

@@ -26,11 +26,12 @@ enum vcpu_request {
     REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT, CMOS clock or stop time-out wants a look */
     /* Another NMI before the first was looked at. A CPU has room for no third. */
     REQUEST_NMI_AGAIN = BIT32(7),
-    REQUEST_ORDER = BIT32(8),    /* to vCPU 0: the operator asks for something */
-    REQUEST_SNAPSHOT = BIT32(9), /* somebody wants to see the registers: snapshot */
-    REQUEST_TYPED = BIT32(10),   /* to vCPU 0: something was typed */
-    REQUEST_ROOM = BIT32(11),    /* to vCPU 0: the console has room again for its output */
-    REQUEST_PAUSE = BIT32(12),   /* leave the run loop, and come back once vm->paused has ended */
+    REQUEST_ORDER = BIT32(8),     /* to vCPU 0: the operator asks for something */
+    REQUEST_SNAPSHOT = BIT32(9),  /* somebody wants to see the registers: snapshot */
+    REQUEST_TYPED = BIT32(10),    /* to vCPU 0: something was typed */
+    REQUEST_ROOM = BIT32(11),     /* to vCPU 0: the console has room again for its output */
+    REQUEST_CHANNELS = BIT32(13), /* to vCPU 0: another VM has rung */
+    REQUEST_PAUSE = BIT32(12),    /* leave the run loop, and come back once vm->paused has ended */
 };
 #define REQUESTS_NMI     (REQUEST_NMI | REQUEST_NMI_AGAIN)
 #define REQUESTS_CONSOLE (REQUEST_TYPED | REQUEST_ROOM)

@@ -34,6 +34,12 @@ static bool fake_env_transmit(UNUSED const struct dev_env *env, UNUSED uint8_t b
     return true;
 }
 
+static uint64_t fake_bells;
+
+static void fake_env_bell(UNUSED const struct dev_env *env, unsigned channel) {
+    fake_bells |= BIT(channel);
+}
+
 static uint64_t fake_env_random(UNUSED const struct dev_env *env) {
     return 0x7272727272727272;
 }
@@ -70,18 +76,22 @@ static struct dev_env fake_env = {
     .reschedule = fake_env_reschedule,
     .transmit = fake_env_transmit,
     .memory = &fake_env_memory,
+    .bell = fake_env_bell,
     .random = fake_env_random,
     .stop = fake_env_stop,
     .event = fake_env_event,
     .keep = fake_env_keep,
 };
 
+/* What the config gives the guest: nothing, unless a test says so before fake_pc_start(). */
+static struct abi_devices fake_devices;
+
 /* Power on, over the rests of something else: a reset leaves none of them. */
 static inline void fake_pc_start(void) {
     memset(&fake_pc, 0xa5, sizeof(fake_pc));
     memset(fake_pc.rtc.kept.ram, 0, sizeof(fake_pc.rtc.kept.ram));
     fake_pc.rtc.kept.offset = 0;
-    platform_init(&fake_pc, &fake_env);
+    platform_init(&fake_pc, &fake_env, &fake_devices);
     fake_reschedules = fake_power_offs = fake_resets = fake_sleeps = fake_bios_calls = 0;
 }
 

@@ -278,6 +278,11 @@ static void fake_compartment_reset(struct vcpu *v) {
 static struct hardware fake_hardware;
 static struct vm *fake_vm;
 static struct vcpu *fake_compartment_vcpu; /* whose upcall is being answered */
+const struct abi_devices *compartment_devices(void) {
+    static const struct abi_devices none;
+    return &none;
+}
+
 struct exchange_vm *compartment_vm(void) {
     return fake_vm->shared;
 }

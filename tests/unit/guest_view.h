@@ -125,7 +125,8 @@ static void guest_view_pci(void) {
     static const char *const names[] = {[0] = "host bridge", [1] = "virtio entropy source"};
 
     outside.clock = &clock;
-    platform_init(platform, &outside);
+    static const struct abi_devices none;
+    platform_init(platform, &outside, &none);
     for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
         uint32_t at = slot << 11, id = pci_config_read(&platform->pci, at);
         if (id != UINT32_MAX) {

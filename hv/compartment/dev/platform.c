@@ -72,7 +72,9 @@ static void platform_init_pci(struct platform *p) {
     virtio_make(&p->rng, &virtio_rng_model, &p->pci, p->bus, SLOT_RNG);
 }
 
-void platform_init(struct platform *p, const struct dev_env *outside) {
+void platform_init(struct platform *p, const struct dev_env *outside,
+                   const struct abi_devices *devices) {
+    p->devices = devices;
     p->env = *outside;
     p->env.irq = platform_irq;
     for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
@@ -152,4 +154,7 @@ void platform_drain(struct platform *p) {
 
 void platform_press_power_button(struct platform *p) {
     pm_press_power_button(&p->pm);
+}
+
+void platform_poll_channels(UNUSED struct platform *p) {
 }

@@ -10,12 +10,14 @@
  */
 #pragma once
 
+#include "hv/abi/device.h"
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
 #include "hv/compartment/virtio/virtio.h"
 
 struct platform {
     struct dev_env env;
+    const struct abi_devices *devices;
     struct bus bus[BUS_SPACES];
     struct uart uart;
     struct pic pic;
@@ -42,9 +44,11 @@ struct platform_place {
 extern const struct platform_place platform_places[];
 extern const unsigned platform_place_count;
 
-/* outside: what leaves the platform, that is all but irq, which is wired here. p is all zero but
- * for what the CMOS clock has kept. */
-void platform_init(struct platform *p, const struct dev_env *outside);
+/* outside: what leaves the platform, that is all but irq, which is wired here. devices: what the
+ * config gives the guest, as long as p lives. p is all zero but for what the CMOS clock has kept.
+ */
+void platform_init(struct platform *p, const struct dev_env *outside,
+                   const struct abi_devices *devices);
 
 /* Power-up state of all devices; the time of day and the CMOS memory stay. */
 void platform_reset(struct platform *p);
@@ -95,3 +99,6 @@ bool platform_receive(struct platform *p, uint8_t byte);
 void platform_drain(struct platform *p);
 
 void platform_press_power_button(struct platform *p);
+
+/* Something may have come through a channel. */
+void platform_poll_channels(struct platform *p);

@@ -25,7 +25,7 @@ static void answer_start(struct hardware *h, struct exchange *e) {
     outside.caller = e;
     random_start(&h->random, vm->seed);
     memcpy(&h->platform.rtc.kept, vm->kept, sizeof(h->platform.rtc.kept));
-    platform_init(&h->platform, &outside);
+    platform_init(&h->platform, &outside, compartment_devices());
     emulator_start(h);
 }
 
@@ -75,6 +75,11 @@ static void answer_power(struct hardware *h, struct exchange *e) {
     hardware_unlock(h);
 }
 
+static void answer_channels(struct hardware *h, struct exchange *e) {
+    platform_poll_channels(hardware_lock(h, e));
+    hardware_unlock(h);
+}
+
 static void answer_load(UNUSED struct hardware *h, struct exchange *e) {
     load_upcall(e);
 }
@@ -92,6 +97,7 @@ static answer *const answers[UPCALLS] = {
     [UPCALL_TYPE] = answer_type,
     [UPCALL_DRAIN] = answer_drain,
     [UPCALL_POWER] = answer_power,
+    [UPCALL_CHANNELS] = answer_channels,
     [UPCALL_MEMORY] = emulator_memory,
     [UPCALL_STRING] = emulator_string,
     [UPCALL_TASK] = emulator_task,

@@ -19,5 +19,8 @@ bool compartment_rdrand(uint64_t *word);
 /* What vCPU 0's exchange page has for all. */
 struct exchange_vm *compartment_vm(void);
 
+/* What the config gives the guest. */
+const struct abi_devices *compartment_devices(void);
+
 /* The guest's RAM as the compartment has it; gpa is in RAM. */
 uint8_t *compartment_ram(uint64_t gpa);

@@ -63,6 +63,16 @@ static bool outside_transmit(const struct dev_env *env, uint8_t byte) {
     return true;
 }
 
+static void outside_bell(const struct dev_env *env, unsigned channel) {
+    struct exchange *e = exchange_of(env);
+
+    if ((e->told & TOLD_BELLS) == 0) {
+        e->bells = 0;
+    }
+    e->bells |= BIT(channel);
+    e->told |= TOLD_BELLS;
+}
+
 static uint64_t outside_random(const struct dev_env *env) {
     struct hardware *h = hardware_of(env);
     uint64_t word = 0;
@@ -101,6 +111,7 @@ const struct dev_env hardware_outside = {
     .intr = outside_intr,
     .reschedule = outside_reschedule,
     .transmit = outside_transmit,
+    .bell = outside_bell,
     .random = outside_random,
     .stop = outside_stop,
     .event = outside_event,

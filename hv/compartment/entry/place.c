@@ -9,6 +9,10 @@ struct exchange_vm *compartment_vm(void) {
     return &((struct exchange *)(uintptr_t)first)->vm;
 }
 
+const struct abi_devices *compartment_devices(void) {
+    return (const struct abi_devices *)(uintptr_t)(COMPARTMENT_BASE + COMPARTMENT_DEVICES);
+}
+
 uint8_t *compartment_ram(uint64_t gpa) {
     return (uint8_t *)(uintptr_t)(COMPARTMENT_WINDOW + gpa);
 }
