@@ -503,16 +503,29 @@ $(BUILD)/unit/test_serial_choice: $(BUILD)/host/arch/x86_64/uart.o
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
 
-# What USB devices and their controller may say, by libFuzzer; the unit test takes it from a few seeds.
+# What USB devices and their controller may say, and what a virtio driver may do, by libFuzzer; the unit tests take it
+# from a few seeds. FUZZ=virtio_blk_random: one alone.
+FUZZ         ?= xhci_random virtio_random virtio_blk_random
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(COMMON) -O1 -DFUZZ -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -w
-FUZZ_SRC     := tests/unit/test_xhci_random.c tests/unit/fake_plat.c $(sort $(wildcard arch/x86_64/xhci/*.c hv/lib/*.c))
+
+FUZZ_LIB     := tests/unit/fake_plat.c $(sort $(wildcard hv/lib/*.c))
+FUZZ_xhci_random := $(sort $(wildcard arch/x86_64/xhci/*.c))
+FUZZ_virtio_random := $(sort $(wildcard hv/compartment/dev/*.c hv/compartment/pci/*.c hv/compartment/virtio/*.c))
+FUZZ_virtio_blk_random := $(FUZZ_virtio_random)
+FUZZ_LENGTH_virtio_random := 8192
+FUZZ_LENGTH_virtio_blk_random := 8192
+
+define fuzz_run
+@mkdir -p $(BUILD)/fuzz/$1
+clang $(FUZZ_FLAGS) -o $(BUILD)/fuzz/fuzz_$1 tests/unit/test_$1.c $(FUZZ_LIB) $(FUZZ_$1)
+$(BUILD)/fuzz/fuzz_$1 -max_len=$(or $(FUZZ_LENGTH_$1),65536) -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/$1
+
+endef
 
 .PHONY: fuzz
 fuzz:
-	@mkdir -p $(BUILD)/fuzz/xhci
-	clang $(FUZZ_FLAGS) -o $(BUILD)/fuzz/fuzz_xhci $(FUZZ_SRC)
-	$(BUILD)/fuzz/fuzz_xhci -max_len=65536 -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/fuzz/ $(BUILD)/fuzz/xhci
+	$(foreach target,$(FUZZ),$(call fuzz_run,$(target)))
 
 .PRECIOUS: $(BUILD)/host/%.o
 
@@ -548,7 +561,7 @@ help:
 	@echo 'make sign         build/bulkhead-signed.img, for Secure Boot: KEY=my.key CERT=my.pem; STICK=FOLDER: signs what'
 	@echo '                  is in that folder, or on the stick that is mounted there (docs/secure-boot.md)'
 	@echo 'make unit         unit tests on this machine, under sanitizers'
-	@echo 'make fuzz         hostile USB devices against the driver, by libFuzzer; FUZZ_SECONDS=600: for longer'
+	@echo 'make fuzz         hostile USB devices, hostile virtio drivers, by libFuzzer; FUZZ_SECONDS=600: for longer'
 	@echo 'make check        both compilers, the rules of the tree (scripts/check.py), printed docs'
 	@echo 'make system-test  system tests in every emulator that is there; TARGET and TESTS narrow'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'

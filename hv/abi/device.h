@@ -13,14 +13,19 @@
 #define ABI_NETS        8u
 #define ABI_CHANNELS    64u
 
+/* What map says of a page; all else is an index of copies plus 1. A page that is discarded leaves
+ * its copy to others, and must not come back as the image has it. */
+#define ABI_DISK_AS_IMAGE 0u
+#define ABI_DISK_ZEROS    UINT32_MAX
+
 /* A disk: an image that it shares with others, or nothing, which reads as zeros; and, if the guest
  * may write, room for the pages that it has written. */
 struct abi_disk {
     uint64_t size;  /* bytes; a multiple of 512 */
     uint64_t image; /* read-only, up to the end of its last page; 0 = there is none */
     /*
-     * For each page (4 KiB) of the disk an index of copies plus 1; 0: as in the image. copies: so
-     * many pages. All zero at a start, and writable here. No copies = a disk that is read-only.
+     * map: for each page (4 KiB) of the disk 4 bytes, see above; all zero at a start.
+     * copies: copy_count pages. Both are written here alone. No copies = a disk that is read-only.
      */
     uint64_t map, copies;
     uint32_t copy_count, zero;

@@ -3,136 +3,11 @@
  * A virtio device as its driver finds it: over PCI, with its queue in memory that the driver shares
  * with it; and as a driver that keeps no rule finds it. The device is the one for entropy.
  */
-#include "tests/unit/fake_env.h"
+#include "tests/unit/fake_virtio.h"
 
-#define RNG  0x80000800u /* 00:01.0 */
-#define SIZE 8u          /* of the queue */
-
-/* Where the queue is: table, rings, an indirect table, buffers. */
-enum { TABLE = 0x1000, AVAIL = 0x2000, USED = 0x3000, INDIRECT = 0x4000, BUFFER = 0x8000 };
-enum { NEXT = 1, WRITE = 2, TABLE_ELSEWHERE = 4 };
-
-static unsigned messages;
-static uint64_t message_address;
-static uint32_t message_data;
-
-static void message(UNUSED const struct dev_env *env, uint64_t address, uint32_t data) {
-    messages++;
-    message_address = address;
-    message_data = data;
-}
-
-static uint32_t config_read(uint32_t reg) {
-    fake_out(0xcf8, 4, RNG | reg);
-    return (uint32_t)fake_in(0xcfc, 4);
-}
-
-static void config_write(uint32_t reg, uint32_t value) {
-    fake_out(0xcf8, 4, RNG | reg);
-    fake_out(0xcfc, 4, value);
-}
-
-static uint64_t memory, ports;
-
-static uint32_t reg_read(uint64_t at, unsigned size) {
-    struct bus_answer a = platform_read(&fake_pc, BUS_MEMORY, memory + at, size);
-    CHECK(a.there != 0);
-    return (uint32_t)(a.value & (UINT64_MAX >> (64 - 8 * size)));
-}
-
-static void reg_write(uint64_t at, unsigned size, uint64_t value) {
-    CHECK(platform_write(&fake_pc, BUS_MEMORY, memory + at, size, value));
-}
-
-static void doorbell(uint16_t queue) {
-    fake_out(ports, 2, queue);
-}
-
-static void put16(uint64_t at, uint16_t value) {
-    memcpy(fake_ram + at, &value, sizeof(value));
-}
-
-static uint16_t get16(uint64_t at) {
-    uint16_t value;
-    memcpy(&value, fake_ram + at, sizeof(value));
-    return value;
-}
-
-static uint32_t get32(uint64_t at) {
-    uint32_t value;
-    memcpy(&value, fake_ram + at, sizeof(value));
-    return value;
-}
-
-static void describe(uint64_t table, unsigned index, uint64_t address, uint32_t length,
-                     uint16_t flags, uint16_t next) {
-    uint8_t *d = fake_ram + table + 16ull * index;
-    memcpy(d, &address, 8);
-    memcpy(d + 8, &length, 4);
-    memcpy(d + 12, &flags, 2);
-    memcpy(d + 14, &next, 2);
-}
-
-static uint16_t given;
-
-/* Makes the chain that begins at head available. */
-static void offer(uint16_t head) {
-    put16(AVAIL + 4 + 2ull * (given % SIZE), head);
-    put16(AVAIL + 2, ++given);
-}
-
-/* A machine, its device switched on, with MSI-X: vector 0 for the configuration, 1 for the queue.
- */
 static void begin(void) {
     fake_pc_start();
-    fake_pc.env.msi = message;
-    memset(fake_ram, 0, sizeof(fake_ram));
-    messages = 0;
-    given = 0;
-    config_write(PCI_COMMAND, PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON);
-    ports = config_read(PCI_BAR) & ~3u;
-    memory = config_read(PCI_BAR + 4);
-    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31));
-    for (unsigned i = 0; i < 2; i++) {
-        reg_write(VIRTIO_MSIX + 16 * i, 4, 0xfee00000);
-        reg_write(VIRTIO_MSIX + 16 * i + 8, 4, 0x40 + i);
-        reg_write(VIRTIO_MSIX + 16 * i + 12, 4, 0);
-    }
-}
-
-/* Up to FEATURES_OK; true if the device agrees. */
-static bool negotiate(uint64_t features) {
-    reg_write(0x14, 1, 0);
-    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
-    for (unsigned half = 0; half < 2; half++) {
-        reg_write(0x08, 4, half);
-        reg_write(0x0c, 4, (uint32_t)(features >> (32 * half)));
-    }
-    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
-    return (reg_read(0x14, 1) & VIRTIO_FEATURES_OK) != 0;
-}
-
-static void set_queue(uint16_t size, uint64_t table, uint64_t avail, uint64_t used) {
-    reg_write(0x16, 2, 0);
-    reg_write(0x18, 2, size);
-    reg_write(0x1a, 2, 1);
-    for (unsigned half = 0; half < 2; half++) {
-        reg_write(0x20 + 4 * half, 4, (uint32_t)(table >> (32 * half)));
-        reg_write(0x28 + 4 * half, 4, (uint32_t)(avail >> (32 * half)));
-        reg_write(0x30 + 4 * half, 4, (uint32_t)(used >> (32 * half)));
-    }
-    reg_write(0x1c, 2, 1);
-}
-
-static void start_driver(uint64_t features) {
-    CHECK(negotiate(features));
-    reg_write(0x10, 2, 0);
-    set_queue(SIZE, TABLE, AVAIL, USED);
-    reg_write(0x14, 1, 15);
-}
-
-static bool broken(void) {
-    return (reg_read(0x14, 1) & VIRTIO_NEEDS_RESET) != 0;
+    driver_begin();
 }
 
 TEST(configuration_space) {
@@ -189,11 +64,11 @@ TEST(a_bar_takes_nobodys_place) {
 
 TEST(bytes_of_the_configuration_space) {
     begin();
-    fake_out(0xcf8, 4, RNG | PCI_INTERRUPT);
+    fake_out(0xcf8, 4, 0x80000800 | PCI_INTERRUPT);
     fake_out(0xcfc, 1, 0x0b);
     fake_out(0xcfd, 1, 0x55); /* the pin is read-only */
     CHECK_U64(config_read(PCI_INTERRUPT), 0x0b);
-    fake_out(0xcf8, 4, RNG | PCI_COMMAND);
+    fake_out(0xcf8, 4, 0x80000800 | PCI_COMMAND);
     fake_out(0xcfd, 1, 0x04); /* INTx off; the low byte stays */
     CHECK_U64(config_read(PCI_COMMAND), BIT32(20) | 0x407);
     config_write(PCI_ID, 0);
@@ -215,6 +90,26 @@ TEST(features_are_negotiated) {
     CHECK(!negotiate(0));
     CHECK(!negotiate(VIRTIO_F_VERSION_1 | BIT(5)));
     CHECK(negotiate(VIRTIO_FEATURES));
+}
+
+/* A driver that skips FEATURES_OK, or takes it back, cannot have what was not offered. */
+TEST(no_agreement_no_queues) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
+    reg_write(0x08, 4, 0);
+    reg_write(0x0c, 4, UINT32_MAX);
+    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_DRIVER_OK);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 0);
+    reg_write(0x14, 1, 15);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 0);
+    reg_write(0x0c, 4, 0);
+    reg_write(0x14, 1, 15);
+    CHECK_U64(get16(USED + 2), 1);
 }
 
 TEST(a_buffer_is_filled) {
@@ -492,8 +387,9 @@ TEST(a_reset_forgets_all) {
 }
 
 TEST_MAIN(T(configuration_space), T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
-          T(bytes_of_the_configuration_space), T(features_are_negotiated), T(a_buffer_is_filled),
-          T(the_rings_go_round), T(an_indirect_table), T(notifications_are_suppressed),
-          T(what_is_asked_for_is_bounded), T(broken_chains), T(broken_indirect_tables),
-          T(broken_rings), T(queues_that_are_none), T(what_is_in_use_stays), T(no_master_no_memory),
-          T(masks_of_msix), T(the_table_of_msix), T(a_reset_forgets_all))
+          T(bytes_of_the_configuration_space), T(features_are_negotiated),
+          T(no_agreement_no_queues), T(a_buffer_is_filled), T(the_rings_go_round),
+          T(an_indirect_table), T(notifications_are_suppressed), T(what_is_asked_for_is_bounded),
+          T(broken_chains), T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
+          T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix), T(the_table_of_msix),
+          T(a_reset_forgets_all))

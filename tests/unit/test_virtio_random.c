@@ -1,29 +1,42 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A hostile driver: millions of random steps against a PCI function and its virtio device, with
+ * A hostile driver: millions of random steps against PCI functions and their virtio devices, with
  * garbage and half-right things in the rings, under the sanitizers. Nothing may assert, nothing
  * outside the guest's RAM be touched, no doorbell take long, and the other devices stay where they
- * are.
+ * are. The input is a stream of bytes: from a seed here, from libFuzzer in `make fuzz`.
  */
+#include "hv/compartment/virtio/blk.h"
 #include "tests/unit/fake_env.h"
+#include "tests/unit/fake_input.h"
 
 #define STEPS 400000u /* with each seed */
-#define RNG   0x80000800u
+#define PAGES 8u      /* of the disk */
 
-static uint64_t seed;
 static unsigned randoms;
-
-static uint64_t random_word(void) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
+static uint64_t now;
 
 static uint64_t random_of(UNUSED const struct dev_env *env) {
     randoms++;
     return 0;
 }
+
+static uint64_t clock_of(void) {
+    return now;
+}
+static const struct dev_clock random_clock = {.host_tsc = clock_of, .tsc_hz = 1000000000};
+
+/* A disk beside the source of entropy that each machine has; any of them may be meant. */
+static uint8_t image[PAGES * PAGE_SIZE];
+static uint32_t map[PAGES];
+static _Alignas(PAGE_SIZE) uint8_t copies[PAGES / 2][PAGE_SIZE];
+static const struct abi_disk abi = {.size = sizeof(image),
+                                    .image = (uintptr_t)image,
+                                    .map = (uintptr_t)map,
+                                    .copies = (uintptr_t)copies,
+                                    .copy_count = PAGES / 2};
+static struct virtio_blk disk;
+static struct virtio *const devices[] = {&fake_pc.rng, &disk.v};
+static struct virtio *v;
 
 /* Often what makes sense in a ring of a small memory, or its borders. */
 static uint64_t random_value(void) {
@@ -35,7 +48,7 @@ static uint64_t random_value(void) {
 }
 
 static void config_write(uint32_t reg, uint32_t value) {
-    fake_out(0xcf8, 4, RNG | reg);
+    fake_out(0xcf8, 4, BIT32(31) | v->pci.slot << 11 | reg);
     fake_out(0xcfc, 4, value);
 }
 
@@ -46,7 +59,7 @@ static void step_config(void) {
     unsigned size = 1u << (word >> 40) % 3;
     uint64_t value = (word >> 48 & 3) != 0 ? 7 | (random_word() & 0xc0000000) : random_value();
 
-    fake_out(0xcf8, 4, RNG | at);
+    fake_out(0xcf8, 4, BIT32(31) | v->pci.slot << 11 | at);
     if ((word >> 50 & 1) != 0) {
         fake_out(0xcfc + (word >> 52) % 4, size, value & (BIT(8 * size) - 1));
     }
@@ -55,7 +68,7 @@ static void step_config(void) {
 
 static void step_registers(void) {
     uint64_t word = random_word();
-    uint64_t at = fake_pc.rng.pci.bar[1] + ((word & 3) != 0 ? word >> 8 & 0x3f : word >> 8 & 0xfff);
+    uint64_t at = v->pci.bar[1] + ((word & 3) != 0 ? word >> 8 & 0x3f : word >> 8 & 0xfff);
     unsigned size = 1u << (word >> 40) % 4;
 
     if ((word >> 50 & 3) != 0) {
@@ -77,18 +90,36 @@ static void step_memory(void) {
 
 static void step_doorbell(void) {
     unsigned before = randoms;
-    (void)platform_write(&fake_pc, BUS_PORT, fake_pc.rng.pci.bar[0], 2, random_word() & 1);
-    CHECK(randoms - before <= 256 * 256 / 8);
+    (void)platform_write(&fake_pc, BUS_PORT, v->pci.bar[0], 2, random_word() & 1);
+    ASSERT(randoms - before <= 256 * 256 / 8);
+}
+
+/* For the disk: most of it is right. */
+static void put_request(void) {
+    static const uint8_t types[] = {0, 1, 1, 4, 8, 11, 13, 13};
+    uint64_t word = random_word();
+    put(0x800, types[word % ARRAY_SIZE(types)], 8);
+    put(0x808, word >> 8 & 0x7f, 8);
+    put(0x810, word >> 20 & 0x7f, 8); /* a range */
+    put(0x818, word >> 32 & 0x7f, 4);
+    put(0x81c, word >> 40 & 1, 4);
+    put(0x1000, 0x800, 8);
+    put(0x1008, (word >> 48 & 1) != 0 ? 16 : 32, 4);
+    put(0x100c, 1 | 1 << 16, 4);
+    put(0x1018, word >> 50 & 0x3e00, 4);
+    put(0x101c, (word >> 49 & 3) | 2 << 16, 4);
+    put(0x1028, 1, 4);
+    put(0x102c, 2, 4);
+    put(0x2004, 0, 2);
 }
 
 /* A driver that has got as far as the rings, and puts something into them. */
 static void step_driver(void) {
-    struct virtio *v = &fake_pc.rng;
-    config_write(PCI_BAR, 0x1080);
-    config_write(PCI_BAR + 4, 0xe0008000);
+    config_write(PCI_BAR, 0x1080 + 0x80 * v->pci.slot);
+    config_write(PCI_BAR + 4, 0xe0008000 + 0x1000 * v->pci.slot);
     config_write(PCI_COMMAND, PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON);
     v->status = 15;
-    v->driver_features = random_word() & VIRTIO_FEATURES;
+    v->driver_features = random_word() & (VIRTIO_FEATURES | v->features);
     v->queues[0] = (struct virtqueue){.descriptors = 0x1000,
                                       .driver = 0x2000,
                                       .device = 0x3000,
@@ -102,29 +133,69 @@ static void step_driver(void) {
         put(0x100e + 16 * i, random_word() & 7, 2);
         put(0x2004 + 2 * i, random_word() & 3, 2);
     }
+    if (v == &disk.v && (random_word() & 3) != 0) {
+        put_request();
+    }
     put(0x2002, v->queues[0].taken + (random_word() & 3), 2);
     step_doorbell();
 }
 
-static void run_seed(uint64_t with) {
-    static void (*const steps[])(void) = {step_config, step_registers, step_registers,
-                                          step_memory, step_driver,    step_doorbell};
-    seed = with;
-    fake_pc_start();
-    fake_pc.env.random = random_of;
-    for (unsigned i = 0; i < STEPS; i++) {
-        steps[random_word() % ARRAY_SIZE(steps)]();
-        unsigned there = fake_pc.rng.pci.there[0];
-        CHECK_U64(fake_pc.bus[BUS_PORT].count, platform_place_count - 1 + there);
-        CHECK_U64(fake_pc.bus[BUS_MEMORY].count, 1u + fake_pc.rng.pci.there[1]);
-    }
+static void step_time(void) {
+    now += random_word() & 0xffff;
+    (void)virtio_ops.service(&v->dev, now);
 }
 
+static void begin(void) {
+    fake_pc_start();
+    fake_pc.env.random = random_of;
+    fake_pc.env.clock = &random_clock;
+    memset(map, 0, sizeof(map));
+    memset(fake_ram, 0, sizeof(fake_ram));
+    disk.v.dev = (struct device){.ops = &virtio_ops, .env = &fake_pc.env};
+    virtio_blk_make(&disk, &abi, &fake_pc.pci, fake_pc.bus, 2);
+    virtio_ops.reset(&disk.v.dev);
+}
+
+static void run(unsigned steps) {
+    static void (*const kinds[])(void) = {step_config, step_registers, step_registers, step_memory,
+                                          step_driver, step_doorbell,  step_time};
+    begin();
+    for (unsigned i = 0; i < steps && !input_is_over(); i++) {
+        uint64_t word = random_word();
+        v = devices[(word >> 8) % ARRAY_SIZE(devices)];
+        kinds[word % ARRAY_SIZE(kinds)]();
+
+        unsigned ports = 0;
+        unsigned pages = 0;
+        for (unsigned d = 0; d < ARRAY_SIZE(devices); d++) {
+            ports += devices[d]->pci.there[0];
+            pages += devices[d]->pci.there[1];
+        }
+        ASSERT(fake_pc.bus[BUS_PORT].count == platform_place_count - 1 + ports);
+        ASSERT(fake_pc.bus[BUS_MEMORY].count == 1u + pages);
+    }
+    static const uint8_t before[sizeof(image)];
+    ASSERT(memcmp(image, before, sizeof(image)) == 0);
+}
+
+#ifdef FUZZ
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    input = data;
+    input_left = size;
+    run(UINT32_MAX);
+    return 0;
+}
+#else
 TEST(random_steps) {
     for (uint64_t with = 1; with <= 3; with++) {
-        run_seed(with * 0x9e3779b97f4a7c15);
+        input_seed = with * 0x9e3779b97f4a7c15;
+        run(STEPS);
     }
     CHECK(randoms > 30000); /* it did come that far */
+    CHECK(disk.untouched == PAGES / 2);
 }
 
 TEST_MAIN(T(random_steps))
+#endif

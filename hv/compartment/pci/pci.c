@@ -16,14 +16,17 @@
 
 static bool pci_decodes(const struct pci_function *f, const struct pci_bar *bar) {
     uint32_t on = bar->space == BUS_PORT ? PCI_PORTS_ON : PCI_MEMORY_ON;
-    return bar->size != 0 && (f->command & on) != 0;
+    return (f->command & on) != 0;
 }
 
 /* At an address that is taken, or beyond its bus, it answers nowhere. */
 static void pci_place(struct pci_function *f, unsigned i) {
     const struct pci_bar *bar = &f->model->bars[i];
-    struct bus *bus = &f->buses[bar->space];
 
+    if (bar->size == 0) { /* a function with no BARs has no buses */
+        return;
+    }
+    struct bus *bus = &f->buses[bar->space];
     if (f->there[i]) {
         f->there[i] = false;
         enum status gone = bus_remove(bus, f->device, bar->region);

@@ -66,9 +66,10 @@ static struct virtqueue *virtio_queue(struct virtio *v) {
     return v->queue_select < v->model->queues ? &v->queues[v->queue_select] : NULL;
 }
 
+/* Without FEATURES_OK the driver may believe in what was never offered. */
 bool virtio_is_alive(const struct virtio *v) {
-    return (v->status & (VIRTIO_DRIVER_OK | VIRTIO_NEEDS_RESET)) == VIRTIO_DRIVER_OK &&
-           pci_is_master(&v->pci);
+    const uint8_t alive = VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK;
+    return (v->status & (alive | VIRTIO_NEEDS_RESET)) == alive && pci_is_master(&v->pci);
 }
 
 /* The driver's reset: the PCI function stays as it is. */
@@ -316,6 +317,11 @@ static void virtio_reset(struct device *dev) {
     pci_reset(&v->pci);
 }
 
+static uint64_t virtio_service(struct device *dev, uint64_t now) {
+    struct virtio *v = virtio_of(dev);
+    return v->model->service != NULL ? v->model->service(v, now) : 0;
+}
+
 void virtio_make(struct virtio *v, const struct virtio_model *model, struct pci_host *host,
                  struct bus *buses, unsigned slot) {
     v->model = model;
@@ -332,4 +338,5 @@ const struct device_ops virtio_ops = {
     .reset = virtio_reset,
     .read = virtio_read,
     .write = virtio_write,
+    .service = virtio_service,
 };

@@ -48,6 +48,8 @@ struct virtio_model {
     /* The driver resets it, or the machine: all that the model keeps of the last driver goes. NULL
      * if it keeps nothing. */
     void (*restart)(struct virtio *v);
+    /* As struct device_ops has it; NULL if a doorbell never leaves anything for later. */
+    uint64_t (*service)(struct virtio *v, uint64_t now);
 };
 
 struct virtio {

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random words for a test that is a fuzzer's target as well: from a seed, or from the fuzzer.
+ */
+#ifndef TESTS_UNIT_FAKE_INPUT_H
+#define TESTS_UNIT_FAKE_INPUT_H
+
+#include "hv/lib/types.h"
+
+static uint64_t input_seed;
+static const uint8_t *input; /* NULL = from the seed */
+static size_t input_left;
+
+static inline uint64_t random_word(void) {
+    uint64_t word = 0;
+    if (input != NULL) {
+        for (unsigned i = 0; i < 8 && input_left != 0; i++, input_left--) {
+            word = word << 8 | *input++;
+        }
+        return word;
+    }
+    input_seed ^= input_seed << 13;
+    input_seed ^= input_seed >> 7;
+    input_seed ^= input_seed << 17;
+    return input_seed;
+}
+
+static inline bool input_is_over(void) {
+    return input != NULL && input_left == 0;
+}
+
+#endif
