@@ -43,6 +43,8 @@ const char *console_kept(size_t *length);
 /* memory.c: memory taken from the firmware, and its map. */
 /* Zeroed pages for size bytes, the last byte at or below limit; {0} if there are none. */
 hpa_t memory_alloc(uint64_t size, uint64_t limit);
+/* The same for a file: boot_image_room() bytes of it, large ones at a multiple of 2 MiB. */
+hpa_t memory_alloc_file(uint64_t size, uint64_t limit);
 /* The same at that place, untouched; {0} if somebody has it. */
 hpa_t memory_take(uint64_t base, uint64_t size);
 void memory_free_all(void);

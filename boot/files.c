@@ -90,9 +90,9 @@ static const char *read_open_file(EFI_FILE_HANDLE file, const char *path, hpa_t 
         return STICK_FOLDER;
     }
 
-    *base = memory_alloc(*size, BELOW_4G);
+    *base = memory_alloc_file(*size, BELOW_4G);
     if (base->v == 0) {
-        *base = memory_alloc(*size, UINT64_MAX);
+        *base = memory_alloc_file(*size, UINT64_MAX);
     }
     if (base->v == 0) {
         console_print(CONSOLE_PLAIN, "%s: %lu KiB are needed\n", path, *size >> 10);

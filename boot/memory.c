@@ -48,6 +48,15 @@ hpa_t memory_alloc(uint64_t size, uint64_t limit) {
     return base;
 }
 
+hpa_t memory_alloc_file(uint64_t size, uint64_t limit) {
+    uint64_t room = boot_image_room(size);
+    if (size < BOOT_LARGE_FILE || room < size) {
+        return memory_alloc(size, limit);
+    }
+    hpa_t base = memory_alloc(room + BOOT_LARGE_FILE - PAGE_SIZE, limit);
+    return HPA(ALIGN_UP(base.v, BOOT_LARGE_FILE));
+}
+
 hpa_t memory_take(uint64_t base, uint64_t size) {
     return allocate(AllocateAddress, base, size / PAGE_SIZE);
 }

@@ -9,10 +9,13 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
-_Static_assert(CONFIG_MAX_DISKS == ABI_DISKS && CONFIG_MAX_NETS == ABI_NETS, "the same devices");
+_Static_assert(CONFIG_MAX_DISKS == ABI_DISKS && CONFIG_MAX_NETS == ABI_NETS &&
+                   CONFIG_MAX_PMEMS == ABI_PMEMS,
+               "the same devices");
 _Static_assert(PLAN_WINDOWS_SIZE == COMPARTMENT_WINDOW_SIZE, "as far as the window goes");
 
-#define SECTOR 512u
+#define SECTOR     512u
+#define PMEM_ALIGN (128 * MIB) /* Linux wants whole sections of memory for itself */
 
 /* Where the compartment sees what its tables have at gpa. */
 static uint64_t in_compartment(uint64_t gpa) {
@@ -35,7 +38,10 @@ static struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind 
                                       uint64_t size) {
     uint64_t gpa = next_gpa(vm);
     ASSERT(vm->window_count < PLAN_MAX_WINDOWS);
-    if (size >= 2 * MIB) {
+    if (kind == PLAN_PMEM) {
+        gpa = ALIGN_UP(gpa, PMEM_ALIGN);
+        size = boot_image_room(size);
+    } else if (size >= 2 * MIB) {
         gpa = ALIGN_UP(gpa, 2 * MIB) + hpa.v % (2 * MIB);
     }
     struct plan_window *w = &vm->windows[vm->window_count++];
@@ -62,13 +68,15 @@ static const struct boot_image *find_disk_file(const struct builder *b, const st
 }
 
 /* Two disks of a guest may be of the same file. */
-static const struct plan_window *image_window(struct plan_vm *vm, const struct boot_image *image) {
+static const struct plan_window *image_window(struct plan_vm *vm, const struct boot_image *image,
+                                              enum plan_window_kind kind) {
     for (uint32_t i = 0; i < vm->window_count; i++) {
-        if (vm->windows[i].kind == PLAN_IMAGE && vm->windows[i].hpa.v == image->base.v) {
+        bool readable = vm->windows[i].kind == PLAN_IMAGE || vm->windows[i].kind == PLAN_PMEM;
+        if (readable && vm->windows[i].hpa.v == image->base.v) {
             return &vm->windows[i];
         }
     }
-    return add_window(vm, PLAN_IMAGE, image->base, image->size);
+    return add_window(vm, kind, image->base, image->size);
 }
 
 static void give_store(struct plan_vm *vm, const struct config_disk *disk, struct abi_disk *out) {
@@ -94,7 +102,7 @@ static void give_disk(const struct builder *b, struct plan_vm *vm, const struct 
             return;
         }
         out->size = image->size;
-        out->image = in_compartment(image_window(vm, image)->gpa.v);
+        out->image = in_compartment(image_window(vm, image, PLAN_IMAGE)->gpa.v);
     }
     if (disk->kind != DISK_READ_ONLY) {
         give_store(vm, disk, out);
@@ -118,6 +126,40 @@ static void give_disks(const struct builder *b, struct plan_vm *vm) {
     for (uint32_t i = 0; i < g->disk_count; i++) {
         judge_disk_name(b, g, i);
         give_disk(b, vm, &g->disks[i]);
+    }
+}
+
+/* ---- images in memory ---- */
+
+static void give_pmem(const struct builder *b, struct plan_vm *vm, const struct config_pmem *pmem) {
+    const struct boot_image *image = find_file(b, vm->config, "pmem", pmem->path, pmem->pos);
+    struct abi_devices *d = &vm->devices;
+
+    if (image == NULL) {
+        return;
+    }
+    if (image->size < BOOT_LARGE_FILE) {
+        REFUSE(
+            b, vm->config, pmem->pos,
+            "pmem = \"%s\": its %llu bytes are less than 2M; make the file longer (truncate -s 2M "
+            "FILE)",
+            pmem->path, (ull)image->size);
+        return;
+    }
+    const struct plan_window *w = image_window(vm, image, PLAN_PMEM);
+    if (d->pmem_count != 0 && w->gpa.v <= d->pmems[d->pmem_count - 1].gpa) {
+        REFUSE(b, vm->config, pmem->pos, "pmem = \"%s\" is there already; name each file once",
+               pmem->path);
+        return;
+    }
+    d->pmems[d->pmem_count++] = (struct abi_pmem){w->gpa.v, w->size};
+}
+
+/* Before all other windows: a disk may be of the same file. */
+static void give_pmems(const struct builder *b, struct plan_vm *vm) {
+    const struct config_guest *g = vm->config;
+    for (uint32_t i = 0; i < g->pmem_count; i++) {
+        give_pmem(b, vm, &g->pmems[i]);
     }
 }
 
@@ -297,6 +339,7 @@ void give_windows(const struct builder *b) {
     }
     for (uint32_t i = 0; i < b->plan->vm_count; i++) {
         struct plan_vm *vm = &b->plan->vms[i];
+        give_pmems(b, vm);
         give_disks(b, vm);
         give_nets(b, vm, i);
     }

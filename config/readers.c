@@ -47,18 +47,26 @@ static bool part_is_name(struct part p, size_t size) {
 
 /* ---- disks ---- */
 
-static bool read_disk_path(const struct schema_value *v, struct part p, struct config_disk *disk) {
+static bool read_disk_path(const struct schema_value *v, const char *at, size_t length,
+                           char out[CONFIG_PATH_SIZE]) {
     char text[CONFIG_PATH_SIZE];
     struct schema_value path = *v;
 
-    if (p.length >= sizeof(text)) {
-        return refuse(v, "has a path of %u bytes; write at most %u", (unsigned)p.length,
+    if (length >= sizeof(text)) {
+        return refuse(v, "has a path of %u bytes; write at most %u", (unsigned)length,
                       (unsigned)sizeof(text) - 1);
     }
-    str_copy_n(text, sizeof(text), p.at, p.length);
+    str_copy_n(text, sizeof(text), at, length);
     path.text = text;
-    path.field = disk->path;
+    path.field = out;
     return read_path(&path);
+}
+
+bool read_pmem(const struct schema_value *v) {
+    struct config_pmem *pmem = v->field;
+
+    pmem->pos = v->pos;
+    return read_disk_path(v, v->text, strlen(v->text), pmem->path);
 }
 
 static bool read_disk_size(const struct schema_value *v, struct part p, struct config_disk *disk) {
@@ -75,11 +83,12 @@ static bool read_disk_kind(const struct schema_value *v, struct part second,
     }
     if (part_is(third, "ro") && part_is_last(third)) {
         disk->kind = DISK_READ_ONLY;
-        return read_disk_path(v, second, disk);
+        return read_disk_path(v, second.at, second.length, disk->path);
     }
     if (part_is(third, "volatile") && fourth.length != 0 && part_is_last(fourth)) {
         disk->kind = DISK_VOLATILE;
-        return read_disk_path(v, second, disk) && read_disk_size(v, fourth, disk);
+        return read_disk_path(v, second.at, second.length, disk->path) &&
+               read_disk_size(v, fourth, disk);
     }
     return refuse(v, "is no disk; write %s, such as \"%s\"", v->key->wanted, v->key->example);
 }

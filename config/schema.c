@@ -343,6 +343,12 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "has written are its own, up to SIZE of them, and gone when it starts again. `blank`: no file, "
      "zeros at each start. A file's size is a multiple of 512 bytes. SIZE is a multiple of 2M, and "
      "comes on top of the guest's memory."},
+    {"pmem", read_pmem, NULL, GUEST_LIST(pmems, pmem_count, CONFIG_MAX_PMEMS), "",
+     "images/base.erofs", A_PATH,
+     "Files that the guest finds in its memory, read-only, above its own: Linux makes `/dev/pmem0` "
+     "and so on of them, and with `dax=always` an erofs that is not compressed runs programs from "
+     "there without a copy. All guests that name a file share the one copy of it. At least 2M "
+     "each."},
     {"net", read_net, NULL, GUEST_LIST(nets, net_count, CONFIG_MAX_NETS), "", "lan",
      "\"WIRE\", and behind it as wanted \":mac=02:00:00:00:00:01\", \":bridge\", \":down\"",
      "Virtio network adapters, in this order, each on a wire. Without `mac` the address is made of "

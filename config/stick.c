@@ -50,6 +50,9 @@ void stick_read(struct boot_info *info, stick_reader *read, struct fault_list *f
         for (uint32_t d = 0; d < guest->disk_count; d++) {
             read_image(info, read, guest->disks[d].path);
         }
+        for (uint32_t p = 0; p < guest->pmem_count; p++) {
+            read_image(info, read, guest->pmems[p].path);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #define ABI_DISKS       8u
 #define ABI_DISK_SERIAL 20u /* bytes; what is shorter ends with 0 */
 #define ABI_NETS        8u
+#define ABI_PMEMS       4u
 #define ABI_CHANNELS    64u
 
 /* What map says of a page; all else is an index of copies plus 1. A page that is discarded leaves
@@ -42,15 +43,22 @@ struct abi_net {
     uint32_t first_channel, channel_count; /* of abi_devices.channels */
 };
 
+/* An image in the guest's memory, read-only; in the compartment at the same guest-physical address.
+ */
+struct abi_pmem {
+    uint64_t gpa, size; /* multiples of 2 MiB */
+};
+
 /* Where the two halves (hv/abi/channel.h) lie: the one that is written here, and the other. */
 struct abi_channel {
     uint64_t ours, theirs;
 };
 
 struct abi_devices {
-    uint32_t disk_count, net_count, channel_count, zero;
+    uint32_t disk_count, net_count, channel_count, pmem_count;
     struct abi_disk disks[ABI_DISKS];
     struct abi_net nets[ABI_NETS];
     struct abi_channel channels[ABI_CHANNELS];
+    struct abi_pmem pmems[ABI_PMEMS];
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");

@@ -116,6 +116,16 @@ void audit_add_windows(struct audit *a) {
     }
 }
 
+void audit_add_pmems(struct audit *a) {
+    for (uint32_t i = 0; i < a->vm->window_count; i++) {
+        const struct plan_window *w = &a->vm->windows[i];
+        struct audit_piece piece = {w->gpa, w->hpa, w->size, AUDIT_READ | AUDIT_EXECUTE};
+        if (w->kind == PLAN_PMEM) {
+            audit_add_piece(a, piece);
+        }
+    }
+}
+
 static bool audit_is_ram_of(const struct plan_vm *vm, uint64_t hpa) {
     for (uint32_t i = 0; i < vm->region_count; i++) {
         if (range_contains(vm->regions[i].hpa.v, vm->regions[i].size, hpa, PAGE_SIZE)) {
@@ -270,7 +280,7 @@ static bool audit_is_region(const struct plan_vm *vm, const struct audit_piece *
 static bool audit_is_window(const struct plan_vm *vm, const struct audit_piece *p) {
     for (uint32_t i = 0; i < vm->window_count; i++) {
         const struct plan_window *w = &vm->windows[i];
-        bool writable = w->kind != PLAN_IMAGE && w->kind != PLAN_THEIRS;
+        bool writable = w->kind == PLAN_STORE || w->kind == PLAN_OURS;
         if (w->gpa.v == p->gpa.v && w->hpa.v == p->hpa.v && w->size == p->size) {
             return writable || (p->access & AUDIT_WRITE) == 0;
         }

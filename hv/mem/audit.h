@@ -51,6 +51,8 @@ void audit_add_ram(struct audit *a, unsigned access);
 
 /* What the plan gives the VM's compartment beside it, with the rights of each kind. */
 void audit_add_windows(struct audit *a);
+/* Of that, what the guest itself has. */
+void audit_add_pmems(struct audit *a);
 
 /* One piece more, of the VM's budget or of what is shared. Nothing happens if its size is 0. */
 void audit_add_piece(struct audit *a, struct audit_piece piece);

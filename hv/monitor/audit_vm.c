@@ -49,6 +49,7 @@ static bool audit_vm_guest(const struct boot_info *info, const struct vm *vm) {
     struct audit a = audit_vm_begin(info, vm);
 
     audit_add_ram(&a, AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE);
+    audit_add_pmems(&a);
     a.other =
         (struct audit_frames){phys_address(vm->compartment.region), vm->compartment.region_size};
     if (!audit_vm_root(&a, vm, vm->npt.root)) {

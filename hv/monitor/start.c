@@ -22,10 +22,12 @@ static void start_report(const char *text) {
 
 /* Channels are told of where they are all told. */
 static void start_log_window(const struct plan_vm *p, const struct plan_window *w) {
-    static const char *const kinds[] = {[PLAN_IMAGE] = "read-only image", [PLAN_STORE] = "disk"};
+    static const char *const kinds[] = {[PLAN_IMAGE] = "disk, read-only",
+                                        [PLAN_PMEM] = "image in memory, read-only",
+                                        [PLAN_STORE] = "disk, its own pages"};
     char size[24];
 
-    if (w->kind == PLAN_IMAGE || w->kind == PLAN_STORE) {
+    if (w->kind != PLAN_OURS && w->kind != PLAN_THEIRS) {
         log_info("  %-16s %-10s %-8s %#llx-%#llx (%s)", p->config->name, "",
                  fmt_size(size, w->size), (ull)w->hpa.v, (ull)(w->hpa.v + w->size - 1),
                  kinds[w->kind]);

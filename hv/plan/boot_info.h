@@ -9,7 +9,7 @@
 #include "hv/plan/config.h"
 
 #define BOOT_MAX_RANGES  2048
-#define BOOT_MAX_IMAGES  ((2 + CONFIG_MAX_DISKS) * CONFIG_MAX_GUESTS)
+#define BOOT_MAX_IMAGES  ((2 + CONFIG_MAX_DISKS + CONFIG_MAX_PMEMS) * CONFIG_MAX_GUESTS)
 #define BOOT_MAX_IOAPICS 8
 #define BOOT_MAX_SCREENS 4
 #define BOOT_MAX_NODES   64
@@ -36,6 +36,14 @@ struct boot_image {
     uint64_t size;
     const char *problem; /* why it could not be read, size is 0 then; else NULL */
 };
+
+#define BOOT_LARGE_FILE (2 * MIB)
+
+/* Bytes that it has for itself there, zero behind the file: a large one lies in whole pages of
+ * 2 MiB, so that a guest may have it in its memory. */
+static inline uint64_t boot_image_room(uint64_t size) {
+    return ALIGN_UP(size, size < BOOT_LARGE_FILE ? PAGE_SIZE : BOOT_LARGE_FILE);
+}
 
 /* Pixels of 32 bits with a byte for each colour, in whatever order: we draw in grey. */
 struct boot_framebuffer {

@@ -18,6 +18,7 @@
 #define CONFIG_MAX_WIRES    16
 #define CONFIG_MAX_DISKS    8 /* of a guest */
 #define CONFIG_MAX_NETS     8 /* the same */
+#define CONFIG_MAX_PMEMS    4 /* the same */
 #define CONFIG_DISK_NAME    16
 #define CONFIG_MTU          1500
 #define UUID_SIZE           16 /* bytes, in the order in which a UUID is written */
@@ -44,6 +45,12 @@ struct config_disk {
     char path[CONFIG_PATH_SIZE]; /* empty = no file */
     enum config_disk_kind kind;
     uint64_t size; /* bytes, a multiple of 2 MiB: of the copies; of a blank disk */
+    struct config_pos pos;
+};
+
+/* A file that the guest finds in its memory, read-only. */
+struct config_pmem {
+    char path[CONFIG_PATH_SIZE];
     struct config_pos pos;
 };
 
@@ -74,9 +81,10 @@ struct config_guest {
     uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
     char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
     char asset_tag[CONFIG_SERIAL_SIZE];
-    uint32_t disk_count, net_count;
+    uint32_t disk_count, net_count, pmem_count;
     struct config_disk disks[CONFIG_MAX_DISKS];
     struct config_net nets[CONFIG_MAX_NETS];
+    struct config_pmem pmems[CONFIG_MAX_PMEMS];
     bool start_auto;
     uint32_t stop_timeout; /* seconds from the power button to the plug */
     enum config_on_crash on_crash;

@@ -26,15 +26,21 @@ struct plan_region {
  * read by all whose config names it and written by nobody; a store is this VM's alone; the halves
  * of a channel are of exactly two VMs, of which each writes the one that is its own.
  */
-enum plan_window_kind { PLAN_IMAGE, PLAN_STORE, PLAN_OURS, PLAN_THEIRS };
+enum plan_window_kind {
+    PLAN_IMAGE,
+    PLAN_PMEM, /* an image that the guest has as well, at the same address: in its tables, too */
+    PLAN_STORE,
+    PLAN_OURS,
+    PLAN_THEIRS
+};
 
 struct plan_window {
-    gpa_t gpa; /* in the compartment alone; above the guest's RAM */
+    gpa_t gpa; /* in the compartment; above the guest's RAM */
     hpa_t hpa;
     uint64_t size; /* bytes; all three are multiples of 4 KiB */
     enum plan_window_kind kind;
 };
-#define PLAN_MAX_WINDOWS  (2 * ABI_DISKS + 2 * ABI_CHANNELS)
+#define PLAN_MAX_WINDOWS  (2 * ABI_DISKS + ABI_PMEMS + 2 * ABI_CHANNELS)
 #define PLAN_WINDOWS_SIZE (512 * GIB) /* where the last one ends at most */
 
 struct plan_vm {
@@ -103,11 +109,14 @@ static inline uint64_t plan_budget_size(uint64_t memory, uint32_t cpu_count, boo
     return 4 * MIB + tables + cpu_count * 256 * KIB;
 }
 
-/* The same for all its windows: nested tables for pages of 4 KiB, the compartment's own. */
+/* The same for all its windows: nested tables for pages of 4 KiB, the guest's twice over; the
+ * compartment's own. */
 static inline uint64_t plan_window_tables(const struct plan_vm *vm) {
     uint64_t tables = 0;
     for (uint32_t i = 0; i < vm->window_count; i++) {
-        tables += vm->windows[i].size / (2 * MIB) + vm->windows[i].size / GIB + 6;
+        const struct plan_window *w = &vm->windows[i];
+        uint64_t most = w->size / (2 * MIB) + w->size / GIB + 6;
+        tables += w->kind == PLAN_PMEM ? 3 * most : most;
     }
     return tables * PAGE_SIZE;
 }

@@ -126,7 +126,8 @@ static void check_pieces(struct checker *c) {
 static bool is_image(const struct checker *c, const struct plan_window *w) {
     for (uint32_t i = 0; i < c->info->image_count; i++) {
         const struct boot_image *image = &c->info->images[i];
-        if (image->base.v == w->hpa.v && ALIGN_UP(image->size, PAGE_SIZE) == w->size) {
+        if (image->base.v == w->hpa.v && image->size != 0 && w->size >= image->size &&
+            w->size <= boot_image_room(image->size)) {
             return true;
         }
     }
@@ -160,7 +161,8 @@ static void check_windows(struct checker *c, uint32_t v) {
         bool placed = w->size != 0 && w->gpa.v >= end && w->gpa.v < PLAN_WINDOWS_SIZE &&
                       w->size <= PLAN_WINDOWS_SIZE - w->gpa.v &&
                       (w->gpa.v | w->size) % PAGE_SIZE == 0;
-        bool owned = w->kind == PLAN_STORE || (w->kind == PLAN_IMAGE && is_image(c, w)) ||
+        bool owned = w->kind == PLAN_STORE ||
+                     ((w->kind == PLAN_IMAGE || w->kind == PLAN_PMEM) && is_image(c, w)) ||
                      ((w->kind == PLAN_OURS || w->kind == PLAN_THEIRS) && is_half(c, v, w));
         if (!placed || !owned) {
             refuse(c, "window %u of %s at 0x%llx, size 0x%llx, is not where it may be, or not its",

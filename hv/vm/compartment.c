@@ -185,6 +185,7 @@ static enum status compartment_map_ram(struct vm *vm) {
 /* What the plan gives it beside RAM: it executes none of it, and writes what is its own. */
 static enum status compartment_map_windows(struct vm *vm) {
     static const unsigned access[] = {[PLAN_IMAGE] = PAGE_READ,
+                                      [PLAN_PMEM] = PAGE_READ,
                                       [PLAN_STORE] = PAGE_READ | PAGE_WRITE,
                                       [PLAN_OURS] = PAGE_READ | PAGE_WRITE,
                                       [PLAN_THEIRS] = PAGE_READ};

@@ -11,6 +11,20 @@
 #include "hv/vm/memory.h"
 #include "hv/vm/plat.h"
 
+/* Images that the guest has in its memory: it may run what is in them, and writes nothing. */
+static enum status vm_map_images(struct vm *vm) {
+    enum status s = STATUS_OK;
+
+    for (uint32_t i = 0; s == STATUS_OK && i < vm->plan->window_count; i++) {
+        const struct plan_window *w = &vm->plan->windows[i];
+        if (w->kind == PLAN_PMEM) {
+            s = pagetable_map(&vm->npt, w->gpa.v, w->hpa, w->size, PAGE_READ | PAGE_EXECUTE,
+                              PAGE_WB);
+        }
+    }
+    return s;
+}
+
 static enum status vm_create_memory(struct vm *vm) {
     const struct plan_vm *plan = vm->plan;
     vm->mem = (struct gmem){.regions = plan->regions, .region_count = plan->region_count};
@@ -20,6 +34,9 @@ static enum status vm_create_memory(struct vm *vm) {
         *(r->gpa.v < PLAN_HIGH_RAM ? &vm->low_ram : &vm->high_ram) += r->size;
         s = pagetable_map(&vm->npt, r->gpa.v, r->hpa, r->size,
                           PAGE_READ | PAGE_WRITE | PAGE_EXECUTE, PAGE_WB);
+    }
+    if (s == STATUS_OK) {
+        s = vm_map_images(vm);
     }
     if (s == STATUS_OK && (hvm->features & HVM_APIC) != 0) {
         vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE);

@@ -67,7 +67,7 @@ static const struct dev_clock fake_env_clock = {.host_tsc = fake_env_tsc, .tsc_h
 /* RAM for devices that read and write it. */
 static _Alignas(4096) uint8_t fake_ram[0x10000];
 static const struct guest_region fake_env_regions[] = {{0, sizeof(fake_ram), fake_ram}};
-static const struct guest_memory fake_env_memory = {fake_env_regions, 1};
+static const struct guest_memory fake_env_memory = {fake_env_regions, 1, 0};
 
 static struct dev_env fake_env = {
     .clock = &fake_env_clock,

@@ -11,6 +11,7 @@
 
 #define CMDLINE_ROOM 0x800u
 
+static struct abi_devices fake_devices;
 static uint8_t *ram;                /* start.low_ram bytes */
 static struct bulkhead_start start; /* is copied in at the begin, and read back when all is done */
 static struct load load;
@@ -54,7 +55,7 @@ static inline void stage_files(uint64_t size, const uint8_t *kernel, uint64_t ke
 /* From what is staged to the guest's first instruction. */
 static inline enum load_status run_load(void) {
     memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));
-    enum load_status status = load_begin(&load, ram, (const uint32_t(*)[4])cpuid);
+    enum load_status status = load_begin(&load, ram, &fake_devices, (const uint32_t(*)[4])cpuid);
     for (calls = 0; status == LOAD_MORE; calls++) {
         status = load_go_on(&load);
     }

@@ -44,15 +44,15 @@ TEST(answers) {
     stage();
     memcpy(e.cpuid, cpuid, sizeof(cpuid));
     memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));
-    for (load_answer(&e, ram); e.status == LOAD_MORE && more < 100; more++) {
-        load_answer(&e, ram);
+    for (load_answer(&e, ram, &fake_devices); e.status == LOAD_MORE && more < 100; more++) {
+        load_answer(&e, ram, &fake_devices);
     }
     CHECK_U64(e.status, LOAD_DONE);
     CHECK_U64(more, ALIGN_UP(2 * KERNEL_SIZE, LOAD_PIECE) / LOAD_PIECE - 1);
     CHECK(memcmp(ram + BULKHEAD_FLAT_GPA, kernel, KERNEL_SIZE) == 0);
     ram[BULKHEAD_FLAT_GPA] = 0; /* the guest's now */
     e.status = LOAD_NO_ANSWER;
-    load_answer(&e, ram);
+    load_answer(&e, ram, &fake_devices);
     CHECK_U64(e.status, LOAD_DONE);
     CHECK_U64(ram[BULKHEAD_FLAT_GPA], 0);
 }
@@ -62,7 +62,8 @@ TEST(answers) {
         stage();                                                                                   \
         statement;                                                                                 \
         memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));                                   \
-        CHECK_U64(load_begin(&load, ram, (const uint32_t(*)[4])cpuid), LOAD_UNKNOWN_FORM);         \
+        CHECK_U64(load_begin(&load, ram, &fake_devices, (const uint32_t(*)[4])cpuid),              \
+                  LOAD_UNKNOWN_FORM);                                                              \
         CHECK_U64(load_go_on(&load), LOAD_UNKNOWN_FORM);                                           \
     } while (0)
 
@@ -125,7 +126,7 @@ TEST(texts_are_whole_and_out_of_the_way) {
 TEST(in_pieces) {
     stage();
     memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));
-    enum load_status status = load_begin(&load, ram, (const uint32_t(*)[4])cpuid);
+    enum load_status status = load_begin(&load, ram, &fake_devices, (const uint32_t(*)[4])cpuid);
     const uint64_t file = start.kernel.gpa;
     uint64_t moved = 0;
     for (; status == LOAD_MORE && moved < 2 * KERNEL_SIZE; moved += LOAD_PIECE) {
@@ -158,7 +159,8 @@ TEST(over_itself) {
         uint64_t to = from + (uint64_t)ways[i];
         memcpy(ram + from, kernel, KERNEL_SIZE);
         load = (struct load){.status = LOAD_MORE, .start = start, .low = {0, RAM_SIZE, ram}};
-        load.memory = (struct guest_memory){&load.low, 1};
+        load.memory = (struct guest_memory){&load.low, 1, 0};
+        load.devices = &fake_devices;
         map_write(&load);
         move_file(&load, to, &(struct bulkhead_piece){from, KERNEL_SIZE}, 0, KERNEL_SIZE);
         while (load_go_on(&load) == LOAD_MORE) {
@@ -179,7 +181,7 @@ TEST(what_is_not_there_is_not_moved) {
     for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
         stage();
         load = (struct load){.low = {0, RAM_SIZE, ram}};
-        load.memory = (struct guest_memory){&load.low, 1};
+        load.memory = (struct guest_memory){&load.low, 1, 0};
         move_bytes(&load, moves[i].to, moves[i].from, moves[i].size);
         CHECK(load.outside && load.move_count == 0);
     }
@@ -239,6 +241,22 @@ TEST(the_struct_tells_map_and_tables) {
     CHECK_U64(start.memory_map.size, 7 * 20);
 }
 
+/* Behind the guest's memory in the map; as what they are, so that nobody takes them for RAM. */
+TEST(images_in_memory) {
+    fake_devices = (struct abi_devices){
+        .pmem_count = 2, .pmems = {{8 * GIB, 2 * MIB}, {8 * GIB + 128 * MIB, 64 * MIB}}};
+    stage();
+    CHECK_U64(run_load(), LOAD_DONE);
+    CHECK_U64(start.memory_map.size, 9 * 20);
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t at = MAP_GPA + 20 * (7 + i);
+        CHECK_U64(get(at, 8), fake_devices.pmems[i].gpa);
+        CHECK_U64(get(at + 8, 8), fake_devices.pmems[i].size);
+        CHECK_U64(get(at + 16, 4), 12);
+    }
+    fake_devices.pmem_count = 0;
+}
+
 TEST(what_cpuid_says) {
     static const char brand[] = "A made-up CPU";
     uint32_t *timing = cpuid[LOAD_LEAF_TIMING];
@@ -263,4 +281,4 @@ TEST_MAIN(T(it_is_believed), T(answers), T(a_form_that_nobody_knows),
           T(files_lie_between_the_first_mib_and_the_tables), T(texts_are_whole_and_out_of_the_way),
           T(in_pieces), T(over_itself), T(what_is_not_there_is_not_moved),
           T(the_firmware_and_what_it_is_to_do), T(page_tables), T(the_struct_tells_map_and_tables),
-          T(what_cpuid_says))
+          T(images_in_memory), T(what_cpuid_says))

@@ -37,7 +37,7 @@ static void set_up(uint64_t cr4, uint64_t efer) {
     }
     memset(ram, 0, RAM_SIZE);
     region = (struct guest_region){.gpa = 0, .size = RAM_SIZE, .at = ram};
-    mem = (struct guest_memory){&region, 1};
+    mem = (struct guest_memory){&region, 1, 0};
     state = (struct walk_state){
         .cr0 = X86_CR0_PG | X86_CR0_PE | X86_CR0_WP,
         .cr3 = 0x1000,

@@ -41,7 +41,7 @@ void code_cache_keep(struct code_cache *c, const struct hvm_code *at, enum exit_
     struct code_insn *i = insn_slot(c, code[0] | (uint64_t)code[1] << 8, kind);
     gpa_t gpa = GPA(ALIGN_DOWN(page->gpa.v, PAGE_SIZE));
     /* Both words of the last instruction can be read, even where it begins at the page's end. */
-    const uint8_t *bytes = guest_memory_at(memory, gpa, PAGE_SIZE + sizeof(i->code));
+    const uint8_t *bytes = guest_memory_look(memory, gpa, PAGE_SIZE + sizeof(i->code));
     if (bytes == NULL) {
         return;
     }

@@ -45,7 +45,7 @@ size_t code_fetch(struct emulation *e, struct code *c, void *out, size_t n) {
         if (walk_translate(&e->memory, &c->paging, GVA(at), WALK_EXECUTE, page) != STATUS_OK) {
             break;
         }
-        const void *bytes = guest_memory_at(&e->memory, page->gpa, part);
+        const void *bytes = guest_memory_look(&e->memory, page->gpa, part);
         if (bytes == NULL) {
             break;
         }

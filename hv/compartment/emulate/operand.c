@@ -160,13 +160,14 @@ void operand_access(struct emulation *e, const struct operand *at, unsigned size
         bool second = done >= at->first;
         gpa_t gpa = GPA(at->gpa[second].v + done - (second ? at->first : 0));
         n = part_size((second ? size : (unsigned)min_u64(size, at->first)) - done);
-        void *ram = guest_memory_at(&e->memory, gpa, n);
-        if (ram == NULL) {
-            operand_device(e, gpa, n, write, bytes + done);
-        } else if (write) {
-            memcpy(ram, bytes + done, n);
+        void *to = write ? guest_memory_at(&e->memory, gpa, n) : NULL;
+        const void *from = write ? NULL : guest_memory_look(&e->memory, gpa, n);
+        if (to != NULL) {
+            memcpy(to, bytes + done, n);
+        } else if (from != NULL) {
+            memcpy(bytes + done, from, n);
         } else {
-            memcpy(bytes + done, ram, n);
+            operand_device(e, gpa, n, write, bytes + done);
         }
     }
 }

@@ -81,7 +81,7 @@ static void answer_channels(struct hardware *h, struct exchange *e) {
 }
 
 static void answer_load(UNUSED struct hardware *h, struct exchange *e) {
-    load_upcall(e);
+    load_upcall(e, compartment_devices());
 }
 
 typedef void answer(struct hardware *h, struct exchange *e);

@@ -155,6 +155,7 @@ static const struct emulation_ops emulator_ops = {
 
 void emulator_start(struct hardware *h) {
     const struct exchange_vm *vm = h->vm;
+    const struct abi_devices *devices = compartment_devices();
     uint32_t count = vm->high_ram != 0 ? 2 : 1;
 
     h->ram[0] = (struct guest_region){.gpa = 0, .size = vm->low_ram, .at = compartment_ram(0)};
@@ -162,7 +163,13 @@ void emulator_start(struct hardware *h) {
         h->ram[1] = (struct guest_region){
             .gpa = 4 * GIB, .size = vm->high_ram, .at = compartment_ram(4 * GIB)};
     }
-    h->memory = (struct guest_memory){.regions = h->ram, .count = count};
+    for (uint32_t i = 0; i < devices->pmem_count; i++) {
+        const struct abi_pmem *pmem = &devices->pmems[i];
+        h->ram[count + i] = (struct guest_region){
+            .gpa = pmem->gpa, .size = pmem->size, .at = compartment_ram(pmem->gpa)};
+    }
+    h->memory =
+        (struct guest_memory){.regions = h->ram, .count = count, .read_only = devices->pmem_count};
     for (unsigned i = 0; i < COMPARTMENT_VCPUS; i++) {
         struct emulator *m = &h->emulators[i];
         memset(m, 0, sizeof(*m));

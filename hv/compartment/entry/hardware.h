@@ -36,7 +36,7 @@ struct hardware {
     struct platform platform;
     struct dev_clock clock;
     struct exchange_vm *vm; /* in vCPU 0's exchange page */
-    struct guest_region ram[2];
+    struct guest_region ram[2 + ABI_PMEMS];
     struct guest_memory memory; /* these */
     struct random random;
     struct emulator emulators[COMPARTMENT_VCPUS];

@@ -85,8 +85,10 @@ static uint32_t load_clock_to_tell(const struct processor *cpu) {
     return memcmp(cpu->maker, "GenuineIntel", 12) == 0 ? 0 : cpu->khz;
 }
 
-enum load_status load_begin(struct load *l, uint8_t *ram, const uint32_t cpuid[LOAD_LEAVES][4]) {
+enum load_status load_begin(struct load *l, uint8_t *ram, const struct abi_devices *devices,
+                            const uint32_t cpuid[LOAD_LEAVES][4]) {
     memset(l, 0, sizeof(*l));
+    l->devices = devices;
     memcpy(&l->start, ram + BULKHEAD_START_GPA, sizeof(l->start));
     l->low = (struct guest_region){.gpa = 0, .size = l->start.low_ram, .at = ram};
     l->memory = (struct guest_memory){.regions = &l->low, .count = 1};
@@ -130,15 +132,15 @@ enum load_status load_go_on(struct load *l) {
 }
 
 /* The data of this program is as it was built at each start of the VM. */
-void load_answer(struct exchange_load *e, uint8_t *ram) {
+void load_answer(struct exchange_load *e, uint8_t *ram, const struct abi_devices *devices) {
     static struct load load;
 
     if (load.status == LOAD_NO_ANSWER) {
-        (void)load_begin(&load, ram, (const uint32_t(*)[4])e->cpuid);
+        (void)load_begin(&load, ram, devices, (const uint32_t(*)[4])e->cpuid);
     }
     e->status = load_go_on(&load);
 }
 
-void load_upcall(struct exchange *e) {
-    load_answer(&e->load, (uint8_t *)(uintptr_t)COMPARTMENT_WINDOW);
+void load_upcall(struct exchange *e, const struct abi_devices *devices) {
+    load_answer(&e->load, (uint8_t *)(uintptr_t)COMPARTMENT_WINDOW, devices);
 }

@@ -10,4 +10,4 @@
 #include "hv/abi/compartment.h"
 
 /* Answers UPCALL_LOAD; called until it is done. */
-void load_upcall(struct exchange *e);
+void load_upcall(struct exchange *e, const struct abi_devices *devices);

@@ -16,9 +16,16 @@ void map_write(struct load *l) {
         {LAPIC_ADDRESS, PAGE_SIZE, E820_RESERVED},
         {HIGH_RAM, start->high_ram, E820_RAM},
     };
+    uint64_t size = sizeof(map[0]) * (ARRAY_SIZE(map) - (start->high_ram == 0));
 
+    memcpy(load_known(l, MAP_GPA), map, size);
+    for (uint32_t i = 0; i < l->devices->pmem_count; i++) {
+        const struct abi_pmem *pmem = &l->devices->pmems[i];
+        struct e820_entry entry = {pmem->gpa, pmem->size, E820_PMEM};
+        memcpy(load_known(l, MAP_GPA + size), &entry, sizeof(entry));
+        size += sizeof(entry);
+    }
     start->memory_map.gpa = MAP_GPA;
-    start->memory_map.size = sizeof(map[0]) * (ARRAY_SIZE(map) - (start->high_ram == 0));
+    start->memory_map.size = size;
     start->rsdp = acpi;
-    memcpy(load_known(l, MAP_GPA), map, start->memory_map.size);
 }

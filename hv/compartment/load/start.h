@@ -8,6 +8,7 @@
 #pragma once
 
 #include "hv/abi.h"
+#include "hv/abi/device.h"
 #include "hv/abi/guest_memory.h"
 #include "hv/abi/load.h"
 #include "hv/compartment/load/layout.h"
@@ -31,7 +32,7 @@ struct e820_entry {
     uint32_t type;
 } __attribute__((packed));
 _Static_assert(sizeof(struct e820_entry) == 20, "e820 entry");
-enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4 };
+enum { E820_RAM = 1, E820_RESERVED = 2, E820_ACPI = 3, E820_NVS = 4, E820_PMEM = 12 };
 
 /* How the guest goes on, known to guests/firmware: the other registers are 0. */
 struct entry {
@@ -69,6 +70,7 @@ struct segment {
 
 struct load {
     enum load_status status; /* LOAD_NO_ANSWER: not begun */
+    const struct abi_devices *devices;
     struct guest_region low; /* the guest's memory from 0 on, */
     struct guest_memory memory;
     struct bulkhead_start start; /* as the core has filled it in, and as it grows */
@@ -84,14 +86,16 @@ struct load {
 /* load.c */
 /*
  * Begins the start of a guest whose memory from 0 on is at ram, with struct bulkhead_start and the
- * files in it; cpuid is by enum load_leaf. Moves nothing yet. LOAD_MORE, or what is wrong.
+ * files in it; cpuid is by enum load_leaf. devices: what it has by the config. Moves nothing yet.
+ * LOAD_MORE, or what is wrong.
  */
-enum load_status load_begin(struct load *l, uint8_t *ram, const uint32_t cpuid[LOAD_LEAVES][4]);
+enum load_status load_begin(struct load *l, uint8_t *ram, const struct abi_devices *devices,
+                            const uint32_t cpuid[LOAD_LEAVES][4]);
 /* Goes on with it: moves up to LOAD_PIECE bytes, or finishes. Its status. */
 enum load_status load_go_on(struct load *l);
 
 /* The same for the one guest that a compartment has: begins at the first call. */
-void load_answer(struct exchange_load *e, uint8_t *ram);
+void load_answer(struct exchange_load *e, uint8_t *ram, const struct abi_devices *devices);
 
 /* Size bytes of the guest's memory, which are there; NULL if they are not. */
 static inline uint8_t *load_at(const struct load *l, uint64_t gpa, uint64_t size) {
