@@ -11,13 +11,32 @@
 
 #define CHANNEL_RING (256 * KIB) /* bytes, a power of two */
 
+/*
+ * What goes through a ring: this, and then length bytes, up to the next multiple of its own size.
+ * So it lies in one piece; the bytes go on at the ring's beginning where it ends.
+ */
+struct channel_record {
+    uint32_t length;
+    uint32_t about[3]; /* what sender and receiver have agreed on */
+};
+#define CHANNEL_RECORD (uint32_t)sizeof(struct channel_record)
+
+#define CHANNEL_LINE 64u /* bytes; a CPU's cache line */
+
+/*
+ * Words of the two directions lie in lines of their own: whoever sends writes put and reads the
+ * other half's taken and wake_at, and whoever receives does the other way round. put, taken and
+ * wake_at are multiples of CHANNEL_RECORD, modulo 2^32.
+ */
 struct channel_half {
-    uint32_t put;     /* so many bytes it has put into its ring, modulo 2^32 */
+    uint32_t put; /* so many bytes it has put into its ring */
+    uint8_t rest_of_line[CHANNEL_LINE - 4];
     uint32_t taken;   /* so many it has taken out of the other side's ring */
     uint32_t wake_at; /* a doorbell is wanted when the other side's put goes past this */
     uint32_t runs;    /* not 0 while its device is there and looks into the other side's ring */
-    uint8_t unused[4096 - 16];
+    uint8_t unused[4096 - CHANNEL_LINE - 12];
     uint8_t ring[CHANNEL_RING];
 };
 #define CHANNEL_HALF ((uint64_t)sizeof(struct channel_half))
 _Static_assert(sizeof(struct channel_half) % 4096 == 0, "whole pages");
+_Static_assert(offsetof(struct channel_half, ring) == 4096, "the ring has pages of its own");

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One side of a channel (hv/abi/channel.h): it sends records through the ring of its own half, and
+ * receives what the other side has put into its own. The other side is hostile. What it can reach
+ * is that its own records are lost, on the way there and back; never an access outside the two
+ * halves, and no loop. The platform's lock is held in all that is here.
+ */
+#pragma once
+
+#include "hv/abi/channel.h"
+#include "hv/abi/device.h"
+
+struct channel {
+    struct channel_half *ours;
+    const struct channel_half *theirs;
+    /* As they stand in our half, where the other side reads them. */
+    uint32_t put, taken, wake_at;
+    uint32_t asked; /* the put up to which the other side's wish for a doorbell is known */
+    bool runs;
+    uint64_t faults; /* how often the other side's words made no sense */
+};
+
+/* The bytes of the longest record. */
+#define CHANNEL_LONGEST ((uint32_t)CHANNEL_RING - CHANNEL_RECORD)
+
+/* Not running yet. What our half holds of an earlier run means nothing. */
+void channel_open(struct channel *c, const struct abi_channel *at);
+
+/* From here on it receives. What either side has sent before is lost. */
+void channel_start(struct channel *c);
+/* From here on nobody sends to it, nor rings its doorbell. */
+void channel_stop(struct channel *c);
+
+/* Does the other side look into our ring? */
+bool channel_is_heard(const struct channel *c);
+
+/* ---- sending ---- */
+
+/* Is there room for a record of so many bytes, up to CHANNEL_LONGEST? */
+bool channel_has_room(struct channel *c, uint32_t length);
+
+/* Bytes of the next record, which there is room for; at: from its beginning. */
+void channel_write(struct channel *c, uint32_t at, const void *from, uint32_t size);
+
+/* It is complete, and the other side can see it. */
+void channel_send(struct channel *c, uint32_t length, const uint32_t about[3]);
+
+/* Does the other side want a doorbell for what was sent since this was asked last? */
+bool channel_wants_bell(struct channel *c);
+
+/* ---- receiving ---- */
+
+/*
+ * The record that is next; false if there is none, and then a doorbell will tell of it. length is
+ * at most CHANNEL_LONGEST, and about is a copy. Asking again gives what stands there then.
+ */
+bool channel_look(struct channel *c, struct channel_record *record);
+
+/*
+ * Where bytes of it are: at most size of them, which becomes how many lie there in one piece. The
+ * other side may change them at any moment. at and size are of a record that was looked at.
+ */
+const uint8_t *channel_bytes(const struct channel *c, uint32_t at, uint32_t *size);
+
+/* Copies them. */
+void channel_read(const struct channel *c, uint32_t at, void *to, uint32_t size);
+
+/* The next record, of this length, is done with. */
+void channel_take(struct channel *c, uint32_t length);
