@@ -49,9 +49,13 @@ struct abi_pmem {
     uint64_t gpa, size; /* multiples of 2 MiB */
 };
 
-/* Where the two halves (hv/abi/channel.h) lie: the one that is written here, and the other. */
+/* Where the two halves (hv/abi/channel.h) lie: the one that is written here, and the other; and who
+ * is on the other side: its adapter's address, and whether it sends with others as well. */
 struct abi_channel {
     uint64_t ours, theirs;
+    uint8_t mac[6]; /* all 0: not known; nothing is held against what it sends */
+    bool may_bridge;
+    uint8_t zero;
 };
 
 struct abi_devices {

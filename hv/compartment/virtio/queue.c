@@ -134,21 +134,34 @@ bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *cha
 
 /* ---- what goes back ---- */
 
-void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
+void virtio_fill(struct virtio *v, const struct virtqueue *q, uint16_t ahead, uint16_t head,
                  uint32_t written) {
-    const uint32_t element[2] = {chain->head, written};
-    uint64_t entry = q->device + RING_ENTRIES + sizeof(element) * (q->used % q->size);
-    uint8_t *to = queue_at(v, entry, sizeof(element));
+    const uint32_t element[2] = {head, written};
+    uint16_t place = (uint16_t)(q->used + ahead) % q->size;
+    uint8_t *to = queue_at(v, q->device + RING_ENTRIES + sizeof(element) * place, sizeof(element));
 
     if (to == NULL) {
         virtio_break(v);
         return;
     }
     memcpy(to, element, sizeof(element));
-    q->used++;
+}
+
+void virtio_publish(struct virtio *v, struct virtqueue *q, uint16_t count) {
+    q->used += count;
     if (!queue_write(v, q->device + RING_INDEX, q->used)) {
         virtio_break(v);
     }
+}
+
+void virtio_return(struct virtqueue *q, uint16_t count) {
+    q->taken -= count;
+}
+
+void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
+                 uint32_t written) {
+    virtio_fill(v, q, 0, chain->head, written);
+    virtio_publish(v, q, 1);
 }
 
 static bool queue_wants_interrupt(const struct virtio *v, const struct virtqueue *q,

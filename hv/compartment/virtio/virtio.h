@@ -125,6 +125,15 @@ bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *cha
 /* Gives it back, with so many bytes written. */
 void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
                  uint32_t written);
+/*
+ * The same for several at once: virtio_fill() says what was written to the one that is given as
+ * number ahead (from 0), and virtio_publish() gives the first count of them back. Or else
+ * virtio_return() makes the last count that were taken available again.
+ */
+void virtio_fill(struct virtio *v, const struct virtqueue *q, uint16_t ahead, uint16_t head,
+                 uint32_t written);
+void virtio_publish(struct virtio *v, struct virtqueue *q, uint16_t count);
+void virtio_return(struct virtqueue *q, uint16_t count);
 /* Interrupts the driver, if what was given back since used_before is what it waits for. */
 void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_before);
 /* From here on nothing is answered before the driver resets the device. */
