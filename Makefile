@@ -220,7 +220,7 @@ BUSYBOX ?= /bin/busybox
 
 # What of the kernel the demo needs as modules: the power button, virtio.
 MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko \
-                virtio_pci.ko virtio-rng.ko
+                virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko
 DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
 FULL_MODULES := $(MODULES:%=$(BUILD)/guests/modules-full/%)
 

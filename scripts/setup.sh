@@ -57,7 +57,7 @@ groups='build stick check emulators sign'
 kernel_package=linux-image-cloud-amd64
 full_package=linux-image-amd64
 modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko
-    virtio_pci.ko virtio-rng.ko"
+    virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko"
 rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
 font_file=usr/share/consolefonts/Lat15-Terminus16.psf.gz
@@ -246,12 +246,12 @@ case "${1-install} $#" in
     ;;
 "kernel 2")
     wanted="please put a Linux bzImage at $2/guests/vmlinuz, its modules ($modules) into $2/guests/modules"
-    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/virtio-rng.ko" ] ||
+    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/virtio_net.ko" ] ||
         fetch_kernel "$kernel_package" "$2" vmlinuz modules
     ;;
 "full 2")
     wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its modules ($modules) into $2/guests/modules-full"
-    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/virtio-rng.ko" ] ||
+    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/virtio_net.ko" ] ||
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
