@@ -21,6 +21,7 @@
 #define XSAVE_LAST XSAVE_PKRU
 
 #define LEAF_LAST    0x1fu
+#define EXT_LAST     0x80000021u
 #define LEAF_LIMITED 2u /* for systems of long ago: SDM vol. 4 "IA32_MISC_ENABLE" */
 
 /* Leaf 1 ECX: SSE3 PCLMUL SSSE3 FMA CX16 PCID SSE4.1 SSE4.2 MOVBE POPCNT AES XSAVE AVX F16C RDRAND.
@@ -45,6 +46,12 @@
 /* FXSAVE's error pointers; IBPB; IBRS STIBP and which of them are always on, preferred; SSBD SSB_NO
  * PSFD BTC_NO IBPB_RET. */
 #define EXT8_EBX      (BIT(2) | BIT(12) | BITS(14, 19) | BIT(24) | BIT(26) | BITS(28, 30))
+/* How an AMD CPU behaves, which no guest can change: no nested #BP or #DB by data, FS and GS bases
+ * not serializing, LFENCE serializing, VERW clears, null selectors clear bases, no SMM_CTL, fast
+ * strings; SBPB and what IBPB clears, in IA32_PRED_CMD, which passes; SRSO_NO, SRSO_USER_KERNEL_NO;
+ * TSA_NO. */
+#define EXT21_EAX     (BITS(0, 2) | BITS(5, 6) | BITS(9, 11) | BIT(19) | BITS(27, 30))
+#define EXT21_ECX     BITS(1, 2)
 /* Without LA57, whatever the CPU has. */
 #define LINEAR_BITS   48u
 /* LAHF CmpLegacy LZCNT PREFETCHW TopologyExtensions; SYSCALL NX 1-GiB pages RDTSCP LM. */
@@ -84,6 +91,7 @@ const struct cpuid_policy cpuid_policies[] = {
      .set = {LINEAR_BITS << 8, 0, 0, 0}},
     {0x8000001d, 0, "caches", .more = 3, .pass = {0x3fff, ALL, ALL, ALL}}, /* as leaf 4, on AMD */
     {0x8000001e, ANY, "topology", .set = {0}},
+    {EXT_LAST, ANY, "features", .pass = {EXT21_EAX, 0, EXT21_ECX, 0}},
     {.name = NULL},
 };
 
@@ -164,7 +172,7 @@ static void cpuid_topology(struct vcpu *v) {
 /* What no host word can say: frequencies, our own leaves; how many leaves there are. */
 static void cpuid_own(struct vcpu *v) {
     struct cpuid_entry *e = cpuid_edit(v, 0x80000000, 0);
-    e->out[0] = (uint32_t)min_u64(e->out[0], 0x8000001e);
+    e->out[0] = (uint32_t)min_u64(e->out[0], EXT_LAST);
 
     /*
      * TSC = crystal * EBX / EAX; the crystal is also the local APIC timer's clock. Linux multiplies
@@ -204,7 +212,7 @@ static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
     }
     bool kvm = leaf - KVM_CPUID_BASE < CPUID_MAX_LEAF;
     uint32_t group = kvm ? CPUID_KVM_SLOTS : leaf / CPUID_GROUP;
-    uint8_t *slot = &t->slots[group][leaf % CPUID_MAX_LEAF];
+    uint8_t *slot = &t->slots[group][kvm ? leaf - KVM_CPUID_BASE : leaf % CPUID_GROUP];
     if (*slot == CPUID_NO_ENTRY) {
         *slot = subleaf == ANY ? t->count : t->count | CPUID_SUBLEAVES;
     }

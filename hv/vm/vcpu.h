@@ -40,7 +40,7 @@ enum vcpu_request {
 /* Guest-visible CPUID: see hv/exit/cpuid.c. */
 #define CPUID_MAX_ENTRIES 64
 #define CPUID_GROUP       0x40000000u /* so far apart are the groups of leaves */
-#define CPUID_MAX_LEAF    0x20        /* in a group */
+#define CPUID_MAX_LEAF    0x22        /* in a group */
 #define CPUID_KVM_SLOTS   4u
 #define CPUID_SLOT_GROUPS 5u
 #define CPUID_SUBLEAVES   0x80 /* in a slot: the leaf has several entries, told apart by subleaf */

@@ -40,6 +40,11 @@ static const struct {
     {0x80000008, 1, "80000008 EBX (AMD)",
      "* * RstrFpErrPtrs * * * * * * * * * IBPB * IBRS STIBP IBRS-always STIBP-always IBRS-preferred "
      "IBRS-same-mode * * * * SSBD * SSB_NO * PSFD BTC_NO IBPB_RET *"},
+    {0x80000021, 0, "80000021 EAX (AMD)",
+     "NoNestedDataBp FsGsBaseNonSerializing LFENCE-serializing * * VERW_CLEAR NullSelClearsBase * * NoSmmCtl "
+     "FSRS FSRC * * * * * * * FSR-SCASB * * * * * * * SBPB IBPB_BRTYPE SRSO_NO SRSO_USER_KERNEL_NO *"},
+    {0x80000021, 2, "80000021 ECX (AMD)",
+     "* TSA_SQ_NO TSA_L1_NO * * * * * * * * * * * * * * * * * * * * * * * * * * * * *"},
 };
 
 /* Aborts if the names are not those of the bits in the policy. */

@@ -110,7 +110,7 @@ static void check_topology(struct vcpu *v, uint32_t count, bool amd) {
         CHECK_U64((v->regs[X86_RAX] & 0x1f) != 0, amd);
     }
     cpuid_of(v, 0x80000000, 0);
-    CHECK_U64(v->regs[X86_RAX], amd ? 0x8000001e : 0x80000008);
+    CHECK_U64(v->regs[X86_RAX], amd ? 0x80000021 : 0x80000008);
     cpuid_of(v, 0x80000001, 0);
     CHECK_U64(v->regs[X86_RCX] >> 1 & 1, count > 1); /* on Intel the CPU shows none */
     cpuid_of(v, 0x80000008, 0);
@@ -853,6 +853,9 @@ TEST(what_is_hidden_has_a_reason) {
         {0x80000001, 3, ~(BIT32(10) | BIT32(18) | BIT32(19) | BIT32(21) | BIT32(28))},
         {0x80000007, 3, (uint32_t)BITS(0, 14)},
         {0x80000008, 1, ~(BIT32(5) | BIT32(7) | BIT32(10) | BIT32(11) | BIT32(22))},
+        {0x80000021, 0,
+         (uint32_t)(BITS(0, 3) | BITS(5, 11) | BIT(13) | BITS(17, 20) | BIT(24) | BITS(27, 31))},
+        {0x80000021, 2, (uint32_t)BITS(1, 2)},
     };
     for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
         uint32_t shown = 0, hidden = 0;
