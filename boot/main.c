@@ -6,6 +6,7 @@
  * firmware.
  */
 #include "boot/boot.h"
+#include "config/kernel.h"
 #include "config/parse.h"
 #include "config/plan.h"
 #include "config/stick.h"
@@ -127,6 +128,12 @@ static void print_config(bool planned) {
         console_print(CONSOLE_PLAIN, "  %-12s CPUs %-10s memory %-8s kernel %s\n", guest->name,
                       cpu_set_format(&guest->cpus, cpus, sizeof(cpus)),
                       fmt_size(memory, guest->memory), guest->kernel);
+        uint64_t advised = kernel_memory_missed(&info, guest);
+        if (advised != 0) {
+            char enough[24];
+            console_print(CONSOLE_WARN, KERNEL_MEMORY_MISSED "\n", guest->name, memory,
+                          fmt_size(enough, advised));
+        }
     }
 }
 

@@ -225,6 +225,13 @@ uint64_t kernel_memory_advised(const struct kernel *kernel, uint64_t needed, uin
     return max_u64(needed, ALIGN_UP(total, 2 * MIB));
 }
 
+static uint64_t advised_for(const struct kernel *kernel, uint64_t needed,
+                            const struct boot_image *initrd) {
+    uint64_t size = initrd != NULL ? initrd->size : 0;
+    uint64_t unpacked = size != 0 ? initrd_unpacked_size(phys_pointer(initrd->base), size) : 0;
+    return kernel_memory_advised(kernel, needed, size, unpacked);
+}
+
 #define REFUSE(pos, text, ...)                                                                     \
     fault_add(faults, (pos).line, (pos).column, "guest \"%s\": " text, g->name, __VA_ARGS__)
 
@@ -253,15 +260,28 @@ static void check_memory(const struct config_guest *g, const struct kernel *head
                "kernel can reach them; take smaller ones, or a kernel that lies lower",
                g->kernel, own, from, initrd_text);
     } else {
-        uint64_t unpacked =
-            initrd_size != 0 ? initrd_unpacked_size(phys_pointer(initrd->base), initrd_size) : 0;
-        uint64_t advised = kernel_memory_advised(header, needed, initrd_size, unpacked);
+        uint64_t advised = advised_for(header, needed, initrd);
         REFUSE(g->memory_pos,
                "memory = \"%s\" is too little for its kernel (%s once running, from %s on) and "
                "initrd (%s); write at least \"%s\"%s",
                fmt_size(have, g->memory), own, from, initrd_text, fmt_size(advice, advised),
                header->unpacks ? ", with which Linux starts; programs need more" : "");
     }
+}
+
+uint64_t kernel_memory_missed(const struct boot_info *info, const struct config_guest *g) {
+    const struct boot_image *kernel = boot_info_find_image(info, g->kernel);
+    const struct boot_image *initrd = boot_info_find_image(info, g->initrd);
+    struct kernel header;
+    const char *why = NULL;
+    if (kernel == NULL || kernel_parse(phys_pointer(kernel->base), kernel->size, g->type, &header,
+                                       &why) != STATUS_OK) {
+        return 0;
+    }
+    uint64_t needed =
+        kernel_memory_needed(&header, kernel->size, initrd != NULL ? initrd->size : 0);
+    uint64_t advised = advised_for(&header, needed, initrd);
+    return g->memory < advised ? advised : 0;
 }
 
 /* The kernel can be started, and it and the initrd fit into the guest's memory. */

@@ -42,6 +42,16 @@ uint64_t kernel_memory_advised(const struct kernel *kernel, uint64_t needed, uin
                                uint64_t unpacked);
 
 /*
+ * What a message would advise, in bytes, where a guest of a plan has less: it is started, but its
+ * Linux may not get to its first program. 0 = it has enough, as far as one can know.
+ */
+uint64_t kernel_memory_missed(const struct boot_info *info, const struct config_guest *guest);
+
+/* The words about it, for fmt_print(): name, memory, advice. */
+#define KERNEL_MEMORY_MISSED                                                                       \
+    "guest \"%s\": memory = \"%s\" may be too little for Linux to start its first program: \"%s\" is enough"
+
+/*
  * Judges each guest's kernel, initrd size and command line against its memory, and reports where
  * the config names them. To be called before plan_build(), which refuses what has faults; a file
  * that is missing or empty is left to that.

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/kernel.h"
 #include "config/schema.h"
 #include "config/seal.h"
 #include "config/stick.h"
@@ -101,8 +102,8 @@ static int show_faults(const struct fault_list *faults) {
     return 1;
 }
 
-static void show_plan(const struct plan *plan) {
-    char text[24], cpus[64];
+static void show_plan(const struct boot_info *info, const struct plan *plan) {
+    char text[24], enough[24], cpus[64];
     printf("%-20s %-8s %-8s %s\n", "guest", "cpus", "memory", "host memory");
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         const struct plan_vm *vm = &plan->vms[i];
@@ -115,6 +116,14 @@ static void show_plan(const struct plan *plan) {
                    (unsigned long long)(r->hpa.v + r->size - 1));
         }
         printf("\n");
+    }
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct config_guest *guest = plan->vms[i].config;
+        uint64_t advised = kernel_memory_missed(info, guest);
+        if (advised != 0) {
+            printf("warning: " KERNEL_MEMORY_MISSED "\n", guest->name,
+                   fmt_size(text, guest->memory), fmt_size(enough, advised));
+        }
     }
 }
 
@@ -174,7 +183,7 @@ static int check_stick(const struct options *o) {
         }
         return show_faults(faults);
     }
-    show_plan(plan);
+    show_plan(info, plan);
     if (o->assumed) {
         printf("assumed: a machine of %u CPUs and 64G; the real one is checked at boot\n", o->cpus);
     }

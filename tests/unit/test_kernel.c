@@ -168,8 +168,13 @@ TEST(too_small_for_its_files) {
     configure(GUEST("alpha", "1", "50M"));
     FAULTS({"3:10:", "kernel (32M once running, from 16M on) and initrd (4M); write at least "
                      "\"74M\", with which Linux starts; programs need more"});
+    /* What is enough to be started in may be too little for Linux to start. */
     configure(GUEST("alpha", "1", "52M"));
     CHECK(build() == STATUS_OK);
+    CHECK_U64(kernel_memory_missed(&machine, &machine.config.guests[0]), 74 * MIB);
+    configure(GUEST("alpha", "1", "74M"));
+    CHECK(build() == STATUS_OK);
+    CHECK_U64(kernel_memory_missed(&machine, &machine.config.guests[0]), 0);
     configure(GUEST("alpha", "1", "512M"));
     put_field(0x22c, 48 * MIB, 4);
     FAULTS({"4:10:", "take smaller ones"});
