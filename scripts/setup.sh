@@ -43,6 +43,7 @@ emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware f
 sign      sbsign                                sbsigntool       signs the EFI application for Secure Boot
 sign      openssl                               openssl          makes keys for that
 terminal  /usr/lib/python3/dist-packages/pyte   python3-pyte     terminal that ours is compared with
+terminal  /usr/lib/cdebconf/frontend/newt.so    cdebconf         front end of the installer of Debian
 terminal  dialog                                dialog           the others: what is run in both terminals
 terminal  htop                                  htop             ...
 terminal  less                                  less             ...

@@ -32,7 +32,7 @@ SETTINGS = [("linux", "C.UTF-8", 80, 24), ("linux", "C.UTF-8", 128, 47), ("linux
             ("vt220", "C.UTF-8", 80, 24), ("vt220", "C", 80, 24), ("xterm-256color", "C.UTF-8", 80, 24)]
 # Short ones, of each kind of program, that show nothing of the PC they were made on.
 RECORDED = [("apt-progress", "linux", "C.UTF-8"), ("bash", "linux", "C.UTF-8"), ("dialog-checklist", "linux", "C"),
-            ("dialog-menu", "vt220", "C"), ("less-numbers", "linux", "C.UTF-8"), ("nano", "vt220", "C.UTF-8"),
+            ("dialog-menu", "vt220", "C"), ("installer", "linux", "C.UTF-8"), ("less-numbers", "linux", "C.UTF-8"), ("nano", "vt220", "C.UTF-8"),
             ("systemd", "linux", "C.UTF-8"), ("tput", "linux", "C.UTF-8"), ("vim", "xterm-256color", "C.UTF-8"),
             ("vim-syntax", "linux", "C.UTF-8"), ("whiptail-menu", "linux", "C.UTF-8")]
 QUIET = 0.4         # seconds without output after which the next keys are typed
@@ -42,9 +42,88 @@ GREY, BLACK, BRIGHT = 7, 0, 8
 UP, DOWN, RIGHT, LEFT = "\x1b[A", "\x1b[B", "\x1b[C", "\x1b[D"
 
 LONG_TEXT = "".join(f"{i:4d} The quick brown fox jumps over the lazy dog, and that {i} times.\n" for i in range(300))
+# Debian's installer: its own program that asks (cdebconf, with its newt front end), a few of its questions.
+INSTALLER = {
+    "cdebconf.conf": """\
+global {
+  module_path { frontend "/usr/lib/cdebconf/frontend"; database "/usr/lib/cdebconf/db"; };
+  default { frontend "screen"; template "templates"; config "questions"; };
+};
+frontend { instance "screen" { driver "newt"; }; };
+template { instance "templates" { driver "rfc822db"; path "templates.dat"; }; };
+config { instance "questions" { driver "rfc822db"; path "questions.dat"; }; };
+""",
+    "templates": """\
+Template: di/title
+Type: title
+Description: Install the system
+
+Template: di/language
+Type: select
+Choices: C, English, Deutsch, Français, Íslenska, Ελληνικά, Русский
+Default: English
+Description: Language:
+ Choose the language to be used for the installation process. The selected
+ language will also be the default language for the installed system.
+
+Template: di/tasks
+Type: multiselect
+Choices: Debian desktop environment, web server, SSH server, standard system utilities
+Default: SSH server, standard system utilities
+Description: Choose software to install:
+ At the moment, only the core of the system is installed.
+
+Template: di/password
+Type: password
+Description: Root password:
+ You need to set a password for 'root', the system administrative account.
+
+Template: di/write
+Type: boolean
+Default: false
+Description: Write the changes to disks?
+ If you continue, the changes listed below will be written to the disks.
+
+Template: di/progress
+Type: text
+Description: Installing the base system
+
+Template: di/info
+Type: text
+Description: Unpacking libc6 (amd64)...
+
+Template: debconf/priority
+Type: select
+Choices: critical, high, medium, low
+Default: high
+Description: Ignore questions with a priority less than:
+""",
+    "questions.sh": """\
+#!/bin/sh
+say() { echo "$*" >&3; read -r answer; }
+exec 3>&1
+say SETTITLE di/title
+for name in language tasks password write; do
+    say INPUT critical di/$name
+    say GO
+done
+say PROGRESS START 0 100 di/progress
+say PROGRESS SET 70
+say PROGRESS INFO di/info
+sleep 5
+""",
+    # Its settings are in one place: ours are put over them for it alone.
+    "installer.sh": """\
+mount --bind cdebconf.conf /etc/cdebconf.conf
+chmod +x questions.sh
+/usr/lib/cdebconf/debconf-loadtemplate di templates
+unset DEBIAN_FRONTEND
+exec /usr/lib/cdebconf/debconf -odi ./questions.sh
+""",
+}
 C_TEXT = "/* A comment */\n#include <stdio.h>\n\nint main(void) {\n\tprintf(\"%d\\n\", 42);\n\treturn 0;\n}\n" * 20
 
-# name -> (command, keys step by step). Files of the working folder: long.txt, main.c.
+# name -> (command, keys step by step). Files of the working folder: long.txt, main.c, INSTALLER.
 PROGRAMS = {
     "dialog-menu": (["dialog", "--title", "Menu", "--menu", "Choose one of these", "15", "50", "6", "1", "first", "2",
                      "second", "3", "third"], [DOWN, DOWN, UP]),
@@ -60,6 +139,8 @@ PROGRAMS = {
     "whiptail-password": (["whiptail", "--passwordbox", "Secret:", "10", "50"], ["abcdef", "\x7f"]),
     "whiptail-gauge": (["sh", "-c", "for i in 10 50 90; do echo $i; sleep 0.2; done |"
                         "whiptail --gauge 'Installing the base system' 8 60 0; sleep 1"], []),
+    "installer": (["unshare", "--map-root-user", "--mount", "sh", "installer.sh"],
+                  [DOWN * 2, UP, "\r", " " + DOWN, " \t", "\r", "secret", "\t\t\r", "\t", "\r"]),
     "less": (["less", "long.txt"], [" ", "G", "g", DOWN * 5, "/fox 77\r", "b"]),
     "less-numbers": (["less", "-N", "-S", "main.c"], ["j", "j", RIGHT, "k"]),
     "top": (["top", "-d", "0.6"], ["1", "m", "t", "z"]),
@@ -306,6 +387,8 @@ def check(build, name, term, locale, columns, rows):
     with tempfile.TemporaryDirectory() as folder:       # a fresh one: programs leave locks behind when they are ended
         (pathlib.Path(folder) / "long.txt").write_text(LONG_TEXT)
         (pathlib.Path(folder) / "main.c").write_text(C_TEXT)
+        for file, text in INSTALLER.items():
+            (pathlib.Path(folder) / file).write_text(text)
         data = run(command, keys, columns, rows, term, locale, folder)
     theirs = by_pyte(data, columns, rows)
     ours = parse(by_bulkhead(build, data, columns, rows), columns)
