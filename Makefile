@@ -232,12 +232,28 @@ $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
 	    $(addprefix --module ,$(filter %.ko,$^)) -o $@
 
+# With what loads a crash kernel, and a crash kernel.
+$(BUILD)/guests/crash.img: $(DEMO_MODULES) $(BUILD)/guests/crash/kexec guests/linux/load-crash $(BUILD)/guests/vmlinuz \
+        $(BUILD)/guests/demo.img guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init $(addprefix --module ,$(filter %.ko,$^)) \
+	    --file lib64/ld-linux-x86-64.so.2=$(BUILD)/guests/crash/ld-linux-x86-64.so.2 \
+	    $(foreach f,$(wildcard $(BUILD)/guests/crash/lib*),--file lib/$(notdir $f)=$f) \
+	    --file sbin/kexec=$(BUILD)/guests/crash/kexec --file sbin/load-crash=guests/linux/load-crash \
+	    --file boot/vmlinuz=$(BUILD)/guests/vmlinuz --file boot/demo.img=$(BUILD)/guests/demo.img -o $@
+
+$(BUILD)/guests/crash/kexec:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh crash $(BUILD)
+
+$(BUILD)/guests/xen: $(BUILD)/guests/vmlinuz-full $(BUILD)/guests/full.img
+	@scripts/setup.sh xen $(BUILD)
+
 # What the build needs and does not bring along: tools, by groups of scripts/setup.sh; the guests' kernel, a font.
 # make remakes the files it includes before anything else: so a missing tool is told, or installed, before the
 # first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
 
 GOALS       := $(or $(MAKECMDGOALS),all)
-STICK_GOALS := usb sign run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel bench bench-linux coverage hardware-test
+STICK_GOALS := usb sign run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel heavy-guests bench bench-linux coverage hardware-test
 CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
 TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
                $(if $(filter-out usb sign,$(filter $(STICK_GOALS),$(GOALS))),emulators) $(if $(filter $(SIGN_GOALS),$(GOALS)),sign)
@@ -397,6 +413,12 @@ storm: all usb test-guests
 .PHONY: test-full-kernel
 test-full-kernel: all usb test-guests
 	$(call SYSTEM_TEST) full-kernel
+
+# Other people's systems that bring much along: a crash kernel with its tools (kdump), Xen with a dom0.
+.PHONY: heavy-guests
+heavy-guests: all usb test-guests
+	$(MAKE) $(BUILD)/guests/crash.img $(BUILD)/guests/xen
+	$(call SYSTEM_TEST) kdump dom0
 
 # Which lines the tests run, room by room, against the floors in tests/coverage/floors.txt; what share of faults made by
 # a script, one line at a time, the unit tests see (floors: tests/mutate/floors.txt). `make test` runs the short forms.
@@ -571,6 +593,7 @@ help:
 	@echo 'make hardware-test  machines and firmware of all kinds, each booted to two answering guests'
 	@echo 'make storm        a million wake-ups from HLT under a storm of host interrupts, in every target'
 	@echo "make test-full-kernel  Debian's kernel for PCs in every target; TARGET=bochs-amd narrows"
+	@echo 'make heavy-guests a crash kernel (kdump), Xen with a dom0, in every target; TARGET=qemu-tcg narrows'
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make terminal-check  the console beside another terminal: dialog, whiptail, less, top, vim, nano, mc'
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'

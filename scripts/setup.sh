@@ -13,6 +13,10 @@
 #                                modules in DIR/guests/modules-full
 #   scripts/setup.sh kinds DIR   other kernels, for the tests: DIR/guests/vmlinuz-rt,
 #                                memtest64, memtest32, grub (a Multiboot image)
+#   scripts/setup.sh crash DIR   what loads a crash kernel in a guest: DIR/guests/crash/, kexec and
+#                                its libraries
+#   scripts/setup.sh xen DIR     Xen with a dom0, as a guest: DIR/guests/xen, a GRUB that has all of it;
+#                                wants DIR/guests/vmlinuz-full and full.img
 #
 # Groups: build, stick, check, emulators, sign, and only when it is named terminal, for make terminal-check. What kernel, font, ipxe and kinds fetch is taken out of its package
 # without installing this: the machine that builds gets no second kernel and no other console.
@@ -186,7 +190,7 @@ fetch_kernel() {
 }
 
 # GRUB for machines without a BIOS follows Multiboot; its terminal is the serial line.
-fetch_grub() {
+unpack_grub() {
     unpack grub-coreboot-bin "$1/grub/modules"
     unpack grub-common "$1/grub/tools"
     unpack libdevmapper1.02.1 "$1/grub/library"
@@ -195,10 +199,60 @@ serial --unit=0 --speed=115200
 terminal_input serial
 terminal_output serial
 END
-    LD_LIBRARY_PATH="$1/grub/library/lib/x86_64-linux-gnu" "$1/grub/tools/usr/bin/grub-mkimage" \
-        -O i386-coreboot -d "$1/grub/modules/usr/lib/grub/i386-coreboot" -p / \
-        -c "$1/grub/grub.cfg" -o "$1/guests/grub" serial terminal normal echo lsmmap halt
-    rm -rf "$1/grub"
+}
+
+# $1/guests/$2 with grub.cfg, and more words for grub-mkimage.
+make_grub() {
+    folder=$1
+    name=$2
+    shift 2
+    LD_LIBRARY_PATH="$folder/grub/library/lib/x86_64-linux-gnu" "$folder/grub/tools/usr/bin/grub-mkimage" \
+        -O i386-coreboot -d "$folder/grub/modules/usr/lib/grub/i386-coreboot" \
+        -c "$folder/grub/grub.cfg" -o "$folder/guests/$name" serial terminal normal echo "$@"
+    rm -rf "$folder/grub"
+}
+
+fetch_grub() {
+    unpack_grub "$1"
+    make_grub "$1" grub -p / lsmmap halt
+}
+
+# kexec asks Xen's libraries whether it runs in a dom0.
+crash_packages='kexec-tools libc6 libxenmisc4.17 libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1
+    libxengnttab1 libxentoolcore1 libxentoollog1 liblzma5 zlib1g libzstd1'
+
+fetch_crash() {
+    for package in $crash_packages; do
+        unpack "$package" "$1/crash/$package"
+    done
+    mkdir -p "$1/crash/lib" "$1/guests/crash"
+    find "$1"/crash -path '*/lib/x86_64-linux-gnu/lib*.so*' -exec cp -P {} "$1/crash/lib/" \;
+    loader=$(find "$1/crash/libc6" -name ld-linux-x86-64.so.2 -type f)
+    cp "$loader" "$1/crash/lib/"
+    for library in $(LD_LIBRARY_PATH="$1/crash/lib" "$loader" --list "$1/crash/kexec-tools/sbin/kexec" |
+        awk '$2 == "=>" { print $1 }'); do
+        cp -L "$1/crash/lib/${library##*/}" "$1/guests/crash/"
+    done
+    mv "$1/crash/kexec-tools/sbin/kexec" "$1/guests/crash/" # the last: with it all are there
+    rm -rf "$1/crash"
+}
+
+# As docs/guests.md says it. smap=0: QEMU before 9.1 takes the stack of an IRET at CPL 3, which dom0 does, for the
+# kernel's.
+fetch_xen() {
+    unpack_grub "$1"
+    unpack xen-hypervisor-4.17-amd64 "$1/grub/xen"
+    gzip -dc "$1"/grub/xen/boot/xen-4.17-amd64.gz >"$1/grub/xen/xen"
+    cp "$1/guests/vmlinuz-full" "$1/grub/xen/vmlinuz"
+    cp "$1/guests/full.img" "$1/grub/xen/initrd.img"
+    cat >>"$1/grub/grub.cfg" <<'END'
+multiboot (memdisk)/xen placeholder console=com1 com1=115200,8n1 dom0_mem=256M smap=0
+module (memdisk)/vmlinuz placeholder console=hvc0 bh.name=dom0
+module (memdisk)/initrd.img
+boot
+END
+    tar cf "$1/grub/files.tar" -C "$1/grub/xen" xen vmlinuz initrd.img
+    make_grub "$1" xen -p '(memdisk)/' -m "$1/grub/files.tar" memdisk tar multiboot gzio boot
 }
 
 fetch_ipxe() {
@@ -256,6 +310,8 @@ case "${1-install} $#" in
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
+"crash 2") [ -s "$2/guests/crash/kexec" ] || fetch_crash "$2" ;;
+"xen 2") [ -s "$2/guests/xen" ] || fetch_xen "$2" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
 "font 2")
     wanted="please put a font of 8 x 16 dots, PSF version 1, unpacked, at $2/font.psf"

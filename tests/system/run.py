@@ -20,6 +20,7 @@ from test_differential import Compare, Differential
 from test_full_kernel import FullKernel
 from test_hardware import HARDWARE
 from test_hostile import Hostile, HostileFirst
+from test_heavy import Dom0, Kdump
 from test_image import Image
 from test_kinds import Kinds
 from test_large import Large
@@ -34,7 +35,7 @@ from test_serial import SerialPci, SerialTable
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Kdump, Dom0, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
