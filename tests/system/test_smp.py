@@ -25,7 +25,7 @@ start = "manual"
 ALPHA, BETA = 1, 2
 LOAD_SECONDS = 8
 # What a kernel says of a CPU that was held up, and of time that jumped. In Bochs time is instructions; QEMU shares this
-# PC with others, and its AMD-V forgets the shadow of STI when an exit falls into it: a sleeping CPU may then oversleep.
+# PC with others.
 TROUBLE = r"stall|lockup|NOHZ tick-stop|unstable|hrtimer: interrupt took|lost|clocksource: timekeeping watchdog"
 TROUBLE_IN_QEMU = r"hard LOCKUP"
 # What a kernel says of CPUs whose TSCs differ, and of topology leaves that contradict one another.
