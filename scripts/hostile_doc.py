@@ -7,7 +7,8 @@ import re
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ACT = re.compile(r'^ACT\((\w+), (\w+), "([^"]*)", "([^"]*)", "([^"]*)"\)$')
 GROUPS = {"insn": "Instructions", "cr": "Control registers", "msr": "Model-specific registers", "ports": "Ports",
-          "memory": "Memory", "interrupts": "Interrupts", "platform": "Devices", "stop": "What ends the guest",
+          "memory": "Memory", "interrupts": "Interrupts", "platform": "Devices", "console": "The console",
+          "stop": "What ends the guest",
           "reset": "Resets", "hang": "What never ends"}
 
 HEAD = """\
@@ -18,10 +19,12 @@ odd things. Each has one outcome, the manual's or Bulkhead's policy, and `tests/
 sides with this table: what the guest saw, and what the hypervisor recorded. Meanwhile a second guest's heart beats every
 100 ms on a CPU of its own; it measures by its own clock, and no beat may be missed or late.
 
-The record is what the operator's `stats` shows. Counters that end in `-denied` must rise by exactly what the acts of a
-group name together, `exits` by at least that; "as told": by as many as the guest counted itself. VT-x or AMD-V before a
-counter: with the other vendor's CPU nothing is recorded, for the CPU deals with it alone. Where an emulator is wrong, the
-test names the act and the reason.
+The record is what the operator's `stats` shows, read before and behind each act. Counters that end in `-denied`, and exits
+by hypercalls, control registers, caches and task switches, must rise by exactly what stands here, and by nothing where
+they do not; exits by CPUID exactly, where they are named. Other exits are made by the guest's console as well, and must
+rise by at least that. "As told": by as many as the guest counted itself. VT-x or AMD-V before a counter: with the other
+vendor's CPU nothing is recorded, for the CPU deals with it alone. Where an emulator is wrong, or looks at what an act
+does in another order, the test names the act and the reason.
 """
 
 

@@ -81,10 +81,16 @@ void tell(uint64_t count) {
     told += count;
 }
 
+/* Asks the CPU once, for an exit is an act. */
 bool cpu_is_amd(void) {
+    static bool asked, is_amd;
     uint32_t r[4];
-    cpuid(0, 0, r);
-    return r[1] == 0x68747541; /* "Auth" */
+    if (!asked) {
+        cpuid(0, 0, r);
+        is_amd = r[1] == 0x68747541; /* "Auth" */
+        asked = true;
+    }
+    return is_amd;
 }
 
 bool vcpu_ready(void) {
@@ -170,18 +176,58 @@ static bool run_upcall(const char *name) {
     return true;
 }
 
-bool group_run(const char *name) {
-    bool found = run_upcall(name);
-    vcpu_count = (unsigned)option_number("cpus", 1);
-    told = 0;
-    for (size_t i = 0; i < COUNT(acts); i++) {
-        if (text_equal(acts[i].group, name) || text_equal(acts[i].name, name)) {
-            run_act(&acts[i]);
-            found = true;
-        }
+#define PM1_STATUS   0x600
+#define POWER_BUTTON (1u << 8)
+
+static bool button_is_pressed(void) {
+    bool pressed = (in16(PM1_STATUS) & POWER_BUTTON) != 0;
+    if (pressed) {
+        out16(PM1_STATUS, POWER_BUTTON);
     }
+    return pressed;
+}
+
+/*
+ * The end of an act, for the operator: one hypercall, which counts. The power button is his "go
+ * on", for he looks at the counters and cannot type to the guest meanwhile.
+ */
+static void end_step(void) {
+    uint64_t answer = HYPERCALL_NOP;
+    if (cpu_is_amd()) {
+        __asm__ volatile("vmmcall" : "+a"(answer)::"memory");
+    } else {
+        __asm__ volatile("vmcall" : "+a"(answer)::"memory");
+    }
+    sleep_until(button_is_pressed);
+}
+
+static void put_told(void) {
     put_text("# told ");
     put_decimal(told);
     put_text("\n");
+    told = 0;
+}
+
+/* A group or an act by name; "step-NAME": with a stop behind each act. */
+bool group_run(const char *name) {
+    const char *stepped = behind(name, "step-");
+    bool found = run_upcall(name);
+    name = stepped != NULL ? stepped : name;
+    vcpu_count = (unsigned)option_number("cpus", 1);
+    told = 0;
+    if (stepped != NULL) {
+        (void)vcpu_ready(); /* whose exits are no act's */
+        end_step();
+    }
+    for (size_t i = 0; i < COUNT(acts); i++) {
+        if (text_equal(acts[i].group, name) || text_equal(acts[i].name, name)) {
+            run_act(&acts[i]);
+            put_told();
+            found = true;
+            if (stepped != NULL) {
+                end_step();
+            }
+        }
+    }
     return found;
 }

@@ -34,6 +34,8 @@ extern struct machine machine;
 void guest_main(void);
 /* Of a program with shell.c: runs the group of tests of that name; false if there is none. */
 bool group_run(const char *name);
+/* Of shell.c: sleeps, and asks every 5 ms. */
+void sleep_until(bool (*happened)(void));
 /* Of shell.c: resets again and again, a few times, before anything else is done. */
 void reset_loop(void);
 

@@ -25,10 +25,7 @@ static void run_group(char *line) {
     }
 }
 
-/*
- * The local APIC's timer as a guest's clock, in microseconds. Periodic: it wakes from the next HLT
- * even if an interrupt came right before the last one (QEMU's AMD-V forgets the shadow of STI).
- */
+/* The local APIC's timer as a guest's clock; the period is in microseconds. */
 #define VECTOR_TICK    0x45
 #define REG_SPURIOUS   0x0f0
 #define REG_LVT_TIMER  0x320
@@ -38,10 +35,12 @@ static void run_group(char *line) {
 #define MASKED         0x10000
 
 static void ticks_on(uint64_t period) {
+    static uint64_t hz; /* asked once: it takes a CPUID, which is an exit */
+    hz = hz != 0 ? hz : apic_timer_hz();
     apic_write(REG_SPURIOUS, 0x1ff);
     apic_write(REG_DIVIDE, 0xb); /* by 1 */
     apic_write(REG_LVT_TIMER, TIMER_PERIODIC | VECTOR_TICK);
-    apic_write(REG_INITIAL, (uint32_t)(apic_timer_hz() / 1000000 * period));
+    apic_write(REG_INITIAL, (uint32_t)(hz / 1000000 * period));
 }
 
 static void ticks_off(void) {
@@ -72,17 +71,32 @@ static bool take_char(char *line, size_t size, size_t *length) {
     return false;
 }
 
-/* Sleeps while nobody types: an emulator runs the faster. */
-static void take_line(char *line, size_t size) {
-    size_t length = 0;
+void sleep_until(bool (*happened)(void)) {
     ticks_on(5000);
-    do {
-        while (!char_waiting()) {
-            wait_tick();
-        }
-    } while (!take_char(line, size, &length));
+    while (!happened()) {
+        wait_tick();
+    }
     interrupts_off();
     ticks_off();
+}
+
+static char *line_at;
+static size_t line_size, line_length;
+
+static bool line_is_taken(void) {
+    bool taken = false;
+    while (!taken && char_waiting()) {
+        taken = take_char(line_at, line_size, &line_length);
+    }
+    return taken;
+}
+
+/* Sleeps while nobody types: an emulator runs the faster. */
+static void take_line(char *line, size_t size) {
+    line_at = line;
+    line_size = size;
+    line_length = 0;
+    sleep_until(line_is_taken);
 }
 
 static void run_interactive(void) {

@@ -16,6 +16,7 @@ import time
 from machine import SCALE, Expected
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+WORTH_TELLING = 5       # seconds of a check
 LOG_LINE = re.compile(r"\[ *(\d+\.\d{6})\] cpu(\d+)(?: ([a-z0-9-]+))?: ([^\r\n]*)")
 
 
@@ -39,7 +40,8 @@ class Boot:
     """
     needs_machine: False for what runs once, on the target "host". last: only after all others are through. cannot_run:
     target's name -> reason. seconds: about how long it takes in Bochs; the longest begins first. heavy: the names
-    of targets where it runs only when it is named. starts_hypervisor: False for what is refused before.
+    of targets where it runs only when it is named. starts_hypervisor: False for what is refused before. keeps_time:
+    False for what no other boot beside it disturbs, because no guest in it measures its own speed.
     """
     name = "unnamed"
     needs_machine, last = True, False
@@ -50,6 +52,7 @@ class Boot:
     machine_memory = 1024
     machine_virtualization = True
     starts_hypervisor = True
+    keeps_time = True
     machine_devices = ()        # in QEMU: more of them
     group = None                # a name for several boots together
     targets = None              # names of the only ones that can be such a machine
@@ -66,6 +69,7 @@ class Boot:
         self.build, self.target, self.folder = build, target, folder
         self.machine = None
         self.log_seen = -1.0
+        self.viewed = None      # the view, once one was asked for
         self.tag = 0
 
     # What a test overrides.
@@ -128,6 +132,7 @@ class Boot:
     def view(self, number):
         """Switches to a console; what follows is its scrollback, then what it says now."""
         name = "log" if number == 0 else r"[a-z0-9-]+"
+        self.viewed = number
         self.machine.send("\x1d" + str(number))
         self.machine.expect(rf"\[bulkhead\] console {number}/\d+: {name} - Ctrl-\]", 120,
                             f"the status line of console {number}")
@@ -190,8 +195,12 @@ class Boot:
             print(f"# {self.target.name}: {self.name} gave no counters of the hypervisor at its end", flush=True)
 
     def statistics(self, vm):
-        """stats NAME as a dict, summed over the vCPUs: a line is [vcpuN ]NAME NUMBER."""
-        answer, _ = self.operator("stats " + vm)
+        """stats NAME, summed over the vCPUs."""
+        return self.counters_of(self.operator("stats " + vm)[0])
+
+    @staticmethod
+    def counters_of(answer):
+        """name -> sum of the numbers: a line is [vcpuN ]NAME NUMBER."""
         sums = {}
         for name, value in re.findall(r"(?:vcpu\d+ )?([a-z][a-z0-9 -]*?) +(\d+)\s*\r?\n", answer):
             sums[name] = sums.get(name, 0) + int(value)
@@ -206,18 +215,19 @@ class Report:
         self._lock = threading.Lock()
 
     def show(self, heading, results):
-        """results: (name, error or None, command that runs it again or None if it was not tried)"""
+        """results: (name, error or None, command that runs it again or None if it was not tried, seconds it took)"""
         with self._lock:
             print(f"# {heading}")
             for result in results:
                 self._result(*result)
             sys.stdout.flush()
 
-    def _result(self, name, error, again):
+    def _result(self, name, error, again, seconds=0):
         self.passed += error is None
         self.failed += error is not None
         number = self.passed + self.failed
-        print(f"{'not ok' if error else 'ok'} {number} - {name}")
+        took = f" # {seconds:.0f} s" if seconds >= WORTH_TELLING else ""
+        print(f"{'not ok' if error else 'ok'} {number} - {name}{took}")
         if error:
             seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
             if again is None:
@@ -281,7 +291,7 @@ def run_boot(boot_class, build, target, wanted):
         except Exception as error:          # no machine: every check says so
             broken = error
         for method in chosen_checks(boot_class, target, wanted):
-            error = broken
+            error, begun = broken, time.monotonic()
             if error is None:
                 try:
                     method(boot)
@@ -290,7 +300,8 @@ def run_boot(boot_class, build, target, wanted):
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,
-                            again + shlex.quote(method.check_name) if tried else None))
+                            again + shlex.quote(method.check_name) if tried else None,
+                            time.monotonic() - begun))
             tried = broken is None
     finally:
         if os.environ.get("BULKHEAD_COVERAGE"):

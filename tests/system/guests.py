@@ -10,11 +10,16 @@ from frame import Boot, expect_that
 from machine import Expected
 
 RESTARTS = 3                    # in a row, after which on_crash = "restart" gives up
-# A beat may come so much later than due, in thousandths of a period (100 ms), which are 1,000 instructions in Bochs.
-# No piece of work for console, log or operator takes more than about 50,000 on a CPU that has a guest. Two may follow
-# one another without the guest in between, and wait for another CPU's. Four boots of hostile: 46 to 95.
-LATEST = 150
-NO_CLOCK = ("qemu-tcg", "qemu-kvm")     # their time is this PC's, which has other things to do: not judged
+# A beat may come so much later than due, in thousandths of a period (100 ms), which are 1,000 instructions in Bochs: the
+# heart's time is the machine's, so this PC's speed and load do not count. Where the heart's CPU serves the consoles, a
+# piece of work for console, log or operator takes up to 50,000 instructions, and two may follow one another without the
+# guest in between. Seen: 21 to 36 in hostile.
+LATEST = 100
+# Where another CPU does. Seen: 1 to 2 in walls.
+LATEST_APART = 20
+# Their time is this PC's, which has other things to do: beats are told and not judged. hostile-first has QEMU count
+# instructions instead (machine_icount), which makes one thread of all CPUs; there they are judged, too.
+NO_CLOCK = ("qemu-tcg", "qemu-kvm")
 # Why no guest can leave long mode there.
 LEGACY = {"bochs-amd": "clears EFER.LMA before it exits for CR0, so that the instruction cannot be fetched"}
 
@@ -38,8 +43,8 @@ WARNING = r"(?:\r?\n\[bulkhead\][^\n]*\n)*"       # as every view shows it
 
 class GuestBoot(Boot):
     """heart_view: number of the heart's console; subject: (number, name) of the guest under test."""
-    heart_view, subject = 1, (2, "hostile")
-    # Lines that are "not ok" because of the emulator: target -> pattern.
+    heart_view, subject, latest = 1, (2, "hostile"), LATEST
+    # Lines that are "not ok" because of the emulator: target -> {group: [line]}.
     emulator_faults = {}
 
     def __init__(self, *args):
@@ -52,8 +57,8 @@ class GuestBoot(Boot):
         beat, late, missed = self.ping()
         judged = self.target.name not in NO_CLOCK or (self.machine_icount and self.target.name == "qemu-tcg")
         expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
-        expect_that(not judged or missed == 0 and late <= LATEST,
-                    f"no beat missed, none later than {LATEST} thousandths",
+        expect_that(not judged or missed == 0 and late <= self.latest,
+                    f"no beat missed, none later than {self.latest} thousandths",
                     f"{missed} missed, the worst {late} thousandths of a period late")
         self.last_beat = beat
 
@@ -108,11 +113,12 @@ class GuestBoot(Boot):
         return lines, int(done.group(1)), int(done.group(2))
 
     def subtest(self, test, view=None, meanwhile=None):
-        """Runs a group to its end: none of its lines may be "not ok", but for an emulator's own faults."""
+        """Runs a group to its end: "not ok" are just the lines that the emulator's own faults make so."""
         lines, _, failed = self.group_lines(test, view, meanwhile)
-        known = [line for line in re.findall(r"^not ok [^\n]*", lines, re.M)
-                 if re.search(self.emulator_faults.get(self.target.name, r"(?!)"), line)]
-        expect_that(failed == lines.count("not ok") == len(known), f"{test}: all lines ok",
+        known = self.emulator_faults.get(self.target.name, {}).get(test, [])
+        seen = re.findall(r"^not ok \d+ - ([^\n]*)", lines, re.M)
+        expect_that(failed == len(seen) and seen == known,
+                    f"{test}: all lines ok" + "".join(f", but for {line!r}" for line in known),
                     "\n".join(line for line in lines.split("\n") if not line.startswith("ok ")))
 
     def expect_state(self, name, state):
