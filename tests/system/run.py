@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Runs the system tests: run.py [--build DIR] [--target NAME ...] [BOOT | BOOT/CHECK ...]
 
-Without a target: all of them; those that cannot run here say why. Without names: every test but the heavy ones. Boots run side by
-side, one for each CPU of this PC; those whose clock is this PC's run alone. The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if
-none failed and one passed.
+Without a target: all of them; those that cannot run here say why. Without names: every test but the heavy ones. Boots
+run side by side, one for each CPU of this PC; where the machine's clock is this PC's and a guest keeps time by it, alone.
+The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if none failed and one passed.
 """
 import argparse
 import collections
@@ -71,6 +71,10 @@ def plan_jobs(targets, names, report):
                 if target.name in one.cannot_run and (wanted is None or one.check_name in wanted):
                     report.skip(f"{target.name}: {boot.name}/{one.check_name}", one.cannot_run[target.name])
     return sorted(jobs, key=lambda job: job.boot.seconds * (job.target.seconds or 1), reverse=True)
+
+
+def is_alone(job):
+    return job.target.alone and job.boot.keeps_time and not job.boot.machine_icount
 
 
 def is_possible(job, build, report):
@@ -151,8 +155,8 @@ def main():
     try:
         jobs = plan_jobs(choose_targets(args.target), args.names, report)
         first = [j for j in jobs if not j.boot.last]
-        run_jobs([j for j in first if not j.target.alone], args.jobs, args.build, report)
-        run_jobs([j for j in first if j.target.alone], 1, args.build, report)
+        run_jobs([j for j in first if not is_alone(j)], args.jobs, args.build, report)
+        run_jobs([j for j in first if is_alone(j)], 1, args.build, report)
         run_jobs([j for j in jobs if j.boot.last and is_possible(j, args.build, report)], 1, args.build, report)
     except (KeyboardInterrupt, SystemExit):
         for number in (signal.SIGINT, signal.SIGTERM):

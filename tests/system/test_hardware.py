@@ -41,6 +41,7 @@ class Variant(GuestBoot, ScreenReader):
     patterns that the serial line has before the guests run. memory: of the first guest. The guests have the last CPUs.
     """
     group = "hardware"
+    keeps_time = False
     heavy = ALL
     seconds = 25
     habits = ""
@@ -125,6 +126,7 @@ class Restarted(Variant):
 class Refused(Boot):
     """lacks: the line of the pre-flight that says why."""
     group = "hardware"
+    keeps_time = False
     heavy = ALL
     starts_hypervisor = False
     lacks = None

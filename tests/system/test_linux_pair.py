@@ -50,7 +50,9 @@ class LinuxGuests(Boot):
         return output
 
     def run(self, guest, text, timeout=120):
-        self.view(guest)
+        """Types it to that guest. A switch that is none would only print the scrollback again."""
+        if self.viewed != guest:
+            self.view(guest)
         return self.command(guest, text, timeout)
 
     # The guest's clock against the CMOS clock, which is the hypervisor's.

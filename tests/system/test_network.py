@@ -25,6 +25,7 @@ chain EFI/BOOT/BOOTX64.EFI
 
 class Served(Boot):
     cannot_run = {"bochs-intel": NO_CARD, "bochs-amd": NO_CARD}
+    keeps_time = False
     sealed = False
 
     def image(self):

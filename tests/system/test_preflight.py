@@ -8,6 +8,7 @@ from test_refusals import GUEST, squeeze
 
 class Preflight(Boot):
     name = "preflight"
+    keeps_time = False
     machine_virtualization = False
     starts_hypervisor = False
 

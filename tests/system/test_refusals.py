@@ -130,6 +130,7 @@ def faults_of(text):
 
 class Refusals(Boot):
     name = "refusals"
+    keeps_time = False
     cannot_run = {"bochs-amd": "left to bochs-intel, of the same firmware: it is over before a vendor is chosen"}
     seconds = 150
 

@@ -112,6 +112,7 @@ class ScreenReader(Boot):
 
 class Screen(ScreenReader):
     name = "screen"
+    keeps_time = False
     cannot_run = {"bochs-intel": NO_SCREEN, "bochs-amd": NO_SCREEN}
     seconds = 60
     machine_ips = 50_000_000

@@ -24,6 +24,7 @@ def first_bytes(data):
 
 class Secure(Boot):
     name = "secure"
+    keeps_time = False
     targets = ("qemu-tcg",)
     seconds = 60
 
