@@ -70,7 +70,7 @@ bool read_pmem(const struct schema_value *v) {
 }
 
 static bool read_disk_size(const struct schema_value *v, struct part p, struct config_disk *disk) {
-    return read_size_of(v, p.at, &disk->size);
+    return read_size_of(v, p.at, CONFIG_MEMORY_UNIT, &disk->size);
 }
 
 static bool read_disk_kind(const struct schema_value *v, struct part second,

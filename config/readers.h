@@ -14,8 +14,8 @@ PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *format, 
 /* Digits at *s; false if there are none or the number passes max, which is at most 2^56. */
 bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out);
 
-/* s: a part of the value, up to its end. A multiple of 2 MiB, with a unit. */
-bool read_size_of(const struct schema_value *v, const char *s, uint64_t *out);
+/* s: a part of the value, up to its end. A multiple of 2 MiB, at least that, with a unit. */
+bool read_size_of(const struct schema_value *v, const char *s, uint64_t least, uint64_t *out);
 
 /* Both slashes part a path; the stored one has single forward slashes and none in front. */
 bool read_path(const struct schema_value *v);

@@ -118,7 +118,7 @@ static unsigned unit_shift(char unit) {
     }
 }
 
-bool read_size_of(const struct schema_value *v, const char *s, uint64_t *out) {
+bool read_size_of(const struct schema_value *v, const char *s, uint64_t least, uint64_t *out) {
     uint64_t number = 0;
     bool good = read_number(&s, 10, CONFIG_MEMORY_MAX, &number);
     unsigned shift = unit_shift(*s);
@@ -128,18 +128,18 @@ bool read_size_of(const struct schema_value *v, const char *s, uint64_t *out) {
     }
     bool fits = number <= CONFIG_MEMORY_MAX >> shift;
     uint64_t bytes = fits ? number << shift : CONFIG_MEMORY_MAX;
-    uint64_t near = max_u64(ALIGN_UP(bytes, CONFIG_MEMORY_UNIT), CONFIG_MEMORY_MIN);
+    uint64_t near = max_u64(ALIGN_UP(bytes, CONFIG_MEMORY_UNIT), least);
     if (!fits || bytes != near) {
-        char fix[24];
-        return refuse(v, "is not a multiple of 2M from \"16M\" to \"65536G\"; write \"%s\"",
-                      fmt_size(fix, near));
+        char from[24], fix[24];
+        return refuse(v, "is not a multiple of 2M from \"%s\" to \"65536G\"; write \"%s\"",
+                      fmt_size(from, least), fmt_size(fix, near));
     }
     *out = bytes;
     return true;
 }
 
 static bool read_size(const struct schema_value *v) {
-    return read_size_of(v, v->text, v->field);
+    return read_size_of(v, v->text, CONFIG_MEMORY_MIN, v->field);
 }
 
 /* Seconds or minutes. */

@@ -47,8 +47,10 @@ const unsigned platform_place_count = ARRAY_SIZE(platform_places);
 static const struct pci_model platform_bridge = {
     .vendor = 0x8086, .device = 0x1237, .class_revision = 0x06000002};
 
-/* Fixed: a guest finds a device where it was at its last start. */
-enum platform_slot { SLOT_BRIDGE, SLOT_RNG };
+/* Fixed: a guest finds a device where it was at its last start, and where it was before the config
+ * gave it more of another kind. */
+enum platform_slot { SLOT_BRIDGE, SLOT_RNG, SLOT_DISKS, SLOT_NETS = SLOT_DISKS + ABI_DISKS };
+_Static_assert(SLOT_NETS + ABI_NETS <= PCI_SLOTS, "a slot for each");
 
 static struct device *platform_device(struct platform *p, size_t at) {
     return (struct device *)((uint8_t *)p + at);
@@ -65,11 +67,21 @@ static void platform_irq(const struct dev_env *env, unsigned line, bool asserted
     }
 }
 
+static void platform_add(struct platform *p, struct device *dev, const struct device_ops *ops) {
+    ASSERT(p->count < PLATFORM_MOST);
+    *dev = (struct device){.ops = ops, .env = &p->env};
+    p->all[p->count++] = dev;
+}
+
 static void platform_init_pci(struct platform *p) {
     p->bridge = (struct pci_function){.model = &platform_bridge, .slot = SLOT_BRIDGE};
     p->pci = (struct pci_host){.slots = {[SLOT_BRIDGE] = &p->bridge}};
     p->chipset.pci = &p->pci;
     virtio_make(&p->rng, &virtio_rng_model, &p->pci, p->bus, SLOT_RNG);
+    for (uint32_t i = 0; i < p->devices->disk_count; i++) {
+        platform_add(p, &p->disks[i].v.dev, &virtio_ops);
+        virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->pci, p->bus, SLOT_DISKS + i);
+    }
 }
 
 void platform_init(struct platform *p, const struct dev_env *outside,
@@ -77,9 +89,9 @@ void platform_init(struct platform *p, const struct dev_env *outside,
     p->devices = devices;
     p->env = *outside;
     p->env.irq = platform_irq;
+    p->count = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
-        struct device *dev = platform_device(p, platform_devices[i].device);
-        *dev = (struct device){.ops = platform_devices[i].ops, .env = &p->env};
+        platform_add(p, platform_device(p, platform_devices[i].device), platform_devices[i].ops);
     }
     for (unsigned space = 0; space < BUS_SPACES; space++) {
         bus_init(&p->bus[space]);
@@ -96,9 +108,8 @@ void platform_init(struct platform *p, const struct dev_env *outside,
 
 void platform_reset(struct platform *p) {
     pci_reset(&p->bridge);
-    for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
-        struct device *dev = platform_device(p, platform_devices[i].device);
-        dev->ops->reset(dev);
+    for (unsigned i = 0; i < p->count; i++) {
+        p->all[i]->ops->reset(p->all[i]);
     }
 }
 
@@ -127,8 +138,8 @@ bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at,
 uint64_t platform_service(struct platform *p, uint64_t now) {
     uint64_t due = 0;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(platform_devices); i++) {
-        struct device *dev = platform_device(p, platform_devices[i].device);
+    for (unsigned i = 0; i < p->count; i++) {
+        struct device *dev = p->all[i];
         if (dev->ops->service != NULL) {
             due = clock_earlier(due, dev->ops->service(dev, now));
         }

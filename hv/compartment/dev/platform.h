@@ -13,7 +13,10 @@
 #include "hv/abi/device.h"
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
-#include "hv/compartment/virtio/virtio.h"
+#include "hv/compartment/virtio/blk.h"
+
+/* Devices: those of every PC, and what the config may give. */
+#define PLATFORM_MOST (9 + ABI_DISKS + ABI_NETS)
 
 struct platform {
     struct dev_env env;
@@ -30,6 +33,9 @@ struct platform {
     struct pci_host pci;
     struct pci_function bridge;
     struct virtio rng;
+    struct virtio_blk disks[ABI_DISKS];
+    struct device *all[PLATFORM_MOST]; /* that there are */
+    unsigned count;
 };
 
 /* Where the devices of every guest's PC answer after a start; the place is that in struct platform.
