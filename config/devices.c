@@ -278,11 +278,14 @@ static void make_channels(const struct builder *b, uint32_t wire) {
 }
 
 /* The VM's end of a channel: windows onto both halves, of which give_stores() says where. */
-static void give_channel(struct plan_vm *vm, const struct plan_vm *peer) {
+static void give_channel(struct plan_vm *vm, const struct plan_vm *peer, const char *wire) {
+    const struct config_net *theirs = find_net(peer->config, wire);
     struct abi_devices *d = &vm->devices;
     uint32_t n = d->channel_count++;
 
     vm->bell_cpus[n] = peer->cpus[0];
+    make_mac(peer, theirs, d->channels[n].mac);
+    d->channels[n].may_bridge = theirs->bridge;
     d->channels[n].ours = in_compartment(add_window(vm, PLAN_OURS, HPA(0), CHANNEL_HALF)->gpa.v);
     d->channels[n].theirs =
         in_compartment(add_window(vm, PLAN_THEIRS, HPA(0), CHANNEL_HALF)->gpa.v);
@@ -313,7 +316,7 @@ static void give_net(const struct builder *b, struct plan_vm *vm, uint32_t self,
                    "its wires have more than %u other guests on them; take some off", ABI_CHANNELS);
             return;
         }
-        give_channel(vm, &b->plan->vms[c->vms[first]]);
+        give_channel(vm, &b->plan->vms[c->vms[first]], net->wire);
         out->channel_count++;
     }
     d->net_count++;

@@ -82,6 +82,11 @@ static void platform_init_pci(struct platform *p) {
         platform_add(p, &p->disks[i].v.dev, &virtio_ops);
         virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->pci, p->bus, SLOT_DISKS + i);
     }
+    for (uint32_t i = 0; i < p->devices->net_count; i++) {
+        platform_add(p, &p->nets[i].v.dev, &virtio_ops);
+        virtio_net_make(&p->nets[i], &p->devices->nets[i], p->devices->channels, p->peers, &p->pci,
+                        p->bus, SLOT_NETS + i);
+    }
 }
 
 void platform_init(struct platform *p, const struct dev_env *outside,
@@ -167,5 +172,8 @@ void platform_press_power_button(struct platform *p) {
     pm_press_power_button(&p->pm);
 }
 
-void platform_poll_channels(UNUSED struct platform *p) {
+void platform_poll_channels(struct platform *p) {
+    for (uint32_t i = 0; i < p->devices->net_count; i++) {
+        virtio_net_poll(&p->nets[i]);
+    }
 }

@@ -14,6 +14,7 @@
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
 #include "hv/compartment/virtio/blk.h"
+#include "hv/compartment/virtio/net.h"
 
 /* Devices: those of every PC, and what the config may give. */
 #define PLATFORM_MOST (9 + ABI_DISKS + ABI_NETS)
@@ -34,7 +35,9 @@ struct platform {
     struct pci_function bridge;
     struct virtio rng;
     struct virtio_blk disks[ABI_DISKS];
-    struct device *all[PLATFORM_MOST]; /* that there are */
+    struct virtio_net nets[ABI_NETS];
+    struct net_peer peers[ABI_CHANNELS]; /* of all nets */
+    struct device *all[PLATFORM_MOST];   /* that there are */
     unsigned count;
 };
 
