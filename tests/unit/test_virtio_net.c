@@ -128,6 +128,31 @@ TEST(frames_of_many_pieces) {
     CHECK(memcmp(to->ram + BUFFER(0) + 12, frame, 1000) == 0);
 }
 
+/* A page of an image may be sent, and never received into. */
+TEST(pages_of_an_image) {
+    begin(2, 0);
+    struct machine *m = &machines[0];
+    static uint8_t image[PAGE_SIZE];
+    struct guest_region regions[2] = {m->region, {0x40000000, sizeof(image), image}};
+    m->memory = (struct guest_memory){.regions = regions, .count = 1, .read_only = 1};
+    make_frame(1, 0, 100);
+    memcpy(m->ram + OUTGOING, &plain, NET_HEADER);
+    memcpy(m->ram + OUTGOING + NET_HEADER, frame, 50);
+    memcpy(image, frame + 50, 50);
+    net_describe(m, NET_TRANSMIT, 0, OUTGOING, NET_HEADER + 50, NEXT, 1);
+    net_describe(m, NET_TRANSMIT, 1, 0x40000000, 50, 0, 0);
+    net_offer(m, NET_TRANSMIT, 0);
+    net_doorbell(m, NET_TRANSMIT);
+    net_run();
+    expect(1, 100);
+    net_start_driver(m, NET_F_MERGED);
+    net_describe(m, NET_RECEIVE, 0, 0x40000000, 2048, WRITE, 0);
+    net_offer(m, NET_RECEIVE, 0);
+    make_frame(0, 1, 100);
+    post(1, 100);
+    CHECK((net_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
+}
+
 /* A buffer to be written in what is sent, one to be read in what is received. */
 TEST(pieces_of_the_wrong_kind) {
     begin(2, 0);
@@ -735,7 +760,7 @@ TEST(each_channel_has_its_turn) {
     CHECK(from[0] >= 60 && from[1] >= 60);
 }
 
-TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces),
+TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(pages_of_an_image),
           T(pieces_of_the_wrong_kind), T(strangers_are_learned), T(a_new_driver_waits_for_nothing),
           T(a_sender_to_all_takes_turns), T(each_goes_to_whom_it_is_for),
           T(nobody_sends_with_anothers_address), T(a_bridge_is_learned), T(an_address_moves),

@@ -48,11 +48,16 @@ static bool queue_write(const struct virtio *v, uint64_t at, uint16_t word) {
 
 /* ---- what the driver gives ---- */
 
+/* What is only read may lie in an image as well: a guest sends files out of it. */
+static uint8_t *queue_look(const struct virtio *v, const struct descriptor *d) {
+    return (uint8_t *)guest_memory_look(v->dev.env->memory, GPA(d->address), d->length);
+}
+
 static bool chain_add(const struct virtio *v, struct virtio_chain *chain,
                       const struct descriptor *d) {
     bool writable = (d->flags & DESCRIPTOR_WRITE) != 0;
     bool after_writable = chain->count != 0 && chain->segments[chain->count - 1].writable;
-    uint8_t *at = queue_at(v, d->address, d->length);
+    uint8_t *at = writable ? queue_at(v, d->address, d->length) : queue_look(v, d);
 
     if (chain->count == VIRTIO_SEGMENTS || at == NULL || d->length == 0 ||
         (after_writable && !writable)) {

@@ -106,7 +106,7 @@ extern const uint8_t virtio_capabilities[];
 /* ---- queues ---- */
 
 struct virtio_segment {
-    uint8_t *at; /* in the guest's RAM */
+    uint8_t *at; /* in the guest's RAM; what is not writable may be an image's page */
     uint32_t length;
     bool writable; /* by the device */
 };
