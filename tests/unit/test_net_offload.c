@@ -197,6 +197,16 @@ TEST(large_frames_are_cut) {
     }
 }
 
+/* Odd pieces at the end of the ring. */
+TEST(segments_go_round) {
+    const struct shape s = {.payload = 30001, .segment = 1001, .flags = 0x18};
+    begin(NET_F_MERGED);
+    for (unsigned i = 0; i < 60; i++) {
+        post(make_tcp(&s));
+        check_segments(&s);
+    }
+}
+
 /* Of the header's other bits none comes through, and the hint stays within the frame. */
 TEST(a_header_is_cleaned) {
     begin(TAKES_ALL);
@@ -259,7 +269,7 @@ TEST(a_checksum_is_passed_on_or_made) {
 
 /* Anywhere in the heads, odd or even, for whatever protocol. */
 TEST(checksums_of_any_place) {
-    for (uint32_t start = NET_ETHERNET; start < 250; start += 7) {
+    for (uint32_t start = NET_ETHERNET; start < 263; start += 7) {
         for (uint32_t offset = 0; offset < 8; offset++) {
             begin(NET_F_MERGED);
             const struct shape s = {.payload = 600 + start, .flags = 0x18};
@@ -342,6 +352,30 @@ TEST(heads_that_lie) {
             CHECK(false);
         }
     }
+    static const struct {
+        uint32_t at;
+        uint8_t byte;
+        uint16_t start;
+    } lies6[] = {{12, 0x08, 54}, {14, 0x40, 54}, {20, 17, 54}, {0, 0, 58}, {0, 0, 50}};
+    const struct shape s6 = {.payload = 39, .segment = 30, .ip6 = true};
+    for (unsigned i = 0; i < ARRAY_SIZE(lies6); i++) {
+        begin(NET_F_MERGED);
+        uint32_t size = make_tcp(&s6);
+        if (lies6[i].at != 0) {
+            frame[lies6[i].at] = lies6[i].byte;
+        }
+        header.checksum_start = lies6[i].start;
+        frame[lies6[i].start + 12] = 0x50;
+        post(size);
+        CHECK_U64(received()->drops[NET_DROP_MALFORMED], 1);
+    }
+    begin(NET_F_MERGED); /* an IP header of 16 bytes, which fit together */
+    uint32_t short_size = make_tcp(&s);
+    frame[14] = 0x44;
+    header.checksum_start = 30;
+    frame[30 + 12] = 0x50;
+    post(short_size);
+    CHECK_U64(received()->drops[NET_DROP_MALFORMED], 1);
     const struct shape wide = {.payload = 5000, .segment = 1470, .flags = 0x18};
     begin(NET_F_MERGED);
     post(make_tcp(&wide)); /* segments beyond the MTU */
@@ -413,6 +447,6 @@ TEST(offloads_change_on_the_way) {
 }
 
 TEST_MAIN(T(large_frames_pass_whole), T(large_frames_are_cut), T(a_header_is_cleaned),
-          T(each_kind_by_itself), T(a_checksum_is_passed_on_or_made), T(checksums_of_any_place),
-          T(a_checksum_of_0_is_ffff), T(heads_that_lie), T(segments_wait_for_buffers),
-          T(offloads_change_on_the_way))
+          T(segments_go_round), T(each_kind_by_itself), T(a_checksum_is_passed_on_or_made),
+          T(checksums_of_any_place), T(a_checksum_of_0_is_ffff), T(heads_that_lie),
+          T(segments_wait_for_buffers), T(offloads_change_on_the_way))
