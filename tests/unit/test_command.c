@@ -14,7 +14,11 @@ static char asked[64];
 static bool too_much;
 
 bool vm_command(struct vm_public *vm, enum vm_command what) {
-    static const char *const words[] = {"nothing", "start", "stop", "kill", "reset"};
+    static const char *const words[] = {[VM_COMMAND_START] = "start",
+                                        [VM_COMMAND_STOP] = "stop",
+                                        [VM_COMMAND_KILL] = "kill",
+                                        [VM_COMMAND_RESET] = "reset",
+                                        [VM_COMMAND_MOVE] = "move"};
     snprintf(asked, sizeof(asked), "%s %s", words[what], vm->name);
     return !too_much;
 }
@@ -149,6 +153,22 @@ TEST(guests_are_started_and_stopped) {
     too_much = true;
     CHECK_STR(answer_to("stop beta"), "beta has too much to do already: try again, or kill it\r\n");
     too_much = false;
+}
+
+TEST(a_guest_is_moved) {
+    start();
+    CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off\r\n");
+    alpha.state = VM_PAUSED;
+    beta.state = VM_RUNNING;
+    CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off\r\n");
+    beta.state = VM_OFF;
+    CHECK_STR(answer_to("move gamma beta"), "no guest \"gamma\": see help and list\r\n");
+    CHECK_STR(answer_to("move alpha gamma"), "no guest \"gamma\": see help and list\r\n");
+    CHECK_STR(asked, "");
+    CHECK(alpha.move_to == NULL);
+    CHECK_STR(answer_to("move alpha beta"), "");
+    CHECK_STR(asked, "move alpha");
+    CHECK(alpha.move_to == &beta && beta.move_to == NULL);
 }
 
 TEST(mistakes_are_explained) {
@@ -374,6 +394,6 @@ TEST(host_reset_wants_a_yes) {
 }
 
 TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
-          T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
-          T(registers_stand_in_their_places), T(cursor_and_history), T(version_is_told),
-          T(host_reset_wants_a_yes))
+          T(a_guest_is_moved), T(mistakes_are_explained), T(log_level), T(line_editing),
+          T(registers_are_shown), T(registers_stand_in_their_places), T(cursor_and_history),
+          T(version_is_told), T(host_reset_wants_a_yes))

@@ -113,6 +113,7 @@ TEST(a_stack_ends_in_a_hole) {
     CHECK(writable(v->vm, slot + COMPARTMENT_STACK) != NULL);
     CHECK(writable(v->vm, top - PAGE_SIZE) != NULL);
     CHECK_U64(look(v->vm, top).access, 0);
+    CHECK_U64(compartment_stack_top(v), compartment_slot(v) + (top - slot));
     CHECK(writable(v->vm, slot + COMPARTMENT_EXCHANGE) == (uint8_t *)v->exchange);
     CHECK_U64(look(v->vm, slot + COMPARTMENT_EXCHANGE + PAGE_SIZE).access, 0);
 }
@@ -335,6 +336,69 @@ TEST(the_time_of_one_upcall_does_not_count_for_the_next) {
     CHECK_U64(v->vm->leave, LEAVE_NONE);
 }
 
+static unsigned passed;
+static void pass_time_once(void) {
+    passed++;
+    fake_tsc += passed == 2 ? UPCALL_MAX_MS * FAKE_HZ / 1000 / UPCALL_LOOKS : 0;
+}
+
+static void end_at_the_hundredth(UNUSED struct vcpu *v, struct vmexit *x, unsigned n) {
+    x->kind = n < 100 ? EXIT_INTERRUPT : EXIT_HYPERCALL;
+}
+
+/* Interrupts of devices, or of other CPUs, do not make its time go by faster. */
+TEST(a_storm_of_interrupts_is_one_look) {
+    struct vcpu *v = start();
+    fake_tsc = 1000 * FAKE_HZ;
+    passed = 0;
+    fake_compartment_end = end_at_the_hundredth;
+    fake_interrupt = pass_time_once;
+    CHECK(ask(v));
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+    CHECK_U64(v->slow_looks, 1);
+}
+
+static void end_without_vector(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    v->exchange->argument = UINT64_MAX;
+}
+
+TEST(no_vector_for_intr_is_no_interrupt) {
+    struct vcpu *v = start();
+    v->vm->shared->intr = 1;
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
+    lapic_mmio_write(&v->lapic, 0x350, 4, 0x700); /* LINT0: ExtINT */
+    fake_can_interrupt = true;
+    v->event.type = EVENT_NONE;
+    fake_compartment_end = end_without_vector;
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->event.type, EVENT_NONE);
+    CHECK_U64(v->exchange->upcall, UPCALL_ACKNOWLEDGE);
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+}
+
+static uint32_t switched;
+static void end_of_task_switch(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    v->exchange->outcome = EMULATED_DONE;
+    v->exchange->regs_set = EMULATED_REGS_NONE;
+    if (switched != 0) {
+        v->exchange->task_switched = switched;
+    }
+}
+
+/* Any word but 0 is one; and what the last one has said is not this one's. */
+TEST(a_task_switch_that_was_none_flushes_nothing) {
+    for (switched = 0; switched != UINT32_MAX; switched = switched == 0 ? 7 : UINT32_MAX) {
+        struct vcpu *v = start();
+        struct vmexit x = {.kind = EXIT_TASK_SWITCH, .task.event.type = EVENT_NONE};
+        v->exchange->task_switched = 1;
+        fake_compartment_end = end_of_task_switch;
+        fake_flushed = false;
+        (void)fake_exit(v, &x);
+        CHECK_U64(fake_flushed, switched != 0);
+        CHECK_U64(v->vm->leave, LEAVE_NONE);
+    }
+}
+
 static struct vcpu *asked;
 static void ask_to_leave(void) {
     asked->public.requests |= REQUEST_LEAVE;
@@ -438,5 +502,6 @@ TEST_MAIN(T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall)
           T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
           T(one_that_does_not_come_back_ends_the_vm),
           T(the_time_of_one_upcall_does_not_count_for_the_next),
-          T(a_vm_that_is_to_end_does_not_wait_for_it), T(an_nmi_of_the_host_is_not_its_fault),
-          T(a_machine_check_is_looked_at))
+          T(a_storm_of_interrupts_is_one_look), T(a_task_switch_that_was_none_flushes_nothing),
+          T(no_vector_for_intr_is_no_interrupt), T(a_vm_that_is_to_end_does_not_wait_for_it),
+          T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at))

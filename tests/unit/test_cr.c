@@ -344,6 +344,10 @@ TEST(xsetbv) {
         v->regs[X86_RCX] = cases[i].rcx | 0xabcdull << 32;
         CHECK_U64(fake_exit(v, &x) == ACTION_NEXT, cases[i].allowed);
         CHECK_U64(fake_xcr0, cases[i].allowed ? cases[i].rax : 1);
+        if (!cases[i].allowed) {
+            CHECK(v->event.vector == X86_GP && v->event.has_error);
+            CHECK_U64(v->event.error, 0);
+        }
     }
 }
 

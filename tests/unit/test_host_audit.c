@@ -107,6 +107,7 @@ TEST(what_is_anothers) {
         refused("what is another's is mapped");
         CHECK(view.of == p);
         CHECK_U64(view.address, p->base);
+        CHECK_U64(view.entry & 0xffffffffff000, p->base);
 
         /* At another address, and read-only. */
         start();

@@ -610,6 +610,9 @@ TEST(destinations) {
     CHECK_U64(rd(0xd0), 0x24000000);
     CHECK(lapic_matches(&l, 0x04, true) && lapic_matches(&l, 0xf0, true));
     CHECK(!lapic_matches(&l, 0xdb, true));
+    wr(0xd0, 0x01ffffff);
+    CHECK(lapic_matches(&l, 0x01, true) && !lapic_matches(&l, 0xfe, true));
+    wr(0xd0, 0x24ffffff);
     wr(0xe0, 0);
     CHECK_U64(rd(0xe0), 0x0fffffff);
     CHECK(lapic_matches(&l, 0x2c, true)); /* cluster 2, members 4 and 8 */

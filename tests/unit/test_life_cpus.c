@@ -200,6 +200,28 @@ TEST(regions_are_scrubbed_to_their_ends) {
     fake_plan.region_count = 1;
 }
 
+static void look_who_scrubs(void) {
+    if (fake_interrupts_taken == 1) {
+        CHECK_U64(v0->duty, DUTY_NONE);
+        CHECK_U64(v1->duty, DUTY_SCRUB);
+        CHECK_U64(v2->duty, DUTY_SCRUB);
+    }
+}
+
+TEST(much_is_scrubbed_by_all) {
+    uint64_t memory = fake_config.memory;
+    begin();
+    fake_config.memory = 64 * MIB;
+    fake_interrupts_taken = 0;
+    fake_interrupt = look_who_scrubs;
+    life_step(v0);
+    fake_interrupt = NULL;
+    fake_config.memory = memory;
+    CHECK(fake_interrupts_taken != 0);
+    CHECK_U64(v1->duty, DUTY_NONE);
+    CHECK_U64(v2->duty, DUTY_NONE);
+}
+
 /* Orders are taken on the first CPU alone: another one has no business with them. */
 static void order_meanwhile(void) {
     if (fake_interrupts_taken == 1) {
@@ -392,7 +414,8 @@ TEST(a_restart_is_due) {
 }
 
 TEST_MAIN(T(each_powers_up_in_the_same_state), T(who_is_kicked), T(timers_end_with_the_run),
-          T(regions_are_scrubbed_to_their_ends), T(orders_while_others_scrub), T(times_of_a_start),
-          T(a_long_scrub_is_told_now_and_then), T(files_that_do_not_fit),
-          T(a_cpu_without_virtualization_answers), T(the_first_starts_what_starts_by_itself),
-          T(another_does_its_duty_and_no_more), T(the_console_is_served), T(a_restart_is_due))
+          T(regions_are_scrubbed_to_their_ends), T(much_is_scrubbed_by_all),
+          T(orders_while_others_scrub), T(times_of_a_start), T(a_long_scrub_is_told_now_and_then),
+          T(files_that_do_not_fit), T(a_cpu_without_virtualization_answers),
+          T(the_first_starts_what_starts_by_itself), T(another_does_its_duty_and_no_more),
+          T(the_console_is_served), T(a_restart_is_due))

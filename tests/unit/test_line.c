@@ -73,6 +73,9 @@ TEST(what_is_no_key) {
     CHECK_STR(typed("\x1bx"), "abcdx|");
     CHECK_STR(typed("\x1b\x1b[D"), "abcd|x");
     CHECK_STR(typed("\x1b["), "abcd|x");
+    CHECK_STR(typed("\x15"), "|");
+    CHECK_STR(typed("\x1bq[D"), "q[D|"); /* ESC is for the next key alone */
+    CHECK_STR(typed("\x1b["), "q[D|");
     CHECK_STR(typed("\x15"), "|"); /* a control key ends a sequence that was cut off */
     CHECK_STR(typed("\xc3\xa4\t\x1c\n"), "|");
     for (unsigned i = 0; i < 300; i++) {

@@ -86,6 +86,10 @@ TEST(amd_tells_of_poison) {
     m.amd = true;
     m.recovers = false;
     CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    m.banks[0].index = 1;
+    CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+    m.banks[0].index = 2;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
     m.banks[0].index = 15; /* a memory controller's address is none of the machine's */
     CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
     m.banks[0].index = 1;

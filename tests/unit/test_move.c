@@ -80,6 +80,7 @@ TEST(all_is_copied_and_nothing_left) {
     for (uint64_t i = 0; i < FAKE_RAM; i += 8) {
         memcpy(ram_of(fake_vm) + i, &i, 8);
     }
+    to_vm->crashes = to_vm->restarts = 2; /* of what it was: forgiven */
     from->regs[X86_RBX] = 0x1122334455667788;
     from->lapic.reg[0x08][0] = 0x40;
     from->msr_slots[7] = 77;
@@ -101,6 +102,7 @@ TEST(all_is_copied_and_nothing_left) {
     CHECK(strstr(told, "fake: moved to other") != NULL);
     CHECK(strstr(told, "other: goes on in the place of another guest") != NULL);
 
+    CHECK_U64(to_vm->crashes | to_vm->restarts, 0);
     CHECK(memcmp(ram_of(to_vm), ram, FAKE_RAM) == 0);
     CHECK(memcmp(to_vm->compartment.region, region, region_size) == 0);
     CHECK_U64(to->regs[X86_RBX], 0x1122334455667788);

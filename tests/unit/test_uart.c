@@ -77,7 +77,8 @@ TEST(divisor_is_behind_dlab) {
     CHECK_U64(rd(LCR), 3);
     CHECK_U64(rd(IER), 0);
     CHECK_U64(out_count, 0);
-    CHECK_U64(fake_in(LCR, 2), 0x0003); /* two byte cycles: LCR, MCR */
+    wr(MCR, 0x0b);
+    CHECK_U64(fake_in(LCR, 2), 0x0b03); /* two byte cycles: LCR, MCR */
 }
 
 TEST(transmit_interrupts) {
