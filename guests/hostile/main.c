@@ -134,8 +134,10 @@ static void run_act(const struct act *act) {
 }
 
 static uint64_t upcall_number;
+static unsigned upcalls_left_open, upcalls_together;
 
-/* After it comes an access to a device in memory: some acts are about how that ends. */
+/* After it come accesses that have an upcall of their own: some acts are about how that ends. One
+ * is to a device in memory; the other, of CR4, exits on some CPUs. */
 static void call_upcall(void) {
     const volatile uint32_t *ioapic = (const volatile uint32_t *)(uintptr_t)0xfec00000;
     uint64_t answer = HYPERCALL_UPCALL;
@@ -145,7 +147,27 @@ static void call_upcall(void) {
         __asm__ volatile("vmcall" : "+a"(answer) : "b"(upcall_number) : "memory");
     }
     (void)*ioapic;
-    tap_line(answer == 0, "an upcall comes back");
+    (void)read_cr4();
+    __atomic_fetch_add(&upcalls_left_open, answer != 0, __ATOMIC_SEQ_CST);
+}
+
+/* So that neither is through before the other has begun. */
+static void call_upcall_together(void) {
+    __atomic_fetch_add(&upcalls_together, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&upcalls_together, __ATOMIC_SEQ_CST) % 2 != 0) {
+        __builtin_ia32_pause();
+    }
+    call_upcall();
+}
+
+static bool call_upcall_of_both(void) {
+    bool two = vcpu_ready();
+    put_text(two ? "# from two vCPUs\n" : "# there is no second vCPU\n");
+    if (two) {
+        vcpu_run(1, call_upcall_together);
+        call_upcall_together();
+    }
+    return two && vcpu_wait(1);
 }
 
 static const char *behind(const char *name, const char *prefix) {
@@ -169,10 +191,17 @@ static bool run_upcall(const char *name) {
     for (; *digits >= '0' && *digits <= '9'; digits++) {
         upcall_number = upcall_number * 10 + (uint64_t)(*digits - '0');
     }
+    nmi_expected = true; /* from here on: one may come late to the other vCPU */
+    upcalls_left_open = 0;
+    bool done = true;
     if (both != NULL) {
-        vcpu_run(1, call_upcall);
+        done = call_upcall_of_both();
+    } else {
+        call_upcall();
     }
-    call_upcall();
+    tap_line(done && upcalls_left_open == 0, "an upcall comes back");
+    tap_note("NMIs", irq_count[2]);
+    irq_count[2] = 0;
     return true;
 }
 
@@ -211,9 +240,9 @@ static void put_told(void) {
 /* A group or an act by name; "step-NAME": with a stop behind each act. */
 bool group_run(const char *name) {
     const char *stepped = behind(name, "step-");
-    bool found = run_upcall(name);
     name = stepped != NULL ? stepped : name;
     vcpu_count = (unsigned)option_number("cpus", 1);
+    bool found = run_upcall(name);
     told = 0;
     if (stepped != NULL) {
         (void)vcpu_ready(); /* whose exits are no act's */

@@ -6,11 +6,23 @@
  */
 #include "hv/compartment/entry/entry.h"
 #include "hv/compartment/entry/hardware.h"
+#include "hv/lib/msi.h"
 #include "hv/lib/x86.h"
 
+#define HALTS  0x6000u /* of its guest's memory, which uses neither this nor the page below it */
 #define WINDOW ((volatile uint8_t *)(uintptr_t)COMPARTMENT_WINDOW)
 
-static struct exchange *page;
+/* The exchange page of the vCPU on whose stack this runs. */
+static struct exchange *own_page(void) {
+    uint64_t slot = ALIGN_DOWN((uintptr_t)__builtin_frame_address(0), COMPARTMENT_SLOT);
+    return (struct exchange *)(uintptr_t)(slot + COMPARTMENT_EXCHANGE);
+}
+
+/* Which vCPU that is; the page may have been spoilt. */
+static unsigned own_index(void) {
+    uint64_t slots = COMPARTMENT_BASE + COMPARTMENT_SLOTS;
+    return (unsigned)(((uintptr_t)own_page() - slots) / COMPARTMENT_SLOT);
+}
 
 static uint64_t read_at(uint64_t address) {
     return *(const volatile uint64_t *)(uintptr_t)address;
@@ -157,39 +169,39 @@ static void act_stack_nowhere(void) {
 /* ---- calls of the core ---- */
 
 static void act_wild_call(void) {
-    (void)core_call(page, CORE_CALLS);
+    (void)core_call(own_page(), CORE_CALLS);
 }
 
 static void act_large_call(void) {
-    (void)core_call(page, 0xffffffff00000000 | CORE_DONE);
+    (void)core_call(own_page(), 0xffffffff00000000 | CORE_DONE);
 }
 
 static void act_all_calls(void) {
     uint64_t seed = 1;
     for (;;) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        (void)core_call(page, seed >> 16);
+        (void)core_call(own_page(), seed >> 16);
     }
 }
 
 static void act_wrong_exchange(void) {
-    volatile uint8_t *bytes = (volatile uint8_t *)page;
-    uint32_t vmmcall = page->vmmcall;
+    volatile uint8_t *bytes = (volatile uint8_t *)own_page();
+    uint32_t vmmcall = own_page()->vmmcall;
     for (unsigned i = 0; i < PAGE_SIZE; i++) {
         bytes[i] = (uint8_t)(0xa5 + 7 * i);
     }
-    page->vmmcall = vmmcall; /* or the next call would be another fault */
+    own_page()->vmmcall = vmmcall; /* or the next call would be another fault */
 }
 
 /* ---- what it tells ---- */
 
 static void act_told_unknown(void) {
-    page->told = BIT32(31);
+    own_page()->told = BIT32(31);
 }
 
 static void act_told_messages(void) {
-    page->messages = EXCHANGE_MESSAGES + 1;
-    page->told = TOLD_MESSAGES;
+    own_page()->messages = EXCHANGE_MESSAGES + 1;
+    own_page()->told = TOLD_MESSAGES;
 }
 
 /* To all local APICs of the machine, were they asked, with every word a message can have; and, with
@@ -198,45 +210,50 @@ static void act_told_wild_messages(void) {
     static const uint64_t places[] = {0, 0xfee00000, 0xfeeff00c, UINT64_MAX};
     for (unsigned i = 0; i < EXCHANGE_MESSAGES; i++) {
         uint64_t high = i < EXCHANGE_MESSAGES / 2 ? 0 : (uint64_t)i << 40;
-        page->message[i].address = places[i % ARRAY_SIZE(places)] | high;
-        page->message[i].data = i == 1 ? UINT32_MAX : i;
+        own_page()->message[i].address = places[i % ARRAY_SIZE(places)] | high;
+        own_page()->message[i].data = i == 1 ? UINT32_MAX : i;
     }
-    page->messages = EXCHANGE_MESSAGES;
-    page->told = TOLD_MESSAGES;
+    own_page()->messages = EXCHANGE_MESSAGES;
+    own_page()->told = TOLD_MESSAGES;
 }
 
 static void act_told_bytes(void) {
-    page->vm.put += 1000;
-    page->told = TOLD_BYTES;
+    own_page()->vm.put += 1000;
+    own_page()->told = TOLD_BYTES;
 }
 
 static void act_told_stop(void) {
-    page->stop = TOLD_STOPS;
-    page->told = TOLD_STOP;
+    own_page()->stop = TOLD_STOPS;
+    own_page()->told = TOLD_STOP;
+}
+
+static void act_told_bells(void) {
+    own_page()->bells = BIT(63);
+    own_page()->told = TOLD_BELLS;
 }
 
 static void act_told_event(void) {
-    page->event = UINT32_MAX;
-    page->told = TOLD_EVENT;
+    own_page()->event = UINT32_MAX;
+    own_page()->told = TOLD_EVENT;
 }
 
 static void act_told_refused(void) {
-    page->refused.space = BUS_SPACES;
-    page->told = TOLD_REFUSED;
+    own_page()->refused.space = BUS_SPACES;
+    own_page()->told = TOLD_REFUSED;
 }
 
 static void act_told_apic(void) {
-    page->apic.at = PAGE_SIZE;
-    page->apic.size = 4;
-    page->told = TOLD_APIC;
+    own_page()->apic.at = PAGE_SIZE;
+    own_page()->apic.size = 4;
+    own_page()->told = TOLD_APIC;
 }
 
 static void set_register(enum hvm_reg r, uint64_t value) {
-    (void)core_call(page, CORE_STATE);
-    page->state.reg[r] = value;
-    page->state.regs_set = BIT32(r);
-    page->state.segments_set = 0;
-    page->told = TOLD_STATE;
+    (void)core_call(own_page(), CORE_STATE);
+    own_page()->state.reg[r] = value;
+    own_page()->state.regs_set = BIT32(r);
+    own_page()->state.segments_set = 0;
+    own_page()->told = TOLD_STATE;
 }
 
 static void act_told_cr0(void) {
@@ -256,77 +273,288 @@ static void act_told_flags(void) {
 }
 
 static void act_told_table(void) {
-    set_register(HVM_RIP, page->state.reg[HVM_RIP]);
-    page->state.regs_set = 0;
-    page->state.segments_set = BIT32(HVM_GDT);
+    set_register(HVM_RIP, own_page()->state.reg[HVM_RIP]);
+    own_page()->state.regs_set = 0;
+    own_page()->state.segments_set = BIT32(HVM_GDT);
 }
 
 static void act_tell_for_ever(void) {
     for (;;) {
         act_told_wild_messages();
-        page->message[1].address = 0;
-        (void)core_call(page, CORE_TELL);
+        own_page()->message[1].address = 0;
+        (void)core_call(own_page(), CORE_TELL);
     }
 }
 
 static void act_read_apic(void) {
-    page->argument = BIT(40);
-    (void)core_call(page, CORE_APIC_READ);
+    own_page()->argument = BIT(40);
+    (void)core_call(own_page(), CORE_APIC_READ);
 }
 
 static void act_vector_get(void) {
-    page->argument = 16;
-    (void)core_call(page, CORE_VECTOR_GET);
+    own_page()->argument = 16;
+    (void)core_call(own_page(), CORE_VECTOR_GET);
 }
 
-/* ---- wrong answers: of the next instruction on a device ---- */
+/* What a message to the local APIC of one vCPU says, or of all: a delivery mode, as an edge. */
+#define TO_ALL 0xffu
+enum mode { MODE_SMI = 2, MODE_RESERVED, MODE_NMI, MODE_INIT, MODE_STARTUP, MODE_EXTINT };
 
-static void (*spoil)(void); /* what the answer becomes */
+static void send_message(unsigned to, enum mode mode, unsigned vector) {
+    struct exchange *page = own_page();
+    page->message[0].address = MSI_ADDRESS | (uint64_t)to << 12;
+    page->message[0].data = (uint32_t)mode << 8 | vector;
+    page->messages = 1;
+    page->told = TOLD_MESSAGES;
+}
 
-static void spoil_outcome(void) {
+static void act_send_nmi(void) {
+    send_message(own_index(), MODE_NMI, 0);
+}
+
+static void act_send_nmi_all(void) {
+    send_message(TO_ALL, MODE_NMI, 0);
+}
+
+static void act_send_init(void) {
+    send_message(own_index(), MODE_INIT, 0);
+}
+
+static void act_send_init_all(void) {
+    send_message(TO_ALL, MODE_INIT, 0);
+}
+
+/* To code of its guest's that halts, should there be a vCPU that waits for this. */
+static void act_send_startup(void) {
+    WINDOW[HALTS] = 0xf4;
+    WINDOW[HALTS + 1] = 0xeb;
+    WINDOW[HALTS + 2] = 0xfd;
+    send_message(TO_ALL, MODE_STARTUP, HALTS / PAGE_SIZE);
+}
+
+static void act_send_smi(void) {
+    send_message(TO_ALL, MODE_SMI, 0);
+}
+
+static void act_send_extint(void) {
+    send_message(TO_ALL, MODE_EXTINT, 0);
+}
+
+static void act_send_reserved(void) {
+    send_message(TO_ALL, MODE_RESERVED, 0xff);
+}
+
+/* ---- wrong answers: of the next upcall of a kind ---- */
+
+/* Of each vCPU: what becomes of the answer to its next upcall of that kind. */
+static struct {
+    enum upcall of;
+    void (*spoil)(struct exchange *page);
+} next[COMPARTMENT_VCPUS];
+
+static void spoil_outcome(struct exchange *page) {
     page->outcome = UINT32_MAX;
 }
 
-static void spoil_crash(void) {
+static void spoil_crash(struct exchange *page) {
     page->outcome = EMULATED_CRASH;
     page->crash = CRASHES;
 }
 
-static void spoil_fault(void) {
+static void spoil_fault(struct exchange *page) {
     page->outcome = EMULATED_FAULT;
     page->fault = (struct emulated_fault){.vector = X86_NMI};
 }
 
-static void spoil_vector(void) {
+static void spoil_vector(struct exchange *page) {
     page->outcome = EMULATED_FAULT;
     page->fault = (struct emulated_fault){.vector = 255};
 }
 
-static void spoil_error(void) {
+static void spoil_error(struct exchange *page) {
     page->outcome = EMULATED_FAULT;
     page->fault = (struct emulated_fault){.vector = X86_GP, .error = BIT32(16)};
 }
 
-static void spoil_length(void) {
+static void spoil_length(struct exchange *page) {
     page->exit.insn_len = 16;
 }
 
 /* All of the guest's registers as they were: nothing that a guest would notice. */
-static void spoil_regs(void) {
+static void spoil_regs(struct exchange *page) {
     page->regs_set = UINT32_MAX;
 }
 
-#define WRONG_ANSWER(name)                                                                         \
+/* Only where the CPU does not tell it: of the next instruction that exits for CR4. */
+static void spoil_cr(struct exchange *page) {
+    page->exit.cr.cr = 0;
+}
+
+static void spoil_cr_way(struct exchange *page) {
+    page->exit.cr.access = CR_WRITE;
+}
+
+static void spoil_cr_access(struct exchange *page) {
+    page->exit.cr.access = UINT8_MAX;
+}
+
+static void spoil_task(struct exchange *page) {
+    page->task_switched = page->task_switched == 0 ? UINT32_MAX : 0;
+}
+
+/* A report without end of where its guest stood. */
+static void spoil_code(struct exchange *page) {
+    page->argument = UINT64_MAX;
+}
+
+static void spoil_code_of_crash(struct exchange *page) {
+    page->outcome = EMULATED_CRASH;
+    page->crash = CRASH_INSTRUCTION;
+    next[own_index()].of = UPCALL_CODE;
+    next[own_index()].spoil = spoil_code;
+}
+
+#define WRONG_ANSWER(name, upcall)                                                                 \
     static void act_wrong_##name(void) {                                                           \
-        spoil = spoil_##name;                                                                      \
+        next[own_index()].of = UPCALL_##upcall;                                                    \
+        next[own_index()].spoil = spoil_##name;                                                    \
     }
-WRONG_ANSWER(outcome)
-WRONG_ANSWER(crash)
-WRONG_ANSWER(fault)
-WRONG_ANSWER(vector)
-WRONG_ANSWER(error)
-WRONG_ANSWER(length)
-WRONG_ANSWER(regs)
+WRONG_ANSWER(outcome, MEMORY)
+WRONG_ANSWER(crash, MEMORY)
+WRONG_ANSWER(fault, MEMORY)
+WRONG_ANSWER(vector, MEMORY)
+WRONG_ANSWER(error, MEMORY)
+WRONG_ANSWER(length, MEMORY)
+WRONG_ANSWER(regs, MEMORY)
+WRONG_ANSWER(cr, LENGTH)
+WRONG_ANSWER(cr_way, LENGTH)
+WRONG_ANSWER(cr_access, LENGTH)
+WRONG_ANSWER(task, TASK)
+WRONG_ANSWER(code_of_crash, MEMORY)
+
+static void spoil_next(struct exchange *page) {
+    void (*spoil)(struct exchange * page) = next[own_index()].spoil;
+    bool is_cr = page->upcall != UPCALL_LENGTH || page->exit.kind == EXIT_CR;
+
+    if (spoil != NULL && next[own_index()].of == page->upcall && is_cr) {
+        next[own_index()].spoil = NULL;
+        spoil(page);
+    }
+}
+
+/* ---- wrong answers without end ---- */
+
+static void (*lasting)(struct exchange *page);
+
+/* It wants to be asked again, at a moment that is long past. */
+static void last_service(struct exchange *page) {
+    if (page->upcall == UPCALL_SERVICE) {
+        page->argument = 1;
+    }
+}
+
+static void act_service_for_ever(void) {
+    lasting = last_service;
+    own_page()->told = TOLD_CLOCKS;
+}
+
+/* INTR stays up, and there is no vector for it. */
+static void last_intr(struct exchange *page) {
+    compartment_vm()->intr = 1;
+    if (page->upcall == UPCALL_ACKNOWLEDGE) {
+        page->argument = UINT64_MAX;
+    }
+}
+
+static void act_intr_for_ever(void) {
+    struct exchange *page = own_page();
+    (void)core_call(page, CORE_STATE);
+    set_register(HVM_RFLAGS, page->state.reg[HVM_RFLAGS] | X86_RFLAGS_IF);
+    lasting = last_intr;
+    page->told |= TOLD_INTR;
+}
+
+/* ---- wrong answers at the next start of its guest ---- */
+
+enum wish { WISH_NONE, WISH_LOAD_UNKNOWN, WISH_LOAD_FOR_EVER, WISH_INIT };
+
+/* Its region will be as built then, but for the clock's memory, of which this byte is spare. */
+static uint8_t *kept_wish(void) {
+    return &compartment_vm()->kept[EXCHANGE_KEPT - 1];
+}
+
+static void wish_and_reset(enum wish wish) {
+    *kept_wish() = (uint8_t)wish;
+    own_page()->stop = TOLD_RESET;
+    own_page()->told = TOLD_STOP;
+}
+
+static void act_load_unknown(void) {
+    wish_and_reset(WISH_LOAD_UNKNOWN);
+}
+
+static void act_load_for_ever(void) {
+    wish_and_reset(WISH_LOAD_FOR_EVER);
+}
+
+static void act_init_at_start(void) {
+    wish_and_reset(WISH_INIT);
+}
+
+static void spoil_start(struct exchange *page) {
+    static enum wish wish;
+
+    if (page->upcall == UPCALL_START) {
+        wish = *kept_wish();
+        *kept_wish() = WISH_NONE;
+        if (wish == WISH_INIT) {
+            act_send_init();
+        }
+    } else if (page->upcall == UPCALL_LOAD && wish == WISH_LOAD_UNKNOWN) {
+        page->load.status = LOAD_STATUSES;
+    } else if (page->upcall == UPCALL_LOAD && wish == WISH_LOAD_FOR_EVER) {
+        page->load.status = LOAD_MORE;
+    }
+}
+
+/* ---- one vCPU against the other ---- */
+
+static uint32_t random_word(uint64_t *seed) {
+    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*seed >> 33);
+}
+
+/* All but what the victim itself goes by: its way to call, and who it is. */
+static void write_at_random(struct exchange *victim, unsigned rounds) {
+    volatile uint32_t *words = (volatile uint32_t *)victim;
+    uint64_t seed = 1;
+
+    for (unsigned i = 0; i < rounds; i++) {
+        uint32_t at = random_word(&seed) % (sizeof(*victim) / 4);
+        uint32_t value = random_word(&seed);
+        bool spared = at == offsetof(struct exchange, vmmcall) / 4 ||
+                      at == offsetof(struct exchange, index) / 4 ||
+                      at == offsetof(struct exchange, told) / 4;
+        if (!spared) {
+            words[at] = value >> (value % 32);
+        }
+    }
+}
+
+/* The first tells of all that means something, again and again; the second writes into that. */
+static void act_race(void) {
+    struct exchange *page = own_page();
+
+    if (own_index() != 0) {
+        write_at_random((struct exchange *)((uintptr_t)page - own_index() * COMPARTMENT_SLOT),
+                        500000);
+        return;
+    }
+    for (unsigned i = 0; i < 2000; i++) {
+        page->told = (uint32_t)TOLD_ALL - TOLD_STOP - TOLD_STATE;
+        (void)core_call(page, CORE_TELL);
+    }
+}
 
 /* ---- privileged instructions ---- */
 
@@ -360,6 +588,15 @@ INSTRUCTION(load_gdt, "lgdt (%0)" : : "r"(zeroes) : "memory")
 INSTRUCTION(load_idt, "lidt (%0)\n\tud2" : : "r"(zeroes) : "memory")
 INSTRUCTION(load_task, "ltr %w0" : : "r"(8))
 INSTRUCTION(virtualize, ".byte 0x0f, 0x01, 0xc4\n\t.byte 0x0f, 0x01, 0xd8" : : "a"(0))
+/* Of AMD-V, which takes a host's physical address: none of them may pass for what the first one
+ * does. */
+INSTRUCTION(vmrun, ".byte 0x0f, 0x01, 0xd8" : : "a"(0x100000))
+INSTRUCTION(vmload, ".byte 0x0f, 0x01, 0xda" : : "a"(0x100000))
+INSTRUCTION(vmsave, ".byte 0x0f, 0x01, 0xdb" : : "a"(0x100000))
+INSTRUCTION(skinit, ".byte 0x0f, 0x01, 0xde" : : "a"(0x100000))
+INSTRUCTION(clts, "clts")
+INSTRUCTION(lmsw, "lmsw %w0" : : "r"(1))
+INSTRUCTION(swapgs, "swapgs")
 INSTRUCTION(gif, ".byte 0x0f, 0x01, 0xdd\n\t.byte 0x0f, 0x01, 0xdc")
 INSTRUCTION(x87, "fldz")
 INSTRUCTION(sse, ".byte 0x0f, 0x57, 0xc0") /* XORPS XMM0, XMM0 */
@@ -376,7 +613,7 @@ INSTRUCTION(loop, "1: jmp 1b")
 INSTRUCTION(loop_without_if, "cli\n1: jmp 1b")
 
 static void act_other_call(void) {
-    struct exchange wrong = *page;
+    struct exchange wrong = *own_page();
     wrong.vmmcall = !wrong.vmmcall;
     (void)core_call(&wrong, CORE_DONE);
 }
@@ -400,15 +637,16 @@ static struct hardware hardware;
 void compartment_main(struct exchange *e) {
     for (;;) {
         uint64_t number = e->upcall == UPCALL_NOTHING ? e->argument : 0;
-        page = e;
+
         if (number != 0 && number < ARRAY_SIZE(acts)) {
             acts[number]();
         } else {
             hardware_answer(&hardware, e);
         }
-        if (spoil != NULL && e->upcall == UPCALL_MEMORY) {
-            spoil();
-            spoil = NULL;
+        spoil_next(e);
+        spoil_start(e);
+        if (lasting != NULL) {
+            lasting(e);
         }
         (void)core_call(e, CORE_DONE);
     }

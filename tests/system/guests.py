@@ -146,10 +146,11 @@ class GuestBoot(Boot):
         self.machine.expect(rf"{name}: {command}(ed)? by the operator", 60)
         self.machine.expect(rf"{name}: first instruction after", 60)
 
-    def crash(self, test, reason):
+    def crash(self, test, reason, report="stopped: "):
         """
         The guest falls over, is reported and comes back; an operator helps once the limit is reached. What is told
-        at level warning or above is told in every view. True if it had to be started by the operator.
+        at level warning or above is told in every view. True if it had to be started by the operator. A guest that does
+        not come to its first instruction has no report but the reason.
         """
         number, name = self.subject
         self.view(number)
@@ -157,7 +158,7 @@ class GuestBoot(Boot):
         self.begin(test)
         begun = self.machine.serial.mark
         self.machine.serial.mark = start        # a warning overtakes what the guest has said before
-        self.machine.expect(rf"{name}: error: stopped: {reason}", 60)
+        self.machine.expect(rf"{name}: error: {report}{reason}", 60)
         gave_up = "stays" in self.machine.expect(r"restarting \(\d+ of \d+\)|stays stopped", 60).group()
         self.machine.serial.mark = max(begun, self.machine.serial.mark) if gave_up else begun
         if gave_up:
