@@ -156,7 +156,7 @@ class HostileBoot(GuestBoot):
         counters has what they were before the group; becomes what they were before the first act and behind each. The
         guest ends each with a hypercall and waits for its power button, so that nobody need look at its console.
         """
-        self.view(0)
+        self.operator("list")       # what the switch replays is over then
         counters[0] = self.wait_for_step("", counters[0], 0)
         for act in acts:
             own = dict(self.record(act)).get(HYPERCALLS, 0)
