@@ -248,6 +248,29 @@ $(BUILD)/guests/crash/kexec:
 $(BUILD)/guests/xen: $(BUILD)/guests/vmlinuz-full $(BUILD)/guests/full.img
 	@scripts/setup.sh xen $(BUILD)
 
+# A small Debian as a file system for guests' disks, the same on every build of the same packages, and what starts it:
+# an initramfs for the demo guest's kernel and one for Debian's kernel for PCs.
+
+ROOT_MODULES := $(MODULES) virtio_blk.ko virtio_console.ko vsock.ko \
+                vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko libcrc32c.ko erofs.ko overlay.ko \
+                libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko
+FULL_ROOT_MODULES := $(ROOT_MODULES) crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko
+$(BUILD)/guests/root.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%)
+$(BUILD)/guests/root-full.img: $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%)
+$(BUILD)/guests/root.img $(BUILD)/guests/root-full.img: guests/linux/mkinitramfs guests/linux/root-initrd $(BUSYBOX)
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/root-initrd \
+	    $(addprefix --module ,$(filter %.ko,$^)) -o $@
+
+ROOT_SCRIPTS := guests/linux/root-init=usr/sbin/init guests/linux/root-sshd=usr/sbin/root-sshd
+ROOT_PACKAGES := $(BUILD)/guests/packages
+$(BUILD)/guests/root.erofs: guests/linux/mkroot guests/linux/root-init guests/linux/root-sshd \
+        $(ROOT_MODULES:%=$(BUILD)/guests/modules/%) $(BUILD)/guests/vmlinuz $(ROOT_PACKAGES)/list
+	guests/linux/mkroot --packages $(ROOT_PACKAGES) --kernel $(BUILD)/guests/vmlinuz --cc $(CC) \
+	    $(addprefix --module ,$(filter %.ko,$^)) $(addprefix --script ,$(ROOT_SCRIPTS)) -o $@
+
+.PHONY: guest-root
+guest-root: $(addprefix $(BUILD)/guests/,vmlinuz root.img root.erofs)
+
 # What the build needs and does not bring along: tools, by groups of scripts/setup.sh; the guests' kernel, a font.
 # make remakes the files it includes before anything else: so a missing tool is told, or installed, before the
 # first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
@@ -256,7 +279,8 @@ GOALS       := $(or $(MAKECMDGOALS),all)
 STICK_GOALS := usb sign run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel heavy-guests bench bench-linux coverage hardware-test
 CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
 TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
-               $(if $(filter-out usb sign,$(filter $(STICK_GOALS),$(GOALS))),emulators) $(if $(filter $(SIGN_GOALS),$(GOALS)),sign)
+               $(if $(filter-out usb sign,$(filter $(STICK_GOALS),$(GOALS))),emulators) $(if $(filter $(ROOT_GOALS),$(GOALS)),root) $(if $(filter $(SIGN_GOALS),$(GOALS)),sign)
+ROOT_GOALS  := guest-root test-guests $(filter-out usb sign,$(STICK_GOALS))
 SIGN_GOALS  := sign test system-test qemu-test coverage
 NO_SPACE    :=
 HAVE_TOOLS  := $(BUILD)/have/$(subst $(NO_SPACE) $(NO_SPACE),-,$(strip $(TOOLS))).mk
@@ -276,7 +300,7 @@ setup:
 	@echo 'Every tool is there. The demo kernel and the screen font are fetched when they are needed.'
 
 # No prerequisites: once fetched it stays until make clean.
-$(BUILD)/guests/vmlinuz $(DEMO_MODULES) &:
+$(BUILD)/guests/vmlinuz $(ROOT_MODULES:%=$(BUILD)/guests/modules/%) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kernel $(BUILD)
 
@@ -286,9 +310,13 @@ $(KINDS) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kinds $(BUILD)
 
-$(BUILD)/guests/vmlinuz-full $(FULL_MODULES) &:
+$(BUILD)/guests/vmlinuz-full $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh full $(BUILD)
+
+$(ROOT_PACKAGES)/list:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh root $(BUILD)
 
 $(BUILD)/ipxe.efi:
 	@mkdir -p $(BUILD)
@@ -369,7 +397,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img root.erofs root.img)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))
@@ -604,6 +632,7 @@ help:
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bench-linux  exits of a Debian guest by reason, idle and a timer tick; WRITE_DOCS=1 as above'
 	@echo 'make test-guests  the guests that the tests run'
+	@echo 'make guest-root   a small Debian for guests with a disk: build/guests/root.erofs, root.img, vmlinuz'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
 	@echo 'make docs         prints docs/config.md, docs/guest-view.md and docs/hostile.md from their tables'
 	@echo 'make docs-check, toml-check, coverage-short, mutate-short: parts of check and test'

@@ -8,6 +8,8 @@
 #   scripts/setup.sh kernel DIR  the demo guests' kernel as DIR/guests/vmlinuz, the modules they
 #                                need of it in DIR/guests/modules
 #   scripts/setup.sh font DIR    the screen font as DIR/font.psf
+#   scripts/setup.sh root DIR    the Debian packages that guests' root file system is made of, in
+#                                DIR/guests/packages
 #   scripts/setup.sh ipxe DIR    the network boot loader, for its test: DIR/ipxe.efi
 #   scripts/setup.sh full DIR    Debian's kernel for PCs, for a test: DIR/guests/vmlinuz-full, and
 #                                modules in DIR/guests/modules-full
@@ -18,7 +20,7 @@
 #   scripts/setup.sh xen DIR     Xen with a dom0, as a guest: DIR/guests/xen, a GRUB that has all of it;
 #                                wants DIR/guests/vmlinuz-full and full.img
 #
-# Groups: build, stick, check, emulators, sign, and only when it is named terminal, for make terminal-check. What kernel, font, ipxe and kinds fetch is taken out of its package
+# Groups: build, stick, check, emulators, sign, root, and only when it is named terminal, for make terminal-check. What kernel, font, ipxe and kinds fetch is taken out of its package
 # without installing this: the machine that builds gets no second kernel and no other console.
 set -eu
 
@@ -44,6 +46,8 @@ emulators /usr/share/bochs/VGABIOS-lgpl-latest  vgabios          screen firmware
 emulators qemu-system-x86_64                    qemu-system-x86  PC emulator with AMD-V, or with what KVM gives
 emulators gdb                                   gdb              debugger, joins QEMU
 emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware for the emulators
+root      mkfs.erofs                            erofs-utils      writes the root file system of guests
+root      depmod                                kmod             lists the modules in it
 sign      sbsign                                sbsigntool       signs the EFI application for Secure Boot
 sign      openssl                               openssl          makes keys for that
 terminal  /usr/lib/python3/dist-packages/pyte   python3-pyte     terminal that ours is compared with
@@ -58,11 +62,26 @@ terminal  vim.tiny                              vim-tiny         ...
 terminal  vim                                   vim              ...
 terminal  whiptail                              whiptail         ...
 '
-groups='build stick check emulators sign'
+groups='build stick check emulators root sign'
 kernel_package=linux-image-cloud-amd64
 full_package=linux-image-amd64
 modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko
-    virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko"
+    virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko
+    virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
+    libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko
+    crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko" # cloud kernels have the last row built in
+last_module=device_dax.ko
+# What the guests' root is made of, with all that it depends on but for what only scripts of
+# packages use, and what fio has for other kinds of storage (see guests/linux/mkroot).
+root_packages="bash busybox-static coreutils dash diffutils e2fsprogs findutils fio grep gzip iperf3 iproute2
+    iputils-ping kmod mawk mount netbase openssh-client openssh-server pciutils procps python3-minimal
+    rng-tools5 sed socat tar util-linux"
+root_without="adduser debconf dpkg gcc-12-base init-system-helpers libboost-iostreams1.74.0
+    libboost-thread1.74.0 libcryptsetup12 libdb5.3 libfile-find-rule-perl libfmt9 libgdbm-compat4
+    libgdbm6 libgfapi0 libgfrpc0 libgfxdr0 libglusterfs0 libicu72 libnbd0 libnumber-compare-perl
+    libperl5.36 libpython3-stdlib libpython3.11-stdlib librados2 librbd1 libsemanage-common libsemanage2
+    libsepol2 libsqlite3-0 libtext-glob-perl libxml2 lsb-base media-types passwd perl perl-base
+    perl-modules-5.36 python3 python3.11 runit-helper sensible-utils ucf usrmerge"
 rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
 font_file=usr/share/consolefonts/Lat15-Terminus16.psf.gz
@@ -189,6 +208,36 @@ fetch_kernel() {
     rm -rf "$2/kernel-$3"
 }
 
+# What apt would install on a machine that has nothing yet, less what no guest needs.
+root_names() {
+    apt-get -qq -s --no-install-recommends -o Dir::State::status="$1" install $root_packages 2>/dev/null |
+        awk -v without="$(echo $root_without)" '
+            BEGIN { n = split(without, name, " "); for (i = 1; i <= n; i++) left_out[name[i]] = 1 }
+            /^Inst / && !($2 in left_out) { print $2 }'
+}
+
+fetch_root() {
+    have_apt || fail "there is no apt-get here to fetch Debian's packages with: $wanted"
+    rm -rf "$1/guests/packages"
+    mkdir -p "$1/guests/packages"
+    say "fetching the packages of the guests' root (into $1/guests/packages, not installed)"
+    (
+        cd "$1/guests/packages"
+        : >nothing
+        names=$(root_names "$PWD/nothing")
+        # shellcheck disable=SC2086
+        [ -n "$names" ] && apt-get -qq -o APT::Sandbox::User="$(id -un)" download $names >&2 || {
+            update_lists
+            names=$(root_names "$PWD/nothing")
+            # shellcheck disable=SC2086
+            apt-get -qq -o APT::Sandbox::User="$(id -un)" download $names >&2
+        }
+        rm -f nothing
+        ls >list.part
+        mv list.part list
+    )
+}
+
 # GRUB for machines without a BIOS follows Multiboot; its terminal is the serial line.
 unpack_grub() {
     unpack grub-coreboot-bin "$1/grub/modules"
@@ -301,14 +350,15 @@ case "${1-install} $#" in
     ;;
 "kernel 2")
     wanted="please put a Linux bzImage at $2/guests/vmlinuz, its modules ($modules) into $2/guests/modules"
-    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/virtio_net.ko" ] ||
+    [ -s "$2/guests/vmlinuz" ] && [ -s "$2/guests/modules/$last_module" ] ||
         fetch_kernel "$kernel_package" "$2" vmlinuz modules
     ;;
 "full 2")
     wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its modules ($modules) into $2/guests/modules-full"
-    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/virtio_net.ko" ] ||
+    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/$last_module" ] ||
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
+"root 2") [ -s "$2/guests/packages/list" ] || fetch_root "$2" ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
 "crash 2") [ -s "$2/guests/crash/kexec" ] || fetch_crash "$2" ;;
 "xen 2") [ -s "$2/guests/xen" ] || fetch_xen "$2" ;;
@@ -317,5 +367,5 @@ case "${1-install} $#" in
     wanted="please put a font of 8 x 16 dots, PSF version 1, unpacked, at $2/font.psf"
     [ -s "$2/font.psf" ] || fetch_font "$2"
     ;;
-*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | ipxe DIR | font DIR]" ;;
+*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | root DIR | ipxe DIR | font DIR]" ;;
 esac
