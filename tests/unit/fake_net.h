@@ -58,6 +58,9 @@ static void net_msi(const struct dev_env *env, UNUSED uint64_t address, UNUSED u
     machine_of(env)->messages++;
 }
 
+static void net_irq(UNUSED const struct dev_env *env, UNUSED unsigned line, UNUSED bool asserted) {
+}
+
 static void net_reschedule(const struct dev_env *env) {
     machine_of(env)->due = true;
     machine_of(env)->reschedules++;
@@ -101,6 +104,7 @@ static UNUSED void net_begin_wire(unsigned count, unsigned bridges) {
         m->memory = (struct guest_memory){.regions = &m->region, .count = 1};
         m->env = (struct dev_env){.clock = &net_clock,
                                   .memory = &m->memory,
+                                  .irq = net_irq,
                                   .msi = net_msi,
                                   .reschedule = net_reschedule,
                                   .bell = net_bell};

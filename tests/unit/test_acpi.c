@@ -313,6 +313,10 @@ TEST(iasl_reads_them) {
              "done;"
              " grep -q 'Device (COM1)' dsdt.dsl && grep -q '_S5' dsdt.dsl &&"
              " grep -q 'PNP0000' dsdt.dsl &&"
+             " tr -d ' \\n' <dsdt.dsl >flat && for slot in $(seq 1 31); do"
+             "  row=$(printf '0x%%08X,Zero,Zero,0x' $((slot << 16 | 0xffff)));"
+             "  grep -q \"$row$(printf %%02X $((16 + slot %% 4)))\" flat &&"
+             "  grep -q \"$row$(printf %%02X $((10 + slot %% 2)))\" flat || exit 1; done &&"
              " grep -A 12 'Device (RTC)' dsdt.dsl | grep -q '{8}' &&"
              " grep -q 'Reset Register Supported (V2) : 1' facp.dsl",
              dir);

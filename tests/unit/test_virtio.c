@@ -65,9 +65,10 @@ TEST(a_bar_takes_nobodys_place) {
 TEST(bytes_of_the_configuration_space) {
     begin();
     fake_out(0xcf8, 4, 0x80000800 | PCI_INTERRUPT);
-    fake_out(0xcfc, 1, 0x0b);
+    CHECK_U64(config_read(PCI_INTERRUPT), 0x10b); /* slot 1: INTA, interrupt 11 */
+    fake_out(0xcfc, 1, 0x09);
     fake_out(0xcfd, 1, 0x55); /* the pin is read-only */
-    CHECK_U64(config_read(PCI_INTERRUPT), 0x0b);
+    CHECK_U64(config_read(PCI_INTERRUPT), 0x109);
     fake_out(0xcf8, 4, 0x80000800 | PCI_COMMAND);
     fake_out(0xcfd, 1, 0x04); /* INTx off; the low byte stays */
     CHECK_U64(config_read(PCI_COMMAND), BIT32(20) | 0x407);
@@ -386,10 +387,112 @@ TEST(a_reset_forgets_all) {
     CHECK_U64(reg_read(VIRTIO_MSIX + 12, 4), 1);
 }
 
+/* A redirection entry of the I/O APIC: its low half; level, active low, not masked. */
+static void route(unsigned pin, uint8_t vector) {
+    CHECK(platform_write(&fake_pc, BUS_MEMORY, IOAPIC_BASE, 4, 0x10 + 2 * pin));
+    CHECK(platform_write(&fake_pc, BUS_MEMORY, IOAPIC_BASE + 0x10, 4, 0xa000u | vector));
+}
+
+static bool wants_service(void) {
+    return (config_read(PCI_COMMAND) & BIT32(19)) != 0;
+}
+
+/* Slot 1 is on INTB, that is pin 17, and interrupt 11 of the 8259s. */
+static void begin_with_line(void) {
+    begin();
+    config_write(VIRTIO_MSIX_CAPABILITY, 0);
+    route(17, 0x51);
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 16, WRITE, 0);
+}
+
+static void ask(void) {
+    offer(0);
+    doorbell(0);
+}
+
+TEST(a_line_instead_of_messages) {
+    begin_with_line();
+    CHECK_U64(config_read(PCI_INTERRUPT), 0x10b);
+    ask();
+    CHECK_U64(messages, 1);
+    CHECK_U64(message_data & 0xff, 0x51);
+    CHECK(wants_service());
+    CHECK_U64(fake_pc.pic.chips[1].lines, BIT32(3));
+    platform_end_interrupt(&fake_pc, 0x51); /* a level: it comes again until the reason is read */
+    CHECK_U64(messages, 2);
+    CHECK_U64(reg_read(VIRTIO_ISR, 1), 1);
+    CHECK(!wants_service());
+    CHECK_U64(fake_pc.pic.chips[1].lines, 0);
+    platform_end_interrupt(&fake_pc, 0x51);
+    CHECK_U64(messages, 2);
+    ask();
+    CHECK_U64(messages, 3);
+    reg_write(0x14, 1, 0); /* the driver gives up */
+    CHECK_U64(fake_pc.ioapic.lines, 0);
+}
+
+TEST(command_bit_10_holds_the_line) {
+    begin_with_line();
+    config_write(PCI_COMMAND, 7 | PCI_INTX_OFF);
+    ask();
+    CHECK(wants_service());
+    CHECK_U64(messages, 0);
+    CHECK_U64(fake_pc.pic.chips[1].lines, 0);
+    config_write(PCI_COMMAND, 7);
+    CHECK_U64(messages, 1);
+    config_write(PCI_COMMAND, 7 | PCI_INTX_OFF);
+    CHECK_U64(fake_pc.ioapic.lines, 0);
+}
+
+TEST(messages_instead_of_a_line) {
+    begin_with_line();
+    ask();
+    CHECK_U64(fake_pc.ioapic.lines, BIT32(17));
+    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31));
+    CHECK_U64(fake_pc.ioapic.lines, 0);
+    CHECK(!wants_service());
+    ask();
+    CHECK_U64(message_data, 0x41);
+    CHECK_U64(fake_pc.ioapic.lines, 0);
+}
+
+/* Slot 5 has the same line, slot 3 another one with the same input of the 8259s. */
+TEST(lines_are_shared) {
+    begin_with_line();
+    struct pci_function near = {.model = fake_pc.rng.pci.model,
+                                .device = &fake_pc.rng.dev,
+                                .host = &fake_pc.pci,
+                                .slot = 5};
+    struct pci_function far = near;
+    far.slot = 3;
+    pci_set_interrupt(&near, true);
+    pci_set_interrupt(&far, true);
+    CHECK_U64(fake_pc.ioapic.lines, BIT32(17) | BIT32(19));
+    ask();
+    (void)reg_read(VIRTIO_ISR, 1);
+    CHECK_U64(fake_pc.ioapic.lines, BIT32(17) | BIT32(19));
+    pci_set_interrupt(&near, false);
+    CHECK_U64(fake_pc.ioapic.lines, BIT32(19));
+    CHECK_U64(fake_pc.pic.chips[1].lines, BIT32(3));
+    pci_set_interrupt(&far, false);
+    CHECK_U64(fake_pc.pic.chips[1].lines, 0);
+    CHECK_U64(fake_in(0x4d1, 1), 0x0c); /* levels, as firmware leaves them */
+}
+
+TEST(a_reset_lets_the_line_go) {
+    begin_with_line();
+    ask();
+    platform_reset(&fake_pc);
+    CHECK_U64(fake_pc.ioapic.lines | fake_pc.ioapic.pending, 0);
+    CHECK_U64(fake_pc.pic.chips[1].lines, 0);
+}
+
 TEST_MAIN(T(configuration_space), T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
           T(bytes_of_the_configuration_space), T(features_are_negotiated),
           T(no_agreement_no_queues), T(a_buffer_is_filled), T(the_rings_go_round),
           T(an_indirect_table), T(notifications_are_suppressed), T(what_is_asked_for_is_bounded),
           T(broken_chains), T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
           T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix), T(the_table_of_msix),
-          T(a_reset_forgets_all))
+          T(a_reset_forgets_all), T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
+          T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go))

@@ -43,11 +43,14 @@ enum dev_event {
     DEV_BIOS_CALLED,   /* called a BIOS that there is not: vector << 16 | AX */
 };
 
+#define DEV_PCI_LINES 16u
+
 struct dev_env {
     const struct dev_clock *clock;     /* the VM's */
     const struct guest_memory *memory; /* its RAM, for devices that read and write it */
     void *caller;                      /* whom these functions answer: set with the lock held */
-    /* The line of an ISA interrupt, 0..15 without 2, as a device drives it. */
+    /* The line of an ISA interrupt, 0..15 without 2, as a device drives it; from DEV_PCI_LINES on
+     * those of the PCI bus, INTA to INTD. */
     void (*irq)(const struct dev_env *env, unsigned line, bool asserted);
     /* A message signalled interrupt. Both words may be guest-controlled. */
     void (*msi)(const struct dev_env *env, uint64_t address, uint32_t data);

@@ -56,10 +56,26 @@ static struct device *platform_device(struct platform *p, size_t at) {
     return (struct device *)((uint8_t *)p + at);
 }
 
+/* A line of the PCI bus: to its own pin of the I/O APIC, and with another one to the 8259s. */
+static void platform_pci_irq(struct platform *p, unsigned line, bool asserted) {
+    unsigned irq = pci_isa_irq(line);
+    bool shared = false;
+
+    for (unsigned i = 0; i < PCI_LINES; i++) {
+        shared = shared || (pci_isa_irq(i) == irq && p->pci.lines[i] != 0);
+    }
+    ioapic_set_line(&p->ioapic, DEV_PCI_LINES + line, asserted);
+    pic_set_line(&p->pic, irq, shared);
+}
+
 /* The timer's line goes to pin 2 of the I/O APIC, as the MADT says. */
 static void platform_irq(const struct dev_env *env, unsigned line, bool asserted) {
     struct platform *p = CONTAINER_OF(env, struct platform, env);
 
+    if (line >= DEV_PCI_LINES) {
+        platform_pci_irq(p, line - DEV_PCI_LINES, asserted);
+        return;
+    }
     ioapic_set_line(&p->ioapic, line == PIT_IRQ ? 2 : line, asserted);
     pic_set_line(&p->pic, line, asserted);
     if (line == RTC_IRQ) {
@@ -111,11 +127,22 @@ void platform_init(struct platform *p, const struct dev_env *outside,
     platform_reset(p);
 }
 
+/* As firmware leaves it: lines of the PCI bus are levels at the 8259s as well. */
+static void platform_set_levels(struct platform *p) {
+    uint64_t levels = 0;
+
+    for (unsigned line = 0; line < PCI_LINES; line++) {
+        levels |= BIT(pci_isa_irq(line));
+    }
+    pic_ops.write(&p->pic.dev, PIC_ELCR, 1, 1, levels >> 8);
+}
+
 void platform_reset(struct platform *p) {
     pci_reset(&p->bridge);
     for (unsigned i = 0; i < p->count; i++) {
         p->all[i]->ops->reset(p->all[i]);
     }
+    platform_set_levels(p);
 }
 
 struct bus_answer platform_read_other(struct platform *p, enum bus_space space, uint64_t at,

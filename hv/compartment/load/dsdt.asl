@@ -8,6 +8,13 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
     /* SLP_TYP of PM1a, PM1b: PM_S5_TYPE. */
     Name (\_S5, Package () { 0x05, 0x05, 0x00, 0x00 })
 
+    /* How interrupts go: 0 by the 8259s, else by the I/O APIC. */
+    Name (PICM, Zero)
+    Method (\_PIC, 1)
+    {
+        PICM = Arg0
+    }
+
     Scope (\_SB)
     {
         Device (PCI0)
@@ -26,6 +33,54 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0x00000000, 0xE0000000, 0xE00FFFFF, 0x00000000, 0x00100000)
             })
+
+            /* INTA of each slot: pci_line(), and with the 8259s pci_isa_irq(). */
+            Name (PINS, Package ()
+            {
+                Package () { 0x0001FFFF, 0, 0, 17 }, Package () { 0x0002FFFF, 0, 0, 18 },
+                Package () { 0x0003FFFF, 0, 0, 19 }, Package () { 0x0004FFFF, 0, 0, 16 },
+                Package () { 0x0005FFFF, 0, 0, 17 }, Package () { 0x0006FFFF, 0, 0, 18 },
+                Package () { 0x0007FFFF, 0, 0, 19 }, Package () { 0x0008FFFF, 0, 0, 16 },
+                Package () { 0x0009FFFF, 0, 0, 17 }, Package () { 0x000AFFFF, 0, 0, 18 },
+                Package () { 0x000BFFFF, 0, 0, 19 }, Package () { 0x000CFFFF, 0, 0, 16 },
+                Package () { 0x000DFFFF, 0, 0, 17 }, Package () { 0x000EFFFF, 0, 0, 18 },
+                Package () { 0x000FFFFF, 0, 0, 19 }, Package () { 0x0010FFFF, 0, 0, 16 },
+                Package () { 0x0011FFFF, 0, 0, 17 }, Package () { 0x0012FFFF, 0, 0, 18 },
+                Package () { 0x0013FFFF, 0, 0, 19 }, Package () { 0x0014FFFF, 0, 0, 16 },
+                Package () { 0x0015FFFF, 0, 0, 17 }, Package () { 0x0016FFFF, 0, 0, 18 },
+                Package () { 0x0017FFFF, 0, 0, 19 }, Package () { 0x0018FFFF, 0, 0, 16 },
+                Package () { 0x0019FFFF, 0, 0, 17 }, Package () { 0x001AFFFF, 0, 0, 18 },
+                Package () { 0x001BFFFF, 0, 0, 19 }, Package () { 0x001CFFFF, 0, 0, 16 },
+                Package () { 0x001DFFFF, 0, 0, 17 }, Package () { 0x001EFFFF, 0, 0, 18 },
+                Package () { 0x001FFFFF, 0, 0, 19 }
+            })
+            Name (IRQS, Package ()
+            {
+                Package () { 0x0001FFFF, 0, 0, 11 }, Package () { 0x0002FFFF, 0, 0, 10 },
+                Package () { 0x0003FFFF, 0, 0, 11 }, Package () { 0x0004FFFF, 0, 0, 10 },
+                Package () { 0x0005FFFF, 0, 0, 11 }, Package () { 0x0006FFFF, 0, 0, 10 },
+                Package () { 0x0007FFFF, 0, 0, 11 }, Package () { 0x0008FFFF, 0, 0, 10 },
+                Package () { 0x0009FFFF, 0, 0, 11 }, Package () { 0x000AFFFF, 0, 0, 10 },
+                Package () { 0x000BFFFF, 0, 0, 11 }, Package () { 0x000CFFFF, 0, 0, 10 },
+                Package () { 0x000DFFFF, 0, 0, 11 }, Package () { 0x000EFFFF, 0, 0, 10 },
+                Package () { 0x000FFFFF, 0, 0, 11 }, Package () { 0x0010FFFF, 0, 0, 10 },
+                Package () { 0x0011FFFF, 0, 0, 11 }, Package () { 0x0012FFFF, 0, 0, 10 },
+                Package () { 0x0013FFFF, 0, 0, 11 }, Package () { 0x0014FFFF, 0, 0, 10 },
+                Package () { 0x0015FFFF, 0, 0, 11 }, Package () { 0x0016FFFF, 0, 0, 10 },
+                Package () { 0x0017FFFF, 0, 0, 11 }, Package () { 0x0018FFFF, 0, 0, 10 },
+                Package () { 0x0019FFFF, 0, 0, 11 }, Package () { 0x001AFFFF, 0, 0, 10 },
+                Package () { 0x001BFFFF, 0, 0, 11 }, Package () { 0x001CFFFF, 0, 0, 10 },
+                Package () { 0x001DFFFF, 0, 0, 11 }, Package () { 0x001EFFFF, 0, 0, 10 },
+                Package () { 0x001FFFFF, 0, 0, 11 }
+            })
+            Method (_PRT)
+            {
+                If (PICM)
+                {
+                    Return (PINS)
+                }
+                Return (IRQS)
+            }
         }
 
         Device (PIC)

@@ -7,9 +7,11 @@
 
 #include "hv/lib/str.h"
 
-#define STATUS_CAPABILITIES BIT32(20) /* of the word of command and status */
+#define STATUS_INTERRUPT    BIT32(19) /* of the word of command and status */
+#define STATUS_CAPABILITIES BIT32(20)
 #define COMMAND_WRITABLE    (PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON | PCI_INTX_OFF)
 #define BAR_IS_PORTS        1u
+#define PIN_INTA            1u
 #define MSIX_WRITABLE       0xc000u /* enable, mask of all */
 
 /* ---- where it answers ---- */
@@ -43,18 +45,47 @@ static void pci_place_all(struct pci_function *f) {
     }
 }
 
+/* ---- its interrupt line ---- */
+
+static bool pci_interrupts(const struct pci_function *f) {
+    return f->interrupts && !msix_is_on(f);
+}
+
+/* The line is the bus's: it is asserted while any function drives it. */
+static void pci_drive_line(struct pci_function *f) {
+    if (f->device == NULL) {
+        return;
+    }
+    unsigned line = pci_line(f->slot);
+    uint32_t *drivers = &f->host->lines[line];
+    uint32_t before = *drivers;
+    bool driven = pci_interrupts(f) && (f->command & PCI_INTX_OFF) == 0;
+
+    *drivers = driven ? before | BIT32(f->slot) : before & ~BIT32(f->slot);
+    if (*drivers != before) {
+        f->device->env->irq(f->device->env, DEV_PCI_LINES + line, *drivers != 0);
+    }
+}
+
+void pci_set_interrupt(struct pci_function *f, bool wanted) {
+    f->interrupts = wanted;
+    pci_drive_line(f);
+}
+
 void pci_reset(struct pci_function *f) {
     uint32_t next[BUS_SPACES] = {[BUS_PORT] = PCI_PORTS + f->slot * PCI_PORT_SHARE,
                                  [BUS_MEMORY] = PCI_MEMORY + f->slot * PCI_MEMORY_SHARE};
 
     f->command = 0;
-    f->line = 0;
+    f->interrupts = false;
+    f->line = f->device == NULL ? 0 : (uint8_t)pci_isa_irq(pci_line(f->slot));
     f->msix_control = 0;
     f->pending = 0;
     memset(f->vectors, 0, sizeof(f->vectors));
     for (unsigned i = 0; i < PCI_VECTORS; i++) {
         f->vectors[i].control = 1; /* masked */
     }
+    pci_drive_line(f);
     pci_place_all(f);
     for (unsigned i = 0; i < PCI_BARS; i++) {
         const struct pci_bar *bar = &f->model->bars[i];
@@ -85,6 +116,13 @@ static uint32_t pci_read_bar(const struct pci_function *f, unsigned i) {
     return f->bar[i] | kind;
 }
 
+static uint32_t pci_read_command(const struct pci_function *f) {
+    uint32_t status = f->model->capabilities_size != 0 ? STATUS_CAPABILITIES : 0;
+
+    status |= pci_interrupts(f) ? STATUS_INTERRUPT : 0;
+    return status | f->command;
+}
+
 static uint32_t pci_read(const struct pci_function *f, uint32_t at) {
     const struct pci_model *m = f->model;
 
@@ -98,7 +136,7 @@ static uint32_t pci_read(const struct pci_function *f, uint32_t at) {
     case PCI_ID:
         return (uint32_t)m->device << 16 | m->vendor;
     case PCI_COMMAND:
-        return f->command | (m->capabilities_size != 0 ? STATUS_CAPABILITIES : 0);
+        return pci_read_command(f);
     case PCI_CLASS:
         return m->class_revision;
     case PCI_SUBSYSTEM:
@@ -106,7 +144,7 @@ static uint32_t pci_read(const struct pci_function *f, uint32_t at) {
     case PCI_CAPABILITIES:
         return m->capabilities_size != 0 ? PCI_FIRST_CAPABILITY : 0;
     case PCI_INTERRUPT:
-        return f->line;
+        return f->device == NULL ? f->line : f->line | PIN_INTA << 8;
     default:
         return 0;
     }
@@ -119,6 +157,7 @@ static void pci_write_command(struct pci_function *f, uint32_t word) {
     if (f->device != NULL) {
         f->command = word & COMMAND_WRITABLE;
         pci_place_all(f);
+        pci_drive_line(f);
     }
 }
 
@@ -133,6 +172,7 @@ static void pci_write_bar(struct pci_function *f, unsigned i, uint32_t word) {
 
 static void pci_write_msix(struct pci_function *f, uint32_t word) {
     f->msix_control = (word >> 16) & MSIX_WRITABLE;
+    pci_drive_line(f);
     for (unsigned i = 0; i < f->model->vectors; i++) {
         if ((f->pending & BIT32(i)) != 0) {
             f->pending &= ~BIT32(i);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A guest's only PCI bus: functions with their configuration space, BARs that the guest sizes and
- * moves, and MSI-X. A function is data and a const description; what answers in its BARs is a
- * device like any other. The platform's lock is held in all that is here; what registers are told
- * is guest-controlled, and all that it can do is to hide the guest's own devices from it.
- * Source: PCI Local Bus Specification 3.0 "Configuration Space Organization", "Base Addresses",
- * "MSI-X Capability and Table Structures".
+ * moves, MSI-X, and the bus's four interrupt lines. A function is data and a const description;
+ * what answers in its BARs is a device like any other. The platform's lock is held in all that is
+ * here; what registers are told is guest-controlled, and all that it can do is to hide the guest's
+ * own devices from it. Source: PCI Local Bus Specification 3.0 "Configuration Space Organization",
+ * "Base Addresses", "MSI-X Capability and Table Structures".
  */
 #pragma once
 
@@ -14,6 +14,7 @@
 #define PCI_SLOTS       32u
 #define PCI_BARS        6u
 #define PCI_CONFIG_SIZE 256u
+#define PCI_LINES       4u  /* INTA to INTD */
 #define PCI_VECTORS     16u /* of a function's MSI-X at most */
 
 /* Where functions may be found: what the DSDT's _CRS says, and where they are at the start. */
@@ -63,15 +64,19 @@ struct msix_entry {
     uint32_t data, control;
 };
 
+struct pci_host;
+
 struct pci_function {
     const struct pci_model *model;
     struct device *device; /* that answers in the BARs; NULL where there are none */
     struct bus *buses;     /* by enum bus_space */
+    struct pci_host *host; /* whose lines it drives */
     unsigned slot;
     uint32_t bar[PCI_BARS];
     bool there[PCI_BARS]; /* the bus leads to it */
     uint16_t command;
-    uint8_t line; /* a byte that software keeps here */
+    bool interrupts; /* it wants to drive its line */
+    uint8_t line;    /* a byte that software keeps here */
     uint16_t msix_control;
     uint32_t pending; /* MSI-X vectors that wait for their mask to go */
     struct msix_entry vectors[PCI_VECTORS];
@@ -80,6 +85,7 @@ struct pci_function {
 /* What the configuration mechanism reaches. */
 struct pci_host {
     struct pci_function *slots[PCI_SLOTS];
+    uint32_t lines[PCI_LINES]; /* the slots that drive each */
 };
 
 /* As after power-up, with addresses as firmware would give them in that slot. What stands before
@@ -105,5 +111,21 @@ void msix_write(struct pci_function *f, uint64_t at, unsigned size, uint64_t val
 
 /* Has the guest switched it on? INTx is silent then. */
 bool msix_is_on(const struct pci_function *f);
+
+/* The pin of every function with a device is INTA; slots spread it over the bus's lines. The DSDT's
+ * _PRT says the same. */
+static inline unsigned pci_line(unsigned slot) {
+    return slot % PCI_LINES;
+}
+
+/* Where a line goes beside its pin DEV_PCI_LINES + line of the I/O APIC: an ISA interrupt, for
+ * guests that use the 8259s. Two lines share one. */
+static inline unsigned pci_isa_irq(unsigned line) {
+    return 10 + line % 2;
+}
+
+/* The function wants service, until it says no. While MSI-X is on or command bit 10 is set, nobody
+ * hears of it. */
+void pci_set_interrupt(struct pci_function *f, bool wanted);
 /* Sends a vector's message, now or when its mask goes. One that there is not is nothing. */
 void msix_send(struct pci_function *f, unsigned vector);

@@ -184,7 +184,6 @@ static bool queue_wants_interrupt(const struct virtio *v, const struct virtqueue
 
 void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_before) {
     if (q->used != used_before && queue_wants_interrupt(v, q, used_before)) {
-        v->isr |= 1;
-        msix_send(&v->pci, q->vector);
+        virtio_interrupt(v, VIRTIO_ISR_QUEUE, q->vector);
     }
 }

@@ -8,8 +8,7 @@
 
 #include "hv/lib/str.h"
 
-#define NO_VECTOR  0xffffu
-#define ISR_CONFIG 2u
+#define NO_VECTOR 0xffffu
 
 enum common_register {
     FEATURE_SELECT = 0x00,
@@ -79,6 +78,7 @@ static void virtio_restart(struct virtio *v) {
     v->queue_select = 0;
     v->config_vector = NO_VECTOR;
     v->status = v->isr = 0;
+    pci_set_interrupt(&v->pci, false);
     for (unsigned i = 0; i < VIRTIO_QUEUES; i++) {
         v->queues[i] = (struct virtqueue){.size = VIRTIO_QUEUE_SIZE, .vector = NO_VECTOR};
     }
@@ -87,9 +87,14 @@ static void virtio_restart(struct virtio *v) {
     }
 }
 
+void virtio_interrupt(struct virtio *v, uint8_t why, unsigned vector) {
+    v->isr |= why;
+    pci_set_interrupt(&v->pci, true);
+    msix_send(&v->pci, vector);
+}
+
 void virtio_config_changed(struct virtio *v) {
-    v->isr |= ISR_CONFIG;
-    msix_send(&v->pci, v->config_vector);
+    virtio_interrupt(v, VIRTIO_ISR_CONFIG, v->config_vector);
 }
 
 void virtio_break(struct virtio *v) {
@@ -274,6 +279,7 @@ static uint64_t virtio_read_config(const struct virtio *v, uint64_t at, unsigned
 static uint64_t virtio_read_isr(struct virtio *v) {
     uint8_t isr = v->isr;
     v->isr = 0;
+    pci_set_interrupt(&v->pci, false);
     return isr;
 }
 
@@ -329,7 +335,7 @@ void virtio_make(struct virtio *v, const struct virtio_model *model, struct pci_
     v->config = NULL;
     v->config_size = 0;
     v->pci = (struct pci_function){
-        .model = &model->pci, .device = &v->dev, .buses = buses, .slot = slot};
+        .model = &model->pci, .device = &v->dev, .buses = buses, .host = host, .slot = slot};
     host->slots[slot] = &v->pci;
 }
 

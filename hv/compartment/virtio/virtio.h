@@ -72,6 +72,12 @@ void virtio_make(struct virtio *v, const struct virtio_model *model, struct pci_
                  struct bus *buses, unsigned slot);
 extern const struct device_ops virtio_ops;
 
+/* Interrupts the driver: by this vector's message, or without MSI-X by the line until the driver
+ * has read why. */
+#define VIRTIO_ISR_QUEUE  1u
+#define VIRTIO_ISR_CONFIG 2u
+void virtio_interrupt(struct virtio *v, uint8_t why, unsigned vector);
+
 /* The device's own registers have changed, and the driver is told. */
 void virtio_config_changed(struct virtio *v);
 
