@@ -24,7 +24,7 @@ cpus = "2"
 memory = "@MEMORY@"
 kernel = "guests/vmlinuz"
 initrd = "guests/demo.img"
-cmdline = "console=ttyS0 bh.name=tiny"
+cmdline = "console=ttyS0 bh.name=tiny pci=nomsi"
 start = "manual"
 """
 TOO_LITTLE, TINY = "48M", 2
@@ -92,3 +92,9 @@ class FullKernel(LinuxGuests):
         self.operator("start tiny")
         self.view(TINY)
         self.machine.expect(r"tiny# ", 600)
+
+    @check("without MSI-X its entropy comes by an interrupt line of the PCI bus")
+    def by_line(self):
+        self.machine.send("dd if=/dev/hwrng of=/tmp/r bs=64 count=8 iflag=fullblock; grep virtio0 /proc/interrupts\r")
+        found = self.machine.expect(r"\d+: +(\d+) +IO-APIC +17-fasteoi +virtio0", 120)
+        expect_that(int(found.group(1)) >= 8, "8 interrupts by line 17", found.group(0))
