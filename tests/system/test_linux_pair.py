@@ -195,6 +195,26 @@ class LinuxPair(LinuxGuests):
         counts = self.command(ALPHA, "grep virtio0-input /proc/interrupts")
         expect_that("PCI-MSI" in counts and int(counts.split()[1]) >= 32, "32 interrupts by MSI-X", counts)
 
+    @check("alpha and beta ping each other over their wire")
+    def ping(self):
+        for guest, other in ((ALPHA, "10.0.0.2"), (BETA, "10.0.0.1")):
+            self.run(guest, "ip addr show dev eth0 | grep LOWER_UP")
+            output = self.command(guest, f"ping -c 3 -W 20 {other}")
+            expect_that("3 packets received" in output, "3 answers", output)
+
+    @check("a MiB by TCP each way arrives as it was sent")
+    def tcp(self):
+        for sender, receiver, address in ((ALPHA, BETA, "10.0.0.2"), (BETA, ALPHA, "10.0.0.1")):
+            # What nc reads of its own side has to stay open: at its end it would stop listening.
+            self.run(receiver, "sleep 300|nc -l -p 9 >/tmp/in & sleep 1")
+            self.run(sender, "dd if=/dev/urandom of=/tmp/out bs=64k count=16")
+            self.command(sender, f"nc {address} 9 </tmp/out")
+            sums = self.command(sender, "md5sum </tmp/out")
+            arrived = self.run(receiver, "sleep 1; md5sum </tmp/in")
+            expect_that(sums.split()[0] == arrived.split()[0], "the same bytes", f"{sums} {arrived}")
+            drops = self.command(receiver, "cat /sys/class/net/eth0/statistics/*errors")
+            expect_that(set(drops.split()) == {"0"}, "no errors", drops)
+
     @check("switching replays the scrollback")
     def replay(self):
         self.run(ALPHA, "echo mark-$((40+2))")
@@ -220,6 +240,7 @@ class LinuxPair(LinuxGuests):
         after = self.counter()
         expect_that(before < between < after, "beta's counter to go on",
                     f"{before}, {between}, {after}")
+        self.run(BETA, "ping -c 3 -W 60 10.0.0.1")
 
     @check("power-off of alpha: logged, beta still answers")
     def power_off(self):
