@@ -26,12 +26,15 @@ enum likeness { OTHER, NEARLY, SAME };
 
 static char *root;
 
-static void *allocate(size_t size) {
-    void *memory = calloc(1, size != 0 ? size : 1);
+/* Placed as boot/ places it: what is planned with it depends on that. */
+static void *allocate_file(size_t size) {
+    uint64_t room = boot_image_room(size != 0 ? size : 1);
+    void *memory = aligned_alloc(size < BOOT_LARGE_FILE ? PAGE_SIZE : BOOT_LARGE_FILE, room);
     if (memory == NULL) {
         fprintf(stderr, "bhcheck: out of memory\n");
         exit(2);
     }
+    memset(memory, 0, room);
     return memory;
 }
 
@@ -135,7 +138,7 @@ static const char *read_open(FILE *f, hpa_t *base, uint64_t *size) {
         return STICK_FOLDER;
     }
     size_t bytes = (size_t)st.st_size;
-    uint8_t *memory = allocate(bytes);
+    uint8_t *memory = allocate_file(bytes);
     if (!S_ISREG(st.st_mode) || fread(memory, 1, bytes, f) != bytes) {
         free(memory);
         return STICK_UNREADABLE;
