@@ -101,7 +101,8 @@ static void check_place(struct checker *c, const struct piece *p) {
     }
     for (uint32_t i = 0; i < info->image_count; i++) {
         const struct boot_image *image = &info->images[i];
-        check_apart(c, p, &(struct piece){image->base.v, image->size, "", image->path});
+        uint64_t room = boot_image_room(image->size); /* which guests may be shown as well */
+        check_apart(c, p, &(struct piece){image->base.v, room, "", image->path});
     }
 }
 
@@ -122,36 +123,82 @@ static void check_pieces(struct checker *c) {
     }
 }
 
-/* The pages of a file that some guest may read. */
-static bool is_image(const struct checker *c, const struct plan_window *w) {
-    for (uint32_t i = 0; i < c->info->image_count; i++) {
-        const struct boot_image *image = &c->info->images[i];
-        if (image->base.v == w->hpa.v && image->size != 0 && w->size >= image->size &&
-            w->size <= boot_image_room(image->size)) {
+static bool has_disk(const struct config_guest *g, const char *path) {
+    for (uint32_t i = 0; i < g->disk_count; i++) {
+        if (str_equal(g->disks[i].path, path)) {
             return true;
         }
     }
     return false;
 }
 
-/* A half of a channel that VM v has: its own, or the other's. */
-static bool is_half(const struct checker *c, uint32_t v, const struct plan_window *w) {
-    for (uint32_t i = 0; i < c->plan->channel_count; i++) {
+static bool has_pmem(const struct config_guest *g, const char *path) {
+    for (uint32_t i = 0; i < g->pmem_count; i++) {
+        if (str_equal(g->pmems[i].path, path)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The pages of a file that the guest's config names for that: another's files are none of its. */
+static bool is_image(const struct checker *c, const struct config_guest *g,
+                     const struct plan_window *w) {
+    for (uint32_t i = 0; i < c->info->image_count; i++) {
+        const struct boot_image *image = &c->info->images[i];
+        bool whole =
+            image->size != 0 && w->size >= image->size && w->size <= boot_image_room(image->size);
+        if (image->base.v == w->hpa.v && whole) {
+            return w->kind == PLAN_PMEM ? has_pmem(g, image->path) : has_disk(g, image->path);
+        }
+    }
+    return false;
+}
+
+/* The channel of which VM v has this window: the half that it writes, or the other's. */
+static const struct plan_channel *find_channel(const struct checker *c, uint32_t v,
+                                               const struct plan_window *w) {
+    for (uint32_t i = 0; w->size == CHANNEL_HALF && i < c->plan->channel_count; i++) {
         const struct plan_channel *channel = &c->plan->channels[i];
         for (uint32_t side = 0; side < 2; side++) {
-            uint64_t half = channel->base.v + side * CHANNEL_HALF;
-            bool ours = channel->vms[side] == v, theirs = channel->vms[1 - side] == v;
-            if (w->hpa.v == half && w->size == CHANNEL_HALF &&
-                (w->kind == PLAN_OURS ? ours : theirs)) {
-                return true;
+            uint32_t owner = w->kind == PLAN_OURS ? channel->vms[side] : channel->vms[1 - side];
+            if (owner == v && w->hpa.v == channel->base.v + side * CHANNEL_HALF) {
+                return channel;
             }
+        }
+    }
+    return NULL;
+}
+
+static bool is_owned(const struct checker *c, uint32_t v, const struct plan_window *w) {
+    switch (w->kind) {
+    case PLAN_IMAGE:
+    case PLAN_PMEM:
+        return is_image(c, c->plan->vms[v].config, w);
+    case PLAN_STORE: /* a piece, which is compared with all others */
+        return true;
+    case PLAN_OURS:
+    case PLAN_THEIRS:
+        return find_channel(c, v, w) != NULL;
+    default:
+        return false;
+    }
+}
+
+/* No frame is at two addresses. */
+static bool is_frame_twice(const struct plan_vm *vm, uint32_t n) {
+    const struct plan_window *w = &vm->windows[n];
+    for (uint32_t i = 0; i < n; i++) {
+        const struct plan_window *other = &vm->windows[i];
+        if (w->hpa.v < other->hpa.v + other->size && other->hpa.v < w->hpa.v + w->size) {
+            return true;
         }
     }
     return false;
 }
 
 /* Above the guest's memory, one above the other, and of the frames that their kind says. */
-static void check_windows(struct checker *c, uint32_t v) {
+static bool check_windows(struct checker *c, uint32_t v) {
     const struct plan_vm *vm = &c->plan->vms[v];
     const struct plan_region *top = &vm->regions[vm->region_count - 1];
     uint64_t end = max_u64(top->gpa.v + top->size, PLAN_HIGH_RAM);
@@ -160,16 +207,44 @@ static void check_windows(struct checker *c, uint32_t v) {
         const struct plan_window *w = &vm->windows[i];
         bool placed = w->size != 0 && w->gpa.v >= end && w->gpa.v < PLAN_WINDOWS_SIZE &&
                       w->size <= PLAN_WINDOWS_SIZE - w->gpa.v &&
-                      (w->gpa.v | w->size) % PAGE_SIZE == 0;
-        bool owned = w->kind == PLAN_STORE ||
-                     ((w->kind == PLAN_IMAGE || w->kind == PLAN_PMEM) && is_image(c, w)) ||
-                     ((w->kind == PLAN_OURS || w->kind == PLAN_THEIRS) && is_half(c, v, w));
-        if (!placed || !owned) {
+                      (w->gpa.v | w->hpa.v | w->size) % PAGE_SIZE == 0;
+        if (!placed || !is_owned(c, v, w) || is_frame_twice(vm, i)) {
             refuse(c, "window %u of %s at 0x%llx, size 0x%llx, is not where it may be, or not its",
                    i, vm->config->name, (ull)w->gpa.v, (ull)w->size);
-            return;
+            return false;
         }
         end = w->gpa.v + w->size;
+    }
+    return true;
+}
+
+/* A doorbell goes to the first CPU of the VM at the other end, and nowhere else. */
+static bool is_bell(const struct checker *c, uint32_t v, uint32_t n,
+                    const struct plan_channel *channel) {
+    uint32_t peer = channel->vms[0] == v ? channel->vms[1] : channel->vms[0];
+    return n < ABI_CHANNELS && c->plan->vms[v].bell_cpus[n] == c->plan->vms[peer].cpus[0];
+}
+
+/* Each channel of a VM is two windows, its own half first; they are counted in this order. */
+static void check_bells(struct checker *c, uint32_t v) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    uint32_t n = 0, halves = 0;
+    bool good = true;
+
+    for (uint32_t i = 0; good && i < vm->window_count; i++) {
+        const struct plan_window *w = &vm->windows[i];
+        halves += w->kind == PLAN_OURS || w->kind == PLAN_THEIRS;
+        if (w->kind != PLAN_OURS) {
+            continue;
+        }
+        const struct plan_channel *channel = find_channel(c, v, w);
+        good = i + 1 < vm->window_count && w[1].kind == PLAN_THEIRS &&
+               find_channel(c, v, &w[1]) == channel && is_bell(c, v, n, channel);
+        n++;
+    }
+    if (!good || halves != 2 * n || vm->devices.channel_count != n) {
+        refuse(c, "channel %u of %s has not two halves and a doorbell that goes to the other VM", n,
+               vm->config->name);
     }
 }
 
@@ -283,7 +358,9 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->kernel, vm->config->kernel);
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
-        check_windows(&c, v);
+        if (check_windows(&c, v)) {
+            check_bells(&c, v);
+        }
         uint64_t least =
             plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(info)) +
             plan_window_tables(vm);

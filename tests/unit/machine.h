@@ -55,7 +55,8 @@ static inline void add_image(const char *path, uint64_t base, uint64_t size) {
     image->size = size;
 }
 
-/* 4 CPUs, 4 GiB of RAM: 1 MiB to 16 MiB is Bulkhead's, free up to 3 GiB, 1 GiB above 4 GiB. */
+/* 4 CPUs, 4 GiB of RAM: 1 MiB to 16 MiB is Bulkhead's, two images in it, free up to 3 GiB, 1 GiB
+ * above 4 GiB. */
 static inline void make_machine(void) {
     memset(&machine, 0, sizeof(machine));
     make_kernel();
@@ -73,6 +74,8 @@ static inline void make_machine(void) {
     machine.trampoline = HPA(0x8000);
     add_image("guests/vmlinuz", (uintptr_t)kernel_file, KERNEL_FILE_SIZE);
     add_image("guests/initrd", (uintptr_t)initrd_file, sizeof(initrd_file));
+    add_image("images/base", 8 * MIB, 3 * MIB + 512); /* nobody opens these */
+    add_image("images/small", 12 * MIB, 512);
 }
 
 /* Reads a config into the machine; it must be good. */

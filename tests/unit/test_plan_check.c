@@ -2,7 +2,10 @@
 /* Unit tests of hv/plan/plan_check.c: a good plan, broken in one way at a time, is always seen. */
 #include "tests/unit/machine.h"
 
-static struct plan_vm *const a = &plan.vms[0], *const b = &plan.vms[1];
+static struct plan_vm *const a = &plan.vms[0], *const b = &plan.vms[1], *const c = &plan.vms[2];
+
+static void make_good(void);
+static void (*make_again)(void) = make_good;
 
 static void make_good(void) {
     make_machine();
@@ -27,7 +30,7 @@ static void check_seen(const char *words) {
         show_faults();
     }
     CHECK(seen);
-    make_good();
+    make_again();
 }
 
 /* Cuts a VM's only region in two at offset, to have more to break. */
@@ -238,5 +241,207 @@ TEST(borders) {
     check_seen("memory of beta");
 }
 
+/* ---- windows and channels ---- */
+
+/* The number-th window of that kind. */
+static struct plan_window *window(struct plan_vm *vm, enum plan_window_kind kind, unsigned number) {
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        if (vm->windows[i].kind == kind && number-- == 0) {
+            return &vm->windows[i];
+        }
+    }
+    CHECK_STR("a window", "none");
+    return vm->windows;
+}
+
+/* alpha and beta are on lan, beta and gamma on dmz. */
+static void make_devices(void) {
+    make_machine();
+    configure("[wire.lan]\n[wire.dmz]\n" GUEST("alpha", "1", "64M")                             //
+              "disk=['root:images/base:ro','s:images/small:ro','tmp:blank:16M']\nnet=['lan']\n" //
+              GUEST("beta", "2", "64M")                                                         //
+              "disk=['root:images/base:volatile:16M']\nnet=['lan','dmz']\n"                     //
+              GUEST("gamma", "3", "64M") "pmem=['images/base']\nnet=['dmz']\n");
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+static void begin_devices(void) {
+    make_again = make_devices;
+    make_devices();
+}
+
+TEST(window_places) {
+    begin_devices();
+    a->windows[0].gpa.v = 64 * MIB; /* below 4 GiB, where there are devices */
+    check_seen("window 0 of alpha");
+    a->windows[0].gpa.v = 0;
+    check_seen("window 0 of alpha");
+    a->windows[1].gpa.v = a->windows[0].gpa.v;
+    check_seen("window 1 of alpha");
+    a->windows[1].gpa.v = a->windows[0].gpa.v + a->windows[0].size - PAGE_SIZE;
+    check_seen("window 1 of alpha");
+    a->windows[1].gpa.v += 0x800;
+    check_seen("window 1 of alpha");
+    window(a, PLAN_THEIRS, 0)->gpa.v = PLAN_WINDOWS_SIZE - CHANNEL_HALF + PAGE_SIZE;
+    check_seen("window 4 of alpha");
+    window(a, PLAN_THEIRS, 0)->gpa.v = PLAN_WINDOWS_SIZE;
+    check_seen("window 4 of alpha");
+    window(a, PLAN_THEIRS, 0)->gpa.v = UINT64_MAX - PAGE_SIZE + 1;
+    check_seen("window 4 of alpha");
+    a->windows[0].size = 0;
+    check_seen("window 0 of alpha");
+    a->windows[0].size += 0x800;
+    check_seen("window 0 of alpha");
+    a->windows[0].kind = (enum plan_window_kind)9;
+    check_seen("window 0 of alpha");
+    a->window_count = PLAN_MAX_WINDOWS + 1;
+    check_seen("VM 0 is not guest 0");
+
+    /* RAM above 4 GiB ends where windows may begin. */
+    a->regions[0].gpa.v = a->windows[0].gpa.v;
+    check_seen("window 0 of alpha");
+}
+
+TEST(images) {
+    begin_devices();
+    CHECK_U64(a->windows[0].kind, PLAN_IMAGE);
+    a->windows[0].hpa = b->regions[0].hpa;
+    check_seen("window 0 of alpha");
+    a->windows[0].hpa.v += PAGE_SIZE;
+    check_seen("window 0 of alpha");
+    a->windows[0].size = 4 * MIB + PAGE_SIZE;
+    check_seen("window 0 of alpha"); /* one page more than is the file's */
+    a->windows[0].size -= 2 * PAGE_SIZE;
+    check_seen("window 0 of alpha");
+    machine.images[2].base.v += 0x800;
+    a->windows[0].hpa.v += 0x800;
+    check_seen("window 0 of alpha"); /* pages begin elsewhere */
+    machine.images[1].base = HPA(4 * MIB);
+    a->windows[0].hpa = HPA(4 * MIB);
+    a->windows[0].size = 3 * MIB + PAGE_SIZE;
+    check_seen("window 0 of alpha"); /* somebody's initrd is no disk */
+    window(c, PLAN_PMEM, 0)->hpa = machine.images[3].base;
+    check_seen("window 0 of gamma");
+    machine.config.guests[2].pmem_count = 0;
+    check_seen("window 0 of gamma"); /* its config does not name it */
+    machine.config.guests[0].disk_count = 0;
+    check_seen("window 0 of alpha");
+    a->windows[0].kind = PLAN_PMEM;
+    check_seen("window 0 of alpha"); /* its disk is not in its memory */
+    machine.config.guests[0].disks[1] = machine.config.guests[0].disks[0];
+    a->windows[1].hpa = a->windows[0].hpa;
+    a->windows[1].size = a->windows[0].size;
+    window(a, PLAN_STORE, 0)->gpa.v += 8 * MIB;
+    window(a, PLAN_OURS, 0)->gpa.v += 8 * MIB;
+    window(a, PLAN_THEIRS, 0)->gpa.v += 8 * MIB;
+    check_seen("window 1 of alpha"); /* one frame at two addresses */
+
+    /* What comes after the file up to 2 MiB is the file's. */
+    CHECK_U64(a->budget_base.v, 16 * MIB);
+    machine.images[2].base.v = a->budget_base.v - 3 * MIB - PAGE_SIZE;
+    check_seen("overlaps images/base");
+}
+
+TEST(stores) {
+    begin_devices();
+    struct plan_window *store = window(a, PLAN_STORE, 0);
+    store->hpa = b->regions[0].hpa;
+    check_seen("a disk of alpha");
+    store->hpa = a->regions[0].hpa;
+    check_seen("overlaps a disk of alpha");
+    store->hpa = window(b, PLAN_STORE, 0)->hpa;
+    check_seen("a disk of alpha");
+    store->hpa = plan.channels[0].base;
+    check_seen("overlaps a channel of alpha");
+    store->hpa = c->budget_base;
+    check_seen("budget of gamma");
+    store->hpa.v = 8 * MIB;
+    check_seen("is not in free memory");
+    store->hpa.v = 4 * GIB + GIB - PAGE_SIZE;
+    check_seen("is not in free memory");
+    a->windows[0].kind = PLAN_STORE;
+    check_seen("overlaps images/base"); /* an image that it may write */
+}
+
+TEST(halves) {
+    begin_devices();
+    struct plan_window *ours = window(b, PLAN_OURS, 0), *theirs = window(b, PLAN_THEIRS, 0);
+    CHECK_U64(ours->hpa.v, plan.channels[0].base.v + CHANNEL_HALF);
+    CHECK_U64(theirs->hpa.v, plan.channels[0].base.v);
+    theirs->kind = PLAN_OURS;
+    check_seen("window 3 of beta"); /* it would write the other's half */
+    ours->kind = PLAN_THEIRS;
+    check_seen("window 2 of beta");
+    ours->kind = PLAN_STORE;
+    check_seen("a disk of beta");
+    window(c, PLAN_OURS, 0)->hpa = plan.channels[0].base;
+    check_seen("window 1 of gamma"); /* a third one */
+    window(c, PLAN_THEIRS, 0)->hpa = plan.channels[0].base;
+    check_seen("window 2 of gamma");
+    ours->size -= PAGE_SIZE;
+    check_seen("window 2 of beta");
+    ours->hpa.v += PAGE_SIZE;
+    check_seen("window 2 of beta");
+    window(b, PLAN_OURS, 1)->hpa = ours->hpa;
+    check_seen("window 4 of beta"); /* the same half twice */
+    plan.channels[0].base = b->regions[0].hpa;
+    check_seen("channel of alpha");
+    plan.channels[1].base.v = plan.channels[0].base.v + CHANNEL_HALF;
+    check_seen("overlaps a channel of beta");
+}
+
+TEST(channels) {
+    begin_devices();
+    CHECK_U64(plan.channel_count, 2);
+    plan.channels[0].vms[1] = 0;
+    check_seen("one of them is not of two VMs");
+    plan.channels[0].vms[0] = 3;
+    check_seen("one of them is not of two VMs");
+    plan.channels[1].vms[1] = UINT32_MAX;
+    check_seen("one of them is not of two VMs");
+    plan.channel_count = PLAN_MAX_CHANNELS + 1;
+    check_seen("there are 257 channels");
+    plan.channels[1].vms[1] = 0;
+    check_seen("window 1 of gamma");
+}
+
+TEST(bells) {
+    begin_devices();
+    CHECK_U64(b->devices.channel_count, 2);
+    CHECK_U64(b->bell_cpus[0], 1);
+    CHECK_U64(b->bell_cpus[1], 3);
+    b->bell_cpus[1] = 1;
+    check_seen("channel 2 of beta");
+    b->bell_cpus[0] = 2; /* its own */
+    check_seen("channel 1 of beta");
+    b->bell_cpus[0] = UINT32_MAX;
+    check_seen("channel 1 of beta");
+    b->devices.channel_count = 3;
+    check_seen("channel 2 of beta");
+    b->devices.channel_count = 1;
+    check_seen("channel 2 of beta");
+
+    /* The halves of two channels are mixed up. */
+    hpa_t first = window(b, PLAN_THEIRS, 0)->hpa;
+    window(b, PLAN_THEIRS, 0)->hpa = window(b, PLAN_THEIRS, 1)->hpa;
+    window(b, PLAN_THEIRS, 1)->hpa = first;
+    check_seen("channel 1 of beta");
+    b->window_count--; /* half a channel */
+    check_seen("channel 2 of beta");
+    *window(b, PLAN_OURS, 1) = *window(b, PLAN_THEIRS, 1);
+    b->window_count--;
+    b->devices.channel_count = 1;
+    check_seen("channel 1 of beta");
+}
+
+TEST(budget_of_windows) {
+    begin_devices();
+    a->budget_size = plan_budget_size(64 * MIB, 1, false);
+    check_seen("the budget of alpha is too small");
+}
+
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
-          T(last_bytes), T(borders))
+          T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
+          T(bells), T(budget_of_windows))
