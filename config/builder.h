@@ -28,6 +28,12 @@ struct builder {
  */
 struct extent take_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align);
 
+/* The same from any node, but all of it or nothing: of size 0 then. */
+struct extent take_whole(uint64_t gpa, uint64_t size, uint64_t align);
+
+/* Bytes of free memory that nobody has taken. */
+uint64_t count_free(void);
+
 /* The image a path names; NULL without a path, and with a report if there is nothing in it. */
 const struct boot_image *find_file(const struct builder *b, const struct config_guest *g,
                                    const char *key, const char *path, struct config_pos pos);

@@ -22,7 +22,7 @@ static uint64_t in_compartment(uint64_t gpa) {
     return COMPARTMENT_WINDOW + gpa;
 }
 
-/* The lowest address behind all windows so far; above the guest's RAM, and the compartment. */
+/* The lowest address after all windows so far; above the guest's RAM, and the compartment. */
 static uint64_t next_gpa(const struct plan_vm *vm) {
     uint64_t memory = vm->config->memory, low = min_u64(memory, PLAN_LOW_RAM_END);
 
@@ -79,7 +79,16 @@ static const struct plan_window *image_window(struct plan_vm *vm, const struct b
     return add_window(vm, kind, image->base, image->size);
 }
 
-static void give_store(struct plan_vm *vm, const struct config_disk *disk, struct abi_disk *out) {
+static void give_store(const struct builder *b, struct plan_vm *vm, const struct config_disk *disk,
+                       struct abi_disk *out) {
+    uint64_t free = count_free();
+    char size[24], most[24];
+
+    if (disk->size > free) {
+        REFUSE(b, vm->config, disk->pos, "disk \"%s\": %s are more than this machine has free, %s",
+               disk->name, fmt_size(size, disk->size), fmt_size(most, ALIGN_DOWN(free, MIB)));
+        return;
+    }
     uint64_t pages = ALIGN_UP(out->size, PAGE_SIZE) / PAGE_SIZE;
     uint64_t copies = min_u64(pages, disk->size / PAGE_SIZE);
     uint64_t map = ALIGN_UP(pages * sizeof(uint32_t), PAGE_SIZE);
@@ -105,7 +114,7 @@ static void give_disk(const struct builder *b, struct plan_vm *vm, const struct 
         out->image = in_compartment(image_window(vm, image, PLAN_IMAGE)->gpa.v);
     }
     if (disk->kind != DISK_READ_ONLY) {
-        give_store(vm, disk, out);
+        give_store(b, vm, disk, out);
     }
     vm->devices.disk_count++;
 }
@@ -333,6 +342,18 @@ static void give_nets(const struct builder *b, struct plan_vm *vm, uint32_t self
     }
 }
 
+/* The compartment sees no farther, and needs tables for all up to there. */
+static void judge_windows(const struct builder *b, const struct plan_vm *vm) {
+    char size[24];
+
+    if (vm->window_count != 0 && next_gpa(vm) > PLAN_WINDOWS_SIZE) {
+        REFUSE(b, vm->config, vm->config->table_pos,
+               "its memory, and disks and images above that, take more than %s of addresses; make "
+               "some of it smaller",
+               fmt_size(size, PLAN_WINDOWS_SIZE));
+    }
+}
+
 void give_windows(const struct builder *b) {
     const struct config *config = &b->info->config;
 
@@ -345,6 +366,7 @@ void give_windows(const struct builder *b) {
         give_pmems(b, vm);
         give_disks(b, vm);
         give_nets(b, vm, i);
+        judge_windows(b, vm);
     }
 }
 
@@ -353,12 +375,12 @@ void give_windows(const struct builder *b) {
 /* No congruence is lost: the address was chosen for memory at a multiple of 2 MiB. */
 static bool place_store(struct plan_window *w) {
     uint64_t align = w->size >= 2 * MIB ? 2 * MIB : PAGE_SIZE;
-    struct extent place = take_memory(NODE_ANY, w->gpa.v, w->size, align);
-    if (place.size < w->size) {
-        place = take_memory(NODE_ANY, w->gpa.v, w->size, PAGE_SIZE);
+    struct extent place = take_whole(w->gpa.v, w->size, align);
+    if (place.size == 0) {
+        place = take_whole(w->gpa.v, w->size, PAGE_SIZE);
     }
     w->hpa = HPA(place.base);
-    return place.size == w->size;
+    return place.size != 0;
 }
 
 /* Stores come in the order of the guest's disks that have one. */
@@ -414,9 +436,9 @@ static uint32_t channel_number(const struct builder *b, uint32_t self,
 
 static void place_channel(const struct builder *b, struct plan_channel *c) {
     const struct config_wire *wire = &b->info->config.wires[c->wire];
-    struct extent place = take_memory(NODE_ANY, 0, 2 * CHANNEL_HALF, PAGE_SIZE);
+    struct extent place = take_whole(0, 2 * CHANNEL_HALF, PAGE_SIZE);
 
-    if (place.size < 2 * CHANNEL_HALF) {
+    if (place.size == 0) {
         fault_add(b->faults, wire->table_pos.line, wire->table_pos.column,
                   "wire \"%s\": no memory is left for its buffers, %llu KiB for each two guests; "
                   "make the guests' memory smaller",

@@ -79,22 +79,50 @@ static void list_nodes(const struct builder *b) {
     }
 }
 
-struct extent take_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align) {
-    struct extent best = {.size = 0}, *from = NULL;
+/* The best place there is, and the extent that it is in; NULL if there is none. */
+static struct extent *find_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align,
+                                  struct extent *best) {
+    struct extent *from = NULL;
+
+    *best = (struct extent){.size = 0};
     for (struct extent *e = spare; e < spare + spare_count; e++) {
         uint64_t skip = (gpa - e->base) & (align - 1);
         uint64_t usable = skip < e->size ? e->size - skip : 0;
         usable = usable >= size ? size : ALIGN_DOWN(usable, align);
         bool near = node == NODE_ANY || e->node == node;
-        if (near && usable > best.size) {
-            best = (struct extent){.base = e->base + skip, .size = usable};
+        if (near && usable > best->size) {
+            *best = (struct extent){.base = e->base + skip, .size = usable};
             from = e;
         }
     }
+    return from;
+}
+
+struct extent take_memory(uint32_t node, uint64_t gpa, uint64_t size, uint64_t align) {
+    struct extent best, *from = find_memory(node, gpa, size, align, &best);
+
     if (from != NULL) { /* both its ends stay, though empty */
         cut_extent(from, best.base, best.base + best.size);
     }
     return best;
+}
+
+struct extent take_whole(uint64_t gpa, uint64_t size, uint64_t align) {
+    struct extent best, *from = find_memory(NODE_ANY, gpa, size, align, &best);
+
+    if (from == NULL || best.size < size) {
+        return (struct extent){.size = 0};
+    }
+    cut_extent(from, best.base, best.base + best.size);
+    return best;
+}
+
+uint64_t count_free(void) {
+    uint64_t all = 0;
+    for (uint32_t i = 0; i < spare_count; i++) {
+        all += spare[i].size;
+    }
+    return all;
 }
 
 /* Adds a piece, joined to the one before where both follow on. False if the table is full. */
@@ -159,19 +187,19 @@ static uint64_t budget_size(const struct builder *b, const struct plan_vm *vm) {
 /* Hypervisor memory for the VM: the lowest gap that takes it. */
 static void give_budget(const struct builder *b, struct plan_vm *vm) {
     uint64_t size = budget_size(b, vm);
-    struct extent place = take_memory(NODE_ANY, 0, size, PAGE_SIZE);
+    struct extent place = take_whole(0, size, PAGE_SIZE);
     vm->budget_base = HPA(place.base);
-    vm->budget_size = place.size; /* give_memory() reports one that is too small */
+    vm->budget_size = place.size; /* give_memory() reports that there is none */
 }
 
 /* A guest that wants more than there is takes nothing, so that those after it are judged fairly. */
 static void give_memory(const struct builder *b, struct plan_vm *vm) {
-    uint64_t memory = vm->config->memory, low = min_u64(memory, PLAN_LOW_RAM_END), left = 0;
+    uint64_t memory = vm->config->memory, low = min_u64(memory, PLAN_LOW_RAM_END);
+    uint64_t left = count_free();
     char want[24], rest[24], most[24], piece[24], places[112] = "nowhere";
     size_t used = 0;
     for (uint32_t i = 0; i < spare_count; i++) {
         const struct extent *e = &spare[i];
-        left += e->size;
         if (e->size >= CONFIG_MEMORY_MIN && used < sizeof(places)) {
             used += fmt_print(places + used, sizeof(places) - used, "%s%s at %#llx",
                               used != 0 ? ", " : "", show_mib(piece, e->size),

@@ -21,7 +21,7 @@ static struct part part_at(const char *s) {
     return (struct part){s, n};
 }
 
-/* The one behind it; of length 0 at the end of the text. */
+/* The one after it; of length 0 at the end of the text. */
 static struct part part_after(struct part p) {
     const char *end = p.at + p.length;
     return part_at(*end == ':' ? end + 1 : end);
@@ -110,6 +110,11 @@ bool read_disk(const struct schema_value *v) {
 
 /* ---- networks ---- */
 
+static bool has_mac(const struct config_net *net) {
+    static const uint8_t none[sizeof(net->mac)];
+    return memcmp(net->mac, none, sizeof(none)) != 0;
+}
+
 /* Six bytes with colons between them, of one adapter: no group's address, and not all zero. */
 static bool read_mac(const char **s, uint8_t mac[6]) {
     uint8_t any = 0;
@@ -126,17 +131,19 @@ static bool read_mac(const char **s, uint8_t mac[6]) {
     return any != 0 && (mac[0] & 1) == 0;
 }
 
-/* *s: behind the colon; it goes to the end of the option. */
+/* *s: after the colon; it goes to the end of the option. */
 static bool read_net_option(const struct schema_value *v, const char **s, struct config_net *net) {
     static const char mac[] = "mac=";
     struct part p = part_at(*s);
 
     if (p.length >= strlen(mac) && memcmp(p.at, mac, strlen(mac)) == 0) {
+        if (has_mac(net)) {
+            return refuse(v, "has two addresses; write one mac=");
+        }
         *s += strlen(mac);
         return read_mac(s, net->mac) ||
-               refuse(v,
-                      "has no address of one adapter behind mac=; write six pairs of hexadecimal "
-                      "digits, such as mac=02:00:00:00:00:01");
+               refuse(v, "has no address of one adapter after mac=; write six pairs of hexadecimal "
+                         "digits, such as mac=02:00:00:00:00:01");
     }
     *s += p.length;
     if (part_is(p, "bridge")) {
@@ -147,7 +154,8 @@ static bool read_net_option(const struct schema_value *v, const char **s, struct
         net->down = true;
         return true;
     }
-    return refuse(v, "has the unknown option \"%.*s\"; write %s", 20, p.at, v->key->wanted);
+    return refuse(v, "has the unknown option \"%.*s\"; write %s", (int)min_u64(p.length, 20), p.at,
+                  v->key->wanted);
 }
 
 bool read_net(const struct schema_value *v) {

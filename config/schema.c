@@ -350,7 +350,7 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "there without a copy. All guests that name a file share the one copy of it. At least 2M "
      "each."},
     {"net", read_net, NULL, GUEST_LIST(nets, net_count, CONFIG_MAX_NETS), "", "lan",
-     "\"WIRE\", and behind it as wanted \":mac=02:00:00:00:00:01\", \":bridge\", \":down\"",
+     "\"WIRE\", and after it as wanted \":mac=02:00:00:00:00:01\", \":bridge\", \":down\"",
      "Virtio network adapters, in this order, each on a wire. Without `mac` the address is made of "
      "the guest's and the wire's name: the same at every start. A frame with another source address "
      "than that is dropped, unless the adapter is a `bridge`. `down`: its link is down until the "

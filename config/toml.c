@@ -205,7 +205,7 @@ static bool skip_in_array(struct toml *t) {
     return true;
 }
 
-/* One text of an array, which goes behind the others in the item's value. */
+/* One text of an array, which goes after the others in the item's value. */
 static void read_array_text(struct toml *t, struct toml_item *item, struct text_out *out) {
     if (at_text(t, "\"\"\"") || at_text(t, "'''") || !at_quote(t)) {
         COMPLAIN(t, t->at,
@@ -261,7 +261,7 @@ static bool read_array_texts(struct toml *t, struct toml_item *item, struct text
     }
 }
 
-/* After a fault the lines behind the one where it began are read as if there were no array, but
+/* After a fault the lines after the one where it began are read as if there were no array, but
  * for what closes it. */
 static void read_array(struct toml *t, struct toml_item *item, struct text_out *out) {
     struct toml begin = *t;

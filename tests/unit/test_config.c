@@ -336,7 +336,9 @@ TEST(mutations) {
     static const char good[] = "[hypervisor]\nlog=\"info\"\nconsole='0x3f8'\n[guest.web]\n"
                                "cpus = \"1-2,4\"\nmemory=\"512M\"\nkernel='\\a/b'\n"
                                "cmdline=\"x\\\\y\"\nstart='auto'\n"
-                               "[guest.b]\ncpus='5'\nmemory='1G'\nkernel='k'\n";
+                               "[guest.b]\ncpus='5'\nmemory='1G'\nkernel='k'\n"
+                               "disk=['a:b:ro','c:d:volatile:16M', # e\n'f:blank:16M']\n"
+                               "net=['w:mac=02:00:00:00:00:01:down']\n[wire.w]\nmtu='1501'\n";
     static const char bytes[] = "\n\r\t \"'#[].=\\-09,KGxz/:\x7f\x80\xc3\xff";
     char text[sizeof(good)];
     read_all(good, sizeof(good) - 1);
@@ -353,6 +355,210 @@ TEST(mutations) {
     }
 }
 
+/* ---- disks and networks ---- */
+
+static const struct config_guest *const web = &config.guests[0];
+
+TEST(disks) {
+    check_good(GUEST
+               "disk = ['root:images/root.erofs:ro', \"v:\\\\a//b:volatile:32M\", # one more\n"
+               " '012345678901234:blank:2048G']\n");
+    CHECK_U64(web->disk_count, 3);
+    CHECK_STR(web->disks[0].name, "root");
+    CHECK_STR(web->disks[0].path, "images/root.erofs");
+    CHECK_U64(web->disks[0].kind, DISK_READ_ONLY);
+    CHECK_U64(web->disks[0].size, 0);
+    CHECK_U64(web->disks[0].pos.line, 5);
+    CHECK_U64(web->disks[0].pos.column, 9);
+    CHECK_STR(web->disks[1].path, "a/b");
+    CHECK_U64(web->disks[1].kind, DISK_VOLATILE);
+    CHECK_U64(web->disks[1].size, 32 * MIB);
+    CHECK_STR(web->disks[2].name, "012345678901234");
+    CHECK_STR(web->disks[2].path, "");
+    CHECK_U64(web->disks[2].kind, DISK_BLANK);
+    CHECK_U64(web->disks[2].size, 2048 * GIB);
+    CHECK_U64(web->disks[2].pos.line, 6);
+    CHECK_U64(web->disks[2].pos.column, 2);
+    check_good(GUEST "disk = []\nnet = []\npmem = []\n");
+    CHECK_U64(web->disk_count + web->net_count + web->pmem_count, 0);
+}
+
+TEST(disk_faults) {
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"", "does not begin with a disk's name and a colon"},
+        {"root", "does not begin with a disk's name"},
+        {":a:ro", "1 to 15 of a-z, 0-9 and - as the NAME"},
+        {"Root:a:ro", "does not begin with"},
+        {"-r:a:ro", "does not begin with"},
+        {"r o:a:ro", "does not begin with"},
+        {"0123456789012345:a:ro", "does not begin with"},
+        {"r:", "is no disk; write \"NAME:PATH:ro\""},
+        {"r:a", "is no disk"},
+        {"r:a:", "is no disk"},
+        {"r:a:rw", "is no disk"},
+        {"r:a:ro:", "is no disk"},
+        {"r:a:ro:2M", "is no disk"},
+        {"r:a:volatile", "is no disk"},
+        {"r:a:volatile:", "is no disk"},
+        {"r:a:volatile:16M:", "is no disk"},
+        {"r:a:volatile:16M:ro", "is no disk"},
+        {"r:blank", "is no disk"},
+        {"r:blank:", "is no disk"},
+        {"r:blank:16M:ro", "is no disk"},
+        {"r:blank:ro", "is not a size"},
+        {"r:blank:17M", "is not a multiple of 2M"},
+        {"r:blank:99999999999G", "is not a"},
+        {"r:a:volatile:3", "is not a size"},
+        {"r::ro", "is not the path of a file"},
+        {"r:../a:ro", "is not the path of a file"},
+        {"r:a*:ro", "holds '*'"},
+        {"r:a.:volatile:16M", "a dot as its last character"},
+    };
+    char text[200];
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        snprintf(text, sizeof(text), GUEST "disk = [ \"%s\"]\n", bad[i].text);
+        const struct want want = {"5:10:", bad[i].words};
+        check_faults(parse(text), &want, 1);
+        CHECK_U64(web->disk_count, 0);
+    }
+    snprintf(text, sizeof(text), GUEST "disk = ['r:%0128d:ro']\n", 0);
+    const struct want want = {"5:9:", "has a path of 128 bytes; write at most 127"};
+    check_faults(parse(text), &want, 1);
+}
+
+TEST(pmems) {
+    check_good(GUEST "pmem = ['images\\base.erofs', '/b']\n");
+    CHECK_U64(web->pmem_count, 2);
+    CHECK_STR(web->pmems[0].path, "images/base.erofs");
+    CHECK_STR(web->pmems[1].path, "b");
+    CHECK_U64(web->pmems[1].pos.column, 30);
+    FAULTS(GUEST "pmem = ['a:b']\n", {"5:9:", "holds ':'"});
+    FAULTS(GUEST "pmem = ['']\n", {"5:9:", "is not the path of a file"});
+    FAULTS(GUEST "pmem = ['a','b','c','d','e']\n", {"5:25:", "pmem has more than 4 values"});
+}
+
+TEST(nets) {
+    static const uint8_t mac[] = {0x02, 0xab, 0xCD, 0, 0, 0xff}, none[6];
+    check_good(GUEST "net = ['lan', 'a-1:bridge', 'b:down:mac=02:ab:CD:00:00:ff:bridge']\n");
+    CHECK_U64(web->net_count, 3);
+    CHECK_STR(web->nets[0].wire, "lan");
+    CHECK(memcmp(web->nets[0].mac, none, 6) == 0);
+    CHECK(!web->nets[0].bridge && !web->nets[0].down);
+    CHECK(web->nets[1].bridge && !web->nets[1].down);
+    CHECK_U64(web->nets[1].pos.column, 15);
+    CHECK_STR(web->nets[2].wire, "b");
+    CHECK(web->nets[2].bridge && web->nets[2].down);
+    CHECK(memcmp(web->nets[2].mac, mac, 6) == 0);
+}
+
+TEST(net_faults) {
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"", "does not begin with a wire's name"},
+        {":down", "does not begin with a wire's name"},
+        {"LAN", "does not begin with a wire's name"},
+        {"01234567890123456789012345678901", "does not begin with a wire's name"},
+        {"lan:", "the unknown option \"\""},
+        {"lan:up:down", "the unknown option \"up\""},
+        {"lan:mac", "the unknown option \"mac\""},
+        {"lan:bridged", "the unknown option \"bridged\""},
+        {"lan:mac=", "no address of one adapter"},
+        {"lan:mac=02:00:00:00:00", "no address of one adapter"},
+        {"lan:mac=2:00:00:00:00:01", "no address of one adapter"},
+        {"lan:mac=002:00:00:00:00:01", "no address of one adapter"},
+        {"lan:mac=02-00-00-00-00-01", "no address of one adapter"},
+        {"lan:mac=02:00:00:00:00:0g", "no address of one adapter"},
+        {"lan:mac=00:00:00:00:00:00", "no address of one adapter"},
+        {"lan:mac=ff:ff:ff:ff:ff:ff", "no address of one adapter"},
+        {"lan:mac=01:00:5e:00:00:01", "no address of one adapter"},
+        {"lan:mac=02:00:00:00:00:01x", "goes on at \"x\""},
+        {"lan:mac=02:00:00:00:00:01:02", "the unknown option \"02\""},
+        {"lan:mac=02:00:00:00:00:01:mac=02:00:00:00:00:02", "has two addresses"},
+    };
+    char text[200];
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        snprintf(text, sizeof(text), GUEST "net = ['%s']\n", bad[i].text);
+        const struct want want = {"5:8:", bad[i].words};
+        check_faults(parse(text), &want, 1);
+        CHECK_U64(web->net_count, 0);
+    }
+}
+
+/* Each fault of a list has its place; what is good in it is taken. */
+TEST(lists) {
+    FAULTS(GUEST "disk = ['a:blank:16M', 'b', 'c:blank:16M',\n 'd:x:rw']\n",
+           {"5:24:", "disk = \"b\""}, {"6:2:", "disk = \"d:x:rw\" is no disk"});
+    CHECK_U64(web->disk_count, 2);
+    CHECK_STR(web->disks[1].name, "c");
+    FAULTS(GUEST
+           "disk = ['1:x:ro','2:x:ro','3:x:ro','4:x:ro','5:x:ro','6:x:ro','7:x:ro','8:x:ro',\n"
+           "'9:x:ro','10:x:ro']\n",
+           {"6:1:", "disk has more than 8 values; remove this one"});
+    CHECK_U64(web->disk_count, 8);
+    FAULTS(GUEST "net = ['1','2','3','4','5','6','7','8','9']\n", {"5:40:", "net has more than 8"});
+    FAULTS(GUEST "net = 'lan'\n", {"5:7:", "net is a list; write \"WIRE\""});
+    FAULTS(GUEST "net = lan\n", {"5:7:", "net is a list"});
+    FAULTS(GUEST "initrd = ['a']\n", {"5:10:", "initrd is no list"});
+    FAULTS("[guest.web]\ncpus = [\"1\"]\nmemory = \"512M\"\nkernel = \"k\"\n",
+           {"2:8:", "cpus is no list: arrays are not supported here; write cpus = \"1\""});
+    FAULTS(GUEST "net = ['lan']\nnet = ['dmz']\n", {"6:1:", "net is there already, on line 5"});
+    FAULTS(GUEST "nett = ['lan']\n", {"5:1:", "unknown key nett; did you mean net?"});
+}
+
+TEST(wires) {
+    check_good("[wire.lan]\nmtu = '9000'\n[wire.dmz]\n" GUEST "[wire.a]\nmtu='576'\n[wire.b]\n"
+               "mtu='65535'\n");
+    CHECK_U64(config.wire_count, 4);
+    CHECK_STR(config.wires[0].name, "lan");
+    CHECK_U64(config.wires[0].mtu, 9000);
+    CHECK_U64(config.wires[1].mtu, 1500);
+    CHECK_U64(config.wires[1].table_pos.line, 3);
+    CHECK_U64(config.wires[2].mtu, 576);
+    CHECK_U64(config.wires[3].mtu, 65535);
+}
+
+TEST(wire_faults) {
+    static const char *const mtus[] = {"", "575", "65536", "1500 ", "9k", "-1", "0x600"};
+    char text[1000];
+    for (size_t i = 0; i < ARRAY_SIZE(mtus); i++) {
+        snprintf(text, sizeof(text), "[wire.a]\nmtu = '%s'\n" GUEST, mtus[i]);
+        const struct want want = {"2:7:", "is no length of packets; write a number from \"576\""};
+        check_faults(parse(text), &want, 1);
+        CHECK_U64(config.wires[0].mtu, 1500);
+    }
+    FAULTS(GUEST "[wire.a]\n[wire.b]\n[wire.a]\n",
+           {"7:1:", "wire \"a\" is there already, on line 5; give one of them another name"});
+    FAULTS(GUEST "[wire.LAN]\n", {"5:7:", "wire name \"LAN\" has odd characters or length"});
+    FAULTS(GUEST "[wire.-a]\n", {"5:7:", "wire name \"-a\""});
+    FAULTS(GUEST "[wire.01234567890123456789012345678901]\n", {"5:7:", "wire name"});
+    FAULTS(
+        GUEST "[wier.a]\nmtu = '1'\n",
+        {"5:1:", "unknown table [wier...]; there are [hypervisor], [guest.NAME] and [wire.NAME]"},
+        {"6:7:", "is no length of packets"});
+    FAULTS(GUEST "[wire]\nmtu = '1500'\n", {"5:1:", "unknown table [wire]"});
+    FAULTS(GUEST "[wire.a.b]\n", {"5:1:", "unknown table"});
+    FAULTS(GUEST "mtu = '1500'\n",
+           {"5:1:", "mtu does not belong here; put it under a [wire.NAME]"});
+    FAULTS(GUEST "[wire.a]\nnet = ['a']\nlog = 'info'\nmut = '1500'\n",
+           {"6:1:", "net does not belong here; put it under a [guest.NAME] header"},
+           {"7:1:", "log does not belong here; put it under the [hypervisor] header"},
+           {"8:1:", "unknown key mut; did you mean mtu?"});
+    FAULTS("mtu = '1500'\n" GUEST, {"1:1:", "mtu does not belong here"});
+    int at = snprintf(text, sizeof(text), "%s", GUEST);
+    for (int i = 0; i < 17; i++) {
+        at +=
+            snprintf(text + at, sizeof(text) - (size_t)at, "[wire.w%d]\nmtu = '%d'\n", i, 600 + i);
+    }
+    const struct want want = {"37:1:", "more than 16 wires; remove this one"};
+    check_faults(parse(text), &want, 1);
+    CHECK_U64(config.wire_count, 16);
+    CHECK_U64(config.wires[15].mtu, 615);
+}
+
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(cpu_lists), T(sizes), T(paths), T(cmdline),
           T(words), T(unknown_keys), T(tables), T(names), T(double_keys), T(missing_keys),
-          T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations))
+          T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations), T(disks),
+          T(disk_faults), T(pmems), T(nets), T(net_faults), T(lists), T(wires), T(wire_faults))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Unit tests of config/plan.c: every plan it builds must also please plan_check(). */
+#include "hv/abi/compartment.h"
 #include "tests/unit/machine.h"
 
 static void check_built(void) {
@@ -338,8 +339,332 @@ TEST(random_machines) {
     CHECK(built > 300 && built < 3000);
 }
 
+/* ---- disks ---- */
+
+static void check_window(uint32_t vm, uint32_t i, enum plan_window_kind kind, uint64_t gpa,
+                         uint64_t size) {
+    const struct plan_window *w = &plan.vms[vm].windows[i];
+    CHECK(i < plan.vms[vm].window_count);
+    CHECK_U64(w->kind, kind);
+    CHECK_U64(w->gpa.v, gpa);
+    CHECK_U64(w->size, size);
+}
+
+#define SEEN_AT(gpa) (COMPARTMENT_WINDOW + (gpa))
+
+/* An image is one for all; what a guest writes is its own. */
+TEST(disks) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "disk=['root:images/base:ro','s:images/small:ro']\n" //
+              GUEST("beta", "2", "4G")                                                        //
+              "disk=['root:images/base:volatile:16M','again:images/base:volatile:2G',"
+              "'tmp:blank:32M']\n");
+    machine.range_count--;
+    add_range(4 * GIB, 8 * GIB, MEM_FREE);
+    check_built();
+
+    check_window(0, 0, PLAN_IMAGE, 4 * GIB, 3 * MIB + PAGE_SIZE);
+    check_window(0, 1, PLAN_IMAGE, 4 * GIB + 3 * MIB + PAGE_SIZE, PAGE_SIZE);
+    const struct abi_devices *d = &plan.vms[0].devices;
+    CHECK_U64(d->disk_count, 2);
+    CHECK_U64(d->disks[0].size, 3 * MIB + 512);
+    CHECK_U64(d->disks[0].image, SEEN_AT(4 * GIB));
+    CHECK_U64(d->disks[0].map, 0);
+    CHECK_U64(d->disks[0].copy_count, 0);
+    CHECK_STR(d->disks[0].serial, "root");
+    CHECK_U64(d->disks[1].size, 512);
+    CHECK_U64(d->disks[1].image, SEEN_AT(plan.vms[0].windows[1].gpa.v));
+
+    /* Two disks of one file have one window; more copies than pages are of no use. */
+    const uint64_t copies = (3 * MIB + PAGE_SIZE) / PAGE_SIZE;
+    CHECK_U64(plan.vms[1].window_count, 4);
+    check_window(1, 0, PLAN_IMAGE, 5 * GIB, 3 * MIB + PAGE_SIZE);
+    CHECK_U64(plan.vms[1].windows[0].hpa.v, plan.vms[0].windows[0].hpa.v);
+    check_window(1, 1, PLAN_STORE, 5 * GIB + 4 * MIB, PAGE_SIZE + copies * PAGE_SIZE);
+    d = &plan.vms[1].devices;
+    CHECK_U64(d->disk_count, 3);
+    CHECK_U64(d->disks[0].map, SEEN_AT(5 * GIB + 4 * MIB));
+    CHECK_U64(d->disks[0].copies, d->disks[0].map + PAGE_SIZE);
+    CHECK_U64(d->disks[0].copy_count, copies);
+    CHECK_U64(d->disks[1].image, d->disks[0].image);
+    CHECK_U64(d->disks[1].copy_count, copies);
+    CHECK(d->disks[1].map != d->disks[0].map);
+    CHECK_U64(d->disks[2].image, 0);
+    CHECK_U64(d->disks[2].size, 32 * MIB);
+    CHECK_U64(d->disks[2].copy_count, 8192);
+    CHECK_U64(d->disks[2].copies - d->disks[2].map, 8192 * sizeof(uint32_t));
+    CHECK_STR(d->disks[2].serial, "tmp");
+    CHECK_U64(plan.vms[1].budget_size,
+              plan_budget_size(4 * GIB, 1, false) + plan_window_tables(&plan.vms[1]));
+}
+
+/* Windows from 2 MiB on are congruent with their frames, so that large pages can map them. */
+TEST(windows_for_large_pages) {
+    make_machine();
+    machine.images[2].base = HPA(6 * MIB);
+    configure(GUEST("alpha", "1", "64M") "disk=['s:images/small:ro','b:images/base:ro',"
+                                         "'t:blank:16M','u:images/base:volatile:16M']\n");
+    check_built();
+    for (uint32_t i = 1; i < 4; i++) {
+        const struct plan_window *w = &plan.vms[0].windows[i];
+        CHECK_U64((w->gpa.v - w->hpa.v) % (2 * MIB), 0);
+    }
+    /* Where there is none left at such a place, any will do. */
+    machine.range_count -= 3;
+    add_range(16 * MIB, 32 * MIB, MEM_FREE);
+    add_range(64 * MIB, 128 * MIB, MEM_FREE);
+    add_range(132 * MIB + PAGE_SIZE, 148 * MIB + 5 * PAGE_SIZE, MEM_FREE);
+    configure(GUEST("alpha", "1", "64M") "disk=['t:blank:16M']\n");
+    check_built();
+    CHECK_U64(plan.vms[0].windows[0].hpa.v, 132 * MIB + PAGE_SIZE);
+}
+
+TEST(images_in_memory) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "pmem=['images/base']\ndisk=['b:images/base:ro']\n" //
+              GUEST("beta", "2", "64M") "disk=['b:images/base:ro']\npmem=['images/base']\n");
+    check_built();
+    for (uint32_t i = 0; i < 2; i++) {
+        CHECK_U64(plan.vms[i].window_count, 1);
+        check_window(i, 0, PLAN_PMEM, 4 * GIB, 4 * MIB);
+        CHECK_U64(plan.vms[i].windows[0].hpa.v, 8 * MIB);
+        CHECK_U64(plan.vms[i].devices.pmem_count, 1);
+        CHECK_U64(plan.vms[i].devices.pmems[0].gpa, 4 * GIB);
+        CHECK_U64(plan.vms[i].devices.pmems[0].size, 4 * MIB);
+        CHECK_U64(plan.vms[i].devices.disks[0].image, SEEN_AT(4 * GIB));
+        CHECK_U64(plan.vms[i].devices.disks[0].size, 3 * MIB + 512);
+    }
+    add_image("images/other", 4 * MIB, 2 * MIB);
+    configure(GUEST("alpha", "1", "64M") "pmem=['images/base','images/other']\n");
+    check_built();
+    check_window(0, 1, PLAN_PMEM, 4 * GIB + 128 * MIB, 2 * MIB);
+    CHECK_U64(plan.vms[0].devices.pmems[1].gpa, 4 * GIB + 128 * MIB);
+    configure(GUEST("alpha", "1", "64M") "pmem=['images/base','images/small','images/base','x']\n");
+    FAULTS({"6:21:", "pmem = \"images/small\": its 512 bytes are less than 2M"},
+           {"6:36:", "pmem = \"images/base\" is there already; name each file once"},
+           {"6:50:", "pmem = \"x\": no such file"});
+}
+
+TEST(disk_faults) {
+    make_machine();
+    machine.images[3].size = 513;
+    add_image("images/empty", 0, 0);
+    add_image("images/bad", 0, 0);
+    machine.images[5].problem = "it burns";
+    configure(GUEST("alpha", "1", "64M") "disk=['a:images/small:ro','b:images/none:volatile:16M',\n"
+                                         "'c:images/empty:ro','d:images/bad:ro',\n"
+                                         "'a:blank:16M']\n");
+    FAULTS({"6:7:",
+            "disk = \"images/small\": its 513 bytes are no multiple of 512, as a disk's are; "
+            "make the file longer (truncate -s %512 FILE)"},
+           {"6:27:", "disk = \"images/none\": no such file"},
+           {"7:1:", "disk = \"images/empty\": the file is empty"},
+           {"7:21:", "disk = \"images/bad\": it burns"},
+           {"8:1:", "disk \"a\" is there already, on line 6; give one of them another name"});
+    configure(GUEST("alpha", "1", "64M") "disk=['a:blank:16M']\n" //
+              GUEST("beta", "2", "64M") "disk=['a:blank:16M']\n");
+    check_built(); /* guests do not see each other's names */
+}
+
+/* What cannot be is said of the disk, and not of the guest's memory as well. */
+TEST(disks_too_large) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "disk=['a:blank:16M','b:blank:60000G']\n");
+    FAULTS({"6:21:", "disk \"b\": 60000G are more than this machine has free, 4080M"});
+    configure(
+        GUEST("alpha", "1",
+              "2G") "disk=['i:images/small:ro','a:blank:900M','b:blank:900M','c:blank:900M']\n");
+    FAULTS({"6:57:", "disk \"c\": there are no 900M of memory in one piece left for it"});
+    machine.range_count--;
+    add_range(4 * GIB, 1024 * GIB, MEM_FREE);
+    configure(GUEST("alpha", "1", "64M") "disk=['a:blank:300G','b:blank:300G']\n");
+    FAULTS({"1:1:", "take more than 512G of addresses; make some of it smaller"});
+    configure("[wire.a]\n" GUEST("alpha", "1", "600G") "net=['a']\n" GUEST("beta", "2",
+                                                                           "64M") "net=['a']\n");
+    FAULTS({"2:1:", "guest \"alpha\": its memory, and disks and images above that"});
+    configure("[wire.a]\n" GUEST("alpha", "1", "511G") "net=['a']\n" GUEST("beta", "2",
+                                                                           "64M") "net=['a']\n");
+    FAULTS({"2:1:", "guest \"alpha\": its memory"}); /* 1 GiB of addresses is the gap */
+    configure("[wire.a]\n" GUEST("alpha", "1", "510G") "net=['a']\n" GUEST("beta", "2",
+                                                                           "64M") "net=['a']\n");
+    check_built();
+    configure(GUEST("alpha", "1", "600G"));
+    check_built(); /* without windows there is no limit */
+}
+
+/* ---- wires ---- */
+
+static const struct abi_net *net(uint32_t vm, uint32_t i) {
+    CHECK(i < plan.vms[vm].devices.net_count);
+    return &plan.vms[vm].devices.nets[i];
+}
+
+static const struct plan_window *half(uint32_t vm, enum plan_window_kind kind, uint32_t number) {
+    const struct plan_vm *p = &plan.vms[vm];
+    for (uint32_t i = 0; i < p->window_count; i++) {
+        if (p->windows[i].kind == kind && number-- == 0) {
+            return &p->windows[i];
+        }
+    }
+    CHECK_STR("a half", "none");
+    return p->windows;
+}
+
+/* The one's channel is the other's: each writes what the other reads, and rings the right CPU. */
+static void check_ends(uint32_t vm, uint32_t number, uint32_t peer, uint32_t peers_number) {
+    const struct abi_channel *channel = &plan.vms[vm].devices.channels[number];
+    CHECK(number < plan.vms[vm].devices.channel_count);
+    CHECK_U64(half(vm, PLAN_OURS, number)->hpa.v, half(peer, PLAN_THEIRS, peers_number)->hpa.v);
+    CHECK_U64(half(vm, PLAN_THEIRS, number)->hpa.v, half(peer, PLAN_OURS, peers_number)->hpa.v);
+    CHECK_U64(channel->ours, SEEN_AT(half(vm, PLAN_OURS, number)->gpa.v));
+    CHECK_U64(channel->theirs, SEEN_AT(half(vm, PLAN_THEIRS, number)->gpa.v));
+    CHECK_U64(plan.vms[vm].bell_cpus[number], plan.vms[peer].cpus[0]);
+}
+
+/* Three guests on lan, two of them on dmz as well, whose adapters are in another order. */
+TEST(wires) {
+    make_machine();
+    configure("[wire.lan]\n[wire.dmz]\nmtu='9000'\n" GUEST("alpha", "0", "64M") "net=['lan']\n" //
+              GUEST("beta", "1", "64M") "net=['dmz:down','lan:bridge']\n"                       //
+              GUEST("gamma", "2-3", "64M") "net=['lan','dmz']\n");
+    check_built();
+    CHECK_U64(plan.channel_count, 4);
+    CHECK_U64(net(0, 0)->channel_count, 2);
+    CHECK_U64(net(0, 0)->first_channel, 0);
+    CHECK_U64(net(0, 0)->mtu, 1500);
+    CHECK(net(0, 0)->link && !net(0, 0)->may_bridge);
+    CHECK_U64(net(1, 0)->first_channel, 0);
+    CHECK_U64(net(1, 0)->channel_count, 1);
+    CHECK_U64(net(1, 0)->mtu, 9000);
+    CHECK(!net(1, 0)->link && !net(1, 0)->may_bridge);
+    CHECK_U64(net(1, 1)->first_channel, 1);
+    CHECK_U64(net(1, 1)->channel_count, 2);
+    CHECK(net(1, 1)->link && net(1, 1)->may_bridge);
+    CHECK_U64(net(2, 0)->first_channel, 0);
+    CHECK_U64(net(2, 0)->channel_count, 2);
+    CHECK_U64(net(2, 1)->first_channel, 2);
+    CHECK_U64(net(2, 1)->channel_count, 1);
+    check_ends(0, 0, 1, 1); /* lan: alpha, beta */
+    check_ends(1, 1, 0, 0);
+    check_ends(0, 1, 2, 0); /* lan: alpha, gamma */
+    check_ends(2, 0, 0, 1);
+    check_ends(1, 2, 2, 1); /* lan: beta, gamma */
+    check_ends(2, 1, 1, 2);
+    check_ends(1, 0, 2, 2); /* dmz: beta, gamma */
+    check_ends(2, 2, 1, 0);
+
+    configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "net=['lan']\n");
+    check_built(); /* alone on a wire */
+    CHECK_U64(plan.channel_count, 0);
+    CHECK_U64(net(0, 0)->channel_count, 0);
+}
+
+static const char on_two[] = "[wire.lan]\n[wire.dmz]\n" GUEST(
+    "alpha", "0", "64M") "net=['lan','dmz']\n" GUEST("beta", "1", "64M") "net=['lan','dmz']\n";
+
+TEST(addresses) {
+    uint8_t macs[2][2][6], other[6];
+    make_machine();
+    machine.stick_id[3] = 1;
+    configure(on_two);
+    check_built();
+    for (uint32_t vm = 0; vm < 2; vm++) {
+        for (uint32_t i = 0; i < 2; i++) {
+            memcpy(macs[vm][i], net(vm, i)->mac, 6);
+            CHECK_U64(macs[vm][i][0] & 3, 2); /* of one adapter, administered locally */
+        }
+    }
+    CHECK(memcmp(macs[0][0], macs[0][1], 6) != 0);
+    CHECK(memcmp(macs[0][0], macs[1][0], 6) != 0);
+    CHECK(memcmp(macs[0][1], macs[1][1], 6) != 0);
+
+    /* The same for the guest of that name, on that wire, on this stick. */
+    configure("[wire.dmz]\n" GUEST("gamma", "0", "64M") "net=['dmz']\n" GUEST(
+        "beta", "1", "64M") "net=['dmz']\n");
+    check_built();
+    CHECK(memcmp(net(1, 0)->mac, macs[1][1], 6) == 0);
+    machine.stick_id[3] = 2;
+    check_built();
+    CHECK(memcmp(net(1, 0)->mac, macs[1][1], 6) != 0);
+    machine.stick_id[3] = 1;
+    check_built();
+    memcpy(other, net(0, 0)->mac, 6);
+    CHECK(memcmp(other, macs[1][1], 6) != 0);
+
+    configure("[wire.a]\n" GUEST("alpha", "0", "64M") "net=['a:mac=0a:00:00:00:00:07']\n");
+    check_built();
+    CHECK(memcmp(net(0, 0)->mac, "\x0a\0\0\0\0\7", 6) == 0);
+}
+
+TEST(wire_faults) {
+    make_machine();
+    configure(
+        "[wire.lan]\n[wire.spare]\n" GUEST("alpha", "0", "64M") "net=['lna','x','lan',\n'lan']\n");
+    FAULTS(
+        {"2:1:", "wire \"spare\" has no guest on it; write net = [\"spare\"] for some, or remove"},
+        {"8:6:", "guest \"alpha\": there is no wire \"lna\"; did you mean \"lan\"?"},
+        {"8:12:", "there is no wire \"x\"; add a table [wire.x]"},
+        {"9:1:", "it is on wire \"lan\" already, on line 8"});
+    configure("[wire.a]\n[wire.b]\n" GUEST("alpha", "0", "64M")             //
+              "net=['a:mac=02:00:00:00:00:01','b:mac=02:00:00:00:00:02']\n" //
+              GUEST("beta", "1", "64M")                                     //
+              "net=['b:mac=02:00:00:00:00:01','a:mac=02:00:00:00:00:01']\n");
+    FAULTS({"14:32:",
+            "guest \"beta\": its address on wire \"a\" is that of guest \"alpha\", on line "
+            "8; write another mac"});
+}
+
+/* n wires, and guests that are on all of them. */
+static void configure_mesh(unsigned wires, unsigned guests) {
+    static char text[8000];
+    char net_list[200] = "";
+    size_t at = 0;
+    for (unsigned i = 0; i < wires; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "[wire.w%u]\n", i);
+        size_t end = strlen(net_list);
+        snprintf(net_list + end, sizeof(net_list) - end, "%s'w%u'", i != 0 ? "," : "", i);
+    }
+    for (unsigned i = 0; i < guests; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, GUEST("g%u", "%u", "64M") "net=[%s]\n",
+                               i, i, net_list);
+    }
+    configure(text);
+    machine.cpu_count = guests;
+}
+
+TEST(many_channels) {
+    make_machine();
+    configure_mesh(2, 16); /* 240 pairs */
+    check_built();
+    CHECK_U64(plan.channel_count, 240);
+    CHECK_U64(plan.vms[15].devices.channel_count, 30);
+    configure_mesh(8, 8);
+    check_built();
+    CHECK_U64(plan.channel_count, 224);
+    CHECK_U64(net(7, 7)->first_channel, 49);
+    configure_mesh(3, 16);
+    FAULTS({"3:1:", "wire \"w2\": there are more than 256 pairs of guests on all wires"});
+    configure_mesh(8, 9);
+    FAULTS({"8:1:", "wire \"w7\": there are more than 256 pairs"});
+}
+
+TEST(channels_without_memory) {
+    make_machine();
+    machine.range_count -= 3;
+    add_range(16 * MIB, 26 * MIB, MEM_FREE);
+    add_range(64 * MIB, 192 * MIB, MEM_FREE);
+    configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "net=['lan']\n" GUEST(
+        "beta", "1", "64M") "net=['lan']\n");
+    check_built();
+    machine.ranges[3].size = 2 * plan.vms[0].budget_size;
+    FAULTS(
+        {"1:1:", "wire \"lan\": no memory is left for its buffers, 520 KiB for each two guests"});
+}
+
 TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_places), T(same_twice),
           T(large_pages), T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults),
           T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
           T(whole_file_in_one_run), T(memory_of_the_cpus_own_node),
-          T(more_memory_than_its_node_has), T(random_machines))
+          T(more_memory_than_its_node_has), T(random_machines), T(disks),
+          T(windows_for_large_pages), T(images_in_memory), T(disk_faults), T(disks_too_large),
+          T(wires), T(addresses), T(wire_faults), T(many_channels), T(channels_without_memory))
