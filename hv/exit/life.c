@@ -58,13 +58,12 @@ static void life_wait_others(struct vm *vm) {
 /* The i-th part of what no other VM has: RAM, then the stores of its disks. False if there is none.
  */
 static bool life_part(const struct plan_vm *plan, uint32_t i, struct plan_window *part) {
-    uint32_t store = i - plan->region_count;
-
     if (i < plan->region_count) {
         part->hpa = plan->regions[i].hpa;
         part->size = plan->regions[i].size;
         return true;
     }
+    uint32_t store = i - plan->region_count;
     for (const struct plan_window *w = plan->windows; w < plan->windows + plan->window_count; w++) {
         if (w->kind == PLAN_STORE && store-- == 0) {
             *part = *w;
@@ -127,7 +126,7 @@ static void life_scrub(struct vm *vm) {
 }
 
 static void life_scrub_together(struct vm *vm) {
-    bool together = vm->plan->config->memory >= SCRUB_TOGETHER;
+    bool together = life_memory(vm) >= SCRUB_TOGETHER;
 
     __atomic_store_n(&vm->scrub_next, 0, __ATOMIC_RELAXED);
     vm->scrub_told = plat_tsc();

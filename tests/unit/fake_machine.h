@@ -399,6 +399,7 @@ __attribute__((constructor)) static void fake_console_begin(void) {
 static struct config_guest fake_config;
 static struct plan_vm fake_plan;
 static struct vm_public fake_public;
+static void (*fake_plan_more)(struct plan_vm *plan); /* what the next VM has beside its RAM */
 
 /* A VM in long mode with flat segments, its RAM mapped one to one by tables at 1 MiB; RIP = 2 MiB.
  */
@@ -424,6 +425,9 @@ static struct vcpu *fake_machine_start(void) {
                                  .regions = {{GPA(0), HPA((uintptr_t)ram), FAKE_RAM}},
                                  .budget_base = HPA((uintptr_t)budget),
                                  .budget_size = FAKE_BUDGET};
+    if (fake_plan_more != NULL) {
+        fake_plan_more(&fake_plan);
+    }
     CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
     struct vcpu *v = &fake_vm->vcpus[0];
     cpuid_init(v);

@@ -7,6 +7,7 @@
 #include "arch/x86_64/svm/decode.h"
 #include "arch/x86_64/vmx/decode.h"
 #include "fake_machine.h"
+#include "fake_windows.h"
 #include "hv/lib/phys.h"
 #include "hv/monitor/audit_vm.h"
 
@@ -98,6 +99,7 @@ TEST(a_right_too_many_of_the_compartment) {
         static const uint64_t offsets[] = {0,
                                            0x1000,
                                            0x2000,
+                                           COMPARTMENT_DEVICES,
                                            COMPARTMENT_TABLES,
                                            COMPARTMENT_SLOTS + COMPARTMENT_STACK,
                                            COMPARTMENT_SLOTS + COMPARTMENT_EXCHANGE};
@@ -114,6 +116,71 @@ TEST(a_right_too_many_of_the_compartment) {
             *entry ^= (*entry & write) == 0 ? write : execute;
             CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
         }
+    }
+}
+
+static uint64_t *leaf_of(const struct pagetable *t, uint64_t gpa) {
+    uint64_t *table = t->root;
+    for (unsigned shift = 39;; shift -= 9) {
+        uint64_t *entry = &table[gpa >> shift & 511];
+        if (shift == 12 || (shift <= 30 && (*entry & BIT(7)) != 0)) {
+            return entry;
+        }
+        table = phys_pointer(HPA(*entry & BITS(12, 51)));
+    }
+}
+
+static struct vm *start_with_windows(size_t number) {
+    fake_plan_more = fake_windows_add;
+    struct vm *vm = start(number, 0);
+    fake_plan_more = NULL;
+    return vm;
+}
+
+static const uint64_t windows[] = {FAKE_IMAGE, FAKE_PMEM, FAKE_STORE, FAKE_OURS, FAKE_THEIRS};
+
+/* Each bit of rights, and another frame, in each kind of window, also in the guest's tables. */
+TEST(windows_as_they_are_planned) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vm *vm = start_with_windows(i);
+        CHECK_U64(audit_vm(&info, vm), STATUS_OK);
+        uint64_t execute = vendor->format == AUDIT_INTEL ? BIT(2) : BIT(63);
+        const uint64_t flips[] = {BIT(1), execute, PAGE_SIZE << 9, UINT64_MAX};
+        for (size_t w = 0; w < ARRAY_SIZE(windows); w++) {
+            for (size_t f = 0; f < ARRAY_SIZE(flips); f++) {
+                vm = start_with_windows(i);
+                uint64_t *entry = leaf_of(&vm->compartment.npt, windows[w]);
+                *entry = flips[f] == UINT64_MAX ? 0 : *entry ^ flips[f];
+                CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+            }
+        }
+        for (size_t f = 0; f < ARRAY_SIZE(flips); f++) {
+            vm = start_with_windows(i);
+            uint64_t *entry = leaf_of(&vm->npt, FAKE_PMEM);
+            *entry = flips[f] == UINT64_MAX ? 0 : *entry ^ flips[f];
+            CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+        }
+    }
+}
+
+/* No window but an image in memory is the guest's; none but the planned ones is anybody's. */
+TEST(a_window_too_many) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        struct vm *vm = start_with_windows(i);
+        const struct plan_window *image = &vm->plan->windows[0];
+        CHECK_U64(
+            pagetable_map(&vm->npt, image->gpa.v, image->hpa, image->size, PAGE_READ, PAGE_WB),
+            STATUS_OK);
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+        vm = start_with_windows(i);
+        CHECK_U64(pagetable_map(&vm->compartment.npt, FAKE_THEIRS + CHANNEL_HALF,
+                                HPA((uintptr_t)fake_frames), PAGE_SIZE, PAGE_READ, PAGE_WB),
+                  STATUS_OK);
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
+        vm = start_with_windows(i);
+        vm->compartment.region_size -= PAGE_SIZE; /* the page of the devices */
+        plan.vms[0].window_count--;
+        CHECK_U64(audit_vm(&info, vm), STATUS_INVALID);
     }
 }
 
@@ -142,4 +209,5 @@ TEST(maps_of_any_vcpu) {
 
 TEST_MAIN(T(a_vm_as_it_is_made_passes), T(large_pages_in_spite_of_the_flaw),
           T(a_page_too_many_in_each_root), T(a_right_too_many_of_the_compartment),
-          T(a_record_within_reach), T(maps_of_any_vcpu))
+          T(windows_as_they_are_planned), T(a_window_too_many), T(a_record_within_reach),
+          T(maps_of_any_vcpu))

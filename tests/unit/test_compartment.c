@@ -4,6 +4,7 @@
  * and what becomes of one that does anything else than answer.
  */
 #include "fake_machine.h"
+#include "fake_windows.h"
 #include "hv/lib/phys.h"
 
 #define BASE COMPARTMENT_GPA
@@ -52,6 +53,23 @@ static uint8_t *writable(const struct vm *vm, uint64_t gpa) {
         return NULL;
     }
     return phys_pointer(HPA(leaf.hpa.v + (gpa - leaf.address)));
+}
+
+/* As the CPU walks its tables, with the entries' own bits. */
+static uint64_t translate(const struct vm *vm, uint64_t address) {
+    uint64_t table = compartment_cr3();
+    for (unsigned shift = 39; shift >= 12; shift -= 9) {
+        const uint64_t *entries = (const void *)writable(vm, table);
+        uint64_t entry = entries == NULL ? 0 : entries[address >> shift & 511];
+        if ((entry & 3) != 3) {
+            return UINT64_MAX;
+        }
+        table = entry & 0xffffffffff000ull;
+        if (shift < 39 && (entry & 0x80) != 0) {
+            return table + (address & ((1ull << shift) - 1));
+        }
+    }
+    return table + (address & 0xfff);
 }
 
 TEST(the_program_is_shared_and_read_only) {
@@ -105,6 +123,69 @@ TEST(nothing_is_mapped_between_the_pieces) {
     CHECK_U64(mapped, planned);
 }
 
+/* Nothing of a window runs in the compartment; it writes what is its own, and no image. */
+TEST(windows_have_the_rights_of_their_kind) {
+    static const unsigned rights[] = {[PLAN_IMAGE] = PAGE_READ,
+                                      [PLAN_PMEM] = PAGE_READ,
+                                      [PLAN_STORE] = PAGE_READ | PAGE_WRITE,
+                                      [PLAN_OURS] = PAGE_READ | PAGE_WRITE,
+                                      [PLAN_THEIRS] = PAGE_READ};
+    fake_plan_more = fake_windows_add;
+    const struct vm *vm = start()->vm;
+    fake_plan_more = NULL;
+    CHECK_U64(vm->plan->window_count, ARRAY_SIZE(rights));
+    for (const struct plan_window *w = vm->plan->windows;
+         w < vm->plan->windows + vm->plan->window_count; w++) {
+        for (uint64_t at = 0; at < w->size; at += PAGE_SIZE) {
+            struct pagetable_leaf leaf = look(vm, w->gpa.v + at);
+            CHECK_U64(leaf.access, rights[w->kind]);
+            CHECK_U64(leaf.hpa.v + (w->gpa.v + at - leaf.address), w->hpa.v + at);
+        }
+    }
+    CHECK_U64(look(vm, FAKE_IMAGE + 3 * PAGE_SIZE).access, 0);
+    CHECK_U64(look(vm, FAKE_STORE + 2 * MIB + PAGE_SIZE).access, 0);
+    CHECK_U64(look(vm, FAKE_THEIRS + CHANNEL_HALF).access, 0);
+}
+
+/* Of the windows the guest has the images that are in its memory, and writes none of them. */
+TEST(the_guest_has_images_alone) {
+    struct pagetable_leaf leaf;
+    fake_plan_more = fake_windows_add;
+    const struct vm *vm = start()->vm;
+    fake_plan_more = NULL;
+    for (uint64_t at = vm->plan->regions[0].size; at < PAGETABLE_SPACE; at += leaf.size) {
+        bool there = pagetable_lookup(&vm->npt, at, &leaf) == STATUS_OK;
+        bool image = at >= FAKE_PMEM && at < FAKE_PMEM + 4 * MIB;
+        CHECK_U64(there, image);
+        CHECK(!there || leaf.access == (PAGE_READ | PAGE_EXECUTE));
+        CHECK(!there || leaf.hpa.v == (uintptr_t)fake_frames + 2 * MIB + (at - FAKE_PMEM));
+    }
+}
+
+/* Whatever the compartment wrote there: the next start finds what the plan says. */
+TEST(each_start_is_told_the_devices) {
+    fake_plan_more = fake_windows_add;
+    struct vm *vm = start()->vm;
+    fake_plan_more = NULL;
+    uint8_t *page = writable(vm, BASE + COMPARTMENT_DEVICES);
+    CHECK(page != NULL);
+    CHECK(memcmp(page, &vm->plan->devices, sizeof(vm->plan->devices)) == 0);
+    memset(page, 0xa5, PAGE_SIZE);
+    compartment_reset(vm);
+    CHECK(memcmp(page, &vm->plan->devices, sizeof(vm->plan->devices)) == 0);
+    CHECK_U64(vm->plan->devices.channels[0].ours, COMPARTMENT_WINDOW + FAKE_OURS);
+}
+
+/* Its own tables reach as far as the windows do. */
+TEST(its_window_shows_them) {
+    fake_plan_more = fake_windows_add;
+    struct vm *vm = start()->vm;
+    fake_plan_more = NULL;
+    uint64_t last = FAKE_THEIRS + CHANNEL_HALF - 1;
+    CHECK_U64(translate(vm, COMPARTMENT_WINDOW + FAKE_IMAGE), FAKE_IMAGE);
+    CHECK_U64(translate(vm, COMPARTMENT_WINDOW + last), last);
+}
+
 TEST(a_stack_ends_in_a_hole) {
     struct vcpu *v = start();
     uint64_t slot = BASE + (compartment_slot(v) - COMPARTMENT_BASE);
@@ -116,23 +197,6 @@ TEST(a_stack_ends_in_a_hole) {
     CHECK_U64(compartment_stack_top(v), compartment_slot(v) + (top - slot));
     CHECK(writable(v->vm, slot + COMPARTMENT_EXCHANGE) == (uint8_t *)v->exchange);
     CHECK_U64(look(v->vm, slot + COMPARTMENT_EXCHANGE + PAGE_SIZE).access, 0);
-}
-
-/* As the CPU walks its tables, with the entries' own bits. */
-static uint64_t translate(const struct vm *vm, uint64_t address) {
-    uint64_t table = compartment_cr3();
-    for (unsigned shift = 39; shift >= 12; shift -= 9) {
-        const uint64_t *entries = (const void *)writable(vm, table);
-        uint64_t entry = entries == NULL ? 0 : entries[address >> shift & 511];
-        if ((entry & 3) != 3) {
-            return UINT64_MAX;
-        }
-        table = entry & 0xffffffffff000ull;
-        if (shift < 39 && (entry & 0x80) != 0) {
-            return table + (address & ((1ull << shift) - 1));
-        }
-    }
-    return table + (address & 0xfff);
 }
 
 TEST(its_own_tables_lead_to_span_and_window) {
@@ -490,7 +554,9 @@ TEST(the_end_of_the_vm_ends_an_upcall) {
     CHECK_STR(said, "");
 }
 
-TEST_MAIN(T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall),
+TEST_MAIN(T(windows_have_the_rights_of_their_kind), T(the_guest_has_images_alone),
+          T(each_start_is_told_the_devices), T(its_window_shows_them),
+          T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall),
           T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),
           T(a_timer_watches_also_the_service_of_timers), T(the_program_is_shared_and_read_only),
           T(data_is_the_vms_own), T(ram_is_where_the_guest_has_it_and_runs_nowhere),

@@ -5,6 +5,7 @@
  * end of a run, and when.
  */
 #include "fake_machine.h"
+#include "fake_windows.h"
 #include "hv/lib/phys.h"
 
 #define SECOND FAKE_HZ
@@ -702,6 +703,40 @@ TEST(memory_is_scrubbed_in_pieces) {
     CHECK(fake_interrupts_taken >= FAKE_RAM / MIB);
 }
 
+/* What a guest wrote to its disks is gone; images and channels are not its own. */
+TEST(stores_are_scrubbed) {
+    fake_plan_more = fake_windows_add;
+    begin();
+    fake_plan_more = NULL;
+    memset(fake_frames, 0xa5, sizeof(fake_frames));
+    guest = power_off;
+    start();
+    life_step(v0);
+    CHECK_U64(runs, 1);
+    for (uint64_t at = 0; at < sizeof(fake_frames); at++) {
+        bool store = at >= 6 * MIB && at < 8 * MIB + PAGE_SIZE;
+        if (fake_frames[at] != (store ? 0 : 0xa5)) {
+            CHECK_U64(at, UINT64_MAX);
+            break;
+        }
+    }
+    CHECK_TOLD("scrubbing 10244K of memory\n");
+}
+
+/* A bell for who does not run is not kept for when it does. */
+TEST(bells_of_one_that_is_off) {
+    begin();
+    guest = power_off;
+    vcpu_request(&v0->public, REQUEST_CHANNELS);
+    fake_compartment_runs = 0;
+    fake_wait = NULL;
+    v0->vm->public->state = VM_DELAYED;
+    v0->vm->restart_due = 0;
+    life_step(v0);
+    CHECK_U64(runs, 1);
+    CHECK_U64(v0->public.requests & REQUEST_CHANNELS, 0);
+}
+
 /* Two vCPUs; the other one's CPU does what it is set to whenever the first one waits. */
 static struct vcpu *v1;
 static unsigned helped;
@@ -741,20 +776,25 @@ TEST(the_cpus_of_a_large_guest_scrub_together) {
     begin_two();
     fake_ops.loop = run_two;
     memset(phys_pointer(fake_plan.regions[0].hpa), 0xa5, FAKE_RAM);
-    fake_config.memory = 64 * MIB; /* it says so; its regions are smaller */
+    const uint64_t store = 64 * MIB - FAKE_RAM; /* counts as well */
+    void *frames = malloc(store);
+    fake_plan.window_count = 1;
+    fake_plan.windows[0] =
+        (struct plan_window){GPA(4 * GIB), HPA((uintptr_t)frames), store, PLAN_STORE};
     start();
     life_step(v0);
     CHECK_U64(helped, 1);
     CHECK_U64(runs, 2); /* and both have run */
-    CHECK_U64(fake_vm->scrub_next, FAKE_RAM / MIB + 2);
+    CHECK_U64(fake_vm->scrub_next, 64 + 2);
     CHECK(all_zero(MIB, FAKE_RAM - MIB - BULKHEAD_TABLES_SIZE - PAGE_SIZE));
     CHECK_U64(v1->duty, DUTY_NONE);
     helped = runs = 0;
-    fake_config.memory = 32 * MIB;
+    fake_plan.windows[0].size -= PAGE_SIZE;
     start();
     life_step(v0);
     CHECK_U64(helped, 0);
     CHECK_U64(runs, 2);
+    free(frames);
 }
 
 /* The operator's key comes while a piece is scrubbed. */
@@ -930,6 +970,7 @@ TEST_MAIN(T(what_a_request_does_in_each_state), T(what_a_state_may_become),
           T(a_restart_that_waits_can_be_called_off_or_hastened), T(crashes),
           T(a_crash_after_a_long_life_is_the_first), T(init_to_the_first_cpu_starts_the_vm_anew),
           T(a_guest_that_gives_up_has_crashed), T(memory_is_scrubbed_in_pieces),
+          T(stores_are_scrubbed), T(bells_of_one_that_is_off),
           T(the_cpus_of_a_large_guest_scrub_together), T(a_kill_ends_the_scrubbing),
           T(it_is_asked_until_it_is_done), T(it_is_told_what_cpuid_says),
           T(a_kernel_that_cannot_be_started_is_a_crash),

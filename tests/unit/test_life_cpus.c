@@ -209,14 +209,17 @@ static void look_who_scrubs(void) {
 }
 
 TEST(much_is_scrubbed_by_all) {
-    uint64_t memory = fake_config.memory;
+    const uint64_t store = 64 * MIB - FAKE_RAM; /* of a disk, which counts as well */
+    void *frames = malloc(store);
     begin();
-    fake_config.memory = 64 * MIB;
+    fake_plan.window_count = 1;
+    fake_plan.windows[0] =
+        (struct plan_window){GPA(4 * GIB), HPA((uintptr_t)frames), store, PLAN_STORE};
     fake_interrupts_taken = 0;
     fake_interrupt = look_who_scrubs;
     life_step(v0);
     fake_interrupt = NULL;
-    fake_config.memory = memory;
+    free(frames);
     CHECK(fake_interrupts_taken != 0);
     CHECK_U64(v1->duty, DUTY_NONE);
     CHECK_U64(v2->duty, DUTY_NONE);

@@ -519,6 +519,16 @@ static void check_ends(uint32_t vm, uint32_t number, uint32_t peer, uint32_t pee
     CHECK_U64(channel->ours, SEEN_AT(half(vm, PLAN_OURS, number)->gpa.v));
     CHECK_U64(channel->theirs, SEEN_AT(half(vm, PLAN_THEIRS, number)->gpa.v));
     CHECK_U64(plan.vms[vm].bell_cpus[number], plan.vms[peer].cpus[0]);
+
+    for (uint32_t i = 0; i < plan.vms[peer].devices.net_count; i++) {
+        const struct abi_net *n = net(peer, i);
+        if (peers_number - n->first_channel < n->channel_count) {
+            CHECK(memcmp(channel->mac, n->mac, sizeof(n->mac)) == 0);
+            CHECK_U64(channel->may_bridge, n->may_bridge);
+            return;
+        }
+    }
+    CHECK_STR("its adapter", "none");
 }
 
 /* Three guests on lan, two of them on dmz as well, whose adapters are in another order. */

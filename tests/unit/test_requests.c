@@ -8,6 +8,7 @@
 #include "fake_machine.h"
 
 #define UPCALLS_TRIED 1000000u
+#define CHANNELS      2u /* of the VM, to others whose first CPUs are 1 and 2 */
 #define CALLS_MOST    4u /* of the core in one upcall, before it is done */
 
 static uint64_t seed = 1;
@@ -76,6 +77,7 @@ static void fill_told(struct exchange *e) {
     e->stop = number(TOLD_STOPS);
     e->event = number(TOLD_EVENTS);
     e->word = (uint32_t)value();
+    e->bells = below(2) == 0 ? below(2 * BIT(CHANNELS)) : any() & any() & any();
     e->messages = number(EXCHANGE_MESSAGES + 1);
     for (unsigned i = 0; i < EXCHANGE_MESSAGES; i++) {
         uint64_t address = below(2) == 0 ? 0xfee00000 + below(0x100000) : value();
@@ -220,9 +222,75 @@ static uint64_t no_time(void) {
 static void no_line(UNUSED enum log_level level, UNUSED const char *text, UNUSED size_t n) {
 }
 
+/* ---- the others, at the ends of its channels ---- */
+
+static struct vcpu_public others_vcpus[CHANNELS];
+static struct vm_public others[CHANNELS];
+
+static void add_channels(struct plan_vm *plan) {
+    plan->devices.channel_count = CHANNELS;
+    for (unsigned i = 0; i < CHANNELS; i++) {
+        plan->bell_cpus[i] = 1 + i;
+        others_vcpus[i] = (struct vcpu_public){.cpu = 1 + i};
+        others[i].vcpus[0] = &others_vcpus[i];
+        vm_of_cpu[1 + i] = &others[i];
+    }
+}
+
+static struct vcpu *start_with_channels(void) {
+    fake_plan_more = add_channels;
+    struct vcpu *v = fake_machine_start();
+    fake_plan_more = NULL;
+    fake_kicked = 0;
+    return v;
+}
+
+/* A bell is heard at the channel's other end, and nowhere else. */
+TEST(bells) {
+    struct vcpu *v = start_with_channels();
+    v->exchange->bells = BIT(1);
+    CHECK(told_take(v, TOLD_BELLS));
+    CHECK_U64(others_vcpus[0].requests, 0);
+    CHECK_U64(others_vcpus[1].requests, REQUEST_CHANNELS);
+    CHECK_U64(fake_kicked, BIT(2));
+    v->exchange->bells = BIT(0) | BIT(1);
+    CHECK(told_take(v, TOLD_BELLS));
+    CHECK_U64(others_vcpus[0].requests, REQUEST_CHANNELS);
+    CHECK_U64(v->public.requests, 0);
+    v->exchange->bells = 0;
+    CHECK(told_take(v, TOLD_BELLS));
+    CHECK_U64(v->vm->leave, LEAVE_NONE);
+
+    for (unsigned bit = CHANNELS; bit < 64; bit++) {
+        v = start_with_channels();
+        v->exchange->bells = BIT(bit);
+        CHECK(!told_take(v, TOLD_BELLS));
+        CHECK(v->vm->leave != LEAVE_NONE);
+        CHECK_U64(fake_kicked & ~BIT(0), 0);
+    }
+}
+
+static unsigned asked_of_channels;
+static void count_channels(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    asked_of_channels += v->exchange->upcall == UPCALL_CHANNELS;
+}
+
+/* It hears of any number of bells once. */
+TEST(a_bell_is_an_upcall) {
+    struct vcpu *v = start_with_channels();
+    fake_compartment_end = count_channels;
+    asked_of_channels = 0;
+    vcpu_request(&v->public, REQUEST_CHANNELS);
+    vcpu_request(&v->public, REQUEST_CHANNELS);
+    CHECK(vcpu_service(v));
+    CHECK_U64(asked_of_channels, 1);
+    CHECK(vcpu_service(v));
+    CHECK_U64(asked_of_channels, 1);
+}
+
 TEST(a_million_upcalls_answered_at_random) {
     static const struct log_hooks hooks = {no_time, plat_cpu, no_line, NULL};
-    struct vcpu *v = fake_machine_start();
+    struct vcpu *v = start_with_channels();
     uint64_t before[HVM_REG_COUNT];
     struct hvm_segment tables[2];
     unsigned failed = 0, left = 0;
@@ -248,4 +316,4 @@ TEST(a_million_upcalls_answered_at_random) {
     printf("# %u failed, %u ended their VM\n", failed, left);
 }
 
-TEST_MAIN(T(a_million_upcalls_answered_at_random))
+TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(a_million_upcalls_answered_at_random))

@@ -5,6 +5,7 @@
  */
 #include <setjmp.h>
 
+#include "hv/abi/channel.h"
 #include "hv/exit/exit.h"
 #include "hv/exit/policy.h"
 #include "hv/lib/phys.h"
@@ -34,7 +35,12 @@ static enum status step(const char *word, const char *of) {
     return failing != NULL && strcmp(failing, word) == 0 ? STATUS_INVALID : STATUS_OK;
 }
 
+static ALIGNED(PAGE_SIZE) uint8_t channel[2 * CHANNEL_HALF];
+
 static const char *owner_of(hpa_t budget) {
+    if (budget.v == (uintptr_t)channel) {
+        return "channel";
+    }
     return budget.v == plan.vms[0].budget_base.v ? "alpha" : "beta";
 }
 
@@ -56,12 +62,12 @@ enum status plan_check(const struct boot_info *i, const struct plan *p,
 }
 
 void plat_open(hpa_t base, uint64_t size) {
-    CHECK_U64(size, MIB);
+    CHECK_U64(size, base.v == (uintptr_t)channel ? 2 * CHANNEL_HALF : MIB);
     (void)step("open", owner_of(base));
 }
 
 void plat_close(hpa_t base, uint64_t size) {
-    CHECK_U64(size, MIB);
+    CHECK_U64(size, base.v == (uintptr_t)channel ? 2 * CHANNEL_HALF : MIB);
     (void)step("close", owner_of(base));
 }
 
@@ -219,6 +225,32 @@ TEST(each_step_in_its_place) {
                       "audit passed, machine divided between 2 guests\n");
 }
 
+/* What the firmware left in a channel is told to nobody; who has what is. */
+TEST(channels_begin_empty) {
+    char words[200];
+    uintptr_t at = (uintptr_t)channel;
+    prepare(NULL);
+    plan.channel_count = 1;
+    plan.channels[0] = (struct plan_channel){.base = HPA(at), .vms = {0, 1}};
+    plan.vms[0].window_count = 4;
+    plan.vms[0].windows[0] = (struct plan_window){GPA(4 * GIB), HPA(GIB), MIB, PLAN_IMAGE};
+    plan.vms[0].windows[1] = (struct plan_window){GPA(5 * GIB), HPA(2 * GIB), 2 * MIB, PLAN_PMEM};
+    plan.vms[0].windows[2] = (struct plan_window){GPA(6 * GIB), HPA(3 * GIB), MIB, PLAN_STORE};
+    plan.vms[0].windows[3] = (struct plan_window){GPA(7 * GIB), HPA(at), CHANNEL_HALF, PLAN_OURS};
+    memset(channel, 0xa5, sizeof(channel));
+    CHECK(start());
+    CHECK(strstr(steps, "check\nopen channel\nclose channel\nopen alpha\n") != NULL);
+    CHECK(channel[0] == 0 && memcmp(channel, channel + 1, sizeof(channel) - 1) == 0);
+    snprintf(words, sizeof(words),
+             "channel                     520K     %#llx-%#llx (alpha, beta)\n",
+             (unsigned long long)at, (unsigned long long)at + sizeof(channel) - 1);
+    CHECK(strstr(logged, words) != NULL);
+    CHECK(strstr(logged, "1M       0x40000000-0x400fffff (disk, read-only)\n") != NULL);
+    CHECK(strstr(logged, "2M       0x80000000-0x801fffff (image in memory, read-only)\n") != NULL);
+    CHECK(strstr(logged, "1M       0xc0000000-0xc00fffff (disk, its own pages)\n") != NULL);
+    CHECK(strstr(logged, "1c0000000") == NULL);
+}
+
 TEST(the_first_that_starts_by_itself_has_the_focus) {
     prepare(NULL);
     guests[0].start_auto = false;
@@ -289,5 +321,6 @@ TEST(what_each_cpu_does) {
     CHECK_STR(logged, "error: cpu 3 stays out of use: fake could not be switched on\n");
 }
 
-TEST_MAIN(T(each_step_in_its_place), T(the_first_that_starts_by_itself_has_the_focus),
-          T(no_way_to_type_is_said), T(what_fails_is_the_end), T(what_each_cpu_does))
+TEST_MAIN(T(each_step_in_its_place), T(channels_begin_empty),
+          T(the_first_that_starts_by_itself_has_the_focus), T(no_way_to_type_is_said),
+          T(what_fails_is_the_end), T(what_each_cpu_does))
