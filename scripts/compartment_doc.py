@@ -24,11 +24,16 @@ the loading of its kernel. A mistake in it costs that guest alone.
 | the program, one copy for all VMs | from FFFFFFFF80000000h | code: read, execute; constants: read |
 | its data | after the program | read, write |
 | a slot for each vCPU: a stack between two holes, an exchange page | from FFFFFFFF80200000h | read, write |
+| a page that says which disks and adapters the config gives the guest | after the slots | read, write: it is as the plan says at each start |
+| files of the stick that are the guest's disks, or in its memory | above the guest's RAM | read |
+| copies of what the guest has written to its disks | above the RAM | read, write |
+| of each channel to another VM its own half, and the other's | above the RAM | its own: read, write; the other's: read |
 | its page tables | from FFFFFFFF80300000h | read, write: the nested tables set the bounds |
 
 Nothing else is in its nested tables: no core, no device, no other VM. `hv/monitor/audit_vm.c` compares each entry with that
-list at the start. The guest's own tables map none of it but the RAM. All of it lies in the VM's own budget, but for the
-program, and is as built at each start of the VM.
+list at the start. The guest's own tables map none of it but the RAM. Files are shared
+by all guests whose config names them, channels by exactly two VMs ([devices.md](devices.md)). All else lies in the VM's own
+memory, but for the program, and is as built at each start of the VM.
 
 ## What core and compartment say to each other
 
@@ -45,6 +50,7 @@ up no registers.
 | LENGTH | a CPU does not tell an instruction's length, or not all of a MOV CR |
 | SERVICE | the CPU's timer fired, or a device was set: what is due, and when the next is |
 | ACKNOWLEDGE, END | the 8259s' vector is wanted; a level-triggered interrupt has ended in a local APIC |
+| CHANNELS | another VM has rung: what is in its half of a channel is looked at |
 | TYPE, DRAIN, POWER | a byte was typed; the console has room; the power button |
 | CODE, PDPTES | the bytes at RIP for a report; are these tables of PAE paging good? |
 
@@ -57,7 +63,7 @@ up no registers.
 | VECTOR_GET, VECTOR_SET | moves one of its vCPU's XMM registers |
 
 What the compartment tells is a bit each in the page, with its data: messages for local APICs, INTR has risen, a clock was
-set, bytes for the console, a write of the local APIC's page, an access where nothing is, registers to set, the end of the
+set, doorbells of channels to other VMs, bytes for the console, a write of the local APIC's page, an access where nothing is, registers to set, the end of the
 run, something worth a line in the log. At the end there is the answer: how the guest goes on, an instruction's length,
 general registers, an exception.
 
@@ -66,7 +72,8 @@ general registers, an exception.
 Nothing of that is believed. Each word is read once. A number selects from a table or ends the VM; a count has a most; a
 message goes where the guest itself could have sent one; a register is set within a mask (hv/vm/told_state.c: RIP, RSP,
 the flags, CR0.TS, CR3, DR7's local enables); an exception is one that an instruction raises; a length is at most 15.
-What passes, the guest's own kernel could have done. tests/unit/test_requests.c answers a million upcalls at random under
+A doorbell goes to the VM at
+the other end of a channel that this one has, and to no other. What passes, the guest's own kernel could have done. tests/unit/test_requests.c answers a million upcalls at random under
 the sanitizers.
 
 Code there is built for general registers only; CR0.EM and TS are set, CR4 has PAE and MCE alone, EFER no SCE. So vector

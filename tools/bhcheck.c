@@ -20,6 +20,7 @@
 #include "hv/lib/version.h"
 #include "tools/manual.h"
 #include "tools/microcode.h"
+#include "tools/picture.h"
 #include "tools/stick_file.h"
 
 /* Where the assumed machine keeps the guests' files and, from there on, its free memory. */
@@ -30,6 +31,7 @@ struct options {
     uint64_t memory;
     bool assumed;
     const char *stick;
+    const char *svg; /* a picture is written there; NULL = none */
 };
 
 void assert_failed(const char *expression, const char *file, unsigned line) {
@@ -127,6 +129,18 @@ static void show_plan(const struct boot_info *info, const struct plan *plan) {
     }
 }
 
+static bool draw_plan(const char *path, const struct config *config, const struct plan *plan) {
+    FILE *f = fopen(path, "wb");
+    if (f != NULL) {
+        picture_draw(f, config, plan);
+    }
+    if (f == NULL || fclose(f) != 0) {
+        printf("%s: %s\n", path, strerror(errno));
+        return false;
+    }
+    return true;
+}
+
 static void report_plan(const char *text) {
     printf("a bug of Bulkhead: %s\n", text);
 }
@@ -184,10 +198,12 @@ static int check_stick(const struct options *o) {
         return show_faults(faults);
     }
     show_plan(info, plan);
+    picture_print(&info->config, plan);
+    bool drawn = o->svg == NULL || draw_plan(o->svg, &info->config, plan);
     if (o->assumed) {
         printf("assumed: a machine of %u CPUs and 64G; the real one is checked at boot\n", o->cpus);
     }
-    return starts ? 0 : 1;
+    return starts && drawn ? 0 : 1;
 }
 
 static const char *toml_kind_name(const struct toml_item *item) {
@@ -240,11 +256,12 @@ static int show_toml(const char *path) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: bhcheck [--cpus N] [--memory SIZE] STICKDIR\n"
+    fprintf(stderr, "usage: bhcheck [--cpus N] [--memory SIZE] [--svg FILE] STICKDIR\n"
                     "       bhcheck --manual\n"
                     "       bhcheck --version\n"
                     "       bhcheck --toml FILE\n"
                     "Checks STICKDIR/" STICK_CONFIG " and the files it names.\n"
+                    "--svg: draws who is on which wire and has which file.\n"
                     "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
     return 2;
 }
@@ -287,6 +304,9 @@ int main(int argc, char **argv) {
             if (o.memory == 0) {
                 return usage();
             }
+        } else if (strcmp(argv[i], "--svg") == 0) {
+            o.svg = argv[i + 1];
+            continue;
         } else {
             return usage();
         }

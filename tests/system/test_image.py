@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import xml.etree.ElementTree
 
 from frame import ROOT, Boot, check, expect_that
 
@@ -339,6 +340,58 @@ class Image(Boot):
                             and "copy build/BOOTX64.EFI there" in done.stdout, words, done.stdout)
                 if os.path.exists(application):
                     os.unlink(application)
+
+    DEVICES = """[wire.lan]
+[guest.alpha]
+cpus = "0"
+memory = "16M"
+kernel = "guests/testguest"
+disk = ["root:images/a&b:ro", "tmp:blank:16M"]
+pmem = ["images/base"]
+net = ["lan"]
+[guest.beta]
+cpus = "1"
+memory = "16M"
+kernel = "guests/testguest"
+disk = ["root:images/a&b:volatile:16M"]
+net = ["lan:mac=02:00:00:00:00:01:bridge:down"]
+"""
+    PICTURE = (r"alpha +root +1536 +read-only images/a&b, shared with beta\n", r"alpha +tmp +16M +blank\n",
+               r"alpha +\(in memory\) +4M +read-only images/base\n",
+               r"beta +root +1536 +volatile up to 16M images/a&b, shared with alpha\n",
+               r"==\[ lan \]== MTU 1500\n +\|-- alpha +[0-9a-f:]{17}\n +\|-- beta +02:00:00:00:00:01, bridge, link down\n")
+
+    @check("bhcheck shows disks and wires, and draws them the same each time")
+    def picture(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path, data in (("bulkhead/bulkhead.toml", self.DEVICES.encode()), ("guests/testguest", None),
+                               ("EFI/BOOT/BOOTX64.EFI", self.efi()), ("images/a&b", bytes(1536)),
+                               ("images/base", bytes((2 << 20) + 512))):
+                place = os.path.join(folder, path)
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                if data is None:
+                    shutil.copy(os.path.join(self.build, path), place)
+                    continue
+                with open(place, "wb") as file:
+                    file.write(data)
+            drawn = []
+            for name in ("first.svg", "second.svg"):
+                picture = os.path.join(folder, name)
+                command = [os.path.join(self.build, "bhcheck"), "--cpus", "2", "--memory", "1G", "--svg", picture, folder]
+                done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+                expect_that(done.returncode == 0, "a stick with disks and wires to be good", done.stdout)
+                for pattern in self.PICTURE:
+                    expect_that(re.search(pattern, done.stdout), f"the line /{pattern}/", done.stdout)
+                with open(picture, "rb") as file:
+                    drawn.append(file.read())
+            expect_that(drawn[0] == drawn[1], "two pictures of one stick to be the same", "two")
+            texts = [element.text for element in xml.etree.ElementTree.fromstring(drawn[0]).iter() if element.text]
+            for word in ("alpha", "beta", "lan", "02:00:00:00:00:01", "bridge, link down", "images/a&b", "tmp: blank, 16M"):
+                expect_that(word in texts, f"the picture to show {word}", texts)
+            command[-2] = os.path.join(folder, "nowhere", "x.svg")
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+            expect_that(done.returncode == 1 and "No such file" in done.stdout, "a picture that cannot be written to be told",
+                        done.stdout)
 
     @staticmethod
     def build_copy(source, place):

@@ -15,7 +15,7 @@
 
 static struct boot_info machine;
 static struct plan plan;
-static uint8_t kernel_file[KERNEL_FILE_SIZE];
+static uint8_t kernel_file[KERNEL_FILE_SIZE] ALIGNED(PAGE_SIZE);
 static uint8_t initrd_file[3 * MIB + 5];
 
 static inline void put_field(unsigned at, uint64_t value, unsigned bytes) {

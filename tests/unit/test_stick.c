@@ -73,6 +73,28 @@ TEST(all_in_one_run) {
     CHECK_U64(broken_reads, 1);
 }
 
+/* A file that several guests name as a kernel, a disk or an image is in memory once. */
+TEST(one_copy_for_all) {
+    static const struct want want[] = {
+        {"5:7:", "disk = \"guests/broken\": the file cannot be read"},
+        {"11:7:", "disk = \"guests/broken\": the file cannot be read"}};
+    CHECK(
+        run(GUEST_OF("a", "1", "guests/vmlinuz") "disk=['a:guests/vmlinuz:ro']\n" GUEST_OF(
+            "b", "2", "guests/vmlinuz") "disk=['a:guests/vmlinuz:volatile:16M','b:blank:16M']\n") ==
+        STATUS_OK);
+    show_faults();
+    CHECK_U64(kernel_reads, 1);
+    CHECK_U64(machine.image_count, 1);
+    CHECK_U64(plan.vms[0].windows[0].hpa.v, machine.images[0].base.v);
+    CHECK_U64(plan.vms[1].windows[0].hpa.v, machine.images[0].base.v);
+
+    enum status status =
+        run(GUEST_OF("a", "1", "guests/vmlinuz") "disk=['a:guests/broken:ro']\npmem=[]\n" GUEST_OF(
+            "b", "2", "guests/vmlinuz") "disk=['a:guests/broken:ro']\n");
+    check_faults(status, want, ARRAY_SIZE(want));
+    CHECK_U64(broken_reads, 1);
+}
+
 /* Nothing was chosen by the admin then: every key has its preset. */
 TEST(no_config) {
     static const struct want want = {" bulkhead/bulkhead.toml: ", "this is a folder"};
@@ -95,4 +117,4 @@ TEST(config_fix) {
     config_problem = NULL;
 }
 
-TEST_MAIN(T(good), T(all_in_one_run), T(no_config), T(config_fix))
+TEST_MAIN(T(good), T(all_in_one_run), T(one_copy_for_all), T(no_config), T(config_fix))

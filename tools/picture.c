@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The text and the picture of disks, images and wires. The picture is a row of guests; each wire
+ * and each file of the stick is a line below all of them, with a dot where a guest has it. Called
+ * by bhcheck.c.
+ */
+#include "tools/picture.h"
+
+#include <string.h>
+
+#include "hv/lib/fmt.h"
+
+#define MAC_TEXT 18 /* bytes, with the end */
+
+static const char *const disk_kinds[] = {
+    [DISK_READ_ONLY] = "read-only", [DISK_VOLATILE] = "volatile", [DISK_BLANK] = "blank"};
+
+static const char *show_mac(char text[MAC_TEXT], const uint8_t mac[6]) {
+    (void)snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+                   mac[4], mac[5]);
+    return text;
+}
+
+/* What the config says of an adapter beside its wire. */
+static const char *net_words(const struct config_net *net) {
+    if (net->bridge) {
+        return net->down ? ", bridge, link down" : ", bridge";
+    }
+    return net->down ? ", link down" : "";
+}
+
+/* The guest's adapter on a wire: its number, or how many it has if there is none. */
+static uint32_t find_net(const struct config_guest *g, const char *wire) {
+    uint32_t n = 0;
+    while (n < g->net_count && strcmp(g->nets[n].wire, wire) != 0) {
+        n++;
+    }
+    return n;
+}
+
+static bool has_file(const struct config_guest *g, const char *path) {
+    for (uint32_t i = 0; i < g->disk_count; i++) {
+        if (strcmp(g->disks[i].path, path) == 0) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < g->pmem_count; i++) {
+        if (strcmp(g->pmems[i].path, path) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- as text ---- */
+
+static void print_file(const struct plan *plan, const struct plan_vm *vm, const char *path) {
+    const char *comma = ", shared with ";
+
+    if (path[0] == '\0') {
+        return;
+    }
+    printf(" %s", path);
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct config_guest *g = plan->vms[i].config;
+        if (g != vm->config && has_file(g, path)) {
+            printf("%s%s", comma, g->name);
+            comma = ", ";
+        }
+    }
+}
+
+static void print_disk(const struct plan *plan, const struct plan_vm *vm, uint32_t n) {
+    const struct config_disk *disk = &vm->config->disks[n];
+    char size[24], own[24];
+
+    printf("%-20s %-15s %-8s %s", vm->config->name, disk->name,
+           fmt_size(size, vm->devices.disks[n].size), disk_kinds[disk->kind]);
+    if (disk->kind == DISK_VOLATILE) {
+        printf(" up to %s", fmt_size(own, disk->size));
+    }
+    print_file(plan, vm, disk->path);
+    printf("\n");
+}
+
+static void print_disks(const struct plan *plan) {
+    bool any = false;
+
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct plan_vm *vm = &plan->vms[i];
+        bool some = vm->devices.disk_count + vm->devices.pmem_count != 0;
+        if (some && !any) {
+            printf("\n%-20s %-15s %-8s %s\n", "guest", "disk", "size", "kind");
+        }
+        any = any || some;
+        for (uint32_t n = 0; n < vm->devices.disk_count; n++) {
+            print_disk(plan, vm, n);
+        }
+        for (uint32_t n = 0; n < vm->devices.pmem_count; n++) {
+            char size[24];
+            printf("%-20s %-15s %-8s read-only", vm->config->name, "(in memory)",
+                   fmt_size(size, vm->devices.pmems[n].size));
+            print_file(plan, vm, vm->config->pmems[n].path);
+            printf("\n");
+        }
+    }
+}
+
+static void print_wire(const struct plan *plan, const struct config_wire *wire) {
+    char mac[MAC_TEXT];
+
+    printf("\n==[ %s ]== MTU %u\n", wire->name, wire->mtu);
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct plan_vm *vm = &plan->vms[i];
+        uint32_t n = find_net(vm->config, wire->name);
+        if (n < vm->devices.net_count) {
+            printf("   |-- %-20s %s%s\n", vm->config->name, show_mac(mac, vm->devices.nets[n].mac),
+                   net_words(&vm->config->nets[n]));
+        }
+    }
+}
+
+void picture_print(const struct config *config, const struct plan *plan) {
+    print_disks(plan);
+    for (uint32_t i = 0; i < config->wire_count; i++) {
+        print_wire(plan, &config->wires[i]);
+    }
+}
+
+/* ---- as a picture ---- */
+
+/* All in pixels. */
+#define MARGIN      20u
+#define LABELS      200u /* the column of the lines' names */
+#define PORT        130u /* from one dot of a guest to its next */
+#define GAP         20u
+#define BOX_TOP     20u
+#define BOX_LINE    16u
+#define LINE_HEIGHT 44u
+
+struct drawing {
+    FILE *out;
+    const struct plan *plan;
+    unsigned left[CONFIG_MAX_GUESTS + 1]; /* of each guest's box; of what would follow the last */
+    unsigned box_bottom, right;
+    unsigned y;                        /* of the next line */
+    unsigned ports[CONFIG_MAX_GUESTS]; /* dots so far of each guest */
+};
+
+/* A path may hold what SVG has a meaning for. */
+static void draw_text(const struct drawing *d, unsigned x, unsigned y, const char *style,
+                      const char *text) {
+    fprintf(d->out, "<text x=\"%u\" y=\"%u\"%s>", x, y, style);
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '&':
+            fputs("&amp;", d->out);
+            break;
+        case '<':
+            fputs("&lt;", d->out);
+            break;
+        case '>':
+            fputs("&gt;", d->out);
+            break;
+        default:
+            fputc(*text, d->out);
+        }
+    }
+    fputs("</text>\n", d->out);
+}
+
+static unsigned box_lines(const struct plan_vm *vm) {
+    unsigned lines = 2;
+    for (uint32_t i = 0; i < vm->devices.disk_count; i++) {
+        lines += vm->config->disks[i].kind == DISK_BLANK;
+    }
+    return lines;
+}
+
+/* How many dots the guest gets: one for each adapter and each use of a file. */
+static unsigned count_ports(const struct plan_vm *vm) {
+    unsigned ports = vm->devices.net_count + vm->devices.pmem_count;
+    for (uint32_t i = 0; i < vm->devices.disk_count; i++) {
+        ports += vm->config->disks[i].kind != DISK_BLANK;
+    }
+    return ports != 0 ? ports : 1;
+}
+
+static void lay_out(struct drawing *d) {
+    unsigned x = MARGIN + LABELS, lines = 0;
+
+    for (uint32_t i = 0; i < d->plan->vm_count; i++) {
+        const struct plan_vm *vm = &d->plan->vms[i];
+        d->left[i] = x;
+        x += count_ports(vm) * PORT + GAP;
+        lines = box_lines(vm) > lines ? box_lines(vm) : lines;
+    }
+    d->left[d->plan->vm_count] = x;
+    d->right = x;
+    d->box_bottom = BOX_TOP + (lines + 1) * BOX_LINE;
+    d->y = d->box_bottom + LINE_HEIGHT;
+}
+
+static void draw_guest(const struct drawing *d, uint32_t i) {
+    const struct plan_vm *vm = &d->plan->vms[i];
+    unsigned x = d->left[i], y = BOX_TOP + BOX_LINE + 4;
+    char cpus[64], size[24], text[128];
+
+    fprintf(d->out, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" class=\"guest\"/>\n", x,
+            BOX_TOP, d->left[i + 1] - x - GAP, d->box_bottom - BOX_TOP);
+    draw_text(d, x + 8, y, " class=\"name\"", vm->config->name);
+    (void)snprintf(text, sizeof(text), "CPU %s, %s",
+                   cpu_set_format(&vm->config->cpus, cpus, sizeof(cpus)),
+                   fmt_size(size, vm->config->memory));
+    draw_text(d, x + 8, y += BOX_LINE, "", text);
+    for (uint32_t n = 0; n < vm->devices.disk_count; n++) {
+        const struct config_disk *disk = &vm->config->disks[n];
+        if (disk->kind == DISK_BLANK) {
+            (void)snprintf(text, sizeof(text), "%s: blank, %s", disk->name,
+                           fmt_size(size, disk->size));
+            draw_text(d, x + 8, y += BOX_LINE, "", text);
+        }
+    }
+}
+
+static void begin_line(const struct drawing *d, const char *style, const char *name,
+                       const char *about) {
+    draw_text(d, MARGIN, d->y - 4, " class=\"name\"", name);
+    draw_text(d, MARGIN, d->y + 12, "", about);
+    fprintf(d->out, "<path d=\"M%u %uH%u\" class=\"%s\"/>\n", MARGIN + LABELS, d->y, d->right - GAP,
+            style);
+}
+
+/* From the guest's box down to the line that is drawn now. */
+static void draw_dot(struct drawing *d, uint32_t vm, const char *first, const char *second) {
+    unsigned x = d->left[vm] + 12 + d->ports[vm]++ * PORT;
+
+    fprintf(d->out, "<path d=\"M%u %uV%u\" class=\"drop\"/>\n", x, d->box_bottom, d->y);
+    fprintf(d->out, "<circle cx=\"%u\" cy=\"%u\" r=\"4\"/>\n", x, d->y);
+    draw_text(d, x + 6, d->y - 5, "", first);
+    draw_text(d, x + 6, d->y + 13, "", second);
+}
+
+static void draw_wire(struct drawing *d, const struct config_wire *wire) {
+    char about[24], mac[MAC_TEXT];
+
+    (void)snprintf(about, sizeof(about), "wire, MTU %u", wire->mtu);
+    begin_line(d, "wire", wire->name, about);
+    for (uint32_t i = 0; i < d->plan->vm_count; i++) {
+        const struct plan_vm *vm = &d->plan->vms[i];
+        uint32_t n = find_net(vm->config, wire->name);
+        if (n < vm->devices.net_count) {
+            const char *words = net_words(&vm->config->nets[n]);
+            draw_dot(d, i, show_mac(mac, vm->devices.nets[n].mac),
+                     words[0] != '\0' ? words + 2 : words);
+        }
+    }
+    d->y += LINE_HEIGHT;
+}
+
+static void draw_uses(struct drawing *d, uint32_t i, const char *path) {
+    const struct config_guest *g = d->plan->vms[i].config;
+    char text[64], size[24];
+
+    for (uint32_t n = 0; n < g->disk_count; n++) {
+        const struct config_disk *disk = &g->disks[n];
+        if (strcmp(disk->path, path) != 0) {
+            continue;
+        }
+        (void)snprintf(text, sizeof(text), "%s", disk_kinds[disk->kind]);
+        if (disk->kind == DISK_VOLATILE) {
+            (void)snprintf(text, sizeof(text), "%s %s", disk_kinds[disk->kind],
+                           fmt_size(size, disk->size));
+        }
+        draw_dot(d, i, disk->name, text);
+    }
+    for (uint32_t n = 0; n < g->pmem_count; n++) {
+        if (strcmp(g->pmems[n].path, path) == 0) {
+            draw_dot(d, i, "in memory", "read-only");
+        }
+    }
+}
+
+static void draw_file(struct drawing *d, const char *path) {
+    begin_line(d, "file", path, "file, one copy");
+    for (uint32_t i = 0; i < d->plan->vm_count; i++) {
+        draw_uses(d, i, path);
+    }
+    d->y += LINE_HEIGHT;
+}
+
+/* Whether a guest before this one, or this one before its n-th path, has it. */
+static bool is_drawn(const struct plan *plan, uint32_t vm, const char *const *paths, uint32_t n) {
+    for (uint32_t i = 0; i < vm; i++) {
+        if (has_file(plan->vms[i].config, paths[n])) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (strcmp(paths[i], paths[n]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each once, in the order of the config; draws it, or with no drawing counts it. */
+static unsigned each_file(const struct plan *plan, struct drawing *d) {
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        const struct config_guest *g = plan->vms[i].config;
+        const char *paths[CONFIG_MAX_DISKS + CONFIG_MAX_PMEMS];
+        uint32_t many = 0;
+        for (uint32_t n = 0; n < g->disk_count; n++) {
+            paths[many++] = g->disks[n].path;
+        }
+        for (uint32_t n = 0; n < g->pmem_count; n++) {
+            paths[many++] = g->pmems[n].path;
+        }
+        for (uint32_t n = 0; n < many; n++) {
+            if (paths[n][0] == '\0' || is_drawn(plan, i, paths, n)) {
+                continue;
+            }
+            count++;
+            if (d != NULL) {
+                draw_file(d, paths[n]);
+            }
+        }
+    }
+    return count;
+}
+
+void picture_draw(FILE *out, const struct config *config, const struct plan *plan) {
+    static const char style[] = "text{font:11px sans-serif;fill:#222}.name{font-weight:bold}"
+                                ".guest{fill:#eef3fa;stroke:#456}.wire{stroke:#06c;stroke-width:3}"
+                                ".file{stroke:#862;stroke-width:3;stroke-dasharray:6 4}"
+                                ".drop{stroke:#999;fill:none}circle{fill:#222}";
+    struct drawing d = {.out = out, .plan = plan};
+
+    lay_out(&d);
+    unsigned lines = config->wire_count + each_file(plan, NULL);
+    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\">\n", d.right,
+            d.y + lines * LINE_HEIGHT);
+    fprintf(out, "<style>%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+            style);
+    for (uint32_t i = 0; i < config->wire_count; i++) {
+        draw_wire(&d, &config->wires[i]);
+    }
+    (void)each_file(plan, &d);
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        draw_guest(&d, i);
+    }
+    fprintf(out, "</svg>\n");
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Shows what the guests of a plan have beside CPUs and memory: disks, images, wires. */
+#pragma once
+
+#include <stdio.h>
+
+#include "hv/plan/plan.h"
+
+/* As text; nothing if there is none of it. */
+void picture_print(const struct config *config, const struct plan *plan);
+/* The same as a picture, SVG; the same plan gives the same bytes. */
+void picture_draw(FILE *out, const struct config *config, const struct plan *plan);
