@@ -401,7 +401,7 @@ TEST(disks) {
 /* Windows from 2 MiB on are congruent with their frames, so that large pages can map them. */
 TEST(windows_for_large_pages) {
     make_machine();
-    machine.images[2].base = HPA(6 * MIB);
+    machine.images[2].base = HPA(7 * MIB);
     configure(GUEST("alpha", "1", "64M") "disk=['s:images/small:ro','b:images/base:ro',"
                                          "'t:blank:16M','u:images/base:volatile:16M']\n");
     check_built();
@@ -447,7 +447,7 @@ TEST(images_in_memory) {
 
 TEST(disk_faults) {
     make_machine();
-    machine.images[3].size = 513;
+    machine.images[3].size = 768;
     add_image("images/empty", 0, 0);
     add_image("images/bad", 0, 0);
     machine.images[5].problem = "it burns";
@@ -455,7 +455,7 @@ TEST(disk_faults) {
                                          "'c:images/empty:ro','d:images/bad:ro',\n"
                                          "'a:blank:16M']\n");
     FAULTS({"6:7:",
-            "disk = \"images/small\": its 513 bytes are no multiple of 512, as a disk's are; "
+            "disk = \"images/small\": its 768 bytes are no multiple of 512, as a disk's are; "
             "make the file longer (truncate -s %512 FILE)"},
            {"6:27:", "disk = \"images/none\": no such file"},
            {"7:1:", "disk = \"images/empty\": the file is empty"},
