@@ -149,7 +149,8 @@ $(EFI): $(BUILD)/boot.so scripts/nx_compat.py
 
 # What the demo stick carries, as PATH-ON-THE-STICK=FILE.
 USB_FILES := EFI/BOOT/BOOTX64.EFI=$(EFI) bulkhead/bulkhead.toml=config/bulkhead.toml \
-             guests/vmlinuz=$(BUILD)/guests/vmlinuz guests/demo.img=$(BUILD)/guests/demo.img
+             guests/vmlinuz=$(BUILD)/guests/vmlinuz guests/demo.img=$(BUILD)/guests/demo.img \
+             images/demo.erofs=$(BUILD)/guests/demo.erofs
 
 # SIZE=4G leaves room for guests of one's own; another size than last time is no newer file.
 .PHONY: usb-size
@@ -220,7 +221,8 @@ BUSYBOX ?= /bin/busybox
 
 # What of the kernel the demo needs as modules: the power button, virtio.
 MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko \
-                virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko
+                virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko \
+                libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko
 DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
 FULL_MODULES := $(MODULES:%=$(BUILD)/guests/modules-full/%)
 
@@ -231,6 +233,15 @@ $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 	@mkdir -p $(@D)
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
 	    $(addprefix --module ,$(filter %.ko,$^)) -o $@
+
+# What all demo guests find in their memory, one copy for all: programs, not compressed, and a file to compare. The same
+# bytes each time.
+$(BUILD)/guests/demo.erofs: $(BUSYBOX)
+	@rm -rf $(BUILD)/guests/image && mkdir -p $(BUILD)/guests/image/bin
+	@cp $(BUSYBOX) $(BUILD)/guests/image/bin/busybox
+	@seq 200000 >$(BUILD)/guests/image/numbers
+	@rm -f $@ && mkfs.erofs --quiet -T0 -U 00000000-0000-0000-0000-000000000001 --all-root $@ $(BUILD)/guests/image >/dev/null
+	@truncate -s %2M $@
 
 # With what loads a crash kernel, and a crash kernel.
 $(BUILD)/guests/crash.img: $(DEMO_MODULES) $(BUILD)/guests/crash/kexec guests/linux/load-crash $(BUILD)/guests/vmlinuz \

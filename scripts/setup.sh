@@ -34,6 +34,7 @@ build     python3                               python3          runs the tests,
 build     /usr/include/stdio.h                  libc6-dev        C library, for bhcheck and the unit tests
 build     /usr/include/efi/efi.h                gnu-efi          headers and start-up code of EFI applications
 stick     mformat                               mtools           writes the FAT file system of the USB stick
+stick     mkfs.erofs                            erofs-utils      makes the image that the demo guests share
 stick     static:/bin/busybox                   busybox-static   user land of the demo guest
 check     clang                                 clang            second C compiler
 check     clang-format                          clang-format     checks the layout of the C files

@@ -215,6 +215,29 @@ class LinuxPair(LinuxGuests):
             drops = self.command(receiver, "cat /sys/class/net/eth0/statistics/*errors")
             expect_that(set(drops.split()) == {"0"}, "no errors", drops)
 
+    @check("the image in memory is one and the same for both: programs run from it, nobody writes it")
+    def image_in_memory(self):
+        for guest in (ALPHA, BETA):
+            self.run(guest, "grep -q '/image erofs.*dax=always' /proc/mounts")
+            self.command(guest, "seq 200000 >/tmp/n; cmp /tmp/n /image/numbers")
+            self.command(guest, "/image/bin/busybox cmp /bin/busybox /image/bin/busybox")
+        # The kernel believes that it can: its write is refused and counted, as one to a PC's ROM.
+        self.run(ALPHA, "dd if=/dev/zero of=/dev/pmem0 bs=4k count=64; sync")
+        for guest in (ALPHA, BETA):
+            self.run(guest, "cmp /tmp/n /image/numbers; rm /tmp/n")
+
+    @check("alpha's disk: ext2 on it, written and read again, its serial number, by MSI-X")
+    def disk(self):
+        self.run(ALPHA, "grep -q scratch /sys/block/vda/serial")
+        self.command(ALPHA, "mke2fs /dev/vda >/dev/null; mkdir -p /d")
+        self.command(ALPHA, "mount /dev/vda /d")
+        self.command(ALPHA, "dd if=/dev/urandom of=/tmp/r bs=64k count=64")
+        self.command(ALPHA, "cp /tmp/r /d/r; umount /d")
+        self.command(ALPHA, "echo 3 >/proc/sys/vm/drop_caches; mount /dev/vda /d")
+        self.command(ALPHA, "cmp /tmp/r /d/r; umount /d; rm /tmp/r")
+        counts = self.command(ALPHA, "grep virtio1-req.0 /proc/interrupts")
+        expect_that("PCI-MSI" in counts and int(counts.split()[1]) > 20, "interrupts by MSI-X", counts)
+
     @check("switching replays the scrollback")
     def replay(self):
         self.run(ALPHA, "echo mark-$((40+2))")
