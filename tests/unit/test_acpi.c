@@ -60,10 +60,16 @@ TEST(roots) {
     CHECK(memcmp(rsdp, ram + ACPI_RSDP_SCAN, 36) == 0);
     const uint8_t *xsdt = ram + field(rsdp + 24, 8);
     CHECK(memcmp(xsdt, "XSDT", 4) == 0);
-    CHECK_U64(field(xsdt + 4, 4), 36 + 2 * 8);
-    CHECK_U64(sum(xsdt, 52), 0);
+    CHECK_U64(field(xsdt + 4, 4), 36 + 3 * 8);
+    CHECK_U64(sum(xsdt, 60), 0);
     table(rsdp, 0, "FACP");
     table(rsdp, 1, "APIC");
+    const uint8_t *mcfg = table(rsdp, 2, "MCFG");
+    CHECK_U64(field(mcfg + 4, 4), 60);
+    CHECK_U64(field(mcfg + 44, 8), PCI_PAGES);
+    CHECK_U64(field(mcfg + 52, 8), 0); /* segment 0, bus 0 alone */
+    CHECK_U64(CONFIG_PAGES_ADDRESS, PCI_PAGES);
+    CHECK_U64(CONFIG_PAGES_SIZE, PCI_PAGES_SIZE);
     const uint8_t *dsdt = table(rsdp, -1, "DSDT");
     CHECK(memcmp(dsdt, dsdt_aml, dsdt_aml_size) == 0);
 }
@@ -304,15 +310,16 @@ TEST(iasl_reads_them) {
     dump(dir, "facp.dat", facp);
     dump(dir, "facs.dat", ram + field(facp + 36, 4));
     dump(dir, "apic.dat", table(rsdp, 1, "APIC"));
+    dump(dir, "mcfg.dat", table(rsdp, 2, "MCFG"));
     dump(dir, "dsdt.dat", table(rsdp, -1, "DSDT"));
     dump(dir, "xsdt.dat", ram + field(rsdp + 24, 8));
     snprintf(command, sizeof(command),
-             "cd %s && for t in facp facs apic dsdt xsdt; do"
+             "cd %s && for t in facp facs apic mcfg dsdt xsdt; do"
              "  iasl -vs -d $t.dat >$t.log 2>&1 || { echo \"# $t:\"; cat $t.log; exit 1; };"
              "  if grep -iE 'error|warning|invalid|unknown|incorrect' $t.log; then exit 1; fi;"
              "done;"
              " grep -q 'Device (COM1)' dsdt.dsl && grep -q '_S5' dsdt.dsl &&"
-             " grep -q 'PNP0000' dsdt.dsl &&"
+             " grep -q 'PNP0000' dsdt.dsl && grep -A 9 'PNP0C02' dsdt.dsl | grep -q 0xE0100000 &&"
              " tr -d ' \\n' <dsdt.dsl >flat && for slot in $(seq 1 31); do"
              "  row=$(printf '0x%%08X,Zero,Zero,0x' $((slot << 16 | 0xffff)));"
              "  grep -q \"$row$(printf %%02X $((16 + slot %% 4)))\" flat &&"

@@ -95,12 +95,13 @@ TEST(e820) {
                                        {MIB, RAM - MIB - 64 * KIB, 1},
                                        {RAM - 64 * KIB, 60 * KIB, 3},
                                        {RAM - 4 * KIB, 4 * KIB, 4},
+                                       {0xe0100000, MIB, 2},
                                        {0xfec00000, 4 * KIB, 2},
                                        {0xfee00000, 4 * KIB, 2},
                                        {4 * GIB, 2 * MIB, 1}};
-    for (unsigned count = 7; count <= 8; count++) {
+    for (unsigned count = 8; count <= 9; count++) {
         fresh();
-        start.high_ram = count == 8 ? 2 * MIB : 0;
+        start.high_ram = count == 9 ? 2 * MIB : 0;
         load_it();
         const uint8_t *p = ram + PARAMS_GPA;
         CHECK_U64(p[0x1e8], count);

@@ -238,7 +238,7 @@ TEST(the_struct_tells_map_and_tables) {
     CHECK(memcmp(ram + ACPI_RSDP_SCAN, "RSD PTR ", 8) == 0);
     CHECK(memcmp(ram + SMBIOS_TABLES, "_SM3_", 5) == 0);
     CHECK_U64(start.memory_map.gpa, MAP_GPA);
-    CHECK_U64(start.memory_map.size, 7 * 20);
+    CHECK_U64(start.memory_map.size, 8 * 20);
 }
 
 /* Behind the guest's memory in the map; as what they are, so that nobody takes them for RAM. */
@@ -247,9 +247,9 @@ TEST(images_in_memory) {
         .pmem_count = 2, .pmems = {{8 * GIB, 2 * MIB}, {8 * GIB + 128 * MIB, 64 * MIB}}};
     stage();
     CHECK_U64(run_load(), LOAD_DONE);
-    CHECK_U64(start.memory_map.size, 9 * 20);
+    CHECK_U64(start.memory_map.size, 10 * 20);
     for (unsigned i = 0; i < 2; i++) {
-        uint64_t at = MAP_GPA + 20 * (7 + i);
+        uint64_t at = MAP_GPA + 20 * (8 + i);
         CHECK_U64(get(at, 8), fake_devices.pmems[i].gpa);
         CHECK_U64(get(at + 8, 8), fake_devices.pmems[i].size);
         CHECK_U64(get(at + 16, 4), 12);

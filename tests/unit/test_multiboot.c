@@ -186,8 +186,8 @@ TEST(multiboot_elf) {
         CHECK_U64(get(module, 4), start.initrd.gpa);
         CHECK_U64(get(module + 4, 4), start.initrd.gpa + INITRD_SIZE);
         CHECK_STR((const char *)ram + get(module + 8, 4), INITRD_PATH);
-        CHECK_U64(get(PARAMS_GPA + 44, 4), 8 * 24);
-        for (unsigned i = 0; i < 8; i++, map += 24) {
+        CHECK_U64(get(PARAMS_GPA + 44, 4), 9 * 24);
+        for (unsigned i = 0; i < 9; i++, map += 24) {
             CHECK_U64(get(map, 4), 20);
             CHECK(memcmp(ram + map + 4, ram + start.memory_map.gpa + 20 * i, 20) == 0);
         }

@@ -56,4 +56,55 @@ TEST(reset_register) {
     CHECK_U64(fake_in(0xcf8, 4), 0x80000600);
 }
 
-TEST_MAIN(T(bridge), T(nothing_else), T(address_register), T(reset_register))
+static uint64_t page(uint64_t at, unsigned size) {
+    struct bus_answer answer = platform_read(&fake_pc, BUS_MEMORY, PCI_PAGES + at, size);
+    CHECK_U64(answer.there, 1);
+    return answer.value & (UINT64_MAX >> (64 - 8 * size));
+}
+
+static void set_page(uint64_t at, unsigned size, uint64_t value) {
+    CHECK(platform_write(&fake_pc, BUS_MEMORY, PCI_PAGES + at, size, value));
+}
+
+TEST(configuration_as_memory) {
+    fake_pc_start();
+    const uint64_t rng = (uint64_t)RNG << 4;
+    for (uint32_t reg = 0; reg < PCI_CONFIG_SIZE; reg += 4) {
+        CHECK_U64(page(rng + reg, 4), config(0x80000000 | RNG | reg, 0, 4));
+    }
+    CHECK_U64(page(0, 4), 0x12378086);
+    CHECK_U64(page(2, 2), 0x1237);
+    CHECK_U64(page(rng + 1, 1), 0x1a);
+    set_page(rng + 5, 1, 0x04);
+    CHECK_U64(page(rng + PCI_COMMAND, 2), 0x0400);
+    set_page(rng + PCI_COMMAND, 2, 3);
+    CHECK_U64(config(0x80000000 | RNG | PCI_COMMAND, 0, 4) & 0xffff, 0x0003);
+    set_page(rng + PCI_BAR, 4, UINT32_MAX);
+    CHECK_U64(page(rng + PCI_BAR, 4), 0xffffffe1);
+}
+
+TEST(beyond_the_configuration) {
+    fake_pc_start();
+    const uint64_t rng = (uint64_t)RNG << 4;
+    for (uint64_t reg = PCI_CONFIG_SIZE; reg < PAGE_SIZE; reg += 4) {
+        set_page(rng + reg, 4, UINT32_MAX);
+        CHECK_U64(page(rng + reg, 4), 0);
+    }
+    CHECK_U64(page(rng, 4), 0x10441af4);
+    for (uint64_t function = 2; function < PCI_PAGES_SIZE / PAGE_SIZE; function++) {
+        if (function != rng / PAGE_SIZE) {
+            set_page(function * PAGE_SIZE + PCI_COMMAND, 4, UINT32_MAX);
+            CHECK_U64(page(function * PAGE_SIZE, 4), UINT32_MAX);
+            CHECK_U64(page(function * PAGE_SIZE + PCI_CONFIG_SIZE, 4), UINT32_MAX);
+        }
+    }
+    CHECK_U64(page(rng, 8), UINT64_MAX); /* too large, or not aligned */
+    CHECK_U64(page(rng + 1, 2), 0xffff);
+    CHECK_U64(page(rng + 2, 4), UINT32_MAX);
+    set_page(rng + PCI_COMMAND, 8, UINT64_MAX);
+    set_page(rng + PCI_COMMAND + 1, 2, UINT16_MAX);
+    CHECK_U64(page(rng + PCI_COMMAND, 2), 0);
+}
+
+TEST_MAIN(T(bridge), T(nothing_else), T(address_register), T(reset_register),
+          T(configuration_as_memory), T(beyond_the_configuration))

@@ -171,8 +171,8 @@ static void run(unsigned steps) {
             ports += devices[d]->pci.there[0];
             pages += devices[d]->pci.there[1];
         }
-        ASSERT(fake_pc.bus[BUS_PORT].count == platform_place_count - 1 + ports);
-        ASSERT(fake_pc.bus[BUS_MEMORY].count == 1u + pages);
+        ASSERT(fake_pc.bus[BUS_PORT].count == platform_place_count - 2 + ports);
+        ASSERT(fake_pc.bus[BUS_MEMORY].count == 2u + pages);
     }
     static const uint8_t before[sizeof(image)];
     ASSERT(memcmp(image, before, sizeof(image)) == 0);

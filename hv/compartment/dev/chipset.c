@@ -57,6 +57,8 @@ static uint64_t chipset_read(struct device *dev, unsigned region, uint64_t at, u
     switch (region) {
     case CHIPSET_CONFIG:
         return chipset_read_config(c, at, size);
+    case CHIPSET_CONFIG_PAGES:
+        return pci_page_read(c->pci, at, size);
     case CHIPSET_KEYBOARD_COMMAND:
         return 0; /* never busy, never a byte to fetch: loops that wait for a reset go on */
     case CHIPSET_FAST_RESET:
@@ -95,6 +97,8 @@ static void chipset_write(struct device *dev, unsigned region, uint64_t at, unsi
 
     if (region == CHIPSET_CONFIG) {
         reset = chipset_write_config(c, at, size, (uint32_t)value);
+    } else if (region == CHIPSET_CONFIG_PAGES) {
+        pci_page_write(c->pci, at, size, value);
     } else if (region == CHIPSET_KEYBOARD_COMMAND) {
         reset = value == KEYBOARD_PULSE_RESET;
     } else if (region == CHIPSET_FAST_RESET) {

@@ -133,12 +133,13 @@ struct pit {
 };
 
 /*
- * PCI configuration mechanism 1 (CF8h..CFFh as one region, CF9h among them), keyboard-controller
- * reset (60h, 64h: command FEh; there is no controller behind it), fast reset (92h), POST port
- * (80h).
+ * PCI configuration mechanism 1 (CF8h..CFFh as one region, CF9h among them) and as memory,
+ * keyboard-controller reset (60h, 64h: command FEh; there is no controller behind it), fast reset
+ * (92h), POST port (80h).
  */
 enum chipset_region {
     CHIPSET_CONFIG,
+    CHIPSET_CONFIG_PAGES,
     CHIPSET_KEYBOARD_DATA,
     CHIPSET_KEYBOARD_COMMAND,
     CHIPSET_POST,

@@ -38,6 +38,7 @@ const struct platform_place platform_places[] = {
     {"ACPI power management", PM1A_EVENT_PORT, 12, BUS_PORT, 0, PLATFORM_DEVICE(pm)},
     {"calls to a BIOS", BULKHEAD_BIOS_PORT, 4, BUS_PORT, 0, PLATFORM_DEVICE(bios)},
     {"PCI configuration, reset", 0xcf8, 8, BUS_PORT, CHIPSET_CONFIG, PLATFORM_DEVICE(chipset)},
+    {"PCI configuration", PCI_PAGES, PCI_PAGES_SIZE, BUS_MEMORY, CHIPSET_CONFIG_PAGES, PLATFORM_DEVICE(chipset)},
     {"I/O APIC", IOAPIC_BASE, PAGE_SIZE, BUS_MEMORY, 0, PLATFORM_DEVICE(ioapic)},
 };
 /* clang-format on */

@@ -16,15 +16,24 @@ enum {
     TIMER_PIN = 2, /* of the I/O APIC */
     RESET_CONTROL = 0xcf9,
     RESET_VALUE_CF9 = 0x06,
+    BUS_FIRST = 0,
+    BUS_LAST = 0,
 };
 #define PCAT_COMPAT 1 /* there are 8259s as well */
 
 /* Places in the area: the first page, DSDT, FACS in the last page. */
-enum { XSDT_AT = 0x040, FADT_AT = 0x080, MADT_AT = 0x200 };
+enum { XSDT_AT = 0x040, FADT_AT = 0x080, MCFG_AT = 0x1a0, MADT_AT = 0x200 };
 #define DSDT_AT PAGE_SIZE
 #define FACS_AT (BULKHEAD_TABLES_SIZE - PAGE_SIZE)
 
-enum { HEADER_SIZE = 36, RSDP_SIZE = 36, RSDP_V1_SIZE = 20, FADT_SIZE = 276, FACS_SIZE = 64 };
+enum {
+    HEADER_SIZE = 36,
+    RSDP_SIZE = 36,
+    RSDP_V1_SIZE = 20,
+    FADT_SIZE = 276,
+    FACS_SIZE = 64,
+    MCFG_SIZE = 60
+};
 enum { FADT_FACS = 36, FADT_DSDT = 40, FADT_X_DSDT = 140 }; /* offsets */
 
 /* Generic address structure in I/O space, less the upper half of the address, which is 0. */
@@ -112,6 +121,16 @@ static void acpi_fill_fadt(uint8_t *fadt, uint64_t base) {
     acpi_finish(fadt, "FACP", 6, FADT_SIZE);
 }
 
+/* Source: PCI Firmware Specification "MCFG Table Description". */
+static void acpi_fill_mcfg(uint8_t *mcfg) {
+    uint8_t *entry = mcfg + HEADER_SIZE + 8;
+
+    number_put(entry, CONFIG_PAGES_ADDRESS, 8);
+    entry[10] = BUS_FIRST;
+    entry[11] = BUS_LAST;
+    acpi_finish(mcfg, "MCFG", 1, MCFG_SIZE);
+}
+
 static uint8_t *acpi_append(uint8_t *at, const uint8_t *entry) {
     memcpy(at, entry, entry[1]);
     return at + entry[1];
@@ -139,8 +158,10 @@ void acpi_write_tables(struct load *l) {
     memset(page, 0, BULKHEAD_TABLES_SIZE);
     number_put(page + XSDT_AT + HEADER_SIZE, base + FADT_AT, 8);
     number_put(page + XSDT_AT + HEADER_SIZE + 8, base + MADT_AT, 8);
-    acpi_finish(page + XSDT_AT, "XSDT", 1, HEADER_SIZE + 16);
+    number_put(page + XSDT_AT + HEADER_SIZE + 16, base + MCFG_AT, 8);
+    acpi_finish(page + XSDT_AT, "XSDT", 1, HEADER_SIZE + 24);
     acpi_fill_fadt(page + FADT_AT, base);
+    acpi_fill_mcfg(page + MCFG_AT);
     acpi_fill_madt(page + MADT_AT, l->start.vcpu_count);
     acpi_fill_rsdp(page, base);
 

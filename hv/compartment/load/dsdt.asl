@@ -83,6 +83,16 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
             }
         }
 
+        /* PCI_PAGES, as MCFG has it. */
+        Device (MB)
+        {
+            Name (_HID, EisaId ("PNP0C02"))
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xE0100000, 0x00100000)
+            })
+        }
+
         Device (PIC)
         {
             Name (_HID, EisaId ("PNP0000"))

@@ -220,3 +220,35 @@ void pci_config_write(const struct pci_host *host, uint32_t address, unsigned by
     uint32_t at = address % PCI_CONFIG_SIZE;
     pci_write(f, at, (pci_read(f, at) & ~mask) | (word & mask));
 }
+
+/* ---- the same as memory ---- */
+
+#define PAGE_REGISTERS 0xffcu /* the words of a function's page */
+
+static bool pci_page_takes(uint64_t at, unsigned size) {
+    return size <= sizeof(uint32_t) && at % size == 0;
+}
+
+static uint32_t pci_page_address(uint64_t at) {
+    return (uint32_t)(at / PAGE_SIZE * PCI_CONFIG_SIZE);
+}
+
+uint64_t pci_page_read(const struct pci_host *host, uint64_t at, unsigned size) {
+    uint32_t address = pci_page_address(at);
+    uint32_t reg = at & PAGE_REGISTERS;
+
+    if (!pci_page_takes(at, size) || pci_find(host, address) == NULL) {
+        return UINT64_MAX;
+    }
+    return reg < PCI_CONFIG_SIZE ? pci_config_read(host, address + reg) >> (8 * (at % 4)) : 0;
+}
+
+void pci_page_write(const struct pci_host *host, uint64_t at, unsigned size, uint64_t value) {
+    uint32_t reg = at & PAGE_REGISTERS;
+    unsigned byte = at % 4;
+
+    if (pci_page_takes(at, size) && reg < PCI_CONFIG_SIZE) {
+        unsigned bytes = (BIT32(size) - 1) << byte;
+        pci_config_write(host, pci_page_address(at) + reg, bytes, (uint32_t)value << (8 * byte));
+    }
+}

@@ -25,6 +25,11 @@
 #define PCI_PORT_SHARE   (PCI_PORTS_SIZE / PCI_SLOTS) /* of each slot */
 #define PCI_MEMORY_SHARE (PCI_MEMORY_SIZE / PCI_SLOTS)
 
+/* The configuration space as memory (ECAM): a page for each function, of which the first 256 bytes
+ * are those of mechanism 1. MCFG, DSDT and memory map say where. */
+#define PCI_PAGES      0xe0100000u
+#define PCI_PAGES_SIZE 0x00100000u
+
 enum pci_register {
     PCI_ID = 0x00,
     PCI_COMMAND = 0x04, /* and the status above it */
@@ -97,6 +102,11 @@ void pci_reset(struct pci_function *f);
 uint32_t pci_config_read(const struct pci_host *host, uint32_t address);
 /* bytes: which of the word's are written, a bit for each. */
 void pci_config_write(const struct pci_host *host, uint32_t address, unsigned bytes, uint32_t word);
+
+/* The same by PCI_PAGES; at: from its beginning. Accesses of 1, 2 or 4 bytes, aligned; others read
+ * as all ones and write nothing. What a function has above 256 bytes is 0. */
+uint64_t pci_page_read(const struct pci_host *host, uint64_t at, unsigned size);
+void pci_page_write(const struct pci_host *host, uint64_t at, unsigned size, uint64_t value);
 
 /* May it read and write memory, and send messages? */
 static inline bool pci_is_master(const struct pci_function *f) {
