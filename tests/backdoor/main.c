@@ -166,6 +166,20 @@ static void act_stack_nowhere(void) {
     __asm__ volatile("mov %0, %%rsp\n\tpush %%rax" ::"r"(0x8000000000000000) : "memory");
 }
 
+/* ---- channels and images; the test's config gives it one of each ---- */
+
+static void act_write_theirs(void) {
+    write_at(compartment_devices()->channels[0].theirs, 1);
+}
+
+static void act_write_image(void) {
+    write_at(compartment_devices()->disks[0].image, 1);
+}
+
+static void act_run_image(void) {
+    run_at(compartment_devices()->disks[0].image);
+}
+
 /* ---- calls of the core ---- */
 
 static void act_wild_call(void) {
@@ -276,6 +290,24 @@ static void act_told_table(void) {
     set_register(HVM_RIP, own_page()->state.reg[HVM_RIP]);
     own_page()->state.regs_set = 0;
     own_page()->state.segments_set = BIT32(HVM_GDT);
+}
+
+static void act_told_bell(void) {
+    page->bells = BIT(compartment_devices()->channel_count);
+    page->told = TOLD_BELLS;
+}
+
+static void act_told_all_bells(void) {
+    page->bells = UINT64_MAX;
+    page->told = TOLD_BELLS;
+}
+
+static void act_ring_for_ever(void) {
+    for (;;) {
+        page->bells = BIT(0);
+        page->told = TOLD_BELLS;
+        (void)core_call(page, CORE_TELL);
+    }
 }
 
 static void act_tell_for_ever(void) {

@@ -10,12 +10,18 @@ from frame import ROOT, check, expect_that
 from guests import HEART_CONFIG, GuestBoot
 
 CONFIG = HEART_CONFIG + """\
+net = ["lan"]
+
+[wire.lan]
+
 [guest.hostile]
 cpus = "1-2"
 memory = "16M"
 kernel = "guests/hostileguest"
 cmdline = "cpus=2 memory=16"
 on_crash = "restart"
+net = ["lan"]
+disk = ["file:images/file:ro"]
 """
 
 # What an emulator cannot show: target -> {act: why}.
@@ -50,6 +56,7 @@ class Compartment(GuestBoot):
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
                                 "guests/hostileguest": self.guest_file("hostileguest"),
+                                "images/file": bytes(4096),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
     @check("the guests start", required=True)
