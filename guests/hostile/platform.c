@@ -87,7 +87,7 @@ const char *act_pci(void) {
         found += pci_read(function << 8) != UINT32_MAX;
     }
     out32(0xcf8, 0);
-    return found == 1 ? "one device" : saw_number(found, "devices");
+    return saw(found == 2, "two devices");
 }
 
 const char *act_pci_write(void) {

@@ -184,7 +184,7 @@ static void pci_write_msix(struct pci_function *f, uint32_t word) {
 static void pci_write(struct pci_function *f, uint32_t at, uint32_t word) {
     if (at == PCI_COMMAND) {
         pci_write_command(f, word);
-    } else if (at == PCI_INTERRUPT) {
+    } else if (at == PCI_INTERRUPT && f->device != NULL) {
         f->line = (uint8_t)word;
     } else if (at - PCI_BAR < 4 * PCI_BARS) {
         pci_write_bar(f, (at - PCI_BAR) / 4, word);
