@@ -262,9 +262,8 @@ $(BUILD)/guests/xen: $(BUILD)/guests/vmlinuz-full $(BUILD)/guests/full.img
 # A small Debian as a file system for guests' disks, the same on every build of the same packages, and what starts it:
 # an initramfs for the demo guest's kernel and one for Debian's kernel for PCs.
 
-ROOT_MODULES := $(MODULES) virtio_blk.ko virtio_console.ko vsock.ko \
-                vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko libcrc32c.ko erofs.ko overlay.ko \
-                libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko
+ROOT_MODULES := $(MODULES) virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko \
+                vmw_vsock_virtio_transport.ko overlay.ko device_dax.ko
 FULL_ROOT_MODULES := $(ROOT_MODULES) crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko
 $(BUILD)/guests/root.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%)
 $(BUILD)/guests/root-full.img: $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%)

@@ -293,20 +293,20 @@ static void act_told_table(void) {
 }
 
 static void act_told_bell(void) {
-    page->bells = BIT(compartment_devices()->channel_count);
-    page->told = TOLD_BELLS;
+    own_page()->bells = BIT(compartment_devices()->channel_count);
+    own_page()->told = TOLD_BELLS;
 }
 
 static void act_told_all_bells(void) {
-    page->bells = UINT64_MAX;
-    page->told = TOLD_BELLS;
+    own_page()->bells = UINT64_MAX;
+    own_page()->told = TOLD_BELLS;
 }
 
 static void act_ring_for_ever(void) {
     for (;;) {
-        page->bells = BIT(0);
-        page->told = TOLD_BELLS;
-        (void)core_call(page, CORE_TELL);
+        own_page()->bells = BIT(0);
+        own_page()->told = TOLD_BELLS;
+        (void)core_call(own_page(), CORE_TELL);
     }
 }
 
@@ -584,7 +584,7 @@ static void act_race(void) {
     }
     for (unsigned i = 0; i < 2000; i++) {
         page->told = (uint32_t)TOLD_ALL - TOLD_STOP - TOLD_STATE;
-        (void)core_call(page, CORE_TELL);
+        (void)core_call(own_page(), CORE_TELL);
     }
 }
 
