@@ -34,8 +34,9 @@ from test_secure import Secure
 from test_serial import SerialPci, SerialTable
 from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
+from test_wires import Wires
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Kdump, Dom0, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Wires, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Kdump, Dom0, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

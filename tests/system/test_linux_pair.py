@@ -33,7 +33,8 @@ def config():
 
 
 class LinuxGuests(Boot):
-    """Typing to two of them, alpha and beta."""
+    """Typing to two of them, alpha and beta; or to those of names."""
+    names = NAMES
     machine_ips = 50_000_000
 
     def command(self, guest, text, timeout=120):
@@ -45,7 +46,7 @@ class LinuxGuests(Boot):
         start = self.machine.serial.mark
         end = self.machine.expect(rf"@{self.tag}\.(\d+)@", timeout, f"{text!r} to end")
         output = self.machine.serial.text[start:end.start()]
-        self.machine.expect(rf"{NAMES[guest]}# ", timeout, "the prompt")
+        self.machine.expect(rf"{self.names[guest]}# ", timeout, "the prompt")
         expect_that(end.group(1) == "0", f"{text!r} to succeed", output)
         return output
 

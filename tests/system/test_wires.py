@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Three Debian guests on two wires, the middle one a router; their root is one image, which each lays its own disk over."""
+import re
+
+from frame import check, expect_that
+from test_linux_pair import LinuxGuests
+
+WEST, MIDDLE, EAST = 1, 2, 3
+GUEST = """\
+[guest.{name}]
+cpus = "{cpu}"
+memory = "{memory}"
+kernel = "guests/vmlinuz"
+initrd = "guests/root.img"
+cmdline = "console=ttyS0 bh.name={name} {words}"
+net = [{nets}]
+disk = ["root:images/root.erofs:ro"{disks}]
+
+"""
+GUESTS = [
+    ("west", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"'),
+    ("middle", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', ""),
+    ("east", "160M", "bh.ip=10.0.2.1/24", '"dmz"', ""),
+]
+
+
+class Wires(LinuxGuests):
+    name = "wires"
+    seconds = 200
+    keeps_time = False
+    cannot_run = dict.fromkeys(["bochs-intel", "bochs-amd"],
+                               "its firmware reads the 84 MB of the root image for minutes; linux-pair has wire, disk and "
+                               "image there")
+    machine_cpus = 3
+    names = {WEST: "west", MIDDLE: "middle", EAST: "east"}
+
+    def image(self):
+        config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
+            GUEST.format(name=name, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks)
+            for cpu, (name, memory, words, nets, disks) in enumerate(GUESTS))
+        return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
+                                "images/root.erofs": self.guest_file("root.erofs"),
+                                **{"guests/" + file: self.guest_file(file) for file in ("vmlinuz", "root.img")}})
+
+    @check("all three reach their prompt, their root the one image", required=True)
+    def prompts(self):
+        for guest in self.names:
+            if guest != WEST:
+                self.view(guest)
+            self.machine.expect(self.names[guest] + "# ", 300)
+            self.run(guest, "findmnt -no SOURCE,FSTYPE / | grep overlay")
+
+    @check("lspci shows sane devices")
+    def devices(self):
+        output = self.run(WEST, "lspci -nn", 240)
+        for line in (r"00:00\.0 Host bridge \[0600\]:.*\[8086:1237\]", r"00:01\.0 .*\[1af4:1044\]",
+                     r"00:02\.0 .*\[1af4:1042\]", r"00:03\.0 .*\[1af4:1042\]", r"00:0a\.0 .*\[1af4:1041\]"):
+            expect_that(re.search(line, output), f"/{line}/", output)
+        output = self.command(WEST, "lspci -vvs 00:02.0", 240)
+        for line in (r"BusMaster\+", r"MSI-X: Enable\+ Count=\d+ Masked-", r"VirtIO: CommonCfg", r"VirtIO: Notify",
+                     r"Kernel driver in use: virtio-pci"):
+            expect_that(re.search(line, output), f"/{line}/", output)
+
+    @check("west and east reach each other through middle, and not without it")
+    def routing(self):
+        self.run(WEST, "ip route add default via 10.0.1.254")
+        self.run(EAST, "ip route add default via 10.0.2.254")
+        lost = self.command(EAST, "ping -c 2 -W 3 10.0.1.1 | grep received")
+        expect_that("0 received" in lost, "no answer before middle routes", lost)
+        self.run(MIDDLE, "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        output = self.run(EAST, "ping -c 3 -W 20 10.0.1.1 | grep received")
+        expect_that("3 received" in output, "three answers", output)
+        mtu = self.run(MIDDLE, "cat /sys/class/net/eth*/mtu").split()
+        expect_that(mtu == ["1500", "9000"], "the MTU of each wire", mtu)
+
+    @check("iperf3 between west and east, through middle: TCP and UDP")
+    def iperf(self):
+        self.run(WEST, "iperf3 -s -D")
+        output = self.run(EAST, "iperf3 -c 10.0.1.1 -n 4M | tail -n 4", 300)
+        expect_that("receiver" in output, "a receiver's line", output)
+        output = self.command(EAST, "iperf3 -c 10.0.1.1 -u -b 1M -t 3 | tail -n 4", 300)
+        expect_that(re.search(r"\(0%\)\s+receiver", output), "no datagram lost", output)
+
+    @check("west's own disk: ext4, fio --verify, fsck")
+    def disk(self):
+        self.run(WEST, "grep -x data /sys/block/vdb/serial")
+        self.command(WEST, "mkfs.ext4 -q /dev/vdb; mkdir -p /d; mount /dev/vdb /d")
+        self.command(WEST, "f='--name=v --rw=randrw --bs=4k --size=4M'")
+        self.command(WEST, "fio $f --directory=/d --verify=crc32c >/tmp/f", 300)
+        output = self.command(WEST, "grep 'err= 0' /tmp/f; umount /d")
+        expect_that("err= 0" in output, "no error", output)
+        self.command(WEST, "e2fsck -fn /dev/vdb", 240)
+
+    @check("middle killed amid traffic: west and east go on, and reach each other once it is back")
+    def killed(self):
+        self.run(EAST, "ping -i 0.2 10.0.1.1 >/tmp/p & sleep 2")
+        self.operator("kill middle")
+        self.run(WEST, "nproc")
+        self.operator("start middle")
+        self.view(MIDDLE)
+        self.machine.expect(r"Linux version.*middle# ", 300, "middle to boot again")
+        self.run(MIDDLE, "echo 1 >/proc/sys/net/ipv4/ip_forward")
+        output = self.run(EAST, "kill %1; ping -c 3 -W 20 10.0.1.1 | grep received")
+        expect_that("3 received" in output, "three answers", output)
