@@ -237,11 +237,16 @@ static void put_told(void) {
     told = 0;
 }
 
-/* A group or an act by name; "step-NAME": with a stop behind each act. */
+/* A group or an act by name; "step-NAME": with a stop behind each act; "vcpus": starts them, so
+ * that no act's counters have it. */
 bool group_run(const char *name) {
     const char *stepped = behind(name, "step-");
     name = stepped != NULL ? stepped : name;
     vcpu_count = (unsigned)option_number("cpus", 1);
+    if (text_equal(name, "vcpus")) {
+        tap_line(vcpu_ready(), "the other vCPUs start");
+        return true;
+    }
     bool found = run_upcall(name);
     told = 0;
     if (stepped != NULL) {

@@ -139,8 +139,10 @@ class HostileBoot(GuestBoot):
         leave anything, the counters of the group say as much: they only rise.
         """
         acts = [a for a in ACTS if a[0] == group]
-        counters = [self.statistics("hostile")]
         stepped = len(acts) > 1 and any(a[4] for a in acts)
+        if not stepped:
+            self.group_lines("vcpus")
+        counters = [self.statistics("hostile")]
         if stepped:
             lines, _, _ = self.group_lines("step-" + group, meanwhile=lambda: self.step(acts, counters))
         else:
