@@ -33,6 +33,7 @@ COLUMNS = [
 ]
 # What a device in the compartment may cost: a port read; by memory, the local APIC's page and the I/O APIC.
 PORT_AIM, PAGE_AIM, IOAPIC_AIM = 330, 480, 520
+DOORBELL_AIM = 300
 # What finding an instruction's length may cost where the CPU does not tell: an upcall that reads and decodes it.
 LENGTH_AIM = 300
 
@@ -57,6 +58,7 @@ OPERATIONS = [
     Operation("ioapic", "I/O APIC, read by MMIO", IOAPIC_AIM, vtx=("3,781", "14,541"), amd=("3,751", "14,840")),
     Operation("pic", "8259, read of its mask", PORT_AIM, vtx=("1,243", "1,278"), amd=("1,412", "1,097")),
     Operation("pic-write", "8259, write of its mask"),
+    Operation("doorbell", "a virtio doorbell that finds nothing to do", DOORBELL_AIM, amd=("1,600", "-")),
     Operation("refused-msr", "refused RDMSR, up to the guest's #GP handler", 250, True),
     Operation("x2apic", "x2APIC register, read (TPR)", 180, True),
     Operation("x2apic-tpr-write", "x2APIC TPR, write", None, True, {},

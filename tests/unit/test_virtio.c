@@ -186,6 +186,26 @@ TEST(notifications_are_suppressed) {
     CHECK_U64(messages, 0);
 }
 
+/* A doorbell that finds nothing asks for the next one, once: it writes no more. */
+TEST(a_doorbell_is_asked_for_once) {
+    const uint64_t event = USED + 4 + 8 * SIZE;
+    begin();
+    start_driver(VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_INDEX);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    put16(event, 0x5555);
+    doorbell(0);
+    CHECK_U64(get16(event), 0x5555); /* it was asked for at the start */
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(event), 1);
+    put16(event, 0x5555);
+    doorbell(0);
+    CHECK_U64(get16(event), 0x5555);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(event), 2);
+}
+
 TEST(what_is_asked_for_is_bounded) {
     begin();
     start_driver(VIRTIO_F_VERSION_1);
@@ -491,8 +511,9 @@ TEST(a_reset_lets_the_line_go) {
 TEST_MAIN(T(configuration_space), T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
           T(bytes_of_the_configuration_space), T(features_are_negotiated),
           T(no_agreement_no_queues), T(a_buffer_is_filled), T(the_rings_go_round),
-          T(an_indirect_table), T(notifications_are_suppressed), T(what_is_asked_for_is_bounded),
-          T(broken_chains), T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
-          T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix), T(the_table_of_msix),
-          T(a_reset_forgets_all), T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
+          T(an_indirect_table), T(notifications_are_suppressed), T(a_doorbell_is_asked_for_once),
+          T(what_is_asked_for_is_bounded), T(broken_chains), T(broken_indirect_tables),
+          T(broken_rings), T(queues_that_are_none), T(what_is_in_use_stays), T(no_master_no_memory),
+          T(masks_of_msix), T(the_table_of_msix), T(a_reset_forgets_all),
+          T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
           T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go))

@@ -104,13 +104,15 @@ static bool queue_available(struct virtio *v, struct virtqueue *q, uint16_t *ind
     if (!queue_read(v, q->driver + RING_INDEX, index)) {
         return false;
     }
-    if (*index != q->taken || !queue_has_event_index(v)) {
+    bool asked = q->asked == q->taken + 1u;
+    if (*index != q->taken || asked || !queue_has_event_index(v)) {
         return true;
     }
     uint64_t event = q->device + RING_ENTRIES + 8ull * q->size;
     if (!queue_write(v, event, q->taken)) {
         return false;
     }
+    q->asked = q->taken + 1u;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the driver may not have seen it for its last one */
     return queue_read(v, q->driver + RING_INDEX, index);
 }

@@ -189,6 +189,7 @@ static void virtio_enable(struct virtqueue *q) {
     bool aligned = q->descriptors % 16 == 0 && q->driver % 2 == 0 && q->device % 4 == 0;
     q->enabled = q->size != 0 && (q->size & (q->size - 1)) == 0 && aligned;
     q->taken = q->used = 0;
+    q->asked = 0;
 }
 
 /* What is in use already stays as it is. */

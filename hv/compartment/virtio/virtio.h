@@ -37,6 +37,7 @@ struct virtqueue {
     uint16_t size, vector;
     bool enabled;
     uint16_t taken, used; /* how far the device is, in either ring */
+    uint32_t asked;       /* the doorbell was asked for at that many taken, plus 1; 0 = not yet */
 };
 
 struct virtio;
