@@ -333,7 +333,7 @@ static const struct port ports[] = {
     {0x510, 2, false, 0xffff},     {0x600, 2, false, 0},         {0x604, 2, false, 1},
     {0x60c, 4, false, ~0u},        {0xcf8, 4, true, 0x80000000}, {0xcf8, 4, false, 0x80000000},
     {0xcfc, 4, false, 0x12378086}, {0xcfe, 2, false, 0x1237},    {0xcfd, 1, false, 0x80},
-    {0xcf8, 4, true, 0x80000800},  {0xcff, 1, false, 0xff},      {0xcf8, 4, true, 0},
+    {0xcf8, 4, true, 0x8000f800},  {0xcff, 1, false, 0xff},      {0xcf8, 4, true, 0},
     {0xcf9, 1, false, 0},          {0x402, 1, false, 0xff},      {0x8900, 1, false, 0xff},
     {0xb2, 1, false, 0xff},        {0x5658, 4, false, ~0u},      {0xffff, 1, false, 0xff},
     {0xfffe, 4, false, ~0u},
