@@ -36,6 +36,9 @@ bool vm_start_devices(struct vm *vm) {
     shared->phys_bits = vm->phys_bits;
     vm_seed(vm);
     vm->console_taken = 0;
+    vm->vcpus[0].bell_due = 0;
+    vm->vcpus[0].bell_waits = false;
+    __atomic_store_n(&vm->vcpus[0].public.rung, 0, __ATOMIC_SEQ_CST); /* by whom it was before */
     vm->bios_calls_left = VM_BIOS_CALLS_SHOWN;
     return upcall(&vm->vcpus[0], NULL, UPCALL_START);
 }

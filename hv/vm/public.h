@@ -50,6 +50,7 @@ enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, R
 struct vcpu_public {
     uint32_t requests;              /* enum vcpu_request, atomic: vcpu_request() */
     uint32_t cpu;                   /* the host's */
+    uint32_t rung;                  /* atomic: another VM's bell waits: vcpu_ring() */
     struct vcpu_snapshot *snapshot; /* atomic: where to, in the core's data; or NULL */
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
@@ -90,6 +91,9 @@ static inline bool vm_state_has_vcpus(enum vm_state state) {
 
 /* Any CPU: sets request bits, and makes the vCPU's own CPU look at them. Takes no lock. */
 void vcpu_request(struct vcpu_public *p, uint32_t bits);
+
+/* Any CPU: another VM rings. A bell that waits already is no second one. */
+void vcpu_ring(struct vcpu_public *p);
 
 /* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
 bool vm_command(struct vm_public *p, enum vm_command command);

@@ -25,6 +25,12 @@ void vcpu_request(struct vcpu_public *p, uint32_t bits) {
     }
 }
 
+void vcpu_ring(struct vcpu_public *p) {
+    if (__atomic_exchange_n(&p->rung, 1, __ATOMIC_SEQ_CST) == 0) {
+        vcpu_request(p, REQUEST_CHANNELS);
+    }
+}
+
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     enum vm_leave none = LEAVE_NONE;
     if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,

@@ -49,8 +49,8 @@ static bool told_bytes(struct vcpu *v) {
     return sane || upcall_refuse(v, "told of more bytes than there can be", "");
 }
 
-/* A VM hears of a channel that it has an end of, and of no other; that somebody rings without end
- * costs it an upcall at a time. */
+/* A VM hears of a channel that it has an end of, and of no other; what somebody costs it who rings
+ * without end, vcpu_serve_bells() limits. */
 static bool told_bells(struct vcpu *v) {
     const struct plan_vm *plan = v->vm->plan;
     uint64_t bells = EXCHANGE_READ(v->exchange->bells);
@@ -60,7 +60,7 @@ static bool told_bells(struct vcpu *v) {
         if (channel >= plan->devices.channel_count) {
             return upcall_refuse(v, "rang where it has no channel", "");
         }
-        vcpu_request(vm_of_cpu[plan->bell_cpus[channel]]->vcpus[0], REQUEST_CHANNELS);
+        vcpu_ring(vm_of_cpu[plan->bell_cpus[channel]]->vcpus[0]);
     }
     return true;
 }

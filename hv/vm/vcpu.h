@@ -116,6 +116,8 @@ struct vcpu {
     /* Host TSC, 0 = never: the CPU's timer is set to the earlier. clocks_due: PIT and CMOS clock
      * (only of vCPU 0), or vcpu_look_again(). */
     uint64_t apic_due, clocks_due;
+    uint64_t bell_due; /* of vCPU 0: a bell is not looked at before; by clocks_due, if one waits */
+    bool bell_waits;
     uint64_t paused_ticks; /* of vm->paused_ticks, so many are in tsc_offset and the two */
 
     struct vcpu_context compartment; /* the second context */

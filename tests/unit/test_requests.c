@@ -280,12 +280,46 @@ TEST(a_bell_is_an_upcall) {
     struct vcpu *v = start_with_channels();
     fake_compartment_end = count_channels;
     asked_of_channels = 0;
-    vcpu_request(&v->public, REQUEST_CHANNELS);
-    vcpu_request(&v->public, REQUEST_CHANNELS);
+    vcpu_ring(&v->public);
+    vcpu_ring(&v->public);
     CHECK(vcpu_service(v));
     CHECK_U64(asked_of_channels, 1);
     CHECK(vcpu_service(v));
     CHECK_U64(asked_of_channels, 1);
+    fake_compartment_end = NULL;
+}
+
+static void count_slowly(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
+    asked_of_channels += v->exchange->upcall == UPCALL_CHANNELS;
+    fake_tsc += v->exchange->upcall == UPCALL_CHANNELS ? 1000 : 0;
+}
+
+/* Who rings without end gets a quarter of the CPU's time, and kicks no CPU for the rest. */
+TEST(bells_without_end) {
+    struct vcpu *v = start_with_channels();
+    fake_compartment_end = count_slowly;
+    asked_of_channels = 0;
+    vcpu_ring(&v->public);
+    CHECK(vcpu_service(v));
+    CHECK_U64(asked_of_channels, 1);
+    uint64_t due = fake_tsc + 3000;
+    for (unsigned i = 0; i < 10; i++) {
+        vcpu_ring(&v->public);
+        CHECK(vcpu_service(v));
+        CHECK_U64(asked_of_channels, 1);
+        CHECK_U64(v->clocks_due, due);
+        CHECK_U64(v->public.requests & REQUEST_CHANNELS, 0); /* the next one is none */
+    }
+    fake_tsc = due;
+    vcpu_request(&v->public, REQUEST_TIMER);
+    CHECK(vcpu_service(v));
+    CHECK_U64(asked_of_channels, 2);
+    CHECK_U64(v->public.rung, 0);
+    fake_tsc += 10000; /* and after a rest the next one is heard at once */
+    vcpu_ring(&v->public);
+    CHECK(vcpu_service(v));
+    CHECK_U64(asked_of_channels, 3);
+    fake_compartment_end = NULL;
 }
 
 TEST(a_million_upcalls_answered_at_random) {
@@ -316,4 +350,5 @@ TEST(a_million_upcalls_answered_at_random) {
     printf("# %u failed, %u ended their VM\n", failed, left);
 }
 
-TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(a_million_upcalls_answered_at_random))
+TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(bells_without_end),
+          T(a_million_upcalls_answered_at_random))
