@@ -224,7 +224,7 @@ MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_de
                 virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko \
                 libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko
 DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
-FULL_MODULES := $(MODULES:%=$(BUILD)/guests/modules-full/%)
+FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,$(MODULES) crc32c_generic.ko)
 
 # The other one is for Debian's kernel for PCs, which a test starts.
 $(BUILD)/guests/demo.img: $(DEMO_MODULES)
