@@ -477,15 +477,7 @@ static void blk_restart(struct virtio *v) {
 }
 
 static const struct virtio_model blk_model = {
-    .pci = {.vendor = VIRTIO_VENDOR,
-            .device = VIRTIO_FIRST_DEVICE + 2,
-            .subsystem = VIRTIO_FIRST_DEVICE + 2,
-            .class_revision = 0x01000001, /* mass storage; revision 1: not a transitional device */
-            .bars = VIRTIO_BARS,
-            .capabilities = virtio_capabilities,
-            .capabilities_size = VIRTIO_CAPABILITIES_SIZE,
-            .msix = VIRTIO_MSIX_CAPABILITY,
-            .vectors = VIRTIO_VECTORS(1)},
+    .pci = VIRTIO_PCI(2, 0x010000u, 1), /* mass storage */
     .queues = 1,
     .notify = blk_notify,
     .restart = blk_restart,

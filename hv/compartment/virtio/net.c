@@ -148,15 +148,7 @@ void virtio_net_set_link(struct virtio_net *n, bool up) {
 }
 
 static const struct virtio_model virtio_net_model = {
-    .pci = {.vendor = VIRTIO_VENDOR,
-            .device = VIRTIO_FIRST_DEVICE + 1,
-            .subsystem = VIRTIO_FIRST_DEVICE + 1,
-            .class_revision = 0x02000001, /* Ethernet; revision 1: not a transitional device */
-            .bars = VIRTIO_BARS,
-            .capabilities = virtio_capabilities,
-            .capabilities_size = VIRTIO_CAPABILITIES_SIZE,
-            .msix = VIRTIO_MSIX_CAPABILITY,
-            .vectors = VIRTIO_VECTORS(NET_QUEUES)},
+    .pci = VIRTIO_PCI(1, 0x020000u, NET_QUEUES), /* Ethernet */
     .queues = NET_QUEUES,
     .notify = net_notify,
     .restart = net_restart,

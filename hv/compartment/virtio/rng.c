@@ -38,15 +38,7 @@ static void rng_notify(struct virtio *v, unsigned queue) {
 }
 
 const struct virtio_model virtio_rng_model = {
-    .pci = {.vendor = VIRTIO_VENDOR,
-            .device = VIRTIO_FIRST_DEVICE + 4,
-            .subsystem = VIRTIO_FIRST_DEVICE + 4,
-            .class_revision = 0x00ff0001, /* no class; revision 1: not a transitional device */
-            .bars = VIRTIO_BARS,
-            .capabilities = virtio_capabilities,
-            .capabilities_size = VIRTIO_CAPABILITIES_SIZE,
-            .msix = VIRTIO_MSIX_CAPABILITY,
-            .vectors = VIRTIO_VECTORS(1)},
+    .pci = VIRTIO_PCI(4, 0x00ff00u, 1), /* no class */
     .queues = 1,
     .notify = rng_notify,
 };

@@ -110,6 +110,17 @@ extern const uint8_t virtio_capabilities[];
 #define VIRTIO_CAPABILITIES_SIZE 0x50u
 #define VIRTIO_MSIX_CAPABILITY   0x84u
 
+/* All of it: of the device with this ID and so many queues. class: the code, of 24 bits; revision 1
+ * says that it is not a transitional device. */
+#define VIRTIO_PCI(id, class, device_queues)                                                       \
+    {                                                                                              \
+        .vendor = VIRTIO_VENDOR, .device = VIRTIO_FIRST_DEVICE + (id),                             \
+        .subsystem = VIRTIO_FIRST_DEVICE + (id), .class_revision = (class) << 8 | 1,               \
+        .bars = VIRTIO_BARS, .capabilities = virtio_capabilities,                                  \
+        .capabilities_size = VIRTIO_CAPABILITIES_SIZE, .msix = VIRTIO_MSIX_CAPABILITY,             \
+        .vectors = VIRTIO_VECTORS(device_queues)                                                   \
+    }
+
 /* ---- queues ---- */
 
 struct virtio_segment {
