@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the files that build a plan (plan.c, devices.c) have in common. */
+/* What the files that build a plan (plan.c, devices.c, vsock.c) have in common. */
 #pragma once
 
 #include "config/plan.h"
@@ -38,7 +38,22 @@ uint64_t count_free(void);
 const struct boot_image *find_file(const struct builder *b, const struct config_guest *g,
                                    const char *key, const char *path, struct config_pos pos);
 
-/* Which windows each VM has and where; its disks and network adapters. */
+/* One more of the plan; false, and said why, if there are too many. */
+bool add_channel(const struct builder *b, const struct plan_channel *channel);
+
+static inline bool channel_is_of(const struct plan_channel *c, uint32_t vm) {
+    return c->vms[0] == vm || c->vms[1] == vm;
+}
+
+/* The end of VM self: the next of its channels. NULL, and said why at pos, if it has too many. */
+struct abi_channel *give_channel(const struct builder *b, struct plan_channel *channel,
+                                 uint32_t self, struct config_pos pos);
+
+/* Channels for vsock, and then each VM's device. */
+void make_vsock_channels(const struct builder *b);
+void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self);
+
+/* Which windows each VM has and where; its disks, network adapters and sockets. */
 void give_windows(const struct builder *b);
 /* Memory for those windows that need some: once all guests have theirs. */
 void give_stores(const struct builder *b);

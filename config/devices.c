@@ -138,6 +138,44 @@ static void give_disks(const struct builder *b, struct plan_vm *vm) {
     }
 }
 
+/* ---- channels ---- */
+
+bool add_channel(const struct builder *b, const struct plan_channel *channel) {
+    struct plan *plan = b->plan;
+
+    if (plan->channel_count == PLAN_MAX_CHANNELS) {
+        fault_add(
+            b->faults, channel->pos.line, channel->pos.column,
+            "there are more than %u pairs of guests, on all wires and by vsock; take some off",
+            PLAN_MAX_CHANNELS);
+        return false;
+    }
+    plan->channels[plan->channel_count++] = *channel;
+    return true;
+}
+
+/* The windows have no frames yet: give_stores() gives them some. */
+struct abi_channel *give_channel(const struct builder *b, struct plan_channel *channel,
+                                 uint32_t self, struct config_pos pos) {
+    unsigned side = channel->vms[1] == self;
+    struct plan_vm *vm = &b->plan->vms[self];
+    uint32_t n = vm->devices.channel_count;
+
+    if (n == ABI_CHANNELS) {
+        REFUSE(b, vm->config, pos,
+               "its wires and its vsock join it to more than %u other guests; take some off",
+               ABI_CHANNELS);
+        return NULL;
+    }
+    struct abi_channel *end = &vm->devices.channels[n];
+    vm->devices.channel_count++;
+    vm->bell_cpus[n] = b->plan->vms[channel->vms[1 - side]].cpus[0];
+    channel->numbers[side] = n;
+    end->ours = in_compartment(add_window(vm, PLAN_OURS, HPA(0), CHANNEL_HALF)->gpa.v);
+    end->theirs = in_compartment(add_window(vm, PLAN_THEIRS, HPA(0), CHANNEL_HALF)->gpa.v);
+    return end;
+}
+
 /* ---- images in memory ---- */
 
 static void give_pmem(const struct builder *b, struct plan_vm *vm, const struct config_pmem *pmem) {
@@ -264,40 +302,20 @@ static void judge_mac(const struct builder *b, const struct plan_vm *vm,
 /* A channel for each two guests on each wire. */
 static void make_channels(const struct builder *b, uint32_t wire) {
     const struct config *config = &b->info->config;
-    struct plan *plan = b->plan;
     const struct config_wire *w = &config->wires[wire];
+    struct plan_channel channel = {.use = PLAN_WIRE, .wire = wire, .pos = w->table_pos};
+    bool room = true;
 
-    for (uint32_t i = 0; i < plan->vm_count; i++) {
-        for (uint32_t j = i + 1; j < plan->vm_count; j++) {
-            if (find_net(&config->guests[i], w->name) == NULL ||
-                find_net(&config->guests[j], w->name) == NULL) {
-                continue;
+    for (uint32_t i = 0; room && i < b->plan->vm_count; i++) {
+        for (uint32_t j = i + 1; room && j < b->plan->vm_count; j++) {
+            channel.vms[0] = i;
+            channel.vms[1] = j;
+            if (find_net(&config->guests[i], w->name) != NULL &&
+                find_net(&config->guests[j], w->name) != NULL) {
+                room = add_channel(b, &channel);
             }
-            if (plan->channel_count == PLAN_MAX_CHANNELS) {
-                fault_add(b->faults, w->table_pos.line, w->table_pos.column,
-                          "wire \"%s\": there are more than %u pairs of guests on all wires; take "
-                          "some off",
-                          w->name, PLAN_MAX_CHANNELS);
-                return;
-            }
-            plan->channels[plan->channel_count++] =
-                (struct plan_channel){.vms = {i, j}, .wire = wire};
         }
     }
-}
-
-/* The VM's end of a channel: windows onto both halves, of which give_stores() says where. */
-static void give_channel(struct plan_vm *vm, const struct plan_vm *peer, const char *wire) {
-    const struct config_net *theirs = find_net(peer->config, wire);
-    struct abi_devices *d = &vm->devices;
-    uint32_t n = d->channel_count++;
-
-    vm->bell_cpus[n] = peer->cpus[0];
-    make_mac(peer, theirs, d->channels[n].mac);
-    d->channels[n].may_bridge = theirs->bridge;
-    d->channels[n].ours = in_compartment(add_window(vm, PLAN_OURS, HPA(0), CHANNEL_HALF)->gpa.v);
-    d->channels[n].theirs =
-        in_compartment(add_window(vm, PLAN_THEIRS, HPA(0), CHANNEL_HALF)->gpa.v);
 }
 
 static void give_net(const struct builder *b, struct plan_vm *vm, uint32_t self,
@@ -315,17 +333,18 @@ static void give_net(const struct builder *b, struct plan_vm *vm, uint32_t self,
                             .first_channel = d->channel_count};
     make_mac(vm, net, out->mac);
     for (uint32_t i = 0; i < b->plan->channel_count; i++) {
-        const struct plan_channel *c = &b->plan->channels[i];
-        bool first = c->vms[0] == self;
-        if (c->wire != wire || (!first && c->vms[1] != self)) {
+        struct plan_channel *c = &b->plan->channels[i];
+        if (c->use != PLAN_WIRE || c->wire != wire || !channel_is_of(c, self)) {
             continue;
         }
-        if (d->channel_count == ABI_CHANNELS) {
-            REFUSE(b, vm->config, net->pos,
-                   "its wires have more than %u other guests on them; take some off", ABI_CHANNELS);
+        const struct plan_vm *peer = &b->plan->vms[c->vms[c->vms[0] == self]];
+        const struct config_net *theirs = find_net(peer->config, net->wire);
+        struct abi_channel *end = give_channel(b, c, self, net->pos);
+        if (end == NULL) {
             return;
         }
-        give_channel(vm, &b->plan->vms[c->vms[first]], net->wire);
+        make_mac(peer, theirs, end->mac);
+        end->may_bridge = theirs->bridge;
         out->channel_count++;
     }
     d->net_count++;
@@ -361,11 +380,13 @@ void give_windows(const struct builder *b) {
         judge_wire(b, &config->wires[i]);
         make_channels(b, i);
     }
+    make_vsock_channels(b);
     for (uint32_t i = 0; i < b->plan->vm_count; i++) {
         struct plan_vm *vm = &b->plan->vms[i];
         give_pmems(b, vm);
         give_disks(b, vm);
         give_nets(b, vm, i);
+        give_vsock(b, vm, i);
         judge_windows(b, vm);
     }
 }
@@ -417,39 +438,22 @@ static void place_half(struct plan_vm *vm, uint32_t n, hpa_t ours, hpa_t theirs)
     }
 }
 
-/* Which of the VM's channels that is: they are in the order of its adapters, then of the plan. */
-static uint32_t channel_number(const struct builder *b, uint32_t self,
-                               const struct plan_channel *channel) {
-    const struct plan_vm *vm = &b->plan->vms[self];
-    const struct config_wire *wires = b->info->config.wires;
-    const struct config_net *net = find_net(vm->config, wires[channel->wire].name);
-    uint32_t n = 0;
-
-    for (const struct plan_channel *c = b->plan->channels;
-         c < b->plan->channels + b->plan->channel_count; c++) {
-        bool mine = c->vms[0] == self || c->vms[1] == self;
-        const struct config_net *its = mine ? find_net(vm->config, wires[c->wire].name) : NULL;
-        n += mine && (its < net || (its == net && c < channel));
-    }
-    return n;
-}
-
 static void place_channel(const struct builder *b, struct plan_channel *c) {
-    const struct config_wire *wire = &b->info->config.wires[c->wire];
     struct extent place = take_whole(0, 2 * CHANNEL_HALF, PAGE_SIZE);
 
     if (place.size == 0) {
-        fault_add(b->faults, wire->table_pos.line, wire->table_pos.column,
-                  "wire \"%s\": no memory is left for its buffers, %llu KiB for each two guests; "
-                  "make the guests' memory smaller",
-                  wire->name, (ull)(2 * CHANNEL_HALF / KIB));
+        fault_add(
+            b->faults, c->pos.line, c->pos.column,
+            "no memory is left for buffers between guests \"%s\" and \"%s\", %llu KiB for each "
+            "two of them; make the guests' memory smaller",
+            b->plan->vms[c->vms[0]].config->name, b->plan->vms[c->vms[1]].config->name,
+            (ull)(2 * CHANNEL_HALF / KIB));
         return;
     }
     c->base = HPA(place.base);
     hpa_t halves[2] = {HPA(place.base), HPA(place.base + CHANNEL_HALF)};
     for (unsigned side = 0; side < 2; side++) {
-        place_half(&b->plan->vms[c->vms[side]], channel_number(b, c->vms[side], c), halves[side],
-                   halves[1 - side]);
+        place_half(&b->plan->vms[c->vms[side]], c->numbers[side], halves[side], halves[1 - side]);
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Readers of the keys that give a guest disks and networks: texts of parts between colons. Called
- * by way of the schema's table.
+ * Readers of the keys that give a guest disks, networks and peers: texts of parts between colons.
+ * Called by way of the schema's table.
  */
 #include "config/readers.h"
 
@@ -177,13 +177,36 @@ bool read_net(const struct schema_value *v) {
     return *s == '\0' || refuse(v, "goes on at \"%.*s\"; write %s", 12, s, v->key->wanted);
 }
 
-bool read_mtu(const struct schema_value *v) {
-    const char *s = v->text;
-    uint64_t mtu = 0;
+bool read_vsock(const struct schema_value *v) {
+    struct config_vsock *vsock = v->field;
+    struct part guest = part_at(v->text);
 
-    if (!read_number(&s, 10, CONFIG_MTU_MAX, &mtu) || *s != '\0' || mtu < CONFIG_MTU_MIN) {
-        return refuse(v, "is no length of packets; write %s", v->key->wanted);
+    if (!part_is_name(guest, sizeof(vsock->guest)) || !part_is_last(guest)) {
+        return refuse(v, "is no guest's name; write %s, such as \"%s\"", v->key->wanted,
+                      v->key->example);
     }
-    *(uint32_t *)v->field = (uint32_t)mtu;
+    str_copy_n(vsock->guest, sizeof(vsock->guest), guest.at, guest.length);
+    vsock->pos = v->pos;
     return true;
+}
+
+/* All of the text is a number from least to most. */
+static bool read_number_from(const struct schema_value *v, uint64_t least, uint64_t most) {
+    const char *s = v->text;
+    uint64_t number = 0;
+    bool good = read_number(&s, 10, most, &number) && *s == '\0' && number >= least;
+
+    *(uint32_t *)v->field = (uint32_t)number;
+    return good;
+}
+
+/* 0 to 2 and the highest one are nobody's or everybody's. */
+bool read_cid(const struct schema_value *v) {
+    return read_number_from(v, CONFIG_FIRST_CID, CONFIG_CID_MAX) ||
+           refuse(v, "is no address that a guest can have for vsock; write %s", v->key->wanted);
+}
+
+bool read_mtu(const struct schema_value *v) {
+    return read_number_from(v, CONFIG_MTU_MIN, CONFIG_MTU_MAX) ||
+           refuse(v, "is no length of packets; write %s", v->key->wanted);
 }

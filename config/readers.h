@@ -20,8 +20,10 @@ bool read_size_of(const struct schema_value *v, const char *s, uint64_t least, u
 /* Both slashes part a path; the stored one has single forward slashes and none in front. */
 bool read_path(const struct schema_value *v);
 
-/* struct config_disk, struct config_pmem, struct config_net; uint32_t. */
+/* struct config_disk, struct config_pmem, struct config_net, struct config_vsock; uint32_t. */
 bool read_disk(const struct schema_value *v);
 bool read_pmem(const struct schema_value *v);
 bool read_net(const struct schema_value *v);
+bool read_vsock(const struct schema_value *v);
 bool read_mtu(const struct schema_value *v);
+bool read_cid(const struct schema_value *v);

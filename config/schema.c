@@ -355,6 +355,15 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "the guest's and the wire's name: the same at every start. A frame with another source address "
      "than that is dropped, unless the adapter is a `bridge`. `down`: its link is down until the "
      "operator's `link` puts it up."},
+    {"vsock", read_vsock, NULL, GUEST_LIST(vsocks, vsock_count, CONFIG_MAX_VSOCKS), "", "router",
+     "the name of another guest",
+     "The guests that this one may connect to by vsock: streams between programs, without a network "
+     "(`AF_VSOCK`; `socat - VSOCK-CONNECT:4:1024` connects to port 1024 of the guest with CID 4). They "
+     "cannot connect to this one unless their own `vsock` names it. A guest that names no other and "
+     "is named by none has no such device."},
+    {"cid", read_cid, NULL, GUEST_WITH_POS(cid), "", "42", "a number from \"3\" to \"4294967294\"",
+     "The guest's address for vsock, which no other may have. Without this key it is 3 for the "
+     "file's first guest, 4 for the second, and so on: it changes if guests are put in before it."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port."},

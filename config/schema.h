@@ -13,6 +13,7 @@
 #define CONFIG_STOP_TIMEOUT_MAX 3600 /* seconds */
 #define CONFIG_MTU_MIN          576
 #define CONFIG_MTU_MAX          65535
+#define CONFIG_CID_MAX          0xfffffffeu       /* the one after it stands for any */
 #define CONFIG_MEMORY_MAX       (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */
@@ -54,6 +55,6 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 24
+#define SCHEMA_KEYS 26
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];

@@ -120,11 +120,53 @@ static void print_wire(const struct plan *plan, const struct config_wire *wire) 
     }
 }
 
+/* Who is at the other end of the guest's vsock, by its CID. */
+static uint32_t find_peer(const struct plan *plan, uint32_t cid) {
+    uint32_t vm = 0;
+    while (vm + 1 < plan->vm_count && plan->vms[vm].devices.vsock.cid != cid) {
+        vm++;
+    }
+    return vm;
+}
+
+/* Each pair once, from the one that may connect. */
+static void print_vsock(const struct plan *plan, uint32_t vm) {
+    const struct abi_vsock *vsock = &plan->vms[vm].devices.vsock;
+
+    for (uint32_t i = 0; i < vsock->peer_count; i++) {
+        const struct abi_vsock_peer *p = &vsock->peers[i];
+        uint32_t peer = find_peer(plan, p->cid);
+        if (p->may_connect && (!p->may_accept || vm < peer)) {
+            printf("   %s (%llu) %s %s (%u)\n", plan->vms[vm].config->name, (ull)vsock->cid,
+                   p->may_accept ? "<-->" : "--->", plan->vms[peer].config->name, p->cid);
+        }
+    }
+}
+
+static bool has_vsocks(const struct plan *plan) {
+    bool any = false;
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        any = any || plan->vms[i].devices.vsock.peer_count != 0;
+    }
+    return any;
+}
+
+static void print_vsocks(const struct plan *plan) {
+    if (!has_vsocks(plan)) {
+        return;
+    }
+    printf("\n--( vsock )-- who may connect to whom; in brackets the CID\n");
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        print_vsock(plan, i);
+    }
+}
+
 void picture_print(const struct config *config, const struct plan *plan) {
     print_disks(plan);
     for (uint32_t i = 0; i < config->wire_count; i++) {
         print_wire(plan, &config->wires[i]);
     }
+    print_vsocks(plan);
 }
 
 /* ---- as a picture ---- */
@@ -177,9 +219,10 @@ static unsigned box_lines(const struct plan_vm *vm) {
     return lines;
 }
 
-/* How many dots the guest gets: one for each adapter and each use of a file. */
+/* How many dots the guest gets: one for each adapter and each use of a file, one for vsock. */
 static unsigned count_ports(const struct plan_vm *vm) {
     unsigned ports = vm->devices.net_count + vm->devices.pmem_count;
+    ports += vm->devices.vsock.peer_count != 0;
     for (uint32_t i = 0; i < vm->devices.disk_count; i++) {
         ports += vm->config->disks[i].kind != DISK_BLANK;
     }
@@ -253,6 +296,29 @@ static void draw_wire(struct drawing *d, const struct config_wire *wire) {
             const char *words = net_words(&vm->config->nets[n]);
             draw_dot(d, i, show_mac(mac, vm->devices.nets[n].mac),
                      words[0] != '\0' ? words + 2 : words);
+        }
+    }
+    d->y += LINE_HEIGHT;
+}
+
+/* At each dot: whom the guest there may connect to. */
+static void draw_vsocks(struct drawing *d) {
+    char cid[24], to[128];
+
+    begin_line(d, "vsock", "vsock", "who may connect to whom");
+    for (uint32_t i = 0; i < d->plan->vm_count; i++) {
+        const struct abi_vsock *vsock = &d->plan->vms[i].devices.vsock;
+        size_t at = 0;
+        to[0] = '\0';
+        for (uint32_t n = 0; n < vsock->peer_count; n++) {
+            if (vsock->peers[n].may_connect && at < sizeof(to)) {
+                at += (size_t)snprintf(to + at, sizeof(to) - at, "%s%u", at == 0 ? "to " : ", ",
+                                       vsock->peers[n].cid);
+            }
+        }
+        if (vsock->peer_count != 0) {
+            (void)snprintf(cid, sizeof(cid), "CID %llu", (ull)vsock->cid);
+            draw_dot(d, i, cid, to);
         }
     }
     d->y += LINE_HEIGHT;
@@ -334,18 +400,22 @@ static unsigned each_file(const struct plan *plan, struct drawing *d) {
 void picture_draw(FILE *out, const struct config *config, const struct plan *plan) {
     static const char style[] = "text{font:11px sans-serif;fill:#222}.name{font-weight:bold}"
                                 ".guest{fill:#eef3fa;stroke:#456}.wire{stroke:#06c;stroke-width:3}"
+                                ".vsock{stroke:#283;stroke-width:3;stroke-dasharray:2 3}"
                                 ".file{stroke:#862;stroke-width:3;stroke-dasharray:6 4}"
                                 ".drop{stroke:#999;fill:none}circle{fill:#222}";
     struct drawing d = {.out = out, .plan = plan};
 
     lay_out(&d);
-    unsigned lines = config->wire_count + each_file(plan, NULL);
+    unsigned lines = config->wire_count + each_file(plan, NULL) + has_vsocks(plan);
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\">\n", d.right,
             d.y + lines * LINE_HEIGHT);
     fprintf(out, "<style>%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
             style);
     for (uint32_t i = 0; i < config->wire_count; i++) {
         draw_wire(&d, &config->wires[i]);
+    }
+    if (has_vsocks(plan)) {
+        draw_vsocks(&d);
     }
     (void)each_file(plan, &d);
     for (uint32_t i = 0; i < plan->vm_count; i++) {

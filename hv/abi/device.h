@@ -13,6 +13,7 @@
 #define ABI_NETS        8u
 #define ABI_PMEMS       4u
 #define ABI_CHANNELS    64u
+#define ABI_VSOCK_PEERS 15u
 
 /* What map says of a page; all else is an index of copies plus 1. A page that is discarded leaves
  * its copy to others, and must not come back as the image has it. */
@@ -49,13 +50,30 @@ struct abi_pmem {
     uint64_t gpa, size; /* multiples of 2 MiB */
 };
 
-/* Where the two halves (hv/abi/channel.h) lie: the one that is written here, and the other; and who
- * is on the other side: its adapter's address, and whether it sends with others as well. */
+/* Where the two halves (hv/abi/channel.h) lie: the one that is written here, and the other; and on
+ * a wire, who is on the other side: its adapter's address, and whether it sends with others as
+ * well.
+ */
 struct abi_channel {
     uint64_t ours, theirs;
     uint8_t mac[6]; /* all 0: not known; nothing is held against what it sends */
     bool may_bridge;
     uint8_t zero;
+};
+
+/* Another guest: who may open a connection to whom. Both see what goes through one that is open. */
+struct abi_vsock_peer {
+    uint32_t cid;
+    bool may_connect; /* this guest to that one */
+    bool may_accept;  /* this guest from that one */
+    uint8_t zero[2];
+};
+
+/* A socket device, with a channel to each peer, in their order; none, if it has no peers. */
+struct abi_vsock {
+    uint64_t cid; /* the guest's own address */
+    uint32_t first_channel, peer_count;
+    struct abi_vsock_peer peers[ABI_VSOCK_PEERS];
 };
 
 struct abi_devices {
@@ -64,5 +82,6 @@ struct abi_devices {
     struct abi_net nets[ABI_NETS];
     struct abi_channel channels[ABI_CHANNELS];
     struct abi_pmem pmems[ABI_PMEMS];
+    struct abi_vsock vsock;
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");

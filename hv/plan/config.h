@@ -16,9 +16,11 @@
 #define CONFIG_CMDLINE_SIZE 1024
 #define CONFIG_SERIAL_SIZE  48 /* also of asset tags */
 #define CONFIG_MAX_WIRES    16
-#define CONFIG_MAX_DISKS    8 /* of a guest */
-#define CONFIG_MAX_NETS     8 /* the same */
-#define CONFIG_MAX_PMEMS    4 /* the same */
+#define CONFIG_MAX_DISKS    8                       /* of a guest */
+#define CONFIG_MAX_NETS     8                       /* the same */
+#define CONFIG_MAX_PMEMS    4                       /* the same */
+#define CONFIG_MAX_VSOCKS   (CONFIG_MAX_GUESTS - 1) /* the same */
+#define CONFIG_FIRST_CID    3u
 #define CONFIG_DISK_NAME    16
 #define CONFIG_MTU          1500
 #define UUID_SIZE           16 /* bytes, in the order in which a UUID is written */
@@ -63,6 +65,12 @@ struct config_net {
     struct config_pos pos;
 };
 
+/* A guest that this one may connect to, by vsock. */
+struct config_vsock {
+    char guest[CONFIG_NAME_SIZE];
+    struct config_pos pos;
+};
+
 /* What guests' network adapters are on. */
 struct config_wire {
     char name[CONFIG_NAME_SIZE];
@@ -81,16 +89,18 @@ struct config_guest {
     uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
     char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
     char asset_tag[CONFIG_SERIAL_SIZE];
-    uint32_t disk_count, net_count, pmem_count;
+    uint32_t disk_count, net_count, pmem_count, vsock_count;
     struct config_disk disks[CONFIG_MAX_DISKS];
     struct config_net nets[CONFIG_MAX_NETS];
     struct config_pmem pmems[CONFIG_MAX_PMEMS];
+    struct config_vsock vsocks[CONFIG_MAX_VSOCKS];
+    uint32_t cid; /* its address for vsock; 0 = CONFIG_FIRST_CID and its place in the file */
     bool start_auto;
     uint32_t stop_timeout; /* seconds from the power button to the plug */
     enum config_on_crash on_crash;
     enum config_on_violation on_violation;
     /* Where each was written, for the plan's own complaints. */
-    struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, type_pos, initrd_pos;
+    struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, type_pos, initrd_pos, cid_pos;
 };
 
 /* Which UART the log and the consoles have: an I/O port, or one of these. */

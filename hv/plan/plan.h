@@ -63,11 +63,17 @@ struct plan_vm {
     struct abi_devices devices; /* as its compartment gets it: nobody else believes it */
 };
 
+/* Two guests have one on each wire that both are on, and one if either may connect to the other. */
+enum plan_channel_use { PLAN_WIRE, PLAN_VSOCK };
+
 /* Memory of two VMs: the half of the first one, then that of the second. */
 struct plan_channel {
     hpa_t base; /* of 2 * CHANNEL_HALF bytes */
     uint32_t vms[2];
-    uint32_t wire; /* of the config: each two guests on a wire have one */
+    uint32_t numbers[2]; /* which of each VM's channels that is */
+    enum plan_channel_use use;
+    uint32_t wire;         /* PLAN_WIRE: of the config */
+    struct config_pos pos; /* what of the file asks for it */
 };
 #define PLAN_MAX_CHANNELS 256
 

@@ -225,6 +225,54 @@ static bool is_bell(const struct checker *c, uint32_t v, uint32_t n,
     return n < ABI_CHANNELS && c->plan->vms[v].bell_cpus[n] == c->plan->vms[peer].cpus[0];
 }
 
+static bool may_connect(const struct config_guest *from, const struct config_guest *to) {
+    bool named = false;
+    for (uint32_t i = 0; i < from->vsock_count; i++) {
+        named = named || str_equal(from->vsocks[i].guest, to->name);
+    }
+    return named;
+}
+
+static uint64_t cid_of(const struct checker *c, uint32_t v) {
+    uint32_t own = c->plan->vms[v].config->cid;
+    return own != 0 ? own : CONFIG_FIRST_CID + v;
+}
+
+/* If vsock has the VM's n-th channel: what is said of the peer there is what the config says. */
+static bool is_peer(const struct checker *c, uint32_t v, uint32_t n,
+                    const struct plan_channel *channel) {
+    const struct abi_vsock *vsock = &c->plan->vms[v].devices.vsock;
+    uint32_t i = n - vsock->first_channel;
+    if (n < vsock->first_channel || i >= vsock->peer_count) {
+        return true;
+    }
+    const struct abi_vsock_peer *p = &vsock->peers[i];
+    uint32_t peer = channel->vms[0] == v ? channel->vms[1] : channel->vms[0];
+    const struct config_guest *self = c->plan->vms[v].config;
+    const struct config_guest *other = c->plan->vms[peer].config;
+    return p->cid == cid_of(c, peer) && p->may_connect == may_connect(self, other) &&
+           p->may_accept == may_connect(other, self);
+}
+
+/* It has the address that the config says, and a channel of the VM's to each peer. */
+static bool check_vsock(struct checker *c, uint32_t v) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    const struct abi_vsock *vsock = &vm->devices.vsock;
+    uint32_t peers = vsock->peer_count, channels = vm->devices.channel_count;
+
+    bool good = peers == 0 ? vsock->cid == 0 : vsock->cid == cid_of(c, v);
+    if (peers != 0) {
+        good = good && peers <= ABI_VSOCK_PEERS && vsock->first_channel <= channels &&
+               peers <= channels - vsock->first_channel;
+    }
+    if (!good) {
+        refuse(c,
+               "vsock of %s has another address than its config says, or no channel to each peer",
+               vm->config->name);
+    }
+    return good;
+}
+
 /* Each channel of a VM is two windows, its own half first; they are counted in this order. */
 static void check_bells(struct checker *c, uint32_t v) {
     const struct plan_vm *vm = &c->plan->vms[v];
@@ -239,12 +287,15 @@ static void check_bells(struct checker *c, uint32_t v) {
         }
         const struct plan_channel *channel = find_channel(c, v, w);
         good = i + 1 < vm->window_count && w[1].kind == PLAN_THEIRS &&
-               find_channel(c, v, &w[1]) == channel && is_bell(c, v, n, channel);
+               find_channel(c, v, &w[1]) == channel && is_bell(c, v, n, channel) &&
+               is_peer(c, v, n, channel);
         n++;
     }
     if (!good || halves != 2 * n || vm->devices.channel_count != n) {
-        refuse(c, "channel %u of %s has not two halves and a doorbell that goes to the other VM", n,
-               vm->config->name);
+        refuse(c,
+               "channel %u of %s has not two halves and a doorbell that goes to the other VM, or "
+               "leads to another one than vsock is told",
+               n, vm->config->name);
     }
 }
 
@@ -358,7 +409,7 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->kernel, vm->config->kernel);
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
-        if (check_windows(&c, v)) {
+        if (check_windows(&c, v) && check_vsock(&c, v)) {
             check_bells(&c, v);
         }
         uint64_t least =

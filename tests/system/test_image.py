@@ -349,17 +349,20 @@ kernel = "guests/testguest"
 disk = ["root:images/a&b:ro", "tmp:blank:16M"]
 pmem = ["images/base"]
 net = ["lan"]
+vsock = ["beta"]
 [guest.beta]
 cpus = "1"
 memory = "16M"
 kernel = "guests/testguest"
 disk = ["root:images/a&b:volatile:16M"]
 net = ["lan:mac=02:00:00:00:00:01:bridge:down"]
+cid = "42"
 """
     PICTURE = (r"alpha +root +1536 +read-only images/a&b, shared with beta\n", r"alpha +tmp +16M +blank\n",
                r"alpha +\(in memory\) +4M +read-only images/base\n",
                r"beta +root +1536 +volatile up to 16M images/a&b, shared with alpha\n",
-               r"==\[ lan \]== MTU 1500\n +\|-- alpha +[0-9a-f:]{17}\n +\|-- beta +02:00:00:00:00:01, bridge, link down\n")
+               r"==\[ lan \]== MTU 1500\n +\|-- alpha +[0-9a-f:]{17}\n +\|-- beta +02:00:00:00:00:01, bridge, link down\n",
+               r"--\( vsock \)--.*\n   alpha \(3\) ---> beta \(42\)\n")
 
     @check("bhcheck shows disks and wires, and draws them the same each time")
     def picture(self):
@@ -386,7 +389,7 @@ net = ["lan:mac=02:00:00:00:00:01:bridge:down"]
                     drawn.append(file.read())
             expect_that(drawn[0] == drawn[1], "two pictures of one stick to be the same", "two")
             texts = [element.text for element in xml.etree.ElementTree.fromstring(drawn[0]).iter() if element.text]
-            for word in ("alpha", "beta", "lan", "02:00:00:00:00:01", "bridge, link down", "images/a&b", "tmp: blank, 16M"):
+            for word in ("alpha", "beta", "lan", "02:00:00:00:00:01", "bridge, link down", "CID 3", "to 42", "images/a&b", "tmp: blank, 16M"):
                 expect_that(word in texts, f"the picture to show {word}", texts)
             command[-2] = os.path.join(folder, "nowhere", "x.svg")
             done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)

@@ -333,12 +333,13 @@ static void read_all(const char *text, size_t length) {
 }
 
 TEST(mutations) {
-    static const char good[] = "[hypervisor]\nlog=\"info\"\nconsole='0x3f8'\n[guest.web]\n"
-                               "cpus = \"1-2,4\"\nmemory=\"512M\"\nkernel='\\a/b'\n"
-                               "cmdline=\"x\\\\y\"\nstart='auto'\n"
-                               "[guest.b]\ncpus='5'\nmemory='1G'\nkernel='k'\n"
-                               "disk=['a:b:ro','c:d:volatile:16M', # e\n'f:blank:16M']\n"
-                               "net=['w:mac=02:00:00:00:00:01:down']\n[wire.w]\nmtu='1501'\n";
+    static const char good[] =
+        "[hypervisor]\nlog=\"info\"\nconsole='0x3f8'\n[guest.web]\n"
+        "cpus = \"1-2,4\"\nmemory=\"512M\"\nkernel='\\a/b'\n"
+        "cmdline=\"x\\\\y\"\nstart='auto'\n"
+        "[guest.b]\ncpus='5'\nmemory='1G'\nkernel='k'\n"
+        "disk=['a:b:ro','c:d:volatile:16M', # e\n'f:blank:16M']\n"
+        "net=['w:mac=02:00:00:00:00:01:down']\nvsock=['web']\ncid='7'\n[wire.w]\nmtu='1501'\n";
     static const char bytes[] = "\n\r\t \"'#[].=\\-09,KGxz/:\x7f\x80\xc3\xff";
     char text[sizeof(good)];
     read_all(good, sizeof(good) - 1);
@@ -487,6 +488,45 @@ TEST(net_faults) {
     }
 }
 
+TEST(vsocks) {
+    check_good(GUEST "vsock = ['router', 'a-1']\ncid = '4294967294'\n");
+    CHECK_U64(web->vsock_count, 2);
+    CHECK_STR(web->vsocks[0].guest, "router");
+    CHECK_STR(web->vsocks[1].guest, "a-1");
+    CHECK_U64(web->vsocks[1].pos.column, 20);
+    CHECK_U64(web->cid, 0xfffffffe);
+    CHECK_U64(web->cid_pos.line, 6);
+    check_good(GUEST "cid = '3'\n");
+    CHECK_U64(web->cid, 3);
+    check_good(GUEST "vsock = []\n");
+    CHECK_U64(web->vsock_count + web->cid, 0);
+}
+
+TEST(vsock_faults) {
+    static const char *const names[] = {"",    "Router", "-a",
+                                        "a:b", "a b",    "01234567890123456789012345678901"};
+    static const char *const cids[] = {"",           "0",  "1",  "2",    "4294967295",
+                                       "4294967296", "3x", "-3", "0x10", "18446744073709551619"};
+    char text[200];
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        snprintf(text, sizeof(text), GUEST "vsock = ['%s']\n", names[i]);
+        const struct want want = {"5:10:", "is no guest's name; write the name of another guest"};
+        check_faults(parse(text), &want, 1);
+        CHECK_U64(web->vsock_count, 0);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(cids); i++) {
+        snprintf(text, sizeof(text), GUEST "cid = '%s'\n", cids[i]);
+        const struct want want = {"5:7:", "is no address that a guest can have for vsock; write a "
+                                          "number from \"3\" to \"4294967294\""};
+        check_faults(parse(text), &want, 1);
+        CHECK_U64(web->cid, 0);
+    }
+    FAULTS(GUEST
+           "vsock = ['0','1','2','3','4','5','6','7','8','9','10','11','12','13','14','15']\n",
+           {"5:75:", "vsock has more than 15 values"});
+    FAULTS(GUEST "vsocks = ['a']\n", {"5:1:", "unknown key vsocks; did you mean vsock?"});
+}
+
 /* Each fault of a list has its place; what is good in it is taken. */
 TEST(lists) {
     FAULTS(GUEST "disk = ['a:blank:16M', 'b', 'c:blank:16M',\n 'd:x:rw']\n",
@@ -561,4 +601,5 @@ TEST(wire_faults) {
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(cpu_lists), T(sizes), T(paths), T(cmdline),
           T(words), T(unknown_keys), T(tables), T(names), T(double_keys), T(missing_keys),
           T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations), T(disks),
-          T(disk_faults), T(pmems), T(nets), T(net_faults), T(lists), T(wires), T(wire_faults))
+          T(disk_faults), T(pmems), T(nets), T(net_faults), T(vsocks), T(vsock_faults), T(lists),
+          T(wires), T(wire_faults))

@@ -519,7 +519,13 @@ static void check_ends(uint32_t vm, uint32_t number, uint32_t peer, uint32_t pee
     CHECK_U64(channel->ours, SEEN_AT(half(vm, PLAN_OURS, number)->gpa.v));
     CHECK_U64(channel->theirs, SEEN_AT(half(vm, PLAN_THEIRS, number)->gpa.v));
     CHECK_U64(plan.vms[vm].bell_cpus[number], plan.vms[peer].cpus[0]);
+}
 
+/* The same on a wire: and each knows who is there. */
+static void check_wire_ends(uint32_t vm, uint32_t number, uint32_t peer, uint32_t peers_number) {
+    const struct abi_channel *channel = &plan.vms[vm].devices.channels[number];
+
+    check_ends(vm, number, peer, peers_number);
     for (uint32_t i = 0; i < plan.vms[peer].devices.net_count; i++) {
         const struct abi_net *n = net(peer, i);
         if (peers_number - n->first_channel < n->channel_count) {
@@ -554,14 +560,14 @@ TEST(wires) {
     CHECK_U64(net(2, 0)->channel_count, 2);
     CHECK_U64(net(2, 1)->first_channel, 2);
     CHECK_U64(net(2, 1)->channel_count, 1);
-    check_ends(0, 0, 1, 1); /* lan: alpha, beta */
-    check_ends(1, 1, 0, 0);
-    check_ends(0, 1, 2, 0); /* lan: alpha, gamma */
-    check_ends(2, 0, 0, 1);
-    check_ends(1, 2, 2, 1); /* lan: beta, gamma */
-    check_ends(2, 1, 1, 2);
-    check_ends(1, 0, 2, 2); /* dmz: beta, gamma */
-    check_ends(2, 2, 1, 0);
+    check_wire_ends(0, 0, 1, 1); /* lan: alpha, beta */
+    check_wire_ends(1, 1, 0, 0);
+    check_wire_ends(0, 1, 2, 0); /* lan: alpha, gamma */
+    check_wire_ends(2, 0, 0, 1);
+    check_wire_ends(1, 2, 2, 1); /* lan: beta, gamma */
+    check_wire_ends(2, 1, 1, 2);
+    check_wire_ends(1, 0, 2, 2); /* dmz: beta, gamma */
+    check_wire_ends(2, 2, 1, 0);
 
     configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "net=['lan']\n");
     check_built(); /* alone on a wire */
@@ -653,9 +659,9 @@ TEST(many_channels) {
     CHECK_U64(plan.channel_count, 224);
     CHECK_U64(net(7, 7)->first_channel, 49);
     configure_mesh(3, 16);
-    FAULTS({"3:1:", "wire \"w2\": there are more than 256 pairs of guests on all wires"});
+    FAULTS({"3:1:", "there are more than 256 pairs of guests, on all wires and by vsock"});
     configure_mesh(8, 9);
-    FAULTS({"8:1:", "wire \"w7\": there are more than 256 pairs"});
+    FAULTS({"8:1:", "there are more than 256 pairs"});
 }
 
 TEST(channels_without_memory) {
@@ -667,8 +673,98 @@ TEST(channels_without_memory) {
         "beta", "1", "64M") "net=['lan']\n");
     check_built();
     machine.ranges[3].size = 2 * plan.vms[0].budget_size;
-    FAULTS(
-        {"1:1:", "wire \"lan\": no memory is left for its buffers, 520 KiB for each two guests"});
+    FAULTS({"1:1:",
+            "no memory is left for buffers between guests \"alpha\" and \"beta\", 520 KiB for "
+            "each two of them"});
+}
+
+/* ---- vsock ---- */
+
+static const struct abi_vsock *vsock(uint32_t vm) {
+    return &plan.vms[vm].devices.vsock;
+}
+
+static void check_peer(uint32_t vm, uint32_t number, uint32_t cid, const char *may) {
+    const struct abi_vsock_peer *p = &vsock(vm)->peers[number];
+    CHECK(number < vsock(vm)->peer_count);
+    CHECK_U64(p->cid, cid);
+    CHECK_U64(p->may_connect, strchr(may, 'c') != NULL);
+    CHECK_U64(p->may_accept, strchr(may, 'a') != NULL);
+}
+
+/* alpha -> beta, beta <-> gamma; delta has nothing of it. Wires come first. */
+TEST(vsocks) {
+    make_machine();
+    configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "vsock=['beta']\nnet=['lan']\n"
+                                                        "cid='4294967294'\n" GUEST(
+                                                            "delta", "1", "64M") "net=['lan']\n" //
+              GUEST("beta", "2", "64M") "net=['lan']\nvsock=['gamma']\n"                         //
+              GUEST("gamma", "3", "64M") "vsock=['beta']\n");
+    check_built();
+    CHECK_U64(plan.channel_count, 5);
+    CHECK_U64(vsock(0)->cid, 0xfffffffe);
+    CHECK_U64(vsock(0)->peer_count, 1);
+    CHECK_U64(vsock(0)->first_channel, 2);
+    check_peer(0, 0, 5, "c");
+    CHECK_U64(vsock(1)->peer_count, 0);
+    CHECK_U64(vsock(1)->cid, 0);
+    CHECK_U64(vsock(2)->cid, 5);
+    CHECK_U64(vsock(2)->peer_count, 2);
+    CHECK_U64(vsock(2)->first_channel, 2);
+    check_peer(2, 0, 0xfffffffe, "a");
+    check_peer(2, 1, 6, "ca");
+    CHECK_U64(vsock(3)->cid, 6);
+    check_peer(3, 0, 5, "ca");
+    check_ends(0, 2, 2, 2);
+    check_ends(2, 2, 0, 2);
+    check_ends(2, 3, 3, 0);
+    check_ends(3, 0, 2, 3);
+}
+
+TEST(vsock_faults) {
+    make_machine();
+    configure(GUEST("alpha", "0", "64M") "vsock=['beta','btea','alpha','x','beta']\n" //
+              GUEST("beta", "1", "64M") "cid='5'\n"                                   //
+              GUEST("gamma", "2", "64M") "vsock=['beta']\n");
+    FAULTS({"6:15:", "guest \"alpha\": there is no guest \"btea\"; did you mean \"beta\"?"},
+           {"6:22:", "vsock = \"alpha\" is the guest itself; remove it"},
+           {"6:30:", "there is no guest \"x\"; add a table [guest.x]"},
+           {"6:34:", "vsock = \"beta\" is there already, on line 6; name each guest once"},
+           {"13:1:", "guest \"gamma\": its CID 5 is that of guest \"beta\", on line 12; write "
+                     "another cid"});
+    configure(GUEST("alpha", "0", "64M") "cid='9'\n"  //
+              GUEST("beta", "1", "64M") "cid='9'\n"); /* though neither has a device */
+    FAULTS({"12:5:", "guest \"beta\": its CID 9 is that of guest \"alpha\", on line 6"});
+    configure(GUEST("alpha", "0", "64M") "cid='4'\n" //
+              GUEST("beta", "1", "64M"));            /* which has no CID */
+    check_built();
+    configure(GUEST("alph", "0", "64M") "vsock=['alpa']\n"); /* near to itself alone */
+    FAULTS({"6:8:", "there is no guest \"alpa\"; add a table"});
+}
+
+/* Each of 16 guests may connect to each other one. */
+TEST(vsock_of_all) {
+    static char text[8000];
+    size_t at = 0;
+
+    make_machine();
+    for (unsigned i = 0; i < 16; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, GUEST("g%u", "%u", "64M") "vsock=[", i,
+                               i);
+        for (unsigned j = 0; j < 16; j++) {
+            if (j != i) {
+                at += (size_t)snprintf(text + at, sizeof(text) - at, "'g%u',", j);
+            }
+        }
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "]\n");
+    }
+    configure(text);
+    machine.cpu_count = 16;
+    check_built();
+    CHECK_U64(plan.channel_count, 120);
+    CHECK_U64(vsock(15)->peer_count, 15);
+    check_peer(15, 14, 3 + 14, "ca");
+    check_ends(15, 14, 14, 14);
 }
 
 TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_places), T(same_twice),
@@ -677,4 +773,5 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(whole_file_in_one_run), T(memory_of_the_cpus_own_node),
           T(more_memory_than_its_node_has), T(random_machines), T(disks),
           T(windows_for_large_pages), T(images_in_memory), T(disk_faults), T(disks_too_large),
-          T(wires), T(addresses), T(wire_faults), T(many_channels), T(channels_without_memory))
+          T(wires), T(addresses), T(wire_faults), T(many_channels), T(channels_without_memory),
+          T(vsocks), T(vsock_faults), T(vsock_of_all))

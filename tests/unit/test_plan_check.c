@@ -436,6 +436,59 @@ TEST(bells) {
     check_seen("channel 1 of beta");
 }
 
+/* alpha may connect to beta, and beta and gamma to each other. */
+static void make_vsock(void) {
+    make_machine();
+    configure("[wire.lan]\n" GUEST(
+        "alpha", "1", "64M") "net=['lan']\nvsock=['beta']\n"
+                             "cid='77'\n" GUEST("beta", "2",
+                                                "64M") "net=['lan']\nvsock=['gamma']\n" //
+              GUEST("gamma", "3", "64M") "vsock=['beta']\n");
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+TEST(vsock) {
+    static const char alpha_words[] = "vsock of alpha has another address";
+    struct abi_vsock *of_a = &a->devices.vsock, *of_b = &b->devices.vsock;
+
+    make_again = make_vsock;
+    make_vsock();
+    CHECK_U64(of_a->first_channel, 1);
+    CHECK_U64(of_b->peer_count, 2);
+    of_a->cid = 3;
+    check_seen(alpha_words);
+    a->devices.vsock.cid = 78;
+    check_seen(alpha_words);
+    of_a->peer_count = 0; /* an address, and no device */
+    check_seen(alpha_words);
+    of_a->peer_count = 2;
+    check_seen(alpha_words);
+    of_a->peer_count = UINT32_MAX;
+    check_seen(alpha_words);
+    of_a->first_channel = 2;
+    check_seen(alpha_words);
+    of_a->first_channel = UINT32_MAX;
+    check_seen(alpha_words);
+    of_b->first_channel = 0; /* moved by one: the channel of the wire, then that to alpha */
+    check_seen("channel 2 of beta");
+    of_a->peers[0].cid = 5;
+    check_seen("channel 2 of alpha");
+    of_a->peers[0].may_connect = false;
+    check_seen("channel 2 of alpha");
+    of_a->peers[0].may_accept = true;
+    check_seen("channel 2 of alpha");
+    of_b->peers[0].may_connect = true;
+    check_seen("channel 2 of beta");
+    of_b->peers[1].may_connect = false;
+    check_seen("channel 3 of beta");
+    of_b->peers[1].may_accept = false;
+    check_seen("channel 3 of beta");
+    c->devices.vsock.peers[0].cid = 77;
+    check_seen("channel 1 of gamma");
+}
+
 TEST(budget_of_windows) {
     begin_devices();
     a->budget_size = plan_budget_size(64 * MIB, 1, false);
@@ -444,4 +497,4 @@ TEST(budget_of_windows) {
 
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
           T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
-          T(bells), T(budget_of_windows))
+          T(bells), T(vsock), T(budget_of_windows))
