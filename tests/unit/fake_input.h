@@ -29,4 +29,20 @@ static inline bool input_is_over(void) {
     return input != NULL && input_left == 0;
 }
 
+#ifdef FUZZ
+/* The test's: to the end of the input. other: what the first bit of it chooses. */
+static void run_input(bool other);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    if (size != 0) {
+        input = data + 1;
+        input_left = size - 1;
+        run_input((data[0] & 1) != 0);
+    }
+    return 0;
+}
+#endif
+
 #endif

@@ -327,15 +327,8 @@ static void run(bool with_image, unsigned steps) {
 }
 
 #ifdef FUZZ
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (size != 0) {
-        input = data + 1;
-        input_left = size - 1;
-        run((data[0] & 1) != 0, UINT32_MAX);
-    }
-    return 0;
+static void run_input(bool other) {
+    run(other, UINT32_MAX);
 }
 #else
 TEST(random_requests) {

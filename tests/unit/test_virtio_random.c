@@ -179,13 +179,8 @@ static void run(unsigned steps) {
 }
 
 #ifdef FUZZ
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    input = data;
-    input_left = size;
+static void run_input(UNUSED bool other) {
     run(UINT32_MAX);
-    return 0;
 }
 #else
 TEST(random_steps) {

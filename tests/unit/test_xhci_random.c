@@ -5,28 +5,11 @@
  * a stream of bytes: from a seed here, from libFuzzer in `make fuzz`.
  */
 #include "arch/x86_64/xhci/internal.h"
+#include "tests/unit/fake_input.h"
 #include "tests/unit/fake_xhci.h"
 
 #define STEPS 4000u /* with each seed */
 #define SEEDS 60u
-
-static uint64_t seed;
-static const uint8_t *input; /* NULL = from the seed */
-static size_t input_left;
-
-static uint64_t random_word(void) {
-    uint64_t word = 0;
-    if (input != NULL) {
-        for (unsigned i = 0; i < 8 && input_left != 0; i++, input_left--) {
-            word = word << 8 | *input++;
-        }
-        return word;
-    }
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
-}
 
 /* What the driver keeps of itself. */
 static void check_state(void) {
@@ -116,7 +99,7 @@ static void hostile_devices(unsigned steps) {
     memset(devices, 0, sizeof(devices));
     fake_run(300);
     fake_random = random_word;
-    for (unsigned i = 0; i < steps && (input == NULL || input_left != 0); i++) {
+    for (unsigned i = 0; i < steps && !input_is_over(); i++) {
         step_devices();
         fake_keys[0] = '\0';
     }
@@ -219,7 +202,7 @@ static void odd_controller(unsigned steps) {
     } else {
         xhci_give_memory(&hc, fake_memory, FAKE_BUS);
     }
-    for (unsigned i = 0; i < steps && (input == NULL || input_left != 0); i++) {
+    for (unsigned i = 0; i < steps && !input_is_over(); i++) {
         uint64_t word = random_word();
         if (hc.state == XHCI_OFF) {
             hc.state = XHCI_FAILED;
@@ -237,27 +220,19 @@ static void odd_controller(unsigned steps) {
 }
 
 #ifdef FUZZ
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    if (size < 1) {
-        return 0;
-    }
-    input = data + 1;
-    input_left = size - 1;
-    if ((data[0] & 1) != 0) {
+static void run_input(bool other) {
+    if (other) {
         hostile_devices(UINT32_MAX);
     } else {
         odd_controller(UINT32_MAX);
     }
-    return 0;
 }
 #else
 TEST(devices_that_lie) {
     static const uint8_t key_a[8] = {0, 0, 4};
     unsigned keyboards = 0;
     for (unsigned s = 1; s <= SEEDS; s++) {
-        seed = s * 0x9e3779b97f4a7c15ull;
+        input_seed = s * 0x9e3779b97f4a7c15ull;
         hostile_devices(STEPS);
         keyboards += xhci_has_keyboard(&hc);
 
@@ -279,7 +254,7 @@ TEST(devices_that_lie) {
 TEST(a_controller_that_says_anything) {
     unsigned slots = 0, ready = 0;
     for (unsigned s = 1; s <= SEEDS; s++) {
-        seed = s * 0x9e3779b97f4a7c15ull;
+        input_seed = s * 0x9e3779b97f4a7c15ull;
         odd_controller(STEPS);
         for (unsigned i = 0; i < XHCI_MAX_DEVICES; i++) {
             slots += hc.devices[i].in_use && hc.devices[i].slot != 0;
