@@ -55,49 +55,62 @@ static void life_wait_others(struct vm *vm) {
     }
 }
 
-/* The i-th part of what no other VM has: RAM, then the stores of its disks. False if there is none.
- */
-static bool life_part(const struct plan_vm *plan, uint32_t i, struct plan_window *part) {
-    if (i < plan->region_count) {
-        part->hpa = plan->regions[i].hpa;
-        part->size = plan->regions[i].size;
-        return true;
-    }
-    uint32_t store = i - plan->region_count;
-    for (const struct plan_window *w = plan->windows; w < plan->windows + plan->window_count; w++) {
-        if (w->kind == PLAN_STORE && store-- == 0) {
-            *part = *w;
+/* One part after the other of what no other VM has: RAM, then the stores of its disks. All zero
+ * before the first. */
+struct life_part {
+    uint32_t region, window; /* which come next */
+    hpa_t hpa;
+    uint64_t size;         /* bytes */
+    uint64_t first, count; /* pieces of VM_PIECE, numbered through all parts */
+};
+
+static bool life_next_store(const struct plan_vm *plan, struct life_part *part) {
+    while (part->window < plan->window_count) {
+        const struct plan_window *w = &plan->windows[part->window++];
+        if (w->kind == PLAN_STORE) {
+            part->hpa = w->hpa;
+            part->size = w->size;
             return true;
         }
     }
     return false;
 }
 
+/* False after the last one. */
+static bool life_next_part(const struct plan_vm *plan, struct life_part *part) {
+    part->first += part->count;
+    if (part->region < plan->region_count) {
+        const struct plan_region *r = &plan->regions[part->region++];
+        part->hpa = r->hpa;
+        part->size = r->size;
+    } else if (!life_next_store(plan, part)) {
+        return false;
+    }
+    part->count = ALIGN_UP(part->size, VM_PIECE) / VM_PIECE;
+    return true;
+}
+
 static uint64_t life_memory(const struct vm *vm) {
-    struct plan_window part;
+    struct life_part part = {0};
     uint64_t all = 0;
 
-    for (uint32_t i = 0; life_part(vm->plan, i, &part); i++) {
+    while (life_next_part(vm->plan, &part)) {
         all += part.size;
     }
     return all;
 }
 
-/* Scrubs the number-th piece of it; false if there are not so many. */
-static bool life_scrub_piece(const struct vm *vm, uint32_t number) {
-    struct plan_window part;
-
-    for (uint32_t i = 0; life_part(vm->plan, i, &part); i++) {
-        uint64_t offset = number * VM_PIECE;
-        uint32_t pieces = (uint32_t)(ALIGN_UP(part.size, VM_PIECE) / VM_PIECE);
-
-        if (number < pieces) {
-            vm_memory_scrub(HPA(part.hpa.v + offset), min_u64(part.size - offset, VM_PIECE));
-            return true;
+/* Scrubs the number-th piece of it, which lies in this part or a later one; false if there are not
+ * so many. */
+static bool life_scrub_piece(const struct vm *vm, struct life_part *part, uint32_t number) {
+    while (number - part->first >= part->count) {
+        if (!life_next_part(vm->plan, part)) {
+            return false;
         }
-        number -= pieces;
     }
-    return false;
+    uint64_t offset = (number - part->first) * VM_PIECE;
+    vm_memory_scrub(HPA(part->hpa.v + offset), min_u64(part->size - offset, VM_PIECE));
+    return true;
 }
 
 static void life_tell_scrub(struct vm *vm) {
@@ -115,8 +128,10 @@ static void life_tell_scrub(struct vm *vm) {
 
 /* On each CPU that helps; host interrupts are taken between the pieces. */
 static void life_scrub(struct vm *vm) {
+    struct life_part part = {0};
+
     while (__atomic_load_n(&vm->leave, __ATOMIC_RELAXED) == LEAVE_NONE &&
-           life_scrub_piece(vm, __atomic_fetch_add(&vm->scrub_next, 1, __ATOMIC_RELAXED))) {
+           life_scrub_piece(vm, &part, __atomic_fetch_add(&vm->scrub_next, 1, __ATOMIC_RELAXED))) {
         plat_take_interrupts();
         if (plat_cpu() == vm->vcpus[0].cpu) {
             life_tell_scrub(vm);
