@@ -4,6 +4,17 @@
 
 #include "hv/lib/types.h"
 
+/* Where PCI functions may be found: devices and _CRS of the DSDT. */
+#define PCI_PORTS       0x1000u
+#define PCI_PORTS_SIZE  0x1000u
+#define PCI_MEMORY      0xe0000000u
+#define PCI_MEMORY_SIZE 0x00100000u
+
+/* The configuration space as memory (ECAM): a page for each function, of which the first 256 bytes
+ * are those of mechanism 1. Device, MCFG, DSDT and memory map. */
+#define PCI_PAGES      0xe0100000u
+#define PCI_PAGES_SIZE 0x00100000u
+
 enum bus_space {
     BUS_PORT,
     BUS_MEMORY, /* guest-physical addresses */

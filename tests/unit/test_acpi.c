@@ -68,8 +68,6 @@ TEST(roots) {
     CHECK_U64(field(mcfg + 4, 4), 60);
     CHECK_U64(field(mcfg + 44, 8), PCI_PAGES);
     CHECK_U64(field(mcfg + 52, 8), 0); /* segment 0, bus 0 alone */
-    CHECK_U64(CONFIG_PAGES_ADDRESS, PCI_PAGES);
-    CHECK_U64(CONFIG_PAGES_SIZE, PCI_PAGES_SIZE);
     const uint8_t *dsdt = table(rsdp, -1, "DSDT");
     CHECK(memcmp(dsdt, dsdt_aml, dsdt_aml_size) == 0);
 }
@@ -301,6 +299,31 @@ static void check_fields(const char *dir, const char *name, const char *const fi
     fclose(f);
 }
 
+/* The DSDT, which no C header reaches, says where the devices are; "flat" is without blanks. */
+static void check_windows(const char *dir) {
+    const struct {
+        const char *form;
+        uint32_t base, size;
+    } windows[] = {
+        {"WordIO(.*0x0000,//Granularity0x%04X,//RangeMinimum0x%04X,//RangeMaximum"
+         "0x0000,//TranslationOffset0x%04X,//Length",
+         PCI_PORTS, PCI_PORTS_SIZE},
+        {"DWordMemory(.*0x00000000,//Granularity0x%08X,//RangeMinimum0x%08X,//RangeMaximum"
+         "0x00000000,//TranslationOffset0x%08X,//Length",
+         PCI_MEMORY, PCI_MEMORY_SIZE},
+        {"PNP0C02.*Memory32Fixed(ReadWrite,0x%1$08X,//AddressBase0x%3$08X,//AddressLength",
+         PCI_PAGES, PCI_PAGES_SIZE},
+    };
+    char form[256], command[512];
+
+    for (size_t i = 0; i < ARRAY_SIZE(windows); i++) {
+        uint32_t base = windows[i].base, size = windows[i].size;
+        snprintf(form, sizeof(form), windows[i].form, base, base + size - 1, size);
+        snprintf(command, sizeof(command), "grep -q '%s' %s/flat", form, dir);
+        CHECK_U64(system(command), 0);
+    }
+}
+
 /* iasl takes every table apart without a complaint and finds the DSDT's devices. */
 TEST(iasl_reads_them) {
     char dir[] = "/tmp/bulkhead-acpi-XXXXXX", command[1024];
@@ -319,7 +342,7 @@ TEST(iasl_reads_them) {
              "  if grep -iE 'error|warning|invalid|unknown|incorrect' $t.log; then exit 1; fi;"
              "done;"
              " grep -q 'Device (COM1)' dsdt.dsl && grep -q '_S5' dsdt.dsl &&"
-             " grep -q 'PNP0000' dsdt.dsl && grep -A 9 'PNP0C02' dsdt.dsl | grep -q 0xE0100000 &&"
+             " grep -q 'PNP0000' dsdt.dsl && grep -q 'PNP0C02' dsdt.dsl &&"
              " tr -d ' \\n' <dsdt.dsl >flat && for slot in $(seq 1 31); do"
              "  row=$(printf '0x%%08X,Zero,Zero,0x' $((slot << 16 | 0xffff)));"
              "  grep -q \"$row$(printf %%02X $((16 + slot %% 4)))\" flat &&"
@@ -328,6 +351,7 @@ TEST(iasl_reads_them) {
              " grep -q 'Reset Register Supported (V2) : 1' facp.dsl",
              dir);
     CHECK_U64(system(command), 0);
+    check_windows(dir);
     check_fields(dir, "facp.dsl", fadt_fields, ARRAY_SIZE(fadt_fields));
     check_fields(dir, "apic.dsl", madt_fields, ARRAY_SIZE(madt_fields));
     check_fields(dir, "facs.dsl", facs_fields, ARRAY_SIZE(facs_fields));

@@ -125,7 +125,7 @@ static void acpi_fill_fadt(uint8_t *fadt, uint64_t base) {
 static void acpi_fill_mcfg(uint8_t *mcfg) {
     uint8_t *entry = mcfg + HEADER_SIZE + 8;
 
-    number_put(entry, CONFIG_PAGES_ADDRESS, 8);
+    number_put(entry, PCI_PAGES, 8);
     entry[10] = BUS_FIRST;
     entry[11] = BUS_LAST;
     acpi_finish(mcfg, "MCFG", 1, MCFG_SIZE);

@@ -12,7 +12,7 @@ void map_write(struct load *l) {
         {RESERVED_END, acpi - RESERVED_END, E820_RAM},
         {acpi, nvs - acpi, E820_ACPI},
         {nvs, PAGE_SIZE, E820_NVS},
-        {CONFIG_PAGES_ADDRESS, CONFIG_PAGES_SIZE, E820_RESERVED}, /* or Linux does not use them */
+        {PCI_PAGES, PCI_PAGES_SIZE, E820_RESERVED}, /* or Linux does not use them */
         {IOAPIC_ADDRESS, PAGE_SIZE, E820_RESERVED},
         {LAPIC_ADDRESS, PAGE_SIZE, E820_RESERVED},
         {HIGH_RAM, start->high_ram, E820_RAM},

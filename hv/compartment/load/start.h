@@ -8,6 +8,7 @@
 #pragma once
 
 #include "hv/abi.h"
+#include "hv/abi/bus.h"
 #include "hv/abi/device.h"
 #include "hv/abi/guest_memory.h"
 #include "hv/abi/load.h"
@@ -15,19 +16,17 @@
 #include "hv/lib/str.h"
 
 /* What is below the page tables, down to the BIOS data area, a kernel may be loaded to. */
-#define LOW_FREE             0x1000u
-#define LOW_FREE_END         ((uint64_t)TABLES_GPA)
-#define LOW_RAM_END          0x9fc00u
-#define RESERVED_END         0x100000u /* what is reserved above that */
-#define ACPI_RSDP_SCAN       0xe0000u /* a second copy of the RSDP, for guests that search for it */
-#define LEGACY_TABLES        0xf0000u /* coreboot table */
-#define SMBIOS_TABLES        0xf0200u
-#define KERNEL_LEAST         MIB       /* no kernel runs lower */
-#define HIGH_RAM             (4 * GIB) /* where memory goes on behind the devices */
-#define IOAPIC_ADDRESS       0xfec00000u
-#define CONFIG_PAGES_ADDRESS 0xe0100000u /* PCI_PAGES of hv/compartment/pci */
-#define CONFIG_PAGES_SIZE    0x00100000u
-#define LAPIC_ADDRESS        0xfee00000u
+#define LOW_FREE       0x1000u
+#define LOW_FREE_END   ((uint64_t)TABLES_GPA)
+#define LOW_RAM_END    0x9fc00u
+#define RESERVED_END   0x100000u /* what is reserved above that */
+#define ACPI_RSDP_SCAN 0xe0000u  /* a second copy of the RSDP, for guests that search for it */
+#define LEGACY_TABLES  0xf0000u  /* coreboot table */
+#define SMBIOS_TABLES  0xf0200u
+#define KERNEL_LEAST   MIB       /* no kernel runs lower */
+#define HIGH_RAM       (4 * GIB) /* where memory goes on behind the devices */
+#define IOAPIC_ADDRESS 0xfec00000u
+#define LAPIC_ADDRESS  0xfee00000u
 
 struct e820_entry {
     uint64_t base, size;

@@ -17,18 +17,9 @@
 #define PCI_LINES       4u  /* INTA to INTD */
 #define PCI_VECTORS     16u /* of a function's MSI-X at most */
 
-/* Where functions may be found: what the DSDT's _CRS says, and where they are at the start. */
-#define PCI_PORTS        0x1000u
-#define PCI_PORTS_SIZE   0x1000u
-#define PCI_MEMORY       0xe0000000u
-#define PCI_MEMORY_SIZE  0x00100000u
+/* Where they are at the start. */
 #define PCI_PORT_SHARE   (PCI_PORTS_SIZE / PCI_SLOTS) /* of each slot */
 #define PCI_MEMORY_SHARE (PCI_MEMORY_SIZE / PCI_SLOTS)
-
-/* The configuration space as memory (ECAM): a page for each function, of which the first 256 bytes
- * are those of mechanism 1. MCFG, DSDT and memory map say where. */
-#define PCI_PAGES      0xe0100000u
-#define PCI_PAGES_SIZE 0x00100000u
 
 enum pci_register {
     PCI_ID = 0x00,
