@@ -2,7 +2,7 @@
 /*
  * Holds every bit of a vCPU's finished MSR and port bitmaps against the policy tables, in the other
  * direction from the code that filled them: what does this bit let pass, and may it? Reads both
- * vendors' layouts by itself, as their manuals have them. Called once per vCPU before seal().
+ * vendors' layouts by itself, as their manuals have them. Called once per vCPU before plat_seal().
  * Sources: Intel SDM vol. 3 "MSR-Bitmap Address", "I/O-Bitmap Addresses"; AMD APM vol. 2 "MSR
  * Intercepts", "IOIO Intercepts".
  */

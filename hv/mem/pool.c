@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Owns the hand-out of host pages from one range. Never frees a single page: what is allocated
- * before seal() stays for the life of the machine.
+ * before plat_seal() stays for the life of the machine.
  */
 #include "hv/mem/pool.h"
 

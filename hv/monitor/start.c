@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The start of the hypervisor proper, as one list: plan, VMs, audit, seal, consoles. After seal()
- * nothing here runs again but the operator's callbacks. Called by arch/ once the machine is ours.
+ * The start of the hypervisor proper, as one list: plan, VMs, audit, seal, consoles. After
+ * plat_seal() nothing here runs again but the operator's callbacks. Called by arch/ once the
+ * machine is ours.
  */
 #include "hv/exit/exit.h"
 #include "hv/exit/policy.h"

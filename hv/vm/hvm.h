@@ -122,7 +122,7 @@ struct hvm_ops {
     unsigned npt_max_level;         /* largest nested page, as in struct pagetable; set by probe */
 };
 
-extern struct hvm_ops *hvm; /* chosen once at boot, before seal() */
+extern struct hvm_ops *hvm; /* chosen once at boot, before plat_seal() */
 
 /* Sets hvm to what this CPU offers; arch/ implements it. Logs what is missing, with the firmware
  * setting. Once, on the first CPU. */

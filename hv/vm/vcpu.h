@@ -192,6 +192,6 @@ static inline bool vcpu_compartment_failed(const struct vcpu *v) {
     return (v->upcall_flags & UPCALL_FAILED) != 0;
 }
 
-extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
+extern struct vcpu *vcpu_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after plat_seal() */
 
 extern const struct lapic_ops vcpu_lapic_ops;
