@@ -208,7 +208,7 @@ static bool life_take(struct vm *vm) {
 
     if (s != STATUS_OK) {
         vm_leave(vm, LEAVE_STOP,
-                 "cannot take another guest over: of another size, with disks or wires, or gone");
+                 "cannot take another guest over: of another size, with other disks, or gone");
         return false;
     }
     life_take_vcpu(&vm->vcpus[0]);

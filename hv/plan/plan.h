@@ -34,6 +34,10 @@ enum plan_window_kind {
     PLAN_THEIRS
 };
 
+static inline bool plan_is_channel(enum plan_window_kind kind) {
+    return kind == PLAN_OURS || kind == PLAN_THEIRS;
+}
+
 struct plan_window {
     gpa_t gpa; /* in the compartment; above the guest's RAM */
     hpa_t hpa;

@@ -183,20 +183,39 @@ static enum status compartment_map_ram(struct vm *vm) {
 }
 
 /* What the plan gives it beside RAM: it executes none of it, and writes what is its own. */
-static enum status compartment_map_windows(struct vm *vm) {
+static enum status compartment_map_window(struct vm *vm, const struct plan_window *w) {
     static const unsigned access[] = {[PLAN_IMAGE] = PAGE_READ,
                                       [PLAN_PMEM] = PAGE_READ,
                                       [PLAN_STORE] = PAGE_READ | PAGE_WRITE,
                                       [PLAN_OURS] = PAGE_READ | PAGE_WRITE,
                                       [PLAN_THEIRS] = PAGE_READ};
+
+    return pagetable_map(&vm->compartment.npt, w->gpa.v, w->hpa, w->size, access[w->kind], PAGE_WB);
+}
+
+static enum status compartment_map_windows(struct vm *vm) {
     enum status s = STATUS_OK;
 
     for (uint32_t i = 0; s == STATUS_OK && i < vm->plan->window_count; i++) {
-        const struct plan_window *w = &vm->plan->windows[i];
-        s = pagetable_map(&vm->compartment.npt, w->gpa.v, w->hpa, w->size, access[w->kind],
-                          PAGE_WB);
+        s = compartment_map_window(vm, &vm->plan->windows[i]);
     }
     return s;
+}
+
+/* A half is smaller than a large page, so all tables that it needs are there. */
+_Static_assert(CHANNEL_HALF < 2 * MIB, "mapped by pages of 4 KiB");
+
+void compartment_turn_windows(struct vm *vm) {
+    for (uint32_t i = 0; i < vm->plan->window_count; i++) {
+        const struct plan_window *w = &vm->plan->windows[i];
+
+        if (plan_is_channel(w->kind)) {
+            enum status s = pagetable_unmap(&vm->compartment.npt, w->gpa.v, w->size);
+            ASSERT(s == STATUS_OK);
+            s = compartment_map_window(vm, w);
+            ASSERT(s == STATUS_OK);
+        }
+    }
 }
 
 /* The program, data, tables, the devices and the slots. */

@@ -38,6 +38,10 @@ struct compartment {
 /* Region and nested tables, once, from the VM's budget. */
 MUST_USE enum status compartment_create(struct vm *vm);
 
+/* Its windows onto channels show what the plan has there by now, as large as before. For a VM that
+ * is off: CPUs are flushed at its start. */
+void compartment_turn_windows(struct vm *vm);
+
 /* As at the VM's start, on the CPU of its first vCPU while no other is in it. */
 void compartment_reset(struct vm *vm);
 

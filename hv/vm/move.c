@@ -18,12 +18,25 @@
 
 enum move_stage { MOVE_NONE, MOVE_OFFERED, MOVE_TAKEN, MOVE_COPIED, MOVE_FAILED, MOVE_OVER };
 
+/*
+ * What a VM has beside its memory. It is swapped: the other VMs on its wires go on with the same
+ * memory of their channels, and with the same adapter at the other end.
+ */
+struct move_place {
+    uint32_t window_count;
+    struct plan_window windows[PLAN_MAX_WINDOWS];
+    uint32_t bell_cpus[ABI_CHANNELS];
+    struct abi_devices devices;
+};
+
 /* What one VM offers to the other: addresses, and what of it is no guest memory and no vCPU. */
 static struct move {
     uint32_t stage; /* enum move_stage, atomic: whoever is to act next reads it */
+    struct vm_public *from;
     const struct vm_public *to;
     uint32_t from_cpu, to_cpu;
-    uint32_t vcpu_count, region_count, window_count;
+    uint32_t vcpu_count, region_count;
+    struct move_place place; /* of the one that goes; then of the one that comes */
     struct plan_region regions[PLAN_MAX_REGIONS];
     uint64_t low_ram, high_ram;
     hpa_t region;
@@ -50,17 +63,66 @@ static void move_set(enum move_stage from, enum move_stage to) {
     ASSERT(was);
 }
 
+/* ---- its place ---- */
+
+static void move_place_read(const struct plan_vm *plan, struct move_place *out) {
+    out->window_count = plan->window_count;
+    memcpy(out->windows, plan->windows, sizeof(out->windows));
+    memcpy(out->bell_cpus, plan->bell_cpus, sizeof(out->bell_cpus));
+    out->devices = plan->devices;
+}
+
+static void move_swap(void *one, void *other, size_t size) {
+    uint8_t *a = one;
+    uint8_t *b = other;
+
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = a[i];
+        a[i] = b[i];
+        b[i] = byte;
+    }
+}
+
+/* Its stores stay where they are: what is in them is copied, like RAM. */
+static void vm_swap_place(struct vm *vm, struct move_place *place) {
+    struct plan_vm *plan = vm->kept;
+
+    for (uint32_t i = 0; i < place->window_count; i++) {
+        if (plan_is_channel(place->windows[i].kind)) {
+            move_swap(&plan->windows[i].hpa, &place->windows[i].hpa, sizeof(hpa_t));
+        }
+    }
+    move_swap(plan->bell_cpus, place->bell_cpus, sizeof(plan->bell_cpus));
+    move_swap(&plan->devices, &place->devices, sizeof(plan->devices));
+    compartment_turn_windows(vm);
+}
+
+/* Whoever rings for the one means the other from now on; they may have changed places before. */
+static void move_swap_bells(struct vm_public *one, struct vm_public *other) {
+    for (uint32_t cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
+        struct vm_public *place = vm_of_cpu[cpu];
+        bool first = place != NULL && place->vcpus[0]->cpu == cpu;
+
+        if (first && place->hears == one) {
+            __atomic_store_n(&place->hears, other, __ATOMIC_RELEASE);
+        } else if (first && place->hears == other) {
+            __atomic_store_n(&place->hears, one, __ATOMIC_RELEASE);
+        }
+    }
+}
+
 /* ---- the one that goes ---- */
 
 bool vm_move_offer(struct vm *vm) {
     if (!move_go_on(MOVE_NONE, MOVE_OVER)) {
         return false;
     }
+    move.from = vm->public;
     move.to = vm->public->move_to;
     move.from_cpu = vm->vcpus[0].cpu;
     move.vcpu_count = vm->vcpu_count;
     move.region_count = vm->plan->region_count;
-    move.window_count = vm->plan->window_count;
+    move_place_read(vm->plan, &move.place);
     memcpy(move.regions, vm->plan->regions, sizeof(move.regions));
     move.low_ram = vm->low_ram;
     move.high_ram = vm->high_ram;
@@ -81,10 +143,10 @@ bool vm_move_offer(struct vm *vm) {
     return true;
 }
 
-static void move_overwrite_ram(const struct plan_region *r) {
-    for (uint64_t done = 0; done < r->size; done += PLAT_WINDOW_SIZE) {
-        hpa_t at = HPA(r->hpa.v + done);
-        uint64_t size = min_u64(r->size - done, PLAT_WINDOW_SIZE);
+static void move_overwrite(hpa_t base, uint64_t all) {
+    for (uint64_t done = 0; done < all; done += PLAT_WINDOW_SIZE) {
+        hpa_t at = HPA(base.v + done);
+        uint64_t size = min_u64(all - done, PLAT_WINDOW_SIZE);
         memset(plat_window_open(WINDOW_WRITE, at, size), PATTERN, size);
         plat_window_close(WINDOW_WRITE, at, size);
         plat_take_interrupts();
@@ -92,8 +154,15 @@ static void move_overwrite_ram(const struct plan_region *r) {
 }
 
 static void vm_overwrite(struct vm *vm) {
-    for (uint32_t i = 0; i < vm->plan->region_count; i++) {
-        move_overwrite_ram(&vm->plan->regions[i]);
+    const struct plan_vm *plan = vm->plan;
+
+    for (const struct plan_region *r = plan->regions; r < plan->regions + plan->region_count; r++) {
+        move_overwrite(r->hpa, r->size);
+    }
+    for (const struct plan_window *w = plan->windows; w < plan->windows + plan->window_count; w++) {
+        if (w->kind == PLAN_STORE) {
+            move_overwrite(w->hpa, w->size);
+        }
     }
     memset(vm->compartment.region, PATTERN, vm->compartment.region_size);
     /* It has gone along: the next start is as the first. */
@@ -121,6 +190,7 @@ bool vm_move_wait(struct vm *vm) {
         return false;
     }
     vm_overwrite(vm);
+    vm_swap_place(vm, &move.place);
     move_set(MOVE_COPIED, MOVE_OVER);
     plat_kick(move.to_cpu);
     return true;
@@ -128,11 +198,23 @@ bool vm_move_wait(struct vm *vm) {
 
 /* ---- the one that comes ---- */
 
-/* Disks and channels stay with the VM whose they are. */
+/* Files are shared, and have to be the same ones. */
+static bool move_window_fits(const struct plan_window *from, const struct plan_window *to) {
+    bool shared = from->kind == PLAN_IMAGE || from->kind == PLAN_PMEM;
+
+    return from->kind == to->kind && from->gpa.v == to->gpa.v && from->size == to->size &&
+           (!shared || from->hpa.v == to->hpa.v);
+}
+
 static bool vm_move_fits(const struct vm *vm) {
-    return move.window_count == 0 && vm->plan->window_count == 0 &&
-           move.vcpu_count == vm->vcpu_count && move.low_ram == vm->low_ram &&
-           move.high_ram == vm->high_ram && move.region_size == vm->compartment.region_size;
+    bool fits = move.vcpu_count == vm->vcpu_count && move.low_ram == vm->low_ram &&
+                move.high_ram == vm->high_ram && move.region_size == vm->compartment.region_size &&
+                move.place.window_count == vm->plan->window_count;
+
+    for (uint32_t i = 0; fits && i < vm->plan->window_count; i++) {
+        fits = move_window_fits(&move.place.windows[i], &vm->plan->windows[i]);
+    }
+    return fits;
 }
 
 static void move_copy_ram(const struct vm *vm, const struct plan_region *r) {
@@ -144,6 +226,28 @@ static void move_copy_ram(const struct vm *vm, const struct plan_region *r) {
         ASSERT(s == STATUS_OK);
         plat_window_close(WINDOW_READ, at, size);
         plat_take_interrupts();
+    }
+}
+
+static void move_copy_store(const struct plan_window *from, const struct plan_window *to) {
+    for (uint64_t done = 0; done < to->size; done += PLAT_WINDOW_SIZE) {
+        hpa_t source = HPA(from->hpa.v + done);
+        hpa_t target = HPA(to->hpa.v + done);
+        uint64_t size = min_u64(to->size - done, PLAT_WINDOW_SIZE);
+
+        memcpy(plat_window_open(WINDOW_WRITE, target, size),
+               plat_window_open(WINDOW_READ, source, size), size);
+        plat_window_close(WINDOW_READ, source, size);
+        plat_window_close(WINDOW_WRITE, target, size);
+        plat_take_interrupts();
+    }
+}
+
+static void vm_copy_stores(const struct vm *vm) {
+    for (uint32_t i = 0; i < vm->plan->window_count; i++) {
+        if (vm->plan->windows[i].kind == PLAN_STORE) {
+            move_copy_store(&move.place.windows[i], &vm->plan->windows[i]);
+        }
     }
 }
 
@@ -170,7 +274,10 @@ enum status vm_move_take(struct vm *vm) {
     for (uint32_t i = 0; i < move.region_count; i++) {
         move_copy_ram(vm, &move.regions[i]);
     }
+    vm_copy_stores(vm);
     move_copy(vm->compartment.region, move.region, move.region_size);
+    vm_swap_place(vm, &move.place);
+    move_swap_bells(move.from, vm->public);
     move.to_cpu = vm->vcpus[0].cpu;
     vm->clock = move.clock;
     vm->paused = true;
@@ -211,8 +318,16 @@ static void vcpu_take_record(struct vcpu *v, const struct vcpu *from) {
     v->cpuid = from->cpuid;
     memcpy(v->msr_slots, from->msr_slots, sizeof(v->msr_slots));
     vcpu_take_lapic(v, &from->lapic);
-    /* The console is another, and may have room. */
-    vcpu_request(&v->public, from->held | REQUEST_EVENT | (v->index == 0 ? REQUEST_ROOM : 0));
+    vcpu_request(&v->public, from->held | REQUEST_EVENT);
+}
+
+/* The console is another, and may have room; a bell may have rung meanwhile, for either of the two.
+ */
+static void vcpu_take_whole(struct vcpu *v) {
+    v->bell_due = 0;
+    v->bell_waits = false;
+    __atomic_store_n(&v->public.rung, 0, __ATOMIC_SEQ_CST);
+    vcpu_request(&v->public, REQUEST_ROOM | REQUEST_CHANNELS);
 }
 
 void vcpu_move_take(struct vcpu *v) {
@@ -220,6 +335,9 @@ void vcpu_move_take(struct vcpu *v) {
 
     vcpu_take_record(v, plat_window_open(WINDOW_READ, at, sizeof(*v)));
     plat_window_close(WINDOW_READ, at, sizeof(*v));
+    if (v->index == 0) {
+        vcpu_take_whole(v);
+    }
     move_copy(v->saved, move.saved[v->index], sizeof(*v->saved));
     hvm->restore(v, v->saved);
     plat_live_load(v->saved->live);

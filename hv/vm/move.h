@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A VM is three things: its RAM, the region of its compartment, and the records of its vCPUs. While
- * it is paused, nothing of it is anywhere else. Here the three are copied from one VM to another
- * one, on other CPUs and in other memory, which goes on in its place. The first one is overwritten
- * before the other's first instruction.
+ * it is paused, nothing of it is anywhere else but the pages of its disks and its halves of
+ * channels. Here the three and the pages are copied from one VM to another one, on other CPUs and
+ * in other memory, which goes on in its place. Channels are not copied: the two VMs swap them. The
+ * first one is overwritten before the other's first instruction.
  *
  * Each side works on its own CPUs and in its own memory; the other's it reads through the window.
  */
@@ -27,7 +28,8 @@ MUST_USE bool vm_move_wait(struct vm *vm);
 
 /*
  * On the CPU of the first vCPU of a VM that is off: takes what is offered, but for the vCPUs.
- * STATUS_NOT_FOUND if nothing is, STATUS_UNSUPPORTED if that is not of the same size in all.
+ * STATUS_NOT_FOUND if nothing is, STATUS_UNSUPPORTED if that is not of the same size in all, or not
+ * of the same files.
  */
 MUST_USE enum status vm_move_take(struct vm *vm);
 /* Then on each vCPU's own, after its power-up. A word in RAM that its local APIC knows by a pointer

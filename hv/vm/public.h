@@ -63,6 +63,7 @@ struct vm_public {
     uint64_t memory;           /* bytes */
     enum vm_state state;       /* atomic: vm_set_state() writes it, on the VM's own CPU */
     struct vm_public *move_to; /* the operator's */
+    struct vm_public *hears;   /* atomic: who hears what is rung here; itself until a move */
     uint64_t orders;           /* atomic: what the operator asked for, see order.c */
     uint64_t started_tsc;
     uint64_t bios_calls;
@@ -71,7 +72,8 @@ struct vm_public {
     struct vcpu_public *vcpus[PLAN_MAX_VCPUS];
 };
 
-extern struct vm_public *vm_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after seal() */
+extern struct vm_public
+    *vm_of_cpu[]; /* by host CPU, NULL if it runs none; fixed after plat_seal() */
 
 /* Up, and without a guest: only once the machine is divided. */
 static inline bool vcpu_cpu_is_free(unsigned cpu) {

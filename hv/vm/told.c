@@ -60,7 +60,8 @@ static bool told_bells(struct vcpu *v) {
         if (channel >= plan->devices.channel_count) {
             return upcall_refuse(v, "rang where it has no channel", "");
         }
-        vcpu_ring(vm_of_cpu[plan->bell_cpus[channel]]->vcpus[0]);
+        const struct vm_public *place = vm_of_cpu[plan->bell_cpus[channel]];
+        vcpu_ring(__atomic_load_n(&place->hears, __ATOMIC_ACQUIRE)->vcpus[0]);
     }
     return true;
 }

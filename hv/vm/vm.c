@@ -110,7 +110,8 @@ enum status vm_keep_plan(struct vm *vm) {
         papers->initrd = *plan->initrd;
         papers->plan.initrd = &papers->initrd;
     }
-    vm->plan = &papers->plan;
+    vm->kept = &papers->plan;
+    vm->plan = vm->kept;
     vm->mem.regions = papers->plan.regions;
     return STATUS_OK;
 }
@@ -118,8 +119,10 @@ enum status vm_keep_plan(struct vm *vm) {
 static void vm_fill_public(struct vm_public *public, const struct plan_vm *plan) {
     const struct config_guest *config = plan->config;
 
-    *public = (struct vm_public){
-        .cpus = config->cpus, .memory = config->memory, .vcpu_count = plan->cpu_count};
+    *public = (struct vm_public){.cpus = config->cpus,
+                                 .memory = config->memory,
+                                 .vcpu_count = plan->cpu_count,
+                                 .hears = public};
     (void)str_copy_n(public->name, sizeof(public->name), config->name, strlen(config->name));
 }
 

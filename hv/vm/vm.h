@@ -38,6 +38,7 @@ enum vm_leave {
 struct vm {
     char name[CONFIG_NAME_SIZE];
     const struct plan_vm *plan;
+    struct plan_vm *kept;     /* the same, from vm_keep_plan() on */
     struct vm_public *public; /* what of it other CPUs see */
     enum vm_leave leave;      /* atomic */
     char leave_reason[64];

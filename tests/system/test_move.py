@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A VM is three things: RAM, compartment region, vCPU records. Paused, copied to another one's memory and CPUs, it goes on
-there; what it was is overwritten before, and starts anew while the copy runs.
+there; what it was is overwritten before, and starts anew while the copy runs. Both have disks and a wire, of which no
+driver knows here: test_wires.py has them in use.
 """
 from frame import check, expect_that
 from guests import HEART_CONFIG, GuestBoot
@@ -11,13 +12,19 @@ cpus = "1-2"
 memory = "24M"
 kernel = "guests/testguest"
 cmdline = "test=interactive memory=24 cpus=2"
+net = ["lan"]
+disk = ["data:blank:2M", "file:images/file:volatile:2M"]
 
 [guest.second]
 cpus = "3-4"
 memory = "24M"
 kernel = "guests/testguest"
 cmdline = "test=interactive memory=24 cpus=2"
+net = ["lan"]
+disk = ["data:blank:2M", "file:images/file:volatile:2M"]
 start = "manual"
+
+[wire.lan]
 """
 FIRST, SECOND = 2, 3
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
@@ -30,6 +37,7 @@ class Move(GuestBoot):
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "images/file": bytes(range(256)) * 4096,
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
     @check("who runs is not moved, nor to one that runs", required=True)

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Three Debian guests on two wires, the middle one a router; their root is one image, which each lays its own disk over."""
+"""Three Debian guests on two wires, the middle one a router; their root is one image, which each lays its own disk over.
+A fourth is like the first, and takes it over.
+"""
 import re
 
 from frame import check, expect_that
 from test_linux_pair import LinuxGuests
 
-WEST, MIDDLE, EAST = 1, 2, 3
+WEST, MIDDLE, EAST, TWIN = 1, 2, 3, 4
 GUEST = """\
 [guest.{name}]
 cpus = "{cpu}"
@@ -15,12 +17,14 @@ initrd = "guests/root.img"
 cmdline = "console=ttyS0 bh.name={name} {words}"
 net = [{nets}]
 disk = ["root:images/root.erofs:ro"{disks}]
+start = "{start}"
 
 """
 GUESTS = [
     ("west", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"'),
     ("middle", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', ""),
     ("east", "160M", "bh.ip=10.0.2.1/24", '"dmz"', ""),
+    ("twin", "160M", "", '"lan"', ', "data:blank:32M"'),
 ]
 
 
@@ -31,12 +35,13 @@ class Wires(LinuxGuests):
     cannot_run = dict.fromkeys(["bochs-intel", "bochs-amd"],
                                "its firmware reads the 84 MB of the root image for minutes; linux-pair has wire, disk and "
                                "image there")
-    machine_cpus = 3
-    names = {WEST: "west", MIDDLE: "middle", EAST: "east"}
+    machine_cpus = 4
+    names = {WEST: "west", MIDDLE: "middle", EAST: "east", TWIN: "west"}
 
     def image(self):
         config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
-            GUEST.format(name=name, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks)
+            GUEST.format(name=name, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks,
+                         start="manual" if name == "twin" else "auto")
             for cpu, (name, memory, words, nets, disks) in enumerate(GUESTS))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
                                 "images/root.erofs": self.guest_file("root.erofs"),
@@ -44,7 +49,7 @@ class Wires(LinuxGuests):
 
     @check("all three reach their prompt, their root the one image", required=True)
     def prompts(self):
-        for guest in self.names:
+        for guest in (WEST, MIDDLE, EAST):
             if guest != WEST:
                 self.view(guest)
             self.machine.expect(self.names[guest] + "# ", 300)
@@ -102,3 +107,27 @@ class Wires(LinuxGuests):
         self.run(MIDDLE, "echo 1 >/proc/sys/net/ipv4/ip_forward")
         output = self.run(EAST, "kill %1; ping -c 3 -W 20 10.0.1.1 | grep received")
         expect_that("3 received" in output, "three answers", output)
+
+    @check("west moved to its twin amid ping and TCP: its disk and its adapter go along, and the others notice nothing")
+    def moved(self):
+        self.run(WEST, "mount /dev/vdb /d")
+        self.command(WEST, "dd if=/dev/urandom of=/d/r bs=64k count=64; sync")
+        before = self.command(WEST, "md5sum </d/r").split()[0]
+        self.run(MIDDLE, "ping -i 0.5 10.0.1.1 >/tmp/p & sleep 2")
+        self.command(MIDDLE, "iperf3 -c 10.0.1.1 -b 4M -t 40 >/tmp/i & sleep 1")
+        for command, guest, line in (("pause west", "west", "paused: its clocks stand still"),
+                                     ("move west twin", "twin", "goes on in the place of another guest"),
+                                     ("resume twin", "twin", "resumed: its clocks are")):
+            self.operator(command)
+            self.expect_log(guest, line)
+        self.run(MIDDLE, "jobs %2 | grep Running")
+        self.run(TWIN, "echo 3 >/proc/sys/vm/drop_caches")
+        after = self.command(TWIN, "md5sum </d/r").split()[0]
+        expect_that(before == after, "the same bytes on the disk", f"{before} {after}")
+        self.command(TWIN, "echo more >/d/s; umount /d; e2fsck -fn /dev/vdb", 240)
+        output = self.run(MIDDLE, "wait %2; grep receiver /tmp/i", 300)
+        expect_that("receiver" in output, "all of the TCP stream to arrive", output)
+        output = self.command(MIDDLE, "kill %1; ping -c 3 -W 20 10.0.1.1 | grep received")
+        expect_that("3 received" in output, "three answers", output)
+        seen = self.command(MIDDLE, "tail -n 2 /tmp/p; ip neigh show 10.0.1.1")
+        expect_that("lladdr" in seen, "a neighbour", seen)

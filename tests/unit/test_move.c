@@ -6,12 +6,14 @@
  */
 #define CPUS 2u
 #include "cpus.h"
+#include "fake_windows.h"
 #include "hv/vm/move.h"
 
 static struct vm_public to_public;
 static struct vm *to_vm;
 static struct plan_vm to_plan;
 static struct config_guest to_config;
+static void (*to_plan_more)(struct plan_vm *plan); /* beside its RAM */
 
 static void cpu_from(void) {
     for (;;) {
@@ -48,8 +50,13 @@ static void begin(uint64_t size) {
     to_plan.cpus[0] = 1;
     to_plan.regions[0] = (struct plan_region){GPA(0), HPA((uintptr_t)ram), size};
     to_plan.budget_base = HPA((uintptr_t)budget);
+    if (to_plan_more != NULL) {
+        to_plan_more(&to_plan);
+    }
     CHECK_U64(vm_create(&to_plan, &to_public, &to_vm), STATUS_OK);
     cpuid_init(&to_vm->vcpus[0]);
+    CHECK_U64(vm_keep_plan(fake_vm), STATUS_OK);
+    CHECK_U64(vm_keep_plan(to_vm), STATUS_OK);
 
     fake_public.state = to_public.state = VM_STOPPED;
     fake_public.orders = to_public.orders = 0;
@@ -187,5 +194,196 @@ TEST(not_to_one_that_does_not_come) {
     CHECK(strstr(told, "other: warning: cannot take another guest over") != NULL);
 }
 
+/* ---- disks, images and wires ---- */
+
+#define STORE_SIZE (2 * MIB + PAGE_SIZE)
+
+/* Both have a channel to a third VM, on CPU 3, and one to each other. Files are the same ones. */
+static ALIGNED(2 * MIB) uint8_t frames[8 * MIB];
+static struct vcpu_public third_vcpu;
+static struct vm_public third;
+
+/* The same windows as fake_windows_add(), and a second channel. */
+static void add_places(struct plan_vm *plan, uint64_t store, uint64_t ours, uint64_t theirs,
+                       uint64_t ours_of_both, uint64_t theirs_of_both, uint32_t other_cpu) {
+    const hpa_t at = HPA((uintptr_t)frames);
+    uint32_t n;
+
+    fake_windows_add(plan);
+    plan->windows[2].hpa.v = at.v + store;
+    plan->windows[3].hpa.v = at.v + ours;
+    plan->windows[4].hpa.v = at.v + theirs;
+    for (n = 5; n < 7; n++) {
+        plan->windows[n] = plan->windows[n - 2];
+        plan->windows[n].gpa.v += 2 * CHANNEL_HALF;
+    }
+    plan->windows[5].hpa.v = at.v + ours_of_both;
+    plan->windows[6].hpa.v = at.v + theirs_of_both;
+    plan->window_count = n;
+    plan->devices.channel_count = 2;
+    plan->bell_cpus[0] = 3;
+    plan->bell_cpus[1] = other_cpu;
+    plan->devices.nets[0].mac[5] = (uint8_t)(1 + other_cpu);
+}
+
+#define FIRST_STORE  (0 * MIB)
+#define SECOND_STORE (3 * MIB)
+#define CHANNEL(n)   (6 * MIB + (n)*CHANNEL_HALF)
+
+static void add_first_place(struct plan_vm *plan) {
+    add_places(plan, FIRST_STORE, CHANNEL(0), CHANNEL(1), CHANNEL(4), CHANNEL(5), 1);
+}
+
+static void add_second_place(struct plan_vm *plan) {
+    add_places(plan, SECOND_STORE, CHANNEL(2), CHANNEL(3), CHANNEL(5), CHANNEL(4), 0);
+}
+
+static void begin_with_places(void (*second)(struct plan_vm *plan)) {
+    fake_plan_more = add_first_place;
+    to_plan_more = second;
+    begin(FAKE_RAM);
+    fake_plan_more = to_plan_more = NULL;
+    third_vcpu = (struct vcpu_public){.cpu = 3};
+    third = (struct vm_public){.vcpus = {&third_vcpu}, .hears = &third};
+    vm_of_cpu[3] = &third;
+}
+
+/* What its compartment's tables say. */
+static uint64_t shown(const struct vm *vm, uint64_t gpa) {
+    struct pagetable_leaf leaf;
+
+    CHECK_U64(pagetable_lookup(&vm->compartment.npt, gpa, &leaf), STATUS_OK);
+    return leaf.hpa.v + (gpa - leaf.address) - (uintptr_t)frames;
+}
+
+static void expect_place(const struct vm *vm, unsigned ours, unsigned theirs, unsigned both,
+                         uint32_t bell, uint8_t mac) {
+    CHECK_U64(shown(vm, FAKE_OURS), CHANNEL(ours));
+    CHECK_U64(shown(vm, FAKE_THEIRS), CHANNEL(theirs));
+    CHECK_U64(shown(vm, FAKE_THEIRS + CHANNEL_HALF), CHANNEL(both));
+    CHECK_U64(shown(vm, FAKE_THEIRS + CHANNEL_HALF - PAGE_SIZE),
+              CHANNEL(theirs) + CHANNEL_HALF - PAGE_SIZE);
+    CHECK_U64(vm->plan->bell_cpus[1], bell);
+    CHECK_U64(vm->plan->devices.nets[0].mac[5], mac);
+    for (uint32_t i = 0; i < vm->plan->window_count; i++) {
+        struct pagetable_leaf leaf;
+        const struct plan_window *w = &vm->plan->windows[i];
+        unsigned writable = w->kind == PLAN_STORE || w->kind == PLAN_OURS ? PAGE_WRITE : 0;
+        CHECK_U64(pagetable_lookup(&vm->compartment.npt, w->gpa.v, &leaf), STATUS_OK);
+        CHECK_U64(leaf.hpa.v + (w->gpa.v - leaf.address), w->hpa.v);
+        CHECK_U64(leaf.access, PAGE_READ | writable);
+    }
+}
+
+/* Who hears the bell of a channel of vm's. */
+static bool hears(struct vm *vm, unsigned channel, struct vcpu_public *who) {
+    struct vcpu *v = &vm->vcpus[0];
+
+    __atomic_store_n(&who->rung, 0, __ATOMIC_SEQ_CST);
+    v->exchange->bells = BIT(channel);
+    CHECK(told_take(v, TOLD_BELLS));
+    return who->rung != 0;
+}
+
+/* The third one rings where it always did. */
+static struct vcpu_public *third_reaches(unsigned cpu) {
+    return vm_of_cpu[cpu]->hears->vcpus[0];
+}
+
+TEST(a_disk_and_its_wires_go_along) {
+    begin_with_places(add_second_place);
+    for (unsigned i = 0; i < STORE_SIZE; i++) {
+        frames[FIRST_STORE + i] = (uint8_t)(i * 7 + i / 4096);
+    }
+    uint8_t *before = malloc(STORE_SIZE);
+    memcpy(before, frames + FIRST_STORE, STORE_SIZE);
+    memset(frames + CHANNEL(0), 0x77, 6 * CHANNEL_HALF);
+    to_vm->vcpus[0].public.rung = 1; /* of its last run */
+    to_vm->vcpus[0].bell_due = UINT64_MAX;
+    expect_place(fake_vm, 0, 1, 4, 1, 2);
+    expect_place(to_vm, 2, 3, 5, 0, 1);
+
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK_U64(fake_public.state, VM_STOPPED);
+    CHECK_U64(to_public.state, VM_PAUSED);
+
+    CHECK(memcmp(frames + SECOND_STORE, before, STORE_SIZE) == 0);
+    CHECK(all_pattern(frames + FIRST_STORE, STORE_SIZE));
+    CHECK(frames[FIRST_STORE + STORE_SIZE] != 0xa5);
+    CHECK_U64(frames[CHANNEL(0)], 0x77);
+    CHECK_U64(frames[CHANNEL(6) - 1], 0x77);
+    expect_place(to_vm, 0, 1, 4, 1, 2);
+    expect_place(fake_vm, 2, 3, 5, 0, 1);
+
+    /* It may have missed a bell: it looks. */
+    struct vcpu *to = &to_vm->vcpus[0];
+    CHECK((to->public.requests & REQUEST_CHANNELS) != 0 || (to->held & REQUEST_CHANNELS) != 0);
+    CHECK_U64(to->public.rung, 0);
+    CHECK_U64(to->bell_due, 0);
+    CHECK(third_reaches(0) == &to->public);
+    CHECK(third_reaches(1) == &fake_vm->vcpus[0].public);
+    CHECK(hears(to_vm, 0, &third_vcpu));
+    CHECK(hears(to_vm, 1, &fake_vm->vcpus[0].public));
+    CHECK(hears(fake_vm, 1, &to->public));
+    free(before);
+}
+
+/* There and back, all is as the plan had it. */
+TEST(a_place_comes_back) {
+    begin_with_places(add_second_place);
+    to_public.move_to = &fake_public;
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK(vm_command(&to_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK_U64(fake_public.state, VM_PAUSED);
+    expect_place(fake_vm, 0, 1, 4, 1, 2);
+    expect_place(to_vm, 2, 3, 5, 0, 1);
+    CHECK(third_reaches(0) == &fake_vm->vcpus[0].public);
+    CHECK(third_reaches(1) == &to_vm->vcpus[0].public);
+}
+
+static unsigned odd; /* which rule the other one breaks */
+
+static void add_odd_place(struct plan_vm *plan) {
+    add_second_place(plan);
+    struct plan_window *w = plan->windows;
+
+    switch (odd) {
+    case 0:
+        plan->window_count = 0;
+        break;
+    case 1:
+        w[0].hpa.v += PAGE_SIZE; /* another file */
+        break;
+    case 2:
+        w[1].hpa.v += PAGE_SIZE; /* another image in memory */
+        break;
+    case 3:
+        w[2].size -= PAGE_SIZE; /* a smaller store */
+        break;
+    case 4:
+        w[2].gpa.v += PAGE_SIZE; /* it lies elsewhere */
+        break;
+    default:
+        w[3].kind = PLAN_THEIRS;
+        break;
+    }
+}
+
+TEST(not_to_one_with_other_windows) {
+    for (odd = 0; odd <= 5; odd++) {
+        begin_with_places(add_odd_place);
+        CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+        steps(50);
+        CHECK(strstr(told, "other: warning: cannot take another guest over") != NULL);
+        CHECK_U64(to_public.state, VM_STOPPED);
+        expect_place(fake_vm, 0, 1, 4, 1, 2);
+        expect_unmoved();
+    }
+}
+
 TEST_MAIN(T(all_is_copied_and_nothing_left), T(back_again), T(not_to_one_of_another_size),
-          T(not_to_one_that_does_not_come))
+          T(not_to_one_that_does_not_come), T(a_disk_and_its_wires_go_along), T(a_place_comes_back),
+          T(not_to_one_with_other_windows))

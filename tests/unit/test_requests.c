@@ -233,6 +233,7 @@ static void add_channels(struct plan_vm *plan) {
         plan->bell_cpus[i] = 1 + i;
         others_vcpus[i] = (struct vcpu_public){.cpu = 1 + i};
         others[i].vcpus[0] = &others_vcpus[i];
+        others[i].hears = &others[i];
         vm_of_cpu[1 + i] = &others[i];
     }
 }
