@@ -385,25 +385,45 @@ static void add_flaws(const struct boot_info *info, bool safe, struct preflight_
     }
 }
 
-/* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
-void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
-                   struct preflight_report *report) {
-    uint32_t id[4], leaf1[4], ext1[4], ext7[4], brand[13] = {0};
-    *report = (struct preflight_report){0};
-    cpu->cpuid(0, 0, id);
-    cpu->cpuid(1, 0, leaf1);
-    cpu->cpuid(0x80000001, 0, ext1);
+/* Said only where something is avoided. */
+static void add_avoided(const struct boot_info *info, struct preflight_report *report) {
+    char names[CONFIG_AVOID_SIZE];
+
+    if (info->config.avoid == 0) {
+        return;
+    }
+    add_line(report, "Avoided", PREFLIGHT_WARN,
+             "The config switches these off (avoid = ...): guests are slower without.", "%s",
+             config_avoid_format(info->config.avoid, names, sizeof(names)));
+}
+
+static void add_name(const struct preflight_cpu *cpu, const char *vendor,
+                     struct preflight_report *report) {
+    uint32_t brand[13] = {0};
+    const char *name = (const char *)brand;
+
     for (uint32_t i = 0; i < 3; i++) {
         cpu->cpuid(0x80000002 + i, 0, &brand[4 * i]);
     }
-    cpu->cpuid(0x80000007, 0, ext7);
-    const uint32_t vendor_words[] = {id[1], id[3], id[2], 0}; /* twelve characters */
-    const char *vendor = (const char *)vendor_words, *name = (const char *)brand;
     while (*name == ' ') {
         name++;
     }
     add_line(report, "CPU", PREFLIGHT_OK, NULL, "%s", *name != '\0' ? name : vendor);
     add_line(report, "Vendor", PREFLIGHT_OK, NULL, "%s", vendor);
+}
+
+/* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */
+void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
+                   struct preflight_report *report) {
+    uint32_t id[4], leaf1[4], ext1[4], ext7[4];
+    *report = (struct preflight_report){0};
+    cpu->cpuid(0, 0, id);
+    cpu->cpuid(1, 0, leaf1);
+    cpu->cpuid(0x80000001, 0, ext1);
+    cpu->cpuid(0x80000007, 0, ext7);
+    const uint32_t vendor_words[] = {id[1], id[3], id[2], 0}; /* twelve characters */
+    const char *vendor = (const char *)vendor_words;
+    add_name(cpu, vendor, report);
     uint64_t words[WORDS] = {[EXT1_EDX] = ext1[3], [EXT7_EDX] = ext7[3]};
     const char *nested = (leaf1[2] & CPUID_1_ECX_HYPERVISOR) != 0 ? HINT_NESTED : NULL;
     bool amd = str_equal(vendor, "AuthenticAMD") || str_equal(vendor, "HygonGenuine");
@@ -422,6 +442,7 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     bool safe = flaws_decide(info, cpu, amd);
     add_microcode(info, report);
     add_flaws(info, safe, report);
+    add_avoided(info, report);
     add_machine(info, report);
     add_screen(info, report);
     add_input(info, report);

@@ -104,6 +104,34 @@ static bool read_cpus(const struct schema_value *v) {
     return true;
 }
 
+/* The number of the name, CONFIG_AVOIDS if there is none. */
+static unsigned find_avoid(const char *name, size_t n) {
+    unsigned i = 0;
+    while (i < CONFIG_AVOIDS &&
+           (strlen(config_avoid_names[i]) != n || memcmp(config_avoid_names[i], name, n) != 0)) {
+        i++;
+    }
+    return i;
+}
+
+static bool read_avoid(const struct schema_value *v) {
+    uint32_t *avoid = v->field;
+    for (const char *s = v->text; *s != '\0';) {
+        size_t n = 0;
+        while (s[n] != '\0' && s[n] != ' ') {
+            n++;
+        }
+        unsigned i = find_avoid(s, n);
+        if (n != 0 && i == CONFIG_AVOIDS) {
+            return refuse(v, "names no feature at \"%.*s\"; write %s", (int)n, s, v->key->wanted);
+        }
+        *avoid |= n != 0 ? BIT32(i) : 0;
+        s += n;
+        skip_blanks(&s);
+    }
+    return true;
+}
+
 /* 0 if it is no unit. */
 static unsigned unit_shift(char unit) {
     switch (unit) {
@@ -313,6 +341,13 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "Whether Bulkhead does what this CPU needs to keep speculation from leaking one guest's data "
      "to another: caches and buffers emptied, branch predictions forgotten. The log says what that "
      "is; docs/cpus.md, what for."},
+    {"avoid", read_avoid, NULL, HYPERVISOR(avoid), "", "apicv vpid",
+     "words of apicv, vpid, 1g, bus-locks, x2apic, deadline, clean-bits, next-rip, decode-assists, "
+     "flush-by-asid, with blanks between them",
+     "Features of the CPU that Bulkhead does without: to find out which of them a fault comes from. "
+     "apicv (APIC virtualization), vpid: VT-x; clean-bits, next-rip, decode-assists, flush-by-asid: "
+     "AMD-V; 1g: pages of 1 GiB; bus-locks: their exits; x2apic, deadline: the host's own local APICs. "
+     "What this CPU does not have may be named as well. Guests get slower, and that is all."},
     {"stick_id", read_uuid, NULL, HYPERVISOR(stick_id), "", "6b1f2c0a-93d4-4e57-8a10-52f7c3b9e801",
      A_UUID,
      "What the guests' UUIDs are made of, beside their names. Without this key it is the UUID of "

@@ -45,7 +45,8 @@ SEALED hpa_t apic_page;
 static SEALED uint64_t timer_hz; /* of the one-shot counter; 0 = TSC deadlines are better */
 
 void apic_init(void) {
-    x2apic = cpu_has(CPU_HAS_X2APIC);
+    bool on = (msr_read(X86_MSR_APIC_BASE) & APIC_BASE_X2APIC) != 0;
+    x2apic = cpu_has(CPU_HAS_X2APIC) && (on || !avoid_wants(AVOID_X2APIC));
     apic_page = HPA(x2apic ? 0 : msr_read(X86_MSR_APIC_BASE) & BASE_ADDRESS);
 }
 
@@ -112,7 +113,7 @@ static void apic_calibrate(void) {
 
 void apic_init_timer(void) {
     apic_write(REG_TIMER_DIVIDE, TIMER_DIVIDE_BY_1);
-    if (timer_hz == 0 && !cpu_has(CPU_HAS_TSC_DEADLINE)) {
+    if (timer_hz == 0 && (!cpu_has(CPU_HAS_TSC_DEADLINE) || avoid_wants(AVOID_DEADLINE))) {
         apic_calibrate();
     }
     apic_write(REG_LVT_TIMER, (timer_hz == 0 ? TIMER_TSC_DEADLINE : 0) | VECTOR_TIMER);

@@ -12,6 +12,7 @@
 #include "arch/x86_64/percpu.h"
 #include "hv/lib/log.h"
 #include "hv/mem/pagetable.h"
+#include "hv/plan/config.h"
 #include "hv/vm/plat.h"
 
 struct vcpu;
@@ -148,6 +149,12 @@ uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */
 void clock_delay_us(uint64_t us);
 
 /* errata.c */
+/* avoid.c */
+void avoid_init(const struct config *config); /* before anything asks */
+uint32_t avoid_set(void);                     /* a bit for each enum config_avoid */
+bool avoid_wants(enum config_avoid feature);
+void avoid_report(bool x2apic); /* into the log; is it on? */
+
 void errata_init(const struct boot_info *info); /* the first CPU, and into the log */
 void errata_init_cpu(void);                     /* each other one, after its microcode */
 

@@ -225,7 +225,8 @@ static void paging_build_boot(const struct boot_info *info) {
 }
 
 hpa_t paging_build(const struct boot_info *info) {
-    unsigned largest = cpu_has(CPU_HAS_1GIB_PAGES) ? 3 : 2;
+    bool huge = cpu_has(CPU_HAS_1GIB_PAGES) && !avoid_wants(AVOID_1G);
+    unsigned largest = huge ? 3 : 2;
     if (pagetable_init(&boot_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK ||
         pagetable_init(&core_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK) {
         plat_panic("no memory for page tables");

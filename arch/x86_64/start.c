@@ -25,6 +25,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     char build[PLAT_BUILD_SIZE];
 
     panic_init();
+    avoid_init(&info->config);
     percpu_name(cpu_get(0)); /* what plat_cpu() and a panic go by */
     serial_init(&info->serial);
     screen_init(info->screens, info->screen_count);
@@ -44,6 +45,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);
     log_info("%s", plat_build_text(build));
+    avoid_report(apic_page.v == 0);
     errata_init(info);
     mce_init_cpu();
     pci_stop_masters();

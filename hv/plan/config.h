@@ -110,6 +110,21 @@ enum config_console {
     CONSOLE_PCI,            /* a card, or Intel AMT */
 };
 
+/* Features of the CPU that Bulkhead can do without, as numbers of bits. */
+enum config_avoid {
+    AVOID_APICV, /* VT-x: APIC virtualization */
+    AVOID_VPID,
+    AVOID_1G,         /* pages of 1 GiB, the guests' and the hypervisor's */
+    AVOID_BUS_LOCKS,  /* both: exits that slow them down */
+    AVOID_X2APIC,     /* the host's */
+    AVOID_DEADLINE,   /* the host's timer mode */
+    AVOID_CLEAN_BITS, /* AMD-V, as the rest */
+    AVOID_NEXT_RIP,
+    AVOID_DECODE_ASSISTS,
+    AVOID_FLUSH_BY_ASID,
+    CONFIG_AVOIDS
+};
+
 struct config {
     uint32_t console; /* enum config_console, or a port */
     enum log_level log_level;
@@ -117,6 +132,7 @@ struct config {
     uint8_t escape_key;          /* the control character that is Bulkhead's own */
     uint8_t keyboard;            /* enum config_keyboard: what is printed on its keys */
     bool mitigate;               /* the CPU's flaws are to be made up for */
+    uint32_t avoid;              /* a bit for each enum config_avoid */
     uint8_t stick_id[UUID_SIZE]; /* zero = that of the partition, see struct boot_info */
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];
@@ -127,5 +143,9 @@ struct config {
 static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
     return cpu < CONFIG_MAX_CPUS && (set->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
 }
+extern const char *const config_avoid_names[CONFIG_AVOIDS];
+#define CONFIG_AVOID_SIZE 96
+/* Writes the names with blanks between them, cut at size; returns buf. */
+const char *config_avoid_format(uint32_t avoid, char *buf, size_t size);
 /* Writes the set as a cpuset list ("1-2,4"), cut at size; returns buf. */
 const char *cpu_set_format(const struct cpu_set *set, char *buf, size_t size);

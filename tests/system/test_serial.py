@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The serial line found by itself, where it is no COM1; and one whose interrupt never comes."""
 import os
+import re
 import struct
 
-from frame import check
+from frame import check, expect_that
 from guests import GuestBoot
 
 # Nothing is said of the console.
 CONFIG = """\
+[hypervisor]
+avoid = "1g clean-bits"
+
 [guest.heart]
 cpus = "0"
 memory = "16M"
@@ -52,6 +56,12 @@ class SerialPci(SerialBoot):
     def card(self):
         self.is_found()
         self.machine.expect(r"serial line: UART at I/O 0x[0-9a-f]+, looked at every 2 ms", 60)
+
+    @check("what the config avoids is left off")
+    def avoided(self):
+        for line in (r"Avoided +1g clean-bits +warn", r"not used, as the config says \(avoid\): 1g clean-bits",
+                     r"AMD-V: nested pages up to 2 MiB"):
+            expect_that(re.search(line, self.machine.serial.text), f"/{line}/", self.machine.serial.text)
 
     @check("what is typed on it arrives")
     def typed(self):

@@ -187,11 +187,21 @@ class HostileGuests(GuestBoot):
 
 
 class OlderCpu(HostileGuests):
-    """A CPU without APIC virtualization: nothing is different for a guest."""
+    """A CPU without APIC virtualization, and without what is to be avoided: nothing is different for a guest."""
     name = "older-cpu"
     seconds = 40
     machine_virtualization = "older"
     apic_virtualization = "no"
+
+    def config(self):
+        return super().config().replace("[hypervisor]\n", "[hypervisor]\navoid = \"vpid deadline\"\n", 1)
+
+    @check("what the config avoids is left off")
+    def avoided(self):
+        for line in (r"not used, as the config says \(avoid\): vpid deadline", r"VT-x: EPT [^\n]* VPID no"):
+            expect_that(re.search(line, self.machine.serial.text), f"/{line}/ in the log",
+                        self.machine.serial.text[-5000:])
+
     cannot_run = {name: "of this machine's CPUs there is one" for name in ("bochs-amd", "qemu-tcg", "qemu-kvm")}
 
 

@@ -99,6 +99,34 @@ TEST(consoles) {
     FAULTS(GUEST "[hypervisor]\nconsole = 0x3f8", {"6:11:", "in quotes: console = \"com1\""});
 }
 
+TEST(avoided) {
+    static const struct {
+        const char *text;
+        uint32_t set;
+        const char *shown;
+    } good[] = {
+        {"vpid", BIT32(AVOID_VPID), "vpid"},
+        {"deadline  1g apicv", BIT32(AVOID_DEADLINE) | BIT32(AVOID_1G) | BIT32(AVOID_APICV),
+         "apicv 1g deadline"},
+        {" x2apic ", BIT32(AVOID_X2APIC), "x2apic"},
+        {"apicv vpid 1g bus-locks x2apic deadline clean-bits next-rip decode-assists flush-by-asid",
+         BIT32(CONFIG_AVOIDS) - 1,
+         "apicv vpid 1g bus-locks x2apic deadline clean-bits next-rip decode-assists "
+         "flush-by-asid"},
+    };
+    char text[300], names[CONFIG_AVOID_SIZE];
+    check_good(GUEST);
+    CHECK_U64(config.avoid, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        snprintf(text, sizeof(text), GUEST "[hypervisor]\navoid = \"%s\"\n", good[i].text);
+        check_good(text);
+        CHECK_U64(config.avoid, good[i].set);
+        CHECK_STR(config_avoid_format(config.avoid, names, sizeof(names)), good[i].shown);
+    }
+    FAULTS(GUEST "[hypervisor]\navoid = \"vpid, 1g\"", {"6:9:", "\"vpid,\"; write words of apicv"});
+    FAULTS(GUEST "[hypervisor]\navoid = \"vpi\"", {"6:9:", "names no feature at \"vpi\""});
+}
+
 static void check_cpus(const char *list, const char *shown) {
     char text[1400], buf[64];
     snprintf(text, sizeof(text), "[guest.a]\nmemory='16M'\nkernel='k'\ncpus = \"%s\"", list);
@@ -598,8 +626,8 @@ TEST(wire_faults) {
     CHECK_U64(config.wires[15].mtu, 615);
 }
 
-TEST_MAIN(T(full_file), T(presets), T(consoles), T(cpu_lists), T(sizes), T(paths), T(cmdline),
-          T(words), T(unknown_keys), T(tables), T(names), T(double_keys), T(missing_keys),
-          T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations), T(disks),
-          T(disk_faults), T(pmems), T(nets), T(net_faults), T(vsocks), T(vsock_faults), T(lists),
-          T(wires), T(wire_faults))
+TEST_MAIN(T(full_file), T(presets), T(consoles), T(avoided), T(cpu_lists), T(sizes), T(paths),
+          T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
+          T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations),
+          T(disks), T(disk_faults), T(pmems), T(nets), T(net_faults), T(vsocks), T(vsock_faults),
+          T(lists), T(wires), T(wire_faults))

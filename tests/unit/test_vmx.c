@@ -6,6 +6,7 @@
 #include "arch/x86_64/vmx/caps.h"
 #include "arch/x86_64/vmx/decode.h"
 #include "arch/x86_64/vmx/entry.h"
+#include "hv/plan/config.h"
 #include "test.h"
 
 TEST(reasons) {
@@ -205,6 +206,37 @@ TEST(controls_keep_must_and_may) {
     CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
     CHECK_U64(out[VMX_PROC2], PROC2_EPT | PROC2_UNRESTRICTED);
     CHECK_U64(out[VMX_EPT] & EPT_CAP_1G, 0);
+}
+
+/* What is avoided is left off, alone, but for what the CPU insists on. */
+TEST(avoided) {
+    static const struct {
+        enum config_avoid feature;
+        unsigned word;
+        uint32_t bits;
+    } cases[] = {
+        {AVOID_VPID, VMX_PROC2, PROC2_VPID},
+        {AVOID_APICV, VMX_PROC2, 0x311},
+        {AVOID_BUS_LOCKS, VMX_PROC2, PROC2_BUS_LOCK},
+        {AVOID_1G, VMX_EPT, EPT_CAP_1G},
+    };
+    struct vmx_caps caps = capable();
+    uint32_t all[VMX_WORDS], out[VMX_WORDS];
+    vmx_caps_avoid(&caps, 0);
+    vmx_caps_avoid(&caps, BIT32(AVOID_X2APIC) | BIT32(AVOID_CLEAN_BITS));
+    CHECK_U64(vmx_controls_choose(&caps, all, missing), STATUS_OK);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        CHECK_U64(all[cases[i].word] & cases[i].bits, cases[i].bits);
+        caps = capable();
+        vmx_caps_avoid(&caps, BIT32(cases[i].feature));
+        CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+        CHECK_U64(out[cases[i].word], all[cases[i].word] & ~cases[i].bits);
+    }
+    caps = capable();
+    caps.allowed[VMX_PROC2].must |= PROC2_VPID;
+    vmx_caps_avoid(&caps, BIT32(AVOID_VPID));
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+    CHECK_U64(out[VMX_PROC2] & PROC2_VPID, PROC2_VPID);
 }
 
 /* All of APIC virtualization or none; without it MOV CR8 has to exit. */
@@ -437,6 +469,6 @@ TEST(debug_status_after_a_trap) {
 TEST_MAIN(T(reasons), T(instructions_that_guests_do_not_have), T(each_needed_control_is_missed),
           T(port_io), T(control_registers), T(nested_faults), T(apic_exits), T(task_switches),
           T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
-          T(apic_virtualization_is_whole), T(each_lack_is_named), T(rules_of_an_entry),
+          T(apic_virtualization_is_whole), T(avoided), T(each_lack_is_named), T(rules_of_an_entry),
           T(mended_for_an_entry), T(page_directory_pointers), T(shadow_before_an_nmi_window),
           T(debug_status_after_a_trap))

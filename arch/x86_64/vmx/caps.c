@@ -6,6 +6,7 @@
 #include "arch/x86_64/vmx/caps.h"
 
 #include "hv/lib/str.h"
+#include "hv/plan/config.h"
 
 enum vmx_use {
     NEED,
@@ -87,6 +88,22 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC, OFF, PROC_INVLPG, "INVLPG exiting switched off"},
     {VMX_PROC, OFF, PROC_RDTSC, "RDTSC exiting switched off"},
 };
+
+void vmx_caps_avoid(struct vmx_caps *caps, uint32_t avoid) {
+    static const struct {
+        uint32_t feature, word, bit; /* enum config_avoid, enum vmx_word */
+    } avoidable[] = {
+        {.feature = AVOID_APICV, .word = VMX_PROC2, .bit = PROC2_VIRTUAL_INTERRUPTS},
+        {.feature = AVOID_VPID, .word = VMX_PROC2, .bit = PROC2_VPID},
+        {.feature = AVOID_BUS_LOCKS, .word = VMX_PROC2, .bit = PROC2_BUS_LOCK},
+        {.feature = AVOID_1G, .word = VMX_EPT, .bit = EPT_CAP_1G},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(avoidable); i++) {
+        if ((avoid & BIT32(avoidable[i].feature)) != 0) {
+            caps->allowed[avoidable[i].word].may &= ~avoidable[i].bit;
+        }
+    }
+}
 
 enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                 void (*missing)(const char *what)) {

@@ -84,6 +84,8 @@ struct vmx_caps {
     uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1;
 };
 
+/* Takes away what is to be avoided, a bit for each enum config_avoid, where the CPU allows that. */
+void vmx_caps_avoid(struct vmx_caps *caps, uint32_t avoid);
 /*
  * Chooses the control words: everything needed, what is useful where it is offered, nothing else
  * but what the CPU insists on. STATUS_UNSUPPORTED when something needed is missing; then

@@ -28,6 +28,7 @@ enum status vmx_probe(void) {
         return both_locked_off("VT-x", "Intel Virtualization Technology");
     }
     vmx_caps = vmx_caps_read();
+    vmx_caps_avoid(&vmx_caps, avoid_set());
     enum status s = vmx_controls_choose(&vmx_caps, vmx_controls, vmx_missing);
     if (s != STATUS_OK) {
         return s;
