@@ -39,13 +39,14 @@ void smp_write_trampoline(const struct boot_info *info, hpa_t root) {
     paging_close_trampoline(info);
 }
 
-/* A guest that is to have it cannot run, and a partition with a piece missing is not started. */
+/* A guest that is to have it stays stopped (hv/exit/life.c), and the others start. */
 static void smp_report_absent(const struct config *config, unsigned cpu) {
     uint32_t id = cpu_get(cpu)->apic_id;
     for (uint32_t g = 0; g < config->guest_count; g++) {
         if (cpu_set_has(&config->guests[g].cpus, cpu)) {
-            plat_panic("CPU %u (APIC ID %u) of guest %s did not start; give the guest another one",
-                       cpu, id, config->guests[g].name);
+            log_error("CPU %u (APIC ID %u) did not start: guest %s cannot, give it another one",
+                      cpu, id, config->guests[g].name);
+            return;
         }
     }
     log_warn("CPU %u (APIC ID %u) did not start: it stays unused", cpu, id);

@@ -224,6 +224,25 @@ static bool life_take(struct vm *vm) {
     return true;
 }
 
+/* One CPU that did not come, or that cannot run guests, costs this VM and no other. */
+static bool life_has_cpus(struct vm *vm) {
+    for (uint32_t i = 1; i < vm->vcpu_count; i++) {
+        struct vcpu *v = &vm->vcpus[i];
+
+        while (plat_cpu_online(v->cpu) &&
+               __atomic_load_n(&v->presence, __ATOMIC_ACQUIRE) == VCPU_AWAITED) {
+            plat_wait();
+        }
+        if (__atomic_load_n(&v->presence, __ATOMIC_ACQUIRE) != VCPU_HERE) {
+            vm_log(vm, LOG_ERROR, "cannot start: CPU %u did not come, or cannot run guests",
+                   v->cpu);
+            vm_leave(vm, LEAVE_STOP, "stays stopped: give it another CPU");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* False if it does not come to its first instruction: vm->leave says why. */
 static bool life_start(struct vm *vm) {
     struct life_times at = {.begin = plat_tsc()};
@@ -388,7 +407,16 @@ static void life_stop_others(struct vm *vm) {
     life_wait_others(vm);
 }
 
+/* On v's own CPU; that of vCPU 0 may wait to hear it. */
+static void life_tell_presence(struct vcpu *v, enum vcpu_presence presence) {
+    __atomic_store_n(&v->presence, (uint32_t)presence, __ATOMIC_RELEASE);
+    plat_kick(v->vm->vcpus[0].cpu);
+}
+
 void life_stay_out(struct vcpu *v) {
+    if (v != NULL) {
+        life_tell_presence(v, VCPU_OUT);
+    }
     for (;; plat_wait()) {
         if (v != NULL) {
             __atomic_store_n(&v->duty, DUTY_NONE, __ATOMIC_RELEASE);
@@ -463,7 +491,8 @@ void life_step(struct vcpu *v) {
     }
     bool copy = vm->taking;
     vm->taking = false;
-    if (vm->leave == LEAVE_NONE && (copy ? life_take(vm) : life_start(vm))) {
+    bool begun = vm->leave == LEAVE_NONE && life_has_cpus(vm);
+    if (begun && (copy ? life_take(vm) : life_start(vm))) {
         life_loop(v, copy);
         life_stop_others(vm);
     }
@@ -471,6 +500,7 @@ void life_step(struct vcpu *v) {
 }
 
 void life_run(struct vcpu *v) {
+    life_tell_presence(v, VCPU_HERE);
     if (v->index == 0) {
         vm_set_state(v->vm, v->vm->plan->config->start_auto ? VM_STARTING : VM_STOPPED);
     }

@@ -82,9 +82,6 @@ static void start_create_vm(const struct boot_info *info, uint32_t number) {
     if (vm_create(plan, &start_vms[number], &vm) != STATUS_OK) {
         plat_panic("VM %s cannot be created", plan->config->name);
     }
-    for (uint32_t c = 0; c < vm->vcpu_count; c++) {
-        cpuid_init(&vm->vcpus[c]);
-    }
     if (audit_vm(info, vm) != STATUS_OK) {
         plat_panic("audit: the tables of %s do not match the plan", vm->name);
     }
@@ -134,6 +131,7 @@ void hv_cpu_main(unsigned cpu) {
     if (hvm->cpu_on() != STATUS_OK) {
         log_error("cpu %u stays out of use: %s could not be switched on", cpu, hvm->name);
     } else if (v != NULL) {
+        cpuid_init(v); /* of this CPU: not all need be alike */
         life_run(v);
     }
     life_stay_out(v);

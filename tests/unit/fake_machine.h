@@ -75,6 +75,10 @@ unsigned plat_cpu(void) {
 unsigned plat_cpu_count(void) {
     return 2;
 }
+static uint64_t fake_absent_cpus;
+bool plat_cpu_online(unsigned cpu) {
+    return (fake_absent_cpus >> cpu & 1) == 0;
+}
 static hpa_t fake_windows[WINDOWS]; /* what each shows; 0 = it is closed */
 void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size) {
     CHECK(size <= PLAT_WINDOW_SIZE && fake_windows[which].v == 0);

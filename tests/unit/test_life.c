@@ -760,6 +760,7 @@ static void begin_two(void) {
     v1 = &fake_vm->vcpus[1];
     cpuid_init(v0);
     cpuid_init(v1);
+    v1->presence = VCPU_HERE;
     fake_wait = other_cpu;
     helped = scrubbed_by_other = 0;
 }
@@ -770,6 +771,45 @@ static void run_two(struct vcpu *v) {
         power_off(v);
     }
     CHECK(!vcpu_service(v));
+}
+
+static void it_comes(void) {
+    v1->presence = VCPU_HERE;
+    fake_wait = other_cpu;
+}
+
+static void it_stays_out(void) {
+    v1->presence = VCPU_OUT;
+}
+
+/* It costs this guest and no other, and each start says so. */
+TEST(a_cpu_that_is_missing) {
+    begin_two();
+    guest = power_off;
+    v1->presence = VCPU_AWAITED;
+    fake_absent_cpus = BIT(1);
+    for (unsigned i = 1; i <= 2; i++) {
+        start();
+        life_step(v0);
+        CHECK_U64(runs, 0);
+        CHECK_U64(fake_public.state, VM_STOPPED);
+        CHECK_U64(count_of("cannot start: CPU 1 did not come"), i);
+    }
+    fake_absent_cpus = 0; /* it came, and was found wanting */
+    fake_wait = it_stays_out;
+    start();
+    life_step(v0);
+    CHECK_U64(runs, 0);
+    CHECK_U64(fake_public.state, VM_STOPPED);
+    CHECK_U64(count_of("cannot start"), 3);
+
+    v1->presence = VCPU_AWAITED; /* it is only late */
+    fake_wait = it_comes;
+    start();
+    life_step(v0);
+    CHECK(runs >= 1);
+    CHECK_U64(fake_public.state, VM_OFF);
+    CHECK_U64(count_of("cannot start"), 3);
 }
 
 TEST(the_cpus_of_a_large_guest_scrub_together) {
@@ -970,7 +1010,7 @@ TEST_MAIN(T(what_a_request_does_in_each_state), T(what_a_state_may_become),
           T(a_restart_that_waits_can_be_called_off_or_hastened), T(crashes),
           T(a_crash_after_a_long_life_is_the_first), T(init_to_the_first_cpu_starts_the_vm_anew),
           T(a_guest_that_gives_up_has_crashed), T(memory_is_scrubbed_in_pieces),
-          T(stores_are_scrubbed), T(bells_of_one_that_is_off),
+          T(stores_are_scrubbed), T(bells_of_one_that_is_off), T(a_cpu_that_is_missing),
           T(the_cpus_of_a_large_guest_scrub_together), T(a_kill_ends_the_scrubbing),
           T(it_is_asked_until_it_is_done), T(it_is_told_what_cpuid_says),
           T(a_kernel_that_cannot_be_started_is_a_crash),

@@ -209,9 +209,9 @@ TEST(each_step_in_its_place) {
     prepare(NULL);
     CHECK(start());
     CHECK_STR(steps, "probe\ncheck\n"
-                     "open alpha\ncreate alpha\ncpuid 0\ncpuid 1\naudit alpha\nkeep alpha\n"
+                     "open alpha\ncreate alpha\naudit alpha\nkeep alpha\n"
                      "add alpha\nclose alpha\n"
-                     "open beta\ncreate beta\ncpuid 0\naudit beta\nkeep beta\n"
+                     "open beta\ncreate beta\naudit beta\nkeep beta\n"
                      "add beta\nclose beta\n"
                      "policy\nkeys\ncommand alpha\nview alpha\nview beta\nfocus 1\nseal\n");
     CHECK_STR(logged, "every guest its own compartment\n"
@@ -313,7 +313,7 @@ static const char *main_of(unsigned cpu) {
 TEST(what_each_cpu_does) {
     prepare(NULL);
     vcpu_of_cpu[3] = &vms[0].vcpus[1];
-    CHECK_STR(main_of(3), "on\nrun\n");
+    CHECK_STR(main_of(3), "on\ncpuid 1\nrun\n");
     prepare(NULL);
     CHECK_STR(main_of(2), "on\nout nobody\n");
     prepare("on");
