@@ -16,6 +16,8 @@ void ap_main(struct cpu *cpu) {
     microcode_load(cpu);
     paging_enable();
     errata_init_cpu();
+    (void)power_init_cpu();
+    clock_init_cpu();
     mce_init_cpu();
     apic_init_cpu(cpu);
     apic_init_timer();

@@ -145,22 +145,26 @@ void watchdog_stop(void);
 
 /* clock.c */
 void clock_init(const struct boot_info *info, uint64_t entry_tsc);
+void clock_init_cpu(void);   /* each other CPU, before it uses its TSC */
 uint64_t clock_now_us(void); /* since entry_tsc; 0 before clock_init() */
 void clock_delay_us(uint64_t us);
 
-/* errata.c */
 /* avoid.c */
 void avoid_init(const struct config *config); /* before anything asks */
 uint32_t avoid_set(void);                     /* a bit for each enum config_avoid */
 bool avoid_wants(enum config_avoid feature);
 void avoid_report(bool x2apic); /* into the log; is it on? */
 
+/* errata.c */
 void errata_init(const struct boot_info *info); /* the first CPU, and into the log */
 void errata_init_cpu(void);                     /* each other one, after its microcode */
 
 /* mce.c */
 void mce_init_cpu(void); /* each CPU: has machine checks reported */
 bool mce_pass(void);     /* one in the hypervisor; true = it may go on */
+
+/* power.c */
+const char *power_init_cpu(void); /* each CPU: lets it run fast; says what came of it */
 
 /* microcode.c */
 void microcode_init(const struct boot_info *info);

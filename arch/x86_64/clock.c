@@ -17,6 +17,7 @@
 static const struct boot_info *machine; /* until clock_init() is through */
 static uint8_t *hpet;                   /* the same */
 static SEALED uint64_t tsc_hz, entry_tsc, entry_seconds;
+static SEALED uint64_t tsc_adjust; /* of the first CPU */
 
 /* Each start function returns the timer's frequency, 0 if there is none. */
 static uint64_t clock_start_pm(void) {
@@ -154,8 +155,24 @@ void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
     if (!cpu_has(CPU_HAS_INVARIANT_TSC)) {
         log_warn("the TSC may change its speed with the CPU's power states (it is not invariant)");
     }
+    if (cpu_has(CPU_HAS_TSC_ADJUST)) {
+        tsc_adjust = msr_read(X86_MSR_TSC_ADJUST);
+    }
     machine = NULL;
     hpet = NULL;
+}
+
+/* A guest's CPUs must agree on the time; firmwares have been seen to adjust one of them. */
+void clock_init_cpu(void) {
+    if (!cpu_has(CPU_HAS_TSC_ADJUST)) {
+        return;
+    }
+    uint64_t value = msr_read(X86_MSR_TSC_ADJUST);
+    if (value != tsc_adjust) {
+        msr_write(X86_MSR_TSC_ADJUST, tsc_adjust);
+        log_warn("the firmware had set CPU %u's TSC apart from CPU 0's, by %lld", plat_cpu(),
+                 (long long)(value - tsc_adjust));
+    }
 }
 
 uint64_t clock_now_us(void) {

@@ -35,6 +35,7 @@ struct cpu_feature {
 #define CPU_HAS_PKU           ((struct cpu_feature){7, ECX, 3})
 #define CPU_HAS_MCE           ((struct cpu_feature){1, EDX, 7})
 #define CPU_HAS_MCA           ((struct cpu_feature){1, EDX, 14})
+#define CPU_HAS_TSC_ADJUST    ((struct cpu_feature){7, EBX, 1})
 #define CPU_HAS_SMEP          ((struct cpu_feature){7, EBX, 7})
 #define CPU_HAS_SMAP          ((struct cpu_feature){7, EBX, 20})
 #define CPU_HAS_UMIP          ((struct cpu_feature){7, ECX, 2})

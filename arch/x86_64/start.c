@@ -21,6 +21,13 @@ static void log_write(enum log_level level, const char *line, size_t n) {
 
 static SEALED struct log_hooks log_hooks = {clock_now_us, plat_cpu, log_write_early, NULL};
 
+/* The registers of the first CPU; ap.c does the same for the others. */
+static void start_init_cpu(const struct boot_info *info) {
+    errata_init(info);
+    log_info("speed of the CPUs: %s", power_init_cpu());
+    mce_init_cpu();
+}
+
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     char build[PLAT_BUILD_SIZE];
 
@@ -46,8 +53,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     log_init(&log_hooks, info->config.log_level);
     log_info("%s", plat_build_text(build));
     avoid_report(apic_page.v == 0);
-    errata_init(info);
-    mce_init_cpu();
+    start_init_cpu(info);
     pci_stop_masters();
     watchdog_stop();
     usb_init();

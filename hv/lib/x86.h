@@ -97,6 +97,7 @@ enum x86_vector {
 enum x86_gpr { X86_RAX, X86_RCX, X86_RDX, X86_RBX, X86_RSP, X86_RBP, X86_RSI, X86_RDI };
 
 #define X86_MSR_TSC               0x10u
+#define X86_MSR_TSC_ADJUST        0x3bu
 #define X86_MSR_PLATFORM_ID       0x17u
 #define X86_MSR_APIC_BASE         0x1bu
 #define X86_MSR_FEATURE_CONTROL   0x3au
