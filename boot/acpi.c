@@ -92,9 +92,11 @@ void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {
             return;
         }
     }
-    if (info->cpu_count < CONFIG_MAX_CPUS) {
-        info->apic_ids[info->cpu_count++] = apic_id;
+    if (info->cpu_count == CONFIG_MAX_CPUS) {
+        info->cpus_left_out++;
+        return;
     }
+    info->apic_ids[info->cpu_count++] = apic_id;
 }
 
 static void read_lapic(const uint8_t *e, struct boot_info *info) {

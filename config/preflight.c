@@ -307,7 +307,14 @@ static void add_machine(const struct boot_info *info, struct preflight_report *r
              "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
              fmt_size(total_text, ALIGN_DOWN(total, MIB)),
              fmt_size(free_text, ALIGN_DOWN(free, MIB)));
-    add_line(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
+    if (info->cpus_left_out != 0) {
+        add_line(
+            report, "CPUs", PREFLIGHT_WARN,
+            "Those that are left out stay as the firmware has parked them: nothing runs there.",
+            "%u, and %u more that are left out", info->cpu_count, info->cpus_left_out);
+    } else {
+        add_line(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
+    }
 }
 
 /* The guest that has CPU i, or NULL. */

@@ -10,7 +10,7 @@
 
 #define BOOT_MAX_RANGES  2048
 #define BOOT_MAX_IMAGES  ((2 + CONFIG_MAX_DISKS + CONFIG_MAX_PMEMS) * CONFIG_MAX_GUESTS)
-#define BOOT_MAX_IOAPICS 8
+#define BOOT_MAX_IOAPICS 32
 #define BOOT_MAX_SCREENS 4
 #define BOOT_MAX_NODES   64
 
@@ -160,6 +160,7 @@ struct boot_info {
 
     uint32_t cpu_count; /* the first is the BSP; the index is the CPU number the config uses */
     uint32_t apic_ids[CONFIG_MAX_CPUS]; /* x2APIC IDs included */
+    uint32_t cpus_left_out;             /* there is no room for so many more */
 
     hpa_t image_base; /* the loaded hypervisor ELF, relocated, in MEM_BULKHEAD */
     uint64_t image_size;

@@ -158,7 +158,7 @@ TEST(elf_other_relocations) {
 /* ACPI. Tables lie below 4 GiB, as the real ones do. */
 
 static struct {
-    uint8_t rsdp[36], xsdt[76], madt[256], fadt[244], hpet[56], srat[256], spcr[80];
+    uint8_t rsdp[36], xsdt[76], madt[512], fadt[244], hpet[56], srat[256], spcr[80];
 } * t;
 static uint32_t madt_size;
 
@@ -411,6 +411,30 @@ TEST(acpi_spcr_broken) {
     CHECK_U64(info.acpi_wrong_sums, 1);
     make_spcr(0, IO, 8, 1, 0); /* as firmwares say that there is none */
     CHECK_U64(read_spcr(80)->base, 0);
+}
+
+/* Servers with two sockets have nine. */
+TEST(acpi_many_ioapics) {
+    make_acpi();
+    for (uint8_t i = 2; i < 20; i++) {
+        uint8_t entry[12] = {1, 12, i, 0, 0, 0x10, 0xc0, 0xfe, i};
+        add_madt((const char *)entry, sizeof(entry));
+    }
+    CHECK_U64(read_acpi(), STATUS_OK);
+    CHECK_U64(info.ioapic_count, 20);
+    CHECK_U64(info.ioapics[19].gsi_base, 19);
+}
+
+/* What there is no room for is counted. */
+TEST(acpi_many_cpus) {
+    memset(&info, 0, sizeof(info));
+    for (uint32_t id = 0; id < CONFIG_MAX_CPUS + 32; id++) {
+        acpi_add_cpu(&info, 2 * id);
+        acpi_add_cpu(&info, 0); /* once more */
+    }
+    CHECK_U64(info.cpu_count, CONFIG_MAX_CPUS);
+    CHECK_U64(info.apic_ids[CONFIG_MAX_CPUS - 1], 2 * (CONFIG_MAX_CPUS - 1));
+    CHECK_U64(info.cpus_left_out, 32);
 }
 
 /* ACPI appends fields to entries from version to version; one that is too short says nothing. */
@@ -854,11 +878,11 @@ TEST(device_path_without_end) {
 }
 
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
-          T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_broken_tables),
-          T(acpi_madt_lengths), T(acpi_spcr), T(acpi_spcr_interrupt), T(acpi_spcr_broken),
-          T(acpi_pm_timer), T(acpi_nodes), T(tables_small_pages), T(tables_four_levels),
-          T(tables_large_pages), T(tables_holes), T(kept_log_whole), T(kept_log_wrapped),
-          T(kept_log_broken), T(screens_of_the_console), T(screens_left_out), T(screens_overlap),
-          T(screens_size), T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
-          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
-          T(device_path_without_end))
+          T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_many_ioapics),
+          T(acpi_many_cpus), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_spcr),
+          T(acpi_spcr_interrupt), T(acpi_spcr_broken), T(acpi_pm_timer), T(acpi_nodes),
+          T(tables_small_pages), T(tables_four_levels), T(tables_large_pages), T(tables_holes),
+          T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console),
+          T(screens_left_out), T(screens_overlap), T(screens_size), T(screens_pixels),
+          T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
+          T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))

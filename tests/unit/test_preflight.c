@@ -467,6 +467,22 @@ TEST(common) {
     CHECK_STR(find(&report, "Input")->found, "serial port, PS/2 keyboard, USB keyboard");
 
     good_machine();
+    info.cpus_left_out = 32;
+    report = judge();
+    info.cpus_left_out = 0;
+    CHECK_U64(find(&report, "CPUs")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "CPUs")->found, "4, and 32 more that are left out");
+
+    good_machine();
+    info.config.avoid = BIT32(AVOID_VPID) | BIT32(AVOID_1G);
+    report = judge();
+    info.config.avoid = 0;
+    CHECK_U64(find(&report, "Avoided")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "Avoided")->found, "vpid 1g");
+    report = judge();
+    CHECK_STR(find(&report, "Avoided")->what, "(no such line)");
+
+    good_machine();
     info.config.console = CONSOLE_AUTO;
     report = judge();
     CHECK_U64(find(&report, "Serial line")->state, PREFLIGHT_OK);
