@@ -13,6 +13,7 @@
 #undef ASSERT /* gnu-efi's does nothing */
 
 #include "boot/pure.h"
+#include "config/cpus.h"
 #include "config/preflight.h"
 #include "config/seal.h"
 #include "config/serial.h"
@@ -85,6 +86,9 @@ bool secure_next_in(const char *folder, uint64_t *at, struct seal_file *file);
 void machine_find(struct boot_info *info);
 /* graphics.c: the screens to be drawn on, into *info. */
 void graphics_find(struct boot_info *info);
+/* cpus.c: adds the CPUs that the firmware knows; asks each of *info what it is, by its number. */
+void cpus_find(struct boot_info *info);
+const struct cpu_facts *cpus_ask_all(struct boot_info *info);
 /* input.c: enum boot_input but for the UART. Also says if a console of the firmware's runs over a
  * serial line. */
 uint32_t input_find(bool *firmware_has_line);

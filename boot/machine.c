@@ -12,22 +12,6 @@
 #define CPUID_FEATURES    1u
 #define CPUID_TOPOLOGY    0xbu
 #define IOAPIC_USUAL_BASE 0xfec00000ull
-#define MP_CPU_USABLE     (BIT32(1) | BIT32(2)) /* enabled, healthy */
-
-/* UEFI Platform Initialization Specification, "MP Services Protocol": the part in use here. */
-struct mp_cpu_info {
-    uint64_t processor_id; /* the local APIC ID */
-    uint32_t status;
-    uint32_t place[9];
-};
-
-struct mp_services {
-    EFI_STATUS(EFIAPI *get_count)(struct mp_services *mp, UINTN *count, UINTN *enabled);
-    EFI_STATUS(EFIAPI *get_info)(struct mp_services *mp, UINTN number, struct mp_cpu_info *info);
-};
-
-static EFI_GUID mp_services_guid = {
-    0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
 
 static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
     __cpuid_count(leaf, subleaf, r[0], r[1], r[2], r[3]);
@@ -53,20 +37,6 @@ static uint32_t own_apic_id(void) {
     }
     __cpuid(CPUID_FEATURES, a, b, c, d);
     return b >> 24;
-}
-
-static void find_cpus_by_firmware(struct boot_info *info) {
-    struct mp_services *mp;
-    UINTN count = 0, enabled;
-    if (LibLocateProtocol(&mp_services_guid, (void **)&mp) == EFI_SUCCESS) {
-        mp->get_count(mp, &count, &enabled);
-    }
-    for (UINTN i = 0; i < count; i++) {
-        struct mp_cpu_info cpu;
-        if (mp->get_info(mp, i, &cpu) == EFI_SUCCESS && (~cpu.status & MP_CPU_USABLE) == 0) {
-            acpi_add_cpu(info, (uint32_t)cpu.processor_id);
-        }
-    }
 }
 
 /* Stays zero where we were not started from a partition. */
@@ -102,7 +72,7 @@ void machine_find(struct boot_info *info) {
         info->ioapic_count = 1;
     }
     if (info->cpu_count == 1) { /* our own, so far */
-        find_cpus_by_firmware(info);
+        cpus_find(info);
     }
     graphics_find(info);
     find_stick(info);

@@ -17,6 +17,7 @@
 
 #define HEAP_BASE_SIZE (10 * MIB)
 #define HEAP_PER_CPU   (192 * KIB)
+#define CPUS_SHOWN     32u
 
 extern const uint8_t hypervisor_elf[];
 
@@ -29,6 +30,7 @@ static struct {
     struct fault_list faults;
     struct preflight_report report;
     struct plan plan;
+    const struct cpu_facts *cpus;
     uint32_t other_problems; /* printed where they arose */
 } work;
 
@@ -94,9 +96,21 @@ static bool gather(void) {
     serial_choose(&info, &serial_machine);
     info.inputs |= info.serial.base != 0 ? (uint32_t)BOOT_INPUT_SERIAL : 0;
     preflight_run(&info, &machine_cpu, &work.report);
+    work.cpus = cpus_ask_all(&info);
+    cpus_report(&info, work.cpus, &work.report);
     /* Without the map every guest would be told that there is no memory. */
     return readable && mapped &&
            stick_judge(&info, &work.plan, &work.faults, report_plan) == STATUS_OK;
+}
+
+/* Two in a row; of very many the first. */
+static void print_cpus(void) {
+    char text[CPUS_TEXT_SIZE];
+    for (uint32_t i = 0; i < info.cpu_count && i < CPUS_SHOWN; i++) {
+        bool last = i % 2 == 1 || i + 1 == info.cpu_count;
+        console_print(CONSOLE_PLAIN, "  %-37s%s", cpus_describe(&info, work.cpus, i, text),
+                      last ? "\n" : "");
+    }
 }
 
 static void print_report(void) {
@@ -177,6 +191,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
         work.report.lacks + work.faults.count + work.faults.dropped + work.other_problems;
     console_paged = problems != 0;
     print_report();
+    print_cpus();
     print_config(planned);
     bool traced = trace_write(&info);
     if (problems == 0) {

@@ -68,9 +68,8 @@
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
     "virtualization there, or start Bulkhead on the bare machine."
 
-static PRINTF_LIKE(5, 6) void add_line(struct preflight_report *report, const char *what,
-                                       enum preflight_state state, const char *hint,
-                                       const char *found, ...) {
+void preflight_add(struct preflight_report *report, const char *what, enum preflight_state state,
+                   const char *hint, const char *found, ...) {
     ASSERT(report->count < PREFLIGHT_MAX_LINES);
     struct preflight_line *line = &report->lines[report->count++];
     *line = (struct preflight_line){what, "", state, state == PREFLIGHT_OK ? NULL : hint};
@@ -140,9 +139,9 @@ static void add_features(const uint64_t words[WORDS], bool vmx, bool svm, const 
         bool asked = is_asked(f->word, vmx, svm);
 
         if (asked && there) {
-            add_line(report, f->what, PREFLIGHT_OK, hint, "yes");
+            preflight_add(report, f->what, PREFLIGHT_OK, hint, "yes");
         } else if (asked) {
-            add_line(report, f->what, f->without, hint, "no");
+            preflight_add(report, f->what, f->without, hint, "no");
         }
     }
 }
@@ -151,14 +150,15 @@ static void add_features(const uint64_t words[WORDS], bool vmx, bool svm, const 
 static void add_switch(struct preflight_report *report, const char *what, bool off,
                        const char *good, const char *hint) {
     enum preflight_state state = off ? PREFLIGHT_LACK : PREFLIGHT_OK;
-    add_line(report, what, state, hint, "present, %s by the firmware", off ? "locked off" : good);
+    preflight_add(report, what, state, hint, "present, %s by the firmware",
+                  off ? "locked off" : good);
 }
 
 static void add_vmx(const struct preflight_cpu *cpu, bool vmx, const char *nested,
                     uint64_t words[WORDS], struct preflight_report *report) {
     const char *hint = nested != NULL ? nested : HINT_ENABLE;
     if (!vmx) { /* the MSRs do not exist */
-        add_line(report, "VT-x (VMX)", PREFLIGHT_LACK, hint, ABSENT);
+        preflight_add(report, "VT-x (VMX)", PREFLIGHT_LACK, hint, ABSENT);
         return;
     }
     uint64_t control = cpu->rdmsr(X86_MSR_FEATURE_CONTROL);
@@ -179,7 +179,7 @@ static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *neste
                     uint64_t words[WORDS], struct preflight_report *report) {
     const char *hint = nested != NULL ? nested : HINT_ENABLE_SVM;
     if (!svm) { /* nor do MSR and leaf exist */
-        add_line(report, "AMD-V (SVM)", PREFLIGHT_LACK, hint, ABSENT);
+        preflight_add(report, "AMD-V (SVM)", PREFLIGHT_LACK, hint, ABSENT);
         return;
     }
     uint32_t leaf[4];
@@ -190,7 +190,7 @@ static void add_svm(const struct preflight_cpu *cpu, bool svm, const char *neste
     bool off = disabled && ((control & VM_CR_LOCKED) != 0 || (leaf[3] & SVM_EDX_LOCK) == 0);
     add_switch(report, "AMD-V (SVM)", off, disabled ? "left open" : "enabled", hint);
     enum preflight_state enough = leaf[1] >= SVM_ASIDS_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK;
-    add_line(report, "ASIDs", enough, nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
+    preflight_add(report, "ASIDs", enough, nested != NULL ? nested : HINT_TOO_OLD, "%u", leaf[1]);
 }
 
 /* What can be typed on after the start, in out. */
@@ -224,10 +224,11 @@ static void add_serial(const struct boot_info *info, struct preflight_report *re
     bool silent = info->serial.base == 0 && console != CONSOLE_NONE && console != CONSOLE_AUTO;
     char text[SERIAL_TEXT_SIZE];
 
-    add_line(report, "Serial line", silent ? PREFLIGHT_WARN : PREFLIGHT_OK,
-             "Log and consoles have no serial line: name another port, or write console = \"auto\" "
-             "to have one looked for.",
-             "%s", serial_describe(info, text));
+    preflight_add(
+        report, "Serial line", silent ? PREFLIGHT_WARN : PREFLIGHT_OK,
+        "Log and consoles have no serial line: name another port, or write console = \"auto\" "
+        "to have one looked for.",
+        "%s", serial_describe(info, text));
 }
 
 /* A firmware's word for what is there may be wrong: so this is a warning and no more. */
@@ -237,11 +238,12 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
 
     add_serial(info, report);
     input_text(info->inputs, text, sizeof(text));
-    add_line(report, "Input", usable ? PREFLIGHT_OK : PREFLIGHT_WARN,
-             "After the start nobody can type, neither to Bulkhead nor to a guest. Plug in a USB "
-             "keyboard (Bulkhead drives xHCI controllers, which all PCs have since about 2015) or "
-             "a PS/2 keyboard, or connect a serial line and name its port (console = ...).",
-             "%s", text);
+    preflight_add(
+        report, "Input", usable ? PREFLIGHT_OK : PREFLIGHT_WARN,
+        "After the start nobody can type, neither to Bulkhead nor to a guest. Plug in a USB "
+        "keyboard (Bulkhead drives xHCI controllers, which all PCs have since about 2015) or "
+        "a PS/2 keyboard, or connect a serial line and name its port (console = ...).",
+        "%s", text);
 }
 
 /* Where the log and the guests can be read after the start. */
@@ -249,15 +251,15 @@ static void add_screen(const struct boot_info *info, struct preflight_report *re
     const struct boot_framebuffer *first = &info->screens[0];
 
     if (info->screen_count > 1) {
-        add_line(report, "Screen", PREFLIGHT_OK, NULL, "%ux%u and %u more", first->width,
-                 first->height, info->screen_count - 1);
+        preflight_add(report, "Screen", PREFLIGHT_OK, NULL, "%ux%u and %u more", first->width,
+                      first->height, info->screen_count - 1);
     } else if (info->screen_count == 1) {
-        add_line(report, "Screen", PREFLIGHT_OK, NULL, "%ux%u", first->width, first->height);
+        preflight_add(report, "Screen", PREFLIGHT_OK, NULL, "%ux%u", first->width, first->height);
     } else if ((info->inputs & BOOT_INPUT_SERIAL) != 0) {
-        add_line(report, "Screen", PREFLIGHT_OK, NULL,
-                 "none after the start, the serial port only");
+        preflight_add(report, "Screen", PREFLIGHT_OK, NULL,
+                      "none after the start, the serial port only");
     } else {
-        add_line(
+        preflight_add(
             report, "Screen", PREFLIGHT_WARN,
             "After the start nobody can see anything: let the firmware start the graphics card "
             "by UEFI (in its setup switch CSM off, choose the card with the screen), or "
@@ -284,12 +286,12 @@ static void add_secure_boot(const struct boot_info *info, struct preflight_repor
     enum preflight_state state = on ? PREFLIGHT_OK : PREFLIGHT_WARN;
 
     if (info->sealed) {
-        add_line(report, "Secure Boot", state, HINT_UNLOCKED, "%s, %u files on the signed list",
-                 name, info->sealed_files);
+        preflight_add(report, "Secure Boot", state, HINT_UNLOCKED,
+                      "%s, %u files on the signed list", name, info->sealed_files);
     } else if (on) {
-        add_line(report, "Secure Boot", PREFLIGHT_LACK, HINT_UNSIGNED, "on, no signed list");
+        preflight_add(report, "Secure Boot", PREFLIGHT_LACK, HINT_UNSIGNED, "on, no signed list");
     } else {
-        add_line(report, "Secure Boot", PREFLIGHT_OK, NULL, "%s", name);
+        preflight_add(report, "Secure Boot", PREFLIGHT_OK, NULL, "%s", name);
     }
 }
 
@@ -303,17 +305,17 @@ static void add_machine(const struct boot_info *info, struct preflight_report *r
         total += r->kind != MEM_RESERVED ? r->size : 0;
         free += r->kind == MEM_FREE ? r->size : 0;
     }
-    add_line(report, "Memory", free >= MEMORY_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
-             "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
-             fmt_size(total_text, ALIGN_DOWN(total, MIB)),
-             fmt_size(free_text, ALIGN_DOWN(free, MIB)));
+    preflight_add(report, "Memory", free >= MEMORY_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
+                  "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
+                  fmt_size(total_text, ALIGN_DOWN(total, MIB)),
+                  fmt_size(free_text, ALIGN_DOWN(free, MIB)));
     if (info->cpus_left_out != 0) {
-        add_line(
+        preflight_add(
             report, "CPUs", PREFLIGHT_WARN,
             "Those that are left out stay as the firmware has parked them: nothing runs there.",
             "%u, and %u more that are left out", info->cpu_count, info->cpus_left_out);
     } else {
-        add_line(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
+        preflight_add(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
     }
 }
 
@@ -355,40 +357,41 @@ static void add_threads(const struct boot_info *info, const struct preflight_cpu
         return;
     }
     if (!share_a_core(info, shift, guests)) {
-        add_line(report, "Hyper-threads", PREFLIGHT_OK, NULL, "no core is shared by guests");
+        preflight_add(report, "Hyper-threads", PREFLIGHT_OK, NULL, "no core is shared by guests");
         return;
     }
-    add_line(report, "Hyper-threads", PREFLIGHT_WARN,
-             "One can learn of the other by timing, on some CPUs its data: give a core's threads "
-             "to one guest, or switch Hyper-Threading (SMT) off in the firmware setup.",
-             "%s and %s share a core", guests[0]->name, guests[1]->name);
+    preflight_add(
+        report, "Hyper-threads", PREFLIGHT_WARN,
+        "One can learn of the other by timing, on some CPUs its data: give a core's threads "
+        "to one guest, or switch Hyper-Threading (SMT) off in the firmware setup.",
+        "%s and %s share a core", guests[0]->name, guests[1]->name);
 }
 
 static void add_microcode(const struct boot_info *info, struct preflight_report *report) {
     const struct boot_microcode *m = &info->microcode;
     if (m->offered > m->revision && m->update.v != 0) {
-        add_line(report, "Microcode", PREFLIGHT_WARN, HINT_MICROCODE, "%#x, did not take %#x",
-                 m->revision, m->offered);
+        preflight_add(report, "Microcode", PREFLIGHT_WARN, HINT_MICROCODE, "%#x, did not take %#x",
+                      m->revision, m->offered);
     } else if (m->offered > m->revision) {
-        add_line(report, "Microcode", PREFLIGHT_OK, NULL,
-                 "%#x, %#x is left to the hypervisor below", m->revision, m->offered);
+        preflight_add(report, "Microcode", PREFLIGHT_OK, NULL,
+                      "%#x, %#x is left to the hypervisor below", m->revision, m->offered);
     } else if (m->revision != m->before) {
-        add_line(report, "Microcode", PREFLIGHT_OK, NULL, "%#x from the stick, was %#x",
-                 m->revision, m->before);
+        preflight_add(report, "Microcode", PREFLIGHT_OK, NULL, "%#x from the stick, was %#x",
+                      m->revision, m->before);
     } else {
-        add_line(report, "Microcode", PREFLIGHT_OK, NULL, "%#x, nothing newer on the stick",
-                 m->revision);
+        preflight_add(report, "Microcode", PREFLIGHT_OK, NULL, "%#x, nothing newer on the stick",
+                      m->revision);
     }
 }
 
 static void add_flaws(const struct boot_info *info, bool safe, struct preflight_report *report) {
-    add_line(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
-             info->speculation);
+    preflight_add(report, "Speculation", safe ? PREFLIGHT_OK : PREFLIGHT_WARN, HINT_FLAWS, "%s",
+                  info->speculation);
     if (info->open_flaws[0] != '\0') {
-        add_line(report, "Other flaws", PREFLIGHT_WARN, HINT_OPEN, "%s", info->open_flaws);
+        preflight_add(report, "Other flaws", PREFLIGHT_WARN, HINT_OPEN, "%s", info->open_flaws);
     }
     if ((info->mitigations & MITIGATE_SMALL_PAGES) != 0) {
-        add_line(report, "Guests' pages", PREFLIGHT_OK, NULL, "4 KiB, against iTLB multihit");
+        preflight_add(report, "Guests' pages", PREFLIGHT_OK, NULL, "4 KiB, against iTLB multihit");
     }
 }
 
@@ -399,9 +402,9 @@ static void add_avoided(const struct boot_info *info, struct preflight_report *r
     if (info->config.avoid == 0) {
         return;
     }
-    add_line(report, "Avoided", PREFLIGHT_WARN,
-             "The config switches these off (avoid = ...): guests are slower without.", "%s",
-             config_avoid_format(info->config.avoid, names, sizeof(names)));
+    preflight_add(report, "Avoided", PREFLIGHT_WARN,
+                  "The config switches these off (avoid = ...): guests are slower without.", "%s",
+                  config_avoid_format(info->config.avoid, names, sizeof(names)));
 }
 
 static void add_name(const struct preflight_cpu *cpu, const char *vendor,
@@ -415,8 +418,8 @@ static void add_name(const struct preflight_cpu *cpu, const char *vendor,
     while (*name == ' ') {
         name++;
     }
-    add_line(report, "CPU", PREFLIGHT_OK, NULL, "%s", *name != '\0' ? name : vendor);
-    add_line(report, "Vendor", PREFLIGHT_OK, NULL, "%s", vendor);
+    preflight_add(report, "CPU", PREFLIGHT_OK, NULL, "%s", *name != '\0' ? name : vendor);
+    preflight_add(report, "Vendor", PREFLIGHT_OK, NULL, "%s", vendor);
 }
 
 /* A 64-bit CPU, and no other gets here, has all the leaves that are asked for. */

@@ -29,6 +29,10 @@ struct preflight_report {
     struct preflight_line lines[PREFLIGHT_MAX_LINES];
 };
 
+/* Adds a line; found is formatted, and the hint forgotten if all is well. */
+void preflight_add(struct preflight_report *report, const char *what, enum preflight_state state,
+                   const char *hint, const char *found, ...) PRINTF_LIKE(5, 6);
+
 /* Judges the CPU, and info's ranges and CPUs; lines are in the order in which an admin should read
  * them. Into *info what is to be done against speculation (flaws_decide()). */
 void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,

@@ -57,6 +57,12 @@ class SerialPci(SerialBoot):
         self.is_found()
         self.machine.expect(r"serial line: UART at I/O 0x[0-9a-f]+, looked at every 2 ms", 60)
 
+    @check("the pre-flight lists the CPUs, each of which was asked")
+    def cpus(self):
+        text = self.machine.serial.text
+        expect_that(re.search(r" 0: APIC 0, core 0, thread 0 +1: APIC 1, core 1, thread 0", text), "both CPUs in a row", text)
+        expect_that("Unlike CPUs" not in text, "no word of unlike CPUs", text)
+
     @check("what the config avoids is left off")
     def avoided(self):
         for line in (r"Avoided +1g clean-bits +warn", r"not used, as the config says \(avoid\): 1g clean-bits",
