@@ -105,6 +105,23 @@ static const char *find_lack(const struct cpu_facts *first, const struct cpu_fac
     return NULL;
 }
 
+static void report_silent(const struct boot_info *info, const struct cpu_facts *facts,
+                          struct preflight_report *report) {
+    uint32_t silent = 0, which = 0;
+
+    for (uint32_t i = 1; i < info->cpu_count; i++) {
+        if (!facts[i].asked) {
+            which = silent == 0 ? i : which;
+            silent++;
+        }
+    }
+    if (silent != 0 && silent + 1 < info->cpu_count) { /* else this firmware cannot ask */
+        preflight_add(report, "Silent CPUs", PREFLIGHT_WARN,
+                      "The firmware lists them, but did not get an answer: they may not start.",
+                      "%u, the first is CPU %u", silent, which);
+    }
+}
+
 void cpus_report(const struct boot_info *info, const struct cpu_facts *facts,
                  struct preflight_report *report) {
     uint32_t lacking = 0, which = 0;
@@ -121,6 +138,7 @@ void cpus_report(const struct boot_info *info, const struct cpu_facts *facts,
                       "%u, the first is CPU %u: fewer %s", lacking, which,
                       find_lack(&facts[0], &facts[which]));
     }
+    report_silent(info, facts, report);
 }
 
 const char *cpus_describe(const struct boot_info *info, const struct cpu_facts *facts, uint32_t i,

@@ -30,6 +30,7 @@
 #define SCRUB_TOGETHER (64 * MIB)
 /* Much of it takes a minute or more: so many seconds pass from one word about it to the next. */
 #define SCRUB_TELL     5
+#define COME_LIMIT     30 /* seconds that a start waits for a CPU of its own to tell of itself */
 
 /* ---- starting ---- */
 
@@ -224,21 +225,32 @@ static bool life_take(struct vm *vm) {
     return true;
 }
 
+/* Until it has told of itself. It is up, but may have much to do before; or hangs there. */
+static bool life_vcpu_comes(struct vm *vm, struct vcpu *v) {
+    uint64_t limit = plat_tsc() + COME_LIMIT * plat_tsc_hz();
+
+    while (plat_cpu_online(v->cpu) && vm->leave == LEAVE_NONE && plat_tsc() < limit &&
+           __atomic_load_n(&v->public.presence, __ATOMIC_ACQUIRE) == VCPU_AWAITED) {
+        plat_timer_set(limit);
+        plat_wait();
+        vm_take_orders(vm);
+    }
+    plat_timer_set(0);
+    return __atomic_load_n(&v->public.presence, __ATOMIC_ACQUIRE) == VCPU_HERE;
+}
+
 /* One CPU that did not come, or that cannot run guests, costs this VM and no other. */
 static bool life_has_cpus(struct vm *vm) {
     for (uint32_t i = 1; i < vm->vcpu_count; i++) {
-        struct vcpu *v = &vm->vcpus[i];
-
-        while (plat_cpu_online(v->cpu) &&
-               __atomic_load_n(&v->presence, __ATOMIC_ACQUIRE) == VCPU_AWAITED) {
-            plat_wait();
+        if (life_vcpu_comes(vm, &vm->vcpus[i])) {
+            continue;
         }
-        if (__atomic_load_n(&v->presence, __ATOMIC_ACQUIRE) != VCPU_HERE) {
+        if (vm->leave == LEAVE_NONE) {
             vm_log(vm, LOG_ERROR, "cannot start: CPU %u did not come, or cannot run guests",
-                   v->cpu);
+                   vm->vcpus[i].cpu);
             vm_leave(vm, LEAVE_STOP, "stays stopped: give it another CPU");
-            return false;
         }
+        return false;
     }
     return true;
 }
@@ -409,7 +421,7 @@ static void life_stop_others(struct vm *vm) {
 
 /* On v's own CPU; that of vCPU 0 may wait to hear it. */
 static void life_tell_presence(struct vcpu *v, enum vcpu_presence presence) {
-    __atomic_store_n(&v->presence, (uint32_t)presence, __ATOMIC_RELEASE);
+    __atomic_store_n(&v->public.presence, (uint32_t)presence, __ATOMIC_RELEASE);
     plat_kick(v->vm->vcpus[0].cpu);
 }
 

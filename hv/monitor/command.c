@@ -85,8 +85,19 @@ static void format_up(char *out, size_t size, uint64_t seconds) {
                     (ull)(seconds % HOUR / MINUTE), (ull)(seconds % MINUTE));
 }
 
+/* Of its vCPUs, the first whose CPU is missing, or NULL. */
+static const struct vcpu_public *find_missing(const struct vm_public *vm) {
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        if (vcpu_is_missing(vm->vcpus[i])) {
+            return vm->vcpus[i];
+        }
+    }
+    return NULL;
+}
+
 static enum show show_list(unsigned n, unsigned line) {
     const struct vm_public *vm = &command.vms[n];
+    const struct vcpu_public *missing = find_missing(vm);
     char cpus[64], memory[24], up[32] = "";
 
     if (line != 0) {
@@ -94,6 +105,8 @@ static enum show show_list(unsigned n, unsigned line) {
     }
     if (vm_state_has_vcpus(vm->state)) {
         format_up(up, sizeof(up), (plat_tsc() - vm->started_tsc) / plat_tsc_hz());
+    } else if (missing != NULL) {
+        (void)fmt_print(up, sizeof(up), " CPU %u is missing", missing->cpu);
     }
     console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
                   vm_state_name(vm->state), cpu_set_format(&vm->cpus, cpus, sizeof(cpus)),
@@ -140,10 +153,23 @@ static enum show show_stats(unsigned n, unsigned line) {
     return show_counter(vm->vcpus[vcpu], vcpu, number % STATS_LINES);
 }
 
+/* Without its first CPU nobody hears what a VM is asked for. */
+static bool can_hear(unsigned n) {
+    const struct vcpu_public *first = command.vms[n].vcpus[0];
+
+    if (vcpu_is_missing(first)) {
+        console_print("%s cannot run: CPU %u did not come, or cannot run guests; give it another "
+                      "one\n",
+                      vm_name(n), first->cpu);
+        return false;
+    }
+    return true;
+}
+
 /* Asks for it; the log tells when it is done, or that there is nothing to do. */
 static void ask_vm(unsigned n, enum vm_command ask) {
     struct vm_public *vm = &command.vms[n];
-    if (!vm_command(vm, ask)) {
+    if (can_hear(n) && !vm_command(vm, ask)) {
         console_print("%s has too much to do already: try again, or kill it\n", vm->name);
     }
 }
@@ -160,6 +186,9 @@ static void run_move(const char *arg) {
     }
     if (command.vms[from].state != VM_PAUSED || !vm_state_is_off(command.vms[to].state)) {
         console_print("%s must be paused, and %s off\n", vm_name(from), vm_name(to));
+        return;
+    }
+    if (!can_hear(to)) {
         return;
     }
     command.vms[from].move_to = &command.vms[to];

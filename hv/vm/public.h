@@ -46,11 +46,15 @@ enum vm_command {
 
 enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, REFUSED_KINDS };
 
+/* What a vCPU's CPU has told of itself. */
+enum vcpu_presence { VCPU_AWAITED, VCPU_HERE, VCPU_OUT /* it cannot run guests */ };
+
 /* Of a vCPU: a page of its own in the VM's records, which every CPU maps. */
 struct vcpu_public {
     uint32_t requests;              /* enum vcpu_request, atomic: vcpu_request() */
     uint32_t cpu;                   /* the host's */
     uint32_t rung;                  /* atomic: another VM's bell waits: vcpu_ring() */
+    uint32_t presence;              /* enum vcpu_presence, atomic */
     struct vcpu_snapshot *snapshot; /* atomic: where to, in the core's data; or NULL */
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
@@ -78,6 +82,11 @@ extern struct vm_public
 /* Up, and without a guest: only once the machine is divided. */
 static inline bool vcpu_cpu_is_free(unsigned cpu) {
     return plat_cpu_online(cpu) && vm_of_cpu[cpu] == NULL;
+}
+
+/* Its CPU did not come when it was started, or cannot run guests: no start of the VM will do. */
+static inline bool vcpu_is_missing(const struct vcpu_public *p) {
+    return !plat_cpu_online(p->cpu) || __atomic_load_n(&p->presence, __ATOMIC_ACQUIRE) == VCPU_OUT;
 }
 
 /* Nothing of it runs, and nothing will by itself. */

@@ -91,9 +91,6 @@ enum upcall_flag {
         BIT32(3), /* no timer of the CPU would interrupt one that does not come back */
 };
 
-/* What a vCPU's CPU has told of itself. */
-enum vcpu_presence { VCPU_AWAITED, VCPU_HERE, VCPU_OUT /* it cannot run guests */ };
-
 struct vcpu {
     uint64_t regs[16];   /* by enum x86_gpr; the RSP slot is unused. Offset 0: known to assembly */
     uint64_t host_stack; /* RSP that the entry code last told the CPU. Offset 80h: as above */
@@ -112,7 +109,6 @@ struct vcpu {
     bool waiting;        /* after INIT, for a startup message */
     uint8_t sipi_vector; /* of the last one */
     uint32_t duty;       /* enum vcpu_duty, atomic; not of vCPU 0 */
-    uint32_t presence;   /* enum vcpu_presence, atomic */
     bool paused;         /* atomic: it is out of the run loop until vm->paused has ended */
     uint32_t held;       /* requests that came meanwhile */
 

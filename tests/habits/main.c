@@ -179,20 +179,52 @@ static void habit_notime(void) {
     ST->RuntimeServices->GetTime = no_time;
 }
 
-/* A letter of who has made the table of interrupt controllers. */
-static void habit_sums(void) {
+/* ---- ACPI ---- */
+
+#define ACPI_SIZE   4
+#define ACPI_SUM    9
+#define ACPI_AUTHOR 10
+#define ACPI_HEADER 36
+
+static UINT8 *find_table(const char *name) {
     EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
     UINT8 *rsdp = NULL;
     if (LibGetSystemConfigurationTable(&acpi_guid, (void **)&rsdp) != EFI_SUCCESS) {
-        return;
+        return NULL;
     }
     const UINT8 *xsdt = *(UINT8 **)(rsdp + 24);
-    UINT32 size = *(const UINT32 *)(xsdt + 4);
+    UINT32 size = *(const UINT32 *)(xsdt + ACPI_SIZE);
 
-    for (UINT32 at = 36; at + 8 <= size; at += 8) {
+    for (UINT32 at = ACPI_HEADER; at + 8 <= size; at += 8) {
         UINT8 *table = *(UINT8 *const *)(xsdt + at);
-        if (strncmpa(table, (const CHAR8 *)"APIC", 4) == 0) {
-            table[10]++;
+        if (strncmpa(table, (const CHAR8 *)name, 4) == 0) {
+            return table;
+        }
+    }
+    return NULL;
+}
+
+/* A letter of who has made the table of interrupt controllers. */
+static void habit_sums(void) {
+    UINT8 *table = find_table("APIC");
+    if (table != NULL) {
+        table[ACPI_AUTHOR]++;
+    }
+}
+
+/* Sockets without a CPU are entries of the table, marked as such: the mark is taken away. */
+static void habit_ghosts(void) {
+    UINT8 *table = find_table("APIC");
+    if (table == NULL) {
+        return;
+    }
+    UINT32 size = *(const UINT32 *)(table + ACPI_SIZE);
+    for (UINT32 at = ACPI_HEADER + 8; at + 8 <= size; at += table[at + 1]) {
+        UINT8 *entry = table + at;
+        if (entry[0] == 0 && (entry[4] & 1) == 0) { /* a local APIC, not enabled */
+            entry[4] |= 1;
+            table[ACPI_SUM]--;
+            say("a CPU that is not there\r\n");
         }
     }
 }
@@ -223,6 +255,7 @@ static const struct {
     {"exit3", habit_exit3},         /* the first three do */
     {"fbsize", habit_fbsize},       /* framebuffers are larger than is said */
     {"fragments", habit_fragments}, /* a memory map of some 900 holes */
+    {"ghosts", habit_ghosts},       /* CPUs that are not there */
     {"la57", habit_la57},           /* five-level paging */
     {"lowmem", habit_lowmem},       /* no page is free below 1 MiB, all are of boot services */
     {"notime", habit_notime},       /* no clock */

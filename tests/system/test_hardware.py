@@ -63,7 +63,7 @@ class Variant(GuestBoot, ScreenReader):
 
     @check("both guests answer", required=True)
     def guests(self):
-        end = self.machine.expect(r"console 1/2: alpha|BULKHEAD PANIC[^\n]*|Bulkhead\s+cannot\s+start", 240,
+        end = self.machine.expect(r"console 1/\d: alpha|BULKHEAD PANIC[^\n]*|Bulkhead\s+cannot\s+start", 240,
                                   "the focus to move to alpha").group()
         said = self.machine.serial.text[:self.machine.serial.mark]
         expect_that("alpha" in end, "the guests to start", said)
@@ -121,6 +121,40 @@ class Restarted(Variant):
         text = self.file_on_stick("bulkhead/last-log.txt")
         for words in (r"2 of 2 CPUs running", r"machine divided between 2 guests", r"alpha: started", r"beta: started"):
             expect_that(re.search(words, text), f"/{words}/", text)
+
+
+class Absent(Variant):
+    """The last two CPUs of five do not exist: two guests have one of them each, and two do without."""
+
+    def config(self):
+        more = "".join(f"""
+[guest.{name}]
+cpus = "{cpus}"
+memory = "32M"
+kernel = "guests/testguest"
+cmdline = "test=heartbeat"
+""" for name, cpus in (("gamma", "0,3"), ("delta", "4")))
+        return (CONFIG.format(1, self.memory, 2) + more).encode()
+
+    @check("a CPU that does not come costs its guest, which says so, and no other")
+    def absent(self):
+        text = self.machine.serial.text
+        for line in (r"Silent CPUs +2, the first is CPU 3 +warn", r"CPU 3 \(APIC ID 3\) did not start: guest gamma cannot",
+                     r"CPU 4 \(APIC ID 4\) did not start: guest delta cannot", r"3 of 5 CPUs running",
+                     r"gamma: error: cannot start: CPU 3 did not come"):
+            expect_that(re.search(line, text), f"/{line}/", text)
+        answer, _ = self.operator("list")
+        for line in (r"alpha +running", r"beta +running", r"gamma +stopped .* CPU 3 is missing",
+                     r"delta +stopped .* CPU 4 is missing"):
+            expect_that(re.search(line, answer), f"/{line}/", answer)
+        answer, _ = self.operator("start delta")
+        expect_that("delta cannot run: CPU 4 did not come" in answer, "a reason why delta does not start", answer)
+        self.new_log()
+        self.operator("start gamma")
+        self.expect_log("gamma", r"error: cannot start: CPU 3 did not come, or cannot run guests")
+        for self.heart_view in (1, 2):
+            self.last_beat = 0
+            self.heart_goes_on()
 
 
 class Refused(Boot):
@@ -201,6 +235,8 @@ HARDWARE = [
             says=(r"900 pages are reserved", r"ExitBootServices fails", r"Screen\s+1024x768\s+ok",
                   r"five-level paging is on", r"wrong checksum \(1 of",
                   r"DMA switched off in \d+ devices")),
+    variant("ghosts", base=Absent, habits="ghosts", machine_cpus=5, extra=("-smp", "3,maxcpus=5"), screens=SILENT, shown=(),
+            heavy=("qemu-kvm",)),
     # One by one.
     variant("lowmem", habits="lowmem"),
     variant("exit", habits="exit3"),

@@ -82,8 +82,9 @@ unsigned plat_cpu_count(void) {
     return FAKE_CPUS;
 }
 
+static unsigned fake_absent_cpu;
 bool plat_cpu_online(unsigned cpu) {
-    return cpu < FAKE_CPUS;
+    return cpu < FAKE_CPUS && (fake_absent_cpu == 0 || cpu != fake_absent_cpu);
 }
 
 void plat_console_timer_set(uint64_t tsc_deadline) {
@@ -171,7 +172,7 @@ static inline void fake_console_set_up(bool serial, unsigned columns, unsigned r
     plat_screen_columns = columns;
     plat_screen_rows = rows;
     fake_machine_resets = 0;
-    fake_cpu = 0;
+    fake_cpu = fake_absent_cpu = 0;
     memset(fake_cpus, 0, sizeof(fake_cpus));
     memset(vm_of_cpu, 0, sizeof(vm_of_cpu));
     fake_on_work = NULL;

@@ -155,6 +155,40 @@ TEST(guests_are_started_and_stopped) {
     too_much = false;
 }
 
+/* No CPU of its own hears a word for it, or it lacks one of the others. */
+TEST(a_guest_whose_cpu_is_missing) {
+    static struct vcpu_public second;
+    static const char answer[] =
+        "beta cannot run: CPU 2 did not come, or cannot run guests; give it another one\r\n";
+    start();
+    beta.vcpus[1] = &second;
+    beta.vcpu_count = 2;
+    beta.vcpus[0]->cpu = 2;
+    second.cpu = 3;
+    fake_absent_cpu = 2;
+    beta.state = VM_STOPPED;
+    CHECK_STR(answer_to("start beta"), answer);
+    CHECK_STR(answer_to("kill beta"), answer);
+    alpha.state = VM_PAUSED;
+    CHECK_STR(answer_to("move alpha beta"), answer);
+    CHECK_STR(asked, "");
+    CHECK_STR(answer_to("list beta"), "2 beta             stopped   cpus 2        memory 1G     "
+                                      "CPU 2 is missing\r\n");
+
+    fake_absent_cpu = 0;
+    beta.vcpus[0]->presence = VCPU_OUT;
+    CHECK_STR(answer_to("start beta"), answer);
+    CHECK_STR(asked, "");
+
+    beta.vcpus[0]->presence = VCPU_HERE;
+    fake_absent_cpu = 3; /* its own CPU says so */
+    CHECK_STR(answer_to("start beta"), "");
+    CHECK_STR(asked, "start beta");
+    CHECK(strstr(answer_to("list"), "memory 1G     CPU 3 is missing\r\n") != NULL);
+    fake_absent_cpu = 0;
+    CHECK(strstr(answer_to("list"), "missing") == NULL);
+}
+
 TEST(a_guest_is_moved) {
     start();
     CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off\r\n");
@@ -394,6 +428,6 @@ TEST(host_reset_wants_a_yes) {
 }
 
 TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
-          T(a_guest_is_moved), T(mistakes_are_explained), T(log_level), T(line_editing),
-          T(registers_are_shown), T(registers_stand_in_their_places), T(cursor_and_history),
-          T(version_is_told), T(host_reset_wants_a_yes))
+          T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved), T(mistakes_are_explained),
+          T(log_level), T(line_editing), T(registers_are_shown), T(registers_stand_in_their_places),
+          T(cursor_and_history), T(version_is_told), T(host_reset_wants_a_yes))

@@ -133,8 +133,8 @@ TEST(each_word) {
         CHECK_STR(report(), cases[i].found);
         cpus_ask(&machine, &facts[3]);
         CHECK_U64(report()[0], cases[i].found[0] == '\0' ? '\0' : '2');
-        facts[2].asked = facts[3].asked = false; /* nothing is known, nothing said */
-        CHECK_STR(report(), "");
+        facts[2].asked = facts[3].asked = false; /* nothing is known of what they lack */
+        CHECK_STR(report(), "2, the first is CPU 2");
     }
     all_alike(amd);
     amd();
@@ -151,6 +151,17 @@ TEST(each_word) {
     cpu.virtualization = false;
     cpus_ask(&machine, &facts[1]);
     CHECK_STR(report(), "1, the first is CPU 1: fewer virtualization");
+}
+
+/* Where one answers, the others should have as well. */
+TEST(silent) {
+    all_alike(amd);
+    facts[3].asked = false;
+    CHECK_STR(report(), "1, the first is CPU 3");
+    facts[2].asked = facts[1].asked = false; /* a firmware that asks nobody */
+    CHECK_STR(report(), "");
+    info.cpu_count = 1;
+    CHECK_STR(report(), "");
 }
 
 TEST(kinds) {
@@ -170,4 +181,4 @@ TEST(kinds) {
     CHECK(strstr(text, "thread 1 P") != NULL);
 }
 
-TEST_MAIN(T(alike), T(each_word), T(kinds))
+TEST_MAIN(T(alike), T(each_word), T(silent), T(kinds))

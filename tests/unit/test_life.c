@@ -760,7 +760,7 @@ static void begin_two(void) {
     v1 = &fake_vm->vcpus[1];
     cpuid_init(v0);
     cpuid_init(v1);
-    v1->presence = VCPU_HERE;
+    v1->public.presence = VCPU_HERE;
     fake_wait = other_cpu;
     helped = scrubbed_by_other = 0;
 }
@@ -774,19 +774,31 @@ static void run_two(struct vcpu *v) {
 }
 
 static void it_comes(void) {
-    v1->presence = VCPU_HERE;
+    v1->public.presence = VCPU_HERE;
     fake_wait = other_cpu;
 }
 
 static void it_stays_out(void) {
-    v1->presence = VCPU_OUT;
+    v1->public.presence = VCPU_OUT;
+}
+
+/* Until the timer that was set. */
+static void time_passes(void) {
+    if (fake_deadline <= fake_tsc) {
+        abort();
+    }
+    fake_tsc = fake_deadline;
+}
+
+static void it_is_killed(void) {
+    CHECK(vm_command(&fake_public, VM_COMMAND_KILL));
 }
 
 /* It costs this guest and no other, and each start says so. */
 TEST(a_cpu_that_is_missing) {
     begin_two();
     guest = power_off;
-    v1->presence = VCPU_AWAITED;
+    v1->public.presence = VCPU_AWAITED;
     fake_absent_cpus = BIT(1);
     for (unsigned i = 1; i <= 2; i++) {
         start();
@@ -803,13 +815,28 @@ TEST(a_cpu_that_is_missing) {
     CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(count_of("cannot start"), 3);
 
-    v1->presence = VCPU_AWAITED; /* it is only late */
+    v1->public.presence = VCPU_AWAITED; /* it hangs */
+    fake_wait = time_passes;
+    start();
+    life_step(v0);
+    CHECK_U64(runs, 0);
+    CHECK_U64(fake_public.state, VM_STOPPED);
+    CHECK_U64(count_of("cannot start: CPU 1 did not come"), 4);
+
+    fake_wait = it_is_killed;
+    start();
+    life_step(v0);
+    CHECK_U64(runs, 0);
+    CHECK_U64(fake_public.state, VM_STOPPED);
+    CHECK_U64(count_of("cannot start"), 4);
+
+    v1->public.presence = VCPU_AWAITED; /* it is only late */
     fake_wait = it_comes;
     start();
     life_step(v0);
     CHECK(runs >= 1);
     CHECK_U64(fake_public.state, VM_OFF);
-    CHECK_U64(count_of("cannot start"), 3);
+    CHECK_U64(count_of("cannot start"), 4);
 }
 
 TEST(the_cpus_of_a_large_guest_scrub_together) {

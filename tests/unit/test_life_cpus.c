@@ -77,7 +77,7 @@ static void begin(void) {
     v2 = &fake_vm->vcpus[2];
     for (unsigned i = 0; i < CPUS; i++) {
         cpuid_init(&fake_vm->vcpus[i]);
-        fake_vm->vcpus[i].presence = VCPU_HERE;
+        fake_vm->vcpus[i].public.presence = VCPU_HERE;
     }
     fake_cpu = FIRST;
     fake_ops.loop = loop;

@@ -41,7 +41,7 @@ static void begin(void) {
     v1 = &fake_vm->vcpus[1];
     cpuid_init(v0);
     cpuid_init(v1);
-    v1->presence = VCPU_HERE;
+    v1->public.presence = VCPU_HERE;
     fake_public.state = VM_STOPPED;
     fake_kicked = 0;
     cpu_begin(0, cpu0);
