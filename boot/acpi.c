@@ -281,6 +281,7 @@ static const struct {
     {"HPET", HPET_ADDRESS + GAS_SIZE, read_hpet},
     {"SRAT", SRAT_ENTRIES, read_srat}, /* after the MADT, which has the CPUs */
     {"SPCR", SPCR_BAUD, read_spcr},    /* after the MADT */
+    {"WDAT", WDAT_ENTRIES, wdat_read},
 };
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {

@@ -95,6 +95,9 @@ uint32_t input_find(bool *firmware_has_line);
 /* serial.c: for config/serial.c */
 uint8_t port_in(uint16_t port);
 extern struct serial_machine serial_machine;
+/* watchdog.c: one that ACPI describes, in info->watchdog; stopped once the firmware is gone. */
+void watchdog_look(struct boot_info *info);
+void watchdog_stop(struct boot_info *info);
 /* Unix seconds by the firmware's clock, taken to be in UTC. */
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;

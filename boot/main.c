@@ -95,6 +95,7 @@ static bool gather(void) {
     }
     serial_choose(&info, &serial_machine);
     info.inputs |= info.serial.base != 0 ? (uint32_t)BOOT_INPUT_SERIAL : 0;
+    watchdog_look(&info);
     preflight_run(&info, &machine_cpu, &work.report);
     work.cpus = cpus_ask_all(&info);
     cpus_report(&info, work.cpus, &work.report);
@@ -166,6 +167,7 @@ NORETURN static void enter_hypervisor(void) {
         }
     }
     leave_open(&info);
+    watchdog_stop(&info);
     memory_use_last_map(&info);
     if (low_page_is_late()) {
         take_low_page();

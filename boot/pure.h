@@ -28,6 +28,22 @@ MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
 void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
 
 /*
+ * wdat.c: the watchdog that ACPI's table WDAT describes, into info->watchdog. The table has at
+ * least WDAT_ENTRIES bytes; all else in it may be wrong.
+ */
+#define WDAT_ENTRIES 68u
+void wdat_read(const uint8_t *table, struct boot_info *info);
+/* One access to a register, of step->width bytes. */
+struct wdat_ops {
+    uint32_t (*read)(const struct boot_watchdog_step *step);
+    void (*write)(const struct boot_watchdog_step *step, uint32_t value);
+};
+/* Does it run, and can it be stopped? Writes to no register. info->ranges are known by then. */
+void wdat_look(struct boot_info *info, const struct wdat_ops *ops);
+/* Stops it, unless it rests, once the firmware is gone. */
+void wdat_stop(struct boot_info *info, const struct wdat_ops *ops);
+
+/*
  * device_path.c: the unique GUID (MBR: the disk's signature, then zeros) of the partition in a
  * device path, as a UUID is written. False, with *uuid untouched, if it names none: a start from
  * the network.

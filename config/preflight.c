@@ -246,6 +246,25 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
         "%s", text);
 }
 
+/* One that is left running resets the machine: nobody feeds it. */
+static void add_watchdog(const struct boot_info *info, struct preflight_report *report) {
+    static const char *const words[] = {
+        [BOOT_WATCHDOG_RESTS] = "does not run",
+        [BOOT_WATCHDOG_RUNS] = "runs, is stopped at the start",
+        [BOOT_WATCHDOG_UNKNOWN] = "is stopped at the start",
+        [BOOT_WATCHDOG_STUCK] = "may run, and cannot be stopped",
+    };
+    enum boot_watchdog_state state = info->watchdog.state;
+    bool stuck = state == BOOT_WATCHDOG_STUCK;
+
+    if (state != BOOT_WATCHDOG_NONE) {
+        preflight_add(report, "Watchdog (WDAT)", stuck ? PREFLIGHT_WARN : PREFLIGHT_OK,
+                      "It may reset the machine minutes after the start: switch the watchdog off "
+                      "in the firmware's setup.",
+                      "%s", words[state]);
+    }
+}
+
 /* Where the log and the guests can be read after the start. */
 static void add_screen(const struct boot_info *info, struct preflight_report *report) {
     const struct boot_framebuffer *first = &info->screens[0];
@@ -456,6 +475,7 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     add_machine(info, report);
     add_screen(info, report);
     add_input(info, report);
+    add_watchdog(info, report);
     if (id[0] >= 0xb) {
         add_threads(info, cpu, report);
     }

@@ -141,7 +141,7 @@ void kept_log_init(const struct boot_info *info); /* before it, nothing is kept 
 void kept_log_write(const char *text, size_t length);
 
 /* watchdog.c */
-void watchdog_stop(void);
+void watchdog_stop(const struct boot_info *info);
 
 /* clock.c */
 void clock_init(const struct boot_info *info, uint64_t entry_tsc);

@@ -55,7 +55,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     avoid_report(apic_page.v == 0);
     start_init_cpu(info);
     pci_stop_masters();
-    watchdog_stop();
+    watchdog_stop(info);
     usb_init();
 
     apic_init_cpu(cpu_get(0));

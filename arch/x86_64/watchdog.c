@@ -65,7 +65,18 @@ static void watchdog_stop_tco(uint16_t ports) {
     }
 }
 
-void watchdog_stop(void) {
+/* boot/ has dealt with it. */
+static void watchdog_tell(enum boot_watchdog_state state) {
+    if (state == BOOT_WATCHDOG_STOPPED) {
+        log_info("watchdog of the ACPI table WDAT stopped");
+    } else if (state == BOOT_WATCHDOG_STUCK) {
+        log_warn("the watchdog of the ACPI table WDAT may run, and cannot be stopped: it may reset "
+                 "the machine");
+    }
+}
+
+void watchdog_stop(const struct boot_info *info) {
+    watchdog_tell(info->watchdog.state);
     for (unsigned i = 0; i < ARRAY_SIZE(tco_places); i++) {
         if (watchdog_is_there(i)) {
             uint32_t base = pci_read(tco_places[i].function, tco_places[i].base);

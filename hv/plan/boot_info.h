@@ -147,6 +147,38 @@ enum boot_input {
 };
 #define BOOT_INPUT_USABLE (BOOT_INPUT_SERIAL | BOOT_INPUT_PS2 | BOOT_INPUT_USB)
 
+/* A watchdog that ACPI's table WDAT describes. STUCK: it may run, and cannot be stopped. */
+enum boot_watchdog_state {
+    BOOT_WATCHDOG_NONE,
+    BOOT_WATCHDOG_RESTS,
+    BOOT_WATCHDOG_RUNS,
+    BOOT_WATCHDOG_UNKNOWN,
+    BOOT_WATCHDOG_STUCK,
+    BOOT_WATCHDOG_STOPPED,
+};
+
+/* An access to a register, to ask if it runs or to stop it. */
+struct boot_watchdog_step {
+    bool stops;   /* else it asks, */
+    bool inverse; /* if it is stopped */
+    bool writes;  /* else it reads and compares */
+    bool keeps;   /* bits outside of the mask stay */
+    bool in_memory;
+    uint8_t width; /* bytes */
+    uint8_t shift; /* of mask and value */
+    uint64_t address;
+    uint32_t value, mask;
+};
+
+#define BOOT_WATCHDOG_STEPS 16u
+
+struct boot_watchdog {
+    enum boot_watchdog_state state;
+    bool unclear; /* not all of its steps can be carried out */
+    uint32_t step_count;
+    struct boot_watchdog_step steps[BOOT_WATCHDOG_STEPS];
+};
+
 /* What the firmware holds of the programs that it starts. */
 enum boot_secure {
     BOOT_SECURE_OFF,
@@ -186,6 +218,7 @@ struct boot_info {
     struct boot_serial spcr; /* what ACPI's SPCR says; nobody has tried it */
     struct boot_serial serial;
     uint32_t inputs; /* enum boot_input */
+    struct boot_watchdog watchdog;
 
     struct boot_microcode microcode;
     uint32_t mitigations;       /* enum mitigation: those to be on */

@@ -144,6 +144,10 @@ static void lpc_write(UINT32 reg, UINT32 value) {
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"((uint16_t)PCI_DATA));
 }
 
+UINT16 tco_control(void) {
+    return (UINT16)((lpc_read(LPC_PMBASE) & PMBASE_PORTS) + TCO + TCO_CONTROL);
+}
+
 /* Armed, and allowed to, it resets the machine when it has run down twice. */
 void habit_tco(void) {
     UINT32 rcba = lpc_read(LPC_RCBA);

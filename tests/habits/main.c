@@ -186,13 +186,22 @@ static void habit_notime(void) {
 #define ACPI_AUTHOR 10
 #define ACPI_HEADER 36
 
+#define RSDP_SIZE     36
+#define RSDP_XSDT     24
+#define RSDP_LONG_SUM 32
+
+#define WDAT_FLAGS   60
+#define WDAT_COUNT   64
+#define WDAT_ENTRIES 68
+#define WDAT_ENTRY   24
+
 static UINT8 *find_table(const char *name) {
     EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
     UINT8 *rsdp = NULL;
     if (LibGetSystemConfigurationTable(&acpi_guid, (void **)&rsdp) != EFI_SUCCESS) {
         return NULL;
     }
-    const UINT8 *xsdt = *(UINT8 **)(rsdp + 24);
+    const UINT8 *xsdt = *(UINT8 **)(rsdp + RSDP_XSDT);
     UINT32 size = *(const UINT32 *)(xsdt + ACPI_SIZE);
 
     for (UINT32 at = ACPI_HEADER; at + 8 <= size; at += 8) {
@@ -202,6 +211,15 @@ static UINT8 *find_table(const char *name) {
         }
     }
     return NULL;
+}
+
+static void set_sum(UINT8 *table, UINT32 size, UINT32 at) {
+    UINT8 sum = 0;
+    table[at] = 0;
+    for (UINT32 i = 0; i < size; i++) {
+        sum = (UINT8)(sum + table[i]);
+    }
+    table[at] = (UINT8)-sum;
 }
 
 /* A letter of who has made the table of interrupt controllers. */
@@ -227,6 +245,61 @@ static void habit_ghosts(void) {
             say("a CPU that is not there\r\n");
         }
     }
+}
+
+/* A table of that name beside the others, in a copy of their list. */
+static void add_table(UINT8 *table, UINT32 size) {
+    EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
+    UINT8 *rsdp = NULL;
+    EFI_PHYSICAL_ADDRESS page = UINT32_MAX;
+    if (LibGetSystemConfigurationTable(&acpi_guid, (void **)&rsdp) != EFI_SUCCESS ||
+        BS->AllocatePages(AllocateMaxAddress, EfiACPIReclaimMemory, 1, &page) != EFI_SUCCESS) {
+        return;
+    }
+    UINT8 *list = (UINT8 *)(UINTN)page;
+    const UINT8 *old = *(UINT8 **)(rsdp + RSDP_XSDT);
+    UINT32 end = *(const UINT32 *)(old + ACPI_SIZE);
+
+    CopyMem(list, old, end);
+    CopyMem(list + EFI_PAGE_SIZE / 2, table, size);
+    *(UINT64 *)(list + end) = page + EFI_PAGE_SIZE / 2;
+    *(UINT32 *)(list + ACPI_SIZE) = end + 8;
+    set_sum(list, end + 8, ACPI_SUM);
+    *(UINT64 *)(rsdp + RSDP_XSDT) = page;
+    set_sum(rsdp, RSDP_SIZE, RSDP_LONG_SUM);
+}
+
+/* For the chipset's watchdog, which runs then: its control register's bit 11 halts it. */
+static void add_wdat(const UINT8 *actions, UINT32 count) {
+    static UINT8 table[WDAT_ENTRIES + 2 * WDAT_ENTRY] = "WDAT";
+
+    for (UINT32 i = 0; i < count; i++) {
+        UINT8 *entry = table + WDAT_ENTRIES + i * WDAT_ENTRY;
+        BOOLEAN stop = actions[i] == 11;
+        entry[0] = actions[i];
+        entry[1] = stop ? 0x82 : 0; /* write and keep the other bits, or read */
+        entry[4] = 1;               /* a port */
+        entry[5] = 16;
+        entry[6] = 11;
+        entry[7] = 2;
+        *(UINT64 *)(entry + 8) = tco_control();
+        *(UINT32 *)(entry + 16) = stop; /* it runs where this is 0 */
+        *(UINT32 *)(entry + 20) = 1;
+    }
+    *(UINT32 *)(table + ACPI_SIZE) = WDAT_ENTRIES + count * WDAT_ENTRY;
+    table[WDAT_FLAGS] = 1;
+    *(UINT32 *)(table + WDAT_COUNT) = count;
+    set_sum(table, WDAT_ENTRIES + count * WDAT_ENTRY, ACPI_SUM);
+    add_table(table, WDAT_ENTRIES + count * WDAT_ENTRY);
+}
+
+static void habit_wdat(void) {
+    habit_tco();
+    add_wdat((const UINT8[]){8, 11}, 2);
+}
+
+static void habit_stuck(void) {
+    add_wdat((const UINT8[]){8}, 1);
 }
 
 static void habit_exit1(void) {
@@ -266,6 +339,8 @@ static const struct {
     {"sums", habit_sums},           /* the MADT's checksum is wrong */
     {"tco", habit_tco},             /* the chipset's watchdog runs */
     {"untagged", habit_untagged},   /* the first screen of several is not the console's */
+    {"wdat", habit_wdat},           /* the chipset's watchdog runs, and a table describes it */
+    {"wdat-stuck", habit_stuck},    /* the same, but the table does not say how to stop it */
 };
 
 static bool is_named(const char *name) {

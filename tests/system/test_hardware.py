@@ -228,13 +228,15 @@ def screen(name, device, size, **members):
     return variant("screen-" + name, screens=[device], says=(rf"Screen\s+{size}\s+ok",), **members)
 
 
+WDAT = (r"Watchdog \(WDAT\) +runs, is stopped at the start +ok", r"watchdog of the ACPI table WDAT stopped")
+
 HARDWARE = [
     # What `make test` runs: as many bad habits as go together, and two screens, of which one shows the log.
     variant("habits", screens=[VGA, SECOND], shown=(1,), dark=(0,), heavy=("qemu-kvm",),
-            habits="exit3 strict lowmem nx la57 pcid notime fragments untagged stride fbsize sums",
+            habits="exit3 strict lowmem nx la57 pcid notime fragments untagged stride fbsize sums wdat",
             says=(r"900 pages are reserved", r"ExitBootServices fails", r"Screen\s+1024x768\s+ok",
                   r"five-level paging is on", r"wrong checksum \(1 of",
-                  r"DMA switched off in \d+ devices")),
+                  r"DMA switched off in \d+ devices", *WDAT)),
     variant("ghosts", base=Absent, habits="ghosts", machine_cpus=5, extra=("-smp", "3,maxcpus=5"), screens=SILENT, shown=(),
             heavy=("qemu-kvm",)),
     # One by one.
@@ -255,6 +257,9 @@ HARDWARE = [
     variant("bltonly", screens=[VGA, SECOND], habits="bltonly", shown=(1,), dark=(0,)),
     variant("no-screen", screens=[], shown=(), says=(r"Screen\s+none after the start, the serial port only\s+ok",)),
     variant("tco", extra=("-global", "ICH9-LPC.noreboot=false"), habits="tco", lasts=20),
+    variant("wdat", extra=("-global", "ICH9-LPC.noreboot=false"), habits="wdat", lasts=20, says=WDAT),
+    variant("wdat-stuck", habits="wdat-stuck",
+            says=(r"Watchdog \(WDAT\) +may run, and cannot be stopped +warn", r"warning: the watchdog of the ACPI table")),
 
     # CPUs of all ages.
     *bochs_models("intel", "corei5_arrandale_m520", "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k", "broadwell_ult",

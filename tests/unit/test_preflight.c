@@ -474,6 +474,19 @@ TEST(common) {
     CHECK_STR(find(&report, "CPUs")->found, "4, and 32 more that are left out");
 
     good_machine();
+    report = judge();
+    CHECK_STR(find(&report, "Watchdog (WDAT)")->what, "(no such line)");
+    info.watchdog.state = BOOT_WATCHDOG_RUNS;
+    report = judge();
+    CHECK_U64(find(&report, "Watchdog (WDAT)")->state, PREFLIGHT_OK);
+    CHECK_STR(find(&report, "Watchdog (WDAT)")->found, "runs, is stopped at the start");
+    info.watchdog.state = BOOT_WATCHDOG_STUCK;
+    report = judge();
+    info.watchdog.state = BOOT_WATCHDOG_NONE;
+    CHECK_U64(find(&report, "Watchdog (WDAT)")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "Watchdog (WDAT)")->found, "may run, and cannot be stopped");
+
+    good_machine();
     info.config.avoid = BIT32(AVOID_VPID) | BIT32(AVOID_1G);
     report = judge();
     info.config.avoid = 0;
