@@ -361,6 +361,33 @@ static void give_nets(const struct builder *b, struct plan_vm *vm, uint32_t self
     }
 }
 
+/* ---- terminals ---- */
+
+static bool begins_with(const char *s, const char *word) {
+    return strlen(s) >= strlen(word) && memcmp(s, word, strlen(word)) == 0;
+}
+
+/* The last console= of a command line is the one that Linux reads from. */
+static bool names_hvc(const char *cmdline) {
+    static const char key[] = "console=";
+    bool hvc = false;
+
+    for (const char *s = cmdline; *s != '\0'; s++) {
+        bool is_word = s == cmdline || s[-1] == ' ';
+        if (is_word && begins_with(s, key)) {
+            hvc = begins_with(s + strlen(key), "hvc");
+        }
+    }
+    return hvc;
+}
+
+static void give_terminal(struct plan_vm *vm) {
+    const struct config_guest *g = vm->config;
+    bool hvc0 = g->terminal == TERMINAL_HVC0;
+
+    vm->devices.types_to_hvc0 = g->terminal == TERMINAL_AUTO ? names_hvc(g->cmdline) : hvc0;
+}
+
 /* The compartment sees no farther, and needs tables for all up to there. */
 static void judge_windows(const struct builder *b, const struct plan_vm *vm) {
     char size[24];
@@ -387,6 +414,7 @@ void give_windows(const struct builder *b) {
         give_disks(b, vm);
         give_nets(b, vm, i);
         give_vsock(b, vm, i);
+        give_terminal(vm);
         judge_windows(b, vm);
     }
 }

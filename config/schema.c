@@ -303,6 +303,8 @@ static const struct schema_choice types[] = {{"linux", BULKHEAD_KERNEL_LINUX},
                                              {NULL, 0}};
 static const struct schema_choice keyboards[] = {
     {"us", KEYBOARD_US}, {"de", KEYBOARD_DE}, {"uk", KEYBOARD_UK}, {NULL, 0}};
+static const struct schema_choice terminals[] = {
+    {"auto", TERMINAL_AUTO}, {"com1", TERMINAL_COM1}, {"hvc0", TERMINAL_HVC0}, {NULL, 0}};
 static const struct schema_choice mitigations[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
 static const struct schema_choice starts[] = {{"auto", 1}, {"manual", 0}, {NULL, 0}};
 static const struct schema_choice crashes[] = {
@@ -401,7 +403,13 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "file's first guest, 4 for the second, and so on: it changes if guests are put in before it."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
-     "The kernel's command line. The guest's console is its first serial port."},
+     "The kernel's command line. The guest's console is its first serial port, or its virtio console "
+     "(`console=hvc0`)."},
+    {"console", read_choice, terminals, GUEST(terminal), "auto", "hvc0",
+     "\"auto\", \"com1\" or \"hvc0\"",
+     "Where what is typed in the guest's view goes: to its first serial port or to its virtio console, "
+     "which costs it less. The view shows what the guest writes to either. `auto` is `hvc0` if the last "
+     "`console=` in `cmdline` begins with `hvc`, as Linux chooses its `/dev/console`; else `com1`."},
     {"uuid", read_uuid, NULL, GUEST(uuid), "", "3f0cb8d6-5a0e-4c39-9d2b-7e61a4f0c512", A_UUID,
      "The guest's system UUID, which its SMBIOS tells. Without this key it is made of stick_id and "
      "the guest's name (RFC 9562, version 5): the same at every start."},

@@ -62,7 +62,7 @@ enum upcall {
     UPCALL_SERVICE,     /* vCPU 0: timers and clocks do what is due */
     UPCALL_ACKNOWLEDGE, /* vCPU 0: INTA to the 8259s */
     UPCALL_END,         /* a level-triggered interrupt has ended in a local APIC */
-    UPCALL_TYPE,        /* vCPU 0: a byte for the UART */
+    UPCALL_TYPE,        /* vCPU 0: a typed byte, for the UART or the virtio console */
     UPCALL_DRAIN,       /* vCPU 0: the console has room again */
     UPCALL_POWER,       /* vCPU 0: the power button is pressed */
     UPCALL_CHANNELS,    /* vCPU 0: some other VM has rung */

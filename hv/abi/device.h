@@ -83,5 +83,7 @@ struct abi_devices {
     struct abi_channel channels[ABI_CHANNELS];
     struct abi_pmem pmems[ABI_PMEMS];
     struct abi_vsock vsock;
+    bool types_to_hvc0; /* what is typed goes to the virtio console, and not to the UART */
+    uint8_t zero[7];
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");

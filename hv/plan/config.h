@@ -36,6 +36,7 @@ struct cpu_set {
 
 enum config_on_crash { ON_CRASH_RESTART, ON_CRASH_STOP, ON_CRASH_HALT };
 enum config_on_violation { ON_VIOLATION_DENY, ON_VIOLATION_STOP };
+enum config_terminal { TERMINAL_AUTO, TERMINAL_COM1, TERMINAL_HVC0 };
 enum config_keyboard { KEYBOARD_US, KEYBOARD_DE, KEYBOARD_UK };
 
 /* A disk: a file, which the guest reads; or reads and writes, with copies of the pages that it has
@@ -94,7 +95,8 @@ struct config_guest {
     struct config_net nets[CONFIG_MAX_NETS];
     struct config_pmem pmems[CONFIG_MAX_PMEMS];
     struct config_vsock vsocks[CONFIG_MAX_VSOCKS];
-    uint32_t cid; /* its address for vsock; 0 = CONFIG_FIRST_CID and its place in the file */
+    uint32_t cid;      /* its address for vsock; 0 = CONFIG_FIRST_CID and its place in the file */
+    uint32_t terminal; /* enum config_terminal: where what is typed goes */
     bool start_auto;
     uint32_t stop_timeout; /* seconds from the power button to the plug */
     enum config_on_crash on_crash;

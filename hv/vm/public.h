@@ -111,8 +111,8 @@ bool vm_command(struct vm_public *p, enum vm_command command);
 
 /* What VMs want of the console, which is above them: hv/monitor/console.c. On the VM's own CPU. */
 struct vm_console {
-    /* One byte leaves the guest's UART, with its console_lock held; false = no room now,
-     * REQUEST_ROOM will follow. On any of its CPUs. */
+    /* One byte leaves the guest's UART or virtio console, with its console_lock held; false = no
+     * room now, REQUEST_ROOM will follow. On any of its CPUs. */
     bool (*transmit)(struct vm *vm, uint8_t byte);
     /* What was typed, if it is for this VM, goes to vm_console_input(). */
     void (*type)(struct vm *vm);

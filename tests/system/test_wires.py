@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Three Debian guests on two wires, the middle one a router; their root is one image, which each lays its own disk over.
-A fourth is like the first, and takes it over.
+A fourth is like the first, and takes it over. The console of one is the virtio console.
 """
 import re
 
@@ -14,17 +14,17 @@ cpus = "{cpu}"
 memory = "{memory}"
 kernel = "guests/vmlinuz"
 initrd = "guests/root.img"
-cmdline = "console=ttyS0 bh.name={name} {words}"
+cmdline = "console={console} bh.name={name} {words}"
 net = [{nets}]
 disk = ["root:images/root.erofs:ro"{disks}]
 start = "{start}"
 
 """
 GUESTS = [
-    ("west", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"'),
-    ("middle", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', ""),
-    ("east", "160M", "bh.ip=10.0.2.1/24", '"dmz"', ""),
-    ("twin", "160M", "", '"lan"', ', "data:blank:32M"'),
+    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"'),
+    ("middle", "ttyS0", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', ""),
+    ("east", "hvc0", "160M", "bh.ip=10.0.2.1/24", '"dmz"', ""),
+    ("twin", "ttyS0", "160M", "", '"lan"', ', "data:blank:32M"'),
 ]
 
 
@@ -40,9 +40,9 @@ class Wires(LinuxGuests):
 
     def image(self):
         config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
-            GUEST.format(name=name, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks,
+            GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks,
                          start="manual" if name == "twin" else "auto")
-            for cpu, (name, memory, words, nets, disks) in enumerate(GUESTS))
+            for cpu, (name, console, memory, words, nets, disks) in enumerate(GUESTS))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
                                 "images/root.erofs": self.guest_file("root.erofs"),
                                 **{"guests/" + file: self.guest_file(file) for file in ("vmlinuz", "root.img")}})
@@ -54,6 +54,14 @@ class Wires(LinuxGuests):
                 self.view(guest)
             self.machine.expect(self.names[guest] + "# ", 300)
             self.run(guest, "findmnt -no SOURCE,FSTYPE / | grep overlay")
+
+    @check("east's console is hvc0: its bytes are typed and shown there, in large pieces")
+    def terminal(self):
+        self.run(EAST, "tty | grep /dev/hvc0; grep hvc0 /proc/consoles")
+        output = self.command(EAST, "seq 3000")
+        expect_that(output.split() == [str(n) for n in range(1, 3001)], "3000 lines, each there", output[-200:])
+        counts = self.command(EAST, "grep virtio /proc/interrupts")
+        expect_that("virtio" in counts, "interrupts of the console", counts)
 
     @check("lspci shows sane devices")
     def devices(self):

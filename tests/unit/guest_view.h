@@ -127,7 +127,8 @@ static void guest_view_pci(void) {
     static const struct dev_clock clock = {.host_tsc = plat_tsc, .tsc_hz = 1000000000};
     struct platform *platform = &hardware.platform;
     struct dev_env outside = hardware_outside;
-    static const char *const names[] = {[0] = "host bridge", [1] = "virtio entropy source"};
+    static const char *const names[PCI_SLOTS] = {
+        [0] = "host bridge", [1] = "virtio entropy source", [19] = "virtio console"};
 
     outside.clock = &clock;
     static const struct abi_devices none;

@@ -269,7 +269,7 @@ TEST(unknown_keys) {
     FAULTS(GUEST "[hypervisor]\nlig = 1", {"6:1:", "did you mean log?"});
     FAULTS(GUEST "[hypervisor]\nfoo = 1", {"6:1:", "unknown key foo; remove it"});
     FAULTS(GUEST "banana = 1", {"5:1:", "unknown key banana; remove it"});
-    FAULTS(GUEST "console = 'com1'", {"5:1:", "under the [hypervisor] header"});
+    FAULTS(GUEST "keyboard = 'us'", {"5:1:", "under the [hypervisor] header"});
     FAULTS(GUEST "[hypervisor]\ncpus = '1'", {"6:1:", "under a [guest.NAME] header"});
     FAULTS("log = 'info'\n" GUEST, {"1:1:", "under the [hypervisor] header"});
     FAULTS("banana = 1\n" GUEST, {"1:1:", "unknown key banana; remove it"});
@@ -410,6 +410,16 @@ TEST(disks) {
     CHECK_U64(web->disks[2].pos.column, 2);
     check_good(GUEST "disk = []\nnet = []\npmem = []\n");
     CHECK_U64(web->disk_count + web->net_count + web->pmem_count, 0);
+}
+
+TEST(terminals) {
+    check_good(GUEST);
+    CHECK_U64(web->terminal, TERMINAL_AUTO);
+    check_good(GUEST "console = 'hvc0'\n");
+    CHECK_U64(web->terminal, TERMINAL_HVC0);
+    check_good(GUEST "console = 'com1'\n");
+    CHECK_U64(web->terminal, TERMINAL_COM1);
+    FAULTS(GUEST "console = 'com2'\n", {"5:11:", "write \"auto\", \"com1\" or \"hvc0\""});
 }
 
 TEST(disk_faults) {
@@ -629,5 +639,5 @@ TEST(wire_faults) {
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(avoided), T(cpu_lists), T(sizes), T(paths),
           T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
           T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations),
-          T(disks), T(disk_faults), T(pmems), T(nets), T(net_faults), T(vsocks), T(vsock_faults),
-          T(lists), T(wires), T(wire_faults))
+          T(disks), T(terminals), T(disk_faults), T(pmems), T(nets), T(net_faults), T(vsocks),
+          T(vsock_faults), T(lists), T(wires), T(wire_faults))

@@ -353,6 +353,31 @@ static void check_window(uint32_t vm, uint32_t i, enum plan_window_kind kind, ui
 #define SEEN_AT(gpa) (COMPARTMENT_WINDOW + (gpa))
 
 /* An image is one for all; what a guest writes is its own. */
+TEST(terminals) {
+    static const struct {
+        const char *keys;
+        bool types_to_hvc0;
+    } cases[] = {
+        {"", false},
+        {"cmdline='console=hvc0'\n", true},
+        {"cmdline='console=ttyS0 quiet console=hvc1'\n", true},
+        {"cmdline='console=hvc0 console=ttyS0'\n", false},
+        {"cmdline='xconsole=hvc0 y.console=hvc0 console='\n", false},
+        {"cmdline='console=hv'\n", false},
+        {"cmdline=''\n", false},
+        {"cmdline='console=hvc0'\nconsole='com1'\n", false},
+        {"console='hvc0'\n", true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        char text[200];
+        make_machine();
+        snprintf(text, sizeof(text), GUEST("alpha", "1", "64M") "%s", cases[i].keys);
+        configure(text);
+        check_built();
+        CHECK_U64(plan.vms[0].devices.types_to_hvc0, cases[i].types_to_hvc0);
+    }
+}
+
 TEST(disks) {
     make_machine();
     configure(GUEST("alpha", "1", "64M") "disk=['root:images/base:ro','s:images/small:ro']\n" //
@@ -771,7 +796,7 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(large_pages), T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults),
           T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
           T(whole_file_in_one_run), T(memory_of_the_cpus_own_node),
-          T(more_memory_than_its_node_has), T(random_machines), T(disks),
+          T(more_memory_than_its_node_has), T(random_machines), T(disks), T(terminals),
           T(windows_for_large_pages), T(images_in_memory), T(disk_faults), T(disks_too_large),
           T(wires), T(addresses), T(wire_faults), T(many_channels), T(channels_without_memory),
           T(vsocks), T(vsock_faults), T(vsock_of_all))

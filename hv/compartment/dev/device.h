@@ -58,7 +58,8 @@ struct dev_env {
     void (*intr)(const struct dev_env *env, bool asserted);
     /* The guest has set a timer: service() is to be called, soon. */
     void (*reschedule)(const struct dev_env *env);
-    /* One byte leaves the UART. False: no room now, and platform_drain() will follow. */
+    /* One byte leaves the UART or the console. False: no room now, and platform_drain() will
+     * follow. */
     bool (*transmit)(const struct dev_env *env, uint8_t byte);
     /* The other side of a channel (hv/abi/device.h) is to look into it. */
     void (*bell)(const struct dev_env *env, unsigned channel);

@@ -19,7 +19,7 @@ static const struct platform_device {
     {PLATFORM_DEVICE(ioapic), &ioapic_ops},   {PLATFORM_DEVICE(pm), &pm_ops},
     {PLATFORM_DEVICE(rtc), &rtc_ops},         {PLATFORM_DEVICE(pit), &pit_ops},
     {PLATFORM_DEVICE(chipset), &chipset_ops}, {PLATFORM_DEVICE(bios), &bios_ops},
-    {PLATFORM_DEVICE(rng), &virtio_ops},
+    {PLATFORM_DEVICE(rng), &virtio_ops},      {PLATFORM_DEVICE(console.v), &virtio_ops},
 };
 
 /* clang-format off */
@@ -50,8 +50,14 @@ static const struct pci_model platform_bridge = {
 
 /* Fixed: a guest finds a device where it was at its last start, and where it was before the config
  * gave it more of another kind. */
-enum platform_slot { SLOT_BRIDGE, SLOT_RNG, SLOT_DISKS, SLOT_NETS = SLOT_DISKS + ABI_DISKS };
-_Static_assert(SLOT_NETS + ABI_NETS <= PCI_SLOTS, "a slot for each");
+enum platform_slot {
+    SLOT_BRIDGE,
+    SLOT_RNG,
+    SLOT_DISKS,
+    SLOT_NETS = SLOT_DISKS + ABI_DISKS,
+    SLOT_CONSOLE = SLOT_NETS + ABI_NETS + 1
+};
+_Static_assert(SLOT_CONSOLE < PCI_SLOTS, "a slot for each");
 
 static struct device *platform_device(struct platform *p, size_t at) {
     return (struct device *)((uint8_t *)p + at);
@@ -95,6 +101,7 @@ static void platform_init_pci(struct platform *p) {
     p->pci = (struct pci_host){.slots = {[SLOT_BRIDGE] = &p->bridge}};
     p->chipset.pci = &p->pci;
     virtio_make(&p->rng, &virtio_rng_model, &p->pci, p->bus, SLOT_RNG);
+    virtio_console_make(&p->console, &p->pci, p->bus, SLOT_CONSOLE);
     for (uint32_t i = 0; i < p->devices->disk_count; i++) {
         platform_add(p, &p->disks[i].v.dev, &virtio_ops);
         virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->pci, p->bus, SLOT_DISKS + i);
@@ -189,11 +196,13 @@ void platform_end_interrupt(struct platform *p, uint8_t vector) {
 }
 
 bool platform_receive(struct platform *p, uint8_t byte) {
-    return uart_receive(&p->uart, byte);
+    return p->devices->types_to_hvc0 ? virtio_console_receive(&p->console, byte)
+                                     : uart_receive(&p->uart, byte);
 }
 
 void platform_drain(struct platform *p) {
     uart_drain(&p->uart);
+    virtio_console_drain(&p->console);
 }
 
 void platform_press_power_button(struct platform *p) {

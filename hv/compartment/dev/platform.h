@@ -14,10 +14,11 @@
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
 #include "hv/compartment/virtio/blk.h"
+#include "hv/compartment/virtio/console.h"
 #include "hv/compartment/virtio/net.h"
 
 /* Devices: those of every PC, and what the config may give. */
-#define PLATFORM_MOST (9 + ABI_DISKS + ABI_NETS)
+#define PLATFORM_MOST (10 + ABI_DISKS + ABI_NETS)
 
 struct platform {
     struct dev_env env;
@@ -34,6 +35,7 @@ struct platform {
     struct pci_host pci;
     struct pci_function bridge;
     struct virtio rng;
+    struct virtio_console console;
     struct virtio_blk disks[ABI_DISKS];
     struct virtio_net nets[ABI_NETS];
     struct net_peer peers[ABI_CHANNELS]; /* of all nets */
@@ -101,7 +103,7 @@ uint8_t platform_acknowledge(struct platform *p);
 /* A level-triggered interrupt with this vector has ended in a local APIC. Guest-controlled. */
 void platform_end_interrupt(struct platform *p, uint8_t vector);
 
-/* One byte for the UART; false = no room, byte not taken. */
+/* A byte that was typed, for the UART or the console; false = no room, byte not taken. */
 bool platform_receive(struct platform *p, uint8_t byte);
 
 /* transmit() has room again. */

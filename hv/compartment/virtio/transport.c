@@ -61,6 +61,10 @@ static uint64_t virtio_features(const struct virtio *v) {
     return VIRTIO_FEATURES | v->features;
 }
 
+static uint16_t virtio_queue_size(const struct virtio *v) {
+    return v->model->queue_size != 0 ? v->model->queue_size : VIRTIO_QUEUE_SIZE;
+}
+
 static struct virtqueue *virtio_queue(struct virtio *v) {
     return v->queue_select < v->model->queues ? &v->queues[v->queue_select] : NULL;
 }
@@ -80,7 +84,7 @@ static void virtio_restart(struct virtio *v) {
     v->status = v->isr = 0;
     pci_set_interrupt(&v->pci, false);
     for (unsigned i = 0; i < VIRTIO_QUEUES; i++) {
-        v->queues[i] = (struct virtqueue){.size = VIRTIO_QUEUE_SIZE, .vector = NO_VECTOR};
+        v->queues[i] = (struct virtqueue){.size = virtio_queue_size(v), .vector = NO_VECTOR};
     }
     if (v->model->restart != NULL) {
         v->model->restart(v);
@@ -204,7 +208,7 @@ static void virtio_write_queue(const struct virtio *v, struct virtqueue *q, uint
     }
     switch (at) {
     case QUEUE_SIZE:
-        q->size = value <= VIRTIO_QUEUE_SIZE ? (uint16_t)value : 0;
+        q->size = value <= virtio_queue_size(v) ? (uint16_t)value : 0;
         break;
     case QUEUE_ENABLE:
         if (value == 1) {
@@ -313,6 +317,8 @@ static void virtio_write(struct device *dev, unsigned region, uint64_t at, unsig
         }
     } else if (at >= VIRTIO_MSIX) {
         msix_write(&v->pci, at - VIRTIO_MSIX, size, value);
+    } else if (at >= VIRTIO_CONFIG && v->model->write != NULL) {
+        v->model->write(v, at - VIRTIO_CONFIG, value);
     } else if (at < VIRTIO_COMMON_SIZE) {
         virtio_write_common(v, at - VIRTIO_COMMON, (uint32_t)value);
     }

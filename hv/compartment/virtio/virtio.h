@@ -14,7 +14,7 @@
 #define VIRTIO_VENDOR        0x1af4u
 #define VIRTIO_FIRST_DEVICE  0x1040u /* and the device's ID */
 #define VIRTIO_QUEUES        8u
-#define VIRTIO_QUEUE_SIZE    256u /* of a queue, at most */
+#define VIRTIO_QUEUE_SIZE    256u /* of a queue, at most; a model may offer less */
 #define VIRTIO_SEGMENTS      64u  /* of one chain, at most */
 #define VIRTIO_F_INDIRECT    BIT(28)
 #define VIRTIO_F_EVENT_INDEX BIT(29)
@@ -44,11 +44,14 @@ struct virtio;
 struct virtio_model {
     struct pci_model pci;
     unsigned queues;
+    uint16_t queue_size; /* 0 = VIRTIO_QUEUE_SIZE */
     /* A doorbell, or what counts as one; the device is alive. */
     void (*notify)(struct virtio *v, unsigned queue);
     /* The driver resets it, or the machine: all that the model keeps of the last driver goes. NULL
      * if it keeps nothing. */
     void (*restart)(struct virtio *v);
+    /* The driver writes the device's own registers, alive or not. NULL if they are read-only. */
+    void (*write)(struct virtio *v, uint64_t at, uint64_t value);
     /* As struct device_ops has it; NULL if a doorbell never leaves anything for later. */
     uint64_t (*service)(struct virtio *v, uint64_t now);
 };

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns a console's two control queues: what the driver says of its ports, and what it is told of
+ * them. See console.h. A message to the driver is a bit until there is a buffer for it. Source:
+ * VIRTIO 1.2 "Console Device", "Multiport Device Operation".
+ */
+#include "hv/compartment/virtio/console.h"
+
+#include "hv/lib/str.h"
+
+enum control_event {
+    CONTROL_DEVICE_READY = 0,
+    CONTROL_PORT_ADD = 1,
+    CONTROL_PORT_READY = 3,
+    CONTROL_CONSOLE_PORT = 4,
+    CONTROL_PORT_OPEN = 6,
+};
+
+struct control_message {
+    uint32_t port;
+    uint16_t event, value;
+};
+#define CONTROL_SIZE (uint32_t)sizeof(struct control_message)
+
+/* ---- what the driver says ---- */
+
+/* Copies the message, which may lie in pieces; false: it is shorter. */
+static bool control_read(const struct virtio_chain *chain, struct control_message *m) {
+    uint32_t done = 0;
+
+    for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
+        const struct virtio_segment *s = &chain->segments[i];
+        uint32_t size = (uint32_t)min_u64(s->length, CONTROL_SIZE - done);
+        memcpy((uint8_t *)m + done, s->at, size);
+        done += size;
+    }
+    return done == CONTROL_SIZE;
+}
+
+static void control_add_ports(struct virtio_console *c) {
+    for (uint32_t i = 0; i < c->config.port_count; i++) {
+        c->ports[i].tell = BIT32(CONSOLE_TELL_ADDED);
+    }
+}
+
+/* What a driver says of a port that is not there, or in a word that is none of its, is ignored. */
+static void control_take(struct virtio_console *c, const struct control_message *m) {
+    struct console_port *p = &c->ports[m->port % CONSOLE_PORTS];
+
+    if (m->event == CONTROL_DEVICE_READY && m->value == 1) {
+        control_add_ports(c);
+    }
+    if (m->port >= c->config.port_count) {
+        return;
+    }
+    if (m->event == CONTROL_PORT_READY && m->value == 1) {
+        p->tell |= BIT32(CONSOLE_TELL_CONSOLE) | BIT32(CONSOLE_TELL_OPEN);
+    } else if (m->event == CONTROL_PORT_OPEN) {
+        p->open = m->value != 0;
+    }
+}
+
+static void control_receive(struct virtio_console *c) {
+    struct virtqueue *q = &c->v.queues[CONSOLE_CONTROL_TRANSMIT];
+    uint16_t before = q->used;
+    struct control_message m;
+    struct virtio_chain chain;
+
+    for (unsigned i = 0; i < CONSOLE_QUEUE_SIZE && virtio_take(&c->v, q, &chain); i++) {
+        if (control_read(&chain, &m)) {
+            control_take(c, &m);
+        }
+        virtio_give(&c->v, q, &chain, 0);
+    }
+    virtio_tell(&c->v, q, before);
+}
+
+/* ---- what it is told ---- */
+
+static const struct {
+    uint16_t event, value;
+} control_words[CONSOLE_TELLS] = {
+    [CONSOLE_TELL_ADDED] = {CONTROL_PORT_ADD, 1},
+    [CONSOLE_TELL_CONSOLE] = {CONTROL_CONSOLE_PORT, 1},
+    [CONSOLE_TELL_OPEN] = {CONTROL_PORT_OPEN, 1},
+};
+
+/* Into the buffer's segments, as much as there is room for. */
+static uint32_t control_put(const struct virtio_chain *chain, const void *from, uint32_t size) {
+    uint32_t done = 0;
+
+    for (unsigned i = 0; i < chain->count; i++) {
+        const struct virtio_segment *s = &chain->segments[i];
+        if (s->writable) {
+            uint32_t piece = (uint32_t)min_u64(s->length, size - done);
+            memcpy(s->at, (const uint8_t *)from + done, piece);
+            done += piece;
+        }
+    }
+    return done;
+}
+
+static void control_write(struct virtio_console *c, const struct virtio_chain *chain, uint32_t port,
+                          unsigned tell) {
+    struct control_message m = {
+        .port = port, .event = control_words[tell].event, .value = control_words[tell].value};
+    uint32_t written = control_put(chain, &m, sizeof(m));
+
+    virtio_give(&c->v, &c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
+}
+
+/* False: there is no buffer left. */
+static bool control_tell_port(struct virtio_console *c, uint32_t port) {
+    struct virtqueue *q = &c->v.queues[CONSOLE_CONTROL_RECEIVE];
+    struct console_port *p = &c->ports[port];
+    struct virtio_chain chain;
+
+    while (p->tell != 0) {
+        if (!virtio_take(&c->v, q, &chain)) {
+            return false;
+        }
+        control_write(c, &chain, port, (unsigned)__builtin_ctz(p->tell));
+        p->tell &= p->tell - 1;
+    }
+    return true;
+}
+
+static void control_tell(struct virtio_console *c) {
+    struct virtqueue *q = &c->v.queues[CONSOLE_CONTROL_RECEIVE];
+    uint16_t before = q->used;
+
+    for (uint32_t i = 0; i < c->config.port_count && control_tell_port(c, i); i++) {
+    }
+    virtio_tell(&c->v, q, before);
+}
+
+void console_control(struct virtio_console *c) {
+    if (console_has_ports(c)) {
+        control_receive(c);
+        control_tell(c);
+    }
+}
