@@ -17,6 +17,7 @@ static const char *const upcall_names[UPCALLS] = {
     [UPCALL_TYPE] = "a typed byte",
     [UPCALL_DRAIN] = "bytes for the console",
     [UPCALL_POWER] = "the power button",
+    [UPCALL_CHANNELS] = "another VM's bell",
     [UPCALL_MEMORY] = "an access to memory",
     [UPCALL_STRING] = "a string of a port",
     [UPCALL_TASK] = "a task switch",
