@@ -81,7 +81,7 @@ bool plat_cpu_online(unsigned cpu) {
 }
 static hpa_t fake_windows[WINDOWS]; /* what each shows; 0 = it is closed */
 void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size) {
-    CHECK(size <= PLAT_WINDOW_SIZE && fake_windows[which].v == 0);
+    CHECK(size != 0 && size <= PLAT_WINDOW_SIZE && fake_windows[which].v == 0);
     fake_windows[which] = at;
     return phys_pointer(at);
 }

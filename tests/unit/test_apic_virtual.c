@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "fake_machine.h"
+#include "hv/vm/lapic_regs.h"
 
 static unsigned modes, updates;
 static uint16_t status;       /* what the last update gave the CPU */
@@ -110,6 +111,61 @@ TEST(what_is_accepted_waits_for_the_exit) {
     lapic_init(l);
     CHECK_U64(lapic_status(l, LAPIC_NONE), 0);
     CHECK_U64(lapic_take_posted(l), 0xff); /* none of them, but all must be looked at */
+}
+
+static void set_vector(uint32_t (*bits)[4], unsigned vector) {
+    bits[vector / 32][0] |= BIT32(vector % 32);
+}
+
+/* Alone and above the lowest; in request and in service; by its class against the priority. */
+TEST(each_vector_is_found) {
+    for (unsigned with = 0; with < 2; with++) {
+        for (unsigned vector = 17; vector < 256; vector++) {
+            struct lapic l = {0};
+            set_vector(&l.reg[REG_IRR], vector);
+            if (with != 0) {
+                set_vector(&l.reg[REG_IRR], 16);
+            }
+            CHECK_U64(lapic_status(&l, LAPIC_NONE), vector);
+            CHECK_U64(lapic_status(&l, 0x55), 0x5500 | vector);
+            CHECK_U64(lapic_hardware_pending(&l), vector);
+            l.reg[REG_PPR][0] = (vector & 0xf0) - 1;
+            CHECK_U64(lapic_hardware_pending(&l), vector);
+            l.reg[REG_PPR][0] = vector & 0xf0;
+            CHECK(lapic_hardware_pending(&l) == LAPIC_NONE);
+
+            memset(l.reg, 0, sizeof(l.reg));
+            set_vector(&l.reg[REG_ISR], vector);
+            if (with != 0) {
+                set_vector(&l.reg[REG_ISR], 16);
+            }
+            CHECK_U64(lapic_status(&l, LAPIC_NONE), vector << 8);
+            CHECK(lapic_hardware_pending(&l) == LAPIC_NONE);
+        }
+    }
+}
+
+static unsigned ended_count, ended_last;
+
+static void count_ended(UNUSED void *ctx, uint8_t vector) {
+    ended_count++;
+    ended_last = vector;
+}
+
+/* The end of a level-triggered interrupt is told, of each vector and of no other. */
+TEST(each_level_that_ends_is_told) {
+    static const struct lapic_ops ops = {.broadcast_eoi = count_ended};
+
+    for (unsigned level = 0; level < 256; level++) {
+        struct lapic l = {.ops = &ops};
+        set_vector(&l.reg[REG_TMR], level);
+        ended_count = 0;
+        for (unsigned vector = 0; vector < 256; vector++) {
+            lapic_ended(&l, (uint8_t)vector);
+        }
+        CHECK_U64(ended_count, 1);
+        CHECK_U64(ended_last, level);
+    }
 }
 
 static bool sender_done;
@@ -289,7 +345,8 @@ TEST(which_registers_the_cpu_answers) {
     CHECK(!lapic_msr_is_virtual(0x30, true) && !lapic_msr_is_virtual(0x39, false));
 }
 
-TEST_MAIN(T(a_write_by_the_cpu_is_a_write_by_software), T(what_is_accepted_waits_for_the_exit),
+TEST_MAIN(T(each_vector_is_found), T(each_level_that_ends_is_told),
+          T(a_write_by_the_cpu_is_a_write_by_software), T(what_is_accepted_waits_for_the_exit),
           T(accept_from_another_cpu), T(eoi_by_software), T(one_goes_in_the_next_waits),
           T(ends_exit_by_the_trigger_mode), T(acknowledge_leaves_what_is_posted),
           T(halt_wakes_for_what_can_be_taken_only), T(level_triggered_ends_reach_the_io_apic),

@@ -95,6 +95,10 @@ TEST(all_is_copied_and_nothing_left) {
     from->nmi_pending = 1;
     from->compartment.regs[X86_RDI] = 0x42;
     fake_vm->console_taken = fake_vm->shared->put = fake_vm->shared->taken = 5;
+    fake_vm->paused_ticks = from->paused_ticks = 4711; /* of a pause before */
+    fake_vm->bios_calls_left = 3;
+    fake_vm->next_lowest = 6;
+    uint64_t paused_since = fake_vm->paused_since;
     memset(fake_vm->compartment.region, 0x33, PAGE_SIZE);
     memset(fake_vectors, 0x66, sizeof(fake_vectors));
     memcpy(ram, ram_of(fake_vm), FAKE_RAM);
@@ -120,6 +124,11 @@ TEST(all_is_copied_and_nothing_left) {
     CHECK_U64(to->nmi_pending, 1);
     CHECK_U64(to->compartment.regs[X86_RDI], 0x42);
     CHECK_U64(to_vm->console_taken, 5);
+    CHECK_U64(to_vm->paused_ticks, 4711);
+    CHECK_U64(to->paused_ticks, 4711);
+    CHECK_U64(to_vm->bios_calls_left, 3);
+    CHECK_U64(to_vm->next_lowest, 6);
+    CHECK_U64(to_vm->paused_since, paused_since);
     CHECK_U64(fake_vectors[3][1], 0x6666666666666666);
     CHECK_U64(fake_audits, to_vm->vcpu_count);
     CHECK((to->upcall_flags & UPCALL_UNWATCHED) != 0);
@@ -141,6 +150,88 @@ TEST(all_is_copied_and_nothing_left) {
     CHECK(cpus[1].guest_tsc - guest_now < SECOND);
     free(ram);
     free(region);
+}
+
+/* ---- all of a record ---- */
+
+#define HELD (REQUEST_CLOCKS | REQUEST_TYPED)
+
+/* A page of RAM from 4 GiB on. */
+static void add_high_ram(struct plan_vm *plan, uint8_t *page) {
+    plan->region_count = 2;
+    plan->regions[1] = (struct plan_region){GPA(PLAN_HIGH_RAM), HPA((uintptr_t)page), PAGE_SIZE};
+}
+
+static void add_first_high_ram(struct plan_vm *plan) {
+    add_high_ram(plan, fake_high_ram);
+}
+
+static ALIGNED(PAGE_SIZE) uint8_t other_high_ram[PAGE_SIZE];
+
+static void add_second_high_ram(struct plan_vm *plan) {
+    add_high_ram(plan, other_high_ram);
+}
+
+static void fill_record(struct vcpu *v) {
+    v->window_interrupt = v->window_nmi = v->nmi_used = true;
+    v->halted = v->waiting = true;
+    v->event = (struct event){.type = EVENT_EXCEPTION, .vector = X86_GP, .error = 0x1234};
+    v->apic_due = 0x111111;
+    v->clocks_due = 0x222222;
+    v->tsc_offset = 0x333333;
+    v->upcall_flags = UPCALL_ENDS;
+    v->ended[3] = BIT(63);
+    v->cpuid.entries[CPUID_MAX_ENTRIES - 1].out[3] = 0x444444;
+    v->held = HELD;
+    fake_regs[HVM_GS_BASE] = 0x555555;
+}
+
+static void check_record(const struct vcpu *v) {
+    CHECK(v->window_interrupt && v->window_nmi && v->nmi_used);
+    CHECK(v->halted && v->waiting);
+    CHECK_U64(v->event.vector, X86_GP);
+    CHECK_U64(v->event.error, 0x1234);
+    CHECK_U64(v->apic_due, 0x111111);
+    CHECK_U64(v->clocks_due, 0x222222);
+    CHECK_U64(v->tsc_offset, 0x333333);
+    CHECK_U64(v->upcall_flags, UPCALL_ENDS | UPCALL_UNWATCHED);
+    CHECK_U64(v->ended[3], BIT(63));
+    CHECK_U64(v->cpuid.entries[CPUID_MAX_ENTRIES - 1].out[3], 0x444444);
+    CHECK_U64((v->public.requests | v->held) & HELD, HELD);
+    CHECK((v->public.requests & REQUEST_EVENT) != 0 || (v->held & REQUEST_EVENT) != 0);
+    CHECK_U64(fake_regs[HVM_GS_BASE], 0x555555);
+}
+
+TEST(a_record_is_copied_whole) {
+    fake_plan_more = add_first_high_ram;
+    to_plan_more = add_second_high_ram;
+    begin(FAKE_RAM);
+    fake_plan_more = to_plan_more = NULL;
+    struct vcpu *to = &to_vm->vcpus[0];
+    uint8_t own_cr8, *cr8 = to->lapic.cr8 = &own_cr8;
+    memset(fake_high_ram, 0x77, PAGE_SIZE);
+    fill_record(&fake_vm->vcpus[0]);
+    fake_vm->clock.offset = 0x666666;
+    to->bell_waits = true;
+    fake_interrupts_taken = 0;
+
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    step_cpu(0);
+    fake_regs[HVM_GS_BASE] = 0; /* another CPU's */
+    steps(100);
+    CHECK_U64(to_public.state, VM_PAUSED);
+    check_record(to);
+    CHECK(to_vm->live);
+    CHECK(!to->bell_waits);
+    CHECK(to->lapic.cr8 == cr8);
+    CHECK_U64(to_vm->clock.offset, 0x666666);
+    CHECK_U64(other_high_ram[0], 0x77);
+    CHECK_U64(other_high_ram[PAGE_SIZE - 1], 0x77);
+    CHECK(all_pattern(fake_high_ram, PAGE_SIZE));
+    CHECK(all_pattern((const uint8_t *)fake_vm->vcpus[0].lapic.reg, sizeof(to->lapic.reg)));
+    CHECK_U64(cpus[0].deadline, 0);
+    /* Between the pieces that are copied, and between those that are overwritten. */
+    CHECK(fake_interrupts_taken >= 2 * (FAKE_RAM / MIB + 1));
 }
 
 TEST(back_again) {
@@ -178,6 +269,25 @@ TEST(not_to_one_of_another_size) {
     CHECK_U64(to_public.state, VM_STOPPED);
     CHECK_U64(ram_of(to_vm)[0], 0x11);
     expect_unmoved();
+}
+
+static void wait_in_vain(void) {
+    fake_tsc += SECOND;
+}
+
+/* One at a time: who comes second is not on its way, whatever becomes of the first. */
+TEST(not_while_another_is_on_its_way) {
+    begin(FAKE_RAM);
+    fake_wait = wait_in_vain;
+    fake_on_timer_set = NULL;
+    fake_public.move_to = &fake_public; /* to somebody else */
+    CHECK(vm_move_offer(fake_vm));
+    CHECK(!vm_move_offer(to_vm));
+    CHECK_U64(vm_move_take(to_vm), STATUS_NOT_FOUND);
+    CHECK(!vm_move_wait(fake_vm));
+    CHECK(!all_pattern(ram_of(fake_vm), FAKE_RAM));
+    CHECK(vm_move_offer(to_vm));
+    CHECK(!vm_move_wait(to_vm));
 }
 
 TEST(not_to_one_that_does_not_come) {
@@ -221,6 +331,7 @@ static void add_places(struct plan_vm *plan, uint64_t store, uint64_t ours, uint
     plan->windows[6].hpa.v = at.v + theirs_of_both;
     plan->window_count = n;
     plan->devices.channel_count = 2;
+    plan->devices.disk_count = 2 + other_cpu;
     plan->bell_cpus[0] = 3;
     plan->bell_cpus[1] = other_cpu;
     plan->devices.nets[0].mac[5] = (uint8_t)(1 + other_cpu);
@@ -265,6 +376,7 @@ static void expect_place(const struct vm *vm, unsigned ours, unsigned theirs, un
               CHANNEL(theirs) + CHANNEL_HALF - PAGE_SIZE);
     CHECK_U64(vm->plan->bell_cpus[1], bell);
     CHECK_U64(vm->plan->devices.nets[0].mac[5], mac);
+    CHECK_U64(vm->plan->devices.disk_count, 1u + mac);
     for (uint32_t i = 0; i < vm->plan->window_count; i++) {
         struct pagetable_leaf leaf;
         const struct plan_window *w = &vm->plan->windows[i];
@@ -384,6 +496,7 @@ TEST(not_to_one_with_other_windows) {
     }
 }
 
-TEST_MAIN(T(all_is_copied_and_nothing_left), T(back_again), T(not_to_one_of_another_size),
+TEST_MAIN(T(all_is_copied_and_nothing_left), T(a_record_is_copied_whole), T(back_again),
+          T(not_to_one_of_another_size), T(not_while_another_is_on_its_way),
           T(not_to_one_that_does_not_come), T(a_disk_and_its_wires_go_along), T(a_place_comes_back),
           T(not_to_one_with_other_windows))

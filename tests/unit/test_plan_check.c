@@ -145,6 +145,9 @@ TEST(layout) {
     check_seen("should be at 0x0"); /* out of order */
     a->regions[0].size = 3 * GIB + PAGE_SIZE;
     check_seen("not run into the gap");
+    split(a, 4 * MIB);
+    a->regions[1].size = 3 * GIB - 4 * MIB + PAGE_SIZE;
+    check_seen("not run into the gap");
 }
 
 TEST(places) {
@@ -162,6 +165,9 @@ TEST(places) {
     a->budget_base.v = 6 * MIB;
     machine.images[1].base = HPA(6 * MIB);
     check_seen("overlaps guests/initrd");
+    a->budget_base.v = 6 * MIB;
+    machine.images[0].base = HPA(6 * MIB); /* the first of them */
+    check_seen("overlaps guests/vmlinuz");
     b->budget_base.v = MIB;
     check_seen("overlaps the hypervisor at");
     b->budget_base.v = 3 * MIB;
@@ -290,6 +296,8 @@ TEST(window_places) {
     check_seen("window 4 of alpha");
     window(a, PLAN_THEIRS, 0)->gpa.v = UINT64_MAX - PAGE_SIZE + 1;
     check_seen("window 4 of alpha");
+    window(a, PLAN_THEIRS, 0)->gpa.v = PLAN_WINDOWS_SIZE - CHANNEL_HALF; /* just fits */
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
     a->windows[0].size = 0;
     check_seen("window 0 of alpha");
     a->windows[0].size += 0x800;

@@ -176,6 +176,9 @@ TEST(notifications_are_suppressed) {
     offer(0);
     doorbell(0);
     CHECK_U64(messages, 1);
+    offer(0); /* nor for the third */
+    doorbell(0);
+    CHECK_U64(messages, 1);
     begin();
     start_driver(VIRTIO_F_VERSION_1);
     describe(TABLE, 0, BUFFER, 8, WRITE, 0);
@@ -241,6 +244,7 @@ TEST(broken_chains) {
         start_driver(VIRTIO_F_VERSION_1);
         describe(TABLE, 0, chains[i].address, chains[i].length, chains[i].flags, chains[i].next);
         describe(INDIRECT, 0, BUFFER, 8, WRITE, 0);
+        describe(TABLE, SIZE, BUFFER, 8, WRITE, 0); /* beyond its end */
         offer(chains[i].head);
         doorbell(0);
         if (!broken()) {
@@ -249,6 +253,10 @@ TEST(broken_chains) {
         CHECK(broken());
         CHECK_U64(get16(USED + 2), 0);
         CHECK_U64(message_data, 0x40); /* its configuration has changed */
+        doorbell(0);
+        CHECK_U64(get16(USED + 2), 0);
+        describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+        put16(AVAIL + 4, 0); /* mended: too late */
         doorbell(0);
         CHECK_U64(get16(USED + 2), 0);
         put16(AVAIL + 2, 0);
@@ -302,6 +310,20 @@ TEST(broken_rings) {
     set_queue(SIZE, TABLE, AVAIL, sizeof(fake_ram));
     describe(TABLE, 0, BUFFER, 8, WRITE, 0);
     offer(0);
+    reg_write(0x14, 1, 15);
+    CHECK(broken());
+
+    /* Its index is in RAM, and its elements are not; then all but the event's index is. */
+    begin();
+    CHECK(negotiate(VIRTIO_F_VERSION_1));
+    set_queue(SIZE, TABLE, AVAIL, sizeof(fake_ram) - 4);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    offer(0);
+    reg_write(0x14, 1, 15);
+    CHECK(broken());
+    begin();
+    CHECK(negotiate(VIRTIO_F_VERSION_1 | VIRTIO_F_EVENT_INDEX));
+    set_queue(SIZE, TABLE, AVAIL, sizeof(fake_ram) - 4 - 8 * SIZE);
     reg_write(0x14, 1, 15);
     CHECK(broken());
 }
