@@ -166,7 +166,7 @@ static void act_stack_nowhere(void) {
     __asm__ volatile("mov %0, %%rsp\n\tpush %%rax" ::"r"(0x8000000000000000) : "memory");
 }
 
-/* ---- channels and images; the test's config gives it one of each ---- */
+/* ---- channels, disks and images; the test's config gives it each of them ---- */
 
 static void act_write_theirs(void) {
     write_at(compartment_devices()->channels[0].theirs, 1);
@@ -178,6 +178,56 @@ static void act_write_image(void) {
 
 static void act_run_image(void) {
     run_at(compartment_devices()->disks[0].image);
+}
+
+static uint64_t image_in_memory(void) {
+    return COMPARTMENT_WINDOW + compartment_devices()->pmems[0].gpa;
+}
+
+static void act_write_pmem(void) {
+    write_at(image_in_memory(), 1);
+}
+
+static void act_run_pmem(void) {
+    run_at(image_in_memory());
+}
+
+/* What is its own to write, and never to run: a RET. */
+static void run_written(uint64_t at) {
+    *(volatile uint8_t *)(uintptr_t)at = code[0];
+    run_at(at);
+}
+
+static void act_run_store(void) {
+    run_written(compartment_devices()->disks[1].copies);
+}
+
+static void act_run_ours(void) {
+    run_written(compartment_devices()->channels[0].ours + PAGE_SIZE);
+}
+
+/* The neighbour has said nothing: zeroes, which as an instruction write where RAX points. */
+static void act_run_theirs(void) {
+    uint64_t at = compartment_devices()->channels[0].theirs + PAGE_SIZE;
+    __asm__ volatile("call *%0" ::"r"(at), "a"(0x8000000000000000) : "memory");
+}
+
+/* Channels come last. */
+static void act_read_after(void) {
+    const struct abi_devices *devices = compartment_devices();
+    (void)read_at(devices->channels[devices->channel_count - 1].theirs + CHANNEL_HALF);
+}
+
+static void act_write_half(void) {
+    struct channel_half *half =
+        (struct channel_half *)(uintptr_t)compartment_devices()->channels[0].ours;
+    volatile uint8_t *bytes = (volatile uint8_t *)half;
+
+    for (uint64_t i = 0; i < CHANNEL_HALF; i++) {
+        bytes[i] = (uint8_t)(0xa5 + 7 * i);
+    }
+    own_page()->bells = BIT(0);
+    own_page()->told = TOLD_BELLS;
 }
 
 /* ---- calls of the core ---- */
@@ -241,11 +291,6 @@ static void act_told_stop(void) {
     own_page()->told = TOLD_STOP;
 }
 
-static void act_told_bells(void) {
-    own_page()->bells = BIT(63);
-    own_page()->told = TOLD_BELLS;
-}
-
 static void act_told_event(void) {
     own_page()->event = UINT32_MAX;
     own_page()->told = TOLD_EVENT;
@@ -294,6 +339,13 @@ static void act_told_table(void) {
 
 static void act_told_bell(void) {
     own_page()->bells = BIT(compartment_devices()->channel_count);
+    own_page()->told = TOLD_BELLS;
+}
+
+/* Its page of what the config gives it is its own to write, and nobody else reads it. */
+static void act_told_own_bell(void) {
+    ((struct abi_devices *)(uintptr_t)compartment_devices())->channel_count = ABI_CHANNELS;
+    own_page()->bells = BIT(ABI_CHANNELS - 1);
     own_page()->told = TOLD_BELLS;
 }
 
@@ -551,41 +603,54 @@ static void spoil_start(struct exchange *page) {
 
 /* ---- one vCPU against the other ---- */
 
-static uint32_t random_word(uint64_t *seed) {
-    *seed = *seed * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*seed >> 33);
+/* Words that the core judges when it is told something: what it takes is good. */
+static const struct judged {
+    enum told told;
+    size_t at; /* in the exchange page */
+    uint32_t good;
+} judged[] = {
+    {TOLD_MESSAGES, offsetof(struct exchange, messages), 1},
+    {TOLD_EVENT, offsetof(struct exchange, event), TOLD_SLEEP_REFUSED},
+    {TOLD_REFUSED, offsetof(struct exchange, refused.space), BUS_MEMORY},
+    {TOLD_APIC, offsetof(struct exchange, apic.at), 0x80},
+};
+
+static volatile uint32_t racing; /* 1 + which of them is told; 0 = none yet, or no more */
+
+static void write_word(struct exchange *page, size_t at, uint32_t value) {
+    *(volatile uint32_t *)(uintptr_t)((uintptr_t)page + at) = value;
 }
 
-/* All but what the victim itself goes by: its way to call, and who it is. */
-static void write_at_random(struct exchange *victim, unsigned rounds) {
-    volatile uint32_t *words = (volatile uint32_t *)victim;
-    uint64_t seed = 1;
-
-    for (unsigned i = 0; i < rounds; i++) {
-        uint32_t at = random_word(&seed) % (sizeof(*victim) / 4);
-        uint32_t value = random_word(&seed);
-        bool spared = at == offsetof(struct exchange, vmmcall) / 4 ||
-                      at == offsetof(struct exchange, index) / 4 ||
-                      at == offsetof(struct exchange, told) / 4;
-        if (!spared) {
-            words[at] = value >> (value % 32);
-        }
+/* The word that is told is wrong for moments. */
+static void flicker(struct exchange *victim) {
+    for (unsigned i = 0; racing == 0 && i < 10000000; i++) {
+    }
+    for (uint32_t n = racing; n != 0; n = racing) {
+        write_word(victim, judged[n - 1].at, UINT32_MAX);
+        write_word(victim, judged[n - 1].at, judged[n - 1].good);
     }
 }
 
-/* The first tells of all that means something, again and again; the second writes into that. */
+/* The first vCPU tells each of them again and again, and in the end what means nothing; the second
+ * writes into its page. That no word is read twice is shown by tests/unit/test_read_once.c. */
 static void act_race(void) {
     struct exchange *page = own_page();
 
     if (own_index() != 0) {
-        write_at_random((struct exchange *)((uintptr_t)page - own_index() * COMPARTMENT_SLOT),
-                        500000);
+        flicker((struct exchange *)((uintptr_t)page - own_index() * COMPARTMENT_SLOT));
         return;
     }
-    for (unsigned i = 0; i < 2000; i++) {
-        page->told = (uint32_t)TOLD_ALL - TOLD_STOP - TOLD_STATE;
-        (void)core_call(own_page(), CORE_TELL);
+    page->apic.size = 4;
+    for (unsigned i = 0; i < 4000; i++) {
+        unsigned n = i % ARRAY_SIZE(judged);
+
+        write_word(page, judged[n].at, judged[n].good);
+        racing = 1 + n;
+        page->told = judged[n].told;
+        (void)core_call(page, CORE_TELL);
     }
+    racing = 0;
+    act_told_unknown();
 }
 
 /* ---- privileged instructions ---- */
@@ -603,10 +668,11 @@ INSTRUCTION(write_icr, "wrmsr" : : "c"(0x830), "a"(0xc4500), "d"(0))
 INSTRUCTION(write_tsc, "wrmsr" : : "c"(0x10), "a"(0), "d"(0))
 INSTRUCTION(in_port, "in %%dx, %%al" : : "d"(0x3f8) : "rax")
 INSTRUCTION(out_port, "out %%al, %%dx" : : "d"(0xcf9), "a"(6))
-INSTRUCTION(write_cr0, "mov %0, %%cr0" : : "r"(1ull))
+/* Values that the CPU takes, and another than before: nothing but the core refuses them. */
+INSTRUCTION(write_cr0, "mov %0, %%cr0" : : "r"(X86_CR0_PG | X86_CR0_NE | X86_CR0_ET | X86_CR0_PE))
 INSTRUCTION(write_cr3, "mov %0, %%cr3" : : "r"(COMPARTMENT_GPA + COMPARTMENT_TABLES) : "memory")
 INSTRUCTION(read_cr3, "mov %%cr3, %%rax" : : : "rax")
-INSTRUCTION(write_cr4, "mov %0, %%cr4" : : "r"(0x30020ull))
+INSTRUCTION(write_cr4, "mov %0, %%cr4" : : "r"(X86_CR4_PAE | X86_CR4_MCE | X86_CR4_PGE))
 INSTRUCTION(write_cr8, "mov %0, %%cr8" : : "r"(0ull))
 INSTRUCTION(read_debug, "mov %%db7, %%rax" : : : "rax")
 INSTRUCTION(write_debug, "mov %0, %%db0" : : "r"(0ull))

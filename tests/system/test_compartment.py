@@ -21,7 +21,8 @@ kernel = "guests/hostileguest"
 cmdline = "cpus=2 memory=16"
 on_crash = "restart"
 net = ["lan"]
-disk = ["file:images/file:ro"]
+disk = ["file:images/file:ro", "own:blank:2M"]
+pmem = ["images/pages"]
 """
 
 # What an emulator cannot show: target -> {act: why}.
@@ -56,7 +57,8 @@ class Compartment(GuestBoot):
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
                                 "guests/hostileguest": self.guest_file("hostileguest"),
-                                "images/file": bytes(4096),
+                                "images/file": b"\xc3" * 4096,   # RET, should it ever be run
+                                "images/pages": b"\xc3" * (2 << 20),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
     @check("the guests start", required=True)
