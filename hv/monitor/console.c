@@ -12,6 +12,7 @@
 #include "hv/lib/str.h"
 #include "hv/monitor/grid.h"
 #include "hv/monitor/pump.h"
+#include "hv/monitor/share.h"
 #include "hv/monitor/term.h"
 #include "hv/monitor/views.h"
 #include "hv/vm/devices.h"
@@ -33,7 +34,7 @@ static enum later_left work_left(void) {
     if (console.command_busy || (typed && view_typed()->vm == NULL)) {
         return LATER_COMMAND;
     }
-    if (console.pump_more || grid_is_dirty()) {
+    if (console.pump_more || grid_is_dirty() || share_waits()) {
         return LATER_SOON;
     }
     return typed ? LATER_SLOWLY : LATER_NOTHING;
@@ -48,7 +49,8 @@ static void draw(const struct grid_change *changes, unsigned count) {
 /* Before guests run nobody waits, and what is shown may be the last that is seen of a machine. */
 static void work_at_once(void) {
     struct grid_change changes[DRAW_MOST];
-    while (console.pump_more) {
+    while (console.pump_more || share_waits()) {
+        share_turn();
         pump(true);
     }
     while (grid_is_dirty()) {
@@ -189,6 +191,7 @@ void hv_console_work(void) {
     uint64_t begin = plat_tsc();
     type(NULL);
     before = view_focused();
+    share_turn();
     console.feeder_called = console.feeder_called && !pump_may_feed();
     pump(true);
     unsigned count = grid_take(changes, DRAW_MOST);
@@ -215,7 +218,8 @@ static bool console_transmit(struct vm *vm, uint8_t byte) {
     if (taken) {
         view_append(v, byte);
     }
-    if (v != view_focused()) { /* it has no part in what is shown, nor in the work of showing it */
+    if (v != view_focused() &&
+        !share_take(v)) { /* it has no part in what is shown, nor in the work of showing it */
         lock_release(&console.lock);
         return taken;
     }
@@ -275,6 +279,10 @@ void console_add_vm(struct vm_public *vm) {
     view_update_status();
 }
 
+void console_share(void) {
+    console.share_wanted = true;
+}
+
 void console_start(unsigned index) {
     lock_acquire(&console.lock);
     console.focus_next = index;
@@ -291,7 +299,8 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
         }
         view_append(&console.log, (uint8_t)line[i]);
     }
-    if (view_focused() != &console.log && level <= LOG_WARN) {
+    bool shown = view_focused() == &console.log || share_take(&console.log);
+    if (!shown && level <= LOG_WARN) {
         view_notice("\r\n[bulkhead] %.*s\r\n", (int)(n - 1), line);
     }
     pump(false);
@@ -326,6 +335,7 @@ static bool escape_command(uint8_t byte) {
 void hv_console_input(uint8_t byte) {
     lock_acquire(&console.lock);
     struct console_view *before = view_focused();
+    share_end();
     console.focus_next = 0; /* the user has chosen */
     bool to_view = console.escape ? escape_command(byte) : byte != console.escape_key;
     console.escape = !console.escape && byte == console.escape_key;

@@ -27,6 +27,9 @@ void console_set_operator(const struct console_operator *operator);
 /* Adds a view for a VM: 1 for the first, and so on. */
 void console_add_vm(struct vm_public *vm);
 
+/* Nobody can type here: all views are to be shown at once, instead of the one in focus. */
+void console_share(void);
+
 /*
  * Guests are about to run. Puts a view in focus once the log has gone out, unless a key comes
  * first.

@@ -13,7 +13,9 @@ typedef struct screen_cell grid_row[GRID_MAX_COLUMNS];
 
 static struct grid {
     int columns, rows; /* of the text; row number rows is the status */
-    bool screen, alternate;
+    int first, window; /* the row that callers call 0, and how many they have */
+    bool screen;
+    bool alternate[GRID_MAX_ROWS]; /* which of the two is shown there */
     /* Which of cells stands at each row: a scroll moves these numbers. */
     uint8_t place[2][GRID_MAX_ROWS];
     grid_row cells[2][GRID_MAX_ROWS];
@@ -32,13 +34,19 @@ static struct grid {
 
 static const struct screen_cell blank = {' ', SCREEN_PAIR(SCREEN_GREY, SCREEN_BLACK), false};
 
+/* By the screen's own count. */
+static struct screen_cell *grid_row_on_screen(int row) {
+    bool alternate = grid.alternate[row];
+    return grid.cells[alternate][grid.place[alternate][row]];
+}
+
 static struct screen_cell *grid_row_at(int row) {
-    ASSERT(row >= 0 && row < grid.rows);
-    return grid.cells[grid.alternate][grid.place[grid.alternate][row]];
+    ASSERT(row >= 0 && row < grid.window);
+    return grid_row_on_screen(grid.first + row);
 }
 
 static void grid_mark(int first, int last) {
-    for (int row = first; row <= last; row++) {
+    for (int row = grid.first + first; row <= grid.first + last; row++) {
         grid.dirty[row] = true;
     }
     grid.any_dirty = true;
@@ -48,7 +56,7 @@ void grid_init(int columns, int rows, bool screen) {
     ASSERT(columns > 0 && columns <= GRID_MAX_COLUMNS && rows > 0 && rows < GRID_MAX_ROWS);
     memset(&grid, 0, sizeof(grid));
     grid.columns = columns;
-    grid.rows = rows;
+    grid.rows = grid.window = rows;
     grid.screen = screen;
     for (int row = 0; row < GRID_MAX_ROWS; row++) {
         grid.place[0][row] = grid.place[1][row] = (uint8_t)row;
@@ -58,6 +66,12 @@ void grid_init(int columns, int rows, bool screen) {
         }
     }
     grid_set_status("");
+}
+
+void grid_window(int first, int rows) {
+    ASSERT(first >= 0 && rows > 0 && rows <= grid.rows - first);
+    grid.first = first;
+    grid.window = rows;
 }
 
 struct screen_cell grid_get(int row, int column) {
@@ -83,16 +97,16 @@ void grid_fill(int row, int from, int to, struct screen_cell cell) {
 }
 
 void grid_scroll(int top, int bottom, int n, struct screen_cell fill) {
-    ASSERT(top >= 0 && top <= bottom && bottom < grid.rows);
+    ASSERT(top >= 0 && top <= bottom && bottom < grid.window);
     int height = bottom - top + 1;
     int up = n > 0 ? n : -n;
     if (up >= height) {
         up = height;
         n = height;
     }
-    uint8_t *places = grid.place[grid.alternate];
+    uint8_t *places = grid.place[grid.alternate[grid.first]] + grid.first;
     uint8_t old[GRID_MAX_ROWS];
-    memcpy(old, places, sizeof(old));
+    memcpy(old, places, (size_t)grid.window);
 
     int shift = n > 0 ? n : height + n;
     for (int i = 0; i < height; i++) {
@@ -126,11 +140,15 @@ void grid_shift(int row, int column, int n, struct screen_cell fill) {
 }
 
 void grid_show(bool alternate) {
-    grid.alternate = alternate;
-    grid_mark(0, grid.rows - 1);
+    for (int row = grid.first; row < grid.first + grid.window; row++) {
+        grid.alternate[row] = alternate;
+    }
+    grid_mark(0, grid.window - 1);
 }
 
 void grid_set_cursor(int row, int column, bool visible) {
+    row += grid.first;
+    visible = visible && grid.window == grid.rows;
     bool same = row == grid.cursor_row && column == grid.cursor_column;
     if (same && visible == grid.cursor_visible) {
         return;
@@ -151,7 +169,8 @@ void grid_set_status(const char *text) {
         }
         grid.status[column] = cell;
     }
-    grid_mark(grid.rows, grid.rows);
+    grid.dirty[grid.rows] = true;
+    grid.any_dirty = true;
 }
 
 uint64_t grid_written(void) {
@@ -177,7 +196,7 @@ static bool grid_same(struct screen_cell a, struct screen_cell b) {
 
 /* Adds to out, which has room for max, what changed in a row; false if there was more. */
 static bool grid_take_row(int row, struct grid_change *out, unsigned max, unsigned *count) {
-    const struct screen_cell *cells = row == grid.rows ? grid.status : grid_row_at(row);
+    const struct screen_cell *cells = row == grid.rows ? grid.status : grid_row_on_screen(row);
     for (int column = 0; column < grid.columns; column++) {
         struct screen_cell cell = grid_compose(cells, row, column);
         if (grid_same(cell, grid.drawn[row][column])) {
@@ -199,8 +218,8 @@ unsigned grid_take(struct grid_change *out, unsigned max) {
     }
     if (grid.cursor_moved) {
         grid.cursor_moved = false;
-        grid_mark(grid.drawn_cursor_row, grid.drawn_cursor_row);
-        grid_mark(grid.cursor_row, grid.cursor_row);
+        grid.dirty[grid.drawn_cursor_row] = true;
+        grid.dirty[grid.cursor_row] = true;
         grid.drawn_cursor_row = grid.cursor_row;
     }
     unsigned count = 0;

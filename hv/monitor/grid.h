@@ -20,6 +20,10 @@ struct grid_change {
 /* Rows of text, and below them the status row if there is a screen to show it. */
 void grid_init(int columns, int rows, bool screen);
 
+/* From here on row 0 is that one, and there are so many: what is meant by all of the grid is these.
+ * The cursor is shown where they are all that there are. */
+void grid_window(int first, int rows);
+
 struct screen_cell grid_get(int row, int column);
 void grid_put(int row, int column, struct screen_cell cell);
 void grid_fill(int row, int from, int to, struct screen_cell cell);

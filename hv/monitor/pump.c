@@ -8,6 +8,7 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/grid.h"
+#include "hv/monitor/share.h"
 #include "hv/monitor/term.h"
 #include "hv/monitor/views.h"
 #include "hv/vm/plat.h"
@@ -84,7 +85,7 @@ static bool focus_is_due(void) {
 /* Does what has to come before the next byte of the view; false if there is nothing. */
 static bool prepare(struct console_view *v) {
     bool log_idle = v == &console.log && view_backlog(v) == 0;
-    const char *prompt = log_idle ? console.prompt : "";
+    const char *prompt = log_idle && !console.shared ? console.prompt : "";
     size_t before_end = log_idle ? console.before_end : 0;
     if (view_backlog(v) > CONSOLE_RING_SIZE) {
         uint64_t cursor = v->written - CONSOLE_RING_SIZE / 2;
@@ -92,7 +93,9 @@ static bool prepare(struct console_view *v) {
         v->cursor = cursor;
         seq_reset(&console.seq);
     } else if (log_idle && focus_is_due()) {
-        view_switch_to(console.focus_next);
+        if (!share_begin()) {
+            view_switch_to(console.focus_next);
+        }
     } else if (!str_equal(prompt, console.shown) || before_end != console.shown_before_end) {
         view_notice("\r%s\x1b[K", prompt);
         if (before_end != 0) {

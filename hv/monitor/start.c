@@ -118,10 +118,11 @@ void hv_start(const struct boot_info *info) {
     policy_print();
     keys_init(info->config.keyboard);
     command_init(start_vms, info->plan->vm_count);
-    start_consoles(info->plan);
     if ((info->inputs & BOOT_INPUT_USABLE) == 0) {
         log_warn("nobody can type here: no serial port answers, no keyboard was found");
+        console_share();
     }
+    start_consoles(info->plan);
     plat_seal();
     log_info("audit passed, machine divided between %u guests", info->plan->vm_count);
 }

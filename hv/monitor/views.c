@@ -42,8 +42,13 @@ void view_notice(const char *format, ...) {
 
 void view_update_status(void) {
     char text[GRID_MAX_COLUMNS + 1];
-    size_t n = fmt_print(text, sizeof(text), " %u/%u %s | keys: Ctrl-%c then ? |", console.focus,
-                         console.count - 1, view_focused()->name, console.escape_key | LETTER);
+    size_t n = 0;
+    if (console.shared) {
+        n = fmt_print(text, sizeof(text), " no keyboard: all consoles |");
+    } else {
+        n = fmt_print(text, sizeof(text), " %u/%u %s | keys: Ctrl-%c then ? |", console.focus,
+                      console.count - 1, view_focused()->name, console.escape_key | LETTER);
+    }
     for (unsigned i = 1; i < console.count && n < sizeof(text); i++) {
         const struct console_view *v = console.views[i];
         n += fmt_print(text + n, sizeof(text) - n, "%s %s %s", i == 1 ? "" : ",", v->name,
@@ -53,7 +58,7 @@ void view_update_status(void) {
 }
 
 /* The last quarter of the ring, from the beginning of a line if there is one near. */
-static uint64_t replay_start(const struct console_view *v) {
+uint64_t view_replay_start(const struct console_view *v) {
     uint64_t start = v->written - min_u64(v->written, CONSOLE_RING_SIZE / 4);
     uint64_t end = start + CONSOLE_RING_SIZE / 16, i = start;
     while (i != 0 && i < end && v->ring[(i - 1) % CONSOLE_RING_SIZE] != '\n') {
@@ -91,7 +96,7 @@ void view_switch_to(unsigned index) {
     console.focus_next = 0;
 
     struct console_view *v = view_focused();
-    v->cursor = replay_start(v);
+    v->cursor = view_replay_start(v);
     console.answer_from = v->written;
     console.feeder_called = false;
     seq_reset(&console.seq);

@@ -32,6 +32,8 @@ extern struct console {
     bool escape;     /* it was typed: the next key is a command */
     unsigned count, focus;
     unsigned focus_next; /* the view to show once the log has gone out, 0 = none */
+    bool share_wanted;   /* all views then, at once: share.c */
+    bool shared;         /* it has begun */
     struct console_view log, of_vms[CONFIG_MAX_GUESTS];
     struct console_view *views[MAX_VIEWS];
     /* Text of our own that goes out before the next byte of the view. */
@@ -81,6 +83,9 @@ void view_take_typing(void);
 /* Another view is in focus: its last lines are shown, on a terminal that knows nothing of others.
  */
 void view_switch_to(unsigned index);
+
+/* Where to begin to show what it has said so far. */
+uint64_t view_replay_start(const struct console_view *v);
 
 /* The bottom row: whose console this is, and how each guest fares. */
 void view_update_status(void);

@@ -8,6 +8,7 @@ import re
 import time
 
 from frame import Boot, check, expect_that
+from machine import SCALE
 from guests import GuestBoot
 from test_screen import NO_SCREEN, UNKNOWN, ScreenReader
 
@@ -157,6 +158,47 @@ cmdline = "test=heartbeat"
             self.heart_goes_on()
 
 
+class NoInput(ScreenReader):
+    """Neither a serial line nor a keyboard: judged by the screen alone. A keyboard is plugged in at the end."""
+    group = "hardware"
+    keeps_time = False
+    heavy = ("qemu-kvm",)
+    seconds = 25
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml":
+                                b'[hypervisor]\nconsole = "none"\n\n' + CONFIG.format(0, "32M", 1).encode()})
+
+    def sees(self, *patterns):
+        """Waits until the screen has all of them."""
+        deadline = time.monotonic() + 60 * SCALE
+        while True:
+            text = "\n".join("".join(c for c, _ in row).rstrip() for row in self.picture())
+            missing = [pattern for pattern in patterns if not re.search(pattern, text, re.M)]
+            if not missing or time.monotonic() > deadline:
+                break
+            time.sleep(1)
+        expect_that(not missing, f"{missing} on the screen", text)
+        return text
+
+    @check("the consoles of all guests and the log share the screen", required=True)
+    def shared(self):
+        self.machine.expect(r"Input[^\n]* +warn", 240, "the pre-flight to miss a keyboard")
+        text = self.sees(r"^ alpha$", r"^ beta$", r"^ log$", r"no keyboard: all consoles \| alpha running, beta running",
+                         r"beta: first instruction after", r"(?s)test guest.*\n beta\n.*test guest.*\n log\n")
+        expect_that("\0" not in text, "letters of the font alone", text)
+
+    @check("a key typed on a USB keyboard that is plugged in gives the screen to a guest")
+    def typed(self):
+        self.machine.monitor.command("device_add", driver="usb-kbd", id="late", bus="usb-bus.0", port="3")
+        self.sees(r"USB: keyboard at controller 0, port \d")
+        for key in ("ret", "p", "i", "n", "g", "spc", "7", "ret"):
+            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+            time.sleep(0.3)
+        text = self.sees(r"answer ping 7 at", r"^ 1/2 alpha \| keys: Ctrl-\] then \? \| alpha running, beta running")
+        expect_that(not re.search(r"^ (beta|log)$", text, re.M), "nothing of the others", text)
+
+
 class Refused(Boot):
     """lacks: the line of the pre-flight that says why."""
     group = "hardware"
@@ -239,6 +281,8 @@ HARDWARE = [
                   r"DMA switched off in \d+ devices", *WDAT)),
     variant("ghosts", base=Absent, habits="ghosts", machine_cpus=5, extra=("-smp", "3,maxcpus=5"), screens=SILENT, shown=(),
             heavy=("qemu-kvm",)),
+    type("VariantNoInput", (NoInput,), {"name": "hardware-no-input", "targets": QEMU,
+                                        "machine_options": {"machine": "q35,i8042=off"}}),
     # One by one.
     variant("lowmem", habits="lowmem"),
     variant("exit", habits="exit3"),

@@ -483,7 +483,7 @@ TEST(screen_shows_the_same) {
 /* ---- drawing ---- */
 
 /* Guests run: alpha on CPU 0, beta on CPU 1, and a third on CPU 2 if no CPU is to be free. */
-static void start_live(bool serial, bool all_taken) {
+static void start_live_on(bool serial, bool all_taken, bool share) {
     static struct vm_public gamma;
     start_on(serial, 100, 40);
     fake_vm_set_up(&gamma, "gamma");
@@ -494,8 +494,17 @@ static void start_live(bool serial, bool all_taken) {
         vm_of_cpu[i] = vms[i];
     }
     vm_of_cpu[3] = all_taken ? &gamma : NULL;
-    console_start(0);
+    if (share) {
+        console_share();
+        say(&beta, "before");
+        log_line(LOG_INFO, "began\n");
+    }
+    console_start(share);
     fake_screen.ticks = 1;
+}
+
+static void start_live(bool serial, bool all_taken) {
+    start_live_on(serial, all_taken, false);
 }
 
 static void forget_draws(void) {
@@ -751,6 +760,173 @@ TEST(a_call_costs_little) {
 
 /* ---- what a guest sends to the admin's terminal ---- */
 
+/* ---- nobody can type ---- */
+
+static void start_shared(bool all_taken) {
+    start_live_on(false, all_taken, true);
+    console_set_prompt("bulkhead> ", "", 0);
+    fake_pass(1000000);
+    for (unsigned row = 0; row < 40; row++) {
+        CHECK(strstr(fake_screen_row(row), "bulkhead>") == NULL);
+    }
+    CHECK_STR(fake_screen_row(16), "before");
+    CHECK_STR(fake_screen_row(31), "began");
+}
+
+/* 39 rows: 15 for each guest, 9 for the log, each with a title; then the status. */
+static void check_frame(void) {
+    CHECK_STR(fake_screen_row(0), " alpha");
+    CHECK_STR(fake_screen_row(15), " beta");
+    CHECK_STR(fake_screen_row(30), " log");
+    CHECK_STR(fake_screen_row(39), " no keyboard: all consoles | alpha running, beta running");
+    for (unsigned row = 0; row < 40; row++) { /* and no cursor */
+        bool title = row == 0 || row == 15 || row == 30 || row == 39;
+        CHECK(fake_screen_inverse(row, 0) == title && fake_screen_inverse(row, 99) == title);
+        CHECK(fake_screen_inverse(row, 3) == title);
+    }
+}
+
+TEST(all_views_share_the_screen) {
+    for (unsigned taken = 0; taken < 2; taken++) {
+        start_shared(taken != 0);
+        check_frame();
+        say(&alpha, "one\r\n");
+        say(&beta, "\x1b[2J\x1b[Htwo");
+        fake_pass(1000000);
+        log_line(LOG_WARN, "warned\n");
+        fake_pass(1000000);
+        check_frame();
+        CHECK_STR(fake_screen_row(1), "one");
+        CHECK_STR(fake_screen_row(2), "");
+        CHECK_STR(fake_screen_row(16), "two");
+        CHECK_STR(fake_screen_row(17), "");
+        CHECK_STR(fake_screen_row(32), "warned");
+
+        for (unsigned i = 0; i < 100; i++) { /* each scrolls in its own rows */
+            char text[16];
+            snprintf(text, sizeof(text), "line %u\r\n", i);
+            say(&alpha, text);
+            fake_pass(10000);
+        }
+        fake_pass(1000000);
+        check_frame();
+        CHECK_STR(fake_screen_row(1), "line 87");
+        CHECK_STR(fake_screen_row(13), "line 99");
+        CHECK_STR(fake_screen_row(14), "");
+        CHECK_STR(fake_screen_row(16), "two");
+
+        say(&alpha, "\x1b["); /* what one begins is not the other's */
+        fake_pass(100000);
+        say(&beta, "H2");
+        fake_pass(100000);
+        say(&alpha, "Htop");
+        say(&beta, "\x1b[?1049h\x1b[H2nd");
+        fake_pass(1000000);
+        check_frame();
+        CHECK_STR(fake_screen_row(1), "tope 87");
+        CHECK_STR(fake_screen_row(16), "2nd");
+        say(&beta, "\x1b[?1049l");
+        fake_pass(1000000);
+        CHECK_STR(fake_screen_row(16), "twoH2");
+        CHECK_STR(fake_screen_row(1), "tope 87");
+        say(&alpha, "\x1b[20;1Hx\x1b[2J"); /* below its end is its last row */
+        say(&beta, "\x1b[20;1Hlast");
+        fake_pass(1000000);
+        check_frame();
+        CHECK_STR(fake_screen_row(1), "");
+        CHECK_STR(fake_screen_row(29), "last");
+        CHECK_STR(fake_screen_row(16), "twoH2");
+    }
+}
+
+/* Each has its turn, and each pays for its own. */
+TEST(sharing_is_fair) {
+    start_shared(true);
+    forget_draws();
+    flood(&alpha, 200000);
+    CHECK(fake_screen.draws_of_cpu[0] > 200);
+    CHECK_U64(fake_screen.draws_of_cpu[1] + fake_screen.draws_of_cpu[2], 0);
+    fake_pass(2000000);
+    forget_draws();
+    flood(&beta, 200000);
+    CHECK(fake_screen.draws_of_cpu[1] > 200);
+    CHECK_U64(fake_screen.draws_of_cpu[0] + fake_screen.draws_of_cpu[2], 0);
+
+    for (unsigned i = 0; i < 3000; i++) { /* far more than can be carried out */
+        fake_cpu = 0;
+        for (const char *c = "\x1b[2J\x1b[2J\x1b[2J\x1b[2J"; *c != '\0'; c++) {
+            (void)send(&alpha, (uint8_t)*c);
+        }
+        if (i == 1000) {
+            fake_cpu = 1;
+            say(&beta, "\x1b[2J\x1b[Hmeanwhile");
+        }
+        fake_pass(1000);
+    }
+    CHECK_STR(fake_screen_row(16), "meanwhile");
+    fake_pass(2000000);
+
+    for (unsigned i = 0; i < 40; i++) {
+        flood(&alpha, 50000);
+        flood(&beta, 50000);
+    }
+    say(&alpha, "\x1b[2J\x1b[Hend of a");
+    say(&beta, "\x1b[2J\x1b[Hend of b");
+    fake_pass(20000000);
+    check_frame();
+    CHECK_STR(fake_screen_row(1), "end of a");
+    CHECK_STR(fake_screen_row(16), "end of b");
+    for (unsigned cpu = 0; cpu < FAKE_CPUS; cpu++) { /* and then nobody has anything to do */
+        CHECK(fake_cpus[cpu].deadline == 0 && !fake_cpus[cpu].called);
+    }
+}
+
+/* Somebody has plugged in a keyboard. */
+TEST(a_key_ends_the_sharing) {
+    start_shared(true);
+    say(&alpha, "at the top");
+    say(&beta, "elsewhere");
+    fake_pass(1000000);
+    type("k");
+    fake_pass(5000000);
+    CHECK_STR(alpha.typed, "k");
+    CHECK_STR(fake_screen_row(39),
+              " 1/2 alpha | keys: Ctrl-] then ? | alpha running, beta running");
+    for (unsigned row = 0; row < 39; row++) {
+        CHECK(!fake_screen_inverse(row, 99));
+        CHECK(strstr(fake_screen_row(row), "elsewhere") == NULL);
+    }
+    type(KEY "2");
+    fake_pass(5000000);
+    CHECK_STR(fake_screen_row(39), " 2/2 beta | keys: Ctrl-] then ? | alpha running, beta running");
+    log_line(LOG_INFO, "unseen\n");
+    say(&alpha, "unseen");
+    unsigned draws = fake_screen.draws;
+    fake_pass(1000000);
+    CHECK_U64(fake_screen.draws, draws);
+}
+
+/* More guests than there are rows for, and no room for any. */
+TEST(a_screen_too_small_to_share) {
+    start_on(false, 100, 12);
+    console_share();
+    console_start(1);
+    fake_pass(1000000);
+    CHECK_STR(fake_screen_row(11),
+              " 1/2 alpha | keys: Ctrl-] then ? | alpha running, beta running");
+    start_on(false, 100, 13);
+    console_share();
+    console_start(1);
+    fake_pass(1000000);
+    CHECK_STR(fake_screen_row(0), " alpha");
+    CHECK_STR(fake_screen_row(4), " log");
+    say(&beta, "unseen");
+    say(&alpha, "seen");
+    fake_pass(1000000);
+    CHECK_STR(fake_screen_row(1), "seen");
+    CHECK_STR(fake_screen_row(12), " no keyboard: all consoles | alpha running, beta running");
+}
+
 TEST(questions_are_answered_to_who_asks) {
     start_live(true, true);
     type(KEY "1");
@@ -974,21 +1150,20 @@ TEST(nothing_before_init_harms) {
     CHECK_U64(fake_line.length, 0);
 }
 
-TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
-          T(keys_reach_the_guest_in_focus), T(replay_is_the_last_quarter),
-          T(replay_holds_nobody_up), T(focus_follows_the_log), T(the_escape_key_is_a_setting),
-          T(the_escape_key_is_a_setting), T(background_never_blocks),
-          T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
-          T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere),
-          T(flood_of_warnings_is_bounded), T(slow_line_keeps_every_byte),
-          T(prompt_stays_below_the_log), T(screen_shows_the_same),
-          T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
-          T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
-          T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
-          T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
-          T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
-          T(questions_are_answered_to_who_asks), T(notices_keep_out_of_sequences),
-          T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
-          T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
-          T(a_switch_loses_nothing_that_was_typed), T(a_terminal_that_does_not_wait),
-          T(a_switch_while_bytes_are_on_their_way))
+TEST_MAIN(
+    T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
+    T(keys_reach_the_guest_in_focus), T(replay_is_the_last_quarter), T(replay_holds_nobody_up),
+    T(focus_follows_the_log), T(the_escape_key_is_a_setting), T(the_escape_key_is_a_setting),
+    T(background_never_blocks), T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
+    T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere), T(flood_of_warnings_is_bounded),
+    T(slow_line_keeps_every_byte), T(prompt_stays_below_the_log), T(screen_shows_the_same),
+    T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
+    T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too), T(the_last_state_is_drawn),
+    T(a_switch_clears_the_screen), T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
+    T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
+    T(all_views_share_the_screen), T(sharing_is_fair), T(a_key_ends_the_sharing),
+    T(a_screen_too_small_to_share), T(questions_are_answered_to_who_asks),
+    T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
+    T(a_slow_reader_makes_the_terminal_wait), T(a_reader_that_sleeps_costs_the_paste_not_the_keys),
+    T(a_trickle_does_not_stop_the_keys), T(a_switch_loses_nothing_that_was_typed),
+    T(a_terminal_that_does_not_wait), T(a_switch_while_bytes_are_on_their_way))

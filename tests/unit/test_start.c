@@ -120,6 +120,11 @@ void console_add_vm(struct vm_public *vm) {
     (void)step("view", vm->name);
 }
 
+static bool shared;
+void console_share(void) {
+    shared = true;
+}
+
 void console_start(unsigned index) {
     (void)step("focus", (const char *[]){"0", "1", "2"}[index]);
 }
@@ -277,7 +282,9 @@ TEST(no_way_to_type_is_said) {
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         prepare(NULL);
         info.inputs = cases[i].inputs;
+        shared = false;
         CHECK(start());
+        CHECK_U64(shared, cases[i].said);
         CHECK_U64(strstr(logged, "nobody can type here") != NULL, cases[i].said);
     }
 }
