@@ -116,6 +116,7 @@ class Screen(ScreenReader):
     cannot_run = {"bochs-intel": NO_SCREEN, "bochs-amd": NO_SCREEN}
     seconds = 60
     machine_ips = 50_000_000
+    machine_devices = ("usb-hub,bus=usb-bus.0,port=2", "usb-kbd,id=keyboard,bus=usb-bus.0,port=2.1")
 
     def image(self):
         return os.path.join(self.build, "bulkhead-usb.img")
@@ -160,13 +161,40 @@ class Screen(ScreenReader):
         expect_that(all(on for _, on in self.shown[-1]) and inverse == [(len("bulkhead> "), prompt)],
                     "the last line inverse, and the cursor at the prompt", f"{inverse}\n" + "\n".join(self.lines))
 
-    @check("a PS/2 keyboard types at the prompt")
-    def keyboard(self):
+    def types(self):
+        """On the keyboard that QEMU has at this time: the last that was plugged in, PS/2 if no other is there."""
         self.operator("list")
         for key in ("l", "i", "s", "t", "ret"):
             self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
         self.machine.expect(r"list[ \t]*\r?\n", 60, "the echo of what was typed")
         self.machine.expect(r"2 beta +running", 60, "the answer to it")
+
+    @check("a USB keyboard behind a hub types at the prompt")
+    def usb_keyboard(self):
+        expect_that(re.search(r"Input +serial port, PS/2 keyboard, USB keyboard +ok", self.machine.serial.text),
+                    "all of them in the pre-flight", self.machine.serial.text[:4000])
+        seen = self.new_log()
+        said = [text for _, _, _, text in seen if text.startswith("USB:")]
+        expect_that(any(re.fullmatch(r"USB: hub at controller 0, port \d+", text) for text in said) and
+                    any(re.fullmatch(r"USB: keyboard at controller 0, port \d+\.1", text) for text in said) and
+                    not any("warning" in text for text in said), "a hub and a keyboard, and no trouble", "\n".join(said))
+        self.types()
+
+    @check("a PS/2 keyboard types at the prompt, once no other is there")
+    def keyboard(self):
+        self.machine.monitor.command("device_del", id="keyboard")
+        self.expect_log("", r"USB: keyboard at controller 0, port \d+\.1, is gone")
+        self.types()
+
+    @check("a USB keyboard types where it is plugged in")
+    def replugged(self):
+        """On a port of the controller's own, twice."""
+        for name in ("second", "third"):
+            self.machine.monitor.command("device_add", driver="usb-kbd", id=name, bus="usb-bus.0", port="3")
+            self.expect_log("", r"USB: keyboard at controller 0, port \d+$")
+            self.types()
+            self.machine.monitor.command("device_del", id=name)
+            self.expect_log("", r"USB: keyboard at controller 0, port \d+, is gone$")
 
     @check("gdb finds the virtual CPUs and their VMCBs")
     def debugger(self):
