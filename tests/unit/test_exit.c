@@ -557,6 +557,30 @@ TEST(double_and_triple_faults) {
     CHECK(faulted(v, X86_GP));
 }
 
+/* SDM vol. 3 "Interrupt 8 - Double Fault Exception (#DF)": which two make one. */
+static bool is_contributory(unsigned vector) {
+    return vector == X86_DE || (vector >= X86_TS && vector <= X86_GP);
+}
+
+TEST(each_two_exceptions) {
+    for (unsigned first = 0; first < 32; first++) {
+        for (unsigned second = 0; second < 32; second++) {
+            struct vcpu *v = fake_machine_start();
+            vcpu_inject_exception(v, (enum x86_vector)first, 0);
+            vcpu_inject_exception(v, (enum x86_vector)second, 5);
+            bool page_fault = first == X86_PF && (is_contributory(second) || second == X86_PF);
+            bool both = is_contributory(first) && is_contributory(second);
+
+            CHECK_U64(fake_vm->leave, first == X86_DF ? LEAVE_CRASH : LEAVE_NONE);
+            if (first != X86_DF) {
+                CHECK_U64(v->event.vector, page_fault || both ? X86_DF : second);
+                CHECK_U64(v->event.error, page_fault || both ? 0 : 5);
+                CHECK_U64(v->event.insn_len, 0);
+            }
+        }
+    }
+}
+
 TEST(hlt_under_the_trap_flag_does_not_sleep) {
     struct vcpu *v = fake_machine_start();
     CHECK_U64(act(v, EXIT_HLT), ACTION_HALT);
@@ -1025,9 +1049,10 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(control_registers), T(protection_keys), T(mov_to_cr_takes_half_outside_64_bit_mode),
           T(xsetbv_is_for_cpl_0), T(hypercalls), T(memory_that_is_not_there),
           T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
-          T(double_and_triple_faults), T(hlt_under_the_trap_flag_does_not_sleep),
-          T(intercepted_exceptions_go_on_to_the_guest), T(interrupts_wait_for_their_window),
-          T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
-          T(messages_reach_whom_they_name), T(init_and_startup_messages),
-          T(init_to_the_first_cpu_is_a_reset), T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(double_and_triple_faults), T(each_two_exceptions),
+          T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
+          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
+          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
+          T(init_and_startup_messages), T(init_to_the_first_cpu_is_a_reset),
+          T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))

@@ -2,6 +2,7 @@
 /* The terminal: cursor, wrap, scroll, sequences, colours, and that only changed cells are drawn. */
 #include "hv/monitor/grid.h"
 #include "hv/monitor/term.h"
+#include "hv/monitor/term_state.h"
 #include "tests/unit/fake_console.h"
 
 static struct seq seq;
@@ -190,6 +191,37 @@ TEST(insert_and_delete) {
     CHECK_STR(fake_screen_row(2), "3");
     put("\x1b[99T");
     CHECK_STR(fake_screen_row(2), "");
+}
+
+static void expect_cursor(int row, int column) {
+    CHECK_U64((uint64_t)term.at.row, (uint64_t)row);
+    CHECK_U64((uint64_t)term.at.column, (uint64_t)column);
+}
+
+/* From a margin itself it is the end, in both directions. */
+TEST(rows_up_and_down_to_the_margins) {
+    start();
+    put("\x1b[2;3r\x1b[2;5H\x1b[A");
+    expect_cursor(1, 4);
+    put("\x1b[3;5H\x1b[B");
+    expect_cursor(2, 4);
+    put("\x1b[1;5H\x1b[9B"); /* from above them */
+    expect_cursor(2, 4);
+    put("\x1b[4;5H\x1b[9A"); /* from below */
+    expect_cursor(1, 4);
+    put("\x1b[4;5H\x1b[9B");
+    expect_cursor(3, 4);
+    put("\x1b[1;2H\x1b[Z"); /* a tab backwards, by one column */
+    expect_cursor(0, 0);
+}
+
+/* The second cell of a wide character is blank, whatever stood there. */
+TEST(a_wide_character_over_text) {
+    start();
+    put("abcd");
+    put("\r\xe4\xb8\xad");
+    CHECK_U64(at(0, 1).character, ' ');
+    CHECK_U64(at(0, 2).character, 'c');
 }
 
 TEST(margins) {
@@ -819,6 +851,7 @@ TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_
           T(indexed_colours), T(cursor_is_seen), T(unknown_is_swallowed), T(utf8),
           T(modes_that_may_pass), T(what_may_pass), T(questions), T(reset), T(soft_reset),
           T(full_reset), T(where_the_cursor_goes), T(what_is_erased_and_moved),
+          T(rows_up_and_down_to_the_margins), T(a_wide_character_over_text),
           T(blanks_have_the_paper), T(tabs_of_the_widest_screen), T(sizes_of_screens),
           T(only_changes_are_drawn), T(pieces_are_small), T(no_screen), T(screen_beyond_the_limits),
           T(random_bytes))
