@@ -22,7 +22,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FLOORS = ROOT / "tests/coverage/floors.txt"
 REST = ROOT / "tests/coverage/rest.txt"
 ROOMS = ["boot", "config", "hv/lib", "hv/plan", "hv/mem", "hv/vm", "hv/exit", "hv/monitor",
-         "hv/compartment/dev", "hv/compartment/emulate", "hv/compartment/entry", "hv/compartment/load", "arch/x86_64", "arch/x86_64/vmx",
+         "hv/compartment/dev", "hv/compartment/pci", "hv/compartment/virtio", "hv/compartment/emulate", "hv/compartment/entry",
+         "hv/compartment/load", "arch/x86_64", "arch/x86_64/vmx",
          "arch/x86_64/svm", "arch/x86_64/xhci"]
 SUMS = {"hv": "hv/", "hv + arch": ("hv/", "arch/")}
 DUMP = re.compile(rb"<<gcda (\S+)\r?\n(.*?)>>gcda", re.S)
