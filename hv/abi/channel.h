@@ -29,14 +29,21 @@ struct channel_record {
  * wake_at are multiples of CHANNEL_RECORD, modulo 2^32.
  */
 struct channel_half {
-    uint32_t put; /* so many bytes it has put into its ring */
-    uint8_t rest_of_line[CHANNEL_LINE - 4];
+    uint32_t put;    /* so many bytes it has put into its ring */
+    uint32_t awaits; /* not 0: a doorbell is wanted once the other side has taken something */
+    uint8_t rest_of_line[CHANNEL_LINE - 8];
     uint32_t taken;   /* so many it has taken out of the other side's ring */
     uint32_t wake_at; /* a doorbell is wanted when the other side's put goes past this */
-    uint32_t runs;    /* not 0 while its device is there and looks into the other side's ring */
-    uint8_t unused[4096 - CHANNEL_LINE - 12];
+    uint32_t starts;  /* how often it has begun to run; not 0 while it does */
+    uint8_t rest_of_second[CHANNEL_LINE - 12];
+    /* Not 0 while its device is there and looks into the other side's ring. The core clears this
+     * line when the VM's run has ended, and rings. */
+    uint32_t runs;
+    uint8_t rest_of_third[CHANNEL_LINE - 4];
+    uint8_t unused[4096 - 3 * CHANNEL_LINE];
     uint8_t ring[CHANNEL_RING];
 };
 #define CHANNEL_HALF ((uint64_t)sizeof(struct channel_half))
+_Static_assert(offsetof(struct channel_half, runs) == 2ull * CHANNEL_LINE, "a line of its own");
 _Static_assert(sizeof(struct channel_half) % 4096 == 0, "whole pages");
 _Static_assert(offsetof(struct channel_half, ring) == 4096, "the ring has pages of its own");

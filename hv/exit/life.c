@@ -393,6 +393,21 @@ static void life_after_end(struct vm *vm, enum vm_leave leave, bool stopping) {
     }
 }
 
+/* Its devices look into no channel any more: who is at the other end can see it, and is told. */
+static void life_leave_channels(const struct vm *vm) {
+    const struct plan_vm *plan = vm->plan;
+
+    for (const struct plan_window *w = plan->windows; w < plan->windows + plan->window_count; w++) {
+        if (w->kind == PLAN_OURS) {
+            uint64_t runs = w->hpa.v + offsetof(struct channel_half, runs);
+            vm_memory_scrub(HPA(runs), CHANNEL_LINE);
+        }
+    }
+    for (unsigned i = 0; i < plan->devices.channel_count; i++) {
+        vm_ring(vm, i);
+    }
+}
+
 /* The run has ended, or its start. */
 static void life_end(struct vm *vm) {
     enum vm_leave leave = vm->leave;
@@ -400,6 +415,7 @@ static void life_end(struct vm *vm) {
 
     vm->stop_due = 0;
     vm->live = false;
+    life_leave_channels(vm);
     life_count(vm, leave);
     if (leave == LEAVE_CRASH) {
         life_after_crash(vm, stopping);

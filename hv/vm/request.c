@@ -31,6 +31,11 @@ void vcpu_ring(struct vcpu_public *p) {
     }
 }
 
+void vm_ring(const struct vm *vm, unsigned channel) {
+    const struct vm_public *place = vm_of_cpu[vm->plan->bell_cpus[channel]];
+    vcpu_ring(__atomic_load_n(&place->hears, __ATOMIC_ACQUIRE)->vcpus[0]);
+}
+
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     enum vm_leave none = LEAVE_NONE;
     if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,

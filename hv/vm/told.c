@@ -60,8 +60,7 @@ static bool told_bells(struct vcpu *v) {
         if (channel >= plan->devices.channel_count) {
             return upcall_refuse(v, "rang where it has no channel", "");
         }
-        const struct vm_public *place = vm_of_cpu[plan->bell_cpus[channel]];
-        vcpu_ring(__atomic_load_n(&place->hears, __ATOMIC_ACQUIRE)->vcpus[0]);
+        vm_ring(v->vm, channel);
     }
     return true;
 }

@@ -91,6 +91,9 @@ MUST_USE enum status vm_load(struct vm *vm);
 /* Asks the run loop of the VM to end, and why; the first reason wins. On any of its CPUs. */
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
+/* Rings at the other end of a channel, of those that the VM has. Any CPU. */
+void vm_ring(const struct vm *vm, unsigned channel);
+
 /*
  * A message signalled interrupt: what the I/O APIC sends, and PCI devices to come. Both words may
  * be guest-controlled; to another place than FEExxxxxh it is nothing. The same.

@@ -703,7 +703,8 @@ TEST(memory_is_scrubbed_in_pieces) {
     CHECK(fake_interrupts_taken >= FAKE_RAM / MIB);
 }
 
-/* What a guest wrote to its disks is gone; images and channels are not its own. */
+/* What a guest wrote to its disks is gone; images and channels are not its own. Who is at a
+ * channel's other end sees that it runs no more, and hears of it. */
 TEST(stores_are_scrubbed) {
     fake_plan_more = fake_windows_add;
     begin();
@@ -715,12 +716,15 @@ TEST(stores_are_scrubbed) {
     CHECK_U64(runs, 1);
     for (uint64_t at = 0; at < sizeof(fake_frames); at++) {
         bool store = at >= 6 * MIB && at < 8 * MIB + PAGE_SIZE;
-        if (fake_frames[at] != (store ? 0 : 0xa5)) {
+        uint64_t runs_at = 10 * MIB + offsetof(struct channel_half, runs); /* which it does not */
+        bool zero = store || (at >= runs_at && at < runs_at + CHANNEL_LINE);
+        if (fake_frames[at] != (zero ? 0 : 0xa5)) {
             CHECK_U64(at, UINT64_MAX);
             break;
         }
     }
     CHECK_TOLD("scrubbing 10244K of memory\n");
+    CHECK_U64(v0->public.rung, 1); /* its own end is the other one here */
 }
 
 /* A bell for who does not run is not kept for when it does. */

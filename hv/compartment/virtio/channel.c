@@ -47,7 +47,10 @@ void channel_start(struct channel *c) {
     word_set(&c->ours->put, c->put);
     word_set(&c->ours->taken, c->taken);
     word_set(&c->ours->wake_at, c->wake_at);
+    word_set(&c->ours->awaits, 0);
+    word_set(&c->ours->starts, (uint32_t)max_u64(word_of(&c->ours->starts) + 1, 1));
     word_set(&c->ours->runs, 1);
+    c->awaits = false;
     c->runs = true;
 }
 
@@ -58,6 +61,10 @@ void channel_stop(struct channel *c) {
 
 bool channel_is_heard(const struct channel *c) {
     return c->runs && word_of(&c->theirs->runs) != 0;
+}
+
+uint32_t channel_life(const struct channel *c) {
+    return channel_is_heard(c) ? word_of(&c->theirs->starts) : 0;
 }
 
 /* ---- sending ---- */
@@ -75,6 +82,25 @@ bool channel_has_room(struct channel *c, uint32_t length) {
         c->faults++;
     }
     return channel_size(length) <= CHANNEL_RING - (c->put - taken);
+}
+
+static void channel_set_awaits(struct channel *c, bool awaits) {
+    c->awaits = awaits;
+    word_set(&c->ours->awaits, awaits);
+}
+
+bool channel_wait_for_room(struct channel *c, uint32_t length) {
+    bool room = channel_has_room(c, length);
+
+    if (!room && !c->awaits) {
+        channel_set_awaits(c, true);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the other side may not have seen it */
+        room = channel_has_room(c, length);
+    }
+    if (room && c->awaits) {
+        channel_set_awaits(c, false);
+    }
+    return room;
 }
 
 static void channel_put(struct channel *c, uint32_t place, const uint8_t *from, uint32_t size) {
@@ -184,4 +210,9 @@ void channel_read(const struct channel *c, uint32_t at, void *to, uint32_t size)
 void channel_take(struct channel *c, uint32_t length) {
     ASSERT(length <= CHANNEL_LONGEST);
     channel_set_taken(c, c->taken + channel_size(length));
+}
+
+bool channel_is_awaited(const struct channel *c) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* taken before what the other side wants */
+    return channel_is_heard(c) && word_of(&c->theirs->awaits) != 0;
 }

@@ -16,7 +16,7 @@ struct channel {
     /* As they stand in our half, where the other side reads them. */
     uint32_t put, taken, wake_at;
     uint32_t asked; /* the put up to which the other side's wish for a doorbell is known */
-    bool runs;
+    bool runs, awaits;
     uint64_t faults; /* how often the other side's words made no sense */
 };
 
@@ -34,10 +34,17 @@ void channel_stop(struct channel *c);
 /* Does the other side look into our ring? */
 bool channel_is_heard(const struct channel *c);
 
+/* Which of its lives the other side is in, another one each time it starts; 0: it does not run, or
+ * this side does not. */
+uint32_t channel_life(const struct channel *c);
+
 /* ---- sending ---- */
 
 /* Is there room for a record of so many bytes, up to CHANNEL_LONGEST? */
 bool channel_has_room(struct channel *c, uint32_t length);
+
+/* The same; and if there is none, a doorbell will tell of some. */
+bool channel_wait_for_room(struct channel *c, uint32_t length);
 
 /* Bytes of the next record, which there is room for; at: from its beginning. */
 void channel_write(struct channel *c, uint32_t at, const void *from, uint32_t size);
@@ -67,3 +74,6 @@ void channel_read(const struct channel *c, uint32_t at, void *to, uint32_t size)
 
 /* The next record, of this length, is done with. */
 void channel_take(struct channel *c, uint32_t length);
+
+/* After that: does the other side wait for room, and want a doorbell? */
+bool channel_is_awaited(const struct channel *c);
