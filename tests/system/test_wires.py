@@ -17,15 +17,18 @@ initrd = "guests/root.img"
 cmdline = "console={console} bh.name={name} {words}"
 net = [{nets}]
 disk = ["root:images/root.erofs:ro"{disks}]
+vsock = [{vsock}]
 start = "{start}"
 
 """
+# Their CIDs are 3 to 6, in this order: middle's is 4.
 GUESTS = [
-    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"'),
-    ("middle", "ttyS0", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', ""),
-    ("east", "hvc0", "160M", "bh.ip=10.0.2.1/24", '"dmz"', ""),
-    ("twin", "ttyS0", "160M", "", '"lan"', ', "data:blank:32M"'),
+    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"', ""),
+    ("middle", "ttyS0", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', "", ""),
+    ("east", "hvc0", "160M", "bh.ip=10.0.2.1/24", '"dmz"', "", '"middle"'),
+    ("twin", "ttyS0", "160M", "", '"lan"', ', "data:blank:32M"', ""),
 ]
+STREAMS = 100
 
 
 class Wires(LinuxGuests):
@@ -40,9 +43,9 @@ class Wires(LinuxGuests):
 
     def image(self):
         config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
-            GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks,
+            GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks, vsock=vsock,
                          start="manual" if name == "twin" else "auto")
-            for cpu, (name, console, memory, words, nets, disks) in enumerate(GUESTS))
+            for cpu, (name, console, memory, words, nets, disks, vsock) in enumerate(GUESTS))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
                                 "images/root.erofs": self.guest_file("root.erofs"),
                                 **{"guests/" + file: self.guest_file(file) for file in ("vmlinuz", "root.img")}})
@@ -65,6 +68,8 @@ class Wires(LinuxGuests):
 
     @check("lspci shows sane devices")
     def devices(self):
+        output = self.run(EAST, "lspci -nn", 240)
+        expect_that(re.search(r"00:12\.0 .*\[1af4:1053\]", output), "a socket device", output)
         output = self.run(WEST, "lspci -nn", 240)
         for line in (r"00:00\.0 Host bridge \[0600\]:.*\[8086:1237\]", r"00:01\.0 .*\[1af4:1044\]",
                      r"00:02\.0 .*\[1af4:1042\]", r"00:03\.0 .*\[1af4:1042\]", r"00:0a\.0 .*\[1af4:1041\]"):
@@ -94,6 +99,22 @@ class Wires(LinuxGuests):
         output = self.command(EAST, "iperf3 -c 10.0.1.1 -u -b 1M -t 3 | tail -n 4", 300)
         expect_that(re.search(r"\(0%\)\s+receiver", output), "no datagram lost", output)
 
+    @check("vsock: east connects to middle, with a hundred streams at once, and nobody to whom it may not")
+    def vsock(self):
+        self.run(MIDDLE, "L=VSOCK-LISTEN:7,fork,backlog=128")
+        self.command(MIDDLE, "socat -t99 $L EXEC:sha256sum & sleep 1")
+        self.run(EAST, "s(){ seq $1 9999;}")
+        self.command(EAST, "c(){ s $1|socat -t99 - VSOCK-CONNECT:4:7 >/tmp/o$1;}")
+        self.command(EAST, "t(){ until c $1;do :;done;}")  # a guest that is busy: Linux tries for 2 s only
+        self.command(EAST, "k(){ s $1|sha256sum|cmp - /tmp/o$1;}")
+        self.command(EAST, "t 1; k 1")
+        self.command(EAST, f"for i in `seq {STREAMS}`;do t $i& done;wait", 600)
+        output = self.command(EAST, f"for i in `seq {STREAMS}`;do k $i||echo bad;done", 300)
+        expect_that("bad" not in output, f"{STREAMS} sums of what was sent", output)
+        for guest, cid in ((MIDDLE, 5), (EAST, 3), (EAST, 99)):
+            output = self.run(guest, f"! socat -u VSOCK-CONNECT:{cid}:7 - 2>&1")
+            expect_that("reset" in output, "a connection that is refused", output)
+
     @check("west's own disk: ext4, fio --verify, fsck")
     def disk(self):
         self.run(WEST, "grep -x data /sys/block/vdb/serial")
@@ -106,14 +127,18 @@ class Wires(LinuxGuests):
 
     @check("middle killed amid traffic: west and east go on, and reach each other once it is back")
     def killed(self):
-        self.run(EAST, "ping -i 0.2 10.0.1.1 >/tmp/p & sleep 2")
+        self.run(MIDDLE, "socat -u OPEN:/dev/zero VSOCK-LISTEN:9 & sleep 1")
+        self.run(EAST, "v(){ socat -u VSOCK-CONNECT:4:9 -|sha1sum;}")
+        self.command(EAST, "v >/tmp/v & V=$! ; sleep 3")
+        self.command(EAST, "ping -i 0.2 10.0.1.1 >/tmp/p & P=$! ; sleep 2")
         self.operator("kill middle")
         self.run(WEST, "nproc")
+        self.run(EAST, "wait $V; grep -c . /tmp/v")  # its stream has ended
         self.operator("start middle")
         self.view(MIDDLE)
         self.machine.expect(r"Linux version.*middle# ", 300, "middle to boot again")
         self.run(MIDDLE, "echo 1 >/proc/sys/net/ipv4/ip_forward")
-        output = self.run(EAST, "kill %1; ping -c 3 -W 20 10.0.1.1 | grep received")
+        output = self.run(EAST, "kill $P; ping -c 3 -W 20 10.0.1.1 | grep received")
         expect_that("3 received" in output, "three answers", output)
 
     @check("west moved to its twin amid ping and TCP: its disk and its adapter go along, and the others notice nothing")

@@ -55,7 +55,8 @@ enum platform_slot {
     SLOT_RNG,
     SLOT_DISKS,
     SLOT_NETS = SLOT_DISKS + ABI_DISKS,
-    SLOT_CONSOLE = SLOT_NETS + ABI_NETS + 1
+    SLOT_VSOCK = SLOT_NETS + ABI_NETS,
+    SLOT_CONSOLE
 };
 _Static_assert(SLOT_CONSOLE < PCI_SLOTS, "a slot for each");
 
@@ -110,6 +111,11 @@ static void platform_init_pci(struct platform *p) {
         platform_add(p, &p->nets[i].v.dev, &virtio_ops);
         virtio_net_make(&p->nets[i], &p->devices->nets[i], p->devices->channels, p->peers, &p->pci,
                         p->bus, SLOT_NETS + i);
+    }
+    if (p->devices->vsock.peer_count != 0) {
+        platform_add(p, &p->vsock.v.dev, &virtio_ops);
+        virtio_vsock_make(&p->vsock, &p->devices->vsock, p->devices->channels, &p->pci, p->bus,
+                          SLOT_VSOCK);
     }
 }
 
@@ -212,5 +218,8 @@ void platform_press_power_button(struct platform *p) {
 void platform_poll_channels(struct platform *p) {
     for (uint32_t i = 0; i < p->devices->net_count; i++) {
         virtio_net_poll(&p->nets[i]);
+    }
+    if (p->devices->vsock.peer_count != 0) {
+        virtio_vsock_poll(&p->vsock);
     }
 }

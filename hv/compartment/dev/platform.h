@@ -16,9 +16,10 @@
 #include "hv/compartment/virtio/blk.h"
 #include "hv/compartment/virtio/console.h"
 #include "hv/compartment/virtio/net.h"
+#include "hv/compartment/virtio/vsock.h"
 
 /* Devices: those of every PC, and what the config may give. */
-#define PLATFORM_MOST (10 + ABI_DISKS + ABI_NETS)
+#define PLATFORM_MOST (11 + ABI_DISKS + ABI_NETS)
 
 struct platform {
     struct dev_env env;
@@ -39,7 +40,8 @@ struct platform {
     struct virtio_blk disks[ABI_DISKS];
     struct virtio_net nets[ABI_NETS];
     struct net_peer peers[ABI_CHANNELS]; /* of all nets */
-    struct device *all[PLATFORM_MOST];   /* that there are */
+    struct virtio_vsock vsock;
+    struct device *all[PLATFORM_MOST]; /* that there are */
     unsigned count;
 };
 

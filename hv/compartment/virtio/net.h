@@ -199,18 +199,6 @@ bool net_is_ready(struct virtio_net *n);
 void net_receive(struct virtio_net *n);
 void net_transmit(struct virtio_net *n);
 
-/* What a chain lets the device read, from a place of it on. */
-struct net_cursor {
-    const struct virtio_chain *chain;
-    unsigned segment;
-    uint32_t at; /* in that segment */
-};
-uint64_t net_readable(const struct virtio_chain *chain);
-/* The next bytes, at most size, which becomes their number; NULL: there are no more. */
-const uint8_t *net_next(struct net_cursor *c, uint32_t *size);
-/* Copies so many, or all that there are, and then it is false. */
-bool net_read(struct net_cursor *c, void *to, uint32_t size);
-
 /* What is in the control queue. */
 void net_control(struct virtio_net *n);
 /* As a new driver finds it. */

@@ -39,9 +39,9 @@ bool net_filter_wants(const struct virtio_net *n, uint64_t to) {
     return false;
 }
 
-static bool control_switch(struct net_cursor *c, bool *on) {
+static bool control_switch(struct virtio_cursor *c, bool *on) {
     uint8_t byte = 0;
-    bool there = net_read(c, &byte, sizeof(byte));
+    bool there = virtio_cursor_read(c, &byte, sizeof(byte));
 
     if (there) {
         *on = byte != 0;
@@ -49,7 +49,7 @@ static bool control_switch(struct net_cursor *c, bool *on) {
     return there;
 }
 
-static bool control_rx(struct virtio_net *n, unsigned command, struct net_cursor *c) {
+static bool control_rx(struct virtio_net *n, unsigned command, struct virtio_cursor *c) {
     switch (command) {
     case RX_PROMISCUOUS:
         return control_switch(c, &n->filter.promiscuous);
@@ -61,11 +61,11 @@ static bool control_rx(struct virtio_net *n, unsigned command, struct net_cursor
 }
 
 /* More addresses than are kept here let all pass. */
-static bool control_read_table(struct net_cursor *c, struct net_filter *f) {
+static bool control_read_table(struct virtio_cursor *c, struct net_filter *f) {
     uint32_t count = 0;
     uint8_t mac[MAC_SIZE];
 
-    if (!net_read(c, &count, sizeof(count))) {
+    if (!virtio_cursor_read(c, &count, sizeof(count))) {
         return false;
     }
     if (count > NET_FILTER - f->count) {
@@ -73,7 +73,7 @@ static bool control_read_table(struct net_cursor *c, struct net_filter *f) {
         return true; /* and what follows is not looked at */
     }
     for (uint32_t i = 0; i < count; i++) {
-        if (!net_read(c, mac, sizeof(mac))) {
+        if (!virtio_cursor_read(c, mac, sizeof(mac))) {
             return false;
         }
         f->macs[f->count++] = net_mac(mac);
@@ -82,7 +82,7 @@ static bool control_read_table(struct net_cursor *c, struct net_filter *f) {
 }
 
 /* Those of single adapters, and those of groups. */
-static bool control_set_table(struct virtio_net *n, struct net_cursor *c) {
+static bool control_set_table(struct virtio_net *n, struct virtio_cursor *c) {
     struct net_filter filter = n->filter;
 
     filter.count = 0;
@@ -98,10 +98,10 @@ static bool control_set_table(struct virtio_net *n, struct net_cursor *c) {
 }
 
 /* An adapter that may not send with another address cannot have one. */
-static bool control_set_address(struct virtio_net *n, struct net_cursor *c) {
+static bool control_set_address(struct virtio_net *n, struct virtio_cursor *c) {
     uint8_t mac[MAC_SIZE];
 
-    if (!net_read(c, mac, sizeof(mac))) {
+    if (!virtio_cursor_read(c, mac, sizeof(mac))) {
         return false;
     }
     uint64_t own = net_mac(mac);
@@ -113,7 +113,7 @@ static bool control_set_address(struct virtio_net *n, struct net_cursor *c) {
     return may;
 }
 
-static bool control_mac(struct virtio_net *n, unsigned command, struct net_cursor *c) {
+static bool control_mac(struct virtio_net *n, unsigned command, struct virtio_cursor *c) {
     switch (command) {
     case MAC_TABLE_SET:
         return net_has(n, NET_F_CONTROL_RX) && control_set_table(n, c);
@@ -125,11 +125,11 @@ static bool control_mac(struct virtio_net *n, unsigned command, struct net_curso
 }
 
 /* None but what was agreed on. */
-static bool control_offloads(struct virtio_net *n, unsigned command, struct net_cursor *c) {
+static bool control_offloads(struct virtio_net *n, unsigned command, struct virtio_cursor *c) {
     uint64_t offloads = 0;
     uint64_t agreed = n->v.driver_features & NET_OFFLOADS;
 
-    if (command != OFFLOADS_SET || !net_read(c, &offloads, sizeof(offloads)) ||
+    if (command != OFFLOADS_SET || !virtio_cursor_read(c, &offloads, sizeof(offloads)) ||
         (offloads & ~agreed) != 0) {
         return false;
     }
@@ -137,10 +137,10 @@ static bool control_offloads(struct virtio_net *n, unsigned command, struct net_
     return true;
 }
 
-static bool control_command(struct virtio_net *n, struct net_cursor *c) {
+static bool control_command(struct virtio_net *n, struct virtio_cursor *c) {
     uint8_t command[2]; /* class, and which of it */
 
-    if (!net_has(n, NET_F_CONTROL) || !net_read(c, command, sizeof(command))) {
+    if (!net_has(n, NET_F_CONTROL) || !virtio_cursor_read(c, command, sizeof(command))) {
         return false;
     }
     switch (command[0]) {
@@ -172,7 +172,7 @@ void net_control(struct virtio_net *n) {
     struct virtio_chain chain;
 
     for (unsigned i = 0; i < VIRTIO_QUEUE_SIZE && virtio_take(&n->v, q, &chain); i++) {
-        struct net_cursor c = {.chain = &chain};
+        struct virtio_cursor c = {.chain = &chain};
         bool done = control_command(n, &c);
         virtio_give(&n->v, q, &chain, control_answer(&chain, done));
     }

@@ -14,63 +14,21 @@
 struct outgoing {
     struct net_header header;
     uint8_t ethernet[NET_ETHERNET];
-    struct net_cursor rest;
+    struct virtio_cursor rest;
     uint32_t length;
 };
 
-uint64_t net_readable(const struct virtio_chain *chain) {
-    uint64_t bytes = 0;
-
-    for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
-        bytes += chain->segments[i].length;
-    }
-    return bytes;
-}
-
-const uint8_t *net_next(struct net_cursor *c, uint32_t *size) {
-    const struct virtio_segment *s = &c->chain->segments[c->segment];
-
-    if (c->segment == c->chain->count || s->writable) {
-        return NULL;
-    }
-    const uint8_t *at = s->at + c->at;
-    if (*size < s->length - c->at) {
-        c->at += *size;
-    } else {
-        *size = s->length - c->at;
-        c->segment++;
-        c->at = 0;
-    }
-    return at;
-}
-
-bool net_read(struct net_cursor *c, void *to, uint32_t size) {
-    uint8_t *at = to;
-
-    while (size != 0) {
-        uint32_t piece = size;
-        const uint8_t *from = net_next(c, &piece);
-        if (from == NULL) {
-            return false;
-        }
-        memcpy(at, from, piece);
-        at += piece;
-        size -= piece;
-    }
-    return true;
-}
-
 static enum net_drop outgoing_read(const struct virtio_net *n, const struct virtio_chain *chain,
                                    struct outgoing *out) {
-    uint64_t bytes = net_readable(chain);
+    uint64_t bytes = virtio_readable(chain);
 
-    out->rest = (struct net_cursor){.chain = chain};
+    out->rest = (struct virtio_cursor){.chain = chain};
     if (bytes < NET_HEADER + NET_ETHERNET || bytes > NET_HEADER + NET_LONGEST) {
         return bytes > NET_HEADER + NET_LONGEST ? NET_DROP_LONG : NET_DROP_MALFORMED;
     }
     out->length = (uint32_t)bytes - NET_HEADER;
-    bool there = net_read(&out->rest, &out->header, sizeof(out->header)) &&
-                 net_read(&out->rest, out->ethernet, sizeof(out->ethernet));
+    bool there = virtio_cursor_read(&out->rest, &out->header, sizeof(out->header)) &&
+                 virtio_cursor_read(&out->rest, out->ethernet, sizeof(out->ethernet));
     ASSERT(there);
     return net_judge(&out->header, out->length, out->ethernet, n->config.mtu);
 }
@@ -79,7 +37,7 @@ static enum net_drop outgoing_read(const struct virtio_net *n, const struct virt
 
 static enum net_drop outgoing_send(struct net_peer *p, const struct outgoing *out) {
     struct channel *c = &p->channel;
-    struct net_cursor rest = out->rest;
+    struct virtio_cursor rest = out->rest;
     uint32_t at = NET_ETHERNET;
     uint32_t about[3];
 
@@ -92,7 +50,7 @@ static enum net_drop outgoing_send(struct net_peer *p, const struct outgoing *ou
     channel_write(c, 0, out->ethernet, NET_ETHERNET);
     while (at < out->length) {
         uint32_t piece = out->length - at;
-        const uint8_t *from = net_next(&rest, &piece);
+        const uint8_t *from = virtio_cursor_next(&rest, &piece);
         ASSERT(from != NULL);
         channel_write(c, at, from, piece);
         at += piece;

@@ -117,6 +117,13 @@ static bool queue_available(struct virtio *v, struct virtqueue *q, uint16_t *ind
     return queue_read(v, q->driver + RING_INDEX, index);
 }
 
+bool virtio_follow(struct virtio *v, const struct virtqueue *q, uint16_t head,
+                   struct virtio_chain *chain) {
+    chain->head = head;
+    chain->count = 0;
+    return chain_follow(v, chain, q->descriptors, q->size, head, false);
+}
+
 bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *chain) {
     uint16_t index = 0;
 
@@ -128,14 +135,54 @@ bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *cha
         return false;
     }
     uint64_t entry = q->driver + RING_ENTRIES + 2ull * (q->taken % q->size);
-    chain->count = 0;
-    sane = sane && queue_read(v, entry, &chain->head) &&
-           chain_follow(v, chain, q->descriptors, q->size, chain->head, false);
+    sane = sane && queue_read(v, entry, &chain->head) && virtio_follow(v, q, chain->head, chain);
     if (!sane) {
         virtio_break(v);
         return false;
     }
     q->taken++;
+    return true;
+}
+
+uint64_t virtio_readable(const struct virtio_chain *chain) {
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
+        bytes += chain->segments[i].length;
+    }
+    return bytes;
+}
+
+const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size) {
+    const struct virtio_segment *s = &c->chain->segments[c->segment];
+
+    if (c->segment == c->chain->count || s->writable) {
+        return NULL;
+    }
+    const uint8_t *at = s->at + c->at;
+    if (*size < s->length - c->at) {
+        c->at += *size;
+    } else {
+        *size = s->length - c->at;
+        c->segment++;
+        c->at = 0;
+    }
+    return at;
+}
+
+bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size) {
+    uint8_t *at = to;
+
+    while (size != 0) {
+        uint32_t piece = size;
+        const uint8_t *from = virtio_cursor_next(c, &piece);
+        if (from == NULL) {
+            return false;
+        }
+        memcpy(at, from, piece);
+        at += piece;
+        size -= piece;
+    }
     return true;
 }
 

@@ -143,6 +143,9 @@ struct virtio_chain {
 /* The next one; false if there is none, or the guest broke the rules (virtio_break() was called).
  */
 bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *chain);
+/* The same chain once more, as it is now, from its head; false if it breaks the rules. */
+bool virtio_follow(struct virtio *v, const struct virtqueue *q, uint16_t head,
+                   struct virtio_chain *chain);
 /* Gives it back, with so many bytes written. */
 void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
                  uint32_t written);
@@ -159,6 +162,18 @@ void virtio_return(struct virtqueue *q, uint16_t count);
 void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_before);
 /* From here on nothing is answered before the driver resets the device. */
 void virtio_break(struct virtio *v);
+
+/* What a chain lets the device read, from a place of it on. */
+struct virtio_cursor {
+    const struct virtio_chain *chain;
+    unsigned segment;
+    uint32_t at; /* in that segment */
+};
+uint64_t virtio_readable(const struct virtio_chain *chain);
+/* The next bytes, at most size, which becomes their number; NULL: there are no more. */
+const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size);
+/* Copies so many, or all that there are, and then it is false. */
+bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size);
 
 /* ---- the models ---- */
 

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtio socket device: streams between programs of two guests, without a network. It has a
+ * channel to each guest that the config lets it connect to, or that may connect to it. A record is
+ * a packet as the driver made it, with its header; credit passes from driver to driver.
+ *
+ * Both ends are hostile: the guest's queues, and the compartments of others. So both sides judge
+ * each packet: whose it is, and whether that connection is one that the config lets be. Each keeps
+ * the connections that there are, for two reasons: nothing else passes, and all of them are reset
+ * towards the driver when the other side ends or starts anew, so that no program waits for ever.
+ *
+ * A packet for which its peer's ring has no room is put aside, and those for other peers pass it.
+ * If it cannot go for VSOCK_PATIENCE seconds, its peer does not read: all connections with that one
+ * are reset, and no other peer waits longer for it. Source: VIRTIO 1.2 "Socket Device".
+ */
+#pragma once
+
+#include "hv/compartment/virtio/channel.h"
+#include "hv/compartment/virtio/virtio.h"
+
+enum vsock_queue { VSOCK_RECEIVE, VSOCK_TRANSMIT, VSOCK_EVENT, VSOCK_QUEUES };
+
+/* The only type of sockets here; the default where a driver knows no such features. */
+#define VSOCK_F_STREAM BIT32(0)
+
+struct vsock_config {
+    uint64_t guest_cid;
+};
+
+/* ---- packets ---- */
+
+enum vsock_operation {
+    VSOCK_REQUEST = 1,
+    VSOCK_RESPONSE = 2,
+    VSOCK_RESET = 3,
+    VSOCK_SHUTDOWN = 4,
+    VSOCK_DATA = 5,
+    VSOCK_CREDIT = 6,
+    VSOCK_CREDIT_REQUEST = 7,
+    VSOCK_OPERATIONS
+};
+#define VSOCK_STREAM 1u /* a type of sockets */
+
+struct vsock_header {
+    uint64_t from, to; /* CIDs */
+    uint32_t from_port, to_port, length;
+    uint16_t type, operation;
+    uint32_t flags, room, taken;
+} __attribute__((packed));
+#define VSOCK_HEADER (uint32_t)sizeof(struct vsock_header)
+_Static_assert(sizeof(struct vsock_header) == 44, "as the standard has it");
+
+#define VSOCK_LONGEST (64 * KIB) /* bytes of data in a packet */
+
+enum vsock_drop {
+    VSOCK_DROP_MALFORMED, /* no packet, or its lengths differ */
+    VSOCK_DROP_SOURCE,    /* another one's address */
+    VSOCK_DROP_REFUSED,   /* no such peer or connection, or it may not be: answered by a reset */
+    VSOCK_DROP_LATE,      /* of a connection that has been reset just now */
+    VSOCK_DROP_SMALL,     /* buffers without room for it */
+    VSOCK_DROPS
+};
+
+struct vsock_counts {
+    uint64_t packets, bytes;
+    uint64_t drops[VSOCK_DROPS];
+};
+
+/* ---- peers ---- */
+
+#define VSOCK_CONNECTIONS 256u /* with each peer */
+
+struct vsock_connection {
+    uint32_t own_port, peer_port;
+};
+
+struct vsock_peer {
+    struct channel channel;
+    struct abi_vsock_peer is; /* as the config has it */
+    uint32_t life;            /* channel_life() of those connections; 0: it is not there */
+    bool ending;              /* they are over, and the driver is told of one after the other */
+    bool full;                /* in this turn: its ring has no room for the next packet */
+    bool took;                /* in this turn: something was taken from it */
+    unsigned count;
+    struct vsock_connection connections[VSOCK_CONNECTIONS];
+};
+
+/* A packet on its way into the driver's buffers, in one piece or in several. */
+struct vsock_incoming {
+    struct vsock_peer *peer; /* NULL: none is */
+    struct vsock_header header;
+    uint32_t done; /* bytes of data that the driver has got */
+};
+
+/* What is owed to the driver: a reset. */
+struct vsock_reply {
+    uint64_t peer; /* its CID, whoever that is */
+    uint32_t own_port, peer_port;
+};
+
+/* A chain that waits for room. */
+struct vsock_parked {
+    uint64_t since;
+    uint16_t head;
+};
+
+#define VSOCK_REPLIES  64u
+#define VSOCK_PARKED   VIRTIO_QUEUE_SIZE
+#define VSOCK_PATIENCE 10u /* seconds */
+
+struct virtio_vsock {
+    struct virtio v;
+    struct vsock_config config;
+    unsigned first_channel, peer_count;
+    struct vsock_peer peers[ABI_VSOCK_PEERS];
+    bool runs;
+    unsigned next; /* the peer whose turn it is */
+    struct vsock_incoming incoming;
+    unsigned reply_count, parked_count;
+    struct vsock_reply replies[VSOCK_REPLIES]; /* the oldest first */
+    struct vsock_parked parked[VSOCK_PARKED];  /* the same */
+    uint64_t receive_due, transmit_due;        /* moments at which it goes on; 0 = never */
+    struct vsock_counts sent, received;
+};
+
+/* Puts the device into a slot of the bus, before its first reset. channels: all of the guest; their
+ * memory is mapped. */
+void virtio_vsock_make(struct virtio_vsock *s, const struct abi_vsock *vsock,
+                       const struct abi_channel *channels, struct pci_host *host, struct bus *buses,
+                       unsigned slot);
+
+/* The doorbell of one of its channels, or of any. */
+void virtio_vsock_poll(struct virtio_vsock *s);
+
+/* ---- what its files share ---- */
+
+/* How much one turn moves; what a packet costs beside its bytes; the least pause between turns. */
+#define VSOCK_TURN          (256 * KIB)
+#define VSOCK_PACKET_COST   512u
+#define VSOCK_PAUSES_SECOND 50000u
+
+/* One turn each. They set receive_due, transmit_due to something if there is more. */
+void vsock_receive(struct virtio_vsock *s);
+void vsock_transmit(struct virtio_vsock *s);
+
+struct vsock_connection *vsock_find(struct vsock_peer *p, uint32_t own_port, uint32_t peer_port);
+/* Not there yet; false if there are too many. */
+bool vsock_add(struct vsock_peer *p, uint32_t own_port, uint32_t peer_port);
+void vsock_remove(struct vsock_peer *p, struct vsock_connection *c);
+
+/* Has the peer ended or started anew? Then so have its connections. */
+void vsock_look_after(struct virtio_vsock *s, struct vsock_peer *p);
+/* They are over. */
+void vsock_end(struct virtio_vsock *s, struct vsock_peer *p);
+/* Rings where something was sent to, and where somebody waits for room that there is now. */
+void vsock_ring_bells(struct virtio_vsock *s);

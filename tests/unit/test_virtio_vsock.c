@@ -1,0 +1,565 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Socket devices between three guests: connections, data, who may do what, and who is gone. */
+#include "tests/unit/fake_vsock.h"
+
+#define A             (&nodes[0])
+#define B             (&nodes[1])
+#define C             (&nodes[2])
+#define MAY(from, to) BIT32(3 * (from) + (to))
+
+static struct vsock_header seen;
+static uint8_t data[2048];
+
+static void send(unsigned from, unsigned to, enum vsock_operation op, uint32_t from_port,
+                 uint32_t to_port, uint32_t size) {
+    struct vsock_header h = packet(from, to, op, from_port, to_port);
+    h.length = size;
+    post(&nodes[from], &h, size);
+}
+
+static void expect(unsigned at, unsigned from, enum vsock_operation op, uint32_t from_port,
+                   uint32_t to_port) {
+    if (!pull(&nodes[at], &seen, data)) {
+        CHECK_STR("a packet", "none");
+        return;
+    }
+    CHECK_U64(seen.from, cid_of(from));
+    CHECK_U64(seen.to, cid_of(at));
+    CHECK_U64(seen.operation, op);
+    CHECK_U64(seen.from_port, from_port);
+    CHECK_U64(seen.to_port, to_port);
+    CHECK_U64(seen.type, VSOCK_STREAM);
+}
+
+static void expect_nothing(unsigned at) {
+    CHECK(!pull(&nodes[at], &seen, NULL));
+}
+
+static void connect(unsigned from, unsigned to, uint32_t from_port, uint32_t to_port) {
+    send(from, to, VSOCK_REQUEST, from_port, to_port, 0);
+    run_all();
+    expect(to, from, VSOCK_REQUEST, from_port, to_port);
+    send(to, from, VSOCK_RESPONSE, to_port, from_port, 0);
+    run_all();
+    expect(from, to, VSOCK_RESPONSE, to_port, from_port);
+}
+
+/* One of A's drops, and nothing more. */
+static void expect_drop(struct node *n, enum vsock_drop drop, bool sent) {
+    const struct vsock_counts *c = sent ? &n->vsock.sent : &n->vsock.received;
+    for (unsigned i = 0; i < VSOCK_DROPS; i++) {
+        CHECK_U64(c->drops[i], i == drop);
+    }
+}
+
+TEST(registers) {
+    start_all(MAY(0, 1));
+    CHECK_U64(node_reg(B, VIRTIO_CONFIG, 4), 13);
+    CHECK_U64(node_reg(B, VIRTIO_CONFIG + 4, 4), 0);
+    CHECK_U64(node_reg(B, 0x12, 2), 3); /* queues */
+    node_set(B, 0x00, 4, 0);
+    CHECK_U64(node_reg(B, 0x04, 4), VIRTIO_F_EVENT_INDEX | VIRTIO_F_INDIRECT | VSOCK_F_STREAM);
+    CHECK_U64(pci_config_read(&B->host, 18 << 11), 0x10531af4);
+}
+
+TEST(a_connection) {
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    CHECK_U64(seen.room, 0x40000); /* credit passes from end to end */
+    CHECK_U64(seen.taken, 17);
+    for (unsigned i = 0; i < 5000; i++) {
+        A->ram[DATA + i] = (uint8_t)(i * 7 + i / 256);
+    }
+    send(0, 1, VSOCK_DATA, 1000, 7, 5000);
+    run_all();
+    for (uint32_t at = 0; at < 5000; at += seen.length) { /* in pieces that the buffers take */
+        expect(1, 0, VSOCK_DATA, 1000, 7);
+        CHECK_U64(seen.length, at < 4008 ? 2004 : 992);
+        CHECK(memcmp(data, A->ram + DATA + at, seen.length) == 0);
+    }
+    send(1, 0, VSOCK_DATA, 7, 1000, 1);
+    send(1, 0, VSOCK_CREDIT, 7, 1000, 0);
+    send(1, 0, VSOCK_SHUTDOWN, 7, 1000, 0);
+    run_all();
+    expect(0, 1, VSOCK_DATA, 7, 1000);
+    expect(0, 1, VSOCK_CREDIT, 7, 1000);
+    expect(0, 1, VSOCK_SHUTDOWN, 7, 1000);
+    send(0, 1, VSOCK_RESET, 1000, 7, 0);
+    run_all();
+    expect(1, 0, VSOCK_RESET, 1000, 7);
+    CHECK_U64(A->vsock.peers[0].count + B->vsock.peers[0].count, 0);
+    send(1, 0, VSOCK_DATA, 7, 1000, 1);
+    expect(1, 0, VSOCK_RESET, 1000, 7); /* there is none any more */
+    run_all();
+    expect_nothing(0);
+    expect_nothing(1);
+    CHECK(B->messages > 0 || B->vsock.v.isr != 0);
+}
+
+/* A may connect to B; B may not to A, and nobody to C. */
+TEST(who_may_not) {
+    start_all(MAY(0, 1));
+    send(1, 0, VSOCK_REQUEST, 1000, 7, 0);
+    expect(1, 0, VSOCK_RESET, 7, 1000);
+    expect_drop(B, VSOCK_DROP_REFUSED, true);
+    send(0, 2, VSOCK_REQUEST, 1000, 7, 0);
+    expect(0, 2, VSOCK_RESET, 7, 1000);
+    run_all();
+    expect_nothing(0);
+    expect_nothing(1);
+    expect_nothing(2);
+}
+
+/* B's compartment is hostile, and sends as if it might. */
+TEST(who_may_not_and_tries) {
+    static const enum vsock_operation tries[] = {VSOCK_REQUEST, VSOCK_RESPONSE, VSOCK_DATA,
+                                                 VSOCK_CREDIT, VSOCK_SHUTDOWN};
+    start_all(MAY(0, 1));
+    B->vsock.peers[0].is.may_connect = true;
+    send(1, 0, VSOCK_REQUEST, 1000, 7, 0);
+    run_all();
+    expect(1, 0, VSOCK_RESET, 7, 1000);
+    expect_drop(A, VSOCK_DROP_REFUSED, false);
+    for (unsigned i = 0; i < ARRAY_SIZE(tries);
+         i++) { /* with a connection that A knows nothing of */
+        CHECK(vsock_add(&B->vsock.peers[0], 1000, 7));
+        send(1, 0, tries[i], 1000, 7, 0);
+        run_all();
+        expect(1, 0, VSOCK_RESET, 7, 1000);
+        expect_nothing(0);
+    }
+    connect(0, 1, 7, 1000); /* one that there is makes it no better */
+    send(1, 0, VSOCK_REQUEST, 1000, 7, 0);
+    run_all();
+    expect(1, 0, VSOCK_RESET, 7, 1000);
+    expect_nothing(0);
+}
+
+/* Each packet of a record as it is written there: to A, from B. */
+static void put_record(struct vsock_header h, uint32_t size) {
+    static const uint32_t about[3];
+    struct channel *c = &B->vsock.peers[0].channel;
+
+    CHECK(channel_has_room(c, 3000));
+    if (size >= VSOCK_HEADER) {
+        channel_write(c, 0, &h, VSOCK_HEADER);
+    }
+    channel_send(c, size, about);
+    A->belled = true;
+    run_all();
+}
+
+TEST(records_that_lie) {
+    start_all(MAY(0, 1) | MAY(1, 0));
+    connect(0, 1, 1000, 7);
+    struct vsock_header good = packet(1, 0, VSOCK_DATA, 7, 1000);
+    struct vsock_header h = good;
+    put_record(h, 0);
+    put_record(h, VSOCK_HEADER - 1);
+    put_record(h, VSOCK_HEADER + 1); /* more than it says */
+    h.length = 2;
+    put_record(h, VSOCK_HEADER + 1);
+    h.length = UINT32_MAX - VSOCK_HEADER + 1;
+    put_record(h, VSOCK_HEADER);
+    h = good;
+    h.type = 2;
+    put_record(h, VSOCK_HEADER);
+    h = good;
+    h.operation = VSOCK_OPERATIONS;
+    put_record(h, VSOCK_HEADER);
+    h.operation = 0;
+    put_record(h, VSOCK_HEADER);
+    CHECK_U64(A->vsock.received.drops[VSOCK_DROP_MALFORMED], 8);
+    h = good;
+    h.from = cid_of(2);
+    put_record(h, VSOCK_HEADER);
+    h = good;
+    h.to = cid_of(2);
+    put_record(h, VSOCK_HEADER);
+    CHECK_U64(A->vsock.received.drops[VSOCK_DROP_SOURCE], 2);
+    expect_nothing(0);
+    expect_nothing(1); /* nor is any of that answered */
+    put_record(good, VSOCK_HEADER);
+    expect(0, 1, VSOCK_DATA, 7, 1000);
+}
+
+/* What changes in the ring after it was judged is not looked at again. */
+TEST(a_record_that_changes) {
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    memset(A->ram + TABLE(VSOCK_RECEIVE), 0, 0x3000);
+    A->given[VSOCK_RECEIVE] = A->seen[VSOCK_RECEIVE] = 0;
+    A->vsock.v.queues[VSOCK_RECEIVE].taken = A->vsock.v.queues[VSOCK_RECEIVE].used = 0;
+    give_buffers(A, 1, 2048);
+    send(1, 0, VSOCK_DATA, 7, 1000, 5000);
+    run_all(); /* the first piece has gone */
+    CHECK_U64(A->vsock.incoming.done, 2004);
+    memset(halves[1][0]->ring, 0xff, 4096);
+    for (uint32_t at = 0; at < 5000; at += seen.length) {
+        expect(0, 1, VSOCK_DATA, 7, 1000);
+        CHECK(seen.length != 0);
+        node_doorbell(A, VSOCK_RECEIVE);
+    }
+    CHECK_U64(A->vsock.received.bytes, 5000);
+}
+
+TEST(packets_of_the_driver_that_lie) {
+    struct vsock_header h = packet(0, 1, VSOCK_DATA, 1000, 7);
+
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    describe(A, VSOCK_TRANSMIT, 0, DATA, VSOCK_HEADER - 1, 0, 0); /* no header */
+    offer(A, VSOCK_TRANSMIT, 0);
+    node_doorbell(A, VSOCK_TRANSMIT);
+    describe(A, VSOCK_TRANSMIT, 0, DATA, VSOCK_HEADER + 100, WRITE, 0); /* nothing to read */
+    offer(A, VSOCK_TRANSMIT, 0);
+    node_doorbell(A, VSOCK_TRANSMIT);
+    h.length = 11;
+    post(A, &h, 10);
+    h.length = UINT32_MAX;
+    post(A, &h, 10);
+    h.length = VSOCK_LONGEST + 1;
+    post(A, &h, VSOCK_LONGEST + 1);
+    CHECK_U64(A->vsock.sent.drops[VSOCK_DROP_MALFORMED], 5);
+    h = packet(0, 1, VSOCK_DATA, 1000, 7);
+    h.from = cid_of(2);
+    post(A, &h, 0);
+    h.from = UINT64_MAX;
+    post(A, &h, 0);
+    CHECK_U64(A->vsock.sent.drops[VSOCK_DROP_SOURCE], 2);
+    run_all();
+    expect_nothing(0);
+    expect_nothing(1);
+    CHECK_U64(get16(A, USED(VSOCK_TRANSMIT) + 2), 8); /* all go back */
+    h = packet(0, 1, VSOCK_DATA, 1000, 7);
+    h.length = VSOCK_LONGEST;
+    post(A, &h, VSOCK_LONGEST);
+    run_all();
+    CHECK_U64(B->vsock.received.bytes, VSOCK_LONGEST);
+}
+
+/* Refused, and answered, but for resets. */
+TEST(refused_packets) {
+    struct vsock_header h;
+
+    start_all(MAY(0, 1));
+    for (uint64_t cid = 0; cid < 3; cid++) { /* nobody has them */
+        h = packet(0, 1, VSOCK_REQUEST, 1000, 7);
+        h.to = cid;
+        post(A, &h, 0);
+        CHECK(pull(A, &seen, NULL));
+        CHECK_U64(seen.from, cid);
+        CHECK_U64(seen.operation, VSOCK_RESET);
+    }
+    h.to = cid_of(1) + BIT(32);
+    post(A, &h, 0);
+    CHECK(pull(A, &seen, NULL));
+    CHECK_U64(seen.from, cid_of(1) + BIT(32));
+    send(0, 0, VSOCK_REQUEST, 1, 1, 0);
+    expect(0, 0, VSOCK_RESET, 1, 1);
+    h = packet(0, 1, VSOCK_REQUEST, 1000, 7);
+    h.type = 2;
+    post(A, &h, 0);
+    expect(0, 1, VSOCK_RESET, 7, 1000);
+    for (unsigned op = 0; op < 16; op++) {
+        send(0, 1, (enum vsock_operation)op, 1001, 7, 0);
+        if (op != VSOCK_REQUEST && op != VSOCK_RESET) {
+            expect(0, 1, VSOCK_RESET, 7, 1001);
+        }
+        if (op == VSOCK_REQUEST) {
+            send(0, 1, VSOCK_RESET, 1001, 7, 0);
+        }
+    }
+    expect_nothing(0);
+    run_all();
+    expect(1, 0, VSOCK_REQUEST, 1001, 7);
+    expect(1, 0, VSOCK_RESET, 1001, 7);
+    expect_nothing(1);
+}
+
+/* No connection, and so no connection too many, costs a third one something. */
+TEST(too_many_connections) {
+    start_all(MAY(0, 1) | MAY(2, 1));
+    for (uint32_t i = 0; i < VSOCK_CONNECTIONS; i++) {
+        send(0, 1, VSOCK_REQUEST, i, 7, 0);
+        run_all();
+        expect(1, 0, VSOCK_REQUEST, i, 7);
+    }
+    send(0, 1, VSOCK_REQUEST, 9999, 7, 0);
+    expect(0, 1, VSOCK_RESET, 7, 9999);
+    A->vsock.peers[0].count--; /* a compartment that does not count */
+    send(0, 1, VSOCK_REQUEST, 9999, 7, 0);
+    run_all();
+    expect(0, 1, VSOCK_RESET, 7, 9999);
+    connect(2, 1, 1, 7);
+    send(1, 0, VSOCK_RESET, 7, 5, 0);
+    run_all();
+    expect(0, 1, VSOCK_RESET, 7, 5);
+    send(0, 1, VSOCK_REQUEST, 9999, 7, 0);
+    run_all();
+    expect(1, 0, VSOCK_REQUEST, 9999, 7);
+}
+
+/* ---- who is gone ---- */
+
+/* Ports 1 to n of A, and one of C, are connected to B. */
+static void connect_many(unsigned n) {
+    start_all(MAY(0, 1) | MAY(2, 1) | MAY(1, 0));
+    for (uint32_t i = 1; i <= n; i++) {
+        connect(0, 1, i, 7);
+    }
+    connect(2, 1, 1, 7);
+}
+
+/* A's programs all hear of it, C's nothing. */
+static void expect_ends(unsigned n) {
+    uint64_t ports = 0;
+
+    for (unsigned i = 1; i <= n && pull(A, &seen, NULL); i++) {
+        CHECK_U64(seen.operation, VSOCK_RESET);
+        CHECK_U64(seen.from, cid_of(1));
+        ports |= BIT(seen.to_port);
+    }
+    CHECK_U64(ports, BITS(1, n));
+}
+
+TEST(the_other_driver_is_reset) {
+    connect_many(5);
+    node_set(B, 0x14, 1, 0);
+    run_all();
+    expect_ends(5);
+    expect(2, 1, VSOCK_RESET, 7, 1);
+    send(0, 1, VSOCK_REQUEST, 1, 7, 0);
+    expect(0, 1, VSOCK_RESET, 7, 1); /* nobody is there */
+    start_driver(B);
+    give_buffers(B, RING, 2048);
+    connect(0, 1, 1, 7);
+}
+
+/* The core clears the line of a VM that ends, and rings; then it starts again. */
+TEST(the_other_guest_ends) {
+    connect_many(5);
+    halves[1][0]->runs = halves[1][2]->runs = 0;
+    A->belled = C->belled = true;
+    run_all();
+    expect_ends(5);
+    expect(2, 1, VSOCK_RESET, 7, 1);
+    power_on(B);
+    start_driver(B);
+    give_buffers(B, RING, 2048);
+    connect(1, 0, 1, 7);
+    connect(0, 1, 1, 7);
+}
+
+/* Nobody has looked meanwhile; the port is in use again. */
+TEST(the_other_guest_starts_anew) {
+    connect_many(5);
+    send(0, 1, VSOCK_DATA, 1, 7, 100);
+    power_on(B);
+    start_driver(B);
+    give_buffers(B, RING, 2048);
+    send(1, 0, VSOCK_REQUEST, 7, 3, 0);
+    run_all();
+    expect_ends(5);
+    expect(0, 1, VSOCK_REQUEST, 7, 3);
+    expect_nothing(0);
+    expect_nothing(1); /* what was under way is lost */
+    send(0, 1, VSOCK_RESPONSE, 3, 7, 0);
+    run_all();
+    expect(1, 0, VSOCK_RESPONSE, 3, 7);
+}
+
+/* Its buffers come late: resets wait, and what comes after them. */
+TEST(ends_wait_for_buffers) {
+    connect_many(3);
+    start_driver(A);
+    run_all();
+    CHECK_U64(A->vsock.peers[0].count, 0); /* its own reset has ended all of them */
+    for (unsigned i = 0; i < 3; i++) {
+        expect(1, 0, VSOCK_RESET, seen.from_port = 3 - i, 7);
+    }
+    give_buffers(A, 1, 2048);
+    for (uint32_t i = 1; i <= 3; i++) {
+        connect(0, 1, i, 7);
+    }
+    /* A's one buffer is used up by a packet that the driver has not seen yet. */
+    send(1, 0, VSOCK_CREDIT, 7, 1, 0);
+    run_all();
+    halves[1][0]->runs = 0;
+    virtio_vsock_poll(&A->vsock);
+    CHECK(A->vsock.peers[0].ending);
+    send(0, 1, VSOCK_DATA, 1, 7, 10);
+    CHECK_U64(A->vsock.sent.drops[VSOCK_DROP_LATE], 1);
+    expect(0, 1, VSOCK_CREDIT, 7, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        expect_nothing(0);
+        node_doorbell(A, VSOCK_RECEIVE);
+        expect(0, 1, VSOCK_RESET, 7, 3 - i);
+    }
+    CHECK(!A->vsock.peers[0].ending);
+}
+
+/* ---- who does not read ---- */
+
+/* B takes nothing more: A's driver fills the channel. Returns how many packets wait. */
+static unsigned fill_b(void) {
+    start_driver(B); /* without buffers */
+    run_all();
+    while (pull(A, &seen, NULL) || pull(C, &seen, NULL)) {
+    }
+    send(0, 1, VSOCK_REQUEST, 1, 7, 0);
+    CHECK_U64(A->vsock.peers[0].count, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        send(0, 1, VSOCK_DATA, 1, 7, 50000);
+        run_all();
+    }
+    return A->vsock.parked_count;
+}
+
+TEST(others_pass_who_waits) {
+    start_all(MAY(0, 1) | MAY(0, 2));
+    CHECK_U64(fill_b(), 15); /* five times 50,000 and a reserve are just less than a ring */
+    CHECK(A->vsock.peers[0].full);
+    connect(0, 2, 1, 7);
+    for (unsigned i = 0; i < 10; i++) {
+        send(0, 2, VSOCK_DATA, 1, 7, 1000);
+        run_all();
+        expect(2, 0, VSOCK_DATA, 1, 7);
+    }
+    CHECK_U64(A->vsock.parked_count, 15);
+
+    /* Once it reads, all goes on, without a doorbell of the driver's. */
+    uint64_t bytes = 0;
+    give_buffers(B, RING, 2048);
+    node_doorbell(B, VSOCK_RECEIVE);
+    run_all();
+    expect(1, 0, VSOCK_REQUEST, 1, 7);
+    while (pull(B, &seen, NULL)) {
+        CHECK_U64(seen.operation, VSOCK_DATA);
+        bytes += seen.length;
+        node_doorbell(B, VSOCK_RECEIVE);
+        run_all();
+    }
+    CHECK_U64(bytes, 20 * 50000);
+    CHECK_U64(A->vsock.parked_count, 0);
+}
+
+TEST(patience_ends) {
+    start_all(MAY(0, 1) | MAY(0, 2));
+    connect(0, 2, 1, 7);
+    CHECK_U64(fill_b(), 15);
+    uint64_t end = A->vsock.parked[0].since + VSOCK_PATIENCE * HZ;
+    connect(0, 2, 1, 7);
+    CHECK_U64(virtio_ops.service(&A->vsock.v.dev, end), end + 1);
+    CHECK_U64(A->vsock.parked_count, 15);
+    node_time = end + 1;
+    A->due = true;
+    run_all();
+    CHECK_U64(A->vsock.parked_count, 0);
+    expect(0, 1, VSOCK_RESET, 7, 1);
+    expect_nothing(0);
+    give_buffers(B, RING, 2048);
+    node_doorbell(B, VSOCK_RECEIVE);
+    run_all();
+    expect(1, 0, VSOCK_RESET, 1, 7); /* of what it has not heard of: drivers ignore that */
+    expect_nothing(1);
+    connect(0, 1, 2, 7);
+    send(0, 2, VSOCK_DATA, 1, 7, 10);
+    run_all();
+    expect(2, 0, VSOCK_DATA, 1, 7);
+}
+
+/* Of what it had a part of, it hears that it is over. */
+TEST(patience_ends_a_connection) {
+    start_all(MAY(0, 1));
+    connect(0, 1, 1, 7);
+    for (unsigned i = 0; i < 250; i++) { /* more than its buffers hold */
+        send(0, 1, VSOCK_DATA, 1, 7, 50000);
+        run_all();
+        if (A->vsock.parked_count == 10) {
+            break;
+        }
+    }
+    CHECK_U64(A->vsock.parked_count, 10);
+    node_time += VSOCK_PATIENCE * HZ + 1;
+    A->due = true;
+    run_all();
+    expect(0, 1, VSOCK_RESET, 7, 1);
+    while (pull(B, &seen, NULL) && seen.operation == VSOCK_DATA) {
+        node_doorbell(B, VSOCK_RECEIVE);
+    }
+    CHECK_U64(seen.operation, VSOCK_RESET);
+    CHECK_U64(B->vsock.peers[0].count, 0);
+}
+
+/* The guest changes what waits, to nonsense: its own loss. */
+TEST(what_waits_changes) {
+    start_all(MAY(0, 1));
+    CHECK_U64(fill_b(), 15);
+    memset(A->ram + TABLE(VSOCK_TRANSMIT), 0xff, 0x1000);
+    node_time += VSOCK_PATIENCE * HZ + 1;
+    A->due = true;
+    run_all();
+    CHECK_U64(A->vsock.parked_count, 0);
+    CHECK((A->vsock.v.status & VIRTIO_NEEDS_RESET) == 0);
+}
+
+/* ---- who floods ---- */
+
+/* Refused without end, and its driver takes no reply: its own queue stands. */
+TEST(replies_are_bounded) {
+    start_all(MAY(0, 1));
+    start_driver(A);
+    for (unsigned i = 0; i < 2 * VSOCK_REPLIES; i++) {
+        send(0, 2, VSOCK_REQUEST, i, 7, 0);
+    }
+    run_all();
+    CHECK_U64(A->vsock.reply_count, VSOCK_REPLIES);
+    CHECK_U64(get16(A, USED(VSOCK_TRANSMIT) + 2), VSOCK_REPLIES);
+    give_buffers(A, RING, 2048);
+    node_doorbell(A, VSOCK_RECEIVE);
+    run_all();
+    for (unsigned i = 0; i < 2 * VSOCK_REPLIES; i++) {
+        expect(0, 2, VSOCK_RESET, 7, i);
+    }
+    expect_nothing(0);
+}
+
+TEST(buffers_that_are_too_small) {
+    start_all(MAY(0, 1));
+    start_driver(B);
+    give_buffers(B, 3, VSOCK_HEADER - 1);
+    describe(B, VSOCK_RECEIVE, 3, BUFFER(3), 2048, 0, 0); /* not to be written */
+    offer(B, VSOCK_RECEIVE, 3);
+    describe(B, VSOCK_RECEIVE, 4, BUFFER(4), 20, WRITE | NEXT, 5); /* a header in two pieces */
+    describe(B, VSOCK_RECEIVE, 5, BUFFER(4) + 20, 24, WRITE, 0);
+    offer(B, VSOCK_RECEIVE, 4);
+    send(0, 1, VSOCK_REQUEST, 1, 7, 0);
+    run_all();
+    CHECK_U64(B->vsock.received.drops[VSOCK_DROP_SMALL], 4);
+    B->seen[VSOCK_RECEIVE] = 4;
+    expect(1, 0, VSOCK_REQUEST, 1, 7);
+    offer(B, VSOCK_RECEIVE, 4); /* no room for one byte of data */
+    send(0, 1, VSOCK_DATA, 1, 7, 1);
+    run_all();
+    CHECK(B->vsock.received.drops[VSOCK_DROP_SMALL] >= 5);
+}
+
+/* A driver that breaks the rules is gone for the others, too. */
+TEST(a_broken_driver) {
+    connect_many(2);
+    put16(B, AVAIL(VSOCK_TRANSMIT) + 2, 1000);
+    node_doorbell(B, VSOCK_TRANSMIT);
+    CHECK((B->vsock.v.status & VIRTIO_NEEDS_RESET) != 0);
+    run_all();
+    expect_ends(2);
+    expect_nothing(0);
+}
+
+TEST_MAIN(T(registers), T(a_connection), T(who_may_not), T(who_may_not_and_tries),
+          T(records_that_lie), T(a_record_that_changes), T(packets_of_the_driver_that_lie),
+          T(refused_packets), T(too_many_connections), T(the_other_driver_is_reset),
+          T(the_other_guest_ends), T(the_other_guest_starts_anew), T(ends_wait_for_buffers),
+          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
+          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
+          T(a_broken_driver))
