@@ -420,16 +420,19 @@ TEST(others_pass_who_waits) {
     start_all(MAY(0, 1) | MAY(0, 2));
     CHECK_U64(fill_b(), 15); /* five times 50,000 and a reserve are just less than a ring */
     CHECK(A->vsock.peers[0].full);
+    send(0, 1, VSOCK_DATA, 1, 7,
+         100); /* for which there would be room, but not before the others */
+    run_all();
     connect(0, 2, 1, 7);
     for (unsigned i = 0; i < 10; i++) {
         send(0, 2, VSOCK_DATA, 1, 7, 1000);
         run_all();
         expect(2, 0, VSOCK_DATA, 1, 7);
     }
-    CHECK_U64(A->vsock.parked_count, 15);
+    CHECK_U64(A->vsock.parked_count, 16);
 
     /* Once it reads, all goes on, without a doorbell of the driver's. */
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, last = 0;
     give_buffers(B, RING, 2048);
     node_doorbell(B, VSOCK_RECEIVE);
     run_all();
@@ -437,10 +440,12 @@ TEST(others_pass_who_waits) {
     while (pull(B, &seen, NULL)) {
         CHECK_U64(seen.operation, VSOCK_DATA);
         bytes += seen.length;
+        last = seen.length;
         node_doorbell(B, VSOCK_RECEIVE);
         run_all();
     }
-    CHECK_U64(bytes, 20 * 50000);
+    CHECK_U64(bytes, 20 * 50000 + 100);
+    CHECK_U64(last, 100);
     CHECK_U64(A->vsock.parked_count, 0);
 }
 
