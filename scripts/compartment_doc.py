@@ -50,7 +50,7 @@ up no registers.
 | LENGTH | a CPU does not tell an instruction's length, or not all of a MOV CR |
 | SERVICE | the CPU's timer fired, or a device was set: what is due, and when the next is |
 | ACKNOWLEDGE, END | the 8259s' vector is wanted; a level-triggered interrupt has ended in a local APIC |
-| CHANNELS | another VM has rung: what is in its half of a channel is looked at |
+| CHANNELS | another VM has rung, or the operator has set a link: what is in the halves of its channels is looked at |
 | TYPE, DRAIN, POWER | a byte was typed; the console has room; the power button |
 | CODE, PDPTES | the bytes at RIP for a report; are these tables of PAE paging good? |
 
@@ -65,7 +65,8 @@ up no registers.
 What the compartment tells is a bit each in the page, with its data: messages for local APICs, INTR has risen, a clock was
 set, doorbells of channels to other VMs, bytes for the console, a write of the local APIC's page, an access where nothing is, registers to set, the end of the
 run, something worth a line in the log. At the end there is the answer: how the guest goes on, an instruction's length,
-general registers, an exception.
+general registers, an exception. What its devices have done, frames and requests, it counts in the page of vCPU 0; the core
+copies that for `stats` and does nothing else with it.
 
 ## How it is judged
 

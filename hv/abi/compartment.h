@@ -65,7 +65,7 @@ enum upcall {
     UPCALL_TYPE,        /* vCPU 0: a typed byte, for the UART or the virtio console */
     UPCALL_DRAIN,       /* vCPU 0: the console has room again */
     UPCALL_POWER,       /* vCPU 0: the power button is pressed */
-    UPCALL_CHANNELS,    /* vCPU 0: some other VM has rung */
+    UPCALL_CHANNELS,    /* vCPU 0: some other VM has rung, or links has changed */
     UPCALL_MEMORY,      /* EXIT_NESTED_FAULT: an instruction touched what is not RAM */
     UPCALL_STRING,      /* EXIT_IO with IO_STRING */
     UPCALL_TASK,        /* EXIT_TASK_SWITCH */
@@ -136,6 +136,10 @@ struct exchange_vm {
     uint32_t phys_bits; /* of the guest's CPUID: width of a physical address */
     uint32_t has_rdrand;
     uint64_t seed[4]; /* new at each start, for a CPU without RDRAND */
+    /* From the core, at UPCALL_START and UPCALL_CHANNELS: a bit for each network adapter that has
+     * its cable plugged in. */
+    uint32_t links, zero;
+    struct abi_counts counts; /* the compartment's, all zero at UPCALL_START */
 };
 
 /* An access: of the local APIC's page by its offset, of the bus by its place. */

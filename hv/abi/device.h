@@ -87,3 +87,40 @@ struct abi_devices {
     uint8_t zero[7];
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");
+
+/* ---- what its devices have done, for the operator to read ---- */
+
+/* Why a frame did not pass. */
+enum net_drop {
+    NET_DROP_NO_LINK,   /* the operator has taken it away */
+    NET_DROP_SOURCE,    /* an address that is not the sender's */
+    NET_DROP_MALFORMED, /* no frame, or an offload that makes no sense */
+    NET_DROP_LONG,      /* more than the wire's MTU */
+    NET_DROP_NOBODY,    /* nobody is there to receive it */
+    NET_DROP_FULL,      /* the receiver has not read what was sent before */
+    NET_DROP_FILTERED,  /* the driver does not want it */
+    NET_DROP_SMALL,     /* all buffers together are too small */
+    NET_DROPS
+};
+
+struct abi_net_count {
+    uint64_t frames, bytes;
+    uint64_t drops[NET_DROPS];
+};
+
+/* As the adapter's own guest sees the directions. */
+struct abi_net_counts {
+    struct abi_net_count sent, received;
+};
+
+struct abi_disk_counts {
+    uint64_t reads, writes, others, failures; /* requests; others: flushes and the like */
+    uint64_t read_bytes, written_bytes;
+    uint64_t pages; /* copies that are in use */
+};
+
+/* Since the guest's start. */
+struct abi_counts {
+    struct abi_net_counts nets[ABI_NETS];
+    struct abi_disk_counts disks[ABI_DISKS];
+};

@@ -12,6 +12,7 @@
 #include "hv/monitor/line.h"
 #include "hv/monitor/regs.h"
 #include "hv/monitor/show.h"
+#include "hv/monitor/stats.h"
 #include "hv/vm/plat.h"
 
 #define PROMPT "bulkhead> "
@@ -25,7 +26,8 @@ static struct command_state {
     struct vm_public *vms;
     unsigned vm_count;
     struct line line;
-    const char *second; /* word after the first argument, or NULL */
+    const char *more[2];           /* words after the first argument, or NULL */
+    const struct vm_public *named; /* whose wires wire_name() tells */
     /* What is being shown, and how far it is: line shown_line of VM shown_vm comes next. */
     enum show (*show)(unsigned vm, unsigned line); /* NULL = nothing */
     unsigned shown_vm, shown_end, shown_line;
@@ -114,43 +116,8 @@ static enum show show_list(unsigned n, unsigned line) {
     return SHOW_PRINTED;
 }
 
-#define STATS_LINES (REFUSED_KINDS + EXIT_KINDS) /* of a vCPU */
-
-static enum show show_counter(const struct vcpu_public *v, unsigned index, unsigned number) {
-    static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
-
-    if (number < REFUSED_KINDS) {
-        console_print("  vcpu%u %s-denied %llu\n", index, refused[number], (ull)v->refused[number]);
-        return SHOW_PRINTED;
-    }
-    unsigned kind = number - REFUSED_KINDS;
-    if (v->exits[kind] == 0) {
-        return SHOW_EMPTY;
-    }
-    console_print("  vcpu%u exits %s %llu\n", index, exit_kind_names[kind], (ull)v->exits[kind]);
-    return SHOW_PRINTED;
-}
-
 static enum show show_stats(unsigned n, unsigned line) {
-    const struct vm_public *vm = &command.vms[n];
-
-    if (line == 0) {
-        console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
-        return SHOW_PRINTED;
-    }
-    if (line == 1) {
-        if (vm->bios_calls == 0) {
-            return SHOW_EMPTY;
-        }
-        console_print("  bios-calls %llu\n", (ull)vm->bios_calls);
-        return SHOW_PRINTED;
-    }
-    unsigned number = line - 2;
-    unsigned vcpu = number / STATS_LINES;
-    if (vcpu >= vm->vcpu_count) {
-        return SHOW_END;
-    }
-    return show_counter(vm->vcpus[vcpu], vcpu, number % STATS_LINES);
+    return stats_show(&command.vms[n], line);
 }
 
 /* Without its first CPU nobody hears what a VM is asked for. */
@@ -180,7 +147,7 @@ static void run_move(const char *arg) {
     if (from == command.vm_count) {
         return;
     }
-    unsigned to = find_name("guest", command.second, vm_name, command.vm_count);
+    unsigned to = find_name("guest", command.more[0], vm_name, command.vm_count);
     if (to == command.vm_count) {
         return;
     }
@@ -193,6 +160,31 @@ static void run_move(const char *arg) {
     }
     command.vms[from].move_to = &command.vms[to];
     ask_vm(from, VM_COMMAND_MOVE);
+}
+
+static const char *wire_name(unsigned n) {
+    return command.named->wires[n];
+}
+
+static const char *link_name(unsigned n) {
+    return n != 0 ? "up" : "down";
+}
+
+static void run_link(const char *arg) {
+    unsigned n = find_name("guest", arg, vm_name, command.vm_count);
+    if (n == command.vm_count) {
+        return;
+    }
+    struct vm_public *vm = &command.vms[n];
+    command.named = vm;
+    unsigned net = find_name("wire of this guest", command.more[0], wire_name, vm->wire_count);
+    unsigned up = net == vm->wire_count ? 2 : find_name("link", command.more[1], link_name, 2);
+    if (up == 2) {
+        return;
+    }
+    vm_set_link(vm, net, up != 0);
+    log_info("%s: its link to %s is %s, by the operator%s", vm->name, vm->wires[net], link_name(up),
+             vm_state_has_vcpus(vm->state) ? "" : "; seen at its next start");
 }
 
 /* ---- other commands ---- */
@@ -248,6 +240,8 @@ static const struct command_entry {
     {"help", "", "this list", NULL, show_help, 0},
     {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0},
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
+    {"link", "NAME WIRE up|down", "plug a guest's network cable in, or pull it out", run_link, NULL,
+     0},
     {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, show_list, 0},
     {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0},
     {"move", "FROM TO",
@@ -259,7 +253,8 @@ static const struct command_entry {
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
     {"resume", "NAME", "let a paused guest go on", NULL, NULL, VM_COMMAND_RESUME},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
-    {"stats", "[NAME]", "exits, refusals, BIOS calls, of one guest or of all", NULL, show_stats, 0},
+    {"stats", "[NAME]", "exits, refusals, frames, disk requests, of one guest or of all", NULL,
+     show_stats, 0},
     {"stop", "NAME", "press a guest's power button; kill it after its stop_timeout", NULL, NULL,
      VM_COMMAND_STOP},
     {"version", "", "version and build of Bulkhead, and where its text lies", run_version, NULL, 0},
@@ -327,7 +322,7 @@ static unsigned args_count(const char *args) {
 }
 
 static void run_line(void) {
-    const char *words[4];
+    const char *words[5];
     char text[LINE_SIZE];
     (void)str_copy_n(text, sizeof(text), command.line.text, command.line.length);
     unsigned count = split_words(text, words, ARRAY_SIZE(words));
@@ -342,7 +337,8 @@ static void run_line(void) {
     if (count < least || count > most) {
         console_print("usage: %s%s%s\n", c->name, most == 1 ? "" : " ", c->args);
     } else {
-        command.second = count > 2 ? words[2] : NULL;
+        command.more[0] = count > 2 ? words[2] : NULL;
+        command.more[1] = count > 3 ? words[3] : NULL;
         run_command(c, count > 1 ? words[1] : NULL);
     }
 }

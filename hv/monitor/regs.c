@@ -5,12 +5,9 @@
  */
 #include "hv/monitor/regs.h"
 
+#include "hv/monitor/ask.h"
 #include "hv/monitor/console.h"
 #include "hv/vm/plat.h"
-#include "hv/vm/snapshot.h"
-
-/* A CPU answers after its kick, which takes microseconds; one that scrubs or starts does not. */
-#define WAITS_A_SECOND 100u
 
 /* Lines of a vCPU: its state, general registers four a line, two lines of others, segments. */
 #define LINE_GENERAL  1u
@@ -19,12 +16,7 @@
 #define LINE_SEGMENTS (LINE_SYSTEM + 2)
 #define VCPU_LINES    (LINE_SEGMENTS + HVM_SEG_COUNT)
 
-/* One operator asks, for one vCPU at a time. */
-static struct regs_state {
-    struct vcpu_snapshot snapshot;
-    bool asked, known;
-    uint64_t asked_tsc;
-} regs;
+static bool regs_known; /* of the vCPU whose lines are printed */
 
 static const char *mode_name(const struct vcpu_snapshot *s) {
     uint32_t code = s->segments[HVM_CS].attr;
@@ -79,7 +71,7 @@ static void print_segment(const struct vcpu_snapshot *s, unsigned i) {
 }
 
 static void print_state(const struct vcpu_public *v, unsigned index) {
-    const struct vcpu_snapshot *s = &regs.snapshot;
+    const struct vcpu_snapshot *s = ask_snapshot();
 
     const char *interrupts = (s->system[HVM_RFLAGS] & X86_RFLAGS_IF) != 0 ? "on" : "off";
     console_print("vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s\n", index, v->cpu,
@@ -89,25 +81,19 @@ static void print_state(const struct vcpu_public *v, unsigned index) {
 
 /* Has the vCPU asked, and prints what became of that. */
 static enum show show_state(struct vcpu_public *v, unsigned index) {
-    if (!regs.asked) {
-        regs.known = false;
-        regs.asked = true;
-        regs.asked_tsc = plat_tsc();
-        vcpu_snapshot_ask(v, &regs.snapshot);
-    }
-    bool late = plat_tsc() - regs.asked_tsc > plat_tsc_hz() / WAITS_A_SECOND;
-    bool ready = vcpu_snapshot_is_ready(&regs.snapshot);
-    if (ready && regs.snapshot.waiting) {
-        console_print("vcpu%u on cpu %u: waits for a startup message\n", index, v->cpu);
-    } else if (ready) {
-        regs.known = true;
-        print_state(v, index);
-    } else if (late && vcpu_snapshot_withdraw(v)) {
-        console_print("vcpu%u on cpu %u: does not answer\n", index, v->cpu);
-    } else {
+    enum ask answer = ask_vcpu(v);
+
+    regs_known = answer == ASK_READY && !ask_snapshot()->waiting;
+    if (answer == ASK_WAIT) {
         return SHOW_WAIT;
     }
-    regs.asked = false;
+    if (regs_known) {
+        print_state(v, index);
+    } else if (answer == ASK_READY) {
+        console_print("vcpu%u on cpu %u: waits for a startup message\n", index, v->cpu);
+    } else {
+        console_print("vcpu%u on cpu %u: does not answer\n", index, v->cpu);
+    }
     return SHOW_PRINTED;
 }
 
@@ -115,15 +101,15 @@ static enum show show_vcpu(struct vm_public *vm, unsigned index, unsigned line) 
     if (line == 0) {
         return show_state(vm->vcpus[index], index);
     }
-    if (!regs.known) {
+    if (!regs_known) {
         return SHOW_EMPTY;
     }
     if (line < LINE_SYSTEM) {
-        print_general(&regs.snapshot, line - LINE_GENERAL);
+        print_general(ask_snapshot(), line - LINE_GENERAL);
     } else if (line < LINE_SEGMENTS) {
-        print_system(&regs.snapshot, line - LINE_SYSTEM);
+        print_system(ask_snapshot(), line - LINE_SYSTEM);
     } else {
-        print_segment(&regs.snapshot, line - LINE_SEGMENTS);
+        print_segment(ask_snapshot(), line - LINE_SEGMENTS);
     }
     return SHOW_PRINTED;
 }
@@ -136,7 +122,7 @@ enum show regs_show(struct vm_public *vm, unsigned line) {
         console_print("%s is %s: it has no registers\n", vm->name, vm_state_name(vm->state));
         return SHOW_PRINTED;
     }
-    if (vcpu >= vm->vcpu_count || (!runs && !regs.asked)) {
+    if (vcpu >= vm->vcpu_count || (!runs && !ask_is_open())) {
         return SHOW_END;
     }
     return show_vcpu(vm, vcpu, line % VCPU_LINES);

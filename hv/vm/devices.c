@@ -34,6 +34,8 @@ bool vm_start_devices(struct vm *vm) {
     shared->low_ram = vm->low_ram;
     shared->high_ram = vm->high_ram;
     shared->phys_bits = vm->phys_bits;
+    vm->shared->links = __atomic_load_n(&vm->public->links, __ATOMIC_SEQ_CST);
+    memset(&shared->counts, 0, sizeof(shared->counts));
     vm_seed(vm);
     vm->console_taken = 0;
     vm->vcpus[0].bell_due = 0;
@@ -103,6 +105,7 @@ void vm_press_power_button(struct vm *vm) {
 }
 
 void vm_serve_channels(struct vm *vm) {
+    vm->shared->links = __atomic_load_n(&vm->public->links, __ATOMIC_SEQ_CST);
     (void)devices_ask(&vm->vcpus[0], UPCALL_CHANNELS, 0, 0);
 }
 

@@ -38,7 +38,8 @@ void device_end_interrupt(struct vcpu *v, uint8_t vector);
 /* On the CPU of vCPU 0, while it runs. */
 void vm_press_power_button(struct vm *vm);
 
-/* Another VM has rung, which it may do at any time: its channels are looked into. On the CPU of
+/* Another VM has rung, which it may do at any time, or the operator has set a link: its channels
+ * are looked into. On the CPU of
  * vCPU 0, while it runs. */
 void vm_serve_channels(struct vm *vm);
 

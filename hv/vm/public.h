@@ -71,7 +71,10 @@ struct vm_public {
     uint64_t orders;           /* atomic: what the operator asked for, see order.c */
     uint64_t started_tsc;
     uint64_t bios_calls;
-    struct console_view *console; /* of hv/monitor/console.c */
+    uint32_t links; /* atomic: a bit for each network adapter whose cable is plugged in */
+    uint32_t wire_count, disk_count;
+    char wires[ABI_NETS][CONFIG_NAME_SIZE]; /* that its adapters are on */
+    struct console_view *console;           /* of hv/monitor/console.c */
     uint32_t vcpu_count;
     struct vcpu_public *vcpus[PLAN_MAX_VCPUS];
 };
@@ -108,6 +111,14 @@ void vcpu_ring(struct vcpu_public *p);
 
 /* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
 bool vm_command(struct vm_public *p, enum vm_command command);
+
+static inline bool vm_link_is_up(const struct vm_public *p, unsigned net) {
+    return (__atomic_load_n(&p->links, __ATOMIC_RELAXED) >> net & 1) != 0;
+}
+
+/* Any CPU: plugs in the cable of a network adapter of the VM's, or pulls it out; at once if it
+ * runs, and for its next runs too. */
+void vm_set_link(struct vm_public *p, unsigned net, bool up);
 
 /* What VMs want of the console, which is above them: hv/monitor/console.c. On the VM's own CPU. */
 struct vm_console {

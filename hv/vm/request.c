@@ -36,6 +36,16 @@ void vm_ring(const struct vm *vm, unsigned channel) {
     vcpu_ring(__atomic_load_n(&place->hears, __ATOMIC_ACQUIRE)->vcpus[0]);
 }
 
+/* The bell has its devices look: see vm_serve_channels(). */
+void vm_set_link(struct vm_public *p, unsigned net, bool up) {
+    if (up) {
+        __atomic_fetch_or(&p->links, BIT32(net), __ATOMIC_SEQ_CST);
+    } else {
+        __atomic_fetch_and(&p->links, ~(uint32_t)BIT32(net), __ATOMIC_SEQ_CST);
+    }
+    vcpu_ring(p->vcpus[0]);
+}
+
 void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     enum vm_leave none = LEAVE_NONE;
     if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,

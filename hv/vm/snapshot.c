@@ -8,6 +8,7 @@
 
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
+#include "hv/vm/vm.h"
 
 void vcpu_snapshot_answer(struct vcpu *v) {
     struct vcpu_snapshot *out = __atomic_exchange_n(&v->public.snapshot, NULL, __ATOMIC_ACQUIRE);
@@ -23,6 +24,9 @@ void vcpu_snapshot_answer(struct vcpu *v) {
         hvm->get_segment(v, (enum hvm_seg)s, &out->segments[s]);
     }
     out->regs[X86_RSP] = out->system[HVM_RSP];
+    if (v->index == 0) {
+        memcpy(&out->devices, &v->vm->shared->counts, sizeof(out->devices));
+    }
     out->halted = v->halted;
     out->waiting = v->waiting;
     __atomic_store_n(&out->ready, 1, __ATOMIC_RELEASE);

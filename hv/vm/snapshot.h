@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The registers of a vCPU that runs, for whoever looks at it from another CPU: only its own CPU can
- * read them, so it is asked. Used by the operator's "regs".
+ * What of a vCPU that runs its own CPU alone can read, its registers and its VM's devices'
+ * counters, for whoever looks at it from another one. Used by the operator's "regs" and "stats".
  */
 #pragma once
 
@@ -11,9 +11,10 @@ struct vcpu_snapshot {
     uint64_t regs[16];              /* by enum x86_gpr */
     uint64_t system[HVM_REG_COUNT]; /* by enum hvm_reg */
     struct hvm_segment segments[HVM_SEG_COUNT];
-    bool halted;    /* in HLT */
-    bool waiting;   /* after INIT, for a startup message */
-    uint32_t ready; /* atomic */
+    struct abi_counts devices; /* of the VM, in vCPU 0's alone; from its compartment */
+    bool halted;               /* in HLT */
+    bool waiting;              /* after INIT, for a startup message */
+    uint32_t ready;            /* atomic */
 };
 
 /*

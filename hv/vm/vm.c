@@ -119,10 +119,19 @@ enum status vm_keep_plan(struct vm *vm) {
 static void vm_fill_public(struct vm_public *public, const struct plan_vm *plan) {
     const struct config_guest *config = plan->config;
 
-    *public = (struct vm_public){.cpus = config->cpus,
-                                 .memory = config->memory,
-                                 .vcpu_count = plan->cpu_count,
-                                 .hears = public};
+    *public = (struct vm_public){
+        .cpus = config->cpus,
+        .memory = config->memory,
+        .vcpu_count = plan->cpu_count,
+        .hears = public,
+        .wire_count = plan->devices.net_count,
+        .disk_count = plan->devices.disk_count,
+    };
+    for (uint32_t i = 0; i < plan->devices.net_count; i++) {
+        const char *wire = config->nets[i].wire;
+        public->links |= plan->devices.nets[i].link ? BIT32(i) : 0;
+        (void)str_copy_n(public->wires[i], sizeof(public->wires[i]), wire, strlen(wire));
+    }
     (void)str_copy_n(public->name, sizeof(public->name), config->name, strlen(config->name));
 }
 

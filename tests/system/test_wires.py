@@ -16,17 +16,20 @@ kernel = "guests/vmlinuz"
 initrd = "guests/root.img"
 cmdline = "console={console} bh.name={name} {words}"
 net = [{nets}]
-disk = ["root:images/root.erofs:ro"{disks}]
+{root}
 vsock = [{vsock}]
 start = "{start}"
 
 """
+ON_DISK = 'disk = ["root:images/root.erofs:ro", "data:blank:{}"]'
+IN_MEMORY = 'pmem = ["images/root.erofs"]'
+
 # Their CIDs are 3 to 6, in this order: middle's is 4.
 GUESTS = [
-    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ', "data:blank:32M"', ""),
-    ("middle", "ttyS0", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', "", ""),
-    ("east", "hvc0", "160M", "bh.ip=10.0.2.1/24", '"dmz"', "", '"middle"'),
-    ("twin", "ttyS0", "160M", "", '"lan"', ', "data:blank:32M"', ""),
+    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ON_DISK.format("32M"), ""),
+    ("middle", "ttyS0", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', IN_MEMORY, ""),
+    ("east", "hvc0", "160M", "bh.ip=10.0.2.1/24 bh.data=/dev/vdb", '"dmz"', ON_DISK.format("64M"), '"middle"'),
+    ("twin", "ttyS0", "160M", "", '"lan"', ON_DISK.format("32M"), ""),
 ]
 STREAMS = 100
 
@@ -43,9 +46,9 @@ class Wires(LinuxGuests):
 
     def image(self):
         config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
-            GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, disks=disks, vsock=vsock,
+            GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, root=root, vsock=vsock,
                          start="manual" if name == "twin" else "auto")
-            for cpu, (name, console, memory, words, nets, disks, vsock) in enumerate(GUESTS))
+            for cpu, (name, console, memory, words, nets, root, vsock) in enumerate(GUESTS))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
                                 "images/root.erofs": self.guest_file("root.erofs"),
                                 **{"guests/" + file: self.guest_file(file) for file in ("vmlinuz", "root.img")}})
@@ -57,6 +60,7 @@ class Wires(LinuxGuests):
                 self.view(guest)
             self.machine.expect(self.names[guest] + "# ", 300)
             self.run(guest, "findmnt -no SOURCE,FSTYPE / | grep overlay")
+        self.run(MIDDLE, "ls /sys/block | grep pmem0; ! ls /dev/vda")
 
     @check("east's console is hvc0: its bytes are typed and shown there, in large pieces")
     def terminal(self):
@@ -124,6 +128,58 @@ class Wires(LinuxGuests):
         output = self.command(WEST, "grep 'err= 0' /tmp/f; umount /d")
         expect_that("err= 0" in output, "no error", output)
         self.command(WEST, "e2fsck -fn /dev/vdb", 240)
+
+    @check("the operator pulls east's cable out and plugs it in: it knows, and frames are counted")
+    def cable(self):
+        self.operator("link east dmz down")
+        self.run(EAST, "cat /sys/class/net/eth0/operstate | grep down")
+        lost = self.command(EAST, "ping -c 2 -W 2 10.0.1.1 | grep received; true")
+        expect_that("2 received" not in lost, "no answer without a cable", lost)
+        self.operator("link east dmz up")
+        self.run(EAST, "cat /sys/class/net/eth0/operstate | grep up")
+        before = self.statistics("east")
+        output = self.run(EAST, "ping -c 5 -W 20 10.0.1.1 | grep received")
+        expect_that("5 received" in output, "five answers", output)
+        after = self.statistics("east")
+        for name in ("net dmz sent-frames", "net dmz received-frames"):
+            grown = after[name] - before[name]
+            expect_that(5 <= grown <= 20, f"{name} to grow by 5 to 20", f"{before[name]} to {after[name]}")
+        expect_that(after["disk 0 reads"] > 0, "disk 0 reads", after)
+
+    @check("the entropy device's bytes pass rngtest")
+    def entropy(self):
+        self.run(WEST, "grep virtio /sys/class/misc/hw_random/rng_current")
+        self.command(WEST, "head -c 100160 /dev/hwrng >/tmp/r", 240)
+        output = self.command(WEST, "rngtest -c 39 </tmp/r 2>&1 | grep FIPS; true")
+        failures = re.search(r"FIPS 140-2 failures: (\d+)", output)
+        expect_that(failures and int(failures[1]) <= 1, "39 blocks, at most one that fails by chance", output)
+
+    @check("an ssh session from east to west")
+    def ssh(self):
+        self.run(EAST, "ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519", 240)
+        self.command(EAST, "cat .ssh/*.pub >/tmp/key; wc -c </tmp/key")
+        key = re.search(r"ssh-ed25519 (\S+)", self.command(EAST, "cat /tmp/key"))
+        expect_that(key, "a public key", "none")
+        self.view(WEST)
+        self.command(WEST, "printf 'ssh-ed25519 ' >.ssh/authorized_keys")
+        for at in range(0, len(key[1]), 24):
+            self.command(WEST, f"printf {key[1][at:at + 24]} >>.ssh/authorized_keys")
+        self.command(WEST, "chmod 600 .ssh/*; root-sshd", 240)
+        self.run(EAST, "o='-o StrictHostKeyChecking=no'")
+        output = self.command(EAST, "ssh $o 10.0.1.1 'hostname; uname -s'", 300)
+        expect_that(re.search(r"west\s+Linux", output), "west's answer", output)
+
+    @check("east's root lies over its own disk: three thousand files unpacked, each with its checksum")
+    def unpack(self):
+        self.run(EAST, "mkdir -p /root/a /root/b; cd /root/a")
+        self.command(EAST, "for i in {1..3000}; do echo $i$RANDOM >$i; done", 240)
+        self.command(EAST, "sha256sum * >/tmp/sums; tar cf /root/t.tar *", 240)
+        self.command(EAST, "cd /root/b; tar xf /root/t.tar; sync", 240)
+        self.command(EAST, "echo 3 >/proc/sys/vm/drop_caches")
+        self.command(EAST, "sha256sum -c --quiet /tmp/sums; ls | wc -l | grep -x 3000", 240)
+        self.command(EAST, "cd; rm -r a b t.tar")
+        counters = self.statistics("east")
+        expect_that(counters["disk 1 written-bytes"] > 3000 * 4096, "12 MB written to its disk", counters)
 
     @check("middle killed amid traffic: west and east go on, and reach each other once it is back")
     def killed(self):

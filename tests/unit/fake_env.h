@@ -69,6 +69,10 @@ static _Alignas(4096) uint8_t fake_ram[0x10000];
 static const struct guest_region fake_env_regions[] = {{0, sizeof(fake_ram), fake_ram}};
 static const struct guest_memory fake_env_memory = {fake_env_regions, 1, 0};
 
+/* What the config gives the guest: nothing, unless a test says so before fake_pc_start(). */
+static struct abi_devices fake_devices;
+static struct abi_counts fake_counts;
+
 static struct dev_env fake_env = {
     .clock = &fake_env_clock,
     .msi = fake_env_msi,
@@ -81,16 +85,15 @@ static struct dev_env fake_env = {
     .stop = fake_env_stop,
     .event = fake_env_event,
     .keep = fake_env_keep,
+    .counts = &fake_counts,
 };
-
-/* What the config gives the guest: nothing, unless a test says so before fake_pc_start(). */
-static struct abi_devices fake_devices;
 
 /* Power on, over the rests of something else: a reset leaves none of them. */
 static inline void fake_pc_start(void) {
     memset(&fake_pc, 0xa5, sizeof(fake_pc));
     memset(fake_pc.rtc.kept.ram, 0, sizeof(fake_pc.rtc.kept.ram));
     fake_pc.rtc.kept.offset = 0;
+    memset(&fake_counts, 0, sizeof(fake_counts));
     platform_init(&fake_pc, &fake_env, &fake_devices);
     fake_reschedules = fake_power_offs = fake_resets = fake_sleeps = fake_bios_calls = 0;
 }

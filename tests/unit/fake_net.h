@@ -29,6 +29,7 @@ struct machine {
     struct bus bus[BUS_SPACES];
     struct pci_host host;
     struct virtio_net net;
+    struct abi_net_counts counts;
     struct net_peer peers[2 * NET_MACHINES];
     struct abi_net abi;
     struct abi_channel channels[2 * NET_MACHINES]; /* the first ones belong to nobody */
@@ -130,7 +131,8 @@ static UNUSED void net_begin_wire(unsigned count, unsigned bridges) {
 /* As at a start of the machine. */
 static UNUSED void net_power_on(struct machine *m) {
     m->net.v.dev = (struct device){.ops = &virtio_ops, .env = &m->env};
-    virtio_net_make(&m->net, &m->abi, m->channels, m->peers, &m->host, m->bus, 2);
+    virtio_net_make(&m->net, &m->abi, m->channels, m->peers, &m->counts, &m->host, m->bus, 2);
+    m->counts = (struct abi_net_counts){.sent.frames = 0};
     virtio_ops.reset(&m->net.v.dev);
     m->net.v.pci.command = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON;
 }

@@ -131,6 +131,7 @@ static void guest_view_pci(void) {
         [0] = "host bridge", [1] = "virtio entropy source", [19] = "virtio console"};
 
     outside.clock = &clock;
+    outside.counts = &vm.counts;
     static const struct abi_devices none;
     platform_init(platform, &outside, &none);
     for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {

@@ -33,6 +33,10 @@ void vcpu_request(UNUSED struct vcpu_public *p, UNUSED uint32_t bits) {
     abort();
 }
 
+void vm_set_link(struct vm_public *p, unsigned net, bool up) {
+    snprintf(asked, sizeof(asked), "link %s %u %d", p->name, net, up);
+}
+
 static uint64_t now_us(void) {
     return 0;
 }
@@ -397,6 +401,94 @@ TEST(registers_stand_in_their_places) {
     shown.waiting = false;
 }
 
+static void give_devices(struct vm_public *vm) {
+    vm->wire_count = 2;
+    vm->disk_count = 1;
+    vm->links = 2;
+    strcpy(vm->wires[0], "lan");
+    strcpy(vm->wires[1], "dmz");
+}
+
+/* What the operator is told of frames and requests: each counter in its own place. */
+TEST(devices_are_counted) {
+    static const char ends[] = "  vcpu0 msr-denied 0\r\n  vcpu0 port-denied 0\r\n"
+                               "  vcpu0 memory-denied 0\r\n  vcpu0 instruction-denied 0\r\n";
+    start();
+    alpha.vcpu_count = 1;
+    give_devices(&alpha);
+    give_devices(&beta);
+    answers = true;
+    memset(&shown, 0, sizeof(shown));
+    char want[4096];
+    int n = snprintf(want, sizeof(want), "alpha: running\r\n%s", ends);
+    n += snprintf(want + n, sizeof(want) - (size_t)n,
+                  "  net lan link down\r\n"
+                  "  net lan sent-frames 0\r\n  net lan sent-bytes 0\r\n"
+                  "  net lan received-frames 0\r\n  net lan received-bytes 0\r\n"
+                  "  net dmz link up\r\n"
+                  "  net dmz sent-frames 0\r\n  net dmz sent-bytes 0\r\n"
+                  "  net dmz received-frames 0\r\n  net dmz received-bytes 0\r\n"
+                  "  disk 0 reads 0\r\n  disk 0 read-bytes 0\r\n"
+                  "  disk 0 writes 0\r\n  disk 0 written-bytes 0\r\n");
+    CHECK_STR(answer_to("stats alpha"), want);
+    CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n"); /* it has none now */
+
+    struct abi_net_counts *dmz = &shown.devices.nets[1];
+    struct abi_disk_counts *disk = &shown.devices.disks[0];
+    dmz->sent = (struct abi_net_count){.frames = 1, .bytes = 2};
+    dmz->received = (struct abi_net_count){.frames = 3, .bytes = 4};
+    for (unsigned i = 0; i < NET_DROPS; i++) {
+        dmz->sent.drops[i] = 10 + i;
+        dmz->received.drops[i] = 20 + i;
+    }
+    *disk = (struct abi_disk_counts){31, 32, 33, 34, 35, 36, 37};
+    const char *text = answer_to("stats alpha");
+    const char *seen = strstr(text, "  net dmz link up");
+    CHECK(seen != NULL);
+    CHECK_STR(seen == NULL ? text : seen,
+              "  net dmz link up\r\n"
+              "  net dmz sent-frames 1\r\n  net dmz sent-bytes 2\r\n"
+              "  net dmz sent-no-link 10\r\n  net dmz sent-wrong-source 11\r\n"
+              "  net dmz sent-malformed 12\r\n  net dmz sent-too-long 13\r\n"
+              "  net dmz sent-nobody-there 14\r\n  net dmz sent-peer-full 15\r\n"
+              "  net dmz received-frames 3\r\n  net dmz received-bytes 4\r\n"
+              "  net dmz received-wrong-source 21\r\n  net dmz received-malformed 22\r\n"
+              "  net dmz received-too-long 23\r\n  net dmz received-not-wanted 26\r\n"
+              "  net dmz received-no-room 27\r\n"
+              "  disk 0 reads 31\r\n  disk 0 read-bytes 35\r\n"
+              "  disk 0 writes 32\r\n  disk 0 written-bytes 36\r\n"
+              "  disk 0 others 33\r\n  disk 0 failures 34\r\n  disk 0 pages-used 37\r\n");
+
+    answers = answers_late = false;
+    alpha.vcpus[0]->cpu = 3;
+    text = answer_to("stats alpha");
+    CHECK(strstr(text, "  devices: cpu 3 does not answer\r\n") != NULL);
+    CHECK(strstr(text, "net") == NULL);
+}
+
+TEST(cables_are_pulled_and_plugged) {
+    start();
+    give_devices(&alpha);
+    beta.wire_count = 0;
+    (void)answer_to("link alpha lan up");
+    CHECK_STR(asked, "link alpha 0 1");
+    const char *text = answer_to("link alpha dmz down");
+    CHECK_STR(asked, "link alpha 1 0");
+    CHECK(strstr(text, "alpha: its link to dmz is down, by the operator\r\n") != NULL);
+    asked[0] = '\0';
+    CHECK_STR(answer_to("link alpha"), "usage: link NAME WIRE up|down\r\n");
+    CHECK_STR(answer_to("link alpha lan"), "usage: link NAME WIRE up|down\r\n");
+    CHECK_STR(answer_to("link alpha lan up now"), "usage: link NAME WIRE up|down\r\n");
+    CHECK(strstr(answer_to("link gamma lan up"), "no guest \"gamma\"") != NULL);
+    CHECK_STR(answer_to("link alpha lam up"),
+              "no wire of this guest \"lam\": did you mean lan?\r\n");
+    CHECK(strstr(answer_to("link beta lan up"), "no wire of this guest") != NULL);
+    CHECK_STR(answer_to("link alpha lan donw"), "no link \"donw\": did you mean down?\r\n");
+    CHECK_STR(asked, "");
+    give_devices(&beta);
+    CHECK(strstr(answer_to("link beta lan up"), "seen at its next start") != NULL);
+}
+
 /* The cursor keys, as a terminal sends them. */
 TEST(cursor_and_history) {
     start();
@@ -430,4 +522,5 @@ TEST(host_reset_wants_a_yes) {
 TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
           T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved), T(mistakes_are_explained),
           T(log_level), T(line_editing), T(registers_are_shown), T(registers_stand_in_their_places),
-          T(cursor_and_history), T(version_is_told), T(host_reset_wants_a_yes))
+          T(devices_are_counted), T(cables_are_pulled_and_plugged), T(cursor_and_history),
+          T(version_is_told), T(host_reset_wants_a_yes))

@@ -113,8 +113,8 @@ static void post(uint32_t size) {
     net_run();
 }
 
-static const struct net_counts *received(void) {
-    return &machines[1].net.received;
+static const struct abi_net_count *received(void) {
+    return &machines[1].counts.received;
 }
 
 /* A frame with all sums right, and lengths that fit. */

@@ -238,7 +238,7 @@ static void step_honest(void) {
 
 /* ---- turns ---- */
 
-static uint64_t all_frames(const struct net_counts *c) {
+static uint64_t all_frames(const struct abi_net_count *c) {
     uint64_t all = c->frames;
     for (unsigned i = 0; i < NET_DROPS; i++) {
         all += c->drops[i];
@@ -248,7 +248,7 @@ static uint64_t all_frames(const struct net_counts *c) {
 
 static void step_turn(void) {
     uint64_t word = random_word(), most = NET_TURN / NET_FRAME_COST + 1;
-    uint64_t sent = all_frames(&m->net.sent), received = all_frames(&m->net.received);
+    uint64_t sent = all_frames(&m->counts.sent), received = all_frames(&m->counts.received);
 
     switch (word & 7) {
     case 0:
@@ -265,8 +265,8 @@ static void step_turn(void) {
     default:
         net_doorbell(m, (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word & 3) % 3);
     }
-    MUST(all_frames(&m->net.sent) - sent <= most);
-    MUST(all_frames(&m->net.received) - received <= 2 * most);
+    MUST(all_frames(&m->counts.sent) - sent <= most);
+    MUST(all_frames(&m->counts.received) - received <= 2 * most);
 }
 
 static void run(unsigned steps) {
@@ -294,9 +294,9 @@ TEST(random_steps) {
     for (unsigned s = 1; s <= 6; s++) {
         input_seed = s * 0x9e3779b97f4a7c15ull;
         run(STEPS);
-        frames[0] += m->net.sent.frames;
-        frames[1] += m->net.received.frames;
-        malformed += m->net.received.drops[NET_DROP_MALFORMED];
+        frames[0] += m->counts.sent.frames;
+        frames[1] += m->counts.received.frames;
+        malformed += m->counts.received.drops[NET_DROP_MALFORMED];
     }
     printf("# sent %u, received %u\n", (unsigned)frames[0], (unsigned)frames[1]);
     CHECK(frames[0] > 500 && frames[1] > 5000 && malformed > 500); /* it did come that far */

@@ -290,6 +290,28 @@ TEST(a_bell_is_an_upcall) {
     fake_compartment_end = NULL;
 }
 
+/* The operator's cables: the devices see at once what they are, and from a start on. */
+TEST(links) {
+    struct vcpu *v = start_with_channels();
+    fake_compartment_end = count_channels;
+    asked_of_channels = 0;
+    v->vm->public->links = 3;
+    vm_set_link(v->vm->public, 0, false);
+    CHECK_U64(v->vm->public->links, 2);
+    CHECK(!vm_link_is_up(v->vm->public, 0) && vm_link_is_up(v->vm->public, 1));
+    CHECK(vcpu_service(v));
+    CHECK_U64(asked_of_channels, 1);
+    CHECK_U64(v->vm->shared->links, 2);
+    vm_set_link(v->vm->public, 0, true);
+    CHECK_U64(v->vm->public->links, 3);
+    v->vm->shared->links = 0x55;
+    v->vm->shared->counts.nets[1].sent.frames = 7;
+    CHECK(vm_start_devices(v->vm));
+    CHECK_U64(v->vm->shared->links, 3);
+    CHECK_U64(v->vm->shared->counts.nets[1].sent.frames, 0);
+    fake_compartment_end = NULL;
+}
+
 static void count_slowly(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
     asked_of_channels += v->exchange->upcall == UPCALL_CHANNELS;
     fake_tsc += v->exchange->upcall == UPCALL_CHANNELS ? 1000 : 0;
@@ -351,5 +373,5 @@ TEST(a_million_upcalls_answered_at_random) {
     printf("# %u failed, %u ended their VM\n", failed, left);
 }
 
-TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(bells_without_end),
+TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(links), T(bells_without_end),
           T(a_million_upcalls_answered_at_random))

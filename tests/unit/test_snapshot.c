@@ -34,8 +34,10 @@ static struct vcpu *start(void) {
 TEST(on_its_own_cpu) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
+    v->vm->shared->counts.disks[ABI_DISKS - 1].pages = 77;
     vcpu_snapshot_ask(&v->public, &s);
     CHECK(vcpu_snapshot_is_ready(&s));
+    CHECK_U64(s.devices.disks[ABI_DISKS - 1].pages, 77);
     check_registers(&s);
     CHECK_U64(v->public.requests, 0);
     CHECK(!vcpu_snapshot_withdraw(&v->public));

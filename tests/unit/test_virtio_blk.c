@@ -24,6 +24,7 @@ static uint8_t image[DISK_SIZE + SECTOR];
 static uint32_t map[PAGES];
 static _Alignas(PAGE_SIZE) uint8_t copies[COPIES][PAGE_SIZE];
 static struct abi_disk abi;
+static struct abi_disk_counts counts;
 static struct virtio_blk disk;
 static uint64_t now;
 
@@ -44,7 +45,7 @@ static void put_in(void) {
     now = 1000000;
     memset(&disk, 0xa5, sizeof(disk));
     disk.v.dev = (struct device){.ops = &virtio_ops, .env = &fake_pc.env};
-    virtio_blk_make(&disk, &abi, &fake_pc.pci, fake_pc.bus, 2);
+    virtio_blk_make(&disk, &abi, &counts, &fake_pc.pci, fake_pc.bus, 2);
     virtio_ops.reset(&disk.v.dev);
     driver_slot = 2;
     driver_begin();
@@ -641,10 +642,30 @@ TEST(a_large_discard_takes_turns) {
     CHECK_U64(disk.first_free, 0); /* each copy is in use again */
 }
 
+/* What the operator sees of it. */
+TEST(requests_are_counted) {
+    counts = (struct abi_disk_counts){.reads = 0};
+    begin(2);
+    (void)read_back(0, 3);
+    CHECK_U64(write_with(9, 0, 8), OK);
+    CHECK_U64(write_with(9, 8, 2), OK);
+    CHECK_U64(write_with(9, 16, 1), IOERR); /* no room */
+    CHECK_U64(counts.pages, 2);
+    CHECK_U64(change(DISCARD, 0, 8, 0), OK);
+    CHECK_U64(request(GET_ID, 0, 20), OK);
+    CHECK_U64(counts.reads, 1);
+    CHECK_U64(counts.read_bytes, 3 * SECTOR);
+    CHECK_U64(counts.writes, 2);
+    CHECK_U64(counts.written_bytes, 10 * SECTOR);
+    CHECK_U64(counts.failures, 1);
+    CHECK_U64(counts.others, 2);
+    CHECK_U64(counts.pages, 1);
+}
+
 TEST_MAIN(T(what_the_driver_reads), T(an_image_is_read), T(no_image_reads_as_zeros),
           T(what_is_written_is_a_copy), T(no_room_for_a_copy), T(what_is_discarded_is_free_again),
           T(parts_of_pages), T(the_serial_number), T(each_status), T(each_status_of_a_range),
           T(a_read_only_disk), T(what_was_not_negotiated), T(no_way_to_cut_it_matters),
           T(no_request_at_all), T(what_overlaps), T(long_requests_take_turns),
           T(many_requests_take_turns), T(a_doorbell_in_the_middle), T(a_reset_in_the_middle),
-          T(no_master_in_the_middle), T(a_large_discard_takes_turns))
+          T(no_master_in_the_middle), T(a_large_discard_takes_turns), T(requests_are_counted))

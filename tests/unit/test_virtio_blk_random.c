@@ -25,6 +25,7 @@ static uint8_t image[DISK_SIZE];
 static uint32_t map[PAGES];
 static _Alignas(PAGE_SIZE) uint8_t copies[COPIES][PAGE_SIZE];
 static struct abi_disk abi;
+static struct abi_disk_counts counts;
 static struct virtio_blk disk;
 
 /* The model: what the disk holds, and which pages have a copy. */
@@ -58,7 +59,7 @@ static void begin(bool with_image) {
                             .serial = "abcdefghijklmnopqrst"};
     fake_pc_start();
     disk.v.dev = (struct device){.ops = &virtio_ops, .env = &fake_pc.env};
-    virtio_blk_make(&disk, &abi, &fake_pc.pci, fake_pc.bus, 2);
+    virtio_blk_make(&disk, &abi, &counts, &fake_pc.pci, fake_pc.bus, 2);
     virtio_ops.reset(&disk.v.dev);
     driver_slot = 2;
     driver_begin();

@@ -48,12 +48,12 @@ static void expect(unsigned i, uint32_t size) {
     CHECK(seen != size || memcmp(got, frame, size) == 0);
 }
 
-static const struct net_counts *sent(unsigned i) {
-    return &machines[i].net.sent;
+static const struct abi_net_count *sent(unsigned i) {
+    return &machines[i].counts.sent;
 }
 
-static const struct net_counts *received(unsigned i) {
-    return &machines[i].net.received;
+static const struct abi_net_count *received(unsigned i) {
+    return &machines[i].counts.received;
 }
 
 TEST(registers) {

@@ -29,6 +29,7 @@ static const struct dev_clock random_clock = {.host_tsc = clock_of, .tsc_hz = 10
 static uint8_t image[PAGES * PAGE_SIZE];
 static uint32_t map[PAGES];
 static _Alignas(PAGE_SIZE) uint8_t copies[PAGES / 2][PAGE_SIZE];
+static struct abi_disk_counts counts;
 static const struct abi_disk abi = {.size = sizeof(image),
                                     .image = (uintptr_t)image,
                                     .map = (uintptr_t)map,
@@ -152,7 +153,7 @@ static void begin(void) {
     memset(map, 0, sizeof(map));
     memset(fake_ram, 0, sizeof(fake_ram));
     disk.v.dev = (struct device){.ops = &virtio_ops, .env = &fake_pc.env};
-    virtio_blk_make(&disk, &abi, &fake_pc.pci, fake_pc.bus, 2);
+    virtio_blk_make(&disk, &abi, &counts, &fake_pc.pci, fake_pc.bus, 2);
     virtio_ops.reset(&disk.v.dev);
 }
 

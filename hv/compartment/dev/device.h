@@ -11,6 +11,7 @@
 struct device;
 struct dev_env;
 struct guest_memory;
+struct abi_counts;
 struct rtc_kept;
 
 /*
@@ -48,6 +49,7 @@ enum dev_event {
 struct dev_env {
     const struct dev_clock *clock;     /* the VM's */
     const struct guest_memory *memory; /* its RAM, for devices that read and write it */
+    struct abi_counts *counts;         /* for the operator */
     void *caller;                      /* whom these functions answer: set with the lock held */
     /* The line of an ISA interrupt, 0..15 without 2, as a device drives it; from DEV_PCI_LINES on
      * those of the PCI bus, INTA to INTD. */

@@ -105,12 +105,13 @@ static void platform_init_pci(struct platform *p) {
     virtio_console_make(&p->console, &p->pci, p->bus, SLOT_CONSOLE);
     for (uint32_t i = 0; i < p->devices->disk_count; i++) {
         platform_add(p, &p->disks[i].v.dev, &virtio_ops);
-        virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->pci, p->bus, SLOT_DISKS + i);
+        virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->env.counts->disks[i], &p->pci,
+                        p->bus, SLOT_DISKS + i);
     }
     for (uint32_t i = 0; i < p->devices->net_count; i++) {
         platform_add(p, &p->nets[i].v.dev, &virtio_ops);
-        virtio_net_make(&p->nets[i], &p->devices->nets[i], p->devices->channels, p->peers, &p->pci,
-                        p->bus, SLOT_NETS + i);
+        virtio_net_make(&p->nets[i], &p->devices->nets[i], p->devices->channels, p->peers,
+                        &p->env.counts->nets[i], &p->pci, p->bus, SLOT_NETS + i);
     }
     if (p->devices->vsock.peer_count != 0) {
         platform_add(p, &p->vsock.v.dev, &virtio_ops);
@@ -213,6 +214,12 @@ void platform_drain(struct platform *p) {
 
 void platform_press_power_button(struct platform *p) {
     pm_press_power_button(&p->pm);
+}
+
+void platform_set_links(struct platform *p, uint32_t links) {
+    for (uint32_t i = 0; i < p->devices->net_count; i++) {
+        virtio_net_set_link(&p->nets[i], (links >> i & 1) != 0);
+    }
 }
 
 void platform_poll_channels(struct platform *p) {

@@ -113,5 +113,8 @@ void platform_drain(struct platform *p);
 
 void platform_press_power_button(struct platform *p);
 
+/* A bit for each network adapter: is its cable plugged in? */
+void platform_set_links(struct platform *p, uint32_t links);
+
 /* Something may have come through a channel. */
 void platform_poll_channels(struct platform *p);

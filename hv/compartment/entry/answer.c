@@ -22,10 +22,12 @@ static void answer_start(struct hardware *h, struct exchange *e) {
                                   .wall_at_zero = vm->wall_at_zero};
     outside.clock = &h->clock;
     outside.memory = &h->memory;
+    outside.counts = &vm->counts;
     outside.caller = e;
     random_start(&h->random, vm->seed);
     memcpy(&h->platform.rtc.kept, vm->kept, sizeof(h->platform.rtc.kept));
     platform_init(&h->platform, &outside, compartment_devices());
+    platform_set_links(&h->platform, vm->links);
     emulator_start(h);
 }
 
@@ -76,7 +78,10 @@ static void answer_power(struct hardware *h, struct exchange *e) {
 }
 
 static void answer_channels(struct hardware *h, struct exchange *e) {
-    platform_poll_channels(hardware_lock(h, e));
+    struct platform *p = hardware_lock(h, e);
+
+    platform_set_links(p, h->vm->links);
+    platform_poll_channels(p);
     hardware_unlock(h);
 }
 

@@ -142,6 +142,7 @@ static uint8_t *blk_page_own(struct virtio_blk *b, uint64_t page, bool whole) {
     }
     blk_pay(b, whole ? 0 : PAGE_SIZE);
     *entry = index + 1;
+    b->counts->pages++;
     return copy;
 }
 
@@ -152,6 +153,7 @@ static void blk_page_free(struct virtio_blk *b, uint64_t page) {
     if (entry_is_copy(*entry)) {
         memcpy(blk_copy(b, *entry - 1), &b->first_free, sizeof(b->first_free));
         b->first_free = *entry;
+        b->counts->pages--;
     }
     *entry = b->disk->image == 0 ? ABI_DISK_AS_IMAGE : ABI_DISK_ZEROS;
 }
@@ -225,6 +227,7 @@ static enum blk_status blk_step_in(struct virtio_blk *b) {
         memset(to, 0, size);
     }
     r->written += (uint32_t)size;
+    b->counts->read_bytes += size;
     request_advance(b, size, size + PIECE_COST);
     return BLK_OK;
 }
@@ -240,6 +243,7 @@ static enum blk_status blk_step_out(struct virtio_blk *b) {
         return BLK_IOERR;
     }
     memcpy(page + r->at % PAGE_SIZE, from, size);
+    b->counts->written_bytes += size;
     request_advance(b, size, size + PIECE_COST);
     return BLK_OK;
 }
@@ -378,10 +382,23 @@ static enum blk_status request_begin(struct virtio_blk *b, const struct blk_head
 
 /* ---- from the ring and back ---- */
 
+static void request_count(struct abi_disk_counts *c, uint32_t type, enum blk_status status) {
+    if (status != BLK_OK) {
+        c->failures++;
+    } else if (type == TYPE_IN) {
+        c->reads++;
+    } else if (type == TYPE_OUT) {
+        c->writes++;
+    } else {
+        c->others++;
+    }
+}
+
 static void request_finish(struct virtio_blk *b, enum blk_status status) {
     struct blk_request *r = &b->request;
     uint32_t data = status == BLK_OK ? r->written : 0;
 
+    request_count(b->counts, r->type, status);
     *r->status = (uint8_t)status;
     b->busy = false;
     virtio_give(&b->v, &b->v.queues[0], &r->chain, data + 1);
@@ -417,6 +434,7 @@ static bool request_take(struct virtio_blk *b) {
     r->segment = r->offset = r->written = 0;
     r->left = 0;
     request_read(r, &header, sizeof(header));
+    r->type = header.type;
     b->busy = true;
     enum blk_status status = request_begin(b, &header, given - sizeof(header), room - 1);
     if (status != BLK_OK || r->left == 0) {
@@ -484,12 +502,14 @@ static const struct virtio_model blk_model = {
     .service = blk_service,
 };
 
-void virtio_blk_make(struct virtio_blk *b, const struct abi_disk *disk, struct pci_host *host,
-                     struct bus *buses, unsigned slot) {
+void virtio_blk_make(struct virtio_blk *b, const struct abi_disk *disk,
+                     struct abi_disk_counts *counts, struct pci_host *host, struct bus *buses,
+                     unsigned slot) {
     uint32_t most = (uint32_t)min_u64(disk->size / SECTOR, ALIGN_DOWN(UINT32_MAX, PAGE_SECTORS));
 
     virtio_make(&b->v, &blk_model, host, buses, slot);
     b->disk = disk;
+    b->counts = counts;
     b->untouched = b->first_free = 0;
     b->config = (struct virtio_blk_config){
         .capacity = disk->size / SECTOR,

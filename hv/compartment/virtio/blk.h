@@ -32,6 +32,7 @@ enum blk_status { BLK_OK, BLK_IOERR, BLK_UNSUPP };
 /* What the driver wants, as far as it is done. */
 struct blk_request {
     struct virtio_chain chain;
+    uint32_t type;
     unsigned segment; /* where its data goes on */
     uint32_t offset;
     uint64_t at, left;                             /* bytes of the disk */
@@ -43,6 +44,7 @@ struct blk_request {
 struct virtio_blk {
     struct virtio v;
     const struct abi_disk *disk;
+    struct abi_disk_counts *counts;
     struct virtio_blk_config config;
     uint32_t untouched; /* the copies from here on were never in use */
     uint32_t
@@ -53,6 +55,8 @@ struct virtio_blk {
     uint64_t due;    /* when it goes on with what is left, on the VM's clock; 0: nothing is */
 };
 
-/* Puts a disk into a slot of the bus, before its first reset. What disk names lives as long. */
-void virtio_blk_make(struct virtio_blk *b, const struct abi_disk *disk, struct pci_host *host,
-                     struct bus *buses, unsigned slot);
+/* Puts a disk into a slot of the bus, before its first reset. What disk names lives as long. What
+ * is done is added to counts. */
+void virtio_blk_make(struct virtio_blk *b, const struct abi_disk *disk,
+                     struct abi_disk_counts *counts, struct pci_host *host, struct bus *buses,
+                     unsigned slot);

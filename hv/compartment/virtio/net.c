@@ -162,7 +162,8 @@ static void net_make_peer(struct net_peer *p, const struct abi_channel *at) {
 
 void virtio_net_make(struct virtio_net *n, const struct abi_net *net,
                      const struct abi_channel *channels, struct net_peer *peers,
-                     struct pci_host *host, struct bus *buses, unsigned slot) {
+                     struct abi_net_counts *counts, struct pci_host *host, struct bus *buses,
+                     unsigned slot) {
     virtio_make(&n->v, &virtio_net_model, host, buses, slot);
     n->v.features = NET_FEATURES;
     n->v.config = &n->config;
@@ -176,7 +177,7 @@ void virtio_net_make(struct virtio_net *n, const struct abi_net *net,
     n->peers = peers + net->first_channel;
     n->peer_count = net->channel_count;
     n->next = 0;
-    n->sent = n->received = (struct net_counts){.frames = 0};
+    n->counts = counts;
     for (unsigned i = 0; i < n->peer_count; i++) {
         net_make_peer(&n->peers[i], &channels[net->first_channel + i]);
     }

@@ -76,23 +76,6 @@ enum net_segmentation { NET_SEGMENT_NONE = 0, NET_SEGMENT_TCP4 = 1, NET_SEGMENT_
 #define NET_LEAST_SEGMENT 28u  /* of payload: what the smallest IPv4 packet that all take leaves */
 #define NET_HEADS         256u /* all headers of a frame that checksums are written into */
 
-enum net_drop {
-    NET_DROP_NO_LINK,   /* the operator has taken it away */
-    NET_DROP_SOURCE,    /* an address that is not the sender's */
-    NET_DROP_MALFORMED, /* no frame, or an offload that makes no sense */
-    NET_DROP_LONG,      /* more than the wire's MTU */
-    NET_DROP_NOBODY,    /* nobody is there to receive it */
-    NET_DROP_FULL,      /* the receiver has not read what was sent before */
-    NET_DROP_FILTERED,  /* the driver does not want it */
-    NET_DROP_SMALL,     /* all buffers together are too small */
-    NET_DROPS
-};
-
-struct net_counts {
-    uint64_t frames, bytes;
-    uint64_t drops[NET_DROPS];
-};
-
 /* ---- the wire ---- */
 
 #define NET_LEARNED 16u /* addresses behind a bridge, of each */
@@ -151,16 +134,18 @@ struct virtio_net {
     struct net_filter filter;
     struct net_incoming incoming;
     uint64_t receive_due, transmit_due; /* moments at which it goes on; 0 = it has nothing left */
-    struct net_counts sent, received;
+    struct abi_net_counts *counts;
 };
 
 /*
  * Puts an adapter into a slot of the bus, before its first reset. channels and peers: all of the
- * guest; net says which are this one's. The memory of its channels' halves is mapped.
+ * guest; net says which are this one's. The memory of its channels' halves is mapped. What passes
+ * is added to counts.
  */
 void virtio_net_make(struct virtio_net *n, const struct abi_net *net,
                      const struct abi_channel *channels, struct net_peer *peers,
-                     struct pci_host *host, struct bus *buses, unsigned slot);
+                     struct abi_net_counts *counts, struct pci_host *host, struct bus *buses,
+                     unsigned slot);
 
 /* The doorbell of one of its channels, or of any. */
 void virtio_net_poll(struct virtio_net *n);

@@ -213,7 +213,7 @@ static bool net_begin(struct virtio_net *n, struct net_peer *p) {
     memcpy(&in->header, record.about, sizeof(in->header));
     enum net_drop drop = net_accept(n, in);
     if (drop != NET_DROPS) {
-        n->received.drops[drop]++;
+        n->counts->received.drops[drop]++;
         net_end(n);
     }
     return true;
@@ -235,11 +235,11 @@ static enum net_result net_go_on(struct virtio_net *n, uint64_t *spent) {
     enum net_result result = net_fill(n, in, &header, size);
     *spent += size;
     if (result == NET_DONE) {
-        n->received.frames++;
-        n->received.bytes += in->heads_size + size;
+        n->counts->received.frames++;
+        n->counts->received.bytes += in->heads_size + size;
         in->done += size;
     } else if (result == NET_TOO_SMALL) {
-        n->received.drops[NET_DROP_SMALL]++;
+        n->counts->received.drops[NET_DROP_SMALL]++;
     }
     bool complete = in->done == in->length - in->heads_size;
     if (result == NET_TOO_SMALL || (result == NET_DONE && complete)) {

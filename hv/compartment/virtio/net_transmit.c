@@ -60,12 +60,12 @@ static enum net_drop outgoing_send(struct net_peer *p, const struct outgoing *ou
     return NET_DROPS;
 }
 
-static void net_count(struct net_counts *counts, enum net_drop drop, uint32_t length) {
+static void net_count(struct abi_net_count *count, enum net_drop drop, uint32_t length) {
     if (drop == NET_DROPS) {
-        counts->frames++;
-        counts->bytes += length;
+        count->frames++;
+        count->bytes += length;
     } else {
-        counts->drops[drop]++;
+        count->drops[drop]++;
     }
 }
 
@@ -81,7 +81,7 @@ static uint32_t outgoing_flood(struct virtio_net *n, const struct outgoing *out,
             best = drop;
         }
     }
-    net_count(&n->sent, best, out->length);
+    net_count(&n->counts->sent, best, out->length);
     return copies;
 }
 
@@ -92,13 +92,13 @@ static uint32_t net_forward(struct virtio_net *n, const struct outgoing *out) {
     struct net_peer *p = net_find(n, to);
 
     if (!n->runs || (from != n->mac && !n->may_bridge)) {
-        net_count(&n->sent, n->runs ? NET_DROP_SOURCE : NET_DROP_NO_LINK, 0);
+        net_count(&n->counts->sent, n->runs ? NET_DROP_SOURCE : NET_DROP_NO_LINK, 0);
         return 0;
     }
     if (p == NULL) {
         return outgoing_flood(n, out, to);
     }
-    net_count(&n->sent, outgoing_send(p, out), out->length);
+    net_count(&n->counts->sent, outgoing_send(p, out), out->length);
     return 1;
 }
 
@@ -127,7 +127,7 @@ void net_transmit(struct virtio_net *n) {
         if (drop == NET_DROPS) {
             copies = net_forward(n, &out);
         } else {
-            net_count(&n->sent, drop, 0);
+            net_count(&n->counts->sent, drop, 0);
         }
         virtio_give(&n->v, q, &chain, 0);
         spent += NET_FRAME_COST + (uint64_t)copies * out.length;

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Owns what "stats" prints: tables of counters and their names. Called by command.c. */
+#include "hv/monitor/stats.h"
+
+#include "hv/monitor/ask.h"
+#include "hv/monitor/console.h"
+
+/* A counter of a device: what it is called, where it stands, and whether it is told also when it
+ * is 0. */
+struct stats_counter {
+    const char *name;
+    size_t at;
+    bool always;
+};
+
+#define NET_COUNTER(name, member)                                                                  \
+    { name, offsetof(struct abi_net_counts, member), false }
+#define NET_ALWAYS(name, member)                                                                   \
+    { name, offsetof(struct abi_net_counts, member), true }
+
+static const struct stats_counter net_counters[] = {
+    NET_ALWAYS("sent-frames", sent.frames),
+    NET_ALWAYS("sent-bytes", sent.bytes),
+    NET_COUNTER("sent-no-link", sent.drops[NET_DROP_NO_LINK]),
+    NET_COUNTER("sent-wrong-source", sent.drops[NET_DROP_SOURCE]),
+    NET_COUNTER("sent-malformed", sent.drops[NET_DROP_MALFORMED]),
+    NET_COUNTER("sent-too-long", sent.drops[NET_DROP_LONG]),
+    NET_COUNTER("sent-nobody-there", sent.drops[NET_DROP_NOBODY]),
+    NET_COUNTER("sent-peer-full", sent.drops[NET_DROP_FULL]),
+    NET_ALWAYS("received-frames", received.frames),
+    NET_ALWAYS("received-bytes", received.bytes),
+    NET_COUNTER("received-wrong-source", received.drops[NET_DROP_SOURCE]),
+    NET_COUNTER("received-malformed", received.drops[NET_DROP_MALFORMED]),
+    NET_COUNTER("received-too-long", received.drops[NET_DROP_LONG]),
+    NET_COUNTER("received-not-wanted", received.drops[NET_DROP_FILTERED]),
+    NET_COUNTER("received-no-room", received.drops[NET_DROP_SMALL]),
+};
+
+#define DISK_COUNTER(name, member)                                                                 \
+    { name, offsetof(struct abi_disk_counts, member), false }
+#define DISK_ALWAYS(name, member)                                                                  \
+    { name, offsetof(struct abi_disk_counts, member), true }
+
+static const struct stats_counter disk_counters[] = {
+    DISK_ALWAYS("reads", reads),       DISK_ALWAYS("read-bytes", read_bytes),
+    DISK_ALWAYS("writes", writes),     DISK_ALWAYS("written-bytes", written_bytes),
+    DISK_COUNTER("others", others),    DISK_COUNTER("failures", failures),
+    DISK_COUNTER("pages-used", pages),
+};
+
+#define LINES_VM   2u /* the state, the calls to a BIOS */
+#define LINES_VCPU (REFUSED_KINDS + EXIT_KINDS)
+#define LINES_NET  (1 + (unsigned)ARRAY_SIZE(net_counters)) /* the link first */
+#define LINES_DISK (unsigned)ARRAY_SIZE(disk_counters)
+
+static enum show show_counter(const struct vcpu_public *v, unsigned index, unsigned number) {
+    static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
+
+    if (number < REFUSED_KINDS) {
+        console_print("  vcpu%u %s-denied %llu\n", index, refused[number], (ull)v->refused[number]);
+        return SHOW_PRINTED;
+    }
+    unsigned kind = number - REFUSED_KINDS;
+    if (v->exits[kind] == 0) {
+        return SHOW_EMPTY;
+    }
+    console_print("  vcpu%u exits %s %llu\n", index, exit_kind_names[kind], (ull)v->exits[kind]);
+    return SHOW_PRINTED;
+}
+
+static uint64_t counter_value(const struct stats_counter *c, const void *counts) {
+    return *(const uint64_t *)((const uint8_t *)counts + c->at);
+}
+
+static enum show show_net(const struct vm_public *vm, unsigned index, unsigned number) {
+    const struct abi_net_counts *counts = &ask_snapshot()->devices.nets[index];
+    const char *wire = vm->wires[index];
+
+    if (number == 0) {
+        bool up = vm_link_is_up(vm, index);
+        console_print("  net %s link %s\n", wire, up ? "up" : "down");
+        return SHOW_PRINTED;
+    }
+    const struct stats_counter *c = &net_counters[number - 1];
+    uint64_t value = counter_value(c, counts);
+    if (value == 0 && !c->always) {
+        return SHOW_EMPTY;
+    }
+    console_print("  net %s %s %llu\n", wire, c->name, (ull)value);
+    return SHOW_PRINTED;
+}
+
+static enum show show_disk(unsigned index, unsigned number) {
+    const struct abi_disk_counts *counts = &ask_snapshot()->devices.disks[index];
+    const struct stats_counter *c = &disk_counters[number];
+    uint64_t value = counter_value(c, counts);
+
+    if (value == 0 && !c->always) {
+        return SHOW_EMPTY;
+    }
+    console_print("  disk %u %s %llu\n", index, c->name, (ull)value);
+    return SHOW_PRINTED;
+}
+
+/* line 0 has its CPU asked. */
+static enum show show_devices(struct vm_public *vm, unsigned line) {
+    if (line == 0) {
+        if ((vm->wire_count == 0 && vm->disk_count == 0) ||
+            (!vm_state_has_vcpus(vm->state) && !ask_is_open())) {
+            return SHOW_END;
+        }
+        enum ask answer = ask_vcpu(vm->vcpus[0]);
+        if (answer == ASK_SILENT) {
+            console_print("  devices: cpu %u does not answer\n", vm->vcpus[0]->cpu);
+            return SHOW_END;
+        }
+        return answer == ASK_WAIT ? SHOW_WAIT : SHOW_EMPTY;
+    }
+    unsigned number = line - 1;
+    if (number < vm->wire_count * LINES_NET) {
+        return show_net(vm, number / LINES_NET, number % LINES_NET);
+    }
+    number -= vm->wire_count * LINES_NET;
+    if (number < vm->disk_count * LINES_DISK) {
+        return show_disk(number / LINES_DISK, number % LINES_DISK);
+    }
+    return SHOW_END;
+}
+
+enum show stats_show(struct vm_public *vm, unsigned line) {
+    if (line == 0) {
+        console_print("%s: %s\n", vm->name, vm_state_name(vm->state));
+        return SHOW_PRINTED;
+    }
+    if (line == 1) {
+        if (vm->bios_calls == 0) {
+            return SHOW_EMPTY;
+        }
+        console_print("  bios-calls %llu\n", (ull)vm->bios_calls);
+        return SHOW_PRINTED;
+    }
+    unsigned number = line - LINES_VM;
+    if (number < vm->vcpu_count * LINES_VCPU) {
+        return show_counter(vm->vcpus[number / LINES_VCPU], number / LINES_VCPU,
+                            number % LINES_VCPU);
+    }
+    return show_devices(vm, number - vm->vcpu_count * LINES_VCPU);
+}
