@@ -81,7 +81,7 @@ TEST(features_are_negotiated) {
     reg_write(0x00, 4, 0);
     CHECK_U64(reg_read(0x04, 4), BIT32(28) | BIT32(29));
     reg_write(0x00, 4, 1);
-    CHECK_U64(reg_read(0x04, 4), 1);
+    CHECK_U64(reg_read(0x04, 4), 1 | BIT32(40 - 32));
     reg_write(0x00, 4, 2);
     CHECK_U64(reg_read(0x04, 4), 0);
     CHECK(negotiate(VIRTIO_F_VERSION_1));
@@ -217,6 +217,40 @@ TEST(what_is_asked_for_is_bounded) {
     doorbell(0);
     CHECK_U64(get32(USED + 8), 256);
     CHECK_U64(fake_ram[BUFFER + 256], 0);
+}
+
+/* The driver takes one queue back, and gives another one in its place. */
+TEST(a_queue_is_reset) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1 | VIRTIO_F_RING_RESET);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 1);
+    reg_write(0x3a, 2, 0); /* no reset */
+    CHECK_U64(reg_read(0x1c, 2), 1);
+    reg_write(0x3a, 2, 1);
+    CHECK_U64(reg_read(0x3a, 2), 0);
+    CHECK_U64(reg_read(0x1c, 2), 0);
+    CHECK_U64(reg_read(0x18, 2), VIRTIO_QUEUE_SIZE);
+    CHECK_U64(reg_read(0x1a, 2), 0xffff);
+    CHECK_U64(reg_read(0x20, 4) | reg_read(0x28, 4) | reg_read(0x30, 4), 0);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 1);
+    CHECK(!broken());
+    put16(AVAIL + 2, given = 0);
+    put16(USED + 2, 0);
+    set_queue(SIZE / 2, TABLE, AVAIL, USED);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 1);
+    CHECK_U64(reg_read(0x14, 1), 15);
+    /* A driver that has not agreed to it cannot. */
+    put16(AVAIL + 2, given = 0);
+    start_driver(VIRTIO_F_VERSION_1);
+    reg_write(0x3a, 2, 1);
+    CHECK_U64(reg_read(0x1c, 2), 1);
 }
 
 /* A guest that keeps no rule: its device is broken until it is reset, and nothing else comes of it.
@@ -534,8 +568,8 @@ TEST_MAIN(T(configuration_space), T(bars_are_sized_and_moved), T(a_bar_takes_nob
           T(bytes_of_the_configuration_space), T(features_are_negotiated),
           T(no_agreement_no_queues), T(a_buffer_is_filled), T(the_rings_go_round),
           T(an_indirect_table), T(notifications_are_suppressed), T(a_doorbell_is_asked_for_once),
-          T(what_is_asked_for_is_bounded), T(broken_chains), T(broken_indirect_tables),
-          T(broken_rings), T(queues_that_are_none), T(what_is_in_use_stays), T(no_master_no_memory),
-          T(masks_of_msix), T(the_table_of_msix), T(a_reset_forgets_all),
-          T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
+          T(what_is_asked_for_is_bounded), T(a_queue_is_reset), T(broken_chains),
+          T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
+          T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix), T(the_table_of_msix),
+          T(a_reset_forgets_all), T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
           T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go))

@@ -600,6 +600,24 @@ TEST(a_reset_in_the_middle) {
     CHECK_U64(get16(USED + 2), 1);
 }
 
+/* What it was at is no longer its. */
+TEST(a_queue_reset_in_the_middle) {
+    begin_big();
+    restart(FEATURES | VIRTIO_F_INDIRECT | VIRTIO_F_RING_RESET);
+    offer_long(IN, 62);
+    doorbell(0);
+    CHECK_U64(get16(USED + 2), 0);
+    reg_write(0x3a, 2, 1);
+    memset(fake_ram + BUFFER, UNTOUCHED, 0x8000);
+    CHECK_U64(turns(), 0);
+    CHECK_U64(fake_ram[BUFFER], UNTOUCHED);
+    CHECK_U64(get16(USED + 2), 0);
+    put16(AVAIL + 2, given = 0);
+    set_queue(SIZE, TABLE, AVAIL, USED);
+    CHECK(read_back(0, 8) == 0);
+    CHECK_U64(get16(USED + 2), 1);
+}
+
 /* Bus mastering off: nothing moves until a doorbell finds it on again. */
 TEST(no_master_in_the_middle) {
     begin_big();
@@ -668,4 +686,5 @@ TEST_MAIN(T(what_the_driver_reads), T(an_image_is_read), T(no_image_reads_as_zer
           T(a_read_only_disk), T(what_was_not_negotiated), T(no_way_to_cut_it_matters),
           T(no_request_at_all), T(what_overlaps), T(long_requests_take_turns),
           T(many_requests_take_turns), T(a_doorbell_in_the_middle), T(a_reset_in_the_middle),
-          T(no_master_in_the_middle), T(a_large_discard_takes_turns), T(requests_are_counted))
+          T(a_queue_reset_in_the_middle), T(no_master_in_the_middle),
+          T(a_large_discard_takes_turns), T(requests_are_counted))

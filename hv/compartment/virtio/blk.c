@@ -494,11 +494,16 @@ static void blk_restart(struct virtio *v) {
     b->due = 0;
 }
 
+static void blk_drop(struct virtio *v, UNUSED unsigned queue) {
+    blk_restart(v);
+}
+
 static const struct virtio_model blk_model = {
     .pci = VIRTIO_PCI(2, 0x010000u, 1), /* mass storage */
     .queues = 1,
     .notify = blk_notify,
     .restart = blk_restart,
+    .drop = blk_drop,
     .service = blk_service,
 };
 

@@ -158,6 +158,14 @@ static void console_restart(struct virtio *v) {
     }
 }
 
+static void console_drop(struct virtio *v, unsigned queue) {
+    struct virtio_console *c = console_of(v);
+
+    if (queue == CONSOLE_TRANSMIT) {
+        c->shown = 0;
+    }
+}
+
 static const struct virtio_model virtio_console_model = {
     .pci = VIRTIO_PCI(3, 0x078000u, CONSOLE_QUEUES), /* a communication controller */
     .queues = CONSOLE_QUEUES,
@@ -165,6 +173,7 @@ static const struct virtio_model virtio_console_model = {
     .notify = console_notify,
     .write = console_write,
     .restart = console_restart,
+    .drop = console_drop,
     .service = console_service,
 };
 

@@ -27,6 +27,7 @@ enum common_register {
     QUEUE_DESCRIPTORS = 0x20,
     QUEUE_DRIVER = 0x28,
     QUEUE_DEVICE = 0x30,
+    QUEUE_RESET = 0x3a,
 };
 
 /* Kinds of vendor-specific capabilities. */
@@ -75,6 +76,10 @@ bool virtio_is_alive(const struct virtio *v) {
     return (v->status & (alive | VIRTIO_NEEDS_RESET)) == alive && pci_is_master(&v->pci);
 }
 
+static void virtio_clear_queue(const struct virtio *v, struct virtqueue *q) {
+    *q = (struct virtqueue){.size = virtio_queue_size(v), .vector = NO_VECTOR};
+}
+
 /* The driver's reset: the PCI function stays as it is. */
 static void virtio_restart(struct virtio *v) {
     v->driver_features = 0;
@@ -84,7 +89,7 @@ static void virtio_restart(struct virtio *v) {
     v->status = v->isr = 0;
     pci_set_interrupt(&v->pci, false);
     for (unsigned i = 0; i < VIRTIO_QUEUES; i++) {
-        v->queues[i] = (struct virtqueue){.size = virtio_queue_size(v), .vector = NO_VECTOR};
+        virtio_clear_queue(v, &v->queues[i]);
     }
     if (v->model->restart != NULL) {
         v->model->restart(v);
@@ -196,11 +201,25 @@ static void virtio_enable(struct virtqueue *q) {
     q->asked = 0;
 }
 
+/* One queue alone, done at once: so the register reads as 0 always. */
+static void virtio_reset_queue(struct virtio *v, struct virtqueue *q) {
+    if ((v->driver_features & VIRTIO_F_RING_RESET) == 0) {
+        return;
+    }
+    virtio_clear_queue(v, q);
+    if (v->model->drop != NULL) {
+        v->model->drop(v, (unsigned)(q - v->queues));
+    }
+}
+
 /* What is in use already stays as it is. */
-static void virtio_write_queue(const struct virtio *v, struct virtqueue *q, uint64_t at,
-                               uint32_t value) {
+static void virtio_write_queue(struct virtio *v, struct virtqueue *q, uint64_t at, uint32_t value) {
     if (at == QUEUE_VECTOR) {
         q->vector = virtio_vector(v, value);
+        return;
+    }
+    if (at == QUEUE_RESET && value == 1) {
+        virtio_reset_queue(v, q);
         return;
     }
     if (q->enabled) {

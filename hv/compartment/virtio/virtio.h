@@ -19,9 +19,11 @@
 #define VIRTIO_F_INDIRECT    BIT(28)
 #define VIRTIO_F_EVENT_INDEX BIT(29)
 #define VIRTIO_F_VERSION_1   BIT(32)
+#define VIRTIO_F_RING_RESET  BIT(40)
 
 /* What all models offer. */
-#define VIRTIO_FEATURES (VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX)
+#define VIRTIO_FEATURES                                                                            \
+    (VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX | VIRTIO_F_RING_RESET)
 
 enum virtio_status {
     VIRTIO_ACKNOWLEDGE = 1,
@@ -52,6 +54,9 @@ struct virtio_model {
     void (*restart)(struct virtio *v);
     /* The driver writes the device's own registers, alive or not. NULL if they are read-only. */
     void (*write)(struct virtio *v, uint64_t at, uint64_t value);
+    /* The driver takes one queue back: what the model holds of its chains goes. NULL if between two
+     * calls it holds none. */
+    void (*drop)(struct virtio *v, unsigned queue);
     /* As struct device_ops has it; NULL if a doorbell never leaves anything for later. */
     uint64_t (*service)(struct virtio *v, uint64_t now);
 };
