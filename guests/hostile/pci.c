@@ -2,10 +2,11 @@
 /* Acts: a PCI function's configuration space, its command register, and BARs that go anywhere. */
 #include "guests/hostile/virtio.h"
 
-#define COM1_LINE   0x3fd
-#define IOAPIC_PAGE 0xfec00000u
-#define APIC_PAGE   0xfee00000u
-#define ENTROPY     0x10441af4u
+#define COM1_LINE    0x3fd
+#define CONFIG_PAGES 0xe0100000u /* as MCFG has it */
+#define IOAPIC_PAGE  0xfec00000u
+#define APIC_PAGE    0xfee00000u
+#define ENTROPY      0x10441af4u
 
 /* Not zero in a device that nobody drives. */
 static uint32_t queues(void) {
@@ -231,6 +232,70 @@ const char *act_config_nobody(void) {
         out32(0xcfc, 0);
     }
     return virtio_saw(nobody && config_read(C_ID) == ENTROPY, "all ones");
+}
+
+/* ---- the same by memory, a page each function ---- */
+
+static volatile uint32_t *pages_at(unsigned function, uint32_t at) {
+    return (volatile uint32_t *)(uintptr_t)(CONFIG_PAGES + function * 4096 + at);
+}
+
+/* The function of the device that the others use. */
+static unsigned own_function(void) {
+    (void)config_read(C_ID);
+    return in32(0xcf8) >> 8 & 0xff;
+}
+
+static uint32_t read_by_ports(unsigned function, uint32_t at) {
+    out32(0xcf8, 1u << 31 | function << 8 | at);
+    return in32(0xcfc);
+}
+
+const char *act_pages_same(void) {
+    bool same = true;
+    virtio_begin();
+    for (unsigned function = 0; function < 256; function++) {
+        for (uint32_t at = 0; at < 0x100; at += 0x3c) {
+            same = same && *pages_at(function, at) == read_by_ports(function, at);
+        }
+        same = same && (*pages_at(function, 0x100) == 0 || *pages_at(function, 0) == UINT32_MAX);
+    }
+    return virtio_saw(same, "as by ports");
+}
+
+const char *act_pages_write(void) {
+    bool same = true;
+    virtio_begin();
+    unsigned function = own_function();
+    for (uint32_t at = 0; at < 0x1000; at += at < 0x100 ? 4 : 0x104) {
+        volatile uint32_t *word = pages_at(function, at);
+        uint32_t before = *word;
+        *word = UINT32_MAX;
+        *(volatile uint8_t *)word = 0x5a;
+        ((volatile uint16_t *)word)[1] = 0xa5a5;
+        *word = 0;
+        *pages_at(function ^ 0xf8, at) = UINT32_MAX;
+        same = same && ((at < 0x100 && !is_fixed(at)) || *word == before);
+    }
+    return virtio_saw(same, "unchanged");
+}
+
+const char *act_pages_odd(void) {
+    virtio_begin();
+    uint64_t page = (uint64_t)(uintptr_t)pages_at(own_function(), 0);
+    uint32_t across = *(volatile uint32_t *)(uintptr_t)(page + 1);
+    uint16_t half = *(volatile uint16_t *)(uintptr_t)(page + 3);
+    uint64_t wide = *(volatile uint64_t *)(uintptr_t)page;
+    *(volatile uint32_t *)(uintptr_t)(page + C_BAR - 2) = 0;
+    bool ones = across == UINT32_MAX && half == UINT16_MAX && wide == UINT64_MAX;
+    return virtio_saw(ones, "all ones");
+}
+
+const char *act_pages_beyond(void) {
+    virtio_begin();
+    bool ones = *pages_at(256, 0) == UINT32_MAX;
+    *pages_at(256, 0) = 0;
+    return virtio_saw(ones, "all ones");
 }
 
 const char *act_msix_control(void) {

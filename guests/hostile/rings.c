@@ -412,3 +412,20 @@ const char *act_race_reset(void) {
     racing = false;
     return vcpu_wait(1) ? virtio_usable() : "the other vCPU does not come back";
 }
+
+const char *act_queue_reset_race(void) {
+    if (!vcpu_ready()) {
+        return "no second vCPU";
+    }
+    virtio_start(F_PLAIN | F_RING_RESET);
+    racing = true;
+    vcpu_run(1, ring_always);
+    for (unsigned i = 0; i < 200; i++) {
+        put(&table[0], address_of(buffer), 256, WRITE, 0);
+        avail.index = 8;
+        reg_write(R_QUEUE_RESET, 2, 1);
+        virtio_queue_usual();
+    }
+    racing = false;
+    return vcpu_wait(1) ? virtio_usable() : "the other vCPU does not come back";
+}

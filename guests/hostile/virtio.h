@@ -16,6 +16,7 @@
 #define F_INDIRECT    (1ull << 28)
 #define F_EVENT_INDEX (1ull << 29)
 #define F_VERSION_1   (1ull << 32)
+#define F_RING_RESET  (1ull << 40)
 #define F_PLAIN       F_VERSION_1
 #define F_ALL         (F_INDIRECT | F_EVENT_INDEX | F_VERSION_1)
 
@@ -44,6 +45,7 @@ enum virtio_register {
     R_QUEUE_TABLE = 0x20,
     R_QUEUE_AVAIL = 0x28,
     R_QUEUE_USED = 0x30,
+    R_QUEUE_RESET = 0x3a,
     R_ISR = 0x100,
     R_CONFIG = 0x200,
     R_MSIX = 0x800,

@@ -63,15 +63,28 @@ const char *act_queue_in_use(void) {
     return virtio_end();
 }
 
-/* Nobody has asked for the reset of one queue: the register is not there. */
 const char *act_queue_reset(void) {
     virtio_start(F_PLAIN);
     put(&table[0], address_of(buffer), 8, WRITE, 0);
-    reg_write(0x3a, 2, 1);
+    reg_write(R_QUEUE_RESET, 2, 1);
     reg_write(R_QUEUE_ENABLE, 2, 0);
     offer(0);
     doorbell(0);
     return virtio_end();
+}
+
+const char *act_queue_resets(void) {
+    virtio_start(F_PLAIN | F_RING_RESET);
+    for (unsigned i = 0; i < 200; i++) {
+        offer_eight();
+        reg_write(R_QUEUE_RESET, 2, 1);
+        doorbell(0);
+        if (i % 2 == 0) {
+            avail.index = used.index = 0;
+            virtio_queue_usual();
+        }
+    }
+    return virtio_usable();
 }
 
 /* ---- features ---- */
