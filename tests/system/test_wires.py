@@ -156,8 +156,8 @@ class Wires(LinuxGuests):
 
     @check("an ssh session from east to west")
     def ssh(self):
-        self.run(EAST, "ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519", 240)
-        self.command(EAST, "cat .ssh/*.pub >/tmp/key; wc -c </tmp/key")
+        self.run(EAST, "ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519", 240)
+        self.command(EAST, "cat /root/.ssh/*.pub >/tmp/key; wc -c </tmp/key")
         key = re.search(r"ssh-ed25519 (\S+)", self.command(EAST, "cat /tmp/key"))
         expect_that(key, "a public key", "none")
         self.view(WEST)
