@@ -399,6 +399,32 @@ TEST(ends_wait_for_buffers) {
     CHECK(!A->vsock.peers[0].ending);
 }
 
+/* Both sides end a connection at once, and one of them has no buffer for the other's reset yet. */
+TEST(resets_that_cross) {
+    start_all(MAY(0, 1));
+    start_driver(B); /* without buffers */
+    run_all();
+    while (pull(A, &seen, NULL)) {
+    }
+    send(0, 1, VSOCK_REQUEST, 1, 7, 0);
+    send(0, 1, VSOCK_RESET, 1, 7, 0);
+    run_all();
+    give_buffers(B, 1, 2048);
+    node_doorbell(B, VSOCK_RECEIVE);
+    expect(1, 0, VSOCK_REQUEST, 1, 7);
+    CHECK(B->vsock.incoming.peer != NULL);
+    CHECK_U64(B->vsock.incoming.header.operation, VSOCK_RESET);
+    send(1, 0, VSOCK_RESET, 7, 1, 0);
+    CHECK_U64(B->vsock.peers[0].count, 0);
+    give_buffers(B, 2, 2048);
+    node_doorbell(B, VSOCK_RECEIVE);
+    expect(1, 0, VSOCK_RESET, 1, 7);
+    CHECK_U64(B->vsock.peers[0].count, 0);
+    CHECK(B->vsock.incoming.peer == NULL);
+    run_all();
+    expect_nothing(1);
+}
+
 /* ---- who does not read ---- */
 
 /* B takes nothing more: A's driver fills the channel. Returns how many packets wait. */
@@ -414,6 +440,18 @@ static unsigned fill_b(void) {
         run_all();
     }
     return A->vsock.parked_count;
+}
+
+/* What waited in a queue that the driver takes back is not looked at any more. */
+TEST(a_queue_reset_forgets_what_waits) {
+    start_all(MAY(0, 1));
+    CHECK(fill_b() != 0);
+    A->vsock.v.driver_features |= VIRTIO_F_RING_RESET;
+    node_set(A, 0x16, 2, VSOCK_TRANSMIT);
+    node_set(A, 0x3a, 2, 1);
+    CHECK_U64(A->vsock.parked_count, 0);
+    run_all();
+    CHECK_U64(node_reg(A, 0x14, 1) & VIRTIO_NEEDS_RESET, 0);
 }
 
 TEST(others_pass_who_waits) {
@@ -565,6 +603,6 @@ TEST_MAIN(T(registers), T(a_connection), T(who_may_not), T(who_may_not_and_tries
           T(records_that_lie), T(a_record_that_changes), T(packets_of_the_driver_that_lie),
           T(refused_packets), T(too_many_connections), T(the_other_driver_is_reset),
           T(the_other_guest_ends), T(the_other_guest_starts_anew), T(ends_wait_for_buffers),
-          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
-          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
-          T(a_broken_driver))
+          T(resets_that_cross), T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits),
+          T(patience_ends), T(patience_ends_a_connection), T(what_waits_changes),
+          T(replies_are_bounded), T(buffers_that_are_too_small), T(a_broken_driver))

@@ -133,11 +133,18 @@ static void vsock_restart(struct virtio *v) {
     vsock_stop(vsock_of(v));
 }
 
+static void vsock_drop_queue(struct virtio *v, unsigned queue) {
+    if (queue == VSOCK_TRANSMIT) {
+        vsock_of(v)->parked_count = 0;
+    }
+}
+
 static const struct virtio_model virtio_vsock_model = {
     .pci = VIRTIO_PCI(19, 0x078000u, VSOCK_QUEUES), /* communication, of no other kind */
     .queues = VSOCK_QUEUES,
     .notify = vsock_notify,
     .restart = vsock_restart,
+    .drop = vsock_drop_queue,
     .service = vsock_service,
 };
 

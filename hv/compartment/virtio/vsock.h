@@ -146,6 +146,7 @@ void vsock_transmit(struct virtio_vsock *s);
 struct vsock_connection *vsock_find(struct vsock_peer *p, uint32_t own_port, uint32_t peer_port);
 /* Not there yet; false if there are too many. */
 bool vsock_add(struct vsock_peer *p, uint32_t own_port, uint32_t peer_port);
+/* c: as vsock_find() gave it; NULL is nothing, for both sides may have ended it at once. */
 void vsock_remove(struct vsock_peer *p, struct vsock_connection *c);
 
 /* Has the peer ended or started anew? Then so have its connections. */

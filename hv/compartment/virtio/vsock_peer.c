@@ -25,8 +25,10 @@ bool vsock_add(struct vsock_peer *p, uint32_t own_port, uint32_t peer_port) {
 }
 
 void vsock_remove(struct vsock_peer *p, struct vsock_connection *c) {
-    p->count--;
-    *c = p->connections[p->count];
+    if (c != NULL) {
+        p->count--;
+        *c = p->connections[p->count];
+    }
 }
 
 void vsock_end(struct virtio_vsock *s, struct vsock_peer *p) {
