@@ -14,7 +14,7 @@ volatile struct used_ring used __attribute__((aligned(4096)));
 volatile uint8_t buffer[4096] __attribute__((aligned(4096)));
 
 uint32_t memory_bar, port_bar, first_memory_bar, first_port_bar;
-static uint32_t slot;
+static uint32_t slot, device = ENTROPY;
 
 /* ---- configuration space ---- */
 
@@ -28,11 +28,16 @@ static void find_device(void) {
     if (slot != 0) {
         return;
     }
-    for (slot = 1; slot < SLOTS && slot_read(C_ID) != ENTROPY;) {
+    for (slot = 1; slot < SLOTS && slot_read(C_ID) != device;) {
         slot++;
     }
     port_bar = first_port_bar = slot_read(C_BAR) & ~3u;
     memory_bar = first_memory_bar = slot_read(C_BAR + 4);
+}
+
+void driver_use(uint32_t id) {
+    device = id != 0 ? id : ENTROPY;
+    slot = 0;
 }
 
 uint32_t config_read(uint32_t at) {
@@ -150,6 +155,10 @@ bool virtio_negotiate(uint64_t features) {
 
 void virtio_queue(uint32_t size, uint64_t at_table, uint64_t at_avail, uint64_t at_used) {
     reg_write(R_QUEUE_SELECT, 2, 0);
+    virtio_queue_parts(size, at_table, at_avail, at_used);
+}
+
+void virtio_queue_parts(uint32_t size, uint64_t at_table, uint64_t at_avail, uint64_t at_used) {
     reg_write(R_QUEUE_SIZE, 2, size);
     reg_write64(R_QUEUE_TABLE, at_table);
     reg_write64(R_QUEUE_AVAIL, at_avail);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the acts against PCI and virtio stand on: a driver for the source of entropy that each guest
- * has, with one queue, which does as it is told, right or wrong.
+ * has, with one queue, which does as it is told, right or wrong; and for what another device has in
+ * common with it.
  */
 #ifndef GUESTS_HOSTILE_VIRTIO_H
 #define GUESTS_HOSTILE_VIRTIO_H
@@ -81,6 +82,10 @@ extern volatile struct avail_ring avail;
 extern volatile struct used_ring used;
 extern volatile uint8_t buffer[4096];
 
+/* From here on all is for the device with this ID, as C_ID has it; 0: the source of entropy. Its
+ * BARs are where they were at the start. */
+void driver_use(uint32_t id);
+
 /* The function's configuration space; its BARs as the firmware gave them, and as they are. */
 uint32_t config_read(uint32_t at);
 void config_write(uint32_t at, uint32_t value);
@@ -100,6 +105,8 @@ bool virtio_negotiate(uint64_t features);
 /* A queue of size with its parts there. */
 void virtio_queue(uint32_t size, uint64_t at_table, uint64_t at_avail, uint64_t at_used);
 void virtio_queue_usual(void);
+/* The same for the queue that is selected. */
+void virtio_queue_parts(uint32_t size, uint64_t at_table, uint64_t at_avail, uint64_t at_used);
 /* All of it. */
 void virtio_start(uint64_t features);
 

@@ -19,6 +19,7 @@ cpus = "1-2"
 memory = "32M"
 kernel = "guests/hostileguest"
 cmdline = "cpus=2 memory=32@SKIP@"
+vsock = ["heart"]
 on_crash = "restart"
 stop_timeout = "60m"
 
@@ -35,6 +36,7 @@ cpus = "0-3"
 memory = "32M"
 kernel = "guests/hostileguest"
 cmdline = "cpus=4 memory=32@SKIP@"
+vsock = ["heart"]
 on_crash = "restart"
 """
 
@@ -286,6 +288,10 @@ class Hostile(HostileBoot):
     @check("a virtio device's rings and registers")
     def virtio(self):
         self.acts("virtio")
+
+    @check("a socket device's packets and buffers")
+    def sockets(self):
+        self.acts("sockets")
 
     @check("MSI-X")
     def msix(self):
