@@ -567,7 +567,7 @@ $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
 
 # What USB devices and their controller may say, and what a virtio driver may do, by libFuzzer; the unit tests take it
 # from a few seeds. FUZZ=virtio_blk_random: one alone.
-FUZZ         ?= xhci_random virtio_random virtio_blk_random net_random vsock_random
+FUZZ         ?= xhci_random virtio_random virtio_blk_random net_random vsock_random console_random
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(COMMON) -O1 -DFUZZ -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -w
 
@@ -577,10 +577,12 @@ FUZZ_virtio_random := $(sort $(wildcard hv/compartment/dev/*.c hv/compartment/pc
 FUZZ_virtio_blk_random := $(FUZZ_virtio_random)
 FUZZ_net_random := $(FUZZ_virtio_random)
 FUZZ_vsock_random := $(FUZZ_virtio_random)
+FUZZ_console_random := $(FUZZ_virtio_random)
 FUZZ_LENGTH_virtio_random := 8192
 FUZZ_LENGTH_virtio_blk_random := 8192
 FUZZ_LENGTH_net_random := 8192
 FUZZ_LENGTH_vsock_random := 8192
+FUZZ_LENGTH_console_random := 8192
 
 define fuzz_run
 @mkdir -p $(BUILD)/fuzz/$1

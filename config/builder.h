@@ -53,7 +53,11 @@ struct abi_channel *give_channel(const struct builder *b, struct plan_channel *c
 void make_vsock_channels(const struct builder *b);
 void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self);
 
-/* Which windows each VM has and where; its disks, network adapters and sockets. */
+/* The same for named ports. */
+void make_port_channels(const struct builder *b);
+void give_ports(const struct builder *b, struct plan_vm *vm, uint32_t self);
+
+/* Which windows each VM has and where; its disks, network adapters, sockets and ports. */
 void give_windows(const struct builder *b);
 /* Memory for those windows that need some: once all guests have theirs. */
 void give_stores(const struct builder *b);

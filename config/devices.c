@@ -146,7 +146,7 @@ bool add_channel(const struct builder *b, const struct plan_channel *channel) {
     if (plan->channel_count == PLAN_MAX_CHANNELS) {
         fault_add(
             b->faults, channel->pos.line, channel->pos.column,
-            "there are more than %u pairs of guests, on all wires and by vsock; take some off",
+            "there are more than %u pairs of guests, on all wires, by vsock and by ports; take some off",
             PLAN_MAX_CHANNELS);
         return false;
     }
@@ -162,9 +162,10 @@ struct abi_channel *give_channel(const struct builder *b, struct plan_channel *c
     uint32_t n = vm->devices.channel_count;
 
     if (n == ABI_CHANNELS) {
-        REFUSE(b, vm->config, pos,
-               "its wires and its vsock join it to more than %u other guests; take some off",
-               ABI_CHANNELS);
+        REFUSE(
+            b, vm->config, pos,
+            "its wires, its vsock and its ports are more than %u ways to other guests; take some off",
+            ABI_CHANNELS);
         return NULL;
     }
     struct abi_channel *end = &vm->devices.channels[n];
@@ -408,12 +409,14 @@ void give_windows(const struct builder *b) {
         make_channels(b, i);
     }
     make_vsock_channels(b);
+    make_port_channels(b);
     for (uint32_t i = 0; i < b->plan->vm_count; i++) {
         struct plan_vm *vm = &b->plan->vms[i];
         give_pmems(b, vm);
         give_disks(b, vm);
         give_nets(b, vm, i);
         give_vsock(b, vm, i);
+        give_ports(b, vm, i);
         give_terminal(vm);
         judge_windows(b, vm);
     }

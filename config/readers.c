@@ -190,6 +190,18 @@ bool read_vsock(const struct schema_value *v) {
     return true;
 }
 
+bool read_named_port(const struct schema_value *v) {
+    struct config_port *port = v->field;
+    struct part name = part_at(v->text);
+
+    if (!part_is_name(name, sizeof(port->name)) || !part_is_last(name)) {
+        return refuse(v, "is no port's name; write %s", v->key->wanted);
+    }
+    str_copy_n(port->name, sizeof(port->name), name.at, name.length);
+    port->pos = v->pos;
+    return true;
+}
+
 /* All of the text is a number from least to most. */
 static bool read_number_from(const struct schema_value *v, uint64_t least, uint64_t most) {
     const char *s = v->text;

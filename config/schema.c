@@ -401,6 +401,12 @@ const struct schema_key schema[SCHEMA_KEYS] = {
     {"cid", read_cid, NULL, GUEST_WITH_POS(cid), "", "42", "a number from \"3\" to \"4294967294\"",
      "The guest's address for vsock, which no other may have. Without this key it is 3 for the "
      "file's first guest, 4 for the second, and so on: it changes if guests are put in before it."},
+    {"port", read_named_port, NULL, GUEST_LIST(ports, port_count, CONFIG_MAX_PORTS), "", "sync",
+     "a name of 1 to 31 of a-z, 0-9 and -",
+     "Ports of the guest's virtio console, each joined to the port of the same name of one other guest, "
+     "as by a serial cable: `/dev/virtio-ports/NAME` in both. Exactly two guests name it. Bytes arrive as "
+     "they were written; who reads sees an end when the other side closes its end, and who writes waits "
+     "while the other side does not read."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port, or its virtio console "

@@ -161,12 +161,35 @@ static void print_vsocks(const struct plan *plan) {
     }
 }
 
+static const char *port_name(const struct config *config, const struct plan_channel *c) {
+    return config->guests[c->vms[0]].ports[c->port].name;
+}
+
+static unsigned count_named_ports(const struct plan *plan) {
+    unsigned count = 0;
+    for (uint32_t i = 0; i < plan->channel_count; i++) {
+        count += plan->channels[i].use == PLAN_PORT;
+    }
+    return count;
+}
+
+static void print_ports(const struct config *config, const struct plan *plan) {
+    for (const struct plan_channel *c = plan->channels; c < plan->channels + plan->channel_count;
+         c++) {
+        if (c->use == PLAN_PORT) {
+            printf("\n--( port %s )-- %s <--> %s\n", port_name(config, c),
+                   config->guests[c->vms[0]].name, config->guests[c->vms[1]].name);
+        }
+    }
+}
+
 void picture_print(const struct config *config, const struct plan *plan) {
     print_disks(plan);
     for (uint32_t i = 0; i < config->wire_count; i++) {
         print_wire(plan, &config->wires[i]);
     }
     print_vsocks(plan);
+    print_ports(config, plan);
 }
 
 /* ---- as a picture ---- */
@@ -219,9 +242,10 @@ static unsigned box_lines(const struct plan_vm *vm) {
     return lines;
 }
 
-/* How many dots the guest gets: one for each adapter and each use of a file, one for vsock. */
+/* How many dots the guest gets: one for each adapter, each named port and each use of a file, one
+ * for vsock. */
 static unsigned count_ports(const struct plan_vm *vm) {
-    unsigned ports = vm->devices.net_count + vm->devices.pmem_count;
+    unsigned ports = vm->devices.net_count + vm->devices.pmem_count + vm->devices.port_count;
     ports += vm->devices.vsock.peer_count != 0;
     for (uint32_t i = 0; i < vm->devices.disk_count; i++) {
         ports += vm->config->disks[i].kind != DISK_BLANK;
@@ -324,6 +348,18 @@ static void draw_vsocks(struct drawing *d) {
     d->y += LINE_HEIGHT;
 }
 
+static void draw_ports(struct drawing *d, const struct config *config) {
+    for (uint32_t i = 0; i < d->plan->channel_count; i++) {
+        const struct plan_channel *c = &d->plan->channels[i];
+        if (c->use == PLAN_PORT) {
+            begin_line(d, "port", port_name(config, c), "port");
+            draw_dot(d, c->vms[0], "", "");
+            draw_dot(d, c->vms[1], "", "");
+            d->y += LINE_HEIGHT;
+        }
+    }
+}
+
 static void draw_uses(struct drawing *d, uint32_t i, const char *path) {
     const struct config_guest *g = d->plan->vms[i].config;
     char text[64], size[24];
@@ -401,12 +437,14 @@ void picture_draw(FILE *out, const struct config *config, const struct plan *pla
     static const char style[] = "text{font:11px sans-serif;fill:#222}.name{font-weight:bold}"
                                 ".guest{fill:#eef3fa;stroke:#456}.wire{stroke:#06c;stroke-width:3}"
                                 ".vsock{stroke:#283;stroke-width:3;stroke-dasharray:2 3}"
+                                ".port{stroke:#a3a;stroke-width:3}"
                                 ".file{stroke:#862;stroke-width:3;stroke-dasharray:6 4}"
                                 ".drop{stroke:#999;fill:none}circle{fill:#222}";
     struct drawing d = {.out = out, .plan = plan};
 
     lay_out(&d);
-    unsigned lines = config->wire_count + each_file(plan, NULL) + has_vsocks(plan);
+    unsigned lines =
+        config->wire_count + each_file(plan, NULL) + has_vsocks(plan) + count_named_ports(plan);
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\">\n", d.right,
             d.y + lines * LINE_HEIGHT);
     fprintf(out, "<style>%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
@@ -417,6 +455,7 @@ void picture_draw(FILE *out, const struct config *config, const struct plan *pla
     if (has_vsocks(plan)) {
         draw_vsocks(&d);
     }
+    draw_ports(&d, config);
     (void)each_file(plan, &d);
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         draw_guest(&d, i);

@@ -35,7 +35,8 @@ struct channel_half {
     uint32_t taken;   /* so many it has taken out of the other side's ring */
     uint32_t wake_at; /* a doorbell is wanted when the other side's put goes past this */
     uint32_t starts;  /* how often it has begun to run; not 0 while it does */
-    uint8_t rest_of_second[CHANNEL_LINE - 12];
+    uint32_t state;   /* of its device: what the two kinds of device have agreed on */
+    uint8_t rest_of_second[CHANNEL_LINE - 16];
     /* Not 0 while its device is there and looks into the other side's ring. The core clears this
      * line when the VM's run has ended, and rings. */
     uint32_t runs;

@@ -14,6 +14,8 @@
 #define ABI_PMEMS       4u
 #define ABI_CHANNELS    64u
 #define ABI_VSOCK_PEERS 15u
+#define ABI_PORTS       6u
+#define ABI_PORT_NAME   32u /* bytes, with a 0 at the end */
 
 /* What map says of a page; all else is an index of copies plus 1. A page that is discarded leaves
  * its copy to others, and must not come back as the image has it. */
@@ -76,6 +78,12 @@ struct abi_vsock {
     struct abi_vsock_peer peers[ABI_VSOCK_PEERS];
 };
 
+/* A port of the console that is joined to one of another guest's. */
+struct abi_port {
+    char name[ABI_PORT_NAME];
+    uint32_t channel; /* of abi_devices.channels */
+};
+
 struct abi_devices {
     uint32_t disk_count, net_count, channel_count, pmem_count;
     struct abi_disk disks[ABI_DISKS];
@@ -83,8 +91,10 @@ struct abi_devices {
     struct abi_channel channels[ABI_CHANNELS];
     struct abi_pmem pmems[ABI_PMEMS];
     struct abi_vsock vsock;
+    uint32_t port_count;
+    struct abi_port ports[ABI_PORTS];
     bool types_to_hvc0; /* what is typed goes to the virtio console, and not to the UART */
-    uint8_t zero[7];
+    uint8_t zero[3];
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");
 

@@ -20,6 +20,7 @@
 #define CONFIG_MAX_NETS     8                       /* the same */
 #define CONFIG_MAX_PMEMS    4                       /* the same */
 #define CONFIG_MAX_VSOCKS   (CONFIG_MAX_GUESTS - 1) /* the same */
+#define CONFIG_MAX_PORTS    6                       /* the same */
 #define CONFIG_FIRST_CID    3u
 #define CONFIG_DISK_NAME    16
 #define CONFIG_MTU          1500
@@ -72,6 +73,12 @@ struct config_vsock {
     struct config_pos pos;
 };
 
+/* A port, which the other guest that names it has, too. */
+struct config_port {
+    char name[CONFIG_NAME_SIZE];
+    struct config_pos pos;
+};
+
 /* What guests' network adapters are on. */
 struct config_wire {
     char name[CONFIG_NAME_SIZE];
@@ -90,11 +97,12 @@ struct config_guest {
     uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
     char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
     char asset_tag[CONFIG_SERIAL_SIZE];
-    uint32_t disk_count, net_count, pmem_count, vsock_count;
+    uint32_t disk_count, net_count, pmem_count, vsock_count, port_count;
     struct config_disk disks[CONFIG_MAX_DISKS];
     struct config_net nets[CONFIG_MAX_NETS];
     struct config_pmem pmems[CONFIG_MAX_PMEMS];
     struct config_vsock vsocks[CONFIG_MAX_VSOCKS];
+    struct config_port ports[CONFIG_MAX_PORTS];
     uint32_t cid;      /* its address for vsock; 0 = CONFIG_FIRST_CID and its place in the file */
     uint32_t terminal; /* enum config_terminal: where what is typed goes */
     bool start_auto;

@@ -67,8 +67,9 @@ struct plan_vm {
     struct abi_devices devices; /* as its compartment gets it: nobody else believes it */
 };
 
-/* Two guests have one on each wire that both are on, and one if either may connect to the other. */
-enum plan_channel_use { PLAN_WIRE, PLAN_VSOCK };
+/* Two guests have one on each wire that both are on, one for each port that both name, and one if
+ * either may connect to the other by vsock. */
+enum plan_channel_use { PLAN_WIRE, PLAN_VSOCK, PLAN_PORT };
 
 /* Memory of two VMs: the half of the first one, then that of the second. */
 struct plan_channel {
@@ -77,6 +78,7 @@ struct plan_channel {
     uint32_t numbers[2]; /* which of each VM's channels that is */
     enum plan_channel_use use;
     uint32_t wire;         /* PLAN_WIRE: of the config */
+    uint32_t port;         /* PLAN_PORT: of those that the first guest names */
     struct config_pos pos; /* what of the file asks for it */
 };
 #define PLAN_MAX_CHANNELS 256

@@ -254,6 +254,46 @@ static bool is_peer(const struct checker *c, uint32_t v, uint32_t n,
            p->may_accept == may_connect(other, self);
 }
 
+static bool names_port(const struct config_guest *g, const char *name) {
+    for (uint32_t i = 0; i < g->port_count; i++) {
+        if (str_equal(g->ports[i].name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* If ports have the VM's n-th channel: both guests name them in the config. */
+static bool is_joined(const struct checker *c, uint32_t v, uint32_t n,
+                      const struct plan_channel *channel) {
+    const struct abi_devices *d = &c->plan->vms[v].devices;
+    bool good = true;
+
+    for (uint32_t i = 0; i < d->port_count; i++) {
+        bool mine = d->ports[i].channel == n;
+        for (unsigned side = 0; good && mine && side < 2; side++) {
+            good = names_port(c->plan->vms[channel->vms[side]].config, d->ports[i].name);
+        }
+    }
+    return good;
+}
+
+/* Ports of which each has a name that ends, and a channel of the VM's. */
+static bool check_ports(struct checker *c, uint32_t v) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    const struct abi_devices *d = &vm->devices;
+    bool good = d->port_count <= ABI_PORTS;
+
+    for (uint32_t i = 0; good && i < d->port_count; i++) {
+        good =
+            d->ports[i].name[ABI_PORT_NAME - 1] == '\0' && d->ports[i].channel < d->channel_count;
+    }
+    if (!good) {
+        refuse(c, "a port of %s has no name, or no channel", vm->config->name);
+    }
+    return good;
+}
+
 /* It has the address that the config says, and a channel of the VM's to each peer. */
 static bool check_vsock(struct checker *c, uint32_t v) {
     const struct plan_vm *vm = &c->plan->vms[v];
@@ -288,13 +328,13 @@ static void check_bells(struct checker *c, uint32_t v) {
         const struct plan_channel *channel = find_channel(c, v, w);
         good = i + 1 < vm->window_count && w[1].kind == PLAN_THEIRS &&
                find_channel(c, v, &w[1]) == channel && is_bell(c, v, n, channel) &&
-               is_peer(c, v, n, channel);
+               is_peer(c, v, n, channel) && is_joined(c, v, n, channel);
         n++;
     }
     if (!good || halves != 2 * n || vm->devices.channel_count != n) {
         refuse(c,
                "channel %u of %s has not two halves and a doorbell that goes to the other VM, or "
-               "leads to another one than vsock is told",
+               "leads to another one than vsock or a port is told",
                n, vm->config->name);
     }
 }
@@ -409,7 +449,7 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->kernel, vm->config->kernel);
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
-        if (check_windows(&c, v) && check_vsock(&c, v)) {
+        if (check_windows(&c, v) && check_vsock(&c, v) && check_ports(&c, v)) {
             check_bells(&c, v);
         }
         uint64_t least =

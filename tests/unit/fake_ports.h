@@ -11,6 +11,7 @@
 
 #define MACHINES  2u
 #define PORTS_RAM 0x200000u
+#define NAMED     2u /* ports, which join the two machines crosswise: sync is 1 here, 2 there */
 #define RING      CONSOLE_QUEUE_SIZE
 
 /* Where queue i is, and a page for each of its descriptors. */
@@ -27,11 +28,12 @@ struct machine {
     struct bus bus[BUS_SPACES];
     struct pci_host host;
     struct virtio_console console;
+    struct abi_devices abi;
     struct guest_region region;
     struct guest_memory memory;
     uint8_t *ram;
-    bool due;
-    unsigned messages, reschedules;
+    bool due, belled;
+    unsigned bells, messages, reschedules;
     uint16_t given[CONSOLE_QUEUES], seen[CONSOLE_QUEUES];
     /* What the view has, and how many bytes it still takes. */
     char shown[0x10000];
@@ -39,6 +41,7 @@ struct machine {
 };
 
 static struct machine machines[MACHINES];
+static struct channel_half *ports_halves[MACHINES][NAMED]; /* by machine, by channel */
 static uint64_t ports_time = 1000;
 
 static uint64_t ports_tsc(void) {
@@ -63,6 +66,13 @@ static void ports_reschedule(const struct dev_env *env) {
     machine_of(env)->reschedules++;
 }
 
+static void ports_bell(const struct dev_env *env, unsigned channel) {
+    struct machine *m = machine_of(env);
+    CHECK(channel < NAMED);
+    m->bells++;
+    machines[m == machines ? 1 : 0].belled = true;
+}
+
 /* As slow as the real one. */
 static bool ports_transmit(const struct dev_env *env, uint8_t byte) {
     struct machine *m = machine_of(env);
@@ -77,12 +87,31 @@ static bool ports_transmit(const struct dev_env *env, uint8_t byte) {
 
 static UNUSED void ports_power_on(struct machine *m) {
     m->console.v.dev = (struct device){.ops = &virtio_ops, .env = &m->env};
-    virtio_console_make(&m->console, &m->host, m->bus, 19);
+    virtio_console_make(&m->console, &m->abi, &m->host, m->bus, 19);
     virtio_ops.reset(&m->console.v.dev);
     m->console.v.pci.command = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON;
 }
 
+/* The channel's number is the same on both sides, and the port's another one. */
+static void ports_make_abi(struct machine *m) {
+    unsigned self = (unsigned)(m - machines);
+
+    m->abi = (struct abi_devices){.channel_count = NAMED, .port_count = NAMED};
+    for (unsigned i = 0; i < NAMED; i++) {
+        m->abi.channels[i] = (struct abi_channel){.ours = (uintptr_t)ports_halves[self][i],
+                                                  .theirs = (uintptr_t)ports_halves[1 - self][i]};
+        struct abi_port *port = &m->abi.ports[self == 0 ? i : NAMED - 1 - i];
+        port->channel = i;
+        strcpy(port->name, i == 0 ? "sync" : "a-name-of-31-characters-exactly");
+    }
+}
+
 static UNUSED void ports_begin(void) {
+    for (unsigned i = 0; i < MACHINES * NAMED; i++) {
+        struct channel_half **half = &ports_halves[i / NAMED][i % NAMED];
+        *half = *half != NULL ? *half : aligned_alloc(4096, sizeof(**half));
+        memset(*half, 0, offsetof(struct channel_half, ring));
+    }
     for (struct machine *m = machines; m < machines + MACHINES; m++) {
         uint8_t *ram = m->ram != NULL ? m->ram : aligned_alloc(4096, PORTS_RAM);
         memset(m, 0, sizeof(*m));
@@ -96,9 +125,13 @@ static UNUSED void ports_begin(void) {
                                   .irq = ports_irq,
                                   .msi = ports_msi,
                                   .transmit = ports_transmit,
+                                  .bell = ports_bell,
                                   .reschedule = ports_reschedule};
         bus_init(&m->bus[BUS_PORT]);
         bus_init(&m->bus[BUS_MEMORY]);
+        ports_make_abi(m);
+    }
+    for (struct machine *m = machines; m < machines + MACHINES; m++) {
         ports_power_on(m);
     }
 }
@@ -237,6 +270,28 @@ static UNUSED void ports_say(struct machine *m, uint32_t port, uint16_t event, u
 static UNUSED bool ports_are_silent(struct machine *m) {
     uint8_t told[256];
     return ports_read(m, CONSOLE_CONTROL_RECEIVE, told) < 0;
+}
+
+/* Doorbells between the machines, and what they have left for later, until nothing is left. */
+static UNUSED void ports_run(void) {
+    bool more = true;
+
+    for (unsigned rounds = 0; more; rounds++) {
+        more = false;
+        CHECK(rounds < 10000);
+        for (struct machine *m = machines; m < machines + MACHINES; m++) {
+            if (m->belled) {
+                m->belled = false;
+                more = true;
+                virtio_console_poll(&m->console);
+            }
+            if (m->due) {
+                ports_time += 200000;
+                m->due = virtio_ops.service(&m->console.v.dev, ports_time) != 0;
+                more = true;
+            }
+        }
+    }
 }
 
 #endif

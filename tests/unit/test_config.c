@@ -422,6 +422,21 @@ TEST(terminals) {
     FAULTS(GUEST "console = 'com2'\n", {"5:11:", "write \"auto\", \"com1\" or \"hvc0\""});
 }
 
+TEST(ports) {
+    check_good(GUEST "port = ['sync', '0-9', '0123456789012345678901234567890']\n");
+    CHECK_U64(web->port_count, 3);
+    CHECK_STR(web->ports[0].name, "sync");
+    CHECK_STR(web->ports[2].name, "0123456789012345678901234567890");
+    CHECK_U64(web->ports[1].pos.line, 5);
+    CHECK_U64(web->ports[1].pos.column, 17);
+    FAULTS(GUEST "port = ['']\n", {"5:9:", "is no port's name; write a name of 1 to 31"});
+    FAULTS(GUEST "port = ['a:b']\n", {"5:9:", "is no port's name"});
+    FAULTS(GUEST "port = ['A']\n", {"5:9:", "is no port's name"});
+    FAULTS(GUEST "port = ['01234567890123456789012345678901']\n", {"5:9:", "port"});
+    FAULTS(GUEST "port = ['1','2','3','4','5','6','7']\n",
+           {"5:33:", "port has more than 6 values"});
+}
+
 TEST(disk_faults) {
     static const struct {
         const char *text, *words;
@@ -639,5 +654,5 @@ TEST(wire_faults) {
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(avoided), T(cpu_lists), T(sizes), T(paths),
           T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
           T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations),
-          T(disks), T(terminals), T(disk_faults), T(pmems), T(nets), T(net_faults), T(vsocks),
-          T(vsock_faults), T(lists), T(wires), T(wire_faults))
+          T(disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(nets), T(net_faults),
+          T(vsocks), T(vsock_faults), T(lists), T(wires), T(wire_faults))

@@ -684,7 +684,8 @@ TEST(many_channels) {
     CHECK_U64(plan.channel_count, 224);
     CHECK_U64(net(7, 7)->first_channel, 49);
     configure_mesh(3, 16);
-    FAULTS({"3:1:", "there are more than 256 pairs of guests, on all wires and by vsock"});
+    FAULTS(
+        {"3:1:", "there are more than 256 pairs of guests, on all wires, by vsock and by ports"});
     configure_mesh(8, 9);
     FAULTS({"8:1:", "there are more than 256 pairs"});
 }
@@ -792,6 +793,54 @@ TEST(vsock_of_all) {
     check_ends(15, 14, 14, 14);
 }
 
+/* ---- ports ---- */
+
+static void check_port(uint32_t vm, uint32_t n, const char *name, uint32_t channel) {
+    const struct abi_devices *d = &plan.vms[vm].devices;
+    CHECK(n < d->port_count);
+    CHECK_STR(d->ports[n].name, name);
+    CHECK_U64(d->ports[n].channel, channel);
+}
+
+/* In the order of each guest's own list; two guests may share several. */
+TEST(named_ports) {
+    make_machine();
+    configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "port=['log','sync']\nnet=['lan']\n"      //
+              GUEST("beta", "1", "64M") "port=['0123456789012345678901234567890','sync','log']\n" //
+              GUEST("gamma", "2", "64M") "port=['0123456789012345678901234567890']\n"             //
+              GUEST("delta", "3", "64M") "net=['lan']\nvsock=['beta']\n");
+    check_built();
+    CHECK_U64(plan.channel_count, 5);
+    CHECK_U64(plan.vms[0].devices.port_count, 2);
+    check_port(0, 0, "log", 1);
+    check_port(0, 1, "sync", 2);
+    CHECK_U64(plan.vms[1].devices.port_count, 3);
+    check_port(1, 0, "0123456789012345678901234567890", 1);
+    check_port(1, 1, "sync", 2);
+    check_port(1, 2, "log", 3);
+    CHECK_U64(plan.vms[2].devices.port_count, 1);
+    check_port(2, 0, "0123456789012345678901234567890", 0);
+    CHECK_U64(plan.vms[3].devices.port_count, 0);
+    check_ends(0, 1, 1, 3);
+    check_ends(0, 2, 1, 2);
+    check_ends(1, 1, 2, 0);
+}
+
+TEST(port_faults) {
+    make_machine();
+    configure(GUEST("alpha", "0", "64M") "port=['sync','a','lonely','sync']\n" //
+              GUEST("beta", "1", "64M") "port=['sync','b','snyc']\n"           //
+              GUEST("gamma", "2", "64M") "port=['b','sync']\n"                 //
+              GUEST("delta", "3", "64M") "port=['sync']\n");
+    FAULTS({"6:14:", "guest \"alpha\": no other guest names port \"a\"; write port = [\"a\"]"},
+           {"6:18:", "no other guest names port \"lonely\"; write port = [\"lonely\"] for one"},
+           {"6:27:", "port \"sync\" is there already, on line 6; name each once"},
+           {"12:18:", "no other guest names port \"snyc\"; did you mean \"sync\"?"},
+           {"18:11:", "guest \"gamma\": port \"sync\" joins guests \"alpha\" and \"beta\" already, "
+                      "and no more than two; give this one another name"},
+           {"24:7:", "guest \"delta\": port \"sync\" joins guests \"alpha\" and \"beta\""});
+}
+
 TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_places), T(same_twice),
           T(large_pages), T(above_the_gap), T(leftovers), T(never_below_1_mib), T(cpu_faults),
           T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
@@ -799,4 +848,4 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(more_memory_than_its_node_has), T(random_machines), T(disks), T(terminals),
           T(windows_for_large_pages), T(images_in_memory), T(disk_faults), T(disks_too_large),
           T(wires), T(addresses), T(wire_faults), T(many_channels), T(channels_without_memory),
-          T(vsocks), T(vsock_faults), T(vsock_of_all))
+          T(vsocks), T(vsock_faults), T(vsock_of_all), T(named_ports), T(port_faults))

@@ -497,6 +497,37 @@ TEST(vsock) {
     check_seen("channel 1 of gamma");
 }
 
+/* alpha and beta share two, beta and gamma one. */
+static void make_ports(void) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "port=['one','two']\n"        //
+              GUEST("beta", "2", "64M") "port=['two','one','three']\n" //
+              GUEST("gamma", "3", "64M") "port=['three']\n");
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+TEST(ports) {
+    make_again = make_ports;
+    make_ports();
+    CHECK_U64(b->devices.port_count, 3);
+    b->devices.port_count = ABI_PORTS + 1;
+    check_seen("a port of beta has no name, or no channel");
+    a->devices.ports[1].channel = 2;
+    check_seen("a port of alpha has no name, or no channel");
+    memset(a->devices.ports[0].name, 'x', ABI_PORT_NAME);
+    check_seen("a port of alpha has no name, or no channel");
+    b->devices.ports[2].channel = b->devices.ports[0].channel; /* which is alpha's */
+    check_seen("channel ");
+    b->devices.ports[0].channel = b->devices.ports[2].channel; /* which is gamma's */
+    check_seen("channel ");
+    memcpy(c->devices.ports[0].name, "one", 4);
+    check_seen("channel 1 of gamma");
+    memcpy(a->devices.ports[0].name, "three", 6);
+    check_seen("channel ");
+}
+
 TEST(budget_of_windows) {
     begin_devices();
     a->budget_size = plan_budget_size(64 * MIB, 1, false);
@@ -505,4 +536,4 @@ TEST(budget_of_windows) {
 
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
           T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
-          T(bells), T(vsock), T(budget_of_windows))
+          T(bells), T(vsock), T(ports), T(budget_of_windows))

@@ -102,7 +102,7 @@ static void platform_init_pci(struct platform *p) {
     p->pci = (struct pci_host){.slots = {[SLOT_BRIDGE] = &p->bridge}};
     p->chipset.pci = &p->pci;
     virtio_make(&p->rng, &virtio_rng_model, &p->pci, p->bus, SLOT_RNG);
-    virtio_console_make(&p->console, &p->pci, p->bus, SLOT_CONSOLE);
+    virtio_console_make(&p->console, p->devices, &p->pci, p->bus, SLOT_CONSOLE);
     for (uint32_t i = 0; i < p->devices->disk_count; i++) {
         platform_add(p, &p->disks[i].v.dev, &virtio_ops);
         virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->env.counts->disks[i], &p->pci,
@@ -209,7 +209,7 @@ bool platform_receive(struct platform *p, uint8_t byte) {
 
 void platform_drain(struct platform *p) {
     uart_drain(&p->uart);
-    virtio_console_drain(&p->console);
+    virtio_console_poll(&p->console);
 }
 
 void platform_press_power_button(struct platform *p) {
@@ -229,4 +229,5 @@ void platform_poll_channels(struct platform *p) {
     if (p->devices->vsock.peer_count != 0) {
         virtio_vsock_poll(&p->vsock);
     }
+    virtio_console_poll(&p->console);
 }

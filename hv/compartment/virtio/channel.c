@@ -67,6 +67,18 @@ uint32_t channel_life(const struct channel *c) {
     return channel_is_heard(c) ? word_of(&c->theirs->starts) : 0;
 }
 
+void channel_set_state(struct channel *c, uint32_t state) {
+    word_set(&c->ours->state, state);
+}
+
+uint32_t channel_own_state(const struct channel *c) {
+    return word_of(&c->ours->state);
+}
+
+uint32_t channel_state(const struct channel *c) {
+    return channel_is_heard(c) ? word_of(&c->theirs->state) : 0;
+}
+
 /* ---- sending ---- */
 
 /*

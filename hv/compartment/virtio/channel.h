@@ -38,6 +38,13 @@ bool channel_is_heard(const struct channel *c);
  * this side does not. */
 uint32_t channel_life(const struct channel *c);
 
+/* A word that the other side's device can read while this side runs; no doorbell tells it. It
+ * stays as it was over a start, of the machine's guest as well. */
+void channel_set_state(struct channel *c, uint32_t state);
+uint32_t channel_own_state(const struct channel *c);
+/* The other side's; 0 while it does not run. */
+uint32_t channel_state(const struct channel *c);
+
 /* ---- sending ---- */
 
 /* Is there room for a record of so many bytes, up to CHANNEL_LONGEST? */

@@ -16,38 +16,36 @@ static struct virtio_console *console_of(struct virtio *v) {
 
 /* ---- what the guest writes ---- */
 
-/* What of this segment has not been shown, at most so many bytes. False: the console is full. */
-static bool console_show_segment(struct virtio_console *c, const uint8_t *from, uint64_t size) {
-    const struct dev_env *env = c->v.dev.env;
-
+/* As many of these bytes as the console has room for. */
+static uint64_t console_show(const struct dev_env *env, const uint8_t *from, uint64_t size) {
     for (uint64_t i = 0; i < size; i++) {
         if (!env->transmit(env, from[i])) {
-            return false;
+            return i;
         }
-        c->shown++;
     }
-    return true;
+    return size;
 }
 
-/* Goes on with a buffer. False: it is not all shown, for the console is full or the turn over. */
-static bool console_show(struct virtio_console *c, const struct virtio_chain *chain,
-                         uint64_t most) {
-    uint64_t end = c->shown + most, at = 0;
-
-    for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
-        const struct virtio_segment *s = &chain->segments[i];
-        uint64_t skip = min_u64(c->shown - at, s->length);
-        uint64_t size = min_u64(s->length - skip, end - c->shown);
-        if (!console_show_segment(c, s->at + skip, size) || skip + size < s->length) {
+/* Goes on with a buffer. False: the console is full, or the turn over. */
+static bool console_show_chain(struct virtio_console *c, const struct virtio_chain *chain,
+                               uint64_t *left) {
+    for (;;) {
+        uint64_t size = *left;
+        const uint8_t *from = virtio_chain_at(chain, c->ports[0].moved, &size);
+        if (from == NULL) {
+            return true;
+        }
+        uint64_t shown = console_show(c->v.dev.env, from, size);
+        c->ports[0].moved += shown;
+        *left -= shown;
+        if (shown < size || *left == 0) {
             return false;
         }
-        at += s->length;
     }
-    return true;
 }
 
-/* One turn. What is left after it waits for the next one, or for room in the console. */
-static void console_transmit(struct virtio_console *c) {
+/* What is left in the end waits for the next turn, or for room in the console. True: for a turn. */
+static bool console_transmit(struct virtio_console *c) {
     struct virtqueue *q = &c->v.queues[CONSOLE_TRANSMIT];
     uint16_t before = q->used;
     uint64_t left = CONSOLE_TURN;
@@ -55,22 +53,33 @@ static void console_transmit(struct virtio_console *c) {
     struct virtio_chain chain;
 
     while (all && left != 0 && virtio_take(&c->v, q, &chain)) {
-        uint64_t begin = c->shown;
-        all = console_show(c, &chain, left);
-        left -= min_u64(left, c->shown - begin + CONSOLE_BUFFER_COST);
+        all = console_show_chain(c, &chain, &left);
         if (all) {
-            c->shown = 0;
+            c->ports[0].moved = 0;
             virtio_give(&c->v, q, &chain, 0);
+            left -= min_u64(left, CONSOLE_BUFFER_COST);
         } else {
             virtio_return(q, 1);
         }
     }
-    c->due = left == 0;
     virtio_tell(&c->v, q, before);
+    return left == 0;
 }
+
+/* ---- turns ---- */
 
 static uint64_t console_now(const struct virtio_console *c) {
     return clock_now(c->v.dev.env->clock);
+}
+
+static bool console_move_ports(struct virtio_console *c) {
+    bool more = false;
+
+    for (uint32_t i = 1; i < c->config.port_count; i++) {
+        port_start(&c->ports[i]);
+        more |= port_take_turn(c, &c->ports[i]);
+    }
+    return more;
 }
 
 /* Between two turns the guest has its CPU for as long as the last one took. */
@@ -81,15 +90,18 @@ static void console_take_turn(struct virtio_console *c) {
     if (c->due != 0 || !virtio_is_alive(&c->v)) {
         return;
     }
-    console_transmit(c);
-    if (c->due != 0) {
+    bool more = console_transmit(c);
+    if (console_has_ports(c)) {
+        more |= console_move_ports(c);
+    }
+    if (more) {
         uint64_t now = console_now(c);
         c->due = now + max_u64(now - begin, env->clock->tsc_hz / CONSOLE_PAUSES_SECOND) + 1;
         env->reschedule(env);
     }
 }
 
-void virtio_console_drain(struct virtio_console *c) {
+void virtio_console_poll(struct virtio_console *c) {
     console_take_turn(c);
 }
 
@@ -134,11 +146,12 @@ bool virtio_console_receive(struct virtio_console *c, uint8_t byte) {
 static void console_notify(struct virtio *v, unsigned queue) {
     struct virtio_console *c = console_of(v);
 
-    if (queue == CONSOLE_CONTROL_RECEIVE || queue == CONSOLE_CONTROL_TRANSMIT) {
+    if (console_has_ports(c) &&
+        (queue == CONSOLE_CONTROL_RECEIVE || queue == CONSOLE_CONTROL_TRANSMIT)) {
         console_control(c);
-    } else if (queue == CONSOLE_TRANSMIT) {
-        console_take_turn(c);
+        console_tell(c);
     }
+    console_take_turn(c);
 }
 
 /* A driver that has no queues yet, or cannot use them any more. What the console has no room for is
@@ -152,9 +165,9 @@ static void console_write(struct virtio *v, uint64_t at, uint64_t value) {
 static void console_restart(struct virtio *v) {
     struct virtio_console *c = console_of(v);
 
-    c->shown = c->due = 0;
+    c->due = 0;
     for (unsigned i = 0; i < CONSOLE_PORTS; i++) {
-        c->ports[i] = (struct console_port){.open = false};
+        port_stop(c, &c->ports[i]);
     }
 }
 
@@ -167,7 +180,7 @@ static void console_drop(struct virtio *v, unsigned queue) {
 }
 
 static const struct virtio_model virtio_console_model = {
-    .pci = VIRTIO_PCI(3, 0x078000u, CONSOLE_QUEUES), /* a communication controller */
+    .pci = VIRTIO_PCI(3, 0x078000u, PCI_VECTORS - 1), /* a communication controller */
     .queues = CONSOLE_QUEUES,
     .queue_size = CONSOLE_QUEUE_SIZE,
     .notify = console_notify,
@@ -177,11 +190,17 @@ static const struct virtio_model virtio_console_model = {
     .service = console_service,
 };
 
-void virtio_console_make(struct virtio_console *c, struct pci_host *host, struct bus *buses,
-                         unsigned slot) {
+void virtio_console_make(struct virtio_console *c, const struct abi_devices *devices,
+                         struct pci_host *host, struct bus *buses, unsigned slot) {
     virtio_make(&c->v, &virtio_console_model, host, buses, slot);
     c->v.features = CONSOLE_FEATURES;
-    c->config = (struct console_config){.port_count = CONSOLE_PORTS};
+    c->config = (struct console_config){.port_count = 1 + devices->port_count};
+    for (uint32_t i = 0; i < CONSOLE_PORTS; i++) {
+        c->ports[i] = (struct console_port){.is_joined = false};
+    }
+    for (uint32_t i = 0; i < devices->port_count; i++) {
+        port_join(&c->ports[1 + i], &devices->ports[i], devices->channels);
+    }
     c->v.config = &c->config;
     c->v.config_size = sizeof(c->config);
 }

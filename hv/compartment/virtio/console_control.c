@@ -14,6 +14,7 @@ enum control_event {
     CONTROL_PORT_READY = 3,
     CONTROL_CONSOLE_PORT = 4,
     CONTROL_PORT_OPEN = 6,
+    CONTROL_PORT_NAME = 7,
 };
 
 struct control_message {
@@ -39,28 +40,29 @@ static bool control_read(const struct virtio_chain *chain, struct control_messag
 
 static void control_add_ports(struct virtio_console *c) {
     for (uint32_t i = 0; i < c->config.port_count; i++) {
+        c->ports[i].is_ready = false;
         c->ports[i].tell = BIT32(CONSOLE_TELL_ADDED);
     }
 }
 
 /* What a driver says of a port that is not there, or in a word that is none of its, is ignored. */
 static void control_take(struct virtio_console *c, const struct control_message *m) {
-    struct console_port *p = &c->ports[m->port % CONSOLE_PORTS];
-
     if (m->event == CONTROL_DEVICE_READY && m->value == 1) {
         control_add_ports(c);
+        return;
     }
     if (m->port >= c->config.port_count) {
         return;
     }
+    struct console_port *p = &c->ports[m->port];
     if (m->event == CONTROL_PORT_READY && m->value == 1) {
-        p->tell |= BIT32(CONSOLE_TELL_CONSOLE) | BIT32(CONSOLE_TELL_OPEN);
+        port_ready(p);
     } else if (m->event == CONTROL_PORT_OPEN) {
-        p->open = m->value != 0;
+        port_open(c, p, m->value != 0);
     }
 }
 
-static void control_receive(struct virtio_console *c) {
+void console_control(struct virtio_console *c) {
     struct virtqueue *q = &c->v.queues[CONSOLE_CONTROL_TRANSMIT];
     uint16_t before = q->used;
     struct control_message m;
@@ -82,6 +84,8 @@ static const struct {
 } control_words[CONSOLE_TELLS] = {
     [CONSOLE_TELL_ADDED] = {CONTROL_PORT_ADD, 1},
     [CONSOLE_TELL_CONSOLE] = {CONTROL_CONSOLE_PORT, 1},
+    [CONSOLE_TELL_NAME] = {CONTROL_PORT_NAME, 1},
+    [CONSOLE_TELL_CLOSED] = {CONTROL_PORT_OPEN, 0},
     [CONSOLE_TELL_OPEN] = {CONTROL_PORT_OPEN, 1},
 };
 
@@ -100,12 +104,21 @@ static uint32_t control_put(const struct virtio_chain *chain, const void *from, 
     return done;
 }
 
+/* A name follows its message. */
 static void control_write(struct virtio_console *c, const struct virtio_chain *chain, uint32_t port,
                           unsigned tell) {
-    struct control_message m = {
-        .port = port, .event = control_words[tell].event, .value = control_words[tell].value};
-    uint32_t written = control_put(chain, &m, sizeof(m));
+    struct {
+        struct control_message head;
+        char name[ABI_PORT_NAME];
+    } m = {.head = {port, control_words[tell].event, control_words[tell].value}};
+    uint32_t size = CONTROL_SIZE;
 
+    if (tell == CONSOLE_TELL_NAME) {
+        const char *name = c->ports[port].name;
+        (void)str_copy_n(m.name, sizeof(m.name), name, strlen(name));
+        size += (uint32_t)strlen(m.name);
+    }
+    uint32_t written = control_put(chain, &m, size);
     virtio_give(&c->v, &c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
 }
 
@@ -125,18 +138,11 @@ static bool control_tell_port(struct virtio_console *c, uint32_t port) {
     return true;
 }
 
-static void control_tell(struct virtio_console *c) {
+void console_tell(struct virtio_console *c) {
     struct virtqueue *q = &c->v.queues[CONSOLE_CONTROL_RECEIVE];
     uint16_t before = q->used;
 
     for (uint32_t i = 0; i < c->config.port_count && control_tell_port(c, i); i++) {
     }
     virtio_tell(&c->v, q, before);
-}
-
-void console_control(struct virtio_console *c) {
-    if (console_has_ports(c)) {
-        control_receive(c);
-        control_tell(c);
-    }
 }

@@ -186,6 +186,18 @@ bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size) {
     return true;
 }
 
+const uint8_t *virtio_chain_at(const struct virtio_chain *chain, uint64_t at, uint64_t *size) {
+    for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
+        const struct virtio_segment *s = &chain->segments[i];
+        if (at < s->length) {
+            *size = min_u64(*size, s->length - at);
+            return s->at + at;
+        }
+        at -= s->length;
+    }
+    return NULL;
+}
+
 /* ---- what goes back ---- */
 
 void virtio_fill(struct virtio *v, const struct virtqueue *q, uint16_t ahead, uint16_t head,

@@ -13,7 +13,7 @@
 
 #define VIRTIO_VENDOR        0x1af4u
 #define VIRTIO_FIRST_DEVICE  0x1040u /* and the device's ID */
-#define VIRTIO_QUEUES        8u
+#define VIRTIO_QUEUES        16u
 #define VIRTIO_QUEUE_SIZE    256u /* of a queue, at most; a model may offer less */
 #define VIRTIO_SEGMENTS      64u  /* of one chain, at most */
 #define VIRTIO_F_INDIRECT    BIT(28)
@@ -151,6 +151,9 @@ bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *cha
 /* The same chain once more, as it is now, from its head; false if it breaks the rules. */
 bool virtio_follow(struct virtio *v, const struct virtqueue *q, uint16_t head,
                    struct virtio_chain *chain);
+/* Where the byte at this offset of what a chain lets the device read is, and how many lie there in
+ * one piece: at most *size, which becomes their number. NULL: there is none. */
+const uint8_t *virtio_chain_at(const struct virtio_chain *chain, uint64_t at, uint64_t *size);
 /* Gives it back, with so many bytes written. */
 void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
                  uint32_t written);
