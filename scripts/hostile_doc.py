@@ -9,7 +9,7 @@ ACT = re.compile(r'^ACT\((\w+), (\w+), "([^"]*)", "([^"]*)", "([^"]*)"\)$')
 GROUPS = {"insn": "Instructions", "cr": "Control registers", "msr": "Model-specific registers", "ports": "Ports",
           "memory": "Memory", "interrupts": "Interrupts", "platform": "Devices", "console": "The console",
           "bus": "The PCI bus", "virtio": "A virtio device", "sockets": "A socket device",
-          "msix": "MSI-X", "stop": "What ends the guest",
+          "terminal": "The virtio console", "msix": "MSI-X", "stop": "What ends the guest",
           "reset": "Resets", "hang": "What never ends"}
 
 HEAD = """\

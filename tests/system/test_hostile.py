@@ -293,6 +293,10 @@ class Hostile(HostileBoot):
     def sockets(self):
         self.acts("sockets")
 
+    @check("the virtio console's queues and messages")
+    def terminal(self):
+        self.acts("terminal")
+
     @check("MSI-X")
     def msix(self):
         self.acts("msix")
