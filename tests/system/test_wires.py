@@ -18,6 +18,7 @@ cmdline = "console={console} bh.name={name} {words}"
 net = [{nets}]
 {root}
 vsock = [{vsock}]
+port = [{port}]
 start = "{start}"
 
 """
@@ -47,6 +48,7 @@ class Wires(LinuxGuests):
     def image(self):
         config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
             GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, root=root, vsock=vsock,
+                         port='"sync"' if name in ("middle", "east") else "",
                          start="manual" if name == "twin" else "auto")
             for cpu, (name, console, memory, words, nets, root, vsock) in enumerate(GUESTS))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
@@ -180,6 +182,16 @@ class Wires(LinuxGuests):
         self.command(EAST, "cd; rm -r a b t.tar")
         counters = self.statistics("east")
         expect_that(counters["disk 1 written-bytes"] > 3000 * 4096, "12 MB written to its disk", counters)
+    @check("a file through the port that joins middle and east, both ways: its end is where the writer closed")
+    def port(self):
+        for guest in (MIDDLE, EAST):
+            self.run(guest, "n=$(grep -lx sync /sys/class/virtio-ports/*/name)")
+            self.command(guest, "p=/dev/$(basename ${n%/name})")
+        for reader, writer in ((EAST, MIDDLE), (MIDDLE, EAST)):
+            self.run(writer, "exec 7>$p")
+            self.run(reader, "sha256sum <$p >/tmp/port & sleep 1")
+            self.run(writer, "seq 200000 >&7; exec 7>&-")
+            self.run(reader, "wait $!; seq 200000 | sha256sum | cmp - /tmp/port")
 
     @check("middle killed amid traffic: west and east go on, and reach each other once it is back")
     def killed(self):
@@ -187,9 +199,12 @@ class Wires(LinuxGuests):
         self.run(EAST, "v(){ socat -u VSOCK-CONNECT:4:9 -|sha1sum;}")
         self.command(EAST, "v >/tmp/v & V=$! ; sleep 3")
         self.command(EAST, "ping -i 0.2 10.0.1.1 >/tmp/p & P=$! ; sleep 2")
+        self.run(MIDDLE, "exec 7>$p")
+        self.run(EAST, "cat <$p & R=$! ; sleep 1; kill -0 $R")
         self.operator("kill middle")
         self.run(WEST, "nproc")
         self.run(EAST, "wait $V; grep -c . /tmp/v")  # its stream has ended
+        self.run(EAST, "wait $R")  # and so has what was read from its port
         self.operator("start middle")
         self.view(MIDDLE)
         self.machine.expect(r"Linux version.*middle# ", 300, "middle to boot again")
