@@ -174,8 +174,10 @@ static void console_restart(struct virtio *v) {
 static void console_drop(struct virtio *v, unsigned queue) {
     struct virtio_console *c = console_of(v);
 
-    if (queue == CONSOLE_TRANSMIT) {
-        c->shown = 0;
+    for (struct console_port *p = c->ports; p < c->ports + CONSOLE_PORTS; p++) {
+        if (console_queue(c, p, CONSOLE_TRANSMIT) == &v->queues[queue]) {
+            p->moved = 0;
+        }
     }
 }
 
