@@ -384,7 +384,7 @@ static void request_finish(struct virtio_blk *b, enum blk_status status) {
 
     *r->status = (uint8_t)status;
     b->busy = false;
-    virtio_give(&b->v, &b->v.queues[0], &r->chain, data + 1);
+    virtio_give(&b->v.queues[0], &r->chain, data + 1);
 }
 
 static uint64_t chain_size(const struct virtio_chain *chain, bool writable) {

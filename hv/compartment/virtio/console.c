@@ -60,7 +60,7 @@ static void console_transmit(struct virtio_console *c) {
         left -= min_u64(left, c->shown - begin + CONSOLE_BUFFER_COST);
         if (all) {
             c->shown = 0;
-            virtio_give(&c->v, q, &chain, 0);
+            virtio_give(q, &chain, 0);
         } else {
             virtio_return(q, 1);
         }
@@ -124,7 +124,7 @@ bool virtio_console_receive(struct virtio_console *c, uint8_t byte) {
     if (!reads || !virtio_take(&c->v, q, &chain)) {
         return false;
     }
-    virtio_give(&c->v, q, &chain, console_put(&chain, byte));
+    virtio_give(q, &chain, console_put(&chain, byte));
     virtio_tell(&c->v, q, before);
     return true;
 }

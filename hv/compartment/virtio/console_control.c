@@ -70,7 +70,7 @@ static void control_receive(struct virtio_console *c) {
         if (control_read(&chain, &m)) {
             control_take(c, &m);
         }
-        virtio_give(&c->v, q, &chain, 0);
+        virtio_give(q, &chain, 0);
     }
     virtio_tell(&c->v, q, before);
 }
@@ -106,7 +106,7 @@ static void control_write(struct virtio_console *c, const struct virtio_chain *c
         .port = port, .event = control_words[tell].event, .value = control_words[tell].value};
     uint32_t written = control_put(chain, &m, sizeof(m));
 
-    virtio_give(&c->v, &c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
+    virtio_give(&c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
 }
 
 /* False: there is no buffer left. */

@@ -57,7 +57,7 @@ static bool sink_has_segment(struct sink *s) {
 
 static void sink_end_chain(struct sink *s) {
     if (s->chains != 0) {
-        virtio_fill(&s->n->v, s->q, (uint16_t)(s->chains - 1), s->chain.head, s->written);
+        virtio_fill(s->q, (uint16_t)(s->chains - 1), s->chain.head, s->written);
     }
 }
 
@@ -144,7 +144,7 @@ static enum net_result net_fill(struct virtio_net *n, const struct net_incoming 
     sink_end_chain(&s);
     *s.count_at[0] = (uint8_t)s.chains;
     *s.count_at[1] = (uint8_t)(s.chains >> 8);
-    virtio_publish(&n->v, q, s.chains);
+    virtio_publish(q, s.chains);
     return NET_DONE;
 }
 

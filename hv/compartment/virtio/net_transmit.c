@@ -171,7 +171,7 @@ void net_transmit(struct virtio_net *n) {
         } else {
             net_count(&n->sent, drop, 0);
         }
-        virtio_give(&n->v, q, &chain, 0);
+        virtio_give(q, &chain, 0);
         spent += NET_FRAME_COST + (uint64_t)copies * out.length;
     }
     n->transmit_due = spent >= NET_TURN;
