@@ -25,8 +25,10 @@ struct sink {
     struct virtqueue *q;
     struct virtio_chain chain; /* the last one that was taken */
     uint16_t chains, most;
-    unsigned segment;
-    uint32_t at, written; /* in that segment, in that chain */
+    unsigned segment;     /* its next one */
+    uint8_t *at;          /* where the next bytes go, */
+    uint32_t room;        /* and how many */
+    uint32_t written;     /* to that chain */
     uint8_t *count_at[2]; /* where the number of buffers stands */
     enum net_result result;
 };
@@ -39,20 +41,8 @@ static void sink_begin(struct sink *s, struct virtio_net *n, struct virtqueue *q
     s->chains = 0;
     s->most = net_has(n, NET_F_MERGED) ? q->size : 1;
     s->segment = 0;
-    s->at = s->written = 0;
+    s->room = s->written = 0;
     s->result = NET_DONE;
-}
-
-static bool sink_has_segment(struct sink *s) {
-    while (s->segment < s->chain.count) {
-        const struct virtio_segment *to = &s->chain.segments[s->segment];
-        if (to->writable && s->at < to->length) {
-            return true;
-        }
-        s->segment++;
-        s->at = 0;
-    }
-    return false;
 }
 
 static void sink_end_chain(struct sink *s) {
@@ -61,39 +51,64 @@ static void sink_end_chain(struct sink *s) {
     }
 }
 
-/* Where the next bytes go; NULL, and the result says why. */
-static const struct virtio_segment *sink_segment(struct sink *s) {
-    while (!sink_has_segment(s)) {
+static bool sink_next_segment(struct sink *s) {
+    while (s->segment < s->chain.count) {
+        const struct virtio_segment *to = &s->chain.segments[s->segment++];
+        if (to->writable) {
+            s->at = to->at;
+            s->room = to->length;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the bytes after a segment's end go; false, and the result says why. */
+static bool sink_go_on(struct sink *s) {
+    while (!sink_next_segment(s)) {
         if (s->chains == s->most) {
             s->result = NET_TOO_SMALL;
-            return NULL;
+            return false;
         }
         sink_end_chain(s);
         if (!virtio_take(&s->n->v, s->q, &s->chain)) {
             s->result = NET_STARVED;
-            return NULL;
+            return false;
         }
         s->chains++;
         s->segment = 0;
-        s->at = s->written = 0;
+        s->written = 0;
     }
-    return &s->chain.segments[s->segment];
+    return true;
 }
 
-static bool sink_put(struct sink *s, const uint8_t *from, uint32_t size) {
+static inline void sink_put_piece(struct sink *s, const uint8_t *from, uint32_t size) {
+    memcpy(s->at, from, size);
+    s->at += size;
+    s->room -= size;
+    s->written += size;
+}
+
+static __attribute__((noinline)) bool sink_put_pieces(struct sink *s, const uint8_t *from,
+                                                      uint32_t size) {
     while (size != 0) {
-        const struct virtio_segment *to = sink_segment(s);
-        if (to == NULL) {
+        if (s->room == 0 && !sink_go_on(s)) {
             return false;
         }
-        uint32_t room = to->length - s->at;
-        uint32_t piece = size < room ? size : room;
-        memcpy(to->at + s->at, from, piece);
-        s->at += piece;
-        s->written += piece;
+        uint32_t piece = size < s->room ? size : s->room;
+        sink_put_piece(s, from, piece);
         from += piece;
         size -= piece;
     }
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool sink_put(struct sink *s, const uint8_t *from,
+                                                           uint32_t size) {
+    if (UNLIKELY(size > s->room)) {
+        return sink_put_pieces(s, from, size);
+    }
+    sink_put_piece(s, from, size);
     return true;
 }
 
@@ -103,14 +118,20 @@ static bool sink_put_header(struct sink *s, const struct net_header *h) {
     bool there = sink_put(s, from, offsetof(struct net_header, buffers));
 
     for (unsigned i = 0; there && i < ARRAY_SIZE(s->count_at); i++) {
-        const struct virtio_segment *to = sink_segment(s);
-        if (to == NULL) {
+        if (s->room == 0 && !sink_go_on(s)) {
             return false;
         }
-        s->count_at[i] = to->at + s->at;
-        there = sink_put(s, from + offsetof(struct net_header, buffers), 1);
+        s->count_at[i] = s->at;
+        sink_put_piece(s, from + offsetof(struct net_header, buffers), 1);
     }
     return there;
+}
+
+static bool sink_put_heads(struct sink *s, const struct net_incoming *in) {
+    if (LIKELY(in->heads_size == NET_ETHERNET)) { /* a few moves */
+        return sink_put(s, in->heads, NET_ETHERNET);
+    }
+    return sink_put(s, in->heads, in->heads_size);
 }
 
 static bool sink_put_channel(struct sink *s, const struct channel *c, uint32_t at, uint32_t size) {
@@ -134,7 +155,7 @@ static enum net_result net_fill(struct virtio_net *n, const struct net_incoming 
     struct sink s;
 
     sink_begin(&s, n, q);
-    bool all = sink_put_header(&s, h) && sink_put(&s, in->heads, in->heads_size) &&
+    bool all = sink_go_on(&s) && sink_put_header(&s, h) && sink_put_heads(&s, in) &&
                sink_put_channel(&s, &in->peer->channel, in->heads_size + in->done, size);
 
     if (!all) {
@@ -180,7 +201,7 @@ static bool net_prepare(struct virtio_net *n, struct net_incoming *in) {
 
 static enum net_drop net_accept(struct virtio_net *n, struct net_incoming *in) {
     in->heads_size = NET_ETHERNET; /* of a shorter record what lies behind it, for a moment */
-    channel_read(&in->peer->channel, 0, in->heads, NET_ETHERNET);
+    memcpy(in->heads, channel_head(&in->peer->channel), NET_ETHERNET);
     enum net_drop drop = net_judge(&in->header, in->length, in->heads, n->config.mtu);
     if (drop != NET_DROPS) {
         return drop;
