@@ -147,6 +147,45 @@ static bool sink_put_channel(struct sink *s, const struct channel *c, uint32_t a
     return true;
 }
 
+/*
+ * Mostly a frame lies in one piece in the channel, and fits into the driver's next buffer. False:
+ * it is to be put there in pieces.
+ */
+static bool sink_put_whole(struct sink *s, const struct net_incoming *in,
+                           const struct net_header *h, uint32_t size) {
+    uint32_t heads = NET_HEADER + NET_ETHERNET;
+    uint32_t piece = size;
+    const uint8_t *from = channel_bytes(&in->peer->channel, NET_ETHERNET + in->done, &piece);
+    struct net_header header = *h;
+
+    if (in->heads_size != NET_ETHERNET || piece != size || s->chains != 1 ||
+        s->room < heads + size) {
+        return false;
+    }
+    header.buffers = 1;
+    memcpy(s->at, &header, NET_HEADER);
+    memcpy(s->at + NET_HEADER, in->heads, NET_ETHERNET);
+    memcpy(s->at + heads, from, size);
+    virtio_fill(s->q, 0, s->chain.head, heads + size);
+    virtio_publish(s->q, 1);
+    return true;
+}
+
+static bool sink_put_all(struct sink *s, const struct net_incoming *in, const struct net_header *h,
+                         uint32_t size) {
+    const struct channel *c = &in->peer->channel;
+    bool all = sink_put_header(s, h) && sink_put_heads(s, in) &&
+               sink_put_channel(s, c, in->heads_size + in->done, size);
+
+    if (all) {
+        sink_end_chain(s);
+        *s->count_at[0] = (uint8_t)s->chains;
+        *s->count_at[1] = (uint8_t)(s->chains >> 8);
+        virtio_publish(s->q, s->chains);
+    }
+    return all;
+}
+
 /* A frame of in's heads and size bytes of the channel. Nothing is given back unless all is there.
  */
 static enum net_result net_fill(struct virtio_net *n, const struct net_incoming *in,
@@ -155,18 +194,11 @@ static enum net_result net_fill(struct virtio_net *n, const struct net_incoming 
     struct sink s;
 
     sink_begin(&s, n, q);
-    bool all = sink_go_on(&s) && sink_put_header(&s, h) && sink_put_heads(&s, in) &&
-               sink_put_channel(&s, &in->peer->channel, in->heads_size + in->done, size);
-
-    if (!all) {
-        virtio_return(q, s.chains);
-        return s.result;
+    if (sink_go_on(&s) && (sink_put_whole(&s, in, h, size) || sink_put_all(&s, in, h, size))) {
+        return NET_DONE;
     }
-    sink_end_chain(&s);
-    *s.count_at[0] = (uint8_t)s.chains;
-    *s.count_at[1] = (uint8_t)(s.chains >> 8);
-    virtio_publish(q, s.chains);
-    return NET_DONE;
+    virtio_return(q, s.chains);
+    return s.result;
 }
 
 /* ---- frames ---- */

@@ -48,22 +48,27 @@ static bool queue_find_rings(const struct virtio *v, struct virtqueue *q) {
 /* ---- what the driver gives ---- */
 
 /* What is only read may lie in an image as well: a guest sends files out of it. */
-static uint8_t *queue_look(const struct virtio *v, const struct virtio_descriptor *d) {
-    return (uint8_t *)guest_memory_look(v->dev.env->memory, GPA(d->address), d->length);
+static inline uint8_t *chain_find(const struct virtio *v, const struct virtio_descriptor *d,
+                                  bool writable) {
+    const struct guest_memory *m = v->dev.env->memory;
+    uint32_t count = m->count + (writable ? 0 : m->read_only);
+    return guest_memory_find(m->regions, count, GPA(d->address), d->length);
 }
 
 static bool chain_add(const struct virtio *v, struct virtio_chain *chain,
                       const struct virtio_descriptor *d) {
     bool writable = (d->flags & DESCRIPTOR_WRITE) != 0;
-    bool after_writable = chain->count != 0 && chain->segments[chain->count - 1].writable;
-    uint8_t *at = writable ? queue_at(v, d->address, d->length) : queue_look(v, d);
+    struct virtio_segment *next = &chain->segments[chain->count];
+    uint8_t *at = chain_find(v, d, writable);
 
-    if (chain->count == VIRTIO_SEGMENTS || at == NULL || d->length == 0 ||
-        (after_writable && !writable)) {
+    if (at == NULL || d->length == 0 || chain->count == VIRTIO_SEGMENTS) {
         return false;
     }
-    chain->segments[chain->count++] =
-        (struct virtio_segment){.at = at, .length = d->length, .writable = writable};
+    if (!writable && chain->count != 0 && next[-1].writable) {
+        return false;
+    }
+    *next = (struct virtio_segment){.at = at, .length = d->length, .writable = writable};
+    chain->count++;
     return true;
 }
 
