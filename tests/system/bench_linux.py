@@ -15,13 +15,18 @@ from frame import expect_that
 from machine import SCALE, target_named
 from test_linux_pair import ALPHA, LinuxGuests
 
+# As the demo has it, but alone.
 CONFIG = """\
+[wire.lan]
+
 [guest.alpha]
 cpus = "0"
 memory = "192M"
 kernel = "guests/vmlinuz"
 initrd = "guests/demo.img"
-cmdline = "console=ttyS0 bh.name=alpha"
+cmdline = "console=ttyS0 bh.name=alpha bh.ip=10.0.0.1/24"
+net = ["lan"]
+disk = ["scratch:blank:16M"]
 """
 TARGETS = ["bochs-intel", "bochs-amd"]
 IDLE_SECONDS, BUSY_SECONDS = 30, 10
