@@ -129,17 +129,12 @@ static inline __attribute__((always_inline)) void vcpu_want_windows(struct vcpu 
     }
 }
 
-/* An offer stands while its interrupt is on its way in still, and nothing waits for the end. */
-static bool vcpu_must_settle(const struct vcpu *v) {
-    return v->event.type == EVENT_NONE || !lapic_is_empty(&v->lapic);
-}
-
 /*
  * Sends the most urgent deliverable event in; asks for a window for what must wait. Compiled apart
  * from the next: neither kind of CPU pays for the other.
  */
 static __attribute__((noinline)) void vcpu_deliver(struct vcpu *v) {
-    if (UNLIKELY(v->lapic.pv_eoi_offered) && vcpu_must_settle(v)) {
+    if (UNLIKELY(v->lapic.pv_eoi_offered) && lapic_pv_eoi_is_due(&v->lapic)) {
         lapic_pv_eoi_settle(&v->lapic);
     }
     if (UNLIKELY(v->nmi_pending != 0)) {
