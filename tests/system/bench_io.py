@@ -2,8 +2,8 @@
 """make bench-io: what network and disk cost two unmodified Debian guests, in instructions.
 
 A plugin of QEMU's tells which code ran between two marks that a program in the guests sets (tests/count/count.c,
-guests/linux/iobench.c). Host is the core and the compartments: all code at their addresses. Time is this PC's, so the
-guests tick more often than their work takes on a real CPU; what a tick costs is measured apart and taken out. Prints a
+guests/linux/iobench.c). Host is the core and the compartments: all code at their addresses. All CPUs take turns
+on one of this PC's, whose time it is, so the guests tick more often than their work takes on a real CPU; what a tick costs is measured apart and taken out. Prints a
 table; with --write-docs it goes to docs/performance.md. --profile shows in which functions the host's instructions are.
 """
 import argparse
@@ -192,7 +192,8 @@ def units_of(row, boot):
 
 
 def shown(value):
-    """Three digits, as the figures beside it."""
+    """Three digits, as the figures beside it; what is left of the ticks may be less than nothing."""
+    value = max(value, 0)
     if value >= 1e6:
         return f"{value / 1e6:.2f} M"
     if value >= 1e4:
@@ -204,7 +205,7 @@ def cells(row, count):
     """The aims are for a CPU that tells lengths."""
     without = count.core + count.compartments - count.lengths
     over = row.aim is not None and without > row.aim
-    over_exits = row.exits_aim is not None and round(count.exits) > row.exits_aim
+    over_exits = row.exits_aim is not None and count.exits > row.exits_aim + 1     # what is left of the ticks
     return [row.text, *row.kvm, shown(row.aim) if row.aim else "-", shown(without) + (" OVER" if over else ""),
             f"{count.exits:.1f}" + (f" OVER {row.exits_aim}" if over_exits else ""), f"{count.upcalls:.1f}",
             shown(count.core - count.lengths), shown(count.compartments), shown(count.lengths), shown(count.guests)]
@@ -225,6 +226,7 @@ def main():
     build = os.path.abspath(args.build)
     boot = IoGuests(build, target_named(TARGET), os.path.join(build, "test", TARGET, "bench-io"))
     lines = []
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the machine's CPUs take turns, as those of KVM's figures did
     boot.start()
     with boot.machine:
         boot.both_up()

@@ -29,7 +29,8 @@ net = ["lan"]
 disk = ["scratch:blank:16M"]
 """
 TARGETS = ["bochs-intel", "bochs-amd"]
-IDLE_SECONDS, BUSY_SECONDS = 30, 10
+# Typing and asking cost some hundred interrupts that differ from run to run: none of them may show in the second digit.
+IDLE_SECONDS, BUSY_SECONDS = 30, 60
 TICKS_AIM = 2
 MARK = "<!-- bench-linux: {} -->"
 
@@ -109,7 +110,7 @@ def main():
     print(text)
     if args.write_docs and targets == TARGETS:
         bench.write_docs(text, MARK)
-    over = [name for name, (_, busy) in measured.items() if sum(busy.values()) > TICKS_AIM + 0.1]
+    over = [name for name, (_, busy) in measured.items() if sum(busy.values()) > TICKS_AIM + 0.02]
     for name in over:
         print(f"{name}: more than {TICKS_AIM} exits a timer tick")
     return 1 if over else 0
