@@ -13,7 +13,8 @@ WARN := -Wall -Wextra -Werror -Wshadow -Wconversion -Wstrict-prototypes -Wmissin
         -Wundef -Wvla -Wswitch-enum
 COMMON := -std=c11 -O2 -g $(WARN) -I. -ffile-prefix-map=$(CURDIR)=. -fno-common \
           -ffunction-sections -fdata-sections
-FREESTANDING := $(COMMON) -m64 -march=x86-64 -ffreestanding -fPIE -fvisibility=hidden \
+# -fbuiltin: a copy of a size that the compiler knows is a few moves, and no call.
+FREESTANDING := $(COMMON) -m64 -march=x86-64 -ffreestanding -fbuiltin -fPIE -fvisibility=hidden \
           -mno-red-zone -mgeneral-regs-only -fno-stack-protector -fno-asynchronous-unwind-tables \
           -fcf-protection=none -fomit-frame-pointer -fno-strict-aliasing
 ASFLAGS := -I. -I$(BUILD) -g -ffile-prefix-map=$(CURDIR)=. -Wa,--noexecstack
@@ -287,7 +288,7 @@ guest-root: $(addprefix $(BUILD)/guests/,vmlinuz root.img root.erofs)
 # first compiler call. `make setup`, `make run` and `make test` install Debian's packages; all other goals ask only.
 
 GOALS       := $(or $(MAKECMDGOALS),all)
-STICK_GOALS := usb sign run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel heavy-guests bench bench-linux coverage hardware-test
+STICK_GOALS := usb sign run test system-test bochs-test qemu-test screenshot soak storm test-full-kernel heavy-guests bench bench-linux bench-io coverage hardware-test
 CHECK_GOALS := unit check test coverage coverage-short mutate mutate-short system-test
 TOOLS       := build $(if $(filter $(STICK_GOALS),$(GOALS)),stick) $(if $(filter $(CHECK_GOALS),$(GOALS)),check) \
                $(if $(filter-out usb sign,$(filter $(STICK_GOALS),$(GOALS))),emulators) $(if $(filter $(ROOT_GOALS),$(GOALS)),root) $(if $(filter $(SIGN_GOALS),$(GOALS)),sign)
@@ -407,7 +408,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(CC) -c -DKERNEL='"$@.flat"' -DXLOADFLAGS=0 -DRELOCATABLE=0 guests/test/setup.S -o $@.setup.o
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
-.PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux
+.PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux bench-io
 test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img root.erofs root.img)
 
 run: usb
@@ -479,6 +480,19 @@ screenshot:
 
 bench: all test-guests
 	@$(PYTHON) -B tests/system/bench.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
+
+# What network and disk cost two Debian guests, counted by a plugin of QEMU's: see tests/system/bench_io.py.
+$(BUILD)/count.so: tests/count/count.c
+	$(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -shared -fPIC $< -o $@
+$(BUILD)/guests/iobench: guests/linux/iobench.c
+	@mkdir -p $(@D)
+	$(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -static $< -o $@
+$(BUILD)/guests/bench-io.img: $(DEMO_MODULES) guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(BUILD)/guests/iobench
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init $(addprefix --module ,$(filter %.ko,$^)) \
+	    --file bin/iobench=$(BUILD)/guests/iobench -o $@
+
+bench-io: all $(BUILD)/count.so $(addprefix $(BUILD)/guests/,vmlinuz bench-io.img demo.erofs)
+	@$(PYTHON) -B tests/system/bench_io.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
 
 bench-linux: all usb
 	@$(PYTHON) -B tests/system/bench_linux.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(if $(WRITE_DOCS),--write-docs)
@@ -646,6 +660,7 @@ help:
 	@echo '                  WRITE_DOCS=1 updates the README'
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
+	@echo 'make bench-io     instructions of network and disk between Debian guests; WRITE_DOCS=1 as above'
 	@echo 'make bench-linux  exits of a Debian guest by reason, idle and a timer tick; WRITE_DOCS=1 as above'
 	@echo 'make test-guests  the guests that the tests run'
 	@echo 'make guest-root   a small Debian for guests with a disk: build/guests/root.erofs, root.img, vmlinuz'

@@ -170,8 +170,10 @@ void clock_init_cpu(void) {
     uint64_t value = msr_read(X86_MSR_TSC_ADJUST);
     if (value != tsc_adjust) {
         msr_write(X86_MSR_TSC_ADJUST, tsc_adjust);
-        log_warn("the firmware had set CPU %u's TSC apart from CPU 0's, by %lld", plat_cpu(),
-                 (long long)(value - tsc_adjust));
+        bool behind = (int64_t)(value - tsc_adjust) < 0;
+        uint64_t apart = behind ? tsc_adjust - value : value - tsc_adjust;
+        log_warn("the firmware had set CPU %u's TSC %llu ticks %s CPU 0's", plat_cpu(), (ull)apart,
+                 behind ? "behind" : "ahead of");
     }
 }
 

@@ -175,6 +175,9 @@ void lapic_pv_eoi_set(struct lapic *l, uint32_t *word);
 void lapic_pv_eoi_offer(struct lapic *l, uint8_t vector);
 void lapic_pv_eoi_settle(struct lapic *l);
 
+/* Of one that was offered: has it come to its end, or does somebody wait for that by now? */
+bool lapic_pv_eoi_is_due(const struct lapic *l);
+
 /*
  * The hardware's side. lapic_take_posted() moves what was accepted into the IRR and returns which
  * of the TMR's eight words may have changed. lapic_levels() is a quarter of the TMR.

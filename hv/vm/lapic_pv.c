@@ -20,3 +20,8 @@ void lapic_pv_eoi_offer(struct lapic *l, uint8_t vector) {
         l->pv_eoi_offered = true;
     }
 }
+
+bool lapic_pv_eoi_is_due(const struct lapic *l) {
+    uint32_t word = __atomic_load_n(l->pv_eoi, __ATOMIC_RELAXED);
+    return (word & PV_EOI_PENDING) == 0 || !lapic_is_empty(l);
+}

@@ -134,7 +134,7 @@ static inline __attribute__((always_inline)) void vcpu_want_windows(struct vcpu 
  * from the next: neither kind of CPU pays for the other.
  */
 static __attribute__((noinline)) void vcpu_deliver(struct vcpu *v) {
-    if (UNLIKELY(v->lapic.pv_eoi_offered)) {
+    if (UNLIKELY(v->lapic.pv_eoi_offered) && lapic_pv_eoi_is_due(&v->lapic)) {
         lapic_pv_eoi_settle(&v->lapic);
     }
     if (UNLIKELY(v->nmi_pending != 0)) {

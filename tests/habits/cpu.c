@@ -16,6 +16,9 @@
 #define MSR_S_CET    0x6a2
 #define CET_ENDBR_EN 4
 
+#define MSR_TSC_ADJUST 0x3b
+#define TSC_APART      1000000
+
 #define ENTRY_ADDRESS 0x000ffffffffff000ull
 #define ENTRY_TABLE   0x23 /* present, writable, accessed */
 
@@ -97,6 +100,29 @@ void habit_la57(void) {
 
 void habit_pcid(void) {
     pcid = true;
+}
+
+/* Of UEFI PI's "MP Services Protocol" what is used here. */
+struct mp_services {
+    void *count, *info;
+    EFI_STATUS(EFIAPI *start_all)
+    (struct mp_services *mp, void(EFIAPI *run)(void *argument), BOOLEAN one_by_one,
+     EFI_EVENT no_event, UINTN limit_us, void *argument, UINTN **failed);
+};
+
+static void EFIAPI set_tsc_apart(void *argument) {
+    (void)argument;
+    __asm__ volatile("wrmsr" : : "c"(MSR_TSC_ADJUST), "a"(TSC_APART), "d"(0));
+}
+
+void habit_tsc(void) {
+    EFI_GUID guid = {0x3fdda605, 0xa76e, 0x4f46, {0xad, 0x29, 0x12, 0xf4, 0x53, 0x1b, 0x3d, 0x08}};
+    struct mp_services *mp;
+
+    if (LibLocateProtocol(&guid, (void **)&mp) == EFI_SUCCESS &&
+        mp->start_all(mp, set_tsc_apart, TRUE, NULL, 0, NULL, NULL) == EFI_SUCCESS) {
+        say("the other CPUs' TSCs are ahead\r\n");
+    }
 }
 
 static UINT64 cr4_read(void) {

@@ -21,6 +21,7 @@ void habit_cet(void);
 void habit_la57(void);
 void habit_pcid(void);
 void habit_tco(void);
+void habit_tsc(void);
 UINT16 tco_control(void); /* a port */
 /* By the firmware's own page tables. */
 void deny_execution(EFI_PHYSICAL_ADDRESS base, UINT64 size);

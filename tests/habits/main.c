@@ -338,6 +338,7 @@ static const struct {
     {"stride", habit_stride},       /* lines of the framebuffer are shorter than is said */
     {"sums", habit_sums},           /* the MADT's checksum is wrong */
     {"tco", habit_tco},             /* the chipset's watchdog runs */
+    {"tsc", habit_tsc},             /* the CPUs' clocks differ */
     {"untagged", habit_untagged},   /* the first screen of several is not the console's */
     {"wdat", habit_wdat},           /* the chipset's watchdog runs, and a table describes it */
     {"wdat-stuck", habit_stuck},    /* the same, but the table does not say how to stop it */

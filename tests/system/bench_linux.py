@@ -15,16 +15,22 @@ from frame import expect_that
 from machine import SCALE, target_named
 from test_linux_pair import ALPHA, LinuxGuests
 
+# As the demo has it, but alone.
 CONFIG = """\
+[wire.lan]
+
 [guest.alpha]
 cpus = "0"
 memory = "192M"
 kernel = "guests/vmlinuz"
 initrd = "guests/demo.img"
-cmdline = "console=ttyS0 bh.name=alpha"
+cmdline = "console=ttyS0 bh.name=alpha bh.ip=10.0.0.1/24"
+net = ["lan"]
+disk = ["scratch:blank:16M"]
 """
 TARGETS = ["bochs-intel", "bochs-amd"]
-IDLE_SECONDS, BUSY_SECONDS = 30, 10
+# Typing and asking cost some hundred interrupts that differ from run to run: none of them may show in the second digit.
+IDLE_SECONDS, BUSY_SECONDS = 30, 60
 TICKS_AIM = 2
 MARK = "<!-- bench-linux: {} -->"
 
@@ -104,7 +110,7 @@ def main():
     print(text)
     if args.write_docs and targets == TARGETS:
         bench.write_docs(text, MARK)
-    over = [name for name, (_, busy) in measured.items() if sum(busy.values()) > TICKS_AIM + 0.1]
+    over = [name for name, (_, busy) in measured.items() if sum(busy.values()) > TICKS_AIM + 0.02]
     for name in over:
         print(f"{name}: more than {TICKS_AIM} exits a timer tick")
     return 1 if over else 0

@@ -210,6 +210,28 @@ TEST(not_offered_where_somebody_waits) {
     CHECK_U64(enter(v), 0x31);
 }
 
+/* What comes meanwhile takes no offer back, unless it waits for the end. */
+TEST(an_offer_stands) {
+    struct vcpu *v = start_on();
+    arrive(v, 0x51, false);
+    CHECK(vcpu_service(v));
+    CHECK_U64(*word, 1);
+    vcpu_request(&v->public, REQUEST_EVENT); /* before the guest has run at all */
+    CHECK_U64(enter(v), 0x51);
+    CHECK_U64(*word, 1);
+    vcpu_request(&v->public, REQUEST_EVENT); /* in its handler */
+    CHECK_U64(enter(v), 0);
+    CHECK_U64(*word, 1);
+    *word = 0;
+    arrive(v, 0x31, false);
+    CHECK_U64(enter(v), 0x31);
+    arrive(v, 0x21, false); /* waits for it */
+    CHECK_U64(enter(v), 0);
+    CHECK_U64(*word, 0);
+    write_eoi(v);
+    CHECK_U64(enter(v), 0x21);
+}
+
 TEST(not_for_levels) {
     struct vcpu *v = start_on();
     arrive(v, 0x51, true);
@@ -301,6 +323,6 @@ TEST(the_same_as_with_eoi) {
 }
 
 TEST_MAIN(T(leaves), T(the_msr), T(an_end_without_an_exit), T(without_it_each_end_is_an_eoi),
-          T(an_eoi_ends_one), T(nested), T(not_offered_where_somebody_waits), T(not_for_levels),
-          T(not_for_the_8259), T(init_forgets_the_word), T(the_word_changes_meanwhile),
-          T(the_same_as_with_eoi))
+          T(an_eoi_ends_one), T(nested), T(not_offered_where_somebody_waits), T(an_offer_stands),
+          T(not_for_levels), T(not_for_the_8259), T(init_forgets_the_word),
+          T(the_word_changes_meanwhile), T(the_same_as_with_eoi))

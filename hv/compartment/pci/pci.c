@@ -69,7 +69,9 @@ static void pci_drive_line(struct pci_function *f) {
 
 void pci_set_interrupt(struct pci_function *f, bool wanted) {
     f->interrupts = wanted;
-    pci_drive_line(f);
+    if (!msix_is_on(f)) { /* else it is not driven */
+        pci_drive_line(f);
+    }
 }
 
 void pci_reset(struct pci_function *f) {

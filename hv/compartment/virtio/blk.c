@@ -160,9 +160,9 @@ static void blk_page_free(struct virtio_blk *b, uint64_t page) {
 
 /* ---- the request's buffers ---- */
 
-/* The next bytes of its data that lie together, most at most, in what the driver or in what the
- * device writes; 0: there are none. */
-static uint64_t request_next(struct blk_request *r, bool writable, uint64_t most, uint8_t **at) {
+/* How many of its next bytes lie together, in what the driver or in what the device writes; 0:
+ * there are none. */
+static uint64_t request_find(struct blk_request *r, bool writable, uint8_t **at) {
     const struct virtio_segment *s = &r->chain.segments[r->segment];
 
     while (r->segment < r->chain.count && (r->offset == s->length || s->writable != writable)) {
@@ -173,8 +173,13 @@ static uint64_t request_next(struct blk_request *r, bool writable, uint64_t most
     if (r->segment == r->chain.count) {
         return 0;
     }
-    uint64_t size = min_u64(s->length - r->offset, most);
     *at = s->at + r->offset;
+    return s->length - r->offset;
+}
+
+/* The same, most at most, and they are done with. */
+static uint64_t request_next(struct blk_request *r, bool writable, uint64_t most, uint8_t **at) {
+    uint64_t size = min_u64(request_find(r, writable, at), most);
     r->offset += (uint32_t)size;
     return size;
 }
@@ -215,9 +220,9 @@ static uint64_t request_rest_of_page(const struct blk_request *r) {
 
 static enum blk_status blk_step_in(struct virtio_blk *b) {
     struct blk_request *r = &b->request;
-    uint64_t most = blk_together(b, r->at, min_u64(r->left, b->budget));
     uint8_t *to = NULL;
-    uint64_t size = request_next(r, true, most, &to);
+    uint64_t most = min_u64(request_find(r, true, &to), min_u64(r->left, b->budget));
+    uint64_t size = blk_together(b, r->at, most);
     const uint8_t *page = blk_page(b, r->at / PAGE_SIZE);
 
     ASSERT(size != 0);
@@ -226,6 +231,7 @@ static enum blk_status blk_step_in(struct virtio_blk *b) {
     } else {
         memset(to, 0, size);
     }
+    r->offset += (uint32_t)size;
     r->written += (uint32_t)size;
     b->counts->read_bytes += size;
     request_advance(b, size, size + PIECE_COST);
@@ -401,7 +407,7 @@ static void request_finish(struct virtio_blk *b, enum blk_status status) {
     request_count(b->counts, r->type, status);
     *r->status = (uint8_t)status;
     b->busy = false;
-    virtio_give(&b->v, &b->v.queues[0], &r->chain, data + 1);
+    virtio_give(&b->v.queues[0], &r->chain, data + 1);
 }
 
 static uint64_t chain_size(const struct virtio_chain *chain, bool writable) {

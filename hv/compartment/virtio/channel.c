@@ -5,8 +5,6 @@
  */
 #include "hv/compartment/virtio/channel.h"
 
-#include "hv/lib/str.h"
-
 static uint32_t word_of(const uint32_t *word) {
     return __atomic_load_n(word, __ATOMIC_ACQUIRE);
 }
@@ -22,12 +20,6 @@ static uint32_t channel_place(const uint32_t *word) {
 
 static uint32_t channel_size(uint32_t length) {
     return ALIGN_UP(CHANNEL_RECORD + length, CHANNEL_RECORD);
-}
-
-/* How many of size bytes from this place on are in one piece. */
-static uint32_t channel_piece(uint32_t place, uint32_t size) {
-    uint32_t to_end = (uint32_t)CHANNEL_RING - place % (uint32_t)CHANNEL_RING;
-    return size < to_end ? size : to_end;
 }
 
 /* ---- life ---- */
@@ -115,23 +107,11 @@ bool channel_wait_for_room(struct channel *c, uint32_t length) {
     return room;
 }
 
-static void channel_put(struct channel *c, uint32_t place, const uint8_t *from, uint32_t size) {
-    uint32_t first = channel_piece(place, size);
-
-    memcpy(c->ours->ring + place % CHANNEL_RING, from, first);
-    memcpy(c->ours->ring, from + first, size - first);
-}
-
-void channel_write(struct channel *c, uint32_t at, const void *from, uint32_t size) {
-    ASSERT(at <= CHANNEL_LONGEST && size <= CHANNEL_LONGEST - at);
-    channel_put(c, c->put + CHANNEL_RECORD + at, from, size);
-}
-
 void channel_send(struct channel *c, uint32_t length, const uint32_t about[3]) {
     struct channel_record record = {.length = length, .about = {about[0], about[1], about[2]}};
 
     ASSERT(length <= CHANNEL_LONGEST);
-    channel_put(c, c->put, (const uint8_t *)&record, sizeof(record));
+    memcpy(c->ours->ring + c->put % CHANNEL_RING, &record, sizeof(record)); /* in one piece */
     c->put += channel_size(length);
     word_set(&c->ours->put, c->put);
 }
@@ -201,14 +181,6 @@ bool channel_look(struct channel *c, struct channel_record *record) {
         channel_set_taken(c, put);
     }
     return false;
-}
-
-const uint8_t *channel_bytes(const struct channel *c, uint32_t at, uint32_t *size) {
-    uint32_t place = c->taken + CHANNEL_RECORD + at;
-
-    ASSERT(at <= CHANNEL_LONGEST && *size <= CHANNEL_LONGEST - at);
-    *size = channel_piece(place, *size);
-    return c->theirs->ring + place % CHANNEL_RING;
 }
 
 void channel_read(const struct channel *c, uint32_t at, void *to, uint32_t size) {

@@ -9,6 +9,7 @@
 
 #include "hv/abi/channel.h"
 #include "hv/abi/device.h"
+#include "hv/lib/str.h"
 
 struct channel {
     struct channel_half *ours;
@@ -22,6 +23,12 @@ struct channel {
 
 /* The bytes of the longest record. */
 #define CHANNEL_LONGEST ((uint32_t)CHANNEL_RING - CHANNEL_RECORD)
+
+/* How many of size bytes from this place of a ring on are in one piece. */
+static inline uint32_t channel_piece(uint32_t place, uint32_t size) {
+    uint32_t to_end = (uint32_t)CHANNEL_RING - place;
+    return size < to_end ? size : to_end;
+}
 
 /* Not running yet. What our half holds of an earlier run means nothing. */
 void channel_open(struct channel *c, const struct abi_channel *at);
@@ -54,7 +61,21 @@ bool channel_has_room(struct channel *c, uint32_t length);
 bool channel_wait_for_room(struct channel *c, uint32_t length);
 
 /* Bytes of the next record, which there is room for; at: from its beginning. */
-void channel_write(struct channel *c, uint32_t at, const void *from, uint32_t size);
+static inline void channel_write(struct channel *c, uint32_t at, const void *from, uint32_t size) {
+    ASSERT(at <= CHANNEL_LONGEST && size <= CHANNEL_LONGEST - at);
+    uint32_t place = (c->put + CHANNEL_RECORD + at) % CHANNEL_RING;
+    uint32_t first = channel_piece(place, size);
+
+    memcpy(c->ours->ring + place, from, first);
+    if (UNLIKELY(first != size)) {
+        memcpy(c->ours->ring, (const uint8_t *)from + first, size - first);
+    }
+}
+
+/* The same for its first bytes, CHANNEL_RECORD at most, which lie in one piece. */
+static inline uint8_t *channel_write_head(struct channel *c) {
+    return c->ours->ring + (c->put + CHANNEL_RECORD) % CHANNEL_RING;
+}
 
 /* It is complete, and the other side can see it. */
 void channel_send(struct channel *c, uint32_t length, const uint32_t about[3]);
@@ -74,7 +95,18 @@ bool channel_look(struct channel *c, struct channel_record *record);
  * Where bytes of it are: at most size of them, which becomes how many lie there in one piece. The
  * other side may change them at any moment. at and size are of a record that was looked at.
  */
-const uint8_t *channel_bytes(const struct channel *c, uint32_t at, uint32_t *size);
+static inline const uint8_t *channel_bytes(const struct channel *c, uint32_t at, uint32_t *size) {
+    ASSERT(at <= CHANNEL_LONGEST && *size <= CHANNEL_LONGEST - at);
+    uint32_t place = (c->taken + CHANNEL_RECORD + at) % CHANNEL_RING;
+
+    *size = channel_piece(place, *size);
+    return c->theirs->ring + place;
+}
+
+/* The first CHANNEL_RECORD bytes, which lie in one piece; of a shorter record what is after it. */
+static inline const uint8_t *channel_head(const struct channel *c) {
+    return c->theirs->ring + (c->taken + CHANNEL_RECORD) % CHANNEL_RING;
+}
 
 /* Copies them. */
 void channel_read(const struct channel *c, uint32_t at, void *to, uint32_t size);

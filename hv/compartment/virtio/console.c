@@ -56,7 +56,7 @@ static bool console_transmit(struct virtio_console *c) {
         all = console_show_chain(c, &chain, &left);
         if (all) {
             c->ports[0].moved = 0;
-            virtio_give(&c->v, q, &chain, 0);
+            virtio_give(q, &chain, 0);
             left -= min_u64(left, CONSOLE_BUFFER_COST);
         } else {
             virtio_return(q, 1);
@@ -136,7 +136,7 @@ bool virtio_console_receive(struct virtio_console *c, uint8_t byte) {
     if (!reads || !virtio_take(&c->v, q, &chain)) {
         return false;
     }
-    virtio_give(&c->v, q, &chain, console_put(&chain, byte));
+    virtio_give(q, &chain, console_put(&chain, byte));
     virtio_tell(&c->v, q, before);
     return true;
 }

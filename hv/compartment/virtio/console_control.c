@@ -72,7 +72,7 @@ void console_control(struct virtio_console *c) {
         if (control_read(&chain, &m)) {
             control_take(c, &m);
         }
-        virtio_give(&c->v, q, &chain, 0);
+        virtio_give(q, &chain, 0);
     }
     virtio_tell(&c->v, q, before);
 }
@@ -119,7 +119,7 @@ static void control_write(struct virtio_console *c, const struct virtio_chain *c
         size += (uint32_t)strlen(m.name);
     }
     uint32_t written = control_put(chain, &m, size);
-    virtio_give(&c->v, &c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
+    virtio_give(&c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
 }
 
 /* False: there is no buffer left. */

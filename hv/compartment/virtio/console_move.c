@@ -62,7 +62,7 @@ static enum port_step port_send_next(struct virtio_console *c, struct console_po
         return step;
     }
     p->moved = 0;
-    virtio_give(&c->v, q, &chain, 0);
+    virtio_give(q, &chain, 0);
     port_spend(left, PORT_COST);
     return step;
 }
@@ -115,7 +115,7 @@ static enum port_step port_receive_record(struct virtio_console *c, struct conso
             return PORT_WAITS;
         }
         uint32_t size = port_fill(p, &chain, length);
-        virtio_give(&c->v, q, &chain, size);
+        virtio_give(q, &chain, size);
         port_spend(left, size);
     }
     if (!p->open || p->done >= length) {

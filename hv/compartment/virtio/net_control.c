@@ -174,7 +174,7 @@ void net_control(struct virtio_net *n) {
     for (unsigned i = 0; i < VIRTIO_QUEUE_SIZE && virtio_take(&n->v, q, &chain); i++) {
         struct virtio_cursor c = {.chain = &chain};
         bool done = control_command(n, &c);
-        virtio_give(&n->v, q, &chain, control_answer(&chain, done));
+        virtio_give(q, &chain, control_answer(&chain, done));
     }
     virtio_tell(&n->v, q, before);
 }

@@ -25,8 +25,10 @@ struct sink {
     struct virtqueue *q;
     struct virtio_chain chain; /* the last one that was taken */
     uint16_t chains, most;
-    unsigned segment;
-    uint32_t at, written; /* in that segment, in that chain */
+    unsigned segment;     /* its next one */
+    uint8_t *at;          /* where the next bytes go, */
+    uint32_t room;        /* and how many */
+    uint32_t written;     /* to that chain */
     uint8_t *count_at[2]; /* where the number of buffers stands */
     enum net_result result;
 };
@@ -39,61 +41,74 @@ static void sink_begin(struct sink *s, struct virtio_net *n, struct virtqueue *q
     s->chains = 0;
     s->most = net_has(n, NET_F_MERGED) ? q->size : 1;
     s->segment = 0;
-    s->at = s->written = 0;
+    s->room = s->written = 0;
     s->result = NET_DONE;
-}
-
-static bool sink_has_segment(struct sink *s) {
-    while (s->segment < s->chain.count) {
-        const struct virtio_segment *to = &s->chain.segments[s->segment];
-        if (to->writable && s->at < to->length) {
-            return true;
-        }
-        s->segment++;
-        s->at = 0;
-    }
-    return false;
 }
 
 static void sink_end_chain(struct sink *s) {
     if (s->chains != 0) {
-        virtio_fill(&s->n->v, s->q, (uint16_t)(s->chains - 1), s->chain.head, s->written);
+        virtio_fill(s->q, (uint16_t)(s->chains - 1), s->chain.head, s->written);
     }
 }
 
-/* Where the next bytes go; NULL, and the result says why. */
-static const struct virtio_segment *sink_segment(struct sink *s) {
-    while (!sink_has_segment(s)) {
+static bool sink_next_segment(struct sink *s) {
+    while (s->segment < s->chain.count) {
+        const struct virtio_segment *to = &s->chain.segments[s->segment++];
+        if (to->writable) {
+            s->at = to->at;
+            s->room = to->length;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Where the bytes after a segment's end go; false, and the result says why. */
+static bool sink_go_on(struct sink *s) {
+    while (!sink_next_segment(s)) {
         if (s->chains == s->most) {
             s->result = NET_TOO_SMALL;
-            return NULL;
+            return false;
         }
         sink_end_chain(s);
         if (!virtio_take(&s->n->v, s->q, &s->chain)) {
             s->result = NET_STARVED;
-            return NULL;
+            return false;
         }
         s->chains++;
         s->segment = 0;
-        s->at = s->written = 0;
+        s->written = 0;
     }
-    return &s->chain.segments[s->segment];
+    return true;
 }
 
-static bool sink_put(struct sink *s, const uint8_t *from, uint32_t size) {
+static inline void sink_put_piece(struct sink *s, const uint8_t *from, uint32_t size) {
+    memcpy(s->at, from, size);
+    s->at += size;
+    s->room -= size;
+    s->written += size;
+}
+
+static __attribute__((noinline)) bool sink_put_pieces(struct sink *s, const uint8_t *from,
+                                                      uint32_t size) {
     while (size != 0) {
-        const struct virtio_segment *to = sink_segment(s);
-        if (to == NULL) {
+        if (s->room == 0 && !sink_go_on(s)) {
             return false;
         }
-        uint32_t room = to->length - s->at;
-        uint32_t piece = size < room ? size : room;
-        memcpy(to->at + s->at, from, piece);
-        s->at += piece;
-        s->written += piece;
+        uint32_t piece = size < s->room ? size : s->room;
+        sink_put_piece(s, from, piece);
         from += piece;
         size -= piece;
     }
+    return true;
+}
+
+static inline __attribute__((always_inline)) bool sink_put(struct sink *s, const uint8_t *from,
+                                                           uint32_t size) {
+    if (UNLIKELY(size > s->room)) {
+        return sink_put_pieces(s, from, size);
+    }
+    sink_put_piece(s, from, size);
     return true;
 }
 
@@ -103,14 +118,20 @@ static bool sink_put_header(struct sink *s, const struct net_header *h) {
     bool there = sink_put(s, from, offsetof(struct net_header, buffers));
 
     for (unsigned i = 0; there && i < ARRAY_SIZE(s->count_at); i++) {
-        const struct virtio_segment *to = sink_segment(s);
-        if (to == NULL) {
+        if (s->room == 0 && !sink_go_on(s)) {
             return false;
         }
-        s->count_at[i] = to->at + s->at;
-        there = sink_put(s, from + offsetof(struct net_header, buffers), 1);
+        s->count_at[i] = s->at;
+        sink_put_piece(s, from + offsetof(struct net_header, buffers), 1);
     }
     return there;
+}
+
+static bool sink_put_heads(struct sink *s, const struct net_incoming *in) {
+    if (LIKELY(in->heads_size == NET_ETHERNET)) { /* a few moves */
+        return sink_put(s, in->heads, NET_ETHERNET);
+    }
+    return sink_put(s, in->heads, in->heads_size);
 }
 
 static bool sink_put_channel(struct sink *s, const struct channel *c, uint32_t at, uint32_t size) {
@@ -126,6 +147,45 @@ static bool sink_put_channel(struct sink *s, const struct channel *c, uint32_t a
     return true;
 }
 
+/*
+ * Mostly a frame lies in one piece in the channel, and fits into the driver's next buffer. False:
+ * it is to be put there in pieces.
+ */
+static bool sink_put_whole(struct sink *s, const struct net_incoming *in,
+                           const struct net_header *h, uint32_t size) {
+    uint32_t heads = NET_HEADER + NET_ETHERNET;
+    uint32_t piece = size;
+    const uint8_t *from = channel_bytes(&in->peer->channel, NET_ETHERNET + in->done, &piece);
+    struct net_header header = *h;
+
+    if (in->heads_size != NET_ETHERNET || piece != size || s->chains != 1 ||
+        s->room < heads + size) {
+        return false;
+    }
+    header.buffers = 1;
+    memcpy(s->at, &header, NET_HEADER);
+    memcpy(s->at + NET_HEADER, in->heads, NET_ETHERNET);
+    memcpy(s->at + heads, from, size);
+    virtio_fill(s->q, 0, s->chain.head, heads + size);
+    virtio_publish(s->q, 1);
+    return true;
+}
+
+static bool sink_put_all(struct sink *s, const struct net_incoming *in, const struct net_header *h,
+                         uint32_t size) {
+    const struct channel *c = &in->peer->channel;
+    bool all = sink_put_header(s, h) && sink_put_heads(s, in) &&
+               sink_put_channel(s, c, in->heads_size + in->done, size);
+
+    if (all) {
+        sink_end_chain(s);
+        *s->count_at[0] = (uint8_t)s->chains;
+        *s->count_at[1] = (uint8_t)(s->chains >> 8);
+        virtio_publish(s->q, s->chains);
+    }
+    return all;
+}
+
 /* A frame of in's heads and size bytes of the channel. Nothing is given back unless all is there.
  */
 static enum net_result net_fill(struct virtio_net *n, const struct net_incoming *in,
@@ -134,18 +194,11 @@ static enum net_result net_fill(struct virtio_net *n, const struct net_incoming 
     struct sink s;
 
     sink_begin(&s, n, q);
-    bool all = sink_put_header(&s, h) && sink_put(&s, in->heads, in->heads_size) &&
-               sink_put_channel(&s, &in->peer->channel, in->heads_size + in->done, size);
-
-    if (!all) {
-        virtio_return(q, s.chains);
-        return s.result;
+    if (sink_go_on(&s) && (sink_put_whole(&s, in, h, size) || sink_put_all(&s, in, h, size))) {
+        return NET_DONE;
     }
-    sink_end_chain(&s);
-    *s.count_at[0] = (uint8_t)s.chains;
-    *s.count_at[1] = (uint8_t)(s.chains >> 8);
-    virtio_publish(&n->v, q, s.chains);
-    return NET_DONE;
+    virtio_return(q, s.chains);
+    return s.result;
 }
 
 /* ---- frames ---- */
@@ -180,7 +233,7 @@ static bool net_prepare(struct virtio_net *n, struct net_incoming *in) {
 
 static enum net_drop net_accept(struct virtio_net *n, struct net_incoming *in) {
     in->heads_size = NET_ETHERNET; /* of a shorter record what lies behind it, for a moment */
-    channel_read(&in->peer->channel, 0, in->heads, NET_ETHERNET);
+    memcpy(in->heads, channel_head(&in->peer->channel), NET_ETHERNET);
     enum net_drop drop = net_judge(&in->header, in->length, in->heads, n->config.mtu);
     if (drop != NET_DROPS) {
         return drop;

@@ -18,18 +18,33 @@ struct outgoing {
     uint32_t length;
 };
 
+#define NET_FRAME_HEADS (NET_HEADER + NET_ETHERNET)
+
+/* What is looked at, once. Mostly it is all in the first segment. */
+static void outgoing_read_heads(const struct virtio_chain *chain, struct outgoing *out) {
+    const struct virtio_segment *first = chain->segments;
+
+    out->rest = (struct virtio_cursor){.chain = chain};
+    if (LIKELY(first->length > NET_FRAME_HEADS)) {
+        memcpy(&out->header, first->at, NET_HEADER);
+        memcpy(out->ethernet, first->at + NET_HEADER, NET_ETHERNET);
+        out->rest.at = NET_FRAME_HEADS;
+        return;
+    }
+    bool there = virtio_cursor_read(&out->rest, &out->header, sizeof(out->header)) &&
+                 virtio_cursor_read(&out->rest, out->ethernet, sizeof(out->ethernet));
+    ASSERT(there);
+}
+
 static enum net_drop outgoing_read(const struct virtio_net *n, const struct virtio_chain *chain,
                                    struct outgoing *out) {
     uint64_t bytes = virtio_readable(chain);
 
-    out->rest = (struct virtio_cursor){.chain = chain};
-    if (bytes < NET_HEADER + NET_ETHERNET || bytes > NET_HEADER + NET_LONGEST) {
+    if (bytes < NET_FRAME_HEADS || bytes > NET_HEADER + NET_LONGEST) {
         return bytes > NET_HEADER + NET_LONGEST ? NET_DROP_LONG : NET_DROP_MALFORMED;
     }
     out->length = (uint32_t)bytes - NET_HEADER;
-    bool there = virtio_cursor_read(&out->rest, &out->header, sizeof(out->header)) &&
-                 virtio_cursor_read(&out->rest, out->ethernet, sizeof(out->ethernet));
-    ASSERT(there);
+    outgoing_read_heads(chain, out);
     return net_judge(&out->header, out->length, out->ethernet, n->config.mtu);
 }
 
@@ -47,7 +62,7 @@ static enum net_drop outgoing_send(struct net_peer *p, const struct outgoing *ou
     if (!channel_has_room(c, out->length)) {
         return NET_DROP_FULL;
     }
-    channel_write(c, 0, out->ethernet, NET_ETHERNET);
+    memcpy(channel_write_head(c), out->ethernet, NET_ETHERNET);
     while (at < out->length) {
         uint32_t piece = out->length - at;
         const uint8_t *from = virtio_cursor_next(&rest, &piece);
@@ -129,7 +144,7 @@ void net_transmit(struct virtio_net *n) {
         } else {
             net_count(&n->counts->sent, drop, 0);
         }
-        virtio_give(&n->v, q, &chain, 0);
+        virtio_give(q, &chain, 0);
         spent += NET_FRAME_COST + (uint64_t)copies * out.length;
     }
     n->transmit_due = spent >= NET_TURN;

@@ -14,80 +14,75 @@
 #define DESCRIPTOR_INDIRECT 4u
 #define NO_INTERRUPT        1u /* flags of the available ring */
 
-struct descriptor {
-    uint64_t address;
-    uint32_t length;
-    uint16_t flags, next;
-};
+/* Words of the driver's ring: flags, index, an entry for each descriptor, and an event's index; of
+ * the device's it is the same, but its entries are of 8 bytes. */
+#define RING_FLAGS   0u
+#define RING_INDEX   1u
+#define RING_ENTRIES 2u
+#define USED_WORDS   4u
 
-/* The driver's ring: flags, index, an entry for each descriptor, and an event's index. */
-enum { RING_FLAGS = 0, RING_INDEX = 2, RING_ENTRIES = 4 };
+/* A word that the driver writes at any moment. */
+static uint16_t ring_read(const uint16_t *ring, uint32_t word) {
+    return __atomic_load_n(ring + word, __ATOMIC_ACQUIRE);
+}
+
+static void ring_write(uint16_t *ring, uint32_t word, uint16_t value) {
+    __atomic_store_n(ring + word, value, __ATOMIC_RELEASE);
+}
 
 static uint8_t *queue_at(const struct virtio *v, uint64_t gpa, uint64_t size) {
     return guest_memory_at(v->dev.env->memory, GPA(gpa), size);
 }
 
-/* A word of 2 bytes that the driver writes at any moment; at is even. */
-static bool queue_read(const struct virtio *v, uint64_t at, uint16_t *word) {
-    const uint16_t *from = (const uint16_t *)(void *)queue_at(v, at, sizeof(*from));
-    if (from == NULL) {
-        return false;
-    }
-    *word = __atomic_load_n(from, __ATOMIC_ACQUIRE);
-    return true;
-}
+/* RAM stays where it is while a VM runs: once for each time that the queue is enabled. */
+static bool queue_find_rings(const struct virtio *v, struct virtqueue *q) {
+    uint64_t words = RING_ENTRIES + 1;
 
-static bool queue_write(const struct virtio *v, uint64_t at, uint16_t word) {
-    uint16_t *to = (uint16_t *)(void *)queue_at(v, at, sizeof(*to));
-    if (to == NULL) {
-        return false;
-    }
-    __atomic_store_n(to, word, __ATOMIC_RELEASE);
-    return true;
+    q->table = (const void *)queue_at(v, q->descriptors, sizeof(*q->table) * q->size);
+    q->available = (uint16_t *)(void *)queue_at(v, q->driver, 2 * (words + q->size));
+    q->given = (uint16_t *)(void *)queue_at(v, q->device, 2 * (words + USED_WORDS * q->size));
+    q->is_there = q->table != NULL && q->available != NULL && q->given != NULL;
+    return q->is_there;
 }
 
 /* ---- what the driver gives ---- */
 
 /* What is only read may lie in an image as well: a guest sends files out of it. */
-static uint8_t *queue_look(const struct virtio *v, const struct descriptor *d) {
-    return (uint8_t *)guest_memory_look(v->dev.env->memory, GPA(d->address), d->length);
+static inline uint8_t *chain_find(const struct virtio *v, const struct virtio_descriptor *d,
+                                  bool writable) {
+    const struct guest_memory *m = v->dev.env->memory;
+    uint32_t count = m->count + (writable ? 0 : m->read_only);
+    return guest_memory_find(m->regions, count, GPA(d->address), d->length);
 }
 
 static bool chain_add(const struct virtio *v, struct virtio_chain *chain,
-                      const struct descriptor *d) {
+                      const struct virtio_descriptor *d) {
     bool writable = (d->flags & DESCRIPTOR_WRITE) != 0;
-    bool after_writable = chain->count != 0 && chain->segments[chain->count - 1].writable;
-    uint8_t *at = writable ? queue_at(v, d->address, d->length) : queue_look(v, d);
+    struct virtio_segment *next = &chain->segments[chain->count];
+    uint8_t *at = chain_find(v, d, writable);
 
-    if (chain->count == VIRTIO_SEGMENTS || at == NULL || d->length == 0 ||
-        (after_writable && !writable)) {
+    if (at == NULL || d->length == 0 || chain->count == VIRTIO_SEGMENTS) {
         return false;
     }
-    chain->segments[chain->count++] =
-        (struct virtio_segment){.at = at, .length = d->length, .writable = writable};
+    if (!writable && chain->count != 0 && next[-1].writable) {
+        return false;
+    }
+    *next = (struct virtio_segment){.at = at, .length = d->length, .writable = writable};
+    chain->count++;
     return true;
 }
 
-/* A table of so many descriptors, from the one at index on. A loop ends at the chain's limit. */
-static bool chain_follow(const struct virtio *v, struct virtio_chain *chain, uint64_t table,
-                         uint32_t size, uint16_t index, bool indirect) {
-    struct descriptor d;
+/* All further descriptors of a chain, in a table of so many. A loop ends at the chain's limit. */
+static bool chain_follow(const struct virtio *v, struct virtio_chain *chain,
+                         const struct virtio_descriptor *table, uint32_t size, uint16_t index) {
+    struct virtio_descriptor d;
 
     do {
-        const uint8_t *from =
-            index < size ? queue_at(v, table + index * sizeof(d), sizeof(d)) : NULL;
-        if (from == NULL) {
+        if (index >= size) {
             return false;
         }
-        memcpy(&d, from, sizeof(d)); /* once */
-        if ((d.flags & DESCRIPTOR_INDIRECT) != 0) {
-            /* Alone, and not in a table that is one itself. */
-            bool sane = (v->driver_features & VIRTIO_F_INDIRECT) != 0 && !indirect &&
-                        chain->count == 0 && (d.flags & DESCRIPTOR_NEXT) == 0 && d.length != 0 &&
-                        d.length % sizeof(d) == 0;
-            return sane && chain_follow(v, chain, d.address, d.length / sizeof(d), 0, true);
-        }
-        if (!chain_add(v, chain, &d)) {
+        memcpy(&d, &table[index], sizeof(d)); /* once */
+        if ((d.flags & DESCRIPTOR_INDIRECT) != 0 || !chain_add(v, chain, &d)) {
             return false;
         }
         index = d.next;
@@ -95,48 +90,69 @@ static bool chain_follow(const struct virtio *v, struct virtio_chain *chain, uin
     return true;
 }
 
+/* The chain is in a table elsewhere, which this descriptor is alone to name. */
+static bool chain_follow_indirect(const struct virtio *v, struct virtio_chain *chain,
+                                  const struct virtio_descriptor *d) {
+    bool sane = (v->driver_features & VIRTIO_F_INDIRECT) != 0 &&
+                (d->flags & DESCRIPTOR_NEXT) == 0 && d->length % sizeof(*d) == 0;
+    const void *table = queue_at(v, d->address, d->length);
+
+    return sane && table != NULL &&
+           chain_follow(v, chain, table, d->length / (uint32_t)sizeof(*d), 0);
+}
+
+bool virtio_follow(const struct virtio *v, const struct virtqueue *q, uint16_t head,
+                   struct virtio_chain *chain) {
+    struct virtio_descriptor first;
+
+    chain->count = 0;
+    chain->head = head;
+    if (!q->is_there || head >= q->size) {
+        return false;
+    }
+    memcpy(&first, &q->table[head], sizeof(first)); /* once */
+    if ((first.flags & DESCRIPTOR_INDIRECT) != 0) {
+        return chain_follow_indirect(v, chain, &first);
+    }
+    return chain_add(v, chain, &first) && ((first.flags & DESCRIPTOR_NEXT) == 0 ||
+                                           chain_follow(v, chain, q->table, q->size, first.next));
+}
+
+static bool chain_begin(const struct virtio *v, const struct virtqueue *q,
+                        struct virtio_chain *chain) {
+    return virtio_follow(v, q, ring_read(q->available, RING_ENTRIES + q->taken % q->size), chain);
+}
+
 static bool queue_has_event_index(const struct virtio *v) {
     return (v->driver_features & VIRTIO_F_EVENT_INDEX) != 0;
 }
 
 /* How far the driver is; asks for a doorbell at the next one. */
-static bool queue_available(struct virtio *v, struct virtqueue *q, uint16_t *index) {
-    if (!queue_read(v, q->driver + RING_INDEX, index)) {
-        return false;
-    }
-    bool asked = q->asked == q->taken + 1u;
-    if (*index != q->taken || asked || !queue_has_event_index(v)) {
-        return true;
-    }
-    uint64_t event = q->device + RING_ENTRIES + 8ull * q->size;
-    if (!queue_write(v, event, q->taken)) {
-        return false;
+static uint16_t queue_available(const struct virtio *v, struct virtqueue *q) {
+    uint16_t index = ring_read(q->available, RING_INDEX);
+
+    if (index != q->taken || virtio_queue_has_asked(q)) {
+        return index;
     }
     q->asked = q->taken + 1u;
+    if (!queue_has_event_index(v)) {
+        return index;
+    }
+    ring_write(q->given, RING_ENTRIES + USED_WORDS * q->size, q->taken);
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the driver may not have seen it for its last one */
-    return queue_read(v, q->driver + RING_INDEX, index);
-}
-
-bool virtio_follow(struct virtio *v, const struct virtqueue *q, uint16_t head,
-                   struct virtio_chain *chain) {
-    chain->head = head;
-    chain->count = 0;
-    return chain_follow(v, chain, q->descriptors, q->size, head, false);
+    return ring_read(q->available, RING_INDEX);
 }
 
 bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *chain) {
-    uint16_t index = 0;
-
     if (!q->enabled || (v->status & VIRTIO_NEEDS_RESET) != 0) {
         return false;
     }
-    bool sane = queue_available(v, q, &index) && (uint16_t)(index - q->taken) <= q->size;
-    if (sane && index == q->taken) {
+    bool is_there = q->is_there || queue_find_rings(v, q);
+    uint16_t left = is_there ? (uint16_t)(queue_available(v, q) - q->taken) : UINT16_MAX;
+    if (left == 0) {
         return false;
     }
-    uint64_t entry = q->driver + RING_ENTRIES + 2ull * (q->taken % q->size);
-    sane = sane && queue_read(v, entry, &chain->head) && virtio_follow(v, q, chain->head, chain);
-    if (!sane) {
+    if (left > q->size || !chain_begin(v, q, chain)) {
         virtio_break(v);
         return false;
     }
@@ -200,47 +216,35 @@ const uint8_t *virtio_chain_at(const struct virtio_chain *chain, uint64_t at, ui
 
 /* ---- what goes back ---- */
 
-void virtio_fill(struct virtio *v, const struct virtqueue *q, uint16_t ahead, uint16_t head,
-                 uint32_t written) {
+void virtio_fill(const struct virtqueue *q, uint16_t ahead, uint16_t head, uint32_t written) {
     const uint32_t element[2] = {head, written};
     uint16_t place = (uint16_t)(q->used + ahead) % q->size;
-    uint8_t *to = queue_at(v, q->device + RING_ENTRIES + sizeof(element) * place, sizeof(element));
 
-    if (to == NULL) {
-        virtio_break(v);
-        return;
-    }
-    memcpy(to, element, sizeof(element));
+    memcpy(q->given + RING_ENTRIES + USED_WORDS * place, element, sizeof(element));
 }
 
-void virtio_publish(struct virtio *v, struct virtqueue *q, uint16_t count) {
+void virtio_publish(struct virtqueue *q, uint16_t count) {
     q->used += count;
-    if (!queue_write(v, q->device + RING_INDEX, q->used)) {
-        virtio_break(v);
-    }
+    ring_write(q->given, RING_INDEX, q->used);
 }
 
 void virtio_return(struct virtqueue *q, uint16_t count) {
     q->taken -= count;
 }
 
-void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
-                 uint32_t written) {
-    virtio_fill(v, q, 0, chain->head, written);
-    virtio_publish(v, q, 1);
+void virtio_give(struct virtqueue *q, const struct virtio_chain *chain, uint32_t written) {
+    virtio_fill(q, 0, chain->head, written);
+    virtio_publish(q, 1);
 }
 
 static bool queue_wants_interrupt(const struct virtio *v, const struct virtqueue *q,
                                   uint16_t used_before) {
-    uint16_t word = 0;
-
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the used index before what the driver says */
     if (queue_has_event_index(v)) {
-        uint64_t event = q->driver + RING_ENTRIES + 2ull * q->size;
-        return !queue_read(v, event, &word) ||
-               (uint16_t)(q->used - word - 1) < (uint16_t)(q->used - used_before);
+        uint16_t event = ring_read(q->available, RING_ENTRIES + q->size);
+        return (uint16_t)(q->used - event - 1) < (uint16_t)(q->used - used_before);
     }
-    return !queue_read(v, q->driver + RING_FLAGS, &word) || (word & NO_INTERRUPT) == 0;
+    return (ring_read(q->available, RING_FLAGS) & NO_INTERRUPT) == 0;
 }
 
 void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_before) {

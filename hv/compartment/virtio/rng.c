@@ -32,7 +32,7 @@ static void rng_notify(struct virtio *v, unsigned queue) {
                 written += rng_fill(v->dev.env, at->at, at->length < room ? at->length : room);
             }
         }
-        virtio_give(v, q, &chain, written);
+        virtio_give(q, &chain, written);
     }
     virtio_tell(v, q, before);
 }

@@ -199,6 +199,7 @@ static void virtio_enable(struct virtqueue *q) {
     q->enabled = q->size != 0 && (q->size & (q->size - 1)) == 0 && aligned;
     q->taken = q->used = 0;
     q->asked = 0;
+    q->is_there = false;
 }
 
 /* One queue alone, done at once: so the register reads as 0 always. */
@@ -325,15 +326,19 @@ static uint64_t virtio_read(struct device *dev, unsigned region, uint64_t at, un
     return at < VIRTIO_COMMON_SIZE ? virtio_read_common(v, at - VIRTIO_COMMON) : 0;
 }
 
+static void virtio_ring(struct virtio *v, unsigned queue) {
+    if (virtio_is_alive(v) && queue < v->model->queues &&
+        !virtio_queue_is_idle(&v->queues[queue])) {
+        v->model->notify(v, queue);
+    }
+}
+
 static void virtio_write(struct device *dev, unsigned region, uint64_t at, unsigned size,
                          uint64_t value) {
     struct virtio *v = virtio_of(dev);
 
     if (region == VIRTIO_DOORBELL) {
-        unsigned queue = (uint16_t)value;
-        if (virtio_is_alive(v) && queue < v->model->queues) {
-            v->model->notify(v, queue);
-        }
+        virtio_ring(v, (uint16_t)value);
     } else if (at >= VIRTIO_MSIX) {
         msix_write(&v->pci, at - VIRTIO_MSIX, size, value);
     } else if (at >= VIRTIO_CONFIG && v->model->write != NULL) {

@@ -34,10 +34,20 @@ enum virtio_status {
     VIRTIO_FAILED = 128,
 };
 
+struct virtio_descriptor {
+    uint64_t address;
+    uint32_t length;
+    uint16_t flags, next;
+};
+
 struct virtqueue {
     uint64_t descriptors, driver, device; /* guest-physical: the table, the rings */
     uint16_t size, vector;
     bool enabled;
+    bool is_there; /* it was looked at, and all of it lies in RAM: */
+    const struct virtio_descriptor *table;
+    const uint16_t *available;
+    uint16_t *given;
     uint16_t taken, used; /* how far the device is, in either ring */
     uint32_t asked;       /* the doorbell was asked for at that many taken, plus 1; 0 = not yet */
 };
@@ -145,26 +155,38 @@ struct virtio_chain {
     struct virtio_segment segments[VIRTIO_SEGMENTS];
 };
 
+/* Finds the places of a queue that is enabled from now on. RAM stays where it is while a VM runs.
+ */
+void virtio_find_rings(const struct virtio *v, struct virtqueue *q);
+
+static inline bool virtio_queue_has_asked(const struct virtqueue *q) {
+    return q->asked == q->taken + 1u;
+}
+
+/* Has nothing come since a doorbell was asked for? Its doorbell finds nothing to do then. */
+static inline bool virtio_queue_is_idle(const struct virtqueue *q) {
+    return q->is_there && virtio_queue_has_asked(q) &&
+           __atomic_load_n(q->available + 1, __ATOMIC_ACQUIRE) == q->taken;
+}
+
 /* The next one; false if there is none, or the guest broke the rules (virtio_break() was called).
  */
 bool virtio_take(struct virtio *v, struct virtqueue *q, struct virtio_chain *chain);
 /* The same chain once more, as it is now, from its head; false if it breaks the rules. */
-bool virtio_follow(struct virtio *v, const struct virtqueue *q, uint16_t head,
+bool virtio_follow(const struct virtio *v, const struct virtqueue *q, uint16_t head,
                    struct virtio_chain *chain);
 /* Where the byte at this offset of what a chain lets the device read is, and how many lie there in
  * one piece: at most *size, which becomes their number. NULL: there is none. */
 const uint8_t *virtio_chain_at(const struct virtio_chain *chain, uint64_t at, uint64_t *size);
 /* Gives it back, with so many bytes written. */
-void virtio_give(struct virtio *v, struct virtqueue *q, const struct virtio_chain *chain,
-                 uint32_t written);
+void virtio_give(struct virtqueue *q, const struct virtio_chain *chain, uint32_t written);
 /*
  * The same for several at once: virtio_fill() says what was written to the one that is given as
  * number ahead (from 0), and virtio_publish() gives the first count of them back. Or else
  * virtio_return() makes the last count that were taken available again.
  */
-void virtio_fill(struct virtio *v, const struct virtqueue *q, uint16_t ahead, uint16_t head,
-                 uint32_t written);
-void virtio_publish(struct virtio *v, struct virtqueue *q, uint16_t count);
+void virtio_fill(const struct virtqueue *q, uint16_t ahead, uint16_t head, uint32_t written);
+void virtio_publish(struct virtqueue *q, uint16_t count);
 void virtio_return(struct virtqueue *q, uint16_t count);
 /* Interrupts the driver, if what was given back since used_before is what it waits for. */
 void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_before);

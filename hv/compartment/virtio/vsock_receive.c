@@ -61,7 +61,7 @@ static bool vsock_take_buffer(struct virtio_vsock *s, uint32_t least, struct vir
         }
         s->received.drops[VSOCK_DROP_SMALL]++;
         *spent += VSOCK_PACKET_COST;
-        virtio_give(&s->v, q, chain, 0);
+        virtio_give(q, chain, 0);
     }
     return false;
 }
@@ -85,7 +85,7 @@ static enum vsock_result vsock_deliver(struct virtio_vsock *s, struct vsock_head
         sink_put(&sink, from, piece);
         put += piece;
     }
-    virtio_give(&s->v, &s->v.queues[VSOCK_RECEIVE], &chain, VSOCK_HEADER + h.length);
+    virtio_give(&s->v.queues[VSOCK_RECEIVE], &chain, VSOCK_HEADER + h.length);
     *done += h.length;
     *spent += VSOCK_PACKET_COST + h.length;
     return VSOCK_DONE;

@@ -144,7 +144,7 @@ static bool vsock_retry(struct virtio_vsock *s, uint16_t head, uint64_t *spent) 
         !vsock_pass(s, &chain, spent)) {
         return false;
     }
-    virtio_give(&s->v, &s->v.queues[VSOCK_TRANSMIT], &chain, 0);
+    virtio_give(&s->v.queues[VSOCK_TRANSMIT], &chain, 0);
     return true;
 }
 
@@ -210,7 +210,7 @@ void vsock_transmit(struct virtio_vsock *s) {
     while (vsock_goes_on(s, spent) && s->parked_count < VSOCK_PARKED &&
            virtio_take(&s->v, q, &chain)) {
         if (vsock_pass(s, &chain, &spent)) {
-            virtio_give(&s->v, q, &chain, 0);
+            virtio_give(q, &chain, 0);
         } else {
             vsock_park(s, chain.head);
         }
