@@ -27,10 +27,10 @@ IN_MEMORY = 'pmem = ["images/root.erofs"]'
 
 # Their CIDs are 3 to 6, in this order: middle's is 4.
 GUESTS = [
-    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ON_DISK.format("32M"), ""),
+    ("west", "ttyS0", "160M", "bh.ip=10.0.1.1/24", '"lan"', ON_DISK.format("32M"), '"middle"'),
     ("middle", "ttyS0", "160M", "bh.ip=10.0.1.254/24 bh.addr=eth1:10.0.2.254/24", '"lan", "dmz"', IN_MEMORY, ""),
     ("east", "hvc0", "160M", "bh.ip=10.0.2.1/24 bh.data=/dev/vdb", '"dmz"', ON_DISK.format("64M"), '"middle"'),
-    ("twin", "ttyS0", "160M", "", '"lan"', ON_DISK.format("32M"), ""),
+    ("twin", "ttyS0", "160M", "", '"lan"', ON_DISK.format("32M"), '"middle"'),
 ]
 STREAMS = 100
 
@@ -168,7 +168,7 @@ class Wires(LinuxGuests):
             self.command(WEST, f"printf {key[1][at:at + 24]} >>.ssh/authorized_keys")
         self.command(WEST, "chmod 600 .ssh/*; root-sshd", 240)
         self.run(EAST, "o='-o StrictHostKeyChecking=no'")
-        output = self.command(EAST, "ssh $o 10.0.1.1 'hostname; uname -s'", 300)
+        output = self.command(EAST, "ssh $o 10.0.1.1 'cat /etc/hostname; uname -s'", 300)
         expect_that(re.search(r"west\s+Linux", output), "west's answer", output)
 
     @check("east's root lies over its own disk: three thousand files unpacked, each with its checksum")

@@ -108,5 +108,36 @@ TEST(beyond_the_configuration) {
     CHECK_U64(page(rng + PCI_COMMAND, 2), 0);
 }
 
+/* What the config gives the guest stands in slots of its own; the operator's cables are told. */
+TEST(devices_of_the_config) {
+    static struct channel_half halves[2];
+    struct abi_channel channel = {.ours = (uintptr_t)&halves[0], .theirs = (uintptr_t)&halves[1]};
+    fake_devices.disk_count = ABI_DISKS;
+    fake_devices.net_count = ABI_NETS;
+    for (unsigned i = 0; i < ABI_NETS; i++) {
+        fake_devices.nets[i].link = true;
+    }
+    fake_devices.channels[0] = channel;
+    fake_devices.channel_count = 1;
+    fake_devices.vsock = (struct abi_vsock){.cid = 3, .peer_count = 1};
+    fake_pc_start();
+    for (uint32_t slot = 0; slot < 20; slot++) {
+        static const uint16_t kinds[] = {0x1042, 0x1041};
+        uint32_t id = config(BIT32(31) | slot << 11, 2, 2) & 0xffff;
+        if (slot >= 2 && slot < 18) {
+            CHECK_U64(id, kinds[slot >= 10]);
+        } else {
+            CHECK(id != 0xffff);
+        }
+    }
+    CHECK_U64(config(BIT32(31) | 18u << 11, 2, 2) & 0xffff, 0x1053);
+    platform_set_links(&fake_pc, 0x55);
+    platform_poll_channels(&fake_pc);
+    for (unsigned i = 0; i < ABI_NETS; i++) {
+        CHECK_U64(fake_pc.nets[i].config.status, (i & 1) == 0 ? NET_STATUS_LINK : 0);
+    }
+    memset(&fake_devices, 0, sizeof(fake_devices));
+}
+
 TEST_MAIN(T(bridge), T(nothing_else), T(address_register), T(reset_register),
-          T(configuration_as_memory), T(beyond_the_configuration))
+          T(configuration_as_memory), T(beyond_the_configuration), T(devices_of_the_config))
