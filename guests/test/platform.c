@@ -24,7 +24,8 @@ static uint32_t pci_read(uint32_t address) {
     return in32(0xcfc);
 }
 
-#define PCI_RNG (1u << 11) /* 00:01.0 */
+#define PCI_RNG     (1u << 11)  /* 00:01.0 */
+#define PCI_CONSOLE (19u << 11) /* 00:13.0 */
 
 /* The whole of bus 0, the first device of each other bus. */
 static void test_pci(void) {
@@ -32,8 +33,9 @@ static void test_pci(void) {
     tap_line_value(pci_read(0) == 0x12378086, "a host bridge", pci_read(0));
     tap_line_value(pci_read(PCI_RNG) == 0x10441af4, "virtio's source of entropy",
                    pci_read(PCI_RNG));
+    tap_line_value(pci_read(PCI_CONSOLE) == 0x10431af4, "virtio's console", pci_read(PCI_CONSOLE));
     for (uint32_t function = 1; function < 0x100; function++) {
-        if (function << 8 == PCI_RNG) {
+        if (function << 8 == PCI_RNG || function << 8 == PCI_CONSOLE) {
             continue;
         }
         found += pci_read(function << 8) != UINT32_MAX;
