@@ -94,7 +94,7 @@ class Wires(LinuxGuests):
         self.run(MIDDLE, "echo 1 >/proc/sys/net/ipv4/ip_forward")
         output = self.run(EAST, "ping -c 3 -W 20 10.0.1.1 | grep received")
         expect_that("3 received" in output, "three answers", output)
-        mtu = self.run(MIDDLE, "cat /sys/class/net/eth*/mtu").split()
+        mtu = re.findall(r"^(\d+)\s*$", self.run(MIDDLE, "cat /sys/class/net/eth*/mtu"), re.M)
         expect_that(mtu == ["1500", "9000"], "the MTU of each wire", mtu)
 
     @check("iperf3 between west and east, through middle: TCP and UDP")
