@@ -410,15 +410,6 @@ static void request_finish(struct virtio_blk *b, enum blk_status status) {
     virtio_give(&b->v.queues[0], &r->chain, data + 1);
 }
 
-static uint64_t chain_size(const struct virtio_chain *chain, bool writable) {
-    uint64_t size = 0;
-
-    for (unsigned i = 0; i < chain->count; i++) {
-        size += chain->segments[i].writable == writable ? chain->segments[i].length : 0;
-    }
-    return size;
-}
-
 /* The next request; false if there is none. With no room for a status it can only be broken. */
 static bool request_take(struct virtio_blk *b) {
     struct blk_request *r = &b->request;
@@ -427,8 +418,8 @@ static bool request_take(struct virtio_blk *b) {
     if (!virtio_take(&b->v, &b->v.queues[0], &r->chain)) {
         return false;
     }
-    uint64_t given = chain_size(&r->chain, false);
-    uint64_t room = chain_size(&r->chain, true);
+    uint64_t given = virtio_readable(&r->chain);
+    uint64_t room = virtio_writable(&r->chain);
     blk_pay(b, REQUEST_COST + r->chain.count * SEGMENT_COST);
     if (given < sizeof(header) || room == 0) {
         virtio_break(&b->v);

@@ -169,6 +169,15 @@ uint64_t virtio_readable(const struct virtio_chain *chain) {
     return bytes;
 }
 
+uint64_t virtio_writable(const struct virtio_chain *chain) {
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < chain->count; i++) {
+        bytes += chain->segments[i].writable ? chain->segments[i].length : 0;
+    }
+    return bytes;
+}
+
 const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size) {
     const struct virtio_segment *s = &c->chain->segments[c->segment];
 

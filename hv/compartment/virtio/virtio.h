@@ -200,6 +200,8 @@ struct virtio_cursor {
     uint32_t at; /* in that segment */
 };
 uint64_t virtio_readable(const struct virtio_chain *chain);
+/* The same that it lets the device write. */
+uint64_t virtio_writable(const struct virtio_chain *chain);
 /* The next bytes, at most size, which becomes their number; NULL: there are no more. */
 const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size);
 /* Copies so many, or all that there are, and then it is false. */

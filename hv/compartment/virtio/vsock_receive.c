@@ -17,15 +17,6 @@ enum vsock_result {
 
 /* ---- the guest's buffers ---- */
 
-static uint64_t vsock_writable(const struct virtio_chain *chain) {
-    uint64_t bytes = 0;
-
-    for (unsigned i = 0; i < chain->count; i++) {
-        bytes += chain->segments[i].writable ? chain->segments[i].length : 0;
-    }
-    return bytes;
-}
-
 /* Where the next bytes of a chain go. */
 struct sink {
     const struct virtio_chain *chain;
@@ -56,7 +47,7 @@ static bool vsock_take_buffer(struct virtio_vsock *s, uint32_t least, struct vir
     struct virtqueue *q = &s->v.queues[VSOCK_RECEIVE];
 
     while (virtio_take(&s->v, q, chain)) {
-        if (vsock_writable(chain) >= least) {
+        if (virtio_writable(chain) >= least) {
             return true;
         }
         s->received.drops[VSOCK_DROP_SMALL]++;
@@ -77,7 +68,7 @@ static enum vsock_result vsock_deliver(struct virtio_vsock *s, struct vsock_head
         return VSOCK_STARVED;
     }
     struct sink sink = {.chain = &chain};
-    h.length = (uint32_t)min_u64(left, vsock_writable(&chain) - VSOCK_HEADER);
+    h.length = (uint32_t)min_u64(left, virtio_writable(&chain) - VSOCK_HEADER);
     sink_put(&sink, (const uint8_t *)&h, VSOCK_HEADER);
     for (uint32_t put = 0; put < h.length;) {
         uint32_t piece = h.length - put;
