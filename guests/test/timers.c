@@ -125,13 +125,18 @@ static void test_pit(void) {
     route(PIN_PIT, 0);
 }
 
-/* The seconds when an update is through; the update-in-progress bit tells. */
+/* The seconds when an update is through; the update-in-progress bit tells. A machine that holds
+ * this CPU up for the two milliseconds that it stands shows the new second already: the next update
+ * is taken then. */
 static bool wait_update(void) {
     uint64_t start = read_tsc();
-    while ((rtc_read(RTC_A) & UIP) == 0 && microseconds(read_tsc() - start) < 5000000) {
-    }
-    uint8_t before = rtc_read(RTC_SECONDS);
-    while ((rtc_read(RTC_A) & UIP) != 0 && microseconds(read_tsc() - start) < 5000000) {
+    uint8_t before = 0;
+    do {
+        while ((rtc_read(RTC_A) & UIP) == 0 && microseconds(read_tsc() - start) < 10000000) {
+        }
+        before = rtc_read(RTC_SECONDS);
+    } while ((rtc_read(RTC_A) & UIP) == 0 && microseconds(read_tsc() - start) < 10000000);
+    while ((rtc_read(RTC_A) & UIP) != 0 && microseconds(read_tsc() - start) < 10000000) {
     }
     return rtc_read(RTC_SECONDS) != before;
 }
