@@ -10,7 +10,7 @@
 #include "hv/lib/types.h"
 
 #define CONFIG_MAX_GUESTS   16
-#define CONFIG_MAX_CPUS     256 /* host CPU numbers run from 0 to this, exclusive */
+#define CONFIG_MAX_CPUS     1024 /* host CPU numbers run from 0 to this, exclusive */
 #define CONFIG_NAME_SIZE    32
 #define CONFIG_PATH_SIZE    128
 #define CONFIG_CMDLINE_SIZE 1024
