@@ -16,7 +16,7 @@ static enum action hypercall_give_up(struct vcpu *v, UNUSED struct vmexit *x) {
         text[0] = '\0';
     }
     vm_log(v->vm, LOG_WARN, "gave up: %s", text[0] != '\0' ? text : "it does not say why");
-    vm_leave(v->vm, LEAVE_CRASH, "gave up");
+    vcpu_crash(v, exit_kind_names[EXIT_HYPERCALL], "gave up");
     return ACTION_RETRY;
 }
 

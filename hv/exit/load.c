@@ -55,7 +55,7 @@ static void load_tell(struct vcpu *v, uint32_t status) {
         (void)upcall_refuse(v, "has no answer that means something", "");
     } else {
         vm_log(v->vm, LOG_WARN, "cannot be started: the kernel %s", load_faults[status]);
-        vm_leave(v->vm, LEAVE_CRASH, "its kernel cannot be started");
+        vcpu_crash(v, "none", "its kernel cannot be started");
     }
 }
 

@@ -61,7 +61,7 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
     report_segments(v);
     report_code(v);
     report_raw(v);
-    vm_leave(v->vm, LEAVE_CRASH, reason);
+    vcpu_crash(v, exit_kind_names[x->kind], reason);
     return ACTION_RETRY;
 }
 

@@ -52,6 +52,10 @@ static size_t append_date(char *line, size_t size) {
     return fmt_print(line, size, "%s ", fmt_date(date, seconds));
 }
 
+uint64_t log_now_us(void) {
+    return log_hooks != NULL ? log_hooks->now_us() : 0;
+}
+
 void log_print(enum log_level level, const char *who, const char *format, ...) {
     if (log_hooks == NULL || !log_enabled(level)) {
         return;

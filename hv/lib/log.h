@@ -31,6 +31,8 @@ static inline bool log_enabled(enum log_level level) {
     return level <= log_max_level;
 }
 
+uint64_t log_now_us(void); /* on the clock that stands before each line */
+
 /* who is a VM's name or NULL for the hypervisor itself. Bytes that are not printable ASCII are
  * escaped. */
 void log_print(enum log_level level, const char *who, const char *format, ...) PRINTF_LIKE(3, 4);

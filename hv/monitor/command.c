@@ -17,6 +17,8 @@
 
 #define PROMPT "bulkhead> "
 
+#define SECOND_US 1000000u
+
 #define MINUTE 60u
 #define HOUR   (60 * MINUTE)
 #define DAY    (24 * HOUR)
@@ -73,18 +75,19 @@ static const char *vm_name(unsigned n) {
     return command.vms[n].name;
 }
 
-/* "up 3 d 04:05:06". */
-static void format_up(char *out, size_t size, uint64_t seconds) {
+#define DURATION_SIZE 32
+
+/* "3 d 04:05:06". */
+static const char *format_duration(char *out, uint64_t seconds) {
     uint64_t days = seconds / DAY;
     size_t n = 0;
 
     if (days != 0) {
-        n = fmt_print(out, size, " up %llu d", (ull)days);
-    } else {
-        n = fmt_print(out, size, " up");
+        n = fmt_print(out, DURATION_SIZE, "%llu d ", (ull)days);
     }
-    (void)fmt_print(out + n, size - n, " %02llu:%02llu:%02llu", (ull)(seconds % DAY / HOUR),
+    (void)fmt_print(out + n, DURATION_SIZE - n, "%02llu:%02llu:%02llu", (ull)(seconds % DAY / HOUR),
                     (ull)(seconds % HOUR / MINUTE), (ull)(seconds % MINUTE));
+    return out;
 }
 
 /* Of its vCPUs, the first whose CPU is missing, or NULL. */
@@ -97,22 +100,57 @@ static const struct vcpu_public *find_missing(const struct vm_public *vm) {
     return NULL;
 }
 
-static enum show show_list(unsigned n, unsigned line) {
+static void list_vm(unsigned n) {
     const struct vm_public *vm = &command.vms[n];
     const struct vcpu_public *missing = find_missing(vm);
-    char cpus[64], memory[24], up[32] = "";
+    char cpus[64], memory[24], duration[DURATION_SIZE], up[DURATION_SIZE + 8] = "";
 
-    if (line != 0) {
-        return SHOW_END;
-    }
     if (vm_state_has_vcpus(vm->state)) {
-        format_up(up, sizeof(up), (plat_tsc() - vm->started_tsc) / plat_tsc_hz());
+        uint64_t seconds = (plat_tsc() - vm->started_tsc) / plat_tsc_hz();
+        (void)fmt_print(up, sizeof(up), " up %s", format_duration(duration, seconds));
     } else if (missing != NULL) {
         (void)fmt_print(up, sizeof(up), " CPU %u is missing", missing->cpu);
     }
     console_print("%u %-16s %-9s cpus %-8s memory %-6s%s\n", n + 1, vm->name,
                   vm_state_name(vm->state), cpu_set_format(&vm->cpus, cpus, sizeof(cpus)),
                   fmt_size(memory, vm->memory), up);
+}
+
+/* The last crash of a guest that had one, whatever it does now: when and why, then where. */
+static enum show list_crash(const struct vm_public *vm, unsigned line) {
+    static const struct {
+        const char *rip, *work;
+    } whose[] = {
+        {.rip = "guest's rip", .work = "exit"},
+        {.rip = "compartment's rip", .work = "at work on"},
+    };
+    struct vm_crash crash;
+    uint32_t count = vm_last_crash(vm, &crash);
+    char ago[DURATION_SIZE];
+
+    if (count == 0) {
+        return SHOW_END;
+    }
+    if (line == 1) {
+        format_duration(ago, (log_now_us() - crash.us) / SECOND_US);
+        console_print("  crashed %u time%s, last %s ago: %s\n", count, count == 1 ? "" : "s", ago,
+                      crash.reason);
+    } else {
+        console_print("  [%5llu.%06llu] vcpu %u, %s %#llx, %s %s\n", (ull)(crash.us / SECOND_US),
+                      (ull)(crash.us % SECOND_US), crash.vcpu, whose[crash.compartment].rip,
+                      (ull)crash.rip, whose[crash.compartment].work, crash.work);
+    }
+    return SHOW_PRINTED;
+}
+
+static enum show show_list(unsigned n, unsigned line) {
+    if (line > 2) {
+        return SHOW_END;
+    }
+    if (line > 0) {
+        return list_crash(&command.vms[n], line);
+    }
+    list_vm(n);
     return SHOW_PRINTED;
 }
 
@@ -242,7 +280,7 @@ static const struct command_entry {
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
     {"link", "NAME WIRE up|down", "plug a guest's network cable in, or pull it out", run_link, NULL,
      0},
-    {"list", "[NAME]", "all guests, with state, CPUs and memory", NULL, show_list, 0},
+    {"list", "[NAME]", "all guests, with state, CPUs, memory, last crash", NULL, show_list, 0},
     {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0},
     {"move", "FROM TO",
      "debug: a paused guest goes on in the place of one that is off, of its size", run_move, NULL,

@@ -154,7 +154,7 @@ static void mce_stop(struct vcpu *v, const struct mce *m) {
     vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
     vm_log(v->vm, LOG_INFO, "  vcpu %u  rip %016llx", v->index, (ull)hvm->get(v, HVM_RIP));
     mce_report(v, m, LOG_ERROR);
-    vm_leave(v->vm, LEAVE_CRASH, reason);
+    vcpu_crash(v, exit_kind_names[EXIT_HOST_MCE], reason);
 }
 
 void vm_machine_check(struct vcpu *v) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What other CPUs may know of a VM, and the one way in which they ask it for something. All else of
- * a VM, its records and its RAM, is mapped on its own CPUs alone: whoever runs elsewhere, above all
- * hv/monitor, has these structs and no pointer to more. Nothing here is trusted less or more than
- * the rest of the core.
+ * What other CPUs may know of a VM, and the one way in which they ask it for something: one struct,
+ * struct vm_public. All else of a VM, its records and its RAM, is mapped on its own CPUs alone:
+ * whoever runs elsewhere, above all hv/monitor, has this struct and no pointer to more. Nothing
+ * here is trusted less or more than the rest of the core.
  */
 #pragma once
 
@@ -49,7 +49,10 @@ enum refused { REFUSED_MSR, REFUSED_PORT, REFUSED_MEMORY, REFUSED_INSTRUCTION, R
 /* What a vCPU's CPU has told of itself. */
 enum vcpu_presence { VCPU_AWAITED, VCPU_HERE, VCPU_OUT /* it cannot run guests */ };
 
-/* Of a vCPU: a page of its own in the VM's records, which every CPU maps. */
+/*
+ * The part of struct vm_public that a vCPU has. It lies in struct vcpu, in a page of its own that
+ * every CPU maps: so an exit counts itself at a fixed place, and vCPUs share no cache line.
+ */
 struct vcpu_public {
     uint32_t requests;              /* enum vcpu_request, atomic: vcpu_request() */
     uint32_t cpu;                   /* the host's */
@@ -58,6 +61,16 @@ struct vcpu_public {
     struct vcpu_snapshot *snapshot; /* atomic: where to, in the core's data; or NULL */
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
+};
+
+/* A run that ended by a fault of the guest's or of its compartment's. */
+struct vm_crash {
+    uint64_t us; /* on the log's clock */
+    uint64_t rip;
+    uint32_t vcpu;
+    bool compartment; /* it was that, and rip is its own */
+    const char *work; /* the kind of exit, or what the compartment was asked for */
+    char reason[64];
 };
 
 /* Of a VM: in the core's data. */
@@ -71,6 +84,8 @@ struct vm_public {
     uint64_t orders;           /* atomic: what the operator asked for, see order.c */
     uint64_t started_tsc;
     uint64_t bios_calls;
+    uint32_t crash_count;       /* atomic: since the hypervisor's start; see vm_last_crash() */
+    struct vm_crash crashes[2]; /* the last one, and the one before */
     uint32_t links; /* atomic: a bit for each network adapter whose cable is plugged in */
     uint32_t wire_count, disk_count;
     char wires[ABI_NETS][CONFIG_NAME_SIZE]; /* that its adapters are on */
@@ -111,6 +126,11 @@ void vcpu_ring(struct vcpu_public *p);
 
 /* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
 bool vm_command(struct vm_public *p, enum vm_command command);
+
+/* One CPU at a time. */
+void vm_keep_crash(struct vm_public *p, const struct vm_crash *crash);
+/* Any CPU: a copy of the last crash into *out. How many there were; 0 = none, *out is unchanged. */
+uint32_t vm_last_crash(const struct vm_public *p, struct vm_crash *out);
 
 static inline bool vm_link_is_up(const struct vm_public *p, unsigned net) {
     return (__atomic_load_n(&p->links, __ATOMIC_RELAXED) >> net & 1) != 0;

@@ -46,15 +46,40 @@ void vm_set_link(struct vm_public *p, unsigned net, bool up) {
     vcpu_ring(p->vcpus[0]);
 }
 
-void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
+bool vm_leave(struct vm *vm, enum vm_leave leave, const char *reason) {
     enum vm_leave none = LEAVE_NONE;
-    if (__atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,
-                                    __ATOMIC_RELAXED)) {
+    bool first = __atomic_compare_exchange_n(&vm->leave, &none, leave, false, __ATOMIC_SEQ_CST,
+                                             __ATOMIC_RELAXED);
+
+    if (first) {
         (void)str_copy_n(vm->leave_reason, sizeof(vm->leave_reason), reason, strlen(reason));
     }
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         vcpu_request(&vm->vcpus[i].public, REQUEST_LEAVE);
     }
+    return first;
+}
+
+/* In a run one vCPU alone is the first to leave, so no two keep their records at once. */
+static void vm_crash(struct vcpu *v, struct vm_crash *crash, const char *reason) {
+    crash->us = log_now_us();
+    crash->vcpu = v->index;
+    (void)str_copy_n(crash->reason, sizeof(crash->reason), reason, strlen(reason));
+    if (vm_leave(v->vm, LEAVE_CRASH, reason)) {
+        vm_keep_crash(v->vm->public, crash);
+    }
+}
+
+void vcpu_crash(struct vcpu *v, const char *work, const char *reason) {
+    struct vm_crash crash = {.rip = hvm->get(v, HVM_RIP), .work = work};
+
+    vm_crash(v, &crash, reason);
+}
+
+void vcpu_crash_compartment(struct vcpu *v, const char *work, const char *reason) {
+    struct vm_crash crash = {.rip = v->compartment_rip, .compartment = true, .work = work};
+
+    vm_crash(v, &crash, reason);
 }
 
 /* By delivery mode. SMI is not delivered to guests. */

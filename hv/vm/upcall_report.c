@@ -35,6 +35,6 @@ bool upcall_refuse(struct vcpu *v, const char *what, const char *detail) {
            "its compartment %s%s at %#llx (compartment.elf), while it worked on %s", what, detail,
            (ull)v->compartment_rip, work);
     v->upcall_flags |= UPCALL_FAILED;
-    vm_leave(v->vm, LEAVE_CRASH, "its compartment failed");
+    vcpu_crash_compartment(v, work, "its compartment failed");
     return false;
 }

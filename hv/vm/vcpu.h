@@ -188,6 +188,14 @@ void vcpu_violation(struct vcpu *v, uint64_t *counter, const char *what, uint64_
 /* The same for an access to a port or a guest-physical address where nothing is. Out of line. */
 void vcpu_refuse_access(struct vcpu *v, enum bus_space space, bool write, uint64_t at);
 
+/*
+ * Ends the VM's run by a crash of the guest, at the RIP it is at, or of its compartment, and keeps
+ * the record. work, a constant of the core's, names the kind of exit, or what the compartment was
+ * asked for. The report is the caller's. On v's own CPU.
+ */
+void vcpu_crash(struct vcpu *v, const char *work, const char *reason);
+void vcpu_crash_compartment(struct vcpu *v, const char *work, const char *reason);
+
 static inline bool vcpu_compartment_failed(const struct vcpu *v) {
     return (v->upcall_flags & UPCALL_FAILED) != 0;
 }

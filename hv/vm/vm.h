@@ -88,8 +88,9 @@ MUST_USE enum status vm_keep_plan(struct vm *vm);
  */
 MUST_USE enum status vm_load(struct vm *vm);
 
-/* Asks the run loop of the VM to end, and why; the first reason wins. On any of its CPUs. */
-void vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
+/* Asks the run loop of the VM to end, and why; the first reason wins: true if it is this one. Not
+ * for a crash, which is vcpu_crash()'s. On any of its CPUs. */
+bool vm_leave(struct vm *vm, enum vm_leave leave, const char *reason);
 
 /* Rings at the other end of a channel, of those that the VM has. Any CPU. */
 void vm_ring(const struct vm *vm, unsigned channel);

@@ -126,6 +126,14 @@ class GuestBoot(Boot):
         answer, _ = self.operator("list")
         expect_that(re.search(rf"{name}[^\n]*({state})", answer), f"{name} {state}", answer)
 
+    def expect_last_crash(self, name, reason, where):
+        """What the operator is told of it, though it runs again."""
+        answer, _ = self.operator(f"list {name}")
+        found = re.search(rf"{name} +running .*\r?\n  crashed [1-9]\d* times?, last [\d:]+ ago: ([^\r\n]*)\r?\n"
+                          r"  \[ *\d+\.\d{6}\] vcpu \d, ([^\r\n]*)", answer)
+        expect_that(found and re.match(reason, found[1]) and re.match(where, found[2]),
+                    f"{name} running, last crash /{reason}/ at /{where}/", answer)
+
     def pause(self, name):
         self.new_log()
         self.operator(f"pause {name}")

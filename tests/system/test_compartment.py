@@ -82,6 +82,13 @@ class Compartment(GuestBoot):
         self.heart_goes_on()
         expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
 
+    @check("the operator reads in the list which compartment failed last, and where")
+    def last_crash(self):
+        acts = {act[1]: act for act in read_acts()}
+        expect_that(self.act(*acts["write_null"]) is None, "the act to end as acts.def says", "it did not")
+        self.expect_last_crash("hostile", "its compartment failed$",
+                               r"compartment's rip 0xf+[0-9a-f]{8,}, at work on hypercall$")
+
     def act(self, number, name, what, report, command="upcall"):
         """One act; the guest is as before then. What was wrong, or None."""
         ends = {"": self.comes_to_nothing, "nothing: its guest takes an NMI": self.takes_nmi,

@@ -293,6 +293,7 @@ class Walls(HostileGuests):
         self.order("reset", "hostile")
         gave_up = [self.crash("jump", "code in memory that is not there") for _ in range(RESTARTS + 1)]
         expect_that(gave_up == RESTARTS * [False] + [True], f"to give up after {RESTARTS} restarts", gave_up)
+        self.expect_last_crash("hostile", "code in memory that is not there", r"guest's rip 0x[1-9a-f][0-9a-f]*, exit memory")
         self.heart_goes_on()
 
     @check("power-off: the guest stays off until an operator starts it")

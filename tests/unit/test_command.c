@@ -37,8 +37,9 @@ void vm_set_link(struct vm_public *p, unsigned net, bool up) {
     snprintf(asked, sizeof(asked), "link %s %u %d", p->name, net, up);
 }
 
+static uint64_t log_us;
 static uint64_t now_us(void) {
-    return 0;
+    return log_us;
 }
 
 static unsigned no_cpu(void) {
@@ -63,6 +64,7 @@ static void start(void) {
         vms[i].cpus.bits[0] = BIT(i + 1);
     }
     beta.state = VM_OFF;
+    log_us = 0;
     command_init(vms, 2);
     console_start(0);
     asked[0] = '\0';
@@ -106,6 +108,37 @@ TEST(help_names_every_command) {
         }
         CHECK(strstr(text, name) != NULL);
     }
+}
+
+/* Of a guest that runs again as of one that does not. */
+TEST(list_tells_the_last_crash) {
+    static const struct vm_crash first = {.us = 5000001,
+                                          .rip = 0xffffffff81001234,
+                                          .vcpu = 3,
+                                          .work = "triple-fault",
+                                          .reason = "triple fault"},
+                                 second = {.us = 4711000042,
+                                           .rip = 0xffff800000401234,
+                                           .compartment = true,
+                                           .work = "a read of a device",
+                                           .reason = "its compartment failed"};
+    start();
+    beta.state = VM_CRASHED;
+    vm_keep_crash(&beta, &first);
+    log_us = 5000001 + 3599 * 1000000ull;
+    CHECK_STR(answer_to("list"),
+              "1 alpha            running   cpus 1        memory 256M   up 00:00:00\r\n"
+              "2 beta             crashed   cpus 2        memory 1G    \r\n"
+              "  crashed 1 time, last 00:59:59 ago: triple fault\r\n"
+              "  [    5.000001] vcpu 3, guest's rip 0xffffffff81001234, exit triple-fault\r\n");
+    beta.state = VM_RUNNING;
+    vm_keep_crash(&beta, &second);
+    log_us = 4711000042 + 86400 * 1000000ull;
+    CHECK_STR(
+        answer_to("list beta"),
+        "2 beta             running   cpus 2        memory 1G     up 00:00:00\r\n"
+        "  crashed 2 times, last 1 d 00:00:00 ago: its compartment failed\r\n"
+        "  [ 4711.000042] vcpu 0, compartment's rip 0xffff800000401234, at work on a read of a device\r\n");
 }
 
 TEST(list_and_stats) {
@@ -519,8 +552,9 @@ TEST(host_reset_wants_a_yes) {
     CHECK_U64(fake_machine_resets, 1);
 }
 
-TEST_MAIN(T(help_names_every_command), T(list_and_stats), T(guests_are_started_and_stopped),
-          T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved), T(mistakes_are_explained),
-          T(log_level), T(line_editing), T(registers_are_shown), T(registers_stand_in_their_places),
-          T(devices_are_counted), T(cables_are_pulled_and_plugged), T(cursor_and_history),
-          T(version_is_told), T(host_reset_wants_a_yes))
+TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_stats),
+          T(guests_are_started_and_stopped), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
+          T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
+          T(registers_stand_in_their_places), T(devices_are_counted),
+          T(cables_are_pulled_and_plugged), T(cursor_and_history), T(version_is_told),
+          T(host_reset_wants_a_yes))

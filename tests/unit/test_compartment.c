@@ -320,6 +320,12 @@ TEST(whatever_else_it_does_ends_the_vm) {
         CHECK(strstr(said, "its compartment ") != NULL);
         CHECK(strstr(said, "0xffffffff80001234") != NULL);
         CHECK(strstr(said, "while it worked on port") != NULL);
+        struct vm_crash crash;
+        CHECK_U64(vm_last_crash(v->vm->public, &crash), 1);
+        CHECK(crash.compartment);
+        CHECK_U64(crash.rip, 0xffffffff80001234);
+        CHECK_STR(crash.work, "port");
+        CHECK_STR(crash.reason, "its compartment failed");
     }
 }
 

@@ -123,7 +123,7 @@ static void reset(struct vcpu *v) {
 }
 
 static void crash(struct vcpu *v) {
-    vm_leave(v->vm, LEAVE_CRASH, "triple fault");
+    vcpu_crash(v, "triple-fault", "triple fault");
 }
 
 static void reset_late(struct vcpu *v) {

@@ -5,8 +5,9 @@
 static char told[0x4000];
 static size_t told_length;
 
+static uint64_t now;
 static uint64_t now_us(void) {
-    return 0;
+    return now;
 }
 
 static void keep(UNUSED enum log_level level, const char *line, size_t length) {
@@ -35,6 +36,7 @@ static struct vcpu *start(void) {
     static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
     struct vcpu *v = fake_machine_start();
     log_init(&hooks, LOG_INFO);
+    now = 0;
     told_length = 0;
     told[0] = '\0';
     fake_ops.raw = raw;
@@ -107,6 +109,43 @@ TEST(raw_words_of_the_vendor) {
     CHECK(strstr(told, "first") == NULL);
 }
 
+/* What other CPUs see of it; a second end of the same run changes nothing. */
+TEST(the_record_of_a_crash) {
+    struct vcpu *v = start();
+    struct vm_crash crash = {.us = 7};
+    const struct vmexit x = {.kind = EXIT_IO};
+    v->index = 5;
+    CHECK_U64(vm_last_crash(v->vm->public, &crash), 0);
+    CHECK_U64(crash.us, 7);
+    now = 1234567;
+    (void)exit_crash(v, &x, "a good reason");
+    now = 2000000;
+    v->index = 6;
+    (void)exit_crash(v, &x, "another one");
+    CHECK_U64(vm_last_crash(v->vm->public, &crash), 1);
+    CHECK_U64(crash.us, 1234567);
+    CHECK_U64(crash.rip, 0x200000);
+    CHECK_U64(crash.vcpu, 5);
+    CHECK(!crash.compartment);
+    CHECK_STR(crash.work, "port");
+    CHECK_STR(crash.reason, "a good reason");
+
+    v->vm->leave = LEAVE_NONE;
+    v->compartment_rip = 0xc0de;
+    vcpu_crash_compartment(v, "a typed byte", "its compartment failed");
+    CHECK_U64(vm_last_crash(v->vm->public, &crash), 2);
+    CHECK_U64(crash.us, 2000000);
+    CHECK_U64(crash.rip, 0xc0de);
+    CHECK_U64(crash.vcpu, 6);
+    CHECK(crash.compartment);
+    CHECK_STR(crash.work, "a typed byte");
+
+    v->vm->leave = LEAVE_NONE;
+    (void)vm_leave(v->vm, LEAVE_POWER_OFF, "off");
+    vcpu_crash(v, "port", "too late");
+    CHECK_U64(vm_last_crash(v->vm->public, &crash), 2);
+}
+
 TEST(code_that_cannot_be_read) {
     struct vcpu *v = start();
     const struct vmexit x = {.kind = EXIT_UNKNOWN};
@@ -119,4 +158,5 @@ TEST(code_that_cannot_be_read) {
     CHECK(strstr(told, "fake:   code at rip: 00 00\n") != NULL);
 }
 
-TEST_MAIN(T(a_whole_report), T(raw_words_of_the_vendor), T(code_that_cannot_be_read))
+TEST_MAIN(T(a_whole_report), T(the_record_of_a_crash), T(raw_words_of_the_vendor),
+          T(code_that_cannot_be_read))
