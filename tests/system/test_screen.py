@@ -19,6 +19,7 @@ from machine import SCALE
 NO_SCREEN = "its firmware sets up no framebuffer"
 WIDTH, HEIGHT, HEADER = 8, 16, 4        # of a glyph; of a PSF 1 file
 LIT, DARK = b"\xc8\xc8\xc8", b"\0\0\0"
+GREYS = bytes({DARK[0]: 0, LIT[0]: 1}.get(grey, 2) for grey in range(256))
 UNKNOWN = "\0"
 
 
@@ -31,6 +32,9 @@ def read_ppm(path):
 
 def bitmap(pixels):
     """A byte a pixel: 0 dark, 1 lit, 2 anything else."""
+    red = pixels[0::3]
+    if red == pixels[1::3] == pixels[2::3]:
+        return red.translate(GREYS)         # a large screen in seconds
     kinds = {DARK: 0, LIT: 1}
     return bytes(kinds.get(pixels[i:i + 3], 2) for i in range(0, len(pixels), 3))
 
@@ -69,9 +73,11 @@ def read_font(path):
 
 def read_cells(width, height, bits, font):
     """The screen as lines of (character, inverse), (UNKNOWN, False) for what is not in the font."""
-    return [[font.get(b"".join(bits[(y + i) * width + x:][:WIDTH] for i in range(HEIGHT)),
-                      (UNKNOWN, False))
-             for x in range(0, width - WIDTH + 1, WIDTH)] for y in range(0, height - HEIGHT + 1, HEIGHT)]
+    def cell(x, y):
+        return b"".join(bits[at:at + WIDTH] for at in range(y * width + x, (y + HEIGHT) * width + x, width))
+
+    return [[font.get(cell(x, y), (UNKNOWN, False)) for x in range(0, width - WIDTH + 1, WIDTH)]
+            for y in range(0, height - HEIGHT + 1, HEIGHT)]
 
 
 class ScreenReader(Boot):
