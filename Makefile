@@ -209,7 +209,7 @@ $(BACKDOOR)/BOOTX64.EFI: $(BACKDOOR)/boot.so
 # A firmware with bad habits, for make hardware-test.
 
 HABITS := $(BUILD)/habits.efi
-HABITS_OBJ := $(patsubst %,$(BUILD)/obj/tests/habits/%.o,main cpu la57)
+HABITS_OBJ := $(patsubst %,$(BUILD)/obj/tests/habits/%.o,main cpu net la57)
 $(HABITS_OBJ): private FREESTANDING += $(EFI_FLAGS)
 $(BUILD)/habits.so: $(HABITS_OBJ) boot/efi.lds
 	$(EFI_LINK) -o $@ $(EFI_LIB)/crt0-efi-x86_64.o $(filter %.o,$^) $(EFI_LIBS)

@@ -158,28 +158,28 @@ void cpu_habits(void) {
     }
 }
 
-static UINT32 lpc_read(UINT32 reg) {
+UINT32 config_read(UINT32 reg) {
     UINT32 value;
     __asm__ volatile("outl %0, %1" : : "a"(reg), "Nd"((uint16_t)PCI_ADDRESS));
     __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"((uint16_t)PCI_DATA));
     return value;
 }
 
-static void lpc_write(UINT32 reg, UINT32 value) {
+void config_write(UINT32 reg, UINT32 value) {
     __asm__ volatile("outl %0, %1" : : "a"(reg), "Nd"((uint16_t)PCI_ADDRESS));
     __asm__ volatile("outl %0, %1" : : "a"(value), "Nd"((uint16_t)PCI_DATA));
 }
 
 UINT16 tco_control(void) {
-    return (UINT16)((lpc_read(LPC_PMBASE) & PMBASE_PORTS) + TCO + TCO_CONTROL);
+    return (UINT16)((config_read(LPC_PMBASE) & PMBASE_PORTS) + TCO + TCO_CONTROL);
 }
 
 /* Armed, and allowed to, it resets the machine when it has run down twice. */
 void habit_tco(void) {
-    UINT32 rcba = lpc_read(LPC_RCBA);
-    uint16_t tco = (uint16_t)((lpc_read(LPC_PMBASE) & PMBASE_PORTS) + TCO);
+    UINT32 rcba = config_read(LPC_RCBA);
+    uint16_t tco = (uint16_t)((config_read(LPC_PMBASE) & PMBASE_PORTS) + TCO);
 
-    lpc_write(LPC_RCBA, rcba | RCBA_ENABLED);
+    config_write(LPC_RCBA, rcba | RCBA_ENABLED);
     volatile UINT32 *gcs = (volatile UINT32 *)(UINTN)((rcba & RCBA_ADDRESS) + GCS);
     *gcs &= ~GCS_NO_REBOOT;
     port_out16((uint16_t)(tco + TCO_TIMER), TCO_SIX_SECOND);

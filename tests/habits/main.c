@@ -190,6 +190,8 @@ static void habit_notime(void) {
 #define RSDP_XSDT     24
 #define RSDP_LONG_SUM 32
 
+#define UNUSED_PIN 7 /* of the I/O APIC */
+
 #define WDAT_FLAGS   60
 #define WDAT_COUNT   64
 #define WDAT_ENTRIES 68
@@ -245,6 +247,25 @@ static void habit_ghosts(void) {
             say("a CPU that is not there\r\n");
         }
     }
+}
+
+/* ISA interrupt 1 is said to arrive where nothing does: what was said of 5 is said of it. */
+static void habit_irq1(void) {
+    UINT8 *table = find_table("APIC");
+    if (table == NULL) {
+        return;
+    }
+    UINT32 size = *(const UINT32 *)(table + ACPI_SIZE);
+    for (UINT32 at = ACPI_HEADER + 8; at + 10 <= size; at += table[at + 1]) {
+        UINT8 *entry = table + at;
+        if (entry[0] == 2 && entry[3] == 5) { /* an override of that interrupt */
+            entry[3] = 1;
+            *(UINT32 *)(entry + 4) = UNUSED_PIN;
+            entry[8] = 0; /* the bus's own polarity and trigger */
+            say("the keyboard's interrupt is elsewhere\r\n");
+        }
+    }
+    set_sum(table, size, ACPI_SUM);
 }
 
 /* A table of that name beside the others, in a copy of their list. */
@@ -329,11 +350,13 @@ static const struct {
     {"fbsize", habit_fbsize},       /* framebuffers are larger than is said */
     {"fragments", habit_fragments}, /* a memory map of some 900 holes */
     {"ghosts", habit_ghosts},       /* CPUs that are not there */
+    {"irq1", habit_irq1},           /* the MADT has a PS/2 keyboard's interrupt wrong */
     {"la57", habit_la57},           /* five-level paging */
     {"lowmem", habit_lowmem},       /* no page is free below 1 MiB, all are of boot services */
     {"notime", habit_notime},       /* no clock */
     {"nx", habit_nx},               /* a loader's memory is not executable */
     {"pcid", habit_pcid},           /* process-context identifiers are on */
+    {"receive", habit_receive},     /* a network card writes what it hears into memory */
     {"strict", habit_strict},       /* after the first ExitBootServices only GetMemoryMap works */
     {"stride", habit_stride},       /* lines of the framebuffer are shorter than is said */
     {"sums", habit_sums},           /* the MADT's checksum is wrong */

@@ -5,6 +5,7 @@ A row of VARIANTS is a boot. Habits are bad ones of the firmware: tests/habits/ 
 starts Bulkhead. Where there is a screen, the log must be readable on it, letter by letter.
 """
 import re
+import socket
 import time
 
 from frame import Boot, check, expect_that
@@ -62,8 +63,12 @@ class Variant(GuestBoot, ScreenReader):
             files["habits.txt"] = self.habits.encode() + b"\n"
         return self.make_stick(files)
 
+    def firmware(self):
+        """What its habits wait for."""
+
     @check("both guests answer", required=True)
     def guests(self):
+        self.firmware()
         end = self.machine.expect(r"console 1/\d: alpha|BULKHEAD PANIC[^\n]*|Bulkhead\s+cannot\s+start", 240,
                                   "the focus to move to alpha").group()
         said = self.machine.serial.text[:self.machine.serial.mark]
@@ -158,8 +163,58 @@ cmdline = "test=heartbeat"
             self.heart_goes_on()
 
 
+class Receiving(Variant):
+    """The firmware leaves its network card receiving: frames of ones before the start, of twos after it."""
+    machine_devices = ("e1000,netdev=wire,romfile=",)
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.wire, other = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+        for end in (self.wire, other):
+            end.bind(("127.0.0.1", 0))
+        self.card = other.getsockname()
+        other.close()
+        ports = "udp=127.0.0.1:{},localaddr=127.0.0.1:{}".format(self.wire.getsockname()[1], self.card[1])
+        self.machine_options = {**self.machine_options, "extra": ("-netdev", "socket,id=wire," + ports)}
+
+    def frame(self, digit):
+        """To all, of a type for experiments."""
+        self.wire.sendto(b"\xff" * 6 + b"\x02\0\0\0\0\1" + b"\x88\xb5" + bytes([digit * 0x11]) * 50, self.card)
+        time.sleep(0.1)
+
+    def firmware(self):
+        self.machine.expect("the network card listens", 240)
+        while not re.search(r"frame has come to 0x[0-9a-f]{8}\r", self.machine.serial.text):
+            self.frame(1)
+        self.place = self.machine.expect(r"a frame has come to (0x[0-9a-f]{8})\r", 10)[1]
+
+    @check("what a network card hears comes to nobody's memory any more")
+    def silent(self):
+        for _ in range(20):
+            self.frame(2)
+        word = self.machine.monitor.command("human-monitor-command", **{"command-line": f"xp /1xw {self.place}"})
+        expect_that(re.search(r": 0x11111111\s*$", word), f"the first frame still at {self.place}", word)
+        self.wire.close()
+
+
+class Elsewhere(Variant):
+    """A PS/2 keyboard, of whose interrupt the firmware's tables say what is not so."""
+
+    @check("what is typed on a keyboard without an interrupt arrives")
+    def typed(self):
+        self.operator("list")
+        for key in ("l", "i", "s", "t", "ret"):
+            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+        self.machine.expect(r"list[ \t]*\r?\n", 60, "the echo of what was typed")
+        self.machine.expect(r"2 beta +running", 60, "the answer to it")
+
+
 class NoInput(ScreenReader):
-    """Neither a serial line nor a keyboard: judged by the screen alone. A keyboard is plugged in at the end."""
+    """
+    Neither a serial line nor a keyboard: judged by the screen alone. A keyboard is plugged in at the end. said: what the
+    pre-flight has to say of it.
+    """
+    said = "nothing that Bulkhead knows"
     group = "hardware"
     keeps_time = False
     heavy = ("qemu-kvm",)
@@ -183,7 +238,7 @@ class NoInput(ScreenReader):
 
     @check("the consoles of all guests and the log share the screen", required=True)
     def shared(self):
-        self.machine.expect(r"Input[^\n]* +warn", 240, "the pre-flight to miss a keyboard")
+        self.machine.expect(rf"Input +{self.said} +warn", 240, "the pre-flight to miss a keyboard")
         text = self.sees(r"^ alpha$", r"^ beta$", r"^ log$", r"no keyboard: all consoles \| alpha running, beta running",
                          r"beta: first instruction after", r"(?s)test guest.*\n beta\n.*test guest.*\n log\n")
         expect_that("\0" not in text, "letters of the font alone", text)
@@ -284,6 +339,12 @@ HARDWARE = [
     type("VariantNoInput", (NoInput,), {"name": "hardware-no-input", "targets": QEMU,
                                         "machine_options": {"machine": "q35,i8042=off"}}),
     # One by one.
+    type("VariantOldUsb", (NoInput,), {"name": "hardware-old-usb", "targets": QEMU, "heavy": ALL,
+                                       "said": "USB keyboard, silent after the start",
+                                       "machine_devices": ("usb-ehci,id=old", "usb-kbd,bus=old.0"),
+                                       "machine_options": {"machine": "q35,i8042=off"}}),
+    variant("irq1", base=Elsewhere, habits="irq1", screens=SILENT, shown=(), says=(r"keyboard's interrupt is elsewhere",)),
+    variant("receiving", base=Receiving, habits="receive", screens=SILENT, shown=()),
     variant("lowmem", habits="lowmem"),
     variant("exit", habits="exit3"),
     variant("exit-strict", habits="exit1 strict"),
@@ -367,4 +428,5 @@ HARDWARE = [
     screen("vmware", "vmware-svga", "[0-9]+x[0-9]+"),
     screen("640", "VGA,edid=on,xres=640,yres=480", "640x480"),
     screen("large", "VGA,edid=on,xres=2560,yres=1440,vgamem_mb=64", "2560x1440", scale=2),
+    screen("4k", "VGA,edid=on,xres=3840,yres=2160,refresh_rate=50000,vgamem_mb=64", "3840x2160", scale=2),
 ]
