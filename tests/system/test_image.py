@@ -349,7 +349,7 @@ kernel = "guests/testguest"
 disk = ["root:images/a&b:ro", "tmp:blank:16M"]
 pmem = ["images/base"]
 net = ["lan"]
-vsock = ["beta"]
+vsock = ["beta", "gamma"]
 [guest.beta]
 cpus = "1"
 memory = "16M"
@@ -357,14 +357,32 @@ kernel = "guests/testguest"
 disk = ["root:images/a&b:volatile:16M"]
 net = ["lan:mac=02:00:00:00:00:01:bridge:down"]
 cid = "42"
+port = ["sync"]
+[guest.gamma]
+cpus = "2"
+memory = "16M"
+kernel = "guests/testguest"
+vsock = ["alpha"]
+port = ["sync"]
 """
     PICTURE = (r"alpha +root +1536 +read-only images/a&b, shared with beta\n", r"alpha +tmp +16M +blank\n",
                r"alpha +\(in memory\) +4M +read-only images/base\n",
                r"beta +root +1536 +volatile up to 16M images/a&b, shared with alpha\n",
                r"==\[ lan \]== MTU 1500\n +\|-- alpha +[0-9a-f:]{17}\n +\|-- beta +02:00:00:00:00:01, bridge, link down\n",
-               r"--\( vsock \)--.*\n   alpha \(3\) ---> beta \(42\)\n")
+               r"--\( vsock \)--.*\n   alpha \(3\) ---> beta \(42\)\n   alpha \(3\) <--> gamma \(5\)\n",
+               r"--\( port sync \)-- beta <--> gamma\n")
 
-    @check("bhcheck shows disks and wires, and draws them the same each time")
+    @staticmethod
+    def guests_on(drawing, kind):
+        """The names of the guests whose boxes have a dot on the line of this kind."""
+        tag = "{http://www.w3.org/2000/svg}"
+        line, = [path.get("d") for path in drawing.iter(tag + "path") if path.get("class") == kind]
+        y = re.fullmatch(r"M\d+ (\d+)H\d+", line)[1]
+        dots = [int(dot.get("cx")) for dot in drawing.iter(tag + "circle") if dot.get("cy") == y]
+        boxes = [(int(box.get("x")), int(box.get("width"))) for box in drawing.iter(tag + "rect") if box.get("class") == "guest"]
+        return [name for name, (x, width) in zip(("alpha", "beta", "gamma"), boxes) for dot in dots if x < dot < x + width]
+
+    @check("bhcheck shows disks, wires, sockets and ports, and draws them the same each time")
     def picture(self):
         with tempfile.TemporaryDirectory() as folder:
             for path, data in (("bulkhead/bulkhead.toml", self.DEVICES.encode()), ("guests/testguest", None),
@@ -380,7 +398,7 @@ cid = "42"
             drawn = []
             for name in ("first.svg", "second.svg"):
                 picture = os.path.join(folder, name)
-                command = [os.path.join(self.build, "bhcheck"), "--cpus", "2", "--memory", "1G", "--svg", picture, folder]
+                command = [os.path.join(self.build, "bhcheck"), "--cpus", "3", "--memory", "1G", "--svg", picture, folder]
                 done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
                 expect_that(done.returncode == 0, "a stick with disks and wires to be good", done.stdout)
                 for pattern in self.PICTURE:
@@ -388,9 +406,13 @@ cid = "42"
                 with open(picture, "rb") as file:
                     drawn.append(file.read())
             expect_that(drawn[0] == drawn[1], "two pictures of one stick to be the same", "two")
-            texts = [element.text for element in xml.etree.ElementTree.fromstring(drawn[0]).iter() if element.text]
-            for word in ("alpha", "beta", "lan", "02:00:00:00:00:01", "bridge, link down", "CID 3", "to 42", "images/a&b", "tmp: blank, 16M"):
+            drawing = xml.etree.ElementTree.fromstring(drawn[0])
+            texts = [element.text for element in drawing.iter() if element.text]
+            for word in ("alpha", "beta", "lan", "02:00:00:00:00:01", "bridge, link down", "CID 3", "to 42, 5", "CID 42", "CID 5",
+                         "to 3", "sync", "images/a&b", "tmp: blank, 16M"):
                 expect_that(word in texts, f"the picture to show {word}", texts)
+            for kind, guests in (("wire", ["alpha", "beta"]), ("vsock", ["alpha", "beta", "gamma"]), ("port", ["beta", "gamma"])):
+                expect_that(self.guests_on(drawing, kind) == guests, f"{guests} on the line {kind}", drawn[0].decode())
             command[-2] = os.path.join(folder, "nowhere", "x.svg")
             done = subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
             expect_that(done.returncode == 1 and "No such file" in done.stdout, "a picture that cannot be written to be told",
