@@ -129,8 +129,29 @@ struct abi_disk_counts {
     uint64_t pages; /* copies that are in use */
 };
 
+/* Why a packet of a socket did not pass. */
+enum vsock_drop {
+    VSOCK_DROP_MALFORMED, /* no packet, or its lengths differ */
+    VSOCK_DROP_SOURCE,    /* another one's address */
+    VSOCK_DROP_REFUSED,   /* no such peer or connection, or it may not be: answered by a reset */
+    VSOCK_DROP_LATE,      /* of a connection that has been reset just now */
+    VSOCK_DROP_SMALL,     /* buffers without room for it */
+    VSOCK_DROPS
+};
+
+struct abi_vsock_count {
+    uint64_t packets, bytes; /* of data */
+    uint64_t drops[VSOCK_DROPS];
+};
+
+/* As the device's own guest sees the directions. */
+struct abi_vsock_counts {
+    struct abi_vsock_count sent, received;
+};
+
 /* Since the guest's start. */
 struct abi_counts {
     struct abi_net_counts nets[ABI_NETS];
     struct abi_disk_counts disks[ABI_DISKS];
+    struct abi_vsock_counts vsock;
 };

@@ -2,6 +2,7 @@
 /* Owns what "stats" prints: tables of counters and their names. Called by command.c. */
 #include "hv/monitor/stats.h"
 
+#include "hv/lib/fmt.h"
 #include "hv/monitor/ask.h"
 #include "hv/monitor/console.h"
 
@@ -48,10 +49,31 @@ static const struct stats_counter disk_counters[] = {
     DISK_COUNTER("pages-used", pages),
 };
 
-#define LINES_VM   2u /* the state, the calls to a BIOS */
-#define LINES_VCPU (REFUSED_KINDS + EXIT_KINDS)
-#define LINES_NET  (1 + (unsigned)ARRAY_SIZE(net_counters)) /* the link first */
-#define LINES_DISK (unsigned)ARRAY_SIZE(disk_counters)
+#define VSOCK_COUNTER(name, member)                                                                \
+    { name, offsetof(struct abi_vsock_counts, member), false }
+#define VSOCK_ALWAYS(name, member)                                                                 \
+    { name, offsetof(struct abi_vsock_counts, member), true }
+
+static const struct stats_counter vsock_counters[] = {
+    VSOCK_ALWAYS("sent-packets", sent.packets),
+    VSOCK_ALWAYS("sent-bytes", sent.bytes),
+    VSOCK_COUNTER("sent-malformed", sent.drops[VSOCK_DROP_MALFORMED]),
+    VSOCK_COUNTER("sent-wrong-source", sent.drops[VSOCK_DROP_SOURCE]),
+    VSOCK_COUNTER("sent-refused", sent.drops[VSOCK_DROP_REFUSED]),
+    VSOCK_COUNTER("sent-too-late", sent.drops[VSOCK_DROP_LATE]),
+    VSOCK_ALWAYS("received-packets", received.packets),
+    VSOCK_ALWAYS("received-bytes", received.bytes),
+    VSOCK_COUNTER("received-malformed", received.drops[VSOCK_DROP_MALFORMED]),
+    VSOCK_COUNTER("received-wrong-source", received.drops[VSOCK_DROP_SOURCE]),
+    VSOCK_COUNTER("received-refused", received.drops[VSOCK_DROP_REFUSED]),
+    VSOCK_COUNTER("received-no-room", received.drops[VSOCK_DROP_SMALL]),
+};
+
+#define LINES_VM    2u /* the state, the calls to a BIOS */
+#define LINES_VCPU  (REFUSED_KINDS + EXIT_KINDS)
+#define LINES_NET   (1 + (unsigned)ARRAY_SIZE(net_counters)) /* the link first */
+#define LINES_DISK  (unsigned)ARRAY_SIZE(disk_counters)
+#define LINES_VSOCK (unsigned)ARRAY_SIZE(vsock_counters)
 
 static enum show show_counter(const struct vcpu_public *v, unsigned index, unsigned number) {
     static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
@@ -72,41 +94,48 @@ static uint64_t counter_value(const struct stats_counter *c, const void *counts)
     return *(const uint64_t *)((const uint8_t *)counts + c->at);
 }
 
+/* of: the device, as it is called there. Those that are 0 are told only where their row says so. */
+static enum show show_device_counter(const char *of, const struct stats_counter *c,
+                                     const void *counts) {
+    uint64_t value = counter_value(c, counts);
+
+    if (value == 0 && !c->always) {
+        return SHOW_EMPTY;
+    }
+    console_print("  %s %s %llu\n", of, c->name, (ull)value);
+    return SHOW_PRINTED;
+}
+
 static enum show show_net(const struct vm_public *vm, unsigned index, unsigned number) {
     const struct abi_net_counts *counts = &ask_snapshot()->devices.nets[index];
     const char *wire = vm->wires[index];
+    char of[4 + CONFIG_NAME_SIZE];
 
     if (number == 0) {
         bool up = vm_link_is_up(vm, index);
         console_print("  net %s link %s\n", wire, up ? "up" : "down");
         return SHOW_PRINTED;
     }
-    const struct stats_counter *c = &net_counters[number - 1];
-    uint64_t value = counter_value(c, counts);
-    if (value == 0 && !c->always) {
-        return SHOW_EMPTY;
-    }
-    console_print("  net %s %s %llu\n", wire, c->name, (ull)value);
-    return SHOW_PRINTED;
+    (void)fmt_print(of, sizeof(of), "net %s", wire);
+    return show_device_counter(of, &net_counters[number - 1], counts);
 }
 
 static enum show show_disk(unsigned index, unsigned number) {
     const struct abi_disk_counts *counts = &ask_snapshot()->devices.disks[index];
-    const struct stats_counter *c = &disk_counters[number];
-    uint64_t value = counter_value(c, counts);
+    char of[16];
 
-    if (value == 0 && !c->always) {
-        return SHOW_EMPTY;
-    }
-    console_print("  disk %u %s %llu\n", index, c->name, (ull)value);
-    return SHOW_PRINTED;
+    (void)fmt_print(of, sizeof(of), "disk %u", index);
+    return show_device_counter(of, &disk_counters[number], counts);
+}
+
+static bool has_counters(const struct vm_public *vm) {
+    return vm->wire_count != 0 || vm->disk_count != 0 || vm->has_vsock;
 }
 
 /* line 0 has its CPU asked. */
 static enum show show_devices(struct vm_public *vm, unsigned line) {
     if (line == 0) {
-        if ((vm->wire_count == 0 && vm->disk_count == 0) ||
-            (!vm_state_has_vcpus(vm->state) && !ask_is_open())) {
+        if (!has_counters(vm) || (!vm_state_has_vcpus(vm->state) && !ask_is_open())) {
             return SHOW_END;
         }
         enum ask answer = ask_vcpu(vm->vcpus[0]);
@@ -123,6 +152,11 @@ static enum show show_devices(struct vm_public *vm, unsigned line) {
     number -= vm->wire_count * LINES_NET;
     if (number < vm->disk_count * LINES_DISK) {
         return show_disk(number / LINES_DISK, number % LINES_DISK);
+    }
+    number -= vm->disk_count * LINES_DISK;
+    if (vm->has_vsock && number < LINES_VSOCK) {
+        const struct abi_vsock_counts *counts = &ask_snapshot()->devices.vsock;
+        return show_device_counter("vsock", &vsock_counters[number], counts);
     }
     return SHOW_END;
 }

@@ -88,6 +88,7 @@ struct vm_public {
     struct vm_crash crashes[2]; /* the last one, and the one before */
     uint32_t links; /* atomic: a bit for each network adapter whose cable is plugged in */
     uint32_t wire_count, disk_count;
+    bool has_vsock;
     char wires[ABI_NETS][CONFIG_NAME_SIZE]; /* that its adapters are on */
     struct console_view *console;           /* of hv/monitor/console.c */
     uint32_t vcpu_count;

@@ -126,6 +126,7 @@ static void vm_fill_public(struct vm_public *public, const struct plan_vm *plan)
         .hears = public,
         .wire_count = plan->devices.net_count,
         .disk_count = plan->devices.disk_count,
+        .has_vsock = plan->devices.vsock.peer_count != 0,
     };
     for (uint32_t i = 0; i < plan->devices.net_count; i++) {
         const char *wire = config->nets[i].wire;

@@ -113,6 +113,7 @@ class Wires(LinuxGuests):
         self.command(EAST, "c(){ s $1|socat -t99 - VSOCK-CONNECT:4:7 >/tmp/o$1;}")
         self.command(EAST, "t(){ until c $1;do :;done;}")  # a guest that is busy: Linux tries for 2 s only
         self.command(EAST, "k(){ s $1|sha256sum|cmp - /tmp/o$1;}")
+        before = self.statistics("east")
         self.command(EAST, "t 1; k 1")
         self.command(EAST, f"for i in `seq {STREAMS}`;do t $i& done;wait", 600)
         output = self.command(EAST, f"for i in `seq {STREAMS}`;do k $i||echo bad;done", 300)
@@ -120,6 +121,10 @@ class Wires(LinuxGuests):
         for guest, cid in ((MIDDLE, 5), (EAST, 3), (EAST, 99)):
             output = self.run(guest, f"! socat -u VSOCK-CONNECT:{cid}:7 - 2>&1")
             expect_that("reset" in output, "a connection that is refused", output)
+        after = self.statistics("east")
+        sent, refused = (after[name] - before.get(name, 0) for name in ("vsock sent-bytes", "vsock sent-refused"))
+        least = sum(len("".join(f"{n}\n" for n in range(i, 10000))) for i in range(1, STREAMS + 1))
+        expect_that(sent >= least and refused >= 2, f"{least} bytes sent, and 2 packets refused", f"{sent}, {refused}")
 
     @check("west's own disk: ext4, fio --verify, fsck")
     def disk(self):

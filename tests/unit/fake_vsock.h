@@ -30,6 +30,7 @@ struct node {
     struct pci_host host;
     struct virtio_vsock vsock;
     struct abi_vsock abi;
+    struct abi_vsock_counts counts;
     struct abi_channel channels[NODES]; /* the first one is somebody else's */
     struct guest_region region;
     struct guest_memory memory;
@@ -120,7 +121,7 @@ static UNUSED void begin_nodes(unsigned may) {
 static UNUSED void power_on(struct node *n) {
     memset(&n->vsock, 0, sizeof(n->vsock));
     n->vsock.v.dev = (struct device){.ops = &virtio_ops, .env = &n->env};
-    virtio_vsock_make(&n->vsock, &n->abi, n->channels, &n->host, n->bus, 18);
+    virtio_vsock_make(&n->vsock, &n->abi, n->channels, &n->counts, &n->host, n->bus, 18);
     virtio_ops.reset(&n->vsock.v.dev);
     n->vsock.v.pci.command = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON;
 }

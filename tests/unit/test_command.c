@@ -437,6 +437,7 @@ TEST(registers_stand_in_their_places) {
 static void give_devices(struct vm_public *vm) {
     vm->wire_count = 2;
     vm->disk_count = 1;
+    vm->has_vsock = true;
     vm->links = 2;
     strcpy(vm->wires[0], "lan");
     strcpy(vm->wires[1], "dmz");
@@ -462,7 +463,9 @@ TEST(devices_are_counted) {
                   "  net dmz sent-frames 0\r\n  net dmz sent-bytes 0\r\n"
                   "  net dmz received-frames 0\r\n  net dmz received-bytes 0\r\n"
                   "  disk 0 reads 0\r\n  disk 0 read-bytes 0\r\n"
-                  "  disk 0 writes 0\r\n  disk 0 written-bytes 0\r\n");
+                  "  disk 0 writes 0\r\n  disk 0 written-bytes 0\r\n"
+                  "  vsock sent-packets 0\r\n  vsock sent-bytes 0\r\n"
+                  "  vsock received-packets 0\r\n  vsock received-bytes 0\r\n");
     CHECK_STR(answer_to("stats alpha"), want);
     CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n"); /* it has none now */
 
@@ -475,6 +478,13 @@ TEST(devices_are_counted) {
         dmz->received.drops[i] = 20 + i;
     }
     *disk = (struct abi_disk_counts){31, 32, 33, 34, 35, 36, 37};
+    struct abi_vsock_counts *vsock = &shown.devices.vsock;
+    vsock->sent = (struct abi_vsock_count){.packets = 41, .bytes = 42};
+    vsock->received = (struct abi_vsock_count){.packets = 43, .bytes = 44};
+    for (unsigned i = 0; i < VSOCK_DROPS; i++) {
+        vsock->sent.drops[i] = 50 + i;
+        vsock->received.drops[i] = 60 + i;
+    }
     const char *text = answer_to("stats alpha");
     const char *seen = strstr(text, "  net dmz link up");
     CHECK(seen != NULL);
@@ -490,7 +500,21 @@ TEST(devices_are_counted) {
               "  net dmz received-no-room 27\r\n"
               "  disk 0 reads 31\r\n  disk 0 read-bytes 35\r\n"
               "  disk 0 writes 32\r\n  disk 0 written-bytes 36\r\n"
-              "  disk 0 others 33\r\n  disk 0 failures 34\r\n  disk 0 pages-used 37\r\n");
+              "  disk 0 others 33\r\n  disk 0 failures 34\r\n  disk 0 pages-used 37\r\n"
+              "  vsock sent-packets 41\r\n  vsock sent-bytes 42\r\n"
+              "  vsock sent-malformed 50\r\n  vsock sent-wrong-source 51\r\n"
+              "  vsock sent-refused 52\r\n  vsock sent-too-late 53\r\n"
+              "  vsock received-packets 43\r\n  vsock received-bytes 44\r\n"
+              "  vsock received-malformed 60\r\n  vsock received-wrong-source 61\r\n"
+              "  vsock received-refused 62\r\n  vsock received-no-room 64\r\n");
+
+    /* Sockets alone are a device, too. */
+    alpha.wire_count = alpha.disk_count = 0;
+    text = answer_to("stats alpha");
+    CHECK(strstr(text, "  vsock sent-packets 41\r\n") != NULL);
+    alpha.has_vsock = false;
+    CHECK(strstr(answer_to("stats alpha"), "vsock") == NULL);
+    give_devices(&alpha);
 
     answers = answers_late = false;
     alpha.vcpus[0]->cpu = 3;

@@ -46,7 +46,7 @@ static void connect(unsigned from, unsigned to, uint32_t from_port, uint32_t to_
 
 /* One of A's drops, and nothing more. */
 static void expect_drop(struct node *n, enum vsock_drop drop, bool sent) {
-    const struct vsock_counts *c = sent ? &n->vsock.sent : &n->vsock.received;
+    const struct abi_vsock_count *c = sent ? &n->counts.sent : &n->counts.received;
     for (unsigned i = 0; i < VSOCK_DROPS; i++) {
         CHECK_U64(c->drops[i], i == drop);
     }
@@ -169,14 +169,14 @@ TEST(records_that_lie) {
     put_record(h, VSOCK_HEADER);
     h.operation = 0;
     put_record(h, VSOCK_HEADER);
-    CHECK_U64(A->vsock.received.drops[VSOCK_DROP_MALFORMED], 8);
+    CHECK_U64(A->counts.received.drops[VSOCK_DROP_MALFORMED], 8);
     h = good;
     h.from = cid_of(2);
     put_record(h, VSOCK_HEADER);
     h = good;
     h.to = cid_of(2);
     put_record(h, VSOCK_HEADER);
-    CHECK_U64(A->vsock.received.drops[VSOCK_DROP_SOURCE], 2);
+    CHECK_U64(A->counts.received.drops[VSOCK_DROP_SOURCE], 2);
     expect_nothing(0);
     expect_nothing(1); /* nor is any of that answered */
     put_record(good, VSOCK_HEADER);
@@ -200,7 +200,7 @@ TEST(a_record_that_changes) {
         CHECK(seen.length != 0);
         node_doorbell(A, VSOCK_RECEIVE);
     }
-    CHECK_U64(A->vsock.received.bytes, 5000);
+    CHECK_U64(A->counts.received.bytes, 5000);
 }
 
 TEST(packets_of_the_driver_that_lie) {
@@ -220,13 +220,13 @@ TEST(packets_of_the_driver_that_lie) {
     post(A, &h, 10);
     h.length = VSOCK_LONGEST + 1;
     post(A, &h, VSOCK_LONGEST + 1);
-    CHECK_U64(A->vsock.sent.drops[VSOCK_DROP_MALFORMED], 5);
+    CHECK_U64(A->counts.sent.drops[VSOCK_DROP_MALFORMED], 5);
     h = packet(0, 1, VSOCK_DATA, 1000, 7);
     h.from = cid_of(2);
     post(A, &h, 0);
     h.from = UINT64_MAX;
     post(A, &h, 0);
-    CHECK_U64(A->vsock.sent.drops[VSOCK_DROP_SOURCE], 2);
+    CHECK_U64(A->counts.sent.drops[VSOCK_DROP_SOURCE], 2);
     run_all();
     expect_nothing(0);
     expect_nothing(1);
@@ -235,7 +235,7 @@ TEST(packets_of_the_driver_that_lie) {
     h.length = VSOCK_LONGEST;
     post(A, &h, VSOCK_LONGEST);
     run_all();
-    CHECK_U64(B->vsock.received.bytes, VSOCK_LONGEST);
+    CHECK_U64(B->counts.received.bytes, VSOCK_LONGEST);
 }
 
 /* Refused, and answered, but for resets. */
@@ -389,7 +389,7 @@ TEST(ends_wait_for_buffers) {
     virtio_vsock_poll(&A->vsock);
     CHECK(A->vsock.peers[0].ending);
     send(0, 1, VSOCK_DATA, 1, 7, 10);
-    CHECK_U64(A->vsock.sent.drops[VSOCK_DROP_LATE], 1);
+    CHECK_U64(A->counts.sent.drops[VSOCK_DROP_LATE], 1);
     expect(0, 1, VSOCK_CREDIT, 7, 1);
     for (unsigned i = 0; i < 3; i++) {
         expect_nothing(0);
@@ -579,13 +579,13 @@ TEST(buffers_that_are_too_small) {
     offer(B, VSOCK_RECEIVE, 4);
     send(0, 1, VSOCK_REQUEST, 1, 7, 0);
     run_all();
-    CHECK_U64(B->vsock.received.drops[VSOCK_DROP_SMALL], 4);
+    CHECK_U64(B->counts.received.drops[VSOCK_DROP_SMALL], 4);
     B->seen[VSOCK_RECEIVE] = 4;
     expect(1, 0, VSOCK_REQUEST, 1, 7);
     offer(B, VSOCK_RECEIVE, 4); /* no room for one byte of data */
     send(0, 1, VSOCK_DATA, 1, 7, 1);
     run_all();
-    CHECK(B->vsock.received.drops[VSOCK_DROP_SMALL] >= 5);
+    CHECK(B->counts.received.drops[VSOCK_DROP_SMALL] >= 5);
 }
 
 /* A driver that breaks the rules is gone for the others, too. */

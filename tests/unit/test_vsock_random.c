@@ -218,7 +218,7 @@ static void step_honest(void) {
 
 /* ---- turns ---- */
 
-static uint64_t all_packets(const struct vsock_counts *c) {
+static uint64_t all_packets(const struct abi_vsock_count *c) {
     uint64_t all = c->packets;
     for (unsigned i = 0; i < VSOCK_DROPS; i++) {
         all += c->drops[i];
@@ -240,7 +240,7 @@ static void check_connections(void) {
 
 static void step_turn(void) {
     uint64_t word = random_word(), most = VSOCK_TURN / VSOCK_PACKET_COST + 1;
-    uint64_t sent = all_packets(&m->vsock.sent), received = all_packets(&m->vsock.received);
+    uint64_t sent = all_packets(&m->counts.sent), received = all_packets(&m->counts.received);
 
     switch (word & 7) {
     case 0:
@@ -255,8 +255,8 @@ static void step_turn(void) {
     default:
         node_doorbell(m, (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word & 3) % 3);
     }
-    MUST(all_packets(&m->vsock.sent) - sent <= most + VSOCK_PARKED);
-    MUST(all_packets(&m->vsock.received) - received <= 2 * most);
+    MUST(all_packets(&m->counts.sent) - sent <= most + VSOCK_PARKED);
+    MUST(all_packets(&m->counts.received) - received <= 2 * most);
     check_connections();
 }
 
@@ -288,9 +288,9 @@ TEST(random_steps) {
     for (unsigned s = 1; s <= 6; s++) {
         input_seed = s * 0x9e3779b97f4a7c15ull;
         run(STEPS);
-        sent += m->vsock.sent.packets;
-        received += m->vsock.received.packets;
-        refused += m->vsock.received.drops[VSOCK_DROP_REFUSED];
+        sent += m->counts.sent.packets;
+        received += m->counts.received.packets;
+        refused += m->counts.received.drops[VSOCK_DROP_REFUSED];
     }
     printf("# sent %u, received %u, refused %u, waited %u\n", (unsigned)sent, (unsigned)received,
            (unsigned)refused, most_parked);

@@ -149,8 +149,8 @@ static const struct virtio_model virtio_vsock_model = {
 };
 
 void virtio_vsock_make(struct virtio_vsock *s, const struct abi_vsock *vsock,
-                       const struct abi_channel *channels, struct pci_host *host, struct bus *buses,
-                       unsigned slot) {
+                       const struct abi_channel *channels, struct abi_vsock_counts *counts,
+                       struct pci_host *host, struct bus *buses, unsigned slot) {
     virtio_make(&s->v, &virtio_vsock_model, host, buses, slot);
     s->v.features = VSOCK_F_STREAM;
     s->v.config = &s->config;
@@ -160,7 +160,7 @@ void virtio_vsock_make(struct virtio_vsock *s, const struct abi_vsock *vsock,
     s->peer_count = vsock->peer_count;
     s->runs = false;
     s->next = 0;
-    s->sent = s->received = (struct vsock_counts){.packets = 0};
+    s->counts = counts;
     for (unsigned i = 0; i < s->peer_count; i++) {
         s->peers[i].is = vsock->peers[i];
         channel_open(&s->peers[i].channel, &channels[s->first_channel + i]);

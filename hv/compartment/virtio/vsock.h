@@ -52,20 +52,6 @@ _Static_assert(sizeof(struct vsock_header) == 44, "as the standard has it");
 
 #define VSOCK_LONGEST (64 * KIB) /* bytes of data in a packet */
 
-enum vsock_drop {
-    VSOCK_DROP_MALFORMED, /* no packet, or its lengths differ */
-    VSOCK_DROP_SOURCE,    /* another one's address */
-    VSOCK_DROP_REFUSED,   /* no such peer or connection, or it may not be: answered by a reset */
-    VSOCK_DROP_LATE,      /* of a connection that has been reset just now */
-    VSOCK_DROP_SMALL,     /* buffers without room for it */
-    VSOCK_DROPS
-};
-
-struct vsock_counts {
-    uint64_t packets, bytes;
-    uint64_t drops[VSOCK_DROPS];
-};
-
 /* ---- peers ---- */
 
 #define VSOCK_CONNECTIONS 256u /* with each peer */
@@ -120,14 +106,14 @@ struct virtio_vsock {
     struct vsock_reply replies[VSOCK_REPLIES]; /* the oldest first */
     struct vsock_parked parked[VSOCK_PARKED];  /* the same */
     uint64_t receive_due, transmit_due;        /* moments at which it goes on; 0 = never */
-    struct vsock_counts sent, received;
+    struct abi_vsock_counts *counts;
 };
 
 /* Puts the device into a slot of the bus, before its first reset. channels: all of the guest; their
  * memory is mapped. */
 void virtio_vsock_make(struct virtio_vsock *s, const struct abi_vsock *vsock,
-                       const struct abi_channel *channels, struct pci_host *host, struct bus *buses,
-                       unsigned slot);
+                       const struct abi_channel *channels, struct abi_vsock_counts *counts,
+                       struct pci_host *host, struct bus *buses, unsigned slot);
 
 /* The doorbell of one of its channels, or of any. */
 void virtio_vsock_poll(struct virtio_vsock *s);

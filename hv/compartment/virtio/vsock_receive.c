@@ -50,7 +50,7 @@ static bool vsock_take_buffer(struct virtio_vsock *s, uint32_t least, struct vir
         if (virtio_writable(chain) >= least) {
             return true;
         }
-        s->received.drops[VSOCK_DROP_SMALL]++;
+        s->counts->received.drops[VSOCK_DROP_SMALL]++;
         *spent += VSOCK_PACKET_COST;
         virtio_give(q, chain, 0);
     }
@@ -172,7 +172,7 @@ static bool vsock_begin(struct virtio_vsock *s, struct vsock_peer *p, uint64_t *
             in->peer = p;
             return true;
         }
-        s->received.drops[drop]++;
+        s->counts->received.drops[drop]++;
         if (drop == VSOCK_DROP_REFUSED && in->header.operation != VSOCK_RESET) {
             vsock_answer(s, p, &in->header);
         }
@@ -191,8 +191,8 @@ static enum vsock_result vsock_go_on(struct virtio_vsock *s, uint64_t *spent) {
     uint32_t before = in->done;
 
     enum vsock_result result = vsock_deliver(s, *h, &p->channel, &in->done, spent);
-    s->received.packets += result == VSOCK_DONE;
-    s->received.bytes += in->done - before;
+    s->counts->received.packets += result == VSOCK_DONE;
+    s->counts->received.bytes += in->done - before;
     if (result != VSOCK_DONE || in->done != h->length) {
         return result;
     }

@@ -37,7 +37,7 @@ static struct vsock_peer *vsock_find_peer(struct virtio_vsock *s, uint64_t cid) 
 
 /* A reset is never answered. There is room: see vsock_goes_on(). */
 static void vsock_refuse(struct virtio_vsock *s, const struct vsock_header *h) {
-    s->sent.drops[VSOCK_DROP_REFUSED]++;
+    s->counts->sent.drops[VSOCK_DROP_REFUSED]++;
     if (h->operation != VSOCK_RESET) {
         s->replies[s->reply_count++] =
             (struct vsock_reply){.peer = h->to, .own_port = h->from_port, .peer_port = h->to_port};
@@ -81,7 +81,7 @@ static bool vsock_send(struct virtio_vsock *s, struct vsock_peer *p, struct outg
     struct vsock_connection *known = vsock_find(p, h->from_port, h->to_port);
 
     if (p->ending && known != NULL) { /* a reset is on its way to the driver */
-        s->sent.drops[VSOCK_DROP_LATE]++;
+        s->counts->sent.drops[VSOCK_DROP_LATE]++;
         return true;
     }
     if (p->ending || !vsock_may_send(p, h, known)) {
@@ -100,8 +100,8 @@ static bool vsock_send(struct virtio_vsock *s, struct vsock_peer *p, struct outg
         vsock_remove(p, known);
     }
     outgoing_copy(&p->channel, out);
-    s->sent.packets++;
-    s->sent.bytes += h->length;
+    s->counts->sent.packets++;
+    s->counts->sent.bytes += h->length;
     return true;
 }
 
@@ -111,11 +111,11 @@ static bool vsock_pass(struct virtio_vsock *s, const struct virtio_chain *chain,
 
     *spent += VSOCK_PACKET_COST;
     if (!outgoing_read(chain, &out)) {
-        s->sent.drops[VSOCK_DROP_MALFORMED]++;
+        s->counts->sent.drops[VSOCK_DROP_MALFORMED]++;
         return true;
     }
     if (out.header.from != s->config.guest_cid) {
-        s->sent.drops[VSOCK_DROP_SOURCE]++;
+        s->counts->sent.drops[VSOCK_DROP_SOURCE]++;
         return true;
     }
     struct vsock_peer *p = vsock_find_peer(s, out.header.to);
@@ -123,9 +123,9 @@ static bool vsock_pass(struct virtio_vsock *s, const struct virtio_chain *chain,
         vsock_refuse(s, &out.header);
         return true;
     }
-    uint64_t before = s->sent.bytes;
+    uint64_t before = s->counts->sent.bytes;
     bool done = vsock_send(s, p, &out);
-    *spent += s->sent.bytes - before;
+    *spent += s->counts->sent.bytes - before;
     return done;
 }
 
