@@ -117,16 +117,6 @@ static uint64_t console_service(struct virtio *v, uint64_t now) {
 
 /* ---- what is typed ---- */
 
-static uint32_t console_put(const struct virtio_chain *chain, uint8_t byte) {
-    for (unsigned i = 0; i < chain->count; i++) {
-        if (chain->segments[i].writable) {
-            *chain->segments[i].at = byte;
-            return 1;
-        }
-    }
-    return 0;
-}
-
 bool virtio_console_receive(struct virtio_console *c, uint8_t byte) {
     struct virtqueue *q = &c->v.queues[CONSOLE_RECEIVE];
     uint16_t before = q->used;
@@ -136,7 +126,8 @@ bool virtio_console_receive(struct virtio_console *c, uint8_t byte) {
     if (!reads || !virtio_take(&c->v, q, &chain)) {
         return false;
     }
-    virtio_give(q, &chain, console_put(&chain, byte));
+    struct virtio_cursor to = {.chain = &chain};
+    virtio_give(q, &chain, virtio_cursor_write(&to, &byte, 1));
     virtio_tell(&c->v, q, before);
     return true;
 }

@@ -25,19 +25,6 @@ struct control_message {
 
 /* ---- what the driver says ---- */
 
-/* Copies the message, which may lie in pieces; false: it is shorter. */
-static bool control_read(const struct virtio_chain *chain, struct control_message *m) {
-    uint32_t done = 0;
-
-    for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
-        const struct virtio_segment *s = &chain->segments[i];
-        uint32_t size = (uint32_t)min_u64(s->length, CONTROL_SIZE - done);
-        memcpy((uint8_t *)m + done, s->at, size);
-        done += size;
-    }
-    return done == CONTROL_SIZE;
-}
-
 static void control_add_ports(struct virtio_console *c) {
     for (uint32_t i = 0; i < c->config.port_count; i++) {
         c->ports[i].is_ready = false;
@@ -69,7 +56,8 @@ void console_control(struct virtio_console *c) {
     struct virtio_chain chain;
 
     for (unsigned i = 0; i < CONSOLE_QUEUE_SIZE && virtio_take(&c->v, q, &chain); i++) {
-        if (control_read(&chain, &m)) {
+        struct virtio_cursor from = {.chain = &chain};
+        if (virtio_cursor_read(&from, &m, CONTROL_SIZE)) { /* which may lie in pieces */
             control_take(c, &m);
         }
         virtio_give(q, &chain, 0);
@@ -89,22 +77,7 @@ static const struct {
     [CONSOLE_TELL_OPEN] = {CONTROL_PORT_OPEN, 1},
 };
 
-/* Into the buffer's segments, as much as there is room for. */
-static uint32_t control_put(const struct virtio_chain *chain, const void *from, uint32_t size) {
-    uint32_t done = 0;
-
-    for (unsigned i = 0; i < chain->count; i++) {
-        const struct virtio_segment *s = &chain->segments[i];
-        if (s->writable) {
-            uint32_t piece = (uint32_t)min_u64(s->length, size - done);
-            memcpy(s->at, (const uint8_t *)from + done, piece);
-            done += piece;
-        }
-    }
-    return done;
-}
-
-/* A name follows its message. */
+/* A name follows its message. Of either as much as there is room for. */
 static void control_write(struct virtio_console *c, const struct virtio_chain *chain, uint32_t port,
                           unsigned tell) {
     struct {
@@ -118,7 +91,8 @@ static void control_write(struct virtio_console *c, const struct virtio_chain *c
         (void)str_copy_n(m.name, sizeof(m.name), name, strlen(name));
         size += (uint32_t)strlen(m.name);
     }
-    uint32_t written = control_put(chain, &m, size);
+    struct virtio_cursor to = {.chain = chain};
+    uint32_t written = virtio_cursor_write(&to, &m, size);
     virtio_give(&c->v.queues[CONSOLE_CONTROL_RECEIVE], chain, written);
 }
 

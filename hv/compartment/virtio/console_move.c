@@ -89,17 +89,16 @@ static void port_send(struct virtio_console *c, struct console_port *p, uint64_t
 /* Into the buffer, as much of the record as there is room for. Returns how much. */
 static uint32_t port_fill(struct console_port *p, const struct virtio_chain *chain,
                           uint32_t length) {
+    struct virtio_cursor to = {.chain = chain};
     uint32_t begin = p->done;
+    bool room = true;
 
-    for (unsigned i = 0; i < chain->count; i++) {
-        const struct virtio_segment *to = &chain->segments[i];
-        for (uint32_t at = 0; to->writable && at < to->length && p->done < length;) {
-            uint32_t size = (uint32_t)min_u64(to->length - at, length - p->done);
-            const uint8_t *from = channel_bytes(&p->channel, p->done, &size);
-            memcpy(to->at + at, from, size);
-            at += size;
-            p->done += size;
-        }
+    while (room && p->done < length) {
+        uint32_t size = length - p->done;
+        const uint8_t *from = channel_bytes(&p->channel, p->done, &size);
+        uint32_t written = virtio_cursor_write(&to, from, size);
+        p->done += written;
+        room = written == size;
     }
     return p->done - begin;
 }

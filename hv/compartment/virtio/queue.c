@@ -211,6 +211,24 @@ bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size) {
     return true;
 }
 
+uint32_t virtio_cursor_write(struct virtio_cursor *c, const void *from, uint32_t size) {
+    uint32_t done = 0;
+
+    while (done < size && c->segment < c->chain->count) {
+        const struct virtio_segment *to = &c->chain->segments[c->segment];
+        uint32_t room = to->writable ? to->length - c->at : 0;
+        uint32_t piece = (uint32_t)min_u64(size - done, room);
+        memcpy(to->at + c->at, (const uint8_t *)from + done, piece);
+        done += piece;
+        c->at += piece;
+        if (piece == room) {
+            c->segment++;
+            c->at = 0;
+        }
+    }
+    return done;
+}
+
 const uint8_t *virtio_chain_at(const struct virtio_chain *chain, uint64_t at, uint64_t *size) {
     for (unsigned i = 0; i < chain->count && !chain->segments[i].writable; i++) {
         const struct virtio_segment *s = &chain->segments[i];

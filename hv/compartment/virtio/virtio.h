@@ -193,7 +193,8 @@ void virtio_tell(struct virtio *v, const struct virtqueue *q, uint16_t used_befo
 /* From here on nothing is answered before the driver resets the device. */
 void virtio_break(struct virtio *v);
 
-/* What a chain lets the device read, from a place of it on. */
+/* A place in what a chain lets the device read, or else in what it lets it write. It begins at 0.
+ */
 struct virtio_cursor {
     const struct virtio_chain *chain;
     unsigned segment;
@@ -206,6 +207,8 @@ uint64_t virtio_writable(const struct virtio_chain *chain);
 const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size);
 /* Copies so many, or all that there are, and then it is false. */
 bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size);
+/* Writes so many, or as many as there is room for: how many that are. */
+uint32_t virtio_cursor_write(struct virtio_cursor *c, const void *from, uint32_t size);
 
 /* ---- the models ---- */
 

@@ -17,30 +17,6 @@ enum vsock_result {
 
 /* ---- the guest's buffers ---- */
 
-/* Where the next bytes of a chain go. */
-struct sink {
-    const struct virtio_chain *chain;
-    unsigned segment;
-    uint32_t at;
-};
-
-/* There is room for them. */
-static void sink_put(struct sink *s, const uint8_t *from, uint32_t size) {
-    while (size != 0) {
-        const struct virtio_segment *to = &s->chain->segments[s->segment];
-        uint32_t room = to->writable ? to->length - s->at : 0;
-        uint32_t piece = size < room ? size : room;
-        memcpy(to->at + s->at, from, piece);
-        s->at += piece;
-        from += piece;
-        size -= piece;
-        if (piece == room) {
-            s->segment++;
-            s->at = 0;
-        }
-    }
-}
-
 /* The next buffer; with at least that much room. Those that are too small go back as they are. */
 static bool vsock_take_buffer(struct virtio_vsock *s, uint32_t least, struct virtio_chain *chain,
                               uint64_t *spent) {
@@ -67,14 +43,13 @@ static enum vsock_result vsock_deliver(struct virtio_vsock *s, struct vsock_head
     if (!vsock_take_buffer(s, VSOCK_HEADER + (left != 0), &chain, spent)) {
         return VSOCK_STARVED;
     }
-    struct sink sink = {.chain = &chain};
+    struct virtio_cursor to = {.chain = &chain};
     h.length = (uint32_t)min_u64(left, virtio_writable(&chain) - VSOCK_HEADER);
-    sink_put(&sink, (const uint8_t *)&h, VSOCK_HEADER);
+    (void)virtio_cursor_write(&to, &h, VSOCK_HEADER);
     for (uint32_t put = 0; put < h.length;) {
         uint32_t piece = h.length - put;
         const uint8_t *from = channel_bytes(c, VSOCK_HEADER + *done + put, &piece);
-        sink_put(&sink, from, piece);
-        put += piece;
+        put += virtio_cursor_write(&to, from, piece);
     }
     virtio_give(&s->v.queues[VSOCK_RECEIVE], &chain, VSOCK_HEADER + h.length);
     *done += h.length;
