@@ -224,9 +224,10 @@ BUSYBOX ?= /bin/busybox
 # What of the kernel the demo needs as modules: the power button, virtio.
 MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko \
                 virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko \
-                libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko
+                libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko overlay.ko
+CONSOLE_MODULES := virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
 DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
-FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,$(MODULES) crc32c_generic.ko)
+FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,$(MODULES) $(CONSOLE_MODULES) crc32c_generic.ko)
 
 # The other one is for Debian's kernel for PCs, which a test starts.
 $(BUILD)/guests/demo.img: $(DEMO_MODULES)
@@ -236,7 +237,7 @@ $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
 	    $(addprefix --module ,$(filter %.ko,$^)) -o $@
 
-# What all demo guests find in their memory, one copy for all: programs, not compressed, and a file to compare. The same
+# The root of all demo guests, in their memory, one copy for all: programs, not compressed, and a file to compare. The same
 # bytes each time.
 $(BUILD)/guests/demo.erofs: $(BUSYBOX)
 	@rm -rf $(BUILD)/guests/image && mkdir -p $(BUILD)/guests/image/bin
@@ -264,8 +265,7 @@ $(BUILD)/guests/xen: $(BUILD)/guests/vmlinuz-full $(BUILD)/guests/full.img
 # A small Debian as a file system for guests' disks, the same on every build of the same packages, and what starts it:
 # an initramfs for the demo guest's kernel and one for Debian's kernel for PCs.
 
-ROOT_MODULES := $(MODULES) virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko \
-                vmw_vsock_virtio_transport.ko overlay.ko device_dax.ko
+ROOT_MODULES := $(MODULES) $(CONSOLE_MODULES) device_dax.ko
 FULL_ROOT_MODULES := $(ROOT_MODULES) crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko
 $(BUILD)/guests/root.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%)
 $(BUILD)/guests/root-full.img: $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%)

@@ -17,6 +17,22 @@ memory = "512M"
 kernel = "guests/vmlinuz-full"
 initrd = "guests/full.img"
 cmdline = "console=ttyS0 bh.name=alpha"
+net = ["lan"]
+disk = ["scratch:blank:16M"]
+pmem = ["images/demo.erofs"]
+vsock = ["other"]
+port = ["sync"]
+
+[wire.lan]
+
+[guest.other]
+cpus = "3"
+memory = "96M"
+kernel = "guests/vmlinuz"
+initrd = "guests/demo.img"
+start = "manual"
+net = ["lan"]
+port = ["sync"]
 """
 TINY_CONFIG = """
 [guest.tiny]
@@ -27,16 +43,49 @@ initrd = "guests/demo.img"
 cmdline = "console=ttyS0 bh.name=tiny pci=nomsi"
 start = "manual"
 """
-TOO_LITTLE, TINY = "48M", 2
+TOO_LITTLE, TINY = "48M", 3
 # In QEMU the guest's time is this PC's, which has others to serve as well.
 BUSY_PC = {"qemu-tcg": ["hrtimer: interrupt took", "Long readout interval"]}
 # A line of the kernel log with its level before it: 0 (emergency) to 4 (warning) are to be explained.
 LOUD = re.compile(r"^<[0-4]>.*$", re.M)
+# What alpha has on its bus.
+BRIDGE = "00.0"
+DEVICES = {BRIDGE: "8086:1237", "01.0": "1af4:1044", "02.0": "1af4:1042", "0a.0": "1af4:1041", "12.0": "1af4:1053",
+           "13.0": "1af4:1043"}
+# All that the kernel has to say of devices, as regular expressions.
+RANGE = r"0x[0-9a-f]+-0x[0-9a-f]+"
+DEVICE_LINES = [
+    rf"\[mem {RANGE}\] available for PCI devices",
+    r"(acpiphp|shpchp): .* Hot Plug PCI Controller Driver version: .*",
+    rf"PCI: MMCONFIG for domain 0000 \[bus 00-00\] at \[mem {RANGE}\] \(base 0x[0-9a-f]+\)",
+    rf"PCI: MMCONFIG at \[mem {RANGE}\] reserved in E820",
+    r"PCI: Using configuration type 1 for base access",
+    r'PCI: Using host bridge windows from ACPI; if necessary, use "pci=nocrs" and report a bug',
+    r"PCI: Ignoring E820 reservations for host bridge windows",
+    r"PCI: Using ACPI for IRQ routing",
+    r"PCI: CLS 0 bytes, default 64",
+    r"ACPI: PCI Root Bridge \[PCI0\] \(domain 0000 \[bus 00\]\)",
+    r"PCI host bridge to bus 0000:00",
+    rf"pci_bus 0000:00: root bus resource \[(io|mem)  ?{RANGE} window\]",
+    r"pci_bus 0000:00: root bus resource \[bus 00\]",
+    rf"pci_bus 0000:00: resource \d \[(io|mem)  ?{RANGE} window\]",
+    r"pci 0000:00:[01][0-9a-f]\.0: \[(8086|1af4):[0-9a-f]{4}\] type 00 class 0x[0-9a-f]{6}",
+    rf"pci 0000:00:[01][0-9a-f]\.0: (BAR 0|reg 0x10:) \[io  {RANGE}\]",
+    rf"pci 0000:00:[01][0-9a-f]\.0: (BAR 1|reg 0x14:) \[mem {RANGE}\]",
+    r"pci 0000:00:00\.0: Limiting direct PCI/PCI transfers",      # of each 440FX
+    r"pci 0000:00:00\.0: quirk_natoma\+.* took \d+ usecs",        # the same, where this PC is slow
+    r"virtio-pci 0000:00:[01][0-9a-f]\.0: enabling device \(0000 -> 0003\)",
+    r"virtio_blk virtio\d: 1/0/0 default/read/poll queues",
+    r"virtio_blk virtio\d: \[vda\] 32768 512-byte logical blocks \(16\.8 MB/16\.0 MiB\)",
+    r"NET: Registered PF_VSOCK protocol family",
+    r"nd_pmem namespace0\.0: unable to guarantee persistence of writes",
+    r"erofs: \(device pmem0\): mounted with root inode .*",
+]
 
 
 class FullKernel(LinuxGuests):
     name = "full-kernel"
-    machine_cpus = 3
+    machine_cpus = 4
     seconds = 200
     heavy = ("bochs-intel", "bochs-amd")    # minutes there
 
@@ -45,6 +94,7 @@ class FullKernel(LinuxGuests):
                                 "guests/full.img": self.guest_file("full.img"),
                                 "guests/vmlinuz": self.guest_file("vmlinuz"),
                                 "guests/demo.img": self.guest_file("demo.img"),
+                                "images/demo.erofs": self.guest_file("demo.erofs"),
                                 "bulkhead/bulkhead.toml": (CONFIG + self.tiny(self.advised())).encode()})
 
     @staticmethod
@@ -74,7 +124,7 @@ class FullKernel(LinuxGuests):
 
     @check("Debian's kernel for PCs reaches its prompt", required=True)
     def boots(self):
-        self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
+        self.machine.expect(r"console 1/3: alpha", 240, "the focus to move to alpha")
         self.machine.expect(r"alpha# ", 600)
         expect_that(self.command(ALPHA, "nproc").split()[0] == "2", "two CPUs", "another number")
 
@@ -86,6 +136,17 @@ class FullKernel(LinuxGuests):
         allowed = allowed_lines(self.target.name) + BUSY_PC.get(self.target.name, [])
         found = [line for line in lines if not any(known in line for known in allowed)]
         expect_that(not found, "no warnings in dmesg but those in docs/linux.md", "\n".join(found))
+
+    @check("of PCI, virtio and the image in memory it says what it says of a good PC with these devices, and no word more")
+    def devices(self):
+        text = self.command(ALPHA, "dmesg | grep -iE 'pci|virtio|vsock|pmem|nd_'", 240).replace("\r", "")
+        lines = [match[1] for match in re.finditer(r"^\[[ .0-9]+\] (.*)$", text, re.M)]
+        found = [line for line in lines if not any(re.fullmatch(known, line) for known in DEVICE_LINES)]
+        expect_that(not found, "no line about a device but those in DEVICE_LINES", "\n".join(found))
+        for device, number in DEVICES.items():
+            expect_that(any(f"pci 0000:00:{device}: [{number}]" in line for line in lines), f"{number} at {device}", text)
+            expect_that(device == BRIDGE or any(f"virtio-pci 0000:00:{device}: enabling" in line for line in lines),
+                        f"a driver for {device}", text)
 
     @check("just the memory that a message advises: Debian's cloud kernel reaches its prompt")
     def tiny_starts(self):

@@ -94,6 +94,14 @@ class LinuxPair(LinuxGuests):
         self.view(BETA)
         self.machine.expect(r"beta# ", 300)
 
+    @check("at its login each shows that its root is the image that both share, and beta that alpha answers its ping")
+    def greeting(self):
+        text = self.machine.serial.text
+        for guest, answered in ((ALPHA, r"ping statistics"), (BETA, r"[1-3] packets received")):
+            said = (rf"Bulkhead demo guest {NAMES[guest]}:.*?/dev/pmem0 on /image type erofs \([^)]*dax=always\)\s+"
+                    rf"overlay on / type overlay \([^)]*lowerdir=/image,.*?{answered}.*?{NAMES[guest]}# ")
+            expect_that(re.search(said, text, re.S), "its root and its ping", said)
+
     @check("the log shows the partition, and each started on its CPU with its memory")
     def started(self):
         _, text = self.operator("list")
