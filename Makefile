@@ -353,7 +353,7 @@ GUEST_BASE  := $(addprefix $(BUILD)/obj/guests/test/,start.o machine.o apic.o)
 # Each group of tests is a file.
 $(TEST_GUEST).elf: $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/test/*.c))) \
         $(addprefix $(BUILD)/obj/guests/test/,start.o ap.o legacy.o)
-$(HOSTILE_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,shell.o vcpu.o ap.o) \
+$(HOSTILE_GUEST).elf: $(GUEST_BASE) $(addprefix $(BUILD)/obj/guests/test/,shell.o sockets.o vcpu.o ap.o) \
         $(patsubst %.c,$(BUILD)/obj/%.o,$(sort $(wildcard guests/hostile/*.c))) \
         $(addprefix $(BUILD)/obj/guests/hostile/,user_entry.o legacy_entry.o)
 $(BENCH_GUEST).elf: $(GUEST_BASE) $(BUILD)/obj/guests/bench/bench.o $(addprefix $(BUILD)/obj/guests/test/,vcpu.o ap.o)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Acts: what a driver may tell its socket device. Its config lets it connect to one other guest,
- * which has no driver: so what is right is answered by a reset, and nothing else ever comes.
+ * which has a driver that never reads: what is right goes there, and no answer comes. A connection
+ * to itself is always answered by a reset: by that the acts see whether the device reads on.
  */
 #include "guests/hostile/virtio.h"
 
@@ -19,6 +20,8 @@
 #define DATA       5
 #define NAMED      3u /* the CID of the guest that it may connect to */
 #define OPERATIONS 100u
+#define STREAMS    300u
+#define PIECE      2956u /* bytes of data, which fit into the buffer after SENT and a header */
 
 struct packet {
     uint64_t from, to;
@@ -75,6 +78,13 @@ static struct packet packet_of(uint16_t operation) {
                            .operation = operation};
 }
 
+/* Answered by a reset, if it is taken at all. */
+static struct packet packet_to_itself(void) {
+    struct packet p = packet_of(REQUEST);
+    p.to = own_cid();
+    return p;
+}
+
 /* As many bytes of it as there are to be. */
 static void send_bytes(const struct packet *p, uint32_t size) {
     for (uint32_t i = 0; i < sizeof(*p); i++) {
@@ -116,7 +126,7 @@ static const char *sockets_end(const char *seen) {
 
     sockets_begin();
     buffers_give();
-    p = packet_of(REQUEST);
+    p = packet_to_itself();
     send_bytes(&p, HEADER);
     bool usable = incoming_used.index == 1 && is_reset(&p);
     reg_write(R_STATUS, 1, 0);
@@ -146,42 +156,41 @@ static const char *try_packet(const struct packet *p) {
 
 const char *act_socket_short(void) {
     sockets_begin();
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     return try_bytes(&p, HEADER - 1);
 }
 
 const char *act_socket_longer(void) {
     sockets_begin();
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     p.length = 21;
     return try_bytes(&p, HEADER + 20);
 }
 
 const char *act_socket_huge(void) {
     sockets_begin();
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     p.length = UINT32_MAX - HEADER + 1;
     return try_bytes(&p, HEADER);
 }
 
 const char *act_socket_source(void) {
     sockets_begin();
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     p.from = NAMED;
     return try_packet(&p);
 }
 
 const char *act_socket_itself(void) {
     sockets_begin();
-    struct packet p = packet_of(REQUEST);
-    p.to = own_cid();
+    struct packet p = packet_to_itself();
     return try_packet(&p);
 }
 
 const char *act_socket_not_named(void) {
     sockets_begin();
     struct packet p = packet_of(REQUEST);
-    p.to = own_cid() + 1; /* the guest behind it in the file, or nobody */
+    p.to = own_cid() + 1; /* the next guest in the file, which may connect to this one; or nobody */
     return try_packet(&p);
 }
 
@@ -213,6 +222,8 @@ const char *act_socket_operations(void) {
 
     sockets_begin();
     buffers_give();
+    struct packet request = packet_of(REQUEST);
+    send_bytes(&request, HEADER);
     for (uint16_t i = 0; i < OPERATIONS; i++) {
         struct packet p = packet_of((uint16_t)(8 + 655 * i));
         send_bytes(&p, HEADER);
@@ -233,7 +244,8 @@ const char *act_socket_credit(void) {
     sockets_begin();
     struct packet p = packet_of(REQUEST);
     p.room = p.taken = p.flags = UINT32_MAX;
-    return try_packet(&p);
+    send_bytes(&p, HEADER);
+    return sockets_end(incoming_used.index == 0 && used.index == 1 ? "taken" : "something");
 }
 
 /* ---- storms ---- */
@@ -253,11 +265,41 @@ const char *act_socket_resets(void) {
 const char *act_socket_requests(void) {
     sockets_begin();
     for (uint32_t i = 0; i < 64 + QUEUE_SIZE; i++) {
-        struct packet p = packet_of(REQUEST);
+        struct packet p = packet_to_itself();
         p.from_port = i;
         send_bytes(&p, HEADER);
     }
     return sockets_end(saw_number(used.index, "taken"));
+}
+
+const char *act_socket_many(void) {
+    uint64_t seen = 0;
+
+    sockets_begin();
+    buffers_give();
+    for (uint32_t i = 0; i < STREAMS; i++) {
+        struct packet p = packet_of(REQUEST);
+        p.from_port = i;
+        send_bytes(&p, HEADER);
+        seen += incoming_used.index != resets && is_reset(&p);
+        take_resets();
+    }
+    return sockets_end(saw_number(seen, "resets"));
+}
+
+/* Until nothing more is taken: that is when what lies between the two is full. */
+const char *act_socket_unread(void) {
+    sockets_begin();
+    struct packet p = packet_of(REQUEST);
+    send_bytes(&p, HEADER);
+    p = packet_of(DATA);
+    p.length = PIECE;
+    unsigned sent = 1;
+    while (sent == used.index && sent < STREAMS) {
+        send_bytes(&p, HEADER + PIECE);
+        sent++;
+    }
+    return sockets_end(sent > 60 && sent < 90 && sent > used.index ? "waits" : "something else");
 }
 
 /* ---- buffers ---- */
@@ -267,7 +309,7 @@ const char *act_socket_small(void) {
     for (uint16_t i = 0; i < BUFFERS; i++) {
         receive_into(i, address_of(buffer) + BUFFER * i, HEADER - 1, WRITE);
     }
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     send_bytes(&p, HEADER);
     bool back = incoming_used.index == BUFFERS && incoming_used.entries[0].length == 0;
     return sockets_end(back ? "0 bytes" : "something else");
@@ -276,7 +318,7 @@ const char *act_socket_small(void) {
 const char *act_socket_not_writable(void) {
     sockets_begin();
     receive_into(0, address_of(buffer), BUFFER, 0);
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     send_bytes(&p, HEADER);
     bool back = incoming_used.index == 1 && incoming_used.entries[0].length == 0;
     return sockets_end(back ? "0 bytes" : "something else");
@@ -285,7 +327,7 @@ const char *act_socket_not_writable(void) {
 const char *act_socket_no_ram(void) {
     sockets_begin();
     receive_into(0, ram_end() - 20, BUFFER, WRITE);
-    struct packet p = packet_of(REQUEST);
+    struct packet p = packet_to_itself();
     send_bytes(&p, HEADER);
     return sockets_end("something else");
 }

@@ -36,6 +36,8 @@ void guest_main(void);
 bool group_run(const char *name);
 /* Of shell.c: sleeps, and asks every 5 ms. */
 void sleep_until(bool (*happened)(void));
+/* Has a driver for the socket device, which never reads. */
+void sockets_on(void);
 /* Of shell.c: resets again and again, a few times, before anything else is done. */
 void reset_loop(void);
 

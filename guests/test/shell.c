@@ -182,6 +182,9 @@ void guest_main(void) {
     put_text("\n# test guest: ");
     put_text(machine.cmdline);
     put_text("\n");
+    if (option_number("sockets", 0) != 0) {
+        sockets_on();
+    }
     if (text_equal(name, "heartbeat")) {
         run_heartbeat();
     }

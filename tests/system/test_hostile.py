@@ -13,7 +13,9 @@ from frame import ROOT, check, expect_that
 from guests import HEART_CONFIG, LEGACY, GuestBoot
 from machine import SCALE, Expected
 
-CONFIG = HEART_CONFIG + """\
+# heart has sockets and never reads them; kept may connect to hostile, and hostile not to kept.
+HEART = HEART_CONFIG.replace("test=heartbeat", "test=heartbeat sockets=1")
+CONFIG = HEART + """\
 [guest.hostile]
 cpus = "1-2"
 memory = "32M"
@@ -27,10 +29,12 @@ stop_timeout = "60m"
 cpus = "3"
 memory = "16M"
 kernel = "guests/testguest"
+cmdline = "sockets=1"
+vsock = ["hostile"]
 on_crash = "halt"
 """
 
-FIRST_CONFIG = HEART_CONFIG.replace('"0"', '"4"') + """\
+FIRST_CONFIG = HEART.replace('"0"', '"4"') + """\
 [guest.hostile]
 cpus = "0-3"
 memory = "32M"
