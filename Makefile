@@ -262,6 +262,14 @@ $(BUILD)/guests/crash/kexec:
 $(BUILD)/guests/xen: $(BUILD)/guests/vmlinuz-full $(BUILD)/guests/full.img
 	@scripts/setup.sh xen $(BUILD)
 
+# Debian's installer; and the demo with the drivers that it fetches, as a web server has them.
+$(BUILD)/guests/installer.img:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh installer $(BUILD)
+$(BUILD)/guests/mirror.img: $(DEMO_MODULES) guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(BUILD)/guests/installer.img
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init $(addprefix --module ,$(filter %.ko,$^)) \
+	    --file www/drivers.udeb=$(BUILD)/guests/installer-drivers.udeb -o $@
+
 # A small Debian as a file system for guests' disks, the same on every build of the same packages, and what starts it:
 # an initramfs for the demo guest's kernel and one for Debian's kernel for PCs.
 
@@ -454,11 +462,11 @@ storm: all usb test-guests
 test-full-kernel: all usb test-guests
 	$(call SYSTEM_TEST) full-kernel
 
-# Other people's systems that bring much along: a crash kernel with its tools (kdump), Xen with a dom0.
+# Other people's systems that bring much along: a crash kernel with its tools (kdump), Xen with a dom0, Debian's installer.
 .PHONY: heavy-guests
 heavy-guests: all usb test-guests
-	$(MAKE) $(BUILD)/guests/crash.img $(BUILD)/guests/xen
-	$(call SYSTEM_TEST) kdump dom0
+	$(MAKE) $(addprefix $(BUILD)/guests/,crash.img xen installer.img mirror.img)
+	$(call SYSTEM_TEST) kdump dom0 installer
 
 # Which lines the tests run, room by room, against the floors in tests/coverage/floors.txt; what share of faults made by
 # a script, one line at a time, the unit tests see (floors: tests/mutate/floors.txt). `make test` runs the short forms.
@@ -651,7 +659,8 @@ help:
 	@echo 'make hardware-test  machines and firmware of all kinds, each booted to two answering guests'
 	@echo 'make storm        a million wake-ups from HLT under a storm of host interrupts, in every target'
 	@echo "make test-full-kernel  Debian's kernel for PCs in every target; TARGET=bochs-amd narrows"
-	@echo 'make heavy-guests a crash kernel (kdump), Xen with a dom0, in every target; TARGET=qemu-tcg narrows'
+	@echo "make heavy-guests a crash kernel (kdump), Xen with a dom0, Debian's installer, in every target;"
+	@echo '                  TARGET=qemu-tcg narrows'
 	@echo 'make soak         minutes of clocks and load on 2 and 4 CPUs, in every target; TARGET=bochs-intel narrows'
 	@echo 'make terminal-check  the console beside another terminal: dialog, whiptail, less, top, vim, nano, mc'
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'

@@ -17,6 +17,8 @@
 #                                memtest64, memtest32, grub (a Multiboot image)
 #   scripts/setup.sh crash DIR   what loads a crash kernel in a guest: DIR/guests/crash/, kexec and
 #                                its libraries
+#   scripts/setup.sh installer DIR  Debian's installer, for a test: DIR/guests/vmlinuz-installer, installer.img,
+#                                and drivers that it would fetch: installer-drivers.udeb
 #   scripts/setup.sh xen DIR     Xen with a dom0, as a guest: DIR/guests/xen, a GRUB that has all of it;
 #                                wants DIR/guests/vmlinuz-full and full.img
 #
@@ -305,6 +307,39 @@ END
     make_grub "$1" xen -p '(memdisk)/' -m "$1/grub/files.tar" memdisk tar multiboot gzio boot
 }
 
+# apt with the part of the archive that is for the installer alone, and lists of its own, below $1.
+installer_apt() {
+    lists=$1
+    shift
+    apt-get -qq -o APT::Sandbox::User="$(id -un)" -o Dir::Etc::sourcelist="$lists/sources" \
+        -o Dir::Etc::sourceparts=/nowhere -o Dir::State="$lists" -o Dir::State::status="$lists/status" \
+        -o Dir::Cache="$lists" "$@" >&2
+}
+
+# The archive's address, as this machine's apt has it for its own packages.
+archive_address() {
+    apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' 2>/dev/null | head -n 1
+}
+
+# Its netboot image has no driver for virtio's disks: it fetches that as a package of its kernel.
+fetch_installer() {
+    rm -rf "$1/installer-lists"
+    mkdir -p "$1/guests" "$1/installer-lists/lists/partial" "$1/installer-lists/archives/partial"
+    unpack debian-installer-12-netboot-amd64 "$1/installer"
+    image=$1/installer/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64
+    release=$(grep -a -o -m 1 '6\.1\.0-[0-9]*-amd64 (debian-kernel' "$image/linux" | head -n 1)
+    : >"$1/installer-lists/status"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(archive_address) bookworm main/debian-installer" \
+        >"$1/installer-lists/sources"
+    lists=$(cd "$1/installer-lists" && pwd)
+    installer_apt "$lists" update
+    (cd "$1/installer" && installer_apt "$lists" download "scsi-modules-${release%% *}-di")
+    mv "$1"/installer/*.udeb "$1/guests/installer-drivers.udeb"
+    mv "$image/linux" "$1/guests/vmlinuz-installer"
+    mv "$image/initrd.gz" "$1/guests/installer.img" # the last: with it all are there
+    rm -rf "$1/installer" "$1/installer-lists"
+}
+
 fetch_ipxe() {
     unpack ipxe "$1/ipxe"
     mv "$1/ipxe/boot/ipxe.efi" "$1/ipxe.efi"
@@ -362,11 +397,12 @@ case "${1-install} $#" in
 "root 2") [ -s "$2/guests/packages/list" ] || fetch_root "$2" ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
 "crash 2") [ -s "$2/guests/crash/kexec" ] || fetch_crash "$2" ;;
+"installer 2") [ -s "$2/guests/installer.img" ] || fetch_installer "$2" ;;
 "xen 2") [ -s "$2/guests/xen" ] || fetch_xen "$2" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
 "font 2")
     wanted="please put a font of 8 x 16 dots, PSF version 1, unpacked, at $2/font.psf"
     [ -s "$2/font.psf" ] || fetch_font "$2"
     ;;
-*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | root DIR | ipxe DIR | font DIR]" ;;
+*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | root DIR | installer DIR | ipxe DIR | font DIR]" ;;
 esac

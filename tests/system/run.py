@@ -20,7 +20,7 @@ from test_differential import Compare, Differential
 from test_full_kernel import FullKernel
 from test_hardware import HARDWARE
 from test_hostile import Hostile, HostileFirst
-from test_heavy import Dom0, Kdump
+from test_heavy import Dom0, Installer, Kdump
 from test_image import Image
 from test_kinds import Kinds
 from test_large import Large
@@ -36,7 +36,7 @@ from test_smp import Smp, Soak
 from test_walls import OlderCpu, Storm, Walls
 from test_wires import Wires
 
-BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Wires, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Kdump, Dom0, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Network, Pxe, Secure, Screen, SerialPci, SerialTable, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Wires, FullKernel, Smp, Move, Kinds, Large, Soak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

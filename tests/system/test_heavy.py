@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Systems that bring much along, from Debian's packages: `make heavy-guests`. A crash kernel, Xen with a dom0."""
+"""Systems that bring much along, from Debian's packages: `make heavy-guests`. A crash kernel, Xen with a dom0,
+Debian's installer.
+"""
+import re
+
 from frame import Boot, check, expect_that
 from machine import TARGETS
 from test_linux_pair import ALPHA, LinuxGuests
@@ -19,6 +23,27 @@ cpus = "1"
 memory = "768M"
 kernel = "guests/xen"
 """
+INSTALLER_CONFIG = """\
+[guest.mirror]
+cpus = "0"
+memory = "160M"
+kernel = "guests/vmlinuz"
+initrd = "guests/mirror.img"
+cmdline = "console=ttyS0 bh.name=mirror bh.ip=10.0.0.2/24"
+net = ["lan"]
+
+[guest.installer]
+cpus = "1"
+memory = "1200M"
+kernel = "guests/vmlinuz-installer"
+initrd = "guests/installer.img"
+cmdline = "console=ttyS0 DEBIAN_FRONTEND=text TERM=dumb"
+net = ["lan"]
+disk = ["target:blank:64M"]
+
+[wire.lan]
+"""
+MIRROR, INSTALLER = 1, 2
 
 
 class Kdump(LinuxGuests):
@@ -85,3 +110,52 @@ class Dom0(Boot):
         self.machine.expect(r"dom0# ", 1200)
         self.machine.send("cat /sys/hypervisor/type\r")
         self.machine.expect(r"\nxen\r*\n", 60)
+
+
+class Installer(LinuxGuests):
+    """docs/devices.md, "Debian's installer". It has a shell behind its menu; the guest beside it serves what a mirror would."""
+    name = "installer"
+    heavy = tuple(target.name for target in TARGETS)
+    machine_memory = 2048
+    names = {MIRROR: "mirror", INSTALLER: ""}
+
+    def image(self):
+        return self.make_stick({"guests/vmlinuz": self.guest_file("vmlinuz"), "guests/mirror.img": self.guest_file("mirror.img"),
+                                "guests/vmlinuz-installer": self.guest_file("vmlinuz-installer"),
+                                "guests/installer.img": self.guest_file("installer.img"),
+                                "bulkhead/bulkhead.toml": INSTALLER_CONFIG.encode()})
+
+    @check("the other guest serves the installer's packages", required=True)
+    def mirror(self):
+        self.machine.expect(r"mirror# ", 600)
+        self.command(MIRROR, "httpd -h /www")
+
+    @check("Debian's installer comes to its first question, and to its shell", required=True)
+    def shell(self):
+        self.view(INSTALLER)
+        self.machine.expect(r"Prompt: '\?' for help", 1200)
+        self.machine.send("<\r")
+        choice = self.machine.expect(r"(\d+)[:.] Execute a shell.*Prompt: '\?' for help", 120, "the main menu")
+        self.machine.send(choice.group(1) + "\r")
+        self.machine.expect(r"Press enter to continue", 120)
+        self.machine.send("\r")
+        self.machine.expect(r"~ # ", 120)
+
+    @check("it sees the network adapter, and reaches the other guest")
+    def net(self):
+        links = self.command(INSTALLER, "ip link")
+        expect_that(re.search(r"\n\d+: enp0s10:", links), "a network adapter", links)
+        self.command(INSTALLER, "ip addr add 10.0.0.1/24 dev enp0s10; ip link set enp0s10 up")
+        output = self.command(INSTALLER, "ping -c 3 10.0.0.2")
+        expect_that("3 packets received" in output, "3 answers", output)
+
+    @check("with the drivers that it fetches from there it sees the disk")
+    def disk(self):
+        self.command(INSTALLER, "wget -q http://10.0.0.2/drivers.udeb")
+        self.command(INSTALLER, "udpkg --unpack drivers.udeb && depmod -a")
+        self.command(INSTALLER, "test -z \"$(list-devices disk)\"")
+        self.command(INSTALLER, "update-dev")
+        disks = self.command(INSTALLER, "list-devices disk; cat /proc/partitions")
+        expect_that(re.search(r"/dev/vda\s.*\s65536 vda\s", disks, re.S), "a disk of 64 MiB", disks)
+        self.command(INSTALLER, "grep target /sys/block/vda/serial")
+        self.command(INSTALLER, "echo written >/dev/vda; sync; head -c 7 /dev/vda")
