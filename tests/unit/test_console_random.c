@@ -5,20 +5,11 @@
  * Nothing may assert, nothing outside the guest's RAM and our half be touched, no turn be long. The
  * other half is mapped read-only for the console, as the core does it.
  */
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "tests/unit/fake_input.h"
 #include "tests/unit/fake_ports.h"
 
+#include "tests/unit/fake_hostile.h"
+
 #define STEPS 400000u /* with each seed */
-#define MUST(e)                                                                                    \
-    do {                                                                                           \
-        if (!(e)) {                                                                                \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #e);                                       \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct machine *const m = &machines[0];
 static struct channel_half *theirs; /* of port 1, as the hostile side has it */
@@ -26,59 +17,32 @@ static const struct channel_half *shown;
 /* Buffers that came back: with a message to the driver, received, sent. */
 static uint64_t told, received, sent;
 
-/* A guard on both sides of the console's view. */
-static void map_theirs(void) {
-    if (theirs != NULL) {
-        return;
-    }
-    int file = memfd_create("half", 0);
-    MUST(file >= 0 && ftruncate(file, sizeof(*theirs)) == 0);
-    theirs = mmap(NULL, sizeof(*theirs), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    uint8_t *room =
-        mmap(NULL, sizeof(*theirs) + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    MUST(theirs != MAP_FAILED && (void *)room != MAP_FAILED);
-    shown = mmap(room + 4096, sizeof(*theirs), PROT_READ, MAP_SHARED | MAP_FIXED, file, 0);
-    MUST((const void *)shown != MAP_FAILED);
-    close(file);
-}
-
 static uint64_t random_value(void) {
-    static const uint64_t likely[] = {0,      1,      2,      3,      4,         6,         7,
-                                      8,      16,     31,     64,     256,       4095,      4096,
-                                      4097,   0x1000, 0x4000, 0x8000, PORTS_RAM, 0x20000,   0xffff,
-                                      262128, 262144, 5,      63,     65,        UINT32_MAX};
-    uint64_t word = random_word();
-    return (word & 1) != 0 ? likely[(word >> 8) % ARRAY_SIZE(likely)] : word >> (word >> 54 & 63);
+    static const uint64_t likely[] = {
+        0,           1,       2,      3,      4,      6,    7,      8,      16,
+        31,          64,      256,    4095,   4096,   4097, 0x1000, 0x4000, 0x8000,
+        MACHINE_RAM, 0x20000, 0xffff, 262128, 262144, 5,    63,     65,     UINT32_MAX};
+    return random_of(likely, ARRAY_SIZE(likely));
 }
 
 static void begin(void) {
-    map_theirs();
+    map_half(&theirs, &shown);
     memset(theirs, 0, 4096);
     ports_begin();
     m->abi.channels[0].theirs = (uintptr_t)shown;
     m->room = (unsigned)random_value();
-    ports_time = 1000;
+    machine_time = 1000;
     ports_power_on(m);
 }
 
 /* ---- the driver ---- */
 
 static void step_registers(void) {
-    uint64_t word = random_word();
-    uint64_t at = (word & 1) != 0 ? word >> 8 & 0x3f : word >> 8 & 0xfff;
-    unsigned size = 1u << (word >> 40) % 4;
-
-    if ((word >> 50 & 3) != 0) {
-        ports_set(m, at, size, random_value() & (UINT64_MAX >> (64 - 8 * size)));
-    } else {
-        (void)ports_reg(m, at, size);
-    }
+    any_register(m);
 }
 
 static void step_memory(void) {
-    uint64_t word = random_word(), value = random_value();
-    uint64_t at = (word & 1) != 0 ? TABLE(word >> 8 & 7) + (word >> 16 & 0xff) : word >> 8;
-    memcpy(m->ram + at % (PORTS_RAM - 8), &value, 1u << (word >> 60) % 4);
+    any_memory(m, 7);
 }
 
 /* A driver that has got as far as the rings. */
@@ -91,7 +55,7 @@ static void step_driver(void) {
     }
     v->pci.command = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON;
     v->status = 0;
-    ports_set(m, 0x14, 1, 3);
+    driver_set(m, 0x14, 1, 3);
     v->driver_features = ((word & 0x70) != 0 ? CONSOLE_F_MULTIPORT : 0) | VIRTIO_F_VERSION_1;
     for (unsigned i = 0; i < 8; i++) {
         v->queues[i] = (struct virtqueue){.descriptors = TABLE(i),
@@ -102,15 +66,7 @@ static void step_driver(void) {
         memset(m->ram + AVAIL(i), 0, 8);
     }
     memset(m->given, 0, sizeof(m->given));
-    ports_set(m, 0x14, 1, 15);
-}
-
-static void offer(unsigned queue, uint32_t head) {
-    unsigned size = m->console.v.queues[queue].size;
-    if (size != 0) {
-        ram_put16(m, AVAIL(queue) + 4 + 2ull * (m->given[queue] % size), head);
-        ram_put16(m, AVAIL(queue) + 2, ++m->given[queue]);
-    }
+    driver_set(m, 0x14, 1, 15);
 }
 
 static void step_buffers(void) {
@@ -121,8 +77,8 @@ static void step_buffers(void) {
     for (unsigned i = 0; i < (word & 7); i++) {
         uint32_t length = (word >> 8 & 31) != 0 ? 256 : (uint32_t)random_value();
         bool chained = (word >> (16 + i) & 3) == 0;
-        ports_describe(m, queue, i, BUFFER(queue, i), length, WRITE | (chained ? NEXT : 0), i + 1);
-        offer(queue, (word >> 48) % 31 == 0 ? (uint32_t)random_word() & 0x1ff : i);
+        driver_describe(m, queue, i, BUFFER(queue, i), length, WRITE | (chained ? NEXT : 0), i + 1);
+        offer(m, queue, (word >> 48) % 31 == 0 ? (uint32_t)random_word() & 0x1ff : i);
     }
 }
 
@@ -137,10 +93,10 @@ static void step_control(void) {
     memcpy(m->ram + at, &port, 4);
     ram_put16(m, at + 4, (word >> 20 & 7) != 0 ? events[word >> 24 & 3] : (uint32_t)random_value());
     ram_put16(m, at + 6, (word >> 28 & 7) != 0 ? word >> 32 & 1 : (uint32_t)random_value());
-    ports_describe(m, CONSOLE_CONTROL_TRANSMIT, n, at, cut, NEXT, n + 8);
-    ports_describe(m, CONSOLE_CONTROL_TRANSMIT, n + 8, at + cut, 8,
-                   (word >> 50 & 7) == 0 ? WRITE : 0, 0);
-    offer(CONSOLE_CONTROL_TRANSMIT, n);
+    driver_describe(m, CONSOLE_CONTROL_TRANSMIT, n, at, cut, NEXT, n + 8);
+    driver_describe(m, CONSOLE_CONTROL_TRANSMIT, n + 8, at + cut, 8,
+                    (word >> 50 & 7) == 0 ? WRITE : 0, 0);
+    offer(m, CONSOLE_CONTROL_TRANSMIT, n);
 }
 
 static void step_send(void) {
@@ -149,18 +105,12 @@ static void step_send(void) {
     uint32_t length =
         (word & 0x3e) != 0 ? (uint32_t)(word >> 8 & 0x3ff) + 1 : (uint32_t)random_value();
 
-    ports_describe(m, queue, 0, BUFFER(queue, 0), (word >> 24 & 0x3f) + 1, NEXT, 1);
-    ports_describe(m, queue, 1, BUFFER(queue, 0) + (word >> 24 & 0x3f) + 1, length, 0, 0);
-    offer(queue, (word >> 60) == 0 ? 1 : 0);
+    driver_describe(m, queue, 0, BUFFER(queue, 0), (word >> 24 & 0x3f) + 1, NEXT, 1);
+    driver_describe(m, queue, 1, BUFFER(queue, 0) + (word >> 24 & 0x3f) + 1, length, 0, 0);
+    offer(m, queue, (word >> 60) == 0 ? 1 : 0);
 }
 
 /* ---- the other side ---- */
-
-static void put_bytes(uint32_t place, const void *from, uint32_t size) {
-    for (uint32_t i = 0; i < size; i++) {
-        theirs->ring[(place + i) % CHANNEL_RING] = ((const uint8_t *)from)[i];
-    }
-}
 
 static void step_record(void) {
     uint64_t word = random_word();
@@ -173,7 +123,7 @@ static void step_record(void) {
     if ((word & 0xc0) != 0) {
         r.about[0] = theirs->state;
     }
-    put_bytes(place, &r, sizeof(r));
+    put_bytes(theirs, place, &r, sizeof(r));
     theirs->put = place + ALIGN_UP(CHANNEL_RECORD + r.length, CHANNEL_RECORD);
 }
 
@@ -185,7 +135,7 @@ static void step_words(void) {
 
     *words[word & 7] = bases[(word >> 3) % 3] + (uint32_t)random_value();
     if ((word & 0x700) == 0) {
-        put_bytes((uint32_t)random_word(), &word, 8);
+        put_bytes(theirs, (uint32_t)random_word(), &word, 8);
     }
 }
 
@@ -219,12 +169,12 @@ static void step_turn(void) {
         break;
     case 2:
     case 3:
-        ports_time += word >> 8 & 0xfffff;
-        (void)virtio_ops.service(&m->console.v.dev, ports_time);
+        machine_time += word >> 8 & 0xfffff;
+        (void)virtio_ops.service(&m->console.v.dev, machine_time);
         break;
     default:
-        ports_doorbell(m,
-                       (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word >> 12) % 8);
+        driver_doorbell(m,
+                        (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word >> 12) % 8);
     }
     if ((word & 0x3000000) == 0) {
         m->room = (unsigned)random_value();

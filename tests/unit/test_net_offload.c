@@ -16,9 +16,9 @@ static void begin(uint64_t features) {
     net_begin_wire(2, 0);
     for (unsigned i = 0; i < 2; i++) {
         net_power_on(&machines[i]);
-        net_start_driver(&machines[i], features);
+        driver_start(&machines[i], features);
         net_fill_ring(&machines[i], 2048, RING);
-        net_doorbell(&machines[i], NET_RECEIVE);
+        driver_doorbell(&machines[i], NET_RECEIVE);
     }
 }
 
@@ -392,16 +392,16 @@ TEST(heads_that_lie) {
 TEST(segments_wait_for_buffers) {
     begin(0);
     struct machine *m = &machines[1];
-    net_start_driver(m, 0);
+    driver_start(m, 0);
     m->buffer = 2048;
     for (unsigned i = 0; i < RING; i++) {
-        net_describe(m, NET_RECEIVE, i, BUFFER(i), 2048, WRITE, 0);
+        driver_describe(m, NET_RECEIVE, i, BUFFER(i), 2048, WRITE, 0);
     }
     post(make_tcp(&shapes[0]));
     CHECK_U64(received()->frames, 0);
     for (unsigned i = 0; i < 42; i++) {
-        net_offer(m, NET_RECEIVE, i);
-        net_doorbell(m, NET_RECEIVE);
+        driver_offer(m, NET_RECEIVE, i);
+        driver_doorbell(m, NET_RECEIVE);
         CHECK_U64(received()->frames, i + 1);
     }
     check_segments(&shapes[0]);
@@ -413,34 +413,34 @@ TEST(offloads_change_on_the_way) {
     static const uint8_t none[10] = {5, 0};
     begin(TAKES_ALL);
     struct machine *m = &machines[1];
-    net_start_driver(m, TAKES_ALL);
+    driver_start(m, TAKES_ALL);
     m->buffer = 2048;
-    net_describe(m, NET_RECEIVE, 0, BUFFER(0), 2048, WRITE, 0);
-    net_offer(m, NET_RECEIVE, 0);
+    driver_describe(m, NET_RECEIVE, 0, BUFFER(0), 2048, WRITE, 0);
+    driver_offer(m, NET_RECEIVE, 0);
     post(make_tcp(&shapes[0]));
     CHECK(m->net.incoming.peer != NULL);
     memcpy(m->ram + OUTGOING, none, sizeof(none));
-    net_describe(m, NET_CONTROL, 0, OUTGOING, 10, NEXT, 1);
-    net_describe(m, NET_CONTROL, 1, OUTGOING + 16, 1, WRITE, 0);
-    net_offer(m, NET_CONTROL, 0);
-    net_doorbell(m, NET_CONTROL);
+    driver_describe(m, NET_CONTROL, 0, OUTGOING, 10, NEXT, 1);
+    driver_describe(m, NET_CONTROL, 1, OUTGOING + 16, 1, WRITE, 0);
+    driver_offer(m, NET_CONTROL, 0);
+    driver_doorbell(m, NET_CONTROL);
     CHECK_U64(m->net.offloads, 0);
     for (unsigned i = 1; i < RING; i++) {
-        net_describe(m, NET_RECEIVE, i, BUFFER(i), 2048, WRITE, 0);
-        net_offer(m, NET_RECEIVE, i);
+        driver_describe(m, NET_RECEIVE, i, BUFFER(i), 2048, WRITE, 0);
+        driver_offer(m, NET_RECEIVE, i);
     }
-    net_doorbell(m, NET_RECEIVE);
+    driver_doorbell(m, NET_RECEIVE);
     CHECK_U64(net_pull(m, &header, got), data_at(&shapes[0]) + shapes[0].payload);
     post(make_tcp(&shapes[0]));
     check_segments(&shapes[0]);
-    net_start_driver(m, NET_F_MERGED);
-    net_describe(m, NET_RECEIVE, 0, BUFFER(0), 2048, WRITE, 0);
-    net_offer(m, NET_RECEIVE, 0);
+    driver_start(m, NET_F_MERGED);
+    driver_describe(m, NET_RECEIVE, 0, BUFFER(0), 2048, WRITE, 0);
+    driver_offer(m, NET_RECEIVE, 0);
     post(make_tcp(&shapes[0]));
     CHECK_U64(m->net.incoming.done, 1448);
-    net_start_driver(m, NET_F_MERGED);
+    driver_start(m, NET_F_MERGED);
     net_fill_ring(m, 2048, RING);
-    net_doorbell(m, NET_RECEIVE);
+    driver_doorbell(m, NET_RECEIVE);
     CHECK_U64(net_pull(m, &header, got), 0);
     post(make_tcp(&shapes[4]));
     check_segments(&shapes[4]);

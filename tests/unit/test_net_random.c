@@ -5,54 +5,28 @@
  * assert, nothing outside the guest's RAM and our half be touched, no turn be long. The other half
  * is mapped read-only for the adapter, as the core does it.
  */
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "tests/unit/fake_input.h"
 #include "tests/unit/fake_net.h"
 
+#include "tests/unit/fake_hostile.h"
+
 #define STEPS 400000u /* with each seed */
-#define MUST(e)                                                                                    \
-    do {                                                                                           \
-        if (!(e)) {                                                                                \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #e);                                       \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static struct machine *const m = &machines[0];
 static struct channel_half *theirs; /* as the hostile side has it */
 static const struct channel_half *shown;
 
-/* A guard on both sides of the adapter's view. */
-static void map_theirs(void) {
-    if (theirs != NULL) {
-        return;
-    }
-    int file = memfd_create("half", 0);
-    MUST(file >= 0 && ftruncate(file, sizeof(*theirs)) == 0);
-    theirs = mmap(NULL, sizeof(*theirs), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    uint8_t *room =
-        mmap(NULL, sizeof(*theirs) + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    MUST(theirs != MAP_FAILED && (void *)room != MAP_FAILED);
-    shown = mmap(room + 4096, sizeof(*theirs), PROT_READ, MAP_SHARED | MAP_FIXED, file, 0);
-    MUST((const void *)shown != MAP_FAILED);
-    close(file);
-}
-
 static uint64_t random_value(void) {
-    static const uint64_t likely[] = {0,      1,      2,      3,       4,     8,    12,
-                                      14,     15,     16,     34,      54,    60,   256,
-                                      1500,   1514,   2048,   0x1000,  65549, 1448, 0x20000,
-                                      0xffff, 262128, 262144, NET_RAM, 5,     7,    UINT32_MAX};
-    uint64_t word = random_word();
-    return (word & 1) != 0 ? likely[(word >> 8) % ARRAY_SIZE(likely)] : word >> (word >> 54 & 63);
+    static const uint64_t likely[] = {0,      1,      2,      3,           4,     8,    12,
+                                      14,     15,     16,     34,          54,    60,   256,
+                                      1500,   1514,   2048,   0x1000,      65549, 1448, 0x20000,
+                                      0xffff, 262128, 262144, MACHINE_RAM, 5,     7,    UINT32_MAX};
+    return random_of(likely, ARRAY_SIZE(likely));
 }
 
 static void begin(void) {
     uint64_t word = random_word();
 
-    map_theirs();
+    map_half(&theirs, &shown);
     memset(theirs, 0, 4096);
     net_begin_wire(2, (unsigned)word & 3);
     struct abi_channel *at = &m->channels[m->abi.first_channel];
@@ -61,28 +35,18 @@ static void begin(void) {
         memset(at->mac, 0, 6);
     }
     m->abi.mtu = (word & 8) != 0 ? 1500 : 9000;
-    net_time = 1000;
+    machine_time = 1000;
     net_power_on(m);
 }
 
 /* ---- the driver ---- */
 
 static void step_registers(void) {
-    uint64_t word = random_word();
-    uint64_t at = (word & 1) != 0 ? word >> 8 & 0x3f : word >> 8 & 0xfff;
-    unsigned size = 1u << (word >> 40) % 4;
-
-    if ((word >> 50 & 3) != 0) {
-        net_set(m, at, size, random_value() & (UINT64_MAX >> (64 - 8 * size)));
-    } else {
-        (void)net_reg(m, at, size);
-    }
+    any_register(m);
 }
 
 static void step_memory(void) {
-    uint64_t word = random_word(), value = random_value();
-    uint64_t at = (word & 1) != 0 ? TABLE(word >> 8 & 3) + (word >> 16 & 0xff) : word >> 8;
-    memcpy(m->ram + at % (NET_RAM - 8), &value, 1u << (word >> 60) % 4);
+    any_memory(m, 3);
 }
 
 /* A driver that has got as far as the rings. */
@@ -95,7 +59,7 @@ static void step_driver(void) {
     }
     v->pci.command = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON;
     v->status = 0;
-    net_set(m, 0x14, 1, 3);
+    driver_set(m, 0x14, 1, 3);
     v->driver_features = ((word >> 8) & NET_FEATURES) | VIRTIO_F_VERSION_1;
     for (unsigned i = 0; i < NET_QUEUES; i++) {
         v->queues[i] = (struct virtqueue){.descriptors = TABLE(i),
@@ -106,15 +70,7 @@ static void step_driver(void) {
         memset(m->ram + AVAIL(i), 0, 8);
     }
     memset(m->given, 0, sizeof(m->given));
-    net_set(m, 0x14, 1, 15);
-}
-
-static void offer(unsigned queue, uint32_t head) {
-    unsigned size = m->net.v.queues[queue].size;
-    if (size != 0) {
-        ram_put16(m, AVAIL(queue) + 4 + 2ull * (m->given[queue] % size), head);
-        ram_put16(m, AVAIL(queue) + 2, ++m->given[queue]);
-    }
+    driver_set(m, 0x14, 1, 15);
 }
 
 static void step_buffers(void) {
@@ -122,8 +78,8 @@ static void step_buffers(void) {
     for (unsigned i = 0; i < (word & 7); i++) {
         uint32_t length = (word >> 8 & 3) != 0 ? 2048 : (uint32_t)random_value();
         bool chained = (word >> (16 + i) & 3) == 0;
-        net_describe(m, NET_RECEIVE, i, BUFFER(i), length, WRITE | (chained ? NEXT : 0), i + 1);
-        offer(NET_RECEIVE, (word >> 48) % 5 == 0 ? (uint32_t)random_word() & 0x1ff : i);
+        driver_describe(m, NET_RECEIVE, i, BUFFER(i), length, WRITE | (chained ? NEXT : 0), i + 1);
+        offer(m, NET_RECEIVE, (word >> 48) % 5 == 0 ? (uint32_t)random_word() & 0x1ff : i);
     }
 }
 
@@ -175,9 +131,9 @@ static void step_send(void) {
     make_heads(heads, (word >> 20 & 3) == 0 ? 0xff : 1, (word >> 22 & 3) == 0 ? 77 : 0);
     memcpy(m->ram + at, &h, sizeof(h));
     memcpy(m->ram + at + sizeof(h), heads, sizeof(heads));
-    net_describe(m, NET_TRANSMIT, 0, at, (word >> 24 & 0x3f) + 1, NEXT, 1);
-    net_describe(m, NET_TRANSMIT, 1, at + (word >> 24 & 0x3f) + 1, length, 0, 0);
-    offer(NET_TRANSMIT, (word >> 60) == 0 ? 1 : 0);
+    driver_describe(m, NET_TRANSMIT, 0, at, (word >> 24 & 0x3f) + 1, NEXT, 1);
+    driver_describe(m, NET_TRANSMIT, 1, at + (word >> 24 & 0x3f) + 1, length, 0, 0);
+    offer(m, NET_TRANSMIT, (word >> 60) == 0 ? 1 : 0);
 }
 
 static void step_command(void) {
@@ -187,18 +143,12 @@ static void step_command(void) {
     m->ram[OUTGOING] = (uint8_t[]){0, 1, 5, (uint8_t)(word >> 16)}[word >> 4 & 3];
     m->ram[OUTGOING + 1] = (uint8_t)((word & 4) != 0 ? word >> 24 & 1 : word >> 24);
     memcpy(m->ram + OUTGOING + 2, (word & 8) != 0 ? &value : &count, 8);
-    net_describe(m, NET_CONTROL, 0, OUTGOING, (uint32_t)(word >> 32 & 0x1ff), NEXT, 1);
-    net_describe(m, NET_CONTROL, 1, OUTGOING + 0x1000, 1, (word >> 44 & 7) != 0 ? WRITE : 0, 0);
-    offer(NET_CONTROL, 0);
+    driver_describe(m, NET_CONTROL, 0, OUTGOING, (uint32_t)(word >> 32 & 0x1ff), NEXT, 1);
+    driver_describe(m, NET_CONTROL, 1, OUTGOING + 0x1000, 1, (word >> 44 & 7) != 0 ? WRITE : 0, 0);
+    offer(m, NET_CONTROL, 0);
 }
 
 /* ---- the other side ---- */
-
-static void put_bytes(uint32_t place, const void *from, uint32_t size) {
-    for (uint32_t i = 0; i < size; i++) {
-        theirs->ring[(place + i) % CHANNEL_RING] = ((const uint8_t *)from)[i];
-    }
-}
 
 static void step_record(void) {
     uint64_t word = random_word();
@@ -212,8 +162,8 @@ static void step_record(void) {
     }
     memcpy(r.about, &h, sizeof(h));
     make_heads(heads, (word >> 40 & 3) == 0 ? 0xff : 0, (word >> 42 & 3) == 0 ? 77 : 1);
-    put_bytes(place, &r, sizeof(r));
-    put_bytes(place + CHANNEL_RECORD, heads, sizeof(heads));
+    put_bytes(theirs, place, &r, sizeof(r));
+    put_bytes(theirs, place + CHANNEL_RECORD, heads, sizeof(heads));
     theirs->put = place + ALIGN_UP(CHANNEL_RECORD + r.length, CHANNEL_RECORD);
 }
 
@@ -224,7 +174,7 @@ static void step_words(void) {
 
     *words[word & 3] = bases[(word >> 2) % 3] + (uint32_t)random_value();
     if ((word & 0x70) == 0) {
-        put_bytes((uint32_t)random_word(), &word, 8);
+        put_bytes(theirs, (uint32_t)random_word(), &word, 8);
     }
 }
 
@@ -259,11 +209,11 @@ static void step_turn(void) {
         break;
     case 2:
     case 3:
-        net_time += word >> 8 & 0xffff;
-        (void)virtio_ops.service(&m->net.v.dev, net_time);
+        machine_time += word >> 8 & 0xffff;
+        (void)virtio_ops.service(&m->net.v.dev, machine_time);
         break;
     default:
-        net_doorbell(m, (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word & 3) % 3);
+        driver_doorbell(m, (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word & 3) % 3);
     }
     MUST(all_frames(&m->counts.sent) - sent <= most);
     MUST(all_frames(&m->counts.received) - received <= 2 * most);

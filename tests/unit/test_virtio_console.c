@@ -12,7 +12,7 @@ static void begin(uint64_t features) {
     ports_begin();
     m->abi.port_count = 0;
     ports_power_on(m);
-    ports_start_driver(m, features);
+    driver_start(m, features);
 }
 
 static void begin_with_terminal(void) {
@@ -41,12 +41,12 @@ TEST(registers) {
     begin(0);
     CHECK_U64(pci_config_read(&m->host, 19 << 11), 0x10431af4);
     CHECK_U64(pci_config_read(&m->host, (19 << 11) + PCI_CLASS), 0x07800001);
-    CHECK_U64(ports_reg(m, 0x12, 2), CONSOLE_QUEUES);
-    CHECK_U64(ports_reg(m, VIRTIO_CONFIG, 4), 0); /* no size */
-    CHECK_U64(ports_reg(m, VIRTIO_CONFIG + 4, 4), 1);
-    ports_set(m, 0x08, 4, 0);
-    ports_set(m, 0x00, 4, 0);
-    CHECK_U64(ports_reg(m, 0x04, 4) & 7, 6);
+    CHECK_U64(driver_reg(m, 0x12, 2), CONSOLE_QUEUES);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG, 4), 0); /* no size */
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 4, 4), 1);
+    driver_set(m, 0x08, 4, 0);
+    driver_set(m, 0x00, 4, 0);
+    CHECK_U64(driver_reg(m, 0x04, 4) & 7, 6);
 }
 
 TEST(control) {
@@ -70,7 +70,7 @@ TEST(control_without_buffers) {
     CHECK_TOLD(m, 0, ADD, 1);
     CHECK_TOLD(m, 0, CONSOLE_PORT, 1);
     CHECK(ports_are_silent(m));
-    ports_doorbell(m, CONSOLE_CONTROL_RECEIVE);
+    driver_doorbell(m, CONSOLE_CONTROL_RECEIVE);
     CHECK_TOLD(m, 0, OPEN, 1);
     CHECK(ports_are_silent(m));
 }
@@ -79,15 +79,15 @@ TEST(control_in_pieces) {
     uint8_t told[256];
     begin(CONSOLE_F_MULTIPORT);
     for (unsigned i = 0; i < 8; i++) { /* of one byte each, and one that is empty on the way */
-        ports_describe(m, CONSOLE_CONTROL_RECEIVE, i, BUFFER(CONSOLE_CONTROL_RECEIVE, i), 1,
-                       WRITE | (i < 7 ? NEXT : 0), i + 1);
-        ports_describe(m, CONSOLE_CONTROL_TRANSMIT, i, BUFFER(CONSOLE_CONTROL_TRANSMIT, i), 1,
-                       i < 7 ? NEXT : 0, i + 1);
+        driver_describe(m, CONSOLE_CONTROL_RECEIVE, i, BUFFER(CONSOLE_CONTROL_RECEIVE, i), 1,
+                        WRITE | (i < 7 ? NEXT : 0), i + 1);
+        driver_describe(m, CONSOLE_CONTROL_TRANSMIT, i, BUFFER(CONSOLE_CONTROL_TRANSMIT, i), 1,
+                        i < 7 ? NEXT : 0, i + 1);
         m->ram[BUFFER(CONSOLE_CONTROL_TRANSMIT, i)] = i == 6;
     }
-    ports_offer(m, CONSOLE_CONTROL_RECEIVE, 0);
-    ports_offer(m, CONSOLE_CONTROL_TRANSMIT, 0);
-    ports_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
+    driver_offer(m, CONSOLE_CONTROL_RECEIVE, 0);
+    driver_offer(m, CONSOLE_CONTROL_TRANSMIT, 0);
+    driver_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
     CHECK_U64(ports_read(m, CONSOLE_CONTROL_RECEIVE, told), 8);
     CHECK_U64(m->ram[BUFFER(CONSOLE_CONTROL_RECEIVE, 4)], ADD);
     CHECK_U64(m->ram[BUFFER(CONSOLE_CONTROL_RECEIVE, 6)], 1);
@@ -107,14 +107,14 @@ TEST(bad_control) {
     CHECK_U64(used(CONSOLE_CONTROL_TRANSMIT), 3 + 8);
     CHECK(ports_are_silent(m));
     CHECK(m->console.ports[0].open);
-    ports_describe(m, CONSOLE_CONTROL_TRANSMIT, 0, BUFFER(CONSOLE_CONTROL_TRANSMIT, 0), 64, WRITE,
-                   0);
-    ports_offer(m, CONSOLE_CONTROL_TRANSMIT, 0);
-    ports_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
+    driver_describe(m, CONSOLE_CONTROL_TRANSMIT, 0, BUFFER(CONSOLE_CONTROL_TRANSMIT, 0), 64, WRITE,
+                    0);
+    driver_offer(m, CONSOLE_CONTROL_TRANSMIT, 0);
+    driver_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
     CHECK_U64(used(CONSOLE_CONTROL_TRANSMIT), 3 + 9);
     ports_say(m, 0, OPEN, 0);
     CHECK(!m->console.ports[0].open);
-    CHECK_U64(ports_reg(m, 0x14, 1), 15);
+    CHECK_U64(driver_reg(m, 0x14, 1), 15);
 }
 
 /* Nor is one completed by what the message before it had. */
@@ -124,11 +124,11 @@ TEST(cut_control) {
     memcpy(m->ram + BUFFER(CONSOLE_CONTROL_TRANSMIT, 20), first, sizeof(first));
     memset(m->ram + BUFFER(CONSOLE_CONTROL_TRANSMIT, 21), 0, sizeof(first));
     for (unsigned i = 0; i < 2; i++) {
-        ports_describe(m, CONSOLE_CONTROL_TRANSMIT, 20 + i,
-                       BUFFER(CONSOLE_CONTROL_TRANSMIT, 20 + i), i == 0 ? 8 : 6, 0, 0);
-        ports_offer(m, CONSOLE_CONTROL_TRANSMIT, 20 + i);
+        driver_describe(m, CONSOLE_CONTROL_TRANSMIT, 20 + i,
+                        BUFFER(CONSOLE_CONTROL_TRANSMIT, 20 + i), i == 0 ? 8 : 6, 0, 0);
+        driver_offer(m, CONSOLE_CONTROL_TRANSMIT, 20 + i);
     }
-    ports_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
+    driver_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
     CHECK_TOLD(m, 0, CONSOLE_PORT, 1);
     CHECK_TOLD(m, 0, OPEN, 1);
     CHECK(ports_are_silent(m));
@@ -139,8 +139,8 @@ TEST(small_control_buffers) {
     uint8_t told[256];
     begin(CONSOLE_F_MULTIPORT);
     ports_fill(m, CONSOLE_CONTROL_RECEIVE, 5, 1);
-    ports_describe(m, CONSOLE_CONTROL_RECEIVE, 1, BUFFER(CONSOLE_CONTROL_RECEIVE, 1), 64, 0, 0);
-    ports_offer(m, CONSOLE_CONTROL_RECEIVE, 1);
+    driver_describe(m, CONSOLE_CONTROL_RECEIVE, 1, BUFFER(CONSOLE_CONTROL_RECEIVE, 1), 64, 0, 0);
+    driver_offer(m, CONSOLE_CONTROL_RECEIVE, 1);
     memset(m->ram + BUFFER(CONSOLE_CONTROL_RECEIVE, 0), 0x55, 64);
     ports_say(m, 0, READY, 1);
     ports_say(m, 0, PORT_READY, 1);
@@ -169,14 +169,14 @@ TEST(output) {
     unsigned before = m->messages;
     ports_write(m, CONSOLE_TRANSMIT, "one ", 4);
     memcpy(m->ram + BUFFER(CONSOLE_TRANSMIT, 8), "two three", 9);
-    ports_describe(m, CONSOLE_TRANSMIT, 8, BUFFER(CONSOLE_TRANSMIT, 8), 4, NEXT, 9);
-    ports_describe(m, CONSOLE_TRANSMIT, 9, BUFFER(CONSOLE_TRANSMIT, 8) + 4, 5, NEXT, 10);
-    ports_describe(m, CONSOLE_TRANSMIT, 10, BUFFER(CONSOLE_TRANSMIT, 8), 9, WRITE, 0);
-    ports_offer(m, CONSOLE_TRANSMIT, 8);
-    ports_doorbell(m, CONSOLE_TRANSMIT);
+    driver_describe(m, CONSOLE_TRANSMIT, 8, BUFFER(CONSOLE_TRANSMIT, 8), 4, NEXT, 9);
+    driver_describe(m, CONSOLE_TRANSMIT, 9, BUFFER(CONSOLE_TRANSMIT, 8) + 4, 5, NEXT, 10);
+    driver_describe(m, CONSOLE_TRANSMIT, 10, BUFFER(CONSOLE_TRANSMIT, 8), 9, WRITE, 0);
+    driver_offer(m, CONSOLE_TRANSMIT, 8);
+    driver_doorbell(m, CONSOLE_TRANSMIT);
     check_shown("one two three");
-    CHECK(ports_take(m, CONSOLE_TRANSMIT, &id, &length) && id == 0 && length == 0);
-    CHECK(ports_take(m, CONSOLE_TRANSMIT, &id, &length) && id == 8 && length == 0);
+    CHECK(driver_take(m, CONSOLE_TRANSMIT, &id, &length) && id == 0 && length == 0);
+    CHECK(driver_take(m, CONSOLE_TRANSMIT, &id, &length) && id == 8 && length == 0);
     CHECK_U64(m->messages - before, 0); /* MSI-X is off */
     CHECK(!m->due);
 }
@@ -189,15 +189,15 @@ TEST(output_waits_for_room) {
         begin_with_terminal();
         m->room = room;
         memcpy(m->ram + BUFFER(CONSOLE_TRANSMIT, 8), text, strlen(text));
-        ports_describe(m, CONSOLE_TRANSMIT, 8, BUFFER(CONSOLE_TRANSMIT, 8), 7, NEXT, 9);
-        ports_describe(m, CONSOLE_TRANSMIT, 9, BUFFER(CONSOLE_TRANSMIT, 8) + 7, 3, 0, 0);
-        ports_describe(m, CONSOLE_TRANSMIT, 10, BUFFER(CONSOLE_TRANSMIT, 8) + 10, 10, 0, 0);
-        ports_offer(m, CONSOLE_TRANSMIT, 8);
-        ports_offer(m, CONSOLE_TRANSMIT, 10);
-        ports_doorbell(m, CONSOLE_TRANSMIT);
+        driver_describe(m, CONSOLE_TRANSMIT, 8, BUFFER(CONSOLE_TRANSMIT, 8), 7, NEXT, 9);
+        driver_describe(m, CONSOLE_TRANSMIT, 9, BUFFER(CONSOLE_TRANSMIT, 8) + 7, 3, 0, 0);
+        driver_describe(m, CONSOLE_TRANSMIT, 10, BUFFER(CONSOLE_TRANSMIT, 8) + 10, 10, 0, 0);
+        driver_offer(m, CONSOLE_TRANSMIT, 8);
+        driver_offer(m, CONSOLE_TRANSMIT, 10);
+        driver_doorbell(m, CONSOLE_TRANSMIT);
         CHECK_U64(m->shown_count, room);
         CHECK_U64(used(CONSOLE_TRANSMIT), room / 10);
-        ports_doorbell(m, CONSOLE_TRANSMIT);
+        driver_doorbell(m, CONSOLE_TRANSMIT);
         CHECK_U64(m->shown_count, room);
         m->room = 1;
         virtio_console_poll(&m->console);
@@ -213,24 +213,24 @@ TEST(output_waits_for_room) {
 TEST(output_in_turns) {
     begin_with_terminal();
     for (unsigned i = 0; i < RING; i++) { /* each of them 16 KiB, from the same place */
-        ports_describe(m, CONSOLE_TRANSMIT, i, 0x100000, 0x4000, 0, 0);
-        ports_offer(m, CONSOLE_TRANSMIT, i);
+        driver_describe(m, CONSOLE_TRANSMIT, i, 0x100000, 0x4000, 0, 0);
+        driver_offer(m, CONSOLE_TRANSMIT, i);
     }
-    uint64_t begin_time = ports_time;
-    ports_doorbell(m, CONSOLE_TRANSMIT);
+    uint64_t begin_time = machine_time;
+    driver_doorbell(m, CONSOLE_TRANSMIT);
     CHECK_U64(m->shown_count, 4096);
     CHECK_U64(used(CONSOLE_TRANSMIT), 0);
     CHECK(m->due);
-    uint64_t spent = ports_time - begin_time;
-    ports_doorbell(m, CONSOLE_TRANSMIT); /* no matter how often it rings */
+    uint64_t spent = machine_time - begin_time;
+    driver_doorbell(m, CONSOLE_TRANSMIT); /* no matter how often it rings */
     virtio_console_poll(&m->console);
     CHECK_U64(m->shown_count, 4096);
-    uint64_t due = virtio_ops.service(&m->console.v.dev, ports_time);
-    CHECK(due >= ports_time + spent);
+    uint64_t due = virtio_ops.service(&m->console.v.dev, machine_time);
+    CHECK(due >= machine_time + spent);
     for (unsigned turns = 1; due != 0; turns++) {
         CHECK(turns < 1000);
         CHECK_U64(virtio_ops.service(&m->console.v.dev, due - 1), due);
-        ports_time = due;
+        machine_time = due;
         unsigned before = m->shown_count;
         due = virtio_ops.service(&m->console.v.dev, due);
         CHECK(m->shown_count - before <= 4096);
@@ -243,10 +243,10 @@ TEST(output_in_turns) {
 TEST(output_of_nothing) {
     begin_with_terminal();
     for (unsigned i = 0; i < RING; i++) {
-        ports_describe(m, CONSOLE_TRANSMIT, i, BUFFER(CONSOLE_TRANSMIT, i), 16, WRITE, 0);
-        ports_offer(m, CONSOLE_TRANSMIT, i);
+        driver_describe(m, CONSOLE_TRANSMIT, i, BUFFER(CONSOLE_TRANSMIT, i), 16, WRITE, 0);
+        driver_offer(m, CONSOLE_TRANSMIT, i);
     }
-    ports_doorbell(m, CONSOLE_TRANSMIT);
+    driver_doorbell(m, CONSOLE_TRANSMIT);
     CHECK_U64(used(CONSOLE_TRANSMIT), RING);
     CHECK_U64(m->shown_count, 0);
     CHECK_U64(m->console.ports[0].moved, 0);
@@ -259,19 +259,19 @@ TEST(reset_in_the_middle) {
     ports_write(m, CONSOLE_TRANSMIT, "abcdef", 6);
     CHECK_U64(m->shown_count, 3);
     m->room = 50;
-    ports_start_driver(m, CONSOLE_F_MULTIPORT);
+    driver_start(m, CONSOLE_F_MULTIPORT);
     virtio_console_poll(&m->console);
     ports_write(m, CONSOLE_TRANSMIT, "ghijkl", 6);
     check_shown("abcghijkl");
     CHECK(!virtio_console_receive(&m->console, 'x'));
     for (unsigned i = 0; i < RING; i++) { /* nor is a turn of the last driver's waited for */
-        ports_describe(m, CONSOLE_TRANSMIT, i, 0x100000, 0x4000, 0, 0);
-        ports_offer(m, CONSOLE_TRANSMIT, i);
+        driver_describe(m, CONSOLE_TRANSMIT, i, 0x100000, 0x4000, 0, 0);
+        driver_offer(m, CONSOLE_TRANSMIT, i);
     }
     m->room = UINT32_MAX;
-    ports_doorbell(m, CONSOLE_TRANSMIT);
+    driver_doorbell(m, CONSOLE_TRANSMIT);
     CHECK(m->console.due != 0);
-    ports_start_driver(m, 0);
+    driver_start(m, 0);
     CHECK_U64(virtio_ops.service(&m->console.v.dev, UINT64_MAX / 2), 0);
     m->shown_count = 0;
     ports_write(m, CONSOLE_TRANSMIT, "new", 3);
@@ -285,7 +285,7 @@ TEST(changed_while_it_waits) {
     ports_write(m, CONSOLE_TRANSMIT, "abcdefgh", 8);
     unsigned n = (m->given[CONSOLE_TRANSMIT] - 1u) % RING;
     m->room = 50;
-    ports_describe(m, CONSOLE_TRANSMIT, n, BUFFER(CONSOLE_TRANSMIT, n), 2, 0, 0);
+    driver_describe(m, CONSOLE_TRANSMIT, n, BUFFER(CONSOLE_TRANSMIT, n), 2, 0, 0);
     virtio_console_poll(&m->console);
     check_shown("abcde");
     CHECK_U64(used(CONSOLE_TRANSMIT), 1);
@@ -321,8 +321,8 @@ TEST(typing) {
 TEST(typing_into_a_buffer_to_read) {
     begin(0);
     m->ram[BUFFER(CONSOLE_RECEIVE, 0)] = 0;
-    ports_describe(m, CONSOLE_RECEIVE, 0, BUFFER(CONSOLE_RECEIVE, 0), 8, 0, 0);
-    ports_offer(m, CONSOLE_RECEIVE, 0);
+    driver_describe(m, CONSOLE_RECEIVE, 0, BUFFER(CONSOLE_RECEIVE, 0), 8, 0, 0);
+    driver_offer(m, CONSOLE_RECEIVE, 0);
     CHECK(virtio_console_receive(&m->console, 'a'));
     CHECK_U64(m->ram[BUFFER(CONSOLE_RECEIVE, 0)], 0);
     CHECK_U64(used(CONSOLE_RECEIVE), 1);
@@ -333,25 +333,25 @@ TEST(emergency_write) {
     ports_begin();
     m->abi.port_count = 0;
     ports_power_on(m);
-    ports_set(m, VIRTIO_CONFIG + 8, 4, 0x12340041); /* no driver yet */
-    ports_set(m, VIRTIO_CONFIG + 8, 1, 'B');
-    ports_set(m, VIRTIO_CONFIG + 4, 4, 'C');
-    ports_set(m, VIRTIO_CONFIG + 12, 4, 'D');
+    driver_set(m, VIRTIO_CONFIG + 8, 4, 0x12340041); /* no driver yet */
+    driver_set(m, VIRTIO_CONFIG + 8, 1, 'B');
+    driver_set(m, VIRTIO_CONFIG + 4, 4, 'C');
+    driver_set(m, VIRTIO_CONFIG + 12, 4, 'D');
     check_shown("AB");
-    CHECK_U64(ports_reg(m, VIRTIO_CONFIG + 8, 4), 0);
-    CHECK_U64(ports_reg(m, VIRTIO_CONFIG + 4, 4), 1);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 8, 4), 0);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 4, 4), 1);
     m->room = 0;
-    ports_set(m, VIRTIO_CONFIG + 8, 4, 'E');
+    driver_set(m, VIRTIO_CONFIG + 8, 4, 'E');
     check_shown("AB");
 }
 
 /* Rings that break the rules: the device answers no more until it is reset. */
 TEST(broken_rings) {
     begin_with_terminal();
-    ports_describe(m, CONSOLE_TRANSMIT, 0, PORTS_RAM - 4, 8, 0, 0);
-    ports_offer(m, CONSOLE_TRANSMIT, 0);
-    ports_doorbell(m, CONSOLE_TRANSMIT);
-    CHECK((ports_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
+    driver_describe(m, CONSOLE_TRANSMIT, 0, MACHINE_RAM - 4, 8, 0, 0);
+    driver_offer(m, CONSOLE_TRANSMIT, 0);
+    driver_doorbell(m, CONSOLE_TRANSMIT);
+    CHECK((driver_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
     CHECK(!virtio_console_receive(&m->console, 'a'));
     ports_say(m, 0, READY, 1);
     CHECK(ports_are_silent(m));
@@ -359,8 +359,8 @@ TEST(broken_rings) {
     CHECK_U64(m->shown_count, 0);
     begin_with_terminal();
     ram_put16(m, AVAIL(CONSOLE_CONTROL_TRANSMIT) + 2, 0x4000);
-    ports_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
-    CHECK((ports_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
+    driver_doorbell(m, CONSOLE_CONTROL_TRANSMIT);
+    CHECK((driver_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
 }
 
 /* In the machine: the config says where typed bytes go; room is for both. */

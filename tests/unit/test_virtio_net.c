@@ -31,9 +31,9 @@ static void begin_with(unsigned count, unsigned bridges, uint64_t features) {
         net_power_on(&machines[i]);
     }
     for (unsigned i = 0; i < count; i++) {
-        net_start_driver(&machines[i], features);
+        driver_start(&machines[i], features);
         net_fill_ring(&machines[i], 2048, RING);
-        net_doorbell(&machines[i], NET_RECEIVE);
+        driver_doorbell(&machines[i], NET_RECEIVE);
     }
 }
 
@@ -59,13 +59,13 @@ static const struct abi_net_count *received(unsigned i) {
 TEST(registers) {
     begin(2, 0);
     struct machine *m = &machines[1];
-    CHECK_U64(net_reg(m, VIRTIO_CONFIG, 4), 0x00484252);
-    CHECK_U64(net_reg(m, VIRTIO_CONFIG + 4, 2), 0x0200);
-    CHECK_U64(net_reg(m, VIRTIO_CONFIG + 6, 2), 1);
-    CHECK_U64(net_reg(m, VIRTIO_CONFIG + 10, 2), 1500);
-    CHECK_U64(net_reg(m, 0x12, 2), 3);
-    net_set(m, 0x00, 4, 0);
-    CHECK_U64(net_reg(m, 0x04, 4), NET_FEATURES | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG, 4), 0x00484252);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 4, 2), 0x0200);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 6, 2), 1);
+    CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 10, 2), 1500);
+    CHECK_U64(driver_reg(m, 0x12, 2), 3);
+    driver_set(m, 0x00, 4, 0);
+    CHECK_U64(driver_reg(m, 0x04, 4), NET_FEATURES | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX);
     CHECK_U64(m->net.v.model->pci.device, 0x1041);
     CHECK_U64(m->net.v.model->pci.vectors, 4);
 }
@@ -87,14 +87,14 @@ TEST(frames_go_both_ways) {
     expect(0, 0);
     expect(1, 0);
     for (unsigned i = 0; i < 2; i++) { /* both queues tell of what went back */
-        (void)net_reg(&machines[i], VIRTIO_ISR, 1);
+        (void)driver_reg(&machines[i], VIRTIO_ISR, 1);
     }
     post(0, 100);
-    CHECK_U64(net_reg(&machines[0], VIRTIO_ISR, 1), 1);
-    CHECK_U64(net_reg(&machines[1], VIRTIO_ISR, 1), 0);
+    CHECK_U64(driver_reg(&machines[0], VIRTIO_ISR, 1), 1);
+    CHECK_U64(driver_reg(&machines[1], VIRTIO_ISR, 1), 0);
     make_frame(1, 0, 100);
     post(0, 100);
-    CHECK_U64(net_reg(&machines[1], VIRTIO_ISR, 1), 1);
+    CHECK_U64(driver_reg(&machines[1], VIRTIO_ISR, 1), 1);
     CHECK_U64(ram_get16(&machines[0], USED(NET_TRANSMIT) + 2), 2002);
     CHECK_U64(sent(0)->frames, 2001);
     CHECK_U64(received(1)->frames, 2001);
@@ -109,19 +109,19 @@ TEST(frames_of_many_pieces) {
     make_frame(1, 0, 1000);
     memcpy(m->ram + OUTGOING, &plain, NET_HEADER);
     memcpy(m->ram + OUTGOING + 0x100, frame, 1000);
-    net_describe(m, NET_TRANSMIT, 0, OUTGOING, 5, NEXT, 1);
-    net_describe(m, NET_TRANSMIT, 1, OUTGOING + 5, 7, NEXT, 2);
-    net_describe(m, NET_TRANSMIT, 2, OUTGOING + 0x100, 3, NEXT, 3);
-    net_describe(m, NET_TRANSMIT, 3, OUTGOING + 0x103, 997, 0, 0);
-    net_start_driver(to, 0);
-    net_describe(to, NET_RECEIVE, 0, BUFFER(0), 11, WRITE | NEXT, 1);
-    net_describe(to, NET_RECEIVE, 1, BUFFER(0) + 11, 1, WRITE | NEXT, 2);
-    net_describe(to, NET_RECEIVE, 2, BUFFER(0) + 12, 13, WRITE | NEXT, 3);
-    net_describe(to, NET_RECEIVE, 3, BUFFER(0) + 25, 2000, WRITE, 0);
+    driver_describe(m, NET_TRANSMIT, 0, OUTGOING, 5, NEXT, 1);
+    driver_describe(m, NET_TRANSMIT, 1, OUTGOING + 5, 7, NEXT, 2);
+    driver_describe(m, NET_TRANSMIT, 2, OUTGOING + 0x100, 3, NEXT, 3);
+    driver_describe(m, NET_TRANSMIT, 3, OUTGOING + 0x103, 997, 0, 0);
+    driver_start(to, 0);
+    driver_describe(to, NET_RECEIVE, 0, BUFFER(0), 11, WRITE | NEXT, 1);
+    driver_describe(to, NET_RECEIVE, 1, BUFFER(0) + 11, 1, WRITE | NEXT, 2);
+    driver_describe(to, NET_RECEIVE, 2, BUFFER(0) + 12, 13, WRITE | NEXT, 3);
+    driver_describe(to, NET_RECEIVE, 3, BUFFER(0) + 25, 2000, WRITE, 0);
     to->buffer = 3000;
-    net_offer(to, NET_RECEIVE, 0);
-    net_offer(m, NET_TRANSMIT, 0);
-    net_doorbell(m, NET_TRANSMIT);
+    driver_offer(to, NET_RECEIVE, 0);
+    driver_offer(m, NET_TRANSMIT, 0);
+    driver_doorbell(m, NET_TRANSMIT);
     net_run();
     CHECK_U64(ram_get32(to, USED(NET_RECEIVE) + 8), 1012);
     CHECK_U64(ram_get16(to, BUFFER(0) + 10), 1);
@@ -139,18 +139,18 @@ TEST(pages_of_an_image) {
     memcpy(m->ram + OUTGOING, &plain, NET_HEADER);
     memcpy(m->ram + OUTGOING + NET_HEADER, frame, 50);
     memcpy(image, frame + 50, 50);
-    net_describe(m, NET_TRANSMIT, 0, OUTGOING, NET_HEADER + 50, NEXT, 1);
-    net_describe(m, NET_TRANSMIT, 1, 0x40000000, 50, 0, 0);
-    net_offer(m, NET_TRANSMIT, 0);
-    net_doorbell(m, NET_TRANSMIT);
+    driver_describe(m, NET_TRANSMIT, 0, OUTGOING, NET_HEADER + 50, NEXT, 1);
+    driver_describe(m, NET_TRANSMIT, 1, 0x40000000, 50, 0, 0);
+    driver_offer(m, NET_TRANSMIT, 0);
+    driver_doorbell(m, NET_TRANSMIT);
     net_run();
     expect(1, 100);
-    net_start_driver(m, NET_F_MERGED);
-    net_describe(m, NET_RECEIVE, 0, 0x40000000, 2048, WRITE, 0);
-    net_offer(m, NET_RECEIVE, 0);
+    driver_start(m, NET_F_MERGED);
+    driver_describe(m, NET_RECEIVE, 0, 0x40000000, 2048, WRITE, 0);
+    driver_offer(m, NET_RECEIVE, 0);
     make_frame(0, 1, 100);
     post(1, 100);
-    CHECK((net_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
+    CHECK((driver_reg(m, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
 }
 
 /* A buffer to be written in what is sent, one to be read in what is received. */
@@ -160,18 +160,18 @@ TEST(pieces_of_the_wrong_kind) {
     make_frame(1, 0, 100);
     memcpy(m->ram + OUTGOING, &plain, NET_HEADER);
     memcpy(m->ram + OUTGOING + NET_HEADER, frame, 100);
-    net_describe(m, NET_TRANSMIT, 0, OUTGOING, NET_HEADER + 100, NEXT, 1);
-    net_describe(m, NET_TRANSMIT, 1, OUTGOING + 0x1000, 50, WRITE, 0);
-    net_offer(m, NET_TRANSMIT, 0);
-    net_doorbell(m, NET_TRANSMIT);
+    driver_describe(m, NET_TRANSMIT, 0, OUTGOING, NET_HEADER + 100, NEXT, 1);
+    driver_describe(m, NET_TRANSMIT, 1, OUTGOING + 0x1000, 50, WRITE, 0);
+    driver_offer(m, NET_TRANSMIT, 0);
+    driver_doorbell(m, NET_TRANSMIT);
     net_run();
     expect(1, 100);
-    net_start_driver(to, NET_F_MERGED);
+    driver_start(to, NET_F_MERGED);
     memset(to->ram + BUFFER(0), 0x77, 0x1000);
     to->buffer = 2048;
-    net_describe(to, NET_RECEIVE, 0, BUFFER(0), 60, NEXT, 1);
-    net_describe(to, NET_RECEIVE, 1, BUFFER(1), 2048, WRITE, 0);
-    net_offer(to, NET_RECEIVE, 0);
+    driver_describe(to, NET_RECEIVE, 0, BUFFER(0), 60, NEXT, 1);
+    driver_describe(to, NET_RECEIVE, 1, BUFFER(1), 2048, WRITE, 0);
+    driver_offer(to, NET_RECEIVE, 0);
     post(0, 60);
     CHECK_U64(to->ram[BUFFER(0)], 0x77);
     CHECK_U64(to->ram[BUFFER(0) + 59], 0x77);
@@ -232,7 +232,7 @@ TEST(a_bridge_is_learned) {
     post(0, 100);
     expect(1, 100);
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[0]);
-    net_time += 301000000000;
+    machine_time += 301000000000;
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == NULL);
     make_frame(1, 2, 100); /* a member's own stays its own */
     post(0, 100);
@@ -256,7 +256,7 @@ TEST(a_bridge_is_learned) {
         known += net_find(&machines[1].net, net_mac(frame + 6)) != NULL;
     }
     CHECK_U64(known, NET_LEARNED);
-    net_set(&machines[1], 0x14, 1, 0); /* another driver, another time */
+    driver_set(&machines[1], 0x14, 1, 0); /* another driver, another time */
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == NULL);
 }
 
@@ -298,7 +298,7 @@ TEST(an_address_moves) {
     post(0, 100);
     expect(1, 100);
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[0]);
-    net_time++;
+    machine_time++;
     post(2, 100);
     expect(1, 100);
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[1]);
@@ -392,10 +392,10 @@ static unsigned control(unsigned i, unsigned class, unsigned command, const void
     m->ram[at + 1] = (uint8_t)command;
     memcpy(m->ram + at + 2, data, size);
     m->ram[at + 0x1000] = 0x55;
-    net_describe(m, NET_CONTROL, 0, at, 2 + size, NEXT, 1);
-    net_describe(m, NET_CONTROL, 1, at + 0x1000, 1, WRITE, 0);
-    net_offer(m, NET_CONTROL, 0);
-    net_doorbell(m, NET_CONTROL);
+    driver_describe(m, NET_CONTROL, 0, at, 2 + size, NEXT, 1);
+    driver_describe(m, NET_CONTROL, 1, at + 0x1000, 1, WRITE, 0);
+    driver_offer(m, NET_CONTROL, 0);
+    driver_doorbell(m, NET_CONTROL);
     return m->ram[at + 0x1000];
 }
 
@@ -471,9 +471,9 @@ TEST(commands_that_are_none) {
     CHECK_U64(control(1, 5, 0, huge, 8), 1);
     CHECK_U64(control(1, 5, 1, zeros, 8), 1);
     CHECK_U64(machines[1].net.offloads, NET_F_GUEST_CSUM);
-    net_describe(&machines[1], NET_CONTROL, 1, OUTGOING, 2, 0, 0); /* nowhere to answer */
-    net_offer(&machines[1], NET_CONTROL, 1);
-    net_doorbell(&machines[1], NET_CONTROL);
+    driver_describe(&machines[1], NET_CONTROL, 1, OUTGOING, 2, 0, 0); /* nowhere to answer */
+    driver_offer(&machines[1], NET_CONTROL, 1);
+    driver_doorbell(&machines[1], NET_CONTROL);
     CHECK_U64(ram_get16(&machines[1], USED(NET_CONTROL) + 2), machines[1].given[NET_CONTROL]);
 }
 
@@ -486,10 +486,10 @@ TEST(an_address_of_ones_own) {
         net_address(99, mac);
         CHECK_U64(control(1, 1, 1, mac, 6), bridges == 0);
         CHECK_U64(control(1, 1, 1, group, 6), 1);
-        CHECK_U64(net_reg(&machines[1], VIRTIO_CONFIG + 5, 1), bridges == 0 ? 2 : 100);
-        net_set(&machines[1], 0x14, 1, 0);
-        CHECK_U64(net_reg(&machines[1], VIRTIO_CONFIG, 4), 0x00484252);
-        CHECK_U64(net_reg(&machines[1], VIRTIO_CONFIG + 5, 1), 2);
+        CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG + 5, 1), bridges == 0 ? 2 : 100);
+        driver_set(&machines[1], 0x14, 1, 0);
+        CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG, 4), 0x00484252);
+        CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG + 5, 1), 2);
     }
 }
 
@@ -498,10 +498,10 @@ TEST(an_address_of_ones_own) {
 TEST(the_link) {
     begin(2, 0);
     virtio_net_set_link(&machines[1].net, false);
-    CHECK_U64(net_reg(&machines[1], VIRTIO_CONFIG + 6, 2), 0);
-    CHECK_U64(net_reg(&machines[1], VIRTIO_ISR, 1) & 2, 2);
+    CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG + 6, 2), 0);
+    CHECK_U64(driver_reg(&machines[1], VIRTIO_ISR, 1) & 2, 2);
     virtio_net_set_link(&machines[1].net, false);
-    CHECK_U64(net_reg(&machines[1], VIRTIO_ISR, 1) & 2, 0);
+    CHECK_U64(driver_reg(&machines[1], VIRTIO_ISR, 1) & 2, 0);
     make_frame(1, 0, 100);
     post(0, 100);
     CHECK_U64(sent(0)->drops[NET_DROP_NOBODY], 1);
@@ -512,7 +512,7 @@ TEST(the_link) {
     expect(0, 0);
     expect(1, 0);
     virtio_net_set_link(&machines[1].net, true);
-    CHECK_U64(net_reg(&machines[1], VIRTIO_ISR, 1) & 2, 2);
+    CHECK_U64(driver_reg(&machines[1], VIRTIO_ISR, 1) & 2, 2);
     post(1, 100);
     expect(0, 100);
     make_frame(1, 0, 100);
@@ -537,15 +537,15 @@ TEST(one_side_starts_anew) {
         if (kind >= 2) {
             net_power_on(&machines[who]);
         } else {
-            net_set(&machines[who], 0x14, 1, 0);
+            driver_set(&machines[who], 0x14, 1, 0);
         }
         make_frame(who, 1 - who, 1000);
         uint64_t nobody = sent(1 - who)->drops[NET_DROP_NOBODY];
         post(1 - who, 1000);
         CHECK_U64(sent(1 - who)->drops[NET_DROP_NOBODY], nobody + 1);
-        net_start_driver(&machines[who], NET_F_MERGED);
+        driver_start(&machines[who], NET_F_MERGED);
         net_fill_ring(&machines[who], 2048, RING);
-        net_doorbell(&machines[who], NET_RECEIVE);
+        driver_doorbell(&machines[who], NET_RECEIVE);
         net_run();
         while (net_pull(&machines[1 - who], &header, got) != 0) {
         }
@@ -565,8 +565,8 @@ TEST(no_driver_no_frames) {
     net_power_on(&machines[0]);
     net_power_on(&machines[1]);
     virtio_net_poll(&machines[1].net);
-    CHECK_U64(virtio_ops.service(&machines[1].net.v.dev, net_time), 0);
-    net_start_driver(&machines[0], 0);
+    CHECK_U64(virtio_ops.service(&machines[1].net.v.dev, machine_time), 0);
+    driver_start(&machines[0], 0);
     make_frame(1, 0, 100);
     post(0, 100);
     CHECK_U64(sent(0)->drops[NET_DROP_NOBODY], 1);
@@ -579,7 +579,7 @@ TEST(no_driver_no_frames) {
 TEST(a_receiver_that_does_not_read) {
     begin(3, 0);
     struct machine *m = &machines[1];
-    net_start_driver(m, NET_F_MERGED | VIRTIO_F_EVENT_INDEX);
+    driver_start(m, NET_F_MERGED | VIRTIO_F_EVENT_INDEX);
     m->buffer = 2048;
     make_frame(1, 0, 1000);
     unsigned before = m->bells;
@@ -595,11 +595,11 @@ TEST(a_receiver_that_does_not_read) {
     CHECK_U64(sent(0)->frames, 400 + fits);
     CHECK_U64(m->bells - before, 1); /* nor is it rung for what it cannot take */
     for (unsigned i = 0; i < RING; i++) {
-        net_describe(m, NET_RECEIVE, i, BUFFER(i), 2048, WRITE, 0);
+        driver_describe(m, NET_RECEIVE, i, BUFFER(i), 2048, WRITE, 0);
     }
     for (unsigned i = 0; i < fits; i++) {
-        net_offer(m, NET_RECEIVE, i);
-        net_doorbell(m, NET_RECEIVE);
+        driver_offer(m, NET_RECEIVE, i);
+        driver_doorbell(m, NET_RECEIVE);
         net_run();
         CHECK_U64(ram_get16(m, USED(NET_RECEIVE) + 2), i + 1);
     }
@@ -609,11 +609,11 @@ TEST(a_receiver_that_does_not_read) {
 TEST(buffers_that_are_too_small) {
     begin(2, 0);
     struct machine *m = &machines[1];
-    net_start_driver(m, 0); /* one buffer for each frame */
+    driver_start(m, 0); /* one buffer for each frame */
     m->buffer = 2048;
     for (unsigned i = 0; i < 2; i++) {
-        net_describe(m, NET_RECEIVE, i, BUFFER(i), 500, WRITE, 0);
-        net_offer(m, NET_RECEIVE, i);
+        driver_describe(m, NET_RECEIVE, i, BUFFER(i), 500, WRITE, 0);
+        driver_offer(m, NET_RECEIVE, i);
     }
     make_frame(1, 0, 1000);
     post(0, 1000);
@@ -621,18 +621,18 @@ TEST(buffers_that_are_too_small) {
     make_frame(1, 0, 488);
     post(0, 488);
     expect(1, 488);
-    net_start_driver(m, NET_F_MERGED); /* all that there are */
+    driver_start(m, NET_F_MERGED); /* all that there are */
     m->buffer = 2048;
     for (unsigned i = 0; i < RING - 1; i++) {
-        net_describe(m, NET_RECEIVE, i, BUFFER(i), 1, WRITE, 0);
-        net_offer(m, NET_RECEIVE, i);
+        driver_describe(m, NET_RECEIVE, i, BUFFER(i), 1, WRITE, 0);
+        driver_offer(m, NET_RECEIVE, i);
     }
     make_frame(1, 0, 300);
     post(0, 300);
     CHECK_U64(received(1)->drops[NET_DROP_SMALL], 1); /* one more could come yet */
-    net_describe(m, NET_RECEIVE, RING - 1, BUFFER(RING - 1), 1, WRITE, 0);
-    net_offer(m, NET_RECEIVE, RING - 1);
-    net_doorbell(m, NET_RECEIVE);
+    driver_describe(m, NET_RECEIVE, RING - 1, BUFFER(RING - 1), 1, WRITE, 0);
+    driver_offer(m, NET_RECEIVE, RING - 1);
+    driver_doorbell(m, NET_RECEIVE);
     CHECK_U64(received(1)->drops[NET_DROP_SMALL], 2);
     CHECK_U64(ram_get16(m, USED(NET_RECEIVE) + 2), 0);
     make_frame(1, 0, 244); /* all of them */
@@ -653,7 +653,7 @@ TEST(a_flood_comes_in_turns) {
     uint64_t all = sent(0)->frames;
     CHECK(m->belled);
     CHECK(all > 2 * RING);
-    net_start_driver(m, NET_F_MERGED);
+    driver_start(m, NET_F_MERGED);
     net_fill_ring(m, 2048, RING);
     net_run();
     make_frame(1, 0, 1500);
@@ -666,13 +666,13 @@ TEST(a_flood_comes_in_turns) {
     uint64_t first = received(1)->frames;
     CHECK(first > 100 && first < 170 && m->reschedules == 1);
     virtio_net_poll(&m->net); /* whoever rings now has to wait */
-    net_doorbell(m, NET_RECEIVE);
+    driver_doorbell(m, NET_RECEIVE);
     CHECK_U64(received(1)->frames, first);
-    uint64_t due = virtio_ops.service(&m->net.v.dev, net_time);
-    CHECK(due >= net_time + 20000);
+    uint64_t due = virtio_ops.service(&m->net.v.dev, machine_time);
+    CHECK(due >= machine_time + 20000);
     CHECK_U64(received(1)->frames, first);
-    net_time = due;
-    CHECK_U64(virtio_ops.service(&m->net.v.dev, net_time), 0);
+    machine_time = due;
+    CHECK_U64(virtio_ops.service(&m->net.v.dev, machine_time), 0);
     CHECK_U64(received(1)->frames, 170);
 }
 
@@ -686,7 +686,7 @@ TEST(a_new_driver_waits_for_nothing) {
     }
     virtio_net_poll(&m->net);
     CHECK(m->net.receive_due != 0);
-    net_start_driver(m, NET_F_MERGED);
+    driver_start(m, NET_F_MERGED);
     net_fill_ring(m, 2048, RING);
     CHECK_U64(m->net.receive_due, 0);
     net_post(&machines[0], &plain, frame, 1500);
@@ -701,21 +701,21 @@ TEST(a_sender_takes_turns) {
     make_frame(1, 0, 1500);
     memcpy(m->ram + OUTGOING + NET_HEADER, frame, 1500);
     for (unsigned i = 0; i < RING; i++) {
-        net_describe(m, NET_TRANSMIT, i, OUTGOING, NET_HEADER + 1500, 0, 0);
-        net_offer(m, NET_TRANSMIT, i);
+        driver_describe(m, NET_TRANSMIT, i, OUTGOING, NET_HEADER + 1500, 0, 0);
+        driver_offer(m, NET_TRANSMIT, i);
     }
-    net_doorbell(m, NET_TRANSMIT);
+    driver_doorbell(m, NET_TRANSMIT);
     uint16_t first = ram_get16(m, USED(NET_TRANSMIT) + 2);
     CHECK(first > 100 && first < RING && m->reschedules == 1);
-    net_doorbell(m, NET_TRANSMIT);
+    driver_doorbell(m, NET_TRANSMIT);
     CHECK_U64(ram_get16(m, USED(NET_TRANSMIT) + 2), first);
     uint16_t command = m->net.v.pci.command;
     m->net.v.pci.command = 0; /* no master, no memory */
-    CHECK_U64(virtio_ops.service(&m->net.v.dev, net_time + 1000000), 0);
+    CHECK_U64(virtio_ops.service(&m->net.v.dev, machine_time + 1000000), 0);
     CHECK_U64(ram_get16(m, USED(NET_TRANSMIT) + 2), first);
     m->net.v.pci.command = command;
     net_run();
-    net_doorbell(m, NET_TRANSMIT);
+    driver_doorbell(m, NET_TRANSMIT);
     net_run();
     CHECK_U64(ram_get16(m, USED(NET_TRANSMIT) + 2), RING);
     CHECK_U64(sent(0)->drops[NET_DROP_FULL], 0);
@@ -732,10 +732,10 @@ TEST(a_sender_to_all_takes_turns) {
         memset(frame, 0xff, 6);
         memcpy(m->ram + OUTGOING + NET_HEADER, frame, 1500);
         for (unsigned n = 0; n < RING; n++) {
-            net_describe(m, NET_TRANSMIT, n, OUTGOING, NET_HEADER + 1500, 0, 0);
-            net_offer(m, NET_TRANSMIT, n);
+            driver_describe(m, NET_TRANSMIT, n, OUTGOING, NET_HEADER + 1500, 0, 0);
+            driver_offer(m, NET_TRANSMIT, n);
         }
-        net_doorbell(m, NET_TRANSMIT);
+        driver_doorbell(m, NET_TRANSMIT);
         done[i] = ram_get16(m, USED(NET_TRANSMIT) + 2);
     }
     CHECK(done[0] > done[1] * 3 / 2);

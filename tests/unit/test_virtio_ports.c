@@ -20,7 +20,7 @@ static unsigned used(struct machine *m, unsigned queue) {
 
 /* The driver has all ports, and has opened none. */
 static void drive(struct machine *m) {
-    ports_start_driver(m, CONSOLE_F_MULTIPORT);
+    driver_start(m, CONSOLE_F_MULTIPORT);
     ports_fill(m, CONSOLE_CONTROL_RECEIVE, 256, RING);
     ports_say(m, 0, READY, 1);
     for (uint32_t i = 0; i <= NAMED; i++) {
@@ -88,7 +88,7 @@ static const char *name_told(struct machine *m, unsigned nth) {
 
 TEST(names) {
     begin();
-    CHECK_U64(ports_reg(a, VIRTIO_CONFIG + 4, 4), 3);
+    CHECK_U64(driver_reg(a, VIRTIO_CONFIG + 4, 4), 3);
     CHECK_STR(name_told(a, 3), "sync");
     CHECK_STR(name_told(a, 4), "a-name-of-31-characters-exactly");
     CHECK_STR(name_told(b, 3), "a-name-of-31-characters-exactly");
@@ -148,14 +148,14 @@ TEST(bytes) {
         for (uint32_t i = 0; i < 3; i++) {
             memcpy(a->ram + BUFFER(A_SEND, 50) + 300 * i, data + 300 * i, 300);
         }
-        ports_describe(a, A_SEND, 50, BUFFER(A_SEND, 50), size / 2 + 1, NEXT, 51);
-        ports_describe(a, A_SEND, 51, BUFFER(A_SEND, 50) + size / 2 + 1, size, NEXT, 52);
-        ports_describe(a, A_SEND, 52, BUFFER(A_SEND, 50), 64, WRITE, 0);
-        ports_offer(a, A_SEND, 50);
-        ports_doorbell(a, A_SEND);
+        driver_describe(a, A_SEND, 50, BUFFER(A_SEND, 50), size / 2 + 1, NEXT, 51);
+        driver_describe(a, A_SEND, 51, BUFFER(A_SEND, 50) + size / 2 + 1, size, NEXT, 52);
+        driver_describe(a, A_SEND, 52, BUFFER(A_SEND, 50), 64, WRITE, 0);
+        driver_offer(a, A_SEND, 50);
+        driver_doorbell(a, A_SEND);
         ports_run();
         CHECK_U64(pull(), size / 2 + 1 + size);
-        ports_doorbell(b, B_RECEIVE);
+        driver_doorbell(b, B_RECEIVE);
         CHECK(memcmp(got, data, size / 2 + 1 + size > 900 ? 900 : size / 2 + 1 + size) == 0);
     }
     CHECK(ports_are_silent(a) && ports_are_silent(b));
@@ -166,27 +166,27 @@ TEST(received_in_pieces) {
     begin_open();
     while (ports_read(b, B_RECEIVE, got) >= 0) {
     }
-    ports_start_driver(b, CONSOLE_F_MULTIPORT);
+    driver_start(b, CONSOLE_F_MULTIPORT);
     ports_run();
     CHECK_TOLD(a, A_SYNC, OPEN, 0);
     ports_say(b, B_SYNC, OPEN, 1);
     ports_run();
     CHECK_TOLD(a, A_SYNC, OPEN, 1);
     for (unsigned i = 0; i < 3; i++) {
-        ports_describe(b, B_RECEIVE, i, BUFFER(B_RECEIVE, i), i + 1, (i < 2 ? NEXT : 0) | WRITE,
-                       i + 1);
+        driver_describe(b, B_RECEIVE, i, BUFFER(B_RECEIVE, i), i + 1, (i < 2 ? NEXT : 0) | WRITE,
+                        i + 1);
     }
-    ports_offer(b, B_RECEIVE, 0);
-    ports_doorbell(b, B_RECEIVE);
+    driver_offer(b, B_RECEIVE, 0);
+    driver_doorbell(b, B_RECEIVE);
     send("abcdefgh", 8);
     CHECK_U64(ram_get32(b, USED(B_RECEIVE) + 8), 6);
     CHECK(memcmp(b->ram + BUFFER(B_RECEIVE, 0), "a", 1) == 0);
     CHECK(memcmp(b->ram + BUFFER(B_RECEIVE, 1), "bc", 2) == 0);
     CHECK(memcmp(b->ram + BUFFER(B_RECEIVE, 2), "def", 3) == 0);
-    ports_describe(b, B_RECEIVE, 5, BUFFER(B_RECEIVE, 5), 16, 0, 0); /* it can only be read */
-    ports_offer(b, B_RECEIVE, 5);
-    ports_offer(b, B_RECEIVE, 0);
-    ports_doorbell(b, B_RECEIVE);
+    driver_describe(b, B_RECEIVE, 5, BUFFER(B_RECEIVE, 5), 16, 0, 0); /* it can only be read */
+    driver_offer(b, B_RECEIVE, 5);
+    driver_offer(b, B_RECEIVE, 0);
+    driver_doorbell(b, B_RECEIVE);
     CHECK_U64(ram_get32(b, USED(B_RECEIVE) + 16), 0);
     CHECK_U64(ram_get32(b, USED(B_RECEIVE) + 24), 2);
     CHECK(memcmp(b->ram + BUFFER(B_RECEIVE, 0), "g", 1) == 0);
@@ -197,11 +197,11 @@ static uint32_t fill_up(void) {
     uint32_t sent = 0;
     for (unsigned i = 0; i < RING; i++) { /* each of them 8 KiB, from the same place */
         memcpy(a->ram + 0x100000, data, sizeof(data));
-        ports_describe(a, A_SEND, i, 0x100000, sizeof(data), 0, 0);
-        ports_offer(a, A_SEND, i);
+        driver_describe(a, A_SEND, i, 0x100000, sizeof(data), 0, 0);
+        driver_offer(a, A_SEND, i);
         sent += sizeof(data);
     }
-    ports_doorbell(a, A_SEND);
+    driver_doorbell(a, A_SEND);
     ports_run();
     return sent;
 }
@@ -224,7 +224,7 @@ TEST(full) {
             CHECK(got[i] == data[(received + i) % sizeof(data)]);
         }
         received += size;
-        ports_doorbell(b, B_RECEIVE);
+        driver_doorbell(b, B_RECEIVE);
         ports_run();
     }
     CHECK_U64(used(a, A_SEND), RING);
@@ -242,7 +242,7 @@ TEST(closed_while_it_waits) {
         CHECK(received + RING * 256 >= sent || ports_are_silent(b));
         received += pull();
         if (received < sent) {
-            ports_doorbell(b, B_RECEIVE);
+            driver_doorbell(b, B_RECEIVE);
             ports_run();
         }
     }
@@ -271,7 +271,7 @@ TEST(two_sessions) {
 /* Without a buffer to tell of the end, the next session's bytes wait. */
 TEST(the_end_is_told_first) {
     begin_open();
-    ports_start_driver(b, CONSOLE_F_MULTIPORT);
+    driver_start(b, CONSOLE_F_MULTIPORT);
     ports_fill(b, B_RECEIVE, 256, RING);
     ports_say(b, B_SYNC, PORT_READY, 1);
     open_port(b, B_SYNC, 1);
@@ -280,17 +280,17 @@ TEST(the_end_is_told_first) {
     ports_fill(b, CONSOLE_CONTROL_RECEIVE, 256, 1);
     CHECK_TOLD(b, B_SYNC, NAME, 1);
     CHECK_U64(pull(), 0);
-    ports_doorbell(b, CONSOLE_CONTROL_RECEIVE);
+    driver_doorbell(b, CONSOLE_CONTROL_RECEIVE);
     CHECK_TOLD(b, B_SYNC, OPEN, 1);
     expect("one");
     ports_say(a, A_SYNC, OPEN, 0);
     ports_say(a, A_SYNC, OPEN, 1);
     ports_write(a, A_SEND, "two", 3);
     ports_run();
-    ports_doorbell(b, CONSOLE_CONTROL_RECEIVE);
+    driver_doorbell(b, CONSOLE_CONTROL_RECEIVE);
     CHECK_TOLD(b, B_SYNC, OPEN, 0);
     CHECK_U64(pull(), 0);
-    ports_doorbell(b, CONSOLE_CONTROL_RECEIVE);
+    driver_doorbell(b, CONSOLE_CONTROL_RECEIVE);
     CHECK_TOLD(b, B_SYNC, OPEN, 1);
     expect("two");
 }
@@ -298,7 +298,7 @@ TEST(the_end_is_told_first) {
 /* What was not told yet and is not true any more is not told. */
 TEST(opened_and_closed_untold) {
     begin();
-    ports_start_driver(b, CONSOLE_F_MULTIPORT);
+    driver_start(b, CONSOLE_F_MULTIPORT);
     ports_say(b, B_SYNC, PORT_READY, 1);
     open_port(a, A_SYNC, 1);
     open_port(a, A_SYNC, 0);
@@ -322,7 +322,7 @@ TEST(nobody_reads) {
     open_port(b, B_SYNC, 0);
     CHECK_U64(used(a, A_SEND), 1 + RING);
     (void)pull();
-    ports_doorbell(b, B_RECEIVE);
+    driver_doorbell(b, B_RECEIVE);
     ports_run();
     CHECK_U64(pull(), 0); /* nor does he get what was on its way */
     open_port(b, B_SYNC, 1);
@@ -334,7 +334,7 @@ TEST(nobody_reads) {
 /* Of one that does not run any more nobody waits for room. */
 TEST(nobody_is_there) {
     begin_open();
-    ports_set(b, 0x14, 1, 0);
+    driver_set(b, 0x14, 1, 0);
     fill_up();
     CHECK_U64(used(a, A_SEND), RING);
     CHECK_TOLD(a, A_SYNC, OPEN, 0);
@@ -349,7 +349,7 @@ TEST(restarts) {
         if (kind == 1) {
             ports_power_on(a);
         }
-        ports_start_driver(a, CONSOLE_F_MULTIPORT); /* before B has looked */
+        driver_start(a, CONSOLE_F_MULTIPORT); /* before B has looked */
         ports_fill(a, CONSOLE_CONTROL_RECEIVE, 256, RING);
         ports_say(a, A_SYNC, PORT_READY, 1);
         ports_say(a, A_SYNC, OPEN, 1);
@@ -361,7 +361,7 @@ TEST(restarts) {
         CHECK_TOLD(a, A_SYNC, OPEN, 1);
         send("two", 3);
         expect("two");
-        ports_set(a, 0x14, 1, 0);
+        driver_set(a, 0x14, 1, 0);
         ports_run();
         CHECK_TOLD(b, B_SYNC, OPEN, 0);
         ports_write(b, B_SEND, "lost", 4);
@@ -381,7 +381,7 @@ TEST(the_last_words) {
     do {
         size = pull();
         received += size;
-        ports_doorbell(b, B_RECEIVE);
+        driver_doorbell(b, B_RECEIVE);
         ports_run();
     } while (size != 0);
     CHECK(received >= sent * sizeof(data));
@@ -392,23 +392,23 @@ TEST(the_last_words) {
 TEST(turns) {
     begin_open();
     for (unsigned i = 0; i < RING; i++) {
-        ports_describe(a, A_SEND, i, 0x100000, 0x10000, 0, 0);
-        ports_offer(a, A_SEND, i);
+        driver_describe(a, A_SEND, i, 0x100000, 0x10000, 0, 0);
+        driver_offer(a, A_SEND, i);
     }
-    ports_doorbell(a, A_SEND);
+    driver_doorbell(a, A_SEND);
     CHECK(a->console.due != 0);
     uint32_t put = a->console.ports[A_SYNC].channel.put;
     CHECK(put >= 100 * KIB && put <= 140 * KIB);
-    ports_doorbell(a, A_SEND);
+    driver_doorbell(a, A_SEND);
     CHECK_U64(a->console.ports[A_SYNC].channel.put, put);
     begin_open(); /* bytes one by one: a record each */
     for (unsigned i = 0; i < 60; i++) {
-        ports_describe(a, A_SEND, i, 0x100000, 1, i < 59 ? NEXT : 0, i + 1);
+        driver_describe(a, A_SEND, i, 0x100000, 1, i < 59 ? NEXT : 0, i + 1);
     }
     for (unsigned i = 0; i < RING; i++) {
-        ports_offer(a, A_SEND, 0);
+        driver_offer(a, A_SEND, 0);
     }
-    ports_doorbell(a, A_SEND);
+    driver_doorbell(a, A_SEND);
     CHECK(a->console.due != 0);
     CHECK(a->console.ports[A_SYNC].channel.put <= 2048 * 32);
 }
@@ -447,7 +447,7 @@ TEST(hostile_sessions) {
         CHECK_U64(text[0], B_SYNC);
     }
     CHECK(told >= 32 && told <= RING);
-    CHECK_U64(ports_reg(b, 0x14, 1), 15);
+    CHECK_U64(driver_reg(b, 0x14, 1), 15);
 }
 
 /* Records of nothing, and one that shrinks while it is read. */
@@ -462,7 +462,7 @@ TEST(hostile_records) {
     CHECK_U64(b->console.ports[B_SYNC].done, RING * 256);
     uint32_t small = 1;
     memcpy(HALF_OF_A->ring + CHANNEL_RECORD, &small, sizeof(small));
-    ports_doorbell(b, B_RECEIVE);
+    driver_doorbell(b, B_RECEIVE);
     CHECK(pull() < 256);
     CHECK_U64(b->console.ports[B_SYNC].done, 0);
     hostile_record(60000, 1);
@@ -499,7 +499,7 @@ TEST(hostile_waiting) {
 /* A driver that uses ports that it has not, or before it may. */
 TEST(hostile_driver) {
     ports_begin();
-    ports_start_driver(a, 0); /* no ports */
+    driver_start(a, 0); /* no ports */
     ports_say(a, A_SYNC, OPEN, 1);
     ports_write(a, A_SEND, "x", 1);
     CHECK_U64(used(a, A_SEND), 0);
@@ -510,15 +510,15 @@ TEST(hostile_driver) {
     ports_write(a, 9, "x", 1);
     ports_fill(a, 8, 64, 4);
     CHECK_U64(used(a, 9), 0);
-    ports_describe(a, A_SEND, 0, PORTS_RAM, 8, 0, 0);
-    ports_offer(a, A_SEND, 0);
-    ports_doorbell(a, A_SEND);
-    CHECK((ports_reg(a, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
+    driver_describe(a, A_SEND, 0, MACHINE_RAM, 8, 0, 0);
+    driver_offer(a, A_SEND, 0);
+    driver_doorbell(a, A_SEND);
+    CHECK((driver_reg(a, 0x14, 1) & VIRTIO_NEEDS_RESET) != 0);
     ports_run();
     ports_write(b, B_SEND, "y", 1);
     ports_run();
     CHECK(ports_are_silent(b));
-    ports_set(a, 0x14, 1, 0);
+    driver_set(a, 0x14, 1, 0);
     ports_run();
     CHECK_TOLD(b, B_SYNC, OPEN, 0);
 }
@@ -531,9 +531,9 @@ TEST(as_many_as_there_can_be) {
     }
     a->abi.port_count = ABI_PORTS;
     ports_power_on(a);
-    ports_start_driver(a, CONSOLE_F_MULTIPORT);
+    driver_start(a, CONSOLE_F_MULTIPORT);
     ports_fill(a, CONSOLE_CONTROL_RECEIVE, 256, RING);
-    CHECK_U64(ports_reg(a, VIRTIO_CONFIG + 4, 4), CONSOLE_PORTS);
+    CHECK_U64(driver_reg(a, VIRTIO_CONFIG + 4, 4), CONSOLE_PORTS);
     ports_say(a, ABI_PORTS + 1, PORT_READY, 1);
     ports_say(a, ABI_PORTS + 1, OPEN, 1);
     CHECK(ports_are_silent(a));

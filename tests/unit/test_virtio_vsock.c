@@ -2,9 +2,9 @@
 /* Socket devices between three guests: connections, data, who may do what, and who is gone. */
 #include "tests/unit/fake_vsock.h"
 
-#define A             (&nodes[0])
-#define B             (&nodes[1])
-#define C             (&nodes[2])
+#define A             (&machines[0])
+#define B             (&machines[1])
+#define C             (&machines[2])
 #define MAY(from, to) BIT32(3 * (from) + (to))
 
 static struct vsock_header seen;
@@ -14,12 +14,12 @@ static void send(unsigned from, unsigned to, enum vsock_operation op, uint32_t f
                  uint32_t to_port, uint32_t size) {
     struct vsock_header h = packet(from, to, op, from_port, to_port);
     h.length = size;
-    post(&nodes[from], &h, size);
+    post(&machines[from], &h, size);
 }
 
 static void expect(unsigned at, unsigned from, enum vsock_operation op, uint32_t from_port,
                    uint32_t to_port) {
-    if (!pull(&nodes[at], &seen, data)) {
+    if (!pull(&machines[at], &seen, data)) {
         CHECK_STR("a packet", "none");
         return;
     }
@@ -32,7 +32,7 @@ static void expect(unsigned at, unsigned from, enum vsock_operation op, uint32_t
 }
 
 static void expect_nothing(unsigned at) {
-    CHECK(!pull(&nodes[at], &seen, NULL));
+    CHECK(!pull(&machines[at], &seen, NULL));
 }
 
 static void connect(unsigned from, unsigned to, uint32_t from_port, uint32_t to_port) {
@@ -45,7 +45,7 @@ static void connect(unsigned from, unsigned to, uint32_t from_port, uint32_t to_
 }
 
 /* One of A's drops, and nothing more. */
-static void expect_drop(struct node *n, enum vsock_drop drop, bool sent) {
+static void expect_drop(struct machine *n, enum vsock_drop drop, bool sent) {
     const struct abi_vsock_count *c = sent ? &n->counts.sent : &n->counts.received;
     for (unsigned i = 0; i < VSOCK_DROPS; i++) {
         CHECK_U64(c->drops[i], i == drop);
@@ -54,11 +54,11 @@ static void expect_drop(struct node *n, enum vsock_drop drop, bool sent) {
 
 TEST(registers) {
     start_all(MAY(0, 1));
-    CHECK_U64(node_reg(B, VIRTIO_CONFIG, 4), 13);
-    CHECK_U64(node_reg(B, VIRTIO_CONFIG + 4, 4), 0);
-    CHECK_U64(node_reg(B, 0x12, 2), 3); /* queues */
-    node_set(B, 0x00, 4, 0);
-    CHECK_U64(node_reg(B, 0x04, 4), VIRTIO_F_EVENT_INDEX | VIRTIO_F_INDIRECT | VSOCK_F_STREAM);
+    CHECK_U64(driver_reg(B, VIRTIO_CONFIG, 4), 13);
+    CHECK_U64(driver_reg(B, VIRTIO_CONFIG + 4, 4), 0);
+    CHECK_U64(driver_reg(B, 0x12, 2), 3); /* queues */
+    driver_set(B, 0x00, 4, 0);
+    CHECK_U64(driver_reg(B, 0x04, 4), VIRTIO_F_EVENT_INDEX | VIRTIO_F_INDIRECT | VSOCK_F_STREAM);
     CHECK_U64(pci_config_read(&B->host, 18 << 11), 0x10531af4);
 }
 
@@ -198,7 +198,7 @@ TEST(a_record_that_changes) {
     for (uint32_t at = 0; at < 5000; at += seen.length) {
         expect(0, 1, VSOCK_DATA, 7, 1000);
         CHECK(seen.length != 0);
-        node_doorbell(A, VSOCK_RECEIVE);
+        driver_doorbell(A, VSOCK_RECEIVE);
     }
     CHECK_U64(A->counts.received.bytes, 5000);
 }
@@ -208,12 +208,12 @@ TEST(packets_of_the_driver_that_lie) {
 
     start_all(MAY(0, 1));
     connect(0, 1, 1000, 7);
-    describe(A, VSOCK_TRANSMIT, 0, DATA, VSOCK_HEADER - 1, 0, 0); /* no header */
-    offer(A, VSOCK_TRANSMIT, 0);
-    node_doorbell(A, VSOCK_TRANSMIT);
-    describe(A, VSOCK_TRANSMIT, 0, DATA, VSOCK_HEADER + 100, WRITE, 0); /* nothing to read */
-    offer(A, VSOCK_TRANSMIT, 0);
-    node_doorbell(A, VSOCK_TRANSMIT);
+    driver_describe(A, VSOCK_TRANSMIT, 0, DATA, VSOCK_HEADER - 1, 0, 0); /* no header */
+    driver_offer(A, VSOCK_TRANSMIT, 0);
+    driver_doorbell(A, VSOCK_TRANSMIT);
+    driver_describe(A, VSOCK_TRANSMIT, 0, DATA, VSOCK_HEADER + 100, WRITE, 0); /* nothing to read */
+    driver_offer(A, VSOCK_TRANSMIT, 0);
+    driver_doorbell(A, VSOCK_TRANSMIT);
     h.length = 11;
     post(A, &h, 10);
     h.length = UINT32_MAX;
@@ -230,7 +230,7 @@ TEST(packets_of_the_driver_that_lie) {
     run_all();
     expect_nothing(0);
     expect_nothing(1);
-    CHECK_U64(get16(A, USED(VSOCK_TRANSMIT) + 2), 8); /* all go back */
+    CHECK_U64(ram_get16(A, USED(VSOCK_TRANSMIT) + 2), 8); /* all go back */
     h = packet(0, 1, VSOCK_DATA, 1000, 7);
     h.length = VSOCK_LONGEST;
     post(A, &h, VSOCK_LONGEST);
@@ -325,13 +325,13 @@ static void expect_ends(unsigned n) {
 
 TEST(the_other_driver_is_reset) {
     connect_many(5);
-    node_set(B, 0x14, 1, 0);
+    driver_set(B, 0x14, 1, 0);
     run_all();
     expect_ends(5);
     expect(2, 1, VSOCK_RESET, 7, 1);
     send(0, 1, VSOCK_REQUEST, 1, 7, 0);
     expect(0, 1, VSOCK_RESET, 7, 1); /* nobody is there */
-    start_driver(B);
+    driver_start(B, 0);
     give_buffers(B, RING, 2048);
     connect(0, 1, 1, 7);
 }
@@ -345,7 +345,7 @@ TEST(the_other_guest_ends) {
     expect_ends(5);
     expect(2, 1, VSOCK_RESET, 7, 1);
     power_on(B);
-    start_driver(B);
+    driver_start(B, 0);
     give_buffers(B, RING, 2048);
     connect(1, 0, 1, 7);
     connect(0, 1, 1, 7);
@@ -356,7 +356,7 @@ TEST(the_other_guest_starts_anew) {
     connect_many(5);
     send(0, 1, VSOCK_DATA, 1, 7, 100);
     power_on(B);
-    start_driver(B);
+    driver_start(B, 0);
     give_buffers(B, RING, 2048);
     send(1, 0, VSOCK_REQUEST, 7, 3, 0);
     run_all();
@@ -372,7 +372,7 @@ TEST(the_other_guest_starts_anew) {
 /* Its buffers come late: resets wait, and what comes after them. */
 TEST(ends_wait_for_buffers) {
     connect_many(3);
-    start_driver(A);
+    driver_start(A, 0);
     run_all();
     CHECK_U64(A->vsock.peers[0].count, 0); /* its own reset has ended all of them */
     for (unsigned i = 0; i < 3; i++) {
@@ -393,7 +393,7 @@ TEST(ends_wait_for_buffers) {
     expect(0, 1, VSOCK_CREDIT, 7, 1);
     for (unsigned i = 0; i < 3; i++) {
         expect_nothing(0);
-        node_doorbell(A, VSOCK_RECEIVE);
+        driver_doorbell(A, VSOCK_RECEIVE);
         expect(0, 1, VSOCK_RESET, 7, 3 - i);
     }
     CHECK(!A->vsock.peers[0].ending);
@@ -402,7 +402,7 @@ TEST(ends_wait_for_buffers) {
 /* Both sides end a connection at once, and one of them has no buffer for the other's reset yet. */
 TEST(resets_that_cross) {
     start_all(MAY(0, 1));
-    start_driver(B); /* without buffers */
+    driver_start(B, 0); /* without buffers */
     run_all();
     while (pull(A, &seen, NULL)) {
     }
@@ -410,14 +410,14 @@ TEST(resets_that_cross) {
     send(0, 1, VSOCK_RESET, 1, 7, 0);
     run_all();
     give_buffers(B, 1, 2048);
-    node_doorbell(B, VSOCK_RECEIVE);
+    driver_doorbell(B, VSOCK_RECEIVE);
     expect(1, 0, VSOCK_REQUEST, 1, 7);
     CHECK(B->vsock.incoming.peer != NULL);
     CHECK_U64(B->vsock.incoming.header.operation, VSOCK_RESET);
     send(1, 0, VSOCK_RESET, 7, 1, 0);
     CHECK_U64(B->vsock.peers[0].count, 0);
     give_buffers(B, 2, 2048);
-    node_doorbell(B, VSOCK_RECEIVE);
+    driver_doorbell(B, VSOCK_RECEIVE);
     expect(1, 0, VSOCK_RESET, 1, 7);
     CHECK_U64(B->vsock.peers[0].count, 0);
     CHECK(B->vsock.incoming.peer == NULL);
@@ -429,7 +429,7 @@ TEST(resets_that_cross) {
 
 /* B takes nothing more: A's driver fills the channel. Returns how many packets wait. */
 static unsigned fill_b(void) {
-    start_driver(B); /* without buffers */
+    driver_start(B, 0); /* without buffers */
     run_all();
     while (pull(A, &seen, NULL) || pull(C, &seen, NULL)) {
     }
@@ -447,11 +447,11 @@ TEST(a_queue_reset_forgets_what_waits) {
     start_all(MAY(0, 1));
     CHECK(fill_b() != 0);
     A->vsock.v.driver_features |= VIRTIO_F_RING_RESET;
-    node_set(A, 0x16, 2, VSOCK_TRANSMIT);
-    node_set(A, 0x3a, 2, 1);
+    driver_set(A, 0x16, 2, VSOCK_TRANSMIT);
+    driver_set(A, 0x3a, 2, 1);
     CHECK_U64(A->vsock.parked_count, 0);
     run_all();
-    CHECK_U64(node_reg(A, 0x14, 1) & VIRTIO_NEEDS_RESET, 0);
+    CHECK_U64(driver_reg(A, 0x14, 1) & VIRTIO_NEEDS_RESET, 0);
 }
 
 TEST(others_pass_who_waits) {
@@ -472,14 +472,14 @@ TEST(others_pass_who_waits) {
     /* Once it reads, all goes on, without a doorbell of the driver's. */
     uint64_t bytes = 0, last = 0;
     give_buffers(B, RING, 2048);
-    node_doorbell(B, VSOCK_RECEIVE);
+    driver_doorbell(B, VSOCK_RECEIVE);
     run_all();
     expect(1, 0, VSOCK_REQUEST, 1, 7);
     while (pull(B, &seen, NULL)) {
         CHECK_U64(seen.operation, VSOCK_DATA);
         bytes += seen.length;
         last = seen.length;
-        node_doorbell(B, VSOCK_RECEIVE);
+        driver_doorbell(B, VSOCK_RECEIVE);
         run_all();
     }
     CHECK_U64(bytes, 20 * 50000 + 100);
@@ -491,18 +491,18 @@ TEST(patience_ends) {
     start_all(MAY(0, 1) | MAY(0, 2));
     connect(0, 2, 1, 7);
     CHECK_U64(fill_b(), 15);
-    uint64_t end = A->vsock.parked[0].since + VSOCK_PATIENCE * HZ;
+    uint64_t end = A->vsock.parked[0].since + VSOCK_PATIENCE * MACHINE_HZ;
     connect(0, 2, 1, 7);
     CHECK_U64(virtio_ops.service(&A->vsock.v.dev, end), end + 1);
     CHECK_U64(A->vsock.parked_count, 15);
-    node_time = end + 1;
+    machine_time = end + 1;
     A->due = true;
     run_all();
     CHECK_U64(A->vsock.parked_count, 0);
     expect(0, 1, VSOCK_RESET, 7, 1);
     expect_nothing(0);
     give_buffers(B, RING, 2048);
-    node_doorbell(B, VSOCK_RECEIVE);
+    driver_doorbell(B, VSOCK_RECEIVE);
     run_all();
     expect(1, 0, VSOCK_RESET, 1, 7); /* of what it has not heard of: drivers ignore that */
     expect_nothing(1);
@@ -524,12 +524,12 @@ TEST(patience_ends_a_connection) {
         }
     }
     CHECK_U64(A->vsock.parked_count, 10);
-    node_time += VSOCK_PATIENCE * HZ + 1;
+    machine_time += VSOCK_PATIENCE * MACHINE_HZ + 1;
     A->due = true;
     run_all();
     expect(0, 1, VSOCK_RESET, 7, 1);
     while (pull(B, &seen, NULL) && seen.operation == VSOCK_DATA) {
-        node_doorbell(B, VSOCK_RECEIVE);
+        driver_doorbell(B, VSOCK_RECEIVE);
     }
     CHECK_U64(seen.operation, VSOCK_RESET);
     CHECK_U64(B->vsock.peers[0].count, 0);
@@ -540,7 +540,7 @@ TEST(what_waits_changes) {
     start_all(MAY(0, 1));
     CHECK_U64(fill_b(), 15);
     memset(A->ram + TABLE(VSOCK_TRANSMIT), 0xff, 0x1000);
-    node_time += VSOCK_PATIENCE * HZ + 1;
+    machine_time += VSOCK_PATIENCE * MACHINE_HZ + 1;
     A->due = true;
     run_all();
     CHECK_U64(A->vsock.parked_count, 0);
@@ -552,15 +552,15 @@ TEST(what_waits_changes) {
 /* Refused without end, and its driver takes no reply: its own queue stands. */
 TEST(replies_are_bounded) {
     start_all(MAY(0, 1));
-    start_driver(A);
+    driver_start(A, 0);
     for (unsigned i = 0; i < 2 * VSOCK_REPLIES; i++) {
         send(0, 2, VSOCK_REQUEST, i, 7, 0);
     }
     run_all();
     CHECK_U64(A->vsock.reply_count, VSOCK_REPLIES);
-    CHECK_U64(get16(A, USED(VSOCK_TRANSMIT) + 2), VSOCK_REPLIES);
+    CHECK_U64(ram_get16(A, USED(VSOCK_TRANSMIT) + 2), VSOCK_REPLIES);
     give_buffers(A, RING, 2048);
-    node_doorbell(A, VSOCK_RECEIVE);
+    driver_doorbell(A, VSOCK_RECEIVE);
     run_all();
     for (unsigned i = 0; i < 2 * VSOCK_REPLIES; i++) {
         expect(0, 2, VSOCK_RESET, 7, i);
@@ -570,19 +570,20 @@ TEST(replies_are_bounded) {
 
 TEST(buffers_that_are_too_small) {
     start_all(MAY(0, 1));
-    start_driver(B);
+    driver_start(B, 0);
     give_buffers(B, 3, VSOCK_HEADER - 1);
-    describe(B, VSOCK_RECEIVE, 3, BUFFER(3), 2048, 0, 0); /* not to be written */
-    offer(B, VSOCK_RECEIVE, 3);
-    describe(B, VSOCK_RECEIVE, 4, BUFFER(4), 20, WRITE | NEXT, 5); /* a header in two pieces */
-    describe(B, VSOCK_RECEIVE, 5, BUFFER(4) + 20, 24, WRITE, 0);
-    offer(B, VSOCK_RECEIVE, 4);
+    driver_describe(B, VSOCK_RECEIVE, 3, BUFFER(3), 2048, 0, 0); /* not to be written */
+    driver_offer(B, VSOCK_RECEIVE, 3);
+    driver_describe(B, VSOCK_RECEIVE, 4, BUFFER(4), 20, WRITE | NEXT,
+                    5); /* a header in two pieces */
+    driver_describe(B, VSOCK_RECEIVE, 5, BUFFER(4) + 20, 24, WRITE, 0);
+    driver_offer(B, VSOCK_RECEIVE, 4);
     send(0, 1, VSOCK_REQUEST, 1, 7, 0);
     run_all();
     CHECK_U64(B->counts.received.drops[VSOCK_DROP_SMALL], 4);
     B->seen[VSOCK_RECEIVE] = 4;
     expect(1, 0, VSOCK_REQUEST, 1, 7);
-    offer(B, VSOCK_RECEIVE, 4); /* no room for one byte of data */
+    driver_offer(B, VSOCK_RECEIVE, 4); /* no room for one byte of data */
     send(0, 1, VSOCK_DATA, 1, 7, 1);
     run_all();
     CHECK(B->counts.received.drops[VSOCK_DROP_SMALL] >= 5);
@@ -591,8 +592,8 @@ TEST(buffers_that_are_too_small) {
 /* A driver that breaks the rules is gone for the others, too. */
 TEST(a_broken_driver) {
     connect_many(2);
-    put16(B, AVAIL(VSOCK_TRANSMIT) + 2, 1000);
-    node_doorbell(B, VSOCK_TRANSMIT);
+    ram_put16(B, AVAIL(VSOCK_TRANSMIT) + 2, 1000);
+    driver_doorbell(B, VSOCK_TRANSMIT);
     CHECK((B->vsock.v.status & VIRTIO_NEEDS_RESET) != 0);
     run_all();
     expect_ends(2);

@@ -6,81 +6,45 @@
  * there that the config does not let be. The other halves are mapped read-only for the device, as
  * the core does it.
  */
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include "tests/unit/fake_input.h"
 #include "tests/unit/fake_vsock.h"
 
+#include "tests/unit/fake_hostile.h"
+
 #define STEPS 300000u /* with each seed */
-#define MUST(e)                                                                                    \
-    do {                                                                                           \
-        if (!(e)) {                                                                                \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #e);                                       \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
-static struct node *const m = &nodes[0];
-static struct channel_half *theirs[NODES - 1]; /* as the hostile sides have them */
-static const struct channel_half *shown[NODES - 1];
-
-/* A guard on both sides of the device's view. */
-static void map_theirs(unsigned i) {
-    if (theirs[i] != NULL) {
-        return;
-    }
-    size_t size = sizeof(struct channel_half);
-    int file = memfd_create("half", 0);
-    MUST(file >= 0 && ftruncate(file, (off_t)size) == 0);
-    theirs[i] = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    uint8_t *room = mmap(NULL, size + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    MUST(theirs[i] != MAP_FAILED && (void *)room != MAP_FAILED);
-    shown[i] = mmap(room + 4096, size, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0);
-    MUST((const void *)shown[i] != MAP_FAILED);
-    close(file);
-}
+static struct machine *const m = &machines[0];
+static struct channel_half *theirs[MACHINES - 1]; /* as the hostile sides have them */
+static const struct channel_half *shown[MACHINES - 1];
 
 static uint64_t random_value(void) {
-    static const uint64_t likely[] = {0,    1,      2,      3,       7,      13,       23,
-                                      43,   44,     45,     88,      256,    1000,     2048,
-                                      4096, 0x1000, 0x8000, 0xffff,  65536,  65580,    65581,
-                                      5,    262128, 262144, 0x20000, 300000, NODE_RAM, UINT32_MAX};
-    uint64_t word = random_word();
-    return (word & 1) != 0 ? likely[(word >> 8) % ARRAY_SIZE(likely)] : word >> (word >> 54 & 63);
+    static const uint64_t likely[] = {
+        0,     1,   2,      3,      7,       13,     23,          43,        44,    45,
+        88,    256, 1000,   2048,   4096,    0x1000, 0x8000,      0xffff,    65536, 65580,
+        65581, 5,   262128, 262144, 0x20000, 300000, MACHINE_RAM, UINT32_MAX};
+    return random_of(likely, ARRAY_SIZE(likely));
 }
 
 static void begin(void) {
     uint64_t word = random_word();
 
     begin_nodes((unsigned)word & 0x1ff);
-    for (unsigned i = 0; i < NODES - 1; i++) {
-        map_theirs(i);
+    for (unsigned i = 0; i < MACHINES - 1; i++) {
+        map_half(&theirs[i], &shown[i]);
         memset(theirs[i], 0, 4096);
         m->channels[1 + i].theirs = (uintptr_t)shown[i];
     }
-    node_time = 1000;
+    machine_time = 1000;
     power_on(m);
 }
 
 /* ---- the driver ---- */
 
 static void step_registers(void) {
-    uint64_t word = random_word();
-    uint64_t at = (word & 1) != 0 ? word >> 8 & 0x3f : word >> 8 & 0xfff;
-    unsigned size = 1u << (word >> 40) % 4;
-
-    if ((word >> 50 & 3) != 0) {
-        node_set(m, at, size, random_value() & (UINT64_MAX >> (64 - 8 * size)));
-    } else {
-        (void)node_reg(m, at, size);
-    }
+    any_register(m);
 }
 
 static void step_memory(void) {
-    uint64_t word = random_word(), value = random_value();
-    uint64_t at = (word & 1) != 0 ? TABLE(word >> 8 & 3) + (word >> 16 & 0xff) : word >> 8;
-    memcpy(m->ram + at % (NODE_RAM - 8), &value, 1u << (word >> 60) % 4);
+    any_memory(m, 3);
 }
 
 static void step_honest(void);
@@ -94,10 +58,10 @@ static void step_driver(void) {
         virtio_ops.reset(&v->dev);
     }
     v->pci.command = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON;
-    node_set(m, 0x14, 1, 0);
-    node_set(m, 0x14, 1, 3);
+    driver_set(m, 0x14, 1, 0);
+    driver_set(m, 0x14, 1, 3);
     v->driver_features = VIRTIO_F_VERSION_1 | (word >> 8 & 1) | (word << 20 & VIRTIO_FEATURES);
-    node_set(m, 0x14, 1, 11);
+    driver_set(m, 0x14, 1, 11);
     for (unsigned i = 0; i < VSOCK_QUEUES; i++) {
         v->queues[i] = (struct virtqueue){
             .descriptors = TABLE(i),
@@ -108,16 +72,8 @@ static void step_driver(void) {
         memset(m->ram + AVAIL(i), 0, 8);
     }
     memset(m->given, 0, sizeof(m->given));
-    node_set(m, 0x14, 1, 15);
+    driver_set(m, 0x14, 1, 15);
     step_honest();
-}
-
-static void offer_any(unsigned queue, uint32_t head) {
-    unsigned size = m->vsock.v.queues[queue].size;
-    if (size != 0) {
-        put16(m, AVAIL(queue) + 4 + 2ull * (m->given[queue] % size), head);
-        put16(m, AVAIL(queue) + 2, ++m->given[queue]);
-    }
 }
 
 static void step_buffers(void) {
@@ -126,11 +82,12 @@ static void step_buffers(void) {
     for (unsigned i = 0; i < (word & 0xf); i++) {
         unsigned index = (unsigned)(word >> 8) + i;
         uint32_t size = (word & 0xf0) != 0 ? 2048 : (uint32_t)random_value();
-        describe(m, VSOCK_RECEIVE, index % RING, BUFFER(index % RING), size,
-                 (word & 0x3f000000) != 0 ? WRITE : (uint32_t)random_value() & 7, (uint32_t)i);
-        offer_any(VSOCK_RECEIVE, (word & 0x3f0000000000) != 0 ? index % RING : index);
+        driver_describe(m, VSOCK_RECEIVE, index % RING, BUFFER(index % RING), size,
+                        (word & 0x3f000000) != 0 ? WRITE : (uint32_t)random_value() & 7,
+                        (uint32_t)i);
+        offer(m, VSOCK_RECEIVE, (word & 0x3f0000000000) != 0 ? index % RING : index);
     }
-    node_doorbell(m, VSOCK_RECEIVE);
+    driver_doorbell(m, VSOCK_RECEIVE);
 }
 
 /* Often of one of a few connections, so that there are some. */
@@ -161,20 +118,14 @@ static void step_send(void) {
 
     memcpy(m->ram + OUTGOING(slot), &h, VSOCK_HEADER);
     uint32_t first = (word >> 32 & 0x3f) == 0 ? (uint32_t)random_value() : VSOCK_HEADER;
-    describe(m, VSOCK_TRANSMIT, 2 * slot, OUTGOING(slot), first,
-             (word >> 38 & 0x3f) == 0 ? (uint32_t)random_value() & 7 : NEXT, 2 * slot + 1);
-    describe(m, VSOCK_TRANSMIT, 2 * slot + 1, DATA, size, 0, 0);
-    offer_any(VSOCK_TRANSMIT, 2 * slot);
-    node_doorbell(m, VSOCK_TRANSMIT);
+    driver_describe(m, VSOCK_TRANSMIT, 2 * slot, OUTGOING(slot), first,
+                    (word >> 38 & 0x3f) == 0 ? (uint32_t)random_value() & 7 : NEXT, 2 * slot + 1);
+    driver_describe(m, VSOCK_TRANSMIT, 2 * slot + 1, DATA, size, 0, 0);
+    offer(m, VSOCK_TRANSMIT, 2 * slot);
+    driver_doorbell(m, VSOCK_TRANSMIT);
 }
 
 /* ---- the other sides ---- */
-
-static void put_bytes(unsigned peer, uint32_t place, const void *from, uint32_t size) {
-    for (uint32_t i = 0; i < size; i++) {
-        theirs[peer]->ring[(place + i) % CHANNEL_RING] = ((const uint8_t *)from)[i];
-    }
-}
 
 static void step_record(void) {
     uint64_t word = random_word();
@@ -186,8 +137,8 @@ static void step_record(void) {
                                                              : (uint32_t)random_value()};
     uint32_t place = (word >> 32 & 7) == 0 ? c->taken : theirs[peer]->put;
 
-    put_bytes(peer, place, &r, sizeof(r));
-    put_bytes(peer, place + CHANNEL_RECORD, &h, VSOCK_HEADER);
+    put_bytes(theirs[peer], place, &r, sizeof(r));
+    put_bytes(theirs[peer], place + CHANNEL_RECORD, &h, VSOCK_HEADER);
     theirs[peer]->put = place + ALIGN_UP(CHANNEL_RECORD + r.length, CHANNEL_RECORD);
 }
 
@@ -200,13 +151,13 @@ static void step_words(void) {
 
     *words[(word >> 1) % 6] = bases[(word >> 4) % 3] + (uint32_t)random_value();
     if ((word & 0x700) == 0) {
-        put_bytes(word & 1, (uint32_t)random_word(), &word, 8);
+        put_bytes(t, (uint32_t)random_word(), &word, 8);
     }
 }
 
 /* As honest sides would do, so that the next packets can come. */
 static void step_honest(void) {
-    for (unsigned i = 0; i < NODES - 1; i++) {
+    for (unsigned i = 0; i < MACHINES - 1; i++) {
         const struct channel *c = &m->vsock.peers[i].channel;
         theirs[i]->runs = 1;
         theirs[i]->starts |= 1;
@@ -230,7 +181,7 @@ static unsigned most_parked;
 
 static void check_connections(void) {
     most_parked = m->vsock.parked_count > most_parked ? m->vsock.parked_count : most_parked;
-    for (unsigned i = 0; i < NODES - 1; i++) {
+    for (unsigned i = 0; i < MACHINES - 1; i++) {
         const struct vsock_peer *p = &m->vsock.peers[i];
         MUST(p->count <= VSOCK_CONNECTIONS);
         MUST(p->count == 0 || p->is.may_connect || p->is.may_accept);
@@ -249,11 +200,11 @@ static void step_turn(void) {
         break;
     case 2:
     case 3:
-        node_time += word >> 8 & ((word & 0x70) != 0 ? 0xffff : 0x3ffffffff);
-        (void)virtio_ops.service(&m->vsock.v.dev, node_time);
+        machine_time += word >> 8 & ((word & 0x70) != 0 ? 0xffff : 0x3ffffffff);
+        (void)virtio_ops.service(&m->vsock.v.dev, machine_time);
         break;
     default:
-        node_doorbell(m, (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word & 3) % 3);
+        driver_doorbell(m, (word & 0x700) == 0 ? (unsigned)(word >> 12) : (unsigned)(word & 3) % 3);
     }
     MUST(all_packets(&m->counts.sent) - sent <= most + VSOCK_PARKED);
     MUST(all_packets(&m->counts.received) - received <= 2 * most);
