@@ -107,6 +107,8 @@ class Count:
             elif address in COMPARTMENT:
                 self.compartments += size
                 self.functions["compartment " + compartment.function(address)] += size
+                begun = compartment.begins(address)
+                self.calls["compartment " + begun if begun else None] += runs
             else:
                 self.guests += size
 
