@@ -481,6 +481,19 @@ TEST(a_table_that_the_guest_can_write) {
     }
 }
 
+/* The first of its pieces is one of them; none of no size is. */
+TEST(a_record_in_its_first_piece) {
+    struct audit a = {.vm = &plan.vms[0]};
+    make_plan();
+    uint64_t record = plan.vms[0].budget_base.v;
+    audit_add_piece(&a, (struct audit_piece){GPA(GIB), HPA(record), 0, AUDIT_READ});
+    CHECK_U64(a.piece_count, 0);
+    CHECK(audit_keeps(&a, phys_pointer(HPA(record)), PAGE_SIZE));
+    audit_add_piece(&a, (struct audit_piece){GPA(GIB), HPA(record), PAGE_SIZE, AUDIT_READ});
+    CHECK_U64(a.piece_count, 1);
+    CHECK(!audit_keeps(&a, phys_pointer(HPA(record)), PAGE_SIZE));
+}
+
 /* Larger than the CPU takes; against iTLB multihit, which needs code in large pages. */
 TEST(sizes_of_pages) {
     for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
@@ -515,4 +528,4 @@ TEST_MAIN(T(what_is_planned_passes), T(each_bit_of_each_kind_of_entry),
           T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(shared_pieces),
           T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),
           T(the_log_says_whose_a_frame_is), T(tables_of_others), T(roots_of_others),
-          T(a_table_that_the_guest_can_write), T(sizes_of_pages))
+          T(a_table_that_the_guest_can_write), T(a_record_in_its_first_piece), T(sizes_of_pages))

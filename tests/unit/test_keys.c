@@ -135,7 +135,10 @@ TEST(others) {
         {KEY_RIGHT, "\x1b[C"},    {KEY_LEFT, "\x1b[D"},       {KEY_HOME, "\x1b[H"},
         {KEY_END, "\x1b[F"},      {KEY_INSERT, "\x1b[2~"},    {KEY_DELETE, "\x1b[3~"},
         {KEY_PAGE_UP, "\x1b[5~"}, {KEY_PAGE_DOWN, "\x1b[6~"}, {KEY_F1, "\x1bOP"},
-        {KEY_F1 + 4, "\x1b[15~"}, {KEY_F10, "\x1b[21~"},      {KEY_F12, "\x1b[24~"},
+        {KEY_F1 + 1, "\x1bOQ"},   {KEY_F1 + 2, "\x1bOR"},     {KEY_F1 + 3, "\x1bOS"},
+        {KEY_F1 + 4, "\x1b[15~"}, {KEY_F1 + 5, "\x1b[17~"},   {KEY_F1 + 6, "\x1b[18~"},
+        {KEY_F1 + 7, "\x1b[19~"}, {KEY_F1 + 8, "\x1b[20~"},   {KEY_F10, "\x1b[21~"},
+        {KEY_F11, "\x1b[23~"},    {KEY_F12, "\x1b[24~"},      {KEY_PAD_ENTER, "\r"},
     };
     start(KEYBOARD_US);
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

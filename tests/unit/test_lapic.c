@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include "hv/vm/lapic.h"
+#include "hv/vm/lapic_regs.h"
 #include "tests/unit/test.h"
 
 #define TSC_HZ (30 * LAPIC_TIMER_HZ) /* 30 TSC ticks for one of the timer's */
@@ -704,6 +705,14 @@ TEST(mode_transitions) {
     }
     CHECK_U64(lapic_base_write(&l, x1 | APIC_BASE_BSP), STATUS_OK);
     CHECK_U64(l.apic_base, x1); /* who is BSP does not change */
+    l.reg[REG_ICR][0] = 0x52;
+    CHECK_U64(lapic_base_write(&l, x2), STATUS_OK);
+    CHECK_U64(l.reg[REG_ICR][0], 0); /* the mode's change clears it, being in the mode does not */
+    l.reg[REG_ICR][0] = 0x52;
+    CHECK_U64(lapic_base_write(&l, x2), STATUS_OK);
+    CHECK_U64(l.reg[REG_ICR][0], 0x52);
+    fresh();
+    CHECK_U64(lapic_base_write(&l, x1), STATUS_OK);
     wr(0x320, 0x20);
     wr(0x380, 100);
     CHECK(lapic_accept(&l, 0x40, false));

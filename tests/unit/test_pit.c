@@ -141,6 +141,20 @@ TEST(one_byte_access) {
     out(0x42, 2);
     wait(256);
     CHECK_U64(in(0x42), 1);
+    out(0x43, 0x80); /* latched: of the count's one byte, too */
+    wait(256);
+    CHECK_U64(in(0x42), 1);
+    CHECK_U64(in(0x42), 0);
+}
+
+/* Where two bytes are read, a latched count is read from its low one on, whatever was read before.
+ */
+TEST(a_latched_count_begins_with_its_low_byte) {
+    start(0xb4, 1000);
+    wait(300);
+    (void)in(0x42);
+    out(0x43, 0x80);
+    CHECK_U64(in_word(0x42), 700);
 }
 
 TEST(read_back_gives_status_then_count) {
@@ -273,4 +287,5 @@ TEST_MAIN(T(one_shot_modes_interrupt_once), T(periodic_modes_interrupt_without_d
           T(mode_0_counts_down_once_and_its_output_rises), T(a_shut_gate_stops_channel_2_only),
           T(mode_2_starts_again), T(mode_3_is_a_square_wave), T(a_count_of_0_is_65536),
           T(a_latched_count_stays_until_it_is_read), T(one_byte_access),
-          T(read_back_gives_status_then_count), T(refresh_toggles_and_other_sizes_are_nothing))
+          T(a_latched_count_begins_with_its_low_byte), T(read_back_gives_status_then_count),
+          T(refresh_toggles_and_other_sizes_are_nothing))

@@ -20,6 +20,18 @@ TEST(block_function) {
     CHECK(memcmp(out, want, sizeof(want)) == 0);
 }
 
+/* RFC 8439, A.1, test vector 1: key, counter and nonce 0. The last word of the block comes first.
+ */
+TEST(the_first_block) {
+    static const uint64_t want[RANDOM_WORDS] = {0x8665eeb269b687c3, 0x1ca11815f4b8436a,
+                                                0x374ad8b83fe02477, 0x8d4857517c5941da};
+    struct random r;
+    random_start(&r, (uint64_t[4]){0});
+    for (unsigned i = 0; i < RANDOM_WORDS; i++) {
+        CHECK_U64(random_generate(&r), want[i]);
+    }
+}
+
 TEST(seeds_and_what_is_left_of_them) {
     static const uint64_t seed[4] = {1, 2, 3, 4};
     struct random a, b;
@@ -41,4 +53,4 @@ TEST(seeds_and_what_is_left_of_them) {
     CHECK(random_generate(&b) != first);
 }
 
-TEST_MAIN(T(block_function), T(seeds_and_what_is_left_of_them))
+TEST_MAIN(T(block_function), T(the_first_block), T(seeds_and_what_is_left_of_them))

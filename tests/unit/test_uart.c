@@ -41,6 +41,14 @@ static void fresh(void) {
     fake_pc.env.irq = set_irq;
 }
 
+/* Two registers in one access: each bit is one of theirs. */
+TEST(a_wide_read) {
+    fresh();
+    wr(MCR, 0x02);
+    wr(LCR, 0x02);
+    CHECK_U64(fake_in(LCR, 2), 0x0202);
+}
+
 /* The steps of a PC operating system that wants to know which UART this is. */
 TEST(probe_finds_16550a) {
     fresh();
@@ -239,5 +247,5 @@ TEST(loopback) {
     CHECK_U64(rd(IIR), 0xc1);
 }
 
-TEST_MAIN(T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts), T(full_console),
-          T(loopback_overruns), T(an_empty_transmitter), T(receive), T(loopback))
+TEST_MAIN(T(a_wide_read), T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts),
+          T(full_console), T(loopback_overruns), T(an_empty_transmitter), T(receive), T(loopback))

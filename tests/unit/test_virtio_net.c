@@ -327,6 +327,15 @@ TEST(frames_that_are_none) {
     CHECK_U64(sent(0)->frames, 1);
 }
 
+/* The checksum may be a frame's last word. */
+TEST(where_a_checksum_may_end) {
+    static const uint8_t heads[NET_HEADS];
+    struct net_header h = {.flags = NET_NEEDS_CHECKSUM, .checksum_start = 90, .checksum_offset = 8};
+    CHECK_U64(net_judge(&h, 100, heads, 1500), NET_DROPS);
+    h.checksum_offset = 9;
+    CHECK_U64(net_judge(&h, 100, heads, 1500), NET_DROP_MALFORMED);
+}
+
 /* The sender's side does not judge; the receiver's does. */
 TEST(a_compartment_that_sends_garbage) {
     static const struct {
@@ -764,7 +773,7 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(pieces_of_the_wrong_kind), T(strangers_are_learned), T(a_new_driver_waits_for_nothing),
           T(a_sender_to_all_takes_turns), T(each_goes_to_whom_it_is_for),
           T(nobody_sends_with_anothers_address), T(a_bridge_is_learned), T(an_address_moves),
-          T(frames_that_are_none), T(a_compartment_that_sends_garbage),
+          T(frames_that_are_none), T(where_a_checksum_may_end), T(a_compartment_that_sends_garbage),
           T(what_a_driver_wants_to_hear), T(commands_that_are_none), T(an_address_of_ones_own),
           T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
           T(a_receiver_that_does_not_read), T(buffers_that_are_too_small),
