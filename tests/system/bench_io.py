@@ -7,7 +7,6 @@ on one of this PC's, whose time it is, so the guests tick more often than their 
 table; with --write-docs it goes to docs/performance.md. --profile shows in which functions the host's instructions are.
 """
 import argparse
-import bisect
 import collections
 import os
 import re
@@ -65,30 +64,6 @@ LENGTH = 299
 # Where the programs of the compartments lie, and nothing of a Linux kernel.
 COMPARTMENT = range(0xffffffff80000000, 0xffffffff80400000)
 BLOCK = re.compile(r"([0-9a-f]+) (\d+) (\d+) ([01])")
-
-
-class Symbols:
-    """Of a program that lies at base: which function an address is in."""
-
-    def __init__(self, path, base):
-        names = subprocess.run(["nm", "-n", path], stdout=subprocess.PIPE, check=True, text=True).stdout
-        found = [(int(address, 16), name) for address, kind, name in re.findall(r"([0-9a-f]+) ([tT]) (\S+)", names)]
-        self.base, self.starts, self.names = base, [a for a, _ in found], [n for _, n in found]
-        self.names_at = dict(found)
-
-    def function(self, address):
-        place = bisect.bisect_right(self.starts, address - self.base) - 1
-        return self.names[place] if place >= 0 else "?"
-
-    def __contains__(self, address):
-        return self.base <= address < self.base + self.starts[-1]
-
-    def begins(self, address):
-        """The function that begins there."""
-        return self.names_at.get(address - self.base)
-
-    def address(self, name):
-        return self.base + self.starts[self.names.index(name)]
 
 
 class Count:
@@ -156,8 +131,8 @@ class IoGuests(LinuxGuests):
     def both_up(self):
         self.machine.expect(r"alpha# ", 600, "alpha's prompt")
         base = int(re.search(r"text at 0x([0-9a-f]+)", self.machine.serial.text).group(1), 16)
-        self.core = Symbols(os.path.join(self.build, "bulkhead.elf"), base)
-        self.compartment = Symbols(os.path.join(self.build, "compartment.elf"), 0)
+        self.core = bench.Symbols(os.path.join(self.build, "bulkhead.elf"), base)
+        self.compartment = bench.Symbols(os.path.join(self.build, "compartment.elf"), 0)
         self.view(BETA)
         self.machine.expect(r"beta# ", 600, "beta's prompt")
         self.run(BETA, "iobench udp-server & iobench tcp-server & true")
