@@ -3,10 +3,11 @@
  * The platform of a guest: all devices of its PC but the local APICs, on one bus for ports and one
  * for pages, and the wires between them. It holds no pointer to the rest of a VM but its dev_env.
  *
- * There is one lock for all of a platform's devices, not one each: a line that rises in one device
+ * Devices have no locks. There is one for the whole platform: a line that rises in one device
  * changes the 8259s, the I/O APIC and the power management, so that most accesses would need the
  * locks of four. It is its owner's: whoever calls a function here holds it, and the functions of
- * dev_env are called with it held. vCPUs of one guest meet at it, and nobody else does.
+ * dev_env are called with it held. vCPUs of one guest meet at it, and nobody else does. More in
+ * docs/architecture.md, "Locks".
  */
 #pragma once
 
