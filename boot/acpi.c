@@ -6,7 +6,7 @@
  * IA-PC HPET Specification, "The HPET Description Table"; Microsoft, "Serial Port Console
  * Redirection Table", "Debug Port Table 2".
  */
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 

@@ -12,7 +12,7 @@
 #include <efilib.h>
 #undef ASSERT /* gnu-efi's does nothing */
 
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "config/cpus.h"
 #include "config/preflight.h"
 #include "config/seal.h"

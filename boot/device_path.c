@@ -3,7 +3,7 @@
  * Which partition the firmware started us from, by its device path: a list of nodes that the
  * firmware made. Source: UEFI Specification "Device Path Protocol", "Hard Drive Media Device Path".
  */
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "hv/lib/str.h"
 
 enum { NODE_TYPE = 0, NODE_SUBTYPE = 1, NODE_LENGTH = 2, NODE_HEADER = 4, NODES_MOST = 64 };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Loads the embedded hypervisor ELF; see pure.h. Must not call the firmware. Source: System V ABI
- * "Object Files", "Program Loading and Dynamic Linking", and its AMD64 supplement "Relocation
+ * Loads the embedded hypervisor ELF; see no_firmware.h. Must not call the firmware. Source: System
+ * V ABI "Object Files", "Program Loading and Dynamic Linking", and its AMD64 supplement "Relocation
  * Types".
  */
 #include <elf.h>
 
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "hv/lib/str.h"
 
 static const Elf64_Phdr *segments(const void *file) {

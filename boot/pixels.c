@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Looks for a colour in a framebuffer; see pure.h. Must not call the firmware. */
-#include "boot/pure.h"
+/* Looks for a colour in a framebuffer; see no_firmware.h. Must not call the firmware. */
+#include "boot/no_firmware.h"
 
 #define COLOUR_MASK 0xffffffu
 

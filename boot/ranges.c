@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Keeps the list of memory ranges; see pure.h. Must not call the firmware. */
-#include "boot/pure.h"
+/* Keeps the list of memory ranges; see no_firmware.h. Must not call the firmware. */
+#include "boot/no_firmware.h"
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Changes the firmware's page tables once the firmware is gone; see pure.h. Must not call the
- * firmware. Source: Intel SDM, "4-Level Paging and 5-Level Paging".
+ * Changes the firmware's page tables once the firmware is gone; see no_firmware.h. Must not call
+ * the firmware. Source: Intel SDM, "4-Level Paging and 5-Level Paging".
  */
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "hv/lib/phys.h"
 
 #define ENTRY_PRESENT BIT(0)

@@ -2,10 +2,10 @@
 /*
  * The watchdog that ACPI's table WDAT describes: does it run, and stopping it. The table is a list
  * of accesses to registers, a firmware's word: what is not understood makes the watchdog one that
- * cannot be stopped, and memory is never written to. See pure.h. Source: Microsoft, "Hardware
- * Watchdog Timers Design Specification", "Watchdog Action Table".
+ * cannot be stopped, and memory is never written to. See no_firmware.h. Source: Microsoft,
+ * "Hardware Watchdog Timers Design Specification", "Watchdog Action Table".
  */
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "hv/lib/range.h"
 
 #define TABLE_SIZE       4u

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "hv/lib/phys.h"
 #include "hv/plan/kept_log.h"
 #include "hv/plan/screens.h"

@@ -3,7 +3,7 @@
  * The watchdog of ACPI's table WDAT: one of two registers that the fake below is, and tables of all
  * kinds. A table that is wrong must not have anything written to, but where it says so.
  */
-#include "boot/pure.h"
+#include "boot/no_firmware.h"
 #include "tests/unit/test.h"
 
 #define RELOAD  1u

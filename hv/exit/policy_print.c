@@ -3,8 +3,8 @@
  * Owns the printed form of the policy: what a guest can see, from the tables that decide it, one
  * line an entry. Decides nothing. Called at start, and by the docs build.
  */
-#include "hv/exit/policy.h"
 #include "hv/exit/exit.h"
+#include "hv/exit/policy.h"
 
 #define policy_line(...) log_print(LOG_DEBUG, NULL, __VA_ARGS__)
 
