@@ -89,6 +89,15 @@ static uint8_t usual_irq(uint64_t port) {
     return 0;
 }
 
+static const char *usual_name(uint64_t port) {
+    for (unsigned i = 0; i < ARRAY_SIZE(usual_ports); i++) {
+        if (usual_ports[i].port == port) {
+            return usual_ports[i].name;
+        }
+    }
+    return "";
+}
+
 static struct boot_serial at_port(uint32_t port, enum boot_serial_source source) {
     return (struct boot_serial){
         .base = port, .stride = 1, .width = 1, .irq = usual_irq(port), .source = source};
@@ -259,7 +268,7 @@ static const char *describe_why(const struct boot_serial *line, char why[16]) {
                         line->pci & 7);
         return why;
     case SERIAL_BY_PORT:
-        return "it answers";
+        return usual_name(line->base);
     case SERIAL_BY_CONFIG:
     default:
         return "the config";

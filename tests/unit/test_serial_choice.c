@@ -168,16 +168,16 @@ TEST(usual_ports) {
     CHECK_STR(choose(), "none found");
     CHECK_U64(info.serial.base, 0);
     add_place(0x2e8, false, 1);
-    CHECK_STR(choose(), "I/O 0x2e8 (it answers), 115200 baud");
+    CHECK_STR(choose(), "I/O 0x2e8 (COM4), 115200 baud");
     CHECK_U64(info.serial.irq, 3);
     add_place(0x3f8, false, 1);
-    CHECK_STR(choose(), "I/O 0x3f8 (it answers), 115200 baud");
+    CHECK_STR(choose(), "I/O 0x3f8 (COM1), 115200 baud");
     CHECK_U64(info.serial.irq, 4);
     add_pci(0x20, 0x070002, 0xc001, 0);
     add_place(0xc000, false, 1);
-    CHECK_STR(choose(), "I/O 0x3f8 (it answers), 115200 baud");
+    CHECK_STR(choose(), "I/O 0x3f8 (COM1), 115200 baud");
     machine.firmware_has_line = true;
-    CHECK_STR(choose(), "I/O 0x3f8 (it answers), the firmware's speed");
+    CHECK_STR(choose(), "I/O 0x3f8 (COM1), the firmware's speed");
 }
 
 TEST(the_firmwares_own) {
@@ -225,7 +225,7 @@ TEST(a_table_that_lies) {
             add_place(lies[i].base, lies[i].in_memory, lies[i].stride);
         }
         say_spcr(lies[i].base, lies[i].in_memory, lies[i].stride);
-        CHECK_STR(choose(), "I/O 0x3f8 (it answers), 115200 baud");
+        CHECK_STR(choose(), "I/O 0x3f8 (COM1), 115200 baud");
     }
 }
 
