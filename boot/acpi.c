@@ -4,7 +4,7 @@
  * controllers, timers, the console's line, which memory is whose. Must not call the firmware, must
  * not write to a table; no AML. Source: ACPI Specification, "ACPI Software Programming Model", and
  * IA-PC HPET Specification, "The HPET Description Table"; Microsoft, "Serial Port Console
- * Redirection Table", "Debug Port Table 2".
+ * Redirection Table", "Debug Port Table 2"; IPMI Specification, "SPMI Description Table".
  */
 #include "boot/no_firmware.h"
 #include "hv/lib/phys.h"
@@ -271,6 +271,11 @@ static void read_spcr(const uint8_t *table, struct boot_info *info) {
     }
 }
 
+/* "Server Platform Management Interface table": that there is one says it all. */
+static void read_spmi(UNUSED const uint8_t *table, struct boot_info *info) {
+    info->management = true;
+}
+
 static const struct {
     const char *signature;
     uint32_t size; /* least bytes */
@@ -282,6 +287,7 @@ static const struct {
     {"SRAT", SRAT_ENTRIES, read_srat}, /* after the MADT, which has the CPUs */
     {"SPCR", SPCR_BAUD, read_spcr},    /* after the MADT */
     {"WDAT", WDAT_ENTRIES, wdat_read},
+    {"SPMI", TABLE_HEADER_SIZE, read_spmi},
 };
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {

@@ -263,6 +263,10 @@ static void add_watchdog(const struct boot_info *info, struct preflight_report *
                       "in the firmware's setup.",
                       "%s", words[state]);
     }
+    if (info->management) { /* nobody has asked it: most never arm theirs */
+        preflight_add(report, "Management controller", PREFLIGHT_OK, NULL,
+                      "IPMI: its watchdog is left as it is");
+    }
 }
 
 /* Where the log and the guests can be read after the start. */

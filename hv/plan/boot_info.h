@@ -219,6 +219,7 @@ struct boot_info {
     struct boot_serial serial;
     uint32_t inputs; /* enum boot_input */
     struct boot_watchdog watchdog;
+    bool management; /* there is a management controller (IPMI), which may have another one */
 
     struct boot_microcode microcode;
     uint32_t mitigations;       /* enum mitigation: those to be on */

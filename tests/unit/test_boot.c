@@ -378,6 +378,16 @@ TEST(acpi_spcr) {
     }
 }
 
+/* A management controller has a table of its own, of whose words none is needed. */
+TEST(acpi_management) {
+    make_spcr(0, IO, 8, 1, 0x2f8);
+    CHECK_U64(read_spcr(80)->base, 0x2f8);
+    CHECK(!info.management);
+    memcpy(t->spcr, "SPMI", 4);
+    CHECK_U64(read_spcr(80)->base, 0);
+    CHECK(info.management);
+}
+
 TEST(acpi_spcr_interrupt) {
     static const struct {
         uint8_t type, irq;
@@ -880,9 +890,10 @@ TEST(device_path_without_end) {
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_many_ioapics),
           T(acpi_many_cpus), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_spcr),
-          T(acpi_spcr_interrupt), T(acpi_spcr_broken), T(acpi_pm_timer), T(acpi_nodes),
-          T(tables_small_pages), T(tables_four_levels), T(tables_large_pages), T(tables_holes),
-          T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console),
-          T(screens_left_out), T(screens_overlap), T(screens_size), T(screens_pixels),
-          T(device_path_guid), T(device_path_other_signature), T(device_path_long_nodes),
-          T(device_path_no_partition), T(device_path_broken), T(device_path_without_end))
+          T(acpi_management), T(acpi_spcr_interrupt), T(acpi_spcr_broken), T(acpi_pm_timer),
+          T(acpi_nodes), T(tables_small_pages), T(tables_four_levels), T(tables_large_pages),
+          T(tables_holes), T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken),
+          T(screens_of_the_console), T(screens_left_out), T(screens_overlap), T(screens_size),
+          T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
+          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
+          T(device_path_without_end))

@@ -487,6 +487,15 @@ TEST(common) {
     CHECK_STR(find(&report, "Watchdog (WDAT)")->found, "may run, and cannot be stopped");
 
     good_machine();
+    report = judge();
+    CHECK_STR(find(&report, "Management controller")->what, "(no such line)");
+    info.management = true;
+    report = judge();
+    info.management = false;
+    CHECK_U64(find(&report, "Management controller")->state, PREFLIGHT_OK);
+    CHECK_STR(find(&report, "Management controller")->found, "IPMI: its watchdog is left as it is");
+
+    good_machine();
     info.config.avoid = BIT32(AVOID_VPID) | BIT32(AVOID_1G);
     report = judge();
     info.config.avoid = 0;
