@@ -685,7 +685,7 @@ INSTRUCTION(invlpg, "invlpg (%0)" : : "r"(COMPARTMENT_WINDOW) : "memory")
 INSTRUCTION(load_gdt, "lgdt (%0)" : : "r"(zeroes) : "memory")
 INSTRUCTION(load_idt, "lidt (%0)\n\tud2" : : "r"(zeroes) : "memory")
 INSTRUCTION(load_task, "ltr %w0" : : "r"(8))
-INSTRUCTION(virtualize, ".byte 0x0f, 0x01, 0xc4\n\t.byte 0x0f, 0x01, 0xd8" : : "a"(0))
+INSTRUCTION(vmxoff, ".byte 0x0f, 0x01, 0xc4")
 /* Of AMD-V, which takes a host's physical address: none of them may pass for what the first one
  * does. */
 INSTRUCTION(vmrun, ".byte 0x0f, 0x01, 0xd8" : : "a"(0x100000))
