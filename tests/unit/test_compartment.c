@@ -584,8 +584,27 @@ TEST(the_end_of_the_vm_ends_an_upcall) {
     CHECK_STR(said, "");
 }
 
-TEST_MAIN(T(windows_have_the_rights_of_their_kind), T(the_guest_has_images_alone),
-          T(each_start_is_told_the_devices), T(its_window_shows_them), T(each_upcall_is_named),
+/* The first number of each kind that means nothing. */
+TEST(what_is_told_has_its_limits) {
+    struct vcpu *v = start();
+    v->exchange->stop = TOLD_STOPS;
+    CHECK(!told_take(v, TOLD_STOP));
+    CHECK(strstr(said, "told of an end that there is not") != NULL);
+    v = start();
+    v->exchange->refused.space = BUS_SPACES;
+    CHECK(!told_take(v, TOLD_REFUSED));
+    CHECK(strstr(said, "told of an access that there is not") != NULL);
+    v = start();
+    v->exchange->event = TOLD_EVENTS;
+    CHECK(!told_take(v, TOLD_EVENT));
+    v = start();
+    CHECK(!told_take(v, TOLD_ALL + 1));
+    CHECK(strstr(said, "told of what there is not") != NULL);
+}
+
+TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
+          T(the_guest_has_images_alone), T(each_start_is_told_the_devices),
+          T(its_window_shows_them), T(each_upcall_is_named),
           T(after_a_timer_nothing_is_asked_of_one_that_failed), T(who_is_to_leave_asks_no_device),
           T(the_end_of_the_vm_ends_an_upcall), T(a_long_pause_of_the_cpu_is_one_look),
           T(one_that_was_left_is_asked_no_more), T(a_timer_watches_also_the_service_of_timers),

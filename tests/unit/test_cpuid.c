@@ -56,6 +56,25 @@ TEST(pv_eoi_is_for_cpus_without_apic_virtualization) {
     v->lapic.hardware = false;
 }
 
+/* However many leaves the CPU has. */
+TEST(the_last_extended_leaf) {
+    fake_last_extended = 0x80000028;
+    v = fake_machine_start();
+    CHECK_U64(word(0x80000000, 0, X86_RAX), 0x80000021);
+    fake_last_extended = 0x80000008;
+    v = fake_machine_start();
+    CHECK_U64(word(0x80000000, 0, X86_RAX), 0x80000008);
+    fake_last_extended = 0x80000021;
+}
+
+/* Without the compacted format it has no size. */
+TEST(no_compacted_area) {
+    fake_xcr0_missing = UINT32_MAX;
+    v = fake_machine_start();
+    CHECK_U64(word(0xd, 1, X86_RBX), 0);
+    fake_xcr0_missing = 0;
+}
+
 TEST(who_we_are) {
     v = fake_machine_start();
     CHECK_U64(word(BULKHEAD_CPUID_BASE, 0, X86_RAX), BULKHEAD_CPUID_TIMING);
@@ -148,6 +167,6 @@ TEST(a_host_interrupt_looks_for_windows) {
 }
 
 TEST_MAIN(T(instructions_that_the_vendor_cannot_give), T(protection_keys_want_their_component),
-          T(pv_eoi_is_for_cpus_without_apic_virtualization), T(who_we_are),
-          T(sizes_of_the_xsave_area), T(without_xsave), T(every_leaf_that_is_none_is_zero),
-          T(a_host_interrupt_looks_for_windows))
+          T(pv_eoi_is_for_cpus_without_apic_virtualization), T(the_last_extended_leaf),
+          T(no_compacted_area), T(who_we_are), T(sizes_of_the_xsave_area), T(without_xsave),
+          T(every_leaf_that_is_none_is_zero), T(a_host_interrupt_looks_for_windows))

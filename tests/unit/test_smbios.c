@@ -85,15 +85,6 @@ static void check_tables(const uint8_t *types, size_t count) {
     CHECK_U64(get(old + 8, 2), largest);
 }
 
-TEST(structures) {
-    static const uint8_t types[] = {0, 1, 2, 3, 4, 16, 17, 19, 19, 32, 127};
-    static const uint8_t small[] = {0, 1, 2, 3, 4, 16, 17, 19, 32, 127};
-    write_tables(3 * GIB, 5 * GIB, "rack 4");
-    check_tables(types, ARRAY_SIZE(types));
-    write_tables(16 * MIB, 0, "");
-    check_tables(small, ARRAY_SIZE(small));
-}
-
 /* A structure of that type. */
 static uint64_t find_structure(uint8_t type) {
     uint64_t at = get(SMBIOS_TABLES + 16, 8);
@@ -105,6 +96,17 @@ static uint64_t find_structure(uint8_t type) {
         at += 2;
     }
     return at;
+}
+
+TEST(structures) {
+    static const uint8_t types[] = {0, 1, 2, 3, 4, 16, 17, 19, 19, 32, 127};
+    static const uint8_t small[] = {0, 1, 2, 3, 4, 16, 17, 19, 32, 127};
+    write_tables(3 * GIB, 5 * GIB, "rack 4");
+    check_tables(types, ARRAY_SIZE(types));
+    uint64_t boot = find_structure(32); /* reserved bytes, and a status: no errors */
+    CHECK_U64(get(boot + 4, 7), 0);
+    write_tables(16 * MIB, 0, "");
+    check_tables(small, ARRAY_SIZE(small));
 }
 
 /* A reader may take the wide fields at once, which dmidecode does for large machines only. */
