@@ -494,4 +494,16 @@ static inline enum action fake_exit(struct vcpu *v, struct vmexit *x) {
     return exit_table[x->kind](v, x);
 }
 
+/* The VM once more, with two vCPUs on CPUs 0 and 1, both there. */
+static UNUSED void fake_create_two(struct vcpu **v0, struct vcpu **v1) {
+    fake_plan.cpu_count = 2;
+    fake_plan.cpus[1] = 1;
+    CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
+    *v0 = &fake_vm->vcpus[0];
+    *v1 = &fake_vm->vcpus[1];
+    cpuid_init(*v0);
+    cpuid_init(*v1);
+    (*v1)->public.presence = VCPU_HERE;
+}
+
 #endif

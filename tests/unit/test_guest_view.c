@@ -4,21 +4,7 @@
  * is the second opinion, and a change of a table is a change of the page.
  */
 #include "tests/unit/guest_view.h"
-
-static char *page(size_t *size) {
-    char *text = NULL;
-    FILE *file = fopen("docs/guest-view.md", "r");
-    FILE *out = open_memstream(&text, size);
-    CHECK(file != NULL);
-    for (int c; file != NULL && (c = fgetc(file)) != EOF;) {
-        fputc(c, out);
-    }
-    fclose(out);
-    if (file != NULL) {
-        fclose(file);
-    }
-    return text;
-}
+#include "tests/unit/read_file.h"
 
 TEST(the_tables_are_the_page) {
     char *printed = NULL;
@@ -27,7 +13,7 @@ TEST(the_tables_are_the_page) {
     FILE *out = open_memstream(&printed, &printed_size);
     guest_view_print(out);
     fclose(out);
-    char *wanted = page(&page_size);
+    char *wanted = read_file("docs/guest-view.md", &page_size);
     char *a = printed;
     char *b = wanted;
     while (*a != '\0' && *b != '\0') {

@@ -757,14 +757,7 @@ static void other_cpu(void) {
 
 static void begin_two(void) {
     begin();
-    fake_plan.cpu_count = 2;
-    fake_plan.cpus[1] = 1;
-    CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
-    v0 = &fake_vm->vcpus[0];
-    v1 = &fake_vm->vcpus[1];
-    cpuid_init(v0);
-    cpuid_init(v1);
-    v1->public.presence = VCPU_HERE;
+    fake_create_two(&v0, &v1);
     fake_wait = other_cpu;
     helped = scrubbed_by_other = 0;
 }

@@ -34,14 +34,7 @@ static void ask_start(void) {
 static void begin(void) {
     cpus_machine();
     fake_config.stop_timeout = 60;
-    fake_plan.cpu_count = CPUS;
-    fake_plan.cpus[1] = 1;
-    CHECK_U64(vm_create(&fake_plan, &fake_public, &fake_vm), STATUS_OK);
-    v0 = &fake_vm->vcpus[0];
-    v1 = &fake_vm->vcpus[1];
-    cpuid_init(v0);
-    cpuid_init(v1);
-    v1->public.presence = VCPU_HERE;
+    fake_create_two(&v0, &v1);
     fake_public.state = VM_STOPPED;
     fake_kicked = 0;
     cpu_begin(0, cpu0);
@@ -128,14 +121,19 @@ static unsigned pending(struct vcpu *v) {
     return v->lapic.reg[0x24][0]; /* IRR of 80h to 9Fh */
 }
 
-/* 10 ms, of which one is over. */
-TEST(a_timer_has_what_was_left_of_its_time) {
-    begin_both();
+/* Of the second vCPU, on its CPU: 10 ms, with vector 81h. */
+static void set_timer(void) {
     fake_cpu = 1;
     lapic_mmio_write(&v1->lapic, 0xf0, 4, 0x1ff);
     lapic_mmio_write(&v1->lapic, LVT_TIMER, 4, 0x81);
     lapic_mmio_write(&v1->lapic, DIVIDE, 4, 0xb);
     lapic_mmio_write(&v1->lapic, INITIAL, 4, LAPIC_TIMER_HZ / 100);
+}
+
+/* One of its 10 ms is over. */
+TEST(a_timer_has_what_was_left_of_its_time) {
+    begin_both();
+    set_timer();
     fake_cpu = OPERATOR;
     fake_tsc += SECOND / 1000;
     pause_vm();
@@ -151,11 +149,7 @@ TEST(a_timer_has_what_was_left_of_its_time) {
 /* It fires when the CPU is on its way out. */
 TEST(a_timer_that_fires_at_the_pause_is_not_lost) {
     begin_both();
-    fake_cpu = 1;
-    lapic_mmio_write(&v1->lapic, 0xf0, 4, 0x1ff);
-    lapic_mmio_write(&v1->lapic, LVT_TIMER, 4, 0x81);
-    lapic_mmio_write(&v1->lapic, DIVIDE, 4, 0xb);
-    lapic_mmio_write(&v1->lapic, INITIAL, 4, LAPIC_TIMER_HZ / 100);
+    set_timer();
     vcpu_request(&v1->public, REQUEST_PAUSE);
     fake_tsc += SECOND / 50;
     hv_timer_expired();

@@ -8,27 +8,11 @@
 
 #include "tests/unit/fake_console.h"
 #include "tests/unit/grid_text.h"
+#include "tests/unit/read_file.h"
 
 #define RECORDED_MIN 8u /* so many there are at least: a test of nothing passes */
 
 void hv_console_work(void) {
-}
-
-static char *read_file(const char *name, size_t *size) {
-    FILE *file = fopen(name, "rb");
-    char *text = NULL;
-    size_t length = 0;
-    FILE *out = open_memstream(&text, &length);
-    CHECK(file != NULL);
-    for (int c; file != NULL && (c = fgetc(file)) != EOF;) {
-        fputc(c, out);
-    }
-    fclose(out);
-    if (file != NULL) {
-        fclose(file);
-    }
-    *size = length;
-    return text;
 }
 
 /* The cells that so many bytes make; what passes comes out in line. */
