@@ -114,7 +114,7 @@ class Wires(LinuxGuests):
         self.command(EAST, "t(){ until c $1;do :;done;}")  # a guest that is busy: Linux tries for 2 s only
         self.command(EAST, "k(){ s $1|sha256sum|cmp - /tmp/o$1;}")
         before = self.statistics("east")
-        self.command(EAST, "t 1; k 1")
+        self.run(EAST, "t 1; k 1")
         self.command(EAST, f"for i in `seq {STREAMS}`;do t $i& done;wait", 600)
         output = self.command(EAST, f"for i in `seq {STREAMS}`;do k $i||echo bad;done", 300)
         expect_that("bad" not in output, f"{STREAMS} sums of what was sent", output)
