@@ -86,8 +86,8 @@ class Compartment(GuestBoot):
     def last_crash(self):
         acts = {act[1]: act for act in read_acts()}
         expect_that(self.act(*acts["write_null"]) is None, "the act to end as acts.def says", "it did not")
-        self.expect_last_crash("hostile", "its compartment failed$",
-                               r"compartment's rip 0xf+[0-9a-f]{8,}, at work on hypercall$")
+        self.expect_last_crash("hostile", "its compartment failed",
+                               r"compartment's rip 0xf+[0-9a-f]{8,}, at work on hypercall")
 
     def act(self, number, name, what, report, command="upcall"):
         """One act; the guest is as before then. What was wrong, or None."""
