@@ -64,6 +64,7 @@ DEVICE_LINES = [
     r"PCI: Ignoring E820 reservations for host bridge windows",
     r"PCI: Using ACPI for IRQ routing",
     r"PCI: CLS 0 bytes, default 64",
+    r"PCI: pci_cache_line_size set to 64 bytes",
     r"ACPI: PCI Root Bridge \[PCI0\] \(domain 0000 \[bus 00\]\)",
     r"PCI host bridge to bus 0000:00",
     rf"pci_bus 0000:00: root bus resource \[(io|mem)  ?{RANGE} window\]",
