@@ -40,7 +40,7 @@
 #define BAR_MEMORY_ADDRESS 0xfffffff0u
 
 /* A PC's usual ports, and the ISA interrupts that they have by custom. */
-static const struct {
+static const struct usual_port {
     const char *name;
     uint16_t port;
     uint8_t irq;
@@ -80,27 +80,21 @@ static bool answers(const struct boot_info *info, const struct serial_machine *m
     return kept == SCRATCH_PATTERN && m->in(line, REG_LSR) != PORT_EMPTY;
 }
 
-static uint8_t usual_irq(uint64_t port) {
-    for (unsigned i = 0; i < ARRAY_SIZE(usual_ports); i++) {
-        if (usual_ports[i].port == port) {
-            return usual_ports[i].irq;
-        }
-    }
-    return 0;
-}
+/* The usual port there; of another the name is "" and the interrupt 0, not known. */
+static const struct usual_port *usual_port_at(uint64_t port) {
+    static const struct usual_port other = {.name = ""};
 
-static const char *usual_name(uint64_t port) {
     for (unsigned i = 0; i < ARRAY_SIZE(usual_ports); i++) {
         if (usual_ports[i].port == port) {
-            return usual_ports[i].name;
+            return &usual_ports[i];
         }
     }
-    return "";
+    return &other;
 }
 
 static struct boot_serial at_port(uint32_t port, enum boot_serial_source source) {
     return (struct boot_serial){
-        .base = port, .stride = 1, .width = 1, .irq = usual_irq(port), .source = source};
+        .base = port, .stride = 1, .width = 1, .irq = usual_port_at(port)->irq, .source = source};
 }
 
 /* ---- PCI ---- */
@@ -187,7 +181,7 @@ static bool find_spcr(const struct boot_info *info, const struct serial_machine 
         return false;
     }
     if (line.irq == 0 && !line.in_memory) {
-        line.irq = usual_irq(line.base);
+        line.irq = usual_port_at(line.base)->irq;
     }
     if (!answers(info, m, &line)) {
         return false;
@@ -268,7 +262,7 @@ static const char *describe_why(const struct boot_serial *line, char why[16]) {
                         line->pci & 7);
         return why;
     case SERIAL_BY_PORT:
-        return usual_name(line->base);
+        return usual_port_at(line->base)->name;
     case SERIAL_BY_CONFIG:
     default:
         return "the config";

@@ -14,59 +14,53 @@ struct stats_counter {
     bool always;
 };
 
-#define NET_COUNTER(name, member)                                                                  \
-    { name, offsetof(struct abi_net_counts, member), false }
-#define NET_ALWAYS(name, member)                                                                   \
-    { name, offsetof(struct abi_net_counts, member), true }
+/* counts: the struct that member is in. */
+#define COUNTER(counts, name, member)                                                              \
+    { name, offsetof(struct counts, member), false }
+#define ALWAYS(counts, name, member)                                                               \
+    { name, offsetof(struct counts, member), true }
 
 static const struct stats_counter net_counters[] = {
-    NET_ALWAYS("sent-frames", sent.frames),
-    NET_ALWAYS("sent-bytes", sent.bytes),
-    NET_COUNTER("sent-no-link", sent.drops[NET_DROP_NO_LINK]),
-    NET_COUNTER("sent-wrong-source", sent.drops[NET_DROP_SOURCE]),
-    NET_COUNTER("sent-malformed", sent.drops[NET_DROP_MALFORMED]),
-    NET_COUNTER("sent-too-long", sent.drops[NET_DROP_LONG]),
-    NET_COUNTER("sent-nobody-there", sent.drops[NET_DROP_NOBODY]),
-    NET_COUNTER("sent-peer-full", sent.drops[NET_DROP_FULL]),
-    NET_ALWAYS("received-frames", received.frames),
-    NET_ALWAYS("received-bytes", received.bytes),
-    NET_COUNTER("received-wrong-source", received.drops[NET_DROP_SOURCE]),
-    NET_COUNTER("received-malformed", received.drops[NET_DROP_MALFORMED]),
-    NET_COUNTER("received-too-long", received.drops[NET_DROP_LONG]),
-    NET_COUNTER("received-not-wanted", received.drops[NET_DROP_FILTERED]),
-    NET_COUNTER("received-no-room", received.drops[NET_DROP_SMALL]),
+    ALWAYS(abi_net_counts, "sent-frames", sent.frames),
+    ALWAYS(abi_net_counts, "sent-bytes", sent.bytes),
+    COUNTER(abi_net_counts, "sent-no-link", sent.drops[NET_DROP_NO_LINK]),
+    COUNTER(abi_net_counts, "sent-wrong-source", sent.drops[NET_DROP_SOURCE]),
+    COUNTER(abi_net_counts, "sent-malformed", sent.drops[NET_DROP_MALFORMED]),
+    COUNTER(abi_net_counts, "sent-too-long", sent.drops[NET_DROP_LONG]),
+    COUNTER(abi_net_counts, "sent-nobody-there", sent.drops[NET_DROP_NOBODY]),
+    COUNTER(abi_net_counts, "sent-peer-full", sent.drops[NET_DROP_FULL]),
+    ALWAYS(abi_net_counts, "received-frames", received.frames),
+    ALWAYS(abi_net_counts, "received-bytes", received.bytes),
+    COUNTER(abi_net_counts, "received-wrong-source", received.drops[NET_DROP_SOURCE]),
+    COUNTER(abi_net_counts, "received-malformed", received.drops[NET_DROP_MALFORMED]),
+    COUNTER(abi_net_counts, "received-too-long", received.drops[NET_DROP_LONG]),
+    COUNTER(abi_net_counts, "received-not-wanted", received.drops[NET_DROP_FILTERED]),
+    COUNTER(abi_net_counts, "received-no-room", received.drops[NET_DROP_SMALL]),
 };
-
-#define DISK_COUNTER(name, member)                                                                 \
-    { name, offsetof(struct abi_disk_counts, member), false }
-#define DISK_ALWAYS(name, member)                                                                  \
-    { name, offsetof(struct abi_disk_counts, member), true }
 
 static const struct stats_counter disk_counters[] = {
-    DISK_ALWAYS("reads", reads),       DISK_ALWAYS("read-bytes", read_bytes),
-    DISK_ALWAYS("writes", writes),     DISK_ALWAYS("written-bytes", written_bytes),
-    DISK_COUNTER("others", others),    DISK_COUNTER("failures", failures),
-    DISK_COUNTER("pages-used", pages),
+    ALWAYS(abi_disk_counts, "reads", reads),
+    ALWAYS(abi_disk_counts, "read-bytes", read_bytes),
+    ALWAYS(abi_disk_counts, "writes", writes),
+    ALWAYS(abi_disk_counts, "written-bytes", written_bytes),
+    COUNTER(abi_disk_counts, "others", others),
+    COUNTER(abi_disk_counts, "failures", failures),
+    COUNTER(abi_disk_counts, "pages-used", pages),
 };
 
-#define VSOCK_COUNTER(name, member)                                                                \
-    { name, offsetof(struct abi_vsock_counts, member), false }
-#define VSOCK_ALWAYS(name, member)                                                                 \
-    { name, offsetof(struct abi_vsock_counts, member), true }
-
 static const struct stats_counter vsock_counters[] = {
-    VSOCK_ALWAYS("sent-packets", sent.packets),
-    VSOCK_ALWAYS("sent-bytes", sent.bytes),
-    VSOCK_COUNTER("sent-malformed", sent.drops[VSOCK_DROP_MALFORMED]),
-    VSOCK_COUNTER("sent-wrong-source", sent.drops[VSOCK_DROP_SOURCE]),
-    VSOCK_COUNTER("sent-refused", sent.drops[VSOCK_DROP_REFUSED]),
-    VSOCK_COUNTER("sent-too-late", sent.drops[VSOCK_DROP_LATE]),
-    VSOCK_ALWAYS("received-packets", received.packets),
-    VSOCK_ALWAYS("received-bytes", received.bytes),
-    VSOCK_COUNTER("received-malformed", received.drops[VSOCK_DROP_MALFORMED]),
-    VSOCK_COUNTER("received-wrong-source", received.drops[VSOCK_DROP_SOURCE]),
-    VSOCK_COUNTER("received-refused", received.drops[VSOCK_DROP_REFUSED]),
-    VSOCK_COUNTER("received-no-room", received.drops[VSOCK_DROP_SMALL]),
+    ALWAYS(abi_vsock_counts, "sent-packets", sent.packets),
+    ALWAYS(abi_vsock_counts, "sent-bytes", sent.bytes),
+    COUNTER(abi_vsock_counts, "sent-malformed", sent.drops[VSOCK_DROP_MALFORMED]),
+    COUNTER(abi_vsock_counts, "sent-wrong-source", sent.drops[VSOCK_DROP_SOURCE]),
+    COUNTER(abi_vsock_counts, "sent-refused", sent.drops[VSOCK_DROP_REFUSED]),
+    COUNTER(abi_vsock_counts, "sent-too-late", sent.drops[VSOCK_DROP_LATE]),
+    ALWAYS(abi_vsock_counts, "received-packets", received.packets),
+    ALWAYS(abi_vsock_counts, "received-bytes", received.bytes),
+    COUNTER(abi_vsock_counts, "received-malformed", received.drops[VSOCK_DROP_MALFORMED]),
+    COUNTER(abi_vsock_counts, "received-wrong-source", received.drops[VSOCK_DROP_SOURCE]),
+    COUNTER(abi_vsock_counts, "received-refused", received.drops[VSOCK_DROP_REFUSED]),
+    COUNTER(abi_vsock_counts, "received-no-room", received.drops[VSOCK_DROP_SMALL]),
 };
 
 #define LINES_VM    2u /* the state, the calls to a BIOS */
