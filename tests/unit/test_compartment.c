@@ -232,6 +232,23 @@ static bool ask(struct vcpu *v) {
     return upcall(v, &x, UPCALL_NOTHING);
 }
 
+TEST(a_start_forgets_the_run_before) {
+    struct vcpu *v = fake_machine_start();
+    static const uint64_t nothing[ARRAY_SIZE(v->ended)];
+    static const struct vcpu_context empty;
+
+    memset(&v->compartment, 0xa5, sizeof(v->compartment));
+    memset(v->ended, 0xa5, sizeof(v->ended));
+    v->upcall_flags = UPCALL_ENDS;
+    compartment_reset_context(v, v);
+    CHECK(v->compartment.vendor == v);
+    CHECK_U64(v->upcall_flags, UPCALL_UNWATCHED);
+    CHECK(memcmp(v->ended, nothing, sizeof(nothing)) == 0);
+    v->compartment.vendor = NULL;
+    v->compartment.regs[X86_RDI] = 0;
+    CHECK(memcmp(&v->compartment, &empty, sizeof(empty)) == 0);
+}
+
 TEST(an_answer_comes_back) {
     struct vcpu *v = start();
     v->exchange->upcall = 77;
@@ -612,8 +629,8 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
           T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
           T(its_own_tables_lead_to_span_and_window), T(a_start_finds_data_as_it_was_built),
-          T(an_answer_comes_back), T(the_guest_gets_one_by_hypercall),
-          T(interrupts_that_end_meanwhile_are_told_after_it),
+          T(a_start_forgets_the_run_before), T(an_answer_comes_back),
+          T(the_guest_gets_one_by_hypercall), T(interrupts_that_end_meanwhile_are_told_after_it),
           T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
           T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
           T(one_that_does_not_come_back_ends_the_vm),

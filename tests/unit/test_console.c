@@ -760,6 +760,34 @@ TEST(a_call_costs_little) {
 
 /* ---- what a guest sends to the admin's terminal ---- */
 
+/* Sequences that the line's terminal knows pass to it as they came. */
+TEST(escapes_reach_the_line) {
+    static const char *const escapes[] = {"\x1b"
+                                          "7",
+                                          "\x1b"
+                                          "8",
+                                          "\x1b"
+                                          "D",
+                                          "\x1b"
+                                          "E",
+                                          "\x1bH",
+                                          "\x1bM",
+                                          "\x1b"
+                                          "c",
+                                          "\x1b=",
+                                          "\x1b>",
+                                          "\x1b(0",
+                                          "\x1b)B",
+                                          "\x1b#8"};
+    start();
+    type(KEY "1");
+    fake_line_take();
+    for (unsigned i = 0; i < ARRAY_SIZE(escapes); i++) {
+        say(&alpha, escapes[i]);
+        CHECK_STR(fake_line_take(), escapes[i]);
+    }
+}
+
 /* ---- nobody can type ---- */
 
 static void start_shared(bool all_taken) {
@@ -861,7 +889,7 @@ TEST(sharing_is_fair) {
             fake_cpu = 1;
             say(&beta, "\x1b[2J\x1b[Hmeanwhile");
         }
-        fake_pass(1000);
+        fake_pass(200000);
     }
     CHECK_STR(fake_screen_row(16), "meanwhile");
     fake_pass(2000000);
@@ -956,6 +984,31 @@ TEST(questions_are_answered_to_who_asks) {
 }
 
 /* Our own text never lands in the middle of a guest's sequence, or of a character. */
+/* So many that wait are too many for an answer among them. */
+TEST(an_answer_goes_with_few_keys) {
+    start_live(true, true);
+    type(KEY "1");
+    alpha.typed_room = 0;
+    type("123456789012345");
+    say(&alpha, "\x1b[5n");
+    type("6"); /* 20 with the answer's four */
+    say(&alpha, "\x1b[5n");
+    alpha.typed_room = SIZE_MAX;
+    type(".");
+    fake_pass(1000000);
+    CHECK_STR(alpha.typed, "123456789012345\x1b[0n6.");
+
+    start_live(true, true);
+    type(KEY "1");
+    alpha.typed_room = 0;
+    type("1234567890123456");
+    say(&alpha, "\x1b[5n");
+    alpha.typed_room = SIZE_MAX;
+    type(".");
+    fake_pass(1000000);
+    CHECK_STR(alpha.typed, "1234567890123456.");
+}
+
 TEST(notices_keep_out_of_sequences) {
     start();
     type(KEY "1");
@@ -1142,6 +1195,37 @@ TEST(a_terminal_that_does_not_wait) {
     CHECK(strstr(fake_line_take(), "typed bytes lost: the serial line") != NULL);
 }
 
+/* As many as there can be: each has a view of its own. */
+TEST(a_view_for_each_guest) {
+    static struct guest many[CONFIG_MAX_GUESTS];
+    char name[16], text[32];
+
+    fake_console_set_up(true, 0, 0);
+    console_init(0x1d);
+    console_set_operator(&operator);
+    fake_on_work = NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++) {
+        snprintf(name, sizeof(name), "guest%u", i);
+        add(&many[i], name);
+    }
+    console_start(0);
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++) {
+        snprintf(text, sizeof(text), "this is %u!", i);
+        say(&many[i], text);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++) {
+        fake_line_take();
+        hv_console_input(0x1d);
+        hv_console_input('n');
+        fake_pass(200000);
+        const char *seen = fake_line_take();
+        snprintf(text, sizeof(text), ": guest%u - ", i);
+        CHECK(strstr(seen, text) != NULL);
+        snprintf(text, sizeof(text), "this is %u!", i);
+        CHECK(strstr(seen, text) != NULL);
+    }
+}
+
 TEST(nothing_before_init_harms) {
     hv_console_input('x');
     serve_all();
@@ -1163,6 +1247,7 @@ TEST_MAIN(
     T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
     T(all_views_share_the_screen), T(sharing_is_fair), T(a_key_ends_the_sharing),
     T(a_screen_too_small_to_share), T(questions_are_answered_to_who_asks),
+    T(an_answer_goes_with_few_keys), T(escapes_reach_the_line), T(a_view_for_each_guest),
     T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
     T(a_slow_reader_makes_the_terminal_wait), T(a_reader_that_sleeps_costs_the_paste_not_the_keys),
     T(a_trickle_does_not_stop_the_keys), T(a_switch_loses_nothing_that_was_typed),

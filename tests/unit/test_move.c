@@ -156,9 +156,10 @@ TEST(all_is_copied_and_nothing_left) {
 
 #define HELD (REQUEST_CLOCKS | REQUEST_TYPED)
 
-/* A page of RAM from 4 GiB on. */
+/* A page of RAM from 4 GiB on. After it stands what is none of the VM's regions. */
 static void add_high_ram(struct plan_vm *plan, uint8_t *page) {
     plan->region_count = 2;
+    plan->regions[2] = (struct plan_region){GPA(0), HPA((uintptr_t)page), PAGE_SIZE};
     plan->regions[1] = (struct plan_region){GPA(PLAN_HIGH_RAM), HPA((uintptr_t)page), PAGE_SIZE};
 }
 
@@ -226,6 +227,7 @@ TEST(a_record_is_copied_whole) {
     CHECK(to->lapic.cr8 == cr8);
     CHECK_U64(to_vm->clock.offset, 0x666666);
     CHECK_U64(other_high_ram[0], 0x77);
+    CHECK(ram_of(to_vm)[0] != 0x77);
     CHECK_U64(other_high_ram[PAGE_SIZE - 1], 0x77);
     CHECK(all_pattern(fake_high_ram, PAGE_SIZE));
     CHECK(all_pattern((const uint8_t *)fake_vm->vcpus[0].lapic.reg, sizeof(to->lapic.reg)));
@@ -330,6 +332,8 @@ static void add_places(struct plan_vm *plan, uint64_t store, uint64_t ours, uint
     plan->windows[5].hpa.v = at.v + ours_of_both;
     plan->windows[6].hpa.v = at.v + theirs_of_both;
     plan->window_count = n;
+    /* None of its windows: it stays what it is. */
+    plan->windows[n] = (struct plan_window){.kind = PLAN_OURS, .hpa = HPA(at.v + store)};
     plan->devices.channel_count = 2;
     plan->devices.disk_count = 2 + other_cpu;
     plan->bell_cpus[0] = 3;
@@ -441,6 +445,38 @@ TEST(a_disk_and_its_wires_go_along) {
     free(before);
 }
 
+/* Without disks and images, the first window is one of a channel. */
+static void leave_wires_alone(struct plan_vm *plan) {
+    memmove(plan->windows, plan->windows + 3, 5 * sizeof(plan->windows[0]));
+    plan->window_count = 4;
+}
+
+static void add_first_wires(struct plan_vm *plan) {
+    add_first_place(plan);
+    leave_wires_alone(plan);
+}
+
+static void add_second_wires(struct plan_vm *plan) {
+    add_second_place(plan);
+    leave_wires_alone(plan);
+}
+
+TEST(wires_alone_go_along) {
+    fake_plan_more = add_first_wires;
+    to_plan_more = add_second_wires;
+    begin(FAKE_RAM);
+    fake_plan_more = to_plan_more = NULL;
+    uint64_t spare = to_vm->plan->windows[4].hpa.v;
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK_U64(to_public.state, VM_PAUSED);
+    CHECK_U64(shown(to_vm, FAKE_OURS), CHANNEL(0));
+    CHECK_U64(shown(to_vm, FAKE_THEIRS), CHANNEL(1));
+    CHECK_U64(shown(fake_vm, FAKE_OURS), CHANNEL(2));
+    CHECK_U64(shown(fake_vm, FAKE_THEIRS), CHANNEL(3));
+    CHECK_U64(to_vm->plan->windows[4].hpa.v, spare);
+}
+
 /* There and back, all is as the plan had it. */
 TEST(a_place_comes_back) {
     begin_with_places(add_second_place);
@@ -498,5 +534,5 @@ TEST(not_to_one_with_other_windows) {
 
 TEST_MAIN(T(all_is_copied_and_nothing_left), T(a_record_is_copied_whole), T(back_again),
           T(not_to_one_of_another_size), T(not_while_another_is_on_its_way),
-          T(not_to_one_that_does_not_come), T(a_disk_and_its_wires_go_along), T(a_place_comes_back),
-          T(not_to_one_with_other_windows))
+          T(not_to_one_that_does_not_come), T(a_disk_and_its_wires_go_along),
+          T(wires_alone_go_along), T(a_place_comes_back), T(not_to_one_with_other_windows))

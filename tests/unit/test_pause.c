@@ -81,7 +81,7 @@ static void resume_vm(void) {
     ask(VM_COMMAND_RESUME);
     steps(10);
     CHECK_U64(fake_public.state, VM_RUNNING);
-    CHECK(strstr(told, "resumed: its clocks are 100.") != NULL);
+    CHECK(strstr(told, "resumed: its clocks are 100.000 s behind") != NULL);
 }
 
 /* ---- what stands and what waits ---- */
@@ -258,6 +258,7 @@ TEST(many_in_one_breath) {
 TEST(a_kill_ends_it_and_the_next_run_is_as_any_other) {
     begin_both();
     uint64_t offset = fake_vm->clock.offset;
+    fake_vm->vcpus[2].paused_ticks = 5; /* the record of none */
     pause_vm();
     resume_vm();
     CHECK(fake_vm->clock.offset != offset);
@@ -269,7 +270,10 @@ TEST(a_kill_ends_it_and_the_next_run_is_as_any_other) {
     steps(50);
     CHECK_U64(fake_public.state, VM_RUNNING);
     CHECK(strstr(told, "stopped by the operator") != NULL);
+    CHECK(!fake_vm->paused);
     CHECK_U64(fake_vm->clock.offset, offset);
+    CHECK_U64(fake_vm->paused_ticks | v0->paused_ticks | v1->paused_ticks, 0);
+    CHECK_U64(fake_vm->vcpus[2].paused_ticks, 5);
     send(APIC_SIPI, 8);
     unsigned turns = cpus[1].turns;
     steps(10);
