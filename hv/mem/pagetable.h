@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Page tables: Intel's EPT, AMD's nested tables and the host's own, which differ in a const format.
+ * Page tables: Intel's EPT, AMD's nested tables, the host's own, and those of the IOMMUs, which
+ * differ in a const format.
  * Owns mapping, rights, splitting and lookup. Nothing here flushes a CPU's translations. The audits
  * (hv/mem/audit.c) read the same tables by code of their own.
- * Sources: Intel SDM "The Extended Page Table Mechanism (EPT)", AMD APM "Nested Paging".
+ * Sources: Intel SDM "The Extended Page Table Mechanism (EPT)", AMD APM "Nested Paging", Intel VT-d
+ * "Second-Stage Paging Entries", AMD IOMMU "I/O Page Tables for Host Translations".
  */
 #pragma once
 
@@ -14,11 +16,15 @@
 enum page_access { PAGE_READ = 1, PAGE_WRITE = 2, PAGE_EXECUTE = 4 };
 enum page_type { PAGE_WB, PAGE_WC, PAGE_UC, PAGE_TYPES };
 
-/* Read is bit 0 and write is bit 1 in all of them; a leaf above the last level has bit 7. */
+/* Bit 0 is set in everything that is not a hole. */
 struct pagetable_format {
+    uint64_t read_bits, write_bits;         /* in a leaf that can be read, or written to */
+    uint64_t execute_bits, no_execute_bits; /* one of them is 0, or both: no such right */
     uint64_t table_bits;                    /* set in every entry that points to a table */
     uint64_t leaf_bits;                     /* set in every leaf */
-    uint64_t execute_bits, no_execute_bits; /* one of them is 0 */
+    uint64_t large_bits;                    /* the same, above the last level */
+    uint64_t level_bits; /* hold the level of the table that an entry points to; 0 = no such bits,
+                            and large_bits tell a leaf */
     uint64_t type_bits[PAGE_TYPES];
 };
 
@@ -26,6 +32,8 @@ extern const struct pagetable_format pagetable_format_ept;
 extern const struct pagetable_format
     pagetable_format_amd; /* nested tables of AMD-V: user bit set */
 extern const struct pagetable_format pagetable_format_host; /* the hypervisor's own: supervisor */
+extern const struct pagetable_format pagetable_format_vtd;
+extern const struct pagetable_format pagetable_format_amd_vi;
 
 struct pagetable {
     const struct pagetable_format *format;
