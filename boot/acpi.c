@@ -115,7 +115,7 @@ static void read_ioapic(const uint8_t *e, struct boot_info *info) {
     uint32_t base = get_u32(e + 4); /* 0: switched off, but listed */
     if (base != 0 && info->ioapic_count < BOOT_MAX_IOAPICS) {
         info->ioapics[info->ioapic_count++] =
-            (struct boot_ioapic){.base = HPA(base), .gsi_base = get_u32(e + 8)};
+            (struct boot_ioapic){.base = HPA(base), .gsi_base = get_u32(e + 8), .id = e[2]};
     }
 }
 
@@ -288,6 +288,8 @@ static const struct {
     {"SPCR", SPCR_BAUD, read_spcr},    /* after the MADT */
     {"WDAT", WDAT_ENTRIES, wdat_read},
     {"SPMI", TABLE_HEADER_SIZE, read_spmi},
+    {"DMAR", DMAR_ENTRIES, dmar_read},
+    {"IVRS", IVRS_ENTRIES, ivrs_read},
 };
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {

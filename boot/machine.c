@@ -67,6 +67,7 @@ void machine_find(struct boot_info *info) {
                       "them); using them all the same.\n",
                       info->acpi_wrong_sums);
     }
+    iommu_resolve(info, serial_machine.pci_read);
     if (info->rsdp.v == 0) { /* a PC has one there; the hypervisor looks before it believes */
         info->ioapics[0].base = HPA(IOAPIC_USUAL_BASE);
         info->ioapic_count = 1;

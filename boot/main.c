@@ -15,7 +15,8 @@
 #include "hv/lib/str.h"
 #include "hv/lib/version.h"
 
-#define HEAP_BASE_SIZE (10 * MIB)
+#define HEAP_BASE_SIZE (11 * MIB)
+#define HEAP_AMD_VI    (4 * MIB) /* a table of all devices, and one for other segments */
 #define HEAP_PER_CPU   (192 * KIB)
 #define CPUS_SHOWN     32u
 
@@ -43,6 +44,7 @@ static void take_memory(void) {
     info.image_size = ALIGN_UP(elf_span(hypervisor_elf), PAGE_SIZE);
     info.image_base = memory_alloc(info.image_size, BELOW_4G);
     info.heap_size = HEAP_BASE_SIZE + info.cpu_count * HEAP_PER_CPU;
+    info.heap_size += info.dma.kind == BOOT_IOMMU_AMD_VI ? HEAP_AMD_VI : 0;
     info.heap_base = memory_alloc(info.heap_size, BELOW_4G);
     trace_take_log(&info);
     if (info.cpu_count > 1) {

@@ -44,6 +44,18 @@ void wdat_look(struct boot_info *info, const struct wdat_ops *ops);
 void wdat_stop(struct boot_info *info, const struct wdat_ops *ops);
 
 /*
+ * iommu.c: Intel's table DMAR, or AMD's IVRS, into info->dma. A table has at least so many bytes;
+ * all else in it may be wrong: what is not understood makes info->dma.partial true.
+ */
+#define DMAR_ENTRIES 48u
+#define IVRS_ENTRIES 48u
+void dmar_read(const uint8_t *table, struct boot_info *info);
+void ivrs_read(const uint8_t *table, struct boot_info *info);
+/* Goes the ways through bridges in info->dma.ranges, with the registers of PCI functions (number as
+ * in struct boot_dma_range; a multiple of 4). A way that leads nowhere: the range goes. */
+void iommu_resolve(struct boot_info *info, uint32_t (*read)(uint32_t function, uint32_t reg));
+
+/*
  * device_path.c: the unique GUID (MBR: the disk's signature, then zeros) of the partition in a
  * device path, as a UUID is written. False, with *uuid untouched, if it names none: a start from
  * the network.

@@ -269,6 +269,31 @@ static void add_watchdog(const struct boot_info *info, struct preflight_report *
     }
 }
 
+/* What holds devices back from memory that is not theirs. */
+static void add_dma(const struct boot_info *info, struct preflight_report *report) {
+    static const char *const names[] = {
+        [BOOT_IOMMU_NONE] = "", [BOOT_IOMMU_VTD] = "VT-d", [BOOT_IOMMU_AMD_VI] = "AMD-Vi"};
+    const struct boot_dma *dma = &info->dma;
+
+    if (dma->unit_count == 0) {
+        preflight_add(
+            report, "DMA", PREFLIGHT_WARN,
+            "Devices are switched off from memory one by one, and a broken one could still "
+            "write anywhere; no guest can be given one. Switch on VT-d or AMD-Vi (IOMMU, "
+            "DMA protection) in the firmware's setup, if it has that.",
+            "no IOMMU");
+    } else if (dma->partial) {
+        preflight_add(
+            report, "DMA", PREFLIGHT_WARN,
+            "The firmware's table of IOMMUs is broken in part: devices behind one that is "
+            "not found are not held back. A newer firmware may help.",
+            "%s, %u units, a broken table", names[dma->kind], dma->unit_count);
+    } else {
+        preflight_add(report, "DMA", PREFLIGHT_OK, NULL, "%s, %u unit%s", names[dma->kind],
+                      dma->unit_count, dma->unit_count == 1 ? "" : "s");
+    }
+}
+
 /* Where the log and the guests can be read after the start. */
 static void add_screen(const struct boot_info *info, struct preflight_report *report) {
     const struct boot_framebuffer *first = &info->screens[0];
@@ -480,6 +505,7 @@ void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,
     add_screen(info, report);
     add_input(info, report);
     add_watchdog(info, report);
+    add_dma(info, report);
     if (id[0] >= 0xb) {
         add_threads(info, cpu, report);
     }

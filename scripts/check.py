@@ -35,15 +35,18 @@ ROOMS = {
     "arch/x86_64/vmx": ["hv", "arch/x86_64"],
     "arch/x86_64/svm": ["hv", "arch/x86_64"],
     "arch/x86_64/xhci": ["hv"],
+    "arch/x86_64/iommu": ["hv"],
     "arch/x86_64": ["hv"],
 }
-# arch/x86_64/vendor.c chooses between the vendors; nothing else there may know them. usb.c drives the USB keyboards.
+# arch/x86_64/vendor.c chooses between the vendors; nothing else there may know them. usb.c drives the USB keyboards,
+# iommu.c the IOMMUs.
 # The guests' firmware reads what the loader leaves it: numbers, and no code.
 EXTRA = {
     "guests/firmware/bios.S": ["hv/compartment/load"],
     "guests/firmware/start.S": ["hv/compartment/load"],
     "arch/x86_64/vendor.c": ["arch/x86_64/vmx", "arch/x86_64/svm"],
     "arch/x86_64/usb.c": ["arch/x86_64/xhci"],
+    "arch/x86_64/iommu.c": ["arch/x86_64/iommu"],
 }
 ABI = "hv/abi.h"
 # What a header declares, its own room defines; but for the words between the core and the machine, where the room is

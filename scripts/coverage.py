@@ -24,7 +24,7 @@ REST = ROOT / "tests/coverage/rest.txt"
 ROOMS = ["boot", "config", "hv/lib", "hv/plan", "hv/mem", "hv/vm", "hv/exit", "hv/monitor",
          "hv/compartment/dev", "hv/compartment/pci", "hv/compartment/virtio", "hv/compartment/emulate", "hv/compartment/entry",
          "hv/compartment/load", "arch/x86_64", "arch/x86_64/vmx",
-         "arch/x86_64/svm", "arch/x86_64/xhci"]
+         "arch/x86_64/svm", "arch/x86_64/xhci", "arch/x86_64/iommu"]
 SUMS = {"hv": "hv/", "hv + arch": ("hv/", "arch/")}
 DUMP = re.compile(rb"<<gcda (\S+)\r?\n(.*?)>>gcda", re.S)
 UNIT_FLAGS = "HOST_COUNTERS=--coverage -fprofile-update=atomic -fno-sanitize=all -w"

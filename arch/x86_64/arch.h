@@ -129,11 +129,23 @@ struct pci_found {
 unsigned pci_find_usb(const struct boot_info *info, struct pci_found *out, unsigned max);
 void pci_allow_dma(uint32_t function);
 
+/* Each function that answers. */
+void pci_each(void (*visit)(uint32_t function));
+
+/* iommu.c */
+void iommu_find(const struct boot_info *info);
+bool iommu_registers(unsigned i, hpa_t *base, uint64_t *size); /* false = there is no such one */
+/* No device reaches memory but what is its own, from here on. Before usb_start(). */
+void iommu_start_all(const struct boot_info *info);
+void iommu_tell(void); /* of what was held back, every few milliseconds */
+
 /* usb.c: keyboards behind controllers that are the hypervisor's own. */
 void usb_find(const struct boot_info *info);
 bool usb_registers(unsigned i, hpa_t *base, uint64_t *size); /* false = there is no such one */
 void usb_init(void);                                         /* once these are mapped */
-void usb_start(void);                                        /* on the CPU that will poll it */
+/* What the controller reads and writes; size 0 = it is not driven. False = there is no such one. */
+bool usb_memory(unsigned i, uint32_t *function, hpa_t *base, uint64_t *size);
+void usb_start(void); /* on the CPU that will poll it */
 void usb_poll(void);
 
 /* kept_log.c */

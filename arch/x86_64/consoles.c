@@ -40,6 +40,7 @@ void consoles_poll(void) {
     serial_poll();
     keyboard_interrupt();
     usb_poll();
+    iommu_tell();
     nmi_tell();
     apic_poll_again(plat_tsc() - begin);
 }

@@ -159,6 +159,7 @@ CPU_DEFINE_PORT(32, l)
 CPU_DEFINE_MMIO(8)
 CPU_DEFINE_MMIO(16)
 CPU_DEFINE_MMIO(32)
+CPU_DEFINE_MMIO(64)
 
 /* What LGDT and LIDT read. */
 struct table_pointer {

@@ -27,7 +27,7 @@
 #define CANONICAL_HIGH (~(PAGETABLE_SPACE - 1))
 
 /* Pieces beside those of CPUs and VMs: the image's, the devices', and what lies between all. */
-#define PIECES_FIXED   40u
+#define PIECES_FIXED   80u
 #define PIECES_PER_CPU (3 * (unsigned)STACK_COUNT)
 #define PIECES_PER_VM  (1u + 2 * PLAN_MAX_VCPUS + PLAN_MAX_REGIONS + PLAN_MAX_WINDOWS)
 
@@ -150,6 +150,9 @@ static void paging_list_core(const struct boot_info *info) {
     hpa_t base;
     uint64_t size;
     for (unsigned i = 0; usb_registers(i, &base, &size); i++) {
+        paging_add_device(base, size, HOST_RW_UC);
+    }
+    for (unsigned i = 0; iommu_registers(i, &base, &size); i++) {
         paging_add_device(base, size, HOST_RW_UC);
     }
 }

@@ -55,8 +55,7 @@ static void pci_write(uint32_t function, enum pci_register r, uint32_t value) {
     port_out32(CONFIG_DATA, value);
 }
 
-/* Each function that answers. */
-static void pci_each(void (*visit)(uint32_t function)) {
+void pci_each(void (*visit)(uint32_t function)) {
     for (uint32_t device = 0; device < BUSES * DEVICES; device++) {
         uint32_t first = device * FUNCTIONS;
         if ((uint16_t)pci_read(first, PCI_ID) == ID_ABSENT) {

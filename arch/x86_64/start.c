@@ -44,6 +44,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     idt_init();
     idt_load();
     usb_find(info);
+    iommu_find(info);
     hpa_t root = paging_build(info);
     paging_enable();
     smp_write_trampoline(info, root);
@@ -57,6 +58,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     pci_stop_masters();
     watchdog_stop(info);
     usb_init();
+    iommu_start_all(info);
 
     apic_init_cpu(cpu_get(0));
     ioapic_init(info);

@@ -14,6 +14,7 @@
 static SEALED struct pci_found found[CONTROLLERS];
 static SEALED unsigned found_count;
 static SEALED struct xhci *controllers[CONTROLLERS]; /* in the heap; NULL = not usable */
+static SEALED uint64_t memory_sizes[CONTROLLERS];    /* of what they read and write */
 
 static uint32_t usb_read(void *machine, uint32_t offset) {
     const struct pci_found *f = machine;
@@ -76,6 +77,7 @@ static void usb_init_controller(unsigned i) {
     if (memory != NULL) {
         xhci_give_memory(hc, memory, phys_address(memory).v);
         controllers[i] = hc;
+        memory_sizes[i] = ALIGN_UP(size, PAGE_SIZE);
         usb_log_controller(i);
     }
 }
@@ -84,6 +86,16 @@ void usb_init(void) {
     for (unsigned i = 0; i < found_count; i++) {
         usb_init_controller(i);
     }
+}
+
+bool usb_memory(unsigned i, uint32_t *function, hpa_t *base, uint64_t *size) {
+    if (i >= found_count) {
+        return false;
+    }
+    *function = found[i].function;
+    *size = memory_sizes[i];
+    *base = *size != 0 ? phys_address(controllers[i]->memory) : HPA(0);
+    return true;
 }
 
 void usb_start(void) {

@@ -13,6 +13,7 @@ const char *const config_avoid_names[CONFIG_AVOIDS] = {
     [AVOID_BUS_LOCKS] = "bus-locks",
     [AVOID_X2APIC] = "x2apic",
     [AVOID_DEADLINE] = "deadline",
+    [AVOID_IOMMU] = "iommu",
     [AVOID_CLEAN_BITS] = "clean-bits",
     [AVOID_NEXT_RIP] = "next-rip",
     [AVOID_DECODE_ASSISTS] = "decode-assists",

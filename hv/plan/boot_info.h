@@ -63,6 +63,7 @@ struct boot_node {
 struct boot_ioapic {
     hpa_t base;
     uint32_t gsi_base;
+    uint8_t id; /* by which other tables call it */
 };
 
 /* Where an ISA interrupt arrives, after the MADT's overrides. */
@@ -179,6 +180,54 @@ struct boot_watchdog {
     struct boot_watchdog_step steps[BOOT_WATCHDOG_STEPS];
 };
 
+/* What stands between devices and memory; ACPI's tables tell which. */
+enum boot_iommu_kind { BOOT_IOMMU_NONE, BOOT_IOMMU_VTD, BOOT_IOMMU_AMD_VI };
+
+struct boot_iommu {
+    hpa_t base; /* of its registers, in whole pages */
+    uint64_t size;
+    uint16_t segment;
+    uint8_t control; /* AMD-Vi: bits that the table has for its control register */
+};
+
+/* Where an I/O APIC's interrupts come from: a function's number, see struct boot_dma_range. */
+struct boot_dma_ioapic {
+    uint8_t id;
+    uint16_t source;
+};
+
+#define BOOT_DMA_HOPS 4u
+
+/*
+ * Memory that some devices have to reach whoever owns them: Intel's RMRR, AMD's unity maps. The
+ * devices are functions of the first segment, by bus << 8 | device << 3 | function.
+ */
+struct boot_dma_range {
+    hpa_t base;
+    uint64_t size;
+    bool read, write;
+    uint16_t first, last; /* the devices */
+    /* Intel's tables name the way there: device and function of each bridge, then of the device.
+     * hops is 0 once it was gone: first and last are known. */
+    uint8_t bus, hops;
+    uint8_t path[BOOT_DMA_HOPS];
+};
+
+#define BOOT_MAX_IOMMUS     32
+#define BOOT_MAX_DMA_RANGES 64
+
+struct boot_dma {
+    enum boot_iommu_kind kind;
+    bool partial;    /* something of the table was not understood, or there is no room for it */
+    bool interrupts; /* the units can hold interrupts back too, says the table */
+    uint32_t unit_count;
+    struct boot_iommu units[BOOT_MAX_IOMMUS];
+    uint32_t ioapic_count;
+    struct boot_dma_ioapic ioapics[BOOT_MAX_IOAPICS];
+    uint32_t range_count;
+    struct boot_dma_range ranges[BOOT_MAX_DMA_RANGES];
+};
+
 /* What the firmware holds of the programs that it starts. */
 enum boot_secure {
     BOOT_SECURE_OFF,
@@ -219,6 +268,7 @@ struct boot_info {
     struct boot_serial serial;
     uint32_t inputs; /* enum boot_input */
     struct boot_watchdog watchdog;
+    struct boot_dma dma;
     bool management; /* there is a management controller (IPMI), which may have another one */
 
     struct boot_microcode microcode;

@@ -128,6 +128,7 @@ enum config_avoid {
     AVOID_BUS_LOCKS,  /* both: exits that slow them down */
     AVOID_X2APIC,     /* the host's */
     AVOID_DEADLINE,   /* the host's timer mode */
+    AVOID_IOMMU,      /* DMA is held back by the devices' bus master bits alone */
     AVOID_CLEAN_BITS, /* AMD-V, as the rest */
     AVOID_NEXT_RIP,
     AVOID_DECODE_ASSISTS,

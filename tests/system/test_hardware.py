@@ -336,8 +336,13 @@ HARDWARE = [
                   r"DMA switched off in \d+ devices", *WDAT)),
     variant("ghosts", base=Absent, habits="ghosts", machine_cpus=5, extra=("-smp", "3,maxcpus=5"), screens=SILENT, shown=(),
             heavy=("qemu-kvm",)),
+    # The keyboard's controller reaches its own memory alone, through the IOMMU.
     type("VariantNoInput", (NoInput,), {"name": "hardware-no-input", "targets": QEMU,
-                                        "machine_options": {"machine": "q35,i8042=off"}}),
+                                        "machine_options": {"machine": "q35,i8042=off,kernel-irqchip=split",
+                                                            "extra": ("-device", "intel-iommu,intremap=on,aw-bits=48")}}),
+    type("VariantAmdViKeyboard", (NoInput,), {"name": "hardware-amd-vi-keyboard", "targets": TCG, "heavy": ALL,
+                                              "machine_options": {"machine": "q35,i8042=off",
+                                                                  "extra": ("-device", "amd-iommu,intremap=on")}}),
     # One by one.
     type("VariantOldUsb", (NoInput,), {"name": "hardware-old-usb", "targets": QEMU, "heavy": ALL,
                                        "said": "USB keyboard, silent after the start",
@@ -417,8 +422,10 @@ HARDWARE = [
                              "-device", "xio3130-downstream,id=d,bus=u,chassis=3", "-device", "nvme,bus=d,serial=2",
                              "-device", "pcie-pci-bridge,id=b", "-device", "e1000,bus=b"),
           says=(r"DMA switched off in \d+ devices",)),
-    board("vtd", "q35,kernel-irqchip=split", ("-device", "intel-iommu,intremap=on")),
-    board("amd-iommu", "q35,kernel-irqchip=split", ("-device", "amd-iommu")),
+    board("vtd", "q35,kernel-irqchip=split", ("-device", "intel-iommu,intremap=on"),
+          says=(r"DMA +VT-d, 1 unit +ok", r"VT-d, 1 of 1 units on: all DMA is denied but that of 1 devices")),
+    board("amd-iommu", "q35,kernel-irqchip=split", ("-device", "amd-iommu"),
+          says=(r"DMA +AMD-Vi, 1 unit +ok", r"AMD-Vi, 1 of 1 units on: all DMA is denied but that of 1 devices")),
     # Screens.
     screen("virtio", "virtio-vga", "1280x800"),
     screen("bochs", SECOND, "800x600"),

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The machine's IOMMUs: their registers, which devices may reach what, and what is told of those
+ * that wanted more. iommu/ does the rest. Called by start.c before anything else uses memory that a
+ * device may still write to, then on the CPU that serves the consoles.
+ */
+#include "arch/x86_64/iommu/iommu.h"
+#include "arch/x86_64/arch.h"
+#include "arch/x86_64/pci.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/range.h"
+#include "hv/plan/boot_info.h"
+
+#define CACHE_LINE     64u
+#define PIECES         256u
+#define DOMAINS        64u
+#define TOLD_AT_ONCE   16u
+#define FAULTS_AT_ONCE 64u
+
+static SEALED struct iommu iommu;
+static SEALED struct boot_iommu found[BOOT_MAX_IOMMUS];
+static SEALED unsigned found_count;
+
+/* What devices may reach, as builder and audit have it. */
+static SEALED struct iommu_piece pieces[PIECES];
+static SEALED unsigned piece_count;
+static SEALED unsigned domain_count;
+
+static struct {
+    struct log_limit limit;
+    uint64_t faults;
+} told;
+
+/* ---- registers ---- */
+
+static void *iommu_register(void *machine, uint32_t offset) {
+    const struct boot_iommu *f = machine;
+    return (uint8_t *)phys_pointer(f->base) + offset;
+}
+
+static uint32_t iommu_read32(void *machine, uint32_t offset) {
+    return mmio_read32(iommu_register(machine, offset));
+}
+
+static void iommu_write32(void *machine, uint32_t offset, uint32_t value) {
+    mmio_write32(iommu_register(machine, offset), value);
+}
+
+static uint64_t iommu_read64(void *machine, uint32_t offset) {
+    return mmio_read64(iommu_register(machine, offset));
+}
+
+static void iommu_write64(void *machine, uint32_t offset, uint64_t value) {
+    mmio_write64(iommu_register(machine, offset), value);
+}
+
+static void iommu_flush_lines(const void *from, uint64_t size) {
+    const uint8_t *line = (const uint8_t *)ALIGN_DOWN((uintptr_t)from, CACHE_LINE);
+    for (; line < (const uint8_t *)from + size; line += CACHE_LINE) {
+        __asm__ volatile("clflush %0" : : "m"(*line) : "memory");
+    }
+    __asm__ volatile("mfence" : : : "memory");
+}
+
+static void *iommu_alloc(uint64_t size) {
+    return pool_alloc(&arch_heap, size);
+}
+
+static const struct iommu_ops iommu_ops = {
+    .read32 = iommu_read32,
+    .write32 = iommu_write32,
+    .read64 = iommu_read64,
+    .write64 = iommu_write64,
+    .write_back = iommu_flush_lines,
+    .alloc = iommu_alloc,
+};
+
+/* Registers are no memory, says the firmware; or nobody touches them. */
+static bool iommu_is_memory(const struct boot_info *info, uint64_t base, uint64_t size) {
+    for (uint32_t i = 0; i < info->range_count; i++) {
+        const struct mem_range *r = &info->ranges[i];
+        if (r->kind != MEM_RESERVED && range_overlaps(r->base.v, r->size, base, size)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void iommu_find(const struct boot_info *info) {
+    if (avoid_wants(AVOID_IOMMU)) {
+        return;
+    }
+    for (uint32_t i = 0; i < info->dma.unit_count; i++) {
+        const struct boot_iommu *unit = &info->dma.units[i];
+        if (!iommu_is_memory(info, unit->base.v, unit->size)) {
+            found[found_count] = *unit;
+            found_count++;
+        }
+    }
+}
+
+bool iommu_registers(unsigned i, hpa_t *base, uint64_t *size) {
+    if (i >= found_count) {
+        return false;
+    }
+    *base = found[i].base;
+    *size = found[i].size;
+    return true;
+}
+
+/* ---- who may reach what ---- */
+
+static void iommu_add_piece(uint32_t function, hpa_t base, uint64_t size, unsigned access) {
+    if (piece_count == PIECES) {
+        log_warn("IOMMU: no room for what PCI %02x:%02x.%u is to reach", function >> 8,
+                 function >> 3 & 31, function & 7);
+        return;
+    }
+    pieces[piece_count] = (struct iommu_piece){
+        .function = (uint16_t)function,
+        .address = base.v,
+        .hpa = base,
+        .size = size,
+        .access = access,
+    };
+    piece_count++;
+}
+
+static const struct boot_dma_range *visited; /* while the devices are gone through */
+
+static void iommu_visit(uint32_t function) {
+    if (function >= visited->first && function <= visited->last) {
+        unsigned access = visited->write ? PAGE_READ | PAGE_WRITE : (unsigned)PAGE_READ;
+        iommu_add_piece(function, visited->base, visited->size, access);
+    }
+}
+
+/*
+ * A firmware that has lent a device memory which it calls free would have the device write to a
+ * guest's. Then the device is held back.
+ */
+static void iommu_add_range(const struct boot_info *info, const struct boot_dma_range *range) {
+    if (iommu_is_memory(info, range->base.v, range->size)) {
+        log_warn(
+            "IOMMU: the firmware wants memory %#llx-%#llx for PCI %02x:%02x.%u to %02x:%02x.%u, "
+            "and calls it free: they do not get it",
+            (ull)range->base.v, (ull)(range->base.v + range->size - 1), range->first >> 8,
+            range->first >> 3 & 31, range->first & 7u, range->last >> 8, range->last >> 3 & 31,
+            range->last & 7u);
+        return;
+    }
+    visited = range;
+    pci_each(iommu_visit);
+    visited = NULL;
+}
+
+static void iommu_gather(const struct boot_info *info) {
+    uint32_t function;
+    hpa_t base;
+    uint64_t size;
+
+    for (uint32_t i = 0; i < info->dma.range_count; i++) {
+        iommu_add_range(info, &info->dma.ranges[i]);
+    }
+    for (unsigned i = 0; usb_memory(i, &function, &base, &size); i++) {
+        if (size != 0) {
+            iommu_add_piece(function, base, size, PAGE_READ | PAGE_WRITE);
+        }
+    }
+}
+
+static bool iommu_is_first_of_device(unsigned i) {
+    for (unsigned before = 0; before < i; before++) {
+        if (pieces[before].function == pieces[i].function) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static enum status iommu_map_all(struct iommu_domain *domain, uint16_t function) {
+    enum status s = STATUS_OK;
+
+    for (unsigned i = 0; s == STATUS_OK && i < piece_count; i++) {
+        if (pieces[i].function == function) {
+            s = iommu_map(&iommu, domain, &pieces[i]);
+        }
+    }
+    return s;
+}
+
+static enum status iommu_allow_device(uint16_t function) {
+    struct iommu_domain domain = {.number = (uint16_t)(domain_count + 1)};
+
+    if (domain.number >= min_u64(iommu.domains, DOMAINS)) {
+        return STATUS_FULL;
+    }
+    enum status s = iommu_make_domain(&iommu, &domain, &arch_heap);
+    if (s == STATUS_OK) {
+        s = iommu_map_all(&domain, function);
+    }
+    if (s == STATUS_OK) {
+        domain_count++;
+        s = iommu_allow(&iommu, function, &domain);
+    }
+    return s;
+}
+
+/* Of a device that cannot be allowed what it is to reach, nothing is left for the audit either. */
+static void iommu_drop_pieces(uint16_t function) {
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < piece_count; i++) {
+        if (pieces[i].function != function) {
+            pieces[kept] = pieces[i];
+            kept++;
+        }
+    }
+    piece_count = kept;
+}
+
+static void iommu_allow_devices(void) {
+    for (unsigned i = 0; i < piece_count;) {
+        uint16_t function = pieces[i].function;
+        enum status s = STATUS_OK;
+        if (iommu_is_first_of_device(i)) {
+            s = iommu_allow_device(function);
+        }
+        if (s == STATUS_OK) {
+            i++;
+            continue;
+        }
+        log_warn("IOMMU: PCI %02x:%02x.%u is held back whole: %s", (unsigned)function >> 8,
+                 (unsigned)function >> 3 & 31, function & 7u, status_name(s));
+        iommu_drop_pieces(function);
+    }
+}
+
+/* ---- the start ---- */
+
+static void iommu_add_units(const struct boot_info *info) {
+    const struct iommu_driver *driver =
+        info->dma.kind == BOOT_IOMMU_VTD ? &vtd_driver : &amd_vi_driver;
+
+    iommu_init(&iommu, driver, &iommu_ops);
+    for (unsigned i = 0; i < found_count; i++) {
+        const char *why = NULL;
+        struct iommu_unit unit = {
+            .machine = &found[i],
+            .size = found[i].size,
+            .control = found[i].control,
+            .elsewhere = found[i].segment != 0,
+        };
+        if (iommu_add(&iommu, unit, &why) != STATUS_OK) {
+            log_warn("IOMMU: the one at %#llx is not used: %s", (ull)found[i].base.v, why);
+        }
+    }
+}
+
+static void iommu_audit_all(void) {
+    struct iommu_finding finding;
+
+    if (iommu_audit(&iommu, pieces, piece_count, &finding) != STATUS_OK) {
+        plat_panic("IOMMU tables of PCI %02x:%02x.%u: %s: address %#llx, entry %#llx",
+                   (unsigned)finding.function >> 8, (unsigned)finding.function >> 3 & 31,
+                   finding.function & 7u, finding.wrong, (ull)finding.address, (ull)finding.entry);
+    }
+}
+
+static unsigned iommu_units_on(void) {
+    unsigned on = 0;
+    for (unsigned i = 0; i < iommu.unit_count; i++) {
+        on += iommu.units[i].on ? 1 : 0;
+    }
+    return on;
+}
+
+static void iommu_report(const struct boot_info *info) {
+    unsigned on = iommu_units_on();
+    bool all = on == info->dma.unit_count && !info->dma.partial;
+
+    log_info("IOMMU: %s, %u of %u units on: all DMA is denied but that of %u devices, audited",
+             iommu.driver->name, on, info->dma.unit_count, domain_count);
+    for (unsigned i = 0; i < piece_count; i++) {
+        const struct iommu_piece *p = &pieces[i];
+        log_info("IOMMU: PCI %02x:%02x.%u may %s %#llx-%#llx", (unsigned)p->function >> 8,
+                 (unsigned)p->function >> 3 & 31, p->function & 7u,
+                 (p->access & PAGE_WRITE) != 0 ? "read and write" : "read", (ull)p->address,
+                 (ull)(p->address + p->size - 1));
+    }
+    if (!all) {
+        log_warn("IOMMU: not all of ACPI's table is understood, or not all units are on: there may "
+                 "be devices whose DMA is not held back");
+    }
+}
+
+/* Before it no device may be allowed to be a bus master; usb.c has its memory by then. */
+void iommu_start_all(const struct boot_info *info) {
+    if (found_count == 0) {
+        log_info("IOMMU: %s: devices are held back by their bus master bits alone",
+                 avoid_wants(AVOID_IOMMU) ? "not used" : "none");
+        return;
+    }
+    iommu_add_units(info);
+    if (iommu.unit_count == 0 || iommu_prepare(&iommu) != STATUS_OK) {
+        log_warn("IOMMU: none can be used");
+        iommu.unit_count = 0;
+        return;
+    }
+    iommu_gather(info);
+    iommu_allow_devices();
+    iommu_audit_all();
+    iommu_start(&iommu);
+    iommu_report(info);
+}
+
+/* ---- while guests run ---- */
+
+static const char *iommu_owner(uint16_t function) {
+    for (unsigned i = 0; i < piece_count; i++) {
+        if (pieces[i].function == function) {
+            return "Bulkhead's or the firmware's";
+        }
+    }
+    return "nobody's";
+}
+
+/* A device that is held back may go on trying: so many a time are read, few are told. */
+void iommu_tell(void) {
+    struct iommu_fault fault;
+
+    for (unsigned i = 0; i < FAULTS_AT_ONCE && iommu_next_fault(&iommu, &fault); i++) {
+        uint32_t suppressed;
+        told.faults++;
+        if (log_limit_pass(&told.limit, &suppressed)) {
+            log_warn("IOMMU: PCI %02x:%02x.%u, %s, was not let %s %#llx: %s (%llu so far)",
+                     (unsigned)fault.function >> 8, (unsigned)fault.function >> 3 & 31,
+                     fault.function & 7u, iommu_owner(fault.function),
+                     fault.write ? "write to" : "read", (ull)fault.address, fault.why,
+                     (ull)told.faults);
+        }
+    }
+}

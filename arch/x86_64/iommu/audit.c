@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What each device can reach, by the raw tables that the units read, against the list of what it is
+ * to reach. Must not use the drivers' or the builder's code, constants or records: the formats
+ * stand here a second time, from the manuals. Called once all devices are allowed what they are.
+ * Sources: as in vtd.c and amd_vi.c.
+ */
+#include "arch/x86_64/iommu/iommu.h"
+#include "hv/lib/phys.h"
+#include "hv/lib/range.h"
+
+#define TABLE_ENTRIES 512u
+#define TABLE_LEVELS  4u
+#define INDEX_BITS    9u
+#define ANY_RIGHTS    4u /* combinations of read and write */
+#define MAX_DOMAINS   512u
+
+/* A device's entry. */
+struct iommu_seen {
+    const char *wrong; /* NULL = nothing */
+    uint64_t entry;
+    hpa_t root;
+    unsigned level;
+    uint32_t number;
+};
+
+/* What an entry of a table is: all its bits but the address. */
+struct iommu_layout {
+    uint64_t address;
+    uint64_t table[TABLE_LEVELS]; /* that points to a table of that level */
+    uint64_t large;               /* in a leaf above the last level */
+    uint64_t leaf[ANY_RIGHTS];    /* by enum page_access */
+    /* Where the tables of a function begin and at what level, and their number; false: it is
+     * denied. */
+    bool (*device)(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen);
+};
+
+static bool seen_wrong(struct iommu_seen *seen, const char *wrong) {
+    seen->wrong = wrong;
+    return false;
+}
+
+/* ---- VT-d: a root entry is a bus, a context entry a function, 16 bytes both ---- */
+
+#define VTD_ADDRESS  BITS(12, 51)
+#define VTD_NUMBER   BITS(8, 23)
+#define VTD_WIDTH_39 1u
+#define VTD_WIDTH_48 2u
+
+static bool vtd_device(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen) {
+    const uint64_t *root = (const uint64_t *)iommu->devices + 2 * (function / 256u);
+    if (root[1] != 0 || (root[0] != 0 && (root[0] & ~VTD_ADDRESS) != 1)) {
+        seen->entry = root[0];
+        return seen_wrong(seen, "not the bits of a root entry");
+    }
+    if (root[0] == 0) {
+        return false;
+    }
+    const uint64_t *contexts = phys_pointer(HPA(root[0] & VTD_ADDRESS));
+    const uint64_t *context = contexts + 2 * (function % 256u);
+    seen->entry = context[0];
+    if (context[0] == 0 && context[1] == 0) {
+        return false;
+    }
+    uint64_t width = context[1] & ~VTD_NUMBER;
+    if ((context[0] & ~VTD_ADDRESS) != 1 || (width != VTD_WIDTH_39 && width != VTD_WIDTH_48)) {
+        return seen_wrong(seen, "not the bits of a context entry");
+    }
+    seen->root = HPA(context[0] & VTD_ADDRESS);
+    seen->level = width == VTD_WIDTH_48 ? 4 : 3;
+    seen->number = (uint32_t)((context[1] & VTD_NUMBER) / BIT(8));
+    return true;
+}
+
+const struct iommu_layout iommu_layout_vtd = {
+    .address = VTD_ADDRESS,
+    .table = {[1] = BIT(0) | BIT(1), [2] = BIT(0) | BIT(1), [3] = BIT(0) | BIT(1)},
+    .large = BIT(7),
+    .leaf = {[PAGE_READ] = BIT(0), [PAGE_READ | PAGE_WRITE] = BIT(0) | BIT(1)},
+    .device = vtd_device,
+};
+
+/* ---- AMD-Vi: 32 bytes for each function ---- */
+
+#define AMD_ADDRESS  BITS(12, 51)
+#define AMD_RIGHTS   (BIT(61) | BIT(62))
+#define AMD_LEVEL(n) ((uint64_t)(n) << 9)
+#define AMD_DENIED   (BIT(0) | BIT(1)) /* valid, translated, by nothing */
+
+static bool amd_vi_device(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen) {
+    const uint64_t *entry = (const uint64_t *)iommu->devices + 4 * (uint32_t)function;
+
+    seen->entry = entry[0];
+    if (entry[2] != 0 || entry[3] != 0 || (entry[1] & ~0xffffull) != 0) {
+        return seen_wrong(seen, "bits of a device's entry that are not meant to be there");
+    }
+    if (entry[0] == AMD_DENIED) {
+        return false;
+    }
+    if ((entry[0] & ~AMD_ADDRESS) != (AMD_DENIED | AMD_LEVEL(4) | AMD_RIGHTS)) {
+        return seen_wrong(seen, "not the bits of a device's entry");
+    }
+    seen->root = HPA(entry[0] & AMD_ADDRESS);
+    seen->level = 4;
+    seen->number = (uint32_t)entry[1];
+    return true;
+}
+
+const struct iommu_layout iommu_layout_amd_vi = {
+    .address = AMD_ADDRESS,
+    .table = {[1] = BIT(0) | AMD_LEVEL(1) | AMD_RIGHTS,
+              [2] = BIT(0) | AMD_LEVEL(2) | AMD_RIGHTS,
+              [3] = BIT(0) | AMD_LEVEL(3) | AMD_RIGHTS},
+    .leaf = {[PAGE_READ] = BIT(0) | BIT(60) | BIT(61),
+             [PAGE_READ | PAGE_WRITE] = BIT(0) | BIT(60) | AMD_RIGHTS},
+    .device = amd_vi_device,
+};
+
+/* ---- both ---- */
+
+struct iommu_walk {
+    const struct iommu *iommu;
+    const struct iommu_layout *layout;
+    const struct iommu_piece *pieces;
+    uint32_t count;
+    uint16_t function;
+    uint64_t bytes; /* that its tables map */
+    struct iommu_finding *finding;
+};
+
+static bool walk_refuse(struct iommu_walk *w, uint64_t address, uint64_t entry, const char *wrong) {
+    *w->finding = (struct iommu_finding){wrong, w->function, address, entry};
+    return false;
+}
+
+/* The device's piece that holds the address; NULL if none does. */
+static const struct iommu_piece *walk_piece(const struct iommu_walk *w, uint64_t address,
+                                            uint64_t size) {
+    for (uint32_t i = 0; i < w->count; i++) {
+        const struct iommu_piece *p = &w->pieces[i];
+        if (p->function == w->function && range_contains(p->address, p->size, address, size)) {
+            return p;
+        }
+    }
+    return NULL;
+}
+
+static bool walk_leaf(struct iommu_walk *w, uint64_t address, uint64_t entry, unsigned level) {
+    uint64_t size = PAGE_SIZE << (INDEX_BITS * (level - 1));
+    const struct iommu_piece *p = walk_piece(w, address, size);
+
+    if (p == NULL) {
+        return walk_refuse(w, address, entry, "it reaches what it is not to reach");
+    }
+    uint64_t bits = w->layout->leaf[p->access] | (level > 1 ? w->layout->large : 0);
+    if ((entry & ~w->layout->address) != bits) {
+        return walk_refuse(w, address, entry, "not the bits of such a page");
+    }
+    if ((entry & w->layout->address) != p->hpa.v + (address - p->address)) {
+        return walk_refuse(w, address, entry, "not the planned frame");
+    }
+    w->bytes += size;
+    return true;
+}
+
+/* Never deeper than there are levels. */
+static bool walk_table(struct iommu_walk *w, hpa_t table, uint64_t from, unsigned level) {
+    const uint64_t *entries = phys_pointer(table);
+    const struct iommu_layout *layout = w->layout;
+
+    for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
+        uint64_t entry = entries[i];
+        uint64_t address = from + (i << (12 + INDEX_BITS * (level - 1)));
+        if (entry == 0) {
+            continue;
+        }
+        bool table_bits = level > 1 && (entry & ~layout->address) == layout->table[level - 1];
+        bool fine = table_bits ? walk_table(w, HPA(entry & layout->address), address, level - 1)
+                               : level < TABLE_LEVELS && walk_leaf(w, address, entry, level);
+        if (!fine) {
+            return w->finding->wrong != NULL || walk_refuse(w, address, entry, "a wrong entry");
+        }
+    }
+    return true;
+}
+
+static uint64_t planned_bytes(const struct iommu_walk *w) {
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < w->count; i++) {
+        bytes += w->pieces[i].function == w->function ? w->pieces[i].size : 0;
+    }
+    return bytes;
+}
+
+/* Two devices with one number would share what the unit remembers. */
+static bool walk_number(struct iommu_walk *w, uint32_t number, uint8_t *used, uint64_t entry) {
+    if (number == 0 || number >= MAX_DOMAINS || used[number] != 0) {
+        return walk_refuse(w, 0, entry, "a domain's number that is not its own");
+    }
+    used[number] = 1;
+    return true;
+}
+
+static bool walk_device(struct iommu_walk *w, uint8_t *used) {
+    struct iommu_seen seen = {0};
+    bool allowed = w->layout->device(w->iommu, w->function, &seen);
+    uint64_t planned = planned_bytes(w);
+
+    if (seen.wrong != NULL) {
+        return walk_refuse(w, 0, seen.entry, seen.wrong);
+    }
+    if (!allowed) {
+        return planned == 0 || walk_refuse(w, 0, seen.entry, "it is denied what it is to reach");
+    }
+    if (planned == 0) {
+        return walk_refuse(w, 0, seen.entry, "it is not to reach anything");
+    }
+    if (!walk_number(w, seen.number, used, seen.entry)) {
+        return false;
+    }
+    w->bytes = 0;
+    if (!walk_table(w, seen.root, 0, seen.level)) {
+        return false;
+    }
+    return w->bytes == planned || walk_refuse(w, 0, seen.entry, "it does not reach all it is to");
+}
+
+enum status iommu_audit(const struct iommu *iommu, const struct iommu_piece *pieces, uint32_t count,
+                        struct iommu_finding *finding) {
+    uint8_t used[MAX_DOMAINS] = {0};
+    struct iommu_walk walk = {.iommu = iommu,
+                              .layout = iommu->driver->layout,
+                              .pieces = pieces,
+                              .count = count,
+                              .finding = finding};
+    *finding = (struct iommu_finding){0};
+    for (uint32_t function = 0; function < IOMMU_FUNCTIONS; function++) {
+        walk.function = (uint16_t)function;
+        if (!walk_device(&walk, used)) {
+            return STATUS_INVALID;
+        }
+    }
+    return STATUS_OK;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is the same for all IOMMUs; see iommu.h.
+ */
+#include "arch/x86_64/iommu/iommu.h"
+
+#include "hv/lib/phys.h"
+#include "hv/lib/range.h"
+
+void iommu_init(struct iommu *iommu, const struct iommu_driver *driver,
+                const struct iommu_ops *ops) {
+    *iommu = (struct iommu){
+        .driver = driver,
+        .ops = ops,
+        .space = PAGETABLE_SPACE,
+        .largest_level = 3,
+        .domains = IOMMU_FUNCTIONS,
+        .coherent = true,
+    };
+}
+
+enum status iommu_add(struct iommu *iommu, struct iommu_unit unit, const char **why) {
+    if (iommu->unit_count == IOMMU_MAX_UNITS) {
+        *why = "there are too many";
+        return STATUS_UNSUPPORTED;
+    }
+    enum status s = iommu->driver->probe(iommu, &unit, why);
+    if (s == STATUS_OK) {
+        iommu->units[iommu->unit_count] = unit;
+        iommu->unit_count++;
+    }
+    return s;
+}
+
+static bool iommu_any_elsewhere(const struct iommu *iommu) {
+    for (unsigned i = 0; i < iommu->unit_count; i++) {
+        if (iommu->units[i].elsewhere) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status iommu_prepare(struct iommu *iommu) {
+    iommu->devices = iommu->driver->make_devices(iommu);
+    if (iommu->devices == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    if (iommu_any_elsewhere(iommu)) {
+        iommu->elsewhere = iommu->driver->make_devices(iommu);
+        if (iommu->elsewhere == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+    }
+    for (unsigned i = 0; i < iommu->unit_count; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        unit->queue = iommu->ops->alloc(PAGE_SIZE);
+        unit->events = iommu->ops->alloc(PAGE_SIZE);
+        unit->done = iommu->ops->alloc(PAGE_SIZE);
+        if (unit->queue == NULL || unit->events == NULL || unit->done == NULL) {
+            return STATUS_NO_MEMORY;
+        }
+    }
+    return STATUS_OK;
+}
+
+void iommu_start(struct iommu *iommu) {
+    for (unsigned i = 0; i < iommu->unit_count; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        unit->on = iommu->driver->start(iommu, unit) == STATUS_OK;
+    }
+}
+
+enum status iommu_make_domain(struct iommu *iommu, struct iommu_domain *domain, struct pool *pool) {
+    return pagetable_init(&domain->tables, iommu->driver->format, pool, iommu->largest_level);
+}
+
+enum status iommu_map(struct iommu *iommu, struct iommu_domain *domain,
+                      const struct iommu_piece *piece) {
+    if (!range_contains(0, iommu->space, piece->address, piece->size)) {
+        return STATUS_INVALID;
+    }
+    return pagetable_map(&domain->tables, piece->address, piece->hpa, piece->size, piece->access,
+                         PAGE_WB);
+}
+
+enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iommu_domain *domain) {
+    if (domain != NULL) {
+        const struct pool *pool = domain->tables.pool;
+        iommu_write_back(iommu, phys_pointer(pool->base), pool->used);
+    }
+    enum status s = iommu->driver->set(iommu, function, domain);
+
+    for (unsigned i = 0; i < iommu->unit_count; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        if (s != STATUS_OK || !unit->on || unit->elsewhere) {
+            continue;
+        }
+        uint16_t number = domain != NULL ? domain->number : 0;
+        s = iommu->driver->forget(iommu, unit, function, number);
+    }
+    return s;
+}
+
+bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault) {
+    for (unsigned i = 0; i < iommu->unit_count; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        if (unit->on && iommu->driver->next_fault(iommu, unit, fault)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool iommu_wait32(const struct iommu *iommu, const struct iommu_unit *unit, uint32_t offset,
+                  uint32_t mask, uint32_t want) {
+    for (unsigned i = 0; i < IOMMU_PATIENCE; i++) {
+        if ((iommu->ops->read32(unit->machine, offset) & mask) == want) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool iommu_wait_done(const struct iommu *iommu, const struct iommu_unit *unit) {
+    for (unsigned i = 0; i < IOMMU_PATIENCE; i++) {
+        if (__atomic_load_n(unit->done, __ATOMIC_ACQUIRE) == unit->done_count) {
+            return true;
+        }
+        (void)iommu->ops->read32(unit->machine, 0); /* takes its time */
+    }
+    return false;
+}
+
+void iommu_write_back(const struct iommu *iommu, const void *from, uint64_t size) {
+    if (!iommu->coherent) {
+        iommu->ops->write_back(from, size);
+    }
+}

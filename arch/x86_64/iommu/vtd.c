@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Intel's IOMMU in legacy mode: a root table of 256 buses, a context table for each bus with a
+ * device that is allowed, an entry for each of its functions. What is not present is denied.
+ * Commands go through the invalidation queue. See iommu.h. Source: Intel Virtualization Technology
+ * for Directed I/O, "Register Descriptions", "Translation Structure Formats", "Queued Invalidation
+ * Interface", "Fault Logging".
+ */
+#include "arch/x86_64/iommu/iommu.h"
+#include "hv/lib/phys.h"
+
+enum vtd_register {
+    VTD_CAP = 0x08,    /* 64 bits */
+    VTD_ECAP = 0x10,   /* 64 */
+    VTD_GCMD = 0x18,   /* 32 */
+    VTD_GSTS = 0x1c,   /* 32 */
+    VTD_RTADDR = 0x20, /* 64 */
+    VTD_FSTS = 0x34,   /* 32 */
+    VTD_FECTL = 0x38,  /* 32 */
+    VTD_PMEN = 0x64,   /* 32 */
+    VTD_IQH = 0x80,    /* 64 */
+    VTD_IQT = 0x88,    /* 64 */
+    VTD_IQA = 0x90,    /* 64 */
+};
+
+#define CAP_DOMAINS(cap)    ((unsigned)(cap)&7u) /* 2 to the power of 4 + twice that */
+#define CAP_WRITE_BUFFER    BIT(4)               /* has to be flushed */
+#define CAP_WIDTH_39        BIT(9)
+#define CAP_WIDTH_48        BIT(10)
+#define CAP_FAULT_AT(cap)   ((uint32_t)((cap) >> 24 & 0x3ff) * 16)
+#define CAP_PAGE_2M         BIT(34)
+#define CAP_PAGE_1G         BIT(35)
+#define CAP_FAULT_LAST(cap) ((uint32_t)((cap) >> 40 & 0xff))
+
+#define ECAP_COHERENT BIT(0)
+#define ECAP_QUEUE    BIT(1)
+
+/* Of both GCMD and GSTS; GSTS has some bits that are commands and not states. */
+#define GLOBAL_TRANSLATION  BIT32(31)
+#define GLOBAL_ROOT_POINTER BIT32(30)
+#define GLOBAL_WRITE_BUFFER BIT32(27)
+#define GLOBAL_QUEUE        BIT32(26)
+#define GLOBAL_STATES       0x96ffffffu
+
+#define PMEN_ENABLED BIT32(31) /* memory that the firmware protects from all devices */
+#define PMEN_IN_USE  BIT32(0)
+
+#define FSTS_OVERFLOW BIT32(0)
+#define FSTS_ERRORS   0x7fu /* each is cleared by a 1 */
+#define FECTL_MASKED  BIT32(31)
+
+#define QUEUE_ENTRIES     256u
+#define QUEUE_ENTRY_SIZE  16u
+#define QUEUE_ENTRY_SHIFT 4
+
+#define COMMAND_CONTEXT      1u
+#define COMMAND_IOTLB        2u
+#define COMMAND_WAIT         5u
+#define COMMAND_GLOBAL       (1u << 4)
+#define COMMAND_DOMAIN       (2u << 4)
+#define COMMAND_DEVICE       (3u << 4)
+#define COMMAND_DRAIN        (BIT(6) | BIT(7)) /* of writes and reads on their way */
+#define COMMAND_WAIT_WRITES  BIT(5)
+#define COMMAND_WAIT_IN_TURN BIT(6)
+#define COMMAND_NUMBER       16 /* shift: of a domain */
+#define COMMAND_FUNCTION     32 /* shift: source */
+
+#define ENTRY_PRESENT  BIT(0)
+#define ENTRY_ADDRESS  BITS(12, 51)
+#define CONTEXT_39     1u
+#define CONTEXT_48     2u
+#define CONTEXT_NUMBER 8 /* shift: of the domain */
+
+#define SPACE_39 BIT(39)
+
+#define FAULT_SIZE     16u
+#define FAULT_PRESENT  BIT(63)
+#define FAULT_READ     BIT(62)
+#define FAULT_REASON   32 /* shift */
+#define FAULT_FUNCTION 0xffffu
+
+struct vtd_entry {
+    uint64_t low, high;
+};
+
+struct vtd_table {
+    struct vtd_entry entries[256];
+};
+_Static_assert(sizeof(struct vtd_table) == PAGE_SIZE, "root and context tables are a page");
+
+static uint32_t vtd_read32(const struct iommu *iommu, const struct iommu_unit *unit,
+                           uint32_t offset) {
+    return iommu->ops->read32(unit->machine, offset);
+}
+
+static enum status vtd_probe(struct iommu *iommu, struct iommu_unit *unit, const char **why) {
+    uint64_t cap = iommu->ops->read64(unit->machine, VTD_CAP);
+    uint64_t ecap = iommu->ops->read64(unit->machine, VTD_ECAP);
+    uint64_t faults_end = CAP_FAULT_AT(cap) + (CAP_FAULT_LAST(cap) + 1) * FAULT_SIZE;
+
+    unit->abilities = cap;
+    unit->more_abilities = ecap;
+    *why = NULL;
+    if (cap == UINT64_MAX || cap == 0) {
+        *why = "its registers do not answer";
+    } else if ((ecap & ECAP_QUEUE) == 0) {
+        *why = "it has no queued invalidation";
+    } else if ((cap & (CAP_WIDTH_39 | CAP_WIDTH_48)) == 0) {
+        *why = "it knows neither 39 nor 48 address bits";
+    } else if (faults_end > unit->size) {
+        *why = "its fault records lie outside of its registers";
+    }
+    if (*why != NULL) {
+        return STATUS_UNSUPPORTED;
+    }
+
+    if ((cap & CAP_WIDTH_48) == 0) {
+        iommu->space = SPACE_39;
+    }
+    if ((cap & CAP_PAGE_2M) == 0) {
+        iommu->largest_level = 1;
+    } else if ((cap & CAP_PAGE_1G) == 0 && iommu->largest_level > 2) {
+        iommu->largest_level = 2;
+    }
+    uint32_t domains = 1u << (4 + 2 * min_u64(CAP_DOMAINS(cap), 6));
+    iommu->domains = (uint32_t)min_u64(iommu->domains, domains);
+    iommu->coherent = iommu->coherent && (ecap & ECAP_COHERENT) != 0;
+    return STATUS_OK;
+}
+
+static void *vtd_make_devices(struct iommu *iommu) {
+    void *root = iommu->ops->alloc(sizeof(struct vtd_table));
+    if (root != NULL) {
+        iommu_write_back(iommu, root, sizeof(struct vtd_table));
+    }
+    return root;
+}
+
+/* ---- commands ---- */
+
+/* Changes one state, or gives one command, and waits until the unit has it so. */
+static enum status vtd_global(struct iommu *iommu, struct iommu_unit *unit, uint32_t bit, bool on,
+                              uint32_t wait_for) {
+    uint32_t states = vtd_read32(iommu, unit, VTD_GSTS) & GLOBAL_STATES & ~bit;
+
+    iommu->ops->write32(unit->machine, VTD_GCMD, on ? states | bit : states);
+    bool came = iommu_wait32(iommu, unit, VTD_GSTS, bit, wait_for);
+    return came ? STATUS_OK : STATUS_TIMEOUT;
+}
+
+static void vtd_push(struct iommu_unit *unit, struct vtd_entry command) {
+    struct vtd_entry *queue = unit->queue;
+
+    queue[unit->queue_next] = command;
+    unit->queue_next = (unit->queue_next + 1) % QUEUE_ENTRIES;
+}
+
+/* All commands that were pushed, to their end. The queue is empty before and after. */
+static enum status vtd_run(struct iommu *iommu, struct iommu_unit *unit) {
+    unit->done_count = (uint32_t)unit->done_count + 1;
+    vtd_push(unit, (struct vtd_entry){
+                       .low = COMMAND_WAIT | COMMAND_WAIT_WRITES | COMMAND_WAIT_IN_TURN |
+                              unit->done_count << 32,
+                       .high = phys_address(unit->done).v,
+                   });
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    iommu->ops->write64(unit->machine, VTD_IQT, (uint64_t)unit->queue_next << QUEUE_ENTRY_SHIFT);
+    return iommu_wait_done(iommu, unit) ? STATUS_OK : STATUS_TIMEOUT;
+}
+
+/* Old chipsets keep writes to the tables back until they are told. */
+static enum status vtd_flush_write_buffer(struct iommu *iommu, struct iommu_unit *unit) {
+    if ((unit->abilities & CAP_WRITE_BUFFER) == 0) {
+        return STATUS_OK;
+    }
+    return vtd_global(iommu, unit, GLOBAL_WRITE_BUFFER, true, 0);
+}
+
+static enum status vtd_forget_all(struct iommu *iommu, struct iommu_unit *unit) {
+    vtd_push(unit, (struct vtd_entry){.low = COMMAND_CONTEXT | COMMAND_GLOBAL});
+    vtd_push(unit, (struct vtd_entry){.low = COMMAND_IOTLB | COMMAND_GLOBAL | COMMAND_DRAIN});
+    return vtd_run(iommu, unit);
+}
+
+static enum status vtd_forget(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
+                              uint16_t domain) {
+    enum status s = vtd_flush_write_buffer(iommu, unit);
+    if (s != STATUS_OK || domain == 0) { /* whose entries are to go is not known any more */
+        return s != STATUS_OK ? s : vtd_forget_all(iommu, unit);
+    }
+    uint64_t number = (uint64_t)domain << COMMAND_NUMBER;
+    uint64_t source = (uint64_t)function << COMMAND_FUNCTION;
+    vtd_push(unit, (struct vtd_entry){.low = COMMAND_CONTEXT | COMMAND_DEVICE | number | source});
+    vtd_push(unit,
+             (struct vtd_entry){.low = COMMAND_IOTLB | COMMAND_DOMAIN | COMMAND_DRAIN | number});
+    return vtd_run(iommu, unit);
+}
+
+/* ---- start ---- */
+
+/* A firmware that had the queue in use is done with it. */
+static enum status vtd_start_queue(struct iommu *iommu, struct iommu_unit *unit) {
+    enum status s = vtd_global(iommu, unit, GLOBAL_QUEUE, false, 0);
+    if (s != STATUS_OK) {
+        return s;
+    }
+    iommu->ops->write64(unit->machine, VTD_IQT, 0);
+    iommu->ops->write64(unit->machine, VTD_IQA, phys_address(unit->queue).v);
+    return vtd_global(iommu, unit, GLOBAL_QUEUE, true, GLOBAL_QUEUE);
+}
+
+/* A firmware may have translation on already; it goes on, now by our tables. */
+static enum status vtd_set_root(struct iommu *iommu, struct iommu_unit *unit) {
+    const void *root = unit->elsewhere ? iommu->elsewhere : iommu->devices;
+
+    iommu->ops->write64(unit->machine, VTD_RTADDR, phys_address(root).v);
+    enum status s = vtd_global(iommu, unit, GLOBAL_ROOT_POINTER, true, GLOBAL_ROOT_POINTER);
+    return s == STATUS_OK ? vtd_forget_all(iommu, unit) : s;
+}
+
+/* Faults are looked for by timer: a storm of them is no storm of interrupts. */
+static void vtd_start_faults(struct iommu *iommu, struct iommu_unit *unit) {
+    struct iommu_fault fault;
+
+    iommu->ops->write32(unit->machine, VTD_FECTL, FECTL_MASKED);
+    while (vtd_driver.next_fault(iommu, unit, &fault)) {
+    }
+    iommu->ops->write32(unit->machine, VTD_FSTS, FSTS_ERRORS);
+}
+
+/* The firmware's protection of memory would hold allowed devices back as well. */
+static void vtd_end_protection(struct iommu *iommu, struct iommu_unit *unit) {
+    if ((vtd_read32(iommu, unit, VTD_PMEN) & PMEN_IN_USE) != 0) {
+        iommu->ops->write32(unit->machine, VTD_PMEN, 0);
+        (void)iommu_wait32(iommu, unit, VTD_PMEN, PMEN_IN_USE | PMEN_ENABLED, 0);
+    }
+}
+
+static enum status vtd_start(struct iommu *iommu, struct iommu_unit *unit) {
+    vtd_start_faults(iommu, unit);
+    enum status s = vtd_flush_write_buffer(iommu, unit);
+    if (s == STATUS_OK) {
+        s = vtd_start_queue(iommu, unit);
+    }
+    if (s == STATUS_OK) {
+        s = vtd_set_root(iommu, unit);
+    }
+    if (s == STATUS_OK) {
+        s = vtd_global(iommu, unit, GLOBAL_TRANSLATION, true, GLOBAL_TRANSLATION);
+    }
+    if (s == STATUS_OK) {
+        vtd_end_protection(iommu, unit);
+    }
+    return s;
+}
+
+/* ---- devices ---- */
+
+/* The bus's table of contexts, made when it is first needed; NULL = no memory. */
+static struct vtd_table *vtd_contexts(struct iommu *iommu, unsigned bus) {
+    struct vtd_entry *root = &((struct vtd_table *)iommu->devices)->entries[bus];
+
+    if ((root->low & ENTRY_PRESENT) == 0) {
+        void *table = iommu->ops->alloc(sizeof(struct vtd_table));
+        if (table == NULL) {
+            return NULL;
+        }
+        iommu_write_back(iommu, table, sizeof(struct vtd_table));
+        __atomic_store_n(&root->low, phys_address(table).v | ENTRY_PRESENT, __ATOMIC_RELEASE);
+        iommu_write_back(iommu, root, sizeof(*root));
+    }
+    return phys_pointer(HPA(root->low & ENTRY_ADDRESS));
+}
+
+/* A unit of 39 bits begins its walk one level lower, where all that it reaches is. */
+static struct vtd_entry vtd_context(const struct iommu *iommu, const struct iommu_domain *domain) {
+    bool narrow = iommu->space == SPACE_39;
+    uint64_t root = phys_address(domain->tables.root).v;
+
+    return (struct vtd_entry){
+        .low = (narrow ? domain->tables.root[0] & ENTRY_ADDRESS : root) | ENTRY_PRESENT,
+        .high = (narrow ? CONTEXT_39 : CONTEXT_48) | (uint64_t)domain->number << CONTEXT_NUMBER,
+    };
+}
+
+static enum status vtd_set(struct iommu *iommu, uint16_t function,
+                           const struct iommu_domain *domain) {
+    struct vtd_table *contexts = vtd_contexts(iommu, function >> 8);
+    if (contexts == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    struct vtd_entry *entry = &contexts->entries[function & 0xff];
+    struct vtd_entry context = {0};
+    if (domain != NULL && (domain->tables.root[0] != 0 || iommu->space != SPACE_39)) {
+        context = vtd_context(iommu, domain); /* else it maps nothing: not present is the same */
+    }
+    /* Not present while it is neither the old one nor the new one. */
+    __atomic_store_n(&entry->low, 0, __ATOMIC_RELEASE);
+    iommu_write_back(iommu, entry, sizeof(*entry));
+    entry->high = context.high;
+    __atomic_store_n(&entry->low, context.low, __ATOMIC_RELEASE);
+    iommu_write_back(iommu, entry, sizeof(*entry));
+    return STATUS_OK;
+}
+
+/* ---- faults ---- */
+
+/* "Fault Reason Encodings". */
+static const char *vtd_reason(uint64_t reason) {
+    static const char *const names[] = {
+        [1] = "no access is allowed to it",
+        [2] = "no access is allowed to it",
+        [3] = "its entry is wrong",
+        [4] = "beyond the addresses of devices",
+        [5] = "it may not write there",
+        [6] = "it may not read there",
+        [7] = "tables that cannot be read",
+        [8] = "the root table cannot be read",
+        [9] = "the context table cannot be read",
+    };
+    bool known = reason < ARRAY_SIZE(names) && names[reason] != NULL;
+    return known ? names[reason] : "another reason";
+}
+
+static bool vtd_next_fault(struct iommu *iommu, struct iommu_unit *unit,
+                           struct iommu_fault *fault) {
+    uint32_t first = CAP_FAULT_AT(unit->abilities);
+
+    for (uint32_t i = 0; i <= CAP_FAULT_LAST(unit->abilities); i++) {
+        uint32_t at = first + i * FAULT_SIZE;
+        uint64_t high = iommu->ops->read64(unit->machine, at + sizeof(uint64_t));
+        if ((high & FAULT_PRESENT) == 0) {
+            continue;
+        }
+        *fault = (struct iommu_fault){
+            .function = (uint16_t)(high & FAULT_FUNCTION),
+            .address = ALIGN_DOWN(iommu->ops->read64(unit->machine, at), PAGE_SIZE),
+            .write = (high & FAULT_READ) == 0,
+            .why = vtd_reason(high >> FAULT_REASON & 0xff),
+        };
+        iommu->ops->write64(unit->machine, at + sizeof(uint64_t), FAULT_PRESENT);
+        return true;
+    }
+    if ((vtd_read32(iommu, unit, VTD_FSTS) & FSTS_OVERFLOW) != 0) {
+        iommu->ops->write32(unit->machine, VTD_FSTS, FSTS_OVERFLOW); /* or none is recorded */
+    }
+    return false;
+}
+
+const struct iommu_driver vtd_driver = {
+    .name = "VT-d",
+    .format = &pagetable_format_vtd,
+    .probe = vtd_probe,
+    .make_devices = vtd_make_devices,
+    .start = vtd_start,
+    .set = vtd_set,
+    .forget = vtd_forget,
+    .next_fault = vtd_next_fault,
+    .layout = &iommu_layout_vtd,
+};
