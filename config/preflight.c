@@ -274,6 +274,7 @@ static void add_dma(const struct boot_info *info, struct preflight_report *repor
     static const char *const names[] = {
         [BOOT_IOMMU_NONE] = "", [BOOT_IOMMU_VTD] = "VT-d", [BOOT_IOMMU_AMD_VI] = "AMD-Vi"};
     const struct boot_dma *dma = &info->dma;
+    const char *plural = dma->unit_count == 1 ? "" : "s";
 
     if (dma->unit_count == 0) {
         preflight_add(
@@ -287,10 +288,10 @@ static void add_dma(const struct boot_info *info, struct preflight_report *repor
             report, "DMA", PREFLIGHT_WARN,
             "The firmware's table of IOMMUs is broken in part: devices behind one that is "
             "not found are not held back. A newer firmware may help.",
-            "%s, %u units, a broken table", names[dma->kind], dma->unit_count);
+            "%s, %u unit%s, a broken table", names[dma->kind], dma->unit_count, plural);
     } else {
         preflight_add(report, "DMA", PREFLIGHT_OK, NULL, "%s, %u unit%s", names[dma->kind],
-                      dma->unit_count, dma->unit_count == 1 ? "" : "s");
+                      dma->unit_count, plural);
     }
 }
 

@@ -137,6 +137,11 @@ void iommu_find(const struct boot_info *info);
 bool iommu_registers(unsigned i, hpa_t *base, uint64_t *size); /* false = there is no such one */
 /* No device reaches memory but what is its own, from here on. Before usb_start(). */
 void iommu_start_all(const struct boot_info *info);
+/* What the pin of an I/O APIC has to hold, but polarity and mask, for a vector on a CPU. PLAIN: as
+ * ever; NONE: there is no way. */
+enum iommu_pin { IOMMU_PIN_PLAIN, IOMMU_PIN_REMAPPED, IOMMU_PIN_NONE };
+enum iommu_pin iommu_route_pin(uint8_t ioapic, uint8_t vector, uint32_t apic_id, bool level,
+                               uint64_t *entry);
 void iommu_tell(void); /* of what was held back, every few milliseconds */
 
 /* usb.c: keyboards behind controllers that are the hypervisor's own. */

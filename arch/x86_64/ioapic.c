@@ -61,16 +61,33 @@ void ioapic_init(const struct boot_info *info) {
     }
 }
 
+/* To this CPU, edge and polarity aside. False = there is no way. */
+static bool ioapic_pin_entry(const struct boot_ioapic *ioapic, uint8_t vector, bool level,
+                             uint64_t *entry) {
+    uint64_t apic_id = cpu_current()->apic_id;
+
+    switch (iommu_route_pin(ioapic->id, vector, cpu_current()->apic_id, level, entry)) {
+    case IOMMU_PIN_REMAPPED:
+        return true;
+    case IOMMU_PIN_PLAIN:
+        *entry = apic_id << 56 | (level ? PIN_LEVEL : 0) | vector;
+        return apic_id < IOAPIC_ID_MAX;
+    case IOMMU_PIN_NONE:
+    default:
+        return false;
+    }
+}
+
 bool ioapic_route_isa(unsigned irq, uint8_t vector) {
     const struct boot_isa_irq *line = &machine->isa_irqs[irq];
-    uint64_t apic_id = cpu_current()->apic_id;
+    uint64_t entry;
+
     for (unsigned i = 0; i < machine->ioapic_count; i++) {
         const struct boot_ioapic *ioapic = &machine->ioapics[i];
         bool here = range_has_number(ioapic->gsi_base, ioapic_pins(ioapic), line->gsi);
-        if (here && apic_id < IOAPIC_ID_MAX) {
-            uint32_t mode = line->active_low ? PIN_ACTIVE_LOW : 0;
-            mode |= line->level ? PIN_LEVEL : 0;
-            ioapic_set_pin(ioapic, line->gsi - ioapic->gsi_base, apic_id << 56 | mode | vector);
+        if (here && ioapic_pin_entry(ioapic, vector, line->level, &entry)) {
+            entry |= line->active_low ? PIN_ACTIVE_LOW : 0;
+            ioapic_set_pin(ioapic, line->gsi - ioapic->gsi_base, entry);
             return true;
         }
     }

@@ -9,6 +9,7 @@
 #include "arch/x86_64/pci.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/range.h"
+#include "hv/lib/str.h"
 #include "hv/plan/boot_info.h"
 
 #define CACHE_LINE     64u
@@ -17,7 +18,7 @@
 #define TOLD_AT_ONCE   16u
 #define FAULTS_AT_ONCE 64u
 
-static SEALED struct iommu iommu;
+static struct iommu iommu; /* its queues move on */
 static SEALED struct boot_iommu found[BOOT_MAX_IOMMUS];
 static SEALED unsigned found_count;
 
@@ -25,6 +26,9 @@ static SEALED unsigned found_count;
 static SEALED struct iommu_piece pieces[PIECES];
 static SEALED unsigned piece_count;
 static SEALED unsigned domain_count;
+
+static SEALED struct boot_dma_ioapic ioapics[BOOT_MAX_IOAPICS];
+static SEALED uint32_t ioapic_count;
 
 static struct {
     struct log_limit limit;
@@ -275,6 +279,30 @@ static unsigned iommu_units_on(void) {
     return on;
 }
 
+/* What the table says of the I/O APIC with that ID; NULL = nothing. */
+static const struct boot_dma_ioapic *iommu_ioapic(uint8_t id) {
+    for (uint32_t i = 0; i < ioapic_count; i++) {
+        if (ioapics[i].id == id) {
+            return &ioapics[i];
+        }
+    }
+    return NULL;
+}
+
+/* False, and interrupts are better not remapped: one I/O APIC would be mute, for the source of its
+ * interrupts is not known. */
+static bool iommu_add_ioapics(const struct boot_info *info) {
+    bool all = info->ioapic_count != 0;
+
+    memcpy(ioapics, info->dma.ioapics, sizeof(ioapics));
+    ioapic_count = info->dma.ioapic_count;
+    for (uint32_t i = 0; i < info->ioapic_count; i++) {
+        const struct boot_dma_ioapic *ioapic = iommu_ioapic(info->ioapics[i].id);
+        all = all && ioapic != NULL && iommu_add_source(&iommu, ioapic->source) == STATUS_OK;
+    }
+    return all;
+}
+
 static void iommu_report(const struct boot_info *info) {
     unsigned on = iommu_units_on();
     bool all = on == info->dma.unit_count && !info->dma.partial;
@@ -288,6 +316,8 @@ static void iommu_report(const struct boot_info *info) {
                  (p->access & PAGE_WRITE) != 0 ? "read and write" : "read", (ull)p->address,
                  (ull)(p->address + p->size - 1));
     }
+    log_info("IOMMU: interrupts are %s",
+             iommu.remaps ? "remapped: a device raises none but its own" : "not remapped");
     if (!all) {
         log_warn("IOMMU: not all of ACPI's table is understood, or not all units are on: there may "
                  "be devices whose DMA is not held back");
@@ -307,11 +337,32 @@ void iommu_start_all(const struct boot_info *info) {
         iommu.unit_count = 0;
         return;
     }
+    iommu.remaps = iommu.remaps && info->dma.interrupts && iommu_add_ioapics(info);
     iommu_gather(info);
     iommu_allow_devices();
     iommu_audit_all();
     iommu_start(&iommu);
     iommu_report(info);
+}
+
+enum iommu_pin iommu_route_pin(uint8_t ioapic, uint8_t vector, uint32_t apic_id, bool level,
+                               uint64_t *entry) {
+    uint16_t index;
+
+    if (iommu.unit_count == 0 || !iommu.remaps) {
+        return IOMMU_PIN_PLAIN;
+    }
+    struct iommu_irq irq = {
+        .source = iommu_ioapic(ioapic)->source,
+        .vector = vector,
+        .apic_id = apic_id,
+        .level = level,
+    };
+    if (iommu_allow_irq(&iommu, &irq, &index) != STATUS_OK) {
+        return IOMMU_PIN_NONE;
+    }
+    *entry = iommu.driver->pin(index, &irq);
+    return IOMMU_PIN_REMAPPED;
 }
 
 /* ---- while guests run ---- */

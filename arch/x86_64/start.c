@@ -28,6 +28,14 @@ static void start_init_cpu(const struct boot_info *info) {
     mce_init_cpu();
 }
 
+/* What the firmware left running goes on no longer, before memory is given away. */
+static void start_without_firmware(const struct boot_info *info) {
+    pci_stop_masters();
+    watchdog_stop(info);
+    usb_init();
+    iommu_start_all(info);
+}
+
 void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     char build[PLAT_BUILD_SIZE];
 
@@ -55,10 +63,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     log_info("%s", plat_build_text(build));
     avoid_report(apic_page.v == 0);
     start_init_cpu(info);
-    pci_stop_masters();
-    watchdog_stop(info);
-    usb_init();
-    iommu_start_all(info);
+    start_without_firmware(info);
 
     apic_init_cpu(cpu_get(0));
     ioapic_init(info);

@@ -109,9 +109,10 @@ TEST(avoided) {
         {"deadline  1g apicv", BIT32(AVOID_DEADLINE) | BIT32(AVOID_1G) | BIT32(AVOID_APICV),
          "apicv 1g deadline"},
         {" x2apic ", BIT32(AVOID_X2APIC), "x2apic"},
-        {"apicv vpid 1g bus-locks x2apic deadline clean-bits next-rip decode-assists flush-by-asid",
+        {"apicv vpid 1g bus-locks x2apic deadline iommu clean-bits next-rip decode-assists "
+         "flush-by-asid",
          BIT32(CONFIG_AVOIDS) - 1,
-         "apicv vpid 1g bus-locks x2apic deadline clean-bits next-rip decode-assists "
+         "apicv vpid 1g bus-locks x2apic deadline iommu clean-bits next-rip decode-assists "
          "flush-by-asid"},
     };
     char text[300], names[CONFIG_AVOID_SIZE];

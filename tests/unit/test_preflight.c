@@ -122,6 +122,7 @@ static void good_machine(void) {
     info.config.mitigate = false;
     info.cpu_count = 4;
     info.inputs = BOOT_INPUT_SERIAL | BOOT_INPUT_PS2;
+    info.dma = (struct boot_dma){.kind = BOOT_IOMMU_VTD, .unit_count = 2};
     info.screen_count = 1;
     info.screens[0] = (struct boot_framebuffer){.base = HPA(GIB), .width = 1920, .height = 1080};
     info.config.guest_count = 0;
@@ -494,6 +495,22 @@ TEST(common) {
     info.management = false;
     CHECK_U64(find(&report, "Management controller")->state, PREFLIGHT_OK);
     CHECK_STR(find(&report, "Management controller")->found, "IPMI: its watchdog is left as it is");
+
+    good_machine();
+    report = judge();
+    CHECK_STR(find(&report, "DMA")->found, "VT-d, 2 units");
+    info.dma = (struct boot_dma){.kind = BOOT_IOMMU_AMD_VI, .unit_count = 1};
+    report = judge();
+    CHECK_U64(find(&report, "DMA")->state, PREFLIGHT_OK);
+    CHECK_STR(find(&report, "DMA")->found, "AMD-Vi, 1 unit");
+    info.dma.partial = true;
+    report = judge();
+    CHECK_U64(find(&report, "DMA")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "DMA")->found, "AMD-Vi, 1 unit, a broken table");
+    info.dma.unit_count = 0; /* a table without units */
+    report = judge();
+    CHECK_U64(find(&report, "DMA")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "DMA")->found, "no IOMMU");
 
     good_machine();
     info.config.avoid = BIT32(AVOID_VPID) | BIT32(AVOID_1G);

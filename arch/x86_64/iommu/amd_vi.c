@@ -51,6 +51,7 @@ static const struct {
 #define COMMAND_WAIT          COMMAND(1)
 #define COMMAND_FORGET_DEVICE COMMAND(2)
 #define COMMAND_FORGET_PAGES  COMMAND(3)
+#define COMMAND_FORGET_IRQS   COMMAND(5)
 #define COMMAND_FORGET_ALL    COMMAND(8)
 #define COMMAND_WAIT_STORES   BIT(0)
 #define COMMAND_DOMAIN        32                    /* shift */
@@ -70,11 +71,21 @@ enum amd_vi_event {
     EVENT_WRONG_REQUEST = 8,
 };
 
-#define DEVICE_VALID      BIT(0)
-#define DEVICE_TRANSLATED BIT(1)
-#define DEVICE_LEVELS     (4ull << 9)
-#define DEVICE_READ       BIT(61)
-#define DEVICE_WRITE      BIT(62)
+#define DEVICE_VALID        BIT(0)
+#define DEVICE_TRANSLATED   BIT(1)
+#define DEVICE_LEVELS       (4ull << 9)
+#define DEVICE_READ         BIT(61)
+#define DEVICE_WRITE        BIT(62)
+/* Of the third word. Without a valid table all interrupts would pass. */
+#define DEVICE_IRQS         BIT(0)
+#define DEVICE_IRQ_ENTRIES  (8ull << 1) /* IOMMU_IRQS, as a power of two */
+#define DEVICE_IRQ_ADDRESS  BITS(6, 51)
+#define DEVICE_IRQS_ALLOWED BIT(61)
+
+#define IRQ_ON     BIT32(0)
+#define IRQ_TARGET 8  /* shift: APIC ID */
+#define IRQ_VECTOR 16 /* shift */
+#define PIN_LEVEL  BIT(15)
 
 struct amd_vi_device {
     uint64_t words[4];
@@ -90,6 +101,7 @@ struct amd_vi_entry {
 static enum status amd_vi_probe(struct iommu *iommu, struct iommu_unit *unit, const char **why) {
     unit->abilities = iommu->ops->read64(unit->machine, AMD_VI_ABILITIES);
     *why = NULL;
+    iommu->wide = false; /* it would want other entries */
     if (unit->size < REGISTERS_SIZE) {
         *why = "its registers are too few";
     } else if (iommu->ops->read64(unit->machine, AMD_VI_CONTROL) == UINT64_MAX) {
@@ -98,12 +110,14 @@ static enum status amd_vi_probe(struct iommu *iommu, struct iommu_unit *unit, co
     return *why == NULL ? STATUS_OK : STATUS_UNSUPPORTED;
 }
 
-/* Translated, by no table: READ and WRITE, which are 0, are all its rights. */
+/* Translated, by no table: READ and WRITE, which are 0, are all its rights. Interrupts are held
+ * back by a table of none. */
 static void *amd_vi_make_devices(struct iommu *iommu) {
     struct amd_vi_device *devices = iommu->ops->alloc(DEVICES_SIZE);
 
     for (uint32_t i = 0; devices != NULL && i < IOMMU_FUNCTIONS; i++) {
         devices[i].words[0] = DEVICE_VALID | DEVICE_TRANSLATED;
+        devices[i].words[2] = DEVICE_IRQS;
     }
     return devices;
 }
@@ -231,6 +245,56 @@ static enum status amd_vi_set(struct iommu *iommu, uint16_t function,
     return STATUS_OK;
 }
 
+/* ---- interrupts ---- */
+
+/* Each device's entry says so from the start. */
+static enum status amd_vi_start_irqs(UNUSED struct iommu *iommu, UNUSED struct iommu_unit *unit) {
+    return STATUS_OK;
+}
+
+/* A table of its own. */
+static enum status amd_vi_add_source(struct iommu *iommu, uint16_t function) {
+    struct amd_vi_device *device = &((struct amd_vi_device *)iommu->devices)[function];
+    void *table = iommu->ops->alloc(PAGE_SIZE);
+
+    if (table == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    device->words[2] =
+        DEVICE_IRQS | DEVICE_IRQ_ENTRIES | DEVICE_IRQS_ALLOWED | phys_address(table).v;
+    return STATUS_OK;
+}
+
+static enum status amd_vi_set_irq(struct iommu *iommu, uint16_t index,
+                                  const struct iommu_irq *irq) {
+    const struct amd_vi_device *device =
+        &((const struct amd_vi_device *)iommu->devices)[irq->source];
+    uint32_t *table = phys_pointer(HPA(device->words[2] & DEVICE_IRQ_ADDRESS));
+    enum status s = STATUS_OK;
+
+    uint32_t entry = IRQ_ON | irq->apic_id << IRQ_TARGET | (uint32_t)irq->vector << IRQ_VECTOR;
+    __atomic_store_n(&table[index], entry, __ATOMIC_RELEASE);
+    for (unsigned i = 0; s == STATUS_OK && i < iommu->unit_count; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        if (!unit->on || unit->elsewhere) {
+            continue;
+        }
+        s = amd_vi_push(iommu, unit, COMMAND_FORGET_DEVICE | irq->source, 0);
+        if (s == STATUS_OK) {
+            s = amd_vi_push(iommu, unit, COMMAND_FORGET_IRQS | irq->source, 0);
+        }
+        if (s == STATUS_OK) {
+            s = amd_vi_run(iommu, unit);
+        }
+    }
+    return s;
+}
+
+/* The index stands where vector and kind of an interrupt are otherwise. */
+static uint64_t amd_vi_pin(uint16_t index, const struct iommu_irq *irq) {
+    return index | (irq->level ? PIN_LEVEL : 0);
+}
+
 /* ---- events ---- */
 
 static const char *amd_vi_reason(uint64_t code) {
@@ -293,6 +357,10 @@ const struct iommu_driver amd_vi_driver = {
     .start = amd_vi_start,
     .set = amd_vi_set,
     .forget = amd_vi_forget,
+    .start_irqs = amd_vi_start_irqs,
+    .add_source = amd_vi_add_source,
+    .set_irq = amd_vi_set_irq,
+    .pin = amd_vi_pin,
     .next_fault = amd_vi_next_fault,
     .layout = &iommu_layout_amd_vi,
 };

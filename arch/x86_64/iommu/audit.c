@@ -82,16 +82,38 @@ const struct iommu_layout iommu_layout_vtd = {
 
 /* ---- AMD-Vi: 32 bytes for each function ---- */
 
-#define AMD_ADDRESS  BITS(12, 51)
-#define AMD_RIGHTS   (BIT(61) | BIT(62))
-#define AMD_LEVEL(n) ((uint64_t)(n) << 9)
-#define AMD_DENIED   (BIT(0) | BIT(1)) /* valid, translated, by nothing */
+#define AMD_ADDRESS      BITS(12, 51)
+#define AMD_RIGHTS       (BIT(61) | BIT(62))
+#define AMD_LEVEL(n)     ((uint64_t)(n) << 9)
+#define AMD_DENIED       (BIT(0) | BIT(1))               /* valid, translated, by nothing */
+#define AMD_IRQS_DENIED  BIT(0)                          /* valid, and none passes */
+#define AMD_IRQS_ALLOWED (BIT(0) | 8 * BIT(1) | BIT(61)) /* 256 in a table */
+
+/* Of the third word: no interrupt passes; of a source those of its table, which has none so far. */
+static bool amd_vi_irqs_fine(const struct iommu *iommu, uint16_t function, uint64_t word) {
+    bool source = false;
+
+    for (uint32_t i = 0; i < iommu->source_count; i++) {
+        source = source || iommu->sources[i] == function;
+    }
+    if (!source) {
+        return word == AMD_IRQS_DENIED;
+    }
+    const uint32_t *table = phys_pointer(HPA(word & AMD_ADDRESS));
+    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*table); i++) {
+        if (table[i] != 0) {
+            return false;
+        }
+    }
+    return (word & ~AMD_ADDRESS) == AMD_IRQS_ALLOWED;
+}
 
 static bool amd_vi_device(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen) {
     const uint64_t *entry = (const uint64_t *)iommu->devices + 4 * (uint32_t)function;
 
     seen->entry = entry[0];
-    if (entry[2] != 0 || entry[3] != 0 || (entry[1] & ~0xffffull) != 0) {
+    if (!amd_vi_irqs_fine(iommu, function, entry[2]) || entry[3] != 0 ||
+        (entry[1] & ~0xffffull) != 0) {
         return seen_wrong(seen, "bits of a device's entry that are not meant to be there");
     }
     if (entry[0] == AMD_DENIED) {

@@ -16,6 +16,8 @@ void iommu_init(struct iommu *iommu, const struct iommu_driver *driver,
         .largest_level = 3,
         .domains = IOMMU_FUNCTIONS,
         .coherent = true,
+        .remaps = true,
+        .wide = true,
     };
 }
 
@@ -52,6 +54,11 @@ enum status iommu_prepare(struct iommu *iommu) {
             return STATUS_NO_MEMORY;
         }
     }
+    iommu->irqs = iommu->ops->alloc(PAGE_SIZE);
+    iommu->no_irqs = iommu->ops->alloc(PAGE_SIZE);
+    if (iommu->irqs == NULL || iommu->no_irqs == NULL) {
+        return STATUS_NO_MEMORY;
+    }
     for (unsigned i = 0; i < iommu->unit_count; i++) {
         struct iommu_unit *unit = &iommu->units[i];
         unit->queue = iommu->ops->alloc(PAGE_SIZE);
@@ -64,11 +71,20 @@ enum status iommu_prepare(struct iommu *iommu) {
     return STATUS_OK;
 }
 
+/* One unit that does not come along, and I/O APICs behind it would be mute. */
+static void iommu_start_irqs(struct iommu *iommu) {
+    for (unsigned i = 0; i < iommu->unit_count && iommu->remaps; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        iommu->remaps = unit->on && iommu->driver->start_irqs(iommu, unit) == STATUS_OK;
+    }
+}
+
 void iommu_start(struct iommu *iommu) {
     for (unsigned i = 0; i < iommu->unit_count; i++) {
         struct iommu_unit *unit = &iommu->units[i];
         unit->on = iommu->driver->start(iommu, unit) == STATUS_OK;
     }
+    iommu_start_irqs(iommu);
 }
 
 enum status iommu_make_domain(struct iommu *iommu, struct iommu_domain *domain, struct pool *pool) {
@@ -100,6 +116,42 @@ enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iom
         s = iommu->driver->forget(iommu, unit, function, number);
     }
     return s;
+}
+
+static bool iommu_is_source(const struct iommu *iommu, uint16_t function) {
+    for (uint32_t i = 0; i < iommu->source_count; i++) {
+        if (iommu->sources[i] == function) {
+            return true;
+        }
+    }
+    return false;
+}
+
+enum status iommu_add_source(struct iommu *iommu, uint16_t function) {
+    if (iommu_is_source(iommu, function)) {
+        return STATUS_OK;
+    }
+    if (iommu->source_count == IOMMU_MAX_SOURCES) {
+        return STATUS_FULL;
+    }
+    enum status s = iommu->driver->add_source(iommu, function);
+    if (s == STATUS_OK) {
+        iommu->sources[iommu->source_count] = function;
+        iommu->source_count++;
+    }
+    return s;
+}
+
+enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq, uint16_t *index) {
+    if ((!iommu->wide && irq->apic_id > UINT8_MAX) || !iommu_is_source(iommu, irq->source)) {
+        return STATUS_INVALID;
+    }
+    if (iommu->irq_count == IOMMU_IRQS) {
+        return STATUS_FULL;
+    }
+    *index = (uint16_t)iommu->irq_count;
+    iommu->irq_count++;
+    return iommu->driver->set_irq(iommu, *index, irq);
 }
 
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault) {

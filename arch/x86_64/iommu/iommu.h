@@ -13,10 +13,12 @@
 #include "hv/lib/status.h"
 #include "hv/mem/pagetable.h"
 
-#define IOMMU_FUNCTIONS 0x10000u /* by bus << 8 | device << 3 | function */
-#define IOMMU_MAX_UNITS 32u
+#define IOMMU_FUNCTIONS   0x10000u /* by bus << 8 | device << 3 | function */
+#define IOMMU_MAX_UNITS   32u
+#define IOMMU_IRQS        256u
+#define IOMMU_MAX_SOURCES 64u
 /* So often a register is read while a unit has something to do: about a second on hardware. */
-#define IOMMU_PATIENCE  1000000u
+#define IOMMU_PATIENCE    1000000u
 
 struct iommu_ops {
     uint32_t (*read32)(void *machine, uint32_t offset);
@@ -58,6 +60,14 @@ struct iommu_domain {
     struct pagetable tables;
 };
 
+/* An interrupt that a function may raise: an I/O APIC's, or a device's by MSI. */
+struct iommu_irq {
+    uint16_t source; /* the function */
+    uint8_t vector;  /* of the host */
+    uint32_t apic_id;
+    bool level;
+};
+
 struct iommu {
     const struct iommu_driver *driver;
     const struct iommu_ops *ops;
@@ -70,6 +80,14 @@ struct iommu {
     bool coherent;
     void *devices;   /* the table of the first segment */
     void *elsewhere; /* of all others: empty; NULL = there is none */
+    /* Interrupts. remaps: all units can, and once they are started, they do: a device raises what
+     * stands here, and nothing else. */
+    bool remaps;
+    bool wide;            /* APIC IDs of 32 bits */
+    void *irqs, *no_irqs; /* VT-d: tables of the first segment and of others */
+    uint32_t irq_count;
+    uint16_t sources[IOMMU_MAX_SOURCES]; /* functions that may raise interrupts at all */
+    uint32_t source_count;
 };
 
 struct iommu_fault {
@@ -93,6 +111,14 @@ struct iommu_driver {
     /* The unit forgets what it knows of a device, and of a domain. */
     enum status (*forget)(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
                           uint16_t domain);
+    /* Interrupts: the unit holds all back but those of the table. */
+    enum status (*start_irqs)(struct iommu *iommu, struct iommu_unit *unit);
+    /* The function is to have interrupts, so far none. STATUS_NO_MEMORY. */
+    enum status (*add_source)(struct iommu *iommu, uint16_t function);
+    /* Entry of the table; the source was added. As forget(). */
+    enum status (*set_irq)(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq);
+    /* What the pin of an I/O APIC has to hold for that, but polarity and mask. */
+    uint64_t (*pin)(uint16_t index, const struct iommu_irq *irq);
     /* The next access that was held back; false = there is none. */
     bool (*next_fault)(struct iommu *iommu, struct iommu_unit *unit, struct iommu_fault *fault);
     /* What audit.c goes by, see there. */
@@ -126,6 +152,12 @@ MUST_USE enum status iommu_map(struct iommu *iommu, struct iommu_domain *domain,
 MUST_USE enum status iommu_allow(struct iommu *iommu, uint16_t function,
                                  const struct iommu_domain *domain);
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault);
+/* The function will be allowed interrupts. After iommu_prepare(), before the audit. */
+MUST_USE enum status iommu_add_source(struct iommu *iommu, uint16_t function);
+/* Where iommu->remaps: the function, one that was added, may raise that interrupt; *index names it.
+ * STATUS_INVALID: the units do not know such an APIC ID. STATUS_FULL. STATUS_TIMEOUT. */
+MUST_USE enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq,
+                                     uint16_t *index);
 
 /* Waits for a register: `want` in the bits of `mask`. False: it did not come. */
 bool iommu_wait32(const struct iommu *iommu, const struct iommu_unit *unit, uint32_t offset,

@@ -21,6 +21,7 @@ enum vtd_register {
     VTD_IQH = 0x80,    /* 64 */
     VTD_IQT = 0x88,    /* 64 */
     VTD_IQA = 0x90,    /* 64 */
+    VTD_IRTA = 0xb8,   /* 64 */
 };
 
 #define CAP_DOMAINS(cap)    ((unsigned)(cap)&7u) /* 2 to the power of 4 + twice that */
@@ -34,12 +35,17 @@ enum vtd_register {
 
 #define ECAP_COHERENT BIT(0)
 #define ECAP_QUEUE    BIT(1)
+#define ECAP_IRQS     BIT(3)
+#define ECAP_WIDE     BIT(4) /* APIC IDs of 32 bits */
 
 /* Of both GCMD and GSTS; GSTS has some bits that are commands and not states. */
 #define GLOBAL_TRANSLATION  BIT32(31)
 #define GLOBAL_ROOT_POINTER BIT32(30)
 #define GLOBAL_WRITE_BUFFER BIT32(27)
 #define GLOBAL_QUEUE        BIT32(26)
+#define GLOBAL_IRQS         BIT32(25)
+#define GLOBAL_IRQ_POINTER  BIT32(24)
+#define GLOBAL_OLD_IRQS     BIT32(23) /* interrupts that name no entry pass */
 #define GLOBAL_STATES       0x96ffffffu
 
 #define PMEN_ENABLED BIT32(31) /* memory that the firmware protects from all devices */
@@ -55,6 +61,7 @@ enum vtd_register {
 
 #define COMMAND_CONTEXT      1u
 #define COMMAND_IOTLB        2u
+#define COMMAND_IRQS         4u /* all entries are forgotten */
 #define COMMAND_WAIT         5u
 #define COMMAND_GLOBAL       (1u << 4)
 #define COMMAND_DOMAIN       (2u << 4)
@@ -72,6 +79,19 @@ enum vtd_register {
 #define CONTEXT_NUMBER 8 /* shift: of the domain */
 
 #define SPACE_39 BIT(39)
+
+#define IRTA_ENTRIES  7u /* 2 to that power, and once more: IOMMU_IRQS */
+#define IRTA_WIDE     BIT(11)
+#define IRQ_PRESENT   BIT(0)
+#define IRQ_LEVEL     BIT(4)
+#define IRQ_VECTOR    16 /* shift */
+#define IRQ_APIC_ID   40 /* the same, of 8 bits */
+#define IRQ_WIDE_ID   32
+#define IRQ_CHECKED   BIT(18) /* in the upper half: the source has to be the right one */
+#define PIN_REMAPPED  BIT(48)
+#define PIN_INDEX     49 /* shift: of its lower 15 bits */
+#define PIN_INDEX_TOP 11 /* the same, of the next one */
+#define PIN_LEVEL     BIT(15)
 
 #define FAULT_SIZE     16u
 #define FAULT_PRESENT  BIT(63)
@@ -125,6 +145,8 @@ static enum status vtd_probe(struct iommu *iommu, struct iommu_unit *unit, const
     uint32_t domains = 1u << (4 + 2 * min_u64(CAP_DOMAINS(cap), 6));
     iommu->domains = (uint32_t)min_u64(iommu->domains, domains);
     iommu->coherent = iommu->coherent && (ecap & ECAP_COHERENT) != 0;
+    iommu->remaps = iommu->remaps && (ecap & ECAP_IRQS) != 0;
+    iommu->wide = iommu->wide && (ecap & ECAP_WIDE) != 0;
     return STATUS_OK;
 }
 
@@ -303,6 +325,66 @@ static enum status vtd_set(struct iommu *iommu, uint16_t function,
     return STATUS_OK;
 }
 
+/* ---- interrupts ---- */
+
+static enum status vtd_forget_irqs(struct iommu *iommu, struct iommu_unit *unit) {
+    enum status s = vtd_flush_write_buffer(iommu, unit);
+    if (s != STATUS_OK) {
+        return s;
+    }
+    vtd_push(unit, (struct vtd_entry){.low = COMMAND_IRQS});
+    return vtd_run(iommu, unit);
+}
+
+/* GLOBAL_OLD_IRQS goes: no interrupt passes that names no entry. */
+static enum status vtd_start_irqs(struct iommu *iommu, struct iommu_unit *unit) {
+    const void *table = unit->elsewhere ? iommu->no_irqs : iommu->irqs;
+    uint64_t wide = iommu->wide ? IRTA_WIDE : 0;
+
+    iommu_write_back(iommu, table, PAGE_SIZE);
+    enum status s = vtd_global(iommu, unit, GLOBAL_OLD_IRQS, false, 0);
+    if (s != STATUS_OK) {
+        return s;
+    }
+    iommu->ops->write64(unit->machine, VTD_IRTA, phys_address(table).v | wide | IRTA_ENTRIES);
+    s = vtd_global(iommu, unit, GLOBAL_IRQ_POINTER, true, GLOBAL_IRQ_POINTER);
+    if (s == STATUS_OK) {
+        s = vtd_forget_irqs(iommu, unit);
+    }
+    return s == STATUS_OK ? vtd_global(iommu, unit, GLOBAL_IRQS, true, GLOBAL_IRQS) : s;
+}
+
+/* One table serves all: each entry names its source. */
+static enum status vtd_add_source(UNUSED struct iommu *iommu, UNUSED uint16_t function) {
+    return STATUS_OK;
+}
+
+static enum status vtd_set_irq(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq) {
+    struct vtd_entry *entry = &((struct vtd_table *)iommu->irqs)->entries[index];
+    enum status s = STATUS_OK;
+
+    __atomic_store_n(&entry->low, 0, __ATOMIC_RELEASE);
+    entry->high = irq->source | IRQ_CHECKED;
+    uint64_t low = IRQ_PRESENT | (uint64_t)irq->vector << IRQ_VECTOR;
+    low |= (uint64_t)irq->apic_id << (iommu->wide ? IRQ_WIDE_ID : IRQ_APIC_ID);
+    low |= irq->level ? IRQ_LEVEL : 0;
+    __atomic_store_n(&entry->low, low, __ATOMIC_RELEASE);
+    iommu_write_back(iommu, entry, sizeof(*entry));
+    for (unsigned i = 0; s == STATUS_OK && i < iommu->unit_count; i++) {
+        s = iommu->units[i].on ? vtd_forget_irqs(iommu, &iommu->units[i]) : STATUS_OK;
+    }
+    return s;
+}
+
+/* The vector stands there for the end of a level. */
+static uint64_t vtd_pin(uint16_t index, const struct iommu_irq *irq) {
+    uint64_t pin = PIN_REMAPPED | irq->vector;
+
+    pin |= (uint64_t)(index & 0x7fff) << PIN_INDEX;
+    pin |= (uint64_t)(index >> 15) << PIN_INDEX_TOP;
+    return pin | (irq->level ? PIN_LEVEL : 0);
+}
+
 /* ---- faults ---- */
 
 /* "Fault Reason Encodings". */
@@ -317,6 +399,13 @@ static const char *vtd_reason(uint64_t reason) {
         [7] = "tables that cannot be read",
         [8] = "the root table cannot be read",
         [9] = "the context table cannot be read",
+        [0x20] = "an interrupt with bits that are to be 0",
+        [0x21] = "an interrupt that there is not",
+        [0x22] = "an interrupt that it may not raise",
+        [0x23] = "the table of interrupts cannot be read",
+        [0x24] = "an interrupt's entry is wrong",
+        [0x25] = "an interrupt that names no entry",
+        [0x26] = "an interrupt of another device",
     };
     bool known = reason < ARRAY_SIZE(names) && names[reason] != NULL;
     return known ? names[reason] : "another reason";
@@ -355,6 +444,10 @@ const struct iommu_driver vtd_driver = {
     .start = vtd_start,
     .set = vtd_set,
     .forget = vtd_forget,
+    .start_irqs = vtd_start_irqs,
+    .add_source = vtd_add_source,
+    .set_irq = vtd_set_irq,
+    .pin = vtd_pin,
     .next_fault = vtd_next_fault,
     .layout = &iommu_layout_vtd,
 };
