@@ -474,6 +474,7 @@ static void life_loop(struct vcpu *v, bool copy) {
     bool more = !copy || life_goes_on(v);
 
     while (more) {
+        plat_clear_traces(); /* a start and a pause have written the log: others' text */
         hvm->loop(v);
         more = life_goes_on(v);
     }

@@ -79,6 +79,8 @@ static void advance(UNUSED struct vcpu *v, UNUSED uint32_t insn_len) {
 }
 
 static void loop(struct vcpu *v) {
+    CHECK(fake_traces_cleared != 0); /* at a start, and after a pause */
+    fake_traces_cleared = 0;
     vcpu_loop(v, run, advance);
 }
 

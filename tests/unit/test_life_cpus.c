@@ -20,6 +20,7 @@ static uint64_t now_us(void) {
 }
 
 static void keep(UNUSED enum log_level level, const char *line, size_t length) {
+    fake_traces_cleared = 0;
     if (told_length + length < sizeof(told)) {
         memcpy(told + told_length, line, length);
         told_length += length;
@@ -45,6 +46,8 @@ static unsigned loops[CPUS];
 static void (*guest)(struct vcpu *v);
 
 static void loop(struct vcpu *v) {
+    CHECK(fake_traces_cleared != 0); /* after the last line of the log, on each CPU */
+    fake_traces_cleared = 0;
     loops[v->index]++;
     fake_deadline = 12345; /* some timer of the guest's */
     if (guest != NULL) {

@@ -447,6 +447,26 @@ TEST(page_directory_pointers) {
     }
 }
 
+/* INT1 in the shadow of MOV SS, or MOV to DR7 under DR7.GD, single-stepped: #DB, sent in again. */
+TEST(shadow_before_an_event) {
+    static const enum event_type ends[] = {EVENT_EXCEPTION, EVENT_SOFT_EXCEPTION,
+                                           EVENT_SOFT_INTERRUPT, EVENT_INT1};
+    static const uint32_t shadows[] = {BLOCKED_BY_STI, BLOCKED_BY_MOV_SS};
+    for (size_t i = 0; i < ARRAY_SIZE(shadows); i++) {
+        struct vmx_entry_state s = enterable();
+        s.rflags |= X86_RFLAGS_TF | X86_RFLAGS_IF;
+        s.interruptibility = shadows[i];
+        CHECK_STR(vmx_entry_rule(&s), "a single-step trap in an interrupt shadow");
+        for (size_t e = 0; e < ARRAY_SIZE(ends); e++) {
+            s.interruptibility = vmx_shadow_for_event(ends[e], shadows[i] | BLOCKED_BY_NMI);
+            CHECK_U64(s.interruptibility, BLOCKED_BY_NMI);
+            CHECK(vmx_entry_rule(&s) == NULL);
+        }
+        CHECK_U64(vmx_shadow_for_event(EVENT_NMI, shadows[i]), shadows[i]);
+        CHECK_U64(vmx_shadow_for_event(EVENT_NONE, shadows[i]), shadows[i]);
+    }
+}
+
 TEST(shadow_before_an_nmi_window) {
     CHECK_U64(vmx_shadow_for_nmi(0), 0);
     CHECK_U64(vmx_shadow_for_nmi(BLOCKED_BY_STI), BLOCKED_BY_MOV_SS);
@@ -471,4 +491,4 @@ TEST_MAIN(T(reasons), T(instructions_that_guests_do_not_have), T(each_needed_con
           T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
           T(apic_virtualization_is_whole), T(avoided), T(each_lack_is_named), T(rules_of_an_entry),
           T(mended_for_an_entry), T(page_directory_pointers), T(shadow_before_an_nmi_window),
-          T(debug_status_after_a_trap))
+          T(shadow_before_an_event), T(debug_status_after_a_trap))

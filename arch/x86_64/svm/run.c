@@ -153,6 +153,5 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
 }
 
 void svm_loop(struct vcpu *v) {
-    mitigate_clear(); /* the start of a guest has written the log: others' text is in the caches */
     vcpu_loop(v, svm_run, svm_advance);
 }

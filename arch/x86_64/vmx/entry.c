@@ -142,6 +142,11 @@ uint64_t vmx_pdpte(uint64_t entry, unsigned phys_bits) {
     return wrong ? entry & ~PDPTE_PRESENT : entry;
 }
 
+uint32_t vmx_shadow_for_event(enum event_type type, uint32_t interruptibility) {
+    bool ends = type == EVENT_EXCEPTION || event_type_is_soft(type);
+    return ends ? interruptibility & ~VMX_SHADOW : interruptibility;
+}
+
 uint32_t vmx_shadow_for_nmi(uint32_t interruptibility) {
     bool waits = (interruptibility & BLOCKED_BY_NMI) != 0;
     if (waits || (interruptibility & BLOCKED_BY_STI) == 0) {

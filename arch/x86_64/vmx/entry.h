@@ -32,6 +32,13 @@ void vmx_entry_mend(struct vmx_entry_state *s);
 uint64_t vmx_pdpte(uint64_t entry, unsigned phys_bits);
 
 /*
+ * The interruptibility state to send an event in with. An exception's delivery ends the shadow of
+ * STI or MOV SS, so it may as well end before: a shadow obliges the VMCS to agree with TF and IF,
+ * which an intercepted #DB and emulation do not. SDM "Checks on Guest Non-Register State".
+ */
+uint32_t vmx_shadow_for_event(enum event_type type, uint32_t interruptibility);
+
+/*
  * The interruptibility state to wait for an NMI window with. In the shadow of STI a CPU may exit at
  * once, or not take the NMI: that of MOV SS is as long, and all CPUs keep it. SDM "Non-Maskable
  * Interrupt Window Exiting".

@@ -145,6 +145,5 @@ static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v, ui
 
 /* The neutral loop, with VT-x's run and advance in place. */
 void vmx_loop(struct vcpu *v) {
-    mitigate_clear(); /* the start of a guest has written the log: others' text is in the caches */
     vcpu_loop(v, vmx_run, vmx_advance);
 }

@@ -252,15 +252,11 @@ static void vmx_set_segment(struct vcpu *v, enum hvm_seg seg, const struct hvm_s
     }
 }
 
-/*
- * An exception's delivery ends the shadow of STI or MOV SS, so it may as well end before: a shadow
- * obliges the VMCS to agree with TF and IF, which an intercepted #DB and emulation do not. SDM
- * "Checks on Guest Non-Register State".
- */
-static void vmx_leave_shadow(void) {
+static void vmx_leave_shadow(enum event_type type) {
     uint32_t state = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-    if (UNLIKELY((state & VMX_SHADOW) != 0)) {
-        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, state & ~VMX_SHADOW);
+    uint32_t left = vmx_shadow_for_event(type, state);
+    if (UNLIKELY(left != state)) {
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, left);
     }
 }
 
@@ -276,8 +272,8 @@ static void vmx_inject(struct vcpu *v) {
     if (UNLIKELY(e->insn_len != 0)) {
         vmcs_write32(VMCS_ENTRY_INSN_LENGTH, e->insn_len);
     }
-    if (e->type == EVENT_EXCEPTION || event_type_is_soft(e->type)) {
-        vmx_leave_shadow();
+    if (e->type != EVENT_INTERRUPT) {
+        vmx_leave_shadow((enum event_type)e->type);
     }
     if (event_sets_rf(e)) {
         vmcs_write64(VMCS_GUEST_RFLAGS, vmcs_read64(VMCS_GUEST_RFLAGS) | X86_RFLAGS_RF);
