@@ -169,6 +169,23 @@ TEST(windows_as_they_are_planned) {
     }
 }
 
+/* The image in memory is the guest's, also where it is the first window. */
+static void add_image_in_memory(struct plan_vm *of) {
+    fake_windows_add(of);
+    of->windows[0] = of->windows[1];
+    of->window_count = 1;
+}
+
+TEST(an_image_in_memory_alone) {
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        fake_plan_more = add_image_in_memory;
+        struct vm *vm = start(i, 0);
+        fake_plan_more = NULL;
+        CHECK_U64(audit_vm(&info, vm), STATUS_OK);
+        check_leaf(vm, leaf_of(&vm->npt, FAKE_PMEM));
+    }
+}
+
 /* No window but an image in memory is the guest's; none but the planned ones is anybody's. */
 TEST(a_window_too_many) {
     for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
@@ -220,5 +237,5 @@ TEST(maps_of_any_vcpu) {
 
 TEST_MAIN(T(a_vm_as_it_is_made_passes), T(large_pages_in_spite_of_the_flaw),
           T(a_page_too_many_in_each_root), T(a_right_too_many_of_the_compartment),
-          T(windows_as_they_are_planned), T(a_window_too_many), T(a_record_within_reach),
-          T(maps_of_any_vcpu))
+          T(windows_as_they_are_planned), T(an_image_in_memory_alone), T(a_window_too_many),
+          T(a_record_within_reach), T(maps_of_any_vcpu))

@@ -83,7 +83,10 @@ TEST(who_we_are) {
     uint32_t words[3] = {(uint32_t)v->regs[X86_RBX], (uint32_t)v->regs[X86_RCX],
                          (uint32_t)v->regs[X86_RDX]};
     CHECK(memcmp(words, KVM_SIGNATURE, 12) == 0);
+    CHECK_U64(word(BULKHEAD_CPUID_TIMING, 0, X86_RAX), FAKE_HZ / 1000);
     CHECK_U64(word(BULKHEAD_CPUID_TIMING, 0, X86_RBX), LAPIC_TIMER_HZ / 1000);
+    CHECK_U64(word(BULKHEAD_CPUID_TIMING, 0, X86_RCX), 0);
+    CHECK_U64(word(BULKHEAD_CPUID_TIMING, 0, X86_RDX), 0);
     CHECK_U64(word(0x16, 0, X86_RAX), FAKE_HZ / 1000000);
     CHECK_U64(word(0x16, 0, X86_RBX), FAKE_HZ / 1000000);
     CHECK_U64(word(0x16, 0, X86_RCX), LAPIC_TIMER_HZ / 1000000);

@@ -622,6 +622,20 @@ TEST(bits_far_away) {
     CHECK(!(fake_regs[HVM_RFLAGS] & 1));
 }
 
+/* As far back as a 16-bit register tells: 4 KiB, over the border. */
+TEST(the_farthest_bit) {
+    v = fake_machine_start();
+    *ram(FAKE_RAM - 1) = 0xfe;
+    v->regs[X86_RBX] = FAKE_RAM + 4095;
+    v->regs[X86_RCX] = 0x8000;
+    fake_regs[HVM_RFLAGS] = 3;
+    CHECK_U64(FAULT(FAKE_RAM, "\x66\x0f\xa3\x0b"), ACTION_NEXT);
+    CHECK(!(fake_regs[HVM_RFLAGS] & 1));
+    *ram(FAKE_RAM - 1) = 1;
+    CHECK_U64(FAULT(FAKE_RAM, "\x66\x0f\xa3\x0b"), ACTION_NEXT);
+    CHECK(fake_regs[HVM_RFLAGS] & 1);
+}
+
 /* BTS writes there, and nothing else of the operand changes. */
 TEST(bits_far_away_written) {
     v = fake_machine_start();
@@ -761,5 +775,5 @@ TEST_MAIN(T(rep_stos_in_pieces), T(movs_between_memory_and_device), T(movs_over_
           T(cmps_of_memory_and_device), T(comparing_does_not_write), T(smsw_and_segments_to_memory),
           T(vectors), T(vectors_that_fault), T(faults_in_the_middle), T(privileges_of_memory),
           T(string_ports), T(segments_of_strings), T(only_what_changes_is_set), T(push_and_pop),
-          T(over_a_page_border), T(bits_far_away), T(bits_far_away_written),
+          T(over_a_page_border), T(bits_far_away), T(the_farthest_bit), T(bits_far_away_written),
           T(nothing_stale_is_executed), T(the_second_time_needs_no_walk), T(random_code))

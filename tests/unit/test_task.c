@@ -221,6 +221,7 @@ static const struct {
     {DS, 0x20, 0x00cf98000000ffff, X86_TS, 0x20}, /* code that may not be read */
     {DS, 0x20, 0x00cf12000000ffff, X86_NP, 0x20},
     {DS, DATA | 3, 0, X86_TS, DATA},
+    {LDT, 0x24, 0x00cf82000000ffff, X86_TS, 0x24}, /* in the local table */
     {DS, B, 0, X86_TS, B},
     {LDT, DATA, 0, X86_TS, DATA},
     {LDT, 0x20, 0x00cf02000000ffff, X86_TS, 0x20},
@@ -234,12 +235,22 @@ TEST(segments_of_a_task) {
             describe(DATA3, wrong[i].descriptor);
         }
         unsigned ended = fake_shadows_ended;
+        fake_segs_set = 0;
         CHECK_U64(jump(TASK_JMP, B), ACTION_RETRY);
+        /* CS with SS, or neither. */
+        CHECK_U64(fake_segs_set >> HVM_CS & 1, fake_segs_set >> HVM_SS & 1);
         CHECK_U64(fake_shadows_ended, ended + 1); /* with its flags, not the old task's */
         CHECK_U64(v->event.vector, wrong[i].vector);
         CHECK_U64(v->event.error, wrong[i].error);
         CHECK_U64(fake_regs[HVM_RIP], 0x200); /* the new task's own fault */
     }
+    start();
+    describe(DATA3, 0x0000820045670123);
+    *word(TSS_B, LDT) = DATA3 & ~3u;
+    CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);
+    CHECK_U64(fake_segs[HVM_LDT].base, 0x4567);
+    CHECK_U64(fake_segs[HVM_LDT].limit, 0x123);
+    CHECK_U64(fake_segs[HVM_LDT].attr, 0x82);
     start(); /* null selectors do */
     *word(TSS_B, DS) = 0;
     CHECK_U64(jump(TASK_JMP, B), ACTION_DONE);

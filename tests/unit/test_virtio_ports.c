@@ -369,6 +369,17 @@ TEST(restarts) {
     }
 }
 
+TEST(a_reset_forgets_what_was_to_be_told) {
+    ports_begin();
+    driver_start(a, CONSOLE_F_MULTIPORT);
+    ports_say(a, 0, READY, 1); /* that there are ports: no buffer takes it */
+    driver_start(a, CONSOLE_F_MULTIPORT);
+    ports_fill(a, CONSOLE_CONTROL_RECEIVE, 256, RING);
+    ports_say(a, A_SYNC, PORT_READY, 1);
+    CHECK_TOLD(a, A_SYNC, NAME, 1);
+    CHECK(ports_are_silent(a));
+}
+
 /* What was sent before its machine stopped can still be read, and then comes the end. */
 TEST(the_last_words) {
     begin_open();
@@ -541,8 +552,9 @@ TEST(as_many_as_there_can_be) {
     CHECK_TOLD(a, ABI_PORTS, NAME, 1);
 }
 
-TEST_MAIN(T(names), T(opening_and_closing), T(ready_late), T(bytes), T(received_in_pieces), T(full),
-          T(closed_while_it_waits), T(two_sessions), T(the_end_is_told_first),
-          T(opened_and_closed_untold), T(nobody_reads), T(nobody_is_there), T(restarts),
-          T(the_last_words), T(turns), T(hostile_emptiness), T(hostile_sessions),
-          T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting), T(hostile_driver))
+TEST_MAIN(T(names), T(a_reset_forgets_what_was_to_be_told), T(opening_and_closing), T(ready_late),
+          T(bytes), T(received_in_pieces), T(full), T(closed_while_it_waits), T(two_sessions),
+          T(the_end_is_told_first), T(opened_and_closed_untold), T(nobody_reads),
+          T(nobody_is_there), T(restarts), T(the_last_words), T(turns), T(hostile_emptiness),
+          T(hostile_sessions), T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting),
+          T(hostile_driver))
