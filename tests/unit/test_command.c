@@ -272,6 +272,8 @@ TEST(log_level) {
     CHECK_STR(answer_to("log warn"), "log level is warn\r\n");
     log_warn("kept");
     CHECK(strstr(fake_line_take(), "kept\r\n") != NULL);
+    CHECK_STR(answer_to("log debug"), "log level is debug\r\n");
+    CHECK_U64(log_max_level, LOG_DEBUG);
 }
 
 /* The prompt with a line, as it is drawn below the log. */

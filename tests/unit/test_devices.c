@@ -80,6 +80,33 @@ TEST(a_wild_ring_between_exits) {
     CHECK(strstr(last, "told of more bytes than there can be") != NULL);
 }
 
+static unsigned console_room;
+
+static bool transmit_while_room(UNUSED struct vm *vm, UNUSED uint8_t byte) {
+    console_room -= console_room != 0;
+    return console_room != 0;
+}
+
+/* The console takes no more, until it says that it has room again. */
+TEST(a_byte_that_waits_goes_on) {
+    static const struct vm_console slow = {transmit_while_room, NULL, NULL};
+    begin(LOG_INFO);
+    const struct vm_console *before = vm_console;
+    vm_console = &slow;
+    fake_vm->live = true;
+    console_room = 0;
+    unsigned sent = 0;
+    while (sent < 100000 && (fake_port_in(0x3fd, 1) & 0x20) != 0) {
+        fake_port_out(0x3f8, 1, 'a');
+        sent++;
+    }
+    CHECK(sent != 0 && sent < 100000);
+    console_room = 1000;
+    vm_serve_console(fake_vm, REQUEST_ROOM);
+    CHECK_U64(fake_port_in(0x3fd, 1) & 0x20, 0x20);
+    vm_console = before;
+}
+
 TEST(intr_follows_the_8259s) {
     begin(LOG_INFO);
     CHECK(fake_vm->shared->intr == 0);
@@ -139,5 +166,6 @@ TEST(nothing_there) {
 }
 
 TEST_MAIN(T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
-          T(the_ways_to_end), T(a_wild_ring_between_exits), T(intr_follows_the_8259s),
-          T(the_cmos_outlives_a_start), T(the_power_button_interrupts), T(nothing_there))
+          T(the_ways_to_end), T(a_wild_ring_between_exits), T(a_byte_that_waits_goes_on),
+          T(intr_follows_the_8259s), T(the_cmos_outlives_a_start), T(the_power_button_interrupts),
+          T(nothing_there))

@@ -745,6 +745,22 @@ TEST(the_page_moves) {
     CHECK_U64(lapic_page(&l), 0xfee00000);
 }
 
+/* INIT: whatever the timer was, it is one-shot with the divisor of a start. */
+TEST(a_timer_after_init) {
+    for (uint32_t mode = 1; mode <= 2; mode++) {
+        fresh();
+        wr(0x3e0, 0x0b);
+        wr(0x320, mode << 17 | 0x20);
+        lapic_init(&l);
+        wr(0x380, 1000);
+        CHECK_U64(rd(0x390), 1000);
+        now += 2000 * 30 + 60;
+        CHECK_U64(rd(0x390), 0);
+        CHECK_U64(lapic_deadline_read(&l), 0);
+        CHECK_U64(l.errors, 0);
+    }
+}
+
 /* The host's interrupt for it comes late: the guest sees its count at 0, or begun again, and then
  * changes what the timer does. */
 TEST(what_is_due_has_happened) {
@@ -873,7 +889,7 @@ TEST(clock_arithmetic) {
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_the_cpu),
           T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
           T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
-          T(what_is_due_has_happened), T(xapic_ipis), T(error_status), T(error_interrupt),
-          T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
-          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
-          T(the_summary_loses_no_vector), T(clock_arithmetic))
+          T(a_timer_after_init), T(what_is_due_has_happened), T(xapic_ipis), T(error_status),
+          T(error_interrupt), T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations),
+          T(x2apic_registers), T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions),
+          T(accept_from_another_cpu), T(the_summary_loses_no_vector), T(clock_arithmetic))
