@@ -119,6 +119,17 @@ TEST(edge_while_masked) {
     CHECK_U64(sent_count, 1);
 }
 
+TEST(level_of_the_first_and_the_last_pin) {
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin += IOAPIC_PINS - 1) {
+        fresh();
+        write_register(0x10 + 2 * pin, 0x00008031);
+        ioapic_set_line(io, pin, true);
+        CHECK_U64(sent_count, 1);
+        ioapic_eoi(io, 0x31); /* still asserted: again */
+        CHECK_U64(sent_count, 2);
+    }
+}
+
 TEST(level) {
     fresh();
     write_register(0x23, 0xff000000);
@@ -159,4 +170,5 @@ TEST(fields) {
     }
 }
 
-TEST_MAIN(T(registers), T(other_offsets), T(edge), T(edge_while_masked), T(level), T(fields))
+TEST_MAIN(T(registers), T(other_offsets), T(edge), T(edge_while_masked), T(level),
+          T(level_of_the_first_and_the_last_pin), T(fields))

@@ -380,6 +380,18 @@ TEST(a_reset_forgets_what_was_to_be_told) {
     CHECK(ports_are_silent(a));
 }
 
+/* What had gone of a buffer is forgotten with its queue, and with no other. */
+TEST(a_queue_that_is_reset) {
+    struct console_port *ports = a->console.ports;
+    begin_open();
+    a->console.v.driver_features |= VIRTIO_F_RING_RESET;
+    ports[A_SYNC].moved = ports[3 - A_SYNC].moved = 5;
+    driver_set(a, 0x16, 2, A_SEND);
+    driver_set(a, 0x3a, 2, 1);
+    CHECK_U64(ports[A_SYNC].moved, 0);
+    CHECK_U64(ports[3 - A_SYNC].moved, 5);
+}
+
 /* What was sent before its machine stopped can still be read, and then comes the end. */
 TEST(the_last_words) {
     begin_open();
@@ -552,9 +564,9 @@ TEST(as_many_as_there_can_be) {
     CHECK_TOLD(a, ABI_PORTS, NAME, 1);
 }
 
-TEST_MAIN(T(names), T(a_reset_forgets_what_was_to_be_told), T(opening_and_closing), T(ready_late),
-          T(bytes), T(received_in_pieces), T(full), T(closed_while_it_waits), T(two_sessions),
-          T(the_end_is_told_first), T(opened_and_closed_untold), T(nobody_reads),
-          T(nobody_is_there), T(restarts), T(the_last_words), T(turns), T(hostile_emptiness),
-          T(hostile_sessions), T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting),
-          T(hostile_driver))
+TEST_MAIN(T(names), T(a_queue_that_is_reset), T(a_reset_forgets_what_was_to_be_told),
+          T(opening_and_closing), T(ready_late), T(bytes), T(received_in_pieces), T(full),
+          T(closed_while_it_waits), T(two_sessions), T(the_end_is_told_first),
+          T(opened_and_closed_untold), T(nobody_reads), T(nobody_is_there), T(restarts),
+          T(the_last_words), T(turns), T(hostile_emptiness), T(hostile_sessions),
+          T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting), T(hostile_driver))
