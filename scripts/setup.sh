@@ -51,6 +51,7 @@ emulators gdb                                   gdb              debugger, joins
 emulators /usr/share/OVMF/OVMF_CODE.fd          ovmf             UEFI firmware for the emulators
 root      mkfs.erofs                            erofs-utils      writes the root file system of guests
 root      depmod                                kmod             lists the modules in it
+root      mkfs.ext4                             e2fsprogs        writes a disk for guests, in a test
 sign      sbsign                                sbsigntool       signs the EFI application for Secure Boot
 sign      openssl                               openssl          makes keys for that
 terminal  /usr/lib/python3/dist-packages/pyte   python3-pyte     terminal that ours is compared with
