@@ -255,8 +255,8 @@ const struct boot_image *find_file(const struct builder *b, const struct config_
     if (path[0] == '\0') {
         return NULL;
     }
-    if (image == NULL) {
-        why = STICK_MISSING;
+    if (image == NULL || (image->problem != NULL && str_equal(image->problem, STICK_MISSING))) {
+        why = STICK_MISSING "; copy it there, or correct the path";
     } else if (image->problem != NULL) {
         why = image->problem;
     } else if (image->size == 0) {

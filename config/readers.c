@@ -90,6 +90,10 @@ static bool read_disk_kind(const struct schema_value *v, struct part second,
         return read_disk_path(v, second.at, second.length, disk->path) &&
                read_disk_size(v, fourth, disk);
     }
+    if (part_is(third, "rw")) {
+        return refuse(v, "cannot be: no guest writes a file of the stick; write volatile:SIZE in "
+                         "place of rw, and what it writes is its own, until it starts again");
+    }
     return refuse(v, "is no disk; write %s, such as \"%s\"", v->key->wanted, v->key->example);
 }
 

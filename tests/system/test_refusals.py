@@ -92,6 +92,30 @@ memory = @"64M
 kernel = "guests/testguest"
 @kernel = "guests/testguest"
 """, ["consle", "folder", "reboot", "bzImage"]),
+    ("wires, disks and sockets", """\
+[wire.lan]
+@[wire.spare]
+
+[guest.alpha]
+cpus = "0"
+memory = "32M"
+kernel = "guests/testguest"
+net = ["lan", @"lan"]
+disk = [@"a:images/odd:ro", @"b:images/none:volatile:2M", @"c:images/empty:ro",
+        "d:images/good:volatile:2M", @"e:images/good:rw"]
+vsock = ["beta"]
+cid = "9"
+
+[guest.beta]
+cpus = "1"
+memory = "32M"
+kernel = "guests/testguest"
+disk = ["d:images/good:volatile:2M"]
+cid = @"9"
+""", ["768 bytes are no multiple of 512", "truncate -s %512", "images/none.*no such file on the stick; copy it there, or correct the path",
+      "images/empty.*the file is empty; copy it again", "write volatile:SIZE in place of rw",
+      "it is on wire .lan. already, on line 8; one adapter for each wire is enough",
+      "wire .spare. has no guest on it; write net = ", "its CID 9 is that of guest .alpha., on line 12; write another cid"]),
     ("UTF-16", GUEST.encode("utf-16"), ["UTF-16"]),
     ("Latin-1", ("# f\u00fcr\n" + GUEST.replace("interactive", "f\u00fcr")).encode("latin-1"), ["0xfc is not UTF-8"]),
     ("YAML", "guest:\n  alpha:\n    cpus: 0\n", ["YAML"]),
@@ -144,6 +168,9 @@ class Refusals(Boot):
             "guests/cut": kernel[:len(kernel) // 2],
             "guests/text": b"This is a text, not a kernel.\n" * 200,
             "guests/kernel-f\u00fcr-web": kernel,
+            "images/odd": bytes(768),
+            "images/empty": b"",
+            "images/good": bytes(8 * 512),
             "bulkhead/bulkhead.toml": split_marks(CASES[0][1])[0],
             "case.nsh": b"@echo -off\r\ncp -q \\cases\\%1.tom \\bulkhead\\bulkhead.toml\r\n"
                         b"\\EFI\\BOOT\\BOOTX64.EFI\r\necho returned %lasterror%\r\n",

@@ -452,7 +452,9 @@ TEST(disk_faults) {
         {"r:", "is no disk; write \"NAME:PATH:ro\""},
         {"r:a", "is no disk"},
         {"r:a:", "is no disk"},
-        {"r:a:rw", "is no disk"},
+        {"r:a:rw", "no guest writes a file of the stick; write volatile:SIZE in place of rw"},
+        {"r:a:rw:2M", "no guest writes a file of the stick"},
+        {"r:a:rW", "is no disk"},
         {"r:a:ro:", "is no disk"},
         {"r:a:ro:2M", "is no disk"},
         {"r:a:volatile", "is no disk"},
@@ -583,8 +585,8 @@ TEST(vsock_faults) {
 
 /* Each fault of a list has its place; what is good in it is taken. */
 TEST(lists) {
-    FAULTS(GUEST "disk = ['a:blank:16M', 'b', 'c:blank:16M',\n 'd:x:rw']\n",
-           {"5:24:", "disk = \"b\""}, {"6:2:", "disk = \"d:x:rw\" is no disk"});
+    FAULTS(GUEST "disk = ['a:blank:16M', 'b', 'c:blank:16M',\n 'd:x:rx']\n",
+           {"5:24:", "disk = \"b\""}, {"6:2:", "disk = \"d:x:rx\" is no disk"});
     CHECK_U64(web->disk_count, 2);
     CHECK_STR(web->disks[1].name, "c");
     FAULTS(GUEST

@@ -423,6 +423,25 @@ TEST(disks) {
               plan_budget_size(4 * GIB, 1, false) + plan_window_tables(&plan.vms[1]));
 }
 
+/* Nothing that two guests see is writable to either: each has copies of its own. */
+TEST(one_volatile_image_of_two_guests) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "disk=['d:images/base:volatile:2M']\n" //
+              GUEST("beta", "2", "64M") "disk=['d:images/base:volatile:2M']\n");
+    check_built();
+
+    const struct plan_window *alpha = plan.vms[0].windows, *beta = plan.vms[1].windows;
+    CHECK_U64(plan.vms[0].window_count, 2);
+    CHECK_U64(plan.vms[1].window_count, 2);
+    CHECK_U64(alpha[0].kind, PLAN_IMAGE);
+    CHECK_U64(beta[0].kind, PLAN_IMAGE);
+    CHECK_U64(alpha[0].hpa.v, beta[0].hpa.v);
+    CHECK_U64(alpha[1].kind, PLAN_STORE);
+    CHECK_U64(beta[1].kind, PLAN_STORE);
+    CHECK(alpha[1].hpa.v + alpha[1].size <= beta[1].hpa.v ||
+          beta[1].hpa.v + beta[1].size <= alpha[1].hpa.v);
+}
+
 /* Windows from 2 MiB on are congruent with their frames, so that large pages can map them. */
 TEST(windows_for_large_pages) {
     make_machine();
@@ -479,13 +498,13 @@ TEST(disk_faults) {
     configure(GUEST("alpha", "1", "64M") "disk=['a:images/small:ro','b:images/none:volatile:16M',\n"
                                          "'c:images/empty:ro','d:images/bad:ro',\n"
                                          "'a:blank:16M']\n");
-    FAULTS({"6:7:",
-            "disk = \"images/small\": its 768 bytes are no multiple of 512, as a disk's are; "
-            "make the file longer (truncate -s %512 FILE)"},
-           {"6:27:", "disk = \"images/none\": no such file"},
-           {"7:1:", "disk = \"images/empty\": the file is empty"},
-           {"7:21:", "disk = \"images/bad\": it burns"},
-           {"8:1:", "disk \"a\" is there already, on line 6; give one of them another name"});
+    FAULTS(
+        {"6:7:", "disk = \"images/small\": its 768 bytes are no multiple of 512, as a disk's are; "
+                 "make the file longer (truncate -s %512 FILE)"},
+        {"6:27:", "disk = \"images/none\": no such file on the stick; copy it there, or correct"},
+        {"7:1:", "disk = \"images/empty\": the file is empty"},
+        {"7:21:", "disk = \"images/bad\": it burns"},
+        {"8:1:", "disk \"a\" is there already, on line 6; give one of them another name"});
     configure(GUEST("alpha", "1", "64M") "disk=['a:blank:16M']\n" //
               GUEST("beta", "2", "64M") "disk=['a:blank:16M']\n");
     check_built(); /* guests do not see each other's names */
@@ -846,6 +865,7 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
           T(whole_file_in_one_run), T(memory_of_the_cpus_own_node),
           T(more_memory_than_its_node_has), T(random_machines), T(disks), T(terminals),
-          T(windows_for_large_pages), T(images_in_memory), T(disk_faults), T(disks_too_large),
-          T(wires), T(addresses), T(wire_faults), T(many_channels), T(channels_without_memory),
-          T(vsocks), T(vsock_faults), T(vsock_of_all), T(named_ports), T(port_faults))
+          T(one_volatile_image_of_two_guests), T(windows_for_large_pages), T(images_in_memory),
+          T(disk_faults), T(disks_too_large), T(wires), T(addresses), T(wire_faults),
+          T(many_channels), T(channels_without_memory), T(vsocks), T(vsock_faults), T(vsock_of_all),
+          T(named_ports), T(port_faults))

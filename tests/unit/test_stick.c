@@ -61,7 +61,7 @@ TEST(all_in_one_run) {
         {"4:10:", "kernel = \"guests/broken\": the file cannot be read"},
         {"6:8:", "CPU 9 does not exist"},
         {"8:10:", "kernel = \"guests\": this is a folder"},
-        {"12:10:", "no such file on the stick"},
+        {"12:10:", "no such file on the stick; copy it there, or correct the path"},
         {"14:8:", "CPU 1 was given to guest \"a\""},
         {"16:10:", "kernel = \"guests/broken\": the file cannot be read"},
         {"17:1:", "unknown key"},
