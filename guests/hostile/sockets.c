@@ -240,12 +240,16 @@ const char *act_socket_unknown(void) {
     return try_bytes(&p, HEADER + 20);
 }
 
+/* Credit is between the two drivers: the device does not count it. */
 const char *act_socket_credit(void) {
     sockets_begin();
     struct packet p = packet_of(REQUEST);
     p.room = p.taken = p.flags = UINT32_MAX;
     send_bytes(&p, HEADER);
-    return sockets_end(incoming_used.index == 0 && used.index == 1 ? "taken" : "something");
+    p.operation = DATA;
+    p.length = 20;
+    send_bytes(&p, HEADER + 20);
+    return sockets_end(incoming_used.index == 0 && used.index == 2 ? "taken" : "something");
 }
 
 /* ---- storms ---- */
