@@ -4,8 +4,12 @@
 A row of VARIANTS is a boot. Habits are bad ones of the firmware: tests/habits/ gives them to the emulator's before it
 starts Bulkhead. Where there is a screen, the log must be readable on it, letter by letter.
 """
+import fcntl
+import os
 import re
 import socket
+import struct
+import termios
 import time
 
 from frame import Boot, check, expect_that
@@ -245,20 +249,16 @@ class Elsewhere(Variant):
         self.machine.expect(r"2 beta +running", 60, "the answer to it")
 
 
-class NoInput(ScreenReader):
-    """
-    Neither a serial line nor a keyboard: judged by the screen alone. A keyboard is plugged in at the end. said: what the
-    pre-flight has to say of it.
-    """
-    said = "nothing that Bulkhead knows"
+class OnScreen(ScreenReader):
+    """Judged by the screen alone, and typed to by a keyboard."""
     group = "hardware"
     keeps_time = False
-    heavy = ("qemu-kvm",)
     seconds = 25
+    console = "auto"
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml":
-                                b'[hypervisor]\nconsole = "none"\n\n' + CONFIG.format(0, "32M", 1).encode()})
+                                f'[hypervisor]\nconsole = "{self.console}"\n\n'.encode() + CONFIG.format(0, "32M", 1).encode()})
 
     def sees(self, *patterns):
         """Waits until the screen has all of them."""
@@ -272,6 +272,22 @@ class NoInput(ScreenReader):
         expect_that(not missing, f"{missing} on the screen", text)
         return text
 
+    def press_keys(self, *keys):
+        """By the names that QEMU has for them."""
+        for key in keys:
+            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+            time.sleep(0.3)
+
+
+class NoInput(OnScreen):
+    """
+    Neither a serial line nor a keyboard: judged by the screen alone. A keyboard is plugged in at the end. said: what the
+    pre-flight has to say of it.
+    """
+    said = "nothing that Bulkhead knows"
+    heavy = ("qemu-kvm",)
+    console = "none"
+
     @check("the consoles of all guests and the log share the screen", required=True)
     def shared(self):
         self.machine.expect(rf"Input +{self.said} +warn", 240, "the pre-flight to miss a keyboard")
@@ -283,11 +299,75 @@ class NoInput(ScreenReader):
     def typed(self):
         self.machine.monitor.command("device_add", driver="usb-kbd", id="late", bus="usb-bus.0", port="3")
         self.sees(r"USB: keyboard at controller 0, port \d")
-        for key in ("ret", "p", "i", "n", "g", "spc", "7", "ret"):
-            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
-            time.sleep(0.3)
+        self.press_keys("ret", "p", "i", "n", "g", "spc", "7", "ret")
         text = self.sees(r"answer ping 7 at", r"^ 1/2 alpha \| keys: Ctrl-\] then \? \| alpha running, beta running")
         expect_that(not re.search(r"^ (beta|log)$", text, re.M), "nothing of the others", text)
+
+
+class StuckLine(OnScreen):
+    """COM1, whose other end takes 4 KiB and then nothing: what is sent there comes to nobody."""
+    heavy = ALL
+    pipe = None
+    room = 4096
+
+    @property
+    def line(self):
+        path = os.path.join(self.folder, "line")
+        if self.pipe is None:
+            for end in (path + ".in", path + ".out"):
+                if os.path.exists(end):
+                    os.unlink(end)
+                os.mkfifo(end)
+            self.pipe = os.open(path + ".out", os.O_RDWR | os.O_NONBLOCK)
+            fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, self.room)
+        return ["-chardev", f"pipe,id=stuck,path={path}", "-device", "isa-serial,chardev=stuck"]
+
+    def unread(self):
+        return struct.unpack("i", fcntl.ioctl(self.pipe, termios.FIONREAD, bytes(4)))[0]
+
+    def answers(self, guest, name, number):
+        """That guest's view, and what is typed there."""
+        self.press_keys("ctrl-bracket_right", guest, "ret", "p", "i", "n", "g", "spc", number, "ret")
+        return int(re.search(rf"answer ping {number} at (\d+)", self.sees(rf"answer ping {number} at", rf"^ {guest}/2 {name} "))[1])
+
+    @check("the screen has the log, which says that the line is stuck", required=True)
+    def says(self):
+        self.sees(r"^ 1/2 alpha ", r"test guest")
+        self.press_keys("ctrl-bracket_right", "0")
+        self.sees(r"machine divided between 2 guests", r"beta: first instruction after",
+                  r"warning: serial line: it has taken nothing for 500 ms, what it does not take is lost")
+
+    @check("what is typed on the keyboard is answered by both guests, whose hearts beat on")
+    def typed(self):
+        for guest, name in (("1", "alpha"), ("2", "beta")):
+            first = self.answers(guest, name, "7")
+            second = self.answers(guest, name, "8")
+            expect_that(second > first, f"more beats than {first}", second)
+        expect_that(self.unread() == self.room, f"{self.room} bytes that nobody has read", self.unread())
+
+    @check("somebody reads it at last: it is used again")
+    def read(self):
+        os.read(self.pipe, self.room)
+        self.press_keys("ctrl-bracket_right", "0")
+        self.sees(r"warning: serial line: it takes bytes again")
+        text, deadline = "", time.monotonic() + 60 * SCALE
+        while "takes bytes again" not in text and time.monotonic() < deadline:
+            time.sleep(0.1)
+            if self.unread() != 0:
+                text += os.read(self.pipe, self.room).decode("latin-1")
+        expect_that("takes bytes again" in text, "the log on the line", text)
+
+    @check("it gets stuck once more, amid work: screen and guests go on")
+    def once_more(self):
+        for _ in range(10):         # each view begins with what was there before
+            self.press_keys("ctrl-bracket_right", "1", "ctrl-bracket_right", "0")
+            if self.unread() == self.room:
+                break
+        self.sees(r"(?s)takes bytes again.*warning: serial line: it has taken nothing for 500 ms")
+        self.answers("1", "alpha", "9")
+        self.answers("2", "beta", "9")
+        expect_that(self.unread() == self.room, f"{self.room} bytes that nobody has read", self.unread())
+        os.close(self.pipe)
 
 
 class Refused(Boot):
@@ -380,6 +460,7 @@ HARDWARE = [
                                               "machine_options": {"machine": "q35,i8042=off",
                                                                   "extra": ("-device", "amd-iommu,intremap=on")}}),
     # One by one.
+    type("VariantStuckLine", (StuckLine,), {"name": "hardware-stuck-line", "targets": QEMU}),
     type("VariantOldUsb", (NoInput,), {"name": "hardware-old-usb", "targets": QEMU, "heavy": ALL,
                                        "said": "USB keyboard, silent after the start",
                                        "machine_devices": ("usb-ehci,id=old", "usb-kbd,bus=old.0"),
