@@ -55,8 +55,8 @@ static inline uint8_t *chain_find(const struct virtio *v, const struct virtio_de
     return guest_memory_find(m->regions, count, GPA(d->address), d->length);
 }
 
-static bool chain_add(const struct virtio *v, struct virtio_chain *chain,
-                      const struct virtio_descriptor *d) {
+static inline __attribute__((always_inline)) bool
+chain_add(const struct virtio *v, struct virtio_chain *chain, const struct virtio_descriptor *d) {
     bool writable = (d->flags & DESCRIPTOR_WRITE) != 0;
     struct virtio_segment *next = &chain->segments[chain->count];
     uint8_t *at = chain_find(v, d, writable);
@@ -101,8 +101,10 @@ static bool chain_follow_indirect(const struct virtio *v, struct virtio_chain *c
            chain_follow(v, chain, table, d->length / (uint32_t)sizeof(*d), 0);
 }
 
-bool virtio_follow(const struct virtio *v, const struct virtqueue *q, uint16_t head,
-                   struct virtio_chain *chain) {
+static inline __attribute__((always_inline)) bool chain_read(const struct virtio *v,
+                                                             const struct virtqueue *q,
+                                                             uint16_t head,
+                                                             struct virtio_chain *chain) {
     struct virtio_descriptor first;
 
     chain->count = 0;
@@ -118,9 +120,14 @@ bool virtio_follow(const struct virtio *v, const struct virtqueue *q, uint16_t h
                                            chain_follow(v, chain, q->table, q->size, first.next));
 }
 
-static bool chain_begin(const struct virtio *v, const struct virtqueue *q,
-                        struct virtio_chain *chain) {
-    return virtio_follow(v, q, ring_read(q->available, RING_ENTRIES + q->taken % q->size), chain);
+bool virtio_follow(const struct virtio *v, const struct virtqueue *q, uint16_t head,
+                   struct virtio_chain *chain) {
+    return chain_read(v, q, head, chain);
+}
+
+static inline bool chain_begin(const struct virtio *v, const struct virtqueue *q,
+                               struct virtio_chain *chain) {
+    return chain_read(v, q, ring_read(q->available, RING_ENTRIES + q->taken % q->size), chain);
 }
 
 static bool queue_has_event_index(const struct virtio *v) {
