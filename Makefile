@@ -273,13 +273,21 @@ $(BUILD)/guests/mirror.img: $(DEMO_MODULES) guests/linux/mkinitramfs guests/linu
 # A small Debian as a file system for guests' disks, the same on every build of the same packages, and what starts it:
 # an initramfs for the demo guest's kernel and one for Debian's kernel for PCs.
 
-ROOT_MODULES := $(MODULES) $(CONSOLE_MODULES) device_dax.ko
+ROOT_MODULES := $(MODULES) $(CONSOLE_MODULES) device_dax.ko nbd.ko
 FULL_ROOT_MODULES := $(ROOT_MODULES) crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko
 $(BUILD)/guests/root.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%)
 $(BUILD)/guests/root-full.img: $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%)
 $(BUILD)/guests/root.img $(BUILD)/guests/root-full.img: guests/linux/mkinitramfs guests/linux/root-initrd $(BUSYBOX)
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/root-initrd \
 	    $(addprefix --module ,$(filter %.ko,$^)) -o $@
+
+# The same with the client of network block devices: for a guest whose root another guest serves.
+$(BUILD)/guests/root-nbd.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%) $(BUILD)/guests/nbd/nbd-client \
+        guests/linux/mkinitramfs guests/linux/root-initrd $(BUSYBOX)
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/root-initrd $(addprefix --module ,$(filter %.ko,$^)) \
+	    --file lib64/ld-linux-x86-64.so.2=$(BUILD)/guests/nbd/ld-linux-x86-64.so.2 \
+	    $(foreach f,$(wildcard $(BUILD)/guests/nbd/lib*),--file lib/$(notdir $f)=$f) \
+	    --file sbin/nbd-client=$(BUILD)/guests/nbd/nbd-client -o $@
 
 ROOT_SCRIPTS := guests/linux/root-init=usr/sbin/init guests/linux/root-sshd=usr/sbin/root-sshd
 ROOT_PACKAGES := $(BUILD)/guests/packages
@@ -334,9 +342,14 @@ $(BUILD)/guests/vmlinuz-full $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh full $(BUILD)
 
-$(ROOT_PACKAGES)/list:
+$(ROOT_PACKAGES)/list: scripts/setup.sh
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh root $(BUILD)
+	@touch $@
+
+$(BUILD)/guests/nbd/nbd-client:
+	@mkdir -p $(BUILD)
+	@scripts/setup.sh nbd $(BUILD)
 
 $(BUILD)/ipxe.efi:
 	@mkdir -p $(BUILD)
@@ -417,7 +430,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux bench-io
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img root.erofs root.img)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img root.erofs root.img root-nbd.img)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))

@@ -17,6 +17,7 @@
 #                                memtest64, memtest32, grub (a Multiboot image)
 #   scripts/setup.sh crash DIR   what loads a crash kernel in a guest: DIR/guests/crash/, kexec and
 #                                its libraries
+#   scripts/setup.sh nbd DIR     the same of the client of network block devices: DIR/guests/nbd/
 #   scripts/setup.sh installer DIR  Debian's installer, for a test: DIR/guests/vmlinuz-installer, installer.img,
 #                                and drivers that it would fetch: installer-drivers.udeb
 #   scripts/setup.sh xen DIR     Xen with a dom0, as a guest: DIR/guests/xen, a GRUB that has all of it;
@@ -72,19 +73,20 @@ full_package=linux-image-amd64
 modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko
     virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko
     virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
-    libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko
+    libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko nbd.ko
     crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko" # cloud kernels have the last row built in
-last_module=device_dax.ko
+last_module=nbd.ko
 # What the guests' root is made of, with all that it depends on but for what only scripts of
-# packages use, and what fio has for other kinds of storage (see guests/linux/mkroot).
+# packages use, and what fio and nbdkit have for other kinds of storage (see guests/linux/mkroot).
 root_packages="bash busybox-static coreutils dash diffutils e2fsprogs findutils fio grep gzip iperf3 iproute2
-    iputils-ping kmod mawk mount netbase openssh-client openssh-server pciutils procps python3-minimal
+    iputils-ping kmod mawk mount nbdkit netbase openssh-client openssh-server pciutils procps python3-minimal
     rng-tools5 sed socat tar util-linux"
 root_without="adduser debconf dpkg gcc-12-base init-system-helpers libboost-iostreams1.74.0
-    libboost-thread1.74.0 libcryptsetup12 libdb5.3 libfile-find-rule-perl libfmt9 libgdbm-compat4
-    libgdbm6 libgfapi0 libgfrpc0 libgfxdr0 libglusterfs0 libicu72 libnbd0 libnumber-compare-perl
-    libperl5.36 libpython3-stdlib libpython3.11-stdlib librados2 librbd1 libsemanage-common libsemanage2
-    libsepol2 libsqlite3-0 libtext-glob-perl libxml2 lsb-base media-types passwd perl perl-base
+    libboost-thread1.74.0 libbrotli1 libcryptsetup12 libcurl3-gnutls libdb5.3 libfile-find-rule-perl libfmt9
+    libgdbm-compat4 libgdbm6 libgfapi0 libgfrpc0 libgfxdr0 libglib2.0-0 libglusterfs0 libicu72 libldap-2.5-0
+    libnbd0 libnghttp2-14 libnumber-compare-perl libperl5.36 libpsl5 libpython3-stdlib libpython3.11-stdlib
+    librados2 librbd1 librtmp1 libsasl2-2 libsasl2-modules-db libsemanage-common libsemanage2 libsepol2
+    libsqlite3-0 libssh-4 libssh2-1 libtext-glob-perl libtorrent-rasterbar2.0 libxml2 lsb-base media-types passwd perl perl-base
     perl-modules-5.36 python3 python3.11 runit-helper sensible-utils ucf usrmerge"
 rt_package=linux-image-rt-amd64
 font_package=console-setup-linux
@@ -238,6 +240,7 @@ fetch_root() {
         }
         rm -f nothing
         ls >list.part
+        echo "$root_packages" >wanted
         mv list.part list
     )
 }
@@ -274,20 +277,29 @@ fetch_grub() {
 crash_packages='kexec-tools libc6 libxenmisc4.17 libxencall1 libxendevicemodel1 libxenevtchn1 libxenforeignmemory1
     libxengnttab1 libxentoolcore1 libxentoollog1 liblzma5 zlib1g libzstd1'
 
-fetch_crash() {
-    for package in $crash_packages; do
-        unpack "$package" "$1/crash/$package"
+# The client of the kernel's network block devices reads TLS as well.
+nbd_packages='nbd-client libc6 libffi8 libgmp10 libgnutls30 libhogweed6 libidn2-0 libnettle8 libnl-3-200
+    libnl-genl-3-200 libp11-kit0 libtasn1-6 libunistring2'
+
+# A program with its libraries, as $1/guests/$2: $3 is its path in one of the packages that follow.
+fetch_program() {
+    folder=$1/$2
+    out=$1/guests/$2
+    program=$3
+    shift 3
+    for package in "$@"; do
+        unpack "$package" "$folder/$package"
     done
-    mkdir -p "$1/crash/lib" "$1/guests/crash"
-    find "$1"/crash -path '*/lib/x86_64-linux-gnu/lib*.so*' -exec cp -P {} "$1/crash/lib/" \;
-    loader=$(find "$1/crash/libc6" -name ld-linux-x86-64.so.2 -type f)
-    cp "$loader" "$1/crash/lib/"
-    for library in $(LD_LIBRARY_PATH="$1/crash/lib" "$loader" --list "$1/crash/kexec-tools/sbin/kexec" |
+    mkdir -p "$folder/lib" "$out"
+    find "$folder" -path '*/lib/x86_64-linux-gnu/lib*.so*' -exec cp -P {} "$folder/lib/" \;
+    loader=$(find "$folder/libc6" -name ld-linux-x86-64.so.2 -type f)
+    cp "$loader" "$folder/lib/"
+    for library in $(LD_LIBRARY_PATH="$folder/lib" "$loader" --list "$folder/$program" |
         awk '$2 == "=>" { print $1 }'); do
-        cp -L "$1/crash/lib/${library##*/}" "$1/guests/crash/"
+        cp -L "$folder/lib/${library##*/}" "$out/"
     done
-    mv "$1/crash/kexec-tools/sbin/kexec" "$1/guests/crash/" # the last: with it all are there
-    rm -rf "$1/crash"
+    mv "$folder/$program" "$out/" # the last: with it all are there
+    rm -rf "$folder"
 }
 
 # As docs/guests.md says it. smap=0: QEMU before 9.1 takes the stack of an IRET at CPL 3, which dom0 does, for the
@@ -395,9 +407,20 @@ case "${1-install} $#" in
     [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/$last_module" ] ||
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
-"root 2") [ -s "$2/guests/packages/list" ] || fetch_root "$2" ;;
+"root 2") # other packages than once were wanted: all of them anew
+    have=$(cat "$2/guests/packages/wanted" 2>/dev/null || true)
+    [ "$have" != "$root_packages" ] || [ ! -s "$2/guests/packages/list" ] || exit 0
+    fetch_root "$2"
+    ;;
 "ipxe 2") [ -s "$2/ipxe.efi" ] || fetch_ipxe "$2" ;;
-"crash 2") [ -s "$2/guests/crash/kexec" ] || fetch_crash "$2" ;;
+"crash 2")
+    # shellcheck disable=SC2086
+    [ -s "$2/guests/crash/kexec" ] || fetch_program "$2" crash kexec-tools/sbin/kexec $crash_packages
+    ;;
+"nbd 2")
+    # shellcheck disable=SC2086
+    [ -s "$2/guests/nbd/nbd-client" ] || fetch_program "$2" nbd nbd-client/sbin/nbd-client $nbd_packages
+    ;;
 "installer 2") [ -s "$2/guests/installer.img" ] || fetch_installer "$2" ;;
 "xen 2") [ -s "$2/guests/xen" ] || fetch_xen "$2" ;;
 "kinds 2") [ -s "$2/guests/vmlinuz-rt" ] || fetch_kinds "$2" ;;
@@ -405,5 +428,5 @@ case "${1-install} $#" in
     wanted="please put a font of 8 x 16 dots, PSF version 1, unpacked, at $2/font.psf"
     [ -s "$2/font.psf" ] || fetch_font "$2"
     ;;
-*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | root DIR | installer DIR | ipxe DIR | font DIR]" ;;
+*) fail "usage: scripts/setup.sh [need GROUP... | install GROUP... | kernel DIR | full DIR | kinds DIR | root DIR | nbd DIR | installer DIR | ipxe DIR | font DIR]" ;;
 esac
