@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hv/plan/boot_pci.h"
 #include "hv/plan/config.h"
 
 #define BOOT_MAX_RANGES  2048
@@ -270,6 +271,15 @@ struct boot_info {
     struct boot_watchdog watchdog;
     struct boot_dma dma;
     bool management; /* there is a management controller (IPMI), which may have another one */
+
+    uint32_t ecam_count; /* 0 = configuration space is reached by two ports alone */
+    struct boot_ecam ecams[BOOT_MAX_ECAMS];
+    bool iommu;            /* ACPI names one */
+    bool pci_listed;       /* what follows is what this machine has */
+    bool acs_set;          /* Access Control Services are on wherever they can be */
+    uint32_t pci_count;    /* ascending by segment, bus, device and function */
+    uint32_t pci_left_out; /* there is no room for so many more */
+    struct boot_pci pci[BOOT_MAX_PCI];
 
     struct boot_microcode microcode;
     uint32_t mitigations;       /* enum mitigation: those to be on */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * PCI functions of the machine, as the EFI application found them: part of struct boot_info. Plain
+ * data; config/pci.h says who fills it.
+ */
+#pragma once
+
+#include "hv/lib/types.h"
+
+#define BOOT_MAX_PCI   512
+#define BOOT_MAX_ECAMS 16
+#define BOOT_PCI_BARS  6u
+#define BOOT_PCI_NONE  UINT16_MAX /* no index of a function */
+
+/* Configuration space in memory (ACPI's MCFG): a page for each function of these buses. */
+struct boot_ecam {
+    hpa_t base; /* of bus 0, also if that is none of them */
+    uint16_t segment;
+    uint8_t first_bus, last_bus;
+};
+
+/* "PCI Express Capabilities Register", Device/Port Type; and of a function that is none. */
+enum boot_pci_express {
+    BOOT_PCI_ENDPOINT = 0,
+    BOOT_PCI_LEGACY_ENDPOINT = 1,
+    BOOT_PCI_ROOT_PORT = 4,
+    BOOT_PCI_UPSTREAM = 5,
+    BOOT_PCI_DOWNSTREAM = 6,
+    BOOT_PCI_TO_PCI = 7,
+    BOOT_PCI_FROM_PCI = 8,
+    BOOT_PCI_ROOT_ENDPOINT = 9,
+    BOOT_PCI_ROOT_COLLECTOR = 10,
+    BOOT_PCI_CONVENTIONAL = 16, /* above all four-bit values */
+};
+
+/* What a base address register names. */
+struct boot_pci_bar {
+    uint64_t base; /* 0 = the firmware gave it no address */
+    uint64_t size; /* bytes or ports; 0 = there is none, or it was not asked */
+    bool io, wide, prefetchable;
+};
+
+struct boot_pci_msix {
+    uint16_t count; /* of vectors; 0 = it has none */
+    uint8_t table_bar, pending_bar;
+    uint32_t table, pending; /* offsets in those */
+};
+
+/* Whether a guest can have it; if not, the first reason of these. */
+enum boot_pci_verdict {
+    BOOT_PCI_BRIDGE,  /* leads to others */
+    BOOT_PCI_CHIPSET, /* the machine cannot be without it */
+    BOOT_PCI_SERIAL,
+    BOOT_PCI_SCREEN,
+    BOOT_PCI_KEYBOARD,
+    BOOT_PCI_STICK,
+    BOOT_PCI_BEHIND_LEGACY, /* its DMA comes under the bridge's name */
+    BOOT_PCI_RESERVED_DMA,
+    BOOT_PCI_NO_RESET,
+    BOOT_PCI_BAR_NOWHERE,
+    BOOT_PCI_BAR_SMALL,
+    BOOT_PCI_BAR_SHARED, /* with the function `because` */
+    BOOT_PCI_BAR_TAKEN,  /* lies over memory, or what Bulkhead needs */
+    BOOT_PCI_GROUP,      /* `because` of its group cannot be given */
+    BOOT_PCI_NO_IOMMU,
+    BOOT_PCI_INCOMPLETE, /* not all functions are known, and so no group is */
+    BOOT_PCI_TOGETHER,   /* it can, with the other functions of its group */
+    BOOT_PCI_ALONE,      /* it can */
+};
+
+struct boot_pci {
+    uint16_t segment;
+    uint16_t function; /* bus << 8 | device << 3 | function */
+    uint16_t vendor, device;
+    uint32_t class;  /* base class << 16 | subclass << 8 | interface */
+    uint8_t header;  /* 0: a device, 1: a bridge to another bus, 2: to CardBus */
+    bool several;    /* its device has more functions */
+    uint16_t parent; /* index of the bridge that leads here; BOOT_PCI_NONE: it is on a root bus */
+    uint16_t group;  /* functions that may reach each other are in one, from 0 */
+    uint8_t secondary, subordinate; /* of a bridge: first and last bus behind it */
+    enum boot_pci_express express;
+    struct boot_pci_bar bars[BOOT_PCI_BARS];
+    uint32_t rom_size; /* bytes; 0 = none */
+    uint8_t pin;       /* 1 to 4: INTA to INTD, 0 = none */
+    uint8_t messages;  /* of MSI; 0 = it has none */
+    struct boot_pci_msix msix;
+    uint16_t acs; /* where its capability has two words: what it can, what is on; 0 = none */
+    uint16_t acs_can, acs_on;
+    bool flr, af_flr;     /* function-level reset, by the PCIe or by the AF capability */
+    bool pm_reset;        /* D3hot and back to D0 resets it */
+    bool bus_reset;       /* it is alone behind a port */
+    bool keyboard, stick; /* Bulkhead or the firmware read them through it */
+    bool reserved_dma;    /* the firmware says that its DMA must go on */
+    enum boot_pci_verdict verdict;
+    uint16_t because; /* index; BOOT_PCI_NONE unless the verdict says so */
+    uint8_t bar;      /* of verdicts about one */
+};
+
+/* A bridge to another bus: nobody's device, whatever its group. */
+static inline bool boot_pci_is_bridge(const struct boot_pci *f) {
+    return f->header != 0;
+}
+
+static inline bool boot_pci_can_reset(const struct boot_pci *f) {
+    return f->flr || f->af_flr || f->pm_reset || f->bus_reset;
+}
+
+static inline bool boot_pci_can_be_given(const struct boot_pci *f) {
+    return f->verdict == BOOT_PCI_TOGETHER || f->verdict == BOOT_PCI_ALONE;
+}
