@@ -4,7 +4,8 @@
  * controllers, timers, the console's line, which memory is whose. Must not call the firmware, must
  * not write to a table; no AML. Source: ACPI Specification, "ACPI Software Programming Model", and
  * IA-PC HPET Specification, "The HPET Description Table"; Microsoft, "Serial Port Console
- * Redirection Table", "Debug Port Table 2"; IPMI Specification, "SPMI Description Table".
+ * Redirection Table", "Debug Port Table 2"; IPMI Specification, "SPMI Description Table"; PCI
+ * Firmware Specification, "MCFG Table Description".
  */
 #include "boot/no_firmware.h"
 #include "hv/lib/phys.h"
@@ -34,6 +35,9 @@
 #define SPCR_BAUD             58u /* and what comes after it: not needed */
 #define SPCR_BY_8259          BIT32(0)
 #define SPCR_BY_IOAPIC        BIT32(1)
+#define MCFG_ENTRIES          44u
+#define MCFG_ENTRY_SIZE       16u
+#define ECAM_LIMIT            BIT(52) /* no CPU has more address bits */
 #define GAS_PORT              1
 #define GAS_WIDTH             1u /* bits of a register */
 #define GAS_ACCESS            3u
@@ -276,6 +280,23 @@ static void read_spmi(UNUSED const uint8_t *table, struct boot_info *info) {
     info->management = true;
 }
 
+/* Bases of bus 0, whole buses, and nothing that would wrap around. */
+static void read_mcfg(const uint8_t *table, struct boot_info *info) {
+    uint32_t size = get_u32(table + TABLE_SIZE);
+    for (uint32_t at = MCFG_ENTRIES; size - at >= MCFG_ENTRY_SIZE; at += MCFG_ENTRY_SIZE) {
+        const uint8_t *e = table + at;
+        struct boot_ecam ecam = {.base = HPA(get_u64(e)),
+                                 .segment = (uint16_t)(e[8] | e[9] << 8),
+                                 .first_bus = e[10],
+                                 .last_bus = e[11]};
+        bool sane = ecam.base.v != 0 && ecam.base.v % MIB == 0 && ecam.base.v < ECAM_LIMIT &&
+                    ecam.first_bus <= ecam.last_bus;
+        if (sane && info->ecam_count < BOOT_MAX_ECAMS) {
+            info->ecams[info->ecam_count++] = ecam;
+        }
+    }
+}
+
 static const struct {
     const char *signature;
     uint32_t size; /* least bytes */
@@ -290,6 +311,7 @@ static const struct {
     {"SPMI", TABLE_HEADER_SIZE, read_spmi},
     {"DMAR", DMAR_ENTRIES, dmar_read},
     {"IVRS", IVRS_ENTRIES, ivrs_read},
+    {"MCFG", MCFG_ENTRIES, read_mcfg},
 };
 
 enum status acpi_read(hpa_t rsdp, struct boot_info *info) {

@@ -89,15 +89,31 @@ void graphics_find(struct boot_info *info);
 /* cpus.c: adds the CPUs that the firmware knows; asks each of *info what it is, by its number. */
 void cpus_find(struct boot_info *info);
 const struct cpu_facts *cpus_ask_all(struct boot_info *info);
-/* input.c: enum boot_input but for the UART. Also says if a console of the firmware's runs over a
- * serial line. */
-uint32_t input_find(bool *firmware_has_line);
+/* devices.c: the PCI functions into *info; the one that a device's path leads to, NULL if there is
+ * none or it is not in the list. */
+void devices_list(struct boot_info *info);
+struct boot_pci *devices_find(struct boot_info *info, EFI_DEVICE_PATH *path);
+/* Once all else is known: which of them a guest can have. */
+void devices_judge(struct boot_info *info, struct preflight_report *report);
+/* Once the firmware is gone: what keeps them apart is switched on, and judged by that. */
+void devices_part(struct boot_info *info);
+/* A line for each but for bridges and the chipset's own; and for a report, of all of them. */
+void devices_print(const struct boot_info *info);
+void devices_note(const struct boot_info *info);
+/* input.c: enum boot_input but for the UART; controllers of keyboards are marked in info->pci. Also
+ * says if a console of the firmware's runs over a serial line. */
+uint32_t input_find(struct boot_info *info, bool *firmware_has_line);
 /* serial.c: for config/serial.c */
 uint8_t port_in(uint16_t port);
+/* PCI configuration space of the first segment, the first 256 bytes of each function. */
+uint32_t ports_pci_read(uint32_t function, unsigned offset);
+void ports_pci_write(uint32_t function, unsigned offset, uint32_t value);
 extern struct serial_machine serial_machine;
 /* watchdog.c: one that ACPI describes, in info->watchdog; stopped once the firmware is gone. */
 void watchdog_look(struct boot_info *info);
 void watchdog_stop(struct boot_info *info);
+/* True if the firmware's page tables have all of it. */
+bool machine_maps(uint64_t base, uint64_t size);
 /* Unix seconds by the firmware's clock, taken to be in UTC. */
 uint64_t machine_time(void);
 extern const struct preflight_cpu machine_cpu;

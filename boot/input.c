@@ -28,7 +28,8 @@ static bool is_usb(const EFI_DEVICE_PATH *node) {
 }
 
 /* By the class of its controller, the last PCI device on the way: is it one that usb.c drives? */
-static uint32_t usb_input(EFI_DEVICE_PATH *path) {
+static uint32_t usb_input(struct boot_info *info, EFI_DEVICE_PATH *path) {
+    struct boot_pci *listed = devices_find(info, path);
     EFI_HANDLE controller;
     EFI_PCI_IO_PROTOCOL *pci;
     UINT32 class = 0;
@@ -36,7 +37,13 @@ static uint32_t usb_input(EFI_DEVICE_PATH *path) {
     bool found = BS->LocateDevicePath(&PciIoProtocol, &path, &controller) == EFI_SUCCESS &&
                  BS->HandleProtocol(controller, &PciIoProtocol, (void **)&pci) == EFI_SUCCESS &&
                  pci->Pci.Read(pci, EfiPciIoWidthUint32, PCI_CLASS, 1, &class) == EFI_SUCCESS;
-    return found && class >> 8 == PCI_CLASS_XHCI ? BOOT_INPUT_USB : BOOT_INPUT_USB_OTHER;
+    if (!found || class >> 8 != PCI_CLASS_XHCI) {
+        return BOOT_INPUT_USB_OTHER;
+    }
+    if (listed != NULL) {
+        listed->keyboard = true;
+    }
+    return BOOT_INPUT_USB;
 }
 
 static bool is_serial(const EFI_DEVICE_PATH *node) {
@@ -44,7 +51,7 @@ static bool is_serial(const EFI_DEVICE_PATH *node) {
 }
 
 /* What the firmware itself lets people type on. */
-static void look_at_consoles(bool *ps2, uint32_t *usb, bool *serial) {
+static void look_at_consoles(struct boot_info *info, bool *ps2, uint32_t *usb, bool *serial) {
     EFI_HANDLE *handles = NULL;
     UINTN count = 0;
 
@@ -64,17 +71,17 @@ static void look_at_consoles(bool *ps2, uint32_t *usb, bool *serial) {
             behind_usb = behind_usb || is_usb(node);
             *serial = *serial || is_serial(node);
         }
-        *usb |= behind_usb ? usb_input(path) : 0;
+        *usb |= behind_usb ? usb_input(info, path) : 0;
     }
     FreePool(handles);
 }
 
-uint32_t input_find(bool *firmware_has_line) {
+uint32_t input_find(struct boot_info *info, bool *firmware_has_line) {
     bool ps2 = false, controller = port_in(KBD_STATUS) != PORT_EMPTY;
     uint32_t found = 0, usb = 0;
 
     *firmware_has_line = false;
-    look_at_consoles(&ps2, &usb, firmware_has_line);
+    look_at_consoles(info, &ps2, &usb, firmware_has_line);
     /* A firmware in a hurry has not looked for keyboards: then the controller stands for one. */
     if (controller && (ps2 || usb == 0)) {
         found |= BOOT_INPUT_PS2;

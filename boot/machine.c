@@ -30,6 +30,14 @@ void machine_wrmsr(uint32_t msr, uint64_t value) {
     __asm__ volatile("wrmsr" : : "c"(msr), "a"(low), "d"(high) : "memory");
 }
 
+bool machine_maps(uint64_t base, uint64_t size) {
+    uint64_t cr3, cr4;
+    __asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+    __asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+    unsigned levels = (cr4 & X86_CR4_LA57) != 0 ? 5 : 4;
+    return tables_map(HPA(cr3 & X86_CR3_ADDRESS), levels, base, size);
+}
+
 static uint32_t own_apic_id(void) {
     uint32_t a, b, c, d;
     if (__get_cpuid_count(CPUID_TOPOLOGY, 0, &a, &b, &c, &d) && b != 0) {

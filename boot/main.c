@@ -88,7 +88,8 @@ static bool gather(void) {
         work.other_problems += opened ? 0 : 1;
     }
 
-    info.inputs = input_find(&serial_machine.firmware_has_line);
+    devices_list(&info);
+    info.inputs = input_find(&info, &serial_machine.firmware_has_line);
     bool mapped = memory_read_map(&info) == EFI_SUCCESS;
     if (!mapped) {
         complain("The firmware's memory map is too fragmented, or cannot be read.");
@@ -99,6 +100,7 @@ static bool gather(void) {
     info.inputs |= info.serial.base != 0 ? (uint32_t)BOOT_INPUT_SERIAL : 0;
     watchdog_look(&info);
     preflight_run(&info, &machine_cpu, &work.report);
+    devices_judge(&info, &work.report);
     work.cpus = cpus_ask_all(&info);
     cpus_report(&info, work.cpus, &work.report);
     /* Without the map every guest would be told that there is no memory. */
@@ -174,6 +176,7 @@ NORETURN static void enter_hypervisor(void) {
     if (low_page_is_late()) {
         take_low_page();
     }
+    devices_part(&info);
     /* Anew, for the firmware's last map may be another; the hypervisor judges what comes of it. */
     bool planned = plan_build(&info, &work.plan, &work.faults) == STATUS_OK;
     info.plan = planned ? &work.plan : NULL;
@@ -196,6 +199,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     console_paged = problems != 0;
     print_report();
     print_cpus();
+    devices_print(&info);
     print_config(planned);
     bool traced = trace_write(&info);
     if (problems == 0) {

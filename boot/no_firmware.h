@@ -18,10 +18,11 @@ MUST_USE enum status ranges_set(struct boot_info *info, uint64_t base, uint64_t 
                                 enum mem_kind kind);
 
 /*
- * acpi.c: reads RSDP, XSDT, MADT, FADT, HPET table and SPCR; what they say goes into *info (rsdp,
- * cpus added in MADT order, ioapics, isa_irqs, pm_timer_port, hpet_base, spcr), what they do not
- * say stays as it was. All of it comes from the firmware: lengths and checksums are checked, a
- * broken table is skipped. STATUS_INVALID if the root is broken; then nothing was written.
+ * acpi.c: reads RSDP, XSDT, MADT, FADT, HPET table, SPCR and MCFG; what they say goes into *info
+ * (rsdp, cpus added in MADT order, ioapics, isa_irqs, pm_timer_port, hpet_base, spcr, ecams), what
+ * they do not say stays as it was. All of it comes from the firmware: lengths and checksums are
+ * checked, a broken table is skipped. STATUS_INVALID if the root is broken; then nothing was
+ * written.
  */
 MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
 /* Adds a CPU unless it is there (some firmware lists one twice) or the list is full. */
@@ -73,6 +74,8 @@ uint32_t pixels_search(const volatile uint32_t *pixels, uint32_t from, uint32_t 
  * False if a page is not mapped; those below it are changed then.
  */
 bool tables_open(hpa_t root, unsigned levels, uint64_t base, uint64_t size);
+/* True if all of it is mapped; changes nothing. */
+bool tables_map(hpa_t root, unsigned levels, uint64_t base, uint64_t size);
 
 /*
  * elf.c: the embedded hypervisor, a static position-independent x86-64 file linked at 0. The build

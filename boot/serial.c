@@ -70,15 +70,15 @@ static void pci_select(uint32_t function, unsigned offset) {
     port_out32(PCI_CONFIG_ADDRESS, PCI_CONFIG_ENABLE | function << 8 | offset);
 }
 
-static uint32_t pci_read(uint32_t function, unsigned offset) {
+uint32_t ports_pci_read(uint32_t function, unsigned offset) {
     pci_select(function, offset);
     return port_in32(PCI_CONFIG_DATA);
 }
 
-static void pci_write(uint32_t function, unsigned offset, uint32_t value) {
+void ports_pci_write(uint32_t function, unsigned offset, uint32_t value) {
     pci_select(function, offset);
     port_out32(PCI_CONFIG_DATA, value);
 }
 
 struct serial_machine serial_machine = {
-    .in = uart_in, .out = uart_out, .pci_read = pci_read, .pci_write = pci_write};
+    .in = uart_in, .out = uart_out, .pci_read = ports_pci_read, .pci_write = ports_pci_write};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Changes the firmware's page tables once the firmware is gone; see no_firmware.h. Must not call
- * the firmware. Source: Intel SDM, "4-Level Paging and 5-Level Paging".
+ * Reads the firmware's page tables, and changes them once the firmware is gone; see no_firmware.h.
+ * Must not call the firmware. Source: Intel SDM, "4-Level Paging and 5-Level Paging".
  */
 #include "boot/no_firmware.h"
 #include "hv/lib/phys.h"
@@ -14,8 +14,9 @@
 #define INDEX_BITS    9u
 #define LEVEL_LARGEST 3u
 
-/* Returns the bytes that the page has, from its own beginning; 0 if nothing is mapped there. */
-static uint64_t tables_open_page(hpa_t root, unsigned levels, uint64_t address) {
+/* Returns the bytes that the page has, from its own beginning; 0 if nothing is mapped there. open:
+ * it is made writable and executable. */
+static uint64_t tables_walk(hpa_t root, unsigned levels, uint64_t address, bool open) {
     uint64_t *table = phys_pointer(root);
     for (unsigned level = levels; level > 0; level--) {
         unsigned shift = PAGE_SHIFT + (level - 1) * INDEX_BITS;
@@ -23,7 +24,9 @@ static uint64_t tables_open_page(hpa_t root, unsigned levels, uint64_t address) 
         if ((*entry & ENTRY_PRESENT) == 0) {
             return 0;
         }
-        *entry = (*entry | ENTRY_WRITE) & ~ENTRY_NX;
+        if (open) {
+            *entry = (*entry | ENTRY_WRITE) & ~ENTRY_NX;
+        }
         bool large = level > 1 && level <= LEVEL_LARGEST && (*entry & ENTRY_LARGE) != 0;
         if (large || level == 1) {
             return BIT(shift);
@@ -33,13 +36,21 @@ static uint64_t tables_open_page(hpa_t root, unsigned levels, uint64_t address) 
     return 0;
 }
 
-bool tables_open(hpa_t root, unsigned levels, uint64_t base, uint64_t size) {
+static bool tables_walk_all(hpa_t root, unsigned levels, uint64_t base, uint64_t size, bool open) {
     for (uint64_t at = base; at - base < size;) {
-        uint64_t page = tables_open_page(root, levels, at);
+        uint64_t page = tables_walk(root, levels, at, open);
         if (page == 0) {
             return false;
         }
         at = ALIGN_DOWN(at, page) + page;
     }
     return true;
+}
+
+bool tables_open(hpa_t root, unsigned levels, uint64_t base, uint64_t size) {
+    return tables_walk_all(root, levels, base, size, true);
+}
+
+bool tables_map(hpa_t root, unsigned levels, uint64_t base, uint64_t size) {
+    return tables_walk_all(root, levels, base, size, false);
 }

@@ -46,6 +46,7 @@ static void trace_describe(const struct boot_info *info) {
         console_note("%#llx-%#llx %s\n", (ull)r->base.v, (ull)(r->base.v + r->size - 1),
                      kinds[r->kind]);
     }
+    devices_note(info);
 }
 
 bool trace_write(struct boot_info *info) {

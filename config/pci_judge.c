@@ -105,7 +105,7 @@ static bool has_no_reset(UNUSED const struct boot_info *info, const struct boot_
 }
 
 static bool has_no_iommu(const struct boot_info *info, UNUSED const struct boot_pci *f) {
-    return !info->iommu;
+    return info->dma.unit_count == 0;
 }
 
 static bool is_incomplete(const struct boot_info *info, UNUSED const struct boot_pci *f) {

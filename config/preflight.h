@@ -7,7 +7,7 @@
 
 #include "hv/plan/boot_info.h"
 
-#define PREFLIGHT_MAX_LINES  32
+#define PREFLIGHT_MAX_LINES  40
 #define PREFLIGHT_FOUND_SIZE 56
 
 struct preflight_cpu {

@@ -274,7 +274,6 @@ struct boot_info {
 
     uint32_t ecam_count; /* 0 = configuration space is reached by two ports alone */
     struct boot_ecam ecams[BOOT_MAX_ECAMS];
-    bool iommu;            /* ACPI names one */
     bool pci_listed;       /* what follows is what this machine has */
     bool acs_set;          /* Access Control Services are on wherever they can be */
     uint32_t pci_count;    /* ascending by segment, bus, device and function */

@@ -388,6 +388,46 @@ TEST(acpi_management) {
     CHECK(info.management);
 }
 
+/* Configuration space in memory: by whole buses, at addresses that there are; and what holds back.
+ */
+TEST(acpi_mcfg) {
+    static const struct {
+        uint64_t base;
+        uint8_t segment, first, last;
+        bool good;
+    } cases[] = {
+        {0xe0000000, 0, 0, 255, true},  {0x7000000000, 1, 0x10, 0x1f, true},
+        {0xe0000000, 2, 5, 5, true},    {0, 0, 0, 255, false},
+        {0xe0001000, 0, 0, 255, false}, {0xe0000000, 0, 6, 5, false},
+        {BIT(52), 0, 0, 0, false},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        make_acpi();
+        memcpy(t->spcr, "MCFG", 4);
+        put(t->spcr + 44, 0xf0000000, 8);
+        put(t->spcr + 52, 0xffffff00000007, 8); /* its last four bytes are not used */
+        t->spcr[55] = 3;
+        put(t->spcr + 60, cases[i].base, 8);
+        put(t->spcr + 68, cases[i].segment, 2);
+        t->spcr[70] = cases[i].first;
+        t->spcr[71] = cases[i].last;
+        read_spcr(79); /* three bytes behind the two entries */
+        CHECK_U64(info.ecam_count, cases[i].good ? 2 : 1);
+        const struct boot_ecam *e = &info.ecams[0];
+        CHECK(e->base.v == 0xf0000000 && e->segment == 7);
+        CHECK(e->first_bus == 0 && e->last_bus == 3);
+        if (cases[i].good) {
+            e++;
+            CHECK(e->base.v == cases[i].base && e->segment == cases[i].segment);
+            CHECK(e->first_bus == cases[i].first && e->last_bus == cases[i].last);
+        }
+        read_spcr(75); /* the second one is cut off */
+        CHECK_U64(info.ecam_count, 1);
+        read_spcr(44);
+        CHECK_U64(info.ecam_count, 0);
+    }
+}
+
 TEST(acpi_spcr_interrupt) {
     static const struct {
         uint8_t type, irq;
@@ -773,6 +813,18 @@ TEST(tables_holes) {
     CHECK(!is_open(tables->pt[0][510]));
 }
 
+/* All of it or not, and nothing is changed. */
+TEST(tables_are_read) {
+    make_tables();
+    hpa_t root = phys_address(tables->pml5);
+    CHECK(tables_map(root, 5, WHERE, 4 * PAGE_SIZE));
+    CHECK(!tables_map(root, 5, WHERE, 5 * PAGE_SIZE));
+    CHECK(!tables_map(root, 5, WHERE - PAGE_SIZE, 2 * PAGE_SIZE));
+    CHECK(tables_map(phys_address(tables->pml4), 4, WHERE, PAGE_SIZE));
+    CHECK_U64(tables->pt[0][510], WHERE | PTE_PRESENT | PTE_NX);
+    CHECK_U64(tables->pml5[1], table_entry(tables->pml4));
+}
+
 /* Device paths. UEFI Specification "Generic Device Path Structures", "Hard Drive". */
 
 enum { ACPI_NODE = 2, MEDIA_NODE = 4, END_NODE = 0x7f, HARD_DRIVE = 1, CD_ROM = 2 };
@@ -890,10 +942,10 @@ TEST(device_path_without_end) {
 TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
           T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_many_ioapics),
           T(acpi_many_cpus), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_spcr),
-          T(acpi_management), T(acpi_spcr_interrupt), T(acpi_spcr_broken), T(acpi_pm_timer),
-          T(acpi_nodes), T(tables_small_pages), T(tables_four_levels), T(tables_large_pages),
-          T(tables_holes), T(kept_log_whole), T(kept_log_wrapped), T(kept_log_broken),
-          T(screens_of_the_console), T(screens_left_out), T(screens_overlap), T(screens_size),
-          T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
-          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
-          T(device_path_without_end))
+          T(acpi_management), T(acpi_mcfg), T(acpi_spcr_interrupt), T(acpi_spcr_broken),
+          T(acpi_pm_timer), T(acpi_nodes), T(tables_small_pages), T(tables_four_levels),
+          T(tables_large_pages), T(tables_holes), T(tables_are_read), T(kept_log_whole),
+          T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console), T(screens_left_out),
+          T(screens_overlap), T(screens_size), T(screens_pixels), T(device_path_guid),
+          T(device_path_other_signature), T(device_path_long_nodes), T(device_path_no_partition),
+          T(device_path_broken), T(device_path_without_end))

@@ -15,7 +15,7 @@ static void begin(void) {
     fake_pci_ports = false;
     info.ecam_count = 1;
     info.ecams[0] = (struct boot_ecam){.base = HPA(0xe0000000), .last_bus = 255};
-    info.iommu = true;
+    info.dma.unit_count = 1;
     info.hpet_base = HPA(0xfed00000);
     info.ioapic_count = 1;
     info.ioapics[0].base = HPA(0xfec00000);
@@ -525,7 +525,7 @@ TEST(what_cannot_be_walled_in) {
     two_cards();
     look();
     at(AT(0, 1, 0))->reserved_dma = true;
-    info.iommu = false;
+    info.dma.unit_count = 0;
     pci_judge_all(&info);
     CHECK_VERDICT(AT(0, 1, 0), "no: the firmware uses its DMA");
     CHECK_VERDICT(AT(0, 2, 0), "no: this machine has no IOMMU");

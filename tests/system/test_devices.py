@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The machine's PCI devices as the pre-flight lists them: groups, resets, and which a guest can have.
+
+Each line is compared with what QEMU's devices are: facts of its models, and where the command puts them.
+"""
+import re
+
+from frame import Boot, check, expect_that
+from test_refusals import GUEST
+
+TCG = ("qemu-tcg",)
+NVME, STICK = "nvme,serial=1", ("qemu-xhci,addr=0x3", "usb-storage,drive=stick,bootindex=1")
+# Behind two ports of a switch without ACS; one disk alone behind a port, and one behind a port without ACS; a legacy bus.
+BRIDGES = ("pcie-root-port,id=p1,chassis=1,addr=0x10", "pcie-root-port,id=p2,chassis=2,addr=0x11",
+           "pcie-root-port,id=p3,chassis=3,addr=0x12", "pcie-root-port,id=p4,chassis=4,addr=0x13,disable-acs=on",
+           "pcie-root-port,id=p5,chassis=5,addr=0x14", "pcie-root-port,id=p6,chassis=6,addr=0x15",
+           "x3130-upstream,id=u,bus=p1", "xio3130-downstream,id=d1,bus=u,chassis=7,slot=1",
+           "xio3130-downstream,id=d2,bus=u,chassis=8,slot=2", "pcie-pci-bridge,id=legacy,bus=p5")
+DEVICES = ("e1000e,bus=d1,romfile=", NVME + ",bus=d2", "nvme,serial=2,bus=p2", "nvme,serial=3,bus=p4",
+           "e1000,bus=legacy,addr=1,romfile=", "virtio-rng-pci,bus=p3,disable-legacy=on,iommu_platform=on",
+           "qemu-xhci,id=other,bus=p6", "qemu-xhci,id=keys,addr=0xb", "usb-kbd,bus=keys.0", "edu,addr=0x8", "ahci,addr=0x9", "virtio-rng-pci,addr=0xa")
+IOMMU = ("intel-iommu,intremap=on,aw-bits=48",)
+# What QEMU's models have, and where they are: address, ID, kind, reset, and whether a guest can have it.
+LINES = """\
+00:01.0 1234:1111 display  -   no: it has the screen
+00:03.0 1b36:000d USB 3    -   no: it has the boot stick
+00:08.0 1234:11e8 other    -   no: it cannot be reset
+00:09.0 8086:2922 SATA     -   no: it cannot be reset
+00:0a.0 1af4:1005 other    -   no: it cannot be reset
+00:0b.0 1b36:000d USB 3    -   no: it has the keyboard
+03:00.0 8086:10d3 Ethernet PM  yes, with 04:00.0
+04:00.0 1b36:0010 NVMe     FLR yes, with 03:00.0
+05:00.0 1b36:0010 NVMe     FLR yes
+06:00.0 1af4:1044 other    FLR yes
+07:00.0 1b36:0010 NVMe     FLR yes
+09:01.0 8086:100e Ethernet -   no: behind a legacy bridge
+0a:00.0 1b36:000d USB 3    bus yes
+00:1f.2 8086:2922 SATA     -   no: it cannot be reset
+00:1f.3 8086:2930 SMBus    -   no: it cannot be reset
+"""
+# Functions that reach each other; all others are alone.
+GROUPS = [{"01:00.0", "02:00.0", "02:01.0", "03:00.0", "04:00.0"}, {"00:13.0", "07:00.0"}, {"08:00.0", "09:01.0"},
+          {"00:1f.0", "00:1f.2", "00:1f.3"}]
+LINE = re.compile(r"^  (\S+) (\S+) (.{8}) +(\d+) (\S+) +(.*)$", re.M)
+ECAM, ACS_BITS = 0xb0000000, 0x1d
+
+
+class Devices(Boot):
+    name = "devices"
+    keeps_time = False
+    targets = TCG
+    machine_options = {"machine": "q35", "stick": STICK,
+                       "extra": [word for device in IOMMU + BRIDGES + DEVICES for word in ("-device", device)]}
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": GUEST.encode()})
+
+    @check("the pre-flight has a line for each device", required=True)
+    def lines(self):
+        self.machine.expect(r"PCI +ID +what +group +reset +for a guest", 240, "the list of devices")
+        self.machine.expect(r"console 1/1: alpha", 240, "the focus to move to alpha")
+        shown = self.machine.serial.text.replace("\r", "")
+        shown = shown[shown.index("  PCI     ID"):shown.index("console 1/1")]
+        seen = sorted(" ".join(line[:3] + line[4:]).split() for line in LINE.findall(shown))
+        wanted = sorted(line.split() for line in LINES.splitlines())
+        expect_that(seen == wanted, LINES, shown)
+        expect_that(all(len(line) < 80 for line in shown.splitlines()[:len(wanted) + 1]), "lines of 79 letters at most", shown)
+        text = self.machine.serial.text
+        expect_that(re.search(r"PCI devices +15, 6 for guests +ok", text), "6 of 15 for guests", text)
+
+    @check("groups are whole, also with bridges, in last-start.txt")
+    def groups(self):
+        text = self.file_on_stick("bulkhead/last-start.txt")
+        groups = {}
+        for line in LINE.findall(text):
+            groups.setdefault(line[3], set()).add(line[0])
+        seen = sorted((sorted(group) for group in groups.values() if len(group) > 1))
+        expect_that(seen == sorted(map(sorted, GROUPS)), GROUPS, text)
+        for bar in (r"00:08\.0 BAR 0: memory 0x[0-9a-f]+, size 0x100000", r"03:00\.0 BAR 2: ports 0x[0-9a-f]+, size 0x20",
+                    r"05:00\.0 BAR 0: memory 0x[0-9a-f]+, size 0x4000"):
+            expect_that(re.search(bar, text), bar, text)
+
+    def word(self, address):
+        said = self.machine.monitor.command("human-monitor-command", **{"command-line": f"xp /1xw {address:#x}"})
+        return int(re.search(r": (0x[0-9a-f]{8})\s*$", said)[1], 16)
+
+    @check("what keeps devices apart is on in each port that can")
+    def acs(self):
+        """Reads the root ports' configuration space as the machine has it now."""
+        for device in (0x10, 0x11, 0x12, 0x14, 0x15):
+            space = ECAM + (device << 15)
+            at = 0x100
+            while at and (head := self.word(space + at)) & 0xffff != 0x0d:
+                at = head >> 20
+            expect_that(at, f"port 00:{device:x}.0 to have ACS", hex(at))
+            control = self.word(space + at + 4) >> 16
+            expect_that(control & ACS_BITS == ACS_BITS, f"ACS {ACS_BITS:#x} on in 00:{device:x}.0", hex(control))
