@@ -242,6 +242,68 @@ enum ivrs_type {
 #define IVMD_WRITE     BIT32(2)
 #define IVMD_EXCLUSION BIT32(3) /* it is not translated: read and written */
 
+/* The entries that name functions: one, all, or from one on until the next that ends a range. */
+enum ivhd_device {
+    IVHD_ALL = 1,
+    IVHD_ONE = 2,
+    IVHD_FROM = 3,
+    IVHD_TO = 4,
+    IVHD_ALIAS_ONE = 66,
+    IVHD_ALIAS_FROM = 67,
+    IVHD_MORE_ONE = 70,
+    IVHD_MORE_FROM = 71,
+};
+
+#define IVHD_DEVICE_ID 1u
+#define IVHD_SETTING   3u
+
+static void add_setting(struct boot_info *info, uint16_t first, uint16_t last, uint8_t bits) {
+    struct boot_dma *dma = &info->dma;
+
+    if (bits == 0) {
+        return;
+    }
+    if (dma->setting_count == BOOT_MAX_DMA_SETTINGS) {
+        dma->partial = true;
+        return;
+    }
+    dma->settings[dma->setting_count] = (struct boot_dma_setting){first, last, bits};
+    dma->setting_count++;
+}
+
+/* begun: the entry that began the range, NULL = none did. */
+static void ivhd_device(const uint8_t *entry, const uint8_t **begun, struct boot_info *info) {
+    uint16_t id = get_u16(entry + IVHD_DEVICE_ID);
+
+    switch (entry[0]) {
+    case IVHD_ALL:
+        add_setting(info, 0, UINT16_MAX, entry[IVHD_SETTING]);
+        break;
+    case IVHD_ONE:
+    case IVHD_ALIAS_ONE:
+    case IVHD_MORE_ONE:
+        add_setting(info, id, id, entry[IVHD_SETTING]);
+        break;
+    case IVHD_FROM:
+    case IVHD_ALIAS_FROM:
+    case IVHD_MORE_FROM:
+        *begun = entry;
+        break;
+    case IVHD_TO:
+        if (*begun != NULL) {
+            add_setting(info, get_u16(*begun + IVHD_DEVICE_ID), id, (*begun)[IVHD_SETTING]);
+        }
+        *begun = NULL;
+        break;
+    case IVHD_SPECIAL: /* the function that sends for an I/O APIC or a timer */
+        id = get_u16(entry + IVHD_SPECIAL_SOURCE);
+        add_setting(info, id, id, entry[IVHD_SETTING]);
+        break;
+    default:
+        break;
+    }
+}
+
 /* Of a device entry; 0 = none that is known. The types' upper two bits tell most. */
 static unsigned ivhd_device_size(const uint8_t *entry, ptrdiff_t left) {
     if (entry[0] == IVHD_NAMED) {
@@ -251,6 +313,8 @@ static unsigned ivhd_device_size(const uint8_t *entry, ptrdiff_t left) {
 }
 
 static bool ivhd_devices(const uint8_t *from, const uint8_t *end, struct boot_info *info) {
+    const uint8_t *begun = NULL;
+
     while (from < end) {
         unsigned size = ivhd_device_size(from, end - from);
         if (size == 0 || size > end - from) {
@@ -259,6 +323,7 @@ static bool ivhd_devices(const uint8_t *from, const uint8_t *end, struct boot_in
         if (from[0] == IVHD_SPECIAL && from[IVHD_SPECIAL_KIND] == IVHD_SPECIAL_IOAPIC) {
             add_ioapic(info, from[IVHD_SPECIAL_ID], get_u16(from + IVHD_SPECIAL_SOURCE));
         }
+        ivhd_device(from, &begun, info);
         from += size;
     }
     return true;

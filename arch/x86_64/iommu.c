@@ -29,6 +29,7 @@ static SEALED unsigned domain_count;
 
 static SEALED struct boot_dma_ioapic ioapics[BOOT_MAX_IOAPICS];
 static SEALED uint32_t ioapic_count;
+static SEALED struct iommu_setting settings[BOOT_MAX_DMA_SETTINGS];
 
 static struct {
     struct log_limit limit;
@@ -247,6 +248,12 @@ static void iommu_add_units(const struct boot_info *info) {
         info->dma.kind == BOOT_IOMMU_VTD ? &vtd_driver : &amd_vi_driver;
 
     iommu_init(&iommu, driver, &iommu_ops);
+    for (uint32_t i = 0; i < info->dma.setting_count; i++) {
+        const struct boot_dma_setting *s = &info->dma.settings[i];
+        settings[i] = (struct iommu_setting){s->first, s->last, s->bits};
+    }
+    iommu.settings = settings;
+    iommu.setting_count = info->dma.setting_count;
     for (unsigned i = 0; i < found_count; i++) {
         const char *why = NULL;
         struct iommu_unit unit = {

@@ -197,6 +197,13 @@ struct boot_dma_ioapic {
     uint16_t source;
 };
 
+/* AMD-Vi: what some functions may send beside memory accesses and interrupts; bits as the table has
+ * them. */
+struct boot_dma_setting {
+    uint16_t first, last;
+    uint8_t bits;
+};
+
 #define BOOT_DMA_HOPS 4u
 
 /*
@@ -214,8 +221,9 @@ struct boot_dma_range {
     uint8_t path[BOOT_DMA_HOPS];
 };
 
-#define BOOT_MAX_IOMMUS     32
-#define BOOT_MAX_DMA_RANGES 64
+#define BOOT_MAX_IOMMUS       32
+#define BOOT_MAX_DMA_RANGES   64
+#define BOOT_MAX_DMA_SETTINGS 64
 
 struct boot_dma {
     enum boot_iommu_kind kind;
@@ -225,6 +233,8 @@ struct boot_dma {
     struct boot_iommu units[BOOT_MAX_IOMMUS];
     uint32_t ioapic_count;
     struct boot_dma_ioapic ioapics[BOOT_MAX_IOAPICS];
+    uint32_t setting_count;
+    struct boot_dma_setting settings[BOOT_MAX_DMA_SETTINGS];
     uint32_t range_count;
     struct boot_dma_range ranges[BOOT_MAX_DMA_RANGES];
 };

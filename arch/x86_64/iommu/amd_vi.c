@@ -82,6 +82,16 @@ enum amd_vi_event {
 #define DEVICE_IRQ_ADDRESS  BITS(6, 51)
 #define DEVICE_IRQS_ALLOWED BIT(61)
 
+/* Where ACPI's bits of a function go: into which of the words, by so many bits up. */
+static const struct {
+    uint8_t setting;
+    unsigned word, shift;
+} amd_vi_settings[] = {
+    {.setting = 0x07, .word = 2, .shift = 56}, /* INIT, ExtINT, NMI */
+    {.setting = 0x30, .word = 1, .shift = 36}, /* system management */
+    {.setting = 0xc0, .word = 2, .shift = 56}, /* LINT0, LINT1 */
+};
+
 #define IRQ_ON     BIT32(0)
 #define IRQ_TARGET 8  /* shift: APIC ID */
 #define IRQ_VECTOR 16 /* shift */
@@ -110,6 +120,18 @@ static enum status amd_vi_probe(struct iommu *iommu, struct iommu_unit *unit, co
     return *why == NULL ? STATUS_OK : STATUS_UNSUPPORTED;
 }
 
+static uint64_t amd_vi_setting(const struct iommu *iommu, uint16_t function, unsigned word) {
+    uint8_t setting = iommu_setting(iommu, function);
+    uint64_t bits = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(amd_vi_settings); i++) {
+        if (amd_vi_settings[i].word == word) {
+            bits |= (uint64_t)(setting & amd_vi_settings[i].setting) << amd_vi_settings[i].shift;
+        }
+    }
+    return bits;
+}
+
 /* Translated, by no table: READ and WRITE, which are 0, are all its rights. Interrupts are held
  * back by a table of none. */
 static void *amd_vi_make_devices(struct iommu *iommu) {
@@ -117,7 +139,8 @@ static void *amd_vi_make_devices(struct iommu *iommu) {
 
     for (uint32_t i = 0; devices != NULL && i < IOMMU_FUNCTIONS; i++) {
         devices[i].words[0] = DEVICE_VALID | DEVICE_TRANSLATED;
-        devices[i].words[2] = DEVICE_IRQS;
+        devices[i].words[1] = amd_vi_setting(iommu, (uint16_t)i, 1);
+        devices[i].words[2] = DEVICE_IRQS | amd_vi_setting(iommu, (uint16_t)i, 2);
     }
     return devices;
 }
@@ -237,7 +260,7 @@ static enum status amd_vi_set(struct iommu *iommu, uint16_t function,
 
     /* It allows nothing while it is neither the old one nor the new one. */
     __atomic_store_n(&device->words[0], entry, __ATOMIC_RELEASE);
-    device->words[1] = domain != NULL ? domain->number : 0;
+    device->words[1] = amd_vi_setting(iommu, function, 1) | (domain != NULL ? domain->number : 0);
     if (domain != NULL) {
         entry |= phys_address(domain->tables.root).v | DEVICE_LEVELS | DEVICE_READ | DEVICE_WRITE;
     }
@@ -260,8 +283,7 @@ static enum status amd_vi_add_source(struct iommu *iommu, uint16_t function) {
     if (table == NULL) {
         return STATUS_NO_MEMORY;
     }
-    device->words[2] =
-        DEVICE_IRQS | DEVICE_IRQ_ENTRIES | DEVICE_IRQS_ALLOWED | phys_address(table).v;
+    device->words[2] |= DEVICE_IRQ_ENTRIES | DEVICE_IRQS_ALLOWED | phys_address(table).v;
     return STATUS_OK;
 }
 

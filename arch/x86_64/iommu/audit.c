@@ -89,6 +89,20 @@ const struct iommu_layout iommu_layout_vtd = {
 #define AMD_IRQS_DENIED  BIT(0)                          /* valid, and none passes */
 #define AMD_IRQS_ALLOWED (BIT(0) | 8 * BIT(1) | BIT(61)) /* 256 in a table */
 
+/* What ACPI's table wants of a function: three bits and two for the third word's upper end, two for
+ * the second word. */
+static uint64_t amd_vi_wanted(const struct iommu *iommu, uint16_t function, unsigned word) {
+    uint64_t wanted = 0;
+
+    for (uint32_t i = 0; i < iommu->setting_count; i++) {
+        const struct iommu_setting *s = &iommu->settings[i];
+        if (function >= s->first && function <= s->last) {
+            wanted |= word == 1 ? (s->bits & BITS(4, 5)) * BIT(36) : (s->bits & 0xc7) * BIT(56);
+        }
+    }
+    return wanted;
+}
+
 /* Of the third word: no interrupt passes; of a source those of its table, which has none so far. */
 static bool amd_vi_irqs_fine(const struct iommu *iommu, uint16_t function, uint64_t word) {
     bool source = false;
@@ -96,6 +110,7 @@ static bool amd_vi_irqs_fine(const struct iommu *iommu, uint16_t function, uint6
     for (uint32_t i = 0; i < iommu->source_count; i++) {
         source = source || iommu->sources[i] == function;
     }
+    word ^= amd_vi_wanted(iommu, function, 2);
     if (!source) {
         return word == AMD_IRQS_DENIED;
     }
@@ -112,8 +127,9 @@ static bool amd_vi_device(const struct iommu *iommu, uint16_t function, struct i
     const uint64_t *entry = (const uint64_t *)iommu->devices + 4 * (uint32_t)function;
 
     seen->entry = entry[0];
+    uint64_t settings = entry[1] & ~0xffffull;
     if (!amd_vi_irqs_fine(iommu, function, entry[2]) || entry[3] != 0 ||
-        (entry[1] & ~0xffffull) != 0) {
+        settings != amd_vi_wanted(iommu, function, 1)) {
         return seen_wrong(seen, "bits of a device's entry that are not meant to be there");
     }
     if (entry[0] == AMD_DENIED) {
@@ -124,7 +140,7 @@ static bool amd_vi_device(const struct iommu *iommu, uint16_t function, struct i
     }
     seen->root = HPA(entry[0] & AMD_ADDRESS);
     seen->level = 4;
-    seen->number = (uint32_t)entry[1];
+    seen->number = entry[1] & 0xffff;
     return true;
 }
 

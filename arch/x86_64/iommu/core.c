@@ -13,6 +13,7 @@ void iommu_init(struct iommu *iommu, const struct iommu_driver *driver,
         .driver = driver,
         .ops = ops,
         .space = PAGETABLE_SPACE,
+        .widths = UINT64_MAX,
         .largest_level = 3,
         .domains = IOMMU_FUNCTIONS,
         .coherent = true,
@@ -162,6 +163,18 @@ bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault) {
         }
     }
     return false;
+}
+
+uint8_t iommu_setting(const struct iommu *iommu, uint16_t function) {
+    uint8_t bits = 0;
+
+    for (uint32_t i = 0; i < iommu->setting_count; i++) {
+        const struct iommu_setting *setting = &iommu->settings[i];
+        if (function >= setting->first && function <= setting->last) {
+            bits |= setting->bits;
+        }
+    }
+    return bits;
 }
 
 bool iommu_wait32(const struct iommu *iommu, const struct iommu_unit *unit, uint32_t offset,

@@ -68,13 +68,21 @@ struct iommu_irq {
     bool level;
 };
 
+/* AMD-Vi: messages beside interrupts that the firmware wants some functions to send. Bits as ACPI's
+ * table has them. */
+struct iommu_setting {
+    uint16_t first, last;
+    uint8_t bits;
+};
+
 struct iommu {
     const struct iommu_driver *driver;
     const struct iommu_ops *ops;
     unsigned unit_count;
     struct iommu_unit units[IOMMU_MAX_UNITS];
     /* What all units can do. */
-    uint64_t space; /* bytes of addresses for devices */
+    uint64_t space;  /* bytes of addresses for devices */
+    uint64_t widths; /* VT-d: bits of its register for those that all units know */
     unsigned largest_level;
     uint32_t domains; /* numbers below this */
     bool coherent;
@@ -88,6 +96,8 @@ struct iommu {
     uint32_t irq_count;
     uint16_t sources[IOMMU_MAX_SOURCES]; /* functions that may raise interrupts at all */
     uint32_t source_count;
+    const struct iommu_setting *settings; /* set before iommu_prepare() */
+    uint32_t setting_count;
 };
 
 struct iommu_fault {
@@ -166,6 +176,9 @@ bool iommu_wait32(const struct iommu *iommu, const struct iommu_unit *unit, uint
 bool iommu_wait_done(const struct iommu *iommu, const struct iommu_unit *unit);
 /* For a unit that reads past the caches. */
 void iommu_write_back(const struct iommu *iommu, const void *from, uint64_t size);
+
+/* Of a function, the bits that all its settings have together. */
+uint8_t iommu_setting(const struct iommu *iommu, uint16_t function);
 
 /* audit.c: see there. */
 struct iommu_finding {

@@ -125,8 +125,8 @@ static enum status vtd_probe(struct iommu *iommu, struct iommu_unit *unit, const
         *why = "its registers do not answer";
     } else if ((ecap & ECAP_QUEUE) == 0) {
         *why = "it has no queued invalidation";
-    } else if ((cap & (CAP_WIDTH_39 | CAP_WIDTH_48)) == 0) {
-        *why = "it knows neither 39 nor 48 address bits";
+    } else if ((cap & iommu->widths & (CAP_WIDTH_39 | CAP_WIDTH_48)) == 0) {
+        *why = "it knows neither 39 nor 48 address bits, as others do";
     } else if (faults_end > unit->size) {
         *why = "its fault records lie outside of its registers";
     }
@@ -134,7 +134,8 @@ static enum status vtd_probe(struct iommu *iommu, struct iommu_unit *unit, const
         return STATUS_UNSUPPORTED;
     }
 
-    if ((cap & CAP_WIDTH_48) == 0) {
+    iommu->widths &= cap;
+    if ((iommu->widths & CAP_WIDTH_48) == 0) {
         iommu->space = SPACE_39;
     }
     if ((cap & CAP_PAGE_2M) == 0) {
