@@ -8,6 +8,7 @@
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
+#include "hv/monitor/complete.h"
 #include "hv/monitor/console.h"
 #include "hv/monitor/line.h"
 #include "hv/monitor/regs.h"
@@ -179,6 +180,27 @@ static void ask_vm(unsigned n, enum vm_command ask) {
     }
 }
 
+/* Both in one breath: the second waits until the first is done. */
+static void run_restart(const char *arg) {
+    unsigned n = find_name("guest", arg, vm_name, command.vm_count);
+    if (n == command.vm_count) {
+        return;
+    }
+    if (vm_state_is_off(command.vms[n].state)) {
+        console_print("%s does not run: start it\n", vm_name(n));
+        return;
+    }
+    ask_vm(n, VM_COMMAND_STOP);
+    ask_vm(n, VM_COMMAND_START);
+}
+
+static void run_attach(const char *arg) {
+    unsigned n = find_name("guest", arg, vm_name, command.vm_count);
+    if (n < command.vm_count) {
+        console_attach(&command.vms[n]);
+    }
+}
+
 /* For tests: nothing of a guest is anywhere but in its three parts. */
 static void run_move(const char *arg) {
     unsigned from = find_name("guest", arg, vm_name, command.vm_count);
@@ -275,6 +297,8 @@ static const struct command_entry {
     enum vm_command ask; /* or else of the VM that is named */
 } commands[] = {
     {"?", "", "this list", NULL, show_help, 0},
+    {"attach", "NAME", "show a guest's console; the escape key and 0 lead back", run_attach, NULL,
+     0},
     {"help", "", "this list", NULL, show_help, 0},
     {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0},
     {"kill", "NAME", "end a guest at once, as if its power failed", NULL, NULL, VM_COMMAND_KILL},
@@ -287,8 +311,10 @@ static const struct command_entry {
      0},
     {"pause", "NAME", "hold a guest between two instructions; its clocks stand still", NULL, NULL,
      VM_COMMAND_PAUSE},
+    {"ps", "[NAME]", "the same as list", NULL, show_list, 0},
     {"regs", "NAME", "mode and registers of each virtual CPU of a guest", NULL, show_regs, 0},
     {"reset", "NAME", "reset a guest, as its reset button would", NULL, NULL, VM_COMMAND_RESET},
+    {"restart", "NAME", "stop a guest, as stop does, and start it again", run_restart, NULL, 0},
     {"resume", "NAME", "let a paused guest go on", NULL, NULL, VM_COMMAND_RESUME},
     {"start", "NAME", "start a guest that is stopped or has crashed", NULL, NULL, VM_COMMAND_START},
     {"stats", "[NAME]", "exits, refusals, frames, disk requests, of one guest or of all", NULL,
@@ -381,6 +407,108 @@ static void run_line(void) {
     }
 }
 
+/* ---- completion ---- */
+
+/* What an argument may be, by its word in a usage. */
+struct words {
+    const char *usage;
+    const char *(*name)(unsigned);
+    unsigned count;
+};
+
+/* Of the guest that stands before them, for its wires. */
+static unsigned name_guest(const char *word) {
+    for (unsigned i = 0; i < command.vm_count; i++) {
+        if (str_equal(word, vm_name(i))) {
+            command.named = &command.vms[i];
+            return command.vms[i].wire_count;
+        }
+    }
+    return 0;
+}
+
+/* The word of a usage with that number, from 1; "" = there is none. */
+static void usage_word(const char *args, unsigned number, char *out, size_t size) {
+    size_t n = 0;
+
+    for (; number > 1 && *args != '\0'; args++) {
+        number -= *args == ' ' ? 1 : 0;
+    }
+    args += *args == '[' ? 1 : 0;
+    while (args[n] != '\0' && args[n] != ' ' && args[n] != ']') {
+        n++;
+    }
+    (void)str_copy_n(out, size, args, n);
+}
+
+/* What could stand as word number `at` of the line, whose first words they are. */
+static struct words words_at(const char *const *typed, unsigned at) {
+    const struct words kinds[] = {
+        {"NAME", vm_name, command.vm_count}, {"FROM", vm_name, command.vm_count},
+        {"TO", vm_name, command.vm_count},   {"WIRE", wire_name, at > 1 ? name_guest(typed[1]) : 0},
+        {"up|down", link_name, 2},           {"LEVEL", level_name, LOG_DEBUG + 1},
+    };
+    char usage[LINE_SIZE] = "";
+
+    if (at == 0) {
+        return (struct words){"", command_name, ARRAY_SIZE(commands)};
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (str_equal(typed[0], command_name(i))) {
+            usage_word(commands[i].args, at, usage, sizeof(usage));
+        }
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (str_equal(usage, kinds[i].usage)) {
+            return kinds[i];
+        }
+    }
+    return (struct words){"", NULL, 0};
+}
+
+/* All that the word could become, below the line. */
+static void print_words(const struct words *words, const char *word, size_t n) {
+    console_set_prompt("", "", 0);
+    console_print(PROMPT "%s\n", command.line.text);
+    for (unsigned i = 0; i < words->count; i++) {
+        if (strlen(words->name(i)) >= n && memcmp(words->name(i), word, n) == 0) {
+            console_print("%s ", words->name(i));
+        }
+    }
+    console_print("\n");
+}
+
+/* Tab: the word before the cursor goes on as far as it is clear, or all that it may be is shown. */
+static void complete_line(void) {
+    struct line *line = &command.line;
+    const char *typed[5];
+    char text[LINE_SIZE], more[LINE_SIZE];
+    unsigned first;
+    size_t common;
+
+    if (line->cursor != line->length) {
+        return;
+    }
+    (void)str_copy_n(text, sizeof(text), line->text, line->length);
+    bool begun = line->length != 0 && line->text[line->length - 1] != ' ';
+    unsigned count = split_words(text, typed, ARRAY_SIZE(typed));
+    if (count == ARRAY_SIZE(typed)) {
+        return;
+    }
+    const char *word = begun ? typed[count - 1] : "";
+    size_t n = strlen(word);
+    struct words words = words_at(typed, begun ? count - 1 : count);
+    unsigned found = complete_word(word, n, words.name, words.count, &first, &common);
+
+    if (found > 1 && common == n) {
+        print_words(&words, word, n);
+    } else if (found != 0) {
+        (void)str_copy_n(more, sizeof(more), words.name(first) + n, common - n);
+        line_insert(line, more);
+        line_insert(line, found == 1 ? " " : "");
+    }
+}
+
 /* ---- keys ---- */
 
 static void show_prompt(void) {
@@ -391,7 +519,9 @@ static void show_prompt(void) {
 static void command_key(uint8_t key) {
     struct line *line = &command.line;
 
-    if (line_key(line, key)) {
+    if (key == '\t') {
+        complete_line();
+    } else if (line_key(line, key)) {
         console_set_prompt("", "", 0);
         console_print(PROMPT "%s\n", line->text);
         run_line();

@@ -321,6 +321,17 @@ void console_set_prompt(const char *prompt, const char *line, size_t before_end)
     leave();
 }
 
+void console_attach(const struct vm_public *vm) {
+    lock_acquire(&console.lock);
+    for (unsigned i = 1; i < console.count; i++) {
+        if (console.views[i]->vm == vm) {
+            view_switch_to(i);
+        }
+    }
+    pump(false);
+    leave();
+}
+
 /* The key after the escape key; true if it goes to the guest itself. */
 static bool escape_command(uint8_t byte) {
     unsigned view = byte == 'n' ? (console.focus + 1) % console.count : byte - (unsigned)'0';

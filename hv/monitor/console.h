@@ -39,6 +39,9 @@ void console_start(unsigned index);
 /* Log hook: one line with its newline. Warnings and errors are shown in every view. */
 void hv_console_log(enum log_level level, const char *line, size_t n);
 
+/* Puts a guest's view in focus, as its number does after the escape key. */
+void console_attach(const struct vm_public *vm);
+
 /* The operator's side of the log view (command.c): text, and the line being edited below it. The
  * cursor stands so many characters before the line's end. */
 void console_print(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -189,6 +189,12 @@ bool line_key(struct line *l, uint8_t key) {
     return false;
 }
 
+void line_insert(struct line *l, const char *text) {
+    for (; *text != '\0'; text++) {
+        insert(l, *text);
+    }
+}
+
 void line_next(struct line *l) {
     const char *last = l->history[(l->entered - 1) % LINE_HISTORY_SIZE];
     bool same = l->entered != 0 && str_equal(last, l->text);

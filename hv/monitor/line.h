@@ -30,6 +30,9 @@ struct line {
  */
 bool line_key(struct line *l, uint8_t key);
 
+/* As if the text had been typed at the cursor. */
+void line_insert(struct line *l, const char *text);
+
 /* Puts the line into the history, unless it is empty or the same as the last, and begins a new one.
  */
 void line_next(struct line *l);

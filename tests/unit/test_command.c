@@ -9,7 +9,7 @@
 static struct vm_public vms[2];
 #define alpha vms[0]
 #define beta  vms[1]
-static char asked[64];
+static char asked[64], asked_before[64];
 
 static bool too_much;
 
@@ -19,6 +19,7 @@ bool vm_command(struct vm_public *vm, enum vm_command what) {
                                         [VM_COMMAND_KILL] = "kill",
                                         [VM_COMMAND_RESET] = "reset",
                                         [VM_COMMAND_MOVE] = "move"};
+    memcpy(asked_before, asked, sizeof(asked));
     snprintf(asked, sizeof(asked), "%s %s", words[what], vm->name);
     return !too_much;
 }
@@ -289,7 +290,7 @@ TEST(line_editing) {
     CHECK_STR(fake_line_take(), DRAWN("l") DRAWN(""));
     type("stop alpha");
     fake_line_take();
-    type("\x15\x01\t\x80");
+    type("\x15\x01\x07\x80");
     CHECK_STR(fake_line_take(), DRAWN(""));
     type("\r");
     CHECK_STR(asked, "");
@@ -566,6 +567,95 @@ TEST(cursor_and_history) {
     CHECK_STR(answer_to("?") + 0, answer_to("help"));
 }
 
+/* The second request is done once the first one is. */
+TEST(a_guest_is_restarted) {
+    start();
+    CHECK_STR(answer_to("restart alpha"), "");
+    CHECK_STR(asked_before, "stop alpha");
+    CHECK_STR(asked, "start alpha");
+    asked[0] = '\0';
+    CHECK_STR(answer_to("restart beta"), "beta does not run: start it\r\n");
+    CHECK_STR(answer_to("restart gamma"), "no guest \"gamma\": see help and list\r\n");
+    CHECK_STR(asked, "");
+}
+
+TEST(a_guests_console_is_attached) {
+    start();
+    console_add_vm(&alpha);
+    console_add_vm(&beta);
+    fake_line_take();
+    type("attach beta\r");
+    fake_pass(30000);
+    CHECK(strstr(fake_line_take(), "console 2/2: beta") != NULL);
+    type("\x1d"
+         "0");
+    fake_pass(30000);
+    fake_line_take();
+    CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list\r\n");
+}
+
+/* What a line has become after these keys. */
+static const char *completed(const char *keys) {
+    static char line[128];
+    type("\x15"); /* an empty one */
+    type(keys);
+    fake_pass(30000);
+    const char *prompt = strrchr(fake_line_take(), '\r');
+    snprintf(line, sizeof(line), "%.*s", (int)strcspn(prompt + 1, "\x1b"), prompt + 1);
+    return line;
+}
+
+TEST(words_are_completed) {
+    static const struct {
+        const char *keys, *line;
+    } cases[] = {
+        {"sta\t", "bulkhead> sta"}, /* start or stats */
+        {"star\t", "bulkhead> start "},
+        {"rest\tal\t", "bulkhead> restart alpha "},
+        {"rese\t", "bulkhead> reset "},
+        {"list be\t", "bulkhead> list beta "}, /* an argument that may be left out */
+        {"start x\t", "bulkhead> start x"},    /* nobody's name */
+        {"nothing a\t", "bulkhead> nothing a"},
+        {"help a\t", "bulkhead> help a"}, /* it takes no argument */
+        {"kill alpha b\t", "bulkhead> kill alpha b"},
+        {"log d\t", "bulkhead> log debug "},
+        {"log \t", "bulkhead> log "},
+        {"move alpha b\t", "bulkhead> move alpha beta "},
+        {"link alpha l\t", "bulkhead> link alpha lan "},
+        {"link alpha lan d\t", "bulkhead> link alpha lan down "},
+        {"link alpha lan down d\t", "bulkhead> link alpha lan down d"},
+        {"link beta l\t", "bulkhead> link beta l"},   /* it has none */
+        {"host-reset y\t", "bulkhead> host-reset y"}, /* that is to be typed */
+        {"  re\t", "bulkhead>   re"},
+    };
+    start();
+    alpha.wire_count = 1;
+    snprintf(alpha.wires[0], sizeof(alpha.wires[0]), "lan");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CHECK_STR(completed(cases[i].keys), cases[i].line);
+    }
+
+    /* In the middle of a line Tab does nothing. */
+    type("\x15start alp\x1b[D\t");
+    fake_line_take();
+    type("\r");
+    CHECK_STR(asked, "");
+}
+
+/* What it may be is shown, and the line again below. */
+TEST(words_to_choose_from_are_shown) {
+    start();
+    type("re");
+    fake_line_take();
+    type("\t");
+    fake_pass(30000);
+    CHECK_STR(fake_line_take(), "\r\x1b[Kbulkhead> re\r\nregs reset restart resume \r\n"
+                                "\rbulkhead> re\x1b[K");
+    type("\x15start \t");
+    fake_pass(30000);
+    CHECK(strstr(fake_line_take(), "\r\nalpha beta \r\n") != NULL);
+}
+
 TEST(version_is_told) {
     start();
     CHECK_STR(answer_to("version"), "Bulkhead 1.2.3\r\n");
@@ -586,5 +676,6 @@ TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_
           T(guests_are_started_and_stopped), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
           T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
           T(registers_stand_in_their_places), T(devices_are_counted),
-          T(cables_are_pulled_and_plugged), T(cursor_and_history), T(version_is_told),
-          T(host_reset_wants_a_yes))
+          T(cables_are_pulled_and_plugged), T(cursor_and_history), T(a_guest_is_restarted),
+          T(a_guests_console_is_attached), T(words_are_completed),
+          T(words_to_choose_from_are_shown), T(version_is_told), T(host_reset_wants_a_yes))
