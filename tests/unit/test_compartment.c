@@ -210,6 +210,29 @@ TEST(its_own_tables_lead_to_span_and_window) {
     CHECK_U64(translate(v->vm, BASE), UINT64_MAX);
 }
 
+/* RAM from 4 GiB on makes a window of five. */
+static void add_high_ram(struct plan_vm *plan) {
+    plan->region_count = 2;
+    plan->regions[1] =
+        (struct plan_region){GPA(PLAN_HIGH_RAM), HPA((uintptr_t)fake_high_ram), PAGE_SIZE};
+}
+
+/* A CPU without pages of 1 GiB has a table for each GiB. */
+TEST(a_window_of_small_pages) {
+    fake_last_extended = 0x80000000;
+    fake_plan_more = add_high_ram;
+    struct vcpu *v = start();
+    fake_plan_more = NULL;
+    for (uint64_t at = 0x123456; at < 5 * GIB; at += 34 * MIB) {
+        CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW + at), at);
+    }
+    const uint64_t *window = (const void *)writable(v->vm, compartment_cr3() + 3 * PAGE_SIZE);
+    CHECK(window[4] != 0);
+    CHECK_U64(window[5], 0);
+    CHECK_U64(translate(v->vm, COMPARTMENT_BASE + 0x345678), BASE + 0x345678);
+    fake_last_extended = 0x80000021;
+}
+
 TEST(a_start_finds_data_as_it_was_built) {
     struct vcpu *v = start();
     uint8_t *data = writable(v->vm, BASE + FAKE_PROGRAM_DATA);
@@ -628,9 +651,10 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
           T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
           T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
-          T(its_own_tables_lead_to_span_and_window), T(a_start_finds_data_as_it_was_built),
-          T(a_start_forgets_the_run_before), T(an_answer_comes_back),
-          T(the_guest_gets_one_by_hypercall), T(interrupts_that_end_meanwhile_are_told_after_it),
+          T(its_own_tables_lead_to_span_and_window), T(a_window_of_small_pages),
+          T(a_start_finds_data_as_it_was_built), T(a_start_forgets_the_run_before),
+          T(an_answer_comes_back), T(the_guest_gets_one_by_hypercall),
+          T(interrupts_that_end_meanwhile_are_told_after_it),
           T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
           T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
           T(one_that_does_not_come_back_ends_the_vm),

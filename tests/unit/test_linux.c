@@ -271,6 +271,9 @@ TEST(clock_is_told) {
     CHECK_STR(told("quiet", UINT32_MAX), "quiet tsc_early_khz=4294967295");
     CHECK_STR(told("quiet", 0), "quiet");
     CHECK_STR(told("tsc_early_khz=1 quiet", 2400123), "tsc_early_khz=1 quiet");
+    CHECK_STR(told("tsc_early_khz=", 2400123), "tsc_early_khz=");
+    CHECK_STR(told("quiet tsc_early_khz=", 2400123), "quiet tsc_early_khz=");
+    CHECK_STR(told("tsc_early_khz", 999), "tsc_early_khz tsc_early_khz=999");
 }
 
 TEST(intel_cpus_tell_it_themselves) {

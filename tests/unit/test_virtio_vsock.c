@@ -149,6 +149,14 @@ static void put_record(struct vsock_header h, uint32_t size) {
     run_all();
 }
 
+TEST(who_is_no_peer_is_not_looked_at) {
+    start_all(MAY(0, 1) | MAY(1, 0));
+    struct vsock_peer *none = &A->vsock.peers[A->vsock.peer_count];
+    none->took = true;
+    connect(0, 1, 1000, 7);
+    CHECK(none->took);
+}
+
 TEST(records_that_lie) {
     start_all(MAY(0, 1) | MAY(1, 0));
     connect(0, 1, 1000, 7);
@@ -601,9 +609,10 @@ TEST(a_broken_driver) {
 }
 
 TEST_MAIN(T(registers), T(a_connection), T(who_may_not), T(who_may_not_and_tries),
-          T(records_that_lie), T(a_record_that_changes), T(packets_of_the_driver_that_lie),
-          T(refused_packets), T(too_many_connections), T(the_other_driver_is_reset),
-          T(the_other_guest_ends), T(the_other_guest_starts_anew), T(ends_wait_for_buffers),
-          T(resets_that_cross), T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits),
-          T(patience_ends), T(patience_ends_a_connection), T(what_waits_changes),
-          T(replies_are_bounded), T(buffers_that_are_too_small), T(a_broken_driver))
+          T(who_is_no_peer_is_not_looked_at), T(records_that_lie), T(a_record_that_changes),
+          T(packets_of_the_driver_that_lie), T(refused_packets), T(too_many_connections),
+          T(the_other_driver_is_reset), T(the_other_guest_ends), T(the_other_guest_starts_anew),
+          T(ends_wait_for_buffers), T(resets_that_cross), T(a_queue_reset_forgets_what_waits),
+          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
+          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
+          T(a_broken_driver))
