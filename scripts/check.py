@@ -402,6 +402,15 @@ def check_wx(build):
     return faults if loads >= 3 else faults + ["expected at least 3 LOAD headers"]
 
 
+def check_scrub(build):
+    """Memory is scrubbed past the caches: a guest that reads it uncached must not see what was there before."""
+    code = subprocess.run(["objdump", "-d", "--no-show-raw-insn", "--disassemble=plat_scrub",
+                           pathlib.Path(build) / "bulkhead.elf"], capture_output=True, text=True, check=True).stdout
+    stores = re.findall(r"\t(\w+) +\S+,[^,\n]*\(%rdi\)", code)
+    good = len(stores) == 8 and set(stores) == {"movnti"} and re.search(r"\tsfence\s*\n.*\tret", code)
+    return [] if good else [f"plat_scrub: expected eight MOVNTI, then SFENCE before RET:\n{code}"]
+
+
 def defined_symbols(path, kinds):
     """Of an object or a program, by nm's letters."""
     out = subprocess.run(["nm", path], capture_output=True, text=True, check=True).stdout
@@ -433,6 +442,7 @@ def main():
         "line-budget": check_line_budget, "file-size": check_file_size,
         "function-size": check_function_size, "conditionals": check_conditionals, "spdx": check_spdx,
         "headers-alone": check_headers_alone, "help": check_help, "w-xor-x": lambda: check_wx(args.build),
+        "scrub": lambda: check_scrub(args.build),
         "link-rule": lambda: check_link_rule(args.build), "circles": lambda: check_circles(args.build),
         "apart": lambda: check_apart(args.build),
     }

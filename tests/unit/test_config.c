@@ -28,7 +28,7 @@ static void check_good(const char *text) {
 
 TEST(full_file) {
     check_good("\xef\xbb\xbf# sample\r\n[hypervisor]\r\nconsole = \"0x2f8\"\r\nlog = 'debug'\r\n"
-               "mitigations = \"off\"\r\n"
+               "mitigations = \"off\"\r\nlog_clock = \"utc\"\r\n"
                "[guest.web]\r\ncpus = \"1\"\r\nmemory = \"1G\"\r\nkernel = '\\guests\\vmlinuz'\r\n"
                "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
                "on_crash = \"halt\"\r\non_violation = \"stop\"\r\n"
@@ -36,6 +36,7 @@ TEST(full_file) {
     CHECK_U64(config.console, 0x2f8);
     CHECK_U64(config.log_level, LOG_DEBUG);
     CHECK(!config.mitigate);
+    CHECK(config.log_wall_clock);
     CHECK_U64(config.guest_count, 2);
     const struct config_guest *g = &config.guests[0];
     CHECK_STR(g->name, "web");
@@ -46,12 +47,12 @@ TEST(full_file) {
     CHECK(!g->start_auto);
     CHECK_U64(g->on_crash, ON_CRASH_HALT);
     CHECK_U64(g->on_violation, ON_VIOLATION_STOP);
-    CHECK_U64(g->table_pos.line, 6);
-    CHECK_U64(g->cpus_pos.line, 7);
+    CHECK_U64(g->table_pos.line, 7);
+    CHECK_U64(g->cpus_pos.line, 8);
     CHECK_U64(g->cpus_pos.column, 8);
-    CHECK_U64(g->memory_pos.line, 8);
-    CHECK_U64(g->kernel_pos.line, 9);
-    CHECK_U64(g->initrd_pos.line, 10);
+    CHECK_U64(g->memory_pos.line, 9);
+    CHECK_U64(g->kernel_pos.line, 10);
+    CHECK_U64(g->initrd_pos.line, 11);
     g = &config.guests[1];
     CHECK_STR(g->name, "db-2");
     CHECK_U64(g->memory, 18 * MIB);
@@ -64,6 +65,7 @@ TEST(presets) {
     CHECK_U64(config.console, CONSOLE_AUTO);
     CHECK_U64(config.log_level, LOG_INFO);
     CHECK(config.mitigate);
+    CHECK(!config.log_wall_clock);
     CHECK_STR(config.guests[0].cmdline, "console=ttyS0");
     CHECK(config.guests[0].start_auto);
     CHECK_U64(config.guests[0].on_crash, ON_CRASH_RESTART);
