@@ -271,7 +271,7 @@ static void iommu_add_units(const struct boot_info *info) {
 static void iommu_audit_all(void) {
     struct iommu_finding finding;
 
-    if (iommu_audit(&iommu, pieces, piece_count, &finding) != STATUS_OK) {
+    if (iommu_audit(&iommu, &arch_heap, pieces, piece_count, &finding) != STATUS_OK) {
         plat_panic("IOMMU tables of PCI %02x:%02x.%u: %s: address %#llx, entry %#llx",
                    (unsigned)finding.function >> 8, (unsigned)finding.function >> 3 & 31,
                    finding.function & 7u, finding.wrong, (ull)finding.address, (ull)finding.entry);

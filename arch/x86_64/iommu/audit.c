@@ -15,6 +15,20 @@
 #define ANY_RIGHTS    4u /* combinations of read and write */
 #define MAX_DOMAINS   512u
 
+static const char table_of_others[] = "a table that is not the hypervisor's";
+
+struct iommu_walk {
+    const struct iommu *iommu;
+    const struct iommu_layout *layout;
+    const struct pool *own; /* all tables are to be in it */
+    const uint64_t *devices;
+    const struct iommu_piece *pieces;
+    uint32_t count;
+    uint16_t function;
+    uint64_t bytes; /* that its tables map */
+    struct iommu_finding *finding;
+};
+
 /* A device's entry. */
 struct iommu_seen {
     const char *wrong; /* NULL = nothing */
@@ -32,8 +46,13 @@ struct iommu_layout {
     uint64_t leaf[ANY_RIGHTS];    /* by enum page_access */
     /* Where the tables of a function begin and at what level, and their number; false: it is
      * denied. */
-    bool (*device)(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen);
+    bool (*device)(const struct iommu_walk *w, struct iommu_seen *seen);
 };
+
+/* A table that somebody else could write to says nothing. */
+static bool walk_owns(const struct iommu_walk *w, hpa_t table) {
+    return range_contains(w->own->base.v, w->own->used, table.v, PAGE_SIZE);
+}
 
 static bool seen_wrong(struct iommu_seen *seen, const char *wrong) {
     seen->wrong = wrong;
@@ -47,8 +66,8 @@ static bool seen_wrong(struct iommu_seen *seen, const char *wrong) {
 #define VTD_WIDTH_39 1u
 #define VTD_WIDTH_48 2u
 
-static bool vtd_device(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen) {
-    const uint64_t *root = (const uint64_t *)iommu->devices + 2 * (function / 256u);
+static bool vtd_device(const struct iommu_walk *w, struct iommu_seen *seen) {
+    const uint64_t *root = w->devices + 2 * (w->function / 256u);
     if (root[1] != 0 || (root[0] != 0 && (root[0] & ~VTD_ADDRESS) != 1)) {
         seen->entry = root[0];
         return seen_wrong(seen, "not the bits of a root entry");
@@ -56,8 +75,12 @@ static bool vtd_device(const struct iommu *iommu, uint16_t function, struct iomm
     if (root[0] == 0) {
         return false;
     }
+    if (!walk_owns(w, HPA(root[0] & VTD_ADDRESS))) {
+        seen->entry = root[0];
+        return seen_wrong(seen, table_of_others);
+    }
     const uint64_t *contexts = phys_pointer(HPA(root[0] & VTD_ADDRESS));
-    const uint64_t *context = contexts + 2 * (function % 256u);
+    const uint64_t *context = contexts + 2 * (w->function % 256u);
     seen->entry = context[0];
     if (context[0] == 0 && context[1] == 0) {
         return false;
@@ -104,15 +127,20 @@ static uint64_t amd_vi_wanted(const struct iommu *iommu, uint16_t function, unsi
 }
 
 /* Of the third word: no interrupt passes; of a source those of its table, which has none so far. */
-static bool amd_vi_irqs_fine(const struct iommu *iommu, uint16_t function, uint64_t word) {
+static bool amd_vi_irqs_fine(const struct iommu_walk *w, uint64_t word) {
+    const struct iommu *iommu = w->iommu;
+    bool first_segment = w->devices == iommu->devices;
     bool source = false;
 
     for (uint32_t i = 0; i < iommu->source_count; i++) {
-        source = source || iommu->sources[i] == function;
+        source = source || (first_segment && iommu->sources[i] == w->function);
     }
-    word ^= amd_vi_wanted(iommu, function, 2);
+    word ^= amd_vi_wanted(iommu, w->function, 2);
     if (!source) {
         return word == AMD_IRQS_DENIED;
+    }
+    if (!walk_owns(w, HPA(word & AMD_ADDRESS))) {
+        return false;
     }
     const uint32_t *table = phys_pointer(HPA(word & AMD_ADDRESS));
     for (unsigned i = 0; i < PAGE_SIZE / sizeof(*table); i++) {
@@ -123,16 +151,16 @@ static bool amd_vi_irqs_fine(const struct iommu *iommu, uint16_t function, uint6
     return (word & ~AMD_ADDRESS) == AMD_IRQS_ALLOWED;
 }
 
-static bool amd_vi_device(const struct iommu *iommu, uint16_t function, struct iommu_seen *seen) {
-    const uint64_t *entry = (const uint64_t *)iommu->devices + 4 * (uint32_t)function;
+static bool amd_vi_device(const struct iommu_walk *w, struct iommu_seen *seen) {
+    const uint64_t *entry = w->devices + 4 * (uint32_t)w->function;
 
     seen->entry = entry[0];
     uint64_t settings = entry[1] & ~0xffffull;
-    if (!amd_vi_irqs_fine(iommu, function, entry[2]) || entry[3] != 0 ||
-        settings != amd_vi_wanted(iommu, function, 1)) {
+    if (!amd_vi_irqs_fine(w, entry[2]) || entry[3] != 0 ||
+        settings != amd_vi_wanted(w->iommu, w->function, 1)) {
         return seen_wrong(seen, "bits of a device's entry that are not meant to be there");
     }
-    if (entry[0] == AMD_DENIED) {
+    if (entry[0] == AMD_DENIED && (entry[1] & 0xffff) == 0) {
         return false;
     }
     if ((entry[0] & ~AMD_ADDRESS) != (AMD_DENIED | AMD_LEVEL(4) | AMD_RIGHTS)) {
@@ -155,16 +183,6 @@ const struct iommu_layout iommu_layout_amd_vi = {
 };
 
 /* ---- both ---- */
-
-struct iommu_walk {
-    const struct iommu *iommu;
-    const struct iommu_layout *layout;
-    const struct iommu_piece *pieces;
-    uint32_t count;
-    uint16_t function;
-    uint64_t bytes; /* that its tables map */
-    struct iommu_finding *finding;
-};
 
 static bool walk_refuse(struct iommu_walk *w, uint64_t address, uint64_t entry, const char *wrong) {
     *w->finding = (struct iommu_finding){wrong, w->function, address, entry};
@@ -206,17 +224,26 @@ static bool walk_table(struct iommu_walk *w, hpa_t table, uint64_t from, unsigne
     const uint64_t *entries = phys_pointer(table);
     const struct iommu_layout *layout = w->layout;
 
+    if (!walk_owns(w, table)) {
+        return walk_refuse(w, from, table.v, table_of_others);
+    }
+
     for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
         uint64_t entry = entries[i];
         uint64_t address = from + (i << (12 + INDEX_BITS * (level - 1)));
         if (entry == 0) {
             continue;
         }
-        bool table_bits = level > 1 && (entry & ~layout->address) == layout->table[level - 1];
-        bool fine = table_bits ? walk_table(w, HPA(entry & layout->address), address, level - 1)
-                               : level < TABLE_LEVELS && walk_leaf(w, address, entry, level);
+        bool fine;
+        if (level > 1 && (entry & ~layout->address) == layout->table[level - 1]) {
+            fine = walk_table(w, HPA(entry & layout->address), address, level - 1);
+        } else if (level < TABLE_LEVELS) {
+            fine = walk_leaf(w, address, entry, level);
+        } else {
+            fine = walk_refuse(w, address, entry, "a wrong entry");
+        }
         if (!fine) {
-            return w->finding->wrong != NULL || walk_refuse(w, address, entry, "a wrong entry");
+            return false;
         }
     }
     return true;
@@ -233,7 +260,7 @@ static uint64_t planned_bytes(const struct iommu_walk *w) {
 
 /* Two devices with one number would share what the unit remembers. */
 static bool walk_number(struct iommu_walk *w, uint32_t number, uint8_t *used, uint64_t entry) {
-    if (number == 0 || number >= MAX_DOMAINS || used[number] != 0) {
+    if (number == 0 || number >= w->iommu->domains || number >= MAX_DOMAINS || used[number] != 0) {
         return walk_refuse(w, 0, entry, "a domain's number that is not its own");
     }
     used[number] = 1;
@@ -242,7 +269,7 @@ static bool walk_number(struct iommu_walk *w, uint32_t number, uint8_t *used, ui
 
 static bool walk_device(struct iommu_walk *w, uint8_t *used) {
     struct iommu_seen seen = {0};
-    bool allowed = w->layout->device(w->iommu, w->function, &seen);
+    bool allowed = w->layout->device(w, &seen);
     uint64_t planned = planned_bytes(w);
 
     if (seen.wrong != NULL) {
@@ -264,20 +291,36 @@ static bool walk_device(struct iommu_walk *w, uint8_t *used) {
     return w->bytes == planned || walk_refuse(w, 0, seen.entry, "it does not reach all it is to");
 }
 
-enum status iommu_audit(const struct iommu *iommu, const struct iommu_piece *pieces, uint32_t count,
-                        struct iommu_finding *finding) {
+static bool walk_devices(struct iommu_walk *w) {
     uint8_t used[MAX_DOMAINS] = {0};
-    struct iommu_walk walk = {.iommu = iommu,
-                              .layout = iommu->driver->layout,
-                              .pieces = pieces,
-                              .count = count,
-                              .finding = finding};
-    *finding = (struct iommu_finding){0};
+
     for (uint32_t function = 0; function < IOMMU_FUNCTIONS; function++) {
-        walk.function = (uint16_t)function;
-        if (!walk_device(&walk, used)) {
-            return STATUS_INVALID;
+        w->function = (uint16_t)function;
+        if (!walk_device(w, used)) {
+            return false;
         }
     }
-    return STATUS_OK;
+    return true;
+}
+
+enum status iommu_audit(const struct iommu *iommu, const struct pool *own,
+                        const struct iommu_piece *pieces, uint32_t count,
+                        struct iommu_finding *finding) {
+    struct iommu_walk walk = {
+        .iommu = iommu,
+        .layout = iommu->driver->layout,
+        .own = own,
+        .devices = iommu->devices,
+        .pieces = pieces,
+        .count = count,
+        .finding = finding,
+    };
+    *finding = (struct iommu_finding){0};
+    bool fine = walk_devices(&walk);
+    if (fine && iommu->elsewhere != NULL) { /* nothing is planned there */
+        walk.devices = iommu->elsewhere;
+        walk.count = 0;
+        fine = walk_devices(&walk);
+    }
+    return fine ? STATUS_OK : STATUS_INVALID;
 }

@@ -180,11 +180,12 @@ void iommu_write_back(const struct iommu *iommu, const void *from, uint64_t size
 /* Of a function, the bits that all its settings have together. */
 uint8_t iommu_setting(const struct iommu *iommu, uint16_t function);
 
-/* audit.c: see there. */
+/* audit.c: see there. own: where all tables have to be. */
 struct iommu_finding {
     const char *wrong; /* NULL = nothing */
     uint16_t function;
     uint64_t address, entry;
 };
-MUST_USE enum status iommu_audit(const struct iommu *iommu, const struct iommu_piece *pieces,
-                                 uint32_t count, struct iommu_finding *finding);
+MUST_USE enum status iommu_audit(const struct iommu *iommu, const struct pool *own,
+                                 const struct iommu_piece *pieces, uint32_t count,
+                                 struct iommu_finding *finding);
