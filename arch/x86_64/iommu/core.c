@@ -107,14 +107,20 @@ enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iom
         iommu_write_back(iommu, phys_pointer(pool->base), pool->used);
     }
     enum status s = iommu->driver->set(iommu, function, domain);
+    if (s != STATUS_OK) {
+        return s;
+    }
 
+    /* After one that does not answer as well: another may be in front of the device. */
     for (unsigned i = 0; i < iommu->unit_count; i++) {
         struct iommu_unit *unit = &iommu->units[i];
-        if (s != STATUS_OK || !unit->on || unit->elsewhere) {
+        uint16_t number = domain != NULL ? domain->number : 0;
+        if (!unit->on || unit->elsewhere) {
             continue;
         }
-        uint16_t number = domain != NULL ? domain->number : 0;
-        s = iommu->driver->forget(iommu, unit, function, number);
+        if (iommu->driver->forget(iommu, unit, function, number) != STATUS_OK) {
+            s = STATUS_TIMEOUT;
+        }
     }
     return s;
 }
