@@ -48,6 +48,8 @@ enum vtd_register {
 #define GLOBAL_OLD_IRQS     BIT32(23) /* interrupts that name no entry pass */
 #define GLOBAL_STATES       0x96ffffffu
 
+#define RTADDR_MODE BITS(10, 11) /* 0: legacy */
+
 #define PMEN_ENABLED BIT32(31) /* memory that the firmware protects from all devices */
 #define PMEN_IN_USE  BIT32(0)
 
@@ -64,13 +66,9 @@ enum vtd_register {
 #define COMMAND_IRQS         4u /* all entries are forgotten */
 #define COMMAND_WAIT         5u
 #define COMMAND_GLOBAL       (1u << 4)
-#define COMMAND_DOMAIN       (2u << 4)
-#define COMMAND_DEVICE       (3u << 4)
 #define COMMAND_DRAIN        (BIT(6) | BIT(7)) /* of writes and reads on their way */
 #define COMMAND_WAIT_WRITES  BIT(5)
 #define COMMAND_WAIT_IN_TURN BIT(6)
-#define COMMAND_NUMBER       16 /* shift: of a domain */
-#define COMMAND_FUNCTION     32 /* shift: source */
 
 #define ENTRY_PRESENT  BIT(0)
 #define ENTRY_ADDRESS  BITS(12, 51)
@@ -205,18 +203,12 @@ static enum status vtd_forget_all(struct iommu *iommu, struct iommu_unit *unit) 
     return vtd_run(iommu, unit);
 }
 
-static enum status vtd_forget(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
-                              uint16_t domain) {
+/* A unit keeps a device's entry by the number of the domain that it was for, which is not known
+ * here any more: so all goes. */
+static enum status vtd_forget(struct iommu *iommu, struct iommu_unit *unit,
+                              UNUSED uint16_t function, UNUSED uint16_t domain) {
     enum status s = vtd_flush_write_buffer(iommu, unit);
-    if (s != STATUS_OK || domain == 0) { /* whose entries are to go is not known any more */
-        return s != STATUS_OK ? s : vtd_forget_all(iommu, unit);
-    }
-    uint64_t number = (uint64_t)domain << COMMAND_NUMBER;
-    uint64_t source = (uint64_t)function << COMMAND_FUNCTION;
-    vtd_push(unit, (struct vtd_entry){.low = COMMAND_CONTEXT | COMMAND_DEVICE | number | source});
-    vtd_push(unit,
-             (struct vtd_entry){.low = COMMAND_IOTLB | COMMAND_DOMAIN | COMMAND_DRAIN | number});
-    return vtd_run(iommu, unit);
+    return s == STATUS_OK ? vtd_forget_all(iommu, unit) : s;
 }
 
 /* ---- start ---- */
@@ -232,21 +224,33 @@ static enum status vtd_start_queue(struct iommu *iommu, struct iommu_unit *unit)
     return vtd_global(iommu, unit, GLOBAL_QUEUE, true, GLOBAL_QUEUE);
 }
 
-/* A firmware may have translation on already; it goes on, now by our tables. */
+/* A firmware may have translation on already; it goes on, now by our tables. But a table of another
+ * kind cannot be changed for ours while it is in use. */
 static enum status vtd_set_root(struct iommu *iommu, struct iommu_unit *unit) {
     const void *root = unit->elsewhere ? iommu->elsewhere : iommu->devices;
+    uint64_t before = iommu->ops->read64(unit->machine, VTD_RTADDR);
+    enum status s = STATUS_OK;
 
+    if ((before & RTADDR_MODE) != 0) {
+        s = vtd_global(iommu, unit, GLOBAL_TRANSLATION, false, 0);
+    }
+    if (s != STATUS_OK) {
+        return s;
+    }
     iommu->ops->write64(unit->machine, VTD_RTADDR, phys_address(root).v);
-    enum status s = vtd_global(iommu, unit, GLOBAL_ROOT_POINTER, true, GLOBAL_ROOT_POINTER);
+    s = vtd_global(iommu, unit, GLOBAL_ROOT_POINTER, true, GLOBAL_ROOT_POINTER);
     return s == STATUS_OK ? vtd_forget_all(iommu, unit) : s;
 }
 
-/* Faults are looked for by timer: a storm of them is no storm of interrupts. */
+/* Faults are looked for by timer: a storm of them is no storm of interrupts. Each record is cleared
+ * once, for there are units whose registers do not answer. */
 static void vtd_start_faults(struct iommu *iommu, struct iommu_unit *unit) {
-    struct iommu_fault fault;
-
     iommu->ops->write32(unit->machine, VTD_FECTL, FECTL_MASKED);
-    while (vtd_driver.next_fault(iommu, unit, &fault)) {
+    for (uint32_t i = 0; i <= CAP_FAULT_LAST(unit->abilities); i++) {
+        struct iommu_fault fault;
+        if (!vtd_driver.next_fault(iommu, unit, &fault)) {
+            break;
+        }
     }
     iommu->ops->write32(unit->machine, VTD_FSTS, FSTS_ERRORS);
 }
@@ -279,9 +283,13 @@ static enum status vtd_start(struct iommu *iommu, struct iommu_unit *unit) {
 
 /* ---- devices ---- */
 
+static struct vtd_entry *vtd_root(struct iommu *iommu, unsigned bus) {
+    return &((struct vtd_table *)iommu->devices)->entries[bus];
+}
+
 /* The bus's table of contexts, made when it is first needed; NULL = no memory. */
 static struct vtd_table *vtd_contexts(struct iommu *iommu, unsigned bus) {
-    struct vtd_entry *root = &((struct vtd_table *)iommu->devices)->entries[bus];
+    struct vtd_entry *root = vtd_root(iommu, bus);
 
     if ((root->low & ENTRY_PRESENT) == 0) {
         void *table = iommu->ops->alloc(sizeof(struct vtd_table));
@@ -308,6 +316,9 @@ static struct vtd_entry vtd_context(const struct iommu *iommu, const struct iomm
 
 static enum status vtd_set(struct iommu *iommu, uint16_t function,
                            const struct iommu_domain *domain) {
+    if (domain == NULL && (vtd_root(iommu, function >> 8)->low & ENTRY_PRESENT) == 0) {
+        return STATUS_OK;
+    }
     struct vtd_table *contexts = vtd_contexts(iommu, function >> 8);
     if (contexts == NULL) {
         return STATUS_NO_MEMORY;
