@@ -13,6 +13,7 @@ enum amd_vi_register { /* of 64 bits */
                        AMD_VI_COMMANDS = 0x08,
                        AMD_VI_EVENTS = 0x10,
                        AMD_VI_CONTROL = 0x18,
+                       AMD_VI_EXCLUSION = 0x20,
                        AMD_VI_ABILITIES = 0x30,
                        AMD_VI_COMMAND_HEAD = 0x2000,
                        AMD_VI_COMMAND_TAIL = 0x2008,
@@ -41,6 +42,8 @@ static const struct {
 #define ABILITY_FORGET_ALL BIT(6)
 
 #define STATUS_EVENT_OVERFLOW BIT(0)
+#define STATUS_EVENTS_RUN     BIT(3)
+#define STATUS_COMMANDS_RUN   BIT(4)
 
 #define RING_ENTRIES     256u
 #define RING_ENTRY_SIZE  16u
@@ -227,9 +230,21 @@ static uint64_t amd_vi_control(const struct iommu_unit *unit) {
     return control;
 }
 
+/* The rings end what they are at. */
+static bool amd_vi_wait_stopped(const struct iommu *iommu, const struct iommu_unit *unit) {
+    for (unsigned i = 0; i < IOMMU_PATIENCE; i++) {
+        uint64_t status = iommu->ops->read64(unit->machine, AMD_VI_STATUS);
+        if ((status & (STATUS_EVENTS_RUN | STATUS_COMMANDS_RUN)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /*
  * A firmware that had the unit on loses it for a moment: its rings cannot be changed otherwise. By
- * then no device is a bus master but those that have to be.
+ * then no device is a bus master but those that have to be. Memory that it had excluded would be
+ * open to all devices.
  */
 static enum status amd_vi_start(struct iommu *iommu, struct iommu_unit *unit) {
     const struct iommu_ops *ops = iommu->ops;
@@ -237,6 +252,11 @@ static enum status amd_vi_start(struct iommu *iommu, struct iommu_unit *unit) {
     uint64_t control = amd_vi_control(unit);
 
     ops->write64(unit->machine, AMD_VI_CONTROL, 0);
+    if (!amd_vi_wait_stopped(iommu, unit)) {
+        return STATUS_TIMEOUT;
+    }
+    ops->write64(unit->machine, AMD_VI_EXCLUSION, 0);
+    ops->write64(unit->machine, AMD_VI_STATUS, STATUS_EVENT_OVERFLOW);
     ops->write64(unit->machine, AMD_VI_DEVICES,
                  phys_address(devices).v | (DEVICES_SIZE / PAGE_SIZE - 1));
     ops->write64(unit->machine, AMD_VI_COMMANDS, phys_address(unit->queue).v | RING_LENGTH);
@@ -334,9 +354,12 @@ static const char *amd_vi_reason(uint64_t code) {
     return known ? names[code] : "another reason";
 }
 
-/* A log that ran over has to be switched off and on. */
+/* A log that ran over has to be switched off and on, once the unit has let go of it. */
 static void amd_vi_restart_events(struct iommu *iommu, struct iommu_unit *unit) {
     const struct iommu_ops *ops = iommu->ops;
+    if ((ops->read64(unit->machine, AMD_VI_STATUS) & STATUS_EVENTS_RUN) != 0) {
+        return;
+    }
     uint64_t control = ops->read64(unit->machine, AMD_VI_CONTROL);
 
     ops->write64(unit->machine, AMD_VI_CONTROL, control & ~CONTROL_EVENTS);
