@@ -235,8 +235,9 @@ enum ivrs_type {
 
 #define IVMD_SIZE      32u
 #define IVMD_LAST      6u
-#define IVMD_BASE      8u
-#define IVMD_BYTES     16u
+#define IVMD_SEGMENT   8u
+#define IVMD_BASE      16u
+#define IVMD_BYTES     24u
 #define IVMD_UNITY     BIT32(0)
 #define IVMD_READ      BIT32(1)
 #define IVMD_WRITE     BIT32(2)
@@ -349,11 +350,12 @@ static bool ivrs_memory(const uint8_t *entry, uint16_t length, struct boot_info 
     }
     uint8_t flags = entry[IVRS_FLAGS];
     bool all = (flags & IVMD_EXCLUSION) != 0;
+    bool unity = (flags & IVMD_UNITY) != 0;
     struct boot_dma_range range = {
         .base = HPA(get_u64(entry + IVMD_BASE)),
         .size = get_u64(entry + IVMD_BYTES),
-        .read = all || (flags & IVMD_READ) != 0,
-        .write = all || (flags & IVMD_WRITE) != 0,
+        .read = all || (unity && (flags & IVMD_READ) != 0),
+        .write = all || (unity && (flags & IVMD_WRITE) != 0),
         .first = get_u16(entry + IVRS_DEVICE),
     };
     switch (entry[IVRS_TYPE]) {
@@ -368,7 +370,9 @@ static bool ivrs_memory(const uint8_t *entry, uint16_t length, struct boot_info 
         range.last = range.first;
         break;
     }
-    if ((flags & (IVMD_UNITY | IVMD_EXCLUSION)) != 0) {
+    if (get_u16(entry + IVMD_SEGMENT) != 0) {
+        info->dma.partial = true; /* no device there is reached anyway */
+    } else if (range.read || range.write) {
         add_range(info, range);
     }
     return true;
