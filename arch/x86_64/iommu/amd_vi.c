@@ -295,6 +295,15 @@ static enum status amd_vi_start_irqs(UNUSED struct iommu *iommu, UNUSED struct i
     return STATUS_OK;
 }
 
+static enum status amd_vi_stop_irqs(struct iommu *iommu, struct iommu_unit *unit) {
+    struct amd_vi_device *devices = unit->elsewhere ? iommu->elsewhere : iommu->devices;
+
+    for (uint32_t i = 0; i < IOMMU_FUNCTIONS; i++) {
+        devices[i].words[2] = amd_vi_setting(iommu, (uint16_t)i, 2);
+    }
+    return amd_vi_forget_all(iommu, unit);
+}
+
 /* A table of its own. */
 static enum status amd_vi_add_source(struct iommu *iommu, uint16_t function) {
     struct amd_vi_device *device = &((struct amd_vi_device *)iommu->devices)[function];
@@ -403,6 +412,7 @@ const struct iommu_driver amd_vi_driver = {
     .set = amd_vi_set,
     .forget = amd_vi_forget,
     .start_irqs = amd_vi_start_irqs,
+    .stop_irqs = amd_vi_stop_irqs,
     .add_source = amd_vi_add_source,
     .set_irq = amd_vi_set_irq,
     .pin = amd_vi_pin,

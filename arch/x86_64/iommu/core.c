@@ -76,7 +76,12 @@ enum status iommu_prepare(struct iommu *iommu) {
 static void iommu_start_irqs(struct iommu *iommu) {
     for (unsigned i = 0; i < iommu->unit_count && iommu->remaps; i++) {
         struct iommu_unit *unit = &iommu->units[i];
-        iommu->remaps = unit->on && iommu->driver->start_irqs(iommu, unit) == STATUS_OK;
+        unit->on = unit->on && iommu->driver->start_irqs(iommu, unit) == STATUS_OK;
+        iommu->remaps = unit->on;
+    }
+    for (unsigned i = 0; i < iommu->unit_count && !iommu->remaps; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        unit->on = unit->on && iommu->driver->stop_irqs(iommu, unit) == STATUS_OK;
     }
 }
 

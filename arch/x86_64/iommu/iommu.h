@@ -123,6 +123,8 @@ struct iommu_driver {
                           uint16_t domain);
     /* Interrupts: the unit holds all back but those of the table. */
     enum status (*start_irqs)(struct iommu *iommu, struct iommu_unit *unit);
+    /* The unit lets all pass, also if a firmware had it hold them back. */
+    enum status (*stop_irqs)(struct iommu *iommu, struct iommu_unit *unit);
     /* The function is to have interrupts, so far none. STATUS_NO_MEMORY. */
     enum status (*add_source)(struct iommu *iommu, uint16_t function);
     /* Entry of the table; the source was added. As forget(). */

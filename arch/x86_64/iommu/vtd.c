@@ -366,6 +366,10 @@ static enum status vtd_start_irqs(struct iommu *iommu, struct iommu_unit *unit) 
     return s == STATUS_OK ? vtd_global(iommu, unit, GLOBAL_IRQS, true, GLOBAL_IRQS) : s;
 }
 
+static enum status vtd_stop_irqs(struct iommu *iommu, struct iommu_unit *unit) {
+    return vtd_global(iommu, unit, GLOBAL_IRQS, false, 0);
+}
+
 /* One table serves all: each entry names its source. */
 static enum status vtd_add_source(UNUSED struct iommu *iommu, UNUSED uint16_t function) {
     return STATUS_OK;
@@ -457,6 +461,7 @@ const struct iommu_driver vtd_driver = {
     .set = vtd_set,
     .forget = vtd_forget,
     .start_irqs = vtd_start_irqs,
+    .stop_irqs = vtd_stop_irqs,
     .add_source = vtd_add_source,
     .set_irq = vtd_set_irq,
     .pin = vtd_pin,
