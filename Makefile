@@ -596,6 +596,8 @@ $(BUILD)/unit/test_screen: $(BUILD)/host/arch/x86_64/screen.o
 $(BUILD)/unit/test_power: $(BUILD)/host/arch/x86_64/power.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 $(BUILD)/unit/test_xhci $(BUILD)/unit/test_xhci_random: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))
+$(BUILD)/unit/test_iommu $(BUILD)/unit/test_iommu_audit: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/iommu/*.c)))
+$(BUILD)/unit/test_iommu_tables: $(BUILD)/host/boot/iommu.o
 $(BUILD)/unit/test_serial: $(BUILD)/host/arch/x86_64/serial.o
 $(BUILD)/unit/test_serial_choice: $(BUILD)/host/arch/x86_64/uart.o
 
