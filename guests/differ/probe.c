@@ -81,6 +81,20 @@ void text_add_hex(char *line, uint64_t value) {
     text_add(line, &digits[n]);
 }
 
+/* What came after the act, and how often if that is not once: none is lost, and none comes twice.
+ */
+static void text_add_left(const char *name, unsigned count) {
+    if (count == 0) {
+        return;
+    }
+    text_add(outcome.text, " ");
+    text_add(outcome.text, name);
+    if (count > 1) {
+        text_add(outcome.text, "=");
+        text_add_hex(outcome.text, count);
+    }
+}
+
 /* " NAME=VALUE" if the value is not what it was. */
 static void text_add_change(const char *name, uint64_t before, uint64_t after) {
     if (before != after) {
@@ -346,12 +360,8 @@ static void outcome_tell(const uint64_t before[STATES], const uint64_t after[STA
         text_add_change(state_names[i], before[i], after[i]);
     }
     text_add_change("mem", now.scratch, scratch[0]);
-    if (left_interrupts != 0) {
-        text_add(outcome.text, " interrupt-left");
-    }
-    if (left_nmis != 0) {
-        text_add(outcome.text, " nmi-left");
-    }
+    text_add_left("interrupt-left", left_interrupts);
+    text_add_left("nmi-left", left_nmis);
     static const uint8_t order[4] = {0, 3, 1, 2};
     for (unsigned i = 0; i < 4; i++) {
         outcome.answer[i] = now.last.regs[order[i]];
