@@ -113,18 +113,22 @@ class Serial(Line):
             if not data:
                 break
             data += self._what_follows()
-            self._log.write(data)
-            self._log.flush()
-            if self.on_bytes:
-                self.on_bytes(data)
-            text = self._rest + data.decode("latin-1")
-            begun = ANSI_BEGUN.search(text)
-            self._rest = text[begun.start():] if begun else ""
-            with self._changed:
-                self.text += ANSI.sub("", text[:begun.start()] if begun else text)
-                self._changed.notify_all()
+            self.hear(data)
         with self._changed:
             self.closed = True
+            self._changed.notify_all()
+
+    def hear(self, data):
+        """What has come, over this line or in place of it."""
+        self._log.write(data)
+        self._log.flush()
+        if self.on_bytes:
+            self.on_bytes(data)
+        text = self._rest + data.decode("latin-1")
+        begun = ANSI_BEGUN.search(text)
+        self._rest = text[begun.start():] if begun else ""
+        with self._changed:
+            self.text += ANSI.sub("", text[:begun.start()] if begun else text)
             self._changed.notify_all()
 
     def _what_follows(self):

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""The serial line found by itself, where it is no COM1; and one whose interrupt never comes."""
+"""The serial line found by itself, where it is no COM1, and no port either; and one whose interrupt never comes."""
 import os
 import re
+import socket
 import struct
 
 from frame import check, expect_that
 from guests import GuestBoot
+from memory_uart import MemoryUart
 
 # Nothing is said of the console.
 CONFIG = """\
@@ -74,6 +76,60 @@ class SerialPci(SerialBoot):
         self.is_typed_to()
 
 
+def spcr(space, width, access, address, irq_type, irq):
+    """The table, but for its head. Source: Microsoft's "Serial Port Console Redirection Table"."""
+    return struct.pack("<B3xBBBBQBBIBBBBBBHHBBBIBI", 0, space, width, 0, access, address, irq_type, irq, irq, 7, 0, 1, 0, 3, 0,
+                       0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
+
+
+class SerialMemory(SerialBoot):
+    """The firmware's table names registers in memory, 4 bytes apart and for accesses of 4 bytes, and no interrupt."""
+    name, group = "hardware-serial-memory", "hardware"
+    targets = heavy = ("qemu-tcg",)     # not tried with KVM, whose stub watches by the CPU
+    seconds = 60
+    address = 4 << 30               # of the first DIMM, above all RAM of the machine
+    machine_memory = "1024,slots=1,maxmem=4G"
+    found = rf"memory 0x{address:x} \(SPCR\), the firmware's speed"
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            self.stub = listener.getsockname()[1]
+        self.machine_options = {"machine": "q35,nvdimm=on", "gdb": self.stub}
+
+    def image(self):
+        """Each byte stops the machine for a moment: so few are told."""
+        config = CONFIG.replace("[hypervisor]", '[hypervisor]\nlog = "warn"')
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/bulkhead.toml": config.encode()})
+
+    @property
+    def line(self):
+        """No UART at all; files for the table and the DIMM."""
+        for name, data in (("spcr.bin", spcr(0, 32, 3, self.address, 0, 0)), ("registers", b"")):
+            with open(os.path.join(self.folder, name), "wb") as file:
+                file.write(data)
+                file.truncate(len(data) or 128 << 20)
+        return ["-acpitable", f"sig=SPCR,rev=2,data={self.folder}/spcr.bin",
+                "-object", f"memory-backend-file,id=registers,share=on,size=128M,mem-path={self.folder}/registers",
+                "-device", "nvdimm,memdev=registers"]
+
+    @check("it is found, and both guests start", required=True)
+    def table(self):
+        serial = self.machine.serial
+        uart = MemoryUart(os.path.join(self.folder, "registers"), self.address, self.stub, serial.hear)
+        serial.send_raw = uart.send
+        uart.start()
+        self.machine.expect(r"console 1/2: heart", 240, "the focus to move to the first guest")
+        text = self.file_on_stick("bulkhead/last-start.txt")        # the firmware has no console but the screen
+        expect_that(re.search(rf"Serial line +{self.found} +ok", text), "the pre-flight to name the line", text)
+
+    @check("what is typed on it arrives")
+    def typed(self):
+        self.is_typed_to()
+
+
 class SerialTable(SerialBoot):
     """COM2 as the firmware's table says, but on IRQ 5, which it does not say."""
     name = "serial-table"
@@ -81,11 +137,9 @@ class SerialTable(SerialBoot):
 
     @property
     def line(self):
-        table = struct.pack("<B3xBBBBQBBIBBBBBBHHBBBIBI", 0, 1, 8, 0, 1, 0x2f8, 3, 3, 3, 7, 0, 1, 0, 3, 0,
-                            0xffff, 0xffff, 0, 0, 0, 0, 0, 0)
         path = os.path.join(self.folder, "spcr.bin")
         with open(path, "wb") as file:
-            file.write(table)
+            file.write(spcr(1, 8, 1, 0x2f8, 3, 3))
         return ["-device", "isa-serial,iobase=0x2f8,irq=5,chardev=line", "-acpitable", f"sig=SPCR,rev=2,data={path}"]
 
     @check("the line of the firmware's table is found, and both guests start", required=True)
