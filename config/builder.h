@@ -59,5 +59,7 @@ void give_ports(const struct builder *b, struct plan_vm *vm, uint32_t self);
 
 /* Which windows each VM has and where; its disks, network adapters, sockets and ports. */
 void give_windows(const struct builder *b);
+/* PCI devices of the machine; none if nobody has listed them. */
+void give_pcis(const struct builder *b);
 /* Memory for those windows that need some: once all guests have theirs. */
 void give_stores(const struct builder *b);

@@ -105,7 +105,8 @@ static bool has_no_reset(UNUSED const struct boot_info *info, const struct boot_
 }
 
 static bool has_no_iommu(const struct boot_info *info, UNUSED const struct boot_pci *f) {
-    return info->dma.unit_count == 0;
+    bool avoided = (info->config.avoid & BIT32(AVOID_IOMMU)) != 0;
+    return info->dma.unit_count == 0 || avoided;
 }
 
 static bool is_incomplete(const struct boot_info *info, UNUSED const struct boot_pci *f) {
@@ -133,6 +134,10 @@ static bool is_taken(const struct boot_info *info, const struct boot_pci *f, uns
     }
     for (uint32_t n = 0; n < info->ioapic_count; n++) {
         taken = taken || overlaps(bar, info->ioapics[n].base.v, IOAPIC_SIZE);
+    }
+    for (uint32_t n = 0; n < info->dma.unit_count; n++) {
+        const struct boot_iommu *unit = &info->dma.units[n];
+        taken = taken || overlaps(bar, unit->base.v, unit->size);
     }
     for (uint32_t n = 0; n < info->ecam_count; n++) {
         const struct boot_ecam *e = &info->ecams[n];

@@ -67,7 +67,7 @@ static const struct {
     [BOOT_PCI_BAR_SHARED] = {.before = "no: BAR ", .bar = true, .after = " shares a page with "},
     [BOOT_PCI_BAR_TAKEN] = {.before = "no: BAR ", .bar = true, .after = " lies over other things"},
     [BOOT_PCI_GROUP] = {.before = "no: its group has "},
-    [BOOT_PCI_NO_IOMMU] = {.before = "no: this machine has no IOMMU"},
+    [BOOT_PCI_NO_IOMMU] = {.before = "no: no IOMMU is in use"},
     [BOOT_PCI_INCOMPLETE] = {.before = "no: the machine has too many devices"},
     [BOOT_PCI_TOGETHER] = {.before = "yes, with "},
     [BOOT_PCI_ALONE] = {.before = "yes"},

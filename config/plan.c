@@ -302,6 +302,7 @@ enum status plan_build(const struct boot_info *info, struct plan *plan, struct f
         give_identity(&b, vm);
     }
     give_windows(&b);
+    give_pcis(&b);
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         give_budget(&b, &plan->vms[i]);
     }

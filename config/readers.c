@@ -226,3 +226,51 @@ bool read_mtu(const struct schema_value *v) {
     return read_number_from(v, CONFIG_MTU_MIN, CONFIG_MTU_MAX) ||
            refuse(v, "is no length of packets; write %s", v->key->wanted);
 }
+
+/* ---- PCI devices ---- */
+
+/* So many hexadecimal digits, and then that character. */
+static bool read_digits(const char **s, unsigned count, char after, uint64_t *out) {
+    const char *start = *s;
+
+    if (!read_number(s, 16, BIT(4 * count) - 1, out) || *s != start + count || **s != after) {
+        return false;
+    }
+    *s += after != '\0';
+    return true;
+}
+
+/* Bus, device and function, after the segment if there is one. */
+static bool read_pci_address(const char *s, struct config_pci *pci) {
+    uint64_t segment = 0, bus = 0, device = 0, function = 0;
+    const char *after = s;
+
+    if (read_digits(&after, 4, ':', &segment)) {
+        s = after;
+    } else {
+        segment = 0;
+    }
+    bool good = read_digits(&s, 2, ':', &bus) && read_digits(&s, 2, '.', &device) &&
+                read_digits(&s, 1, '\0', &function) && device < 32 && function < 8;
+    pci->segment = (uint16_t)segment;
+    pci->function = (uint16_t)(bus << 8 | device << 3 | function);
+    return good;
+}
+
+static bool read_pci_id(const char *s, struct config_pci *pci) {
+    uint64_t vendor = 0, device = 0;
+    bool good = read_digits(&s, 4, ':', &vendor) && read_digits(&s, 4, '\0', &device);
+
+    pci->by_id = good;
+    pci->vendor = (uint16_t)vendor;
+    pci->device = (uint16_t)device;
+    return good;
+}
+
+bool read_pci(const struct schema_value *v) {
+    struct config_pci *pci = v->field;
+
+    pci->pos = v->pos;
+    return read_pci_address(v->text, pci) || read_pci_id(v->text, pci) ||
+           refuse(v, "is no PCI device; write %s", v->key->wanted);
+}

@@ -407,6 +407,12 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "as by a serial cable: `/dev/virtio-ports/NAME` in both. Exactly two guests name it. Bytes arrive as "
      "they were written; who reads sees an end when the other side closes its end, and who writes waits "
      "while the other side does not read."},
+    {"pci", read_pci, NULL, GUEST_LIST(pcis, pci_count, CONFIG_MAX_PCI), "", "0000:03:00.0",
+     "an address such as \"03:00.0\" or \"0000:03:00.0\", or vendor and device such as \"8086:10d3\"",
+     "PCI devices of the machine that this guest alone is to have. Vendor and device do for one that the "
+     "machine has once. The pre-flight lists all of them, with which ones can be given and why not the "
+     "others (docs/hardware.md); devices of one group go to one guest, or to none. This version judges "
+     "the key and then refuses to start: it cannot pass devices on yet."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port, or its virtio console "

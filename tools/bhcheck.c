@@ -129,6 +129,16 @@ static void show_plan(const struct boot_info *info, const struct plan *plan) {
     }
 }
 
+/* What only the machine itself can tell. */
+static void show_unjudged(const struct boot_info *info) {
+    for (uint32_t i = 0; !info->pci_listed && i < info->config.guest_count; i++) {
+        if (info->config.guests[i].pci_count != 0) {
+            printf("not judged: the PCI devices of guest \"%s\"; the boot does\n",
+                   info->config.guests[i].name);
+        }
+    }
+}
+
 static bool draw_plan(const char *path, const struct config *config, const struct plan *plan) {
     FILE *f = fopen(path, "wb");
     if (f != NULL) {
@@ -198,6 +208,7 @@ static int check_stick(const struct options *o) {
         return show_faults(faults);
     }
     show_plan(info, plan);
+    show_unjudged(info);
     picture_print(&info->config, plan);
     bool drawn = o->svg == NULL || draw_plan(o->svg, &info->config, plan);
     if (o->assumed) {

@@ -21,6 +21,7 @@
 #define CONFIG_MAX_PMEMS    4                       /* the same */
 #define CONFIG_MAX_VSOCKS   (CONFIG_MAX_GUESTS - 1) /* the same */
 #define CONFIG_MAX_PORTS    6                       /* the same */
+#define CONFIG_MAX_PCI      8                       /* the same */
 #define CONFIG_FIRST_CID    3u
 #define CONFIG_DISK_NAME    16
 #define CONFIG_MTU          1500
@@ -79,6 +80,14 @@ struct config_port {
     struct config_pos pos;
 };
 
+/* A PCI device of the machine. */
+struct config_pci {
+    bool by_id;                 /* vendor and device name it, else segment and function */
+    uint16_t segment, function; /* as in struct boot_pci */
+    uint16_t vendor, device;
+    struct config_pos pos;
+};
+
 /* What guests' network adapters are on. */
 struct config_wire {
     char name[CONFIG_NAME_SIZE];
@@ -97,12 +106,13 @@ struct config_guest {
     uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
     char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
     char asset_tag[CONFIG_SERIAL_SIZE];
-    uint32_t disk_count, net_count, pmem_count, vsock_count, port_count;
+    uint32_t disk_count, net_count, pmem_count, vsock_count, port_count, pci_count;
     struct config_disk disks[CONFIG_MAX_DISKS];
     struct config_net nets[CONFIG_MAX_NETS];
     struct config_pmem pmems[CONFIG_MAX_PMEMS];
     struct config_vsock vsocks[CONFIG_MAX_VSOCKS];
     struct config_port ports[CONFIG_MAX_PORTS];
+    struct config_pci pcis[CONFIG_MAX_PCI];
     uint32_t cid;      /* its address for vsock; 0 = CONFIG_FIRST_CID and its place in the file */
     uint32_t terminal; /* enum config_terminal: where what is typed goes */
     bool start_auto;

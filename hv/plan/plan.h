@@ -64,6 +64,10 @@ struct plan_vm {
     struct plan_window windows[PLAN_MAX_WINDOWS]; /* ascending gpa */
     /* Of each channel: the host CPU of the other VM's first vCPU, which a doorbell goes to. */
     uint32_t bell_cpus[ABI_CHANNELS];
+    uint32_t pci_count;
+    uint16_t
+        pcis[CONFIG_MAX_PCI]; /* indices of boot_info's functions: all of each, and of no other's */
+    struct config_pos pci_pos[CONFIG_MAX_PCI];
     struct abi_devices devices; /* as its compartment gets it: nobody else believes it */
 };
 

@@ -8,6 +8,7 @@
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
+#include "hv/plan/pci_check.h"
 
 struct checker {
     const struct boot_info *info;
@@ -461,5 +462,6 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
     }
     list_pieces(plan);
     check_pieces(&c);
-    return c.bad ? STATUS_INVALID : STATUS_OK;
+    bool good = pci_check(info, plan, report) && !c.bad;
+    return good ? STATUS_OK : STATUS_INVALID;
 }

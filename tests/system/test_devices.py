@@ -6,7 +6,7 @@ Each line is compared with what QEMU's devices are: facts of its models, and whe
 import re
 
 from frame import Boot, check, expect_that
-from test_refusals import GUEST
+from test_refusals import GUEST, squeeze
 
 TCG = ("qemu-tcg",)
 NVME, STICK = "nvme,serial=1", ("qemu-xhci,addr=0x3", "usb-storage,drive=stick,bootindex=1")
@@ -45,15 +45,20 @@ LINE = re.compile(r"^  (\S+) (\S+) (.{8}) +(\d+) (\S+) +(.*)$", re.M)
 ECAM, ACS_BITS = 0xb0000000, 0x1d
 
 
-class Devices(Boot):
-    name = "devices"
+class Machine(Boot):
+    """With all these devices."""
+    config = GUEST
     keeps_time = False
     targets = TCG
     machine_options = {"machine": "q35", "stick": STICK,
                        "extra": [word for device in IOMMU + BRIDGES + DEVICES for word in ("-device", device)]}
 
     def image(self):
-        return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": GUEST.encode()})
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": self.config.encode()})
+
+
+class Devices(Machine):
+    name = "devices"
 
     @check("the pre-flight has a line for each device", required=True)
     def lines(self):
@@ -95,3 +100,42 @@ class Devices(Boot):
             expect_that(at, f"port 00:{device:x}.0 to have ACS", hex(at))
             control = self.word(space + at + 4) >> 16
             expect_that(control & ACS_BITS == ACS_BITS, f"ACS {ACS_BITS:#x} on in 00:{device:x}.0", hex(control))
+
+
+# Each fault: the place of a text in pci, and words of what is said of it.
+REFUSED = GUEST + """\
+pci = ["0000:05:00.0", "1b36:0010", "03:00.0", "00:1f.2", "8086:10d9"]
+
+[guest.beta]
+cpus = "1"
+memory = "32M"
+kernel = "guests/testguest"
+pci = ["05:00.0", "09:01.0", "00:03.0", "0000:06:00.0"]
+"""
+FAULTS = [
+    "6:24: PCI device 1b36:0010 is there 3 times: 04:00.0, 05:00.0, 07:00.0; name one by its address",
+    "6:37: PCI device 03:00.0 is in a group with 04:00.0, which it can reach past the IOMMU",
+    "6:48: PCI device 00:1f.2 cannot be given to a guest: it cannot be reset",
+    "6:59: there is no PCI device 8086:10d9; did you mean 8086:10d3?",
+    "12:8: PCI device 05:00.0 was given to guest \"alpha\" already, on line 6",
+    "12:19: PCI device 09:01.0 cannot be given to a guest: behind a legacy bridge",
+    "12:30: PCI device 00:03.0 cannot be given to a guest: it has the boot stick",
+    "12:1: this version of Bulkhead cannot give PCI devices to guests yet",
+    "6:1: this version of Bulkhead cannot give PCI devices to guests yet",
+]
+
+
+class DevicesRefused(Machine):
+    """A config whose key pci has all faults that there are."""
+    name = "devices-refused"
+    config = REFUSED
+    starts_hypervisor = False
+
+    @check("devices that cannot be given are refused, each with its place and the reason", required=True)
+    def refused(self):
+        text = self.refusal()
+        seen = squeeze(text)
+        for fault in FAULTS:
+            place, words = fault.split(" ", 1)
+            expect_that(re.search(re.escape(f"bulkhead.toml:{place}") + "[^:]*:?" + re.escape(squeeze(words)), seen), fault, text)
+        expect_that("9problems" in seen, "as many problems as faults", text)

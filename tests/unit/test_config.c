@@ -498,6 +498,39 @@ TEST(pmems) {
     FAULTS(GUEST "pmem = ['a','b','c','d','e']\n", {"5:25:", "pmem has more than 4 values"});
 }
 
+TEST(pcis) {
+    check_good(GUEST
+               "pci = ['0000:03:00.0', 'fe:1f.7', '8086:10d3', '0001:00:02.1', 'ABCD:EF01']\n");
+    CHECK_U64(web->pci_count, 5);
+    const struct config_pci *p = web->pcis;
+    CHECK(!p[0].by_id && p[0].segment == 0 && p[0].function == 0x300);
+    CHECK(!p[1].by_id && p[1].segment == 0 && p[1].function == 0xfeff);
+    CHECK(p[2].by_id && p[2].vendor == 0x8086 && p[2].device == 0x10d3);
+    CHECK(!p[3].by_id && p[3].segment == 1 && p[3].function == 0x11);
+    CHECK(p[4].by_id && p[4].vendor == 0xabcd && p[4].device == 0xef01);
+    CHECK_U64(p[1].pos.column, 24);
+    FAULTS(GUEST "pci = ['00:1.0','00:2.0','00:3.0','00:04.0', '00:05.0', '00:06.0', '00:07.0', "
+                 "'00:08.0', '00:09.0', '00:0a.0', '00:0b.0', '00:0c.0']\n",
+           {"5:8:", "is no PCI device"}, {"5:17:", "is no PCI device"},
+           {"5:26:", "is no PCI device"}, {"5:123:", "pci has more than 8 values"});
+    FAULTS(GUEST "pci = '03:00.0'\n", {"5:7:", "pci is a list"});
+}
+
+/* Each of them is nearly one. */
+TEST(pci_faults) {
+    static const char *const texts[] = {
+        "",           "03:00",       "03:00.8",       "03:20.0",     "003:00.0",  "3:00.0",
+        "03:00.0 ",   "03:00.00",    "000:03:00.0",   "0000:3:00.0", "03.00.0",   "8086:10d",
+        "8086:10d3a", "8086:10d3:1", "10000:03:00.0", "8086:",       "g086:10d3", "0000:03:00:0",
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(texts); i++) {
+        char text[512];
+        snprintf(text, sizeof(text), GUEST "pci = ['%s']\n", texts[i]);
+        static const struct want want[] = {{"5:8:", "is no PCI device; write an address such as"}};
+        check_faults(parse(text), want, 1);
+    }
+}
+
 TEST(nets) {
     static const uint8_t mac[] = {0x02, 0xab, 0xCD, 0, 0, 0xff}, none[6];
     check_good(GUEST "net = ['lan', 'a-1:bridge', 'b:down:mac=02:ab:CD:00:00:ff:bridge']\n");
@@ -659,5 +692,5 @@ TEST(wire_faults) {
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(avoided), T(cpu_lists), T(sizes), T(paths),
           T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
           T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations),
-          T(disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(nets), T(net_faults),
-          T(vsocks), T(vsock_faults), T(lists), T(wires), T(wire_faults))
+          T(disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(pcis), T(pci_faults),
+          T(nets), T(net_faults), T(vsocks), T(vsock_faults), T(lists), T(wires), T(wire_faults))

@@ -16,6 +16,7 @@ static void begin(void) {
     info.ecam_count = 1;
     info.ecams[0] = (struct boot_ecam){.base = HPA(0xe0000000), .last_bus = 255};
     info.dma.unit_count = 1;
+    info.dma.units[0] = (struct boot_iommu){.base = HPA(0xfed90000), .size = 4 * KIB};
     info.hpet_base = HPA(0xfed00000);
     info.ioapic_count = 1;
     info.ioapics[0].base = HPA(0xfec00000);
@@ -525,10 +526,14 @@ TEST(what_cannot_be_walled_in) {
     two_cards();
     look();
     at(AT(0, 1, 0))->reserved_dma = true;
+    info.config.avoid = BIT32(AVOID_IOMMU);
+    pci_judge_all(&info);
+    CHECK_VERDICT(AT(0, 2, 0), "no: no IOMMU is in use");
+    info.config.avoid = 0;
     info.dma.unit_count = 0;
     pci_judge_all(&info);
     CHECK_VERDICT(AT(0, 1, 0), "no: the firmware uses its DMA");
-    CHECK_VERDICT(AT(0, 2, 0), "no: this machine has no IOMMU");
+    CHECK_VERDICT(AT(0, 2, 0), "no: no IOMMU is in use");
 }
 
 TEST(classes_of_the_chipset) {
@@ -573,6 +578,7 @@ TEST(addresses_of_memory) {
         {0xfee00000, 4 * KIB, "no: BAR 2 lies over other things"},
         {0xfed00000, 4 * KIB, "no: BAR 2 lies over other things"},
         {0xfec00000, 4 * KIB, "no: BAR 2 lies over other things"},
+        {0xfed90000, 4 * KIB, "no: BAR 2 lies over other things"},  /* an IOMMU's registers */
         {0xefff0000, 64 * KIB, "no: BAR 2 lies over other things"}, /* configuration space */
         {0xf0000000, 64 * KIB, "yes"},
     };

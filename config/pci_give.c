@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Gives guests the PCI devices of the config: finds what is meant, and judges it against the
+ * machine, as config/pci_judge.c has found it. Called by plan.c.
+ */
+#include "config/builder.h"
+#include "config/pci.h"
+#include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
+
+#define LIST_SIZE 120
+
+/* Addresses with commas between them. */
+struct list {
+    char text[LIST_SIZE];
+    size_t used;
+};
+
+static void list_add(struct list *list, const struct boot_pci *f) {
+    char address[PCI_ADDRESS_SIZE];
+    const char *comma = list->used != 0 ? ", " : "";
+
+    if (list->used < LIST_SIZE) {
+        list->used += fmt_print(list->text + list->used, LIST_SIZE - list->used, "%s%s", comma,
+                                pci_address(f, address));
+    }
+}
+
+static bool is_meant(const struct config_pci *want, const struct boot_pci *f) {
+    if (want->by_id) {
+        return f->vendor == want->vendor && f->device == want->device;
+    }
+    return f->segment == want->segment && f->function == want->function;
+}
+
+/* Of the kind that the config names: the address, or vendor and device. */
+static const char *show(bool by_id, const struct boot_pci *f, char buf[PCI_ADDRESS_SIZE]) {
+    if (!by_id) {
+        return pci_address(f, buf);
+    }
+    (void)fmt_print(buf, PCI_ADDRESS_SIZE, "%04x:%04x", f->vendor, f->device);
+    return buf;
+}
+
+static void refuse_missing(const struct builder *b, const struct config_guest *g,
+                           const struct config_pci *want) {
+    const struct boot_pci wanted = {.segment = want->segment,
+                                    .function = want->function,
+                                    .vendor = want->vendor,
+                                    .device = want->device};
+    char shown[PCI_ADDRESS_SIZE], other[PCI_ADDRESS_SIZE];
+
+    (void)show(want->by_id, &wanted, shown);
+    for (uint32_t i = 0; i < b->info->pci_count; i++) {
+        const struct boot_pci *f = &b->info->pci[i];
+        if (boot_pci_can_be_given(f) && str_is_near(shown, show(want->by_id, f, other))) {
+            REFUSE(b, g, want->pos, "there is no PCI device %s; did you mean %s?", shown, other);
+            return;
+        }
+    }
+    REFUSE(b, g, want->pos, "there is no PCI device %s; the pre-flight lists those that there are",
+           shown);
+}
+
+/* The index of the one function that is meant; BOOT_PCI_NONE, and said why, if it is not one. */
+static uint16_t find_function(const struct builder *b, const struct config_guest *g,
+                              const struct config_pci *want) {
+    struct list list = {.used = 0};
+    uint16_t found = BOOT_PCI_NONE;
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < b->info->pci_count; i++) {
+        if (is_meant(want, &b->info->pci[i])) {
+            list_add(&list, &b->info->pci[i]);
+            found = (uint16_t)i;
+            count++;
+        }
+    }
+    if (count == 0) {
+        refuse_missing(b, g, want);
+    } else if (count > 1) {
+        REFUSE(b, g, want->pos,
+               "PCI device %04x:%04x is there %u times: %s; name one by its address", want->vendor,
+               want->device, count, list.text);
+        found = BOOT_PCI_NONE;
+    }
+    return found;
+}
+
+/* False, and said so, if a guest has it already: this one, or one before it in the file. */
+static bool is_free(const struct builder *b, const struct plan_vm *vm, uint16_t index,
+                    struct config_pos pos) {
+    char address[PCI_ADDRESS_SIZE];
+
+    (void)pci_address(&b->info->pci[index], address);
+    for (const struct plan_vm *other = b->plan->vms; other <= vm; other++) {
+        for (uint32_t i = 0; i < other->pci_count; i++) {
+            if (other->pcis[i] != index) {
+                continue;
+            }
+            REFUSE(b, vm->config, pos,
+                   "PCI device %s was given to guest \"%s\" already, on line %u; name it once",
+                   address, other->config->name, other->pci_pos[i].line);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool may_be_given(const struct builder *b, const struct plan_vm *vm,
+                         const struct boot_pci *f, struct config_pos pos) {
+    static const char no[] = "no: ";
+    char address[PCI_ADDRESS_SIZE], text[PCI_VERDICT_SIZE];
+
+    if (boot_pci_can_be_given(f)) {
+        return true;
+    }
+    const char *why = pci_verdict(b->info, f, text);
+    if (memcmp(why, no, strlen(no)) == 0) {
+        why += strlen(no);
+    }
+    REFUSE(b, vm->config, pos, "PCI device %s cannot be given to a guest: %s",
+           pci_address(f, address), why);
+    return false;
+}
+
+static void give_one(const struct builder *b, struct plan_vm *vm, const struct config_pci *want) {
+    uint16_t index = find_function(b, vm->config, want);
+
+    if (index == BOOT_PCI_NONE || !is_free(b, vm, index, want->pos) ||
+        !may_be_given(b, vm, &b->info->pci[index], want->pos)) {
+        return;
+    }
+    vm->pcis[vm->pci_count] = index;
+    vm->pci_pos[vm->pci_count] = want->pos;
+    vm->pci_count++;
+}
+
+static bool has_function(const struct plan_vm *vm, uint32_t index) {
+    for (uint32_t i = 0; i < vm->pci_count; i++) {
+        if (vm->pcis[i] == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whole groups or none: what is missing is said once for each group. */
+static void judge_group(const struct builder *b, const struct plan_vm *vm, const struct boot_pci *f,
+                        struct config_pos pos) {
+    char address[PCI_ADDRESS_SIZE];
+    struct list list = {.used = 0};
+
+    for (uint32_t i = 0; i < b->info->pci_count; i++) {
+        const struct boot_pci *other = &b->info->pci[i];
+        if (other->group == f->group && !boot_pci_is_bridge(other) && !has_function(vm, i)) {
+            list_add(&list, other);
+        }
+    }
+    if (list.used != 0) {
+        REFUSE(b, vm->config, pos,
+               "PCI device %s is in a group with %s, which it can reach past the IOMMU; give this "
+               "guest all of them, or none",
+               pci_address(f, address), list.text);
+    }
+}
+
+static void judge_groups(const struct builder *b, const struct plan_vm *vm) {
+
+    for (uint32_t i = 0; i < vm->pci_count; i++) {
+        const struct boot_pci *f = &b->info->pci[vm->pcis[i]];
+        bool first = true;
+        for (uint32_t j = 0; j < i; j++) {
+            first = first && b->info->pci[vm->pcis[j]].group != f->group;
+        }
+        if (first) {
+            judge_group(b, vm, f, vm->pci_pos[i]);
+        }
+    }
+}
+
+void give_pcis(const struct builder *b) {
+    for (uint32_t v = 0; b->info->pci_listed && v < b->plan->vm_count; v++) {
+        struct plan_vm *vm = &b->plan->vms[v];
+        for (uint32_t i = 0; i < vm->config->pci_count; i++) {
+            give_one(b, vm, &vm->config->pcis[i]);
+        }
+        judge_groups(b, vm);
+    }
+}

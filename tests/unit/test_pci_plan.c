@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The config's key pci against a made-up machine: what is given, what is refused and in which
+ * words; and that plan_check() sees each rule that a wrong plan breaks.
+ */
+#include "config/pci.h"
+#include "hv/plan/plan.h"
+#include "tests/unit/fake_pci.h"
+#include "tests/unit/machine.h"
+
+#define TWO      GUEST("alpha", "0", "64M") "%s\n" GUEST("beta", "1", "64M") "%s\n"
+#define ONE(pci) GUEST("alpha", "0", "64M") pci "\n"
+
+/*
+ * 00:01.0 a host bridge; 00:02.0 and .1 a card of two functions; 00:03.0 one that cannot be reset;
+ * 00:04.0 and .1 a card of which the second cannot be reset; 00:05.0 a port, 01:00.0 a card behind
+ * it; 00:06.0 and 00:07.0 the same card twice, of another kind.
+ */
+static void make_devices(void) {
+    make_machine();
+    fake_pci_count = 0;
+    machine.dma.unit_count = 1;
+    machine.dma.units[0] = (struct boot_iommu){.base = HPA(0xfed90000), .size = 4 * KIB};
+    machine.ecam_count = 1;
+    machine.ecams[0] = (struct boot_ecam){.base = HPA(0xb0000000), .last_bus = 1};
+    fake_pci_add(AT(0, 1, 0), 0x80860001, 0x060000);
+    fake_pci_several(fake_pci_card(AT(0, 2, 0), 0xc0000000));
+    fake_pci_card(AT(0, 2, 1), 0xc1000000)->regs[0] = 0x10d48086;
+    fake_pci_add(AT(0, 3, 0), 0x80860003, 0x020000);
+    struct fake_pci *half = fake_pci_card(AT(0, 4, 0), 0xc2000000);
+    half->regs[0] = 0x00048086;
+    fake_pci_several(half);
+    fake_pci_add(AT(0, 4, 1), 0x80860005, 0x020000);
+    fake_pci_port(AT(0, 5, 0), 1, true);
+    fake_pci_card(AT(0, 6, 0), 0xc3000000)->regs[0] = 0x000a1b36;
+    fake_pci_card(AT(0, 7, 0), 0xc4000000)->regs[0] = 0x000a1b36;
+    fake_pci_card(AT(1, 0, 0), 0xc5000000)->regs[0] = 0x00101b36;
+    pci_list_all(&machine, &fake_space);
+    pci_group_all(&machine);
+    pci_judge_all(&machine);
+}
+
+enum { HOST, CARD_0, CARD_1, NO_RESET, HALF_0, HALF_1, PORT, SAME_0, SAME_1, BEHIND };
+
+static void configure_two(const char *alpha, const char *beta) {
+    char text[1024];
+    snprintf(text, sizeof(text), TWO, alpha, beta);
+    make_devices();
+    configure(text);
+}
+
+/* ---- what is given ---- */
+
+TEST(given_by_address_and_by_id) {
+    configure_two("pci = ['01:00.0', '8086:10d3', '0000:00:02.1']", "pci = ['00:06.0']");
+    CHECK(build() == STATUS_OK);
+    show_faults();
+    CHECK_U64(plan.vms[0].pci_count, 3);
+    CHECK_U64(plan.vms[0].pcis[0], BEHIND);
+    CHECK_U64(plan.vms[0].pcis[1], CARD_0);
+    CHECK_U64(plan.vms[0].pcis[2], CARD_1);
+    CHECK_U64(plan.vms[1].pci_count, 1);
+    CHECK_U64(plan.vms[1].pcis[0], SAME_0);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+/* bhcheck without a description of the machine. */
+TEST(nobody_knows_the_machine) {
+    configure_two("pci = ['0f:00.0']", "");
+    machine.pci_listed = false;
+    CHECK(build() == STATUS_OK);
+    CHECK_U64(plan.vms[0].pci_count, 0);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+}
+
+/* ---- what is refused ---- */
+
+TEST(missing) {
+    configure_two("pci = ['0f:00.0', '8086:10d9']", "pci = ['1234:5678', '0001:01:00.0']");
+    FAULTS({"6:8:", "guest \"alpha\": there is no PCI device 0f:00.0; did you mean"},
+           {"6:19:", "there is no PCI device 8086:10d9; did you mean 8086:10d3?"},
+           {"12:8:", "guest \"beta\": there is no PCI device 1234:5678; the pre-flight lists"},
+           {"12:21:", "there is no PCI device 0001:01:00.0; the pre-flight lists"});
+}
+
+TEST(several_of_an_id) {
+    configure_two("pci = ['1b36:000a']", "");
+    FAULTS({"6:8:",
+            "PCI device 1b36:000a is there 2 times: 00:06.0, 00:07.0; name one by its address"});
+}
+
+TEST(given_twice) {
+    configure_two("pci = ['01:00.0', '1b36:0010']", "pci = ['0000:01:00.0']");
+    FAULTS({"6:19:", "01:00.0 was given to guest \"alpha\" already, on line 6; name it once"},
+           {"12:8:", "guest \"beta\": PCI device 01:00.0 was given to guest \"alpha\" already"});
+}
+
+TEST(cannot_be_given) {
+    configure_two("pci = ['00:03.0', '00:01.0', '00:05.0']", "pci = ['00:04.0', '00:04.1']");
+    FAULTS({"6:8:", "PCI device 00:03.0 cannot be given to a guest: it cannot be reset"},
+           {"6:19:", "PCI device 00:01.0 cannot be given to a guest: part of the chipset"},
+           {"6:30:", "PCI device 00:05.0 cannot be given to a guest: a bridge"},
+           {"12:8:", "PCI device 00:04.0 cannot be given to a guest: its group has 00:04.1"},
+           {"12:19:", "PCI device 00:04.1 cannot be given to a guest: it cannot be reset"});
+    configure_two("pci = ['01:00.0']", "");
+    machine.dma.unit_count = 0;
+    pci_judge_all(&machine);
+    FAULTS({"6:8:", "PCI device 01:00.0 cannot be given to a guest: no IOMMU is in use"});
+}
+
+TEST(half_a_group) {
+    configure_two("pci = ['01:00.0', '00:02.1']", "");
+    FAULTS({"6:19:", "PCI device 00:02.1 is in a group with 00:02.0, which it can reach"});
+    configure_two("pci = ['00:02.1']", "pci = ['00:02.0']");
+    FAULTS({"6:8:", "PCI device 00:02.1 is in a group with 00:02.0, which it can reach"},
+           {"12:8:", "PCI device 00:02.0 is in a group with 00:02.1, which it can reach"});
+}
+
+/* ---- plan_check() ---- */
+
+static void good_plan(void) {
+    configure_two("pci = ['00:02.0', '00:02.1']", "pci = ['01:00.0', '00:06.0']");
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    CHECK_U64(faults.count, 0);
+}
+
+static void check_refused(const char *words) {
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_INVALID);
+    bool said = false;
+    for (uint32_t i = 0; i < faults.count; i++) {
+        said = said || strstr(faults.faults[i].text, words) != NULL;
+    }
+    if (!said) {
+        printf("# expected %s\n", words);
+        show_faults();
+    }
+    CHECK(said);
+}
+
+TEST(checked_counts) {
+    good_plan();
+    plan.vms[0].pci_count = 1;
+    check_refused("alpha has not the PCI devices of its config");
+    good_plan();
+    plan.vms[0].pci_count = CONFIG_MAX_PCI + 1;
+    machine.config.guests[0].pci_count = CONFIG_MAX_PCI + 1;
+    check_refused("alpha has not the PCI devices of its config");
+    good_plan();
+    machine.pci_listed = false;
+    check_refused("alpha has not the PCI devices of its config");
+    good_plan();
+    machine.pci_count = BOOT_MAX_PCI + 1;
+    check_refused("alpha has not the PCI devices of its config");
+    good_plan();
+    plan.vms[1].pcis[1] = plan.vms[1].pcis[0];
+    check_refused("is there twice, or not at all");
+    good_plan();
+    plan.vms[1].pcis[1] = (uint16_t)machine.pci_count;
+    check_refused("is there twice, or not at all");
+}
+
+TEST(checked_owners) {
+    good_plan();
+    plan.vms[1].pcis[1] = SAME_1; /* the config names its twin */
+    check_refused("PCI function 8 of beta is another's, or its config does not name it");
+    good_plan();
+    machine.config.guests[1].pcis[1] = machine.config.guests[0].pcis[0];
+    plan.vms[1].pcis[1] = CARD_0;
+    check_refused("PCI function 1 of beta is another's");
+}
+
+TEST(checked_groups) {
+    good_plan();
+    machine.pci[NO_RESET].group = machine.pci[BEHIND].group;
+    check_refused("PCI function 9 of beta can reach function 3, which is not its");
+    good_plan();
+    machine.pci[PORT].group = machine.pci[BEHIND].group; /* a bridge is nobody's */
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+}
+
+TEST(checked_functions) {
+    static const char words[] = "PCI function 9 of beta cannot be given to a guest";
+    struct boot_pci *f = &machine.pci[BEHIND];
+    good_plan();
+    f->flr = f->bus_reset = false;
+    check_refused(words);
+    f->pm_reset = true;
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    f->keyboard = true;
+    check_refused(words);
+    good_plan();
+    f->stick = true;
+    check_refused(words);
+    good_plan();
+    f->reserved_dma = true;
+    check_refused(words);
+    good_plan();
+    f->header = 1;
+    check_refused(words);
+    good_plan();
+    machine.dma.unit_count = 0;
+    check_refused(words);
+    good_plan();
+    machine.config.avoid = BIT32(AVOID_IOMMU);
+    check_refused(words);
+    good_plan();
+    machine.pci_left_out = 1;
+    check_refused(words);
+}
+
+TEST(checked_registers) {
+    static const struct {
+        uint64_t base, size;
+        bool good;
+    } rows[] = {
+        {0xc8000000, 64 * KIB, true},
+        {0, 64 * KIB, false},
+        {0xc8000800, 2 * KIB, false},
+        {0xc8000000, 2 * KIB, false},
+        {0xfffffffffffff000, 0x1000, true},
+        {0xfffffffffffff000, 0x2000, false},
+        {0xbffff000, 0x1000, false}, /* the last page of memory */
+        {0xc6000000, 0x1000, true},
+        {0xffffffff, 1, false},
+        {0x13ffff000, 0x2000, false},
+        {0x140000000, 0x1000, true},
+        {0xfee00000, 0x1000, false},
+        {0xfedff000, 0x1000, true},
+        {0xfee01000, 0x1000, true},
+        {0xd0000000, MIB, false}, /* the screen */
+        {0xd0200000, MIB, true},
+        {0xcff00000, MIB, true},
+        {0xfed8f000, 0x1000, true},
+        {0xfed90000, 0x1000, false},
+        {0xfed91000, 0x1000, true},
+        {0xfec00000, 0x1000, false},
+        {0xfebff000, 0x1000, true},
+        {0xfec01000, 0x1000, true},
+        {0xc0000000, 0x1000, false}, /* of the other guest's card */
+        {0xc001f000, 0x1000, false},
+        {0xc0020000, 0x1000, true},
+        {0xca000000, 0x1000, false}, /* not asked for its size */
+        {0xca001000, 0x1000, true},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        good_plan();
+        machine.screen_count = 1;
+        machine.screens[0] = (struct boot_framebuffer){.base = HPA(0xd0000000), .size = 2 * MIB};
+        machine.ioapic_count = 1;
+        machine.ioapics[0].base = HPA(0xfec00000);
+        machine.pci[HOST].bars[3].base = 0xca000000;
+        machine.pci[HOST].bars[4] =
+            (struct boot_pci_bar){.base = 0xc8000000, .size = 32, .io = true};
+        struct boot_pci_bar *bar = &machine.pci[BEHIND].bars[4];
+        bar->base = rows[i].base;
+        bar->size = rows[i].size;
+        bool good = plan_check(&machine, &plan, report_plan) == STATUS_OK;
+        if (good != rows[i].good) {
+            printf("# row %u, 0x%llx\n", i, (ull)rows[i].base);
+            show_faults();
+        }
+        CHECK(good == rows[i].good);
+        bar->io = true; /* ports are no memory */
+        CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    }
+}
+
+TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing),
+          T(several_of_an_id), T(given_twice), T(cannot_be_given), T(half_a_group),
+          T(checked_counts), T(checked_owners), T(checked_groups), T(checked_functions),
+          T(checked_registers))
