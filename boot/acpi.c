@@ -8,6 +8,7 @@
  * Firmware Specification, "MCFG Table Description".
  */
 #include "boot/no_firmware.h"
+#include "hv/lib/bytes.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
@@ -55,15 +56,6 @@ enum srat_type { SRAT_LAPIC = 0, SRAT_MEMORY = 1, SRAT_X2APIC = 2 };
 
 #define ENTRY_HEADER 2u /* type and length, a byte each */
 
-/* Tables are packed: no field is where a C struct would want it. */
-static uint32_t get_u32(const uint8_t *p) {
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t get_u64(const uint8_t *p) {
-    return get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
-}
-
 static bool sum_is_zero(const uint8_t *p, uint64_t size) {
     uint8_t sum = 0;
     for (uint64_t i = 0; i < size; i++) {
@@ -81,7 +73,7 @@ static const uint8_t *table_at(uint64_t address, const char *signature, uint32_t
                                uint32_t *wrong_sums) {
     const uint8_t *table = phys_pointer(HPA(address));
     bool named = address != 0 && memcmp(table, signature, 4) == 0;
-    *size = named ? get_u32(table + TABLE_SIZE) : 0;
+    *size = named ? bytes_u32(table + TABLE_SIZE) : 0;
     bool sane = *size >= TABLE_HEADER_SIZE && *size <= TABLE_SIZE_MAX;
     if (!sane) {
         return NULL;
@@ -104,29 +96,29 @@ void acpi_add_cpu(struct boot_info *info, uint32_t apic_id) {
 }
 
 static void read_lapic(const uint8_t *e, struct boot_info *info) {
-    if (e[3] != XAPIC_BROADCAST && (get_u32(e + 4) & MADT_CPU_ENABLED) != 0) {
+    if (e[3] != XAPIC_BROADCAST && (bytes_u32(e + 4) & MADT_CPU_ENABLED) != 0) {
         acpi_add_cpu(info, e[3]);
     }
 }
 
 static void read_x2apic(const uint8_t *e, struct boot_info *info) {
-    if (get_u32(e + 4) != X2APIC_BROADCAST && (get_u32(e + 8) & MADT_CPU_ENABLED) != 0) {
-        acpi_add_cpu(info, get_u32(e + 4));
+    if (bytes_u32(e + 4) != X2APIC_BROADCAST && (bytes_u32(e + 8) & MADT_CPU_ENABLED) != 0) {
+        acpi_add_cpu(info, bytes_u32(e + 4));
     }
 }
 
 static void read_ioapic(const uint8_t *e, struct boot_info *info) {
-    uint32_t base = get_u32(e + 4); /* 0: switched off, but listed */
+    uint32_t base = bytes_u32(e + 4); /* 0: switched off, but listed */
     if (base != 0 && info->ioapic_count < BOOT_MAX_IOAPICS) {
         info->ioapics[info->ioapic_count++] =
-            (struct boot_ioapic){.base = HPA(base), .gsi_base = get_u32(e + 8), .id = e[2]};
+            (struct boot_ioapic){.base = HPA(base), .gsi_base = bytes_u32(e + 8), .id = e[2]};
     }
 }
 
 static void read_override(const uint8_t *e, struct boot_info *info) {
     if (e[2] == 0 && e[3] < ARRAY_SIZE(info->isa_irqs)) { /* on the ISA bus */
         info->isa_irqs[e[3]] = (struct boot_isa_irq){
-            .gsi = get_u32(e + 4), .active_low = (e[8] & 3) == 3, .level = (e[8] >> 2 & 3) == 3};
+            .gsi = bytes_u32(e + 4), .active_low = (e[8] & 3) == 3, .level = (e[8] >> 2 & 3) == 3};
     }
 }
 
@@ -140,23 +132,23 @@ static void set_node(struct boot_info *info, uint32_t apic_id, uint32_t number) 
 
 /* The upper bytes of the node's number lie apart: older tables have but one. */
 static void read_lapic_node(const uint8_t *e, struct boot_info *info) {
-    if ((get_u32(e + 4) & SRAT_ENABLED) != 0) {
-        set_node(info, e[3], e[2] | (get_u32(e + 8) & 0xffffff00u));
+    if ((bytes_u32(e + 4) & SRAT_ENABLED) != 0) {
+        set_node(info, e[3], e[2] | (bytes_u32(e + 8) & 0xffffff00u));
     }
 }
 
 static void read_x2apic_node(const uint8_t *e, struct boot_info *info) {
-    if ((get_u32(e + 12) & SRAT_ENABLED) != 0) {
-        set_node(info, get_u32(e + 8), get_u32(e + 4));
+    if ((bytes_u32(e + 12) & SRAT_ENABLED) != 0) {
+        set_node(info, bytes_u32(e + 8), bytes_u32(e + 4));
     }
 }
 
 /* Of pieces that there is no room for it is not known whose they are. */
 static void read_memory_node(const uint8_t *e, struct boot_info *info) {
     struct boot_node node = {
-        .base = HPA(get_u64(e + 8)), .size = get_u64(e + 16), .number = get_u32(e + 2)};
+        .base = HPA(bytes_u64(e + 8)), .size = bytes_u64(e + 16), .number = bytes_u32(e + 2)};
     bool sane = node.size != 0 && node.size <= UINT64_MAX - node.base.v;
-    if ((get_u32(e + 28) & SRAT_ENABLED) != 0 && sane && info->node_count < BOOT_MAX_NODES) {
+    if ((bytes_u32(e + 28) & SRAT_ENABLED) != 0 && sane && info->node_count < BOOT_MAX_NODES) {
         info->nodes[info->node_count] = node;
         info->node_count++;
     }
@@ -183,7 +175,7 @@ static const struct entry_kind {
 /* Each entry of a table, from that byte on, that is of one of the kinds. */
 static void read_entries(const uint8_t *table, uint32_t from, const struct entry_kind *kinds,
                          size_t count, struct boot_info *info) {
-    const uint8_t *e = table + from, *end = table + get_u32(table + TABLE_SIZE);
+    const uint8_t *e = table + from, *end = table + bytes_u32(table + TABLE_SIZE);
     for (; end - e >= (ptrdiff_t)ENTRY_HEADER && e[1] >= ENTRY_HEADER && e[1] <= end - e;
          e += e[1]) {
         for (size_t i = 0; i < count; i++) {
@@ -203,7 +195,7 @@ static void read_srat(const uint8_t *table, struct boot_info *info) {
 }
 
 static void read_fadt(const uint8_t *table, struct boot_info *info) {
-    uint32_t flags = get_u32(table + FADT_FLAGS), port = get_u32(table + FADT_PM_TIMER);
+    uint32_t flags = bytes_u32(table + FADT_FLAGS), port = bytes_u32(table + FADT_PM_TIMER);
     if (port <= UINT16_MAX - 3 && (flags & FADT_HARDWARE_REDUCED) == 0) {
         info->pm_timer_port = port;
     }
@@ -211,7 +203,7 @@ static void read_fadt(const uint8_t *table, struct boot_info *info) {
 
 static void read_hpet(const uint8_t *table, struct boot_info *info) {
     if (table[HPET_ADDRESS] == GAS_MEMORY) {
-        info->hpet_base = HPA(get_u64(table + HPET_ADDRESS + 4));
+        info->hpet_base = HPA(bytes_u64(table + HPET_ADDRESS + 4));
     }
 }
 
@@ -246,7 +238,7 @@ static uint8_t spcr_irq(const uint8_t *table, const struct boot_info *info) {
     if ((type & SPCR_BY_8259) != 0 && irq >= ISA_IRQ_LEAST && irq < ARRAY_SIZE(info->isa_irqs)) {
         return irq;
     }
-    return (type & SPCR_BY_IOAPIC) != 0 ? isa_irq_of(info, get_u32(table + SPCR_GSI)) : 0;
+    return (type & SPCR_BY_IOAPIC) != 0 ? isa_irq_of(info, bytes_u32(table + SPCR_GSI)) : 0;
 }
 
 /*
@@ -258,7 +250,7 @@ static bool read_registers(const uint8_t *gas, struct boot_serial *line) {
     uint8_t bits = gas[GAS_WIDTH], access = gas[GAS_ACCESS];
 
     line->in_memory = gas[0] == GAS_MEMORY;
-    line->base = get_u64(gas + GAS_ADDRESS);
+    line->base = bytes_u64(gas + GAS_ADDRESS);
     line->stride = bits < ARRAY_SIZE(strides) ? strides[bits] : 0;
     line->width = line->stride;
     if (access == GAS_BYTE || !line->in_memory) {
@@ -282,11 +274,11 @@ static void read_spmi(UNUSED const uint8_t *table, struct boot_info *info) {
 
 /* Bases of bus 0, whole buses, and nothing that would wrap around. */
 static void read_mcfg(const uint8_t *table, struct boot_info *info) {
-    uint32_t size = get_u32(table + TABLE_SIZE);
+    uint32_t size = bytes_u32(table + TABLE_SIZE);
     for (uint32_t at = MCFG_ENTRIES; size - at >= MCFG_ENTRY_SIZE; at += MCFG_ENTRY_SIZE) {
         const uint8_t *e = table + at;
-        struct boot_ecam ecam = {.base = HPA(get_u64(e)),
-                                 .segment = (uint16_t)(e[8] | e[9] << 8),
+        struct boot_ecam ecam = {.base = HPA(bytes_u64(e)),
+                                 .segment = bytes_u16(e + 8),
                                  .first_bus = e[10],
                                  .last_bus = e[11]};
         bool sane = ecam.base.v != 0 && ecam.base.v % MIB == 0 && ecam.base.v < ECAM_LIMIT &&
@@ -318,7 +310,7 @@ enum status acpi_read(hpa_t rsdp, struct boot_info *info) {
     const uint8_t *p = phys_pointer(rsdp), *root = NULL, *table = NULL;
     uint32_t root_size, size;
     if (memcmp(p, "RSD PTR ", 8) == 0 && sum_is_zero(p, RSDP_SIZE)) {
-        root = table_at(get_u64(p + RSDP_XSDT), "XSDT", &root_size, &info->acpi_wrong_sums);
+        root = table_at(bytes_u64(p + RSDP_XSDT), "XSDT", &root_size, &info->acpi_wrong_sums);
     }
     if (root == NULL) {
         return STATUS_INVALID;
@@ -327,7 +319,7 @@ enum status acpi_read(hpa_t rsdp, struct boot_info *info) {
     for (unsigned i = 0; i < ARRAY_SIZE(tables); i++, table = NULL) { /* the first of each name */
         for (uint32_t at = TABLE_HEADER_SIZE; table == NULL && root_size - at >= 8; at += 8) {
             table =
-                table_at(get_u64(root + at), tables[i].signature, &size, &info->acpi_wrong_sums);
+                table_at(bytes_u64(root + at), tables[i].signature, &size, &info->acpi_wrong_sums);
         }
         if (table != NULL && size >= tables[i].size) {
             tables[i].read(table, info);

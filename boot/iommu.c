@@ -7,21 +7,10 @@
  * Technology (IOMMU) Specification, "I/O Virtualization ACPI Table".
  */
 #include "boot/no_firmware.h"
+#include "hv/lib/bytes.h"
 #include "hv/lib/range.h"
 
 #define TABLE_SIZE 4u
-
-static uint16_t get_u16(const uint8_t *p) {
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t get_u32(const uint8_t *p) {
-    return get_u16(p) | (uint32_t)get_u16(p + 2) << 16;
-}
-
-static uint64_t get_u64(const uint8_t *p) {
-    return get_u32(p) | (uint64_t)get_u32(p + 4) << 32;
-}
 
 /* ---- what both tables tell ---- */
 
@@ -134,9 +123,9 @@ static bool dmar_unit(const uint8_t *entry, uint16_t length, struct boot_info *i
         return false;
     }
     add_unit(info, (struct boot_iommu){
-                       .base = HPA(get_u64(entry + UNIT_BASE)),
+                       .base = HPA(bytes_u64(entry + UNIT_BASE)),
                        .size = PAGE_SIZE << (entry[UNIT_SIZE] & UNIT_SIZE_MASK),
-                       .segment = get_u16(entry + UNIT_SEGMENT),
+                       .segment = bytes_u16(entry + UNIT_SEGMENT),
                    });
     return dmar_each_scope(entry + UNIT_SCOPES, entry + length, dmar_unit_scope, info);
 }
@@ -166,13 +155,13 @@ static bool dmar_reserved(const uint8_t *entry, uint16_t length, struct boot_inf
     if (length < RESERVED_SCOPES) {
         return false;
     }
-    uint64_t base = get_u64(entry + RESERVED_BASE);
-    uint64_t last = get_u64(entry + RESERVED_LAST);
+    uint64_t base = bytes_u64(entry + RESERVED_BASE);
+    uint64_t last = bytes_u64(entry + RESERVED_LAST);
     struct dmar_reserved reserved = {
         .info = info,
         .range = {.base = HPA(base), .size = last - base + 1, .read = true, .write = true},
     };
-    if (get_u16(entry + RESERVED_SEGMENT) != 0) {
+    if (bytes_u16(entry + RESERVED_SEGMENT) != 0) {
         info->dma.partial = true; /* no device there is reached anyway */
         return true;
     }
@@ -180,17 +169,17 @@ static bool dmar_reserved(const uint8_t *entry, uint16_t length, struct boot_inf
 }
 
 void dmar_read(const uint8_t *table, struct boot_info *info) {
-    const uint8_t *end = table + get_u32(table + TABLE_SIZE);
+    const uint8_t *end = table + bytes_u32(table + TABLE_SIZE);
     const uint8_t *entry = table + DMAR_ENTRIES;
 
     info->dma.kind = BOOT_IOMMU_VTD;
     info->dma.interrupts = (table[DMAR_FLAGS] & DMAR_FLAG_INTERRUPT) != 0;
     while (end - entry >= 4) {
-        uint16_t length = get_u16(entry + 2);
+        uint16_t length = bytes_u16(entry + 2);
         bool sane = length >= 4 && length <= end - entry;
-        if (sane && get_u16(entry) == DMAR_UNIT) {
+        if (sane && bytes_u16(entry) == DMAR_UNIT) {
             sane = dmar_unit(entry, length, info);
-        } else if (sane && get_u16(entry) == DMAR_RESERVED) {
+        } else if (sane && bytes_u16(entry) == DMAR_RESERVED) {
             sane = dmar_reserved(entry, length, info);
         }
         if (!sane) {
@@ -274,7 +263,7 @@ static void add_setting(struct boot_info *info, uint16_t first, uint16_t last, u
 
 /* begun: the entry that began the range, NULL = none did. */
 static void ivhd_device(const uint8_t *entry, const uint8_t **begun, struct boot_info *info) {
-    uint16_t id = get_u16(entry + IVHD_DEVICE_ID);
+    uint16_t id = bytes_u16(entry + IVHD_DEVICE_ID);
 
     switch (entry[0]) {
     case IVHD_ALL:
@@ -292,12 +281,12 @@ static void ivhd_device(const uint8_t *entry, const uint8_t **begun, struct boot
         break;
     case IVHD_TO:
         if (*begun != NULL) {
-            add_setting(info, get_u16(*begun + IVHD_DEVICE_ID), id, (*begun)[IVHD_SETTING]);
+            add_setting(info, bytes_u16(*begun + IVHD_DEVICE_ID), id, (*begun)[IVHD_SETTING]);
         }
         *begun = NULL;
         break;
     case IVHD_SPECIAL: /* the function that sends for an I/O APIC or a timer */
-        id = get_u16(entry + IVHD_SPECIAL_SOURCE);
+        id = bytes_u16(entry + IVHD_SPECIAL_SOURCE);
         add_setting(info, id, id, entry[IVHD_SETTING]);
         break;
     default:
@@ -322,7 +311,7 @@ static bool ivhd_devices(const uint8_t *from, const uint8_t *end, struct boot_in
             return false;
         }
         if (from[0] == IVHD_SPECIAL && from[IVHD_SPECIAL_KIND] == IVHD_SPECIAL_IOAPIC) {
-            add_ioapic(info, from[IVHD_SPECIAL_ID], get_u16(from + IVHD_SPECIAL_SOURCE));
+            add_ioapic(info, from[IVHD_SPECIAL_ID], bytes_u16(from + IVHD_SPECIAL_SOURCE));
         }
         ivhd_device(from, &begun, info);
         from += size;
@@ -336,9 +325,9 @@ static bool ivrs_unit(const uint8_t *entry, uint16_t length, struct boot_info *i
         return false;
     }
     add_unit(info, (struct boot_iommu){
-                       .base = HPA(get_u64(entry + IVHD_BASE)),
+                       .base = HPA(bytes_u64(entry + IVHD_BASE)),
                        .size = IVHD_REGISTERS,
-                       .segment = get_u16(entry + IVHD_SEGMENT),
+                       .segment = bytes_u16(entry + IVHD_SEGMENT),
                        .control = entry[IVRS_FLAGS] & IVHD_CONTROL_FLAGS,
                    });
     return ivhd_devices(entry + devices, entry + length, info);
@@ -352,11 +341,11 @@ static bool ivrs_memory(const uint8_t *entry, uint16_t length, struct boot_info 
     bool all = (flags & IVMD_EXCLUSION) != 0;
     bool unity = (flags & IVMD_UNITY) != 0;
     struct boot_dma_range range = {
-        .base = HPA(get_u64(entry + IVMD_BASE)),
-        .size = get_u64(entry + IVMD_BYTES),
+        .base = HPA(bytes_u64(entry + IVMD_BASE)),
+        .size = bytes_u64(entry + IVMD_BYTES),
         .read = all || (unity && (flags & IVMD_READ) != 0),
         .write = all || (unity && (flags & IVMD_WRITE) != 0),
-        .first = get_u16(entry + IVRS_DEVICE),
+        .first = bytes_u16(entry + IVRS_DEVICE),
     };
     switch (entry[IVRS_TYPE]) {
     case IVRS_MEMORY_ALL:
@@ -364,13 +353,13 @@ static bool ivrs_memory(const uint8_t *entry, uint16_t length, struct boot_info 
         range.last = UINT16_MAX;
         break;
     case IVRS_MEMORY_SOME:
-        range.last = get_u16(entry + IVMD_LAST);
+        range.last = bytes_u16(entry + IVMD_LAST);
         break;
     default:
         range.last = range.first;
         break;
     }
-    if (get_u16(entry + IVMD_SEGMENT) != 0) {
+    if (bytes_u16(entry + IVMD_SEGMENT) != 0) {
         info->dma.partial = true; /* no device there is reached anyway */
     } else if (range.read || range.write) {
         add_range(info, range);
@@ -395,7 +384,7 @@ static bool ivrs_entry(const uint8_t *entry, uint16_t length, struct boot_info *
 
 /* That units can remap interrupts is told by their registers. */
 void ivrs_read(const uint8_t *table, struct boot_info *info) {
-    const uint8_t *end = table + get_u32(table + TABLE_SIZE);
+    const uint8_t *end = table + bytes_u32(table + TABLE_SIZE);
     const uint8_t *entry = table + IVRS_ENTRIES;
 
     if (info->dma.kind != BOOT_IOMMU_NONE) {
@@ -405,7 +394,7 @@ void ivrs_read(const uint8_t *table, struct boot_info *info) {
     info->dma.kind = BOOT_IOMMU_AMD_VI;
     info->dma.interrupts = true;
     while (end - entry >= 4) {
-        uint16_t length = get_u16(entry + IVRS_LENGTH);
+        uint16_t length = bytes_u16(entry + IVRS_LENGTH);
         bool sane = length >= IVRS_DEVICE && length <= end - entry;
         if (!sane || !ivrs_entry(entry, length, info)) {
             info->dma.partial = true;

@@ -6,6 +6,7 @@
  * "Hardware Watchdog Timers Design Specification", "Watchdog Action Table".
  */
 #include "boot/no_firmware.h"
+#include "hv/lib/bytes.h"
 #include "hv/lib/range.h"
 
 #define TABLE_SIZE       4u
@@ -33,10 +34,6 @@
 /* The actions that are of use here. */
 enum { ACTION_IS_RUNNING = 8, ACTION_IS_STOPPED = 10, ACTION_STOP = 11 };
 enum { OPERATION_READ = 0, OPERATION_WRITE = 2 };
-
-static uint32_t get_u32(const uint8_t *p) {
-    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
 
 /* Of an access in bytes, 0 = none that is possible. Without a word for it the register's own. */
 static uint8_t wdat_width(const uint8_t *entry) {
@@ -70,10 +67,9 @@ static bool wdat_read_step(const uint8_t *entry, struct boot_watchdog_step *step
         .in_memory = space == SPACE_MEMORY,
         .width = wdat_width(entry),
         .shift = entry[REGISTER_SHIFT],
-        .address = get_u32(entry + REGISTER_ADDRESS) |
-                   (uint64_t)get_u32(entry + REGISTER_ADDRESS + 4) << 32,
-        .value = get_u32(entry + ENTRY_VALUE),
-        .mask = get_u32(entry + ENTRY_MASK),
+        .address = bytes_u64(entry + REGISTER_ADDRESS),
+        .value = bytes_u32(entry + ENTRY_VALUE),
+        .mask = bytes_u32(entry + ENTRY_MASK),
     };
     bool known = step->writes || (operation & ~OPERATION_KEEPS) == OPERATION_READ;
     bool place = space == SPACE_PORT || (step->in_memory && step->address != 0);
@@ -99,8 +95,8 @@ static void wdat_add(struct boot_watchdog *w, const struct boot_watchdog_step *s
 
 void wdat_read(const uint8_t *table, struct boot_info *info) {
     struct boot_watchdog *w = &info->watchdog;
-    uint32_t count = get_u32(table + WDAT_COUNT);
-    uint32_t room = (get_u32(table + TABLE_SIZE) - WDAT_ENTRIES) / WDAT_ENTRY_SIZE;
+    uint32_t count = bytes_u32(table + WDAT_COUNT);
+    uint32_t room = (bytes_u32(table + TABLE_SIZE) - WDAT_ENTRIES) / WDAT_ENTRY_SIZE;
 
     if ((table[WDAT_FLAGS] & WDAT_ENABLED) == 0) {
         return;

@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/xhci/internal.h"
 
+#include "hv/lib/bytes.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/log.h"
 #include "hv/lib/str.h"
@@ -109,8 +110,7 @@ static void step_clear(struct xhci *hc, struct usb_device *d) {
 }
 
 uint32_t hub_status(const struct xhci *hc) {
-    return hc->data[0] | (uint32_t)hc->data[1] << 8 | (uint32_t)hc->data[2] << 16 |
-           (uint32_t)hc->data[3] << 24;
+    return bytes_u32(hc->data);
 }
 
 static uint8_t hub_speed(uint32_t status) {
@@ -209,7 +209,7 @@ static void step_configuration_head(struct xhci *hc, struct usb_device *d) {
 }
 
 static enum verdict step_has_configuration_head(struct xhci *hc, struct usb_device *d) {
-    unsigned total = hc->data[TOTAL_AT] | (unsigned)hc->data[TOTAL_AT + 1] << 8;
+    unsigned total = bytes_u16(hc->data + TOTAL_AT);
 
     if (hc->data[TYPE_AT] != USB_CONFIGURATION || total < CONFIGURATION_HEAD) {
         return FAIL;
