@@ -43,8 +43,8 @@ const char *pci_address(const struct boot_pci *f, char buf[PCI_ADDRESS_SIZE]) {
     if (f->segment != 0) {
         n = fmt_print(buf, PCI_ADDRESS_SIZE, "%04x:", f->segment);
     }
-    (void)fmt_print(buf + n, PCI_ADDRESS_SIZE - n, "%02x:%02x.%u", f->function >> 8,
-                    f->function >> 3 & 0x1f, f->function & 7);
+    char address[FMT_PCI_SIZE];
+    (void)fmt_print(buf + n, PCI_ADDRESS_SIZE - n, "%s", fmt_pci(address, f->function));
     return buf;
 }
 

@@ -254,12 +254,13 @@ static const char *describe_none(uint32_t console, char *buf) {
 }
 
 static const char *describe_why(const struct boot_serial *line, char why[16]) {
+    char address[FMT_PCI_SIZE];
+
     switch (line->source) {
     case SERIAL_BY_TABLE:
         return "SPCR";
     case SERIAL_BY_PCI:
-        (void)fmt_print(why, 16, "PCI %02x:%02x.%u", line->pci >> 8, line->pci >> 3 & 0x1f,
-                        line->pci & 7);
+        (void)fmt_print(why, 16, "PCI %s", fmt_pci(address, line->pci));
         return why;
     case SERIAL_BY_PORT:
         return usual_port_at(line->base)->name;

@@ -7,6 +7,7 @@
 #include "arch/x86_64/iommu/iommu.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/pci.h"
+#include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
@@ -116,9 +117,10 @@ bool iommu_registers(unsigned i, hpa_t *base, uint64_t *size) {
 /* ---- who may reach what ---- */
 
 static void iommu_add_piece(uint32_t function, hpa_t base, uint64_t size, unsigned access) {
+    char address[FMT_PCI_SIZE];
+
     if (piece_count == PIECES) {
-        log_warn("IOMMU: no room for what PCI %02x:%02x.%u is to reach", function >> 8,
-                 function >> 3 & 31, function & 7);
+        log_warn("IOMMU: no room for what PCI %s is to reach", fmt_pci(address, function));
         return;
     }
     pieces[piece_count] = (struct iommu_piece){
@@ -145,13 +147,14 @@ static void iommu_visit(uint32_t function) {
  * guest's. Then the device is held back.
  */
 static void iommu_add_range(const struct boot_info *info, const struct boot_dma_range *range) {
+    char first[FMT_PCI_SIZE], last[FMT_PCI_SIZE];
+
     if (iommu_is_memory(info, range->base.v, range->size)) {
         log_warn(
-            "IOMMU: the firmware wants memory %#llx-%#llx for PCI %02x:%02x.%u to %02x:%02x.%u, "
-            "and calls it free: they do not get it",
-            (ull)range->base.v, (ull)(range->base.v + range->size - 1), range->first >> 8,
-            range->first >> 3 & 31, range->first & 7u, range->last >> 8, range->last >> 3 & 31,
-            range->last & 7u);
+            "IOMMU: the firmware wants memory %#llx-%#llx for PCI %s to %s, and calls it free: they "
+            "do not get it",
+            (ull)range->base.v, (ull)(range->base.v + range->size - 1),
+            fmt_pci(first, range->first), fmt_pci(last, range->last));
         return;
     }
     visited = range;
@@ -225,6 +228,8 @@ static void iommu_drop_pieces(uint16_t function) {
 }
 
 static void iommu_allow_devices(void) {
+    char address[FMT_PCI_SIZE];
+
     for (unsigned i = 0; i < piece_count;) {
         uint16_t function = pieces[i].function;
         enum status s = STATUS_OK;
@@ -235,8 +240,8 @@ static void iommu_allow_devices(void) {
             i++;
             continue;
         }
-        log_warn("IOMMU: PCI %02x:%02x.%u is held back whole: %s", (unsigned)function >> 8,
-                 (unsigned)function >> 3 & 31, function & 7u, status_name(s));
+        log_warn("IOMMU: PCI %s is held back whole: %s", fmt_pci(address, function),
+                 status_name(s));
         iommu_drop_pieces(function);
     }
 }
@@ -270,11 +275,12 @@ static void iommu_add_units(const struct boot_info *info) {
 
 static void iommu_audit_all(void) {
     struct iommu_finding finding;
+    char address[FMT_PCI_SIZE];
 
     if (iommu_audit(&iommu, &arch_heap, pieces, piece_count, &finding) != STATUS_OK) {
-        plat_panic("IOMMU tables of PCI %02x:%02x.%u: %s: address %#llx, entry %#llx",
-                   (unsigned)finding.function >> 8, (unsigned)finding.function >> 3 & 31,
-                   finding.function & 7u, finding.wrong, (ull)finding.address, (ull)finding.entry);
+        plat_panic("IOMMU tables of PCI %s: %s: address %#llx, entry %#llx",
+                   fmt_pci(address, finding.function), finding.wrong, (ull)finding.address,
+                   (ull)finding.entry);
     }
 }
 
@@ -313,13 +319,13 @@ static bool iommu_add_ioapics(const struct boot_info *info) {
 static void iommu_report(const struct boot_info *info) {
     unsigned on = iommu_units_on();
     bool all = on == info->dma.unit_count && !info->dma.partial;
+    char address[FMT_PCI_SIZE];
 
     log_info("IOMMU: %s, %u of %u units on: all DMA is denied but that of %u devices, audited",
              iommu.driver->name, on, info->dma.unit_count, domain_count);
     for (unsigned i = 0; i < piece_count; i++) {
         const struct iommu_piece *p = &pieces[i];
-        log_info("IOMMU: PCI %02x:%02x.%u may %s %#llx-%#llx", (unsigned)p->function >> 8,
-                 (unsigned)p->function >> 3 & 31, p->function & 7u,
+        log_info("IOMMU: PCI %s may %s %#llx-%#llx", fmt_pci(address, p->function),
                  (p->access & PAGE_WRITE) != 0 ? "read and write" : "read", (ull)p->address,
                  (ull)(p->address + p->size - 1));
     }
@@ -386,14 +392,14 @@ static const char *iommu_owner(uint16_t function) {
 /* A device that is held back may go on trying: so many a time are read, few are told. */
 void iommu_tell(void) {
     struct iommu_fault fault;
+    char address[FMT_PCI_SIZE];
 
     for (unsigned i = 0; i < FAULTS_AT_ONCE && iommu_next_fault(&iommu, &fault); i++) {
         uint32_t suppressed;
         told.faults++;
         if (log_limit_pass(&told.limit, &suppressed)) {
-            log_warn("IOMMU: PCI %02x:%02x.%u, %s, was not let %s %#llx: %s (%llu so far)",
-                     (unsigned)fault.function >> 8, (unsigned)fault.function >> 3 & 31,
-                     fault.function & 7u, iommu_owner(fault.function),
+            log_warn("IOMMU: PCI %s, %s, was not let %s %#llx: %s (%llu so far)",
+                     fmt_pci(address, fault.function), iommu_owner(fault.function),
                      fault.write ? "write to" : "read", (ull)fault.address, fault.why,
                      (ull)told.faults);
         }

@@ -6,6 +6,7 @@
  */
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/xhci/xhci.h"
+#include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 
 #define CONTROLLERS 8u
@@ -61,9 +62,9 @@ static void *usb_alloc(uint64_t size) {
 
 /* The log calls it by its number from then on. */
 static void usb_log_controller(unsigned i) {
-    unsigned bus = found[i].function >> 8, device = found[i].function >> 3 & 31;
-    log_info("USB: controller %u, PCI %02x:%02x.%u, is driven for keyboards and keeps its DMA", i,
-             bus, device, (unsigned)found[i].function & 7);
+    char address[FMT_PCI_SIZE];
+    log_info("USB: controller %u, PCI %s, is driven for keyboards and keeps its DMA", i,
+             fmt_pci(address, found[i].function));
 }
 
 static void usb_init_controller(unsigned i) {

@@ -126,6 +126,12 @@ size_t fmt_print(char *buf, size_t size, const char *format, ...) {
     return length;
 }
 
+const char *fmt_pci(char *buf, uint32_t function) {
+    (void)fmt_print(buf, FMT_PCI_SIZE, "%02x:%02x.%u", function >> 8, function >> 3 & 0x1f,
+                    function & 7);
+    return buf;
+}
+
 const char *fmt_size(char *buf, uint64_t bytes) {
     static const char *const units[] = {"", "K", "M", "G"};
     size_t i = 0;

@@ -33,5 +33,10 @@ static inline const char *fmt_yes_no(bool yes) {
     return yes ? "yes" : "no";
 }
 
+/* A PCI function, bus << 8 | device << 3 | function, as "03:00.0"; buf needs FMT_PCI_SIZE bytes.
+ * Returns buf. */
+#define FMT_PCI_SIZE 12
+const char *fmt_pci(char *buf, uint32_t function);
+
 /* A size in bytes as an admin writes it: "512M", "1536K", "3G"; buf needs 24 bytes. Returns buf. */
 const char *fmt_size(char *buf, uint64_t bytes);

@@ -102,5 +102,12 @@ TEST(dates) {
     }
 }
 
-TEST_MAIN(T(dates), T(plain), T(strings), T(unsigned_numbers), T(tiny_buffers), T(unknown_stands),
-          T(sizes))
+TEST(pci_functions) {
+    char buf[FMT_PCI_SIZE];
+    CHECK_STR(fmt_pci(buf, 0), "00:00.0");
+    CHECK_STR(fmt_pci(buf, 0x0319), "03:03.1");
+    CHECK_STR(fmt_pci(buf, 0xffff), "ff:1f.7");
+}
+
+TEST_MAIN(T(pci_functions), T(dates), T(plain), T(strings), T(unsigned_numbers), T(tiny_buffers),
+          T(unknown_stands), T(sizes))
