@@ -7,7 +7,6 @@
  */
 #include "boot/no_firmware.h"
 #include "hv/lib/bytes.h"
-#include "hv/lib/range.h"
 
 #define TABLE_SIZE       4u
 #define WDAT_FLAGS       60u
@@ -121,14 +120,7 @@ void wdat_read(const uint8_t *table, struct boot_info *info) {
 
 /* Registers, and no memory that somebody has. */
 static bool wdat_may_use(const struct boot_info *info, const struct boot_watchdog_step *step) {
-    for (uint32_t i = 0; step->in_memory && i < info->range_count; i++) {
-        const struct mem_range *r = &info->ranges[i];
-        if (r->kind != MEM_RESERVED &&
-            range_overlaps(r->base.v, r->size, step->address, step->width)) {
-            return false;
-        }
-    }
-    return true;
+    return !step->in_memory || !boot_is_memory(info, step->address, step->width);
 }
 
 /* By the last question that the table has; one that has to write is not put. */

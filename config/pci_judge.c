@@ -125,13 +125,10 @@ static bool is_small(UNUSED const struct boot_info *info, const struct boot_pci 
 
 static bool is_taken(const struct boot_info *info, const struct boot_pci *f, unsigned i) {
     struct span bar = pages_of(&f->bars[i]);
-    bool taken = bar.size == 0 || overlaps(bar, APIC_BASE, PAGE_SIZE) ||
+    bool taken = bar.size == 0 || boot_is_memory(info, bar.base, bar.size) ||
+                 overlaps(bar, APIC_BASE, PAGE_SIZE) ||
                  overlaps(bar, info->hpet_base.v, info->hpet_base.v != 0 ? PAGE_SIZE : 0);
 
-    for (uint32_t n = 0; n < info->range_count; n++) {
-        const struct mem_range *r = &info->ranges[n];
-        taken = taken || (r->kind != MEM_RESERVED && overlaps(bar, r->base.v, r->size));
-    }
     for (uint32_t n = 0; n < info->ioapic_count; n++) {
         taken = taken || overlaps(bar, info->ioapics[n].base.v, IOAPIC_SIZE);
     }

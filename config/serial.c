@@ -7,7 +7,6 @@
 #include "config/serial.h"
 
 #include "hv/lib/fmt.h"
-#include "hv/lib/range.h"
 #include "hv/lib/uart_registers.h"
 
 #define SCRATCH_PATTERN 0xa5u
@@ -59,13 +58,8 @@ static bool is_reachable(const struct boot_info *info, const struct boot_serial 
     if (line->base < least || line->base > limit - span || line->base % line->width != 0) {
         return false;
     }
-    for (uint32_t i = 0; line->in_memory && i < info->range_count; i++) {
-        const struct mem_range *r = &info->ranges[i];
-        if (r->kind != MEM_RESERVED && range_overlaps(r->base.v, r->size, line->base, span)) {
-            return false; /* RAM keeps a pattern, too */
-        }
-    }
-    return true;
+    /* RAM keeps a pattern, too. */
+    return !line->in_memory || !boot_is_memory(info, line->base, span);
 }
 
 static bool answers(const struct boot_info *info, const struct serial_machine *m,

@@ -9,14 +9,12 @@
 #include "arch/x86_64/pci.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
-#include "hv/lib/range.h"
 #include "hv/lib/str.h"
 #include "hv/plan/boot_info.h"
 
 #define CACHE_LINE     64u
 #define PIECES         256u
 #define DOMAINS        64u
-#define TOLD_AT_ONCE   16u
 #define FAULTS_AT_ONCE 64u
 
 static struct iommu iommu; /* its queues move on */
@@ -81,24 +79,13 @@ static const struct iommu_ops iommu_ops = {
     .alloc = iommu_alloc,
 };
 
-/* Registers are no memory, says the firmware; or nobody touches them. */
-static bool iommu_is_memory(const struct boot_info *info, uint64_t base, uint64_t size) {
-    for (uint32_t i = 0; i < info->range_count; i++) {
-        const struct mem_range *r = &info->ranges[i];
-        if (r->kind != MEM_RESERVED && range_overlaps(r->base.v, r->size, base, size)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void iommu_find(const struct boot_info *info) {
     if (avoid_wants(AVOID_IOMMU)) {
         return;
     }
     for (uint32_t i = 0; i < info->dma.unit_count; i++) {
         const struct boot_iommu *unit = &info->dma.units[i];
-        if (!iommu_is_memory(info, unit->base.v, unit->size)) {
+        if (!boot_is_memory(info, unit->base.v, unit->size)) {
             found[found_count] = *unit;
             found_count++;
         }
@@ -149,7 +136,7 @@ static void iommu_visit(uint32_t function) {
 static void iommu_add_range(const struct boot_info *info, const struct boot_dma_range *range) {
     char first[FMT_PCI_SIZE], last[FMT_PCI_SIZE];
 
-    if (iommu_is_memory(info, range->base.v, range->size)) {
+    if (boot_is_memory(info, range->base.v, range->size)) {
         log_warn(
             "IOMMU: the firmware wants memory %#llx-%#llx for PCI %s to %s, and calls it free: they "
             "do not get it",

@@ -130,14 +130,9 @@ static uint64_t pci_bar_size(uint32_t function) {
 static bool pci_may_map(uint64_t base, uint64_t size) {
     const struct boot_info *info = pci_machine;
 
-    if (base == 0 || size < PAGE_SIZE || base % PAGE_SIZE != 0) {
+    if (base == 0 || size < PAGE_SIZE || base % PAGE_SIZE != 0 ||
+        boot_is_memory(info, base, size)) {
         return false;
-    }
-    for (uint32_t i = 0; i < info->range_count; i++) {
-        const struct mem_range *r = &info->ranges[i];
-        if (r->kind != MEM_RESERVED && range_overlaps(r->base.v, r->size, base, size)) {
-            return false;
-        }
     }
     for (unsigned i = 0; i < pci_usb_count; i++) {
         if (range_overlaps(pci_usb[i].bar.v, pci_usb[i].size, base, size)) {

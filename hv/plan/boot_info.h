@@ -309,3 +309,7 @@ struct boot_info {
     struct config config;
     const struct plan *plan; /* for these ranges, NULL = none; see plan_check() */
 };
+
+/* True if some of that is memory which the firmware calls free, or which is the hypervisor's: no
+ * device has its registers there. Both in bytes. */
+bool boot_is_memory(const struct boot_info *info, uint64_t base, uint64_t size);
