@@ -28,7 +28,7 @@ static SEALED unsigned domain_count;
 
 static SEALED struct boot_dma_ioapic ioapics[BOOT_MAX_IOAPICS];
 static SEALED uint32_t ioapic_count;
-static SEALED struct iommu_setting settings[BOOT_MAX_DMA_SETTINGS];
+static SEALED struct boot_dma_setting settings[BOOT_MAX_DMA_SETTINGS];
 
 static struct {
     struct log_limit limit;
@@ -120,12 +120,16 @@ static void iommu_add_piece(uint32_t function, hpa_t base, uint64_t size, unsign
     piece_count++;
 }
 
-static const struct boot_dma_range *visited; /* while the devices are gone through */
+static const struct boot_info *visited; /* while the devices are gone through */
 
 static void iommu_visit(uint32_t function) {
-    if (function >= visited->first && function <= visited->last) {
-        unsigned access = visited->write ? PAGE_READ | PAGE_WRITE : (unsigned)PAGE_READ;
-        iommu_add_piece(function, visited->base, visited->size, access);
+    for (uint32_t i = 0; i < visited->dma.range_count; i++) {
+        const struct boot_dma_range *range = &visited->dma.ranges[i];
+        bool named = function >= range->first && function <= range->last;
+        if (named && !boot_is_memory(visited, range->base.v, range->size)) {
+            unsigned access = range->write ? PAGE_READ | PAGE_WRITE : (unsigned)PAGE_READ;
+            iommu_add_piece(function, range->base, range->size, access);
+        }
     }
 }
 
@@ -133,20 +137,19 @@ static void iommu_visit(uint32_t function) {
  * A firmware that has lent a device memory which it calls free would have the device write to a
  * guest's. Then the device is held back.
  */
-static void iommu_add_range(const struct boot_info *info, const struct boot_dma_range *range) {
+static void iommu_tell_lent(const struct boot_info *info) {
     char first[FMT_PCI_SIZE], last[FMT_PCI_SIZE];
 
-    if (boot_is_memory(info, range->base.v, range->size)) {
-        log_warn(
-            "IOMMU: the firmware wants memory %#llx-%#llx for PCI %s to %s, and calls it free: they "
-            "do not get it",
-            (ull)range->base.v, (ull)(range->base.v + range->size - 1),
-            fmt_pci(first, range->first), fmt_pci(last, range->last));
-        return;
+    for (uint32_t i = 0; i < info->dma.range_count; i++) {
+        const struct boot_dma_range *range = &info->dma.ranges[i];
+        if (boot_is_memory(info, range->base.v, range->size)) {
+            log_warn(
+                "IOMMU: the firmware wants memory %#llx-%#llx for PCI %s to %s, and calls it free: "
+                "they do not get it",
+                (ull)range->base.v, (ull)(range->base.v + range->size - 1),
+                fmt_pci(first, range->first), fmt_pci(last, range->last));
+        }
     }
-    visited = range;
-    pci_each(iommu_visit);
-    visited = NULL;
 }
 
 static void iommu_gather(const struct boot_info *info) {
@@ -154,8 +157,11 @@ static void iommu_gather(const struct boot_info *info) {
     hpa_t base;
     uint64_t size;
 
-    for (uint32_t i = 0; i < info->dma.range_count; i++) {
-        iommu_add_range(info, &info->dma.ranges[i]);
+    iommu_tell_lent(info);
+    if (info->dma.range_count != 0) { /* to ask all of them takes a while */
+        visited = info;
+        pci_each(iommu_visit);
+        visited = NULL;
     }
     for (unsigned i = 0; usb_memory(i, &function, &base, &size); i++) {
         if (size != 0) {
@@ -240,10 +246,7 @@ static void iommu_add_units(const struct boot_info *info) {
         info->dma.kind == BOOT_IOMMU_VTD ? &vtd_driver : &amd_vi_driver;
 
     iommu_init(&iommu, driver, &iommu_ops);
-    for (uint32_t i = 0; i < info->dma.setting_count; i++) {
-        const struct boot_dma_setting *s = &info->dma.settings[i];
-        settings[i] = (struct iommu_setting){s->first, s->last, s->bits};
-    }
+    memcpy(settings, info->dma.settings, sizeof(settings));
     iommu.settings = settings;
     iommu.setting_count = info->dma.setting_count;
     for (unsigned i = 0; i < found_count; i++) {

@@ -346,7 +346,8 @@ TEST(a_table_in_a_circle) {
 
 /* Functions that may raise interrupts, and those of which the firmware's table wants more. */
 TEST(interrupts_of_amd_vi) {
-    static const struct iommu_setting settings[] = {{FIRST, FIRST, 0x37}, {NOBODY, SECOND, 0xc4}};
+    static const struct boot_dma_setting settings[] = {{FIRST, FIRST, 0x37},
+                                                       {NOBODY, SECOND, 0xc4}};
     static const uint16_t functions[] = {FIRST, NOBODY, SECOND, LONELY};
     world_reset(&amd_vi);
     own = (struct pool){"own", phys_address(fake_ram), FAKE_RAM, FAKE_RAM};

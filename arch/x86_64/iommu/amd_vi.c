@@ -46,7 +46,6 @@ static const struct {
 #define STATUS_COMMANDS_RUN   BIT(4)
 
 #define RING_ENTRIES     256u
-#define RING_ENTRY_SIZE  16u
 #define RING_ENTRY_SHIFT 4
 #define RING_LENGTH      (8ull << 56) /* 256, as a power of two */
 

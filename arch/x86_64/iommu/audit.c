@@ -118,7 +118,7 @@ static uint64_t amd_vi_wanted(const struct iommu *iommu, uint16_t function, unsi
     uint64_t wanted = 0;
 
     for (uint32_t i = 0; i < iommu->setting_count; i++) {
-        const struct iommu_setting *s = &iommu->settings[i];
+        const struct boot_dma_setting *s = &iommu->settings[i];
         if (function >= s->first && function <= s->last) {
             wanted |= word == 1 ? (s->bits & BITS(4, 5)) * BIT(36) : (s->bits & 0xc7) * BIT(56);
         }

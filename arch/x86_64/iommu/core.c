@@ -180,7 +180,7 @@ uint8_t iommu_setting(const struct iommu *iommu, uint16_t function) {
     uint8_t bits = 0;
 
     for (uint32_t i = 0; i < iommu->setting_count; i++) {
-        const struct iommu_setting *setting = &iommu->settings[i];
+        const struct boot_dma_setting *setting = &iommu->settings[i];
         if (function >= setting->first && function <= setting->last) {
             bits |= setting->bits;
         }

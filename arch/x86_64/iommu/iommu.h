@@ -12,6 +12,7 @@
 
 #include "hv/lib/status.h"
 #include "hv/mem/pagetable.h"
+#include "hv/plan/boot_info.h"
 
 #define IOMMU_FUNCTIONS   0x10000u /* by bus << 8 | device << 3 | function */
 #define IOMMU_MAX_UNITS   32u
@@ -37,10 +38,10 @@ struct iommu_unit {
     uint8_t control; /* AMD-Vi: what ACPI has for its control register */
     bool elsewhere;  /* it is in front of another segment's devices: none of them is allowed */
     bool on;
-    uint64_t abilities, more_abilities; /* its registers; AMD-Vi has one */
-    void *queue;                        /* of commands */
-    uint32_t queue_next;                /* entry that is written next */
-    uint64_t *done;                     /* the unit writes there that it has come so far */
+    uint64_t abilities;  /* its register for them */
+    void *queue;         /* of commands */
+    uint32_t queue_next; /* entry that is written next */
+    uint64_t *done;      /* the unit writes there that it has come so far */
     uint64_t done_count;
     void *events; /* AMD-Vi: its log */
     uint32_t event_next;
@@ -68,13 +69,6 @@ struct iommu_irq {
     bool level;
 };
 
-/* AMD-Vi: messages beside interrupts that the firmware wants some functions to send. Bits as ACPI's
- * table has them. */
-struct iommu_setting {
-    uint16_t first, last;
-    uint8_t bits;
-};
-
 struct iommu {
     const struct iommu_driver *driver;
     const struct iommu_ops *ops;
@@ -96,7 +90,7 @@ struct iommu {
     uint32_t irq_count;
     uint16_t sources[IOMMU_MAX_SOURCES]; /* functions that may raise interrupts at all */
     uint32_t source_count;
-    const struct iommu_setting *settings; /* set before iommu_prepare() */
+    const struct boot_dma_setting *settings; /* AMD-Vi; set before iommu_prepare() */
     uint32_t setting_count;
 };
 

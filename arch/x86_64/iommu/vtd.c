@@ -18,7 +18,6 @@ enum vtd_register {
     VTD_FSTS = 0x34,   /* 32 */
     VTD_FECTL = 0x38,  /* 32 */
     VTD_PMEN = 0x64,   /* 32 */
-    VTD_IQH = 0x80,    /* 64 */
     VTD_IQT = 0x88,    /* 64 */
     VTD_IQA = 0x90,    /* 64 */
     VTD_IRTA = 0xb8,   /* 64 */
@@ -58,7 +57,6 @@ enum vtd_register {
 #define FECTL_MASKED  BIT32(31)
 
 #define QUEUE_ENTRIES     256u
-#define QUEUE_ENTRY_SIZE  16u
 #define QUEUE_ENTRY_SHIFT 4
 
 #define COMMAND_CONTEXT      1u
@@ -117,7 +115,6 @@ static enum status vtd_probe(struct iommu *iommu, struct iommu_unit *unit, const
     uint64_t faults_end = CAP_FAULT_AT(cap) + (CAP_FAULT_LAST(cap) + 1) * FAULT_SIZE;
 
     unit->abilities = cap;
-    unit->more_abilities = ecap;
     *why = NULL;
     if (cap == UINT64_MAX || cap == 0) {
         *why = "its registers do not answer";
