@@ -315,29 +315,22 @@ static enum status amd_vi_add_source(struct iommu *iommu, uint16_t function) {
     return STATUS_OK;
 }
 
-static enum status amd_vi_set_irq(struct iommu *iommu, uint16_t index,
-                                  const struct iommu_irq *irq) {
+static void amd_vi_set_irq(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq) {
     const struct amd_vi_device *device =
         &((const struct amd_vi_device *)iommu->devices)[irq->source];
     uint32_t *table = phys_pointer(HPA(device->words[2] & DEVICE_IRQ_ADDRESS));
-    enum status s = STATUS_OK;
 
     uint32_t entry = IRQ_ON | irq->apic_id << IRQ_TARGET | (uint32_t)irq->vector << IRQ_VECTOR;
     __atomic_store_n(&table[index], entry, __ATOMIC_RELEASE);
-    for (unsigned i = 0; s == STATUS_OK && i < iommu->unit_count; i++) {
-        struct iommu_unit *unit = &iommu->units[i];
-        if (!unit->on || unit->elsewhere) {
-            continue;
-        }
-        s = amd_vi_push(iommu, unit, COMMAND_FORGET_DEVICE | irq->source, 0);
-        if (s == STATUS_OK) {
-            s = amd_vi_push(iommu, unit, COMMAND_FORGET_IRQS | irq->source, 0);
-        }
-        if (s == STATUS_OK) {
-            s = amd_vi_run(iommu, unit);
-        }
+}
+
+static enum status amd_vi_forget_irqs(struct iommu *iommu, struct iommu_unit *unit,
+                                      uint16_t function, UNUSED uint16_t domain) {
+    enum status s = amd_vi_push(iommu, unit, COMMAND_FORGET_DEVICE | function, 0);
+    if (s == STATUS_OK) {
+        s = amd_vi_push(iommu, unit, COMMAND_FORGET_IRQS | function, 0);
     }
-    return s;
+    return s == STATUS_OK ? amd_vi_run(iommu, unit) : s;
 }
 
 /* The index stands where vector and kind of an interrupt are otherwise. */
@@ -414,6 +407,7 @@ const struct iommu_driver amd_vi_driver = {
     .stop_irqs = amd_vi_stop_irqs,
     .add_source = amd_vi_add_source,
     .set_irq = amd_vi_set_irq,
+    .forget_irqs = amd_vi_forget_irqs,
     .pin = amd_vi_pin,
     .next_fault = amd_vi_next_fault,
     .layout = &iommu_layout_amd_vi,

@@ -106,28 +106,39 @@ enum status iommu_map(struct iommu *iommu, struct iommu_domain *domain,
                          PAGE_WB);
 }
 
+/* In all units that may know of it, after one that does not answer as well: another may be in front
+ * of the device. */
+static enum status iommu_each_forgets(struct iommu *iommu, iommu_forget *forget, uint16_t function,
+                                      uint16_t domain) {
+    enum status s = STATUS_OK;
+
+    for (unsigned i = 0; i < iommu->unit_count; i++) {
+        struct iommu_unit *unit = &iommu->units[i];
+        if (unit->on && !unit->elsewhere && forget(iommu, unit, function, domain) != STATUS_OK) {
+            s = STATUS_TIMEOUT;
+        }
+    }
+    return s;
+}
+
+/* A pool hands out ascending addresses, so the domain's tables follow its root. */
+static void iommu_write_back_domain(const struct iommu *iommu, const struct iommu_domain *domain) {
+    const struct pagetable *t = &domain->tables;
+    uint64_t from = t->own - PAGE_SIZE;
+
+    iommu_write_back(iommu, phys_pointer(HPA(t->pool->base.v + from)), t->pool->used - from);
+}
+
 enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iommu_domain *domain) {
     if (domain != NULL) {
-        const struct pool *pool = domain->tables.pool;
-        iommu_write_back(iommu, phys_pointer(pool->base), pool->used);
+        iommu_write_back_domain(iommu, domain);
     }
     enum status s = iommu->driver->set(iommu, function, domain);
     if (s != STATUS_OK) {
         return s;
     }
-
-    /* After one that does not answer as well: another may be in front of the device. */
-    for (unsigned i = 0; i < iommu->unit_count; i++) {
-        struct iommu_unit *unit = &iommu->units[i];
-        uint16_t number = domain != NULL ? domain->number : 0;
-        if (!unit->on || unit->elsewhere) {
-            continue;
-        }
-        if (iommu->driver->forget(iommu, unit, function, number) != STATUS_OK) {
-            s = STATUS_TIMEOUT;
-        }
-    }
-    return s;
+    uint16_t number = domain != NULL ? domain->number : 0;
+    return iommu_each_forgets(iommu, iommu->driver->forget, function, number);
 }
 
 static bool iommu_is_source(const struct iommu *iommu, uint16_t function) {
@@ -163,7 +174,8 @@ enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq, ui
     }
     *index = (uint16_t)iommu->irq_count;
     iommu->irq_count++;
-    return iommu->driver->set_irq(iommu, *index, irq);
+    iommu->driver->set_irq(iommu, *index, irq);
+    return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
 }
 
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault) {

@@ -101,6 +101,11 @@ struct iommu_fault {
     const char *why;
 };
 
+/* The unit forgets what it knows of a function, and of a domain (0: of all). STATUS_TIMEOUT: it did
+ * not say so. */
+typedef enum status iommu_forget(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
+                                 uint16_t domain);
+
 struct iommu_driver {
     const char *name;
     const struct pagetable_format *format;
@@ -112,17 +117,16 @@ struct iommu_driver {
     enum status (*start)(struct iommu *iommu, struct iommu_unit *unit);
     /* The device's entry in iommu->devices; NULL = denied. */
     enum status (*set)(struct iommu *iommu, uint16_t function, const struct iommu_domain *domain);
-    /* The unit forgets what it knows of a device, and of a domain. */
-    enum status (*forget)(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
-                          uint16_t domain);
+    iommu_forget *forget;
     /* Interrupts: the unit holds all back but those of the table. */
     enum status (*start_irqs)(struct iommu *iommu, struct iommu_unit *unit);
     /* The unit lets all pass, also if a firmware had it hold them back. */
     enum status (*stop_irqs)(struct iommu *iommu, struct iommu_unit *unit);
     /* The function is to have interrupts, so far none. STATUS_NO_MEMORY. */
     enum status (*add_source)(struct iommu *iommu, uint16_t function);
-    /* Entry of the table; the source was added. As forget(). */
-    enum status (*set_irq)(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq);
+    /* Entry of the table; the source was added. */
+    void (*set_irq)(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq);
+    iommu_forget *forget_irqs; /* of the function; the domain does not matter */
     /* What the pin of an I/O APIC has to hold for that, but polarity and mask. */
     uint64_t (*pin)(uint16_t index, const struct iommu_irq *irq);
     /* The next access that was held back; false = there is none. */

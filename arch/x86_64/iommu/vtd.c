@@ -336,7 +336,9 @@ static enum status vtd_set(struct iommu *iommu, uint16_t function,
 
 /* ---- interrupts ---- */
 
-static enum status vtd_forget_irqs(struct iommu *iommu, struct iommu_unit *unit) {
+/* All entries: there is no need to be choosy. */
+static enum status vtd_forget_irqs(struct iommu *iommu, struct iommu_unit *unit,
+                                   UNUSED uint16_t function, UNUSED uint16_t domain) {
     enum status s = vtd_flush_write_buffer(iommu, unit);
     if (s != STATUS_OK) {
         return s;
@@ -358,7 +360,7 @@ static enum status vtd_start_irqs(struct iommu *iommu, struct iommu_unit *unit) 
     iommu->ops->write64(unit->machine, VTD_IRTA, phys_address(table).v | wide | IRTA_ENTRIES);
     s = vtd_global(iommu, unit, GLOBAL_IRQ_POINTER, true, GLOBAL_IRQ_POINTER);
     if (s == STATUS_OK) {
-        s = vtd_forget_irqs(iommu, unit);
+        s = vtd_forget_irqs(iommu, unit, 0, 0);
     }
     return s == STATUS_OK ? vtd_global(iommu, unit, GLOBAL_IRQS, true, GLOBAL_IRQS) : s;
 }
@@ -372,9 +374,8 @@ static enum status vtd_add_source(UNUSED struct iommu *iommu, UNUSED uint16_t fu
     return STATUS_OK;
 }
 
-static enum status vtd_set_irq(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq) {
+static void vtd_set_irq(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq) {
     struct vtd_entry *entry = &((struct vtd_table *)iommu->irqs)->entries[index];
-    enum status s = STATUS_OK;
 
     __atomic_store_n(&entry->low, 0, __ATOMIC_RELEASE);
     entry->high = irq->source | IRQ_CHECKED;
@@ -383,10 +384,6 @@ static enum status vtd_set_irq(struct iommu *iommu, uint16_t index, const struct
     low |= irq->level ? IRQ_LEVEL : 0;
     __atomic_store_n(&entry->low, low, __ATOMIC_RELEASE);
     iommu_write_back(iommu, entry, sizeof(*entry));
-    for (unsigned i = 0; s == STATUS_OK && i < iommu->unit_count; i++) {
-        s = iommu->units[i].on ? vtd_forget_irqs(iommu, &iommu->units[i]) : STATUS_OK;
-    }
-    return s;
 }
 
 /* The vector stands there for the end of a level. */
@@ -461,6 +458,7 @@ const struct iommu_driver vtd_driver = {
     .stop_irqs = vtd_stop_irqs,
     .add_source = vtd_add_source,
     .set_irq = vtd_set_irq,
+    .forget_irqs = vtd_forget_irqs,
     .pin = vtd_pin,
     .next_fault = vtd_next_fault,
     .layout = &iommu_layout_vtd,
