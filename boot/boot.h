@@ -89,10 +89,11 @@ void graphics_find(struct boot_info *info);
 /* cpus.c: adds the CPUs that the firmware knows; asks each of *info what it is, by its number. */
 void cpus_find(struct boot_info *info);
 const struct cpu_facts *cpus_ask_all(struct boot_info *info);
-/* devices.c: the PCI functions into *info; the one that a device's path leads to, NULL if there is
- * none or it is not in the list. */
+/* devices.c: the PCI functions into *info; the last one on a device's path, as the firmware knows
+ * it, and in the list. NULL = there is none. */
 void devices_list(struct boot_info *info);
-struct boot_pci *devices_find(struct boot_info *info, EFI_DEVICE_PATH *path);
+EFI_PCI_IO_PROTOCOL *devices_protocol(EFI_DEVICE_PATH *path);
+struct boot_pci *devices_find(struct boot_info *info, EFI_PCI_IO_PROTOCOL *pci);
 /* Once all else is known: which of them a guest can have. */
 void devices_judge(struct boot_info *info, struct preflight_report *report);
 /* Once the firmware is gone: what keeps them apart is switched on, and judged by that. */

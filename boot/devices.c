@@ -98,14 +98,19 @@ void devices_part(struct boot_info *info) {
 
 /* ---- the firmware's own ---- */
 
-struct boot_pci *devices_find(struct boot_info *info, EFI_DEVICE_PATH *path) {
+EFI_PCI_IO_PROTOCOL *devices_protocol(EFI_DEVICE_PATH *path) {
     EFI_HANDLE handle = NULL;
     EFI_PCI_IO_PROTOCOL *pci = NULL;
+
+    bool found = BS->LocateDevicePath(&PciIoProtocol, &path, &handle) == EFI_SUCCESS &&
+                 BS->HandleProtocol(handle, &PciIoProtocol, (void **)&pci) == EFI_SUCCESS;
+    return found ? pci : NULL;
+}
+
+struct boot_pci *devices_find(struct boot_info *info, EFI_PCI_IO_PROTOCOL *pci) {
     UINTN segment, bus, device, function;
 
-    if (BS->LocateDevicePath(&PciIoProtocol, &path, &handle) != EFI_SUCCESS ||
-        BS->HandleProtocol(handle, &PciIoProtocol, (void **)&pci) != EFI_SUCCESS ||
-        pci->GetLocation(pci, &segment, &bus, &device, &function) != EFI_SUCCESS) {
+    if (pci->GetLocation(pci, &segment, &bus, &device, &function) != EFI_SUCCESS) {
         return NULL;
     }
     return pci_find(info, (uint32_t)segment, (uint32_t)(bus << 8 | device << 3 | function));
@@ -115,12 +120,16 @@ struct boot_pci *devices_find(struct boot_info *info, EFI_DEVICE_PATH *path) {
 static void mark_stick(struct boot_info *info) {
     EFI_LOADED_IMAGE *loaded = NULL;
     EFI_DEVICE_PATH *path = NULL;
+    EFI_PCI_IO_PROTOCOL *pci = NULL;
 
     if (BS->HandleProtocol(own_image, &LoadedImageProtocol, (void **)&loaded) == EFI_SUCCESS &&
         loaded->DeviceHandle != NULL) {
         path = DevicePathFromHandle(loaded->DeviceHandle);
     }
-    struct boot_pci *listed = path != NULL ? devices_find(info, path) : NULL;
+    if (path != NULL) {
+        pci = devices_protocol(path);
+    }
+    struct boot_pci *listed = pci != NULL ? devices_find(info, pci) : NULL;
     if (listed != NULL) {
         listed->stick = true;
     }

@@ -29,17 +29,15 @@ static bool is_usb(const EFI_DEVICE_PATH *node) {
 
 /* By the class of its controller, the last PCI device on the way: is it one that usb.c drives? */
 static uint32_t usb_input(struct boot_info *info, EFI_DEVICE_PATH *path) {
-    struct boot_pci *listed = devices_find(info, path);
-    EFI_HANDLE controller;
-    EFI_PCI_IO_PROTOCOL *pci;
+    EFI_PCI_IO_PROTOCOL *pci = devices_protocol(path);
     UINT32 class = 0;
 
-    bool found = BS->LocateDevicePath(&PciIoProtocol, &path, &controller) == EFI_SUCCESS &&
-                 BS->HandleProtocol(controller, &PciIoProtocol, (void **)&pci) == EFI_SUCCESS &&
-                 pci->Pci.Read(pci, EfiPciIoWidthUint32, PCI_CLASS, 1, &class) == EFI_SUCCESS;
+    bool found =
+        pci != NULL && pci->Pci.Read(pci, EfiPciIoWidthUint32, PCI_CLASS, 1, &class) == EFI_SUCCESS;
     if (!found || class >> 8 != PCI_CLASS_XHCI) {
         return BOOT_INPUT_USB_OTHER;
     }
+    struct boot_pci *listed = devices_find(info, pci);
     if (listed != NULL) {
         listed->keyboard = true;
     }
