@@ -471,7 +471,7 @@ static void print_words(const struct words *words, const char *word, size_t n) {
     console_set_prompt("", "", 0);
     console_print(PROMPT "%s\n", command.line.text);
     for (unsigned i = 0; i < words->count; i++) {
-        if (strlen(words->name(i)) >= n && memcmp(words->name(i), word, n) == 0) {
+        if (complete_fits(words->name(i), word, n)) {
             console_print("%s ", words->name(i));
         }
     }

@@ -4,7 +4,7 @@
 
 #include "hv/lib/str.h"
 
-static bool begins_with(const char *name, const char *word, size_t n) {
+bool complete_fits(const char *name, const char *word, size_t n) {
     return strlen(name) >= n && memcmp(name, word, n) == 0;
 }
 
@@ -23,7 +23,7 @@ unsigned complete_word(const char *word, size_t n, const char *(*name)(unsigned)
     *first = count;
     *common = n;
     for (unsigned i = 0; i < count; i++) {
-        if (!begins_with(name(i), word, n)) {
+        if (!complete_fits(name(i), word, n)) {
             continue;
         }
         if (found == 0) {

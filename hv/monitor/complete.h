@@ -6,6 +6,9 @@
 
 #include "hv/lib/types.h"
 
+/* Does the name begin with those n characters? */
+bool complete_fits(const char *name, const char *word, size_t n);
+
 /*
  * Of the names that begin with those n characters: returns how many there are, with *first the
  * first of them (count = none) and *common the number of characters that all of them begin with.

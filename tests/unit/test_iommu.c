@@ -292,6 +292,18 @@ TEST(of_small_pages) {
     }
 }
 
+/* As a whole life with that unit in front of it: denied, allowed, denied. */
+static void expect_allowed_and_denied(unsigned unit) {
+    CHECK_U64(iommu_prepare(&iommu), STATUS_OK);
+    world_start();
+    expect_nothing(unit);
+    struct iommu_domain *d = world_domain(0, 1, some_pieces, ARRAY_SIZE(some_pieces));
+    CHECK_U64(iommu_allow(&iommu, 0x1234, d), STATUS_OK);
+    expect_some_pieces(unit, 0x1234);
+    CHECK_U64(iommu_allow(&iommu, 0x1234, NULL), STATUS_OK);
+    expect_nothing(unit);
+}
+
 /* It sees memory as it was when the driver last wrote it back. */
 TEST(that_reads_past_the_caches) {
     world_reset(&vtd);
@@ -299,14 +311,7 @@ TEST(that_reads_past_the_caches) {
     world_add(0, false);
     world_add(1, false);
     fake_incoherent = true;
-    CHECK_U64(iommu_prepare(&iommu), STATUS_OK);
-    world_start();
-    expect_nothing(1);
-    struct iommu_domain *d = world_domain(0, 1, some_pieces, ARRAY_SIZE(some_pieces));
-    CHECK_U64(iommu_allow(&iommu, 0x1234, d), STATUS_OK);
-    expect_some_pieces(1, 0x1234);
-    CHECK_U64(iommu_allow(&iommu, 0x1234, NULL), STATUS_OK);
-    expect_nothing(1);
+    expect_allowed_and_denied(1);
 }
 
 /* It keeps writes back until it is told. */
@@ -315,14 +320,7 @@ TEST(with_a_write_buffer) {
     fake_vtds[0].cap |= BIT(4);
     world_add(0, false);
     fake_incoherent = true;
-    CHECK_U64(iommu_prepare(&iommu), STATUS_OK);
-    world_start();
-    expect_nothing(0);
-    struct iommu_domain *d = world_domain(0, 1, some_pieces, ARRAY_SIZE(some_pieces));
-    CHECK_U64(iommu_allow(&iommu, 0x1234, d), STATUS_OK);
-    expect_some_pieces(0, 0x1234);
-    CHECK_U64(iommu_allow(&iommu, 0x1234, NULL), STATUS_OK);
-    expect_nothing(0);
+    expect_allowed_and_denied(0);
 }
 
 /* One by one, then: each entry, and each number. */
