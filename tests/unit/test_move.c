@@ -6,13 +6,11 @@
  */
 #define CPUS 2u
 #include "cpus.h"
+
 #include "fake_windows.h"
 #include "hv/vm/move.h"
+#include "other_vm.h"
 
-static struct vm_public to_public;
-static struct vm *to_vm;
-static struct plan_vm to_plan;
-static struct config_guest to_config;
 static void (*to_plan_more)(struct plan_vm *plan); /* beside its RAM */
 
 static void cpu_from(void) {
@@ -33,23 +31,8 @@ static uint8_t *ram_of(struct vm *vm) {
 
 /* The other one's RAM is of so many bytes, with nothing of the first in it. */
 static void begin(uint64_t size) {
-    static void *ram, *budget;
-
-    free(ram);
-    free(budget);
-    ram = aligned_alloc(2 * MIB, size);
-    budget = aligned_alloc(PAGE_SIZE, FAKE_BUDGET);
-    memset(ram, 0x11, size);
     cpus_machine();
-
-    to_config = fake_config;
-    strcpy(to_config.name, "other");
-    to_config.memory = size;
-    to_plan = fake_plan;
-    to_plan.config = &to_config;
-    to_plan.cpus[0] = 1;
-    to_plan.regions[0] = (struct plan_region){GPA(0), HPA((uintptr_t)ram), size};
-    to_plan.budget_base = HPA((uintptr_t)budget);
+    other_plan(size, 0x11, 1);
     if (to_plan_more != NULL) {
         to_plan_more(&to_plan);
     }

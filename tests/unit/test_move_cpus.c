@@ -3,12 +3,10 @@
 #define CPUS 4u
 #include "cpus.h"
 
+#include "other_vm.h"
+
 #define TO 2u /* the first of the other VM's CPUs */
 
-static struct vm_public to_public;
-static struct vm *to_vm;
-static struct plan_vm to_plan;
-static struct config_guest to_config;
 static struct vcpu *from[2], *to[2];
 
 static void first_cpu(struct vcpu *v) {
@@ -41,21 +39,7 @@ static void cpu_of_to1(void) {
 }
 
 static void make_other(void) {
-    static void *ram, *budget;
-
-    free(ram);
-    free(budget);
-    ram = aligned_alloc(2 * MIB, FAKE_RAM);
-    budget = aligned_alloc(PAGE_SIZE, FAKE_BUDGET);
-    memset(ram, 0, FAKE_RAM);
-    to_config = fake_config;
-    strcpy(to_config.name, "other");
-    to_plan = fake_plan;
-    to_plan.config = &to_config;
-    to_plan.cpus[0] = TO;
-    to_plan.cpus[1] = TO + 1;
-    to_plan.regions[0].hpa = HPA((uintptr_t)ram);
-    to_plan.budget_base = HPA((uintptr_t)budget);
+    other_plan(FAKE_RAM, 0, TO);
     CHECK_U64(vm_create(&to_plan, &to_public, &to_vm), STATUS_OK);
     for (unsigned i = 0; i < ARRAY_SIZE(to); i++) {
         to[i] = &to_vm->vcpus[i];
