@@ -86,6 +86,10 @@ class Line:
     def close(self):
         self._listener.close()
         if self._socket:
+            try:
+                self._socket.shutdown(socket.SHUT_RDWR)     # who waits for something to come is told
+            except OSError:                                 # closed at the other end
+                pass
             self._socket.close()
 
 
@@ -95,14 +99,15 @@ class Serial(Line):
     def __init__(self, log_path, on_bytes=None):
         super().__init__()
         self.text, self.mark, self.closed = "", 0, False
-        self._rest = ""
+        self._rest, self._receiver = "", None
         self._log = open(log_path, "wb")
         self._changed = threading.Condition()
         self.on_bytes = on_bytes
 
     def accept(self, process):
         super().accept(process)
-        threading.Thread(target=self._receive, daemon=True).start()
+        self._receiver = threading.Thread(target=self._receive, daemon=True)
+        self._receiver.start()
 
     def _receive(self):
         while True:
@@ -173,6 +178,8 @@ class Serial(Line):
 
     def close(self):
         super().close()
+        if self._receiver:
+            self._receiver.join()
         self._log.close()
 
 

@@ -14,6 +14,8 @@ COMPLAINTS = (r"error|fail|unable|not found|warn|\bbug\b|cannot|can't|missing|in
               r"unknown|mismatch|timed out|timeout|lockup|stall|not supported|broken|firmware bug|oops|panic")
 CLOCK_COMPLAINTS = (r"unstable|clocksource: .*(failed|skewed|watchdog)|calibration failed|hrtimer: interrupt took|"
                     r"Unable to calibrate|timer doesn't work|MP-BIOS bug")
+# What a kernel says on its console goes between what a command prints, whenever it comes.
+KERNEL_LINE = re.compile(r"\[ *\d+\.\d{6}\] [^\n]*\n")
 ALLOWED_LINE = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| [^|]+ \|$", re.M)
 # Guest seconds; by the CMOS clock they can be told to one in a hundred.
 SLEEP_SECONDS = 10
@@ -46,6 +48,8 @@ class LinuxGuests(Boot):
         start = self.machine.serial.mark
         end = self.machine.expect(rf"@{self.tag}\.(\d+)@", timeout, f"{text!r} to end")
         output = self.machine.serial.text[start:end.start()]
+        if "dmesg" not in text:
+            output = KERNEL_LINE.sub("", output)
         self.machine.expect(rf"{self.names[guest]}# ", timeout, "the prompt")
         expect_that(end.group(1) == "0", f"{text!r} to succeed", output)
         return output
@@ -96,7 +100,7 @@ class LinuxPair(LinuxGuests):
 
     @check("at its login each shows that its root is the image that both share, and beta that alpha answers its ping")
     def greeting(self):
-        text = self.machine.serial.text
+        text = KERNEL_LINE.sub("", self.machine.serial.text)
         for guest, answered in ((ALPHA, r"ping statistics"), (BETA, r"[1-3] packets received")):
             said = (rf"Bulkhead demo guest {NAMES[guest]}:.*?/dev/pmem0 on /image type erofs \([^)]*dax=always\)\s+"
                     rf"overlay on / type overlay \([^)]*lowerdir=/image,.*?{answered}.*?{NAMES[guest]}# ")
