@@ -106,7 +106,8 @@ struct vmexit {
         struct exit_cr cr;
         struct event event; /* the intercepted exception */
         struct exit_task task;
-        uint32_t apic; /* offset of the register; vector */
+        uint32_t apic;   /* offset of the register; vector */
+        uint32_t number; /* of CPUID's leaf, of the MSR: for the flight recorder, by the handler */
     };
 };
 

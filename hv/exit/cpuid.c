@@ -299,7 +299,8 @@ static __attribute__((noinline)) const struct cpuid_entry *cpuid_find_other(stru
     return cpuid_find(&v->cpuid, leaf, (uint32_t)v->regs[X86_RCX]);
 }
 
-enum action exit_cpuid(struct vcpu *v, UNUSED struct vmexit *x) {
+enum action exit_cpuid(struct vcpu *v, struct vmexit *x) {
+    x->number = (uint32_t)v->regs[X86_RAX];
     uint8_t slot = cpuid_slot(&v->cpuid, (uint32_t)v->regs[X86_RAX]);
     const struct cpuid_entry *e =
         LIKELY(slot < CPUID_SUBLEAVES) ? &v->cpuid.entries[slot] : cpuid_find_other(v);

@@ -16,6 +16,7 @@
 #include "hv/vm/move.h"
 #include "hv/vm/pause.h"
 #include "hv/vm/plat.h"
+#include "hv/vm/snapshot.h"
 
 /*
  * A restart that follows sooner than VM_LONG_LIFE is held back: the first for so many milliseconds,
@@ -534,6 +535,7 @@ void life_run(struct vcpu *v) {
         vm_set_state(v->vm, v->vm->plan->config->start_auto ? VM_STARTING : VM_STOPPED);
     }
     for (;;) {
+        vcpu_snapshot_answer(v); /* of who is off, too, one may want to know the last exits */
         if (v->index == 0) {
             life_step(v);
         } else {

@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The run loop, written once and compiled into each vendor's file: run and advance are functions of
- * that file, so the compiler calls them directly or folds them in. Nothing is locked and nothing is
- * allocated here.
+ * The run loop, written once and compiled into each vendor's file: run, which gives the record
+ * of the exit, and advance are functions of that file, so the compiler calls them directly or folds
+ * them in. Nothing is locked and nothing is allocated here.
  */
 #pragma once
 
 #include "hv/exit/exit.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
+
+_Static_assert((int)RECORDER_NEXT == (int)ACTION_NEXT && (int)RECORDER_DONE == (int)ACTION_DONE &&
+                   (int)RECORDER_HALT == (int)ACTION_HALT &&
+                   (int)RECORDER_RETRY == (int)ACTION_RETRY,
+               "an outcome is the action");
 
 /*
  * No guest keeps host interrupts out. Whoever goes round here either gets an instruction done, and
@@ -17,10 +22,8 @@
  * "Interrupt-Window Exiting and Virtual-Interrupt Delivery".
  */
 static inline __attribute__((always_inline)) void
-vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
+vcpu_loop(struct vcpu *v, struct exit_record *(*run)(struct vcpu *v),
           void (*advance)(struct vcpu *v, uint32_t insn_len)) {
-    struct vmexit x;
-    memset(&x, 0, sizeof(x)); /* all of its union, which compartments see */
     if (v->halted && !vcpu_halt(v)) {
         return; /* it was paused there */
     }
@@ -30,15 +33,18 @@ vcpu_loop(struct vcpu *v, void (*run)(struct vcpu *v, struct vmexit *x),
                 return;
             }
         }
-        run(v, &x);
-        v->public.exits[x.kind]++;
-        enum action action = exit_table[x.kind](v, &x);
+        struct exit_record *record = run(v);
+        struct vmexit *x = &record->exit;
+        enum exit_kind kind = x->kind;
+        v->public.exits[kind]++;
+        enum action action = exit_table[kind](v, x);
+        record->outcome = action;
         if (LIKELY(action == ACTION_NEXT)) {
-            advance(v, x.insn_len);
+            advance(v, x->insn_len);
         } else if (action == ACTION_RETRY) {
             plat_take_interrupts();
         } else if (action == ACTION_HALT) {
-            advance(v, x.insn_len);
+            advance(v, x->insn_len);
             if (!vcpu_halt(v)) {
                 return;
             }

@@ -343,8 +343,9 @@ static __attribute__((noinline)) enum action msr_refuse(struct vcpu *v, const ch
     return exit_inject(v, X86_GP, 0);
 }
 
-enum action exit_rdmsr(struct vcpu *v, UNUSED struct vmexit *x) {
+enum action exit_rdmsr(struct vcpu *v, struct vmexit *x) {
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
+    x->number = msr;
     uint64_t value;
     if (UNLIKELY(msr_recall(v, msr, MSR_READ)->read(v, msr, &value) != STATUS_OK)) {
         return msr_refuse(v, "read of MSR");
@@ -354,8 +355,9 @@ enum action exit_rdmsr(struct vcpu *v, UNUSED struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-enum action exit_wrmsr(struct vcpu *v, UNUSED struct vmexit *x) {
+enum action exit_wrmsr(struct vcpu *v, struct vmexit *x) {
     uint32_t msr = (uint32_t)v->regs[X86_RCX];
+    x->number = msr;
     uint64_t value = v->regs[X86_RDX] << 32 | (uint32_t)v->regs[X86_RAX];
     if (UNLIKELY(msr_recall(v, msr, MSR_WRITE)->write(v, msr, value) != STATUS_OK)) {
         return msr_refuse(v, "write of MSR");

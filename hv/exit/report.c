@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The report of a VM that had to be stopped: why, where, all registers, the raw exit, the bytes at
- * RIP. Written for the admin at two in the morning and for the engineer after him.
+ * The report of a VM that had to be stopped: why, where, all registers, its compartment, the bytes
+ * at RIP, the raw exit, the exits before it, and what the config says of crashes. Written for the
+ * admin at two in the morning and for the engineer after him.
  */
 #include "hv/exit/exit.h"
 #include "hv/exit/hardware.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
+#include "hv/vm/upcall.h"
 
 static void report_registers(struct vcpu *v) {
     const char *const *names = hvm_gpr_names;
@@ -31,6 +33,8 @@ static void report_segments(struct vcpu *v) {
     }
 }
 
+#define REPORT_EXITS 16u
+
 #define CODE_BYTES 15 /* of the longest instruction */
 
 static void report_code(struct vcpu *v) {
@@ -41,6 +45,42 @@ static void report_code(struct vcpu *v) {
         (void)fmt_print(text + 3 * i, sizeof(text) - 3 * i, " %02x", bytes[i]);
     }
     vm_log(v->vm, LOG_INFO, "  code at rip:%s", n != 0 ? text : " cannot be read");
+}
+
+/* The oldest first, and last the one that is reported. */
+static void report_exits(struct vcpu *v) {
+    struct recorder_clock clock = recorder_clock();
+    char line[RECORDER_LINE];
+
+    v->recorder.now->outcome = RECORDER_AT_WORK;
+    for (unsigned age = REPORT_EXITS; age-- > 0;) {
+        const struct exit_record *e = recorder_exit(&v->recorder, age);
+        if (e != NULL) {
+            vm_log(v->vm, LOG_INFO, "  exit %s", recorder_format(line, e, &clock));
+        }
+    }
+}
+
+/* What it was last asked for, and how far that came. */
+static void report_compartment(struct vcpu *v) {
+    const char *state = "waits";
+
+    if (vcpu_compartment_failed(v)) {
+        state = "failed";
+    } else if ((v->upcall_flags & UPCALL_RUNS) != 0) {
+        state = "at work";
+    }
+    vm_log(v->vm, LOG_INFO, "  compartment %s: upcall %llu, %s, its rip %#llx", state,
+           (ull)v->upcalls, upcall_name(v->upcall), (ull)v->compartment_rip);
+}
+
+static void report_policy(struct vcpu *v) {
+    static const char *const names[] = {
+        [ON_CRASH_RESTART] = "restart", [ON_CRASH_STOP] = "stop", [ON_CRASH_HALT] = "halt"};
+    const struct config_guest *config = v->vm->plan->config;
+
+    vm_log(v->vm, LOG_INFO, "  policy: on_crash \"%s\", crashes in a row before this one %u of %u",
+           names[config->on_crash], v->vm->crashes, (unsigned)VM_CRASH_LIMIT);
 }
 
 static void report_raw(struct vcpu *v) {
@@ -59,8 +99,11 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
            x->insn_len);
     report_registers(v);
     report_segments(v);
+    report_compartment(v); /* before it is asked for the code */
     report_code(v);
     report_raw(v);
+    report_exits(v);
+    report_policy(v);
     vcpu_crash(v, exit_kind_names[x->kind], reason);
     return ACTION_RETRY;
 }

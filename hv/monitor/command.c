@@ -14,6 +14,7 @@
 #include "hv/monitor/regs.h"
 #include "hv/monitor/show.h"
 #include "hv/monitor/stats.h"
+#include "hv/monitor/trace.h"
 #include "hv/vm/plat.h"
 
 #define PROMPT "bulkhead> "
@@ -258,6 +259,10 @@ static enum show show_regs(unsigned n, unsigned line) {
     return regs_show(&command.vms[n], line);
 }
 
+static enum show show_trace(unsigned n, unsigned line) {
+    return trace_show(&command.vms[n], line);
+}
+
 /* Without a level: what it is. */
 static void run_log(const char *arg) {
     if (arg == NULL) {
@@ -321,6 +326,8 @@ static const struct command_entry {
      show_stats, 0},
     {"stop", "NAME", "press a guest's power button; kill it after its stop_timeout", NULL, NULL,
      VM_COMMAND_STOP},
+    {"trace", "NAME", "the last exits of each virtual CPU of a guest, also of one that is off",
+     NULL, show_trace, 0},
     {"version", "", "version and build of Bulkhead, and where its text lies", run_version, NULL, 0},
 };
 

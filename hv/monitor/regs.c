@@ -82,14 +82,15 @@ static void print_state(const struct vcpu_public *v, unsigned index) {
 /* Has the vCPU asked, and prints what became of that. */
 static enum show show_state(struct vcpu_public *v, unsigned index) {
     enum ask answer = ask_vcpu(v);
+    bool here = answer == ASK_READY && !ask_snapshot()->off; /* it may have ended meanwhile */
 
-    regs_known = answer == ASK_READY && !ask_snapshot()->waiting;
+    regs_known = here && !ask_snapshot()->waiting;
     if (answer == ASK_WAIT) {
         return SHOW_WAIT;
     }
     if (regs_known) {
         print_state(v, index);
-    } else if (answer == ASK_READY) {
+    } else if (here) {
         console_print("vcpu%u on cpu %u: waits for a startup message\n", index, v->cpu);
     } else {
         console_print("vcpu%u on cpu %u: does not answer\n", index, v->cpu);

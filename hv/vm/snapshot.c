@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Asking and answering for a vCPU's registers. The pointer in the vCPU is the whole protocol:
+ * Asking and answering for a vCPU's state. The pointer in the vCPU is the whole protocol:
  * whoever exchanges it for NULL, the one that fills or the one that gives up, owns what it points
  * to.
  */
@@ -10,12 +10,7 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
-void vcpu_snapshot_answer(struct vcpu *v) {
-    struct vcpu_snapshot *out = __atomic_exchange_n(&v->public.snapshot, NULL, __ATOMIC_ACQUIRE);
-
-    if (out == NULL) {
-        return;
-    }
+static void snapshot_registers(struct vcpu *v, struct vcpu_snapshot *out) {
     memcpy(out->regs, v->regs, sizeof(out->regs));
     for (unsigned r = 0; r < HVM_REG_COUNT; r++) {
         out->system[r] = hvm->get(v, (enum hvm_reg)r);
@@ -24,21 +19,36 @@ void vcpu_snapshot_answer(struct vcpu *v) {
         hvm->get_segment(v, (enum hvm_seg)s, &out->segments[s]);
     }
     out->regs[X86_RSP] = out->system[HVM_RSP];
+    out->halted = v->halted;
+    out->waiting = v->waiting;
+}
+
+void vcpu_snapshot_answer(struct vcpu *v) {
+    struct vcpu_snapshot *out = __atomic_exchange_n(&v->public.snapshot, NULL, __ATOMIC_ACQUIRE);
+
+    if (out == NULL) {
+        return;
+    }
+    out->off = !vm_state_has_vcpus(v->vm->public->state);
+    if (!out->off) {
+        snapshot_registers(v, out);
+    }
     if (v->index == 0) {
         memcpy(&out->devices, &v->vm->shared->counts, sizeof(out->devices));
     }
-    out->halted = v->halted;
-    out->waiting = v->waiting;
+    recorder_copy(&out->recorder, &v->recorder);
     __atomic_store_n(&out->ready, 1, __ATOMIC_RELEASE);
 }
 
+/* Between two runs nobody takes requests, so that the kick is not left out because of some. */
 void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
     out->ready = 0;
     __atomic_store_n(&v->snapshot, out, __ATOMIC_RELEASE);
     if (v->cpu == plat_cpu()) {
         vcpu_snapshot_answer(vcpu_of_cpu[v->cpu]); /* its run was interrupted for us */
     } else {
-        vcpu_request(v, REQUEST_SNAPSHOT);
+        __atomic_fetch_or(&v->requests, REQUEST_SNAPSHOT, __ATOMIC_SEQ_CST);
+        plat_kick(v->cpu);
     }
 }
 

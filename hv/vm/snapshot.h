@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What of a vCPU that runs its own CPU alone can read, its registers and its VM's devices'
- * counters, for whoever looks at it from another one. Used by the operator's "regs" and "stats".
+ * What of a vCPU its own CPU alone can read, its registers, its last exits and its VM's devices'
+ * counters, for whoever looks at it from another one. Used by the operator's "regs", "stats" and
+ * "trace".
  */
 #pragma once
 
@@ -12,9 +13,11 @@ struct vcpu_snapshot {
     uint64_t system[HVM_REG_COUNT]; /* by enum hvm_reg */
     struct hvm_segment segments[HVM_SEG_COUNT];
     struct abi_counts devices; /* of the VM, in vCPU 0's alone; from its compartment */
-    bool halted;               /* in HLT */
-    bool waiting;              /* after INIT, for a startup message */
-    uint32_t ready;            /* atomic */
+    struct recorder recorder;
+    bool off;       /* it is in no run: its registers are not here */
+    bool halted;    /* in HLT */
+    bool waiting;   /* after INIT, for a startup message */
+    uint32_t ready; /* atomic */
 };
 
 /*
@@ -28,5 +31,5 @@ bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s);
 /* Takes the question back. False if it is too late: it will be ready at any moment. */
 bool vcpu_snapshot_withdraw(struct vcpu_public *v);
 
-/* On v's own CPU, while it runs v: answers the one who asks, if any. */
+/* On v's own CPU, in v's run or between two: answers the one who asks, if any. */
 void vcpu_snapshot_answer(struct vcpu *v);

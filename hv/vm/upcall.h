@@ -25,6 +25,9 @@ MUST_USE bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what);
  */
 bool upcall_refuse(struct vcpu *v, const char *what, const char *detail);
 
+/* What it was, for a report. */
+const char *upcall_name(enum upcall what);
+
 /* A word of an exchange page, read once: as exchange_copy(). */
 #define EXCHANGE_READ(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 

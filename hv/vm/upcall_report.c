@@ -26,10 +26,14 @@ static const char *const upcall_names[UPCALLS] = {
     [UPCALL_PDPTES] = "the tables of PAE paging",
 };
 
+const char *upcall_name(enum upcall what) {
+    return upcall_names[what];
+}
+
 /* Anything it may not do: all of it in one line, which is told in every view. */
 bool upcall_refuse(struct vcpu *v, const char *what, const char *detail) {
     const struct vmexit *x = v->upcall_exit;
-    const char *work = x != NULL ? exit_kind_names[x->kind] : upcall_names[v->upcall];
+    const char *work = x != NULL ? exit_kind_names[x->kind] : upcall_name(v->upcall);
 
     vm_log(v->vm, LOG_ERROR,
            "its compartment %s%s at %#llx (compartment.elf), while it worked on %s", what, detail,

@@ -12,6 +12,7 @@
 #include "hv/vm/hvm.h"
 #include "hv/vm/lapic.h"
 #include "hv/vm/public.h"
+#include "hv/vm/recorder.h"
 
 struct vcpu;
 struct vm;
@@ -139,6 +140,8 @@ struct vcpu {
     uint64_t msr_slots[MSR_SLOTS];
 
     uint64_t refused_after; /* exits before the CPU last refused to enter, and 1; 0 = never */
+
+    struct recorder recorder;
 
     ALIGNED(PAGE_SIZE) struct vcpu_public public; /* to the end of its page, for all CPUs */
 };

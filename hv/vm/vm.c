@@ -74,6 +74,7 @@ static enum status vm_create_vcpus(struct vm *vm) {
                                   .ctx = v,
                                   .clock = vm->clock,
                                   .hardware = (hvm->features & HVM_APIC) != 0};
+        recorder_init(&v->recorder);
         v->saved = pool_alloc(&vm->pool, sizeof(*v->saved));
         s = v->saved == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);
         vcpu_of_cpu[v->cpu] = v;

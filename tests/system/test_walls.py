@@ -296,6 +296,25 @@ class Walls(HostileGuests):
         self.expect_last_crash("hostile", "code in memory that is not there", r"guest's rip 0x[1-9a-f][0-9a-f]*, exit memory")
         self.heart_goes_on()
 
+    @check("the flight recorder: of a crash the last exits in the log, and all of them by trace, also when it is off")
+    def flight_recorder(self):
+        self.operator("kill hostile")
+        self.order("start", "hostile")
+        self.crash("jump", "code in memory that is not there")
+        exits = [line for _, _, vm, line in self.new_log() if vm == "hostile" and line.startswith("  exit ")]
+        last = re.search(r"rip 0x[0-9a-f]+ memory fetch 0x[0-9a-f]+ at-work$", exits[-1]) if exits else None
+        expect_that(len(exits) == 16 and last, "16 exits, the last one the fetch of what is not there", "\n".join(exits))
+        times = [float(line.split()[1]) for line in exits]
+        expect_that(times == sorted(times), "the oldest first", "\n".join(exits))
+        self.operator("kill hostile")
+        self.expect_state("hostile", "stopped")
+        answer, _ = self.operator("trace hostile")
+        for cpu in range(3):
+            expect_that(f"vcpu{cpu} on cpu {cpu + 1}: its last exits" in answer, f"vcpu{cpu}", answer)
+        expect_that(answer.count("\n  exit ") >= 128, "as many exits as are kept, of the first vCPU", answer)
+        self.order("start", "hostile")
+        self.heart_goes_on()
+
     @check("power-off: the guest stays off until an operator starts it")
     def power_off(self):
         self.new_log()

@@ -62,7 +62,8 @@ static void timer_set(void) {
 }
 
 /* The guest reads its TSC, which never goes back, and has executed what exits. */
-static void run(struct vcpu *v, struct vmexit *x) {
+static struct exit_record *run(struct vcpu *v) {
+    struct exit_record *record = recorder_begin(&v->recorder);
     struct machine_cpu *c = &cpus[fake_cpu];
     uint64_t guest_tsc = fake_tsc + v->tsc_offset;
 
@@ -72,7 +73,8 @@ static void run(struct vcpu *v, struct vmexit *x) {
     c->guest_tsc = guest_tsc;
     c->turns++;
     yield(false);
-    *x = (struct vmexit){.kind = c->exit, .insn_len = 1};
+    record->exit = (struct vmexit){.kind = c->exit, .insn_len = 1};
+    return record;
 }
 
 static void advance(UNUSED struct vcpu *v, UNUSED uint32_t insn_len) {

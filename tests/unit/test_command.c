@@ -307,12 +307,13 @@ TEST(line_editing) {
 }
 
 /* From a CPU that answers, or not, or just when it is too late. */
-static struct vcpu_snapshot shown, *given;
+static struct vcpu_snapshot shown = {.recorder.now = shown.recorder.exits}, *given;
 static bool answers, answers_late;
 
 void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
     CHECK(v == alpha.vcpus[0]);
     *out = shown;
+    recorder_copy(&out->recorder, &shown.recorder);
     out->ready = answers;
     given = out;
 }
@@ -358,7 +359,7 @@ TEST(registers_are_shown) {
         {0x80000001, 0x20, 0x500, 2, 0xa09b, "64-bit mode, 4-level paging, CPL 3, interrupts off"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(modes); i++) {
-        memset(&shown, 0, sizeof(shown));
+        shown = (struct vcpu_snapshot){.recorder.now = shown.recorder.exits};
         shown.system[HVM_CR0] = modes[i].cr0;
         shown.system[HVM_CR4] = modes[i].cr4;
         shown.system[HVM_EFER] = modes[i].efer;
@@ -381,6 +382,40 @@ TEST(registers_are_shown) {
     CHECK(strstr(text, "  idtr 0000  base 0000000000000000") != NULL);
 }
 
+/* The oldest first; of one that is off, too, and of one that does not answer nothing. */
+TEST(the_last_exits_are_shown) {
+    struct recorder *r = &shown.recorder;
+    start();
+    shown = (struct vcpu_snapshot){.off = true};
+    recorder_init(r);
+    alpha.vcpu_count = 1;
+    alpha.vcpus[0]->cpu = 3;
+    alpha.state = VM_CRASHED;
+    answers = true;
+    CHECK_STR(answer_to("trace alpha"), "vcpu0 on cpu 3: its last exits\r\n");
+    for (unsigned i = 0; i < RECORDER_EXITS + 2; i++) {
+        struct exit_record *e = recorder_begin(r);
+        *e = (struct exit_record){.exit = {.kind = EXIT_CPUID, .number = i},
+                                  .tsc_low = 1,
+                                  .rip = 0x1000 + i,
+                                  .next = e->next};
+    }
+    log_us = 2000000;
+    const char *text = answer_to("trace alpha");
+    const char *first = "vcpu0 on cpu 3: its last exits\r\n  exit ";
+    CHECK(strncmp(text, first, strlen(first)) == 0);
+    CHECK(strstr(text, " rip 0x1002 cpuid leaf 0x2 next\r\n  exit ") != NULL);
+    CHECK(strstr(text, " rip 0x1001 ") == NULL);
+    CHECK(strstr(text, " rip 0x1081 cpuid leaf 0x81 next\r\n") != NULL);
+    answers = answers_late = false;
+    CHECK_STR(answer_to("trace alpha"), "vcpu0 on cpu 3: does not answer\r\n");
+    CHECK_STR(answer_to("regs alpha"), "alpha is crashed: it has no registers\r\n");
+    alpha.state = VM_RUNNING;
+    answers = true;
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
+    shown.off = false;
+}
+
 /* Every word that is printed is another one. */
 TEST(registers_stand_in_their_places) {
     start();
@@ -388,7 +423,7 @@ TEST(registers_stand_in_their_places) {
     alpha.vcpus[1] = alpha.vcpus[0];
     alpha.vcpus[0]->cpu = 3;
     answers = true;
-    memset(&shown, 0, sizeof(shown));
+    shown = (struct vcpu_snapshot){.recorder.now = shown.recorder.exits};
     for (unsigned i = 0; i < 16; i++) {
         shown.regs[i] = 0x1000 + i;
     }
@@ -455,7 +490,7 @@ TEST(devices_are_counted) {
     give_devices(&alpha);
     give_devices(&beta);
     answers = true;
-    memset(&shown, 0, sizeof(shown));
+    shown = (struct vcpu_snapshot){.recorder.now = shown.recorder.exits};
     char want[4096];
     int n = snprintf(want, sizeof(want), "alpha: running\r\n%s", ends);
     n += snprintf(want + n, sizeof(want) - (size_t)n,
@@ -675,7 +710,7 @@ TEST(host_reset_wants_a_yes) {
 TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_stats),
           T(guests_are_started_and_stopped), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
           T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
-          T(registers_stand_in_their_places), T(devices_are_counted),
+          T(the_last_exits_are_shown), T(registers_stand_in_their_places), T(devices_are_counted),
           T(cables_are_pulled_and_plugged), T(cursor_and_history), T(a_guest_is_restarted),
           T(a_guests_console_is_attached), T(words_are_completed),
           T(words_to_choose_from_are_shown), T(version_is_told), T(host_reset_wants_a_yes))

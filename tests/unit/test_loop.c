@@ -14,13 +14,15 @@ static struct {
     unsigned left; /* turns; then the VM is left */
 } script;
 
-static void run(struct vcpu *v, struct vmexit *x) {
+static struct exit_record *run(struct vcpu *v) {
+    struct exit_record *record = recorder_begin(&v->recorder);
     (void)fake_enter(v);
-    *x = script.exit;
-    script.runs++;
+    record->exit = script.exit;
+    record->tsc_low = ++script.runs;
     if (--script.left == 0) {
         vcpu_request(&v->public, REQUEST_LEAVE);
     }
+    return record;
 }
 
 static void advance(struct vcpu *v, uint32_t insn_len) {
@@ -76,6 +78,30 @@ TEST(what_is_common_takes_none) {
     go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, TURNS);
     CHECK_U64(script.advanced, TURNS);
     CHECK_U64(taken(), 0);
+}
+
+/* What each exit was, and what became of it; MSRs and leaves by their numbers. */
+TEST(each_exit_is_recorded) {
+    struct vcpu *v = fake_machine_start();
+    v->public.requests = 0;
+    v->regs[X86_RAX] = 7;
+    CHECK(recorder_exit(&v->recorder, 0) == NULL);
+    go(v, (struct vmexit){.kind = EXIT_CPUID, .insn_len = 2}, 3);
+    const struct exit_record *e = recorder_exit(&v->recorder, 0);
+    CHECK(e != NULL && e->tsc_low == 3 && e->exit.kind == EXIT_CPUID &&
+          e->outcome == RECORDER_NEXT);
+    CHECK_U64(recorder_exit(&v->recorder, 2)->exit.number, 7);
+    CHECK(recorder_exit(&v->recorder, 3) == NULL);
+    v->regs[X86_RCX] = 0x12345;
+    v->public.requests = 0;
+    v->vm->leave = LEAVE_NONE;
+    for (unsigned k = EXIT_RDMSR; k <= EXIT_WRMSR; k++) {
+        v->public.requests = 0;
+        go(v, (struct vmexit){.kind = (enum exit_kind)k, .insn_len = 2}, 1);
+        e = recorder_exit(&v->recorder, 0);
+        CHECK(e->exit.kind == k && e->exit.number == 0x12345 && e->outcome == RECORDER_RETRY);
+    }
+    CHECK_U64(recorder_exit(&v->recorder, 4)->exit.kind, EXIT_CPUID);
 }
 
 static unsigned requests_to_come;
@@ -165,6 +191,6 @@ TEST(every_kind_and_status_has_a_name) {
 }
 
 TEST_MAIN(T(each_turn_is_an_instruction_or_takes_interrupts), T(what_is_common_takes_none),
-          T(requests_without_end_do_not_hold_the_cpu), T(init_without_end_does_not_hold_the_cpu),
-          T(a_request_left_by_the_service_ends_hlt), T(kicks_are_not_a_flood),
-          T(every_kind_and_status_has_a_name))
+          T(each_exit_is_recorded), T(requests_without_end_do_not_hold_the_cpu),
+          T(init_without_end_does_not_hold_the_cpu), T(a_request_left_by_the_service_ends_hlt),
+          T(kicks_are_not_a_flood), T(every_kind_and_status_has_a_name))

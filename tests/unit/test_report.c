@@ -56,9 +56,22 @@ static struct vcpu *start(void) {
     return v;
 }
 
+static void record_exits(struct vcpu *v, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        struct exit_record *e = recorder_begin(&v->recorder);
+        e->exit.kind = EXIT_HLT;
+        e->outcome = RECORDER_HALT;
+        e->tsc_low = 1;
+        e->rip = 0x1100 + count + i;
+    }
+}
+
 TEST(a_whole_report) {
     struct vcpu *v = start();
     const struct vmexit x = {.kind = EXIT_IO, .insn_len = 2};
+    record_exits(v, 2);
+    v->compartment_rip = 0x77;
+    v->vm->crashes = 2;
     CHECK_U64(exit_crash(v, &x, "a good reason"), ACTION_RETRY);
     CHECK_STR(
         told,
@@ -84,11 +97,47 @@ TEST(a_whole_report) {
         "fake:   tr   0057  base 0000000000000000  limit 00004007  attr 0008b\n"
         "fake:   gdtr 0058  base 0000000000000000  limit 00004008  attr 00000\n"
         "fake:   idtr 0059  base 0000000000000000  limit 00004009  attr 00000\n"
+        "fake:   compartment waits: upcall 1, the start of the devices, its rip 0x77\n"
         "fake:   code at rip: 0f 0b ff 00 00 00 00 00 00 00 00 00 00 00 00\n"
         "fake:   first          00000000000000b0  second         00000000000000b1\n"
-        "fake:   third          00000000000000b2  fourth         00000000000000b3\n");
+        "fake:   third          00000000000000b2  fourth         00000000000000b3\n"
+        "fake:   exit     0.000000000 rip 0x1102 hlt halt\n"
+        "fake:   exit     0.000000000 rip 0x1103 hlt at-work\n"
+        "fake:   policy: on_crash \"restart\", crashes in a row before this one 2 of 3\n");
     CHECK_U64(v->vm->leave, LEAVE_CRASH);
     CHECK_STR(v->vm->leave_reason, "a good reason");
+}
+
+static unsigned count_of(const char *words) {
+    unsigned count = 0;
+    for (const char *at = told; (at = strstr(at, words)) != NULL; at++) {
+        count++;
+    }
+    return count;
+}
+
+/* Of more exits than are told the last ones. */
+TEST(the_last_exits_are_told) {
+    struct vcpu *v = start();
+    const struct vmexit x = {.kind = EXIT_IO};
+    record_exits(v, 40);
+    (void)exit_crash(v, &x, "");
+    CHECK_U64(count_of("fake:   exit "), 16);
+    CHECK(strstr(told, " rip 0x114f hlt at-work\n") != NULL);
+    CHECK(strstr(told, " rip 0x1140 hlt halt\n") != NULL);
+}
+
+TEST(the_compartments_state_is_told) {
+    struct vcpu *v = start();
+    const struct vmexit x = {.kind = EXIT_IO};
+    v->upcall_flags |= UPCALL_RUNS;
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "  compartment at work: ") != NULL);
+    v = start();
+    v->upcall_flags |= UPCALL_RUNS | UPCALL_FAILED;
+    v->upcall = UPCALL_TASK;
+    (void)exit_crash(v, &x, "");
+    CHECK(strstr(told, "  compartment failed: upcall 1, a task switch, ") != NULL);
 }
 
 /* An odd number of the vendor's words, and none. */
@@ -158,5 +207,5 @@ TEST(code_that_cannot_be_read) {
     CHECK(strstr(told, "fake:   code at rip: 00 00\n") != NULL);
 }
 
-TEST_MAIN(T(a_whole_report), T(the_record_of_a_crash), T(raw_words_of_the_vendor),
-          T(code_that_cannot_be_read))
+TEST_MAIN(T(a_whole_report), T(the_last_exits_are_told), T(the_compartments_state_is_told),
+          T(the_record_of_a_crash), T(raw_words_of_the_vendor), T(code_that_cannot_be_read))

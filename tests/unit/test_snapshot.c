@@ -18,7 +18,9 @@ static void check_registers(const struct vcpu_snapshot *s) {
     CHECK_U64(s->regs[X86_RSP], 0x8000);
     CHECK_U64(s->system[HVM_RIP], 2 * MIB);
     CHECK_U64(s->segments[HVM_CS].attr, 0xa09b);
-    CHECK(s->halted && !s->waiting);
+    CHECK(s->halted && !s->waiting && !s->off);
+    CHECK_U64(recorder_exit(&s->recorder, 0)->tsc_low, 99);
+    CHECK(recorder_exit(&s->recorder, 1) == NULL);
 }
 
 static struct vcpu *start(void) {
@@ -26,6 +28,8 @@ static struct vcpu *start(void) {
     v->regs[X86_RBX] = 0x1234;
     v->halted = true;
     v->public.requests = 0;
+    v->vm->public->state = VM_RUNNING;
+    recorder_begin(&v->recorder)->tsc_low = 99;
     fake_regs[HVM_RSP] = 0x8000;
     fake_kicks = 0;
     return v;
@@ -55,6 +59,29 @@ TEST(from_another_cpu) {
     check_registers(&s);
     CHECK_U64(fake_kicks, 1);
     CHECK(v->public.snapshot == NULL);
+}
+
+/* Between two runs its last exits can be had, and no registers. */
+TEST(one_that_is_off) {
+    struct vcpu *v = start();
+    struct vcpu_snapshot s;
+    v->vm->public->state = VM_CRASHED;
+    memset(&s, 0x55, sizeof(s));
+    vcpu_snapshot_ask(&v->public, &s);
+    CHECK(vcpu_snapshot_is_ready(&s) && s.off);
+    CHECK_U64(s.regs[X86_RBX], 0x5555555555555555);
+    CHECK_U64(s.system[HVM_RIP], 0x5555555555555555);
+    CHECK_U64(recorder_exit(&s.recorder, 0)->tsc_low, 99);
+}
+
+/* The kick is not left out because of requests that nobody takes. */
+TEST(one_that_is_off_is_kicked) {
+    struct vcpu *v = start();
+    struct vcpu_snapshot s;
+    v->public.requests = REQUEST_LEAVE;
+    fake_cpu = 1;
+    vcpu_snapshot_ask(&v->public, &s);
+    CHECK_U64(fake_kicks, 1);
 }
 
 /* Who gives up takes the question back, and what answers too late writes nowhere. */
@@ -99,5 +126,5 @@ TEST(what_others_see_lies_apart) {
     CHECK_U64(offsetof(struct vcpu, public) + ALIGN_UP(sizeof(v->public), PAGE_SIZE), sizeof(*v));
 }
 
-TEST_MAIN(T(on_its_own_cpu), T(from_another_cpu), T(nobody_answers), T(one_that_waits),
-          T(what_others_see_lies_apart))
+TEST_MAIN(T(on_its_own_cpu), T(from_another_cpu), T(one_that_is_off), T(one_that_is_off_is_kicked),
+          T(nobody_answers), T(one_that_waits), T(what_others_see_lies_apart))

@@ -107,8 +107,7 @@ static __attribute__((noinline)) void svm_read_high_code(struct vcpu *v, struct 
     svm_read_details(v, c, e, x);
 }
 
-static inline __attribute__((always_inline)) void svm_run(struct vcpu *v, struct vmexit *x) {
-    svm_enter(v);
+static inline __attribute__((always_inline)) void svm_read_exit(struct vcpu *v, struct vmexit *x) {
     struct vmcb *c = v->vendor;
     v->event.type = EVENT_NONE;
     c->clean = svm_caps.clean;
@@ -134,6 +133,16 @@ static inline __attribute__((always_inline)) void svm_run(struct vcpu *v, struct
     if (!svm_knows_length(x)) {
         svm_find_length(v, x);
     }
+}
+
+static inline __attribute__((always_inline)) struct exit_record *svm_run(struct vcpu *v) {
+    svm_enter(v);
+    struct exit_record *record = recorder_begin(&v->recorder);
+
+    tsc_stamp(record);
+    record->rip = ((const struct vmcb *)v->vendor)->rip;
+    svm_read_exit(v, &record->exit);
+    return record;
 }
 
 static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, uint32_t insn_len) {

@@ -89,11 +89,7 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     }
 }
 
-static inline __attribute__((always_inline)) void vmx_run(struct vcpu *v, struct vmexit *x) {
-    if (UNLIKELY(!vmx_enter(v))) {
-        x->kind = EXIT_ENTRY_FAILED;
-        return;
-    }
+static inline __attribute__((always_inline)) void vmx_read_exit(struct vcpu *v, struct vmexit *x) {
     v->event.type = EVENT_NONE;
     uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
     struct vmx_reason r;
@@ -112,6 +108,31 @@ static inline __attribute__((always_inline)) void vmx_run(struct vcpu *v, struct
     } else if (r.needs != 0) {
         vmx_read_details(v, r.needs, reason, x);
     }
+}
+
+static inline __attribute__((always_inline)) struct exit_record *vmx_record(struct vcpu *v) {
+    struct exit_record *record = recorder_begin(&v->recorder);
+
+    tsc_stamp(record);
+    vmcs_keep_raw(VMCS_GUEST_RIP.code, &record->rip);
+    return record;
+}
+
+/* There was no exit. */
+static __attribute__((noinline)) struct exit_record *vmx_record_refusal(struct vcpu *v) {
+    struct exit_record *record = vmx_record(v);
+
+    record->exit.kind = EXIT_ENTRY_FAILED;
+    return record;
+}
+
+static inline __attribute__((always_inline)) struct exit_record *vmx_run(struct vcpu *v) {
+    if (UNLIKELY(!vmx_enter(v))) {
+        return vmx_record_refusal(v);
+    }
+    struct exit_record *record = vmx_record(v);
+    vmx_read_exit(v, &record->exit);
+    return record;
 }
 
 /* An instruction that is done ends RF; one in the middle of its repetitions does not. */

@@ -22,6 +22,12 @@ static inline uint64_t vmcs_read_raw(uint16_t code) {
     return value;
 }
 
+/* Into memory, and unchecked: for what is done at each exit, of a field that others have been read
+ * beside. */
+static inline void vmcs_keep_raw(uint16_t code, uint64_t *to) {
+    __asm__ volatile("vmread %1, %0" : "=m"(*to) : "c"((uint64_t)code) : "cc");
+}
+
 static inline void vmcs_write_raw(uint16_t code, uint64_t value) {
     bool failed;
     __asm__ volatile("vmwrite %1, %2"
