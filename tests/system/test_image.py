@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What can be told from the files alone: no emulator."""
+import json
 import os
 import re
 import shutil
@@ -303,6 +304,39 @@ class Image(Boot):
         expect_that("text+0x17  arch_entry+0x16" in said, "the entry, and no function that was thrown away", said)
         status, said = self.symbolize(text.replace(build, "0123456789abcdef"))
         expect_that(status == 1 and "is of build" in said and "take the file" in said, "the other build refused", said)
+
+    def bhtrace(self, text, *options):
+        """(status, what tools/bhtrace makes of the text)."""
+        done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/bhtrace"), *options, "-"], input=text, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return done.returncode, done.stdout
+
+    @check("bhtrace reads what trace and a crash report show, and writes what Perfetto's viewer opens")
+    def flight_recorder(self):
+        asked = ("\r\x1b[Kbulkhead> trace web\r\nvcpu0 on cpu 1: its last exits\r\n"
+                 "  exit     1.000001000 rip 0xffffffff81000000 wrmsr msr 0x830 next\r\n"
+                 "  exit     1.000003500 rip 0x1000 hlt halt\r\nvcpu1 on cpu 2: its last exits\r\n"
+                 "  exit     2.000000000 rip 0x1002 port in 0x3f8 size 1 next\r\n\rbulkhead> \x1b[K")
+        report = ("[    3.000009] cpu3 mail: error: stopped: triple fault\n"
+                  "[    3.000009] cpu3 mail:   vcpu 2  exit triple-fault  length 0\n"
+                  "[    3.000012] cpu3 mail:   exit     2.999999000 rip 0x7c00 cpuid leaf 0xd next\n"
+                  "[    3.000014] cpu3 mail:   exit     3.000000000 rip 0x7c02 triple-fault at-work\n")
+        with tempfile.TemporaryDirectory() as folder:
+            out = os.path.join(folder, "out.json")
+            status, said = self.bhtrace(asked + report + report, "--json", out)
+            for line in ("web vcpu0: 2 exits in 0.003 ms, 400000 a second", "web vcpu1: 1 exits in 0.000 ms", "mail vcpu2: 2 exits",
+                         "1.000003500       2.500  0x0000000000001000  hlt -> halt", "port in 0x3f8 size 1 -> next"):
+                expect_that(status == 0 and line in said, line, said)
+            with open(out, encoding="ascii") as file:
+                events = json.load(file)["traceEvents"]
+        names = [e["args"]["name"] for e in events if e["ph"] == "M"]
+        expect_that(names == ["mail", "web", "vcpu2", "vcpu0", "vcpu1"], "guests and vCPUs named", names)
+        bars = [(e["name"], e["ts"], e["dur"], e["args"]["outcome"]) for e in events if e["ph"] == "X"]
+        expect_that(bars[2] == ("wrmsr", 1000001.0, 2.5, "next") and len(bars) == 5, "a bar from each exit to the next", bars)
+        for text in ("", "vcpu0 on cpu 1: its last exits\n", "  exit 1.2 rip\n\0\xff\x1b[", asked.replace("rip", "riq")):
+            status, said = self.bhtrace(text)
+            expect_that(status == 1 and said.startswith("bhtrace: -: nothing of the flight recorder's") and said.count("\n") == 1,
+                        f"one line that says there is nothing in {text!r}", said)
 
     @check("a compartment with a back door is on no stick of make usb")
     def no_back_door(self):
