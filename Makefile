@@ -593,6 +593,9 @@ $(BUILD)/unit/test_audit_policy $(BUILD)/unit/test_audit_vm: $(patsubst %,$(BUIL
 $(BUILD)/unit/test_errata: $(BUILD)/host/arch/x86_64/errata.o
 $(BUILD)/unit/test_nmi: $(BUILD)/host/arch/x86_64/nmi.o
 $(BUILD)/unit/test_screen: $(BUILD)/host/arch/x86_64/screen.o
+$(BUILD)/unit/test_live_state: $(BUILD)/host/arch/x86_64/live_state.o
+$(BUILD)/unit/test_nx: $(addprefix $(BUILD)/host/arch/x86_64/,nx.o trampoline.o)
+$(BUILD)/unit/test_nx: UNIT_LIBS := -lZydis
 $(BUILD)/unit/test_power: $(BUILD)/host/arch/x86_64/power.o
 $(BUILD)/unit/test_trace: $(BUILD)/host/arch/x86_64/trace.o
 $(BUILD)/unit/test_xhci $(BUILD)/unit/test_xhci_random: $(patsubst %.c,$(BUILD)/host/%.o,$(sort $(wildcard arch/x86_64/xhci/*.c)))

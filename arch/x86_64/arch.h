@@ -81,6 +81,9 @@ void percpu_load(struct cpu *cpu); /* on the CPU itself: GDT, segments, TSS */
  * it ran over into the guard page below. False: none is. */
 bool percpu_used_stack(uint64_t rsp, uint64_t *from, uint64_t *to);
 
+/* nx.c */
+void nx_allow(void); /* before EFER.NXE is set; the other CPUs do it in the trampoline */
+
 /* paging.c */
 hpa_t paging_build(const struct boot_info *info); /* root of the tables of the start */
 void paging_enable(void);                         /* each CPU: PAT, EFER, CR4, CR3, CR0 */

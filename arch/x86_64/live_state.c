@@ -5,8 +5,6 @@
  * when a vCPU is reset, and for a guest's XSETBV. Sources: Intel SDM "Managing State Using the
  * XSAVE Feature Set", "XSETBV".
  */
-#include <cpuid.h>
-
 #include "arch/x86_64/arch.h"
 #include "hv/vm/hvm.h"
 
@@ -167,11 +165,5 @@ void plat_live_load(const void *page) {
     }
     if ((hvm->features & HVM_SPEC_CTRL) != 0) {
         ASSERT(plat_spec_ctrl_set(p->spec_ctrl));
-    }
-}
-
-void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
-    if (!__get_cpuid_count(leaf, subleaf, &out[EAX], &out[EBX], &out[ECX], &out[EDX])) {
-        out[EAX] = out[EBX] = out[ECX] = out[EDX] = 0;
     }
 }

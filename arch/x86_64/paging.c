@@ -241,17 +241,6 @@ hpa_t paging_build(const struct boot_info *info) {
 
 /* ---- switching on ---- */
 
-/*
- * Firmware can switch NX off on Intel's CPUs: CPUID does not show it then, and EFER.NXE cannot be
- * set. The other CPUs do the same in the trampoline, before they need it.
- */
-static void paging_allow_nx(void) {
-    if (!cpu_has(CPU_HAS_NX)) {
-        uint64_t value = msr_read(X86_MSR_MISC_ENABLE);
-        msr_write(X86_MSR_MISC_ENABLE, value & ~X86_MISC_ENABLE_XD_DISABLE);
-    }
-}
-
 /* No page here is a user's. SMEP and SMAP hold should an entry ever say otherwise by mistake. */
 static uint64_t paging_cr4(void) {
     static const struct {
@@ -271,7 +260,7 @@ static uint64_t paging_cr4(void) {
 
 void paging_enable(void) {
     uint64_t cr4 = paging_cr4();
-    paging_allow_nx();
+    nx_allow();
     msr_write(X86_MSR_EFER, X86_EFER_LME | X86_EFER_LMA | X86_EFER_NXE);
     msr_write(X86_MSR_PAT, HOST_PAT);
     /* No line may stay cached under a type it no longer has, no translation under a global one. */
