@@ -409,11 +409,8 @@ static void (*fake_plan_more)(struct plan_vm *plan); /* what the next VM has bes
  */
 static struct vcpu *fake_machine_start(void) {
     static void *ram, *budget;
-    free(ram);
-    free(budget);
-    ram = aligned_alloc(2 * MIB, FAKE_RAM);
-    budget = aligned_alloc(PAGE_SIZE, FAKE_BUDGET);
-    memset(ram, 0, FAKE_RAM);
+    guest_ram_fresh(&ram, 2 * MIB, FAKE_RAM);
+    guest_ram_fresh(&budget, PAGE_SIZE, FAKE_BUDGET);
     hvm = &fake_ops;
     memset(fake_windows, 0, sizeof(fake_windows));
     fake_cpu = 0;

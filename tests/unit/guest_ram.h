@@ -3,6 +3,9 @@
 #ifndef TESTS_UNIT_GUEST_RAM_H
 #define TESTS_UNIT_GUEST_RAM_H
 
+#include <stdlib.h>
+#include <sys/mman.h>
+
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/mem/gmem.h"
@@ -23,6 +26,16 @@ static inline enum status gmem_write(const struct gmem *mem, gpa_t gpa, const vo
     }
     memcpy(at, in, size);
     return STATUS_OK;
+}
+
+/* Zeros in *at, allocated once: the kernel's, a page at a time as they are touched. */
+static inline void guest_ram_fresh(void **at, size_t align, size_t size) {
+    if (*at == NULL) {
+        *at = aligned_alloc(align, size);
+    }
+    if (*at == NULL || madvise(*at, size, MADV_DONTNEED) != 0) {
+        abort();
+    }
 }
 
 #endif

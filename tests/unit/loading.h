@@ -7,6 +7,7 @@
 #define TESTS_UNIT_LOADING_H
 
 #include "hv/compartment/load/start.h"
+#include "tests/unit/guest_ram.h"
 #include "tests/unit/test.h"
 
 #define CMDLINE_ROOM 0x800u
@@ -37,8 +38,13 @@ static inline void stage_texts(const char *initrd_path, const char *cmdline) {
 /* In size bytes of low RAM; the initrd may have no bytes. */
 static inline void stage_files(uint64_t size, const uint8_t *kernel, uint64_t kernel_size,
                                const uint8_t *initrd, uint64_t initrd_size) {
-    free(ram);
-    ram = calloc(1, size);
+    static uint64_t ram_size;
+    if (size != ram_size) {
+        free(ram);
+        ram = NULL;
+        ram_size = size;
+    }
+    guest_ram_fresh((void **)&ram, PAGE_SIZE, size);
     start = (struct bulkhead_start){.magic = BULKHEAD_START_MAGIC,
                                     .size = sizeof(start),
                                     .vcpu_count = 1,
@@ -67,7 +73,13 @@ static inline enum load_status run_load(void) {
 
 /* It is refused for that reason, and nothing is moved or filled in. */
 static inline void check_load_refused(enum load_status want) {
-    uint8_t *before = malloc(start.low_ram);
+    static uint8_t *before;
+    static uint64_t before_size;
+    if (start.low_ram != before_size) {
+        free(before);
+        before = malloc(start.low_ram);
+        before_size = start.low_ram;
+    }
     memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));
     memcpy(before, ram, start.low_ram);
     CHECK_U64(run_load(), want);
@@ -75,7 +87,6 @@ static inline void check_load_refused(enum load_status want) {
     memset(ram + MAP_GPA, 0, PAGE_SIZE); /* but for the memory map */
     CHECK(memcmp(before, ram, start.low_ram) == 0);
     CHECK_U64(load_go_on(&load), want);
-    free(before);
 }
 
 /* What the firmware reads. */
