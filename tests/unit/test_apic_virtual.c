@@ -118,6 +118,24 @@ static void set_vector(uint32_t (*bits)[4], unsigned vector) {
 }
 
 /* Alone and above the lowest; in request and in service; by its class against the priority. */
+/* One alone, and with one of another word. */
+TEST(each_vector_is_taken) {
+    for (unsigned vector = 16; vector < 256; vector++) {
+        for (unsigned other = 16; other < 256; other += 48) {
+            struct lapic *l = &start(true)->lapic;
+            bool two = other / 32 != vector / 32;
+            CHECK(lapic_accept(l, (uint8_t)vector, false));
+            CHECK(!two || lapic_accept(l, (uint8_t)other, false));
+            CHECK_U64(lapic_take_posted(l), 0);
+            for (unsigned w = 0; w < 8; w++) {
+                uint32_t want = w == vector / 32 ? BIT32(vector % 32) : 0;
+                want |= two && w == other / 32 ? BIT32(other % 32) : 0;
+                CHECK_U64(l->reg[REG_IRR + w][0], want);
+            }
+        }
+    }
+}
+
 TEST(each_vector_is_found) {
     for (unsigned with = 0; with < 2; with++) {
         for (unsigned vector = 17; vector < 256; vector++) {
@@ -345,7 +363,7 @@ TEST(which_registers_the_cpu_answers) {
     CHECK(!lapic_msr_is_virtual(0x30, true) && !lapic_msr_is_virtual(0x39, false));
 }
 
-TEST_MAIN(T(each_vector_is_found), T(each_level_that_ends_is_told),
+TEST_MAIN(T(each_vector_is_taken), T(each_vector_is_found), T(each_level_that_ends_is_told),
           T(a_write_by_the_cpu_is_a_write_by_software), T(what_is_accepted_waits_for_the_exit),
           T(accept_from_another_cpu), T(eoi_by_software), T(one_goes_in_the_next_waits),
           T(ends_exit_by_the_trigger_mode), T(acknowledge_leaves_what_is_posted),

@@ -35,6 +35,7 @@ TEST(strings) {
     SAME("%s and %s", "alpha", "beta");
     SAME("%10s|%-10s|", "right", "left");
     SAME("%.*s|%.*s|%.*s|%-6.*s|", 3, "cut", 0, "gone", 99, "all", 2, "cut");
+    SAME("%s* %u*.", "star", 3u);
     char unterminated[3] = {'a', 'b', 'c'};
     SAME("%.*s", 3, unterminated);
     char buf[16];

@@ -82,6 +82,40 @@ TEST(uk) {
     CHECK_STR(plain(KEY_A), "a");
 }
 
+/* All keys of the main block in order, with those two held. */
+static const char *rows(uint8_t first, uint8_t second) {
+    static char all[256];
+    all[0] = '\0';
+    for (uint8_t key = KEY_A; key <= KEY_ANGLE; key++) {
+        bool types = key <= KEY_0 || (key >= KEY_MINUS && key <= KEY_SLASH) || key == KEY_ANGLE;
+        strcat(all, types ? with(first, second, key) : "");
+    }
+    return all;
+}
+
+TEST(whole_layouts) {
+    start(KEYBOARD_US);
+    CHECK_STR(rows(KEY_NONE, KEY_NONE), "abcdefghijklmnopqrstuvwxyz1234567890-=[]\\\\;'`,./<");
+    CHECK_STR(rows(KEY_LEFT_SHIFT, KEY_NONE), "ABCDEFGHIJKLMNOPQRSTUVWXYZ!@#$%^&*()_+{}||:\"~<>?>");
+    CHECK_STR(rows(KEY_RIGHT_ALT, KEY_NONE), "abcdefghijklmnopqrstuvwxyz1234567890-=[]\\\\;'`,./|");
+    start(KEYBOARD_DE);
+    CHECK_STR(
+        rows(KEY_NONE, KEY_NONE),
+        "abcdefghijklmnopqrstuvwxzy1234567890\xc3\x9f\xc2\xb4\xc3\xbc+##\xc3\xb6\xc3\xa4^,.-<");
+    CHECK_STR(
+        rows(KEY_LEFT_SHIFT, KEY_NONE),
+        "ABCDEFGHIJKLMNOPQRSTUVWXZY!\"\xc2\xa7$%&/()=?`\xc3\x9c*''\xc3\x96\xc3\x84\xc2\xb0;:_>");
+    CHECK_STR(rows(KEY_RIGHT_ALT, KEY_NONE), "abcd\xe2\x82\xac"
+                                             "fghijkl\xc2\xb5nop@rstuvwxzy1\xc2\xb2\xc2\xb3"
+                                             "456{[]}\\\xc2\xb4\xc3\xbc~##\xc3\xb6\xc3\xa4^,.-|");
+    start(KEYBOARD_UK);
+    CHECK_STR(rows(KEY_NONE, KEY_NONE), "abcdefghijklmnopqrstuvwxyz1234567890-=[]##;'`,./\\");
+    CHECK_STR(rows(KEY_LEFT_SHIFT, KEY_NONE),
+              "ABCDEFGHIJKLMNOPQRSTUVWXYZ!\"\xc2\xa3$%^&*()_+{}~~:@\xc2\xac<>?|");
+    CHECK_STR(rows(KEY_RIGHT_ALT, KEY_NONE), "abcdefghijklmnopqrstuvwxyz123\xe2\x82\xac"
+                                             "567890-=[]##;'\xc2\xa6,./\\");
+}
+
 TEST(control_and_alt) {
     start(KEYBOARD_US);
     CHECK_STR(with(KEY_LEFT_CTRL, KEY_NONE, 0x06), "\x03");
@@ -162,5 +196,5 @@ TEST(no_key_sends_more_than_a_sequence) {
     }
 }
 
-TEST_MAIN(T(us), T(de), T(uk), T(control_and_alt), T(caps_lock_is_for_letters), T(keypad),
-          T(others), T(no_key_sends_more_than_a_sequence))
+TEST_MAIN(T(us), T(de), T(uk), T(whole_layouts), T(control_and_alt), T(caps_lock_is_for_letters),
+          T(keypad), T(others), T(no_key_sends_more_than_a_sequence))

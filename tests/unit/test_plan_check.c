@@ -71,6 +71,12 @@ TEST(shape) {
     check_seen("0 pieces");
     a->region_count = PLAN_MAX_REGIONS + 1;
     check_seen("33 pieces");
+    make_good();
+    b->region_count = PLAN_MAX_REGIONS + 1;
+    check_seen("VM 1 is not guest 1 of");
+    make_good();
+    b->window_count = PLAN_MAX_WINDOWS + 1;
+    check_seen("VM 1 is not guest 1 of");
 }
 
 TEST(cpus) {

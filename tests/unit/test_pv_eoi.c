@@ -148,6 +148,10 @@ TEST(an_end_without_an_exit) {
     CHECK_U64(lapic_mmio_read(&v->lapic, PPR), 0);
     arrive(v, 0x51, false);
     CHECK_U64(enter(v), 0x51);
+    CHECK(!lapic_pv_eoi_is_due(&v->lapic));
+    *word = 0xfffffffe;
+    CHECK(lapic_pv_eoi_is_due(&v->lapic)); /* though nobody waits */
+    *word = 0xffffffff;
     CHECK_U64(in_service(v, 0x51), 1); /* who looks takes the offer back */
     CHECK_U64(*word, 0xfffffffe);
     write_eoi(v);

@@ -26,7 +26,57 @@ TEST(configuration_space) {
     }
     CHECK_U64(count, 5);
     CHECK_U64(kinds, 0x1e);
-    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY) >> 16, 0x8000 | (VIRTIO_VECTORS(1) - 1));
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY), 0x80000011 | (VIRTIO_VECTORS(1) - 1) << 16);
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY + 4), VIRTIO_MSIX | 1); /* in BAR 1 */
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY + 8), (VIRTIO_MSIX + 0x100) | 1);
+}
+
+/* VIRTIO 1.2, "Common configuration structure layout": offsets of what is read as it was written.
+ */
+TEST(what_is_written_is_read) {
+    static const uint8_t words[] = {0x20, 0x24, 0x28, 0x2c, 0x30, 0x34};
+    begin();
+    CHECK(negotiate(VIRTIO_F_VERSION_1));
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        reg_write(words[i], 4, 0x9abcde01 + 0x11111110 * i);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        CHECK_U64(reg_read(words[i], 4), 0x9abcde01 + 0x11111110 * i);
+    }
+    reg_write(0x18, 2, 2);
+    CHECK_U64(reg_read(0x18, 2), 2);
+    reg_write(0x1a, 2, 1);
+    CHECK_U64(reg_read(0x1a, 2), 1);
+    reg_write(0x10, 2, 1);
+    CHECK_U64(reg_read(0x10, 2), 1);
+    CHECK_U64(reg_read(0x1c, 2), 0);
+    CHECK_U64(reg_read(0x12, 2), 1); /* how many queues */
+    CHECK_U64(reg_read(0x1e, 2), 0); /* a doorbell for all */
+}
+
+/* All but the PCI function, which the driver's reset leaves alone. */
+TEST(a_restart_forgets_the_driver) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    reg_write(0x00, 4, 1);
+    reg_write(0x08, 4, 1);
+    reg_write(0x10, 2, 0);
+    reg_write(0x1a, 2, 1);
+    reg_write(0x16, 2, 7);
+    reg_write(0x14, 1, 0);
+    CHECK_U64(reg_read(0x14, 1), 0);
+    CHECK_U64(reg_read(0x00, 4), 0);
+    CHECK_U64(reg_read(0x08, 4), 0);
+    CHECK_U64(reg_read(0x0c, 4), 0);
+    CHECK_U64(reg_read(0x10, 2), 0xffff);
+    CHECK_U64(reg_read(0x16, 2), 0);
+    CHECK_U64(reg_read(0x18, 2), VIRTIO_QUEUE_SIZE);
+    CHECK_U64(reg_read(0x1a, 2), 0xffff);
+    CHECK_U64(reg_read(0x1c, 2), 0);
+    for (unsigned at = 0x20; at < 0x38; at += 4) {
+        CHECK_U64(reg_read(at, 4), 0);
+    }
+    CHECK_U64(config_read(PCI_COMMAND), BIT32(20) | 7);
 }
 
 TEST(bars_are_sized_and_moved) {
@@ -564,7 +614,8 @@ TEST(a_reset_lets_the_line_go) {
     CHECK_U64(fake_pc.pic.chips[1].lines, 0);
 }
 
-TEST_MAIN(T(configuration_space), T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
+TEST_MAIN(T(configuration_space), T(what_is_written_is_read), T(a_restart_forgets_the_driver),
+          T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
           T(bytes_of_the_configuration_space), T(features_are_negotiated),
           T(no_agreement_no_queues), T(a_buffer_is_filled), T(the_rings_go_round),
           T(an_indirect_table), T(notifications_are_suppressed), T(a_doorbell_is_asked_for_once),

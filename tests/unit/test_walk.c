@@ -84,6 +84,7 @@ TEST(no_paging) {
     set_up(0, 0);
     state.cr0 = X86_CR0_PE;
     CHECK_U64(walk(0x123456789, WALK_WRITE), 0x23456789);
+    CHECK_U64(last_page.depth, 0);
 }
 
 TEST(long_4k) {
