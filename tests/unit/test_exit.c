@@ -71,6 +71,8 @@ TEST(cpuid_tells_who_we_are_and_how_fast) {
     CHECK_U64(v->regs[X86_RBX] | v->regs[X86_RCX] | v->regs[X86_RDX], 0);
     cpuid_of(v, BULKHEAD_CPUID_TIMING, 0);
     CHECK_U64(v->regs[X86_RAX], FAKE_HZ / 1000);
+    CHECK_U64(v->regs[X86_RBX], LAPIC_TIMER_HZ / 1000);
+    CHECK_U64(v->regs[X86_RCX] | v->regs[X86_RDX], 0);
     cpuid_of(v, 0x15, 0);
     uint64_t a = v->regs[X86_RAX], b = v->regs[X86_RBX], crystal = v->regs[X86_RCX];
     CHECK_U64(crystal * b / a / 1000, FAKE_HZ / 1000);
@@ -162,6 +164,21 @@ TEST(xsave_sizes_follow_xcr0) {
     fake_xcr0 = 1;
     cpuid_of(v, 0xd, 1);
     CHECK_U64(v->regs[X86_RBX], 576);
+}
+
+/* What its entropy device draws on where the CPU has no RDRAND. */
+TEST(each_start_has_a_seed_of_its_own) {
+    (void)fake_machine_start();
+    struct exchange_vm *shared = fake_vm->shared;
+    fake_tsc = 0x123456789;
+    memset(shared->seed, 0, sizeof(shared->seed));
+    shared->has_rdrand = 0;
+    CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(shared->seed[0], 0x123456789);
+    CHECK_U64(shared->seed[1], 1000000000);
+    CHECK_U64(shared->seed[2], fake_vm->clock.offset);
+    CHECK_U64(shared->seed[3], 0x123456789);
+    CHECK_U64(shared->has_rdrand, 1);
 }
 
 TEST(msr_allowed_and_refused) {
@@ -1041,18 +1058,18 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(speculation_control_msrs), T(spec_ctrl_follows_cpuid), T(bus_locks_are_slowed_down),
           T(topology_is_told_the_same_everywhere), T(tsc_and_its_adjustment_move_together),
           T(xsave_sizes_follow_xcr0), T(cpuid_tells_who_we_are_and_how_fast),
-          T(msr_allowed_and_refused), T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up),
-          T(registers_that_remember_nothing), T(counters_of_every_amd_cpu),
-          T(no_msr_is_taken_for_the_one_before), T(x2apic_and_deadline_by_msr),
-          T(efer_is_read_where_it_does_not_pass), T(msr_table_is_sorted_and_disjoint),
-          T(ports_of_nobody_read_all_ones), T(violation_stops_when_the_config_says_so),
-          T(control_registers), T(protection_keys), T(mov_to_cr_takes_half_outside_64_bit_mode),
-          T(xsetbv_is_for_cpl_0), T(hypercalls), T(memory_that_is_not_there),
-          T(an_unknown_instruction_stops_the_vm), T(instructions_of_another_cpu_are_undefined),
-          T(double_and_triple_faults), T(each_two_exceptions),
-          T(hlt_under_the_trap_flag_does_not_sleep), T(intercepted_exceptions_go_on_to_the_guest),
-          T(interrupts_wait_for_their_window), T(halting_takes_what_waited_for_a_window),
-          T(a_tsc_write_moves_no_other_clock), T(messages_reach_whom_they_name),
-          T(init_and_startup_messages), T(init_to_the_first_cpu_is_a_reset),
-          T(reset_is_that_of_a_pc), T(files_are_handed_over),
+          T(each_start_has_a_seed_of_its_own), T(msr_allowed_and_refused),
+          T(mtrrs_take_what_is_valid), T(mtrrs_at_power_up), T(registers_that_remember_nothing),
+          T(counters_of_every_amd_cpu), T(no_msr_is_taken_for_the_one_before),
+          T(x2apic_and_deadline_by_msr), T(efer_is_read_where_it_does_not_pass),
+          T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
+          T(violation_stops_when_the_config_says_so), T(control_registers), T(protection_keys),
+          T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
+          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
+          T(each_two_exceptions), T(hlt_under_the_trap_flag_does_not_sleep),
+          T(intercepted_exceptions_go_on_to_the_guest), T(interrupts_wait_for_their_window),
+          T(halting_takes_what_waited_for_a_window), T(a_tsc_write_moves_no_other_clock),
+          T(messages_reach_whom_they_name), T(init_and_startup_messages),
+          T(init_to_the_first_cpu_is_a_reset), T(reset_is_that_of_a_pc), T(files_are_handed_over),
           T(requests_from_elsewhere_kick_the_cpu))

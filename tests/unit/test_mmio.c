@@ -636,6 +636,31 @@ TEST(the_farthest_bit) {
     CHECK(fake_regs[HVM_RFLAGS] & 1);
 }
 
+/* The number is signed, of the operand's size: all but its highest bit is forward. */
+TEST(the_sign_of_a_bit) {
+    static const struct {
+        uint64_t number, back;
+        const char *code;
+    } acts[] = {
+        {0x40000000, 0 - 0x8000000ull, "\x0f\xa3\x0b"},
+        {0x80000000, 0x10000000, "\x0f\xa3\x0b"},
+        {0x4000, 0 - 0x800ull, "\x66\x0f\xa3\x0b"},
+        {0x4000000000000000, 0 - 0x800000000000000ull, "\x48\x0f\xa3\x0b"},
+        {0x8000000000000000, 0x1000000000000000, "\x48\x0f\xa3\x0b"},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(acts); i++) {
+        for (unsigned bit = 0; bit < 2; bit++) {
+            v = fake_machine_start();
+            *ram(FAKE_RAM - 1) = (uint8_t)(0xfe | bit); /* the rest is not memory */
+            v->regs[X86_RBX] = FAKE_RAM - 1 + acts[i].back;
+            v->regs[X86_RCX] = acts[i].number;
+            fake_regs[HVM_RFLAGS] = 2;
+            CHECK_U64(fault_at(FAKE_RAM, acts[i].code, strlen(acts[i].code)), ACTION_NEXT);
+            CHECK_U64(fake_regs[HVM_RFLAGS] & 1, bit);
+        }
+    }
+}
+
 /* BTS writes there, and nothing else of the operand changes. */
 TEST(bits_far_away_written) {
     v = fake_machine_start();
@@ -775,5 +800,6 @@ TEST_MAIN(T(rep_stos_in_pieces), T(movs_between_memory_and_device), T(movs_over_
           T(cmps_of_memory_and_device), T(comparing_does_not_write), T(smsw_and_segments_to_memory),
           T(vectors), T(vectors_that_fault), T(faults_in_the_middle), T(privileges_of_memory),
           T(string_ports), T(segments_of_strings), T(only_what_changes_is_set), T(push_and_pop),
-          T(over_a_page_border), T(bits_far_away), T(the_farthest_bit), T(bits_far_away_written),
-          T(nothing_stale_is_executed), T(the_second_time_needs_no_walk), T(random_code))
+          T(over_a_page_border), T(bits_far_away), T(the_farthest_bit), T(the_sign_of_a_bit),
+          T(bits_far_away_written), T(nothing_stale_is_executed), T(the_second_time_needs_no_walk),
+          T(random_code))

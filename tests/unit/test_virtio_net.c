@@ -408,6 +408,24 @@ static unsigned control(unsigned i, unsigned class, unsigned command, const void
     return m->ram[at + 0x1000];
 }
 
+/* One doorbell for two: both are carried out. */
+TEST(commands_in_a_row) {
+    begin(2, 0);
+    struct machine *m = &machines[1];
+    for (unsigned i = 0; i < 2; i++) {
+        uint64_t at = OUTGOING + 0x100 * i;
+        m->ram[at] = 0, m->ram[at + 1] = (uint8_t)i,
+        m->ram[at + 2] = 1; /* promiscuous, all multicast */
+        m->ram[at + 0x80] = 0x55;
+        driver_describe(m, NET_CONTROL, 2 * i, at, 3, NEXT, 2 * i + 1);
+        driver_describe(m, NET_CONTROL, 2 * i + 1, at + 0x80, 1, WRITE, 0);
+        driver_offer(m, NET_CONTROL, 2 * i);
+    }
+    driver_doorbell(m, NET_CONTROL);
+    CHECK_U64(ram_get16(m, USED(NET_CONTROL) + 2), 2);
+    CHECK_U64(m->ram[OUTGOING + 0x80] | m->ram[OUTGOING + 0x180], 0);
+}
+
 static void set_table(uint8_t *data, unsigned singles, unsigned groups) {
     memset(data, 0, 4 + 6 * singles + 4 + 6 * groups);
     data[0] = (uint8_t)singles;
@@ -774,7 +792,7 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(a_sender_to_all_takes_turns), T(each_goes_to_whom_it_is_for),
           T(nobody_sends_with_anothers_address), T(a_bridge_is_learned), T(an_address_moves),
           T(frames_that_are_none), T(where_a_checksum_may_end), T(a_compartment_that_sends_garbage),
-          T(what_a_driver_wants_to_hear), T(commands_that_are_none), T(an_address_of_ones_own),
-          T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
+          T(what_a_driver_wants_to_hear), T(commands_in_a_row), T(commands_that_are_none),
+          T(an_address_of_ones_own), T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
           T(a_receiver_that_does_not_read), T(buffers_that_are_too_small),
           T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn))

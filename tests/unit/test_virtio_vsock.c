@@ -96,6 +96,22 @@ TEST(a_connection) {
     CHECK(B->messages > 0 || B->vsock.v.isr != 0);
 }
 
+/* Buffers for what never happens: nothing else is looked at for their sake. */
+TEST(the_queue_of_events) {
+    struct vsock_header h;
+    start_all(MAY(0, 1));
+    h = packet(0, 1, VSOCK_REQUEST, 1000, 7);
+    memcpy(A->ram + OUTGOING(0), &h, VSOCK_HEADER);
+    driver_describe(A, VSOCK_TRANSMIT, 0, OUTGOING(0), VSOCK_HEADER, 0, 0);
+    driver_offer(A, VSOCK_TRANSMIT, 0);
+    driver_doorbell(A, VSOCK_EVENT);
+    CHECK_U64(ram_get16(A, USED(VSOCK_TRANSMIT) + 2), 0);
+    driver_doorbell(A, VSOCK_TRANSMIT);
+    CHECK_U64(ram_get16(A, USED(VSOCK_TRANSMIT) + 2), 1);
+    run_all();
+    expect(1, 0, VSOCK_REQUEST, 1000, 7);
+}
+
 /* A may connect to B; B may not to A, and nobody to C. */
 TEST(who_may_not) {
     start_all(MAY(0, 1));
@@ -608,11 +624,11 @@ TEST(a_broken_driver) {
     expect_nothing(0);
 }
 
-TEST_MAIN(T(registers), T(a_connection), T(who_may_not), T(who_may_not_and_tries),
-          T(who_is_no_peer_is_not_looked_at), T(records_that_lie), T(a_record_that_changes),
-          T(packets_of_the_driver_that_lie), T(refused_packets), T(too_many_connections),
-          T(the_other_driver_is_reset), T(the_other_guest_ends), T(the_other_guest_starts_anew),
-          T(ends_wait_for_buffers), T(resets_that_cross), T(a_queue_reset_forgets_what_waits),
-          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
-          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
-          T(a_broken_driver))
+TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
+          T(who_may_not_and_tries), T(who_is_no_peer_is_not_looked_at), T(records_that_lie),
+          T(a_record_that_changes), T(packets_of_the_driver_that_lie), T(refused_packets),
+          T(too_many_connections), T(the_other_driver_is_reset), T(the_other_guest_ends),
+          T(the_other_guest_starts_anew), T(ends_wait_for_buffers), T(resets_that_cross),
+          T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits), T(patience_ends),
+          T(patience_ends_a_connection), T(what_waits_changes), T(replies_are_bounded),
+          T(buffers_that_are_too_small), T(a_broken_driver))

@@ -27,8 +27,7 @@ static bool names_far_bit(const struct insn *in) {
 static uint64_t far_bit_offset(const struct insn *in, uint64_t reg) {
     unsigned unused = 64 - 8u * in->size;
     int64_t bit = (int64_t)(reg << unused) >> unused;
-    int64_t bits = 8 * in->size;
-    int64_t operands = bit >= 0 ? bit / bits : -((bits - 1 - bit) / bits);
+    int64_t operands = bit >> __builtin_ctz(8u * in->size); /* rounds down */
     return (uint64_t)operands * in->size;
 }
 
