@@ -170,7 +170,7 @@ def run_bench(build, column):
     build = os.path.abspath(build)
     boot = Bench(build, target, os.path.join(build, "test", target.name, "bench"))
     options = ({"debugger": debugger_script(), "magic": True} if has_debugger(target)
-               else {"icount": True})
+               else {"icount": 0})
     boot.machine = target.start(boot.image(), boot.folder, cpus=1, **options)
     with boot.machine as machine:
         results = results_of(machine)

@@ -42,6 +42,7 @@ def seconds_of(clock):
 
 
 class Ticks(LinuxGuests):
+    machine_ips = 50_000_000        # what the printed numbers are of
     name = "bench-linux"
 
     def image(self):

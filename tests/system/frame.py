@@ -62,8 +62,9 @@ class Boot:
     # Few instructions a second where a test waits for the serial line, whose speed is in machine time; more
     # where Linux boots, which has work to do at every tick.
     machine_ips = 10_000_000
-    # In QEMU: time is the number of instructions, whatever else this PC does; and one thread for all CPUs.
-    machine_icount = False
+    # In QEMU: time is the number of instructions, each of 2^N nanoseconds, whatever else this PC does; and one thread for all
+    # CPUs. What waits for time to pass is over the sooner the longer they are.
+    machine_icount = None
 
     def __init__(self, build, target, folder):
         self.build, self.target, self.folder = build, target, folder

@@ -55,7 +55,7 @@ class GuestBoot(Boot):
         """It answers, has beaten since, and no beat so far was missed or late, where time is the machine's."""
         self.view(self.heart_view)
         beat, late, missed = self.ping()
-        judged = self.target.name not in NO_CLOCK or (self.machine_icount and self.target.name == "qemu-tcg")
+        judged = self.target.name not in NO_CLOCK or (self.machine_icount is not None and self.target.name == "qemu-tcg")
         expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
         expect_that(not judged or missed == 0 and late <= self.latest,
                     f"no beat missed, none later than {self.latest} thousandths",

@@ -312,7 +312,7 @@ class Bochs(Target):
                     raise
 
     def start_once(self, image, folder, cpus=2, memory=1024, ips=50_000_000, virtualization=True,
-                   debugger="c\n", magic=False, icount=True, on_bytes=None):
+                   debugger="c\n", magic=False, icount=None, on_bytes=None):
         """
         ips: instructions in one second of the machine's time, so its speed against timers and serial line. icount: time
         is the number of instructions here in any case.
@@ -343,14 +343,14 @@ class Qemu(Target):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
-              icount=False, network=None, on_bytes=None, gdb=None, devices=(), line=None, screens=None, extra=(),
+              icount=None, network=None, on_bytes=None, gdb=None, devices=(), line=None, screens=None, extra=(),
               secure=False, machine=None, cpu=None, stick=USB_STICK):
         """
-        It runs as fast as it can, whatever ips says. icount: its time is the number of instructions. gdb: the port where
-        a debugger may join. devices: more of them, as -device takes them. line: what it has instead of COM1, a device
-        on the character device "line". screens: other devices instead of the usual one. extra: further words of the
-        command. secure: Secure Boot is on, with Debian's keys for tests. machine, cpu: as -machine and -cpu take them.
-        stick: what the disk is, as -device takes it.
+        It runs as fast as it can, whatever ips says. icount: its time is the number of instructions, each of 2^icount
+        nanoseconds. gdb: the port where a debugger may join. devices: more of them, as -device takes them. line: what it
+        has instead of COM1, a device on the character device "line". screens: other devices instead of the usual one.
+        extra: further words of the command. secure: Secure Boot is on, with Debian's keys for tests. machine, cpu: as
+        -machine and -cpu take them. stick: what the disk is, as -device takes it.
         """
         del ips
         folder = os.path.abspath(folder)
@@ -373,7 +373,7 @@ class Qemu(Target):
                    "-mon", "chardev=monitor,mode=control"]
         command += ["-serial", "none", "-chardev", f"socket,id=line,host=127.0.0.1,port={serial.port}"]
         command += line or ["-device", "isa-serial,chardev=line"]
-        command += ["-icount", "shift=0,sleep=off"] if icount else []
+        command += [] if icount is None else ["-icount", f"shift={icount},sleep=off"]
         command += self.network_card(**network) if network else ["-net", "none"]
         command += ["-gdb", f"tcp:127.0.0.1:{gdb}"] if gdb else []
         command += [word for device in devices for word in ("-device", device)]

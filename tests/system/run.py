@@ -78,7 +78,7 @@ def plan_jobs(targets, names, report):
 
 
 def is_alone(job):
-    return job.target.alone and job.boot.keeps_time and not job.boot.machine_icount
+    return job.target.alone and job.boot.keeps_time and job.boot.machine_icount is None
 
 
 def is_possible(job, build, report):

@@ -43,7 +43,7 @@ class Kinds(Boot):
                   guest("grub", 5, "32M", "guests/grub"),
                   guest("memtest64", 6, "16M", "guests/memtest64", cmdline="console=ttyS0,115200"),
                   guest("rt", 7, "256M", "guests/vmlinuz-rt", initrd="guests/demo.img",
-                        cmdline="console=ttyS0 bh.name=rt")]
+                        cmdline="console=ttyS0 cryptomgr.notests bh.name=rt")]
         config += "".join(others[:len(self.names) - len(OWN)])
         files = [f"kind-{name}" for name in OWN] + ["memtest64", "memtest32", "grub", "vmlinuz-rt", "demo.img"]
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(), "guests/module.txt": MODULE,

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The demo stick as an admin gets it: two unmodified Linux guests side by side, driven by typing."""
+import hashlib
 import os
 import re
+import subprocess
 import tomllib
 
 from frame import ROOT, Boot, check, expect_that
@@ -29,15 +31,19 @@ def allowed_lines(target):
     return [line for line, where in rows if where.strip() == "all" or target in where.split(", ")]
 
 
-def config():
-    with open(os.path.join(ROOT, "config/bulkhead.toml"), "rb") as file:
-        return tomllib.load(file)["guest"]
+# What the tests' own configs tell a kernel as well: not to try its ciphers, which is half of a boot in Bochs.
+QUICK = "cryptomgr.notests"
+
+
+def md5_of(path):
+    with open(path, "rb") as file:
+        return hashlib.md5(file.read()).hexdigest()
 
 
 class LinuxGuests(Boot):
     """Typing to two of them, alpha and beta; or to those of names."""
     names = NAMES
-    machine_ips = 50_000_000
+    machine_ips = 20_000_000
 
     def command(self, guest, text, timeout=120):
         """Types a command to the shell in focus; returns what it printed. Fails if its status is not 0."""
@@ -77,8 +83,25 @@ class LinuxPair(LinuxGuests):
     name = "linux-pair"
     seconds = 210
 
+    @property
+    def machine_ips(self):
+        """The kernel takes its TSC for good if a read of the PM timer lasts less than a 32nd of a millisecond."""
+        return 50_000_000 if self.target.name == "bochs-amd" else super().machine_ips
+
     def image(self):
-        return os.path.join(self.build, "bulkhead-usb.img")
+        """The stick itself; for Bochs a copy with the quick kernels."""
+        stick, quick = os.path.join(self.build, "bulkhead-usb.img"), os.path.join(self.folder, "stick.img")
+        with open(os.path.join(ROOT, "config/bulkhead.toml"), encoding="utf-8") as file:
+            text = file.read()
+        if self.target.name.startswith("bochs"):
+            os.makedirs(self.folder, exist_ok=True)
+            text = text.replace('cmdline = "console=ttyS0', 'cmdline = "console=ttyS0 ' + QUICK)
+            subprocess.run(["cp", "--sparse=always", stick, quick], check=True)
+            subprocess.run(["mcopy", "-o", "-i", quick + "@@1M", "-", "::bulkhead/bulkhead.toml"], check=True,
+                           input=text.encode(), env={**os.environ, "MTOOLS_SKIP_CHECK": "1"})
+            stick = quick
+        self.config = tomllib.loads(text)["guest"]
+        return stick
 
     def counter(self):
         return int(self.run(BETA, "cat /tmp/n").split()[0])
@@ -109,14 +132,14 @@ class LinuxPair(LinuxGuests):
     @check("the log shows the partition, and each started on its CPU with its memory")
     def started(self):
         _, text = self.operator("list")
-        for guest, values in config().items():
+        for guest, values in self.config.items():
             cpus, memory = values["cpus"], values["memory"]
             for line in (rf"{guest} +{cpus} +{memory} +0x[0-9a-f]+-0x[0-9a-f]+",
                          rf"{guest}: started \(1 vCPU on cpu {cpus}, {memory}\)"):
                 expect_that(re.search(line, text), f"/{line}/", text)
 
     def guest_as_configured(self, guest):
-        values = config()[NAMES[guest]]
+        values = self.config[NAMES[guest]]
         memory = int(values["memory"][:-1]) * UNITS[values["memory"][-1]]
         output = self.run(guest, "nproc; free -m; cat /proc/cmdline")
         lines = output.replace("\r", "").strip().split("\n")
@@ -232,12 +255,18 @@ class LinuxPair(LinuxGuests):
     def image_in_memory(self):
         for guest in (ALPHA, BETA):
             self.run(guest, "grep -q '/image erofs.*dax=always' /proc/mounts")
-            self.command(guest, "seq 200000 >/tmp/n; cmp /tmp/n /image/numbers")
-            self.command(guest, "/image/bin/busybox cmp /bin/busybox /image/bin/busybox")
+            self.image_is_whole(guest)
         # The kernel believes that it can: its write is refused and counted, as one to a PC's ROM.
         self.run(ALPHA, "dd if=/dev/zero of=/dev/pmem0 bs=4k count=4; sync")
         for guest in (ALPHA, BETA):
-            self.run(guest, "cmp /tmp/n /image/numbers; rm /tmp/n")
+            self.run(guest, "true")
+            self.image_is_whole(guest)
+
+    def image_is_whole(self, guest):
+        """To a program that runs from it."""
+        sums = self.command(guest, "/image/bin/busybox md5sum /image/*/busybox /image/n*")
+        wanted = [md5_of(self.guest_file(os.path.join("image", name))) for name in ("bin/busybox", "numbers")]
+        expect_that(re.findall(r"\b[0-9a-f]{32}\b", sums) == wanted, wanted, sums)
 
     @check("alpha's disk: ext2 on it, written and read again, its serial number, by MSI-X")
     def disk(self):
@@ -245,9 +274,9 @@ class LinuxPair(LinuxGuests):
         self.command(ALPHA, "mke2fs /dev/vda >/dev/null; mkdir -p /d")
         self.command(ALPHA, "mount /dev/vda /d")
         self.command(ALPHA, "dd if=/dev/urandom of=/tmp/r bs=64k count=64")
-        self.command(ALPHA, "cp /tmp/r /d/r; umount /d")
+        self.command(ALPHA, "cp /tmp/r /d/r; umount /d; md5sum </tmp/r >/tmp/s")
         self.command(ALPHA, "echo 3 >/proc/sys/vm/drop_caches; mount /dev/vda /d")
-        self.command(ALPHA, "cmp /tmp/r /d/r; umount /d; rm /tmp/r")
+        self.command(ALPHA, "md5sum </d/r | cmp - /tmp/s; umount /d; rm /tmp/r")
         counts = self.command(ALPHA, "grep virtio1-req.0 /proc/interrupts")
         expect_that("PCI-MSI" in counts and int(counts.split()[1]) > 20, "interrupts by MSI-X", counts)
 
