@@ -15,6 +15,11 @@
 #define PCI_PAGES      0xe0100000u
 #define PCI_PAGES_SIZE 0x00100000u
 
+/* Where the BARs of real devices may be that the guest is given: the core maps them there. The same
+ * _CRS. */
+#define PCI_DEVICES      0xd0000000u
+#define PCI_DEVICES_SIZE 0x10000000u
+
 enum bus_space {
     BUS_PORT,
     BUS_MEMORY, /* guest-physical addresses */

@@ -83,6 +83,7 @@ enum core_call {
     CORE_APIC_READ,  /* argument: what the local APIC's page has at this offset; then that */
     CORE_VECTOR_GET, /* argument: number of an XMM register; vector is filled with it */
     CORE_VECTOR_SET, /* the other way */
+    CORE_PCI,        /* what pci asks of one of the guest's real devices is done; its answer is there */
     CORE_CALLS
 };
 
@@ -108,6 +109,30 @@ enum told_event {
     TOLD_SLEEP_REFUSED, /* asked for a sleep state that there is not: its number */
     TOLD_BIOS_CALLED,   /* called a BIOS that there is not: interrupt << 16 | AX */
     TOLD_EVENTS
+};
+
+/* What is asked of a real device, by its number in struct abi_devices. Nothing else of its
+ * configuration space is written. */
+enum pci_call {
+    PCI_CALL_READ,     /* at: register of the configuration space, a multiple of 4; gives value */
+    PCI_CALL_COMMAND,  /* value: decoding (bit 1) and bus master (bit 2) of the command register */
+    PCI_CALL_MAP,      /* at: BAR; value: guest-physical address in PCI_DEVICES, or all ones for
+                          nowhere; gives value: 1, or 0 if it cannot be there */
+    PCI_CALL_VECTOR,   /* at: number of a message; value and data: as the guest wants it. Gives
+                          value and data: what the device has to send; 0 and 0 if it cannot */
+    PCI_CALL_MESSAGES, /* value: enum pci_messages */
+    PCI_CALL_POWER,    /* value: 0, or 3 for D3hot */
+    PCI_CALL_RESET,    /* function-level; gives value: 1, or 0 if it failed */
+    PCI_CALLS
+};
+
+/* MSI sends message 0. The device's table of MSI-X is the compartment's to write. */
+enum pci_messages { PCI_NO_MESSAGES, PCI_MSI, PCI_MSIX, PCI_MSIX_MASKED, PCI_MESSAGES };
+
+struct exchange_pci {
+    uint32_t call, function; /* enum pci_call */
+    uint32_t at, zero;
+    uint64_t value, data;
 };
 
 /* A message signalled interrupt. */
@@ -210,6 +235,7 @@ struct exchange {
     struct exchange_access apic, refused; /* as told */
     struct exchange_state state;
     uint64_t vector[2];
+    struct exchange_pci pci;
 
     struct exchange_load load;
 

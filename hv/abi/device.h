@@ -16,6 +16,9 @@
 #define ABI_VSOCK_PEERS 15u
 #define ABI_PORTS       6u
 #define ABI_PORT_NAME   32u /* bytes, with a 0 at the end */
+#define ABI_PCIS        8u
+#define ABI_PCI_BARS    6u
+#define ABI_PCI_HELD    2u
 
 /* What map says of a page; all else is an index of copies plus 1. A page that is discarded leaves
  * its copy to others, and must not come back as the image has it. */
@@ -84,6 +87,35 @@ struct abi_port {
     uint32_t channel; /* of abi_devices.channels */
 };
 
+/* What of a real device the guest may move: a base address register in memory. size 0: there is
+ * none; else a power of two, a page or more. */
+struct abi_pci_bar {
+    uint64_t size;
+    bool wide, prefetchable; /* the register's bits say so; a wide one takes the next one as well */
+    uint8_t zero[6];
+};
+
+/* Pages of a BAR that the guest reaches through its compartment alone: there are MSI-X's table and
+ * pending bits. */
+struct abi_pci_held {
+    uint64_t at;           /* in the compartment, not cached */
+    uint32_t offset, size; /* in the BAR; multiples of 4 KiB */
+    uint32_t bar, zero;
+};
+
+/* A PCI function of the machine that is the guest's. Offsets are of capabilities in its
+ * configuration space, 0 = it has none. */
+struct abi_pci {
+    struct abi_pci_bar bars[ABI_PCI_BARS];
+    struct abi_pci_held held[ABI_PCI_HELD]; /* size 0: there is none */
+    uint32_t table, pending;                /* offsets in their BARs */
+    uint16_t vectors;                       /* of MSI-X */
+    uint8_t table_bar, pending_bar;
+    uint8_t power, express, msi, msix, af;
+    bool has_pin; /* it could interrupt by INTx */
+    uint8_t zero[2];
+};
+
 struct abi_devices {
     uint32_t disk_count, net_count, channel_count, pmem_count;
     struct abi_disk disks[ABI_DISKS];
@@ -95,6 +127,8 @@ struct abi_devices {
     struct abi_port ports[ABI_PORTS];
     bool types_to_hvc0; /* what is typed goes to the virtio console, and not to the UART */
     uint8_t zero[3];
+    uint32_t pci_count, zero_pci;
+    struct abi_pci pcis[ABI_PCIS];
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");
 

@@ -12,6 +12,7 @@ struct device;
 struct dev_env;
 struct guest_memory;
 struct abi_counts;
+struct exchange_pci;
 struct rtc_kept;
 
 /*
@@ -67,6 +68,9 @@ struct dev_env {
     void (*bell)(const struct dev_env *env, unsigned channel);
     /* 64 bits that nobody can guess. */
     uint64_t (*random)(const struct dev_env *env);
+    /* Has the core do something to a real device of the guest's: hv/abi/compartment.h. What it
+     * answers stands in the struct. NULL where there are no such devices. */
+    void (*pci)(const struct dev_env *env, struct exchange_pci *call);
     /* The guest's run is to end. */
     void (*stop)(const struct dev_env *env, enum dev_stop why);
     void (*event)(const struct dev_env *env, enum dev_event event, uint32_t word);

@@ -83,6 +83,14 @@ static uint64_t outside_random(const struct dev_env *env) {
     return random_generate(&h->random);
 }
 
+static void outside_pci(const struct dev_env *env, struct exchange_pci *call) {
+    struct exchange *e = exchange_of(env);
+
+    e->pci = *call;
+    (void)core_call(e, CORE_PCI);
+    *call = e->pci;
+}
+
 static void outside_stop(const struct dev_env *env, enum dev_stop why) {
     struct exchange *e = exchange_of(env);
 
@@ -113,6 +121,7 @@ const struct dev_env hardware_outside = {
     .transmit = outside_transmit,
     .bell = outside_bell,
     .random = outside_random,
+    .pci = outside_pci,
     .stop = outside_stop,
     .event = outside_event,
     .keep = outside_keep,
