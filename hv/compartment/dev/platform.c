@@ -56,9 +56,10 @@ enum platform_slot {
     SLOT_DISKS,
     SLOT_NETS = SLOT_DISKS + ABI_DISKS,
     SLOT_VSOCK = SLOT_NETS + ABI_NETS,
-    SLOT_CONSOLE
+    SLOT_CONSOLE,
+    SLOT_PCIS
 };
-_Static_assert(SLOT_CONSOLE < PCI_SLOTS, "a slot for each");
+_Static_assert(SLOT_PCIS + ABI_PCIS <= PCI_SLOTS, "a slot for each");
 
 static struct device *platform_device(struct platform *p, size_t at) {
     return (struct device *)((uint8_t *)p + at);
@@ -120,6 +121,20 @@ static void platform_init_pci(struct platform *p) {
     }
 }
 
+static void platform_init_passed(struct platform *p) {
+    for (uint32_t i = 0; i < p->devices->pci_count; i++) {
+        platform_add(p, &p->pcis[i].dev, &passed_ops);
+        passed_make(&p->pcis[i], &p->devices->pcis[i], i, &p->pci, p->bus, SLOT_PCIS + i);
+    }
+    passed_find_room(p->pcis, p->devices->pci_count);
+}
+
+static void platform_look_at_passed(struct platform *p) {
+    for (uint32_t i = 0; i < p->devices->pci_count; i++) {
+        passed_look_again(&p->pcis[i]);
+    }
+}
+
 void platform_init(struct platform *p, const struct dev_env *outside,
                    const struct abi_devices *devices) {
     p->devices = devices;
@@ -139,6 +154,7 @@ void platform_init(struct platform *p, const struct dev_env *outside,
         ASSERT(s == STATUS_OK);
     }
     platform_init_pci(p);
+    platform_init_passed(p);
     platform_reset(p);
 }
 
@@ -194,11 +210,14 @@ uint64_t platform_service(struct platform *p, uint64_t now) {
     return due;
 }
 
+/* A real device's request that is served already must not come a second time. */
 uint8_t platform_acknowledge(struct platform *p) {
+    platform_look_at_passed(p);
     return pic_acknowledge(&p->pic);
 }
 
 void platform_end_interrupt(struct platform *p, uint8_t vector) {
+    platform_look_at_passed(p);
     ioapic_eoi(&p->ioapic, vector);
 }
 

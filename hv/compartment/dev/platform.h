@@ -14,13 +14,14 @@
 #include "hv/abi/device.h"
 #include "hv/compartment/dev/bus.h"
 #include "hv/compartment/dev/models.h"
+#include "hv/compartment/pci/passed.h"
 #include "hv/compartment/virtio/blk.h"
 #include "hv/compartment/virtio/console.h"
 #include "hv/compartment/virtio/net.h"
 #include "hv/compartment/virtio/vsock.h"
 
 /* Devices: those of every PC, and what the config may give. */
-#define PLATFORM_MOST (11 + ABI_DISKS + ABI_NETS)
+#define PLATFORM_MOST (11 + ABI_DISKS + ABI_NETS + ABI_PCIS)
 
 struct platform {
     struct dev_env env;
@@ -42,6 +43,7 @@ struct platform {
     struct virtio_net nets[ABI_NETS];
     struct net_peer peers[ABI_CHANNELS]; /* of all nets */
     struct virtio_vsock vsock;
+    struct passed pcis[ABI_PCIS];
     struct device *all[PLATFORM_MOST]; /* that there are */
     unsigned count;
 };

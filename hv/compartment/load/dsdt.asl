@@ -27,11 +27,13 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
                     0x0000, 0x0000, 0x0000, 0x0000, 0x0001)
                 IO (Decode16, 0x0CF8, 0x0CF8, 0x01, 0x08)
-                /* Windows for the devices: PCI_PORTS, PCI_MEMORY. */
+                /* Windows for the devices: PCI_PORTS, PCI_MEMORY, PCI_DEVICES. */
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0x0000, 0x1000, 0x1FFF, 0x0000, 0x1000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0x00000000, 0xE0000000, 0xE00FFFFF, 0x00000000, 0x00100000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0x00000000, 0xD0000000, 0xDFFFFFFF, 0x00000000, 0x10000000)
             })
 
             /* INTA of each slot: pci_line(), and with the 8259s pci_isa_irq(). */

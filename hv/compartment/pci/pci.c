@@ -125,7 +125,7 @@ static uint32_t pci_read_command(const struct pci_function *f) {
     return status | f->command;
 }
 
-static uint32_t pci_read(const struct pci_function *f, uint32_t at) {
+static uint32_t pci_read_model(const struct pci_function *f, uint32_t at) {
     const struct pci_model *m = f->model;
 
     if (at >= PCI_FIRST_CAPABILITY) {
@@ -150,6 +150,10 @@ static uint32_t pci_read(const struct pci_function *f, uint32_t at) {
     default:
         return 0;
     }
+}
+
+static uint32_t pci_read(struct pci_function *f, uint32_t at) {
+    return f->config == NULL ? pci_read_model(f, at) : f->config->read(f, at);
 }
 
 /* ---- writing ---- */
@@ -184,7 +188,9 @@ static void pci_write_msix(struct pci_function *f, uint32_t word) {
 }
 
 static void pci_write(struct pci_function *f, uint32_t at, uint32_t word) {
-    if (at == PCI_COMMAND) {
+    if (f->config != NULL) {
+        f->config->write(f, at, word);
+    } else if (at == PCI_COMMAND) {
         pci_write_command(f, word);
     } else if (at == PCI_INTERRUPT && f->device != NULL) {
         f->line = (uint8_t)word;
@@ -204,7 +210,7 @@ static struct pci_function *pci_find(const struct pci_host *host, uint32_t addre
 }
 
 uint32_t pci_config_read(const struct pci_host *host, uint32_t address) {
-    const struct pci_function *f = pci_find(host, address);
+    struct pci_function *f = pci_find(host, address);
     return f == NULL ? UINT32_MAX : pci_read(f, address % PCI_CONFIG_SIZE);
 }
 
@@ -220,7 +226,10 @@ void pci_config_write(const struct pci_host *host, uint32_t address, unsigned by
         mask |= (bytes >> i & 1) != 0 ? 0xffu << (8 * i) : 0;
     }
     uint32_t at = address % PCI_CONFIG_SIZE;
-    pci_write(f, at, (pci_read(f, at) & ~mask) | (word & mask));
+    if (mask != UINT32_MAX) {
+        word = (pci_read(f, at) & ~mask) | (word & mask);
+    }
+    pci_write(f, at, word);
 }
 
 /* ---- the same as memory ---- */

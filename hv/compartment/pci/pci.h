@@ -61,12 +61,20 @@ struct msix_entry {
 };
 
 struct pci_host;
+struct pci_function;
+
+/* A configuration space that no model describes: words at multiples of 4, the whole of them. */
+struct pci_config_ops {
+    uint32_t (*read)(struct pci_function *f, uint32_t at);
+    void (*write)(struct pci_function *f, uint32_t at, uint32_t word);
+};
 
 struct pci_function {
     const struct pci_model *model;
-    struct device *device; /* that answers in the BARs; NULL where there are none */
-    struct bus *buses;     /* by enum bus_space */
-    struct pci_host *host; /* whose lines it drives */
+    const struct pci_config_ops *config; /* NULL: by the model */
+    struct device *device;               /* that answers in the BARs; NULL where there are none */
+    struct bus *buses;                   /* by enum bus_space */
+    struct pci_host *host;               /* whose lines it drives */
     unsigned slot;
     uint32_t bar[PCI_BARS];
     bool there[PCI_BARS]; /* the bus leads to it */

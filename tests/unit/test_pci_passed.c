@@ -1,0 +1,709 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A real PCI function as its guest sees it, and what of the guest's wishes reaches the core. */
+#include "tests/unit/fake_passed.h"
+
+#define MEMORY_MASTER (PCI_MEMORY_ON | PCI_MASTER_ON)
+#define BAR(n)        (PCI_BAR + 4 * (n))
+
+/* ---- the configuration space ---- */
+
+TEST(reads_by_table) {
+    fake_passed_start();
+    CHECK_U64(get(NIC, PCI_ID, 4), 0x10d38086);
+    CHECK_U64(get(NIC, PCI_COMMAND, 4), 0x00100000); /* not firmware's command */
+    CHECK_U64(get(NIC, PCI_CLASS, 4), 0x02000003);
+    CHECK_U64(get(NIC, 0x0c, 4), 0x4010);
+    CHECK_U64(get(NIC, 0x28, 4), 0);
+    CHECK_U64(get(NIC, PCI_SUBSYSTEM, 4), 0x12345678);
+    CHECK_U64(get(NIC, 0x30, 4), 0);
+    CHECK_U64(get(NIC, PCI_CAPABILITIES, 1), POWER_CAP);
+    CHECK_U64(get(NIC, PCI_INTERRUPT, 4), 0x100 | pci_isa_irq(pci_line(SLOT(NIC))));
+    CHECK_U64(get(NIC, POWER_CAP, 4), capability(0x01, MSI_CAP, 0x01c3));
+    CHECK_U64(get(NIC, MSI_CAP, 4), capability(0x05, EXPRESS_CAP, 0x0080));
+    CHECK_U64(get(NIC, MSI_CAP + 4, 4), 0);
+    CHECK_U64(get(NIC, MSI_CAP + 16, 4), 0xc0de0000 | (MSI_CAP + 16) / 4);
+    CHECK_U64(get(NIC, EXPRESS_CAP + 8, 4), 0x2810);
+    CHECK_U64(get(NIC, MSIX_CAP, 4), capability(0x11, AF_CAP, REAL_SIZE - 3));
+    CHECK_U64(get(NIC, HOTPLUG_CAP, 4), capability(0, VENDOR_CAP, 0));
+    CHECK_U64(get(NIC, VENDOR_CAP, 4), capability(0x09, 0, 0x1234));
+    CHECK_U64(get(NIC, 0x100, 4), 0);
+    CHECK_U64(get(OLD, MSI_CAP, 4), capability(0x05, POWER_CAP, 0));
+    CHECK_U64(platform_read(&fake_pc, BUS_MEMORY, fake_passed_page(NIC, PAGE_SIZE), 4).value,
+              UINT64_MAX); /* one function */
+    reals[NIC].config[1] |= BIT32(19) | BIT32(29);
+    reals[NIC].config[EXPRESS_CAP / 4 + 2] = 0xa0000;
+    CHECK_U64(get(NIC, PCI_COMMAND, 4), 0x20180000); /* as it is now */
+    CHECK_U64(get(NIC, EXPRESS_CAP + 8, 4), 0xa0000);
+    CHECK_U64(fake_passed_acts(), 0);
+}
+
+TEST(what_has_no_pin_or_table) {
+    fake_passed_start();
+    fake_devices.pcis[NIC].has_pin = false;
+    fake_devices.pcis[NIC].held[0].size = 0x800; /* which ends before the table */
+    reals[NIC].config[1] = BIT32(19);            /* a device without capabilities, it says now */
+    fake_pc_start();
+    CHECK_U64(get(NIC, PCI_INTERRUPT, 2) >> 8, 0);
+    CHECK_U64(get(NIC, PCI_COMMAND, 4), 0);
+    CHECK_U64(fake_pc.pcis[NIC].vectors, 0);
+    fake_devices.pcis[NIC].held[0].size = TABLE + 3 * 16 + 8;
+    fake_devices.pcis[NIC].has_pin = true;
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].vectors, 3);
+    fake_devices.pcis[NIC].table += 4;
+    reals[NIC].config[1] = BIT32(20);
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].vectors, 0);
+    CHECK_U64(get(NIC, MSIX_CAP, 4), capability(0, AF_CAP, 0));
+    set(NIC, MSIX_CAP, 4, UINT32_MAX);
+    CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+}
+
+/* A table is no larger than the guest's part of the entries. */
+TEST(large_tables) {
+    fake_passed_start();
+    fake_devices.pcis[NIC].vectors = 2048;
+    reals[NIC].config[MSIX_CAP / 4] |= 0x07ff0000;
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].vectors, PASSED_VECTORS);
+    CHECK_U64(get(NIC, MSIX_CAP + 2, 2), PASSED_VECTORS - 1);
+    reals[NIC].config[MSIX_CAP / 4] &= 0xf800ffff; /* one, the device says */
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].vectors, 1);
+}
+
+TEST(most_writes_are_ignored) {
+    static const uint32_t known[] = {PCI_COMMAND, BAR(0),      BAR(2),        BAR(3),
+                                     BAR(4),      0x3c,        POWER_CAP + 4, MSI_CAP,
+                                     MSI_CAP + 4, MSI_CAP + 8, MSI_CAP + 12,  EXPRESS_CAP + 8,
+                                     AF_CAP + 4,  MSIX_CAP};
+    fake_passed_start();
+    for (uint32_t reg = 0; reg < 0x1000; reg += 4) {
+        bool ignored = true;
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+            ignored = ignored && reg != known[i];
+        }
+        uint64_t before = get(NIC, reg, 4);
+        if (ignored) {
+            set(NIC, reg, 4, UINT32_MAX);
+            set(NIC, reg, 4, 0);
+            set(NIC, reg + 1, 1, 0xff);
+            CHECK_U64(get(NIC, reg, 4), before);
+        }
+    }
+    CHECK_U64(fake_passed_acts(), 0);
+}
+
+TEST(command) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, 0xffff & ~MEMORY_MASTER);
+    CHECK_U64(get(NIC, PCI_COMMAND, 2), 0x0540); /* INTx off, SERR, parity: here alone */
+    CHECK_U64(fake_passed_acts(), 0);
+    set(NIC, PCI_COMMAND, 2, PCI_MASTER_ON);
+    CHECK_U64(reals[NIC].command, PCI_MASTER_ON);
+    CHECK_U64(asked[PCI_CALL_MAP], 0);
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER | PCI_PORTS_ON);
+    CHECK_U64(reals[NIC].command, MEMORY_MASTER);
+    CHECK_U64(get(NIC, PCI_COMMAND, 2), MEMORY_MASTER);
+    CHECK_U64(asked[PCI_CALL_MAP], 3);
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK_U64(asked[PCI_CALL_COMMAND], 2);
+    set(NIC, PCI_COMMAND, 2, 0);
+    CHECK_U64(reals[NIC].command, 0);
+    CHECK_U64(asked[PCI_CALL_MAP], 6);
+    CHECK_U64(reals[OLD].command, 0);
+    set(NIC, PCI_INTERRUPT, 1, 5);
+    CHECK_U64(get(NIC, PCI_INTERRUPT, 2), 0x105);
+}
+
+/* ---- BARs ---- */
+
+static uint64_t address(unsigned function, unsigned bar) {
+    return get(function, BAR(bar), 4) & ~0xfull;
+}
+
+TEST(addresses_at_the_start) {
+    fake_passed_start();
+    CHECK_U64(get(OLD, BAR(0), 4), PCI_DEVICES | 4);
+    CHECK_U64(get(OLD, BAR(1), 4), 0);
+    CHECK_U64(get(NIC, BAR(2), 4), (PCI_DEVICES + 8 * MIB) | 12);
+    CHECK_U64(get(OLD, BAR(2), 4), PCI_DEVICES + 9 * MIB);
+    CHECK_U64(get(NIC, BAR(0), 4), PCI_DEVICES + 9 * MIB + 0x20000);
+    CHECK_U64(get(NIC, BAR(4), 4), PCI_DEVICES + 9 * MIB + 0x30000);
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    set(OLD, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    for (unsigned i = 0; i < REALS * ABI_PCI_BARS; i++) {
+        unsigned function = i / ABI_PCI_BARS, bar = i % ABI_PCI_BARS;
+        CHECK_U64(reals[function].mapped[bar], address(function, bar));
+    }
+    fake_devices.pcis[NIC].bars[2].size = PCI_DEVICES_SIZE;
+    fake_pc_start(); /* which takes all the room */
+    CHECK_U64(address(NIC, 2), PCI_DEVICES);
+    CHECK_U64(address(OLD, 0) | address(NIC, 4), 0);
+    fake_devices.pcis[NIC].bars[2].size = 2ull * PCI_DEVICES_SIZE;
+    fake_pc_start();
+    CHECK_U64(address(NIC, 2), 0);
+    CHECK_U64(address(OLD, 0), PCI_DEVICES);
+}
+
+TEST(sizing) {
+    fake_passed_start();
+    for (unsigned i = 0; i < ABI_PCI_BARS; i++) {
+        set(NIC, BAR(i), 4, UINT32_MAX);
+        set(OLD, BAR(i), 4, UINT32_MAX);
+    }
+    CHECK_U64(get(NIC, BAR(0), 4), 0xffff0000);
+    CHECK_U64(get(NIC, BAR(1), 4), 0);
+    CHECK_U64(get(NIC, BAR(2), 4), 0xfff0000c);
+    CHECK_U64(get(NIC, BAR(3), 4), 0xffffffff);
+    CHECK_U64(get(NIC, BAR(4), 4), 0xfffff000);
+    CHECK_U64(get(NIC, BAR(5), 4), 0);
+    CHECK_U64(get(OLD, BAR(0), 4), 0xff800004);
+    CHECK_U64(get(OLD, BAR(1), 4), 0xffffffff);
+    CHECK_U64(get(OLD, BAR(3), 4), 0);
+    set(NIC, BAR(3), 4, 0);
+    CHECK_U64(get(NIC, BAR(2), 4), 0xfff0000c);
+    CHECK_U64(fake_passed_acts(), 0);
+    fake_devices.pcis[NIC].bars[2].size = 16 * GIB;
+    fake_pc_start();
+    set(NIC, BAR(2), 4, UINT32_MAX);
+    set(NIC, BAR(3), 4, UINT32_MAX);
+    CHECK_U64(get(NIC, BAR(2), 4), 0x0000000c);
+    CHECK_U64(get(NIC, BAR(3), 4), 0xfffffffc);
+}
+
+TEST(moves) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    set(NIC, BAR(4), 4, 0xd8001234);
+    CHECK_U64(reals[NIC].mapped[4], 0xd8001000);
+    unsigned before = asked[PCI_CALL_MAP];
+    set(NIC, BAR(4), 4, 0xd8001000);
+    CHECK_U64(asked[PCI_CALL_MAP], before); /* it is there */
+    set(NIC, BAR(4), 4, 0xfee00000);
+    CHECK_U64(reals[NIC].mapped[4], 0);
+    CHECK_U64(address(NIC, 4), 0xfee00000);
+    set(NIC, BAR(4), 4, 0xcffff000);
+    set(NIC, BAR(4), 4, 0xe0000000);
+    CHECK_U64(reals[NIC].mapped[4], 0);
+    set(NIC, BAR(4), 4, 0xdffff000);
+    CHECK_U64(reals[NIC].mapped[4], 0xdffff000);
+    set(NIC, BAR(2), 4, 0xdff00000); /* over it: the core refuses */
+    CHECK_U64(reals[NIC].mapped[2], 0);
+    set(NIC, BAR(4), 4, 0xd0000000); /* what was in its way is gone */
+    CHECK_U64(reals[NIC].mapped[2], 0xdff00000);
+    CHECK_U64(reals[NIC].mapped[4], 0xd0000000);
+    set(NIC, BAR(3), 4, 1); /* above 4 GiB */
+    CHECK_U64(reals[NIC].mapped[2], 0);
+    set(NIC, BAR(2), 4, 0xd1000000);
+    CHECK_U64(get(NIC, BAR(3), 4), 1);
+    CHECK_U64(reals[NIC].mapped[2], 0);
+    set(NIC, BAR(2), 4, 0xdff00000);
+    set(NIC, BAR(3), 4, 0);
+    CHECK_U64(reals[NIC].mapped[2], 0xdff00000);
+    refuse_map = true;
+    set(NIC, BAR(4), 4, 0xd1000000);
+    CHECK_U64(reals[NIC].mapped[4], 0);
+    CHECK(!fake_pc.pcis[NIC].bars[4].there);
+}
+
+static struct bus_answer held_read(uint64_t at, unsigned size) {
+    return platform_read(&fake_pc, BUS_MEMORY, address(NIC, 0) + 0x4000 + at, size);
+}
+
+static bool held_write(uint64_t at, unsigned size, uint64_t value) {
+    return platform_write(&fake_pc, BUS_MEMORY, address(NIC, 0) + 0x4000 + at, size, value);
+}
+
+/* The pages that the compartment holds go with their BAR. */
+TEST(held_pages) {
+    fake_passed_start();
+    uint64_t word = 0x1122334455667788;
+    memcpy(reals[NIC].pages + 0x100, &word, 8);
+    CHECK_U64(held_read(0x100, 4).there, 0);
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    CHECK_U64(held_read(0x100, 1).value, 0x88);
+    CHECK_U64(held_read(0x102, 2).value, 0x5566);
+    CHECK_U64(held_read(0x104, 4).value, 0x11223344);
+    CHECK_U64(held_read(0x100, 8).value, word);
+    CHECK_U64(held_read(0x101, 4).value, UINT64_MAX);
+    CHECK_U64(held_read(HELD_SIZE, 4).there, 0);
+    CHECK(held_write(0x1008, 1, 0xa1) && held_write(0x100a, 2, 0xb2b3));
+    CHECK(held_write(0x100c, 4, 0xc4c5c6c7) && held_write(0x1010, 8, word));
+    CHECK(held_write(0x1012, 4, 0));
+    static const uint8_t want[] = {0xa1, 0,    0xb3, 0xb2, 0xc7, 0xc6, 0xc5, 0xc4,
+                                   0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
+    CHECK(memcmp(reals[NIC].pages + 0x1008, want, sizeof(want)) == 0);
+    set(NIC, BAR(0), 4, 0xd7770000);
+    CHECK_U64(held_read(0x100, 8).value, word);
+    set(NIC, PCI_COMMAND, 2, 0);
+    CHECK_U64(held_read(0x100, 8).there, 0);
+    CHECK_U64(fake_passed_acts(), 1 + 3 + 2 + 3 + 1);
+}
+
+/* The bus has no room: nowhere at all. */
+TEST(full_bus) {
+    fake_passed_start();
+    fake_devices.pcis[NIC].held[1] = fake_devices.pcis[NIC].held[0];
+    fake_devices.pcis[NIC].held[1].offset = 0x8000;
+    struct bus *bus = &fake_pc.bus[BUS_MEMORY];
+    unsigned region = 0;
+    for (; bus->count < BUS_ENTRIES - 1; region++) {
+        uint64_t at = 0x8000000000 + region * PAGE_SIZE;
+        CHECK_U64(bus_add(bus, at, PAGE_SIZE, &fake_pc.bios.dev, 100 + region), STATUS_OK);
+    }
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    CHECK_U64(bus->count, BUS_ENTRIES - 1);
+    CHECK_U64(reals[NIC].mapped[0], 0);
+    CHECK(reals[NIC].mapped[2] != 0);
+    CHECK_U64(bus_remove(bus, &fake_pc.bios.dev, 100), STATUS_OK);
+    set(NIC, PCI_COMMAND, 2, 0);
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    CHECK_U64(reals[NIC].mapped[0], address(NIC, 0));
+    CHECK_U64(bus->count, BUS_ENTRIES);
+}
+
+/* ---- messages ---- */
+
+TEST(msi) {
+    fake_passed_start();
+    set(NIC, MSI_CAP + 4, 4, 0xfee01007);
+    set(NIC, MSI_CAP + 8, 4, 0x77);
+    set(NIC, MSI_CAP + 12, 2, 0x4041);
+    CHECK_U64(get(NIC, MSI_CAP + 4, 4), 0xfee01004);
+    CHECK_U64(get(NIC, MSI_CAP + 8, 4), 0x77);
+    CHECK_U64(get(NIC, MSI_CAP + 12, 4), 0x4041);
+    CHECK_U64(fake_passed_acts(), 0);
+    set(NIC, MSI_CAP + 2, 2, 0x0171);
+    CHECK_U64(get(NIC, MSI_CAP + 2, 2), 0x0081); /* one message, no masks */
+    CHECK_U64(asked[PCI_CALL_VECTOR], 1);
+    CHECK_U64(last[PCI_CALL_VECTOR].value, 0x77fee01004);
+    CHECK_U64(last[PCI_CALL_VECTOR].data, 0x4041);
+    CHECK_U64(reals[NIC].messages, PCI_MSI);
+    set(NIC, MSI_CAP + 12, 2, 0x4042);
+    CHECK_U64(last[PCI_CALL_VECTOR].data, 0x4042);
+    CHECK_U64(asked[PCI_CALL_MESSAGES], 2);
+    set(NIC, MSI_CAP + 4, 4, 0xfee01004);
+    CHECK_U64(get(NIC, MSI_CAP + 8, 4), 0x77);
+    set(NIC, MSI_CAP + 12, 2, 0x4042);
+    set(NIC, MSI_CAP + 2, 2, 1);
+    CHECK_U64(asked[PCI_CALL_MESSAGES], 2); /* no change */
+    refuse_vector = true;
+    set(NIC, MSI_CAP + 8, 4, 0);
+    CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+    refuse_vector = false;
+    set(NIC, MSI_CAP + 8, 4, 0x78);
+    set(NIC, MSI_CAP + 4, 4, 0xfee02000);
+    CHECK_U64(last[PCI_CALL_VECTOR].value, 0x78fee02000);
+    CHECK_U64(reals[NIC].messages, PCI_MSI);
+    set(NIC, MSI_CAP + 2, 2, 0);
+    CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+    set(OLD, MSI_CAP + 8, 2, 0x55); /* a narrow one */
+    set(OLD, MSI_CAP + 2, 2, 1);
+    CHECK_U64(last[PCI_CALL_VECTOR].data, 0x55);
+    CHECK_U64(last[PCI_CALL_VECTOR].function, OLD);
+    CHECK_U64(get(OLD, MSI_CAP + 12, 4), 0xc0de0000 | (MSI_CAP + 12) / 4);
+}
+
+static void entry_write(unsigned vector, unsigned word, uint32_t value) {
+    CHECK(held_write(TABLE + 16 * vector + 4 * word, 4, value));
+}
+
+static uint64_t entry_read(unsigned vector, unsigned word) {
+    return held_read(TABLE + 16 * vector + 4 * word, 4).value;
+}
+
+static void check_entry(unsigned vector, uint32_t data) {
+    CHECK_U64(real_entry(vector)[0], 0xfee00000 | vector << 4);
+    CHECK_U64(real_entry(vector)[1], 1);
+    CHECK_U64(real_entry(vector)[2], data | 0x10000);
+    CHECK_U64(real_entry(vector)[3], 0);
+}
+
+static void msix_fill(void) {
+    for (unsigned i = 0; i < 3; i++) {
+        entry_write(i, 0, 0xfee03000 + i);
+        entry_write(i, 1, i);
+        entry_write(i, 2, 0x60 + i);
+        entry_write(i, 3, i == 2);
+    }
+}
+
+TEST(msix) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK_U64(entry_read(5, 3), 1); /* masked */
+    msix_fill();
+    CHECK_U64(entry_read(1, 0), 0xfee03000);
+    CHECK_U64(held_read(TABLE + 16, 8).value, 0x1fee03000);
+    CHECK_U64(entry_read(1, 2), 0x61);
+    entry_write(1, 0, 0xfee03000); /* and no word beside it */
+    CHECK_U64(entry_read(1, 1), 1);
+    CHECK_U64(asked[PCI_CALL_VECTOR], 0); /* it is off */
+    CHECK(real_is_masked(0) && real_entry(0)[0] == 0);
+    set(NIC, MSIX_CAP + 2, 2, 0xffff);
+    CHECK_U64(get(NIC, MSIX_CAP + 2, 2), 0xc000 | (REAL_SIZE - 3));
+    CHECK_U64(reals[NIC].messages, PCI_MSIX_MASKED);
+    CHECK_U64(asked[PCI_CALL_VECTOR], 2);
+    check_entry(0, 0x60);
+    check_entry(1, 0x61);
+    CHECK(real_is_masked(2) && real_is_masked(3));
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    CHECK_U64(reals[NIC].messages, PCI_MSIX);
+    CHECK_U64(asked[PCI_CALL_VECTOR], 2);
+    entry_write(2, 3, 0);
+    check_entry(2, 0x62);
+    entry_write(2, 3, 1);
+    CHECK(real_is_masked(2));
+    entry_write(2, 3, 0); /* nothing new about it */
+    CHECK_U64(asked[PCI_CALL_VECTOR], 3);
+    check_entry(2, 0x62);
+    entry_write(2, 2, 0x6f); /* while it is not masked */
+    CHECK_U64(last[PCI_CALL_VECTOR].data, 0x6f);
+    CHECK_U64(last[PCI_CALL_VECTOR].value, 0x2fee03000);
+    check_entry(2, 0x6f);
+    set(NIC, MSIX_CAP + 2, 2, 0);
+    CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+    CHECK(real_is_masked(0) && real_is_masked(1) && real_is_masked(2));
+    unsigned before = asked[PCI_CALL_VECTOR];
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    CHECK_U64(asked[PCI_CALL_VECTOR], before + 3);
+    check_entry(1, 0x61);
+}
+
+/* At each call the table is as it should be by then. */
+static bool masked_at_vector[REAL_SIZE], masked_at_messages[REAL_SIZE];
+
+static void fake_pci_watch(const struct dev_env *env, struct exchange_pci *call) {
+    if (call->call == PCI_CALL_VECTOR) {
+        masked_at_vector[call->at % REAL_SIZE] = real_is_masked(call->at % REAL_SIZE);
+    }
+    for (unsigned i = 0; call->call == PCI_CALL_MESSAGES && i < REAL_SIZE; i++) {
+        masked_at_messages[i] = real_is_masked(i);
+    }
+    fake_pci(env, call);
+}
+
+TEST(msix_order) {
+    fake_passed_start();
+    fake_pc.env.pci = fake_pci_watch;
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    msix_fill();
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    CHECK(masked_at_vector[0] && masked_at_vector[1]);
+    CHECK(!masked_at_messages[0] && !masked_at_messages[1] && masked_at_messages[2]);
+    memset(masked_at_vector, 0, sizeof(masked_at_vector));
+    entry_write(1, 0, 0xfee04000);
+    CHECK(masked_at_vector[1] && !real_is_masked(1));
+    set(NIC, MSIX_CAP + 2, 2, 0);
+    CHECK(!masked_at_messages[1] && real_is_masked(1)); /* it has stopped before */
+    refuse_vector = true;
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    CHECK(real_is_masked(0) && real_is_masked(1));
+    refuse_vector = false;
+    held_write(TABLE + 8, 8, 0x77);
+    check_entry(0, 0x77);
+}
+
+/* What the real table may hold of before, and what it cannot be told. */
+TEST(msix_and_the_device) {
+    fake_passed_start();
+    for (unsigned i = 0; i < REAL_SIZE; i++) {
+        real_entry(i)[3] = 0;
+    }
+    set(NIC, MSIX_CAP + 2, 2, 0x8000); /* it does not decode */
+    CHECK_U64(reals[NIC].messages, PCI_MSIX);
+    CHECK(!real_is_masked(0));
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK(real_is_masked(0) && real_is_masked(REAL_SIZE - 3));
+    set(NIC, POWER_CAP + 4, 2, 3);
+    msix_fill(); /* while it sleeps */
+    CHECK_U64(asked[PCI_CALL_VECTOR], 0);
+    set(NIC, POWER_CAP + 4, 2, 0);
+    check_entry(0, 0x60);
+    set(NIC, MSI_CAP + 2, 2, 1); /* both: forbidden */
+    CHECK_U64(reals[NIC].messages, PCI_MSIX);
+    unsigned before = asked[PCI_CALL_VECTOR];
+    set(NIC, MSIX_CAP + 2, 2, 0);
+    CHECK_U64(reals[NIC].messages, PCI_MSI);
+    CHECK_U64(asked[PCI_CALL_VECTOR], before + 1);
+}
+
+TEST(msix_odd_accesses) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    msix_fill();
+    CHECK_U64(held_read(TABLE, 1).value, UINT64_MAX);
+    CHECK_U64(held_read(TABLE + 2, 2).value, UINT64_MAX);
+    CHECK_U64(held_read(TABLE + 2, 4).value, UINT64_MAX);
+    held_write(TABLE, 1, 0x55);
+    held_write(TABLE + 2, 2, 0x55);
+    held_write(TABLE + 4, 8, 0x55);
+    held_write(TABLE - 2, 4, 0x55);
+    CHECK_U64(entry_read(0, 0), 0xfee03000);
+    CHECK_U64(entry_read(0, 1), 0);
+    entry_write(REAL_SIZE - 2, 0, 0xfee00000); /* of the real table, and not the guest's */
+    entry_write(REAL_SIZE - 1, 3, 0);
+    CHECK_U64(entry_read(REAL_SIZE - 2, 0) | entry_read(REAL_SIZE - 2, 3), 0);
+    CHECK(real_entry(REAL_SIZE - 2)[0] == 0 && real_is_masked(REAL_SIZE - 1));
+    entry_write(REAL_SIZE, 0, 0x1234); /* behind it */
+    CHECK_U64(real_entry(REAL_SIZE)[0], 0x1234);
+    CHECK(held_write(TABLE - 4, 4, 0x4321));
+    CHECK_U64(held_read(TABLE - 4, 4).value, 0x4321);
+    reals[NIC].pages[0x1000] = 5; /* pending bits are the device's */
+    CHECK_U64(held_read(0x1000, 8).value, 5);
+}
+
+/* ---- resets and sleep ---- */
+
+static void busy(void) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    msix_fill();
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+}
+
+static void check_lost(void) {
+    CHECK_U64(get(NIC, PCI_COMMAND, 2), 0);
+    CHECK_U64(get(NIC, MSIX_CAP + 2, 2), REAL_SIZE - 3);
+    CHECK_U64(address(NIC, 0) | address(NIC, 2) | address(NIC, 4), 0);
+    CHECK_U64(reals[NIC].mapped[0] | reals[NIC].mapped[2] | reals[NIC].mapped[4], 0);
+    CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+    CHECK_U64(reals[NIC].command, 0);
+    set(NIC, BAR(0), 4, 0xd5550000);
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK_U64(entry_read(0, 0), 0);
+    CHECK_U64(entry_read(0, 3), 1);
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    CHECK(real_is_masked(0) && real_is_masked(1));
+}
+
+TEST(function_level_reset) {
+    busy();
+    set(NIC, EXPRESS_CAP + 8, 2, 0x2810);
+    set(NIC, EXPRESS_CAP + 10, 2, 0xffff);
+    set(NIC, AF_CAP + 4, 1, 0xfe);
+    CHECK_U64(reals[NIC].resets, 0);
+    set(NIC, EXPRESS_CAP + 8, 2, 0xa810);
+    CHECK_U64(reals[NIC].resets, 1);
+    check_lost();
+    busy();
+    set(NIC, AF_CAP + 4, 1, 1);
+    CHECK_U64(reals[NIC].resets, 1);
+    check_lost();
+    busy();
+    reals[NIC].config[EXPRESS_CAP / 4 + 1] = reals[NIC].config[AF_CAP / 4] = 0; /* it cannot */
+    set(NIC, EXPRESS_CAP + 8, 2, 0xa810);
+    set(NIC, AF_CAP + 4, 1, 1);
+    CHECK_U64(reals[NIC].resets, 0);
+}
+
+TEST(power_states) {
+    busy();
+    set(NIC, POWER_CAP + 4, 2, 1); /* D1 and D2 are not there */
+    set(NIC, POWER_CAP + 4, 2, 2);
+    CHECK_U64(asked[PCI_CALL_POWER], 0);
+    set(NIC, POWER_CAP + 4, 2, 0x8103);
+    CHECK_U64(reals[NIC].power, 3);
+    set(NIC, POWER_CAP + 4, 2, 3);
+    CHECK_U64(asked[PCI_CALL_POWER], 1);
+    set(NIC, POWER_CAP + 4, 2, 0);
+    CHECK_U64(reals[NIC].power, 0);
+    CHECK_U64(reals[NIC].messages, PCI_MSIX); /* it keeps all */
+    CHECK(reals[NIC].mapped[0] != 0);
+    set(NIC, POWER_CAP + 4, 2, 3);
+    reals[NIC].config[POWER_CAP / 4 + 1] = 0;
+    set(NIC, POWER_CAP + 4, 2, 0);
+    check_lost();
+    CHECK_U64(reals[NIC].resets, 0);
+}
+
+TEST(start_again) {
+    busy();
+    uint64_t at = address(NIC, 0);
+    set(NIC, BAR(0), 4, 0xdeaf0000);
+    platform_reset(&fake_pc);
+    CHECK_U64(get(NIC, PCI_COMMAND, 2), 0);
+    CHECK_U64(address(NIC, 0), at);
+    CHECK_U64(reals[NIC].mapped[0] | reals[NIC].command, 0);
+    CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+    memset(&fake_devices, 0, sizeof(fake_devices));
+    fake_env.pci = NULL; /* none of them: nobody to ask */
+    fake_pc_start();
+    platform_end_interrupt(&fake_pc, 0x40);
+    CHECK_U64(get(NIC, PCI_ID, 4), UINT32_MAX);
+}
+
+/* ---- INTx ---- */
+
+static bool line(unsigned function) {
+    return (fake_pc.pci.lines[pci_line(SLOT(function))] >> SLOT(function) & 1) != 0;
+}
+
+static uint64_t look(void) {
+    memset(asked, 0, sizeof(asked));
+    return platform_service(&fake_pc, fake_time);
+}
+
+TEST(intx) {
+    fake_passed_start();
+    fake_time = 5000;
+    CHECK_U64(look(), 0);
+    CHECK_U64(asked[PCI_CALL_READ], 0);
+    fake_reschedules = 0;
+    set(OLD, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK(fake_reschedules != 0);
+    reals[OLD].config[1] |= BIT32(19);
+    CHECK_U64(look(), 6000); /* a millisecond of this clock */
+    CHECK_U64(asked[PCI_CALL_READ], 1);
+    CHECK(line(OLD) && !line(NIC));
+    CHECK((fake_pc.ioapic.lines >> (DEV_PCI_LINES + pci_line(SLOT(OLD))) & 1) != 0);
+    fake_time = 5999;
+    CHECK_U64(look(), 6000);
+    CHECK_U64(asked[PCI_CALL_READ], 0);
+    reals[OLD].config[1] &= ~BIT32(19);
+    fake_time = 6000;
+    CHECK_U64(look(), 7000);
+    CHECK(!line(OLD));
+    platform_end_interrupt(&fake_pc, 0x55);
+    CHECK_U64(asked[PCI_CALL_READ], 1); /* no line, no look */
+    reals[OLD].config[1] |= BIT32(19);
+    fake_time = 7000;
+    (void)look();
+    reals[OLD].config[1] &= ~BIT32(19);
+    platform_end_interrupt(&fake_pc, 0x55);
+    CHECK(!line(OLD));
+    reals[OLD].config[1] |= BIT32(19);
+    fake_time = 8000;
+    (void)look();
+    reals[OLD].config[1] &= ~BIT32(19);
+    (void)platform_acknowledge(&fake_pc);
+    CHECK(!line(OLD));
+}
+
+/* Whatever takes INTx away takes the line down, and there is no look any more. */
+TEST(intx_off) {
+    for (unsigned way = 0; way < 6; way++) {
+        fake_passed_start();
+        fake_time = 5000;
+        set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+        reals[NIC].config[1] |= BIT32(19);
+        (void)look();
+        CHECK(line(NIC));
+        switch (way) {
+        case 0:
+            set(NIC, PCI_COMMAND, 2, MEMORY_MASTER | PCI_INTX_OFF);
+            break;
+        case 1:
+            set(NIC, PCI_COMMAND, 2, PCI_MASTER_ON);
+            break;
+        case 2:
+            set(NIC, MSI_CAP + 2, 2, 1);
+            break;
+        case 3:
+            set(NIC, MSIX_CAP + 2, 2, 0x8000);
+            break;
+        case 4:
+            set(NIC, EXPRESS_CAP + 8, 2, 0x8000);
+            break;
+        default:
+            platform_reset(&fake_pc);
+        }
+        CHECK(!line(NIC));
+        fake_time = 9000;
+        CHECK_U64(look(), 0);
+        CHECK_U64(asked[PCI_CALL_READ], 0);
+        if (way == 3) {
+            set(NIC, MSIX_CAP + 2, 2, 0);
+            (void)look();
+            CHECK(line(NIC));
+        }
+    }
+    fake_passed_start();
+    fake_devices.pcis[NIC].has_pin = false;
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK_U64(look(), 0);
+}
+
+/* ---- a hostile guest, and a hostile device ---- */
+
+static uint64_t seed = 0x9e3779b97f4a7c15;
+
+static uint64_t random_word(void) {
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed;
+}
+
+/* What the platform believes of the core is so. */
+static void check_mapped(void) {
+    for (unsigned i = 0; i < REALS * ABI_PCI_BARS; i++) {
+        const struct passed *p = &fake_pc.pcis[i / ABI_PCI_BARS];
+        const struct passed_bar *bar = &p->bars[i % ABI_PCI_BARS];
+        uint64_t mapped = reals[i / ABI_PCI_BARS].mapped[i % ABI_PCI_BARS];
+        CHECK_U64(mapped, bar->there ? bar->address : 0);
+        CHECK(mapped == 0 || (p->pci.command & PCI_MEMORY_ON) != 0);
+    }
+    for (unsigned i = 0; i < REALS; i++) {
+        CHECK_U64(reals[i].command, fake_pc.pcis[i].pci.command & MEMORY_MASTER);
+        CHECK_U64(reals[i].messages, fake_pc.pcis[i].told);
+    }
+}
+
+static void step(void) {
+    static const uint32_t likely[] = {PCI_COMMAND, BAR(0), BAR(2), MSI_CAP, MSIX_CAP, BAR(4)};
+    uint64_t what = random_word(), value = random_word();
+    unsigned function = what & 1, size = 1u << (what >> 1 & 3);
+    uint32_t reg = (what >> 8 & 1) != 0 ? likely[(what >> 16) % ARRAY_SIZE(likely)]
+                                        : (uint32_t)(what >> 16) % (2 * PCI_CONFIG_SIZE);
+
+    if ((what >> 9 & 1) != 0) {
+        value = (value & 0x0fffffff) | 0xd0000000;
+    }
+    refuse_map = (what >> 10 & 15) == 0;
+    refuse_vector = (what >> 14 & 3) == 0;
+    switch (what >> 60) {
+    case 0:
+        held_write(value % HELD_SIZE, size, what);
+        break;
+    case 1:
+        (void)held_read(value % HELD_SIZE, size);
+        break;
+    case 2:
+        held_write(TABLE + value % (16 * REAL_SIZE) / 4 * 4, 4, what >> 16);
+        break;
+    case 3:
+        fake_time += what >> 16 & 0xfff;
+        (void)platform_service(&fake_pc, fake_time);
+        platform_end_interrupt(&fake_pc, (uint8_t)what);
+        break;
+    case 4:
+        (void)get(function, reg, size);
+        break;
+    default:
+        set(function, reg, size, value);
+    }
+}
+
+TEST(garbage) {
+    for (unsigned round = 0; round < 40 && test_failures == 0; round++) {
+        fake_passed_start();
+        reals[NIC].config[POWER_CAP / 4 + 1] = round & 8;
+        answers_garbage = (round & 1) != 0; /* the device's chain as well */
+        fake_pc_start();
+        for (unsigned i = 0; i < 10000 && test_failures == 0; i++) {
+            step();
+            check_mapped();
+        }
+        set(NIC, PCI_COMMAND, 4, 0);
+        set(OLD, PCI_COMMAND, 4, 0);
+        check_mapped();
+    }
+}
+
+TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
+          T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
+          T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_and_the_device),
+          T(msix_odd_accesses), T(function_level_reset), T(power_states), T(start_again), T(intx),
+          T(intx_off), T(garbage))
