@@ -72,20 +72,6 @@ static void report_plan(const char *text) {
     fault_add(&work.faults, 0, 0, "a bug of Bulkhead: %s", text);
 }
 
-/* The hypervisor cannot give devices to guests so far: said plainly, beside what else is wrong. */
-static void refuse_devices(void) {
-    for (uint32_t i = 0; i < info.config.guest_count; i++) {
-        const struct config_guest *guest = &info.config.guests[i];
-        if (guest->pci_count != 0) {
-            fault_add(
-                &work.faults, guest->pcis[0].pos.line, 1,
-                "guest \"%s\": this version of Bulkhead cannot give PCI devices to guests yet; "
-                "remove the key pci",
-                guest->name);
-        }
-    }
-}
-
 /* Everything is gathered before the first line of the verdict is printed; true if there is a plan.
  */
 static bool gather(void) {
@@ -115,7 +101,6 @@ static bool gather(void) {
     watchdog_look(&info);
     preflight_run(&info, &machine_cpu, &work.report);
     devices_judge(&info, &work.report);
-    refuse_devices();
     work.cpus = cpus_ask_all(&info);
     cpus_report(&info, work.cpus, &work.report);
     /* Without the map every guest would be told that there is no memory. */

@@ -57,6 +57,13 @@ void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self);
 void make_port_channels(const struct builder *b);
 void give_ports(const struct builder *b, struct plan_vm *vm, uint32_t self);
 
+/* One more for the VM's compartment, above those that it has: size bytes at hpa, which 2 MiB pages
+ * may map if there are so many. There is room for all that a config can ask for. */
+struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind kind, hpa_t hpa,
+                               uint64_t size);
+/* Where the compartment sees what its tables have at gpa. */
+uint64_t in_compartment(uint64_t gpa);
+
 /* Which windows each VM has and where; its disks, network adapters, sockets and ports. */
 void give_windows(const struct builder *b);
 /* PCI devices of the machine; none if nobody has listed them. */

@@ -17,8 +17,7 @@ _Static_assert(PLAN_WINDOWS_SIZE == COMPARTMENT_WINDOW_SIZE, "as far as the wind
 #define SECTOR     512u
 #define PMEM_ALIGN (128 * MIB) /* Linux wants whole sections of memory for itself */
 
-/* Where the compartment sees what its tables have at gpa. */
-static uint64_t in_compartment(uint64_t gpa) {
+uint64_t in_compartment(uint64_t gpa) {
     return COMPARTMENT_WINDOW + gpa;
 }
 
@@ -34,8 +33,8 @@ static uint64_t next_gpa(const struct plan_vm *vm) {
 }
 
 /* Its address may be mapped by pages as large as the host's memory at hpa is. */
-static struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind kind, hpa_t hpa,
-                                      uint64_t size) {
+struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind kind, hpa_t hpa,
+                               uint64_t size) {
     uint64_t gpa = next_gpa(vm);
     ASSERT(vm->window_count < PLAN_MAX_WINDOWS);
     if (kind == PLAN_PMEM) {

@@ -124,11 +124,42 @@ static bool may_be_given(const struct builder *b, const struct plan_vm *vm,
     return false;
 }
 
+/* A guest's BARs lie side by side in its window for them; two of one size need no room between. */
+static uint64_t bars_size(const struct boot_pci *f) {
+    uint64_t all = 0;
+
+    for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+        const struct boot_pci_bar *bar = &f->bars[i];
+        all += bar->io ? 0 : min_u64(bar->size, PCI_DEVICES_SIZE + 1ull);
+    }
+    return all;
+}
+
+static bool have_room(const struct builder *b, const struct plan_vm *vm, const struct boot_pci *f,
+                      struct config_pos pos) {
+    char address[PCI_ADDRESS_SIZE], most[24];
+    uint64_t all = bars_size(f);
+
+    for (uint32_t i = 0; i < vm->pci_count; i++) {
+        all += bars_size(&b->info->pci[vm->pcis[i]]);
+    }
+    if (all <= PCI_DEVICES_SIZE) {
+        return true;
+    }
+    REFUSE(
+        b, vm->config, pos,
+        "PCI device %s: with it the guest's devices have more registers in memory than the %s that "
+        "a guest has room for",
+        pci_address(f, address), fmt_size(most, PCI_DEVICES_SIZE));
+    return false;
+}
+
 static void give_one(const struct builder *b, struct plan_vm *vm, const struct config_pci *want) {
     uint16_t index = find_function(b, vm->config, want);
 
     if (index == BOOT_PCI_NONE || !is_free(b, vm, index, want->pos) ||
-        !may_be_given(b, vm, &b->info->pci[index], want->pos)) {
+        !may_be_given(b, vm, &b->info->pci[index], want->pos) ||
+        !have_room(b, vm, &b->info->pci[index], want->pos)) {
         return;
     }
     vm->pcis[vm->pci_count] = index;
@@ -179,6 +210,60 @@ static void judge_groups(const struct builder *b, const struct plan_vm *vm) {
     }
 }
 
+/* ---- what its compartment gets ---- */
+
+static void tell_bars(const struct boot_pci *f, struct abi_pci *out) {
+    for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+        const struct boot_pci_bar *bar = &f->bars[i];
+        if (!bar->io && bar->size != 0) {
+            out->bars[i] = (struct abi_pci_bar){
+                .size = bar->size, .wide = bar->wide, .prefetchable = bar->prefetchable};
+        }
+    }
+}
+
+static void tell_messages(struct plan_vm *vm, const struct boot_pci *f, struct abi_pci *out) {
+    struct boot_pci_pages held[BOOT_PCI_HELD];
+
+    if (!boot_pci_held(f, held)) {
+        return;
+    }
+    out->msix = f->at_msix;
+    out->vectors = f->msix.count;
+    out->table = f->msix.table;
+    out->table_bar = f->msix.table_bar;
+    out->pending = f->msix.pending;
+    out->pending_bar = f->msix.pending_bar;
+    for (unsigned i = 0; i < BOOT_PCI_HELD && held[i].size != 0; i++) {
+        hpa_t hpa = HPA(f->bars[held[i].bar].base + held[i].offset);
+        const struct plan_window *w = add_window(vm, PLAN_DEVICE, hpa, held[i].size);
+        out->held[i] = (struct abi_pci_held){.at = in_compartment(w->gpa.v),
+                                             .offset = held[i].offset,
+                                             .size = held[i].size,
+                                             .bar = held[i].bar};
+    }
+}
+
+static void tell_devices(const struct builder *b, struct plan_vm *vm) {
+    vm->devices.pci_count = vm->pci_count;
+    for (uint32_t i = 0; i < vm->pci_count; i++) {
+        const struct boot_pci *f = &b->info->pci[vm->pcis[i]];
+        struct abi_pci *out = &vm->devices.pcis[i];
+
+        *out = (struct abi_pci){.power = f->at_power,
+                                .express = f->at_express,
+                                .msi = f->at_msi,
+                                .af = f->at_af,
+                                .has_pin = f->pin != 0};
+        tell_bars(f, out);
+        tell_messages(vm, f, out);
+    }
+}
+
+_Static_assert(CONFIG_MAX_PCI == ABI_PCIS && BOOT_PCI_BARS == ABI_PCI_BARS &&
+                   BOOT_PCI_HELD == ABI_PCI_HELD,
+               "the same devices");
+
 void give_pcis(const struct builder *b) {
     for (uint32_t v = 0; b->info->pci_listed && v < b->plan->vm_count; v++) {
         struct plan_vm *vm = &b->plan->vms[v];
@@ -186,5 +271,7 @@ void give_pcis(const struct builder *b) {
             give_one(b, vm, &vm->config->pcis[i]);
         }
         judge_groups(b, vm);
+        vm->functions = b->info->pci;
+        tell_devices(b, vm);
     }
 }

@@ -109,6 +109,19 @@ static bool has_no_iommu(const struct boot_info *info, UNUSED const struct boot_
     return info->dma.unit_count == 0 || avoided;
 }
 
+static bool is_unsure(const struct boot_info *info, UNUSED const struct boot_pci *f) {
+    return info->dma.partial;
+}
+
+/* A device that writes an interrupt message itself is held back by remapping alone. */
+static bool is_not_remapped(const struct boot_info *info, UNUSED const struct boot_pci *f) {
+    return !info->dma.interrupts;
+}
+
+static bool is_elsewhere(UNUSED const struct boot_info *info, const struct boot_pci *f) {
+    return f->segment != 0;
+}
+
 static bool is_incomplete(const struct boot_info *info, UNUSED const struct boot_pci *f) {
     return info->pci_left_out != 0;
 }
@@ -184,6 +197,7 @@ static const struct rule {
     {.verdict = BOOT_PCI_STICK, .function = has_stick},
     {.verdict = BOOT_PCI_BEHIND_LEGACY, .function = is_behind_legacy},
     {.verdict = BOOT_PCI_RESERVED_DMA, .function = has_reserved_dma},
+    {.verdict = BOOT_PCI_SEGMENT, .function = is_elsewhere},
     {.verdict = BOOT_PCI_NO_RESET, .function = has_no_reset},
     {.verdict = BOOT_PCI_BAR_NOWHERE, .bar = is_nowhere},
     {.verdict = BOOT_PCI_BAR_SMALL, .bar = is_small},
@@ -195,6 +209,8 @@ static const struct rule {
 static const struct rule last_rules[] = {
     {.verdict = BOOT_PCI_INCOMPLETE, .function = is_incomplete},
     {.verdict = BOOT_PCI_NO_IOMMU, .function = has_no_iommu},
+    {.verdict = BOOT_PCI_UNSURE, .function = is_unsure},
+    {.verdict = BOOT_PCI_NO_REMAPPING, .function = is_not_remapped},
 };
 
 /* False, or the verdict is in the function. */
@@ -240,6 +256,8 @@ static bool is_good_alone(const struct boot_pci *f) {
     case BOOT_PCI_GROUP:
     case BOOT_PCI_INCOMPLETE:
     case BOOT_PCI_NO_IOMMU:
+    case BOOT_PCI_UNSURE:
+    case BOOT_PCI_NO_REMAPPING:
     case BOOT_PCI_TOGETHER:
     case BOOT_PCI_ALONE:
         return true;
@@ -251,6 +269,7 @@ static bool is_good_alone(const struct boot_pci *f) {
     case BOOT_PCI_STICK:
     case BOOT_PCI_BEHIND_LEGACY:
     case BOOT_PCI_RESERVED_DMA:
+    case BOOT_PCI_SEGMENT:
     case BOOT_PCI_NO_RESET:
     case BOOT_PCI_BAR_NOWHERE:
     case BOOT_PCI_BAR_SMALL:

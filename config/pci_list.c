@@ -138,20 +138,24 @@ static void read_bars(const struct place *p, struct boot_pci *f) {
 /* ---- capabilities ---- */
 
 static void read_pm(const struct place *p, uint32_t at, struct boot_pci *f) {
+    f->at_power = (uint8_t)at;
     f->pm_reset = (get(p, at + PM_STATUS) & PM_NO_SOFT_RESET) == 0;
 }
 
 static void read_msi(const struct place *p, uint32_t at, struct boot_pci *f) {
+    f->at_msi = (uint8_t)at;
     f->messages = (uint8_t)BIT32(get(p, at) >> MSI_MESSAGES_SHIFT & 7);
 }
 
 static void read_express(const struct place *p, uint32_t at, struct boot_pci *f) {
+    f->at_express = (uint8_t)at;
     f->express = (enum boot_pci_express)(get(p, at) >> EXPRESS_TYPE_SHIFT & 0xf);
     f->flr = (get(p, at + EXPRESS_CAPABILITIES) & EXPRESS_FLR) != 0;
 }
 
 static void read_msix(const struct place *p, uint32_t at, struct boot_pci *f) {
     uint32_t table = get(p, at + MSIX_TABLE), pending = get(p, at + MSIX_PENDING);
+    f->at_msix = (uint8_t)at;
     f->msix = (struct boot_pci_msix){
         .count = (uint16_t)((get(p, at) >> MSIX_COUNT_SHIFT & MSIX_COUNT) + 1),
         .table_bar = table & MSIX_BAR,
@@ -162,6 +166,7 @@ static void read_msix(const struct place *p, uint32_t at, struct boot_pci *f) {
 }
 
 static void read_af(const struct place *p, uint32_t at, struct boot_pci *f) {
+    f->at_af = (uint8_t)at;
     f->af_flr = (get(p, at) & AF_FLR) == AF_FLR;
 }
 

@@ -181,7 +181,7 @@ static const char *show_mib(char *buf, uint64_t bytes) {
 
 static uint64_t budget_size(const struct builder *b, const struct plan_vm *vm) {
     return plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(b->info)) +
-           plan_window_tables(vm);
+           plan_window_tables(vm) + plan_pci_tables(vm);
 }
 
 /* Hypervisor memory for the VM: the lowest gap that takes it. */

@@ -411,8 +411,7 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "an address such as \"03:00.0\" or \"0000:03:00.0\", or vendor and device such as \"8086:10d3\"",
      "PCI devices of the machine that this guest alone is to have. Vendor and device do for one that the "
      "machine has once. The pre-flight lists all of them, with which ones can be given and why not the "
-     "others (docs/hardware.md); devices of one group go to one guest, or to none. This version judges "
-     "the key and then refuses to start: it cannot pass devices on yet."},
+     "others (docs/hardware.md); devices of one group go to one guest, or to none."},
     {"cmdline", read_text, NULL, GUEST(cmdline), "console=ttyS0", "console=ttyS0 quiet",
      "text of at most 1023 bytes",
      "The kernel's command line. The guest's console is its first serial port, or its virtio console "

@@ -32,6 +32,7 @@ enum host_vector {
     VECTOR_SERIAL = 0x50,
     VECTOR_KEYBOARD = 0x51,
     VECTOR_CONSOLE = 0x52, /* from another CPU: hv_console_work() */
+    VECTOR_DEVICE = 0x60,  /* PLAT_IRQS for what guests are given, below all of the core's */
     VECTOR_TIMER = 0xe0,
     VECTOR_KICK = 0xf0,
     VECTOR_SPURIOUS = 0xff,

@@ -8,9 +8,10 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/pci.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/lock.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/plan/boot_info.h"
+#include "hv/plan/plan.h"
 
 #define CACHE_LINE     64u
 #define PIECES         256u
@@ -29,6 +30,19 @@ static SEALED unsigned domain_count;
 static SEALED struct boot_dma_ioapic ioapics[BOOT_MAX_IOAPICS];
 static SEALED uint32_t ioapic_count;
 static SEALED struct boot_dma_setting settings[BOOT_MAX_DMA_SETTINGS];
+
+/* Domains of VMs, and the functions that are given to each. */
+static SEALED struct iommu_domain vm_domains[CONFIG_MAX_GUESTS];
+static SEALED struct pool vm_pools[CONFIG_MAX_GUESTS]; /* as they were: where the tables lie */
+static SEALED unsigned vm_domain_count;
+static SEALED struct {
+    uint16_t function;
+    const char *name;
+} given[CONFIG_MAX_GUESTS * CONFIG_MAX_PCI];
+static SEALED unsigned given_count;
+
+/* The units' queues, and all that they read. */
+static struct lock iommu_lock;
 
 static struct {
     struct log_limit limit;
@@ -368,9 +382,118 @@ enum iommu_pin iommu_route_pin(uint8_t ioapic, uint8_t vector, uint32_t apic_id,
     return IOMMU_PIN_REMAPPED;
 }
 
+/* ---- devices of guests ---- */
+
+static bool iommu_walls_in(void) {
+    return iommu.unit_count != 0 && iommu.remaps && iommu_units_on() == iommu.unit_count;
+}
+
+/* The guest's RAM, at its own addresses. */
+static enum status iommu_map_vm(struct iommu_domain *domain, const struct plan_vm *plan,
+                                struct iommu_piece *ram) {
+    enum status s = STATUS_OK;
+
+    for (uint32_t i = 0; s == STATUS_OK && i < plan->region_count; i++) {
+        const struct plan_region *r = &plan->regions[i];
+        ram[i] = (struct iommu_piece){
+            .address = r->gpa.v, .hpa = r->hpa, .size = r->size, .access = PAGE_READ | PAGE_WRITE};
+        s = iommu_map(&iommu, domain, &ram[i]);
+    }
+    return s;
+}
+
+static void iommu_audit_vm(const struct iommu_domain *domain, const struct plan_vm *plan,
+                           const char *name, const struct iommu_piece *ram) {
+    struct iommu_finding finding;
+
+    if (iommu_audit_domain(&iommu, domain->tables.pool, domain, ram, plan->region_count,
+                           &finding) != STATUS_OK) {
+        plat_panic("IOMMU tables of %s: %s: address %#llx, entry %#llx", name, finding.wrong,
+                   (ull)finding.address, (ull)finding.entry);
+    }
+}
+
+/* In, so that all memory that this takes is there, and out again. */
+static enum status iommu_give(const struct iommu_domain *domain, uint16_t function,
+                              const char *name) {
+    enum status s = iommu_add_source(&iommu, function);
+
+    if (s == STATUS_OK) {
+        s = iommu_allow(&iommu, function, domain);
+    }
+    if (s == STATUS_OK) {
+        s = iommu_allow(&iommu, function, NULL);
+    }
+    given[given_count].function = function;
+    given[given_count].name = name;
+    given_count++;
+    return s;
+}
+
+enum status plat_dma_make(const struct plan_vm *plan, const char *name, struct pool *pool,
+                          uint32_t *number) {
+    struct iommu_piece ram[PLAN_MAX_REGIONS];
+    struct iommu_domain *domain = &vm_domains[vm_domain_count];
+
+    if (!iommu_walls_in()) {
+        return STATUS_UNSUPPORTED;
+    }
+    domain->number = (uint16_t)(domain_count + 1);
+    if (domain->number >= min_u64(iommu.domains, DOMAINS)) {
+        return STATUS_FULL;
+    }
+    enum status s = iommu_make_domain(&iommu, domain, pool);
+    if (s == STATUS_OK) {
+        s = iommu_map_vm(domain, plan, ram);
+    }
+    if (s != STATUS_OK) {
+        return s;
+    }
+    vm_pools[vm_domain_count] = *pool;
+    domain->tables.pool = &vm_pools[vm_domain_count];
+    iommu_audit_vm(domain, plan, name, ram);
+    for (uint32_t i = 0; s == STATUS_OK && i < plan->pci_count; i++) {
+        s = iommu_give(domain, plan->functions[plan->pcis[i]].function, name);
+    }
+    *number = vm_domain_count;
+    vm_domain_count++;
+    domain_count++;
+    return s;
+}
+
+enum status plat_dma_allow(uint32_t function, uint32_t domain) {
+    const struct iommu_domain *to = domain < vm_domain_count ? &vm_domains[domain] : NULL;
+
+    lock_acquire(&iommu_lock);
+    enum status s = iommu_allow(&iommu, (uint16_t)function, to);
+    lock_release(&iommu_lock);
+    return s;
+}
+
+enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number, unsigned cpu) {
+    struct iommu_irq want = {.source = (uint16_t)function,
+                             .vector = (uint8_t)(VECTOR_DEVICE + number),
+                             .apic_id = cpu_get(cpu)->apic_id};
+
+    lock_acquire(&iommu_lock);
+    enum status s = irq->made ? iommu_change_irq(&iommu, &want, irq->index)
+                              : iommu_allow_irq(&iommu, &want, &irq->index);
+    lock_release(&iommu_lock);
+    if (s == STATUS_OK) {
+        irq->made = true;
+        iommu.driver->message(irq->index, &irq->address, &irq->data);
+    }
+    return s;
+}
+
 /* ---- while guests run ---- */
 
 static const char *iommu_owner(uint16_t function) {
+    for (unsigned i = 0; i < given_count; i++) {
+        if (given[i].function == function) {
+            return given[i].name;
+        }
+    }
     for (unsigned i = 0; i < piece_count; i++) {
         if (pieces[i].function == function) {
             return "Bulkhead's or the firmware's";
@@ -379,12 +502,19 @@ static const char *iommu_owner(uint16_t function) {
     return "nobody's";
 }
 
+static bool iommu_take_fault(struct iommu_fault *fault) {
+    lock_acquire(&iommu_lock);
+    bool any = iommu_next_fault(&iommu, fault);
+    lock_release(&iommu_lock);
+    return any;
+}
+
 /* A device that is held back may go on trying: so many a time are read, few are told. */
 void iommu_tell(void) {
     struct iommu_fault fault;
     char address[FMT_PCI_SIZE];
 
-    for (unsigned i = 0; i < FAULTS_AT_ONCE && iommu_next_fault(&iommu, &fault); i++) {
+    for (unsigned i = 0; i < FAULTS_AT_ONCE && iommu_take_fault(&fault); i++) {
         uint32_t suppressed;
         told.faults++;
         if (log_limit_pass(&told.limit, &suppressed)) {

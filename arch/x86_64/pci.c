@@ -10,7 +10,9 @@
  */
 #include "arch/x86_64/pci.h"
 #include "arch/x86_64/arch.h"
+#include "hv/lib/lock.h"
 #include "hv/lib/range.h"
+#include "hv/plan/plan.h"
 
 #define CONFIG_ADDRESS 0xcf8u
 #define CONFIG_DATA    0xcfcu
@@ -41,30 +43,37 @@ static const struct {
     {.mask = 0xffff0000, .class = 0x08060000, .why = "IOMMUs: they hold others back"},
 };
 
+static struct lock pci_lock; /* the machine has one pair of ports for it */
+
 static void pci_select(uint32_t function, uint32_t reg) {
     port_out32(CONFIG_ADDRESS, CONFIG_ENABLE | function << 8 | reg);
 }
 
-uint32_t pci_read(uint32_t function, uint32_t reg) {
+uint32_t plat_pci_read(uint32_t function, uint32_t reg) {
+    lock_acquire(&pci_lock);
     pci_select(function, reg);
-    return port_in32(CONFIG_DATA);
+    uint32_t value = port_in32(CONFIG_DATA);
+    lock_release(&pci_lock);
+    return value;
 }
 
-static void pci_write(uint32_t function, enum pci_register r, uint32_t value) {
-    pci_select(function, r);
+void plat_pci_write(uint32_t function, uint32_t reg, uint32_t value) {
+    lock_acquire(&pci_lock);
+    pci_select(function, reg);
     port_out32(CONFIG_DATA, value);
+    lock_release(&pci_lock);
 }
 
 void pci_each(void (*visit)(uint32_t function)) {
     for (uint32_t device = 0; device < BUSES * DEVICES; device++) {
         uint32_t first = device * FUNCTIONS;
-        if ((uint16_t)pci_read(first, PCI_ID) == ID_ABSENT) {
+        if ((uint16_t)plat_pci_read(first, PCI_ID) == ID_ABSENT) {
             continue;
         }
-        bool several = (pci_read(first, PCI_HEADER) & HEADER_MULTI) != 0;
+        bool several = (plat_pci_read(first, PCI_HEADER) & HEADER_MULTI) != 0;
         uint32_t functions = several ? FUNCTIONS : 1;
         for (uint32_t function = first; function < first + functions; function++) {
-            if ((uint16_t)pci_read(function, PCI_ID) != ID_ABSENT) {
+            if ((uint16_t)plat_pci_read(function, PCI_ID) != ID_ABSENT) {
                 visit(function);
             }
         }
@@ -76,8 +85,8 @@ void pci_each(void (*visit)(uint32_t function)) {
 static unsigned pci_stopped; /* that could reach memory until then */
 
 static void pci_stop(uint32_t function) {
-    uint32_t class = pci_read(function, PCI_CLASS);
-    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+    uint32_t class = plat_pci_read(function, PCI_CLASS);
+    uint32_t command = plat_pci_read(function, PCI_COMMAND) & COMMAND_WORD;
 
     for (unsigned i = 0; i < ARRAY_SIZE(pci_spared); i++) {
         if ((class & pci_spared[i].mask) == pci_spared[i].class) {
@@ -85,7 +94,7 @@ static void pci_stop(uint32_t function) {
         }
     }
     if ((command & COMMAND_MASTER) != 0) {
-        pci_write(function, PCI_COMMAND, command & ~COMMAND_MASTER);
+        plat_pci_write(function, PCI_COMMAND, command & ~COMMAND_MASTER);
         pci_stopped++;
     }
 }
@@ -96,8 +105,8 @@ void pci_stop_masters(void) {
 }
 
 void pci_allow_dma(uint32_t function) {
-    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
-    pci_write(function, PCI_COMMAND, command | COMMAND_MASTER);
+    uint32_t command = plat_pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+    plat_pci_write(function, PCI_COMMAND, command | COMMAND_MASTER);
 }
 
 /* ---- USB controllers ---- */
@@ -107,22 +116,22 @@ static struct pci_found *pci_usb;
 static unsigned pci_usb_count, pci_usb_max;
 
 static uint64_t pci_bar(uint32_t function) {
-    uint32_t low = pci_read(function, PCI_BAR);
+    uint32_t low = plat_pci_read(function, PCI_BAR);
     bool wide = (low & BAR_TYPE) == BAR_64_BITS;
-    uint64_t high = wide ? pci_read(function, PCI_BAR_HIGH) : 0;
+    uint64_t high = wide ? plat_pci_read(function, PCI_BAR_HIGH) : 0;
     return (low & BAR_IO) != 0 ? 0 : (high << 32 | low) & BAR_ADDRESS;
 }
 
 /* The bits that the register does not keep tell its size. Nothing may use it meanwhile. */
 static uint64_t pci_bar_size(uint32_t function) {
-    uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
-    uint32_t low = pci_read(function, PCI_BAR);
+    uint32_t command = plat_pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+    uint32_t low = plat_pci_read(function, PCI_BAR);
 
-    pci_write(function, PCI_COMMAND, command & ~COMMAND_MEMORY);
-    pci_write(function, PCI_BAR, UINT32_MAX);
-    uint32_t kept = pci_read(function, PCI_BAR) & (uint32_t)BAR_ADDRESS;
-    pci_write(function, PCI_BAR, low);
-    pci_write(function, PCI_COMMAND, command);
+    plat_pci_write(function, PCI_COMMAND, command & ~COMMAND_MEMORY);
+    plat_pci_write(function, PCI_BAR, UINT32_MAX);
+    uint32_t kept = plat_pci_read(function, PCI_BAR) & (uint32_t)BAR_ADDRESS;
+    plat_pci_write(function, PCI_BAR, low);
+    plat_pci_write(function, PCI_COMMAND, command);
     return kept == 0 ? 0 : (uint64_t)(uint32_t)~kept + 1;
 }
 
@@ -148,15 +157,30 @@ static bool pci_may_map(uint64_t base, uint64_t size) {
     return !range_overlaps(apic_page.v, PAGE_SIZE, base, size);
 }
 
+/* One that a guest is given is not looked at, and no keyboard of ours. */
+static bool pci_is_given(const struct boot_info *info, uint32_t function) {
+    for (uint32_t i = 0; info->plan != NULL && i < info->plan->vm_count; i++) {
+        const struct plan_vm *vm = &info->plan->vms[i];
+        for (uint32_t n = 0; n < vm->pci_count; n++) {
+            const struct boot_pci *f = &info->pci[vm->pcis[n]];
+            if (f->segment == 0 && f->function == function) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static void pci_take_usb(uint32_t function) {
-    if (pci_read(function, PCI_CLASS) >> 8 != PCI_CLASS_XHCI || pci_usb_count == pci_usb_max) {
+    if (pci_is_given(pci_machine, function) ||
+        plat_pci_read(function, PCI_CLASS) >> 8 != PCI_CLASS_XHCI || pci_usb_count == pci_usb_max) {
         return;
     }
     uint64_t base = pci_bar(function);
     uint64_t size = pci_bar_size(function);
     if (pci_may_map(base, size)) {
-        uint32_t command = pci_read(function, PCI_COMMAND) & COMMAND_WORD;
-        pci_write(function, PCI_COMMAND, command | COMMAND_MEMORY);
+        uint32_t command = plat_pci_read(function, PCI_COMMAND) & COMMAND_WORD;
+        plat_pci_write(function, PCI_COMMAND, command | COMMAND_MEMORY);
         pci_usb[pci_usb_count] = (struct pci_found){function, HPA(base), (uint32_t)size};
         pci_usb_count++;
     }

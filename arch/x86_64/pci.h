@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* PCI configuration registers of the first segment, in pci.c. One CPU at a time: the first at the
- * start, the one that serves the consoles later. */
+/* PCI configuration registers of the first segment, in pci.c: plat_pci_read() and _write(). */
 #pragma once
 
 #include "hv/lib/types.h"
@@ -14,8 +13,5 @@ enum pci_register {
     PCI_BAR_HIGH = 0x14,
 };
 
-/* A function, as pci_read() wants it. */
+/* A function, as plat_pci_read() wants it. */
 #define PCI_FUNCTION(bus, device, function) ((bus) << 8 | (device) << 3 | (function))
-
-/* reg: enum pci_register or a device's own, a multiple of 4. All ones where nobody answers. */
-uint32_t pci_read(uint32_t function, uint32_t reg);

@@ -6,6 +6,8 @@
  */
 #include "arch/x86_64/arch.h"
 
+_Static_assert(VECTOR_DEVICE + PLAT_IRQS <= VECTOR_TIMER, "a vector for each");
+
 void trap_dispatch(struct trap_frame *frame);
 void trap_interrupt(uint32_t vector);
 
@@ -68,6 +70,10 @@ void trap_interrupt(uint32_t vector) {
         return; /* spurious ones are not in service at the local APIC */
     }
     apic_end_interrupt();
+    if (vector - VECTOR_DEVICE < PLAT_IRQS) { /* of this CPU's own guest: nothing of another's */
+        hv_device_interrupt(vector - VECTOR_DEVICE);
+        return;
+    }
     cpu_current()->interrupted = true;
     /* One without a handler is left over from the firmware, or from a device it forgot to stop. */
     if (host_handlers[vector] != NULL) {

@@ -44,10 +44,10 @@ static const struct {
 
 static bool watchdog_is_there(unsigned i) {
     uint32_t function = tco_places[i].function;
-    bool intel = (uint16_t)pci_read(function, PCI_ID) == VENDOR_INTEL;
-    bool right = pci_read(function, PCI_CLASS) >> 16 == tco_places[i].class;
+    bool intel = (uint16_t)plat_pci_read(function, PCI_ID) == VENDOR_INTEL;
+    bool right = plat_pci_read(function, PCI_CLASS) >> 16 == tco_places[i].class;
     return intel && right &&
-           (pci_read(function, tco_places[i].enable) & tco_places[i].enabled) != 0;
+           (plat_pci_read(function, tco_places[i].enable) & tco_places[i].enabled) != 0;
 }
 
 static void watchdog_stop_tco(uint16_t ports) {
@@ -79,7 +79,7 @@ void watchdog_stop(const struct boot_info *info) {
     watchdog_tell(info->watchdog.state);
     for (unsigned i = 0; i < ARRAY_SIZE(tco_places); i++) {
         if (watchdog_is_there(i)) {
-            uint32_t base = pci_read(tco_places[i].function, tco_places[i].base);
+            uint32_t base = plat_pci_read(tco_places[i].function, tco_places[i].base);
             watchdog_stop_tco((uint16_t)((base & tco_places[i].mask) + tco_places[i].offset));
             return;
         }

@@ -83,7 +83,7 @@ enum core_call {
     CORE_APIC_READ,  /* argument: what the local APIC's page has at this offset; then that */
     CORE_VECTOR_GET, /* argument: number of an XMM register; vector is filled with it */
     CORE_VECTOR_SET, /* the other way */
-    CORE_PCI,        /* what pci asks of one of the guest's real devices is done; its answer is there */
+    CORE_PCI, /* what pci asks of one of the guest's real devices is done; its answer is there */
     CORE_CALLS
 };
 

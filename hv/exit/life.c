@@ -275,6 +275,7 @@ static bool life_start(struct vm *vm) {
     }
     at.copied = plat_tsc();
 
+    vm_pci_start(vm);
     vm_forget_pauses(vm);
     compartment_reset(vm);
     vm->vcpus[0].tsc_offset = 0 - plat_tsc();
@@ -416,6 +417,7 @@ static void life_end(struct vm *vm) {
 
     vm->stop_due = 0;
     vm->live = false;
+    vm_pci_stop(vm);
     life_leave_channels(vm);
     life_count(vm, leave);
     if (leave == LEAVE_CRASH) {

@@ -21,7 +21,7 @@
 #define GUEST_SPACE   BIT(48) /* what four levels reach */
 #define ENTRY_LARGE   BIT(7)
 #define ENTRY_ADDRESS BITS(12, 51)
-#define ANY_ACCESS    8u /* combinations of enum audit_access */
+#define ANY_ACCESS    8u /* combinations of the rights of enum audit_access */
 
 #define EPT_READ       BIT(0)
 #define EPT_WRITE      BIT(1)
@@ -32,6 +32,8 @@
 #define AMD_PRESENT  BIT(0)
 #define AMD_WRITE    BIT(1)
 #define AMD_USER     BIT(2) /* the CPU reads nested tables as a user does */
+#define AMD_PWT      BIT(3)
+#define AMD_PCD      BIT(4)
 #define AMD_ACCESSED BIT(5)
 #define AMD_DIRTY    BIT(6)
 #define AMD_NX       BIT(63)
@@ -42,13 +44,15 @@ static const struct audit_layout {
     uint64_t table;              /* in an entry that leads to a table */
     uint64_t table_by_cpu;       /* in such an entry: the CPU sets it when it likes */
     uint64_t leaf;               /* in a leaf, whatever its rights */
-    uint64_t rights[ANY_ACCESS]; /* in a leaf, by enum audit_access */
+    uint64_t device;             /* the same, of a device */
+    uint64_t rights[ANY_ACCESS]; /* in a leaf, by enum audit_access without DEVICE */
 } audit_layouts[AUDIT_FORMATS] = {
-    /* Write-back is the type 6. Accessed and dirty bits are off in the EPT pointer. */
+    /* Write-back is the type 6, uncached 0. Accessed and dirty bits are off in the EPT pointer. */
     [AUDIT_INTEL] =
         {
             .table = EPT_READ | EPT_WRITE | EPT_EXECUTE,
             .leaf = EPT_READ | EPT_WRITE_BACK | EPT_IGNORE_PAT,
+            .device = EPT_READ | EPT_IGNORE_PAT,
             .rights =
                 {
                     [AUDIT_READ] = 0,
@@ -57,13 +61,14 @@ static const struct audit_layout {
                     [AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE] = EPT_WRITE | EPT_EXECUTE,
                 },
         },
-    /* Write-back is entry 0 of the PAT: PWT, PCD and PAT are 0. Accessed and dirty are set from the
-     * start, so that no CPU writes to the leaves. */
+    /* Write-back is entry 0 of the PAT: PWT, PCD and PAT are 0; uncached is entry 3. Accessed and
+     * dirty are set from the start, so that no CPU writes to the leaves. */
     [AUDIT_AMD] =
         {
             .table = AMD_PRESENT | AMD_WRITE | AMD_USER,
             .table_by_cpu = AMD_ACCESSED,
             .leaf = AMD_PRESENT | AMD_USER | AMD_ACCESSED | AMD_DIRTY,
+            .device = AMD_PRESENT | AMD_USER | AMD_ACCESSED | AMD_DIRTY | AMD_PWT | AMD_PCD,
             .rights =
                 {
                     [AUDIT_READ] = AMD_NX,
@@ -108,11 +113,12 @@ void audit_add_ram(struct audit *a, unsigned access) {
 void audit_add_windows(struct audit *a) {
     for (uint32_t i = 0; i < a->vm->window_count; i++) {
         const struct plan_window *w = &a->vm->windows[i];
-        bool writes = w->kind == PLAN_STORE || w->kind == PLAN_OURS;
-        audit_add_piece(a, (struct audit_piece){.gpa = w->gpa,
-                                                .hpa = w->hpa,
-                                                .size = w->size,
-                                                .access = AUDIT_READ | (writes ? AUDIT_WRITE : 0)});
+        bool device = w->kind == PLAN_DEVICE;
+        bool writes = w->kind == PLAN_STORE || w->kind == PLAN_OURS || device;
+        unsigned access = writes ? AUDIT_READ | AUDIT_WRITE : (unsigned)AUDIT_READ;
+        access |= device ? (unsigned)AUDIT_DEVICE : 0;
+        audit_add_piece(a, (struct audit_piece){
+                               .gpa = w->gpa, .hpa = w->hpa, .size = w->size, .access = access});
     }
 }
 
@@ -176,7 +182,8 @@ static bool audit_leaf(const struct audit *a, const struct audit_entry *e,
                        const struct audit_piece *p) {
     const struct audit_layout *layout = &audit_layouts[a->format];
     uint64_t frame = p->hpa.v + (e->gpa - p->gpa.v);
-    uint64_t bits = layout->leaf | layout->rights[p->access] | (e->level > 1 ? ENTRY_LARGE : 0);
+    uint64_t bits = (p->access & AUDIT_DEVICE) != 0 ? layout->device : layout->leaf;
+    bits |= layout->rights[p->access % ANY_ACCESS] | (e->level > 1 ? ENTRY_LARGE : 0);
 
     if (!range_contains(p->gpa.v, p->size, e->gpa, e->size)) {
         return audit_refuse(a, e, "a page that is larger than what is planned there");
@@ -243,7 +250,8 @@ static bool audit_entry(struct audit *a, const struct audit_entry *e) {
     if (e->value == 0) {
         return !planned || audit_refuse(a, e, "nothing is mapped where something is planned");
     }
-    if (!planned) {
+    bool empty = a->empty_size != 0 && range_overlaps(a->empty, a->empty_size, e->gpa, e->size);
+    if (!planned && !(empty && e->level > 1 && !large)) {
         return audit_refuse(a, e, "not empty, and nothing is planned there");
     }
     if (e->level == 1 || large) {
@@ -280,9 +288,11 @@ static bool audit_is_region(const struct plan_vm *vm, const struct audit_piece *
 static bool audit_is_window(const struct plan_vm *vm, const struct audit_piece *p) {
     for (uint32_t i = 0; i < vm->window_count; i++) {
         const struct plan_window *w = &vm->windows[i];
-        bool writable = w->kind == PLAN_STORE || w->kind == PLAN_OURS;
+        bool device = w->kind == PLAN_DEVICE;
+        bool writable = w->kind == PLAN_STORE || w->kind == PLAN_OURS || device;
         if (w->gpa.v == p->gpa.v && w->hpa.v == p->hpa.v && w->size == p->size) {
-            return writable || (p->access & AUDIT_WRITE) == 0;
+            return device == ((p->access & AUDIT_DEVICE) != 0) &&
+                   (writable || (p->access & AUDIT_WRITE) == 0);
         }
     }
     return false;

@@ -13,9 +13,10 @@
 /* What a CPU reads: Intel's tables, or AMD's. hv/exit/audit_policy.c reads their bitmaps. */
 enum audit_format { AUDIT_INTEL, AUDIT_AMD, AUDIT_FORMATS };
 
-enum audit_access { AUDIT_READ = 1, AUDIT_WRITE = 2, AUDIT_EXECUTE = 4 };
+/* DEVICE: it is no memory, so not write-back as all else, but not cached. */
+enum audit_access { AUDIT_READ = 1, AUDIT_WRITE = 2, AUDIT_EXECUTE = 4, AUDIT_DEVICE = 8 };
 
-/* Guest-physical memory that a root has to map, write-back. Multiples of 4 KiB. */
+/* Guest-physical memory that a root has to map. Multiples of 4 KiB. */
 struct audit_piece {
     gpa_t gpa;
     hpa_t hpa;
@@ -41,6 +42,7 @@ struct audit {
     bool small_code;            /* what is executable lies in 4 KiB pages: iTLB multihit */
     struct audit_frames shared; /* what every VM may read and none may write */
     struct audit_frames other;  /* of its budget, what another root of the VM maps */
+    uint64_t empty, empty_size; /* where tables may be in which nothing is mapped */
     struct audit_piece pieces[AUDIT_MAX_PIECES]; /* ascending gpa */
     uint32_t piece_count, next;                  /* next: how far the walk has come */
 };

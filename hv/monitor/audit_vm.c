@@ -50,6 +50,10 @@ static bool audit_vm_guest(const struct boot_info *info, const struct vm *vm) {
 
     audit_add_ram(&a, AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE);
     audit_add_pmems(&a);
+    if (vm->plan->pci_count != 0) { /* no BAR is there before the guest runs */
+        a.empty = PCI_DEVICES;
+        a.empty_size = PCI_DEVICES_SIZE;
+    }
     a.other =
         (struct audit_frames){phys_address(vm->compartment.region), vm->compartment.region_size};
     if (!audit_vm_root(&a, vm, vm->npt.root)) {

@@ -25,7 +25,8 @@ static void start_report(const char *text) {
 static void start_log_window(const struct plan_vm *p, const struct plan_window *w) {
     static const char *const kinds[] = {[PLAN_IMAGE] = "disk, read-only",
                                         [PLAN_PMEM] = "image in memory, read-only",
-                                        [PLAN_STORE] = "disk, its own pages"};
+                                        [PLAN_STORE] = "disk, its own pages",
+                                        [PLAN_DEVICE] = "of a device, its interrupts"};
     char size[24];
 
     if (w->kind != PLAN_OURS && w->kind != PLAN_THEIRS) {

@@ -63,9 +63,12 @@ enum boot_pci_verdict {
     BOOT_PCI_BAR_TAKEN,  /* lies over memory, or what Bulkhead needs */
     BOOT_PCI_GROUP,      /* `because` of its group cannot be given */
     BOOT_PCI_NO_IOMMU,
-    BOOT_PCI_INCOMPLETE, /* not all functions are known, and so no group is */
-    BOOT_PCI_TOGETHER,   /* it can, with the other functions of its group */
-    BOOT_PCI_ALONE,      /* it can */
+    BOOT_PCI_UNSURE,       /* there may be IOMMUs that ACPI's table tells of in vain */
+    BOOT_PCI_NO_REMAPPING, /* it could raise any interrupt on any CPU */
+    BOOT_PCI_SEGMENT,      /* only the first one's devices are reached while guests run */
+    BOOT_PCI_INCOMPLETE,   /* not all functions are known, and so no group is */
+    BOOT_PCI_TOGETHER,     /* it can, with the other functions of its group */
+    BOOT_PCI_ALONE,        /* it can */
 };
 
 struct boot_pci {
@@ -86,6 +89,8 @@ struct boot_pci {
     struct boot_pci_msix msix;
     uint16_t acs; /* where its capability has two words: what it can, what is on; 0 = none */
     uint16_t acs_can, acs_on;
+    /* Offsets of capabilities, 0 = it has none. */
+    uint8_t at_power, at_express, at_msi, at_msix, at_af;
     bool flr, af_flr;     /* function-level reset, by the PCIe or by the AF capability */
     bool pm_reset;        /* D3hot and back to D0 resets it */
     bool bus_reset;       /* it is alone behind a port */
@@ -95,6 +100,20 @@ struct boot_pci {
     uint16_t because; /* index; BOOT_PCI_NONE unless the verdict says so */
     uint8_t bar;      /* of verdicts about one */
 };
+
+/* Pages of a BAR. */
+struct boot_pci_pages {
+    uint8_t bar;
+    uint32_t offset, size; /* multiples of 4 KiB; size 0: none */
+};
+
+#define BOOT_PCI_HELD 2u
+
+/*
+ * The pages with MSI-X's table and pending bits, which no guest maps: one piece or two. False, and
+ * none: the function has no MSI-X, or puts them where it has no memory.
+ */
+bool boot_pci_held(const struct boot_pci *f, struct boot_pci_pages held[BOOT_PCI_HELD]);
 
 /* A bridge to another bus: nobody's device, whatever its group. */
 static inline bool boot_pci_is_bridge(const struct boot_pci *f) {

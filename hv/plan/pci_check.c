@@ -112,15 +112,17 @@ static void check_group(struct checker *c, uint32_t index, uint32_t v, const cha
     }
 }
 
+/* One that walls in memory and interrupts, of which nothing is unknown. */
 static bool has_iommu(const struct boot_info *info) {
-    return info->dma.unit_count != 0 && (info->config.avoid >> AVOID_IOMMU & 1) == 0;
+    return info->dma.unit_count != 0 && info->dma.interrupts && !info->dma.partial &&
+           (info->config.avoid >> AVOID_IOMMU & 1) == 0;
 }
 
 static void check_function(struct checker *c, uint32_t v, uint32_t index) {
     const struct boot_pci *f = &c->info->pci[index];
     const char *owner = c->plan->vms[v].config->name;
     bool reset = f->flr || f->af_flr || f->pm_reset || f->bus_reset;
-    bool kept = f->keyboard || f->stick || f->reserved_dma || f->header != 0;
+    bool kept = f->keyboard || f->stick || f->reserved_dma || f->header != 0 || f->segment != 0;
 
     if (!is_named(c->plan->vms[v].config, f) || owner_of(c, index) != v) {
         refuse(c, "PCI function %x of %s is another's, or its config does not name it", index,
@@ -131,6 +133,24 @@ static void check_function(struct checker *c, uint32_t v, uint32_t index) {
     }
     check_group(c, index, v, owner);
     check_bars(c, index, owner);
+}
+
+bool pci_has_pages(const struct boot_info *info, const struct plan_vm *vm, uint64_t base,
+                   uint64_t size) {
+    for (uint32_t i = 0; i < vm->pci_count && i < CONFIG_MAX_PCI; i++) {
+        if (vm->pcis[i] >= info->pci_count) {
+            return false;
+        }
+        for (unsigned n = 0; n < BOOT_PCI_BARS; n++) {
+            const struct boot_pci_bar *bar = &info->pci[vm->pcis[i]].bars[n];
+            bool whole = !bar->io && base >= bar->base && size <= bar->size &&
+                         base - bar->base <= bar->size - size;
+            if (whole) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 bool pci_check(const struct boot_info *info, const struct plan *plan, plan_report *report) {

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hv/abi/bus.h"
 #include "hv/abi/channel.h"
 #include "hv/abi/device.h"
 #include "hv/lib/status.h"
@@ -31,7 +32,8 @@ enum plan_window_kind {
     PLAN_PMEM, /* an image that the guest has as well, at the same address: in its tables, too */
     PLAN_STORE,
     PLAN_OURS,
-    PLAN_THEIRS
+    PLAN_THEIRS,
+    PLAN_DEVICE /* pages of a real device of its guest's, not cached */
 };
 
 static inline bool plan_is_channel(enum plan_window_kind kind) {
@@ -44,7 +46,7 @@ struct plan_window {
     uint64_t size; /* bytes; all three are multiples of 4 KiB */
     enum plan_window_kind kind;
 };
-#define PLAN_MAX_WINDOWS  (2 * ABI_DISKS + ABI_PMEMS + 2 * ABI_CHANNELS)
+#define PLAN_MAX_WINDOWS  (2 * ABI_DISKS + ABI_PMEMS + 2 * ABI_CHANNELS + ABI_PCI_HELD * ABI_PCIS)
 #define PLAN_WINDOWS_SIZE (512 * GIB) /* where the last one ends at most */
 
 struct plan_vm {
@@ -64,6 +66,7 @@ struct plan_vm {
     struct plan_window windows[PLAN_MAX_WINDOWS]; /* ascending gpa */
     /* Of each channel: the host CPU of the other VM's first vCPU, which a doorbell goes to. */
     uint32_t bell_cpus[ABI_CHANNELS];
+    const struct boot_pci *functions; /* boot_info's */
     uint32_t pci_count;
     uint16_t
         pcis[CONFIG_MAX_PCI]; /* indices of boot_info's functions: all of each, and of no other's */
@@ -135,6 +138,16 @@ static inline uint64_t plan_window_tables(const struct plan_vm *vm) {
         tables += w->kind == PLAN_PMEM ? 3 * most : most;
     }
     return tables * PAGE_SIZE;
+}
+
+/*
+ * The same for real devices: the guest's tables of 4 KiB pages for PCI_DEVICES, and the IOMMU's for
+ * its RAM, should that know no larger pages.
+ */
+static inline uint64_t plan_pci_tables(const struct plan_vm *vm) {
+    uint64_t most = PCI_DEVICES_SIZE / (2 * MIB) + 8;
+    most += vm->config->memory / (2 * MIB) + vm->config->memory / GIB + 16;
+    return vm->pci_count != 0 ? most * PAGE_SIZE : 0;
 }
 
 /* Whether this machine's guests have 4 KiB pages only. */

@@ -181,6 +181,8 @@ static bool is_owned(const struct checker *c, uint32_t v, const struct plan_wind
     case PLAN_OURS:
     case PLAN_THEIRS:
         return find_channel(c, v, w) != NULL;
+    case PLAN_DEVICE:
+        return pci_has_pages(c->info, &c->plan->vms[v], w->hpa.v, w->size);
     default:
         return false;
     }
@@ -455,7 +457,7 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         }
         uint64_t least =
             plan_budget_size(vm->config->memory, vm->cpu_count, plan_small_pages(info)) +
-            plan_window_tables(vm);
+            plan_window_tables(vm) + plan_pci_tables(vm);
         if (vm->budget_size < least) {
             refuse(&c, "the budget of %s is too small", vm->config->name);
         }

@@ -188,9 +188,11 @@ static enum status compartment_map_window(struct vm *vm, const struct plan_windo
                                       [PLAN_PMEM] = PAGE_READ,
                                       [PLAN_STORE] = PAGE_READ | PAGE_WRITE,
                                       [PLAN_OURS] = PAGE_READ | PAGE_WRITE,
-                                      [PLAN_THEIRS] = PAGE_READ};
+                                      [PLAN_THEIRS] = PAGE_READ,
+                                      [PLAN_DEVICE] = PAGE_READ | PAGE_WRITE};
+    enum page_type type = w->kind == PLAN_DEVICE ? PAGE_UC : PAGE_WB;
 
-    return pagetable_map(&vm->compartment.npt, w->gpa.v, w->hpa, w->size, access[w->kind], PAGE_WB);
+    return pagetable_map(&vm->compartment.npt, w->gpa.v, w->hpa, w->size, access[w->kind], type);
 }
 
 static enum status compartment_map_windows(struct vm *vm) {

@@ -71,6 +71,7 @@ static bool (*const calls[CORE_CALLS])(struct vcpu *v) = {
     [CORE_APIC_READ] = call_apic_read,
     [CORE_VECTOR_GET] = call_vector_get,
     [CORE_VECTOR_SET] = call_vector_set,
+    [CORE_PCI] = vm_pci_call,
 };
 
 bool core_call_answer(struct vcpu *v, uint64_t number) {

@@ -41,6 +41,7 @@ static struct move {
     uint64_t low_ram, high_ram;
     hpa_t region;
     uint64_t region_size;
+    uint32_t pci_count;
     hpa_t vcpus[PLAN_MAX_VCPUS], saved[PLAN_MAX_VCPUS];
     struct dev_clock clock;
     uint64_t paused_since, paused_ticks;
@@ -128,6 +129,7 @@ bool vm_move_offer(struct vm *vm) {
     move.high_ram = vm->high_ram;
     move.region = phys_address(vm->compartment.region);
     move.region_size = vm->compartment.region_size;
+    move.pci_count = vm->plan->pci_count;
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         move.vcpus[i] = phys_address(&vm->vcpus[i]);
         move.saved[i] = phys_address(vm->vcpus[i].saved);
@@ -208,6 +210,7 @@ static bool move_window_fits(const struct plan_window *from, const struct plan_w
 
 static bool vm_move_fits(const struct vm *vm) {
     bool fits = move.vcpu_count == vm->vcpu_count && move.low_ram == vm->low_ram &&
+                vm->plan->pci_count == 0 && move.pci_count == 0 && /* they know memory's places */
                 move.high_ram == vm->high_ram && move.region_size == vm->compartment.region_size &&
                 move.place.window_count == vm->plan->window_count;
 

@@ -104,6 +104,38 @@ void plat_console_timer_set(uint64_t tsc_deadline);
 /* hv_console_work() will run soon on that CPU; on one that is not online never. */
 void plat_console_call(unsigned cpu);
 
+/*
+ * Real devices, by bus << 8 | device << 3 | function in the first segment. A register of 32 bits of
+ * the configuration space, at a multiple of 4 below 256. Any CPU.
+ */
+uint32_t plat_pci_read(uint32_t function, uint32_t reg);
+void plat_pci_write(uint32_t function, uint32_t reg, uint32_t value);
+/*
+ * Before plat_seal(): the devices of a VM are to reach its RAM, at the guest's addresses, and are
+ * to be able to interrupt; tables in pool. So far they reach nothing. name: of the VM, for ever.
+ * *domain is for plat_dma_allow(). STATUS_UNSUPPORTED: the IOMMU is not on, or remaps no
+ * interrupts.
+ */
+MUST_USE enum status plat_dma_make(const struct plan_vm *plan, const char *name, struct pool *pool,
+                                   uint32_t *domain);
+/* Any CPU of the VM. In force on return; STATUS_TIMEOUT: the IOMMU did not say so. */
+#define PLAT_DMA_NOTHING UINT32_MAX
+MUST_USE enum status plat_dma_allow(uint32_t function, uint32_t domain);
+/*
+ * The function may interrupt that CPU: hv_device_interrupt(number) is called there, number below
+ * PLAT_IRQS. *irq, all zero the first time, is the same one's for ever. What the device has to send
+ * is in *irq then. STATUS_FULL: there are too many in the machine.
+ */
+#define PLAT_IRQS 128u
+struct plat_irq {
+    uint64_t address;
+    uint32_t data;
+    bool made;
+    uint16_t index;
+};
+MUST_USE enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number,
+                                    unsigned cpu);
+
 /* Machine checks, see hv/vm/mce.h: all that this CPU's registers tell, and clears that. */
 struct mce;
 void plat_mce_read(struct mce *out);
@@ -128,7 +160,8 @@ struct boot_info;
 void hv_start(const struct boot_info *info);
 NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
-void hv_console_input(uint8_t byte); /* from the UART, or what a key sends */
+void hv_device_interrupt(unsigned number); /* as plat_irq_allow() says */
+void hv_console_input(uint8_t byte);       /* from the UART, or what a key sends */
 /* A key of a keyboard, as USB's "Keyboard/Keypad Page" numbers it; again while it repeats. On the
  * one CPU that serves the consoles. */
 void hv_console_key(uint8_t key, bool pressed);

@@ -278,6 +278,8 @@ static void vcpu_timer_expired(struct vcpu *v, uint32_t requests) {
 /* What hv/exit/life.c serves when the run has ended. */
 #define REQUESTS_LEFT (REQUESTS_CONSOLE | REQUEST_ORDER)
 
+#define REQUESTS_RARE (REQUESTS_NMI | REQUESTS_LEFT | REQUEST_CHANNELS | REQUEST_FLUSH)
+
 static __attribute__((noinline)) void vcpu_serve_rare(struct vcpu *v, uint32_t requests) {
     if ((requests & REQUESTS_NMI) != 0) {
         vcpu_latch_nmis(v, requests);
@@ -290,6 +292,9 @@ static __attribute__((noinline)) void vcpu_serve_rare(struct vcpu *v, uint32_t r
     }
     if ((requests & REQUEST_CHANNELS) != 0) {
         vcpu_serve_bells(v);
+    }
+    if ((requests & REQUEST_FLUSH) != 0) {
+        hvm->flush(v);
     }
 }
 
@@ -308,7 +313,7 @@ static __attribute__((noinline)) bool vcpu_serve(struct vcpu *v, uint32_t reques
     if ((requests & (REQUEST_TIMER | REQUEST_CLOCKS)) != 0) {
         vcpu_timer_expired(v, requests);
     }
-    if (UNLIKELY((requests & (REQUESTS_NMI | REQUESTS_LEFT | REQUEST_CHANNELS)) != 0)) {
+    if (UNLIKELY((requests & REQUESTS_RARE) != 0)) {
         vcpu_serve_rare(v, requests);
     }
     /* Some of this may have ended the run here and now. */

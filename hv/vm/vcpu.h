@@ -32,6 +32,7 @@ enum vcpu_request {
     REQUEST_TYPED = BIT32(10),    /* to vCPU 0: something was typed */
     REQUEST_ROOM = BIT32(11),     /* to vCPU 0: the console has room again for its output */
     REQUEST_CHANNELS = BIT32(13), /* to vCPU 0: another VM has rung */
+    REQUEST_FLUSH = BIT32(14),    /* the guest's nested tables have changed */
     REQUEST_PAUSE = BIT32(12),    /* leave the run loop, and come back once vm->paused has ended */
 };
 #define REQUESTS_NMI     (REQUEST_NMI | REQUEST_NMI_AGAIN)

@@ -25,6 +25,19 @@ static enum status vm_map_images(struct vm *vm) {
     return s;
 }
 
+/*
+ * The tables of 4 KiB pages for the BARs of real devices: made once, and shared with the fork below
+ * as no entry above them ever changes. They stay empty until a guest puts a BAR there.
+ */
+static enum status vm_make_device_tables(struct vm *vm) {
+    struct pagetable small = vm->npt;
+
+    small.max_level = 1;
+    enum status s =
+        pagetable_map(&small, PCI_DEVICES, HPA(0), PCI_DEVICES_SIZE, PAGE_READ, PAGE_UC);
+    return s != STATUS_OK ? s : pagetable_unmap(&small, PCI_DEVICES, PCI_DEVICES_SIZE);
+}
+
 static enum status vm_create_memory(struct vm *vm) {
     const struct plan_vm *plan = vm->plan;
     vm->mem = (struct gmem){.regions = plan->regions, .region_count = plan->region_count};
@@ -37,6 +50,9 @@ static enum status vm_create_memory(struct vm *vm) {
     }
     if (s == STATUS_OK) {
         s = vm_map_images(vm);
+    }
+    if (s == STATUS_OK && plan->pci_count != 0) {
+        s = vm_make_device_tables(vm);
     }
     if (s == STATUS_OK && (hvm->features & HVM_APIC) != 0) {
         vm->xapic_page = pool_alloc(&vm->pool, PAGE_SIZE);
@@ -85,6 +101,7 @@ static enum status vm_create_vcpus(struct vm *vm) {
     }
     if (s == STATUS_OK) {
         vm_find_exchanges(vm);
+        s = vm_pci_create(vm);
     }
     return s;
 }

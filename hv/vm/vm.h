@@ -12,6 +12,7 @@
 #include "hv/mem/gmem.h"
 #include "hv/mem/pagetable.h"
 #include "hv/vm/compartment.h"
+#include "hv/vm/pci.h"
 #include "hv/vm/public.h"
 #include "hv/vm/vcpu.h"
 
@@ -68,6 +69,11 @@ struct vm {
     uint32_t console_taken;
     uint32_t next_lowest; /* atomic: the vCPU whose turn it is to take a lowest-priority message */
     uint32_t bios_calls_left; /* so many may still be told */
+
+    struct vm_pci *pcis; /* plan->pci_count; with pci_lock held, as irqs */
+    struct vm_irq *irqs; /* VM_IRQS */
+    struct lock pci_lock;
+    uint32_t dma; /* of plat_dma_make() */
 
     struct log_limit log_limit;
     uint32_t vcpu_count;

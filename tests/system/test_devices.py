@@ -120,8 +120,6 @@ FAULTS = [
     "12:8: PCI device 05:00.0 was given to guest \"alpha\" already, on line 6",
     "12:19: PCI device 09:01.0 cannot be given to a guest: behind a legacy bridge",
     "12:30: PCI device 00:03.0 cannot be given to a guest: it has the boot stick",
-    "12:1: this version of Bulkhead cannot give PCI devices to guests yet",
-    "6:1: this version of Bulkhead cannot give PCI devices to guests yet",
 ]
 
 
@@ -138,4 +136,4 @@ class DevicesRefused(Machine):
         for fault in FAULTS:
             place, words = fault.split(" ", 1)
             expect_that(re.search(re.escape(f"bulkhead.toml:{place}") + "[^:]*:?" + re.escape(squeeze(words)), seen), fault, text)
-        expect_that("9problems" in seen, "as many problems as faults", text)
+        expect_that(f"{len(FAULTS)}problems" in seen, "as many problems as faults", text)

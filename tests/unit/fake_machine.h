@@ -189,6 +189,46 @@ bool plat_spec_ctrl_set(uint64_t value) {
     fake_spec_ctrl = value;
     return true;
 }
+/* Real devices: configuration spaces are the test's; NULL = there are none. What may reach memory,
+ * by function: a domain, or PLAT_DMA_NOTHING; what the last interrupt to be allowed was. */
+#define FAKE_PCI_FUNCTIONS 16u
+#define FAKE_DOMAIN        5u
+static uint32_t (*fake_pci_get)(uint32_t function, uint32_t reg);
+static void (*fake_pci_put)(uint32_t function, uint32_t reg, uint32_t value);
+static enum status fake_dma_status, fake_irq_status;
+static uint32_t fake_dma[FAKE_PCI_FUNCTIONS];
+static unsigned fake_irq_cpu, fake_irq_count;
+uint32_t plat_pci_read(uint32_t function, uint32_t reg) {
+    CHECK(reg % 4 == 0 && reg < 256);
+    return fake_pci_get != NULL ? fake_pci_get(function, reg) : UINT32_MAX;
+}
+void plat_pci_write(uint32_t function, uint32_t reg, uint32_t value) {
+    CHECK(reg % 4 == 0 && reg < 256);
+    if (fake_pci_put != NULL) {
+        fake_pci_put(function, reg, value);
+    }
+}
+enum status plat_dma_make(UNUSED const struct plan_vm *plan, UNUSED const char *name,
+                          UNUSED struct pool *pool, uint32_t *domain) {
+    *domain = FAKE_DOMAIN;
+    return fake_dma_status;
+}
+enum status plat_dma_allow(uint32_t function, uint32_t domain) {
+    CHECK(function < FAKE_PCI_FUNCTIONS && (domain == FAKE_DOMAIN || domain == PLAT_DMA_NOTHING));
+    fake_dma[function] = domain;
+    return fake_dma_status;
+}
+enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number, unsigned cpu) {
+    CHECK(number < PLAT_IRQS);
+    if (fake_irq_status == STATUS_OK) {
+        irq->index = irq->made ? irq->index : (uint16_t)fake_irq_count++;
+        irq->made = true;
+        irq->address = 0xfee00000 | function;
+        irq->data = number;
+        fake_irq_cpu = cpu;
+    }
+    return fake_irq_status;
+}
 static struct mce fake_mce;
 static unsigned fake_mces_cleared;
 void plat_mce_read(struct mce *out) {

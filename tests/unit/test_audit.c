@@ -481,6 +481,34 @@ TEST(a_table_that_the_guest_can_write) {
     }
 }
 
+/* What is a device's is not cached, and memory is; tables may be empty where BARs come later. */
+TEST(pages_of_a_device) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        uint64_t frame = phys_address(pool_alloc(&pools[0], PAGE_SIZE)).v;
+        CHECK_U64(pagetable_map(&npt, GIB, HPA(frame), PAGE_SIZE, PAGE_READ | PAGE_WRITE, PAGE_UC),
+                  STATUS_OK);
+        struct audit_piece piece = {GPA(GIB), HPA(frame), PAGE_SIZE,
+                                    AUDIT_READ | AUDIT_WRITE | AUDIT_DEVICE};
+        struct audit a = expected(f);
+        audit_add_piece(&a, piece);
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
+        a = expected(f);
+        piece.access = AUDIT_READ | AUDIT_WRITE;
+        audit_add_piece(&a, piece);
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+
+        CHECK_U64(pagetable_unmap(&npt, GIB, PAGE_SIZE), STATUS_OK);
+        CHECK_U64(audit_plain(f), STATUS_INVALID); /* an empty table that nobody wants */
+        a = expected(f);
+        a.empty = GIB;
+        a.empty_size = 2 * MIB;
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
+        map(&npt, GIB, frame, PAGE_SIZE, PAGE_READ);
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+    }
+}
+
 /* The first of its pieces is one of them; none of no size is. */
 TEST(a_record_in_its_first_piece) {
     struct audit a = {.vm = &plan.vms[0]};
@@ -528,4 +556,5 @@ TEST_MAIN(T(what_is_planned_passes), T(each_bit_of_each_kind_of_entry),
           T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(shared_pieces),
           T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),
           T(the_log_says_whose_a_frame_is), T(tables_of_others), T(roots_of_others),
-          T(a_table_that_the_guest_can_write), T(a_record_in_its_first_piece), T(sizes_of_pages))
+          T(a_table_that_the_guest_can_write), T(pages_of_a_device), T(a_record_in_its_first_piece),
+          T(sizes_of_pages))

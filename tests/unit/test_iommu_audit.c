@@ -333,6 +333,36 @@ TEST(a_plan_of_more_or_less) {
     }
 }
 
+/* The tables of a domain alone, before anybody is let into it. */
+TEST(a_domain_by_itself) {
+    for (unsigned way = 0; way < WAYS; way++) {
+        static ALIGNED(PAGE_SIZE) uint8_t memory[16 * PAGE_SIZE];
+        tables_of_way(way);
+        own = (struct pool){"own", phys_address(memory), sizeof(memory), 0};
+        struct iommu_domain domain = {.number = 9};
+        struct iommu_piece ram[] = {{0, 0, HPA(0x40000000), 2 * MIB, RW},
+                                    {0, 4 * GIB, HPA(0x50000000), PAGE_SIZE, RW}};
+        CHECK_U64(iommu_make_domain(&iommu, &domain, &own), STATUS_OK);
+        for (size_t i = 0; i < ARRAY_SIZE(ram); i++) {
+            CHECK_U64(iommu_map(&iommu, &domain, &ram[i]), STATUS_OK);
+        }
+        CHECK_U64(iommu_audit_domain(&iommu, &own, &domain, ram, 2, &finding), STATUS_OK);
+        CHECK_U64(iommu_audit_domain(&iommu, &own, &domain, ram, 1, &finding), STATUS_INVALID);
+        CHECK_STR(finding.wrong, "it reaches what it is not to reach");
+        ram[1].size = 2 * PAGE_SIZE;
+        CHECK_U64(iommu_audit_domain(&iommu, &own, &domain, ram, 2, &finding), STATUS_INVALID);
+        CHECK_STR(finding.wrong, "it does not reach all it is to");
+        ram[1].size = PAGE_SIZE;
+        ram[0].hpa = HPA(0x41000000);
+        CHECK_U64(iommu_audit_domain(&iommu, &own, &domain, ram, 2, &finding), STATUS_INVALID);
+        CHECK_STR(finding.wrong, "not the planned frame");
+        struct pool elsewhere = {"elsewhere", HPA(0x1000), PAGE_SIZE, PAGE_SIZE};
+        ram[0].hpa = HPA(0x40000000);
+        CHECK_U64(iommu_audit_domain(&iommu, &elsewhere, &domain, ram, 2, &finding),
+                  STATUS_INVALID);
+    }
+}
+
 /* A table that leads to itself ends at the last level. */
 TEST(a_table_in_a_circle) {
     for (unsigned way = 0; way < WAYS; way++) {
@@ -380,5 +410,5 @@ TEST(interrupts_of_amd_vi) {
 TEST_MAIN(T(a_good_set_passes), T(nobody_at_all_passes), T(one_that_was_denied_again),
           T(a_bit_of_a_devices_entry), T(a_bit_of_a_buss_entry), T(a_bit_of_a_table),
           T(a_bit_of_an_empty_entry), T(a_bit_for_another_segment), T(the_entry_of_another),
-          T(a_number_twice), T(pages), T(a_plan_of_more_or_less), T(a_table_in_a_circle),
-          T(interrupts_of_amd_vi))
+          T(a_number_twice), T(pages), T(a_plan_of_more_or_less), T(a_domain_by_itself),
+          T(a_table_in_a_circle), T(interrupts_of_amd_vi))

@@ -16,6 +16,7 @@ static void begin(void) {
     info.ecam_count = 1;
     info.ecams[0] = (struct boot_ecam){.base = HPA(0xe0000000), .last_bus = 255};
     info.dma.unit_count = 1;
+    info.dma.interrupts = true;
     info.dma.units[0] = (struct boot_iommu){.base = HPA(0xfed90000), .size = 4 * KIB};
     info.hpet_base = HPA(0xfed00000);
     info.ioapic_count = 1;

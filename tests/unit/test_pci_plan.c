@@ -20,6 +20,7 @@ static void make_devices(void) {
     make_machine();
     fake_pci_count = 0;
     machine.dma.unit_count = 1;
+    machine.dma.interrupts = true;
     machine.dma.units[0] = (struct boot_iommu){.base = HPA(0xfed90000), .size = 4 * KIB};
     machine.ecam_count = 1;
     machine.ecams[0] = (struct boot_ecam){.base = HPA(0xb0000000), .last_bus = 1};
@@ -65,6 +66,51 @@ TEST(given_by_address_and_by_id) {
     show_faults();
 }
 
+static void give_messages(unsigned index, struct boot_pci_msix msix) {
+    machine.pci[index].msix = msix;
+    machine.pci[index].at_msix = 0xb0;
+    machine.pci[index].bars[0] =
+        (struct boot_pci_bar){.base = 0xd8000000, .size = 0x8000, .wide = true};
+}
+
+/* What the compartment gets: BARs, and windows onto the pages with the messages. */
+TEST(its_compartment_gets_the_pages_with_messages) {
+    static const struct {
+        struct boot_pci_msix msix;
+        unsigned count;
+        uint32_t offset[2], size[2];
+    } cases[] = {
+        {{4, 0, 0, 0x2000, 0x2800}, 1, {0x2000}, {0x1000}}, /* in one page */
+        {{4, 0, 0, 0x2000, 0x3000}, 1, {0x2000}, {0x2000}}, /* in two that are neighbours */
+        {{4, 0, 0, 0x5000, 0x3000}, 2, {0x5000, 0x3000}, {0x1000, 0x1000}},
+        {{4, 0, 0, 0x4ff0, 0x7ff8}, 2, {0x4000, 0x7000}, {0x2000, 0x1000}},
+        {{4, 0, 0, 0x8000, 0x3000}, 0, {0}, {0}}, /* behind its BAR */
+        {{4, 0, 3, 0x2000, 0x3000}, 0, {0}, {0}}, /* where it has none */
+        {{4, 6, 0, 0x2000, 0x3000}, 0, {0}, {0}},
+        {{4, 0, 0, 0xfffffff8, 0x3000}, 0, {0}, {0}},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        configure_two("pci = ['01:00.0']", "");
+        give_messages(BEHIND, cases[i].msix);
+        CHECK(build() == STATUS_OK);
+        const struct abi_pci *pci = &plan.vms[0].devices.pcis[0];
+        CHECK_U64(plan.vms[0].devices.pci_count, 1);
+        CHECK_U64(pci->bars[0].size, 0x8000);
+        CHECK(pci->bars[0].wide);
+        CHECK_U64(plan.vms[0].window_count, cases[i].count);
+        CHECK_U64(pci->vectors, cases[i].count != 0 ? 4 : 0);
+        CHECK_U64(pci->msix, cases[i].count != 0 ? 0xb0 : 0);
+        for (unsigned n = 0; n < cases[i].count; n++) {
+            const struct plan_window *w = &plan.vms[0].windows[n];
+            CHECK_U64(w->kind, PLAN_DEVICE);
+            CHECK_U64(w->hpa.v, 0xd8000000 + cases[i].offset[n]);
+            CHECK_U64(pci->held[n].offset, cases[i].offset[n]);
+            CHECK_U64(pci->held[n].size, cases[i].size[n]);
+        }
+        CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    }
+}
+
 /* bhcheck without a description of the machine. */
 TEST(nobody_knows_the_machine) {
     configure_two("pci = ['0f:00.0']", "");
@@ -107,6 +153,24 @@ TEST(cannot_be_given) {
     machine.dma.unit_count = 0;
     pci_judge_all(&machine);
     FAULTS({"6:8:", "PCI device 01:00.0 cannot be given to a guest: no IOMMU is in use"});
+    configure_two("pci = ['01:00.0']", "");
+    machine.dma.interrupts = false;
+    pci_judge_all(&machine);
+    FAULTS({"6:8:", "PCI device 01:00.0 cannot be given to a guest: interrupts are not remapped"});
+    configure_two("pci = ['01:00.0']", "");
+    machine.dma.partial = true;
+    pci_judge_all(&machine);
+    FAULTS({"6:8:", "PCI device 01:00.0 cannot be given to a guest: ACPI tells of unknown IOMMUs"});
+}
+
+TEST(more_than_the_window_takes) {
+    static const char words[] = "the guest's devices have more registers in memory than the 256M";
+    configure_two("pci = ['01:00.0', '00:06.0']", "");
+    machine.pci[BEHIND].bars[0] = (struct boot_pci_bar){.base = 0x2000000000, .size = 256 * MIB};
+    FAULTS({"6:19:", words});
+    configure_two("pci = ['01:00.0']", "");
+    machine.pci[BEHIND].bars[0] = (struct boot_pci_bar){.base = 0x2000000000, .size = BIT(63)};
+    FAULTS({"6:8:", words});
 }
 
 TEST(half_a_group) {
@@ -206,6 +270,15 @@ TEST(checked_functions) {
     machine.config.avoid = BIT32(AVOID_IOMMU);
     check_refused(words);
     good_plan();
+    machine.dma.interrupts = false;
+    check_refused(words);
+    good_plan();
+    machine.dma.partial = true;
+    check_refused(words);
+    good_plan();
+    f->segment = 1;
+    check_refused("PCI function 9 of beta is another's");
+    good_plan();
     machine.pci_left_out = 1;
     check_refused(words);
 }
@@ -269,5 +342,6 @@ TEST(checked_registers) {
 
 TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing),
           T(several_of_an_id), T(given_twice), T(cannot_be_given), T(half_a_group),
+          T(more_than_the_window_takes), T(its_compartment_gets_the_pages_with_messages),
           T(checked_counts), T(checked_owners), T(checked_groups), T(checked_functions),
           T(checked_registers))

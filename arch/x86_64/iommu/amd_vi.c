@@ -6,6 +6,7 @@
  * Format", "Commands", "Event Logging", "MMIO Registers".
  */
 #include "arch/x86_64/iommu/iommu.h"
+#include "hv/lib/msi.h"
 #include "hv/lib/phys.h"
 
 enum amd_vi_register { /* of 64 bits */
@@ -338,6 +339,12 @@ static uint64_t amd_vi_pin(uint16_t index, const struct iommu_irq *irq) {
     return index | (irq->level ? PIN_LEVEL : 0);
 }
 
+/* The same of a message's data. */
+static void amd_vi_message(uint16_t index, uint64_t *address, uint32_t *data) {
+    *address = MSI_ADDRESS;
+    *data = index;
+}
+
 /* ---- events ---- */
 
 static const char *amd_vi_reason(uint64_t code) {
@@ -409,6 +416,7 @@ const struct iommu_driver amd_vi_driver = {
     .set_irq = amd_vi_set_irq,
     .forget_irqs = amd_vi_forget_irqs,
     .pin = amd_vi_pin,
+    .message = amd_vi_message,
     .next_fault = amd_vi_next_fault,
     .layout = &iommu_layout_amd_vi,
 };

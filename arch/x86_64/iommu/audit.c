@@ -303,6 +303,26 @@ static bool walk_devices(struct iommu_walk *w) {
     return true;
 }
 
+enum status iommu_audit_domain(const struct iommu *iommu, const struct pool *own,
+                               const struct iommu_domain *domain, const struct iommu_piece *pieces,
+                               uint32_t count, struct iommu_finding *finding) {
+    struct iommu_walk walk = {
+        .iommu = iommu,
+        .layout = iommu->driver->layout,
+        .own = own,
+        .pieces = pieces,
+        .count = count,
+        .function = count != 0 ? pieces[0].function : 0,
+        .finding = finding,
+    };
+
+    *finding = (struct iommu_finding){0};
+    bool fine = walk_table(&walk, phys_address(domain->tables.root), 0, TABLE_LEVELS) &&
+                (walk.bytes == planned_bytes(&walk) ||
+                 walk_refuse(&walk, 0, 0, "it does not reach all it is to"));
+    return fine ? STATUS_OK : STATUS_INVALID;
+}
+
 enum status iommu_audit(const struct iommu *iommu, const struct pool *own,
                         const struct iommu_piece *pieces, uint32_t count,
                         struct iommu_finding *finding) {

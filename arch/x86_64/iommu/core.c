@@ -178,6 +178,14 @@ enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq, ui
     return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
 }
 
+enum status iommu_change_irq(struct iommu *iommu, const struct iommu_irq *irq, uint16_t index) {
+    if ((!iommu->wide && irq->apic_id > UINT8_MAX) || index >= iommu->irq_count) {
+        return STATUS_INVALID;
+    }
+    iommu->driver->set_irq(iommu, index, irq);
+    return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
+}
+
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault) {
     for (unsigned i = 0; i < iommu->unit_count; i++) {
         struct iommu_unit *unit = &iommu->units[i];

@@ -129,6 +129,8 @@ struct iommu_driver {
     iommu_forget *forget_irqs; /* of the function; the domain does not matter */
     /* What the pin of an I/O APIC has to hold for that, but polarity and mask. */
     uint64_t (*pin)(uint16_t index, const struct iommu_irq *irq);
+    /* What a device has to send for that. */
+    void (*message)(uint16_t index, uint64_t *address, uint32_t *data);
     /* The next access that was held back; false = there is none. */
     bool (*next_fault)(struct iommu *iommu, struct iommu_unit *unit, struct iommu_fault *fault);
     /* What audit.c goes by, see there. */
@@ -169,6 +171,10 @@ MUST_USE enum status iommu_add_source(struct iommu *iommu, uint16_t function);
 MUST_USE enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq,
                                      uint16_t *index);
 
+/* Another vector or CPU for an entry that iommu_allow_irq() has made; as that. */
+MUST_USE enum status iommu_change_irq(struct iommu *iommu, const struct iommu_irq *irq,
+                                      uint16_t index);
+
 /* Waits for a register: `want` in the bits of `mask`. False: it did not come. */
 bool iommu_wait32(const struct iommu *iommu, const struct iommu_unit *unit, uint32_t offset,
                   uint32_t mask, uint32_t want);
@@ -186,6 +192,12 @@ struct iommu_finding {
     uint16_t function;
     uint64_t address, entry;
 };
+/* The same of one domain, whoever is let into it: its tables, all in own, map the pieces and
+ * nothing else. Their function does not matter. */
+MUST_USE enum status iommu_audit_domain(const struct iommu *iommu, const struct pool *own,
+                                        const struct iommu_domain *domain,
+                                        const struct iommu_piece *pieces, uint32_t count,
+                                        struct iommu_finding *finding);
 MUST_USE enum status iommu_audit(const struct iommu *iommu, const struct pool *own,
                                  const struct iommu_piece *pieces, uint32_t count,
                                  struct iommu_finding *finding);

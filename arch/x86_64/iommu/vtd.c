@@ -7,6 +7,7 @@
  * Interface", "Fault Logging".
  */
 #include "arch/x86_64/iommu/iommu.h"
+#include "hv/lib/msi.h"
 #include "hv/lib/phys.h"
 
 enum vtd_register {
@@ -88,6 +89,10 @@ enum vtd_register {
 #define PIN_INDEX     49 /* shift: of its lower 15 bits */
 #define PIN_INDEX_TOP 11 /* the same, of the next one */
 #define PIN_LEVEL     BIT(15)
+
+#define MESSAGE_REMAPPED  BIT(4)
+#define MESSAGE_INDEX     BIT(5) /* from here on its lower 15 bits */
+#define MESSAGE_INDEX_TOP BIT(2) /* the next one */
 
 #define FAULT_SIZE     16u
 #define FAULT_PRESENT  BIT(63)
@@ -395,6 +400,13 @@ static uint64_t vtd_pin(uint16_t index, const struct iommu_irq *irq) {
     return pin | (irq->level ? PIN_LEVEL : 0);
 }
 
+/* "Interrupt Requests in Remappable Format": the entry alone counts, not the data. */
+static void vtd_message(uint16_t index, uint64_t *address, uint32_t *data) {
+    *address = MSI_ADDRESS | MESSAGE_REMAPPED | (index & 0x7fffu) * MESSAGE_INDEX |
+               (index >> 15) * MESSAGE_INDEX_TOP;
+    *data = 0;
+}
+
 /* ---- faults ---- */
 
 /* "Fault Reason Encodings". */
@@ -460,6 +472,7 @@ const struct iommu_driver vtd_driver = {
     .set_irq = vtd_set_irq,
     .forget_irqs = vtd_forget_irqs,
     .pin = vtd_pin,
+    .message = vtd_message,
     .next_fault = vtd_next_fault,
     .layout = &iommu_layout_vtd,
 };

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Owns a VM's real PCI functions from one run to the next: who reaches memory, where BARs are in
+ * the guest's tables. See pci.h; what the compartment asks for is pci_call.c's.
+ */
+#include "hv/vm/pci_device.h"
+
+/* ---- creation ---- */
+
+static void pci_init(struct vm_pci *p, const struct boot_pci *functions, uint16_t index) {
+    p->f = functions[index];
+    p->port = p->f.parent != BOOT_PCI_NONE ? functions[p->f.parent].function : 0;
+    (void)boot_pci_held(&p->f, p->held);
+    for (uint32_t i = 0; i < PCI_WORDS; i++) {
+        p->saved[i] = pci_get(p, 4 * i);
+    }
+    for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+        p->gpa[i] = PCI_NOWHERE;
+    }
+}
+
+enum status vm_pci_create(struct vm *vm) {
+    uint32_t count = vm->plan->pci_count;
+
+    if (count == 0) {
+        return STATUS_OK;
+    }
+    vm->pcis = pool_alloc(&vm->pool, count * sizeof(*vm->pcis));
+    vm->irqs = pool_alloc(&vm->pool, VM_IRQS * sizeof(*vm->irqs));
+    if (vm->pcis == NULL || vm->irqs == NULL) {
+        return STATUS_NO_MEMORY;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        pci_init(&vm->pcis[i], vm->plan->functions, vm->plan->pcis[i]);
+    }
+    enum status s = plat_dma_make(vm->plan, vm->public->name, &vm->pool, &vm->dma);
+    if (s == STATUS_UNSUPPORTED) { /* each start says so; all else of the guest can run */
+        vm->dma = PLAT_DMA_NOTHING;
+        return STATUS_OK;
+    }
+    return s;
+}
+
+/* ---- a run's begin and end ---- */
+
+static bool pci_allow(struct vm *vm, struct vm_pci *p, uint32_t domain) {
+    char address[FMT_PCI_SIZE];
+    enum status s = plat_dma_allow(p->f.function, domain);
+
+    if (s != STATUS_OK) {
+        vm_log(vm, LOG_ERROR, "PCI %s: the IOMMU does not do as it is told: %s",
+               pci_name(p, address), status_name(s));
+    }
+    return s == STATUS_OK;
+}
+
+static const char *pci_way(const struct vm_pci *p) {
+    if (pci_has_flr(p)) {
+        return "function-level reset";
+    }
+    return p->f.pm_reset ? "reset by its power state" : "reset with its bus";
+}
+
+void vm_pci_start(struct vm *vm) {
+    char address[FMT_PCI_SIZE];
+
+    if (vm->plan->pci_count == 0) {
+        return;
+    }
+    if (vm->dma == PLAT_DMA_NOTHING) {
+        vm_log(vm, LOG_ERROR,
+               "its PCI devices are withheld: no IOMMU that remaps interrupts is on");
+        return;
+    }
+    pci_reset_all(vm);
+    for (struct vm_pci *p = vm->pcis; p < vm->pcis + vm->plan->pci_count; p++) {
+        bool reset = p->there;
+        p->there = p->there && pci_allow(vm, p, vm->dma);
+        if (!reset) {
+            vm_log(vm, LOG_ERROR, "PCI %s is withheld: it did not come back from its reset",
+                   pci_name(p, address));
+        } else if (!vm->quiet && p->there) {
+            vm_log(vm, LOG_INFO, "has PCI %s (%04x:%04x, %s)", pci_name(p, address), p->f.vendor,
+                   p->f.device, pci_way(p));
+        }
+    }
+}
+
+/* The part of a BAR from one offset to another, which is none of the held pages. */
+static bool pci_map_part(struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t from,
+                         uint64_t until, bool on) {
+    struct pagetable small = vm->npt; /* its tables for that window are there, all of 4 KiB pages */
+    uint64_t gpa = p->gpa[bar] + from;
+
+    small.max_level = 1;
+    if (from == until) {
+        return true;
+    }
+    enum status s = on ? pagetable_map(&small, gpa, HPA(p->f.bars[bar].base + from), until - from,
+                                       PAGE_READ | PAGE_WRITE, PAGE_UC)
+                       : pagetable_unmap(&small, gpa, until - from);
+    return s == STATUS_OK;
+}
+
+/* Of the held pages a BAR may have two pieces. */
+void pci_map(struct vm *vm, const struct vm_pci *p, unsigned bar, bool on) {
+    uint64_t from = 0, size = p->f.bars[bar].size;
+    bool good = true;
+
+    while (from < size) {
+        uint64_t until = size, next = size;
+        for (unsigned i = 0; i < BOOT_PCI_HELD; i++) {
+            const struct boot_pci_pages *h = &p->held[i];
+            if (h->size != 0 && h->bar == bar && h->offset >= from && h->offset < until) {
+                until = h->offset;
+                next = (uint64_t)h->offset + h->size;
+            }
+        }
+        good = good && pci_map_part(vm, p, bar, from, until, on);
+        from = next;
+    }
+    ASSERT(good);
+}
+
+void pci_unmap_all(struct vm *vm, struct vm_pci *p) {
+    for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+        if (p->gpa[i] != PCI_NOWHERE) {
+            pci_map(vm, p, i, false);
+            p->gpa[i] = PCI_NOWHERE;
+        }
+    }
+}
+
+/* The CPUs of the VM are flushed at its next start. */
+void vm_pci_stop(struct vm *vm) {
+    struct vm_pci *end = vm->pcis + vm->plan->pci_count;
+
+    if (vm->plan->pci_count == 0 || vm->dma == PLAT_DMA_NOTHING) {
+        return;
+    }
+    for (struct vm_pci *p = vm->pcis; p < end; p++) {
+        pci_quiesce(p);
+        (void)pci_allow(vm, p, PLAT_DMA_NOTHING);
+        pci_unmap_all(vm, p);
+    }
+    for (unsigned i = 0; i < VM_IRQS; i++) {
+        __atomic_store_n(&vm->irqs[i].on, false, __ATOMIC_RELEASE);
+    }
+    pci_reset_all(vm);
+}
+
+/* A CPU has one VM at most: what comes here is its own, or late. */
+void hv_device_interrupt(unsigned number) {
+    struct vcpu *v = vcpu_of_cpu[plat_cpu()];
+    const struct vm_irq *irq = v != NULL && v->vm->irqs != NULL ? &v->vm->irqs[number] : NULL;
+
+    if (irq != NULL && __atomic_load_n(&irq->on, __ATOMIC_ACQUIRE)) {
+        vm_send_msi(v->vm, irq->address, irq->data);
+    }
+}

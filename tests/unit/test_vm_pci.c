@@ -1,0 +1,563 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Real PCI devices of a VM: their resets, what of their registers is ever written, where their BARs
+ * come to lie, and their interrupts. The devices are three, one for each way to be reset.
+ */
+#include "hv/vm/lapic_regs.h"
+#include "tests/unit/fake_machine.h"
+
+enum { NVME, CARD, USB, DEVICES }; /* by FLR, by its power state, with its bus */
+
+#define PORT       0x8u /* the bridge above USB */
+#define AT_POWER   0x40u
+#define AT_MSI     0x50u
+#define AT_EXPRESS 0x70u
+#define AT_MSIX    0xb0u
+#define NVME_BAR   0xfe000000u
+#define CARD_BAR   0xfd000000u
+#define USB_BAR    0xfc000000u
+#define NVME_SIZE  0x8000u
+#define SIZE       0x2000u
+#define TABLE                                                                                      \
+    0x2000u /* of NVME's messages, a page; the pending bits are the page after the next            \
+             */
+#define PENDING  0x4000u
+#define BASE     ((uint64_t)PCI_DEVICES)
+#define MESSAGE  0xfee00000u
+#define MS       (FAKE_HZ / 1000)
+#define MASTER   6u /* memory and bus master */
+#define INTX_OFF 0x400u
+
+static struct boot_pci functions[DEVICES + 1];
+static uint32_t spaces[FAKE_PCI_FUNCTIONS][64];
+static uint64_t dead_until[FAKE_PCI_FUNCTIONS]; /* nobody answers before */
+static unsigned resets[FAKE_PCI_FUNCTIONS], wrong_writes;
+static bool bars_stuck, never_back; /* BARs take no address; nobody answers after a reset */
+static uint64_t reset_takes;
+
+static char said[8192];
+static size_t said_length;
+
+static void keep(UNUSED enum log_level level, const char *line, size_t length) {
+    size_t n = min_u64(length, sizeof(said) - 1 - said_length);
+    memcpy(said + said_length, line, n);
+    said_length += n;
+    said[said_length] = 0;
+}
+
+static uint64_t now_us(void) {
+    return fake_tsc / 1000;
+}
+static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
+
+#define CHECK_LOG(text) CHECK(strstr(said, text) != NULL)
+
+static unsigned index_of(uint32_t function) {
+    for (unsigned i = 0; i < DEVICES; i++) {
+        if (functions[i].function == function) {
+            return i;
+        }
+    }
+    return DEVICES;
+}
+
+static uint32_t device_get(uint32_t function, uint32_t reg) {
+    return fake_tsc < dead_until[function] ? UINT32_MAX : spaces[function][reg / 4];
+}
+
+/* What a reset makes of it. */
+static void device_reset(uint32_t function) {
+    uint32_t *space = spaces[function];
+
+    resets[function]++;
+    space[1] &= 0xffff0000;
+    memset(space + 4, 0, 24);
+    space[AT_MSI / 4] &= ~0x10000u;
+    space[AT_MSIX / 4] &= 0x7ffffff;
+    space[(AT_EXPRESS + 8) / 4] = 0x2000;
+    dead_until[function] = never_back ? UINT64_MAX : fake_tsc + reset_takes;
+}
+
+static void bar_put(uint32_t function, uint32_t reg, uint32_t value) {
+    const struct boot_pci *f = &functions[index_of(function)];
+    uint32_t was = reg == 0x10 ? (uint32_t)f->bars[0].base : 0;
+
+    wrong_writes += (value & ~0xfu) != was;
+    spaces[function][reg / 4] = bars_stuck ? 0 : value;
+}
+
+static void power_put(uint32_t function, uint32_t value) {
+    uint32_t *word = &spaces[function][(AT_POWER + 4) / 4];
+    bool wakes = (*word & 3) == 3 && (value & 3) == 0;
+
+    *word = value;
+    if (wakes && functions[index_of(function)].pm_reset) {
+        device_reset(function);
+    }
+}
+
+/* Only what the table of hv/vm/pci.c says, and with no status bit that a written 1 would clear. */
+static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
+    if (function == PORT) {
+        bool ends = (spaces[PORT][15] & BIT32(22)) != 0 && (value & BIT32(22)) == 0;
+        wrong_writes += reg != 0x3c;
+        spaces[PORT][15] = value;
+        if (ends) {
+            device_reset(functions[USB].function);
+        }
+        return;
+    }
+    if (fake_tsc < dead_until[function]) {
+        return;
+    }
+    if (reg >= 0x10 && reg < 0x28) {
+        bar_put(function, reg, value);
+    } else if (reg == AT_POWER + 4) {
+        power_put(function, value);
+    } else if (reg == AT_EXPRESS + 8 && (value & 0x8000) != 0) {
+        device_reset(function);
+    } else if (reg == 4) {
+        wrong_writes += (value & ~(MASTER | INTX_OFF | 0x140u)) != 0 || (value & INTX_OFF) == 0;
+        spaces[function][1] = (spaces[function][1] & 0xffff0000) | value;
+    } else {
+        bool msi = reg >= AT_MSI && reg < AT_MSI + 0x14;
+        bool express =
+            reg == AT_EXPRESS + 8 || reg == AT_EXPRESS + 0x10 || reg == AT_EXPRESS + 0x28;
+        bool good = msi || express || reg == AT_MSIX || reg == 0xc || reg == 0x3c;
+        wrong_writes += !good || (express && value > 0xffff);
+        spaces[function][reg / 4] = value;
+    }
+}
+
+static void make_device(unsigned i, uint32_t function, uint32_t bar, uint32_t size) {
+    uint32_t *space = spaces[function];
+
+    functions[i] = (struct boot_pci){.function = (uint16_t)function,
+                                     .vendor = 0x1b36,
+                                     .device = (uint16_t)(0x10 + i),
+                                     .parent = BOOT_PCI_NONE,
+                                     .at_power = AT_POWER,
+                                     .at_msi = AT_MSI,
+                                     .at_express = AT_EXPRESS,
+                                     .at_msix = AT_MSIX,
+                                     .bars[0] = {.base = bar, .size = size, .wide = true},
+                                     .bars[2] = {.base = 0x1000, .size = 0x20, .io = true}};
+    memset(space, 0, sizeof(spaces[0]));
+    space[0] = 0x00101b36 + (i << 16);
+    space[1] = 0xf9100147;
+    space[3] = 0x10;
+    space[4] = bar | 4;
+    space[15] = 0x010b;
+    space[AT_MSI / 4] = 0x00800005;
+    space[AT_EXPRESS / 4] = 0x00020010;
+    space[(AT_EXPRESS + 8) / 4] = 0x2850;
+    space[AT_MSIX / 4] = 0x00030011;
+}
+
+static void give_devices(struct plan_vm *plan) {
+    make_device(NVME, 1, NVME_BAR, NVME_SIZE);
+    make_device(CARD, 2, CARD_BAR, SIZE);
+    make_device(USB, 3, USB_BAR, SIZE);
+    functions[NVME].flr = true;
+    functions[NVME].msix = (struct boot_pci_msix){.count = 4, .table = TABLE, .pending = PENDING};
+    functions[CARD].pm_reset = true;
+    functions[USB].bus_reset = true;
+    functions[USB].parent = DEVICES;
+    functions[DEVICES] = (struct boot_pci){.function = PORT, .header = 1};
+    spaces[PORT][15] = 0x10000;
+    plan->functions = functions;
+    plan->pci_count = DEVICES;
+    for (uint16_t i = 0; i < DEVICES; i++) {
+        plan->pcis[i] = i;
+    }
+}
+
+static void time_passes(void) {
+    fake_tsc = fake_deadline;
+}
+
+static struct vcpu *create(void) {
+    fake_plan_more = give_devices;
+    fake_pci_get = device_get;
+    fake_pci_put = device_put;
+    fake_dma_status = fake_irq_status = STATUS_OK;
+    bars_stuck = never_back = false;
+    reset_takes = 0;
+    wrong_writes = 0;
+    memset(dead_until, 0, sizeof(dead_until));
+    memset(resets, 0, sizeof(resets));
+    memset(fake_dma, 0xff, sizeof(fake_dma));
+    struct vcpu *v = fake_machine_start();
+    fake_wait = time_passes;
+    log_init(&hooks, LOG_INFO);
+    said_length = 0;
+    return v;
+}
+
+static struct vcpu *start(void) {
+    struct vcpu *v = create();
+    vm_pci_start(fake_vm);
+    return v;
+}
+
+static bool asks(struct vcpu *v, enum pci_call call, uint32_t device, uint32_t at, uint64_t value,
+                 uint64_t data) {
+    v->exchange->pci = (struct exchange_pci){
+        .call = call, .function = device, .at = at, .value = value, .data = data};
+    return core_call_answer(v, CORE_PCI);
+}
+
+static uint64_t ask(struct vcpu *v, enum pci_call call, uint32_t device, uint32_t at,
+                    uint64_t value) {
+    CHECK(asks(v, call, device, at, value, 0x41));
+    return v->exchange->pci.value;
+}
+
+static uint32_t space_of(unsigned device, uint32_t reg) {
+    return spaces[functions[device].function][reg / 4];
+}
+
+/* ---- begin and end ---- */
+
+TEST(a_start_resets_each_in_its_way_restores_it_and_lets_it_in) {
+    (void)start();
+    for (unsigned i = 0; i < DEVICES; i++) {
+        uint32_t function = functions[i].function;
+        CHECK_U64(resets[function], 1);
+        CHECK_U64(fake_dma[function], FAKE_DOMAIN);
+        CHECK_U64(space_of(i, 0x10), functions[i].bars[0].base | 4);
+        CHECK_U64(space_of(i, 4) & 0xffff, INTX_OFF);
+        CHECK_U64(space_of(i, AT_EXPRESS + 8), 0x2850);
+        CHECK_U64(space_of(i, 0xc), 0x10);
+    }
+    CHECK_U64(spaces[PORT][15], 0x10000);
+    CHECK_U64(wrong_writes, 0);
+    CHECK_LOG("has PCI 00:00.1 (1b36:0010, function-level reset)");
+    CHECK_LOG("has PCI 00:00.2 (1b36:0011, reset by its power state)");
+    CHECK_LOG("has PCI 00:00.3 (1b36:0012, reset with its bus)");
+}
+
+TEST(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_withheld) {
+    struct vcpu *v = create();
+    reset_takes = 600 * MS;
+    vm_pci_start(fake_vm);
+    CHECK_U64(fake_dma[1], FAKE_DOMAIN);
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), 0x00101b36);
+    never_back = true;
+    memset(fake_dma, 0xff, sizeof(fake_dma));
+    vm_pci_start(fake_vm);
+    CHECK_U64(fake_dma[1], PLAT_DMA_NOTHING);
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
+    CHECK_LOG("PCI 00:00.1 is withheld: it did not come back from its reset");
+}
+
+TEST(one_whose_bars_take_no_address_is_withheld) {
+    struct vcpu *v = create();
+    bars_stuck = true;
+    vm_pci_start(fake_vm);
+    CHECK_U64(fake_dma[1], PLAT_DMA_NOTHING);
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+}
+
+TEST(an_iommu_that_does_not_obey_withholds_it) {
+    struct vcpu *v = create();
+    fake_dma_status = STATUS_TIMEOUT;
+    vm_pci_start(fake_vm);
+    CHECK_U64(ask(v, PCI_CALL_READ, CARD, 0, 0), UINT32_MAX);
+    CHECK_LOG("PCI 00:00.2: the IOMMU does not do as it is told: ");
+}
+
+TEST(without_an_iommu_there_are_none_and_all_else_runs) {
+    fake_plan_more = give_devices;
+    fake_dma_status = STATUS_UNSUPPORTED;
+    struct vcpu *v = fake_machine_start();
+    log_init(&hooks, LOG_INFO);
+    said_length = 0;
+    CHECK_U64(fake_vm->dma, PLAT_DMA_NOTHING);
+    vm_pci_start(fake_vm);
+    CHECK_LOG("its PCI devices are withheld: no IOMMU that remaps interrupts is on");
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+    vm_pci_stop(fake_vm);
+}
+
+TEST(an_end_takes_all_from_them_and_resets_them) {
+    struct vcpu *v = start();
+    (void)ask(v, PCI_CALL_COMMAND, NVME, 0, MASTER);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 1);
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE), MESSAGE | 1);
+    vm_pci_stop(fake_vm);
+    struct pagetable_leaf leaf;
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE, &leaf), STATUS_NOT_FOUND);
+    for (unsigned i = 0; i < DEVICES; i++) {
+        CHECK_U64(fake_dma[functions[i].function], PLAT_DMA_NOTHING);
+        CHECK_U64(resets[functions[i].function], 2);
+        CHECK_U64(space_of(i, 4) & MASTER, 0);
+    }
+    CHECK(!fake_vm->irqs[0].on);
+    v->public.requests = 0;
+    hv_device_interrupt(0);
+    CHECK_U64(v->public.requests, 0);
+}
+
+/* ---- registers ---- */
+
+TEST(of_the_command_register_two_bits_are_the_guests) {
+    struct vcpu *v = start();
+    (void)ask(v, PCI_CALL_COMMAND, NVME, 0, UINT64_MAX);
+    CHECK_U64(space_of(NVME, 4) & 0xffff, MASTER | INTX_OFF | 0x140);
+    (void)ask(v, PCI_CALL_COMMAND, NVME, 0, 0);
+    CHECK_U64(space_of(NVME, 4) & 0xffff, INTX_OFF | 0x140);
+    CHECK_U64(wrong_writes, 0);
+}
+
+TEST(a_power_state_is_set_and_waking_up_takes_its_time) {
+    struct vcpu *v = start();
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, MASTER);
+    (void)ask(v, PCI_CALL_POWER, CARD, 0, 3);
+    CHECK_U64(space_of(CARD, AT_POWER + 4), 3);
+    (void)ask(v, PCI_CALL_POWER, CARD, 0, 0);
+    CHECK_U64(ask(v, PCI_CALL_READ, CARD, 0, 0), UINT32_MAX);
+    CHECK_U64(space_of(CARD, 4) & MASTER, 0);
+    fake_tsc += 10 * MS;
+    CHECK_U64(ask(v, PCI_CALL_READ, CARD, 0, 0), 0x00111b36);
+    CHECK_U64(space_of(CARD, 0x10), CARD_BAR | 4);
+    CHECK_U64(space_of(CARD, 4) & MASTER, MASTER);
+    CHECK_U64(wrong_writes, 0);
+}
+
+TEST(a_reset_of_the_guests_own_is_over_after_a_tenth_of_a_second) {
+    struct vcpu *v = start();
+    (void)ask(v, PCI_CALL_COMMAND, NVME, 0, MASTER);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 1);
+    CHECK_U64(ask(v, PCI_CALL_RESET, NVME, 0, 0), 1);
+    CHECK_U64(resets[1], 2);
+    struct pagetable_leaf leaf;
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE, &leaf), STATUS_NOT_FOUND);
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+    CHECK_U64(ask(v, PCI_CALL_RESET, NVME, 0, 0), 0);
+    (void)ask(v, PCI_CALL_COMMAND, NVME, 0, MASTER);
+    CHECK_U64(space_of(NVME, 4) & MASTER, 0);
+    fake_tsc += 100 * MS;
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0x10, 0), NVME_BAR | 4);
+    CHECK_U64(space_of(NVME, 4) & MASTER, MASTER);
+    CHECK_U64(ask(v, PCI_CALL_RESET, CARD, 0, 0), 0);
+    CHECK_U64(resets[2], 1);
+}
+
+TEST(one_that_does_not_come_back_from_it_is_lost_for_the_run) {
+    struct vcpu *v = start();
+    never_back = true;
+    CHECK_U64(ask(v, PCI_CALL_RESET, NVME, 0, 0), 1);
+    for (unsigned i = 0; i < 130; i++) {
+        fake_tsc += 10 * MS;
+        CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+    }
+    CHECK_LOG("PCI 00:00.1 is lost for this run");
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
+}
+
+/* ---- BARs ---- */
+
+static void check_page(uint64_t offset, bool mapped) {
+    struct pagetable_leaf leaf;
+    enum status s = pagetable_lookup(&fake_vm->npt, BASE + MIB + offset, &leaf);
+
+    CHECK_U64(s, mapped ? STATUS_OK : STATUS_NOT_FOUND);
+    if (mapped) {
+        CHECK_U64(leaf.hpa.v, NVME_BAR + offset);
+        CHECK_U64(leaf.access, PAGE_READ | PAGE_WRITE);
+        CHECK_U64(leaf.type, PAGE_UC);
+    }
+}
+
+TEST(a_bar_is_mapped_but_for_the_pages_with_its_messages) {
+    struct vcpu *v = start();
+    fake_flushed = false;
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + MIB), 1);
+    CHECK(fake_flushed);
+    for (uint64_t offset = 0; offset < NVME_SIZE; offset += PAGE_SIZE) {
+        check_page(offset, offset != TABLE && offset != PENDING);
+    }
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, UINT64_MAX), 0);
+    for (uint64_t offset = 0; offset < NVME_SIZE; offset += PAGE_SIZE) {
+        check_page(offset, false);
+    }
+}
+
+TEST(a_bar_goes_nowhere_but_into_its_window_and_over_no_other) {
+    static const uint64_t wrong[] = {0,
+                                     0x1000,
+                                     BASE - PAGE_SIZE,
+                                     BASE + 8,
+                                     BASE + PCI_DEVICES_SIZE - NVME_SIZE + PAGE_SIZE,
+                                     BASE + PCI_DEVICES_SIZE,
+                                     LAPIC_BASE,
+                                     UINT64_MAX - NVME_SIZE + 1,
+                                     UINT64_MAX & ~0xfffull};
+    struct vcpu *v = start();
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, wrong[i]), 0);
+    }
+    CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 0, BASE + 0x7000), 1);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + 0x8000), 0);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + 0x9000), 1);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + PCI_DEVICES_SIZE - NVME_SIZE), 1);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + PCI_DEVICES_SIZE - NVME_SIZE), 1);
+    struct pagetable_leaf leaf;
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE + 0x9000, &leaf), STATUS_NOT_FOUND);
+}
+
+TEST(the_other_cpus_of_the_vm_are_flushed_too) {
+    struct vcpu *v0, *v1;
+    (void)create();
+    fake_create_two(&v0, &v1);
+    vm_pci_start(fake_vm);
+    v0->public.requests = v1->public.requests = 0;
+    CHECK_U64(ask(v0, PCI_CALL_MAP, CARD, 0, BASE), 1);
+    CHECK_U64(v0->public.requests & REQUEST_FLUSH, 0);
+    CHECK_U64(v1->public.requests & REQUEST_FLUSH, REQUEST_FLUSH);
+    fake_cpu = 1;
+    fake_flushed = false;
+    CHECK(vcpu_service(v1));
+    CHECK(fake_flushed);
+}
+
+/* ---- interrupts ---- */
+
+TEST(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it) {
+    struct vcpu *v = start();
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 2, MESSAGE, 0x51));
+    CHECK_U64(v->exchange->pci.value, MESSAGE | 1);
+    CHECK_U64(v->exchange->pci.data, 0);
+    CHECK_U64(fake_irq_cpu, 0);
+    CHECK(asks(v, PCI_CALL_VECTOR, CARD, 0, MESSAGE, 0x52));
+    CHECK_U64(v->exchange->pci.data, 1);
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 2, MESSAGE, 0x53)); /* again: the same one */
+    CHECK_U64(v->exchange->pci.data, 0);
+    CHECK_U64(fake_vm->irqs[0].data, 0x53);
+    CHECK(fake_vm->irqs[0].on && fake_vm->irqs[1].on && !fake_vm->irqs[2].on);
+    v->lapic.reg[REG_SVR][0] = 0x1ff;
+    v->public.requests = 0;
+    hv_device_interrupt(0);
+    CHECK_U64(v->public.requests & REQUEST_EVENT, REQUEST_EVENT);
+    CHECK_U64(lapic_pending(&v->lapic), 0x53);
+}
+
+TEST(what_is_no_message_is_not_let_in) {
+    static const uint64_t wrong[] = {0, 0x1000, 0xfed00000, 0x1fee00000, UINT64_MAX};
+    struct vcpu *v = start();
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, wrong[i]), 0);
+        CHECK(!fake_vm->irqs[0].on);
+    }
+    fake_irq_status = STATUS_FULL;
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE), 0);
+    CHECK(!fake_vm->irqs[0].on);
+}
+
+TEST(more_messages_than_there_are_vectors_get_none) {
+    struct vcpu *v = start();
+    for (uint32_t i = 0; i < VM_IRQS; i++) {
+        CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, i, MESSAGE), MESSAGE | 1);
+    }
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, VM_IRQS, MESSAGE), 0);
+    CHECK_LOG("PCI 00:00.1 wants more interrupts than there are: message 128 has none");
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 5, MESSAGE), MESSAGE | 1);
+}
+
+TEST(msi_sends_what_was_allowed_and_is_switched_off_with_it) {
+    struct vcpu *v = start();
+    (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_MSI); /* no message is allowed so far */
+    CHECK_U64(space_of(CARD, AT_MSI) >> 16 & 1, 0);
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, CARD, 0, MESSAGE), MESSAGE | 2);
+    (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_MSI);
+    CHECK_U64(space_of(CARD, AT_MSI), 0x00810005);
+    CHECK_U64(space_of(CARD, AT_MSI + 4), MESSAGE | 2);
+    CHECK_U64(space_of(CARD, AT_MSI + 8), 0);
+    CHECK_U64(space_of(CARD, AT_MSI + 12), 0);
+    (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_MSIX_MASKED);
+    CHECK_U64(space_of(CARD, AT_MSI), 0x00800005);
+    CHECK_U64(space_of(CARD, AT_MSIX), 0xc0030011);
+    (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_MSIX);
+    CHECK_U64(space_of(CARD, AT_MSIX), 0x80030011);
+    (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_NO_MESSAGES);
+    CHECK_U64(space_of(CARD, AT_MSIX), 0x00030011);
+    CHECK_U64(wrong_writes, 0);
+}
+
+/* ---- hostile compartments ---- */
+
+static void check_ends(enum pci_call call, uint32_t device, uint32_t at, uint64_t value) {
+    struct vcpu *v = start();
+    CHECK(!asks(v, call, device, at, value, 0));
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    CHECK(vcpu_compartment_failed(v));
+}
+
+TEST(nonsense_ends_the_vm) {
+    check_ends(PCI_CALLS, NVME, 0, 0);
+    check_ends((enum pci_call)UINT32_MAX, NVME, 0, 0);
+    check_ends(PCI_CALL_READ, DEVICES, 0, 0);
+    check_ends(PCI_CALL_READ, UINT32_MAX, 0, 0);
+    check_ends(PCI_CALL_READ, NVME, 256, 0);
+    check_ends(PCI_CALL_READ, NVME, 2, 0);
+    check_ends(PCI_CALL_MAP, NVME, 1, BASE);
+    check_ends(PCI_CALL_MAP, NVME, 2, BASE);
+    check_ends(PCI_CALL_MAP, NVME, 6, BASE);
+    check_ends(PCI_CALL_VECTOR, NVME, 2048, MESSAGE);
+    check_ends(PCI_CALL_MESSAGES, NVME, 0, PCI_MESSAGES);
+    check_ends(PCI_CALL_POWER, NVME, 0, 1);
+}
+
+static uint64_t seed = 1;
+static uint64_t any(uint64_t below) {
+    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
+    return (seed >> 33) % below;
+}
+
+/* What a device writes is the table's, and no page is mapped but of the VM's own BARs. */
+TEST(whatever_is_asked_nothing_else_is_written_or_mapped) {
+    struct vcpu *v = start();
+    for (unsigned i = 0; i < 200000; i++) {
+        enum pci_call call = (enum pci_call)any(PCI_CALLS);
+        uint64_t value = any(4) != 0 ? any(8) : BASE + any(0x30000) * 0x800;
+        uint32_t at = (uint32_t)(call == PCI_CALL_READ ? any(64) * 4 : any(1));
+        value = call == PCI_CALL_VECTOR ? MESSAGE | any(0x100000) : value;
+        value = call == PCI_CALL_MESSAGES ? any(PCI_MESSAGES) : value;
+        value = call == PCI_CALL_POWER ? any(2) * 3 : value;
+        CHECK(asks(v, call, (uint32_t)any(DEVICES), at, value, any(UINT32_MAX)));
+        fake_tsc += any(4) == 0 ? any(200 * MS) : 0;
+        if (i % 1000 == 0) {
+            hv_device_interrupt((unsigned)any(VM_IRQS));
+        }
+    }
+    CHECK_U64(wrong_writes, 0);
+    for (uint64_t at = BASE; at < BASE + PCI_DEVICES_SIZE; at += PAGE_SIZE) {
+        struct pagetable_leaf leaf;
+        if (pagetable_lookup(&fake_vm->npt, at, &leaf) == STATUS_OK) {
+            CHECK(leaf.hpa.v >= USB_BAR && leaf.hpa.v < NVME_BAR + NVME_SIZE);
+            CHECK(leaf.hpa.v != NVME_BAR + TABLE && leaf.hpa.v != NVME_BAR + PENDING);
+        }
+    }
+    vm_pci_stop(fake_vm);
+}
+
+TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
+          T(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_withheld),
+          T(one_whose_bars_take_no_address_is_withheld),
+          T(an_iommu_that_does_not_obey_withholds_it),
+          T(without_an_iommu_there_are_none_and_all_else_runs),
+          T(an_end_takes_all_from_them_and_resets_them),
+          T(of_the_command_register_two_bits_are_the_guests),
+          T(a_power_state_is_set_and_waking_up_takes_its_time),
+          T(a_reset_of_the_guests_own_is_over_after_a_tenth_of_a_second),
+          T(one_that_does_not_come_back_from_it_is_lost_for_the_run),
+          T(a_bar_is_mapped_but_for_the_pages_with_its_messages),
+          T(a_bar_goes_nowhere_but_into_its_window_and_over_no_other),
+          T(the_other_cpus_of_the_vm_are_flushed_too),
+          T(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it),
+          T(what_is_no_message_is_not_let_in), T(more_messages_than_there_are_vectors_get_none),
+          T(msi_sends_what_was_allowed_and_is_switched_off_with_it), T(nonsense_ends_the_vm),
+          T(whatever_is_asked_nothing_else_is_written_or_mapped))
