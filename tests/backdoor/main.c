@@ -380,6 +380,17 @@ static void act_vector_get(void) {
     (void)core_call(own_page(), CORE_VECTOR_GET);
 }
 
+/* One that would be another guest's, if any has one. */
+static void act_pci_none(void) {
+    own_page()->pci = (struct exchange_pci){.call = PCI_CALL_COMMAND, .value = UINT64_MAX};
+    (void)core_call(own_page(), CORE_PCI);
+}
+
+static void act_pci_nonsense(void) {
+    memset(&own_page()->pci, 0xff, sizeof(own_page()->pci));
+    (void)core_call(own_page(), CORE_PCI);
+}
+
 /* What a message to the local APIC of one vCPU says, or of all: a delivery mode, as an edge. */
 #define TO_ALL 0xffu
 enum mode { MODE_SMI = 2, MODE_RESERVED, MODE_NMI, MODE_INIT, MODE_STARTUP, MODE_EXTINT };
