@@ -180,6 +180,7 @@ struct folder {
     uint64_t limit;
     files_taker *take;
     struct fault_list *faults;
+    files_name_taker *take_name;
 };
 
 /* Reads the file of an entry and hands it on; or why not. */
@@ -239,35 +240,61 @@ static void find_missing(const struct folder *f) {
     }
 }
 
-void files_each(const char *path, uint64_t limit, files_taker *take, struct fault_list *faults) {
+static void list_folder(struct folder *f,
+                        void (*entry_taker)(const struct folder *f, EFI_FILE_INFO *entry)) {
     static union {
         EFI_FILE_INFO info;
         uint8_t bytes[sizeof(EFI_FILE_INFO) + LONGEST_NAME * sizeof(CHAR16)];
     } entry;
     CHAR16 wide[CONFIG_PATH_SIZE];
-    struct folder f = {NULL, path, limit, take, faults};
 
-    if (root == NULL || !secure_may_read() || !path_to_utf16(path, wide)) {
-        return;
-    }
-    if (faults != NULL) {
-        find_missing(&f);
-    }
-    if (root->Open(root, &f.handle, wide, EFI_FILE_MODE_READ, 0) != EFI_SUCCESS) {
+    if (!path_to_utf16(f->path, wide) ||
+        root->Open(root, &f->handle, wide, EFI_FILE_MODE_READ, 0) != EFI_SUCCESS) {
         return;
     }
 
-    EFI_FILE_INFO *info = LibFileInfo(f.handle);
+    EFI_FILE_INFO *info = LibFileInfo(f->handle);
     bool is_folder = info != NULL && (info->Attribute & EFI_FILE_DIRECTORY) != 0;
     UINTN n = sizeof(entry);
-    while (is_folder && f.handle->Read(f.handle, &n, &entry) == EFI_SUCCESS && n != 0) {
-        take_entry(&f, &entry.info);
+    while (is_folder && f->handle->Read(f->handle, &n, &entry) == EFI_SUCCESS && n != 0) {
+        entry_taker(f, &entry.info);
         n = sizeof(entry);
     }
     if (info != NULL) {
         FreePool(info);
     }
-    f.handle->Close(f.handle);
+    f->handle->Close(f->handle);
+}
+
+void files_each(const char *path, uint64_t limit, files_taker *take, struct fault_list *faults) {
+    struct folder f = {.path = path, .limit = limit, .take = take, .faults = faults};
+
+    if (root == NULL || !secure_may_read()) {
+        return;
+    }
+    if (faults != NULL) {
+        find_missing(&f);
+    }
+    list_folder(&f, take_entry);
+}
+
+static void take_name(const struct folder *f, EFI_FILE_INFO *entry) {
+    char name[LONGEST_NAME + 1];
+    size_t n = 0;
+
+    for (const CHAR16 *c = entry->FileName; *c != 0 && n < LONGEST_NAME; c++) {
+        name[n++] = *c < 0x7f ? (char)*c : '?';
+    }
+    name[n] = '\0';
+    f->take_name(name);
+}
+
+void files_names(const char *path, files_name_taker *take) {
+    struct folder f = {.path = path, .take_name = take};
+
+    if (root != NULL) {
+        list_folder(&f, take_name);
+    }
 }
 
 const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
@@ -297,6 +324,29 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
     }
     file->Close(file);
     return why;
+}
+
+bool files_make_folder(const char *path) {
+    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE;
+    CHAR16 wide[CONFIG_PATH_SIZE];
+    EFI_FILE_HANDLE folder = NULL;
+
+    if (root == NULL || !path_to_utf16(path, wide) ||
+        root->Open(root, &folder, wide, mode, EFI_FILE_DIRECTORY) != EFI_SUCCESS) {
+        return false;
+    }
+    return folder->Close(folder) == EFI_SUCCESS;
+}
+
+void files_delete(const char *path) {
+    CHAR16 wide[CONFIG_PATH_SIZE];
+    EFI_FILE_HANDLE file = NULL;
+    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
+
+    if (root != NULL && path_to_utf16(path, wide) &&
+        root->Open(root, &file, wide, mode, 0) == EFI_SUCCESS) {
+        file->Delete(file);
+    }
 }
 
 bool files_write(const char *path, const void *bytes, size_t size) {

@@ -121,15 +121,39 @@ class Variant(GuestBoot, ScreenReader):
 
 
 class Restarted(Variant):
-    """Its reset button is pressed once all else is done."""
+    """A guest has crashed, twice, and the reset button is pressed."""
+    machine_cpus = 3
 
-    @check("after a reset the log of the start before is on the stick")
+    def config(self):
+        return super().config() + b"""
+[guest.gamma]
+cpus = "0"
+memory = "32M"
+kernel = "guests/testguest"
+"""
+
+    @check("after a reset the log of the start before is on the stick, and the crashes one by one")
     def again(self):
+        self.view(3)
+        for _ in range(2):
+            self.machine.expect(r"ready> ", 120, "gamma's prompt")
+            self.machine.send("jump\r")
+            self.machine.expect(r"gamma: warning: restarting \(\d of 3\)", 120, "gamma to crash")
         self.machine.monitor.command("system_reset")
         self.machine.expect(r"The log of the last start is now in", 240, "the next start to find a log")
-        self.machine.expect(r"console 1/2: alpha", 240, "the focus to move to alpha")
+        self.machine.expect(r"console 1/3: alpha", 240, "the focus to move to alpha")
+        for number in (1, 2):
+            expect_that(f"A crash of gamma in the last start is now in bulkhead/crash/{number}.txt." in self.machine.serial.text,
+                        f"record {number} named", self.machine.serial.text[-3000:])
+        for number in (1, 2):
+            text = self.file_on_stick(f"bulkhead/crash/{number}.txt")
+            lines = text.splitlines()
+            expect_that(lines[0].startswith(f"Bulkhead's crash record {number}, found by the start of "), "its number", text)
+            expect_that(lines[1].endswith("gamma: error: stopped: code in memory that is not there") and
+                        "gamma:   policy: on_crash" in lines[-1] and all(" gamma: " in line for line in lines[1:]) and
+                        text.count("gamma:   exit ") == 16, "the report, and nothing else", text)
         text = self.file_on_stick("bulkhead/last-log.txt")
-        for words in (r"2 of 2 CPUs running", r"machine divided between 2 guests", r"alpha: started", r"beta: started"):
+        for words in (r"3 of 3 CPUs running", r"machine divided between 3 guests", r"alpha: started", r"beta: started"):
             expect_that(re.search(words, text), f"/{words}/", text)
 
 

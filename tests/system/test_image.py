@@ -112,7 +112,8 @@ class Image(Boot):
     @check("a sealed one keeps them too, lists the files as sha256sum does, and can be sealed again")
     def sealed(self):
         with tempfile.TemporaryDirectory() as folder:
-            for path in ("bulkhead/bulkhead.toml", "guests/one", "bulkhead/last-log.txt", "EFI/BOOT/other.efi"):
+            for path in ("bulkhead/bulkhead.toml", "guests/one", "bulkhead/last-log.txt", "bulkhead/crash/1.txt",
+                         "EFI/BOOT/other.efi"):
                 os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
                 with open(os.path.join(folder, path), "w", encoding="ascii") as file:
                     file.write(path)
@@ -128,7 +129,8 @@ class Image(Boot):
             listed = subprocess.run(["sha256sum", "bulkhead/bulkhead.toml", "guests/one"], cwd=folder, check=True,
                                     stdout=subprocess.PIPE).stdout
             expect_that(seen[0].count(listed) == 1, "the list as sha256sum makes it", listed)
-            expect_that(b"last-log" not in listed and b"other.efi" not in seen[0], "no file that boot does not read", listed)
+            for name in (b"last-log.txt  ", b"crash/1.txt", b"other.efi"):
+                expect_that(name not in listed and name not in seen[0], f"no {name}, which boot does not read", listed)
 
     @check("seal refuses in one line, with a fix, and writes nothing")
     def seal_refuses(self):

@@ -252,6 +252,11 @@ class Screen(ScreenReader):
         self.machine.monitor.command("system_reset")
         self.machine.expect(r"The log of the last start is now in bulkhead/last-log.txt", 120, "the next start to find it")
         self.machine.expect(r"divided between 2 guests", 120, "the next start to go on")
+        expect_that("A panic in the last start is now in bulkhead/crash/1.txt." in self.machine.serial.text,
+                    "the panic named", self.machine.serial.text[-2000:])
+        text = self.file_on_stick("bulkhead/crash/1.txt")
+        head = r"^Bulkhead's crash record 1, found by the start of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC\nBULKHEAD PANIC on CPU 0: "
+        expect_that(re.search(head, text) and "The machine is stopped" in text, f"/{head}/ up to its end", text)
         text = self.file_on_stick("bulkhead/last-log.txt")
         for words in (r"^\[ *0\.\d+\] cpu0: Bulkhead ", r"beta: started \(1 vCPU", r"\nBULKHEAD PANIC on CPU 0: ",
                       r"machine check: bank 1, uncorrected", r"The machine is stopped[^\n]*\n$"):
