@@ -147,7 +147,9 @@ static bool audit_is_budget_of(const struct plan_vm *vm, uint64_t hpa, uint64_t 
 
 /* Whose the frame is that an entry leads to. */
 static void audit_log_owner(const struct audit *a, uint64_t hpa) {
-    for (uint32_t i = 0; i < a->plan->vm_count; i++) {
+    uint32_t count = a->plan != NULL ? a->plan->vm_count : 0;
+
+    for (uint32_t i = 0; i < count; i++) {
         const struct plan_vm *vm = &a->plan->vms[i];
         bool ram = audit_is_ram_of(vm, hpa);
 
@@ -157,7 +159,7 @@ static void audit_log_owner(const struct audit *a, uint64_t hpa) {
             return;
         }
     }
-    log_error("audit: hpa %#llx is no VM's", (ull)hpa);
+    log_error("audit: hpa %#llx is no%s VM's", (ull)hpa, a->plan != NULL ? "" : "t this");
 }
 
 static bool audit_refuse(const struct audit *a, const struct audit_entry *e, const char *why) {

@@ -2,8 +2,8 @@
 /*
  * The audit of finished nested tables: every entry that a CPU could read, bit by bit, against the
  * plan. It shares no code and no constant with the builder (hv/mem/pagetable.c): the formats stand
- * here a second time, from the manuals. Called once for each root of a VM, before the first guest
- * runs.
+ * here a second time, from the manuals. Called for each root of a VM before the first guest runs,
+ * and whenever an operator asks.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct audit_frames {
 
 /* What the roots of one VM are held against. */
 struct audit {
-    const struct plan *plan;  /* of the whole machine: whose a wrong frame is */
+    const struct plan *plan;  /* of the whole machine: whose a wrong frame is; NULL = unknown */
     const struct plan_vm *vm; /* one of the plan's */
     enum audit_format format;
     uint64_t largest_page;      /* bytes: what this CPU takes */

@@ -13,15 +13,17 @@
 
 #define LARGEST_AT_LEAST (2 * MIB) /* every CPU with nested tables has these pages */
 
-static struct audit audit_vm_begin(const struct boot_info *info, const struct vm *vm) {
+static SEALED bool audit_small_code; /* as the plan wants it, for the whole machine */
+
+static struct audit audit_vm_begin(const struct plan *plan, const struct vm *vm) {
     const struct compartment_header *program = (const void *)plat_compartment_image;
 
     return (struct audit){
-        .plan = info->plan,
+        .plan = plan,
         .vm = vm->plan,
         .format = hvm->audit_format,
         .largest_page = hvm->npt_max_level == 3 ? GIB : LARGEST_AT_LEAST,
-        .small_code = plan_small_pages(info),
+        .small_code = audit_small_code,
         .shared = {phys_address(plat_compartment_image), program->rodata_end},
     };
 }
@@ -45,8 +47,8 @@ static bool audit_vm_root(struct audit *a, const struct vm *vm, const uint64_t *
 }
 
 /* The guest's, without and with the page that the CPU puts its virtual APIC in place of. */
-static bool audit_vm_guest(const struct boot_info *info, const struct vm *vm) {
-    struct audit a = audit_vm_begin(info, vm);
+static bool audit_vm_guest(const struct plan *plan, const struct vm *vm) {
+    struct audit a = audit_vm_begin(plan, vm);
 
     audit_add_ram(&a, AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE);
     audit_add_pmems(&a);
@@ -82,8 +84,8 @@ static void audit_vm_add(struct audit *a, uint64_t offset, const uint8_t *host, 
  * The compartment's: the guest's RAM, which it does not execute; the program, which it does not
  * write; its region, in the order in which it lies there.
  */
-static bool audit_vm_compartment(const struct boot_info *info, const struct vm *vm) {
-    struct audit a = audit_vm_begin(info, vm);
+static bool audit_vm_compartment(const struct plan *plan, const struct vm *vm) {
+    struct audit a = audit_vm_begin(plan, vm);
     const struct compartment_header *program = (const void *)plat_compartment_image;
     const uint8_t *region = vm->compartment.region;
     unsigned writable = AUDIT_READ | AUDIT_WRITE;
@@ -113,8 +115,8 @@ static bool audit_vm_compartment(const struct boot_info *info, const struct vm *
     return audit_vm_root(&a, vm, vm->compartment.npt.root);
 }
 
-enum status audit_vm(const struct boot_info *info, const struct vm *vm) {
-    if (!audit_vm_guest(info, vm) || !audit_vm_compartment(info, vm)) {
+static enum status audit_vm_all(const struct plan *plan, const struct vm *vm) {
+    if (!audit_vm_guest(plan, vm) || !audit_vm_compartment(plan, vm)) {
         return STATUS_INVALID;
     }
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
@@ -123,4 +125,13 @@ enum status audit_vm(const struct boot_info *info, const struct vm *vm) {
         }
     }
     return STATUS_OK;
+}
+
+enum status audit_vm(const struct boot_info *info, const struct vm *vm) {
+    audit_small_code = plan_small_pages(info);
+    return audit_vm_all(info->plan, vm);
+}
+
+enum status audit_vm_again(const struct vm *vm) {
+    return audit_vm_all(NULL, vm);
 }

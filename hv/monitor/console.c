@@ -321,6 +321,34 @@ void console_set_prompt(const char *prompt, const char *line, size_t before_end)
     leave();
 }
 
+static const struct console_view *view_of(const struct vm_public *vm) {
+    return vm != NULL ? vm->console : &console.log;
+}
+
+void console_recall_range(const struct vm_public *vm, uint64_t *from, uint64_t *end) {
+    const struct console_view *v = view_of(vm);
+
+    lock_acquire(&console.lock);
+    *from = view_replay_start(v);
+    *end = v->written;
+    lock_release(&console.lock);
+}
+
+uint8_t console_recall(const struct vm_public *vm, uint64_t at) {
+    return __atomic_load_n(&view_of(vm)->ring[at % CONSOLE_RING_SIZE], __ATOMIC_RELAXED);
+}
+
+bool console_interrupts(void) {
+    lock_acquire(&console.lock);
+    bool typed = view_typed()->vm == NULL && console.typed.count != 0;
+    bool left = view_focused() != &console.log;
+    if (typed) {
+        (void)typed_reset(&console.typed);
+    }
+    lock_release(&console.lock);
+    return typed || left;
+}
+
 void console_attach(const struct vm_public *vm) {
     lock_acquire(&console.lock);
     for (unsigned i = 1; i < console.count; i++) {

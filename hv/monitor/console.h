@@ -42,6 +42,17 @@ void hv_console_log(enum log_level level, const char *line, size_t n);
 /* Puts a guest's view in focus, as its number does after the escape key. */
 void console_attach(const struct vm_public *vm);
 
+/*
+ * What a guest's console, or the log with vm NULL, has said: byte *from is the first of its last 16
+ * KiB, *end the next to come. Its scrollback is as far away as CONSOLE_RING_SIZE.
+ */
+void console_recall_range(const struct vm_public *vm, uint64_t *from, uint64_t *end);
+uint8_t console_recall(const struct vm_public *vm, uint64_t at);
+
+/* Is a command that goes on by itself to end? A key was typed for the operator, which is dropped
+ * with those after it; or another view is shown by now. */
+bool console_interrupts(void);
+
 /* The operator's side of the log view (command.c): text, and the line being edited below it. The
  * cursor stands so many characters before the line's end. */
 void console_print(const char *format, ...) PRINTF_LIKE(1, 2);

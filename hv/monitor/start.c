@@ -115,6 +115,7 @@ void hv_start(const struct boot_info *info) {
     for (uint32_t i = 0; i < info->plan->vm_count; i++) {
         start_create_vm(info, i);
     }
+    vm_audit_again = audit_vm_again;
     start_log_partition(info->plan);
     policy_print();
     keys_init(info->config.keyboard);

@@ -21,6 +21,8 @@ const char *vm_state_name(enum vm_state state) {
     return names[state];
 }
 
+SEALED enum status (*vm_audit_again)(const struct vm *vm);
+
 /* The queue is one word, four bits a request, the oldest in the lowest; 0 ends it. */
 #define ORDER_BITS 4u
 #define ORDER_MASK 0xfu
@@ -38,7 +40,8 @@ enum order_action {
     ORDER_TAKE,
     ORDER_RESUME_PRESS, /* who is paused hears no power button */
     ORDER_STAY,         /* a restart that waits is called off */
-    ORDER_WAIT,         /* the request stays in the queue until the state is another */
+    ORDER_AUDIT,
+    ORDER_WAIT, /* the request stays in the queue until the state is another */
     ORDER_ACTIONS
 };
 
@@ -52,6 +55,7 @@ enum order_request {
 
 #define IS_OFF  (BIT32(VM_STOPPED) | BIT32(VM_OFF) | BIT32(VM_CRASHED) | BIT32(VM_HALTED))
 #define IS_LIVE (BIT32(VM_STARTING) | BIT32(VM_RUNNING) | BIT32(VM_STOPPING) | BIT32(VM_PAUSED))
+#define IS_ANY  (BIT32(VM_STATES) - 1)
 #define STAYS   VM_STATES /* the state is the same after it, too */
 
 /* All that can happen to a state. A command that no row names changes nothing. */
@@ -77,6 +81,7 @@ static const struct transition {
     {BIT32(VM_PAUSED), VM_COMMAND_MOVE, STAYS, ORDER_MOVE},
     {IS_OFF, VM_COMMAND_TAKE, VM_STARTING, ORDER_TAKE},
     {IS_LIVE, VM_COMMAND_KILL, STAYS, ORDER_UNPLUG},
+    {IS_ANY, VM_COMMAND_AUDIT, STAYS, ORDER_AUDIT},
     {BIT32(VM_STOPPED), ORDER_BEGIN, VM_STARTING, ORDER_NOTHING},
     {BIT32(VM_STOPPED), ORDER_BEGIN, STAYS, ORDER_NOTHING},
     {BIT32(VM_DELAYED), ORDER_DUE, VM_STARTING, ORDER_NOTHING},
@@ -105,7 +110,8 @@ static const struct transition *transition_find(enum vm_state from, enum vm_comm
 bool vm_may_become(enum vm_state from, enum vm_state to) {
     for (size_t i = 0; i < ARRAY_SIZE(transitions); i++) {
         const struct transition *t = &transitions[i];
-        bool leads_there = t->to == to || (t->to == STAYS && from == to);
+        bool stays = t->to == STAYS && t->action != ORDER_AUDIT && from == to;
+        bool leads_there = t->to == to || stays;
         if ((t->from >> from & 1) != 0 && leads_there) {
             return true;
         }
@@ -123,7 +129,7 @@ static void order_nothing(struct vm *vm, enum vm_command command) {
     static const char *const words[VM_COMMANDS] = {
         [VM_COMMAND_START] = "start", [VM_COMMAND_STOP] = "stop",   [VM_COMMAND_KILL] = "kill",
         [VM_COMMAND_RESET] = "reset", [VM_COMMAND_PAUSE] = "pause", [VM_COMMAND_RESUME] = "resume",
-        [VM_COMMAND_MOVE] = "move",   [VM_COMMAND_TAKE] = "take"};
+        [VM_COMMAND_MOVE] = "move",   [VM_COMMAND_TAKE] = "take",   [VM_COMMAND_AUDIT] = "audit"};
     vm_log(vm, LOG_INFO, "%s: it is %s, nothing to do", words[command],
            vm_state_name(vm->public->state));
 }
@@ -209,13 +215,29 @@ static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
     vm_log(vm, LOG_INFO, "stopped by the operator");
 }
 
+/* The CPU's own tables as well, which make the machine panic if they are wrong. */
+static void order_audit(struct vm *vm, UNUSED enum vm_command command) {
+    uint64_t begin = plat_tsc();
+
+    plat_audit();
+    if (vm_audit_again(vm) != STATUS_OK) {
+        vm_log(vm, LOG_ERROR, "audit: NOT as planned, see above: a bug, or broken memory");
+        vm_leave(vm, LEAVE_STOP, "its tables are not as planned");
+        return;
+    }
+    ull us = (ull)mul_div_u64(plat_tsc() - begin, 1000000, plat_tsc_hz());
+    vm_log(vm, LOG_INFO,
+           "audit: nested tables, compartment and bitmaps are as planned (%llu.%03llu ms)",
+           us / 1000, us % 1000);
+}
+
 static void (*const order_run[ORDER_ACTIONS])(struct vm *vm, enum vm_command command) = {
     [ORDER_NOTHING] = order_nothing, [ORDER_START] = order_start,
     [ORDER_PRESS] = order_press,     [ORDER_UNPLUG] = order_unplug,
     [ORDER_RESET] = order_reset,     [ORDER_PAUSE] = order_pause,
     [ORDER_RESUME] = order_resume,   [ORDER_RESUME_PRESS] = order_resume_press,
     [ORDER_MOVE] = order_move,       [ORDER_TAKE] = order_take_over,
-    [ORDER_STAY] = order_stay,
+    [ORDER_STAY] = order_stay,       [ORDER_AUDIT] = order_audit,
 };
 
 static unsigned order_count(uint64_t queue) {

@@ -39,8 +39,9 @@ enum vm_command {
     VM_COMMAND_RESET,
     VM_COMMAND_PAUSE,
     VM_COMMAND_RESUME,
-    VM_COMMAND_MOVE, /* to vm_public's move_to */
-    VM_COMMAND_TAKE, /* from one VM to the other: it is to go on in its place */
+    VM_COMMAND_MOVE,  /* to vm_public's move_to */
+    VM_COMMAND_TAKE,  /* from one VM to the other: it is to go on in its place */
+    VM_COMMAND_AUDIT, /* its tables are held against the plan once more */
     VM_COMMANDS
 };
 
@@ -59,6 +60,9 @@ struct vcpu_public {
     uint32_t rung;                  /* atomic: another VM's bell waits: vcpu_ring() */
     uint32_t presence;              /* enum vcpu_presence, atomic */
     struct vcpu_snapshot *snapshot; /* atomic: where to, in the core's data; or NULL */
+    /* Host TSC: how long it has waited so far, in HLT or for a startup message, and since when it
+     * does; 0 = it does not. */
+    uint64_t waited, waits_since;
     uint64_t exits[EXIT_KINDS];
     uint64_t refused[REFUSED_KINDS]; /* shown by "stats" */
 };

@@ -181,10 +181,21 @@ static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
     vcpu_want_windows(v, vector >= 0 || (more && !vcpu_can_take_interrupt(v)));
 }
 
+static void vcpu_wait_begin(struct vcpu *v) {
+    __atomic_store_n(&v->public.waits_since, plat_tsc(), __ATOMIC_RELAXED);
+}
+
+static void vcpu_wait_end(struct vcpu *v) {
+    v->public.waited += plat_tsc() - v->public.waits_since;
+    __atomic_store_n(&v->public.waits_since, 0, __ATOMIC_RELAXED);
+}
+
 /* Until there is a request; host interrupts are taken also where there is one at once. */
-static void vcpu_wait(const struct vcpu *v) {
+static void vcpu_wait(struct vcpu *v) {
     if (__atomic_load_n(&v->public.requests, __ATOMIC_ACQUIRE) == 0) {
+        vcpu_wait_begin(v);
         plat_wait();
+        vcpu_wait_end(v);
     } else {
         plat_take_interrupts();
     }

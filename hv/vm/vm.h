@@ -113,6 +113,9 @@ void vm_raise_lint0(struct vm *vm);
 /* An interrupt message to the local APICs it names, which may leave out its sender. The same. */
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
+/* hv/monitor/audit_vm.c's audit_vm_again(), which is above. Set before the first VM runs. */
+extern enum status (*vm_audit_again)(const struct vm *vm);
+
 /* On the VM's own CPU only: all that can be done now of what the operator asked for. */
 void vm_take_orders(struct vm *vm);
 /* The same: ends a guest that was to switch itself off in time. When it wants to be called again,

@@ -139,7 +139,12 @@ class Boot:
                             f"the status line of console {number}")
 
     def operator(self, command, switch=True):
-        """Types a command at the operator prompt; returns its answer, and all since the switch to it."""
+        """Types a command at the operator prompt; returns its answer, and all since the switch to it.
+
+        What ends a guest that runs is asked for twice: the word for that is typed at once.
+        """
+        if re.fullmatch(r"(kill|reset) \S+", command):
+            command += " yes"
         if switch:
             self.view(0)
         start = self.machine.serial.mark

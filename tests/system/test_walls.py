@@ -315,6 +315,30 @@ class Walls(HostileGuests):
         self.order("start", "hostile")
         self.heart_goes_on()
 
+    @check("audit, top, logs, dmesg, and a second word for what hurts: as a person types them")
+    def verbs(self):
+        self.subtest("alive")
+        self.new_log()
+        self.operator("audit")
+        passed = r"audit: nested tables, compartment and bitmaps are as planned \(\d+\.\d{3} ms\)$"
+        self.expect_logs(*((name, passed) for name in ("heart", "hostile", "strict")))
+        answer, _ = self.operator("kill  hostile")      # two spaces, or the word would come by itself
+        expect_that('hostile runs, and kill pulls its plug: "kill hostile yes" does it' in answer, "to be asked", answer)
+        self.expect_state("hostile", "running")
+        answer, _ = self.operator("logs hostile")
+        expect_that(re.search(r"^# begin alive \d+\r?$", answer, re.M), "the end of its console as text", answer)
+        answer, _ = self.operator("dmesg")
+        expect_that(re.search(r"^\[ *\d+\.\d{6}\] cpu\d hostile: audit: ", answer, re.M) and "bulkhead>" not in answer[:-20],
+                    "the log without the prompt's answers", answer)
+        self.machine.send("top\r")
+        row = r"heart +running +\d+ +\w+ +\d+  [a-z][^\n]*\r?\n(?:hostile|strict)[^\n]*\r?\n(?:hostile|strict)[^\n]*\r?\n"
+        picture = r"guest +state +cpu % +memory +exits/s[^\n]*\r?\n" + row
+        self.machine.expect(picture, 60, "the first picture of top")
+        self.machine.expect(picture, 60, "the second one")
+        self.machine.send("q")
+        self.machine.expect(r"bulkhead> ", 60, "the prompt again")
+        self.heart_goes_on()
+
     @check("power-off: the guest stays off until an operator starts it")
     def power_off(self):
         self.new_log()

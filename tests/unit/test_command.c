@@ -14,11 +14,9 @@ static char asked[64], asked_before[64];
 static bool too_much;
 
 bool vm_command(struct vm_public *vm, enum vm_command what) {
-    static const char *const words[] = {[VM_COMMAND_START] = "start",
-                                        [VM_COMMAND_STOP] = "stop",
-                                        [VM_COMMAND_KILL] = "kill",
-                                        [VM_COMMAND_RESET] = "reset",
-                                        [VM_COMMAND_MOVE] = "move"};
+    static const char *const words[] = {
+        [VM_COMMAND_START] = "start", [VM_COMMAND_STOP] = "stop", [VM_COMMAND_KILL] = "kill",
+        [VM_COMMAND_RESET] = "reset", [VM_COMMAND_MOVE] = "move", [VM_COMMAND_AUDIT] = "audit"};
     memcpy(asked_before, asked, sizeof(asked));
     snprintf(asked, sizeof(asked), "%s %s", words[what], vm->name);
     return !too_much;
@@ -94,9 +92,17 @@ static const char *answer_to(const char *line) {
 }
 
 TEST(help_names_every_command) {
-    static const char *const names[] = {
-        "?",         "regs NAME",  "help",        "list [NAME]",  "start NAME",    "stop NAME",
-        "kill NAME", "reset NAME", "log [LEVEL]", "stats [NAME]", "host-reset yes"};
+    static const char *const names[] = {"?",
+                                        "regs NAME",
+                                        "help",
+                                        "list [NAME]",
+                                        "start NAME",
+                                        "stop NAME",
+                                        "kill NAME [yes]",
+                                        "reset NAME [yes]",
+                                        "log [LEVEL]",
+                                        "stats [NAME]",
+                                        "host-reset yes"};
     start();
     const char *text = answer_to("help");
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
@@ -181,7 +187,7 @@ TEST(guests_are_started_and_stopped) {
     CHECK_STR(asked, "start beta");
     CHECK_STR(answer_to("  stop   alpha "), "");
     CHECK_STR(asked, "stop alpha");
-    CHECK_STR(answer_to("reset alpha"), "");
+    CHECK_STR(answer_to("reset alpha yes"), "");
     CHECK_STR(asked, "reset alpha");
     /* Its own CPU decides, not what is shown here. */
     CHECK_STR(answer_to("start alpha"), "");
@@ -191,6 +197,112 @@ TEST(guests_are_started_and_stopped) {
     too_much = true;
     CHECK_STR(answer_to("stop beta"), "beta has too much to do already: try again, or kill it\r\n");
     too_much = false;
+}
+
+/* One that runs is ended at the second word; one that does not loses nothing. */
+TEST(what_hurts_is_asked_for_twice) {
+    start();
+    CHECK_STR(answer_to("kill alpha"),
+              "alpha runs, and kill pulls its plug: \"kill alpha yes\" does it\r\n");
+    CHECK_STR(answer_to("reset alpha"),
+              "alpha runs, and reset lets it save nothing: \"reset alpha yes\" does it\r\n");
+    CHECK_STR(answer_to("kill alpha y"), "usage: kill NAME [yes]\r\n");
+    CHECK_STR(answer_to("kill alpha yes yes"), "usage: kill NAME [yes]\r\n");
+    CHECK_STR(answer_to("kill"), "usage: kill NAME [yes]\r\n");
+    CHECK_STR(asked, "");
+    CHECK_STR(answer_to("kill alpha yes"), "");
+    CHECK_STR(asked, "kill alpha");
+    CHECK_STR(answer_to("reset beta"), "");
+    CHECK_STR(asked, "reset beta");
+}
+
+TEST(a_reboot_is_asked_for_twice_while_a_guest_runs) {
+    start();
+    CHECK_STR(answer_to("reboot"), "1 guest runs and would end as if the power failed: "
+                                   "\"reboot yes\" does it\r\n");
+    CHECK_STR(answer_to("reboot no"), "1 guest runs and would end as if the power failed: "
+                                      "\"reboot yes\" does it\r\n");
+    beta.state = VM_PAUSED;
+    CHECK(strstr(answer_to("reboot"), "2 guests run and would end") != NULL);
+    CHECK_U64(fake_machine_resets, 0);
+    type("reboot yes\r");
+    CHECK_U64(fake_machine_resets, 1);
+    alpha.state = beta.state = VM_OFF;
+    type("reboot\r");
+    CHECK_U64(fake_machine_resets, 2);
+}
+
+TEST(audits_are_asked_for) {
+    start();
+    CHECK_STR(answer_to("audit beta"), "");
+    CHECK_STR(asked, "audit beta");
+    CHECK_STR(answer_to("audit"), "");
+    CHECK_STR(asked_before, "audit alpha");
+    CHECK_STR(asked, "audit beta");
+    CHECK_STR(answer_to("audit gamma"), "no guest \"gamma\": see help and list\r\n");
+}
+
+/* What a terminal is told beside the text is left out; what is drawn anew is the last of it. */
+TEST(a_guests_last_lines_are_shown) {
+    static const char said[] =
+        "\x1b[2Jfirst\r\n10%\r99%\tdone\x1b[31m!\x1b[0m\x1b]0;title\a\x1b(B\r\n"
+        "ab\bc\x01\n\nlast";
+    start();
+    console_add_vm(&alpha);
+    for (const char *at = said; *at != '\0'; at++) {
+        (void)vm_console->transmit(&(struct vm){.public = &alpha}, (uint8_t)*at);
+    }
+    CHECK_STR(answer_to("logs alpha"), "first\r\n99%\tdone!\r\nac\r\n\r\nlast\r\n");
+    CHECK_STR(answer_to("logs"), "usage: logs NAME [-f]\r\n");
+    CHECK_STR(answer_to("logs -f"), "usage: logs NAME [-f]\r\n");
+    CHECK_STR(answer_to("logs alpha -g"), "usage: logs NAME [-f]\r\n");
+    fake_line_take();
+    type("logs -f alpha\r");
+    fake_pass(30000);
+    CHECK(strstr(fake_line_take(), "console 1/1: alpha") != NULL);
+}
+
+TEST(the_logs_last_lines_are_shown) {
+    start();
+    log_us = 1234567;
+    log_info("one");
+    (void)answer_to("list");
+    log_warn("two");
+    CHECK_STR(answer_to("dmesg"),
+              "[    1.234567] cpu0: one\r\n[    1.234567] cpu0: warning: two\r\n");
+}
+
+/* A picture a second, each over the one before, until a key comes: that one is nobody's. */
+TEST(top_draws_until_a_key_is_typed) {
+    start();
+    alpha.vcpu_count = 1;
+    beta.vcpu_count = 1;
+    fake_line_take();
+    type("top\r");
+    fake_pass(100000);
+    CHECK(strstr(fake_line_take(), "guest") == NULL);
+    alpha.vcpus[0]->exits[EXIT_CPUID] = 3000;
+    alpha.vcpus[0]->exits[EXIT_HLT] = 500;
+    alpha.vcpus[0]->waited = plat_tsc_hz() / 4;
+    fake_pass(1000000);
+    const char *seen = fake_line_take();
+    CHECK(strstr(seen, "guest            state     cpu % memory  exits/s  of them") != NULL);
+    const char *row = strstr(seen, "alpha            running  ");
+    unsigned percent = 0, rate = 0;
+    CHECK(row != NULL && sscanf(row, "alpha running %u 256M %u", &percent, &rate) == 2);
+    CHECK(percent > 70 && percent <= 78 && rate > 3000 && rate <= 3500);
+    CHECK(row != NULL && strstr(row, "  cpuid ") < strstr(row, "  hlt "));
+    CHECK(strstr(seen, "beta             stopped       -     1G        0  ") != NULL);
+    CHECK(strstr(seen, "\x1b[3A") == NULL);
+    alpha.vcpus[0]->waits_since = plat_tsc();
+    fake_pass(1100000);
+    seen = fake_line_take();
+    CHECK(strstr(seen, "\x1b[3A") != NULL);
+    CHECK(strstr(seen, "alpha            running       ") != NULL);
+    type("q");
+    fake_pass(100000);
+    CHECK(strstr(fake_line_take(), "\rbulkhead> \x1b[K") != NULL);
+    CHECK_STR(answer_to("log"), "log level is info\r\n");
 }
 
 /* No CPU of its own hears a word for it, or it lacks one of the others. */
@@ -246,7 +358,7 @@ TEST(a_guest_is_moved) {
 TEST(mistakes_are_explained) {
     start();
     CHECK_STR(answer_to("lsit"), "no command \"lsit\": did you mean list?\r\n");
-    CHECK_STR(answer_to("stp"), "no command \"stp\": did you mean stop?\r\n");
+    CHECK_STR(answer_to("stopp"), "no command \"stopp\": did you mean stop?\r\n");
     CHECK_STR(answer_to("x"), "no command \"x\": see help and list\r\n");
     CHECK_STR(answer_to("shutdown"), "no command \"shutdown\": see help and list\r\n");
     CHECK_STR(answer_to("start alpa"), "no guest \"alpa\": did you mean alpha?\r\n");
@@ -684,7 +796,7 @@ TEST(words_to_choose_from_are_shown) {
     fake_line_take();
     type("\t");
     fake_pass(30000);
-    CHECK_STR(fake_line_take(), "\r\x1b[Kbulkhead> re\r\nregs reset restart resume \r\n"
+    CHECK_STR(fake_line_take(), "\r\x1b[Kbulkhead> re\r\nreboot regs reset restart resume \r\n"
                                 "\rbulkhead> re\x1b[K");
     type("\x15start \t");
     fake_pass(30000);
@@ -708,7 +820,10 @@ TEST(host_reset_wants_a_yes) {
 }
 
 TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_stats),
-          T(guests_are_started_and_stopped), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
+          T(guests_are_started_and_stopped), T(what_hurts_is_asked_for_twice),
+          T(a_reboot_is_asked_for_twice_while_a_guest_runs), T(audits_are_asked_for),
+          T(top_draws_until_a_key_is_typed), T(a_guests_last_lines_are_shown),
+          T(the_logs_last_lines_are_shown), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
           T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
           T(the_last_exits_are_shown), T(registers_stand_in_their_places), T(devices_are_counted),
           T(cables_are_pulled_and_plugged), T(cursor_and_history), T(a_guest_is_restarted),
