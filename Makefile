@@ -226,12 +226,16 @@ MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_de
                 virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko \
                 libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko overlay.ko
 CONSOLE_MODULES := virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
+DRIVER_MODULES := crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko scsi_common.ko \
+                scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko xhci-pci.ko \
+                usb-storage.ko
 DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
 FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,$(MODULES) $(CONSOLE_MODULES) crc32c_generic.ko)
 
 # The other one is for Debian's kernel for PCs, which a test starts.
 $(BUILD)/guests/demo.img: $(DEMO_MODULES)
 $(BUILD)/guests/full.img: $(FULL_MODULES)
+$(BUILD)/guests/drivers.img: $(FULL_MODULES) $(DRIVER_MODULES:%=$(BUILD)/guests/modules-full/%)
 $(BUILD)/guests/%.img: guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
 	@mkdir -p $(@D)
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init \
@@ -338,7 +342,7 @@ $(KINDS) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh kinds $(BUILD)
 
-$(BUILD)/guests/vmlinuz-full $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%) &:
+$(BUILD)/guests/vmlinuz-full $(patsubst %,$(BUILD)/guests/modules-full/%,$(FULL_ROOT_MODULES) $(DRIVER_MODULES)) &:
 	@mkdir -p $(BUILD)
 	@scripts/setup.sh full $(BUILD)
 
@@ -430,7 +434,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux bench-io
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img root.erofs root.img root-nbd.img)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img drivers.img root.erofs root.img root-nbd.img)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))

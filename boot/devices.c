@@ -135,6 +135,18 @@ static void mark_stick(struct boot_info *info) {
     }
 }
 
+/* What ACPI lets send more than accesses and interrupts of its own, past the IOMMU; AMD-Vi. */
+static void mark_privileged(struct boot_info *info) {
+    for (uint32_t i = 0; i < info->dma.setting_count; i++) {
+        const struct boot_dma_setting *setting = &info->dma.settings[i];
+        for (uint32_t n = 0; n < info->pci_count; n++) {
+            struct boot_pci *f = &info->pci[n];
+            bool named = f->function >= setting->first && f->function <= setting->last;
+            f->reserved_dma = f->reserved_dma || (f->segment == 0 && named);
+        }
+    }
+}
+
 /* Whose memory the firmware's table reserves. */
 static void mark_reserved(struct boot_info *info) {
     for (uint32_t i = 0; i < info->dma.range_count; i++) {
@@ -158,6 +170,7 @@ void devices_judge(struct boot_info *info, struct preflight_report *report) {
 
     mark_stick(info);
     mark_reserved(info);
+    mark_privileged(info);
     pci_judge_all(info);
     for (uint32_t i = 0; i < info->pci_count; i++) {
         devices += is_device(&info->pci[i]);

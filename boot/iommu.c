@@ -269,8 +269,10 @@ static void ivhd_device(const uint8_t *entry, const uint8_t **begun, struct boot
     case IVHD_ALL:
         add_setting(info, 0, UINT16_MAX, entry[IVHD_SETTING]);
         break;
+    case IVHD_ALIAS_ONE: /* its accesses come under another's name */
+        add_setting(info, id, id, entry[IVHD_SETTING] | BOOT_DMA_ALIAS);
+        break;
     case IVHD_ONE:
-    case IVHD_ALIAS_ONE:
     case IVHD_MORE_ONE:
         add_setting(info, id, id, entry[IVHD_SETTING]);
         break;
@@ -281,7 +283,9 @@ static void ivhd_device(const uint8_t *entry, const uint8_t **begun, struct boot
         break;
     case IVHD_TO:
         if (*begun != NULL) {
-            add_setting(info, bytes_u16(*begun + IVHD_DEVICE_ID), id, (*begun)[IVHD_SETTING]);
+            uint8_t alias = (*begun)[0] == IVHD_ALIAS_FROM ? BOOT_DMA_ALIAS : 0;
+            add_setting(info, bytes_u16(*begun + IVHD_DEVICE_ID), id,
+                        (*begun)[IVHD_SETTING] | alias);
         }
         *begun = NULL;
         break;

@@ -42,11 +42,12 @@ static bool is_held_back(const struct boot_info *info, const struct boot_pci *f)
     case BOOT_PCI_ROOT_PORT:
     case BOOT_PCI_DOWNSTREAM:
         return acs_is_on(info, f);
+    case BOOT_PCI_UPSTREAM:
+        return !f->several || acs_is_on(info, f);
     case BOOT_PCI_ENDPOINT:
     case BOOT_PCI_LEGACY_ENDPOINT:
-    case BOOT_PCI_UPSTREAM:
-    case BOOT_PCI_ROOT_ENDPOINT:
-        return !f->several || acs_is_on(info, f);
+    case BOOT_PCI_ROOT_ENDPOINT: /* what a reset for a guest switches off is not on */
+        return !f->several || (f->acs != 0 && (f->acs_can & ACS_NEEDED) == 0);
     case BOOT_PCI_TO_PCI:
     case BOOT_PCI_FROM_PCI:
     case BOOT_PCI_ROOT_COLLECTOR:

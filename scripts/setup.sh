@@ -76,6 +76,11 @@ modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko vi
     libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko nbd.ko
     crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko" # cloud kernels have the last row built in
 last_module=nbd.ko
+# For the devices of a PC that a guest may be given; of Debian's kernel for PCs.
+driver_modules="crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko
+    scsi_common.ko scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko
+    xhci-pci.ko usb-storage.ko"
+last_driver=usb-storage.ko
 # What the guests' root is made of, with all that it depends on but for what only scripts of
 # packages use, and what fio and nbdkit have for other kinds of storage (see guests/linux/mkroot).
 root_packages="bash busybox-static coreutils dash diffutils e2fsprogs findutils fio grep gzip iperf3 iproute2
@@ -403,8 +408,9 @@ case "${1-install} $#" in
         fetch_kernel "$kernel_package" "$2" vmlinuz modules
     ;;
 "full 2")
+    modules="$modules $driver_modules"
     wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its modules ($modules) into $2/guests/modules-full"
-    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/$last_module" ] ||
+    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/$last_driver" ] ||
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
 "root 2") # other packages than once were wanted: all of them anew

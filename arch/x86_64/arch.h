@@ -28,11 +28,11 @@ _Static_assert(sizeof(struct trap_frame) == 22 * 8, "built by trap_entry.S");
 
 /* Vectors of the host. The APIC wants the spurious one to end in 0xf. */
 enum host_vector {
-    VECTOR_PIC = 0x20, /* 16 vectors where the masked 8259s could still send a spurious one */
-    VECTOR_SERIAL = 0x50,
-    VECTOR_KEYBOARD = 0x51,
-    VECTOR_CONSOLE = 0x52, /* from another CPU: hv_console_work() */
-    VECTOR_DEVICE = 0x60,  /* PLAT_IRQS for what guests are given, below all of the core's */
+    VECTOR_PIC = 0x20,    /* 16 vectors where the masked 8259s could still send a spurious one */
+    VECTOR_DEVICE = 0x60, /* PLAT_IRQS for what guests are given, below all of the core's */
+    VECTOR_SERIAL = 0xd0,
+    VECTOR_KEYBOARD = 0xd1,
+    VECTOR_CONSOLE = 0xd2, /* from another CPU: hv_console_work() */
     VECTOR_TIMER = 0xe0,
     VECTOR_KICK = 0xf0,
     VECTOR_SPURIOUS = 0xff,

@@ -121,6 +121,8 @@ CPU_DEFINE_REGISTER(cr0)
 CPU_DEFINE_REGISTER(cr2)
 CPU_DEFINE_REGISTER(cr3)
 CPU_DEFINE_REGISTER(cr4)
+/* cr8: interrupts of this priority, the upper half of their vectors, and below wait; 0 = none. */
+CPU_DEFINE_REGISTER(cr8)
 CPU_DEFINE_REGISTER(dr6)
 
 /* Needs CR4.OSXSAVE. False if the CPU refuses the value, which may be a guest's. */

@@ -41,6 +41,8 @@ static SEALED struct {
 } given[CONFIG_MAX_GUESTS * CONFIG_MAX_PCI];
 static SEALED unsigned given_count;
 
+static SEALED unsigned told_units; /* by ACPI; 0 also if not all of that is understood */
+
 /* The units' queues, and all that they read. */
 static struct lock iommu_lock;
 
@@ -348,6 +350,7 @@ void iommu_start_all(const struct boot_info *info) {
                  avoid_wants(AVOID_IOMMU) ? "not used" : "none");
         return;
     }
+    told_units = info->dma.partial ? 0 : info->dma.unit_count;
     iommu_add_units(info);
     if (iommu.unit_count == 0 || iommu_prepare(&iommu) != STATUS_OK) {
         log_warn("IOMMU: none can be used");
@@ -384,8 +387,9 @@ enum iommu_pin iommu_route_pin(uint8_t ioapic, uint8_t vector, uint32_t apic_id,
 
 /* ---- devices of guests ---- */
 
+/* All that ACPI tells of are on: a device behind another one would have no wall. */
 static bool iommu_walls_in(void) {
-    return iommu.unit_count != 0 && iommu.remaps && iommu_units_on() == iommu.unit_count;
+    return told_units != 0 && iommu.remaps && iommu_units_on() == told_units;
 }
 
 /* The guest's RAM, at its own addresses. */
@@ -461,16 +465,21 @@ enum status plat_dma_make(const struct plan_vm *plan, const char *name, struct p
     return s;
 }
 
-enum status plat_dma_allow(uint32_t function, uint32_t domain) {
-    const struct iommu_domain *to = domain < vm_domain_count ? &vm_domains[domain] : NULL;
+enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow) {
+    ASSERT(domain < vm_domain_count);
+    const struct iommu_domain *own = &vm_domains[domain];
 
     lock_acquire(&iommu_lock);
-    enum status s = iommu_allow(&iommu, (uint16_t)function, to);
+    enum status s = allow ? iommu_allow(&iommu, (uint16_t)function, own)
+                          : iommu_deny(&iommu, (uint16_t)function, own->number);
     lock_release(&iommu_lock);
     return s;
 }
 
 enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number, unsigned cpu) {
+    if (irq->made && irq->function == function && irq->cpu == cpu) {
+        return STATUS_OK;
+    }
     struct iommu_irq want = {.source = (uint16_t)function,
                              .vector = (uint8_t)(VECTOR_DEVICE + number),
                              .apic_id = cpu_get(cpu)->apic_id};
@@ -481,6 +490,8 @@ enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned num
     lock_release(&iommu_lock);
     if (s == STATUS_OK) {
         irq->made = true;
+        irq->function = function;
+        irq->cpu = cpu;
         iommu.driver->message(irq->index, &irq->address, &irq->data);
     }
     return s;

@@ -6,7 +6,9 @@
  */
 #include "arch/x86_64/arch.h"
 
-_Static_assert(VECTOR_DEVICE + PLAT_IRQS <= VECTOR_TIMER, "a vector for each");
+_Static_assert(VECTOR_DEVICE % 16 == 0 && (VECTOR_DEVICE + PLAT_IRQS) % 16 == 0 &&
+                   VECTOR_DEVICE + PLAT_IRQS <= VECTOR_SERIAL,
+               "a vector for each, of priorities that no other has");
 
 void trap_dispatch(struct trap_frame *frame);
 void trap_interrupt(uint32_t vector);
@@ -65,13 +67,23 @@ void trap_dispatch(struct trap_frame *frame) {
      * AMD-V) carries out with the exit. The guest is told of it by advance. */
 }
 
+/*
+ * Of this CPU's own guest: nothing of another's is touched. One at a time: the next ones wait until
+ * this CPU has looked at what else is asked of it, or a device that never ends would keep it here.
+ */
+static void trap_device_interrupt(uint32_t number) {
+    cpu_current()->devices_held = true;
+    cr8_write((VECTOR_DEVICE + PLAT_IRQS - 1) >> 4);
+    hv_device_interrupt(number);
+}
+
 void trap_interrupt(uint32_t vector) {
     if (vector < VECTOR_PIC + 16 || vector == VECTOR_SPURIOUS) {
         return; /* spurious ones are not in service at the local APIC */
     }
     apic_end_interrupt();
-    if (vector - VECTOR_DEVICE < PLAT_IRQS) { /* of this CPU's own guest: nothing of another's */
-        hv_device_interrupt(vector - VECTOR_DEVICE);
+    if (vector - VECTOR_DEVICE < PLAT_IRQS) {
+        trap_device_interrupt(vector - VECTOR_DEVICE);
         return;
     }
     cpu_current()->interrupted = true;
@@ -84,6 +96,10 @@ void trap_interrupt(uint32_t vector) {
 /* A handler may have touched what is another guest's: the console's does. */
 static void trap_clear_behind_handlers(void) {
     struct cpu *cpu = cpu_current();
+    if (cpu->devices_held) {
+        cpu->devices_held = false;
+        cr8_write(0);
+    }
     if (cpu->interrupted) {
         cpu->interrupted = false;
         mitigate_clear();

@@ -198,7 +198,8 @@ struct boot_dma_ioapic {
 };
 
 /* AMD-Vi: what some functions may send beside memory accesses and interrupts; bits as the table has
- * them. */
+ * them, and one that it keeps free: */
+#define BOOT_DMA_ALIAS 0x08u /* its accesses come under another function's name */
 struct boot_dma_setting {
     uint16_t first, last;
     uint8_t bits;

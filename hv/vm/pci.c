@@ -33,19 +33,20 @@ enum status vm_pci_create(struct vm *vm) {
     for (uint32_t i = 0; i < count; i++) {
         pci_init(&vm->pcis[i], vm->plan->functions, vm->plan->pcis[i]);
     }
+    /* Without, each start says so: all else of the guest can run. */
     enum status s = plat_dma_make(vm->plan, vm->public->name, &vm->pool, &vm->dma);
-    if (s == STATUS_UNSUPPORTED) { /* each start says so; all else of the guest can run */
-        vm->dma = PLAT_DMA_NOTHING;
-        return STATUS_OK;
+    vm->walled = s == STATUS_OK;
+    if (!vm->walled) {
+        vm_log(vm, LOG_ERROR, "its PCI devices cannot be walled in: %s", status_name(s));
     }
-    return s;
+    return STATUS_OK;
 }
 
 /* ---- a run's begin and end ---- */
 
-static bool pci_allow(struct vm *vm, struct vm_pci *p, uint32_t domain) {
+static bool pci_allow(struct vm *vm, struct vm_pci *p, bool allow) {
     char address[FMT_PCI_SIZE];
-    enum status s = plat_dma_allow(p->f.function, domain);
+    enum status s = plat_dma_allow(p->f.function, vm->dma, allow);
 
     if (s != STATUS_OK) {
         vm_log(vm, LOG_ERROR, "PCI %s: the IOMMU does not do as it is told: %s",
@@ -67,7 +68,7 @@ void vm_pci_start(struct vm *vm) {
     if (vm->plan->pci_count == 0) {
         return;
     }
-    if (vm->dma == PLAT_DMA_NOTHING) {
+    if (!vm->walled) {
         vm_log(vm, LOG_ERROR,
                "its PCI devices are withheld: no IOMMU that remaps interrupts is on");
         return;
@@ -75,7 +76,7 @@ void vm_pci_start(struct vm *vm) {
     pci_reset_all(vm);
     for (struct vm_pci *p = vm->pcis; p < vm->pcis + vm->plan->pci_count; p++) {
         bool reset = p->there;
-        p->there = p->there && pci_allow(vm, p, vm->dma);
+        p->there = p->there && pci_allow(vm, p, true);
         if (!reset) {
             vm_log(vm, LOG_ERROR, "PCI %s is withheld: it did not come back from its reset",
                    pci_name(p, address));
@@ -135,16 +136,16 @@ void pci_unmap_all(struct vm *vm, struct vm_pci *p) {
 void vm_pci_stop(struct vm *vm) {
     struct vm_pci *end = vm->pcis + vm->plan->pci_count;
 
-    if (vm->plan->pci_count == 0 || vm->dma == PLAT_DMA_NOTHING) {
+    if (vm->plan->pci_count == 0 || !vm->walled) {
         return;
     }
     for (struct vm_pci *p = vm->pcis; p < end; p++) {
         pci_quiesce(p);
-        (void)pci_allow(vm, p, PLAT_DMA_NOTHING);
+        (void)pci_allow(vm, p, false);
         pci_unmap_all(vm, p);
     }
     for (unsigned i = 0; i < VM_IRQS; i++) {
-        __atomic_store_n(&vm->irqs[i].on, false, __ATOMIC_RELEASE);
+        __atomic_store_n(&vm->irqs[i].message, 0, __ATOMIC_RELEASE);
     }
     pci_reset_all(vm);
 }
@@ -153,8 +154,9 @@ void vm_pci_stop(struct vm *vm) {
 void hv_device_interrupt(unsigned number) {
     struct vcpu *v = vcpu_of_cpu[plat_cpu()];
     const struct vm_irq *irq = v != NULL && v->vm->irqs != NULL ? &v->vm->irqs[number] : NULL;
+    uint64_t message = irq != NULL ? __atomic_load_n(&irq->message, __ATOMIC_ACQUIRE) : 0;
 
-    if (irq != NULL && __atomic_load_n(&irq->on, __ATOMIC_ACQUIRE)) {
-        vm_send_msi(v->vm, irq->address, irq->data);
+    if (message != 0) {
+        vm_send_msi(v->vm, message >> 32, (uint32_t)message);
     }
 }

@@ -21,9 +21,9 @@ struct vm_pci;
 
 /* What a function may raise: the guest's own message, and the entry that lets the host's in. */
 struct vm_irq {
-    uint64_t address; /* guest-controlled, as is data */
-    uint32_t data;
-    bool on; /* atomic: it is passed on to the guest */
+    /* Atomic: what is passed on to the guest, the lower half of an address that is one of messages
+     * above the data; 0 = nothing. Both are guest-controlled. */
+    uint64_t message;
     uint8_t function;
     uint16_t number; /* of the function's messages */
     struct plat_irq entry;

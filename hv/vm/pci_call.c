@@ -19,191 +19,26 @@
 #define MSIX_ON     BIT32(31)
 #define MSIX_MASKED BIT32(30)
 
-/* ---- after a reset that the guest has asked for ---- */
+/* ---- messages ---- */
 
-static bool pci_is_busy(const struct vm_pci *p) {
-    return p->busy_until != 0;
+static bool irq_is_on(const struct vm_irq *irq) {
+    return __atomic_load_n(&irq->message, __ATOMIC_RELAXED) != 0;
 }
 
-static void pci_apply_command(const struct vm_pci *p) {
-    uint32_t errors = p->saved[COMMAND / 4] & COMMAND_ERRORS;
-    pci_put(p, COMMAND, p->command | errors | COMMAND_INTX_OFF);
-}
-
-/* The time that it needs is over, or not; a guest may look whenever it likes. */
-static void pci_settle(struct vm *vm, struct vm_pci *p) {
-    uint64_t now = plat_tsc();
-    char address[FMT_PCI_SIZE];
-
-    if (p->busy_until == 0 || now < p->busy_until) {
-        return;
-    }
-    if (pci_get(p, ID) != p->saved[ID / 4]) {
-        p->late_since = p->late_since != 0 ? p->late_since : now;
-        p->there = now - p->late_since < pci_ticks(LATE_MS);
-        p->busy_until = p->there ? now + pci_ticks(LOOK_MS) : 0;
-    } else {
-        p->busy_until = 0;
-        p->there = pci_restore(p);
-    }
-    if (!p->there) {
-        vm_log(vm, LOG_ERROR, "PCI %s is lost for this run: it did not come back from its reset",
-               pci_name(p, address));
-    } else if (p->busy_until == 0) {
-        p->late_since = 0;
-        pci_apply_command(p);
-    }
-}
-
-/* ---- the calls ---- */
-
-/* What is asked, copied once; value and data are the answer, too. */
-struct pci_ask {
-    struct vm *vm;
-    struct vcpu *v;
-    struct vm_pci *p;
-    uint32_t function, at;
-    uint64_t value, data;
-};
-
-/* Each returns NULL, or what makes the question nonsense. */
-typedef const char *pci_answer(struct pci_ask *ask);
-
-static bool pci_answers(const struct vm_pci *p) {
-    return p->there && !pci_is_busy(p);
-}
-
-static const char *pci_call_read(struct pci_ask *ask) {
-    if (ask->at >= 4 * PCI_WORDS || ask->at % 4 != 0) {
-        return "read no register of a PCI device";
-    }
-    ask->value = pci_answers(ask->p) ? pci_get(ask->p, ask->at) : PCI_NOBODY;
-    return NULL;
-}
-
-static const char *pci_call_command(struct pci_ask *ask) {
-    ask->p->command = (uint32_t)ask->value & COMMAND_GUEST;
-    if (pci_answers(ask->p)) {
-        pci_apply_command(ask->p);
-    }
-    return NULL;
-}
-
-/* In its window, and over none of the VM's other BARs. */
-static bool pci_may_map(const struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t gpa) {
-    uint64_t size = p->f.bars[bar].size;
-
-    if (gpa % PAGE_SIZE != 0 || !range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, gpa, size)) {
-        return false;
-    }
-    for (const struct vm_pci *other = vm->pcis; other < vm->pcis + vm->plan->pci_count; other++) {
-        for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
-            if (other->gpa[i] != PCI_NOWHERE &&
-                range_overlaps(other->gpa[i], other->f.bars[i].size, gpa, size)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
-/* The VM's other CPUs forget where the BAR was before they enter the guest again. Until then they
- * reach this VM's own device there. */
-static void pci_flush(struct vcpu *v) {
-    for (uint32_t i = 0; i < v->vm->vcpu_count; i++) {
-        if (i != v->index) {
-            vcpu_request(&v->vm->vcpus[i].public, REQUEST_FLUSH);
-        }
-    }
-    hvm->flush(v);
-}
-
-static const char *pci_call_map(struct pci_ask *ask) {
-    struct vm_pci *p = ask->p;
-    uint64_t gpa = ask->value;
-
-    if (ask->at >= BOOT_PCI_BARS || p->f.bars[ask->at].io || p->f.bars[ask->at].size == 0) {
-        return "moved no BAR of a PCI device";
-    }
-    if (p->gpa[ask->at] != PCI_NOWHERE) {
-        pci_map(ask->vm, p, ask->at, false);
-        p->gpa[ask->at] = PCI_NOWHERE;
-        pci_flush(ask->v);
-    }
-    ask->value = p->there && gpa != PCI_NOWHERE && pci_may_map(ask->vm, p, ask->at, gpa);
-    if (ask->value != 0) {
-        p->gpa[ask->at] = gpa;
-        pci_map(ask->vm, p, ask->at, true);
-        pci_flush(ask->v);
-    }
-    return NULL;
-}
-
-/* The one that the guest has for that message already, or a new one; NULL if there is none left. */
+/* The one that the guest has for that message already, or one that is of no use now; NULL if there
+ * is none left. */
 static struct vm_irq *pci_find_irq(struct vm *vm, uint32_t function, uint32_t number) {
     struct vm_irq *none = NULL;
 
     for (struct vm_irq *irq = vm->irqs; irq < vm->irqs + VM_IRQS; irq++) {
-        if (irq->entry.made && irq->function == function && irq->number == number) {
+        if (irq_is_on(irq) && irq->function == function && irq->number == number) {
             return irq;
         }
-        if (!irq->entry.made && none == NULL) {
+        if (!irq_is_on(irq) && none == NULL) {
             none = irq;
         }
     }
     return none;
-}
-
-/* The CPU of a vCPU that the message is for: the first, if there are several, or none. */
-static unsigned pci_target(const struct vm *vm, uint64_t address) {
-    uint32_t destination = (uint32_t)(address >> 12 & 0xff);
-    bool logical = (address & MSI_LOGICAL) != 0;
-
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        if (lapic_matches(&vm->vcpus[i].lapic, destination, logical)) {
-            return vm->vcpus[i].cpu;
-        }
-    }
-    return vm->vcpus[0].cpu;
-}
-
-/* A message that is none for a local APIC is not sent. */
-static bool pci_route(struct pci_ask *ask, struct vm_irq *irq) {
-    struct vm *vm = ask->vm;
-    unsigned number = (unsigned)(irq - vm->irqs);
-    bool message = ask->value >> 20 == MSI_ADDRESS >> 20;
-
-    __atomic_store_n(&irq->on, false, __ATOMIC_RELEASE);
-    irq->function = (uint8_t)ask->function;
-    irq->number = (uint16_t)ask->at;
-    irq->address = ask->value;
-    irq->data = (uint32_t)ask->data;
-    if (!message || !ask->p->there ||
-        plat_irq_allow(&irq->entry, ask->p->f.function, number, pci_target(vm, ask->value)) !=
-            STATUS_OK) {
-        return false;
-    }
-    __atomic_store_n(&irq->on, true, __ATOMIC_RELEASE);
-    return true;
-}
-
-static const char *pci_call_vector(struct pci_ask *ask) {
-    uint32_t suppressed;
-    char address[FMT_PCI_SIZE];
-
-    if (ask->at >= MESSAGES_MOST) {
-        return "wanted a message that no PCI device has";
-    }
-    struct vm_irq *irq = pci_find_irq(ask->vm, ask->function, ask->at);
-    bool routed = irq != NULL && pci_route(ask, irq);
-    if (irq == NULL && log_limit_pass(&ask->vm->log_limit, &suppressed)) {
-        vm_log(ask->vm, LOG_WARN,
-               "PCI %s wants more interrupts than there are: message %u has none",
-               pci_name(ask->p, address), ask->at);
-    }
-    ask->value = routed ? irq->entry.address : 0;
-    ask->data = routed ? irq->entry.data : 0;
-    return NULL;
 }
 
 static void pci_write_msi(const struct vm_pci *p, const struct vm_irq *irq, bool on) {
@@ -234,24 +69,208 @@ static void pci_write_msix(const struct vm_pci *p, enum pci_messages messages) {
     pci_put(p, p->f.at_msix, control);
 }
 
-static const char *pci_call_messages(struct pci_ask *ask) {
-    struct vm_pci *p = ask->p;
-    struct vm_irq *irq = pci_find_irq(ask->vm, ask->function, 0);
-    enum pci_messages messages = (enum pci_messages)ask->value;
+/* As the guest wants it; MSI only with a message that is let in. */
+static void pci_apply_messages(struct vm *vm, const struct vm_pci *p) {
+    struct vm_irq *irq = pci_find_irq(vm, (uint32_t)(p - vm->pcis), 0);
 
+    if (p->f.at_msi != 0) {
+        pci_write_msi(p, irq, p->messages == PCI_MSI && irq != NULL && irq_is_on(irq));
+    }
+    if (p->f.at_msix != 0) {
+        pci_write_msix(p, p->messages);
+    }
+}
+
+/* ---- after a reset that the guest has asked for ---- */
+
+static bool pci_is_busy(const struct vm_pci *p) {
+    return p->busy_until != 0;
+}
+
+static void pci_apply_command(const struct vm_pci *p) {
+    pci_put(p, COMMAND, p->command | COMMAND_INTX_OFF);
+}
+
+static void pci_lose(struct vm *vm, struct vm_pci *p) {
+    char address[FMT_PCI_SIZE];
+
+    p->there = false;
+    p->busy_until = 0;
+    vm_log(vm, LOG_ERROR, "PCI %s is lost for this run: it does not answer any more",
+           pci_name(p, address));
+}
+
+/* The time that it needs is over, or not; a guest may look whenever it likes. */
+static void pci_settle(struct vm *vm, struct vm_pci *p) {
+    uint64_t now = plat_tsc();
+
+    if (p->busy_until == 0 || now < p->busy_until) {
+        return;
+    }
+    if (pci_get(p, ID) != p->saved[ID / 4]) {
+        p->late_since = p->late_since != 0 ? p->late_since : now;
+        p->busy_until = now + pci_ticks(LOOK_MS);
+        if (now - p->late_since >= pci_ticks(LATE_MS)) {
+            pci_lose(vm, p);
+        }
+        return;
+    }
+    p->busy_until = p->late_since = 0;
+    if (!pci_restore(p)) {
+        pci_lose(vm, p);
+        return;
+    }
+    pci_apply_messages(vm, p);
+    pci_apply_command(p);
+}
+
+/* ---- the calls ---- */
+
+/* What is asked, copied once; value and data are the answer, too. */
+struct pci_ask {
+    struct vm *vm;
+    struct vcpu *v;
+    struct vm_pci *p;
+    uint32_t function, at;
+    uint64_t value, data;
+};
+
+/* Each returns NULL, or what makes the question nonsense. */
+typedef const char *pci_answer(struct pci_ask *ask);
+
+static bool pci_answers(const struct vm_pci *p) {
+    return p->there && !pci_is_busy(p);
+}
+
+static const char *pci_call_read(struct pci_ask *ask) {
+    if (ask->at >= 4 * PCI_WORDS || ask->at % 4 != 0) {
+        return "read no register of a PCI device";
+    }
+    ask->value = pci_answers(ask->p) ? pci_get(ask->p, ask->at) : PCI_NOBODY;
+    if (ask->value == PCI_NOBODY && pci_answers(ask->p) && pci_get(ask->p, ID) == PCI_NOBODY) {
+        pci_lose(ask->vm, ask->p); /* it hangs: each further look would hold up others */
+    }
+    return NULL;
+}
+
+/* The VM's other CPUs forget where the BAR was before they enter the guest again. Until then they
+ * reach this VM's own device there. */
+static void pci_flush(struct vcpu *v) {
+    for (uint32_t i = 0; i < v->vm->vcpu_count; i++) {
+        if (i != v->index) {
+            vcpu_request(&v->vm->vcpus[i].public, REQUEST_FLUSH);
+        }
+    }
+    hvm->flush(v);
+}
+
+static const char *pci_call_command(struct pci_ask *ask) {
+    ask->p->command = (uint32_t)ask->value & COMMAND_GUEST;
+    if ((ask->p->command & COMMAND_MEMORY) == 0) { /* nobody would answer there */
+        pci_unmap_all(ask->vm, ask->p);
+        pci_flush(ask->v);
+    }
+    if (pci_answers(ask->p)) {
+        pci_apply_command(ask->p);
+    }
+    return NULL;
+}
+
+/* In its window, and over none of the VM's other BARs. */
+static bool pci_may_map(const struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t gpa) {
+    uint64_t size = p->f.bars[bar].size;
+
+    if (gpa % PAGE_SIZE != 0 || !range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, gpa, size)) {
+        return false;
+    }
+    for (const struct vm_pci *other = vm->pcis; other < vm->pcis + vm->plan->pci_count; other++) {
+        for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+            if (other->gpa[i] != PCI_NOWHERE &&
+                range_overlaps(other->gpa[i], other->f.bars[i].size, gpa, size)) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static const char *pci_call_map(struct pci_ask *ask) {
+    struct vm_pci *p = ask->p;
+    uint64_t gpa = ask->value;
+
+    if (ask->at >= BOOT_PCI_BARS || p->f.bars[ask->at].io || p->f.bars[ask->at].size == 0) {
+        return "moved no BAR of a PCI device";
+    }
+    if (p->gpa[ask->at] != PCI_NOWHERE) {
+        pci_map(ask->vm, p, ask->at, false);
+        p->gpa[ask->at] = PCI_NOWHERE;
+        pci_flush(ask->v);
+    }
+    ask->value = p->there && gpa != PCI_NOWHERE && pci_may_map(ask->vm, p, ask->at, gpa);
+    if (ask->value != 0) {
+        p->gpa[ask->at] = gpa;
+        pci_map(ask->vm, p, ask->at, true);
+        pci_flush(ask->v);
+    }
+    return NULL;
+}
+
+/* The CPU of a vCPU that the message is for: the first, if there are several, or none. */
+static unsigned pci_target(const struct vm *vm, uint64_t address) {
+    uint32_t destination = (uint32_t)(address >> 12 & 0xff);
+    bool logical = (address & MSI_LOGICAL) != 0;
+
+    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
+        if (lapic_matches(&vm->vcpus[i].lapic, destination, logical)) {
+            return vm->vcpus[i].cpu;
+        }
+    }
+    return vm->vcpus[0].cpu;
+}
+
+/* A message that is none for a local APIC is not sent. */
+static bool pci_route(struct pci_ask *ask, struct vm_irq *irq) {
+    struct vm *vm = ask->vm;
+    unsigned number = (unsigned)(irq - vm->irqs);
+    uint64_t message = 0;
+
+    if (ask->value >> 20 == MSI_ADDRESS >> 20 && ask->p->there &&
+        plat_irq_allow(&irq->entry, ask->p->f.function, number, pci_target(vm, ask->value)) ==
+            STATUS_OK) {
+        message = ask->value << 32 | (uint32_t)ask->data;
+    }
+    irq->function = (uint8_t)ask->function;
+    irq->number = (uint16_t)ask->at;
+    __atomic_store_n(&irq->message, message, __ATOMIC_RELEASE);
+    return message != 0;
+}
+
+static const char *pci_call_vector(struct pci_ask *ask) {
+    uint32_t suppressed;
+    char address[FMT_PCI_SIZE];
+
+    if (ask->at >= MESSAGES_MOST) {
+        return "wanted a message that no PCI device has";
+    }
+    struct vm_irq *irq = pci_find_irq(ask->vm, ask->function, ask->at);
+    bool routed = irq != NULL && pci_route(ask, irq);
+    if (irq == NULL && log_limit_pass(&ask->vm->log_limit, &suppressed)) {
+        vm_log(ask->vm, LOG_WARN,
+               "PCI %s wants more interrupts than there are: message %u has none",
+               pci_name(ask->p, address), ask->at);
+    }
+    ask->value = routed ? irq->entry.address : 0;
+    ask->data = routed ? irq->entry.data : 0;
+    return NULL;
+}
+
+static const char *pci_call_messages(struct pci_ask *ask) {
     if (ask->value >= PCI_MESSAGES) {
         return "wanted messages of a kind that there is not";
     }
-    if (!pci_answers(p)) {
-        return NULL;
-    }
-    p->messages = messages;
-    if (p->f.at_msi != 0) {
-        bool on = messages == PCI_MSI && irq != NULL && irq->on;
-        pci_write_msi(p, irq, on);
-    }
-    if (p->f.at_msix != 0) {
-        pci_write_msix(p, messages);
+    ask->p->messages = (enum pci_messages)ask->value;
+    if (pci_answers(ask->p)) {
+        pci_apply_messages(ask->vm, ask->p);
     }
     return NULL;
 }

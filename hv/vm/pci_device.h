@@ -13,7 +13,6 @@ enum { ID = 0x00, COMMAND = 0x04, CACHE = 0x0c, BARS = 0x10, LINE = 0x3c };
 
 #define COMMAND_MEMORY   BIT32(1)
 #define COMMAND_MASTER   BIT32(2)
-#define COMMAND_ERRORS   (BIT32(6) | BIT32(8)) /* parity, SERR#: as the firmware had them */
 #define COMMAND_INTX_OFF BIT32(10)
 #define COMMAND_GUEST    (COMMAND_MEMORY | COMMAND_MASTER)
 #define PCI_WORD         0xffffu /* the upper half is a status, of which a 1 clears bits */

@@ -12,6 +12,7 @@
 #define EXPRESS_CONTROL   0x08u
 #define EXPRESS_LINK      0x10u
 #define EXPRESS_CONTROL_2 0x28u
+#define EXPRESS_ERRORS    0xfu      /* which are reported */
 #define EXPRESS_PENDING   BIT32(21) /* transactions */
 #define EXPRESS_FLR       BIT32(15)
 #define EXPRESS_VERSION   BITS(16, 19)
@@ -34,6 +35,17 @@ static bool pci_is_pending(const struct vm_pci *p) {
 void pci_set_power(const struct vm_pci *p, uint32_t state) {
     uint32_t at = p->f.at_power + POWER_CONTROL;
     pci_put(p, at, (pci_get(p, at) & PCI_WORD & ~POWER_STATE) | state);
+}
+
+/* In D3hot some take no reset. False: it was awake. */
+static bool pci_wake(const struct vm_pci *p) {
+    uint32_t word = p->f.at_power != 0 ? pci_get(p, p->f.at_power + POWER_CONTROL) : 0;
+    bool asleep = word != PCI_NOBODY && (word & POWER_STATE) != 0;
+
+    if (asleep) {
+        pci_set_power(p, 0);
+    }
+    return asleep;
 }
 
 void pci_begin_flr(const struct vm_pci *p) {
@@ -82,7 +94,9 @@ static void pci_restore_express(const struct vm_pci *p) {
     if (at == 0) {
         return;
     }
-    pci_restore_word(p, at + EXPRESS_CONTROL);
+    /* Errors are not reported: on some boards a guest could end the machine with them. */
+    pci_put(p, at + EXPRESS_CONTROL,
+            p->saved[(at + EXPRESS_CONTROL) / 4] & PCI_WORD & ~EXPRESS_ERRORS);
     pci_restore_word(p, at + EXPRESS_LINK);
     if ((p->saved[at / 4] & EXPRESS_VERSION) >= EXPRESS_VERSION_2) {
         pci_restore_word(p, at + EXPRESS_CONTROL_2);
@@ -145,9 +159,14 @@ static bool pci_wait_back(const struct vm_pci *p) {
 
 void pci_reset_all(struct vm *vm) {
     struct vm_pci *end = vm->pcis + vm->plan->pci_count;
+    bool woken = false;
 
     for (struct vm_pci *p = vm->pcis; p < end; p++) {
         pci_quiesce(p);
+        woken = pci_wake(p) || woken;
+    }
+    if (woken) {
+        pci_wait(POWER_MS);
     }
     pci_wait_idle(vm);
     for (struct vm_pci *p = vm->pcis; p < end; p++) {

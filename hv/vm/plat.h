@@ -118,16 +118,17 @@ void plat_pci_write(uint32_t function, uint32_t reg, uint32_t value);
  */
 MUST_USE enum status plat_dma_make(const struct plan_vm *plan, const char *name, struct pool *pool,
                                    uint32_t *domain);
-/* Any CPU of the VM. In force on return; STATUS_TIMEOUT: the IOMMU did not say so. */
-#define PLAT_DMA_NOTHING UINT32_MAX
-MUST_USE enum status plat_dma_allow(uint32_t function, uint32_t domain);
+/* Any CPU of the VM: that domain, or nothing any more. In force on return; STATUS_TIMEOUT: the
+ * IOMMU did not say so. */
+MUST_USE enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow);
 /*
  * The function may interrupt that CPU: hv_device_interrupt(number) is called there, number below
  * PLAT_IRQS. *irq, all zero the first time, is the same one's for ever. What the device has to send
  * is in *irq then. STATUS_FULL: there are too many in the machine.
  */
-#define PLAT_IRQS 128u
+#define PLAT_IRQS 64u
 struct plat_irq {
+    uint32_t function, cpu;
     uint64_t address;
     uint32_t data;
     bool made;

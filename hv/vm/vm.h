@@ -73,7 +73,8 @@ struct vm {
     struct vm_pci *pcis; /* plan->pci_count; with pci_lock held, as irqs */
     struct vm_irq *irqs; /* VM_IRQS */
     struct lock pci_lock;
-    uint32_t dma; /* of plat_dma_make() */
+    bool walled; /* by the IOMMU: dma is of plat_dma_make() */
+    uint32_t dma;
 
     struct log_limit log_limit;
     uint32_t vcpu_count;

@@ -173,6 +173,128 @@ class PassedHostile(PassedGuests):
             self.run(guest, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=64")
 
 
+KINDS_CONFIG = """\
+[hypervisor]
+console = "com1"
+
+[guest.alpha]
+cpus = "0-1"
+memory = "384M"
+kernel = "guests/vmlinuz-full"
+initrd = "guests/drivers.img"
+cmdline = "console=ttyS0 bh.name=alpha"
+pci = ["8086:10d3", "1af4:1041", "1af4:1042", "04:00.0", "05:00.0", "08:00.0"]
+"""
+# Megabytes of each disk, by which it is known in the guest; what it is on, and how that is reset.
+KINDS = {8: ("03:00.0", "virtio-blk-pci,drive=d8,disable-legacy=on,iommu_platform=on,bus=p3"),
+         9: ("04:00.0", "usb-storage,drive=d9,bus=usb.0"),
+         10: ("05:00.0", "ide-hd,drive=d10,bus=sata.0"),
+         11: ("08:00.0", "nvme,drive=d11,serial=1,bus=d1")}
+RESETS = {"01:00.0": "by its power state", "02:00.0": "function-level", "03:00.0": "function-level",
+          "04:00.0": "with its bus", "05:00.0": "with its bus", "08:00.0": "function-level"}
+NETS = {"e1000e": ("10.0.2", "e1000e,netdev=n1,romfile=,bus=p1"),
+        "virtio-net": ("10.0.3", "virtio-net-pci,netdev=n2,romfile=,disable-legacy=on,iommu_platform=on,bus=p2")}
+
+
+class PassedKinds(LinuxGuests):
+    """One guest with devices of many kinds, behind root ports and a switch."""
+    name = "passed-kinds"
+    targets = ("qemu-tcg",)
+    keeps_time = False
+    names = {ALPHA: "alpha"}
+
+    def __init__(self, build, target, folder):
+        super().__init__(build, target, folder)
+        self.served = os.path.join(os.path.abspath(folder), "served")
+        os.makedirs(self.served, exist_ok=True)
+        with open(os.path.join(self.served, "file"), "wb") as file:
+            file.write(os.urandom(1 << 20))
+        words = ["intel-iommu,intremap=on,aw-bits=48"]
+        words += [f"pcie-root-port,id=p{n},chassis={n},addr={0xf + n:#x}" for n in range(1, 7)]
+        words += ["x3130-upstream,id=u,bus=p6", "xio3130-downstream,id=d1,bus=u,chassis=7,slot=1",
+                  "qemu-xhci,id=usb,bus=p4", "ahci,id=sata,bus=p5"]
+        extra = []
+        for size, (_, device) in KINDS.items():
+            with open(self.disk_file(size), "wb") as file:
+                file.truncate(size << 20)
+            extra += ["-drive", f"if=none,id=d{size},format=raw,file={self.disk_file(size)}"]
+            words.append(device)
+        for number, (net, device) in enumerate(NETS.values(), start=1):
+            extra += ["-netdev", f"user,id=n{number},net={net}.0/24,tftp={self.served}"]
+            words.append(device)
+        self.machine_options = {"machine": "q35", "extra": extra + [word for device in words for word in ("-device", device)]}
+
+    def disk_file(self, size):
+        return os.path.join(os.path.abspath(self.folder), f"disk{size}.img")
+
+    def image(self):
+        return self.make_stick({"bulkhead/bulkhead.toml": KINDS_CONFIG.encode(),
+                                "guests/vmlinuz-full": self.guest_file("vmlinuz-full"),
+                                "guests/drivers.img": self.guest_file("drivers.img")})
+
+    @check("alpha reaches its prompt; each device was reset in the way that it has", required=True)
+    def prompt(self):
+        self.machine.expect(r"console 1/1: alpha", 240, "the focus to move to alpha")
+        self.machine.expect("alpha# ", 300)
+        _, text = self.operator("list")
+        for address, way in RESETS.items():
+            line = rf"alpha: has PCI {re.escape(address)} \([0-9a-f:]+, .*{way}"
+            expect_that(re.search(line, text), line, text)
+
+    def write_disks(self):
+        for size in KINDS:
+            self.run(ALPHA, f"d=$(grep -lx {size << 11} /sys/block/*/size)")
+            self.command(ALPHA, "d=/dev/$(echo $d | cut -d/ -f4); echo $d")
+            self.command(ALPHA, "dd if=/dev/urandom of=/tmp/r bs=1M count=2")
+            self.command(ALPHA, "dd if=/tmp/r of=$d bs=64k; sync")
+            self.command(ALPHA, "echo 3 >/proc/sys/vm/drop_caches")
+            one = self.command(ALPHA, "sha256sum </tmp/r").split()[0]
+            two = self.command(ALPHA, "head -c 2097152 $d | sha256sum").split()[0]
+            with open(self.disk_file(size), "rb") as file:
+                three = hashlib.sha256(file.read(2 << 20)).hexdigest()
+            expect_that(one == two == three, f"one checksum three times, of {size} MiB", f"{one}\n{two}\n{three}")
+
+    @check("what is written to virtio, USB, SATA and NVMe is on the disks, and is read again")
+    def disks(self):
+        self.write_disks()
+
+    @check("a file comes through e1000e and virtio-net as it was sent")
+    def networks(self):
+        with open(os.path.join(self.served, "file"), "rb") as file:
+            wanted = hashlib.sha256(file.read()).hexdigest()
+        for driver, (net, _) in NETS.items():
+            self.run(ALPHA, "cd /sys/class/net")
+            self.command(ALPHA, f"n=$(for i in eth*;do ls -l $i/device/driver;done)")
+            words = self.command(ALPHA, f"ls -l eth*/device/driver | grep {driver.replace('-', '_')}")
+            name = re.search(r"(eth\d+)/device", words)[1]
+            self.command(ALPHA, f"cd; ip addr add {net}.15/24 dev {name}")
+            self.command(ALPHA, f"ip link set {name} up; sleep 3")
+            self.command(ALPHA, f"ping -c 3 -W 10 {net}.2")
+            self.command(ALPHA, f"tftp -g -r file -l /tmp/f -b 1400 {net}.2", 240)
+            seen = self.command(ALPHA, "sha256sum </tmp/f").split()[0]
+            expect_that(seen == wanted, wanted, seen)
+            self.command(ALPHA, f"ip link set {name} down")
+
+    @check("interrupts come by MSI-X and MSI, to both of its CPUs")
+    def interrupts(self):
+        text = self.run(ALPHA, "grep -E 'PCI-MSI' /proc/interrupts")
+        for kind in ("nvme0q", "xhci_hcd", "ahci", "-req."):
+            expect_that(kind in text, f"an interrupt of {kind}", text)
+        lines = [re.findall(r"^ *\d+: +(\d+) +(\d+) ", line)[0] for line in text.split("\n") if re.match(r" *\d+: +\d+ +\d+ ", line)]
+        for cpu in (0, 1):
+            expect_that(any(int(line[cpu]) for line in lines), f"interrupts on CPU {cpu}", text)
+
+    @check("restarted, it finds all of them again")
+    def restart(self):
+        self.run(ALPHA, "echo before")
+        self.new_log()
+        self.operator("restart alpha")
+        self.expect_log("alpha", "has PCI 08:00.0", "first instruction after")
+        self.view(ALPHA)
+        self.machine.expect(r"before\r.*Linux version.*alpha# ", 300, "alpha's prompt once more")
+        self.write_disks()
+
+
 class PassedAmdVi(Passed):
     """The same behind AMD-Vi, where QEMU knows devices of the root bus alone."""
     name = "passed-amd-vi"

@@ -190,9 +190,10 @@ bool plat_spec_ctrl_set(uint64_t value) {
     return true;
 }
 /* Real devices: configuration spaces are the test's; NULL = there are none. What may reach memory,
- * by function: a domain, or PLAT_DMA_NOTHING; what the last interrupt to be allowed was. */
+ * by function: a domain, or FAKE_NOTHING; what the last interrupt to be allowed was. */
 #define FAKE_PCI_FUNCTIONS 16u
 #define FAKE_DOMAIN        5u
+#define FAKE_NOTHING       UINT32_MAX
 static uint32_t (*fake_pci_get)(uint32_t function, uint32_t reg);
 static void (*fake_pci_put)(uint32_t function, uint32_t reg, uint32_t value);
 static enum status fake_dma_status, fake_irq_status;
@@ -213,9 +214,9 @@ enum status plat_dma_make(UNUSED const struct plan_vm *plan, UNUSED const char *
     *domain = FAKE_DOMAIN;
     return fake_dma_status;
 }
-enum status plat_dma_allow(uint32_t function, uint32_t domain) {
-    CHECK(function < FAKE_PCI_FUNCTIONS && (domain == FAKE_DOMAIN || domain == PLAT_DMA_NOTHING));
-    fake_dma[function] = domain;
+enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow) {
+    CHECK(function < FAKE_PCI_FUNCTIONS && domain == FAKE_DOMAIN);
+    fake_dma[function] = allow ? domain : FAKE_NOTHING;
     return fake_dma_status;
 }
 enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number, unsigned cpu) {

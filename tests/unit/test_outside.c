@@ -46,6 +46,8 @@ uint64_t core_call(const struct exchange *e, uint64_t number) {
     if (number == CORE_TELL) {
         page.told = 0;
         page.vm.taken += room;
+    } else if (number == CORE_PCI) {
+        page.pci.value += 0x1000;
     } else if (number == CORE_APIC_READ) {
         page.argument += 0x1000;
     }
@@ -316,6 +318,18 @@ TEST(vector_registers_go_one_by_one) {
     CHECK(taken.argument == 15 && words[0] == 3 && words[1] == 4);
 }
 
+TEST(a_real_device_is_asked_at_once_and_its_answer_is_the_cores) {
+    start();
+    struct exchange_pci call = {
+        .call = PCI_CALL_READ, .function = 2, .at = 8, .value = 1, .data = 3};
+    h.platform.env.caller = &page;
+    h.platform.env.pci(&h.platform.env, &call);
+    CHECK_U64(calls[CORE_PCI], 1);
+    CHECK(taken.pci.function == 2 && taken.pci.at == 8 && taken.pci.value == 1 &&
+          taken.pci.data == 3);
+    CHECK_U64(call.value, 0x1001);
+}
+
 TEST_MAIN(T(the_start_has_a_caller), T(messages_are_told_when_there_is_no_room_for_one_more),
           T(the_level_of_intr_is_kept_and_its_rise_told), T(bytes_are_told_when_the_ring_is_full),
           T(an_event_is_told_before_the_next), T(bells_of_several_channels_are_one_word),
@@ -323,4 +337,5 @@ TEST_MAIN(T(the_start_has_a_caller), T(messages_are_told_when_there_is_no_room_f
           T(what_was_written_to_the_local_apic_counts_for_what_is_read),
           T(an_access_to_nothing_is_told_with_its_direction),
           T(the_state_is_asked_for_once_and_only_changes_are_told), T(a_length_sets_no_register),
-          T(vector_registers_go_one_by_one))
+          T(vector_registers_go_one_by_one),
+          T(a_real_device_is_asked_at_once_and_its_answer_is_the_cores))

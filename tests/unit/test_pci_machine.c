@@ -456,6 +456,19 @@ TEST(functions_of_one_device) {
     CHECK_VERDICT(AT(0, 0x1f, 2), "no: its group has 00:1f.0");
 }
 
+/* What keeps them apart would be gone with the reset of one of them. */
+TEST(functions_whose_acs_can_be_switched) {
+    begin();
+    fake_pci_several(fake_pci_card(AT(0, 2, 0), 0xc1000000));
+    fake_pci_card(AT(0, 2, 1), 0xc2000000);
+    fake_pci_acs(&fake_pci[0], FAKE_ALL, 0);
+    fake_pci_acs(&fake_pci[1], FAKE_ALL, 0);
+    look();
+    GROUPS(0, 0);
+    pci_set_acs(&info, &fake_space);
+    GROUPS(0, 0);
+}
+
 TEST(groups_of_many) {
     begin();
     for (uint32_t i = 0; i < 4; i++) {
@@ -631,6 +644,6 @@ TEST_MAIN(T(everything_is_read), T(bars_of_all_shapes), T(bridges_and_controller
           T(segments_and_buses), T(one_device_behind_a_port), T(functions_of_a_device),
           T(bridges_that_lead_back), T(buses_named_twice), T(too_many), T(alone_and_with_its_port),
           T(acs_is_switched_on), T(bits_of_acs), T(switches), T(a_switch_behind_an_open_port),
-          T(legacy_buses), T(functions_of_one_device), T(groups_of_many), T(what_bulkhead_needs),
-          T(serial_ports), T(what_cannot_be_walled_in), T(classes_of_the_chipset),
-          T(addresses_of_memory), T(neighbours_in_a_page), T(lines))
+          T(legacy_buses), T(functions_of_one_device), T(functions_whose_acs_can_be_switched),
+          T(groups_of_many), T(what_bulkhead_needs), T(serial_ports), T(what_cannot_be_walled_in),
+          T(classes_of_the_chipset), T(addresses_of_memory), T(neighbours_in_a_page), T(lines))

@@ -117,7 +117,7 @@ static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
     } else if (reg == AT_EXPRESS + 8 && (value & 0x8000) != 0) {
         device_reset(function);
     } else if (reg == 4) {
-        wrong_writes += (value & ~(MASTER | INTX_OFF | 0x140u)) != 0 || (value & INTX_OFF) == 0;
+        wrong_writes += (value & ~(MASTER | INTX_OFF)) != 0 || (value & INTX_OFF) == 0;
         spaces[function][1] = (spaces[function][1] & 0xffff0000) | value;
     } else {
         bool msi = reg >= AT_MSI && reg < AT_MSI + 0x14;
@@ -150,7 +150,7 @@ static void make_device(unsigned i, uint32_t function, uint32_t bar, uint32_t si
     space[15] = 0x010b;
     space[AT_MSI / 4] = 0x00800005;
     space[AT_EXPRESS / 4] = 0x00020010;
-    space[(AT_EXPRESS + 8) / 4] = 0x2850;
+    space[(AT_EXPRESS + 8) / 4] = 0x285f;
     space[AT_MSIX / 4] = 0x00030011;
 }
 
@@ -246,7 +246,7 @@ TEST(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_wi
     never_back = true;
     memset(fake_dma, 0xff, sizeof(fake_dma));
     vm_pci_start(fake_vm);
-    CHECK_U64(fake_dma[1], PLAT_DMA_NOTHING);
+    CHECK_U64(fake_dma[1], FAKE_NOTHING);
     CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
     CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
     CHECK_LOG("PCI 00:00.1 is withheld: it did not come back from its reset");
@@ -256,7 +256,7 @@ TEST(one_whose_bars_take_no_address_is_withheld) {
     struct vcpu *v = create();
     bars_stuck = true;
     vm_pci_start(fake_vm);
-    CHECK_U64(fake_dma[1], PLAT_DMA_NOTHING);
+    CHECK_U64(fake_dma[1], FAKE_NOTHING);
     CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
 }
 
@@ -274,7 +274,7 @@ TEST(without_an_iommu_there_are_none_and_all_else_runs) {
     struct vcpu *v = fake_machine_start();
     log_init(&hooks, LOG_INFO);
     said_length = 0;
-    CHECK_U64(fake_vm->dma, PLAT_DMA_NOTHING);
+    CHECK(!fake_vm->walled);
     vm_pci_start(fake_vm);
     CHECK_LOG("its PCI devices are withheld: no IOMMU that remaps interrupts is on");
     CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
@@ -290,11 +290,11 @@ TEST(an_end_takes_all_from_them_and_resets_them) {
     struct pagetable_leaf leaf;
     CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE, &leaf), STATUS_NOT_FOUND);
     for (unsigned i = 0; i < DEVICES; i++) {
-        CHECK_U64(fake_dma[functions[i].function], PLAT_DMA_NOTHING);
+        CHECK_U64(fake_dma[functions[i].function], FAKE_NOTHING);
         CHECK_U64(resets[functions[i].function], 2);
         CHECK_U64(space_of(i, 4) & MASTER, 0);
     }
-    CHECK(!fake_vm->irqs[0].on);
+    CHECK_U64(fake_vm->irqs[0].message, 0);
     v->public.requests = 0;
     hv_device_interrupt(0);
     CHECK_U64(v->public.requests, 0);
@@ -305,9 +305,9 @@ TEST(an_end_takes_all_from_them_and_resets_them) {
 TEST(of_the_command_register_two_bits_are_the_guests) {
     struct vcpu *v = start();
     (void)ask(v, PCI_CALL_COMMAND, NVME, 0, UINT64_MAX);
-    CHECK_U64(space_of(NVME, 4) & 0xffff, MASTER | INTX_OFF | 0x140);
+    CHECK_U64(space_of(NVME, 4) & 0xffff, MASTER | INTX_OFF);
     (void)ask(v, PCI_CALL_COMMAND, NVME, 0, 0);
-    CHECK_U64(space_of(NVME, 4) & 0xffff, INTX_OFF | 0x140);
+    CHECK_U64(space_of(NVME, 4) & 0xffff, INTX_OFF);
     CHECK_U64(wrong_writes, 0);
 }
 
@@ -436,8 +436,8 @@ TEST(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it) {
     CHECK_U64(v->exchange->pci.data, 1);
     CHECK(asks(v, PCI_CALL_VECTOR, NVME, 2, MESSAGE, 0x53)); /* again: the same one */
     CHECK_U64(v->exchange->pci.data, 0);
-    CHECK_U64(fake_vm->irqs[0].data, 0x53);
-    CHECK(fake_vm->irqs[0].on && fake_vm->irqs[1].on && !fake_vm->irqs[2].on);
+    CHECK_U64(fake_vm->irqs[0].message, (uint64_t)MESSAGE << 32 | 0x53);
+    CHECK(fake_vm->irqs[1].message != 0 && fake_vm->irqs[2].message == 0);
     v->lapic.reg[REG_SVR][0] = 0x1ff;
     v->public.requests = 0;
     hv_device_interrupt(0);
@@ -450,11 +450,11 @@ TEST(what_is_no_message_is_not_let_in) {
     struct vcpu *v = start();
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
         CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, wrong[i]), 0);
-        CHECK(!fake_vm->irqs[0].on);
+        CHECK_U64(fake_vm->irqs[0].message, 0);
     }
     fake_irq_status = STATUS_FULL;
     CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE), 0);
-    CHECK(!fake_vm->irqs[0].on);
+    CHECK_U64(fake_vm->irqs[0].message, 0);
 }
 
 TEST(more_messages_than_there_are_vectors_get_none) {
@@ -463,7 +463,7 @@ TEST(more_messages_than_there_are_vectors_get_none) {
         CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, i, MESSAGE), MESSAGE | 1);
     }
     CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, VM_IRQS, MESSAGE), 0);
-    CHECK_LOG("PCI 00:00.1 wants more interrupts than there are: message 128 has none");
+    CHECK_LOG("PCI 00:00.1 wants more interrupts than there are: message 64 has none");
     CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 5, MESSAGE), MESSAGE | 1);
 }
 
@@ -484,6 +484,54 @@ TEST(msi_sends_what_was_allowed_and_is_switched_off_with_it) {
     CHECK_U64(space_of(CARD, AT_MSIX), 0x80030011);
     (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_NO_MESSAGES);
     CHECK_U64(space_of(CARD, AT_MSIX), 0x00030011);
+    CHECK_U64(wrong_writes, 0);
+}
+
+TEST(a_message_that_changes_is_never_dropped_and_keeps_its_entry) {
+    struct vcpu *v = start();
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE), MESSAGE | 1);
+    uint64_t before = fake_vm->irqs[0].message;
+    fake_irq_status = STATUS_TIMEOUT;
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE), 0);
+    CHECK(before != 0 && fake_vm->irqs[0].message == 0);
+    fake_irq_status = STATUS_OK;
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, CARD, 0, MESSAGE), MESSAGE | 2); /* what nobody uses */
+    CHECK_U64(v->exchange->pci.data, 0);
+}
+
+TEST(one_that_hangs_is_not_asked_again) {
+    struct vcpu *v = start();
+    dead_until[1] = UINT64_MAX;
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0x40, 0), UINT32_MAX);
+    CHECK_LOG("PCI 00:00.1 is lost for this run: it does not answer any more");
+    dead_until[1] = 0;
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0x40, 0), UINT32_MAX);
+}
+
+TEST(what_is_not_decoded_is_not_mapped) {
+    struct vcpu *v = start();
+    struct pagetable_leaf leaf;
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, MASTER);
+    CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 0, BASE), 1);
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, MASTER);
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE, &leaf), STATUS_OK);
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, 4);
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE, &leaf), STATUS_NOT_FOUND);
+}
+
+TEST(one_that_sleeps_is_woken_before_its_reset_and_its_messages_come_back_with_it) {
+    struct vcpu *v = start();
+    CHECK_U64(ask(v, PCI_CALL_VECTOR, CARD, 0, MESSAGE), MESSAGE | 2);
+    (void)ask(v, PCI_CALL_MESSAGES, CARD, 0, PCI_MSI);
+    (void)ask(v, PCI_CALL_POWER, CARD, 0, 3);
+    (void)ask(v, PCI_CALL_POWER, CARD, 0, 0);
+    CHECK_U64(space_of(CARD, AT_MSI) >> 16 & 1, 0);
+    fake_tsc += 10 * MS;
+    (void)ask(v, PCI_CALL_READ, CARD, 0, 0);
+    CHECK_U64(space_of(CARD, AT_MSI) >> 16 & 1, 1);
+    (void)ask(v, PCI_CALL_POWER, NVME, 0, 3);
+    vm_pci_stop(fake_vm);
+    CHECK_U64(space_of(NVME, AT_POWER + 4), 0);
     CHECK_U64(wrong_writes, 0);
 }
 
@@ -559,5 +607,8 @@ TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(the_other_cpus_of_the_vm_are_flushed_too),
           T(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it),
           T(what_is_no_message_is_not_let_in), T(more_messages_than_there_are_vectors_get_none),
-          T(msi_sends_what_was_allowed_and_is_switched_off_with_it), T(nonsense_ends_the_vm),
-          T(whatever_is_asked_nothing_else_is_written_or_mapped))
+          T(msi_sends_what_was_allowed_and_is_switched_off_with_it),
+          T(a_message_that_changes_is_never_dropped_and_keeps_its_entry),
+          T(one_that_hangs_is_not_asked_again), T(what_is_not_decoded_is_not_mapped),
+          T(one_that_sleeps_is_woken_before_its_reset_and_its_messages_come_back_with_it),
+          T(nonsense_ends_the_vm), T(whatever_is_asked_nothing_else_is_written_or_mapped))

@@ -81,7 +81,7 @@ enum amd_vi_event {
 #define DEVICE_WRITE        BIT(62)
 /* Of the third word. Without a valid table all interrupts would pass. */
 #define DEVICE_IRQS         BIT(0)
-#define DEVICE_IRQ_ENTRIES  (8ull << 1) /* IOMMU_IRQS, as a power of two */
+#define DEVICE_IRQ_ENTRIES  (11ull << 1) /* IOMMU_IRQS, as a power of two */
 #define DEVICE_IRQ_ADDRESS  BITS(6, 51)
 #define DEVICE_IRQS_ALLOWED BIT(61)
 
@@ -307,7 +307,7 @@ static enum status amd_vi_stop_irqs(struct iommu *iommu, struct iommu_unit *unit
 /* A table of its own. */
 static enum status amd_vi_add_source(struct iommu *iommu, uint16_t function) {
     struct amd_vi_device *device = &((struct amd_vi_device *)iommu->devices)[function];
-    void *table = iommu->ops->alloc(PAGE_SIZE);
+    void *table = iommu->ops->alloc(IOMMU_IRQS * sizeof(uint32_t));
 
     if (table == NULL) {
         return STATUS_NO_MEMORY;

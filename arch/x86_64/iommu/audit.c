@@ -108,9 +108,9 @@ const struct iommu_layout iommu_layout_vtd = {
 #define AMD_ADDRESS      BITS(12, 51)
 #define AMD_RIGHTS       (BIT(61) | BIT(62))
 #define AMD_LEVEL(n)     ((uint64_t)(n) << 9)
-#define AMD_DENIED       (BIT(0) | BIT(1))               /* valid, translated, by nothing */
-#define AMD_IRQS_DENIED  BIT(0)                          /* valid, and none passes */
-#define AMD_IRQS_ALLOWED (BIT(0) | 8 * BIT(1) | BIT(61)) /* 256 in a table */
+#define AMD_DENIED       (BIT(0) | BIT(1))                /* valid, translated, by nothing */
+#define AMD_IRQS_DENIED  BIT(0)                           /* valid, and none passes */
+#define AMD_IRQS_ALLOWED (BIT(0) | 11 * BIT(1) | BIT(61)) /* 2,048 in a table */
 
 /* What ACPI's table wants of a function: three bits and two for the third word's upper end, two for
  * the second word. */
@@ -143,7 +143,7 @@ static bool amd_vi_irqs_fine(const struct iommu_walk *w, uint64_t word) {
         return false;
     }
     const uint32_t *table = phys_pointer(HPA(word & AMD_ADDRESS));
-    for (unsigned i = 0; i < PAGE_SIZE / sizeof(*table); i++) {
+    for (unsigned i = 0; i < 2048; i++) {
         if (table[i] != 0) {
             return false;
         }

@@ -55,8 +55,8 @@ enum status iommu_prepare(struct iommu *iommu) {
             return STATUS_NO_MEMORY;
         }
     }
-    iommu->irqs = iommu->ops->alloc(PAGE_SIZE);
-    iommu->no_irqs = iommu->ops->alloc(PAGE_SIZE);
+    iommu->irqs = iommu->ops->alloc(IOMMU_IRQS_SIZE);
+    iommu->no_irqs = iommu->ops->alloc(IOMMU_IRQS_SIZE);
     if (iommu->irqs == NULL || iommu->no_irqs == NULL) {
         return STATUS_NO_MEMORY;
     }
@@ -139,6 +139,11 @@ enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iom
     }
     uint16_t number = domain != NULL ? domain->number : 0;
     return iommu_each_forgets(iommu, iommu->driver->forget, function, number);
+}
+
+enum status iommu_deny(struct iommu *iommu, uint16_t function, uint16_t domain) {
+    enum status s = iommu->driver->set(iommu, function, NULL);
+    return s != STATUS_OK ? s : iommu_each_forgets(iommu, iommu->driver->forget, function, domain);
 }
 
 static bool iommu_is_source(const struct iommu *iommu, uint16_t function) {

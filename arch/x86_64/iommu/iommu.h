@@ -16,7 +16,8 @@
 
 #define IOMMU_FUNCTIONS   0x10000u /* by bus << 8 | device << 3 | function */
 #define IOMMU_MAX_UNITS   32u
-#define IOMMU_IRQS        256u
+#define IOMMU_IRQS        2048u
+#define IOMMU_IRQS_SIZE   (16u * IOMMU_IRQS) /* bytes of VT-d's table */
 #define IOMMU_MAX_SOURCES 64u
 /* So often a register is read while a unit has something to do: about a second on hardware. */
 #define IOMMU_PATIENCE    1000000u
@@ -163,6 +164,8 @@ MUST_USE enum status iommu_map(struct iommu *iommu, struct iommu_domain *domain,
  * STATUS_TIMEOUT: a unit did not confirm that it forgot what was before. */
 MUST_USE enum status iommu_allow(struct iommu *iommu, uint16_t function,
                                  const struct iommu_domain *domain);
+/* Nothing any more, of a device that was let into the domain with that number. The same. */
+MUST_USE enum status iommu_deny(struct iommu *iommu, uint16_t function, uint16_t domain);
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault);
 /* The function will be allowed interrupts. After iommu_prepare(), before the audit. */
 MUST_USE enum status iommu_add_source(struct iommu *iommu, uint16_t function);

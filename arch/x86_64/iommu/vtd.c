@@ -77,7 +77,7 @@ enum vtd_register {
 
 #define SPACE_39 BIT(39)
 
-#define IRTA_ENTRIES  7u /* 2 to that power, and once more: IOMMU_IRQS */
+#define IRTA_ENTRIES  10u /* 2 to that power, and once more: IOMMU_IRQS */
 #define IRTA_WIDE     BIT(11)
 #define IRQ_PRESENT   BIT(0)
 #define IRQ_LEVEL     BIT(4)
@@ -357,7 +357,7 @@ static enum status vtd_start_irqs(struct iommu *iommu, struct iommu_unit *unit) 
     const void *table = unit->elsewhere ? iommu->no_irqs : iommu->irqs;
     uint64_t wide = iommu->wide ? IRTA_WIDE : 0;
 
-    iommu_write_back(iommu, table, PAGE_SIZE);
+    iommu_write_back(iommu, table, IOMMU_IRQS_SIZE);
     enum status s = vtd_global(iommu, unit, GLOBAL_OLD_IRQS, false, 0);
     if (s != STATUS_OK) {
         return s;
@@ -380,10 +380,13 @@ static enum status vtd_add_source(UNUSED struct iommu *iommu, UNUSED uint16_t fu
 }
 
 static void vtd_set_irq(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq) {
-    struct vtd_entry *entry = &((struct vtd_table *)iommu->irqs)->entries[index];
+    struct vtd_entry *entry = (struct vtd_entry *)iommu->irqs + index;
+    uint64_t high = irq->source | IRQ_CHECKED;
 
-    __atomic_store_n(&entry->low, 0, __ATOMIC_RELEASE);
-    entry->high = irq->source | IRQ_CHECKED;
+    if (entry->high != high) { /* of the same source it is never absent: no interrupt is lost */
+        __atomic_store_n(&entry->low, 0, __ATOMIC_RELEASE);
+        entry->high = high;
+    }
     uint64_t low = IRQ_PRESENT | (uint64_t)irq->vector << IRQ_VECTOR;
     low |= (uint64_t)irq->apic_id << (iommu->wide ? IRQ_WIDE_ID : IRQ_APIC_ID);
     low |= irq->level ? IRQ_LEVEL : 0;

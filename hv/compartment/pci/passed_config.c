@@ -162,8 +162,9 @@ static void write_power_state(struct passed *p, uint32_t at, uint32_t word) {
         return;
     }
     p->asleep = sleeps;
+    bool keeps = (passed_real(p, at) & POWER_KEEPS) != 0; /* for a while it cannot tell */
     (void)passed_ask(p, PCI_CALL_POWER, 0, sleeps ? POWER_D3 : 0, 0);
-    if (!sleeps && (passed_real(p, at) & POWER_KEEPS) == 0) {
+    if (!sleeps && !keeps) {
         passed_lose(p);
     }
     passed_set_vectors(p);
