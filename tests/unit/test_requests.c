@@ -271,6 +271,27 @@ TEST(bells) {
     }
 }
 
+static void add_nets(struct plan_vm *plan) {
+    plan->devices.net_count = 2;
+    plan->devices.nets[0].link = plan->devices.nets[1].link = true;
+}
+
+/* A cable that the operator pulled while the guest was off is not in its adapter at its start. */
+TEST(a_start_finds_the_links_as_they_are) {
+    fake_plan_more = add_nets;
+    fake_told_devices.net_count = 2;
+    fake_told_devices.nets[0].link = fake_told_devices.nets[1].link = true;
+    (void)fake_machine_start();
+    fake_plan_more = NULL;
+    const struct virtio_net *nets = fake_hardware.platform.nets;
+    CHECK_U64(nets[0].config.status & nets[1].config.status & 1, 1);
+    vm_set_link(&fake_public, 0, false);
+    CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(nets[0].config.status & 1, 0);
+    CHECK_U64(nets[1].config.status & 1, 1);
+    memset(&fake_told_devices, 0, sizeof(fake_told_devices));
+}
+
 static unsigned asked_of_channels;
 static void count_channels(struct vcpu *v, UNUSED struct vmexit *x, UNUSED unsigned n) {
     asked_of_channels += v->exchange->upcall == UPCALL_CHANNELS;
@@ -373,5 +394,5 @@ TEST(a_million_upcalls_answered_at_random) {
     printf("# %u failed, %u ended their VM\n", failed, left);
 }
 
-TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(links), T(bells_without_end),
-          T(a_million_upcalls_answered_at_random))
+TEST_MAIN(T(bells), T(a_bell_is_an_upcall), T(links), T(a_start_finds_the_links_as_they_are),
+          T(bells_without_end), T(a_million_upcalls_answered_at_random))
