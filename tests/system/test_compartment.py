@@ -50,7 +50,8 @@ def read_acts():
 
 class Compartment(GuestBoot):
     name = "compartment"
-    seconds = 60
+    seconds = 110
+    keeps_time = False      # in QEMU nobody judges a beat
     machine_cpus = 3
     efi_file = "backdoor/BOOTX64.EFI"
 

@@ -250,7 +250,7 @@ class HostileBoot(GuestBoot):
 
 class Hostile(HostileBoot):
     name = "hostile"
-    seconds = 60
+    seconds = 380
     machine_cpus = 4
 
     @check("instructions")

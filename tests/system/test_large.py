@@ -35,9 +35,10 @@ def missing_memory():
 
 class Large(LinuxGuests):
     name = "large"
+    keeps_time = False
     machine_cpus = 2
     machine_memory = 7 * 1024
-    seconds = 40
+    seconds = 150
     cannot_run = {"bochs-intel": "Bochs would take minutes to fill this much memory",
                   "bochs-amd": "Bochs would take minutes to fill this much memory", **missing_memory()}
 

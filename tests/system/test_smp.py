@@ -97,7 +97,7 @@ class SmpGuests(LinuxGuests):
 
 class Smp(SmpGuests):
     name = "smp"
-    seconds = 240
+    seconds = 220
 
     @check("two CPUs come up", required=True)
     def two(self):

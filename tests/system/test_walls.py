@@ -207,7 +207,7 @@ class OlderCpu(HostileGuests):
 
 class Walls(HostileGuests):
     name = "walls"
-    seconds = 60
+    seconds = 150
 
     @check("events in numbers: no trap flag of ours, no wake-up lost")
     def events(self):

@@ -109,7 +109,7 @@ def judge_devices(output):
 
 class Wires(LinuxGuests):
     name = "wires"
-    seconds = 200
+    seconds = 1200
     keeps_time = False
     cannot_run = dict.fromkeys(["bochs-intel", "bochs-amd"],
                                "its firmware reads the 84 MB of the root image for minutes; linux-pair has wire, disk and "
