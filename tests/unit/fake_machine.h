@@ -322,7 +322,7 @@ static void fake_compartment_reset(struct vcpu *v) {
 /* The program of the compartments, as functions of this process: its data, and its ways out. */
 static struct hardware fake_hardware;
 static struct vm *fake_vm;
-static struct vcpu *fake_compartment_vcpu; /* whose upcall is being answered */
+static struct vcpu *fake_compartment_vcpu;   /* whose upcall is being answered */
 static struct abi_devices fake_told_devices; /* none, unless a test says otherwise */
 const struct abi_devices *compartment_devices(void) {
     return &fake_told_devices;
