@@ -172,7 +172,8 @@ class PassedHostile(PassedGuests):
         for guest in (ALPHA, BETA):
             self.run(guest, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=64")
 
-
+# With few words: a USB disk tells of itself some seconds after the prompt, amid what is typed.
+# Of few words: a USB disk tells of itself some seconds after the prompt, amid what is typed.
 KINDS_CONFIG = """\
 [hypervisor]
 console = "com1"
@@ -182,7 +183,7 @@ cpus = "0-1"
 memory = "384M"
 kernel = "guests/vmlinuz-full"
 initrd = "guests/drivers.img"
-cmdline = "console=ttyS0 bh.name=alpha"
+cmdline = "console=ttyS0 bh.name=alpha loglevel=4"
 pci = ["8086:10d3", "1af4:1041", "1af4:1042", "04:00.0", "05:00.0", "08:00.0"]
 """
 # Megabytes of each disk, by which it is known in the guest; what it is on, and how that is reset.
@@ -243,7 +244,7 @@ class PassedKinds(LinuxGuests):
 
     def write_disks(self):
         for size in KINDS:
-            self.run(ALPHA, f"d=$(grep -lx {size << 11} /sys/block/*/size)")
+            self.run(ALPHA, f"until d=$(grep -lx {size << 11} /sys/block/*/size);do sleep 1;done")
             self.command(ALPHA, "d=/dev/$(echo $d | cut -d/ -f4); echo $d")
             self.command(ALPHA, "dd if=/dev/urandom of=/tmp/r bs=1M count=2")
             self.command(ALPHA, "dd if=/tmp/r of=$d bs=64k; sync")
@@ -291,7 +292,7 @@ class PassedKinds(LinuxGuests):
         self.operator("restart alpha")
         self.expect_log("alpha", "has PCI 08:00.0", "first instruction after")
         self.view(ALPHA)
-        self.machine.expect(r"before\r.*Linux version.*alpha# ", 300, "alpha's prompt once more")
+        self.machine.expect(r"before\r.*demo guest alpha.*alpha# ", 300, "alpha's prompt once more")
         self.write_disks()
 
 
