@@ -426,7 +426,7 @@ static enum status iommu_give(const struct iommu_domain *domain, uint16_t functi
         s = iommu_allow(&iommu, function, domain);
     }
     if (s == STATUS_OK) {
-        s = iommu_allow(&iommu, function, NULL);
+        s = iommu_deny(&iommu, function, domain->number);
     }
     given[given_count].function = function;
     given[given_count].name = name;

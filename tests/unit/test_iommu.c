@@ -158,7 +158,7 @@ TEST(exactly_the_pieces) {
             expect_some_pieces(0, 0x1234);
             expect_denied(0, 0x1235, 0x5000, false);
             expect_denied(0, 0x0034, 0x5000, false);
-            CHECK_U64(iommu_allow(&iommu, 0x1234, NULL), STATUS_OK);
+            CHECK_U64(iommu_deny(&iommu, 0x1234, 1), STATUS_OK);
             expect_nothing(0);
         }
     }
@@ -173,7 +173,7 @@ TEST(two_devices) {
         CHECK_U64(iommu_allow(&iommu, 0x11, world_domain(1, 2, &second, 1)), STATUS_OK);
         expect_piece(0, 0x10, &first);
         expect_piece(0, 0x11, &second);
-        CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_OK);
+        CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_OK);
         expect_denied(0, 0x10, 0x5000, false);
         expect_piece(0, 0x11, &second);
         expect_nothing(0);
@@ -205,7 +205,7 @@ TEST(a_number_that_was_in_use) {
         world(kinds[i]);
         CHECK_U64(iommu_allow(&iommu, 0x10, world_domain(0, 1, &first, 1)), STATUS_OK);
         expect_piece(0, 0x10, &first);
-        CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_OK);
+        CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_OK);
         CHECK_U64(iommu_allow(&iommu, 0x11, world_domain(1, 1, &second, 1)), STATUS_OK);
         expect_piece(0, 0x11, &second);
         expect_denied(0, 0x11, 0x6000, false);
@@ -222,7 +222,7 @@ TEST(nothing_is_forgotten_in_a_long_time) {
         for (unsigned round = 0; round < 300; round++) { /* the queue goes round */
             CHECK_U64(iommu_allow(&iommu, 0x10, d), STATUS_OK);
             expect_allowed(0, 0x10, 0x5000, true, 0x7000);
-            CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_OK);
+            CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_OK);
             expect_denied(0, 0x10, 0x5000, true);
         }
         CHECK_U64(fake_wrongs, 0);
@@ -234,7 +234,7 @@ TEST(denied_without_memory) {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         world(kinds[i]);
         fake_alloc_limit = 0;
-        CHECK_U64(iommu_allow(&iommu, 0x4242, NULL), STATUS_OK);
+        CHECK_U64(iommu_deny(&iommu, 0x4242, 1), STATUS_OK);
         expect_nothing(0);
     }
 }
@@ -300,7 +300,7 @@ static void expect_allowed_and_denied(unsigned unit) {
     struct iommu_domain *d = world_domain(0, 1, some_pieces, ARRAY_SIZE(some_pieces));
     CHECK_U64(iommu_allow(&iommu, 0x1234, d), STATUS_OK);
     expect_some_pieces(unit, 0x1234);
-    CHECK_U64(iommu_allow(&iommu, 0x1234, NULL), STATUS_OK);
+    CHECK_U64(iommu_deny(&iommu, 0x1234, 1), STATUS_OK);
     expect_nothing(unit);
 }
 
@@ -340,7 +340,7 @@ TEST(that_cannot_forget_all_at_once) {
     expect_nothing(0);
     CHECK_U64(iommu_allow(&iommu, 0x10, world_domain(0, 1, &piece, 1)), STATUS_OK);
     expect_piece(0, 0x10, &piece);
-    CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_OK);
+    CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_OK);
     expect_nothing(0);
 }
 
@@ -377,7 +377,7 @@ TEST(one_of_another_segment_allows_nobody) {
         expect_piece(0, 0x10, &some_pieces[0]);
         expect_piece(2, 0x10, &some_pieces[0]);
         expect_denied(1, 0x10, 0x5000, false);
-        CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_OK);
+        CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_OK);
         CHECK_U64(kind->commands(1), commands); /* it never knew */
         expect_nothing(0);
         expect_nothing(1);
@@ -555,7 +555,7 @@ static void expect_not_on(void) {
     expect_nothing(1);
     /* It is not asked again. */
     *kind->reads(0) = 0;
-    CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_OK);
+    CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_OK);
     CHECK_U64(*kind->reads(0), 0);
 }
 
@@ -649,7 +649,7 @@ TEST(one_that_stops_while_it_is_at_work) {
             CHECK_U64(iommu_allow(&iommu, 0x10, d), STATUS_OK);
             expect_piece(1 - broken, 0x10, &some_pieces[0]);
             kind->stick(broken);
-            CHECK_U64(iommu_allow(&iommu, 0x10, NULL), STATUS_TIMEOUT);
+            CHECK_U64(iommu_deny(&iommu, 0x10, 1), STATUS_TIMEOUT);
             expect_denied(1 - broken, 0x10, 0x5000, false);
         }
     }

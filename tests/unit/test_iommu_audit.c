@@ -140,7 +140,7 @@ TEST(nobody_at_all_passes) {
 TEST(one_that_was_denied_again) {
     for (unsigned way = 0; way < WAYS; way++) {
         tables_of_way(way);
-        CHECK_U64(iommu_allow(&iommu, FIRST, NULL), STATUS_OK);
+        CHECK_U64(iommu_deny(&iommu, FIRST, 1), STATUS_OK);
         CHECK_U64(audit(), STATUS_INVALID);
         CHECK_U64(finding.function, FIRST);
         CHECK_STR(finding.wrong, "it is denied what it is to reach");

@@ -206,9 +206,6 @@ static enum status amd_vi_forget_all(struct iommu *iommu, struct iommu_unit *uni
 
 static enum status amd_vi_forget(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
                                  uint16_t domain) {
-    if (domain == 0) { /* whose entries are to go is not known any more */
-        return amd_vi_forget_all(iommu, unit);
-    }
     enum status s = amd_vi_push(iommu, unit, COMMAND_FORGET_DEVICE | function, 0);
     if (s == STATUS_OK) {
         s = amd_vi_push(iommu, unit, COMMAND_FORGET_PAGES | (uint64_t)domain << COMMAND_DOMAIN,

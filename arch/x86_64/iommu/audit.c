@@ -108,9 +108,10 @@ const struct iommu_layout iommu_layout_vtd = {
 #define AMD_ADDRESS      BITS(12, 51)
 #define AMD_RIGHTS       (BIT(61) | BIT(62))
 #define AMD_LEVEL(n)     ((uint64_t)(n) << 9)
-#define AMD_DENIED       (BIT(0) | BIT(1))                /* valid, translated, by nothing */
-#define AMD_IRQS_DENIED  BIT(0)                           /* valid, and none passes */
-#define AMD_IRQS_ALLOWED (BIT(0) | 11 * BIT(1) | BIT(61)) /* 2,048 in a table */
+#define AMD_DENIED       (BIT(0) | BIT(1)) /* valid, translated, by nothing */
+#define AMD_IRQS_DENIED  BIT(0)            /* valid, and none passes */
+#define AMD_IRQS_POWER   11u               /* so many in a table, by two */
+#define AMD_IRQS_ALLOWED (BIT(0) | AMD_IRQS_POWER * BIT(1) | BIT(61))
 
 /* What ACPI's table wants of a function: three bits and two for the third word's upper end, two for
  * the second word. */
@@ -143,7 +144,7 @@ static bool amd_vi_irqs_fine(const struct iommu_walk *w, uint64_t word) {
         return false;
     }
     const uint32_t *table = phys_pointer(HPA(word & AMD_ADDRESS));
-    for (unsigned i = 0; i < 2048; i++) {
+    for (unsigned i = 0; i < BIT32(AMD_IRQS_POWER); i++) {
         if (table[i] != 0) {
             return false;
         }

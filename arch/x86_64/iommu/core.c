@@ -129,21 +129,19 @@ static void iommu_write_back_domain(const struct iommu *iommu, const struct iomm
     iommu_write_back(iommu, phys_pointer(HPA(t->pool->base.v + from)), t->pool->used - from);
 }
 
-enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iommu_domain *domain) {
-    if (domain != NULL) {
-        iommu_write_back_domain(iommu, domain);
-    }
+static enum status iommu_set(struct iommu *iommu, uint16_t function,
+                             const struct iommu_domain *domain, uint16_t number) {
     enum status s = iommu->driver->set(iommu, function, domain);
-    if (s != STATUS_OK) {
-        return s;
-    }
-    uint16_t number = domain != NULL ? domain->number : 0;
-    return iommu_each_forgets(iommu, iommu->driver->forget, function, number);
+    return s != STATUS_OK ? s : iommu_each_forgets(iommu, iommu->driver->forget, function, number);
+}
+
+enum status iommu_allow(struct iommu *iommu, uint16_t function, const struct iommu_domain *domain) {
+    iommu_write_back_domain(iommu, domain);
+    return iommu_set(iommu, function, domain, domain->number);
 }
 
 enum status iommu_deny(struct iommu *iommu, uint16_t function, uint16_t domain) {
-    enum status s = iommu->driver->set(iommu, function, NULL);
-    return s != STATUS_OK ? s : iommu_each_forgets(iommu, iommu->driver->forget, function, domain);
+    return iommu_set(iommu, function, NULL, domain);
 }
 
 static bool iommu_is_source(const struct iommu *iommu, uint16_t function) {
@@ -170,6 +168,14 @@ enum status iommu_add_source(struct iommu *iommu, uint16_t function) {
     return s;
 }
 
+enum status iommu_change_irq(struct iommu *iommu, const struct iommu_irq *irq, uint16_t index) {
+    if ((!iommu->wide && irq->apic_id > UINT8_MAX) || index >= iommu->irq_count) {
+        return STATUS_INVALID;
+    }
+    iommu->driver->set_irq(iommu, index, irq);
+    return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
+}
+
 enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq, uint16_t *index) {
     if ((!iommu->wide && irq->apic_id > UINT8_MAX) || !iommu_is_source(iommu, irq->source)) {
         return STATUS_INVALID;
@@ -179,16 +185,7 @@ enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq, ui
     }
     *index = (uint16_t)iommu->irq_count;
     iommu->irq_count++;
-    iommu->driver->set_irq(iommu, *index, irq);
-    return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
-}
-
-enum status iommu_change_irq(struct iommu *iommu, const struct iommu_irq *irq, uint16_t index) {
-    if ((!iommu->wide && irq->apic_id > UINT8_MAX) || index >= iommu->irq_count) {
-        return STATUS_INVALID;
-    }
-    iommu->driver->set_irq(iommu, index, irq);
-    return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
+    return iommu_change_irq(iommu, irq, *index);
 }
 
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault) {

@@ -102,7 +102,7 @@ struct iommu_fault {
     const char *why;
 };
 
-/* The unit forgets what it knows of a function, and of a domain (0: of all). STATUS_TIMEOUT: it did
+/* The unit forgets what it knows of a function, and of a domain. STATUS_TIMEOUT: it did
  * not say so. */
 typedef enum status iommu_forget(struct iommu *iommu, struct iommu_unit *unit, uint16_t function,
                                  uint16_t domain);
@@ -160,14 +160,14 @@ MUST_USE enum status iommu_make_domain(struct iommu *iommu, struct iommu_domain 
 /* STATUS_INVALID if the units do not reach that far; else as pagetable_map(). */
 MUST_USE enum status iommu_map(struct iommu *iommu, struct iommu_domain *domain,
                                const struct iommu_piece *piece);
-/* The device reaches what the domain maps, and nothing else; NULL = nothing. In force on return.
- * STATUS_TIMEOUT: a unit did not confirm that it forgot what was before. */
+/* The device reaches what the domain maps, and nothing else. In force on return. STATUS_TIMEOUT: a
+ * unit did not confirm that it forgot what was before. */
 MUST_USE enum status iommu_allow(struct iommu *iommu, uint16_t function,
                                  const struct iommu_domain *domain);
 /* Nothing any more, of a device that was let into the domain with that number. The same. */
 MUST_USE enum status iommu_deny(struct iommu *iommu, uint16_t function, uint16_t domain);
 bool iommu_next_fault(struct iommu *iommu, struct iommu_fault *fault);
-/* The function will be allowed interrupts. After iommu_prepare(), before the audit. */
+/* The function will be allowed interrupts. After iommu_prepare(). */
 MUST_USE enum status iommu_add_source(struct iommu *iommu, uint16_t function);
 /* Where iommu->remaps: the function, one that was added, may raise that interrupt; *index names it.
  * STATUS_INVALID: the units do not know such an APIC ID. STATUS_FULL. STATUS_TIMEOUT. */
