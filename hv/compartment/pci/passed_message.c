@@ -5,19 +5,12 @@
  */
 #include "hv/compartment/pci/passed.h"
 
-#define CONTROL_WRITABLE 0xc000u
-#define CONTROL_MASKED   0x4000u
-#define ENTRY_MASKED     1u
-#define ENTRY_SIZE       16u
-
-enum { ENTRY_ADDRESS = 0, ENTRY_HIGH = 4, ENTRY_DATA = 8, ENTRY_CONTROL = 12 };
-
 /* ---- which kind ---- */
 
 /* Both at once the specification forbids; then MSI-X counts. */
 static enum pci_messages passed_wanted(const struct passed *p) {
     if (msix_is_on(&p->pci)) {
-        return (p->pci.msix_control & CONTROL_MASKED) != 0 ? PCI_MSIX_MASKED : PCI_MSIX;
+        return (p->pci.msix_control & MSIX_MASKED) != 0 ? PCI_MSIX_MASKED : PCI_MSIX;
     }
     return p->msi_on && p->msi_good ? PCI_MSI : PCI_NO_MESSAGES;
 }
@@ -59,21 +52,21 @@ void passed_set_msi(struct passed *p) {
 /* ---- the real table ---- */
 
 static void passed_put(const struct passed *p, unsigned vector, unsigned at, uint32_t word) {
-    uint32_t *real = (uint32_t *)(p->table + (uint64_t)vector * ENTRY_SIZE + at);
+    uint32_t *real = (uint32_t *)(p->table + (uint64_t)vector * MSIX_ENTRY_SIZE + at);
     __atomic_store_n(real, word, __ATOMIC_RELEASE);
 }
 
 /* An entry that may send is masked before it changes. While the device does not decode its memory,
  * or sleeps, nothing is written; what has changed by then follows. */
 static void passed_set_vector(struct passed *p, unsigned i) {
-    bool wanted = msix_is_on(&p->pci) && (p->entries[i].control & ENTRY_MASKED) == 0;
+    bool wanted = msix_is_on(&p->pci) && (p->entries[i].control & MSIX_ENTRY_MASKED) == 0;
     struct msix_entry real;
 
     if (!passed_decodes(p) || p->asleep) {
         return;
     }
     if ((p->live & BIT(i)) != 0 && (!wanted || (p->fresh & BIT(i)) == 0)) {
-        passed_put(p, i, ENTRY_CONTROL, ENTRY_MASKED);
+        passed_put(p, i, MSIX_ENTRY_CONTROL, MSIX_ENTRY_MASKED);
         p->live &= ~BIT(i);
     }
     if (!wanted || (p->live & BIT(i)) != 0) {
@@ -83,13 +76,13 @@ static void passed_set_vector(struct passed *p, unsigned i) {
         if (!passed_get_message(p, i, &p->entries[i], &real)) {
             return;
         }
-        passed_put(p, i, ENTRY_ADDRESS, (uint32_t)real.address);
-        passed_put(p, i, ENTRY_HIGH, (uint32_t)(real.address >> 32));
-        passed_put(p, i, ENTRY_DATA, real.data);
+        passed_put(p, i, MSIX_ENTRY_ADDRESS, (uint32_t)real.address);
+        passed_put(p, i, MSIX_ENTRY_HIGH, (uint32_t)(real.address >> 32));
+        passed_put(p, i, MSIX_ENTRY_DATA, real.data);
         p->fresh |= BIT(i);
     }
     p->live |= BIT(i);
-    passed_put(p, i, ENTRY_CONTROL, 0);
+    passed_put(p, i, MSIX_ENTRY_CONTROL, 0);
 }
 
 void passed_set_vectors(struct passed *p) {
@@ -102,7 +95,7 @@ void passed_set_vectors(struct passed *p) {
 void passed_write_msix(struct passed *p, uint16_t control) {
     bool was_on = msix_is_on(&p->pci);
 
-    p->pci.msix_control = control & CONTROL_WRITABLE;
+    p->pci.msix_control = control & MSIX_WRITABLE;
     if (msix_is_on(&p->pci) && !was_on) {
         p->msi_good = false; /* message 0 is MSI-X's from now on */
         passed_set_vectors(p);
@@ -123,7 +116,7 @@ void passed_stop_messages(struct passed *p) {
     p->fresh = 0;
     p->live = UINT64_MAX; /* so that it counts on nothing */
     for (unsigned i = 0; i < PASSED_VECTORS; i++) {
-        p->entries[i] = (struct msix_entry){.control = ENTRY_MASKED};
+        p->entries[i] = (struct msix_entry){.control = MSIX_ENTRY_MASKED};
     }
 }
 
@@ -133,7 +126,7 @@ void passed_stop_messages(struct passed *p) {
  * what is too much for it nothing is shown, and the device never sends that. */
 void passed_find_table(struct passed *p, unsigned size) {
     const struct abi_pci *abi = p->abi;
-    uint32_t wanted = (uint32_t)max_u64(size, abi->vectors) * ENTRY_SIZE;
+    uint32_t wanted = (uint32_t)max_u64(size, abi->vectors) * MSIX_ENTRY_SIZE;
 
     p->vectors = 0;
     p->table = 0;
@@ -148,7 +141,7 @@ void passed_find_table(struct passed *p, unsigned size) {
     }
     if (abi->msix != 0) {
         uint64_t given = min_u64(min_u64(size, abi->vectors), PASSED_VECTORS);
-        p->vectors = (unsigned)min_u64(given, p->table_size / ENTRY_SIZE);
+        p->vectors = (unsigned)min_u64(given, p->table_size / MSIX_ENTRY_SIZE);
     }
 }
 
@@ -158,55 +151,26 @@ bool passed_is_table(const struct passed *p, uint64_t at, unsigned size) {
 }
 
 static uint32_t passed_read_table_word(const struct passed *p, uint64_t at) {
-    if (at / ENTRY_SIZE >= p->vectors) {
-        return 0;
-    }
-    const struct msix_entry *e = &p->entries[at / ENTRY_SIZE];
-    switch (at % ENTRY_SIZE) {
-    case ENTRY_ADDRESS:
-        return (uint32_t)e->address;
-    case ENTRY_HIGH:
-        return (uint32_t)(e->address >> 32);
-    case ENTRY_DATA:
-        return e->data;
-    default:
-        return e->control;
-    }
+    uint64_t vector = at / MSIX_ENTRY_SIZE;
+    return vector < p->vectors ? msix_entry_word(&p->entries[vector], at) : 0;
 }
 
 static void passed_write_table_word(struct passed *p, uint64_t at, uint32_t word) {
-    unsigned i = (unsigned)(at / ENTRY_SIZE);
+    unsigned i = (unsigned)(at / MSIX_ENTRY_SIZE);
 
     if (i >= p->vectors) {
         return;
     }
     struct msix_entry *e = &p->entries[i];
     struct msix_entry before = *e;
-    switch (at % ENTRY_SIZE) {
-    case ENTRY_ADDRESS:
-        e->address = (e->address & ~(uint64_t)UINT32_MAX) | (word & ~3u);
-        break;
-    case ENTRY_HIGH:
-        e->address = (uint32_t)e->address | (uint64_t)word << 32;
-        break;
-    case ENTRY_DATA:
-        e->data = word;
-        break;
-    default:
-        e->control = word & ENTRY_MASKED;
-    }
+    msix_entry_set_word(e, at, word);
     if (e->address != before.address || e->data != before.data) {
         p->fresh &= ~BIT(i);
     }
 }
 
-/* Software may use aligned accesses of 4 and 8 bytes; of others nothing is said. */
-static bool passed_table_takes(const struct passed *p, uint64_t at, unsigned size) {
-    return (size == 4 || size == 8) && (at - p->table) % size == 0;
-}
-
 uint64_t passed_read_table(const struct passed *p, uint64_t at, unsigned size) {
-    if (!passed_table_takes(p, at, size)) {
+    if (!msix_takes(at - p->table, size)) {
         return UINT64_MAX;
     }
     uint64_t offset = at - p->table;
@@ -215,7 +179,7 @@ uint64_t passed_read_table(const struct passed *p, uint64_t at, unsigned size) {
 }
 
 void passed_write_table(struct passed *p, uint64_t at, unsigned size, uint64_t value) {
-    if (!passed_table_takes(p, at, size)) {
+    if (!msix_takes(at - p->table, size)) {
         return;
     }
     uint64_t offset = at - p->table;
@@ -223,7 +187,7 @@ void passed_write_table(struct passed *p, uint64_t at, unsigned size, uint64_t v
     if (size == 8) {
         passed_write_table_word(p, offset + 4, (uint32_t)(value >> 32));
     }
-    if (offset / ENTRY_SIZE < p->vectors) {
-        passed_set_vector(p, (unsigned)(offset / ENTRY_SIZE));
+    if (offset / MSIX_ENTRY_SIZE < p->vectors) {
+        passed_set_vector(p, (unsigned)(offset / MSIX_ENTRY_SIZE));
     }
 }

@@ -12,7 +12,6 @@
 #define COMMAND_WRITABLE    (PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON | PCI_INTX_OFF)
 #define BAR_IS_PORTS        1u
 #define PIN_INTA            1u
-#define MSIX_WRITABLE       0xc000u /* enable, mask of all */
 
 /* ---- where it answers ---- */
 

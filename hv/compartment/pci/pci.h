@@ -60,6 +60,14 @@ struct msix_entry {
     uint32_t data, control;
 };
 
+/* An entry as the table has it: its words, and of its control and MSI-X's the bits. */
+#define MSIX_ENTRY_SIZE 16u
+enum { MSIX_ENTRY_ADDRESS = 0, MSIX_ENTRY_HIGH = 4, MSIX_ENTRY_DATA = 8, MSIX_ENTRY_CONTROL = 12 };
+#define MSIX_ENTRY_MASKED 1u
+#define MSIX_ON           BIT32(15)
+#define MSIX_MASKED       BIT32(14) /* all of them */
+#define MSIX_WRITABLE     (MSIX_ON | MSIX_MASKED)
+
 struct pci_host;
 struct pci_function;
 
@@ -117,6 +125,14 @@ static inline bool pci_is_master(const struct pci_function *f) {
 #define MSIX_PENDING 0x100u
 uint64_t msix_read(const struct pci_function *f, uint64_t at, unsigned size);
 void msix_write(struct pci_function *f, uint64_t at, unsigned size, uint64_t value);
+
+/* A word of an entry; at: any offset in the table, a multiple of 4. */
+uint32_t msix_entry_word(const struct msix_entry *e, uint64_t at);
+void msix_entry_set_word(struct msix_entry *e, uint64_t at, uint32_t word);
+/* Software may use aligned accesses of 4 and 8 bytes; of others nothing is said. */
+static inline bool msix_takes(uint64_t at, unsigned size) {
+    return (size == 4 || size == 8) && at % size == 0;
+}
 
 /* Has the guest switched it on? INTx is silent then. */
 bool msix_is_on(const struct pci_function *f);
