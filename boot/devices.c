@@ -135,27 +135,24 @@ static void mark_stick(struct boot_info *info) {
     }
 }
 
-/* What ACPI lets send more than accesses and interrupts of its own, past the IOMMU; AMD-Vi. */
-static void mark_privileged(struct boot_info *info) {
-    for (uint32_t i = 0; i < info->dma.setting_count; i++) {
-        const struct boot_dma_setting *setting = &info->dma.settings[i];
-        for (uint32_t n = 0; n < info->pci_count; n++) {
-            struct boot_pci *f = &info->pci[n];
-            bool named = f->function >= setting->first && f->function <= setting->last;
-            f->reserved_dma = f->reserved_dma || (f->segment == 0 && named);
-        }
+static void mark_reserved_from(struct boot_info *info, uint16_t first, uint16_t last) {
+    for (uint32_t i = 0; i < info->pci_count; i++) {
+        struct boot_pci *f = &info->pci[i];
+        bool named = f->function >= first && f->function <= last;
+        f->reserved_dma = f->reserved_dma || (f->segment == 0 && named);
     }
 }
 
-/* Whose memory the firmware's table reserves. */
+/* Whose memory the firmware's table reserves; and, with AMD-Vi, who may send more than accesses and
+ * interrupts of its own, past the IOMMU. */
 static void mark_reserved(struct boot_info *info) {
-    for (uint32_t i = 0; i < info->dma.range_count; i++) {
-        const struct boot_dma_range *range = &info->dma.ranges[i];
-        for (uint32_t n = 0; n < info->pci_count; n++) {
-            struct boot_pci *f = &info->pci[n];
-            bool named = f->function >= range->first && f->function <= range->last;
-            f->reserved_dma = f->reserved_dma || (f->segment == 0 && named);
-        }
+    const struct boot_dma *dma = &info->dma;
+
+    for (uint32_t i = 0; i < dma->range_count; i++) {
+        mark_reserved_from(info, dma->ranges[i].first, dma->ranges[i].last);
+    }
+    for (uint32_t i = 0; i < dma->setting_count; i++) {
+        mark_reserved_from(info, dma->settings[i].first, dma->settings[i].last);
     }
 }
 
@@ -170,7 +167,6 @@ void devices_judge(struct boot_info *info, struct preflight_report *report) {
 
     mark_stick(info);
     mark_reserved(info);
-    mark_privileged(info);
     pci_judge_all(info);
     for (uint32_t i = 0; i < info->pci_count; i++) {
         devices += is_device(&info->pci[i]);
