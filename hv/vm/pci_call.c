@@ -164,11 +164,16 @@ static void pci_flush(struct vcpu *v) {
     hvm->flush(v);
 }
 
+/* Before nobody answers there any more. */
+static void pci_take_away(struct pci_ask *ask) {
+    pci_unmap_all(ask->vm, ask->p);
+    pci_flush(ask->v);
+}
+
 static const char *pci_call_command(struct pci_ask *ask) {
     ask->p->command = (uint32_t)ask->value & COMMAND_GUEST;
-    if ((ask->p->command & COMMAND_MEMORY) == 0) { /* nobody would answer there */
-        pci_unmap_all(ask->vm, ask->p);
-        pci_flush(ask->v);
+    if ((ask->p->command & COMMAND_MEMORY) == 0) {
+        pci_take_away(ask);
     }
     if (pci_answers(ask->p)) {
         pci_apply_command(ask->p);
@@ -197,19 +202,22 @@ static bool pci_may_map(const struct vm *vm, const struct vm_pci *p, unsigned ba
 static const char *pci_call_map(struct pci_ask *ask) {
     struct vm_pci *p = ask->p;
     uint64_t gpa = ask->value;
+    uint32_t bar = ask->at;
 
-    if (ask->at >= BOOT_PCI_BARS || p->f.bars[ask->at].io || p->f.bars[ask->at].size == 0) {
+    if (bar >= BOOT_PCI_BARS || p->f.bars[bar].io || p->f.bars[bar].size == 0) {
         return "moved no BAR of a PCI device";
     }
-    if (p->gpa[ask->at] != PCI_NOWHERE) {
-        pci_map(ask->vm, p, ask->at, false);
-        p->gpa[ask->at] = PCI_NOWHERE;
-        pci_flush(ask->v);
+    bool moved = p->gpa[bar] != PCI_NOWHERE;
+    if (moved) {
+        pci_map(ask->vm, p, bar, false);
+        p->gpa[bar] = PCI_NOWHERE;
     }
-    ask->value = p->there && gpa != PCI_NOWHERE && pci_may_map(ask->vm, p, ask->at, gpa);
+    ask->value = p->there && gpa != PCI_NOWHERE && pci_may_map(ask->vm, p, bar, gpa);
     if (ask->value != 0) {
-        p->gpa[ask->at] = gpa;
-        pci_map(ask->vm, p, ask->at, true);
+        p->gpa[bar] = gpa;
+        pci_map(ask->vm, p, bar, true);
+    }
+    if (moved || ask->value != 0) {
         pci_flush(ask->v);
     }
     return NULL;
@@ -299,8 +307,7 @@ static const char *pci_call_reset(struct pci_ask *ask) {
     ask->value = pci_answers(p) && pci_has_flr(p);
     if (ask->value != 0) {
         pci_quiesce(p);
-        pci_unmap_all(ask->vm, p);
-        pci_flush(ask->v);
+        pci_take_away(ask);
         pci_begin_flr(p);
         p->busy_until = plat_tsc() + pci_ticks(RESET_MS);
     }
