@@ -5,7 +5,7 @@
 #ifndef TESTS_UNIT_FAKE_INPUT_H
 #define TESTS_UNIT_FAKE_INPUT_H
 
-#include "hv/lib/types.h"
+#include "tests/unit/random.h"
 
 static uint64_t input_seed;
 static const uint8_t *input; /* NULL = from the seed */
@@ -19,10 +19,7 @@ static inline uint64_t random_word(void) {
         }
         return word;
     }
-    input_seed ^= input_seed << 13;
-    input_seed ^= input_seed >> 7;
-    input_seed ^= input_seed << 17;
-    return input_seed;
+    return random_next(&input_seed);
 }
 
 static inline bool input_is_over(void) {

@@ -4,6 +4,7 @@
  * surrounded by the sanitizer's red zones.
  */
 #include "hv/compartment/virtio/channel.h"
+#include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
 static struct channel_half *halves[2];
@@ -278,10 +279,7 @@ TEST(lies_about_doorbells) {
 static uint64_t seed = 0x9e3779b97f4a7c15;
 
 static uint32_t random_word(void) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
+    return (uint32_t)(random_next(&seed) >> 16);
 }
 
 /* Often near to what makes sense. */

@@ -6,6 +6,7 @@
  */
 #include "hv/vm/lapic.h"
 #include "tests/unit/fake_env.h"
+#include "tests/unit/random.h"
 
 #define STEPS 1000000 /* with each seed */
 
@@ -14,10 +15,7 @@ static bool wall;
 static struct lapic lapic;
 
 static uint64_t random_word(void) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
+    return random_next(&seed);
 }
 
 /* Often small or all ones, as an attacker's numbers are. */

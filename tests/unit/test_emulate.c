@@ -5,6 +5,7 @@
  * memory of their own, so that the sanitizer sees every byte that is touched outside of them.
  */
 #include "hv/compartment/emulate/emulate.h"
+#include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
 #define LOW_SIZE  0x8000u
@@ -251,10 +252,7 @@ TEST(no_pointer_over_a_regions_end) {
 
 static uint64_t random_word(void) {
     static uint64_t r = 0x9e3779b97f4a7c15;
-    r ^= r << 13;
-    r ^= r >> 7;
-    r ^= r << 17;
-    return r;
+    return random_next(&r);
 }
 
 /* An address of interest: near the ends of pages and regions, or of a device. */

@@ -6,6 +6,7 @@
 #include "fake_machine.h"
 #include "hv/compartment/emulate/code.h"
 #include "hv/compartment/emulate/emulate.h"
+#include "tests/unit/random.h"
 
 /* Two neighbouring linear pages are these two in guest memory, unless there is no paging. */
 #define PAGE_A 0x300000ull
@@ -595,9 +596,7 @@ TEST(random_states) {
     uint8_t *tables = gmem_pointer(&fake_vm->mem, GPA(TABLES), 0x4000);
     for (unsigned i = 0; i < 200000; i++) {
         for (unsigned j = 0; j < 6; j++) {
-            r ^= r << 13;
-            r ^= r >> 7;
-            r ^= r << 17;
+            (void)random_next(&r);
             uint64_t entry = (r >> 30 & 0x103000) | (r >> 60 == 0 ? r & 0xff : P | W | U);
             memcpy(tables + (r & 0x3ff8), &entry, 8);
         }

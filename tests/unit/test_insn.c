@@ -8,6 +8,7 @@
 #include "hv/compartment/emulate/insn.h"
 #include "hv/compartment/emulate/mmio_op.h"
 #include "hv/lib/x86.h"
+#include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
 #define ROUNDS 200000u
@@ -15,10 +16,7 @@
 static uint64_t random_state = 0x853c49e6748fea9b;
 
 static uint64_t random_u64(void) {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state * 0x2545f4914f6cdd1d;
+    return random_next(&random_state) * 0x2545f4914f6cdd1d;
 }
 
 /* As the handler of nested faults does. */

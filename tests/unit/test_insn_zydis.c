@@ -9,6 +9,7 @@
 
 #include "hv/compartment/emulate/insn.h"
 #include "hv/lib/x86.h"
+#include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
 #define ROUNDS    400000u /* in each mode */
@@ -17,10 +18,7 @@
 static uint64_t random_state = 0x9e3779b97f4a7c15;
 
 static uint32_t random_u32(void) {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)(random_state >> 16);
+    return (uint32_t)(random_next(&random_state) >> 16);
 }
 
 static const uint8_t prefix_bytes[] = {0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26,

@@ -8,6 +8,7 @@
 
 #include "config/microcode.h"
 #include "test.h"
+#include "tests/unit/random.h"
 
 #define HASWELL    0x306c3u
 #define PLATFORM   0x10u
@@ -254,9 +255,7 @@ TEST(random_damage) {
             add_intel(HASWELL, PLATFORM, 0x27, 0x306c4);
         }
         for (unsigned n = 0; n < 1 + round % 4; n++) {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
+            (void)random_next(&random);
             size_t where = random % 8 < 6 ? random / 8 % 80 : random / 8 % used;
             work[where] ^= (uint8_t)(1u << (random >> 60 & 7));
         }

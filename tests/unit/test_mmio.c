@@ -5,6 +5,7 @@
  */
 #include "fake_machine.h"
 #include "hv/compartment/emulate/insn.h"
+#include "tests/unit/random.h"
 
 #define CODE          (2 * MIB)
 #define NOWHERE       (3 * GIB) /* mapped one to one, no memory */
@@ -764,9 +765,7 @@ TEST(random_code) {
     for (unsigned i = 0; i < 100000; i++) {
         uint8_t code[16];
         for (unsigned j = 0; j < 16; j++) {
-            r ^= r << 13;
-            r ^= r >> 7;
-            r ^= r << 17;
+            (void)random_next(&r);
             code[j] = (uint8_t)(r >> 20);
             bool wild = (r >> 40 & 7) == 0;
             v->regs[j] = wild ? r : (r >> 43 & 1) != 0 ? NOWHERE + (r & 0xfff) : r & 0x8fffff;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A real PCI function as its guest sees it, and what of the guest's wishes reaches the core. */
 #include "tests/unit/fake_passed.h"
+#include "tests/unit/random.h"
 
 #define MEMORY_MASTER (PCI_MEMORY_ON | PCI_MASTER_ON)
 #define BAR(n)        (PCI_BAR + 4 * (n))
@@ -630,10 +631,7 @@ TEST(intx_off) {
 static uint64_t seed = 0x9e3779b97f4a7c15;
 
 static uint64_t random_word(void) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
+    return random_next(&seed);
 }
 
 /* What the platform believes of the core is so. */

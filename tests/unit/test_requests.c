@@ -6,6 +6,7 @@
  * what no instruction can set stays as it was.
  */
 #include "fake_machine.h"
+#include "tests/unit/random.h"
 
 #define UPCALLS_TRIED 1000000u
 #define CHANNELS      2u /* of the VM, to others whose first CPUs are 1 and 2 */
@@ -14,10 +15,7 @@
 static uint64_t seed = 1;
 
 static uint64_t any(void) {
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed;
+    return random_next(&seed);
 }
 
 static uint64_t below(uint64_t n) {

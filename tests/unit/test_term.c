@@ -4,6 +4,7 @@
 #include "hv/monitor/term.h"
 #include "hv/monitor/term_state.h"
 #include "tests/unit/fake_console.h"
+#include "tests/unit/random.h"
 
 static struct seq seq;
 static char passed[4096]; /* what an admin's terminal would get */
@@ -831,9 +832,7 @@ TEST(random_bytes) {
         term_init();
         seq_reset(&seq);
         for (unsigned i = 0; i < 400000; i++) {
-            r ^= r << 13;
-            r ^= r >> 7;
-            r ^= r << 17;
+            (void)random_next(&r);
             char answer[TERM_ANSWER_MAX];
             feed(r % 8 == 0 ? (uint8_t)(r >> 8) : (uint8_t)set[(r >> 8) % (sizeof(set) - 1)]);
             CHECK(term_answer(answer, 80, 24) < sizeof(answer));

@@ -5,6 +5,7 @@
  */
 #include "hv/vm/lapic_regs.h"
 #include "tests/unit/fake_machine.h"
+#include "tests/unit/random.h"
 
 enum { NVME, CARD, USB, DEVICES }; /* by FLR, by its power state, with its bus */
 
@@ -561,8 +562,7 @@ TEST(nonsense_ends_the_vm) {
 
 static uint64_t seed = 1;
 static uint64_t any(uint64_t below) {
-    seed = seed * 6364136223846793005ull + 1442695040888963407ull;
-    return (seed >> 33) % below;
+    return random_next(&seed) % below;
 }
 
 /* What a device writes is the table's, and no page is mapped but of the VM's own BARs. */

@@ -3,6 +3,7 @@
  * bits. */
 #include "hv/compartment/emulate/walk.h"
 #include "hv/lib/x86.h"
+#include "tests/unit/random.h"
 #include "tests/unit/test.h"
 
 #define RAM_SIZE 0x10000u
@@ -535,9 +536,7 @@ TEST(random_tables) {
     set_up_long();
     for (unsigned i = 0; i < 200000; i++) {
         for (unsigned j = 0; j < 16; j++) {
-            r ^= r << 13;
-            r ^= r >> 7;
-            r ^= r << 17;
+            (void)random_next(&r);
             uint64_t high = r >> 60 == 0 ? r & 0xfff0000000000000 : 0;
             uint64_t low = r >> 56 == 3 ? r >> 12 & 0xff : P | W | U;
             put8((r & 0xfff8) % RAM_SIZE, high | (r >> 40 & 0x1f000) | low);
