@@ -38,10 +38,25 @@ SERIALS = {ALPHA: "first", BETA: "second"}
 STRAYS = (0x10000000, 0x3f000000, 0x80000000, 0xfed90000, 0xfec00000)
 
 
-class PassedGuests(LinuxGuests):
-    """Each of two guests has an NVMe disk, behind VT-d."""
+class PassedBoot(LinuxGuests):
+    """Guests that have devices of the machine."""
     targets = ("qemu-tcg",)
     keeps_time = False
+
+    def check_disk(self, guest, device, mebibytes, path):
+        """So much is written to a disk; then it is read by the guest, and found in the file that QEMU has for it."""
+        self.run(guest, f"dd if=/dev/urandom of=/tmp/r bs=1M count={mebibytes}")
+        self.command(guest, f"dd if=/tmp/r of={device} bs=64k; sync")
+        self.command(guest, "echo 3 >/proc/sys/vm/drop_caches")
+        one = self.command(guest, "sha256sum </tmp/r").split()[0]
+        two = self.command(guest, f"head -c {mebibytes << 20} {device} | sha256sum").split()[0]
+        with open(path, "rb") as file:
+            three = hashlib.sha256(file.read(mebibytes << 20)).hexdigest()
+        expect_that(one == two == three, f"one checksum three times, of {path}", f"{one}\n{two}\n{three}")
+
+
+class PassedGuests(PassedBoot):
+    """Each of two guests has an NVMe disk, behind VT-d."""
     names = {ALPHA: "alpha", BETA: "beta"}
     iommu = ("-device", "intel-iommu,intremap=on,aw-bits=48")
     places = {ALPHA: ("pcie-root-port,id=p1,chassis=1,addr=0x10", "bus=p1"),
@@ -94,19 +109,12 @@ class Passed(PassedGuests):
             seen = self.command(guest, "cat /sys/class/nvme/nvme0/serial").split()[0]
             expect_that(seen == serial, serial, seen)
             counts = self.command(guest, "grep nvme0q /proc/interrupts")
-            expect_that(re.search(r"nvme0q0: *[1-9]|^ *\d+: +[1-9]\d* .*PCI-MSI.*nvme0q", counts, re.M), "interrupts by MSI-X", counts)
+            expect_that(re.search(r"^ *\d+: +[1-9]\d* .*PCI-MSI.*nvme0q", counts, re.M), "interrupts by MSI-X", counts)
 
     @check("what each writes is on its disk, and is read again")
     def written(self):
         for guest in (ALPHA, BETA):
-            self.run(guest, "dd if=/dev/urandom of=/tmp/r bs=1M count=4")
-            self.command(guest, "dd if=/tmp/r of=/dev/nvme0n1 bs=64k;sync")
-            self.command(guest, "echo 3 >/proc/sys/vm/drop_caches")
-            one = self.command(guest, "sha256sum </tmp/r").split()[0]
-            two = self.command(guest, "head -c 4194304 /dev/nvme0n1 | sha256sum").split()[0]
-            with open(self.disk_file(guest), "rb") as file:
-                three = hashlib.sha256(file.read(4 << 20)).hexdigest()
-            expect_that(one == two == three, "one checksum three times", f"{one}\n{two}\n{three}")
+            self.check_disk(guest, "/dev/nvme0n1", 4, self.disk_file(guest))
 
     @check("restarted, alpha finds its disk again; beta's goes on meanwhile")
     def restarts(self):
@@ -153,14 +161,13 @@ class PassedHostile(PassedGuests):
         self.command(ALPHA, "d=${d%/*}; echo 1 >$d/enable; b=$(head -n1 $d/resource)")
         self.command(ALPHA, "b=${b%% *}; printf '\\6' >/tmp/six")
         self.command(ALPHA, "dd if=/tmp/six of=$d/config bs=1 seek=4 conv=notrunc")
-        before = self.statistics("alpha")
+        before = self.statistics("alpha")["exits memory"]       # of its start: other devices' registers
         seen = self.run(ALPHA, "devmem $b 32; for i in 1 2 3 4 5;do devmem $b;done")
         expect_that("0x010000ED" in seen, "edu's identification", seen)
-        after = self.statistics("alpha")
-        changed = after.get("nested-fault", 0) - before.get("nested-fault", 0)
-        expect_that(changed == 0, "no exit for memory", changed)
+        after = self.statistics("alpha")["exits memory"]
+        expect_that(after == before, f"{before} exits for memory, as before", after)
 
-    @check("a write at what is no RAM of alpha's moves nothing, and the log names device, guest and address")
+    @check("a write at what is no RAM of alpha's is refused, and the log names device, guest and address")
     def stray(self):
         for address in STRAYS:
             self.new_log()
@@ -172,7 +179,7 @@ class PassedHostile(PassedGuests):
         for guest in (ALPHA, BETA):
             self.run(guest, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=64")
 
-# With few words: a USB disk tells of itself some seconds after the prompt, amid what is typed.
+
 # Of few words: a USB disk tells of itself some seconds after the prompt, amid what is typed.
 KINDS_CONFIG = """\
 [hypervisor]
@@ -197,11 +204,9 @@ NETS = {"e1000e": ("10.0.2", "e1000e,netdev=n1,romfile=,bus=p1"),
         "virtio-net": ("10.0.3", "virtio-net-pci,netdev=n2,romfile=,disable-legacy=on,iommu_platform=on,bus=p2")}
 
 
-class PassedKinds(LinuxGuests):
+class PassedKinds(PassedBoot):
     """One guest with devices of many kinds, behind root ports and a switch."""
     name = "passed-kinds"
-    targets = ("qemu-tcg",)
-    keeps_time = False
     names = {ALPHA: "alpha"}
 
     def __init__(self, build, target, folder):
@@ -246,14 +251,7 @@ class PassedKinds(LinuxGuests):
         for size in KINDS:
             self.run(ALPHA, f"until d=$(grep -lx {size << 11} /sys/block/*/size);do sleep 1;done")
             self.command(ALPHA, "d=/dev/$(echo $d | cut -d/ -f4); echo $d")
-            self.command(ALPHA, "dd if=/dev/urandom of=/tmp/r bs=1M count=2")
-            self.command(ALPHA, "dd if=/tmp/r of=$d bs=64k; sync")
-            self.command(ALPHA, "echo 3 >/proc/sys/vm/drop_caches")
-            one = self.command(ALPHA, "sha256sum </tmp/r").split()[0]
-            two = self.command(ALPHA, "head -c 2097152 $d | sha256sum").split()[0]
-            with open(self.disk_file(size), "rb") as file:
-                three = hashlib.sha256(file.read(2 << 20)).hexdigest()
-            expect_that(one == two == three, f"one checksum three times, of {size} MiB", f"{one}\n{two}\n{three}")
+            self.check_disk(ALPHA, "$d", 2, self.disk_file(size))
 
     @check("what is written to virtio, USB, SATA and NVMe is on the disks, and is read again")
     def disks(self):
@@ -265,7 +263,6 @@ class PassedKinds(LinuxGuests):
             wanted = hashlib.sha256(file.read()).hexdigest()
         for driver, (net, _) in NETS.items():
             self.run(ALPHA, "cd /sys/class/net")
-            self.command(ALPHA, f"n=$(for i in eth*;do ls -l $i/device/driver;done)")
             words = self.command(ALPHA, f"ls -l eth*/device/driver | grep {driver.replace('-', '_')}")
             name = re.search(r"(eth\d+)/device", words)[1]
             self.command(ALPHA, f"cd; ip addr add {net}.15/24 dev {name}")
