@@ -300,6 +300,7 @@ class Walls(HostileGuests):
     def flight_recorder(self):
         self.operator("kill hostile")
         self.order("start", "hostile")
+        self.new_log()      # of crashes before
         self.crash("jump", "code in memory that is not there")
         exits = [line for _, _, vm, line in self.new_log() if vm == "hostile" and line.startswith("  exit ")]
         last = re.search(r"rip 0x[0-9a-f]+ memory fetch 0x[0-9a-f]+ at-work$", exits[-1]) if exits else None
