@@ -28,16 +28,24 @@
 
 /* ---- later ---- */
 
-static enum later_left work_left(void) {
-    bool typed = console.typed.count != 0 && !console.typing;
+/* Is there something typed that nobody hands on just now? */
+static bool keys_wait(const struct console_view *v) {
+    return v->typed.count != 0 && !v->typing;
+}
 
-    if (console.command_busy || (typed && view_typed()->vm == NULL)) {
+static enum later_left work_left(void) {
+    if (console.command_busy || keys_wait(&console.log)) {
         return LATER_COMMAND;
     }
     if (console.pump_more || grid_is_dirty() || share_waits()) {
         return LATER_SOON;
     }
-    return typed ? LATER_SLOWLY : LATER_NOTHING;
+    for (unsigned i = 1; i < console.count; i++) {
+        if (keys_wait(console.views[i])) {
+            return LATER_SLOWLY;
+        }
+    }
+    return LATER_NOTHING;
 }
 
 static void draw(const struct grid_change *changes, unsigned count) {
@@ -116,42 +124,48 @@ static unsigned give(struct vm *vm, const uint8_t *keys, unsigned n) {
 }
 
 /*
- * With the lock: what was typed goes to whom it was typed for, in any view: to a guest as far as it
- * takes it, or to the operator, whose command goes on as well. Without the lock meanwhile. Of a
- * guest's records only its own CPU knows, in console_type(): here is the guest then, else NULL.
- * Others have that CPU asked.
+ * With the lock, which is released meanwhile: what was typed for a view goes to its guest as far as
+ * that takes it, or to the operator (here is NULL), whose command goes on as well.
  */
-static void type(struct vm *here) {
+static void hand_on(struct console_view *v, struct vm *here) {
     uint8_t bytes[TYPED_MOVE];
-    struct typed *t = &console.typed;
-    struct console_view *v = view_typed();
+    struct typed *t = &v->typed;
     uint64_t epoch = t->epoch;
-    bool ask = v->vm != NULL && here == NULL;
-    unsigned n = ask ? 0 : typed_peek(t, bytes);
-    bool command = console.command_busy && here == NULL;
-    if (ask && t->count != 0 && !console.typing) {
-        vcpu_request(v->vm->vcpus[0], REQUEST_TYPED);
-    }
-    if (console.typing || (n == 0 && !command)) {
+    unsigned n = typed_peek(t, bytes);
+    bool command = here == NULL && console.command_busy;
+    if (v->typing || (n == 0 && !command)) {
         return;
     }
-    console.typing = true;
+    v->typing = true;
     lock_release(&console.lock);
-    unsigned taken = here != NULL ? give(here, bytes, n) : 0;
-    if (here == NULL) {
-        taken += operate(bytes, n);
-    }
-    command = operator_is_busy();
+    unsigned taken = here != NULL ? give(here, bytes, n) : operate(bytes, n);
+    command = here == NULL && operator_is_busy();
     lock_acquire(&console.lock);
-    console.typing = false;
-    console.command_busy = command;
+    v->typing = false;
+    if (here == NULL) {
+        console.command_busy = command;
+    }
     if (t->epoch == epoch && n != 0) {
-        bool guest = v->vm != NULL;
-        const char *who = guest ? "the guest" : "a command";
-        const char *why = guest ? "does not read them" : "takes long";
         bool said = t->given_up;
         unsigned lost = typed_taken(t, taken, plat_tsc(), PATIENCE_SECONDS * plat_tsc_hz());
-        view_say_lost(said ? 0 : lost, who, why);
+        lost = said ? 0 : lost;
+        if (here != NULL) {
+            view_say_lost(lost, v->name, "does not read them");
+        } else {
+            view_say_lost(lost, "a command", "takes long");
+        }
+    }
+}
+
+/*
+ * The same for any view. Of a guest's records only its own CPU knows: it is asked, and goes on in
+ * console_type().
+ */
+static void type(struct console_view *v) {
+    if (v->vm == NULL) {
+        hand_on(v, NULL);
+    } else if (keys_wait(v)) {
+        vcpu_request(v->vm->vcpus[0], REQUEST_TYPED);
     }
 }
 
@@ -159,13 +173,13 @@ static void type(struct vm *here) {
  * A key is answered at once, unless there has been much to do just now: a paste, above all into the
  * operator's line, is worked off by and by.
  */
-static void type_at_once(void) {
+static void type_at_once(struct console_view *v) {
     uint64_t begin = plat_tsc();
 
-    if (view_typed()->vm != NULL || !console.later.live) {
-        type(NULL);
+    if (v->vm != NULL || !console.later.live) {
+        type(v);
     } else if (later_is_due(&console.later)) {
-        type(NULL);
+        type(v);
         later_worked(&console.later, plat_tsc() - begin, LATER_COMMAND);
     }
 }
@@ -189,7 +203,9 @@ void hv_console_work(void) {
         return;
     }
     uint64_t begin = plat_tsc();
-    type(NULL);
+    for (unsigned i = 0; i < console.count; i++) {
+        type(console.views[i]);
+    }
     before = view_focused();
     share_turn();
     console.feeder_called = console.feeder_called && !pump_may_feed();
@@ -230,19 +246,22 @@ static bool console_transmit(struct vm *vm, uint8_t byte) {
     return taken;
 }
 
-/* What was typed may be another view's by now. */
 static void console_type(struct vm *vm) {
     lock_acquire(&console.lock);
     struct console_view *before = view_focused();
-    if (view_typed()->vm == vm->public) {
-        type(vm);
-    }
+    hand_on(vm->public->console, vm);
     finish(before);
 }
 
+static bool nobody_reads(const struct console_view *v) {
+    return v->vm != NULL && vm_state_is_off(v->vm->state);
+}
+
 static void console_state_changed(struct vm_public *vm) {
-    (void)vm; /* the status row shows all */
     lock_acquire(&console.lock);
+    if (nobody_reads(vm->console)) {
+        typed_reset(&vm->console->typed); /* its next start is not to hear it */
+    }
     view_update_status();
     pump(false);
     leave();
@@ -257,6 +276,7 @@ static const struct vm_console console_of_vms = {
 void console_init(char escape_key) {
     memset(&console, 0, sizeof(console));
     console.escape_key = escape_key;
+    console.flow = XON;
     console.log.name = "log";
     console.views[console.count++] = &console.log;
     later_init(&console.later);
@@ -291,14 +311,20 @@ void console_start(unsigned index) {
     later_go_live(&console.later);
 }
 
+/* Lines end "\n" inside and "\r\n" on the wire. */
+static void append_text(struct console_view *v, const char *text, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\n') {
+            view_append(v, '\r');
+        }
+        view_append(v, (uint8_t)text[i]);
+    }
+}
+
 void hv_console_log(enum log_level level, const char *line, size_t n) {
     lock_acquire(&console.lock);
-    for (size_t i = 0; i < n; i++) { /* lines end "\n" inside and "\r\n" on the wire */
-        if (line[i] == '\n') {
-            view_append(&console.log, '\r');
-        }
-        view_append(&console.log, (uint8_t)line[i]);
-    }
+    append_text(&console.log, line, n);
+    append_text(&console.lines, line, n);
     bool shown = view_focused() == &console.log || share_take(&console.log);
     if (!shown && level <= LOG_WARN) {
         view_notice("\r\n[bulkhead] %.*s\r\n", (int)(n - 1), line);
@@ -310,7 +336,11 @@ void hv_console_log(enum log_level level, const char *line, size_t n) {
 void console_print(const char *format, ...) {
     char text[TEXT_SIZE];
     FMT_ARGUMENTS(text, format);
-    hv_console_log(LOG_INFO, text, strlen(text));
+    lock_acquire(&console.lock);
+    append_text(&console.log, text, strlen(text));
+    (void)share_take(&console.log);
+    pump(false);
+    leave();
 }
 
 void console_set_prompt(const char *prompt, const char *line, size_t before_end) {
@@ -322,7 +352,7 @@ void console_set_prompt(const char *prompt, const char *line, size_t before_end)
 }
 
 static const struct console_view *view_of(const struct vm_public *vm) {
-    return vm != NULL ? vm->console : &console.log;
+    return vm != NULL ? vm->console : &console.lines;
 }
 
 void console_recall_range(const struct vm_public *vm, uint64_t *from, uint64_t *end) {
@@ -340,10 +370,10 @@ uint8_t console_recall(const struct vm_public *vm, uint64_t at) {
 
 bool console_interrupts(void) {
     lock_acquire(&console.lock);
-    bool typed = view_typed()->vm == NULL && console.typed.count != 0;
+    bool typed = console.log.typed.count != 0;
     bool left = view_focused() != &console.log;
     if (typed) {
-        (void)typed_reset(&console.typed);
+        typed_reset(&console.log.typed);
     }
     lock_release(&console.lock);
     return typed || left;
@@ -378,11 +408,16 @@ void hv_console_input(uint8_t byte) {
     console.focus_next = 0; /* the user has chosen */
     bool to_view = console.escape ? escape_command(byte) : byte != console.escape_key;
     console.escape = !console.escape && byte == console.escape_key;
-    if (to_view) {
-        view_take_typing();
-        bool room = typed_put(&console.typed, byte, plat_tsc());
+    struct console_view *v = view_focused();
+    if (to_view && nobody_reads(v)) {
+        if (byte == '\r') {
+            view_notice("\r\n[bulkhead] %s is %s: nobody reads what is typed here\r\n", v->name,
+                        vm_state_name(v->vm->state));
+        }
+    } else if (to_view) {
+        bool room = typed_put(&v->typed, byte, plat_tsc());
         view_say_lost(room ? 0 : 1, "the terminal", "did not wait");
-        type_at_once();
+        type_at_once(v);
     }
     finish(before);
 }

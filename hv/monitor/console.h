@@ -43,8 +43,9 @@ void hv_console_log(enum log_level level, const char *line, size_t n);
 void console_attach(const struct vm_public *vm);
 
 /*
- * What a guest's console, or the log with vm NULL, has said: byte *from is the first of its last 16
- * KiB, *end the next to come. Its scrollback is as far away as CONSOLE_RING_SIZE.
+ * What a guest's console has said, or with vm NULL the log without what the operator was told: byte
+ * *from is the first of its last 16 KiB, *end the next to come. Its scrollback is as far away as
+ * CONSOLE_RING_SIZE.
  */
 void console_recall_range(const struct vm_public *vm, uint64_t *from, uint64_t *end);
 uint8_t console_recall(const struct vm_public *vm, uint64_t at);

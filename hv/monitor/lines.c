@@ -75,34 +75,18 @@ static bool lines_next(const struct vm_public *vm) {
     return more;
 }
 
-static bool lines_begin(const struct vm_public *vm, unsigned line) {
+enum show lines_show_guest(const struct vm_public *vm, unsigned line) {
     if (line == 0) {
         lines = (struct lines_state){0};
         console_recall_range(vm, &lines.at, &lines.end);
     }
-    return lines_next(vm);
-}
-
-enum show lines_show_guest(const struct vm_public *vm, unsigned line) {
-    if (!lines_begin(vm, line)) {
+    if (!lines_next(vm)) {
         return SHOW_END;
     }
     console_print("%s\n", lines.text);
     return SHOW_PRINTED;
-}
-
-/* A line of the log begins with its time, or with the date before that. */
-static bool is_log_line(const char *text) {
-    return text[0] == '[' || (text[0] >= '0' && text[0] <= '9' && text[4] == '-');
 }
 
 enum show lines_show_log(unsigned line) {
-    if (!lines_begin(NULL, line)) {
-        return SHOW_END;
-    }
-    if (lines.length < 5 || !is_log_line(lines.text)) {
-        return SHOW_EMPTY;
-    }
-    console_print("%s\n", lines.text);
-    return SHOW_PRINTED;
+    return lines_show_guest(NULL, line);
 }

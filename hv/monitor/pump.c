@@ -26,25 +26,21 @@
 #define LINE_ROWS    24
 
 /* A question that was just put, but for one that is only replayed. */
-static void answer(const struct console_view *v) {
+static void answer(struct console_view *v) {
     char text[TERM_ANSWER_MAX];
     bool line = plat_serial_present();
     int columns = line ? LINE_COLUMNS : GRID_MAX_COLUMNS;
     int rows = line ? LINE_ROWS : GRID_MAX_ROWS;
     size_t n = term_answer(text, columns, rows);
     bool wanted = v->vm != NULL && v->cursor >= console.answer_from;
-    bool free = console.typed.count == 0 || view_typed() == v;
-    wanted = wanted && free && typed_is_short(&console.typed);
-    if (wanted) {
-        view_take_typing();
-    }
+    wanted = wanted && typed_is_short(&v->typed);
     for (size_t i = 0; wanted && i < n; i++) {
-        (void)typed_put(&console.typed, (uint8_t)text[i], plat_tsc());
+        (void)typed_put(&v->typed, (uint8_t)text[i], plat_tsc());
     }
 }
 
 /* One byte of a view; what it completes goes to the screen, and to the line if it may. */
-static void feed_view(const struct console_view *v, uint8_t byte) {
+static void feed_view(struct console_view *v, uint8_t byte) {
     struct seq *s = &console.seq;
     do {
         if (!seq_feed(s, byte)) {
@@ -148,9 +144,10 @@ static uint64_t work_done(void) {
 static unsigned refill(uint64_t work_end) {
     uint64_t fed = console.fed;
     console.out_at = console.out_end = 0;
-    if (console.typed.flow != 0) {
-        console.out[console.out_end++] = console.typed.flow;
-        console.typed.flow = 0;
+    uint8_t flow = view_focused()->typed.full ? XOFF : XON;
+    if (flow != console.flow) {
+        console.out[console.out_end++] = flow;
+        console.flow = flow;
         console.fed++;
         return 1;
     }

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* See typed.h. XON and XOFF: ECMA-48 "DC1", "DC3" as every serial terminal uses them. */
+/* See typed.h. */
 #include "hv/monitor/typed.h"
 
-#define XON  0x11u
-#define XOFF 0x13u
-
-static void typed_go_on(struct typed *t) {
-    if (t->stopped && t->count <= TYPED_XON) {
-        t->stopped = false;
-        t->flow = XON;
-    }
-}
-
-unsigned typed_reset(struct typed *t) {
-    unsigned lost = t->count;
+void typed_reset(struct typed *t) {
     t->count = 0;
     t->epoch++;
     t->given_up = false;
-    typed_go_on(t);
-    return lost;
+    t->full = false;
 }
 
 bool typed_put(struct typed *t, uint8_t byte, uint64_t now) {
@@ -27,10 +15,9 @@ bool typed_put(struct typed *t, uint8_t byte, uint64_t now) {
     }
     t->bytes[(t->head + t->count) % TYPED_SIZE] = byte;
     t->count++;
-    if (t->count >= TYPED_XOFF && !t->stopped) {
-        t->stopped = true;
-        t->stopped_tsc = now;
-        t->flow = XOFF;
+    if (t->count >= TYPED_XOFF && !t->full) {
+        t->full = true;
+        t->full_tsc = now;
     }
     return true;
 }
@@ -51,7 +38,7 @@ unsigned typed_taken(struct typed *t, unsigned n, uint64_t now, uint64_t patienc
     unsigned lost = 0;
     t->head = (t->head + n) % TYPED_SIZE;
     t->count -= n;
-    bool late = t->stopped && now - t->stopped_tsc > patience;
+    bool late = t->full && now - t->full_tsc > patience;
     if (n != 0 && !late) {
         t->given_up = false;
     } else if (t->given_up || late) {
@@ -59,6 +46,6 @@ unsigned typed_taken(struct typed *t, unsigned n, uint64_t now, uint64_t patienc
         t->count = 0;
         t->given_up = true;
     }
-    typed_go_on(t);
+    t->full = t->full && t->count > TYPED_XON;
     return lost;
 }

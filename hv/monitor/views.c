@@ -21,7 +21,7 @@
     "\x1b[4;20l\x1b[?1;66l\x1b>\x1b[?1000;1002;1003;1004;1005;1006;1015;2004l\x1b[0 q"             \
     "\x1b[999;1H"
 
-struct console console = {.count = 1, .views = {&console.log}};
+struct console console = {.count = 1, .views = {&console.log}, .flow = XON};
 
 struct console_view *view_focused(void) {
     return console.views[console.focus];
@@ -81,16 +81,6 @@ void view_say_lost(unsigned lost, const char *who, const char *why) {
     }
 }
 
-void view_take_typing(void) {
-    const char *left = view_typed()->name;
-
-    if (console.typed_view != console.focus) {
-        unsigned lost = typed_reset(&console.typed);
-        console.typed_view = console.focus;
-        view_say_lost(lost, left, "had not read them");
-    }
-}
-
 void view_switch_to(unsigned index) {
     console.focus = index;
     console.focus_next = 0;
@@ -101,6 +91,9 @@ void view_switch_to(unsigned index) {
     console.feeder_called = false;
     seq_reset(&console.seq);
     term_reset();
+    if (console.out_at == 0 && console.out_end == 1) {
+        console.flow = 0; /* it goes out alone: this may be it, dropped here */
+    }
     console.out_at = console.out_end = 0;
     console.notice_at = console.notice_end;
 

@@ -17,12 +17,18 @@
 #define OUT_SIZE    (2 * SEQ_BYTES)
 #define MAX_VIEWS   (1 + CONFIG_MAX_GUESTS)
 
+/* ECMA-48 "DC1", "DC3", as every serial terminal uses them. */
+#define XON  0x11u
+#define XOFF 0x13u
+
 struct console_view {
     struct vm_public *vm; /* NULL for the log, whose keys are the operator's */
     const char *name;
     uint64_t written; /* bytes ever; byte i is at ring[i % size] */
     uint64_t cursor;  /* next byte for the physical console, while in focus */
     bool waiting;     /* the guest was told to wait; REQUEST_ROOM is owed */
+    bool typing;      /* some CPU hands typed on, or does a command's work, without the lock */
+    struct typed typed;
     uint8_t ring[CONSOLE_RING_SIZE];
 };
 
@@ -35,6 +41,7 @@ extern struct console {
     bool share_wanted;   /* all views then, at once: share.c */
     bool shared;         /* it has begun */
     struct console_view log, of_vms[CONFIG_MAX_GUESTS];
+    struct console_view lines; /* the log without the operator's part: never shown as a view */
     struct console_view *views[MAX_VIEWS];
     /* Text of our own that goes out before the next byte of the view. */
     uint8_t notice[NOTICE_SIZE];
@@ -53,10 +60,8 @@ extern struct console {
     bool pump_more;     /* stopped because it was enough for one call */
     uint64_t fed;       /* bytes ever, of views and of our own */
     bool feeder_called; /* a CPU that may carry on was told to */
-    struct typed typed;
-    unsigned typed_view; /* for whom it was typed */
-    bool typing;         /* some CPU hands typed on, or does a command's work, without the lock */
-    bool command_busy;   /* a command of the operator has more to show */
+    uint8_t flow;      /* XOFF or XON: the last that was said to the terminal; 0 = it may be lost */
+    bool command_busy; /* a command of the operator has more to show */
     const struct console_operator *operator; /* or NULL */
     struct later later;
 } console;
@@ -71,14 +76,6 @@ static inline void view_append(struct console_view *v, uint8_t byte) {
 }
 
 struct console_view *view_focused(void);
-
-/* For whom the bytes are that were typed and not taken yet. */
-static inline struct console_view *view_typed(void) {
-    return console.views[console.typed_view];
-}
-
-/* What is typed from here on is for the view in focus: what another has not read is lost. */
-void view_take_typing(void);
 
 /* Another view is in focus: its last lines are shown, on a terminal that knows nothing of others.
  */

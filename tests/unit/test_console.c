@@ -1071,9 +1071,6 @@ TEST(the_operator_works_in_pieces) {
 
 /* ---- pasting ---- */
 
-#define XON  '\x11'
-#define XOFF '\x13'
-
 static void paste(unsigned n) {
     for (unsigned i = 0; i < n; i++) {
         hv_console_input((uint8_t)('a' + i % 26));
@@ -1111,7 +1108,7 @@ TEST(a_reader_that_sleeps_costs_the_paste_not_the_keys) {
     fake_line_take();
     fake_pass(6000000);
     CHECK_STR(fake_line_take(),
-              "\x11\r\n[bulkhead] 100 typed bytes lost: the guest does not read them\r\n");
+              "\x11\r\n[bulkhead] 100 typed bytes lost: alpha does not read them\r\n");
     paste(200); /* said once */
     fake_pass(6000000);
     CHECK(strstr(fake_line_take(), "bulkhead") == NULL);
@@ -1157,20 +1154,79 @@ TEST(a_switch_while_bytes_are_on_their_way) {
     CHECK_STR(beta.typed, "xyz");
 }
 
-/* A guest that is slow to read gets all of it, whatever is shown meanwhile. */
+/* A guest that is slow to read gets all of it, whatever is shown and typed elsewhere meanwhile. */
 TEST(a_switch_loses_nothing_that_was_typed) {
     start_live(true, true);
     type(KEY "1");
     alpha.typed_room = 2;
-    type("reboot\r" KEY "0");
+    beta.typed_room = 1;
+    type("reboot\r" KEY "0x" KEY "2ok" KEY "0");
     fake_pass(1000000);
     CHECK_STR(alpha.typed, "re");
-    alpha.typed_room = SIZE_MAX;
+    CHECK_STR(beta.typed, "o");
+    CHECK_STR(operator_typed, "x");
+    alpha.typed_room = beta.typed_room = SIZE_MAX;
     fake_pass(1000000);
     CHECK_STR(alpha.typed, "reboot\r");
-    CHECK(strstr(fake_line_take(), "lost") == NULL);
-    type(KEY "2ok");
     CHECK_STR(beta.typed, "ok");
+    CHECK(strstr(fake_line_take(), "lost") == NULL);
+}
+
+/* The terminal waits for the view in focus: a slow reader elsewhere does not hold it. */
+TEST(a_terminal_waits_for_who_is_typed_to) {
+    start_live(true, true);
+    type(KEY "1");
+    alpha.typed_room = 0;
+    paste(100);
+    fake_pass(200000);
+    CHECK(strchr(fake_line_take(), 0x13) != NULL);
+    type(KEY "2");
+    CHECK(strchr(fake_line_take(), 0x11) != NULL);
+    type(KEY "1");
+    CHECK(strchr(fake_line_take(), 0x13) != NULL);
+    alpha.typed_room = SIZE_MAX;
+    fake_pass(200000);
+    CHECK(strchr(fake_line_take(), 0x11) != NULL);
+    CHECK_U64(alpha.typed_count, 100);
+}
+
+/* A switch drops what is on its way to the line: XON above all must not be among it. */
+TEST(a_switch_does_not_leave_the_terminal_stopped) {
+    start_live(true, true);
+    type(KEY "1");
+    alpha.typed_room = 0;
+    paste(100);
+    fake_pass(200000);
+    CHECK(strchr(fake_line_take(), 0x13) != NULL);
+    fake_line.room = 0;
+    alpha.typed_room = SIZE_MAX;
+    fake_pass(200000);
+    type(KEY "2");
+    fake_line.room = SIZE_MAX;
+    hv_console_writable();
+    CHECK(strchr(fake_line_take(), 0x11) != NULL);
+}
+
+/* Nobody hears it, now or when it is started again; who typed it is told. */
+TEST(keys_for_a_guest_that_is_off) {
+    start_live(true, true);
+    type(KEY "1");
+    fake_pass(200000);
+    alpha.typed_room = 0;
+    type("left");
+    alpha.public.state = VM_STOPPED;
+    vm_console->state_changed(&alpha.public);
+    fake_line_take();
+    type("ls\r");
+    CHECK_STR(fake_line_take(),
+              "\r\n[bulkhead] alpha is stopped: nobody reads what is typed here\r\n");
+    alpha.typed_room = SIZE_MAX;
+    alpha.public.state = VM_RUNNING;
+    vm_console->state_changed(&alpha.public);
+    fake_pass(1000000);
+    CHECK_STR(alpha.typed, "");
+    type("on");
+    CHECK_STR(alpha.typed, "on");
 }
 
 TEST(a_terminal_that_does_not_wait) {
@@ -1186,10 +1242,10 @@ TEST(a_terminal_that_does_not_wait) {
     fake_pass(200000);
     CHECK(strstr(fake_line_take(), "typed bytes lost") == NULL);
     type("x");
-    fake_pass(200000);
-    CHECK(strstr(fake_line_take(), "[bulkhead] 1024 typed bytes lost: alpha had not read them") !=
-          NULL);
     CHECK_STR(beta.typed, "x");
+    fake_pass(6000000);
+    CHECK(strstr(fake_line_take(), "[bulkhead] 1024 typed bytes lost: alpha does not read them") !=
+          NULL);
     hv_console_overrun();
     serve_all();
     CHECK(strstr(fake_line_take(), "typed bytes lost: the serial line") != NULL);
@@ -1234,21 +1290,25 @@ TEST(nothing_before_init_harms) {
     CHECK_U64(fake_line.length, 0);
 }
 
-TEST_MAIN(
-    T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
-    T(keys_reach_the_guest_in_focus), T(replay_is_the_last_quarter), T(replay_holds_nobody_up),
-    T(focus_follows_the_log), T(the_escape_key_is_a_setting), T(the_escape_key_is_a_setting),
-    T(background_never_blocks), T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
-    T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere), T(flood_of_warnings_is_bounded),
-    T(slow_line_keeps_every_byte), T(prompt_stays_below_the_log), T(screen_shows_the_same),
-    T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
-    T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too), T(the_last_state_is_drawn),
-    T(a_switch_clears_the_screen), T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
-    T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
-    T(all_views_share_the_screen), T(sharing_is_fair), T(a_key_ends_the_sharing),
-    T(a_screen_too_small_to_share), T(questions_are_answered_to_who_asks),
-    T(an_answer_goes_with_few_keys), T(escapes_reach_the_line), T(a_view_for_each_guest),
-    T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
-    T(a_slow_reader_makes_the_terminal_wait), T(a_reader_that_sleeps_costs_the_paste_not_the_keys),
-    T(a_trickle_does_not_stop_the_keys), T(a_switch_loses_nothing_that_was_typed),
-    T(a_terminal_that_does_not_wait), T(a_switch_while_bytes_are_on_their_way))
+TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
+          T(keys_reach_the_guest_in_focus), T(replay_is_the_last_quarter),
+          T(replay_holds_nobody_up), T(focus_follows_the_log), T(the_escape_key_is_a_setting),
+          T(the_escape_key_is_a_setting), T(background_never_blocks),
+          T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
+          T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere),
+          T(flood_of_warnings_is_bounded), T(slow_line_keeps_every_byte),
+          T(prompt_stays_below_the_log), T(screen_shows_the_same),
+          T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
+          T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
+          T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
+          T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
+          T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
+          T(all_views_share_the_screen), T(sharing_is_fair), T(a_key_ends_the_sharing),
+          T(a_screen_too_small_to_share), T(questions_are_answered_to_who_asks),
+          T(an_answer_goes_with_few_keys), T(escapes_reach_the_line), T(a_view_for_each_guest),
+          T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
+          T(a_slow_reader_makes_the_terminal_wait),
+          T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
+          T(a_switch_loses_nothing_that_was_typed), T(a_terminal_waits_for_who_is_typed_to),
+          T(a_switch_does_not_leave_the_terminal_stopped), T(keys_for_a_guest_that_is_off),
+          T(a_terminal_that_does_not_wait), T(a_switch_while_bytes_are_on_their_way))
