@@ -181,7 +181,7 @@ else
 endif
 
 # The parts of boot/ that need no firmware are tested on the host.
-$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o iommu.o pixels.o ranges.o tables.o wdat.o)
+$(BUILD)/unit/test_boot: $(addprefix $(BUILD)/host/boot/,device_path.o acpi.o elf.o iommu.o pixels.o ranges.o sleep.o tables.o wdat.o)
 $(BUILD)/unit/test_wdat: $(addprefix $(BUILD)/host/boot/,ranges.o wdat.o)
 
 # The same with another program in the compartments, which has a back door: for one test, and never on the demo stick.

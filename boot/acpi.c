@@ -2,8 +2,8 @@
 /*
  * Walks the ACPI tables for the little that Bulkhead wants before it starts: CPUs, interrupt
  * controllers, timers, the console's line, which memory is whose. Must not call the firmware, must
- * not write to a table; no AML. Source: ACPI Specification, "ACPI Software Programming Model", and
- * IA-PC HPET Specification, "The HPET Description Table"; Microsoft, "Serial Port Console
+ * not write to a table; runs no AML. Source: ACPI Specification, "ACPI Software Programming Model",
+ * and IA-PC HPET Specification, "The HPET Description Table"; Microsoft, "Serial Port Console
  * Redirection Table", "Debug Port Table 2"; IPMI Specification, "SPMI Description Table"; PCI
  * Firmware Specification, "MCFG Table Description".
  */
@@ -199,6 +199,9 @@ static void read_fadt(const uint8_t *table, struct boot_info *info) {
     if (port <= UINT16_MAX - 3 && (flags & FADT_HARDWARE_REDUCED) == 0) {
         info->pm_timer_port = port;
     }
+    if ((flags & FADT_HARDWARE_REDUCED) == 0) {
+        sleep_read(table, info);
+    }
 }
 
 static void read_hpet(const uint8_t *table, struct boot_info *info) {
@@ -295,7 +298,7 @@ static const struct {
     void (*read)(const uint8_t *table, struct boot_info *info);
 } tables[] = {
     {"APIC", MADT_ENTRIES, read_madt},
-    {"FACP", FADT_FLAGS + 4, read_fadt},
+    {"FACP", SLEEP_FADT, read_fadt},
     {"HPET", HPET_ADDRESS + GAS_SIZE, read_hpet},
     {"SRAT", SRAT_ENTRIES, read_srat}, /* after the MADT, which has the CPUs */
     {"SPCR", SPCR_BAUD, read_spcr},    /* after the MADT */

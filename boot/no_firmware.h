@@ -29,6 +29,14 @@ MUST_USE enum status acpi_read(hpa_t rsdp, struct boot_info *info);
 void acpi_add_cpu(struct boot_info *info, uint32_t apic_id);
 
 /*
+ * sleep.c: how the machine is switched off, from the FADT and its DSDT, into info->power_off. No
+ * AML is run: the package _S5_ is looked for by its bytes. fadt has SLEEP_FADT bytes at least; all
+ * else may be wrong, and then it stays unknown.
+ */
+#define SLEEP_FADT 116u
+void sleep_read(const uint8_t *fadt, struct boot_info *info);
+
+/*
  * wdat.c: the watchdog that ACPI's table WDAT describes, into info->watchdog. The table has at
  * least WDAT_ENTRIES bytes; all else in it may be wrong.
  */

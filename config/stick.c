@@ -20,6 +20,8 @@ static void read_config(struct boot_info *info, stick_reader *read, struct fault
         fault_add(faults, 0, 0, STICK_CONFIG ": %s%s", why, missing ? fix : "");
         return;
     }
+    info->config_text = base;
+    info->config_size = size;
     /* Its faults are counted in the list. */
     (void)config_parse(phys_pointer(base), size, &info->config, faults);
 }

@@ -163,6 +163,9 @@ bool usb_memory(unsigned i, uint32_t *function, hpa_t *base, uint64_t *size);
 void usb_start(void); /* on the CPU that will poll it */
 void usb_poll(void);
 
+/* off.c: keeps how the machine is switched off */
+void off_init(const struct boot_info *info);
+
 /* kept_log.c */
 void kept_log_init(const struct boot_info *info); /* before it, nothing is kept */
 void kept_log_write(const char *text, size_t length);

@@ -57,6 +57,7 @@ void arch_start(const struct boot_info *info, uint64_t entry_tsc) {
     paging_enable();
     smp_write_trampoline(info, root);
     kept_log_init(info);
+    off_init(info);
     screen_clear();
     console_init((char)info->config.escape_key);
     log_init(&log_hooks, info->config.log_level);

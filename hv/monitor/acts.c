@@ -10,6 +10,9 @@
 #include "hv/lib/str.h"
 #include "hv/monitor/console.h"
 #include "hv/monitor/lines.h"
+#include "hv/monitor/map.h"
+#include "hv/monitor/papers.h"
+#include "hv/monitor/poweroff.h"
 #include "hv/monitor/regs.h"
 #include "hv/monitor/stats.h"
 #include "hv/monitor/top.h"
@@ -275,19 +278,65 @@ static void run_host_reset(const char *arg) {
     restart_machine();
 }
 
-/* Where nobody is hurt it needs no second word. */
-static void run_reboot(const char *arg) {
+/* Where nobody is hurt no second word is needed; else the operator is told what it does. */
+static bool may_end_all(const char *arg, const char *what, const char *command) {
     unsigned running = 0;
 
     for (unsigned i = 0; i < acts.vm_count; i++) {
         running += vm_state_has_vcpus(acts.vms[i].state) ? 1 : 0;
     }
     if (running != 0 && (arg == NULL || !str_equal(arg, "yes"))) {
-        console_print("%u guest%s would end as if the power failed: \"reboot yes\" does it\n",
-                      running, running == 1 ? " runs and" : "s run and");
-        return;
+        console_print("%u guest%s would %s: \"%s yes\" does it\n", running,
+                      running == 1 ? " runs and" : "s run and", what, command);
+        return false;
     }
-    restart_machine();
+    return true;
+}
+
+static void run_reboot(const char *arg) {
+    if (may_end_all(arg, "end as if the power failed", "reboot")) {
+        restart_machine();
+    }
+}
+
+static enum show show_poweroff(UNUSED unsigned n, unsigned line) {
+    return poweroff_show(acts.vms, acts.vm_count, line);
+}
+
+static void run_poweroff(const char *arg) {
+    if (may_end_all(arg, "be switched off by the power button, or by force in the end",
+                    "poweroff")) {
+        acts_show(show_poweroff, 0, 1);
+    }
+}
+
+static enum show show_config(UNUSED unsigned n, unsigned line) {
+    return papers_show(line);
+}
+
+static enum show show_map(unsigned n, unsigned line) {
+    return map_show(acts.vms, n, line);
+}
+
+/* All that there is of a guest, part by part, each with lines of its own from 0 on. */
+static enum show show_inspect(unsigned n, unsigned line) {
+    static enum show (*const parts[])(unsigned n, unsigned line) = {show_list, papers_show_guest,
+                                                                    show_map, show_regs};
+    static unsigned part, first;
+
+    if (line == 0) {
+        part = first = 0;
+    }
+    if (part == ARRAY_SIZE(parts)) {
+        return SHOW_END;
+    }
+    enum show done = parts[part](n, line - first);
+    if (done == SHOW_END) {
+        part++;
+        first = line + 1;
+        return SHOW_EMPTY;
+    }
+    return done;
 }
 
 static enum show show_logs(unsigned n, unsigned line) {
@@ -356,10 +405,14 @@ const struct command_entry commands[] = {
      0, NULL},
     {"audit", "[NAME]", "hold a guest's tables, or all, against the plan once more", run_audit,
      NULL, 0, NULL},
+    {"config", "", "bulkhead.toml as it is in force: as it was read at this start", NULL,
+     show_config, 0, NULL},
     {"dmesg", "", "the end of the log, without what was typed and answered", NULL, show_log, 0,
      NULL},
     {"help", "", "this list", NULL, show_help, 0, NULL},
     {"host-reset", "yes", "restart this machine and every guest", run_host_reset, NULL, 0, NULL},
+    {"inspect", "NAME", "all of a guest: its table of the config, what it has, its registers", NULL,
+     show_inspect, 0, NULL},
     {"kill", "NAME [yes]", "end a guest at once, as if its power failed", NULL, NULL,
      VM_COMMAND_KILL, "pulls its plug"},
     {"link", "NAME WIRE up|down", "plug a guest's network cable in, or pull it out", run_link, NULL,
@@ -369,11 +422,15 @@ const struct command_entry commands[] = {
     {"log", "[LEVEL]", "how much is logged: error, warn, info or debug", run_log, NULL, 0, NULL},
     {"logs", "NAME [-f]", "the end of a guest's console as text; -f: the console itself, as attach",
      run_logs, NULL, 0, NULL},
+    {"map", "[NAME]", "who has which CPUs, memory, ports, MSRs, devices: from the tables in use",
+     NULL, show_map, 0, NULL},
     {"move", "FROM TO",
      "debug: a paused guest goes on in the place of one that is off, of its size", run_move, NULL,
      0, NULL},
     {"pause", "NAME", "hold a guest between two instructions; its clocks stand still", NULL, NULL,
      VM_COMMAND_PAUSE, NULL},
+    {"poweroff", "[yes]", "stop every guest, then switch this machine off", run_poweroff, NULL, 0,
+     NULL},
     {"ps", "[NAME]", "the same as list", NULL, show_list, 0, NULL},
     {"reboot", "[yes]", "restart this machine and every guest", run_reboot, NULL, 0, NULL},
     {"regs", "NAME", "mode and registers of each virtual CPU of a guest", NULL, show_regs, 0, NULL},

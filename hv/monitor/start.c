@@ -13,6 +13,8 @@
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
 #include "hv/monitor/keys.h"
+#include "hv/monitor/map.h"
+#include "hv/monitor/papers.h"
 #include "hv/vm/plat.h"
 
 static struct vm_public start_vms[CONFIG_MAX_GUESTS];
@@ -86,6 +88,7 @@ static void start_create_vm(const struct boot_info *info, uint32_t number) {
     if (audit_vm(info, vm) != STATUS_OK) {
         plat_panic("audit: the tables of %s do not match the plan", vm->name);
     }
+    map_add(info, number, vm);
     if (vm_keep_plan(vm) != STATUS_OK) {
         plat_panic("VM %s cannot keep its plan", plan->config->name);
     }
@@ -118,6 +121,7 @@ void hv_start(const struct boot_info *info) {
     vm_audit_again = audit_vm_again;
     start_log_partition(info->plan);
     policy_print();
+    papers_init(info);
     keys_init(info->config.keyboard);
     command_init(start_vms, info->plan->vm_count);
     if ((info->inputs & BOOT_INPUT_USABLE) == 0) {

@@ -240,6 +240,15 @@ struct boot_dma {
     struct boot_dma_range ranges[BOOT_MAX_DMA_RANGES];
 };
 
+/* How ACPI's "soft off" (S5) is entered: a type goes into each of two registers. */
+struct boot_power_off {
+    bool known;
+    uint16_t control_a, control_b; /* I/O ports of PM1 control; b is 0 if there is but one */
+    uint8_t type_a, type_b;        /* of the DSDT's _S5_ */
+    uint16_t smi_command;          /* I/O port, 0 = none: */
+    uint8_t acpi_enable;           /* what has the firmware give the registers away */
+};
+
 /* What the firmware holds of the programs that it starts. */
 enum boot_secure {
     BOOT_SECURE_OFF,
@@ -307,6 +316,10 @@ struct boot_info {
     uint32_t image_count;
     struct boot_image images[BOOT_MAX_IMAGES];
 
+    struct boot_power_off power_off;
+
+    hpa_t config_text; /* the file that config is made of, in MEM_BULKHEAD */
+    uint64_t config_size;
     struct config config;
     const struct plan *plan; /* for these ranges, NULL = none; see plan_check() */
 };

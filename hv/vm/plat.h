@@ -151,6 +151,8 @@ const char *plat_build_text(char *buf);
 NORETURN void plat_panic(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Restarts or switches off the machine for an operator; returns only if it could not. */
 void plat_machine_reset(void);
+void plat_machine_off(void);
+bool plat_can_switch_off(void); /* the firmware's tables say how */
 
 /*
  * Calls from the machine into the hypervisor; on the CPU concerned, interrupts off. hv_start() runs

@@ -28,6 +28,7 @@ from test_large import Large
 from test_linux_pair import LinuxPair
 from test_move import Move
 from test_network import Network, Pxe
+from test_operator import Operator
 from test_preflight import Preflight
 from test_refusals import Refusals
 from test_screen import Screen
@@ -40,7 +41,7 @@ from test_walls import OlderCpu, Storm, Walls
 from test_wires import Wires
 from test_wires_soak import WiresSoak
 
-BOOTS = [Image, Preflight, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Wires, Served, Passed, PassedHostile, PassedKinds, PassedAmdVi, FullKernel, Smp, Move, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, LinuxPair, Wires, Served, Passed, PassedHostile, PassedKinds, PassedAmdVi, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

@@ -147,6 +147,16 @@ void plat_machine_reset(void) {
     fake_machine_resets++;
 }
 
+static unsigned fake_machine_offs;
+static bool fake_can_switch_off;
+bool plat_can_switch_off(void) {
+    return fake_can_switch_off;
+}
+
+void plat_machine_off(void) {
+    fake_machine_offs++;
+}
+
 /* Stands in for hv/vm/order.c. */
 const char *vm_state_name(enum vm_state state) {
     return state == VM_RUNNING ? "running" : state == VM_CRASHED ? "crashed" : "stopped";

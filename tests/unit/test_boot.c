@@ -939,13 +939,101 @@ TEST(device_path_without_end) {
     }
 }
 
-TEST_MAIN(T(ranges_random), T(ranges_limits), T(elf_good), T(elf_other_relocations), T(acpi_good),
-          T(acpi_broken_root), T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_many_ioapics),
-          T(acpi_many_cpus), T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_spcr),
-          T(acpi_management), T(acpi_mcfg), T(acpi_spcr_interrupt), T(acpi_spcr_broken),
-          T(acpi_pm_timer), T(acpi_nodes), T(tables_small_pages), T(tables_four_levels),
-          T(tables_large_pages), T(tables_holes), T(tables_are_read), T(kept_log_whole),
-          T(kept_log_wrapped), T(kept_log_broken), T(screens_of_the_console), T(screens_left_out),
-          T(screens_overlap), T(screens_size), T(screens_pixels), T(device_path_guid),
-          T(device_path_other_signature), T(device_path_long_nodes), T(device_path_no_partition),
-          T(device_path_broken), T(device_path_without_end))
+/* How the machine is switched off. A DSDT of which the package's bytes are the end. */
+static void make_dsdt(const char *aml, uint32_t size) {
+    static uint8_t *dsdt;
+    make_acpi();
+    if (dsdt == NULL) {
+        dsdt = mmap(NULL, 2 * PAGE_SIZE, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+        (void)mprotect(dsdt + PAGE_SIZE, PAGE_SIZE, PROT_NONE); /* nothing behind it is read */
+    }
+    uint8_t *at = dsdt + PAGE_SIZE - 36 - size;
+    memset(at, 0, 36);
+    memcpy(at, "DSDT", 4);
+    memcpy(at + 36, aml, size);
+    put(at + 4, 36 + size, 4);
+    put(t->fadt + 40, (uintptr_t)at, 4);
+    put(t->fadt + 48, 0xb2, 4);
+    t->fadt[52] = 0xf0;
+    put(t->fadt + 64, 0x604, 4);
+    seal(t->fadt, 116);
+    CHECK(read_acpi() == STATUS_OK);
+}
+
+TEST(soft_off) {
+    static const struct {
+        const char *aml;
+        uint32_t size;
+        bool known;
+        uint8_t a, b;
+    } cases[] = {
+        {"xx\010_S5_\022\006\004\0\0\0\0", 14, true, 0, 0},             /* QEMU's */
+        {"xx\010\\_S5_\022\007\004\012\005\012\007\0", 16, true, 5, 7}, /* bytes, from the root */
+        {"xx\010_S5_\022\006\002\001\013\006\0", 14, true, 1, 6},       /* one; a word */
+        {"xx\010_S5_\022\007\001\014\003\0\0\0", 15, true, 3, 0}, /* a single one, of 32 bits */
+        {"xx\010_S5_\022\101\0\001\012\002\0", 14, true, 2, 0},   /* a length of two bytes */
+        {"xx_S5_\010_S5_\022\004\001\001\0", 15, true, 1, 0},     /* the first is no definition */
+        {"xx\010_S5_\022\006\002\012\010\0", 14, false, 0, 0},    /* no such type */
+        {"xx\010_S5_\022\006\0\001\0", 12, false, 0, 0},          /* empty */
+        {"xx\010_S5_\021\006\002\001\001", 13, false, 0, 0},      /* a buffer */
+        {"xx\010_S5_\022\006\002\160\001", 13, false, 0, 0},      /* not a constant */
+        {"xx\010_S5_\022\006\002\001", 11, false, 0, 0},          /* cut off */
+        {"xx\010_S5_\022\006\002\001\013\001", 13, false, 0, 0},
+        {"xx\010_S5_\022\301", 9, false, 0, 0},
+        {"xx\010_S5_", 7, false, 0, 0},
+        {"xx\010_S4_\022\006\004\0\0\0\0", 14, false, 0, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        make_dsdt(cases[i].aml, cases[i].size);
+        CHECK(info.power_off.known == cases[i].known);
+        CHECK_U64(info.power_off.type_a, cases[i].a);
+        CHECK_U64(info.power_off.type_b, cases[i].b);
+        CHECK_U64(info.power_off.control_a, cases[i].known ? 0x604 : 0);
+        CHECK_U64(info.power_off.smi_command, cases[i].known ? 0xb2 : 0);
+    }
+    make_dsdt(cases[1].aml, cases[1].size);
+    CHECK_U64(info.power_off.acpi_enable, 0xf0);
+    CHECK_U64(info.power_off.control_b, 0);
+}
+
+/* Wide addresses come first; registers in memory are none that the core could write to. */
+TEST(soft_off_by_wide_addresses) {
+    make_dsdt("xx\010_S5_\022\006\004\001\001\0\0", 14);
+    uint64_t dsdt = 0;
+    memcpy(&dsdt, t->fadt + 40, 4);
+    put(t->fadt + 40, 0, 4);
+    put(t->fadt + 140, dsdt, 8);
+    t->fadt[172] = 1;
+    put(t->fadt + 176, 0x1804, 8);
+    t->fadt[184] = 1;
+    put(t->fadt + 188, 0x1904, 8);
+    seal(t->fadt, 244);
+    memset(&info, 0, sizeof(info));
+    CHECK(read_acpi() == STATUS_OK);
+    CHECK(info.power_off.known);
+    CHECK_U64(info.power_off.control_a, 0x1804);
+    CHECK_U64(info.power_off.control_b, 0x1904);
+    t->fadt[172] = 0; /* in memory: the old field counts */
+    seal(t->fadt, 244);
+    CHECK(read_acpi() == STATUS_OK);
+    CHECK_U64(info.power_off.control_a, 0x604);
+    put(t->fadt + 64, 0, 4);
+    put(t->fadt + 140, 0, 8);
+    seal(t->fadt, 244);
+    memset(&info, 0, sizeof(info));
+    CHECK(read_acpi() == STATUS_OK);
+    CHECK(!info.power_off.known);
+}
+
+TEST_MAIN(T(soft_off), T(soft_off_by_wide_addresses), T(ranges_random), T(ranges_limits),
+          T(elf_good), T(elf_other_relocations), T(acpi_good), T(acpi_broken_root),
+          T(acpi_wrong_checksums), T(acpi_ioapic_at_0), T(acpi_many_ioapics), T(acpi_many_cpus),
+          T(acpi_broken_tables), T(acpi_madt_lengths), T(acpi_spcr), T(acpi_management),
+          T(acpi_mcfg), T(acpi_spcr_interrupt), T(acpi_spcr_broken), T(acpi_pm_timer),
+          T(acpi_nodes), T(tables_small_pages), T(tables_four_levels), T(tables_large_pages),
+          T(tables_holes), T(tables_are_read), T(kept_log_whole), T(kept_log_wrapped),
+          T(kept_log_broken), T(screens_of_the_console), T(screens_left_out), T(screens_overlap),
+          T(screens_size), T(screens_pixels), T(device_path_guid), T(device_path_other_signature),
+          T(device_path_long_nodes), T(device_path_no_partition), T(device_path_broken),
+          T(device_path_without_end))

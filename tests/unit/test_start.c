@@ -13,6 +13,8 @@
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
 #include "hv/monitor/keys.h"
+#include "hv/monitor/map.h"
+#include "hv/monitor/papers.h"
 #include "hv/vm/plat.h"
 #include "tests/unit/test.h"
 
@@ -104,6 +106,17 @@ void plat_add_vm(const struct plan_vm *p, const struct vm_public *public, struct
     struct vm *vm = &vms[p - plan.vms];
     CHECK(public == vm->public && pool == &vm->pool);
     (void)step("add", vm->name);
+}
+
+/* While its records and boot_info are mapped. */
+void map_add(const struct boot_info *i, unsigned number, const struct vm *vm) {
+    CHECK(i == &info && vm == &vms[number]);
+    (void)step("map", vm->name);
+}
+
+void papers_init(const struct boot_info *i) {
+    CHECK(i == &info);
+    (void)step("papers", "");
 }
 
 void policy_print(void) {
@@ -219,11 +232,11 @@ TEST(each_step_in_its_place) {
     prepare(NULL);
     CHECK(start());
     CHECK_STR(steps, "probe\ncheck\n"
-                     "open alpha\ncreate alpha\naudit alpha\nkeep alpha\n"
+                     "open alpha\ncreate alpha\naudit alpha\nmap alpha\nkeep alpha\n"
                      "add alpha\nclose alpha\n"
-                     "open beta\ncreate beta\naudit beta\nkeep beta\n"
+                     "open beta\ncreate beta\naudit beta\nmap beta\nkeep beta\n"
                      "add beta\nclose beta\n"
-                     "policy\nkeys\ncommand alpha\nview alpha\nview beta\nfocus 1\nseal\n");
+                     "policy\npapers\nkeys\ncommand alpha\nview alpha\nview beta\nfocus 1\nseal\n");
     CHECK_STR(logged, "every guest its own compartment\n"
                       "partition:\n"
                       "  owner            cpus       memory   host memory\n"
