@@ -154,8 +154,9 @@ struct exchange_vm {
     uint32_t put, taken;
     uint8_t ring[EXCHANGE_RING];
     uint8_t kept[EXCHANGE_KEPT]; /* the compartment's; the core keeps it from one run to the next */
-    /* From the core, at UPCALL_START: the VM's clock (hv/lib/clock.h), RAM from 0 and from 4 GiB
-     * on. */
+    /* From the core, at UPCALL_START: how many vCPUs it has, the VM's clock (hv/lib/clock.h), RAM
+     * from 0 and from 4 GiB on. */
+    uint64_t vcpus;
     uint64_t clock_offset, tsc_hz, wall_at_zero;
     uint64_t low_ram, high_ram;
     uint32_t phys_bits; /* of the guest's CPUID: width of a physical address */

@@ -28,6 +28,7 @@ static void vm_seed(struct vm *vm) {
 bool vm_start_devices(struct vm *vm) {
     struct exchange_vm *shared = vm->shared;
 
+    shared->vcpus = vm->vcpu_count;
     shared->clock_offset = vm->clock.offset;
     shared->tsc_hz = vm->clock.tsc_hz;
     shared->wall_at_zero = vm->clock.wall_at_zero;

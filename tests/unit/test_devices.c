@@ -132,6 +132,7 @@ TEST(the_cmos_outlives_a_start) {
     fake_port_out(0x71, 1, 0xa5);
     memset(&fake_hardware, 0, sizeof(fake_hardware));
     CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(fake_vm->shared->vcpus, 1);
     CHECK_U64(cmos(0x40), 0xa5);
     CHECK_U64(cmos(0x41), 0);
 }

@@ -84,6 +84,23 @@ TEST(the_start_has_a_caller) {
     CHECK(h.vm == &page.vm && h.clock.host_tsc == compartment_tsc);
 }
 
+static uint32_t tickets_of_a_guest_with(uint64_t vcpus) {
+    start();
+    memset(&h.lock, 0, sizeof(h.lock));
+    page.vm.vcpus = vcpus;
+    hardware_answer(&h, &page);
+    page.upcall = UPCALL_READ;
+    page.size = 1;
+    hardware_answer(&h, &page);
+    CHECK_U64(h.lock.next, h.lock.owner);
+    return h.lock.next;
+}
+
+TEST(one_vcpu_alone_takes_no_lock) {
+    CHECK_U64(tickets_of_a_guest_with(1), 0);
+    CHECK_U64(tickets_of_a_guest_with(2), 1);
+}
+
 TEST(messages_are_told_when_there_is_no_room_for_one_more) {
     start();
     const struct dev_env *env = &h.platform.env;
@@ -330,7 +347,8 @@ TEST(a_real_device_is_asked_at_once_and_its_answer_is_the_cores) {
     CHECK_U64(call.value, 0x1001);
 }
 
-TEST_MAIN(T(the_start_has_a_caller), T(messages_are_told_when_there_is_no_room_for_one_more),
+TEST_MAIN(T(the_start_has_a_caller), T(one_vcpu_alone_takes_no_lock),
+          T(messages_are_told_when_there_is_no_room_for_one_more),
           T(the_level_of_intr_is_kept_and_its_rise_told), T(bytes_are_told_when_the_ring_is_full),
           T(an_event_is_told_before_the_next), T(bells_of_several_channels_are_one_word),
           T(words_at_random_are_the_cpus_where_it_has_them), T(each_vcpu_has_its_emulator),

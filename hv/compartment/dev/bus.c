@@ -6,7 +6,7 @@
 #include "hv/compartment/dev/bus.h"
 
 void bus_init(struct bus *bus) {
-    *bus = (struct bus){.last = bus->entries};
+    *bus = (struct bus){.count = 0};
 }
 
 /* How many entries begin at or below this place: the first of them that does not is the next. */
@@ -25,14 +25,13 @@ static unsigned bus_count_below(const struct bus *bus, uint64_t at) {
     return low;
 }
 
-const struct bus_entry *bus_find(struct bus *bus, uint64_t at, unsigned size) {
+const struct bus_entry *bus_find(const struct bus *bus, uint64_t at, unsigned size) {
     unsigned below = bus_count_below(bus, at);
 
     if (below == 0 || !bus_entry_holds(&bus->entries[below - 1], at, size)) {
         return NULL;
     }
-    bus->last = &bus->entries[below - 1];
-    return bus->last;
+    return &bus->entries[below - 1];
 }
 
 /* Is there room for size bytes at base, with no regard to the entry except? */

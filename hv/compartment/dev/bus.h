@@ -19,8 +19,6 @@ struct bus_entry {
 };
 
 struct bus {
-    /* Any of the places below, at first sight the one found last: what is there now counts. */
-    const struct bus_entry *last;
     unsigned count;
     struct bus_entry entries[BUS_ENTRIES]; /* from count on of size 0 */
 };
@@ -47,5 +45,5 @@ static inline bool bus_entry_holds(const struct bus_entry *e, uint64_t at, unsig
     return bus_entry_has(e, at) && size <= e->size - (at - e->base);
 }
 
-/* The entry that holds the whole access, or NULL. It is the last one from now on. */
-const struct bus_entry *bus_find(struct bus *bus, uint64_t at, unsigned size);
+/* The entry that holds the whole access, or NULL. */
+const struct bus_entry *bus_find(const struct bus *bus, uint64_t at, unsigned size);

@@ -146,6 +146,7 @@ void platform_init(struct platform *p, const struct dev_env *outside,
     }
     for (unsigned space = 0; space < BUS_SPACES; space++) {
         bus_init(&p->bus[space]);
+        p->last[space] = p->bus[space].entries;
     }
     for (const struct platform_place *at = platform_places;
          at < platform_places + platform_place_count; at++) {
@@ -182,6 +183,7 @@ struct bus_answer platform_read_other(struct platform *p, enum bus_space space, 
     const struct bus_entry *e = bus_find(&p->bus[space], at, size);
 
     if (e != NULL) {
+        p->last[space] = e;
         answer.value = e->device->ops->read(e->device, e->region, at - e->base, size);
         answer.there = 1;
     }
@@ -193,6 +195,7 @@ bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at,
     const struct bus_entry *e = bus_find(&p->bus[space], at, size);
 
     if (e != NULL) {
+        p->last[space] = e;
         e->device->ops->write(e->device, e->region, at - e->base, size, value);
     }
     return e != NULL;

@@ -27,6 +27,8 @@ struct platform {
     struct dev_env env;
     const struct abi_devices *devices;
     struct bus bus[BUS_SPACES];
+    /* Of each bus any place, at first sight the one found last: what is there now counts. */
+    const struct bus_entry *last[BUS_SPACES];
     struct uart uart;
     struct pic pic;
     struct ioapic ioapic;
@@ -81,7 +83,7 @@ bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at,
  */
 static inline struct bus_answer platform_read(struct platform *p, enum bus_space space, uint64_t at,
                                               unsigned size) {
-    const struct bus_entry *e = p->bus[space].last;
+    const struct bus_entry *e = p->last[space];
     if (UNLIKELY(!bus_entry_holds(e, at, size))) {
         return platform_read_other(p, space, at, size);
     }
@@ -91,7 +93,7 @@ static inline struct bus_answer platform_read(struct platform *p, enum bus_space
 
 static inline bool platform_write(struct platform *p, enum bus_space space, uint64_t at,
                                   unsigned size, uint64_t value) {
-    const struct bus_entry *e = p->bus[space].last;
+    const struct bus_entry *e = p->last[space];
     if (UNLIKELY(!bus_entry_holds(e, at, size))) {
         return platform_write_other(p, space, at, size, value);
     }

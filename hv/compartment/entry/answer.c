@@ -16,6 +16,7 @@ static void answer_start(struct hardware *h, struct exchange *e) {
     struct dev_env outside = hardware_outside;
 
     h->vm = vm;
+    h->is_shared = vm->vcpus != 1;
     h->clock = (struct dev_clock){.host_tsc = compartment_tsc,
                                   .offset = vm->clock_offset,
                                   .tsc_hz = vm->tsc_hz,

@@ -32,7 +32,8 @@ uint64_t random_generate(struct random *r);
 void random_block(const uint32_t in[16], uint32_t out[16]);
 
 struct hardware {
-    struct lock lock; /* the platform's */
+    struct lock lock; /* the platform's; of no use to a guest with one vCPU, */
+    bool is_shared;   /* which is not this */
     struct platform platform;
     struct dev_clock clock;
     struct exchange_vm *vm; /* in vCPU 0's exchange page */
@@ -48,13 +49,17 @@ void hardware_answer(struct hardware *h, struct exchange *e);
 
 /* Devices, from here to hardware_unlock(): what they say goes into e. */
 static inline struct platform *hardware_lock(struct hardware *h, struct exchange *e) {
-    lock_acquire(&h->lock);
+    if (h->is_shared) {
+        lock_acquire(&h->lock);
+    }
     h->platform.env.caller = e;
     return &h->platform;
 }
 
 static inline void hardware_unlock(struct hardware *h) {
-    lock_release(&h->lock);
+    if (h->is_shared) {
+        lock_release(&h->lock);
+    }
 }
 
 /* Upcalls that need the emulator; and its start. */

@@ -326,10 +326,21 @@ static uint64_t virtio_read(struct device *dev, unsigned region, uint64_t at, un
     return at < VIRTIO_COMMON_SIZE ? virtio_read_common(v, at - VIRTIO_COMMON) : 0;
 }
 
-static void virtio_ring(struct virtio *v, unsigned queue) {
+static inline void virtio_ring(struct virtio *v, unsigned queue) {
     if (virtio_is_alive(v) && queue < v->model->queues &&
         !virtio_queue_is_idle(&v->queues[queue])) {
         v->model->notify(v, queue);
+    }
+}
+
+static __attribute__((noinline)) void virtio_write_registers(struct virtio *v, uint64_t at,
+                                                             unsigned size, uint64_t value) {
+    if (at >= VIRTIO_MSIX) {
+        msix_write(&v->pci, at - VIRTIO_MSIX, size, value);
+    } else if (at >= VIRTIO_CONFIG && v->model->write != NULL) {
+        v->model->write(v, at - VIRTIO_CONFIG, value);
+    } else if (at < VIRTIO_COMMON_SIZE) {
+        virtio_write_common(v, at - VIRTIO_COMMON, (uint32_t)value);
     }
 }
 
@@ -337,14 +348,10 @@ static void virtio_write(struct device *dev, unsigned region, uint64_t at, unsig
                          uint64_t value) {
     struct virtio *v = virtio_of(dev);
 
-    if (region == VIRTIO_DOORBELL) {
+    if (LIKELY(region == VIRTIO_DOORBELL)) {
         virtio_ring(v, (uint16_t)value);
-    } else if (at >= VIRTIO_MSIX) {
-        msix_write(&v->pci, at - VIRTIO_MSIX, size, value);
-    } else if (at >= VIRTIO_CONFIG && v->model->write != NULL) {
-        v->model->write(v, at - VIRTIO_CONFIG, value);
-    } else if (at < VIRTIO_COMMON_SIZE) {
-        virtio_write_common(v, at - VIRTIO_COMMON, (uint32_t)value);
+    } else {
+        virtio_write_registers(v, at, size, value);
     }
 }
 
