@@ -36,14 +36,15 @@
 #define COMPARTMENT_EXCHANGE   0x6000ull
 
 /*
- * The program begins with this. Offsets from COMPARTMENT_BASE, of whole pages but for entry: up to
+ * The program begins with this. Offsets from COMPARTMENT_BASE: where it is entered, where all its
+ * calls of the core by VMCALL return, whatever place they are made at; of whole pages: up to
  * text_end code, up to rodata_end constants, up to data_end data with its first values, up to
  * bss_end data that begins as zero.
  */
 #define COMPARTMENT_MAGIC 0x746d707261706d63ull
 struct compartment_header {
     uint64_t magic;
-    uint64_t entry, text_end, rodata_end, data_end, bss_end;
+    uint64_t entry, called, text_end, rodata_end, data_end, bss_end;
 };
 
 /* How many vCPUs a VM can have, and so slots. */

@@ -13,19 +13,24 @@ enum action {
     ACTION_DONE,     /* the guest stands behind what it did already */
     ACTION_HALT,     /* the instruction is done: wait for an event */
     ACTION_RETRY,    /* enter again where the guest stands (an event may have been queued) */
+    ACTION_UPCALL,   /* ask its compartment, as upcall_prepare() was told: exit_answers then */
 };
 
 typedef enum action (*exit_handler)(struct vcpu *v, struct vmexit *x);
 
 /* By enum exit_kind; every entry is filled. */
 extern const exit_handler exit_table[EXIT_KINDS];
+/* After ACTION_UPCALL, when the compartment has answered. Of kinds that say so alone. */
+extern const exit_handler exit_answers[EXIT_KINDS];
 
 enum action exit_cpuid(struct vcpu *v, struct vmexit *x);
 enum action exit_hypercall(struct vcpu *v, struct vmexit *x);
 enum action exit_rdmsr(struct vcpu *v, struct vmexit *x);
 enum action exit_wrmsr(struct vcpu *v, struct vmexit *x);
 enum action exit_io(struct vcpu *v, struct vmexit *x);
+enum action exit_io_answered(struct vcpu *v, struct vmexit *x);
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x);
+enum action exit_nested_fault_answered(struct vcpu *v, struct vmexit *x);
 enum action exit_cr(struct vcpu *v, struct vmexit *x);
 enum action exit_xsetbv(struct vcpu *v, struct vmexit *x);
 enum action exit_task_switch(struct vcpu *v, struct vmexit *x);

@@ -163,3 +163,8 @@ const exit_handler exit_table[EXIT_KINDS] = {
     [EXIT_ENTRY_FAILED] = exit_entry_failed,
     [EXIT_UNKNOWN] = exit_fatal,
 };
+
+const exit_handler exit_answers[EXIT_KINDS] = {
+    [EXIT_IO] = exit_io_answered,
+    [EXIT_NESTED_FAULT] = exit_nested_fault_answered,
+};

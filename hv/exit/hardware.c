@@ -44,6 +44,12 @@ static inline void hardware_take_regs(struct vcpu *v) {
     }
 }
 
+/* What the compartment is to do for the exit. */
+static inline enum action hardware_go_up(struct vcpu *v, enum upcall what) {
+    upcall_prepare(v, what);
+    return ACTION_UPCALL;
+}
+
 static inline void hardware_begin(struct vcpu *v, const struct vmexit *x) {
     struct exchange *e = v->exchange;
 
@@ -118,17 +124,15 @@ static inline bool hardware_take_length(const struct vcpu *v, struct vmexit *x) 
     return length <= INSN_LONGEST;
 }
 
-/* Has the compartment emulate x: registers, too, go there and come back. */
-static inline enum action hardware_emulate(struct vcpu *v, struct vmexit *x, enum upcall what) {
-    struct exchange *e = v->exchange;
-
+/* The compartment is to emulate x: registers, too, go there and come back. */
+static inline void hardware_emulate(struct vcpu *v, const struct vmexit *x) {
     hardware_begin(v, x);
-    hardware_copy_regs(e->regs, v->regs);
-    if (UNLIKELY(!upcall(v, x, what))) {
-        return exit_upcall_failed(v, x);
-    }
+    hardware_copy_regs(v->exchange->regs, v->regs);
+}
+
+static inline enum action hardware_emulated(struct vcpu *v, struct vmexit *x) {
     hardware_take_regs(v);
-    uint32_t outcome = EXCHANGE_READ(e->outcome);
+    uint32_t outcome = EXCHANGE_READ(v->exchange->outcome);
     if (UNLIKELY(outcome != EMULATED_NEXT)) {
         return hardware_end(v, x, outcome);
     }
@@ -137,19 +141,21 @@ static inline enum action hardware_emulate(struct vcpu *v, struct vmexit *x, enu
                : hardware_refuse(v, x, "found an instruction that is too long");
 }
 
-/* ---- the exits ---- */
-
-static __attribute__((noinline)) enum action exit_io_string(struct vcpu *v, struct vmexit *x) {
-    return hardware_emulate(v, x, UPCALL_STRING);
+/* In the middle of the exit's handler, which has more to do after it. */
+static __attribute__((noinline)) enum action hardware_emulate_now(struct vcpu *v, struct vmexit *x,
+                                                                  enum upcall what) {
+    hardware_emulate(v, x);
+    if (UNLIKELY(!upcall(v, x, what))) {
+        return exit_upcall_failed(v, x);
+    }
+    return hardware_emulated(v, x);
 }
 
-/* Nothing is there, or the compartment has failed. */
+/* ---- the exits ---- */
+
 static __attribute__((noinline)) enum action exit_io_nothing(struct vcpu *v, struct vmexit *x) {
     bool write = (x->io.flags & IO_IN) == 0;
 
-    if (vcpu_compartment_failed(v)) {
-        return exit_upcall_failed(v, x);
-    }
     vcpu_refuse_access(v, BUS_PORT, write, x->io.port);
     if (!write) {
         reg_set(&v->regs[X86_RAX], x->io.size, UINT32_MAX);
@@ -157,29 +163,34 @@ static __attribute__((noinline)) enum action exit_io_nothing(struct vcpu *v, str
     return ACTION_NEXT;
 }
 
-static enum action exit_out(struct vcpu *v, struct vmexit *x) {
-    const struct exit_io *io = &x->io;
-    uint64_t value = v->regs[X86_RAX] & (BIT(8 * io->size) - 1);
-    bool there = device_write(v, x, BUS_PORT, io->port, io->size, value);
-
-    return LIKELY(there) ? ACTION_NEXT : exit_io_nothing(v, x);
-}
-
 /* Of IN and OUT the exit tells all. */
 enum action exit_io(struct vcpu *v, struct vmexit *x) {
     const struct exit_io *io = &x->io;
+    struct exchange *e = v->exchange;
 
     if (UNLIKELY((io->flags & IO_STRING) != 0)) {
-        return exit_io_string(v, x);
+        return hardware_emulate_now(v, x, UPCALL_STRING);
     }
-    if ((io->flags & IO_IN) == 0) {
-        return exit_out(v, x);
+    e->space = BUS_PORT;
+    e->at = io->port;
+    e->size = io->size;
+    if ((io->flags & IO_IN) != 0) {
+        return hardware_go_up(v, UPCALL_READ);
     }
-    struct bus_answer answer = device_read(v, x, BUS_PORT, io->port, io->size);
-    if (UNLIKELY(answer.there == 0)) {
+    e->argument = v->regs[X86_RAX] & reg_mask(io->size);
+    return hardware_go_up(v, UPCALL_WRITE);
+}
+
+enum action exit_io_answered(struct vcpu *v, struct vmexit *x) {
+    const struct exit_io *io = &x->io;
+    const struct exchange *e = v->exchange;
+
+    if (UNLIKELY(EXCHANGE_READ(e->there) == 0)) {
         return exit_io_nothing(v, x);
     }
-    reg_set(&v->regs[X86_RAX], io->size, (uint32_t)answer.value);
+    if ((io->flags & IO_IN) != 0) {
+        reg_set(&v->regs[X86_RAX], io->size, (uint32_t)EXCHANGE_READ(e->argument));
+    }
     return ACTION_NEXT;
 }
 
@@ -208,14 +219,19 @@ enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
         e->apic_at = x->fault.gpa.v % PAGE_SIZE;
         e->apic_value = lapic_mmio_read(&v->lapic, e->apic_at);
     }
-    return hardware_emulate(v, x, UPCALL_MEMORY);
+    hardware_emulate(v, x);
+    return hardware_go_up(v, UPCALL_MEMORY);
+}
+
+enum action exit_nested_fault_answered(struct vcpu *v, struct vmexit *x) {
+    return hardware_emulated(v, x);
 }
 
 /* After ACTION_DONE TF is the new task's, for what comes after its first instruction. */
 enum action exit_task_switch(struct vcpu *v, struct vmexit *x) {
     v->exchange->task_switched = 0;
     v->event = x->task.event; /* a fault on the way is one in its delivery */
-    enum action action = hardware_emulate(v, x, UPCALL_TASK);
+    enum action action = hardware_emulate_now(v, x, UPCALL_TASK);
     if (EXCHANGE_READ(v->exchange->task_switched) != 0) {
         hvm->end_shadow(v);
         hvm->flush(v);

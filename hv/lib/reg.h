@@ -8,7 +8,9 @@
 
 /* The low size bytes of a word. */
 static inline uint64_t reg_mask(unsigned size) {
-    return UINT64_MAX >> (64 - 8 * size);
+    static const uint64_t masks[] = {
+        [1] = UINT8_MAX, [2] = UINT16_MAX, [4] = UINT32_MAX, [8] = UINT64_MAX};
+    return masks[size];
 }
 
 /* The low size bytes of a register: 4 clear its upper half, 1 and 2 leave the rest. */

@@ -111,6 +111,10 @@ uint64_t compartment_entry(void) {
     return COMPARTMENT_BASE + compartment_header()->entry;
 }
 
+uint64_t compartment_called(void) {
+    return COMPARTMENT_BASE + compartment_header()->called;
+}
+
 static uint64_t compartment_table_entry(uint64_t n) {
     return (compartment_cr3() + n * PAGE_SIZE) | ENTRY_TABLE;
 }

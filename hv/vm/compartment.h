@@ -45,9 +45,11 @@ void compartment_turn_windows(struct vm *vm);
 /* As at the VM's start, on the CPU of its first vCPU while no other is in it. */
 void compartment_reset(struct vm *vm);
 
-/* Its page tables, as CR3 has them; a vCPU's entry point, stack and exchange page, by address. */
+/* Its page tables, as CR3 has them; a vCPU's entry point, where its calls return, its stack and
+ * exchange page, by address. */
 uint64_t compartment_cr3(void);
 uint64_t compartment_entry(void);
+uint64_t compartment_called(void);
 uint64_t compartment_slot(const struct vcpu *v);
 uint64_t compartment_stack_top(const struct vcpu *v);
 /* The general registers of v's second context at its entry point. vendor: what enter.S finds. */

@@ -46,34 +46,6 @@ bool vm_start_devices(struct vm *vm) {
     return upcall(&vm->vcpus[0], NULL, UPCALL_START);
 }
 
-static inline void device_access(struct exchange *e, enum bus_space space, uint64_t at,
-                                 unsigned size) {
-    e->space = space;
-    e->at = at;
-    e->size = size;
-}
-
-struct bus_answer device_read(struct vcpu *v, const struct vmexit *x, enum bus_space space,
-                              uint64_t at, unsigned size) {
-    struct exchange *e = v->exchange;
-
-    device_access(e, space, at, size);
-    if (!upcall(v, x, UPCALL_READ)) {
-        return (struct bus_answer){.value = UINT64_MAX, .there = 0};
-    }
-    return (struct bus_answer){.value = EXCHANGE_READ(e->argument),
-                               .there = EXCHANGE_READ(e->there)};
-}
-
-bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space, uint64_t at,
-                  unsigned size, uint64_t value) {
-    struct exchange *e = v->exchange;
-
-    device_access(e, space, at, size);
-    e->argument = value;
-    return upcall(v, x, UPCALL_WRITE) && EXCHANGE_READ(e->there) != 0;
-}
-
 /* With no exit of the guest's as its reason: what is given, if it was answered, else otherwise. */
 static uint64_t devices_ask(struct vcpu *v, enum upcall what, uint64_t argument,
                             uint64_t otherwise) {

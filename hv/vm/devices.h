@@ -1,28 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A VM's devices, as the core knows them: the only way to those in its compartment. What goes in
- * are accesses, bytes, moments and ends of interrupts; what comes out are messages to local APICs,
+ * are bytes, moments and ends of interrupts; what comes out are messages to local APICs,
  * the level of INTR, console bytes and the end of the run (devices.c). If the compartment fails,
  * the VM is leaving, and what is answered means nothing.
  */
 #pragma once
 
-#include "hv/abi/bus.h"
 #include "hv/vm/vm.h"
 
 /* Power-up state of all devices, the first upcall of a run, on vCPU 0's CPU; the CMOS clock keeps
  * what it had. False if the VM is leaving. */
 MUST_USE bool vm_start_devices(struct vm *vm);
-
-/*
- * An access of size bytes (1, 2, 4; in memory also 8) to a port or a guest-physical address that is
- * no RAM, for the exit x. All but v is guest-controlled. Where nothing is there, or the compartment
- * has failed, a write returns false and a read all ones. On v's own CPU.
- */
-MUST_USE struct bus_answer device_read(struct vcpu *v, const struct vmexit *x, enum bus_space space,
-                                       uint64_t at, unsigned size);
-MUST_USE bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space,
-                           uint64_t at, unsigned size, uint64_t value);
 
 /* Timers and clocks do what is due. When they want to be called again, on the host's TSC; 0 = not.
  * On the CPU of vCPU 0. */

@@ -94,12 +94,11 @@ struct hvm_ops {
     void (*apic_update)(struct vcpu *v, uint32_t levels, uint16_t status);
     /*
      * The second context. compartment_reset: as at its entry point, at every start of the VM.
-     * compartment_run: until it calls the core (EXIT_HYPERCALL, and stands behind that) or anything
-     * else ends its run; v->compartment_rip then. Of *x only kind, event and fault are set. The
+     * upcall: upcall_make() of hv/vm/upcall_make.h with the vendor's run compiled into it. The
      * guest's state is current before and after.
      */
     void (*compartment_reset)(struct vcpu *v);
-    void (*compartment_run)(struct vcpu *v, struct vmexit *x);
+    bool (*upcall)(struct vcpu *v, const struct vmexit *x);
     /* What RDTSC adds to the host's TSC there, modulo 2^64; 0 at a start. */
     void (*compartment_set_tsc)(struct vcpu *v, uint64_t offset);
     /*

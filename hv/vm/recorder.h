@@ -16,7 +16,7 @@ enum recorder_outcome {
     RECORDER_DONE,    /* where it stood: the CPU or its handler had moved it on */
     RECORDER_HALT,    /* after the instruction, once an event had come */
     RECORDER_RETRY,   /* where it stood, maybe with an exception; or not at all */
-    RECORDER_AT_WORK, /* its handler reports a crash */
+    RECORDER_AT_WORK, /* its handler reports a crash, or its compartment is asked */
     RECORDER_OUTCOMES
 };
 

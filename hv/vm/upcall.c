@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the way into a vCPU's compartment and back, its time limit and the line that tells of one
- * that has gone wrong. Knows neither what an upcall does nor the vendor.
+ * Owns what is rare on the way into a vCPU's compartment and back (upcall_make.h): its time limit,
+ * its calls, and what it has told. Knows neither what an upcall does nor the vendor.
  */
-#include "hv/vm/upcall.h"
+#include "hv/vm/upcall_make.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/vm/mce.h"
@@ -85,7 +85,7 @@ static bool upcall_interrupted(struct vcpu *v) {
  * Nothing is asked of one that has failed, nor of one that was left in the middle: its VM is
  * ending. Without a timer of the guest's nothing would interrupt a compartment that loops.
  */
-static __attribute__((noinline)) bool upcall_may_begin(struct vcpu *v) {
+bool upcall_may_begin(struct vcpu *v) {
     if ((v->upcall_flags & (UPCALL_FAILED | UPCALL_RUNS)) != 0) {
         return false;
     }
@@ -94,17 +94,13 @@ static __attribute__((noinline)) bool upcall_may_begin(struct vcpu *v) {
     return true;
 }
 
-/* It calls the core, and not to say that it is done; host interrupts are taken, or calls without
- * end would keep them out. */
-static bool upcall_called(struct vcpu *v) {
+/* Host interrupts are taken, or calls without end would keep them out. */
+bool upcall_called(struct vcpu *v) {
     return core_call_answer(v, v->compartment.regs[X86_RAX]) && upcall_interrupted(v);
 }
 
-/* Any end of a run but CORE_DONE; false if the VM is leaving. */
-static __attribute__((noinline)) bool upcall_other(struct vcpu *v, struct vmexit *end) {
+bool upcall_ended(struct vcpu *v, const struct vmexit *end) {
     switch ((unsigned)end->kind) {
-    case EXIT_HYPERCALL:
-        return upcall_called(v);
     case EXIT_INTERRUPT:
         return upcall_interrupted(v);
     case EXIT_HOST_NMI: /* the vendor's file has handled the one, and the other is nothing */
@@ -134,33 +130,7 @@ static __attribute__((noinline)) bool upcall_end_interrupts(struct vcpu *v) {
     return answered;
 }
 
-/* What was told up to the end, or before it. */
-static __attribute__((noinline)) bool upcall_told(struct vcpu *v) {
+bool upcall_told(struct vcpu *v) {
     bool sane = told_take(v, __atomic_exchange_n(&v->exchange->told, 0, __ATOMIC_RELAXED));
     return sane && ((v->upcall_flags & UPCALL_ENDS) == 0 || upcall_end_interrupts(v));
-}
-
-bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
-    struct vmexit end = {.kind = EXIT_UNKNOWN};
-
-    if (UNLIKELY(v->upcall_flags != 0) && !upcall_may_begin(v)) {
-        return false;
-    }
-    v->exchange->upcall = what;
-    v->upcall = what;
-    v->upcall_exit = x;
-    v->upcalls++;
-    v->upcall_flags = UPCALL_RUNS;
-    for (;;) {
-        hvm->compartment_run(v, &end);
-        if (LIKELY(end.kind == EXIT_HYPERCALL && v->compartment.regs[X86_RAX] == CORE_DONE)) {
-            break;
-        }
-        if (!upcall_other(v, &end)) {
-            return false;
-        }
-    }
-    v->upcall_flags ^= UPCALL_RUNS;
-    bool plain = (EXCHANGE_READ(v->exchange->told) | v->upcall_flags) == 0;
-    return LIKELY(plain) || upcall_told(v);
 }

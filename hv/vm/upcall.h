@@ -12,12 +12,21 @@
 #define UPCALL_MAX_MS 1000u /* so long a compartment may take for one upcall, */
 #define UPCALL_LOOKS  4u    /* and is seen at work so often meanwhile */
 
+/* What the next upcall is. */
+static inline void upcall_prepare(struct vcpu *v, enum upcall what) {
+    v->exchange->upcall = what;
+    v->upcall = what;
+}
+
 /*
  * Has v's compartment do what the exchange page says, and takes what it tells. x is the exit that
  * it is for, for the report; NULL if it is for none. False if it did not: the VM is leaving. On v's
  * own CPU; host interrupts are taken meanwhile.
  */
-MUST_USE bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what);
+MUST_USE static inline bool upcall(struct vcpu *v, const struct vmexit *x, enum upcall what) {
+    upcall_prepare(v, what);
+    return hvm->upcall(v, x);
+}
 
 /*
  * It has done what it may not: ends its VM with a line that says what, detail included. Returns

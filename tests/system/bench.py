@@ -51,11 +51,11 @@ NOPS = "nops"
 ASSISTED = "cr8-write-assisted"
 OPERATIONS = [
     Operation(NOPS, "100 NOPs (self-check)", vtx=("100", "100"), amd=("100", "100")),
-    Operation("cpuid", "CPUID", 120 + RECORDER, True, {"VT-x": (5, 2)}, ("983", "892"), ("1,165", "738")),
-    Operation("hypercall", "hypercall that does nothing", 120 + RECORDER, True, {"VT-x": (5, 2)},
+    Operation("cpuid", "CPUID", 120 + RECORDER, True, {"VT-x": (4, 2)}, ("983", "892"), ("1,165", "738")),
+    Operation("hypercall", "hypercall that does nothing", 120 + RECORDER, True, {"VT-x": (4, 2)},
               ("1,020", "886"), ("1,218", "714")),
     Operation("upcall", "an upcall that does nothing, there and back", 150, beyond="hypercall"),
-    Operation("msr", "RDMSR IA32_APIC_BASE", 150 + RECORDER, True, {"VT-x": (5, 2)},
+    Operation("msr", "RDMSR IA32_APIC_BASE", 150 + RECORDER, True, {"VT-x": (4, 2)},
               ("1,099", "792"), ("1,234", "655")),
     Operation("port", "IN from an emulated port", PORT_AIM, vtx=("1,243", "1,278"), amd=("1,412", "1,097")),
     Operation("xapic-page", "xAPIC page, read (TPR)", PAGE_AIM, vtx=("7,166", "no exit"), amd=("3,587", "14,134")),

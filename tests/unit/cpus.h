@@ -77,13 +77,13 @@ static struct exit_record *run(struct vcpu *v) {
     return record;
 }
 
-static void advance(UNUSED struct vcpu *v, UNUSED uint32_t insn_len) {
+static void advance(UNUSED struct vcpu *v, UNUSED const struct exit_record *record) {
 }
 
 static void loop(struct vcpu *v) {
     CHECK(fake_traces_cleared != 0); /* at a start, and after a pause */
     fake_traces_cleared = 0;
-    vcpu_loop(v, run, advance);
+    vcpu_loop(v, run, advance, fake_compartment_run);
 }
 
 static void step_cpu(unsigned cpu) {

@@ -18,7 +18,7 @@
 #include "hv/vm/mce.h"
 #include "hv/vm/memory.h"
 #include "hv/vm/plat.h"
-#include "hv/vm/upcall.h"
+#include "hv/vm/upcall_make.h"
 #include "test.h"
 
 #define FAKE_RAM    (8 * MIB)
@@ -48,10 +48,10 @@ const uint8_t plat_compartment_image[0x3000] ALIGNED(PAGE_SIZE) = {'c',
                                                                    'p',
                                                                    'm',
                                                                    't',
-                                                                   [17] = 0x10,
-                                                                   [25] = 0x20,
-                                                                   [33] = 0x30,
-                                                                   [41] = 0x40,
+                                                                   [25] = 0x10,
+                                                                   [33] = 0x20,
+                                                                   [41] = 0x30,
+                                                                   [49] = 0x40,
                                                                    [FAKE_PROGRAM_DATA] = 0x42};
 
 uint64_t plat_tsc(void) {
@@ -355,20 +355,24 @@ uint64_t core_call(const struct exchange *e, uint64_t number) {
 
 /* What the n-th run ends with; NULL: a call, CORE_DONE. */
 static void (*fake_compartment_end)(struct vcpu *v, struct vmexit *x, unsigned n);
-static void fake_compartment_run(struct vcpu *v, struct vmexit *x) {
+static bool fake_compartment_run(struct vcpu *v, struct vmexit *end) {
     fake_compartment_runs++;
-    x->kind = EXIT_HYPERCALL;
+    *end = (struct vmexit){.kind = EXIT_HYPERCALL};
     v->compartment.regs[X86_RAX] = CORE_DONE;
     if (fake_compartment_end != NULL) {
-        fake_compartment_end(v, x, fake_compartment_runs);
-        return;
+        fake_compartment_end(v, end, fake_compartment_runs);
+        return end->kind == EXIT_HYPERCALL;
     }
     if (v->exchange->upcall == UPCALL_LOAD) { /* has tests of its own */
         v->exchange->load.status = LOAD_DONE;
-        return;
+        return true;
     }
     fake_compartment_vcpu = v;
     hardware_answer(&fake_hardware, v->exchange);
+    return true;
+}
+static bool fake_upcall(struct vcpu *v, const struct vmexit *x) {
+    return upcall_make(v, x, fake_compartment_run);
 }
 static uint64_t fake_compartment_tsc;
 static void fake_compartment_set_tsc(UNUSED struct vcpu *v, uint64_t offset) {
@@ -406,7 +410,7 @@ static struct hvm_ops fake_ops = {
     .get_code = fake_get_code,
     .set_segment = fake_set_segment,
     .compartment_reset = fake_compartment_reset,
-    .compartment_run = fake_compartment_run,
+    .upcall = fake_upcall,
     .compartment_set_tsc = fake_compartment_set_tsc,
     .save = fake_save,
     .restore = fake_restore,
@@ -512,7 +516,35 @@ static inline void fake_set_irq(unsigned line, bool asserted) {
     fake_take_told();
 }
 
+static inline void device_access(struct exchange *e, enum bus_space space, uint64_t at,
+                                 unsigned size) {
+    e->space = space;
+    e->at = at;
+    e->size = size;
+}
+
 /* An access to the VM's devices as if by a guest, but with no exit. */
+static inline struct bus_answer device_read(struct vcpu *v, const struct vmexit *x,
+                                            enum bus_space space, uint64_t at, unsigned size) {
+    struct exchange *e = v->exchange;
+
+    device_access(e, space, at, size);
+    if (!upcall(v, x, UPCALL_READ)) {
+        return (struct bus_answer){.value = UINT64_MAX, .there = 0};
+    }
+    return (struct bus_answer){.value = EXCHANGE_READ(e->argument),
+                               .there = EXCHANGE_READ(e->there)};
+}
+
+static inline bool device_write(struct vcpu *v, const struct vmexit *x, enum bus_space space,
+                                uint64_t at, unsigned size, uint64_t value) {
+    struct exchange *e = v->exchange;
+
+    device_access(e, space, at, size);
+    e->argument = value;
+    return upcall(v, x, UPCALL_WRITE) && EXCHANGE_READ(e->there) != 0;
+}
+
 static inline uint64_t fake_port_in(uint64_t port, unsigned size) {
     struct bus_answer answer = device_read(&fake_vm->vcpus[0], NULL, BUS_PORT, port, size);
     CHECK_U64(answer.there, 1);
@@ -528,8 +560,15 @@ static inline void fake_ioapic_write(unsigned index, uint32_t value) {
     CHECK(device_write(&fake_vm->vcpus[0], NULL, BUS_MEMORY, IOAPIC_BASE + 0x10, 4, value));
 }
 
+/* As the run loop does it. */
 static inline enum action fake_exit(struct vcpu *v, struct vmexit *x) {
-    return exit_table[x->kind](v, x);
+    enum action action = exit_table[x->kind](v, x);
+
+    if (action == ACTION_UPCALL) {
+        bool answered = upcall_make(v, x, fake_compartment_run);
+        action = answered ? exit_answers[x->kind](v, x) : exit_upcall_failed(v, x);
+    }
+    return action;
 }
 
 /* The VM once more, with two vCPUs on CPUs 0 and 1, both there. */

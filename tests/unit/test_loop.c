@@ -25,9 +25,8 @@ static struct exit_record *run(struct vcpu *v) {
     return record;
 }
 
-static void advance(struct vcpu *v, uint32_t insn_len) {
-    (void)v;
-    script.advanced += insn_len != 0;
+static void advance(UNUSED struct vcpu *v, const struct exit_record *record) {
+    script.advanced += record->exit.insn_len != 0;
 }
 
 static void go(struct vcpu *v, struct vmexit exit, unsigned turns) {
@@ -35,7 +34,7 @@ static void go(struct vcpu *v, struct vmexit exit, unsigned turns) {
     script.exit = exit;
     script.left = turns;
     script.taken_before = fake_interrupts_taken;
-    vcpu_loop(v, run, advance);
+    vcpu_loop(v, run, advance, fake_compartment_run);
 }
 
 static unsigned taken(void) {

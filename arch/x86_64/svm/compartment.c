@@ -6,14 +6,12 @@
  * uses none of it.
  * Sources: AMD APM vol. 2 "VMRUN Instruction", "Intercept Operation".
  */
+#include "arch/x86_64/svm/compartment.h"
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/decode.h"
-#include "arch/x86_64/svm/svm.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
-#include "hv/vm/vm.h"
-
-#define VMMCALL_LENGTH 3
+#include "hv/vm/upcall_make.h"
 
 /* intercepts[0], [1]: all but what costs and gives nothing: SMI, virtual interrupts, RDTSC, PUSHF,
  * POPF, PAUSE; and the traps after writes of control registers, whose writes are intercepted. */
@@ -80,12 +78,10 @@ void svm_compartment_set_tsc(struct vcpu *v, uint64_t offset) {
     c->clean &= ~(uint64_t)CLEAN_CONTROLS;
 }
 
-/* Ends of a run that are not a call: rare, and most of them end the VM. */
-static __attribute__((noinline)) void svm_compartment_details(struct vcpu *v, const struct vmcb *c,
-                                                              struct vmexit *x) {
+void svm_compartment_details(struct vcpu *v, const struct vmcb *c, struct vmexit *x) {
     struct svm_exit e = svm_exit_find(c->exit_code);
 
-    x->kind = (enum exit_kind)e.kind;
+    *x = (struct vmexit){.kind = (enum exit_kind)e.kind};
     v->compartment_rip = c->rip;
     if (e.form == FORM_EVENT || e.form == FORM_NESTED_FAULT) {
         svm_decode(c, e.form, false, x);
@@ -94,17 +90,7 @@ static __attribute__((noinline)) void svm_compartment_details(struct vcpu *v, co
     }
 }
 
-void svm_compartment_run(struct vcpu *v, struct vmexit *x) {
-    struct vcpu_context *context = &v->compartment;
-
-    svm_enter(context);
-    struct vmcb *c = context->vendor;
-    c->clean = svm_caps.clean;
-    c->tlb_control = 0;
-    if (LIKELY(c->exit_code == EXIT_CODE_VMMCALL)) {
-        x->kind = EXIT_HYPERCALL;
-        c->rip += VMMCALL_LENGTH;
-    } else {
-        svm_compartment_details(v, c, x);
-    }
+/* The neutral way, with AMD-V's run in place. */
+bool svm_upcall(struct vcpu *v, const struct vmexit *x) {
+    return upcall_make(v, x, svm_compartment_run);
 }

@@ -6,6 +6,7 @@
  * Sources: AMD APM vol. 2 "VMRUN Instruction", "#VMEXIT", "Interrupt Shadows".
  */
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/svm/compartment.h"
 #include "arch/x86_64/svm/decode.h"
 #include "arch/x86_64/svm/svm.h"
 #include "hv/exit/loop.h"
@@ -145,7 +146,9 @@ static inline __attribute__((always_inline)) struct exit_record *svm_run(struct 
     return record;
 }
 
-static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, uint32_t insn_len) {
+static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v,
+                                                              const struct exit_record *record) {
+    uint32_t insn_len = record->exit.insn_len;
     struct svm_vcpu *s = v->vendor;
     struct vmcb *c = &s->vmcb;
     uint64_t next = c->rip + insn_len;
@@ -162,5 +165,5 @@ static inline __attribute__((always_inline)) void svm_advance(struct vcpu *v, ui
 }
 
 void svm_loop(struct vcpu *v) {
-    vcpu_loop(v, svm_run, svm_advance);
+    vcpu_loop(v, svm_run, svm_advance, svm_compartment_run);
 }

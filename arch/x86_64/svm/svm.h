@@ -89,7 +89,7 @@ void svm_watch_cr8(struct vcpu *v, bool on);
 /* compartment.c; init allocates from the VM's budget. */
 MUST_USE enum status svm_compartment_init(struct vcpu *v);
 void svm_compartment_reset(struct vcpu *v);
-void svm_compartment_run(struct vcpu *v, struct vmexit *x);
+bool svm_upcall(struct vcpu *v, const struct vmexit *x);
 /* save.c, of struct hvm_ops. */
 void svm_save(struct vcpu *v, struct vcpu_saved *out);
 void svm_restore(struct vcpu *v, const struct vcpu_saved *in);

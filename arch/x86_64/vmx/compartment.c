@@ -5,13 +5,10 @@
  * and after each function here.
  * Sources: Intel SDM vol. 3 "VM-Execution Control Fields", "Checking and Loading Guest State".
  */
+#include "arch/x86_64/vmx/compartment.h"
 #include "arch/x86_64/arch.h"
-#include "arch/x86_64/vmx/decode.h"
-#include "arch/x86_64/vmx/vmx.h"
 #include "hv/lib/phys.h"
-#include "hv/vm/vm.h"
-
-#define VMCALL_LENGTH 3
+#include "hv/vm/upcall_make.h"
 
 #define PROC_OFF (PROC_TPR_SHADOW | PROC_IO_BITMAPS | PROC_MSR_BITMAPS)
 #define PROC_ON                                                                                    \
@@ -105,7 +102,8 @@ void vmx_compartment_reset(struct vcpu *v) {
     vmx_load_cleared(s->compartment);
     vmx_compartment_write_controls(v);
     vmx_compartment_write_state(v);
-    vmx_load(s->vmcs);
+    vmx_load(&s->vmcs_at);
+    s->compartment_called = compartment_called();
 
     compartment_reset_context(v, s);
 }
@@ -113,17 +111,15 @@ void vmx_compartment_reset(struct vcpu *v) {
 void vmx_compartment_set_tsc(struct vcpu *v, uint64_t offset) {
     const struct vmx_vcpu *s = v->vendor;
 
-    vmx_load(s->compartment);
+    vmx_load(&s->compartment_at);
     vmcs_write64(VMCS_TSC_OFFSET, offset);
-    vmx_load(s->vmcs);
+    vmx_load(&s->vmcs_at);
 }
 
-/* Ends of a run that are not a call: rare, and most of them end the VM. */
-static __attribute__((noinline)) void vmx_compartment_details(struct vcpu *v, uint32_t reason,
-                                                              struct vmexit *x) {
+void vmx_compartment_details(struct vcpu *v, uint32_t reason, struct vmexit *x) {
     struct vmx_reason r = vmx_reason_find(vmx_reason_strip(reason));
 
-    x->kind = (enum exit_kind)r.kind;
+    *x = (struct vmexit){.kind = (enum exit_kind)r.kind};
     v->compartment_rip = vmcs_read64(VMCS_GUEST_RIP);
     struct vmx_raw raw = {.reason = reason};
     if (x->kind == EXIT_EXCEPTION) {
@@ -139,20 +135,7 @@ static __attribute__((noinline)) void vmx_compartment_details(struct vcpu *v, ui
     }
 }
 
-void vmx_compartment_run(struct vcpu *v, struct vmexit *x) {
-    struct vmx_vcpu *s = v->vendor;
-
-    vmx_load(s->compartment);
-    if (UNLIKELY(!vmx_enter(&v->compartment))) {
-        x->kind = EXIT_ENTRY_FAILED;
-    } else {
-        uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
-        if (LIKELY(reason == VMX_REASON_VMCALL)) {
-            x->kind = EXIT_HYPERCALL;
-            vmcs_write64(VMCS_GUEST_RIP, vmcs_read64(VMCS_GUEST_RIP) + VMCALL_LENGTH);
-        } else {
-            vmx_compartment_details(v, reason, x);
-        }
-    }
-    vmx_load(s->vmcs);
+/* The neutral way, with VT-x's run in place. */
+bool vmx_upcall(struct vcpu *v, const struct vmexit *x) {
+    return upcall_make(v, x, vmx_compartment_run);
 }

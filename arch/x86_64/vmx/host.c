@@ -81,5 +81,5 @@ void vmx_load_cleared(uint32_t *vmcs) {
     vmcs[0] = vmx_caps.revision;
     __asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
     ASSERT(!failed);
-    vmx_load(vmcs);
+    vmx_load(&hpa);
 }

@@ -5,6 +5,7 @@
  * interruptibility).
  */
 #include "arch/x86_64/arch.h"
+#include "arch/x86_64/vmx/compartment.h"
 #include "arch/x86_64/vmx/decode.h"
 #include "arch/x86_64/vmx/vmx.h"
 #include "hv/exit/loop.h"
@@ -146,8 +147,11 @@ static __attribute__((noinline)) void vmx_advance_flags(uint64_t rflags, uint32_
     }
 }
 
-static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v, uint32_t insn_len) {
-    uint64_t next = vmcs_read64(VMCS_GUEST_RIP) + insn_len;
+/* From where the exit came: no handler that wants this has moved the guest. */
+static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v,
+                                                              const struct exit_record *record) {
+    uint32_t insn_len = record->exit.insn_len;
+    uint64_t next = record->rip + insn_len;
     if (UNLIKELY((uint32_t)next < insn_len) && next >> 32 == 1 &&
         (vmcs_read32(VMCS_32(VMCS_NTH(GUEST_ATTR0, HVM_CS))) & SEG_LONG) == 0) {
         next = (uint32_t)next; /* not 64-bit code: EIP wraps */
@@ -164,7 +168,7 @@ static inline __attribute__((always_inline)) void vmx_advance(struct vcpu *v, ui
     }
 }
 
-/* The neutral loop, with VT-x's run and advance in place. */
+/* The neutral loop, with VT-x's functions in place. */
 void vmx_loop(struct vcpu *v) {
-    vcpu_loop(v, vmx_run, vmx_advance);
+    vcpu_loop(v, vmx_run, vmx_advance, vmx_compartment_run);
 }

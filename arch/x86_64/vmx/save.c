@@ -60,18 +60,18 @@ void vmx_save(struct vcpu *v, struct vcpu_saved *out) {
     const struct vmx_vcpu *s = v->vendor;
 
     vmx_save_current(v, out->guest);
-    vmx_load(s->compartment);
+    vmx_load(&s->compartment_at);
     vmx_save_current(v, out->compartment);
-    vmx_load(s->vmcs);
+    vmx_load(&s->vmcs_at);
 }
 
 /* The rest, which depends on the local APIC, as at any change of its mode. */
 void vmx_restore(struct vcpu *v, const struct vcpu_saved *in) {
     struct vmx_vcpu *s = v->vendor;
 
-    vmx_load(s->compartment);
+    vmx_load(&s->compartment_at);
     vmx_restore_current(v, in->compartment);
-    vmx_load(s->vmcs);
+    vmx_load(&s->vmcs_at);
     vmx_restore_current(v, in->guest);
     s->entry_controls = vmcs_read32(VMCS_ENTRY_CONTROLS);
     hvm->apic_mode(v);

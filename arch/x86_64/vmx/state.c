@@ -19,7 +19,14 @@
 #define INVEPT_ALL 2ull
 
 static enum status vmx_vcpu_init(struct vcpu *v) {
-    return both_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);
+    enum status status = both_vcpu_init(v, sizeof(struct vmx_vcpu), PAGE_SIZE, 2 * PAGE_SIZE);
+
+    if (status == STATUS_OK) {
+        struct vmx_vcpu *s = v->vendor;
+        s->vmcs_at = phys_address(s->vmcs);
+        s->compartment_at = phys_address(s->compartment);
+    }
+    return status;
 }
 
 /* A CPU has one vCPU: all that it has cached of guests is of this one. It is tagged with the VPID,
@@ -353,7 +360,7 @@ SEALED struct hvm_ops vmx_ops = {
     .get_code = vmx_get_code,
     .set_segment = vmx_set_segment,
     .compartment_reset = vmx_compartment_reset,
-    .compartment_run = vmx_compartment_run,
+    .upcall = vmx_upcall,
     .compartment_set_tsc = vmx_compartment_set_tsc,
     .apic_mode = vmx_apic_mode,
     .apic_update = vmx_apic_update,

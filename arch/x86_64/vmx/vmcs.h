@@ -22,7 +22,7 @@ static inline uint64_t vmcs_read_raw(uint16_t code) {
     return value;
 }
 
-/* Into memory, and unchecked: for what is done at each exit, of a field that others have been read
+/* Into memory, and unchecked: for what is done at each exit, of a field that others are read
  * beside. */
 static inline void vmcs_keep_raw(uint16_t code, uint64_t *to) {
     __asm__ volatile("vmread %1, %0" : "=m"(*to) : "c"((uint64_t)code) : "cc");

@@ -18,8 +18,10 @@ struct vmx_vcpu {
     ALIGNED(PAGE_SIZE) uint32_t vmcs[PAGE_SIZE / 4];
     uint64_t cr4_guest_owned;
     uint32_t entry_controls;
-    uint64_t eoi_exits[4]; /* what the VMCS has: the level-triggered vectors */
-    ALIGNED(PAGE_SIZE) uint32_t compartment[PAGE_SIZE / 4]; /* the VMCS of the second context */
+    uint64_t eoi_exits[4];         /* what the VMCS has: the level-triggered vectors */
+    hpa_t vmcs_at, compartment_at; /* what VMPTRLD wants */
+    uint64_t compartment_called;   /* RIP of the second context after each of its calls */
+    ALIGNED(PAGE_SIZE) uint32_t compartment[PAGE_SIZE / 4]; /* its VMCS */
 };
 
 /* Set once by vmx_probe(). */
@@ -60,10 +62,9 @@ enum { VMX_VPID_GUEST = 1, VMX_VPID_COMPARTMENT };
 _Static_assert(offsetof(struct vcpu_context, host_stack) == 0x80, "used in enter.S");
 
 /* Makes a VMCS the current one, as it is. */
-static inline void vmx_load(const uint32_t *vmcs) {
-    hpa_t hpa = phys_address(vmcs);
+static inline void vmx_load(const hpa_t *vmcs) {
     bool failed;
-    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
+    __asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(vmcs->v) : "memory");
     ASSERT(!failed);
 }
 
@@ -86,7 +87,7 @@ void vmx_loop(struct vcpu *v);
 
 /* compartment.c, of struct hvm_ops. */
 void vmx_compartment_reset(struct vcpu *v);
-void vmx_compartment_run(struct vcpu *v, struct vmexit *x);
+bool vmx_upcall(struct vcpu *v, const struct vmexit *x);
 /* save.c, of struct hvm_ops. */
 void vmx_save(struct vcpu *v, struct vcpu_saved *out);
 void vmx_restore(struct vcpu *v, const struct vcpu_saved *in);
