@@ -39,7 +39,7 @@ bool vm_start_devices(struct vm *vm) {
     memset(&shared->counts, 0, sizeof(shared->counts));
     vm_seed(vm);
     vm->console_taken = 0;
-    vm->vcpus[0].bell_due = 0;
+    vm->vcpus[0].bell_due = vm->vcpus[0].bell_least = 0;
     vm->vcpus[0].bell_waits = false;
     __atomic_store_n(&vm->vcpus[0].public.rung, 0, __ATOMIC_SEQ_CST); /* by whom it was before */
     vm->bios_calls_left = VM_BIOS_CALLS_SHOWN;

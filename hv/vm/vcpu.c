@@ -242,15 +242,23 @@ void vcpu_skip_time(struct vcpu *v, uint64_t ticks) {
 /*
  * However often others ring, it takes no more than a quarter of this CPU's time: a bell that comes
  * too soon waits for the timer, and those after it are no further ones until then. What takes long
- * has moved data, and its sender is held back by its ring.
+ * has moved data, and its sender is held back by its ring; so a pause is no longer than some us.
+ * But where a look that finds nothing takes as long as that, as in an emulator, it would be over
+ * before the guest goes on.
  */
-#define BELL_PAUSES   3u     /* so many times as long as the last one took, */
-#define BELL_PAUSE_HZ 20000u /* 50 us at most */
+#define BELL_PAUSES   3u     /* so many times as long as the last look took, */
+#define BELL_PAUSE_HZ 20000u /* 50 us at most, */
+#define BELL_LOOKS    8u     /* or so many times as long as the shortest one, if that is more */
 
-static void vcpu_serve_bells(struct vcpu *v) {
-    uint64_t now = plat_tsc();
+static uint64_t vcpu_bell_pause(struct vcpu *v, uint64_t took) {
+    v->bell_least = v->bell_least != 0 ? min_u64(v->bell_least, took) : took;
+    uint64_t most = max_u64(plat_tsc_hz() / BELL_PAUSE_HZ, BELL_LOOKS * v->bell_least);
+    return min_u64(BELL_PAUSES * took, most);
+}
 
-    v->bell_waits = now < v->bell_due;
+/* since: when the work began that this is part of. */
+static void vcpu_serve_bells(struct vcpu *v, uint64_t since) {
+    v->bell_waits = since < v->bell_due;
     if (v->bell_waits) {
         v->clocks_due = clock_earlier(v->clocks_due, v->bell_due);
         vcpu_timer_set(v);
@@ -258,15 +266,21 @@ static void vcpu_serve_bells(struct vcpu *v) {
     }
     __atomic_store_n(&v->public.rung, 0, __ATOMIC_SEQ_CST);
     vm_serve_channels(v->vm);
-    uint64_t took = plat_tsc() - now;
-    v->bell_due = now + took + min_u64(BELL_PAUSES * took, plat_tsc_hz() / BELL_PAUSE_HZ);
+    uint64_t now = plat_tsc();
+    v->bell_due = now + vcpu_bell_pause(v, now - since);
 }
 
-/* PIT and CMOS clock have a deadline, or their owner asks for a look. */
+/* PIT and CMOS clock have a deadline, or their owner asks for a look. That is no part of the pause
+ * in which no bell is looked at: an upcall that a bell interrupts asks for one, too. */
 static __attribute__((noinline)) void vcpu_serve_clocks(struct vcpu *v) {
+    uint64_t since = plat_tsc();
+
     v->clocks_due = clock_earlier(vm_service_devices(v->vm), vm_watch_stop(v->vm));
+    if (since < v->bell_due) {
+        v->bell_due += plat_tsc() - since;
+    }
     if (v->bell_waits) {
-        vcpu_serve_bells(v);
+        vcpu_serve_bells(v, since);
     }
     vcpu_timer_set(v);
 }
@@ -302,7 +316,7 @@ static __attribute__((noinline)) void vcpu_serve_rare(struct vcpu *v, uint32_t r
         vm_serve_console(v->vm, requests);
     }
     if ((requests & REQUEST_CHANNELS) != 0) {
-        vcpu_serve_bells(v);
+        vcpu_serve_bells(v, plat_tsc());
     }
     if ((requests & REQUEST_FLUSH) != 0) {
         hvm->flush(v);

@@ -119,6 +119,7 @@ struct vcpu {
      * (only of vCPU 0), or vcpu_look_again(). */
     uint64_t apic_due, clocks_due;
     uint64_t bell_due; /* of vCPU 0: a bell is not looked at before; by clocks_due, if one waits */
+    uint64_t bell_least; /* how long the shortest look took; 0 = there was none */
     bool bell_waits;
     uint64_t paused_ticks; /* of vm->paused_ticks, so many are in tsc_offset and the two */
 

@@ -129,6 +129,53 @@ TEST(requests_without_end_do_not_hold_the_cpu) {
     CHECK_U64(requests_to_come, 0);
 }
 
+#define LOOK (FAKE_HZ / 15000) /* longer than a pause would be where an upcall takes a moment */
+
+static uint64_t guest_ticks;
+static unsigned looks_to_come;
+
+/* Another VM rings without end, and so also during each upcall, which its kick interrupts. */
+static void a_bell_meanwhile(struct vcpu *v, struct vmexit *end, UNUSED unsigned n) {
+    unsigned kicks = fake_kicks;
+    fake_tsc += LOOK;
+    fake_cpu = 1;
+    vcpu_ring(&v->public);
+    if (--looks_to_come == 0) {
+        vcpu_request(&v->public, REQUEST_LEAVE);
+    }
+    fake_cpu = 0;
+    if (fake_kicks != kicks) {
+        end->kind = EXIT_INTERRUPT;
+    }
+}
+
+/* The guest runs until the host's timer fires. */
+static struct exit_record *run_to_the_timer(struct vcpu *v) {
+    uint64_t ticks = fake_deadline > fake_tsc ? fake_deadline - fake_tsc : 0;
+    fake_tsc += ticks;
+    guest_ticks += ticks;
+    __atomic_fetch_or(&v->public.requests, REQUEST_TIMER, __ATOMIC_RELAXED);
+    return run(v);
+}
+
+/* However slow this machine is. */
+TEST(bells_without_end_leave_the_guest_half_of_its_time) {
+    struct vcpu *v = fake_machine_start();
+    fake_compartment_end = a_bell_meanwhile;
+    guest_ticks = 0;
+    looks_to_come = 1000;
+    memset(&script, 0, sizeof(script));
+    script.exit = (struct vmexit){.kind = EXIT_INTERRUPT};
+    script.left = TURNS;
+    uint64_t began = fake_tsc;
+    v->public.requests = 0;
+    vcpu_ring(&v->public);
+    vcpu_loop(v, run_to_the_timer, advance, fake_compartment_run);
+    fake_compartment_end = NULL;
+    CHECK_U64(script.runs, TURNS);
+    CHECK(guest_ticks >= (fake_tsc - began) / 2);
+}
+
 /* A sibling that sends INIT without end to one that waits for its start. */
 TEST(init_without_end_does_not_hold_the_cpu) {
     struct vcpu *v = asked = fake_machine_start();
@@ -191,5 +238,6 @@ TEST(every_kind_and_status_has_a_name) {
 
 TEST_MAIN(T(each_turn_is_an_instruction_or_takes_interrupts), T(what_is_common_takes_none),
           T(each_exit_is_recorded), T(requests_without_end_do_not_hold_the_cpu),
+          T(bells_without_end_leave_the_guest_half_of_its_time),
           T(init_without_end_does_not_hold_the_cpu), T(a_request_left_by_the_service_ends_hlt),
           T(kicks_are_not_a_flood), T(every_kind_and_status_has_a_name))
