@@ -405,7 +405,7 @@ static void paging_tell(const struct cpu *cpu, const struct host_view *view) {
 }
 
 static void paging_audit(const struct cpu *cpu, struct host_view *view) {
-    const struct host_map map = {pieces, piece_count};
+    const struct host_map map = {.pieces = pieces, .count = piece_count};
 
     if (host_audit(&map, HPA(cr3_read()), cpu->index, cpu->vm, view) != STATUS_OK) {
         paging_refuse(view);
@@ -425,6 +425,16 @@ void paging_enter(void) {
 void plat_audit(void) {
     struct host_view view;
     paging_audit(cpu_current(), &view);
+}
+
+bool plat_audit_part(struct host_view *view, uint32_t steps) {
+    const struct host_map map = {pieces, piece_count, window_address(WINDOW_KEPT)};
+    const struct cpu *cpu = cpu_current();
+
+    if (host_audit_part(&map, HPA(cr3_read()), cpu->index, cpu->vm, view, steps) != STATUS_OK) {
+        paging_refuse(view);
+    }
+    return view->through;
 }
 
 void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size) {

@@ -113,9 +113,11 @@ static uint32_t audit_count_policy(bool virtual_apic) {
     uint32_t count = 0;
     for (size_t i = 0; i < msr_policy_count; i++) {
         const struct msr_policy *p = &msr_policies[i];
-        for (uint32_t msr = p->msr; msr < p->msr + p->count; msr++) {
-            count += msr_policy_passes(p, false) ? audit_msr_bits(msr, false) : 0;
-            count += msr_policy_passes(p, true) ? audit_msr_bits(msr, true) : 0;
+        bool reads = msr_policy_passes(p, false);
+        bool writes = msr_policy_passes(p, true);
+        for (uint32_t msr = p->msr; (reads || writes) && msr < p->msr + p->count; msr++) {
+            count += reads ? audit_msr_bits(msr, false) : 0;
+            count += writes ? audit_msr_bits(msr, true) : 0;
         }
     }
     for (uint32_t msr = VIRTUAL_BASE; virtual_apic && msr < VIRTUAL_BASE + VIRTUAL_COUNT; msr++) {
@@ -157,10 +159,26 @@ static bool audit_port_map(const struct vcpu *v) {
     return true;
 }
 
-enum status audit_policy(const struct vcpu *v) {
+enum status audit_policy_map(const struct vcpu *v, unsigned map) {
     bool second = v->msr_map_x2apic != v->msr_map;
-    bool good = audit_msr_map(v, v->msr_map, false) &&
-                (!second || audit_msr_map(v, v->msr_map_x2apic, v->lapic.hardware)) &&
-                audit_port_map(v);
+    bool good = true;
+
+    ASSERT(map < AUDIT_POLICY_MAPS);
+    if (map == 0) {
+        good = audit_msr_map(v, v->msr_map, false);
+    } else if (map == 2) {
+        good = audit_port_map(v);
+    } else if (second) {
+        good = audit_msr_map(v, v->msr_map_x2apic, v->lapic.hardware);
+    }
     return good ? STATUS_OK : STATUS_INVALID;
+}
+
+enum status audit_policy(const struct vcpu *v) {
+    enum status s = STATUS_OK;
+
+    for (unsigned map = 0; s == STATUS_OK && map < AUDIT_POLICY_MAPS; map++) {
+        s = audit_policy_map(v, map);
+    }
+    return s;
 }

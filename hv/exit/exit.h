@@ -60,6 +60,9 @@ NORETURN void life_stay_out(struct vcpu *v);
 /* STATUS_INVALID, with the first difference in the log, if a bitmap lets pass what no table names.
  */
 MUST_USE enum status audit_policy(const struct vcpu *v);
+/* The same for one of the maps, by its number. */
+#define AUDIT_POLICY_MAPS 3u
+MUST_USE enum status audit_policy_map(const struct vcpu *v, unsigned map);
 
 /*
  * For a CPU that does not tell the length of the instruction that exited: finds x->insn_len, and

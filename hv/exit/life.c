@@ -11,6 +11,7 @@
 #include "hv/exit/policy.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
+#include "hv/vm/audit_turn.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/memory.h"
 #include "hv/vm/move.h"
@@ -138,6 +139,7 @@ static void life_scrub(struct vm *vm) {
         if (plat_cpu() == vm->vcpus[0].cpu) {
             life_tell_scrub(vm);
             vm_take_orders(vm);
+            (void)vm_audit_part(vm);
         }
     }
 }
@@ -213,6 +215,7 @@ static bool life_take(struct vm *vm) {
                  "cannot take another guest over: of another size, with other disks, or gone");
         return false;
     }
+    vm_audit_anew(vm);
     life_take_vcpu(&vm->vcpus[0]);
     for (uint32_t i = 1; i < vm->vcpu_count; i++) {
         __atomic_store_n(&vm->vcpus[i].public.requests, 0, __ATOMIC_RELAXED);
@@ -425,6 +428,7 @@ static void life_end(struct vm *vm) {
     } else {
         life_after_end(vm, leave, stopping);
     }
+    vm_audit_anew(vm);
     __atomic_store_n(&vm->leave, LEAVE_NONE, __ATOMIC_SEQ_CST);
 }
 
@@ -455,6 +459,15 @@ void life_stay_out(struct vcpu *v) {
     }
 }
 
+/* v's guest does not run: until there is something to do, or a part of the audit is done. */
+static void life_wait(struct vcpu *v) {
+    if (v->index == 0 && vm_audit_part(v->vm)) {
+        plat_take_interrupts();
+    } else {
+        plat_wait();
+    }
+}
+
 /* v is out of the run loop. Should it go there, at once or after a pause? */
 static bool life_goes_on(struct vcpu *v) {
     struct vm *vm = v->vm;
@@ -462,7 +475,7 @@ static bool life_goes_on(struct vcpu *v) {
     vcpu_pause_begin(v);
     while (vm_is_paused(vm)) {
         if (!vcpu_pause_hold(v)) {
-            plat_wait();
+            life_wait(v);
         }
         if (v->index == 0) {
             vm_take_orders(vm);
@@ -476,6 +489,9 @@ static bool life_goes_on(struct vcpu *v) {
 static void life_loop(struct vcpu *v, bool copy) {
     bool more = !copy || life_goes_on(v);
 
+    if (v->index == 0) {
+        vm_audit_follow(v->vm);
+    }
     while (more) {
         plat_clear_traces(); /* a start and a pause have written the log: others' text */
         hvm->loop(v);
@@ -518,7 +534,7 @@ void life_step(struct vcpu *v) {
     }
     if (vm->public->state != VM_STARTING) {
         plat_timer_set(vm->public->state == VM_DELAYED ? vm->restart_due : 0);
-        plat_wait();
+        life_wait(v);
         return;
     }
     bool copy = vm->taking;

@@ -3,7 +3,7 @@
  * The audit of finished nested tables: every entry that a CPU could read, bit by bit, against the
  * plan. It shares no code and no constant with the builder (hv/mem/pagetable.c): the formats stand
  * here a second time, from the manuals. Called for each root of a VM before the first guest runs,
- * and whenever an operator asks.
+ * and in parts whenever an operator asks.
  */
 #pragma once
 
@@ -42,10 +42,36 @@ struct audit {
     bool small_code;            /* what is executable lies in 4 KiB pages: iTLB multihit */
     struct audit_frames shared; /* what every VM may read and none may write */
     struct audit_frames other;  /* of its budget, what another root of the VM maps */
-    uint64_t empty, empty_size; /* where tables may be in which nothing is mapped */
+    uint64_t empty, empty_size; /* where tables may be in which nothing has to be mapped */
+    /* And what may be mapped there, read-write and not cached; NULL = nothing. */
+    bool (*is_device)(const void *of, uint64_t hpa);
+    const void *of;
     struct audit_piece pieces[AUDIT_MAX_PIECES]; /* ascending gpa */
     uint32_t piece_count, next;                  /* next: how far the walk has come */
+    struct audit_place *place;                   /* the same, for the next part */
+    uint32_t steps;                              /* what is left of this part */
+    bool stopped;                                /* nothing was, in the middle of a table */
 };
+
+/* How far an audit in parts has come: pieces that were judged, then guest-physical memory. All zero
+ * before the first. */
+struct audit_place {
+    uint32_t piece;
+    uint64_t gpa; /* an entry's end */
+    bool through;
+};
+
+/* How far that of a whole VM has come. All zero before the first part. */
+struct audit_progress {
+    unsigned root; /* of those that hv/monitor/audit_vm.c knows */
+    struct audit_place place;
+    uint32_t vcpu; /* after the roots, and its permission map */
+    unsigned map;
+    bool through;
+};
+
+/* About a comparison each: 10 to 15 instructions. */
+#define AUDIT_ALL_STEPS UINT32_MAX
 
 /* The RAM that the VM is planned to have, with these rights. The caller fills the fields above
  * pieces first. */
@@ -66,6 +92,14 @@ void audit_add_piece(struct audit *a, struct audit_piece piece);
  * STATUS_INVALID, and the first difference is in the log. Reads no table outside the VM's budget.
  */
 MUST_USE enum status audit_tables(struct audit *a, hpa_t root);
+
+/*
+ * The same, from a place on: so many steps and a few more, and at least one entry. The tables above
+ * that place are read once more, the caller builds a anew for each part, and what changes meanwhile
+ * is held against what it is then. STATUS_OK: so far. place->through: that was the last part.
+ */
+MUST_USE enum status audit_tables_part(struct audit *a, hpa_t root, struct audit_place *place,
+                                       uint32_t steps);
 
 /* A record of the VM: false, and said in the log, if it is not of its budget, or a piece maps it.
  */

@@ -17,6 +17,7 @@
 #define INDEX_BITS    9u
 #define ROOT_LEVEL    4u
 #define LARGEST_LEVEL 3u /* that can have leaves */
+#define ENTRY_STEPS   8u /* of one that is not empty */
 
 #define ENTRY_PRESENT  BIT(0)
 #define ENTRY_WRITE    BIT(1)
@@ -44,6 +45,9 @@ struct host_walk {
     const struct host_map *map;
     uint32_t cpu, vm;
     struct host_view *view;
+    const struct host_piece *last; /* that was found; most often the next page is of it, too */
+    uint32_t steps;                /* left of this part */
+    bool stopped;                  /* none was, in the middle of a table */
 };
 
 struct host_entry {
@@ -71,11 +75,20 @@ static bool host_may(const struct host_walk *w, const struct host_piece *p) {
     }
 }
 
+static void host_spend(struct host_walk *w, uint32_t steps) {
+    w->steps -= (uint32_t)min_u64(steps, w->steps);
+}
+
 /* The piece that has some of it, NULL = none. */
-static const struct host_piece *host_find(const struct host_walk *w, uint64_t base, uint64_t size) {
+static const struct host_piece *host_find(struct host_walk *w, uint64_t base, uint64_t size) {
+    if (w->last != NULL && range_contains(w->last->base, w->last->size, base, size)) {
+        return w->last;
+    }
     for (uint32_t i = 0; i < w->map->count; i++) {
         const struct host_piece *p = &w->map->pieces[i];
         if (range_overlaps(p->base, p->size, base, size)) {
+            host_spend(w, i);
+            w->last = p;
             return p;
         }
     }
@@ -90,6 +103,14 @@ static bool host_refuse(struct host_walk *w, const struct host_entry *e, const c
     return false;
 }
 
+/* The page that the VM's guest and this CPU have in common while it runs. */
+static bool host_is_kept(const struct host_walk *w, const struct host_entry *e,
+                         const struct host_piece *p) {
+    return w->map->kept != 0 && e->address == w->map->kept && e->level == 1 &&
+           p->kind == HOST_RAM && p->owner == w->vm &&
+           (e->value & ~ENTRY_ADDRESS) == rights_bits[HOST_RW];
+}
+
 static bool host_leaf(struct host_walk *w, const struct host_entry *e) {
     uint64_t frame = e->value & ENTRY_ADDRESS;
     uint64_t large = e->level > 1 ? ENTRY_LARGE : 0;
@@ -97,6 +118,9 @@ static bool host_leaf(struct host_walk *w, const struct host_entry *e) {
 
     if (p == NULL) {
         return host_refuse(w, e, "what is nobody's is mapped");
+    }
+    if (host_is_kept(w, e, p)) {
+        return true;
     }
     if (!host_may(w, p)) {
         return host_refuse(w, e, "what is another's is mapped");
@@ -129,33 +153,60 @@ static bool host_pointer(struct host_walk *w, const struct host_entry *e) {
     return host_table(w, HPA(table), e->address, e->level - 1);
 }
 
-/* host_pointer() comes back here for the table below: never deeper than there are levels. */
+/* host_pointer() comes back here for the table below: never deeper than there are levels. False:
+ * refused. */
 static bool host_table(struct host_walk *w, hpa_t table, uint64_t address, unsigned level) {
     const uint64_t *entries = phys_pointer(table);
     uint64_t size = PAGE_SIZE << (INDEX_BITS * (level - 1));
+    uint64_t first = (max_u64(w->view->next, address) - address) / size;
 
-    for (uint64_t i = 0; i < TABLE_ENTRIES; i++) {
+    for (uint64_t i = first; i < TABLE_ENTRIES; i++) {
         struct host_entry e = {entries[i], address + i * size, size, level};
         bool leaf = level == 1 || ((e.value & ENTRY_LARGE) != 0 && level <= LARGEST_LEVEL);
 
-        if (e.value == 0) {
-            continue;
+        bool good = true;
+
+        host_spend(w, e.value == 0 ? 1 : ENTRY_STEPS);
+        if (e.value != 0) {
+            good = leaf ? host_leaf(w, &e) : host_pointer(w, &e);
         }
-        bool good = leaf ? host_leaf(w, &e) : host_pointer(w, &e);
         if (!good) {
+            return false;
+        }
+        if (w->stopped) {
+            return true;
+        }
+        w->view->next = e.address + size;
+        w->stopped = w->steps == 0 && i + 1 < TABLE_ENTRIES;
+        if (w->stopped) {
+            return true;
+        }
+    }
+    return true;
+}
+
+/* That nothing is missing. */
+static bool host_is_all(struct host_walk *w) {
+    uint64_t planned[HOST_KINDS] = {0};
+
+    for (uint32_t i = 0; i < w->map->count; i++) {
+        const struct host_piece *p = &w->map->pieces[i];
+        planned[p->kind] += host_may(w, p) ? p->size : 0;
+    }
+    for (unsigned k = 0; k < HOST_KINDS; k++) {
+        if (planned[k] != w->view->bytes[k]) {
+            w->view->wrong = "not all that is planned is mapped";
             return false;
         }
     }
     return true;
 }
 
-enum status host_audit(const struct host_map *map, hpa_t root, uint32_t cpu, uint32_t vm,
-                       struct host_view *view) {
-    struct host_walk w = {.map = map, .cpu = cpu, .vm = vm, .view = view};
+enum status host_audit_part(const struct host_map *map, hpa_t root, uint32_t cpu, uint32_t vm,
+                            struct host_view *view, uint32_t steps) {
+    struct host_walk w = {.map = map, .cpu = cpu, .vm = vm, .view = view, .steps = steps};
     struct host_entry cr3 = {.value = root.v, .size = PAGE_SIZE};
-    uint64_t planned[HOST_KINDS] = {0};
 
-    *view = (struct host_view){.wrong = NULL};
     const struct host_piece *p = host_find(&w, root.v, PAGE_SIZE);
     if (p == NULL || p->kind != HOST_CORE || p->rights != HOST_RW) {
         (void)host_refuse(&w, &cr3, "the root is not the core's");
@@ -164,16 +215,17 @@ enum status host_audit(const struct host_map *map, hpa_t root, uint32_t cpu, uin
     if (!host_table(&w, root, 0, ROOT_LEVEL)) {
         return STATUS_INVALID;
     }
+    view->through = !w.stopped;
+    return !view->through || host_is_all(&w) ? STATUS_OK : STATUS_INVALID;
+}
 
-    for (uint32_t i = 0; i < map->count; i++) {
-        p = &map->pieces[i];
-        planned[p->kind] += host_may(&w, p) ? p->size : 0;
+enum status host_audit(const struct host_map *map, hpa_t root, uint32_t cpu, uint32_t vm,
+                       struct host_view *view) {
+    enum status s = STATUS_OK;
+
+    *view = (struct host_view){.wrong = NULL};
+    while (s == STATUS_OK && !view->through) {
+        s = host_audit_part(map, root, cpu, vm, view, UINT32_MAX);
     }
-    for (unsigned k = 0; k < HOST_KINDS; k++) {
-        if (planned[k] != view->bytes[k]) {
-            view->wrong = "not all that is planned is mapped";
-            return STATUS_INVALID;
-        }
-    }
-    return STATUS_OK;
+    return s;
 }

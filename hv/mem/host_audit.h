@@ -38,11 +38,14 @@ struct host_piece {
 struct host_map {
     const struct host_piece *pieces;
     uint32_t count;
+    uint64_t kept; /* at this address one page of the VM's RAM may be as well; 0 = nowhere */
 };
 
-/* What a CPU was seen to map, or what is wrong with it. */
+/* What a CPU was seen to map, or what is wrong with it. All zero before an audit in parts. */
 struct host_view {
     uint64_t bytes[HOST_KINDS];
+    uint64_t next;     /* the address that the next part begins with */
+    bool through;      /* there is none */
     const char *wrong; /* NULL = nothing */
     uint64_t address, entry;
     const struct host_piece *of; /* whose the frame is, NULL = nobody's */
@@ -56,3 +59,8 @@ struct host_view {
  */
 MUST_USE enum status host_audit(const struct host_map *map, hpa_t root, uint32_t cpu, uint32_t vm,
                                 struct host_view *view);
+
+/* The same, from view->next on: so many steps, of 10 to 15 instructions, and a few more, and at
+ * least one entry. STATUS_OK: so far. view->through: that was the last part. */
+MUST_USE enum status host_audit_part(const struct host_map *map, hpa_t root, uint32_t cpu,
+                                     uint32_t vm, struct host_view *view, uint32_t steps);

@@ -6,6 +6,7 @@
  * operator's commands, by the run loop and by hv/exit/life.c.
  */
 #include "hv/lib/fmt.h"
+#include "hv/vm/audit_turn.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/move.h"
 #include "hv/vm/pause.h"
@@ -20,8 +21,6 @@ const char *vm_state_name(enum vm_state state) {
     };
     return names[state];
 }
-
-SEALED enum status (*vm_audit_again)(const struct vm *vm);
 
 /* The queue is one word, four bits a request, the oldest in the lowest; 0 ends it. */
 #define ORDER_BITS 4u
@@ -215,20 +214,8 @@ static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
     vm_log(vm, LOG_INFO, "stopped by the operator");
 }
 
-/* The CPU's own tables as well, which make the machine panic if they are wrong. */
 static void order_audit(struct vm *vm, UNUSED enum vm_command command) {
-    uint64_t begin = plat_tsc();
-
-    plat_audit();
-    if (vm_audit_again(vm) != STATUS_OK) {
-        vm_log(vm, LOG_ERROR, "audit: NOT as planned, see above: a bug, or broken memory");
-        vm_leave(vm, LEAVE_STOP, "its tables are not as planned");
-        return;
-    }
-    ull us = (ull)mul_div_u64(plat_tsc() - begin, 1000000, plat_tsc_hz());
-    vm_log(vm, LOG_INFO,
-           "audit: nested tables, compartment and bitmaps are as planned (%llu.%03llu ms)",
-           us / 1000, us % 1000);
+    vm_audit_begin(vm);
 }
 
 static void (*const order_run[ORDER_ACTIONS])(struct vm *vm, enum vm_command command) = {

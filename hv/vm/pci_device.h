@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A real PCI function of a VM, for the files pci.c, pci_call.c and pci_reset.c alone. */
+/* A real PCI function of a VM, for the files pci.c, pci_call.c and pci_reset.c; and for the audit,
+ * which reads where its registers are. */
 #pragma once
 
 #include "hv/lib/fmt.h"

@@ -77,6 +77,10 @@ void *plat_window_open(enum plat_window which, hpa_t at, uint64_t size);
 void plat_window_close(enum plat_window which, hpa_t at, uint64_t size);
 /* The audit of this CPU's tables once more, with all windows closed; a difference is a panic. */
 void plat_audit(void);
+/* The same in parts, as host_audit_part() has it, while a window may be kept open. True after the
+ * last one. */
+struct host_view;
+bool plat_audit_part(struct host_view *view, uint32_t steps);
 
 /* What each VM's hardware runs on: see hv/abi/compartment.h. At a page's begin. */
 extern const uint8_t plat_compartment_image[];

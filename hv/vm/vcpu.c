@@ -5,6 +5,7 @@
  */
 
 #include "hv/lib/str.h"
+#include "hv/vm/audit_turn.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
@@ -270,12 +271,14 @@ static void vcpu_serve_bells(struct vcpu *v, uint64_t since) {
     v->bell_due = now + vcpu_bell_pause(v, now - since);
 }
 
-/* PIT and CMOS clock have a deadline, or their owner asks for a look. That is no part of the pause
- * in which no bell is looked at: an upcall that a bell interrupts asks for one, too. */
+/* PIT and CMOS clock have a deadline, or their owner asks for a look; and what an operator did.
+ * That is no part of the pause in which no bell is looked at: an upcall that a bell interrupts asks
+ * for one, too. */
 static __attribute__((noinline)) void vcpu_serve_clocks(struct vcpu *v) {
     uint64_t since = plat_tsc();
+    uint64_t asked = clock_earlier(vm_watch_stop(v->vm), vm_watch_audit(v->vm));
 
-    v->clocks_due = clock_earlier(vm_service_devices(v->vm), vm_watch_stop(v->vm));
+    v->clocks_due = clock_earlier(vm_service_devices(v->vm), asked);
     if (since < v->bell_due) {
         v->bell_due += plat_tsc() - since;
     }

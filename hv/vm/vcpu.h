@@ -24,7 +24,7 @@ enum vcpu_request {
     REQUEST_LEAVE = BIT32(3), /* leave the run loop: see vm->leave */
     REQUEST_INIT = BIT32(4),  /* an INIT message; not to vCPU 0, which it makes a reset of the VM */
     REQUEST_SIPI = BIT32(5),  /* a startup message: sipi_vector */
-    REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT, CMOS clock or stop time-out wants a look */
+    REQUEST_CLOCKS = BIT32(6), /* to vCPU 0: PIT, CMOS clock, stop or audit wants a look */
     /* Another NMI before the first was looked at. A CPU has room for no third. */
     REQUEST_NMI_AGAIN = BIT32(7),
     REQUEST_ORDER = BIT32(8),     /* to vCPU 0: the operator asks for something */

@@ -9,7 +9,9 @@
 #include "hv/lib/clock.h"
 #include "hv/lib/lock.h"
 #include "hv/lib/log.h"
+#include "hv/mem/audit.h"
 #include "hv/mem/gmem.h"
+#include "hv/mem/host_audit.h"
 #include "hv/mem/pagetable.h"
 #include "hv/vm/compartment.h"
 #include "hv/vm/pci.h"
@@ -36,6 +38,15 @@ enum vm_leave {
 
 #define VM_PIECE MIB /* of its memory, to be written without taking host interrupts */
 
+/* The operator's audit, see audit_turn.h. Times are ticks of the host's TSC. */
+struct vm_audit {
+    bool goes_on;
+    uint32_t parts;
+    uint64_t due, work, longest;
+    struct host_view host; /* how far it is: first the CPU's own tables, then the VM's */
+    struct audit_progress at;
+};
+
 struct vm {
     char name[CONFIG_NAME_SIZE];
     const struct plan_vm *plan;
@@ -52,6 +63,8 @@ struct vm {
     bool paused;           /* atomic: its vCPUs are to stay out of the run loop, see pause.h */
     uint64_t paused_since; /* host TSC */
     uint64_t paused_ticks; /* since its start: so far its time is behind the host's */
+
+    struct vm_audit audit;
 
     struct pool pool;
     struct pagetable npt;
@@ -115,7 +128,8 @@ void vm_raise_lint0(struct vm *vm);
 void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_message *m);
 
 /* hv/monitor/audit_vm.c's audit_vm_again(), which is above. Set before the first VM runs. */
-extern enum status (*vm_audit_again)(const struct vm *vm);
+extern enum status (*vm_audit_again)(const struct vm *vm, struct audit_progress *at,
+                                     uint32_t steps);
 
 /* On the VM's own CPU only: all that can be done now of what the operator asked for. */
 void vm_take_orders(struct vm *vm);

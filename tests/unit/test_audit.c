@@ -90,8 +90,29 @@ static void build(const struct pagetable_format *by, enum audit_format format, u
                                                  AUDIT_READ | AUDIT_WRITE});
 }
 
+/* In parts, each with what is planned said anew. */
+static enum status audit_parts(const struct audit *what, const struct pagetable *t, uint32_t steps,
+                               unsigned *parts) {
+    struct audit_place place = {.gpa = 0};
+    enum status s = STATUS_OK;
+
+    for (*parts = 0; s == STATUS_OK && !place.through; ++*parts) {
+        struct audit a = *what;
+        struct audit_place before = place;
+        s = audit_tables_part(&a, phys_address(t->root), &place, steps);
+        CHECK(s != STATUS_OK || place.gpa > before.gpa || place.piece > before.piece);
+    }
+    return s;
+}
+
+/* The same verdict, whole and in parts. */
 static enum status audit_fork(void) {
-    return audit_tables(&audit, phys_address(fork.root));
+    struct audit what = audit;
+    unsigned parts;
+    enum status s = audit_tables(&audit, phys_address(fork.root));
+
+    CHECK_U64(audit_parts(&what, &fork, 300, &parts), s);
+    return s;
 }
 
 static enum status audit_plain(enum audit_format format) {
@@ -121,6 +142,79 @@ TEST(what_is_planned_passes) {
         CHECK_U64(audit_fork(), STATUS_OK);
         CHECK_U64(audit_fork(), STATUS_OK); /* and again */
         CHECK_U64(audit_plain(!f), STATUS_INVALID);
+    }
+}
+
+/* However few steps: the same is found, each entry is looked at, none in vain. */
+TEST(parts_of_any_size_come_to_the_end) {
+    static const uint32_t sizes[] = {1, 2, 7, 8, 9, 100, 511, 512, 513, 1000, AUDIT_ALL_STEPS};
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+            unsigned parts;
+            struct audit what = audit;
+            CHECK_U64(audit_parts(&what, &fork, sizes[i], &parts), STATUS_OK);
+            CHECK(sizes[i] == AUDIT_ALL_STEPS ? parts == 1 : parts > 1);
+        }
+    }
+}
+
+/* In 4 KiB pages, where all entries lie one after the other: so many and a few more. */
+TEST(a_part_is_no_longer_than_it_may_be) {
+    const uint32_t steps = 200;
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        make_plan();
+        plan.vms[0].region_count = 1;
+        CHECK_U64(pagetable_init(&npt, formats[f], &pools[0], 1), STATUS_OK);
+        map_ram(&npt, &plan.vms[0]);
+        struct audit_place place = {.gpa = 0};
+        unsigned parts = 0;
+        while (place.gpa < 4 * MIB) {
+            struct audit a = expected(f);
+            uint64_t before = place.gpa;
+            CHECK_U64(audit_tables_part(&a, phys_address(npt.root), &place, steps), STATUS_OK);
+            CHECK(place.gpa - before <= (steps + 1) * PAGE_SIZE);
+            parts++;
+        }
+        CHECK(parts >= 4 * MIB / PAGE_SIZE / (steps + 1) && parts < 16);
+    }
+}
+
+/* What has been wrong from the start, and what goes wrong before the part that comes to it. */
+TEST(a_fault_behind_the_first_part) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        struct audit_place place = {.gpa = 0};
+        struct audit a = audit;
+        CHECK_U64(audit_tables_part(&a, phys_address(fork.root), &place, 100), STATUS_OK);
+        CHECK(!place.through && place.gpa > 0 && place.gpa < APIC_PAGE);
+        *entry_of(&fork, APIC_PAGE, 1) ^= BIT(1);
+        enum status s = STATUS_OK;
+        while (s == STATUS_OK && !place.through) {
+            a = audit;
+            s = audit_tables_part(&a, phys_address(fork.root), &place, 100);
+        }
+        CHECK_U64(s, STATUS_INVALID);
+        CHECK(place.gpa <= APIC_PAGE);
+    }
+}
+
+/* A table above the place is not believed because it was right a part before. */
+TEST(a_table_that_changes_between_two_parts) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        for (unsigned level = 2; level <= 4; level++) {
+            build(formats[f], f, 3);
+            struct audit_place place = {.gpa = 0};
+            struct audit a = audit;
+            while (place.gpa <= APIC_PAGE - 2 * PAGE_SIZE) {
+                a = audit;
+                CHECK_U64(audit_tables_part(&a, phys_address(fork.root), &place, 1), STATUS_OK);
+            }
+            *entry_of(&fork, APIC_PAGE, level) =
+                plan.vms[1].budget_base.v | (*entry_of(&fork, APIC_PAGE, level) & ~ADDRESS);
+            a = audit;
+            CHECK_U64(audit_tables_part(&a, phys_address(fork.root), &place, 1), STATUS_INVALID);
+        }
     }
 }
 
@@ -551,7 +645,9 @@ TEST(sizes_of_pages) {
     }
 }
 
-TEST_MAIN(T(what_is_planned_passes), T(each_bit_of_each_kind_of_entry),
+TEST_MAIN(T(what_is_planned_passes), T(parts_of_any_size_come_to_the_end),
+          T(a_part_is_no_longer_than_it_may_be), T(a_fault_behind_the_first_part),
+          T(a_table_that_changes_between_two_parts), T(each_bit_of_each_kind_of_entry),
           T(each_bit_of_the_builders_format), T(rights), T(pieces_in_any_order), T(wrong_frames),
           T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(shared_pieces),
           T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),

@@ -36,7 +36,7 @@ static struct host_piece pieces[PIECES] = {
     [OTHERS_RECORDS] = {0x40a000, 0x9000, HOST_RECORDS, HOST_RW, 1},
     [OTHERS_RAM] = {0xc00000, 4 * MIB, HOST_RAM, HOST_RW, 1},
 };
-static const struct host_map map = {pieces, PIECES};
+static const struct host_map map = {.pieces = pieces, .count = PIECES};
 
 static const struct {
     unsigned access;
@@ -66,8 +66,28 @@ static void start(void) {
     }
 }
 
+static enum status audit_parts(const struct host_map *m, uint32_t steps, unsigned *parts) {
+    enum status s = STATUS_OK;
+
+    view = (struct host_view){.next = 0};
+    for (*parts = 0; s == STATUS_OK && !view.through; ++*parts) {
+        uint64_t before = view.next;
+        s = host_audit_part(m, phys_address(tables.root), CPU, 0, &view, steps);
+        CHECK(s != STATUS_OK || view.next > before);
+    }
+    return s;
+}
+
+/* In parts it is the same. */
 static enum status audit(void) {
-    return host_audit(&map, phys_address(tables.root), CPU, 0, &view);
+    enum status s = host_audit(&map, phys_address(tables.root), CPU, 0, &view);
+    struct host_view whole = view;
+    unsigned parts;
+
+    CHECK_U64(audit_parts(&map, 50, &parts), s);
+    CHECK(view.wrong == whole.wrong && view.of == whole.of && view.entry == whole.entry);
+    CHECK(memcmp(view.bytes, whole.bytes, sizeof(whole.bytes)) == 0);
+    return s;
 }
 
 static void refused(const char *why) {
@@ -95,6 +115,49 @@ TEST(what_is_planned_passes_and_is_counted) {
     CHECK_U64(view.bytes[HOST_RECORDS], 9 * PAGE_SIZE + 6 * MIB);
     CHECK_U64(view.bytes[HOST_RAM], 0);
     CHECK_U64(view.bytes[HOST_HOLE], 0);
+}
+
+TEST(parts_of_any_size) {
+    static const uint32_t sizes[] = {1, 8, 9, 511, 512, 1000, UINT32_MAX};
+    start();
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        unsigned parts;
+        CHECK_U64(audit_parts(&map, sizes[i], &parts), STATUS_OK);
+        CHECK(sizes[i] == UINT32_MAX ? parts == 1 : parts > 1);
+        CHECK_U64(view.bytes[HOST_CORE], 9 * PAGE_SIZE + sizeof(memory));
+    }
+}
+
+/* A page of its own guest's RAM, writable, at that one address: nothing else, and nowhere else. */
+TEST(the_page_that_is_kept) {
+    const uint64_t kept = BIT(47) + MIB;
+    const struct host_map keeps = {.pieces = pieces, .count = PIECES, .kept = kept};
+    const struct {
+        uint64_t address, frame;
+        unsigned access;
+        enum status status;
+    } pages[] = {
+        {kept, pieces[OWN_RAM].base + 5 * PAGE_SIZE, PAGE_READ | PAGE_WRITE, STATUS_OK},
+        {kept, pieces[OWN_RAM].base, PAGE_READ, STATUS_INVALID},
+        {kept, pieces[OWN_RAM].base, PAGE_READ | PAGE_EXECUTE, STATUS_INVALID},
+        {kept, pieces[OTHERS_RAM].base, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+        {kept, pieces[OTHERS_RECORDS].base, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+        {kept, pieces[OTHERS_STACK].base, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+        {kept, pieces[DATA].base, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+        {kept, 64 * GIB, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+        {kept + PAGE_SIZE, pieces[OWN_RAM].base, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+        {kept - PAGE_SIZE, pieces[OWN_RAM].base, PAGE_READ | PAGE_WRITE, STATUS_INVALID},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(pages); i++) {
+        unsigned parts;
+        start();
+        CHECK_U64(audit_parts(&keeps, 50, &parts), STATUS_OK); /* it may be closed as well */
+        CHECK_U64(pagetable_map(&tables, pages[i].address, HPA(pages[i].frame), PAGE_SIZE,
+                                pages[i].access, PAGE_WB),
+                  STATUS_OK);
+        CHECK_U64(audit_parts(&keeps, 50, &parts), pages[i].status);
+        CHECK_U64(audit(), STATUS_INVALID);
+    }
 }
 
 /* What others have is not there, whoever looks, and no RAM of its own guest's either. */
@@ -198,6 +261,6 @@ TEST(tables_where_none_may_be) {
     refused("a table lies where none may be");
 }
 
-TEST_MAIN(T(what_is_planned_passes_and_is_counted), T(what_is_anothers), T(what_is_nobodys),
-          T(pages_at_a_second_address_or_across_a_border), T(every_bit_counts), T(what_is_missing),
-          T(tables_where_none_may_be))
+TEST_MAIN(T(what_is_planned_passes_and_is_counted), T(parts_of_any_size), T(the_page_that_is_kept),
+          T(what_is_anothers), T(what_is_nobodys), T(pages_at_a_second_address_or_across_a_border),
+          T(every_bit_counts), T(what_is_missing), T(tables_where_none_may_be))

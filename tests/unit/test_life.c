@@ -7,6 +7,7 @@
 #include "fake_machine.h"
 #include "fake_windows.h"
 #include "hv/lib/phys.h"
+#include "hv/vm/audit_turn.h"
 
 #define SECOND FAKE_HZ
 #define MS     (FAKE_HZ / 1000)
@@ -248,34 +249,178 @@ TEST(what_a_request_does_in_each_state) {
     }
 }
 
+/* An audit of so many parts and two of the CPU's own tables, each of which takes its time. */
+#define AUDIT_PARTS 5u
+#define AUDIT_TICKS 100u
 static enum status audit_result;
-static enum status audit_again(const struct vm *vm) {
-    CHECK(vm == fake_vm);
+static unsigned audit_parts;
+static uint64_t audit_began[32]; /* when each part did */
+static void (*audit_meanwhile)(void);
+
+static enum status audit_again(const struct vm *vm, struct audit_progress *at, uint32_t steps) {
+    CHECK(vm == fake_vm && steps <= 1500);
+    CHECK(!at->through && at->vcpu < AUDIT_PARTS);
+    audit_began[audit_parts % ARRAY_SIZE(audit_began)] = fake_tsc;
+    audit_parts++;
+    fake_tsc += AUDIT_TICKS;
+    at->vcpu++;
+    at->through = at->vcpu == AUDIT_PARTS;
+    if (audit_meanwhile != NULL) {
+        audit_meanwhile();
+    }
     return audit_result;
 }
 
-/* In any state, and nothing changes; what is not as planned ends the VM and no other. */
-TEST(an_audit_at_any_time) {
+static void order(enum vm_command command) {
+    CHECK(vm_command(&fake_public, command));
+    vm_take_orders(fake_vm);
+}
+
+static void begin_audit(enum status result) {
+    begin();
     vm_audit_again = audit_again;
+    audit_result = result;
+    audit_parts = 0;
+    audit_meanwhile = NULL;
+}
+
+/* In any state, and nothing changes; what is not as planned ends the run and no other VM's. */
+TEST(an_audit_at_any_time) {
     for (unsigned state = 0; state < VM_STATES; state++) {
-        begin();
+        bool off = (BIT32(state) & (BIT32(VM_STOPPED) | BIT32(VM_OFF) | BIT32(VM_CRASHED) |
+                                    BIT32(VM_HALTED))) != 0;
+        begin_audit(STATUS_OK);
         unsigned audits = fake_audits;
-        audit_result = STATUS_OK;
         fake_public.state = (enum vm_state)state;
-        CHECK(vm_command(&fake_public, VM_COMMAND_AUDIT));
-        vm_take_orders(fake_vm);
+        order(VM_COMMAND_AUDIT);
+        CHECK_U64(told_lines, 0);
+        for (unsigned part = 0; part < AUDIT_PARTS + 2; part++) {
+            CHECK(vm_audit_part(fake_vm));
+        }
+        CHECK(!vm_audit_part(fake_vm));
         CHECK_U64(fake_public.state, state);
         CHECK_U64(fake_vm->leave, LEAVE_NONE);
         CHECK_U64(fake_audits, audits + 1);
-        CHECK_TOLD("audit: nested tables, compartment and bitmaps are as planned (0.000 ms)");
+        CHECK_TOLD("audit: nested tables, compartment and bitmaps are as planned "
+                   "(0.000 ms of work in 7 parts, the longest 0.000 ms)");
+
+        begin_audit(STATUS_INVALID);
+        fake_public.state = (enum vm_state)state;
+        order(VM_COMMAND_AUDIT);
+        while (vm_audit_part(fake_vm)) {
+        }
+        CHECK_U64(audit_parts, 1);
+        CHECK_U64(fake_vm->leave, off ? LEAVE_NONE : LEAVE_STOP);
+        CHECK_TOLD("audit: NOT as planned");
     }
-    begin();
-    audit_result = STATUS_INVALID;
+}
+
+static void audit_then_sleep(UNUSED struct vcpu *v) {
+    order(VM_COMMAND_AUDIT);
+}
+
+static void off_at_the_last(void) {
+    if (audit_parts == AUDIT_PARTS) {
+        vm_leave(fake_vm, LEAVE_POWER_OFF, "powered off by the guest");
+    }
+}
+
+/* Part after part by the timer of its clocks, and nine tenths of the time are the guest's. */
+TEST(an_audit_leaves_the_guest_its_cpu) {
+    begin_audit(STATUS_OK);
+    guest = audit_then_sleep;
+    audit_meanwhile = off_at_the_last;
+    fake_public.state = VM_STARTING;
+    life_step(v0);
+    CHECK_U64(audit_parts, AUDIT_PARTS);
+    for (unsigned i = 1; i < AUDIT_PARTS; i++) {
+        CHECK_U64(audit_began[i] - audit_began[i - 1], 10 * AUDIT_TICKS);
+    }
+    CHECK_TOLD("audit: nested tables, compartment and bitmaps are as planned");
+    CHECK_U64(count_of("begins anew"), 0);
+    CHECK_U64(vm_watch_audit(fake_vm), 0);
+}
+
+TEST(a_second_audit_is_told) {
+    begin_audit(STATUS_OK);
     fake_public.state = VM_RUNNING;
+    order(VM_COMMAND_AUDIT);
+    CHECK_U64(fake_vm->vcpus[0].public.requests & REQUEST_CLOCKS, REQUEST_CLOCKS);
+    (void)vm_audit_part(fake_vm);
+    (void)vm_audit_part(fake_vm);
+    order(VM_COMMAND_AUDIT);
+    CHECK_TOLD("audit: one goes on already, 2 parts of it are done");
+    CHECK(vm_watch_audit(fake_vm) > fake_tsc || fake_vm->audit.parts == 3);
+    while (vm_audit_part(fake_vm)) {
+    }
+    CHECK_U64(audit_parts, AUDIT_PARTS);
+    CHECK_U64(count_of("as planned"), 1);
+}
+
+static void reset_at_the_third(void) {
+    if (audit_parts == 3) {
+        guest = NULL;
+        CHECK(vm_command(&fake_public, VM_COMMAND_RESET));
+    } else if (audit_parts == 3 + AUDIT_PARTS) {
+        vm_leave(fake_vm, LEAVE_POWER_OFF, "powered off by the guest");
+    }
+}
+
+/* Of a guest that starts again all is looked at once more, and it goes on with the start. */
+TEST(an_audit_begins_anew_with_the_guest) {
+    begin_audit(STATUS_OK);
+    guest = audit_then_sleep;
+    audit_meanwhile = reset_at_the_third;
+    fake_public.state = VM_STARTING;
+    life_step(v0);
+    CHECK_U64(audit_parts, 3);
+    CHECK_TOLD("audit: begins anew, the guest has ended or moved meanwhile");
+    CHECK_U64(count_of("as planned"), 0);
+    CHECK_U64(fake_public.state, VM_STARTING);
+    life_step(v0);
+    CHECK_U64(audit_parts, 3 + AUDIT_PARTS);
+    CHECK_U64(count_of("as planned"), 1);
+}
+
+/* Nobody needs the CPU: one part after the other, and interrupts are taken. */
+TEST(an_audit_of_a_vm_that_is_off) {
+    begin_audit(STATUS_OK);
+    fake_public.state = VM_OFF;
     CHECK(vm_command(&fake_public, VM_COMMAND_AUDIT));
-    vm_take_orders(fake_vm);
-    CHECK_U64(fake_vm->leave, LEAVE_STOP);
-    CHECK_TOLD("audit: NOT as planned");
+    unsigned taken = fake_interrupts_taken;
+    for (unsigned i = 0; i < AUDIT_PARTS + 2; i++) {
+        life_step(v0);
+    }
+    CHECK_U64(waits, 0);
+    CHECK_U64(fake_interrupts_taken - taken, AUDIT_PARTS + 2);
+    CHECK_U64(count_of("as planned"), 1);
+}
+
+static void audit_in_a_pause(UNUSED struct vcpu *v) {
+    CHECK(vm_command(&fake_public, VM_COMMAND_PAUSE));
+    CHECK(vm_command(&fake_public, VM_COMMAND_AUDIT));
+}
+
+static void resume_at_the_fourth(void) {
+    if (audit_parts == 4) {
+        guest = NULL;
+        CHECK_U64(fake_public.state, VM_PAUSED);
+        CHECK(vm_command(&fake_public, VM_COMMAND_RESUME));
+    }
+    off_at_the_last();
+}
+
+/* And what is left of it goes on beside the guest. */
+TEST(an_audit_of_a_paused_guest) {
+    begin_audit(STATUS_OK);
+    guest = audit_in_a_pause;
+    audit_meanwhile = resume_at_the_fourth;
+    fake_public.state = VM_STARTING;
+    life_step(v0);
+    CHECK_U64(audit_began[3] - audit_began[0], 3 * AUDIT_TICKS);
+    CHECK_U64(audit_parts, AUDIT_PARTS);
+    CHECK_TOLD("resumed: its clocks are");
+    CHECK_U64(count_of("as planned"), 1);
 }
 
 /* Who is off starts, who starts runs or ends, who runs ends; nothing jumps. */
@@ -1053,7 +1198,10 @@ TEST(a_kill_ends_the_loading) {
     CHECK_TOLD("stopped by the operator\n");
 }
 
-TEST_MAIN(T(what_a_request_does_in_each_state), T(an_audit_at_any_time), T(what_a_state_may_become),
+TEST_MAIN(T(what_a_request_does_in_each_state), T(an_audit_at_any_time),
+          T(an_audit_leaves_the_guest_its_cpu), T(a_second_audit_is_told),
+          T(an_audit_begins_anew_with_the_guest), T(an_audit_of_a_vm_that_is_off),
+          T(an_audit_of_a_paused_guest), T(what_a_state_may_become),
           T(a_queue_has_an_end_and_a_kill_is_always_heard), T(stop_and_start_in_one_breath),
           T(kill_and_start_in_one_breath), T(the_state_shown_is_the_state),
           T(a_kill_is_done_in_the_same_look), T(a_guest_that_does_not_follow_is_stopped_by_force),

@@ -93,10 +93,11 @@ enum status audit_vm(const struct boot_info *i, const struct vm *vm) {
     return step("audit", vm->name);
 }
 
-enum status audit_vm_again(UNUSED const struct vm *vm) {
+enum status audit_vm_again(UNUSED const struct vm *vm, UNUSED struct audit_progress *at,
+                           UNUSED uint32_t count) {
     return STATUS_OK;
 }
-enum status (*vm_audit_again)(const struct vm *vm);
+enum status (*vm_audit_again)(const struct vm *vm, struct audit_progress *at, uint32_t count);
 
 enum status vm_keep_plan(struct vm *vm) {
     return step("keep", vm->name);
