@@ -131,6 +131,9 @@ void machine_wrmsr(uint32_t msr, uint64_t value);
 void trace_take_log(struct boot_info *info);
 /* and what is for a report, onto the stick. False if that cannot be. */
 bool trace_write(struct boot_info *info);
+/* This machine as a file for bhcheck; and on a stick without a config one to start from. */
+void trace_write_hardware(const struct boot_info *info, const struct cpu_facts *facts,
+                          const struct preflight_report *report);
 
 /* microcode.c: updates this CPU from the stick and fills info->microcode. Before anything else that
  * asks the CPU what it has. faults: as for files_each(). */

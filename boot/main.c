@@ -202,6 +202,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     devices_print(&info);
     print_config(planned);
     bool traced = trace_write(&info);
+    trace_write_hardware(&info, work.cpus, &work.report);
     if (problems == 0) {
         enter_hypervisor();
     }

@@ -5,6 +5,7 @@
  */
 #include "boot/boot.h"
 #include "config/crash.h"
+#include "config/hardware.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/phys.h"
 #include "hv/plan/kept_log.h"
@@ -118,4 +119,33 @@ bool trace_write(struct boot_info *info) {
     trace_describe(info);
     const char *text = console_kept(&length);
     return files_write(STICK_TRACE, text, length);
+}
+
+/* Never over a config of the admin's own: that has another name. */
+static void trace_write_starter(const struct boot_info *info) {
+    static char text[STARTER_MAX];
+    size_t length = hardware_write_starter(info, text, sizeof(text));
+
+    if (length != 0 && files_make_folder("bulkhead") &&
+        files_write(HARDWARE_STARTER, text, length)) {
+        console_print(CONSOLE_PLAIN, "A config to start from is now in " HARDWARE_STARTER
+                                     ", what this machine has in " HARDWARE_FILE ".\n");
+    }
+}
+
+void trace_write_hardware(const struct boot_info *info, const struct cpu_facts *facts,
+                          const struct preflight_report *report) {
+    char *text = AllocatePool(HARDWARE_MAX);
+
+    if (text == NULL) {
+        return;
+    }
+    size_t length = hardware_write(info, &machine_cpu, facts, report, text, HARDWARE_MAX);
+    if (length != 0) {
+        (void)files_write(HARDWARE_FILE, text, length);
+    }
+    FreePool(text);
+    if (info->config_size == 0) {
+        trace_write_starter(info);
+    }
 }

@@ -38,9 +38,9 @@ void fault_add(struct fault_list *list, uint32_t line, uint32_t column, const ch
     if (f == NULL) {
         return;
     }
-    size_t used = line == 0
-                      ? fmt_print(f->text, FAULT_TEXT_SIZE, "bulkhead.toml: ")
-                      : fmt_print(f->text, FAULT_TEXT_SIZE, "bulkhead.toml:%u:%u: ", line, column);
+    const char *file = list->file != NULL ? list->file : "bulkhead.toml";
+    size_t used = line == 0 ? fmt_print(f->text, FAULT_TEXT_SIZE, "%s: ", file)
+                            : fmt_print(f->text, FAULT_TEXT_SIZE, "%s:%u:%u: ", file, line, column);
     va_list args;
     va_start(args, format);
     fmt_vprint(f->text + used, FAULT_TEXT_SIZE - used, format, args);

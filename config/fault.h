@@ -18,6 +18,7 @@ struct fault {
 };
 
 struct fault_list {
+    const char *file; /* that lines are of; NULL = bulkhead.toml */
     uint32_t count;   /* stored entries */
     uint32_t dropped; /* faults that did not fit */
     struct fault faults[FAULT_MAX];

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "config/hardware.h"
 #include "config/kernel.h"
 #include "config/schema.h"
 #include "config/seal.h"
@@ -31,7 +32,8 @@ struct options {
     uint64_t memory;
     bool assumed;
     const char *stick;
-    const char *svg; /* a picture is written there; NULL = none */
+    const char *svg;     /* a picture is written there; NULL = none */
+    const char *machine; /* hardware.toml; NULL = one is assumed */
 };
 
 void assert_failed(const char *expression, const char *file, unsigned line) {
@@ -94,6 +96,26 @@ static void make_machine(struct boot_info *info, const struct options *o, uint64
     add_range(info, max_u64(4 * GIB, files_end), 4 * GIB + (o->memory - low), MEM_FREE);
 }
 
+/* As firmware does: from above. Free pages of the last ranges are Bulkhead's from then on. */
+static void take_from_above(struct boot_info *info, uint64_t bytes) {
+    for (uint32_t i = info->range_count; i-- > 0 && bytes != 0;) {
+        struct mem_range *r = &info->ranges[i];
+        if (r->kind != MEM_FREE) {
+            continue;
+        }
+        if (r->size <= bytes) {
+            r->kind = MEM_BULKHEAD;
+            bytes -= r->size;
+        } else if (info->range_count < BOOT_MAX_RANGES) {
+            memmove(r + 2, r + 1, (info->range_count - i - 1) * sizeof(*r));
+            info->range_count++;
+            r[1] = (struct mem_range){HPA(r->base.v + r->size - bytes), bytes, MEM_BULKHEAD};
+            r->size -= bytes;
+            bytes = 0;
+        }
+    }
+}
+
 static int show_faults(const struct fault_list *faults) {
     for (uint32_t i = 0; i < faults->count; i++) {
         printf("%s\n", faults->faults[i].text);
@@ -137,6 +159,31 @@ static void show_unjudged(const struct boot_info *info) {
                    info->config.guests[i].name);
         }
     }
+}
+
+/* The machine of a file, with this stick's files in it. False: what is wrong was printed. */
+static bool read_machine(struct boot_info *info, const char *path) {
+    struct fault_list *faults = allocate(sizeof(*faults));
+    uint64_t own = 0;
+    size_t size = 0;
+    char *text = (char *)read_file(path, &size);
+
+    if (text == NULL) {
+        printf("%s: %s\n", path, strerror(errno));
+        return false;
+    }
+    faults->file = path;
+    bool good = hardware_read(text, size, info, &own, faults) == STATUS_OK;
+    if (!good) {
+        (void)show_faults(faults);
+    }
+    for (uint32_t i = 0; i < info->image_count; i++) {
+        own += boot_image_room(info->images[i].size);
+    }
+    take_from_above(info, ALIGN_UP(own, PAGE_SIZE));
+    free(text);
+    free(faults);
+    return good;
 }
 
 static bool draw_plan(const char *path, const struct config *config, const struct plan *plan) {
@@ -199,7 +246,11 @@ static int check_stick(const struct options *o) {
     for (uint32_t i = 0; i < info->image_count; i++) {
         next += ALIGN_UP(info->images[i].size, 2 * MIB);
     }
-    make_machine(info, o, next);
+    if (o->machine == NULL) {
+        make_machine(info, o, next);
+    } else if (!read_machine(info, o->machine)) {
+        return 1;
+    }
     microcode_show(o->stick, &seal, faults);
     if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
@@ -267,13 +318,17 @@ static int show_toml(const char *path) {
 }
 
 static int usage(void) {
-    fprintf(stderr, "usage: bhcheck [--cpus N] [--memory SIZE] [--svg FILE] STICKDIR\n"
-                    "       bhcheck --manual\n"
-                    "       bhcheck --version\n"
-                    "       bhcheck --toml FILE\n"
-                    "Checks STICKDIR/" STICK_CONFIG " and the files it names.\n"
-                    "--svg: draws who is on which wire and has which file.\n"
-                    "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
+    fprintf(stderr,
+            "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--svg FILE] STICKDIR\n"
+            "       bhcheck --explain KEY\n"
+            "       bhcheck --manual\n"
+            "       bhcheck --version\n"
+            "       bhcheck --toml FILE\n"
+            "Checks STICKDIR/" STICK_CONFIG " and the files it names.\n"
+            "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
+            "writes at its start.\n"
+            "--svg: draws who is on which wire and has which file.\n"
+            "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
     return 2;
 }
 
@@ -298,6 +353,9 @@ int main(int argc, char **argv) {
         printf("bhcheck of Bulkhead " BULKHEAD_VERSION "\n");
         return 0;
     }
+    if (argc == 3 && strcmp(argv[1], "--explain") == 0) {
+        return manual_explain(argv[2]) ? 0 : 1;
+    }
     if (argc == 3 && strcmp(argv[1], "--toml") == 0) {
         return show_toml(argv[2]);
     }
@@ -318,6 +376,8 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[i], "--svg") == 0) {
             o.svg = argv[i + 1];
             continue;
+        } else if (strcmp(argv[i], "--machine") == 0) {
+            o.machine = argv[i + 1];
         } else {
             return usage();
         }

@@ -9,29 +9,61 @@
 
 #include "config/parse.h"
 #include "config/schema.h"
+#include "hv/lib/str.h"
+
+static void print_key(const struct schema_key *key) {
+    const char *open = key->list != 0 ? "[\"" : "\"", *close = key->list != 0 ? "\"]" : "\"";
+
+    printf("### `%s`\n\n%s\n\n", key->name, key->doc);
+    if (key->list != 0) {
+        printf("- Value: a list of up to %u texts, each %s.\n", key->list, key->wanted);
+    } else {
+        printf("- Value: %s.\n", key->wanted);
+    }
+    if (key->preset == NULL) {
+        printf("- Required.\n");
+    } else if (key->preset[0] == '\0') {
+        printf("- Default: none.\n");
+    } else {
+        printf("- Default: `\"%s\"`.\n", key->preset);
+    }
+    printf("- Example: `%s = %s%s%s`\n\n", key->name, open, key->example, close);
+}
 
 static void print_keys(enum schema_table table) {
     for (size_t i = 0; i < SCHEMA_KEYS; i++) {
         const struct schema_key *key = &schema[i];
-        if (key->table != table) {
-            continue;
+        if (key->table == table) {
+            print_key(key);
         }
-        printf("### `%s`\n\n%s\n\n", key->name, key->doc);
-        const char *open = key->list != 0 ? "[\"" : "\"", *close = key->list != 0 ? "\"]" : "\"";
-        if (key->list != 0) {
-            printf("- Value: a list of up to %u texts, each %s.\n", key->list, key->wanted);
-        } else {
-            printf("- Value: %s.\n", key->wanted);
-        }
-        if (key->preset == NULL) {
-            printf("- Required.\n");
-        } else if (key->preset[0] == '\0') {
-            printf("- Default: none.\n");
-        } else {
-            printf("- Default: `\"%s\"`.\n", key->preset);
-        }
-        printf("- Example: `%s = %s%s%s`\n\n", key->name, open, key->example, close);
     }
+}
+
+bool manual_explain(const char *name) {
+    static const char *const tables[] = {[SCHEMA_HYPERVISOR] = "[hypervisor]",
+                                         [SCHEMA_GUEST] = "[guest.NAME]",
+                                         [SCHEMA_WIRE] = "[wire.NAME]"};
+    const char *near = NULL;
+    bool found = false;
+
+    for (size_t i = 0; i < SCHEMA_KEYS; i++) {
+        const struct schema_key *key = &schema[i];
+        near = str_is_near(name, key->name) ? key->name : near;
+        if (str_equal(name, key->name)) {
+            printf("In %s:\n\n", tables[key->table]);
+            print_key(key);
+            found = true;
+        }
+    }
+    if (!found) {
+        printf("no key \"%s\"", name);
+        if (near != NULL) {
+            printf("; did you mean \"%s\"?\n", near);
+        } else {
+            printf("; bhcheck --manual has them all\n");
+        }
+    }
+    return found;
 }
 
 void manual_print(void) {

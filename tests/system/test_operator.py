@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The operator asks who has what, while guests run, and switches the machine off."""
+import os
 import re
+import shutil
 import subprocess
+import tempfile
 
 from frame import check, expect_that
 from guests import HEART_CONFIG, GuestBoot
@@ -39,9 +42,40 @@ class Operator(GuestBoot):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
-    @check("config: the file as it was read", required=True)
-    def config(self):
+    def bhcheck(self, hardware, config):
+        """What bhcheck says of that config on this machine, and its exit status."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            for path, content in (("bulkhead/bulkhead.toml", config.encode()), ("hardware.toml", hardware.encode()),
+                                  ("EFI/BOOT/BOOTX64.EFI", b"MZ"), ("guests/testguest", None)):
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                if content is None:
+                    shutil.copy(self.guest_file("testguest"), os.path.join(folder, path))
+                else:
+                    with open(os.path.join(folder, path), "wb") as file:
+                        file.write(content)
+            done = subprocess.run([os.path.abspath(os.path.join(self.build, "bhcheck")), "--machine", "hardware.toml", "."],
+                                  cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout, done.returncode
+
+    @check("hardware.toml: this machine, by which bhcheck judges a config elsewhere", required=True)
+    def hardware(self):
         self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
+        text = self.file_on_stick("bulkhead/hardware.toml").replace("\r", "")
+        for line in (r"^# CPU +\S", r'^cpu3 = "apic=3 node=0"', r'^range\d+ = "0x[0-9a-f]+-0x[0-9a-f]+ free"$',
+                     r'^function0 = "0000:00:00\.0 '):
+            expect_that(re.search(line, text, re.M), f"/{line}/", text)
+        said, status = self.bhcheck(text, CONFIG)
+        expect_that(status == 0 and re.search(r"^friend +1 +24M +0x", said, re.M), "a plan", said)
+        before, other = CONFIG.split("[guest.other]")
+        for right, wrong, where in (('cpus = "2"', 'cpus = "4"', "20:8"), ('memory = "16M"', 'memory = "64G"', "21:10"),
+                                    ('start = "manual"', 'pci = ["00:1e.7"]', "25:8")):
+            said, status = self.bhcheck(text, before + "[guest.other]" + other.replace(right, wrong))
+            expect_that(status == 1 and f"bulkhead.toml:{where}: " in said, f"{wrong} refused at {where}", said)
+        said, status = self.bhcheck(text.replace(" free", " mine"), CONFIG)
+        expect_that(status == 1 and "hardware.toml:" in said, "a broken file refused", said)
+
+    @check("config: the file as it was read")
+    def config(self):
         answer, _ = self.operator("config")
         lines = answer.replace("\r", "")
         expect_that(CONFIG.strip() in lines, "the whole file", lines)
