@@ -277,7 +277,7 @@ $(BUILD)/guests/mirror.img: $(DEMO_MODULES) guests/linux/mkinitramfs guests/linu
 # A small Debian as a file system for guests' disks, the same on every build of the same packages, and what starts it:
 # an initramfs for the demo guest's kernel and one for Debian's kernel for PCs.
 
-ROOT_MODULES := $(MODULES) $(CONSOLE_MODULES) device_dax.ko nbd.ko
+ROOT_MODULES := $(MODULES) $(CONSOLE_MODULES) device_dax.ko nbd.ko llc.ko stp.ko bridge.ko
 FULL_ROOT_MODULES := $(ROOT_MODULES) crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko
 $(BUILD)/guests/root.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%)
 $(BUILD)/guests/root-full.img: $(FULL_ROOT_MODULES:%=$(BUILD)/guests/modules-full/%)

@@ -73,9 +73,9 @@ full_package=linux-image-amd64
 modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko
     virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko
     virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
-    libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko nbd.ko
+    libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko nbd.ko llc.ko stp.ko bridge.ko
     crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko" # cloud kernels have the last row built in
-last_module=nbd.ko
+last_module=bridge.ko
 # For the devices of a PC that a guest may be given; of Debian's kernel for PCs.
 driver_modules="crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko
     scsi_common.ko scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko
@@ -410,7 +410,8 @@ case "${1-install} $#" in
 "full 2")
     modules="$modules $driver_modules"
     wanted="please put Debian's kernel for PCs at $2/guests/vmlinuz-full, its modules ($modules) into $2/guests/modules-full"
-    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/$last_driver" ] ||
+    [ -s "$2/guests/vmlinuz-full" ] && [ -s "$2/guests/modules-full/$last_driver" ] &&
+        [ -s "$2/guests/modules-full/$last_module" ] ||
         fetch_kernel "$full_package" "$2" vmlinuz-full modules-full
     ;;
 "root 2") # other packages than once were wanted: all of them anew

@@ -34,6 +34,11 @@ EDU, EDU_PLACE = "03:00.0", ("pcie-root-port,id=p3,chassis=3,addr=0x12", "bus=p3
 # Of QEMU's edu device: registers of its DMA, and the command that writes to memory.
 EDU_FROM, EDU_TO, EDU_COUNT, EDU_COMMAND, EDU_WRITE, EDU_BUFFER = 0x80, 0x88, 0x90, 0x98, 3, 0x40000
 SERIALS = {ALPHA: "first", BETA: "second"}
+# An interrupt message that names an entry of the table by its number (VT-d "Interrupt Requests in Remappable Format").
+MESSAGE = 0xfee00010
+FREE_NUMBERS = (1000, 2047)
+# Where a BAR may be put: RAM, the local APIC's page, the NVMe disk's BAR, no memory, an address of no use.
+OTHER_PLACES = ("0x100000", "0xfee00000", "$n", "0xc0000000", "0xfffff000")
 # Beyond the guest's RAM; the registers of the IOMMU; an I/O APIC.
 STRAYS = (0x10000000, 0x3f000000, 0x80000000, 0xfed90000, 0xfec00000)
 
@@ -174,10 +179,53 @@ class PassedHostile(PassedGuests):
             self.write_by_dma(address)
             self.expect_log("", rf"IOMMU: PCI {re.escape(EDU)}, alpha, was not let write to {address:#x}: ")
 
+    @check("a forged message with the number of an interrupt that is not there is none, and nobody is harmed by others")
+    def forged(self):
+        """
+        QEMU holds the entry's source against messages of the device's own and not against what it writes by DMA (on a PC
+        both are the same): there a number of beta's costs beta an interrupt too much. So those are sent, and not counted.
+        """
+        counts = "grep -E ' nvme' /proc/interrupts"
+        before = [self.run(guest, counts) for guest in (ALPHA, BETA)]
+        for number in FREE_NUMBERS:
+            self.write_by_dma(MESSAGE | number << 5)
+        after = [self.run(guest, counts) for guest in (ALPHA, BETA)]
+        expect_that(before == after, "no interrupt more", f"{before}, then {after}")
+        for number in range(4):
+            self.write_by_dma(MESSAGE | number << 5)
+
+    def set_bar(self, address):
+        self.run(ALPHA, f"printf $(l $(({address}))) >/tmp/bar")
+        self.command(ALPHA, "dd if=/tmp/bar of=$d/config bs=4 seek=4 conv=notrunc")
+
+    @check("a BAR over RAM, the local APIC, another BAR or nothing covers none of them, and is back where it was")
+    def moved(self):
+        self.run(ALPHA, "n=$(head -n1 /sys/class/nvme/nvme0/device/resource)")
+        self.command(ALPHA, "n=${n%% *}; h(){ printf %02x $(($1>>$2&255));}")
+        self.command(ALPHA, "l(){ for i in 0 8 16 24;do printf %s '\\x'$(h $1 $i);done;}")
+        for address in OTHER_PLACES:
+            self.set_bar(address)
+            self.run(ALPHA, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16")
+        self.set_bar("$b")
+        seen = self.command(ALPHA, "devmem $b 32")
+        expect_that("0x010000ED" in seen, "edu's identification", seen)
+
     @check("alpha and beta run on")
     def run_on(self):
         for guest in (ALPHA, BETA):
             self.run(guest, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=64")
+
+    @check("garbage all over its configuration space is alpha's own affair; restarted, it finds the device as it was")
+    def garbage(self):
+        self.run(ALPHA, "g(){ dd if=/dev/urandom of=$d/config bs=4 count=64;}")
+        self.command(ALPHA, "for i in $(seq 50); do g 2>/dev/null; done", 240)
+        self.run(BETA, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=64")
+        self.new_log()
+        self.operator("restart alpha")
+        self.expect_log("alpha", "has PCI " + re.escape(EDU), "first instruction after")
+        self.view(ALPHA)
+        self.machine.expect(r"seq 50.*Linux version.*alpha# ", 300, "alpha's prompt once more")
+        self.registers()
 
 
 # Of few words: a USB disk tells of itself some seconds after the prompt, amid what is typed.
