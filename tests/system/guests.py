@@ -87,7 +87,7 @@ class GuestBoot(Boot):
             begun.append(WARNING.join(map(re.escape, f"# begin {test} {self.tag}")))
             self.machine.send(f"\r{test} {self.tag}\r")
             try:
-                self.machine.expect(rf"(?:{'|'.join(begun)})\r?\n", 10, f"the guest to begin {test}")
+                self.machine.expect(rf"(?:{'|'.join(begun)})\r?\n", 20, f"the guest to begin {test}")
                 return
             except Expected:
                 if attempt == 5:
