@@ -54,12 +54,9 @@ static void audit_passed(struct vm *vm) {
 
 /* Of one that is off there is no run to end. */
 static void audit_failed(struct vm *vm) {
-    enum vm_state state = vm->public->state;
-    bool off = state == VM_STOPPED || state == VM_OFF || state == VM_CRASHED || state == VM_HALTED;
-
     vm->audit.goes_on = false;
     vm_log(vm, LOG_ERROR, "audit: NOT as planned, see above: a bug, or broken memory");
-    if (!off) {
+    if (!vm_state_is_off(vm->public->state)) {
         vm_leave(vm, LEAVE_STOP, "its tables are not as planned");
     }
 }
