@@ -16,13 +16,15 @@
 #define LEAF_EXTENDED   0x80000000u
 #define CACHES          8u
 
-#define FIELD(member)                                                                              \
-    { #member, offsetof(struct boot_pci, member), sizeof(((struct boot_pci *)NULL)->member) }
+#define ROW(member, flag)                                                                          \
+    { #member, offsetof(struct boot_pci, member), sizeof(((struct boot_pci *)NULL)->member), flag }
+#define FIELD(member) ROW(member, false)
+#define FLAG(member)  ROW(member, true)
 
 const struct hardware_field hardware_fields[] = {
     FIELD(class),
     FIELD(header),
-    FIELD(several),
+    FLAG(several),
     FIELD(parent),
     FIELD(group),
     FIELD(secondary),
@@ -44,16 +46,16 @@ const struct hardware_field hardware_fields[] = {
     FIELD(at_msi),
     FIELD(at_msix),
     FIELD(at_af),
-    FIELD(flr),
-    FIELD(af_flr),
-    FIELD(pm_reset),
-    FIELD(bus_reset),
-    FIELD(keyboard),
-    FIELD(stick),
-    FIELD(reserved_dma),
+    FLAG(flr),
+    FLAG(af_flr),
+    FLAG(pm_reset),
+    FLAG(bus_reset),
+    FLAG(keyboard),
+    FLAG(stick),
+    FLAG(reserved_dma),
     FIELD(because),
     FIELD(bar),
-    {NULL, 0, 0},
+    {NULL, 0, 0, false},
 };
 
 const char *const hardware_verdicts[] = {
@@ -248,18 +250,9 @@ size_t hardware_write(const struct boot_info *info, const struct preflight_cpu *
 
 /* ---- the config to start from ---- */
 
-static uint64_t free_memory(const struct boot_info *info) {
-    uint64_t bytes = 0;
-
-    for (uint32_t i = 0; i < info->range_count; i++) {
-        bytes += info->ranges[i].kind == MEM_FREE ? info->ranges[i].size : 0;
-    }
-    return bytes;
-}
-
 /* Half of what is free, of that a power of two: the rest is for tables, images and more guests. */
 static uint64_t starter_memory(const struct boot_info *info) {
-    uint64_t half = free_memory(info) / 2;
+    uint64_t half = preflight_memory(info, MEM_FREE) / 2;
     uint64_t memory = 16 * MIB;
 
     while (memory * 2 <= half && memory < 8 * GIB) {

@@ -33,10 +33,11 @@ size_t hardware_write_starter(const struct boot_info *info, char *buf, size_t si
 MUST_USE enum status hardware_read(const char *text, size_t length, struct boot_info *info,
                                    uint64_t *own, struct fault_list *faults);
 
-/* For both directions: an unsigned number of struct boot_pci. */
+/* For both directions: an unsigned number of struct boot_pci, or a flag. */
 struct hardware_field {
     const char *name;
     size_t at, size;
+    bool flag; /* 0 or 1 */
 };
 extern const struct hardware_field hardware_fields[];
 extern const char *const hardware_verdicts[]; /* by enum boot_pci_verdict */

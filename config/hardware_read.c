@@ -6,6 +6,7 @@
  */
 #include "config/hardware.h"
 
+#include "config/readers.h"
 #include "config/toml.h"
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
@@ -45,29 +46,13 @@ static bool next_word(struct reader *r, char word[WORD_MAX]) {
     return good;
 }
 
-static unsigned digit_of(char c) {
-    if (c >= '0' && c <= '9') {
-        return (unsigned)(c - '0');
-    }
-    char letter = (char)(c | 0x20);
-    return letter >= 'a' && letter <= 'f' ? (unsigned)(letter - 'a') + 10 : 16;
-}
-
 /* A number with or without 0x in front, to the first character that is no digit of it. */
 static bool take_number(const char **s, unsigned base, uint64_t most, uint64_t *out) {
     if ((*s)[0] == '0' && (*s)[1] == 'x') {
         *s += 2;
         base = 16;
     }
-    const char *start = *s;
-    for (*out = 0; digit_of(**s) < base; (*s)++) {
-        unsigned digit = digit_of(**s);
-        if (digit > most || *out > (most - digit) / base) {
-            return false;
-        }
-        *out = *out * base + digit;
-    }
-    return *s != start;
+    return read_number(s, base, most, out);
 }
 
 static bool take_character(const char **s, char c) {
@@ -198,11 +183,9 @@ static bool read_field(const char *word, struct boot_pci *f) {
     for (const struct hardware_field *field = hardware_fields; field->name != NULL; field++) {
         uint64_t most = field->size == 8 ? UINT64_MAX : BIT(8 * field->size) - 1;
         uint64_t value = 0;
-        bool flag = field->size == sizeof(bool) && strlen(field->name) > 2 &&
-                    (field->at == offsetof(struct boot_pci, several) ||
-                     (field->at >= offsetof(struct boot_pci, flr) &&
-                      field->at <= offsetof(struct boot_pci, reserved_dma)));
-        if (read_named(word, field->name, flag ? 1 : most, &value)) {
+
+        most = field->flag ? 1 : most;
+        if (read_named(word, field->name, most, &value)) {
             memcpy((uint8_t *)f + field->at, &value, field->size);
             return true;
         }

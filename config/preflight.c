@@ -344,16 +344,21 @@ static void add_secure_boot(const struct boot_info *info, struct preflight_repor
     }
 }
 
+uint64_t preflight_memory(const struct boot_info *info, enum mem_kind kind) {
+    uint64_t bytes = 0;
+
+    for (uint32_t i = 0; i < info->range_count; i++) {
+        bytes += info->ranges[i].kind == kind ? info->ranges[i].size : 0;
+    }
+    return bytes;
+}
+
 static void add_machine(const struct boot_info *info, struct preflight_report *report) {
     char total_text[24], free_text[24];
-    uint64_t total = 0, free = 0;
+    uint64_t free = preflight_memory(info, MEM_FREE);
+    uint64_t total = free + preflight_memory(info, MEM_BULKHEAD);
 
     add_secure_boot(info, report);
-    for (uint32_t i = 0; i < info->range_count; i++) {
-        const struct mem_range *r = &info->ranges[i];
-        total += r->kind != MEM_RESERVED ? r->size : 0;
-        free += r->kind == MEM_FREE ? r->size : 0;
-    }
     preflight_add(report, "Memory", free >= MEMORY_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
                   "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
                   fmt_size(total_text, ALIGN_DOWN(total, MIB)),

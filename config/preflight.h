@@ -33,6 +33,9 @@ struct preflight_report {
 void preflight_add(struct preflight_report *report, const char *what, enum preflight_state state,
                    const char *hint, const char *found, ...) PRINTF_LIKE(5, 6);
 
+/* All bytes of that kind. */
+uint64_t preflight_memory(const struct boot_info *info, enum mem_kind kind);
+
 /* Judges the CPU, and info's ranges and CPUs; lines are in the order in which an admin should read
  * them. Into *info what is to be done against speculation (flaws_decide()). */
 void preflight_run(struct boot_info *info, const struct preflight_cpu *cpu,

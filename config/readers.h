@@ -11,7 +11,7 @@
 /* Reports the value with the rule it breaks and the fix. Always false. */
 PRINTF_LIKE(2, 3) bool refuse(const struct schema_value *v, const char *format, ...);
 
-/* Digits at *s; false if there are none or the number passes max, which is at most 2^56. */
+/* Digits at *s; false if there are none or the number passes max. */
 bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out);
 
 /* s: a part of the value, up to its end. A multiple of 2 MiB, at least that, with a unit. */

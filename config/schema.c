@@ -34,14 +34,14 @@ static unsigned digit_of(char c, unsigned base) {
 
 bool read_number(const char **s, unsigned base, uint64_t max, uint64_t *out) {
     const char *start = *s;
-    for (*out = 0; *out <= max; (*s)++) {
+    for (*out = 0; digit_of(**s, base) < base; (*s)++) {
         unsigned digit = digit_of(**s, base);
-        if (digit >= base) {
-            return *s != start;
+        if (digit > max || *out > (max - digit) / base) {
+            return false;
         }
         *out = *out * base + digit;
     }
-    return false;
+    return *s != start;
 }
 
 static void skip_blanks(const char **s) {
