@@ -8,9 +8,9 @@
 #include "hv/plan/boot_info.h"
 
 #define PM1_ACPI_ON BIT32(0) /* the registers are the operating system's, not the firmware's */
-#define PM1_SLEEP   (7u << 10 | BIT32(13)) /* the type, and go */
-#define PM1_TYPE    10                     /* its shift */
+#define PM1_TYPE    10       /* the type's shift: three bits */
 #define PM1_ENTER   BIT32(13)
+#define PM1_SLEEP   (7u << PM1_TYPE | PM1_ENTER)
 #define ENABLE_MS   3000u
 #define SETTLE_MS   2000u
 

@@ -163,18 +163,14 @@ static bool host_table(struct host_walk *w, hpa_t table, uint64_t address, unsig
     for (uint64_t i = first; i < TABLE_ENTRIES; i++) {
         struct host_entry e = {entries[i], address + i * size, size, level};
         bool leaf = level == 1 || ((e.value & ENTRY_LARGE) != 0 && level <= LARGEST_LEVEL);
-
         bool good = true;
 
         host_spend(w, e.value == 0 ? 1 : ENTRY_STEPS);
         if (e.value != 0) {
             good = leaf ? host_leaf(w, &e) : host_pointer(w, &e);
         }
-        if (!good) {
-            return false;
-        }
-        if (w->stopped) {
-            return true;
+        if (!good || w->stopped) {
+            return good;
         }
         w->view->next = e.address + size;
         w->stopped = w->steps == 0 && i + 1 < TABLE_ENTRIES;

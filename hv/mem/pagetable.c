@@ -322,8 +322,7 @@ enum status pagetable_unmap(struct pagetable *t, uint64_t address, uint64_t size
     return pagetable_change(t, address, size, 0);
 }
 
-/* Of a leaf; nobody executes where there is no such right. */
-static unsigned pagetable_access(const struct pagetable_format *f, uint64_t entry) {
+unsigned pagetable_access(const struct pagetable_format *f, uint64_t entry) {
     uint64_t execute_bits = f->execute_bits | f->no_execute_bits;
     unsigned access = (entry & f->read_bits) != 0 ? PAGE_READ : 0u;
 

@@ -80,6 +80,9 @@ MUST_USE enum status pagetable_unmap(struct pagetable *t, uint64_t address, uint
 MUST_USE enum status pagetable_fork(const struct pagetable *from, struct pagetable *out,
                                     struct pool *pool);
 
+/* enum page_access bits of a leaf; nobody executes where there is no such right. */
+unsigned pagetable_access(const struct pagetable_format *f, uint64_t entry);
+
 /*
  * The leaf that maps address, as the CPU reads it, with type PAGE_TYPES if an entry has bits that
  * pagetable_map() does not set. STATUS_NOT_FOUND if none: then leaf is the hole

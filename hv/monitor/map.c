@@ -179,18 +179,6 @@ static uint64_t map_level_size(unsigned level) {
     return PAGE_SIZE << 9 * (level - 1);
 }
 
-static unsigned map_access(uint64_t entry) {
-    const struct pagetable_format *f = hvm->npt_format;
-    unsigned access = PAGE_READ;
-
-    access |= (entry & f->write_bits) != 0 ? (unsigned)PAGE_WRITE : 0;
-    if ((entry & f->execute_bits) != 0 ||
-        (f->no_execute_bits != 0 && (entry & f->no_execute_bits) == 0)) {
-        access |= PAGE_EXECUTE;
-    }
-    return access;
-}
-
 /* Of the entry that comes next. */
 static uint64_t map_gpa(void) {
     uint64_t gpa = 0;
@@ -236,7 +224,8 @@ static bool map_scan(const uint64_t *table) {
             return true;
         }
         uint64_t size = map_level_size(level);
-        const struct map_piece leaf = {map_gpa(), hpa & ~(size - 1), size, map_access(entry)};
+        const struct map_piece leaf = {map_gpa(), hpa & ~(size - 1), size,
+                                       pagetable_access(hvm->npt_format, entry)};
         if (!map_join(&leaf)) {
             return false;
         }
