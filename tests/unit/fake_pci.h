@@ -29,6 +29,16 @@ static unsigned fake_pci_count;
 static bool fake_pci_ports;                     /* no register above FFh is reached */
 static unsigned fake_pci_wrong, fake_pci_asked; /* bad writes; base addresses that were written */
 
+/* A machine without a function so far, with an IOMMU that remaps interrupts, and two buses. */
+static inline void fake_pci_iommu(struct boot_info *info) {
+    fake_pci_count = 0;
+    info->dma.unit_count = 1;
+    info->dma.interrupts = true;
+    info->dma.units[0] = (struct boot_iommu){.base = HPA(0xfed90000), .size = 4 * KIB};
+    info->ecam_count = 1;
+    info->ecams[0] = (struct boot_ecam){.base = HPA(0xb0000000), .last_bus = 1};
+}
+
 static inline struct fake_pci *fake_pci_at(uint32_t segment, uint32_t function) {
     for (unsigned i = 0; i < fake_pci_count; i++) {
         if (fake_pci[i].segment == segment && fake_pci[i].function == function) {

@@ -1172,14 +1172,19 @@ TEST(a_switch_loses_nothing_that_was_typed) {
     CHECK(strstr(fake_line_take(), "lost") == NULL);
 }
 
-/* The terminal waits for the view in focus: a slow reader elsewhere does not hold it. */
-TEST(a_terminal_waits_for_who_is_typed_to) {
+/* Alpha reads nothing, and the terminal was told to wait. */
+static void start_with_the_terminal_stopped(void) {
     start_live(true, true);
     type(KEY "1");
     alpha.typed_room = 0;
     paste(100);
     fake_pass(200000);
     CHECK(strchr(fake_line_take(), 0x13) != NULL);
+}
+
+/* The terminal waits for the view in focus: a slow reader elsewhere does not hold it. */
+TEST(a_terminal_waits_for_who_is_typed_to) {
+    start_with_the_terminal_stopped();
     type(KEY "2");
     CHECK(strchr(fake_line_take(), 0x11) != NULL);
     type(KEY "1");
@@ -1192,12 +1197,7 @@ TEST(a_terminal_waits_for_who_is_typed_to) {
 
 /* A switch drops what is on its way to the line: XON above all must not be among it. */
 TEST(a_switch_does_not_leave_the_terminal_stopped) {
-    start_live(true, true);
-    type(KEY "1");
-    alpha.typed_room = 0;
-    paste(100);
-    fake_pass(200000);
-    CHECK(strchr(fake_line_take(), 0x13) != NULL);
+    start_with_the_terminal_stopped();
     fake_line.room = 0;
     alpha.typed_room = SIZE_MAX;
     fake_pass(200000);

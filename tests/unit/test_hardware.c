@@ -28,13 +28,8 @@ static const struct preflight_cpu cpu = {.cpuid = cpuid};
 static void make(void) {
     static struct preflight_report report;
     make_machine();
-    fake_pci_count = 0;
+    fake_pci_iommu(&machine);
     machine.dma.kind = BOOT_IOMMU_VTD;
-    machine.dma.unit_count = 1;
-    machine.dma.interrupts = true;
-    machine.dma.units[0] = (struct boot_iommu){.base = HPA(0xfed90000), .size = 4 * KIB};
-    machine.ecam_count = 1;
-    machine.ecams[0] = (struct boot_ecam){.base = HPA(0xb0000000), .last_bus = 1};
     fake_pci_add(AT(0, 1, 0), 0x80860001, 0x060000);
     fake_pci_several(fake_pci_card(AT(0, 2, 0), 0xc0000000));
     fake_pci_card(AT(0, 2, 1), 0xc1000000)->regs[0] = 0x10d48086;
