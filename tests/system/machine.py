@@ -272,9 +272,10 @@ class Target:
     """
     vendor: what it tests, VT-x or AMD-V. needs_machine: False for the one that is no emulator. seconds: about how long
     its firmware takes, and its slowness against others. alone: its clock is this PC's, so that a guest which measures
-    its own speed must not be held up by another boot. why_not() says why it cannot run here, or None.
+    its own speed must not be held up by another boot. tells_power_off: its firmware has ACPI tables, and so says how
+    to switch the machine off. why_not() says why it cannot run here, or None.
     """
-    needs_machine, seconds, alone = True, 0, False
+    needs_machine, seconds, alone, tells_power_off = True, 0, False, True
 
     def __init__(self, name, vendor, where):
         self.name, self.vendor, self.where = name, vendor, where
@@ -294,6 +295,7 @@ class Bochs(Target):
     Instead of these words a boot may name one of Bochs's models.
     """
     seconds = 15
+    tells_power_off = False
 
     def __init__(self, name, vendor, model, without, older=None, newer=None):
         super().__init__(name, vendor, "in Bochs")
