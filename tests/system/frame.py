@@ -214,10 +214,11 @@ class Boot:
 
 
 class Report:
-    """Counts and prints; a boot's results come in one piece."""
+    """Counts and prints; a boot's results come in one piece. What failed comes once more at the end, where one looks."""
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.failures = []
         self._lock = threading.Lock()
 
     def show(self, heading, results):
@@ -235,14 +236,18 @@ class Report:
         took = f" # {seconds:.0f} s" if seconds >= WORTH_TELLING else ""
         print(f"{'not ok' if error else 'ok'} {number} - {name}{took}")
         if error:
-            seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
-            if again is None:
-                print("#   not tried, because a test before it failed")
-                return
-            print(f"#   expected: {getattr(error, 'expected', repr(error))}")
-            for line in ["seen:"] + ["  " + line for line in seen.split("\n")[-30:]] if seen else []:
+            for line in self.explain(error, again):
                 print("#   " + line)
-            print(f"#   again: {again}")
+            if again is not None:
+                self.failures.append((number, name, error, again))
+
+    @staticmethod
+    def explain(error, again, lines=30):
+        if again is None:
+            return ["not tried, because a test before it failed"]
+        seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
+        shown = ["seen:"] + ["  " + line for line in seen.split("\n")[-lines:]] if seen else []
+        return [f"expected: {getattr(error, 'expected', repr(error))}", *shown, f"again: {again}"]
 
     def note(self, text):
         with self._lock:
@@ -258,6 +263,10 @@ class Report:
         self._lock.acquire()
 
     def last_line(self):
+        for number, name, error, again in self.failures:
+            print(f"# failed: {number} - {name}")
+            for line in self.explain(error, again, lines=12):
+                print("#   " + line)
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         print(f"{self.passed} passed, {self.failed} failed{skipped}", flush=True)
 
