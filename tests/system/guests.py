@@ -17,6 +17,10 @@ RESTARTS = 3                    # in a row, after which on_crash = "restart" giv
 LATEST = 100
 # Where another CPU does. Seen: 1 to 2 in walls.
 LATEST_APART = 20
+# One thread runs all CPUs of QEMU by turns then (machine_icount). A turn is a fifth of the time to the next timer's end, if
+# no byte comes or goes on this PC and ends it sooner; the heart's CPU may have to wait for four others. Seen: 54 on a quiet
+# PC, 105 to 461 on a busy one. A beat that is missed is a fault there, too.
+LATEST_BY_TURNS = 900
 # Their time is this PC's, which has other things to do: beats are told and not judged. hostile-first has QEMU count
 # instructions instead (machine_icount), which makes one thread of all CPUs; there they are judged, too.
 NO_CLOCK = ("qemu-tcg", "qemu-kvm")
@@ -55,10 +59,12 @@ class GuestBoot(Boot):
         """It answers, has beaten since, and no beat so far was missed or late, where time is the machine's."""
         self.view(self.heart_view)
         beat, late, missed = self.ping()
-        judged = self.target.name not in NO_CLOCK or (self.machine_icount is not None and self.target.name == "qemu-tcg")
+        by_turns = self.machine_icount is not None and self.target.name == "qemu-tcg"
+        judged = self.target.name not in NO_CLOCK or by_turns
+        latest = LATEST_BY_TURNS if by_turns else self.latest
         expect_that(beat > self.last_beat, f"a beat after {self.last_beat}", beat)
-        expect_that(not judged or missed == 0 and late <= self.latest,
-                    f"no beat missed, none later than {self.latest} thousandths",
+        expect_that(not judged or missed == 0 and late <= latest,
+                    f"no beat missed, none later than {latest} thousandths",
                     f"{missed} missed, the worst {late} thousandths of a period late")
         self.last_beat = beat
 
