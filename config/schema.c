@@ -437,6 +437,12 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "a number and s or m, from \"1s\" to \"60m\"",
      "How long the guest has to switch itself off after the operator's `stop` has pressed its power "
      "button. After that its plug is pulled."},
+    {"watchdog", read_seconds, NULL, GUEST(watchdog), "", "30s",
+     "a number and s or m, from \"1s\" to \"60m\"",
+     "Gives the guest a watchdog: ACPI's WDAT, which Linux drives by `wdat_wdt` (`/dev/watchdog0`). It is "
+     "off until the guest starts it. A guest that then does not feed it for this time, or for a shorter one "
+     "that it has set, has crashed, and `on_crash` says what follows. Linux begins with 30 s: where this is shorter, give its "
+     "driver `timeout=`. Without this key there is none."},
     {"on_crash", read_choice, crashes, GUEST(on_crash), "restart", "restart",
      "\"restart\", \"stop\" or \"halt\"",
      "What happens when the guest crashes: start it again with clean memory, switch it off, "

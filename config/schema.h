@@ -55,6 +55,6 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 30
+#define SCHEMA_KEYS 31
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];

@@ -109,6 +109,7 @@ enum told_stop { TOLD_POWER_OFF, TOLD_RESET, TOLD_STOPS };
 enum told_event {
     TOLD_SLEEP_REFUSED, /* asked for a sleep state that there is not: its number */
     TOLD_BIOS_CALLED,   /* called a BIOS that there is not: interrupt << 16 | AX */
+    TOLD_WATCHDOG,      /* its watchdog was not fed for so many seconds: the run ends */
     TOLD_EVENTS
 };
 

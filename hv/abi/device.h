@@ -127,7 +127,8 @@ struct abi_devices {
     struct abi_port ports[ABI_PORTS];
     bool types_to_hvc0; /* what is typed goes to the virtio console, and not to the UART */
     uint8_t zero[3];
-    uint32_t pci_count, zero_pci;
+    uint32_t pci_count;
+    uint32_t watchdog; /* so many seconds it waits at most; 0 = there is none */
     struct abi_pci pcis[ABI_PCIS];
 };
 _Static_assert(sizeof(struct abi_devices) <= 4096, "one page");

@@ -117,6 +117,7 @@ struct config_guest {
     uint32_t terminal; /* enum config_terminal: where what is typed goes */
     bool start_auto;
     uint32_t stop_timeout; /* seconds from the power button to the plug */
+    uint32_t watchdog;     /* seconds that it waits at most; 0 = there is none */
     enum config_on_crash on_crash;
     enum config_on_violation on_violation;
     /* Where each was written, for the plan's own complaints. */

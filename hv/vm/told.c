@@ -3,6 +3,7 @@
  * Takes what a VM's devices tell from its compartment. Nothing of that is believed: it is judged as
  * if the guest had asked, and what can be no device's word ends the VM. See hv/abi/compartment.h.
  */
+#include "hv/lib/fmt.h"
 #include "hv/vm/told_state.h"
 #include "hv/vm/upcall.h"
 
@@ -79,7 +80,8 @@ static bool told_stop(struct vcpu *v) {
     return true;
 }
 
-static void told_sleep_refused(struct vm *vm, uint32_t type) {
+static bool told_sleep_refused(struct vcpu *v, uint32_t type) {
+    struct vm *vm = v->vm;
     uint32_t suppressed = 0;
     if (log_enabled(LOG_DEBUG) && log_limit_pass(&vm->log_limit, &suppressed)) {
         vm_log(vm, LOG_DEBUG,
@@ -87,24 +89,42 @@ static void told_sleep_refused(struct vm *vm, uint32_t type) {
                "more not shown)",
                type, suppressed);
     }
+    return true;
 }
 
-static void told_bios_called(struct vm *vm, uint32_t word) {
+static bool told_bios_called(struct vcpu *v, uint32_t word) {
+    struct vm *vm = v->vm;
+
     __atomic_fetch_add(&vm->public->bios_calls, 1, __ATOMIC_RELAXED);
     uint32_t left = __atomic_load_n(&vm->bios_calls_left, __ATOMIC_RELAXED);
     if (left == 0) {
-        return;
+        return true;
     }
     __atomic_store_n(&vm->bios_calls_left, left - 1, __ATOMIC_RELAXED);
     vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s",
            word >> 16 & 0xff, word & 0xffff,
            left == 1 ? "; from here on they are only counted, see stats" : "");
+    return true;
+}
+
+/* By a crash: on_crash says what follows. */
+static bool told_watchdog(struct vcpu *v, uint32_t seconds) {
+    char reason[64];
+
+    if (v->vm->plan->devices.watchdog == 0) {
+        return upcall_refuse(v, "told of a watchdog that there is not", "");
+    }
+    (void)fmt_print(reason, sizeof(reason), "watchdog: not fed for %u s", seconds);
+    vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
+    vcpu_crash(v, upcall_name(v->upcall), reason);
+    return true;
 }
 
 static bool told_event(struct vcpu *v) {
-    static void (*const tell[TOLD_EVENTS])(struct vm * vm, uint32_t word) = {
+    static bool (*const tell[TOLD_EVENTS])(struct vcpu * v, uint32_t word) = {
         [TOLD_SLEEP_REFUSED] = told_sleep_refused,
         [TOLD_BIOS_CALLED] = told_bios_called,
+        [TOLD_WATCHDOG] = told_watchdog,
     };
     uint32_t event = EXCHANGE_READ(v->exchange->event);
     uint32_t word = EXCHANGE_READ(v->exchange->word);
@@ -112,8 +132,7 @@ static bool told_event(struct vcpu *v) {
     if (event >= TOLD_EVENTS) {
         return upcall_refuse(v, "told of an event that there is not", "");
     }
-    tell[event](v->vm, word);
-    return true;
+    return tell[event](v, word);
 }
 
 static bool told_refused(struct vcpu *v) {

@@ -11,7 +11,9 @@
 #include "tests/unit/test.h"
 
 static struct platform fake_pc;
-static unsigned fake_reschedules, fake_power_offs, fake_resets, fake_sleeps, fake_bios_calls;
+static unsigned fake_reschedules, fake_power_offs, fake_resets, fake_sleeps, fake_bios_calls,
+    fake_bites;
+static bool fake_bitten;
 static uint32_t fake_event_word;
 static struct rtc_kept fake_kept;
 
@@ -52,11 +54,16 @@ static void fake_env_stop(UNUSED const struct dev_env *env, enum dev_stop why) {
 static void fake_env_event(UNUSED const struct dev_env *env, enum dev_event event, uint32_t word) {
     fake_sleeps += event == DEV_SLEEP_REFUSED;
     fake_bios_calls += event == DEV_BIOS_CALLED;
+    fake_bites += event == DEV_WATCHDOG_BITES;
     fake_event_word = word;
 }
 
 static void fake_env_keep(UNUSED const struct dev_env *env, const struct rtc_kept *kept) {
     fake_kept = *kept;
+}
+
+static void fake_env_keep_bitten(UNUSED const struct dev_env *env, bool bitten) {
+    fake_bitten = bitten;
 }
 
 static uint64_t fake_env_tsc(void) {
@@ -85,6 +92,7 @@ static struct dev_env fake_env = {
     .stop = fake_env_stop,
     .event = fake_env_event,
     .keep = fake_env_keep,
+    .keep_bitten = fake_env_keep_bitten,
     .counts = &fake_counts,
 };
 
@@ -93,9 +101,11 @@ static inline void fake_pc_start(void) {
     memset(&fake_pc, 0xa5, sizeof(fake_pc));
     memset(fake_pc.rtc.kept.ram, 0, sizeof(fake_pc.rtc.kept.ram));
     fake_pc.rtc.kept.offset = 0;
+    fake_pc.watchdog.bitten = fake_bitten = false;
     memset(&fake_counts, 0, sizeof(fake_counts));
     platform_init(&fake_pc, &fake_env, &fake_devices);
-    fake_reschedules = fake_power_offs = fake_resets = fake_sleeps = fake_bios_calls = 0;
+    fake_reschedules = fake_power_offs = fake_resets = fake_sleeps = fake_bios_calls = fake_bites =
+        0;
 }
 
 /* The same with no wires between the devices. */

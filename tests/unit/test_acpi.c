@@ -29,12 +29,23 @@ static uint8_t sum(const uint8_t *at, uint64_t n) {
     return total;
 }
 
-static const uint8_t *write_tables(uint32_t cpus) {
+#define WATCHDOG_SECONDS 30u
+
+/* With a watchdog of so many seconds; 0 = without. */
+static const uint8_t *write_tables_with(uint32_t cpus, uint32_t watchdog) {
+    static struct abi_devices devices;
+
     free(ram);
     ram = calloc(1, RAM);
-    struct load load = {.low.at = ram, .start = {.rsdp = BASE, .vcpu_count = cpus}};
+    devices.watchdog = watchdog;
+    struct load load = {
+        .devices = &devices, .low.at = ram, .start = {.rsdp = BASE, .vcpu_count = cpus}};
     acpi_write_tables(&load);
     return ram + BASE;
+}
+
+static const uint8_t *write_tables(uint32_t cpus) {
+    return write_tables_with(cpus, 0);
 }
 
 /* Table i of the XSDT, or with -1 the DSDT; checks its frame. */
@@ -125,6 +136,59 @@ TEST(madt) {
         CHECK_U64(cpus, counts[i]);
         CHECK_U64(ioapics, 1);
         CHECK_U64(overrides, 2);
+    }
+}
+
+/* Action, operation, register, its bytes; value and mask. */
+static const struct {
+    uint8_t action, operation;
+    uint16_t port;
+    uint8_t bytes;
+    uint32_t value, mask;
+} wdat_entries[] = {
+    {1, 2, WATCHDOG_PORT + WATCHDOG_FEED, 1, 1, 0xff},
+    {4, 1, WATCHDOG_PORT + WATCHDOG_LEFT, 4, 0, UINT32_MAX},
+    {5, 1, WATCHDOG_PORT + WATCHDOG_COUNT, 4, 0, UINT32_MAX},
+    {6, 3, WATCHDOG_PORT + WATCHDOG_COUNT, 4, 0, UINT32_MAX},
+    {8, 0, WATCHDOG_PORT + WATCHDOG_CONTROL, 1, 1, 1},
+    {9, 2, WATCHDOG_PORT + WATCHDOG_CONTROL, 1, 1, 1},
+    {10, 0, WATCHDOG_PORT + WATCHDOG_CONTROL, 1, 0, 1},
+    {11, 2, WATCHDOG_PORT + WATCHDOG_CONTROL, 1, 0, 1},
+    {32, 0, WATCHDOG_PORT + WATCHDOG_STATUS, 1, 1, 1},
+    {33, 2, WATCHDOG_PORT + WATCHDOG_STATUS, 1, 0, 1},
+};
+
+/* Linux wants all of these: drivers/watchdog/wdat_wdt.c, drivers/acpi/acpi_watchdog.c. */
+TEST(wdat) {
+    const uint8_t *rsdp = write_tables_with(254, WATCHDOG_SECONDS);
+    const uint8_t *xsdt = ram + field(rsdp + 24, 8);
+    CHECK_U64(field(xsdt + 4, 4), 36 + 4 * 8);
+    CHECK_U64(sum(xsdt, 68), 0);
+    table(rsdp, 0, "FACP");
+    table(rsdp, 1, "APIC");
+    table(rsdp, 2, "MCFG");
+    const uint8_t *w = table(rsdp, 3, "WDAT");
+    CHECK_U64(field(w + 4, 4), 68 + 24 * ARRAY_SIZE(wdat_entries));
+    CHECK_U64(field(w + 36, 4), 32);
+    CHECK_U64(field(w + 40, 2), 0xff); /* not a PCI device: segment, bus, device, function */
+    CHECK_U64(field(w + 42, 3), 0xffffff);
+    CHECK_U64(field(w + 48, 4), 1000 / WATCHDOG_HZ);
+    CHECK_U64(field(w + 52, 4), WATCHDOG_SECONDS * WATCHDOG_HZ);
+    CHECK_U64(field(w + 56, 4), 1);
+    CHECK_U64(w[60], 1); /* enabled */
+    CHECK_U64(field(w + 64, 4), ARRAY_SIZE(wdat_entries));
+    for (unsigned i = 0; i < ARRAY_SIZE(wdat_entries); i++) {
+        const uint8_t *e = w + 68 + 24 * i;
+        CHECK_U64(e[0], wdat_entries[i].action);
+        CHECK_U64(e[1], wdat_entries[i].operation);
+        CHECK_U64(field(e + 2, 2), 0);
+        CHECK_U64(e[4], 1); /* a port */
+        CHECK_U64(e[5], 8u * wdat_entries[i].bytes);
+        CHECK_U64(e[6], 0);
+        CHECK_U64(1u << (e[7] - 1), wdat_entries[i].bytes);
+        CHECK_U64(field(e + 8, 8), wdat_entries[i].port);
+        CHECK_U64(field(e + 16, 4), wdat_entries[i].value);
+        CHECK_U64(field(e + 20, 4), wdat_entries[i].mask);
     }
 }
 
@@ -264,6 +328,25 @@ static const char *const madt_fields[] = {
     "Runtime Online Capable : 0",
 };
 
+static const char *const wdat_fields[] = {
+    "Header Length : 00000020",
+    "PCI Segment : 00FF",
+    "PCI Bus : FF",
+    "PCI Device : FF",
+    "PCI Function : FF",
+    "Timer Period : 00000064",
+    "Max Count : 0000012C",
+    "Min Count : 00000001",
+    "Enabled : 1",
+    "Stopped When Asleep : 0",
+    "Watchdog Entry Count : 0000000A",
+    "Watchdog Action : 01",
+    "Instruction : 02",
+    "Space ID : 01 [SystemIO]",
+    "Encoded Access Width : 01 [Byte Access:8]",
+    "Address : 0000000000000629",
+};
+
 static const char *const facs_fields[] = {
     "Length : 00000040",
     "Hardware Signature : 00000000",
@@ -330,17 +413,18 @@ static void check_windows(const char *dir) {
 /* iasl takes every table apart without a complaint and finds the DSDT's devices. */
 TEST(iasl_reads_them) {
     char dir[] = "/tmp/bulkhead-acpi-XXXXXX", command[1024];
-    const uint8_t *rsdp = write_tables(254);
+    const uint8_t *rsdp = write_tables_with(254, WATCHDOG_SECONDS);
     CHECK(mkdtemp(dir) != NULL);
     const uint8_t *facp = table(rsdp, 0, "FACP");
     dump(dir, "facp.dat", facp);
     dump(dir, "facs.dat", ram + field(facp + 36, 4));
     dump(dir, "apic.dat", table(rsdp, 1, "APIC"));
     dump(dir, "mcfg.dat", table(rsdp, 2, "MCFG"));
+    dump(dir, "wdat.dat", table(rsdp, 3, "WDAT"));
     dump(dir, "dsdt.dat", table(rsdp, -1, "DSDT"));
     dump(dir, "xsdt.dat", ram + field(rsdp + 24, 8));
     snprintf(command, sizeof(command),
-             "cd %s && for t in facp facs apic mcfg dsdt xsdt; do"
+             "cd %s && for t in facp facs apic mcfg wdat dsdt xsdt; do"
              "  iasl -vs -d $t.dat >$t.log 2>&1 || { echo \"# $t:\"; cat $t.log; exit 1; };"
              "  if grep -iE 'error|warning|invalid|unknown|incorrect' $t.log; then exit 1; fi;"
              "done;"
@@ -357,9 +441,10 @@ TEST(iasl_reads_them) {
     check_windows(dir);
     check_fields(dir, "facp.dsl", fadt_fields, ARRAY_SIZE(fadt_fields));
     check_fields(dir, "apic.dsl", madt_fields, ARRAY_SIZE(madt_fields));
+    check_fields(dir, "wdat.dsl", wdat_fields, ARRAY_SIZE(wdat_fields));
     check_fields(dir, "facs.dsl", facs_fields, ARRAY_SIZE(facs_fields));
     snprintf(command, sizeof(command), "rm -r %s", dir);
     CHECK_U64(system(command), 0);
 }
 
-TEST_MAIN(T(roots), T(fadt), T(madt), T(iasl_reads_them))
+TEST_MAIN(T(roots), T(fadt), T(madt), T(wdat), T(iasl_reads_them))

@@ -31,7 +31,7 @@ TEST(full_file) {
                "mitigations = \"off\"\r\nlog_clock = \"utc\"\r\n"
                "[guest.web]\r\ncpus = \"1\"\r\nmemory = \"1G\"\r\nkernel = '\\guests\\vmlinuz'\r\n"
                "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
-               "on_crash = \"halt\"\r\non_violation = \"stop\"\r\n"
+               "on_crash = \"halt\"\r\nwatchdog = '2m'\r\non_violation = \"stop\"\r\n"
                "[guest.db-2]\r\ncpus = \"2\"\r\nmemory = \"18M\"\r\nkernel = \"k\"\r\n");
     CHECK_U64(config.console, 0x2f8);
     CHECK_U64(config.log_level, LOG_DEBUG);
@@ -46,6 +46,7 @@ TEST(full_file) {
     CHECK_STR(g->cmdline, "quiet");
     CHECK(!g->start_auto);
     CHECK_U64(g->on_crash, ON_CRASH_HALT);
+    CHECK_U64(g->watchdog, 120);
     CHECK_U64(g->on_violation, ON_VIOLATION_STOP);
     CHECK_U64(g->table_pos.line, 7);
     CHECK_U64(g->cpus_pos.line, 8);
@@ -69,6 +70,7 @@ TEST(presets) {
     CHECK_STR(config.guests[0].cmdline, "console=ttyS0");
     CHECK(config.guests[0].start_auto);
     CHECK_U64(config.guests[0].on_crash, ON_CRASH_RESTART);
+    CHECK_U64(config.guests[0].watchdog, 0);
     CHECK_U64(config.guests[0].on_violation, ON_VIOLATION_DENY);
     check_good("[hypervisor]\n" GUEST);
     CHECK_U64(config.console, CONSOLE_AUTO);

@@ -125,6 +125,61 @@ static uint64_t cmos(uint8_t index) {
     return fake_port_in(0x71, 1);
 }
 
+static void begin_with_watchdog(uint32_t planned) {
+    fake_told_devices.watchdog = 30;
+    begin(LOG_INFO);
+    fake_plan.devices.watchdog = planned;
+    fake_port_out(WATCHDOG_PORT + WATCHDOG_COUNT, 4, 15); /* ticks: 1.5 s */
+    fake_port_out(WATCHDOG_PORT + WATCHDOG_CONTROL, 1, 1);
+}
+
+/* At the moment that it asked for, by the host's TSC. */
+static void serve_watchdog(void) {
+    uint64_t due = vm_service_devices(fake_vm);
+    CHECK(due > fake_tsc);
+    CHECK_U64(fake_vm->leave, LEAVE_NONE);
+    fake_tsc = due;
+    (void)vm_service_devices(fake_vm);
+    fake_told_devices.watchdog = 0;
+}
+
+/* The same as any other crash, so on_crash says what follows. */
+TEST(a_watchdog_that_is_not_fed) {
+    struct vm_crash crash;
+
+    begin_with_watchdog(30);
+    serve_watchdog();
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    CHECK(strstr(last, "stopped: watchdog: not fed for 2 s") != NULL);
+    CHECK_U64(vm_last_crash(&fake_public, &crash), 1);
+    CHECK_STR(crash.reason, "watchdog: not fed for 2 s");
+    CHECK_STR(crash.work, upcall_name(UPCALL_SERVICE));
+    CHECK(!crash.compartment);
+}
+
+/* And the guest's next run can ask for it, until it has cleared that. */
+TEST(that_it_has_bitten_outlives_a_start) {
+    begin_with_watchdog(30);
+    serve_watchdog();
+    fake_told_devices.watchdog = 30;
+    for (unsigned cleared = 0; cleared < 2; cleared++) {
+        memset(&fake_hardware, 0, sizeof(fake_hardware));
+        CHECK(vm_start_devices(fake_vm));
+        CHECK_U64(fake_port_in(WATCHDOG_PORT + WATCHDOG_STATUS, 1), cleared == 0);
+        CHECK_U64(fake_port_in(WATCHDOG_PORT + WATCHDOG_CONTROL, 1), 0);
+        fake_port_out(WATCHDOG_PORT + WATCHDOG_STATUS, 1, 0);
+    }
+    fake_told_devices.watchdog = 0;
+}
+
+/* The compartment's word alone gives no guest one. */
+TEST(a_watchdog_that_is_not_planned) {
+    begin_with_watchdog(0);
+    serve_watchdog();
+    CHECK_U64(fake_vm->leave, LEAVE_CRASH);
+    CHECK(strstr(last, "told of a watchdog that there is not") != NULL);
+}
+
 /* A new start finds a compartment as it was built, and the clock's chip has a battery. */
 TEST(the_cmos_outlives_a_start) {
     begin(LOG_INFO);
@@ -167,6 +222,7 @@ TEST(nothing_there) {
 }
 
 TEST_MAIN(T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
-          T(the_ways_to_end), T(a_wild_ring_between_exits), T(a_byte_that_waits_goes_on),
-          T(intr_follows_the_8259s), T(the_cmos_outlives_a_start), T(the_power_button_interrupts),
-          T(nothing_there))
+          T(the_ways_to_end), T(a_watchdog_that_is_not_fed), T(that_it_has_bitten_outlives_a_start),
+          T(a_watchdog_that_is_not_planned), T(a_wild_ring_between_exits),
+          T(a_byte_that_waits_goes_on), T(intr_follows_the_8259s), T(the_cmos_outlives_a_start),
+          T(the_power_button_interrupts), T(nothing_there))

@@ -174,6 +174,10 @@ TEST(an_event_is_told_before_the_next) {
     CHECK(page.event == TOLD_SLEEP_REFUSED && page.word == 3);
     CHECK_U64(page.told, TOLD_EVENT);
     page.told = TOLD_INTR;
+    env->event(env, DEV_WATCHDOG_BITES, 30);
+    CHECK(page.event == TOLD_WATCHDOG && page.word == 30);
+    check_told_too(TOLD_EVENT);
+    page.told = TOLD_INTR;
     env->stop(env, DEV_POWER_OFF);
     CHECK_U64(page.stop, TOLD_POWER_OFF);
     check_told_too(TOLD_STOP);

@@ -378,6 +378,14 @@ TEST(terminals) {
     }
 }
 
+TEST(watchdogs) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "watchdog='90s'\n" GUEST("beta", "2", "64M"));
+    check_built();
+    CHECK_U64(plan.vms[0].devices.watchdog, 90);
+    CHECK_U64(plan.vms[1].devices.watchdog, 0);
+}
+
 TEST(disks) {
     make_machine();
     configure(GUEST("alpha", "1", "64M") "disk=['root:images/base:ro','s:images/small:ro']\n" //
@@ -865,7 +873,7 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(file_faults), T(opens_no_file), T(more_memory_than_there_is), T(all_faults_at_once),
           T(whole_file_in_one_run), T(memory_of_the_cpus_own_node),
           T(more_memory_than_its_node_has), T(random_machines), T(disks), T(terminals),
-          T(one_volatile_image_of_two_guests), T(windows_for_large_pages), T(images_in_memory),
-          T(disk_faults), T(disks_too_large), T(wires), T(addresses), T(wire_faults),
-          T(many_channels), T(channels_without_memory), T(vsocks), T(vsock_faults), T(vsock_of_all),
-          T(named_ports), T(port_faults))
+          T(watchdogs), T(one_volatile_image_of_two_guests), T(windows_for_large_pages),
+          T(images_in_memory), T(disk_faults), T(disks_too_large), T(wires), T(addresses),
+          T(wire_faults), T(many_channels), T(channels_without_memory), T(vsocks), T(vsock_faults),
+          T(vsock_of_all), T(named_ports), T(port_faults))

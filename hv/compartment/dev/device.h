@@ -41,8 +41,9 @@ enum dev_stop { DEV_POWER_OFF, DEV_RESET };
 
 /* What may be worth a line in the log, with one word about it. The receiver limits their number. */
 enum dev_event {
-    DEV_SLEEP_REFUSED, /* asked for a sleep state that there is not: SLP_TYP */
-    DEV_BIOS_CALLED,   /* called a BIOS that there is not: vector << 16 | AX */
+    DEV_SLEEP_REFUSED,  /* asked for a sleep state that there is not: SLP_TYP */
+    DEV_BIOS_CALLED,    /* called a BIOS that there is not: vector << 16 | AX */
+    DEV_WATCHDOG_BITES, /* not fed for so many seconds: the guest's run is to end as a crash */
 };
 
 #define DEV_PCI_LINES 16u
@@ -76,4 +77,6 @@ struct dev_env {
     void (*event)(const struct dev_env *env, enum dev_event event, uint32_t word);
     /* What the CMOS clock keeps for the guest's next run has changed. */
     void (*keep)(const struct dev_env *env, const struct rtc_kept *kept);
+    /* The same of what the watchdog keeps: has it ended the run? */
+    void (*keep_bitten)(const struct dev_env *env, bool bitten);
 };

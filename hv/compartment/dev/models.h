@@ -8,7 +8,7 @@
 #include "hv/compartment/dev/device.h"
 
 extern const struct device_ops bios_ops, chipset_ops, ioapic_ops, pic_ops, pit_ops, pm_ops, rtc_ops,
-    uart_ops;
+    uart_ops, watchdog_ops;
 
 /*
  * The PC's pair of 8259 interrupt controllers with the edge/level registers (ELCR) of PCI chipsets:
@@ -158,4 +158,29 @@ struct chipset {
 /* BULKHEAD_BIOS_PORT: where the guest's firmware tells of calls to a BIOS. */
 struct bios {
     struct device dev;
+};
+
+/*
+ * The watchdog of ACPI's WDAT; the same numbers go into that table. Registers by their offsets: how
+ * many ticks it waits (4 bytes), how many are left (4 bytes, read-only), whether it runs (bit 0),
+ * any write feeds it, whether it has ended the guest's last run (bit 0).
+ */
+#define WATCHDOG_PORT 0x620
+#define WATCHDOG_SIZE 12
+#define WATCHDOG_HZ   10u
+
+enum watchdog_register {
+    WATCHDOG_COUNT = 0,
+    WATCHDOG_LEFT = 4,
+    WATCHDOG_CONTROL = 8,
+    WATCHDOG_FEED = 9,
+    WATCHDOG_STATUS = 10
+};
+
+struct watchdog {
+    struct device dev;
+    uint32_t most;  /* ticks; set before the first reset, as bitten */
+    uint32_t count; /* ticks from a feed to the end */
+    bool runs, bitten;
+    uint64_t due; /* when it ends the run, on the clock, if it runs */
 };

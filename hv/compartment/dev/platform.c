@@ -121,6 +121,18 @@ static void platform_init_pci(struct platform *p) {
     }
 }
 
+static void platform_init_watchdog(struct platform *p) {
+    enum status s = STATUS_OK;
+
+    if (p->devices->watchdog == 0) {
+        return;
+    }
+    p->watchdog.most = p->devices->watchdog * WATCHDOG_HZ;
+    platform_add(p, &p->watchdog.dev, &watchdog_ops);
+    s = bus_add(&p->bus[BUS_PORT], WATCHDOG_PORT, WATCHDOG_SIZE, &p->watchdog.dev, 0);
+    ASSERT(s == STATUS_OK);
+}
+
 static void platform_init_passed(struct platform *p) {
     for (uint32_t i = 0; i < p->devices->pci_count; i++) {
         platform_add(p, &p->pcis[i].dev, &passed_ops);
@@ -154,6 +166,7 @@ void platform_init(struct platform *p, const struct dev_env *outside,
                                 platform_device(p, at->device), at->region);
         ASSERT(s == STATUS_OK);
     }
+    platform_init_watchdog(p);
     platform_init_pci(p);
     platform_init_passed(p);
     platform_reset(p);

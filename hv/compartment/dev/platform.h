@@ -21,7 +21,7 @@
 #include "hv/compartment/virtio/vsock.h"
 
 /* Devices: those of every PC, and what the config may give. */
-#define PLATFORM_MOST (11 + ABI_DISKS + ABI_NETS + ABI_PCIS)
+#define PLATFORM_MOST (12 + ABI_DISKS + ABI_NETS + ABI_PCIS)
 
 struct platform {
     struct dev_env env;
@@ -37,6 +37,7 @@ struct platform {
     struct pit pit;
     struct chipset chipset;
     struct bios bios;
+    struct watchdog watchdog; /* if the config gives the guest one */
     struct pci_host pci;
     struct pci_function bridge;
     struct virtio rng;

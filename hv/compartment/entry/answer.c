@@ -26,7 +26,9 @@ static void answer_start(struct hardware *h, struct exchange *e) {
     outside.counts = &vm->counts;
     outside.caller = e;
     random_start(&h->random, vm->seed);
-    memcpy(&h->platform.rtc.kept, vm->kept, sizeof(h->platform.rtc.kept));
+    memcpy(&h->kept, vm->kept, sizeof(h->kept));
+    h->platform.rtc.kept = h->kept.rtc;
+    h->platform.watchdog.bitten = h->kept.bitten;
     platform_init(&h->platform, &outside, compartment_devices());
     platform_set_links(&h->platform, vm->links);
     emulator_start(h);

@@ -31,6 +31,13 @@ uint64_t random_generate(struct random *r);
 /* RFC 8439's block function: 16 words in, 16 out. */
 void random_block(const uint32_t in[16], uint32_t out[16]);
 
+/* What the core keeps from one run to the next, see struct exchange_vm. */
+struct hardware_kept {
+    struct rtc_kept rtc;
+    bool bitten; /* the watchdog has ended the last run */
+};
+_Static_assert(sizeof(struct hardware_kept) < EXCHANGE_KEPT, "room for it");
+
 struct hardware {
     struct lock lock; /* the platform's; of no use to a guest with one vCPU, */
     bool is_shared;   /* which is not this */
@@ -40,6 +47,7 @@ struct hardware {
     struct guest_region ram[2 + ABI_PMEMS];
     struct guest_memory memory; /* these */
     struct random random;
+    struct hardware_kept kept;
     struct emulator emulators[COMPARTMENT_VCPUS];
 };
 

@@ -98,20 +98,38 @@ static void outside_stop(const struct dev_env *env, enum dev_stop why) {
     e->told |= TOLD_STOP;
 }
 
+static enum told_event outside_event_of(enum dev_event event) {
+    static const enum told_event events[] = {
+        [DEV_SLEEP_REFUSED] = TOLD_SLEEP_REFUSED,
+        [DEV_BIOS_CALLED] = TOLD_BIOS_CALLED,
+        [DEV_WATCHDOG_BITES] = TOLD_WATCHDOG,
+    };
+    return events[event];
+}
+
 static void outside_event(const struct dev_env *env, enum dev_event event, uint32_t word) {
     struct exchange *e = exchange_of(env);
 
     if ((e->told & TOLD_EVENT) != 0) {
         outside_tell(e);
     }
-    e->event = event == DEV_BIOS_CALLED ? TOLD_BIOS_CALLED : TOLD_SLEEP_REFUSED;
+    e->event = outside_event_of(event);
     e->word = word;
     e->told |= TOLD_EVENT;
 }
 
 static void outside_keep(const struct dev_env *env, const struct rtc_kept *kept) {
-    _Static_assert(sizeof(*kept) <= EXCHANGE_KEPT, "room for it");
-    memcpy(hardware_of(env)->vm->kept, kept, sizeof(*kept));
+    struct hardware_kept *all = &hardware_of(env)->kept;
+
+    all->rtc = *kept;
+    memcpy(hardware_of(env)->vm->kept, all, sizeof(*all));
+}
+
+static void outside_keep_bitten(const struct dev_env *env, bool bitten) {
+    struct hardware_kept *all = &hardware_of(env)->kept;
+
+    all->bitten = bitten;
+    memcpy(hardware_of(env)->vm->kept, all, sizeof(*all));
 }
 
 const struct dev_env hardware_outside = {
@@ -125,4 +143,5 @@ const struct dev_env hardware_outside = {
     .stop = outside_stop,
     .event = outside_event,
     .keep = outside_keep,
+    .keep_bitten = outside_keep_bitten,
 };

@@ -3,7 +3,8 @@
  * Builds the ACPI tables: the machine they describe is the one that the hypervisor models (fixed
  * hardware, no SMI); hv/compartment/dev/platform.h has the same numbers, and the unit test compares
  * them. Called before the kernel starts. Source: ACPI Specification 6.3 "ACPI Software Programming
- * Model", "Fixed ACPI Description Table (FADT)", "Multiple APIC Description Table (MADT)".
+ * Model", "Fixed ACPI Description Table (FADT)", "Multiple APIC Description Table (MADT)";
+ * Microsoft, "Hardware Watchdog Timers Design Specification", "Watchdog Action Table".
  */
 #include "hv/compartment/load/start.h"
 
@@ -18,11 +19,17 @@ enum {
     RESET_VALUE_CF9 = 0x06,
     BUS_FIRST = 0,
     BUS_LAST = 0,
+    WATCHDOG_TICKS = 10, /* a second */
+    WATCHDOG_COUNT = 0x620,
+    WATCHDOG_LEFT = 0x624,
+    WATCHDOG_CONTROL = 0x628,
+    WATCHDOG_FEED = 0x629,
+    WATCHDOG_STATUS = 0x62a,
 };
 #define PCAT_COMPAT 1 /* there are 8259s as well */
 
 /* Places in the area: the first page, DSDT, FACS in the last page. */
-enum { XSDT_AT = 0x040, FADT_AT = 0x080, MCFG_AT = 0x1a0, MADT_AT = 0x200 };
+enum { XSDT_AT = 0x040, FADT_AT = 0x0a0, MCFG_AT = 0x1c0, MADT_AT = 0x200, WDAT_AT = 0xb00 };
 #define DSDT_AT PAGE_SIZE
 #define FACS_AT (BULKHEAD_TABLES_SIZE - PAGE_SIZE)
 
@@ -32,7 +39,9 @@ enum {
     RSDP_V1_SIZE = 20,
     FADT_SIZE = 276,
     FACS_SIZE = 64,
-    MCFG_SIZE = 60
+    MCFG_SIZE = 60,
+    WDAT_SIZE = 68, /* without its entries */
+    WDAT_ENTRY = 24
 };
 enum { FADT_FACS = 36, FADT_DSDT = 40, FADT_X_DSDT = 140 }; /* offsets */
 
@@ -84,6 +93,52 @@ static const uint8_t madt_entries[][12] = {
     {4, 6, 0xff, BYTES16(0), 1},
 };
 
+enum wdat_action {
+    WDAT_FEED = 1,
+    WDAT_GET_LEFT = 4,
+    WDAT_GET_COUNT = 5,
+    WDAT_SET_COUNT = 6,
+    WDAT_IS_RUNNING = 8,
+    WDAT_START = 9,
+    WDAT_IS_STOPPED = 10,
+    WDAT_STOP = 11,
+    WDAT_HAS_BITTEN = 32,
+    WDAT_SET_BITTEN = 33
+};
+enum wdat_operation { WDAT_READ = 0, WDAT_READ_COUNT = 1, WDAT_WRITE = 2, WDAT_WRITE_COUNT = 3 };
+
+/* A read is compared with the value under the mask; a count is what is read or written. */
+static const struct {
+    uint8_t action, operation;
+    uint64_t at; /* generic address */
+    uint32_t value, mask;
+} wdat_entries[] = {
+    {WDAT_FEED, WDAT_WRITE, IO_REGISTER(WATCHDOG_FEED, 8, 1), 1, 0xff},
+    {WDAT_GET_LEFT, WDAT_READ_COUNT, IO_REGISTER(WATCHDOG_LEFT, 32, 3), 0, UINT32_MAX},
+    {WDAT_GET_COUNT, WDAT_READ_COUNT, IO_REGISTER(WATCHDOG_COUNT, 32, 3), 0, UINT32_MAX},
+    {WDAT_SET_COUNT, WDAT_WRITE_COUNT, IO_REGISTER(WATCHDOG_COUNT, 32, 3), 0, UINT32_MAX},
+    {WDAT_IS_RUNNING, WDAT_READ, IO_REGISTER(WATCHDOG_CONTROL, 8, 1), 1, 1},
+    {WDAT_START, WDAT_WRITE, IO_REGISTER(WATCHDOG_CONTROL, 8, 1), 1, 1},
+    {WDAT_IS_STOPPED, WDAT_READ, IO_REGISTER(WATCHDOG_CONTROL, 8, 1), 0, 1},
+    {WDAT_STOP, WDAT_WRITE, IO_REGISTER(WATCHDOG_CONTROL, 8, 1), 0, 1},
+    {WDAT_HAS_BITTEN, WDAT_READ, IO_REGISTER(WATCHDOG_STATUS, 8, 1), 1, 1},
+    {WDAT_SET_BITTEN, WDAT_WRITE, IO_REGISTER(WATCHDOG_STATUS, 8, 1), 0, 1},
+};
+
+/* The fields before them; the segment is of 2 bytes. */
+enum {
+    WDAT_HEADER = 36,  /* its length */
+    WDAT_SEGMENT = 40, /* and bus, device, function: all ones, no PCI device */
+    WDAT_PERIOD = 48,  /* ms */
+    WDAT_MOST = 52,
+    WDAT_LEAST = 56,
+    WDAT_FLAGS = 60,
+    WDAT_COUNT = 64
+};
+#define WDAT_NO_SEGMENT 0x00ffu
+#define WDAT_NO_DEVICE  0xffffffu
+#define WDAT_ENABLED    1
+
 static uint8_t acpi_checksum(const uint8_t *bytes, size_t n) {
     uint8_t sum = 0;
     while (n-- > 0) {
@@ -109,6 +164,16 @@ static void acpi_fill_rsdp(uint8_t *rsdp, uint64_t base) {
     number_put(rsdp + 24, base + XSDT_AT, 8);
     rsdp[8] = acpi_checksum(rsdp, RSDP_V1_SIZE);
     rsdp[32] = acpi_checksum(rsdp, RSDP_SIZE);
+}
+
+static void acpi_fill_xsdt(uint8_t *xsdt, uint64_t base, bool watchdog) {
+    static const uint16_t tables[] = {FADT_AT, MADT_AT, MCFG_AT, WDAT_AT};
+    size_t count = ARRAY_SIZE(tables) - (watchdog ? 0 : 1);
+
+    for (size_t i = 0; i < count; i++) {
+        number_put(xsdt + HEADER_SIZE + 8 * i, base + tables[i], 8);
+    }
+    acpi_finish(xsdt, "XSDT", 1, HEADER_SIZE + 8 * count);
 }
 
 static void acpi_fill_fadt(uint8_t *fadt, uint64_t base) {
@@ -150,19 +215,40 @@ static void acpi_fill_madt(uint8_t *madt, uint32_t cpu_count) {
     acpi_finish(madt, "APIC", 5, (size_t)(at - madt));
 }
 
+static void acpi_fill_wdat(uint8_t *wdat, uint32_t seconds) {
+    uint8_t *at = wdat + WDAT_SIZE;
+
+    number_put(wdat + WDAT_HEADER, WDAT_SIZE - HEADER_SIZE, 4);
+    number_put(wdat + WDAT_SEGMENT, WDAT_NO_SEGMENT, 2);
+    number_put(wdat + WDAT_SEGMENT + 2, WDAT_NO_DEVICE, 3);
+    number_put(wdat + WDAT_PERIOD, 1000 / WATCHDOG_TICKS, 4);
+    number_put(wdat + WDAT_MOST, (uint64_t)seconds * WATCHDOG_TICKS, 4);
+    number_put(wdat + WDAT_LEAST, 1, 4);
+    number_put(wdat + WDAT_FLAGS, WDAT_ENABLED, 1);
+    number_put(wdat + WDAT_COUNT, ARRAY_SIZE(wdat_entries), 4);
+    for (size_t i = 0; i < ARRAY_SIZE(wdat_entries); i++, at += WDAT_ENTRY) {
+        number_put(at, wdat_entries[i].action, 1);
+        number_put(at + 1, wdat_entries[i].operation, 1);
+        number_put(at + 4, wdat_entries[i].at, 8);
+        number_put(at + 16, wdat_entries[i].value, 4);
+        number_put(at + 20, wdat_entries[i].mask, 4);
+    }
+    acpi_finish(wdat, "WDAT", 1, WDAT_SIZE + WDAT_ENTRY * ARRAY_SIZE(wdat_entries));
+}
+
 void acpi_write_tables(struct load *l) {
     const uint64_t base = l->start.rsdp;
     uint8_t *page = load_known(l, base);
     uint8_t *facs = page + FACS_AT;
 
     memset(page, 0, BULKHEAD_TABLES_SIZE);
-    number_put(page + XSDT_AT + HEADER_SIZE, base + FADT_AT, 8);
-    number_put(page + XSDT_AT + HEADER_SIZE + 8, base + MADT_AT, 8);
-    number_put(page + XSDT_AT + HEADER_SIZE + 16, base + MCFG_AT, 8);
-    acpi_finish(page + XSDT_AT, "XSDT", 1, HEADER_SIZE + 24);
+    acpi_fill_xsdt(page + XSDT_AT, base, l->devices->watchdog != 0);
     acpi_fill_fadt(page + FADT_AT, base);
     acpi_fill_mcfg(page + MCFG_AT);
     acpi_fill_madt(page + MADT_AT, l->start.vcpu_count);
+    if (l->devices->watchdog != 0) {
+        acpi_fill_wdat(page + WDAT_AT, l->devices->watchdog);
+    }
     acpi_fill_rsdp(page, base);
 
     memcpy(facs, "FACS", 4); /* has no checksum */
