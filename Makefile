@@ -221,10 +221,10 @@ $(HABITS): $(BUILD)/habits.so
 
 BUSYBOX ?= /bin/busybox
 
-# What of the kernel the demo needs as modules: the power button, virtio.
+# What of the kernel the demo needs as modules: the power button, virtio, the watchdog.
 MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko virtio_pci_legacy_dev.ko \
                 virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko \
-                libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko overlay.ko
+                libcrc32c.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko erofs.ko overlay.ko watchdog.ko wdat_wdt.ko
 CONSOLE_MODULES := virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
 DRIVER_MODULES := crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko scsi_common.ko \
                 scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko xhci-pci.ko \

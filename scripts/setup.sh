@@ -74,8 +74,9 @@ modules="button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_dev.ko vi
     virtio_pci.ko virtio-rng.ko failover.ko net_failover.ko virtio_net.ko virtio_blk.ko
     virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
     libcrc32c.ko erofs.ko overlay.ko libnvdimm.ko nd_btt.ko nd_pmem.ko nd_e820.ko device_dax.ko nbd.ko llc.ko stp.ko bridge.ko
+    watchdog.ko wdat_wdt.ko
     crc32c_generic.ko crc16.ko mbcache.ko jbd2.ko ext4.ko" # cloud kernels have the last row built in
-last_module=bridge.ko
+last_module=wdat_wdt.ko
 # For the devices of a PC that a guest may be given; of Debian's kernel for PCs.
 driver_modules="crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko
     scsi_common.ko scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko

@@ -22,6 +22,7 @@ disk = ["scratch:blank:16M"]
 pmem = ["images/demo.erofs"]
 vsock = ["other"]
 port = ["sync"]
+watchdog = "30s"
 
 [wire.lan]
 
@@ -42,6 +43,8 @@ kernel = "guests/vmlinuz"
 initrd = "guests/demo.img"
 cmdline = "console=ttyS0 bh.name=tiny pci=nomsi"
 start = "manual"
+watchdog = "4s"
+on_crash = "stop"
 """
 TOO_LITTLE, TINY = "48M", 3
 # In QEMU the guest's time is this PC's, which has others to serve as well.
@@ -160,3 +163,30 @@ class FullKernel(LinuxGuests):
         self.machine.send("dd if=/dev/hwrng of=/tmp/r bs=64 count=8 iflag=fullblock; grep virtio0 /proc/interrupts\r")
         found = self.machine.expect(r"\d+: +(\d+) +IO-APIC +17-fasteoi +virtio0", 120)
         expect_that(int(found.group(1)) >= 8, "8 interrupts by line 17", found.group(0))
+
+    @check("the cloud kernel's wdat_wdt drives the watchdog: who opens it and does no more ends, as on_crash says")
+    def watchdog_of_cloud_kernel(self):
+        self.machine.send("rmmod wdat_wdt; insmod /lib/modules/wdat_wdt.ko timeout=3\r")
+        self.machine.expect(r"tiny# ", 60)
+        self.machine.send("echo 1 > /dev/watchdog0\r")
+        self.machine.expect(r"tiny# ", 60)
+        self.expect_log("tiny", r"stopped: watchdog: not fed for 3 s")
+        answer, _ = self.operator("list")
+        expect_that(re.search(r"tiny +crashed", answer), "no restart: on_crash is stop", answer)
+
+    @check("so does that of the kernel for PCs: who feeds it lives, who stops feeding it starts again and is told why")
+    def watchdog_of_full_kernel(self):
+        state = "cd /sys/class/watchdog/watchdog0; cat identity"
+        self.run(ALPHA, state)
+        answer = self.command(ALPHA, "cat identity timeout bootstatus").split()
+        expect_that(answer == ["wdat_wdt", "30", "0"], "a watchdog of 30 s", answer)
+        self.command(ALPHA, "watchdog -t 1 -T 4 /dev/watchdog0")
+        self.command(ALPHA, "sleep 12")
+        self.machine.send("killall -9 watchdog\r")
+        self.machine.expect(r"alpha# ", 60)
+        self.expect_log("alpha", r"stopped: watchdog: not fed for 4 s", r"restarting \(1 of 3\)")
+        self.view(ALPHA)
+        self.machine.expect(r"Bulkhead demo guest alpha.*?alpha# ", 600, "the prompt after the restart")
+        self.command(ALPHA, state)
+        answer = self.command(ALPHA, "cat bootstatus").split()
+        expect_that(answer == ["32"], "the cause of the last reset", answer)
