@@ -159,6 +159,7 @@ uint64_t apic_timer_hz(void);
 void test_apic(void);
 void test_paging(void);
 void test_platform(void);
+void test_watchdog(void);
 void test_events(void);
 void test_smp(void);
 void test_cpuid(void);

@@ -84,6 +84,7 @@ static const struct {
     {"timers", test_timers},
     {"violate", violate},
     {"vmxon", test_vmxon},
+    {"watchdog", test_watchdog},
 };
 
 bool group_run(const char *name) {

@@ -101,6 +101,32 @@ static void test_a20(void) {
     tap_line(open, "A20 stays open, whatever port 92h is told");
 }
 
+/* As WDAT says: so many ticks, of which ten are a second, that are left, runs, food. */
+#define WATCHDOG_COUNT   0x620
+#define WATCHDOG_LEFT    0x624
+#define WATCHDOG_CONTROL 0x628
+#define WATCHDOG_FEED    0x629
+#define WATCHDOG_TICKS   20u
+
+/* Fed for three times as long as it waits; then not any more, which ends this guest. */
+void test_watchdog(void) {
+    uint64_t tick = machine.tsc_hz / 10;
+
+    tap_line_value(in8(WATCHDOG_CONTROL) == 0, "the watchdog is off at the start",
+                   in8(WATCHDOG_CONTROL));
+    tap_line_value(in32(WATCHDOG_COUNT) == WATCHDOG_TICKS, "it waits as long as the config says",
+                   in32(WATCHDOG_COUNT));
+    out8(WATCHDOG_CONTROL, 1);
+    for (uint64_t start = read_tsc(); read_tsc() - start < 3 * WATCHDOG_TICKS * tick;) {
+        out8(WATCHDOG_FEED, 1);
+    }
+    tap_line_value(in32(WATCHDOG_LEFT) != 0, "who feeds it lives", in32(WATCHDOG_LEFT));
+    for (uint64_t start = read_tsc(); read_tsc() - start < 2 * WATCHDOG_TICKS * tick;) {
+        (void)in32(WATCHDOG_LEFT);
+    }
+    tap_line_value(false, "who does not feed it still runs", in32(WATCHDOG_LEFT));
+}
+
 void test_platform(void) {
     test_pci();
     test_cmos();

@@ -47,6 +47,7 @@ kernel = "guests/testguest"
 cmdline = "test=interactive"
 start = "manual"
 stop_timeout = "2s"
+watchdog = "2s"
 on_crash = "stop"
 on_violation = "stop"
 """
@@ -387,6 +388,19 @@ class Walls(HostileGuests):
         self.expect_log("strict", r"asked to switch off \(power button\), has 2 s for it$",
                         r"warning: did not switch off within 2 s: stopped by force$")
         self.expect_state("strict", "stopped")
+        self.heart_goes_on()
+
+    @check("a watchdog that is fed, and then is not, ends its guest as a crash: on_crash is heeded")
+    def watchdog(self):
+        self.order("start", "strict")
+        self.new_log()
+        self.begin("watchdog", STRICT)
+        self.machine.expect(r"who feeds it lives", 120)
+        start = self.machine.serial.mark
+        self.expect_log("strict", r"stopped: watchdog: not fed for 2 s$")
+        seen = self.machine.serial.text[start:]
+        expect_that("still runs" not in seen, "no line after the watchdog", seen)
+        self.expect_state("strict", "crashed")
         self.heart_goes_on()
 
     @check("paused amid the tests of clocks, and of messages between vCPUs: the guest does not notice")
