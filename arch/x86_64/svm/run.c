@@ -95,17 +95,22 @@ static __attribute__((noinline)) void svm_read_details(struct vcpu *v, struct vm
     }
 }
 
-/* Exit codes above the table: an access to a device, and what is rare. */
-static __attribute__((noinline)) void svm_read_high_code(struct vcpu *v, struct vmcb *c,
+static __attribute__((noinline)) void svm_read_rare_code(struct vcpu *v, struct vmcb *c,
                                                          struct vmexit *x) {
-    if (LIKELY(c->exit_code == EXIT_CODE_NESTED_FAULT) && (c->exit_event & EVENT_VALID) == 0) {
-        x->kind = EXIT_NESTED_FAULT;
-        svm_decode_nested_fault(c, x);
-        return;
-    }
     struct svm_exit e = svm_exit_find(c->exit_code);
     x->kind = (enum exit_kind)e.kind;
     svm_read_details(v, c, e, x);
+}
+
+/* Exit codes above the table: an access to a device, and what is rare. */
+static __attribute__((noinline)) void svm_read_high_code(struct vcpu *v, struct vmcb *c,
+                                                         struct vmexit *x) {
+    if (UNLIKELY(c->exit_code != EXIT_CODE_NESTED_FAULT || (c->exit_event & EVENT_VALID) != 0)) {
+        svm_read_rare_code(v, c, x);
+        return;
+    }
+    x->kind = EXIT_NESTED_FAULT;
+    svm_decode_nested_fault(c, x);
 }
 
 static inline __attribute__((always_inline)) void svm_read_exit(struct vcpu *v, struct vmexit *x) {

@@ -18,7 +18,7 @@ static void vmx_block_nmi(bool block) {
 }
 
 /* An event was on its way into the guest when the exit came: it goes in again at the next entry. */
-static void vmx_keep_event(struct vcpu *v, const struct vmx_raw *raw) {
+static __attribute__((noinline)) void vmx_keep_event(struct vcpu *v, const struct vmx_raw *raw) {
     uint32_t event = vmcs_read32(VMCS_IDT_EVENT);
     if ((event & EVENT_VALID) != 0) {
         vcpu_inject(v, event_decode(event, vmcs_read32(VMCS_IDT_ERROR_CODE),
@@ -59,8 +59,23 @@ static __attribute__((noinline)) void vmx_decode_rare(unsigned needs, const stru
     }
 }
 
-/* Exits that need more than reason and length. */
-static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, struct vmexit *x) {
+/* Most are an instruction on a device: no event was on its way, and it was no IRET. */
+static void vmx_read_ept_violation(struct vcpu *v, struct vmexit *x) {
+    struct vmx_raw raw;
+
+    raw.reason = VMX_REASON_EPT_VIOLATION;
+    raw.qualification = vmcs_read64(VMCS_QUALIFICATION);
+    raw.physical = vmcs_read64(VMCS_GUEST_PHYSICAL);
+    bool cut_off = (vmcs_read32(VMCS_IDT_EVENT) & EVENT_VALID) != 0;
+    if (UNLIKELY(cut_off || (raw.qualification & VMX_EVENT_IRET_NMI) != 0)) {
+        vmx_keep_event(v, &raw);
+    }
+    vmx_decode_ept_violation(&raw, x);
+}
+
+/* All others that need more than reason and length. */
+static __attribute__((noinline)) void vmx_read_details(struct vcpu *v, unsigned needs,
+                                                       uint32_t reason, struct vmexit *x) {
     struct vmx_raw raw;
     raw.reason = reason;
     if ((needs & NEED_LENGTH) != 0) {
@@ -68,9 +83,6 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     }
     if ((needs & NEED_QUALIFICATION) != 0) {
         raw.qualification = vmcs_read64(VMCS_QUALIFICATION);
-    }
-    if ((needs & NEED_PHYSICAL) != 0) {
-        raw.physical = vmcs_read64(VMCS_GUEST_PHYSICAL);
     }
     if (UNLIKELY((needs & NEED_EVENT) != 0)) {
         raw.event = vmcs_read32(VMCS_EXIT_EVENT);
@@ -83,11 +95,7 @@ static void vmx_read_details(struct vcpu *v, unsigned needs, uint32_t reason, st
     if ((needs & NEED_IDT) != 0) {
         vmx_keep_event(v, &raw);
     }
-    if (LIKELY((needs & NEED_PHYSICAL) != 0)) { /* EPT violation */
-        vmx_decode_ept_violation(&raw, x);
-    } else {
-        vmx_decode_rare(needs, &raw, x);
-    }
+    vmx_decode_rare(needs, &raw, x);
 }
 
 static inline __attribute__((always_inline)) void vmx_read_exit(struct vcpu *v, struct vmexit *x) {
@@ -106,6 +114,8 @@ static inline __attribute__((always_inline)) void vmx_read_exit(struct vcpu *v, 
     } else if (x->kind == EXIT_IO) {
         x->insn_len = vmcs_read32(VMCS_EXIT_INSN_LENGTH);
         vmx_decode_io(vmcs_read64(VMCS_QUALIFICATION), &x->io);
+    } else if (reason == VMX_REASON_EPT_VIOLATION) {
+        vmx_read_ept_violation(v, x);
     } else if (r.needs != 0) {
         vmx_read_details(v, r.needs, reason, x);
     }
