@@ -60,11 +60,6 @@ static bool lapic_error(struct lapic *l, enum lapic_error error) {
     return (before & error) == 0 && (lvt & LVT_MASKED) == 0 && lapic_accept(l, (uint8_t)lvt, false);
 }
 
-bool lapic_listens(const struct lapic *l) {
-    return (l->apic_base & APIC_BASE_ENABLE) != 0 &&
-           (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) != 0;
-}
-
 /* In the TMR, whose bit for this vector is the other way. */
 static __attribute__((noinline)) void lapic_set_level(struct lapic *l, uint8_t vector, bool level) {
     uint32_t *tmr = &l->reg[REG_TMR + vector / 32][0];
@@ -417,12 +412,9 @@ static void lapic_write_svr(struct lapic *l, uint32_t value) {
 }
 
 /* value has only writable bits; what is not there, or read-only, ignores it. */
-static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
-    if (reg == REG_EOI) {
-        lapic_write_eoi(l);
-    } else if (reg == REG_TPR) {
-        lapic_write_tpr(l, value);
-    } else if (reg == REG_ICR) {
+static __attribute__((noinline)) void lapic_write_other(struct lapic *l, unsigned reg,
+                                                        uint32_t value) {
+    if (reg == REG_ICR) {
         l->reg[REG_ICR][0] = value & ~ICR_STATUS;
         lapic_send(l, value, l->reg[REG_ICR_HIGH][0]);
     } else if (reg == REG_INITIAL) {
@@ -437,6 +429,17 @@ static void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
         lapic_write_lvt(l, reg, value);
     } else if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH) {
         l->reg[reg][0] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
+    }
+}
+
+/* The two that are written at every interrupt come first. */
+static inline void lapic_write(struct lapic *l, unsigned reg, uint32_t value) {
+    if (reg == REG_EOI) {
+        lapic_write_eoi(l);
+    } else if (reg == REG_TPR) {
+        lapic_write_tpr(l, value);
+    } else {
+        lapic_write_other(l, reg, value);
     }
 }
 

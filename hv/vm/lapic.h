@@ -132,8 +132,6 @@ static inline uint64_t lapic_page(const struct lapic *l) {
     return lapic_is_xapic(l) ? l->apic_base & ~(uint64_t)(PAGE_SIZE - 1) : UINT64_MAX;
 }
 
-/* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */
-bool lapic_listens(const struct lapic *l);
 /*
  * Sets vector in IRR (and TMR by level); may run on any CPU. A vector < 16 is an error for ESR.
  * False if there is nothing new to deliver.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The local APIC's registers by number, and the bits in them; for lapic*.c alone. No code.
+ * The local APIC's registers by number, and the bits in them; for lapic*.c, and for
+ * request.c, which chooses among several.
  * Source: Intel SDM vol. 3 "Local APIC Register Address Map", "x2APIC Register Address Space".
  */
 #pragma once
@@ -89,3 +90,9 @@ static const uint64_t writable_bits[LAPIC_REGISTERS] = {
     [REG_DIVIDE] = 0x0b,
     [REG_SELF_IPI] = 0xff,
 };
+
+/* Would lapic_accept() take an interrupt? False while it is disabled, be it only by software. */
+static inline bool lapic_listens(const struct lapic *l) {
+    return (l->apic_base & APIC_BASE_ENABLE) != 0 &&
+           (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) != 0;
+}

@@ -4,6 +4,7 @@
  * CPU may call; what becomes of it is decided by vcpu_service() on the vCPU's own.
  */
 #include "hv/lib/str.h"
+#include "hv/vm/lapic_regs.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 

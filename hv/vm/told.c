@@ -166,7 +166,7 @@ static bool (*const told[])(struct vcpu *v) = {told_messages, told_intr,    told
                                                told_bells,    told_stop};
 _Static_assert(TOLD_ALL == BIT32(ARRAY_SIZE(told)) - 1, "one for each bit");
 
-bool told_take(struct vcpu *v, uint32_t bits) {
+static __attribute__((noinline)) bool told_take_all(struct vcpu *v, uint32_t bits) {
     bool sane =
         (bits & ~(uint32_t)TOLD_ALL) == 0 || upcall_refuse(v, "told of what there is not", "");
 
@@ -174,4 +174,9 @@ bool told_take(struct vcpu *v, uint32_t bits) {
         sane = told[__builtin_ctz(bits)](v);
     }
     return sane;
+}
+
+/* A guest that uses the local APIC's page tells nothing else most times. */
+bool told_take(struct vcpu *v, uint32_t bits) {
+    return bits == TOLD_APIC ? told_apic(v) : told_take_all(v, bits);
 }
