@@ -194,23 +194,23 @@ enum action exit_io_answered(struct vcpu *v, struct vmexit *x) {
     return ACTION_NEXT;
 }
 
-/* What keeps a memory access from being an instruction on a device; NULL if nothing. */
-static const char *memory_refusal(const struct vcpu *v, const struct exit_nested_fault *fault) {
+/* The memory access is no instruction on a device. */
+static __attribute__((noinline)) enum action memory_refuse(struct vcpu *v, struct vmexit *x) {
+    const char *what = "code in memory that is not there";
+
     if (v->event.type != EVENT_NONE) {
-        return "an event was delivered through memory that is not there";
+        what = "an event was delivered through memory that is not there";
+    } else if (x->fault.in_page_walk) {
+        what = "page tables in memory that is not there";
     }
-    if (fault->in_page_walk) {
-        return "page tables in memory that is not there";
-    }
-    return fault->execute ? "code in memory that is not there" : NULL;
+    return exit_crash(v, x, what);
 }
 
 /* The registers of the local APIC stay the core's: one that is read is sent along. */
 enum action exit_nested_fault(struct vcpu *v, struct vmexit *x) {
     struct exchange *e = v->exchange;
-    const char *refusal = memory_refusal(v, &x->fault);
-    if (UNLIKELY(refusal != NULL)) {
-        return exit_crash(v, x, refusal);
+    if (UNLIKELY(v->event.type != EVENT_NONE || x->fault.in_page_walk || x->fault.execute)) {
+        return memory_refuse(v, x);
     }
     uint64_t page = lapic_page(&v->lapic);
     e->apic_page = page;

@@ -337,6 +337,11 @@ const struct abi_devices *compartment_devices(void) {
     return &fake_told_devices;
 }
 
+struct exchange *compartment_page(unsigned vcpu) {
+    static struct exchange of_none;
+    return vcpu < fake_vm->vcpu_count ? fake_vm->vcpus[vcpu].exchange : &of_none;
+}
+
 struct exchange_vm *compartment_vm(void) {
     return fake_vm->shared;
 }

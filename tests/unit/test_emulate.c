@@ -23,6 +23,7 @@ static uint8_t *low, *high;
 static struct guest_region regions[2];
 static struct vmexit x;
 static struct emulation e;
+static struct hvm_code place;
 static unsigned accesses, last_size;
 static uint64_t last_at, last_value;
 static enum bus_space last_space;
@@ -115,6 +116,7 @@ static void start(void) {
     e.memory = (struct guest_memory){.regions = regions, .count = ARRAY_SIZE(regions)};
     e.phys_bits = 40;
     e.exit = &x;
+    e.code = &place;
     state[HVM_CR0] = X86_CR0_PE;
     state[HVM_RFLAGS] = X86_RFLAGS_FIXED;
     for (unsigned s = 0; s < HVM_SEG_COUNT; s++) {
@@ -128,7 +130,7 @@ static void start(void) {
 static void put_code(uint64_t rip, const char *bytes, size_t n) {
     memcpy(low + rip, bytes, n);
     state[HVM_RIP] = rip;
-    e.code = (struct hvm_code){.rip = rip, .cr3 = state[HVM_CR3]};
+    place = (struct hvm_code){.rip = rip, .cr3 = state[HVM_CR3]};
 }
 
 static enum emulated memory_exit(const char *bytes, size_t n) {
@@ -238,7 +240,7 @@ TEST(no_pointer_over_a_regions_end) {
     state[HVM_CR0] |= X86_CR0_PG;
     state[HVM_CR4] = X86_CR4_PAE;
     state[HVM_EFER] = X86_EFER_LME | X86_EFER_LMA;
-    e.code = (struct hvm_code){.rip = 0xffe, .cr3 = 0x1000, .is_64_bit = true};
+    place = (struct hvm_code){.rip = 0xffe, .cr3 = 0x1000, .is_64_bit = true};
     state[HVM_CR3] = 0x1000;
     memcpy(high + 0x1ffe, "\x0f\xa2", 2);
     for (unsigned i = 0; i < 2; i++) {
@@ -314,7 +316,7 @@ static void random_state(void) {
     }
     random_code(low + CODE);
     put_code((r >> 50 & 15) == 0 ? random_address() % LOW_SIZE : CODE, "", 0);
-    e.code.is_64_bit = is_long && (r >> 51 & 3) != 0;
+    place.is_64_bit = is_long && (r >> 51 & 3) != 0;
 }
 
 static void check_outcome(enum emulated outcome) {

@@ -139,11 +139,10 @@ static size_t fetched(void) {
     struct code c;
     struct emulator *m = &fake_hardware.emulators[0];
     struct emulation *e = &m->e;
-    m->page = v->exchange;
     m->has_state = false;
     fake_compartment_vcpu = v;
     fake_pkru = 0x12345678;
-    hvm->get_code(v, &e->code);
+    hvm->get_code(v, &v->exchange->code_at);
     code_read(e, &c);
     size_t n = code_fetch(e, &c, bytes, sizeof(bytes));
     CHECK_U64(c.paging.pkru, fake_pkru);
@@ -307,26 +306,20 @@ TEST(hint_spares_the_walk) {
     CHECK_U64(length(EXIT_CPUID), 2);
     CHECK_U64(gets, 0);
     CHECK_U64(segments, 0);
-    /* Nor does another in the same page need a walk. */
-    fake_regs[HVM_RIP] = m->rip - 0x100;
-    put_code(m, m->rip - 0x100, "\x0f\xa2", 2);
-    gets = 0;
-    CHECK_U64(length(EXIT_CPUID), 2);
-    CHECK_U64(gets, 0);
-    /* Nor do two pages in turn, whatever stands behind the instruction. */
-    fake_regs[HVM_RIP] = m->rip + 0x100;
-    put_code(m, m->rip + 0x100, "\x0f\xa2\x01\x02", 4);
+    /* Nor do two places in turn, whatever stands behind the instruction. */
+    fake_regs[HVM_RIP] = m->rip + 0x104;
+    put_code(m, m->rip + 0x104, "\x0f\xa2\x01\x02", 4);
     CHECK_U64(length(EXIT_CPUID), 2);
     for (unsigned i = 0; i < 4; i++) {
-        fake_regs[HVM_RIP] = m->rip + (i % 2 == 0 ? 0 : 0x100);
+        fake_regs[HVM_RIP] = m->rip + (i % 2 == 0 ? 0 : 0x104);
         gets = 0;
         CHECK_U64(length(EXIT_CPUID), 2);
         CHECK_U64(gets, 0);
     }
     /* Nor do lengths other than two. */
-    put_code(m, m->rip + 0x100, "\x0f\x01\xd9\xf4", 4);
+    put_code(m, m->rip + 0x104, "\x0f\x01\xd9\xf4", 4);
     for (unsigned i = 0; i < 4; i++) {
-        fake_regs[HVM_RIP] = m->rip + (i % 2 == 0 ? 0x100 : 0x103);
+        fake_regs[HVM_RIP] = m->rip + (i % 2 == 0 ? 0x104 : 0x107);
         gets = 0;
         CHECK_U64(length(i % 2 == 0 ? EXIT_HYPERCALL : EXIT_HLT), i % 2 == 0 ? 3 : 1);
         CHECK(i < 2 || gets == 0);

@@ -10,11 +10,16 @@
 #define APIC_PAGE 0xfee00000u
 #define NOWHERE   0xd0000000u
 
-static struct exchange page, taken; /* taken: the page as the core saw it when it was called last */
+static struct exchange page, other_page; /* of vCPU 0 and of any other */
+static struct exchange taken; /* taken: the page as the core saw it when it was called last */
 static struct hardware h;
 static unsigned calls[CORE_CALLS];
 static uint32_t room; /* so many of the ring's bytes the core takes when it is told */
 static uint8_t ram[PAGE_SIZE];
+
+struct exchange *compartment_page(unsigned vcpu) {
+    return vcpu == 0 ? &page : &other_page;
+}
 
 struct exchange_vm *compartment_vm(void) {
     return &page.vm;
@@ -213,9 +218,7 @@ TEST(words_at_random_are_the_cpus_where_it_has_them) {
 
 static struct emulator *begin(void) {
     start();
-    struct emulator *m = &h.emulators[0];
-    m->page = &page;
-    return m;
+    return &h.emulators[0];
 }
 
 TEST(each_vcpu_has_its_emulator) {
@@ -229,7 +232,9 @@ TEST(each_vcpu_has_its_emulator) {
     emulator_start(&h);
     for (unsigned i = 0; i < COMPARTMENT_VCPUS; i++) {
         const struct emulator *m = &h.emulators[i];
-        CHECK(m->hardware == &h && m->page == NULL && !m->has_state);
+        struct exchange *own = i == 0 ? &page : &other_page;
+        CHECK(m->hardware == &h && m->page == own && !m->has_state);
+        CHECK(m->e.regs == own->regs && m->e.exit == &own->exit && m->e.code == &own->code_at);
         CHECK(m->e.context == m && m->e.ops == h.emulators[0].e.ops);
         CHECK_U64(m->e.phys_bits, 40);
         CHECK_U64(m->e.memory.count, 2);

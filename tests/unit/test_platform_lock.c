@@ -29,6 +29,11 @@ static sem_t begin, done; /* the second vCPU's access */
 static bool was_done;     /* before the first one's was */
 static uint32_t told_meanwhile;
 
+struct exchange *compartment_page(unsigned vcpu) {
+    static struct exchange of_none;
+    return vcpu < ARRAY_SIZE(pages) ? &pages[vcpu] : &of_none;
+}
+
 struct exchange_vm *compartment_vm(void) {
     return &pages[0].vm;
 }

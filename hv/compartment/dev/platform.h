@@ -78,18 +78,29 @@ struct bus_answer platform_read_other(struct platform *p, enum bus_space space, 
 bool platform_write_other(struct platform *p, enum bus_space space, uint64_t at, unsigned size,
                           uint64_t value);
 
+/* Is that the device found last? */
+static inline bool platform_is_last(const struct platform *p, enum bus_space space, uint64_t at,
+                                    unsigned size) {
+    return bus_entry_holds(p->last[space], at, size);
+}
+
+/* Where it is. */
+static inline uint64_t platform_read_last(struct platform *p, enum bus_space space, uint64_t at,
+                                          unsigned size) {
+    const struct bus_entry *e = p->last[space];
+    return e->device->ops->read(e->device, e->region, at - e->base, size);
+}
+
 /*
  * at, size and what is written are guest-controlled. A write returns false if nothing is there.
  * Guests stay with one device for a while: that is the short way.
  */
 static inline struct bus_answer platform_read(struct platform *p, enum bus_space space, uint64_t at,
                                               unsigned size) {
-    const struct bus_entry *e = p->last[space];
-    if (UNLIKELY(!bus_entry_holds(e, at, size))) {
+    if (UNLIKELY(!platform_is_last(p, space, at, size))) {
         return platform_read_other(p, space, at, size);
     }
-    return (struct bus_answer){
-        .value = e->device->ops->read(e->device, e->region, at - e->base, size), .there = 1};
+    return (struct bus_answer){.value = platform_read_last(p, space, at, size), .there = 1};
 }
 
 static inline bool platform_write(struct platform *p, enum bus_space space, uint64_t at,

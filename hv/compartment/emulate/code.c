@@ -12,9 +12,9 @@ void code_read(struct emulation *e, struct code *c) {
     struct hvm_segment ss;
     emulation_get_segment(e, HVM_CS, &c->cs);
     emulation_get_segment(e, HVM_SS, &ss);
-    c->rip = e->code.rip;
+    c->rip = e->code->rip;
     c->paging = (struct walk_state){.cr0 = emulation_get(e, HVM_CR0),
-                                    .cr3 = e->code.cr3,
+                                    .cr3 = e->code->cr3,
                                     .cr4 = emulation_get(e, HVM_CR4),
                                     .efer = emulation_get(e, HVM_EFER),
                                     .rflags = emulation_get(e, HVM_RFLAGS),
@@ -22,7 +22,7 @@ void code_read(struct emulation *e, struct code *c) {
                                     .user = descriptor_dpl(ss.attr) == 3,
                                     .phys_bits = e->phys_bits};
     c->mode = (c->cs.attr & SEG_BIG) != 0 ? 32 : 16;
-    if (e->code.is_64_bit) {
+    if (e->code->is_64_bit) {
         c->mode = 64;
     }
 }
@@ -62,7 +62,7 @@ enum status code_decode(struct emulation *e, struct code *c, struct insn *in) {
     e->regs[X86_RSP] = emulation_get(e, HVM_RSP);
     enum status s = insn_decode(bytes, n, c->mode, e->exit->kind, in);
     if (s == STATUS_OK && c->mode == 64 && c->page.depth != 0) {
-        code_cache_keep(&e->cache, &e->code, e->exit->kind, &e->memory, &c->page, bytes, in);
+        code_cache_keep(&e->cache, e->code, e->exit->kind, &e->memory, &c->page, bytes, in);
     }
     return s;
 }

@@ -36,18 +36,16 @@ struct emulation_ops {
 };
 
 struct emulation {
-    /* Of the vCPU, the same at every exit. */
+    /* Of the vCPU, at the same place at every exit. */
     const struct emulation_ops *ops;
-    void *context;  /* of ops */
-    uint64_t *regs; /* by enum x86_gpr; RSP's slot is filled by whoever needs it */
+    void *context;       /* of ops */
+    uint64_t *regs;      /* by enum x86_gpr; RSP's slot is filled by whoever needs it */
+    struct vmexit *exit; /* insn_len is filled in where it does not tell it, and so is cr */
+    const struct hvm_code *code;
     struct guest_memory memory;
     uint8_t phys_bits; /* the guest's CPUID: width of a physical address, 32-52 */
 
-    /* Of this exit. insn_len is filled in where the exit does not tell it, and so is cr. */
-    struct vmexit *exit;
-    struct hvm_code code;
-
-    /* What ended it early: see enum emulated. */
+    /* What ended this exit early: see enum emulated. */
     enum emulated outcome;
     struct emulated_fault fault;
     enum emulated_crash crash;

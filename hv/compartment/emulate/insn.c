@@ -358,6 +358,7 @@ enum status insn_decode(const uint8_t *bytes, size_t n, unsigned mode, enum exit
     }
     if (s == STATUS_OK) {
         in.length = (uint8_t)d.at;
+        in.is_plain = in.op == INSN_MOV && !in.high_byte && (in.has_imm || in.reg != X86_RSP);
         *out = in;
     }
     return s;

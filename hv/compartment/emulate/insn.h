@@ -105,8 +105,9 @@ struct insn {
     bool high_byte;     /* reg is AH, CH, DH, BH (then reg is 0-3) */
     bool aligned;       /* a memory operand that is not aligned to its size is a #GP */
     bool lock;
-    uint8_t rep;       /* F2h or F3h; 0 = neither */
-    uint8_t reg;       /* x86 register number; of XMM; enum insn_segment */
+    bool is_plain; /* MOV of memory and a whole register, not RSP; or of an immediate to memory */
+    uint8_t rep;   /* F2h or F3h; 0 = neither */
+    uint8_t reg;   /* x86 register number; of XMM; enum insn_segment */
     uint8_t condition; /* of CMOV, SET: as encoded */
     uint64_t imm;      /* sign-extended */
     struct insn_memory mem;

@@ -80,7 +80,7 @@ static __attribute__((noinline)) enum emulated recall_cr(struct emulation *e,
 }
 
 enum emulated emulate_length(struct emulation *e) {
-    const struct insn *in = code_cache_find(&e->cache, &e->code, e->exit->kind);
+    const struct insn *in = code_cache_find(&e->cache, e->code, e->exit->kind);
     if (UNLIKELY(in == NULL)) {
         return decode_length(e);
     }

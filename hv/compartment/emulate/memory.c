@@ -11,9 +11,8 @@
 
 /* The one operand is where the fault says, unless it may be part of one that crosses a page. Where
  * its segment has a base, operand_find() sees. */
-static bool may_cross(struct emulation *e, const struct insn *in, gpa_t gpa) {
-    uint64_t offset = gpa.v % PAGE_SIZE;
-    if (LIKELY(offset != 0 && offset <= PAGE_SIZE - in->size) || in->size == 1) {
+static __attribute__((noinline)) bool may_cross_at(struct emulation *e, const struct insn *in) {
+    if (in->size == 1) {
         return false;
     }
     e->regs[X86_RSP] = emulation_get(e, HVM_RSP);
@@ -21,15 +20,21 @@ static bool may_cross(struct emulation *e, const struct insn *in, gpa_t gpa) {
            operand_offset(e, in, &in->mem) % PAGE_SIZE > PAGE_SIZE - in->size;
 }
 
-/* MOV, all of whose operand is where the fault says: what nearly every driver uses. */
+static inline bool may_cross(struct emulation *e, const struct insn *in, gpa_t gpa) {
+    uint64_t offset = gpa.v % PAGE_SIZE;
+    return UNLIKELY(offset == 0 || offset + in->size > PAGE_SIZE) && may_cross_at(e, in);
+}
+
+/* A plain MOV, all of whose operand is where the fault says: what nearly every driver uses. */
 static inline __attribute__((always_inline)) void move(struct emulation *e, const struct insn *in,
                                                        gpa_t gpa) {
     if (in->to_memory) {
-        emulation_write(e, BUS_MEMORY, gpa.v, in->size, mmio_op_other(in, e->regs));
+        uint64_t value = in->has_imm ? in->imm : e->regs[in->reg];
+        emulation_write(e, BUS_MEMORY, gpa.v, in->size, value & reg_mask(in->size));
         e->regs_set = EMULATED_REGS_NONE;
     } else {
         e->regs_set = (uint8_t)(EMULATED_REGS_ONE + in->reg);
-        mmio_op_load(in, e->regs, emulation_read(e, BUS_MEMORY, gpa.v, in->size));
+        reg_set(&e->regs[in->reg], in->size, emulation_read(e, BUS_MEMORY, gpa.v, in->size));
     }
 }
 
@@ -102,18 +107,24 @@ static __attribute__((noinline)) enum emulated decode_and_execute(struct emulati
     return units[in.unit](e, &c, &in);
 }
 
-enum emulated emulate_memory(struct emulation *e) {
-    gpa_t gpa = e->exit->fault.gpa;
-    const struct insn *in = code_cache_find(&e->cache, &e->code, EXIT_NESTED_FAULT);
-    if (UNLIKELY(in == NULL || in->unit != UNIT_OPERAND || in->reg == X86_RSP ||
-                 may_cross(e, in, gpa))) {
+/* in: the instruction, if it is remembered. */
+static __attribute__((noinline)) enum emulated emulate_other(struct emulation *e,
+                                                             const struct insn *in, gpa_t gpa) {
+    if (in == NULL || in->unit != UNIT_OPERAND || in->reg == X86_RSP || may_cross(e, in, gpa)) {
         return decode_and_execute(e);
     }
-    if (LIKELY(in->op == INSN_MOV)) {
-        move(e, in, gpa);
-    } else {
-        compute(e, in, &(struct operand){.gpa[0] = gpa, .first = PAGE_SIZE});
-    }
+    compute(e, in, &(struct operand){.gpa[0] = gpa, .first = PAGE_SIZE});
     e->exit->insn_len = in->length;
     return EMULATED_NEXT;
+}
+
+enum emulated emulate_memory(struct emulation *e) {
+    gpa_t gpa = e->exit->fault.gpa;
+    const struct insn *in = code_cache_find(&e->cache, e->code, EXIT_NESTED_FAULT);
+    if (LIKELY(in != NULL && in->is_plain && !may_cross(e, in, gpa))) {
+        move(e, in, gpa);
+        e->exit->insn_len = in->length;
+        return EMULATED_NEXT;
+    }
+    return emulate_other(e, in, gpa);
 }

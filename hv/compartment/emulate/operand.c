@@ -35,7 +35,7 @@ uint64_t operand_offset(const struct emulation *e, const struct insn *in,
                         const struct insn_memory *m) {
     uint64_t offset = m->disp;
     if (m->rip_relative) {
-        offset += e->code.rip + in->length;
+        offset += e->code->rip + in->length;
     }
     if (m->base != INSN_NO_REG) {
         offset += e->regs[m->base];

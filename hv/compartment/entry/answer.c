@@ -34,18 +34,43 @@ static void answer_start(struct hardware *h, struct exchange *e) {
     emulator_start(h);
 }
 
-static void answer_read(struct hardware *h, struct exchange *e) {
-    struct platform *p = hardware_lock(h, e);
+static inline void read_bus(struct platform *p, struct exchange *e) {
     struct bus_answer answer = platform_read(p, (enum bus_space)e->space, e->at, e->size);
-    hardware_unlock(h);
+
     e->argument = answer.value;
     e->there = (uint32_t)answer.there;
 }
 
-static void answer_write(struct hardware *h, struct exchange *e) {
-    struct platform *p = hardware_lock(h, e);
+static inline void write_bus(struct platform *p, struct exchange *e) {
     e->there = platform_write(p, (enum bus_space)e->space, e->at, e->size, e->argument);
+}
+
+static __attribute__((noinline)) void answer_shared(struct hardware *h, struct exchange *e) {
+    struct platform *p = hardware_lock(h, e);
+
+    if (e->upcall == UPCALL_READ) {
+        read_bus(p, e);
+    } else {
+        write_bus(p, e);
+    }
     hardware_unlock(h);
+}
+
+/* These two are what a guest waits for: nothing is asked twice. */
+static void answer_read(struct hardware *h, struct exchange *e) {
+    if (UNLIKELY(h->is_shared)) {
+        answer_shared(h, e);
+        return;
+    }
+    read_bus(hardware_lock(h, e), e);
+}
+
+static void answer_write(struct hardware *h, struct exchange *e) {
+    if (UNLIKELY(h->is_shared)) {
+        answer_shared(h, e);
+        return;
+    }
+    write_bus(hardware_lock(h, e), e);
 }
 
 static void answer_service(struct hardware *h, struct exchange *e) {

@@ -108,12 +108,8 @@ static void emulator_write_apic(struct exchange *e, uint64_t at, unsigned size, 
     e->told |= TOLD_APIC;
 }
 
-static uint64_t emulator_read(void *context, enum bus_space space, uint64_t at, unsigned size) {
-    struct emulator *m = context;
-
-    if (emulator_is_apic(m->page, space, at)) {
-        return emulator_read_apic(m->page, at % PAGE_SIZE);
-    }
+static __attribute__((noinline)) uint64_t
+emulator_read_bus(struct emulator *m, enum bus_space space, uint64_t at, unsigned size) {
     struct platform *p = hardware_lock(m->hardware, m->page);
     struct bus_answer answer = platform_read(p, space, at, size);
     hardware_unlock(m->hardware);
@@ -121,6 +117,21 @@ static uint64_t emulator_read(void *context, enum bus_space space, uint64_t at, 
         emulator_refuse(m->page, space, false, at);
     }
     return answer.value;
+}
+
+/* Nothing is left to do after most reads, so that they end in the device. */
+static uint64_t emulator_read(void *context, enum bus_space space, uint64_t at, unsigned size) {
+    struct emulator *m = context;
+    struct hardware *h = m->hardware;
+
+    if (emulator_is_apic(m->page, space, at)) {
+        return emulator_read_apic(m->page, at % PAGE_SIZE);
+    }
+    if (UNLIKELY(h->is_shared || !platform_is_last(&h->platform, space, at, size))) {
+        return emulator_read_bus(m, space, at, size);
+    }
+    h->platform.env.caller = m->page;
+    return platform_read_last(&h->platform, space, at, size);
 }
 
 static void emulator_write(void *context, enum bus_space space, uint64_t at, unsigned size,
@@ -174,6 +185,10 @@ void emulator_start(struct hardware *h) {
         struct emulator *m = &h->emulators[i];
         memset(m, 0, sizeof(*m));
         m->hardware = h;
+        m->page = compartment_page(i);
+        m->e.regs = m->page->regs;
+        m->e.exit = &m->page->exit;
+        m->e.code = &m->page->code_at;
         m->e.ops = &emulator_ops;
         m->e.context = m;
         m->e.memory = h->memory;
@@ -181,14 +196,10 @@ void emulator_start(struct hardware *h) {
     }
 }
 
-static struct emulator *emulator_begin(struct hardware *h, struct exchange *page) {
+static struct emulator *emulator_begin(struct hardware *h, const struct exchange *page) {
     struct emulator *m = &h->emulators[page->index];
 
-    m->page = page;
     m->has_state = false;
-    m->e.regs = page->regs;
-    m->e.exit = &page->exit;
-    m->e.code = page->code_at;
     m->e.task_switched = false;
     m->e.regs_set = EMULATED_REGS_ALL;
     return m;

@@ -16,6 +16,9 @@ uint64_t compartment_tsc(void);
 /* By RDRAND, on CPUs that have it: false if it has nothing to give, whatever the reason. */
 bool compartment_rdrand(uint64_t *word);
 
+/* A vCPU's page; of vCPUs that there are not none may be touched. */
+struct exchange *compartment_page(unsigned vcpu);
+
 /* What vCPU 0's exchange page has for all. */
 struct exchange_vm *compartment_vm(void);
 

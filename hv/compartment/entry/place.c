@@ -4,9 +4,13 @@
  */
 #include "hv/compartment/entry/entry.h"
 
-struct exchange_vm *compartment_vm(void) {
+struct exchange *compartment_page(unsigned vcpu) {
     const uint64_t first = COMPARTMENT_BASE + COMPARTMENT_SLOTS + COMPARTMENT_EXCHANGE;
-    return &((struct exchange *)(uintptr_t)first)->vm;
+    return (struct exchange *)(uintptr_t)(first + vcpu * COMPARTMENT_SLOT);
+}
+
+struct exchange_vm *compartment_vm(void) {
+    return &compartment_page(0)->vm;
 }
 
 const struct abi_devices *compartment_devices(void) {
