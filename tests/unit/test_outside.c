@@ -61,6 +61,7 @@ uint64_t core_call(const struct exchange *e, uint64_t number) {
 
 static void start(void) {
     memset(&page, 0, sizeof(page));
+    page.vm.vcpus = 1;
     memset(&h, 0, sizeof(h));
     memset(calls, 0, sizeof(calls));
     room = 0;
@@ -225,6 +226,7 @@ TEST(each_vcpu_has_its_emulator) {
     memset(&page, 0, sizeof(page));
     memset(&h, 0xff, sizeof(h)); /* whatever was there */
     memset(&h.lock, 0, sizeof(h.lock));
+    page.vm.vcpus = COMPARTMENT_VCPUS + 1; /* no more than there are */
     page.vm.low_ram = PAGE_SIZE;
     page.vm.high_ram = 2 * PAGE_SIZE;
     page.vm.phys_bits = 40;

@@ -23,7 +23,7 @@ struct ALIGNED(256) code_entry {
 };
 
 /* Bytes of code that never share an entry. */
-#define CODE_ENTRIES 128
+#define CODE_ENTRIES 64
 
 /* All zero: nothing is remembered. */
 struct code_cache {

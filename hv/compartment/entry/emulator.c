@@ -181,7 +181,7 @@ void emulator_start(struct hardware *h) {
     }
     h->memory =
         (struct guest_memory){.regions = h->ram, .count = count, .read_only = devices->pmem_count};
-    for (unsigned i = 0; i < COMPARTMENT_VCPUS; i++) {
+    for (unsigned i = 0; i < min_u64(vm->vcpus, COMPARTMENT_VCPUS); i++) {
         struct emulator *m = &h->emulators[i];
         memset(m, 0, sizeof(*m));
         m->hardware = h;
