@@ -159,6 +159,24 @@ TEST(doorbells) {
     CHECK(!channel_wants_bell(&sides[0]));
 }
 
+/* Who found no room and then some asks for no bell any more. */
+TEST(waiting_for_room) {
+    begin();
+    CHECK(channel_wait_for_room(&sides[0], 100));
+    CHECK(!sides[0].awaits && !channel_is_awaited(&sides[1]));
+    unsigned sent = 0;
+    while (channel_wait_for_room(&sides[0], 2000)) {
+        CHECK(send(0, 2000, 1));
+        sent++;
+    }
+    CHECK(sent != 0 && sides[0].awaits && channel_is_awaited(&sides[1]));
+    for (; sent > 0; sent--) {
+        expect(1, 2000, 1);
+    }
+    CHECK(channel_wait_for_room(&sides[0], 2000));
+    CHECK(!sides[0].awaits && !channel_is_awaited(&sides[1]));
+}
+
 /* Each loses what was under way, and both go on. */
 TEST(one_side_starts_anew) {
     for (unsigned which = 0; which < 2; which++) {
@@ -316,6 +334,6 @@ TEST(random_lies) {
 }
 
 TEST_MAIN(T(records_go_both_ways), T(counts_wrap), T(a_full_ring_takes_no_more), T(doorbells),
-          T(one_side_starts_anew), T(a_side_comes_back_empty), T(lies_about_what_was_put),
-          T(lies_about_lengths), T(lies_about_what_was_taken), T(lies_about_doorbells),
-          T(random_lies))
+          T(waiting_for_room), T(one_side_starts_anew), T(a_side_comes_back_empty),
+          T(lies_about_what_was_put), T(lies_about_lengths), T(lies_about_what_was_taken),
+          T(lies_about_doorbells), T(random_lies))

@@ -26,9 +26,40 @@ TEST(configuration_space) {
     }
     CHECK_U64(count, 5);
     CHECK_U64(kinds, 0x1e);
+}
+
+/* VIRTIO 1.2, "Virtio Structure PCI Capabilities", and MSI-X: each word, and nothing behind them.
+ */
+TEST(capabilities) {
+    static const uint32_t words[] = {
+        0x01105009,
+        1,
+        VIRTIO_COMMON,
+        VIRTIO_COMMON_SIZE, /* common registers, BAR 1 */
+        0x03106009,
+        1,
+        VIRTIO_ISR,
+        1, /* why it interrupts */
+        0x04107009,
+        1,
+        VIRTIO_CONFIG,
+        VIRTIO_CONFIG_MAX, /* the device's own */
+        0x02148409,
+        0,
+        0,
+        4, /* doorbells, BAR 0 */
+        0, /* all queues have one */
+    };
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        CHECK_U64(config_read(0x40 + 4 * i), words[i]);
+    }
     CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY), 0x80000011 | (VIRTIO_VECTORS(1) - 1) << 16);
     CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY + 4), VIRTIO_MSIX | 1); /* in BAR 1 */
-    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY + 8), (VIRTIO_MSIX + 0x100) | 1);
+    CHECK_U64(config_read(VIRTIO_MSIX_CAPABILITY + 8), (VIRTIO_MSIX + MSIX_PENDING) | 1);
+    for (unsigned at = VIRTIO_MSIX_CAPABILITY + 12; at < 0x100; at += 4) {
+        CHECK_U64(config_read(at), 0);
+    }
 }
 
 /* VIRTIO 1.2, "Common configuration structure layout": offsets of what is read as it was written.
@@ -484,6 +515,22 @@ TEST(masks_of_msix) {
     CHECK_U64(get16(USED + 2), 2);
 }
 
+/* A vector of which one waits sends it when its own mask goes, and at no other word of it. */
+TEST(a_message_waits_for_its_mask) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    reg_write(VIRTIO_MSIX + 16 + 12, 4, 1);
+    offer(0);
+    doorbell(0);
+    reg_write(VIRTIO_MSIX + 16 + 8, 4, 0x77);
+    CHECK_U64(messages, 0);
+    reg_write(VIRTIO_MSIX + 16 + 12, 4, 0);
+    CHECK_U64(messages, 1);
+    CHECK_U64(message_data, 0x77);
+    CHECK_U64(reg_read(VIRTIO_MSIX + MSIX_PENDING, 4), 0);
+}
+
 TEST(the_table_of_msix) {
     begin();
     struct bus_answer wide;
@@ -614,13 +661,14 @@ TEST(a_reset_lets_the_line_go) {
     CHECK_U64(fake_pc.pic.chips[1].lines, 0);
 }
 
-TEST_MAIN(T(configuration_space), T(what_is_written_is_read), T(a_restart_forgets_the_driver),
-          T(bars_are_sized_and_moved), T(a_bar_takes_nobodys_place),
-          T(bytes_of_the_configuration_space), T(features_are_negotiated),
-          T(no_agreement_no_queues), T(a_buffer_is_filled), T(the_rings_go_round),
-          T(an_indirect_table), T(notifications_are_suppressed), T(a_doorbell_is_asked_for_once),
-          T(what_is_asked_for_is_bounded), T(a_queue_is_reset), T(broken_chains),
-          T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
-          T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix), T(the_table_of_msix),
-          T(a_reset_forgets_all), T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
+TEST_MAIN(T(configuration_space), T(capabilities), T(what_is_written_is_read),
+          T(a_restart_forgets_the_driver), T(bars_are_sized_and_moved),
+          T(a_bar_takes_nobodys_place), T(bytes_of_the_configuration_space),
+          T(features_are_negotiated), T(no_agreement_no_queues), T(a_buffer_is_filled),
+          T(the_rings_go_round), T(an_indirect_table), T(notifications_are_suppressed),
+          T(a_doorbell_is_asked_for_once), T(what_is_asked_for_is_bounded), T(a_queue_is_reset),
+          T(broken_chains), T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
+          T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix),
+          T(a_message_waits_for_its_mask), T(the_table_of_msix), T(a_reset_forgets_all),
+          T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
           T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go))

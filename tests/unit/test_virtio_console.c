@@ -41,6 +41,8 @@ TEST(registers) {
     begin(0);
     CHECK_U64(pci_config_read(&m->host, 19 << 11), 0x10431af4);
     CHECK_U64(pci_config_read(&m->host, (19 << 11) + PCI_CLASS), 0x07800001);
+    CHECK_U64(pci_config_read(&m->host, (19 << 11) + VIRTIO_MSIX_CAPABILITY) >> 16 & 0x7ff,
+              PCI_VECTORS - 1); /* all that a function has */
     CHECK_U64(driver_reg(m, 0x12, 2), CONSOLE_QUEUES);
     CHECK_U64(driver_reg(m, VIRTIO_CONFIG, 4), 0); /* no size */
     CHECK_U64(driver_reg(m, VIRTIO_CONFIG + 4, 4), 1);

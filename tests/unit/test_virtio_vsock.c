@@ -360,6 +360,40 @@ TEST(the_other_driver_is_reset) {
     connect(0, 1, 1, 7);
 }
 
+/* Of which the first part has come, for its buffers are small: the rest never does. */
+TEST(a_reset_in_the_middle_of_a_packet) {
+    begin_nodes(MAY(0, 1) | MAY(1, 0));
+    for (unsigned i = 0; i < MACHINES; i++) {
+        power_on(&machines[i]);
+        driver_start(&machines[i], 0);
+        give_buffers(&machines[i], i == 1 ? 3 : RING, i == 1 ? 100 : 2048);
+    }
+    connect(0, 1, 1, 7);
+    send(0, 1, VSOCK_DATA, 1, 7, 1000);
+    run_all();
+    CHECK(B->vsock.incoming.peer != NULL);
+    driver_set(B, 0x14, 1, 0);
+    CHECK(B->vsock.incoming.peer == NULL);
+    run_all();
+    driver_start(B, 0);
+    give_buffers(B, RING, 2048);
+    run_all();
+    expect_nothing(1);
+    expect(0, 1, VSOCK_RESET, 7, 1);
+    connect(0, 1, 2, 8);
+}
+
+/* A doorbell costs the other guest an exit: who waits for nothing hears none. */
+TEST(reading_rings_no_bell) {
+    start_all(MAY(0, 1));
+    connect(0, 1, 1, 7);
+    unsigned before = A->bells;
+    send(0, 1, VSOCK_DATA, 1, 7, 100);
+    run_all();
+    expect(1, 0, VSOCK_DATA, 1, 7);
+    CHECK_U64(A->bells, before);
+}
+
 /* The core clears the line of a VM that ends, and rings; then it starts again. */
 TEST(the_other_guest_ends) {
     connect_many(5);
@@ -627,7 +661,8 @@ TEST(a_broken_driver) {
 TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(who_may_not_and_tries), T(who_is_no_peer_is_not_looked_at), T(records_that_lie),
           T(a_record_that_changes), T(packets_of_the_driver_that_lie), T(refused_packets),
-          T(too_many_connections), T(the_other_driver_is_reset), T(the_other_guest_ends),
+          T(too_many_connections), T(the_other_driver_is_reset),
+          T(a_reset_in_the_middle_of_a_packet), T(reading_rings_no_bell), T(the_other_guest_ends),
           T(the_other_guest_starts_anew), T(ends_wait_for_buffers), T(resets_that_cross),
           T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits), T(patience_ends),
           T(patience_ends_a_connection), T(what_waits_changes), T(replies_are_bounded),
