@@ -120,6 +120,32 @@ TEST(intr_follows_the_8259s) {
     CHECK(fake_vm->shared->intr == 0);
 }
 
+/* What the compartment is told of its VM: nothing is left of an earlier start. */
+TEST(what_a_start_tells) {
+    static const struct abi_counts no_counts;
+    begin(LOG_INFO);
+    struct exchange_vm *shared = fake_vm->shared;
+    struct vcpu *first = &fake_vm->vcpus[0];
+    memset(&shared->counts, 3, sizeof(shared->counts));
+    fake_vm->console_taken = 7;
+    first->bell_due = first->bell_least = 9;
+    first->bell_waits = true;
+    first->public.rung = 1;
+    CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(shared->vcpus, fake_vm->vcpu_count);
+    CHECK_U64(shared->clock_offset, fake_vm->clock.offset);
+    CHECK_U64(shared->tsc_hz, fake_vm->clock.tsc_hz);
+    CHECK_U64(shared->wall_at_zero, fake_vm->clock.wall_at_zero);
+    CHECK_U64(shared->low_ram, fake_vm->low_ram);
+    CHECK_U64(shared->high_ram, fake_vm->high_ram);
+    CHECK_U64(shared->phys_bits, fake_vm->phys_bits);
+    CHECK(memcmp(&shared->counts, &no_counts, sizeof(no_counts)) == 0);
+    CHECK_U64(fake_vm->console_taken, 0);
+    CHECK_U64(first->bell_due | first->bell_least, 0);
+    CHECK(!first->bell_waits);
+    CHECK_U64(first->public.rung, 0);
+}
+
 static uint64_t cmos(uint8_t index) {
     fake_port_out(0x70, 1, index);
     return fake_port_in(0x71, 1);
@@ -224,5 +250,5 @@ TEST(nothing_there) {
 TEST_MAIN(T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
           T(the_ways_to_end), T(a_watchdog_that_is_not_fed), T(that_it_has_bitten_outlives_a_start),
           T(a_watchdog_that_is_not_planned), T(a_wild_ring_between_exits),
-          T(a_byte_that_waits_goes_on), T(intr_follows_the_8259s), T(the_cmos_outlives_a_start),
-          T(the_power_button_interrupts), T(nothing_there))
+          T(a_byte_that_waits_goes_on), T(intr_follows_the_8259s), T(what_a_start_tells),
+          T(the_cmos_outlives_a_start), T(the_power_button_interrupts), T(nothing_there))

@@ -58,6 +58,11 @@ TEST(what_has_no_pin_or_table) {
     CHECK_U64(get(NIC, MSIX_CAP, 4), capability(0, AF_CAP, 0));
     set(NIC, MSIX_CAP, 4, UINT32_MAX);
     CHECK_U64(reals[NIC].messages, PCI_NO_MESSAGES);
+    fake_devices.pcis[NIC].msix = 0; /* no MSI-X at all */
+    fake_devices.pcis[NIC].vectors = 0;
+    fake_devices.pcis[NIC].table -= 4;
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].table_size, 0);
 }
 
 /* A table is no larger than the guest's part of the entries. */
@@ -443,6 +448,15 @@ TEST(msix_odd_accesses) {
     held_write(TABLE - 2, 4, 0x55);
     CHECK_U64(entry_read(0, 0), 0xfee03000);
     CHECK_U64(entry_read(0, 1), 0);
+    held_write(TABLE + 8, 8, BIT(32) | 0x78); /* two words at once */
+    CHECK_U64(entry_read(0, 0), 0xfee03000);
+    CHECK_U64(entry_read(0, 1), 0);
+    CHECK_U64(entry_read(0, 2), 0x78);
+    CHECK_U64(entry_read(0, 3), 1);
+    held_write(TABLE, 8, 0x5fee04000);
+    CHECK_U64(entry_read(0, 0), 0xfee04000);
+    CHECK_U64(entry_read(0, 1), 5);
+    CHECK_U64(held_read(TABLE, 8).value, 0x5fee04000);
     entry_write(REAL_SIZE - 2, 0, 0xfee00000); /* of the real table, and not the guest's */
     entry_write(REAL_SIZE - 1, 3, 0);
     CHECK_U64(entry_read(REAL_SIZE - 2, 0) | entry_read(REAL_SIZE - 2, 3), 0);
