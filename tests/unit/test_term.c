@@ -167,6 +167,8 @@ TEST(erase_sequences) {
     put("\x1b[2J");
     CHECK_STR(fake_screen_row(1), "");
     CHECK_STR(fake_screen_row(3), "");
+    put("\x1b#3"); /* a line of double height: not here */
+    CHECK_STR(fake_screen_row(3), "");
     put("\x1b#8");
     CHECK_STR(fake_screen_row(3), "EEEEEEEEEE");
 }
