@@ -21,6 +21,7 @@
 #include "hv/lib/version.h"
 #include "tools/manual.h"
 #include "tools/microcode.h"
+#include "tools/partition.h"
 #include "tools/picture.h"
 #include "tools/stick_file.h"
 
@@ -32,6 +33,7 @@ struct options {
     uint64_t memory;
     bool assumed;
     const char *stick;
+    bool map;            /* who has which CPU, memory and device is printed as well */
     const char *svg;     /* a picture is written there; NULL = none */
     const char *machine; /* hardware.toml; NULL = one is assumed */
 };
@@ -186,10 +188,10 @@ static bool read_machine(struct boot_info *info, const char *path) {
     return good;
 }
 
-static bool draw_plan(const char *path, const struct config *config, const struct plan *plan) {
+static bool draw_plan(const char *path, const struct boot_info *info, const struct plan *plan) {
     FILE *f = fopen(path, "wb");
     if (f != NULL) {
-        picture_draw(f, config, plan);
+        picture_draw(f, info, plan);
     }
     if (f == NULL || fclose(f) != 0) {
         printf("%s: %s\n", path, strerror(errno));
@@ -237,10 +239,11 @@ static int check_stick(const struct options *o) {
     struct plan *plan = allocate(sizeof(*plan));
     struct fault_list *faults = allocate(sizeof(*faults));
     if (!stick_file_begin(o->stick)) {
-        printf("%s: %s; name the folder where the stick is mounted\n", o->stick, strerror(errno));
+        printf("%s: %s; name the folder where the stick is mounted, or a bulkhead.toml\n", o->stick,
+               strerror(errno));
         return 1;
     }
-    bool starts = check_application();
+    bool starts = stick_file_is_alone() || check_application();
     stick_read(info, read_sealed, faults);
     uint64_t next = FILES_BASE;
     for (uint32_t i = 0; i < info->image_count; i++) {
@@ -260,8 +263,11 @@ static int check_stick(const struct options *o) {
     }
     show_plan(info, plan);
     show_unjudged(info);
+    if (o->map) {
+        partition_print(info, plan);
+    }
     picture_print(&info->config, plan);
-    bool drawn = o->svg == NULL || draw_plan(o->svg, &info->config, plan);
+    bool drawn = o->svg == NULL || draw_plan(o->svg, info, plan);
     if (o->assumed) {
         printf("assumed: a machine of %u CPUs and 64G; the real one is checked at boot\n", o->cpus);
     }
@@ -319,15 +325,17 @@ static int show_toml(const char *path) {
 
 static int usage(void) {
     fprintf(stderr,
-            "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--svg FILE] STICKDIR\n"
+            "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--map] [--svg FILE] PLACE\n"
             "       bhcheck --explain KEY\n"
             "       bhcheck --manual\n"
             "       bhcheck --version\n"
             "       bhcheck --toml FILE\n"
-            "Checks STICKDIR/" STICK_CONFIG " and the files it names.\n"
+            "PLACE: a stick's folder: its " STICK_CONFIG " is checked, and the files it names.\n"
+            "Or such a config alone: the files are looked for beside it, as on a stick.\n"
             "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
             "writes at its start.\n"
-            "--svg: draws who is on which wire and has which file.\n"
+            "--map: shows whose each CPU, piece of memory and PCI device is.\n"
+            "--svg: draws the same, who is on which wire and has which file.\n"
             "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
     return 2;
 }
@@ -361,6 +369,11 @@ int main(int argc, char **argv) {
     }
     int i = 1;
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
+        if (strcmp(argv[i], "--map") == 0) {
+            o.map = true;
+            i--; /* it takes no word */
+            continue;
+        }
         if (strcmp(argv[i], "--cpus") == 0) {
             char *end = NULL;
             unsigned long cpus = strtoul(argv[i + 1], &end, 10);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The text and the picture of disks, images and wires. The picture is a row of guests; each wire
- * and each file of the stick is a line below all of them, with a dot where a guest has it. Called
- * by bhcheck.c.
+ * and each file of the stick is a line below all of them, with a dot where a guest has it. Below
+ * are all CPUs and the memory, in their owners' colours. Called by bhcheck.c.
  */
 #include "tools/picture.h"
 
 #include <string.h>
 
 #include "hv/lib/fmt.h"
+#include "tools/segments.h"
 
 #define MAC_TEXT 18 /* bytes, with the end */
 
@@ -433,20 +434,90 @@ static unsigned each_file(const struct plan *plan, struct drawing *d) {
     return count;
 }
 
-void picture_draw(FILE *out, const struct config *config, const struct plan *plan) {
+/* ---- whose the CPUs and the memory are ---- */
+
+#define CPU_SIDE   20u
+#define CPUS_A_ROW 32u
+#define ROW        18u
+#define OWNERS     6u /* colours */
+
+static unsigned cpu_rows(const struct boot_info *info) {
+    return (info->cpu_count + CPUS_A_ROW - 1) / CPUS_A_ROW;
+}
+
+/* A square of an owner's colour; vm_count of the plan: nobody's. */
+static void draw_square(const struct drawing *d, unsigned x, unsigned y, uint32_t vm,
+                        const char *otherwise) {
+    char owner[16];
+
+    (void)snprintf(owner, sizeof(owner), "owner%u", vm % OWNERS);
+    fprintf(d->out, "<rect x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\" class=\"%s\"/>\n", x, y,
+            CPU_SIDE - 4, CPU_SIDE - 4, vm < d->plan->vm_count ? owner : otherwise);
+}
+
+static uint32_t owner_of_cpu(const struct plan *plan, uint32_t cpu) {
+    uint32_t vm = 0;
+    while (vm < plan->vm_count && !cpu_set_has(&plan->vms[vm].config->cpus, cpu)) {
+        vm++;
+    }
+    return vm;
+}
+
+static void draw_cpus(struct drawing *d, const struct boot_info *info) {
+    draw_text(d, MARGIN, d->y + 12, " class=\"name\"", "CPUs");
+    for (uint32_t cpu = 0; cpu < info->cpu_count; cpu++) {
+        unsigned x = MARGIN + LABELS + cpu % CPUS_A_ROW * CPU_SIDE;
+        unsigned y = d->y + cpu / CPUS_A_ROW * CPU_SIDE;
+        char number[12];
+        draw_square(d, x, y, owner_of_cpu(d->plan, cpu), "nobody");
+        (void)snprintf(number, sizeof(number), "%u", cpu);
+        draw_text(d, x + 2, y + 12, "", number);
+    }
+    d->y += cpu_rows(info) * CPU_SIDE + GAP;
+}
+
+static void draw_memory(struct drawing *d, const struct segment *segments, unsigned count) {
+    static const char *const others[] = {[SEGMENT_FREE] = "nobody",
+                                         [SEGMENT_BULKHEAD] = "bulkhead",
+                                         [SEGMENT_RESERVED] = "firmware"};
+
+    draw_text(d, MARGIN, d->y + 12, " class=\"name\"", "memory");
+    for (unsigned i = 0; i < count; i++) {
+        const struct segment *s = &segments[i];
+        uint32_t vm = s->vm != NULL ? (uint32_t)(s->vm - d->plan->vms) : d->plan->vm_count;
+        char text[160], name[64], size[24];
+        draw_square(d, MARGIN + LABELS, d->y, vm, s->vm == NULL ? others[s->use] : "");
+        (void)snprintf(text, sizeof(text), "0x%llx  %s  %s", (ull)s->base, fmt_size(size, s->size),
+                       segment_name(s, name, sizeof(name)));
+        draw_text(d, MARGIN + LABELS + CPU_SIDE + 4, d->y + 12, "", text);
+        d->y += ROW;
+    }
+}
+
+void picture_draw(FILE *out, const struct boot_info *info, const struct plan *plan) {
+    const struct config *config = &info->config;
+    static struct segment segments[SEGMENTS_MOST];
+    unsigned count = segments_list(info, plan, segments);
     static const char style[] = "text{font:11px sans-serif;fill:#222}.name{font-weight:bold}"
                                 ".guest{fill:#eef3fa;stroke:#456}.wire{stroke:#06c;stroke-width:3}"
                                 ".vsock{stroke:#283;stroke-width:3;stroke-dasharray:2 3}"
                                 ".port{stroke:#a3a;stroke-width:3}"
                                 ".file{stroke:#862;stroke-width:3;stroke-dasharray:6 4}"
-                                ".drop{stroke:#999;fill:none}circle{fill:#222}";
+                                ".drop{stroke:#999;fill:none}circle{fill:#222}"
+                                ".owner0{fill:#9cf}.owner1{fill:#fc9}.owner2{fill:#9d9}"
+                                ".owner3{fill:#d9d}.owner4{fill:#ee8}.owner5{fill:#8dd}"
+                                ".nobody{fill:#fff;stroke:#bbb}.bulkhead{fill:#667}"
+                                ".firmware{fill:#ccc}";
     struct drawing d = {.out = out, .plan = plan};
 
     lay_out(&d);
+    if (d.right < MARGIN + LABELS + CPUS_A_ROW * CPU_SIDE + GAP) {
+        d.right = MARGIN + LABELS + CPUS_A_ROW * CPU_SIDE + GAP;
+    }
     unsigned lines =
         config->wire_count + each_file(plan, NULL) + has_vsocks(plan) + count_named_ports(plan);
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\">\n", d.right,
-            d.y + lines * LINE_HEIGHT);
+            d.y + lines * LINE_HEIGHT + cpu_rows(info) * CPU_SIDE + GAP + count * ROW + MARGIN);
     fprintf(out, "<style>%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
             style);
     for (uint32_t i = 0; i < config->wire_count; i++) {
@@ -457,6 +528,8 @@ void picture_draw(FILE *out, const struct config *config, const struct plan *pla
     }
     draw_ports(&d, config);
     (void)each_file(plan, &d);
+    draw_cpus(&d, info);
+    draw_memory(&d, segments, count);
     for (uint32_t i = 0; i < plan->vm_count; i++) {
         draw_guest(&d, i);
     }

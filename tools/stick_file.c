@@ -25,6 +25,7 @@
 enum likeness { OTHER, NEARLY, SAME };
 
 static char *root;
+static const char *config_file; /* stands for the stick's; NULL = the stick has it */
 
 /* Placed as boot/ places it: what is planned with it depends on that. */
 static void *allocate_file(size_t size) {
@@ -50,18 +51,37 @@ static PRINTF_LIKE(1, 2) char *make_text(const char *format, ...) {
     return text;
 }
 
-bool stick_file_begin(const char *directory) {
-    struct stat st;
-    if (stat(directory, &st) != 0) {
-        return false;
+/* The folder of that file; of one in a folder "bulkhead" the folder around it. */
+static char *folder_of(const char *file) {
+    char *whole = realpath(file, NULL);
+    if (whole == NULL) {
+        return NULL;
     }
-    if (!S_ISDIR(st.st_mode)) {
-        errno = ENOTDIR;
+    *strrchr(whole, '/') = '\0';
+    char *last = strrchr(whole, '/');
+    if (last != NULL && utf8_names_equal(last + 1, "bulkhead")) {
+        *last = '\0';
+    }
+    return whole;
+}
+
+bool stick_file_begin(const char *place) {
+    struct stat st;
+    if (stat(place, &st) != 0) {
         return false;
     }
     setlocale(LC_CTYPE, "C.UTF-8"); /* for towupper() */
-    root = make_text("%s", directory);
-    return true;
+    if (S_ISDIR(st.st_mode)) {
+        root = make_text("%s", place);
+        return true;
+    }
+    config_file = place;
+    root = folder_of(place);
+    return root != NULL;
+}
+
+bool stick_file_is_alone(void) {
+    return config_file != NULL;
 }
 
 static enum likeness compare(const char *there, const char *wanted) {
@@ -150,7 +170,12 @@ static const char *read_open(FILE *f, hpa_t *base, uint64_t *size) {
 
 const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size) {
     char *found = NULL;
-    const char *why = find(path, &found);
+    const char *why = NULL;
+    if (config_file != NULL && strcmp(path, STICK_CONFIG) == 0) {
+        found = make_text("%s", config_file);
+    } else {
+        why = find(path, &found);
+    }
     if (why != NULL) {
         return why;
     }

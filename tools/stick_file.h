@@ -4,9 +4,12 @@
 
 #include "config/stick.h"
 
-/* Before all others: the folder where the stick is mounted, or one to be copied to a stick. False
- * with errno if it is none. */
-bool stick_file_begin(const char *directory);
+/* Before all others: the folder where the stick is mounted, or one to be copied to a stick; or a
+ * config, whose files are looked for beside it as on a stick. False with errno if it is none. */
+bool stick_file_begin(const char *place);
+
+/* Was it a config? */
+bool stick_file_is_alone(void);
 
 /* A stick_reader. Memory that it takes is never given back. */
 const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size);

@@ -454,6 +454,54 @@ port = ["sync"]
             expect_that(done.returncode == 1 and "No such file" in done.stdout, "a picture that cannot be written to be told",
                         done.stdout)
 
+    MAPPED = """[guest.alpha]
+cpus = "0-1"
+memory = "512M"
+kernel = "guests/testguest"
+[guest.beta]
+cpus = "3"
+memory = "1G"
+kernel = "guests/testguest"
+"""
+
+    @check("bhcheck takes a config alone, and maps whose each CPU and piece of memory is")
+    def map(self):
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(os.path.join(folder, "guests"))
+            shutil.copy(os.path.join(self.build, "guests/testguest"), os.path.join(folder, "guests"))
+            config, drawn = os.path.join(folder, "mine.toml"), os.path.join(folder, "map.svg")
+            with open(config, "w", encoding="ascii") as file:
+                file.write(self.MAPPED)
+            command = [os.path.join(self.build, "bhcheck"), "--cpus", "5", "--memory", "4G", "--map", "--svg", drawn, config]
+            run = lambda: subprocess.run(command, stdout=subprocess.PIPE, check=False, text=True)
+            done = run()
+            expect_that(done.returncode == 0, "a config alone to be good", done.stdout)
+            for line in (r"^alpha +##\.\.\.$", r"^beta +\.\.\.#\.$", r"^nobody +\.\.#\.#$"):
+                expect_that(re.search(line, done.stdout, re.M), f"/{line}/", done.stdout)
+            pieces = [(int(a, 16), int(b, 16), whose) for a, b, whose in
+                      re.findall(r"^(0x[0-9a-f]+) +(0x[0-9a-f]+) +\S+ +(.+)$", done.stdout, re.M)]
+            whole = all(end + 1 == following[0] for (_, end, _), following in zip(pieces, pieces[1:]))
+            expect_that(whole and pieces[0][0] == 0, "memory without a gap, in its order", done.stdout)
+            for whose, size in (("alpha", 512 << 20), ("beta", 1 << 30)):
+                has = sum(end + 1 - start for start, end, owner in pieces if owner == whose)
+                expect_that(has == size, f"{size} bytes of {whose}", done.stdout)
+            texts = [e.text for e in xml.etree.ElementTree.parse(drawn).iter() if e.text]
+            expect_that("CPUs" in texts and any(t.endswith("1G  beta") for t in texts), "both in the picture", texts)
+            with open(config, "a", encoding="ascii") as file:
+                file.write('cpu = "4"\n')
+            done = run()
+            expect_that(done.returncode == 1 and "bulkhead.toml:9:1: " in done.stdout, "its fault, by line and column", done.stdout)
+
+    @check("bash completes options and keys of bhcheck")
+    def completion(self):
+        script = "source tools/completion/bulkhead.bash; _bulkhead {0} {1} {2}; echo ${{COMPREPLY[@]}}"
+        bhcheck = os.path.abspath(os.path.join(self.build, "bhcheck"))
+        for word, before, expected in (("on_", "--explain", {"on_crash", "on_violation"}), ("--m", bhcheck, {"--machine", "--memory",
+                                       "--map", "--manual"}), ("tools/seg", "--map", {"tools/segments.c", "tools/segments.h"})):
+            done = subprocess.run(["bash", "-c", script.format(bhcheck, word, before)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+                                  check=False)
+            expect_that(set(done.stdout.split()) == expected, f"{word}: {sorted(expected)}", done.stdout)
+
     @staticmethod
     def build_copy(source, place):
         tree, output = os.path.join(place, "tree"), os.path.join(place, "output")

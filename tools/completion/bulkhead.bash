@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion for bash of Bulkhead's tools: source this file, or copy it to /usr/share/bash-completion/completions/bhcheck
+# (and link it there as mkusb, seal and bhtrace).
+
+_bulkhead_words() {
+    COMPREPLY=($(compgen -W "$1" -- "$2"))
+}
+
+_bulkhead() {
+    local tool=${1##*/} word=$2 before=$3
+    case "$tool $before" in
+    "bhcheck --explain")
+        # The keys as bhcheck itself knows them.
+        _bulkhead_words "$("$1" --manual 2>/dev/null | sed -n 's|^### `\([a-z_]*\)`.*|\1|p' | sort -u)" "$word"
+        return ;;
+    "bhcheck --cpus" | "bhcheck --memory" | "mkusb --size" | "mkusb --id")
+        return ;;
+    esac
+    if [[ $word == -* ]]; then
+        case $tool in
+        bhcheck) _bulkhead_words "--machine --cpus --memory --map --svg --explain --manual --version --toml" "$word" ;;
+        mkusb) _bulkhead_words "--help -o --size --id" "$word" ;;
+        seal) _bulkhead_words "--help --key --cert --application -o" "$word" ;;
+        bhtrace) _bulkhead_words "--help --json" "$word" ;;
+        esac
+        return
+    fi
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -f -- "$word"))
+}
+
+complete -F _bulkhead bhcheck mkusb seal bhtrace
