@@ -9,8 +9,7 @@
 
 #include "hv/lib/str.h"
 
-#define SECTOR       512u
-#define PAGE_SECTORS (PAGE_SIZE / SECTOR)
+#define PAGE_SECTORS (PAGE_SIZE / BLK_SECTOR)
 
 /* A turn: so many bytes are moved at once, and what is not a byte costs as much as some. */
 #define TURN         MIB
@@ -20,38 +19,8 @@
 /* Between two turns the guest's CPU has so long for the guest. */
 #define PAUSE_HZ     TIMER_MIN_PERIOD_HZ
 
-enum blk_feature {
-    F_SEG_MAX = BIT32(2),
-    F_RO = BIT32(5),
-    F_BLK_SIZE = BIT32(6),
-    F_FLUSH = BIT32(9),
-    F_TOPOLOGY = BIT32(10),
-    F_DISCARD = BIT32(13),
-    F_WRITE_ZEROES = BIT32(14),
-};
-#define F_ALL_DISKS     (F_SEG_MAX | F_BLK_SIZE | F_FLUSH | F_TOPOLOGY)
-#define F_WRITABLE_DISK (F_DISCARD | F_WRITE_ZEROES)
-
-enum blk_type {
-    TYPE_IN = 0,
-    TYPE_OUT = 1,
-    TYPE_FLUSH = 4,
-    TYPE_GET_ID = 8,
-    TYPE_DISCARD = 11,
-    TYPE_WRITE_ZEROES = 13,
-};
-
-struct blk_header {
-    uint32_t type, reserved;
-    uint64_t sector;
-};
-
-/* The data of a request that discards, or writes zeroes: one of these. */
-struct blk_range {
-    uint64_t sector;
-    uint32_t sectors, flags;
-};
-#define RANGE_UNMAP 1u /* with zeroes: the pages may go */
+#define F_ALL_DISKS     (BLK_F_SEG_MAX | BLK_F_BLK_SIZE | BLK_F_FLUSH | BLK_F_TOPOLOGY)
+#define F_WRITABLE_DISK (BLK_F_DISCARD | BLK_F_WRITE_ZEROES)
 
 static struct virtio_blk *blk_of(struct virtio *v) {
     return CONTAINER_OF(v, struct virtio_blk, v);
@@ -297,10 +266,11 @@ static enum blk_status blk_step_unmap(struct virtio_blk *b) {
 
 /* All numbers are the driver's. */
 static enum blk_status request_set_place(struct virtio_blk *b, uint64_t sector, uint64_t size) {
-    if (size % SECTOR != 0 || !range_contains(0, b->config.capacity, sector, size / SECTOR)) {
+    if (size % BLK_SECTOR != 0 ||
+        !range_contains(0, b->config.capacity, sector, size / BLK_SECTOR)) {
         return BLK_IOERR;
     }
-    b->request.at = sector * SECTOR;
+    b->request.at = sector * BLK_SECTOR;
     b->request.left = size;
     return BLK_OK;
 }
@@ -344,7 +314,7 @@ static enum blk_status blk_begin_range(struct virtio_blk *b, uint64_t given, uin
     if ((range->flags & ~flags) != 0) {
         return BLK_UNSUPP;
     }
-    return request_set_place(b, range->sector, (uint64_t)range->sectors * SECTOR);
+    return request_set_place(b, range->sector, (uint64_t)range->sectors * BLK_SECTOR);
 }
 
 static enum blk_status blk_begin_discard(struct virtio_blk *b, UNUSED const struct blk_header *h,
@@ -357,8 +327,8 @@ static enum blk_status blk_begin_discard(struct virtio_blk *b, UNUSED const stru
 static enum blk_status blk_begin_zeroes(struct virtio_blk *b, UNUSED const struct blk_header *h,
                                         uint64_t given, UNUSED uint64_t room) {
     struct blk_range range = {.flags = 0};
-    enum blk_status status = blk_begin_range(b, given, RANGE_UNMAP, &range);
-    b->request.step = (range.flags & RANGE_UNMAP) != 0 ? blk_step_unmap : blk_step_zeroes;
+    enum blk_status status = blk_begin_range(b, given, BLK_RANGE_UNMAP, &range);
+    b->request.step = (range.flags & BLK_RANGE_UNMAP) != 0 ? blk_step_unmap : blk_step_zeroes;
     return status;
 }
 
@@ -367,12 +337,12 @@ static const struct blk_kind {
     uint32_t feature; /* without which it is unknown; 0 = with each driver */
     blk_begin *begin;
 } blk_kinds[] = {
-    {.type = TYPE_IN, .begin = blk_begin_in},
-    {.type = TYPE_OUT, .begin = blk_begin_out},
-    {.type = TYPE_FLUSH, .feature = F_FLUSH, .begin = blk_begin_flush},
-    {.type = TYPE_GET_ID, .begin = blk_begin_get_id},
-    {.type = TYPE_DISCARD, .feature = F_DISCARD, .begin = blk_begin_discard},
-    {.type = TYPE_WRITE_ZEROES, .feature = F_WRITE_ZEROES, .begin = blk_begin_zeroes},
+    {.type = BLK_IN, .begin = blk_begin_in},
+    {.type = BLK_OUT, .begin = blk_begin_out},
+    {.type = BLK_FLUSH, .feature = BLK_F_FLUSH, .begin = blk_begin_flush},
+    {.type = BLK_GET_ID, .begin = blk_begin_get_id},
+    {.type = BLK_DISCARD, .feature = BLK_F_DISCARD, .begin = blk_begin_discard},
+    {.type = BLK_WRITE_ZEROES, .feature = BLK_F_WRITE_ZEROES, .begin = blk_begin_zeroes},
 };
 
 static enum blk_status request_begin(struct virtio_blk *b, const struct blk_header *h,
@@ -391,9 +361,9 @@ static enum blk_status request_begin(struct virtio_blk *b, const struct blk_head
 static void request_count(struct abi_disk_counts *c, uint32_t type, enum blk_status status) {
     if (status != BLK_OK) {
         c->failures++;
-    } else if (type == TYPE_IN) {
+    } else if (type == BLK_IN) {
         c->reads++;
-    } else if (type == TYPE_OUT) {
+    } else if (type == BLK_OUT) {
         c->writes++;
     } else {
         c->others++;
@@ -507,21 +477,22 @@ static const struct virtio_model blk_model = {
 void virtio_blk_make(struct virtio_blk *b, const struct abi_disk *disk,
                      struct abi_disk_counts *counts, struct pci_host *host, struct bus *buses,
                      unsigned slot) {
-    uint32_t most = (uint32_t)min_u64(disk->size / SECTOR, ALIGN_DOWN(UINT32_MAX, PAGE_SECTORS));
+    uint32_t most =
+        (uint32_t)min_u64(disk->size / BLK_SECTOR, ALIGN_DOWN(UINT32_MAX, PAGE_SECTORS));
 
     virtio_make(&b->v, &blk_model, host, buses, slot);
     b->disk = disk;
     b->counts = counts;
     b->untouched = b->first_free = 0;
     b->config = (struct virtio_blk_config){
-        .capacity = disk->size / SECTOR,
+        .capacity = disk->size / BLK_SECTOR,
         .seg_max = VIRTIO_SEGMENTS - 2, /* but for header and status */
-        .blk_size = SECTOR,
+        .blk_size = BLK_SECTOR,
         .physical_block_exp = 3, /* who writes whole pages spares their copies */
         .min_io_size = PAGE_SECTORS,
         .num_queues = 1,
     };
-    b->v.features = F_ALL_DISKS | F_RO;
+    b->v.features = F_ALL_DISKS | BLK_F_RO;
     if (!blk_is_read_only(b)) {
         b->v.features = F_ALL_DISKS | F_WRITABLE_DISK;
         b->config.max_discard_sectors = b->config.max_write_zeroes_sectors = most;

@@ -26,8 +26,43 @@ struct virtio_blk_config {
 };
 _Static_assert(sizeof(struct virtio_blk_config) == 64, "60 bytes by the standard, and a rest");
 
-struct virtio_blk;
+#define BLK_SECTOR 512u
+
+enum blk_feature {
+    BLK_F_SEG_MAX = BIT32(2),
+    BLK_F_RO = BIT32(5),
+    BLK_F_BLK_SIZE = BIT32(6),
+    BLK_F_FLUSH = BIT32(9),
+    BLK_F_TOPOLOGY = BIT32(10),
+    BLK_F_CONFIG_WCE = BIT32(11),
+    BLK_F_DISCARD = BIT32(13),
+    BLK_F_WRITE_ZEROES = BIT32(14),
+};
+
+enum blk_type {
+    BLK_IN = 0,
+    BLK_OUT = 1,
+    BLK_FLUSH = 4,
+    BLK_GET_ID = 8,
+    BLK_DISCARD = 11,
+    BLK_WRITE_ZEROES = 13,
+};
+
+struct blk_header {
+    uint32_t type, reserved;
+    uint64_t sector;
+};
+
+/* The data of a request that discards, or writes zeroes: one of these. */
+struct blk_range {
+    uint64_t sector;
+    uint32_t sectors, flags;
+};
+#define BLK_RANGE_UNMAP 1u /* with zeroes: the pages may go */
+
 enum blk_status { BLK_OK, BLK_IOERR, BLK_UNSUPP };
+
+struct virtio_blk;
 
 /* What the driver wants, as far as it is done. */
 struct blk_request {

@@ -77,7 +77,7 @@ uint32_t channel_state(const struct channel *c) {
  * A side that has taken more than there was has started anew just now, or lies. Sending goes on
  * where it is. Whoever lies loses records that were sent to it.
  */
-bool channel_has_room(struct channel *c, uint32_t length) {
+static uint32_t channel_free(struct channel *c) {
     uint32_t taken = channel_place(&c->theirs->taken);
 
     if (c->put - taken > CHANNEL_RING) {
@@ -85,7 +85,16 @@ bool channel_has_room(struct channel *c, uint32_t length) {
         c->asked = taken;
         c->faults++;
     }
-    return channel_size(length) <= CHANNEL_RING - (c->put - taken);
+    return (uint32_t)CHANNEL_RING - (c->put - taken);
+}
+
+bool channel_has_room(struct channel *c, uint32_t length) {
+    return channel_size(length) <= channel_free(c);
+}
+
+uint32_t channel_room(struct channel *c) {
+    uint32_t free = channel_free(c);
+    return free < CHANNEL_RECORD ? 0 : free - CHANNEL_RECORD;
 }
 
 static void channel_set_awaits(struct channel *c, bool awaits) {

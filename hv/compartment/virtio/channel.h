@@ -57,7 +57,10 @@ uint32_t channel_state(const struct channel *c);
 /* Is there room for a record of so many bytes, up to CHANNEL_LONGEST? */
 bool channel_has_room(struct channel *c, uint32_t length);
 
-/* The same; and if there is none, a doorbell will tell of some. */
+/* Bytes of the longest that there is room for, if for any. */
+uint32_t channel_room(struct channel *c);
+
+/* As channel_has_room(); and if there is none, a doorbell will tell of some. */
 bool channel_wait_for_room(struct channel *c, uint32_t length);
 
 /* Bytes of the next record, which there is room for; at: from its beginning. */

@@ -160,6 +160,8 @@ static uint32_t virtio_read_common(struct virtio *v, uint64_t at) {
         return v->model->queues;
     case STATUS:
         return v->status;
+    case GENERATION:
+        return v->generation;
     case QUEUE_SELECT:
         return v->queue_select;
     default:

@@ -82,6 +82,7 @@ struct virtio {
     uint32_t feature_select, driver_feature_select;
     uint16_t queue_select, config_vector;
     uint8_t status, isr;
+    uint8_t generation; /* of config: another one for what a driver may have read half of */
     struct virtqueue queues[VIRTIO_QUEUES];
 };
 
