@@ -613,7 +613,7 @@ $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
 
 # What USB devices and their controller may say, and what a virtio driver may do, by libFuzzer; the unit tests take it
 # from a few seeds. FUZZ=virtio_blk_random: one alone.
-FUZZ         ?= xhci_random virtio_random virtio_blk_random net_random vsock_random console_random
+FUZZ         ?= xhci_random virtio_random virtio_blk_random served_random net_random vsock_random console_random
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(COMMON) -O1 -DFUZZ -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -w
 
@@ -621,11 +621,13 @@ FUZZ_LIB     := tests/unit/fake_plat.c $(sort $(wildcard hv/lib/*.c))
 FUZZ_xhci_random := $(sort $(wildcard arch/x86_64/xhci/*.c))
 FUZZ_virtio_random := $(sort $(wildcard hv/compartment/dev/*.c hv/compartment/pci/*.c hv/compartment/virtio/*.c))
 FUZZ_virtio_blk_random := $(FUZZ_virtio_random)
+FUZZ_served_random := $(FUZZ_virtio_random)
 FUZZ_net_random := $(FUZZ_virtio_random)
 FUZZ_vsock_random := $(FUZZ_virtio_random)
 FUZZ_console_random := $(FUZZ_virtio_random)
 FUZZ_LENGTH_virtio_random := 8192
 FUZZ_LENGTH_virtio_blk_random := 8192
+FUZZ_LENGTH_served_random := 8192
 FUZZ_LENGTH_net_random := 8192
 FUZZ_LENGTH_vsock_random := 8192
 FUZZ_LENGTH_console_random := 8192

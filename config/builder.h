@@ -49,9 +49,21 @@ static inline bool channel_is_of(const struct plan_channel *c, uint32_t vm) {
 struct abi_channel *give_channel(const struct builder *b, struct plan_channel *channel,
                                  uint32_t self, struct config_pos pos);
 
-/* Channels for vsock, and then each VM's device. */
+/* Channels for vsock, and then each VM's device, by which it also serves disks. */
 void make_vsock_channels(const struct builder *b);
 void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self);
+/* The address of a guest, and that by which it knows another one's disk that it serves. */
+uint32_t cid_of(const struct config *config, uint32_t guest);
+static inline uint32_t served_cid(uint32_t guest, uint32_t disk) {
+    return CONFIG_LAST_CID + 1 + guest * CONFIG_MAX_DISKS + disk;
+}
+
+/* Channels for disks that other guests serve, and then such a disk. False, and said why: it cannot
+ * be. */
+void make_served_channels(const struct builder *b);
+bool give_served(const struct builder *b, struct plan_vm *vm, uint32_t self, uint32_t disk);
+/* Is any of the guest's disks served by that one? */
+bool is_served_by(const struct config_guest *g, const char *server);
 
 /* The same for named ports. */
 void make_port_channels(const struct builder *b);

@@ -98,10 +98,15 @@ static void give_store(const struct builder *b, struct plan_vm *vm, const struct
     out->copy_count = (uint32_t)copies;
 }
 
-static void give_disk(const struct builder *b, struct plan_vm *vm, const struct config_disk *disk) {
+static void give_disk(const struct builder *b, struct plan_vm *vm, uint32_t self, uint32_t n) {
     struct abi_disk *out = &vm->devices.disks[vm->devices.disk_count];
+    const struct config_disk *disk = &vm->config->disks[n];
 
     (void)str_copy_n(out->serial, sizeof(out->serial), disk->name, strlen(disk->name));
+    if (disk->kind == DISK_SERVED) {
+        vm->devices.disk_count += give_served(b, vm, self, n);
+        return;
+    }
     if (disk->kind == DISK_BLANK) {
         out->size = disk->size;
     } else {
@@ -129,11 +134,11 @@ static void judge_disk_name(const struct builder *b, const struct config_guest *
     }
 }
 
-static void give_disks(const struct builder *b, struct plan_vm *vm) {
+static void give_disks(const struct builder *b, struct plan_vm *vm, uint32_t self) {
     const struct config_guest *g = vm->config;
     for (uint32_t i = 0; i < g->disk_count; i++) {
         judge_disk_name(b, g, i);
-        give_disk(b, vm, &g->disks[i]);
+        give_disk(b, vm, self, i);
     }
 }
 
@@ -145,7 +150,7 @@ bool add_channel(const struct builder *b, const struct plan_channel *channel) {
     if (plan->channel_count == PLAN_MAX_CHANNELS) {
         fault_add(
             b->faults, channel->pos.line, channel->pos.column,
-            "there are more than %u pairs of guests, on all wires, by vsock and by ports; take some off",
+            "there are more than %u pairs of guests, on all wires, by vsock, ports and disks; take some off",
             PLAN_MAX_CHANNELS);
         return false;
     }
@@ -163,7 +168,7 @@ struct abi_channel *give_channel(const struct builder *b, struct plan_channel *c
     if (n == ABI_CHANNELS) {
         REFUSE(
             b, vm->config, pos,
-            "its wires, its vsock and its ports are more than %u ways to other guests; take some off",
+            "its wires, vsock, ports and disks are more than %u ways to other guests; take some off",
             ABI_CHANNELS);
         return NULL;
     }
@@ -408,11 +413,12 @@ void give_windows(const struct builder *b) {
         make_channels(b, i);
     }
     make_vsock_channels(b);
+    make_served_channels(b);
     make_port_channels(b);
     for (uint32_t i = 0; i < b->plan->vm_count; i++) {
         struct plan_vm *vm = &b->plan->vms[i];
         give_pmems(b, vm);
-        give_disks(b, vm);
+        give_disks(b, vm, i);
         give_nets(b, vm, i);
         give_vsock(b, vm, i);
         give_ports(b, vm, i);
@@ -435,6 +441,10 @@ static bool place_store(struct plan_window *w) {
     return place.size != 0;
 }
 
+static bool has_store(const struct config_disk *disk) {
+    return disk->kind == DISK_VOLATILE || disk->kind == DISK_BLANK;
+}
+
 /* Stores come in the order of the guest's disks that have one. */
 static void place_disks(const struct builder *b, struct plan_vm *vm) {
     const struct config_guest *g = vm->config;
@@ -445,7 +455,7 @@ static void place_disks(const struct builder *b, struct plan_vm *vm) {
         if (vm->windows[i].kind != PLAN_STORE) {
             continue;
         }
-        while (disk < g->disk_count - 1 && g->disks[disk].kind == DISK_READ_ONLY) {
+        while (disk < g->disk_count - 1 && !has_store(&g->disks[disk])) {
             disk++;
         }
         if (!place_store(&vm->windows[i])) {

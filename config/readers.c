@@ -73,6 +73,40 @@ static bool read_disk_size(const struct schema_value *v, struct part p, struct c
     return read_size_of(v, p.at, CONFIG_MEMORY_UNIT, &disk->size);
 }
 
+/* Of what names of exports are made: a path may be one. */
+static bool is_export_byte(char c) {
+    bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    return letter || c == '-' || c == '_' || c == '.' || c == '/';
+}
+
+/* GUEST/EXPORT. */
+static bool read_server(const struct schema_value *v, struct part p, struct config_disk *disk) {
+    struct part guest = {p.at, 0};
+
+    while (guest.length < p.length && p.at[guest.length] != '/') {
+        guest.length++;
+    }
+    if (guest.length == p.length || !part_is_name(guest, sizeof(disk->server))) {
+        return refuse(v,
+                      "names no guest and its export after nbd:; write \"NAME:nbd:GUEST/EXPORT\"");
+    }
+    struct part export = {guest.at + guest.length + 1, p.length - guest.length - 1};
+    bool good = export.length != 0;
+    for (size_t i = 0; i < export.length; i++) {
+        good = good && is_export_byte(export.at[i]);
+    }
+    if (!good || export.length >= sizeof(disk->export)) {
+        return refuse(v,
+                      "has no export's name after \"%.*s/\"; write 1 to %u of a-z, A-Z, 0-9, -, "
+                      "_, . and /",
+                      (int)guest.length, guest.at, (unsigned)sizeof(disk->export) - 1);
+    }
+    str_copy_n(disk->server, sizeof(disk->server), guest.at, guest.length);
+    str_copy_n(disk->export, sizeof(disk->export), export.at, export.length);
+    disk->kind = DISK_SERVED;
+    return true;
+}
+
 static bool read_disk_kind(const struct schema_value *v, struct part second,
                            struct config_disk *disk) {
     struct part third = part_after(second), fourth = part_after(third);
@@ -80,6 +114,10 @@ static bool read_disk_kind(const struct schema_value *v, struct part second,
     if (part_is(second, "blank") && third.length != 0 && part_is_last(third)) {
         disk->kind = DISK_BLANK;
         return read_disk_size(v, third, disk);
+    }
+    disk->read_only = part_is(fourth, "ro");
+    if (part_is(second, "nbd") && part_is_last(disk->read_only ? fourth : third)) {
+        return read_server(v, third, disk);
     }
     if (part_is(third, "ro") && part_is_last(third)) {
         disk->kind = DISK_READ_ONLY;
@@ -216,9 +254,9 @@ static bool read_number_from(const struct schema_value *v, uint64_t least, uint6
     return good;
 }
 
-/* 0 to 2 and the highest one are nobody's or everybody's. */
+/* 0 to 2 are nobody's; the highest ones are those of disks. */
 bool read_cid(const struct schema_value *v) {
-    return read_number_from(v, CONFIG_FIRST_CID, CONFIG_CID_MAX) ||
+    return read_number_from(v, CONFIG_FIRST_CID, CONFIG_LAST_CID) ||
            refuse(v, "is no address that a guest can have for vsock; write %s", v->key->wanted);
 }
 

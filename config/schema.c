@@ -373,12 +373,14 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "The initial ramdisk. Without this key the guest gets none."},
     {"disk", read_disk, NULL, GUEST_LIST(disks, disk_count, CONFIG_MAX_DISKS), "",
      "root:images/root.erofs:ro",
-     "\"NAME:PATH:ro\", \"NAME:PATH:volatile:SIZE\" or \"NAME:blank:SIZE\"",
+     "\"NAME:PATH:ro\", \"NAME:PATH:volatile:SIZE\", \"NAME:blank:SIZE\" or \"NAME:nbd:GUEST/EXPORT\"",
      "Virtio disks, in this order. NAME, up to 15 of `a-z`, `0-9` and `-`, is the disk's serial "
      "number (`/dev/disk/by-id/virtio-NAME`). `ro`: a file of the stick, which all guests that name "
      "it share, one copy in memory. `volatile`: the same file, and the guest may write: pages that it "
      "has written are its own, up to SIZE of them, and gone when it starts again. `blank`: no file, "
-     "zeros at each start. A file's size is a multiple of 512 bytes. SIZE is a multiple of 2M, and "
+     "zeros at each start. `nbd`: what another guest serves under the name EXPORT (up to 63 of `a-z`, "
+     "`A-Z`, `0-9`, `-_./`) by `nbdkit --vsock`; with `:ro` after it this guest never writes to it. "
+     "docs/served-disks.md says how. A file's size is a multiple of 512 bytes. SIZE is a multiple of 2M, and "
      "comes on top of the guest's memory."},
     {"pmem", read_pmem, NULL, GUEST_LIST(pmems, pmem_count, CONFIG_MAX_PMEMS), "",
      "images/base.erofs", A_PATH,
@@ -398,7 +400,7 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "(`AF_VSOCK`; `socat - VSOCK-CONNECT:4:1024` connects to port 1024 of the guest with CID 4). They "
      "cannot connect to this one unless their own `vsock` names it. A guest that names no other and "
      "is named by none has no such device."},
-    {"cid", read_cid, NULL, GUEST_WITH_POS(cid), "", "42", "a number from \"3\" to \"4294967294\"",
+    {"cid", read_cid, NULL, GUEST_WITH_POS(cid), "", "42", "a number from \"3\" to \"4294901759\"",
      "The guest's address for vsock, which no other may have. Without this key it is 3 for the "
      "file's first guest, 4 for the second, and so on: it changes if guests are put in before it."},
     {"port", read_named_port, NULL, GUEST_LIST(ports, port_count, CONFIG_MAX_PORTS), "", "sync",

@@ -13,7 +13,6 @@
 #define CONFIG_STOP_TIMEOUT_MAX 3600 /* seconds */
 #define CONFIG_MTU_MIN          576
 #define CONFIG_MTU_MAX          65535
-#define CONFIG_CID_MAX          0xfffffffeu       /* the one after it stands for any */
 #define CONFIG_MEMORY_MAX       (1024 * GIB * 64) /* more than any x86-64 board takes */
 
 /* SCHEMA_HEAD: before the first header. SCHEMA_REFUSED: a bad one, its keys are passed over. */

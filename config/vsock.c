@@ -6,7 +6,7 @@
 #include "config/builder.h"
 #include "hv/lib/str.h"
 
-_Static_assert(CONFIG_MAX_VSOCKS == ABI_VSOCK_PEERS, "the same peers");
+_Static_assert(CONFIG_MAX_VSOCKS <= ABI_VSOCK_PEERS, "room for all of them");
 
 /* The first time that the guest's vsock names the other one; NULL if it does not. */
 static const struct config_vsock *find_vsock(const struct config_guest *g, const char *other) {
@@ -25,8 +25,9 @@ static const struct config_vsock *find_link(const struct config_guest *g,
     return link != NULL ? link : find_vsock(other, g->name);
 }
 
-static uint32_t cid_of(const struct config *config, const struct config_guest *g) {
-    return g->cid != 0 ? g->cid : CONFIG_FIRST_CID + (uint32_t)(g - config->guests);
+uint32_t cid_of(const struct config *config, uint32_t guest) {
+    uint32_t cid = config->guests[guest].cid;
+    return cid != 0 ? cid : CONFIG_FIRST_CID + guest;
 }
 
 /* ---- faults ---- */
@@ -69,7 +70,8 @@ static void judge_vsock(const struct builder *b, const struct config_guest *g,
 static bool has_cid(const struct config *config, const struct config_guest *g) {
     bool has = g->cid != 0 || g->vsock_count != 0;
     for (uint32_t i = 0; !has && i < config->guest_count; i++) {
-        has = find_vsock(&config->guests[i], g->name) != NULL;
+        has = find_vsock(&config->guests[i], g->name) != NULL ||
+              is_served_by(&config->guests[i], g->name);
     }
     return has;
 }
@@ -79,15 +81,17 @@ static struct config_pos cid_place(const struct config_guest *g) {
     return g->cid != 0 ? g->cid_pos : g->table_pos;
 }
 
-static void judge_cid(const struct builder *b, const struct config_guest *g) {
+static void judge_cid(const struct builder *b, uint32_t guest) {
     const struct config *config = &b->info->config;
-    struct config_pos pos = cid_place(g);
+    const struct config_guest *g = &config->guests[guest];
 
-    for (const struct config_guest *other = config->guests; other < g; other++) {
+    for (uint32_t i = 0; i < guest; i++) {
+        const struct config_guest *other = &config->guests[i];
         if (has_cid(config, g) && has_cid(config, other) &&
-            cid_of(config, other) == cid_of(config, g)) {
-            REFUSE(b, g, pos, "its CID %u is that of guest \"%s\", on line %u; write another cid",
-                   cid_of(config, g), other->name, cid_place(other).line);
+            cid_of(config, i) == cid_of(config, guest)) {
+            REFUSE(b, g, cid_place(g),
+                   "its CID %u is that of guest \"%s\", on line %u; write another cid",
+                   cid_of(config, guest), other->name, cid_place(other).line);
         }
     }
 }
@@ -102,7 +106,7 @@ static void judge_vsocks(const struct builder *b) {
         for (uint32_t n = 0; n < g->vsock_count; n++) {
             judge_vsock(b, g, &g->vsocks[n]);
         }
-        judge_cid(b, g);
+        judge_cid(b, i);
     }
 }
 
@@ -122,26 +126,50 @@ void make_vsock_channels(const struct builder *b) {
     }
 }
 
-void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self) {
+/* What the guest knows of who is at the other end. */
+static struct abi_vsock_peer make_peer(const struct builder *b, const struct plan_channel *c,
+                                       uint32_t self) {
     const struct config *config = &b->info->config;
+    uint32_t other = c->vms[c->vms[0] == self];
+    const struct config_guest *peer = &config->guests[other];
+    const struct config_guest *g = &config->guests[self];
+
+    if (c->use == PLAN_SERVED) {
+        return (struct abi_vsock_peer){.cid = served_cid(c->vms[0], c->disk), .may_accept = true};
+    }
+    return (struct abi_vsock_peer){
+        .cid = cid_of(config, other),
+        .may_connect = find_vsock(g, peer->name) != NULL,
+        .may_accept = find_vsock(peer, g->name) != NULL,
+    };
+}
+
+/* Of a served disk, who serves it has an end of its own socket device. */
+static bool is_for_vsock(const struct plan_channel *c, uint32_t self) {
+    return (c->use == PLAN_VSOCK && channel_is_of(c, self)) ||
+           (c->use == PLAN_SERVED && c->vms[1] == self);
+}
+
+void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self) {
     struct abi_vsock *out = &vm->devices.vsock;
 
-    ASSERT(config->guest_count <= ABI_VSOCK_PEERS + 1);
     out->first_channel = vm->devices.channel_count;
     for (uint32_t i = 0; i < b->plan->channel_count; i++) {
         struct plan_channel *c = &b->plan->channels[i];
-        if (c->use != PLAN_VSOCK || !channel_is_of(c, self)) {
+        if (!is_for_vsock(c, self)) {
             continue;
         }
-        const struct config_guest *peer = &config->guests[c->vms[c->vms[0] == self]];
+        if (out->peer_count == ABI_VSOCK_PEERS) {
+            REFUSE(b, vm->config, c->pos,
+                   "the guests that it has to do with by vsock and the disks that it serves are "
+                   "more than %u; take some off",
+                   ABI_VSOCK_PEERS);
+            return;
+        }
         if (give_channel(b, c, self, c->pos) == NULL) {
             return;
         }
-        out->cid = cid_of(config, vm->config);
-        out->peers[out->peer_count++] = (struct abi_vsock_peer){
-            .cid = cid_of(config, peer),
-            .may_connect = find_vsock(vm->config, peer->name) != NULL,
-            .may_accept = find_vsock(peer, vm->config->name) != NULL,
-        };
+        out->cid = cid_of(&b->info->config, self);
+        out->peers[out->peer_count++] = make_peer(b, c, self);
     }
 }

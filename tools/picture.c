@@ -13,8 +13,10 @@
 
 #define MAC_TEXT 18 /* bytes, with the end */
 
-static const char *const disk_kinds[] = {
-    [DISK_READ_ONLY] = "read-only", [DISK_VOLATILE] = "volatile", [DISK_BLANK] = "blank"};
+static const char *const disk_kinds[] = {[DISK_READ_ONLY] = "read-only",
+                                         [DISK_VOLATILE] = "volatile",
+                                         [DISK_BLANK] = "blank",
+                                         [DISK_SERVED] = "served"};
 
 static const char *show_mac(char text[MAC_TEXT], const uint8_t mac[6]) {
     (void)snprintf(text, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
@@ -75,6 +77,11 @@ static void print_disk(const struct plan *plan, const struct plan_vm *vm, uint32
     const struct config_disk *disk = &vm->config->disks[n];
     char size[24], own[24];
 
+    if (disk->kind == DISK_SERVED) {
+        printf("%-20s %-15s %-8s served by %s as %s%s\n", vm->config->name, disk->name, "-",
+               disk->server, disk->export, disk->read_only ? ", read-only" : "");
+        return;
+    }
     printf("%-20s %-15s %-8s %s", vm->config->name, disk->name,
            fmt_size(size, vm->devices.disks[n].size), disk_kinds[disk->kind]);
     if (disk->kind == DISK_VOLATILE) {
@@ -147,7 +154,10 @@ static void print_vsock(const struct plan *plan, uint32_t vm) {
 static bool has_vsocks(const struct plan *plan) {
     bool any = false;
     for (uint32_t i = 0; i < plan->vm_count; i++) {
-        any = any || plan->vms[i].devices.vsock.peer_count != 0;
+        const struct abi_vsock *vsock = &plan->vms[i].devices.vsock;
+        for (uint32_t n = 0; n < vsock->peer_count; n++) {
+            any = any || vsock->peers[n].may_connect;
+        }
     }
     return any;
 }
@@ -243,11 +253,38 @@ static unsigned box_lines(const struct plan_vm *vm) {
     return lines;
 }
 
-/* How many dots the guest gets: one for each adapter, each named port and each use of a file, one
- * for vsock. */
-static unsigned count_ports(const struct plan_vm *vm) {
+/* With guests, and not only with disks of theirs. */
+static bool has_sockets(const struct abi_vsock *vsock) {
+    bool any = false;
+    for (uint32_t i = 0; i < vsock->peer_count; i++) {
+        any = any || vsock->peers[i].cid <= CONFIG_LAST_CID;
+    }
+    return any;
+}
+
+/* Disks that it serves. */
+static unsigned count_exports(const struct plan *plan, const struct plan_vm *vm) {
+    unsigned count = 0;
+    for (uint32_t i = 0; i < plan->channel_count; i++) {
+        const struct plan_channel *c = &plan->channels[i];
+        count += c->use == PLAN_SERVED && &plan->vms[c->vms[1]] == vm;
+    }
+    return count;
+}
+
+static unsigned count_served(const struct plan *plan) {
+    unsigned count = 0;
+    for (uint32_t i = 0; i < plan->vm_count; i++) {
+        count += count_exports(plan, &plan->vms[i]);
+    }
+    return count;
+}
+
+/* How many dots the guest gets: one for each adapter, each named port, each use of a file and each
+ * disk that it serves or is served, one for vsock. */
+static unsigned count_ports(const struct plan *plan, const struct plan_vm *vm) {
     unsigned ports = vm->devices.net_count + vm->devices.pmem_count + vm->devices.port_count;
-    ports += vm->devices.vsock.peer_count != 0;
+    ports += has_sockets(&vm->devices.vsock) + count_exports(plan, vm);
     for (uint32_t i = 0; i < vm->devices.disk_count; i++) {
         ports += vm->config->disks[i].kind != DISK_BLANK;
     }
@@ -260,7 +297,7 @@ static void lay_out(struct drawing *d) {
     for (uint32_t i = 0; i < d->plan->vm_count; i++) {
         const struct plan_vm *vm = &d->plan->vms[i];
         d->left[i] = x;
-        x += count_ports(vm) * PORT + GAP;
+        x += count_ports(d->plan, vm) * PORT + GAP;
         lines = box_lines(vm) > lines ? box_lines(vm) : lines;
     }
     d->left[d->plan->vm_count] = x;
@@ -341,7 +378,7 @@ static void draw_vsocks(struct drawing *d) {
                                        vsock->peers[n].cid);
             }
         }
-        if (vsock->peer_count != 0) {
+        if (has_sockets(vsock)) {
             (void)snprintf(cid, sizeof(cid), "CID %llu", (ull)vsock->cid);
             draw_dot(d, i, cid, to);
         }
@@ -356,6 +393,19 @@ static void draw_ports(struct drawing *d, const struct config *config) {
             begin_line(d, "port", port_name(config, c), "port");
             draw_dot(d, c->vms[0], "", "");
             draw_dot(d, c->vms[1], "", "");
+            d->y += LINE_HEIGHT;
+        }
+    }
+}
+
+static void draw_served(struct drawing *d) {
+    for (uint32_t i = 0; i < d->plan->channel_count; i++) {
+        const struct plan_channel *c = &d->plan->channels[i];
+        if (c->use == PLAN_SERVED) {
+            const struct config_disk *disk = &d->plan->vms[c->vms[0]].config->disks[c->disk];
+            begin_line(d, "served", disk->export, "served disk");
+            draw_dot(d, c->vms[0], disk->name, disk->read_only ? "read-only" : "");
+            draw_dot(d, c->vms[1], "serves it", "");
             d->y += LINE_HEIGHT;
         }
     }
@@ -502,6 +552,7 @@ void picture_draw(FILE *out, const struct boot_info *info, const struct plan *pl
                                 ".guest{fill:#eef3fa;stroke:#456}.wire{stroke:#06c;stroke-width:3}"
                                 ".vsock{stroke:#283;stroke-width:3;stroke-dasharray:2 3}"
                                 ".port{stroke:#a3a;stroke-width:3}"
+                                ".served{stroke:#b50;stroke-width:3}"
                                 ".file{stroke:#862;stroke-width:3;stroke-dasharray:6 4}"
                                 ".drop{stroke:#999;fill:none}circle{fill:#222}"
                                 ".owner0{fill:#9cf}.owner1{fill:#fc9}.owner2{fill:#9d9}"
@@ -514,8 +565,8 @@ void picture_draw(FILE *out, const struct boot_info *info, const struct plan *pl
     if (d.right < MARGIN + LABELS + CPUS_A_ROW * CPU_SIDE + GAP) {
         d.right = MARGIN + LABELS + CPUS_A_ROW * CPU_SIDE + GAP;
     }
-    unsigned lines =
-        config->wire_count + each_file(plan, NULL) + has_vsocks(plan) + count_named_ports(plan);
+    unsigned lines = config->wire_count + each_file(plan, NULL) + has_vsocks(plan) +
+                     count_named_ports(plan) + count_served(plan);
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\">\n", d.right,
             d.y + lines * LINE_HEIGHT + cpu_rows(info) * CPU_SIDE + GAP + count * ROW + MARGIN);
     fprintf(out, "<style>%s</style>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
@@ -527,6 +578,7 @@ void picture_draw(FILE *out, const struct boot_info *info, const struct plan *pl
         draw_vsocks(&d);
     }
     draw_ports(&d, config);
+    draw_served(&d);
     (void)each_file(plan, &d);
     draw_cpus(&d, info);
     draw_memory(&d, segments, count);

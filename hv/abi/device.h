@@ -13,7 +13,8 @@
 #define ABI_NETS        8u
 #define ABI_PMEMS       4u
 #define ABI_CHANNELS    64u
-#define ABI_VSOCK_PEERS 15u
+#define ABI_VSOCK_PEERS 31u /* other guests, and disks that this one serves them */
+#define ABI_EXPORT      64u /* bytes of an export's name, with a 0 at the end */
 #define ABI_PORTS       6u
 #define ABI_PORT_NAME   32u /* bytes, with a 0 at the end */
 #define ABI_PCIS        8u
@@ -37,6 +38,15 @@ struct abi_disk {
     uint64_t map, copies;
     uint32_t copy_count, zero;
     char serial[ABI_DISK_SERIAL + 4];
+};
+
+/* Of a disk that another guest serves, by NBD over vsock; its size is the server's to tell. */
+struct abi_served {
+    uint32_t cid, server; /* CIDs: its own, by which the server knows it; 0 = the disk is no such */
+    uint32_t channel;     /* of abi_devices.channels, to the server alone */
+    bool read_only;
+    uint8_t zero[3];
+    char export[ABI_EXPORT];
 };
 
 /* A network adapter on a wire. It has a channel to each other member of the wire. */
@@ -119,6 +129,7 @@ struct abi_pci {
 struct abi_devices {
     uint32_t disk_count, net_count, channel_count, pmem_count;
     struct abi_disk disks[ABI_DISKS];
+    struct abi_served served[ABI_DISKS]; /* the same disks, in the same order */
     struct abi_net nets[ABI_NETS];
     struct abi_channel channels[ABI_CHANNELS];
     struct abi_pmem pmems[ABI_PMEMS];
@@ -162,6 +173,9 @@ struct abi_disk_counts {
     uint64_t reads, writes, others, failures; /* requests; others: flushes and the like */
     uint64_t read_bytes, written_bytes;
     uint64_t pages; /* copies that are in use */
+    /* Of one that is served: connections so far, those that ended because the server broke the
+     * protocol, and requests that were sent again. */
+    uint64_t connections, lies, resent;
 };
 
 /* Why a packet of a socket did not pass. */

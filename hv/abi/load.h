@@ -24,7 +24,8 @@ enum load_leaf {
 enum load_status {
     LOAD_NO_ANSWER,
     LOAD_DONE,
-    LOAD_MORE, /* there is more to be moved: the same upcall again */
+    LOAD_MORE,  /* there is more to be moved: the same upcall again */
+    LOAD_WAITS, /* the same, until a disk is there that another guest serves */
     LOAD_UNKNOWN_FORM,
     LOAD_UNKNOWN_KIND,
     LOAD_NO_LINUX,

@@ -40,6 +40,8 @@ static const char *const load_faults[LOAD_STATUSES] = {
 /* More calls than all memory written twice takes are not for the guest's good. */
 #define CALLS_MOST(ram) (2 * (ram) / LOAD_PIECE + 64)
 
+#define LOOKS_PER_SECOND 100u /* while it waits for something */
+
 static void load_tell_cpuid(struct vcpu *v) {
     for (unsigned i = 0; i < LOAD_LEAVES; i++) {
         const struct cpuid_entry *e = cpuid_find(&v->cpuid, load_leaves[i], 0);
@@ -73,12 +75,28 @@ static uint32_t load_ask(struct vcpu *v) {
     return upcall(v, NULL, UPCALL_LOAD) ? EXCHANGE_READ(e->status) : (uint32_t)LOAD_NO_ANSWER;
 }
 
+static bool load_goes_on(uint32_t status) {
+    return status == LOAD_MORE || status == LOAD_WAITS;
+}
+
+/* Others have to do something first. */
+static void load_rest(void) {
+    plat_timer_set(plat_tsc() + plat_tsc_hz() / LOOKS_PER_SECOND);
+    plat_wait();
+    plat_timer_set(0);
+}
+
 bool load_guest(struct vcpu *v) {
     uint32_t status = LOAD_MORE;
 
     load_tell_cpuid(v);
-    for (uint64_t calls = CALLS_MOST(v->vm->low_ram); calls > 0 && status == LOAD_MORE; calls--) {
+    for (uint64_t calls = CALLS_MOST(v->vm->low_ram); calls > 0 && load_goes_on(status);) {
         status = load_ask(v);
+        if (status == LOAD_WAITS) { /* as long as the operator does not end it */
+            load_rest();
+        } else {
+            calls--;
+        }
     }
     if (status != LOAD_DONE && v->vm->leave == LEAVE_NONE) {
         load_tell(v, status);

@@ -46,6 +46,9 @@ static const struct stats_counter disk_counters[] = {
     COUNTER(abi_disk_counts, "others", others),
     COUNTER(abi_disk_counts, "failures", failures),
     COUNTER(abi_disk_counts, "pages-used", pages),
+    COUNTER(abi_disk_counts, "connections", connections),
+    COUNTER(abi_disk_counts, "connections-broken", lies),
+    COUNTER(abi_disk_counts, "sent-again", resent),
 };
 
 static const struct stats_counter vsock_counters[] = {

@@ -23,7 +23,9 @@
 #define CONFIG_MAX_PORTS    6                       /* the same */
 #define CONFIG_MAX_PCI      8                       /* the same */
 #define CONFIG_FIRST_CID    3u
+#define CONFIG_LAST_CID     0xfffeffffu /* of a guest; from there on those of served disks */
 #define CONFIG_DISK_NAME    16
+#define CONFIG_EXPORT_SIZE  64
 #define CONFIG_MTU          1500
 #define UUID_SIZE           16 /* bytes, in the order in which a UUID is written */
 
@@ -42,14 +44,17 @@ enum config_terminal { TERMINAL_AUTO, TERMINAL_COM1, TERMINAL_HVC0 };
 enum config_keyboard { KEYBOARD_US, KEYBOARD_DE, KEYBOARD_UK };
 
 /* A disk: a file, which the guest reads; or reads and writes, with copies of the pages that it has
- * written (VOLATILE); or nothing but such pages. */
-enum config_disk_kind { DISK_READ_ONLY, DISK_VOLATILE, DISK_BLANK };
+ * written (VOLATILE); or nothing but such pages; or what another guest serves. */
+enum config_disk_kind { DISK_READ_ONLY, DISK_VOLATILE, DISK_BLANK, DISK_SERVED };
 
 struct config_disk {
     char name[CONFIG_DISK_NAME];
     char path[CONFIG_PATH_SIZE]; /* empty = no file */
     enum config_disk_kind kind;
-    uint64_t size; /* bytes, a multiple of 2 MiB: of the copies; of a blank disk */
+    uint64_t size;                 /* bytes, a multiple of 2 MiB: of the copies; of a blank disk */
+    char server[CONFIG_NAME_SIZE]; /* DISK_SERVED: the guest that serves it, */
+    char export[CONFIG_EXPORT_SIZE]; /* the name that it has there, */
+    bool read_only;                  /* and whether it is never written */
     struct config_pos pos;
 };
 

@@ -74,9 +74,10 @@ struct plan_vm {
     struct abi_devices devices; /* as its compartment gets it: nobody else believes it */
 };
 
-/* Two guests have one on each wire that both are on, one for each port that both name, and one if
- * either may connect to the other by vsock. */
-enum plan_channel_use { PLAN_WIRE, PLAN_VSOCK, PLAN_PORT };
+/* Two guests have one on each wire that both are on, one for each port that both name, one if
+ * either may connect to the other by vsock, and one for each disk that the second serves the
+ * first. */
+enum plan_channel_use { PLAN_WIRE, PLAN_VSOCK, PLAN_PORT, PLAN_SERVED };
 
 /* Memory of two VMs: the half of the first one, then that of the second. */
 struct plan_channel {
@@ -86,6 +87,7 @@ struct plan_channel {
     enum plan_channel_use use;
     uint32_t wire;         /* PLAN_WIRE: of the config */
     uint32_t port;         /* PLAN_PORT: of those that the first guest names */
+    uint32_t disk;         /* PLAN_SERVED: of the first guest */
     struct config_pos pos; /* what of the file asks for it */
 };
 #define PLAN_MAX_CHANNELS 256

@@ -241,6 +241,11 @@ static uint64_t cid_of(const struct checker *c, uint32_t v) {
     return own != 0 ? own : CONFIG_FIRST_CID + v;
 }
 
+/* From the highest address that a guest may have on, in the order of guests and of their disks. */
+static uint32_t served_cid(const struct plan_channel *channel) {
+    return 0xffff0000u + 8 * channel->vms[0] + channel->disk;
+}
+
 /* If vsock has the VM's n-th channel: what is said of the peer there is what the config says. */
 static bool is_peer(const struct checker *c, uint32_t v, uint32_t n,
                     const struct plan_channel *channel) {
@@ -250,6 +255,10 @@ static bool is_peer(const struct checker *c, uint32_t v, uint32_t n,
         return true;
     }
     const struct abi_vsock_peer *p = &vsock->peers[i];
+    if (channel->use == PLAN_SERVED) { /* which the guest that serves has alone; nobody connects */
+        return channel->vms[1] == v && p->cid == served_cid(channel) && !p->may_connect &&
+               p->may_accept;
+    }
     uint32_t peer = channel->vms[0] == v ? channel->vms[1] : channel->vms[0];
     const struct config_guest *self = c->plan->vms[v].config;
     const struct config_guest *other = c->plan->vms[peer].config;
@@ -277,6 +286,46 @@ static bool is_joined(const struct checker *c, uint32_t v, uint32_t n,
         for (unsigned side = 0; good && mine && side < 2; side++) {
             good = names_port(c->plan->vms[channel->vms[side]].config, d->ports[i].name);
         }
+    }
+    return good;
+}
+
+/* If a served disk has the VM's n-th channel: it leads to the guest that serves it. */
+static bool is_server(const struct checker *c, uint32_t v, uint32_t n,
+                      const struct plan_channel *channel) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    bool good = true;
+
+    for (uint32_t i = 0; i < vm->devices.disk_count; i++) {
+        const struct abi_served *served = &vm->devices.served[i];
+        if (served->cid == 0 || served->channel != n) {
+            continue;
+        }
+        const char *server = c->plan->vms[channel->vms[1]].config->name;
+        good = good && channel->use == PLAN_SERVED && channel->vms[0] == v && channel->disk == i &&
+               served->cid == served_cid(channel) && served->server == cid_of(c, channel->vms[1]) &&
+               str_equal(vm->config->disks[i].server, server);
+    }
+    return good;
+}
+
+/* Each disk is served if the config says so, under the name there, and has a channel. */
+static bool check_served(struct checker *c, uint32_t v) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    const struct abi_devices *d = &vm->devices;
+    bool good = d->disk_count <= ABI_DISKS && d->disk_count <= vm->config->disk_count;
+
+    for (uint32_t i = 0; good && i < d->disk_count; i++) {
+        const struct config_disk *disk = &vm->config->disks[i];
+        const struct abi_served *served = &d->served[i];
+        bool named = served->cid != 0 && served->channel < d->channel_count &&
+                     served->read_only == disk->read_only &&
+                     served->export[ABI_EXPORT - 1] == '\0' &&
+                     str_equal(served->export, disk->export);
+        good = disk->kind == DISK_SERVED ? named : served->cid == 0;
+    }
+    if (!good) {
+        refuse(c, "a disk of %s is served otherwise than its config says", vm->config->name);
     }
     return good;
 }
@@ -331,13 +380,14 @@ static void check_bells(struct checker *c, uint32_t v) {
         const struct plan_channel *channel = find_channel(c, v, w);
         good = i + 1 < vm->window_count && w[1].kind == PLAN_THEIRS &&
                find_channel(c, v, &w[1]) == channel && is_bell(c, v, n, channel) &&
-               is_peer(c, v, n, channel) && is_joined(c, v, n, channel);
+               is_peer(c, v, n, channel) && is_joined(c, v, n, channel) &&
+               is_server(c, v, n, channel);
         n++;
     }
     if (!good || halves != 2 * n || vm->devices.channel_count != n) {
         refuse(c,
                "channel %u of %s has not two halves and a doorbell that goes to the other VM, or "
-               "leads to another one than vsock or a port is told",
+               "leads to another one than vsock, a port or a disk is told",
                n, vm->config->name);
     }
 }
@@ -452,7 +502,8 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->kernel, vm->config->kernel);
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
-        if (check_windows(&c, v) && check_vsock(&c, v) && check_ports(&c, v)) {
+        if (check_windows(&c, v) && check_vsock(&c, v) && check_ports(&c, v) &&
+            check_served(&c, v)) {
             check_bells(&c, v);
         }
         uint64_t least =

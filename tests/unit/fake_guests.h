@@ -97,7 +97,7 @@ static UNUSED unsigned machine_other(unsigned self, unsigned channel) {
 }
 
 /* What the device left for later, once; due again only before that moment. */
-static void machine_serve(struct machine *m, uint64_t until) {
+static UNUSED void machine_serve(struct machine *m, uint64_t until) {
     uint64_t due = virtio_ops.service(&m->v->dev, machine_time);
     m->due = due != 0 && due < until;
 }

@@ -76,7 +76,7 @@ static void any_memory(struct machine *m, unsigned tables) {
 }
 
 /* The queue is of any size. */
-static void offer(struct machine *m, unsigned queue, uint32_t head) {
+static UNUSED void offer(struct machine *m, unsigned queue, uint32_t head) {
     unsigned size = m->v->queues[queue].size;
     if (size != 0) {
         driver_offer_of(m, queue, head, size);

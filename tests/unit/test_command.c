@@ -644,7 +644,7 @@ TEST(devices_are_counted) {
         dmz->sent.drops[i] = 10 + i;
         dmz->received.drops[i] = 20 + i;
     }
-    *disk = (struct abi_disk_counts){31, 32, 33, 34, 35, 36, 37};
+    *disk = (struct abi_disk_counts){31, 32, 33, 34, 35, 36, 37, 38, 39, 40};
     struct abi_vsock_counts *vsock = &shown.devices.vsock;
     vsock->sent = (struct abi_vsock_count){.packets = 41, .bytes = 42};
     vsock->received = (struct abi_vsock_count){.packets = 43, .bytes = 44};
@@ -668,6 +668,8 @@ TEST(devices_are_counted) {
               "  disk 0 reads 31\r\n  disk 0 read-bytes 35\r\n"
               "  disk 0 writes 32\r\n  disk 0 written-bytes 36\r\n"
               "  disk 0 others 33\r\n  disk 0 failures 34\r\n  disk 0 pages-used 37\r\n"
+              "  disk 0 connections 38\r\n  disk 0 connections-broken 39\r\n"
+              "  disk 0 sent-again 40\r\n"
               "  vsock sent-packets 41\r\n  vsock sent-bytes 42\r\n"
               "  vsock sent-malformed 50\r\n  vsock sent-wrong-source 51\r\n"
               "  vsock sent-refused 52\r\n  vsock sent-too-late 53\r\n"

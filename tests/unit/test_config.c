@@ -417,6 +417,24 @@ TEST(disks) {
     CHECK_U64(web->disk_count + web->net_count + web->pmem_count, 0);
 }
 
+TEST(served_disks) {
+    check_good(GUEST
+               "disk = ['data:nbd:router/web', 'd2:nbd:r-1/a/B_9.img-:ro',\n"
+               " 'd3:nbd:r/012345678901234567890123456789012345678901234567890123456789012']\n");
+    CHECK_U64(web->disk_count, 3);
+    CHECK_STR(web->disks[0].name, "data");
+    CHECK_U64(web->disks[0].kind, DISK_SERVED);
+    CHECK_STR(web->disks[0].server, "router");
+    CHECK_STR(web->disks[0].export, "web");
+    CHECK_STR(web->disks[0].path, "");
+    CHECK_U64(web->disks[0].read_only, false);
+    CHECK_STR(web->disks[1].server, "r-1");
+    CHECK_STR(web->disks[1].export, "a/B_9.img-");
+    CHECK_U64(web->disks[1].read_only, true);
+    CHECK_U64(strlen(web->disks[2].export), 63);
+    CHECK_U64(web->disks[2].pos.line, 6);
+}
+
 TEST(terminals) {
     check_good(GUEST);
     CHECK_U64(web->terminal, TERMINAL_AUTO);
@@ -476,6 +494,17 @@ TEST(disk_faults) {
         {"r:../a:ro", "is not the path of a file"},
         {"r:a*:ro", "holds '*'"},
         {"r:a.:volatile:16M", "a dot as its last character"},
+        {"r:nbd:router", "names no guest and its export after nbd:; write"},
+        {"r:nbd:/web", "names no guest and its export"},
+        {"r:nbd:Router/web", "names no guest and its export"},
+        {"r:nbd:01234567890123456789012345678901/web", "names no guest and its export"},
+        {"r:nbd:router/", "has no export's name after \"router/\"; write 1 to 63 of a-z"},
+        {"r:nbd:router/w b", "has no export's name"},
+        {"r:nbd:router/0123456789012345678901234567890123456789012345678901234567890123",
+         "has no export's name"},
+        {"r:nbd:router/web:rw", "is no disk"},
+        {"r:nbd:router/web:ro:", "is no disk"},
+        {"r:nbd", "names no guest"},
     };
     char text[200];
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -582,12 +611,12 @@ TEST(net_faults) {
 }
 
 TEST(vsocks) {
-    check_good(GUEST "vsock = ['router', 'a-1']\ncid = '4294967294'\n");
+    check_good(GUEST "vsock = ['router', 'a-1']\ncid = '4294901759'\n");
     CHECK_U64(web->vsock_count, 2);
     CHECK_STR(web->vsocks[0].guest, "router");
     CHECK_STR(web->vsocks[1].guest, "a-1");
     CHECK_U64(web->vsocks[1].pos.column, 20);
-    CHECK_U64(web->cid, 0xfffffffe);
+    CHECK_U64(web->cid, CONFIG_LAST_CID);
     CHECK_U64(web->cid_pos.line, 6);
     check_good(GUEST "cid = '3'\n");
     CHECK_U64(web->cid, 3);
@@ -598,8 +627,9 @@ TEST(vsocks) {
 TEST(vsock_faults) {
     static const char *const names[] = {"",    "Router", "-a",
                                         "a:b", "a b",    "01234567890123456789012345678901"};
-    static const char *const cids[] = {"",           "0",  "1",  "2",    "4294967295",
-                                       "4294967296", "3x", "-3", "0x10", "18446744073709551619"};
+    static const char *const cids[] = {
+        "",           "0",  "1",  "2",    "4294967295",          "4294901760",
+        "4294967296", "3x", "-3", "0x10", "18446744073709551619"};
     char text[200];
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         snprintf(text, sizeof(text), GUEST "vsock = ['%s']\n", names[i]);
@@ -610,7 +640,7 @@ TEST(vsock_faults) {
     for (size_t i = 0; i < ARRAY_SIZE(cids); i++) {
         snprintf(text, sizeof(text), GUEST "cid = '%s'\n", cids[i]);
         const struct want want = {"5:7:", "is no address that a guest can have for vsock; write a "
-                                          "number from \"3\" to \"4294967294\""};
+                                          "number from \"3\" to \"4294901759\""};
         check_faults(parse(text), &want, 1);
         CHECK_U64(web->cid, 0);
     }
@@ -694,5 +724,5 @@ TEST(wire_faults) {
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(avoided), T(cpu_lists), T(sizes), T(paths),
           T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
           T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations),
-          T(disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(pcis), T(pci_faults),
+          T(disks), T(served_disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(pcis), T(pci_faults),
           T(nets), T(net_faults), T(vsocks), T(vsock_faults), T(lists), T(wires), T(wire_faults))

@@ -1059,7 +1059,7 @@ TEST(a_kill_ends_the_scrubbing) {
 
 /* ---- its compartment loads it ---- */
 
-static uint32_t answers[8]; /* the last one for ever */
+static uint32_t answers[1000]; /* the last one for ever */
 static unsigned asked;
 
 static void answer(struct vcpu *v, struct vmexit *x, unsigned n) {
@@ -1120,7 +1120,7 @@ TEST(it_is_told_what_cpuid_says) {
 }
 
 TEST(a_kernel_that_cannot_be_started_is_a_crash) {
-    for (uint32_t status = LOAD_MORE + 1; status < LOAD_STATUSES; status++) {
+    for (uint32_t status = LOAD_WAITS + 1; status < LOAD_STATUSES; status++) {
         const uint32_t some[] = {LOAD_MORE, status};
         start_with(some, ARRAY_SIZE(some));
         CHECK_U64(asked, 2);
@@ -1152,6 +1152,18 @@ TEST(more_has_an_end) {
     CHECK_U64(runs, 0);
     CHECK_U64(fake_public.state, VM_CRASHED);
     CHECK_TOLD("its compartment does not get done");
+}
+
+/* For as long as it takes: a disk that another guest serves. */
+TEST(waiting_has_none) {
+    uint32_t some[1000];
+    for (unsigned i = 0; i < ARRAY_SIZE(some); i++) {
+        some[i] = i + 1 == ARRAY_SIZE(some) ? LOAD_DONE : LOAD_WAITS;
+    }
+    start_with(some, ARRAY_SIZE(some));
+    CHECK_U64(asked, 1000);
+    CHECK_U64(runs, 1);
+    CHECK_U64(fake_public.state, VM_OFF);
 }
 
 static void other_waits(struct vcpu *v, struct vmexit *x, unsigned n) {
@@ -1218,4 +1230,4 @@ TEST_MAIN(T(what_a_request_does_in_each_state), T(an_audit_at_any_time),
           T(it_is_asked_until_it_is_done), T(it_is_told_what_cpuid_says),
           T(a_kernel_that_cannot_be_started_is_a_crash),
           T(an_answer_that_means_nothing_is_the_compartments_fault), T(more_has_an_end),
-          T(the_others_start_after_it), T(a_kill_ends_the_loading))
+          T(waiting_has_none), T(the_others_start_after_it), T(a_kill_ends_the_loading))

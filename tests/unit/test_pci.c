@@ -120,6 +120,7 @@ TEST(devices_of_the_config) {
     fake_devices.channels[0] = channel;
     fake_devices.channel_count = 1;
     fake_devices.vsock = (struct abi_vsock){.cid = 3, .peer_count = 1};
+    fake_devices.served[3] = (struct abi_served){.cid = 0xffff0003, .server = 5};
     fake_pc_start();
     for (uint32_t slot = 0; slot < 20; slot++) {
         static const uint16_t kinds[] = {0x1042, 0x1041};
@@ -136,6 +137,9 @@ TEST(devices_of_the_config) {
     for (unsigned i = 0; i < ABI_NETS; i++) {
         CHECK_U64(fake_pc.nets[i].config.status, (i & 1) == 0 ? NET_STATUS_LINK : 0);
     }
+    CHECK(!platform_await_disks(&fake_pc, clock_now(fake_pc.env.clock)));
+    fake_devices.served[3].cid = 0;
+    CHECK(platform_await_disks(&fake_pc, clock_now(fake_pc.env.clock)));
     memset(&fake_devices, 0, sizeof(fake_devices));
 }
 

@@ -711,8 +711,8 @@ TEST(many_channels) {
     CHECK_U64(plan.channel_count, 224);
     CHECK_U64(net(7, 7)->first_channel, 49);
     configure_mesh(3, 16);
-    FAULTS(
-        {"3:1:", "there are more than 256 pairs of guests, on all wires, by vsock and by ports"});
+    FAULTS({"3:1:",
+            "there are more than 256 pairs of guests, on all wires, by vsock, ports and disks"});
     configure_mesh(8, 9);
     FAULTS({"8:1:", "there are more than 256 pairs"});
 }
@@ -749,13 +749,13 @@ static void check_peer(uint32_t vm, uint32_t number, uint32_t cid, const char *m
 TEST(vsocks) {
     make_machine();
     configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "vsock=['beta']\nnet=['lan']\n"
-                                                        "cid='4294967294'\n" GUEST(
+                                                        "cid='4294901759'\n" GUEST(
                                                             "delta", "1", "64M") "net=['lan']\n" //
               GUEST("beta", "2", "64M") "net=['lan']\nvsock=['gamma']\n"                         //
               GUEST("gamma", "3", "64M") "vsock=['beta']\n");
     check_built();
     CHECK_U64(plan.channel_count, 5);
-    CHECK_U64(vsock(0)->cid, 0xfffffffe);
+    CHECK_U64(vsock(0)->cid, CONFIG_LAST_CID);
     CHECK_U64(vsock(0)->peer_count, 1);
     CHECK_U64(vsock(0)->first_channel, 2);
     check_peer(0, 0, 5, "c");
@@ -764,7 +764,7 @@ TEST(vsocks) {
     CHECK_U64(vsock(2)->cid, 5);
     CHECK_U64(vsock(2)->peer_count, 2);
     CHECK_U64(vsock(2)->first_channel, 2);
-    check_peer(2, 0, 0xfffffffe, "a");
+    check_peer(2, 0, CONFIG_LAST_CID, "a");
     check_peer(2, 1, 6, "ca");
     CHECK_U64(vsock(3)->cid, 6);
     check_peer(3, 0, 5, "ca");
@@ -818,6 +818,97 @@ TEST(vsock_of_all) {
     CHECK_U64(vsock(15)->peer_count, 15);
     check_peer(15, 14, 3 + 14, "ca");
     check_ends(15, 14, 14, 14);
+}
+
+/* ---- served disks ---- */
+
+static void check_served(uint32_t vm, uint32_t disk, uint32_t server, uint32_t channel,
+                         const char *export) {
+    const struct abi_served *served = &plan.vms[vm].devices.served[disk];
+    CHECK_U64(served->cid, 0xffff0000 + 8 * vm + disk);
+    CHECK_U64(served->server, server);
+    CHECK_U64(served->channel, channel);
+    CHECK_STR(served->export, export);
+}
+
+/* gamma serves both others, and alpha may connect to it as well; alpha serves beta. */
+TEST(served_disks) {
+    make_machine();
+    configure("[wire.lan]\n" GUEST("alpha", "0", "64M") "disk=['b:blank:2M','d:nbd:gamma/one']\n"
+                                                        "vsock=['gamma']\nnet=['lan']\n" //
+              GUEST("beta", "1", "64M") "disk=['d:nbd:gamma/one:ro','e:nbd:alpha/x/y',"
+                                        "'f:blank:4M']\nnet=['lan']\n" //
+              GUEST("gamma", "2", "64M") "cid='99'\n");
+    check_built();
+    CHECK_U64(plan.channel_count, 5);
+    CHECK_U64(plan.vms[0].devices.disk_count, 2);
+    CHECK_U64(plan.vms[0].devices.served[0].cid, 0);
+    check_served(0, 1, 99, 0, "one");
+    CHECK_STR(plan.vms[0].devices.disks[1].serial, "d");
+    CHECK_U64(plan.vms[0].devices.disks[1].size, 0);
+    check_served(1, 0, 99, 0, "one");
+    check_served(1, 1, 3, 1, "x/y");
+    CHECK_U64(plan.vms[1].devices.served[0].read_only, true);
+    CHECK_U64(plan.vms[1].devices.served[1].read_only, false);
+    CHECK_U64(vsock(0)->cid, 3); /* for alpha's programs, and because it serves */
+    CHECK_U64(vsock(0)->peer_count, 2);
+    check_peer(0, 0, 99, "c");
+    check_peer(0, 1, 0xffff0000 + 8 + 1, "a");
+    CHECK_U64(vsock(1)->peer_count, 0); /* a disk makes no device for programs */
+    CHECK_U64(vsock(1)->cid, 0);
+    CHECK_U64(vsock(2)->cid, 99);
+    CHECK_U64(vsock(2)->peer_count, 3);
+    check_peer(2, 0, 3, "a");
+    check_peer(2, 1, 0xffff0000 + 1, "a");
+    check_peer(2, 2, 0xffff0000 + 8, "a");
+    check_ends(0, 0, 2, 1);
+    check_ends(2, 2, 1, 0);
+    check_ends(1, 1, 0, 3);
+}
+
+TEST(served_disk_faults) {
+    make_machine();
+    configure(GUEST("alpha", "0", "64M") "disk=['a:nbd:alpha/x','b:nbd:btea/x','c:nbd:z/x',"
+                                         "'d:nbd:beta/x']\n" //
+              GUEST("beta", "1", "64M") "disk=['a:nbd:gamma/x']\n"
+                                        "cid='5'\n" //
+              GUEST("gamma", "2", "64M") "disk=['a:nbd:alpha/x']\n");
+    FAULTS({"6:7:", "guest \"alpha\": disk \"a\" is served by the guest itself; name another"},
+           {"6:23:", "disk \"b\": there is no guest \"btea\"; did you mean \"beta\"?"},
+           {"6:38:", "disk \"c\": there is no guest \"z\"; add a table [guest.z] that serves it"},
+           {"6:50:", "disk \"d\" comes from guest \"beta\", whose own disks come from this one; "
+                     "take one of them from elsewhere"},
+           {"12:7:", "guest \"beta\": disk \"a\" comes from guest \"gamma\""},
+           {"14:1:", "guest \"gamma\": its CID 5"}, {"19:7:", "guest \"gamma\": disk \"a\" comes"});
+}
+
+/* 31 are served by one guest, and not one more. */
+TEST(served_disks_without_end) {
+    static char text[8000];
+
+    make_machine();
+    machine.cpu_count = 16;
+    for (unsigned most = 31; most < 33; most++) {
+        unsigned left = most;
+        size_t at = (size_t)snprintf(text, sizeof(text), GUEST("s", "0", "64M"));
+        for (unsigned i = 1; i < 6; i++) {
+            at += (size_t)snprintf(text + at, sizeof(text) - at, GUEST("g%u", "%u", "64M") "disk=[",
+                                   i, i);
+            for (unsigned n = 0; n < 8 && left != 0; n++, left--) {
+                at += (size_t)snprintf(text + at, sizeof(text) - at, "'d%u:nbd:s/x',", n);
+            }
+            at += (size_t)snprintf(text + at, sizeof(text) - at, "]\n");
+        }
+        configure(text);
+        if (most == 31) {
+            check_built();
+            CHECK_U64(vsock(0)->peer_count, 31);
+        } else {
+            FAULTS({"29:98:",
+                    "guest \"s\": the guests that it has to do with by vsock and the disks "
+                    "that it serves are more than 31; take some off"});
+        }
+    }
 }
 
 /* ---- ports ---- */
@@ -876,4 +967,5 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(watchdogs), T(one_volatile_image_of_two_guests), T(windows_for_large_pages),
           T(images_in_memory), T(disk_faults), T(disks_too_large), T(wires), T(addresses),
           T(wire_faults), T(many_channels), T(channels_without_memory), T(vsocks), T(vsock_faults),
-          T(vsock_of_all), T(named_ports), T(port_faults))
+          T(vsock_of_all), T(served_disks), T(served_disk_faults), T(served_disks_without_end),
+          T(named_ports), T(port_faults))

@@ -503,6 +503,60 @@ TEST(vsock) {
     check_seen("channel 1 of gamma");
 }
 
+/* beta serves alpha a disk, and gamma may connect to it. */
+static void make_served(void) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "disk=['b:blank:2M','d:nbd:beta/x:ro']\n"
+                                         "cid='77'\n" //
+              GUEST("beta", "2", "64M")               //
+              GUEST("gamma", "3", "64M") "vsock=['beta']\n");
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+TEST(served_disks) {
+    static const char words[] = "a disk of alpha is served otherwise than its config says";
+    struct abi_served *of_a = &a->devices.served[1];
+
+    make_again = make_served;
+    make_served();
+    CHECK_U64(b->devices.vsock.peer_count, 2);
+    of_a->cid = 0;
+    check_seen(words);
+    of_a->read_only = false;
+    check_seen(words);
+    of_a->channel = 1;
+    check_seen(words);
+    of_a->export[0] = 'y';
+    check_seen(words);
+    memset(of_a->export, 'x', ABI_EXPORT);
+    check_seen(words);
+    a->devices.served[0] = *of_a; /* the blank one */
+    check_seen(words);
+    a->devices.disk_count = 3;
+    check_seen(words);
+    a->devices.disk_count = UINT32_MAX;
+    check_seen(words);
+    of_a->cid++;
+    check_seen("channel 1 of alpha");
+    of_a->server = 5; /* gamma */
+    check_seen("channel 1 of alpha");
+    plan.channels[0].disk = 0;
+    plan.channels[1].disk = 0;
+    check_seen("channel 1 of alpha");
+    a->devices.vsock.cid = 77; /* to its programs as well */
+    a->devices.vsock.peer_count = 1;
+    a->devices.vsock.first_channel = 0;
+    check_seen("channel 1 of alpha");
+    b->devices.vsock.peers[1].may_connect = true;
+    check_seen("channel 2 of beta");
+    b->devices.vsock.peers[1].may_accept = false;
+    check_seen("channel 2 of beta");
+    b->devices.vsock.peers[1].cid = 77;
+    check_seen("channel 2 of beta");
+}
+
 /* alpha and beta share two, beta and gamma one. */
 static void make_ports(void) {
     make_machine();
@@ -542,4 +596,4 @@ TEST(budget_of_windows) {
 
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
           T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
-          T(bells), T(vsock), T(ports), T(budget_of_windows))
+          T(bells), T(vsock), T(served_disks), T(ports), T(budget_of_windows))

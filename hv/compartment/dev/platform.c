@@ -98,6 +98,25 @@ static void platform_add(struct platform *p, struct device *dev, const struct de
     p->all[p->count++] = dev;
 }
 
+static bool platform_is_served(const struct platform *p, uint32_t disk) {
+    return p->devices->served[disk].cid != 0;
+}
+
+static void platform_add_disk(struct platform *p, uint32_t i) {
+    const struct abi_disk *disk = &p->devices->disks[i];
+    const struct abi_served *is = &p->devices->served[i];
+    struct abi_disk_counts *counts = &p->env.counts->disks[i];
+
+    if (platform_is_served(p, i)) {
+        platform_add(p, &p->served[i].v.dev, &virtio_ops);
+        virtio_served_make(&p->served[i], disk, is, &p->devices->channels[is->channel], counts,
+                           &p->pci, p->bus, SLOT_DISKS + i);
+    } else {
+        platform_add(p, &p->disks[i].v.dev, &virtio_ops);
+        virtio_blk_make(&p->disks[i], disk, counts, &p->pci, p->bus, SLOT_DISKS + i);
+    }
+}
+
 static void platform_init_pci(struct platform *p) {
     p->bridge = (struct pci_function){.model = &platform_bridge, .slot = SLOT_BRIDGE};
     p->pci = (struct pci_host){.slots = {[SLOT_BRIDGE] = &p->bridge}};
@@ -105,9 +124,7 @@ static void platform_init_pci(struct platform *p) {
     virtio_make(&p->rng, &virtio_rng_model, &p->pci, p->bus, SLOT_RNG);
     virtio_console_make(&p->console, p->devices, &p->pci, p->bus, SLOT_CONSOLE);
     for (uint32_t i = 0; i < p->devices->disk_count; i++) {
-        platform_add(p, &p->disks[i].v.dev, &virtio_ops);
-        virtio_blk_make(&p->disks[i], &p->devices->disks[i], &p->env.counts->disks[i], &p->pci,
-                        p->bus, SLOT_DISKS + i);
+        platform_add_disk(p, i);
     }
     for (uint32_t i = 0; i < p->devices->net_count; i++) {
         platform_add(p, &p->nets[i].v.dev, &virtio_ops);
@@ -264,5 +281,24 @@ void platform_poll_channels(struct platform *p) {
     if (p->devices->vsock.peer_count != 0) {
         virtio_vsock_poll(&p->vsock);
     }
+    for (uint32_t i = 0; i < p->devices->disk_count; i++) {
+        if (platform_is_served(p, i)) {
+            virtio_served_poll(&p->served[i]);
+        }
+    }
     virtio_console_poll(&p->console);
+}
+
+bool platform_await_disks(struct platform *p, uint64_t now) {
+    bool all = true;
+
+    for (uint32_t i = 0; i < p->devices->disk_count; i++) {
+        struct virtio_served *served = &p->served[i];
+        if (platform_is_served(p, i) && !virtio_served_is_known(served)) {
+            (void)virtio_ops.service(&served->v.dev, now);
+            virtio_served_poll(served);
+            all = false;
+        }
+    }
+    return all;
 }

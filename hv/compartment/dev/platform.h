@@ -18,6 +18,7 @@
 #include "hv/compartment/virtio/blk.h"
 #include "hv/compartment/virtio/console.h"
 #include "hv/compartment/virtio/net.h"
+#include "hv/compartment/virtio/served.h"
 #include "hv/compartment/virtio/vsock.h"
 
 /* Devices: those of every PC, and what the config may give. */
@@ -43,6 +44,7 @@ struct platform {
     struct virtio rng;
     struct virtio_console console;
     struct virtio_blk disks[ABI_DISKS];
+    struct virtio_served served[ABI_DISKS]; /* in the places of these */
     struct virtio_net nets[ABI_NETS];
     struct net_peer peers[ABI_CHANNELS]; /* of all nets */
     struct virtio_vsock vsock;
@@ -135,3 +137,7 @@ void platform_set_links(struct platform *p, uint32_t links);
 
 /* Something may have come through a channel. */
 void platform_poll_channels(struct platform *p);
+
+/* Before the guest's first instruction: have all disks that others serve got a size, or has it been
+ * waited for long enough? Does what they have to do for that. */
+bool platform_await_disks(struct platform *p, uint64_t now);

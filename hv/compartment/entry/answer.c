@@ -113,8 +113,16 @@ static void answer_channels(struct hardware *h, struct exchange *e) {
     hardware_unlock(h);
 }
 
-static void answer_load(UNUSED struct hardware *h, struct exchange *e) {
-    load_upcall(e, compartment_devices());
+/* The guest's first look at a disk is to find it. */
+static void answer_load(struct hardware *h, struct exchange *e) {
+    bool ready = platform_await_disks(hardware_lock(h, e), clock_now(&h->clock));
+
+    hardware_unlock(h);
+    if (ready) {
+        load_upcall(e, compartment_devices());
+    } else {
+        e->load.status = LOAD_WAITS;
+    }
 }
 
 typedef void answer(struct hardware *h, struct exchange *e);

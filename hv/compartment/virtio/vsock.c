@@ -11,11 +11,15 @@ static struct virtio_vsock *vsock_of(struct virtio *v) {
 
 /* ---- life ---- */
 
+/* Disks that this guest serves wait for it. */
 static void vsock_start(struct virtio_vsock *s) {
+    const struct dev_env *env = s->v.dev.env;
+
     s->runs = true;
     for (unsigned i = 0; i < s->peer_count; i++) {
         channel_start(&s->peers[i].channel);
         s->peers[i].life = channel_life(&s->peers[i].channel);
+        env->bell(env, s->first_channel + i);
     }
 }
 
