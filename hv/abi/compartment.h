@@ -50,8 +50,9 @@ struct compartment_header {
 /* How many vCPUs a VM can have, and so slots. */
 #define COMPARTMENT_VCPUS 8
 
-/* struct abi_devices, a page of its own behind the slots. */
-#define COMPARTMENT_DEVICES 0x2f0000ull
+/* struct abi_devices, in pages of its own behind the slots. */
+#define COMPARTMENT_DEVICES      0x2f0000ull
+#define COMPARTMENT_DEVICES_SIZE 0x2000ull
 
 /* What the core wants. What each takes and gives stands at struct exchange. */
 enum upcall {

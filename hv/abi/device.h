@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the config gives a guest beside the devices that every PC has: one page of each VM's
+ * What the config gives a guest beside the devices that every PC has: pages of each VM's
  * compartment, which the core fills at UPCALL_START. Addresses are those in the compartment.
  * Nothing of it comes from a guest.
  */
@@ -142,7 +142,7 @@ struct abi_devices {
     uint32_t watchdog; /* so many seconds it waits at most; 0 = there is none */
     struct abi_pci pcis[ABI_PCIS];
 };
-_Static_assert(sizeof(struct abi_devices) <= 4096, "one page");
+_Static_assert(sizeof(struct abi_devices) <= 0x2000, "COMPARTMENT_DEVICES_SIZE");
 
 /* ---- what its devices have done, for the operator to read ---- */
 

@@ -88,11 +88,16 @@ static void load_rest(void) {
 
 bool load_guest(struct vcpu *v) {
     uint32_t status = LOAD_MORE;
+    bool told = false;
 
     load_tell_cpuid(v);
     for (uint64_t calls = CALLS_MOST(v->vm->low_ram); calls > 0 && load_goes_on(status);) {
         status = load_ask(v);
         if (status == LOAD_WAITS) { /* as long as the operator does not end it */
+            if (!told) {
+                vm_log(v->vm, LOG_INFO, "waits for a disk that another guest serves");
+                told = true;
+            }
             load_rest();
         } else {
             calls--;

@@ -138,7 +138,7 @@ static const uint64_t *audit_vm_compartment(struct audit *a, const struct vm *vm
         audit_vm_add(a, slot + COMPARTMENT_EXCHANGE, region, PAGE_SIZE, writable);
         region += PAGE_SIZE;
     }
-    audit_vm_add(a, COMPARTMENT_DEVICES, region, PAGE_SIZE, writable);
+    audit_vm_add(a, COMPARTMENT_DEVICES, region, COMPARTMENT_DEVICES_SIZE, writable);
     if (vm->xapic_page != NULL) {
         a->other = (struct audit_frames){phys_address(vm->xapic_page), PAGE_SIZE};
     }

@@ -23,7 +23,7 @@
 #define SLOT_SIZE (COMPARTMENT_STACK_SIZE + PAGE_SIZE) /* stack and exchange page */
 
 _Static_assert(COMPARTMENT_SLOTS + PLAN_MAX_VCPUS * COMPARTMENT_SLOT <= COMPARTMENT_DEVICES &&
-                   COMPARTMENT_DEVICES + PAGE_SIZE <= COMPARTMENT_TABLES,
+                   COMPARTMENT_DEVICES + COMPARTMENT_DEVICES_SIZE <= COMPARTMENT_TABLES,
                "slots, devices and tables overlap");
 _Static_assert(PLAN_WINDOWS_SIZE == COMPARTMENT_WINDOW_SIZE, "as far as the window goes");
 _Static_assert(COMPARTMENT_VCPUS == PLAN_MAX_VCPUS, "a slot for each");
@@ -56,7 +56,7 @@ static uint64_t compartment_tables(uint64_t top) {
 static uint64_t compartment_region_size(const struct compartment_header *h, uint64_t top,
                                         uint32_t vcpus) {
     return compartment_data_size(h) + compartment_tables(top) * PAGE_SIZE + vcpus * SLOT_SIZE +
-           PAGE_SIZE;
+           COMPARTMENT_DEVICES_SIZE;
 }
 
 /* The end of RAM, or of what lies above it. */
@@ -78,9 +78,10 @@ static uint8_t *compartment_slot_pages(const struct vcpu *v) {
     return compartment_table_page(v->vm, v->vm->compartment.tables) + v->index * SLOT_SIZE;
 }
 
-/* Of struct abi_devices: the last one. */
-static uint8_t *compartment_devices_page(const struct vm *vm) {
-    return vm->compartment.region + vm->compartment.region_size - PAGE_SIZE;
+/* Of struct abi_devices: the last ones. */
+static uint8_t *compartment_devices_pages(const struct vm *vm) {
+    return vm->compartment.region + vm->compartment.region_size -
+           COMPARTMENT_DEVICES_SIZE;
 }
 
 uint64_t compartment_slot(const struct vcpu *v) {
@@ -238,8 +239,8 @@ static enum status compartment_map_span(struct vm *vm) {
         {0, h->text_end, image, PAGE_READ | PAGE_EXECUTE},
         {h->text_end, h->rodata_end, image + h->text_end, PAGE_READ},
         {h->rodata_end, h->bss_end, c->region, PAGE_READ | PAGE_WRITE},
-        {COMPARTMENT_DEVICES, COMPARTMENT_DEVICES + PAGE_SIZE, compartment_devices_page(vm),
-         PAGE_READ | PAGE_WRITE},
+        {COMPARTMENT_DEVICES, COMPARTMENT_DEVICES + COMPARTMENT_DEVICES_SIZE,
+         compartment_devices_pages(vm), PAGE_READ | PAGE_WRITE},
         {COMPARTMENT_TABLES, tables_end, compartment_table_page(vm, 0), PAGE_READ | PAGE_WRITE},
     };
     enum status s = STATUS_OK;
@@ -289,7 +290,7 @@ void compartment_reset(struct vm *vm) {
     memcpy(vm->shared->kept, kept, sizeof(kept));
     memcpy(vm->compartment.region, plat_compartment_image + h->rodata_end,
            h->data_end - h->rodata_end);
-    memcpy(compartment_devices_page(vm), &vm->plan->devices, sizeof(vm->plan->devices));
+    memcpy(compartment_devices_pages(vm), &vm->plan->devices, sizeof(vm->plan->devices));
     compartment_build_tables(vm);
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
         struct exchange *e = vm->vcpus[i].exchange;

@@ -124,7 +124,7 @@ class ServedDisk(LinuxGuests):
 
     @check("store and router serve their volumes by vsock: each guest's start waits for its disks", required=True)
     def starts(self):
-        self.machine.expect("console 1/3: router", 300)
+        self.machine.expect(r"store: first instruction", 300)     # router waits, and so does the focus
         self.view(STORE)
         self.machine.expect("store# ", 300)
         self.operator("start web")
