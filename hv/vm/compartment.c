@@ -80,8 +80,7 @@ static uint8_t *compartment_slot_pages(const struct vcpu *v) {
 
 /* Of struct abi_devices: the last ones. */
 static uint8_t *compartment_devices_pages(const struct vm *vm) {
-    return vm->compartment.region + vm->compartment.region_size -
-           COMPARTMENT_DEVICES_SIZE;
+    return vm->compartment.region + vm->compartment.region_size - COMPARTMENT_DEVICES_SIZE;
 }
 
 uint64_t compartment_slot(const struct vcpu *v) {

@@ -92,7 +92,7 @@ start = "{start}"
 # router has its volume from store, so that its restart loses nothing but its own memory.
 GUESTS = [
     ("router", "256M", '"vol:nbd:store/vol"', "auto"),
-    ("web", "192M", '"data:nbd:router/web", "look:nbd:router/web:ro", "base:nbd:router/root"', "manual"),
+    ("web", "192M", '"data:nbd:router/web", "look:nbd:router/web:ro", "base:nbd:router/root:ro"', "manual"),
     ("store", "256M", '"vol:blank:96M"', "auto"),
 ]
 

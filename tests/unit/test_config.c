@@ -724,5 +724,6 @@ TEST(wire_faults) {
 TEST_MAIN(T(full_file), T(presets), T(consoles), T(avoided), T(cpu_lists), T(sizes), T(paths),
           T(cmdline), T(words), T(unknown_keys), T(tables), T(names), T(double_keys),
           T(missing_keys), T(all_at_once), T(too_many_guests), T(too_large_a_file), T(mutations),
-          T(disks), T(served_disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(pcis), T(pci_faults),
-          T(nets), T(net_faults), T(vsocks), T(vsock_faults), T(lists), T(wires), T(wire_faults))
+          T(disks), T(served_disks), T(terminals), T(ports), T(disk_faults), T(pmems), T(pcis),
+          T(pci_faults), T(nets), T(net_faults), T(vsocks), T(vsock_faults), T(lists), T(wires),
+          T(wire_faults))

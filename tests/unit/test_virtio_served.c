@@ -337,6 +337,23 @@ TEST(reads_that_are_much_together) {
     CHECK_U64(pc->served.reading, MIB);
 }
 
+/* Linux sends no more ahead than it would take itself, whatever room it is told of. */
+TEST(a_server_that_sends_little_ahead) {
+    uint32_t told = 0;
+
+    start_both(SERVED_FEATURES);
+    server.holds = true;
+    post(0, BLK_IN, 0, 256 * 1024);
+    driver_describe(pc, 0, 1, 0x100000, 256 * 1024, WRITE | NEXT, 2);
+    driver_doorbell(pc, 0);
+    run_both();
+    told = server.client_taken;
+    server.holds = false;
+    run_both();
+    CHECK_U64(pc->ram[STATUS(0)], BLK_OK);
+    CHECK(server.client_taken - told >= server.room / 2);
+}
+
 /* ---- servers that come and go ---- */
 
 TEST(a_server_that_comes_late) {
@@ -911,13 +928,14 @@ TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
           T(ranges), T(what_is_no_request), T(the_name_is_known_here), T(read_only),
           T(an_export_that_turns_out_to_be_read_only), T(errors_of_the_server),
           T(many_at_once_and_answers_in_any_order), T(reads_that_are_much_together),
-          T(a_server_that_comes_late), T(the_start_waits_for_a_server),
-          T(a_server_that_starts_again_in_the_middle), T(a_server_that_ends_within_data),
-          T(a_program_that_starts_again), T(a_size_that_changes), T(a_server_that_loses_its_cache),
-          T(a_driver_that_starts_again), T(a_driver_that_goes_within_a_write),
-          T(a_driver_that_goes_within_a_read), T(a_driver_that_changes_its_buffers),
-          T(a_driver_that_shortens_a_write), T(lies_in_the_greeting),
-          T(no_room_for_the_answer_to_the_greeting), T(lies_about_the_option),
-          T(answers_that_mean_nothing), T(an_export_that_there_is_not), T(lies_in_a_reply),
-          T(an_answer_too_early), T(packets_that_make_no_sense), T(a_server_that_never_answers),
-          T(a_server_that_stops_in_the_middle_of_its_greeting), T(a_server_that_does_not_read))
+          T(a_server_that_sends_little_ahead), T(a_server_that_comes_late),
+          T(the_start_waits_for_a_server), T(a_server_that_starts_again_in_the_middle),
+          T(a_server_that_ends_within_data), T(a_program_that_starts_again), T(a_size_that_changes),
+          T(a_server_that_loses_its_cache), T(a_driver_that_starts_again),
+          T(a_driver_that_goes_within_a_write), T(a_driver_that_goes_within_a_read),
+          T(a_driver_that_changes_its_buffers), T(a_driver_that_shortens_a_write),
+          T(lies_in_the_greeting), T(no_room_for_the_answer_to_the_greeting),
+          T(lies_about_the_option), T(answers_that_mean_nothing), T(an_export_that_there_is_not),
+          T(lies_in_a_reply), T(an_answer_too_early), T(packets_that_make_no_sense),
+          T(a_server_that_never_answers), T(a_server_that_stops_in_the_middle_of_its_greeting),
+          T(a_server_that_does_not_read))

@@ -173,9 +173,12 @@ static bool stream_next(struct stream *s) {
     return true;
 }
 
-/* The peer waits for room when it has used up what it knows of. */
+/* The peer waits for room when it has used up what it knows of. Linux sends no more ahead than it
+ * would take itself, however much it is told of. */
 static void stream_tell_room(struct stream *s) {
-    if (s->received - s->told >= STREAM_ROOM / 2) {
+    uint64_t ahead = max_u64(min_u64(STREAM_ROOM, s->peer_room), 2);
+
+    if (s->received - s->told >= ahead / 2) {
         s->answer = true;
     }
     if (s->answer && s->state == STREAM_OPEN && stream_say(s, VSOCK_CREDIT)) {
