@@ -317,6 +317,24 @@ TEST(many_at_once_and_answers_in_any_order) {
     CHECK_U64(count_done(), 8);
 }
 
+/* Of 40, for which one doorbell rang: all are answered, though nothing comes from the server. */
+TEST(many_at_once_that_end_without_the_server) {
+    machines_begin();
+    server.flags |= NBD_READ_ONLY;
+    power_on();
+    driver_start(pc, SERVED_FEATURES);
+    server_boot();
+    run_both();
+    for (unsigned i = 0; i < 40; i++) {
+        post(i, BLK_OUT, 8ull * i, 4096);
+    }
+    driver_doorbell(pc, 0);
+    CHECK_U64(count_done(), 40);
+    for (unsigned i = 0; i < 40; i++) {
+        CHECK_U64(pc->ram[STATUS(i)], BLK_IOERR);
+    }
+}
+
 /* No more is awaited than the stream has room for. */
 TEST(reads_that_are_much_together) {
     struct command c;
@@ -927,15 +945,15 @@ TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
           T(a_server_without_fua_that_ends_before_the_flush), T(a_server_that_cannot_flush),
           T(ranges), T(what_is_no_request), T(the_name_is_known_here), T(read_only),
           T(an_export_that_turns_out_to_be_read_only), T(errors_of_the_server),
-          T(many_at_once_and_answers_in_any_order), T(reads_that_are_much_together),
-          T(a_server_that_sends_little_ahead), T(a_server_that_comes_late),
-          T(the_start_waits_for_a_server), T(a_server_that_starts_again_in_the_middle),
-          T(a_server_that_ends_within_data), T(a_program_that_starts_again), T(a_size_that_changes),
-          T(a_server_that_loses_its_cache), T(a_driver_that_starts_again),
-          T(a_driver_that_goes_within_a_write), T(a_driver_that_goes_within_a_read),
-          T(a_driver_that_changes_its_buffers), T(a_driver_that_shortens_a_write),
-          T(lies_in_the_greeting), T(no_room_for_the_answer_to_the_greeting),
-          T(lies_about_the_option), T(answers_that_mean_nothing), T(an_export_that_there_is_not),
-          T(lies_in_a_reply), T(an_answer_too_early), T(packets_that_make_no_sense),
-          T(a_server_that_never_answers), T(a_server_that_stops_in_the_middle_of_its_greeting),
-          T(a_server_that_does_not_read))
+          T(many_at_once_and_answers_in_any_order), T(many_at_once_that_end_without_the_server),
+          T(reads_that_are_much_together), T(a_server_that_sends_little_ahead),
+          T(a_server_that_comes_late), T(the_start_waits_for_a_server),
+          T(a_server_that_starts_again_in_the_middle), T(a_server_that_ends_within_data),
+          T(a_program_that_starts_again), T(a_size_that_changes), T(a_server_that_loses_its_cache),
+          T(a_driver_that_starts_again), T(a_driver_that_goes_within_a_write),
+          T(a_driver_that_goes_within_a_read), T(a_driver_that_changes_its_buffers),
+          T(a_driver_that_shortens_a_write), T(lies_in_the_greeting),
+          T(no_room_for_the_answer_to_the_greeting), T(lies_about_the_option),
+          T(answers_that_mean_nothing), T(an_export_that_there_is_not), T(lies_in_a_reply),
+          T(an_answer_too_early), T(packets_that_make_no_sense), T(a_server_that_never_answers),
+          T(a_server_that_stops_in_the_middle_of_its_greeting), T(a_server_that_does_not_read))

@@ -135,18 +135,31 @@ static void served_accept(struct virtio_served *s, struct served_request *r, uin
     }
 }
 
-static void served_take(struct virtio_served *s) {
+/* True if there may be more of them, for which nobody will ring: all places are taken. */
+static bool served_take(struct virtio_served *s) {
     struct served_request *r = served_find_free(s);
 
     while (r != NULL && s->spent < SERVED_TURN && virtio_take(&s->v, &s->v.queues[0], &s->chain)) {
         uint64_t given = virtio_readable(&s->chain);
         if (given < sizeof(struct blk_header) || virtio_writable(&s->chain) == 0) {
             virtio_break(&s->v);
-            return;
+            return false;
         }
         s->spent += SERVED_REQUEST_COST;
         served_accept(s, r, given);
         r = served_find_free(s);
+    }
+    return r == NULL;
+}
+
+/* What ends without the server makes room for more; where a turn is over, the next is due. */
+static void served_take_and_send(struct virtio_served *s) {
+    bool more = true;
+
+    while (more && virtio_is_alive(&s->v)) {
+        more = served_take(s);
+        served_send(s);
+        more = more && s->spent < SERVED_TURN && served_find_free(s) != NULL;
     }
 }
 
@@ -172,8 +185,7 @@ static void served_work(struct virtio_served *s) {
     served_connect(s);
     if (virtio_is_alive(&s->v)) {
         served_tell_change(s);
-        served_take(s);
-        served_send(s);
+        served_take_and_send(s);
     }
     if (s->stream.state == STREAM_OPEN) {
         stream_flush(&s->stream);
