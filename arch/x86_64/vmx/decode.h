@@ -13,9 +13,8 @@ enum vmx_need {
     NEED_LENGTH = BIT32(0),        /* instruction length */
     NEED_QUALIFICATION = BIT32(1), /* exit qualification */
     NEED_EVENT = BIT32(2),         /* exit interruption information and error code */
-    NEED_PHYSICAL = BIT32(3),      /* guest-physical address */
-    NEED_IDT = BIT32(4),           /* IDT-vectoring information: an event may have been cut off */
-    NEED_GATE = BIT32(5),          /* the same, of an event that led to a task gate, as event */
+    NEED_IDT = BIT32(3),           /* IDT-vectoring information: an event may have been cut off */
+    NEED_GATE = BIT32(4),          /* the same, of an event that led to a task gate, as event */
 };
 
 /* The basic exit reasons that we know. */
