@@ -118,18 +118,18 @@ static void outside_event(const struct dev_env *env, enum dev_event event, uint3
     e->told |= TOLD_EVENT;
 }
 
-static void outside_keep(const struct dev_env *env, const struct rtc_kept *kept) {
-    struct hardware_kept *all = &hardware_of(env)->kept;
+static void outside_keep_all(struct hardware *h) {
+    memcpy(h->vm->kept, &h->kept, sizeof(h->kept));
+}
 
-    all->rtc = *kept;
-    memcpy(hardware_of(env)->vm->kept, all, sizeof(*all));
+static void outside_keep(const struct dev_env *env, const struct rtc_kept *kept) {
+    hardware_of(env)->kept.rtc = *kept;
+    outside_keep_all(hardware_of(env));
 }
 
 static void outside_keep_bitten(const struct dev_env *env, bool bitten) {
-    struct hardware_kept *all = &hardware_of(env)->kept;
-
-    all->bitten = bitten;
-    memcpy(hardware_of(env)->vm->kept, all, sizeof(*all));
+    hardware_of(env)->kept.bitten = bitten;
+    outside_keep_all(hardware_of(env));
 }
 
 const struct dev_env hardware_outside = {
