@@ -459,10 +459,9 @@ TEST(a_server_that_starts_again_in_the_middle) {
     CHECK_U64(pc->counts.failures + pc->counts.lies, 0);
 }
 
-/* In the middle of the data, both ways. */
-TEST(a_server_that_ends_within_data) {
+/* Of its 4096 bytes 1000 have come, of something else. */
+static void begin_a_read(void) {
     struct command c;
-    uint8_t head[NBD_REPLY_SIZE];
 
     start_both(SERVED_FEATURES);
     server.holds = true;
@@ -470,12 +469,13 @@ TEST(a_server_that_ends_within_data) {
     driver_doorbell(pc, 0);
     run_both();
     CHECK(server_command(&c));
-    nbd_put32(head, NBD_REPLY_MAGIC);
-    nbd_put32(head + 4, 0);
-    nbd_put64(head + 8, c.cookie);
-    server_say(head, sizeof(head));
-    server_say(server.disk, 1000); /* of something else */
+    server_reply(c.cookie, 0, server.disk, 1000);
     run_both();
+}
+
+/* In the middle of the data, both ways. */
+TEST(a_server_that_ends_within_data) {
+    begin_a_read();
     server.room = 0; /* and then a write, that gets a part of its way */
     server.holds = false;
     memset(pc->ram + DATA(1), 0x66, 32768);
@@ -614,21 +614,7 @@ TEST(a_driver_that_goes_within_a_write) {
 }
 
 TEST(a_driver_that_goes_within_a_read) {
-    struct command c;
-    uint8_t head[NBD_REPLY_SIZE];
-
-    start_both(SERVED_FEATURES);
-    server.holds = true;
-    post(0, BLK_IN, 8, 4096);
-    driver_doorbell(pc, 0);
-    run_both();
-    CHECK(server_command(&c));
-    nbd_put32(head, NBD_REPLY_MAGIC);
-    nbd_put32(head + 4, 0);
-    nbd_put64(head + 8, c.cookie);
-    server_say(head, sizeof(head));
-    server_say(server.disk, 1000);
-    run_both();
+    begin_a_read();
     driver_start(pc, SERVED_FEATURES);
     memset(pc->ram + DATA(0), UNTOUCHED, 4096);
     server_say(server.disk, 3096);
