@@ -22,6 +22,8 @@
 
 #define SLOT_SIZE (COMPARTMENT_STACK_SIZE + PAGE_SIZE) /* stack and exchange page */
 
+#define REGION_PIECE (16 * KIB) /* is written without taking host interrupts */
+
 _Static_assert(COMPARTMENT_SLOTS + PLAN_MAX_VCPUS * COMPARTMENT_SLOT <= COMPARTMENT_DEVICES &&
                    COMPARTMENT_DEVICES + COMPARTMENT_DEVICES_SIZE <= COMPARTMENT_TABLES,
                "slots, devices and tables overlap");
@@ -149,6 +151,7 @@ static void compartment_build_tables(const struct vm *vm) {
         for (uint64_t i = 0; i < ENTRIES; i++) {
             compartment_set_entry(vm, WINDOW_2MIB + g, i, (g * GIB + i * 2 * MIB) | ENTRY_LARGE);
         }
+        plat_take_interrupts();
     }
 }
 
@@ -280,12 +283,21 @@ enum status compartment_create(struct vm *vm) {
     return s == STATUS_OK ? compartment_map_span(vm) : s;
 }
 
+void compartment_fill(const struct vm *vm, uint8_t byte) {
+    const struct compartment *c = &vm->compartment;
+
+    for (uint64_t done = 0; done < c->region_size; done += REGION_PIECE) {
+        memset(c->region + done, byte, min_u64(c->region_size - done, REGION_PIECE));
+        plat_take_interrupts();
+    }
+}
+
 void compartment_reset(struct vm *vm) {
     const struct compartment_header *h = compartment_header();
     uint8_t kept[EXCHANGE_KEPT];
 
     memcpy(kept, vm->shared->kept, sizeof(kept));
-    memset(vm->compartment.region, 0, vm->compartment.region_size);
+    compartment_fill(vm, 0);
     memcpy(vm->shared->kept, kept, sizeof(kept));
     memcpy(vm->compartment.region, plat_compartment_image + h->rodata_end,
            h->data_end - h->rodata_end);

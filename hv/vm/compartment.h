@@ -44,6 +44,8 @@ void compartment_turn_windows(struct vm *vm);
 
 /* As at the VM's start, on the CPU of its first vCPU while no other is in it. */
 void compartment_reset(struct vm *vm);
+/* All of its region is that byte. As there, host interrupts are taken in between. */
+void compartment_fill(const struct vm *vm, uint8_t byte);
 
 /* Its page tables, as CR3 has them; a vCPU's entry point, where its calls return, its stack and
  * exchange page, by address. */

@@ -166,7 +166,7 @@ static void vm_overwrite(struct vm *vm) {
             move_overwrite(w->hpa, w->size);
         }
     }
-    memset(vm->compartment.region, PATTERN, vm->compartment.region_size);
+    compartment_fill(vm, PATTERN);
     /* It has gone along: the next start is as the first. */
     memset(vm->shared->kept, 0, sizeof(vm->shared->kept));
     for (uint32_t i = 0; i < vm->vcpu_count; i++) {
@@ -261,6 +261,7 @@ static void move_copy(void *to, hpa_t from, uint64_t size) {
         uint64_t part = min_u64(size - done, PLAT_WINDOW_SIZE);
         memcpy((uint8_t *)to + done, plat_window_open(WINDOW_READ, at, part), part);
         plat_window_close(WINDOW_READ, at, part);
+        plat_take_interrupts();
     }
 }
 

@@ -27,11 +27,11 @@ static uint64_t now_us(void) {
 static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
 static struct vcpu *start(void) {
+    fake_interrupt = NULL;
     struct vcpu *v = fake_machine_start();
     compartment_reset(v->vm);
     fake_compartment_end = NULL;
     fake_compartment_runs = 0;
-    fake_interrupt = NULL;
     said_length = 0;
     said[0] = 0;
     log_init(&hooks, LOG_INFO);
@@ -218,6 +218,34 @@ static void add_high_ram(struct plan_vm *plan) {
         (struct plan_region){GPA(PLAN_HIGH_RAM), HPA((uintptr_t)fake_high_ram), PAGE_SIZE};
 }
 
+/* How much of the region is as it was, each time that host interrupts are taken. */
+static struct vm *filled;
+static uint64_t untouched, longest_piece;
+
+static void look_at_region(void) {
+    uint64_t left = 0;
+
+    for (uint64_t i = 0; i < filled->compartment.region_size; i++) {
+        left += filled->compartment.region[i] == 0xff;
+    }
+    longest_piece = max_u64(longest_piece, untouched - left);
+    untouched = left;
+}
+
+/* It would be some ten thousand instructions: a guest that resets itself again and again keeps them
+ * out no longer than for a piece. */
+TEST(host_interrupts_are_taken_while_it_is_reset) {
+    filled = start()->vm;
+    untouched = filled->compartment.region_size;
+    memset(filled->compartment.region, 0xff, untouched);
+    longest_piece = 0;
+    fake_interrupt = look_at_region;
+    compartment_reset(filled);
+    fake_interrupt = NULL;
+    CHECK(longest_piece != 0 && longest_piece <= 16 * KIB);
+    CHECK(untouched <= EXCHANGE_KEPT);
+}
+
 /* A CPU without pages of 1 GiB has a table for each GiB. */
 TEST(a_window_of_small_pages) {
     fake_last_extended = 0x80000000;
@@ -230,6 +258,12 @@ TEST(a_window_of_small_pages) {
     const uint64_t *window = (const void *)writable(v->vm, compartment_cr3() + 3 * PAGE_SIZE);
     CHECK(window[4] != 0);
     CHECK_U64(window[5], 0);
+    fake_interrupts_taken = 0;
+    compartment_fill(v->vm, 0);
+    unsigned taken = fake_interrupts_taken;
+    fake_interrupts_taken = 0;
+    compartment_reset(v->vm);
+    CHECK_U64(fake_interrupts_taken - taken, 5); /* after each of these tables, too */
     CHECK_U64(translate(v->vm, COMPARTMENT_BASE + 0x345678), BASE + 0x345678);
     fake_last_extended = 0x80000021;
 }
@@ -653,9 +687,9 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
           T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
           T(its_own_tables_lead_to_span_and_window), T(a_window_of_small_pages),
-          T(a_start_finds_data_as_it_was_built), T(a_start_forgets_the_run_before),
-          T(an_answer_comes_back), T(the_guest_gets_one_by_hypercall),
-          T(interrupts_that_end_meanwhile_are_told_after_it),
+          T(host_interrupts_are_taken_while_it_is_reset), T(a_start_finds_data_as_it_was_built),
+          T(a_start_forgets_the_run_before), T(an_answer_comes_back),
+          T(the_guest_gets_one_by_hypercall), T(interrupts_that_end_meanwhile_are_told_after_it),
           T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
           T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
           T(one_that_does_not_come_back_ends_the_vm),
