@@ -112,6 +112,18 @@ static void move_swap_bells(struct vm_public *one, struct vm_public *other) {
     }
 }
 
+/* What others know of the adapters and disks that go along. A cable that is pulled stays so. */
+static void move_swap_public(struct vm_public *one, struct vm_public *other) {
+    uint32_t links = __atomic_load_n(&one->links, __ATOMIC_SEQ_CST);
+
+    links = __atomic_exchange_n(&other->links, links, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&one->links, links, __ATOMIC_SEQ_CST);
+    move_swap(one->wires, other->wires, sizeof(one->wires));
+    move_swap(&one->wire_count, &other->wire_count, sizeof(one->wire_count));
+    move_swap(&one->disk_count, &other->disk_count, sizeof(one->disk_count));
+    move_swap(&one->has_vsock, &other->has_vsock, sizeof(one->has_vsock));
+}
+
 /* ---- the one that goes ---- */
 
 bool vm_move_offer(struct vm *vm) {
@@ -282,6 +294,7 @@ enum status vm_move_take(struct vm *vm) {
     move_copy(vm->compartment.region, move.region, move.region_size);
     vm_swap_place(vm, &move.place);
     move_swap_bells(move.from, vm->public);
+    move_swap_public(move.from, vm->public);
     move.to_cpu = vm->vcpus[0].cpu;
     vm->clock = move.clock;
     vm->paused = true;

@@ -51,6 +51,7 @@ class Move(GuestBoot):
         self.pause("first")
         answer, _ = self.operator("move first heart")
         expect_that("first must be paused, and heart off" in answer, "to be refused", answer)
+        self.operator("link first lan down")
 
     @check("paused in the middle of a line and moved, it goes on in the copy; what it was starts anew meanwhile", required=True)
     def moved(self):
@@ -64,6 +65,8 @@ class Move(GuestBoot):
         done = self.machine.expect(r"# done: move (\d+) passed, (\d+) failed", 60)
         lines = self.machine.serial.text[start:done.end()]
         expect_that(done.group(2) == "0" and int(done.group(1)) > 10, "all lines ok", lines)
+        answer, _ = self.operator("stats second")
+        expect_that("net lan link down" in answer, "the cable to be pulled there, too", answer)
         self.view(FIRST)
         half = self.machine.expect(r"# one half of a line: ([a-z]+)\r?\n# test guest", 60, "the first half of the line")
         line, count = half.group(1) + rest.group(1), int(rest.group(2))
@@ -78,6 +81,9 @@ class Move(GuestBoot):
         self.subtest("smp")
         self.order("start", "second")
         self.subtest("alive", SECOND)
+        for guest, cable in ("first", "down"), ("second", "up"):
+            answer, _ = self.operator(f"stats {guest}")
+            expect_that(f"net lan link {cable}" in answer, f"{guest}'s cable to be as it was: {cable}", answer)
         self.heart_goes_on()
 
     def go(self, one, other):

@@ -391,6 +391,39 @@ static struct vcpu_public *third_reaches(unsigned cpu) {
     return vm_of_cpu[cpu]->hears->vcpus[0];
 }
 
+/* Of a VM that has the first one's place, or the second one's. */
+static void expect_public(const struct vm_public *p, bool first) {
+    CHECK_STR(p->wires[0], first ? "lan" : "wan");
+    CHECK_U64(p->links, first ? 0 : 5);
+    CHECK_U64(p->wire_count, first ? 1 : 3);
+    CHECK_U64(p->disk_count, first ? 3 : 2);
+    CHECK_U64(p->has_vsock, first);
+}
+
+TEST(what_others_know_of_it_goes_along) {
+    begin_with_places(add_second_place);
+    to_public.move_to = &fake_public;
+    fake_public.links = 0; /* its cable is pulled */
+    fake_public.wire_count = 1;
+    fake_public.disk_count = 3;
+    fake_public.has_vsock = true;
+    strcpy(fake_public.wires[0], "lan");
+    to_public.links = 5;
+    to_public.wire_count = 3;
+    to_public.disk_count = 2;
+    to_public.has_vsock = false;
+    strcpy(to_public.wires[0], "wan");
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK_U64(to_public.state, VM_PAUSED);
+    expect_public(&to_public, true);
+    expect_public(&fake_public, false);
+    CHECK(vm_command(&to_public, VM_COMMAND_MOVE));
+    steps(100);
+    expect_public(&fake_public, true);
+    expect_public(&to_public, false);
+}
+
 TEST(a_disk_and_its_wires_go_along) {
     begin_with_places(add_second_place);
     for (unsigned i = 0; i < STORE_SIZE; i++) {
@@ -520,4 +553,5 @@ TEST(not_to_one_with_other_windows) {
 TEST_MAIN(T(all_is_copied_and_nothing_left), T(a_record_is_copied_whole), T(back_again),
           T(not_to_one_of_another_size), T(not_while_another_is_on_its_way),
           T(not_to_one_that_does_not_come), T(a_disk_and_its_wires_go_along),
-          T(wires_alone_go_along), T(a_place_comes_back), T(not_to_one_with_other_windows))
+          T(what_others_know_of_it_goes_along), T(wires_alone_go_along), T(a_place_comes_back),
+          T(not_to_one_with_other_windows))
