@@ -5,6 +5,7 @@
  * plat_take_interrupts() and plat_wait(). Source: Intel SDM "Interrupt and Exception Handling".
  */
 #include "arch/x86_64/arch.h"
+#include "hv/lib/range.h"
 
 _Static_assert(VECTOR_DEVICE % 16 == 0 && (VECTOR_DEVICE + PLAT_IRQS) % 16 == 0 &&
                    VECTOR_DEVICE + PLAT_IRQS <= VECTOR_SERIAL,
@@ -82,7 +83,7 @@ void trap_interrupt(uint32_t vector) {
         return; /* spurious ones are not in service at the local APIC */
     }
     apic_end_interrupt();
-    if (vector - VECTOR_DEVICE < PLAT_IRQS) {
+    if (range_has_number(VECTOR_DEVICE, PLAT_IRQS, vector)) {
         trap_device_interrupt(vector - VECTOR_DEVICE);
         return;
     }

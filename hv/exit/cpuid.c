@@ -10,6 +10,7 @@
 
 #include "hv/abi.h"
 #include "hv/exit/exit.h"
+#include "hv/lib/range.h"
 #include "hv/lib/str.h"
 #include "hv/lib/version.h"
 #include "hv/vm/plat.h"
@@ -210,7 +211,7 @@ static void cpuid_add(struct cpuid_table *t, uint32_t leaf, uint32_t subleaf,
     for (unsigned r = 0; r < 4; r++) {
         e->out[r] = (host[r] & p->pass[r]) | p->set[r];
     }
-    bool kvm = leaf - KVM_CPUID_BASE < CPUID_MAX_LEAF;
+    bool kvm = range_has_number(KVM_CPUID_BASE, CPUID_MAX_LEAF, leaf);
     uint32_t group = kvm ? CPUID_KVM_SLOTS : leaf / CPUID_GROUP;
     uint8_t *slot = &t->slots[group][kvm ? leaf - KVM_CPUID_BASE : leaf % CPUID_GROUP];
     if (*slot == CPUID_NO_ENTRY) {

@@ -5,6 +5,7 @@
  */
 #include "hv/exit/hardware.h"
 
+#include "hv/lib/range.h"
 #include "hv/lib/reg.h"
 #include "hv/lib/str.h"
 #include "hv/vm/devices.h"
@@ -35,9 +36,9 @@ static __attribute__((noinline)) void hardware_take_all_regs(struct vcpu *v) {
 
 static inline void hardware_take_regs(struct vcpu *v) {
     uint32_t set = EXCHANGE_READ(v->exchange->regs_set);
-    uint32_t one = set - EMULATED_REGS_ONE;
 
-    if (one < 16) {
+    if (range_has_number(EMULATED_REGS_ONE, ARRAY_SIZE(v->regs), set)) {
+        uint32_t one = set - EMULATED_REGS_ONE;
         v->regs[one] = EXCHANGE_READ(v->exchange->regs[one]);
     } else if (set != EMULATED_REGS_NONE) {
         hardware_take_all_regs(v);

@@ -64,8 +64,10 @@ static void pci_write_msi(const struct vm_pci *p, const struct vm_irq *irq, bool
 static void pci_write_msix(const struct vm_pci *p, enum pci_messages messages) {
     uint32_t control = pci_get(p, p->f.at_msix) & ~(MSIX_ON | MSIX_MASKED);
 
-    control |= messages >= PCI_MSIX ? MSIX_ON : 0;
-    control |= messages == PCI_MSIX_MASKED ? MSIX_MASKED : 0;
+    bool masked = messages == PCI_MSIX_MASKED;
+
+    control |= masked || messages == PCI_MSIX ? MSIX_ON : 0;
+    control |= masked ? MSIX_MASKED : 0;
     pci_put(p, p->f.at_msix, control);
 }
 
