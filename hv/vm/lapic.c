@@ -9,12 +9,7 @@
  */
 #include "hv/vm/lapic.h"
 
-#include "hv/lib/str.h"
 #include "hv/vm/lapic_regs.h"
-
-static bool lapic_is_x2apic(const struct lapic *l) {
-    return (l->apic_base & APIC_BASE_X2APIC) != 0;
-}
 
 /* A bit of IRR, ISR or TMR. */
 struct lapic_bit {
@@ -542,59 +537,4 @@ void lapic_written(struct lapic *l, uint32_t offset) {
     } else if (reg < LAPIC_REGISTERS) {
         lapic_write(l, reg, l->reg[reg][0] & (uint32_t)writable_bits[reg]);
     }
-}
-
-/* In x2APIC mode the logical ID is made of the ID. */
-static void lapic_write_ids(struct lapic *l) {
-    bool x2apic = lapic_is_x2apic(l);
-    l->reg[REG_ID][0] = x2apic ? l->id : l->id << 24;
-    l->reg[REG_LDR][0] = x2apic ? (l->id & ~0xfu) << 12 | BIT32(l->id & 0xf) : 0;
-}
-
-void lapic_init(struct lapic *l) {
-    lapic_timer_arm(l, 0);
-    memset(l->reg, 0, sizeof(l->reg));
-    memset(l->posted, 0, sizeof(l->posted));
-    if (l->cr8 != NULL) {
-        *l->cr8 = 0;
-        lapic_watch_cr8(l, false);
-    }
-    l->pv_eoi = NULL;
-    l->pv_eoi_offered = false;
-    l->isr_words = l->hardware ? ALL_WORDS : 0;
-    l->irr_words = l->hardware ? ALL_WORDS << LEVELS_SHIFT : 0;
-    l->errors = 0;
-    l->timer_mode = TIMER_ONE_SHOT;
-    l->timer_divide = 1;
-    lapic_write_ids(l);
-    l->reg[REG_VERSION][0] = VERSION;
-    l->reg[REG_DFR][0] = UINT32_MAX;
-    lapic_write_svr(l, 0xff);
-}
-
-void lapic_reset(struct lapic *l, uint32_t id, bool bsp) {
-    l->id = id;
-    l->apic_base = LAPIC_BASE | APIC_BASE_ENABLE | (bsp ? APIC_BASE_BSP : 0);
-    lapic_init(l);
-}
-
-/* SDM vol. 3 "x2APIC State Transitions". */
-enum status lapic_base_write(struct lapic *l, uint64_t value) {
-    const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
-    const uint64_t page = ~(uint64_t)(PAGE_SIZE - 1);
-    uint64_t from = l->apic_base & mode, to = value & mode;
-    if ((value & ~(page | mode | APIC_BASE_BSP)) != 0 || to == APIC_BASE_X2APIC ||
-        (from == mode && to == APIC_BASE_ENABLE) || (from == 0 && to == mode)) {
-        return STATUS_DENIED;
-    }
-    /* Which CPU is the BSP is not for the guest to change. */
-    l->apic_base = (value & page) | to | (l->apic_base & APIC_BASE_BSP);
-    if (from != to && to == 0) {
-        lapic_init(l);
-        l->ops->changed(l->ctx); /* the 8259 has a direct way to the CPU now */
-    } else if (from != to && to == mode) {
-        lapic_write_ids(l);
-        l->reg[REG_ICR][0] = l->reg[REG_ICR_HIGH][0] = 0;
-    }
-    return STATUS_OK;
 }

@@ -30,7 +30,7 @@ static bool lapic_matches_logical(const struct lapic *l, uint32_t destination) {
     uint32_t ldr = l->reg[REG_LDR][0];
     unsigned members = 16;
 
-    if ((l->apic_base & APIC_BASE_X2APIC) == 0) {
+    if (!lapic_is_x2apic(l)) {
         members = l->reg[REG_DFR][0] >> 28 == DFR_FLAT ? 8 : 4;
         ldr >>= 24;
     }
@@ -40,12 +40,11 @@ static bool lapic_matches_logical(const struct lapic *l, uint32_t destination) {
 
 bool lapic_matches(const struct lapic *l, uint32_t destination, bool logical) {
     bool enabled = (l->apic_base & APIC_BASE_ENABLE) != 0;
-    bool x2apic = (l->apic_base & APIC_BASE_X2APIC) != 0;
 
     if (!enabled || destination == BROADCAST) {
         return enabled;
     }
-    if (!x2apic && destination >= XAPIC_BROADCAST) {
+    if (!lapic_is_x2apic(l) && destination >= XAPIC_BROADCAST) {
         return destination == XAPIC_BROADCAST;
     }
     return logical ? lapic_matches_logical(l, destination) : destination == l->id;

@@ -44,6 +44,7 @@ enum lapic_register {
 
 #define VERSION     (0x14u | (REG_LVT_ERROR - REG_LVT_TIMER) << 16)
 #define SVR_ENABLED BIT32(8)
+#define SVR_RESET   0xffu
 
 #define LVT_MASKED BIT32(16)
 #define LVT_STATUS 0x5000u /* delivery status and remote IRR: read-only */
@@ -95,4 +96,8 @@ static const uint64_t writable_bits[LAPIC_REGISTERS] = {
 static inline bool lapic_listens(const struct lapic *l) {
     return (l->apic_base & APIC_BASE_ENABLE) != 0 &&
            (__atomic_load_n(&l->reg[REG_SVR][0], __ATOMIC_RELAXED) & SVR_ENABLED) != 0;
+}
+
+static inline bool lapic_is_x2apic(const struct lapic *l) {
+    return (l->apic_base & APIC_BASE_X2APIC) != 0;
 }
