@@ -329,14 +329,15 @@ void lapic_timer_expired(struct lapic *l) {
         uint64_t span = max_u64(lapic_timer_span(l, l->reg[REG_INITIAL][0]), 1);
         lapic_timer_start(l, now - (now - l->timer_start) % span);
     }
-    if ((l->reg[REG_LVT_TIMER][0] & LVT_MASKED) == 0) {
-        lapic_raise(l, (uint8_t)l->reg[REG_LVT_TIMER][0]);
+    if ((l->timer_entry & LVT_MASKED) == 0) {
+        lapic_raise(l, (uint8_t)l->timer_entry);
     }
 }
 
 /*
  * What is due has happened, be the host's interrupt still on its way: before the guest changes what
- * the timer does. Else a count that ended would go on in another mode, or its interrupt be lost.
+ * the timer does. Else a count that ended would go on in another mode, or its interrupt be lost, or
+ * come with another vector.
  */
 static void lapic_timer_catch_up(struct lapic *l) {
     if (l->timer_deadline != 0 && clock_now(&l->clock) >= l->timer_deadline) {
@@ -386,13 +387,18 @@ static void lapic_write_divide(struct lapic *l, uint32_t value) {
     }
 }
 
+static void lapic_take_timer_entry(struct lapic *l) {
+    l->timer_entry = l->reg[REG_LVT_TIMER][0];
+    l->timer_mode = l->timer_entry >> 17 & 3;
+}
+
 static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
     bool counted = lapic_timer_counts(l);
+    lapic_timer_catch_up(l);
     value &= ~LVT_STATUS;
     l->ops->changed(l->ctx); /* LINT0 may let through what waits at it */
     l->reg[reg][0] = (l->reg[REG_SVR][0] & SVR_ENABLED) != 0 ? value : value | LVT_MASKED;
-    lapic_timer_catch_up(l); /* in the old mode */
-    l->timer_mode = l->reg[REG_LVT_TIMER][0] >> 17 & 3;
+    lapic_take_timer_entry(l);
     if (counted != lapic_timer_counts(l)) {
         l->reg[REG_INITIAL][0] = 0;
         lapic_timer_arm(l, 0);
@@ -400,10 +406,12 @@ static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
 }
 
 static void lapic_write_svr(struct lapic *l, uint32_t value) {
+    lapic_timer_catch_up(l);
     __atomic_store_n(&l->reg[REG_SVR][0], value, __ATOMIC_RELAXED);
     for (unsigned reg = REG_LVT_TIMER; reg <= REG_LVT_ERROR; reg++) {
         l->reg[reg][0] |= (value & SVR_ENABLED) != 0 ? 0 : LVT_MASKED;
     }
+    lapic_take_timer_entry(l);
 }
 
 /* value has only writable bits; what is not there, or read-only, ignores it. */

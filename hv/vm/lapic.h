@@ -66,6 +66,9 @@ struct lapic {
      * file is 0 then, and that of PPR the class in service alone. NULL if it keeps none. */
     uint8_t *cr8;
     uint8_t timer_mode, timer_divide; /* enum timer_mode; counts are multiplied by 2^timer_divide */
+    /* Its LVT entry. With APIC virtualization a guest's write is in the register before we hear of
+     * it, and what was due before goes by the old one. */
+    uint32_t timer_entry;
     /* Bit w is set if word w of IRR / ISR is not 0; irr_words may still show one just emptied. */
     uint32_t irr_words, isr_words;
     /* A word in the guest's RAM, of which bit 0 is ours and the guest's: see lapic_pv_eoi_offer().

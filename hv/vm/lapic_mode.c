@@ -29,7 +29,6 @@ void lapic_init(struct lapic *l) {
     l->isr_words = l->hardware ? ALL_WORDS : 0;
     l->irr_words = l->hardware ? ALL_WORDS << LEVELS_SHIFT : 0;
     l->errors = 0;
-    l->timer_mode = TIMER_ONE_SHOT;
     l->timer_divide = 1;
     lapic_write_ids(l);
     l->reg[REG_VERSION][0] = VERSION;

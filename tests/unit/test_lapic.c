@@ -805,6 +805,30 @@ TEST(what_is_due_has_happened) {
     CHECK_U64(rd(0x390), 0);
 }
 
+/* As the one before. The interrupt that was due came as the timer's entry was before the write:
+ * with its vector, and not masked. */
+TEST(what_is_due_has_its_old_vector) {
+    static const struct {
+        uint32_t mode, offset, value;
+    } writes[] = {
+        {0x00000, 0x320, 0x10020}, /* masked */
+        {0x00000, 0x320, 0x30},    /* another vector */
+        {0x20000, 0x320, 0x30030}, /* both, and periodic */
+        {0x00000, 0xf0, 0xff},     /* the whole APIC is switched off */
+        {0x10000, 0x320, 0x20},    /* it was masked */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+        bool masked = (writes[i].mode & 0x10000) != 0;
+        fresh();
+        wr(0x3e0, 0x0b);
+        wr(0x320, writes[i].mode | 0x20);
+        wr(0x380, 1000);
+        now += 30000 + 60;
+        wr(writes[i].offset, writes[i].value);
+        CHECK_U64(rd(0x210), masked ? 0 : 1); /* the IRR's bit of vector 20h */
+    }
+}
+
 static bool sender_done;
 
 static void *sender(void *arg) {
@@ -889,7 +913,8 @@ TEST(clock_arithmetic) {
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_the_cpu),
           T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
           T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
-          T(a_timer_after_init), T(what_is_due_has_happened), T(xapic_ipis), T(error_status),
-          T(error_interrupt), T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations),
-          T(x2apic_registers), T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions),
-          T(accept_from_another_cpu), T(the_summary_loses_no_vector), T(clock_arithmetic))
+          T(a_timer_after_init), T(what_is_due_has_happened), T(what_is_due_has_its_old_vector),
+          T(xapic_ipis), T(error_status), T(error_interrupt), T(illegal_registers), T(lint0),
+          T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
+          T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
+          T(the_summary_loses_no_vector), T(clock_arithmetic))
