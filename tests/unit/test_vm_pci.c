@@ -565,20 +565,45 @@ static uint64_t any(uint64_t below) {
     return random_next(&seed) % below;
 }
 
+/* Each message that is passed on is one of a function of the VM's, and none is there twice. */
+static void check_irqs(void) {
+    const struct vm_irq *irqs = fake_vm->irqs;
+
+    for (unsigned i = 0; i < VM_IRQS; i++) {
+        CHECK(irqs[i].message == 0 || irqs[i].message >> 52 == MESSAGE >> 20);
+        CHECK(irqs[i].function < DEVICES && irqs[i].number < 2048);
+        for (unsigned k = 0; k < i; k++) {
+            bool same = irqs[i].function == irqs[k].function && irqs[i].number == irqs[k].number;
+            CHECK(!same || irqs[i].message == 0 || irqs[k].message == 0);
+        }
+    }
+}
+
+/* Most functions use a few messages, and all together more than there are entries for. */
+static uint64_t any_number(void) {
+    return any(16) != 0 ? any(40) : any(2048);
+}
+
+static uint64_t any_message(void) {
+    return any(4) != 0 ? MESSAGE | any(0x100000) : any(UINT64_MAX);
+}
+
 /* What a device writes is the table's, and no page is mapped but of the VM's own BARs. */
 TEST(whatever_is_asked_nothing_else_is_written_or_mapped) {
     struct vcpu *v = start();
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = 0; i < 1000000; i++) {
         enum pci_call call = (enum pci_call)any(PCI_CALLS);
         uint64_t value = any(4) != 0 ? any(8) : BASE + any(0x30000) * 0x800;
-        uint32_t at = (uint32_t)(call == PCI_CALL_READ ? any(64) * 4 : any(1));
-        value = call == PCI_CALL_VECTOR ? MESSAGE | any(0x100000) : value;
+        uint32_t at = (uint32_t)(call == PCI_CALL_READ ? any(64) * 4 : 0);
+        at = call == PCI_CALL_VECTOR ? (uint32_t)any_number() : at;
+        value = call == PCI_CALL_VECTOR ? any_message() : value;
         value = call == PCI_CALL_MESSAGES ? any(PCI_MESSAGES) : value;
         value = call == PCI_CALL_POWER ? any(2) * 3 : value;
         CHECK(asks(v, call, (uint32_t)any(DEVICES), at, value, any(UINT32_MAX)));
         fake_tsc += any(4) == 0 ? any(200 * MS) : 0;
         if (i % 1000 == 0) {
             hv_device_interrupt((unsigned)any(VM_IRQS));
+            check_irqs();
         }
     }
     CHECK_U64(wrong_writes, 0);
