@@ -265,6 +265,11 @@ bool read_mtu(const struct schema_value *v) {
            refuse(v, "is no length of packets; write %s", v->key->wanted);
 }
 
+bool read_limit(const struct schema_value *v) {
+    return read_number_from(v, 1, CONFIG_LIMIT_MAX) ||
+           refuse(v, "is no limit; write %s", v->key->wanted);
+}
+
 /* ---- PCI devices ---- */
 
 /* So many hexadecimal digits, and then that character. */

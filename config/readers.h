@@ -28,5 +28,6 @@ bool read_vsock(const struct schema_value *v);
 bool read_mtu(const struct schema_value *v);
 bool read_named_port(const struct schema_value *v);
 bool read_cid(const struct schema_value *v);
+bool read_limit(const struct schema_value *v);
 /* struct config_pci. */
 bool read_pci(const struct schema_value *v);

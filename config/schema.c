@@ -288,6 +288,8 @@ static bool read_ascii(const struct schema_value *v) {
         most
 #define A_PATH "the path of a file, from the stick's root, with / or \\ between its parts"
 
+#define A_LIMIT "a number from \"1\" to \"100000000\""
+
 #define A_UUID "8-4-4-4-12 hexadecimal digits, not all of them 0"
 
 static const struct schema_choice ports[] = {
@@ -311,6 +313,10 @@ static const struct schema_choice crashes[] = {
     {"restart", ON_CRASH_RESTART}, {"stop", ON_CRASH_STOP}, {"halt", ON_CRASH_HALT}, {NULL, 0}};
 static const struct schema_choice violations[] = {
     {"deny", ON_VIOLATION_DENY}, {"stop", ON_VIOLATION_STOP}, {NULL, 0}};
+static const struct schema_choice over_limits[] = {{"throttle", ON_LIMIT_THROTTLE},
+                                                   {"pause", ON_LIMIT_PAUSE},
+                                                   {"restart", ON_LIMIT_RESTART},
+                                                   {NULL, 0}};
 
 /* name, reader, choices, field, preset, example, value, doc. A list's value is that of one text. */
 const struct schema_key schema[SCHEMA_KEYS] = {
@@ -454,6 +460,22 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "What happens when the guest reaches for a register, port or address that no rule "
      "allows: it is refused as on a PC without that device and counted, or the guest is "
      "stopped."},
+    {"max_exits", read_limit, NULL, GUEST(limits[LIMIT_EXITS]), "", "200000", A_LIMIT,
+     "How many exits the guest may cause in a second, with all its CPUs: each is work of the "
+     "hypervisor's, on the guest's own CPU. An idle Linux takes some hundred, a busy one some thousand for each CPU, and "
+     "heavy traffic on a wire some ten thousand (`stats` counts them). Without this key there is no limit."},
+    {"max_console", read_limit, NULL, GUEST(limits[LIMIT_CONSOLE]), "", "20000", A_LIMIT,
+     "How many bytes the guest may write in a second to its console: all guests share one screen and one serial line. "
+     "A starting Linux writes some ten thousand in all. Without this key there is no limit but the line's own."},
+    {"max_log", read_limit, NULL, GUEST(limits[LIMIT_LOG]), "", "20", A_LIMIT,
+     "How many lines of the log the guest may cause in a second by what it does, such as reaching for a "
+     "register that it has not; four times as many at once. The others are counted and left out. "
+     "Without this key it is 5, and no more follows."},
+    {"on_limit", read_choice, over_limits, GUEST(on_limit), "throttle", "throttle",
+     "\"throttle\", \"pause\" or \"restart\"",
+     "What happens when the guest is over one of its limits `max_exits`, `max_console` and `max_log`, if that "
+     "key is given: it is held back until it is within it again, the operator's `pause` is done, or it starts again, "
+     "held back if that happens often. The log says so once a minute, `stats` counts how often."},
     {"mtu", read_mtu, NULL, WIRE(mtu), "1500", "9000", "a number from \"576\" to \"65535\"",
      "The longest packet on this wire, in bytes without the Ethernet header. The guests' drivers "
      "take it from the adapter."},

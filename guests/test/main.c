@@ -80,11 +80,16 @@ static const struct {
     {"reboot", reboot},
     {"reset-loop", reset_loop},
     {"smp", test_smp},
+    {"storm-all", storm_all},
+    {"storm-console", storm_console},
+    {"storm-exits", storm_exits},
+    {"storm-log", storm_log},
     {"string-io", test_string_io},
     {"timers", test_timers},
     {"violate", violate},
     {"vmxon", test_vmxon},
     {"watchdog", test_watchdog},
+    {"work", work},
 };
 
 bool group_run(const char *name) {

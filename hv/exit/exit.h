@@ -48,6 +48,12 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
  * a full report. Returns ACTION_RETRY. */
 enum action exit_upcall_failed(struct vcpu *v, const struct vmexit *x);
 
+/*
+ * v->exits_left is 0: it gets another share of the exits that the config gives its guest, or waits
+ * for one; on_limit says what else follows. False when the run loop must be left. On v's own CPU.
+ */
+MUST_USE bool over_limit(struct vcpu *v);
+
 /* For ever on this CPU: runs v's VM (vCPU 0) or v whenever it is to run, waits in between. */
 NORETURN void life_run(struct vcpu *v);
 /* One round of it: vCPU 0 runs its VM from start to end, or waits once; another vCPU does its duty

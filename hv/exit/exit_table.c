@@ -5,6 +5,7 @@
  */
 #include "hv/exit/exit.h"
 #include "hv/lib/fmt.h"
+#include "hv/vm/limit.h"
 #include "hv/vm/mce.h"
 #include "hv/vm/plat.h"
 
@@ -83,7 +84,7 @@ static enum action exit_entry_failed(struct vcpu *v, struct vmexit *x) {
     bool again = v->refused_after == taken;
     v->refused_after = taken;
     if (!again && vcpu_cpl(v) == 3 && hvm->make_enterable(v)) {
-        if (log_enabled(LOG_WARN) && log_limit_pass(&v->vm->log_limit, &suppressed)) {
+        if (log_enabled(LOG_WARN) && limit_log_pass(v, &suppressed)) {
             vm_log(v->vm, LOG_WARN,
                    "the CPU refused the state of a process: %s (%u more not shown)", rule,
                    suppressed);
@@ -120,7 +121,7 @@ static enum action exit_bus_lock(struct vcpu *v, UNUSED struct vmexit *x) {
     const uint64_t wait = plat_tsc_hz() / BUS_LOCKS_PER_SECOND;
     uint32_t suppressed = 0;
 
-    if (log_enabled(LOG_WARN) && log_limit_pass(&v->vm->log_limit, &suppressed)) {
+    if (log_enabled(LOG_WARN) && limit_log_pass(v, &suppressed)) {
         vm_log(v->vm, LOG_WARN, "bus lock at rip %#llx: slowed down (%u more lines not shown)",
                (ull)hvm->get(v, HVM_RIP), suppressed);
     }

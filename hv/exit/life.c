@@ -13,6 +13,7 @@
 #include "hv/lib/str.h"
 #include "hv/vm/audit_turn.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/limit.h"
 #include "hv/vm/memory.h"
 #include "hv/vm/move.h"
 #include "hv/vm/pause.h"
@@ -216,6 +217,7 @@ static bool life_take(struct vm *vm) {
         return false;
     }
     vm_audit_anew(vm);
+    limit_begin(vm);
     life_take_vcpu(&vm->vcpus[0]);
     for (uint32_t i = 1; i < vm->vcpu_count; i++) {
         __atomic_store_n(&vm->vcpus[i].public.requests, 0, __ATOMIC_RELAXED);
@@ -280,6 +282,7 @@ static bool life_start(struct vm *vm) {
 
     vm_pci_start(vm);
     vm_forget_pauses(vm);
+    limit_begin(vm);
     compartment_reset(vm);
     vm->vcpus[0].tsc_offset = 0 - plat_tsc();
     life_power_up(&vm->vcpus[0]);

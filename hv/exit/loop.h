@@ -59,5 +59,8 @@ vcpu_loop(struct vcpu *v, struct exit_record *(*run)(struct vcpu *v),
                 return;
             }
         }
+        if (UNLIKELY(--v->exits_left == 0) && !over_limit(v)) {
+            return;
+        }
     }
 }

@@ -9,8 +9,8 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
-#define LIMIT_BURST      20
-#define LIMIT_PER_SECOND 5
+#define LIMIT_PER_SECOND 5 /* where nothing else is said */
+#define LIMIT_BURST      4 /* seconds' worth */
 #define SECOND_US        1000000ull
 
 /* Room for text: one byte for the newline, one for the NUL. */
@@ -77,11 +77,12 @@ void log_print(enum log_level level, const char *who, const char *format, ...) {
 }
 
 bool log_limit_pass(struct log_limit *limit, uint32_t *suppressed) {
-    uint64_t now = log_hooks->now_us(), step = SECOND_US / LIMIT_PER_SECOND;
+    uint32_t per_second = limit->per_second != 0 ? limit->per_second : LIMIT_PER_SECOND;
+    uint64_t now = log_hooks->now_us(), step = max_u64(SECOND_US / per_second, 1);
     uint64_t gained = now > limit->last_us ? (now - limit->last_us) / step : 0;
     limit->last_us += gained * step;
     limit->used -= (uint32_t)min_u64(limit->used, gained);
-    if (limit->used >= LIMIT_BURST) { /* several CPUs may have passed at once */
+    if (limit->used >= LIMIT_BURST * per_second) { /* several CPUs may have passed at once */
         limit->suppressed++;
         return false;
     }

@@ -47,6 +47,7 @@ void log_print(enum log_level level, const char *who, const char *format, ...) P
  * passes. Only after log_init().
  */
 struct log_limit {
+    uint32_t per_second; /* 0 = as usual */
     uint64_t last_us;
     uint32_t used, suppressed; /* of the burst; lines since the last one that passed */
 };

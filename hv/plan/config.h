@@ -40,6 +40,11 @@ struct cpu_set {
 
 enum config_on_crash { ON_CRASH_RESTART, ON_CRASH_STOP, ON_CRASH_HALT };
 enum config_on_violation { ON_VIOLATION_DENY, ON_VIOLATION_STOP };
+enum config_on_limit { ON_LIMIT_THROTTLE, ON_LIMIT_PAUSE, ON_LIMIT_RESTART };
+
+/* What a guest may use in a second. */
+enum config_limit { LIMIT_EXITS, LIMIT_CONSOLE, LIMIT_BUCKETS, LIMIT_LOG = LIMIT_BUCKETS, LIMITS };
+#define CONFIG_LIMIT_MAX 100000000u
 enum config_terminal { TERMINAL_AUTO, TERMINAL_COM1, TERMINAL_HVC0 };
 enum config_keyboard { KEYBOARD_US, KEYBOARD_DE, KEYBOARD_UK };
 
@@ -125,6 +130,8 @@ struct config_guest {
     uint32_t watchdog;     /* seconds that it waits at most; 0 = there is none */
     enum config_on_crash on_crash;
     enum config_on_violation on_violation;
+    enum config_on_limit on_limit;
+    uint32_t limits[LIMITS]; /* 0 = none; of the log's lines: as many as for others */
     /* Where each was written, for the plan's own complaints. */
     struct config_pos table_pos, cpus_pos, memory_pos, kernel_pos, type_pos, initrd_pos, cid_pos;
 };

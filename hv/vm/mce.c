@@ -8,6 +8,7 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/range.h"
 #include "hv/lib/str.h"
+#include "hv/vm/limit.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
@@ -170,7 +171,7 @@ void vm_machine_check(struct vcpu *v) {
     plat_mce_clear(&m);
     if (verdict == MCE_STOP_GUEST) {
         mce_stop(v, &m);
-    } else if (log_enabled(LOG_WARN) && log_limit_pass(&v->vm->log_limit, &suppressed)) {
+    } else if (log_enabled(LOG_WARN) && limit_log_pass(v, &suppressed)) {
         vm_log(v->vm, LOG_WARN, "machine check, it goes on (%u more not shown)", suppressed);
         mce_report(v, &m, LOG_WARN);
     }

@@ -6,6 +6,7 @@
  */
 #include "hv/lib/msi.h"
 #include "hv/lib/range.h"
+#include "hv/vm/limit.h"
 #include "hv/vm/pci_device.h"
 #include "hv/vm/upcall.h"
 
@@ -264,7 +265,7 @@ static const char *pci_call_vector(struct pci_ask *ask) {
     }
     struct vm_irq *irq = pci_find_irq(ask->vm, ask->function, ask->at);
     bool routed = irq != NULL && pci_route(ask, irq);
-    if (irq == NULL && log_limit_pass(&ask->vm->log_limit, &suppressed)) {
+    if (irq == NULL && limit_log_pass(ask->v, &suppressed)) {
         vm_log(ask->vm, LOG_WARN,
                "PCI %s wants more interrupts than there are: message %u has none",
                pci_name(ask->p, address), ask->at);

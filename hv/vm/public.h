@@ -88,7 +88,8 @@ struct vm_public {
     uint64_t orders;           /* atomic: what the operator asked for, see order.c */
     uint64_t started_tsc;
     uint64_t bios_calls;
-    uint32_t crash_count;       /* atomic: since the hypervisor's start; see vm_last_crash() */
+    uint64_t over[LIMITS]; /* atomic: periods in which it was over that limit; lines withheld */
+    uint32_t crash_count;  /* atomic: since the hypervisor's start; see vm_last_crash() */
     struct vm_crash crashes[2]; /* the last one, and the one before */
     uint32_t links; /* atomic: a bit for each network adapter whose cable is plugged in */
     uint32_t wire_count, disk_count;

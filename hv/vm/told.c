@@ -4,6 +4,7 @@
  * if the guest had asked, and what can be no device's word ends the VM. See hv/abi/compartment.h.
  */
 #include "hv/lib/fmt.h"
+#include "hv/vm/limit.h"
 #include "hv/vm/told_state.h"
 #include "hv/vm/upcall.h"
 
@@ -40,6 +41,7 @@ static bool told_bytes(struct vcpu *v) {
     lock_acquire(&vm->console_lock);
     uint32_t put = __atomic_load_n(&shared->put, __ATOMIC_ACQUIRE);
     bool sane = put - vm->console_taken <= EXCHANGE_RING;
+    uint32_t before = vm->console_taken;
     while (
         sane && put != vm->console_taken &&
         vm_console->transmit(vm, EXCHANGE_READ(shared->ring[vm->console_taken % EXCHANGE_RING]))) {
@@ -47,6 +49,7 @@ static bool told_bytes(struct vcpu *v) {
     }
     __atomic_store_n(&shared->taken, vm->console_taken, __ATOMIC_RELEASE);
     lock_release(&vm->console_lock);
+    limit_console(v, vm->console_taken - before);
     return sane || upcall_refuse(v, "told of more bytes than there can be", "");
 }
 
@@ -83,7 +86,7 @@ static bool told_stop(struct vcpu *v) {
 static bool told_sleep_refused(struct vcpu *v, uint32_t type) {
     struct vm *vm = v->vm;
     uint32_t suppressed = 0;
-    if (log_enabled(LOG_DEBUG) && log_limit_pass(&vm->log_limit, &suppressed)) {
+    if (log_enabled(LOG_DEBUG) && limit_log_pass(v, &suppressed)) {
         vm_log(vm, LOG_DEBUG,
                "asked for sleep state %u, which it does not have: awake at once (%u "
                "more not shown)",

@@ -385,6 +385,18 @@ bool vcpu_halt(struct vcpu *v) {
     }
 }
 
+bool vcpu_sit_out(struct vcpu *v, uint64_t until) {
+    for (uint64_t now = plat_tsc(); now < until; now = plat_tsc()) {
+        bool asked = __atomic_load_n(&v->public.requests, __ATOMIC_ACQUIRE) != 0;
+        if (asked && !vcpu_service(v)) {
+            return false;
+        }
+        vcpu_look_again(v, until - now); /* each time: any timer that fires ends it */
+        vcpu_wait(v);
+    }
+    return true;
+}
+
 /*
  * SDM "Processor State After Reset", what is not named is 0. Only CS.base is another: that of a PC
  * after its firmware's first far jump, so that no memory is needed under 4 GiB.

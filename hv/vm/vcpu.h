@@ -102,7 +102,8 @@ struct vcpu {
     uint8_t *msr_map, *port_map; /* permission bitmaps, a bit that is set exits: hvm->msr_bit() */
     bool window_interrupt, window_nmi; /* what hvm->window() was last told */
     bool nmi_used; /* an NMI was injected: the CPU's NMI-blocking state is alive from then on */
-    struct event event; /* what hvm->inject() was last given, until the next exit; or EVENT_NONE */
+    uint32_t exits_left; /* until it has to ask for more: see limit.h */
+    struct event event;  /* what hvm->inject() was last given, until the next exit; or EVENT_NONE */
 
     struct vm *vm;
     uint32_t index, cpu; /* in the VM, also the APIC ID; the host's */
@@ -167,6 +168,9 @@ void vcpu_timer_set(const struct vcpu *v);
  * loop must be left.
  */
 bool vcpu_service(struct vcpu *v);
+
+/* Stays out of the guest until then, on the host's TSC; false when the run loop must be left. */
+bool vcpu_sit_out(struct vcpu *v, uint64_t until);
 
 /* Waits in HLT for the next event; false when the run loop must be left. */
 bool vcpu_halt(struct vcpu *v);

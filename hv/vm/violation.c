@@ -3,13 +3,13 @@
  * A guest reached for what it has not: counted, told at level debug, and with on_violation = "stop"
  * the end of its run.
  */
-#include "hv/vm/vm.h"
+#include "hv/vm/limit.h"
 
 /* Out of line, so that a violation that nobody is told of saves no registers. */
 static __attribute__((noinline)) void violation_report(struct vcpu *v, bool stop, const char *what,
                                                        uint64_t where) {
     uint32_t suppressed = 0;
-    if (!stop && !log_limit_pass(&v->vm->log_limit, &suppressed)) {
+    if (!stop && !limit_log_pass(v, &suppressed)) {
         return;
     }
     vm_log(v->vm, stop ? LOG_ERROR : LOG_DEBUG, "refused %s %#llx at rip %#llx (%u more not shown)",

@@ -167,6 +167,7 @@ enum status vm_create(const struct plan_vm *plan, struct vm_public *public, stru
     vm->public = public;
     vm_fill_public(public, plan);
     vm->vcpu_count = plan->cpu_count;
+    vm->log_limit.per_second = plan->config->limits[LIMIT_LOG];
     (void)str_copy_n(vm->name, sizeof(vm->name), plan->config->name, strlen(plan->config->name));
     enum status s = vm_create_memory(vm);
     vm->clock = (struct dev_clock){plat_tsc, 0 - plat_tsc(), plat_tsc_hz(), plat_wall_seconds()};

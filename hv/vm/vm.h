@@ -47,6 +47,15 @@ struct vm_audit {
     struct audit_progress at;
 };
 
+/* See limit.h. The buckets hold parts of a unit; times are ticks of the host's TSC. */
+struct vm_limits {
+    struct lock lock;
+    uint64_t begun; /* the period that goes on */
+    int64_t left[LIMIT_BUCKETS];
+    uint64_t tell_due[LIMITS];
+    uint32_t noted, over; /* a bit for each that it was over in this period; not acted on yet */
+};
+
 struct vm {
     char name[CONFIG_NAME_SIZE];
     const struct plan_vm *plan;
@@ -89,6 +98,7 @@ struct vm {
     bool walled; /* by the IOMMU: dma is of plat_dma_make() */
     uint32_t dma;
 
+    struct vm_limits limits;
     struct log_limit log_limit;
     uint32_t vcpu_count;
     struct vcpu vcpus[PLAN_MAX_VCPUS];

@@ -27,12 +27,14 @@ static void check_good(const char *text) {
 }
 
 TEST(full_file) {
-    check_good("\xef\xbb\xbf# sample\r\n[hypervisor]\r\nconsole = \"0x2f8\"\r\nlog = 'debug'\r\n"
-               "mitigations = \"off\"\r\nlog_clock = \"utc\"\r\n"
-               "[guest.web]\r\ncpus = \"1\"\r\nmemory = \"1G\"\r\nkernel = '\\guests\\vmlinuz'\r\n"
-               "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
-               "on_crash = \"halt\"\r\nwatchdog = '2m'\r\non_violation = \"stop\"\r\n"
-               "[guest.db-2]\r\ncpus = \"2\"\r\nmemory = \"18M\"\r\nkernel = \"k\"\r\n");
+    check_good(
+        "\xef\xbb\xbf# sample\r\n[hypervisor]\r\nconsole = \"0x2f8\"\r\nlog = 'debug'\r\n"
+        "mitigations = \"off\"\r\nlog_clock = \"utc\"\r\n"
+        "[guest.web]\r\ncpus = \"1\"\r\nmemory = \"1G\"\r\nkernel = '\\guests\\vmlinuz'\r\n"
+        "initrd = \"/guests//web.img\"\r\ncmdline = \"quiet\"\r\nstart = \"manual\"\r\n"
+        "on_crash = \"halt\"\r\nwatchdog = '2m'\r\non_violation = \"stop\"\r\n"
+        "max_exits = '5000'\r\nmax_console = '1'\r\nmax_log = '100000000'\r\non_limit = 'pause'\r\n"
+        "[guest.db-2]\r\ncpus = \"2\"\r\nmemory = \"18M\"\r\nkernel = \"k\"\r\n");
     CHECK_U64(config.console, 0x2f8);
     CHECK_U64(config.log_level, LOG_DEBUG);
     CHECK(!config.mitigate);
@@ -48,6 +50,10 @@ TEST(full_file) {
     CHECK_U64(g->on_crash, ON_CRASH_HALT);
     CHECK_U64(g->watchdog, 120);
     CHECK_U64(g->on_violation, ON_VIOLATION_STOP);
+    CHECK_U64(g->on_limit, ON_LIMIT_PAUSE);
+    CHECK_U64(g->limits[LIMIT_EXITS], 5000);
+    CHECK_U64(g->limits[LIMIT_CONSOLE], 1);
+    CHECK_U64(g->limits[LIMIT_LOG], 100000000);
     CHECK_U64(g->table_pos.line, 7);
     CHECK_U64(g->cpus_pos.line, 8);
     CHECK_U64(g->cpus_pos.column, 8);
@@ -72,6 +78,10 @@ TEST(presets) {
     CHECK_U64(config.guests[0].on_crash, ON_CRASH_RESTART);
     CHECK_U64(config.guests[0].watchdog, 0);
     CHECK_U64(config.guests[0].on_violation, ON_VIOLATION_DENY);
+    CHECK_U64(config.guests[0].on_limit, ON_LIMIT_THROTTLE);
+    CHECK_U64(config.guests[0].limits[LIMIT_EXITS], 0);
+    CHECK_U64(config.guests[0].limits[LIMIT_CONSOLE], 0);
+    CHECK_U64(config.guests[0].limits[LIMIT_LOG], 0);
     check_good("[hypervisor]\n" GUEST);
     CHECK_U64(config.console, CONSOLE_AUTO);
     CHECK_U64(config.log_level, LOG_INFO);
@@ -265,6 +275,11 @@ TEST(words) {
     FAULTS(GUEST "start = true", {"5:9:", "start = true is not text in quotes"});
     FAULTS(GUEST "on_crash = \"explode\"", {"5:12:", "\"restart\", \"stop\" or \"halt\""});
     FAULTS(GUEST "on_violation = \"Deny\"", {"5:16:", "write \"deny\" or \"stop\""});
+    FAULTS(GUEST "max_exits = \"0\"\nmax_log = \"-1\"\nmax_console = \"20K\"\non_limit = \"stop\"",
+           {"5:13:", "max_exits = \"0\" is no limit; write a number from \"1\" to \"100000000\""},
+           {"6:11:", "is no limit"}, {"7:15:", "is no limit"},
+           {"8:12:", "write \"throttle\", \"pause\" or \"restart\""});
+    FAULTS(GUEST "max_exits = \"100000001\"", {"5:13:", "is no limit"});
     FAULTS(GUEST "[hypervisor]\nlog = \"warning\"", {"6:7:", "\"warn\""});
 }
 
