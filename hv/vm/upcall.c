@@ -89,7 +89,6 @@ bool upcall_may_begin(struct vcpu *v) {
     if ((v->upcall_flags & (UPCALL_FAILED | UPCALL_RUNS)) != 0) {
         return false;
     }
-    v->upcall_flags = 0;
     vcpu_look_again(v, upcall_limit());
     return true;
 }

@@ -128,7 +128,6 @@ void passed_find_table(struct passed *p, unsigned size) {
     const struct abi_pci *abi = p->abi;
     uint32_t wanted = (uint32_t)max_u64(size, abi->vectors) * MSIX_ENTRY_SIZE;
 
-    p->vectors = 0;
     p->table = 0;
     p->table_size = 0;
     for (unsigned i = 0; i < ABI_PCI_HELD; i++) {
@@ -139,10 +138,8 @@ void passed_find_table(struct passed *p, unsigned size) {
             p->table_size = (uint32_t)min_u64(wanted, held->size - offset);
         }
     }
-    if (abi->msix != 0) {
-        uint64_t given = min_u64(min_u64(size, abi->vectors), PASSED_VECTORS);
-        p->vectors = (unsigned)min_u64(given, p->table_size / MSIX_ENTRY_SIZE);
-    }
+    uint64_t given = min_u64(min_u64(size, abi->vectors), PASSED_VECTORS);
+    p->vectors = (unsigned)min_u64(given, p->table_size / MSIX_ENTRY_SIZE);
 }
 
 /* at: in the compartment, of the held pages. */

@@ -30,7 +30,6 @@ static void vsock_stop(struct virtio_vsock *s) {
     for (unsigned i = 0; i < s->peer_count; i++) {
         struct vsock_peer *p = &s->peers[i];
         channel_stop(&p->channel);
-        p->life = 0;
         p->ending = p->full = p->took = false;
         p->count = 0;
         if (s->runs) {
