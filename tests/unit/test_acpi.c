@@ -68,6 +68,7 @@ TEST(roots) {
     CHECK_U64(rsdp[15], 2);
     CHECK_U64(sum(rsdp, 20), 0);
     CHECK_U64(sum(rsdp, 36), 0);
+    CHECK_U64(field(rsdp + 33, 3), 0); /* reserved */
     CHECK(memcmp(rsdp, ram + ACPI_RSDP_SCAN, 36) == 0);
     const uint8_t *xsdt = ram + field(rsdp + 24, 8);
     CHECK(memcmp(xsdt, "XSDT", 4) == 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The operator's prompt, typed at through the console as an operator does. */
+#include "hv/monitor/ask.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
 #include "hv/vm/devices.h"
@@ -312,6 +313,11 @@ TEST(top_draws_until_a_key_is_typed) {
     seen = fake_line_take();
     CHECK(strstr(seen, "\x1b[3A") != NULL);
     CHECK(strstr(seen, "alpha            running       ") != NULL);
+    alpha.vcpus[0]->exits[EXIT_CPUID] +=
+        30; /* of one kind alone: no other is named, nor it twice */
+    fake_pass(1100000);
+    const char *cpuid = strstr(fake_line_take(), "  cpuid ");
+    CHECK(cpuid != NULL && strstr(cpuid, "  \x1b[K") == strchr(cpuid + 8, ' '));
     type("q");
     fake_pass(100000);
     CHECK(strstr(fake_line_take(), "\rbulkhead> \x1b[K") != NULL);
@@ -451,6 +457,22 @@ bool vcpu_snapshot_withdraw(struct vcpu_public *v) {
     (void)v;
     given->ready = answers_late;
     return !answers_late;
+}
+
+/* A hundredth of a second, and not a tick less. */
+TEST(a_question_has_its_time) {
+    start();
+    answers = answers_late = false;
+    CHECK_U64(ask_vcpu(alpha.vcpus[0]), ASK_WAIT);
+    fake_tsc += plat_tsc_hz() / 100;
+    CHECK_U64(ask_vcpu(alpha.vcpus[0]), ASK_WAIT);
+    CHECK(ask_is_open());
+    fake_tsc++;
+    CHECK_U64(ask_vcpu(alpha.vcpus[0]), ASK_SILENT);
+    CHECK(!ask_is_open());
+    answers = true;
+    CHECK_U64(ask_vcpu(alpha.vcpus[0]), ASK_READY);
+    CHECK(!ask_is_open());
 }
 
 TEST(registers_are_shown) {
@@ -798,6 +820,15 @@ TEST(words_are_completed) {
         CHECK_STR(completed(cases[i].keys), cases[i].line);
     }
 
+    /* Who is beyond the last guest is none, whatever lies there. */
+    memcpy(beta.wires, alpha.wires, sizeof(beta.wires));
+    beta.wire_count = 1;
+    command_init(vms, 1);
+    CHECK_STR(completed("start be\t"), "bulkhead> start be");
+    CHECK_STR(completed("link beta l\t"), "bulkhead> link beta l");
+    CHECK_STR(completed("link alpha l\t"), "bulkhead> link alpha lan ");
+    command_init(vms, 2);
+
     /* In the middle of a line Tab does nothing. */
     type("\x15start alp\x1b[D\t");
     fake_line_take();
@@ -840,8 +871,8 @@ TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_
           T(a_reboot_is_asked_for_twice_while_a_guest_runs), T(audits_are_asked_for),
           T(top_draws_until_a_key_is_typed), T(a_guests_last_lines_are_shown),
           T(the_logs_last_lines_are_shown), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
-          T(mistakes_are_explained), T(log_level), T(line_editing), T(registers_are_shown),
-          T(the_last_exits_are_shown), T(registers_stand_in_their_places), T(devices_are_counted),
-          T(cables_are_pulled_and_plugged), T(cursor_and_history), T(a_guest_is_restarted),
-          T(a_guests_console_is_attached), T(words_are_completed),
+          T(mistakes_are_explained), T(log_level), T(line_editing), T(a_question_has_its_time),
+          T(registers_are_shown), T(the_last_exits_are_shown), T(registers_stand_in_their_places),
+          T(devices_are_counted), T(cables_are_pulled_and_plugged), T(cursor_and_history),
+          T(a_guest_is_restarted), T(a_guests_console_is_attached), T(words_are_completed),
           T(words_to_choose_from_are_shown), T(version_is_told), T(host_reset_wants_a_yes))

@@ -636,6 +636,16 @@ TEST(after_a_timer_nothing_is_asked_of_one_that_failed) {
     CHECK(vcpu_compartment_failed(v));
 }
 
+/* Nor does the guest's reset or INIT make it forget that, or what devices are still to be told. */
+TEST(a_reset_forgets_no_failure) {
+    for (unsigned init = 0; init < 2; init++) {
+        struct vcpu *v = start();
+        v->upcall_flags = UPCALL_FAILED | UPCALL_ENDS;
+        vcpu_reset(v, init != 0);
+        CHECK_U64(v->upcall_flags, UPCALL_FAILED | UPCALL_ENDS | UPCALL_UNWATCHED);
+    }
+}
+
 /* The platform's lock may be held by a vCPU that has left: nobody waits for it then. */
 TEST(who_is_to_leave_asks_no_device) {
     struct vcpu *v = start();
@@ -680,16 +690,17 @@ TEST(what_is_told_has_its_limits) {
 TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
           T(the_guest_has_images_alone), T(each_start_is_told_the_devices),
           T(its_window_shows_them), T(each_upcall_is_named),
-          T(after_a_timer_nothing_is_asked_of_one_that_failed), T(who_is_to_leave_asks_no_device),
-          T(the_end_of_the_vm_ends_an_upcall), T(a_long_pause_of_the_cpu_is_one_look),
-          T(one_that_was_left_is_asked_no_more), T(a_timer_watches_also_the_service_of_timers),
-          T(the_program_is_shared_and_read_only), T(data_is_the_vms_own),
-          T(ram_is_where_the_guest_has_it_and_runs_nowhere), T(the_guest_reaches_nothing_of_it),
-          T(nothing_is_mapped_between_the_pieces), T(a_stack_ends_in_a_hole),
-          T(its_own_tables_lead_to_span_and_window), T(a_window_of_small_pages),
-          T(host_interrupts_are_taken_while_it_is_reset), T(a_start_finds_data_as_it_was_built),
-          T(a_start_forgets_the_run_before), T(an_answer_comes_back),
-          T(the_guest_gets_one_by_hypercall), T(interrupts_that_end_meanwhile_are_told_after_it),
+          T(after_a_timer_nothing_is_asked_of_one_that_failed), T(a_reset_forgets_no_failure),
+          T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall),
+          T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),
+          T(a_timer_watches_also_the_service_of_timers), T(the_program_is_shared_and_read_only),
+          T(data_is_the_vms_own), T(ram_is_where_the_guest_has_it_and_runs_nowhere),
+          T(the_guest_reaches_nothing_of_it), T(nothing_is_mapped_between_the_pieces),
+          T(a_stack_ends_in_a_hole), T(its_own_tables_lead_to_span_and_window),
+          T(a_window_of_small_pages), T(host_interrupts_are_taken_while_it_is_reset),
+          T(a_start_finds_data_as_it_was_built), T(a_start_forgets_the_run_before),
+          T(an_answer_comes_back), T(the_guest_gets_one_by_hypercall),
+          T(interrupts_that_end_meanwhile_are_told_after_it),
           T(a_call_that_there_is_not_ends_the_vm), T(whatever_else_it_does_ends_the_vm),
           T(a_fault_is_told), T(host_interrupts_are_taken_meanwhile),
           T(one_that_does_not_come_back_ends_the_vm),

@@ -867,6 +867,18 @@ TEST(all_views_share_the_screen) {
     }
 }
 
+/* What the log has begun is not the first guest's to end. */
+TEST(a_part_begins_outside_of_sequences) {
+    start_on(false, 100, 40);
+    console_share();
+    log_line(LOG_INFO, "\x1b[");
+    console_start(1);
+    fake_pass(1000000);
+    say(&alpha, "one");
+    fake_pass(1000000);
+    CHECK_STR(fake_screen_row(1), "one");
+}
+
 /* Each has its turn, and each pays for its own. */
 TEST(sharing_is_fair) {
     start_shared(true);
@@ -1303,11 +1315,11 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
           T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
           T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
-          T(all_views_share_the_screen), T(sharing_is_fair), T(a_key_ends_the_sharing),
-          T(a_screen_too_small_to_share), T(questions_are_answered_to_who_asks),
-          T(an_answer_goes_with_few_keys), T(escapes_reach_the_line), T(a_view_for_each_guest),
-          T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
-          T(a_slow_reader_makes_the_terminal_wait),
+          T(all_views_share_the_screen), T(a_part_begins_outside_of_sequences), T(sharing_is_fair),
+          T(a_key_ends_the_sharing), T(a_screen_too_small_to_share),
+          T(questions_are_answered_to_who_asks), T(an_answer_goes_with_few_keys),
+          T(escapes_reach_the_line), T(a_view_for_each_guest), T(notices_keep_out_of_sequences),
+          T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
           T(a_switch_loses_nothing_that_was_typed), T(a_terminal_waits_for_who_is_typed_to),
           T(a_switch_does_not_leave_the_terminal_stopped), T(keys_for_a_guest_that_is_off),

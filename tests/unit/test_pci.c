@@ -122,6 +122,7 @@ TEST(devices_of_the_config) {
     fake_devices.vsock = (struct abi_vsock){.cid = 3, .peer_count = 1};
     fake_devices.served[3] = (struct abi_served){.cid = 0xffff0003, .server = 5};
     fake_pc_start();
+    CHECK_U64(config(BIT32(31) | 0x2c, 0, 4), 0); /* the bridge is of no maker's own kind */
     for (uint32_t slot = 0; slot < 20; slot++) {
         static const uint16_t kinds[] = {0x1042, 0x1041};
         uint32_t id = config(BIT32(31) | slot << 11, 2, 2) & 0xffff;
@@ -133,7 +134,12 @@ TEST(devices_of_the_config) {
     }
     CHECK_U64(config(BIT32(31) | 18u << 11, 2, 2) & 0xffff, 0x1053);
     platform_set_links(&fake_pc, 0x55);
+    struct virtio_served *last = &fake_pc.served[3];
+    (void)virtio_ops.service(&last->v.dev, UINT64_MAX - 1);
+    halves[1].runs = halves[1].starts = 1; /* its server is there: it is asked for a connection */
+    uint32_t put = halves[0].put;
     platform_poll_channels(&fake_pc);
+    CHECK(halves[0].put != put);
     for (unsigned i = 0; i < ABI_NETS; i++) {
         CHECK_U64(fake_pc.nets[i].config.status, (i & 1) == 0 ? NET_STATUS_LINK : 0);
     }

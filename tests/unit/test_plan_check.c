@@ -557,6 +557,32 @@ TEST(served_disks) {
     check_seen("channel 2 of beta");
 }
 
+static void make_two_served(void) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "disk=['c:nbd:beta/y','d:nbd:beta/x']\n" //
+              GUEST("beta", "2", "64M")                                           //
+              GUEST("gamma", "3", "64M"));
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+/* Each of them, from the first to the last, is the one that its channel is for. */
+TEST(each_served_disk) {
+    static const char *const channels[] = {"channel 1 of alpha", "channel 2 of alpha"};
+
+    make_again = make_two_served;
+    make_two_served();
+    for (unsigned i = 0; i < ARRAY_SIZE(channels); i++) {
+        a->devices.served[i].cid++;
+        check_seen(channels[i]);
+        a->devices.served[i].server = 5; /* gamma */
+        check_seen(channels[i]);
+        plan.channels[i].disk = 1 - i;
+        check_seen(channels[i]);
+    }
+}
+
 /* alpha and beta share two, beta and gamma one. */
 static void make_ports(void) {
     make_machine();
@@ -596,4 +622,4 @@ TEST(budget_of_windows) {
 
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
           T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
-          T(bells), T(vsock), T(served_disks), T(ports), T(budget_of_windows))
+          T(bells), T(vsock), T(served_disks), T(each_served_disk), T(ports), T(budget_of_windows))

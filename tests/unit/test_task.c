@@ -191,6 +191,12 @@ TEST(gate_with_error_code) {
     CHECK_U64(fake_regs[HVM_RSP], STACK - 4);
     CHECK_U64(*word(STACK - 4, 0), 0x1234);
     CHECK_U64(vcpu_cpl(v), 3);
+    /* On a stack of 64 KiB it goes round at the end, and the rest of ESP stays as it is. */
+    start();
+    describe(DATA, 0x008f92000000ffff);
+    *word(TSS_B, ESP) = 0x10000;
+    CHECK_U64(fake_exit(v, &x), ACTION_DONE);
+    CHECK_U64(fake_regs[HVM_RSP], 0x1fffc);
     /* A contributory fault on the way of another is a double fault; an interrupt's is external. */
     start();
     *word(TSS_B, LDT) = DATA;
@@ -280,6 +286,29 @@ TEST(page_faults) {
     CHECK_U64(fake_regs[HVM_CR3], 0x401018);
 }
 
+/* The error code is pushed by the new task, with its rights. */
+TEST(a_stack_of_the_supervisors) {
+    struct vmexit x = {.kind = EXIT_TASK_SWITCH,
+                       .task = {B, TASK_GATE, {EVENT_EXCEPTION, X86_GP, 0, true, 0x1234}}};
+    for (unsigned user = 0; user < 2; user++) {
+        start();
+        uint32_t table[1024], directory = 0x400007;
+        for (uint32_t i = 0; i < 1024; i++) {
+            table[i] = i << 12 | 3;
+        }
+        CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x400000), table, sizeof(table)), STATUS_OK);
+        CHECK_U64(gmem_write(&fake_vm->mem, GPA(0x401000), &directory, 4), STATUS_OK);
+        fake_regs[HVM_CR0] |= X86_CR0_PG;
+        fake_regs[HVM_CR3] = *word(TSS_B, 7) = 0x401000;
+        for (unsigned i = ES; user != 0 && i < LDT; i++) {
+            *word(TSS_B, i) = i == CS ? CODE3 : DATA3;
+        }
+        CHECK_U64(fake_exit(v, &x), user == 0 ? ACTION_DONE : ACTION_RETRY);
+        CHECK_U64(v->event.type == EVENT_EXCEPTION, user);
+        CHECK(user == 0 || fake_regs[HVM_CR2] == STACK - 4);
+    }
+}
+
 TEST(what_is_not_emulated) {
     start();
     describe_tss(B, TSS_B, 0x81);
@@ -298,4 +327,5 @@ TEST(what_is_not_emulated) {
 
 TEST_MAIN(T(jump_there_and_back), T(segments_are_loaded), T(the_next_instruction_sets_its_own),
           T(call_and_return), T(trap_flag_of_the_new_task), T(gate_with_error_code),
-          T(segments_of_a_task), T(page_faults), T(what_is_not_emulated))
+          T(a_stack_of_the_supervisors), T(segments_of_a_task), T(page_faults),
+          T(what_is_not_emulated))

@@ -399,6 +399,9 @@ TEST(utf8) {
     CHECK_U64(at(0, 2).character, 0x20ac);
     CHECK_U64(at(0, 4).character, SEQ_REPLACEMENT); /* beyond 16 bits, and two cells wide */
     CHECK_U64(at(0, 6).character, '|');
+    put("\x1b[2J\x1b[H\xef\xbf\xbf\xf0\x90\x80\x80"); /* the last of 16 bits, the first beyond */
+    CHECK_U64(at(0, 0).character, 0xffff);
+    CHECK_U64(at(0, 1).character, SEQ_REPLACEMENT);
     put("\x1b[2J\x1b[He\xcc\x81|\xe4\xb8\xad|\xe2\x82|\xff|\xc0\x80");
     CHECK_U64(at(0, 1).character, '|'); /* what joins is not shown */
     CHECK_U64(at(0, 2).character, 0x4e2d);

@@ -669,6 +669,23 @@ TEST(buffers_that_are_too_small) {
     CHECK_U64(m->ram[BUFFER(11)], 1);
 }
 
+/* What lies behind the last peer is none. */
+TEST(who_is_no_peer_is_not_looked_at) {
+    begin(2, 0);
+    struct virtio_net *n = &machines[0].net;
+    struct net_peer *none = &n->peers[n->peer_count];
+    *none = n->peers[0];
+    none->channel.put++; /* as if a bell were due */
+    unsigned bells = machines[1].bells + machines[2].bells;
+    make_frame(1, 0, 64);
+    net_post(&machines[0], &plain, frame, 64);
+    memset(frame, 0xff, 6); /* to all */
+    net_post(&machines[0], &plain, frame, 64);
+    net_run();
+    CHECK_U64(machines[1].bells + machines[2].bells, bells + 1); /* machine 1 hears of both */
+    CHECK_U64(none->channel.put, 1);
+}
+
 /* A turn ends, the guest runs, and the rest follows. */
 TEST(a_flood_comes_in_turns) {
     begin(2, 0);
@@ -795,4 +812,5 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(what_a_driver_wants_to_hear), T(commands_in_a_row), T(commands_that_are_none),
           T(an_address_of_ones_own), T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
           T(a_receiver_that_does_not_read), T(buffers_that_are_too_small),
-          T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn))
+          T(who_is_no_peer_is_not_looked_at), T(a_flood_comes_in_turns), T(a_sender_takes_turns),
+          T(each_channel_has_its_turn))

@@ -335,6 +335,32 @@ TEST(many_at_once_that_end_without_the_server) {
     }
 }
 
+/* What ends without the server is a part of a turn as well, beside what comes and goes. */
+TEST(a_turn_of_many_that_end_at_once) {
+    static const unsigned many[] = {150, 253};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(many); i++) {
+        start_both(SERVED_FEATURES);
+        server.room = MIB;
+        server_packet(VSOCK_CREDIT, NULL, 0);
+        run_both();
+        post(0, BLK_IN, 0, 160 * KIB);
+        driver_describe(pc, 0, 1, 0x100000, 160 * KIB, WRITE | NEXT, 2);
+        driver_doorbell(pc, 0);
+        (void)server_work();
+        post(1, BLK_OUT, 0, 100 * KIB);
+        driver_describe(pc, 0, 4, 0x140000, 100 * KIB, NEXT, 5);
+        for (unsigned n = 0; n < many[i]; n++) {
+            post(2, BLK_GET_ID, 0, 20);
+        }
+        driver_doorbell(pc, 0);
+        CHECK_U64(virtio_ops.service(&pc->v->dev, machine_time) != 0, i);
+        run_both();
+        CHECK_U64(count_done(), 2 + many[i]);
+        CHECK_U64(pc->ram[STATUS(0)] | pc->ram[STATUS(1)] | pc->ram[STATUS(2)], BLK_OK);
+    }
+}
+
 /* No more is awaited than the stream has room for. */
 TEST(reads_that_are_much_together) {
     struct command c;
@@ -370,6 +396,20 @@ TEST(a_server_that_sends_little_ahead) {
     run_both();
     CHECK_U64(pc->ram[STATUS(0)], BLK_OK);
     CHECK(server.client_taken - told >= server.room / 2);
+}
+
+/* It is told of room once just the half of it is used up, and no byte earlier. */
+TEST(the_half_of_the_room) {
+    for (uint32_t more = 0; more < 4; more += 2) {
+        start_both(SERVED_FEATURES);
+        run_both();
+        server.room = 2 * (NBD_REPLY_SIZE + 4096) + more;
+        server_packet(VSOCK_CREDIT_REQUEST, NULL, 0);
+        run_both();
+        uint32_t told = server.client_taken;
+        CHECK_U64(request(BLK_IN, 0, 4096), BLK_OK);
+        CHECK_U64(server.client_taken - told, more == 0 ? NBD_REPLY_SIZE + 4096 : 0);
+    }
 }
 
 /* ---- servers that come and go ---- */
@@ -516,6 +556,7 @@ TEST(a_program_that_starts_again) {
         CHECK_U64(pc->ram[STATUS(0)], BLK_OK);
         CHECK_U64(server.disk[8 * 512], 0x44);
         CHECK_U64(pc->counts.connections, 2);
+        CHECK_U64(pc->counts.lies, 0);
     }
 }
 
@@ -932,6 +973,7 @@ TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
           T(ranges), T(what_is_no_request), T(the_name_is_known_here), T(read_only),
           T(an_export_that_turns_out_to_be_read_only), T(errors_of_the_server),
           T(many_at_once_and_answers_in_any_order), T(many_at_once_that_end_without_the_server),
+          T(a_turn_of_many_that_end_at_once), T(the_half_of_the_room),
           T(reads_that_are_much_together), T(a_server_that_sends_little_ahead),
           T(a_server_that_comes_late), T(the_start_waits_for_a_server),
           T(a_server_that_starts_again_in_the_middle), T(a_server_that_ends_within_data),

@@ -165,6 +165,39 @@ static void put_record(struct vsock_header h, uint32_t size) {
     run_all();
 }
 
+/* The driver is told of what has come, though it has sent nothing itself. */
+TEST(what_comes_is_told) {
+    start_all(MAY(0, 1));
+    send(0, 1, VSOCK_REQUEST, 1000, 7, 0);
+    CHECK_U64(driver_reg(A, VIRTIO_ISR, 1), 1); /* its packet has gone */
+    CHECK_U64(driver_reg(B, VIRTIO_ISR, 1), 0);
+    run_all();
+    CHECK_U64(driver_reg(A, VIRTIO_ISR, 1), 0);
+    CHECK_U64(driver_reg(B, VIRTIO_ISR, 1), 1);
+}
+
+/* What is due is done when it is due, and no tick before. */
+TEST(a_turn_that_is_due) {
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    for (unsigned i = 0; i < RING / 2; i++) {
+        struct vsock_header h = packet(0, 1, VSOCK_DATA, 1000, 7);
+        h.length = 4096;
+        memcpy(A->ram + OUTGOING(i), &h, VSOCK_HEADER);
+        driver_describe(A, VSOCK_TRANSMIT, 2 * i, OUTGOING(i), VSOCK_HEADER, NEXT, 2 * i + 1);
+        driver_describe(A, VSOCK_TRANSMIT, 2 * i + 1, DATA, 4096, 0, 0);
+        driver_offer(A, VSOCK_TRANSMIT, 2 * i);
+    }
+    driver_doorbell(A, VSOCK_TRANSMIT);
+    uint64_t first = A->counts.sent.packets, due = A->vsock.transmit_due;
+    CHECK(first < RING / 2 && due > machine_time);
+    CHECK_U64(virtio_ops.service(&A->vsock.v.dev, due - 1), due);
+    CHECK_U64(A->counts.sent.packets, first);
+    machine_time = due;
+    CHECK(virtio_ops.service(&A->vsock.v.dev, due) != due);
+    CHECK(A->counts.sent.packets > first);
+}
+
 TEST(who_is_no_peer_is_not_looked_at) {
     start_all(MAY(0, 1) | MAY(1, 0));
     struct vsock_peer *none = &A->vsock.peers[A->vsock.peer_count];
@@ -659,11 +692,12 @@ TEST(a_broken_driver) {
 }
 
 TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
-          T(who_may_not_and_tries), T(who_is_no_peer_is_not_looked_at), T(records_that_lie),
-          T(a_record_that_changes), T(packets_of_the_driver_that_lie), T(refused_packets),
-          T(too_many_connections), T(the_other_driver_is_reset),
-          T(a_reset_in_the_middle_of_a_packet), T(reading_rings_no_bell), T(the_other_guest_ends),
-          T(the_other_guest_starts_anew), T(ends_wait_for_buffers), T(resets_that_cross),
-          T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits), T(patience_ends),
-          T(patience_ends_a_connection), T(what_waits_changes), T(replies_are_bounded),
-          T(buffers_that_are_too_small), T(a_broken_driver))
+          T(who_may_not_and_tries), T(what_comes_is_told), T(a_turn_that_is_due),
+          T(who_is_no_peer_is_not_looked_at), T(records_that_lie), T(a_record_that_changes),
+          T(packets_of_the_driver_that_lie), T(refused_packets), T(too_many_connections),
+          T(the_other_driver_is_reset), T(a_reset_in_the_middle_of_a_packet),
+          T(reading_rings_no_bell), T(the_other_guest_ends), T(the_other_guest_starts_anew),
+          T(ends_wait_for_buffers), T(resets_that_cross), T(a_queue_reset_forgets_what_waits),
+          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
+          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
+          T(a_broken_driver))

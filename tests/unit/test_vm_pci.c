@@ -34,7 +34,9 @@ static uint32_t spaces[FAKE_PCI_FUNCTIONS][64];
 static uint64_t dead_until[FAKE_PCI_FUNCTIONS]; /* nobody answers before */
 static unsigned resets[FAKE_PCI_FUNCTIONS], wrong_writes;
 static bool bars_stuck, never_back; /* BARs take no address; nobody answers after a reset */
+static bool never_idle;             /* transactions are pending until a reset */
 static uint64_t reset_takes;
+static uint64_t begun[FAKE_PCI_FUNCTIONS]; /* the last reset */
 
 static char said[8192];
 static size_t said_length;
@@ -63,7 +65,8 @@ static unsigned index_of(uint32_t function) {
 }
 
 static uint32_t device_get(uint32_t function, uint32_t reg) {
-    return fake_tsc < dead_until[function] ? UINT32_MAX : spaces[function][reg / 4];
+    uint32_t pending = never_idle && reg == AT_EXPRESS + 8 ? BIT32(21) : 0;
+    return fake_tsc < dead_until[function] ? UINT32_MAX : spaces[function][reg / 4] | pending;
 }
 
 /* What a reset makes of it. */
@@ -71,11 +74,16 @@ static void device_reset(uint32_t function) {
     uint32_t *space = spaces[function];
 
     resets[function]++;
+    begun[function] = fake_tsc;
     space[1] &= 0xffff0000;
+    space[3] = 0;
+    space[15] &= 0xffffff00;
     memset(space + 4, 0, 24);
     space[AT_MSI / 4] &= ~0x10000u;
     space[AT_MSIX / 4] &= 0x7ffffff;
     space[(AT_EXPRESS + 8) / 4] = 0x2000;
+    space[(AT_EXPRESS + 0x10) / 4] = 0;
+    space[(AT_EXPRESS + 0x28) / 4] = 0;
     dead_until[function] = never_back ? UINT64_MAX : fake_tsc + reset_takes;
 }
 
@@ -117,6 +125,8 @@ static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
         power_put(function, value);
     } else if (reg == AT_EXPRESS + 8 && (value & 0x8000) != 0) {
         device_reset(function);
+    } else if (reg == 0x3c) {
+        spaces[function][15] = (spaces[function][15] & 0xffffff00) | (value & 0xff);
     } else if (reg == 4) {
         wrong_writes += (value & ~(MASTER | INTX_OFF)) != 0 || (value & INTX_OFF) == 0;
         spaces[function][1] = (spaces[function][1] & 0xffff0000) | value;
@@ -124,7 +134,7 @@ static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
         bool msi = reg >= AT_MSI && reg < AT_MSI + 0x14;
         bool express =
             reg == AT_EXPRESS + 8 || reg == AT_EXPRESS + 0x10 || reg == AT_EXPRESS + 0x28;
-        bool good = msi || express || reg == AT_MSIX || reg == 0xc || reg == 0x3c;
+        bool good = msi || express || reg == AT_MSIX || reg == 0xc;
         wrong_writes += !good || (express && value > 0xffff);
         spaces[function][reg / 4] = value;
     }
@@ -152,6 +162,8 @@ static void make_device(unsigned i, uint32_t function, uint32_t bar, uint32_t si
     space[AT_MSI / 4] = 0x00800005;
     space[AT_EXPRESS / 4] = 0x00020010;
     space[(AT_EXPRESS + 8) / 4] = 0x285f;
+    space[(AT_EXPRESS + 0x10) / 4] = 0x10110042;
+    space[(AT_EXPRESS + 0x28) / 4] = 0x00010006;
     space[AT_MSIX / 4] = 0x00030011;
 }
 
@@ -182,7 +194,7 @@ static struct vcpu *create(void) {
     fake_pci_get = device_get;
     fake_pci_put = device_put;
     fake_dma_status = fake_irq_status = STATUS_OK;
-    bars_stuck = never_back = false;
+    bars_stuck = never_back = never_idle = false;
     reset_takes = 0;
     wrong_writes = 0;
     memset(dead_until, 0, sizeof(dead_until));
@@ -230,6 +242,9 @@ TEST(a_start_resets_each_in_its_way_restores_it_and_lets_it_in) {
         CHECK_U64(space_of(i, 4) & 0xffff, INTX_OFF);
         CHECK_U64(space_of(i, AT_EXPRESS + 8), 0x2850);
         CHECK_U64(space_of(i, 0xc), 0x10);
+        CHECK_U64(space_of(i, 0x3c), 0x010b);
+        CHECK_U64(space_of(i, AT_EXPRESS + 0x10), 0x0042);
+        CHECK_U64(space_of(i, AT_EXPRESS + 0x28), 0x0006);
     }
     CHECK_U64(spaces[PORT][15], 0x10000);
     CHECK_U64(wrong_writes, 0);
@@ -251,6 +266,57 @@ TEST(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_wi
     CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
     CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
     CHECK_LOG("PCI 00:00.1 is withheld: it did not come back from its reset");
+}
+
+/* Nobody waits longer, nor shorter, for what a device is to have ended or to have come back from.
+ */
+TEST(each_wait_has_its_length) {
+    static const struct {
+        bool never_idle, never_back;
+        uint64_t ms;
+    } waits[] = {
+        {false, false, 10 + 100},
+        {true, false, 100 + 10 + 100},
+        {false, true, 10 + 100 + 3 * 1000},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(waits); i++) {
+        (void)create();
+        never_idle = waits[i].never_idle;
+        never_back = waits[i].never_back;
+        uint64_t since = fake_tsc;
+        vm_pci_start(fake_vm);
+        CHECK_U64((fake_tsc - since) / MS, waits[i].ms);
+        CHECK_U64((begun[1] - since) / MS, waits[i].never_idle ? 100 : 0);
+    }
+}
+
+static void give_plain_devices(struct plan_vm *plan) {
+    give_devices(plan);
+    for (unsigned i = 0; i < DEVICES; i++) {
+        functions[i].at_msi = functions[i].at_msix = functions[i].at_power = 0;
+        functions[i].at_express = functions[i].flr ? AT_EXPRESS : 0;
+    }
+    functions[CARD].pm_reset = false;
+}
+
+/* The register that would be a capability at 0 is never written: it names the device. */
+TEST(a_capability_that_there_is_not_is_not_written) {
+    (void)create();
+    fake_plan_more = give_plain_devices;
+    struct vcpu *v = fake_machine_start();
+    fake_wait = time_passes;
+    vm_pci_start(fake_vm);
+    for (unsigned i = 0; i < DEVICES; i++) {
+        CHECK_U64(ask(v, PCI_CALL_VECTOR, i, 0, MESSAGE), MESSAGE | functions[i].function);
+        for (uint64_t messages = 0; messages < PCI_MESSAGES; messages++) {
+            (void)ask(v, PCI_CALL_MESSAGES, i, 0, messages);
+        }
+        (void)ask(v, PCI_CALL_POWER, i, 0, 3);
+        (void)ask(v, PCI_CALL_POWER, i, 0, 0);
+        CHECK_U64(ask(v, PCI_CALL_READ, i, 0, 0), 0x00101b36 + (i << 16));
+    }
+    vm_pci_stop(fake_vm);
+    CHECK_U64(wrong_writes, 0);
 }
 
 TEST(one_whose_bars_take_no_address_is_withheld) {
@@ -446,6 +512,32 @@ TEST(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it) {
     CHECK_U64(lapic_pending(&v->lapic), 0x53);
 }
 
+/* To the CPU of a vCPU that it is for; to the first one's if it is for none of the VM's. */
+TEST(a_message_goes_to_the_cpu_of_whom_it_is_for) {
+    static const struct {
+        uint32_t address;
+        unsigned cpu;
+    } messages[] = {
+        {0x00000, 2}, {0x01000, 3}, {0x02000, 2}, {0xff000, 2},
+        {0x01004, 2}, {0x02004, 3}, {0x03004, 2}, {0x04004, 2}, /* logical ones */
+    };
+    struct vcpu *v[2];
+    (void)create();
+    fake_create_two(&v[0], &v[1]);
+    vm_pci_start(fake_vm);
+    for (unsigned i = 0; i < 3; i++) { /* the third is none */
+        struct vcpu *of = &fake_vm->vcpus[i];
+        of->lapic = v[0]->lapic;
+        lapic_reset(&of->lapic, i, i == 0);
+        of->lapic.reg[REG_LDR][0] = BIT32(24 + i);
+        of->cpu = 2 + i;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(messages); i++) {
+        (void)ask(v[0], PCI_CALL_VECTOR, NVME, 0, MESSAGE | messages[i].address);
+        CHECK_U64(fake_irq_cpu, messages[i].cpu);
+    }
+}
+
 TEST(what_is_no_message_is_not_let_in) {
     static const uint64_t wrong[] = {0, 0x1000, 0xfed00000, 0x1fee00000, UINT64_MAX};
     struct vcpu *v = start();
@@ -619,6 +711,7 @@ TEST(whatever_is_asked_nothing_else_is_written_or_mapped) {
 
 TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_withheld),
+          T(each_wait_has_its_length), T(a_capability_that_there_is_not_is_not_written),
           T(one_whose_bars_take_no_address_is_withheld),
           T(an_iommu_that_does_not_obey_withholds_it),
           T(without_an_iommu_there_are_none_and_all_else_runs),
@@ -631,7 +724,8 @@ TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(a_bar_goes_nowhere_but_into_its_window_and_over_no_other),
           T(the_other_cpus_of_the_vm_are_flushed_too),
           T(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it),
-          T(what_is_no_message_is_not_let_in), T(more_messages_than_there_are_vectors_get_none),
+          T(a_message_goes_to_the_cpu_of_whom_it_is_for), T(what_is_no_message_is_not_let_in),
+          T(more_messages_than_there_are_vectors_get_none),
           T(msi_sends_what_was_allowed_and_is_switched_off_with_it),
           T(a_message_that_changes_is_never_dropped_and_keeps_its_entry),
           T(one_that_hangs_is_not_asked_again), T(what_is_not_decoded_is_not_mapped),
