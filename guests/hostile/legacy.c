@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Acts outside of long mode: virtual-8086 mode, alignment checks without end. */
+/* Acts outside of long mode: virtual-8086 mode, tasks, alignment checks without end. */
 #include "guests/hostile/hostile.h"
 
 #define VM86_PAGE 0x8000
@@ -12,14 +12,15 @@ struct legacy {
         uint16_t limit;
         uint64_t base;
     } __attribute__((packed, aligned(16))) gdtr, idtr;
-    uint32_t entry, vector, error, eip, stack, more_cr0;
+    uint32_t entry, vector, error, eip, stack, more_cr0, count;
 };
-_Static_assert(offsetof(struct legacy, entry) == 96 && offsetof(struct legacy, more_cr0) == 116,
+_Static_assert(offsetof(struct legacy, entry) == 96 && offsetof(struct legacy, count) == 120,
                "legacy_entry.S");
 
 struct legacy legacy_state;
 void legacy_enter(struct legacy *legacy);
 extern const uint8_t legacy_task_jump[], legacy_task_call[], legacy_task_to[];
+extern const uint8_t legacy_task_nmi[], legacy_task_at_nmi[];
 extern const uint8_t legacy_vm86[], legacy_user[], legacy_stubs[32][16], vm86_code[], vm86_end[];
 
 static uint64_t gdt[8] = {0,
@@ -76,19 +77,34 @@ const char *act_vm86(void) {
     return saw(legacy_state.eip == 5 && text_equal(saw_trap(), "#GP(0)"), "#GP(0) at the HLT");
 }
 
+/* Double words of a task state segment. */
+enum {
+    TSS_EIP = 8,
+    TSS_EFLAGS = 9,
+    TSS_EAX = 10,
+    TSS_ESP = 14,
+    TSS_ES = 18,
+    TSS_CS = 19,
+    TSS_LDT = 24
+};
+
+static void tasks_prepare(const uint8_t *entry, const uint8_t *other) {
+    legacy_prepare(entry);
+    tss[1][TSS_EIP] = address_of(other);
+    tss[1][TSS_EFLAGS] = 2;
+    tss[1][TSS_ESP] = address_of(stacks[0] + sizeof(stacks[0]));
+    for (unsigned i = TSS_ES; i < TSS_LDT; i++) {
+        tss[1][i] = i == TSS_CS ? 0x08 : 0x18;
+    }
+}
+
 /* The other task counts its EAX up and goes back the way it came; where all registers are again
  * what they were, the first one ends in a breakpoint. */
 static const char *task_switch(const uint8_t *entry) {
-    legacy_prepare(entry);
-    tss[1][8] = address_of(legacy_task_to);
-    tss[1][9] = 2;
-    tss[1][10] = 41;
-    tss[1][14] = address_of(stacks[0] + sizeof(stacks[0]));
-    for (unsigned i = 18; i < 24; i++) {
-        tss[1][i] = i == 19 ? 0x08 : 0x18;
-    }
+    tasks_prepare(entry, legacy_task_to);
+    tss[1][TSS_EAX] = 41;
     legacy_enter(&legacy_state);
-    return saw(legacy_state.vector == 3 && tss[1][10] == 42 && (gdt[7] >> 40 & 0xff) == 0x89 &&
+    return saw(legacy_state.vector == 3 && tss[1][TSS_EAX] == 42 && (gdt[7] >> 40 & 0xff) == 0x89 &&
                    (gdt[6] >> 40 & 0xff) == 0x8b,
                "done");
 }
@@ -100,6 +116,24 @@ const char *act_task_jump(void) {
 const char *act_task_call(void) {
     const char *result = task_switch(legacy_task_call);
     return (uint16_t)tss[1][0] == 0x30 ? result : "no link to the first task";
+}
+
+/*
+ * The second NMI waits for the IRET of the first one's task. Whatever the hypervisor does to see
+ * that end, neither task is left with a trap flag, and no trap comes.
+ */
+const char *act_task_nmi(void) {
+    const uint64_t gate = 0x85ull << 40 | 0x38 << 16; /* a task gate, to the second task */
+    tasks_prepare(legacy_task_nmi, legacy_task_at_nmi);
+    tss[1][TSS_EAX] = 0;
+    idt[2] = gate;
+    legacy_state.count = address_of(&tss[1][TSS_EAX]);
+    legacy_enter(&legacy_state);
+    if (((tss[0][TSS_EFLAGS] | tss[1][TSS_EFLAGS]) & 0x100) != 0) {
+        return "a trap flag";
+    }
+    trap_last.vector = legacy_state.vector;
+    return legacy_state.vector == 3 ? saw_number(tss[1][TSS_EAX], "taken") : saw_trap();
 }
 
 /*

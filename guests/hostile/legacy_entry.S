@@ -67,6 +67,7 @@ legacy_user:                            /* CPL 3, alignment checked, stack and a
         jmp     3b
 
         .globl  legacy_task_jump, legacy_task_call, legacy_task_to
+        .globl  legacy_task_nmi, legacy_task_at_nmi
 legacy_task_jump:
         mov     $0x12345678, %esi
         ljmp    $0x38, $0
@@ -95,6 +96,30 @@ legacy_task_to:
         je      2f
         iretl
 2:      ljmp    $0x30, $0
+
+/* NMIs to itself, by a task gate: the first one's task sends one more, which comes at its end. */
+#define APIC_COMMAND 0xfee00300
+#define NMI_COMMAND  0x4400
+legacy_task_nmi:
+        mov     120(%ebx), %edx         /* counts them */
+        mov     (%edx), %ecx
+        add     $2, %ecx
+        movl    $0, APIC_COMMAND + 0x10 /* the first vCPU's APIC */
+        movl    $NMI_COMMAND, APIC_COMMAND
+        mov     $1000000, %eax
+1:      dec     %eax
+        jz      2f
+        cmp     %ecx, (%edx)
+        jne     1b
+2:      clts
+        int3
+legacy_task_at_nmi:
+        inc     %eax
+        test    $1, %al
+        jz      3f
+        movl    $NMI_COMMAND, APIC_COMMAND
+3:      iretl
+        jmp     legacy_task_at_nmi      /* where the next one begins */
 
         .globl  legacy_stubs
         .balign 16
