@@ -47,8 +47,10 @@ static __attribute__((noinline)) void vmx_decode_rare(unsigned needs, const stru
         x->kind = vmx_decode_unknown(raw->insn_len);
     }
     vmx_decode(raw, x);
-    if (x->kind == EXIT_TASK_SWITCH && x->task.source == TASK_IRET) {
-        vmx_block_nmi(false); /* IRET ends that, whatever becomes of the switch */
+    if (x->kind == EXIT_TASK_SWITCH &&
+        (x->task.source == TASK_IRET || x->task.event.type == EVENT_NMI)) {
+        /* An IRET ends it and an NMI begins it, whatever becomes of the switch. */
+        vmx_block_nmi(x->task.source != TASK_IRET);
     }
     if (x->kind == EXIT_HOST_NMI) {
         panic_nmi();
