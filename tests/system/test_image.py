@@ -17,7 +17,7 @@ SCN_EXECUTE, SCN_WRITE, DLL_NX_COMPAT = 1 << 29, 1 << 31, 0x100
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 1, 2, 4
 
 
-# What mkusb is given, and words of its answer. In its folder: files one, two and huge, a folder dir.
+# What mkusb is given, and words of its answer. In its folder: files one, two and huge, a folder dir, a pipe.
 MKUSB_REFUSED = [
     (["a=none"], ["none: No such file", "a on the stick"]),
     (["a=dir"], ["dir is a folder", "each file in it"]),
@@ -33,7 +33,15 @@ MKUSB_REFUSED = [
     (["a=one", "A/b=two"], ["is a file and the folder", "another name"]),
     (["--size", "8M", "a=one"], ["36M", "give at least"]),
     (["--size", "4", "a=one"], ['"4" is not a size', "4G"]),
+    (["--size", "2050G", "a=one"], ["2049G is too large", "at most 2048G"]),
+    (["--size", "99999999999999999G", "a=one"], ["is too large"]),
     (["-o", "none/out.img", "a=one"], ["none/out.img cannot be written", "-o"]),
+    (["-o", "dir", "a=one"], ["dir cannot be written", "-o"]),
+    (["-o", "two", "a=one", "b=./two"], ["two is to be b on the stick", "another name with -o"]),
+    (["a=/dev/zero"], ["/dev/zero is no ordinary file", "copy"]),
+    (["a=pipe"], ["pipe is no ordinary file", "copy"]),
+    ([b"a\xff=one"], ["'a\\udcff' is not UTF-8", "another name"]),
+    (["guests/Con.img=one"], ["the name of a device", "another name"]),
 ]
 
 
@@ -187,7 +195,7 @@ class Image(Boot):
         """Runs mkusb in that folder: (status, what it said)."""
         outside = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
         done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/mkusb"), *arguments], cwd=folder,
-                              env={**outside, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                              env={**outside, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
         return done.returncode, done.stdout.decode()
 
     @check("mkusb refuses in one line, with a fix, and leaves nothing behind")
@@ -199,6 +207,7 @@ class Image(Boot):
             with open(os.path.join(folder, "huge"), "wb") as file:
                 file.truncate(4 << 30)
             os.mkdir(os.path.join(folder, "dir"))
+            os.mkfifo(os.path.join(folder, "pipe"))
             before = sorted(os.listdir(folder))
             for arguments, words in MKUSB_REFUSED:
                 status, said = self.mkusb(folder, *(["-o", "out.img"] if "-o" not in arguments else []), *arguments)
