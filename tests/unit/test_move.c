@@ -8,6 +8,8 @@
 #include "cpus.h"
 
 #include "fake_windows.h"
+#include "hv/abi.h"
+#include "hv/vm/memory.h"
 #include "hv/vm/move.h"
 #include "other_vm.h"
 
@@ -219,6 +221,25 @@ TEST(a_record_is_copied_whole) {
      * piece to be copied, and what a vCPU has saved another. */
     uint64_t written = (fake_vm->compartment.region_size + 16 * KIB - 1) / (16 * KIB);
     CHECK(fake_interrupts_taken >= 2 * (FAKE_RAM / MIB + 1) + written + 2);
+}
+
+/* Of KVM's PV EOI: the copy ends its interrupts in its own memory. */
+TEST(its_word_for_ends_is_in_its_own_memory) {
+    begin(FAKE_RAM);
+    struct vcpu *from = &fake_vm->vcpus[0];
+    struct vmexit x = {.kind = EXIT_WRMSR, .insn_len = 2};
+    from->regs[X86_RCX] = KVM_MSR_PV_EOI;
+    from->regs[X86_RAX] = 0x3004 | KVM_MSR_ON;
+    from->regs[X86_RDX] = 0;
+    CHECK_U64(fake_exit(from, &x), ACTION_NEXT);
+    CHECK((const uint8_t *)from->lapic.pv_eoi == ram_of(fake_vm) + 0x3004);
+    vm_memory_let_go(); /* the window is its own CPU's, which the fake ones share */
+
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK_U64(to_public.state, VM_PAUSED);
+    CHECK((const uint8_t *)to_vm->vcpus[0].lapic.pv_eoi == ram_of(to_vm) + 0x3004);
+    vm_memory_let_go();
 }
 
 TEST(back_again) {
@@ -550,8 +571,8 @@ TEST(not_to_one_with_other_windows) {
     }
 }
 
-TEST_MAIN(T(all_is_copied_and_nothing_left), T(a_record_is_copied_whole), T(back_again),
-          T(not_to_one_of_another_size), T(not_while_another_is_on_its_way),
-          T(not_to_one_that_does_not_come), T(a_disk_and_its_wires_go_along),
-          T(what_others_know_of_it_goes_along), T(wires_alone_go_along), T(a_place_comes_back),
-          T(not_to_one_with_other_windows))
+TEST_MAIN(T(all_is_copied_and_nothing_left), T(a_record_is_copied_whole),
+          T(its_word_for_ends_is_in_its_own_memory), T(back_again), T(not_to_one_of_another_size),
+          T(not_while_another_is_on_its_way), T(not_to_one_that_does_not_come),
+          T(a_disk_and_its_wires_go_along), T(what_others_know_of_it_goes_along),
+          T(wires_alone_go_along), T(a_place_comes_back), T(not_to_one_with_other_windows))
