@@ -239,6 +239,10 @@ class Screen(ScreenReader):
         self.machine.expect(rf"status {status:016x} address {address:x} misc 0", 30, "its registers")
         self.machine.expect(r"The machine is stopped", 30, "the end of the panic")
         text = self.machine.serial.text[begin:self.machine.serial.mark]
+        registers = re.search(r"cr0 ([0-9a-f]+) cr2 \w+ cr3 \w+ cr4 ([0-9a-f]+) efer ([0-9a-f]+)", text)
+        for name, bit, register in ("WP", 16, 1), ("SMEP", 20, 2), ("SMAP", 21, 2), ("NXE", 11, 3):
+            expect_that(int(registers[register], 16) >> bit & 1, f"{name} to be on, also after a guest has run here",
+                        registers[0])
         said = subprocess.run([sys.executable, os.path.join(ROOT, "scripts/symbolize.py"), "--elf",
                                os.path.join(self.build, "bulkhead.elf")], input=text, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
