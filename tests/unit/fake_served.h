@@ -50,6 +50,7 @@ static struct {
     uint32_t port;                /* the client's, of this connection */
     unsigned requests;            /* connections that were asked for */
     uint32_t room, taken, packet; /* credit; the longest packet that it sends */
+    uint32_t last_byte;           /* that the client may send by what it was told */
     uint32_t told, client_taken;
     uint32_t have, read; /* of in */
     bool greeted, asked; /* flags of the client; an option */
@@ -86,6 +87,9 @@ static UNUSED void server_packet(enum vsock_operation operation, const void *dat
     }
     channel_send(&server.channel, VSOCK_HEADER + size, about);
     server.told = server.taken;
+    uint32_t last = server.taken + (uint32_t)min_u64(server.room, INT32_MAX);
+    bool more = (int32_t)(last - server.last_byte) > 0; /* what was told is not taken back */
+    server.last_byte = more ? last : server.last_byte;
 }
 
 static bool disk_serve(void);
@@ -107,7 +111,7 @@ static UNUSED void server_say(const void *data, uint32_t size) {
 static void server_accept(const struct vsock_header *h) {
     server.requests++;
     server.port = h->from_port;
-    server.have = server.read = server.taken = 0;
+    server.have = server.read = server.taken = server.last_byte = 0;
     server.greeted = server.asked = false;
     server.open = server.listens;
     server_packet(server.listens ? VSOCK_RESPONSE : VSOCK_RESET, NULL, 0);
@@ -121,6 +125,7 @@ static void server_hear_packet(const struct vsock_header *h) {
         server_accept(h);
     } else if (h->from_port == server.port && h->operation == VSOCK_DATA) {
         CHECK(server.have + h->length <= sizeof(server.in));
+        CHECK((int32_t)(server.last_byte - server.have - h->length) >= 0);
         channel_read(&server.channel, VSOCK_HEADER, server.in + server.have, h->length);
         server.have += h->length;
         server.taken += h->length;

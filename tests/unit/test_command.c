@@ -3,6 +3,7 @@
 #include "hv/monitor/ask.h"
 #include "hv/monitor/command.h"
 #include "hv/monitor/console.h"
+#include "hv/monitor/top.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/snapshot.h"
 #include "tests/unit/fake_console.h"
@@ -325,6 +326,60 @@ TEST(top_draws_until_a_key_is_typed) {
 }
 
 /* No CPU of its own hears a word for it, or it lacks one of the others. */
+static void top_begin(void) {
+    fake_tsc += plat_tsc_hz();
+    CHECK_U64(top_show(vms, 2, 0), SHOW_EMPTY);
+}
+
+/* What top says of alpha after just a second. */
+static const char *top_row(void) {
+    static char row[160];
+    CHECK_U64(top_show(vms, 2, 0), SHOW_WAIT);
+    fake_tsc += plat_tsc_hz() - 1;
+    CHECK_U64(top_show(vms, 2, 0), SHOW_WAIT);
+    fake_tsc++;
+    CHECK_U64(top_show(vms, 2, 0), SHOW_EMPTY);
+    fake_pass(30000);
+    fake_line_take();
+    CHECK_U64(top_show(vms, 2, 2), SHOW_PRINTED);
+    fake_pass(30000);
+    const char *seen = strstr(fake_line_take(), "alpha ");
+    snprintf(row, sizeof(row), "%.*s", seen == NULL ? 0 : (int)strcspn(seen, "\x1b"), seen);
+    return row;
+}
+
+/* Three kinds at most, the busiest first, of equal ones that which stands first in the table. */
+TEST(top_names_the_busiest_kinds) {
+    static const struct {
+        uint64_t count[5];
+        const char *row;
+    } rows[] = {
+        {{0, 7}, "alpha            running     100   256M        7  cpuid 7  "},
+        {{1, 2, 3, 4, 5},
+         "alpha            running     100   256M       15  wrmsr 5  rdmsr 4  hypercall 3  "},
+        {{2, 2, 2, 2, 2},
+         "alpha            running     100   256M       10  unknown 2  cpuid 2  hypercall 2  "},
+        {{0}, "alpha            running     100   256M        0  "},
+    };
+    start();
+    alpha.vcpu_count = 1;
+    CHECK_U64(top_show(vms, 2, 0), SHOW_WAIT);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        top_begin();
+        for (unsigned k = 0; k < ARRAY_SIZE(rows[i].count); k++) {
+            alpha.vcpus[0]->exits[k] += rows[i].count[k];
+        }
+        CHECK_STR(top_row(), rows[i].row);
+    }
+    alpha.state = VM_STOPPING;
+    top_begin();
+    alpha.vcpus[0]->waited += plat_tsc_hz() / 4;
+    CHECK_STR(top_row() + 27, "   75   256M        0  ");
+    top_begin();
+    alpha.vcpus[0]->waited += 2 * plat_tsc_hz(); /* read a moment apart */
+    CHECK_STR(top_row() + 27, "    0   256M        0  ");
+}
+
 TEST(a_guest_whose_cpu_is_missing) {
     static struct vcpu_public second;
     static const char answer[] =
@@ -869,10 +924,11 @@ TEST(host_reset_wants_a_yes) {
 TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_stats),
           T(guests_are_started_and_stopped), T(what_hurts_is_asked_for_twice),
           T(a_reboot_is_asked_for_twice_while_a_guest_runs), T(audits_are_asked_for),
-          T(top_draws_until_a_key_is_typed), T(a_guests_last_lines_are_shown),
-          T(the_logs_last_lines_are_shown), T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved),
-          T(mistakes_are_explained), T(log_level), T(line_editing), T(a_question_has_its_time),
-          T(registers_are_shown), T(the_last_exits_are_shown), T(registers_stand_in_their_places),
-          T(devices_are_counted), T(cables_are_pulled_and_plugged), T(cursor_and_history),
-          T(a_guest_is_restarted), T(a_guests_console_is_attached), T(words_are_completed),
+          T(top_draws_until_a_key_is_typed), T(top_names_the_busiest_kinds),
+          T(a_guests_last_lines_are_shown), T(the_logs_last_lines_are_shown),
+          T(a_guest_whose_cpu_is_missing), T(a_guest_is_moved), T(mistakes_are_explained),
+          T(log_level), T(line_editing), T(a_question_has_its_time), T(registers_are_shown),
+          T(the_last_exits_are_shown), T(registers_stand_in_their_places), T(devices_are_counted),
+          T(cables_are_pulled_and_plugged), T(cursor_and_history), T(a_guest_is_restarted),
+          T(a_guests_console_is_attached), T(words_are_completed),
           T(words_to_choose_from_are_shown), T(version_is_told), T(host_reset_wants_a_yes))

@@ -292,6 +292,7 @@ TEST(many_at_once_and_answers_in_any_order) {
 
     start_both(SERVED_FEATURES);
     server.holds = true;
+    pc->served.next_turn = UINT32_MAX - 8; /* their number wraps meanwhile */
     for (unsigned i = 0; i < 40; i++) {
         post(i, BLK_IN, 8ull * i, 4096);
         pc->ram[DATA(i)] = 0;
@@ -358,6 +359,27 @@ TEST(a_turn_of_many_that_end_at_once) {
         run_both();
         CHECK_U64(count_done(), 2 + many[i]);
         CHECK_U64(pc->ram[STATUS(0)] | pc->ram[STATUS(1)] | pc->ram[STATUS(2)], BLK_OK);
+    }
+}
+
+/* To the byte: 256 that are taken, and a write that is sent. One less is no whole turn. */
+TEST(a_turn_is_over_when_all_of_it_is_spent) {
+    for (unsigned less = 0; less < 2; less++) {
+        start_both(SERVED_FEATURES);
+        server.room = MIB;
+        server_packet(VSOCK_CREDIT, NULL, 0);
+        run_both();
+        uint32_t size = SERVED_TURN - (RING + 1) * SERVED_REQUEST_COST;
+        post(1, BLK_OUT, 0, size);
+        driver_describe(pc, 0, 4, 0x140000, size, NEXT, 5);
+        for (unsigned n = 1 + less; n < RING; n++) {
+            post(2, BLK_GET_ID, 0, 20);
+        }
+        driver_doorbell(pc, 0);
+        CHECK_U64(pc->served.spent, SERVED_TURN - less * SERVED_REQUEST_COST);
+        CHECK_U64(virtio_ops.service(&pc->v->dev, machine_time) != 0, less == 0);
+        run_both();
+        CHECK_U64(pc->ram[STATUS(1)] | pc->ram[STATUS(2)], BLK_OK);
     }
 }
 
@@ -451,8 +473,12 @@ TEST(the_start_waits_for_a_server) {
     machines_begin();
     power_on();
     CHECK_U64(known_after(0), false);
-    CHECK_U64(known_after(299), false);
-    CHECK_U64(known_after(2), true);
+    machine_time = pc->served.made_at;
+    CHECK_U64(known_after(300) && pc->served.was_ready, false);
+    machine_time--;
+    CHECK_U64(known_after(0), false);
+    machine_time++;
+    CHECK_U64(known_after(0), true);
     machines_begin();
     power_on();
     server_boot();
@@ -577,8 +603,26 @@ TEST(a_size_that_changes) {
     CHECK_U64(capacity(), DISK_SIZE / 2 / 512);
     CHECK(driver_reg(pc, 0x15, 1) != generation);
     CHECK_U64(driver_reg(pc, VIRTIO_ISR, 1), VIRTIO_ISR_CONFIG);
+    generation = driver_reg(pc, 0x15, 1);
     CHECK_U64(request(BLK_IN, DISK_SIZE / 2 / 512, 512), BLK_IOERR);
     CHECK_U64(request(BLK_IN, DISK_SIZE / 2 / 512 - 1, 512), BLK_OK);
+    CHECK_U64(driver_reg(pc, 0x15, 1), generation); /* told once */
+    CHECK_U64(driver_reg(pc, VIRTIO_ISR, 1), VIRTIO_ISR_QUEUE);
+}
+
+/* All places are taken, and what lies behind the last one, here the next turn, is none of them. */
+TEST(as_many_as_there_are_places) {
+    start_both(SERVED_FEATURES);
+    server.holds = true;
+    pc->served.next_turn = 0u - SERVED_REQUESTS;
+    for (unsigned i = 0; i <= SERVED_REQUESTS; i++) {
+        post(i, BLK_IN, 8ull * i, 512);
+    }
+    driver_doorbell(pc, 0);
+    CHECK_U64(pc->served.next_turn, SERVED_FREE);
+    server.holds = false;
+    run_both();
+    CHECK_U64(count_done(), SERVED_REQUESTS + 1);
 }
 
 /* With the cache that the driver asked for, once. */
@@ -935,11 +979,14 @@ TEST(a_server_that_stops_in_the_middle_of_its_greeting) {
     server_say("NBDMAG", 6);
     virtio_served_poll(&pc->served);
     CHECK_U64(pc->served.state, SERVED_GREETING);
-    machine_time += 9 * MACHINE_HZ;
-    (void)disk_serve();
+    uint64_t due = pc->served.retry_at;
+    CHECK(due - machine_time <= 10 * MACHINE_HZ && machine_time + 9 * MACHINE_HZ < due);
+    machine_time = due - 1;
+    CHECK_U64(virtio_ops.service(&pc->v->dev, machine_time), due);
+    CHECK_U64(pc->served.state, SERVED_GREETING);
+    machine_time = due;
+    CHECK(virtio_ops.service(&pc->v->dev, machine_time) > due); /* the next one */
     CHECK_U64(server.requests, 1);
-    machine_time += 2 * MACHINE_HZ;
-    (void)disk_serve();
     run_later();
     CHECK_U64(pc->served.state, SERVED_READY);
     CHECK_U64(pc->counts.lies, 0);
@@ -973,11 +1020,12 @@ TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
           T(ranges), T(what_is_no_request), T(the_name_is_known_here), T(read_only),
           T(an_export_that_turns_out_to_be_read_only), T(errors_of_the_server),
           T(many_at_once_and_answers_in_any_order), T(many_at_once_that_end_without_the_server),
-          T(a_turn_of_many_that_end_at_once), T(the_half_of_the_room),
-          T(reads_that_are_much_together), T(a_server_that_sends_little_ahead),
-          T(a_server_that_comes_late), T(the_start_waits_for_a_server),
-          T(a_server_that_starts_again_in_the_middle), T(a_server_that_ends_within_data),
-          T(a_program_that_starts_again), T(a_size_that_changes), T(a_server_that_loses_its_cache),
+          T(a_turn_of_many_that_end_at_once), T(a_turn_is_over_when_all_of_it_is_spent),
+          T(the_half_of_the_room), T(reads_that_are_much_together),
+          T(a_server_that_sends_little_ahead), T(a_server_that_comes_late),
+          T(the_start_waits_for_a_server), T(a_server_that_starts_again_in_the_middle),
+          T(a_server_that_ends_within_data), T(a_program_that_starts_again), T(a_size_that_changes),
+          T(as_many_as_there_are_places), T(a_server_that_loses_its_cache),
           T(a_driver_that_starts_again), T(a_driver_that_goes_within_a_write),
           T(a_driver_that_goes_within_a_read), T(a_driver_that_changes_its_buffers),
           T(a_driver_that_shortens_a_write), T(lies_in_the_greeting),
