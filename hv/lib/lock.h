@@ -20,6 +20,13 @@ static inline void lock_acquire(struct lock *l) {
     }
 }
 
+/* False if somebody has it, or waits for it. */
+static inline bool lock_try(struct lock *l) {
+    uint32_t ticket = __atomic_load_n(&l->owner, __ATOMIC_RELAXED);
+    return __atomic_compare_exchange_n(&l->next, &ticket, ticket + 1, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
+}
+
 static inline void lock_release(struct lock *l) {
     __atomic_store_n(&l->owner, l->owner + 1, __ATOMIC_RELEASE);
 }

@@ -87,20 +87,31 @@ void vm_pci_start(struct vm *vm) {
     }
 }
 
-/* The part of a BAR from one offset to another, which is none of the held pages. */
-static bool pci_map_part(struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t from,
-                         uint64_t until, bool on) {
+/* So much of a BAR is mapped without taking host interrupts. */
+#define MAP_PIECE (2 * MIB)
+
+static bool pci_map_piece(struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t from,
+                          uint64_t size, bool on) {
     struct pagetable small = vm->npt; /* its tables for that window are there, all of 4 KiB pages */
     uint64_t gpa = p->gpa[bar] + from;
 
     small.max_level = 1;
-    if (from == until) {
-        return true;
-    }
-    enum status s = on ? pagetable_map(&small, gpa, HPA(p->f.bars[bar].base + from), until - from,
+    enum status s = on ? pagetable_map(&small, gpa, HPA(p->f.bars[bar].base + from), size,
                                        PAGE_READ | PAGE_WRITE, PAGE_UC)
-                       : pagetable_unmap(&small, gpa, until - from);
+                       : pagetable_unmap(&small, gpa, size);
     return s == STATUS_OK;
+}
+
+/* The part of a BAR from one offset to another, which is none of the held pages. */
+static bool pci_map_part(struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t from,
+                         uint64_t until, bool on) {
+    bool good = true;
+
+    for (uint64_t at = from; at < until; at += MAP_PIECE) {
+        good = good && pci_map_piece(vm, p, bar, at, min_u64(until - at, MAP_PIECE), on);
+        plat_take_interrupts();
+    }
+    return good;
 }
 
 /* Of the held pages a BAR may have two pieces. */

@@ -324,6 +324,14 @@ static pci_answer *const pci_calls[PCI_CALLS] = {
     [PCI_CALL_RESET] = pci_call_reset,
 };
 
+/* Who has it may have a large BAR to move, and takes host interrupts meanwhile. So does who waits.
+ */
+static void pci_wait_for_lock(struct vm *vm) {
+    while (!lock_try(&vm->pci_lock)) {
+        plat_take_interrupts();
+    }
+}
+
 bool vm_pci_call(struct vcpu *v) {
     struct vm *vm = v->vm;
     const struct exchange_pci *asked = &v->exchange->pci;
@@ -339,7 +347,7 @@ bool vm_pci_call(struct vcpu *v) {
         return upcall_refuse(v, "asked for a PCI device that is not its own", "");
     }
     ask.p = &vm->pcis[ask.function];
-    lock_acquire(&vm->pci_lock);
+    pci_wait_for_lock(vm);
     pci_settle(vm, ask.p);
     const char *nonsense = pci_calls[call](&ask);
     lock_release(&vm->pci_lock);

@@ -167,9 +167,11 @@ static void make_device(unsigned i, uint32_t function, uint32_t bar, uint32_t si
     space[AT_MSIX / 4] = 0x00030011;
 }
 
+static uint32_t card_size = SIZE;
+
 static void give_devices(struct plan_vm *plan) {
     make_device(NVME, 1, NVME_BAR, NVME_SIZE);
-    make_device(CARD, 2, CARD_BAR, SIZE);
+    make_device(CARD, 2, CARD_BAR, card_size);
     make_device(USB, 3, USB_BAR, SIZE);
     functions[NVME].flr = true;
     functions[NVME].msix = (struct boot_pci_msix){.count = 4, .table = TABLE, .pending = PENDING};
@@ -476,6 +478,55 @@ TEST(a_bar_goes_nowhere_but_into_its_window_and_over_no_other) {
     CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE + 0x9000, &leaf), STATUS_NOT_FOUND);
 }
 
+static unsigned shown_before, longest_piece;
+
+static void count_shown(void) {
+    unsigned shown = 0;
+    struct pagetable_leaf leaf;
+
+    for (uint64_t at = BASE; at < BASE + 128 * MIB; at += PAGE_SIZE) {
+        shown += pagetable_lookup(&fake_vm->npt, at, &leaf) == STATUS_OK;
+    }
+    unsigned piece = shown > shown_before ? shown - shown_before : shown_before - shown;
+    longest_piece = piece > longest_piece ? piece : longest_piece;
+    shown_before = shown;
+}
+
+/* A guest may move it, or switch its memory off and on, again and again. */
+TEST(host_interrupts_are_taken_while_a_large_bar_moves) {
+    card_size = 16 * MIB;
+    struct vcpu *v = start();
+    card_size = SIZE;
+    shown_before = longest_piece = 0;
+    fake_interrupt = count_shown;
+    CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 0, BASE), 1);
+    CHECK_U64(shown_before, 16 * MIB / PAGE_SIZE);
+    CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 0, BASE + 48 * MIB), 1);
+    CHECK_U64(shown_before, 16 * MIB / PAGE_SIZE);
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, 0);
+    CHECK_U64(shown_before, 0);
+    CHECK_U64(longest_piece, 2 * MIB / PAGE_SIZE);
+    fake_interrupt = NULL;
+}
+
+static void give_back(void) {
+    if (fake_interrupts_taken == 3) {
+        lock_release(&fake_vm->pci_lock);
+    }
+}
+
+TEST(who_waits_for_another_vcpu_takes_host_interrupts) {
+    struct vcpu *v = start();
+    lock_acquire(&fake_vm->pci_lock); /* on another CPU */
+    CHECK(!lock_try(&fake_vm->pci_lock));
+    fake_interrupts_taken = 0;
+    fake_interrupt = give_back;
+    CHECK_U64(ask(v, PCI_CALL_READ, CARD, 0, 0), 0x00111b36);
+    fake_interrupt = NULL;
+    CHECK_U64(fake_interrupts_taken, 3);
+    CHECK(lock_try(&fake_vm->pci_lock));
+}
+
 TEST(the_other_cpus_of_the_vm_are_flushed_too) {
     struct vcpu *v0, *v1;
     (void)create();
@@ -722,6 +773,8 @@ TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(one_that_does_not_come_back_from_it_is_lost_for_the_run),
           T(a_bar_is_mapped_but_for_the_pages_with_its_messages),
           T(a_bar_goes_nowhere_but_into_its_window_and_over_no_other),
+          T(host_interrupts_are_taken_while_a_large_bar_moves),
+          T(who_waits_for_another_vcpu_takes_host_interrupts),
           T(the_other_cpus_of_the_vm_are_flushed_too),
           T(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it),
           T(a_message_goes_to_the_cpu_of_whom_it_is_for), T(what_is_no_message_is_not_let_in),
