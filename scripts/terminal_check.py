@@ -33,7 +33,7 @@ SETTINGS = [("linux", "C.UTF-8", 80, 24), ("linux", "C.UTF-8", 128, 47), ("linux
 # Short ones, of each kind of program, that show nothing of the PC they were made on.
 RECORDED = [("apt-progress", "linux", "C.UTF-8"), ("bash", "linux", "C.UTF-8"), ("dialog-checklist", "linux", "C"),
             ("dialog-menu", "vt220", "C"), ("installer", "linux", "C.UTF-8"), ("less-numbers", "linux", "C.UTF-8"), ("nano", "vt220", "C.UTF-8"),
-            ("systemd", "linux", "C.UTF-8"), ("tput", "linux", "C.UTF-8"), ("vim", "xterm-256color", "C.UTF-8"),
+            ("systemd", "linux", "C.UTF-8"), ("top-alone", "linux", "C.UTF-8"), ("tput", "linux", "C.UTF-8"), ("vim", "xterm-256color", "C.UTF-8"),
             ("vim-syntax", "linux", "C.UTF-8"), ("whiptail-menu", "linux", "C.UTF-8")]
 QUIET = 0.4         # seconds without output after which the next keys are typed
 PATIENCE = 20       # for the first output, and for all of one step
@@ -121,9 +121,25 @@ unset DEBIAN_FRONTEND
 exec /usr/lib/cdebconf/debconf -odi ./questions.sh
 """,
 }
+# top sees two processes, and a PC that is not this one.
+TOP = {
+    "uptime": "93784.05 187000.00\n",
+    "loadavg": "0.42 0.30 0.10 1/90 1234\n",
+    "meminfo": "".join(f"{name}: {kib} kB\n" for name, kib in (
+        ("MemTotal", 2048000), ("MemFree", 1024000), ("MemAvailable", 1536000), ("Buffers", 16000), ("Cached", 512000),
+        ("SwapTotal", 0), ("SwapFree", 0), ("SReclaimable", 32000))),
+    "stat": "cpu  8000 10 2000 170000 100 0 20 0 0 0\ncpu0 4000 5 1000 85000 50 0 10 0 0 0\n"
+            "cpu1 4000 5 1000 85000 50 0 10 0 0 0\nbtime 1700000000\nprocesses 1234\nprocs_running 1\n",
+    "top.sh": """\
+mount -t proc proc /proc
+for name in uptime loadavg meminfo stat; do mount --bind $name /proc/$name; done
+sleep 1000 &
+exec top -d 0.6
+""",
+}
 C_TEXT = "/* A comment */\n#include <stdio.h>\n\nint main(void) {\n\tprintf(\"%d\\n\", 42);\n\treturn 0;\n}\n" * 20
 
-# name -> (command, keys step by step). Files of the working folder: long.txt, main.c, INSTALLER.
+# name -> (command, keys step by step). Files of the working folder: long.txt, main.c, INSTALLER, TOP.
 PROGRAMS = {
     "dialog-menu": (["dialog", "--title", "Menu", "--menu", "Choose one of these", "15", "50", "6", "1", "first", "2",
                      "second", "3", "third"], [DOWN, DOWN, UP]),
@@ -144,6 +160,8 @@ PROGRAMS = {
     "less": (["less", "long.txt"], [" ", "G", "g", DOWN * 5, "/fox 77\r", "b"]),
     "less-numbers": (["less", "-N", "-S", "main.c"], ["j", "j", RIGHT, "k"]),
     "top": (["top", "-d", "0.6"], ["1", "m", "t", "z"]),
+    "top-alone": (["unshare", "--map-root-user", "--mount", "--pid", "--kill-child",
+                   "sh", "top.sh"], ["1", "m", "t", "z", "xb"]),
     "htop": (["htop", "-d", "5"], [DOWN, "\x1b[15~"]),
     "vim": (["vim.tiny", "-n", "-u", "NONE", "-N", "main.c"],
             ["Ohello world\x1b", "dd", "5j", "3dd", "p", "G", "gg", ":set number\r", "\x06", "\x02", "iabc\x1b",
@@ -387,7 +405,7 @@ def check(build, name, term, locale, columns, rows):
     with tempfile.TemporaryDirectory() as folder:       # a fresh one: programs leave locks behind when they are ended
         (pathlib.Path(folder) / "long.txt").write_text(LONG_TEXT)
         (pathlib.Path(folder) / "main.c").write_text(C_TEXT)
-        for file, text in INSTALLER.items():
+        for file, text in [*INSTALLER.items(), *TOP.items()]:
             (pathlib.Path(folder) / file).write_text(text)
         data = run(command, keys, columns, rows, term, locale, folder)
     theirs = by_pyte(data, columns, rows)
