@@ -180,6 +180,33 @@ def check_line_budget():
     return faults
 
 
+# What the docs tell of these counts: file, words before and after a number, and what is counted.
+TOLD_LINES = [
+    ("README.md", r"is about (\S+) lines of C", ("hv", "arch")),
+    ("README.md", r"(\S+) of them for USB keyboards", (USB,)),
+    ("README.md", r"and (\S+) for IOMMUs", (IOMMU,)),
+    ("README.md", r"only that guest trusts, are ([\d,]+)", (COMPARTMENT,)),
+    ("README.md", r"before the start, are ([\d,]+)", ("boot", "config")),
+    ("docs/architecture.md", r"without its compartment has (\S+) lines of code", ("hv",)),
+    ("docs/architecture.md", r"lines of code, arch/ ([\d,]+)", ("arch",)),
+]
+TOLD_WITHIN = 0.04
+
+
+def check_told_lines():
+    """What README and docs say of how many lines there are is about so."""
+    faults = []
+    for name, words, rooms in TOLD_LINES:
+        found = re.search(words, " ".join((ROOT / name).read_text().split()))
+        if not found:
+            faults.append(f"{name}: expected /{words}/")
+            continue
+        told, count = int(found[1].replace(",", "")), sum(count_lines(room) for room in rooms)
+        if abs(told - count) > TOLD_WITHIN * count:
+            faults.append(f"{name}: says {found[1]} lines of {' and '.join(rooms)}, there are {count}")
+    return faults
+
+
 def check_file_size():
     """No file of the core is longer than a person reads in one go."""
     return [f"{p.relative_to(ROOT)}: {n} lines, at most {FILE_LIMIT}"
@@ -439,7 +466,7 @@ def main():
     args = parser.parse_args()
     checks = {
         "include-rule": check_include_rule, "pure-hv": check_pure_hv, "format": check_format,
-        "line-budget": check_line_budget, "file-size": check_file_size,
+        "line-budget": check_line_budget, "told-lines": check_told_lines, "file-size": check_file_size,
         "function-size": check_function_size, "conditionals": check_conditionals, "spdx": check_spdx,
         "headers-alone": check_headers_alone, "help": check_help, "w-xor-x": lambda: check_wx(args.build),
         "scrub": lambda: check_scrub(args.build),
