@@ -250,6 +250,17 @@ $(BUILD)/guests/demo.erofs: $(BUSYBOX)
 	@rm -f $@ && mkfs.erofs --quiet -T0 -U 00000000-0000-0000-0000-000000000001 --all-root $@ $(BUILD)/guests/image >/dev/null
 	@truncate -s %2M $@
 
+# For guests: linked statically, so that it runs in any. The demo with it, for a test.
+$(BUILD)/bulkctl: tools/bulkctl/bulkctl.c
+	@mkdir -p $(@D)
+	$(HOST_CC) $(COMMON) -D_GNU_SOURCE -static $< -o $@
+.PHONY: bulkctl
+bulkctl: $(BUILD)/bulkctl
+CONTROL_MODULES := $(DEMO_MODULES) $(BUILD)/guests/modules/virtio_console.ko
+$(BUILD)/guests/control.img: $(CONTROL_MODULES) guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(BUILD)/bulkctl
+	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init $(addprefix --module ,$(filter %.ko,$^)) \
+	    --file bin/bulkctl=$(BUILD)/bulkctl -o $@
+
 # With what loads a crash kernel, and a crash kernel.
 $(BUILD)/guests/crash.img: $(DEMO_MODULES) $(BUILD)/guests/crash/kexec guests/linux/load-crash $(BUILD)/guests/vmlinuz \
         $(BUILD)/guests/demo.img guests/linux/mkinitramfs guests/linux/init $(BUSYBOX)
@@ -434,7 +445,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux bench-io
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img drivers.img root.erofs root.img root-nbd.img)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img drivers.img root.erofs root.img root-nbd.img control.img)
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))
@@ -701,6 +712,7 @@ help:
 	@echo 'make test-guests  the guests that the tests run'
 	@echo 'make guest-root   a small Debian for guests with a disk: build/guests/root.erofs, root.img, vmlinuz'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
+	@echo 'make bulkctl      a static program for Linux guests that may control others (docs/control.md)'
 	@echo 'make docs         prints docs/config.md, docs/guest-view.md and docs/hostile.md from their tables'
 	@echo 'make docs-check, toml-check, coverage-short, mutate-short: parts of check and test'
 	@echo 'make clean        throws build/ away'

@@ -68,6 +68,8 @@ bool is_served_by(const struct config_guest *g, const char *server);
 /* The same for named ports. */
 void make_port_channels(const struct builder *b);
 void give_ports(const struct builder *b, struct plan_vm *vm, uint32_t self);
+/* And the guests that it may control, once all have CPUs. */
+void give_control(const struct builder *b, struct plan_vm *vm);
 
 /* One more for the VM's compartment, above those that it has: size bytes at hpa, which 2 MiB pages
  * may map if there are so many. There is room for all that a config can ask for. */

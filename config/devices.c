@@ -422,6 +422,7 @@ void give_windows(const struct builder *b) {
         give_nets(b, vm, i);
         give_vsock(b, vm, i);
         give_ports(b, vm, i);
+        give_control(b, vm);
         give_terminal(vm);
         vm->devices.watchdog = vm->config->watchdog;
         judge_windows(b, vm);

@@ -232,6 +232,18 @@ bool read_vsock(const struct schema_value *v) {
     return true;
 }
 
+/* The same, or an asterisk. */
+bool read_control(const struct schema_value *v) {
+    struct config_vsock *control = v->field;
+
+    if (!str_equal(v->text, "*")) {
+        return read_vsock(v);
+    }
+    (void)str_copy_n(control->guest, sizeof(control->guest), v->text, 1);
+    control->pos = v->pos;
+    return true;
+}
+
 bool read_named_port(const struct schema_value *v) {
     struct config_port *port = v->field;
     struct part name = part_at(v->text);

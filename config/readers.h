@@ -25,6 +25,7 @@ bool read_disk(const struct schema_value *v);
 bool read_pmem(const struct schema_value *v);
 bool read_net(const struct schema_value *v);
 bool read_vsock(const struct schema_value *v);
+bool read_control(const struct schema_value *v);
 bool read_mtu(const struct schema_value *v);
 bool read_named_port(const struct schema_value *v);
 bool read_cid(const struct schema_value *v);

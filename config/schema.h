@@ -54,6 +54,6 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 35
+#define SCHEMA_KEYS 36
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];

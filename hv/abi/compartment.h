@@ -85,6 +85,7 @@ enum core_call {
     CORE_APIC_READ,  /* argument: what the local APIC's page has at this offset; then that */
     CORE_VECTOR_GET, /* argument: number of an XMM register; vector is filled with it */
     CORE_VECTOR_SET, /* the other way */
+    CORE_CONTROL, /* what control asks for is done, if the config lets this guest control others */
     CORE_PCI, /* what pci asks of one of the guest's real devices is done; its answer is there */
     CORE_CALLS
 };
@@ -136,6 +137,32 @@ struct exchange_pci {
     uint32_t call, function; /* enum pci_call */
     uint32_t at, zero;
     uint64_t value, data;
+};
+
+/* What one guest may ask of those that the config lets it control, which it counts from 0 on. */
+enum control_call {
+    CONTROL_CALL_LOOK,  /* guest: gives all that stands behind done; done: there is such a one */
+    CONTROL_CALL_ORDER, /* guest, order: as if the operator had typed it; done: it was taken */
+    CONTROL_CALLS
+};
+enum control_order {
+    CONTROL_START,
+    CONTROL_STOP,
+    CONTROL_RESTART,
+    CONTROL_KILL,
+    CONTROL_PAUSE,
+    CONTROL_RESUME,
+    CONTROL_ORDERS
+};
+
+struct exchange_control {
+    uint32_t call, guest; /* enum control_call */
+    uint32_t order, done; /* enum control_order */
+    char name[ABI_PORT_NAME], state[16];
+    uint64_t vcpus, memory;  /* bytes */
+    uint64_t up_ms, idle_ms; /* since its last start; of all its vCPUs, since the hypervisor's */
+    uint64_t exits, denied, crashes;
+    uint64_t over_exits, over_console, withheld;
 };
 
 /* A message signalled interrupt. */
@@ -240,6 +267,7 @@ struct exchange {
     struct exchange_state state;
     uint64_t vector[2];
     struct exchange_pci pci;
+    struct exchange_control control;
 
     struct exchange_load load;
 

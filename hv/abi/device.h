@@ -137,7 +137,8 @@ struct abi_devices {
     uint32_t port_count;
     struct abi_port ports[ABI_PORTS];
     bool types_to_hvc0; /* what is typed goes to the virtio console, and not to the UART */
-    uint8_t zero[3];
+    bool has_control;   /* the console has a port for requests of the operator's kind */
+    uint8_t zero[2];
     uint32_t pci_count;
     uint32_t watchdog; /* so many seconds it waits at most; 0 = there is none */
     struct abi_pci pcis[ABI_PCIS];

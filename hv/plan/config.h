@@ -116,13 +116,14 @@ struct config_guest {
     uint8_t uuid[UUID_SIZE];         /* zero = made of the guest's name and the stick */
     char serial[CONFIG_SERIAL_SIZE]; /* empty = made of the UUID */
     char asset_tag[CONFIG_SERIAL_SIZE];
-    uint32_t disk_count, net_count, pmem_count, vsock_count, port_count, pci_count;
+    uint32_t disk_count, net_count, pmem_count, vsock_count, port_count, pci_count, control_count;
     struct config_disk disks[CONFIG_MAX_DISKS];
     struct config_net nets[CONFIG_MAX_NETS];
     struct config_pmem pmems[CONFIG_MAX_PMEMS];
     struct config_vsock vsocks[CONFIG_MAX_VSOCKS];
     struct config_port ports[CONFIG_MAX_PORTS];
     struct config_pci pcis[CONFIG_MAX_PCI];
+    struct config_vsock controls[CONFIG_MAX_GUESTS]; /* guests that it may control; or "*" */
     uint32_t cid;      /* its address for vsock; 0 = CONFIG_FIRST_CID and its place in the file */
     uint32_t terminal; /* enum config_terminal: where what is typed goes */
     bool start_auto;

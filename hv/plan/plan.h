@@ -66,6 +66,10 @@ struct plan_vm {
     struct plan_window windows[PLAN_MAX_WINDOWS]; /* ascending gpa */
     /* Of each channel: the host CPU of the other VM's first vCPU, which a doorbell goes to. */
     uint32_t bell_cpus[ABI_CHANNELS];
+    /* The guests that it may control, in the order of the file: each by the host CPU of its first
+     * vCPU. */
+    uint32_t control_count;
+    uint32_t control_cpus[CONFIG_MAX_GUESTS];
     const struct boot_pci *functions; /* boot_info's */
     uint32_t pci_count;
     uint16_t

@@ -330,6 +330,37 @@ static bool check_served(struct checker *c, uint32_t v) {
     return good;
 }
 
+static bool may_control(const struct config_guest *g, const char *name) {
+    for (uint32_t i = 0; i < g->control_count; i++) {
+        if (str_equal(g->controls[i].guest, "*") || str_equal(g->controls[i].guest, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* It may control those that its config names, and no others: each CPU is the first of one of them.
+ */
+static bool check_control(struct checker *c, uint32_t v) {
+    const struct plan_vm *vm = &c->plan->vms[v];
+    uint32_t count = 0;
+    bool good = vm->control_count <= CONFIG_MAX_GUESTS &&
+                vm->devices.has_control == (vm->control_count != 0);
+
+    for (uint32_t i = 0; good && i < c->plan->vm_count; i++) {
+        const struct plan_vm *other = &c->plan->vms[i];
+        if (may_control(vm->config, other->config->name)) {
+            good = count < vm->control_count && vm->control_cpus[count] == other->cpus[0];
+            count++;
+        }
+    }
+    if (!good || count != vm->control_count) {
+        refuse(c, "%s may control other guests than its config says", vm->config->name);
+        return false;
+    }
+    return true;
+}
+
 /* Ports of which each has a name that ends, and a channel of the VM's. */
 static bool check_ports(struct checker *c, uint32_t v) {
     const struct plan_vm *vm = &c->plan->vms[v];
@@ -503,7 +534,7 @@ enum status plan_check(const struct boot_info *info, const struct plan *plan, pl
         check_image(&c, vm, vm->initrd, vm->config->initrd);
         check_layout(&c, vm);
         if (check_windows(&c, v) && check_vsock(&c, v) && check_ports(&c, v) &&
-            check_served(&c, v)) {
+            check_control(&c, v) && check_served(&c, v)) {
             check_bells(&c, v);
         }
         uint64_t least =

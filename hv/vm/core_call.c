@@ -4,6 +4,7 @@
  * its own guest's, and nothing else. See hv/abi/compartment.h.
  */
 #include "hv/lib/str.h"
+#include "hv/vm/control_call.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/upcall.h"
 
@@ -71,6 +72,7 @@ static bool (*const calls[CORE_CALLS])(struct vcpu *v) = {
     [CORE_APIC_READ] = call_apic_read,
     [CORE_VECTOR_GET] = call_vector_get,
     [CORE_VECTOR_SET] = call_vector_set,
+    [CORE_CONTROL] = vm_control_call,
     [CORE_PCI] = vm_pci_call,
 };
 

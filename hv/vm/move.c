@@ -27,6 +27,7 @@ struct move_place {
     struct plan_window windows[PLAN_MAX_WINDOWS];
     uint32_t bell_cpus[ABI_CHANNELS];
     struct abi_devices devices;
+    uint32_t control_count, control_cpus[CONFIG_MAX_GUESTS];
 };
 
 /* What one VM offers to the other: addresses, and what of it is no guest memory and no vCPU. */
@@ -71,6 +72,8 @@ static void move_place_read(const struct plan_vm *plan, struct move_place *out) 
     memcpy(out->windows, plan->windows, sizeof(out->windows));
     memcpy(out->bell_cpus, plan->bell_cpus, sizeof(out->bell_cpus));
     out->devices = plan->devices;
+    out->control_count = plan->control_count;
+    memcpy(out->control_cpus, plan->control_cpus, sizeof(out->control_cpus));
 }
 
 static void move_swap(void *one, void *other, size_t size) {
@@ -95,6 +98,8 @@ static void vm_swap_place(struct vm *vm, struct move_place *place) {
     }
     move_swap(plan->bell_cpus, place->bell_cpus, sizeof(plan->bell_cpus));
     move_swap(&plan->devices, &place->devices, sizeof(plan->devices));
+    move_swap(&plan->control_count, &place->control_count, sizeof(plan->control_count));
+    move_swap(plan->control_cpus, place->control_cpus, sizeof(plan->control_cpus));
     compartment_turn_windows(vm);
 }
 

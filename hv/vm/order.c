@@ -13,20 +13,6 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/vm.h"
 
-const char *vm_state_name(enum vm_state state) {
-    static const char *const names[VM_STATES] = {
-        [VM_STOPPED] = "stopped", [VM_OFF] = "off",           [VM_CRASHED] = "crashed",
-        [VM_HALTED] = "halted",   [VM_DELAYED] = "delayed",   [VM_STARTING] = "starting",
-        [VM_RUNNING] = "running", [VM_STOPPING] = "stopping", [VM_PAUSED] = "paused",
-    };
-    return names[state];
-}
-
-/* The queue is one word, four bits a request, the oldest in the lowest; 0 ends it. */
-#define ORDER_BITS 4u
-#define ORDER_MASK 0xfu
-#define ORDER_LAST (64 - ORDER_BITS)
-
 enum order_action {
     ORDER_NOTHING, /* it is so already, and that is said */
     ORDER_START,
@@ -226,33 +212,6 @@ static void (*const order_run[ORDER_ACTIONS])(struct vm *vm, enum vm_command com
     [ORDER_MOVE] = order_move,       [ORDER_TAKE] = order_take_over,
     [ORDER_STAY] = order_stay,       [ORDER_AUDIT] = order_audit,
 };
-
-static unsigned order_count(uint64_t queue) {
-    unsigned count = 0;
-    for (; queue != 0; queue >>= ORDER_BITS) {
-        count++;
-    }
-    return count;
-}
-
-/* Whatever was asked for before, after a kill it is stopped: so that one waits for nothing. */
-bool vm_command(struct vm_public *p, enum vm_command command) {
-    uint64_t queue = __atomic_load_n(&p->orders, __ATOMIC_RELAXED);
-    uint64_t next;
-
-    do {
-        next = (uint64_t)command;
-        if (command != VM_COMMAND_KILL) {
-            if (queue >> ORDER_LAST != 0) {
-                return false;
-            }
-            next = queue | next << ORDER_BITS * order_count(queue);
-        }
-    } while (!__atomic_compare_exchange_n(&p->orders, &queue, next, false, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
-    vcpu_request(p->vcpus[0], REQUEST_ORDER);
-    return true;
-}
 
 /* Takes the oldest request out of the queue, unless it has to wait there. */
 static enum vm_command order_take(struct vm *vm) {

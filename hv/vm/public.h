@@ -130,6 +130,11 @@ void vcpu_request(struct vcpu_public *p, uint32_t bits);
 /* Any CPU: another VM rings. A bell that waits already is no second one. */
 void vcpu_ring(struct vcpu_public *p);
 
+/* The queue of those is one word, four bits a request, the oldest in the lowest; 0 ends it. */
+#define ORDER_BITS 4u
+#define ORDER_MASK 0xfu
+#define ORDER_LAST (64 - ORDER_BITS)
+
 /* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
 bool vm_command(struct vm_public *p, enum vm_command command);
 

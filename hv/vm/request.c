@@ -26,6 +26,33 @@ void vcpu_request(struct vcpu_public *p, uint32_t bits) {
     }
 }
 
+static unsigned order_count(uint64_t queue) {
+    unsigned count = 0;
+    for (; queue != 0; queue >>= ORDER_BITS) {
+        count++;
+    }
+    return count;
+}
+
+/* Whatever was asked for before, after a kill it is stopped: so that one waits for nothing. */
+bool vm_command(struct vm_public *p, enum vm_command command) {
+    uint64_t queue = __atomic_load_n(&p->orders, __ATOMIC_RELAXED);
+    uint64_t next;
+
+    do {
+        next = (uint64_t)command;
+        if (command != VM_COMMAND_KILL) {
+            if (queue >> ORDER_LAST != 0) {
+                return false;
+            }
+            next = queue | next << ORDER_BITS * order_count(queue);
+        }
+    } while (!__atomic_compare_exchange_n(&p->orders, &queue, next, false, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    vcpu_request(p->vcpus[0], REQUEST_ORDER);
+    return true;
+}
+
 void vcpu_ring(struct vcpu_public *p) {
     if (__atomic_exchange_n(&p->rung, 1, __ATOMIC_SEQ_CST) == 0) {
         vcpu_request(p, REQUEST_CHANNELS);

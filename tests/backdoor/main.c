@@ -391,6 +391,18 @@ static void act_pci_nonsense(void) {
     (void)core_call(own_page(), CORE_PCI);
 }
 
+/* Of other guests, which its config does not let it control. */
+static void act_control_none(void) {
+    own_page()->control =
+        (struct exchange_control){.call = CONTROL_CALL_ORDER, .order = CONTROL_KILL};
+    (void)core_call(own_page(), CORE_CONTROL);
+}
+
+static void act_control_nonsense(void) {
+    memset(&own_page()->control, 0xff, sizeof(own_page()->control));
+    (void)core_call(own_page(), CORE_CONTROL);
+}
+
 /* What a message to the local APIC of one vCPU says, or of all: a delivery mode, as an edge. */
 #define TO_ALL 0xffu
 enum mode { MODE_SMI = 2, MODE_RESERVED, MODE_NMI, MODE_INIT, MODE_STARTUP, MODE_EXTINT };

@@ -157,11 +157,6 @@ void plat_machine_off(void) {
     fake_machine_offs++;
 }
 
-/* Stands in for hv/vm/order.c. */
-const char *vm_state_name(enum vm_state state) {
-    return state == VM_RUNNING ? "running" : state == VM_CRASHED ? "crashed" : "stopped";
-}
-
 /* A VM that runs, as other CPUs see it; four of them live at a time. */
 static inline void fake_vm_set_up(struct vm_public *vm, const char *name) {
     static struct vcpu_public vcpus[4];

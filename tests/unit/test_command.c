@@ -166,9 +166,9 @@ TEST(list_and_stats) {
     alpha.started_tsc = 8000000;
     CHECK_STR(answer_to("list"),
               "1 alpha            running   cpus 1        memory 256M   up 00:01:02\r\n"
-              "2 beta             stopped   cpus 2        memory 1G    \r\n");
+              "2 beta             off       cpus 2        memory 1G    \r\n");
     CHECK_STR(answer_to("list beta"),
-              "2 beta             stopped   cpus 2        memory 1G    \r\n");
+              "2 beta             off       cpus 2        memory 1G    \r\n");
     alpha.started_tsc = 70000000 - (3 * 86400 + 4 * 3600 + 5 * 60 + 6) * 1000000ull;
     CHECK_STR(answer_to("list alpha"),
               "1 alpha            running   cpus 1        memory 256M   up "
@@ -180,7 +180,7 @@ TEST(list_and_stats) {
     alpha.vcpus[0]->refused[REFUSED_INSTRUCTION] = 6;
     alpha.vcpus[0]->exits[EXIT_CPUID] = 7;
     alpha.vcpus[0]->exits[EXIT_TRIPLE_FAULT] = 8;
-    CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n");
+    CHECK_STR(answer_to("stats beta"), "beta: off\r\n");
     alpha.bios_calls = 9;
     static const char want[] = "alpha: running\r\n"
                                "  bios-calls 9\r\n"
@@ -190,7 +190,7 @@ TEST(list_and_stats) {
     CHECK_STR(answer_to("stats alpha"), want);
     const char *both = answer_to("stats");
     CHECK(strncmp(both, want, strlen(want)) == 0);
-    CHECK_STR(both + strlen(want), "beta: stopped\r\n");
+    CHECK_STR(both + strlen(want), "beta: off\r\n");
 }
 
 TEST(guests_are_started_and_stopped) {
@@ -307,7 +307,7 @@ TEST(top_draws_until_a_key_is_typed) {
     CHECK(row != NULL && sscanf(row, "alpha running %u 256M %u", &percent, &rate) == 2);
     CHECK(percent > 70 && percent <= 78 && rate > 5000 && rate <= 5500);
     CHECK(row != NULL && strstr(row, "  cpuid ") < strstr(row, "  hlt "));
-    CHECK(strstr(seen, "beta             stopped       -     1G        0  ") != NULL);
+    CHECK(strstr(seen, "beta             off           -     1G        0  ") != NULL);
     CHECK(strstr(seen, "\x1b[3A") == NULL);
     alpha.vcpus[0]->waits_since = plat_tsc();
     fake_pass(1100000);
@@ -538,7 +538,7 @@ TEST(registers_are_shown) {
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
     answers_late = true;
     CHECK(strstr(answer_to("regs alpha"), "vcpu0 on cpu 3: real mode") != NULL);
-    CHECK_STR(answer_to("regs beta"), "beta is stopped: it has no registers\r\n");
+    CHECK_STR(answer_to("regs beta"), "beta is off: it has no registers\r\n");
     answers = true;
     shown.waiting = true;
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
@@ -711,7 +711,7 @@ TEST(devices_are_counted) {
     alpha.disk_count = 0;
     CHECK(strstr(answer_to("stats alpha"), "  net dmz link up\r\n") != NULL);
     give_devices(&alpha);
-    CHECK_STR(answer_to("stats beta"), "beta: stopped\r\n"); /* it has none now */
+    CHECK_STR(answer_to("stats beta"), "beta: off\r\n"); /* it has none now */
 
     struct abi_net_counts *dmz = &shown.devices.nets[1];
     struct abi_disk_counts *disk = &shown.devices.disks[0];

@@ -312,7 +312,7 @@ TEST(the_config_in_force) {
     CHECK(strstr(seen, "1 alpha") == seen);
     CHECK(strstr(seen, "\n[guest.alpha]\ncpus = \"0\"\ncmdline = \"quiet\"\nnobody: CPUs") != NULL);
     CHECK(strstr(seen, "alpha: CPUs 0\n  ports") != NULL);
-    CHECK(strstr(seen, "alpha is stopped: it has no registers\n") != NULL);
+    CHECK(strstr(seen, "alpha is off: it has no registers\n") != NULL);
     CHECK(strstr(answer_to("inspect beta"), "[guest.beta]\ncpus = \"1\"\nbeta: CPUs 1\n") != NULL);
     CHECK_STR(answer_to("inspect"), "usage: inspect NAME\n");
 }

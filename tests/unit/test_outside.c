@@ -51,6 +51,8 @@ uint64_t core_call(const struct exchange *e, uint64_t number) {
     if (number == CORE_TELL) {
         page.told = 0;
         page.vm.taken += room;
+    } else if (number == CORE_CONTROL) {
+        page.control.done = 7;
     } else if (number == CORE_PCI) {
         page.pci.value += 0x1000;
     } else if (number == CORE_APIC_READ) {
@@ -346,6 +348,16 @@ TEST(vector_registers_go_one_by_one) {
     CHECK(taken.argument == 15 && words[0] == 3 && words[1] == 4);
 }
 
+TEST(what_is_asked_of_another_guest_the_core_answers) {
+    start();
+    struct exchange_control call = {.call = CONTROL_CALL_ORDER, .guest = 2, .order = 3};
+    h.platform.env.caller = &page;
+    h.platform.env.control(&h.platform.env, &call);
+    CHECK_U64(calls[CORE_CONTROL], 1);
+    CHECK(taken.control.guest == 2 && taken.control.order == 3);
+    CHECK_U64(call.done, 7);
+}
+
 TEST(a_real_device_is_asked_at_once_and_its_answer_is_the_cores) {
     start();
     struct exchange_pci call = {
@@ -366,5 +378,5 @@ TEST_MAIN(T(the_start_has_a_caller), T(one_vcpu_alone_takes_no_lock),
           T(what_was_written_to_the_local_apic_counts_for_what_is_read),
           T(an_access_to_nothing_is_told_with_its_direction),
           T(the_state_is_asked_for_once_and_only_changes_are_told), T(a_length_sets_no_register),
-          T(vector_registers_go_one_by_one),
+          T(vector_registers_go_one_by_one), T(what_is_asked_of_another_guest_the_core_answers),
           T(a_real_device_is_asked_at_once_and_its_answer_is_the_cores))

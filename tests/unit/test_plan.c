@@ -795,6 +795,24 @@ TEST(vsock_faults) {
     FAULTS({"6:8:", "there is no guest \"alpa\"; add a table"});
 }
 
+TEST(control_faults) {
+    make_machine();
+    configure(GUEST("alpha", "0", "64M") "control=['beta','btea','x','beta']\n" //
+              GUEST("beta", "1", "64M") "control=['*','*']\n"                   //
+              GUEST("gamma", "2", "64M") "control=['gamma']\n");
+    FAULTS({"6:17:", "guest \"alpha\": there is no guest \"btea\"; did you mean \"beta\"?"},
+           {"6:24:", "there is no guest \"x\"; add a table [guest.x], or write \"*\" for all"},
+           {"6:28:", "control = \"beta\" is there already, on line 6; name each guest once"},
+           {"12:14:", "control = \"*\" is there already, on line 12; name each guest once"});
+    configure(GUEST("alpha", "0", "64M") "port=['a','b','c','d','e','f']\ncontrol=['*']\n" //
+              GUEST("beta", "1", "64M") "port=['a','b','c','d','e','f']\n");
+    FAULTS({"7:10:", "guest \"alpha\": control takes one of the 6 ports of the guest's console; "
+                     "take a port off"});
+    configure(GUEST("alpha", "0", "64M") "port=['a','b','c','d','e']\ncontrol=['*']\n" //
+              GUEST("beta", "1", "64M") "port=['a','b','c','d','e']\n");
+    check_built();
+}
+
 /* Each of 16 guests may connect to each other one. */
 TEST(vsock_of_all) {
     static char text[8000];
@@ -967,5 +985,5 @@ TEST_MAIN(T(two_guests), T(budget_size), T(budget_of_small_pages), T(budget_plac
           T(watchdogs), T(one_volatile_image_of_two_guests), T(windows_for_large_pages),
           T(images_in_memory), T(disk_faults), T(disks_too_large), T(wires), T(addresses),
           T(wire_faults), T(many_channels), T(channels_without_memory), T(vsocks), T(vsock_faults),
-          T(vsock_of_all), T(served_disks), T(served_disk_faults), T(served_disks_without_end),
-          T(named_ports), T(port_faults))
+          T(control_faults), T(vsock_of_all), T(served_disks), T(served_disk_faults),
+          T(served_disks_without_end), T(named_ports), T(port_faults))

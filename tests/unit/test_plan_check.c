@@ -614,6 +614,44 @@ TEST(ports) {
     check_seen("channel ");
 }
 
+/* alpha may control gamma, gamma all, and beta nobody. */
+static void make_control(void) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "control=['gamma']\n" //
+              GUEST("beta", "2", "64M")                        //
+              GUEST("gamma", "3", "64M") "control=['*']\n");
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
+TEST(control) {
+    make_again = make_control;
+    make_control();
+    CHECK_U64(a->control_count, 1);
+    CHECK_U64(a->control_cpus[0], 3);
+    CHECK_U64(c->control_count, 3);
+    CHECK_U64(c->control_cpus[0], 1);
+    CHECK_U64(c->control_cpus[2], 3);
+    CHECK(a->devices.has_control && !b->devices.has_control);
+    a->control_cpus[0] = 2;
+    check_seen("alpha may control other guests than its config says");
+    a->control_cpus[a->control_count++] = 2;
+    check_seen("alpha may control other guests than its config says");
+    b->control_count = 1;
+    b->control_cpus[0] = 1;
+    b->devices.has_control = true;
+    check_seen("beta may control other guests than its config says");
+    b->devices.has_control = true;
+    check_seen("beta may control other guests than its config says");
+    a->devices.has_control = false;
+    check_seen("alpha may control other guests than its config says");
+    c->control_count = 2;
+    check_seen("gamma may control other guests than its config says");
+    c->control_count = CONFIG_MAX_GUESTS + 1;
+    check_seen("gamma may control other guests than its config says");
+}
+
 TEST(budget_of_windows) {
     begin_devices();
     a->budget_size = plan_budget_size(64 * MIB, 1, false);
@@ -622,4 +660,5 @@ TEST(budget_of_windows) {
 
 TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
           T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
-          T(bells), T(vsock), T(served_disks), T(each_served_disk), T(ports), T(budget_of_windows))
+          T(bells), T(vsock), T(served_disks), T(each_served_disk), T(ports), T(control),
+          T(budget_of_windows))

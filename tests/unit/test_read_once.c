@@ -128,6 +128,8 @@ TEST(what_is_told) {
 TEST(what_it_calls_for) {
     for (uint64_t call = CORE_TELL; call < CORE_CALLS; call++) {
         struct vcpu *v = start();
+        fake_plan.control_count = 1;
+        vm_of_cpu[fake_plan.control_cpus[0]] = &fake_public;
         v->exchange->argument = 8;
         v->exchange->told = 0;
         watch_begin(v->exchange);

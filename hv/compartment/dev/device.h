@@ -12,6 +12,7 @@ struct device;
 struct dev_env;
 struct guest_memory;
 struct abi_counts;
+struct exchange_control;
 struct exchange_pci;
 struct rtc_kept;
 
@@ -72,6 +73,8 @@ struct dev_env {
     /* Has the core do something to a real device of the guest's: hv/abi/compartment.h. What it
      * answers stands in the struct. NULL where there are no such devices. */
     void (*pci)(const struct dev_env *env, struct exchange_pci *call);
+    /* The same of another guest that the config lets this one control. NULL where there is none. */
+    void (*control)(const struct dev_env *env, struct exchange_control *call);
     /* The guest's run is to end. */
     void (*stop)(const struct dev_env *env, enum dev_stop why);
     void (*event)(const struct dev_env *env, enum dev_event event, uint32_t word);

@@ -91,6 +91,14 @@ static void outside_pci(const struct dev_env *env, struct exchange_pci *call) {
     *call = e->pci;
 }
 
+static void outside_control(const struct dev_env *env, struct exchange_control *call) {
+    struct exchange *e = exchange_of(env);
+
+    e->control = *call;
+    (void)core_call(e, CORE_CONTROL);
+    *call = e->control;
+}
+
 static void outside_stop(const struct dev_env *env, enum dev_stop why) {
     struct exchange *e = exchange_of(env);
 
@@ -140,6 +148,7 @@ const struct dev_env hardware_outside = {
     .bell = outside_bell,
     .random = outside_random,
     .pci = outside_pci,
+    .control = outside_control,
     .stop = outside_stop,
     .event = outside_event,
     .keep = outside_keep,

@@ -79,6 +79,9 @@ static bool console_move_ports(struct virtio_console *c) {
         port_start(&c->ports[i]);
         more |= port_take_turn(c, &c->ports[i]);
     }
+    if (c->hand != NULL) {
+        more |= operate_take_turn(c, c->hand);
+    }
     return more;
 }
 
@@ -194,6 +197,13 @@ void virtio_console_make(struct virtio_console *c, const struct abi_devices *dev
     for (uint32_t i = 0; i < devices->port_count; i++) {
         port_join(&c->ports[1 + i], &devices->ports[i], devices->channels);
     }
+    c->hand = NULL;
+    if (devices->has_control) {
+        ASSERT(c->config.port_count < CONSOLE_PORTS);
+        c->hand = &c->ports[c->config.port_count++];
+        c->hand->name = OPERATOR_PORT;
+    }
+    operate_stop(c);
     c->v.config = &c->config;
     c->v.config_size = sizeof(c->config);
 }

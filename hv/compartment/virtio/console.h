@@ -2,12 +2,13 @@
 /*
  * A virtio console. Its port 0 is a terminal (hvc0): what the guest writes there is shown where its
  * UART's bytes are, and what is typed goes to the one of the two that the config says. Each other
- * port has a name and is joined to a port of another guest, as by a serial cable. Source: VIRTIO
- * 1.2 "Console Device".
+ * port has a name and is joined to a port of another guest, as by a serial cable; or it is the
+ * operator's hand (control.h). Source: VIRTIO 1.2 "Console Device".
  */
 #pragma once
 
 #include "hv/compartment/virtio/channel.h"
+#include "hv/compartment/virtio/control.h"
 #include "hv/compartment/virtio/virtio.h"
 
 #define CONSOLE_PORTS (1 + ABI_PORTS)
@@ -47,13 +48,13 @@ enum console_tell {
 };
 
 struct console_port {
-    uint32_t tell;  /* a bit for each console_tell */
-    bool is_ready;  /* the driver has it */
-    bool open;      /* by the guest */
-    uint64_t moved; /* so many bytes of the first buffer that waits are shown, or sent */
-    /* The rest is of named ports alone, which are joined. */
+    uint32_t tell;    /* a bit for each console_tell */
+    bool is_ready;    /* the driver has it */
+    bool open;        /* by the guest */
+    uint64_t moved;   /* so many bytes of the first buffer that waits are shown, or sent */
+    const char *name; /* NULL: it is the terminal */
+    /* The rest is of ports that are joined. */
     bool is_joined;
-    const char *name;
     unsigned bell; /* of its channel */
     struct channel channel;
     uint32_t session;      /* the guest's, as it stands in its half of the channel */
@@ -65,7 +66,9 @@ struct virtio_console {
     struct virtio v;
     struct console_config config;
     struct console_port ports[CONSOLE_PORTS];
-    uint64_t due; /* the moment at which it goes on; 0 = it has nothing left */
+    struct control control;
+    struct console_port *hand; /* the port that is the operator's hand; or NULL */
+    uint64_t due;              /* the moment at which it goes on; 0 = it has nothing left */
 };
 
 /* Puts it into a slot of the bus, before its first reset. The memory of the ports' channels is
@@ -123,3 +126,7 @@ void port_ring(const struct virtio_console *c, const struct console_port *p);
 
 /* Moves what can be moved, both ways. True: the turn is over, and there may be more. */
 bool port_take_turn(struct virtio_console *c, struct console_port *p);
+
+/* Of the operator's hand: the same; and the guest is not there any more, or has closed its end. */
+bool operate_take_turn(struct virtio_console *c, struct console_port *p);
+void operate_stop(struct virtio_console *c);

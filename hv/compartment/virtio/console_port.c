@@ -52,6 +52,9 @@ void port_stop(struct virtio_console *c, struct console_port *p) {
     p->peer_session = 0;
     p->moved = 0;
     p->done = 0;
+    if (p == c->hand) {
+        operate_stop(c);
+    }
     if (p->is_joined) {
         channel_stop(&p->channel);
         port_ring(c, p);
@@ -61,6 +64,9 @@ void port_stop(struct virtio_console *c, struct console_port *p) {
 /* An end waits until all is sent that stands before it; a new beginning takes it back. */
 void port_open(struct virtio_console *c, struct console_port *p, bool open) {
     p->open = open;
+    if (!open && p == c->hand) {
+        operate_stop(c);
+    }
     if (open && p->is_joined && !port_is_open(p->session)) {
         port_set_session(c, p, p->session + 1);
     }
@@ -68,7 +74,7 @@ void port_open(struct virtio_console *c, struct console_port *p, bool open) {
 
 void port_ready(struct console_port *p) {
     p->is_ready = true;
-    p->tell |= BIT32(p->is_joined ? CONSOLE_TELL_NAME : CONSOLE_TELL_CONSOLE);
+    p->tell |= BIT32(p->name != NULL ? CONSOLE_TELL_NAME : CONSOLE_TELL_CONSOLE);
     if (!p->is_joined || port_is_open(p->peer_session)) {
         p->tell |= BIT32(CONSOLE_TELL_OPEN);
     }

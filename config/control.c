@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Gives guests the others that they may control, as the config says. Called by devices.c.
+ */
+#include "config/builder.h"
+#include "hv/lib/str.h"
+
+#define EVERYBODY "*"
+
+static bool names_guest(const struct config_vsock *control, const struct config_guest *g) {
+    return str_equal(control->guest, EVERYBODY) || str_equal(control->guest, g->name);
+}
+
+static void judge_twice(const struct builder *b, const struct config_guest *g, uint32_t n) {
+    const struct config_vsock *control = &g->controls[n];
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (str_equal(g->controls[i].guest, control->guest)) {
+            REFUSE(b, g, control->pos,
+                   "control = \"%s\" is there already, on line %u; name each guest once",
+                   control->guest, g->controls[i].pos.line);
+            return;
+        }
+    }
+}
+
+static void judge_control(const struct builder *b, const struct config_guest *g, uint32_t n) {
+    const struct config *config = &b->info->config;
+    const struct config_vsock *control = &g->controls[n];
+    const char *near = NULL;
+
+    judge_twice(b, g, n);
+    for (uint32_t i = 0; i < config->guest_count; i++) {
+        const struct config_guest *other = &config->guests[i];
+        if (names_guest(control, other)) {
+            return;
+        }
+        near = near == NULL && str_is_near(control->guest, other->name) ? other->name : near;
+    }
+    if (near != NULL) {
+        REFUSE(b, g, control->pos, "there is no guest \"%s\"; did you mean \"%s\"?", control->guest,
+               near);
+    } else {
+        REFUSE(b, g, control->pos,
+               "there is no guest \"%s\"; add a table [guest.%s], or write "
+               "\"*\" for all",
+               control->guest, control->guest);
+    }
+}
+
+static bool may_control(const struct config_guest *g, const struct config_guest *other) {
+    bool may = false;
+
+    for (uint32_t i = 0; !may && i < g->control_count; i++) {
+        may = names_guest(&g->controls[i], other);
+    }
+    return may;
+}
+
+void give_control(const struct builder *b, struct plan_vm *vm) {
+    const struct config_guest *g = vm->config;
+
+    for (uint32_t i = 0; i < g->control_count; i++) {
+        judge_control(b, g, i);
+    }
+    for (uint32_t i = 0; i < b->plan->vm_count; i++) {
+        const struct plan_vm *other = &b->plan->vms[i];
+        if (may_control(g, other->config)) {
+            vm->control_cpus[vm->control_count++] = other->cpus[0];
+        }
+    }
+    vm->devices.has_control = vm->control_count != 0;
+    if (vm->devices.has_control && vm->devices.port_count == ABI_PORTS) {
+        REFUSE(b, g, g->controls[0].pos,
+               "control takes one of the %u ports of the guest's console; take a port off",
+               ABI_PORTS);
+    }
+}

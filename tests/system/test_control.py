@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A guest that the config lets control others: bulkctl in an unmodified Debian guest, and what a port of JSON is told there.
+
+boss may control web, and sees nothing of other.
+"""
+import json
+import re
+
+from frame import check, expect_that
+from guests import GuestBoot
+from test_linux_pair import QUICK, LinuxGuests
+
+BOSS, WEB, OTHER = 1, 2, 3
+
+CONFIG = f"""\
+[hypervisor]
+console = "com1"
+
+[guest.boss]
+cpus = "0"
+memory = "128M"
+kernel = "guests/vmlinuz"
+initrd = "guests/control.img"
+cmdline = "console=ttyS0 {QUICK} bh.name=boss"
+control = ["web"]
+
+[guest.web]
+cpus = "1"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+
+[guest.other]
+cpus = "2"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+"""
+
+
+class Control(LinuxGuests, GuestBoot):
+    name = "control"
+    names = {BOSS: "boss"}
+    machine_cpus = 4    # one of nobody, which serves the console
+    subject = (WEB, "web")
+
+    def image(self):
+        return self.make_stick({"guests/vmlinuz": self.guest_file("vmlinuz"),
+                                "guests/control.img": self.guest_file("control.img"),
+                                "guests/testguest": self.guest_file("testguest"),
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    def ctl(self, words, status=0):
+        """What bulkctl prints in boss."""
+        output = self.run(BOSS, f"bulkctl {words}; echo =$?=")
+        shown = re.search(r"^(.*?)=(\d+)=", output.replace("\r", ""), re.S)
+        expect_that(shown and int(shown.group(2)) == status, f"bulkctl {words} to end with {status}", output)
+        return shown.group(1)
+
+    def json(self, words):
+        return [json.loads(line) for line in self.ctl("--json " + words).splitlines()]
+
+    @check("the guests start, and boss comes to its prompt", required=True)
+    def start(self):
+        self.machine.expect(r"console 1/3: boss", 240, "the focus to move to the first guest")
+        self.machine.expect(r"boss# ", 600, "the shell's prompt")
+
+    @check("bulkctl lists the guest that boss may control, and no other", required=True)
+    def listed(self):
+        shown = self.ctl("list")
+        rows = shown.splitlines()
+        expect_that(len(rows) == 2 and re.match(r"web +running +1 +16M  0 days 00:\d\d:\d\d$", rows[1]),
+                    "a headline and web, which runs", shown)
+        guests, end = self.json("list"), {"ok": True}
+        expect_that(len(guests) == 2 and guests[1] == end and guests[0]["guest"] == "web" and
+                    guests[0]["memory_bytes"] == 16 << 20 and guests[0]["exits"] > 100, "the same as JSON", guests)
+
+    @check("its counters, and all of them as Prometheus reads them")
+    def counted(self):
+        shown = self.ctl("stats web")
+        expect_that(re.search(r"^exits +\d+$", shown, re.M) and re.search(r"^state +running$", shown, re.M),
+                    "exits and state", shown)
+        shown = self.ctl("metrics")
+        good = all(re.fullmatch(r'bulkhead_[a-z_]+\{guest="web"(,state="running")?\} \d+', line) for line in shown.splitlines())
+        expect_that(good and 'bulkhead_vcpus{guest="web"} 1' in shown, "a metric a line", shown)
+
+    @check("it is paused, goes on, starts anew, is killed and started; each order is in the log")
+    def ordered(self):
+        self.new_log()
+        for verb, log in (("pause", "paused: its clocks stand still"), ("resume", "resumed: its clocks are"),
+                          ("restart", "reset by the operator"), ("kill", "stopped by the operator"),
+                          ("start", "first instruction after")):
+            self.ctl(f"{verb} web")
+            self.expect_log("web", f"{verb if verb != 'restart' else 'reset'}: asked for by guest boss", log)
+        self.expect_state("web", "running")
+        self.subtest("alive", WEB)
+
+    @check("what is not its own, or is no request, is refused with a reason")
+    def refused(self):
+        shown = self.ctl("pause other 2>&1", 1)
+        expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
+        self.expect_state("other", "running")
+        shown = self.ctl("halt web 2>&1", 2)
+        expect_that("usage: bulkctl" in shown, "the usage", shown)
+        shown = self.ctl("pause 2>&1", 2)
+        expect_that("needs the name of one guest" in shown, "what is missing", shown)
+
+    @check("nonsense at the port is answered, and hurts nobody")
+    def nonsense(self):
+        self.run(BOSS, "P=/dev/$(ls /sys/class/virtio-ports | tail -1)")
+        self.run(BOSS, "q(){ exec 3<>$P; echo \"$1\" >&3; head -1 <&3; exec 3>&-;}")
+        for text, answer in (("'{}'", "not a key and a value"), ("x", "not an object of JSON"),
+                             ("'{\"verb\":\"list\",\"guest\":\"..\"}'", "no such guest"),
+                             ("$(yes|head -500|tr -d \"\\n\")", "longer than 200 bytes")):
+            shown = self.run(BOSS, f"q {text}")
+            expect_that(json.loads(shown.strip().splitlines()[-1])["error"].startswith(answer), answer, shown)
+        self.run(BOSS, "exec 3<>$P; cat <&3 >/dev/null & sleep 1")
+        self.run(BOSS, "head -c 100000 /dev/urandom >&3; echo >&3")
+        self.run(BOSS, "kill $!; exec 3>&-")
+        expect_that(self.json("list")[-1] == {"ok": True}, "an answer after it", "another")
+        self.subtest("alive", WEB)
+        self.subtest("alive", OTHER)

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The operator's hand in a guest: what lines of JSON are taken and what comes back, by the port of
+ * a virtio console as its driver finds it. The core behind it is the test's.
+ */
+#include "tests/unit/fake_ports.h"
+
+static struct machine *const a = &machines[0];
+/* The port behind those that are joined. */
+enum { HAND = 1 + NAMED, RECEIVE = 2 + 2 * HAND, SEND };
+
+static uint8_t got[0x8000];
+static const char *guests[3]; /* NULL: there is none */
+static unsigned looks, orders, last_order, last_guest;
+static bool full;
+
+static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
+    unsigned number = c->guest;
+
+    c->done = 0;
+    if (number >= ARRAY_SIZE(guests) || guests[number] == NULL) {
+        return;
+    }
+    c->done = 1;
+    if (c->call == CONTROL_CALL_LOOK) {
+        looks++;
+        strcpy(c->name, guests[number]);
+        strcpy(c->state, "running");
+        c->vcpus = number + 1;
+        c->memory = 16 * MIB;
+        c->exits = UINT64_MAX;
+    } else {
+        CHECK_U64(c->call, CONTROL_CALL_ORDER);
+        orders++;
+        last_order = c->order;
+        last_guest = number;
+        c->done = !full;
+    }
+}
+
+static void begin(void) {
+    looks = orders = 0;
+    full = false;
+    guests[0] = "web";
+    guests[1] = "a-name-of-31-characters-exactly";
+    guests[2] = NULL;
+    ports_begin();
+    a->env.control = ask;
+    a->abi.has_control = true;
+    ports_power_on(a);
+    driver_start(a, CONSOLE_F_MULTIPORT);
+    ports_fill(a, CONSOLE_CONTROL_RECEIVE, 256, RING);
+    ports_say(a, 0, READY, 1);
+    for (uint8_t i = 0; i <= HAND; i++) {
+        CHECK_TOLD(a, i, ADD, 1);
+    }
+    ports_say(a, HAND, PORT_READY, 1);
+    CHECK_TOLD(a, HAND, NAME, 1);
+    CHECK_TOLD(a, HAND, OPEN, 1);
+    ports_fill(a, RECEIVE, 256, RING);
+    ports_say(a, HAND, OPEN, 1);
+}
+
+/* All that has come, as one text. */
+static const char *pull(void) {
+    uint32_t size = 0;
+
+    ports_run();
+    for (int n; (n = ports_read(a, RECEIVE, got + size)) >= 0;) {
+        size += (uint32_t)n;
+        CHECK(size + 256 <= sizeof(got));
+    }
+    driver_doorbell(a, RECEIVE);
+    got[size] = '\0';
+    return (const char *)got;
+}
+
+static const char *say(const char *line) {
+    ports_write(a, SEND, line, (uint32_t)strlen(line));
+    return pull();
+}
+
+#define OK "{\"ok\":true}\n"
+
+static void refused(const char *line, const char *why) {
+    char answer[300];
+
+    snprintf(answer, sizeof(answer), "{\"ok\":false,\"error\":\"%s\"}\n", why);
+    CHECK_STR(say(line), answer);
+}
+
+#define ROW(name, vcpus)                                                                           \
+    "{\"guest\":\"" name "\",\"state\":\"running\",\"vcpus\":" vcpus                               \
+    ",\"memory_bytes\":16777216,\"up_ms\":0,\"idle_ms\":0,\"exits\":18446744073709551615,"         \
+    "\"denied\":0,\"crashes\":0,\"over_max_exits\":0,\"over_max_console\":0,"                      \
+    "\"log_lines_withheld\":0}\n"
+
+TEST(a_list_is_a_line_for_each_and_an_end) {
+    begin();
+    CHECK_STR(say("{\"verb\":\"list\"}\n"),
+              ROW("web", "1") ROW("a-name-of-31-characters-exactly", "2") OK);
+    CHECK_STR(say(" {\t\"guest\" : \"web\" , \"verb\":\"list\" } \r\n"), ROW("web", "1") OK);
+    guests[0] = NULL;
+    CHECK_STR(say("{\"verb\":\"list\"}\n"), OK);
+    CHECK_U64(orders, 0);
+}
+
+TEST(each_order_is_its_own) {
+    static const char *const names[CONTROL_ORDERS] = {"start", "stop",  "restart",
+                                                      "kill",  "pause", "resume"};
+    char line[80];
+
+    begin();
+    for (unsigned i = 0; i < CONTROL_ORDERS; i++) {
+        snprintf(line, sizeof(line), "{\"verb\":\"%s\",\"guest\":\"%s\"}\n", names[i],
+                 guests[i & 1]);
+        CHECK_STR(say(line), OK);
+        CHECK_U64(orders, i + 1);
+        CHECK_U64(last_order, i);
+        CHECK_U64(last_guest, i & 1);
+    }
+    full = true;
+    refused("{\"verb\":\"stop\",\"guest\":\"web\"}\n",
+            "too much was asked of it already: again later");
+}
+
+#define NO_PAIR "not a key and a value, texts both"
+#define NO_END  "the object does not end where the line does"
+#define NO_ONE  "no such guest, or not one that you may control"
+
+TEST(what_is_no_request_is_told_so) {
+    char line[300];
+
+    begin();
+    refused("x\n", "not an object of JSON in one line");
+    refused("[]\n", "not an object of JSON in one line");
+    refused("{}\n", NO_PAIR);
+    refused("{\"verb\"}\n", NO_PAIR);
+    refused("{\"verb\":1}\n", NO_PAIR);
+    refused("{\"verb\":\"list}\n", NO_PAIR);
+    refused("{\"verb\":\"li\\u0073t\"}\n", NO_PAIR);
+    refused("{\"verb\":\"list\",}\n", NO_PAIR);
+    refused("{\"verb\":\"\x80\"}\n", NO_PAIR);
+    refused("{\"verb\":\"list\"\n", NO_END);
+    refused("{\"verb\":\"list\"}{\n", NO_END);
+    refused("{\"verb\":\"list\"} }\n", NO_END);
+    refused("{\"guest\":\"web\"}\n", "no verb");
+    refused("{\"verb\":\"kill\"}\n", "no guest");
+    refused("{\"verb\":\"halt\",\"guest\":\"web\"}\n",
+            "no such verb: list, start, stop, restart, kill, pause or resume");
+    refused("{\"verb\":\"\"}\n", "no such verb: list, start, stop, restart, kill, pause or resume");
+    refused("{\"verbs\":\"list\"}\n", "no such key: verb or guest");
+    refused("{\"verb\":\"list\",\"guest\":\"\"}\n", "no name of a guest");
+    refused("{\"verb\":\"list\",\"guest\":\"a-name-of-32-characters-exactly!\"}\n",
+            "no name of a guest");
+    refused("{\"verb\":\"kill\",\"guest\":\"we\"}\n", NO_ONE);
+    refused("{\"verb\":\"kill\",\"guest\":\"webb\"}\n", NO_ONE);
+    CHECK_U64(orders, 0);
+    memset(line, ' ', sizeof(line));
+    memcpy(line, "{\"verb\":\"list\",\"guest\":\"web\"}", 29);
+    line[199] = '\n';
+    line[200] = '\0';
+    CHECK_STR(say(line), ROW("web", "1") OK);
+    line[199] = ' ';
+    line[200] = '\n';
+    line[201] = '\0';
+    refused(line, "longer than 200 bytes");
+    CHECK_STR(say("\n \r\n\t\n"), "");
+    CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
+}
+
+/* A key of 39 characters is the longest that is read at all. */
+TEST(long_texts) {
+    begin();
+    refused("{\"012345678901234567890123456789012345678\":\"\"}\n", "no such key: verb or guest");
+    refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_PAIR);
+}
+
+TEST(a_line_in_pieces_and_lines_in_one) {
+    begin();
+    CHECK_STR(say("{\"verb\":"), "");
+    CHECK_STR(say("\"list\",\"guest\":\"web\"}"), "");
+    CHECK_STR(say("\nx\n{\"verb\":\"list\",\"guest\":\"web\"}\n{\"verb\":"), ROW("web", "1") OK
+              "{\"ok\":false,\"error\":\"not an object of JSON in one line\"}\n" ROW("web", "1")
+                  OK);
+    CHECK_STR(say("\"pause\",\"guest\":\"web\"}\n"), OK);
+}
+
+/* Who does not read is not listened to, and loses nothing. */
+TEST(answers_wait_for_buffers) {
+    unsigned lines = 0;
+
+    begin();
+    for (unsigned i = 0; i < 40; i++) {
+        ports_write(a, SEND, "{\"verb\":\"list\"}\n", 16);
+        ports_run();
+    }
+    CHECK(looks < 80);
+    for (unsigned i = 0; i < 40; i++) {
+        for (const char *at = pull(); (at = strchr(at, '\n')) != NULL; at++) {
+            lines++;
+        }
+    }
+    CHECK_U64(lines, 40 * 3);
+    CHECK_U64(looks, 80);
+}
+
+/* What was written before an end is none of the next one's words, and no answer comes to it. */
+TEST(an_end_forgets) {
+    begin();
+    (void)say("{\"verb\":\"kill\",");
+    ports_say(a, HAND, OPEN, 0);
+    CHECK_STR(say("\"guest\":\"web\"}\n"), "");
+    ports_say(a, HAND, OPEN, 1);
+    CHECK_STR(say("\"guest\":\"web\"}\n"),
+              "{\"ok\":false,\"error\":\"not an object of JSON in one line\"}\n");
+    CHECK_U64(orders, 0);
+    CHECK_U64(ram_get16(a, USED(SEND) + 2), 3);
+}
+
+TEST(a_restart_forgets) {
+    begin();
+    (void)say("{\"verb\":\"list\"");
+    ports_power_on(a);
+    CHECK_U64(a->console.control.length, 0);
+    CHECK(!a->console.hand->open);
+}
+
+/* Without the key there is no port, and nobody is asked. */
+TEST(without_the_key_there_is_none) {
+    ports_begin();
+    CHECK(a->console.hand == NULL);
+    CHECK_U64(driver_reg(a, VIRTIO_CONFIG + 4, 4), 1 + NAMED);
+}
+
+TEST(nonsense_is_answered_or_ignored) {
+    uint32_t seed = 1;
+    char line[256];
+
+    begin();
+    for (unsigned i = 0; i < 20000; i++) {
+        static const char letters[] = "{}\":,\\ listguestverbkil\n\n";
+        unsigned size = 1 + i % 60;
+        for (unsigned n = 0; n < size; n++) {
+            seed = seed * 1664525 + 1013904223;
+            line[n] = letters[(seed >> 16) % (sizeof(letters) - 1)];
+        }
+        line[size] = '\0';
+        (void)say(line);
+    }
+    (void)say("\n");
+    CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
+}
+
+TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
+          T(what_is_no_request_is_told_so), T(long_texts), T(a_line_in_pieces_and_lines_in_one),
+          T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
+          T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored))
