@@ -258,13 +258,14 @@ TEST(audits_are_asked_for) {
 TEST(a_guests_last_lines_are_shown) {
     static const char said[] =
         "\x1b[2Jfirst\r\n10%\r99%\tdone\x1b[31m!\x1b[0m\x1b]0;title\a\x1b(B\r\n"
+        "\x1b(Pa\x1b)]b\x1bPno\ac\x1b_no\ad\x1b^no\ae\x1bXno\af\x1b]no\ag\x1b=h\x1b[1?@i\r\n"
         "ab\bc\x01\n\nlast";
     start();
     console_add_vm(&alpha);
     for (const char *at = said; *at != '\0'; at++) {
         (void)vm_console->transmit(&(struct vm){.public = &alpha}, (uint8_t)*at);
     }
-    CHECK_STR(answer_to("logs alpha"), "first\r\n99%\tdone!\r\nac\r\n\r\nlast\r\n");
+    CHECK_STR(answer_to("logs alpha"), "first\r\n99%\tdone!\r\nabcdefghi\r\nac\r\n\r\nlast\r\n");
     CHECK_STR(answer_to("logs"), "usage: logs NAME [-f]\r\n");
     CHECK_STR(answer_to("logs -f"), "usage: logs NAME [-f]\r\n");
     CHECK_STR(answer_to("logs alpha -g"), "usage: logs NAME [-f]\r\n");

@@ -158,6 +158,11 @@ TEST(the_page_that_is_kept) {
         CHECK_U64(audit_parts(&keeps, 50, &parts), pages[i].status);
         CHECK_U64(audit(), STATUS_INVALID);
     }
+    start(); /* where none is kept, address 0 is no exception */
+    CHECK_U64(pagetable_map(&tables, 0, HPA(pieces[OWN_RAM].base), PAGE_SIZE,
+                            PAGE_READ | PAGE_WRITE, PAGE_WB),
+              STATUS_OK);
+    CHECK_U64(audit(), STATUS_INVALID);
 }
 
 /* What others have is not there, whoever looks, and no RAM of its own guest's either. */

@@ -19,7 +19,10 @@ static struct plan plan;
 static struct config_guest guest;
 static ALIGNED(PAGE_SIZE) uint8_t memory[160 * PAGE_SIZE], msr_map[2 * PAGE_SIZE],
     port_map[3 * PAGE_SIZE];
-ALIGNED(PAGE_SIZE) const uint8_t plat_compartment_image[PAGE_SIZE];
+/* One page of it is read only. */
+ALIGNED(PAGE_SIZE)
+const uint8_t plat_compartment_image[PAGE_SIZE] = {
+    [offsetof(struct compartment_header, rodata_end) + 1] = PAGE_SIZE >> 8};
 
 /* ---- what the monitor asks for ---- */
 
@@ -261,6 +264,41 @@ TEST(windows_have_their_names) {
     }
 }
 
+/* From the first page of each kind to its last, and not a page further. */
+TEST(each_place_has_its_borders) {
+    const uint64_t image = phys_address(plat_compartment_image).v,
+                   end = PCI_DEVICES + PCI_DEVICES_SIZE;
+    const uint64_t page = PAGE_SIZE;
+    const struct {
+        uint64_t gpa, hpa;
+        const char *name;
+    } places[] = {
+        {0, 2 * GIB - page, "NOT in the plan"},
+        {0, 2 * GIB, "RAM"},
+        {0, 2 * GIB + 4 * MIB - page, "RAM"},
+        {0, 2 * GIB + 4 * MIB, "NOT in the plan"},
+        {0, GIB - page, "NOT in the plan"},
+        {0, GIB, "its own records"},
+        {0, GIB + 16 * MIB - page, "its own records"},
+        {0, GIB + 16 * MIB, "NOT in the plan"},
+        {0, image - page, "NOT in the plan"},
+        {0, image, "the compartments' program"},
+        {0, image + page, "NOT in the plan"},
+        {PCI_DEVICES - page, 5 * GIB, "NOT in the plan"},
+        {PCI_DEVICES, 5 * GIB, "registers of a device"},
+        {end - page, 5 * GIB, "registers of a device"},
+        {end, 5 * GIB, "NOT in the plan"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        char want[64];
+        start(&pagetable_format_ept, AUDIT_INTEL);
+        map_range(0, false, places[i].gpa, places[i].hpa, page, PAGE_READ);
+        go();
+        snprintf(want, sizeof(want), " r--  %s\n", places[i].name);
+        CHECK(strstr(answer_to("map alpha"), want) != NULL);
+    }
+}
+
 TEST(what_bitmaps_let_pass) {
     start(&pagetable_format_ept, AUDIT_INTEL);
     port_map[0x60 / 8] = 0xfe;   /* 60h */
@@ -398,7 +436,7 @@ TEST(a_machine_that_cannot_be_switched_off) {
     CHECK_U64(fake_machine_offs, 1);
 }
 
-TEST_MAIN(T(tables_are_told_as_they_are), T(windows_have_their_names), T(what_bitmaps_let_pass),
-          T(devices_and_wires), T(the_config_in_force), T(long_and_missing_texts),
-          T(power_off_waits_for_the_guests), T(power_off_can_be_called_off),
-          T(a_machine_that_cannot_be_switched_off))
+TEST_MAIN(T(tables_are_told_as_they_are), T(windows_have_their_names),
+          T(each_place_has_its_borders), T(what_bitmaps_let_pass), T(devices_and_wires),
+          T(the_config_in_force), T(long_and_missing_texts), T(power_off_waits_for_the_guests),
+          T(power_off_can_be_called_off), T(a_machine_that_cannot_be_switched_off))

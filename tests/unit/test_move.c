@@ -141,21 +141,24 @@ TEST(all_is_copied_and_nothing_left) {
 
 #define HELD (REQUEST_CLOCKS | REQUEST_TYPED)
 
-/* A page of RAM from 4 GiB on. After it stands what is none of the VM's regions. */
-static void add_high_ram(struct plan_vm *plan, uint8_t *page) {
+static ALIGNED(PAGE_SIZE) uint8_t other_high_ram[PAGE_SIZE], behind[2][PAGE_SIZE];
+
+/* A page of RAM from 4 GiB on. Behind it, and behind the windows, stands what is none of the VM's.
+ */
+static void add_high_ram(struct plan_vm *plan, uint8_t *page, uint8_t *none) {
     plan->region_count = 2;
     plan->regions[2] = (struct plan_region){GPA(0), HPA((uintptr_t)page), PAGE_SIZE};
     plan->regions[1] = (struct plan_region){GPA(PLAN_HIGH_RAM), HPA((uintptr_t)page), PAGE_SIZE};
+    plan->windows[plan->window_count] =
+        (struct plan_window){GPA(0), HPA((uintptr_t)none), PAGE_SIZE, PLAN_STORE};
 }
 
 static void add_first_high_ram(struct plan_vm *plan) {
-    add_high_ram(plan, fake_high_ram);
+    add_high_ram(plan, fake_high_ram, behind[0]);
 }
 
-static ALIGNED(PAGE_SIZE) uint8_t other_high_ram[PAGE_SIZE];
-
 static void add_second_high_ram(struct plan_vm *plan) {
-    add_high_ram(plan, other_high_ram);
+    add_high_ram(plan, other_high_ram, behind[1]);
 }
 
 static void fill_record(struct vcpu *v) {
@@ -196,6 +199,8 @@ TEST(a_record_is_copied_whole) {
     struct vcpu *to = &to_vm->vcpus[0];
     uint8_t own_cr8, *cr8 = to->lapic.cr8 = &own_cr8;
     memset(fake_high_ram, 0x77, PAGE_SIZE);
+    behind[0][0] = 0x11;
+    behind[1][0] = 0x22;
     fill_record(&fake_vm->vcpus[0]);
     fake_vm->clock.offset = 0x666666;
     to->bell_waits = true;
@@ -212,6 +217,7 @@ TEST(a_record_is_copied_whole) {
     CHECK(to->lapic.cr8 == cr8);
     CHECK_U64(to_vm->clock.offset, 0x666666);
     CHECK_U64(other_high_ram[0], 0x77);
+    CHECK_U64(behind[1][0], 0x22);
     CHECK(ram_of(to_vm)[0] != 0x77);
     CHECK_U64(other_high_ram[PAGE_SIZE - 1], 0x77);
     CHECK(all_pattern(fake_high_ram, PAGE_SIZE));

@@ -29,6 +29,11 @@ TEST(near) {
     CHECK(str_is_near("starrt", "start"));
     CHECK(str_is_near("Start", "start"));
     CHECK(str_is_near("st", "sto"));
+    CHECK(str_is_near("so", "to"));
+    CHECK(str_is_near("o", "to"));
+    CHECK(!str_is_near("oo", "t"));
+    CHECK(!str_is_near("o", "t"));
+    CHECK(str_is_near("t", "t"));
     CHECK(!str_is_near("stpo", "start"));
     CHECK(!str_is_near("", "start"));
     CHECK(!str_is_near("start", "a"));

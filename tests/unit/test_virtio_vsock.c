@@ -198,6 +198,29 @@ TEST(a_turn_that_is_due) {
     CHECK(A->counts.sent.packets > first);
 }
 
+/* Of records that are none just so many are a whole turn; what comes after them is the next one's.
+ */
+TEST(a_turn_is_over_when_all_of_it_is_spent) {
+    static const uint32_t about[3];
+    struct vsock_header good = packet(1, 0, VSOCK_DATA, 7, 1000);
+
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    struct channel *c = &B->vsock.peers[0].channel;
+    for (unsigned i = 0; i < VSOCK_TURN / VSOCK_PACKET_COST; i++) {
+        channel_send(c, 0, about);
+    }
+    channel_write(c, 0, &good, VSOCK_HEADER);
+    channel_send(c, VSOCK_HEADER, about);
+    virtio_vsock_poll(&A->vsock);
+    expect_nothing(0);
+    CHECK_U64(A->counts.received.drops[VSOCK_DROP_MALFORMED], VSOCK_TURN / VSOCK_PACKET_COST);
+    CHECK(virtio_ops.service(&A->vsock.v.dev, machine_time) > machine_time);
+    machine_time = A->vsock.receive_due;
+    (void)virtio_ops.service(&A->vsock.v.dev, machine_time);
+    expect(0, 1, VSOCK_DATA, 7, 1000);
+}
+
 TEST(who_is_no_peer_is_not_looked_at) {
     start_all(MAY(0, 1) | MAY(1, 0));
     struct vsock_peer *none = &A->vsock.peers[A->vsock.peer_count];
@@ -693,11 +716,11 @@ TEST(a_broken_driver) {
 
 TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(who_may_not_and_tries), T(what_comes_is_told), T(a_turn_that_is_due),
-          T(who_is_no_peer_is_not_looked_at), T(records_that_lie), T(a_record_that_changes),
-          T(packets_of_the_driver_that_lie), T(refused_packets), T(too_many_connections),
-          T(the_other_driver_is_reset), T(a_reset_in_the_middle_of_a_packet),
-          T(reading_rings_no_bell), T(the_other_guest_ends), T(the_other_guest_starts_anew),
-          T(ends_wait_for_buffers), T(resets_that_cross), T(a_queue_reset_forgets_what_waits),
-          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
-          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
-          T(a_broken_driver))
+          T(a_turn_is_over_when_all_of_it_is_spent), T(who_is_no_peer_is_not_looked_at),
+          T(records_that_lie), T(a_record_that_changes), T(packets_of_the_driver_that_lie),
+          T(refused_packets), T(too_many_connections), T(the_other_driver_is_reset),
+          T(a_reset_in_the_middle_of_a_packet), T(reading_rings_no_bell), T(the_other_guest_ends),
+          T(the_other_guest_starts_anew), T(ends_wait_for_buffers), T(resets_that_cross),
+          T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits), T(patience_ends),
+          T(patience_ends_a_connection), T(what_waits_changes), T(replies_are_bounded),
+          T(buffers_that_are_too_small), T(a_broken_driver))
