@@ -336,8 +336,8 @@ void lapic_timer_expired(struct lapic *l) {
 
 /*
  * What is due has happened, be the host's interrupt still on its way: before the guest changes what
- * the timer does. Else a count that ended would go on in another mode, or its interrupt be lost, or
- * come with another vector.
+ * the timer does, or sees that it has ended. Else a count that ended would go on in another mode,
+ * or its interrupt be lost, or come with another vector.
  */
 static void lapic_timer_catch_up(struct lapic *l) {
     if (l->timer_deadline != 0 && clock_now(&l->clock) >= l->timer_deadline) {
@@ -355,12 +355,14 @@ void lapic_tsc_changed(struct lapic *l, uint64_t delta) {
     }
 }
 
-uint64_t lapic_deadline_read(const struct lapic *l) {
+uint64_t lapic_deadline_read(struct lapic *l) {
+    lapic_timer_catch_up(l);
     return l->timer_mode == TIMER_DEADLINE ? l->timer_deadline : 0;
 }
 
 void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc) {
     if (l->timer_mode == TIMER_DEADLINE) {
+        lapic_timer_catch_up(l);
         lapic_timer_arm(l, guest_tsc);
     }
 }
@@ -455,6 +457,7 @@ static uint32_t lapic_read(struct lapic *l, unsigned reg) {
         lapic_pv_eoi_settle(l);
     }
     if (UNLIKELY(reg == REG_CURRENT)) {
+        lapic_timer_catch_up(l);
         return lapic_timer_current(l);
     }
     if (UNLIKELY(reg == REG_PPR)) {

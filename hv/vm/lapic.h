@@ -119,7 +119,7 @@ MUST_USE enum status lapic_msr_write(struct lapic *l, uint32_t msr, uint64_t val
 MUST_USE enum status lapic_base_write(struct lapic *l, uint64_t value);
 
 /* IA32_TSC_DEADLINE; reads 0 and ignores writes unless the timer is in TSC-deadline mode. */
-uint64_t lapic_deadline_read(const struct lapic *l);
+uint64_t lapic_deadline_read(struct lapic *l);
 void lapic_deadline_write(struct lapic *l, uint64_t guest_tsc);
 
 /* The guest's TSC has just moved by delta (modulo 2^64). Guest-controlled. */

@@ -829,6 +829,36 @@ TEST(what_is_due_has_its_old_vector) {
     }
 }
 
+/* The same of a deadline: who sees it gone, or sets another, has the interrupt of the first. */
+TEST(a_deadline_that_is_due) {
+    for (unsigned i = 0; i < 3; i++) {
+        fresh();
+        wr(0x320, 0x40020);
+        lapic_deadline_write(&l, now + 1000);
+        now += 1000;
+        if (i == 0) {
+            CHECK_U64(lapic_deadline_read(&l), 0);
+        } else {
+            lapic_deadline_write(&l, i == 1 ? now + 5000 : 0);
+            CHECK_U64(armed, i == 1 ? now + 5000 : 0);
+        }
+        CHECK_U64(rd(0x210), 1); /* the IRR's bit of vector 20h */
+    }
+    fresh();
+    wr(0x320, 0x40020);
+    lapic_deadline_write(&l, now + 1000);
+    now += 999;
+    CHECK_U64(lapic_deadline_read(&l), now + 1);
+    lapic_deadline_write(&l, now + 5000);
+    CHECK_U64(rd(0x210), 0);
+    fresh();
+    wr(0x320, 0x20);
+    wr(0x380, 1000);
+    now += 60000 + 60; /* divided by 2 */
+    CHECK_U64(rd(0x390), 0);
+    CHECK_U64(rd(0x210), 1);
+}
+
 static bool sender_done;
 
 static void *sender(void *arg) {
@@ -914,7 +944,7 @@ TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_
           T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
           T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
           T(a_timer_after_init), T(what_is_due_has_happened), T(what_is_due_has_its_old_vector),
-          T(xapic_ipis), T(error_status), T(error_interrupt), T(illegal_registers), T(lint0),
-          T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
-          T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
+          T(a_deadline_that_is_due), T(xapic_ipis), T(error_status), T(error_interrupt),
+          T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
+          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
           T(the_summary_loses_no_vector), T(clock_arithmetic))
