@@ -266,6 +266,7 @@ static bool life_start(struct vm *vm) {
     struct life_times at = {.begin = plat_tsc()};
     char size[24];
 
+    vm->public->pool_used = vm->pool.used;
     if (!vm->quiet) {
         vm_log(vm, LOG_INFO, "scrubbing %s of memory", fmt_size(size, life_memory(vm)));
     }

@@ -66,7 +66,7 @@ static const struct stats_counter vsock_counters[] = {
     COUNTER(abi_vsock_counts, "received-no-room", received.drops[VSOCK_DROP_SMALL]),
 };
 
-#define LINES_VM    (2 + LIMITS) /* the state, the calls to a BIOS */
+#define LINES_VM    (3 + LIMITS) /* the state, its records, the calls to a BIOS */
 #define LINES_VCPU  (REFUSED_KINDS + EXIT_KINDS)
 #define LINES_NET   (1 + (unsigned)ARRAY_SIZE(net_counters)) /* the link first */
 #define LINES_DISK  (unsigned)ARRAY_SIZE(disk_counters)
@@ -87,18 +87,21 @@ static enum show show_counter(const struct vcpu_public *v, unsigned index, unsig
     return SHOW_PRINTED;
 }
 
+static enum show show_unless_none(const char *name, uint64_t value) {
+    if (value == 0) {
+        return SHOW_EMPTY;
+    }
+    console_print("  %s %llu\n", name, (ull)value);
+    return SHOW_PRINTED;
+}
+
 /* The first two in tenths of a second. */
 static enum show show_limit(const struct vm_public *vm, unsigned limit) {
     static const char *const names[LIMITS] = {[LIMIT_EXITS] = "over-max-exits",
                                               [LIMIT_CONSOLE] = "over-max-console",
                                               [LIMIT_LOG] = "log-lines-withheld"};
-    uint64_t over = __atomic_load_n(&vm->over[limit], __ATOMIC_RELAXED);
 
-    if (over == 0) {
-        return SHOW_EMPTY;
-    }
-    console_print("  %s %llu\n", names[limit], (ull)over);
-    return SHOW_PRINTED;
+    return show_unless_none(names[limit], __atomic_load_n(&vm->over[limit], __ATOMIC_RELAXED));
 }
 
 static uint64_t counter_value(const struct stats_counter *c, const void *counts) {
@@ -178,14 +181,13 @@ enum show stats_show(struct vm_public *vm, unsigned line) {
         return SHOW_PRINTED;
     }
     if (line == 1) {
-        if (vm->bios_calls == 0) {
-            return SHOW_EMPTY;
-        }
-        console_print("  bios-calls %llu\n", (ull)vm->bios_calls);
-        return SHOW_PRINTED;
+        return show_unless_none("records-bytes", vm->pool_used);
+    }
+    if (line == 2) {
+        return show_unless_none("bios-calls", vm->bios_calls);
     }
     if (line < LINES_VM) {
-        return show_limit(vm, line - 2);
+        return show_limit(vm, line - 3);
     }
     unsigned number = line - LINES_VM;
     if (number < vm->vcpu_count * LINES_VCPU) {

@@ -87,6 +87,7 @@ struct vm_public {
     struct vm_public *hears;   /* atomic: who hears what is rung here; itself until a move */
     uint64_t orders;           /* atomic: what the operator asked for, see order.c */
     uint64_t started_tsc;
+    uint64_t pool_used; /* bytes of its own records in use when its last start began */
     uint64_t bios_calls;
     uint64_t over[LIMITS]; /* atomic: periods in which it was over that limit; lines withheld */
     uint32_t crash_count;  /* atomic: since the hypervisor's start; see vm_last_crash() */

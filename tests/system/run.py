@@ -33,6 +33,7 @@ from test_network import Network, Pxe
 from test_operator import Operator
 from test_preflight import Preflight
 from test_refusals import Refusals
+from test_restarts import Restarts, RestartsSoak
 from test_screen import Screen
 from test_secure import Secure
 from test_serial import SerialMemory, SerialPci, SerialTable
@@ -44,7 +45,7 @@ from test_walls import OlderCpu, Storm, Walls
 from test_wires import Wires
 from test_wires_soak import WiresSoak
 
-BOOTS = [Image, Preflight, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, Limits, Control, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Preflight, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, Limits, Control, Restarts, RestartsSoak, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

@@ -40,6 +40,7 @@ cmdline = "test=interactive"
 
 class Control(LinuxGuests, GuestBoot):
     name = "control"
+    seconds = 130
     names = {BOSS: "boss"}
     machine_cpus = 4    # one of nobody, which serves the console
     subject = (WEB, "web")

@@ -36,6 +36,7 @@ HELD, TAMED, REBORN, WILD = 2, 3, 4, 5
 
 class Limits(GuestBoot):
     name = "limits"
+    seconds = 100
     machine_cpus = 6    # one of nobody, which serves the console
     subject = (HELD, "held")
 

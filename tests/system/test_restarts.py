@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Guests that are started again and again: none takes more of the machine than at its first start, and a heart beats beside them.
+
+`make test` restarts one twenty times, and four others five times each in any order; `make soak` a thousand and a hundred times.
+"""
+import os
+import random
+import re
+
+from frame import check, expect_that
+from guests import HEART_CONFIG, GuestBoot
+from machine import TARGETS
+
+RESTARTS = int(os.environ.get("BULKHEAD_RESTARTS", "20"))
+GUESTS = ["one", "two", "three", "four"]
+
+CONFIG = HEART_CONFIG + "".join(f"""\
+[guest.{name}]
+cpus = "{cpus}"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+net = ["lan"]
+disk = ["data:images/file:volatile:2M", "scratch:blank:2M"]
+vsock = ["{GUESTS[i - 1]}"]
+
+""" for i, (name, cpus) in enumerate(zip(GUESTS, ["1-2", "3", "4", "5"]))) + """\
+[wire.lan]
+"""
+
+
+class Restarts(GuestBoot):
+    name = "restarts"
+    restarts = RESTARTS
+    seconds = 120
+    machine_cpus = 7    # one of nobody, which serves the console
+    subject = (2, "one")
+
+    def image(self):
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"),
+                                "images/file": bytes(range(256)) * 4096,
+                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+
+    def holdings(self):
+        """What each guest has, by the tables in use, and how much of its records."""
+        shown = {}
+        for name in GUESTS:
+            rows = re.findall(r"^  (\S[^\r\n]*)", self.operator(f"map {name}")[0], re.M)
+            shown[name] = (rows, self.statistics(name)["records-bytes"])
+        return shown
+
+    def nothing_is_lost(self):
+        after = self.holdings()
+        for name in GUESTS:
+            lost, more = set(self.before[name][0]) - set(after[name][0]), set(after[name][0]) - set(self.before[name][0])
+            expect_that(not lost and not more, f"the map of {name} to be what it was", f"lost {lost}, new {more}")
+            expect_that(after[name][1] == self.before[name][1], f"{self.before[name][1]} bytes of records", after[name][1])
+            self.operator(f"audit {name}")
+            self.expect_log(name, "audit: nested tables, compartment and bitmaps are as planned")
+        self.heart_goes_on()
+
+    @check("the guests start", required=True)
+    def start(self):
+        self.machine.expect(r"console 1/5: heart", 240, "the focus to move to the first guest")
+        for view in range(2, 6):
+            self.subtest("alive", view)
+        self.before = self.holdings()
+        rows, records = self.before["one"]
+        expect_that(records > 1 << 19 and any("channel with two (wire)" in row for row in rows), "records, and frames in its map",
+                    (records, rows))
+
+    @check("one guest, many times in a row")
+    def one(self):
+        for _ in range(self.restarts):
+            self.order("reset", "one")
+        self.subtest("alive")
+        self.nothing_is_lost()
+
+    @check("four guests at any time, by reset, and by kill and start")
+    def four(self):
+        order = GUESTS * max(self.restarts // 10, 5)
+        random.Random(len(order)).shuffle(order)
+        for i, name in enumerate(order):
+            if i % 3 == 0:
+                self.operator(f"kill {name}")
+                self.order("start", name)
+            else:
+                self.order("reset", name)
+        for view in range(2, 6):
+            self.subtest("alive", view)
+        self.nothing_is_lost()
+
+
+class RestartsSoak(Restarts):
+    """What takes hours: make soak."""
+    name = "restarts-soak"
+    heavy = tuple(target.name for target in TARGETS)
+    restarts = 1000
