@@ -206,6 +206,7 @@ bool plat_spec_ctrl_set(uint64_t value) {
 static uint32_t (*fake_pci_get)(uint32_t function, uint32_t reg);
 static void (*fake_pci_put)(uint32_t function, uint32_t reg, uint32_t value);
 static enum status fake_dma_status, fake_irq_status;
+static void (*fake_on_dma)(uint32_t function, bool allow); /* before it is changed */
 static uint32_t fake_dma[FAKE_PCI_FUNCTIONS];
 static unsigned fake_irq_cpu, fake_irq_count;
 uint32_t plat_pci_read(uint32_t function, uint32_t reg) {
@@ -225,6 +226,9 @@ enum status plat_dma_make(UNUSED const struct plan_vm *plan, UNUSED const char *
 }
 enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow) {
     CHECK(function < FAKE_PCI_FUNCTIONS && domain == FAKE_DOMAIN);
+    if (fake_on_dma != NULL) {
+        fake_on_dma(function, allow);
+    }
     fake_dma[function] = allow ? domain : FAKE_NOTHING;
     return fake_dma_status;
 }

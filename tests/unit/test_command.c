@@ -832,6 +832,8 @@ TEST(a_guests_console_is_attached) {
     fake_pass(30000);
     fake_line_take();
     CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list\r\n");
+    command_init(vms, 1); /* not to who lies behind the last guest either */
+    CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list\r\n");
 }
 
 /* What a line has become after these keys. */

@@ -76,6 +76,11 @@ TEST(large_tables) {
     reals[NIC].config[MSIX_CAP / 4] &= 0xf800ffff; /* one, the device says */
     fake_pc_start();
     CHECK_U64(fake_pc.pcis[NIC].vectors, 1);
+    struct passed *p = &fake_pc.pcis[NIC];
+    for (unsigned i = 0; i < 2; i++) { /* and the entry behind the last takes nothing */
+        passed_write_table(p, p->table + 16 * i, 4, 0x5678);
+        CHECK_U64(p->entries[i].address, i == 0 ? 0x5678 : 0);
+    }
 }
 
 TEST(most_writes_are_ignored) {
