@@ -624,7 +624,7 @@ $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
 
 # What USB devices and their controller may say, and what a virtio driver may do, by libFuzzer; the unit tests take it
 # from a few seeds. FUZZ=virtio_blk_random: one alone.
-FUZZ         ?= xhci_random virtio_random virtio_blk_random served_random net_random vsock_random console_random
+FUZZ         ?= xhci_random virtio_random virtio_blk_random served_random net_random vsock_random console_random control_random
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(COMMON) -O1 -DFUZZ -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -w
 
@@ -636,6 +636,7 @@ FUZZ_served_random := $(FUZZ_virtio_random)
 FUZZ_net_random := $(FUZZ_virtio_random)
 FUZZ_vsock_random := $(FUZZ_virtio_random)
 FUZZ_console_random := $(FUZZ_virtio_random)
+FUZZ_control_random := $(FUZZ_virtio_random)
 FUZZ_LENGTH_virtio_random := 8192
 FUZZ_LENGTH_virtio_blk_random := 8192
 FUZZ_LENGTH_served_random := 8192

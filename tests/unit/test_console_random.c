@@ -16,6 +16,7 @@ static struct channel_half *theirs; /* of port 1, as the hostile side has it */
 static const struct channel_half *shown;
 /* Buffers that came back: with a message to the driver, received, sent. */
 static uint64_t told, received, sent;
+static uint64_t asked; /* by the operator's hand */
 
 static uint64_t random_value(void) {
     static const uint64_t likely[] = {
@@ -25,10 +26,23 @@ static uint64_t random_value(void) {
     return random_of(likely, ARRAY_SIZE(likely));
 }
 
+/* Behind the operator's hand: any answer. */
+static void hand(UNUSED const struct dev_env *env, struct exchange_control *c) {
+    uint64_t word = random_word();
+
+    MUST(c->call < CONTROL_CALLS && c->order < CONTROL_ORDERS);
+    memset(c->name, (int)word, sizeof(c->name));
+    memset(c->state, (int)(word >> 8), sizeof(c->state));
+    c->done = (word & 0x70000) != 0;
+    asked++;
+}
+
 static void begin(void) {
     map_half(&theirs, &shown);
     memset(theirs, 0, 4096);
     ports_begin();
+    m->abi.has_control = true;
+    m->env.control = hand;
     m->abi.channels[0].theirs = (uintptr_t)shown;
     m->room = (unsigned)random_value();
     machine_time = 1000;
@@ -57,11 +71,11 @@ static void step_driver(void) {
     v->status = 0;
     driver_set(m, 0x14, 1, 3);
     v->driver_features = ((word & 0x70) != 0 ? CONSOLE_F_MULTIPORT : 0) | VIRTIO_F_VERSION_1;
-    for (unsigned i = 0; i < 8; i++) {
+    for (unsigned i = 0; i < 10; i++) {
         v->queues[i] = (struct virtqueue){.descriptors = TABLE(i),
                                           .driver = AVAIL(i),
                                           .device = USED(i),
-                                          .size = (uint16_t)(1u << (word >> (40 + 3 * i)) % 7),
+                                          .size = (uint16_t)(1u << (word >> (40 + 2 * i)) % 7),
                                           .enabled = true};
         memset(m->ram + AVAIL(i), 0, 8);
     }
@@ -108,6 +122,24 @@ static void step_send(void) {
     driver_describe(m, queue, 0, BUFFER(queue, 0), (word >> 24 & 0x3f) + 1, NEXT, 1);
     driver_describe(m, queue, 1, BUFFER(queue, 0) + (word >> 24 & 0x3f) + 1, length, 0, 0);
     offer(m, queue, (word >> 60) == 0 ? 1 : 0);
+}
+
+/* To the operator's hand, which is the port behind those that are joined; and buffers for its
+ * answer. */
+static void step_ask(void) {
+    static const char *const lines[] = {"{\"verb\":\"list\"}\n", "x\n", "{\"verb\":\"kill\",",
+                                        "\"guest\":\"web\"}\n"};
+    enum { SEND = 2 + 2 * (1 + NAMED) + 1 };
+    uint64_t word = random_word();
+    const char *line = lines[word & 3];
+
+    memcpy(m->ram + BUFFER(SEND, 0), line, strlen(line));
+    driver_describe(m, SEND, 0, BUFFER(SEND, 0), (uint32_t)strlen(line) + ((word & 0xf0) == 0), 0,
+                    0);
+    offer(m, SEND, 0);
+    driver_describe(m, SEND - 1, 0, BUFFER(SEND - 1, 0), (uint32_t)(word >> 8 & 0xff) + 1, WRITE,
+                    0);
+    offer(m, SEND - 1, 0);
 }
 
 /* ---- the other side ---- */
@@ -189,7 +221,7 @@ static void step_turn(void) {
 
 static void run(unsigned steps) {
     static void (*const kinds[])(void) = {step_registers, step_memory,  step_driver,  step_buffers,
-                                          step_send,      step_send,    step_control, step_record,
+                                          step_send,      step_ask,     step_control, step_record,
                                           step_record,    step_control, step_words,   step_honest,
                                           step_turn,      step_turn,    step_turn,    step_buffers};
     begin();
@@ -214,10 +246,10 @@ TEST(random_steps) {
         run(STEPS);
         terminal += m->shown_count;
     }
-    printf("# told %u, received %u, sent %u, shown %u\n", (unsigned)told, (unsigned)received,
-           (unsigned)sent, (unsigned)terminal);
-    CHECK(told > 1000 && received > 5000 && sent > 5000 &&
-          terminal > 10000); /* it did come that far */
+    printf("# told %u, received %u, sent %u, shown %u, asked %u\n", (unsigned)told,
+           (unsigned)received, (unsigned)sent, (unsigned)terminal, (unsigned)asked);
+    CHECK(told > 1000 && received > 5000 && sent > 5000 && terminal > 10000 &&
+          asked > 100); /* it did come that far */
 }
 
 TEST_MAIN(T(random_steps))
