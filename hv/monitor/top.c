@@ -25,15 +25,8 @@ static struct top_state {
     bool runs, again;     /* since its command; another picture stands above */
 } top;
 
-static uint64_t top_waited(const struct vcpu_public *v, uint64_t now) {
-    uint64_t since = __atomic_load_n(&v->waits_since, __ATOMIC_RELAXED);
-    bool waits = since != 0 && now > since;
-
-    return v->waited + (waits ? now - since : 0);
-}
-
 static void top_add(struct top_guest *g, const struct vcpu_public *v, uint64_t now) {
-    g->waited += top_waited(v, now);
+    g->waited += vcpu_waited(v, now);
     for (unsigned k = 0; k < EXIT_KINDS; k++) {
         g->exits[k] += v->exits[k];
     }

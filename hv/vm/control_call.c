@@ -18,7 +18,7 @@ static void control_add_vcpu(struct exchange_control *out, const struct vcpu_pub
     for (unsigned i = 0; i < REFUSED_KINDS; i++) {
         out->denied += __atomic_load_n(&v->refused[i], __ATOMIC_RELAXED);
     }
-    out->idle_ms += control_ms(__atomic_load_n(&v->waited, __ATOMIC_RELAXED));
+    out->idle_ms += control_ms(vcpu_waited(v, plat_tsc()));
 }
 
 /* Of what other CPUs may know of a VM, and no more. */

@@ -114,6 +114,14 @@ static inline bool vcpu_is_missing(const struct vcpu_public *p) {
     return !plat_cpu_online(p->cpu) || __atomic_load_n(&p->presence, __ATOMIC_ACQUIRE) == VCPU_OUT;
 }
 
+/* How long it has waited so far, until now on the host's TSC. */
+static inline uint64_t vcpu_waited(const struct vcpu_public *p, uint64_t now) {
+    uint64_t since = __atomic_load_n(&p->waits_since, __ATOMIC_RELAXED);
+    bool waits = since != 0 && now > since;
+
+    return __atomic_load_n(&p->waited, __ATOMIC_RELAXED) + (waits ? now - since : 0);
+}
+
 /* Nothing of it runs, and nothing will by itself. */
 static inline bool vm_state_is_off(enum vm_state state) {
     return state == VM_STOPPED || state == VM_OFF || state == VM_CRASHED || state == VM_HALTED;

@@ -76,6 +76,9 @@ TEST(a_look_tells_what_is_public) {
     CHECK_U64(c->over_exits, 4);
     CHECK_U64(c->over_console, 5);
     CHECK_U64(c->withheld, 6);
+    theirs[1].waits_since = 97 * FAKE_HZ; /* and it does still */
+    CHECK(ask(v, CONTROL_CALL_LOOK, 1, 0));
+    CHECK_U64(c->idle_ms, 3500);
     others[0].state = VM_STOPPED;
     CHECK(ask(v, CONTROL_CALL_LOOK, 0, 0));
     CHECK_STR(c->name, "first");
