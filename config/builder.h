@@ -52,6 +52,11 @@ struct abi_channel *give_channel(const struct builder *b, struct plan_channel *c
 /* Channels for vsock, and then each VM's device, by which it also serves disks. */
 void make_vsock_channels(const struct builder *b);
 void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self);
+/* The guest of that name, or NULL. The name of one, but not g, that may have been meant; or NULL.
+ */
+const struct config_guest *find_guest(const struct config *config, const char *name);
+const char *find_near_guest(const struct config *config, const struct config_guest *g,
+                            const char *name);
 /* The address of a guest, and that by which it knows another one's disk that it serves. */
 uint32_t cid_of(const struct config *config, uint32_t guest);
 static inline uint32_t served_cid(uint32_t guest, uint32_t disk) {

@@ -5,12 +5,6 @@
 #include "config/builder.h"
 #include "hv/lib/str.h"
 
-#define EVERYBODY "*"
-
-static bool names_guest(const struct config_vsock *control, const struct config_guest *g) {
-    return str_equal(control->guest, EVERYBODY) || str_equal(control->guest, g->name);
-}
-
 static void judge_twice(const struct builder *b, const struct config_guest *g, uint32_t n) {
     const struct config_vsock *control = &g->controls[n];
 
@@ -27,15 +21,12 @@ static void judge_twice(const struct builder *b, const struct config_guest *g, u
 static void judge_control(const struct builder *b, const struct config_guest *g, uint32_t n) {
     const struct config *config = &b->info->config;
     const struct config_vsock *control = &g->controls[n];
-    const char *near = NULL;
+    const char *near = find_near_guest(config, NULL, control->guest);
 
     judge_twice(b, g, n);
-    for (uint32_t i = 0; i < config->guest_count; i++) {
-        const struct config_guest *other = &config->guests[i];
-        if (names_guest(control, other)) {
-            return;
-        }
-        near = near == NULL && str_is_near(control->guest, other->name) ? other->name : near;
+    if (str_equal(control->guest, CONFIG_ALL_GUESTS) ||
+        find_guest(config, control->guest) != NULL) {
+        return;
     }
     if (near != NULL) {
         REFUSE(b, g, control->pos, "there is no guest \"%s\"; did you mean \"%s\"?", control->guest,
@@ -52,7 +43,8 @@ static bool may_control(const struct config_guest *g, const struct config_guest 
     bool may = false;
 
     for (uint32_t i = 0; !may && i < g->control_count; i++) {
-        may = names_guest(&g->controls[i], other);
+        const char *named = g->controls[i].guest;
+        may = str_equal(named, CONFIG_ALL_GUESTS) || str_equal(named, other->name);
     }
     return may;
 }

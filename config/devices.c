@@ -49,6 +49,27 @@ struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind kind, h
     return w;
 }
 
+/* ---- guests by name ---- */
+
+const struct config_guest *find_guest(const struct config *config, const char *name) {
+    for (uint32_t i = 0; i < config->guest_count; i++) {
+        if (str_equal(config->guests[i].name, name)) {
+            return &config->guests[i];
+        }
+    }
+    return NULL;
+}
+
+const char *find_near_guest(const struct config *config, const struct config_guest *g,
+                            const char *name) {
+    for (uint32_t i = 0; i < config->guest_count; i++) {
+        if (&config->guests[i] != g && str_is_near(name, config->guests[i].name)) {
+            return config->guests[i].name;
+        }
+    }
+    return NULL;
+}
+
 /* ---- disks ---- */
 
 /* The file of a disk that has one; NULL, and said why, if it is none. */

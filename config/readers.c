@@ -236,10 +236,10 @@ bool read_vsock(const struct schema_value *v) {
 bool read_control(const struct schema_value *v) {
     struct config_vsock *control = v->field;
 
-    if (!str_equal(v->text, "*")) {
+    if (!str_equal(v->text, CONFIG_ALL_GUESTS)) {
         return read_vsock(v);
     }
-    (void)str_copy_n(control->guest, sizeof(control->guest), v->text, 1);
+    (void)str_copy_n(control->guest, sizeof(control->guest), v->text, strlen(v->text));
     control->pos = v->pos;
     return true;
 }

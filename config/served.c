@@ -8,15 +8,6 @@
 
 _Static_assert(CONFIG_EXPORT_SIZE == ABI_EXPORT, "the same names");
 
-static const struct config_guest *find_guest(const struct config *config, const char *name) {
-    for (uint32_t i = 0; i < config->guest_count; i++) {
-        if (str_equal(config->guests[i].name, name)) {
-            return &config->guests[i];
-        }
-    }
-    return NULL;
-}
-
 bool is_served_by(const struct config_guest *g, const char *server) {
     bool served = false;
     for (uint32_t i = 0; i < g->disk_count; i++) {
@@ -28,20 +19,10 @@ bool is_served_by(const struct config_guest *g, const char *server) {
 
 /* ---- faults ---- */
 
-static const char *find_near(const struct config *config, const struct config_guest *g,
-                             const char *name) {
-    for (uint32_t i = 0; i < config->guest_count; i++) {
-        if (&config->guests[i] != g && str_is_near(name, config->guests[i].name)) {
-            return config->guests[i].name;
-        }
-    }
-    return NULL;
-}
-
 static void judge_server(const struct builder *b, const struct config_guest *g,
                          const struct config_disk *disk) {
     const struct config *config = &b->info->config;
-    const char *near = find_near(config, g, disk->server);
+    const char *near = find_near_guest(config, g, disk->server);
 
     if (str_equal(disk->server, g->name)) {
         REFUSE(b, g, disk->pos,

@@ -36,7 +36,7 @@ static void judge_vsock(const struct builder *b, const struct config_guest *g,
                         const struct config_vsock *vsock) {
     const struct config *config = &b->info->config;
     const struct config_vsock *first = find_vsock(g, vsock->guest);
-    const char *near = NULL;
+    const char *near = find_near_guest(config, g, vsock->guest);
 
     if (str_equal(vsock->guest, g->name)) {
         REFUSE(b, g, vsock->pos, "vsock = \"%s\" is the guest itself; remove it", vsock->guest);
@@ -48,14 +48,8 @@ static void judge_vsock(const struct builder *b, const struct config_guest *g,
                first->pos.line);
         return;
     }
-    for (uint32_t i = 0; i < config->guest_count; i++) {
-        const char *name = config->guests[i].name;
-        if (str_equal(vsock->guest, name)) {
-            return;
-        }
-        if (near == NULL && &config->guests[i] != g && str_is_near(vsock->guest, name)) {
-            near = name;
-        }
+    if (find_guest(config, vsock->guest) != NULL) {
+        return;
     }
     if (near != NULL) {
         REFUSE(b, g, vsock->pos, "there is no guest \"%s\"; did you mean \"%s\"?", vsock->guest,

@@ -42,6 +42,8 @@ enum config_on_crash { ON_CRASH_RESTART, ON_CRASH_STOP, ON_CRASH_HALT };
 enum config_on_violation { ON_VIOLATION_DENY, ON_VIOLATION_STOP };
 enum config_on_limit { ON_LIMIT_THROTTLE, ON_LIMIT_PAUSE, ON_LIMIT_RESTART };
 
+#define CONFIG_ALL_GUESTS "*" /* as a name in control */
+
 /* What a guest may use in a second. */
 enum config_limit { LIMIT_EXITS, LIMIT_CONSOLE, LIMIT_BUCKETS, LIMIT_LOG = LIMIT_BUCKETS, LIMITS };
 #define CONFIG_LIMIT_MAX 100000000u

@@ -332,7 +332,8 @@ static bool check_served(struct checker *c, uint32_t v) {
 
 static bool may_control(const struct config_guest *g, const char *name) {
     for (uint32_t i = 0; i < g->control_count; i++) {
-        if (str_equal(g->controls[i].guest, "*") || str_equal(g->controls[i].guest, name)) {
+        if (str_equal(g->controls[i].guest, CONFIG_ALL_GUESTS) ||
+            str_equal(g->controls[i].guest, name)) {
             return true;
         }
     }
