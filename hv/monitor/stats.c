@@ -66,7 +66,8 @@ static const struct stats_counter vsock_counters[] = {
     COUNTER(abi_vsock_counts, "received-no-room", received.drops[VSOCK_DROP_SMALL]),
 };
 
-#define LINES_VM    (3 + LIMITS) /* the state, its records, the calls to a BIOS */
+#define LINES_HEAD  3u /* the state, its records, the calls to a BIOS */
+#define LINES_VM    (LINES_HEAD + LIMITS)
 #define LINES_VCPU  (REFUSED_KINDS + EXIT_KINDS)
 #define LINES_NET   (1 + (unsigned)ARRAY_SIZE(net_counters)) /* the link first */
 #define LINES_DISK  (unsigned)ARRAY_SIZE(disk_counters)
@@ -187,7 +188,7 @@ enum show stats_show(struct vm_public *vm, unsigned line) {
         return show_unless_none("bios-calls", vm->bios_calls);
     }
     if (line < LINES_VM) {
-        return show_limit(vm, line - 3);
+        return show_limit(vm, line - LINES_HEAD);
     }
     unsigned number = line - LINES_VM;
     if (number < vm->vcpu_count * LINES_VCPU) {
