@@ -42,6 +42,18 @@ cmdline = "test=heartbeat"
 """
 
 
+def test_guest(name, cpus, more=""):
+    """Its table in the config: a test guest that waits for a group's name. more: further keys."""
+    return f"""\
+[guest.{name}]
+cpus = "{cpus}"
+memory = "16M"
+kernel = "guests/testguest"
+cmdline = "test=interactive"
+{more}
+"""
+
+
 WARNING = r"(?:\r?\n\[bulkhead\][^\n]*\n)*"       # as every view shows it
 
 

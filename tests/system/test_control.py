@@ -7,7 +7,7 @@ import json
 import re
 
 from frame import check, expect_that
-from guests import GuestBoot
+from guests import GuestBoot, test_guest
 from test_linux_pair import QUICK, LinuxGuests
 
 BOSS, WEB, OTHER = 1, 2, 3
@@ -24,18 +24,7 @@ initrd = "guests/control.img"
 cmdline = "console=ttyS0 {QUICK} bh.name=boss"
 control = ["web"]
 
-[guest.web]
-cpus = "1"
-memory = "16M"
-kernel = "guests/testguest"
-cmdline = "test=interactive"
-
-[guest.other]
-cpus = "2"
-memory = "16M"
-kernel = "guests/testguest"
-cmdline = "test=interactive"
-"""
+""" + test_guest("web", 1) + test_guest("other", 2)
 
 
 class Control(LinuxGuests, GuestBoot):

@@ -7,7 +7,7 @@ none, and shows what a guest that storms takes from the work of another one: not
 import re
 
 from frame import check, expect_that
-from guests import HEART_CONFIG, NO_CLOCK, GuestBoot
+from guests import HEART_CONFIG, NO_CLOCK, GuestBoot, test_guest
 
 EXITS, BYTES, LINES = 2000, 500, 1      # a second
 SECONDS = 2                             # of each storm (guests/test/limits.c)
@@ -15,22 +15,11 @@ SECONDS = 2                             # of each storm (guests/test/limits.c)
 MOST = SECONDS + 1.15
 
 
-def guest(name, cpu, more=""):
-    return f"""\
-[guest.{name}]
-cpus = "{cpu}"
-memory = "16M"
-kernel = "guests/testguest"
-cmdline = "test=interactive"
-{more}
-"""
-
-
 CONFIG = HEART_CONFIG.replace('[hypervisor]\n', '[hypervisor]\nlog = "debug"\n') + \
-    guest("held", 1, f'max_exits = "{EXITS}"\nmax_console = "{BYTES}"\nmax_log = "{LINES}"\n') + \
-    guest("tamed", 2, f'max_exits = "{EXITS}"\non_limit = "pause"\n') + \
-    guest("reborn", 3, f'max_exits = "{EXITS}"\non_limit = "restart"\n') + \
-    guest("wild", 4)
+    test_guest("held", 1, f'max_exits = "{EXITS}"\nmax_console = "{BYTES}"\nmax_log = "{LINES}"\n') + \
+    test_guest("tamed", 2, f'max_exits = "{EXITS}"\non_limit = "pause"\n') + \
+    test_guest("reborn", 3, f'max_exits = "{EXITS}"\non_limit = "restart"\n') + \
+    test_guest("wild", 4)
 HELD, TAMED, REBORN, WILD = 2, 3, 4, 5
 
 

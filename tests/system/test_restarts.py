@@ -8,23 +8,17 @@ import random
 import re
 
 from frame import check, expect_that
-from guests import HEART_CONFIG, GuestBoot
+from guests import HEART_CONFIG, GuestBoot, test_guest
 from machine import TARGETS
 
 RESTARTS = int(os.environ.get("BULKHEAD_RESTARTS", "10"))
 GUESTS = ["one", "two", "three", "four"]
 
-CONFIG = HEART_CONFIG + "".join(f"""\
-[guest.{name}]
-cpus = "{cpus}"
-memory = "16M"
-kernel = "guests/testguest"
-cmdline = "test=interactive"
+CONFIG = HEART_CONFIG + "".join(test_guest(name, cpus, f"""\
 net = ["lan"]
 disk = ["data:images/file:volatile:2M", "scratch:blank:2M"]
 vsock = ["{GUESTS[i - 1]}"]
-
-""" for i, (name, cpus) in enumerate(zip(GUESTS, ["1-2", "3", "4", "5"]))) + """\
+""") for i, (name, cpus) in enumerate(zip(GUESTS, ["1-2", "3", "4", "5"]))) + """\
 [wire.lan]
 """
 

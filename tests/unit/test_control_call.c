@@ -3,21 +3,17 @@
  * What the core lets a guest see of others, and ask of them: by its plan, whatever its compartment
  * says.
  */
+#include "fake_log.h"
 #include "fake_machine.h"
 #include "hv/vm/control_call.h"
 
 static struct vm_public others[2];
 static struct vcpu_public theirs[2];
 
-static void write_line(UNUSED enum log_level level, UNUSED const char *line, UNUSED size_t length) {
-}
 static uint64_t now_us(void) {
     return 0;
 }
-static unsigned cpu(void) {
-    return fake_cpu;
-}
-static const struct log_hooks hooks = {.now_us = now_us, .cpu = cpu, .write = write_line};
+static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
 static void plan_more(struct plan_vm *plan) {
     plan->control_count = 2;
@@ -29,6 +25,7 @@ static struct vcpu *begin(bool may) {
     fake_plan_more = may ? plan_more : NULL;
     fake_tsc = 100 * FAKE_HZ;
     log_init(&hooks, LOG_INFO);
+    told[0] = '\0';
     for (unsigned i = 0; i < 2; i++) {
         theirs[i] = (struct vcpu_public){.cpu = i == 0 ? 7 : 5, .waited = FAKE_HZ / 2};
         others[i] = (struct vm_public){.state = VM_RUNNING,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A guest's limits: what it gets in a second, what it waits for, and what follows otherwise. */
+#include "fake_log.h"
 #include "fake_machine.h"
 #include "hv/exit/loop.h"
 #include "hv/vm/limit.h"
@@ -8,19 +9,10 @@
 #define TENTH  (FAKE_HZ / 10)
 #define SECOND FAKE_HZ
 
-static char told[4096];
-
-static void write_line(UNUSED enum log_level level, const char *line, size_t length) {
-    CHECK(strlen(told) + length < sizeof(told));
-    strncat(told, line, length);
-}
 static uint64_t now_us(void) {
     return fake_tsc / US;
 }
-static unsigned cpu(void) {
-    return fake_cpu;
-}
-static const struct log_hooks hooks = {.now_us = now_us, .cpu = cpu, .write = write_line};
+static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
 static unsigned count_told(const char *what) {
     unsigned count = 0;
@@ -185,27 +177,28 @@ TEST(who_waits_hears_what_is_asked) {
     CHECK_U64(waits, 1);
 }
 
-static uint32_t to_write;
-
 /* The guest does; not its devices, when their time has come. */
 static void writes(struct vcpu *v, UNUSED struct vmexit *end, UNUSED unsigned n) {
     if (v->upcall_exit == NULL) {
         return;
     }
-    v->vm->shared->put += to_write;
+    v->vm->shared->put += 16;
     v->exchange->told = TOLD_BYTES;
 }
 
 static const struct vmexit out = {.kind = EXIT_IO, .insn_len = 1, .io = {.port = 0x3f8, .size = 1}};
 
-/* 16 bytes an upcall, each after 100 us: 160,000 a second, of which 8,000 are allowed. */
+/* 16 bytes an upcall, each after 100 us: 160,000 a second. */
+static void write_for(struct vcpu *v, uint64_t time) {
+    fake_compartment_end = writes;
+    (void)go(v, out, 100 * US, time);
+    fake_compartment_end = NULL;
+}
+
 TEST(bytes_on_the_console_are_as_many_as_the_limit_says) {
     struct vcpu *v = begin(0, 8000, 0, ON_LIMIT_THROTTLE);
 
-    to_write = 16;
-    fake_compartment_end = writes;
-    (void)go(v, out, 100 * US, 2 * SECOND);
-    fake_compartment_end = NULL;
+    write_for(v, 2 * SECOND);
     CHECK(v->vm->console_taken >= 23000 && v->vm->console_taken <= 24100);
     CHECK(fake_public.over[LIMIT_CONSOLE] >= 19);
     CHECK_U64(fake_public.over[LIMIT_EXITS], 0);
@@ -218,10 +211,7 @@ TEST(bytes_on_the_console_are_as_many_as_the_limit_says) {
 TEST(a_debt_is_paid_back) {
     struct vcpu *v = begin(0, 100, 0, ON_LIMIT_THROTTLE);
 
-    to_write = 16;
-    fake_compartment_end = writes;
-    (void)go(v, out, 100 * US, 10 * SECOND);
-    fake_compartment_end = NULL;
+    write_for(v, 10 * SECOND);
     CHECK(v->vm->console_taken >= 1060 && v->vm->console_taken <= 1181);
 }
 

@@ -16,6 +16,13 @@ static void make_good(void) {
     CHECK(build() == STATUS_OK);
 }
 
+/* What is configured has a plan, and that passes. */
+static void build_good(void) {
+    CHECK(build() == STATUS_OK);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
 /* The plan as it is now must be refused with these words. */
 static void check_seen(const char *words) {
     memset(&faults, 0, sizeof(faults));
@@ -274,9 +281,7 @@ static void make_devices(void) {
               GUEST("beta", "2", "64M")                                                         //
               "disk=['root:images/base:volatile:16M']\nnet=['lan','dmz']\n"                     //
               GUEST("gamma", "3", "64M") "pmem=['images/base']\nnet=['dmz']\n");
-    CHECK(build() == STATUS_OK);
-    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
-    show_faults();
+    build_good();
 }
 
 static void begin_devices(void) {
@@ -458,9 +463,7 @@ static void make_vsock(void) {
                              "cid='77'\n" GUEST("beta", "2",
                                                 "64M") "net=['lan']\nvsock=['gamma']\n" //
               GUEST("gamma", "3", "64M") "vsock=['beta']\n");
-    CHECK(build() == STATUS_OK);
-    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
-    show_faults();
+    build_good();
 }
 
 TEST(vsock) {
@@ -510,9 +513,7 @@ static void make_served(void) {
                                          "cid='77'\n" //
               GUEST("beta", "2", "64M")               //
               GUEST("gamma", "3", "64M") "vsock=['beta']\n");
-    CHECK(build() == STATUS_OK);
-    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
-    show_faults();
+    build_good();
 }
 
 TEST(served_disks) {
@@ -562,9 +563,7 @@ static void make_two_served(void) {
     configure(GUEST("alpha", "1", "64M") "disk=['c:nbd:beta/y','d:nbd:beta/x']\n" //
               GUEST("beta", "2", "64M")                                           //
               GUEST("gamma", "3", "64M"));
-    CHECK(build() == STATUS_OK);
-    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
-    show_faults();
+    build_good();
 }
 
 /* Each of them, from the first to the last, is the one that its channel is for. */
@@ -589,9 +588,7 @@ static void make_ports(void) {
     configure(GUEST("alpha", "1", "64M") "port=['one','two']\n"        //
               GUEST("beta", "2", "64M") "port=['two','one','three']\n" //
               GUEST("gamma", "3", "64M") "port=['three']\n");
-    CHECK(build() == STATUS_OK);
-    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
-    show_faults();
+    build_good();
 }
 
 TEST(ports) {
@@ -620,9 +617,7 @@ static void make_control(void) {
     configure(GUEST("alpha", "1", "64M") "control=['gamma']\n" //
               GUEST("beta", "2", "64M")                        //
               GUEST("gamma", "3", "64M") "control=['*']\n");
-    CHECK(build() == STATUS_OK);
-    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
-    show_faults();
+    build_good();
 }
 
 TEST(control) {
