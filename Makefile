@@ -250,10 +250,11 @@ $(BUILD)/guests/demo.erofs: $(BUSYBOX)
 	@rm -f $@ && mkfs.erofs --quiet -T0 -U 00000000-0000-0000-0000-000000000001 --all-root $@ $(BUILD)/guests/image >/dev/null
 	@truncate -s %2M $@
 
-# For guests: linked statically, so that it runs in any. The demo with it, for a test.
+# Programs for guests are linked statically, so that they run in any. The demo with bulkctl is for a test.
+GUEST_CC     = $(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -static
 $(BUILD)/bulkctl: tools/bulkctl/bulkctl.c
 	@mkdir -p $(@D)
-	$(HOST_CC) $(COMMON) -D_GNU_SOURCE -static $< -o $@
+	$(GUEST_CC) $< -o $@
 .PHONY: bulkctl
 bulkctl: $(BUILD)/bulkctl
 CONTROL_MODULES := $(DEMO_MODULES) $(BUILD)/guests/modules/virtio_console.ko
@@ -524,7 +525,7 @@ $(BUILD)/count.so: tests/count/count.c
 	$(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -shared -fPIC $< -o $@
 $(BUILD)/guests/iobench: guests/linux/iobench.c
 	@mkdir -p $(@D)
-	$(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -static $< -o $@
+	$(GUEST_CC) $< -o $@
 $(BUILD)/guests/bench-io.img: $(DEMO_MODULES) guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(BUILD)/guests/iobench
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init $(addprefix --module ,$(filter %.ko,$^)) \
 	    --file bin/iobench=$(BUILD)/guests/iobench -o $@
