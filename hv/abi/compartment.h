@@ -148,7 +148,8 @@ enum control_call {
 enum control_order {
     CONTROL_START,
     CONTROL_STOP,
-    CONTROL_RESTART,
+    CONTROL_RESTART, /* stop, and then start */
+    CONTROL_RESET,
     CONTROL_KILL,
     CONTROL_PAUSE,
     CONTROL_RESUME,

@@ -40,16 +40,18 @@ static void control_look(const struct vm_public *p, struct exchange_control *out
     out->withheld = __atomic_load_n(&p->over[LIMIT_LOG], __ATOMIC_RELAXED);
 }
 
+/* As the operator's command of that name; then: what waits until it is done. */
 static const struct control_word {
-    enum vm_command command;
     const char *name;
+    enum vm_command command, then;
 } control_orders[CONTROL_ORDERS] = {
-    [CONTROL_START] = {VM_COMMAND_START, "start"},
-    [CONTROL_STOP] = {VM_COMMAND_STOP, "stop"},
-    [CONTROL_RESTART] = {VM_COMMAND_RESET, "reset"},
-    [CONTROL_KILL] = {VM_COMMAND_KILL, "kill"},
-    [CONTROL_PAUSE] = {VM_COMMAND_PAUSE, "pause"},
-    [CONTROL_RESUME] = {VM_COMMAND_RESUME, "resume"},
+    [CONTROL_START] = {"start", VM_COMMAND_START, VM_COMMAND_NONE},
+    [CONTROL_STOP] = {"stop", VM_COMMAND_STOP, VM_COMMAND_NONE},
+    [CONTROL_RESTART] = {"restart", VM_COMMAND_STOP, VM_COMMAND_START},
+    [CONTROL_RESET] = {"reset", VM_COMMAND_RESET, VM_COMMAND_NONE},
+    [CONTROL_KILL] = {"kill", VM_COMMAND_KILL, VM_COMMAND_NONE},
+    [CONTROL_PAUSE] = {"pause", VM_COMMAND_PAUSE, VM_COMMAND_NONE},
+    [CONTROL_RESUME] = {"resume", VM_COMMAND_RESUME, VM_COMMAND_NONE},
 };
 
 static bool control_order(struct vcpu *v, struct vm_public *p, uint32_t order) {
@@ -60,7 +62,8 @@ static bool control_order(struct vcpu *v, struct vm_public *p, uint32_t order) {
         log_print(LOG_INFO, p->name, "%s: asked for by guest %s (%u more not shown)", word->name,
                   v->vm->name, withheld);
     }
-    return vm_command(p, word->command);
+    return vm_command(p, word->command) &&
+           (word->then == VM_COMMAND_NONE || vm_command(p, word->then));
 }
 
 bool vm_control_call(struct vcpu *v) {

@@ -24,7 +24,7 @@ initrd = "guests/control.img"
 cmdline = "console=ttyS0 {QUICK} bh.name=boss"
 control = ["web"]
 
-""" + test_guest("web", 1) + test_guest("other", 2)
+""" + test_guest("web", 1, 'stop_timeout = "2s"\n') + test_guest("other", 2)
 
 
 class Control(LinuxGuests, GuestBoot):
@@ -77,11 +77,12 @@ class Control(LinuxGuests, GuestBoot):
     @check("it is paused, goes on, starts anew, is killed and started; each order is in the log")
     def ordered(self):
         self.new_log()
-        for verb, log in (("pause", "paused: its clocks stand still"), ("resume", "resumed: its clocks are"),
-                          ("restart", "reset by the operator"), ("kill", "stopped by the operator"),
-                          ("start", "first instruction after")):
+        for verb, *logs in (("pause", "paused: its clocks stand still"), ("resume", "resumed: its clocks are"),
+                            ("reset", "reset by the operator", "first instruction after"),
+                            ("restart", "did not switch off within 2 s", "first instruction after"),
+                            ("kill", "stopped by the operator"), ("start", "first instruction after")):
             self.ctl(f"{verb} web")
-            self.expect_log("web", f"{verb if verb != 'restart' else 'reset'}: asked for by guest boss", log)
+            self.expect_log("web", f"{verb}: asked for by guest boss", *logs)
         self.expect_state("web", "running")
         self.subtest("alive", WEB)
 

@@ -106,7 +106,7 @@ TEST(a_list_is_a_line_for_each_and_an_end) {
 }
 
 TEST(each_order_is_its_own) {
-    static const char *const names[CONTROL_ORDERS] = {"start", "stop",  "restart",
+    static const char *const names[CONTROL_ORDERS] = {"start", "stop",  "restart", "reset",
                                                       "kill",  "pause", "resume"};
     char line[80];
 
@@ -147,8 +147,9 @@ TEST(what_is_no_request_is_told_so) {
     refused("{\"guest\":\"web\"}\n", "no verb");
     refused("{\"verb\":\"kill\"}\n", "no guest");
     refused("{\"verb\":\"halt\",\"guest\":\"web\"}\n",
-            "no such verb: list, start, stop, restart, kill, pause or resume");
-    refused("{\"verb\":\"\"}\n", "no such verb: list, start, stop, restart, kill, pause or resume");
+            "no such verb: list, start, stop, restart, reset, kill, pause or resume");
+    refused("{\"verb\":\"\"}\n",
+            "no such verb: list, start, stop, restart, reset, kill, pause or resume");
     refused("{\"verbs\":\"list\"}\n", "no such key: verb or guest");
     refused("{\"verb\":\"list\",\"guest\":\"\"}\n", "no name of a guest");
     refused("{\"verb\":\"list\",\"guest\":\"a-name-of-32-characters-exactly!\"}\n",

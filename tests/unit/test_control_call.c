@@ -99,9 +99,12 @@ TEST(there_are_no_others) {
 }
 
 TEST(an_order_is_the_operators) {
-    static const enum vm_command commands[CONTROL_ORDERS] = {VM_COMMAND_START, VM_COMMAND_STOP,
-                                                             VM_COMMAND_RESET, VM_COMMAND_KILL,
-                                                             VM_COMMAND_PAUSE, VM_COMMAND_RESUME};
+    /* The queue of each, the first in the lowest bits. */
+    static const uint64_t orders[CONTROL_ORDERS] = {
+        VM_COMMAND_START,  VM_COMMAND_STOP, VM_COMMAND_STOP | VM_COMMAND_START << ORDER_BITS,
+        VM_COMMAND_RESET,  VM_COMMAND_KILL, VM_COMMAND_PAUSE,
+        VM_COMMAND_RESUME,
+    };
     struct vcpu *v = begin(true);
 
     for (uint32_t order = 0; order < CONTROL_ORDERS; order++) {
@@ -109,7 +112,7 @@ TEST(an_order_is_the_operators) {
         theirs[1].requests = 0;
         CHECK(ask(v, CONTROL_CALL_ORDER, 1, order));
         CHECK_U64(v->exchange->control.done, 1);
-        CHECK_U64(others[1].orders, commands[order]);
+        CHECK_U64(others[1].orders, orders[order]);
         CHECK_U64(theirs[1].requests, REQUEST_ORDER);
     }
     CHECK_U64(others[0].orders, 0);

@@ -28,7 +28,7 @@ static const char usage[] =
     "  list             the guests that this one may control (also: ps)\n"
     "  stats GUEST      what one of them has counted\n"
     "  start GUEST      stop GUEST      restart GUEST\n"
-    "  kill GUEST       pause GUEST     resume GUEST\n"
+    "  reset GUEST      kill GUEST      pause GUEST     resume GUEST\n"
     "  metrics          all of it, as Prometheus reads it\n"
     "\n"
     "--json prints the answer as it comes. An order is taken, not yet done: list tells the state.\n"
@@ -166,7 +166,8 @@ static const struct verb {
     {"stats", "list", true, show_counters},     {"metrics", "list", false, show_metrics},
     {"start", "start", true, show_nothing},     {"stop", "stop", true, show_nothing},
     {"restart", "restart", true, show_nothing}, {"kill", "kill", true, show_nothing},
-    {"pause", "pause", true, show_nothing},     {"resume", "resume", true, show_nothing},
+    {"reset", "reset", true, show_nothing},     {"pause", "pause", true, show_nothing},
+    {"resume", "resume", true, show_nothing},
 };
 
 static const struct verb *find_verb(const char *name) {

@@ -23,6 +23,7 @@ static const struct control_word {
     {"start", VERB_ORDER, CONTROL_START},
     {"stop", VERB_ORDER, CONTROL_STOP},
     {"restart", VERB_ORDER, CONTROL_RESTART},
+    {"reset", VERB_ORDER, CONTROL_RESET},
     {"kill", VERB_ORDER, CONTROL_KILL},
     {"pause", VERB_ORDER, CONTROL_PAUSE},
     {"resume", VERB_ORDER, CONTROL_RESUME},
@@ -76,7 +77,7 @@ static const char *request_set_verb(struct control_request *out, const char *val
             return NULL;
         }
     }
-    return "no such verb: list, start, stop, restart, kill, pause or resume";
+    return "no such verb: list, start, stop, restart, reset, kill, pause or resume";
 }
 
 static const char *request_set(struct control_request *out, const char *key, const char *value) {
