@@ -142,7 +142,7 @@ struct exchange_pci {
 /* What one guest may ask of those that the config lets it control, which it counts from 0 on. */
 enum control_call {
     CONTROL_CALL_LOOK,  /* guest: gives all that stands behind done; done: there is such a one */
-    CONTROL_CALL_ORDER, /* guest, order: as if the operator had typed it; done: it was taken */
+    CONTROL_CALL_ORDER, /* guest, order: as if the operator had typed it; done: was it taken? */
     CONTROL_CALLS
 };
 enum control_order {
@@ -156,9 +156,19 @@ enum control_order {
     CONTROL_ORDERS
 };
 
+/* What comes of it. */
+enum control_done {
+    CONTROL_NO_GUEST, /* there is none of this number */
+    CONTROL_DONE,
+    CONTROL_NO_CPU,   /* its first CPU is missing: nobody hears */
+    CONTROL_OFF,      /* it does not run */
+    CONTROL_TOO_MUCH, /* it has too much to do already */
+    CONTROL_DONES
+};
+
 struct exchange_control {
     uint32_t call, guest; /* enum control_call */
-    uint32_t order, done; /* enum control_order */
+    uint32_t order, done; /* enum control_order, enum control_done */
     char name[ABI_PORT_NAME], state[16];
     uint64_t vcpus, memory;  /* bytes */
     uint64_t up_ms, idle_ms; /* since its last start; of all its vCPUs, since the hypervisor's */

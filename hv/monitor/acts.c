@@ -149,38 +149,37 @@ static enum show show_stats(unsigned n, unsigned line) {
     return stats_show(&acts.vms[n], line);
 }
 
-/* Without its first CPU nobody hears what a VM is asked for. */
-static bool can_hear(unsigned n) {
-    const struct vcpu_public *first = acts.vms[n].vcpus[0];
-
-    if (vcpu_is_missing(first)) {
+/* What came of an order, where that is not told by the log. */
+static void tell_asked(const struct vm_public *vm, enum vm_asked asked) {
+    switch (asked) {
+    case VM_ASKED_NO_CPU:
         console_print("%s cannot run: CPU %u did not come, or cannot run guests; give it another "
                       "one\n",
-                      acts_vm(n), first->cpu);
-        return false;
+                      vm->name, vm->vcpus[0]->cpu);
+        break;
+    case VM_ASKED_OFF:
+        console_print("%s does not run: start it\n", vm->name);
+        break;
+    case VM_ASKED_TOO_MUCH:
+        console_print("%s has too much to do already: try again, or kill it\n", vm->name);
+        break;
+    case VM_ASKED:
+    case VM_ASKED_KINDS:
+        break;
     }
-    return true;
 }
 
 void acts_ask(unsigned n, enum vm_command ask) {
-    struct vm_public *vm = &acts.vms[n];
-    if (can_hear(n) && !vm_command(vm, ask)) {
-        console_print("%s has too much to do already: try again, or kill it\n", vm->name);
-    }
+    tell_asked(&acts.vms[n], vm_ask(&acts.vms[n], ask, VM_COMMAND_NONE));
 }
 
 /* Both in one breath: the second waits until the first is done. */
 static void run_restart(const char *arg) {
     unsigned n = acts_find("guest", arg, acts_vm, acts.vm_count);
-    if (n == acts.vm_count) {
-        return;
+    if (n < acts.vm_count) {
+        struct vm_public *vm = &acts.vms[n];
+        tell_asked(vm, vm_ask(vm, VM_COMMAND_STOP, VM_COMMAND_START));
     }
-    if (vm_state_is_off(acts.vms[n].state)) {
-        console_print("%s does not run: start it\n", acts_vm(n));
-        return;
-    }
-    acts_ask(n, VM_COMMAND_STOP);
-    acts_ask(n, VM_COMMAND_START);
 }
 
 static void run_attach(const char *arg) {
@@ -204,7 +203,8 @@ static void run_move(const char *arg) {
         console_print("%s must be paused, and %s off\n", acts_vm(from), acts_vm(to));
         return;
     }
-    if (!can_hear(to)) {
+    if (vcpu_is_missing(acts.vms[to].vcpus[0])) {
+        tell_asked(&acts.vms[to], VM_ASKED_NO_CPU);
         return;
     }
     acts.vms[from].move_to = &acts.vms[to];

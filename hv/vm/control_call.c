@@ -54,7 +54,13 @@ static const struct control_word {
     [CONTROL_RESUME] = {"resume", VM_COMMAND_RESUME, VM_COMMAND_NONE},
 };
 
-static bool control_order(struct vcpu *v, struct vm_public *p, uint32_t order) {
+static enum control_done control_order(struct vcpu *v, struct vm_public *p, uint32_t order) {
+    static const enum control_done dones[VM_ASKED_KINDS] = {
+        [VM_ASKED] = CONTROL_DONE,
+        [VM_ASKED_NO_CPU] = CONTROL_NO_CPU,
+        [VM_ASKED_OFF] = CONTROL_OFF,
+        [VM_ASKED_TOO_MUCH] = CONTROL_TOO_MUCH,
+    };
     const struct control_word *word = &control_orders[order];
     uint32_t withheld;
 
@@ -62,8 +68,7 @@ static bool control_order(struct vcpu *v, struct vm_public *p, uint32_t order) {
         log_print(LOG_INFO, p->name, "%s: asked for by guest %s (%u more not shown)", word->name,
                   v->vm->name, withheld);
     }
-    return vm_command(p, word->command) &&
-           (word->then == VM_COMMAND_NONE || vm_command(p, word->then));
+    return dones[vm_ask(p, word->command, word->then)];
 }
 
 bool vm_control_call(struct vcpu *v) {
@@ -83,7 +88,7 @@ bool vm_control_call(struct vcpu *v) {
         struct vm_public *p = vm_of_cpu[plan->control_cpus[guest]];
         if (call == CONTROL_CALL_LOOK) {
             control_look(p, &out);
-            out.done = 1;
+            out.done = CONTROL_DONE;
         } else {
             out.done = control_order(v, p, order);
         }

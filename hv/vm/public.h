@@ -144,8 +144,26 @@ void vcpu_ring(struct vcpu_public *p);
 #define ORDER_MASK 0xfu
 #define ORDER_LAST (64 - ORDER_BITS)
 
+/* Any CPU: the same as the next, of two, or of none of them. */
+bool vm_command_both(struct vm_public *p, enum vm_command command, enum vm_command then);
+
 /* Any CPU: done soon on the VM's CPU, after what was asked for before. False if too much waits. */
-bool vm_command(struct vm_public *p, enum vm_command command);
+static inline bool vm_command(struct vm_public *p, enum vm_command command) {
+    return vm_command_both(p, command, VM_COMMAND_NONE);
+}
+
+/* What comes of an order, whoever gives it: it is taken, or why not. */
+enum vm_asked {
+    VM_ASKED,
+    VM_ASKED_NO_CPU,   /* its first CPU is missing: nobody hears */
+    VM_ASKED_OFF,      /* it does not run, and so is not restarted */
+    VM_ASKED_TOO_MUCH, /* too much waits */
+    VM_ASKED_KINDS
+};
+
+/* Any CPU: an order of an operator, at the prompt or in a guest, and what waits until it is done,
+ * or NONE. Both or neither. */
+MUST_USE enum vm_asked vm_ask(struct vm_public *p, enum vm_command command, enum vm_command then);
 
 /* One CPU at a time. */
 void vm_keep_crash(struct vm_public *p, const struct vm_crash *crash);

@@ -34,18 +34,31 @@ static unsigned order_count(uint64_t queue) {
     return count;
 }
 
-/* Whatever was asked for before, after a kill it is stopped: so that one waits for nothing. */
-bool vm_command(struct vm_public *p, enum vm_command command) {
+/* Whatever was asked for before, after a kill it is stopped: so that one waits for nothing. False
+ * if there is no room. */
+static bool order_put(uint64_t *queue, enum vm_command command) {
+    if (command == VM_COMMAND_NONE) {
+        return true;
+    }
+    if (command == VM_COMMAND_KILL) {
+        *queue = (uint64_t)command;
+        return true;
+    }
+    if (*queue >> ORDER_LAST != 0) {
+        return false;
+    }
+    *queue |= (uint64_t)command << ORDER_BITS * order_count(*queue);
+    return true;
+}
+
+bool vm_command_both(struct vm_public *p, enum vm_command command, enum vm_command then) {
     uint64_t queue = __atomic_load_n(&p->orders, __ATOMIC_RELAXED);
     uint64_t next;
 
     do {
-        next = (uint64_t)command;
-        if (command != VM_COMMAND_KILL) {
-            if (queue >> ORDER_LAST != 0) {
-                return false;
-            }
-            next = queue | next << ORDER_BITS * order_count(queue);
+        next = queue;
+        if (!order_put(&next, command) || !order_put(&next, then)) {
+            return false;
         }
     } while (!__atomic_compare_exchange_n(&p->orders, &queue, next, false, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));

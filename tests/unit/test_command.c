@@ -15,12 +15,19 @@ static char asked[64], asked_before[64];
 
 static bool too_much;
 
-bool vm_command(struct vm_public *vm, enum vm_command what) {
+static void note(const struct vm_public *vm, enum vm_command what) {
     static const char *const words[] = {
         [VM_COMMAND_START] = "start", [VM_COMMAND_STOP] = "stop", [VM_COMMAND_KILL] = "kill",
         [VM_COMMAND_RESET] = "reset", [VM_COMMAND_MOVE] = "move", [VM_COMMAND_AUDIT] = "audit"};
     memcpy(asked_before, asked, sizeof(asked));
     snprintf(asked, sizeof(asked), "%s %s", words[what], vm->name);
+}
+
+bool vm_command_both(struct vm_public *vm, enum vm_command command, enum vm_command then) {
+    note(vm, command);
+    if (then != VM_COMMAND_NONE) {
+        note(vm, then);
+    }
     return !too_much;
 }
 

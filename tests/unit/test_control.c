@@ -12,7 +12,7 @@ enum { HAND = 1 + NAMED, RECEIVE = 2 + 2 * HAND, SEND };
 static uint8_t got[0x8000];
 static const char *guests[3]; /* NULL: there is none */
 static unsigned looks, orders, last_order, last_guest;
-static bool full;
+static uint32_t order_done;
 
 static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
     unsigned number = c->guest;
@@ -34,13 +34,13 @@ static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
         orders++;
         last_order = c->order;
         last_guest = number;
-        c->done = !full;
+        c->done = order_done;
     }
 }
 
 static void begin(void) {
     looks = orders = 0;
-    full = false;
+    order_done = CONTROL_DONE;
     guests[0] = "web";
     guests[1] = "a-name-of-31-characters-exactly";
     guests[2] = NULL;
@@ -119,9 +119,14 @@ TEST(each_order_is_its_own) {
         CHECK_U64(last_order, i);
         CHECK_U64(last_guest, i & 1);
     }
-    full = true;
+    order_done = CONTROL_TOO_MUCH;
     refused("{\"verb\":\"stop\",\"guest\":\"web\"}\n",
             "too much was asked of it already: again later");
+    order_done = CONTROL_OFF;
+    refused("{\"verb\":\"restart\",\"guest\":\"web\"}\n", "it does not run: start it");
+    order_done = CONTROL_NO_CPU;
+    refused("{\"verb\":\"start\",\"guest\":\"web\"}\n",
+            "it cannot run: its first CPU did not come, or cannot run guests; give it another one");
 }
 
 #define NO_PAIR "not a key and a value, texts both"

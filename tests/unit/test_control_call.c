@@ -118,8 +118,33 @@ TEST(an_order_is_the_operators) {
     CHECK_U64(others[0].orders, 0);
     others[1].orders = UINT64_MAX; /* the queue is full */
     CHECK(ask(v, CONTROL_CALL_ORDER, 1, CONTROL_PAUSE));
-    CHECK_U64(v->exchange->control.done, 0);
+    CHECK_U64(v->exchange->control.done, CONTROL_TOO_MUCH);
     CHECK_U64(others[1].orders, UINT64_MAX);
+    others[1].orders = UINT64_MAX >> ORDER_BITS; /* room for half of a restart */
+    CHECK(ask(v, CONTROL_CALL_ORDER, 1, CONTROL_RESTART));
+    CHECK_U64(v->exchange->control.done, CONTROL_TOO_MUCH);
+    CHECK_U64(others[1].orders, UINT64_MAX >> ORDER_BITS);
+}
+
+/* As at the prompt. */
+TEST(who_hears_nothing_is_refused) {
+    struct vcpu *v = begin(true);
+
+    for (uint32_t order = 0; order < CONTROL_ORDERS; order++) {
+        theirs[1].presence = VCPU_OUT;
+        CHECK(ask(v, CONTROL_CALL_ORDER, 1, order));
+        CHECK_U64(v->exchange->control.done, CONTROL_NO_CPU);
+        CHECK_U64(others[1].orders, 0);
+    }
+    CHECK(ask(v, CONTROL_CALL_LOOK, 1, 0));
+    CHECK_U64(v->exchange->control.done, CONTROL_DONE);
+    theirs[1].presence = VCPU_HERE;
+    others[1].state = VM_CRASHED;
+    CHECK(ask(v, CONTROL_CALL_ORDER, 1, CONTROL_RESTART));
+    CHECK_U64(v->exchange->control.done, CONTROL_OFF);
+    CHECK_U64(others[1].orders, 0);
+    CHECK(ask(v, CONTROL_CALL_ORDER, 1, CONTROL_START));
+    CHECK_U64(v->exchange->control.done, CONTROL_DONE);
 }
 
 static void refused(uint32_t call, uint32_t order, bool may) {
@@ -139,4 +164,4 @@ TEST(nonsense_ends_the_vm_and_so_does_who_may_not) {
 }
 
 TEST_MAIN(T(a_look_tells_what_is_public), T(there_are_no_others), T(an_order_is_the_operators),
-          T(nonsense_ends_the_vm_and_so_does_who_may_not))
+          T(who_hears_nothing_is_refused), T(nonsense_ends_the_vm_and_so_does_who_may_not))

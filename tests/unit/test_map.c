@@ -44,7 +44,7 @@ void plat_window_close(UNUSED enum plat_window which, hpa_t at, UNUSED uint64_t 
 static char asked[256];
 static bool obey; /* who is asked to stop does */
 
-bool vm_command(struct vm_public *vm, enum vm_command what) {
+bool vm_command_both(struct vm_public *vm, enum vm_command what, UNUSED enum vm_command then) {
     size_t n = strlen(asked);
     snprintf(asked + n, sizeof(asked) - n, "%s %s\n", what == VM_COMMAND_STOP ? "stop" : "?",
              vm->name);

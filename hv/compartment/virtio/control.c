@@ -204,13 +204,27 @@ static void control_end(struct control *k) {
     k->out_size = (uint32_t)fmt_print(k->out, sizeof(k->out), "{\"ok\":true}\n");
 }
 
+/* The last line of an answer. done: as the core says. */
+static void control_close_with(struct control *k, uint32_t done) {
+    static const char *const why[CONTROL_DONES] = {
+        [CONTROL_NO_GUEST] = "no such guest, or not one that you may control",
+        [CONTROL_NO_CPU] = "it cannot run: its first CPU did not come, or cannot run guests; give "
+                           "it another one",
+        [CONTROL_OFF] = "it does not run: start it",
+        [CONTROL_TOO_MUCH] = "too much was asked of it already: again later",
+    };
+
+    if (done == CONTROL_DONE) {
+        control_end(k);
+    } else {
+        control_refuse(k, why[done < CONTROL_DONES ? done : CONTROL_NO_GUEST]);
+    }
+}
+
 /* All guests are through. */
 static void control_close(struct control *k) {
-    if (k->asked.guest[0] != '\0' && !k->found) {
-        control_refuse(k, "no such guest, or not one that you may control");
-    } else {
-        control_end(k);
-    }
+    bool missed = k->asked.guest[0] != '\0' && !k->found;
+    control_close_with(k, missed ? CONTROL_NO_GUEST : CONTROL_DONE);
 }
 
 static void control_order(struct control *k, const struct dev_env *env,
@@ -218,18 +232,14 @@ static void control_order(struct control *k, const struct dev_env *env,
     c->call = CONTROL_CALL_ORDER;
     c->order = control_words[k->asked.verb].order;
     env->control(env, c);
-    if (c->done != 0) {
-        control_end(k);
-    } else {
-        control_refuse(k, "too much was asked of it already: again later");
-    }
+    control_close_with(k, c->done);
 }
 
 void control_answer_next(struct control *k, const struct dev_env *env) {
     struct exchange_control c = {.call = CONTROL_CALL_LOOK, .guest = k->next};
 
     env->control(env, &c);
-    if (c.done == 0) {
+    if (c.done != CONTROL_DONE) {
         control_close(k);
         return;
     }
