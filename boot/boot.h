@@ -17,6 +17,7 @@
 #include "config/preflight.h"
 #include "config/seal.h"
 #include "config/serial.h"
+#include "config/sets.h"
 #include "config/stick.h"
 
 #define BELOW_4G       0xffffffffull
@@ -36,6 +37,11 @@ extern bool console_paged;
 void console_init(void);
 void console_print(enum console_colour colour, const char *format, ...) PRINTF_LIKE(2, 3);
 void console_wait_key(void);
+/* For so many seconds at most: the key, '?' if it is none of a character; 0 if none came. What was
+ * typed before counts, but for: */
+CHAR16 console_wait_key_for(uint32_t seconds);
+CHAR16 console_key(void); /* without waiting */
+void console_forget_keys(void);
 /* For a report only: not shown, but kept with all that is. */
 void console_note(const char *format, ...) PRINTF_LIKE(1, 2);
 #define CONSOLE_KEPT (24 * KIB)
@@ -74,6 +80,13 @@ typedef void files_name_taker(const char *name);
 void files_names(const char *path, files_name_taker *take);
 /* Puts a file there in place of another of that name; false if it cannot be written. */
 bool files_write(const char *path, const void *bytes, size_t size);
+/* The same in the place of its first bytes: whatever happens meanwhile, no other of the stick's
+ * sectors but its own changes. On the stick when this returns. */
+bool files_write_over(const char *path, const void *bytes, size_t size);
+bool files_is_there(const char *path);
+/* The first bytes of a file, for sets.c's state alone: they are not held against the signed list,
+ * and say no more than which of the sets on it is started. */
+bool files_read_state(const char *path, void *bytes, size_t size);
 typedef void files_taker(const char *path, const uint8_t *bytes, uint64_t size);
 /* Calls take() with each file of a folder, if there is one, as long as it lasts; larger ones and
  * those that cannot be read are named and left out. faults, not NULL if this application has a list
@@ -134,6 +147,22 @@ bool trace_write(struct boot_info *info);
 /* This machine as a file for bhcheck; and on a stick without a config one to start from. */
 void trace_write_hardware(const struct boot_info *info, const struct cpu_facts *facts,
                           const struct preflight_report *report);
+
+/* sets.c: which set of the stick this start is of. */
+/* Reads the state, with what memory tells of the last start; *info gets the set that comes next. */
+void sets_begin(struct boot_info *info);
+const struct sets_state *sets_state(void);
+bool sets_are_two(void); /* there is something to choose */
+/* This start is a try of the new set; false, and the good one in *info, if the stick does not take
+ * note of that. Before anything of the set is read. */
+bool sets_try(struct boot_info *info);
+/* It cannot start. */
+void sets_fail(const struct boot_info *info);
+void sets_report(const struct boot_info *info, struct preflight_report *report);
+
+/* menu.c: what a person wants of this start. */
+enum menu_choice { MENU_GOOD, MENU_NEW, MENU_LOOK, MENU_SAFE };
+enum menu_choice menu_ask(const struct sets_state *state, uint32_t seconds);
 
 /* microcode.c: updates this CPU from the stick and fills info->microcode. Before anything else that
  * asks the CPU what it has. faults: as for files_each(). */

@@ -9,6 +9,8 @@
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
+#define KEY_TICKS 50u /* so many times a second the keyboard is looked at */
+
 bool console_paged;
 
 static UINTN rows = 25;
@@ -75,12 +77,34 @@ void console_print(enum console_colour colour, const char *format, ...) {
     }
 }
 
-void console_wait_key(void) {
+CHAR16 console_key(void) {
     EFI_INPUT_KEY key;
-    while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) == EFI_SUCCESS) { /* typed before: forget */
+
+    if (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) != EFI_SUCCESS) {
+        return 0;
     }
-    while (ST->ConIn->ReadKeyStroke(ST->ConIn, &key) != EFI_SUCCESS) {
-        BS->Stall(20000);
+    return key.UnicodeChar != 0 ? key.UnicodeChar : L'?';
+}
+
+void console_forget_keys(void) {
+    while (console_key() != 0) {
+    }
+}
+
+CHAR16 console_wait_key_for(uint32_t seconds) {
+    for (uint64_t tick = 0; tick < (uint64_t)seconds * KEY_TICKS; tick++) {
+        CHAR16 key = console_key();
+        if (key != 0) {
+            return key;
+        }
+        BS->Stall(1000000 / KEY_TICKS);
+    }
+    return 0;
+}
+
+void console_wait_key(void) {
+    console_forget_keys();
+    while (console_wait_key_for(UINT32_MAX) == 0) {
     }
 }
 

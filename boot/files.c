@@ -151,9 +151,9 @@ static void set_separators(CHAR16 *path, CHAR16 from, CHAR16 to) {
 }
 
 /* As the firmware wants it. */
-static bool path_to_utf16(const char *path, CHAR16 wide[CONFIG_PATH_SIZE]) {
-    ASSERT(strlen(path) < CONFIG_PATH_SIZE);
-    if (!utf8_to_utf16(path, wide, CONFIG_PATH_SIZE)) {
+static bool path_to_utf16(const char *path, CHAR16 wide[SETS_PATH_SIZE]) {
+    ASSERT(strlen(path) < SETS_PATH_SIZE);
+    if (!utf8_to_utf16(path, wide, SETS_PATH_SIZE)) {
         return false;
     }
     set_separators(wide, '/', '\\');
@@ -205,8 +205,8 @@ static const char *read_entry(const struct folder *f, EFI_FILE_INFO *entry, cons
 
 /* One entry of a folder, if it is a file. */
 static void take_entry(const struct folder *f, EFI_FILE_INFO *entry) {
-    char path[CONFIG_PATH_SIZE + LONGEST_NAME];
-    size_t n = fmt_print(path, CONFIG_PATH_SIZE, "%s/", f->path);
+    char path[SETS_PATH_SIZE + LONGEST_NAME];
+    size_t n = fmt_print(path, SETS_PATH_SIZE, "%s/", f->path);
 
     if ((entry->Attribute & EFI_FILE_DIRECTORY) != 0) {
         return;
@@ -230,7 +230,7 @@ static void find_missing(const struct folder *f) {
     uint64_t at = 0;
 
     while (secure_next_in(f->path, &at, &listed)) {
-        CHAR16 wide[CONFIG_PATH_SIZE];
+        CHAR16 wide[SETS_PATH_SIZE];
         EFI_FILE_HANDLE file = NULL;
         if (path_to_utf16(listed.path, wide) && open_path(wide, &file) == EFI_SUCCESS) {
             file->Close(file);
@@ -246,7 +246,7 @@ static void list_folder(struct folder *f,
         EFI_FILE_INFO info;
         uint8_t bytes[sizeof(EFI_FILE_INFO) + LONGEST_NAME * sizeof(CHAR16)];
     } entry;
-    CHAR16 wide[CONFIG_PATH_SIZE];
+    CHAR16 wide[SETS_PATH_SIZE];
 
     if (!path_to_utf16(f->path, wide) ||
         root->Open(root, &f->handle, wide, EFI_FILE_MODE_READ, 0) != EFI_SUCCESS) {
@@ -298,7 +298,7 @@ void files_names(const char *path, files_name_taker *take) {
 }
 
 const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
-    CHAR16 wide[CONFIG_PATH_SIZE];
+    CHAR16 wide[SETS_PATH_SIZE];
     EFI_FILE_HANDLE file = NULL;
     bool ascii = true;
 
@@ -328,7 +328,7 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
 
 bool files_make_folder(const char *path) {
     const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE;
-    CHAR16 wide[CONFIG_PATH_SIZE];
+    CHAR16 wide[SETS_PATH_SIZE];
     EFI_FILE_HANDLE folder = NULL;
 
     if (root == NULL || !path_to_utf16(path, wide) ||
@@ -339,7 +339,7 @@ bool files_make_folder(const char *path) {
 }
 
 void files_delete(const char *path) {
-    CHAR16 wide[CONFIG_PATH_SIZE];
+    CHAR16 wide[SETS_PATH_SIZE];
     EFI_FILE_HANDLE file = NULL;
     const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
 
@@ -350,7 +350,7 @@ void files_delete(const char *path) {
 }
 
 bool files_write(const char *path, const void *bytes, size_t size) {
-    CHAR16 wide[CONFIG_PATH_SIZE];
+    CHAR16 wide[SETS_PATH_SIZE];
     EFI_FILE_HANDLE file = NULL;
     const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
     UINTN n = size;
@@ -365,5 +365,54 @@ bool files_write(const char *path, const void *bytes, size_t size) {
         return false;
     }
     bool written = file->Write(file, &n, (void *)(uintptr_t)bytes) == EFI_SUCCESS && n == size;
+    return file->Close(file) == EFI_SUCCESS && written;
+}
+
+/* Opens it at its begin; NULL if that cannot be. */
+static EFI_FILE_HANDLE open_for(const char *path, UINT64 mode) {
+    CHAR16 wide[SETS_PATH_SIZE];
+    EFI_FILE_HANDLE file = NULL;
+
+    if (root == NULL || !path_to_utf16(path, wide) ||
+        root->Open(root, &file, wide, mode, 0) != EFI_SUCCESS) {
+        return NULL;
+    }
+    return file;
+}
+
+bool files_is_there(const char *path) {
+    EFI_FILE_HANDLE file = open_for(path, EFI_FILE_MODE_READ);
+
+    if (file != NULL) {
+        file->Close(file);
+    }
+    return file != NULL;
+}
+
+bool files_read_state(const char *path, void *bytes, size_t size) {
+    EFI_FILE_HANDLE file = open_for(path, EFI_FILE_MODE_READ);
+    UINTN n = size;
+
+    if (file == NULL) {
+        return false;
+    }
+    bool whole = file->Read(file, &n, bytes) == EFI_SUCCESS && n == size;
+    file->Close(file);
+    return whole;
+}
+
+bool files_write_over(const char *path, const void *bytes, size_t size) {
+    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
+    EFI_FILE_HANDLE file = open_for(path, mode);
+    UINTN n = size;
+
+    if (file == NULL) {
+        file = open_for(path, mode | EFI_FILE_MODE_CREATE);
+    }
+    if (file == NULL) {
+        return false;
+    }
+    bool written = file->Write(file, &n, (void *)(uintptr_t)bytes) == EFI_SUCCESS && n == size &&
+                   file->Flush(file) == EFI_SUCCESS;
     return file->Close(file) == EFI_SUCCESS && written;
 }

@@ -19,6 +19,8 @@
 #define HEAP_AMD_VI    (4 * MIB) /* a table of all devices, and one for other segments */
 #define HEAP_PER_CPU   (192 * KIB)
 #define CPUS_SHOWN     32u
+#define MENU_SECONDS   3u  /* if the config does not say it */
+#define REFUSED_STAYS  30u /* seconds that what is wrong with a new set is shown */
 
 extern const uint8_t hypervisor_elf[];
 
@@ -28,6 +30,7 @@ EFI_HANDLE own_image;
 static struct boot_info info;
 
 static struct {
+    enum menu_choice choice;
     struct fault_list faults;
     struct preflight_report report;
     struct plan plan;
@@ -72,6 +75,32 @@ static void report_plan(const char *text) {
     fault_add(&work.faults, 0, 0, "a bug of Bulkhead: %s", text);
 }
 
+/* Of the set that a start would be of if nobody chose. Its faults are told when it is read in full.
+ */
+static uint32_t menu_seconds(void) {
+    static struct fault_list unread;
+
+    stick_read_config(&info, files_read, &unread);
+    return unread.count == 0 ? info.config.menu : MENU_SECONDS;
+}
+
+/* Which set, and what of it. A set that is on trial is marked before anything of it is used. */
+static void choose_set(void) {
+    sets_begin(&info);
+    if (!sets_are_two()) {
+        return;
+    }
+
+    const struct sets_state *state = sets_state();
+    work.choice = menu_ask(state, menu_seconds());
+    info.safe = work.choice == MENU_SAFE;
+    if (work.choice == MENU_NEW) {
+        (void)sets_try(&info);
+    } else if (work.choice != MENU_LOOK) {
+        info.set = state->good;
+    }
+}
+
 /* Everything is gathered before the first line of the verdict is printed; true if there is a plan.
  */
 static bool gather(void) {
@@ -80,6 +109,9 @@ static bool gather(void) {
     take_memory();
     bool opened = files_open();
     bool readable = opened && secure_may_read(); /* if not, the pre-flight says so */
+    if (readable) {
+        choose_set();
+    }
     microcode_load(&info, info.sealed ? &work.faults : NULL);
     if (readable) {
         stick_read(&info, files_read, &work.faults);
@@ -100,6 +132,7 @@ static bool gather(void) {
     info.inputs |= info.serial.base != 0 ? (uint32_t)BOOT_INPUT_SERIAL : 0;
     watchdog_look(&info);
     preflight_run(&info, &machine_cpu, &work.report);
+    sets_report(&info, &work.report);
     devices_judge(&info, &work.report);
     work.cpus = cpus_ask_all(&info);
     cpus_report(&info, work.cpus, &work.report);
@@ -184,6 +217,33 @@ NORETURN static void enter_hypervisor(void) {
     __builtin_unreachable();
 }
 
+/* A new set that the pre-flight refuses has had its try. Its report would be overwritten by the
+ * next start's. */
+NORETURN static void fall_back(void) {
+    char good[SETS_NAME_SIZE];
+    size_t length;
+
+    sets_fail(&info);
+    console_print(CONSOLE_BAD,
+                  "\nThe new set cannot start. The next start is of %s, in %u s; a key restarts at "
+                  "once. What is wrong is kept in " STICK_TRIAL ".\n",
+                  sets_name(sets_state()->good, good), REFUSED_STAYS);
+    const char *text = console_kept(&length);
+    (void)files_write(STICK_TRIAL, text, length);
+    console_forget_keys();
+    (void)console_wait_key_for(REFUSED_STAYS);
+    ST->RuntimeServices->ResetSystem(EfiResetWarm, EFI_SUCCESS, 0, NULL);
+    __builtin_unreachable();
+}
+
+static EFI_STATUS return_to_firmware(void) {
+    console_print(CONSOLE_BAD, "Press any key to return to the firmware.\n");
+    console_wait_key();
+    console_print(CONSOLE_PLAIN, "\n");
+    memory_free_all();
+    return EFI_LOAD_ERROR;
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
@@ -196,23 +256,25 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     bool planned = gather();
     uint32_t problems =
         work.report.lacks + work.faults.count + work.faults.dropped + work.other_problems;
-    console_paged = problems != 0;
+    console_paged = problems != 0 && info.trial == 0;
     print_report();
     print_cpus();
     devices_print(&info);
     print_config(planned);
     bool traced = trace_write(&info);
     trace_write_hardware(&info, work.cpus, &work.report);
+    if (work.choice == MENU_LOOK) {
+        console_print(CONSOLE_PLAIN, "\nLooked only: nothing was started.\n");
+        return return_to_firmware();
+    }
     if (problems == 0) {
         enter_hypervisor();
     }
+    if (info.trial != 0) {
+        fall_back();
+    }
     const char *but = traced ? " but " STICK_TRACE : "";
-    console_print(CONSOLE_BAD,
-                  "\nBulkhead cannot start: %u problem%s. Nothing was changed%s.\n"
-                  "Press any key to return to the firmware.\n",
+    console_print(CONSOLE_BAD, "\nBulkhead cannot start: %u problem%s. Nothing was changed%s.\n",
                   problems, problems == 1 ? "" : "s", but);
-    console_wait_key();
-    console_print(CONSOLE_PLAIN, "\n");
-    memory_free_all();
-    return EFI_LOAD_ERROR;
+    return return_to_firmware();
 }

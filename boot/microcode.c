@@ -70,6 +70,7 @@ static void microcode_place(struct boot_microcode *m) {
 void microcode_load(struct boot_info *info, struct fault_list *faults) {
     struct boot_microcode *m = &info->microcode;
     uint32_t vendor[4], leaf1[4];
+    char folder[SETS_PATH_SIZE];
     machine_cpu.cpuid(0, 0, vendor);
     machine_cpu.cpuid(1, 0, leaf1);
     bool nested = (leaf1[2] & CPUID_1_ECX_HYPERVISOR) != 0;
@@ -81,7 +82,8 @@ void microcode_load(struct boot_info *info, struct fault_list *faults) {
     }
     m->before = m->revision = microcode_revision(m->amd);
     microcode.cpu = (struct microcode_cpu){m->amd, m->signature, m->platform, m->revision};
-    files_each(MICROCODE_FOLDER, MICROCODE_FILE_MAX, microcode_take_file, faults);
+    files_each(sets_own(info->set, MICROCODE_FOLDER, folder), MICROCODE_FILE_MAX,
+               microcode_take_file, faults);
     if (microcode.best.bytes == NULL) {
         return;
     }

@@ -9,8 +9,8 @@
 #include "hv/lib/status.h"
 #include "hv/plan/boot_info.h"
 
-#define MICROCODE_FOLDER   "bulkhead/microcode"
-#define MICROCODE_FILE_MAX (32 * MIB) /* the largest that there is, with room */
+#define MICROCODE_FOLDER   "microcode" /* of a set, see sets.h */
+#define MICROCODE_FILE_MAX (32 * MIB)  /* the largest that there is, with room */
 
 struct microcode_cpu {
     bool amd;

@@ -189,6 +189,20 @@ static bool read_seconds(const struct schema_value *v) {
     return true;
 }
 
+/* Seconds, or none. */
+static bool read_menu(const struct schema_value *v) {
+    const char *s = v->text;
+    uint64_t number = 0;
+
+    if (!read_number(&s, 10, CONFIG_MENU_MAX, &number) || s[0] != 's' || s[1] != '\0') {
+        return refuse(v,
+                      "is not a time from \"0s\" to \"600s\"; write a number and s, such as \"%s\"",
+                      v->key->example);
+    }
+    *(uint32_t *)v->field = (uint32_t)number;
+    return true;
+}
+
 /* Characters that no file name on a FAT volume can have. */
 static bool is_odd(char c) {
     return c == '\t' || c == ':' || c == '*' || c == '?' || c == '"' || c == '<' || c == '>' ||
@@ -344,6 +358,14 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "\"us\", \"de\" or \"uk\"",
      "What is printed on the keys of the machine's own keyboard. A terminal on the serial line knows "
      "its own."},
+    {"menu", read_menu, NULL, HYPERVISOR(menu), "3s", "10s",
+     "a number and s, from \"0s\" to \"600s\"",
+     "How long the start of a stick with two sets (docs/sticks.md) shows its menu before it goes on by itself. "
+     "With `0s` there is no menu."},
+    {"trial", read_seconds, NULL, HYPERVISOR(trial), "60s", "5m",
+     "a number and s or m, from \"1s\" to \"60m\"",
+     "How long the guests of a new set (docs/sticks.md) have to run at a stretch, each that starts with the machine, "
+     "before the set has come up."},
     {"mitigations", read_choice, mitigations, HYPERVISOR(mitigate), "auto", "auto",
      "\"auto\" or \"off\"",
      "Whether Bulkhead does what this CPU needs to keep speculation from leaking one guest's data "

@@ -11,6 +11,7 @@
 #define CONFIG_MEMORY_UNIT      (2 * MIB)
 #define CONFIG_MEMORY_MIN       (16 * MIB)
 #define CONFIG_STOP_TIMEOUT_MAX 3600 /* seconds */
+#define CONFIG_MENU_MAX         600  /* the same */
 #define CONFIG_MTU_MIN          576
 #define CONFIG_MTU_MAX          65535
 #define CONFIG_MEMORY_MAX       (1024 * GIB * 64) /* more than any x86-64 board takes */
@@ -54,6 +55,6 @@ struct schema_key {
     const char *doc;
 };
 
-#define SCHEMA_KEYS 36
+#define SCHEMA_KEYS 38
 /* The only list of keys, in the manual's order. */
 extern const struct schema_key schema[SCHEMA_KEYS];

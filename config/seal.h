@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "config/sets.h"
 #include "config/sha256.h"
 #include "hv/plan/boot_info.h"
 
@@ -31,7 +32,7 @@ struct seal {
 };
 
 struct seal_file {
-    char path[CONFIG_PATH_SIZE]; /* empty if it is longer than any that the config can have */
+    char path[SETS_PATH_SIZE]; /* empty if it is longer than any that the config can have */
     uint8_t digest[SHA256_SIZE];
 };
 

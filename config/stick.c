@@ -8,16 +8,17 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 
-static void read_config(struct boot_info *info, stick_reader *read, struct fault_list *faults) {
+void stick_read_config(struct boot_info *info, stick_reader *read, struct fault_list *faults) {
+    char path[SETS_PATH_SIZE];
     hpa_t base = HPA(0);
     uint64_t size = 0;
-    const char *why = read(STICK_CONFIG, &base, &size);
+    const char *why = read(sets_own(info->set, STICK_OWN_CONFIG, path), &base, &size);
 
     if (why != NULL) {
         bool missing = str_equal(why, STICK_MISSING);
         const char *fix = ". It says which guests to run: write one (see docs/config.md)";
         config_preset(&info->config);
-        fault_add(faults, 0, 0, STICK_CONFIG ": %s%s", why, missing ? fix : "");
+        fault_add(faults, 0, 0, "%s: %s%s", path, why, missing ? fix : "");
         return;
     }
     info->config_text = base;
@@ -29,6 +30,7 @@ static void read_config(struct boot_info *info, stick_reader *read, struct fault
 /* A file that cannot be got stays in the list with the reason, so that it is tried once only. */
 static void read_image(struct boot_info *info, stick_reader *read, const char *path) {
     struct boot_image *image = &info->images[info->image_count];
+    char place[SETS_PATH_SIZE];
 
     if (path[0] == '\0' || boot_info_find_image(info, path) != NULL) {
         return;
@@ -36,7 +38,7 @@ static void read_image(struct boot_info *info, stick_reader *read, const char *p
     ASSERT(info->image_count < BOOT_MAX_IMAGES);
     *image = (struct boot_image){.size = 0};
     str_copy_n(image->path, sizeof(image->path), path, strlen(path));
-    image->problem = read(path, &image->base, &image->size);
+    image->problem = read(sets_file(info->set, path, place), &image->base, &image->size);
     if (image->problem != NULL) {
         image->size = 0;
     }
@@ -44,7 +46,10 @@ static void read_image(struct boot_info *info, stick_reader *read, const char *p
 }
 
 void stick_read(struct boot_info *info, stick_reader *read, struct fault_list *faults) {
-    read_config(info, read, faults);
+    stick_read_config(info, read, faults);
+    if (info->safe) {
+        stick_make_safe(&info->config);
+    }
     for (uint32_t i = 0; i < info->config.guest_count; i++) {
         const struct config_guest *guest = &info->config.guests[i];
         read_image(info, read, guest->kernel);

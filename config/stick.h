@@ -7,12 +7,15 @@
 #pragma once
 
 #include "config/fault.h"
+#include "config/sets.h"
 #include "hv/plan/plan.h"
 
-#define STICK_CONFIG      "bulkhead/bulkhead.toml"
+#define STICK_OWN_CONFIG  "bulkhead.toml" /* of a set, see sets.h */
+#define STICK_CONFIG      "bulkhead/" STICK_OWN_CONFIG
 #define STICK_TRACE       "bulkhead/last-start.txt" /* written at each start, for a report */
 #define STICK_LAST_LOG    "bulkhead/last-log.txt" /* of the start before, if memory still has it */
-#define STICK_APPLICATION "EFI/BOOT/BOOTX64.EFI"  /* what the firmware starts */
+#define STICK_TRIAL       "bulkhead/last-trial.txt" /* why a new set was refused */
+#define STICK_APPLICATION "EFI/BOOT/BOOTX64.EFI"    /* what the firmware starts */
 
 /* Why a file was not got; a reader may have reasons of its own. */
 #define STICK_MISSING "no such file on the stick"
@@ -30,8 +33,9 @@
 typedef const char *stick_reader(const char *path, hpa_t *base, uint64_t *size);
 
 /*
- * Reads the config and every file that it names, each distinct path once, into info->config and
- * info->images. The config's faults go to *faults; what is wrong with a file, stick_judge() says.
+ * Reads the config of info->set and every file that it names, each distinct path once, into
+ * info->config and info->images. The config's faults go to *faults; what is wrong with a file,
+ * stick_judge() says. With info->safe it is as if the file had one guest, see safe.c.
  */
 void stick_read(struct boot_info *info, stick_reader *read, struct fault_list *faults);
 
@@ -41,3 +45,9 @@ void stick_read(struct boot_info *info, stick_reader *read, struct fault_list *f
  */
 MUST_USE enum status stick_judge(const struct boot_info *info, struct plan *plan,
                                  struct fault_list *faults, plan_report *report);
+
+/* The config alone, for what has to be known before. */
+void stick_read_config(struct boot_info *info, stick_reader *read, struct fault_list *faults);
+
+/* What is left of a config for a safe start; see safe.c. */
+void stick_make_safe(struct config *config);

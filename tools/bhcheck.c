@@ -23,6 +23,7 @@
 #include "tools/microcode.h"
 #include "tools/partition.h"
 #include "tools/picture.h"
+#include "tools/sets_show.h"
 #include "tools/stick_file.h"
 
 /* Where the assumed machine keeps the guests' files and, from there on, its free memory. */
@@ -35,6 +36,8 @@ struct options {
     const char *stick;
     bool map;            /* who has which CPU, memory and device is printed as well */
     const char *svg;     /* a picture is written there; NULL = none */
+    char set;            /* that one is judged; 0 = the one that the next start is of */
+    bool files;          /* what the config names is listed, and where that is */
     const char *machine; /* hardware.toml; NULL = one is assumed */
 };
 
@@ -234,6 +237,13 @@ static bool check_application(void) {
     return why == NULL;
 }
 
+/* For mkstick: what the config says, and where this PC has it. */
+static void show_files(const struct boot_info *info) {
+    for (uint32_t i = 0; i < info->image_count; i++) {
+        printf("file\t%s\t%s\n", info->images[i].path, stick_file_place(info->images[i].path));
+    }
+}
+
 static int check_stick(const struct options *o) {
     struct boot_info *info = allocate(sizeof(*info));
     struct plan *plan = allocate(sizeof(*plan));
@@ -244,6 +254,10 @@ static int check_stick(const struct options *o) {
         return 1;
     }
     bool starts = stick_file_is_alone() || check_application();
+    if (!stick_file_is_alone()) {
+        char next = sets_show();
+        info->set = o->set != 0 ? o->set : next;
+    }
     stick_read(info, read_sealed, faults);
     uint64_t next = FILES_BASE;
     for (uint32_t i = 0; i < info->image_count; i++) {
@@ -254,12 +268,16 @@ static int check_stick(const struct options *o) {
     } else if (!read_machine(info, o->machine)) {
         return 1;
     }
-    microcode_show(o->stick, &seal, faults);
+    microcode_show(o->stick, info->set, &seal, faults);
     if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);
         }
         return show_faults(faults);
+    }
+    if (o->files) {
+        show_files(info);
+        return 0;
     }
     show_plan(info, plan);
     show_unjudged(info);
@@ -325,7 +343,8 @@ static int show_toml(const char *path) {
 
 static int usage(void) {
     fprintf(stderr,
-            "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--map] [--svg FILE] PLACE\n"
+            "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--set SET] [--map]\n"
+            "               [--files] [--svg FILE] PLACE\n"
             "       bhcheck --explain KEY\n"
             "       bhcheck --manual\n"
             "       bhcheck --version\n"
@@ -334,6 +353,9 @@ static int usage(void) {
             "Or such a config alone: the files are looked for beside it, as on a stick.\n"
             "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
             "writes at its start.\n"
+            "--set: a or b of a stick with two sets, - for what lies beside them; without it the\n"
+            "one that the next start is of.\n"
+            "--files: lists the files that the config names, and no more.\n"
             "--map: shows whose each CPU, piece of memory and PCI device is.\n"
             "--svg: draws the same, who is on which wire and has which file.\n"
             "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
@@ -369,9 +391,17 @@ int main(int argc, char **argv) {
     }
     int i = 1;
     for (; i + 1 < argc && argv[i][0] == '-'; i += 2) {
-        if (strcmp(argv[i], "--map") == 0) {
-            o.map = true;
+        if (strcmp(argv[i], "--map") == 0 || strcmp(argv[i], "--files") == 0) {
+            o.map = o.map || argv[i][2] == 'm';
+            o.files = o.files || argv[i][2] == 'f';
             i--; /* it takes no word */
+            continue;
+        }
+        if (strcmp(argv[i], "--set") == 0) {
+            o.set = argv[i + 1][0];
+            if ((o.set != 'a' && o.set != 'b' && o.set != SETS_PLAIN) || argv[i + 1][1] != '\0') {
+                return usage();
+            }
             continue;
         }
         if (strcmp(argv[i], "--cpus") == 0) {

@@ -13,6 +13,8 @@
 #include "config/microcode.h"
 #include "tools/stick_file.h"
 
+static char folder[SETS_PATH_SIZE]; /* from the stick's root */
+
 /* The whole file in new memory; NULL if it cannot be read. */
 static uint8_t *read_whole(const char *path, size_t size) {
     FILE *f = fopen(path, "rb");
@@ -31,7 +33,7 @@ static uint8_t *read_whole(const char *path, size_t size) {
 static void judge_file(struct seal *seal, const char *name, const uint8_t *bytes, uint64_t size,
                        struct fault_list *faults) {
     char path[4096];
-    snprintf(path, sizeof(path), MICROCODE_FOLDER "/%s", name);
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
     const char *why = bytes != NULL ? seal_judge(seal, path, bytes, size) : "it cannot be read";
     if (seal->there && why != NULL) {
         fault_add_file(faults, path, why);
@@ -44,12 +46,11 @@ static void show_file(const char *stick, const char *name, struct seal *seal,
     struct microcode_file file;
     struct stat st;
     char path[4096];
-    if (snprintf(path, sizeof(path), "%s/" MICROCODE_FOLDER "/%s", stick, name) >=
-            (int)sizeof(path) ||
+    if (snprintf(path, sizeof(path), "%s/%s/%s", stick, folder, name) >= (int)sizeof(path) ||
         stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
         return;
     }
-    printf(MICROCODE_FOLDER "/%s: ", name);
+    printf("%s/%s: ", folder, name);
     if ((uint64_t)st.st_size > MICROCODE_FILE_MAX) {
         printf("left out: it is too large\n");
         judge_file(seal, name, NULL, 0, faults);
@@ -72,17 +73,18 @@ static void find_missing(const struct seal *seal, struct fault_list *faults) {
     struct seal_file file;
     uint64_t at = 0, size = 0;
     hpa_t base;
-    while (seal_next_in(seal, MICROCODE_FOLDER, &at, &file)) {
+    while (seal_next_in(seal, folder, &at, &file)) {
         if (stick_file_read(file.path, &base, &size) != NULL) {
             fault_add_file(faults, file.path, SEAL_MISSING);
         }
     }
 }
 
-void microcode_show(const char *stick, struct seal *seal, struct fault_list *faults) {
+void microcode_show(const char *stick, char set, struct seal *seal, struct fault_list *faults) {
     char path[4096];
     struct dirent **names;
-    if (snprintf(path, sizeof(path), "%s/" MICROCODE_FOLDER, stick) >= (int)sizeof(path)) {
+    sets_own(set, MICROCODE_FOLDER, folder);
+    if (snprintf(path, sizeof(path), "%s/%s", stick, folder) >= (int)sizeof(path)) {
         return;
     }
     find_missing(seal, faults);

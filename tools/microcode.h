@@ -7,4 +7,4 @@
 
 /* Prints a line for each file in the stick's folder of them, if there is one. Whether one is for
  * the machine's CPU only the machine can say. What the seal refuses goes to *faults. */
-void microcode_show(const char *stick, struct seal *seal, struct fault_list *faults);
+void microcode_show(const char *stick, char set, struct seal *seal, struct fault_list *faults);

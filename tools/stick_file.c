@@ -168,6 +168,12 @@ static const char *read_open(FILE *f, hpa_t *base, uint64_t *size) {
     return NULL;
 }
 
+const char *stick_file_place(const char *path) {
+    char *found = NULL;
+
+    return find(path, &found) == NULL ? found : NULL;
+}
+
 const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size) {
     char *found = NULL;
     const char *why = NULL;

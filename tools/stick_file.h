@@ -11,5 +11,8 @@ bool stick_file_begin(const char *place);
 /* Was it a config? */
 bool stick_file_is_alone(void);
 
+/* Where this PC has a file of the stick, or NULL. */
+const char *stick_file_place(const char *path);
+
 /* A stick_reader. Memory that it takes is never given back. */
 const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size);

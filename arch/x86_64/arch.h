@@ -169,6 +169,7 @@ void off_init(const struct boot_info *info);
 /* kept_log.c */
 void kept_log_init(const struct boot_info *info); /* before it, nothing is kept */
 void kept_log_write(const char *text, size_t length);
+bool kept_log_awaits_health(void); /* a set is on trial, and has not come up so far */
 
 /* watchdog.c */
 void watchdog_stop(const struct boot_info *info);

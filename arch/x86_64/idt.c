@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interrupt descriptor table, whose gates lead to trap_entry.S. Also restarts the machine,
- * whose last resort is a table without entries. Sources: Intel SDM "Interrupt and Exception
- * Handling"; Intel chipset data sheets "Reset Control Register".
+ * The interrupt descriptor table, whose gates lead to trap_entry.S. Source: Intel SDM "Interrupt
+ * and Exception Handling".
  */
 #include "arch/x86_64/arch.h"
 
 #define GATE_INTERRUPT 0x8e00ull /* present, ring 0, 64-bit interrupt gate */
 #define TRAP_STUB_SIZE 16u
-
-#define RESET_CONTROL 0xcf9u
-#define SETTLE_US     50000u
 
 extern const uint8_t trap_stubs[];
 
@@ -32,26 +28,13 @@ void idt_init(void) {
     }
 }
 
-static void idt_load_table(const void *base, uint16_t limit) {
-    struct table_pointer idtr = {limit, (uintptr_t)base};
-    __asm__ volatile("lidt %0" : : "m"(idtr));
-}
-
 void idt_load(void) {
-    idt_load_table(idt_gates, sizeof(idt_gates) - 1);
+    struct table_pointer idtr = {sizeof(idt_gates) - 1, (uintptr_t)idt_gates};
+    __asm__ volatile("lidt %0" : : "m"(idtr));
 }
 
 void idt_use_no_tss(void) {
     for (unsigned v = 0; v < IDT_ENTRIES; v++) {
         idt_gates[v][0] &= ~(7ull << 32);
     }
-}
-
-void plat_machine_reset(void) {
-    port_out8(RESET_CONTROL, 0x02);
-    port_out8(RESET_CONTROL, 0x06);
-    clock_delay_us(SETTLE_US);
-    /* No handler for this, nor for the fault that follows: the CPU shuts down, the board resets. */
-    idt_load_table(NULL, 0);
-    __asm__ volatile("int3");
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Switches the machine off, by the registers and values that boot/ found in ACPI's tables: "soft
- * off", S5. Parses nothing. Called for the operator, once no guest runs.
- * Source: ACPI Specification, "Power Management 1 Control Registers", "Legacy/ACPI Select".
+ * off", S5; and restarts it. Parses nothing. Called for the operator, once no guest runs, and where
+ * a new set of the stick does not come up. Sources: ACPI Specification, "Power Management 1 Control
+ * Registers", "Legacy/ACPI Select"; Intel chipset data sheets "Reset Control Register".
  */
 #include "arch/x86_64/arch.h"
 #include "hv/plan/boot_info.h"
@@ -13,6 +14,9 @@
 #define PM1_SLEEP   (7u << PM1_TYPE | PM1_ENTER)
 #define ENABLE_MS   3000u
 #define SETTLE_MS   2000u
+
+#define RESET_CONTROL   0xcf9u
+#define RESET_SETTLE_US 50000u
 
 static SEALED struct boot_power_off off;
 
@@ -55,4 +59,15 @@ void plat_machine_off(void) {
         off_write(off.control_b, off.type_b);
     }
     clock_delay_us(SETTLE_MS * 1000);
+}
+
+void plat_machine_reset(void) {
+    const struct table_pointer nothing = {0, 0};
+
+    port_out8(RESET_CONTROL, 0x02);
+    port_out8(RESET_CONTROL, 0x06);
+    clock_delay_us(RESET_SETTLE_US);
+    /* No handler for this, nor for the fault that follows: the CPU shuts down, the board resets. */
+    __asm__ volatile("lidt %0" : : "m"(nothing));
+    __asm__ volatile("int3");
 }

@@ -14,11 +14,12 @@
 #include "hv/vm/mce.h"
 #include "hv/vm/vcpu.h"
 
-#define NOBODY    UINT32_MAX
-#define LINE_SIZE 160u
-#define CALLS     30u /* of the trace */
-#define CALLS_ROW 5u
-#define STOP_WAIT 10000000u /* TSC ticks for the others to stop, some milliseconds */
+#define NOBODY            UINT32_MAX
+#define FALL_BACK_SECONDS 30u /* to read what is on the screen */
+#define LINE_SIZE         160u
+#define CALLS             30u /* of the trace */
+#define CALLS_ROW         5u
+#define STOP_WAIT         10000000u /* TSC ticks for the others to stop, some milliseconds */
 
 #define PORT_NMI_STATUS 0x61u
 
@@ -145,6 +146,17 @@ static void panic_machine_checks(void) {
     }
 }
 
+/* A new set of the stick was on trial. Returns if the machine does not restart. */
+static void panic_fall_back(void) {
+    panic_print("The set was on trial: the machine restarts with the good one in %u s.",
+                FALL_BACK_SECONDS);
+    uint64_t start = plat_tsc();
+    while (plat_tsc() - start < FALL_BACK_SECONDS * plat_tsc_hz()) {
+        __builtin_ia32_pause();
+    }
+    plat_machine_reset();
+}
+
 /* What is the same for every panic, after its own first lines. */
 static NORETURN void panic_finish(void) {
     panic_machine_checks();
@@ -155,6 +167,9 @@ static NORETURN void panic_finish(void) {
     const char *name;
     for (unsigned i = 0; v != NULL && (name = hvm->raw(v, i, &value)) != NULL; i++) {
         panic_print("%-14s %016llx", name, (ull)value);
+    }
+    if (kept_log_awaits_health()) {
+        panic_fall_back();
     }
     panic_print("The machine is stopped. Note the lines above, then switch it off.");
     plat_screen_columns = 0; /* from here on nothing is drawn: the screen stays the panic's */

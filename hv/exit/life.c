@@ -13,6 +13,7 @@
 #include "hv/lib/str.h"
 #include "hv/vm/audit_turn.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/health.h"
 #include "hv/vm/limit.h"
 #include "hv/vm/memory.h"
 #include "hv/vm/move.h"
@@ -296,6 +297,7 @@ static bool life_start(struct vm *vm) {
     life_start_others(vm);
     vm->public->started_tsc = plat_tsc();
     vm_set_state(vm, VM_RUNNING);
+    health_begin(vm);
     life_tell_start(vm, &at);
     return true;
 }
@@ -432,6 +434,7 @@ static void life_end(struct vm *vm) {
     } else {
         life_after_end(vm, leave, stopping);
     }
+    health_end(vm, leave, stopping);
     vm_audit_anew(vm);
     __atomic_store_n(&vm->leave, LEAVE_NONE, __ATOMIC_SEQ_CST);
 }

@@ -15,6 +15,7 @@
 #include "hv/monitor/keys.h"
 #include "hv/monitor/map.h"
 #include "hv/monitor/papers.h"
+#include "hv/vm/health.h"
 #include "hv/vm/plat.h"
 
 static struct vm_public start_vms[CONFIG_MAX_GUESTS];
@@ -121,6 +122,7 @@ void hv_start(const struct boot_info *info) {
     vm_audit_again = audit_vm_again;
     start_log_partition(info->plan);
     policy_print();
+    health_init(info);
     papers_init(info);
     keys_init(info->config.keyboard);
     command_init(start_vms, info->plan->vm_count);

@@ -307,6 +307,10 @@ struct boot_info {
     char speculation[56];       /* the mitigations, for the admin */
     char open_flaws[56];        /* flaws that nothing is done against, for the admin */
 
+    char set;  /* of the stick's, that this start is of: see config/sets.h; 0 = the plain one */
+    bool safe; /* one guest alone, without what it shares with others */
+    uint64_t trial; /* it is not known to be good: the number of this try; 0 = it is */
+
     uint8_t stick_id[UUID_SIZE]; /* of the partition that we were started from; zero = none */
 
     enum boot_secure secure_boot;

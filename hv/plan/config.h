@@ -170,6 +170,8 @@ struct config {
     uint8_t keyboard;            /* enum config_keyboard: what is printed on its keys */
     bool mitigate;               /* the CPU's flaws are to be made up for */
     uint32_t avoid;              /* a bit for each enum config_avoid */
+    uint32_t trial;              /* seconds that a new set's guests have to run */
+    uint32_t menu;               /* seconds that the menu is shown; 0 = not at all */
     uint8_t stick_id[UUID_SIZE]; /* zero = that of the partition, see struct boot_info */
     uint32_t guest_count;
     struct config_guest guests[CONFIG_MAX_GUESTS];

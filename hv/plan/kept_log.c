@@ -9,9 +9,18 @@ static char kept_log_plain(char c) {
     return plain ? c : '?';
 }
 
-void kept_log_begin(struct kept_log *log) {
+void kept_log_begin(struct kept_log *log, uint64_t trial) {
     memcpy(log->mark, KEPT_LOG_MARK, sizeof(log->mark));
     log->written = 0;
+    log->trial = trial;
+    log->healthy = 0;
+}
+
+bool kept_log_knows(const struct kept_log *log, uint64_t trial, bool *healthy) {
+    bool known = memcmp(log->mark, KEPT_LOG_MARK, sizeof(log->mark)) == 0 && log->trial == trial;
+
+    *healthy = known && log->healthy == trial;
+    return known;
 }
 
 size_t kept_log_read(const struct kept_log *log, char text[KEPT_LOG_TEXT]) {

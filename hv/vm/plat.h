@@ -146,6 +146,10 @@ struct mce;
 void plat_mce_read(struct mce *out);
 void plat_mce_clear(const struct mce *m);
 
+/* Tells the next start, unless the power is cut before, that this trial has come up. False if there
+ * is no place for that. */
+bool plat_keep_healthy(uint64_t trial);
+
 /* Which build this is, and where in memory: "Bulkhead 0.9.0, build 0123456789abcdef, text at
  * 0x1000000". buf needs PLAT_BUILD_SIZE bytes. Returns buf. */
 #define PLAT_BUILD_SIZE 80

@@ -7,6 +7,7 @@
 #include "hv/lib/str.h"
 #include "hv/vm/audit_turn.h"
 #include "hv/vm/devices.h"
+#include "hv/vm/health.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
 #include "hv/vm/vm.h"
@@ -277,6 +278,8 @@ static void vcpu_serve_bells(struct vcpu *v, uint64_t since) {
 static __attribute__((noinline)) void vcpu_serve_clocks(struct vcpu *v) {
     uint64_t since = plat_tsc();
     uint64_t asked = clock_earlier(vm_watch_stop(v->vm), vm_watch_audit(v->vm));
+
+    asked = clock_earlier(asked, health_watch(v->vm));
 
     v->clocks_due = clock_earlier(vm_service_devices(v->vm), asked);
     if (since < v->bell_due) {

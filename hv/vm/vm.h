@@ -64,6 +64,7 @@ struct vm {
     enum vm_leave leave;      /* atomic */
     char leave_reason[64];
     uint32_t crashes, restarts;     /* in a row */
+    bool proved;                    /* see health.h */
     bool quiet;                     /* it restarts so often that this start is not told */
     uint32_t scrub_next;            /* atomic: the piece of RAM that the next free CPU scrubs */
     uint64_t scrub_told;            /* host TSC: when it was said how far that is */

@@ -579,7 +579,7 @@ static char kept_text[KEPT_LOG_TEXT];
 
 static void make_kept_log(uint64_t written) {
     memset(&kept, 0, sizeof(kept));
-    kept_log_begin(&kept);
+    kept_log_begin(&kept, 0);
     for (uint64_t i = written < 2 * KEPT_LOG_TEXT ? 0 : written - 2 * KEPT_LOG_TEXT; i < written;
          i++) {
         char c = (char)('a' + i % 23);

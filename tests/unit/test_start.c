@@ -15,6 +15,7 @@
 #include "hv/monitor/keys.h"
 #include "hv/monitor/map.h"
 #include "hv/monitor/papers.h"
+#include "hv/vm/health.h"
 #include "hv/vm/plat.h"
 #include "tests/unit/test.h"
 
@@ -113,6 +114,11 @@ void plat_add_vm(const struct plan_vm *p, const struct vm_public *public, struct
 void map_add(const struct boot_info *i, unsigned number, const struct vm *vm) {
     CHECK(i == &info && vm == &vms[number]);
     (void)step("map", vm->name);
+}
+
+void health_init(const struct boot_info *i) {
+    CHECK(i == &info);
+    (void)step("health", "");
 }
 
 void papers_init(const struct boot_info *i) {
@@ -232,12 +238,14 @@ static bool start(void) {
 TEST(each_step_in_its_place) {
     prepare(NULL);
     CHECK(start());
-    CHECK_STR(steps, "probe\ncheck\n"
-                     "open alpha\ncreate alpha\naudit alpha\nmap alpha\nkeep alpha\n"
-                     "add alpha\nclose alpha\n"
-                     "open beta\ncreate beta\naudit beta\nmap beta\nkeep beta\n"
-                     "add beta\nclose beta\n"
-                     "policy\npapers\nkeys\ncommand alpha\nview alpha\nview beta\nfocus 1\nseal\n");
+    CHECK_STR(
+        steps,
+        "probe\ncheck\n"
+        "open alpha\ncreate alpha\naudit alpha\nmap alpha\nkeep alpha\n"
+        "add alpha\nclose alpha\n"
+        "open beta\ncreate beta\naudit beta\nmap beta\nkeep beta\n"
+        "add beta\nclose beta\n"
+        "policy\nhealth\npapers\nkeys\ncommand alpha\nview alpha\nview beta\nfocus 1\nseal\n");
     CHECK_STR(logged, "every guest its own compartment\n"
                       "partition:\n"
                       "  owner            cpus       memory   host memory\n"

@@ -13,12 +13,12 @@ _bulkhead() {
         # The keys as bhcheck itself knows them.
         _bulkhead_words "$("$1" --manual 2>/dev/null | sed -n 's|^### `\([a-z_]*\)`.*|\1|p' | sort -u)" "$word"
         return ;;
-    "bhcheck --cpus" | "bhcheck --memory" | "mkusb --size" | "mkusb --id")
+    "bhcheck --cpus" | "bhcheck --memory" | "bhcheck --set" | "mkusb --size" | "mkusb --id")
         return ;;
     esac
     if [[ $word == -* ]]; then
         case $tool in
-        bhcheck) _bulkhead_words "--machine --cpus --memory --map --svg --explain --manual --version --toml" "$word" ;;
+        bhcheck) _bulkhead_words "--machine --cpus --memory --set --map --files --svg --explain --manual --version --toml" "$word" ;;
         mkusb) _bulkhead_words "--help -o --size --id" "$word" ;;
         seal) _bulkhead_words "--help --key --cert --application -o" "$word" ;;
         bhtrace) _bulkhead_words "--help --json" "$word" ;;
