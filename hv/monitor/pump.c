@@ -78,6 +78,25 @@ static bool focus_is_due(void) {
     return state != VM_STOPPED && state != VM_STARTING;
 }
 
+/* The prompt as it is to stand, the cursor so many columns before its end. What is only added at
+ * the end is written alone: a slow line is not to get all of it with each key. */
+static void draw_prompt(const char *prompt, size_t before_end) {
+    size_t old = strlen(console.shown);
+    bool added = old != 0 && before_end == 0 && console.shown_before_end == 0 &&
+                 strlen(prompt) > old && memcmp(prompt, console.shown, old) == 0;
+
+    if (added) {
+        view_notice("%s", prompt + old);
+    } else {
+        view_notice("\r%s\x1b[K", prompt);
+    }
+    if (before_end != 0) {
+        view_notice("\x1b[%lluD", (ull)before_end);
+    }
+    (void)str_copy_n(console.shown, PROMPT_SIZE, prompt, strlen(prompt));
+    console.shown_before_end = before_end;
+}
+
 /* Does what has to come before the next byte of the view; false if there is nothing. */
 static bool prepare(struct console_view *v) {
     bool log_idle = v == &console.log && view_backlog(v) == 0;
@@ -93,12 +112,7 @@ static bool prepare(struct console_view *v) {
             view_switch_to(console.focus_next);
         }
     } else if (!str_equal(prompt, console.shown) || before_end != console.shown_before_end) {
-        view_notice("\r%s\x1b[K", prompt);
-        if (before_end != 0) {
-            view_notice("\x1b[%lluD", (ull)before_end);
-        }
-        (void)str_copy_n(console.shown, PROMPT_SIZE, prompt, strlen(prompt));
-        console.shown_before_end = before_end;
+        draw_prompt(prompt, before_end);
     } else {
         return false;
     }

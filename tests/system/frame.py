@@ -156,7 +156,7 @@ class Boot:
         self.machine.expect(rf"bulkhead> {re.escape(command)}[ \t]*\r?\n", 60,
                             f"the echo of {command!r} at the operator prompt")
         answer = self.machine.serial.mark
-        self.machine.expect(r"bulkhead> ", 60)
+        self.machine.expect(r"(?=bulkhead> )", 60)      # what is typed next is sent without it
         text = self.machine.serial.text
         return text[answer:self.machine.serial.mark], text[start:self.machine.serial.mark]
 

@@ -477,7 +477,7 @@ TEST(log_level) {
 TEST(line_editing) {
     start();
     type("lix");
-    CHECK_STR(fake_line_take(), DRAWN("l") DRAWN("li") DRAWN("lix"));
+    CHECK_STR(fake_line_take(), "lix");
     type("\x7f");
     CHECK_STR(fake_line_take(), DRAWN("li"));
     type("\b\b\b\b\b\b");
@@ -496,8 +496,7 @@ TEST(line_editing) {
     for (unsigned i = 0; i < 300; i++) {
         type("x");
     }
-    const char *seen = fake_line_take();
-    CHECK_U64(strlen(strrchr(seen, '\r')), strlen(DRAWN("")) + 79);
+    CHECK_U64(strlen(fake_line_take()), 79);
 }
 
 /* From a CPU that answers, or not, or just when it is too late. */
@@ -846,11 +845,12 @@ TEST(a_guests_console_is_attached) {
 /* What a line has become after these keys. */
 static const char *completed(const char *keys) {
     static char line[128];
-    type("\x15"); /* an empty one */
+    type("x\x15"); /* an empty one, drawn anew */
     type(keys);
     fake_pass(30000);
-    const char *prompt = strrchr(fake_line_take(), '\r');
-    snprintf(line, sizeof(line), "%.*s", (int)strcspn(prompt + 1, "\x1b"), prompt + 1);
+    const char *prompt = strrchr(fake_line_take(), '\r') + 1;
+    size_t n = strcspn(prompt, "\x1b");
+    snprintf(line, sizeof(line), "%.*s%s", (int)n, prompt, prompt + n + strlen("\x1b[K"));
     return line;
 }
 

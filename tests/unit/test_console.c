@@ -445,7 +445,7 @@ TEST(prompt_stays_below_the_log) {
     console_set_prompt("> ", "", 0);
     CHECK_STR(fake_line_take(), DRAWN("> "));
     console_set_prompt("> ", "a", 0);
-    CHECK_STR(fake_line_take(), DRAWN("> a"));
+    CHECK_STR(fake_line_take(), "a");
     log_line(LOG_INFO, "news\n");
     CHECK_STR(fake_line_take(), DRAWN("") "news\r\n" DRAWN("> a"));
     type("x");
@@ -461,6 +461,24 @@ TEST(prompt_stays_below_the_log) {
     type(KEY "?");
     const char *seen = fake_line_take();
     CHECK_STR(seen + strlen(seen) - 14, "\r\n" DRAWN("hidden> "));
+}
+
+TEST(only_what_is_added_to_the_prompt_is_sent) {
+    start();
+    console_set_prompt("> ", "stats", 0);
+    CHECK_STR(fake_line_take(), DRAWN("> stats"));
+    console_set_prompt("> ", "stats alpha", 0);
+    CHECK_STR(fake_line_take(), " alpha");
+    console_set_prompt("> ", "stats alpha", 5);
+    CHECK_STR(fake_line_take(), DRAWN("> stats alpha") "\x1b[5D");
+    console_set_prompt("> ", "stats alpha!", 5); /* the cursor stands elsewhere */
+    CHECK_STR(fake_line_take(), DRAWN("> stats alpha!") "\x1b[5D");
+    console_set_prompt("> ", "stats alpha!x", 0); /* and did so before */
+    CHECK_STR(fake_line_take(), DRAWN("> stats alpha!x"));
+    console_set_prompt("> ", "stats alpha", 0);
+    CHECK_STR(fake_line_take(), DRAWN("> stats alpha"));
+    console_set_prompt("> ", "state alpha 1", 0);
+    CHECK_STR(fake_line_take(), DRAWN("> state alpha 1"));
 }
 
 TEST(screen_shows_the_same) {
@@ -1309,17 +1327,18 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(focused_guest_waits_for_the_line), T(leaving_focus_ends_the_wait),
           T(log_overtakes_a_slow_line), T(warnings_are_seen_everywhere),
           T(flood_of_warnings_is_bounded), T(slow_line_keeps_every_byte),
-          T(prompt_stays_below_the_log), T(screen_shows_the_same),
-          T(nothing_is_drawn_with_the_lock_held), T(a_flood_is_drawn_by_its_own_cpu),
-          T(a_free_cpu_draws_for_all), T(a_slow_screen_has_its_share_too),
-          T(the_last_state_is_drawn), T(a_switch_clears_the_screen),
-          T(a_long_replay_holds_nobody_up), T(a_view_costs_its_own_cpu),
-          T(a_switch_calls_the_new_views_cpu), T(a_cpu_without_work_feeds), T(a_call_costs_little),
-          T(all_views_share_the_screen), T(a_part_begins_outside_of_sequences), T(sharing_is_fair),
-          T(a_key_ends_the_sharing), T(a_screen_too_small_to_share),
-          T(questions_are_answered_to_who_asks), T(an_answer_goes_with_few_keys),
-          T(escapes_reach_the_line), T(a_view_for_each_guest), T(notices_keep_out_of_sequences),
-          T(the_operator_works_in_pieces), T(a_slow_reader_makes_the_terminal_wait),
+          T(prompt_stays_below_the_log), T(only_what_is_added_to_the_prompt_is_sent),
+          T(screen_shows_the_same), T(nothing_is_drawn_with_the_lock_held),
+          T(a_flood_is_drawn_by_its_own_cpu), T(a_free_cpu_draws_for_all),
+          T(a_slow_screen_has_its_share_too), T(the_last_state_is_drawn),
+          T(a_switch_clears_the_screen), T(a_long_replay_holds_nobody_up),
+          T(a_view_costs_its_own_cpu), T(a_switch_calls_the_new_views_cpu),
+          T(a_cpu_without_work_feeds), T(a_call_costs_little), T(all_views_share_the_screen),
+          T(a_part_begins_outside_of_sequences), T(sharing_is_fair), T(a_key_ends_the_sharing),
+          T(a_screen_too_small_to_share), T(questions_are_answered_to_who_asks),
+          T(an_answer_goes_with_few_keys), T(escapes_reach_the_line), T(a_view_for_each_guest),
+          T(notices_keep_out_of_sequences), T(the_operator_works_in_pieces),
+          T(a_slow_reader_makes_the_terminal_wait),
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
           T(a_switch_loses_nothing_that_was_typed), T(a_terminal_waits_for_who_is_typed_to),
           T(a_switch_does_not_leave_the_terminal_stopped), T(keys_for_a_guest_that_is_off),
