@@ -505,8 +505,11 @@ kernel = "guests/testguest"
     def completion(self):
         script = "source tools/completion/bulkhead.bash; _bulkhead {0} {1} {2}; echo ${{COMPREPLY[@]}}"
         bhcheck = os.path.abspath(os.path.join(self.build, "bhcheck"))
-        for word, before, expected in (("on_", "--explain", {"on_crash", "on_violation"}), ("--m", bhcheck, {"--machine", "--memory",
-                                       "--map", "--manual"}), ("tools/seg", "--map", {"tools/segments.c", "tools/segments.h"})):
+        with open(os.path.join(ROOT, "docs/config.md"), encoding="utf-8") as file:
+            keys = set(re.findall(r"^### `(on_\w+)`", file.read(), re.M))
+        expect_that("on_crash" in keys, "keys in docs/config.md", keys)
+        for word, before, expected in (("on_", "--explain", keys), ("--m", bhcheck, {"--machine", "--memory", "--map", "--manual"}),
+                                       ("tools/seg", "--map", {"tools/segments.c", "tools/segments.h"})):
             done = subprocess.run(["bash", "-c", script.format(bhcheck, word, before)], cwd=ROOT, stdout=subprocess.PIPE, text=True,
                                   check=False)
             expect_that(set(done.stdout.split()) == expected, f"{word}: {sorted(expected)}", done.stdout)
