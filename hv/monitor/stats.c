@@ -3,6 +3,7 @@
 #include "hv/monitor/stats.h"
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/str.h"
 #include "hv/monitor/ask.h"
 #include "hv/monitor/console.h"
 
@@ -73,18 +74,54 @@ static const struct stats_counter vsock_counters[] = {
 #define LINES_DISK  (unsigned)ARRAY_SIZE(disk_counters)
 #define LINES_VSOCK (unsigned)ARRAY_SIZE(vsock_counters)
 
+#define COUNTS_TRIES 8u
+
+/* Of the vCPU whose lines are being printed. */
+static struct vcpu_counts {
+    uint64_t exits[EXIT_KINDS];
+    uint64_t refused[REFUSED_KINDS];
+} taken;
+
+static void counts_read(struct vcpu_counts *c, const struct vcpu_public *v) {
+    for (unsigned kind = 0; kind < EXIT_KINDS; kind++) {
+        c->exits[kind] = __atomic_load_n(&v->exits[kind], __ATOMIC_RELAXED);
+    }
+    for (unsigned kind = 0; kind < REFUSED_KINDS; kind++) {
+        c->refused[kind] = __atomic_load_n(&v->refused[kind], __ATOMIC_RELAXED);
+    }
+}
+
+/* All of one moment: printed they are over many, and the guest goes on. One that exits all the time
+ * has no such moment, and gets numbers that are as near to each other as it lets them be. */
+static void counts_take(const struct vcpu_public *v) {
+    struct vcpu_counts before;
+    unsigned tries = 0;
+
+    counts_read(&taken, v);
+    do {
+        before = taken;
+        counts_read(&taken, v);
+        tries++;
+    } while (tries < COUNTS_TRIES && memcmp(&before, &taken, sizeof(taken)) != 0);
+}
+
+/* number 0 takes what the others print. */
 static enum show show_counter(const struct vcpu_public *v, unsigned index, unsigned number) {
     static const char *const refused[REFUSED_KINDS] = {"msr", "port", "memory", "instruction"};
 
+    if (number == 0) {
+        counts_take(v);
+    }
     if (number < REFUSED_KINDS) {
-        console_print("  vcpu%u %s-denied %llu\n", index, refused[number], (ull)v->refused[number]);
+        console_print("  vcpu%u %s-denied %llu\n", index, refused[number],
+                      (ull)taken.refused[number]);
         return SHOW_PRINTED;
     }
     unsigned kind = number - REFUSED_KINDS;
-    if (v->exits[kind] == 0) {
+    if (taken.exits[kind] == 0) {
         return SHOW_EMPTY;
     }
-    console_print("  vcpu%u exits %s %llu\n", index, exit_kind_names[kind], (ull)v->exits[kind]);
+    console_print("  vcpu%u exits %s %llu\n", index, exit_kind_names[kind], (ull)taken.exits[kind]);
     return SHOW_PRINTED;
 }
 

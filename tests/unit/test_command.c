@@ -167,6 +167,30 @@ TEST(list_tells_the_last_crash) {
         "  [ 4711.000042] vcpu 0, compartment's rip 0xffff800000401234, at work on a read of a device\r\n");
 }
 
+/* A line of 115200 baud takes long enough for a guest to go on. */
+TEST(stats_of_a_vcpu_are_of_one_moment) {
+    start();
+    alpha.vcpu_count = 1;
+    alpha.vcpus[0]->refused[REFUSED_INSTRUCTION] = 6;
+    alpha.vcpus[0]->exits[EXIT_CPUID] = 7;
+    type("stats alpha");
+    fake_line_take();
+    hv_console_input('\r');
+    char seen[FAKE_LINE_MAX] = "";
+    while (strstr(seen, "msr-denied 0\r\n") == NULL) {
+        fake_pass(100);
+        strcat(seen, fake_line_take());
+    }
+    CHECK(strstr(seen, "instruction-denied") == NULL);
+    alpha.vcpus[0]->refused[REFUSED_INSTRUCTION] = 60;
+    alpha.vcpus[0]->exits[EXIT_CPUID] = 70;
+    fake_pass(30000);
+    const char *rest = fake_line_take();
+    CHECK(strstr(rest, "instruction-denied 6\r\n") != NULL);
+    CHECK(strstr(rest, "exits cpuid 7\r\n") != NULL);
+    CHECK(strstr(answer_to("stats alpha"), "exits cpuid 70\r\n") != NULL);
+}
+
 TEST(list_and_stats) {
     start();
     fake_tsc = 70000000;
@@ -931,7 +955,8 @@ TEST(host_reset_wants_a_yes) {
     CHECK_U64(fake_machine_resets, 1);
 }
 
-TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash), T(list_and_stats),
+TEST_MAIN(T(help_names_every_command), T(list_tells_the_last_crash),
+          T(stats_of_a_vcpu_are_of_one_moment), T(list_and_stats),
           T(guests_are_started_and_stopped), T(what_hurts_is_asked_for_twice),
           T(a_reboot_is_asked_for_twice_while_a_guest_runs), T(audits_are_asked_for),
           T(top_draws_until_a_key_is_typed), T(top_names_the_busiest_kinds),
