@@ -9,7 +9,9 @@
 
 #include "hv/vm/vm.h"
 
-#define CONSOLE_RING_SIZE 0x10000u /* scrollback; a quarter of it is replayed on switching */
+#define CONSOLE_RING_SIZE  0x10000u /* scrollback, in bytes */
+#define CONSOLE_REPLAY     0x4000u  /* of it, when a guest's view is switched to */
+#define CONSOLE_REPLAY_LOG 0x1000u  /* when the log's is */
 
 /* Once, when the serial line and the screen work. The log is in focus. escape_key is the control
  * character that is ours; it comes from the config. */

@@ -57,9 +57,12 @@ void view_update_status(void) {
     grid_set_status(text);
 }
 
-/* The last quarter of the ring, from the beginning of a line if there is one near. */
+/* The end of the ring, from the beginning of a line if there is one near. Of a guest enough for a
+ * whole screen with its sequences to be in it; the log, which dmesg has more of, is not to keep a
+ * slow line busy before each prompt. */
 uint64_t view_replay_start(const struct console_view *v) {
-    uint64_t start = v->written - min_u64(v->written, CONSOLE_RING_SIZE / 4);
+    uint64_t most = v == &console.log ? CONSOLE_REPLAY_LOG : CONSOLE_REPLAY;
+    uint64_t start = v->written - min_u64(v->written, most);
     uint64_t end = start + CONSOLE_RING_SIZE / 16, i = start;
     while (i != 0 && i < end && v->ring[(i - 1) % CONSOLE_RING_SIZE] != '\n') {
         i++;

@@ -69,7 +69,7 @@ class Boot:
     def __init__(self, build, target, folder):
         self.build, self.target, self.folder = build, target, folder
         self.machine = None
-        self.log_seen = -1.0
+        self.log_seen, self.log_from = -1.0, 0      # in seconds; and where in what the line said
         self.viewed = None      # the view, once one was asked for
         self.tag = 0
 
@@ -162,8 +162,11 @@ class Boot:
 
     def new_log(self):
         """The log lines that came since the last call: (seconds, cpu, vm or None, text)."""
-        _, text = self.operator("list")
-        text += self.operator("list", switch=False)[1]      # a line may come between the answer and the prompt
+        start = self.log_from
+        self.operator("list")
+        self.operator("list", switch=False)     # a line may come between the answer and the prompt
+        self.log_from = self.machine.serial.mark
+        text = self.machine.serial.text[start:self.log_from]
         lines = [(float(t), int(c), vm, line) for t, c, vm, line in LOG_LINE.findall(text)]
         fresh = [line for line in lines if line[0] > self.log_seen]
         if fresh:

@@ -131,7 +131,7 @@ class LinuxPair(LinuxGuests):
 
     @check("the log shows the partition, and each started on its CPU with its memory")
     def started(self):
-        _, text = self.operator("list")
+        text, _ = self.operator("dmesg")
         for guest, values in self.config.items():
             cpus, memory = values["cpus"], values["memory"]
             for line in (rf"{guest} +{cpus} +{memory} +0x[0-9a-f]+-0x[0-9a-f]+",

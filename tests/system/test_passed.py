@@ -102,7 +102,7 @@ class Passed(PassedGuests):
     @check("both guests reach their prompt, and the log says which device each has", required=True)
     def prompts(self):
         self.reach_prompts()
-        _, text = self.operator("list")
+        text, _ = self.operator("dmesg")
         for guest, address in self.addresses.items():
             line = rf"{self.names[guest]}: has PCI {re.escape(address)} \(1b36:0010, function-level reset\)"
             expect_that(re.search(line, text), line, text)
@@ -151,7 +151,7 @@ class PassedHostile(PassedGuests):
     @check("both guests reach their prompt, and alpha has a second device", required=True)
     def prompts(self):
         self.reach_prompts()
-        _, text = self.operator("list")
+        text, _ = self.operator("dmesg")
         line = rf"alpha: has PCI {re.escape(EDU)} \(1234:11e8, reset with its bus\)"
         expect_that(re.search(line, text), line, text)
 
@@ -290,7 +290,7 @@ class PassedKinds(PassedBoot):
     def prompt(self):
         self.machine.expect(r"console 1/1: alpha", 240, "the focus to move to alpha")
         self.machine.expect("alpha# ", 300)
-        _, text = self.operator("list")
+        text, _ = self.operator("dmesg")
         for address, way in RESETS.items():
             line = rf"alpha: has PCI {re.escape(address)} \([0-9a-f:]+, .*{way}"
             expect_that(re.search(line, text), line, text)
