@@ -56,8 +56,8 @@ OPERATORS = [
     ("!", r"!(?=[a-z(])", ""), ("if (", r"\bif \((?=[^)])", "if (!"),
     ("number", r"\b(0x[0-9a-f]+|\d+)(?=u?(ll)?\b)", lambda m: str(int(m[0], 0) + 1)),
 ]
-# A call or an assignment that stands alone.
-STATEMENT = re.compile(r"^\s+(?!return\b|goto\b|break\b|continue\b|ASSERT)[\w*(>\-.\[\]+, &]+(\(.*\)|\s[|&+\-]?=\s.*);\s*$")
+# A call or an assignment that stands alone. Not a return: what the caller gets without it is undefined, and often the same.
+STATEMENT = re.compile(r"^\s+(?=\S)(?!return\b|goto\b|break\b|continue\b|ASSERT)(\(void\))?[\w*(>\-.\[\]+, &]+(\(.*\)|\s[|&+\-]?=\s.*);\s*$")
 DECLARATION = re.compile(r"^\s+(static |const |struct \w+|enum \w+|unsigned|u?int\d*_t|bool|size_t|char|void|[a-z]\w*_t) .*;")
 # Not code that a test could tell apart: comments, preprocessor, log lines' texts, attributes and hints for the compiler.
 # A buffer one byte larger is as good.

@@ -88,6 +88,38 @@ TEST(a_shut_gate_stops_channel_2_only) {
     CHECK_U64(in_word(0x40), 500);
 }
 
+/* Bit 0 opens the gate when it rises: what writes it again, or the speaker's bit, starts nothing.
+ */
+TEST(an_open_gate_is_opened_once) {
+    start(0xb0, 1000);
+    wait(500);
+    out(0x61, 1);
+    CHECK_U64(in_word(0x42), 500);
+    out(0x61, 3);
+    CHECK_U64(in_word(0x42), 500);
+}
+
+/* 82C54, "Mode 4: Software Triggered Strobe": low for the one tick in which the count is 0. */
+TEST(modes_4_and_5_strobe_at_the_end_of_the_count) {
+    static const uint8_t controls[] = {0xb8, 0xba};
+    for (unsigned i = 0; i < 2; i++) {
+        start(controls[i], 1000);
+        wait(999);
+        CHECK_U64(in(0x61) & 0x20, 0x20);
+        wait(1);
+        CHECK_U64(in(0x61) & 0x20, 0);
+        wait(1);
+        CHECK_U64(in(0x61) & 0x20, 0x20);
+    }
+}
+
+/* ICH, "NMI_SC": 00h after a reset. */
+TEST(port_61_after_power_on) {
+    tsc = 0;
+    power_on(&slow_clock);
+    CHECK_U64(in(0x61), 0);
+}
+
 TEST(mode_2_starts_again) {
     start(0xb4, 1000);
     CHECK_U64(in(0x61) & 0x20, 0x20);
@@ -178,6 +210,43 @@ TEST(read_back_gives_status_then_count) {
     CHECK_U64(in(0x42), 0x70);
 }
 
+/* 82C54, "Read-Back Command": each channel has a bit; the others' latches stay as they are. */
+TEST(read_back_latches_the_channels_it_names) {
+    start(0xb4, 1000);
+    out(0x43, 0x34);
+    out(0x40, 0xd0);
+    out(0x40, 0x07); /* 2000 */
+    out(0x43, 0x70);
+    out(0x41, 0xb8);
+    out(0x41, 0x0b); /* 3000 */
+    wait(100);
+    out(0x43, 0xd2); /* the count of channel 0 */
+    wait(100);
+    CHECK_U64(in_word(0x40), 1900);
+    CHECK_U64(in_word(0x41), 2800);
+    CHECK_U64(in_word(0x42), 800);
+    out(0x43, 0xd4); /* of channel 1 */
+    wait(100);
+    CHECK_U64(in_word(0x40), 1700);
+    CHECK_U64(in_word(0x41), 2800);
+    CHECK_U64(in_word(0x42), 700);
+    out(0x43, 0xec); /* the status of channels 1 and 2 */
+    CHECK_U64(in_word(0x40), 1700);
+    CHECK_U64(in(0x41), 0x30);
+    CHECK_U64(in(0x42), 0xb4);
+}
+
+TEST(a_latched_status_stays_until_it_is_read) {
+    start(0xb4, 1000);
+    out(0x43, 0xe8);
+    wait(999);
+    out(0x43, 0x80); /* the output is low now */
+    CHECK_U64(in(0x42), 0xb4);
+    CHECK_U64(in_word(0x42), 1);
+    out(0x43, 0xe8);
+    CHECK_U64(in(0x42), 0x34);
+}
+
 TEST(refresh_toggles_and_other_sizes_are_nothing) {
     start(0xb0, 1000);
     unsigned toggles = 0;
@@ -205,8 +274,8 @@ static unsigned run(uint64_t ticks) {
 }
 
 TEST(one_shot_modes_interrupt_once) {
-    static const uint8_t modes[] = {0x30, 0x38}; /* 0 and 4 */
-    for (unsigned i = 0; i < 2; i++) {
+    static const uint8_t modes[] = {0x30, 0x32, 0x38, 0x3a}; /* 0, 1, 4, 5 */
+    for (unsigned i = 0; i < 4; i++) {
         start(modes[i], 1000);
         CHECK_U64(run(999), 0);
         CHECK_U64(run(2), 1);
@@ -288,4 +357,7 @@ TEST_MAIN(T(one_shot_modes_interrupt_once), T(periodic_modes_interrupt_without_d
           T(mode_2_starts_again), T(mode_3_is_a_square_wave), T(a_count_of_0_is_65536),
           T(a_latched_count_stays_until_it_is_read), T(one_byte_access),
           T(a_latched_count_begins_with_its_low_byte), T(read_back_gives_status_then_count),
+          T(an_open_gate_is_opened_once), T(modes_4_and_5_strobe_at_the_end_of_the_count),
+          T(port_61_after_power_on), T(read_back_latches_the_channels_it_names),
+          T(a_latched_status_stays_until_it_is_read),
           T(refresh_toggles_and_other_sizes_are_nothing))

@@ -10,6 +10,7 @@
 enum { OFFSET_CONTROL = 3 };
 enum { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
 enum { GATE_2 = 0x01, SPEAKER = 0x02, REFRESH = 0x10, OUT_2 = 0x20 };
+enum { MODE_PERIODIC = 2, MODE_STROBE = 4 };    /* modes 2, 3, 6, 7; of the others 4 and 5 */
 enum { STATUS_LATCHED = 1, COUNT_LATCHED = 2 }; /* as in the read-back command, inverted */
 
 #define STATUS_NO_COUNT BIT32(6) /* a mode is set, but no count yet */
@@ -59,7 +60,7 @@ static uint64_t pit_service(struct device *dev, uint64_t now) {
     if (pit->due != 0 && now >= pit->due) {
         pit_drive(pit, false);
         pit_drive(pit, true);
-        pit_arm(pit, now, (pit->channels[0].mode & 2) != 0); /* modes 2, 3 and their twins 6, 7 */
+        pit_arm(pit, now, (pit->channels[0].mode & MODE_PERIODIC) != 0);
     }
     return pit->due;
 }
@@ -83,7 +84,8 @@ static uint32_t pit_look(const struct pit *pit, const struct pit_channel *c) {
     bool out;
 
     if (mode < 2) {
-        out = c->loaded && (c->mode < 2 ? ticks >= reload : ticks != reload);
+        bool strobe = (c->mode & MODE_STROBE) != 0;
+        out = c->loaded && (strobe ? ticks != reload : ticks >= reload);
         count = reload - ticks;
     } else {
         ticks %= reload;
