@@ -12,8 +12,9 @@
 #include "hv/compartment/virtio/virtio.h"
 #include "tests/unit/test.h"
 
-#define MACHINE_RAM 0x200000u
-#define MACHINE_HZ  1000000000ull
+#define MACHINE_RAM     0x200000u
+#define MACHINE_HZ      1000000000ull
+#define MACHINE_MESSAGE 0x40u /* the data of vector 0's */
 
 /* Where queue i is. */
 #define TABLE(i) (0x1000u + 0x4000u * (i))
@@ -33,6 +34,7 @@ struct machine {
     bool belled, due;
     unsigned bells, messages, reschedules;
     uint16_t given[QUEUES], seen[QUEUES];
+    uint16_t told[QUEUES]; /* what each queue had given back when its last message came */
     MACHINE_OWN
 };
 
@@ -47,8 +49,20 @@ static struct machine *machine_of(const struct dev_env *env) {
     return CONTAINER_OF(env, struct machine, env);
 }
 
-static void machine_msi(const struct dev_env *env, UNUSED uint64_t address, UNUSED uint32_t data) {
-    machine_of(env)->messages++;
+/* Vector 0 is the configuration's; the queues share the others. */
+static uint32_t machine_vector(const struct machine *m, unsigned queue) {
+    return 1 + queue % (m->v->pci.model->vectors - 1);
+}
+
+static void machine_msi(const struct dev_env *env, UNUSED uint64_t address, uint32_t data) {
+    struct machine *m = machine_of(env);
+
+    m->messages++;
+    for (unsigned i = 0; i < QUEUES; i++) {
+        if (data == MACHINE_MESSAGE + machine_vector(m, i)) {
+            memcpy(&m->told[i], m->ram + USED(i) + 2, sizeof(m->told[i]));
+        }
+    }
 }
 
 static void machine_irq(UNUSED const struct dev_env *env, UNUSED unsigned line,
@@ -158,10 +172,22 @@ static UNUSED void driver_offer(struct machine *m, unsigned queue, uint32_t head
     driver_offer_of(m, queue, head, RING);
 }
 
+/* A message for each vector. */
+static void driver_use_messages(struct machine *m) {
+    for (unsigned i = 0; i < m->v->pci.model->vectors; i++) {
+        driver_set(m, VIRTIO_MSIX + MSIX_ENTRY_SIZE * i + MSIX_ENTRY_ADDRESS, 4, 0xfee00000);
+        driver_set(m, VIRTIO_MSIX + MSIX_ENTRY_SIZE * i + MSIX_ENTRY_DATA, 4, MACHINE_MESSAGE + i);
+        driver_set(m, VIRTIO_MSIX + MSIX_ENTRY_SIZE * i + MSIX_ENTRY_CONTROL, 4, 0);
+    }
+    m->v->pci.msix_control = MSIX_ON;
+}
+
 static UNUSED void driver_start(struct machine *m, uint64_t features) {
     memset(m->ram, 0, CLEARED);
     memset(m->given, 0, sizeof(m->given));
     memset(m->seen, 0, sizeof(m->seen));
+    memset(m->told, 0, sizeof(m->told));
+    driver_use_messages(m);
     driver_set(m, 0x14, 1, 0);
     driver_set(m, 0x14, 1, 3);
     for (unsigned half = 0; half < 2; half++) {
@@ -173,6 +199,7 @@ static UNUSED void driver_start(struct machine *m, uint64_t features) {
     for (unsigned i = 0; i < QUEUES; i++) {
         driver_set(m, 0x16, 2, i);
         CHECK_U64(driver_reg(m, 0x18, 2), RING);
+        driver_set(m, 0x1a, 2, machine_vector(m, i));
         driver_set(m, 0x20, 4, TABLE(i));
         driver_set(m, 0x28, 4, AVAIL(i));
         driver_set(m, 0x30, 4, USED(i));
@@ -181,10 +208,21 @@ static UNUSED void driver_start(struct machine *m, uint64_t features) {
     driver_set(m, 0x14, 1, 15);
 }
 
+/* How many buffers the device has given back. It has sent the queue's message since the last one,
+ * but to a driver that says itself when it wants one. */
+static UNUSED uint16_t driver_used(const struct machine *m, unsigned queue) {
+    uint16_t used = ram_get16(m, USED(queue) + 2);
+
+    if ((m->v->driver_features & VIRTIO_F_EVENT_INDEX) == 0) {
+        CHECK_U64(m->told[queue], used);
+    }
+    return used;
+}
+
 /* The next one that the device has given back: its descriptor, and how much was written; false:
  * there is none. */
 static UNUSED bool driver_take(struct machine *m, unsigned queue, uint32_t *id, uint32_t *length) {
-    if (m->seen[queue] == ram_get16(m, USED(queue) + 2)) {
+    if (m->seen[queue] == driver_used(m, queue)) {
         return false;
     }
     uint64_t at = USED(queue) + 4 + 8ull * (m->seen[queue]++ % RING);

@@ -221,7 +221,7 @@ TEST(an_end_forgets) {
     CHECK_STR(say("\"guest\":\"web\"}\n"),
               "{\"ok\":false,\"error\":\"not an object of JSON in one line\"}\n");
     CHECK_U64(orders, 0);
-    CHECK_U64(ram_get16(a, USED(SEND) + 2), 3);
+    CHECK_U64(driver_used(a, SEND), 3);
 }
 
 TEST(a_restart_forgets) {

@@ -95,7 +95,7 @@ TEST(frames_go_both_ways) {
     make_frame(1, 0, 100);
     post(0, 100);
     CHECK_U64(driver_reg(&machines[1], VIRTIO_ISR, 1), 1);
-    CHECK_U64(ram_get16(&machines[0], USED(NET_TRANSMIT) + 2), 2002);
+    CHECK_U64(driver_used(&machines[0], NET_TRANSMIT), 2002);
     CHECK_U64(sent(0)->frames, 2001);
     CHECK_U64(received(1)->frames, 2001);
     CHECK_U64(received(1)->bytes, sent(0)->bytes);
@@ -422,7 +422,7 @@ TEST(commands_in_a_row) {
         driver_offer(m, NET_CONTROL, 2 * i);
     }
     driver_doorbell(m, NET_CONTROL);
-    CHECK_U64(ram_get16(m, USED(NET_CONTROL) + 2), 2);
+    CHECK_U64(driver_used(m, NET_CONTROL), 2);
     CHECK_U64(m->ram[OUTGOING + 0x80] | m->ram[OUTGOING + 0x180], 0);
 }
 
@@ -501,7 +501,7 @@ TEST(commands_that_are_none) {
     driver_describe(&machines[1], NET_CONTROL, 1, OUTGOING, 2, 0, 0); /* nowhere to answer */
     driver_offer(&machines[1], NET_CONTROL, 1);
     driver_doorbell(&machines[1], NET_CONTROL);
-    CHECK_U64(ram_get16(&machines[1], USED(NET_CONTROL) + 2), machines[1].given[NET_CONTROL]);
+    CHECK_U64(driver_used(&machines[1], NET_CONTROL), machines[1].given[NET_CONTROL]);
 }
 
 TEST(an_address_of_ones_own) {
@@ -535,7 +535,7 @@ TEST(the_link) {
     make_frame(0, 1, 100);
     post(1, 100);
     CHECK_U64(sent(1)->drops[NET_DROP_NO_LINK], 1);
-    CHECK_U64(ram_get16(&machines[1], USED(NET_TRANSMIT) + 2), 1); /* its driver goes on */
+    CHECK_U64(driver_used(&machines[1], NET_TRANSMIT), 1); /* its driver goes on */
     expect(0, 0);
     expect(1, 0);
     virtio_net_set_link(&machines[1].net, true);
@@ -628,7 +628,7 @@ TEST(a_receiver_that_does_not_read) {
         driver_offer(m, NET_RECEIVE, i);
         driver_doorbell(m, NET_RECEIVE);
         net_run();
-        CHECK_U64(ram_get16(m, USED(NET_RECEIVE) + 2), i + 1);
+        CHECK_U64(driver_used(m, NET_RECEIVE), i + 1);
     }
     CHECK_U64(received(1)->frames, fits);
 }
@@ -661,10 +661,10 @@ TEST(buffers_that_are_too_small) {
     driver_offer(m, NET_RECEIVE, RING - 1);
     driver_doorbell(m, NET_RECEIVE);
     CHECK_U64(received(1)->drops[NET_DROP_SMALL], 2);
-    CHECK_U64(ram_get16(m, USED(NET_RECEIVE) + 2), 0);
+    CHECK_U64(driver_used(m, NET_RECEIVE), 0);
     make_frame(1, 0, 244); /* all of them */
     post(0, 244);
-    CHECK_U64(ram_get16(m, USED(NET_RECEIVE) + 2), 256);
+    CHECK_U64(driver_used(m, NET_RECEIVE), 256);
     CHECK_U64(m->ram[BUFFER(10)], 0);
     CHECK_U64(m->ram[BUFFER(11)], 1);
 }
@@ -749,19 +749,19 @@ TEST(a_sender_takes_turns) {
         driver_offer(m, NET_TRANSMIT, i);
     }
     driver_doorbell(m, NET_TRANSMIT);
-    uint16_t first = ram_get16(m, USED(NET_TRANSMIT) + 2);
+    uint16_t first = driver_used(m, NET_TRANSMIT);
     CHECK(first > 100 && first < RING && m->reschedules == 1);
     driver_doorbell(m, NET_TRANSMIT);
-    CHECK_U64(ram_get16(m, USED(NET_TRANSMIT) + 2), first);
+    CHECK_U64(driver_used(m, NET_TRANSMIT), first);
     uint16_t command = m->net.v.pci.command;
     m->net.v.pci.command = 0; /* no master, no memory */
     CHECK_U64(virtio_ops.service(&m->net.v.dev, machine_time + 1000000), 0);
-    CHECK_U64(ram_get16(m, USED(NET_TRANSMIT) + 2), first);
+    CHECK_U64(driver_used(m, NET_TRANSMIT), first);
     m->net.v.pci.command = command;
     net_run();
     driver_doorbell(m, NET_TRANSMIT);
     net_run();
-    CHECK_U64(ram_get16(m, USED(NET_TRANSMIT) + 2), RING);
+    CHECK_U64(driver_used(m, NET_TRANSMIT), RING);
     CHECK_U64(sent(0)->drops[NET_DROP_FULL], 0);
     CHECK_U64(received(1)->frames, RING);
 }
@@ -780,7 +780,7 @@ TEST(a_sender_to_all_takes_turns) {
             driver_offer(m, NET_TRANSMIT, n);
         }
         driver_doorbell(m, NET_TRANSMIT);
-        done[i] = ram_get16(m, USED(NET_TRANSMIT) + 2);
+        done[i] = driver_used(m, NET_TRANSMIT);
     }
     CHECK(done[0] > done[1] * 3 / 2);
 }

@@ -15,7 +15,7 @@ enum { A_SYNC = 1, B_SYNC = 2 };
 static uint8_t data[8192], got[0x8000];
 
 static unsigned used(struct machine *m, unsigned queue) {
-    return ram_get16(m, USED(queue) + 2);
+    return driver_used(m, queue);
 }
 
 /* The driver has all ports, and has opened none. */
