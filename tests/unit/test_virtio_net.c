@@ -298,6 +298,9 @@ TEST(an_address_moves) {
     post(0, 100);
     expect(1, 100);
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[0]);
+    post(0, 100);
+    expect(1, 100);
+    CHECK_U64(machines[1].net.peers[0].next, 1); /* known, and once */
     machine_time++;
     post(2, 100);
     expect(1, 100);
@@ -405,6 +408,9 @@ static unsigned control(unsigned i, unsigned class, unsigned command, const void
     driver_describe(m, NET_CONTROL, 1, at + 0x1000, 1, WRITE, 0);
     driver_offer(m, NET_CONTROL, 0);
     driver_doorbell(m, NET_CONTROL);
+    uint32_t id = 0, length = 0;
+    CHECK(driver_take(m, NET_CONTROL, &id, &length));
+    CHECK_U64(length, 1); /* the answer */
     return m->ram[at + 0x1000];
 }
 
@@ -449,9 +455,11 @@ static bool arrives(const uint8_t to[6]) {
 TEST(what_a_driver_wants_to_hear) {
     static const uint8_t off, on = 1, all[6] = {255, 255, 255, 255, 255, 255};
     static const uint8_t group[6] = {0x33, 0, 0, 0, 0, 1}, other[6] = {0x33, 0, 0, 0, 0, 9};
-    uint8_t table[1000], single[6], own[6];
+    static const uint8_t nobody[6] = {0x33, 0, 0, 0, 0, 200};
+    uint8_t table[1000], first[6], single[6], own[6];
 
     begin(2, 2); /* a bridge gets what nobody knows */
+    net_address(100, first);
     net_address(101, single);
     net_address(1, own);
     CHECK(arrives(all) && arrives(group) && arrives(single) && arrives(own));
@@ -466,10 +474,16 @@ TEST(what_a_driver_wants_to_hear) {
     set_table(table, 0, NET_FILTER + 1); /* too many: all */
     CHECK_U64(control(1, 1, 0, table, 8 + 6 * (NET_FILTER + 1)), 0);
     CHECK(arrives(other) && arrives(single));
+    set_table(table, 2, NET_FILTER - 1); /* together */
+    CHECK_U64(control(1, 1, 0, table, 8 + 6 * (NET_FILTER + 1)), 0);
+    CHECK(arrives(other) && arrives(single));
+    set_table(table, 2, NET_FILTER - 2);
+    CHECK_U64(control(1, 1, 0, table, 8 + 6 * NET_FILTER), 0);
+    CHECK(arrives(group) && arrives(single) && !arrives(nobody));
     set_table(table, 0, 0);
     CHECK_U64(control(1, 1, 0, table, 8), 0);
-    CHECK(!arrives(group) && !arrives(single) && arrives(all));
-    CHECK_U64(received(1)->drops[NET_DROP_FILTERED], 6);
+    CHECK(!arrives(group) && !arrives(first) && !arrives(single) && arrives(all));
+    CHECK_U64(received(1)->drops[NET_DROP_FILTERED], 8);
     CHECK_U64(control(1, 0, 0, &on, 1), 0);
     CHECK(arrives(group) && arrives(single));
 }
@@ -477,6 +491,7 @@ TEST(what_a_driver_wants_to_hear) {
 TEST(commands_that_are_none) {
     static const uint8_t zeros[64];
     static const uint32_t huge[2] = {UINT32_MAX, 0}, cut[2] = {1, 0}, offloads[2] = {BIT32(1), 0};
+    static const uint32_t six[2] = {NET_F_GUEST_TSO6, 0};
     begin(2, 0);
     CHECK_U64(control(1, 0, 0, zeros, 0), 1);
     CHECK_U64(control(1, 0, 2, zeros, 1), 1);
@@ -497,15 +512,25 @@ TEST(commands_that_are_none) {
     CHECK_U64(machines[1].net.offloads, NET_F_GUEST_CSUM);
     CHECK_U64(control(1, 5, 0, huge, 8), 1);
     CHECK_U64(control(1, 5, 1, zeros, 8), 1);
+    CHECK_U64(control(1, 5, 0, six, 8), 1); /* this one was not agreed on */
     CHECK_U64(machines[1].net.offloads, NET_F_GUEST_CSUM);
+    struct machine *m = &machines[1];
+    driver_describe(m, NET_CONTROL, 0, OUTGOING, 1, NEXT, 1); /* half a command */
+    m->ram[OUTGOING + 0x1000] = 0x55;
+    driver_offer(m, NET_CONTROL, 0);
+    driver_doorbell(m, NET_CONTROL);
+    CHECK_U64(m->ram[OUTGOING + 0x1000], 1);
     driver_describe(&machines[1], NET_CONTROL, 1, OUTGOING, 2, 0, 0); /* nowhere to answer */
     driver_offer(&machines[1], NET_CONTROL, 1);
     driver_doorbell(&machines[1], NET_CONTROL);
+    uint16_t last = (uint16_t)(m->given[NET_CONTROL] - 1);
+    CHECK_U64(ram_get32(m, USED(NET_CONTROL) + 8 + 8ull * (last % RING)), 0);
     CHECK_U64(driver_used(&machines[1], NET_CONTROL), machines[1].given[NET_CONTROL]);
 }
 
 TEST(an_address_of_ones_own) {
-    uint8_t mac[6], group[6] = {1, 2, 3, 4, 5, 6};
+    static const uint8_t group[6] = {1, 2, 3, 4, 5, 6}, none[6];
+    uint8_t mac[6];
     for (unsigned bridges = 0; bridges < 3; bridges += 2) {
         begin_with(2, bridges, NET_F_CONTROL | NET_F_CONTROL_MAC);
         net_address(1, mac);
@@ -513,6 +538,7 @@ TEST(an_address_of_ones_own) {
         net_address(99, mac);
         CHECK_U64(control(1, 1, 1, mac, 6), bridges == 0);
         CHECK_U64(control(1, 1, 1, group, 6), 1);
+        CHECK_U64(control(1, 1, 1, none, 6), 1);
         CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG + 5, 1), bridges == 0 ? 2 : 100);
         driver_set(&machines[1], 0x14, 1, 0);
         CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG, 4), 0x00484252);
@@ -642,8 +668,8 @@ TEST(buffers_that_are_too_small) {
         driver_describe(m, NET_RECEIVE, i, BUFFER(i), 500, WRITE, 0);
         driver_offer(m, NET_RECEIVE, i);
     }
-    make_frame(1, 0, 1000);
-    post(0, 1000);
+    make_frame(1, 0, 900); /* two would hold it */
+    post(0, 900);
     CHECK_U64(received(1)->drops[NET_DROP_SMALL], 1);
     make_frame(1, 0, 488);
     post(0, 488);
@@ -804,6 +830,32 @@ TEST(each_channel_has_its_turn) {
     CHECK(from[0] >= 60 && from[1] >= 60);
 }
 
+/* What does not fit into one buffer goes on in the next one, however little it is. */
+TEST(short_frames_in_shorter_buffers) {
+    begin(2, 0);
+    struct machine *m = &machines[1];
+    driver_start(m, NET_F_MERGED);
+    net_fill_ring(m, 30, 4);
+    driver_doorbell(m, NET_RECEIVE);
+    make_frame(1, 0, 30);
+    post(0, 30);
+    expect(1, 30);
+    CHECK_U64(header.buffers, 2);
+}
+
+/* A segment may be as long as the wire's MTU. */
+TEST(the_longest_segment) {
+    static const uint8_t heads[NET_HEADS];
+    struct net_header h = {.flags = NET_NEEDS_CHECKSUM,
+                           .segmentation = 1,
+                           .segment_size = 1500,
+                           .checksum_start = 34,
+                           .checksum_offset = 16};
+    CHECK_U64(net_judge(&h, 9000, heads, 1500), NET_DROPS);
+    h.segment_size = 1501;
+    CHECK_U64(net_judge(&h, 9000, heads, 1500), NET_DROP_LONG);
+}
+
 TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(pages_of_an_image),
           T(pieces_of_the_wrong_kind), T(strangers_are_learned), T(a_new_driver_waits_for_nothing),
           T(a_sender_to_all_takes_turns), T(each_goes_to_whom_it_is_for),
@@ -813,4 +865,4 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(an_address_of_ones_own), T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
           T(a_receiver_that_does_not_read), T(buffers_that_are_too_small),
           T(who_is_no_peer_is_not_looked_at), T(a_flood_comes_in_turns), T(a_sender_takes_turns),
-          T(each_channel_has_its_turn))
+          T(each_channel_has_its_turn), T(short_frames_in_shorter_buffers), T(the_longest_segment))

@@ -40,8 +40,11 @@ static enum net_drop outgoing_read(const struct virtio_net *n, const struct virt
                                    struct outgoing *out) {
     uint64_t bytes = virtio_readable(chain);
 
-    if (bytes < NET_FRAME_HEADS || bytes > NET_HEADER + NET_LONGEST) {
-        return bytes > NET_HEADER + NET_LONGEST ? NET_DROP_LONG : NET_DROP_MALFORMED;
+    if (bytes < NET_FRAME_HEADS) {
+        return NET_DROP_MALFORMED;
+    }
+    if (bytes > NET_HEADER + NET_LONGEST) {
+        return NET_DROP_LONG;
     }
     out->length = (uint32_t)bytes - NET_HEADER;
     outgoing_read_heads(chain, out);
