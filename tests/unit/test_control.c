@@ -258,7 +258,55 @@ TEST(nonsense_is_answered_or_ignored) {
     CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
 }
 
+/* A name of one letter is a name; what was found for the last request is not found for this one. */
+TEST(who_is_not_there) {
+    begin();
+    CHECK_STR(say("{\"verb\":\"stop\",\"guest\":\"web\"}\n"), OK);
+    CHECK_U64(looks, 1); /* and nobody behind it */
+    refused("{\"verb\":\"stop\",\"guest\":\"x\"}\n", NO_ONE);
+    refused("{\"verb\":\"list\",\"guest\":\"y\"}\n", NO_ONE);
+    CHECK_U64(orders, 1);
+}
+
+/* One doorbell for many buffers to send, and a few bytes to receive into at a time. */
+TEST(small_buffers_both_ways) {
+    static const char line[] = "{\"verb\":\"list\",\"guest\":\"web\"}\n";
+    uint32_t id = 0, length = 0;
+
+    begin();
+    driver_start(a, CONSOLE_F_MULTIPORT);
+    ports_say(a, HAND, OPEN, 1);
+    ports_fill(a, RECEIVE, 10, RING);
+    for (unsigned i = 0; i < strlen(line); i++) {
+        a->ram[BUFFER(SEND, i)] = (uint8_t)line[i];
+        driver_describe(a, SEND, i, BUFFER(SEND, i), 1, 0, 0);
+        driver_offer(a, SEND, i);
+    }
+    driver_doorbell(a, SEND);
+    CHECK_STR(pull(), ROW("web", "1") OK);
+    for (unsigned i = 0; i < strlen(line); i++) {
+        CHECK(driver_take(a, SEND, &id, &length));
+        CHECK_U64(id, i);
+        CHECK_U64(length, 0);
+    }
+}
+
+/* Bytes without an end of line are read in turns: the guest runs in between. */
+TEST(a_long_line_takes_turns) {
+    begin();
+    driver_describe(a, SEND, 0, 0x100000, 0x10000, 0, 0);
+    memset(a->ram + 0x100000, 'x', 0x10000);
+    driver_offer(a, SEND, 0);
+    driver_doorbell(a, SEND);
+    CHECK(a->console.due != 0);
+    CHECK_U64(driver_used(a, SEND), 0);
+    CHECK_STR(pull(), "");
+    CHECK_U64(driver_used(a, SEND), 1);
+    refused("\n", "longer than 200 bytes");
+}
+
 TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(what_is_no_request_is_told_so), T(long_texts), T(a_line_in_pieces_and_lines_in_one),
           T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
-          T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored))
+          T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),
+          T(small_buffers_both_ways), T(a_long_line_takes_turns))

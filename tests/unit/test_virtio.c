@@ -298,6 +298,14 @@ TEST(what_is_asked_for_is_bounded) {
     doorbell(0);
     CHECK_U64(get32(USED + 8), 256);
     CHECK_U64(fake_ram[BUFFER + 256], 0);
+    memset(fake_ram + BUFFER, 0, 0x4000);
+    describe(TABLE, 1, BUFFER, 200, WRITE | NEXT, 2); /* the bound is the chain's */
+    describe(TABLE, 2, BUFFER + 0x1000, 200, WRITE, 0);
+    offer(1);
+    doorbell(0);
+    CHECK_U64(get32(USED + 16), 256);
+    CHECK_U64(fake_ram[BUFFER + 0x1000 + 55], 0x72);
+    CHECK_U64(fake_ram[BUFFER + 0x1000 + 56], 0);
 }
 
 /* The driver takes one queue back, and gives another one in its place. */

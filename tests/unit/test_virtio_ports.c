@@ -564,9 +564,22 @@ TEST(as_many_as_there_can_be) {
     CHECK_TOLD(a, ABI_PORTS, NAME, 1);
 }
 
+/* A machine that starts anew has closed its end until its driver opens it. */
+TEST(a_new_start_is_closed) {
+    begin_open();
+    ports_power_on(a);
+    driver_start(a, CONSOLE_F_MULTIPORT);
+    ports_say(a, A_SYNC, PORT_READY, 1);
+    driver_doorbell(a, A_RECEIVE);
+    ports_run();
+    CHECK_TOLD(b, B_SYNC, OPEN, 0);
+    CHECK(ports_are_silent(b));
+}
+
 TEST_MAIN(T(names), T(a_queue_that_is_reset), T(a_reset_forgets_what_was_to_be_told),
           T(opening_and_closing), T(ready_late), T(bytes), T(received_in_pieces), T(full),
           T(closed_while_it_waits), T(two_sessions), T(the_end_is_told_first),
           T(opened_and_closed_untold), T(nobody_reads), T(nobody_is_there), T(restarts),
           T(the_last_words), T(turns), T(hostile_emptiness), T(hostile_sessions),
-          T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting), T(hostile_driver))
+          T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting), T(hostile_driver),
+          T(a_new_start_is_closed))
