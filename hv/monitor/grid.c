@@ -108,9 +108,8 @@ void grid_scroll(int top, int bottom, int n, struct screen_cell fill) {
     uint8_t old[GRID_MAX_ROWS];
     memcpy(old, places, (size_t)grid.window);
 
-    int shift = n > 0 ? n : height + n;
     for (int i = 0; i < height; i++) {
-        places[top + i] = old[top + (i + shift) % height];
+        places[top + i] = old[top + (i + height + n) % height];
     }
     int first = n > 0 ? bottom - up + 1 : top;
     for (int row = first; row < first + up; row++) {

@@ -50,6 +50,8 @@ TEST(largest_pages_that_fit) {
         CHECK_U64(pagetable_lookup(&npt, base + size, &leaf), STATUS_NOT_FOUND);
         CHECK_U64(pagetable_lookup(&npt, UINT64_MAX, &leaf), STATUS_NOT_FOUND);
         CHECK_U64(pagetable_lookup(&npt, PAGETABLE_SPACE + base, &leaf), STATUS_NOT_FOUND);
+        CHECK_U64(pagetable_map(&npt, 0, HPA(0), PAGE_SIZE, 7, PAGE_WB), STATUS_OK);
+        CHECK_U64(pagetable_lookup(&npt, PAGETABLE_SPACE, &leaf), STATUS_NOT_FOUND);
     }
 }
 

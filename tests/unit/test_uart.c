@@ -138,7 +138,10 @@ TEST(full_console) {
     out_room = 0;
     out_count = 0;
     wr(DATA, 1);
+    CHECK(!line);
     wr(IIR, 0x05); /* clearing the transmit FIFO empties it */
+    CHECK(line);
+    CHECK_U64(rd(IIR), 0xc2);
     CHECK_U64(rd(LSR), 0x60);
     uart_drain(u);
     CHECK_U64(out_count, 0);
