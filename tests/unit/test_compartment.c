@@ -682,9 +682,33 @@ TEST(what_is_told_has_its_limits) {
     v = start();
     v->exchange->event = TOLD_EVENTS;
     CHECK(!told_take(v, TOLD_EVENT));
+    for (uint32_t size = 0; size <= 9; size += 9) {
+        v = start();
+        v->exchange->apic = (struct exchange_access){.at = 0x80, .size = size};
+        CHECK(!told_take(v, TOLD_APIC));
+        CHECK(strstr(said, "wrote no register of the local APIC") != NULL);
+    }
+    v = start();
+    v->exchange->apic = (struct exchange_access){.at = 0x80, .size = 4, .value = 0x30};
+    CHECK(told_take(v, TOLD_APIC));
+    CHECK_U64(lapic_mmio_read(&v->lapic, 0x80), 0x30);
     v = start();
     CHECK(!told_take(v, TOLD_ALL + 1));
     CHECK(strstr(said, "told of what there is not") != NULL);
+}
+
+/* XMM0 to XMM15, and no more. */
+TEST(vector_registers_that_there_are_not) {
+    struct vcpu *v = start();
+    v->exchange->argument = 15;
+    CHECK(core_call_answer(v, CORE_VECTOR_GET));
+    CHECK(core_call_answer(v, CORE_VECTOR_SET));
+    v->exchange->argument = 16;
+    CHECK(!core_call_answer(v, CORE_VECTOR_GET));
+    CHECK(strstr(said, "asked for no vector register") != NULL);
+    v = start();
+    v->exchange->argument = 16;
+    CHECK(!core_call_answer(v, CORE_VECTOR_SET));
 }
 
 TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
@@ -707,4 +731,5 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(the_time_of_one_upcall_does_not_count_for_the_next),
           T(a_storm_of_interrupts_is_one_look), T(a_task_switch_that_was_none_flushes_nothing),
           T(no_vector_for_intr_is_no_interrupt), T(a_vm_that_is_to_end_does_not_wait_for_it),
-          T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at))
+          T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at),
+          T(vector_registers_that_there_are_not))

@@ -275,10 +275,44 @@ TEST(without_a_limit_the_log_has_its_own) {
     CHECK(told[0] == '\0');
 }
 
+/* Of a second in which it is over a limit again and again it hears once a tenth. */
+TEST(what_is_over_is_told_once_a_period) {
+    struct vcpu *v = begin(0, 1, 0, ON_LIMIT_THROTTLE);
+    uint32_t over = 0;
+
+    limit_console(v, 100);
+    CHECK_U64(v->exits_left, 1);
+    CHECK(limit_take(v, &over) > fake_tsc);
+    CHECK_U64(over, BIT32(LIMIT_CONSOLE));
+    CHECK(limit_take(v, &over) > fake_tsc);
+    CHECK_U64(over, 0);
+    CHECK_U64(fake_public.over[LIMIT_CONSOLE], 1);
+    fake_tsc += TENTH;
+    CHECK(limit_take(v, &over) > fake_tsc);
+    CHECK_U64(over, BIT32(LIMIT_CONSOLE));
+    CHECK_U64(fake_public.over[LIMIT_CONSOLE], 2);
+}
+
+/* The next run pays nothing for the last one. */
+TEST(a_new_run_owes_nothing) {
+    struct vcpu *v = begin(0, 100, 2, ON_LIMIT_RESTART);
+    uint32_t over = 0;
+
+    limit_console(v, 1000);
+    CHECK_U64(pass_lines(v, 9), 8);
+    limit_begin(v->vm);
+    CHECK_U64(limit_take(v, &over), 0);
+    CHECK_U64(over, 0);
+    limit_console(v, 1000); /* and is told of its own in the same tenth */
+    CHECK(limit_take(v, &over) != 0);
+    CHECK_U64(over, BIT32(LIMIT_CONSOLE));
+}
+
 TEST_MAIN(T(without_limits_nobody_waits), T(exits_are_as_many_as_the_limit_says),
           T(who_stays_below_is_not_held_back), T(a_limit_of_one_in_a_second),
           T(quiet_times_save_no_more_than_a_second), T(the_vcpus_share_one_limit),
           T(who_waits_hears_what_is_asked), T(bytes_on_the_console_are_as_many_as_the_limit_says),
           T(a_debt_is_paid_back), T(a_pause_is_the_operators), T(a_restart_ends_the_run),
           T(lines_of_the_log_are_as_many_as_the_limit_says),
-          T(too_many_lines_of_the_log_restart_it), T(without_a_limit_the_log_has_its_own))
+          T(too_many_lines_of_the_log_restart_it), T(without_a_limit_the_log_has_its_own),
+          T(what_is_over_is_told_once_a_period), T(a_new_run_owes_nothing))

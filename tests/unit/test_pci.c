@@ -149,5 +149,39 @@ TEST(devices_of_the_config) {
     memset(&fake_devices, 0, sizeof(fake_devices));
 }
 
+static void put_config(uint32_t address, uint32_t value) {
+    fake_out(0xcf8, 4, address);
+    fake_out(0xcfc, 4, value);
+}
+
+/* PCI 3.0, "Configuration Space Header": what is written changes the bits that it may, and those
+ * of no other word. */
+TEST(what_can_be_written) {
+    const uint32_t rng = 0x80000000 | RNG;
+    uint32_t before[PCI_CONFIG_SIZE / 4], may[PCI_CONFIG_SIZE / 4] = {0};
+
+    may[PCI_COMMAND / 4] = PCI_PORTS_ON | PCI_MEMORY_ON | PCI_MASTER_ON | BIT32(10);
+    may[PCI_BAR / 4] = ~0x1fu;
+    may[PCI_BAR / 4 + 1] = ~0xfffu;
+    may[PCI_INTERRUPT / 4] = 0xff;
+    may[VIRTIO_MSIX_CAPABILITY / 4] = BIT32(31) | BIT32(30);
+    fake_pc_start();
+    for (uint32_t reg = 0; reg < PCI_CONFIG_SIZE; reg += 4) {
+        before[reg / 4] = config(rng | reg, 0, 4);
+    }
+    for (uint32_t reg = 0; reg < PCI_CONFIG_SIZE; reg += 4) {
+        for (uint32_t bits = 0; bits <= 1; bits++) {
+            put_config(rng | reg, 0 - bits);
+            for (uint32_t other = 0; other < PCI_CONFIG_SIZE; other += 4) {
+                uint32_t changed = other == reg ? may[reg / 4] : 0;
+                uint32_t want = (before[other / 4] & ~changed) | ((0 - bits) & changed);
+                CHECK_U64(config(rng | other, 0, 4), want);
+            }
+        }
+        put_config(rng | reg, before[reg / 4]);
+    }
+}
+
 TEST_MAIN(T(bridge), T(nothing_else), T(address_register), T(reset_register),
-          T(configuration_as_memory), T(beyond_the_configuration), T(devices_of_the_config))
+          T(configuration_as_memory), T(beyond_the_configuration), T(devices_of_the_config),
+          T(what_can_be_written))

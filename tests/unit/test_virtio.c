@@ -669,6 +669,26 @@ TEST(a_reset_lets_the_line_go) {
     CHECK_U64(fake_pc.pic.chips[1].lines, 0);
 }
 
+/* Those that wait are remembered each, and one that there is not is sent nowhere. */
+TEST(two_messages_wait_for_the_mask_of_all) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    reg_write(0x10, 2, 0); /* of the configuration, which is 0 */
+    describe(TABLE, 0, BUFFER, 8, WRITE, 0);
+    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31) | BIT32(30));
+    msix_send(&fake_pc.rng.pci, 0);
+    offer(0);
+    doorbell(0);
+    CHECK_U64(messages, 0);
+    CHECK_U64(reg_read(VIRTIO_MSIX + MSIX_PENDING, 4), 3);
+    config_write(VIRTIO_MSIX_CAPABILITY, BIT32(31));
+    CHECK_U64(messages, 2);
+    msix_send(&fake_pc.rng.pci, VIRTIO_VECTORS(1));
+    CHECK_U64(messages, 2);
+    CHECK_U64(msix_read(&fake_pc.rng.pci, MSIX_PENDING, 4), 0);
+    CHECK_U64(msix_read(&fake_pc.rng.pci, 0, 4), 0xfee00000);
+}
+
 TEST_MAIN(T(configuration_space), T(capabilities), T(what_is_written_is_read),
           T(a_restart_forgets_the_driver), T(bars_are_sized_and_moved),
           T(a_bar_takes_nobodys_place), T(bytes_of_the_configuration_space),
@@ -679,4 +699,5 @@ TEST_MAIN(T(configuration_space), T(capabilities), T(what_is_written_is_read),
           T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix),
           T(a_message_waits_for_its_mask), T(the_table_of_msix), T(a_reset_forgets_all),
           T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
-          T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go))
+          T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go),
+          T(two_messages_wait_for_the_mask_of_all))
