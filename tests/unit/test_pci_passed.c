@@ -239,11 +239,12 @@ TEST(held_pages) {
     CHECK_U64(held_read(0x100, 8).value, word);
     CHECK_U64(held_read(0x101, 4).value, UINT64_MAX);
     CHECK_U64(held_read(HELD_SIZE, 4).there, 0);
-    CHECK(held_write(0x1008, 1, 0xa1) && held_write(0x100a, 2, 0xb2b3));
-    CHECK(held_write(0x100c, 4, 0xc4c5c6c7) && held_write(0x1010, 8, word));
+    memset(reals[NIC].pages + 0x1000, 0x5a, 0x20); /* a write is as wide as it is */
+    CHECK(held_write(0x1010, 8, word) && held_write(0x100c, 4, 0xc4c5c6c7));
+    CHECK(held_write(0x100a, 2, 0xb2b3) && held_write(0x1008, 1, 0xa1));
     CHECK(held_write(0x1012, 4, 0));
-    static const uint8_t want[] = {0xa1, 0,    0xb3, 0xb2, 0xc7, 0xc6, 0xc5, 0xc4,
-                                   0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11};
+    static const uint8_t want[] = {0xa1, 0x5a, 0xb3, 0xb2, 0xc7, 0xc6, 0xc5, 0xc4, 0x88,
+                                   0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, 0x5a};
     CHECK(memcmp(reals[NIC].pages + 0x1008, want, sizeof(want)) == 0);
     set(NIC, BAR(0), 4, 0xd7770000);
     CHECK_U64(held_read(0x100, 8).value, word);

@@ -4,6 +4,7 @@
  * words; and that plan_check() sees each rule that a wrong plan breaks.
  */
 #include "config/pci.h"
+#include "hv/plan/pci_check.h"
 #include "hv/plan/plan.h"
 #include "tests/unit/fake_pci.h"
 #include "tests/unit/machine.h"
@@ -335,8 +336,37 @@ TEST(checked_registers) {
     }
 }
 
+/* What a compartment's window to a device shows is whole in a register for memory of one that is
+ * its VM's. */
+TEST(pages_of_its_registers) {
+    static struct boot_info info;
+    const uint64_t base = 0xe0000000;
+    const uint64_t size = 4 * PAGE_SIZE;
+    struct plan_vm vm = {.pci_count = 1, .pcis = {1}};
+
+    info.pci_count = 2;
+    info.pci[0].bars[0] = (struct boot_pci_bar){.base = 0xd0000000, .size = size};
+    info.pci[1].bars[0] = (struct boot_pci_bar){.base = 0xc000, .size = 2 * PAGE_SIZE};
+    info.pci[1].bars[0].io = true;
+    info.pci[1].bars[2] = (struct boot_pci_bar){.base = base, .size = size};
+    CHECK(pci_has_pages(&info, &vm, base, size));
+    CHECK(pci_has_pages(&info, &vm, base, PAGE_SIZE));
+    CHECK(pci_has_pages(&info, &vm, base + PAGE_SIZE, size - PAGE_SIZE));
+    CHECK(!pci_has_pages(&info, &vm, base + PAGE_SIZE, size));
+    CHECK(!pci_has_pages(&info, &vm, base, size + PAGE_SIZE));
+    CHECK(!pci_has_pages(&info, &vm, base - PAGE_SIZE, PAGE_SIZE));
+    CHECK(!pci_has_pages(&info, &vm, base + size, PAGE_SIZE));
+    CHECK(!pci_has_pages(&info, &vm, base + 16 * size, PAGE_SIZE));
+    CHECK(!pci_has_pages(&info, &vm, 0xc000, PAGE_SIZE));     /* ports */
+    CHECK(!pci_has_pages(&info, &vm, 0xd0000000, PAGE_SIZE)); /* another's */
+    vm.pcis[0] = 2;
+    CHECK(!pci_has_pages(&info, &vm, base, PAGE_SIZE));
+    vm.pci_count = 0;
+    CHECK(!pci_has_pages(&info, &vm, base, PAGE_SIZE));
+}
+
 TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing),
           T(several_of_an_id), T(given_twice), T(cannot_be_given), T(half_a_group),
           T(more_than_the_window_takes), T(its_compartment_gets_the_pages_with_messages),
           T(checked_counts), T(checked_owners), T(checked_groups), T(checked_functions),
-          T(checked_registers))
+          T(checked_registers), T(pages_of_its_registers))
