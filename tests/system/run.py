@@ -42,11 +42,12 @@ from test_driver_guest import DriverGuest
 from test_sets import Sets
 from test_served import Served, ServedDisk
 from test_smp import Smp, Soak
+from test_sticks import Sticks
 from test_walls import OlderCpu, Storm, Walls
 from test_wires import Wires
 from test_wires_soak import WiresSoak
 
-BOOTS = [Image, Preflight, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, Limits, Control, Restarts, RestartsSoak, Sets, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Sticks, Preflight, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, Limits, Control, Restarts, RestartsSoak, Sets, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

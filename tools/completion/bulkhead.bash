@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Completion for bash of Bulkhead's tools: source this file, or copy it to /usr/share/bash-completion/completions/bhcheck
-# (and link it there as mkusb, seal and bhtrace).
+# (and link it there as mkstick, mkusb, seal and bhtrace).
 
 _bulkhead_words() {
     COMPREPLY=($(compgen -W "$1" -- "$2"))
@@ -13,13 +13,14 @@ _bulkhead() {
         # The keys as bhcheck itself knows them.
         _bulkhead_words "$("$1" --manual 2>/dev/null | sed -n 's|^### `\([a-z_]*\)`.*|\1|p' | sort -u)" "$word"
         return ;;
-    "bhcheck --cpus" | "bhcheck --memory" | "bhcheck --set" | "mkusb --size" | "mkusb --id")
+    "bhcheck --cpus" | "bhcheck --memory" | "bhcheck --set" | "mkusb --size" | "mkusb --id" | "mkstick --size" | "mkstick --id")
         return ;;
     esac
     if [[ $word == -* ]]; then
         case $tool in
         bhcheck) _bulkhead_words "--machine --cpus --memory --set --map --files --svg --explain --manual --version --toml" "$word" ;;
         mkusb) _bulkhead_words "--help -o --size --id" "$word" ;;
+        mkstick) _bulkhead_words "--help -o --update --good --show --machine --any-machine --application --size --id --bhcheck" "$word" ;;
         seal) _bulkhead_words "--help --key --cert --application -o" "$word" ;;
         bhtrace) _bulkhead_words "--help --json" "$word" ;;
         esac
@@ -29,4 +30,4 @@ _bulkhead() {
     COMPREPLY=($(compgen -f -- "$word"))
 }
 
-complete -F _bulkhead bhcheck mkusb seal bhtrace
+complete -F _bulkhead bhcheck mkstick mkusb seal bhtrace

@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""tools/mkstick: what it makes, what it refuses, and an update that is cut off at any moment.
+
+A power cut is simulated by sectors: each write of an update and each flush is recorded. After n writes, for each n, and with
+some of the writes since the last flush left out, for a stick may do these in any order, what the next start would choose is
+taken out with mtools, judged by bhcheck, and has to be a whole set: the old one, or the new one after the last write.
+"""
+import hashlib
+import importlib.machinery
+import importlib.util
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from frame import ROOT, Boot, check, expect_that
+
+MKSTICK = os.path.join(ROOT, "tools/mkstick")
+
+CONFIG = """\
+[guest.{name}]
+cpus = "0"
+memory = "16M"
+kernel = "guests/kernel"
+type = "flat"
+{more}
+"""
+
+
+def load_mkstick():
+    loader = importlib.machinery.SourceFileLoader("mkstick", MKSTICK)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("mkstick", loader))
+    sys.dont_write_bytecode = True
+    loader.exec_module(module)
+    return module
+
+
+def write(place, data):
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    with open(place, "wb") as file:
+        file.write(data)
+    return place
+
+
+class Recorder:
+    """In the place of stick_fat.Disk: the image in memory, and what was written to it in which order; None is a flush."""
+
+    def __init__(self, data):
+        self.data, self.done = bytearray(data), []
+
+    def read(self, sector, count):
+        return bytes(self.data[sector * 512:(sector + count) * 512])
+
+    def write(self, sector, data):
+        self.data[sector * 512:sector * 512 + len(data)] = data
+        self.done.append((sector, data))
+
+    def flush(self):
+        self.done.append(None)
+
+    forget = flush
+
+    def close(self):
+        pass
+
+
+def after(data, writes):
+    """The image after these."""
+    image = bytearray(data)
+    for sector, written in writes:
+        image[sector * 512:sector * 512 + len(written)] = written
+    return image
+
+
+def cuts(done, seed=14, at_random=12):
+    """(name, writes that were done): after each write; and some of an epoch's left out."""
+    writes, since = [], 0
+    chance = random.Random(seed)
+    yield "before all", []
+    for item in done:
+        if item is None:
+            epoch = writes[since:]
+            for number in range(min(at_random, 2 ** min(len(epoch), 10)) if len(epoch) > 1 else 0):
+                some = [w for w in epoch if chance.random() < 0.5]
+                chance.shuffle(some)
+                yield f"epoch up to write {len(writes)}, choice {number}", writes[:since] + some
+            since = len(writes)
+            continue
+        writes.append(item)
+        yield f"write {len(writes)}", list(writes)
+        sector, data = item
+        if len(data) > 512:         # in the middle of it
+            yield f"half of write {len(writes)}", writes[:-1] + [(sector, data[:len(data) // 2 // 512 * 512])]
+
+
+class Sticks(Boot):
+    name = "sticks"
+    needs_machine = False
+    seconds = 60
+
+    def setup(self):
+        self.folder_of = tempfile.TemporaryDirectory()
+        self.top = self.folder_of.name
+        self.mkstick = load_mkstick()
+        self.last_image = b""
+        self.bhcheck = os.path.join(self.build, "bhcheck")
+        self.applications = [b"MZ" + bytes(2000), b"MZ" + b"n" * 3000]
+        self.efi = write(os.path.join(self.top, "efi"), self.applications[0])
+        self.old = self.make_set("old", "alpha", b"\xf4" * 900, {})
+        self.new = self.make_set("new", "beta", b"\xfa" * 1700, {"images/a file": b"x" * 2560})
+        self.image = os.path.join(self.top, "stick.img")
+
+    def make_set(self, name, guest, kernel, more):
+        top = os.path.join(self.top, name)
+        write(os.path.join(top, "guests/kernel"), kernel)
+        disks = [f'"d{n}:{path}:ro"' for n, path in enumerate(sorted(p for p in more if more[p]))]
+        for path, data in more.items():
+            write(os.path.join(top, path), data)
+        return write(os.path.join(top, "bulkhead.toml"),
+                     CONFIG.format(name=guest, more=f"disk = [{', '.join(disks)}]" if disks else "").encode())
+
+    def run(self, *words, good=True):
+        done = subprocess.run([sys.executable, "-B", MKSTICK, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        said = done.stdout.decode("utf-8", "replace")
+        expect_that((done.returncode == 0) == good and "Traceback" not in said, f"mkstick {' '.join(words)} to be {'done' if good else 'refused'}",
+                    said)
+        return said
+
+    def make(self):
+        return self.run("-o", self.image, "--id", "test", "--bhcheck", self.bhcheck, "--application", self.efi, self.old)
+
+    def taken_out(self, image):
+        """The stick's files as mtools finds them, in a folder."""
+        place, whole = os.path.join(self.top, "cut"), os.path.join(self.top, "cut.img")
+        shutil.rmtree(place, ignore_errors=True)
+        os.makedirs(place)
+        with open(whole, "r+b" if os.path.exists(whole) else "w+b") as file:       # what differs from the one before
+            for at in range(0, len(image), 1 << 16):
+                piece = image[at:at + (1 << 16)]
+                if self.last_image[at:at + (1 << 16)] != piece:
+                    file.seek(at)
+                    file.write(piece)
+        self.last_image = bytes(image)
+        done = subprocess.run(["mcopy", "-n", "-s", "-i", f"{whole}@@1M", "::/", place], env={**os.environ, "MTOOLS_SKIP_CHECK": "1"},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        expect_that(done.returncode == 0, "mtools to read all of it", done.stdout.decode(errors="replace"))
+        return place
+
+    def chosen(self, image):
+        """(set that the next start is of, its files' digests): judged by bhcheck."""
+        place = self.taken_out(image)
+        done = subprocess.run([self.bhcheck, "--cpus", "2", "--memory", "1G", place], stdout=subprocess.PIPE, check=False, text=True)
+        expect_that(done.returncode == 0, "the set that comes next to be good", done.stdout)
+        found = re.search(r"^the next start is of (?:set )?(\S+)", done.stdout, re.M)
+        which = found[1] if found else "the"
+        return which, self.digests(os.path.join(place, "bulkhead", which) if which != "the" else place)
+
+    @staticmethod
+    def digests(top):
+        out = {}
+        for where, _, names in os.walk(top):
+            for name in names:
+                with open(os.path.join(where, name), "rb") as file:
+                    out[os.path.relpath(os.path.join(where, name), top)] = hashlib.sha256(file.read()).hexdigest()
+        return out
+
+    def files(self, config):
+        wanted = ["bulkhead.toml", "guests/kernel"] + (["images/a file"] if config == self.new else [])
+        return [(path, os.path.join(os.path.dirname(config), path)) for path in wanted]
+
+    def no_chain_crosses(self, image):
+        """Of what can be reached no two files have a cluster in common."""
+        volume = self.mkstick.stick_fat.Volume(Recorder(image))
+        clusters = [c for entry in volume.entries(volume.root) for c in volume.tree(entry)]
+        expect_that(len(clusters) == len(set(clusters)), "no cluster in two files", len(clusters) - len(set(clusters)))
+
+    def record(self, base, files, application=None):
+        disk = Recorder(base)
+        self.mkstick.update(self.mkstick.Image(None, disk), files, application)
+        return disk
+
+    def judge_cuts(self, base, done, old, new):
+        """old, new: (set, digests) that may be chosen; the new one only once all was written. The application is whole."""
+        seen, last = 0, sum(1 for item in done if item)
+        for name, writes in cuts(done):
+            image = after(base, writes)
+            which = self.chosen(image)
+            wanted = new if len(writes) == last else old
+            expect_that(which == wanted, f"{wanted[0]}, whole, after {name} of {last}", which)
+            self.no_chain_crosses(image)
+            with open(os.path.join(self.top, "cut/EFI/BOOT/BOOTX64.EFI"), "rb") as file:
+                expect_that(file.read() in self.applications, f"an application that is whole after {name}", "")
+            seen += 1
+        return seen
+
+    @check("an image has set a, which is good; it can be shown, and taken out by mtools")
+    def makes(self):
+        self.setup()
+        expect_that("set a is good" in self.make(), "so said", "")
+        expect_that(self.run("--show", self.image) == "good: set a\n", "set a", self.run("--show", self.image))
+        with open(self.image, "rb") as file:
+            self.base = file.read()
+        which, digests = self.chosen(self.base)
+        expect_that(which == "a" and set(digests) == {"bulkhead.toml", "guests/kernel"}, "set a and its files", (which, digests))
+
+    @check("an update puts a new set beside it, next time in the place of the other one")
+    def updates(self):
+        words = ["--bhcheck", self.bhcheck]
+        said = self.run("--update", self.image, *words, self.new)
+        expect_that("set b is new, the next start tries it; set a is the good one" in said, "so said", said)
+        expect_that("new: set b, not tried yet" in self.run("--show", self.image), "set b", "")
+        with open(self.image, "rb") as file:
+            which, digests = self.chosen(file.read())
+        self.new_digests = digests
+        wanted = {path: hashlib.sha256(open(source, "rb").read()).hexdigest() for path, source in self.files(self.new)}
+        expect_that((which, digests) == ("b", wanted), "set b, whole", (which, digests))
+        self.run("--update", self.image, *words, self.old)
+        with open(self.image, "rb") as file:
+            data = file.read()
+        expect_that(self.chosen(data)[0] == "b", "set b again, for it was not good", self.chosen(data)[0])
+        self.no_chain_crosses(data)
+        self.run("--good", self.image)
+        expect_that(self.run("--show", self.image) == "good: set b\n", "set b to be good", "")
+        self.run("--update", self.image, *words, self.new)
+        expect_that("new: set a" in self.run("--show", self.image), "set a to be the new one", "")
+
+    @check("an update that is cut off after any of its writes leaves one set that starts")
+    def cut(self):
+        disk = self.record(self.base, self.files(self.new), self.applications[1])
+        old, new = self.chosen(self.base), self.chosen(disk.data)
+        expect_that((old[0], new[0]) == ("a", "b"), "set a before and b after", (old[0], new[0]))
+        count = self.judge_cuts(self.base, disk.done, old, new)
+        print(f"# sticks: {count} cuts of {sum(1 for d in disk.done if d)} writes", flush=True)
+
+    @check("the same of an update over a set that was new and not tried")
+    def cut_again(self):
+        before = bytes(self.record(self.base, self.files(self.new)).data)
+        disk = self.record(before, self.files(self.old))
+        first = next(i for i, item in enumerate(disk.done) if item)
+        begun = after(before, [disk.done[first]])
+        # The first write says that there is no new set: until then it is that one.
+        expect_that(self.chosen(before)[0] == "b" and self.chosen(begun)[0] == "a", "set b, then a", self.chosen(begun)[0])
+        self.judge_cuts(bytes(begun), disk.done[first + 1:], self.chosen(begun), self.chosen(disk.data))
+
+    @check("a plain stick becomes one with two sets, and its files are the good one, at each cut")
+    def plain(self):
+        image = os.path.join(self.top, "plain.img")
+        top = os.path.dirname(self.old)
+        subprocess.run([sys.executable, "-B", os.path.join(ROOT, "tools/mkusb"), "--id", "test", "-o", image,
+                        f"EFI/BOOT/BOOTX64.EFI={self.efi}", f"bulkhead/bulkhead.toml={self.old}",
+                        f"guests/kernel={os.path.join(top, 'guests/kernel')}"], check=True)
+        with open(image, "rb") as file:
+            base = file.read()
+        disk = self.record(base, self.files(self.new))
+        last = sum(1 for item in disk.done if item)
+        for name, writes in cuts(disk.done, at_random=6):
+            done = after(base, writes)
+            which = self.chosen(done)[0]
+            expect_that(which == ("a" if len(writes) == last else "the"), f"the right one after {name} of {last}", which)
+            self.no_chain_crosses(done)
+
+    @check("a mounted stick is updated, and a cut between any two of its files leaves one set that starts")
+    def mounted(self):
+        base = self.taken_out(self.base)
+        keep = os.path.join(self.top, "keep")
+        shutil.rmtree(keep, ignore_errors=True)
+        shutil.copytree(base, keep)
+        done = 0
+        for cut in range(100):
+            shutil.rmtree(base)
+            shutil.copytree(keep, base)
+            left = cut
+
+            class Cut(Exception):
+                pass
+
+            class Folder(self.mkstick.Folder):
+                def sync(self, path):
+                    nonlocal left
+                    if left == 0:
+                        raise Cut
+                    left -= 1
+
+            try:
+                self.mkstick.update(Folder(base), self.files(self.new), self.applications[1])
+                done = cut
+            except Cut:
+                pass
+            check_it = subprocess.run([self.bhcheck, "--cpus", "2", "--memory", "1G", base], stdout=subprocess.PIPE, check=False, text=True)
+            expect_that(check_it.returncode == 0, f"a good stick after {cut} files", check_it.stdout)
+            if done:
+                break
+        expect_that(done > 5 and "set b" in self.run("--show", base), "an update in the end", done)
+
+    @check("what cannot be done is refused in words, and nothing was written")
+    def refused(self):
+        words = ["--bhcheck", self.bhcheck]
+        broken = write(os.path.join(self.top, "broken/bulkhead.toml"), b"[guest.x]\ncpus = \"0\"\n")
+        full = write(os.path.join(self.top, "full/guests/kernel"), bytes(200 << 20))
+        write(os.path.join(self.top, "full/bulkhead.toml"), CONFIG.format(name="full", more='').replace("16M", "512M").encode())
+        nothing = write(os.path.join(self.top, "nothing.img"), bytes(1 << 20))
+        short = write(os.path.join(self.top, "short.img"), self.base[:700])
+        empty = os.path.join(self.top, "empty")
+        os.makedirs(empty)
+        for arguments, says in (
+                (["--update", self.image, *words, broken], r"has faults, and nothing was written:\n.*memory"),
+                (["-o", self.image, *words, broken], r"has faults"),
+                (["--update", self.image, *words, os.path.join(self.top, "none.toml")], r"none.toml is no file"),
+                (["--update", self.image, *words, os.path.join(self.top, "full/bulkhead.toml")],
+                 r"has 1\d\d MiB too little for these files .*nothing was written"),
+                (["--update", nothing, *words, self.new], r"no FAT32 volume"), (["--show", short], r"ends in the middle"),
+                (["--show", os.path.join(self.top, "nowhere")], r"is not there"), (["--show", empty], r"no stick of Bulkhead"),
+                (["--update", self.image, "--bhcheck", "/nowhere/x", self.new], r"bhcheck|nowhere"),
+                (["-o", "/nowhere/x.img", *words, "--application", self.efi, self.old], r"cannot be written")):
+            before = open(self.image, "rb").read()
+            said = self.run(*arguments, good=False)
+            expect_that(re.search(says, said, re.S), f"/{says}/", said)
+            expect_that(open(self.image, "rb").read() == before, "an image as it was", said)
+        self.folder_of.cleanup()
