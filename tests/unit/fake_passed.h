@@ -79,6 +79,9 @@ static void real_reset(struct real *r) {
 static void fake_pci(UNUSED const struct dev_env *env, struct exchange_pci *call) {
     CHECK(call->call < PCI_CALLS && call->function < REALS && call->zero == 0);
     CHECK(call->call == PCI_CALL_VECTOR || call->data == 0);
+    bool has_place =
+        call->call == PCI_CALL_READ || call->call == PCI_CALL_MAP || call->call == PCI_CALL_VECTOR;
+    CHECK(has_place || call->at == 0);
     struct real *r = &reals[call->function];
 
     asked[call->call]++;
@@ -112,6 +115,7 @@ static void fake_pci(UNUSED const struct dev_env *env, struct exchange_pci *call
         r->power = call->value;
         break;
     default:
+        CHECK_U64(call->value, 0);
         real_reset(r);
         call->value = 1;
     }

@@ -635,7 +635,9 @@ TEST(intx_off) {
         CHECK_U64(look(), 0);
         CHECK_U64(asked[PCI_CALL_READ], 0);
         if (way == 3) {
+            fake_reschedules = 0;
             set(NIC, MSIX_CAP + 2, 2, 0);
+            CHECK(fake_reschedules != 0); /* at once */
             (void)look();
             CHECK(line(NIC));
         }
@@ -720,8 +722,71 @@ TEST(garbage) {
     }
 }
 
+/* Which capabilities are shown: those that are read only, and the first of each that the core
+ * knows. The others are links in the chain, and nothing more. */
+TEST(capabilities) {
+    static const struct {
+        uint32_t at, id;
+        bool shown;
+    } chain[] = {
+        {0x60, 0x0a, true},  /* a debug port */
+        {0x68, 0x0d, true},  /* a bridge's subsystem */
+        {0x70, 0x12, true},  /* SATA */
+        {0x78, 0x03, false}, /* vital product data */
+        {0x7c, 0x14, false}, /* Enhanced Allocation */
+        {0x80, 0x0b, false}, {0x84, 0x0c, false}, {0x88, 0x0e, false},
+        {0x8c, 0x0f, false}, {0x90, 0x10, false}, /* of these the core knows of none */
+        {0x94, 0x11, false}, {0x98, 0x13, false}, {0x9c, 0x01, false}, /* a second one */
+        {0xa0, 0x05, false}, {0xa4, 0x09, true},
+    };
+    fake_passed_start();
+    uint32_t *config = reals[OLD].config;
+    config[MSI_CAP / 4] = capability(0x05, chain[0].at, 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(chain); i++) {
+        uint32_t next = i + 1 < ARRAY_SIZE(chain) ? chain[i + 1].at : 0;
+        config[chain[i].at / 4] = capability(chain[i].id, next, 0x4321);
+    }
+    fake_pc_start();
+    for (unsigned i = 0; i < ARRAY_SIZE(chain); i++) {
+        uint32_t real = config[chain[i].at / 4];
+        CHECK_U64(get(OLD, chain[i].at, 4), chain[i].shown ? real : real & 0xff00);
+    }
+    CHECK_U64(get(NIC, EXPRESS_CAP, 4), capability(0x10, MSIX_CAP, 2));
+    CHECK_U64(get(NIC, AF_CAP, 4), capability(0x13, HOTPLUG_CAP, 0x0306));
+    reals[NIC].config[1] &= ~BIT32(20); /* it says that it has none: nothing is a chain */
+    fake_pc_start();
+    CHECK_U64(get(NIC, HOTPLUG_CAP, 4), reals[NIC].config[HOTPLUG_CAP / 4]);
+}
+
+/* Without MSI there is none, and one at the end of the space has no words behind it. */
+TEST(where_msi_is) {
+    fake_passed_start();
+    fake_devices.pcis[OLD].msi = 0;
+    fake_pc_start();
+    CHECK_U64(get(OLD, PCI_ID, 4), reals[OLD].config[0]);
+    CHECK_U64(get(OLD, PCI_CLASS, 4), reals[OLD].config[2]);
+    fake_devices.pcis[OLD].msi = 0xf8;
+    reals[OLD].config[0xf8 / 4] = capability(0x05, 0, 0x80);
+    fake_pc_start();
+    CHECK_U64(get(OLD, PCI_ID, 4), reals[OLD].config[0]);
+    set(OLD, 0xfc, 4, 0xfee01000);
+    CHECK_U64(get(OLD, 0xfc, 4), 0xfee01000);
+    CHECK_U64(get(OLD, PCI_COMMAND, 2), 0);
+}
+
+/* A function that is reset is awake, and can be put to sleep again. */
+TEST(a_reset_wakes) {
+    busy();
+    set(NIC, POWER_CAP + 4, 2, 3);
+    set(NIC, EXPRESS_CAP + 8, 2, 0xa810);
+    CHECK_U64(asked[PCI_CALL_POWER], 1);
+    set(NIC, POWER_CAP + 4, 2, 3);
+    CHECK_U64(asked[PCI_CALL_POWER], 2);
+    CHECK_U64(reals[NIC].power, 3);
+}
+
 TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
           T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_and_the_device),
           T(msix_odd_accesses), T(function_level_reset), T(power_states), T(start_again), T(intx),
-          T(intx_off), T(garbage))
+          T(intx_off), T(garbage), T(capabilities), T(where_msi_is), T(a_reset_wakes))

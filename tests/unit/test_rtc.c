@@ -241,6 +241,7 @@ TEST(update_in_progress_before_the_second_turns) {
     unsigned before = 0;
     bool was = false;
     for (; now < 2 * HZ; now += 100) {
+        CHECK_U64(rd(0x0a) & 0x7f, 0x26); /* divider and rate stay what they are */
         bool uip = (rd(0x0a) & 0x80) != 0;
         if (was && !uip) {
             CHECK_U64(now % HZ, 0);

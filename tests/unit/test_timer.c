@@ -182,7 +182,53 @@ TEST(a_timer_that_fires_early_is_armed_again) {
     CHECK_U64(fake_deadline, pit);
 }
 
+/* Time that is left out of a guest's: what is due comes later by that much, what is not stays off.
+ */
+TEST(skipped_time) {
+    begin();
+    uint64_t offset = v->tsc_offset;
+    vcpu_skip_time(v, 1000);
+    CHECK_U64(v->tsc_offset, offset - 1000);
+    CHECK_U64(v->apic_due, 0);
+    CHECK_U64(v->clocks_due, 0);
+    CHECK_U64(fake_deadline, 0);
+    apic_in(400000);
+    (void)start_pit(0);
+    CHECK(vcpu_service(v));
+    uint64_t apic = v->apic_due;
+    uint64_t clocks = v->clocks_due;
+    CHECK(apic != 0 && clocks != 0);
+    fake_tsc += 1000;
+    vcpu_skip_time(v, 1000);
+    CHECK_U64(v->apic_due, apic + 1000);
+    CHECK_U64(v->clocks_due, clocks + 1000);
+    CHECK_U64(fake_deadline, apic + 1000);
+}
+
+static uint64_t waits_since;
+
+static void time_passes(void) {
+    waits_since = v->public.waits_since;
+    fake_tsc += 5000;
+    CHECK(lapic_accept(&v->lapic, 0x31, false));
+    vcpu_request(&v->public, REQUEST_EVENT);
+}
+
+/* What top shows as idle. */
+TEST(waiting_is_counted) {
+    begin();
+    v->public.waited = 0;
+    fake_wait = time_passes;
+    uint64_t began = fake_tsc;
+    CHECK(vcpu_halt(v));
+    CHECK_U64(v->event.vector, 0x31);
+    CHECK_U64(waits_since, began);
+    CHECK_U64(v->public.waits_since, 0);
+    CHECK_U64(v->public.waited, 5000);
+}
+
 TEST_MAIN(T(the_earlier_is_armed), T(the_apics_timer_alone_is_no_matter_of_the_devices),
           T(neither_forgets_the_other), T(periodic_pit_ticks_under_the_apics_deadline),
           T(another_cpu_sets_the_pit), T(the_cmos_clock_and_the_pit_share_it),
-          T(what_moves_a_device_and_what_does_not), T(a_timer_that_fires_early_is_armed_again))
+          T(what_moves_a_device_and_what_does_not), T(a_timer_that_fires_early_is_armed_again),
+          T(skipped_time), T(waiting_is_counted))
