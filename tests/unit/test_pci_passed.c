@@ -497,6 +497,8 @@ static void check_lost(void) {
     CHECK_U64(entry_read(0, 3), 1);
     set(NIC, MSIX_CAP + 2, 2, 0x8000);
     CHECK(real_is_masked(0) && real_is_masked(1));
+    msix_fill(); /* the same as before: the device has forgotten it */
+    check_entry(0, 0x60);
 }
 
 TEST(function_level_reset) {
@@ -785,8 +787,35 @@ TEST(a_reset_wakes) {
     CHECK_U64(reals[NIC].power, 3);
 }
 
+/* Between MSI-X and MSI there are no messages: the device's one is MSI-X's until it is told anew.
+ */
+TEST(from_msix_to_msi) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    set(NIC, MSI_CAP + 2, 2, 1);
+    CHECK_U64(reals[NIC].messages, PCI_MSI);
+    set(NIC, MSIX_CAP + 2, 2, 0x4000); /* masked, and off: nothing has changed */
+    CHECK_U64(reals[NIC].messages, PCI_MSI);
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    CHECK_U64(reals[NIC].messages, PCI_MSIX);
+    unsigned told = asked[PCI_CALL_MESSAGES];
+    set(NIC, MSIX_CAP + 2, 2, 0);
+    CHECK_U64(asked[PCI_CALL_MESSAGES], told + 2);
+    CHECK_U64(reals[NIC].messages, PCI_MSI);
+}
+
+/* The table is found in whichever of the held pages it is. */
+TEST(a_table_in_the_second_pages) {
+    fake_passed_start();
+    fake_devices.pcis[NIC].held[1] = fake_devices.pcis[NIC].held[0];
+    fake_devices.pcis[NIC].held[0] = (struct abi_pci_held){.size = 0};
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].vectors, REAL_SIZE - 2);
+}
+
 TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
           T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_and_the_device),
           T(msix_odd_accesses), T(function_level_reset), T(power_states), T(start_again), T(intx),
-          T(intx_off), T(garbage), T(capabilities), T(where_msi_is), T(a_reset_wakes))
+          T(intx_off), T(garbage), T(capabilities), T(where_msi_is), T(a_reset_wakes),
+          T(from_msix_to_msi), T(a_table_in_the_second_pages))

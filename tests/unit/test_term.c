@@ -849,6 +849,35 @@ TEST(random_bytes) {
     CHECK(fake_screen.draws > 1000);
 }
 
+/* Each parameter of a sequence is a mode of its own. */
+TEST(several_modes_at_once) {
+    start();
+    put("abc\r\x1b[4;20hX\n"); /* inserting; a line feed goes to the line's begin */
+    CHECK_STR(fake_screen_row(0), "Xabc");
+    put("Y");
+    CHECK_STR(fake_screen_row(1), "Y");
+    put("\x1b[4;20l\x1b[1;1HZ\n-");
+    CHECK_STR(fake_screen_row(0), "Zabc");
+    CHECK_STR(fake_screen_row(1), "Y-");
+    put("\x1b[?47;7l\x1b[1;10HAB"); /* the second one: no wrap */
+    CHECK_STR(fake_screen_row(0), "Zabc     B");
+    CHECK_STR(fake_screen_row(1), "Y-");
+    put("\x1b[?47;7h\x1b[1;10HAB"); /* and back, on the alternate screen */
+    CHECK_STR(fake_screen_row(0), "         A");
+    CHECK_STR(fake_screen_row(1), "B");
+}
+
+/* xterm, mode 1047: the alternate screen is cleared when it is left, all of it. */
+TEST(mode_1047_clears_what_it_leaves) {
+    start();
+    put("main\x1b[?1047h\x1b[1;1Hfirst\x1b[4;1Hlast\x1b[?1047l");
+    CHECK_STR(fake_screen_row(0), "main");
+    put("\x1b[?47h");
+    for (unsigned row = 0; row < 4; row++) {
+        CHECK_STR(fake_screen_row(row), "");
+    }
+}
+
 TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_scroll),
           T(cursor_sequences), T(erase_sequences), T(insert_and_delete), T(margins), T(tabs),
           T(line_drawing), T(saved_cursor), T(alternate_screen), T(colours), T(palette),
@@ -858,4 +887,4 @@ TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_
           T(rows_up_and_down_to_the_margins), T(a_wide_character_over_text),
           T(blanks_have_the_paper), T(tabs_of_the_widest_screen), T(sizes_of_screens),
           T(only_changes_are_drawn), T(pieces_are_small), T(no_screen), T(screen_beyond_the_limits),
-          T(random_bytes))
+          T(random_bytes), T(several_modes_at_once), T(mode_1047_clears_what_it_leaves))
