@@ -878,6 +878,26 @@ TEST(mode_1047_clears_what_it_leaves) {
     }
 }
 
+/* What a view costs is what it writes: its share of the console's time is measured by that. */
+TEST(work_is_counted_in_cells) {
+    static const struct {
+        const char *text;
+        unsigned cells;
+    } acts[] = {
+        {"abc", 3},         {"\x1b[@", 7 + 1}, /* the rest of the row moves, and a blank comes */
+        {"\x1b[P", 7 + 1},                     /* as well */
+        {"\x1b[S", 4 + 10},                    /* each row has another place, and one is blank */
+        {"\x1b[T", 4 + 10}, {"\x1b[2K", 10},   {"\x1b[2J", 40}, {"\x1b[3;3H", 0},
+    };
+    start();
+    for (unsigned i = 0; i < ARRAY_SIZE(acts); i++) {
+        uint64_t before = grid_written();
+        put(acts[i].text);
+        CHECK_U64(grid_written() - before, acts[i].cells);
+    }
+    CHECK(!at(4, 0).underline); /* the status row is plain */
+}
+
 TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_scroll),
           T(cursor_sequences), T(erase_sequences), T(insert_and_delete), T(margins), T(tabs),
           T(line_drawing), T(saved_cursor), T(alternate_screen), T(colours), T(palette),
@@ -887,4 +907,5 @@ TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_
           T(rows_up_and_down_to_the_margins), T(a_wide_character_over_text),
           T(blanks_have_the_paper), T(tabs_of_the_widest_screen), T(sizes_of_screens),
           T(only_changes_are_drawn), T(pieces_are_small), T(no_screen), T(screen_beyond_the_limits),
-          T(random_bytes), T(several_modes_at_once), T(mode_1047_clears_what_it_leaves))
+          T(random_bytes), T(several_modes_at_once), T(mode_1047_clears_what_it_leaves),
+          T(work_is_counted_in_cells))
