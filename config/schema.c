@@ -98,7 +98,7 @@ static bool read_cpus(const struct schema_value *v) {
             if (cpu_set_has(set, cpu)) {
                 return refuse(v, "names CPU %u twice; name each once", cpu);
             }
-            set->bits[cpu / 64] |= BIT(cpu % 64);
+            cpu_set_add(set, cpu);
         }
     } while (*s++ == ',');
     return true;

@@ -341,7 +341,7 @@ static void map_print_cpus(const struct vm_public *vm, const char *name) {
 
     for (unsigned cpu = 0; cpu < CONFIG_MAX_CPUS; cpu++) {
         if (vm_of_cpu[cpu] == vm && plat_cpu_online(cpu)) {
-            set.bits[cpu / 64] |= BIT(cpu % 64);
+            cpu_set_add(&set, cpu);
         }
     }
     cpu_set_format(&set, cpus, sizeof(cpus));

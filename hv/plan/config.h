@@ -182,6 +182,11 @@ struct config {
 static inline bool cpu_set_has(const struct cpu_set *set, unsigned cpu) {
     return cpu < CONFIG_MAX_CPUS && (set->bits[cpu / 64] >> (cpu % 64) & 1) != 0;
 }
+
+/* cpu: below CONFIG_MAX_CPUS. */
+static inline void cpu_set_add(struct cpu_set *set, unsigned cpu) {
+    set->bits[cpu / 64] |= BIT(cpu % 64);
+}
 extern const char *const config_avoid_names[CONFIG_AVOIDS];
 #define CONFIG_AVOID_SIZE 96
 /* Writes the names with blanks between them, cut at size; returns buf. */
