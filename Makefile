@@ -508,7 +508,7 @@ coverage:
 coverage-short:
 	@$(PYTHON) -B scripts/coverage.py --build $(BUILD)/coverage --unit-only
 mutate:
-	@$(PYTHON) -B scripts/mutate.py --build $(BUILD) --count $(MUTATE_COUNT) $(if $(WRITE_DOCS),--write-docs)
+	@$(PYTHON) -B scripts/mutate.py --build $(BUILD) --count $(if $(FILES),0,$(MUTATE_COUNT)) $(if $(WRITE_DOCS),--write-docs) $(FILES)
 mutate-short:
 	@$(PYTHON) -B scripts/mutate.py --build $(BUILD) --count 100
 
@@ -706,7 +706,7 @@ help:
 	@echo 'make coverage     lines that unit and system tests run, room by room; TARGET and TESTS narrow; WRITE_DOCS=1'
 	@echo '                  updates the README; the pages are in build/coverage/html'
 	@echo 'make mutate       breaks one line at a time and expects a red unit test; MUTATE_COUNT=0 tries all;'
-	@echo '                  WRITE_DOCS=1 updates the README'
+	@echo '                  FILES=hv/... all of these files; WRITE_DOCS=1 updates the README'
 	@echo 'make screenshot   docs/screen.png, the console on the screen'
 	@echo 'make bench        instructions per exit, VT-x and AMD-V; WRITE_DOCS=1 updates the docs'
 	@echo 'make bench-io     instructions of network and disk between Debian guests; WRITE_DOCS=1 as above'
