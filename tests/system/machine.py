@@ -23,6 +23,7 @@ SECURE_FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/O
                     "-global", "ICH9-LPC.disable_s3=1"])
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
 QEMU_SCREEN = 1024, 768
+NICE = 5
 USB_STICK = "qemu-xhci", "usb-storage,drive=stick,bootindex=1"
 
 # Control sequences of terminals: the firmware positions its cursor.
@@ -206,17 +207,25 @@ class Monitor(Line):
 
 
 class Machine:
-    """One run: folder gets serial.txt, the emulator's own output and its copy of the disk."""
+    """
+    One run: folder gets serial.txt, the emulator's own output and its copy of the disk. yields.wanted: those that this thread
+    starts are nice to the others.
+    """
 
     running = set()
+    yields = threading.local()
 
     def __init__(self, command, serial, folder, disk, monitor=None):
         self.serial, self.folder, self.monitor, self._disk = serial, folder, monitor, disk
+        yields = getattr(self.yields, "wanted", False)
+        command = ["nice", "-n", str(NICE), *command] if yields else command
         self._output = open(os.path.join(folder, "emulator.txt"), "wb")
         # Its own session, out of the reach of Ctrl-C, and killed when the thread that started it ends.
         self.process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], cwd=folder,
                                         stdin=subprocess.DEVNULL, stdout=self._output,
                                         stderr=subprocess.STDOUT, start_new_session=True)
+        if yields:
+            yield_session(self.process.pid)
         self.running.add(self)
         try:
             serial.accept(self.process)
@@ -248,6 +257,15 @@ class Machine:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def yield_session(pid):
+    """Linux may share out its time among sessions first, however nice their programs are: sched(7), "The autogroup feature"."""
+    try:
+        with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as file:
+            file.write(str(NICE))
+    except OSError:             # it has no such feature, or has just had such a request of ours
+        pass
 
 
 def remove(disk):

@@ -2,7 +2,8 @@
 """Runs the system tests: run.py [--build DIR] [--target NAME ...] [BOOT | BOOT/CHECK ...]
 
 Without a target: all of them; those that cannot run here say why. Without names: every test but the heavy ones. Boots
-run side by side, one for each CPU of this PC; where the machine's clock is this PC's and a guest keeps time by it, alone.
+run side by side, one for each CPU of this PC; where the machine's clock is this PC's and a guest keeps time by it, only one
+of these at a time, and what else runs then takes what that one leaves of the PC.
 The last line is "N passed, N failed[, N skipped]"; the exit status is 0 only if none failed and one passed.
 """
 import argparse
@@ -109,18 +110,25 @@ def run_job(job, build, report):
 
 
 def run_jobs(jobs, workers, build, report):
-    """Daemons, so that Ctrl-C need not wait for them."""
-    queue = collections.deque(jobs)
+    """
+    The first worker takes those that want the PC for themselves, one after another, and then goes on as the others do.
+    Daemons, so that Ctrl-C need not wait for them.
+    """
+    alone = collections.deque(job for job in jobs if is_alone(job))
+    others = collections.deque(job for job in jobs if not is_alone(job))
 
-    def work():
-        while True:
-            try:
-                job = queue.popleft()
-            except IndexError:
-                return
-            run_job(job, build, report)
+    def work(*queues):
+        for queue in queues:
+            while queue:
+                try:
+                    job = queue.popleft()
+                except IndexError:      # another worker was faster
+                    break
+                Machine.yields.wanted = queue is others and len(alone) != 0
+                run_job(job, build, report)
 
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(workers, len(jobs)))]
+    threads = [threading.Thread(target=work, args=(others,), daemon=True) for _ in range(workers - 1)]
+    threads.append(threading.Thread(target=work, args=(alone, others), daemon=True))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -166,9 +174,7 @@ def main():
     report = Report()
     try:
         jobs = plan_jobs(choose_targets(args.target), args.names, report)
-        first = [j for j in jobs if not j.boot.last]
-        run_jobs([j for j in first if not is_alone(j)], args.jobs, args.build, report)
-        run_jobs([j for j in first if is_alone(j)], 1, args.build, report)
+        run_jobs([j for j in jobs if not j.boot.last], args.jobs, args.build, report)
         run_jobs([j for j in jobs if j.boot.last and is_possible(j, args.build, report)], 1, args.build, report)
     except (KeyboardInterrupt, SystemExit):
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -252,7 +252,6 @@ class HostileBoot(GuestBoot):
 
 class Hostile(HostileBoot):
     name = "hostile"
-    keeps_time = False      # in QEMU nobody judges a beat
     seconds = 380
     machine_cpus = 4
 
