@@ -689,6 +689,26 @@ TEST(two_messages_wait_for_the_mask_of_all) {
     CHECK_U64(msix_read(&fake_pc.rng.pci, 0, 4), 0xfee00000);
 }
 
+/* VIRTIO 1.2, "Split Virtqueues": each part has the size that the specification says, and may end
+ * where RAM does; 2 bytes further it is nowhere. */
+TEST(rings_at_the_end_of_memory) {
+    static const uint64_t sizes[] = {16 * SIZE, 6 + 2 * SIZE, 6 + 8 * SIZE};
+    for (unsigned part = 0; part < ARRAY_SIZE(sizes); part++) {
+        for (unsigned over = 0; over < 2; over++) {
+            static const uint64_t aligned[] = {16, 2, 4};
+            uint64_t places[] = {TABLE, AVAIL, USED};
+            uint64_t last = (sizeof(fake_ram) - sizes[part]) & ~(aligned[part] - 1);
+            places[part] = last + over * aligned[part];
+            begin();
+            CHECK(negotiate(VIRTIO_F_VERSION_1));
+            set_queue(SIZE, places[0], places[1], places[2]);
+            CHECK_U64(reg_read(0x1c, 2), 1);
+            reg_write(0x14, 1, 15);
+            CHECK(broken() == (over != 0));
+        }
+    }
+}
+
 TEST_MAIN(T(configuration_space), T(capabilities), T(what_is_written_is_read),
           T(a_restart_forgets_the_driver), T(bars_are_sized_and_moved),
           T(a_bar_takes_nobodys_place), T(bytes_of_the_configuration_space),
@@ -700,4 +720,4 @@ TEST_MAIN(T(configuration_space), T(capabilities), T(what_is_written_is_read),
           T(a_message_waits_for_its_mask), T(the_table_of_msix), T(a_reset_forgets_all),
           T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
           T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go),
-          T(two_messages_wait_for_the_mask_of_all))
+          T(two_messages_wait_for_the_mask_of_all), T(rings_at_the_end_of_memory))
