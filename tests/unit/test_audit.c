@@ -516,6 +516,14 @@ TEST(the_log_says_whose_a_frame_is) {
         CHECK(strstr(said, "audited: gpa 0x400000, entry") != NULL);
         CHECK(strstr(said, "at level 1: not the planned frame") != NULL);
     }
+
+    struct pagetable root; /* in another's budget */
+    build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+    CHECK_U64(pagetable_init(&root, formats[AUDIT_INTEL], &pools[1], 3), STATUS_OK);
+    said[0] = '\0';
+    CHECK_U64(audit_tables(&audit, phys_address(root.root)), STATUS_INVALID);
+    CHECK(strstr(said, "audited: its root is at") != NULL);
+    CHECK(strstr(said, "is of the budget of other") != NULL);
     log_init(NULL, LOG_ERROR);
 }
 

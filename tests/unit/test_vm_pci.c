@@ -809,6 +809,21 @@ TEST(whatever_is_asked_nothing_else_is_written_or_mapped) {
     vm_pci_stop(fake_vm);
 }
 
+/* The tables for its BARs are there from the start: a guest that moves one takes no memory of the
+ * VM's pool, however far, and both roots of a vCPU see it. */
+TEST(a_bar_that_moves_takes_no_memory) {
+    struct vcpu *v = start();
+    struct pagetable_leaf leaf;
+    uint64_t used = fake_vm->pool.used;
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, MASTER);
+    for (uint64_t at = BASE; at < BASE + PCI_DEVICES_SIZE; at += 16 * MIB) {
+        CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 0, at), 1);
+        CHECK_U64(pagetable_lookup(&fake_vm->npt, at, &leaf), STATUS_OK);
+        CHECK_U64(leaf.hpa.v, CARD_BAR);
+    }
+    CHECK_U64(fake_vm->pool.used, used);
+}
+
 TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_withheld),
           T(each_wait_has_its_length), T(a_capability_that_there_is_not_is_not_written),
@@ -832,4 +847,5 @@ TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(a_message_that_changes_is_never_dropped_and_keeps_its_entry),
           T(one_that_hangs_is_not_asked_again), T(what_is_not_decoded_is_not_mapped),
           T(one_that_sleeps_is_woken_before_its_reset_and_its_messages_come_back_with_it),
-          T(nonsense_ends_the_vm), T(whatever_is_asked_nothing_else_is_written_or_mapped))
+          T(nonsense_ends_the_vm), T(whatever_is_asked_nothing_else_is_written_or_mapped),
+          T(a_bar_that_moves_takes_no_memory))
