@@ -711,6 +711,28 @@ TEST(vector_registers_that_there_are_not) {
     CHECK(!core_call_answer(v, CORE_VECTOR_SET));
 }
 
+/* Half a text of a guest that gives up is none. */
+TEST(a_text_that_is_not_all_in_memory) {
+    struct vcpu *v = start();
+    const struct plan_region *r = &v->vm->plan->regions[0];
+    uint64_t at = r->gpa.v + r->size - 4;
+    struct vmexit x = {.kind = EXIT_HYPERCALL};
+    CHECK_U64(vm_memory_write(v->vm, GPA(at), "half", 4), STATUS_OK);
+    v->regs[X86_RAX] = HYPERCALL_GIVE_UP;
+    v->regs[X86_RBX] = at;
+    v->regs[X86_RCX] = 4;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(strstr(said, "gave up: half") != NULL);
+    v = start();
+    CHECK_U64(vm_memory_write(v->vm, GPA(at), "half", 4), STATUS_OK);
+    v->regs[X86_RAX] = HYPERCALL_GIVE_UP;
+    v->regs[X86_RBX] = at;
+    v->regs[X86_RCX] = 5;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(strstr(said, "gave up: it does not say why") != NULL);
+    CHECK_U64(v->vm->leave, LEAVE_CRASH);
+}
+
 TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
           T(the_guest_has_images_alone), T(each_start_is_told_the_devices),
           T(its_window_shows_them), T(each_upcall_is_named),
@@ -732,4 +754,4 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(a_storm_of_interrupts_is_one_look), T(a_task_switch_that_was_none_flushes_nothing),
           T(no_vector_for_intr_is_no_interrupt), T(a_vm_that_is_to_end_does_not_wait_for_it),
           T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at),
-          T(vector_registers_that_there_are_not))
+          T(vector_registers_that_there_are_not), T(a_text_that_is_not_all_in_memory))

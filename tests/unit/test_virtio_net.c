@@ -66,7 +66,9 @@ TEST(registers) {
     CHECK_U64(driver_reg(m, 0x12, 2), 3);
     driver_set(m, 0x00, 4, 0);
     CHECK_U64(driver_reg(m, 0x04, 4), NET_FEATURES | VIRTIO_F_INDIRECT | VIRTIO_F_EVENT_INDEX);
-    CHECK_U64(m->net.v.model->pci.device, 0x1041);
+    const uint32_t slot = 2 << 11;
+    CHECK_U64(pci_config_read(&m->host, slot), 0x10411af4);
+    CHECK_U64(pci_config_read(&m->host, slot + PCI_CLASS), 0x02000001); /* Ethernet */
     CHECK_U64(m->net.v.model->pci.vectors, 4);
 }
 

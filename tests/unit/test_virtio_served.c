@@ -35,6 +35,10 @@ TEST(what_the_driver_reads) {
     machines_begin();
     power_on();
     CHECK_U64(capacity(), 0);
+    const struct pci_function *f = &pc->served.v.pci;
+    CHECK_U64(pci_config_read(&pc->host, f->slot << 11), 0x10421af4);
+    CHECK_U64(pci_config_read(&pc->host, (f->slot << 11) + PCI_CLASS), 0x01000001);
+    CHECK_U64(driver_reg(pc, 0x12, 2), 1); /* one queue */
     server_boot();
     run_both();
     CHECK_U64(capacity(), DISK_SIZE / 512);

@@ -57,6 +57,10 @@ TEST(registers) {
     CHECK_U64(driver_reg(B, VIRTIO_CONFIG, 4), 13);
     CHECK_U64(driver_reg(B, VIRTIO_CONFIG + 4, 4), 0);
     CHECK_U64(driver_reg(B, 0x12, 2), 3); /* queues */
+    const uint32_t slot = 18 << 11;
+    CHECK_U64(pci_config_read(&B->host, slot), 0x10531af4);
+    CHECK_U64(pci_config_read(&B->host, slot + PCI_CLASS), 0x07800001);
+    CHECK_U64(pci_config_read(&B->host, slot + VIRTIO_MSIX_CAPABILITY) >> 16 & 0x7ff, 3);
     driver_set(B, 0x00, 4, 0);
     CHECK_U64(driver_reg(B, 0x04, 4), VIRTIO_F_EVENT_INDEX | VIRTIO_F_INDIRECT | VSOCK_F_STREAM);
     CHECK_U64(pci_config_read(&B->host, 18 << 11), 0x10531af4);
