@@ -319,6 +319,13 @@ TEST(checked_registers) {
         machine.screens[0] = (struct boot_framebuffer){.base = HPA(0xd0000000), .size = 2 * MIB};
         machine.ioapic_count = 1;
         machine.ioapics[0].base = HPA(0xfec00000);
+        /* What lies behind the last of each is none. */
+        machine.screens[1] = (struct boot_framebuffer){.base = HPA(0xd0200000), .size = 2 * MIB};
+        machine.ioapics[1].base = HPA(0xfebff000);
+        machine.ranges[machine.range_count] =
+            (struct mem_range){.base = HPA(0xc8000000), .size = MIB, .kind = MEM_FREE};
+        machine.dma.units[machine.dma.unit_count] =
+            (struct boot_iommu){.base = HPA(0xfed91000), .size = PAGE_SIZE};
         machine.pci[HOST].bars[3].base = 0xca000000;
         machine.pci[HOST].bars[4] =
             (struct boot_pci_bar){.base = 0xc8000000, .size = 32, .io = true};

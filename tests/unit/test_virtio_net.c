@@ -543,6 +543,7 @@ TEST(an_address_of_ones_own) {
         CHECK_U64(control(1, 1, 1, none, 6), 1);
         CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG + 5, 1), bridges == 0 ? 2 : 100);
         driver_set(&machines[1], 0x14, 1, 0);
+        CHECK_U64(machines[1].net.own, machines[1].net.mac);
         CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG, 4), 0x00484252);
         CHECK_U64(driver_reg(&machines[1], VIRTIO_CONFIG + 5, 1), 2);
     }

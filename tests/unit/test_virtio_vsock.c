@@ -718,6 +718,22 @@ TEST(a_broken_driver) {
     expect_nothing(0);
 }
 
+/* What lies behind the last peer is none. */
+TEST(who_is_no_peer) {
+    start_all(MAY(0, 1));
+    struct virtio_vsock *s = &A->vsock;
+    s->peers[s->peer_count] = s->peers[0];
+    s->peers[s->peer_count].is.cid = 77;
+    struct vsock_header h = packet(0, 1, VSOCK_REQUEST, 1000, 7);
+    h.to = 77;
+    post(A, &h, 0);
+    run_all();
+    expect_nothing(1);
+    CHECK(pull(A, &seen, data));
+    CHECK_U64(seen.operation, VSOCK_RESET);
+    CHECK_U64(seen.from, 77);
+}
+
 TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(who_may_not_and_tries), T(what_comes_is_told), T(a_turn_that_is_due),
           T(a_turn_is_over_when_all_of_it_is_spent), T(who_is_no_peer_is_not_looked_at),
@@ -727,4 +743,4 @@ TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(the_other_guest_starts_anew), T(ends_wait_for_buffers), T(resets_that_cross),
           T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits), T(patience_ends),
           T(patience_ends_a_connection), T(what_waits_changes), T(replies_are_bounded),
-          T(buffers_that_are_too_small), T(a_broken_driver))
+          T(buffers_that_are_too_small), T(a_broken_driver), T(who_is_no_peer))
