@@ -2,6 +2,7 @@
 /*
  * Whose a machine check is: made-up banks, for the judgement and for the handler of the exit.
  */
+#include "fake_log.h"
 #include "fake_machine.h"
 
 #define MEMORY_ERROR (MCE_VALID | MCE_UC | MCE_ENABLED | MCE_MISCV | MCE_ADDRV)
@@ -161,6 +162,37 @@ TEST(the_exit_stops_one_guest_or_goes_on) {
     CHECK_STR(v->vm->leave_reason, "machine check: erratum 383");
 }
 
+static uint64_t no_time(void) {
+    return 0;
+}
+static const struct log_hooks hooks = {no_time, plat_cpu, keep, NULL};
+
+/* Whatever comes of it, the log says what the banks have told; of one that goes on, at times. */
+TEST(the_log_tells_of_each_bank) {
+    struct vcpu *v = fake_machine_start();
+    struct vmexit x = {.kind = EXIT_HOST_MCE};
+    uint64_t bad = v->vm->mem.regions[0].hpa.v + 2 * MIB;
+    log_init(&hooks, LOG_INFO);
+    told[0] = '\0';
+    fake_mce = one_bank(RECOVERABLE, bad, PHYSICAL | 6);
+    fake_mce.banks[0].index = 3;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(strstr(told, "stopped: machine check: bad memory") != NULL);
+    CHECK(strstr(told, "machine check: bank 3, uncorrected, cache") != NULL);
+
+    v = fake_machine_start();
+    told[0] = '\0';
+    fake_mce = one_bank(RECOVERABLE & ~MCE_UC, bad, PHYSICAL | 6);
+    fake_mce.count = 2;
+    fake_mce.banks[1] = fake_mce.banks[0];
+    fake_mce.banks[1].index = 7;
+    CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
+    CHECK(strstr(told, "machine check, it goes on (0 more not shown)") != NULL);
+    CHECK(strstr(told, "machine check: bank 0, corrected, cache") != NULL);
+    CHECK(strstr(told, "machine check: bank 7, corrected, cache") != NULL);
+    log_init(NULL, LOG_ERROR);
+}
+
 TEST_MAIN(T(only_bad_memory_of_the_guest_is_the_guests), T(damage_is_never_the_guests),
           T(what_is_corrected_goes_on), T(amd_tells_of_poison), T(two_entries_for_one_address),
-          T(in_words), T(the_exit_stops_one_guest_or_goes_on))
+          T(in_words), T(the_exit_stops_one_guest_or_goes_on), T(the_log_tells_of_each_bank))
