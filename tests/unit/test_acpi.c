@@ -73,6 +73,7 @@ TEST(roots) {
     const uint8_t *xsdt = ram + field(rsdp + 24, 8);
     CHECK(memcmp(xsdt, "XSDT", 4) == 0);
     CHECK_U64(field(xsdt + 4, 4), 36 + 3 * 8);
+    CHECK_U64(xsdt[8], 1); /* its revision, by ACPI 6.5 "Extended System Description Table" */
     CHECK_U64(sum(xsdt, 60), 0);
     table(rsdp, 0, "FACP");
     table(rsdp, 1, "APIC");

@@ -733,6 +733,29 @@ TEST(a_text_that_is_not_all_in_memory) {
     CHECK_U64(v->vm->leave, LEAVE_CRASH);
 }
 
+/* What touched memory that is not there stands in the reason. */
+TEST(memory_that_is_not_there_is_told_by_what_touched_it) {
+    static const struct {
+        bool event, walk;
+        const char *what;
+    } ways[] = {
+        {false, false, "code in memory that is not there"},
+        {false, true, "page tables in memory that is not there"},
+        {true, false, "an event was delivered through memory that is not there"},
+        {true, true, "an event was delivered through memory that is not there"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        struct vcpu *v = start();
+        struct vmexit x = {.kind = EXIT_NESTED_FAULT};
+        x.fault = (struct exit_nested_fault){
+            .gpa = GPA(0xabcdef000), .execute = !ways[i].walk, .in_page_walk = ways[i].walk};
+        v->event.type = ways[i].event ? EVENT_INTERRUPT : EVENT_NONE;
+        (void)fake_exit(v, &x);
+        CHECK_U64(v->vm->leave, LEAVE_CRASH);
+        CHECK(strstr(said, ways[i].what) != NULL);
+    }
+}
+
 TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
           T(the_guest_has_images_alone), T(each_start_is_told_the_devices),
           T(its_window_shows_them), T(each_upcall_is_named),
@@ -754,4 +777,5 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(a_storm_of_interrupts_is_one_look), T(a_task_switch_that_was_none_flushes_nothing),
           T(no_vector_for_intr_is_no_interrupt), T(a_vm_that_is_to_end_does_not_wait_for_it),
           T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at),
-          T(vector_registers_that_there_are_not), T(a_text_that_is_not_all_in_memory))
+          T(vector_registers_that_there_are_not), T(a_text_that_is_not_all_in_memory),
+          T(memory_that_is_not_there_is_told_by_what_touched_it))

@@ -940,6 +940,18 @@ TEST(clock_arithmetic) {
     }
 }
 
+/* SDM, "Task Priority Register (TPR)": all 8 bits are what was written last, whoever keeps them. */
+TEST(the_task_priority_has_8_bits) {
+    static const uint8_t values[] = {0x35, 0x40, 0x4f, 0x00, 0x0f, 0xf0, 0xff, 0x00};
+    for (unsigned cr8 = 0; cr8 < 2; cr8++) {
+        (cr8 != 0 ? fresh_cr8 : fresh)();
+        for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+            wr(LAPIC_TPR, values[i]);
+            CHECK_U64(rd(LAPIC_TPR), values[i]);
+        }
+    }
+}
+
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_the_cpu),
           T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
           T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
@@ -947,4 +959,4 @@ TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_
           T(a_deadline_that_is_due), T(xapic_ipis), T(error_status), T(error_interrupt),
           T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
           T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
-          T(the_summary_loses_no_vector), T(clock_arithmetic))
+          T(the_summary_loses_no_vector), T(clock_arithmetic), T(the_task_priority_has_8_bits))

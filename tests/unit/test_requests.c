@@ -350,6 +350,7 @@ TEST(bells_without_end) {
         CHECK(vcpu_service(v));
         CHECK_U64(asked_of_channels, 1);
         CHECK_U64(v->clocks_due, due);
+        CHECK_U64(fake_deadline, due);
         CHECK_U64(v->public.requests & REQUEST_CHANNELS, 0); /* the next one is none */
     }
     fake_tsc = due;

@@ -625,6 +625,7 @@ TEST(more_messages_than_there_are_vectors_get_none) {
     for (uint32_t i = 0; i < VM_IRQS; i++) {
         CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, i, MESSAGE), MESSAGE | 1);
     }
+    CHECK(strstr(said, "wants more interrupts") == NULL);
     CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, VM_IRQS, MESSAGE), 0);
     CHECK_LOG("PCI 00:00.1 wants more interrupts than there are: message 64 has none");
     CHECK_U64(ask(v, PCI_CALL_VECTOR, NVME, 5, MESSAGE), MESSAGE | 1);
