@@ -290,7 +290,7 @@ TEST(a_guests_last_lines_are_shown) {
     static const char said[] =
         "\x1b[2Jfirst\r\n10%\r99%\tdone\x1b[31m!\x1b[0m\x1b]0;title\a\x1b(B\r\n"
         "\x1b(Pa\x1b)]b\x1bPno\ac\x1b_no\ad\x1b^no\ae\x1bXno\af\x1b]no\ag\x1b=h\x1b[1?@i\r\n"
-        "ab\bc\x01\n\nlast";
+        "ab\bc\x01\x7f\n\nlast";
     start();
     console_add_vm(&alpha);
     for (const char *at = said; *at != '\0'; at++) {

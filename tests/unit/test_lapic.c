@@ -952,6 +952,20 @@ TEST(the_task_priority_has_8_bits) {
     }
 }
 
+/* SDM, "TSC-Deadline Mode": a change into or out of it disarms the timer, and no count is left. */
+TEST(a_change_of_mode_leaves_no_count) {
+    fresh();
+    wr(0x320, 0x00030); /* one-shot */
+    wr(0x380, 1000);
+    CHECK_U64(rd(0x380), 1000);
+    wr(0x320, 0x40030);
+    CHECK_U64(rd(0x380), 0);
+    CHECK_U64(rd(0x390), 0);
+    wr(0x320, 0x00030);
+    CHECK_U64(rd(0x380), 0);
+    CHECK_U64(rd(0x390), 0);
+}
+
 TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_the_cpu),
           T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
           T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
@@ -959,4 +973,5 @@ TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_
           T(a_deadline_that_is_due), T(xapic_ipis), T(error_status), T(error_interrupt),
           T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
           T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
-          T(the_summary_loses_no_vector), T(clock_arithmetic), T(the_task_priority_has_8_bits))
+          T(the_summary_loses_no_vector), T(clock_arithmetic), T(the_task_priority_has_8_bits),
+          T(a_change_of_mode_leaves_no_count))
