@@ -11,6 +11,9 @@ static void pci_init(struct vm_pci *p, const struct boot_pci *functions, uint16_
     p->f = functions[index];
     p->port = p->f.parent != BOOT_PCI_NONE ? functions[p->f.parent].function : 0;
     (void)boot_pci_held(&p->f, p->held);
+    p->way = p->f.pm_reset ? PCI_BY_POWER : PCI_WITH_BUS;
+    p->way = pci_has_flr(p) ? PCI_BY_FLR : p->way;
+    p->fault = "it was not reset so far";
     for (uint32_t i = 0; i < PCI_WORDS; i++) {
         p->saved[i] = pci_get(p, 4 * i);
     }
@@ -55,16 +58,30 @@ static bool pci_allow(struct vm *vm, struct vm_pci *p, bool allow) {
     return s == STATUS_OK;
 }
 
-static const char *pci_way(const struct vm_pci *p) {
-    if (pci_has_flr(p)) {
-        return "function-level reset";
+static const char *const pci_ways[] = {
+    [PCI_BY_FLR] = "function-level reset",
+    [PCI_BY_POWER] = "reset by its power state",
+    [PCI_WITH_BUS] = "reset with its bus",
+};
+
+/* From here on its run may leave anything in it. */
+static void pci_hand_over(struct vm *vm, struct vm_pci *p) {
+    char address[FMT_PCI_SIZE];
+
+    if (p->fault != NULL) {
+        p->there = false;
+        vm_log(vm, LOG_ERROR, "PCI %s is withheld: %s", pci_name(p, address), p->fault);
+        return;
     }
-    return p->f.pm_reset ? "reset by its power state" : "reset with its bus";
+    p->fault = "it was not reset after its last run";
+    p->there = pci_allow(vm, p, true);
+    if (!vm->quiet && p->there) {
+        vm_log(vm, LOG_INFO, "has PCI %s (%04x:%04x, %s)", pci_name(p, address), p->f.vendor,
+               p->f.device, pci_ways[p->way]);
+    }
 }
 
 void vm_pci_start(struct vm *vm) {
-    char address[FMT_PCI_SIZE];
-
     if (vm->plan->pci_count == 0) {
         return;
     }
@@ -73,17 +90,11 @@ void vm_pci_start(struct vm *vm) {
                "its PCI devices are withheld: no IOMMU that remaps interrupts is on");
         return;
     }
-    pci_reset_all(vm);
+    if (!pci_all_clean(vm)) {
+        pci_reset_all(vm);
+    }
     for (struct vm_pci *p = vm->pcis; p < vm->pcis + vm->plan->pci_count; p++) {
-        bool reset = p->there;
-        p->there = p->there && pci_allow(vm, p, true);
-        if (!reset) {
-            vm_log(vm, LOG_ERROR, "PCI %s is withheld: it did not come back from its reset",
-                   pci_name(p, address));
-        } else if (!vm->quiet && p->there) {
-            vm_log(vm, LOG_INFO, "has PCI %s (%04x:%04x, %s)", pci_name(p, address), p->f.vendor,
-                   p->f.device, pci_way(p));
-        }
+        pci_hand_over(vm, p);
     }
 }
 

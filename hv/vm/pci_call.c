@@ -13,11 +13,9 @@
 #define MESSAGES_MOST 2048u /* numbers that a function can have */
 
 /* Bits of the first word of each capability. */
-#define MSI_ON      BIT32(16)
 #define MSI_COUNT   (7 * BIT32(20)) /* of messages that are allowed */
 #define MSI_WIDE    BIT32(23)
 #define MSI_MASKS   BIT32(24)
-#define MSIX_ON     BIT32(31)
 #define MSIX_MASKED BIT32(30)
 
 /* ---- messages ---- */
@@ -44,7 +42,7 @@ static struct vm_irq *pci_find_irq(struct vm *vm, uint32_t function, uint32_t nu
 
 static void pci_write_msi(const struct vm_pci *p, const struct vm_irq *irq, bool on) {
     uint32_t at = p->f.at_msi;
-    uint32_t control = pci_get(p, at) & ~(MSI_ON | MSI_COUNT);
+    uint32_t control = pci_get(p, at) & ~(PCI_MSI_ON | MSI_COUNT);
 
     pci_put(p, at, control);
     if (!on) {
@@ -59,15 +57,15 @@ static void pci_write_msi(const struct vm_pci *p, const struct vm_irq *irq, bool
     if ((control & MSI_MASKS) != 0) {
         pci_put(p, data + 4, 0);
     }
-    pci_put(p, at, control | MSI_ON);
+    pci_put(p, at, control | PCI_MSI_ON);
 }
 
 static void pci_write_msix(const struct vm_pci *p, enum pci_messages messages) {
-    uint32_t control = pci_get(p, p->f.at_msix) & ~(MSIX_ON | MSIX_MASKED);
+    uint32_t control = pci_get(p, p->f.at_msix) & ~(PCI_MSIX_ON | MSIX_MASKED);
 
     bool masked = messages == PCI_MSIX_MASKED;
 
-    control |= masked || messages == PCI_MSIX ? MSIX_ON : 0;
+    control |= masked || messages == PCI_MSIX ? PCI_MSIX_ON : 0;
     control |= masked ? MSIX_MASKED : 0;
     pci_put(p, p->f.at_msix, control);
 }
@@ -94,13 +92,12 @@ static void pci_apply_command(const struct vm_pci *p) {
     pci_put(p, COMMAND, p->command | COMMAND_INTX_OFF);
 }
 
-static void pci_lose(struct vm *vm, struct vm_pci *p) {
+static void pci_lose(struct vm *vm, struct vm_pci *p, const char *why) {
     char address[FMT_PCI_SIZE];
 
     p->there = false;
     p->busy_until = 0;
-    vm_log(vm, LOG_ERROR, "PCI %s is lost for this run: it does not answer any more",
-           pci_name(p, address));
+    vm_log(vm, LOG_ERROR, "PCI %s is lost for this run: %s", pci_name(p, address), why);
 }
 
 /* The time that it needs is over, or not; a guest may look whenever it likes. */
@@ -114,13 +111,15 @@ static void pci_settle(struct vm *vm, struct vm_pci *p) {
         p->late_since = p->late_since != 0 ? p->late_since : now;
         p->busy_until = now + pci_ticks(LOOK_MS);
         if (now - p->late_since >= pci_ticks(LATE_MS)) {
-            pci_lose(vm, p);
+            pci_lose(vm, p, pci_look(p));
         }
         return;
     }
     p->busy_until = p->late_since = 0;
-    if (!pci_restore(p)) {
-        pci_lose(vm, p);
+    pci_restore(p);
+    const char *fault = pci_look(p);
+    if (fault != NULL) {
+        pci_lose(vm, p, fault);
         return;
     }
     pci_apply_messages(vm, p);
@@ -151,7 +150,8 @@ static const char *pci_call_read(struct pci_ask *ask) {
     }
     ask->value = pci_answers(ask->p) ? pci_get(ask->p, ask->at) : PCI_NOBODY;
     if (ask->value == PCI_NOBODY && pci_answers(ask->p) && pci_get(ask->p, ID) == PCI_NOBODY) {
-        pci_lose(ask->vm, ask->p); /* it hangs: each further look would hold up others */
+        /* Each further look would hold up others. */
+        pci_lose(ask->vm, ask->p, "it does not answer any more");
     }
     return NULL;
 }

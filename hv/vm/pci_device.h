@@ -16,11 +16,16 @@ enum { ID = 0x00, COMMAND = 0x04, CACHE = 0x0c, BARS = 0x10, LINE = 0x3c };
 #define COMMAND_MASTER   BIT32(2)
 #define COMMAND_INTX_OFF BIT32(10)
 #define COMMAND_GUEST    (COMMAND_MEMORY | COMMAND_MASTER)
+#define COMMAND_WORK     (BIT32(0) | COMMAND_GUEST) /* and its ports */
 #define PCI_WORD         0xffffu /* the upper half is a status, of which a 1 clears bits */
 
 #define POWER_CONTROL 0x04u /* from the begin of its capability */
 #define POWER_STATE   3u
 #define POWER_D3      3u
+
+/* Of the first word of the capabilities for messages. */
+#define PCI_MSI_ON  BIT32(16)
+#define PCI_MSIX_ON BIT32(31)
 
 /* Milliseconds, by the specifications; what is late may take a second. */
 #define POWER_MS 10u
@@ -28,6 +33,9 @@ enum { ID = 0x00, COMMAND = 0x04, CACHE = 0x0c, BARS = 0x10, LINE = 0x3c };
 #define RESET_MS 100u
 #define LATE_MS  1000u
 #define LOOK_MS  10u
+
+/* How a function is reset, the gentlest way first. */
+enum pci_way { PCI_BY_FLR, PCI_BY_POWER, PCI_WITH_BUS };
 
 struct vm_pci {
     struct boot_pci f;
@@ -40,6 +48,10 @@ struct vm_pci {
     uint64_t busy_until; /* host TSC: it is being reset, or wakes up; 0 = it is not */
     uint64_t late_since; /* it should have been back then, and was not; 0 = it was */
     bool there;          /* in this run */
+    enum pci_way way;    /* the gentlest that there is, until that has failed */
+    /* A constant text: what was wrong after its last reset. NULL: it has been reset, and nobody has
+     * had it since. */
+    const char *fault;
 };
 
 static inline uint32_t pci_get(const struct vm_pci *p, uint32_t reg) {
@@ -66,11 +78,14 @@ static inline bool pci_has_flr(const struct vm_pci *p) {
 void pci_quiesce(struct vm_pci *p);
 void pci_set_power(const struct vm_pci *p, uint32_t state);
 void pci_begin_flr(const struct vm_pci *p);
-/* What the firmware had set is lost by a reset. False if a BAR does not take its address again. */
-bool pci_restore(const struct vm_pci *p);
-/* Out of a run: all of the VM's, which wait for the same time. Then `there` tells which are back.
- */
+/* What the firmware had set is lost by a reset, and is written again. */
+void pci_restore(const struct vm_pci *p);
+/* Reads back what that made of it: NULL, or what is wrong. */
+const char *pci_look(const struct vm_pci *p);
+/* Out of a run: all of the VM's, which wait for the same time. Then `fault` tells how each is. */
 void pci_reset_all(struct vm *vm);
+/* They have been reset, nobody has had them since, and each still looks like it. */
+bool pci_all_clean(const struct vm *vm);
 
 /* A BAR at its gpa in the guest's tables, all but the held pages; or no longer. */
 void pci_map(struct vm *vm, const struct vm_pci *p, unsigned bar, bool on);

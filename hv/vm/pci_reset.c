@@ -58,28 +58,33 @@ void pci_begin_flr(const struct vm_pci *p) {
 }
 
 static void pci_reset_bus(const struct vm_pci *p, bool on) {
+    if (!p->f.bus_reset) {
+        return;
+    }
     uint32_t word = plat_pci_read(p->port, LINE) & ~BRIDGE_RESET;
     plat_pci_write(p->port, LINE, word | (on ? BRIDGE_RESET : 0));
 }
 
-/* The gentlest way there is. */
 static void pci_begin_reset(const struct vm_pci *p) {
-    if (pci_has_flr(p)) {
+    switch (p->way) {
+    case PCI_BY_FLR:
         pci_begin_flr(p);
-    } else if (p->f.pm_reset) {
+        break;
+    case PCI_BY_POWER:
         pci_set_power(p, POWER_D3);
-    } else if (p->f.bus_reset) {
+        break;
+    case PCI_WITH_BUS:
         pci_reset_bus(p, true);
+        break;
+    default:
+        break;
     }
 }
 
 static void pci_end_reset(const struct vm_pci *p) {
-    if (pci_has_flr(p)) {
-        return;
-    }
-    if (p->f.pm_reset) {
+    if (p->way == PCI_BY_POWER) {
         pci_set_power(p, 0);
-    } else if (p->f.bus_reset) {
+    } else if (p->way == PCI_WITH_BUS) {
         pci_reset_bus(p, false);
     }
 }
@@ -103,25 +108,79 @@ static void pci_restore_express(const struct vm_pci *p) {
     }
 }
 
-bool pci_restore(const struct vm_pci *p) {
-    bool good = true;
-
+void pci_restore(const struct vm_pci *p) {
     pci_put(p, COMMAND, COMMAND_INTX_OFF);
     pci_put(p, CACHE, p->saved[CACHE / 4] & PCI_WORD);
     for (uint32_t reg = BARS; reg < BARS + 4 * BOOT_PCI_BARS; reg += 4) {
         pci_put(p, reg, p->saved[reg / 4]);
-        good = good && pci_get(p, reg) == p->saved[reg / 4];
     }
     pci_put(p, LINE, p->saved[LINE / 4] & 0xff);
     pci_restore_express(p);
-    return good;
 }
 
-/* It answers, its BARs are where they were, and it is not at work. */
-static bool pci_is_back(const struct vm_pci *p) {
-    return pci_get(p, ID) == p->saved[ID / 4] && pci_restore(p) &&
-           (pci_get(p, COMMAND) & COMMAND_GUEST) == 0;
+/* ---- what has become of it ---- */
+
+static bool pci_has_bars(const struct vm_pci *p) {
+    for (uint32_t reg = BARS; reg < BARS + 4 * BOOT_PCI_BARS; reg += 4) {
+        if (pci_get(p, reg) != p->saved[reg / 4]) {
+            return false;
+        }
+    }
+    return true;
 }
+
+/* Without a pin the bit that switches it off need not be there. */
+const char *pci_look(const struct vm_pci *p) {
+    uint32_t command = pci_get(p, COMMAND);
+
+    if (pci_get(p, ID) != p->saved[ID / 4]) {
+        return "it did not come back from its reset";
+    }
+    if (!pci_has_bars(p)) {
+        return "its BARs did not take their addresses after its reset";
+    }
+    if ((command & COMMAND_WORK) != 0) {
+        return "it is still at work after its reset";
+    }
+    if (p->f.pin != 0 && (command & COMMAND_INTX_OFF) == 0) {
+        return "its interrupt pin cannot be switched off";
+    }
+    return NULL;
+}
+
+static bool pci_is_on(const struct vm_pci *p, uint32_t at, uint32_t bits) {
+    return at != 0 && (pci_get(p, at) & bits) != 0;
+}
+
+/* Of what a reset clears by the specifications, and we have not written since. */
+static const char *pci_look_for_reset(const struct vm_pci *p) {
+    uint32_t power = p->f.at_power != 0 ? p->f.at_power + POWER_CONTROL : 0;
+
+    if (pci_is_on(p, p->f.at_msi, PCI_MSI_ON) || pci_is_on(p, p->f.at_msix, PCI_MSIX_ON)) {
+        return "its reset did nothing: its messages are still on";
+    }
+    if (pci_is_on(p, power, POWER_STATE)) {
+        return "it did not wake up from its reset";
+    }
+    return NULL;
+}
+
+static const char *pci_look_at_all(const struct vm_pci *p) {
+    const char *fault = pci_look(p);
+
+    return fault != NULL ? fault : pci_look_for_reset(p);
+}
+
+bool pci_all_clean(const struct vm *vm) {
+    for (const struct vm_pci *p = vm->pcis; p < vm->pcis + vm->plan->pci_count; p++) {
+        if (p->fault != NULL || pci_look_at_all(p) != NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- all of a VM's ---- */
 
 static void pci_wait(uint32_t ms) {
     uint64_t end = plat_tsc() + pci_ticks(ms);
@@ -147,38 +206,73 @@ static void pci_wait_idle(const struct vm *vm) {
     }
 }
 
-static bool pci_wait_back(const struct vm_pci *p) {
+/* Nothing is written where nobody, or somebody else, answers. */
+static void pci_wait_back(const struct vm_pci *p) {
     for (uint32_t ms = 0; ms < LATE_MS; ms += LOOK_MS) {
         if (pci_get(p, ID) == p->saved[ID / 4]) {
-            return pci_is_back(p);
+            pci_restore(p);
+            return;
         }
         pci_wait(LOOK_MS);
     }
-    return false;
 }
 
-void pci_reset_all(struct vm *vm) {
-    struct vm_pci *end = vm->pcis + vm->plan->pci_count;
+static void pci_calm(struct vm *vm) {
     bool woken = false;
 
-    for (struct vm_pci *p = vm->pcis; p < end; p++) {
+    for (struct vm_pci *p = vm->pcis; p < vm->pcis + vm->plan->pci_count; p++) {
         pci_quiesce(p);
         woken = pci_wake(p) || woken;
+        p->busy_until = p->late_since = 0;
+        p->fault = "it was not reset so far";
     }
     if (woken) {
         pci_wait(POWER_MS);
     }
     pci_wait_idle(vm);
+}
+
+/* Those that are not as they have to be. */
+static void pci_reset_round(struct vm *vm) {
+    struct vm_pci *end = vm->pcis + vm->plan->pci_count;
+
     for (struct vm_pci *p = vm->pcis; p < end; p++) {
-        pci_begin_reset(p);
+        if (p->fault != NULL) {
+            pci_begin_reset(p);
+        }
     }
     pci_wait(POWER_MS > BUS_MS ? POWER_MS : BUS_MS);
     for (struct vm_pci *p = vm->pcis; p < end; p++) {
-        pci_end_reset(p);
+        if (p->fault != NULL) {
+            pci_end_reset(p);
+        }
     }
     pci_wait(RESET_MS);
     for (struct vm_pci *p = vm->pcis; p < end; p++) {
-        p->busy_until = p->late_since = 0;
-        p->there = pci_wait_back(p);
+        if (p->fault != NULL) {
+            pci_wait_back(p);
+            p->fault = pci_look_at_all(p);
+        }
+    }
+}
+
+/* What hangs, or takes no notice, may still be reset with its bus. From then on it always is. */
+static bool pci_choose_stronger(struct vm *vm) {
+    bool chosen = false;
+
+    for (struct vm_pci *p = vm->pcis; p < vm->pcis + vm->plan->pci_count; p++) {
+        if (p->fault != NULL && p->f.bus_reset && p->way != PCI_WITH_BUS) {
+            p->way = PCI_WITH_BUS;
+            chosen = true;
+        }
+    }
+    return chosen;
+}
+
+void pci_reset_all(struct vm *vm) {
+    pci_calm(vm);
+    pci_reset_round(vm);
+    if (pci_choose_stronger(vm)) {
+        pci_reset_round(vm);
     }
 }

@@ -33,8 +33,12 @@ static struct boot_pci functions[DEVICES + 1];
 static uint32_t spaces[FAKE_PCI_FUNCTIONS][64];
 static uint64_t dead_until[FAKE_PCI_FUNCTIONS]; /* nobody answers before */
 static unsigned resets[FAKE_PCI_FUNCTIONS], wrong_writes;
-static bool bars_stuck, never_back; /* BARs take no address; nobody answers after a reset */
-static bool never_idle;             /* transactions are pending until a reset */
+static bool bars_stuck, never_back;  /* BARs take no address; nobody answers after a reset */
+static bool never_idle;              /* transactions are pending until a reset */
+static uint32_t stuck_on, stuck_off; /* bits of the command register that do not change */
+static uint32_t on_bus;              /* behind the port */
+static bool sleepy;                  /* its power state does not change */
+static bool deaf;                    /* to all resets but that of the bus */
 static uint64_t reset_takes;
 static uint64_t begun[FAKE_PCI_FUNCTIONS]; /* the last reset */
 
@@ -75,6 +79,9 @@ static void device_reset(uint32_t function) {
 
     resets[function]++;
     begun[function] = fake_tsc;
+    if (deaf) {
+        return;
+    }
     space[1] &= 0xffff0000;
     space[3] = 0;
     space[15] &= 0xffffff00;
@@ -99,7 +106,9 @@ static void power_put(uint32_t function, uint32_t value) {
     uint32_t *word = &spaces[function][(AT_POWER + 4) / 4];
     bool wakes = (*word & 3) == 3 && (value & 3) == 0;
 
-    *word = value;
+    if (!sleepy) {
+        *word = value;
+    }
     if (wakes && functions[index_of(function)].pm_reset) {
         device_reset(function);
     }
@@ -112,7 +121,8 @@ static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
         wrong_writes += reg != 0x3c;
         spaces[PORT][15] = value;
         if (ends) {
-            device_reset(functions[USB].function);
+            deaf = false;
+            device_reset(on_bus);
         }
         return;
     }
@@ -129,6 +139,7 @@ static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
         spaces[function][15] = (spaces[function][15] & 0xffffff00) | (value & 0xff);
     } else if (reg == 4) {
         wrong_writes += (value & ~(MASTER | INTX_OFF)) != 0 || (value & INTX_OFF) == 0;
+        value = (value | stuck_on) & ~stuck_off;
         spaces[function][1] = (spaces[function][1] & 0xffff0000) | value;
     } else {
         bool msi = reg >= AT_MSI && reg < AT_MSI + 0x14;
@@ -147,6 +158,7 @@ static void make_device(unsigned i, uint32_t function, uint32_t bar, uint32_t si
                                      .vendor = 0x1b36,
                                      .device = (uint16_t)(0x10 + i),
                                      .parent = BOOT_PCI_NONE,
+                                     .pin = 1,
                                      .at_power = AT_POWER,
                                      .at_msi = AT_MSI,
                                      .at_express = AT_EXPRESS,
@@ -178,6 +190,7 @@ static void give_devices(struct plan_vm *plan) {
     functions[CARD].pm_reset = true;
     functions[USB].bus_reset = true;
     functions[USB].parent = DEVICES;
+    on_bus = functions[USB].function;
     functions[DEVICES] = (struct boot_pci){.function = PORT, .header = 1};
     spaces[PORT][15] = 0x10000;
     plan->functions = functions;
@@ -191,12 +204,13 @@ static void time_passes(void) {
     fake_tsc = fake_deadline;
 }
 
-static struct vcpu *create(void) {
-    fake_plan_more = give_devices;
+static struct vcpu *create_with(void (*give)(struct plan_vm *plan)) {
+    fake_plan_more = give;
     fake_pci_get = device_get;
     fake_pci_put = device_put;
     fake_dma_status = fake_irq_status = STATUS_OK;
-    bars_stuck = never_back = never_idle = false;
+    bars_stuck = never_back = never_idle = deaf = sleepy = false;
+    stuck_on = stuck_off = 0;
     reset_takes = 0;
     wrong_writes = 0;
     memset(dead_until, 0, sizeof(dead_until));
@@ -207,6 +221,10 @@ static struct vcpu *create(void) {
     log_init(&hooks, LOG_INFO);
     said_length = 0;
     return v;
+}
+
+static struct vcpu *create(void) {
+    return create_with(give_devices);
 }
 
 static struct vcpu *start(void) {
@@ -374,6 +392,115 @@ TEST(an_end_takes_all_from_them_and_resets_them) {
     v->public.requests = 0;
     hv_device_interrupt(0);
     CHECK_U64(v->public.requests, 0);
+}
+
+TEST(a_restart_resets_each_once) {
+    (void)start();
+    for (unsigned i = 0; i < 3; i++) {
+        vm_pci_stop(fake_vm);
+        vm_pci_start(fake_vm);
+    }
+    for (unsigned i = 0; i < DEVICES; i++) {
+        CHECK_U64(resets[functions[i].function], 4);
+        CHECK_U64(fake_dma[functions[i].function], FAKE_DOMAIN);
+    }
+    vm_pci_start(fake_vm); /* nothing has ended that run in between */
+    CHECK_U64(resets[1], 5);
+}
+
+/* Whatever it was: it is not as it was left. */
+TEST(one_that_changed_while_nobody_had_it_is_reset_again) {
+    static const struct {
+        uint32_t reg, bits;
+    } changes[] = {{0, 0x10000},
+                   {4, 1},
+                   {4, 2},
+                   {4, 4},
+                   {4, INTX_OFF},
+                   {0x10, 0x10000},
+                   {0x14, 1},
+                   {AT_POWER + 4, 3},
+                   {AT_MSI, 0x10000},
+                   {AT_MSIX, 0x80000000}};
+    for (size_t i = 0; i < ARRAY_SIZE(changes); i++) {
+        (void)start();
+        vm_pci_stop(fake_vm);
+        CHECK_U64(resets[1], 2);
+        spaces[1][changes[i].reg / 4] ^= changes[i].bits;
+        vm_pci_start(fake_vm);
+        CHECK_U64(resets[1], 3);
+    }
+}
+
+static void is_withheld(const char *why) {
+    CHECK_U64(fake_dma[1], FAKE_NOTHING);
+    CHECK_LOG(why);
+    said_length = 0;
+    memset(said, 0, sizeof(said));
+}
+
+static void give_without_pin(struct plan_vm *plan) {
+    give_devices(plan);
+    functions[NVME].pin = 0;
+}
+
+/* What was written is read back. */
+TEST(one_that_keeps_at_work_or_on_its_pin_is_withheld) {
+    for (uint32_t bit = 1; bit <= 4; bit *= 2) {
+        (void)create();
+        stuck_on = bit;
+        vm_pci_start(fake_vm);
+        is_withheld("PCI 00:00.1 is withheld: it is still at work after its reset");
+    }
+    (void)create();
+    stuck_off = INTX_OFF;
+    vm_pci_start(fake_vm);
+    is_withheld("PCI 00:00.1 is withheld: its interrupt pin cannot be switched off");
+    (void)create_with(give_without_pin);
+    stuck_off = INTX_OFF;
+    vm_pci_start(fake_vm);
+    CHECK_U64(fake_dma[1], FAKE_DOMAIN);
+}
+
+TEST(one_that_a_reset_did_nothing_to_is_withheld) {
+    static const struct {
+        uint32_t reg, bits;
+        const char *why;
+    } kept[] = {{AT_MSI, 0x10000, "its reset did nothing: its messages are still on"},
+                {AT_MSIX, 0x80000000, "its reset did nothing: its messages are still on"},
+                {AT_POWER + 4, 1, "it did not wake up from its reset"}};
+    for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+        (void)create();
+        deaf = true;
+        sleepy = kept[i].reg == AT_POWER + 4;
+        spaces[1][kept[i].reg / 4] |= kept[i].bits;
+        vm_pci_start(fake_vm);
+        is_withheld(kept[i].why);
+    }
+}
+
+/* NVME alone behind the port, instead of USB. */
+static void give_behind_port(struct plan_vm *plan) {
+    give_devices(plan);
+    functions[NVME].bus_reset = true;
+    functions[NVME].parent = DEVICES;
+    functions[USB].bus_reset = false;
+    functions[USB].parent = BOOT_PCI_NONE;
+    on_bus = functions[NVME].function;
+}
+
+TEST(where_a_reset_of_its_own_fails_it_is_reset_with_its_bus) {
+    (void)create_with(give_behind_port);
+    deaf = true;
+    spaces[1][AT_MSIX / 4] |= 0x80000000;
+    vm_pci_start(fake_vm);
+    CHECK_U64(resets[1], 2);
+    CHECK_U64(resets[2], 1); /* it is good, and not held up */
+    CHECK_U64(fake_dma[1], FAKE_DOMAIN);
+    CHECK_LOG("has PCI 00:00.1 (1b36:0010, reset with its bus)");
+    vm_pci_stop(fake_vm); /* it is known by now */
+    CHECK_U64(resets[1], 3);
+    CHECK_U64(wrong_writes, 0);
 }
 
 /* ---- registers ---- */
@@ -831,7 +958,11 @@ TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(one_whose_bars_take_no_address_is_withheld),
           T(an_iommu_that_does_not_obey_withholds_it),
           T(without_an_iommu_there_are_none_and_all_else_runs),
-          T(an_end_takes_all_from_them_and_resets_them),
+          T(an_end_takes_all_from_them_and_resets_them), T(a_restart_resets_each_once),
+          T(one_that_changed_while_nobody_had_it_is_reset_again),
+          T(one_that_keeps_at_work_or_on_its_pin_is_withheld),
+          T(one_that_a_reset_did_nothing_to_is_withheld),
+          T(where_a_reset_of_its_own_fails_it_is_reset_with_its_bus),
           T(of_the_command_register_two_bits_are_the_guests),
           T(a_power_state_is_set_and_waking_up_takes_its_time),
           T(a_reset_of_the_guests_own_is_over_after_a_tenth_of_a_second),
