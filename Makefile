@@ -479,7 +479,7 @@ SOAK_SECONDS ?= 600
 .PHONY: soak
 soak: export BULKHEAD_SOAK_SECONDS := $(SOAK_SECONDS)
 soak: all usb test-guests
-	$(call SYSTEM_TEST) soak wires-soak restarts-soak
+	$(call SYSTEM_TEST) soak wires-soak restarts-soak passed-restarts-soak
 
 # A million times STI; HLT while host interrupts storm; WAKE_UPS=20000 for fewer.
 WAKE_UPS ?= 1000000

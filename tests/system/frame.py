@@ -207,6 +207,21 @@ class Boot:
         """stats NAME, summed over the vCPUs."""
         return self.counters_of(self.operator("stats " + vm)[0])
 
+    def holdings(self, names):
+        """What each of these guests has, by the tables in use, and how much of its records: name -> (rows, bytes)"""
+        return {name: (re.findall(r"^  (\S[^\r\n]*)", self.operator(f"map {name}")[0], re.M),
+                       self.statistics(name)["records-bytes"]) for name in names}
+
+    def expect_holdings(self, before):
+        """Each of them has what it had; and its tables, read once more, are as planned."""
+        after = self.holdings(before)
+        for name, (rows, records) in before.items():
+            lost, more = set(rows) - set(after[name][0]), set(after[name][0]) - set(rows)
+            expect_that(not lost and not more, f"the map of {name} to be what it was", f"lost {lost}, new {more}")
+            expect_that(after[name][1] == records, f"{records} bytes of records", after[name][1])
+            self.operator(f"audit {name}")
+            self.expect_log(name, "audit: nested tables, compartment and bitmaps are as planned")
+
     @staticmethod
     def counters_of(answer):
         """name -> sum of the numbers: a line is [vcpuN ]NAME NUMBER."""

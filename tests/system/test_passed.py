@@ -29,7 +29,7 @@ cmdline = "console=ttyS0 bh.name=beta"
 pci = ["@BETA@"]
 """
 DISK = 32 << 20
-RESTARTS = ["restart alpha", "kill alpha"]      # whatever its disk is at
+RESTARTS = ["restart alpha", "kill alpha", "reset alpha"]
 EDU, EDU_PLACE = "03:00.0", ("pcie-root-port,id=p3,chassis=3,addr=0x12", "bus=p3")
 # Of QEMU's edu device: registers of its DMA, and the command that writes to memory.
 EDU_FROM, EDU_TO, EDU_COUNT, EDU_COMMAND, EDU_WRITE, EDU_BUFFER = 0x80, 0x88, 0x90, 0x98, 3, 0x40000
@@ -98,6 +98,7 @@ class PassedGuests(PassedBoot):
 
 class Passed(PassedGuests):
     name = "passed"
+    restarts = 3
 
     @check("both guests reach their prompt, and the log says which device each has", required=True)
     def prompts(self):
@@ -121,22 +122,40 @@ class Passed(PassedGuests):
         for guest in (ALPHA, BETA):
             self.check_disk(guest, "/dev/nvme0n1", 4, self.disk_file(guest))
 
-    @check("restarted, alpha finds its disk again; beta's goes on meanwhile")
-    def restarts(self):
-        begun = self.run(ALPHA, "head -c 4194304 /dev/nvme0n1 | sha256sum").split()[0]
-        for number, command in enumerate(RESTARTS):
+    def disk_sum(self):
+        return self.run(ALPHA, "head -c 4194304 /dev/nvme0n1 | sha256sum").split()[0]
+
+    def restart_alpha(self, number, command):
+        """Whatever its disk is at."""
+        self.run(ALPHA, f"echo before{number}; dd if=/dev/nvme0n1 of=/dev/null&:")
+        self.new_log()
+        self.operator(command)
+        if command == "kill alpha":
+            self.operator("start alpha", switch=False)
+        self.expect_log("alpha", "has PCI " + re.escape(self.addresses[ALPHA]), "first instruction after")
+        self.view(ALPHA)
+        self.machine.expect(rf"before{number}.*Linux version.*alpha# ", 300, "alpha's prompt once more")
+
+    @check("restarted, alpha finds what it wrote on its disk, writes again, and has what it had; beta's goes on meanwhile")
+    def restart_often(self):
+        held = self.holdings(self.names.values())
+        expect_that(any("registers of a device" in row for row in held["alpha"][0]), "the device's registers in its map", held["alpha"][0])
+        for number in range(self.restarts):
+            written = self.disk_sum()
             self.run(BETA, "(dd if=/dev/nvme0n1 of=/dev/null;touch /tmp/d)&:")
-            self.run(ALPHA, f"echo before{number}; dd if=/dev/nvme0n1 of=/dev/null&:")
-            self.new_log()
-            self.operator(command)
-            if command == "kill alpha":
-                self.operator("start alpha", switch=False)
-            self.expect_log("alpha", "has PCI " + re.escape(self.addresses[ALPHA]), "first instruction after")
-            self.view(ALPHA)
-            self.machine.expect(rf"before{number}.*Linux version.*alpha# ", 300, "alpha's prompt once more")
-            again = self.run(ALPHA, "head -c 4194304 /dev/nvme0n1 | sha256sum").split()[0]
-            expect_that(again == begun, begun, again)
+            self.restart_alpha(number, RESTARTS[number % len(RESTARTS)])
+            again = self.disk_sum()
+            expect_that(again == written, written, again)
+            self.check_disk(ALPHA, "/dev/nvme0n1", 1, self.disk_file(ALPHA))
             self.run(BETA, "until [ -e /tmp/d ];do sleep 1;done;rm /tmp/d", 240)
+        self.expect_holdings(held)
+
+
+class PassedRestartsSoak(Passed):
+    """What takes long: make soak."""
+    name = "passed-restarts-soak"
+    heavy = ("qemu-tcg",)
+    restarts = 20
 
 
 class PassedHostile(PassedGuests):
