@@ -72,6 +72,7 @@ const char *const hardware_verdicts[] = {
     [BOOT_PCI_BAR_SMALL] = "bar-small",
     [BOOT_PCI_BAR_SHARED] = "bar-shared",
     [BOOT_PCI_BAR_TAKEN] = "bar-taken",
+    [BOOT_PCI_BARS_LARGE] = "bars-large",
     [BOOT_PCI_GROUP] = "group",
     [BOOT_PCI_NO_IOMMU] = "no-iommu",
     [BOOT_PCI_UNSURE] = "unsure",

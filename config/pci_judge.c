@@ -4,6 +4,7 @@
  * the machine needs stays, and so does one that could not be handed over clean, or walled in.
  */
 #include "config/pci.h"
+#include "hv/abi/bus.h"
 #include "hv/lib/range.h"
 
 #define CLASS_MEMORY 0x05u
@@ -174,8 +175,46 @@ static uint16_t find_sharer(const struct boot_info *info, const struct boot_pci 
     return BOOT_PCI_NONE;
 }
 
+/* Also none of its own. */
+static bool has_page_alone(const struct boot_info *info, const struct boot_pci *f, unsigned i) {
+    struct span own = pages_of(&f->bars[i]);
+
+    for (unsigned bar = 0; bar < BOOT_PCI_BARS; bar++) {
+        struct span other = pages_of(&f->bars[bar]);
+        if (bar != i && overlaps(own, other.base, other.size)) {
+            return false;
+        }
+    }
+    return f->bars[i].base % PAGE_SIZE == 0 && find_sharer(info, f, i) == BOOT_PCI_NONE;
+}
+
+/* What is less than a page and has one to itself is given with it: nobody else answers there. */
+static void widen_bars(const struct boot_info *info, struct boot_pci *f) {
+    for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+        struct boot_pci_bar *bar = &f->bars[i];
+        bool small = !bar->io && bar->base != 0 && bar->size != 0 && bar->size < PAGE_SIZE;
+        if (small && has_page_alone(info, f, i)) {
+            bar->size = PAGE_SIZE;
+        }
+    }
+}
+
 static bool is_shared(const struct boot_info *info, const struct boot_pci *f, unsigned i) {
     return find_sharer(info, f, i) != BOOT_PCI_NONE;
+}
+
+/* All that it has would be in the guest's window for registers. */
+static bool is_large(UNUSED const struct boot_info *info, const struct boot_pci *f) {
+    uint64_t left = PCI_DEVICES_SIZE;
+
+    for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
+        uint64_t size = f->bars[i].io ? 0 : f->bars[i].size;
+        if (size > left) {
+            return true;
+        }
+        left -= size;
+    }
+    return false;
 }
 
 /* ---- the verdict ---- */
@@ -203,6 +242,7 @@ static const struct rule {
     {.verdict = BOOT_PCI_BAR_SMALL, .bar = is_small},
     {.verdict = BOOT_PCI_BAR_SHARED, .bar = is_shared},
     {.verdict = BOOT_PCI_BAR_TAKEN, .bar = is_taken},
+    {.verdict = BOOT_PCI_BARS_LARGE, .function = is_large},
 };
 
 /* What is said of those that are good by themselves; after the groups. */
@@ -275,6 +315,7 @@ static bool is_good_alone(const struct boot_pci *f) {
     case BOOT_PCI_BAR_SMALL:
     case BOOT_PCI_BAR_SHARED:
     case BOOT_PCI_BAR_TAKEN:
+    case BOOT_PCI_BARS_LARGE:
     default:
         return false;
     }
@@ -304,6 +345,9 @@ static void judge_group(const struct boot_info *info, struct boot_pci *f) {
 }
 
 void pci_judge_all(struct boot_info *info) {
+    for (uint32_t i = 0; i < info->pci_count; i++) {
+        widen_bars(info, &info->pci[i]);
+    }
     for (uint32_t i = 0; i < info->pci_count; i++) {
         judge_alone(info, &info->pci[i]);
     }

@@ -4,7 +4,10 @@
  * PCI Code and ID Assignment Specification.
  */
 #include "config/pci.h"
+#include "hv/abi/bus.h"
 #include "hv/lib/fmt.h"
+
+_Static_assert(PCI_DEVICES_SIZE == 256 * MIB, "a verdict says so");
 
 #define ANY 0x100u /* as subclass or interface */
 
@@ -66,6 +69,7 @@ static const struct {
     [BOOT_PCI_BAR_SMALL] = {.before = "no: BAR ", .bar = true, .after = " is less than a page"},
     [BOOT_PCI_BAR_SHARED] = {.before = "no: BAR ", .bar = true, .after = " shares a page with "},
     [BOOT_PCI_BAR_TAKEN] = {.before = "no: BAR ", .bar = true, .after = " lies over other things"},
+    [BOOT_PCI_BARS_LARGE] = {.before = "no: its BARs are more than 256M"},
     [BOOT_PCI_GROUP] = {.before = "no: its group has "},
     [BOOT_PCI_NO_IOMMU] = {.before = "no: no IOMMU is in use"},
     [BOOT_PCI_UNSURE] = {.before = "no: ACPI tells of unknown IOMMUs"},

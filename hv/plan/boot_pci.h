@@ -36,7 +36,9 @@ enum boot_pci_express {
 /* What a base address register names. */
 struct boot_pci_bar {
     uint64_t base; /* 0 = the firmware gave it no address */
-    uint64_t size; /* bytes or ports; 0 = there is none, or it was not asked */
+    /* Bytes or ports; 0 = there is none, or it was not asked. Less than a page, and alone in one: a
+     * page, for that is what is given. */
+    uint64_t size;
     bool io, wide, prefetchable;
 };
 
@@ -61,6 +63,7 @@ enum boot_pci_verdict {
     BOOT_PCI_BAR_SMALL,
     BOOT_PCI_BAR_SHARED, /* with the function `because` */
     BOOT_PCI_BAR_TAKEN,  /* lies over memory, or what Bulkhead needs */
+    BOOT_PCI_BARS_LARGE, /* a guest has no room for them */
     BOOT_PCI_GROUP,      /* `because` of its group cannot be given */
     BOOT_PCI_NO_IOMMU,
     BOOT_PCI_UNSURE,       /* there may be IOMMUs that ACPI's table tells of in vain */

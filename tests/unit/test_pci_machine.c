@@ -582,8 +582,16 @@ TEST(addresses_of_memory) {
         const char *words;
     } rows[] = {
         {0, 4 * KIB, "no: BAR 2 has no address"},
-        {0xc8000000, 2 * KIB, "no: BAR 2 is less than a page"},
+        {0xc8000000, 2 * KIB, "yes"}, /* nobody else is in its page */
+        {0xc8000000, 16, "yes"},
+        {0xc8000800, 2 * KIB, "no: BAR 2 is less than a page"},
+        {0xc1000000, 2 * KIB, "no: BAR 2 is less than a page"}, /* 00:02.0 is there */
+        {0xfed00000, 1 * KIB, "no: BAR 2 lies over other things"},
+        {0, 1 * KIB, "no: BAR 2 has no address"},
         {0xc8000000, 4 * KIB, "yes"},
+        {0x2000000000, 128 * MIB, "yes"},
+        {0x2000000000, 256 * MIB, "no: its BARs are more than 256M"}, /* with its other one */
+        {0x2000000000, 8 * GIB, "no: its BARs are more than 256M"},
         {0xc1000000, 4 * KIB, "no: BAR 2 shares a page with 00:02.0"},
         {0xc1000000, 512 * MIB, "no: BAR 2 shares a page with 00:02.0"},
         {0x40000000, 4 * KIB, "no: BAR 2 lies over other things"},
@@ -602,6 +610,28 @@ TEST(addresses_of_memory) {
         CHECK_VERDICT(AT(0, 1, 0), rows[i].words);
         CHECK_U64(at(AT(0, 1, 0))->because, strstr(rows[i].words, "00:02") ? 1 : BOOT_PCI_NONE);
     }
+}
+
+/* It gets the page, and a guest sees it as of a page. */
+TEST(a_small_bar_alone_in_its_page_is_as_large_as_that) {
+    fake_pci_bar(two_cards(), 2, 0xc8000000, 512, 0);
+    fake_pci_bar(&fake_pci[0], 3, 0xc9000, 32, 1);
+    look();
+    CHECK_U64(at(AT(0, 1, 0))->bars[2].size, 4 * KIB);
+    CHECK_U64(at(AT(0, 1, 0))->bars[3].size, 32);
+    pci_judge_all(&info); /* as bhcheck does with what was written down */
+    CHECK_VERDICT(AT(0, 1, 0), "yes");
+    /* Two of its own in one page stay as they are. */
+    fake_pci_bar(&fake_pci[0], 4, 0xc8000200, 512, 0);
+    look();
+    CHECK_U64(at(AT(0, 1, 0))->bars[2].size, 512);
+    CHECK_VERDICT(AT(0, 1, 0), "no: BAR 2 is less than a page");
+    /* Nor does one whose neighbour was not asked for its size. */
+    fake_pci_bar(two_cards(), 2, 0xc8000000, 512, 0);
+    fake_pci_bar(fake_pci_add(AT(0, 3, 0), 0x80861234, 0x060000), 0, 0xc8000800, 256, 0);
+    look();
+    CHECK_U64(at(AT(0, 1, 0))->bars[2].size, 512);
+    CHECK_VERDICT(AT(0, 1, 0), "no: BAR 2 is less than a page");
 }
 
 /* The page of what is not asked for its size, and of what is less than one. */
@@ -646,4 +676,5 @@ TEST_MAIN(T(everything_is_read), T(bars_of_all_shapes), T(bridges_and_controller
           T(acs_is_switched_on), T(bits_of_acs), T(switches), T(a_switch_behind_an_open_port),
           T(legacy_buses), T(functions_of_one_device), T(functions_whose_acs_can_be_switched),
           T(groups_of_many), T(what_bulkhead_needs), T(serial_ports), T(what_cannot_be_walled_in),
-          T(classes_of_the_chipset), T(addresses_of_memory), T(neighbours_in_a_page), T(lines))
+          T(classes_of_the_chipset), T(addresses_of_memory),
+          T(a_small_bar_alone_in_its_page_is_as_large_as_that), T(neighbours_in_a_page), T(lines))
