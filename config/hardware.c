@@ -15,6 +15,7 @@
 #define LEAF_CACHES_AMD 0x8000001du
 #define LEAF_EXTENDED   0x80000000u
 #define CACHES          8u
+#define CACHE_KIND      7u /* 0 = none */
 
 #define ROW(member, flag)                                                                          \
     { #member, offsetof(struct boot_pci, member), sizeof(((struct boot_pci *)NULL)->member), flag }
@@ -146,21 +147,29 @@ static void put_serial(struct hardware_out *o, const struct boot_serial *serial)
     }
 }
 
+/* The one of the two that tells of a cache, whoever has made the CPU; 0 if none does. */
+static uint32_t cache_leaf(const struct preflight_cpu *cpu) {
+    static const uint32_t leaves[] = {LEAF_CACHES, LEAF_CACHES_AMD};
+
+    for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+        uint32_t highest[4], r[4];
+        cpu->cpuid(leaves[i] & LEAF_EXTENDED, 0, highest);
+        cpu->cpuid(leaves[i], 0, r);
+        if (highest[0] >= leaves[i] && (r[0] & CACHE_KIND) != 0) {
+            return leaves[i];
+        }
+    }
+    return 0;
+}
+
 static void put_caches(struct hardware_out *o, const struct preflight_cpu *cpu) {
     static const char *const kinds[] = {"none", "data", "code", "all", "?", "?", "?", "?"};
-    uint32_t first[4], r[4];
+    uint32_t leaf = cache_leaf(cpu), r[4];
     char size[24];
 
-    cpu->cpuid(0, 0, first);
-    bool amd = first[2] == 0x444d4163u; /* "cAMD", the end of the maker's name */
-    cpu->cpuid(LEAF_EXTENDED, 0, r);
-    uint32_t leaf = amd ? LEAF_CACHES_AMD : LEAF_CACHES;
-    if (amd ? r[0] < leaf : first[0] < leaf) {
-        return;
-    }
-    for (uint32_t i = 0; i < CACHES; i++) {
+    for (uint32_t i = 0; leaf != 0 && i < CACHES; i++) {
         cpu->cpuid(leaf, i, r);
-        unsigned kind = r[0] & 7;
+        unsigned kind = r[0] & CACHE_KIND;
         if (kind == 0) {
             return;
         }

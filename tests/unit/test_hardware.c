@@ -13,11 +13,18 @@ static struct boot_info again;
 static uint64_t own;
 static struct cpu_facts facts[CONFIG_MAX_CPUS];
 
+static uint32_t caches_at = 4; /* the leaf that this CPU has them in */
+
 static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
     memset(r, 0, 4 * sizeof(*r));
     if (leaf == 0) {
-        r[0] = 4;
-    } else if (leaf == 4 && subleaf == 0) { /* 48 KiB, 12 ways, two threads */
+        r[0] = 0xd;
+        r[2] = 0x656e6975; /* the end of "HygonGenuine" */
+    } else if (leaf == 0x80000000) {
+        r[0] = caches_at > leaf ? caches_at : 0x80000008;
+    } else if (leaf == 0x8000001d && caches_at < leaf) {
+        r[0] = 1; /* nonsense, as what is above the highest leaf may answer */
+    } else if (leaf == caches_at && subleaf == 0) { /* 48 KiB, 12 ways, two threads */
         r[0] = 1 | 1 << 5 | 1 << 14;
         r[1] = 11u << 22 | 63;
         r[2] = 63;
@@ -86,6 +93,20 @@ TEST(what_is_written_is_read) {
     CHECK_U64(own, bulkhead - total);
     CHECK(strstr(text, "# CPU 0: cache L1, data, 48K, 12 ways, of up to 2 threads\n") != NULL);
     CHECK(strstr(text, "a ?brand??[cpus]") != NULL);
+}
+
+/* Whoever has made the CPU. */
+TEST(caches_are_found_in_either_leaf) {
+    static const uint32_t leaves[] = {0x8000001d, 4};
+    for (size_t i = 0; i < ARRAY_SIZE(leaves); i++) {
+        caches_at = leaves[i];
+        make();
+        CHECK(strstr(text, "# CPU 0: cache L1, data, 48K, 12 ways, of up to 2 threads\n") != NULL);
+    }
+    caches_at = 0x4000; /* in none that is known */
+    make();
+    CHECK(strstr(text, "cache L") == NULL);
+    caches_at = 4;
 }
 
 TEST(what_does_not_fit_is_not_written) {
@@ -192,5 +213,6 @@ TEST(the_starter_is_a_config) {
     }
 }
 
-TEST_MAIN(T(what_is_written_is_read), T(what_does_not_fit_is_not_written),
-          T(what_is_broken_is_refused), T(random_bytes), T(the_starter_is_a_config))
+TEST_MAIN(T(what_is_written_is_read), T(caches_are_found_in_either_leaf),
+          T(what_does_not_fit_is_not_written), T(what_is_broken_is_refused), T(random_bytes),
+          T(the_starter_is_a_config))
