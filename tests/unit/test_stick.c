@@ -117,4 +117,54 @@ TEST(config_fix) {
     config_problem = NULL;
 }
 
-TEST_MAIN(T(good), T(all_in_one_run), T(one_copy_for_all), T(no_config), T(config_fix))
+/* Of a set all that is read lies in its folder, and messages tell the config's own paths. */
+static char paths_read[256];
+
+static const char *read_of_set(const char *path, hpa_t *base, uint64_t *size) {
+    (void)snprintf(paths_read + strlen(paths_read), sizeof(paths_read) - strlen(paths_read), "%s\n",
+                   path);
+    if (strcmp(path, "bulkhead/b/bulkhead.toml") == 0) {
+        return give(config_text, strlen(config_text), base, size);
+    }
+    return strcmp(path, "bulkhead/b/guests/vmlinuz") == 0
+               ? give(kernel_file, sizeof(kernel_file), base, size)
+               : STICK_MISSING;
+}
+
+static void read_set(bool safe) {
+    config_text = GUEST_OF("a", "1", "guests/vmlinuz") GUEST_OF("b", "2", "guests/other");
+    paths_read[0] = '\0';
+    memset(&faults, 0, sizeof(faults));
+    make_machine();
+    machine.image_count = 0;
+    machine.set = 'b';
+    machine.safe = safe;
+    stick_read(&machine, read_of_set, &faults);
+    machine.safe = false;
+}
+
+TEST(a_set) {
+    read_set(false);
+    CHECK_STR(paths_read, "bulkhead/b/bulkhead.toml\nbulkhead/b/guests/vmlinuz\n"
+                          "bulkhead/b/guests/other\n");
+    CHECK_STR(machine.images[0].path, "guests/vmlinuz");
+    CHECK(stick_judge(&machine, &plan, &faults, report_plan) != STATUS_OK);
+    CHECK(strstr(faults.faults[0].text, "\"guests/other\": no such file") != NULL);
+    machine.set = 'a';
+    memset(&faults, 0, sizeof(faults));
+    stick_read_config(&machine, read_of_set, &faults);
+    CHECK(strstr(faults.faults[0].text, "bulkhead/a/bulkhead.toml: no such") != NULL);
+    machine.set = 0;
+}
+
+/* Files of guests that are left out are not even read. */
+TEST(a_safe_set) {
+    read_set(true);
+    CHECK_STR(paths_read, "bulkhead/b/bulkhead.toml\nbulkhead/b/guests/vmlinuz\n");
+    CHECK(stick_judge(&machine, &plan, &faults, report_plan) == STATUS_OK);
+    CHECK_U64(plan.vm_count, 1);
+    machine.set = 0;
+}
+
+TEST_MAIN(T(good), T(all_in_one_run), T(one_copy_for_all), T(no_config), T(config_fix), T(a_set),
+          T(a_safe_set))
