@@ -75,12 +75,15 @@ static void report_plan(const char *text) {
     fault_add(&work.faults, 0, 0, "a bug of Bulkhead: %s", text);
 }
 
-/* Of the set that a start would be of if nobody chose. Its faults are told when it is read in full.
- */
+/* As the good set's config has it: of one that was not tried nothing is read so far. Its faults are
+ * told when it is read in full. */
 static uint32_t menu_seconds(void) {
     static struct fault_list unread;
+    char next = info.set;
 
+    info.set = sets_state()->good;
     stick_read_config(&info, files_read, &unread);
+    info.set = next;
     return unread.count == 0 ? info.config.menu : MENU_SECONDS;
 }
 

@@ -360,7 +360,8 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "its own."},
     {"menu", read_menu, NULL, HYPERVISOR(menu), "3s", "10s",
      "a number and s, from \"0s\" to \"600s\"",
-     "How long the start of a stick with two sets (docs/sticks.md) shows its menu before it goes on by itself. "
+     "How long the start of a stick with two sets (docs/sticks.md) shows its menu before it goes on by itself; "
+     "the good set says it. "
      "With `0s` there is no menu."},
     {"trial", read_seconds, NULL, HYPERVISOR(trial), "60s", "5m",
      "a number and s or m, from \"1s\" to \"60m\"",
