@@ -17,7 +17,9 @@
     (BIT(X86_UD) | BIT(X86_NM) | BIT(X86_TS) | BIT(X86_NP) | BIT(X86_SS) | BIT(X86_GP) |           \
      BIT(X86_PF))
 
-static uint64_t regs[16], state[HVM_REG_COUNT], vectors[16][2];
+static uint64_t state[HVM_REG_COUNT], vectors[16][2];
+/* Behind the registers there are none: their numbers go up to INSN_NO_REG. */
+static struct { uint64_t own[16], others[INSN_NO_REG - 15]; } registers;
 static struct hvm_segment segments[HVM_SEG_COUNT];
 static uint8_t *low, *high;
 static struct guest_region regions[2];
@@ -105,14 +107,15 @@ static void start(void) {
     }
     memset(low, 0, LOW_SIZE);
     memset(high, 0, HIGH_SIZE);
-    memset(regs, 0, sizeof(regs));
+    memset(registers.own, 0, sizeof(registers.own));
+    memset(registers.others, 0x5a, sizeof(registers.others));
     memset(state, 0, sizeof(state));
     memset(&e, 0, sizeof(e));
     regions[0] = (struct guest_region){.gpa = 0, .size = LOW_SIZE, .at = low};
     regions[1] = (struct guest_region){.gpa = HIGH, .size = HIGH_SIZE, .at = high};
     e.ops = &ops;
     e.context = &e;
-    e.regs = regs;
+    e.regs = registers.own;
     e.memory = (struct guest_memory){.regions = regions, .count = ARRAY_SIZE(regions)};
     e.phys_bits = 40;
     e.exit = &x;
@@ -142,12 +145,12 @@ static enum emulated memory_exit(const char *bytes, size_t n) {
 
 TEST(a_read_and_a_write) {
     start();
-    regs[X86_RBX] = DEVICE;
+    registers.own[X86_RBX] = DEVICE;
     CHECK_U64(MEMORY("\x66\x8b\x0b"), EMULATED_NEXT); /* mov (%ebx), %cx */
     CHECK_U64(x.insn_len, 3);
-    CHECK_U64(regs[X86_RCX], 0x2211);
+    CHECK_U64(registers.own[X86_RCX], 0x2211);
     CHECK(last_space == BUS_MEMORY && last_at == DEVICE && last_size == 2);
-    regs[X86_RCX] = 0x1234567890;
+    registers.own[X86_RCX] = 0x1234567890;
     CHECK_U64(MEMORY("\x89\x0b"), EMULATED_NEXT);
     CHECK_U64(last_value, 0x34567890);
     CHECK_U64(accesses, 2);
@@ -155,8 +158,8 @@ TEST(a_read_and_a_write) {
 
 TEST(each_outcome) {
     start();
-    regs[X86_RSI] = DEVICE;
-    regs[X86_RDI] = 0x100;
+    registers.own[X86_RSI] = DEVICE;
+    registers.own[X86_RDI] = 0x100;
     segments[HVM_ES].limit = 0x10;
     CHECK_U64(MEMORY("\xa5"), EMULATED_FAULT); /* movs */
     CHECK_U64(e.fault.vector, X86_GP);
@@ -165,8 +168,8 @@ TEST(each_outcome) {
     CHECK_U64(e.crash, CRASH_INSTRUCTION);
     /* Paging on, nothing mapped where the other operand is. */
     start();
-    regs[X86_RSI] = DEVICE;
-    regs[X86_RDI] = 0x7654321;
+    registers.own[X86_RSI] = DEVICE;
+    registers.own[X86_RDI] = 0x7654321;
     state[HVM_CR0] |= X86_CR0_PG;
     state[HVM_CR3] = 0x1000;
     state[HVM_CR4] = X86_CR4_PSE;
@@ -197,8 +200,8 @@ TEST(each_outcome) {
 /* An operand that begins in RAM and ends behind it, and RAM that begins behind nothing. */
 TEST(the_regions_are_the_limit) {
     start();
-    regs[X86_RBX] = LOW_SIZE - 3;
-    regs[X86_RCX] = 0xaabbccdd;
+    registers.own[X86_RBX] = LOW_SIZE - 3;
+    registers.own[X86_RCX] = 0xaabbccdd;
     CHECK_U64(MEMORY("\x89\x0b"), EMULATED_NEXT); /* the fault is said to be elsewhere */
     x.fault.gpa = GPA(LOW_SIZE);
     CHECK_U64(emulate_memory(&e), EMULATED_NEXT);
@@ -208,7 +211,7 @@ TEST(the_regions_are_the_limit) {
     CHECK_U64(last_size, 1);
     CHECK_U64(last_value, 0xaa);
     x.fault.gpa = GPA(HIGH - 0x1000);
-    regs[X86_RBX] = HIGH - 1;
+    registers.own[X86_RBX] = HIGH - 1;
     x.fault.gpa = GPA(HIGH - 1);
     CHECK_U64(emulate_memory(&e), EMULATED_NEXT);
     CHECK_U64(high[0], 0xcc);
@@ -289,7 +292,7 @@ static void random_code(uint8_t *at) {
 static void random_state(void) {
     start();
     for (unsigned i = 0; i < 16; i++) {
-        regs[i] = random_address();
+        registers.own[i] = random_address();
     }
     uint64_t r = random_word();
     bool is_long = (r & 3) == 0;
@@ -337,7 +340,7 @@ TEST(random_exits) {
         uint64_t r = random_word();
         uint64_t before[16];
         enum emulated outcome;
-        memcpy(before, regs, sizeof(before));
+        memcpy(before, registers.own, sizeof(before));
         memset(&x, 0, sizeof(x));
         if ((r & 15) < 10) {
             x.kind = EXIT_NESTED_FAULT;
@@ -362,9 +365,10 @@ TEST(random_exits) {
         }
         check_outcome(outcome);
         seen[outcome]++;
-        regs[X86_RSP] = before[X86_RSP]; /* its slot is free to use */
+        registers.own[X86_RSP] = before[X86_RSP]; /* its slot is free to use */
         bool none = outcome == EMULATED_RETRY || outcome == EMULATED_CRASH;
-        CHECK(!none || e.task_switched || accesses != 0 || memcmp(before, regs, sizeof(regs)) == 0);
+        CHECK(!none || e.task_switched || accesses != 0 ||
+              memcmp(before, registers.own, sizeof(registers.own)) == 0);
     }
     for (unsigned i = 0; i < ARRAY_SIZE(seen); i++) {
         CHECK(seen[i] != 0 || i == EMULATED_DONE); /* a whole task is beyond chance */
