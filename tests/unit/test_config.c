@@ -138,6 +138,9 @@ TEST(avoided) {
         CHECK_U64(config.avoid, good[i].set);
         CHECK_STR(config_avoid_format(config.avoid, names, sizeof(names)), good[i].shown);
     }
+    memset(names, '#', sizeof(names)); /* cut at its end */
+    CHECK_STR(config_avoid_format(BIT32(CONFIG_AVOIDS) - 1, names, 9), "apicv vp");
+    CHECK_U64(names[9], '#');
     FAULTS(GUEST "[hypervisor]\navoid = \"vpid, 1g\"", {"6:9:", "\"vpid,\"; write words of apicv"});
     FAULTS(GUEST "[hypervisor]\navoid = \"vpi\"", {"6:9:", "names no feature at \"vpi\""});
 }
