@@ -41,6 +41,7 @@ static void begin(uint64_t size) {
     CHECK_U64(vm_create(&to_plan, &to_public, &to_vm), STATUS_OK);
     cpuid_init(&to_vm->vcpus[0]);
     CHECK_U64(vm_keep_plan(fake_vm), STATUS_OK);
+    CHECK(fake_vm->mem.regions == fake_vm->plan->regions); /* boot's are gone soon */
     CHECK_U64(vm_keep_plan(to_vm), STATUS_OK);
 
     fake_public.state = to_public.state = VM_STOPPED;

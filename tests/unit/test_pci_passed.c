@@ -119,6 +119,8 @@ TEST(command) {
     CHECK_U64(asked[PCI_CALL_MAP], 3);
     set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
     CHECK_U64(asked[PCI_CALL_COMMAND], 2);
+    CHECK_U64(asked[PCI_CALL_MAP], 3); /* all is where it was */
+    CHECK(reals[NIC].mapped[0] != 0);
     set(NIC, PCI_COMMAND, 2, 0);
     CHECK_U64(reals[NIC].command, 0);
     CHECK_U64(asked[PCI_CALL_MAP], 6);

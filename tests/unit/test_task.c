@@ -325,7 +325,32 @@ TEST(what_is_not_emulated) {
     CHECK_U64(*type_of(A), BUSY);
 }
 
+/* SDM "Exception Conditions Checked During a Task Switch": conforming code runs at any privilege
+ * that is not above its own, other code at its own alone. */
+TEST(privilege_of_the_code) {
+    static const struct {
+        uint64_t descriptor;
+        unsigned cpl;
+        bool good;
+    } codes[] = {
+        {0x00cf9a000000ffff, 0, true},  {0x00cf9a000000ffff, 3, false},
+        {0x00cffa000000ffff, 0, false}, {0x00cffa000000ffff, 3, true},
+        {0x00cf9e000000ffff, 0, true},  {0x00cf9e000000ffff, 3, true},
+        {0x00cffe000000ffff, 0, false}, {0x00cffe000000ffff, 3, true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++) {
+        start();
+        describe(CODE, codes[i].descriptor);
+        for (unsigned s = HVM_ES; s <= HVM_GS; s++) {
+            *word(TSS_B, ES + s) = codes[i].cpl == 0 ? DATA : DATA3;
+        }
+        *word(TSS_B, CS) = CODE | codes[i].cpl;
+        CHECK_U64(jump(TASK_JMP, B), codes[i].good ? ACTION_DONE : ACTION_RETRY);
+        CHECK(codes[i].good || faulted(X86_TS, CODE));
+    }
+}
+
 TEST_MAIN(T(jump_there_and_back), T(segments_are_loaded), T(the_next_instruction_sets_its_own),
           T(call_and_return), T(trap_flag_of_the_new_task), T(gate_with_error_code),
           T(a_stack_of_the_supervisors), T(segments_of_a_task), T(page_faults),
-          T(what_is_not_emulated))
+          T(what_is_not_emulated), T(privilege_of_the_code))

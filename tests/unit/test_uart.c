@@ -250,5 +250,20 @@ TEST(loopback) {
     CHECK_U64(rd(IIR), 0xc1);
 }
 
+/* An error of the line interrupts who has asked for that. */
+TEST(an_overrun_interrupts) {
+    fresh();
+    wr(MCR, 0x10);
+    wr(DATA, 'a');
+    wr(DATA, 'b'); /* there is room for one */
+    wr(IER, 0x00);
+    CHECK_U64(rd(IIR), 0x01);
+    wr(IER, 0x04);
+    CHECK_U64(rd(IIR), 0x06);
+    (void)rd(LSR);
+    CHECK_U64(rd(IIR), 0x01);
+}
+
 TEST_MAIN(T(a_wide_read), T(probe_finds_16550a), T(divisor_is_behind_dlab), T(transmit_interrupts),
-          T(full_console), T(loopback_overruns), T(an_empty_transmitter), T(receive), T(loopback))
+          T(full_console), T(loopback_overruns), T(an_empty_transmitter), T(receive), T(loopback),
+          T(an_overrun_interrupts))

@@ -38,7 +38,7 @@ TEST(what_the_driver_reads) {
     const struct pci_function *f = &pc->served.v.pci;
     CHECK_U64(pci_config_read(&pc->host, f->slot << 11), 0x10421af4);
     CHECK_U64(pci_config_read(&pc->host, (f->slot << 11) + PCI_CLASS), 0x01000001);
-    CHECK_U64(driver_reg(pc, 0x12, 2), 1); /* one queue */
+    CHECK_U64(driver_reg(pc, 0x12, 2), 1);                                 /* one queue */
     CHECK_U64(driver_reg(pc, VIRTIO_CONFIG + 12, 4), VIRTIO_SEGMENTS - 2); /* of data */
     server_boot();
     run_both();
