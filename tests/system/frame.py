@@ -167,8 +167,8 @@ class Boot:
         self.operator("list", switch=False)     # a line may come between the answer and the prompt
         self.log_from = self.machine.serial.mark
         text = self.machine.serial.text[start:self.log_from]
-        lines = [(float(t), int(c), vm, line) for t, c, vm, line in LOG_LINE.findall(text)]
-        fresh = [line for line in lines if line[0] > self.log_seen]
+        lines = {(float(t), int(c), vm, line) for t, c, vm, line in LOG_LINE.findall(text)}     # each switch replays some
+        fresh = sorted((line for line in lines if line[0] > self.log_seen), key=lambda line: line[0])
         if fresh:
             self.log_seen = max(line[0] for line in fresh)
         return fresh
