@@ -532,6 +532,7 @@ $(BUILD)/guests/bench-io.img: $(DEMO_MODULES) guests/linux/mkinitramfs guests/li
 
 bench-io: all $(BUILD)/count.so $(addprefix $(BUILD)/guests/,vmlinuz bench-io.img demo.erofs)
 	@$(PYTHON) -B tests/system/bench_io.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
+	@$(PYTHON) -B tests/system/bench_pci.py --build $(BUILD) $(if $(WRITE_DOCS),--write-docs)
 
 bench-linux: all usb
 	@$(PYTHON) -B tests/system/bench_linux.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(if $(WRITE_DOCS),--write-docs)

@@ -220,6 +220,22 @@ static void dax(const char *path) {
     MARK(2);
 }
 
+/* ---- a register of a real device, whose memory that file is ---- */
+
+static void registers(const char *path, unsigned count) {
+    int file = open(path, O_RDWR | O_SYNC);
+
+    need(file >= 0, path);
+    const volatile uint32_t *at = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
+    need(at != MAP_FAILED, "mmap");
+    (void)at[0];
+    MARK(1);
+    for (unsigned i = 0; i < count; i++) {
+        (void)at[0];
+    }
+    MARK(2);
+}
+
 /* ---- nothing, for so many seconds ---- */
 
 static void spin(unsigned seconds, int marked) {
@@ -264,13 +280,15 @@ int main(int count, char **words) {
         disk(where, MIB, number, 1);
     } else if (is(what, "disk-fill", count, 3)) {
         disk_fill(where);
+    } else if (is(what, "registers", count, 4)) {
+        registers(where, number);
     } else if (is(what, "dax", count, 3)) {
         dax(where);
     } else if (is(what, "spin", count, 3) || is(what, "load", count, 3)) {
         spin((unsigned)strtoul(where, NULL, 10), is(what, "spin", count, 3));
     } else {
         printf(
-            "iobench udp-server|tcp-server|udp|tcp|offloads|disk-random|disk-in-turn|disk-fill|dax|spin|load ...\n");
+            "iobench udp-server|tcp-server|udp|tcp|offloads|disk-random|disk-in-turn|disk-fill|registers|dax|spin|load ...\n");
         return 1;
     }
     return 0;

@@ -126,17 +126,21 @@ class IoGuests(LinuxGuests):
                                 "images/demo.erofs": self.guest_file("demo.erofs"),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
-    def start(self):
+    def start(self, extra=(), **options):
         self.counts = os.path.join(os.path.abspath(self.folder), "counts.txt")
         plugin = os.path.join(self.build, "count.so")
         self.machine = self.target.start(self.image(), self.folder, cpus=2, screens=[],
-                                         extra=["-plugin", f"{plugin},out={self.counts}"])
+                                         extra=["-plugin", f"{plugin},out={self.counts}", *extra], **options)
 
-    def both_up(self):
-        self.machine.expect(r"alpha# ", 600, "alpha's prompt")
+    def find_programs(self):
+        """Where the hypervisor's are, as the log tells."""
         base = int(re.search(r"text at 0x([0-9a-f]+)", self.machine.serial.text).group(1), 16)
         self.core = bench.Symbols(os.path.join(self.build, "bulkhead.elf"), base)
         self.compartment = bench.Symbols(os.path.join(self.build, "compartment.elf"), 0)
+
+    def both_up(self):
+        self.machine.expect(r"alpha# ", 600, "alpha's prompt")
+        self.find_programs()
         self.view(BETA)
         self.machine.expect(r"beta# ", 600, "beta's prompt")
         self.run(BETA, "iobench udp-server & iobench tcp-server & true")
@@ -204,34 +208,53 @@ def profile_of(count, most):
     return calls + "\n" + "\n".join(f"  {n:12,.1f}  {name}" for name, n in count.functions.most_common(most))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def read_arguments(text, rows):
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build")
     parser.add_argument("--write-docs", action="store_true")
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="the N functions of each row that take most")
-    parser.add_argument("--only", action="append", choices=[row.name for row in ROWS])
-    args = parser.parse_args()
+    parser.add_argument("--only", action="append", choices=[row.name for row in rows])
+    return parser.parse_args()
+
+
+def measure_all(boot, rows, cells_of_row, args):
+    """A line of the table for each row that is wanted, and what a tick costs. The machine is up."""
+    tick = boot.measure_ticks()
+    lines = []
+    for row in rows:
+        if args.only and row.name not in args.only:
+            continue
+        count = boot.measure(row, tick)
+        lines.append(cells_of_row(row, count))
+        if args.profile:
+            print(row.text + "\n" + profile_of(count, args.profile), flush=True)
+    print(f"taken out for each expiry of a CPU's timer: {tick.core + tick.compartments:,.0f} instructions, "
+          f"{tick.exits:.2f} exits")
+    return lines
+
+
+def tell(titles, lines, mark, args):
+    text = bench.markdown(titles, lines)
+    print(text)
+    if args.write_docs and not args.only:
+        bench.write_docs(text, mark)
+
+
+def take_turns():
+    """The machine's CPUs do, as those of KVM's figures did."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def main():
+    args = read_arguments(__doc__, ROWS)
     build = os.path.abspath(args.build)
     boot = IoGuests(build, target_named(TARGET), os.path.join(build, "test", TARGET, "bench-io"))
-    lines = []
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the machine's CPUs take turns, as those of KVM's figures did
+    take_turns()
     boot.start()
     with boot.machine:
         boot.both_up()
-        tick = boot.measure_ticks()
-        for row in ROWS:
-            if args.only and row.name not in args.only:
-                continue
-            count = boot.measure(row, tick)
-            lines.append(cells(row, count))
-            if args.profile:
-                print(row.text + "\n" + profile_of(count, args.profile), flush=True)
-    text = bench.markdown(TITLES, lines)
-    print(f"taken out for each expiry of a CPU's timer: {tick.core + tick.compartments:,.0f} instructions, "
-          f"{tick.exits:.2f} exits")
-    print(text)
-    if args.write_docs and not args.only:
-        bench.write_docs(text, MARK)
+        lines = measure_all(boot, ROWS, cells, args)
+    tell(TITLES, lines, MARK, args)
     return 0
 
 
