@@ -13,12 +13,12 @@ NVME, STICK = "nvme,serial=1", ("qemu-xhci,addr=0x3", "usb-storage,drive=stick,b
 # Behind two ports of a switch without ACS; one disk alone behind a port, and one behind a port without ACS; a legacy bus.
 BRIDGES = ("pcie-root-port,id=p1,chassis=1,addr=0x10", "pcie-root-port,id=p2,chassis=2,addr=0x11",
            "pcie-root-port,id=p3,chassis=3,addr=0x12", "pcie-root-port,id=p4,chassis=4,addr=0x13,disable-acs=on",
-           "pcie-root-port,id=p5,chassis=5,addr=0x14", "pcie-root-port,id=p6,chassis=6,addr=0x15",
+           "pcie-root-port,id=p5,chassis=5,addr=0x14", "pcie-root-port,id=p6,chassis=6,addr=0x15", "pcie-root-port,id=p7,chassis=9,addr=0x16",
            "x3130-upstream,id=u,bus=p1", "xio3130-downstream,id=d1,bus=u,chassis=7,slot=1",
            "xio3130-downstream,id=d2,bus=u,chassis=8,slot=2", "pcie-pci-bridge,id=legacy,bus=p5")
 DEVICES = ("e1000e,bus=d1,romfile=", NVME + ",bus=d2", "nvme,serial=2,bus=p2", "nvme,serial=3,bus=p4",
            "e1000,bus=legacy,addr=1,romfile=", "virtio-rng-pci,bus=p3,disable-legacy=on,iommu_platform=on",
-           "qemu-xhci,id=other,bus=p6", "qemu-xhci,id=keys,addr=0xb", "usb-kbd,bus=keys.0", "edu,addr=0x8", "ahci,addr=0x9", "virtio-rng-pci,addr=0xa")
+           "qemu-xhci,id=other,bus=p6", "sdhci-pci,bus=p7", "qemu-xhci,id=keys,addr=0xb", "usb-kbd,bus=keys.0", "edu,addr=0x8", "ahci,addr=0x9", "virtio-rng-pci,addr=0xa")
 IOMMU = ("intel-iommu,intremap=on,aw-bits=48",)
 # What QEMU's models have, and where they are: address, ID, kind, reset, and whether a guest can have it.
 LINES = """\
@@ -35,6 +35,7 @@ LINES = """\
 07:00.0 1b36:0010 NVMe     FLR yes
 09:01.0 8086:100e Ethernet -   no: behind a legacy bridge
 0a:00.0 1b36:000d USB 3    bus yes
+0b:00.0 1b36:0007 SD card  bus yes
 00:1f.2 8086:2922 SATA     -   no: it cannot be reset
 00:1f.3 8086:2930 SMBus    -   no: it cannot be reset
 """
@@ -71,7 +72,7 @@ class Devices(Machine):
         expect_that(seen == wanted, LINES, shown)
         expect_that(all(len(line) < 80 for line in shown.splitlines()[:len(wanted) + 1]), "lines of 79 letters at most", shown)
         text = self.machine.serial.text
-        expect_that(re.search(r"PCI devices +15, 6 for guests +ok", text), "6 of 15 for guests", text)
+        expect_that(re.search(r"PCI devices +16, 7 for guests +ok", text), "7 of 16 for guests", text)
 
     @check("groups are whole, also with bridges, in last-start.txt")
     def groups(self):
@@ -82,7 +83,8 @@ class Devices(Machine):
         seen = sorted((sorted(group) for group in groups.values() if len(group) > 1))
         expect_that(seen == sorted(map(sorted, GROUPS)), GROUPS, text)
         for bar in (r"00:08\.0 BAR 0: memory 0x[0-9a-f]+, size 0x100000", r"03:00\.0 BAR 2: ports 0x[0-9a-f]+, size 0x20",
-                    r"05:00\.0 BAR 0: memory 0x[0-9a-f]+, size 0x4000"):
+                    r"05:00\.0 BAR 0: memory 0x[0-9a-f]+, size 0x4000",
+                    r"0b:00\.0 BAR 0: memory 0x[0-9a-f]+000, size 0x1000"):    # of 256 bytes, alone in its page
             expect_that(re.search(bar, text), bar, text)
 
     def word(self, address):
@@ -92,7 +94,7 @@ class Devices(Machine):
     @check("what keeps devices apart is on in each port that can")
     def acs(self):
         """Reads the root ports' configuration space as the machine has it now."""
-        for device in (0x10, 0x11, 0x12, 0x14, 0x15):
+        for device in (0x10, 0x11, 0x12, 0x14, 0x15, 0x16):
             space = ECAM + (device << 15)
             at = 0x100
             while at and (head := self.word(space + at)) & 0xffff != 0x0d:
