@@ -252,9 +252,10 @@ $(BUILD)/guests/demo.erofs: $(BUSYBOX)
 
 # Programs for guests are linked statically, so that they run in any. The demo with bulkctl is for a test.
 GUEST_CC     = $(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -static
-$(BUILD)/bulkctl: tools/bulkctl/bulkctl.c
+BULKCTL      := $(wildcard tools/bulkctl/*.c)
+$(BUILD)/bulkctl: $(BULKCTL) $(wildcard tools/bulkctl/*.h)
 	@mkdir -p $(@D)
-	$(GUEST_CC) $< -o $@
+	$(GUEST_CC) -I. $(BULKCTL) -o $@
 .PHONY: bulkctl
 bulkctl: $(BUILD)/bulkctl
 CONTROL_MODULES := $(DEMO_MODULES) $(BUILD)/guests/modules/virtio_console.ko
@@ -305,10 +306,11 @@ $(BUILD)/guests/root-nbd.img: $(ROOT_MODULES:%=$(BUILD)/guests/modules/%) $(BUIL
 	    $(foreach f,$(wildcard $(BUILD)/guests/nbd/lib*),--file lib/$(notdir $f)=$f) \
 	    --file sbin/nbd-client=$(BUILD)/guests/nbd/nbd-client -o $@
 
-ROOT_SCRIPTS := guests/linux/root-init=usr/sbin/init guests/linux/root-sshd=usr/sbin/root-sshd
+ROOT_SCRIPTS := guests/linux/root-init=usr/sbin/init guests/linux/root-sshd=usr/sbin/root-sshd \
+                $(BUILD)/bulkctl=usr/bin/bulkctl
 ROOT_PACKAGES := $(BUILD)/guests/packages
 $(BUILD)/guests/root.erofs: guests/linux/mkroot guests/linux/root-init guests/linux/root-sshd \
-        $(ROOT_MODULES:%=$(BUILD)/guests/modules/%) $(BUILD)/guests/vmlinuz $(ROOT_PACKAGES)/list
+        $(ROOT_MODULES:%=$(BUILD)/guests/modules/%) $(BUILD)/guests/vmlinuz $(ROOT_PACKAGES)/list $(BUILD)/bulkctl
 	guests/linux/mkroot --packages $(ROOT_PACKAGES) --kernel $(BUILD)/guests/vmlinuz --cc $(CC) \
 	    $(addprefix --module ,$(filter %.ko,$^)) $(addprefix --script ,$(ROOT_SCRIPTS)) -o $@
 
@@ -446,7 +448,7 @@ $(BUILD)/guests/kind-linux32: $(BUILD)/guests/kinds32/linux32.elf guests/test/se
 	$(OBJCOPY) -O binary -j .setup $@.setup.o $@
 
 .PHONY: test-guests run system-test bochs-test qemu-test screenshot bench bench-linux bench-io
-test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img drivers.img root.erofs root.img root-nbd.img control.img)
+test-guests: $(BACKDOOR)/BOOTX64.EFI $(HABITS) $(BUILD)/ipxe.efi $(TEST_GUEST) $(HOSTILE_GUEST) $(BENCH_GUEST) $(DIFFER_GUEST) $(KIND_GUESTS) $(KINDS) $(addprefix $(BUILD)/guests/,vmlinuz-full full.img drivers.img root.erofs root.img root-nbd.img control.img) $(BUILD)/bulkctl
 
 run: usb
 	@$(PYTHON) -B tests/system/run_demo.py --build $(BUILD) $(addprefix --target ,$(TARGET)) $(addprefix --gdb ,$(GDB))

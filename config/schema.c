@@ -440,8 +440,10 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "while the other side does not read."},
     {"control", read_control, NULL, GUEST_LIST(controls, control_count, CONFIG_MAX_GUESTS), "",
      "web", "a guest's name, or \"*\" for all",
-     "The guests that this one may list, start, stop, restart, reset, kill, pause and resume, as their operator could at the prompt: by "
-     "`bulkctl`, or lines of JSON at its console's port `org.bulkhead.control` (docs/control.md). Whoever is root in this guest may do it. "
+     "The guests that this one may list, start, stop, restart, reset, kill, pause and resume, and whose "
+     "consoles it may read and type at, as their operator could at the prompt: by `bulkctl`, or lines of "
+     "JSON at its console's port `org.bulkhead.control` (docs/control.md). Whoever is root in this guest "
+     "may do it. "
      "Without this key it has no such port, and no way to ask."},
     {"pci", read_pci, NULL, GUEST_LIST(pcis, pci_count, CONFIG_MAX_PCI), "", "0000:03:00.0",
      "an address such as \"03:00.0\" or \"0000:03:00.0\", or vendor and device such as \"8086:10d3\"",

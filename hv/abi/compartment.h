@@ -141,10 +141,15 @@ struct exchange_pci {
 
 /* What one guest may ask of those that the config lets it control, which it counts from 0 on. */
 enum control_call {
-    CONTROL_CALL_LOOK,  /* guest: gives all that stands behind done; done: there is such a one */
-    CONTROL_CALL_ORDER, /* guest, order: as if the operator had typed it; done: was it taken? */
+    CONTROL_CALL_LOOK,  /* gives look */
+    CONTROL_CALL_ORDER, /* order: as if the operator had typed it; done: was it taken? */
+    CONTROL_CALL_EVENT, /* at: so many are known; gives event, which has that number from 0 on or is
+                           the oldest there is, at, size: 1 or there is none, end: after the last */
+    CONTROL_CALL_READ,  /* at: so many bytes of its console are known; gives bytes, at, size, end */
+    CONTROL_CALL_TYPE,  /* size, bytes: for its console; gives size: so many were taken */
     CONTROL_CALLS
 };
+#define CONTROL_AT_FIRST UINT64_MAX /* as at: where to begin */
 enum control_order {
     CONTROL_START,
     CONTROL_STOP,
@@ -166,14 +171,58 @@ enum control_done {
     CONTROL_DONES
 };
 
-struct exchange_control {
-    uint32_t call, guest; /* enum control_call */
-    uint32_t order, done; /* enum control_order, enum control_done */
-    char name[ABI_PORT_NAME], state[16];
+/* Why a guest came into a state; or the limit that it was over. */
+enum event_cause {
+    EVENT_CONFIG, /* the hypervisor has started */
+    EVENT_READY,  /* its first instruction is next */
+    EVENT_DUE,    /* a restart was held back long enough */
+    EVENT_START,  /* an operator's orders */
+    EVENT_STOP,
+    EVENT_KILL,
+    EVENT_RESET,
+    EVENT_PAUSE,
+    EVENT_RESUME,
+    EVENT_MOVE,
+    EVENT_POWER_OFF, /* its own doing */
+    EVENT_OWN_RESET,
+    EVENT_CRASH,
+    EVENT_REFUSED, /* it cannot start, or did what ends it */
+    EVENT_FORCE,   /* it was to stop, and did not in time */
+    EVENT_MAX_EXITS,
+    EVENT_MAX_CONSOLE,
+    EVENT_MAX_LOG,
+    EVENT_CAUSES
+};
+
+#define CONTROL_BYTES 128u /* of a console in one call */
+#define CONTROL_WHY   64u
+
+struct exchange_look {
     uint64_t vcpus, memory;  /* bytes */
     uint64_t up_ms, idle_ms; /* since its last start; of all its vCPUs, since the hypervisor's */
     uint64_t exits, denied, crashes;
     uint64_t over_exits, over_console, withheld;
+};
+
+struct exchange_event {
+    uint64_t us, unix_seconds; /* on the log's clock; since 1970 */
+    uint32_t cause, zero;      /* enum event_cause */
+    char why[CONTROL_WHY];     /* more about that, or empty */
+};
+
+/* guest, call and what the call takes; the core gives done, and if that is CONTROL_DONE name, state
+ * (now, or in an event the one that it came to) and what the call gives. */
+struct exchange_control {
+    uint32_t call, guest; /* enum control_call */
+    uint32_t order, done; /* enum control_order, enum control_done */
+    uint64_t at, end;
+    char name[ABI_PORT_NAME], state[16];
+    uint32_t size, zero;
+    union {
+        uint8_t bytes[CONTROL_BYTES];
+        struct exchange_look look;
+        struct exchange_event event;
+    };
 };
 
 /* A message signalled interrupt. */

@@ -227,7 +227,7 @@ static bool life_take(struct vm *vm) {
     vm_wait_others(vm, true);
     vm_move_end();
     vm->public->started_tsc = plat_tsc();
-    vm_set_state(vm, VM_PAUSED);
+    vm_set_state(vm, VM_PAUSED, EVENT_MOVE, "");
     vm_log(vm, LOG_INFO, "goes on in the place of another guest: \"resume %s\"", vm->name);
     return true;
 }
@@ -296,7 +296,7 @@ static bool life_start(struct vm *vm) {
 
     life_start_others(vm);
     vm->public->started_tsc = plat_tsc();
-    vm_set_state(vm, VM_RUNNING);
+    vm_set_state(vm, VM_RUNNING, EVENT_READY, "");
     health_begin(vm);
     life_tell_start(vm, &at);
     return true;
@@ -308,18 +308,28 @@ static bool life_start(struct vm *vm) {
 static const struct life_end {
     enum vm_state state;
     enum log_level level;
+    enum event_cause cause;
     bool again;
 } life_ends[LEAVE_KINDS] = {
-    [LEAVE_NONE] = {.state = VM_STOPPED, .level = LOG_INFO},
-    [LEAVE_POWER_OFF] = {.state = VM_OFF, .level = LOG_INFO},
-    [LEAVE_RESET] = {.state = VM_OFF, .level = LOG_INFO, .again = true},
-    [LEAVE_CRASH] = {.state = VM_CRASHED, .level = LOG_DEBUG}, /* reported where it was found */
-    [LEAVE_STOP] = {.state = VM_STOPPED, .level = LOG_WARN},
-    [LEAVE_KILL] = {.state = VM_STOPPED, .level = LOG_INFO},
-    [LEAVE_OPERATOR_RESET] = {.state = VM_OFF, .level = LOG_INFO, .again = true},
-    [LEAVE_FORCE] = {.state = VM_STOPPED, .level = LOG_WARN},
-    [LEAVE_MOVED] = {.state = VM_STOPPED, .level = LOG_INFO},
+    [LEAVE_NONE] = {.state = VM_STOPPED, .level = LOG_INFO, .cause = EVENT_REFUSED},
+    [LEAVE_POWER_OFF] = {.state = VM_OFF, .level = LOG_INFO, .cause = EVENT_POWER_OFF},
+    [LEAVE_RESET] = {.state = VM_OFF, .level = LOG_INFO, .cause = EVENT_OWN_RESET, .again = true},
+    /* Reported where it was found. */
+    [LEAVE_CRASH] = {.state = VM_CRASHED, .level = LOG_DEBUG, .cause = EVENT_CRASH},
+    [LEAVE_STOP] = {.state = VM_STOPPED, .level = LOG_WARN, .cause = EVENT_REFUSED},
+    [LEAVE_KILL] = {.state = VM_STOPPED, .level = LOG_INFO, .cause = EVENT_KILL},
+    [LEAVE_OPERATOR_RESET] = {.state = VM_OFF,
+                              .level = LOG_INFO,
+                              .cause = EVENT_RESET,
+                              .again = true},
+    [LEAVE_FORCE] = {.state = VM_STOPPED, .level = LOG_WARN, .cause = EVENT_FORCE},
+    [LEAVE_MOVED] = {.state = VM_STOPPED, .level = LOG_INFO, .cause = EVENT_MOVE},
 };
+
+/* The state after a run, or after its start: that was left for the reason that is there. */
+static void life_set_state(struct vm *vm, enum vm_state state) {
+    vm_set_state(vm, state, life_ends[vm->leave].cause, vm->leave_reason);
+}
 
 /* How many milliseconds a restart now is held back. */
 static uint32_t life_delay(struct vm *vm) {
@@ -353,7 +363,7 @@ static void life_restart(struct vm *vm) {
     uint32_t delay = life_delay(vm);
 
     vm->restart_due = plat_tsc() + delay * plat_tsc_hz() / 1000;
-    vm_set_state(vm, delay == 0 ? VM_STARTING : VM_DELAYED);
+    life_set_state(vm, delay == 0 ? VM_STARTING : VM_DELAYED);
 }
 
 static void life_tell_delay(struct vm *vm) {
@@ -368,13 +378,13 @@ static void life_after_crash(struct vm *vm, bool stopping) {
     enum config_on_crash policy = vm->plan->config->on_crash;
 
     if (policy == ON_CRASH_HALT) {
-        vm_set_state(vm, VM_HALTED);
+        life_set_state(vm, VM_HALTED);
         vm_log(vm, LOG_WARN,
                "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
     } else if (policy != ON_CRASH_RESTART || stopping) {
-        vm_set_state(vm, VM_CRASHED);
+        life_set_state(vm, VM_CRASHED);
     } else if (vm->crashes > VM_CRASH_LIMIT) {
-        vm_set_state(vm, VM_CRASHED);
+        life_set_state(vm, VM_CRASHED);
         vm_log(vm, LOG_ERROR, "crashed %u times in a row: stays stopped, \"start %s\" starts it",
                vm->crashes, vm->name);
     } else {
@@ -392,7 +402,7 @@ static void life_after_end(struct vm *vm, enum vm_leave leave, bool stopping) {
     if (again) {
         life_restart(vm);
     } else {
-        vm_set_state(vm, stopping ? VM_STOPPED : end->state);
+        life_set_state(vm, stopping ? VM_STOPPED : end->state);
     }
     if (!again || !vm->quiet) {
         vm_log(vm, end->level, "%s", vm->leave_reason);
@@ -537,7 +547,7 @@ void life_step(struct vcpu *v) {
     vm_serve_console(vm, requests);
     vm_take_orders(vm);
     if (vm->public->state == VM_DELAYED && plat_tsc() >= vm->restart_due) {
-        vm_set_state(vm, VM_STARTING);
+        vm_set_state(vm, VM_STARTING, EVENT_DUE, "");
     }
     if (vm->public->state != VM_STARTING) {
         plat_timer_set(vm->public->state == VM_DELAYED ? vm->restart_due : 0);
@@ -557,7 +567,8 @@ void life_step(struct vcpu *v) {
 void life_run(struct vcpu *v) {
     life_tell_presence(v, VCPU_HERE);
     if (v->index == 0) {
-        vm_set_state(v->vm, v->vm->plan->config->start_auto ? VM_STARTING : VM_STOPPED);
+        vm_set_state(v->vm, v->vm->plan->config->start_auto ? VM_STARTING : VM_STOPPED,
+                     EVENT_CONFIG, "");
     }
     for (;;) {
         vcpu_snapshot_answer(v); /* of who is off, too, one may want to know the last exits */

@@ -11,23 +11,30 @@
 
 static const struct limit_word {
     const char *what, *key;
+    enum event_cause cause;
 } limit_words[LIMITS] = {
-    [LIMIT_EXITS] = {"exits", "max_exits"},
-    [LIMIT_CONSOLE] = {"bytes on its console", "max_console"},
-    [LIMIT_LOG] = {"lines in the log", "max_log"},
+    [LIMIT_EXITS] = {"exits", "max_exits", EVENT_MAX_EXITS},
+    [LIMIT_CONSOLE] = {"bytes on its console", "max_console", EVENT_MAX_CONSOLE},
+    [LIMIT_LOG] = {"lines in the log", "max_log", EVENT_MAX_LOG},
 };
 
+/* One that is held back is so each tenth of a second: that is told once a minute. */
 static void over_limit_tell(struct vm *vm, enum config_limit which) {
     static const char *const actions[] = {[ON_LIMIT_THROTTLE] = "held back",
                                           [ON_LIMIT_PAUSE] = "paused",
                                           [ON_LIMIT_RESTART] = "restarted"};
     const struct config_guest *config = vm->plan->config;
+    const char *action = actions[config->on_limit];
     uint64_t now = plat_tsc();
+    bool due = now >= vm->limits.tell_due[which];
 
-    if (now >= vm->limits.tell_due[which]) {
+    if (due || config->on_limit != ON_LIMIT_THROTTLE) {
+        vm_note(vm->public, limit_words[which].cause, action);
+    }
+    if (due) {
         vm->limits.tell_due[which] = now + TELL_AGAIN * plat_tsc_hz();
         vm_log(vm, LOG_WARN, "over its limit of %u %s a second (%s): %s", config->limits[which],
-               limit_words[which].what, limit_words[which].key, actions[config->on_limit]);
+               limit_words[which].what, limit_words[which].key, action);
     }
 }
 

@@ -24,6 +24,8 @@
 
 #define DRAW_MOST 64u /* cells in one go, 30 us on a fast screen, 300 us on a slow one */
 
+#define RING_MARGIN 0x1000u /* bytes, which nobody prints while some others are copied */
+
 #define PATIENCE_SECONDS 5 /* with a guest that hardly reads, while the terminal is stopped */
 
 /* ---- later ---- */
@@ -267,10 +269,48 @@ static void console_state_changed(struct vm_public *vm) {
     leave();
 }
 
+/*
+ * Without the lock, so that who asks without end holds nobody up: the ring's bytes stay as they are
+ * for long after they were written, and those that are the next to be overwritten are left out.
+ */
+static uint32_t console_read(const struct vm_public *vm, uint64_t *at, uint64_t *end, uint8_t *to,
+                             uint32_t size) {
+    const struct console_view *v = vm->console;
+    uint64_t written = __atomic_load_n(&v->written, __ATOMIC_ACQUIRE);
+    uint64_t oldest = written - min_u64(written, CONSOLE_RING_SIZE - RING_MARGIN);
+    uint64_t from = *at == CONTROL_AT_FIRST ? view_replay_start(v, written) : *at;
+
+    from = min_u64(max_u64(from, oldest), written);
+    size = (uint32_t)min_u64(size, written - from);
+    for (uint32_t i = 0; i < size; i++) {
+        to[i] = view_byte(v, from + i);
+    }
+    *at = from;
+    *end = written;
+    return size;
+}
+
+/* Never so many that the operator's terminal would be told to wait. */
+static uint32_t console_put(struct vm_public *vm, const uint8_t *keys, uint32_t size) {
+    struct console_view *v = vm->console;
+    uint32_t taken = 0;
+
+    lock_acquire(&console.lock);
+    while (taken < size && typed_is_short(&v->typed) &&
+           typed_put(&v->typed, keys[taken], plat_tsc())) {
+        taken++;
+    }
+    type(v);
+    leave();
+    return taken;
+}
+
 static const struct vm_console console_of_vms = {
     .transmit = console_transmit,
     .type = console_type,
     .state_changed = console_state_changed,
+    .read = console_read,
+    .put = console_put,
 };
 
 void console_init(char escape_key) {
@@ -359,13 +399,13 @@ void console_recall_range(const struct vm_public *vm, uint64_t *from, uint64_t *
     const struct console_view *v = view_of(vm);
 
     lock_acquire(&console.lock);
-    *from = view_replay_start(v);
+    *from = view_replay_start(v, v->written);
     *end = v->written;
     lock_release(&console.lock);
 }
 
 uint8_t console_recall(const struct vm_public *vm, uint64_t at) {
-    return __atomic_load_n(&view_of(vm)->ring[at % CONSOLE_RING_SIZE], __ATOMIC_RELAXED);
+    return view_byte(view_of(vm), at);
 }
 
 bool console_interrupts(void) {

@@ -67,7 +67,8 @@ static int share_add(int first, int rows, unsigned view) {
     term.rows = part->rows;
     term_reset();
     part->term = term;
-    part_view(part)->cursor = view_replay_start(part_view(part));
+    struct console_view *v = part_view(part);
+    v->cursor = view_replay_start(v, v->written);
     share.count++;
     return first + rows;
 }

@@ -60,11 +60,11 @@ void view_update_status(void) {
 /* The end of the ring, from the beginning of a line if there is one near. Of a guest enough for a
  * whole screen with its sequences to be in it; the log, which dmesg has more of, is not to keep a
  * slow line busy before each prompt. */
-uint64_t view_replay_start(const struct console_view *v) {
+uint64_t view_replay_start(const struct console_view *v, uint64_t written) {
     uint64_t most = v == &console.log ? CONSOLE_REPLAY_LOG : CONSOLE_REPLAY;
-    uint64_t start = v->written - min_u64(v->written, most);
+    uint64_t start = written - min_u64(written, most);
     uint64_t end = start + CONSOLE_RING_SIZE / 16, i = start;
-    while (i != 0 && i < end && v->ring[(i - 1) % CONSOLE_RING_SIZE] != '\n') {
+    while (i != 0 && i < end && view_byte(v, i - 1) != '\n') {
         i++;
     }
     return i < end ? i : start;
@@ -89,7 +89,7 @@ void view_switch_to(unsigned index) {
     console.focus_next = 0;
 
     struct console_view *v = view_focused();
-    v->cursor = view_replay_start(v);
+    v->cursor = view_replay_start(v, v->written);
     console.answer_from = v->written;
     console.feeder_called = false;
     seq_reset(&console.seq);

@@ -2,7 +2,7 @@
 /*
  * What the physical console shows: the views, which of them has the focus, and our own words
  * between theirs. Owns the console's state, all of it under the console's lock, for views.c, pump.c
- * and console.c alone.
+ * and console.c alone. What a view has shown may be read without it.
  */
 #pragma once
 
@@ -71,8 +71,14 @@ static inline uint64_t view_backlog(const struct console_view *v) {
     return v->written - v->cursor;
 }
 
+/* Who reads without the lock finds each byte that is counted. */
 static inline void view_append(struct console_view *v, uint8_t byte) {
-    v->ring[v->written++ % CONSOLE_RING_SIZE] = byte;
+    __atomic_store_n(&v->ring[v->written % CONSOLE_RING_SIZE], byte, __ATOMIC_RELAXED);
+    __atomic_store_n(&v->written, v->written + 1, __ATOMIC_RELEASE);
+}
+
+static inline uint8_t view_byte(const struct console_view *v, uint64_t at) {
+    return __atomic_load_n(&v->ring[at % CONSOLE_RING_SIZE], __ATOMIC_RELAXED);
 }
 
 struct console_view *view_focused(void);
@@ -81,8 +87,8 @@ struct console_view *view_focused(void);
  */
 void view_switch_to(unsigned index);
 
-/* Where to begin to show what it has said so far. */
-uint64_t view_replay_start(const struct console_view *v);
+/* Where to begin to show what it has said so far, which are so many bytes. Needs no lock. */
+uint64_t view_replay_start(const struct console_view *v, uint64_t written);
 
 /* The bottom row: whose console this is, and how each guest fares. */
 void view_update_status(void);

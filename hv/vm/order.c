@@ -104,9 +104,10 @@ bool vm_may_become(enum vm_state from, enum vm_state to) {
     return false;
 }
 
-void vm_set_state(struct vm *vm, enum vm_state state) {
+void vm_set_state(struct vm *vm, enum vm_state state, enum event_cause cause, const char *why) {
     ASSERT(vm_may_become(vm->public->state, state));
     __atomic_store_n(&vm->public->state, state, __ATOMIC_RELEASE);
+    vm_note(vm->public, cause, why);
     vm_console->state_changed(vm->public);
 }
 
@@ -229,6 +230,13 @@ static enum vm_command order_take(struct vm *vm) {
     return command;
 }
 
+static const enum event_cause order_causes[VM_COMMANDS] = {
+    [VM_COMMAND_START] = EVENT_START, [VM_COMMAND_STOP] = EVENT_STOP,
+    [VM_COMMAND_KILL] = EVENT_KILL,   [VM_COMMAND_RESET] = EVENT_RESET,
+    [VM_COMMAND_PAUSE] = EVENT_PAUSE, [VM_COMMAND_RESUME] = EVENT_RESUME,
+    [VM_COMMAND_TAKE] = EVENT_MOVE,
+};
+
 /* What follows a request that ends a run is for the state after that end. */
 void vm_take_orders(struct vm *vm) {
     while (vm->leave == LEAVE_NONE) {
@@ -238,7 +246,7 @@ void vm_take_orders(struct vm *vm) {
         }
         const struct transition *t = transition_find(vm->public->state, command);
         if (t->to != STAYS) {
-            vm_set_state(vm, t->to);
+            vm_set_state(vm, t->to, order_causes[command], "");
         }
         order_run[t->action](vm, command);
     }

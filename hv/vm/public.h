@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include "hv/abi/compartment.h"
+#include "hv/lib/lock.h"
 #include "hv/lib/log.h"
 #include "hv/plan/plan.h"
 #include "hv/vm/hvm.h"
@@ -77,6 +79,20 @@ struct vm_crash {
     char reason[64];
 };
 
+/* What has become of a VM, and why; the last of it is kept. */
+#define VM_EVENTS 32u
+struct vm_event {
+    uint64_t us, unix_seconds; /* on the log's clock; since 1970 */
+    enum event_cause cause;
+    enum vm_state state; /* then */
+    char why[CONTROL_WHY];
+};
+struct vm_events {
+    struct lock lock;
+    uint64_t count; /* ever; event i is at ring[i % size] */
+    struct vm_event ring[VM_EVENTS];
+};
+
 /* Of a VM: in the core's data. */
 struct vm_public {
     char name[CONFIG_NAME_SIZE];
@@ -92,6 +108,7 @@ struct vm_public {
     uint64_t over[LIMITS]; /* atomic: periods in which it was over that limit; lines withheld */
     uint32_t crash_count;  /* atomic: since the hypervisor's start; see vm_last_crash() */
     struct vm_crash crashes[2]; /* the last one, and the one before */
+    struct vm_events events;
     uint32_t links; /* atomic: a bit for each network adapter whose cable is plugged in */
     uint32_t wire_count, disk_count;
     bool has_vsock;
@@ -170,6 +187,15 @@ void vm_keep_crash(struct vm_public *p, const struct vm_crash *crash);
 /* Any CPU: a copy of the last crash into *out. How many there were; 0 = none, *out is unchanged. */
 uint32_t vm_last_crash(const struct vm_public *p, struct vm_crash *out);
 
+/* On one of its own CPUs: something has become of it. why: more about the cause, or "". */
+void vm_note(struct vm_public *p, enum event_cause cause, const char *why);
+/*
+ * Any CPU: a copy of event *at, counted from 0, into *out; or of the oldest there is, if that one
+ * is gone, and *at is its number. False if there is none yet: *at is then the next one's. *end: the
+ * next one's in any case. Takes no lock but one that this VM alone waits for.
+ */
+bool vm_event_after(struct vm_public *p, uint64_t *at, uint64_t *end, struct vm_event *out);
+
 static inline bool vm_link_is_up(const struct vm_public *p, unsigned net) {
     return (__atomic_load_n(&p->links, __ATOMIC_RELAXED) >> net & 1) != 0;
 }
@@ -187,5 +213,15 @@ struct vm_console {
     void (*type)(struct vm *vm);
     /* The state has changed, and is to be shown. */
     void (*state_changed)(struct vm_public *p);
+    /*
+     * For guests that operate this one, on any CPU. What it has printed, from byte *at on, or what
+     * is left after that: *at is the first of them, *end is after the last that there is. As *at
+     * CONTROL_AT_FIRST is where a terminal that begins to look would. Returns how many are in to;
+     * takes no lock.
+     */
+    uint32_t (*read)(const struct vm_public *p, uint64_t *at, uint64_t *end, uint8_t *to,
+                     uint32_t size);
+    /* Types for it, as far as there is room beside the operator's keys; returns how many. */
+    uint32_t (*put)(struct vm_public *p, const uint8_t *keys, uint32_t size);
 };
 extern const struct vm_console *vm_console; /* set before the first VM is made */

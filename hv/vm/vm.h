@@ -149,8 +149,8 @@ void vm_take_orders(struct vm *vm);
 uint64_t vm_watch_stop(struct vm *vm);
 /* Is there anything that leads from one state to the other? */
 bool vm_may_become(enum vm_state from, enum vm_state to);
-/* The one place that changes a state, to what it may become; before the line that tells of it. On
- * the VM's own CPU. */
-void vm_set_state(struct vm *vm, enum vm_state state);
+/* The one place that changes a state, to what it may become; before the line that tells of it. why:
+ * more about the cause, or "". On the VM's own CPU. */
+void vm_set_state(struct vm *vm, enum vm_state state, enum event_cause cause, const char *why);
 
 #define vm_log(vm, level, ...) log_print(level, (vm)->name, __VA_ARGS__)

@@ -1336,6 +1336,63 @@ TEST(nothing_before_init_harms) {
     CHECK_U64(fake_line.length, 0);
 }
 
+/* What a guest that operates it reads of a console: bytes by their numbers, in focus or not. */
+TEST(a_console_is_read_by_its_numbers) {
+    uint8_t bytes[16];
+    uint64_t at = CONTROL_AT_FIRST, end;
+
+    start();
+    say(&alpha, "hello");
+    CHECK_U64(vm_console->read(&alpha.public, &at, &end, bytes, sizeof(bytes)), 5);
+    CHECK(at == 0 && end == 5 && memcmp(bytes, "hello", 5) == 0);
+    at = 2;
+    CHECK_U64(vm_console->read(&alpha.public, &at, &end, bytes, 2), 2);
+    CHECK(at == 2 && end == 5 && memcmp(bytes, "ll", 2) == 0);
+    at = 5;
+    CHECK_U64(vm_console->read(&alpha.public, &at, &end, bytes, sizeof(bytes)), 0);
+    CHECK(at == 5 && end == 5);
+    at = UINT64_MAX - 1; /* which it has not said */
+    CHECK_U64(vm_console->read(&alpha.public, &at, &end, bytes, sizeof(bytes)), 0);
+    CHECK(at == 5 && end == 5);
+    for (unsigned i = 5; i < 2 * RING; i++) {
+        CHECK(send(&beta, '.') && send(&alpha, (uint8_t)('a' + i % 26)));
+    }
+    at = 3; /* gone */
+    CHECK_U64(vm_console->read(&alpha.public, &at, &end, bytes, sizeof(bytes)), sizeof(bytes));
+    CHECK(at > RING && at < RING + RING / 8 && end == 2 * RING);
+    CHECK_U64(bytes[0], 'a' + at % 26);
+    CHECK_U64(bytes[15], 'a' + (at + 15) % 26);
+    at = CONTROL_AT_FIRST;
+    CHECK_U64(vm_console->read(&alpha.public, &at, &end, bytes, sizeof(bytes)), sizeof(bytes));
+    CHECK_U64(at, 2 * RING - RING / 4);
+    fake_line_take();
+}
+
+/* A guest that types for another one never has the operator's terminal wait. */
+TEST(keys_of_other_guests_are_few) {
+    uint8_t keys[200];
+
+    start();
+    memset(keys, 'k', sizeof(keys));
+    CHECK_U64(vm_console->put(&alpha.public, keys, 3), 3);
+    serve_all();
+    CHECK_STR(alpha.typed, "kkk");
+    type(KEY "1");
+    alpha.typed_room = 0;
+    fake_line_take();
+    CHECK_U64(vm_console->put(&alpha.public, keys, sizeof(keys)), 16);
+    for (unsigned i = 0; i < 100; i++) {
+        CHECK_U64(vm_console->put(&alpha.public, keys, sizeof(keys)), 0);
+        serve_all();
+    }
+    type("operator");
+    CHECK(strchr(fake_line_take(), 0x13) == NULL);
+    alpha.typed_room = SIZE_MAX;
+    type("!!");
+    CHECK_STR(alpha.typed, "kkkkkkkkkkkkkkkkkkkoperator!!");
+    CHECK_STR(beta.typed, "");
+}
+
 TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_replays),
           T(keys_reach_the_guest_in_focus), T(replay_is_the_last_quarter),
           T(of_the_log_less_is_replayed), T(replay_holds_nobody_up), T(focus_follows_the_log),
@@ -1358,4 +1415,5 @@ TEST_MAIN(T(nothing_before_init_harms), T(log_is_in_focus_first), T(switching_re
           T(a_reader_that_sleeps_costs_the_paste_not_the_keys), T(a_trickle_does_not_stop_the_keys),
           T(a_switch_loses_nothing_that_was_typed), T(a_terminal_waits_for_who_is_typed_to),
           T(a_switch_does_not_leave_the_terminal_stopped), T(keys_for_a_guest_that_is_off),
-          T(a_terminal_that_does_not_wait), T(a_switch_while_bytes_are_on_their_way))
+          T(a_terminal_that_does_not_wait), T(a_switch_while_bytes_are_on_their_way),
+          T(a_console_is_read_by_its_numbers), T(keys_of_other_guests_are_few))

@@ -14,21 +14,63 @@ static const char *guests[3]; /* NULL: there is none */
 static unsigned looks, orders, last_order, last_guest;
 static uint32_t order_done;
 
+/* Each guest has had so many events, and said so many bytes. */
+static uint64_t events, said, last_at;
+static char typed[64];
+
+static void ask_events(struct exchange_control *c) {
+    c->at = c->at == CONTROL_AT_FIRST ? 2 : c->at;
+    c->end = events;
+    c->size = c->at < events;
+    c->event.us = c->at * 1000;
+    c->event.unix_seconds = 1796005000;
+    c->event.cause = c->at == 3 ? EVENT_MAX_LOG : EVENT_CRASH;
+    memset(c->event.why, 0x7f, sizeof(c->event.why)); /* without an end */
+    strcpy(c->event.why, "a \"b\"");
+    strcpy(c->state, "crashed");
+}
+
+static void ask_console(struct exchange_control *c) {
+    c->at = c->at == CONTROL_AT_FIRST ? 0 : c->at;
+    c->at = c->at < said ? c->at : said;
+    c->end = said;
+    c->size = said - c->at < sizeof(c->bytes) ? (uint32_t)(said - c->at) : sizeof(c->bytes);
+    for (unsigned i = 0; i < c->size; i++) {
+        c->bytes[i] = (uint8_t)(c->at + i);
+    }
+}
+
+/* Ten at most. */
+static void ask_type(struct exchange_control *c) {
+    c->size = c->size < 10 ? c->size : 10;
+    memcpy(typed, c->bytes, c->size);
+    typed[c->size] = '\0';
+    c->done = order_done;
+}
+
 static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
     unsigned number = c->guest;
+
+    last_at = c->at;
 
     c->done = 0;
     if (number >= ARRAY_SIZE(guests) || guests[number] == NULL) {
         return;
     }
-    c->done = 1;
+    c->done = CONTROL_DONE;
+    strcpy(c->name, guests[number]);
+    strcpy(c->state, "running");
     if (c->call == CONTROL_CALL_LOOK) {
         looks++;
-        strcpy(c->name, guests[number]);
-        strcpy(c->state, "running");
-        c->vcpus = number + 1;
-        c->memory = 16 * MIB;
-        c->exits = UINT64_MAX;
+        c->look.vcpus = number + 1;
+        c->look.memory = 16 * MIB;
+        c->look.exits = UINT64_MAX;
+    } else if (c->call == CONTROL_CALL_EVENT) {
+        ask_events(c);
+    } else if (c->call == CONTROL_CALL_READ) {
+        ask_console(c);
+    } else if (c->call == CONTROL_CALL_TYPE) {
+        ask_type(c);
     } else {
         CHECK_U64(c->call, CONTROL_CALL_ORDER);
         orders++;
@@ -129,9 +171,84 @@ TEST(each_order_is_its_own) {
             "it cannot run: its first CPU did not come, or cannot run guests; give it another one");
 }
 
-#define NO_PAIR "not a key and a value, texts both"
-#define NO_END  "the object does not end where the line does"
-#define NO_ONE  "no such guest, or not one that you may control"
+#define NO_PAIR "not a key and a value, a text or a number"
+#define NO_VERB                                                                                    \
+    "no such verb: list, events, console, type, start, stop, restart, reset, kill, pause or resume"
+#define NO_KEY "no such key: verb, guest, after or text"
+#define NO_END "the object does not end where the line does"
+#define NO_ONE "no such guest, or not one that you may control"
+
+#define EVENT(name, number, us, kind, cause)                                                       \
+    "{\"guest\":\"" name "\",\"event\":" number ",\"us\":" us                                      \
+    ",\"unix\":1796005000,\"kind\":\"" kind "\",\"state\":\"crashed\",\"cause\":\"" cause          \
+    "\",\"why\":\"a \\u0022b\\u0022\"}\n"
+#define LONG_NAME "a-name-of-31-characters-exactly"
+
+TEST(events_are_told_from_the_first_that_is_not_known) {
+    begin();
+    events = 4;
+    CHECK_STR(say("{\"verb\":\"events\"}\n"),
+              EVENT("web", "3", "2000", "state", "crash")
+                  EVENT("web", "4", "3000", "limit", "max_log")
+                      EVENT(LONG_NAME, "3", "2000", "state", "crash")
+                          EVENT(LONG_NAME, "4", "3000", "limit", "max_log") OK);
+    CHECK_STR(say("{\"verb\":\"events\",\"guest\":\"web\",\"after\":3}\n"),
+              EVENT("web", "4", "3000", "limit", "max_log") OK);
+    CHECK_STR(say("{\"verb\":\"events\",\"guest\":\"web\",\"after\":\"4\"}\n"), OK);
+    CHECK_STR(say("{\"verb\":\"events\",\"after\":18446744073709551614}\n"), OK);
+    CHECK_U64(last_at, 0); /* it looked for another guest then */
+    refused("{\"verb\":\"events\",\"guest\":\"other\"}\n", NO_ONE);
+    refused("{\"verb\":\"events\",\"after\":18446744073709551616}\n", "after is no number");
+    refused("{\"verb\":\"events\",\"after\":\"1a\"}\n", "after is no number");
+    refused("{\"verb\":\"events\",\"after\":\"\"}\n", "after is no number");
+}
+
+TEST(a_console_is_told_up_to_where_its_end_was) {
+    char *at, wanted[200];
+    unsigned seen = 0;
+
+    begin();
+    said = 300;
+    const char *answer = say("{\"verb\":\"console\",\"guest\":\"web\"}\n");
+    CHECK(strstr(answer, "{\"guest\":\"web\",\"at\":0,\"text\":\"\\u0000\\u0001") == answer);
+    CHECK(strstr(answer, "\\u001f !\\u0022#$%&'()*+,-./0") != NULL);
+    CHECK(strstr(answer, "Z[\\u005c]") != NULL && strstr(answer, "~\\u007f\"}\n{") != NULL);
+    CHECK(strstr(answer, ",\"at\":128,") != NULL && strstr(answer, ",\"at\":256,") != NULL);
+    CHECK(strstr(answer, "\"}\n{\"ok\":true,\"next\":300,\"state\":\"running\"}\n") != NULL);
+    for (at = (char *)(uintptr_t)answer; (at = strchr(at, '\n')) != NULL; at++) {
+        seen++;
+    }
+    CHECK_U64(seen, 4);
+    snprintf(wanted, sizeof(wanted), "{\"guest\":\"web\",\"at\":298,\"text\":\"*+\"}\n%s",
+             "{\"ok\":true,\"next\":300,\"state\":\"running\"}\n");
+    CHECK_STR(say("{\"verb\":\"console\",\"guest\":\"web\",\"after\":298}\n"), wanted);
+    CHECK_STR(say("{\"verb\":\"console\",\"guest\":\"web\",\"after\":300}\n"),
+              "{\"ok\":true,\"next\":300,\"state\":\"running\"}\n");
+    refused("{\"verb\":\"console\"}\n", "no guest");
+    refused("{\"verb\":\"console\",\"guest\":\"other\"}\n", NO_ONE);
+}
+
+TEST(what_is_typed_comes_as_it_is_meant) {
+    begin();
+    CHECK_STR(
+        say("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"a\\r\\\"\\u001B\\u00e4\\\\/\"}\n"),
+        "{\"ok\":true,\"typed\":7,\"state\":\"running\"}\n");
+    CHECK_STR(typed, "a\r\"\x1b\xe4\\/");
+    CHECK_STR(say("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"0123456789abc\"}\n"),
+              "{\"ok\":true,\"typed\":10,\"state\":\"running\"}\n");
+    CHECK_STR(typed, "0123456789");
+    CHECK_STR(say("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"\\u0000x\"}\n"),
+              "{\"ok\":true,\"typed\":2,\"state\":\"running\"}\n");
+    CHECK(typed[0] == '\0' && typed[1] == 'x');
+    refused("{\"verb\":\"type\",\"guest\":\"web\"}\n", "no text");
+    refused("{\"verb\":\"type\",\"text\":\"x\"}\n", "no guest");
+    refused("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"\"}\n", "no text");
+    refused("{\"verb\":\"type\",\"guest\":\"web\\u0000\",\"text\":\"x\"}\n", "no name of a guest");
+    refused("{\"verb\\u0000\":\"list\"}\n", NO_KEY);
+    refused("{\"verb\":\"list\\u0000\"}\n", NO_VERB);
+    order_done = CONTROL_OFF;
+    refused("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"x\"}\n", "it does not run: start it");
+}
 
 TEST(what_is_no_request_is_told_so) {
     char line[300];
@@ -141,9 +258,13 @@ TEST(what_is_no_request_is_told_so) {
     refused("[]\n", "not an object of JSON in one line");
     refused("{}\n", NO_PAIR);
     refused("{\"verb\"}\n", NO_PAIR);
-    refused("{\"verb\":1}\n", NO_PAIR);
+    refused("{\"verb\":1}\n", "a text is wanted there");
+    refused("{\"verb\":-1}\n", NO_PAIR);
     refused("{\"verb\":\"list}\n", NO_PAIR);
-    refused("{\"verb\":\"li\\u0073t\"}\n", NO_PAIR);
+    refused("{\"verb\":\"li\\u007t\"}\n", NO_PAIR);
+    refused("{\"verb\":\"li\\u0173t\"}\n", NO_PAIR);
+    refused("{\"verb\":\"li\\st\"}\n", NO_PAIR);
+    refused("{\"verb\":\"list\\\n", NO_PAIR);
     refused("{\"verb\":\"list\",}\n", NO_PAIR);
     refused("{\"verb\":\"\x80\"}\n", NO_PAIR);
     refused("{\"verb\":\"list\"\n", NO_END);
@@ -151,11 +272,9 @@ TEST(what_is_no_request_is_told_so) {
     refused("{\"verb\":\"list\"} }\n", NO_END);
     refused("{\"guest\":\"web\"}\n", "no verb");
     refused("{\"verb\":\"kill\"}\n", "no guest");
-    refused("{\"verb\":\"halt\",\"guest\":\"web\"}\n",
-            "no such verb: list, start, stop, restart, reset, kill, pause or resume");
-    refused("{\"verb\":\"\"}\n",
-            "no such verb: list, start, stop, restart, reset, kill, pause or resume");
-    refused("{\"verbs\":\"list\"}\n", "no such key: verb or guest");
+    refused("{\"verb\":\"halt\",\"guest\":\"web\"}\n", NO_VERB);
+    refused("{\"verb\":\"\"}\n", NO_VERB);
+    refused("{\"verbs\":\"list\"}\n", NO_KEY);
     refused("{\"verb\":\"list\",\"guest\":\"\"}\n", "no name of a guest");
     refused("{\"verb\":\"list\",\"guest\":\"a-name-of-32-characters-exactly!\"}\n",
             "no name of a guest");
@@ -178,8 +297,9 @@ TEST(what_is_no_request_is_told_so) {
 /* A key of 39 characters is the longest that is read at all. */
 TEST(long_texts) {
     begin();
-    refused("{\"012345678901234567890123456789012345678\":\"\"}\n", "no such key: verb or guest");
-    refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_PAIR);
+    refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_KEY);
+    refused("{\"01234567890123456789012345678901234567890\":\"\"}\n", NO_PAIR);
+    refused("{\"after\":01234567890123456789012345678901234567890}\n", NO_PAIR);
 }
 
 TEST(a_line_in_pieces_and_lines_in_one) {
@@ -306,6 +426,8 @@ TEST(a_long_line_takes_turns) {
 }
 
 TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
+          T(events_are_told_from_the_first_that_is_not_known),
+          T(a_console_is_told_up_to_where_its_end_was), T(what_is_typed_comes_as_it_is_meant),
           T(what_is_no_request_is_told_so), T(long_texts), T(a_line_in_pieces_and_lines_in_one),
           T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
           T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),

@@ -52,6 +52,7 @@ static bool ask(struct vcpu *v, uint32_t call, uint32_t guest, uint32_t order) {
     v->exchange->control.call = call;
     v->exchange->control.guest = guest;
     v->exchange->control.order = order;
+    v->exchange->control.size = 0;
     return core_call_answer(v, CORE_CONTROL);
 }
 
@@ -63,24 +64,24 @@ TEST(a_look_tells_what_is_public) {
     CHECK_U64(c->done, 1);
     CHECK_STR(c->name, "second");
     CHECK_STR(c->state, "running");
-    CHECK_U64(c->vcpus, 1);
-    CHECK_U64(c->memory, 2 * MIB);
-    CHECK_U64(c->up_ms, 60000);
-    CHECK_U64(c->idle_ms, 500);
-    CHECK_U64(c->exits, 11);
-    CHECK_U64(c->denied, 22);
-    CHECK_U64(c->crashes, 3);
-    CHECK_U64(c->over_exits, 4);
-    CHECK_U64(c->over_console, 5);
-    CHECK_U64(c->withheld, 6);
+    CHECK_U64(c->look.vcpus, 1);
+    CHECK_U64(c->look.memory, 2 * MIB);
+    CHECK_U64(c->look.up_ms, 60000);
+    CHECK_U64(c->look.idle_ms, 500);
+    CHECK_U64(c->look.exits, 11);
+    CHECK_U64(c->look.denied, 22);
+    CHECK_U64(c->look.crashes, 3);
+    CHECK_U64(c->look.over_exits, 4);
+    CHECK_U64(c->look.over_console, 5);
+    CHECK_U64(c->look.withheld, 6);
     theirs[1].waits_since = 97 * FAKE_HZ; /* and it does still */
     CHECK(ask(v, CONTROL_CALL_LOOK, 1, 0));
-    CHECK_U64(c->idle_ms, 3500);
+    CHECK_U64(c->look.idle_ms, 3500);
     others[0].state = VM_STOPPED;
     CHECK(ask(v, CONTROL_CALL_LOOK, 0, 0));
     CHECK_STR(c->name, "first");
     CHECK_STR(c->state, "stopped");
-    CHECK_U64(c->up_ms, 0);
+    CHECK_U64(c->look.up_ms, 0);
     CHECK_U64(theirs[0].requests | theirs[1].requests, 0);
 }
 
@@ -90,8 +91,9 @@ TEST(there_are_no_others) {
 
     for (uint32_t call = 0; call < CONTROL_CALLS; call++) {
         CHECK(ask(v, call, 2, CONTROL_KILL));
-        CHECK_U64(v->exchange->control.done, 0);
-        CHECK_U64(v->exchange->control.memory, 0);
+        CHECK_U64(v->exchange->control.done, CONTROL_NO_GUEST);
+        CHECK_U64(v->exchange->control.look.memory, 0);
+        CHECK_STR(v->exchange->control.name, "");
         CHECK(ask(v, call, UINT32_MAX, CONTROL_KILL));
         CHECK_U64(v->exchange->control.done, 0);
     }
@@ -147,6 +149,96 @@ TEST(who_hears_nothing_is_refused) {
     CHECK_U64(v->exchange->control.done, CONTROL_DONE);
 }
 
+static bool ask_at(struct vcpu *v, uint32_t call, uint64_t at) {
+    struct exchange_control *c = &v->exchange->control;
+
+    memset(c, 0xff, sizeof(*c));
+    *c = (struct exchange_control){.call = call, .guest = 1, .at = at};
+    return core_call_answer(v, CORE_CONTROL) && c->done == CONTROL_DONE;
+}
+
+static void expect_event(struct vcpu *v, uint64_t at, uint64_t number, const char *why) {
+    const struct exchange_control *c = &v->exchange->control;
+
+    CHECK(ask_at(v, CONTROL_CALL_EVENT, at));
+    CHECK_U64(c->at, number);
+    CHECK_U64(c->end, others[1].events.count);
+    CHECK_U64(c->size, why[0] != '\0');
+    CHECK_STR(c->event.why, why);
+    CHECK_STR(c->name, "second");
+}
+
+/* Late readers see by the number that they have missed some. */
+TEST(events_are_read_by_their_numbers) {
+    struct vcpu *v = begin(true);
+    const struct exchange_control *c = &v->exchange->control;
+    char why[16];
+
+    expect_event(v, CONTROL_AT_FIRST, 0, "");
+    vm_note(&others[1], EVENT_CRASH, "first of all");
+    others[1].state = VM_CRASHED;
+    vm_note(&others[1], EVENT_FORCE, "why");
+    expect_event(v, CONTROL_AT_FIRST, 0, "first of all");
+    CHECK_U64(c->event.cause, EVENT_CRASH);
+    CHECK_STR(c->state, "running"); /* it was then */
+    expect_event(v, 1, 1, "why");
+    CHECK_STR(c->state, "crashed");
+    CHECK_U64(c->event.cause, EVENT_FORCE);
+    expect_event(v, 2, 2, "");
+    expect_event(v, UINT64_MAX - 1, 2, "");
+    for (unsigned i = 2; i < VM_EVENTS + 5; i++) {
+        snprintf(why, sizeof(why), "number %u", i);
+        vm_note(&others[1], EVENT_START, why);
+    }
+    expect_event(v, 0, 5, "number 5");
+    expect_event(v, 4, 5, "number 5");
+    expect_event(v, 6, 6, "number 6");
+    expect_event(v, VM_EVENTS + 4, VM_EVENTS + 4, why);
+    CHECK_U64(others[0].events.count, 0);
+}
+
+TEST(a_console_is_read_in_pieces) {
+    struct vcpu *v = begin(true);
+    const struct exchange_control *c = &v->exchange->control;
+
+    CHECK(ask_at(v, CONTROL_CALL_READ, 26));
+    CHECK_U64(c->at, 26);
+    CHECK_U64(c->end, FAKE_SAID);
+    CHECK_U64(c->size, CONTROL_BYTES);
+    CHECK(memcmp(c->bytes, "abcdefghijklmnopqrstuvwxyzabc", 29) == 0);
+    CHECK_STR(c->state, "running");
+    CHECK(ask_at(v, CONTROL_CALL_READ, FAKE_SAID - 1));
+    CHECK_U64(c->size, 1);
+    CHECK(ask_at(v, CONTROL_CALL_READ, UINT64_MAX - 1));
+    CHECK_U64(c->size, 0);
+    CHECK_U64(c->at, FAKE_SAID);
+    CHECK(fake_traces_cleared != 0);
+}
+
+TEST(keys_go_to_who_runs) {
+    struct vcpu *v = begin(true);
+    struct exchange_control *c = &v->exchange->control;
+
+    *c = (struct exchange_control){.call = CONTROL_CALL_TYPE, .guest = 1, .size = 20};
+    memcpy(c->bytes, "0123456789abcdefghij", 20);
+    CHECK(core_call_answer(v, CORE_CONTROL));
+    CHECK_U64(c->done, CONTROL_DONE);
+    CHECK_U64(c->size, 16);
+    CHECK_STR(fake_keys, "0123456789abcdef");
+    fake_keys[0] = '\0';
+    others[1].state = VM_OFF;
+    CHECK(core_call_answer(v, CORE_CONTROL));
+    CHECK_U64(c->done, CONTROL_OFF);
+    c->guest = 2;
+    CHECK(core_call_answer(v, CORE_CONTROL));
+    CHECK_U64(c->done, CONTROL_NO_GUEST);
+    CHECK_STR(fake_keys, "");
+    c->size = CONTROL_BYTES + 1;
+    CHECK(!core_call_answer(v, CORE_CONTROL));
+    CHECK(v->vm->leave != LEAVE_NONE);
+    CHECK_STR(fake_keys, "");
+}
+
 static void refused(uint32_t call, uint32_t order, bool may) {
     struct vcpu *v = begin(may);
 
@@ -164,4 +256,6 @@ TEST(nonsense_ends_the_vm_and_so_does_who_may_not) {
 }
 
 TEST_MAIN(T(a_look_tells_what_is_public), T(there_are_no_others), T(an_order_is_the_operators),
-          T(who_hears_nothing_is_refused), T(nonsense_ends_the_vm_and_so_does_who_may_not))
+          T(who_hears_nothing_is_refused), T(events_are_read_by_their_numbers),
+          T(a_console_is_read_in_pieces), T(keys_go_to_who_runs),
+          T(nonsense_ends_the_vm_and_so_does_who_may_not))

@@ -13,7 +13,7 @@
 #define STEPS 300000u
 
 static struct control k;
-static unsigned orders;
+static unsigned orders, typed, told;
 static uint64_t answers;
 
 static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
@@ -24,9 +24,19 @@ static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
     if ((word & 0x10000) != 0) {
         memcpy(c->name, "web", 4);
     }
-    c->memory = word;
-    c->exits = UINT64_MAX;
+    c->look.memory = word;
+    c->look.exits = UINT64_MAX;
     orders += c->call == CONTROL_CALL_ORDER;
+    typed += c->call == CONTROL_CALL_TYPE;
+    CHECK(c->call != CONTROL_CALL_TYPE || (c->size != 0 && c->size <= CONTROL_TEXT));
+    if (c->call != CONTROL_CALL_LOOK) { /* a core that lies, too: it ends all the same */
+        told += 1;
+        c->at = (word & 0x20000) != 0 ? word : c->at;
+        c->end = random_word() >> (word >> 24 & 63);
+        c->size = (uint32_t)(word >> 32) >> (word >> 30 & 31);
+        memset(c->bytes, (int)(word >> 40), sizeof(c->bytes));
+        c->event.cause = (uint32_t)(word >> 50) % (EVENT_CAUSES + 1);
+    }
     c->done = c->guest < (word >> 20 & 7);
 }
 
@@ -62,24 +72,36 @@ static void say(const char *text, uint64_t size) {
 }
 
 static void step(void) {
-    static const char *const pieces[] = {"{",
-                                         "}",
-                                         "\"verb\"",
-                                         "\"guest\"",
-                                         ":",
-                                         ",",
-                                         "\n",
-                                         "\"list\"",
-                                         "\"kill\"",
-                                         "\"web\"",
-                                         "\"",
-                                         "\\",
-                                         " ",
-                                         "\t",
-                                         "{\"verb\":\"list\"}\n",
-                                         "{\"verb\":\"stop\",\"guest\":\"web\"}\n",
-                                         "{\"verb\":\"",
-                                         "\r\n"};
+    static const char *const pieces[] = {
+        "{",
+        "}",
+        "\"verb\"",
+        "\"guest\"",
+        ":",
+        ",",
+        "\n",
+        "\"list\"",
+        "\"kill\"",
+        "\"events\"",
+        "\"console\"",
+        "\"type\"",
+        "\"after\"",
+        "\"text\"",
+        "\"\\u00",
+        "17",
+        "{\"verb\":\"events\",\"after\":1}\n",
+        "{\"verb\":\"console\",\"guest\":\"web\"}\n",
+        "{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"",
+        "{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"a\\r\"}\n",
+        "\"web\"",
+        "\"",
+        "\\",
+        " ",
+        "\t",
+        "{\"verb\":\"list\"}\n",
+        "{\"verb\":\"stop\",\"guest\":\"web\"}\n",
+        "{\"verb\":\"",
+        "\r\n"};
     uint64_t word = random_word();
 
     if ((word & 3) == 0) {
@@ -108,8 +130,10 @@ TEST(random_lines) {
             step();
         }
     }
-    printf("# %u answers, %u orders\n", (unsigned)answers, orders);
+    printf("# %u answers, %u orders, %u typed, %u asked by and by\n", (unsigned)answers, orders,
+           typed, told);
     CHECK(answers > STEPS / 20 && orders > STEPS / 2000); /* it did come that far */
+    CHECK(typed > STEPS / 2000 && told > STEPS / 200);
 }
 
 TEST_MAIN(T(random_lines))

@@ -89,7 +89,7 @@ static bool transmit_while_room(UNUSED struct vm *vm, UNUSED uint8_t byte) {
 
 /* The console takes no more, until it says that it has room again. */
 TEST(a_byte_that_waits_goes_on) {
-    static const struct vm_console slow = {transmit_while_room, NULL, NULL};
+    static const struct vm_console slow = {.transmit = transmit_while_room};
     begin(LOG_INFO);
     const struct vm_console *before = vm_console;
     vm_console = &slow;

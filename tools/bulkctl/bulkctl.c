@@ -5,144 +5,69 @@
  * statically, so that it runs in any guest. See docs/control.md and bulkctl(1).
  */
 #include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define NAME      "org.bulkhead.control"
-#define PORTS     "/sys/class/virtio-ports"
-#define WAIT_MS   10000
-#define LINE_SIZE 1024
-
-enum { DONE = 0, REFUSED = 1, USAGE = 2, NO_ANSWER = 3 };
+#include "tools/bulkctl/follow.h"
 
 static const char usage[] =
-    "usage: bulkctl [--json] [--port FILE] VERB [GUEST]\n"
+    "usage: bulkctl [--json] [--port FILE] VERB [-f] [GUEST]\n"
     "\n"
     "  list             the guests that this one may control (also: ps)\n"
     "  stats GUEST      what one of them has counted\n"
     "  start GUEST      stop GUEST      restart GUEST\n"
     "  reset GUEST      kill GUEST      pause GUEST     resume GUEST\n"
-    "  metrics          all of it, as Prometheus reads it\n"
+    "  events [GUEST]   what has become of them and why, as far as it is kept; -f: goes on\n"
+    "  logs GUEST       the end of its console, as text; -f: goes on\n"
+    "  console GUEST    the console itself, to type as well (also: attach); Ctrl-] then 0 leaves\n"
+    "  metrics          all counters, as Prometheus reads them\n"
     "\n"
     "--json prints the answer as it comes. An order is taken, not yet done: list tells the state.\n"
     "Ends with 0: done; 1: refused; 2: wrong usage; 3: no answer.\n";
 
-static int fail(int status, const char *what, const char *why) {
-    fprintf(stderr, "bulkctl: %s: %s\n", what, why);
-    return status;
-}
-
-/* ---- the port ---- */
-
-/* Bytes that have come and are no whole line yet. */
-static char buffer[2 * LINE_SIZE];
-static size_t filled;
-
-/* The next line, with its NUL instead of its end; false: none comes. */
-static bool read_line(int port, char line[LINE_SIZE]) {
-    for (;;) {
-        char *end = memchr(buffer, '\n', filled);
-        if (end != NULL && end - buffer < LINE_SIZE) {
-            size_t size = (size_t)(end - buffer);
-            memcpy(line, buffer, size);
-            line[size] = '\0';
-            filled -= size + 1;
-            memmove(buffer, end + 1, filled);
-            return true;
-        }
-        struct pollfd ready = {.fd = port, .events = POLLIN};
-        if (filled == sizeof(buffer) || poll(&ready, 1, WAIT_MS) <= 0) {
-            return false;
-        }
-        ssize_t got = read(port, buffer + filled, sizeof(buffer) - filled);
-        if (got <= 0) {
-            return false;
-        }
-        filled += (size_t)got;
-    }
-}
-
-static bool write_all(int port, const char *text, size_t size) {
-    while (size != 0) {
-        ssize_t n = write(port, text, size);
-        if (n <= 0) {
-            return false;
-        }
-        text += n;
-        size -= (size_t)n;
-    }
-    return true;
-}
-
-/* ---- its lines ---- */
-
-/* A flat object's next pair, from *at on. Values keep no quotes. False at the end. */
-static bool next_pair(const char **at, char key[64], char value[128]) {
-    const char *s = strchr(*at, '"');
-    size_t n;
-
-    if (s == NULL) {
-        return false;
-    }
-    n = strcspn(++s, "\"");
-    snprintf(key, 64, "%.*s", (int)n, s);
-    s += n;
-    s += strspn(s, "\" :");
-    bool text = s[-1] == '"';
-    n = strcspn(s, text ? "\"" : ",}");
-    snprintf(value, 128, "%.*s", (int)n, s);
-    *at = s + n + (text && s[n] != '\0');
-    return true;
-}
-
-static const char *value_of(const char *line, const char *wanted, char value[128]) {
-    char key[64];
-
-    for (const char *at = line; next_pair(&at, key, value);) {
-        if (strcmp(key, wanted) == 0) {
-            return value;
-        }
-    }
-    value[0] = '\0';
-    return value;
-}
-
 /* ---- how they are shown ---- */
 
-static void show_row(const char *line) {
-    char name[128], state[128], vcpus[128], memory[128], up[128];
-    unsigned long long mib = strtoull(value_of(line, "memory_bytes", memory), NULL, 10) >> 20;
-    unsigned long long seconds = strtoull(value_of(line, "up_ms", up), NULL, 10) / 1000;
+/* Once. */
+static void show_headline(void) {
+    static bool shown;
 
-    printf("%-20s %-9s %5s %7lluM  %llu days %02llu:%02llu:%02llu\n", value_of(line, "guest", name),
-           value_of(line, "state", state), value_of(line, "vcpus", vcpus), mib, seconds / 86400,
-           seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    if (!shown) {
+        printf("%-20s %-9s %5s %8s  %s\n", "GUEST", "STATE", "VCPUS", "MEMORY", "UP");
+    }
+    shown = true;
+}
+
+static void show_row(const char *line) {
+    struct pair name, state, vcpus;
+    unsigned long long mib = number_of(line, "memory_bytes") >> 20;
+    unsigned long long seconds = number_of(line, "up_ms") / 1000;
+
+    show_headline();
+    printf("%-20s %-9s %5s %7lluM  %llu days %02llu:%02llu:%02llu\n",
+           value_of(line, "guest", &name), value_of(line, "state", &state),
+           value_of(line, "vcpus", &vcpus), mib, seconds / 86400, seconds / 3600 % 24,
+           seconds / 60 % 60, seconds % 60);
 }
 
 static void show_counters(const char *line) {
-    char key[64], value[128];
+    struct pair pair;
 
-    for (const char *at = line; next_pair(&at, key, value);) {
-        printf("%-20s %s\n", key, value);
+    while (next_pair(&line, &pair) == NEXT_PAIR) {
+        printf("%-20s %s\n", pair.key, pair.value);
     }
 }
 
 /* "up_ms" becomes bulkhead_up_ms{guest="web"}. The state is a label, with the value 1. */
 static void show_metrics(const char *line) {
-    char name[128], state[128], key[64], value[128];
+    struct pair name, state, pair;
 
-    (void)value_of(line, "guest", name);
-    printf("bulkhead_state{guest=\"%s\",state=\"%s\"} 1\n", name, value_of(line, "state", state));
-    for (const char *at = line; next_pair(&at, key, value);) {
-        if (isdigit((unsigned char)value[0])) {
-            printf("bulkhead_%s{guest=\"%s\"} %s\n", key, name, value);
+    (void)value_of(line, "guest", &name);
+    printf("bulkhead_state{guest=\"%s\",state=\"%s\"} 1\n", name.value,
+           value_of(line, "state", &state));
+    while (next_pair(&line, &pair) == NEXT_PAIR) {
+        if (!pair.is_text && isdigit((unsigned char)pair.value[0])) {
+            printf("bulkhead_%s{guest=\"%s\"} %s\n", pair.key, name.value, pair.value);
         }
     }
 }
@@ -157,17 +82,54 @@ static void show_nothing(const char *line) {
 
 /* ---- verbs ---- */
 
-static const struct verb {
+/* GUEST_NAMED: it has to be named. */
+enum guest { GUEST_NONE, GUEST_ANY, GUEST_NAMED };
+
+/* What is asked and shown; or else run. */
+struct words {
+    const char *path, *guest;
+    bool json, follow;
+};
+struct verb {
     const char *name, *asked;
-    bool has_guest;
+    enum guest guest;
+    bool can_follow;
     void (*show)(const char *line);
-} verbs[] = {
-    {"list", "list", false, show_row},          {"ps", "list", false, show_row},
-    {"stats", "list", true, show_counters},     {"metrics", "list", false, show_metrics},
-    {"start", "start", true, show_nothing},     {"stop", "stop", true, show_nothing},
-    {"restart", "restart", true, show_nothing}, {"kill", "kill", true, show_nothing},
-    {"reset", "reset", true, show_nothing},     {"pause", "pause", true, show_nothing},
-    {"resume", "resume", true, show_nothing},
+    int (*run)(const struct words *words);
+};
+
+static int run_events(const struct words *words) {
+    return show_events(words->path, words->guest, words->follow, words->json);
+}
+
+static int run_logs(const struct words *words) {
+    return show_logs(words->path, words->guest, words->follow, words->json);
+}
+
+static int run_attach(const struct words *words) {
+    return run_console(words->path, words->guest);
+}
+
+#define LIST(verb, shown)                                                                          \
+    { .name = verb, .asked = "list", .show = shown }
+#define ORDER(verb)                                                                                \
+    { .name = verb, .asked = verb, .guest = GUEST_NAMED, .show = show_nothing }
+static const struct verb verbs[] = {
+    LIST("list", show_row),
+    LIST("ps", show_row),
+    LIST("metrics", show_metrics),
+    {.name = "stats", .asked = "list", .guest = GUEST_NAMED, .show = show_counters},
+    ORDER("start"),
+    ORDER("stop"),
+    ORDER("restart"),
+    ORDER("reset"),
+    ORDER("kill"),
+    ORDER("pause"),
+    ORDER("resume"),
+    {.name = "events", .guest = GUEST_ANY, .can_follow = true, .run = run_events},
+    {.name = "logs", .guest = GUEST_NAMED, .can_follow = true, .run = run_logs},
+    {.name = "console", .guest = GUEST_NAMED, .run = run_attach},
+    {.name = "attach", .guest = GUEST_NAMED, .run = run_attach},
 };
 
 static const struct verb *find_verb(const char *name) {
@@ -179,34 +141,27 @@ static const struct verb *find_verb(const char *name) {
     return NULL;
 }
 
-static int ask(int port, const struct verb *verb, const char *guest, bool json) {
-    char line[LINE_SIZE], value[128];
-    int size = guest == NULL ? snprintf(line, sizeof(line), "{\"verb\":\"%s\"}\n", verb->asked)
-                             : snprintf(line, sizeof(line), "{\"verb\":\"%s\",\"guest\":\"%s\"}\n",
-                                        verb->asked, guest);
+static int run_asked(const struct verb *verb, const struct words *words) {
+    char last[LINE_SIZE], request[200];
+    struct pair error;
+    int n = snprintf(request, sizeof(request), "{\"verb\":\"%s\"", verb->asked);
 
-    if (!write_all(port, line, (size_t)size)) {
-        return fail(NO_ANSWER, "writing to the port", strerror(errno));
+    if (words->guest != NULL) {
+        n += snprintf(request + n, sizeof(request) - (size_t)n, ",\"guest\":\"%s\"", words->guest);
     }
-    if (verb->show == show_row && !json) {
-        printf("%-20s %-9s %5s %8s  %s\n", "GUEST", "STATE", "VCPUS", "MEMORY", "UP");
+    snprintf(request + n, sizeof(request) - (size_t)n, "}\n");
+    int status = ask(words->path, request, words->json ? show_json : verb->show, last);
+    if (verb->show == show_row && !words->json && status == DONE) {
+        show_headline(); /* of no rows, too */
     }
-    for (;;) {
-        if (!read_line(port, line)) {
-            return fail(NO_ANSWER, "reading the answer", "none came");
-        }
-        bool last = value_of(line, "ok", value)[0] != '\0';
-        if (!last || json) {
-            (json ? show_json : verb->show)(line);
-        }
-        if (last && strcmp(value, "true") == 0) {
-            return DONE;
-        }
-        if (last) {
-            return fail(REFUSED, guest != NULL ? guest : verb->name,
-                        value_of(line, "error", value));
-        }
+    if (words->json && status != NO_ANSWER) {
+        puts(last);
     }
+    if (status == REFUSED) {
+        return fail(REFUSED, words->guest != NULL ? words->guest : verb->name,
+                    value_of(last, "error", &error));
+    }
+    return status;
 }
 
 /* What goes between quotes there. */
@@ -215,77 +170,58 @@ static bool is_name(const char *text) {
            text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
 }
 
-/* Its device, /dev/vportNpM, as the kernel names it: udev's link with the port's name is not
- * everywhere. */
-static const char *find_port(void) {
-    static char path[300] = "/dev/virtio-ports/" NAME;
-    DIR *ports = opendir(PORTS);
-
-    for (const struct dirent *e; ports != NULL && (e = readdir(ports)) != NULL;) {
-        char file[400], name[64] = "";
-        snprintf(file, sizeof(file), PORTS "/%s/name", e->d_name);
-        FILE *f = e->d_name[0] != '.' ? fopen(file, "r") : NULL;
-        if (f == NULL) {
-            continue;
-        }
-        if (fgets(name, sizeof(name), f) != NULL && strcmp(strtok(name, "\n"), NAME) == 0) {
-            snprintf(path, sizeof(path), "/dev/%s", e->d_name);
-        }
-        fclose(f);
+/* Are they good for the verb? */
+static int judge(const struct verb *verb, const struct words *words) {
+    if (words->follow && !verb->can_follow) {
+        return fail(USAGE, verb->name, "does not go on: no -f");
     }
-    if (ports != NULL) {
-        closedir(ports);
+    if (words->json && verb->run == run_attach) {
+        return fail(USAGE, verb->name, "has no JSON: logs has");
     }
-    return path;
-}
-
-/* One program at a time has the port. */
-static int open_port(const char *path) {
-    for (int tries = 0;; tries++) {
-        int port = open(path, O_RDWR);
-        if (port >= 0 || errno != EBUSY || tries == WAIT_MS / 100) {
-            return port;
-        }
-        usleep(100 * 1000);
+    if (words->guest == NULL && verb->guest == GUEST_NAMED) {
+        return fail(USAGE, verb->name, "needs the name of one guest");
     }
+    if (words->guest != NULL && verb->guest == GUEST_NONE) {
+        return fail(USAGE, verb->name, "takes no guest");
+    }
+    if (words->guest != NULL && !is_name(words->guest)) {
+        return fail(USAGE, words->guest, "is no name of a guest: a-z, 0-9 and -");
+    }
+    return DONE;
 }
 
 int main(int argc, char **argv) {
-    const char *path = NULL;
-    bool json = false;
-    int i = 1;
+    struct words words = {.path = NULL};
+    const char *plain[3] = {NULL, NULL, NULL};
+    unsigned count = 0;
 
-    for (; i < argc && argv[i][0] == '-'; i++) {
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--json") == 0) {
-            json = true;
+            words.json = true;
+        } else if (strcmp(argv[i], "-f") == 0) {
+            words.follow = true;
         } else if (strcmp(argv[i], "--port") == 0 && i + 1 < argc) {
-            path = argv[++i];
+            words.path = argv[++i];
         } else if (strcmp(argv[i], "--help") == 0) {
             return fputs(usage, stdout) < 0;
-        } else {
+        } else if (argv[i][0] == '-') {
             return fail(USAGE, argv[i], "no such option; bulkctl --help lists them");
+        } else if (count < 3) {
+            plain[count++] = argv[i];
         }
     }
-    const struct verb *verb = i < argc ? find_verb(argv[i]) : NULL;
+    const struct verb *verb = count != 0 ? find_verb(plain[0]) : NULL;
     if (verb == NULL) {
         fputs(usage, stderr);
         return USAGE;
     }
-    const char *guest = i + 1 < argc ? argv[i + 1] : NULL;
-    if ((guest != NULL) != verb->has_guest || argc > i + 2) {
-        return fail(USAGE, verb->name,
-                    verb->has_guest ? "needs the name of one guest" : "takes no guest");
+    words.guest = plain[1];
+    if (plain[2] != NULL) {
+        return fail(USAGE, plain[2], "one guest at a time");
     }
-    if (guest != NULL && !is_name(guest)) {
-        return fail(USAGE, guest, "is no name of a guest: a-z, 0-9 and -");
+    if (judge(verb, &words) != DONE) {
+        return USAGE;
     }
-    path = path != NULL ? path : find_port();
-    int port = open_port(path);
-    if (port < 0) {
-        fail(NO_ANSWER, path, strerror(errno));
-        fputs("Is control in this guest's table of bulkhead.toml, and virtio_console loaded?\n",
-              stderr);
-        return NO_ANSWER;
-    }
-    return ask(port, verb, guest, json);
+    words.path = words.path != NULL ? words.path : find_port();
+    return verb->run != NULL ? verb->run(&words) : run_asked(verb, &words);
 }

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Completion for bash of Bulkhead's tools: source this file, or copy it to /usr/share/bash-completion/completions/bhcheck
-# (and link it there as mkstick, mkusb, seal and bhtrace).
+# (and link it there as mkstick, mkusb, seal, bhtrace and bulkctl).
 
 _bulkhead_words() {
     COMPREPLY=($(compgen -W "$1" -- "$2"))
@@ -23,6 +23,16 @@ _bulkhead() {
         mkstick) _bulkhead_words "--help -o --update --good --show --machine --any-machine --application --size --id --bhcheck" "$word" ;;
         seal) _bulkhead_words "--help --key --cert --application -o" "$word" ;;
         bhtrace) _bulkhead_words "--help --json" "$word" ;;
+        bulkctl) _bulkhead_words "--help --json --port -f" "$word" ;;
+        esac
+        return
+    fi
+    if [[ $tool == bulkctl ]]; then
+        case $before in
+        *bulkctl | -f | --json)
+            _bulkhead_words "list ps stats start stop restart reset kill pause resume events logs console attach metrics" "$word" ;;
+        --port) COMPREPLY=($(compgen -f -- "$word")) ;;
+        *) _bulkhead_words "$("$1" list 2>/dev/null | sed '1d;s/ .*//')" "$word" ;;
         esac
         return
     fi
@@ -30,4 +40,4 @@ _bulkhead() {
     COMPREPLY=($(compgen -f -- "$word"))
 }
 
-complete -F _bulkhead bhcheck mkstick mkusb seal bhtrace
+complete -F _bulkhead bhcheck mkstick mkusb seal bhtrace bulkctl

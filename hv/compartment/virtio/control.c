@@ -1,126 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the lines of the operator's hand: a request becomes a verb and a name, what the core tells
- * of a guest becomes a line of JSON. See control.h. A request is an object of texts, without
- * escapes: no name has a need of them. Source: RFC 8259 "The JavaScript Object Notation (JSON) Data
- * Interchange Format".
+ * Owns the lines of the operator's hand: a request is taken and begun, what the core tells of a
+ * guest becomes lines of JSON. See control.h. Source: RFC 8259 "The JavaScript Object Notation
+ * (JSON) Data Interchange Format".
  */
 #include "hv/compartment/virtio/control.h"
 
 #include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 
-#define VALUE_SIZE 40u /* of a key or a value, with its NUL */
-
-enum control_verb { VERB_LIST, VERB_ORDER };
-
-static const struct control_word {
-    const char *name;
-    enum control_verb verb;
-    uint32_t order; /* enum control_order */
-} control_words[] = {
-    {"list", VERB_LIST, 0},
-    {"start", VERB_ORDER, CONTROL_START},
-    {"stop", VERB_ORDER, CONTROL_STOP},
-    {"restart", VERB_ORDER, CONTROL_RESTART},
-    {"reset", VERB_ORDER, CONTROL_RESET},
-    {"kill", VERB_ORDER, CONTROL_KILL},
-    {"pause", VERB_ORDER, CONTROL_PAUSE},
-    {"resume", VERB_ORDER, CONTROL_RESUME},
-};
-
 /* ---- a request ---- */
-
-/* What of the line is left. */
-struct control_text {
-    const char *at, *end;
-};
-
-static void text_skip_blanks(struct control_text *t) {
-    while (t->at < t->end && (*t->at == ' ' || *t->at == '\t' || *t->at == '\r')) {
-        t->at++;
-    }
-}
-
-/* This character, behind blanks. */
-static bool text_take(struct control_text *t, char c) {
-    text_skip_blanks(t);
-    if (t->at == t->end || *t->at != c) {
-        return false;
-    }
-    t->at++;
-    return true;
-}
-
-/* A text in quotes, into out. */
-static bool text_take_string(struct control_text *t, char out[VALUE_SIZE]) {
-    size_t n = 0;
-
-    if (!text_take(t, '"')) {
-        return false;
-    }
-    for (; t->at < t->end && *t->at != '"'; t->at++) {
-        bool plain = *t->at >= ' ' && *t->at < 0x7f && *t->at != '\\';
-        if (!plain || n == VALUE_SIZE - 1) {
-            return false;
-        }
-        out[n++] = *t->at;
-    }
-    out[n] = '\0';
-    return text_take(t, '"');
-}
-
-static const char *request_set_verb(struct control_request *out, const char *value) {
-    for (uint32_t i = 0; i < ARRAY_SIZE(control_words); i++) {
-        if (str_equal(control_words[i].name, value)) {
-            out->verb = i;
-            return NULL;
-        }
-    }
-    return "no such verb: list, start, stop, restart, reset, kill, pause or resume";
-}
-
-static const char *request_set(struct control_request *out, const char *key, const char *value) {
-    if (str_equal(key, "verb")) {
-        return request_set_verb(out, value);
-    }
-    if (!str_equal(key, "guest")) {
-        return "no such key: verb or guest";
-    }
-    if (strlen(value) == 0 || strlen(value) >= sizeof(out->guest)) {
-        return "no name of a guest";
-    }
-    (void)str_copy_n(out->guest, sizeof(out->guest), value, strlen(value));
-    return NULL;
-}
-
-const char *control_parse(const char *line, uint32_t length, struct control_request *out) {
-    struct control_text t = {line, line + length};
-    char key[VALUE_SIZE], value[VALUE_SIZE];
-    const char *wrong = NULL;
-
-    *out = (struct control_request){.verb = ARRAY_SIZE(control_words)};
-    if (!text_take(&t, '{')) {
-        return "not an object of JSON in one line";
-    }
-    do {
-        bool pair = text_take_string(&t, key) && text_take(&t, ':') && text_take_string(&t, value);
-        wrong = pair ? request_set(out, key, value) : "not a key and a value, texts both";
-    } while (wrong == NULL && text_take(&t, ','));
-    if (wrong != NULL) {
-        return wrong;
-    }
-    bool closed = text_take(&t, '}');
-    text_skip_blanks(&t);
-    if (!closed || t.at != t.end) {
-        return "the object does not end where the line does";
-    }
-    if (out->verb == ARRAY_SIZE(control_words)) {
-        return "no verb";
-    }
-    bool orders = control_words[out->verb].verb == VERB_ORDER;
-    return orders && out->guest[0] == '\0' ? "no guest" : NULL;
-}
 
 static void control_refuse(struct control *k, const char *wrong) {
     k->at_work = false;
@@ -131,20 +20,21 @@ static void control_refuse(struct control *k, const char *wrong) {
 
 /* An empty line is none. */
 static void control_begin(struct control *k) {
-    struct control_text t = {k->line, k->line + k->length};
     const char *wrong = "longer than 200 bytes";
+    bool empty = true;
 
-    text_skip_blanks(&t);
-    if (t.at == t.end) {
-        k->length = 0;
-        return;
+    for (uint32_t i = 0; i < k->length; i++) {
+        empty = empty && (k->line[i] == ' ' || k->line[i] == '\t' || k->line[i] == '\r');
     }
-    if (k->length < CONTROL_LINE) {
+    if (!empty && k->length < CONTROL_LINE) {
         wrong = control_parse(k->line, k->length, &k->asked);
     }
     k->length = 0;
+    if (empty) {
+        return;
+    }
     k->next = 0;
-    k->found = false;
+    k->found = k->inside = false;
     k->at_work = wrong == NULL;
     if (wrong != NULL) {
         control_refuse(k, wrong);
@@ -164,39 +54,119 @@ uint64_t control_take_bytes(struct control *k, const uint8_t *from, uint64_t siz
     return size;
 }
 
-/* ---- its answer ---- */
+/* ---- lines of its answer ---- */
+
+static const struct control_word *control_word(const struct control *k) {
+    return &control_verbs[k->asked.verb];
+}
+
+static void line_begin(struct control *k, const struct exchange_control *c) {
+    k->out_done = 0;
+    k->out_size = (uint32_t)fmt_print(k->out, sizeof(k->out), "{\"guest\":\"%s\"", c->name);
+}
+
+static void line_end(struct control *k) {
+    k->out_size += (uint32_t)fmt_print(k->out + k->out_size, sizeof(k->out) - k->out_size, "}\n");
+    ASSERT(k->out_size < sizeof(k->out));
+}
+
+static void line_add_number(struct control *k, const char *name, uint64_t value) {
+    k->out_size += (uint32_t)fmt_print(k->out + k->out_size, sizeof(k->out) - k->out_size,
+                                       ",\"%s\":%llu", name, (ull)value);
+}
+
+/* Each byte is a character of its number. */
+static void line_add_text(struct control *k, const char *name, const uint8_t *bytes, size_t size) {
+    char *out = k->out;
+    size_t n = k->out_size;
+
+    n += fmt_print(out + n, sizeof(k->out) - n, ",\"%s\":\"", name);
+    for (size_t i = 0; i < size; i++) {
+        uint8_t byte = bytes[i];
+        bool plain = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+        n += fmt_print(out + n, sizeof(k->out) - n, plain ? "%c" : "\\u%04x", byte);
+    }
+    n += fmt_print(out + n, sizeof(k->out) - n, "\"");
+    k->out_size = (uint32_t)n;
+}
+
+static void line_add_string(struct control *k, const char *name, const char *text) {
+    line_add_text(k, name, (const uint8_t *)text, strlen(text));
+}
 
 /* What is told of each guest beside its name and its state. */
 static const struct control_field {
     const char *name;
     size_t at;
 } control_fields[] = {
-    {"vcpus", offsetof(struct exchange_control, vcpus)},
-    {"memory_bytes", offsetof(struct exchange_control, memory)},
-    {"up_ms", offsetof(struct exchange_control, up_ms)},
-    {"idle_ms", offsetof(struct exchange_control, idle_ms)},
-    {"exits", offsetof(struct exchange_control, exits)},
-    {"denied", offsetof(struct exchange_control, denied)},
-    {"crashes", offsetof(struct exchange_control, crashes)},
-    {"over_max_exits", offsetof(struct exchange_control, over_exits)},
-    {"over_max_console", offsetof(struct exchange_control, over_console)},
-    {"log_lines_withheld", offsetof(struct exchange_control, withheld)},
+    {"vcpus", offsetof(struct exchange_look, vcpus)},
+    {"memory_bytes", offsetof(struct exchange_look, memory)},
+    {"up_ms", offsetof(struct exchange_look, up_ms)},
+    {"idle_ms", offsetof(struct exchange_look, idle_ms)},
+    {"exits", offsetof(struct exchange_look, exits)},
+    {"denied", offsetof(struct exchange_look, denied)},
+    {"crashes", offsetof(struct exchange_look, crashes)},
+    {"over_max_exits", offsetof(struct exchange_look, over_exits)},
+    {"over_max_console", offsetof(struct exchange_look, over_console)},
+    {"log_lines_withheld", offsetof(struct exchange_look, withheld)},
 };
 
 static void control_tell_guest(struct control *k, const struct exchange_control *c) {
-    size_t n = fmt_print(k->out, sizeof(k->out), "{\"guest\":\"%.*s\",\"state\":\"%.*s\"",
-                         (int)sizeof(c->name) - 1, c->name, (int)sizeof(c->state) - 1, c->state);
-
+    line_begin(k, c);
+    line_add_string(k, "state", c->state);
     for (size_t i = 0; i < ARRAY_SIZE(control_fields); i++) {
         const struct control_field *f = &control_fields[i];
-        uint64_t value = *(const uint64_t *)((const uint8_t *)c + f->at);
-        n += fmt_print(k->out + n, sizeof(k->out) - n, ",\"%s\":%llu", f->name, (ull)value);
+        line_add_number(k, f->name, *(const uint64_t *)((const uint8_t *)&c->look + f->at));
     }
-    n += fmt_print(k->out + n, sizeof(k->out) - n, "}\n");
-    ASSERT(n < sizeof(k->out));
-    k->out_size = (uint32_t)n;
-    k->out_done = 0;
+    line_end(k);
 }
+
+/* What has come of it: a state, or a limit that it was over. */
+static const char *const control_causes[EVENT_CAUSES] = {
+    [EVENT_CONFIG] = "config",
+    [EVENT_READY] = "started",
+    [EVENT_DUE] = "delay-over",
+    [EVENT_START] = "start",
+    [EVENT_STOP] = "stop",
+    [EVENT_KILL] = "kill",
+    [EVENT_RESET] = "reset",
+    [EVENT_PAUSE] = "pause",
+    [EVENT_RESUME] = "resume",
+    [EVENT_MOVE] = "move",
+    [EVENT_POWER_OFF] = "power-off",
+    [EVENT_OWN_RESET] = "own-reset",
+    [EVENT_CRASH] = "crash",
+    [EVENT_REFUSED] = "refused",
+    [EVENT_FORCE] = "stop-timeout",
+    [EVENT_MAX_EXITS] = "max_exits",
+    [EVENT_MAX_CONSOLE] = "max_console",
+    [EVENT_MAX_LOG] = "max_log",
+};
+
+static void control_tell_event(struct control *k, struct exchange_control *c) {
+    const struct exchange_event *e = &c->event;
+    bool limit = e->cause >= EVENT_MAX_EXITS;
+
+    c->event.why[sizeof(c->event.why) - 1] = '\0';
+    line_begin(k, c);
+    line_add_number(k, "event", c->at + 1);
+    line_add_number(k, "us", e->us);
+    line_add_number(k, "unix", e->unix_seconds);
+    line_add_string(k, "kind", limit ? "limit" : "state");
+    line_add_string(k, "state", c->state);
+    line_add_string(k, "cause", e->cause < EVENT_CAUSES ? control_causes[e->cause] : "");
+    line_add_string(k, "why", e->why);
+    line_end(k);
+}
+
+static void control_tell_console(struct control *k, const struct exchange_control *c) {
+    line_begin(k, c);
+    line_add_number(k, "at", c->at);
+    line_add_text(k, "text", c->bytes, c->size);
+    line_end(k);
+}
+
+/* ---- the last line ---- */
 
 static void control_end(struct control *k) {
     k->at_work = false;
@@ -204,7 +174,18 @@ static void control_end(struct control *k) {
     k->out_size = (uint32_t)fmt_print(k->out, sizeof(k->out), "{\"ok\":true}\n");
 }
 
-/* The last line of an answer. done: as the core says. */
+/* The last line with one more number, and how the guest fares. */
+static void control_end_with(struct control *k, const struct exchange_control *c, const char *name,
+                             uint64_t value) {
+    k->at_work = false;
+    k->out_done = 0;
+    k->out_size = (uint32_t)fmt_print(k->out, sizeof(k->out), "{\"ok\":true");
+    line_add_number(k, name, value);
+    line_add_string(k, "state", c->state);
+    line_end(k);
+}
+
+/* done: as the core says. */
 static void control_close_with(struct control *k, uint32_t done) {
     static const char *const why[CONTROL_DONES] = {
         [CONTROL_NO_GUEST] = "no such guest, or not one that you may control",
@@ -227,32 +208,100 @@ static void control_close(struct control *k) {
     control_close_with(k, missed ? CONTROL_NO_GUEST : CONTROL_DONE);
 }
 
+/* ---- verbs ---- */
+
+/* What the core says; its texts end. False: there is no such guest. */
+static bool control_ask(const struct dev_env *env, struct exchange_control *c,
+                        enum control_call call) {
+    c->call = call;
+    c->done = CONTROL_NO_GUEST;
+    env->control(env, c);
+    c->name[sizeof(c->name) - 1] = c->state[sizeof(c->state) - 1] = '\0';
+    c->size = (uint32_t)min_u64(c->size, sizeof(c->bytes));
+    return c->done == CONTROL_DONE;
+}
+
 static void control_order(struct control *k, const struct dev_env *env,
                           struct exchange_control *c) {
-    c->call = CONTROL_CALL_ORDER;
-    c->order = control_words[k->asked.verb].order;
-    env->control(env, c);
+    c->order = control_word(k)->order;
+    (void)control_ask(env, c, CONTROL_CALL_ORDER);
     control_close_with(k, c->done);
 }
 
-void control_answer_next(struct control *k, const struct dev_env *env) {
-    struct exchange_control c = {.call = CONTROL_CALL_LOOK, .guest = k->next};
+static void control_type(struct control *k, const struct dev_env *env, struct exchange_control *c) {
+    c->size = k->asked.text_size;
+    memcpy(c->bytes, k->asked.text, k->asked.text_size);
+    if (control_ask(env, c, CONTROL_CALL_TYPE)) {
+        control_end_with(k, c, "typed", c->size);
+    } else {
+        control_close_with(k, c->done);
+    }
+}
 
-    env->control(env, &c);
-    if (c.done != CONTROL_DONE) {
+/* The next event, or the next bytes of the console, up to what was the last when this began. */
+static void control_go_on(struct control *k, const struct dev_env *env) {
+    bool console = control_word(k)->verb == VERB_CONSOLE;
+    struct exchange_control c = {.guest = k->next, .at = k->at};
+    bool there = control_ask(env, &c, console ? CONTROL_CALL_READ : CONTROL_CALL_EVENT);
+
+    if (k->end == UINT64_MAX) {
+        k->end = c.end;
+    }
+    k->at = c.at + c.size;
+    if (there && c.size != 0 && c.at < k->end) {
+        if (console) {
+            control_tell_console(k, &c);
+        } else {
+            control_tell_event(k, &c);
+        }
+        return;
+    }
+    k->inside = false;
+    k->next++;
+    if (console) {
+        control_end_with(k, &c, "next", c.at);
+    }
+}
+
+/* It is meant. */
+static void control_enter(struct control *k, const struct dev_env *env,
+                          struct exchange_control *c) {
+    switch (control_word(k)->verb) {
+    case VERB_LIST:
+        control_tell_guest(k, c);
+        k->next++;
+        break;
+    case VERB_ORDER:
+        control_order(k, env, c);
+        break;
+    case VERB_TYPE:
+        control_type(k, env, c);
+        break;
+    case VERB_EVENTS:
+    case VERB_CONSOLE:
+        k->inside = true;
+        k->at = k->asked.has_after ? k->asked.after : CONTROL_AT_FIRST;
+        k->end = UINT64_MAX;
+        break;
+    }
+}
+
+void control_answer_next(struct control *k, const struct dev_env *env) {
+    struct exchange_control c = {.guest = k->next};
+
+    if (k->inside) {
+        control_go_on(k, env);
+        return;
+    }
+    if (!control_ask(env, &c, CONTROL_CALL_LOOK)) {
         control_close(k);
         return;
     }
-    k->next++;
-    c.name[sizeof(c.name) - 1] = c.state[sizeof(c.state) - 1] = '\0';
     bool meant = k->asked.guest[0] == '\0' || str_equal(k->asked.guest, c.name);
     k->found |= meant;
-    if (!meant) {
-        return;
-    }
-    if (control_words[k->asked.verb].verb == VERB_LIST) {
-        control_tell_guest(k, &c);
+    if (meant) {
+        control_enter(k, env, &c);
     } else {
-        control_order(k, env, &c);
+        k->next++;
     }
 }

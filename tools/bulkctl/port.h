@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The port of the operator's hand: a request out, lines of JSON back. One program at a time has the
+ * port, so it is opened for each request and closed after the answer. See docs/control.md.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define LINE_SIZE  2048 /* of a line of an answer */
+#define VALUE_SIZE 1024
+#define NAME_SIZE  64
+
+/* What the program ends with. */
+enum { DONE = 0, REFUSED = 1, USAGE = 2, NO_ANSWER = 3 };
+
+/* Prints a line about it; returns status. */
+int fail(int status, const char *what, const char *why);
+
+/* A flat object's next pair: a text without its quotes and escapes, or else as it stands there. */
+struct pair {
+    char key[NAME_SIZE], value[VALUE_SIZE];
+    size_t size; /* of value, which has a NUL behind it and may have others */
+    bool is_text;
+};
+enum next { NEXT_PAIR, NEXT_END, NEXT_WRONG };
+
+/* From *at on, which begins as a whole line. */
+enum next next_pair(const char **at, struct pair *out);
+
+/* Its value in line, or an empty text. */
+const char *value_of(const char *line, const char *key, struct pair *out);
+unsigned long long number_of(const char *line, const char *key);
+
+/*
+ * Asks by the port and has each line of the answer taken but the last, which goes to last. Returns
+ * DONE, REFUSED (the reason is last's "error"), or NO_ANSWER, which was told then.
+ */
+int ask(const char *path, const char *request, void (*take)(const char *line),
+        char last[LINE_SIZE]);
+
+/* The port's device. */
+const char *find_port(void);
