@@ -62,7 +62,7 @@ up no registers.
 | APIC_READ | gives a register of its own vCPU's local APIC, if that is in xAPIC mode |
 | VECTOR_GET, VECTOR_SET | moves one of its vCPU's XMM registers |
 | PCI | does one of seven things to a real device that the config gives the guest ([passthrough.md](passthrough.md)) |
-| CONTROL | tells what is public of a guest that the config lets this one control, or orders it about ([control.md](control.md)) |
+| CONTROL | tells what is public of a guest that the config lets this one control, what has become of it, what its console shows; orders it about, types there ([control.md](control.md)) |
 
 What the compartment tells is a bit each in the page, with its data: messages for local APICs, INTR has risen, a clock was
 set, doorbells of channels to other VMs, bytes for the console, a write of the local APIC's page, an access where nothing is, registers to set, the end of the

@@ -403,6 +403,74 @@ static void act_control_nonsense(void) {
     (void)core_call(own_page(), CORE_CONTROL);
 }
 
+/* Where the config lets it control itself alone. */
+#define ITSELF 0u
+
+static struct exchange_control *control_ask(enum control_call call, uint32_t guest, uint64_t at,
+                                            uint32_t size) {
+    struct exchange_control *c = &own_page()->control;
+
+    *c = (struct exchange_control){
+        .call = call, .guest = guest, .order = CONTROL_KILL, .at = at, .size = size};
+    (void)core_call(own_page(), CORE_CONTROL);
+    return c;
+}
+
+/* Whoever is told of another guest ends by the report of another act. */
+static void act_control_other(void) {
+    static const uint32_t others[] = {1, 2, 16, 255, BIT32(31), UINT32_MAX};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        for (unsigned call = 0; call < CONTROL_CALLS; call++) {
+            const struct exchange_control *c = control_ask(call, others[i], 0, 1);
+            if (c->done != CONTROL_NO_GUEST || c->name[0] != '\0' || c->bytes[0] != 0) {
+                write_at(0, 1);
+            }
+        }
+    }
+}
+
+/* Positions that are no byte and no event. */
+static void act_control_far(void) {
+    static const uint64_t places[] = {0x10000, BIT(32), BIT(63), UINT64_MAX - 1, UINT64_MAX};
+
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        for (unsigned call = CONTROL_CALL_EVENT; call <= CONTROL_CALL_READ; call++) {
+            const struct exchange_control *c = control_ask(call, ITSELF, places[i], 0);
+            bool good = c->done == CONTROL_DONE && c->size <= CONTROL_BYTES && c->at <= c->end &&
+                        c->size <= c->end - c->at;
+            if (!good) {
+                write_at(0, 1);
+            }
+        }
+    }
+}
+
+static void act_control_long(void) {
+    (void)control_ask(CONTROL_CALL_TYPE, ITSELF, 0, CONTROL_BYTES + 1);
+}
+
+static void act_control_no_call(void) {
+    (void)control_ask(CONTROL_CALLS, ITSELF, 0, 0);
+}
+
+static void act_control_for_ever(void) {
+    for (;;) {
+        (void)control_ask(CONTROL_CALL_READ, ITSELF, CONTROL_AT_FIRST, 0);
+    }
+}
+
+static void act_control_types_for_ever(void) {
+    for (;;) {
+        struct exchange_control *c = &own_page()->control;
+        memset(c->bytes, '\r', sizeof(c->bytes));
+        c->call = CONTROL_CALL_TYPE;
+        c->guest = ITSELF;
+        c->size = CONTROL_BYTES;
+        (void)core_call(own_page(), CORE_CONTROL);
+    }
+}
+
 /* What a message to the local APIC of one vCPU says, or of all: a delivery mode, as an edge. */
 #define TO_ALL 0xffu
 enum mode { MODE_SMI = 2, MODE_RESERVED, MODE_NMI, MODE_INIT, MODE_STARTUP, MODE_EXTINT };

@@ -38,6 +38,8 @@ BOTH = ["write_null", "map_core", "write_text", "recurse", "wild_call", "wrong_e
         "wrong_outcome", "loop", "race"]
 AT_START = ["load_unknown", "load_for_ever"]    # of the next run
 TOGETHER = "race"               # of no use alone
+# With the key control alone.
+OF_CONTROL = ["control_other", "control_far", "control_long", "control_no_call", "control_for_ever", "control_types_for_ever"]
 AFTER = {"wrong_task": "task_jump"}     # a group that the guest runs next: the act is about its exits
 ACT = re.compile(r'^ACT\((\w+), "([^"]*)", "([^"]*)"\)$', re.M)
 
@@ -48,9 +50,9 @@ def read_acts():
         return [(number, *found) for number, found in enumerate(ACT.findall(file.read()), 1)]
 
 
-class Compartment(GuestBoot):
-    name = "compartment"
-    seconds = 110
+class BackDoor(GuestBoot):
+    """The guest hostile has it; config: the whole one."""
+    config = CONFIG
     keeps_time = False      # in QEMU nobody judges a beat
     machine_cpus = 3
     efi_file = "backdoor/BOOTX64.EFI"
@@ -60,35 +62,12 @@ class Compartment(GuestBoot):
                                 "guests/hostileguest": self.guest_file("hostileguest"),
                                 "images/file": b"\xc3" * 4096,   # RET, should it ever be run
                                 "images/pages": b"\xc3" * (2 << 20),
-                                "bulkhead/bulkhead.toml": CONFIG.encode()})
+                                "bulkhead/bulkhead.toml": self.config.encode()})
 
     @check("the guests start", required=True)
     def start(self):
         self.machine.expect(r"console 1/\d: heart", 240, "the focus to move to the first guest")
         self.heart_goes_on()
-
-    @check("what a compartment may not do ends its VM, with a report that names it")
-    def acts(self):
-        acts = read_acts()
-        expect_that(len(acts) >= 20, "20 acts or more", len(acts))
-        left_out = {TOGETHER, *LEFT_OUT.get(self.target.name, {})}
-        bad = [fault for act in acts if act[1] not in left_out and (fault := self.act(*act))]
-        self.heart_goes_on()
-        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
-
-    @check("two vCPUs whose compartments do so at once end their VM as one does")
-    def acts_of_two(self):
-        acts = {act[1]: act for act in read_acts()}
-        bad = [fault for name in BOTH if (fault := self.act(*acts[name], command="upcall-both"))]
-        self.heart_goes_on()
-        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
-
-    @check("the operator reads in the list which compartment failed last, and where")
-    def last_crash(self):
-        acts = {act[1]: act for act in read_acts()}
-        expect_that(self.act(*acts["write_null"]) is None, "the act to end as acts.def says", "it did not")
-        self.expect_last_crash("hostile", "its compartment failed",
-                               r"compartment's rip 0xf+[0-9a-f]{8,}, at work on hypercall")
 
     def act(self, number, name, what, report, command="upcall"):
         """One act; the guest is as before then. What was wrong, or None."""
@@ -143,3 +122,45 @@ class Compartment(GuestBoot):
         self.order("reset", "hostile")
         self.view(self.subject[0])
         self.machine.expect(r"ready> ", 60, "the guest to start again")
+
+
+class Compartment(BackDoor):
+    name = "compartment"
+    seconds = 110
+
+    @check("what a compartment may not do ends its VM, with a report that names it")
+    def acts(self):
+        acts = read_acts()
+        expect_that(len(acts) >= 20, "20 acts or more", len(acts))
+        left_out = {TOGETHER, *OF_CONTROL, *LEFT_OUT.get(self.target.name, {})}
+        bad = [fault for act in acts if act[1] not in left_out and (fault := self.act(*act))]
+        self.heart_goes_on()
+        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
+
+    @check("two vCPUs whose compartments do so at once end their VM as one does")
+    def acts_of_two(self):
+        acts = {act[1]: act for act in read_acts()}
+        bad = [fault for name in BOTH if (fault := self.act(*acts[name], command="upcall-both"))]
+        self.heart_goes_on()
+        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))
+
+    @check("the operator reads in the list which compartment failed last, and where")
+    def last_crash(self):
+        acts = {act[1]: act for act in read_acts()}
+        expect_that(self.act(*acts["write_null"]) is None, "the act to end as acts.def says", "it did not")
+        self.expect_last_crash("hostile", "its compartment failed",
+                               r"compartment's rip 0xf+[0-9a-f]{8,}, at work on hypercall")
+
+
+class CompartmentControl(BackDoor):
+    """It may control itself, and no other."""
+    name = "compartment-control"
+    seconds = 20
+    config = CONFIG + 'control = ["hostile"]\n'
+
+    @check("who may control itself learns of no other guest, and what is nonsense ends its VM")
+    def acts(self):
+        bad = [fault for act in read_acts() if act[1] in OF_CONTROL and (fault := self.act(*act))]
+        self.heart_goes_on()
+        self.expect_state("heart", "running")
+        expect_that(not bad, "each act to end as acts.def says", "\n".join(bad))

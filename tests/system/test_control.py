@@ -29,7 +29,7 @@ control = ["web"]
 
 class Control(LinuxGuests, GuestBoot):
     name = "control"
-    seconds = 130
+    seconds = 190
     names = {BOSS: "boss"}
     machine_cpus = 4    # one of nobody, which serves the console
     subject = (WEB, "web")
@@ -86,11 +86,62 @@ class Control(LinuxGuests, GuestBoot):
         self.expect_state("web", "running")
         self.subtest("alive", WEB)
 
+    @check("its events are told with their causes, those that come later too")
+    def events(self):
+        shown = self.ctl("events web")
+        for state, cause in (("paused", "pause"), ("running", "resume"), ("starting", "reset"), ("running", "started"),
+                             ("stopping", "stop"), ("stopped", "stop-timeout"), ("stopped", "kill"), ("starting", "start")):
+            expect_that(re.search(rf"^20\d\d-\d\d-\d\d \d\d:\d\d:\d\dZ web +{state} +{cause}\b", shown, re.M),
+                        f"{state} by {cause}", shown)
+        told = self.json("events")
+        expect_that(told[-1] == {"ok": True} and [e["event"] for e in told[:-1]] == list(range(1, len(told))) and
+                    {e["guest"] for e in told[:-1]} == {"web"}, "one after the other, of web alone", told)
+        self.run(BOSS, "bulkctl events -f web >/tmp/e & sleep 2")
+        self.run(BOSS, "bulkctl pause web; bulkctl resume web; sleep 3")
+        shown = self.run(BOSS, "kill %1; tail -n 2 /tmp/e")
+        expect_that(re.search(r"web +paused +pause.*\n.*web +running +resume", shown.replace("\r", "")), "both", shown)
+
+    @check("its console is shown and typed to by one program while another has its answers, and the terminal is as before",
+           required=True)
+    def console(self):
+        expect_that("ready> " in self.ctl("logs web"), "the end of its console", "another")
+        self.run(BOSS, "(sleep 3; bulkctl list >/tmp/l; sync) & true")
+        self.machine.send("bulkctl console web\r")
+        self.machine.expect(r"ready> ", 60, "web's prompt")
+        self.tag += 1
+        self.machine.send(f"alive {self.tag}\r")
+        self.machine.expect(rf"# begin alive {self.tag}\r?\n.*?# done: alive \d+ passed, 0 failed", 120, "web's answer")
+        self.machine.send("\x1d\x1dx")      # the first is the hypervisor's own
+        self.machine.expect(r"Ctrl-\] then 0 leaves", 60, "the keys")
+        self.machine.send("\x1d\x1d0")
+        self.machine.expect(r"boss# ", 60, "boss's prompt")
+        shown = self.run(BOSS, "wait; cat /tmp/l; stty -a")
+        expect_that(re.search(r"web +running", shown) and re.search(r"[^-]icanon", shown) and re.search(r"[^-]isig", shown),
+                    "a list meanwhile; a terminal with lines", shown)
+
+    @check("a console whose guest ends tells so; a signal and the end of input end it")
+    def console_ends(self):
+        self.run(BOSS, "(sleep 2; bulkctl kill web) & true")
+        shown = self.run(BOSS, "timeout 8 bulkctl console web; echo =$?; stty -a")
+        expect_that("[bulkctl] web stopped" in shown and re.search("=(143|0)", shown) and re.search(r"[^-]icanon", shown),
+                    "web stopped, and the terminal as before", shown)
+        shown = self.run(BOSS, "echo x | bulkctl console web; echo =$?")
+        expect_that("[bulkctl] web it does not run" in shown and "=0" in shown, "nobody to type to", shown)
+        self.new_log()
+        self.ctl("start web")
+        self.expect_log("web", "first instruction after")
+        self.run(BOSS, "sleep 1; printf 'alive 77\\r' | bulkctl console web")
+        shown = self.ctl("logs web")
+        expect_that(re.search("# done: alive [1-9]", shown), "the answer to what was typed", shown)
+
     @check("what is not its own, or is no request, is refused with a reason")
     def refused(self):
         shown = self.ctl("pause other 2>&1", 1)
         expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
         self.expect_state("other", "running")
+        for words in ("logs other", "events other", "console other </dev/null"):
+            shown = self.ctl(words + " 2>&1", 1)
+            expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
         shown = self.ctl("halt web 2>&1", 2)
         expect_that("usage: bulkctl" in shown, "the usage", shown)
         shown = self.ctl("pause 2>&1", 2)
