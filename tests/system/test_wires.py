@@ -22,6 +22,7 @@ net = [{nets}]
 {root}
 vsock = [{vsock}]
 port = [{port}]
+control = [{control}]
 start = "{start}"
 
 """
@@ -133,6 +134,7 @@ class Wires(LinuxGuests):
         config = '[hypervisor]\nconsole = "com1"\n\n[wire.lan]\n\n[wire.dmz]\nmtu = "9000"\n\n' + "".join(
             GUEST.format(name=name, console=console, cpu=cpu, memory=memory, words=words, nets=nets, root=root, vsock=vsock,
                          port='"sync"' if name in ("middle", "east") else "",
+                         control='"twin"' if name == "east" else "",
                          start="manual" if name == "twin" else "auto")
             for cpu, (name, console, memory, words, nets, root, vsock) in enumerate(GUESTS))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
@@ -267,20 +269,44 @@ class Wires(LinuxGuests):
         failures = re.search(r"FIPS 140-2 failures: (\d+)", output)
         expect_that(failures and int(failures[1]) <= 1, "39 blocks, at most one that fails by chance", output)
 
-    @check("an ssh session from east to west")
+    @check("an ssh session from west to east")
     def ssh(self):
-        self.run(EAST, "ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519", 240)
-        self.command(EAST, "cat /root/.ssh/*.pub >/tmp/key; wc -c </tmp/key")
-        key = re.search(r"ssh-ed25519 (\S+)", self.command(EAST, "cat /tmp/key"))
+        self.run(WEST, "ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519", 240)
+        self.command(WEST, "cat /root/.ssh/*.pub >/tmp/key; wc -c </tmp/key")
+        key = re.search(r"ssh-ed25519 (\S+)", self.command(WEST, "cat /tmp/key"))
         expect_that(key, "a public key", "none")
-        self.view(WEST)
-        self.command(WEST, "printf 'ssh-ed25519 ' >.ssh/authorized_keys")
+        self.view(EAST)
+        self.command(EAST, "printf 'ssh-ed25519 ' >.ssh/authorized_keys")
         for at in range(0, len(key[1]), 24):
-            self.command(WEST, f"printf {key[1][at:at + 24]} >>.ssh/authorized_keys")
-        self.command(WEST, "chmod 600 .ssh/*; root-sshd", 240)
-        self.run(EAST, "o='-o StrictHostKeyChecking=no'")
-        output = self.command(EAST, "ssh $o 10.0.1.1 'cat /etc/hostname; uname -s'", 300)
-        expect_that(re.search(r"west\s+Linux", output), "west's answer", output)
+            self.command(EAST, f"printf {key[1][at:at + 24]} >>.ssh/authorized_keys")
+        self.command(EAST, "chmod 600 .ssh/*; root-sshd", 240)
+        self.run(WEST, "o='-o StrictHostKeyChecking=no'")
+        self.command(WEST, 's(){ ssh $o 10.0.2.1 "$@";}')
+        output = self.command(WEST, "s 'cat /etc/hostname; uname -s'", 300)
+        expect_that(re.search(r"east\s+Linux", output), "east's answer", output)
+
+    def leave_console(self):
+        self.machine.send("\x1d\x1d0")  # the first is the hypervisor's own
+        self.machine.expect(r"Connection to 10\.0\.2\.1 closed.*west# ", 120, "west's prompt")
+
+    @check("by ssh over the wire east operates twin: it is listed, started, restarted, its console followed and typed to")
+    def operated(self):
+        output = self.run(WEST, "s bulkctl list", 240)
+        expect_that(re.search(r"twin +stopped", output) and "middle" not in output, "twin, and no other", output)
+        self.command(WEST, "s bulkctl start twin", 240)
+        self.machine.send("ssh -tt $o 10.0.2.1 bulkctl console twin\r")
+        self.machine.expect(r"Debian root of twin.*twin# ", 400, "twin to boot, on west's terminal")
+        self.machine.send("cat /etc/hostname; nproc\r")
+        self.machine.expect(r"nproc\r?\n.*?twin\r?\n.*?1\r?\n.*?twin# ", 120, "twin's answer")
+        self.leave_console()
+        self.command(WEST, "(sleep 5; s bulkctl restart twin) & true")
+        self.machine.send("ssh -tt $o 10.0.2.1 bulkctl console twin\r")
+        self.machine.expect(r"twin# .*Linux version.*Debian root of twin.*twin# ", 400, "twin to end and to boot")
+        self.leave_console()
+        output = self.command(WEST, "s bulkctl events", 240)
+        expect_that(re.search(r"twin +stopping +stop.*twin +running +started", output, re.S), "its events", output)
+        output = self.command(WEST, "s bulkctl kill twin; sleep 1; s bulkctl list", 240)
+        expect_that(re.search(r"twin +stopped", output), "twin stopped", output)
 
     @check("a file through the port that joins middle and east, both ways: its end is where the writer closed")
     def port(self):
