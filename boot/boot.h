@@ -71,14 +71,13 @@ void memory_use_last_map(struct boot_info *info);
 bool files_open(void);
 /* A stick_reader; what it returns is the short of it, details of a failure are printed. */
 const char *files_read(const char *path, hpa_t *base, uint64_t *size);
-/* The folder that it is in has to be there; it may be there itself. False if there is none then. */
-bool files_make_folder(const char *path);
 void files_delete(const char *path);
 typedef void files_name_taker(const char *name);
 /* Calls take() with the name of each entry of a folder, if there is one. Nothing of them is read.
  */
 void files_names(const char *path, files_name_taker *take);
-/* Puts a file there in place of another of that name; false if it cannot be written. */
+/* Puts a file there in place of another of that name, and makes the folders that it is to be in;
+ * false if it cannot be written. */
 bool files_write(const char *path, const void *bytes, size_t size);
 /* The same in the place of its first bytes: whatever happens meanwhile, no other of the stick's
  * sectors but its own changes. On the stick when this returns. */

@@ -326,16 +326,16 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
     return why;
 }
 
-bool files_make_folder(const char *path) {
+/* The folder that it is in has to be there; it may be there itself. */
+static void make_folder(const char *path) {
     const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE;
     CHAR16 wide[SETS_PATH_SIZE];
     EFI_FILE_HANDLE folder = NULL;
 
-    if (root == NULL || !path_to_utf16(path, wide) ||
-        root->Open(root, &folder, wide, mode, EFI_FILE_DIRECTORY) != EFI_SUCCESS) {
-        return false;
+    if (path_to_utf16(path, wide) &&
+        root->Open(root, &folder, wide, mode, EFI_FILE_DIRECTORY) == EFI_SUCCESS) {
+        folder->Close(folder);
     }
-    return folder->Close(folder) == EFI_SUCCESS;
 }
 
 void files_delete(const char *path) {
@@ -346,6 +346,18 @@ void files_delete(const char *path) {
     if (root != NULL && path_to_utf16(path, wide) &&
         root->Open(root, &file, wide, mode, 0) == EFI_SUCCESS) {
         file->Delete(file);
+    }
+}
+
+/* A stick that somebody has begun by hand may have none of them. */
+static void make_folders_of(const char *path) {
+    char folder[SETS_PATH_SIZE];
+
+    for (size_t i = 0; path[i] != '\0' && i < sizeof(folder); i++) {
+        if (path[i] == '/') {
+            (void)str_copy_n(folder, sizeof(folder), path, i);
+            make_folder(folder);
+        }
     }
 }
 
@@ -360,6 +372,8 @@ bool files_write(const char *path, const void *bytes, size_t size) {
     }
     if (root->Open(root, &file, wide, mode, 0) == EFI_SUCCESS) { /* it may be longer */
         file->Delete(file);
+    } else {
+        make_folders_of(path);
     }
     if (root->Open(root, &file, wide, mode | EFI_FILE_MODE_CREATE, 0) != EFI_SUCCESS) {
         return false;

@@ -70,7 +70,7 @@ static void trace_write_crashes(const struct boot_info *info, size_t length) {
     for (size_t at = 0; crash_find(log_text, length, &at, &report);) {
         count++;
     }
-    if (count == 0 || !files_make_folder(CRASH_FOLDER)) {
+    if (count == 0) {
         return;
     }
     files_names(CRASH_FOLDER, trace_take_crash);
@@ -122,14 +122,13 @@ bool trace_write(struct boot_info *info) {
 }
 
 /* Never over a config of the admin's own: that has another name. */
-static void trace_write_starter(const struct boot_info *info) {
+static void trace_write_starter(const struct boot_info *info, bool has_hardware) {
     static char text[STARTER_MAX];
     size_t length = hardware_write_starter(info, text, sizeof(text));
 
-    if (length != 0 && files_make_folder("bulkhead") &&
-        files_write(HARDWARE_STARTER, text, length)) {
-        console_print(CONSOLE_PLAIN, "A config to start from is now in " HARDWARE_STARTER
-                                     ", what this machine has in " HARDWARE_FILE ".\n");
+    if (length != 0 && files_write(HARDWARE_STARTER, text, length)) {
+        console_print(CONSOLE_PLAIN, "A config to start from is now in " HARDWARE_STARTER "%s.\n",
+                      has_hardware ? ", what this machine has in " HARDWARE_FILE : "");
     }
 }
 
@@ -141,11 +140,9 @@ void trace_write_hardware(const struct boot_info *info, const struct cpu_facts *
         return;
     }
     size_t length = hardware_write(info, &machine_cpu, facts, report, text, HARDWARE_MAX);
-    if (length != 0) {
-        (void)files_write(HARDWARE_FILE, text, length);
-    }
+    bool written = length != 0 && files_write(HARDWARE_FILE, text, length);
     FreePool(text);
     if (info->config_size == 0) {
-        trace_write_starter(info);
+        trace_write_starter(info, written);
     }
 }
