@@ -69,7 +69,7 @@ class Boot:
     def __init__(self, build, target, folder):
         self.build, self.target, self.folder = build, target, folder
         self.machine = None
-        self.log_seen, self.log_from = -1.0, 0      # in seconds; and where in what the line said
+        self.log_seen, self.log_from = -1.0, (None, 0)  # in seconds; and where in what which line said
         self.viewed = None      # the view, once one was asked for
         self.tag = 0
 
@@ -138,15 +138,20 @@ class Boot:
         self.machine.expect(rf"\[bulkhead\] console {number}/\d+: {name} - Ctrl-\]", 120,
                             f"the status line of console {number}")
 
+    def look_at(self, number):
+        """Switches there unless it is there: each switch prints what was already seen, at the speed of the line."""
+        if self.viewed != number:
+            self.view(number)
+
     def operator(self, command, switch=True):
-        """Types a command at the operator prompt; returns its answer, and all since the switch to it.
+        """Types a command at the operator prompt; returns its answer, and all since the switch to it, if it came to one.
 
         What ends a guest that runs is asked for twice: the word for that is typed at once.
         """
         if re.fullmatch(r"(kill|reset) \S+", command):
             command += " yes"
         if switch:
-            self.view(0)
+            self.look_at(0)
         start = self.machine.serial.mark
         self.tag += 1
         # The prompt comes after the scrollback: a tag in it, taken back with Ctrl-U, tells that we are there.
@@ -162,11 +167,12 @@ class Boot:
 
     def new_log(self):
         """The log lines that came since the last call: (seconds, cpu, vm or None, text)."""
-        start = self.log_from
+        serial, start = self.log_from
         self.operator("list")
-        self.operator("list", switch=False)     # a line may come between the answer and the prompt
-        self.log_from = self.machine.serial.mark
-        text = self.machine.serial.text[start:self.log_from]
+        self.operator("list")           # a line may come between the answer and the prompt
+        end = self.machine.serial.mark
+        text = self.machine.serial.text[start if serial == self.machine.serial else 0:end]
+        self.log_from = self.machine.serial, end
         lines = {(float(t), int(c), vm, line) for t, c, vm, line in LOG_LINE.findall(text)}     # each switch replays some
         fresh = sorted((line for line in lines if line[0] > self.log_seen), key=lambda line: line[0])
         if fresh:

@@ -69,7 +69,7 @@ class GuestBoot(Boot):
 
     def heart_goes_on(self):
         """It answers, has beaten since, and no beat so far was missed or late, where time is the machine's."""
-        self.view(self.heart_view)
+        self.look_at(self.heart_view)
         beat, late, missed = self.ping()
         by_turns = self.machine_icount is not None and self.target.name == "qemu-tcg"
         judged = self.target.name not in NO_CLOCK or by_turns
@@ -98,7 +98,7 @@ class GuestBoot(Boot):
         Types a group's name with a tag, so that its output is told from the scrollback. A warning may stand in the middle
         of the guest's line. On a slow PC the answer to an earlier try may come after the next was typed.
         """
-        self.view(view or self.subject[0])
+        self.look_at(view or self.subject[0])
         begun = []
         # A guest that was off a moment ago may not have heard the first. Of a group that ends the guest a second one too
         # many would end it once more: so it is typed late.
