@@ -62,6 +62,11 @@ def wanted_checks(boot_class, target, names):
     return {name[len(prefix):] for name in names if name.startswith(prefix)}
 
 
+def is_heavy_everywhere(boot):
+    """A test of its own, which no usual run has."""
+    return all(target.name in boot.heavy for target in TARGETS if target.name in (boot.targets or [target.name]))
+
+
 def plan_jobs(targets, names, report):
     """What is to be run, the longest first; the targets and boots left out are reported with their reason."""
     jobs = []
@@ -75,6 +80,8 @@ def plan_jobs(targets, names, report):
         for boot in BOOTS:
             wanted = wanted_checks(boot, target, names)
             fits = boot.needs_machine == target.needs_machine and target.name in (boot.targets or [target.name])
+            if fits and not names and target.name in boot.heavy and not is_heavy_everywhere(boot):
+                report.skip(f"{target.name}: {boot.name}", "takes long there, and runs when it is named")
             if not fits or wanted == set():
                 continue
             if target.name in boot.cannot_run:

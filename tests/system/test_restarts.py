@@ -24,6 +24,7 @@ vsock = ["{GUESTS[i - 1]}"]
 
 class Restarts(GuestBoot):
     name = "restarts"
+    heavy = ("bochs-amd",)      # minutes there, of what no vendor's half has a part in
     restarts = RESTARTS
     seconds = 120
     machine_cpus = 7    # one of nobody, which serves the console
