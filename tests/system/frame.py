@@ -143,15 +143,14 @@ class Boot:
         if self.viewed != number:
             self.view(number)
 
-    def operator(self, command, switch=True):
+    def operator(self, command):
         """Types a command at the operator prompt; returns its answer, and all since the switch to it, if it came to one.
 
         What ends a guest that runs is asked for twice: the word for that is typed at once.
         """
         if re.fullmatch(r"(kill|reset) \S+", command):
             command += " yes"
-        if switch:
-            self.look_at(0)
+        self.look_at(0)
         start = self.machine.serial.mark
         self.tag += 1
         # The prompt comes after the scrollback: a tag in it, taken back with Ctrl-U, tells that we are there.

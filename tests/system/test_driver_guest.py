@@ -167,7 +167,7 @@ class DriverGuest(PassedBoot):
     def web_again(self):
         self.run(WEB, "echo before")
         self.operator("kill web")
-        self.operator("start web", switch=False)
+        self.operator("start web")
         self.expect_web("before\r")
         self.check_files()
         self.command(WEB, "cd /root; sha256sum -c --quiet rsums; cd", 240)

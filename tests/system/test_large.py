@@ -74,7 +74,7 @@ class Large(LinuxGuests):
         self.run(BETA, "true")
         self.new_log()
         self.operator("reset alpha")
-        answer, _ = self.operator("list alpha", switch=False)
+        answer, _ = self.operator("list alpha")
         expect_that(re.search(r"alpha +starting", answer), "alpha to be at it", answer)
         self.run(BETA, "echo awake")
         self.operator("reset beta")

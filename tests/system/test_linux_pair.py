@@ -65,9 +65,8 @@ class LinuxGuests(Boot):
         return output
 
     def run(self, guest, text, timeout=120):
-        """Types it to that guest. A switch that is none would only print the scrollback again."""
-        if self.viewed != guest:
-            self.view(guest)
+        """Types it to that guest."""
+        self.look_at(guest)
         return self.command(guest, text, timeout)
 
     # The guest's clock against the CMOS clock, which is the hypervisor's.
@@ -334,7 +333,7 @@ class LinuxPair(LinuxGuests):
         self.run(ALPHA, "pidof acpid")
         self.new_log()
         self.operator("stop alpha")
-        self.operator("start alpha", switch=False)
+        self.operator("start alpha")
         self.expect_log("alpha", r"asked to switch off \(power button\), has 60 s for it$",
                         r"powered off by the guest", r"started by the operator", r"first instruction after")
         self.view(ALPHA)

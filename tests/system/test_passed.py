@@ -131,7 +131,7 @@ class Passed(PassedGuests):
         self.new_log()
         self.operator(command)
         if command == "kill alpha":
-            self.operator("start alpha", switch=False)
+            self.operator("start alpha")
         self.expect_log("alpha", "has PCI " + re.escape(self.addresses[ALPHA]), "first instruction after")
         self.view(ALPHA)
         self.machine.expect(rf"before{number}.*Linux version.*alpha# ", 300, "alpha's prompt once more")
@@ -354,7 +354,7 @@ class PassedKinds(PassedBoot):
         self.run(ALPHA, "echo before")
         self.new_log()
         self.operator("kill alpha")
-        self.operator("start alpha", switch=False)
+        self.operator("start alpha")
         self.expect_log("alpha", *(f"has PCI {address} " for address in RESETS), "first instruction after")
         self.view(ALPHA)
         self.machine.expect(r"before\r.*demo guest alpha.*alpha# ", 300, "alpha's prompt once more")

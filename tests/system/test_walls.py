@@ -357,9 +357,9 @@ class Walls(HostileGuests):
         self.new_log()
         for _ in range(10):
             self.operator("kill hostile")
-            self.operator("start hostile", switch=False)
-        self.operator("kill hostile", switch=False)
-        self.operator("stop hostile", switch=False)
+            self.operator("start hostile")
+        self.operator("kill hostile")
+        self.operator("stop hostile")
         lines, wanted = [], 10 * ["stopped by", "started by"] + ["stopped by", "stop: it is stopped, nothing to do"]
         while not lines or "nothing to do" not in lines[-1]:
             lines += [line for _, _, vm, line in self.new_log() if vm == "hostile"]
