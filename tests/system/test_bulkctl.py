@@ -25,38 +25,45 @@ BROKEN = [
 ]
 
 
+def port(answer):
+    """
+    A port whose other side is answer(request): it gives the bytes that come for one, a list of them, or None: gone. Returns its
+    file and the requests so far.
+    """
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    requests = []
+
+    def serve():
+        left = b""
+        try:
+            while data := os.read(ours, 4096):
+                left += data
+                while b"\n" in left:
+                    line, left = left.split(b"\n", 1)
+                    requests.append(json.loads(line))
+                    given = answer(requests[-1])
+                    for part in given if isinstance(given, list) else [given]:
+                        if part is None:
+                            os.close(ours)
+                            return
+                        os.write(ours, part)
+        except OSError:
+            pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    return theirs, requests
+
+
 class Bulkctl(Boot):
     name = "bulkctl"
     needs_machine = False
 
     def bulkctl(self, answer, *words, stdin=subprocess.DEVNULL, until=None):
         """
-        Runs it; answer(request) gives the bytes that come for one, a list of them, or None: gone. Returns its status and all
-        that it printed. until: a text after which it gets SIGTERM.
+        Runs it at a port. Returns its status, all that it printed, and the requests. until: a text after which it gets SIGTERM.
         """
-        ours, theirs = pty.openpty()
-        tty.setraw(theirs)
-        requests = []
-
-        def serve():
-            left = b""
-            try:
-                while data := os.read(ours, 4096):
-                    left += data
-                    while b"\n" in left:
-                        line, left = left.split(b"\n", 1)
-                        requests.append(json.loads(line))
-                        given = answer(requests[-1])
-                        for part in given if isinstance(given, list) else [given]:
-                            if part is None:
-                                os.close(ours)
-                                return
-                            os.write(ours, part)
-            except OSError:
-                pass
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
+        theirs, requests = port(answer)
         command = [os.path.join(self.build, "bulkctl"), "--port", os.ttyname(theirs), *words]
         with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as run:
             if until is not None:
@@ -158,27 +165,7 @@ class Bulkctl(Boot):
                 time.sleep(0.05)
             expect_that(text in b"".join(shown), f"{text!r} on the terminal", b"".join(shown))
 
-        port, port_theirs = pty.openpty()
-        tty.setraw(port_theirs)
-        requests = []
-
-        def serve():
-            left = b""
-            try:
-                while data := os.read(port, 4096):
-                    left += data
-                    while b"\n" in left:
-                        line, left = left.split(b"\n", 1)
-                        requests.append(json.loads(line))
-                        given = answer(requests[-1])
-                        if given is None:
-                            os.close(port)
-                            return
-                        os.write(port, given)
-            except OSError:
-                pass
-
-        threading.Thread(target=serve, daemon=True).start()
+        port_theirs, requests = port(answer)
         command = [os.path.join(self.build, "bulkctl"), "--port", os.ttyname(port_theirs), "console", "web"]
         with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as run:
             try:
