@@ -3,9 +3,8 @@
  * Whether a new set has come up, on a fake machine with a fake clock: which lives of its guests
  * prove it, which make the machine fall back, and what the operator's hand changes.
  */
-#include "fake_machine.h"
-#include "fake_windows.h"
-#include "hv/lib/phys.h"
+#include "fake_life.h"
+#include "fake_log.h"
 #include "hv/vm/health.h"
 
 #define SECOND FAKE_HZ
@@ -15,7 +14,6 @@ static struct boot_info info;
 static uint64_t told_trial; /* what the next start would hear; 0 = nothing */
 static bool can_tell;
 static unsigned resets;
-static char told[0x4000];
 
 bool plat_keep_healthy(uint64_t trial) {
     told_trial = can_tell ? trial : 0;
@@ -30,27 +28,12 @@ static uint64_t now_us(void) {
     return 0;
 }
 
-static void keep(enum log_level level, const char *line, size_t length) {
-    (void)level;
-    strncat(told, line, length);
-}
-
 static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
 static uint64_t lives; /* seconds of a run, then it ends as: */
 static enum vm_leave end;
 static unsigned runs;
 static struct vcpu *v0;
-
-static void sleep_on_timer(void) {
-    if (fake_deadline == 0) {
-        printf("# sleeps for ever\n");
-        abort();
-    }
-    fake_tsc = max_u64(fake_tsc, fake_deadline);
-    fake_deadline = 0;
-    hv_timer_expired();
-}
 
 static void run_guest(struct vcpu *v) {
     uint64_t until = fake_tsc + lives * SECOND;
@@ -70,20 +53,7 @@ static void run_guest(struct vcpu *v) {
 }
 
 static void begin(uint64_t trial, unsigned guests) {
-    static uint8_t file[64];
-    static struct boot_image image;
-    image.base = HPA((uintptr_t)file);
-    image.size = sizeof(file);
-    log_init(&hooks, LOG_INFO);
-    fake_tsc = 1000;
-    fake_deadline = 0;
-    fake_ops.loop = run_guest;
-    fake_vm = NULL;
-    v0 = fake_machine_start();
-    fake_wait = sleep_on_timer;
-    fake_plan.kernel = &image;
-    fake_config.on_crash = ON_CRASH_RESTART;
-    fake_config.memory = FAKE_RAM;
+    v0 = fake_life_begin(&hooks, run_guest);
     fake_config.start_auto = true;
     fake_public.state = VM_STARTING;
     info = (struct boot_info){.set = 'b', .trial = trial};

@@ -4,9 +4,7 @@
  * place of the run loop. What each request does in each state, in which order, what follows each
  * end of a run, and when.
  */
-#include "fake_machine.h"
-#include "fake_windows.h"
-#include "hv/lib/phys.h"
+#include "fake_life.h"
 #include "hv/vm/audit_turn.h"
 
 #define SECOND FAKE_HZ
@@ -78,38 +76,19 @@ static void run_guest(struct vcpu *v) {
     }
 }
 
-/* Sleeps until the host's timer fires. */
-static void sleep_on_timer(void) {
+static void sleep_and_count(void) {
     waits++;
-    if (fake_deadline == 0) {
-        printf("# sleeps for ever\n");
-        abort();
-    }
-    fake_tsc = max_u64(fake_tsc, fake_deadline);
-    fake_deadline = 0;
-    hv_timer_expired();
+    sleep_on_timer();
 }
 
 static struct vcpu *v0;
 
 static void begin(void) {
-    static uint8_t file[64];
-    static struct boot_image image;
-    image.base = HPA((uintptr_t)file);
-    image.size = sizeof(file);
-    log_init(&hooks, LOG_INFO);
-    fake_tsc = 1000;
-    fake_deadline = 0;
-    fake_ops.loop = run_guest;
-    fake_vm = NULL;
-    v0 = fake_machine_start();
-    fake_wait = sleep_on_timer;
-    fake_plan.kernel = &image;
+    v0 = fake_life_begin(&hooks, run_guest);
+    fake_wait = sleep_and_count;
     fake_public.move_to = &fake_public; /* nobody else is there */
     fake_config.stop_timeout = 60;
-    fake_config.on_crash = ON_CRASH_RESTART;
     fake_config.on_violation = ON_VIOLATION_DENY;
-    fake_config.memory = FAKE_RAM;
     guest = NULL;
     runs = waits = 0;
     forget();
