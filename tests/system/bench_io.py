@@ -138,7 +138,7 @@ class IoGuests(LinuxGuests):
         self.core = bench.Symbols(os.path.join(self.build, "bulkhead.elf"), base)
         self.compartment = bench.Symbols(os.path.join(self.build, "compartment.elf"), 0)
 
-    def both_up(self):
+    def up(self):
         self.machine.expect(r"alpha# ", 600, "alpha's prompt")
         self.find_programs()
         self.view(BETA)
@@ -233,30 +233,22 @@ def measure_all(boot, rows, cells_of_row, args):
     return lines
 
 
-def tell(titles, lines, mark, args):
+def run_bench(boot_class, doc, rows, cells_of_row, titles, mark):
+    """All of it: rows is what is counted, cells_of_row a line of the table of titles, mark where it stands in the docs."""
+    args = read_arguments(doc, rows)
+    build = os.path.abspath(args.build)
+    boot = boot_class(build, target_named(TARGET), os.path.join(build, "test", TARGET, boot_class.name))
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the machine's CPUs take turns, as those of KVM's figures did
+    boot.start()
+    with boot.machine:
+        boot.up()
+        lines = measure_all(boot, rows, cells_of_row, args)
     text = bench.markdown(titles, lines)
     print(text)
     if args.write_docs and not args.only:
         bench.write_docs(text, mark)
-
-
-def take_turns():
-    """The machine's CPUs do, as those of KVM's figures did."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-
-
-def main():
-    args = read_arguments(__doc__, ROWS)
-    build = os.path.abspath(args.build)
-    boot = IoGuests(build, target_named(TARGET), os.path.join(build, "test", TARGET, "bench-io"))
-    take_turns()
-    boot.start()
-    with boot.machine:
-        boot.both_up()
-        lines = measure_all(boot, ROWS, cells, args)
-    tell(TITLES, lines, MARK, args)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_bench(IoGuests, __doc__, ROWS, cells, TITLES, MARK))

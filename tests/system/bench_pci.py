@@ -8,8 +8,7 @@ import os
 import re
 import sys
 
-from bench_io import ALPHA, EXPIRY, TARGET, IoGuests, measure_all, read_arguments, shown, take_turns, tell
-from machine import target_named
+from bench_io import ALPHA, EXPIRY, IoGuests, run_bench, shown
 
 CONFIG = """\
 [hypervisor]
@@ -83,18 +82,5 @@ def cells(row, count):
             shown(count.lengths)]
 
 
-def main():
-    args = read_arguments(__doc__, ROWS)
-    build = os.path.abspath(args.build)
-    boot = PciGuest(build, target_named(TARGET), os.path.join(build, "test", TARGET, "bench-pci"))
-    take_turns()
-    boot.start()
-    with boot.machine:
-        boot.up()
-        lines = measure_all(boot, ROWS, cells, args)
-    tell(TITLES, lines, MARK, args)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_bench(PciGuest, __doc__, ROWS, cells, TITLES, MARK))
