@@ -14,6 +14,9 @@
 #define PROGRESS_FROM (2 * MIB)
 #define LONGEST_NAME  256u /* in a folder of FAT, with its NUL */
 
+#define MODE_WRITE  (EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE)
+#define MODE_CREATE (MODE_WRITE | EFI_FILE_MODE_CREATE)
+
 static EFI_FILE_HANDLE root;
 
 /* True if the path to that device leads over a network card. */
@@ -326,25 +329,35 @@ const char *files_read(const char *path, hpa_t *base, uint64_t *size) {
     return why;
 }
 
+/* Opens it at its begin; NULL if that cannot be. attributes: of one that is made. */
+static EFI_FILE_HANDLE open_as(const char *path, UINT64 mode, UINT64 attributes) {
+    CHAR16 wide[SETS_PATH_SIZE];
+    EFI_FILE_HANDLE file = NULL;
+
+    if (root == NULL || !path_to_utf16(path, wide) ||
+        root->Open(root, &file, wide, mode, attributes) != EFI_SUCCESS) {
+        return NULL;
+    }
+    return file;
+}
+
+static EFI_FILE_HANDLE open_for(const char *path, UINT64 mode) {
+    return open_as(path, mode, 0);
+}
+
 /* The folder that it is in has to be there; it may be there itself. */
 static void make_folder(const char *path) {
-    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE | EFI_FILE_MODE_CREATE;
-    CHAR16 wide[SETS_PATH_SIZE];
-    EFI_FILE_HANDLE folder = NULL;
+    EFI_FILE_HANDLE folder = open_as(path, MODE_CREATE, EFI_FILE_DIRECTORY);
 
-    if (path_to_utf16(path, wide) &&
-        root->Open(root, &folder, wide, mode, EFI_FILE_DIRECTORY) == EFI_SUCCESS) {
+    if (folder != NULL) {
         folder->Close(folder);
     }
 }
 
 void files_delete(const char *path) {
-    CHAR16 wide[SETS_PATH_SIZE];
-    EFI_FILE_HANDLE file = NULL;
-    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
+    EFI_FILE_HANDLE file = open_for(path, MODE_WRITE);
 
-    if (root != NULL && path_to_utf16(path, wide) &&
-        root->Open(root, &file, wide, mode, 0) == EFI_SUCCESS) {
+    if (file != NULL) {
         file->Delete(file);
     }
 }
@@ -362,36 +375,20 @@ static void make_folders_of(const char *path) {
 }
 
 bool files_write(const char *path, const void *bytes, size_t size) {
-    CHAR16 wide[SETS_PATH_SIZE];
-    EFI_FILE_HANDLE file = NULL;
-    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
+    EFI_FILE_HANDLE file = open_for(path, MODE_WRITE);
     UINTN n = size;
 
-    if (root == NULL || !path_to_utf16(path, wide)) {
-        return false;
-    }
-    if (root->Open(root, &file, wide, mode, 0) == EFI_SUCCESS) { /* it may be longer */
+    if (file != NULL) { /* it may be longer */
         file->Delete(file);
     } else {
         make_folders_of(path);
     }
-    if (root->Open(root, &file, wide, mode | EFI_FILE_MODE_CREATE, 0) != EFI_SUCCESS) {
+    file = open_for(path, MODE_CREATE);
+    if (file == NULL) {
         return false;
     }
     bool written = file->Write(file, &n, (void *)(uintptr_t)bytes) == EFI_SUCCESS && n == size;
     return file->Close(file) == EFI_SUCCESS && written;
-}
-
-/* Opens it at its begin; NULL if that cannot be. */
-static EFI_FILE_HANDLE open_for(const char *path, UINT64 mode) {
-    CHAR16 wide[SETS_PATH_SIZE];
-    EFI_FILE_HANDLE file = NULL;
-
-    if (root == NULL || !path_to_utf16(path, wide) ||
-        root->Open(root, &file, wide, mode, 0) != EFI_SUCCESS) {
-        return NULL;
-    }
-    return file;
 }
 
 bool files_is_there(const char *path) {
@@ -416,12 +413,11 @@ bool files_read_state(const char *path, void *bytes, size_t size) {
 }
 
 bool files_write_over(const char *path, const void *bytes, size_t size) {
-    const UINT64 mode = EFI_FILE_MODE_READ | EFI_FILE_MODE_WRITE;
-    EFI_FILE_HANDLE file = open_for(path, mode);
+    EFI_FILE_HANDLE file = open_for(path, MODE_WRITE);
     UINTN n = size;
 
     if (file == NULL) {
-        file = open_for(path, mode | EFI_FILE_MODE_CREATE);
+        file = open_for(path, MODE_CREATE);
     }
     if (file == NULL) {
         return false;
