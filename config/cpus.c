@@ -2,7 +2,7 @@
 /*
  * What single CPUs have, and how they differ. Must not touch hardware but through struct
  * preflight_cpu. Sources: Intel SDM vol. 2 "CPUID", vol. 3 appendix "VMX Capability Reporting
- * Facility"; AMD APM vol. 2 "Enabling SVM".
+ * Facility"; AMD APM vol. 2 "Enabling SVM", vol. 3 "Extended CPU Topology".
  */
 #include "config/cpus.h"
 
@@ -17,6 +17,12 @@
 #define KIND_SHIFT         24
 #define KIND_ATOM          0x20u
 #define KIND_CORE          0x40u
+#define LEAF_EXTENDED      0x80000000u
+#define LEAF_AMD_CORES     0x80000026u
+#define AMD_CORES_DIFFER   BIT32(30) /* EAX */
+#define AMD_KIND_SHIFT     28        /* EBX */
+#define AMD_KIND_LARGE     0u
+#define AMD_KIND_DENSE     1u
 
 #define MSR_VMX_PROCESSOR   0x482u
 #define MSR_VMX_PROCESSOR_2 0x48bu
@@ -69,6 +75,35 @@ static void ask_svm(const struct preflight_cpu *cpu, uint64_t able[CPU_WORDS]) {
     }
 }
 
+static enum cpu_kind kind_of_intel(const struct preflight_cpu *cpu) {
+    uint32_t leaf[4];
+
+    cpu->cpuid(LEAF_KIND, 0, leaf);
+    switch (leaf[0] >> KIND_SHIFT) {
+    case KIND_CORE:
+        return CPU_PERFORMANCE;
+    case KIND_ATOM:
+        return CPU_EFFICIENCY;
+    default:
+        return CPU_ALIKE;
+    }
+}
+
+static enum cpu_kind kind_of_amd(const struct preflight_cpu *cpu) {
+    uint32_t leaf[4];
+
+    cpu->cpuid(LEAF_EXTENDED, 0, leaf);
+    if (leaf[0] < LEAF_AMD_CORES) {
+        return CPU_ALIKE;
+    }
+    cpu->cpuid(LEAF_AMD_CORES, 0, leaf);
+    uint32_t kind = leaf[1] >> AMD_KIND_SHIFT;
+    if ((leaf[0] & AMD_CORES_DIFFER) == 0 || kind > AMD_KIND_DENSE) {
+        return CPU_ALIKE;
+    }
+    return kind == AMD_KIND_LARGE ? CPU_PERFORMANCE : CPU_EFFICIENCY;
+}
+
 void cpus_ask(const struct preflight_cpu *cpu, struct cpu_facts *out) {
     uint32_t id[4], leaf1[4], ext1[4], leaf7[4] = {0}, leaf[4];
 
@@ -84,13 +119,13 @@ void cpus_ask(const struct preflight_cpu *cpu, struct cpu_facts *out) {
         out->thread_shift = leaf[0] & 31;
     }
     if ((leaf7[3] & CPUID_7_EDX_HYBRID) != 0 && id[0] >= LEAF_KIND) {
-        cpu->cpuid(LEAF_KIND, 0, leaf);
-        out->kind = (uint8_t)(leaf[0] >> KIND_SHIFT);
+        out->kind = kind_of_intel(cpu);
     }
     if ((leaf1[2] & CPUID_1_ECX_VMX) != 0) {
         ask_vmx(cpu, out->able);
     } else if ((ext1[2] & CPUID_EXT1_ECX_SVM) != 0) {
         ask_svm(cpu, out->able);
+        out->kind = kind_of_amd(cpu);
     }
     out->asked = true; /* last: it may be cut off */
 }
@@ -145,14 +180,11 @@ const char *cpus_describe(const struct boot_info *info, const struct cpu_facts *
                           char *buf) {
     const struct cpu_facts *f = &facts[i];
     uint32_t id = info->apic_ids[i];
-    const char *kind = "";
+    static const char *const kinds[] = {
+        [CPU_ALIKE] = "", [CPU_PERFORMANCE] = " P", [CPU_EFFICIENCY] = " E"};
 
-    if (f->kind == KIND_CORE) {
-        kind = " P";
-    } else if (f->kind == KIND_ATOM) {
-        kind = " E";
-    }
     (void)fmt_print(buf, CPUS_TEXT_SIZE, "%3u: APIC %u, core %u, thread %u%s", i, id,
-                    id >> facts[0].thread_shift, id & (BIT32(facts[0].thread_shift) - 1), kind);
+                    id >> facts[0].thread_shift, id & (BIT32(facts[0].thread_shift) - 1),
+                    kinds[f->kind]);
     return buf;
 }

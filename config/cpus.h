@@ -10,10 +10,13 @@
 /* Words of features, by maker; of another maker's they are 0. */
 enum cpu_word { CPU_SWITCH, CPU_PROCESSOR, CPU_PROCESSOR_2, CPU_EPT, CPU_SVM, CPU_WORDS };
 
+/* Of a hybrid machine's cores. */
+enum cpu_kind { CPU_ALIKE, CPU_PERFORMANCE, CPU_EFFICIENCY };
+
 /* What a CPU says of itself. */
 struct cpu_facts {
-    bool asked;           /* else nothing is known of it */
-    uint8_t kind;         /* CPUID 1Ah: of a hybrid machine's; else 0 */
+    bool asked; /* else nothing is known of it */
+    enum cpu_kind kind;
     uint8_t thread_shift; /* APIC IDs of a core's threads agree above it */
     uint64_t able[CPU_WORDS];
 };

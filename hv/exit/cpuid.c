@@ -42,8 +42,8 @@
 #define LEAF7_EBX_SET BIT(1) /* IA32_TSC_ADJUST, being ours */
 /* AVX512VBMI UMIP PKU VBMI2 GFNI VAES VPCLMULQDQ VNNI BITALG VPOPCNTDQ RDPID. */
 #define LEAF7_ECX     (BITS(1, 3) | BIT(6) | BITS(8, 12) | BIT(14) | BIT(22))
-/* FSRM, MD_CLEAR (VERW clears buffers); IBRS STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD. */
-#define LEAF7_EDX     (BIT(4) | BIT(10) | BITS(26, 29) | BIT(31))
+/* FSRM, MD_CLEAR (VERW clears buffers), HYBRID; IBRS STIBP L1D_FLUSH ARCH_CAPABILITIES SSBD. */
+#define LEAF7_EDX     (BIT(4) | BIT(10) | BIT(15) | BITS(26, 29) | BIT(31))
 /* FXSAVE's error pointers; IBPB; IBRS STIBP and which of them are always on, preferred; SSBD SSB_NO
  * PSFD BTC_NO IBPB_RET. */
 #define EXT8_EBX      (BIT(2) | BIT(12) | BITS(14, 19) | BIT(24) | BIT(26) | BITS(28, 30))
@@ -77,6 +77,7 @@ const struct cpuid_policy cpuid_policies[] = {
     {0x0d, 5, "XSAVE", .more = 2, .pass = {ALL, ALL, ALL, 0}},
     {0x0d, 9, "XSAVE", .pass = {ALL, ALL, ALL, 0}}, /* PKRU */
     {0x15, ANY, "frequencies", .more = 1},
+    {0x1a, ANY, "kind of core", .pass = {ALL, 0, 0, 0}}, /* of a hybrid machine's; else 0 */
     {0x1f, 0, "topology", .more = 2},
     {BULKHEAD_CPUID_BASE, ANY, "Bulkhead", .set = {0}},
     {BULKHEAD_CPUID_VERSION, ANY, "Bulkhead: version", .set = {0}},

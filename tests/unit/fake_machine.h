@@ -126,10 +126,14 @@ void plat_wait(void) {
 }
 static uint32_t fake_last_extended = 0x80000021;
 static uint32_t fake_xcr0_missing;
+static uint32_t fake_signature = UINT32_MAX, fake_core = UINT32_MAX, fake_cache_sets = UINT32_MAX;
 static uint32_t fake_avx_size = 256, fake_pkru_flags; /* of XSAVE's components 2 and 9 */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     for (unsigned i = 0; i < 4; i++) {
         out[i] = UINT32_MAX; /* a CPU with everything */
+    }
+    if (leaf == 1 || leaf == 0x1a) {
+        out[0] = leaf == 1 ? fake_signature : fake_core;
     }
     if (leaf == 0xd) {
         const uint32_t sizes[] = {0x207, 2, fake_avx_size, 0, 0, 0, 0, 0, 0, 8};
@@ -140,6 +144,7 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     if (leaf == 4 || leaf == 0x8000001d) { /* L1 data, L1 code, L2, L3 */
         static const uint32_t caches[] = {1 << 5 | 1, 1 << 5 | 2, 2 << 5 | 3, 3 << 5 | 3};
         out[0] = subleaf < 4 ? caches[subleaf] | 0xffffc000 : 0;
+        out[2] = fake_cache_sets;
     }
     if (leaf == 0x80000000) {
         out[0] = fake_last_extended;

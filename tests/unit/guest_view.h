@@ -30,7 +30,7 @@ static const struct {
      "* AVX512_VBMI UMIP PKU * * AVX512_VBMI2 * GFNI VAES VPCLMULQDQ AVX512_VNNI AVX512_BITALG * "
      "AVX512_VPOPCNTDQ * * * * * * * RDPID * * * * * * * * *"},
     {0x07, 3, "7 EDX",
-     "* * * * FSRM * * * * * MD_CLEAR * * * * * * * * * * * * * * * IBRS_IBPB STIBP L1D_FLUSH "
+     "* * * * FSRM * * * * * MD_CLEAR * * * * HYBRID * * * * * * * * * * IBRS_IBPB STIBP L1D_FLUSH "
      "ARCH_CAPABILITIES * SSBD"},
     {0x80000001, 2, "80000001 ECX",
      "LAHF CmpLegacy * * * LZCNT * * PREFETCHW * * * * * * * * * * * * * TopologyExtensions * * * * "

@@ -56,6 +56,31 @@ TEST(pv_eoi_is_for_cpus_without_apic_virtualization) {
     v->lapic.hardware = false;
 }
 
+/* Of a hybrid machine each vCPU has the kind, the model and the caches of the CPU that it runs on.
+ */
+TEST(each_vcpu_is_of_its_own_cpu_s_kind) {
+    static const uint32_t cores[][2] = {{0x40000001, 0x906a3}, {0x20000001, 0x906a4}};
+    struct vcpu *both[2];
+    (void)fake_machine_start();
+    fake_create_two(&both[0], &both[1]);
+    for (unsigned i = 0; i < ARRAY_SIZE(cores); i++) {
+        fake_core = cores[i][0];
+        fake_signature = cores[i][1];
+        fake_cache_sets = 64 * (i + 1);
+        cpuid_init(both[i]);
+    }
+    fake_core = fake_signature = fake_cache_sets = UINT32_MAX;
+    for (unsigned i = 0; i < ARRAY_SIZE(cores); i++) {
+        v = both[i];
+        CHECK(shows(7, X86_RDX, 15));
+        CHECK_U64(word(0x1a, 0, X86_RAX), cores[i][0]);
+        CHECK_U64(v->regs[X86_RBX] | v->regs[X86_RCX] | v->regs[X86_RDX], 0);
+        CHECK_U64(word(1, 0, X86_RAX), cores[i][1]);
+        CHECK_U64(word(4, 0, X86_RCX), 64 * (i + 1));
+        CHECK_U64(word(0x8000001d, 0, X86_RCX), 64 * (i + 1));
+    }
+}
+
 /* However many leaves the CPU has. */
 TEST(the_last_extended_leaf) {
     fake_last_extended = 0x80000028;
@@ -170,6 +195,7 @@ TEST(a_host_interrupt_looks_for_windows) {
 }
 
 TEST_MAIN(T(instructions_that_the_vendor_cannot_give), T(protection_keys_want_their_component),
-          T(pv_eoi_is_for_cpus_without_apic_virtualization), T(the_last_extended_leaf),
-          T(no_compacted_area), T(who_we_are), T(sizes_of_the_xsave_area), T(without_xsave),
-          T(every_leaf_that_is_none_is_zero), T(a_host_interrupt_looks_for_windows))
+          T(pv_eoi_is_for_cpus_without_apic_virtualization), T(each_vcpu_is_of_its_own_cpu_s_kind),
+          T(the_last_extended_leaf), T(no_compacted_area), T(who_we_are),
+          T(sizes_of_the_xsave_area), T(without_xsave), T(every_leaf_that_is_none_is_zero),
+          T(a_host_interrupt_looks_for_windows))

@@ -8,7 +8,7 @@
 
 static struct {
     bool amd, virtualization, hybrid;
-    uint32_t last_leaf, kind, svm;
+    uint32_t last_leaf, last_extended, kind, svm;
     uint64_t control, processor, processor_2, ept, vm_cr;
 } cpu;
 
@@ -30,6 +30,14 @@ static void fake_cpuid(uint32_t leaf, UNUSED uint32_t subleaf, uint32_t r[4]) {
     case 0x1a:
         CHECK(cpu.hybrid);
         r[0] = cpu.kind << 24 | 1;
+        break;
+    case 0x80000000:
+        r[0] = cpu.last_extended;
+        break;
+    case 0x80000026:
+        CHECK(cpu.amd && cpu.last_extended >= 0x80000026);
+        r[0] = cpu.hybrid ? BIT32(30) : ~BIT32(30);
+        r[1] = cpu.kind << 28 | 0x0abcdef;
         break;
     case 0x80000001:
         r[2] = cpu.virtualization && cpu.amd ? BIT32(2) : 0;
@@ -81,6 +89,7 @@ static void amd(void) {
     intel();
     cpu.amd = true;
     cpu.last_leaf = 0x10;
+    cpu.last_extended = 0x80000026;
     cpu.svm = UINT32_MAX;
 }
 
@@ -176,9 +185,39 @@ TEST(kinds) {
     cpu.kind = 0x40;
     cpus_ask(&machine, &facts[2]);
     CHECK_STR(cpus_describe(&info, facts, 2, text), "  2: APIC 5, core 2, thread 1 P");
+    cpu.kind = 0x30; /* one to come */
+    cpus_ask(&machine, &facts[2]);
+    CHECK_STR(cpus_describe(&info, facts, 2, text), "  2: APIC 5, core 2, thread 1");
+    cpu.kind = 0x40;
+    cpus_ask(&machine, &facts[2]);
     info.apic_ids[2] = UINT32_MAX; /* it fits */
     CHECK(strlen(cpus_describe(&info, facts, 2, text)) < CPUS_TEXT_SIZE - 1);
     CHECK(strstr(text, "thread 1 P") != NULL);
 }
 
-TEST_MAIN(T(alike), T(each_word), T(silent), T(kinds))
+/* AMD's: whether they differ, and which this one is. */
+TEST(kinds_of_amd) {
+    static const struct {
+        uint32_t last_extended;
+        bool hybrid;
+        uint32_t kind;
+        const char *text;
+    } cases[] = {
+        {0x80000026, true, 0, "  2: APIC 5, core 2, thread 1 P"},
+        {0x80000028, true, 1, "  2: APIC 5, core 2, thread 1 E"},
+        {0x80000026, true, 2, "  2: APIC 5, core 2, thread 1"},
+        {0x80000026, false, 1, "  2: APIC 5, core 2, thread 1"},
+        {0x80000025, true, 1, "  2: APIC 5, core 2, thread 1"},
+    };
+    char text[CPUS_TEXT_SIZE];
+    all_alike(amd);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        cpu.last_extended = cases[i].last_extended;
+        cpu.hybrid = cases[i].hybrid;
+        cpu.kind = cases[i].kind;
+        cpus_ask(&machine, &facts[2]);
+        CHECK_STR(cpus_describe(&info, facts, 2, text), cases[i].text);
+    }
+}
+
+TEST_MAIN(T(alike), T(each_word), T(silent), T(kinds), T(kinds_of_amd))
