@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A CPU's privileged registers, for code that has the instructions in it: each faults here, is
- * looked at, done upon these registers, and stepped over. CPUID is the test's own plat_cpuid().
+ * looked at, done upon these registers, and stepped over. CPUID is the test's own plat_cpuid(). An
+ * MSR may be refused: then the instruction behind it, which takes the mark off, is left out as
+ * well.
  */
 #pragma once
 
@@ -18,6 +20,7 @@ static struct {
         uint32_t number;
         unsigned writes;
         uint64_t value;
+        bool refused;
     } msrs[FAKE_MSRS];
     unsigned msr_count;
     uint64_t cr[9], dr[8], xcr0;
@@ -52,6 +55,18 @@ static void fake_wrmsr(uint32_t number, uint64_t value) {
     fake_cpu.msrs[i].writes++;
 }
 
+/* It is not there: for msr_read_checked() and msr_write_checked(), which go on behind a mark. */
+static UNUSED void fake_msr_refuse(uint32_t number) {
+    fake_cpu.msrs[fake_msr_at(number)].refused = true;
+}
+
+/* Behind WRMSR or RDMSR: XOR of two registers. */
+static unsigned fake_mark(const uint8_t *at) {
+    unsigned prefix = (*at & 0xf0) == 0x40 ? 1 : 0;
+    CHECK_U64(at[prefix], 0x31);
+    return prefix + 2;
+}
+
 static const int fake_registers[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP,
                                        REG_RSI, REG_RDI, REG_R8,  REG_R9,  REG_R10, REG_R11,
                                        REG_R12, REG_R13, REG_R14, REG_R15};
@@ -75,7 +90,9 @@ static void fake_fault(int signal, UNUSED siginfo_t *info, void *context) {
 
     if (at[0] == 0x0f && (at[1] == 0x30 || at[1] == 0x32)) { /* WRMSR, RDMSR */
         length = 2;
-        if (at[1] == 0x30) {
+        if (fake_cpu.msrs[fake_msr_at((uint32_t)r[REG_RCX])].refused) {
+            length += fake_mark(at + length);
+        } else if (at[1] == 0x30) {
             fake_wrmsr((uint32_t)r[REG_RCX], fake_edx_eax(r));
         } else {
             uint64_t value = fake_msr((uint32_t)r[REG_RCX]);

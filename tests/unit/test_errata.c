@@ -1,14 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which errata are worked around on which CPU, in the order of the table.
+ * Which errata are worked around on which CPU, in the order of the table; and that each CPU's own
+ * MSRs are set so.
  */
 #include "arch/x86_64/errata.h"
-#include "hv/vm/plat.h"
-#include "test.h"
 
-/* For the part that sets the bits, which needs a CPU. */
-void plat_cpuid(UNUSED uint32_t leaf, UNUSED uint32_t subleaf, uint32_t out[4]) {
+#include "arch/x86_64/arch.h"
+#include "fake_cpu.h"
+#include "fake_log.h"
+#include "hv/plan/boot_info.h"
+
+static uint32_t this_signature;
+
+void plat_cpuid(uint32_t leaf, UNUSED uint32_t subleaf, uint32_t out[4]) {
     memset(out, 0, 4 * sizeof(*out));
+    if (leaf == 0) {
+        out[ECX] = 0x444d4163; /* "cAMD" */
+    } else if (leaf == 1) {
+        out[EAX] = this_signature;
+    }
 }
 
 static struct errata_cpu amd(uint32_t signature) {
@@ -71,5 +81,68 @@ TEST(others_are_left_alone) {
     CHECK_STR(describe(amd(0x200f31), true), "400 c0010055 0 18000000"); /* family 11h: no DE_CFG */
 }
 
+enum { LS_CFG = 0xc0011020, DC_CFG = 0xc0011022, FP_CFG = 0xc0011028, DE_CFG = 0xc0011029 };
+
+static uint64_t hook_now(void) {
+    return 0;
+}
+
+static unsigned hook_cpu(void) {
+    return 0;
+}
+
+static const struct log_hooks hooks = {hook_now, hook_cpu, keep, NULL};
+
+/* The first generation of Zen, whose MSRs have a bit each that is not ours. */
+static void zen(void) {
+    fake_cpu_begin();
+    log_init(&hooks, LOG_INFO);
+    told[0] = '\0';
+    this_signature = 0x800f11;
+    fake_wrmsr(LS_CFG, BIT(40));
+    fake_wrmsr(FP_CFG, BIT(41));
+    fake_wrmsr(DE_CFG, BIT(42));
+}
+
+TEST(the_msrs_of_this_cpu_are_set) {
+    zen();
+    errata_init_cpu();
+    CHECK_U64(fake_msr(LS_CFG), BIT(40) | BIT(4) | BIT(57));
+    CHECK_U64(fake_msr(FP_CFG), BIT(41) | BIT(4));
+    CHECK_U64(fake_msr(DE_CFG), BIT(42) | BIT(13) | BIT(1));
+    CHECK_STR(told, "");
+
+    unsigned writes = fake_msr_writes(LS_CFG) + fake_msr_writes(FP_CFG) + fake_msr_writes(DE_CFG);
+    errata_init_cpu(); /* the firmware had done it */
+    CHECK_U64(fake_msr_writes(LS_CFG) + fake_msr_writes(FP_CFG) + fake_msr_writes(DE_CFG), writes);
+}
+
+TEST(an_erratum_may_want_bits_to_be_off) {
+    zen();
+    this_signature = 0x730f01;
+    fake_wrmsr(0xc0010055, BITS(27, 28) | BIT(3));
+    errata_init_cpu();
+    CHECK_U64(fake_msr(0xc0010055), BIT(3));
+}
+
+TEST(the_first_cpu_tells_what_was_done) {
+    static struct boot_info info = {.config = {.mitigate = true}};
+    zen();
+    fake_msr_refuse(FP_CFG); /* none there, as on an emulator: nothing to tell */
+    errata_init(&info);
+    CHECK(strstr(told, "errata: 1021, 1033, 1095, LFENCE worked around") != NULL);
+    CHECK(strstr(told, "cannot") == NULL);
+    zen();
+    this_signature = 0x830f10;
+    errata_init(&info);
+    CHECK(strstr(told, "errata: LFENCE, Zenbleed, BTC worked around") != NULL);
+    zen();
+    this_signature = 0x830f10;
+    info.config.mitigate = false;
+    errata_init(&info);
+    CHECK(strstr(told, "errata: LFENCE worked around") != NULL);
+}
+
 TEST_MAIN(T(each_model_gets_its_own), T(zen_2_loses_its_leaks_unless_the_config_keeps_them),
-          T(others_are_left_alone))
+          T(others_are_left_alone), T(the_msrs_of_this_cpu_are_set),
+          T(an_erratum_may_want_bits_to_be_off), T(the_first_cpu_tells_what_was_done))
