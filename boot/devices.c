@@ -89,8 +89,9 @@ void devices_list(struct boot_info *info) {
 }
 
 void devices_part(struct boot_info *info) {
+    machine = info;
+    pci_stop_others(info, &space);
     if (info->dma.unit_count != 0) {
-        machine = info;
         pci_set_acs(info, &space);
         pci_judge_all(info);
     }

@@ -22,6 +22,13 @@ struct pci_space {
  */
 void pci_list_all(struct boot_info *info, const struct pci_space *space);
 
+/*
+ * The same file: switches off the DMA of all functions above the first segment, in the list or not;
+ * but for those that must go on. The first segment's is for the hypervisor. Adds to
+ * info->pci_stopped.
+ */
+void pci_stop_others(struct boot_info *info, const struct pci_space *space);
+
 /* The function there, NULL if it is not in the list. */
 struct boot_pci *pci_find(struct boot_info *info, uint32_t segment, uint32_t function);
 

@@ -20,6 +20,7 @@ enum { ROM = 0x30, CAPABILITIES = 0x34, ROM_OF_BRIDGE = 0x38, INTERRUPT = 0x3c, 
 enum { HEADER_DEVICE = 0, HEADER_BRIDGE = 1 };
 
 #define COMMAND_DECODE       (BIT32(0) | BIT32(1))
+#define COMMAND_MASTER       BIT32(2)
 #define COMMAND_WORD         0xffffu /* the upper half is the status, of which a 1 clears bits */
 #define STATUS_CAPABILITIES  BIT32(20)
 #define HEADER_SEVERAL       BIT32(23)
@@ -259,6 +260,10 @@ struct boot_pci *pci_find(struct boot_info *info, uint32_t segment, uint32_t fun
     return NULL;
 }
 
+/* parent: as of struct boot_pci. several: its device has more functions. */
+typedef void visit_function(struct boot_info *info, const struct place *p, uint16_t parent,
+                            bool several);
+
 /* Some firmware's table names buses twice. */
 static void add_function(struct boot_info *info, const struct place *p, uint16_t parent,
                          bool several) {
@@ -280,20 +285,21 @@ static bool is_there(const struct place *p) {
     return (get(p, ID) & ABSENT) != ABSENT;
 }
 
-static void list_device(struct boot_info *info, struct place p, uint16_t parent) {
+static void visit_device(struct boot_info *info, struct place p, uint16_t parent,
+                         visit_function *visit) {
     bool several = is_there(&p) && (get(&p, HEADER) & HEADER_SEVERAL) != 0;
     uint32_t end = p.function + (several ? FUNCTIONS : 1);
 
     for (; p.function < end; p.function++) {
         if (is_there(&p)) {
-            add_function(info, &p, parent, several);
+            visit(info, &p, parent, several);
         }
     }
 }
 
 /* A link has one device at its end: what else answers there is the same one again. */
-static void list_bus(struct boot_info *info, const struct pci_space *space, uint32_t segment,
-                     uint32_t bus) {
+static void visit_bus(struct boot_info *info, const struct pci_space *space, uint32_t segment,
+                      uint32_t bus, visit_function *visit) {
     uint16_t parent = find_bridge(info, segment, bus);
     enum boot_pci_express above =
         parent != BOOT_PCI_NONE ? info->pci[parent].express : BOOT_PCI_CONVENTIONAL;
@@ -301,7 +307,14 @@ static void list_bus(struct boot_info *info, const struct pci_space *space, uint
 
     for (uint32_t device = 0; device < (link ? 1 : DEVICES); device++) {
         uint32_t function = (bus * DEVICES + device) * FUNCTIONS;
-        list_device(info, (struct place){space, segment, function}, parent);
+        visit_device(info, (struct place){space, segment, function}, parent, visit);
+    }
+}
+
+static void visit_buses(struct boot_info *info, const struct pci_space *space,
+                        const struct boot_ecam *e, visit_function *visit) {
+    for (uint32_t bus = e->first_bus; bus <= e->last_bus; bus++) {
+        visit_bus(info, space, e->segment, bus, visit);
     }
 }
 
@@ -313,9 +326,27 @@ void pci_list_all(struct boot_info *info, const struct pci_space *space) {
     info->pci_count = 0;
     info->pci_left_out = 0;
     for (uint32_t i = 0; i < count; i++) {
-        for (uint32_t bus = ecams[i].first_bus; bus <= ecams[i].last_bus; bus++) {
-            list_bus(info, space, ecams[i].segment, bus);
-        }
+        visit_buses(info, space, &ecams[i], add_function);
     }
     info->pci_listed = true;
+}
+
+/* ---- DMA ---- */
+
+static void stop_function(struct boot_info *info, const struct place *p, UNUSED uint16_t parent,
+                          UNUSED bool several) {
+    uint32_t command = get(p, COMMAND) & COMMAND_WORD;
+
+    if ((command & COMMAND_MASTER) != 0 && !boot_pci_keeps_dma(get(p, CLASS) >> 8)) {
+        put(p, COMMAND, command & ~COMMAND_MASTER);
+        info->pci_stopped++;
+    }
+}
+
+void pci_stop_others(struct boot_info *info, const struct pci_space *space) {
+    for (uint32_t i = 0; i < info->ecam_count; i++) {
+        if (info->ecams[i].segment != 0) {
+            visit_buses(info, space, &info->ecams[i], stop_function);
+        }
+    }
 }

@@ -128,7 +128,8 @@ void consoles_serve(void);      /* each CPU, after that: the one that was chosen
 void consoles_poll(void);       /* there, every few milliseconds */
 
 /* pci.c */
-void pci_stop_masters(void); /* before memory that devices may write to is given away */
+/* Before memory that devices may write to is given away. */
+void pci_stop_masters(const struct boot_info *info);
 #define PCI_CLASS_XHCI 0x0c0330u
 struct pci_found {
     uint32_t function; /* its number in configuration space */

@@ -5,8 +5,8 @@
  * by now. Finds the USB controllers that are the hypervisor's own. Called by start.c and usb.c, on
  * the first CPU, later on the one that serves the consoles. Source: PCI Local Bus Specification
  * 3.0, "Software Generation of Configuration Transactions" (mechanism 1), "Configuration Space
- * Organization", "Base Addresses", "Class Codes". Segments above the first, which only
- * memory-mapped configuration reaches, are left as they are.
+ * Organization", "Base Addresses", "Class Codes". boot/ has done so in the segments above the
+ * first, which only memory-mapped configuration reaches.
  */
 #include "arch/x86_64/pci.h"
 #include "arch/x86_64/arch.h"
@@ -31,17 +31,6 @@
 #define BAR_TYPE       0x6u
 #define BAR_64_BITS    0x4u
 #define BAR_ADDRESS    ~0xfull
-
-/* What must go on, by the class register's upper bits. */
-static const struct {
-    uint32_t mask, class;
-    const char *why;
-} pci_spared[] = {
-    {.mask = 0xff000000, .class = 0x03000000, .why = "display: some show what lies in RAM"},
-    {.mask = 0xff000000, .class = 0x06000000, .why = "bridges: they forward for others"},
-    {.mask = 0xffff0000, .class = 0x08000000, .why = "I/O APICs: interrupts are writes"},
-    {.mask = 0xffff0000, .class = 0x08060000, .why = "IOMMUs: they hold others back"},
-};
 
 static struct lock pci_lock; /* the machine has one pair of ports for it */
 
@@ -85,21 +74,17 @@ void pci_each(void (*visit)(uint32_t function)) {
 static unsigned pci_stopped; /* that could reach memory until then */
 
 static void pci_stop(uint32_t function) {
-    uint32_t class = plat_pci_read(function, PCI_CLASS);
+    uint32_t class = plat_pci_read(function, PCI_CLASS) >> 8;
     uint32_t command = plat_pci_read(function, PCI_COMMAND) & COMMAND_WORD;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(pci_spared); i++) {
-        if ((class & pci_spared[i].mask) == pci_spared[i].class) {
-            return;
-        }
-    }
-    if ((command & COMMAND_MASTER) != 0) {
+    if ((command & COMMAND_MASTER) != 0 && !boot_pci_keeps_dma(class)) {
         plat_pci_write(function, PCI_COMMAND, command & ~COMMAND_MASTER);
         pci_stopped++;
     }
 }
 
-void pci_stop_masters(void) {
+void pci_stop_masters(const struct boot_info *info) {
+    pci_stopped = info->pci_stopped;
     pci_each(pci_stop);
     log_info("PCI: DMA switched off in %u devices that the firmware had left it to", pci_stopped);
 }

@@ -30,7 +30,7 @@ static void start_init_cpu(const struct boot_info *info) {
 
 /* What the firmware left running goes on no longer, before memory is given away. */
 static void start_without_firmware(const struct boot_info *info) {
-    pci_stop_masters();
+    pci_stop_masters(info);
     watchdog_stop(info);
     usb_init();
     iommu_start_all(info);

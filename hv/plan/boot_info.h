@@ -298,6 +298,7 @@ struct boot_info {
     bool acs_set;          /* Access Control Services are on wherever they can be */
     uint32_t pci_count;    /* ascending by segment, bus, device and function */
     uint32_t pci_left_out; /* there is no room for so many more */
+    uint32_t pci_stopped;  /* of other segments than the first, whose DMA was switched off */
     struct boot_pci pci[BOOT_MAX_PCI];
 
     struct boot_microcode microcode;

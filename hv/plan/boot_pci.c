@@ -37,3 +37,22 @@ bool boot_pci_held(const struct boot_pci *f, struct boot_pci_pages held[BOOT_PCI
     held[1] = joined ? (struct boot_pci_pages){.size = 0} : pending;
     return true;
 }
+
+static const struct {
+    uint32_t mask, class;
+    const char *why;
+} keep_dma[] = {
+    {.mask = 0xff0000, .class = 0x030000, .why = "display: some show what lies in RAM"},
+    {.mask = 0xff0000, .class = 0x060000, .why = "bridges: they forward for others"},
+    {.mask = 0xffff00, .class = 0x080000, .why = "I/O APICs: interrupts are writes"},
+    {.mask = 0xffff00, .class = 0x080600, .why = "IOMMUs: they hold others back"},
+};
+
+bool boot_pci_keeps_dma(uint32_t class) {
+    for (unsigned i = 0; i < ARRAY_SIZE(keep_dma); i++) {
+        if ((class & keep_dma[i].mask) == keep_dma[i].class) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -118,6 +118,9 @@ struct boot_pci_pages {
  */
 bool boot_pci_held(const struct boot_pci *f, struct boot_pci_pages held[BOOT_PCI_HELD]);
 
+/* True if the DMA of what has that class must go on when the firmware has ended. */
+bool boot_pci_keeps_dma(uint32_t class);
+
 /* A bridge to another bus: nobody's device, whatever its group. */
 static inline bool boot_pci_is_bridge(const struct boot_pci *f) {
     return f->header != 0;

@@ -219,6 +219,43 @@ TEST(segments_and_buses) {
     CHECK_STR(pci_address(f, text), "0001:03:00.0");
 }
 
+static bool has_dma(uint32_t segment, uint32_t function) {
+    return (fake_pci_at(segment, function)->regs[1] & BIT32(2)) != 0;
+}
+
+/* In all segments but the first, also where the list has no room; but for what must go on. */
+TEST(dma_of_other_segments_is_switched_off) {
+    static const struct {
+        uint32_t class;
+        bool stays;
+    } devices[] = {{0x020000, false}, {0x0c0330, false}, {0x030000, true}, {0x038000, true},
+                   {0x060400, true},  {0x080010, true},  {0x080020, true}, {0x080600, true},
+                   {0x080500, false}, {0x080100, false}, {0x010802, false}};
+    begin();
+    info.ecam_count = 2;
+    info.ecams[0].last_bus = 0;
+    info.ecams[1] = (struct boot_ecam){.segment = 3, .first_bus = 2, .last_bus = 3};
+    (void)fake_pci_add(AT(0, 1, 0), 0x808610d3, 0x020000);
+    for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
+        fake_pci_add(AT(2, i, 0), 0x808610d3, devices[i].class)->segment = 3;
+    }
+    fake_pci_add(AT(3, 0, 0), 0x808610d3, 0x020000)->segment = 3;
+    fake_pci_several(fake_pci_at(3, AT(3, 0, 0)));
+    fake_pci_add(AT(3, 0, 6), 0x808610d3, 0x020000)->segment = 3;
+    fake_pci_at(3, AT(3, 0, 6))->regs[1] &= ~BIT32(2);
+    fake_pci_add(AT(4, 0, 0), 0x808610d3, 0x020000)->segment = 3; /* behind no bus of the table */
+    info.pci_stopped = 0;
+    info.pci_count = 0;
+    pci_stop_others(&info, &fake_space);
+    for (unsigned i = 0; i < ARRAY_SIZE(devices); i++) {
+        CHECK_U64(has_dma(3, AT(2, i, 0)), devices[i].stays);
+        CHECK_U64(fake_pci_at(3, AT(2, i, 0))->regs[1] | BIT32(2), FAKE_STATUS | FAKE_COMMAND);
+    }
+    CHECK(has_dma(0, AT(0, 1, 0)) && !has_dma(3, AT(3, 0, 0)) && has_dma(3, AT(4, 0, 0)));
+    CHECK_U64(info.pci_stopped, 6);
+    CHECK_U64(fake_pci_wrong, 0);
+}
+
 TEST(one_device_behind_a_port) {
     begin();
     fake_pci_port(AT(0, 1, 0), 1, true);
@@ -671,10 +708,11 @@ TEST(lines) {
 
 TEST_MAIN(T(everything_is_read), T(bars_of_all_shapes), T(bridges_and_controllers_are_not_asked),
           T(resets), T(lists_with_circles), T(extended_lists), T(alone_on_a_bus), T(only_the_ports),
-          T(segments_and_buses), T(one_device_behind_a_port), T(functions_of_a_device),
-          T(bridges_that_lead_back), T(buses_named_twice), T(too_many), T(alone_and_with_its_port),
-          T(acs_is_switched_on), T(bits_of_acs), T(switches), T(a_switch_behind_an_open_port),
-          T(legacy_buses), T(functions_of_one_device), T(functions_whose_acs_can_be_switched),
-          T(groups_of_many), T(what_bulkhead_needs), T(serial_ports), T(what_cannot_be_walled_in),
+          T(segments_and_buses), T(dma_of_other_segments_is_switched_off),
+          T(one_device_behind_a_port), T(functions_of_a_device), T(bridges_that_lead_back),
+          T(buses_named_twice), T(too_many), T(alone_and_with_its_port), T(acs_is_switched_on),
+          T(bits_of_acs), T(switches), T(a_switch_behind_an_open_port), T(legacy_buses),
+          T(functions_of_one_device), T(functions_whose_acs_can_be_switched), T(groups_of_many),
+          T(what_bulkhead_needs), T(serial_ports), T(what_cannot_be_walled_in),
           T(classes_of_the_chipset), T(addresses_of_memory),
           T(a_small_bar_alone_in_its_page_is_as_large_as_that), T(neighbours_in_a_page), T(lines))
