@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 
+from messages import check_messages
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Who may include whom (docs/architecture.md, "The house"). A room may always include itself.
@@ -70,7 +72,7 @@ APART = ["hv/compartment/entry", "hv/compartment/dev", "hv/compartment/emulate",
 # docs/architecture.md. USB keyboards and IOMMUs are in arch's count and have limits of their own.
 USB = "arch/x86_64/xhci"
 IOMMU = "arch/x86_64/iommu"
-BUDGETS = {("hv",): 13550, ("arch",): 8260, ("boot", "config"): 9300, (COMPARTMENT,): 10700, (USB,): 1400,
+BUDGETS = {("hv",): 13600, ("arch",): 8290, ("boot", "config"): 9300, (COMPARTMENT,): 10700, (USB,): 1400,
            (IOMMU,): 1150}
 FILE_LIMIT = 600
 FUNCTION_LIMIT = 40  # lines of a body, without comments and blanks
@@ -468,8 +470,8 @@ def main():
         "include-rule": check_include_rule, "pure-hv": check_pure_hv, "format": check_format,
         "line-budget": check_line_budget, "told-lines": check_told_lines, "file-size": check_file_size,
         "function-size": check_function_size, "conditionals": check_conditionals, "spdx": check_spdx,
-        "headers-alone": check_headers_alone, "help": check_help, "w-xor-x": lambda: check_wx(args.build),
-        "scrub": lambda: check_scrub(args.build),
+        "headers-alone": check_headers_alone, "messages": check_messages, "help": check_help,
+        "w-xor-x": lambda: check_wx(args.build), "scrub": lambda: check_scrub(args.build),
         "link-rule": lambda: check_link_rule(args.build), "circles": lambda: check_circles(args.build),
         "apart": lambda: check_apart(args.build),
     }

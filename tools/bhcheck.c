@@ -20,6 +20,7 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/version.h"
 #include "tools/manual.h"
+#include "tools/messages.h"
 #include "tools/microcode.h"
 #include "tools/partition.h"
 #include "tools/picture.h"
@@ -345,7 +346,7 @@ static int usage(void) {
     fprintf(stderr,
             "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--set SET] [--map]\n"
             "               [--files] [--svg FILE] PLACE\n"
-            "       bhcheck --explain KEY\n"
+            "       bhcheck --explain KEY | NUMBER\n"
             "       bhcheck --manual\n"
             "       bhcheck --version\n"
             "       bhcheck --toml FILE\n"
@@ -358,6 +359,7 @@ static int usage(void) {
             "--files: lists the files that the config names, and no more.\n"
             "--map: shows whose each CPU, piece of memory and PCI device is.\n"
             "--svg: draws the same, who is on which wire and has which file.\n"
+            "--explain: what a key of the config means, or a message that ends in a number.\n"
             "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
     return 2;
 }
@@ -384,7 +386,9 @@ int main(int argc, char **argv) {
         return 0;
     }
     if (argc == 3 && strcmp(argv[1], "--explain") == 0) {
-        return manual_explain(argv[2]) ? 0 : 1;
+        bool message = messages_is_number(argv[2]);
+        bool known = message ? messages_explain(argv[2]) : manual_explain(argv[2]);
+        return known ? 0 : 1;
     }
     if (argc == 3 && strcmp(argv[1], "--toml") == 0) {
         return show_toml(argv[2]);

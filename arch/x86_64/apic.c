@@ -83,7 +83,8 @@ void apic_init_cpu(struct cpu *cpu) {
     msr_write(X86_MSR_APIC_BASE, base | (x2apic ? APIC_BASE_X2APIC : 0));
     uint32_t id = x2apic ? apic_read(REG_ID) : apic_read(REG_ID) >> 24;
     if (id != cpu->apic_id) {
-        plat_panic("CPU %u has APIC ID %u, the firmware said %u", cpu->index, id, cpu->apic_id);
+        plat_panic("CPU %u has APIC ID %u, the firmware said %u" MSG(5107), cpu->index, id,
+                   cpu->apic_id);
     }
     apic_write(REG_SPURIOUS, SPURIOUS_ENABLE | VECTOR_SPURIOUS);
     apic_write(REG_TPR, 0);
@@ -107,7 +108,7 @@ static void apic_calibrate(void) {
     apic_write(REG_TIMER_INITIAL, 0);
     timer_hz = mul_div_u64(ticks, plat_tsc_hz(), tsc);
     if (timer_hz == 0) {
-        plat_panic("the local APIC's timer does not count");
+        plat_panic("the local APIC's timer does not count" MSG(5108));
     }
 }
 

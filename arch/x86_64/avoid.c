@@ -23,10 +23,10 @@ bool avoid_wants(enum config_avoid feature) {
 void avoid_report(bool x2apic) {
     char names[CONFIG_AVOID_SIZE];
     if (avoided != 0) {
-        log_warn("not used, as the config says (avoid): %s",
+        log_warn("not used, as the config says (avoid): %s" MSG(4021),
                  config_avoid_format(avoided, names, sizeof(names)));
     }
     if (avoid_wants(AVOID_X2APIC) && x2apic) {
-        log_warn("x2APIC is used all the same: the firmware has switched it on");
+        log_warn("x2APIC is used all the same: the firmware has switched it on" MSG(4022));
     }
 }

@@ -11,7 +11,7 @@
 
 enum status both_locked_off(const char *name, const char *setting) {
     log_error("%s is locked off by the firmware: enable \"%s\" in its setup, then switch the "
-              "machine off and on",
+              "machine off and on" MSG(4020),
               name, setting);
     return STATUS_DENIED;
 }

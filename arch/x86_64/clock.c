@@ -129,11 +129,12 @@ static uint64_t clock_choose(uint64_t measured, const char *by) {
     uint64_t off = max_u64(claimed, measured) - min_u64(claimed, measured);
     bool agree = measured == 0 || off <= measured / 100;
     if (measured == 0 && claimed == 0) {
-        plat_panic("no timer (ACPI PM timer, HPET, PIT) to measure the TSC with");
+        plat_panic("no timer (ACPI PM timer, HPET, PIT) to measure the TSC with" MSG(5109));
     }
     if (!agree && claimed != 0) {
-        log_warn("CPUID claims a TSC of %llu kHz, the %s says %llu kHz: the timer is believed",
-                 (ull)(claimed / 1000), by, (ull)(measured / 1000));
+        log_warn(
+            "CPUID claims a TSC of %llu kHz, the %s says %llu kHz: the timer is believed" MSG(4040),
+            (ull)(claimed / 1000), by, (ull)(measured / 1000));
     }
     bool by_cpuid = measured == 0 || (agree && exact);
     uint64_t khz = ((by_cpuid ? claimed : measured) + 500) / 1000;
@@ -153,7 +154,8 @@ void clock_init(const struct boot_info *info, uint64_t tsc_at_entry) {
     entry_seconds = info->wall_seconds;
     tsc_hz = clock_choose(measured, measured != 0 ? ref_timers[i - 1].name : "(missing) timer");
     if (!cpu_has(CPU_HAS_INVARIANT_TSC)) {
-        log_warn("the TSC may change its speed with the CPU's power states (it is not invariant)");
+        log_warn("the TSC may change its speed with the CPU's power states (it is not "
+                 "invariant)" MSG(4041));
     }
     if (cpu_has(CPU_HAS_TSC_ADJUST)) {
         tsc_adjust = msr_read(X86_MSR_TSC_ADJUST);
@@ -172,8 +174,8 @@ void clock_init_cpu(void) {
         msr_write(X86_MSR_TSC_ADJUST, tsc_adjust);
         bool behind = (int64_t)(value - tsc_adjust) < 0;
         uint64_t apart = behind ? tsc_adjust - value : value - tsc_adjust;
-        log_warn("the firmware had set CPU %u's TSC %llu ticks %s CPU 0's", plat_cpu(), (ull)apart,
-                 behind ? "behind" : "ahead of");
+        log_warn("the firmware had set CPU %u's TSC %llu ticks %s CPU 0's" MSG(4042), plat_cpu(),
+                 (ull)apart, behind ? "behind" : "ahead of");
     }
 }
 

@@ -169,7 +169,8 @@ void errata_init(const struct boot_info *info) {
         log_info("errata: %s worked around", names[OUTCOME_DONE]);
     }
     if (names[OUTCOME_REFUSED][0] != '\0') {
-        log_warn("errata: %s cannot be worked around: the CPU refuses it", names[OUTCOME_REFUSED]);
+        log_warn("errata: %s cannot be worked around: the CPU refuses it" MSG(4030),
+                 names[OUTCOME_REFUSED]);
     }
 }
 

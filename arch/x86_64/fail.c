@@ -28,5 +28,5 @@ void plat_panic(const char *format, ...) {
 }
 
 void assert_failed(const char *expression, const char *file, unsigned line) {
-    plat_panic("%s:%u: assertion failed: %s", file, line, expression);
+    plat_panic("%s:%u: assertion failed" MSG(5120) ": %s", file, line, expression);
 }

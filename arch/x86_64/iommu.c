@@ -123,7 +123,8 @@ static void iommu_add_piece(uint32_t function, hpa_t base, uint64_t size, unsign
     char address[FMT_PCI_SIZE];
 
     if (piece_count == PIECES) {
-        log_warn("IOMMU: no room for what PCI %s is to reach", fmt_pci(address, function));
+        log_warn("IOMMU: no room for what PCI %s is to reach" MSG(4001),
+                 fmt_pci(address, function));
         return;
     }
     pieces[piece_count] = (struct iommu_piece){
@@ -161,7 +162,7 @@ static void iommu_tell_lent(const struct boot_info *info) {
         if (boot_is_memory(info, range->base.v, range->size)) {
             log_warn(
                 "IOMMU: the firmware wants memory %#llx-%#llx for PCI %s to %s, and calls it free: "
-                "they do not get it",
+                "they do not get it" MSG(4002),
                 (ull)range->base.v, (ull)(range->base.v + range->size - 1),
                 fmt_pci(first, range->first), fmt_pci(last, range->last));
         }
@@ -249,7 +250,7 @@ static void iommu_allow_devices(void) {
             i++;
             continue;
         }
-        log_warn("IOMMU: PCI %s is held back whole: %s", fmt_pci(address, function),
+        log_warn("IOMMU: PCI %s is held back whole: %s" MSG(4003), fmt_pci(address, function),
                  status_name(s));
         iommu_drop_pieces(function);
     }
@@ -274,7 +275,8 @@ static void iommu_add_units(const struct boot_info *info) {
             .elsewhere = found[i].segment != 0,
         };
         if (iommu_add(&iommu, unit, &why) != STATUS_OK) {
-            log_warn("IOMMU: the one at %#llx is not used: %s", (ull)found[i].base.v, why);
+            log_warn("IOMMU: the one at %#llx is not used: %s" MSG(4004), (ull)found[i].base.v,
+                     why);
         }
     }
 }
@@ -284,7 +286,7 @@ static void iommu_audit_all(void) {
     char address[FMT_PCI_SIZE];
 
     if (iommu_audit(&iommu, &arch_heap, pieces, piece_count, &finding) != STATUS_OK) {
-        plat_panic("IOMMU tables of PCI %s: %s: address %#llx, entry %#llx",
+        plat_panic("IOMMU tables of PCI %s: %s: address %#llx, entry %#llx" MSG(5110),
                    fmt_pci(address, finding.function), finding.wrong, (ull)finding.address,
                    (ull)finding.entry);
     }
@@ -339,7 +341,7 @@ static void iommu_report(const struct boot_info *info) {
              iommu.remaps ? "remapped: a device raises none but its own" : "not remapped");
     if (!all) {
         log_warn("IOMMU: not all of ACPI's table is understood, or not all units are on: there may "
-                 "be devices whose DMA is not held back");
+                 "be devices whose DMA is not held back" MSG(4005));
     }
 }
 
@@ -353,7 +355,7 @@ void iommu_start_all(const struct boot_info *info) {
     told_units = info->dma.partial ? 0 : info->dma.unit_count;
     iommu_add_units(info);
     if (iommu.unit_count == 0 || iommu_prepare(&iommu) != STATUS_OK) {
-        log_warn("IOMMU: none can be used");
+        log_warn("IOMMU: none can be used" MSG(4006));
         iommu.unit_count = 0;
         return;
     }
@@ -412,8 +414,8 @@ static void iommu_audit_vm(const struct iommu_domain *domain, const struct plan_
 
     if (iommu_audit_domain(&iommu, domain->tables.pool, domain, ram, plan->region_count,
                            &finding) != STATUS_OK) {
-        plat_panic("IOMMU tables of %s: %s: address %#llx, entry %#llx", name, finding.wrong,
-                   (ull)finding.address, (ull)finding.entry);
+        plat_panic("IOMMU tables of %s: %s: address %#llx, entry %#llx" MSG(5111), name,
+                   finding.wrong, (ull)finding.address, (ull)finding.entry);
     }
 }
 
@@ -529,7 +531,7 @@ void iommu_tell(void) {
         uint32_t suppressed;
         told.faults++;
         if (log_limit_pass(&told.limit, &suppressed)) {
-            log_warn("IOMMU: PCI %s, %s, was not let %s %#llx: %s (%llu so far)",
+            log_warn("IOMMU: PCI %s, %s, was not let %s %#llx: %s (%llu so far)" MSG(4007),
                      fmt_pci(address, fault.function), iommu_owner(fault.function),
                      fault.write ? "write to" : "read", (ull)fault.address, fault.why,
                      (ull)told.faults);

@@ -90,8 +90,9 @@ void mce_init_cpu(void) {
     plat_mce_read(&m);
     for (uint32_t i = 0; i < m.count; i++) {
         mce_describe(&m.banks[i], text, sizeof(text));
-        log_warn("machine check before the start: bank %u, %s, status %#llx, address %#llx",
-                 m.banks[i].index, text, (ull)m.banks[i].status, (ull)m.banks[i].address);
+        log_warn(
+            "machine check before the start: bank %u, %s, status %#llx, address %#llx" MSG(4034),
+            m.banks[i].index, text, (ull)m.banks[i].status, (ull)m.banks[i].address);
     }
     if ((capabilities & MCG_CAP_CTL) != 0) {
         (void)msr_write_checked(MSR_MCG_CTL, UINT64_MAX);

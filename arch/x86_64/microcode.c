@@ -36,7 +36,7 @@ void microcode_load(struct cpu *cpu) {
     }
     uint32_t msr = microcode.amd ? X86_MSR_AMD_PATCH_LOADER : X86_MSR_BIOS_UPDT_TRIG;
     if (!msr_write_checked(msr, microcode.update.v)) {
-        log_warn("microcode: cpu %u refuses the update", cpu->index);
+        log_warn("microcode: cpu %u refuses the update" MSG(4032), cpu->index);
     }
     cpu->microcode = microcode_revision();
 }
@@ -45,8 +45,8 @@ void microcode_report(void) {
     log_info("microcode: revision %#x, %#x before the start", microcode.revision, microcode.before);
     for (unsigned i = 1; i < plat_cpu_count(); i++) {
         if (plat_cpu_online(i) && cpu_get(i)->microcode != microcode.revision) {
-            log_warn("microcode: cpu %u has revision %#x, which is another than cpu 0's", i,
-                     cpu_get(i)->microcode);
+            log_warn("microcode: cpu %u has revision %#x, which is another than cpu 0's" MSG(4033),
+                     i, cpu_get(i)->microcode);
         }
     }
 }

@@ -48,7 +48,7 @@ void mitigate_init(const struct boot_info *info) {
     hvm->arch_capabilities = info->arch_capabilities;
     log_info("speculation: %s", info->speculation);
     if (info->open_flaws[0] != '\0') {
-        log_warn("flaws of this CPU that nothing is done against: %s", info->open_flaws);
+        log_warn("flaws of this CPU that nothing is done against: %s" MSG(4031), info->open_flaws);
     }
     if ((mitigations & MITIGATE_SMALL_PAGES) != 0) {
         hvm->npt_max_level = 1;

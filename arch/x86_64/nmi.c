@@ -45,8 +45,8 @@ void nmi_tell(void) {
         return;
     }
     uint32_t status = __atomic_exchange_n(&nmi.status, 0, __ATOMIC_RELAXED);
-    log_warn("NMI of the machine: %u since the last line, %u in all, the last on cpu %u; %s",
-             count - nmi.told, count, __atomic_load_n(&nmi.cpu, __ATOMIC_RELAXED),
-             nmi_cause(status));
+    log_warn(
+        "NMI of the machine: %u since the last line, %u in all, the last on cpu %u; %s" MSG(4035),
+        count - nmi.told, count, __atomic_load_n(&nmi.cpu, __ATOMIC_RELAXED), nmi_cause(status));
     nmi.told = count;
 }

@@ -58,7 +58,7 @@ static const struct {
 
 static void paging_must(enum status s, const char *what, uint64_t base, uint64_t size) {
     if (s != STATUS_OK) {
-        plat_panic("cannot %s %#llx-%#llx for the hypervisor: %s", what, (ull)base,
+        plat_panic("cannot %s %#llx-%#llx for the hypervisor: %s" MSG(5112), what, (ull)base,
                    (ull)(base + size - 1), status_name(s));
     }
 }
@@ -232,7 +232,7 @@ hpa_t paging_build(const struct boot_info *info) {
     unsigned largest = huge ? 3 : 2;
     if (pagetable_init(&boot_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK ||
         pagetable_init(&core_tables, &pagetable_format_host, &arch_heap, largest) != STATUS_OK) {
-        plat_panic("no memory for page tables");
+        plat_panic("no memory for page tables" MSG(5113));
     }
     paging_list_core(info);
     paging_build_boot(info);
@@ -333,7 +333,7 @@ static void paging_build_cpu(struct cpu *cpu, const struct pagetable *from, uint
 
     cpu->vm = vm;
     if (pagetable_fork(from, t, &arch_heap) != STATUS_OK) {
-        plat_panic("no memory for the page tables of CPU %u", cpu->index);
+        plat_panic("no memory for the page tables of CPU %u" MSG(5114), cpu->index);
     }
     paging_map_kind(t, HOST_STACKS, cpu->index);
     for (unsigned w = 0; w < WINDOWS; w++) {
@@ -351,7 +351,7 @@ static void paging_build_vm(uint32_t vm) {
 
     plat_open(plan->budget_base, plan->budget_size);
     if (pagetable_fork(&core_tables, &tables, vms[vm].pool) != STATUS_OK) {
-        plat_panic("no memory for the page tables of %s's CPUs", vms[vm].name);
+        plat_panic("no memory for the page tables of %s's CPUs" MSG(5115), vms[vm].name);
     }
     paging_map_kind(&tables, HOST_RECORDS, vm);
     for (uint32_t i = 0; i < plan->cpu_count; i++) {
@@ -382,8 +382,8 @@ static void paging_refuse(const struct host_view *view) {
         (void)fmt_print(whose, sizeof(whose), ", %s of %s",
                         p->kind == HOST_RAM ? "memory" : "records", vms[p->owner].name);
     }
-    plat_panic("page tables of CPU %u: %s: address %#llx, entry %#llx%s", plat_cpu(), view->wrong,
-               (ull)view->address, (ull)view->entry, whose);
+    plat_panic("page tables of CPU %u: %s: address %#llx, entry %#llx%s" MSG(5116), plat_cpu(),
+               view->wrong, (ull)view->address, (ull)view->entry, whose);
 }
 
 static void paging_tell(const struct cpu *cpu, const struct host_view *view) {

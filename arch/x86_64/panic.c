@@ -148,7 +148,7 @@ static void panic_machine_checks(void) {
 
 /* A new set of the stick was on trial. Returns if the machine does not restart. */
 static void panic_fall_back(void) {
-    panic_print("The set was on trial: the machine restarts with the good one in %u s.",
+    panic_print("The set was on trial: the machine restarts with the good one in %u s." MSG(5122),
                 FALL_BACK_SECONDS);
     uint64_t start = plat_tsc();
     while (plat_tsc() - start < FALL_BACK_SECONDS * plat_tsc_hz()) {
@@ -198,8 +198,8 @@ void panic_init(void) {
 
 void panic_trap(const struct trap_frame *frame) {
     panic_begin();
-    panic_print("BULKHEAD PANIC on CPU %u: exception %llu %s in the hypervisor%s", plat_cpu(),
-                (ull)frame->vector, exception_names[frame->vector],
+    panic_print("BULKHEAD PANIC on CPU %u: exception %llu %s in the hypervisor%s" MSG(5121),
+                plat_cpu(), (ull)frame->vector, exception_names[frame->vector],
                 frame->vector == X86_DF ? " (a stack overflow?)" : "");
     panic_print("at %#llx (text+%#llx)", (ull)frame->rip,
                 (ull)(frame->rip - (uintptr_t)image_text)); /* outside the text it means nothing */

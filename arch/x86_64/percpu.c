@@ -75,8 +75,8 @@ void percpu_init(const struct boot_info *info) {
     void *area = pool_alloc(&arch_heap, info->cpu_count * STACK_COUNT * STACK_STRIDE);
     struct cpu *cpus = pool_alloc(&arch_heap, info->cpu_count * sizeof(struct cpu));
     if (area == NULL || cpus == NULL) {
-        plat_panic("the heap of %llu KiB is too small for %u CPUs", (ull)(info->heap_size / KIB),
-                   info->cpu_count);
+        plat_panic("the heap of %llu KiB is too small for %u CPUs" MSG(5117),
+                   (ull)(info->heap_size / KIB), info->cpu_count);
     }
     stack_area = phys_address(area).v;
     for (unsigned i = 0; i < info->cpu_count; i++) {

@@ -182,10 +182,11 @@ static void serial_look_for_stuck(void) {
     lock_release(&lock);
 
     if (now && !stuck_told) {
-        log_warn("serial line: it has taken nothing for %u ms, what it does not take is lost",
-                 STUCK_MS);
+        log_warn(
+            "serial line: it has taken nothing for %u ms, what it does not take is lost" MSG(4050),
+            STUCK_MS);
     } else if (!now && stuck_told) {
-        log_warn("serial line: it takes bytes again");
+        log_warn("serial line: it takes bytes again" MSG(4051));
     }
     stuck_told = now;
 }
@@ -199,7 +200,8 @@ void serial_poll(void) {
     missed += late;
     if (missed >= MISSED_MOST && by_interrupts) {
         serial_set_interrupts(false);
-        log_warn("serial line: interrupt %u does not come, looking at it every 2 ms", where.irq);
+        log_warn("serial line: interrupt %u does not come, looking at it every 2 ms" MSG(4052),
+                 where.irq);
     }
 }
 

@@ -28,7 +28,8 @@ void smp_write_trampoline(const struct boot_info *info, hpa_t root) {
         return;
     }
     if (base == 0) {
-        plat_panic("the firmware kept every page below 640 KiB: no other CPU can be started");
+        plat_panic(
+            "the firmware kept every page below 640 KiB: no other CPU can be started" MSG(5118));
     }
     ASSERT(info->trampoline.v < MIB && base % PAGE_SIZE == 0 && root.v <= UINT32_MAX);
     memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
@@ -44,12 +45,13 @@ static void smp_report_absent(const struct config *config, unsigned cpu) {
     uint32_t id = cpu_get(cpu)->apic_id;
     for (uint32_t g = 0; g < config->guest_count; g++) {
         if (cpu_set_has(&config->guests[g].cpus, cpu)) {
-            log_error("CPU %u (APIC ID %u) did not start: guest %s cannot, give it another one",
-                      cpu, id, config->guests[g].name);
+            log_error(
+                "CPU %u (APIC ID %u) did not start: guest %s cannot, give it another one" MSG(4028),
+                cpu, id, config->guests[g].name);
             return;
         }
     }
-    log_warn("CPU %u (APIC ID %u) did not start: it stays unused", cpu, id);
+    log_warn("CPU %u (APIC ID %u) did not start: it stays unused" MSG(4029), cpu, id);
 }
 
 static bool smp_start_cpu(unsigned i, uint32_t startup) {

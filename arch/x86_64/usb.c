@@ -53,7 +53,7 @@ static uint64_t usb_left = 2 * MIB;
 
 static void *usb_alloc(uint64_t size) {
     if (size > usb_left) {
-        log_warn("USB: no memory left for this controller");
+        log_warn("USB: no memory left for this controller" MSG(4060));
         return NULL;
     }
     usb_left -= ALIGN_UP(size, PAGE_SIZE);

@@ -61,7 +61,7 @@ static void watchdog_stop_tco(uint16_t ports) {
     if ((port_in16(port) & TCO_CONTROL_HALT) != 0) {
         log_info("watchdog of the chipset stopped");
     } else {
-        log_warn("the chipset's watchdog cannot be stopped: it may reset the machine");
+        log_warn("the chipset's watchdog cannot be stopped: it may reset the machine" MSG(4010));
     }
 }
 
@@ -71,7 +71,7 @@ static void watchdog_tell(enum boot_watchdog_state state) {
         log_info("watchdog of the ACPI table WDAT stopped");
     } else if (state == BOOT_WATCHDOG_STUCK) {
         log_warn("the watchdog of the ACPI table WDAT may run, and cannot be stopped: it may reset "
-                 "the machine");
+                 "the machine" MSG(4011));
     }
 }
 

@@ -195,7 +195,7 @@ enum event_cause {
 };
 
 #define CONTROL_BYTES 128u /* of a console in one call */
-#define CONTROL_WHY   64u
+#define CONTROL_WHY   112u
 
 struct exchange_look {
     uint64_t vcpus, memory;  /* bytes */

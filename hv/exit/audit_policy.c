@@ -92,7 +92,8 @@ static bool audit_msr_bit(const struct vcpu *v, uint32_t bit, bool virtual_apic)
             return true;
         }
     }
-    vm_log(v->vm, LOG_ERROR, "audit: bit %u of the MSR map, %s %#x: passes, not in the policy", bit,
+    vm_log(v->vm, LOG_ERROR,
+           "audit: bit %u of the MSR map, %s %#x: passes, not in the policy" MSG(5009), bit,
            write ? "writing" : "reading", msr);
     return false;
 }
@@ -140,8 +141,9 @@ static bool audit_msr_map(const struct vcpu *v, const uint8_t *map, bool virtual
         }
     }
     if (passing != planned) {
-        vm_log(v->vm, LOG_ERROR, "audit: %u bits of the MSR map let something pass, %u should",
-               passing, planned);
+        vm_log(v->vm, LOG_ERROR,
+               "audit: %u bits of the MSR map let something pass, %u should" MSG(5010), passing,
+               planned);
     }
     return passing == planned;
 }
@@ -151,7 +153,7 @@ static bool audit_port_map(const struct vcpu *v) {
     for (uint32_t i = 0; i < audit_maps[hvm->audit_format].port_bits / WORD_BITS; i++) {
         uint64_t word = audit_word(v->port_map, i);
         if (word != ALL_EXIT) {
-            vm_log(v->vm, LOG_ERROR, "audit: port %#x passes: not in the policy",
+            vm_log(v->vm, LOG_ERROR, "audit: port %#x passes: not in the policy" MSG(5011),
                    i * WORD_BITS + (uint32_t)__builtin_ctzll(~word));
             return false;
         }

@@ -56,8 +56,8 @@ static enum action exit_refused(struct vcpu *v, struct vmexit *x) {
 
 static enum action exit_fatal(struct vcpu *v, struct vmexit *x) {
     static const char *const reasons[EXIT_KINDS] = {
-        [EXIT_TRIPLE_FAULT] = "triple fault",
-        [EXIT_UNKNOWN] = "exit of a kind Bulkhead does not know",
+        [EXIT_TRIPLE_FAULT] = VCPU_TRIPLE_FAULT,
+        [EXIT_UNKNOWN] = "exit of a kind Bulkhead does not know" MSG(3031),
     };
     return exit_crash(v, x, reasons[x->kind]);
 }
@@ -77,7 +77,7 @@ static uint64_t exit_count_taken(const struct vcpu *v) {
  * one of a kernel, stops the VM.
  */
 static enum action exit_entry_failed(struct vcpu *v, struct vmexit *x) {
-    char reason[96];
+    char reason[CONTROL_WHY];
     uint32_t suppressed = 0;
     uint64_t taken = exit_count_taken(v) + 1;
     const char *rule = hvm->refusal(v);
@@ -86,13 +86,14 @@ static enum action exit_entry_failed(struct vcpu *v, struct vmexit *x) {
     if (!again && vcpu_cpl(v) == 3 && hvm->make_enterable(v)) {
         if (log_enabled(LOG_WARN) && limit_log_pass(v, &suppressed)) {
             vm_log(v->vm, LOG_WARN,
-                   "the CPU refused the state of a process: %s (%u more not shown)", rule,
+                   "the CPU refused the state of a process: %s (%u more not shown)" MSG(3060), rule,
                    suppressed);
         }
         v->event.type = EVENT_NONE;
         return exit_inject(v, X86_GP, 0);
     }
-    (void)fmt_print(reason, sizeof(reason), "the CPU refused the guest's state: %s", rule);
+    (void)fmt_print(reason, sizeof(reason), "the CPU refused the guest's state: %s" MSG(3032),
+                    rule);
     return exit_crash(v, x, reason);
 }
 
@@ -122,7 +123,8 @@ static enum action exit_bus_lock(struct vcpu *v, UNUSED struct vmexit *x) {
     uint32_t suppressed = 0;
 
     if (log_enabled(LOG_WARN) && limit_log_pass(v, &suppressed)) {
-        vm_log(v->vm, LOG_WARN, "bus lock at rip %#llx: slowed down (%u more lines not shown)",
+        vm_log(v->vm, LOG_WARN,
+               "bus lock at rip %#llx: slowed down (%u more lines not shown)" MSG(3061),
                (ull)hvm->get(v, HVM_RIP), suppressed);
     }
     while (plat_tsc() - start < wait) {

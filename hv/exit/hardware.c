@@ -66,6 +66,8 @@ static inline void hardware_begin(struct vcpu *v, const struct vmexit *x) {
      BIT(X86_NP) | BIT(X86_SS) | BIT(X86_GP) | BIT(X86_PF) | BIT(X86_AC))
 #define RAISES_ERROR 0xffffu
 
+#define NO_TABLES "page tables in memory that is not there" MSG(3034)
+
 static enum action hardware_refuse(struct vcpu *v, const struct vmexit *x, const char *what) {
     (void)upcall_refuse(v, what, "");
     return exit_upcall_failed(v, x);
@@ -87,10 +89,10 @@ static enum action hardware_raise(struct vcpu *v, const struct vmexit *x) {
 
 static enum action hardware_crash(struct vcpu *v, const struct vmexit *x) {
     static const char *const reasons[CRASHES] = {
-        [CRASH_INSTRUCTION] = "instruction the emulator does not know",
-        [CRASH_TABLES] = "page tables in memory that is not there",
-        [CRASH_TASK_PLACE] = "a task switch over a page's end or to no memory",
-        [CRASH_TASK_KIND] = "a switch of a 16-bit or virtual-8086 task, not emulated",
+        [CRASH_INSTRUCTION] = "instruction the emulator does not know" MSG(3033),
+        [CRASH_TABLES] = NO_TABLES,
+        [CRASH_TASK_PLACE] = "a task switch over a page's end or to no memory" MSG(3035),
+        [CRASH_TASK_KIND] = "a switch of a 16-bit or virtual-8086 task, not emulated" MSG(3036),
     };
     uint32_t crash = EXCHANGE_READ(v->exchange->crash);
 
@@ -197,12 +199,12 @@ enum action exit_io_answered(struct vcpu *v, struct vmexit *x) {
 
 /* The memory access is no instruction on a device. */
 static __attribute__((noinline)) enum action memory_refuse(struct vcpu *v, struct vmexit *x) {
-    const char *what = "code in memory that is not there";
+    const char *what = "code in memory that is not there" MSG(3037);
 
     if (v->event.type != EVENT_NONE) {
-        what = "an event was delivered through memory that is not there";
+        what = "an event was delivered through memory that is not there" MSG(3038);
     } else if (x->fault.in_page_walk) {
-        what = "page tables in memory that is not there";
+        what = NO_TABLES;
     }
     return exit_crash(v, x, what);
 }

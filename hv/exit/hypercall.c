@@ -8,6 +8,8 @@
 #include "hv/vm/memory.h"
 #include "hv/vm/upcall.h"
 
+#define GAVE_UP "gave up" MSG(3039)
+
 /* The text is the guest's: copied once, and escaped by the log. */
 static enum action hypercall_give_up(struct vcpu *v, UNUSED struct vmexit *x) {
     char text[HYPERCALL_TEXT_MAX + 1] = "";
@@ -15,8 +17,8 @@ static enum action hypercall_give_up(struct vcpu *v, UNUSED struct vmexit *x) {
     if (vm_memory_read(v->vm, GPA(v->regs[X86_RBX]), text, size) != STATUS_OK) {
         text[0] = '\0';
     }
-    vm_log(v->vm, LOG_WARN, "gave up: %s", text[0] != '\0' ? text : "it does not say why");
-    vcpu_crash(v, exit_kind_names[EXIT_HYPERCALL], "gave up");
+    vm_log(v->vm, LOG_WARN, GAVE_UP ": %s", text[0] != '\0' ? text : "it does not say why");
+    vcpu_crash(v, exit_kind_names[EXIT_HYPERCALL], GAVE_UP);
     return ACTION_RETRY;
 }
 

@@ -213,8 +213,9 @@ static bool life_take(struct vm *vm) {
     enum status s = vm_move_take(vm);
 
     if (s != STATUS_OK) {
-        vm_leave(vm, LEAVE_STOP,
-                 "cannot take another guest over: of another size, with other disks, or gone");
+        vm_leave(
+            vm, LEAVE_STOP,
+            "cannot take another guest over: of another size, with other disks, or gone" MSG(3011));
         return false;
     }
     vm_audit_anew(vm);
@@ -253,9 +254,10 @@ static bool life_has_cpus(struct vm *vm) {
             continue;
         }
         if (vm->leave == LEAVE_NONE) {
-            vm_log(vm, LOG_ERROR, "cannot start: CPU %u did not come, or cannot run guests",
+            vm_log(vm, LOG_ERROR,
+                   "cannot start: CPU %u did not come, or cannot run guests" MSG(3013),
                    vm->vcpus[i].cpu);
-            vm_leave(vm, LEAVE_STOP, "stays stopped: give it another CPU");
+            vm_leave(vm, LEAVE_STOP, "stays stopped: give it another CPU" MSG(3012));
         }
         return false;
     }
@@ -277,7 +279,7 @@ static bool life_start(struct vm *vm) {
         return false;
     }
     if (vm_load(vm) != STATUS_OK) {
-        vm_leave(vm, LEAVE_STOP, "cannot start: its memory is too small for its files");
+        vm_leave(vm, LEAVE_STOP, "cannot start: its memory is too small for its files" MSG(3014));
         return false;
     }
     at.copied = plat_tsc();
@@ -380,16 +382,19 @@ static void life_after_crash(struct vm *vm, bool stopping) {
     if (policy == ON_CRASH_HALT) {
         life_set_state(vm, VM_HALTED);
         vm_log(vm, LOG_WARN,
-               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew", vm->name);
+               "halted, memory kept (on_crash = \"halt\"): \"start %s\" starts it anew" MSG(3018),
+               vm->name);
     } else if (policy != ON_CRASH_RESTART || stopping) {
         life_set_state(vm, VM_CRASHED);
     } else if (vm->crashes > VM_CRASH_LIMIT) {
         life_set_state(vm, VM_CRASHED);
-        vm_log(vm, LOG_ERROR, "crashed %u times in a row: stays stopped, \"start %s\" starts it",
+        vm_log(vm, LOG_ERROR,
+               "crashed %u times in a row: stays stopped, \"start %s\" starts it" MSG(3017),
                vm->crashes, vm->name);
     } else {
         life_restart(vm);
-        vm_log(vm, LOG_WARN, "restarting (%u of %u)", vm->crashes, (unsigned)VM_CRASH_LIMIT);
+        vm_log(vm, LOG_WARN, "restarting (%u of %u)" MSG(3016), vm->crashes,
+               (unsigned)VM_CRASH_LIMIT);
         life_tell_delay(vm);
     }
 }
@@ -410,7 +415,7 @@ static void life_after_end(struct vm *vm, enum vm_leave leave, bool stopping) {
     if (again) {
         life_tell_delay(vm);
     } else if (end->again) {
-        vm_log(vm, LOG_INFO, "stays stopped: the operator asked for it");
+        vm_log(vm, LOG_INFO, "stays stopped: the operator asked for it" MSG(3019));
     }
 }
 

@@ -56,8 +56,8 @@ static void load_tell(struct vcpu *v, uint32_t status) {
     } else if (status >= LOAD_STATUSES || load_faults[status] == NULL) {
         (void)upcall_refuse(v, "has no answer that means something", "");
     } else {
-        vm_log(v->vm, LOG_WARN, "cannot be started: the kernel %s", load_faults[status]);
-        vcpu_crash(v, "none", "its kernel cannot be started");
+        vm_log(v->vm, LOG_WARN, "cannot be started: the kernel %s" MSG(3047), load_faults[status]);
+        vcpu_crash(v, "none", "its kernel cannot be started" MSG(3046));
     }
 }
 

@@ -33,8 +33,8 @@ static void over_limit_tell(struct vm *vm, enum config_limit which) {
     }
     if (due) {
         vm->limits.tell_due[which] = now + TELL_AGAIN * plat_tsc_hz();
-        vm_log(vm, LOG_WARN, "over its limit of %u %s a second (%s): %s", config->limits[which],
-               limit_words[which].what, limit_words[which].key, action);
+        vm_log(vm, LOG_WARN, "over its limit of %u %s a second (%s): %s" MSG(3062),
+               config->limits[which], limit_words[which].what, limit_words[which].key, action);
     }
 }
 
@@ -46,7 +46,7 @@ static void over_limit_act(struct vm *vm, enum config_limit which) {
     if (action == ON_LIMIT_PAUSE) {
         (void)vm_command(vm->public, VM_COMMAND_PAUSE); /* the queue is full: in the next period */
     } else if (action == ON_LIMIT_RESTART) {
-        (void)fmt_print(reason, sizeof(reason), "restarted: over its limit, %s",
+        (void)fmt_print(reason, sizeof(reason), "restarted: over its limit, %s" MSG(3008),
                         limit_words[which].key);
         vm_leave(vm, LEAVE_RESET, reason);
     }

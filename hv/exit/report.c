@@ -109,5 +109,5 @@ enum action exit_crash(struct vcpu *v, const struct vmexit *x, const char *reaso
 }
 
 enum action exit_upcall_failed(struct vcpu *v, const struct vmexit *x) {
-    return vcpu_compartment_failed(v) ? exit_crash(v, x, "its compartment failed") : ACTION_RETRY;
+    return vcpu_compartment_failed(v) ? exit_crash(v, x, COMPARTMENT_FAILED) : ACTION_RETRY;
 }

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "hv/lib/message.h"
 #include "hv/lib/types.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };

@@ -156,17 +156,17 @@ static void audit_log_owner(const struct audit *a, uint64_t hpa) {
         bool ram = audit_is_ram_of(vm, hpa);
 
         if (ram || audit_is_budget_of(vm, hpa, PAGE_SIZE)) {
-            log_error("audit: hpa %#llx is of the %s of %s", (ull)hpa, ram ? "RAM" : "budget",
-                      vm->config->name);
+            log_error("audit: hpa %#llx is of the %s of %s" MSG(5001), (ull)hpa,
+                      ram ? "RAM" : "budget", vm->config->name);
             return;
         }
     }
-    log_error("audit: hpa %#llx is no%s VM's", (ull)hpa, a->plan != NULL ? "" : "t this");
+    log_error("audit: hpa %#llx is no%s VM's" MSG(5002), (ull)hpa, a->plan != NULL ? "" : "t this");
 }
 
 static bool audit_refuse(const struct audit *a, const struct audit_entry *e, const char *why) {
-    log_error("audit: %s: gpa %#llx, entry %#llx at level %u: %s", a->vm->config->name, (ull)e->gpa,
-              (ull)e->value, e->level, why);
+    log_error("audit: %s: gpa %#llx, entry %#llx at level %u: %s" MSG(5003), a->vm->config->name,
+              (ull)e->gpa, (ull)e->value, e->level, why);
     audit_log_owner(a, e->value & ENTRY_ADDRESS);
     return false;
 }
@@ -241,13 +241,13 @@ bool audit_keeps(const struct audit *a, const void *record, uint64_t size) {
     uint64_t hpa = phys_address(record).v;
 
     if (!audit_is_budget_of(a->vm, hpa, size)) {
-        log_error("audit: %s: a record at %#llx is not of its budget", a->vm->config->name,
-                  (ull)hpa);
+        log_error("audit: %s: a record at %#llx is not of its budget" MSG(5004),
+                  a->vm->config->name, (ull)hpa);
         return false;
     }
     if (audit_is_mapped(a, hpa, size)) {
-        log_error("audit: %s: the guest can reach its record at %#llx", a->vm->config->name,
-                  (ull)hpa);
+        log_error("audit: %s: the guest can reach its record at %#llx" MSG(5005),
+                  a->vm->config->name, (ull)hpa);
         return false;
     }
     return true;
@@ -398,8 +398,8 @@ static bool audit_owns_piece(const struct audit *a, const struct audit_piece *p)
         audit_is_window(a->vm, p)) {
         return true;
     }
-    log_error("audit: %s: gpa %#llx has frames that are not the VM's", a->vm->config->name,
-              (ull)p->gpa.v);
+    log_error("audit: %s: gpa %#llx has frames that are not the VM's" MSG(5006),
+              a->vm->config->name, (ull)p->gpa.v);
     audit_log_owner(a, p->hpa.v);
     return false;
 }
@@ -419,8 +419,8 @@ static bool audit_piece(const struct audit *a, uint32_t number) {
     }
     for (uint32_t i = 0; i < number; i++) {
         if (audit_overlap(p, &a->pieces[i])) {
-            log_error("audit: %s: gpa %#llx and %#llx overlap", a->vm->config->name, (ull)p->gpa.v,
-                      (ull)a->pieces[i].gpa.v);
+            log_error("audit: %s: gpa %#llx and %#llx overlap" MSG(5007), a->vm->config->name,
+                      (ull)p->gpa.v, (ull)a->pieces[i].gpa.v);
             return false;
         }
     }
@@ -450,7 +450,7 @@ enum status audit_tables_part(struct audit *a, hpa_t root, struct audit_place *p
     }
     if (root.v % PAGE_SIZE != 0 || !audit_is_budget_of(a->vm, root.v, PAGE_SIZE) ||
         audit_is_mapped(a, root.v, PAGE_SIZE)) {
-        log_error("audit: %s: its root is at %#llx", a->vm->config->name, (ull)root.v);
+        log_error("audit: %s: its root is at %#llx" MSG(5008), a->vm->config->name, (ull)root.v);
         audit_log_owner(a, root.v);
         return STATUS_INVALID;
     }

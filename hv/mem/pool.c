@@ -21,7 +21,7 @@ void pool_close(struct pool *pool) {
 void *pool_alloc(struct pool *pool, uint64_t size) {
     ASSERT(size != 0);
     if (size > pool->size - pool->used) {
-        log_error("%s: out of memory: %llu KiB asked, %llu of %llu KiB used", pool->name,
+        log_error("%s: out of memory: %llu KiB asked, %llu of %llu KiB used" MSG(5013), pool->name,
                   (ull)(size / KIB), (ull)(pool->used / KIB), (ull)(pool->size / KIB));
         return NULL;
     }

@@ -265,9 +265,9 @@ static void run_log(const char *arg) {
 }
 
 static void restart_machine(void) {
-    log_warn("restarting the machine at the operator's request");
+    log_warn("restarting the machine at the operator's request" MSG(6006));
     plat_machine_reset();
-    log_error("the machine could not be restarted");
+    log_error("the machine could not be restarted" MSG(6007));
 }
 
 static void run_host_reset(const char *arg) {

@@ -37,10 +37,10 @@ static enum show say_last_words(void) {
     poweroff.last_words = true;
     poweroff.due = plat_tsc() + plat_tsc_hz() * LINGERS_MS / 1000;
     if (plat_can_switch_off()) {
-        log_warn("switching the machine off at the operator's request");
+        log_warn("switching the machine off at the operator's request" MSG(6003));
     } else {
         log_warn("all guests are off. This machine's firmware does not say how to switch it off: "
-                 "use its power button");
+                 "use its power button" MSG(6004));
     }
     return SHOW_WAIT;
 }
@@ -68,7 +68,7 @@ enum show poweroff_show(struct vm_public *vms, unsigned count, unsigned line) {
     }
     if (plat_can_switch_off()) {
         plat_machine_off();
-        log_error("the machine could not be switched off: use its power button");
+        log_error("the machine could not be switched off: use its power button" MSG(6005));
     }
     return SHOW_END;
 }

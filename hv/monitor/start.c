@@ -21,7 +21,7 @@
 static struct vm_public start_vms[CONFIG_MAX_GUESTS];
 
 static void start_report(const char *text) {
-    log_error("partition: %s", text);
+    log_error("partition: %s" MSG(5014), text);
 }
 
 /* Channels are told of where they are all told. */
@@ -84,14 +84,14 @@ static void start_create_vm(const struct boot_info *info, uint32_t number) {
 
     plat_open(plan->budget_base, plan->budget_size);
     if (vm_create(plan, &start_vms[number], &vm) != STATUS_OK) {
-        plat_panic("VM %s cannot be created", plan->config->name);
+        plat_panic("VM %s cannot be created" MSG(5101), plan->config->name);
     }
     if (audit_vm(info, vm) != STATUS_OK) {
-        plat_panic("audit: the tables of %s do not match the plan", vm->name);
+        plat_panic("audit: the tables of %s do not match the plan" MSG(5102), vm->name);
     }
     map_add(info, number, vm);
     if (vm_keep_plan(vm) != STATUS_OK) {
-        plat_panic("VM %s cannot keep its plan", plan->config->name);
+        plat_panic("VM %s cannot keep its plan" MSG(5103), plan->config->name);
     }
     plat_add_vm(plan, &start_vms[number], &vm->pool);
     plat_close(plan->budget_base, plan->budget_size);
@@ -110,10 +110,11 @@ static void start_consoles(const struct plan *plan) {
 void hv_start(const struct boot_info *info) {
     log_info("every guest its own compartment");
     if (hvm_probe(info) != STATUS_OK) {
-        plat_panic("this CPU offers no virtualization that Bulkhead can use");
+        plat_panic("this CPU offers no virtualization that Bulkhead can use" MSG(5104));
     }
     if (info->plan == NULL || plan_check(info, info->plan, start_report) != STATUS_OK) {
-        plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine changed");
+        plat_panic("the partition that boot/ made breaks the rules: a bug, or the machine "
+                   "changed" MSG(5105));
     }
     start_scrub_channels(info->plan);
     for (uint32_t i = 0; i < info->plan->vm_count; i++) {
@@ -127,7 +128,7 @@ void hv_start(const struct boot_info *info) {
     keys_init(info->config.keyboard);
     command_init(start_vms, info->plan->vm_count);
     if ((info->inputs & BOOT_INPUT_USABLE) == 0) {
-        log_warn("nobody can type here: no serial port answers, no keyboard was found");
+        log_warn("nobody can type here: no serial port answers, no keyboard was found" MSG(6001));
         console_share();
     }
     start_consoles(info->plan);
@@ -138,7 +139,7 @@ void hv_start(const struct boot_info *info) {
 void hv_cpu_main(unsigned cpu) {
     struct vcpu *v = vcpu_of_cpu[cpu];
     if (hvm->cpu_on() != STATUS_OK) {
-        log_error("cpu %u stays out of use: %s could not be switched on", cpu, hvm->name);
+        log_error("cpu %u stays out of use: %s could not be switched on" MSG(6002), cpu, hvm->name);
     } else if (v != NULL) {
         cpuid_init(v); /* of this CPU: not all need be alike */
         life_run(v);

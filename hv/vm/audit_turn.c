@@ -55,9 +55,9 @@ static void audit_passed(struct vm *vm) {
 /* Of one that is off there is no run to end. */
 static void audit_failed(struct vm *vm) {
     vm->audit.goes_on = false;
-    vm_log(vm, LOG_ERROR, "audit: NOT as planned, see above: a bug, or broken memory");
+    vm_log(vm, LOG_ERROR, "audit: NOT as planned, see above: a bug, or broken memory" MSG(5012));
     if (!vm_state_is_off(vm->public->state)) {
-        vm_leave(vm, LEAVE_STOP, "its tables are not as planned");
+        vm_leave(vm, LEAVE_STOP, "its tables are not as planned" MSG(3015));
     }
 }
 

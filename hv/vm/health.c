@@ -45,11 +45,11 @@ static void health_prove(struct vm *vm) {
     if (plat_keep_healthy(health_trial)) {
         log_warn(
             "set %c has come up: the next restart, by \"reboot\" or the reset button, makes it "
-            "the good one; a power cut before that does not",
+            "the good one; a power cut before that does not" MSG(6008),
             health_set);
     } else {
         log_warn("set %c has come up, but no memory is left to tell that to the next start: "
-                 "\"mkstick --good\" makes it the good one",
+                 "\"mkstick --good\" makes it the good one" MSG(6009),
                  health_set);
     }
 }
@@ -72,14 +72,14 @@ static void health_fall_back(const struct vm *vm) {
     uint64_t due = plat_tsc() + FALL_BACK_SECONDS * plat_tsc_hz();
 
     log_error("set %c has not come up, because of %s: the machine restarts with the good set in "
-              "%u s",
+              "%u s" MSG(6010),
               health_set, vm->name, FALL_BACK_SECONDS);
     while (plat_tsc() < due) {
         plat_timer_set(due);
         plat_wait();
     }
     plat_machine_reset();
-    log_error("the machine could not be restarted: use its reset button");
+    log_error("the machine could not be restarted: use its reset button" MSG(6011));
 }
 
 void health_end(struct vm *vm, enum vm_leave leave, bool stopping) {

@@ -151,7 +151,8 @@ static void mce_stop(struct vcpu *v, const struct mce *m) {
     for (uint32_t i = 0; i < m->count; i++) {
         memory = memory && !mce_is_multimatch(m, &m->banks[i]);
     }
-    const char *reason = memory ? "machine check: bad memory" : "machine check: erratum 383";
+    const char *reason =
+        memory ? "machine check: bad memory" MSG(3044) : "machine check: erratum 383" MSG(3045);
     vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
     vm_log(v->vm, LOG_INFO, "  vcpu %u  rip %016llx", v->index, (ull)hvm->get(v, HVM_RIP));
     mce_report(v, m, LOG_ERROR);
@@ -165,14 +166,15 @@ void vm_machine_check(struct vcpu *v) {
     plat_mce_read(&m);
     enum mce_verdict verdict = mce_judge(&m, &v->vm->mem);
     if (verdict == MCE_PANIC) {
-        plat_panic("machine check while %s ran", v->vm->name);
+        plat_panic("machine check while %s ran" MSG(5106), v->vm->name);
     }
 
     plat_mce_clear(&m);
     if (verdict == MCE_STOP_GUEST) {
         mce_stop(v, &m);
     } else if (log_enabled(LOG_WARN) && limit_log_pass(v, &suppressed)) {
-        vm_log(v->vm, LOG_WARN, "machine check, it goes on (%u more not shown)", suppressed);
+        vm_log(v->vm, LOG_WARN, "machine check, it goes on (%u more not shown)" MSG(3064),
+               suppressed);
         mce_report(v, &m, LOG_WARN);
     }
 }

@@ -41,6 +41,7 @@ enum order_request {
 #define IS_OFF  (BIT32(VM_STOPPED) | BIT32(VM_OFF) | BIT32(VM_CRASHED) | BIT32(VM_HALTED))
 #define IS_LIVE (BIT32(VM_STARTING) | BIT32(VM_RUNNING) | BIT32(VM_STOPPING) | BIT32(VM_PAUSED))
 #define IS_ANY  (BIT32(VM_STATES) - 1)
+#define STOPPED "stopped by the operator" MSG(3004)
 #define STAYS   VM_STATES /* the state is the same after it, too */
 
 /* All that can happen to a state. A command that no row names changes nothing. */
@@ -149,12 +150,12 @@ static void order_press(struct vm *vm, UNUSED enum vm_command command) {
 }
 
 static void order_unplug(struct vm *vm, UNUSED enum vm_command command) {
-    vm_leave(vm, LEAVE_KILL, "stopped by the operator");
+    vm_leave(vm, LEAVE_KILL, STOPPED);
 }
 
 static void order_reset(struct vm *vm, UNUSED enum vm_command command) {
     order_forgive(vm);
-    vm_leave(vm, LEAVE_OPERATOR_RESET, "reset by the operator");
+    vm_leave(vm, LEAVE_OPERATOR_RESET, "reset by the operator" MSG(3005));
 }
 
 static void order_pause(struct vm *vm, UNUSED enum vm_command command) {
@@ -180,15 +181,15 @@ static void order_move(struct vm *vm, UNUSED enum vm_command command) {
     char reason[sizeof(vm->leave_reason)];
 
     if (!vm_move_offer(vm)) {
-        vm_log(vm, LOG_WARN, "not moved: another guest is on its way");
+        vm_log(vm, LOG_WARN, "not moved: another guest is on its way" MSG(3020));
         return;
     }
     bool asked = vm_command(to, VM_COMMAND_TAKE);
     if (!vm_move_wait(vm) || !asked) {
-        vm_log(vm, LOG_WARN, "not moved: %s does not take it", to->name);
+        vm_log(vm, LOG_WARN, "not moved: %s does not take it" MSG(3021), to->name);
         return;
     }
-    (void)fmt_print(reason, sizeof(reason), "moved to %s", to->name);
+    (void)fmt_print(reason, sizeof(reason), "moved to %s" MSG(3007), to->name);
     vm_leave(vm, LEAVE_MOVED, reason);
 }
 
@@ -198,7 +199,7 @@ static void order_take_over(struct vm *vm, UNUSED enum vm_command command) {
 }
 
 static void order_stay(struct vm *vm, UNUSED enum vm_command command) {
-    vm_log(vm, LOG_INFO, "stopped by the operator");
+    vm_log(vm, LOG_INFO, STOPPED);
 }
 
 static void order_audit(struct vm *vm, UNUSED enum vm_command command) {
@@ -258,7 +259,8 @@ uint64_t vm_watch_stop(struct vm *vm) {
     }
 
     char reason[sizeof(vm->leave_reason)];
-    (void)fmt_print(reason, sizeof(reason), "did not switch off within %u s: stopped by force",
+    (void)fmt_print(reason, sizeof(reason),
+                    "did not switch off within %u s: stopped by force" MSG(3006),
                     vm->plan->config->stop_timeout);
     vm->stop_due = 0;
     vm_leave(vm, LEAVE_FORCE, reason);

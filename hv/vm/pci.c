@@ -40,7 +40,7 @@ enum status vm_pci_create(struct vm *vm) {
     enum status s = plat_dma_make(vm->plan, vm->public->name, &vm->pool, &vm->dma);
     vm->walled = s == STATUS_OK;
     if (!vm->walled) {
-        vm_log(vm, LOG_ERROR, "its PCI devices cannot be walled in: %s", status_name(s));
+        vm_log(vm, LOG_ERROR, "its PCI devices cannot be walled in: %s" MSG(3065), status_name(s));
     }
     return STATUS_OK;
 }
@@ -52,7 +52,7 @@ static bool pci_allow(struct vm *vm, struct vm_pci *p, bool allow) {
     enum status s = plat_dma_allow(p->f.function, vm->dma, allow);
 
     if (s != STATUS_OK) {
-        vm_log(vm, LOG_ERROR, "PCI %s: the IOMMU does not do as it is told: %s",
+        vm_log(vm, LOG_ERROR, "PCI %s: the IOMMU does not do as it is told: %s" MSG(3066),
                pci_name(p, address), status_name(s));
     }
     return s == STATUS_OK;
@@ -70,7 +70,7 @@ static void pci_hand_over(struct vm *vm, struct vm_pci *p) {
 
     if (p->fault != NULL) {
         p->there = false;
-        vm_log(vm, LOG_ERROR, "PCI %s is withheld: %s", pci_name(p, address), p->fault);
+        vm_log(vm, LOG_ERROR, "PCI %s is withheld: %s" MSG(3067), pci_name(p, address), p->fault);
         return;
     }
     p->fault = "it was not reset after its last run";
@@ -87,7 +87,7 @@ void vm_pci_start(struct vm *vm) {
     }
     if (!vm->walled) {
         vm_log(vm, LOG_ERROR,
-               "its PCI devices are withheld: no IOMMU that remaps interrupts is on");
+               "its PCI devices are withheld: no IOMMU that remaps interrupts is on" MSG(3068));
         return;
     }
     if (!pci_all_clean(vm)) {

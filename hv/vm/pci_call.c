@@ -97,7 +97,7 @@ static void pci_lose(struct vm *vm, struct vm_pci *p, const char *why) {
 
     p->there = false;
     p->busy_until = 0;
-    vm_log(vm, LOG_ERROR, "PCI %s is lost for this run: %s", pci_name(p, address), why);
+    vm_log(vm, LOG_ERROR, "PCI %s is lost for this run: %s" MSG(3069), pci_name(p, address), why);
 }
 
 /* The time that it needs is over, or not; a guest may look whenever it likes. */
@@ -267,7 +267,7 @@ static const char *pci_call_vector(struct pci_ask *ask) {
     bool routed = irq != NULL && pci_route(ask, irq);
     if (irq == NULL && limit_log_pass(ask->v, &suppressed)) {
         vm_log(ask->vm, LOG_WARN,
-               "PCI %s wants more interrupts than there are: message %u has none",
+               "PCI %s wants more interrupts than there are: message %u has none" MSG(3070),
                pci_name(ask->p, address), ask->at);
     }
     ask->value = routed ? irq->entry.address : 0;

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "hv/lib/message.h"
 #include "hv/lib/types.h"
 
 /* Time. */

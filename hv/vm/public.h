@@ -76,7 +76,7 @@ struct vm_crash {
     uint32_t vcpu;
     bool compartment; /* it was that, and rip is its own */
     const char *work; /* the kind of exit, or what the compartment was asked for */
-    char reason[64];
+    char reason[CONTROL_WHY];
 };
 
 /* What has become of a VM, and why; the last of it is kept. */

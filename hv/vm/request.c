@@ -129,7 +129,7 @@ static const uint8_t vm_requests[8] = {
 
 static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
     if (m->delivery_mode == APIC_INIT && v->index == 0) {
-        vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again");
+        vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again" MSG(3003));
         return;
     }
     if (m->delivery_mode == APIC_SIPI) {

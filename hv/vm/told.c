@@ -76,9 +76,9 @@ static bool told_stop(struct vcpu *v) {
         return upcall_refuse(v, "told of an end that there is not", "");
     }
     if (stop == TOLD_POWER_OFF) {
-        vm_leave(v->vm, LEAVE_POWER_OFF, "powered off by the guest");
+        vm_leave(v->vm, LEAVE_POWER_OFF, "powered off by the guest" MSG(3001));
     } else {
-        vm_leave(v->vm, LEAVE_RESET, "reset by the guest, starting again");
+        vm_leave(v->vm, LEAVE_RESET, "reset by the guest, starting again" MSG(3002));
     }
     return true;
 }
@@ -104,7 +104,7 @@ static bool told_bios_called(struct vcpu *v, uint32_t word) {
         return true;
     }
     __atomic_store_n(&vm->bios_calls_left, left - 1, __ATOMIC_RELAXED);
-    vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s",
+    vm_log(vm, LOG_WARN, "calls a BIOS, which guests do not have: INT %xh, AX %04xh%s" MSG(3063),
            word >> 16 & 0xff, word & 0xffff,
            left == 1 ? "; from here on they are only counted, see stats" : "");
     return true;
@@ -117,7 +117,7 @@ static bool told_watchdog(struct vcpu *v, uint32_t seconds) {
     if (v->vm->plan->devices.watchdog == 0) {
         return upcall_refuse(v, "told of a watchdog that there is not", "");
     }
-    (void)fmt_print(reason, sizeof(reason), "watchdog: not fed for %u s", seconds);
+    (void)fmt_print(reason, sizeof(reason), "watchdog: not fed for %u s" MSG(3043), seconds);
     vm_log(v->vm, LOG_ERROR, "stopped: %s", reason);
     vcpu_crash(v, upcall_name(v->upcall), reason);
     return true;

@@ -9,6 +9,8 @@
 #include "hv/lib/str.h"
 #include "hv/vm/vm.h"
 
+#define COMPARTMENT_FAILED "its compartment failed" MSG(3041) /* a reason to end a run */
+
 #define UPCALL_MAX_MS 1000u /* so long a compartment may take for one upcall, */
 #define UPCALL_LOOKS  4u    /* and is seen at work so often meanwhile */
 

@@ -36,9 +36,9 @@ bool upcall_refuse(struct vcpu *v, const char *what, const char *detail) {
     const char *work = x != NULL ? exit_kind_names[x->kind] : upcall_name(v->upcall);
 
     vm_log(v->vm, LOG_ERROR,
-           "its compartment %s%s at %#llx (compartment.elf), while it worked on %s", what, detail,
-           (ull)v->compartment_rip, work);
+           "its compartment %s%s at %#llx (compartment.elf), while it worked on %s" MSG(3042), what,
+           detail, (ull)v->compartment_rip, work);
     v->upcall_flags |= UPCALL_FAILED;
-    vcpu_crash_compartment(v, work, "its compartment failed");
+    vcpu_crash_compartment(v, work, COMPARTMENT_FAILED);
     return false;
 }

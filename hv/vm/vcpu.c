@@ -32,7 +32,7 @@ void vcpu_inject_exception(struct vcpu *v, enum x86_vector vector, uint32_t erro
     if (v->event.type == EVENT_EXCEPTION) {
         uint64_t first = BIT(v->event.vector), second = BIT(vector);
         if (first == BIT(X86_DF)) {
-            vcpu_crash(v, exit_kind_names[EXIT_TRIPLE_FAULT], "triple fault");
+            vcpu_crash(v, exit_kind_names[EXIT_TRIPLE_FAULT], VCPU_TRIPLE_FAULT);
             return;
         }
         if (((first & CONTRIBUTORY) != 0 && (second & CONTRIBUTORY) != 0) ||

@@ -35,6 +35,8 @@ enum vcpu_request {
     REQUEST_FLUSH = BIT32(14),    /* the guest's nested tables have changed */
     REQUEST_PAUSE = BIT32(12),    /* leave the run loop, and come back once vm->paused has ended */
 };
+#define VCPU_TRIPLE_FAULT "triple fault" MSG(3030) /* a reason to end a run */
+
 #define REQUESTS_NMI     (REQUEST_NMI | REQUEST_NMI_AGAIN)
 #define REQUESTS_CONSOLE (REQUEST_TYPED | REQUEST_ROOM)
 #define REQUESTS_OUT     (REQUEST_LEAVE | REQUEST_PAUSE)

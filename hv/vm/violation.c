@@ -12,10 +12,11 @@ static __attribute__((noinline)) void violation_report(struct vcpu *v, bool stop
     if (!stop && !limit_log_pass(v, &suppressed)) {
         return;
     }
-    vm_log(v->vm, stop ? LOG_ERROR : LOG_DEBUG, "refused %s %#llx at rip %#llx (%u more not shown)",
-           what, (ull)where, (ull)hvm->get(v, HVM_RIP), suppressed);
+    vm_log(v->vm, stop ? LOG_ERROR : LOG_DEBUG,
+           "refused %s %#llx at rip %#llx (%u more not shown)" MSG(3010), what, (ull)where,
+           (ull)hvm->get(v, HVM_RIP), suppressed);
     if (stop) {
-        vm_leave(v->vm, LEAVE_STOP, "stopped: on_violation = \"stop\"");
+        vm_leave(v->vm, LEAVE_STOP, "stopped: on_violation = \"stop\"" MSG(3009));
     }
 }
 

@@ -175,7 +175,7 @@ enum status vm_create(const struct plan_vm *plan, struct vm_public *public, stru
         s = vm_create_vcpus(vm);
     }
     if (s != STATUS_OK) {
-        vm_log(vm, LOG_ERROR, "cannot be created: %s", status_name(s));
+        vm_log(vm, LOG_ERROR, "cannot be created: %s" MSG(3022), status_name(s));
     } else {
         *out = vm;
     }

@@ -62,7 +62,7 @@ struct vm {
     struct plan_vm *kept;     /* the same, from vm_keep_plan() on */
     struct vm_public *public; /* what of it other CPUs see */
     enum vm_leave leave;      /* atomic */
-    char leave_reason[64];
+    char leave_reason[CONTROL_WHY];
     uint32_t crashes, restarts;     /* in a row */
     bool proved;                    /* see health.h */
     bool quiet;                     /* it restarts so often that this start is not told */

@@ -149,7 +149,7 @@ class GuestBoot(Boot):
     def expect_last_crash(self, name, reason, where):
         """What the operator is told of it, though it runs again."""
         answer, _ = self.operator(f"list {name}")
-        for line in (rf"{name} +running ", rf"^  crashed [1-9]\d* times?, last [\d:]+ ago: {reason}\r?$",
+        for line in (rf"{name} +running ", rf"^  crashed [1-9]\d* times?, last [\d:]+ ago: {reason} \[BH\d+\]\r?$",
                      rf"^  \[ *\d+\.\d{{6}}\] vcpu \d, {where}\r?$"):
             expect_that(re.search(line, answer, re.M), f"/{line}/", answer)
 

@@ -106,7 +106,7 @@ class BackDoor(GuestBoot):
         self.order("reset", "hostile")
         self.new_log()
         self.begin(test)
-        self.expect_log("hostile", r"reset by INIT to its first CPU, starting again$", r"first instruction after")
+        self.expect_log("hostile", r"reset by INIT to its first CPU, starting again \[BH3003\]$", r"first instruction after")
         self.view(self.subject[0])
         self.machine.expect(r"ready> ", 60, "the guest to start again")
         self.heart_goes_on()

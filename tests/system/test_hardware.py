@@ -149,7 +149,7 @@ kernel = "guests/testguest"
             text = self.file_on_stick(f"bulkhead/crash/{number}.txt")
             lines = text.splitlines()
             expect_that(lines[0].startswith(f"Bulkhead's crash record {number}, found by the start of "), "its number", text)
-            expect_that(lines[1].endswith("gamma: error: stopped: code in memory that is not there") and
+            expect_that(lines[1].endswith("gamma: error: stopped: code in memory that is not there [BH3037]") and
                         "gamma:   policy: on_crash" in lines[-1] and all(" gamma: " in line for line in lines[1:]) and
                         text.count("gamma:   exit ") == 16, "the report, and nothing else", text)
         text = self.file_on_stick("bulkhead/last-log.txt")

@@ -514,6 +514,14 @@ kernel = "guests/testguest"
                                   check=False)
             expect_that(set(done.stdout.split()) == expected, f"{word}: {sorted(expected)}", done.stdout)
 
+    @check("bhcheck tells what a message with a number means and what to do")
+    def explained(self):
+        for number, status, words in (("BH3043", 0, ("`watchdog: not fed for N s`", "\nmeans: ", "\ndo: ")),
+                                      ("3043", 0, ("BH3043\n",)), ("BH9999", 1, ("no message has the number",))):
+            done = subprocess.run([os.path.join(self.build, "bhcheck"), "--explain", number], stdout=subprocess.PIPE, check=False,
+                                  text=True)
+            expect_that(done.returncode == status and all(w in done.stdout for w in words), f"{number}: {words}", done.stdout)
+
     @staticmethod
     def build_copy(source, place):
         tree, output = os.path.join(place, "tree"), os.path.join(place, "output")

@@ -54,21 +54,21 @@ class Limits(GuestBoot):
     @check("a guest has as many exits in a second as its limit says, and is told of")
     def exits(self):
         self.storm("storm-exits", "exits", EXITS)
-        self.expect_log("held", rf"over its limit of {EXITS} exits a second \(max_exits\): held back$")
+        self.expect_log("held", rf"over its limit of {EXITS} exits a second \(max_exits\): held back \[BH3062\]$")
         over = self.statistics("held").get("over-max-exits", 0)
         expect_that(over >= 10 * SECONDS * 0.8, "over-max-exits in most tenths of the two seconds", over)
 
     @check("it writes as many bytes to its console")
     def console(self):
         self.storm("storm-console", "bytes", BYTES)
-        self.expect_log("held", rf"over its limit of {BYTES} bytes on its console a second \(max_console\): held back$")
+        self.expect_log("held", rf"over its limit of {BYTES} bytes on its console a second \(max_console\): held back \[BH3062\]$")
 
     @check("it causes as many lines of the log, and the others are counted")
     def log_lines(self):
         before = self.statistics("held").get("log-lines-withheld", 0)
         self.new_log()
         violations = self.note("storm-log", "violations")
-        self.expect_log("held", rf"over its limit of {LINES} lines in the log a second \(max_log\): held back$")
+        self.expect_log("held", rf"over its limit of {LINES} lines in the log a second \(max_log\): held back \[BH3062\]$")
         counters = self.statistics("held")
         withheld = counters.get("log-lines-withheld", 0) - before
         expect_that(violations - 4 * LINES - 10 <= withheld < violations, f"almost all of {violations} withheld", withheld)
@@ -77,7 +77,7 @@ class Limits(GuestBoot):
     @check("another one is paused, and again when it has been resumed")
     def paused(self):
         self.begin("storm-exits", TAMED)
-        self.expect_log("tamed", rf"over its limit of {EXITS} exits a second \(max_exits\): paused$",
+        self.expect_log("tamed", rf"over its limit of {EXITS} exits a second \(max_exits\): paused \[BH3062\]$",
                         'paused: its clocks stand still until "resume tamed"$')
         self.expect_state("tamed", "paused")
         self.operator("resume tamed")
@@ -87,8 +87,8 @@ class Limits(GuestBoot):
     @check("another one starts anew")
     def restarted(self):
         self.begin("storm-exits", REBORN)
-        self.expect_log("reborn", r"over its limit of \d+ exits a second \(max_exits\): restarted$",
-                        "^restarted: over its limit, max_exits$", "first instruction after")
+        self.expect_log("reborn", r"over its limit of \d+ exits a second \(max_exits\): restarted \[BH3062\]$",
+                        "^restarted: over its limit, max_exits \[BH3008\]$", "first instruction after")
         self.subtest("alive", REBORN)
         self.heart_goes_on()
 

@@ -88,6 +88,6 @@ class Move(GuestBoot):
 
     def go(self, one, other):
         self.operator(f"move {one} {other}")
-        self.expect_logs((one, rf"moved to {other}$"), (other, "goes on in the place of another guest"))
+        self.expect_logs((one, rf"moved to {other} \[BH3007\]$"), (other, "goes on in the place of another guest"))
         self.operator(f"resume {other}")
         self.expect_log(other, r"resumed: its clocks are \d+\.\d{3} s behind$")

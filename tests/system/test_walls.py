@@ -268,7 +268,7 @@ class Walls(HostileGuests):
         self.order("reset", "hostile")
         self.new_log()
         self.begin("give-up")
-        self.expect_log("hostile", r"warning: gave up: no way\\x1b\[2J\\x0a$", r"restarting \(1 of 3\)")
+        self.expect_log("hostile", r"warning: gave up \[BH3039\]: no way\\x1b\[2J\\x0a$", r"restarting \(1 of 3\)")
         self.subtest("alive")
 
     @check("a guest that resets in a loop is held back, and can be killed meanwhile")
@@ -386,7 +386,7 @@ class Walls(HostileGuests):
         self.new_log()
         self.operator("stop strict")
         self.expect_log("strict", r"asked to switch off \(power button\), has 2 s for it$",
-                        r"warning: did not switch off within 2 s: stopped by force$")
+                        r"warning: did not switch off within 2 s: stopped by force \[BH3006\]$")
         self.expect_state("strict", "stopped")
         self.heart_goes_on()
 
@@ -396,7 +396,7 @@ class Walls(HostileGuests):
         self.new_log()
         self.begin("watchdog", STRICT)
         self.machine.expect(r"who feeds it lives", 120)
-        self.expect_log("strict", r"stopped: watchdog: not fed for 2 s$")
+        self.expect_log("strict", r"stopped: watchdog: not fed for 2 s \[BH3043\]$")
         start = self.machine.serial.mark
         self.view(STRICT)       # once more all that it has said
         self.machine.expect(r"who feeds it lives", 60)

@@ -400,7 +400,7 @@ TEST(whatever_else_it_does_ends_the_vm) {
         CHECK(crash.compartment);
         CHECK_U64(crash.rip, 0xffffffff80001234);
         CHECK_STR(crash.work, "port");
-        CHECK_STR(crash.reason, "its compartment failed");
+        CHECK_STR(crash.reason, COMPARTMENT_FAILED);
     }
 }
 
@@ -722,14 +722,14 @@ TEST(a_text_that_is_not_all_in_memory) {
     v->regs[X86_RBX] = at;
     v->regs[X86_RCX] = 4;
     CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
-    CHECK(strstr(said, "gave up: half") != NULL);
+    CHECK(strstr(said, "gave up [BH3039]: half") != NULL);
     v = start();
     CHECK_U64(vm_memory_write(v->vm, GPA(at), "half", 4), STATUS_OK);
     v->regs[X86_RAX] = HYPERCALL_GIVE_UP;
     v->regs[X86_RBX] = at;
     v->regs[X86_RCX] = 5;
     CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
-    CHECK(strstr(said, "gave up: it does not say why") != NULL);
+    CHECK(strstr(said, "gave up [BH3039]: it does not say why") != NULL);
     CHECK_U64(v->vm->leave, LEAVE_CRASH);
 }
 

@@ -66,7 +66,7 @@ TEST(the_ways_to_end) {
     begin(LOG_INFO);
     fake_port_out(0x64, 1, 0xfe);
     CHECK_U64(fake_vm->leave, LEAVE_RESET);
-    CHECK_STR(fake_vm->leave_reason, "reset by the guest, starting again");
+    CHECK_STR(fake_vm->leave_reason, "reset by the guest, starting again [BH3002]");
 }
 
 /* The console takes bytes between exits: the report does not look at the last one. */
@@ -178,7 +178,7 @@ TEST(a_watchdog_that_is_not_fed) {
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
     CHECK(strstr(last, "stopped: watchdog: not fed for 2 s") != NULL);
     CHECK_U64(vm_last_crash(&fake_public, &crash), 1);
-    CHECK_STR(crash.reason, "watchdog: not fed for 2 s");
+    CHECK_STR(crash.reason, "watchdog: not fed for 2 s [BH3043]");
     CHECK_STR(crash.work, upcall_name(UPCALL_SERVICE));
     CHECK(!crash.compartment);
 }

@@ -538,7 +538,7 @@ TEST(an_unknown_instruction_stops_the_vm) {
     struct vmexit x = {.kind = EXIT_NESTED_FAULT, .fault = {.gpa = GPA(3 * GIB)}};
     CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
-    CHECK_STR(fake_vm->leave_reason, "instruction the emulator does not know");
+    CHECK_STR(fake_vm->leave_reason, "instruction the emulator does not know [BH3033]");
     v = fake_machine_start();
     struct vmexit fetch = {.kind = EXIT_NESTED_FAULT,
                            .fault = {.gpa = GPA(3 * GIB), .execute = true}};
@@ -546,7 +546,7 @@ TEST(an_unknown_instruction_stops_the_vm) {
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
     v = fake_machine_start();
     (void)act(v, EXIT_TRIPLE_FAULT);
-    CHECK_STR(fake_vm->leave_reason, "triple fault");
+    CHECK_STR(fake_vm->leave_reason, VCPU_TRIPLE_FAULT);
     v = fake_machine_start();
     (void)act(v, EXIT_UNKNOWN);
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
@@ -861,7 +861,7 @@ TEST(init_to_the_first_cpu_is_a_reset) {
     vm_deliver(fake_vm, NULL, &m);
     CHECK_U64(v->public.requests, REQUEST_LEAVE);
     CHECK_U64(fake_vm->leave, LEAVE_RESET);
-    CHECK_STR(fake_vm->leave_reason, "reset by INIT to its first CPU, starting again");
+    CHECK_STR(fake_vm->leave_reason, "reset by INIT to its first CPU, starting again [BH3003]");
     CHECK(!vcpu_service(v));
     CHECK(!v->waiting && hvm->get(v, HVM_RIP) == 0x1234);
 }

@@ -546,7 +546,7 @@ TEST(a_guest_that_does_not_follow_is_stopped_by_force) {
     CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_TOLD("asked to switch off (power button), has 7 s for it\n");
     CHECK_TOLD("if it was asleep, that only wakes it: type \"stop fake\" again\n");
-    CHECK_TOLD("warning: did not switch off within 7 s: stopped by force\n");
+    CHECK_TOLD("warning: did not switch off within 7 s: stopped by force [BH3006]\n");
     CHECK_U64(fake_vm->stop_due, 0);
 }
 
@@ -588,7 +588,7 @@ TEST(a_guest_switches_itself_off_at_its_button) {
     life_step(v0);
     CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(waits, 0);
-    CHECK_TOLD("powered off by the guest\n");
+    CHECK_TOLD("powered off by the guest [BH3001]\n");
 }
 
 /* The alarm of the CMOS clock is an event of the same kind. */
@@ -784,7 +784,7 @@ TEST(init_to_the_first_cpu_starts_the_vm_anew) {
     guest = init_to_first;
     start();
     life_step(v0);
-    CHECK_TOLD("reset by INIT to its first CPU, starting again\n");
+    CHECK_TOLD("reset by INIT to its first CPU, starting again [BH3003]\n");
     life_step(v0);
     life_step(v0);
     CHECK_U64(runs, 2);
@@ -820,7 +820,7 @@ TEST(a_guest_that_gives_up_has_crashed) {
     start();
     life_step(v0);
     CHECK_U64(fake_public.state, VM_CRASHED);
-    CHECK_TOLD("fake: warning: gave up: no\\x0akernel \\x1b[2J\n");
+    CHECK_TOLD("fake: warning: gave up [BH3039]: no\\x0akernel \\x1b[2J\n");
     memset(text, 'x', sizeof(text));
     text[299] = '\0';
     last_words = text;
@@ -831,7 +831,7 @@ TEST(a_guest_that_gives_up_has_crashed) {
     guest = give_up_nowhere;
     start();
     life_step(v0);
-    CHECK_TOLD("gave up: it does not say why\n");
+    CHECK_TOLD("gave up [BH3039]: it does not say why\n");
     CHECK_U64(fake_public.state, VM_CRASHED);
 }
 
@@ -1034,7 +1034,7 @@ TEST(a_kill_ends_the_scrubbing) {
     CHECK_U64(runs, 0);
     CHECK_U64(fake_public.state, VM_STOPPED);
     CHECK_U64(fake_vm->scrub_next, 3);
-    CHECK_TOLD("stopped by the operator\n");
+    CHECK_TOLD("stopped by the operator [BH3004]\n");
 }
 
 /* ---- its compartment loads it ---- */
@@ -1110,7 +1110,7 @@ TEST(a_kernel_that_cannot_be_started_is_a_crash) {
         CHECK_TOLD("fake: warning: cannot be started: the kernel ");
         CHECK_U64(count_of("compartment failed"), 0);
     }
-    CHECK_TOLD("the kernel is no complete Multiboot kernel\n");
+    CHECK_TOLD("the kernel is no complete Multiboot kernel [BH3047]\n");
 }
 
 TEST(an_answer_that_means_nothing_is_the_compartments_fault) {
@@ -1121,7 +1121,7 @@ TEST(an_answer_that_means_nothing_is_the_compartments_fault) {
         CHECK_U64(runs, 0);
         CHECK_U64(fake_public.state, VM_CRASHED);
         CHECK_TOLD("its compartment has no answer that means something");
-        CHECK_TOLD("while it worked on the loading of the guest\n");
+        CHECK_TOLD("while it worked on the loading of the guest [BH3042]\n");
     }
 }
 
@@ -1188,7 +1188,7 @@ TEST(a_kill_ends_the_loading) {
     CHECK_U64(asked, 2);
     CHECK_U64(runs, 0);
     CHECK_U64(fake_public.state, VM_STOPPED);
-    CHECK_TOLD("stopped by the operator\n");
+    CHECK_TOLD("stopped by the operator [BH3004]\n");
 }
 
 TEST_MAIN(T(what_a_request_does_in_each_state), T(an_audit_at_any_time),

@@ -327,7 +327,7 @@ TEST(files_that_do_not_fit) {
     life_step(v0);
     CHECK_U64(loops[0], 0);
     CHECK_U64(fake_public.state, VM_STOPPED);
-    CHECK(strstr(told, "cannot start: its memory is too small for its files\n") != NULL);
+    CHECK(strstr(told, "cannot start: its memory is too small for its files [BH3014]\n") != NULL);
     CHECK_U64(fake_vm->leave, LEAVE_NONE);
 }
 

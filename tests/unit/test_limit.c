@@ -230,7 +230,7 @@ TEST(a_restart_ends_the_run) {
 
     CHECK(go(v, cpuid, 10 * US, SECOND) <= 5001);
     CHECK_U64(v->vm->leave, LEAVE_RESET);
-    CHECK(strcmp(v->vm->leave_reason, "restarted: over its limit, max_exits") == 0);
+    CHECK(strcmp(v->vm->leave_reason, "restarted: over its limit, max_exits [BH3008]") == 0);
 }
 
 static unsigned pass_lines(struct vcpu *v, unsigned lines) {
@@ -262,7 +262,7 @@ TEST(too_many_lines_of_the_log_restart_it) {
     CHECK_U64(pass_lines(v, 9), 8);
     CHECK_U64(go(v, cpuid, 10 * US, SECOND), 1);
     CHECK_U64(v->vm->leave, LEAVE_RESET);
-    CHECK(strcmp(v->vm->leave_reason, "restarted: over its limit, max_log") == 0);
+    CHECK(strcmp(v->vm->leave_reason, "restarted: over its limit, max_log [BH3008]") == 0);
 }
 
 /* Without the key five a second, and nothing follows. */

@@ -153,13 +153,13 @@ TEST(the_exit_stops_one_guest_or_goes_on) {
     CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
     CHECK_U64(fake_mces_cleared, 2);
     CHECK_U64(v->vm->leave, LEAVE_CRASH);
-    CHECK_STR(v->vm->leave_reason, "machine check: bad memory");
+    CHECK_STR(v->vm->leave_reason, "machine check: bad memory [BH3044]");
 
     v = fake_machine_start();
     fake_mce = one_bank(MULTIMATCH, 0, 0);
     fake_mce.amd = fake_mce.tlb_multimatch = true;
     CHECK_U64(fake_exit(v, &x), ACTION_RETRY);
-    CHECK_STR(v->vm->leave_reason, "machine check: erratum 383");
+    CHECK_STR(v->vm->leave_reason, "machine check: erratum 383 [BH3045]");
 }
 
 static uint64_t no_time(void) {

@@ -29,7 +29,7 @@ static const struct log_hooks hooks = {hook_now, hook_cpu, hook_write, NULL};
 
 #define CHECK_LINE(text)                                                                           \
     CHECK_STR(strstr(last, "warning: ") != NULL ? strstr(last, "warning: ") : last,                \
-              "warning: NMI of the machine: " text "\n")
+              "warning: NMI of the machine: " text " [BH4035]\n")
 
 TEST(each_is_counted_with_its_cause) {
     log_init(&hooks, LOG_INFO);

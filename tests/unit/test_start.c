@@ -330,7 +330,7 @@ TEST(what_fails_is_the_end) {
     }
     prepare("check");
     CHECK(!start());
-    CHECK(strstr(logged, "error: partition: what is wrong\n") != NULL);
+    CHECK(strstr(logged, "error: partition: what is wrong [BH5014]\n") != NULL);
     prepare(NULL);
     info.plan = NULL;
     CHECK(!start());
@@ -352,7 +352,7 @@ TEST(what_each_cpu_does) {
     CHECK_STR(main_of(2), "on\nout nobody\n");
     prepare("on");
     CHECK_STR(main_of(3), "on\nout vcpu\n");
-    CHECK_STR(logged, "error: cpu 3 stays out of use: fake could not be switched on\n");
+    CHECK_STR(logged, "error: cpu 3 stays out of use: fake could not be switched on [BH6002]\n");
 }
 
 TEST_MAIN(T(each_step_in_its_place), T(channels_begin_empty),

@@ -117,7 +117,7 @@ TEST(a_refused_entry_costs_the_process) {
     CHECK_U64(fake_vm->leave, LEAVE_NONE);
     CHECK_U64(refused(), ACTION_RETRY); /* it did not */
     CHECK_U64(fake_vm->leave, LEAVE_CRASH);
-    CHECK_STR(fake_vm->leave_reason, "the CPU refused the guest's state: the test's rule");
+    CHECK_STR(fake_vm->leave_reason, "the CPU refused the guest's state: the test's rule [BH3032]");
     v->public.exits[EXIT_CPUID]++;
     fake_enterable = false; /* beyond mending */
     CHECK_U64(refused(), ACTION_RETRY);

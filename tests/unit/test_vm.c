@@ -209,7 +209,7 @@ TEST(budgets_too_small) {
         CHECK(vm == NULL);
         CHECK(strstr(told, "out of memory: ") != NULL);
         CHECK(size <= sizeof(struct vm) ||
-              strstr(told, "fake: error: cannot be created: out of memory\n") != NULL);
+              strstr(told, "fake: error: cannot be created: out of memory [BH3022]\n") != NULL);
         refused++;
     }
     CHECK(refused > sizeof(struct vm) / PAGE_SIZE + 3);

@@ -40,7 +40,8 @@ static bool svm_same_caps(void) {
 enum status svm_cpu_on(void) {
     struct cpu *cpu = cpu_current();
     if (!cpu_has(CPU_HAS_SVM) || svm_locked_off() || !svm_same_caps()) {
-        log_error("AMD-V: CPU %u does not offer what CPU 0 does, or has it locked off", cpu->index);
+        log_error("AMD-V: CPU %u does not offer what CPU 0 does, or has it locked off" MSG(4024),
+                  cpu->index);
         return STATUS_UNSUPPORTED;
     }
     msr_write(MSR_VM_CR, msr_read(MSR_VM_CR) & ~VM_CR_DISABLED);

@@ -39,7 +39,7 @@ enum status svm_probe(void) {
     svm_avoid();
     uint32_t f = svm_caps.features;
     if ((f & SVM_HAS_NESTED_PAGING) == 0 || svm_caps.asids <= SVM_ASID_COMPARTMENT) {
-        log_error("AMD-V: this CPU lacks nested paging");
+        log_error("AMD-V: this CPU lacks nested paging" MSG(4023));
         return STATUS_UNSUPPORTED;
     }
     /* Not HVM_EFER_PASSES: it has SVME set, which is not for guests to see. */

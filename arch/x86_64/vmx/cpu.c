@@ -68,7 +68,8 @@ enum status vmx_cpu_on(void) {
     struct cpu *cpu = cpu_current();
     struct vmx_caps mine;
     if (!cpu_has(CPU_HAS_VMX) || vmx_locked_off() || !vmx_same_caps(&mine)) {
-        log_error("VT-x: CPU %u does not offer what CPU 0 does, or has it locked off", cpu->index);
+        log_error("VT-x: CPU %u does not offer what CPU 0 does, or has it locked off" MSG(4026),
+                  cpu->index);
         return STATUS_UNSUPPORTED;
     }
     if ((msr_read(X86_MSR_FEATURE_CONTROL) & FEATURE_LOCKED) == 0) {
@@ -82,7 +83,7 @@ enum status vmx_cpu_on(void) {
     bool failed;
     __asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(hpa.v) : "memory");
     if (failed) {
-        log_error("VT-x: VMXON failed on CPU %u", cpu->index);
+        log_error("VT-x: VMXON failed on CPU %u" MSG(4027), cpu->index);
         return STATUS_INVALID;
     }
     return STATUS_OK;
@@ -105,6 +106,6 @@ static const char *vmcs_field_name(uint16_t code) {
 }
 
 void vmcs_access_failed(uint16_t code, bool write) {
-    plat_panic("VT-x: %s of VMCS field %#x %s failed", write ? "VMWRITE" : "VMREAD", code,
+    plat_panic("VT-x: %s of VMCS field %#x %s failed" MSG(5119), write ? "VMWRITE" : "VMREAD", code,
                vmcs_field_name(code));
 }

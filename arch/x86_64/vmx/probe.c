@@ -17,7 +17,7 @@ static const struct {
 };
 
 static void vmx_missing(const char *what) {
-    log_error("VT-x: this CPU lacks %s", what);
+    log_error("VT-x: this CPU lacks %s" MSG(4025), what);
 }
 
 enum status vmx_probe(void) {

@@ -67,7 +67,7 @@ static void xhci_read_extended(struct xhci *hc, uint32_t at) {
 }
 
 static enum status xhci_unusable(const struct xhci *hc, const char *why) {
-    log_warn("USB: controller %u cannot be used: %s", hc->number, why);
+    log_warn("USB: controller %u cannot be used: %s" MSG(4061), hc->number, why);
     return STATUS_UNSUPPORTED;
 }
 
@@ -132,7 +132,8 @@ static void xhci_next(struct xhci *hc, enum xhci_state state, uint32_t us) {
 static void xhci_fail(struct xhci *hc, const char *what) {
     bool last = hc->failures == FAILURES_MAX;
 
-    log_warn("USB: controller %u: %s%s", hc->number, what, last ? "; it is left alone" : "");
+    log_warn("USB: controller %u: %s%s" MSG(4062), hc->number, what,
+             last ? "; it is left alone" : "");
     for (unsigned i = 0; i < XHCI_MAX_DEVICES; i++) {
         device_forget(hc, &hc->devices[i]);
     }
@@ -159,7 +160,8 @@ static void xhci_take_over(struct xhci *hc) {
             return;
         }
         if ((owner & LEGACY_BIOS) != 0) {
-            log_warn("USB: controller %u: the firmware does not let go of it", hc->number);
+            log_warn("USB: controller %u: the firmware does not let go of it" MSG(4063),
+                     hc->number);
             xhci_write(hc, hc->legacy, (owner | LEGACY_OS) & ~LEGACY_BIOS);
         }
         uint32_t control = xhci_read(hc, hc->legacy + LEGACY_CONTROL) & LEGACY_CONTROL_KEEP;

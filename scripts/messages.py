@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The numbers of messages: each message that an admin may have to act on has one of its own, and docs/messages.md a row
+for each, with the message as the source has it.
+
+Called by check.py; alone it prints all numbers, with place and text.
+"""
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = "docs/messages.md"
+HOME = "hv/lib/message.h"
+FOLDERS = ("hv", "arch", "boot", "config")
+LITERAL = r'"(?:\\.|[^"\\])*"'
+GAP = r"(?:\s|\\\n)*"
+MACRO = r"\b[A-Z][A-Z0-9_]+\b(?!\s*\()"
+PIECES = rf"(?:(?:{LITERAL}|{MACRO}|\bPRI\w+){GAP})+"
+MESSAGE = re.compile(rf"({PIECES})MSG\((\d+)\)(?:{GAP}({PIECES}))?")
+
+# Whose arguments are messages: the function, which argument is the text, and which one says that it is none to act on,
+# with what that then is.
+CALLS = {
+    "log_warn": (0, None, ()), "log_error": (0, None, ()), "plat_panic": (0, None, ()),
+    "vm_log": (2, 1, ("LOG_INFO", "LOG_DEBUG")),
+    "vm_leave": (2, None, ()), "vcpu_crash": (2, None, ()), "vcpu_crash_compartment": (2, None, ()),
+    "exit_crash": (2, None, ()),
+}
+# Texts without a number of their own: file, the text, and where the number is.
+CARRIED = {
+    ("hv/exit/life.c", "%s"): "in the reason",
+    ("hv/exit/report.c", "stopped: %s"): "in the reason",
+    ("hv/vm/mce.c", "stopped: %s"): "in the reason",
+    ("hv/vm/told.c", "stopped: %s"): "in the reason",
+}
+# What follows a message in lines of its own begins so.
+DETAIL = "  "
+# Handed on by a function that is in CALLS itself: file and argument.
+PASSED = {
+    ("hv/exit/report.c", "reason"), ("hv/vm/request.c", "reason"), ("arch/x86_64/fail.c", "format"),
+}
+
+
+def sources():
+    for folder in FOLDERS:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix in (".c", ".h"):
+                text = re.sub(r"/\*.*?\*/", lambda m: "\n" * m[0].count("\n"), path.read_text(), flags=re.S)
+                yield str(path.relative_to(ROOT)), re.sub(r"^\s*//[^\n]*", "", text, flags=re.M)
+
+
+def text_of(pieces):
+    """What stands in literals; what a macro brings along is "%s"."""
+    found = re.findall(rf"{LITERAL}|\w+", pieces or "")
+    joined = "".join(p[1:-1] if p[0] == '"' else "%s" for p in found)
+    return joined.replace('\\"', '"').replace("\\\\", "\\").replace("\\n", " ").strip()
+
+
+def numbers_in(name, text):
+    """(number, line, text) of each message of a file."""
+    plain = re.sub(r"#define\s+\w+(\([^)]*\))?", lambda m: ";" + " " * (len(m[0]) - 1), text)
+    for found in MESSAGE.finditer(plain):
+        before, after = text_of(found[1]), text_of(found[3])
+        joined = before + ("" if re.match(r"[:;,.]|$", after) else " ") + after
+        yield found[2], f"{name}:{plain[:found.start()].count(chr(10)) + 1}", joined
+
+
+def arguments(text, at):
+    """Of the call whose parenthesis is at `at`: its arguments, as they stand."""
+    out, depth, begin = [], 0, at + 1
+    for piece in re.finditer(rf"{LITERAL}|'(?:\\.|[^'])'|[(){{}}\[\],]", text[at:]):
+        char = piece[0]
+        depth += {"(": 1, "{": 1, "[": 1, ")": -1, "}": -1, "]": -1}.get(char, 0)
+        if (char == "," and depth == 1) or depth == 0:
+            out.append(text[begin:at + piece.start()].strip())
+            begin = at + piece.end()
+        if depth == 0:
+            return out
+    return out
+
+
+def unnumbered(text):
+    """Literals in an expression that have no number behind them."""
+    numbered = MESSAGE.sub("", text)
+    return [text_of(m[0]) for m in re.finditer(rf"(?:{LITERAL}{GAP})+", numbered) if text_of(m[0])]
+
+
+def values_of(text, variable):
+    """The right sides of what a file assigns to a variable, and what it prints into it."""
+    for found in re.finditer(rf"\b{variable}\b(?:\[[^\]]*\])*\s*=\s*([^;]+);", text):
+        yield found[1]
+    for found in re.finditer(r"\bfmt_print(\()", text):
+        args = arguments(text, found.start(1))
+        if args[0] == variable:
+            yield args[2]
+
+
+def judge(name, text, macros, argument):
+    """Why an argument is no message with a number; "" if it is one."""
+    literal = re.match(LITERAL, argument)
+    variable = re.match(r"(?:\w+(?:->|\.))*(\w+)(?:\[[^\]]*\]|\(.*\))*$", argument)
+    if "MSG(" in argument or argument in macros or any(m in macros for m in re.findall(MACRO, argument)):
+        return ""
+    if literal:
+        shown = text_of(argument)
+        known = (name, shown) in CARRIED or argument[1:].startswith(DETAIL)
+        return "" if known else f'"{shown}" has no number'
+    if not variable or (name, variable[1]) in PASSED:
+        return "" if variable else f"{argument}: what is that?"
+    values = list(values_of(text, variable[1]))
+    bare = [u for value in values for u in unnumbered(value)]
+    if bare:
+        return f'{argument} may be "{bare[0]}", which has no number'
+    return "" if values else f"{argument} comes from elsewhere: add it to PASSED, or number it"
+
+
+def check_calls(name, text, macros):
+    for found in re.finditer(rf"\b({'|'.join(CALLS)})(\()", text):
+        place, state, quiet = CALLS[found[1]]
+        args = arguments(text, found.start(2))
+        line = text.count("\n", 0, found.start()) + 1
+        before = text[text.rfind("\n", 0, found.start()) + 1:found.start()]
+        defined = re.match(r"\s*#define|\w|[A-Z]+ ", before) and not before.strip().startswith(("return", "?", ":"))
+        if defined or (state is not None and args[state] in quiet):
+            continue
+        why = judge(name, text, macros, args[place]) if place < len(args) else "it has no text"
+        if why:
+            yield f"{name}:{line}: {found[1]}(): {why}"
+
+
+def pattern_of(text):
+    """What a row of the page may say for a text of the source."""
+    parts = re.split(r"%[-#0-9.*]*(?:ll|l|z)?[a-z]", text.replace("%%", "\0"))
+    return ".+".join(re.escape(part) for part in parts).replace(re.escape("\0"), "%")
+
+
+def rows():
+    """number: text of each row of the page."""
+    for line in (ROOT / PAGE).read_text().splitlines():
+        found = re.match(r"\| BH(\d+) \| `(.*?)` \| (.+) \| (.+) \|$", line)
+        if found:
+            yield found[1], found[2]
+        elif line.startswith("| BH"):
+            yield line, None
+
+
+def gather(files):
+    """number: (place, text) of all messages, and what is wrong with them."""
+    macros = {m for _, text in files for m in re.findall(r"#define\s+(\w+)(?:\s|\\\n)[^\n]*(?:\\\n[^\n]*)*?MSG\(", text)
+              if m != "MSG"}
+    faults, texts = [], {}
+    for name, text in files:
+        places = text.count("MSG(")
+        for number, place, message in numbers_in(name, text):
+            places -= 1
+            if number in texts:
+                faults.append(f"{place}: BH{number} is that of {texts[number][0]} already")
+            texts[number] = (place, message)
+        if places:
+            faults.append(f"{name}: {places} times MSG() without a text before it")
+        faults += check_calls(name, text, macros)
+    return texts, faults
+
+
+def check_page(texts):
+    """Each message has its row, with its text, and each row its message."""
+    faults, seen = [], set()
+    for number, shown in rows():
+        if shown is None:
+            faults.append(f"{PAGE}: this is no row: {number}")
+        elif number in seen:
+            faults.append(f"{PAGE}: BH{number} is there twice")
+        elif number not in texts:
+            faults.append(f"{PAGE}: there is no message BH{number}")
+        elif not re.fullmatch(pattern_of(texts[number][1]), shown):
+            faults.append(f"{PAGE}: BH{number} is `{texts[number][1]}` in {texts[number][0]}")
+        seen.add(number)
+    return faults + [f"{PAGE}: no row for BH{n}, {texts[n][0]}: {texts[n][1]}" for n in sorted(set(texts) - seen)]
+
+
+def check_messages():
+    """Each message that an admin may have to act on has a number of its own, which docs/messages.md explains."""
+    texts, faults = gather([(name, text) for name, text in sources() if name != HOME])
+    return faults + check_page(texts)
+
+
+if __name__ == "__main__":
+    for number, (place, message) in sorted(gather([s for s in sources() if s[0] != HOME])[0].items()):
+        print(number, place, message, sep="\t")
