@@ -4,9 +4,11 @@
 
 Each fault is one small change of one line of hv/ (or of FILEs): an operator turned round, a condition negated, a number
 one off, a statement left out. It costs one compilation, without sanitizers, and one link for each test that runs the
-line until one is red. What none saw is tried again with sanitizers. gcc's counters tell which tests run the line, in the
-build of `make coverage-short`; they slow programs down fivefold, so the tests run in a build without them. Changes that do not compile, that make the same code, or that tests/mutate/equivalent.txt names with a
-reason do not count. What no test saw is printed as a diff of one line. Without --count: all lines.
+line until one is red: mostly the first one, because the tests that know the file best begin. What none saw is tried
+again with sanitizers. gcc's counters tell which tests run the line, in the build of `make coverage-short`; they slow
+programs down fivefold, so the tests run in a build without them. After a change only the tests whose program has become
+another are looked at anew. Changes that do not compile, that make the same code, or that tests/mutate/equivalent.txt
+names with a reason do not count. What no test saw is printed as a diff of one line. Without --count: all lines.
 
 The share seen of hv/, and of each room of which enough was tried, must not be below its floor in
 tests/mutate/floors.txt by more than chance explains: of a hundred faults another sample sees more or fewer. The last
@@ -14,6 +16,7 @@ line is "N passed, N failed".
 """
 import argparse
 import concurrent.futures
+import hashlib
 import json
 import math
 import os
@@ -36,6 +39,8 @@ EQUIVALENT = ROOT / "tests/mutate/equivalent.txt"
 # Of what no test saw without sanitizers, so many tests are asked again with them.
 SANITIZED = 3
 PLAIN_FLAGS = "HOST_COUNTERS=-fno-sanitize=all -w"
+# What a link costs, beside a test's own seconds.
+LINK_SECONDS = 0.05
 # Seconds after which a test that hangs without using the CPU is ended.
 PATIENCE = 1800
 # A room's share is judged if so many of its faults were tried.
@@ -122,7 +127,12 @@ class Test:
         self.name = self.program.name
         self.link = link
         self.lines = {}
+        self.run = {}
         self.seconds = 0.0
+
+    def knows(self, path):
+        """How much of what it runs is this file: 1 if nothing else."""
+        return self.run.get(path, 0) / max(1, sum(self.run.values()))
 
 
 def passes(program, seconds):
@@ -212,7 +222,9 @@ class Bench:
     def look(self, test):
         """Which lines a test runs, kept beside it; returns whether it passes."""
         kept = self.folder / f"{test.name}.json"
-        if not kept.exists() or kept.stat().st_mtime < test.program.stat().st_mtime:
+        digest = hashlib.sha256(test.program.read_bytes()).hexdigest()
+        known = json.loads(kept.read_text()) if kept.exists() else {}
+        if known.get("program") != digest:
             host = self.counted.folder / "host"
             for old in host.rglob("*.gcda"):
                 old.unlink()
@@ -226,14 +238,16 @@ class Bench:
             # A test of boot/ alone holds nothing of hv/.
             told = subprocess.run(["gcov", "--json-format", "--stdout", *counts], cwd=ROOT, check=True, capture_output=True,
                                   text=True).stdout if counts else ""
-            kept.write_text(json.dumps({"seconds": seconds, "lines": lines_run(told)}))
-        known = json.loads(kept.read_text())
+            known = {"program": digest, "seconds": seconds, "lines": lines_run(told)}
+            kept.write_text(json.dumps(known))
         test.seconds = known["seconds"]
         test.lines = {ROOT / name: set(lines) for name, lines in known["lines"].items()}
+        test.run = {path: sum(number > 0 for number in numbers) for path, numbers in test.lines.items()}
         return True
 
     def tests_of(self, fault):
-        """Those that run the line; first what saw most in this file for the time it takes.
+        """Those that run the line; first what sees most in this file for the time it takes: by what each saw before, and
+        at the start by how well it knows the file.
 
         For a line without code of its own (a table's row, the rest of a long statement): all that hold the file. One
         without any code is in every program, for all that gcc's counters tell.
@@ -242,7 +256,7 @@ class Bench:
         tests = [t for t in self.tests if fault.path in t.lines] or self.tests
         if any(-fault.number in t.lines.get(fault.path, ()) for t in tests):
             tests = [t for t in tests if fault.number in t.lines[fault.path]]
-        return sorted(tests, key=lambda t: (t.seconds + 0.1) / (killers.get(t.name, 0) + 0.5))
+        return sorted(tests, key=lambda t: (t.seconds + LINK_SECONDS) / (killers.get(t.name, 0) + 10 * t.knows(fault.path) + 0.1))
 
     def try_fault(self, fault):
         """"seen by TEST", None if no test saw it, or "" if it is none: does not compile, or makes the same code."""
@@ -264,7 +278,7 @@ class Bench:
         for test in tests:
             if not self.plain.link(test.link, fault.path, broken, program):
                 continue
-            if not passes(program, 10 + 10 * test.seconds):
+            if not passes(program, 2 + 5 * test.seconds):
                 killers = self.killers.setdefault(fault.path, {})
                 killers[test.name] = killers.get(test.name, 0) + 1
                 return test.name
@@ -375,6 +389,7 @@ def main():
     # Named as make names it: in files of dependencies another name would be another file's.
     build = pathlib.Path(args.build)
     bench = Bench(coverage.unit_folder((build / "coverage").resolve()), build / "mutate", build)
+    os.environ["CCACHE_DISABLE"] = "1"  # each broken file is compiled once
     known, void, rooms, total = equivalents(), 0, {}, Share()
     begin = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
