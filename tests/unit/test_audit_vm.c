@@ -291,11 +291,28 @@ TEST(a_record_within_reach) {
     CHECK_U64(audit_both(vm), STATUS_INVALID);
 }
 
+static void add_vcpu(struct plan_vm *p) {
+    p->cpu_count = 2;
+    p->cpus[1] = 1;
+}
+
+/* A bit too many in this map, and then it is as it was. */
+static void check_map(const struct vm *vm, uint8_t *bits) {
+    *bits ^= 1;
+    CHECK_U64(audit_both(vm), STATUS_INVALID);
+    *bits ^= 1;
+    CHECK_U64(audit_both(vm), STATUS_OK);
+}
+
 TEST(maps_of_any_vcpu) {
     for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        fake_plan_more = add_vcpu;
         struct vm *vm = start(i, 0);
-        vm->vcpus[0].port_map[0x3f8 / 8] ^= 1;
-        CHECK_U64(audit_both(vm), STATUS_INVALID);
+        fake_plan_more = NULL;
+        for (uint32_t n = 0; n < 2; n++) {
+            check_map(vm, &vm->vcpus[n].port_map[0x3f8 / 8]);
+            check_map(vm, &vm->vcpus[n].msr_map[0]);
+        }
     }
 }
 

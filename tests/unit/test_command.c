@@ -909,6 +909,15 @@ TEST(words_are_completed) {
         CHECK_STR(completed(cases[i].keys), cases[i].line);
     }
 
+    /* As far as all of them agree, in whatever order they come. */
+    alpha.wire_count = 3;
+    snprintf(alpha.wires[0], sizeof(alpha.wires[0]), "land");
+    snprintf(alpha.wires[1], sizeof(alpha.wires[1]), "lab");
+    snprintf(alpha.wires[2], sizeof(alpha.wires[2]), "lane");
+    CHECK_STR(completed("link alpha l\t"), "bulkhead> link alpha la");
+    alpha.wire_count = 1;
+    snprintf(alpha.wires[0], sizeof(alpha.wires[0]), "lan");
+
     /* Who is beyond the last guest is none, whatever lies there. */
     memcpy(beta.wires, alpha.wires, sizeof(beta.wires));
     beta.wire_count = 1;

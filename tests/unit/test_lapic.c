@@ -119,6 +119,7 @@ TEST(power_up) {
     CHECK_U64(rd(0x30), 0x00050014);
     CHECK_U64(rd(0xf0), 0xff);
     CHECK_U64(rd(0xe0), 0xffffffff);
+    CHECK_U64(rd(0xd0), 0);
     for (uint64_t lvt = 0x320; lvt <= 0x370; lvt += 0x10) {
         CHECK_U64(rd(lvt), 0x10000);
         wr(lvt, 0x20); /* masked for as long as the APIC is software-disabled */
@@ -599,6 +600,8 @@ TEST(mmio_shapes) {
     wr(0x20, 0x07000000); /* the ID is fixed */
     CHECK_U64(rd(0x20), 0x05000000);
     CHECK_U64(lapic_mmio_read(&l, 0xffc), 0);
+    lapic_written(&l, LAPIC_REGISTERS << 4); /* a CPU that tells of a register beyond the last */
+    CHECK_U64(changes, 0);
 }
 
 TEST(destinations) {

@@ -364,6 +364,7 @@ static void add_first_place(struct plan_vm *plan) {
 
 static void add_second_place(struct plan_vm *plan) {
     add_places(plan, SECOND_STORE, CHANNEL(2), CHANNEL(3), CHANNEL(5), CHANNEL(4), 0);
+    plan->windows[plan->window_count].size = PAGE_SIZE; /* nor need it be like the other's */
 }
 
 static void begin_with_places(void (*second)(struct plan_vm *plan)) {

@@ -45,7 +45,9 @@ static void put_segment(unsigned class, unsigned i, uint64_t virtual, uint64_t p
     }
 }
 
-/* Two segments: code at 1 MiB and data with zeros at 2 MiB; three headers. */
+#define NOTE 4u
+
+/* Two segments: code at 1 MiB and data with zeros at 2 MiB; and a note, which is not loaded. */
 static void make_elf(unsigned class) {
     for (size_t i = 0; i < FILE_SIZE; i++) {
         file[i] = (uint8_t)(i * 13 + (i >> 8)) | 1;
@@ -62,6 +64,8 @@ static void make_elf(unsigned class) {
     put(class == 1 ? 44 : 56, 3, 2);
     put_segment(class, 0, MIB, MIB, 0x1000, 0x800, 0x800);
     put_segment(class, 1, 2 * MIB, 2 * MIB, 0x1800, 0x1234, 0x5000);
+    put_segment(class, 2, 3 * MIB, 3 * MIB, 0x1000, 0x40, 0x40);
+    put(class == 1 ? 52 + 32 * 2 : 64 + 56 * 2, NOTE, 4);
 }
 
 static void put_multiboot(unsigned at, uint32_t flags) {

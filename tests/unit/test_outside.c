@@ -110,6 +110,21 @@ TEST(one_vcpu_alone_takes_no_lock) {
     CHECK_U64(tickets_of_a_guest_with(2), 1);
 }
 
+/* A lock that stays taken would stop the guest's other vCPUs for ever. */
+TEST(an_instruction_on_a_device_leaves_no_lock) {
+    start();
+    page.vm.vcpus = 2;
+    page.upcall = UPCALL_START;
+    hardware_answer(&h, &page);
+    struct emulator *m = &h.emulators[0];
+    m->e.ops->write(m, BUS_MEMORY, NOWHERE, 4, 1);
+    CHECK_U64(h.lock.next, 1);
+    CHECK_U64(h.lock.owner, 1);
+    CHECK_U64(m->e.ops->read(m, BUS_MEMORY, NOWHERE, 4), UINT64_MAX);
+    CHECK_U64(h.lock.next, 2);
+    CHECK_U64(h.lock.owner, 2);
+}
+
 TEST(messages_are_told_when_there_is_no_room_for_one_more) {
     start();
     const struct dev_env *env = &h.platform.env;
@@ -218,6 +233,21 @@ TEST(words_at_random_are_the_cpus_where_it_has_them) {
     CHECK(env->random(env) != 0x1234);
 }
 
+/* What a start with this seed gives where the CPU has none. */
+static uint64_t first_word_of(uint64_t seed) {
+    start();
+    page.vm.seed[3] = seed;
+    page.upcall = UPCALL_START;
+    hardware_answer(&h, &page);
+    return h.platform.env.random(&h.platform.env);
+}
+
+TEST(words_at_random_are_of_the_cores_seed) {
+    uint64_t word = first_word_of(1);
+    CHECK(first_word_of(2) != word);
+    CHECK_U64(first_word_of(1), word);
+}
+
 /* ---- the emulator ---- */
 
 static struct emulator *begin(void) {
@@ -250,6 +280,28 @@ TEST(each_vcpu_has_its_emulator) {
     emulator_start(&h);
     CHECK_U64(h.emulators[COMPARTMENT_VCPUS - 1].e.memory.count, 1);
     CHECK(h.ram[0].gpa == 0 && h.ram[0].size == PAGE_SIZE);
+}
+
+/* After RAM, with and without a part above 4 GiB: it is read there and not written. */
+TEST(images_in_memory_follow_ram) {
+    start();
+    devices.pmem_count = 2;
+    devices.pmems[0] = (struct abi_pmem){.gpa = 64 * GIB, .size = PAGE_SIZE};
+    devices.pmems[1] = (struct abi_pmem){.gpa = 65 * GIB, .size = 2 * PAGE_SIZE};
+    for (uint32_t count = 1; count <= 2; count++) {
+        page.vm.high_ram = (count - 1) * PAGE_SIZE;
+        emulator_start(&h);
+        const struct guest_memory *memory = &h.emulators[0].e.memory;
+        CHECK_U64(memory->count, count);
+        CHECK_U64(memory->read_only, 2);
+        for (uint32_t i = 0; i < 2; i++) {
+            const struct guest_region *r = &memory->regions[count + i];
+            CHECK_U64(r->gpa, devices.pmems[i].gpa);
+            CHECK_U64(r->size, devices.pmems[i].size);
+            CHECK(r->at == compartment_ram(r->gpa));
+        }
+    }
+    devices.pmem_count = 0;
 }
 
 TEST(what_was_written_to_the_local_apic_counts_for_what_is_read) {
@@ -389,10 +441,13 @@ TEST(cables_are_as_the_operator_has_them) {
 }
 
 TEST_MAIN(T(the_start_has_a_caller), T(one_vcpu_alone_takes_no_lock),
+          T(an_instruction_on_a_device_leaves_no_lock),
           T(messages_are_told_when_there_is_no_room_for_one_more),
           T(the_level_of_intr_is_kept_and_its_rise_told), T(bytes_are_told_when_the_ring_is_full),
           T(an_event_is_told_before_the_next), T(bells_of_several_channels_are_one_word),
-          T(words_at_random_are_the_cpus_where_it_has_them), T(each_vcpu_has_its_emulator),
+          T(words_at_random_are_the_cpus_where_it_has_them),
+          T(words_at_random_are_of_the_cores_seed), T(each_vcpu_has_its_emulator),
+          T(images_in_memory_follow_ram),
           T(what_was_written_to_the_local_apic_counts_for_what_is_read),
           T(an_access_to_nothing_is_told_with_its_direction),
           T(the_state_is_asked_for_once_and_only_changes_are_told), T(a_length_sets_no_register),

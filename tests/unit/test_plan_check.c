@@ -132,6 +132,11 @@ TEST(files) {
     check_seen("beta was given another file than \"guests/initrd\"");
     machine.config.guests[1].initrd[0] = '\0';
     check_seen("beta was given another file than \"\"");
+    strcpy(machine.images[0].path, "k"); /* a name of one letter is one */
+    strcpy(machine.config.guests[0].kernel, "k");
+    strcpy(machine.config.guests[1].kernel, "k");
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    make_again();
     stranger = machine.images[0];
     a->kernel = &stranger;
     check_seen("another file");

@@ -166,6 +166,11 @@ TEST(features_are_negotiated) {
     reg_write(0x00, 4, 2);
     CHECK_U64(reg_read(0x04, 4), 0);
     CHECK(negotiate(VIRTIO_F_VERSION_1));
+    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER);
+    reg_write(0x08, 4, 2); /* of a third word there is none */
+    reg_write(0x0c, 4, UINT32_MAX);
+    reg_write(0x14, 1, VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
+    CHECK_U64(reg_read(0x14, 1), VIRTIO_ACKNOWLEDGE | VIRTIO_DRIVER | VIRTIO_FEATURES_OK);
     reg_write(0x08, 4, 0); /* too late to take more */
     reg_write(0x0c, 4, UINT32_MAX);
     CHECK_U64(reg_read(0x0c, 4), 0);
