@@ -244,6 +244,13 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
         "keyboard (Bulkhead drives xHCI controllers, which all PCs have since about 2015) or "
         "a PS/2 keyboard, or connect a serial line and name its port (console = ...).",
         "%s", text);
+    if (usable && (info->inputs & BOOT_INPUT_USB_OTHER) != 0) {
+        preflight_add(
+            report, "Another USB keyboard", PREFLIGHT_WARN,
+            "It is behind a controller that Bulkhead does not drive (EHCI, UHCI or OHCI). "
+            "Put it into a socket of an xHCI controller, any of USB 3.",
+            "silent after the start");
+    }
 }
 
 /* One that is left running resets the machine: nobody feeds it. */

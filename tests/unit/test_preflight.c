@@ -457,6 +457,14 @@ TEST(common) {
     report = judge();
     CHECK_U64(find(&report, "Input")->state, PREFLIGHT_OK);
     CHECK_STR(find(&report, "Input")->found, "serial port");
+    CHECK_U64(find(&report, "Another USB keyboard")->state, PREFLIGHT_WARN);
+    CHECK_STR(find(&report, "Another USB keyboard")->found, "silent after the start");
+    info.inputs = BOOT_INPUT_USABLE;
+    report = judge();
+    CHECK_STR(find(&report, "Another USB keyboard")->what, "(no such line)");
+    info.inputs = BOOT_INPUT_USB_OTHER; /* the line Input says it */
+    report = judge();
+    CHECK_STR(find(&report, "Another USB keyboard")->what, "(no such line)");
 
     good_machine();
     info.inputs = BOOT_INPUT_USB;
