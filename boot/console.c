@@ -13,7 +13,7 @@
 
 bool console_paged;
 
-static UINTN rows = 25;
+static UINTN rows = 25, columns = 80;
 
 static char kept[CONSOLE_KEPT];
 static size_t kept_length;
@@ -40,7 +40,6 @@ void console_note(const char *format, ...) {
 
 void console_init(void) {
     SIMPLE_TEXT_OUTPUT_INTERFACE *out = ST->ConOut;
-    UINTN columns;
     out->QueryMode(out, (UINTN)out->Mode->Mode, &columns, &rows);
     out->SetAttribute(out, EFI_TEXT_ATTR(EFI_LIGHTGRAY, EFI_BLACK));
     out->ClearScreen(out);
@@ -61,6 +60,21 @@ static void put(CHAR16 c) {
     out->OutputString(out, text);
 }
 
+/* Whether a word begins there that the rest of the row has no room for, but the next row has. The
+ * last column stays free: behind it some firmware begins the next row by itself. */
+static bool is_cut_off(const char *text, const char *at, const char *end) {
+    UINTN column = (UINTN)ST->ConOut->Mode->CursorColumn;
+    UINTN length = 0;
+
+    if (*at <= ' ' || (at != text && at[-1] != ' ')) {
+        return false;
+    }
+    while (at + length < end && at[length] != ' ' && at[length] != '\n') {
+        length++; /* bytes: of letters beyond ASCII too many, which does no harm */
+    }
+    return column != 0 && length < columns && length >= columns - column;
+}
+
 void console_print(enum console_colour colour, const char *format, ...) {
     char text[512];
     FMT_ARGUMENTS(text, format);
@@ -71,6 +85,9 @@ void console_print(enum console_colour colour, const char *format, ...) {
         uint32_t code = 0;
         unsigned length = utf8_decode(at, end, &code);
         bool control = code < ' ' && code != '\n' && code != '\r';
+        if (is_cut_off(text, at, end)) {
+            put('\n');
+        }
         bool known = length != 0 && code <= UINT16_MAX && !control && code != '\177';
         put(known ? (CHAR16)code : '?');
         at += max_u64(length, 1);

@@ -6,6 +6,7 @@
  * firmware.
  */
 #include "boot/boot.h"
+#include "config/hardware.h"
 #include "config/kernel.h"
 #include "config/parse.h"
 #include "config/plan.h"
@@ -276,7 +277,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
     if (info.trial != 0) {
         fall_back();
     }
-    const char *but = traced ? " but " STICK_TRACE : "";
+    const char *but = traced ? " but " STICK_TRACE " and " HARDWARE_FILE : "";
     console_print(CONSOLE_BAD, "\nBulkhead cannot start: %u problem%s. Nothing was changed%s.\n",
                   problems, problems == 1 ? "" : "s", but);
     return return_to_firmware();
