@@ -213,15 +213,14 @@ static void fake_control(uint8_t slot) {
     struct fake_usb *d = fake_hc.slots[slot].usb;
     struct xhci_trb *t;
 
-    while (!fake_hc.slots[slot].halted && (t = fake_next(ring, cycle)) != NULL) {
+    /* One that is mute has the controller ask again and again: nothing of the ring is used up. */
+    while (d != NULL && !d->mute && !fake_hc.slots[slot].halted &&
+           (t = fake_next(ring, cycle)) != NULL) {
         uint8_t answer[512] = {0};
         ASSERT(TRB_TYPE_OF(t->control) == TRB_SETUP && (t->control & TRB_IMMEDIATE) != 0);
         ASSERT(t->status == 8);
         uint64_t request = t->parameter;
         unsigned length = USB_LENGTH_OF(request);
-        if (d == NULL || d->mute) {
-            return;
-        }
         int n = fake_request(d, request, answer);
         if (d->hostile) {
             n = fake_lie(d, answer, n);

@@ -28,7 +28,7 @@ static void check_state(void) {
             ASSERT(!e->in_use || e->slot == 0 || e->slot != d->slot);
         }
     }
-    ASSERT(hc.job.port == NULL || (hc.job.device != NULL && hc.job.device->in_use));
+    ASSERT(hc.operation.wait == WAIT_NOTHING || hc.operation.then != NULL);
 }
 
 /* ---- devices that lie, behind a controller that does not ---- */

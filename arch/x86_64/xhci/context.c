@@ -26,13 +26,8 @@ static void context_begin(struct xhci *hc, uint32_t add) {
 
 static void context_slot(struct xhci *hc, const struct usb_device *d, uint32_t last) {
     uint32_t *slot = context_input(hc, 1 + CONTEXT_SLOT);
-    const struct usb_port *root = d->port;
-
-    while (root->hub != NULL) {
-        root = root->hub->port;
-    }
     slot[0] = d->route | SLOT_SPEED(d->speed) | SLOT_ENTRIES(last);
-    slot[1] = SLOT_ROOT_PORT(root->number);
+    slot[1] = SLOT_ROOT_PORT(d->root);
     slot[2] = SLOT_TT(d->tt_slot, d->tt_port);
 }
 
@@ -55,6 +50,10 @@ static struct xhci_trb context_command(struct xhci *hc, const struct usb_device 
                                        enum xhci_trb_type type) {
     return (struct xhci_trb){xhci_bus(hc, hc->memory->input), 0,
                              TRB_TYPE(type) | TRB_SLOT(d->slot)};
+}
+
+struct xhci_trb context_slot_wanted(UNUSED struct xhci *hc, UNUSED const struct usb_device *d) {
+    return (struct xhci_trb){0, 0, TRB_TYPE(TRB_ENABLE_SLOT)};
 }
 
 struct xhci_trb context_address(struct xhci *hc, const struct usb_device *d) {

@@ -216,10 +216,6 @@ static void xhci_run(struct xhci *hc) {
     xhci_init_memory(hc);
     memset(&hc->operation, 0, sizeof(hc->operation));
     memset(hc->devices, 0, sizeof(hc->devices));
-    memset(&hc->job, 0, sizeof(hc->job));
-    hc->polled = NULL;
-    hc->buried = NULL;
-    hc->changed = NULL;
     hc->fault = NULL;
 
     /* It knows no address yet, and reads the table of events as soon as it has that one. */
@@ -279,7 +275,7 @@ static void xhci_event(struct xhci *hc, const struct xhci_trb *event) {
     }
     if (type == TRB_TRANSFER_EVENT && TRB_ENDPOINT_OF(event->control) != CONTEXT_CONTROL) {
         struct usb_device *device = xhci_device(hc, TRB_SLOT_OF(event->control));
-        if (device != NULL && device->ready && !device->gone &&
+        if (device != NULL && device_works_as(device, USB_KEYBOARD) &&
             TRB_ENDPOINT_OF(event->control) == keyboard_context(device)) {
             xhci_report(hc, device, event);
         }
@@ -299,22 +295,6 @@ static void xhci_take_events(struct xhci *hc) {
     if (taken != 0) {
         xhci_write64(hc, hc->runtime + RT_ERDP,
                      xhci_bus(hc, &hc->memory->events[hc->event_at]) | ERDP_BUSY);
-    }
-}
-
-/* Whoever began the operation that has ended goes on. */
-static void xhci_go_on(struct xhci *hc) {
-    unsigned code;
-
-    if (!operation_ended(hc, &code)) {
-        return;
-    }
-    if (hc->buried != NULL) {
-        device_buried(hc);
-    } else if (hc->polled != NULL) {
-        ports_polled(hc, code);
-    } else if (hc->job.port != NULL) {
-        device_went_on(hc, code);
     }
 }
 
@@ -350,7 +330,7 @@ static void xhci_work(struct xhci *hc) {
     }
     xhci_take_events(hc);
     ports_step(hc);
-    xhci_go_on(hc);
+    operation_go_on(hc);
     if (hc->fault != NULL) {
         xhci_fail(hc, hc->fault);
         return;
@@ -375,8 +355,7 @@ void xhci_poll(struct xhci *hc, uint64_t now_us) {
 
 bool xhci_has_keyboard(const struct xhci *hc) {
     for (unsigned i = 0; i < XHCI_MAX_DEVICES; i++) {
-        const struct usb_device *d = &hc->devices[i];
-        if (d->ready && !d->gone && d->found.kind == USB_KEYBOARD) {
+        if (device_works_as(&hc->devices[i], USB_KEYBOARD)) {
             return true;
         }
     }

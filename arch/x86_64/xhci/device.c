@@ -36,18 +36,11 @@
 enum verdict { GO_ON, AGAIN, GO_BACK, FAIL };
 
 /* Where it is, as "port 3.1.2". buf needs USB_NAME_SIZE bytes. */
-static const char *device_name(const struct usb_port *port, char *buf) {
-    const struct usb_port *way[DEPTH_MAX + 1];
-    size_t depth = 0;
-    size_t n = fmt_print(buf, USB_NAME_SIZE, "port");
+static const char *device_name(const struct usb_device *d, char *buf) {
+    size_t n = fmt_print(buf, USB_NAME_SIZE, "port %u", d->root);
 
-    for (; port != NULL && depth <= DEPTH_MAX; depth++) {
-        way[depth] = port;
-        port = port->hub != NULL ? port->hub->port : NULL;
-    }
-    for (size_t i = depth; i > 0 && n < USB_NAME_SIZE; i--) {
-        n += fmt_print(buf + n, USB_NAME_SIZE - n, "%c%u", i == depth ? ' ' : '.',
-                       way[i - 1]->number);
+    for (uint32_t route = d->route; route != 0 && n < USB_NAME_SIZE; route >>= SLOT_ROUTE_STEP) {
+        n += fmt_print(buf + n, USB_NAME_SIZE - n, ".%u", route & SLOT_ROUTE_PORT);
     }
     return buf;
 }
@@ -70,18 +63,10 @@ static void device_tell(struct xhci *hc, const struct usb_device *d, const char 
         (void)fmt_print(number, sizeof(number), " (code %u)", code);
     }
     log_info("USB: %s at controller %u, %s%s%s", kinds[d->found.kind], hc->number,
-             device_name(d->port, name), what, number);
+             device_name(d, name), what, number);
 }
 
 /* ---- the port ---- */
-
-static void step_pause(struct xhci *hc, UNUSED struct usb_device *d) {
-    operation_wait(hc, RESET_POLL_US);
-}
-
-static void step_recover(struct xhci *hc, UNUSED struct usb_device *d) {
-    operation_wait(hc, RECOVER_US);
-}
 
 /* A request to the hub; on a port of the controller, a bit in its register. */
 static void step_port(struct xhci *hc, const struct usb_port *port, uint64_t request,
@@ -153,10 +138,6 @@ static enum verdict step_has_status(struct xhci *hc, struct usb_device *d) {
 
 /* ---- the controller's part ---- */
 
-static void step_slot(struct xhci *hc, UNUSED struct usb_device *d) {
-    operation_command(hc, (struct xhci_trb){0, 0, TRB_TYPE(TRB_ENABLE_SLOT)});
-}
-
 static enum verdict step_has_slot(struct xhci *hc, struct usb_device *d) {
     struct xhci_device_memory *m = d->memory;
     uint8_t slot = hc->operation.slot;
@@ -173,15 +154,7 @@ static enum verdict step_has_slot(struct xhci *hc, struct usb_device *d) {
     return GO_ON;
 }
 
-static void step_address(struct xhci *hc, struct usb_device *d) {
-    operation_command(hc, context_address(hc, d));
-}
-
 /* ---- what it is ---- */
-
-static void step_head(struct xhci *hc, struct usb_device *d) {
-    operation_control(hc, d, USB_GET_DESCRIPTOR(USB_DEVICE, HEAD_SIZE));
-}
 
 /* At low and high speed there is but one size. */
 static enum verdict step_has_head(struct xhci *hc, struct usb_device *d) {
@@ -202,10 +175,6 @@ static void step_packet(struct xhci *hc, struct usb_device *d) {
     } else {
         operation_command(hc, context_packet(hc, d));
     }
-}
-
-static void step_configuration_head(struct xhci *hc, struct usb_device *d) {
-    operation_control(hc, d, USB_GET_DESCRIPTOR(USB_CONFIGURATION, CONFIGURATION_HEAD));
 }
 
 static enum verdict step_has_configuration_head(struct xhci *hc, struct usb_device *d) {
@@ -232,10 +201,6 @@ static enum verdict step_has_configuration(struct xhci *hc, struct usb_device *d
 
 /* ---- to work ---- */
 
-static void step_endpoint(struct xhci *hc, struct usb_device *d) {
-    operation_command(hc, context_keyboard(hc, d));
-}
-
 static void step_configure(struct xhci *hc, struct usb_device *d) {
     operation_control(hc, d, USB_SET_CONFIGURATION(d->found.configuration));
 }
@@ -248,19 +213,11 @@ static void step_idle(struct xhci *hc, struct usb_device *d) {
     operation_control(hc, d, HID_SET_IDLE(d->found.interface));
 }
 
-static void step_hub(struct xhci *hc, struct usb_device *d) {
-    operation_control(hc, d, HUB_GET_DESCRIPTOR);
-}
-
 static enum verdict step_has_hub(struct xhci *hc, struct usb_device *d) {
     d->port_count = (uint8_t)min_u64(hc->data[HUB_PORTS_AT], USB_MAX_HUB_PORTS);
     d->tt_think = HUB_THINK(hc->data[HUB_TRAITS_AT]);
     d->power_us = hc->data[HUB_POWER_AT] * POWER_UNIT_US;
     return d->port_count != 0 ? GO_ON : FAIL;
-}
-
-static void step_hub_context(struct xhci *hc, struct usb_device *d) {
-    operation_command(hc, context_hub(hc, d));
 }
 
 static void step_power(struct xhci *hc, struct usb_device *d) {
@@ -282,34 +239,56 @@ static void step_power_good(struct xhci *hc, struct usb_device *d) {
 #define FOR_BOTH     (FOR_KEYBOARD | FOR_HUB)
 #define FOR_ALL      (BIT32(USB_UNKNOWN) | FOR_BOTH)
 
+/* What a step does, one of these: a request to the device, a command to the controller, something
+ * of its own, a pause. And what its answer tells: NULL = on to the next. */
 static const struct step {
     const char *what;
     uint32_t kinds;
     bool may_refuse;
+    uint32_t pause_us;
+    uint64_t request;
+    struct xhci_trb (*command)(struct xhci *hc, const struct usb_device *d);
     void (*begin)(struct xhci *hc, struct usb_device *d);
-    enum verdict (*end)(struct xhci *hc, struct usb_device *d); /* NULL = on to the next */
+    enum verdict (*end)(struct xhci *hc, struct usb_device *d);
 } steps[] = {
-    {"the reset", FOR_ALL, false, step_reset, NULL},
-    {"the reset", FOR_ALL, false, step_pause, NULL},
-    {"the reset", FOR_ALL, false, step_status, step_has_status},
-    {"the reset", FOR_ALL, false, step_clear, NULL},
-    {"the reset", FOR_ALL, false, step_recover, NULL},
-    {"a slot", FOR_ALL, false, step_slot, step_has_slot},
-    {"its address", FOR_ALL, false, step_address, NULL},
-    {"its address", FOR_ALL, false, step_recover, NULL},
-    {"its descriptor", FOR_ALL, false, step_head, step_has_head},
-    {"its packets' size", FOR_ALL, false, step_packet, NULL},
-    {"its configuration", FOR_ALL, false, step_configuration_head, step_has_configuration_head},
-    {"its configuration", FOR_ALL, false, step_configuration, step_has_configuration},
-    {"its endpoint", FOR_KEYBOARD, false, step_endpoint, NULL},
-    {"being configured", FOR_BOTH, false, step_configure, NULL},
-    {"boot protocol", FOR_KEYBOARD, true, step_protocol, NULL},
-    {"its idle rate", FOR_KEYBOARD, true, step_idle, NULL},
-    {"its descriptor", FOR_HUB, false, step_hub, step_has_hub},
-    {"its context", FOR_HUB, false, step_hub_context, NULL},
-    {"power", FOR_HUB, false, step_power, step_has_power},
-    {"power", FOR_HUB, false, step_power_good, NULL},
+    {"the reset", FOR_ALL, .begin = step_reset},
+    {"the reset", FOR_ALL, .pause_us = RESET_POLL_US},
+    {"the reset", FOR_ALL, .begin = step_status, .end = step_has_status},
+    {"the reset", FOR_ALL, .begin = step_clear},
+    {"the reset", FOR_ALL, .pause_us = RECOVER_US},
+    {"a slot", FOR_ALL, .command = context_slot_wanted, .end = step_has_slot},
+    {"its address", FOR_ALL, .command = context_address},
+    {"its address", FOR_ALL, .pause_us = RECOVER_US},
+    {"its descriptor", FOR_ALL, .request = USB_GET_DESCRIPTOR(USB_DEVICE, HEAD_SIZE),
+     .end = step_has_head},
+    {"its packets' size", FOR_ALL, .begin = step_packet},
+    {"its configuration", FOR_ALL,
+     .request = USB_GET_DESCRIPTOR(USB_CONFIGURATION, CONFIGURATION_HEAD),
+     .end = step_has_configuration_head},
+    {"its configuration", FOR_ALL, .begin = step_configuration, .end = step_has_configuration},
+    {"its endpoint", FOR_KEYBOARD, .command = context_keyboard},
+    {"being configured", FOR_BOTH, .begin = step_configure},
+    {"boot protocol", FOR_KEYBOARD, .may_refuse = true, .begin = step_protocol},
+    {"its idle rate", FOR_KEYBOARD, .may_refuse = true, .begin = step_idle},
+    {"its descriptor", FOR_HUB, .request = HUB_GET_DESCRIPTOR, .end = step_has_hub},
+    {"its context", FOR_HUB, .command = context_hub},
+    {"power", FOR_HUB, .begin = step_power, .end = step_has_power},
+    {"power", FOR_HUB, .begin = step_power_good},
 };
+
+static void step_begin(struct xhci *hc, struct usb_device *d) {
+    const struct step *step = &steps[hc->job.step];
+
+    if (step->request != 0) {
+        operation_control(hc, d, step->request);
+    } else if (step->command != NULL) {
+        operation_command(hc, step->command(hc, d));
+    } else if (step->begin != NULL) {
+        step->begin(hc, d);
+    } else {
+        operation_wait(hc, step->pause_us);
+    }
+}
 
 /* ---- step by step ---- */
 
@@ -336,41 +315,12 @@ static void port_retry(struct xhci *hc, struct usb_port *port) {
     port->due_us = hc->now_us + ((uint64_t)RETRY_US << failures);
 }
 
-void device_begin(struct xhci *hc, struct usb_port *port) {
-    struct usb_device *d = device_take(hc, port);
-
-    if (d == NULL) {
-        port_retry(hc, port);
-        return;
-    }
-    if (port->hub != NULL) {
-        d->depth = (uint8_t)(port->hub->depth + 1);
-        d->route = port->hub->route | (uint32_t)port->number
-                                          << (SLOT_ROUTE_STEP * port->hub->depth);
-    }
-    port->device = d;
-    port->state = PORT_BUSY;
-    hc->job.port = port;
-    hc->job.device = d;
-    hc->job.step = 0;
-    hc->job.tries = 0;
-    steps[0].begin(hc, d);
-}
-
-static void job_end(struct xhci *hc) {
-    hc->job.port = NULL;
-    hc->job.device = NULL;
-}
-
 void device_fail(struct xhci *hc, struct usb_device *d, const char *what, unsigned code) {
     char text[40];
     struct usb_port *port = d->port;
 
     (void)fmt_print(text, sizeof(text), ", fails at %s", what);
     device_tell(hc, d, text, code);
-    if (hc->job.device == d) {
-        job_end(hc);
-    }
     device_forget(hc, d);
     port_retry(hc, port);
 }
@@ -386,7 +336,6 @@ static void device_init_hub(struct usb_device *hub) {
 static void device_done(struct xhci *hc, struct usb_device *d) {
     struct usb_port *port = d->port;
 
-    job_end(hc);
     if (d->found.kind == USB_OTHER) {
         port->state = PORT_IGNORED;
         device_forget(hc, d);
@@ -413,13 +362,14 @@ static void device_next(struct xhci *hc, struct usb_device *d, bool forward) {
         hc->job.step++;
     }
     if (hc->job.step < ARRAY_SIZE(steps)) {
-        steps[hc->job.step].begin(hc, d);
+        step_begin(hc, d);
     } else {
         device_done(hc, d);
     }
 }
 
-void device_went_on(struct xhci *hc, unsigned code) {
+/* The operation of its step has ended. */
+static void device_went_on(struct xhci *hc, unsigned code) {
     struct usb_device *d = hc->job.device;
     const struct step *step = &steps[hc->job.step];
     bool good = code == CODE_SUCCESS || (step->may_refuse && code == CODE_STALL);
@@ -428,17 +378,38 @@ void device_went_on(struct xhci *hc, unsigned code) {
     if (good && step->end != NULL) {
         verdict = step->end(hc, d);
     }
-    if (hc->fault != NULL) {
+    if (hc->fault != NULL || d->gone) {
         return;
     }
-    if (d->gone) {
-        job_end(hc);
-    } else if (verdict == FAIL) {
+    if (verdict == FAIL) {
         device_fail(hc, d, step->what, code);
     } else {
         hc->job.step -= verdict == GO_BACK ? 1 : 0;
         device_next(hc, d, verdict == GO_ON);
     }
+}
+
+void device_begin(struct xhci *hc, struct usb_port *port) {
+    struct usb_device *d = device_take(hc, port);
+
+    if (d == NULL) {
+        port_retry(hc, port);
+        return;
+    }
+    d->root = port->number;
+    if (port->hub != NULL) {
+        d->root = port->hub->root;
+        d->depth = (uint8_t)(port->hub->depth + 1);
+        d->route = port->hub->route | (uint32_t)port->number
+                                          << (SLOT_ROUTE_STEP * port->hub->depth);
+    }
+    port->device = d;
+    port->state = PORT_BUSY;
+    hc->job.device = d;
+    hc->job.step = 0;
+    hc->job.tries = 0;
+    hc->operation.then = device_went_on;
+    step_begin(hc, d);
 }
 
 /* ---- its end ---- */
@@ -456,9 +427,6 @@ void device_forget(struct xhci *hc, struct usb_device *d) {
     }
     d->gone = true;
     d->port->device = NULL;
-    if (hc->changed != NULL && hc->changed->hub == d) {
-        hc->changed = NULL;
-    }
     keyboard_report(&d->keyboard, nothing, hc->now_us, hc->ops->key);
     if (d->ready) {
         device_tell(hc, d, ", is gone", 0);
@@ -479,6 +447,18 @@ static bool device_has_others(const struct xhci *hc, const struct usb_device *d)
     return false;
 }
 
+static void device_freed(struct xhci *hc, UNUSED unsigned code) {
+    hc->memory->contexts[hc->buried->slot] = 0;
+    hc->buried->in_use = false;
+}
+
+/* Also if the port could not be switched off: its hub is going, too. */
+static void device_disconnected(struct xhci *hc, UNUSED unsigned code) {
+    hc->operation.then = device_freed;
+    operation_command(
+        hc, (struct xhci_trb){0, 0, TRB_TYPE(TRB_DISABLE_SLOT) | TRB_SLOT(hc->buried->slot)});
+}
+
 /*
  * Its port first: what has lost its slot may not go on using an address that another one gets. Then
  * the slot. In the order of the tree, for a device knows its hub's port.
@@ -486,7 +466,6 @@ static bool device_has_others(const struct xhci *hc, const struct usb_device *d)
 bool device_bury(struct xhci *hc) {
     for (unsigned i = 0; i < XHCI_MAX_DEVICES; i++) {
         struct usb_device *d = &hc->devices[i];
-        const struct usb_device *hub = d->in_use ? d->port->hub : NULL;
 
         if (!d->in_use || !d->gone || device_has_others(hc, d)) {
             continue;
@@ -496,26 +475,13 @@ bool device_bury(struct xhci *hc) {
             continue;
         }
         hc->buried = d;
-        if (d->end == END_NONE && (hub == NULL || !hub->gone)) {
-            d->end = END_PORT;
-            step_port(hc, d->port, HUB_CLEAR(HUB_PORT_ENABLE, d->port->number), PORTSC_ENABLED);
+        if (d->port->hub != NULL && d->port->hub->gone) {
+            device_disconnected(hc, CODE_SUCCESS);
         } else {
-            d->end = END_SLOT;
-            operation_command(
-                hc, (struct xhci_trb){0, 0, TRB_TYPE(TRB_DISABLE_SLOT) | TRB_SLOT(d->slot)});
+            hc->operation.then = device_disconnected;
+            step_port(hc, d->port, HUB_CLEAR(HUB_PORT_ENABLE, d->port->number), PORTSC_ENABLED);
         }
         return true;
     }
     return false;
-}
-
-/* A port that could not be switched off: its hub is going, too. */
-void device_buried(struct xhci *hc) {
-    struct usb_device *d = hc->buried;
-
-    hc->buried = NULL;
-    if (d->end == END_SLOT) {
-        hc->memory->contexts[d->slot] = 0;
-        d->in_use = false;
-    }
 }

@@ -25,16 +25,17 @@ static inline void xhci_ring_doorbell(const struct xhci *hc, uint8_t slot, uint3
     xhci_write(hc, hc->doorbells + slot * 4u, endpoint);
 }
 
-/* operation.c: one at a time; each ends with a code, after some polls. */
+/* operation.c: one at a time; after some polls each ends with a code, which hc->operation.then is
+ * called with. */
 void operation_wait(struct xhci *hc, uint32_t us);
 void operation_command(struct xhci *hc, struct xhci_trb command);
 void operation_control(struct xhci *hc, struct usb_device *device, uint64_t request);
 void operation_event(struct xhci *hc, const struct xhci_trb *event);
-/* True once for each that has ended. What a device has sent is in hc->data by then, zeros after it.
- */
-bool operation_ended(struct xhci *hc, unsigned *code);
+/* If it has ended. What a device has sent is in hc->data by then, zeros after it. */
+void operation_go_on(struct xhci *hc);
 
 /* context.c: what the controller is told of a device, in hc->memory->input. */
+struct xhci_trb context_slot_wanted(struct xhci *hc, const struct usb_device *device);
 struct xhci_trb context_address(struct xhci *hc, const struct usb_device *device);
 struct xhci_trb context_packet(struct xhci *hc, const struct usb_device *device);
 struct xhci_trb context_keyboard(struct xhci *hc, const struct usb_device *device);
@@ -53,17 +54,17 @@ static inline uint32_t port_register(const struct xhci *hc, const struct usb_por
 }
 /* The look at a hub's port, an operation. */
 void ports_poll_hub(struct xhci *hc);
-void ports_polled(struct xhci *hc, unsigned code);
 
 /* device.c: what a port's device is, step by step. */
+static inline bool device_works_as(const struct usb_device *d, enum usb_kind kind) {
+    return d->in_use && d->ready && !d->gone && d->found.kind == kind;
+}
 void device_begin(struct xhci *hc, struct usb_port *port);
-void device_went_on(struct xhci *hc, unsigned code); /* the step's operation ended */
 /* It does not work: what it is in the middle of. */
 void device_fail(struct xhci *hc, struct usb_device *device, const char *what, unsigned code);
 /* It, and all that hangs on it, is no more. */
 void device_forget(struct xhci *hc, struct usb_device *device);
 bool device_bury(struct xhci *hc); /* the next of those; false = none has a slot left */
-void device_buried(struct xhci *hc);
 /* What a hub has answered of a port. */
 uint32_t hub_status(const struct xhci *hc);
 

@@ -106,30 +106,33 @@ static bool operation_mend(struct xhci *hc) {
     return false;
 }
 
-bool operation_ended(struct xhci *hc, unsigned *code) {
+/* Its time is up: an error, but for a pause. False: what the controller itself has to do. */
+static bool operation_expire(struct xhci *hc) {
+    struct xhci_operation *o = &hc->operation;
+
+    if (o->wait == WAIT_CONTROL) {
+        o->code = CODE_TIMEOUT;
+    } else if (o->wait != WAIT_TIME) {
+        hc->fault = "a command does not end";
+        return false;
+    }
+    o->done = true;
+    return true;
+}
+
+void operation_go_on(struct xhci *hc) {
     struct xhci_operation *o = &hc->operation;
 
     if (o->wait == WAIT_NOTHING) {
-        return false;
+        return;
     }
-    if (!o->done && hc->now_us >= o->due_us) {
-        o->done = true;
-        if (o->wait == WAIT_CONTROL) {
-            o->code = CODE_TIMEOUT;
-        } else if (o->wait != WAIT_TIME) {
-            hc->fault = "a command does not end";
-            return false;
-        }
+    bool ended = o->done || (hc->now_us >= o->due_us && operation_expire(hc));
+    if (!ended || operation_mend(hc)) {
+        return;
     }
-    if (!o->done || operation_mend(hc)) {
-        return false;
-    }
-    if (o->wait == WAIT_CONTROL) {
-        for (size_t i = 0; i < DATA_SIZE; i++) {
-            hc->data[i] = __atomic_load_n(&hc->memory->data[i], __ATOMIC_RELAXED);
-        }
+    for (size_t i = 0; i < DATA_SIZE && o->wait == WAIT_CONTROL; i++) {
+        hc->data[i] = __atomic_load_n(&hc->memory->data[i], __ATOMIC_RELAXED);
     }
     o->wait = WAIT_NOTHING;
-    *code = o->code;
-    return true;
+    o->then(hc, o->code);
 }

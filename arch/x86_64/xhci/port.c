@@ -49,10 +49,6 @@ static void port_step(struct xhci *hc, struct usb_port *port) {
     }
 }
 
-static bool hub_is_up(const struct usb_device *d) {
-    return d->in_use && d->ready && !d->gone && d->found.kind == USB_HUB;
-}
-
 /* A port of the controller is looked at when it says so, and each at times all the same. */
 void ports_step(struct xhci *hc) {
     hc->look_at = hc->look_at + 1 < hc->port_count ? hc->look_at + 1 : 0;
@@ -69,7 +65,7 @@ void ports_step(struct xhci *hc) {
     }
     for (unsigned i = 0; i < XHCI_MAX_DEVICES; i++) {
         struct usb_device *d = &hc->devices[i];
-        for (unsigned n = 0; n < d->port_count && hub_is_up(d); n++) {
+        for (unsigned n = 0; n < d->port_count && device_works_as(d, USB_HUB); n++) {
             port_step(hc, &d->ports[n]);
         }
     }
@@ -88,7 +84,7 @@ struct usb_port *ports_ready(struct xhci *hc) {
     struct usb_port *port = ports_find_ready(hc->ports, hc->port_count);
 
     for (unsigned i = 0; i < XHCI_MAX_DEVICES && port == NULL; i++) {
-        if (hub_is_up(&hc->devices[i])) {
+        if (device_works_as(&hc->devices[i], USB_HUB)) {
             port = ports_find_ready(hc->devices[i].ports, hc->devices[i].port_count);
         }
     }
@@ -101,7 +97,7 @@ struct usb_port *ports_ready(struct xhci *hc) {
 static struct usb_port *ports_next(struct xhci *hc) {
     for (unsigned i = 0; i <= XHCI_MAX_DEVICES; i++) {
         struct usb_device *d = &hc->devices[hc->poll_device];
-        if (hub_is_up(d) && hc->poll_port < d->port_count) {
+        if (device_works_as(d, USB_HUB) && hc->poll_port < d->port_count) {
             hc->poll_port++;
             return &d->ports[hc->poll_port - 1];
         }
@@ -111,43 +107,45 @@ static struct usb_port *ports_next(struct xhci *hc) {
     return NULL;
 }
 
-/* A change that was seen is taken back before another port is looked at. */
-void ports_poll_hub(struct xhci *hc) {
-    if (hc->changed != NULL) {
-        unsigned bit = (unsigned)__builtin_ctz(hc->changes);
-        hc->changes &= hc->changes - 1;
-        hc->polled = hc->changed;
-        operation_control(hc, hc->polled->hub, HUB_CLEAR(HUB_CHANGES + bit, hc->polled->number));
-    } else if (hc->now_us >= hc->poll_us) {
-        hc->poll_us = hc->now_us + HUB_US;
-        hc->polled = ports_next(hc);
-        if (hc->polled != NULL) {
-            operation_control(hc, hc->polled->hub, HUB_GET_STATUS(hc->polled->number));
-        }
+/* Neither answer is missed if the hub has gone meanwhile. */
+static bool ports_answered(struct xhci *hc, unsigned code) {
+    struct usb_device *hub = hc->polled->hub;
+    bool up = device_works_as(hub, USB_HUB);
+
+    if (up && code != CODE_SUCCESS) {
+        device_fail(hc, hub, "the state of its ports", code);
+    }
+    return up && code == CODE_SUCCESS;
+}
+
+static void ports_cleared(struct xhci *hc, unsigned code) {
+    (void)ports_answered(hc, code);
+}
+
+/* That something came or went is kept until it is taken back. No other change matters: nobody waits
+ * for the hub's own word of them. */
+static void ports_polled(struct xhci *hc, unsigned code) {
+    struct usb_port *port = hc->polled;
+
+    if (!ports_answered(hc, code)) {
+        return;
+    }
+    uint32_t word = hub_status(hc);
+    port_seen(port, (word & HUB_CONNECTED) != 0, (word & HUB_RECONNECTED) != 0);
+    if ((word & HUB_RECONNECTED) != 0) {
+        hc->operation.then = ports_cleared;
+        operation_control(hc, port->hub, HUB_CLEAR(HUB_CHANGES, port->number));
     }
 }
 
-void ports_polled(struct xhci *hc, unsigned code) {
-    struct usb_port *port = hc->polled;
-    bool cleared = hc->changed != NULL;
-
-    hc->polled = NULL;
-    if (hc->changes == 0) {
-        hc->changed = NULL;
-    }
-    if (!hub_is_up(port->hub)) {
-        hc->changed = NULL;
+void ports_poll_hub(struct xhci *hc) {
+    if (hc->now_us < hc->poll_us) {
         return;
     }
-    if (code != CODE_SUCCESS) {
-        hc->changed = NULL;
-        device_fail(hc, port->hub, "the state of its ports", code);
-        return;
-    }
-    if (!cleared) {
-        uint32_t word = hub_status(hc);
-        hc->changes = HUB_CHANGES_OF(word);
-        hc->changed = hc->changes != 0 ? port : NULL;
-        port_seen(port, (word & HUB_CONNECTED) != 0, (word & HUB_RECONNECTED) != 0);
+    hc->poll_us = hc->now_us + HUB_US;
+    hc->polled = ports_next(hc);
+    if (hc->polled != NULL) {
+        hc->operation.then = ports_polled;
+        operation_control(hc, hc->polled->hub, HUB_GET_STATUS(hc->polled->number));
     }
 }

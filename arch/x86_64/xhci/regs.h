@@ -143,6 +143,7 @@ enum xhci_code {
 #define CONTEXT_SLOT          0u
 #define CONTEXT_CONTROL       1u /* the endpoint of control transfers */
 #define SLOT_ROUTE_STEP       4u /* bits for each hub on the way */
+#define SLOT_ROUTE_PORT       0xfu
 #define SLOT_ROUTE_MAX        15u
 #define SLOT_SPEED(s)         ((uint32_t)(s) << 20)
 #define SLOT_HUB              BIT32(26)

@@ -108,14 +108,14 @@ struct usb_device {
     bool in_use, ready, gone;
     uint8_t slot; /* 0 = none yet */
     uint8_t speed, depth;
+    uint8_t root; /* port of the controller */
     uint8_t tt_slot, tt_port;
     uint8_t port_count, tt_think; /* of a hub */
     uint32_t power_us;            /* the same: until its ports have power */
     uint16_t packet;              /* of control transfers */
     uint16_t total;               /* bytes of its configuration's descriptors */
-    uint32_t route;
-    enum { END_NONE, END_PORT, END_SLOT } end; /* how far it is, once it is gone */
-    struct usb_port *port;                     /* where it is */
+    uint32_t route;               /* from there: ports of hubs, four bits each */
+    struct usb_port *port;        /* where it is */
     struct usb_found found;
     struct xhci_device_memory *memory;
     struct xhci_ring control, reports;
@@ -123,6 +123,8 @@ struct usb_device {
     struct usb_keyboard keyboard;
     struct usb_port ports[USB_MAX_HUB_PORTS];
 };
+
+struct xhci;
 
 /* The one thing that the controller or a device is busy with for us. */
 enum xhci_wait { WAIT_NOTHING, WAIT_TIME, WAIT_COMMAND, WAIT_CONTROL, WAIT_RESET, WAIT_DEQUEUE };
@@ -134,6 +136,7 @@ struct xhci_operation {
     struct usb_device *device;
     unsigned code;
     uint8_t slot;
+    void (*then)(struct xhci *hc, unsigned code); /* who goes on when it has ended */
 };
 
 enum xhci_state {
@@ -164,16 +167,13 @@ struct xhci {
     unsigned event_at;
     uint32_t event_cycle;
     struct xhci_operation operation;
-    /* Whose operation that is: the step of a job, the look at a port, or the end of a device. */
+    /* What that operation is for: one of these. */
     struct {
-        struct usb_port *port; /* NULL = no job */
         struct usb_device *device;
         unsigned step, tries;
     } job;
     struct usb_port *polled;
     struct usb_device *buried;
-    struct usb_port *changed; /* a hub's, whose changes are still to be cleared; or NULL */
-    uint32_t changes;
     unsigned poll_device, poll_port, look_at;
     uint64_t poll_us;
     uint8_t data[DATA_SIZE]; /* what came last, copied once */
