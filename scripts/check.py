@@ -70,9 +70,13 @@ APART = ["hv/compartment/entry", "hv/compartment/dev", "hv/compartment/emulate",
 # Lines by what they are trusted with: the core (hv/ but its compartment, and arch/) by all guests; what comes before
 # it (some 350 lines of that for Secure Boot: SHA-256, the list of files); the compartment by its own guest alone. See
 # docs/architecture.md. USB keyboards and IOMMUs are in arch's count and have limits of their own.
+# About 900 lines were asked for USB keyboards, and they are 1,290, with each declaration and brace: 180 say what is kept and
+# who calls whom, 290 are the controller from the firmware's hands to its events, 360 the way from a plug to what works, and
+# its end, 110 ports and hubs, 220 transfers, rings and contexts, 130 descriptors, reports and repeating keys. What could go
+# is hubs, second tries, and doubt of what a device says: the first has keyboards behind it, the others are the point.
 USB = "arch/x86_64/xhci"
 IOMMU = "arch/x86_64/iommu"
-BUDGETS = {("hv",): 13600, ("arch",): 8290, ("boot", "config"): 9300, (COMPARTMENT,): 10700, (USB,): 1400,
+BUDGETS = {("hv",): 13600, ("arch",): 8290, ("boot", "config"): 9300, (COMPARTMENT,): 10700, (USB,): 1300,
            (IOMMU,): 1150}
 FILE_LIMIT = 600
 FUNCTION_LIMIT = 40  # lines of a body, without comments and blanks
