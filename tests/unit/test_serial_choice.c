@@ -232,6 +232,9 @@ TEST(a_table_that_lies) {
 TEST(cards) {
     set_up(CONSOLE_AUTO);
     add_amt();
+    machine.firmware_has_line = true;
+    CHECK_STR(choose(), "I/O 0xf0a0 (PCI 00:16.3), the firmware's speed");
+    machine.firmware_has_line = false;
     CHECK_STR(choose(), "I/O 0xf0a0 (PCI 00:16.3), 115200 baud");
     CHECK_U64(info.serial.irq, 0);
     CHECK_U64(pci[1].command, 0); /* left as it was */
