@@ -16,11 +16,16 @@ import threading
 import time
 
 SCALE = float(os.environ.get("BULKHEAD_TIMEOUT_SCALE", "1"))
-# Code, variables, machine. The secure one keeps its variables by SMM.
-FIRMWARE = "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd", ["-machine", "q35"]
-SECURE_FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "/usr/share/OVMF/OVMF_VARS_4M.snakeoil.fd",
-                   ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
-                    "-global", "ICH9-LPC.disable_s3=1"])
+# Code, variables, machine. One that can do Secure Boot keeps its variables by SMM.
+WITH_SMM = ["-machine", "q35,smm=on", "-global", "driver=cfi.pflash01,property=secure,value=on",
+            "-global", "ICH9-LPC.disable_s3=1"]
+FIRMWARES = {
+    "usual": ("OVMF_CODE.fd", "OVMF_VARS.fd", ["-machine", "q35"]),
+    "large": ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", ["-machine", "q35"]),
+    "secure": ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.snakeoil.fd", WITH_SMM),
+    "without-keys": ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.fd", WITH_SMM),
+}
+FIRMWARE_FOLDER = "/usr/share/OVMF"
 HEADS, SECTORS, SECTOR_SIZE = 16, 63, 512
 QEMU_SCREEN = 1024, 768
 NICE = 5
@@ -364,28 +369,28 @@ class Qemu(Target):
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
               icount=None, network=None, on_bytes=None, gdb=None, devices=(), line=None, screens=None, extra=(),
-              secure=False, machine=None, cpu=None, stick=USB_STICK):
+              firmware="usual", machine=None, cpu=None, stick=USB_STICK):
         """
         It runs as fast as it can, whatever ips says. icount: its time is the number of instructions, each of 2^icount
         nanoseconds. gdb: the port where a debugger may join. devices: more of them, as -device takes them. line: what it
         has instead of COM1, a device on the character device "line". screens: other devices instead of the usual one.
-        extra: further words of the command. secure: Secure Boot is on, with Debian's keys for tests. machine, cpu: as
-        -machine and -cpu take them. stick: what the disk is, as -device takes it.
+        extra: further words of the command. firmware: of FIRMWARES; with "secure" Secure Boot is on, with Debian's keys for
+        tests. machine, cpu: as -machine and -cpu take them. stick: what the disk is, as -device takes it.
         """
         del ips
         folder = os.path.abspath(folder)
         os.makedirs(folder, exist_ok=True)
         disk, _ = copy_disk(image, folder)
         variables = os.path.join(folder, "variables.fd")
-        code, first_variables, usual = SECURE_FIRMWARE if secure else FIRMWARE
-        subprocess.run(["cp", first_variables, variables], check=True)
+        code, first_variables, usual = FIRMWARES[firmware]
+        subprocess.run(["cp", os.path.join(FIRMWARE_FOLDER, first_variables), variables], check=True)
         serial, monitor = Serial(os.path.join(folder, "serial.txt"), on_bytes), Monitor()
         pflash = "if=pflash,format=raw,unit="
         command = ["qemu-system-x86_64", *(["-machine", machine] if machine else usual), "-accel", self.accel,
                    "-cpu", (cpu or self.cpu) + ("" if virtualization else ",-vmx,-svm"),
                    "-smp", str(cpus), "-m", str(memory), "-display", "none",
                    "-vga", "none", *self.screen_devices(screens),
-                   "-drive", pflash + "0,readonly=on,file=" + code,
+                   "-drive", pflash + "0,readonly=on,file=" + os.path.join(FIRMWARE_FOLDER, code),
                    "-drive", pflash + "1,file=" + variables,
                    "-drive", "if=none,id=stick,format=raw,file=" + disk,
                    *[word for device in stick for word in ("-device", device)],

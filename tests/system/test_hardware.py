@@ -261,6 +261,27 @@ class Stray(Receiving):
                                 60, "the fault to be told")
 
 
+class FromShell(Variant):
+    """No firmware's boot menu starts it, but a script of the EFI shell, under another name."""
+
+    def image(self):
+        self.efi_file = "guests/testguest"      # at the usual name: no program
+        return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": self.config(),
+                                "tools/bh.efi": f"{self.build}/BOOTX64.EFI", "startup.nsh": b"fs0:\\tools\\bh.efi\r\n"})
+
+
+class Typed(Variant):
+    """A serial line with a fault of its own: what is typed on it arrives all the same."""
+    faults = ()
+
+    @check("what is typed on it arrives")
+    def typed(self):
+        answer, _ = self.operator("list")
+        expect_that(re.search(r"2 beta +running", answer), "the answer to list", answer)
+        for fault in self.faults:
+            expect_that(re.search(fault, self.machine.serial.text), f"/{fault}/ in the log", answer)
+
+
 class Elsewhere(Variant):
     """A PS/2 keyboard, of whose interrupt the firmware's tables say what is not so."""
 
@@ -421,7 +442,7 @@ def refused(name, cpu, lacks):
 
 def variant(name, targets=QEMU, model=None, base=Variant, **members):
     """A boot for that row, with base's checks. What it says of the machine goes to the target's start()."""
-    options = ("screens", "extra", "machine", "cpu", "stick")
+    options = ("screens", "extra", "machine", "cpu", "stick", "firmware")
     members["machine_options"] = {option: members.pop(option) for option in options if option in members}
     if model is not None:
         members["machine_virtualization"] = model
@@ -450,6 +471,12 @@ def processors(count, **members):
 
 def memory(name, size, *extra, **members):
     return variant("memory-" + name, machine_memory=size, extra=extra, screens=SILENT, shown=(), **members)
+
+
+def line(name, base, irq, says, *faults):
+    """An ISA UART there, and no other."""
+    return variant("line-" + name, base=Typed, screens=SILENT, shown=(), faults=faults, says=(rf"Serial line +{says} +ok",),
+                   line=["-device", f"isa-serial,iobase={base:#x},irq={irq},chardev=line"])
 
 
 def stick(name, *devices):
@@ -509,6 +536,8 @@ HARDWARE = [
     variant("stride", habits="stride"),
     variant("fbsize", habits="fbsize"),
     variant("two-screens", screens=[VGA, SECOND], shown=(0, 1), says=(r"Screen\s+1024x768 and 1 more\s+ok",)),
+    variant("three-screens", screens=[VGA, SECOND, "ramfb"], shown=(0, 1, 2), says=(r"Screen\s+1024x768 and 2 more\s+ok",)),
+    variant("two-others", screens=["bochs-display", "virtio-vga"], shown=(0, 1)),
     variant("second-screen", screens=[VGA, SECOND], habits="untagged", shown=(1,), dark=(0,),
             says=(r"first screen is not",)),
     variant("bltonly", screens=[VGA, SECOND], habits="bltonly", shown=(1,), dark=(0,)),
@@ -535,6 +564,7 @@ HARDWARE = [
     processors(9, extra=("-smp", "9,sockets=3,cores=3,threads=1")),         # numbers of local APICs are left out
     processors(4, extra=("-smp", "4,maxcpus=32")),                          # room for more
     variant("cpus-bochs", ("bochs-intel", "bochs-amd"), machine_cpus=4),
+    processors(16),
     processors(64),
     processors(128, seconds=200),
     # Memory of all sizes and shapes.
@@ -554,6 +584,13 @@ HARDWARE = [
     stick("nvme", "nvme,drive=stick,serial=1,bootindex=1"),
     stick("sata", "ide-hd,drive=stick,bootindex=1"),
     stick("virtio", "virtio-blk-pci,drive=stick,bootindex=1"),
+    # Lines: one whose interrupt is not the usual one, and one that is not the first.
+    line("irq", 0x3f8, 5, r"I/O 0x3f8 \(COM1\), the firmware's speed", r"serial line: interrupt 4 does not come, looking at it every 2 ms"),
+    line("com2", 0x2f8, 3, r"I/O 0x2f8 \(COM2\), the firmware's speed"),
+    # The firmware itself, and who starts Bulkhead.
+    variant("firmware-large", TCG, firmware="large", screens=SILENT, shown=()),
+    variant("firmware-without-keys", TCG, firmware="without-keys", screens=SILENT, shown=()),
+    variant("from-shell", TCG, base=FromShell, screens=SILENT, shown=()),
     # Boards.
     board("pc", "pc"),
     board("pc-no-hpet", "pc,hpet=off"),
@@ -561,7 +598,10 @@ HARDWARE = [
     board("no-pit", "q35,pit=off"),
     board("no-pit-no-hpet", "q35,hpet=off,pit=off"),
     board("no-smm", "q35,smm=off"),
+    board("no-sata", "q35,sata=off"),
     board("no-i8042", "q35,i8042=off"),
+    board("old-usb", "q35,i8042=off", ("-device", "usb-ehci,id=old", "-device", "usb-kbd,bus=old.0"),
+          says=(r"Input +serial port +ok", r"Another USB keyboard +silent after the start +warn")),
     board("no-acpi", "q35,acpi=off"),
     board("bridges", "q35", ("-device", "pcie-root-port,id=p1,chassis=1", "-device", "pcie-root-port,id=p2,chassis=2",
                              "-device", "e1000e,bus=p1", "-device", "x3130-upstream,id=u,bus=p2",

@@ -14,6 +14,7 @@ class Preflight(Boot):
     keeps_time = False
     machine_virtualization = False
     starts_hypervisor = False
+    columns = 100               # of the widest firmware's screen
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
@@ -31,6 +32,11 @@ class Preflight(Boot):
     def faults(self):
         expect_that("bulkhead.toml:3:10:" in squeeze(self.text), "bulkhead.toml:3:10:",
                     self.text)
+
+    @check("lines end between words: none is left to the firmware's screen to break")
+    def lines(self):
+        long = [line for line in self.text.splitlines() if len(line) >= self.columns]
+        expect_that(not long, f"no line of {self.columns} letters or more", "\n".join(long))
 
     @check("a key leads back to the firmware")
     def back(self):

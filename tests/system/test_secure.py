@@ -63,7 +63,7 @@ class Secure(Boot):
         for number, image in enumerate(images[1:], 2):
             words += ["-drive", f"if=none,id=disk{number},format=raw,file={image}",
                       "-device", f"virtio-blk-pci,drive=disk{number},bootindex={number}"]
-        self.machine_options = {"secure": True, "extra": words}
+        self.machine_options = {"firmware": "secure", "extra": words}
         return images[0]
 
     def path(self, name):
