@@ -117,7 +117,6 @@ static void good_machine(void) {
     msr_ept_vpid = GOOD_EPT_VPID;
     msr_vm_cr = 0;
     msr_misc_enable = 0;
-    read_count = 0;
     cpuid_7_edx = 0;
     info.config.mitigate = false;
     info.cpu_count = 4;
@@ -146,6 +145,7 @@ static void good_amd_machine(void) {
 static struct preflight_report judge(void) {
     static const struct preflight_cpu cpu = {fake_cpuid, fake_rdmsr};
     struct preflight_report report;
+    read_count = 0;
     preflight_run(&info, &cpu, &report);
     return report;
 }
