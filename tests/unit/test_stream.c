@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One end of a vsock connection: when what was put goes, and how much the peer's words let go. */
+#include "hv/compartment/virtio/stream.h"
+#include "tests/unit/test.h"
+
+#define OWN_CID   5u
+#define PEER_CID  6u
+#define PEER_PORT 7u
+#define LEAST     512u /* less room than that is none */
+
+static struct channel_half *halves[2]; /* the stream's, the peer's */
+static struct stream s;
+static struct channel peer;
+static uint8_t data[VSOCK_LONGEST];
+
+static void peer_says(enum vsock_operation operation, uint32_t room, uint32_t taken) {
+    static const uint32_t about[3];
+    const struct vsock_header h = {.from = PEER_CID,
+                                   .to = OWN_CID,
+                                   .from_port = PEER_PORT,
+                                   .to_port = s.own_port,
+                                   .type = VSOCK_STREAM,
+                                   .operation = (uint16_t)operation,
+                                   .room = room,
+                                   .taken = taken};
+    uint64_t spent = 0;
+
+    channel_write(&peer, 0, &h, VSOCK_HEADER);
+    channel_send(&peer, VSOCK_HEADER, about);
+    CHECK_U64(stream_look(&s, &spent, UINT64_MAX), 0);
+}
+
+/* How many bytes of data the next packet has. */
+static uint32_t peer_takes(enum vsock_operation operation) {
+    struct channel_record record;
+    struct vsock_header h;
+
+    CHECK(channel_look(&peer, &record));
+    channel_read(&peer, 0, &h, VSOCK_HEADER);
+    channel_take(&peer, record.length);
+    CHECK_U64(h.operation, operation);
+    CHECK_U64(h.length, record.length - VSOCK_HEADER);
+    return h.length;
+}
+
+static bool peer_has_all(void) {
+    struct channel_record record;
+    return !channel_look(&peer, &record);
+}
+
+/* A connection; the peer takes so many bytes ahead. */
+static void begin(uint32_t room) {
+    for (unsigned i = 0; i < 2; i++) {
+        free(halves[i]);
+        halves[i] = aligned_alloc(4096, sizeof(struct channel_half));
+        memset(halves[i], 0, sizeof(struct channel_half));
+    }
+    const struct abi_channel ours = {.ours = (uintptr_t)halves[0], .theirs = (uintptr_t)halves[1]};
+    const struct abi_channel theirs = {.ours = (uintptr_t)halves[1],
+                                       .theirs = (uintptr_t)halves[0]};
+    channel_open(&peer, &theirs);
+    channel_start(&peer);
+    stream_make(&s, &ours, OWN_CID, PEER_CID, PEER_PORT);
+    CHECK(stream_connect(&s));
+    CHECK_U64(peer_takes(VSOCK_REQUEST), 0);
+    peer_says(VSOCK_RESPONSE, room, 0);
+    CHECK_U64(s.state, STREAM_OPEN);
+}
+
+TEST(what_was_put_goes_when_the_ring_is_full) {
+    begin(UINT32_MAX / 2);
+    while (channel_room(&s.channel) >= 2 * VSOCK_LONGEST) {
+        CHECK_U64(stream_room(&s), VSOCK_LONGEST);
+        stream_put(&s, data, VSOCK_LONGEST);
+    }
+    stream_flush(&s);
+    stream_put(&s, data, 1000);
+    stream_flush(&s);
+    uint32_t left = stream_room(&s);
+    CHECK(left > LEAST);
+    while (left > VSOCK_LONGEST - LEAST) {
+        stream_put(&s, data, VSOCK_LONGEST / 2);
+        stream_flush(&s);
+        left = stream_room(&s);
+    }
+    stream_put(&s, data, left - LEAST);
+    CHECK_U64(stream_room(&s), LEAST); /* just enough for more of the same packet */
+    CHECK_U64(s.open, left - LEAST);
+    stream_put(&s, data, 1);
+    CHECK_U64(stream_room(&s), 0);
+    CHECK_U64(s.open, 0); /* it was sent */
+    CHECK_U64(halves[0]->awaits, 1);
+    uint32_t last = 0;
+    while (!peer_has_all()) {
+        last = peer_takes(VSOCK_DATA);
+    }
+    CHECK_U64(last, left - LEAST + 1);
+    CHECK_U64(stream_room(&s), VSOCK_LONGEST);
+    CHECK_U64(halves[0]->awaits, 0);
+}
+
+TEST(a_packet_that_is_nearly_full_goes) {
+    begin(UINT32_MAX / 2);
+    stream_put(&s, data, VSOCK_LONGEST - LEAST);
+    CHECK_U64(stream_room(&s), LEAST);
+    CHECK(peer_has_all());
+    stream_put(&s, data, 1);
+    CHECK_U64(stream_room(&s), VSOCK_LONGEST);
+    CHECK_U64(peer_takes(VSOCK_DATA), VSOCK_LONGEST - LEAST + 1);
+}
+
+/* What the peer has not taken yet counts, sent or not; what it takes back is not believed. */
+TEST(no_more_than_the_peer_takes) {
+    begin(1000);
+    CHECK_U64(stream_room(&s), 1000);
+    stream_put(&s, data, 400);
+    CHECK_U64(stream_room(&s), 600);
+    stream_flush(&s);
+    CHECK_U64(stream_room(&s), 600);
+    peer_says(VSOCK_CREDIT, 1000, 300);
+    CHECK_U64(stream_room(&s), 900);
+    peer_says(VSOCK_CREDIT, 50, 300);
+    CHECK_U64(stream_room(&s), 0);
+    peer_says(VSOCK_CREDIT, 100, 300);
+    CHECK_U64(stream_room(&s), 0);
+    peer_says(VSOCK_CREDIT, 101, 300);
+    CHECK_U64(stream_room(&s), 1);
+}
+
+/* An open packet is none of the next connection's. */
+TEST(an_end_sends_a_reset) {
+    begin(1000);
+    stream_put(&s, data, 400);
+    stream_end(&s);
+    CHECK_U64(s.state, STREAM_OFF);
+    CHECK_U64(peer_takes(VSOCK_RESET), 0);
+    CHECK(peer_has_all());
+    stream_end(&s); /* once */
+    CHECK(peer_has_all());
+    uint32_t port = s.own_port;
+    CHECK(stream_connect(&s));
+    CHECK_U64(s.own_port, port + 1);
+    CHECK_U64(peer_takes(VSOCK_REQUEST), 0);
+    peer_says(VSOCK_RESPONSE, 1000, 0);
+    CHECK_U64(stream_room(&s), 1000);
+    channel_stop(&peer); /* nobody is there to be told */
+    stream_end(&s);
+    channel_start(&peer);
+    CHECK(peer_has_all());
+}
+
+TEST_MAIN(T(what_was_put_goes_when_the_ring_is_full), T(a_packet_that_is_nearly_full_goes),
+          T(no_more_than_the_peer_takes), T(an_end_sends_a_reset))
