@@ -119,7 +119,8 @@ emulator_read_bus(struct emulator *m, enum bus_space space, uint64_t at, unsigne
     return answer.value;
 }
 
-/* Nothing is left to do after most reads, so that they end in the device. */
+/* Nothing is left to do after most reads, so that they end in the device. A vCPU that is alone is
+ * the caller since the start. */
 static uint64_t emulator_read(void *context, enum bus_space space, uint64_t at, unsigned size) {
     struct emulator *m = context;
     struct hardware *h = m->hardware;
@@ -130,7 +131,6 @@ static uint64_t emulator_read(void *context, enum bus_space space, uint64_t at, 
     if (UNLIKELY(h->is_shared || !platform_is_last(&h->platform, space, at, size))) {
         return emulator_read_bus(m, space, at, size);
     }
-    h->platform.env.caller = m->page;
     return platform_read_last(&h->platform, space, at, size);
 }
 
