@@ -573,6 +573,11 @@ TEST(one_that_does_not_come_back_from_it_is_lost_for_the_run) {
     }
     CHECK_LOG("PCI 00:00.1 is lost for this run");
     CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
+    said_length = 0;
+    said[0] = '\0';
+    fake_tsc += 1000 * MS; /* and it is not looked for any more */
+    CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+    CHECK_STR(said, "");
 }
 
 /* ---- BARs ---- */
