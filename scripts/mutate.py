@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Breaks one line at a time and expects a unit test to turn red: mutate.py [--count N] [--seed N] [--write-docs] [FILE ...]
+"""Breaks one line at a time and expects a unit test to turn red: mutate.py [--count N] [--seed N] [--write-docs] [FILE[:LINE] ...]
 
 Each fault is one small change of one line of hv/ (or of FILEs): an operator turned round, a condition negated, a number
 one off, a statement left out. It costs one compilation, without sanitizers, and one link for each test that runs the
@@ -41,6 +41,8 @@ SANITIZED = 3
 PLAIN_FLAGS = "HOST_COUNTERS=-fno-sanitize=all -w"
 # What a link costs, beside a test's own seconds.
 LINK_SECONDS = 0.05
+# What no test has seen in so many seconds may well be no fault: two compilations tell.
+COMPARE_AFTER = 0.5
 # Seconds after which a test that hangs without using the CPU is ended.
 PATIENCE = 1800
 # A room's share is judged if so many of its faults were tried.
@@ -65,8 +67,8 @@ OPERATORS = [
 STATEMENT = re.compile(r"^\s+(?=\S)(?!return\b|goto\b|break\b|continue\b|ASSERT)(\(void\))?[\w*(>\-.\[\]+, &]+(\(.*\)|\s[|&+\-]?=\s.*);\s*$")
 DECLARATION = re.compile(r"^\s+(static |const |struct \w+|enum \w+|unsigned|u?int\d*_t|bool|size_t|char|void|[a-z]\w*_t) .*;")
 # Not code that a test could tell apart: comments, preprocessor, log lines' texts, attributes and hints for the compiler.
-# A buffer one byte larger is as good. A fence is for what another CPU sees in between, and tests have one.
-BUFFER = re.compile(r"^\s+char \w+\[\d+\]")
+# An array one larger is as good. A fence is for what another CPU sees in between, and tests have one.
+BUFFER = re.compile(r"^\s+char \w+\[\d+\]|^\s+\w+ \w+\[\d+\](\[\w+\])*;")
 NO_CODE = re.compile(r"^\s*(#|/?\*|//)|\b(vm_log|log_\w+|console_print|UNUSED|__attribute__|__atomic_thread_fence|ASSERT|STATIC_ASSERT|_Static_assert)\b")
 
 
@@ -206,7 +208,7 @@ class Build:
 class Bench:
     """Unit tests, the quickest way: those that run the broken line, first without sanitizers, then with them."""
 
-    def __init__(self, counted, plain, checked):
+    def __init__(self, counted, plain, checked, most):
         self.counted = Build(counted, coverage.UNIT_FLAGS)
         self.plain = Build(plain, PLAIN_FLAGS)
         self.checked = Build(checked)
@@ -215,6 +217,7 @@ class Bench:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.tests = [Test(link) for link in self.plain.links]
         self.killers = {}
+        self.most = most
         bad = [test.name for test in self.tests if not self.look(test)]
         if bad or not self.tests:
             sys.exit(f"not ok - these unit tests fail without any fault: {' '.join(bad)}\n0 passed, 1 failed")
@@ -274,15 +277,22 @@ class Bench:
         broken, program = folder / "broken.o", folder / "program"
         if not self.plain.compile(source, broken, "-O0", "-g0"):
             return ""
-        tests = self.tests_of(fault)
+        tests, spent, compared = self.tests_of(fault), 0.0, False
         for test in tests:
+            if spent > COMPARE_AFTER and not compared:
+                compared = True
+                if self.same_code(fault, source, folder):
+                    return ""
+            if self.most != 0 and spent > self.most:
+                break
+            spent += test.seconds + LINK_SECONDS
             if not self.plain.link(test.link, fault.path, broken, program):
                 continue
             if not passes(program, 2 + 5 * test.seconds):
                 killers = self.killers.setdefault(fault.path, {})
                 killers[test.name] = killers.get(test.name, 0) + 1
                 return test.name
-        if self.same_code(fault, source, folder):
+        if not compared and self.same_code(fault, source, folder):
             return ""
         if not self.checked.compile(source, broken, "-g0"):
             return ""
@@ -295,12 +305,12 @@ class Bench:
 
     def same_code(self, fault, source, folder):
         """Whether an optimising compiler makes the same of both."""
-        self.plain.compile(source, folder / "broken.o", "-O2", "-g0")
+        self.plain.compile(source, folder / "optimised.o", "-O2", "-g0")
         good = folder / "good" / source.name
         good.parent.mkdir()
         good.write_text(fault.path.read_text())
         self.plain.compile(good, folder / "good.o", "-O2", "-g0", f"-ffile-prefix-map={good.parent}={folder}")
-        return (folder / "broken.o").read_bytes() == (folder / "good.o").read_bytes()
+        return (folder / "optimised.o").read_bytes() == (folder / "good.o").read_bytes()
 
 
 class Share:
@@ -366,10 +376,12 @@ def write_readme(rooms, total):
 
 def chosen(args):
     """The faults to be tried: a fair share of each room, or of all."""
-    files = [f.resolve() for f in args.files] or sorted((ROOT / "hv").rglob("*.c"))
     groups = {}
-    for path in files:
-        groups.setdefault(path.parent if args.room_count else None, []).extend(faults_of(path))
+    for place in args.files or sorted((ROOT / "hv").rglob("*.c")):
+        name, _, line = str(place).partition(":")
+        path = pathlib.Path(name).resolve()
+        found = [fault for fault in faults_of(path) if not line or fault.number == int(line)]
+        groups.setdefault(path.parent if args.room_count else None, []).extend(found)
     count = args.room_count or args.count
     return [fault for group in groups.values() for fault in spread(group, count, args.seed)]
 
@@ -381,14 +393,16 @@ def main():
     parser.add_argument("--room-count", type=int, default=0, help="how many faults of each room; 0 = all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--most", type=float, default=0, metavar="SECONDS",
+                        help="after so many seconds of tests a fault is not seen: quicker, and lists too many; 0 = all")
     parser.add_argument("--write-docs", action="store_true", help="the shares into the README")
-    parser.add_argument("files", nargs="*", type=pathlib.Path)
+    parser.add_argument("files", nargs="*", metavar="FILE[:LINE]", help="a whole file, or one line of it")
     args = parser.parse_args()
     faults = chosen(args)
     os.chdir(ROOT)
     # Named as make names it: in files of dependencies another name would be another file's.
     build = pathlib.Path(args.build)
-    bench = Bench(coverage.unit_folder((build / "coverage").resolve()), build / "mutate", build)
+    bench = Bench(coverage.unit_folder((build / "coverage").resolve()), build / "mutate", build, args.most)
     os.environ["CCACHE_DISABLE"] = "1"  # each broken file is compiled once
     known, void, rooms, total = equivalents(), 0, {}, Share()
     begin = time.monotonic()
