@@ -61,7 +61,9 @@ void plat_mce_read(struct mce *out) {
 
 void plat_mce_clear(const struct mce *m) {
     for (uint32_t i = 0; i < m->count; i++) {
-        (void)msr_write_checked(MSR_MC_STATUS(m->banks[i].index), 0);
+        if (!mce_is_of_sibling(m, &m->banks[i])) {
+            (void)msr_write_checked(MSR_MC_STATUS(m->banks[i].index), 0);
+        }
     }
     (void)msr_write_checked(MSR_MCG_STATUS, m->global & ~MCE_MCIP);
     if (m->tlb_multimatch) { /* the guest's entries go when it starts again */

@@ -63,6 +63,16 @@ static bool mce_is_multimatch(const struct mce *m, const struct mce_bank *b) {
            (b->status & ~MCE_OVERFLOW) == STATUS_TLB_MULTIMATCH;
 }
 
+/* SDM "Recovery from Uncorrected Recoverable (UCR) Errors": all CPUs are interrupted, of which the
+ * affected one has EIPV set, others RIPV alone. */
+bool mce_is_of_sibling(const struct mce *m, const struct mce_bank *b) {
+    const uint64_t wanted = MCE_UC | MCE_SIGNALED | MCE_ACTION;
+    const uint64_t damage = MCE_PCC | MCE_OVERFLOW;
+
+    return !m->amd && m->recovers && (m->global & (MCE_RIPV | MCE_EIPV)) == MCE_RIPV &&
+           (b->status & (wanted | damage)) == wanted;
+}
+
 static enum mce_verdict mce_judge_bank(const struct mce *m, const struct mce_bank *b,
                                        const struct gmem *mem) {
     uint64_t base, size;
@@ -75,11 +85,12 @@ static enum mce_verdict mce_judge_bank(const struct mce *m, const struct mce_ban
     if ((b->status & (MCE_PCC | MCE_OVERFLOW)) != 0 || (m->global & MCE_RIPV) == 0) {
         return MCE_PANIC;
     }
-    if (!m->amd && m->recovers && (b->status & MCE_SIGNALED) == 0) {
-        return MCE_GO_ON;
-    }
     if (!m->amd && !m->recovers) {
         return MCE_PANIC;
+    }
+    const uint64_t used = MCE_SIGNALED | MCE_ACTION;
+    if (!m->amd && ((b->status & used) != used || mce_is_of_sibling(m, b))) {
+        return MCE_GO_ON;
     }
     bool own = mem != NULL && mce_find_block(m, b, &base, &size) && mce_is_in(mem, base, size);
     return own ? MCE_STOP_GUEST : MCE_PANIC;

@@ -14,6 +14,7 @@
 
 /* MCG_STATUS */
 #define MCE_RIPV BIT(0) /* what was interrupted can go on */
+#define MCE_EIPV BIT(1) /* what was interrupted has to do with it */
 #define MCE_MCIP BIT(2) /* a second one now stops the CPU */
 
 /* MCi_STATUS */
@@ -24,7 +25,9 @@
 #define MCE_MISCV    BIT(59)
 #define MCE_ADDRV    BIT(58)
 #define MCE_PCC      BIT(57) /* the CPU's own state is damaged */
-#define MCE_SIGNALED BIT(56) /* Intel with "recovers": else nobody need do anything */
+/* Intel with "recovers": without both nobody has used what is bad, and nobody need do anything. */
+#define MCE_SIGNALED BIT(56)
+#define MCE_ACTION   BIT(55)
 #define MCE_POISON   BIT(43) /* AMD: bad data were used, which had been found to be bad before */
 
 struct mce_bank {
@@ -46,6 +49,10 @@ enum mce_verdict {
     MCE_STOP_GUEST, /* the guest's own doing, or bad memory of its own */
     MCE_PANIC,
 };
+
+/* True for a bank that a core's threads share, if it is the other thread that has used what is bad:
+ * this CPU goes on, and leaves the bank for that one to read. */
+bool mce_is_of_sibling(const struct mce *m, const struct mce_bank *bank);
 
 /* mem: RAM of the guest that ran; NULL = the hypervisor did. */
 enum mce_verdict mce_judge(const struct mce *m, const struct gmem *mem);

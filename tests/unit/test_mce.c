@@ -7,7 +7,7 @@
 
 #define MEMORY_ERROR (MCE_VALID | MCE_UC | MCE_ENABLED | MCE_MISCV | MCE_ADDRV)
 /* A data load, action required. */
-#define RECOVERABLE  (MEMORY_ERROR | MCE_SIGNALED | BIT(55) | 0x134)
+#define RECOVERABLE  (MEMORY_ERROR | MCE_SIGNALED | MCE_ACTION | 0x134)
 #define PHYSICAL     (2 << 6)
 #define MULTIMATCH   0xb600000000010015ull
 
@@ -21,7 +21,7 @@ static const struct gmem mem = {regions, ARRAY_SIZE(regions)};
 
 static struct mce one_bank(uint64_t status, uint64_t address, uint64_t misc) {
     return (struct mce){.recovers = true,
-                        .global = MCE_RIPV | MCE_MCIP,
+                        .global = MCE_RIPV | MCE_EIPV | MCE_MCIP,
                         .count = 1,
                         .banks = {{.status = status, .address = address, .misc = misc}}};
 }
@@ -80,6 +80,50 @@ TEST(what_is_corrected_goes_on) {
     CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
     m.global = 0;
     CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+}
+
+/* Found by a scrubber or on its way out of a cache: whoever uses it will be told. */
+TEST(what_nobody_has_used_goes_on) {
+    struct mce m = one_bank(RECOVERABLE & ~MCE_ACTION, RAM_BASE, PHYSICAL | 6);
+    CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+    CHECK_U64(mce_judge(&m, NULL), MCE_GO_ON);
+    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+    m.banks[0].status |= MCE_OVERFLOW;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.banks[0].status ^= MCE_OVERFLOW;
+    m.recovers = false;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+}
+
+/* Threads of a core share the bank, and all CPUs are interrupted: the one that has not used what is
+ * bad goes on, whoever runs on it, and does not clear what the other has still to read. */
+TEST(a_sibling_goes_on) {
+    struct mce m = one_bank(RECOVERABLE, RAM_BASE, PHYSICAL | 6);
+    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+    m.global = MCE_RIPV | MCE_MCIP;
+    CHECK(mce_is_of_sibling(&m, &m.banks[0]));
+    CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+    CHECK_U64(mce_judge(&m, NULL), MCE_GO_ON);
+    m.banks[0].address = RAM_BASE + RAM_SIZE; /* another guest's */
+    CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+
+    static const uint64_t damage[] = {MCE_PCC, MCE_OVERFLOW};
+    for (size_t i = 0; i < ARRAY_SIZE(damage); i++) {
+        m.banks[0].status = RECOVERABLE | damage[i];
+        CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+        CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    }
+    m.banks[0].status = MEMORY_ERROR & ~MCE_UC;
+    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+    m.banks[0].status = RECOVERABLE;
+    m.global = MCE_MCIP; /* neither can it go on */
+    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    m.global = MCE_RIPV;
+    m.recovers = false;
+    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+    m.recovers = m.amd = true;
+    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
 }
 
 TEST(amd_tells_of_poison) {
@@ -194,5 +238,6 @@ TEST(the_log_tells_of_each_bank) {
 }
 
 TEST_MAIN(T(only_bad_memory_of_the_guest_is_the_guests), T(damage_is_never_the_guests),
-          T(what_is_corrected_goes_on), T(amd_tells_of_poison), T(two_entries_for_one_address),
-          T(in_words), T(the_exit_stops_one_guest_or_goes_on), T(the_log_tells_of_each_bank))
+          T(what_is_corrected_goes_on), T(what_nobody_has_used_goes_on), T(a_sibling_goes_on),
+          T(amd_tells_of_poison), T(two_entries_for_one_address), T(in_words),
+          T(the_exit_stops_one_guest_or_goes_on), T(the_log_tells_of_each_bank))
