@@ -127,7 +127,8 @@ void console_wait_key(void) {
 
 /* The end of a failed ASSERT inside the EFI application. */
 NORETURN void assert_failed(const char *expression, const char *file, unsigned line) {
-    console_print(CONSOLE_BAD, "\nBulkhead has a bug: %s:%u: %s does not hold. Stopped.\n", file,
+    console_print(CONSOLE_BAD,
+                  "\nBulkhead has a bug: %s:%u: %s does not hold. Stopped." MSG(2006) "\n", file,
                   line, expression);
     for (;;) {
         __asm__ volatile("cli; hlt");

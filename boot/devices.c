@@ -79,7 +79,7 @@ void devices_list(struct boot_info *info) {
     }
     if (!good) {
         console_print(CONSOLE_WARN, "The firmware's table of PCI configuration space (MCFG) is "
-                                    "wrong; doing without.\n");
+                                    "wrong; doing without." MSG(2014) "\n");
         info->ecam_count = 0;
     }
     EFI_TPL before = BS->RaiseTPL(TPL_HIGH_LEVEL);
@@ -175,7 +175,7 @@ void devices_judge(struct boot_info *info, struct preflight_report *report) {
     }
     if (info->pci_left_out != 0) {
         preflight_add(report, "PCI devices", PREFLIGHT_WARN,
-                      "Bulkhead knows no more of them: none can be given to a guest.",
+                      "Bulkhead knows no more of them: none can be given to a guest." MSG(2103),
                       "%u functions, and %u more", info->pci_count, info->pci_left_out);
     } else if (info->dma.unit_count == 0) {
         preflight_add(report, "PCI devices", PREFLIGHT_OK, NULL,

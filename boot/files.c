@@ -47,11 +47,12 @@ bool files_open(void) {
                       "Bulkhead was started from the network by PXE or HTTP boot, which hands over "
                       "this one file and neither " STICK_CONFIG " nor the guests' files. Let the "
                       "network start iPXE, and iPXE load all of them (docs/network.md); or start "
-                      "from a USB stick (make usb).\n");
+                      "from a USB stick (make usb)." MSG(2007) "\n");
     } else if (root == NULL) {
-        console_print(CONSOLE_BAD,
-                      "The volume that Bulkhead was started from cannot be read: "
-                      "start it from a FAT volume (a USB stick made with make usb).\n");
+        console_print(
+            CONSOLE_BAD,
+            "The volume that Bulkhead was started from cannot be read: "
+            "start it from a FAT volume (a USB stick made with make usb)." MSG(2008) "\n");
     }
     return root != NULL;
 }
@@ -223,7 +224,7 @@ static void take_entry(const struct folder *f, EFI_FILE_INFO *entry) {
     if (why != NULL && f->faults != NULL) {
         fault_add_file(f->faults, path, why);
     } else if (why != NULL) {
-        console_print(CONSOLE_WARN, "%s is left out: %s\n", path, why);
+        console_print(CONSOLE_WARN, "%s is left out: %s" MSG(2009) "\n", path, why);
     }
 }
 

@@ -67,12 +67,12 @@ void machine_find(struct boot_info *info) {
     if (LibGetSystemConfigurationTable(&acpi_guid, &rsdp) == EFI_SUCCESS &&
         acpi_read(phys_address(rsdp), info) != STATUS_OK) {
         console_print(CONSOLE_WARN, "The firmware's ACPI tables are broken; trying without "
-                                    "them.\n");
+                                    "them." MSG(2011) "\n");
     }
     if (info->acpi_wrong_sums != 0) {
         console_print(CONSOLE_WARN,
                       "The firmware's ACPI tables have a wrong checksum (%u of "
-                      "them); using them all the same.\n",
+                      "them); using them all the same." MSG(2012) "\n",
                       info->acpi_wrong_sums);
     }
     iommu_resolve(info, serial_machine.pci_read);
@@ -91,7 +91,7 @@ uint64_t machine_time(void) {
     EFI_TIME t = {.Year = 2000, .Month = 1, .Day = 1};
     if (ST->RuntimeServices->GetTime(&t, NULL) != EFI_SUCCESS) {
         console_print(CONSOLE_WARN, "The firmware's clock cannot be read: the guests start in "
-                                    "the year 2000.\n");
+                                    "the year 2000." MSG(2013) "\n");
     }
     /* The year begins in March here, so that leap days end it. */
     uint64_t month = (t.Month + 9u) % 12, year = t.Year - (t.Month <= 2 ? 1u : 0u);

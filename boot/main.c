@@ -55,7 +55,7 @@ static void take_memory(void) {
         info.trampoline = memory_alloc(PAGE_SIZE, MEMORY_LOW_END - 1);
     }
     if (info.image_base.v == 0 || info.heap_base.v == 0) {
-        complain("Less than 16 MiB of memory is free below 4 GiB: Bulkhead has no room.");
+        complain("Less than 16 MiB of memory is free below 4 GiB: Bulkhead has no room." MSG(2001));
     }
 }
 
@@ -73,7 +73,7 @@ static void take_low_page(void) {
 }
 
 static void report_plan(const char *text) {
-    fault_add(&work.faults, 0, 0, "a bug of Bulkhead: %s", text);
+    fault_add(&work.faults, 0, 0, "a bug of Bulkhead: %s" MSG(1190), text);
 }
 
 /* As the good set's config has it: of one that was not tried nothing is read so far. Its faults are
@@ -128,9 +128,9 @@ static bool gather(void) {
     info.inputs = input_find(&info, &serial_machine.firmware_has_line);
     bool mapped = memory_read_map(&info) == EFI_SUCCESS;
     if (!mapped) {
-        complain("The firmware's memory map is too fragmented, or cannot be read.");
+        complain("The firmware's memory map is too fragmented, or cannot be read." MSG(2002));
     } else if (low_page_is_late() && memory_low_page().v == 0) {
-        complain("No page is free below 640 KiB: the other CPUs could not be started.");
+        complain("No page is free below 640 KiB: the other CPUs could not be started." MSG(2003));
     }
     serial_choose(&info, &serial_machine);
     info.inputs |= info.serial.base != 0 ? (uint32_t)BOOT_INPUT_SERIAL : 0;
@@ -201,7 +201,7 @@ NORETURN static void enter_hypervisor(void) {
     if (status != EFI_SUCCESS) { /* half gone: the console may still work, returning may not */
         console_print(CONSOLE_BAD,
                       "The firmware does not let go of the machine (EFI error %lu). Stopped: "
-                      "power off, update the firmware, try again.\n",
+                      "power off, update the firmware, try again." MSG(2004) "\n",
                       status & ~EFI_ERROR_MASK);
         for (;;) {
             BS->Stall(1000000);
@@ -230,7 +230,7 @@ NORETURN static void fall_back(void) {
     sets_fail(&info);
     console_print(CONSOLE_BAD,
                   "\nThe new set cannot start. The next start is of %s, in %u s; a key restarts at "
-                  "once. What is wrong is kept in " STICK_TRIAL ".\n",
+                  "once. What is wrong is kept in " STICK_TRIAL "." MSG(2005) "\n",
                   sets_name(sets_state()->good, good), REFUSED_STAYS);
     const char *text = console_kept(&length);
     (void)files_write(STICK_TRIAL, text, length);

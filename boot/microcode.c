@@ -41,7 +41,7 @@ static void microcode_keep(const struct microcode_update *update) {
 static void microcode_take_file(const char *path, const uint8_t *bytes, uint64_t size) {
     struct microcode_file file;
     if (microcode_read(bytes, size, &microcode.cpu, &file) != STATUS_OK) {
-        console_print(CONSOLE_WARN, "%s is left out: %s\n", path, file.fault);
+        console_print(CONSOLE_WARN, "%s is left out: %s" MSG(2010) "\n", path, file.fault);
         return;
     }
     microcode_keep(&file.newest);

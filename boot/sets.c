@@ -11,16 +11,18 @@
 
 #define HINT_TRIAL                                                                                 \
     "It becomes the good set once it has come up and the machine restarts, without a power cut "   \
-    "in between; if it does not come up, the next start is of the good one (docs/sticks.md)."
+    "in between; if it does not come up, the next start is of "                                    \
+    "the good one (docs/sticks.md)." MSG(2140)
 #define HINT_FAILED                                                                                \
     "The new set was tried once and did not come up: bulkhead/last-log.txt and crash/ may tell "   \
-    "why. Mend it and run mkstick --update, or choose \"new\" in the menu to try it again."
+    "why. Mend it and run mkstick --update, or choose \"new\" in "                                 \
+    "the menu to try it again." MSG(2141)
 #define HINT_LOST                                                                                  \
     "The new set was tried, and then the power was cut, so nothing tells whether it had come up. " \
-    "Choose \"new\" in the menu to try it again, or run mkstick --good if it had."
+    "Choose \"new\" in the menu to try it again, or run mkstick --good if it had." MSG(2142)
 #define HINT_UNWRITTEN                                                                             \
     "The stick takes no note of what becomes of its sets, so a new one is not tried. Is it "       \
-    "write-protected, or full?"
+    "write-protected, or full?" MSG(2143)
 
 static struct {
     struct sets_state state;

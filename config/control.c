@@ -11,7 +11,7 @@ static void judge_twice(const struct builder *b, const struct config_guest *g, u
     for (uint32_t i = 0; i < n; i++) {
         if (str_equal(g->controls[i].guest, control->guest)) {
             REFUSE(b, g, control->pos,
-                   "control = \"%s\" is there already, on line %u; name each guest once",
+                   "control = \"%s\" is there already, on line %u; name each guest once" MSG(1136),
                    control->guest, g->controls[i].pos.line);
             return;
         }
@@ -29,12 +29,12 @@ static void judge_control(const struct builder *b, const struct config_guest *g,
         return;
     }
     if (near != NULL) {
-        REFUSE(b, g, control->pos, "there is no guest \"%s\"; did you mean \"%s\"?", control->guest,
-               near);
+        REFUSE(b, g, control->pos, "there is no guest \"%s\"; did you mean \"%s\"?" MSG(1137),
+               control->guest, near);
     } else {
         REFUSE(b, g, control->pos,
                "there is no guest \"%s\"; add a table [guest.%s], or write "
-               "\"*\" for all",
+               "\"*\" for all" MSG(1138),
                control->guest, control->guest);
     }
 }
@@ -63,8 +63,9 @@ void give_control(const struct builder *b, struct plan_vm *vm) {
     }
     vm->devices.has_control = vm->control_count != 0;
     if (vm->devices.has_control && vm->devices.port_count == ABI_PORTS) {
-        REFUSE(b, g, g->controls[0].pos,
-               "control takes one of the %u ports of the guest's console; take a port off",
-               ABI_PORTS);
+        REFUSE(
+            b, g, g->controls[0].pos,
+            "control takes one of the %u ports of the guest's console; take a port off" MSG(1139),
+            ABI_PORTS);
     }
 }

@@ -151,9 +151,10 @@ static void report_silent(const struct boot_info *info, const struct cpu_facts *
         }
     }
     if (silent != 0 && silent + 1 < info->cpu_count) { /* else this firmware cannot ask */
-        preflight_add(report, "Silent CPUs", PREFLIGHT_WARN,
-                      "The firmware lists them, but did not get an answer: they may not start.",
-                      "%u, the first is CPU %u", silent, which);
+        preflight_add(
+            report, "Silent CPUs", PREFLIGHT_WARN,
+            "The firmware lists them, but did not get an answer: they may not start." MSG(2101),
+            "%u, the first is CPU %u", silent, which);
     }
 }
 
@@ -168,10 +169,11 @@ void cpus_report(const struct boot_info *info, const struct cpu_facts *facts,
         }
     }
     if (lacking != 0) {
-        preflight_add(report, "Unlike CPUs", PREFLIGHT_WARN,
-                      "A guest that has one of these does not start: give it CPUs like CPU 0.",
-                      "%u, the first is CPU %u: fewer %s", lacking, which,
-                      find_lack(&facts[0], &facts[which]));
+        preflight_add(
+            report, "Unlike CPUs", PREFLIGHT_WARN,
+            "A guest that has one of these does not start: give it CPUs like CPU 0." MSG(2102),
+            "%u, the first is CPU %u: fewer %s", lacking, which,
+            find_lack(&facts[0], &facts[which]));
     }
     report_silent(info, facts, report);
 }

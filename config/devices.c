@@ -80,7 +80,7 @@ static const struct boot_image *find_disk_file(const struct builder *b, const st
         REFUSE(
             b, vm->config, disk->pos,
             "disk = \"%s\": its %llu bytes are no multiple of %u, as a disk's are; make the file "
-            "longer (truncate -s %%%u FILE)",
+            "longer (truncate -s %%%u FILE)" MSG(1111),
             disk->path, (ull)image->size, SECTOR, SECTOR);
         return NULL;
     }
@@ -105,8 +105,9 @@ static void give_store(const struct builder *b, struct plan_vm *vm, const struct
     char size[24], most[24];
 
     if (disk->size > free) {
-        REFUSE(b, vm->config, disk->pos, "disk \"%s\": %s are more than this machine has free, %s",
-               disk->name, fmt_size(size, disk->size), fmt_size(most, ALIGN_DOWN(free, MIB)));
+        REFUSE(b, vm->config, disk->pos,
+               "disk \"%s\": %s are more than this machine has free, %s" MSG(1112), disk->name,
+               fmt_size(size, disk->size), fmt_size(most, ALIGN_DOWN(free, MIB)));
         return;
     }
     uint64_t pages = ALIGN_UP(out->size, PAGE_SIZE) / PAGE_SIZE;
@@ -147,9 +148,10 @@ static void give_disk(const struct builder *b, struct plan_vm *vm, uint32_t self
 static void judge_disk_name(const struct builder *b, const struct config_guest *g, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (str_equal(g->disks[i].name, g->disks[n].name)) {
-            REFUSE(b, g, g->disks[n].pos,
-                   "disk \"%s\" is there already, on line %u; give one of them another name",
-                   g->disks[n].name, g->disks[i].pos.line);
+            REFUSE(
+                b, g, g->disks[n].pos,
+                "disk \"%s\" is there already, on line %u; give one of them another name" MSG(1113),
+                g->disks[n].name, g->disks[i].pos.line);
             return;
         }
     }
@@ -169,10 +171,10 @@ bool add_channel(const struct builder *b, const struct plan_channel *channel) {
     struct plan *plan = b->plan;
 
     if (plan->channel_count == PLAN_MAX_CHANNELS) {
-        fault_add(
-            b->faults, channel->pos.line, channel->pos.column,
-            "there are more than %u pairs of guests, on all wires, by vsock, ports and disks; take some off",
-            PLAN_MAX_CHANNELS);
+        fault_add(b->faults, channel->pos.line, channel->pos.column,
+                  "there are more than %u pairs of guests, on all wires, by "
+                  "vsock, ports and disks; take some off" MSG(1114),
+                  PLAN_MAX_CHANNELS);
         return false;
     }
     plan->channels[plan->channel_count++] = *channel;
@@ -187,10 +189,10 @@ struct abi_channel *give_channel(const struct builder *b, struct plan_channel *c
     uint32_t n = vm->devices.channel_count;
 
     if (n == ABI_CHANNELS) {
-        REFUSE(
-            b, vm->config, pos,
-            "its wires, vsock, ports and disks are more than %u ways to other guests; take some off",
-            ABI_CHANNELS);
+        REFUSE(b, vm->config, pos,
+               "its wires, vsock, ports and disks are more than %u ways to "
+               "other guests; take some off" MSG(1115),
+               ABI_CHANNELS);
         return NULL;
     }
     struct abi_channel *end = &vm->devices.channels[n];
@@ -215,14 +217,14 @@ static void give_pmem(const struct builder *b, struct plan_vm *vm, const struct 
         REFUSE(
             b, vm->config, pmem->pos,
             "pmem = \"%s\": its %llu bytes are less than 2M; make the file longer (truncate -s 2M "
-            "FILE)",
+            "FILE)" MSG(1116),
             pmem->path, (ull)image->size);
         return;
     }
     const struct plan_window *w = image_window(vm, image, PLAN_PMEM);
     if (d->pmem_count != 0 && w->gpa.v <= d->pmems[d->pmem_count - 1].gpa) {
-        REFUSE(b, vm->config, pmem->pos, "pmem = \"%s\" is there already; name each file once",
-               pmem->path);
+        REFUSE(b, vm->config, pmem->pos,
+               "pmem = \"%s\" is there already; name each file once" MSG(1117), pmem->path);
         return;
     }
     d->pmems[d->pmem_count++] = (struct abi_pmem){w->gpa.v, w->size};
@@ -265,7 +267,8 @@ static void judge_net(const struct builder *b, const struct config_guest *g,
 
     if (first != net) {
         REFUSE(b, g, net->pos,
-               "it is on wire \"%s\" already, on line %u; one adapter for each wire is enough",
+               "it is on wire \"%s\" already, on line %u; one adapter for "
+               "each wire is enough" MSG(1118),
                net->wire, first->pos.line);
     }
     if (find_wire(b, net->wire, &wire)) {
@@ -273,12 +276,13 @@ static void judge_net(const struct builder *b, const struct config_guest *g,
     }
     for (uint32_t i = 0; i < config->wire_count; i++) {
         if (str_is_near(net->wire, config->wires[i].name)) {
-            REFUSE(b, g, net->pos, "there is no wire \"%s\"; did you mean \"%s\"?", net->wire,
-                   config->wires[i].name);
+            REFUSE(b, g, net->pos, "there is no wire \"%s\"; did you mean \"%s\"?" MSG(1119),
+                   net->wire, config->wires[i].name);
             return;
         }
     }
-    REFUSE(b, g, net->pos, "there is no wire \"%s\"; add a table [wire.%s]", net->wire, net->wire);
+    REFUSE(b, g, net->pos, "there is no wire \"%s\"; add a table [wire.%s]" MSG(1120), net->wire,
+           net->wire);
 }
 
 static void judge_wire(const struct builder *b, const struct config_wire *wire) {
@@ -288,9 +292,10 @@ static void judge_wire(const struct builder *b, const struct config_wire *wire) 
             return;
         }
     }
-    fault_add(b->faults, wire->table_pos.line, wire->table_pos.column,
-              "wire \"%s\" has no guest on it; write net = [\"%s\"] for some, or remove it",
-              wire->name, wire->name);
+    fault_add(
+        b->faults, wire->table_pos.line, wire->table_pos.column,
+        "wire \"%s\" has no guest on it; write net = [\"%s\"] for some, or remove it" MSG(1121),
+        wire->name, wire->name);
 }
 
 /* Of one adapter, administered locally: stable, and another one on another stick. */
@@ -319,7 +324,7 @@ static void judge_mac(const struct builder *b, const struct plan_vm *vm,
         if (memcmp(mac, other, sizeof(mac)) == 0) {
             REFUSE(b, vm->config, net->pos,
                    "its address on wire \"%s\" is that of guest \"%s\", on line %u; write another "
-                   "mac",
+                   "mac" MSG(1122),
                    net->wire, w->config->name, theirs->pos.line);
         }
     }
@@ -421,7 +426,7 @@ static void judge_windows(const struct builder *b, const struct plan_vm *vm) {
     if (vm->window_count != 0 && next_gpa(vm) > PLAN_WINDOWS_SIZE) {
         REFUSE(b, vm->config, vm->config->table_pos,
                "its memory, and disks and images above that, take more than %s of addresses; make "
-               "some of it smaller",
+               "some of it smaller" MSG(1123),
                fmt_size(size, PLAN_WINDOWS_SIZE));
     }
 }
@@ -483,7 +488,7 @@ static void place_disks(const struct builder *b, struct plan_vm *vm) {
         if (!place_store(&vm->windows[i])) {
             REFUSE(b, g, g->disks[disk].pos,
                    "disk \"%s\": there are no %s of memory in one piece left for it; make it "
-                   "smaller, or the guests' memory",
+                   "smaller, or the guests' memory" MSG(1124),
                    g->disks[disk].name, fmt_size(size, g->disks[disk].size));
         }
         disk++;
@@ -508,7 +513,7 @@ static void place_channel(const struct builder *b, struct plan_channel *c) {
         fault_add(
             b->faults, c->pos.line, c->pos.column,
             "no memory is left for buffers between guests \"%s\" and \"%s\", %llu KiB for each "
-            "two of them; make the guests' memory smaller",
+            "two of them; make the guests' memory smaller" MSG(1125),
             b->plan->vms[c->vms[0]].config->name, b->plan->vms[c->vms[1]].config->name,
             (ull)(2 * CHANNEL_HALF / KIB));
         return;

@@ -29,7 +29,7 @@ void fault_add_file(struct fault_list *list, const char *path, const char *why) 
     struct fault *f = insert(list, 0, 0);
 
     if (f != NULL) {
-        (void)fmt_print(f->text, FAULT_TEXT_SIZE, "%s: %s", path, why);
+        (void)fmt_print(f->text, FAULT_TEXT_SIZE, "%s: %s" MSG(1185), path, why);
     }
 }
 

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "hv/lib/message.h"
 #include "hv/lib/types.h"
 
 #define FAULT_MAX       32

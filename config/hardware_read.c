@@ -25,8 +25,8 @@ struct reader {
 
 static bool refuse_here(struct reader *r, const char *why) {
     fault_add(r->faults, r->item->line, r->item->value_column,
-              "%s = \"%.*s\" %s; let Bulkhead write the file anew", r->item->names[0].text, 60,
-              r->item->value, why);
+              "%s = \"%.*s\" %s; let Bulkhead write the file anew" MSG(1801),
+              r->item->names[0].text, 60, r->item->value, why);
     r->good = false;
     return false;
 }
@@ -339,7 +339,7 @@ static void read_pair(struct reader *r, const char *table) {
         }
     }
     fault_add(r->faults, r->item->line, r->item->column,
-              "[%s] has no key \"%s\"; let Bulkhead write the file anew", table,
+              "[%s] has no key \"%s\"; let Bulkhead write the file anew" MSG(1802), table,
               r->item->names[0].text);
     r->good = false;
 }
@@ -356,7 +356,7 @@ static bool check_indices(struct reader *r) {
             f->msix.pending_bar >= BOOT_PCI_BARS || f->group >= BOOT_MAX_PCI) {
             fault_add(r->faults, 0, 0,
                       "function%u names a function or a BAR that is not there; let Bulkhead write "
-                      "the file anew",
+                      "the file anew" MSG(1803),
                       i);
             return false;
         }
@@ -397,7 +397,7 @@ enum status hardware_read(const char *text, size_t length, struct boot_info *inf
     if (!whole && faults->count + faults->dropped == before) {
         fault_add(faults, 0, 0,
                   "this is no whole " HARDWARE_FILE ": it has no format, no CPU or "
-                  "no memory; let Bulkhead write it");
+                  "no memory; let Bulkhead write it" MSG(1804));
     }
     info->pci_listed = true;
     *own = free_own(info, r.files);

@@ -252,18 +252,18 @@ static void check_memory(const struct config_guest *g, const struct kernel *head
     if (header->end > PLAN_LOW_RAM_END) {
         REFUSE(g->kernel_pos,
                "kernel = \"%s\" wants to lie from %s on, but guests have no RAM between 3G and 4G, "
-               "and load kernels below: link it lower",
+               "and load kernels below: link it lower" MSG(1171),
                g->kernel, from);
     } else if (needed == 0 || needed > PLAN_LOW_RAM_END) {
         REFUSE(g->kernel_pos,
                "kernel = \"%s\" (%s once running, from %s on) and initrd (%s) do not fit where the "
-               "kernel can reach them; take smaller ones, or a kernel that lies lower",
+               "kernel can reach them; take smaller ones, or a kernel that lies lower" MSG(1172),
                g->kernel, own, from, initrd_text);
     } else {
         uint64_t advised = advised_for(header, needed, initrd);
         REFUSE(g->memory_pos,
                "memory = \"%s\" is too little for its kernel (%s once running, from %s on) and "
-               "initrd (%s); write at least \"%s\"%s",
+               "initrd (%s); write at least \"%s\"%s" MSG(1173),
                fmt_size(have, g->memory), own, from, initrd_text, fmt_size(advice, advised),
                header->unpacks ? ", with which Linux starts; programs need more" : "");
     }
@@ -298,13 +298,14 @@ static void check_guest(const struct boot_info *info, const struct config_guest 
     if (kernel_parse(file, kernel->size, g->type, &header, &why) != STATUS_OK) {
         bool contradicts = why == kinds[g->type].lacks; /* which the first, ANY, has not */
         struct config_pos pos = contradicts ? g->type_pos : g->kernel_pos;
-        REFUSE(pos, "kernel = \"%s\" %s%s", g->kernel, why,
+        REFUSE(pos, "kernel = \"%s\" %s%s" MSG(1174), g->kernel, why,
                contradicts ? "; name another type, or none" : "");
         return;
     }
     size_t length = strlen(g->cmdline);
     if (length > header.cmdline_max) {
-        REFUSE(g->table_pos, "the cmdline has %u bytes, but this kernel takes %u; shorten it",
+        REFUSE(g->table_pos,
+               "the cmdline has %u bytes, but this kernel takes %u; shorten it" MSG(1175),
                (unsigned)length, header.cmdline_max);
     }
     check_memory(g, &header, kernel, initrd, faults);

@@ -10,6 +10,7 @@
 
 #include "config/plan.h"
 #include "hv/abi.h"
+#include "hv/lib/message.h"
 
 struct kernel {
     uint64_t base, end;   /* the addresses that it takes once running */
@@ -49,12 +50,13 @@ uint64_t kernel_memory_missed(const struct boot_info *info, const struct config_
 
 /* The words about it, for fmt_print(): name, memory, advice. */
 #define KERNEL_MEMORY_MISSED                                                                       \
-    "guest \"%s\": memory = \"%s\" may be too little for Linux to start its first program: \"%s\" is enough"
+    "guest \"%s\": memory = \"%s\" may be too little for Linux "                                   \
+    "to start its first program: \"%s\" is enough" MSG(1191)
 
 /*
- * Judges each guest's kernel, initrd size and command line against its memory, and reports where
- * the config names them. To be called before plan_build(), which refuses what has faults; a file
- * that is missing or empty is left to that.
+ * Judges each guest's kernel, initrd size and command line against its memory, and reports
+ * where the config names them. To be called before plan_build(), which refuses what has faults;
+ * a file that is missing or empty is left to that.
  */
 void kernel_check_guests(const struct boot_info *info, struct fault_list *faults);
 

@@ -51,8 +51,9 @@ static void finish_table(struct reader *r) {
             continue;
         }
         if (key->preset == NULL) {
-            REFUSE(r, &r->table_pos, "guest \"%s\" has no %s; add a line such as %s = \"%s\"",
-                   r->name, key->name, key->name, key->example);
+            REFUSE(r, &r->table_pos,
+                   "guest \"%s\" has no %s; add a line such as %s = \"%s\"" MSG(1031), r->name,
+                   key->name, key->name, key->example);
         } else if (key->preset[0] != '\0') {
             read_text(r, key, key->preset, 0, r->table_pos);
         }
@@ -73,15 +74,15 @@ static void judge_name(struct reader *r, const char *what, const struct toml_nam
     if (!name_is_good(name->text)) {
         fault_add(r->faults, r->table_pos.line, name->column,
                   "%s name \"%.*s\" has odd characters or length; write 1 to %u of a-z, 0-9 and "
-                  "-, not starting with -",
+                  "-, not starting with -" MSG(1032),
                   what, 40, name->text, CONFIG_NAME_SIZE - 1);
     }
 }
 
 static void refuse_twice(struct reader *r, const char *what, const char *name, uint32_t line) {
     REFUSE(r, &r->table_pos,
-           "%s \"%s\" is there already, on line %u; give one of them another name", what, name,
-           line);
+           "%s \"%s\" is there already, on line %u; give one of them another name" MSG(1033), what,
+           name, line);
 }
 
 static void begin_guest(struct reader *r, const struct toml_name *name) {
@@ -94,7 +95,8 @@ static void begin_guest(struct reader *r, const struct toml_name *name) {
         }
     }
     if (config->guest_count == CONFIG_MAX_GUESTS) {
-        REFUSE(r, &r->table_pos, "more than %u guests; remove this one", CONFIG_MAX_GUESTS);
+        REFUSE(r, &r->table_pos, "more than %u guests; remove this one" MSG(1034),
+               CONFIG_MAX_GUESTS);
         return;
     }
     struct config_guest *guest = &config->guests[config->guest_count++];
@@ -115,7 +117,7 @@ static void begin_wire(struct reader *r, const struct toml_name *name) {
         }
     }
     if (config->wire_count == CONFIG_MAX_WIRES) {
-        REFUSE(r, &r->table_pos, "more than %u wires; remove this one", CONFIG_MAX_WIRES);
+        REFUSE(r, &r->table_pos, "more than %u wires; remove this one" MSG(1035), CONFIG_MAX_WIRES);
         return;
     }
     struct config_wire *wire = &config->wires[config->wire_count++];
@@ -130,7 +132,8 @@ static void begin_wire(struct reader *r, const struct toml_name *name) {
 static void begin_hypervisor(struct reader *r, UNUSED const struct toml_name *name) {
     if (r->hypervisor_line != 0) {
         REFUSE(r, &r->table_pos,
-               "[hypervisor] is there already, on line %u; put all its keys under one header",
+               "[hypervisor] is there already, on line %u; put all its keys "
+               "under one header" MSG(1036),
                r->hypervisor_line);
         return;
     }
@@ -167,8 +170,9 @@ static void begin_table(struct reader *r, const struct toml_item *item) {
     r->table_pos = (struct config_pos){item->line, item->column};
     if (!item->broken && (table == NULL || !str_equal(name, table->name))) {
         REFUSE(r, &r->table_pos,
-               "unknown table [%.*s%s]; there are [hypervisor], [guest.NAME] and [wire.NAME]", 40,
-               name, item->depth > 1 ? "..." : "");
+               "unknown table [%.*s%s]; there are [hypervisor], "
+               "[guest.NAME] and [wire.NAME]" MSG(1037),
+               40, name, item->depth > 1 ? "..." : "");
     }
     if (table != NULL) {
         table->begin(r, &item->names[1]);
@@ -195,12 +199,12 @@ static void refuse_key(struct reader *r, const char *name, const struct config_p
     const struct schema_key *other = find_key(name, SCHEMA_HEAD, false);
     const struct schema_key *near = find_key(name, r->table, true);
     if (other != NULL) {
-        REFUSE(r, pos, "%s does not belong here; put it under %s header", name,
+        REFUSE(r, pos, "%s does not belong here; put it under %s header" MSG(1038), name,
                headers[other->table]);
     } else if (near != NULL) {
-        REFUSE(r, pos, "unknown key %.*s; did you mean %s?", 40, name, near->name);
+        REFUSE(r, pos, "unknown key %.*s; did you mean %s?" MSG(1039), 40, name, near->name);
     } else {
-        REFUSE(r, pos, "unknown key %.*s; remove it", 40, name);
+        REFUSE(r, pos, "unknown key %.*s; remove it" MSG(1040), 40, name);
     }
 }
 
@@ -214,7 +218,8 @@ static bool read_list(struct reader *r, const struct schema_key *key,
         const struct toml_text *text = &item->texts[i];
         const struct config_pos pos = {text->line, text->column};
         if (*count == key->list) {
-            REFUSE(r, &pos, "%s has more than %u values; remove this one", key->name, key->list);
+            REFUSE(r, &pos, "%s has more than %u values; remove this one" MSG(1041), key->name,
+                   key->list);
             return false;
         }
         bool taken = read_text(r, key, item->value + text->start, *count, pos);
@@ -231,8 +236,8 @@ static bool read_single(struct reader *r, const struct schema_key *key,
     size_t most = key->size < CONFIG_PATH_SIZE ? CONFIG_CMDLINE_SIZE - 1 : key->size - 1u;
 
     if (item->length > most) {
-        REFUSE(r, &pos, "%s is %u bytes long; write at most %u", key->name, (unsigned)item->length,
-               (unsigned)most);
+        REFUSE(r, &pos, "%s is %u bytes long; write at most %u" MSG(1042), key->name,
+               (unsigned)item->length, (unsigned)most);
         return false;
     }
     return read_text(r, key, item->value, 0, pos);
@@ -247,17 +252,18 @@ static bool read_value(struct reader *r, const struct schema_key *key,
         return false;
     }
     if (key->list != 0 && !item->array) {
-        REFUSE(r, &pos, "%s is a list; write %s in brackets: %s = [\"%s\"]", key->name, key->wanted,
-               key->name, key->example);
+        REFUSE(r, &pos, "%s is a list; write %s in brackets: %s = [\"%s\"]" MSG(1043), key->name,
+               key->wanted, key->name, key->example);
         return false;
     }
     if (key->list == 0 && item->array) {
-        REFUSE(r, &pos, "%s is no list: arrays are not supported here; write %s = \"%s\"",
+        REFUSE(r, &pos, "%s is no list: arrays are not supported here; write %s = \"%s\"" MSG(1044),
                key->name, key->name, key->example);
         return false;
     }
     if (!item->quoted && !item->array) {
-        REFUSE(r, &pos, "%s = %.*s is not text in quotes; write %s, in quotes: %s = \"%s\"",
+        REFUSE(r, &pos,
+               "%s = %.*s is not text in quotes; write %s, in quotes: %s = \"%s\"" MSG(1045),
                key->name, 40, item->value, key->wanted, key->name, key->example);
         return false;
     }
@@ -278,7 +284,8 @@ static void read_key(struct reader *r, const struct toml_item *item) {
     }
     uint32_t *seen = &r->seen[key - schema];
     if (*seen != 0) {
-        REFUSE(r, &key_pos, "%s is there already, on line %u; remove one of them", name, *seen);
+        REFUSE(r, &key_pos, "%s is there already, on line %u; remove one of them" MSG(1046), name,
+               *seen);
         return;
     }
     *seen = item->line;
@@ -302,13 +309,13 @@ enum status config_parse(const char *text, size_t length, struct config *config,
     uint32_t line;
     config_preset(config);
     if (length > CONFIG_FILE_MAX) {
-        fault_add(faults, 0, 0, "the file has %llu bytes; at most %llu are read",
+        fault_add(faults, 0, 0, "the file has %llu bytes; at most %llu are read" MSG(1047),
                   (unsigned long long)length, (unsigned long long)CONFIG_FILE_MAX);
         return STATUS_INVALID;
     }
     const char *cause = text_find_cause(text, length, &line);
     if (cause != NULL) {
-        fault_add(faults, line, 1, "%s", cause);
+        fault_add(faults, line, 1, "%s" MSG(1048), cause);
         return STATUS_INVALID;
     }
     toml_init(&toml, text, length, faults);
@@ -322,7 +329,8 @@ enum status config_parse(const char *text, size_t length, struct config *config,
     }
     finish_table(&r);
     if (config->guest_count == 0 && !r.refused) {
-        fault_add(faults, 0, 0, "no guest is configured; add a table such as [guest.web]");
+        fault_add(faults, 0, 0,
+                  "no guest is configured; add a table such as [guest.web]" MSG(1049));
     }
     return faults->count == 0 ? STATUS_OK : STATUS_INVALID;
 }

@@ -54,12 +54,13 @@ static void refuse_missing(const struct builder *b, const struct config_guest *g
     for (uint32_t i = 0; i < b->info->pci_count; i++) {
         const struct boot_pci *f = &b->info->pci[i];
         if (boot_pci_can_be_given(f) && str_is_near(shown, show(want->by_id, f, other))) {
-            REFUSE(b, g, want->pos, "there is no PCI device %s; did you mean %s?", shown, other);
+            REFUSE(b, g, want->pos, "there is no PCI device %s; did you mean %s?" MSG(1161), shown,
+                   other);
             return;
         }
     }
-    REFUSE(b, g, want->pos, "there is no PCI device %s; the pre-flight lists those that there are",
-           shown);
+    REFUSE(b, g, want->pos,
+           "there is no PCI device %s; the pre-flight lists those that there are" MSG(1162), shown);
 }
 
 /* The index of the one function that is meant; BOOT_PCI_NONE, and said why, if it is not one. */
@@ -80,8 +81,8 @@ static uint16_t find_function(const struct builder *b, const struct config_guest
         refuse_missing(b, g, want);
     } else if (count > 1) {
         REFUSE(b, g, want->pos,
-               "PCI device %04x:%04x is there %u times: %s; name one by its address", want->vendor,
-               want->device, count, list.text);
+               "PCI device %04x:%04x is there %u times: %s; name one by its address" MSG(1163),
+               want->vendor, want->device, count, list.text);
         found = BOOT_PCI_NONE;
     }
     return found;
@@ -99,7 +100,8 @@ static bool is_free(const struct builder *b, const struct plan_vm *vm, uint16_t 
                 continue;
             }
             REFUSE(b, vm->config, pos,
-                   "PCI device %s was given to guest \"%s\" already, on line %u; name it once",
+                   "PCI device %s was given to guest \"%s\" already, on line "
+                   "%u; name it once" MSG(1164),
                    address, other->config->name, other->pci_pos[i].line);
             return false;
         }
@@ -119,7 +121,7 @@ static bool may_be_given(const struct builder *b, const struct plan_vm *vm,
     if (memcmp(why, no, strlen(no)) == 0) {
         why += strlen(no);
     }
-    REFUSE(b, vm->config, pos, "PCI device %s cannot be given to a guest: %s",
+    REFUSE(b, vm->config, pos, "PCI device %s cannot be given to a guest: %s" MSG(1165),
            pci_address(f, address), why);
     return false;
 }
@@ -149,7 +151,7 @@ static bool have_room(const struct builder *b, const struct plan_vm *vm, const s
     REFUSE(
         b, vm->config, pos,
         "PCI device %s: with it the guest's devices have more registers in memory than the %s that "
-        "a guest has room for",
+        "a guest has room for" MSG(1166),
         pci_address(f, address), fmt_size(most, PCI_DEVICES_SIZE));
     return false;
 }
@@ -191,7 +193,7 @@ static void judge_group(const struct builder *b, const struct plan_vm *vm, const
     if (list.used != 0) {
         REFUSE(b, vm->config, pos,
                "PCI device %s is in a group with %s, which it can reach past the IOMMU; give this "
-               "guest all of them, or none",
+               "guest all of them, or none" MSG(1167),
                pci_address(f, address), list.text);
     }
 }

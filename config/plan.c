@@ -211,7 +211,7 @@ static void give_memory(const struct builder *b, struct plan_vm *vm) {
                         !place_memory(b, vm, PLAN_HIGH_RAM, memory - low))) {
         REFUSE(b, vm->config, vm->config->memory_pos,
                "memory = \"%s\" is more than is left; free are %s (%s); write at "
-               "most \"%s\"",
+               "most \"%s\"" MSG(1101),
                fmt_size(want, memory), show_mib(rest, left), places,
                fmt_size(most, ALIGN_DOWN(left, CONFIG_MEMORY_UNIT)));
     }
@@ -227,11 +227,12 @@ static void give_cpus(const struct builder *b, struct plan_vm *vm) {
     }
     uint32_t last = vm->cpu_count != 0 ? vm->cpus[vm->cpu_count - 1] : 0;
     if (last >= b->info->cpu_count) {
-        REFUSE(b, g, g->cpus_pos, "CPU %u does not exist; this machine's last CPU is %u", last,
-               b->info->cpu_count - 1);
+        REFUSE(b, g, g->cpus_pos, "CPU %u does not exist; this machine's last CPU is %u" MSG(1102),
+               last, b->info->cpu_count - 1);
     }
     if (vm->cpu_count > PLAN_MAX_VCPUS) {
-        REFUSE(b, g, g->cpus_pos, "cpus = \"%s\" names %u CPUs; a guest can have at most %u",
+        REFUSE(b, g, g->cpus_pos,
+               "cpus = \"%s\" names %u CPUs; a guest can have at most %u" MSG(1103),
                cpu_set_format(&g->cpus, list, sizeof(list)), vm->cpu_count, PLAN_MAX_VCPUS);
     }
     for (const struct plan_vm *other = b->plan->vms; other < vm; other++) {
@@ -239,7 +240,7 @@ static void give_cpus(const struct builder *b, struct plan_vm *vm) {
             if (cpu_set_has(&other->config->cpus, vm->cpus[i])) {
                 REFUSE(b, g, g->cpus_pos,
                        "CPU %u was given to guest \"%s\" already, on line %u; give "
-                       "each guest CPUs of its own",
+                       "each guest CPUs of its own" MSG(1104),
                        vm->cpus[i], other->config->name, other->config->cpus_pos.line);
                 break;
             }
@@ -263,7 +264,7 @@ const struct boot_image *find_file(const struct builder *b, const struct config_
         why = "the file is empty; copy it again";
     }
     if (why != NULL) {
-        REFUSE(b, g, pos, "%s = \"%s\": %s", key, path, why);
+        REFUSE(b, g, pos, "%s = \"%s\": %s" MSG(1105), key, path, why);
         return NULL;
     }
     return image;

@@ -40,11 +40,12 @@ static void judge_lonely(const struct builder *b, const struct config_guest *g,
     const char *near = find_near(&b->info->config, g, port->name);
 
     if (near != NULL) {
-        REFUSE(b, g, port->pos, "no other guest names port \"%s\"; did you mean \"%s\"?",
+        REFUSE(b, g, port->pos, "no other guest names port \"%s\"; did you mean \"%s\"?" MSG(1151),
                port->name, near);
     } else {
         REFUSE(b, g, port->pos,
-               "no other guest names port \"%s\"; write port = [\"%s\"] for one, or remove it",
+               "no other guest names port \"%s\"; write port = [\"%s\"] for "
+               "one, or remove it" MSG(1152),
                port->name, port->name);
     }
 }
@@ -65,15 +66,16 @@ static void judge_port(const struct builder *b, const struct config_guest *g,
         }
     }
     if (find_port(g, port->name) != port) {
-        REFUSE(b, g, port->pos, "port \"%s\" is there already, on line %u; name each once",
-               port->name, find_port(g, port->name)->pos.line);
+        REFUSE(b, g, port->pos,
+               "port \"%s\" is there already, on line %u; name each once" MSG(1153), port->name,
+               find_port(g, port->name)->pos.line);
     } else if (others == 0) {
         judge_lonely(b, g, port);
     } else if (earlier == 2) {
         REFUSE(
             b, g, port->pos,
             "port \"%s\" joins guests \"%s\" and \"%s\" already, and no more than two; give this "
-            "one another name",
+            "one another name" MSG(1154),
             port->name, before[0]->name, before[1]->name);
     }
 }

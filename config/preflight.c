@@ -35,38 +35,41 @@
 #define ABSENT "not in this CPU, or hidden by the firmware"
 #define HINT_ENABLE                                                                                \
     "Enable Intel Virtualization Technology (VT-x, VMX) in the firmware setup, usually under "     \
-    "CPU or Advanced, then power off and on."
+    "CPU or Advanced, then power off and on." MSG(2120)
 #define HINT_ENABLE_SVM                                                                            \
     "Enable SVM Mode in the firmware setup, usually under CPU Configuration, Advanced or "         \
-    "Overclocking, then power off and on."
+    "Overclocking, then power off and on." MSG(2121)
 #define HINT_TOO_OLD                                                                               \
     "This CPU is too old: Bulkhead needs one of Intel's from 2010 (Westmere) or later, or AMD's "  \
-    "from 2007 (Barcelona) or later."
+    "from 2007 (Barcelona) or later." MSG(2122)
 #define HINT_SLOWER                                                                                \
-    "Recommended: without it each exit to Bulkhead empties the TLB and guests run slower."
+    "Recommended: without it each exit to Bulkhead empties the TLB and guests run slower." MSG(2123)
 #define HINT_SLOWER_SVM                                                                            \
-    "Newer CPUs have it: without it some exits to Bulkhead take longer. Nothing is to be set."
+    "Newer CPUs have it: without it some exits to Bulkhead take "                                  \
+    "longer. Nothing is to be set." MSG(2124)
 #define HINT_FLAWS                                                                                 \
     "Guests may learn of each other from what the CPU leaks: update the firmware, which brings "   \
-    "microcode, or put it into bulkhead/microcode. What an old CPU never had stays missing."
+    "microcode, or put it into bulkhead/microcode. What an old "                                   \
+    "CPU never had stays missing." MSG(2125)
 #define HINT_MICROCODE                                                                             \
-    "The CPU did not accept the update in bulkhead/microcode: copy the file anew from its package."
+    "The CPU did not accept the update in bulkhead/microcode: "                                    \
+    "copy the file anew from its package." MSG(2126)
 #define HINT_OPEN                                                                                  \
     "Nothing is done against these (docs/cpus.md says what each is): newer microcode may close "   \
-    "some, from the firmware or from bulkhead/microcode on the stick."
+    "some, from the firmware or from bulkhead/microcode on the stick." MSG(2127)
 #define HINT_BUS_LOCKS                                                                             \
     "Newer CPUs have it: without it a guest can slow all others by locked accesses across cache "  \
-    "lines. Nothing is to be set."
+    "lines. Nothing is to be set." MSG(2128)
 #define HINT_UNSIGNED                                                                              \
     "Secure Boot is on, and this application has no signed list of the files that it may read: "   \
     "no file was read. Make one with \"make sign\" (docs/secure-boot.md), or switch Secure Boot "  \
-    "off in the firmware setup."
+    "off in the firmware setup." MSG(2129)
 #define HINT_UNLOCKED                                                                              \
     "Only the files that were signed are used, but anybody can put another application on the "    \
-    "stick: enroll your key and switch Secure Boot on in the firmware setup."
+    "stick: enroll your key and switch Secure Boot on in the firmware setup." MSG(2130)
 #define HINT_NESTED                                                                                \
     "Another hypervisor runs this machine and does not pass this on: turn on nested "              \
-    "virtualization there, or start Bulkhead on the bare machine."
+    "virtualization there, or start Bulkhead on the bare machine." MSG(2131)
 
 void preflight_add(struct preflight_report *report, const char *what, enum preflight_state state,
                    const char *hint, const char *found, ...) {
@@ -97,7 +100,7 @@ static const struct feature features[] = {
     {"EPT 4 levels, write-back", EPT_VPID, BIT(6) | BIT(14), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"EPT 2 MiB pages", EPT_VPID, BIT(16), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"EPT 1 GiB pages", EPT_VPID, BIT(17), PREFLIGHT_WARN,
-     "Guests use 2 MiB pages instead: a little slower with much memory."},
+     "Guests use 2 MiB pages instead: a little slower with much memory." MSG(2132)},
     {"INVEPT", EPT_VPID, BIT(20) | BIT(26), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"Unrestricted guest", PROCESSOR_2, ALLOWED_1(7), PREFLIGHT_LACK, HINT_TOO_OLD},
     {"VPID", PROCESSOR_2, VPID, PREFLIGHT_WARN, HINT_SLOWER},
@@ -109,9 +112,11 @@ static const struct feature features[] = {
     {"Decode assists", SVM_EDX, BIT(7), PREFLIGHT_WARN, HINT_SLOWER_SVM},
     {"Bus locks slowed down", SVM_EDX, BIT(29), PREFLIGHT_WARN, HINT_BUS_LOCKS},
     {"No-execute (NX)", EXT1_EDX, CPUID_EXT1_EDX_NX, PREFLIGHT_LACK,
-     "Enable Execute Disable Bit (XD, NX) in the firmware setup, usually under CPU or Security."},
+     "Enable Execute Disable Bit (XD, NX) in the firmware setup, "
+     "usually under CPU or Security." MSG(2133)},
     {"Invariant TSC", EXT7_EDX, BIT(8), PREFLIGHT_WARN,
-     "The guests' clocks may run unevenly while the CPU saves power; there is nothing to set."},
+     "The guests' clocks may run unevenly while the CPU saves "
+     "power; there is nothing to set." MSG(2134)},
 };
 
 static bool is_asked(enum word word, bool vmx, bool svm) {
@@ -227,7 +232,7 @@ static void add_serial(const struct boot_info *info, struct preflight_report *re
     preflight_add(
         report, "Serial line", silent ? PREFLIGHT_WARN : PREFLIGHT_OK,
         "Log and consoles have no serial line: name another port, or write console = \"auto\" "
-        "to have one looked for.",
+        "to have one looked for." MSG(2104),
         "%s", serial_describe(info, text));
 }
 
@@ -242,13 +247,13 @@ static void add_input(const struct boot_info *info, struct preflight_report *rep
         report, "Input", usable ? PREFLIGHT_OK : PREFLIGHT_WARN,
         "After the start nobody can type, neither to Bulkhead nor to a guest. Plug in a USB "
         "keyboard (Bulkhead drives xHCI controllers, which all PCs have since about 2015) or "
-        "a PS/2 keyboard, or connect a serial line and name its port (console = ...).",
+        "a PS/2 keyboard, or connect a serial line and name its port (console = ...)." MSG(2105),
         "%s", text);
     if (usable && (info->inputs & BOOT_INPUT_USB_OTHER) != 0) {
         preflight_add(
             report, "Another USB keyboard", PREFLIGHT_WARN,
             "It is behind a controller that Bulkhead does not drive (EHCI, UHCI or OHCI). "
-            "Put it into a socket of an xHCI controller, any of USB 3.",
+            "Put it into a socket of an xHCI controller, any of USB 3." MSG(2114),
             "silent after the start");
     }
 }
@@ -267,7 +272,7 @@ static void add_watchdog(const struct boot_info *info, struct preflight_report *
     if (state != BOOT_WATCHDOG_NONE) {
         preflight_add(report, "Watchdog (WDAT)", stuck ? PREFLIGHT_WARN : PREFLIGHT_OK,
                       "It may reset the machine minutes after the start: switch the watchdog off "
-                      "in the firmware's setup.",
+                      "in the firmware's setup." MSG(2106),
                       "%s", words[state]);
     }
     if (info->management) { /* nobody has asked it: most never arm theirs */
@@ -288,13 +293,13 @@ static void add_dma(const struct boot_info *info, struct preflight_report *repor
             report, "DMA", PREFLIGHT_WARN,
             "Devices are switched off from memory one by one, and a broken one could still "
             "write anywhere; no guest can be given one. Switch on VT-d or AMD-Vi (IOMMU, "
-            "DMA protection) in the firmware's setup, if it has that.",
+            "DMA protection) in the firmware's setup, if it has that." MSG(2107),
             "no IOMMU");
     } else if (dma->partial) {
         preflight_add(
             report, "DMA", PREFLIGHT_WARN,
             "The firmware's table of IOMMUs is broken in part: devices behind one that is "
-            "not found are not held back. A newer firmware may help.",
+            "not found are not held back. A newer firmware may help." MSG(2108),
             "%s, %u unit%s, a broken table", names[dma->kind], dma->unit_count, plural);
     } else {
         preflight_add(report, "DMA", PREFLIGHT_OK, NULL, "%s, %u unit%s", names[dma->kind],
@@ -319,7 +324,7 @@ static void add_screen(const struct boot_info *info, struct preflight_report *re
             report, "Screen", PREFLIGHT_WARN,
             "After the start nobody can see anything: let the firmware start the graphics card "
             "by UEFI (in its setup switch CSM off, choose the card with the screen), or "
-            "connect a serial line and name its port (console = ...).",
+            "connect a serial line and name its port (console = ...)." MSG(2109),
             "none after the start");
     }
 }
@@ -367,14 +372,14 @@ static void add_machine(const struct boot_info *info, struct preflight_report *r
 
     add_secure_boot(info, report);
     preflight_add(report, "Memory", free >= MEMORY_LEAST ? PREFLIGHT_OK : PREFLIGHT_LACK,
-                  "Too little memory is free for any guest: add memory.", "%s, %s free for guests",
-                  fmt_size(total_text, ALIGN_DOWN(total, MIB)),
+                  "Too little memory is free for any guest: add memory." MSG(2110),
+                  "%s, %s free for guests", fmt_size(total_text, ALIGN_DOWN(total, MIB)),
                   fmt_size(free_text, ALIGN_DOWN(free, MIB)));
     if (info->cpus_left_out != 0) {
-        preflight_add(
-            report, "CPUs", PREFLIGHT_WARN,
-            "Those that are left out stay as the firmware has parked them: nothing runs there.",
-            "%u, and %u more that are left out", info->cpu_count, info->cpus_left_out);
+        preflight_add(report, "CPUs", PREFLIGHT_WARN,
+                      "Those that are left out stay as the firmware has parked "
+                      "them: nothing runs there." MSG(2111),
+                      "%u, and %u more that are left out", info->cpu_count, info->cpus_left_out);
     } else {
         preflight_add(report, "CPUs", PREFLIGHT_OK, NULL, "%u", info->cpu_count);
     }
@@ -424,7 +429,7 @@ static void add_threads(const struct boot_info *info, const struct preflight_cpu
     preflight_add(
         report, "Hyper-threads", PREFLIGHT_WARN,
         "One can learn of the other by timing, on some CPUs its data: give a core's threads "
-        "to one guest, or switch Hyper-Threading (SMT) off in the firmware setup.",
+        "to one guest, or switch Hyper-Threading (SMT) off in the firmware setup." MSG(2112),
         "%s and %s share a core", guests[0]->name, guests[1]->name);
 }
 
@@ -463,9 +468,10 @@ static void add_avoided(const struct boot_info *info, struct preflight_report *r
     if (info->config.avoid == 0) {
         return;
     }
-    preflight_add(report, "Avoided", PREFLIGHT_WARN,
-                  "The config switches these off (avoid = ...): guests are slower without.", "%s",
-                  config_avoid_format(info->config.avoid, names, sizeof(names)));
+    preflight_add(
+        report, "Avoided", PREFLIGHT_WARN,
+        "The config switches these off (avoid = ...): guests are slower without." MSG(2113), "%s",
+        config_avoid_format(info->config.avoid, names, sizeof(names)));
 }
 
 static void add_name(const struct preflight_cpu *cpu, const char *vendor,

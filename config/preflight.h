@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "hv/lib/message.h"
 #include "hv/plan/boot_info.h"
 
 #define PREFLIGHT_MAX_LINES  40

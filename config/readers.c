@@ -53,7 +53,7 @@ static bool read_disk_path(const struct schema_value *v, const char *at, size_t 
     struct schema_value path = *v;
 
     if (length >= sizeof(text)) {
-        return refuse(v, "has a path of %u bytes; write at most %u", (unsigned)length,
+        return refuse(v, "has a path of %u bytes; write at most %u" MSG(1081), (unsigned)length,
                       (unsigned)sizeof(text) - 1);
     }
     str_copy_n(text, sizeof(text), at, length);
@@ -87,8 +87,9 @@ static bool read_server(const struct schema_value *v, struct part p, struct conf
         guest.length++;
     }
     if (guest.length == p.length || !part_is_name(guest, sizeof(disk->server))) {
-        return refuse(v,
-                      "names no guest and its export after nbd:; write \"NAME:nbd:GUEST/EXPORT\"");
+        return refuse(
+            v,
+            "names no guest and its export after nbd:; write \"NAME:nbd:GUEST/EXPORT\"" MSG(1082));
     }
     struct part export = {guest.at + guest.length + 1, p.length - guest.length - 1};
     bool good = export.length != 0;
@@ -98,7 +99,7 @@ static bool read_server(const struct schema_value *v, struct part p, struct conf
     if (!good || export.length >= sizeof(disk->export)) {
         return refuse(v,
                       "has no export's name after \"%.*s/\"; write 1 to %u of a-z, A-Z, 0-9, -, "
-                      "_, . and /",
+                      "_, . and /" MSG(1083),
                       (int)guest.length, guest.at, (unsigned)sizeof(disk->export) - 1);
     }
     str_copy_n(disk->server, sizeof(disk->server), guest.at, guest.length);
@@ -129,10 +130,12 @@ static bool read_disk_kind(const struct schema_value *v, struct part second,
                read_disk_size(v, fourth, disk);
     }
     if (part_is(third, "rw")) {
-        return refuse(v, "cannot be: no guest writes a file of the stick; write volatile:SIZE in "
-                         "place of rw, and what it writes is its own, until it starts again");
+        return refuse(
+            v, "cannot be: no guest writes a file of the stick; write volatile:SIZE in "
+               "place of rw, and what it writes is its own, until it starts again" MSG(1084));
     }
-    return refuse(v, "is no disk; write %s, such as \"%s\"", v->key->wanted, v->key->example);
+    return refuse(v, "is no disk; write %s, such as \"%s\"" MSG(1085), v->key->wanted,
+                  v->key->example);
 }
 
 bool read_disk(const struct schema_value *v) {
@@ -142,7 +145,7 @@ bool read_disk(const struct schema_value *v) {
     if (!part_is_name(name, sizeof(disk->name)) || part_is_last(name)) {
         return refuse(v,
                       "does not begin with a disk's name and a colon; write %s, with 1 to %u of "
-                      "a-z, 0-9 and - as the NAME",
+                      "a-z, 0-9 and - as the NAME" MSG(1086),
                       v->key->wanted, (unsigned)sizeof(disk->name) - 1);
     }
     str_copy_n(disk->name, sizeof(disk->name), name.at, name.length);
@@ -180,12 +183,12 @@ static bool read_net_option(const struct schema_value *v, const char **s, struct
 
     if (p.length >= strlen(mac) && memcmp(p.at, mac, strlen(mac)) == 0) {
         if (has_mac(net)) {
-            return refuse(v, "has two addresses; write one mac=");
+            return refuse(v, "has two addresses; write one mac=" MSG(1087));
         }
         *s += strlen(mac);
         return read_mac(s, net->mac) ||
                refuse(v, "has no address of one adapter after mac=; write six pairs of hexadecimal "
-                         "digits, such as mac=02:00:00:00:00:01");
+                         "digits, such as mac=02:00:00:00:00:01" MSG(1088));
     }
     *s += p.length;
     if (part_is(p, "bridge")) {
@@ -196,8 +199,8 @@ static bool read_net_option(const struct schema_value *v, const char **s, struct
         net->down = true;
         return true;
     }
-    return refuse(v, "has the unknown option \"%.*s\"; write %s", (int)min_u64(p.length, 20), p.at,
-                  v->key->wanted);
+    return refuse(v, "has the unknown option \"%.*s\"; write %s" MSG(1089),
+                  (int)min_u64(p.length, 20), p.at, v->key->wanted);
 }
 
 bool read_net(const struct schema_value *v) {
@@ -206,7 +209,7 @@ bool read_net(const struct schema_value *v) {
     const char *s = v->text + wire.length;
 
     if (!part_is_name(wire, sizeof(net->wire))) {
-        return refuse(v, "does not begin with a wire's name; write %s", v->key->wanted);
+        return refuse(v, "does not begin with a wire's name; write %s" MSG(1090), v->key->wanted);
     }
     str_copy_n(net->wire, sizeof(net->wire), wire.at, wire.length);
     net->pos = v->pos;
@@ -216,7 +219,8 @@ bool read_net(const struct schema_value *v) {
             return false;
         }
     }
-    return *s == '\0' || refuse(v, "goes on at \"%.*s\"; write %s", 12, s, v->key->wanted);
+    return *s == '\0' ||
+           refuse(v, "goes on at \"%.*s\"; write %s" MSG(1091), 12, s, v->key->wanted);
 }
 
 bool read_vsock(const struct schema_value *v) {
@@ -224,7 +228,7 @@ bool read_vsock(const struct schema_value *v) {
     struct part guest = part_at(v->text);
 
     if (!part_is_name(guest, sizeof(vsock->guest)) || !part_is_last(guest)) {
-        return refuse(v, "is no guest's name; write %s, such as \"%s\"", v->key->wanted,
+        return refuse(v, "is no guest's name; write %s, such as \"%s\"" MSG(1092), v->key->wanted,
                       v->key->example);
     }
     str_copy_n(vsock->guest, sizeof(vsock->guest), guest.at, guest.length);
@@ -249,7 +253,7 @@ bool read_named_port(const struct schema_value *v) {
     struct part name = part_at(v->text);
 
     if (!part_is_name(name, sizeof(port->name)) || !part_is_last(name)) {
-        return refuse(v, "is no port's name; write %s", v->key->wanted);
+        return refuse(v, "is no port's name; write %s" MSG(1093), v->key->wanted);
     }
     str_copy_n(port->name, sizeof(port->name), name.at, name.length);
     port->pos = v->pos;
@@ -269,17 +273,18 @@ static bool read_number_from(const struct schema_value *v, uint64_t least, uint6
 /* 0 to 2 are nobody's; the highest ones are those of disks. */
 bool read_cid(const struct schema_value *v) {
     return read_number_from(v, CONFIG_FIRST_CID, CONFIG_LAST_CID) ||
-           refuse(v, "is no address that a guest can have for vsock; write %s", v->key->wanted);
+           refuse(v, "is no address that a guest can have for vsock; write %s" MSG(1094),
+                  v->key->wanted);
 }
 
 bool read_mtu(const struct schema_value *v) {
     return read_number_from(v, CONFIG_MTU_MIN, CONFIG_MTU_MAX) ||
-           refuse(v, "is no length of packets; write %s", v->key->wanted);
+           refuse(v, "is no length of packets; write %s" MSG(1095), v->key->wanted);
 }
 
 bool read_limit(const struct schema_value *v) {
     return read_number_from(v, 1, CONFIG_LIMIT_MAX) ||
-           refuse(v, "is no limit; write %s", v->key->wanted);
+           refuse(v, "is no limit; write %s" MSG(1096), v->key->wanted);
 }
 
 /* ---- PCI devices ---- */
@@ -327,5 +332,5 @@ bool read_pci(const struct schema_value *v) {
 
     pci->pos = v->pos;
     return read_pci_address(v->text, pci) || read_pci_id(v->text, pci) ||
-           refuse(v, "is no PCI device; write %s", v->key->wanted);
+           refuse(v, "is no PCI device; write %s" MSG(1097), v->key->wanted);
 }

@@ -58,7 +58,7 @@ static bool read_choice(const struct schema_value *v) {
             return true;
         }
     }
-    return refuse(v, "is not known; write %s", v->key->wanted);
+    return refuse(v, "is not known; write %s" MSG(1061), v->key->wanted);
 }
 
 /* A name from the choices or a port in hex; 8 ports from there must exist. */
@@ -70,7 +70,7 @@ static bool read_port(const struct schema_value *v) {
     }
     if (!read_number(&s, 16, 0xfff8, &port) || *s != '\0' || port < 0x100 || port % 8 != 0) {
         return refuse(v, "is not the port of a UART; write a multiple of 8 from 0x100 to 0xfff8, "
-                         "such as \"0x3f8\"");
+                         "such as \"0x3f8\"" MSG(1062));
     }
     memcpy(v->field, &port, v->key->size);
     return true;
@@ -91,12 +91,12 @@ static bool read_cpus(const struct schema_value *v) {
         }
         skip_blanks(&s);
         if (!good || (*s != ',' && *s != '\0')) {
-            return refuse(v, "is not a list of CPUs at \"%.*s\"; write %s, from 0 to %u", 12, item,
-                          v->key->wanted, CONFIG_MAX_CPUS - 1);
+            return refuse(v, "is not a list of CPUs at \"%.*s\"; write %s, from 0 to %u" MSG(1063),
+                          12, item, v->key->wanted, CONFIG_MAX_CPUS - 1);
         }
         for (unsigned cpu = (unsigned)first; cpu <= last; cpu++) {
             if (cpu_set_has(set, cpu)) {
-                return refuse(v, "names CPU %u twice; name each once", cpu);
+                return refuse(v, "names CPU %u twice; name each once" MSG(1064), cpu);
             }
             cpu_set_add(set, cpu);
         }
@@ -123,7 +123,8 @@ static bool read_avoid(const struct schema_value *v) {
         }
         unsigned i = find_avoid(s, n);
         if (n != 0 && i == CONFIG_AVOIDS) {
-            return refuse(v, "names no feature at \"%.*s\"; write %s", (int)n, s, v->key->wanted);
+            return refuse(v, "names no feature at \"%.*s\"; write %s" MSG(1065), (int)n, s,
+                          v->key->wanted);
         }
         *avoid |= n != 0 ? BIT32(i) : 0;
         s += n;
@@ -151,7 +152,7 @@ bool read_size_of(const struct schema_value *v, const char *s, uint64_t least, u
     bool good = read_number(&s, 10, CONFIG_MEMORY_MAX, &number);
     unsigned shift = unit_shift(*s);
     if (!good || shift == 0 || s[1] != '\0') {
-        return refuse(v, "is not a size; write a number and K, M or G, such as \"%s\"",
+        return refuse(v, "is not a size; write a number and K, M or G, such as \"%s\"" MSG(1066),
                       v->key->example);
     }
     bool fits = number <= CONFIG_MEMORY_MAX >> shift;
@@ -159,7 +160,8 @@ bool read_size_of(const struct schema_value *v, const char *s, uint64_t least, u
     uint64_t near = max_u64(ALIGN_UP(bytes, CONFIG_MEMORY_UNIT), least);
     if (!fits || bytes != near) {
         char from[24], fix[24];
-        return refuse(v, "is not a multiple of 2M from \"%s\" to \"65536G\"; write \"%s\"",
+        return refuse(v,
+                      "is not a multiple of 2M from \"%s\" to \"65536G\"; write \"%s\"" MSG(1067),
                       fmt_size(from, least), fmt_size(fix, near));
     }
     *out = bytes;
@@ -182,7 +184,7 @@ static bool read_seconds(const struct schema_value *v) {
         number * unit > CONFIG_STOP_TIMEOUT_MAX) {
         return refuse(v,
                       "is not a time from \"1s\" to \"60m\"; write a number and s or m, such as "
-                      "\"%s\"",
+                      "\"%s\"" MSG(1068),
                       v->key->example);
     }
     *(uint32_t *)v->field = (uint32_t)(number * unit);
@@ -195,9 +197,10 @@ static bool read_menu(const struct schema_value *v) {
     uint64_t number = 0;
 
     if (!read_number(&s, 10, CONFIG_MENU_MAX, &number) || s[0] != 's' || s[1] != '\0') {
-        return refuse(v,
-                      "is not a time from \"0s\" to \"600s\"; write a number and s, such as \"%s\"",
-                      v->key->example);
+        return refuse(
+            v,
+            "is not a time from \"0s\" to \"600s\"; write a number and s, such as \"%s\"" MSG(1069),
+            v->key->example);
     }
     *(uint32_t *)v->field = (uint32_t)number;
     return true;
@@ -223,18 +226,18 @@ bool read_path(const struct schema_value *v) {
         if (is_odd(c)) {
             return refuse(v,
                           "holds '%c', which no file name on the stick can have; write the path "
-                          "from the stick's root, such as \"%s\"",
+                          "from the stick's root, such as \"%s\"" MSG(1070),
                           c, v->key->example);
         }
         if ((c == '/' && dots) || (c == '\0' && (dots || n == 0))) {
             return refuse(v,
                           "is not the path of a file; write it from the stick's root without . and "
-                          ".., such as \"%s\"",
+                          ".., such as \"%s\"" MSG(1071),
                           v->key->example);
         }
         if ((c == '/' || c == '\0') && is_cut_by_fat(part, n)) {
             return refuse(v, "holds a name with a blank at an end or a dot as its last character, "
-                             "which the stick cannot have; write it without");
+                             "which the stick cannot have; write it without" MSG(1072));
         }
         if (c == '\0') {
             return true;
@@ -263,7 +266,7 @@ static bool read_escape_key(const struct schema_value *v) {
         known = known && c != *t;
     }
     if (!known) {
-        return refuse(v, "cannot be the escape key; write %s", v->key->wanted);
+        return refuse(v, "cannot be the escape key; write %s" MSG(1073), v->key->wanted);
     }
     *(uint8_t *)v->field = (uint8_t)c & 0x1f;
     return true;
@@ -274,7 +277,7 @@ static bool read_uuid(const struct schema_value *v) {
     static const uint8_t none[UUID_SIZE];
     uint8_t uuid[UUID_SIZE];
     if (!identity_read_uuid(v->text, uuid) || memcmp(uuid, none, UUID_SIZE) == 0) {
-        return refuse(v, "is not a UUID; write %s", v->key->wanted);
+        return refuse(v, "is not a UUID; write %s" MSG(1074), v->key->wanted);
     }
     memcpy(v->field, uuid, UUID_SIZE);
     return true;
@@ -284,7 +287,7 @@ static bool read_uuid(const struct schema_value *v) {
 static bool read_ascii(const struct schema_value *v) {
     for (const char *s = v->text; *s != '\0'; s++) {
         if (*s < ' ' || *s > '~') {
-            return refuse(v, "holds more than plain ASCII; write %s", v->key->wanted);
+            return refuse(v, "holds more than plain ASCII; write %s" MSG(1075), v->key->wanted);
         }
     }
     return read_text(v);

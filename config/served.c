@@ -26,16 +26,19 @@ static void judge_server(const struct builder *b, const struct config_guest *g,
 
     if (str_equal(disk->server, g->name)) {
         REFUSE(b, g, disk->pos,
-               "disk \"%s\" is served by the guest itself; name another guest that serves it",
+               "disk \"%s\" is served by the guest itself; name another "
+               "guest that serves it" MSG(1131),
                disk->name);
     } else if (find_guest(config, disk->server) != NULL) {
         return;
     } else if (near != NULL) {
-        REFUSE(b, g, disk->pos, "disk \"%s\": there is no guest \"%s\"; did you mean \"%s\"?",
-               disk->name, disk->server, near);
+        REFUSE(b, g, disk->pos,
+               "disk \"%s\": there is no guest \"%s\"; did you mean \"%s\"?" MSG(1132), disk->name,
+               disk->server, near);
     } else {
         REFUSE(b, g, disk->pos,
-               "disk \"%s\": there is no guest \"%s\"; add a table [guest.%s] that serves it",
+               "disk \"%s\": there is no guest \"%s\"; add a table "
+               "[guest.%s] that serves it" MSG(1133),
                disk->name, disk->server, disk->server);
     }
 }
@@ -69,7 +72,7 @@ static void judge_circle(const struct builder *b, const struct config_guest *g) 
         if (other && (reach(config, server) >> self & 1) != 0) {
             REFUSE(b, g, disk->pos,
                    "disk \"%s\" comes from guest \"%s\", whose own disks come from this one; take "
-                   "one of them from elsewhere",
+                   "one of them from elsewhere" MSG(1134),
                    disk->name, disk->server);
             return;
         }

@@ -18,7 +18,7 @@ void stick_read_config(struct boot_info *info, stick_reader *read, struct fault_
         bool missing = str_equal(why, STICK_MISSING);
         const char *fix = ". It says which guests to run: write one (see docs/config.md)";
         config_preset(&info->config);
-        fault_add(faults, 0, 0, "%s: %s%s", path, why, missing ? fix : "");
+        fault_add(faults, 0, 0, "%s: %s%s" MSG(1181), path, why, missing ? fix : "");
         return;
     }
     info->config_text = base;

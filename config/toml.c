@@ -64,7 +64,7 @@ static void refuse_byte(struct toml *t, const char *at) {
     if (!t->complained && !t->not_utf8) {
         COMPLAIN(t, at,
                  "byte 0x%02x is not UTF-8 (saved as Windows-1252 or Latin-1?); save the file as "
-                 "UTF-8",
+                 "UTF-8" MSG(1001),
                  (uint8_t)*at);
     }
     t->not_utf8 = true;
@@ -80,7 +80,9 @@ static void check_characters(struct toml *t) {
         if (n == 0) {
             refuse_byte(t, p);
         } else if ((code < 0x20 && code != '\t') || code == 0x7f) {
-            COMPLAIN(t, p, "control character 0x%02x may not stand in the file; remove it", code);
+            COMPLAIN(t, p,
+                     "control character 0x%02x may not stand in the file; remove it" MSG(1002),
+                     code);
         }
     }
 }
@@ -128,14 +130,14 @@ static bool read_string(struct toml *t, struct text_out *out) {
             if (*t->at != '"' && *t->at != '\\') {
                 COMPLAIN(t, t->at - 1,
                          "the escape \\%.*s is not supported; write \\\\ for a backslash, / in a "
-                         "path, or put the text in 'single quotes'",
+                         "path, or put the text in 'single quotes'" MSG(1003),
                          one_character(t), t->at);
                 return false;
             }
         }
         append(out, *t->at);
     }
-    COMPLAIN(t, open, "the text has no closing %c; add one", *open);
+    COMPLAIN(t, open, "the text has no closing %c; add one" MSG(1004), *open);
     return false;
 }
 
@@ -157,7 +159,7 @@ static bool read_name(struct toml *t, struct toml_name *name) {
     if (out.length == 0) {
         COMPLAIN(t, t->at,
                  "a name is missing here; it is made of letters, digits, - and _, or stands in "
-                 "quotes");
+                 "quotes" MSG(1005));
     }
     return out.length != 0;
 }
@@ -165,7 +167,7 @@ static bool read_name(struct toml *t, struct toml_name *name) {
 static void expect_line_end(struct toml *t, const char *after) {
     skip_blanks(t);
     if (t->at < t->end && *t->at != '#') {
-        COMPLAIN(t, t->at, "unexpected '%.*s' after the %s; one line holds one %s",
+        COMPLAIN(t, t->at, "unexpected '%.*s' after the %s; one line holds one %s" MSG(1006),
                  one_character(t), t->at, after, after);
     }
 }
@@ -173,7 +175,8 @@ static void expect_line_end(struct toml *t, const char *after) {
 static void read_header(struct toml *t, struct toml_item *item) {
     item->kind = TOML_TABLE;
     if (at_text(t, "[[")) {
-        COMPLAIN(t, t->at, "arrays of tables are not supported; write one [table.name] for each");
+        COMPLAIN(t, t->at,
+                 "arrays of tables are not supported; write one [table.name] for each" MSG(1007));
         return;
     }
     do {
@@ -186,7 +189,7 @@ static void read_header(struct toml *t, struct toml_item *item) {
         skip_blanks(t);
     } while (at_text(t, "."));
     if (!at_text(t, "]")) {
-        COMPLAIN(t, t->at, "the table header has no closing ]; add one");
+        COMPLAIN(t, t->at, "the table header has no closing ]; add one" MSG(1008));
         return;
     }
     t->at++;
@@ -210,10 +213,11 @@ static void read_array_text(struct toml *t, struct toml_item *item, struct text_
     if (at_text(t, "\"\"\"") || at_text(t, "'''") || !at_quote(t)) {
         COMPLAIN(t, t->at,
                  "'%.*s' begins no text: arrays of anything else are not supported; write "
-                 "[\"...\", \"...\"]",
+                 "[\"...\", \"...\"]" MSG(1009),
                  one_character(t), t->at);
     } else if (item->text_count == TOML_TEXTS_MAX) {
-        COMPLAIN(t, t->at, "arrays of more than %u texts are not supported; remove this one",
+        COMPLAIN(t, t->at,
+                 "arrays of more than %u texts are not supported; remove this one" MSG(1010),
                  TOML_TEXTS_MAX);
     } else {
         struct toml_text *text = &item->texts[item->text_count++];
@@ -224,7 +228,7 @@ static void read_array_text(struct toml *t, struct toml_item *item, struct text_
         append(out, '\0');
     }
     if (out->length >= out->size) {
-        COMPLAIN(t, t->at, "arrays of more than %u bytes are not supported; write less",
+        COMPLAIN(t, t->at, "arrays of more than %u bytes are not supported; write less" MSG(1011),
                  (unsigned)out->size);
     }
 }
@@ -235,7 +239,8 @@ static bool read_array_comma(struct toml *t) {
         return true;
     }
     if (!at_text(t, ",")) {
-        COMPLAIN(t, t->at, "unexpected '%.*s' in the array; write a comma between two texts",
+        COMPLAIN(t, t->at,
+                 "unexpected '%.*s' in the array; write a comma between two texts" MSG(1012),
                  one_character(t), t->at);
         return false;
     }
@@ -276,7 +281,7 @@ static void read_array(struct toml *t, struct toml_item *item, struct text_out *
     begin.not_utf8 = t->not_utf8;
     *t = begin;
     if (!said) {
-        COMPLAIN(t, t->at, "the array has no closing ]; add one");
+        COMPLAIN(t, t->at, "the array has no closing ]; add one" MSG(1013));
     }
     t->complained = true;
     skip_past(t, "]");
@@ -294,7 +299,7 @@ static void read_value(struct toml *t, struct toml_item *item) {
     item->value_column = column_of(t, t->at);
     for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
         if (at_text(t, refused[i].opener)) {
-            COMPLAIN(t, t->at, "%s", refused[i].why);
+            COMPLAIN(t, t->at, "%s" MSG(1014), refused[i].why);
             skip_past(t, refused[i].closer);
             return;
         }
@@ -312,7 +317,8 @@ static void read_value(struct toml *t, struct toml_item *item) {
             append(&out, *t->at);
         }
         if (out.length == 0) {
-            COMPLAIN(t, t->at, "%s has no value; write one behind the =", item->names[0].text);
+            COMPLAIN(t, t->at, "%s has no value; write one behind the =" MSG(1015),
+                     item->names[0].text);
         }
     }
     item->length = out.length;
@@ -327,9 +333,10 @@ static void read_pair(struct toml *t, struct toml_item *item) {
     }
     skip_blanks(t);
     if (at_text(t, ".")) {
-        COMPLAIN(t, t->at, "dotted keys are not supported; write a [table] header and the key");
+        COMPLAIN(t, t->at,
+                 "dotted keys are not supported; write a [table] header and the key" MSG(1016));
     } else if (!at_text(t, "=")) {
-        COMPLAIN(t, t->at, "an = is missing after %s; write %s = \"value\"", name, name);
+        COMPLAIN(t, t->at, "an = is missing after %s; write %s = \"value\"" MSG(1017), name, name);
     } else {
         item->depth = 1;
         t->at++;

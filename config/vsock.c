@@ -39,24 +39,25 @@ static void judge_vsock(const struct builder *b, const struct config_guest *g,
     const char *near = find_near_guest(config, g, vsock->guest);
 
     if (str_equal(vsock->guest, g->name)) {
-        REFUSE(b, g, vsock->pos, "vsock = \"%s\" is the guest itself; remove it", vsock->guest);
+        REFUSE(b, g, vsock->pos, "vsock = \"%s\" is the guest itself; remove it" MSG(1141),
+               vsock->guest);
         return;
     }
     if (first != vsock) {
         REFUSE(b, g, vsock->pos,
-               "vsock = \"%s\" is there already, on line %u; name each guest once", vsock->guest,
-               first->pos.line);
+               "vsock = \"%s\" is there already, on line %u; name each guest once" MSG(1142),
+               vsock->guest, first->pos.line);
         return;
     }
     if (find_guest(config, vsock->guest) != NULL) {
         return;
     }
     if (near != NULL) {
-        REFUSE(b, g, vsock->pos, "there is no guest \"%s\"; did you mean \"%s\"?", vsock->guest,
-               near);
+        REFUSE(b, g, vsock->pos, "there is no guest \"%s\"; did you mean \"%s\"?" MSG(1143),
+               vsock->guest, near);
     } else {
-        REFUSE(b, g, vsock->pos, "there is no guest \"%s\"; add a table [guest.%s]", vsock->guest,
-               vsock->guest);
+        REFUSE(b, g, vsock->pos, "there is no guest \"%s\"; add a table [guest.%s]" MSG(1144),
+               vsock->guest, vsock->guest);
     }
 }
 
@@ -84,7 +85,7 @@ static void judge_cid(const struct builder *b, uint32_t guest) {
         if (has_cid(config, g) && has_cid(config, other) &&
             cid_of(config, i) == cid_of(config, guest)) {
             REFUSE(b, g, cid_place(g),
-                   "its CID %u is that of guest \"%s\", on line %u; write another cid",
+                   "its CID %u is that of guest \"%s\", on line %u; write another cid" MSG(1145),
                    cid_of(config, guest), other->name, cid_place(other).line);
         }
     }
@@ -156,7 +157,7 @@ void give_vsock(const struct builder *b, struct plan_vm *vm, uint32_t self) {
         if (out->peer_count == ABI_VSOCK_PEERS) {
             REFUSE(b, vm->config, c->pos,
                    "the guests that it has to do with by vsock and the disks that it serves are "
-                   "more than %u; take some off",
+                   "more than %u; take some off" MSG(1146),
                    ABI_VSOCK_PEERS);
             return;
         }

@@ -18,26 +18,45 @@ MACRO = r"\b[A-Z][A-Z0-9_]+\b(?!\s*\()"
 PIECES = rf"(?:(?:{LITERAL}|{MACRO}|\bPRI\w+){GAP})+"
 MESSAGE = re.compile(rf"({PIECES})MSG\((\d+)\)(?:{GAP}({PIECES}))?")
 
-# Whose arguments are messages: the function, which argument is the text, and which one says that it is none to act on,
-# with what that then is.
+# Whose arguments are messages: the function, which argument is the text, which one says that it is none to act on, what
+# that then is, and where; "" = everywhere.
 CALLS = {
-    "log_warn": (0, None, ()), "log_error": (0, None, ()), "plat_panic": (0, None, ()),
-    "vm_log": (2, 1, ("LOG_INFO", "LOG_DEBUG")),
-    "vm_leave": (2, None, ()), "vcpu_crash": (2, None, ()), "vcpu_crash_compartment": (2, None, ()),
-    "exit_crash": (2, None, ()),
+    "log_warn": (0, None, (), ""), "log_error": (0, None, (), ""), "plat_panic": (0, None, (), ""),
+    "vm_log": (2, 1, ("LOG_INFO", "LOG_DEBUG"), ""),
+    "vm_leave": (2, None, (), ""), "vcpu_crash": (2, None, (), ""), "vcpu_crash_compartment": (2, None, (), ""),
+    "exit_crash": (2, None, (), ""),
+    "console_print": (1, 0, ("CONSOLE_PLAIN", "CONSOLE_GOOD", "choice == usual ? CONSOLE_GOOD : CONSOLE_PLAIN"), "boot/"),
+    "complain": (0, None, (), "boot/"),
+    "preflight_add": (3, 2, ("PREFLIGHT_OK",), ""),
+    "fault_add": (3, None, (), ""), "COMPLAIN": (2, None, (), ""),
+    "refuse": (1, None, (), ("config/schema.c", "config/readers.c")),
+    "REFUSE": (-1, None, (), "config/"),
 }
+# REFUSE() is another macro in each: the argument that is the text; elsewhere config/builder.h's.
+REFUSES = {"config/parse.c": 2, "config/kernel.c": 1}
+REFUSES_ELSE = 3
 # Texts without a number of their own: file, the text, and where the number is.
 CARRIED = {
     ("hv/exit/life.c", "%s"): "in the reason",
     ("hv/exit/report.c", "stopped: %s"): "in the reason",
     ("hv/vm/mce.c", "stopped: %s"): "in the reason",
     ("hv/vm/told.c", "stopped: %s"): "in the reason",
+    ("boot/main.c", "%s"): "in the fault, or in what complain() got",
+    ("boot/main.c", "%s: %s"): "in the hint",
+    ("boot/main.c", "... and %s more."): "in the faults before it",
+    ("boot/main.c", "... and %u more."): "in the faults before it",
+    ("boot/main.c", "Press any key to return to the firmware."): "in what keeps it from starting",
+    ("boot/main.c", "Bulkhead cannot start: %u problem%s. Nothing was changed%s."): "in the problems before it",
+    ("config/builder.h", "guest \"%s\": %s"): "in REFUSE()'s text",
+    ("config/kernel.c", "guest \"%s\": %s"): "in REFUSE()'s text",
+    ("config/schema.c", "%s = \"%.*s\" %s"): "in the rule that refuse() got",
 }
 # What follows a message in lines of its own begins so.
 DETAIL = "  "
 # Handed on by a function that is in CALLS itself: file and argument.
 PASSED = {
     ("hv/exit/report.c", "reason"), ("hv/vm/request.c", "reason"), ("arch/x86_64/fail.c", "format"),
+    ("config/toml.c", "__VA_ARGS__"),
 }
 
 
@@ -116,12 +135,14 @@ def judge(name, text, macros, argument):
 
 def check_calls(name, text, macros):
     for found in re.finditer(rf"\b({'|'.join(CALLS)})(\()", text):
-        place, state, quiet = CALLS[found[1]]
+        place, state, quiet, where = CALLS[found[1]]
+        if found[1] == "REFUSE":
+            place = REFUSES.get(name, REFUSES_ELSE)
         args = arguments(text, found.start(2))
         line = text.count("\n", 0, found.start()) + 1
         before = text[text.rfind("\n", 0, found.start()) + 1:found.start()]
         defined = re.match(r"\s*#define|\w|[A-Z]+ ", before) and not before.strip().startswith(("return", "?", ":"))
-        if defined or (state is not None and args[state] in quiet):
+        if defined or not name.startswith(where) or (state is not None and args[state] in quiet):
             continue
         why = judge(name, text, macros, args[place]) if place < len(args) else "it has no text"
         if why:

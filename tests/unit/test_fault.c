@@ -21,7 +21,7 @@ TEST(other_files) {
     fault_add(&list, 3, 10, "value");
     fault_add_file(&list, "bulkhead/microcode/a%s", "altered");
     CHECK_U64(list.count, 2);
-    CHECK_STR(list.faults[0].text, "bulkhead/microcode/a%s: altered");
+    CHECK_STR(list.faults[0].text, "bulkhead/microcode/a%s: altered [BH1185]");
     for (unsigned i = 0; i < FAULT_MAX; i++) {
         fault_add_file(&list, "b", "altered");
     }

@@ -110,7 +110,8 @@ TEST(no_config) {
 TEST(config_fix) {
     config_problem = "altered; put it back";
     (void)run("");
-    CHECK_STR(faults.faults[0].text, "bulkhead.toml: bulkhead/bulkhead.toml: altered; put it back");
+    CHECK_STR(faults.faults[0].text,
+              "bulkhead.toml: bulkhead/bulkhead.toml: altered; put it back [BH1181]");
     config_problem = STICK_MISSING;
     (void)run("");
     CHECK(strstr(faults.faults[0].text, "no such file on the stick. It says which guests") != NULL);
