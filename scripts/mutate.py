@@ -66,10 +66,10 @@ OPERATORS = [
 # A call or an assignment that stands alone. Not a return: what the caller gets without it is undefined, and often the same.
 STATEMENT = re.compile(r"^\s+(?=\S)(?!return\b|goto\b|break\b|continue\b|ASSERT)(\(void\))?[\w*(>\-.\[\]+, &]+(\(.*\)|\s[|&+\-]?=\s.*);\s*$")
 DECLARATION = re.compile(r"^\s+(static |const |struct \w+|enum \w+|unsigned|u?int\d*_t|bool|size_t|char|void|[a-z]\w*_t) .*;")
-# Not code that a test could tell apart: comments, preprocessor, log lines' texts, attributes and hints for the compiler.
+# Not code that a test could tell apart: comments, preprocessor, log lines' texts and numbers, attributes and hints for the compiler.
 # An array one larger is as good. A fence is for what another CPU sees in between, and tests have one.
 BUFFER = re.compile(r"^\s+char \w+\[\d+\]|^\s+\w+ \w+\[\d+\](\[\w+\])*;")
-NO_CODE = re.compile(r"^\s*(#|/?\*|//)|\b(vm_log|log_\w+|console_print|UNUSED|__attribute__|__atomic_thread_fence|ASSERT|STATIC_ASSERT|_Static_assert)\b")
+NO_CODE = re.compile(r"^\s*(#|/?\*|//)|\b(vm_log|log_\w+|console_print|MSG|UNUSED|__attribute__|__atomic_thread_fence|ASSERT|STATIC_ASSERT|_Static_assert)\b")
 
 
 class Fault:
