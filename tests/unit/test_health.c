@@ -174,9 +174,20 @@ TEST(where_nothing_can_be_told_it_says_so) {
     CHECK(strstr(told, "no memory is left to tell") != NULL);
 }
 
+/* Its devices may want nothing for longer than that. */
+TEST(a_look_is_due_when_it_has_run_long_enough) {
+    for (uint64_t trial = 0; trial <= 77; trial += 77) {
+        begin(trial, 1);
+        v0->clocks_due = 0;
+        health_begin(v0->vm);
+        CHECK_U64(v0->clocks_due, trial == 0 ? 0 : fake_tsc + TRIAL * SECOND);
+    }
+}
+
 TEST_MAIN(T(a_guest_that_runs_long_enough_proves_it), T(it_is_told_while_the_guest_runs),
           T(all_of_them_have_to), T(one_that_waits_for_the_operator_is_not_waited_for),
           T(one_that_switches_itself_off_is_through),
           T(one_that_crashes_for_good_has_the_machine_restart),
           T(one_that_starts_again_and_again_too), T(what_the_operator_ends_is_his_to_see_to),
-          T(without_a_trial_nothing_is_done), T(where_nothing_can_be_told_it_says_so))
+          T(without_a_trial_nothing_is_done), T(where_nothing_can_be_told_it_says_so),
+          T(a_look_is_due_when_it_has_run_long_enough))
