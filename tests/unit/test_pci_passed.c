@@ -606,6 +606,21 @@ TEST(intx) {
     CHECK(!line(OLD));
 }
 
+/* Of each function, at the end of any interrupt. */
+TEST(each_line_is_looked_at_again) {
+    for (unsigned n = 0; n < REALS; n++) {
+        fake_passed_start();
+        fake_time = 5000;
+        set(n, PCI_COMMAND, 2, MEMORY_MASTER);
+        reals[n].config[1] |= BIT32(19);
+        (void)look();
+        CHECK(line(n));
+        reals[n].config[1] &= ~BIT32(19);
+        platform_end_interrupt(&fake_pc, 0x55);
+        CHECK(!line(n));
+    }
+}
+
 /* Whatever takes INTx away takes the line down, and there is no look any more. */
 TEST(intx_off) {
     for (unsigned way = 0; way < 6; way++) {
@@ -819,5 +834,5 @@ TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
           T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_and_the_device),
           T(msix_odd_accesses), T(function_level_reset), T(power_states), T(start_again), T(intx),
-          T(intx_off), T(garbage), T(capabilities), T(where_msi_is), T(a_reset_wakes),
-          T(from_msix_to_msi), T(a_table_in_the_second_pages))
+          T(each_line_is_looked_at_again), T(intx_off), T(garbage), T(capabilities),
+          T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi), T(a_table_in_the_second_pages))

@@ -57,6 +57,7 @@ TEST(reads_and_writes) {
     memset(pc->ram + DATA(0), 0x5a, 1024);
     CHECK_U64(request(BLK_OUT, 3, 1024), BLK_OK);
     CHECK(is_as_on_disk(3ull * 512, pc->ram + DATA(0), 1024));
+    CHECK_U64(ram_get32(pc, USED(0) + 16), 1); /* its status alone was written */
     CHECK(server.disk[5 * 512] != 0x5a);
     CHECK_U64(server.last.flags, NBD_FUA);
     CHECK_U64(pc->counts.reads, 1);
