@@ -25,6 +25,7 @@ struct real {
     _Alignas(PAGE_SIZE) uint8_t pages[HELD_SIZE];
     uint64_t mapped[ABI_PCI_BARS]; /* 0: nowhere */
     uint64_t command, messages, power;
+    uint64_t messages_before; /* what was told before the last one */
     unsigned resets;
 };
 
@@ -108,6 +109,7 @@ static void fake_pci(UNUSED const struct dev_env *env, struct exchange_pci *call
         break;
     case PCI_CALL_MESSAGES:
         CHECK(call->value < PCI_MESSAGES);
+        r->messages_before = r->messages;
         r->messages = call->value;
         break;
     case PCI_CALL_POWER:

@@ -818,6 +818,7 @@ TEST(from_msix_to_msi) {
     unsigned told = asked[PCI_CALL_MESSAGES];
     set(NIC, MSIX_CAP + 2, 2, 0);
     CHECK_U64(asked[PCI_CALL_MESSAGES], told + 2);
+    CHECK_U64(reals[NIC].messages_before, PCI_NO_MESSAGES);
     CHECK_U64(reals[NIC].messages, PCI_MSI);
 }
 

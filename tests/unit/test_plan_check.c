@@ -427,6 +427,11 @@ TEST(channels) {
     check_seen("one of them is not of two VMs");
     plan.channel_count = PLAN_MAX_CHANNELS + 1;
     check_seen("there are 257 channels");
+    plan.channel_count = PLAN_MAX_CHANNELS; /* so many there may be, but not all the same one */
+    for (unsigned i = 2; i < PLAN_MAX_CHANNELS; i++) {
+        plan.channels[i] = plan.channels[0];
+    }
+    check_seen("overlaps a channel");
     plan.channels[1].vms[1] = 0;
     check_seen("window 1 of gamma");
 }
