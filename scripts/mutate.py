@@ -61,13 +61,13 @@ OPERATORS = [
     ("<<", r"<<", ">>"), (">>", r">>", "<<"), ("++", r"\+\+", "--"),
     ("true", r"\btrue\b", "false"), ("false", r"\bfalse\b", "true"),
     ("!", r"!(?=[a-z(])", ""), ("if (", r"\bif \((?=[^)])", "if (!"),
-    ("number", r"\b(0x[0-9a-f]+|\d+)(?=u?(ll)?\b)", lambda m: str(int(m[0], 0) + 1)),
+    ("number", r"(?<!_t\[)\b(0x[0-9a-f]+|\d+)(?=u?(ll)?\b)", lambda m: str(int(m[0], 0) + 1)),
 ]
 # A call or an assignment that stands alone. Not a return: what the caller gets without it is undefined, and often the same.
 STATEMENT = re.compile(r"^\s+(?=\S)(?!return\b|goto\b|break\b|continue\b|ASSERT)(\(void\))?[\w*(>\-.\[\]+, &]+(\(.*\)|\s[|&+\-]?=\s.*);\s*$")
 DECLARATION = re.compile(r"^\s+(static |const |struct \w+|enum \w+|unsigned|u?int\d*_t|bool|size_t|char|void|[a-z]\w*_t) .*;")
 # Not code that a test could tell apart: comments, preprocessor, log lines' texts and numbers, attributes and hints for the compiler.
-# An array one larger is as good. A fence is for what another CPU sees in between, and tests have one.
+# An array one larger is as good, also one without a name, whose size the number operator leaves alone. A fence is for what another CPU sees in between, and tests have one.
 BUFFER = re.compile(r"^\s+char \w+\[\d+\]|^\s+\w+ \w+\[\d+\](\[\w+\])*;")
 NO_CODE = re.compile(r"^\s*(#|/?\*|//)|\b(vm_log|log_\w+|console_print|MSG|UNUSED|__attribute__|__atomic_thread_fence|ASSERT|STATIC_ASSERT|_Static_assert)\b")
 
