@@ -248,10 +248,12 @@ TEST(host_interrupts_are_taken_while_it_is_reset) {
 
 /* A CPU without pages of 1 GiB has a table for each GiB. */
 TEST(a_window_of_small_pages) {
-    fake_last_extended = 0x80000000;
     fake_plan_more = add_high_ram;
+    uint64_t size = start()->vm->compartment.region_size;
+    fake_last_extended = 0x80000000;
     struct vcpu *v = start();
     fake_plan_more = NULL;
+    CHECK_U64(v->vm->compartment.region_size, size + 5 * PAGE_SIZE);
     for (uint64_t at = 0x123456; at < 5 * GIB; at += 34 * MIB) {
         CHECK_U64(translate(v->vm, COMPARTMENT_WINDOW + at), at);
     }
