@@ -579,8 +579,32 @@ TEST(not_to_one_with_other_windows) {
     }
 }
 
+/* So far away that its tables of small pages do not go through one window of the host's. */
+static void add_far_image(struct plan_vm *plan) {
+    fake_windows_add(plan);
+    plan->windows[0].gpa = GPA(300 * GIB);
+    plan->window_count = 1;
+    plan->devices.channel_count = 0;
+}
+
+TEST(a_large_region_is_copied_whole) {
+    fake_plan_more = to_plan_more = add_far_image;
+    fake_last_extended = 0x80000000;
+    begin(FAKE_RAM);
+    fake_last_extended = 0x80000021;
+    fake_plan_more = to_plan_more = NULL;
+    uint64_t last = fake_vm->compartment.region_size - 1;
+    CHECK(last >= PLAT_WINDOW_SIZE);
+    fake_vm->compartment.region[last] = 0x33;
+    CHECK(vm_command(&fake_public, VM_COMMAND_MOVE));
+    steps(100);
+    CHECK_U64(to_public.state, VM_PAUSED);
+    CHECK_U64(to_vm->compartment.region[last], 0x33);
+}
+
 TEST_MAIN(T(all_is_copied_and_nothing_left), T(a_record_is_copied_whole),
           T(its_word_for_ends_is_in_its_own_memory), T(back_again), T(not_to_one_of_another_size),
           T(not_while_another_is_on_its_way), T(not_to_one_that_does_not_come),
           T(a_disk_and_its_wires_go_along), T(what_others_know_of_it_goes_along),
-          T(wires_alone_go_along), T(a_place_comes_back), T(not_to_one_with_other_windows))
+          T(wires_alone_go_along), T(a_place_comes_back), T(not_to_one_with_other_windows),
+          T(a_large_region_is_copied_whole))
