@@ -21,6 +21,7 @@
 #define HEAP_PER_CPU   (192 * KIB)
 #define CPUS_SHOWN     32u
 #define MENU_SECONDS   3u  /* if the config does not say it */
+#define SILENT_SECONDS 10u /* that whoever can type now has to think again */
 #define REFUSED_STAYS  30u /* seconds that what is wrong with a new set is shown */
 
 extern const uint8_t hypervisor_elf[];
@@ -248,6 +249,23 @@ static EFI_STATUS return_to_firmware(void) {
     return EFI_LOAD_ERROR;
 }
 
+/* The last moment for whoever types on what falls silent: a line may have nobody at its end. */
+static bool is_wanted_all_the_same(void) {
+    bool keyboard = (info.inputs & (BOOT_INPUT_PS2 | BOOT_INPUT_USB)) != 0;
+    bool line = (info.inputs & BOOT_INPUT_SERIAL) != 0;
+
+    if (keyboard || (line && (info.inputs & BOOT_INPUT_USB_OTHER) == 0)) {
+        return true;
+    }
+    console_print(
+        CONSOLE_WARN,
+        "\nNo keyboard will work after the start, which begins in %u s. A key returns to the "
+        "firmware." MSG(2015) "\n",
+        SILENT_SECONDS);
+    console_forget_keys();
+    return console_wait_key_for(SILENT_SECONDS) == 0;
+}
+
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
@@ -271,8 +289,12 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
         console_print(CONSOLE_PLAIN, "\nLooked only: nothing was started.\n");
         return return_to_firmware();
     }
-    if (problems == 0) {
+    if (problems == 0 && is_wanted_all_the_same()) {
         enter_hypervisor();
+    }
+    if (problems == 0) {
+        memory_free_all();
+        return EFI_ABORTED;
     }
     if (info.trial != 0) {
         fall_back();

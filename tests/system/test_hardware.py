@@ -336,6 +336,7 @@ class NoInput(OnScreen):
     @check("the consoles of all guests and the log share the screen", required=True)
     def shared(self):
         self.machine.expect(rf"Input +{self.said} +warn", 240, "the pre-flight to miss a keyboard")
+        self.machine.expect(r"No\s+keyboard\s+will\s+work\s+after\s+the\s+start", 60)
         text = self.sees(r"^ alpha$", r"^ beta$", r"^ log$", r"no keyboard: all consoles \| alpha running, beta running",
                          r"beta: first instruction after", r"(?s)test guest.*\n beta\n.*test guest.*\n log\n")
         expect_that("\0" not in text, "letters of the font alone", text)
@@ -347,6 +348,17 @@ class NoInput(OnScreen):
         self.press_keys("ret", "p", "i", "n", "g", "spc", "7", "ret")
         text = self.sees(r"answer ping 7 at", r"^ 1/2 alpha \| keys: Ctrl-\] then \? \| alpha running, beta running")
         expect_that(not re.search(r"^ (beta|log)$", text, re.M), "nothing of the others", text)
+
+
+class ThinksAgain(OnScreen):
+    """A keyboard that falls silent, and nothing else to type on: a key in time, and nothing starts."""
+    console = "none"
+
+    @check("a key typed before the start returns to the firmware", required=True)
+    def back(self):
+        self.machine.expect(r"which\s+begins\s+in\s+10\s+s", 240, "the warning")
+        self.press_keys(*["spc"] * 10)      # what comes right after a prompt is often dropped
+        self.machine.expect(r"failed to start Boot\w+[^\n]*Aborted", 60, "the firmware to go on")
 
 
 class StuckLine(OnScreen):
@@ -512,6 +524,9 @@ HARDWARE = [
                                                                   "extra": ("-device", "amd-iommu,intremap=on")}}),
     # One by one.
     type("VariantStuckLine", (StuckLine,), {"name": "hardware-stuck-line", "targets": QEMU}),
+    type("VariantThinksAgain", (ThinksAgain,), {"name": "hardware-thinks-again", "targets": QEMU, "heavy": ALL,
+                                                "machine_devices": ("usb-ehci,id=old", "usb-kbd,bus=old.0"),
+                                                "machine_options": {"machine": "q35,i8042=off"}}),
     type("VariantOldUsb", (NoInput,), {"name": "hardware-old-usb", "targets": QEMU, "heavy": ALL,
                                        "said": "USB keyboard, silent after the start",
                                        "machine_devices": ("usb-ehci,id=old", "usb-kbd,bus=old.0"),
