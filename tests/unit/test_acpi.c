@@ -66,6 +66,7 @@ TEST(roots) {
     const uint8_t *rsdp = write_tables(1);
     CHECK(memcmp(rsdp, "RSD PTR ", 8) == 0);
     CHECK_U64(rsdp[15], 2);
+    CHECK_U64(field(rsdp + 20, 4), 36);
     CHECK_U64(sum(rsdp, 20), 0);
     CHECK_U64(sum(rsdp, 36), 0);
     CHECK_U64(field(rsdp + 33, 3), 0); /* reserved */
