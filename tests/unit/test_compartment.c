@@ -700,6 +700,18 @@ TEST(what_is_told_has_its_limits) {
 }
 
 /* XMM0 to XMM15, and no more. */
+/* Whoever sets a clock. */
+TEST(clocks_are_looked_at_by_the_first_vcpu) {
+    struct vcpu *v0, *v1;
+
+    (void)start();
+    fake_create_two(&v0, &v1);
+    v0->public.requests = v1->public.requests = 0;
+    CHECK(told_take(v1, TOLD_CLOCKS));
+    CHECK_U64(v0->public.requests, REQUEST_CLOCKS);
+    CHECK_U64(v1->public.requests, 0);
+}
+
 TEST(vector_registers_that_there_are_not) {
     struct vcpu *v = start();
     v->exchange->argument = 15;
@@ -779,5 +791,6 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(a_storm_of_interrupts_is_one_look), T(a_task_switch_that_was_none_flushes_nothing),
           T(no_vector_for_intr_is_no_interrupt), T(a_vm_that_is_to_end_does_not_wait_for_it),
           T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at),
-          T(vector_registers_that_there_are_not), T(a_text_that_is_not_all_in_memory),
+          T(clocks_are_looked_at_by_the_first_vcpu), T(vector_registers_that_there_are_not),
+          T(a_text_that_is_not_all_in_memory),
           T(memory_that_is_not_there_is_told_by_what_touched_it))

@@ -211,6 +211,9 @@ TEST(checked_counts) {
     machine.pci_listed = false;
     check_refused("alpha has not the PCI devices of its config");
     good_plan();
+    machine.pci_count = BOOT_MAX_PCI; /* so many there may be */
+    CHECK_U64(plan_check(&machine, &plan, report_plan), STATUS_OK);
+    good_plan();
     machine.pci_count = BOOT_MAX_PCI + 1;
     check_refused("alpha has not the PCI devices of its config");
     good_plan();

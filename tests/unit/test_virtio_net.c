@@ -234,7 +234,12 @@ TEST(a_bridge_is_learned) {
     post(0, 100);
     expect(1, 100);
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[0]);
-    machine_time += 301000000000;
+    machine_time += 200000000000;
+    post(0, 100); /* whoever goes on sending stays known */
+    expect(1, 100);
+    machine_time += 200000000000;
+    CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[0]);
+    machine_time += 101000000000;
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == NULL);
     make_frame(1, 2, 100); /* a member's own stays its own */
     post(0, 100);
