@@ -147,6 +147,9 @@ enum control_call {
                            the oldest there is, at, size: 1 or there is none, end: after the last */
     CONTROL_CALL_READ,  /* at: so many bytes of its console are known; gives bytes, at, size, end */
     CONTROL_CALL_TYPE,  /* size, bytes: for its console; gives size: so many were taken */
+    CONTROL_CALL_TRACE, /* at: so many lines of its flight recorders are known; gives bytes, at,
+                           size, end: the next line. From a copy, which is made at each vCPU's first
+                         */
     CONTROL_CALLS
 };
 #define CONTROL_AT_FIRST UINT64_MAX /* as at: where to begin */

@@ -14,17 +14,19 @@ static struct question {
 } question;
 
 enum ask ask_vcpu(struct vcpu_public *v) {
-    if (!question.open) {
-        question.open = true;
+    if (!question.open) { /* a guest that controls others may ask at the same moment */
+        question.open = vcpu_snapshot_ask(v, &question.snapshot);
         question.since = plat_tsc();
-        vcpu_snapshot_ask(v, &question.snapshot);
+    }
+    if (!question.open) {
+        return ASK_WAIT;
     }
     bool late = plat_tsc() - question.since > plat_tsc_hz() / WAITS_A_SECOND;
     if (vcpu_snapshot_is_ready(&question.snapshot)) {
         question.open = false;
         return ASK_READY;
     }
-    if (late && vcpu_snapshot_withdraw(v)) {
+    if (late && vcpu_snapshot_withdraw(v, &question.snapshot)) {
         question.open = false;
         return ASK_SILENT;
     }

@@ -3,6 +3,7 @@
 #include "hv/vm/control_call.h"
 
 #include "hv/lib/str.h"
+#include "hv/vm/control_trace.h"
 #include "hv/vm/limit.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/upcall.h"
@@ -120,7 +121,7 @@ static enum control_done (*const control_calls[CONTROL_CALLS])(struct vcpu *v, s
                                                                struct exchange_control *c) = {
     [CONTROL_CALL_LOOK] = control_look,   [CONTROL_CALL_ORDER] = control_order,
     [CONTROL_CALL_EVENT] = control_event, [CONTROL_CALL_READ] = control_read,
-    [CONTROL_CALL_TYPE] = control_type,
+    [CONTROL_CALL_TYPE] = control_type,   [CONTROL_CALL_TRACE] = control_trace,
 };
 
 /* What other guests are, have said and are typed has gone through this CPU. */

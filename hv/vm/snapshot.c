@@ -41,21 +41,28 @@ void vcpu_snapshot_answer(struct vcpu *v) {
 }
 
 /* Between two runs nobody takes requests, so that the kick is not left out because of some. */
-void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
+bool vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
+    struct vcpu_snapshot *nobody = NULL;
+
     out->ready = 0;
-    __atomic_store_n(&v->snapshot, out, __ATOMIC_RELEASE);
+    if (!__atomic_compare_exchange_n(&v->snapshot, &nobody, out, false, __ATOMIC_RELEASE,
+                                     __ATOMIC_RELAXED)) {
+        return false;
+    }
     if (v->cpu == plat_cpu()) {
         vcpu_snapshot_answer(vcpu_of_cpu[v->cpu]); /* its run was interrupted for us */
     } else {
         __atomic_fetch_or(&v->requests, REQUEST_SNAPSHOT, __ATOMIC_SEQ_CST);
         plat_kick(v->cpu);
     }
+    return true;
 }
 
 bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s) {
     return __atomic_load_n(&s->ready, __ATOMIC_ACQUIRE) != 0;
 }
 
-bool vcpu_snapshot_withdraw(struct vcpu_public *v) {
-    return __atomic_exchange_n(&v->snapshot, NULL, __ATOMIC_ACQUIRE) != NULL;
+bool vcpu_snapshot_withdraw(struct vcpu_public *v, struct vcpu_snapshot *out) {
+    return __atomic_compare_exchange_n(&v->snapshot, &out, NULL, false, __ATOMIC_ACQUIRE,
+                                       __ATOMIC_RELAXED);
 }

@@ -23,13 +23,13 @@ struct vcpu_snapshot {
 /*
  * Has v's own CPU fill *out, which may take until vcpu_snapshot_is_ready() or never: that CPU does
  * not run the vCPU now. *out lies in the core's data and must stay valid until it is ready or
- * withdrawn. Any CPU, one caller at a time, no lock held.
+ * withdrawn. False: somebody else asks it at this moment. Any CPU, no lock held.
  */
-void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out);
+MUST_USE bool vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out);
 bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s);
 
 /* Takes the question back. False if it is too late: it will be ready at any moment. */
-bool vcpu_snapshot_withdraw(struct vcpu_public *v);
+bool vcpu_snapshot_withdraw(struct vcpu_public *v, struct vcpu_snapshot *out);
 
 /* On v's own CPU, in v's run or between two: answers the one who asks, if any. */
 void vcpu_snapshot_answer(struct vcpu *v);

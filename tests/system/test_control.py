@@ -5,8 +5,9 @@ boss may control web, and sees nothing of other.
 """
 import json
 import re
+import subprocess
 
-from frame import check, expect_that
+from frame import ROOT, check, expect_that
 from guests import GuestBoot, test_guest
 from test_linux_pair import QUICK, LinuxGuests
 
@@ -101,6 +102,25 @@ class Control(LinuxGuests, GuestBoot):
         self.run(BOSS, "bulkctl pause web; bulkctl resume web; sleep 3")
         shown = self.run(BOSS, "kill %1; tail -n 2 /tmp/e")
         expect_that(re.search(r"web +paused +pause.*\n.*web +running +resume", shown.replace("\r", "")), "both", shown)
+
+    @check("its last exits are told as tools/bhtrace reads them, once and on and on; those of others are not")
+    def traced(self):
+        shown = self.ctl("trace web")
+        traces = self.bhtrace(shown)
+        expect_that(re.search(r"^web vcpu0: \d+ exits in ", traces, re.M), "web's exits", shown)
+        told = self.json("trace web")
+        expect_that(told[-1] == {"ok": True} and told[0]["text"].startswith("vcpu0 on cpu ") and
+                    all(t["text"].startswith("  exit ") for t in told[1:-1]), "a headline and exits", told)
+        self.run(BOSS, "bulkctl trace -f web >/tmp/t & sleep 4; kill %1")
+        lines = self.run(BOSS, "cat /tmp/t").replace("\r", "")
+        expect_that(lines.count("vcpu0 on cpu ") >= 2 and "vcpu0: " in self.bhtrace(lines), "several looks", lines)
+        shown = self.ctl("trace other 2>&1", 1)
+        expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
+
+    @staticmethod
+    def bhtrace(text):
+        done = subprocess.run(["tools/bhtrace", "-"], cwd=ROOT, input=text, stdout=subprocess.PIPE, text=True, check=False)
+        return done.stdout
 
     @check("its console is shown and typed to by one program while another has its answers, and the terminal is as before",
            required=True)

@@ -527,19 +527,20 @@ TEST(line_editing) {
 static struct vcpu_snapshot shown = {.recorder.now = shown.recorder.exits}, *given;
 static bool answers, answers_late;
 
-void vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
+bool vcpu_snapshot_ask(struct vcpu_public *v, struct vcpu_snapshot *out) {
     CHECK(v == alpha.vcpus[0]);
     *out = shown;
     recorder_copy(&out->recorder, &shown.recorder);
     out->ready = answers;
     given = out;
+    return true;
 }
 
 bool vcpu_snapshot_is_ready(const struct vcpu_snapshot *s) {
     return s->ready != 0;
 }
 
-bool vcpu_snapshot_withdraw(struct vcpu_public *v) {
+bool vcpu_snapshot_withdraw(struct vcpu_public *v, UNUSED struct vcpu_snapshot *out) {
     (void)v;
     given->ready = answers_late;
     return !answers_late;

@@ -40,6 +40,15 @@ static void ask_console(struct exchange_control *c) {
     }
 }
 
+/* Of three lines, the first two are there. */
+static void ask_trace(struct exchange_control *c) {
+    c->at = c->at == CONTROL_AT_FIRST ? 0 : c->at;
+    c->end = 3;
+    c->size = c->at < 2 ? 3 : 0;
+    memcpy(c->bytes, "x y", 3);
+    c->done = order_done;
+}
+
 /* Ten at most. */
 static void ask_type(struct exchange_control *c) {
     c->size = c->size < 10 ? c->size : 10;
@@ -69,6 +78,8 @@ static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
         ask_events(c);
     } else if (c->call == CONTROL_CALL_READ) {
         ask_console(c);
+    } else if (c->call == CONTROL_CALL_TRACE) {
+        ask_trace(c);
     } else if (c->call == CONTROL_CALL_TYPE) {
         ask_type(c);
     } else {
@@ -173,7 +184,7 @@ TEST(each_order_is_its_own) {
 
 #define NO_PAIR "not a key and a value, a text or a number"
 #define NO_VERB                                                                                    \
-    "no such verb: list, events, console, type, start, stop, restart, reset, kill, pause or resume"
+    "no such verb: list, events, console, trace, type, start, stop, restart, reset, kill, pause or resume"
 #define NO_KEY "no such key: verb, guest, after or text"
 #define NO_END "the object does not end where the line does"
 #define NO_ONE "no such guest, or not one that you may control"
@@ -226,6 +237,19 @@ TEST(a_console_is_told_up_to_where_its_end_was) {
               "{\"ok\":true,\"next\":300,\"state\":\"running\"}\n");
     refused("{\"verb\":\"console\"}\n", "no guest");
     refused("{\"verb\":\"console\",\"guest\":\"other\"}\n", NO_ONE);
+}
+
+TEST(a_trace_is_told_line_by_line) {
+    begin();
+    order_done = CONTROL_DONE;
+    CHECK_STR(say("{\"verb\":\"trace\",\"guest\":\"web\"}\n"),
+              "{\"guest\":\"web\",\"at\":0,\"text\":\"x y\"}\n"
+              "{\"guest\":\"web\",\"at\":1,\"text\":\"x y\"}\n" OK);
+    order_done = CONTROL_TOO_MUCH;
+    refused("{\"verb\":\"trace\",\"guest\":\"web\"}\n",
+            "too much was asked of it already: again later");
+    refused("{\"verb\":\"trace\"}\n", "no guest");
+    refused("{\"verb\":\"trace\",\"guest\":\"other\"}\n", NO_ONE);
 }
 
 TEST(what_is_typed_comes_as_it_is_meant) {
@@ -427,8 +451,9 @@ TEST(a_long_line_takes_turns) {
 
 TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(events_are_told_from_the_first_that_is_not_known),
-          T(a_console_is_told_up_to_where_its_end_was), T(what_is_typed_comes_as_it_is_meant),
-          T(what_is_no_request_is_told_so), T(long_texts), T(a_line_in_pieces_and_lines_in_one),
-          T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
-          T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),
-          T(small_buffers_both_ways), T(a_long_line_takes_turns))
+          T(a_console_is_told_up_to_where_its_end_was), T(a_trace_is_told_line_by_line),
+          T(what_is_typed_comes_as_it_is_meant), T(what_is_no_request_is_told_so), T(long_texts),
+          T(a_line_in_pieces_and_lines_in_one), T(answers_wait_for_buffers), T(an_end_forgets),
+          T(a_restart_forgets), T(without_the_key_there_is_none),
+          T(nonsense_is_answered_or_ignored), T(who_is_not_there), T(small_buffers_both_ways),
+          T(a_long_line_takes_turns))

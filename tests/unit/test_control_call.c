@@ -6,6 +6,7 @@
 #include "fake_log.h"
 #include "fake_machine.h"
 #include "hv/vm/control_call.h"
+#include "hv/vm/snapshot.h"
 
 static struct vm_public others[2];
 static struct vcpu_public theirs[2];
@@ -239,6 +240,95 @@ TEST(keys_go_to_who_runs) {
     CHECK_STR(fake_keys, "");
 }
 
+static bool ask_trace(struct vcpu *v, uint32_t guest, uint64_t at) {
+    struct exchange_control *c = &v->exchange->control;
+
+    *c = (struct exchange_control){.call = CONTROL_CALL_TRACE, .guest = guest, .at = at};
+    CHECK(core_call_answer(v, CORE_CONTROL));
+    return c->done == CONTROL_DONE;
+}
+
+/* Of itself, where the config lets it: no other CPU is asked. */
+TEST(a_flight_recorder_is_told_line_by_line) {
+    struct vcpu *v = begin(true);
+    struct exchange_control *c = &v->exchange->control;
+    struct exit_record *e = recorder_begin(&v->recorder);
+
+    vm_of_cpu[7] = v->vm->public;
+    e->exit.kind = EXIT_HLT;
+    e->tsc_low = 1;
+    e->rip = 0x1234;
+    CHECK(ask_trace(v, 0, CONTROL_AT_FIRST));
+    CHECK_U64(c->at, 0);
+    CHECK_U64(c->end, v->vm->vcpu_count * (1 + RECORDER_EXITS));
+    c->bytes[c->size] = '\0';
+    CHECK_STR((const char *)c->bytes, "vcpu0 on cpu 0: its last exits\n");
+    CHECK(ask_trace(v, 0, 1)); /* the oldest are not there */
+    CHECK_U64(c->at, RECORDER_EXITS);
+    CHECK(memcmp(c->bytes, "  exit ", 7) == 0 && strstr((const char *)c->bytes, "rip 0x1234 hlt"));
+    CHECK(ask_trace(v, 0, UINT64_MAX - 1));
+    CHECK_U64(c->size, 0);
+    CHECK(!ask_trace(v, 1, 5)); /* of whom nobody has asked the first */
+    CHECK_U64(c->done, CONTROL_TOO_MUCH);
+    CHECK(v->vm->leave == LEAVE_NONE);
+}
+
+static void time_goes_on(void) {
+    fake_tsc += FAKE_HZ / 1000;
+}
+
+/* Whose CPU does not answer: the wait has an end, and host interrupts are taken in it. */
+TEST(who_does_not_answer_is_not_waited_for) {
+    struct vcpu *v = begin(true);
+    struct exchange_control *c = &v->exchange->control;
+    unsigned before = fake_interrupts_taken;
+
+    fake_interrupt = time_goes_on;
+    CHECK(ask_trace(v, 1, 0));
+    CHECK(fake_interrupts_taken - before >= 10 && fake_interrupts_taken - before < 20);
+    c->bytes[c->size] = '\0';
+    CHECK_STR((const char *)c->bytes, "vcpu0 on cpu 5: does not answer\n");
+    CHECK(theirs[1].snapshot == NULL);
+    CHECK(ask_trace(v, 1, 1));
+    CHECK_U64(c->size, 0);
+    CHECK_U64(c->at, c->end);
+}
+
+/* As that CPU would. */
+static void another_answers(void) {
+    static struct recorder of_theirs;
+    struct vcpu_snapshot *out = __atomic_exchange_n(&theirs[0].snapshot, NULL, __ATOMIC_ACQUIRE);
+
+    if (out == NULL) {
+        return;
+    }
+    recorder_init(&of_theirs);
+    struct exit_record *e = recorder_begin(&of_theirs);
+    e->exit.kind = EXIT_CPUID;
+    e->tsc_low = 1;
+    e->rip = 0x4321;
+    recorder_copy(&out->recorder, &of_theirs);
+    out->ready = 1;
+}
+
+TEST(another_cpu_answers_for_its_own) {
+    struct vcpu *v = begin(true);
+    struct exchange_control *c = &v->exchange->control;
+
+    fake_interrupt = another_answers;
+    CHECK(ask_trace(v, 0, 0));
+    CHECK_U64(theirs[0].requests, REQUEST_SNAPSHOT);
+    CHECK(ask_trace(v, 0, 1));
+    CHECK_U64(c->at, RECORDER_EXITS);
+    c->bytes[c->size] = '\0';
+    CHECK(strstr((const char *)c->bytes, "rip 0x4321 cpuid") != NULL);
+    theirs[0].snapshot = (struct vcpu_snapshot *)c; /* the operator asks it at this moment */
+    CHECK(ask_trace(v, 0, 0));
+    CHECK(strstr((const char *)c->bytes, "does not answer") != NULL);
+    CHECK(theirs[0].snapshot == (struct vcpu_snapshot *)c);
+    theirs[0].snapshot = NULL;
+}
+
 static void refused(uint32_t call, uint32_t order, bool may) {
     struct vcpu *v = begin(may);
 
@@ -258,4 +348,5 @@ TEST(nonsense_ends_the_vm_and_so_does_who_may_not) {
 TEST_MAIN(T(a_look_tells_what_is_public), T(there_are_no_others), T(an_order_is_the_operators),
           T(who_hears_nothing_is_refused), T(events_are_read_by_their_numbers),
           T(a_console_is_read_in_pieces), T(keys_go_to_who_runs),
-          T(nonsense_ends_the_vm_and_so_does_who_may_not))
+          T(a_flight_recorder_is_told_line_by_line), T(who_does_not_answer_is_not_waited_for),
+          T(another_cpu_answers_for_its_own), T(nonsense_ends_the_vm_and_so_does_who_may_not))

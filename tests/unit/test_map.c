@@ -56,7 +56,7 @@ void vm_set_link(UNUSED struct vm_public *p, UNUSED unsigned net, UNUSED bool up
     abort();
 }
 
-void vcpu_snapshot_ask(UNUSED struct vcpu_public *v, UNUSED struct vcpu_snapshot *out) {
+bool vcpu_snapshot_ask(UNUSED struct vcpu_public *v, UNUSED struct vcpu_snapshot *out) {
     abort();
 }
 
@@ -64,7 +64,7 @@ bool vcpu_snapshot_is_ready(UNUSED const struct vcpu_snapshot *s) {
     abort();
 }
 
-bool vcpu_snapshot_withdraw(UNUSED struct vcpu_public *v) {
+bool vcpu_snapshot_withdraw(UNUSED struct vcpu_public *v, UNUSED struct vcpu_snapshot *out) {
     abort();
 }
 

@@ -194,7 +194,7 @@ TEST(registers_can_be_looked_at_meanwhile) {
     begin_both();
     pause_vm();
     v1->regs[X86_RBX] = 0x1234;
-    vcpu_snapshot_ask(&v1->public, &snapshot);
+    CHECK(vcpu_snapshot_ask(&v1->public, &snapshot));
     steps(4);
     CHECK(vcpu_snapshot_is_ready(&snapshot));
     CHECK_U64(snapshot.regs[X86_RBX], 0x1234);

@@ -39,12 +39,12 @@ TEST(on_its_own_cpu) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
     v->vm->shared->counts.disks[ABI_DISKS - 1].pages = 77;
-    vcpu_snapshot_ask(&v->public, &s);
+    CHECK(vcpu_snapshot_ask(&v->public, &s));
     CHECK(vcpu_snapshot_is_ready(&s));
     CHECK_U64(s.devices.disks[ABI_DISKS - 1].pages, 77);
     check_registers(&s);
     CHECK_U64(v->public.requests, 0);
-    CHECK(!vcpu_snapshot_withdraw(&v->public));
+    CHECK(!vcpu_snapshot_withdraw(&v->public, &s));
 }
 
 TEST(from_another_cpu) {
@@ -53,7 +53,7 @@ TEST(from_another_cpu) {
     pthread_t thread;
     fake_cpu = 1;
     CHECK_U64(pthread_create(&thread, NULL, serve_one, v), 0);
-    vcpu_snapshot_ask(&v->public, &s);
+    CHECK(vcpu_snapshot_ask(&v->public, &s));
     CHECK_U64(pthread_join(thread, NULL), 0);
     CHECK(vcpu_snapshot_is_ready(&s));
     check_registers(&s);
@@ -67,7 +67,7 @@ TEST(one_that_is_off) {
     struct vcpu_snapshot s;
     v->vm->public->state = VM_CRASHED;
     memset(&s, 0x55, sizeof(s));
-    vcpu_snapshot_ask(&v->public, &s);
+    CHECK(vcpu_snapshot_ask(&v->public, &s));
     CHECK(vcpu_snapshot_is_ready(&s) && s.off);
     CHECK_U64(s.regs[X86_RBX], 0x5555555555555555);
     CHECK_U64(s.system[HVM_RIP], 0x5555555555555555);
@@ -80,7 +80,7 @@ TEST(one_that_is_off_is_kicked) {
     struct vcpu_snapshot s;
     v->public.requests = REQUEST_LEAVE;
     fake_cpu = 1;
-    vcpu_snapshot_ask(&v->public, &s);
+    CHECK(vcpu_snapshot_ask(&v->public, &s));
     CHECK_U64(fake_kicks, 1);
 }
 
@@ -89,9 +89,12 @@ TEST(nobody_answers) {
     struct vcpu *v = start();
     struct vcpu_snapshot s;
     fake_cpu = 1;
-    vcpu_snapshot_ask(&v->public, &s);
+    CHECK(vcpu_snapshot_ask(&v->public, &s));
     CHECK(!vcpu_snapshot_is_ready(&s));
-    CHECK(vcpu_snapshot_withdraw(&v->public));
+    struct vcpu_snapshot other = {.ready = 0};
+    CHECK(!vcpu_snapshot_ask(&v->public, &other));      /* one at a time, */
+    CHECK(!vcpu_snapshot_withdraw(&v->public, &other)); /* and each his own */
+    CHECK(vcpu_snapshot_withdraw(&v->public, &s));
     CHECK(v->public.snapshot == NULL);
     memset(&s, 0x55, sizeof(s));
     CHECK(vcpu_service(v));

@@ -20,6 +20,7 @@ static const char usage[] =
     "  reset GUEST      kill GUEST      pause GUEST     resume GUEST\n"
     "  events [GUEST]   what has become of them and why, as far as it is kept; -f: goes on\n"
     "  logs GUEST       the end of its console, as text; -f: goes on\n"
+    "  trace GUEST      the last exits of its CPUs, for bhtrace; -f: goes on\n"
     "  console GUEST    the console itself, to type as well (also: attach); Ctrl-] then 0 leaves\n"
     "  metrics          all counters, as Prometheus reads them\n"
     "\n"
@@ -106,6 +107,10 @@ static int run_logs(const struct words *words) {
     return show_logs(words->path, words->guest, words->follow, words->json);
 }
 
+static int run_trace(const struct words *words) {
+    return show_trace(words->path, words->guest, words->follow, words->json);
+}
+
 static int run_attach(const struct words *words) {
     return run_console(words->path, words->guest);
 }
@@ -128,6 +133,7 @@ static const struct verb verbs[] = {
     ORDER("resume"),
     {.name = "events", .guest = GUEST_ANY, .can_follow = true, .run = run_events},
     {.name = "logs", .guest = GUEST_NAMED, .can_follow = true, .run = run_logs},
+    {.name = "trace", .guest = GUEST_NAMED, .can_follow = true, .run = run_trace},
     {.name = "console", .guest = GUEST_NAMED, .run = run_attach},
     {.name = "attach", .guest = GUEST_NAMED, .run = run_attach},
 };

@@ -30,7 +30,7 @@ _bulkhead() {
     if [[ $tool == bulkctl ]]; then
         case $before in
         *bulkctl | -f | --json)
-            _bulkhead_words "list ps stats start stop restart reset kill pause resume events logs console attach metrics" "$word" ;;
+            _bulkhead_words "list ps stats start stop restart reset kill pause resume events logs trace console attach metrics" "$word" ;;
         --port) COMPREPLY=($(compgen -f -- "$word")) ;;
         *) _bulkhead_words "$("$1" list 2>/dev/null | sed '1d;s/ .*//')" "$word" ;;
         esac

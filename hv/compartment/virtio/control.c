@@ -238,6 +238,20 @@ static void control_type(struct control *k, const struct dev_env *env, struct ex
     }
 }
 
+/* The next line of a vCPU's flight recorder, or the end. */
+static void control_trace(struct control *k, const struct dev_env *env) {
+    struct exchange_control c = {.guest = k->next, .at = k->at};
+    bool there = control_ask(env, &c, CONTROL_CALL_TRACE);
+
+    if (there && c.size != 0) {
+        k->at = c.at + 1;
+        control_tell_console(k, &c);
+    } else {
+        k->inside = false;
+        control_close_with(k, c.done);
+    }
+}
+
 /* The next event, or the next bytes of the console, up to what was the last when this began. */
 static void control_go_on(struct control *k, const struct dev_env *env) {
     bool console = control_word(k)->verb == VERB_CONSOLE;
@@ -279,6 +293,7 @@ static void control_enter(struct control *k, const struct dev_env *env,
         break;
     case VERB_EVENTS:
     case VERB_CONSOLE:
+    case VERB_TRACE:
         k->inside = true;
         k->at = k->asked.has_after ? k->asked.after : CONTROL_AT_FIRST;
         k->end = UINT64_MAX;
@@ -289,6 +304,10 @@ static void control_enter(struct control *k, const struct dev_env *env,
 void control_answer_next(struct control *k, const struct dev_env *env) {
     struct exchange_control c = {.guest = k->next};
 
+    if (k->inside && control_word(k)->verb == VERB_TRACE) {
+        control_trace(k, env);
+        return;
+    }
     if (k->inside) {
         control_go_on(k, env);
         return;

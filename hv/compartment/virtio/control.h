@@ -44,7 +44,7 @@ struct control {
 };
 
 /* What each verb is, and wants beside a guest's name. control.c does them. */
-enum control_verb { VERB_LIST, VERB_ORDER, VERB_EVENTS, VERB_CONSOLE, VERB_TYPE };
+enum control_verb { VERB_LIST, VERB_ORDER, VERB_EVENTS, VERB_CONSOLE, VERB_TYPE, VERB_TRACE };
 struct control_word {
     const char *name;
     enum control_verb verb;

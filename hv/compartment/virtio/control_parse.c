@@ -12,6 +12,7 @@ const struct control_word control_verbs[] = {
     {.name = "list", .verb = VERB_LIST},
     {.name = "events", .verb = VERB_EVENTS},
     {.name = "console", .verb = VERB_CONSOLE, .needs_guest = true},
+    {.name = "trace", .verb = VERB_TRACE, .needs_guest = true},
     {.name = "type", .verb = VERB_TYPE, .needs_guest = true, .needs_text = true},
     {.name = "start", .verb = VERB_ORDER, .order = CONTROL_START, .needs_guest = true},
     {.name = "stop", .verb = VERB_ORDER, .order = CONTROL_STOP, .needs_guest = true},
@@ -141,8 +142,8 @@ static const char *request_set_verb(struct control_request *out, const struct co
             return NULL;
         }
     }
-    return "no such verb: list, events, console, type, start, stop, restart, reset, kill, pause or "
-           "resume";
+    return "no such verb: list, events, console, trace, type, start, stop, restart, reset, kill, "
+           "pause or resume";
 }
 
 static const char *request_set_guest(struct control_request *out, const struct control_value *v) {
