@@ -85,6 +85,7 @@ class LinuxGuests(Boot):
 class LinuxPair(LinuxGuests):
     name = "linux-pair"
     seconds = 210
+    counting = False
 
     @property
     def machine_ips(self):
@@ -107,6 +108,11 @@ class LinuxPair(LinuxGuests):
         return stick
 
     def counter(self):
+        """How far beta has counted, a number a second from the first call on."""
+        if not self.counting:
+            self.run(BETA, "c(){ while :; do n=$((n+1));echo $n>/tmp/n;sleep 1;done;}")
+            self.command(BETA, "c & sleep 2")
+            self.counting = True
         return int(self.run(BETA, "cat /tmp/n").split()[0])
 
     @check("banner and boot log", required=True)
@@ -293,8 +299,6 @@ class LinuxPair(LinuxGuests):
 
     @check("reboot of alpha: it comes back, beta goes on", cannot_run=SLOW)
     def reboot(self):
-        self.run(BETA, "c(){ while :; do n=$((n+1));echo $n>/tmp/n;sleep 1;done;}")
-        self.command(BETA, "c & sleep 2")
         before = self.counter()
         self.new_log()
         self.run(ALPHA, "touch /tmp/was-here")
