@@ -18,6 +18,7 @@ from machine import SCALE, Expected
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORTH_TELLING = 5       # seconds of a check
 LOG_LINE = re.compile(r"\[ *(\d+\.\d{6})\] cpu(\d+)(?: ([a-z0-9-]+))?: ([^\r\n]*)")
+GRAVE_LINE = re.compile(r"[^\r\n]*\[ *\d+\.\d{6}\] cpu\d+[^\r\n]*: (?:warning|error): [^\r\n]*")
 
 
 def check(name, required=False, cannot_run=None):
@@ -270,7 +271,9 @@ class Report:
             return ["not tried, because a test before it failed"]
         seen = getattr(error, "seen", "").replace("\r", "").rstrip()[-2000:]
         shown = ["seen:"] + ["  " + line for line in seen.split("\n")[-lines:]] if seen else []
-        return [f"expected: {getattr(error, 'expected', repr(error))}", *shown, f"again: {again}"]
+        grave = getattr(error, "grave", [])[:lines]
+        grave = ["the log meanwhile:"] + ["  " + line for line in grave] if grave else []
+        return [f"expected: {getattr(error, 'expected', repr(error))}", *grave, *shown, f"again: {again}"]
 
     def note(self, text):
         with self._lock:
@@ -330,11 +333,14 @@ def run_boot(boot_class, build, target, wanted):
             broken = error
         for method in chosen_checks(boot_class, target, wanted):
             error, begun = broken, time.monotonic()
+            said = len(boot.machine.serial.text) if boot.machine else 0
             if error is None:
                 try:
                     method(boot)
                 except Exception as failure:
                     error = failure
+                    if boot.machine:
+                        error.grave = GRAVE_LINE.findall(boot.machine.serial.text[said:])
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,
