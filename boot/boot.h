@@ -157,6 +157,8 @@ bool sets_are_two(void); /* there is something to choose */
 bool sets_try(struct boot_info *info);
 /* It cannot start. */
 void sets_fail(const struct boot_info *info);
+/* It was not started after all: as before sets_try(), if this start was a try. */
+void sets_give_back(const struct boot_info *info);
 void sets_report(const struct boot_info *info, struct preflight_report *report);
 
 /* menu.c: what a person wants of this start. */

@@ -293,6 +293,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table) {
         enter_hypervisor();
     }
     if (problems == 0) {
+        sets_give_back(&info);
         memory_free_all();
         return EFI_ABORTED;
     }

@@ -26,9 +26,10 @@
 
 static struct {
     struct sets_state state;
-    bool known;     /* the stick tells it */
-    bool promoted;  /* the new set has just become the good one */
-    bool unwritten; /* the stick took no note of something */
+    struct sets_state before; /* the try that this start may be */
+    bool known;               /* the stick tells it */
+    bool promoted;            /* the new set has just become the good one */
+    bool unwritten;           /* the stick took no note of something */
 } sets;
 
 static bool write_state(void) {
@@ -80,13 +81,13 @@ bool sets_are_two(void) {
 
 bool sets_try(struct boot_info *info) {
     uint64_t id = __builtin_ia32_rdtsc() ^ machine_time() << 32;
-    struct sets_state before = sets.state;
 
+    sets.before = sets.state;
     sets.state.trial = SETS_TRIED;
     sets.state.id = id != 0 ? id : 1;
     sets.state.number++;
     if (sets.unwritten || !write_state()) {
-        sets.state = before;
+        sets.state = sets.before;
         info->set = sets.state.good;
         return false;
     }
@@ -100,6 +101,16 @@ void sets_fail(const struct boot_info *info) {
     sets.state.trial = SETS_FAILED;
     sets.state.number++;
     (void)write_state();
+}
+
+void sets_give_back(const struct boot_info *info) {
+    uint32_t number = sets.state.number;
+
+    if (info->trial != 0) {
+        sets.state = sets.before;
+        sets.state.number = number + 1;
+        (void)write_state();
+    }
 }
 
 void sets_report(const struct boot_info *info, struct preflight_report *report) {

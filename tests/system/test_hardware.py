@@ -16,6 +16,7 @@ from frame import Boot, check, expect_that
 from machine import SCALE
 from guests import GuestBoot
 from test_screen import NO_SCREEN, UNKNOWN, ScreenReader
+from test_sets import SetsBoot
 
 BOCHS, QEMU = ("bochs-intel",), ("qemu-tcg", "qemu-kvm")
 TCG = ("qemu-tcg",)             # whose CPU can be another than this PC's
@@ -351,14 +352,23 @@ class NoInput(OnScreen):
 
 
 class ThinksAgain(OnScreen):
-    """A keyboard that falls silent, and nothing else to type on: a key in time, and nothing starts."""
+    """
+    A keyboard that falls silent, and nothing else to type on: a key in time, and nothing starts. Of two sets the new one was
+    to be tried; it still is.
+    """
     console = "none"
+    good, new = (text.replace("com1", "none") for text in (SetsBoot.good, SetsBoot.new))
+
+    def image(self):
+        return SetsBoot.image(self)
 
     @check("a key typed before the start returns to the firmware", required=True)
     def back(self):
         self.machine.expect(r"which\s+begins\s+in\s+10\s+s", 240, "the warning")
         self.press_keys(*["spc"] * 10)      # what comes right after a prompt is often dropped
         self.machine.expect(r"failed to start Boot\w+[^\n]*Aborted", 60, "the firmware to go on")
+        state = SetsBoot.state(self)
+        expect_that((state.new, state.trial) == ("b", "fresh"), "the new set to be tried yet", vars(state))
 
 
 class StuckLine(OnScreen):
