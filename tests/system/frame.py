@@ -311,13 +311,27 @@ def chosen_checks(boot_class, target, wanted):
     return [c for c in checks[:last + 1] if c.required or c.check_name in wanted]
 
 
+def ask_for_log(boot):
+    """What the log says of a failure may stand in no view that was looked at."""
+    view = boot.viewed
+    if view is not None and not boot.machine.serial.closed:
+        try:
+            boot.operator("dmesg")
+            boot.look_at(view)
+        except Expected:        # the prompt does not answer: that will be why
+            pass
+
+
 def run_boot(boot_class, build, target, wanted):
-    """Runs a boot's checks; returns their results as Report.show() takes them."""
+    """
+    Runs a boot's checks; returns their results as Report.show() takes them, and what the emulator did wrong, in words, if it
+    is to blame for one that failed.
+    """
     folder = os.path.join(os.path.abspath(build), "test", target.name, boot_class.name)
     boot = boot_class(os.path.abspath(build), target, folder)
     again = (f"{os.path.basename(sys.executable)} tests/system/run.py --build {build} "
              f"--target {target.name} {boot_class.name}/")
-    results, broken, tried = [], None, True
+    results, broken, tried, blame = [], None, True, None
     try:
         try:
             if boot.needs_machine:
@@ -340,7 +354,10 @@ def run_boot(boot_class, build, target, wanted):
                 except Exception as failure:
                     error = failure
                     if boot.machine:
-                        error.grave = GRAVE_LINE.findall(boot.machine.serial.text[said:])
+                        ask_for_log(boot)
+                        text = boot.machine.serial.text[said:]
+                        error.grave = list(dict.fromkeys(GRAVE_LINE.findall(text)))
+                        blame = blame or target.blame(boot.machine.serial.text, build)
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,
@@ -352,4 +369,4 @@ def run_boot(boot_class, build, target, wanted):
             boot.collect_counters()
         if boot.machine:
             boot.machine.stop()
-    return results
+    return results, blame

@@ -111,7 +111,10 @@ def run_job(job, build, report):
     report.note(f"{name} begins")
     start = time.monotonic()
     try:
-        results = run_boot(job.boot, build, job.target, job.wanted)
+        results, blame = run_boot(job.boot, build, job.target, job.wanted)
+        if blame:
+            report.note(f"{name}: {blame}; once more")
+            results, _ = run_boot(job.boot, build, job.target, job.wanted)
     except Exception as error:          # of the frame itself
         results = [(name, error, f"tests/system/run.py --target {job.target.name} {job.boot.name}")]
     report.show(f"{name} took {time.monotonic() - start:.0f} s", results)
