@@ -373,9 +373,10 @@ class Qemu(Target):
 
     def blame(self, text, build):
         """
-        QEMU 7.2, its CPUs in threads of their own: once in some minutes of two busy CPUs it saves the host's state where the
-        guest's belongs, in the VMCB: the next VMRUN loads CR3 and RIP of the host, right behind VMRUN, and faults. No guest
-        and no code of the core writes these there, so such a RIP in a crash report is nobody else's doing.
+        QEMU, its CPUs in threads of their own: an FXRSTOR, XRSTOR or FLDENV on any CPU clears IGNNE# of the first CPU, by
+        rewriting that one's hflags2 without a lock (cpu_clear_ignne()). What the first CPU has changed there meanwhile is undone,
+        such as that nested paging ends with a #VMEXIT: then the host's next instruction, right behind VMRUN, makes a nested
+        fault, at its own CR3. No guest and no code of the core can make such a crash report.
         """
         if self.accel != "tcg":
             return None
@@ -385,7 +386,7 @@ class Qemu(Target):
         for base in set(re.findall(r"text at (0x[0-9a-f]+)", text)):
             rip = int(base, 16) + behind
             if f"at {rip:#x} (compartment.elf)" in text or f"rip {rip:016x}" in text:
-                return "QEMU put the host's state into a VMCB"
+                return "QEMU left nested paging on after a #VMEXIT"
         return None
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
