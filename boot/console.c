@@ -75,6 +75,13 @@ static bool is_cut_off(const char *text, const char *at, const char *end) {
     return column != 0 && length < columns && length >= columns - column;
 }
 
+/* A blank between two words, for which only the column is left that stays free. */
+static bool is_gap(const char *at, const char *end) {
+    UINTN column = (UINTN)ST->ConOut->Mode->CursorColumn;
+
+    return *at == ' ' && at + 1 < end && at[1] != '\n' && column + 1 == columns;
+}
+
 void console_print(enum console_colour colour, const char *format, ...) {
     char text[512];
     FMT_ARGUMENTS(text, format);
@@ -89,6 +96,9 @@ void console_print(enum console_colour colour, const char *format, ...) {
             put('\n');
         }
         bool known = length != 0 && code <= UINT16_MAX && !control && code != '\177';
+        if (is_gap(at, end)) {
+            code = '\n';
+        }
         put(known ? (CHAR16)code : '?');
         at += max_u64(length, 1);
     }

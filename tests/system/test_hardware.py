@@ -553,7 +553,7 @@ HARDWARE = [
     variant("exit-strict", habits="exit1 strict"),
     variant("nx", habits="nx"),
     variant("cet", BOCHS, model="newer", habits="cet tsc", heavy=(),
-            says=(r"firmware had set CPU 1's TSC 1000000 ticks ahead of CPU 0's\r",)),
+            says=(r"firmware had set CPU 1's TSC 1000000 ticks ahead of CPU 0's \[BH4042\]",)),
     variant("la57", habits="la57"),
     variant("fragments", habits="fragments", says=(r"900 pages are reserved",)),
     variant("reset", base=Restarted, screens=SILENT, shown=()),
