@@ -8,40 +8,33 @@
 #include "hv/monitor/ask.h"
 #include "hv/monitor/console.h"
 
-#define VCPU_LINES (1 + RECORDER_EXITS)
+/* At the vCPU whose lines are printed. */
+static struct recorder_look trace_look;
 
-/* Of the vCPU whose lines are printed. */
-static bool trace_known;
-static struct recorder_clock trace_clock;
-
-static enum show show_head(struct vcpu_public *v, unsigned index) {
+static bool trace_begin(struct vcpu_public *v, unsigned index) {
     enum ask answer = ask_vcpu(v);
 
-    trace_known = answer == ASK_READY;
-    if (answer == ASK_WAIT) {
-        return SHOW_WAIT;
+    trace_look = (struct recorder_look){.vcpu = index, .cpu = v->cpu, .clock = recorder_clock()};
+    if (answer == ASK_READY) {
+        trace_look.recorder = &ask_snapshot()->recorder;
     }
-    trace_clock = recorder_clock();
-    console_print("vcpu%u on cpu %u: %s\n", index, v->cpu,
-                  trace_known ? "its last exits" : "does not answer");
-    return SHOW_PRINTED;
+    return answer != ASK_WAIT;
 }
 
 enum show trace_show(struct vm_public *vm, unsigned line) {
-    unsigned vcpu = line / VCPU_LINES;
-    unsigned number = line % VCPU_LINES;
-    char text[RECORDER_LINE];
+    unsigned vcpu = line / RECORDER_LINES;
+    unsigned number = line % RECORDER_LINES;
+    char text[RECORDER_LINE + 16];
 
     if (vcpu >= vm->vcpu_count) {
         return SHOW_END;
     }
-    if (number == 0) {
-        return show_head(vm->vcpus[vcpu], vcpu);
+    if (number == 0 && !trace_begin(vm->vcpus[vcpu], vcpu)) {
+        return SHOW_WAIT;
     }
-    const struct exit_record *e = recorder_exit(&ask_snapshot()->recorder, RECORDER_EXITS - number);
-    if (!trace_known || e == NULL) {
+    if (recorder_line(text, sizeof(text), &trace_look, number) == 0) {
         return SHOW_EMPTY;
     }
-    console_print("  exit %s\n", recorder_format(text, e, &trace_clock));
+    console_print("%s", text);
     return SHOW_PRINTED;
 }

@@ -5,12 +5,10 @@
  */
 #include "hv/vm/control_trace.h"
 
-#include "hv/lib/fmt.h"
 #include "hv/lib/str.h"
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
 
-#define VCPU_LINES     (1 + RECORDER_EXITS)
 #define WAITS_A_SECOND 100u /* so long for an answer: a CPU that starts or scrubs has none */
 #define KEPTS_A_SECOND 1u   /* so long it is kept for who reads on */
 
@@ -19,8 +17,7 @@ static struct look {
     const struct vm *by;    /* who looks, */
     struct vcpu_public *at; /* at whom, */
     uint64_t used;          /* host TSC: and when for the last time */
-    bool known;             /* it has answered */
-    struct recorder_clock clock;
+    struct recorder_look lines;
     struct vcpu_snapshot copy;
 } look;
 
@@ -46,51 +43,43 @@ static bool look_ask(struct vcpu *v, struct vcpu_public *whom) {
     return true;
 }
 
+static void look_begin(struct vcpu *v, struct vcpu_public *whom, unsigned vcpu) {
+    bool known = look_ask(v, whom);
+
+    look.by = v->vm;
+    look.at = whom;
+    look.lines = (struct recorder_look){.recorder = known ? &look.copy.recorder : NULL,
+                                        .vcpu = vcpu,
+                                        .cpu = whom->cpu,
+                                        .clock = recorder_clock()};
+}
+
 /* A vCPU's first line begins a look; another guest's must have ended, or been left. */
-static bool look_is_mine(struct vcpu *v, struct vcpu_public *whom, bool first) {
+static bool look_is_mine(struct vcpu *v, struct vcpu_public *whom, unsigned vcpu, bool first) {
     uint64_t now = plat_tsc();
     bool left = look.by == NULL || now - look.used > plat_tsc_hz() / KEPTS_A_SECOND;
     bool mine = look.by == v->vm;
 
     if (first && (mine || left)) {
-        look.by = v->vm;
-        look.at = whom;
-        look.known = look_ask(v, whom);
-        look.clock = recorder_clock();
+        look_begin(v, whom, vcpu);
         mine = true;
     }
     look.used = mine ? plat_tsc() : look.used;
     return mine && look.at == whom;
 }
 
-/* Line number of that vCPU; 0 = it has no such line. */
-static uint32_t look_line(const struct vcpu_public *whom, uint32_t vcpu, uint32_t number, char *to,
-                          uint32_t size) {
-    char text[RECORDER_LINE];
-
-    if (number == 0) {
-        return (uint32_t)fmt_print(to, size, "vcpu%u on cpu %u: %s\n", vcpu, whom->cpu,
-                                   look.known ? "its last exits" : "does not answer");
-    }
-    const struct exit_record *e = recorder_exit(&look.copy.recorder, RECORDER_EXITS - number);
-    if (!look.known || e == NULL) {
-        return 0;
-    }
-    return (uint32_t)fmt_print(to, size, "  exit %s\n", recorder_format(text, e, &look.clock));
-}
-
 /* The next line of the same vCPU, or its end. */
 static enum control_done look_on(struct vcpu *v, struct vm_public *p, struct exchange_control *c) {
-    uint32_t vcpu = (uint32_t)(c->at / VCPU_LINES);
-    uint32_t number = (uint32_t)(c->at % VCPU_LINES);
+    uint32_t vcpu = (uint32_t)(c->at / RECORDER_LINES);
+    uint32_t number = (uint32_t)(c->at % RECORDER_LINES);
     struct vcpu_public *whom = p->vcpus[vcpu];
 
-    if (!look_is_mine(v, whom, number == 0)) {
+    if (!look_is_mine(v, whom, vcpu, number == 0)) {
         return CONTROL_TOO_MUCH;
     }
-    for (; number < VCPU_LINES && c->size == 0; number++) {
-        c->at = (uint64_t)vcpu * VCPU_LINES + number;
-        c->size = look_line(whom, vcpu, number, (char *)c->bytes, sizeof(c->bytes));
+    for (; number < RECORDER_LINES && c->size == 0; number++) {
+        c->at = (uint64_t)vcpu * RECORDER_LINES + number;
+        c->size = (uint32_t)recorder_line((char *)c->bytes, sizeof(c->bytes), &look.lines, number);
     }
     return CONTROL_DONE;
 }
@@ -99,7 +88,7 @@ enum control_done control_trace(struct vcpu *v, struct vm_public *p, struct exch
     enum control_done done = CONTROL_DONE;
 
     c->size = 0;
-    c->end = (uint64_t)p->vcpu_count * VCPU_LINES;
+    c->end = (uint64_t)p->vcpu_count * RECORDER_LINES;
     c->at = c->at == CONTROL_AT_FIRST ? 0 : c->at;
     if (__atomic_exchange_n(&look.busy, 1, __ATOMIC_ACQUIRE) != 0) {
         return CONTROL_TOO_MUCH;

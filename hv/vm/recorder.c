@@ -104,3 +104,20 @@ const char *recorder_format(char out[RECORDER_LINE], const struct exit_record *e
                     recorder_outcomes[e->outcome]);
     return out;
 }
+
+size_t recorder_line(char *out, size_t size, const struct recorder_look *look, unsigned number) {
+    char text[RECORDER_LINE];
+
+    if (number == 0) {
+        return fmt_print(out, size, "vcpu%u on cpu %u: %s\n", look->vcpu, look->cpu,
+                         look->recorder != NULL ? "its last exits" : "does not answer");
+    }
+    if (look->recorder == NULL) {
+        return 0;
+    }
+    const struct exit_record *e = recorder_exit(look->recorder, RECORDER_EXITS - number);
+    if (e == NULL) {
+        return 0;
+    }
+    return fmt_print(out, size, "  exit %s\n", recorder_format(text, e, &look->clock));
+}

@@ -9,6 +9,7 @@
 #include "hv/vm/hvm.h"
 
 #define RECORDER_EXITS 128u
+#define RECORDER_LINES (1 + RECORDER_EXITS) /* told of a vCPU: a headline, and its exits */
 
 /* How the guest went on: by the numbers of enum action, and what has not come so far. */
 enum recorder_outcome {
@@ -59,3 +60,14 @@ struct recorder_clock recorder_clock(void);
 /* "    3.123456789 wrmsr rip 0x1000 0x830 next": time on the log's clock. Returns out. */
 const char *recorder_format(char out[RECORDER_LINE], const struct exit_record *e,
                             const struct recorder_clock *clock);
+
+/* A vCPU's recorder as somebody looks at it. */
+struct recorder_look {
+    const struct recorder *recorder; /* NULL = its CPU does not answer */
+    unsigned vcpu, cpu;
+    struct recorder_clock clock; /* at the look */
+};
+
+/* Line number of what "trace" tells of it, in the words that tools/bhtrace reads, the oldest exit
+ * first. Returns its length, 0 if there is no such line. */
+size_t recorder_line(char *out, size_t size, const struct recorder_look *look, unsigned number);
