@@ -60,26 +60,19 @@ static void put(CHAR16 c) {
     out->OutputString(out, text);
 }
 
-/* Whether a word begins there that the rest of the row has no room for, but the next row has. The
- * last column stays free: behind it some firmware begins the next row by itself. */
-static bool is_cut_off(const char *text, const char *at, const char *end) {
-    UINTN column = (UINTN)ST->ConOut->Mode->CursorColumn;
+/* Whether the word behind a blank, or the first of a text, is one that the rest of the row has no
+ * room for, but the next row has; padding counts as a word without letters. The last column stays
+ * free: behind it some firmware begins the next row by itself. */
+static bool is_cut_off(const char *word, const char *end, UINTN column) {
     UINTN length = 0;
 
-    if (*at <= ' ' || (at != text && at[-1] != ' ')) {
+    if (column == 0 || word == end || *word == '\n') {
         return false;
     }
-    while (at + length < end && at[length] != ' ' && at[length] != '\n') {
+    while (word + length < end && word[length] != ' ' && word[length] != '\n') {
         length++; /* bytes: of letters beyond ASCII too many, which does no harm */
     }
-    return column != 0 && length < columns && length >= columns - column;
-}
-
-/* A blank between two words, for which only the column is left that stays free. */
-static bool is_gap(const char *at, const char *end) {
-    UINTN column = (UINTN)ST->ConOut->Mode->CursorColumn;
-
-    return *at == ' ' && at + 1 < end && at[1] != '\n' && column + 1 == columns;
+    return column + length >= columns && (length < columns || column >= columns);
 }
 
 void console_print(enum console_colour colour, const char *format, ...) {
@@ -92,11 +85,12 @@ void console_print(enum console_colour colour, const char *format, ...) {
         uint32_t code = 0;
         unsigned length = utf8_decode(at, end, &code);
         bool control = code < ' ' && code != '\n' && code != '\r';
-        if (is_cut_off(text, at, end)) {
+        UINTN column = (UINTN)ST->ConOut->Mode->CursorColumn;
+        if (at == text && *at > ' ' && is_cut_off(at, end, column)) {
             put('\n');
         }
         bool known = length != 0 && code <= UINT16_MAX && !control && code != '\177';
-        if (is_gap(at, end)) {
+        if (*at == ' ' && is_cut_off(at + 1, end, column + 1)) {
             code = '\n';
         }
         put(known ? (CHAR16)code : '?');
