@@ -322,6 +322,12 @@ def ask_for_log(boot):
             pass
 
 
+def look_into(boot, failure, said):
+    """Adds to a failure what the log has told of warnings and errors since so much was said."""
+    ask_for_log(boot)
+    failure.grave = list(dict.fromkeys(GRAVE_LINE.findall(boot.machine.serial.text[said:])))
+
+
 def run_boot(boot_class, build, target, wanted):
     """
     Runs a boot's checks; returns their results as Report.show() takes them, and what the emulator did wrong, in words, if it
@@ -354,9 +360,7 @@ def run_boot(boot_class, build, target, wanted):
                 except Exception as failure:
                     error = failure
                     if boot.machine:
-                        ask_for_log(boot)
-                        text = boot.machine.serial.text[said:]
-                        error.grave = list(dict.fromkeys(GRAVE_LINE.findall(text)))
+                        look_into(boot, failure, said)
                         blame = blame or target.blame(boot.machine.serial.text, build)
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
