@@ -133,6 +133,59 @@ TEST(task_switches) {
     CHECK(x.task.event.type == EVENT_SOFT_INTERRUPT && x.insn_len == 2);
 }
 
+/* The first word is the IDT-vectoring information, the others are an EPT violation's or an
+ * exception's. */
+TEST(nmis_after_an_event) {
+    enum { EPT = VMX_REASON_EPT_VIOLATION, EXC = VMX_REASON_EXCEPTION };
+    static const struct {
+        uint32_t idt, reason, event;
+        uint64_t qualification;
+        enum vmx_nmi_blocking expected;
+    } rows[] = {
+        {0, EPT, 0, 0, NMI_BLOCKING_KEPT},
+        {0x80000202, EPT, 0, 0, NMI_BLOCKING_ENDS},       /* an NMI was cut off */
+        {0x80000202, EPT, 0, BIT(12), NMI_BLOCKING_ENDS}, /* no IRET: the bit says nothing */
+        {0x80000202, EXC, 0x80000b0e, 0, NMI_BLOCKING_ENDS},
+        {0x00000202, EPT, 0, 0, NMI_BLOCKING_KEPT},
+        {0x00000202, EPT, 0, BIT(12), NMI_BLOCKING_BEGINS}, /* not valid */
+        {0x80000031, EPT, 0, 0, NMI_BLOCKING_KEPT},         /* an interrupt */
+        {0x80000b0e, EPT, 0, BIT(12), NMI_BLOCKING_KEPT}, /* a #PF: its frame's page was missing */
+        {0, EPT, 0, BIT(12), NMI_BLOCKING_BEGINS},        /* an IRET, which runs again */
+        {0, EPT, BIT32(12), 0, NMI_BLOCKING_KEPT},
+        {0, EXC, 0x80001b0d, 0, NMI_BLOCKING_BEGINS},
+        {0, EXC, 0x80000b0d, BIT(12), NMI_BLOCKING_KEPT},
+        {0, EXC, 0x80001b08, 0, NMI_BLOCKING_KEPT},                         /* a #DF: undefined */
+        {0, VMX_REASON_APIC_ACCESS, BIT32(12), BIT(12), NMI_BLOCKING_KEPT}, /* bits of its type */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vmx_raw raw = {.reason = rows[i].reason,
+                              .event = rows[i].event,
+                              .qualification = rows[i].qualification};
+        CHECK_U64(vmx_nmi_after_event(&raw, rows[i].idt), rows[i].expected);
+    }
+}
+
+TEST(nmis_after_a_task_switch) {
+    static const struct {
+        unsigned source;
+        uint32_t event; /* that led to the gate */
+        enum vmx_nmi_blocking expected;
+    } rows[] = {
+        {TASK_CALL, 0x80000202, NMI_BLOCKING_KEPT}, /* an old word: there was no event */
+        {TASK_JMP, 0, NMI_BLOCKING_KEPT},           {TASK_IRET, 0, NMI_BLOCKING_ENDS},
+        {TASK_IRET, 0x80000202, NMI_BLOCKING_ENDS}, {TASK_GATE, 0x80000202, NMI_BLOCKING_BEGINS},
+        {TASK_GATE, 0x80000602, NMI_BLOCKING_KEPT}, /* INT 2: the same gate, no NMI */
+        {TASK_GATE, 0x80000b0d, NMI_BLOCKING_KEPT}, {TASK_GATE, 0x80000031, NMI_BLOCKING_KEPT},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vmexit x = {.kind = EXIT_TASK_SWITCH};
+        struct vmx_raw raw = {.qualification = (uint64_t)rows[i].source << 30 | 0x38,
+                              .event = rows[i].event};
+        vmx_decode(&raw, &x);
+        CHECK_U64(vmx_nmi_after_switch(&x.task), rows[i].expected);
+    }
+}
+
 TEST(exceptions) {
     struct vmexit x = {.kind = EXIT_EXCEPTION};
     struct vmx_raw raw = {.event = 0x80000b11, .event_error = 0x77};
@@ -488,7 +541,8 @@ TEST(debug_status_after_a_trap) {
 
 TEST_MAIN(T(reasons), T(instructions_that_guests_do_not_have), T(each_needed_control_is_missed),
           T(port_io), T(control_registers), T(nested_faults), T(apic_exits), T(task_switches),
-          T(exceptions), T(events_there_and_back), T(controls_keep_must_and_may),
-          T(apic_virtualization_is_whole), T(avoided), T(each_lack_is_named), T(rules_of_an_entry),
-          T(mended_for_an_entry), T(page_directory_pointers), T(shadow_before_an_nmi_window),
-          T(shadow_before_an_event), T(debug_status_after_a_trap))
+          T(nmis_after_an_event), T(nmis_after_a_task_switch), T(exceptions),
+          T(events_there_and_back), T(controls_keep_must_and_may), T(apic_virtualization_is_whole),
+          T(avoided), T(each_lack_is_named), T(rules_of_an_entry), T(mended_for_an_entry),
+          T(page_directory_pointers), T(shadow_before_an_nmi_window), T(shadow_before_an_event),
+          T(debug_status_after_a_trap))

@@ -158,6 +158,28 @@ void vmx_decode(const struct vmx_raw *raw, struct vmexit *x) {
     }
 }
 
+enum vmx_nmi_blocking vmx_nmi_after_event(const struct vmx_raw *raw, uint32_t idt_event) {
+    if ((idt_event & EVENT_VALID) != 0) {
+        bool nmi = event_decode(idt_event, 0, 0).type == EVENT_NMI;
+        return nmi ? NMI_BLOCKING_ENDS : NMI_BLOCKING_KEPT;
+    }
+
+    bool unblocked = false;
+    if (raw->reason == VMX_REASON_EPT_VIOLATION) {
+        unblocked = (raw->qualification & VMX_EVENT_IRET_NMI) != 0;
+    } else if (raw->reason == VMX_REASON_EXCEPTION) {
+        unblocked = (raw->event & VMX_EVENT_IRET_NMI) != 0 && (uint8_t)raw->event != X86_DF;
+    }
+    return unblocked ? NMI_BLOCKING_BEGINS : NMI_BLOCKING_KEPT;
+}
+
+enum vmx_nmi_blocking vmx_nmi_after_switch(const struct exit_task *t) {
+    if (t->source == TASK_IRET) {
+        return NMI_BLOCKING_ENDS;
+    }
+    return t->event.type == EVENT_NMI ? NMI_BLOCKING_BEGINS : NMI_BLOCKING_KEPT;
+}
+
 #define MSR_MAP_HIGH  0xc0000000u
 #define MSR_MAP_RANGE 0x2000u
 

@@ -137,6 +137,21 @@ static inline void vmx_decode_ept_violation(const struct vmx_raw *raw, struct vm
 /* Fills in what x->kind says beyond the kind itself. */
 void vmx_decode(const struct vmx_raw *raw, struct vmexit *x);
 
+/* What the CPU has not written into "blocking by NMI" of the guest's state, so that we have to. */
+enum vmx_nmi_blocking { NMI_BLOCKING_KEPT, NMI_BLOCKING_ENDS, NMI_BLOCKING_BEGINS };
+
+/*
+ * After an exit of a kind that NEED_IDT stands for: idt_event is the IDT-vectoring information. An
+ * NMI that was cut off goes in again and blocks nothing yet; an IRET that faulted has unblocked
+ * NMIs and will run again. SDM "Information for VM Exits During Execution of IRET" and "Information
+ * About NMI Unblocking Due to IRET".
+ */
+enum vmx_nmi_blocking vmx_nmi_after_event(const struct vmx_raw *raw, uint32_t idt_event);
+
+/* After the exit of a task switch, whatever becomes of it: an IRET ends the blocking and an NMI by
+ * a task gate begins it. SDM "Treatment of Task Switches". */
+enum vmx_nmi_blocking vmx_nmi_after_switch(const struct exit_task *t);
+
 /* SDM "Exit Qualification for I/O Instructions": bit 3 is IN, 4 string, 5 REP. */
 static inline void vmx_decode_io(uint64_t q, struct exit_io *io) {
     io->port = (uint16_t)(q >> 16);

@@ -12,9 +12,12 @@
 
 #define PENDING_DEBUG_BS BIT(14)
 
-static void vmx_block_nmi(bool block) {
-    uint32_t i = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI;
-    vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, i | (block ? BLOCKED_BY_NMI : 0));
+static void vmx_block_nmi(enum vmx_nmi_blocking change) {
+    if (change != NMI_BLOCKING_KEPT) {
+        uint32_t i = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKED_BY_NMI;
+        uint32_t blocked = change == NMI_BLOCKING_BEGINS ? BLOCKED_BY_NMI : 0;
+        vmcs_write32(VMCS_GUEST_INTERRUPTIBILITY, i | blocked);
+    }
 }
 
 /* An event was on its way into the guest when the exit came: it goes in again at the next entry. */
@@ -23,21 +26,8 @@ static __attribute__((noinline)) void vmx_keep_event(struct vcpu *v, const struc
     if ((event & EVENT_VALID) != 0) {
         vcpu_inject(v, event_decode(event, vmcs_read32(VMCS_IDT_ERROR_CODE),
                                     vmcs_read32(VMCS_EXIT_INSN_LENGTH)));
-        if (v->event.type == EVENT_NMI) {
-            vmx_block_nmi(false); /* its delivery did not end, so it blocks nothing yet */
-        }
-        return;
     }
-    /* SDM "Information for VM Exits During Execution of IRET". */
-    bool unblocked = false;
-    if (raw->reason == VMX_REASON_EPT_VIOLATION) {
-        unblocked = (raw->qualification & VMX_EVENT_IRET_NMI) != 0;
-    } else if (raw->reason == VMX_REASON_EXCEPTION) {
-        unblocked = (raw->event & VMX_EVENT_IRET_NMI) != 0 && (uint8_t)raw->event != X86_DF;
-    }
-    if (unblocked) {
-        vmx_block_nmi(true);
-    }
+    vmx_block_nmi(vmx_nmi_after_event(raw, event));
 }
 
 /* What is left to do for exits that are neither plain instructions nor accesses to devices. */
@@ -47,10 +37,8 @@ static __attribute__((noinline)) void vmx_decode_rare(unsigned needs, const stru
         x->kind = vmx_decode_unknown(raw->insn_len);
     }
     vmx_decode(raw, x);
-    if (x->kind == EXIT_TASK_SWITCH &&
-        (x->task.source == TASK_IRET || x->task.event.type == EVENT_NMI)) {
-        /* An IRET ends it and an NMI begins it, whatever becomes of the switch. */
-        vmx_block_nmi(x->task.source != TASK_IRET);
+    if (x->kind == EXIT_TASK_SWITCH) {
+        vmx_block_nmi(vmx_nmi_after_switch(&x->task));
     }
     if (x->kind == EXIT_HOST_NMI) {
         panic_nmi();
