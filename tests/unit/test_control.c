@@ -16,6 +16,8 @@ static uint32_t order_done;
 
 /* Each guest has had so many events, and said so many bytes. */
 static uint64_t events, said, last_at;
+/* So many more after each look. */
+static unsigned growth;
 static char typed[64];
 
 static void ask_events(struct exchange_control *c) {
@@ -28,6 +30,7 @@ static void ask_events(struct exchange_control *c) {
     memset(c->event.why, 0x7f, sizeof(c->event.why)); /* without an end */
     strcpy(c->event.why, "a \"b\"");
     strcpy(c->state, "crashed");
+    events += growth;
 }
 
 static void ask_console(struct exchange_control *c) {
@@ -38,6 +41,7 @@ static void ask_console(struct exchange_control *c) {
     for (unsigned i = 0; i < c->size; i++) {
         c->bytes[i] = (uint8_t)(c->at + i);
     }
+    said += growth;
 }
 
 /* Of three lines, the first two are there. */
@@ -92,7 +96,7 @@ static void ask(UNUSED const struct dev_env *env, struct exchange_control *c) {
 }
 
 static void begin(void) {
-    looks = orders = 0;
+    looks = orders = growth = 0;
     order_done = CONTROL_DONE;
     guests[0] = "web";
     guests[1] = "a-name-of-31-characters-exactly";
@@ -237,6 +241,21 @@ TEST(a_console_is_told_up_to_where_its_end_was) {
               "{\"ok\":true,\"next\":300,\"state\":\"running\"}\n");
     refused("{\"verb\":\"console\"}\n", "no guest");
     refused("{\"verb\":\"console\",\"guest\":\"other\"}\n", NO_ONE);
+}
+
+/* Or it might never come to an end. */
+TEST(what_comes_meanwhile_is_for_the_next_time) {
+    begin();
+    events = 4;
+    growth = 1;
+    CHECK_STR(say("{\"verb\":\"events\",\"guest\":\"web\"}\n"),
+              EVENT("web", "3", "2000", "state", "crash")
+                  EVENT("web", "4", "3000", "limit", "max_log") OK);
+    said = 256;
+    growth = 128;
+    const char *answer = say("{\"verb\":\"console\",\"guest\":\"web\"}\n");
+    CHECK(strstr(answer, ",\"at\":128,") != NULL && strstr(answer, ",\"at\":256,") == NULL);
+    CHECK(strstr(answer, "\"}\n{\"ok\":true,\"next\":256,\"state\":\"running\"}\n") != NULL);
 }
 
 TEST(a_trace_is_told_line_by_line) {
@@ -451,7 +470,8 @@ TEST(a_long_line_takes_turns) {
 
 TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(events_are_told_from_the_first_that_is_not_known),
-          T(a_console_is_told_up_to_where_its_end_was), T(a_trace_is_told_line_by_line),
+          T(a_console_is_told_up_to_where_its_end_was),
+          T(what_comes_meanwhile_is_for_the_next_time), T(a_trace_is_told_line_by_line),
           T(what_is_typed_comes_as_it_is_meant), T(what_is_no_request_is_told_so), T(long_texts),
           T(a_line_in_pieces_and_lines_in_one), T(answers_wait_for_buffers), T(an_end_forgets),
           T(a_restart_forgets), T(without_the_key_there_is_none),

@@ -62,6 +62,26 @@ TEST(capabilities) {
     }
 }
 
+/* A device writes as it has bytes, whatever the segments are: none goes beyond its segment's end,
+ * none into what is only to be read. */
+TEST(a_chain_is_written_in_pieces) {
+    uint8_t ram[32] = {0};
+    struct virtio_chain chain = {
+        .count = 4,
+        .segments = {
+            {ram, 2, false}, {ram + 4, 8, true}, {ram + 16, 3, true}, {ram + 24, 4, true}}};
+    struct virtio_cursor to = {.chain = &chain};
+    static const uint8_t wanted[32] = {[4] = 'a',  'b', 'c', 'd',        'e', 'f', 'g', 'h',
+                                       [16] = 'i', 'j', 'k', [24] = 'l', 'm', 'n', 'o'};
+
+    CHECK_U64(virtio_cursor_write(&to, "abcde", 5), 5);
+    CHECK_U64(virtio_cursor_write(&to, "fg", 2), 2);
+    CHECK_U64(virtio_cursor_write(&to, "hijklm", 6), 6);
+    CHECK_U64(virtio_cursor_write(&to, "nopq", 4), 2);
+    CHECK_U64(virtio_cursor_write(&to, "r", 1), 0);
+    CHECK(memcmp(ram, wanted, sizeof(ram)) == 0);
+}
+
 /* VIRTIO 1.2, "Common configuration structure layout": offsets of what is read as it was written.
  */
 TEST(what_is_written_is_read) {
@@ -714,8 +734,8 @@ TEST(rings_at_the_end_of_memory) {
     }
 }
 
-TEST_MAIN(T(configuration_space), T(capabilities), T(what_is_written_is_read),
-          T(a_restart_forgets_the_driver), T(bars_are_sized_and_moved),
+TEST_MAIN(T(configuration_space), T(a_chain_is_written_in_pieces), T(capabilities),
+          T(what_is_written_is_read), T(a_restart_forgets_the_driver), T(bars_are_sized_and_moved),
           T(a_bar_takes_nobodys_place), T(bytes_of_the_configuration_space),
           T(features_are_negotiated), T(no_agreement_no_queues), T(a_buffer_is_filled),
           T(the_rings_go_round), T(an_indirect_table), T(notifications_are_suppressed),
