@@ -228,6 +228,7 @@ static UNUSED void server_do(const struct command *c) {
 
     server.commands++;
     CHECK(c->at <= DISK_SIZE && (c->type == NBD_FLUSH || c->size <= DISK_SIZE - c->at));
+    CHECK(c->type != NBD_FLUSH || (c->at == 0 && c->size == 0)); /* they are reserved */
     if (c->type == NBD_WRITE) {
         memcpy(disk, c->data, c->size);
     } else if (c->type == NBD_TRIM || c->type == NBD_WRITE_ZEROES) {

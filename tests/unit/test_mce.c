@@ -66,6 +66,8 @@ TEST(damage_is_never_the_guests) {
     m = one_bank(RECOVERABLE, RAM_BASE, PHYSICAL | 6);
     m.banks[m.count++] = (struct mce_bank){.index = 1, .status = RECOVERABLE | MCE_PCC};
     CHECK_U64(mce_judge(&m, &mem), MCE_PANIC); /* one bank of two */
+    m.banks[1].status = RECOVERABLE & ~MCE_ADDRV;
+    CHECK_U64(mce_judge(&m, &mem), MCE_PANIC); /* the first one's address is not the second one's */
 }
 
 TEST(what_is_corrected_goes_on) {
