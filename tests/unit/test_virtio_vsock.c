@@ -572,6 +572,27 @@ TEST(a_queue_reset_forgets_what_waits) {
     CHECK_U64(driver_reg(A, 0x14, 1) & VIRTIO_NEEDS_RESET, 0);
 }
 
+/* The same of a device that is reset: a new driver gets no old answers, and its ring is its own. */
+TEST(a_reset_forgets_what_waits) {
+    start_all(MAY(0, 1));
+    driver_start(A, 0);
+    send(0, 2, VSOCK_REQUEST, 1, 7, 0); /* refused, and there is no buffer for the answer */
+    driver_set(A, 0x14, 1, 0);
+    driver_start(A, 0);
+    give_buffers(A, RING, 2048);
+    run_all();
+    expect_nothing(0);
+
+    CHECK(fill_b() != 0);
+    driver_set(A, 0x14, 1, 0);
+    CHECK_U64(A->vsock.parked_count, 0);
+    driver_start(A, 0);
+    give_buffers(A, RING, 2048);
+    run_all();
+    CHECK_U64(driver_used(A, VSOCK_TRANSMIT), 0);
+    CHECK_U64(driver_reg(A, 0x14, 1) & VIRTIO_NEEDS_RESET, 0);
+}
+
 TEST(others_pass_who_waits) {
     start_all(MAY(0, 1) | MAY(0, 2));
     CHECK_U64(fill_b(), 15); /* five times 50,000 and a reserve are just less than a ring */
@@ -741,6 +762,7 @@ TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(refused_packets), T(too_many_connections), T(the_other_driver_is_reset),
           T(a_reset_in_the_middle_of_a_packet), T(reading_rings_no_bell), T(the_other_guest_ends),
           T(the_other_guest_starts_anew), T(ends_wait_for_buffers), T(resets_that_cross),
-          T(a_queue_reset_forgets_what_waits), T(others_pass_who_waits), T(patience_ends),
-          T(patience_ends_a_connection), T(what_waits_changes), T(replies_are_bounded),
-          T(buffers_that_are_too_small), T(a_broken_driver), T(who_is_no_peer))
+          T(a_queue_reset_forgets_what_waits), T(a_reset_forgets_what_waits),
+          T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
+          T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
+          T(a_broken_driver), T(who_is_no_peer))
