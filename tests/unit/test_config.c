@@ -141,6 +141,7 @@ TEST(avoided) {
     memset(names, '#', sizeof(names)); /* cut at its end */
     CHECK_STR(config_avoid_format(BIT32(CONFIG_AVOIDS) - 1, names, 9), "apicv vp");
     CHECK_U64(names[9], '#');
+    CHECK_STR(config_avoid_format(~(BIT32(CONFIG_AVOIDS) - 1), names, sizeof(names)), "");
     FAULTS(GUEST "[hypervisor]\navoid = \"vpid, 1g\"", {"6:9:", "\"vpid,\"; write words of apicv"});
     FAULTS(GUEST "[hypervisor]\navoid = \"vpi\"", {"6:9:", "names no feature at \"vpi\""});
 }

@@ -531,6 +531,50 @@ TEST(memory_that_is_not_there) {
     CHECK_U64(v->public.refused[REFUSED_MEMORY], 2);
 }
 
+/* What a read of the local APIC's page gives goes along, so that the compartment need not ask. */
+TEST(an_apic_register_goes_along) {
+    static const struct {
+        uint64_t gpa;
+        bool write;
+        uint64_t at;
+    } rows[] = {
+        {LAPIC_BASE + 0x30, false, 0x30},      {LAPIC_BASE + 0xff0, false, 0xff0},
+        {LAPIC_BASE + 0x30, true, UINT64_MAX}, {LAPIC_BASE + PAGE_SIZE + 0x30, false, UINT64_MAX},
+        {IOAPIC_BASE, false, UINT64_MAX},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vcpu *v = fake_machine_start();
+        struct vmexit x = {.kind = EXIT_NESTED_FAULT,
+                           .fault = {.gpa = GPA(rows[i].gpa), .write = rows[i].write}};
+        CHECK_U64(exit_table[EXIT_NESTED_FAULT](v, &x), ACTION_UPCALL);
+        CHECK_U64(v->exchange->apic_page, LAPIC_BASE);
+        CHECK_U64(v->exchange->apic_at, rows[i].at);
+        if (rows[i].at == 0x30) {
+            CHECK_U64(v->exchange->apic_value & 0xff, 0x14); /* the version */
+        }
+    }
+}
+
+/* A compartment raises for its guest what an instruction can raise, and no more than that. */
+TEST(what_a_compartment_may_raise) {
+    static const uint8_t may[] = {0, 1, 6, 7, 8, 10, 11, 12, 13, 14, 17};
+    static const uint32_t errors[] = {0, 0xffff, 0x10000, UINT32_MAX};
+
+    for (unsigned n = 0; n < 256 * ARRAY_SIZE(errors); n++) {
+        struct vcpu *v = fake_machine_start();
+        struct vmexit x = {.kind = EXIT_NESTED_FAULT};
+        uint8_t vector = (uint8_t)n;
+        uint32_t error = errors[n / 256];
+        bool good = memchr(may, vector, sizeof(may)) != NULL && error <= 0xffff;
+
+        v->exchange->outcome = EMULATED_FAULT;
+        v->exchange->fault = (struct emulated_fault){.vector = vector, .error = error};
+        (void)exit_answers[EXIT_NESTED_FAULT](v, &x);
+        CHECK_U64(v->vm->leave, good ? LEAVE_NONE : LEAVE_CRASH);
+        CHECK(!good || faulted(v, vector));
+    }
+}
+
 TEST(an_unknown_instruction_stops_the_vm) {
     struct vcpu *v = fake_machine_start();
     static const uint8_t code[] = {0x0f, 0x6f, 0x03}; /* movq (%rbx), %mm0 */
@@ -1065,7 +1109,8 @@ TEST_MAIN(T(every_exit_kind_has_a_handler), T(cpuid_hides_what_no_table_names),
           T(msr_table_is_sorted_and_disjoint), T(ports_of_nobody_read_all_ones),
           T(violation_stops_when_the_config_says_so), T(control_registers), T(protection_keys),
           T(mov_to_cr_takes_half_outside_64_bit_mode), T(xsetbv_is_for_cpl_0), T(hypercalls),
-          T(memory_that_is_not_there), T(an_unknown_instruction_stops_the_vm),
+          T(memory_that_is_not_there), T(an_apic_register_goes_along),
+          T(what_a_compartment_may_raise), T(an_unknown_instruction_stops_the_vm),
           T(instructions_of_another_cpu_are_undefined), T(double_and_triple_faults),
           T(each_two_exceptions), T(hlt_under_the_trap_flag_does_not_sleep),
           T(intercepted_exceptions_go_on_to_the_guest), T(interrupts_wait_for_their_window),

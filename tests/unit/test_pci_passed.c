@@ -777,6 +777,23 @@ TEST(capabilities) {
     CHECK_U64(get(NIC, HOTPLUG_CAP, 4), reals[NIC].config[HOTPLUG_CAP / 4]);
 }
 
+/* A function without capabilities: no word stands for one, the header's least of all. */
+TEST(none_of_them) {
+    fake_passed_start();
+    struct abi_pci *abi = &fake_devices.pcis[OLD];
+    abi->power = abi->express = abi->msi = abi->msix = abi->af = 0;
+    reals[OLD].config[1] &= ~BIT32(20);
+    fake_pc_start();
+    for (unsigned reg = PCI_INTERRUPT + 4; reg < 0x100; reg += 4) {
+        CHECK_U64(get(OLD, reg, 4), reals[OLD].config[reg / 4]);
+    }
+    CHECK_U64(get(OLD, PCI_ID, 4), reals[OLD].config[0]);
+    CHECK_U64(get(OLD, PCI_CLASS, 4), reals[OLD].config[2]);
+    set(OLD, PCI_COMMAND, 2, MEMORY_MASTER);
+    CHECK_U64(get(OLD, PCI_COMMAND, 2), MEMORY_MASTER);
+    CHECK_U64(asked[PCI_CALL_POWER] + asked[PCI_CALL_RESET], 0);
+}
+
 /* Without MSI there is none, and one at the end of the space has no words behind it. */
 TEST(where_msi_is) {
     fake_passed_start();
@@ -836,4 +853,5 @@ TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_and_the_device),
           T(msix_odd_accesses), T(function_level_reset), T(power_states), T(start_again), T(intx),
           T(each_line_is_looked_at_again), T(intx_off), T(garbage), T(capabilities),
-          T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi), T(a_table_in_the_second_pages))
+          T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),
+          T(a_table_in_the_second_pages))
