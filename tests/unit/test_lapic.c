@@ -955,6 +955,22 @@ TEST(the_task_priority_has_8_bits) {
     }
 }
 
+/* Each write of TPR that may let in what waits has it looked at, also where its lower half counts.
+ */
+TEST(a_lower_task_priority_is_told) {
+    static const uint8_t values[] = {0x40, 0x45, 0x00, 0x0f};
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(values); i++) {
+        (i % 2 != 0 ? fresh_cr8 : fresh)();
+        wr(LAPIC_TPR, 0x65);
+        CHECK(lapic_accept(&l, 0x52, false));
+        CHECK(lapic_pending(&l) < 0);
+        changes = 0;
+        wr(LAPIC_TPR, values[i / 2]);
+        CHECK_U64(changes, 1);
+        CHECK_U64(lapic_pending(&l), 0x52);
+    }
+}
+
 /* SDM, "TSC-Deadline Mode": a change into or out of it disarms the timer, and no count is left. */
 TEST(a_change_of_mode_leaves_no_count) {
     fresh();
@@ -969,12 +985,13 @@ TEST(a_change_of_mode_leaves_no_count) {
     CHECK_U64(rd(0x390), 0);
 }
 
-TEST_MAIN(T(power_up), T(priorities), T(level_triggered_is_broadcast), T(cr8_of_the_cpu),
-          T(cr8_holds_back), T(random_against_model), T(one_shot_timer), T(divisors),
-          T(periodic_timer), T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves),
-          T(a_timer_after_init), T(what_is_due_has_happened), T(what_is_due_has_its_old_vector),
-          T(a_deadline_that_is_due), T(xapic_ipis), T(error_status), T(error_interrupt),
-          T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
-          T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
+TEST_MAIN(T(power_up), T(priorities), T(a_lower_task_priority_is_told),
+          T(level_triggered_is_broadcast), T(cr8_of_the_cpu), T(cr8_holds_back),
+          T(random_against_model), T(one_shot_timer), T(divisors), T(periodic_timer),
+          T(tsc_deadline_timer), T(tsc_is_set), T(the_page_moves), T(a_timer_after_init),
+          T(what_is_due_has_happened), T(what_is_due_has_its_old_vector), T(a_deadline_that_is_due),
+          T(xapic_ipis), T(error_status), T(error_interrupt), T(illegal_registers), T(lint0),
+          T(mmio_shapes), T(destinations), T(x2apic_registers), T(x2apic_reserved_bits),
+          T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
           T(the_summary_loses_no_vector), T(clock_arithmetic), T(the_task_priority_has_8_bits),
           T(a_change_of_mode_leaves_no_count))

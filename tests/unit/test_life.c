@@ -361,6 +361,30 @@ TEST(an_audit_begins_anew_with_the_guest) {
     CHECK_U64(count_of("as planned"), 1);
 }
 
+static enum status audit_for_long(UNUSED const struct vm *vm, UNUSED struct audit_progress *at,
+                                  UNUSED uint32_t steps) {
+    return STATUS_OK;
+}
+
+static unsigned looks_at_a_start;
+static void look_at_a_start(struct vcpu *v) {
+    looks_at_a_start += (v->public.requests & REQUEST_CLOCKS) != 0;
+    vm_leave(fake_vm, LEAVE_POWER_OFF, "powered off by the guest");
+}
+
+/* That the scrub did not end, goes on beside the guest: at once, not with a clock of the guest's.
+ */
+TEST(an_audit_that_the_start_leaves) {
+    begin_audit(STATUS_OK);
+    vm_audit_again = audit_for_long;
+    guest = look_at_a_start;
+    looks_at_a_start = 0;
+    fake_public.state = VM_STARTING;
+    order(VM_COMMAND_AUDIT);
+    life_step(v0);
+    CHECK_U64(looks_at_a_start, 1);
+}
+
 /* Nobody needs the CPU: one part after the other, and interrupts are taken. */
 TEST(an_audit_of_a_vm_that_is_off) {
     begin_audit(STATUS_OK);
@@ -1194,12 +1218,12 @@ TEST(a_kill_ends_the_loading) {
 TEST_MAIN(T(what_a_request_does_in_each_state), T(an_audit_at_any_time),
           T(an_audit_leaves_the_guest_its_cpu), T(a_second_audit_is_told),
           T(an_audit_begins_anew_with_the_guest), T(an_audit_of_a_vm_that_is_off),
-          T(an_audit_of_a_paused_guest), T(what_a_state_may_become),
-          T(a_queue_has_an_end_and_a_kill_is_always_heard), T(stop_and_start_in_one_breath),
-          T(kill_and_start_in_one_breath), T(the_state_shown_is_the_state),
-          T(a_kill_is_done_in_the_same_look), T(a_guest_that_does_not_follow_is_stopped_by_force),
-          T(a_second_press_wins_no_time), T(a_guest_switches_itself_off_at_its_button),
-          T(the_clocks_line_is_a_wake_up_event),
+          T(an_audit_that_the_start_leaves), T(an_audit_of_a_paused_guest),
+          T(what_a_state_may_become), T(a_queue_has_an_end_and_a_kill_is_always_heard),
+          T(stop_and_start_in_one_breath), T(kill_and_start_in_one_breath),
+          T(the_state_shown_is_the_state), T(a_kill_is_done_in_the_same_look),
+          T(a_guest_that_does_not_follow_is_stopped_by_force), T(a_second_press_wins_no_time),
+          T(a_guest_switches_itself_off_at_its_button), T(the_clocks_line_is_a_wake_up_event),
           T(who_was_asked_to_switch_off_does_not_start_again),
           T(restarts_in_a_row_are_held_back_ever_longer),
           T(a_reset_after_a_long_life_is_never_held_back), T(a_loop_of_resets_cannot_fill_the_log),

@@ -244,6 +244,24 @@ TEST(a_fork_copies_each_table_once) {
     CHECK_U64(leaf.access, PAGE_READ);
 }
 
+/* Whose tables lie right behind its own are not its own. */
+TEST(a_fork_before_the_original) {
+    static uint8_t memory[32 * PAGE_SIZE] ALIGNED(PAGE_SIZE);
+    struct pool first, second;
+    struct pagetable fork;
+    struct pagetable_leaf leaf;
+
+    pool_init(&first, "first", HPA((uintptr_t)memory), 16 * PAGE_SIZE);
+    pool_init(&second, "second", HPA((uintptr_t)memory + 16 * PAGE_SIZE), 16 * PAGE_SIZE);
+    CHECK(pool_alloc(&first, 12 * PAGE_SIZE) != NULL);
+    CHECK_U64(pagetable_init(&npt, &pagetable_format_ept, &second, 1), STATUS_OK);
+    CHECK_U64(pagetable_map(&npt, 0, HPA(16 * MIB), 2 * PAGE_SIZE, 3, PAGE_WB), STATUS_OK);
+    CHECK_U64(pagetable_fork(&npt, &fork, &first), STATUS_OK);
+    CHECK_U64(pagetable_unmap(&fork, 0, PAGE_SIZE), STATUS_OK);
+    CHECK_U64(pagetable_lookup(&fork, 0, &leaf), STATUS_NOT_FOUND);
+    check_leaf(0, 16 * MIB, PAGE_SIZE, 3, PAGE_WB);
+}
+
 /* Two pages out of the middle of a page of 1 GiB: all around stays, in the largest pages. */
 TEST(protect_and_unmap_split_large_pages) {
     for (size_t f = 0; f < ARRAY_SIZE(formats); f++) {
@@ -321,5 +339,5 @@ TEST_MAIN(T(largest_pages_that_fit), T(large_pages_want_both_addresses), T(right
           T(bits_the_cpu_reads), T(bits_a_vtd_unit_reads), T(bits_an_amd_vi_unit_reads),
           T(refusals), T(pool_hands_out_zeroed_aligned_pages), T(small_pages_only),
           T(a_fork_leaves_the_tables_alone), T(a_fork_copies_each_table_once),
-          T(protect_and_unmap_split_large_pages), T(changes_that_are_refused),
-          T(guest_memory_across_regions))
+          T(a_fork_before_the_original), T(protect_and_unmap_split_large_pages),
+          T(changes_that_are_refused), T(guest_memory_across_regions))

@@ -62,6 +62,30 @@ TEST(good) {
     CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
 }
 
+/* In any of the ranges that there are, in parts of them, and in no others. */
+TEST(what_is_memory) {
+    static const struct {
+        uint64_t base, size;
+        bool memory;
+    } rows[] = {
+        {0, 1, true},
+        {0x9f000, PAGE_SIZE, false},
+        {MIB - 1, 2, true},
+        {2 * MIB, PAGE_SIZE, true}, /* Bulkhead's own */
+        {3 * GIB - 1, PAGE_SIZE, true},
+        {3 * GIB, GIB, false},
+        {3 * GIB, GIB + 1, true},
+        {5 * GIB - 1, 1, true},
+        {5 * GIB, GIB, false},
+    };
+    make_good();
+    machine.ranges[machine.range_count] =
+        (struct mem_range){.base = HPA(5 * GIB), .size = GIB, .kind = MEM_FREE}; /* is none */
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        CHECK_U64(boot_is_memory(&machine, rows[i].base, rows[i].size), rows[i].memory);
+    }
+}
+
 TEST(shape) {
     make_good();
     plan.vm_count = 1;
@@ -663,7 +687,7 @@ TEST(budget_of_windows) {
     check_seen("the budget of alpha is too small");
 }
 
-TEST_MAIN(T(good), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds), T(overlaps),
-          T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves), T(channels),
-          T(bells), T(vsock), T(served_disks), T(each_served_disk), T(ports), T(control),
-          T(budget_of_windows))
+TEST_MAIN(T(good), T(what_is_memory), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds),
+          T(overlaps), T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves),
+          T(channels), T(bells), T(vsock), T(served_disks), T(each_served_disk), T(ports),
+          T(control), T(budget_of_windows))
