@@ -143,6 +143,30 @@ static enum emulated memory_exit(const char *bytes, size_t n) {
 }
 #define MEMORY(bytes) memory_exit(bytes, sizeof(bytes) - 1)
 
+/* A device sees an access as the instruction makes it, and parts of 8 bytes of larger ones. */
+TEST(sizes_that_a_device_sees) {
+    static const struct {
+        const char *code;
+        unsigned length, accesses, size;
+    } rows[] = {
+        {"\x8a\x0b", 2, 1, 1},         /* mov (%ebx), %cl */
+        {"\x66\x8b\x0b", 3, 1, 2},     /* mov (%ebx), %cx */
+        {"\x8b\x0b", 2, 1, 4},         /* mov (%ebx), %ecx */
+        {"\xf3\x0f\x7e\x03", 4, 1, 8}, /* movq (%ebx), %xmm0 */
+        {"\x0f\x10\x03", 3, 2, 8},     /* movups (%ebx), %xmm0 */
+        {"\x0f\x11\x03", 3, 2, 8},     /* movups %xmm0, (%ebx) */
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        start();
+        state[HVM_CR4] = BIT(9); /* OSFXSR */
+        registers.own[X86_RBX] = DEVICE;
+        CHECK_U64(memory_exit(rows[i].code, rows[i].length), EMULATED_NEXT);
+        CHECK_U64(accesses, rows[i].accesses);
+        CHECK_U64(last_size, rows[i].size);
+        CHECK_U64(last_at, DEVICE + (rows[i].accesses - 1) * rows[i].size);
+    }
+}
+
 TEST(a_read_and_a_write) {
     start();
     registers.own[X86_RBX] = DEVICE;
@@ -377,5 +401,5 @@ TEST(random_exits) {
            seen[EMULATED_RETRY], seen[EMULATED_FAULT], seen[EMULATED_CRASH]);
 }
 
-TEST_MAIN(T(a_read_and_a_write), T(each_outcome), T(the_regions_are_the_limit),
-          T(no_pointer_over_a_regions_end), T(random_exits))
+TEST_MAIN(T(a_read_and_a_write), T(sizes_that_a_device_sees), T(each_outcome),
+          T(the_regions_are_the_limit), T(no_pointer_over_a_regions_end), T(random_exits))

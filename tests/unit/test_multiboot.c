@@ -236,6 +236,16 @@ TEST(multiboot_addresses) {
     }
 }
 
+/* A kernel without other headers: its file is what lies in memory, from the first byte on. */
+TEST(multiboot_of_the_whole_file) {
+    make_addresses(0, 0);
+    put(0x40c, MIB + 0x400, 4);
+    stage(BULKHEAD_KERNEL_ANY);
+    load_it();
+    CHECK_U64(entry.address, MIB + 0x320);
+    CHECK(memcmp(ram + MIB, file, FILE_SIZE) == 0);
+}
+
 TEST(multiboot_refusals) {
     make_addresses(MIB, 0);
     check_load_refused(LOAD_NO_MULTIBOOT);
@@ -347,5 +357,6 @@ TEST(bios_data_and_coreboot) {
 }
 
 TEST_MAIN(T(elf64), T(elf64_entry_is_physical), T(low_segment), T(elf64_refusals), T(multiboot_elf),
-          T(multiboot_without_module), T(multiboot_addresses), T(multiboot_refusals), T(flat),
-          T(random_headers), T(real_mode_vectors), T(bios_data_and_coreboot))
+          T(multiboot_without_module), T(multiboot_addresses), T(multiboot_of_the_whole_file),
+          T(multiboot_refusals), T(flat), T(random_headers), T(real_mode_vectors),
+          T(bios_data_and_coreboot))

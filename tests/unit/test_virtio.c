@@ -245,6 +245,31 @@ TEST(a_buffer_is_filled) {
     CHECK_U64(messages, 1);
 }
 
+static unsigned told_queues;
+static void note_queue(struct virtio *v, unsigned queue) {
+    CHECK(queue < v->model->queues);
+    told_queues++;
+}
+
+/* A device is never told of a queue that it has not: it may have no memory for one. */
+TEST(doorbells_of_no_queue) {
+    begin();
+    start_driver(VIRTIO_F_VERSION_1);
+    struct virtio_model model = *fake_pc.rng.model;
+    model.notify = note_queue;
+    fake_pc.rng.model = &model;
+    describe(TABLE, 0, BUFFER, 16, WRITE, 0);
+    offer(0);
+    told_queues = 0;
+    for (unsigned queue = 1; queue <= 0xffff; queue++) {
+        doorbell((uint16_t)queue);
+    }
+    CHECK_U64(told_queues, 0);
+    doorbell(0);
+    CHECK_U64(told_queues, 1);
+    fake_pc.rng.model = &virtio_rng_model;
+}
+
 TEST(the_rings_go_round) {
     begin();
     start_driver(VIRTIO_F_VERSION_1);
@@ -738,9 +763,10 @@ TEST_MAIN(T(configuration_space), T(a_chain_is_written_in_pieces), T(capabilitie
           T(what_is_written_is_read), T(a_restart_forgets_the_driver), T(bars_are_sized_and_moved),
           T(a_bar_takes_nobodys_place), T(bytes_of_the_configuration_space),
           T(features_are_negotiated), T(no_agreement_no_queues), T(a_buffer_is_filled),
-          T(the_rings_go_round), T(an_indirect_table), T(notifications_are_suppressed),
-          T(a_doorbell_is_asked_for_once), T(what_is_asked_for_is_bounded), T(a_queue_is_reset),
-          T(broken_chains), T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
+          T(doorbells_of_no_queue), T(the_rings_go_round), T(an_indirect_table),
+          T(notifications_are_suppressed), T(a_doorbell_is_asked_for_once),
+          T(what_is_asked_for_is_bounded), T(a_queue_is_reset), T(broken_chains),
+          T(broken_indirect_tables), T(broken_rings), T(queues_that_are_none),
           T(what_is_in_use_stays), T(no_master_no_memory), T(masks_of_msix),
           T(a_message_waits_for_its_mask), T(the_table_of_msix), T(a_reset_forgets_all),
           T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
