@@ -115,8 +115,12 @@ TEST(a_sibling_goes_on) {
         CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
         CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
     }
-    m.banks[0].status = MEMORY_ERROR & ~MCE_UC;
-    CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+    static const uint64_t needed[] = {MCE_UC, MCE_SIGNALED, MCE_ACTION};
+    for (size_t i = 0; i < ARRAY_SIZE(needed); i++) { /* nobody has used it: not a sibling either */
+        m.banks[0].status = RECOVERABLE & ~needed[i];
+        CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
+        CHECK_U64(mce_judge(&m, &mem), MCE_GO_ON);
+    }
     m.banks[0].status = RECOVERABLE;
     m.global = MCE_MCIP; /* neither can it go on */
     CHECK(!mce_is_of_sibling(&m, &m.banks[0]));
