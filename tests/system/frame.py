@@ -8,8 +8,10 @@ prompt, log lines) so that the tests speak of guests and not of keys. Boots run 
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -108,6 +110,26 @@ class Boot:
 
     def guest_file(self, name):
         return os.path.join(self.build, "guests", name)
+
+    def bhcheck_machine(self, hardware, config):
+        """What bhcheck says of that config, whose guests have testguest, on the machine of a hardware.toml; its exit status."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            for path, content in (("bulkhead/bulkhead.toml", config.encode()), ("hardware.toml", hardware.encode()),
+                                  ("EFI/BOOT/BOOTX64.EFI", b"MZ"), ("guests/testguest", None)):
+                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
+                if content is None:
+                    shutil.copy(self.guest_file("testguest"), os.path.join(folder, path))
+                else:
+                    with open(os.path.join(folder, path), "wb") as file:
+                        file.write(content)
+            done = subprocess.run([os.path.abspath(os.path.join(self.build, "bhcheck")), "--machine", "hardware.toml", "."],
+                                  cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        return done.stdout, done.returncode
+
+    def physical_word(self, address):
+        """In QEMU: 32 bits of the machine's memory, or of a register."""
+        said = self.machine.monitor.command("human-monitor-command", **{"command-line": f"xp /1xw {address:#x}"})
+        return int(re.search(r": (0x[0-9a-f]{8})\s*$", said)[1], 16)
 
     # The firmware's screen.
     def press(self, pattern, what):

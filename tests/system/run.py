@@ -18,7 +18,7 @@ from frame import Report, checks_of, run_boot
 from machine import HOST, TARGETS, Machine, fastest_of, target_named
 from test_bulkctl import Bulkctl
 from test_compartment import Compartment, CompartmentControl
-from test_devices import Devices, DevicesRefused
+from test_devices import Devices, DevicesRefused, DevicesUnwalled
 from test_control import Control
 from test_differential import Compare, Differential
 from test_full_kernel import FullKernel
@@ -49,7 +49,7 @@ from test_walls import OlderCpu, Storm, Walls
 from test_wires import Wires
 from test_wires_soak import WiresSoak
 
-BOOTS = [Image, Bulkctl, Sticks, Preflight, Starter, Refusals, Devices, DevicesRefused, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, CompartmentControl, Limits, Control, Restarts, RestartsSoak, Sets, SetsBack, SetsRefused, SetsCut, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, PassedRestartsSoak, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Bulkctl, Sticks, Preflight, Starter, Refusals, Devices, DevicesRefused, DevicesUnwalled, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, CompartmentControl, Limits, Control, Restarts, RestartsSoak, Sets, SetsBack, SetsRefused, SetsCut, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, PassedRestartsSoak, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

@@ -6,7 +6,7 @@ Each line is compared with what QEMU's devices are: facts of its models, and whe
 import re
 
 from frame import Boot, check, expect_that
-from test_refusals import GUEST, squeeze
+from test_refusals import GUEST, faults_of, squeeze
 
 TCG = ("qemu-tcg",)
 NVME, STICK = "nvme,serial=1", ("qemu-xhci,addr=0x3", "usb-storage,drive=stick,bootindex=1")
@@ -46,13 +46,16 @@ LINE = re.compile(r"^  (\S+) (\S+) (.{8}) +(\d+) (\S+) +(.*)$", re.M)
 ECAM, ACS_BITS = 0xb0000000, 0x1d
 
 
+def machine_with(devices):
+    return {"machine": "q35", "stick": STICK, "extra": [word for device in devices for word in ("-device", device)]}
+
+
 class Machine(Boot):
     """With all these devices."""
     config = GUEST
     keeps_time = False
     targets = TCG
-    machine_options = {"machine": "q35", "stick": STICK,
-                       "extra": [word for device in IOMMU + BRIDGES + DEVICES for word in ("-device", device)]}
+    machine_options = machine_with(IOMMU + BRIDGES + DEVICES)
 
     def image(self):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"), "bulkhead/bulkhead.toml": self.config.encode()})
@@ -87,20 +90,16 @@ class Devices(Machine):
                     r"0b:00\.0 BAR 0: memory 0x[0-9a-f]+000, size 0x1000"):    # of 256 bytes, alone in its page
             expect_that(re.search(bar, text), bar, text)
 
-    def word(self, address):
-        said = self.machine.monitor.command("human-monitor-command", **{"command-line": f"xp /1xw {address:#x}"})
-        return int(re.search(r": (0x[0-9a-f]{8})\s*$", said)[1], 16)
-
     @check("what keeps devices apart is on in each port that can")
     def acs(self):
         """Reads the root ports' configuration space as the machine has it now."""
         for device in (0x10, 0x11, 0x12, 0x14, 0x15, 0x16):
             space = ECAM + (device << 15)
             at = 0x100
-            while at and (head := self.word(space + at)) & 0xffff != 0x0d:
+            while at and (head := self.physical_word(space + at)) & 0xffff != 0x0d:
                 at = head >> 20
             expect_that(at, f"port 00:{device:x}.0 to have ACS", hex(at))
-            control = self.word(space + at + 4) >> 16
+            control = self.physical_word(space + at + 4) >> 16
             expect_that(control & ACS_BITS == ACS_BITS, f"ACS {ACS_BITS:#x} on in 00:{device:x}.0", hex(control))
 
 
@@ -129,13 +128,50 @@ class DevicesRefused(Machine):
     """A config whose key pci has all faults that there are."""
     name = "devices-refused"
     config = REFUSED
+    faults = FAULTS
     starts_hypervisor = False
 
     @check("devices that cannot be given are refused, each with its place and the reason", required=True)
     def refused(self):
-        text = self.refusal()
-        seen = squeeze(text)
-        for fault in FAULTS:
+        self.said = self.refusal()
+        seen = squeeze(self.said)
+        for fault in self.faults:
             place, words = fault.split(" ", 1)
-            expect_that(re.search(re.escape(f"bulkhead.toml:{place}") + "[^:]*:?" + re.escape(squeeze(words)), seen), fault, text)
-        expect_that(f"{len(FAULTS)}problems" in seen, "as many problems as faults", text)
+            expect_that(re.search(re.escape(f"bulkhead.toml:{place}") + "[^:]*:?" + re.escape(squeeze(words)), seen), fault, self.said)
+        expect_that(f"{len(self.faults)}problems" in seen, "as many problems as faults", self.said)
+
+    @check("bhcheck finds the same elsewhere, by the file of this machine that the start has written")
+    def offline(self):
+        hardware = self.file_on_stick("bulkhead/hardware.toml").replace("\r", "")
+        said, status = self.bhcheck_machine(hardware, self.config)
+        here, there = faults_of(self.said), faults_of(said)
+        expect_that(status == 1 and here == there, "at boot: " + "\n".join(here), "\n".join(there or [said]))
+
+
+# Of a machine without an IOMMU: what is good otherwise, and with others of its group; and what Bochs has.
+UNWALLED = {True: ['"05:00.0", "8086:10d3"', "05:00.0 cannot be given to a guest: no IOMMU is in use",
+                   "03:00.0 cannot be given to a guest: no IOMMU is in use"],
+            False: ['"00:01.1", "8086:7020"', "00:01.1 cannot be given to a guest: it has the boot stick",
+                    "00:01.2 cannot be given to a guest: it cannot be reset"]}
+
+
+class DevicesUnwalled(DevicesRefused):
+    """Without an IOMMU no guest gets a device, whatever it is, and the pre-flight says what that means."""
+    name = "devices-unwalled"
+    targets = ("qemu-tcg", "bochs-intel", "bochs-amd")
+
+    def __init__(self, build, target, folder):
+        super().__init__(build, target, folder)
+        qemu = target.name in TCG
+        names, *words = UNWALLED[qemu]
+        self.config = GUEST + f"pci = [{names}]\n"
+        self.faults = [f"6:{column}: PCI device {text}" for column, text in zip((8, 19), words)]
+        self.machine_options = machine_with(BRIDGES + DEVICES) if qemu else {}
+
+    @check("the pre-flight says that there is no IOMMU, what devices can do then, and that they are for no guest")
+    def preflight(self):
+        expect_that(re.search(r"DMA +no IOMMU +warn", self.said), "a warning", self.said)
+        expect_that(re.search(r"PCI devices +\d+, none for guests without an IOMMU +ok", self.said), "none for guests", self.said)
+        seen = squeeze(self.said)
+        for words in ("a broken one could still write anywhere; no guest can be given one", "Switch on VT-d or AMD-Vi"):
+            expect_that(squeeze(words) in seen, words, self.said)

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The operator asks who has what, while guests run, and switches the machine off."""
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 
 from frame import check, expect_that
 from guests import HEART_CONFIG, GuestBoot
@@ -44,21 +40,6 @@ class Operator(GuestBoot):
         return self.make_stick({"guests/testguest": self.guest_file("testguest"),
                                 "bulkhead/bulkhead.toml": CONFIG.encode()})
 
-    def bhcheck(self, hardware, config):
-        """What bhcheck says of that config on this machine, and its exit status."""
-        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
-            for path, content in (("bulkhead/bulkhead.toml", config.encode()), ("hardware.toml", hardware.encode()),
-                                  ("EFI/BOOT/BOOTX64.EFI", b"MZ"), ("guests/testguest", None)):
-                os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
-                if content is None:
-                    shutil.copy(self.guest_file("testguest"), os.path.join(folder, path))
-                else:
-                    with open(os.path.join(folder, path), "wb") as file:
-                        file.write(content)
-            done = subprocess.run([os.path.abspath(os.path.join(self.build, "bhcheck")), "--machine", "hardware.toml", "."],
-                                  cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-        return done.stdout, done.returncode
-
     @check("hardware.toml: this machine, by which bhcheck judges a config elsewhere", required=True)
     def hardware(self):
         self.machine.expect(r"console 1/3: heart", 240, "the focus to move to the first guest")
@@ -66,15 +47,15 @@ class Operator(GuestBoot):
         for line in (r"^# CPU +\S", r'^cpu3 = "apic=3 node=0"', r'^range\d+ = "0x[0-9a-f]+-0x[0-9a-f]+ free"$',
                      r'^function0 = "0000:00:00\.0 '):
             expect_that(re.search(line, text, re.M), f"/{line}/", text)
-        said, status = self.bhcheck(text, CONFIG)
+        said, status = self.bhcheck_machine(text, CONFIG)
         expect_that(status == 0 and re.search(r"^friend +1 +24M +0x", said, re.M), "a plan", said)
         before, other = CONFIG.split("[guest.other]")
         for right, wrong, column in (('cpus = "2"', 'cpus = "4"', 8), ('memory = "16M"', 'memory = "64G"', 10),
                                      ('start = "manual"', 'pci = ["00:1e.7"]', 8)):
             where = f"{1 + (before + other[:other.index(right)]).count(chr(10))}:{column}"
-            said, status = self.bhcheck(text, before + "[guest.other]" + other.replace(right, wrong))
+            said, status = self.bhcheck_machine(text, before + "[guest.other]" + other.replace(right, wrong))
             expect_that(status == 1 and f"bulkhead.toml:{where}: " in said, f"{wrong} refused at {where}", said)
-        said, status = self.bhcheck(text.replace(" free", " mine"), CONFIG)
+        said, status = self.bhcheck_machine(text.replace(" free", " mine"), CONFIG)
         expect_that(status == 1 and "hardware.toml:" in said, "a broken file refused", said)
 
     @check("config: the file as it was read")
