@@ -228,7 +228,7 @@ MODULES      := button.ko evdev.ko virtio.ko virtio_ring.ko virtio_pci_modern_de
 CONSOLE_MODULES := virtio_console.ko vsock.ko vmw_vsock_virtio_transport_common.ko vmw_vsock_virtio_transport.ko
 DRIVER_MODULES := crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko scsi_common.ko \
                 scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko xhci-pci.ko \
-                usb-storage.ko
+                usb-storage.ko mmc_core.ko mmc_block.ko cqhci.ko sdhci.ko sdhci-pci.ko
 DEMO_MODULES := $(MODULES:%=$(BUILD)/guests/modules/%)
 FULL_MODULES := $(addprefix $(BUILD)/guests/modules-full/,$(MODULES) $(CONSOLE_MODULES) crc32c_generic.ko)
 
@@ -481,7 +481,7 @@ SOAK_SECONDS ?= 600
 .PHONY: soak
 soak: export BULKHEAD_SOAK_SECONDS := $(SOAK_SECONDS)
 soak: all usb test-guests
-	$(call SYSTEM_TEST) soak wires-soak restarts-soak passed-restarts-soak
+	$(call SYSTEM_TEST) soak wires-soak restarts-soak passed-restarts-soak passed-kinds-soak
 
 # A million times STI; HLT while host interrupts storm; WAKE_UPS=20000 for fewer.
 WAKE_UPS ?= 1000000

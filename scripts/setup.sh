@@ -80,8 +80,8 @@ last_module=wdat_wdt.ko
 # For the devices of a PC that a guest may be given; of Debian's kernel for PCs.
 driver_modules="crct10dif_common.ko crc-t10dif.ko crc64.ko crc64-rocksoft.ko t10-pi.ko nvme-core.ko nvme.ko
     scsi_common.ko scsi_mod.ko sd_mod.ko libata.ko libahci.ko ahci.ko e1000e.ko usb-common.ko usbcore.ko xhci-hcd.ko
-    xhci-pci.ko usb-storage.ko"
-last_driver=usb-storage.ko
+    xhci-pci.ko usb-storage.ko mmc_core.ko mmc_block.ko cqhci.ko sdhci.ko sdhci-pci.ko"
+last_driver=sdhci-pci.ko
 # What the guests' root is made of, with all that it depends on but for what only scripts of
 # packages use, and what fio and nbdkit have for other kinds of storage (see guests/linux/mkroot).
 root_packages="bash busybox-static coreutils dash diffutils e2fsprogs findutils fio grep gzip iperf3 iproute2

@@ -39,7 +39,7 @@ from test_restarts import Restarts, RestartsSoak
 from test_screen import Screen
 from test_secure import Secure
 from test_serial import SerialMemory, SerialPci, SerialTable
-from test_passed import Passed, PassedAmdVi, PassedHostile, PassedKinds, PassedRestartsSoak
+from test_passed import Passed, PassedAmdVi, PassedHostile, PassedKinds, PassedKindsSoak, PassedRestartsSoak
 from test_driver_guest import DriverGuest
 from test_sets import Sets, SetsBack, SetsCut, SetsRefused
 from test_served import Served, ServedDisk
@@ -49,7 +49,7 @@ from test_walls import OlderCpu, Storm, Walls
 from test_wires import Wires
 from test_wires_soak import WiresSoak
 
-BOOTS = [Image, Bulkctl, Sticks, Preflight, Starter, Refusals, Devices, DevicesRefused, DevicesUnwalled, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, CompartmentControl, Limits, Control, Restarts, RestartsSoak, Sets, SetsBack, SetsRefused, SetsCut, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, PassedRestartsSoak, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
+BOOTS = [Image, Bulkctl, Sticks, Preflight, Starter, Refusals, Devices, DevicesRefused, DevicesUnwalled, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, CompartmentControl, Limits, Control, Restarts, RestartsSoak, Sets, SetsBack, SetsRefused, SetsCut, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, PassedRestartsSoak, PassedKindsSoak, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
 Job = collections.namedtuple("Job", "boot target wanted")
 

@@ -3,8 +3,10 @@
 import hashlib
 import os
 import re
+import time
 
 from frame import check, expect_that
+from machine import SCALE
 from test_linux_pair import LinuxGuests
 
 ALPHA, BETA = 1, 2
@@ -258,23 +260,30 @@ memory = "384M"
 kernel = "guests/vmlinuz-full"
 initrd = "guests/drivers.img"
 cmdline = "console=ttyS0 bh.name=alpha loglevel=4"
-pci = ["8086:10d3", "1af4:1041", "1af4:1042", "04:00.0", "05:00.0", "08:00.0"]
+pci = ["8086:10d3", "1af4:1041", "1af4:1042", "04:00.0", "05:00.0", "08:00.0", "09:00.0"]
 """
 # Megabytes of each disk, by which it is known in the guest; what it is on, and how that is reset.
 KINDS = {8: ("03:00.0", "virtio-blk-pci,drive=d8,disable-legacy=on,iommu_platform=on,bus=p3"),
          9: ("04:00.0", "usb-storage,drive=d9,bus=usb.0"),
          10: ("05:00.0", "ide-hd,drive=d10,bus=sata.0"),
-         11: ("08:00.0", "nvme,drive=d11,serial=1,bus=d1")}
+         11: ("08:00.0", "nvme,drive=d11,serial=1,bus=d1"),
+         16: ("09:00.0", "sd-card,drive=d16")}      # of a power of two, in a reader with a BAR of 256 bytes and no messages
 RESETS = {"01:00.0": "by its power state", "02:00.0": "function-level", "03:00.0": "function-level",
-          "04:00.0": "with its bus", "05:00.0": "with its bus", "08:00.0": "function-level"}
-NETS = {"e1000e": ("10.0.2", "e1000e,netdev=n1,romfile=,bus=p1"),
+          "04:00.0": "with its bus", "05:00.0": "with its bus", "08:00.0": "function-level", "09:00.0": "with its bus"}
+PM_RESET = "01:00.0"
+# The first has an option ROM. romfile: in its folder.
+NETS = {"e1000e": ("10.0.2", "e1000e,netdev=n1,romfile=rom.bin,bus=p1"),
         "virtio-net": ("10.0.3", "virtio-net-pci,netdev=n2,romfile=,disable-legacy=on,iommu_platform=on,bus=p2")}
+
+
+ECAM, POWER_CAPABILITY, D3 = 0xb0000000, 1, 3
 
 
 class PassedKinds(PassedBoot):
     """One guest with devices of many kinds, behind root ports and a switch."""
     name = "passed-kinds"
     names = {ALPHA: "alpha"}
+    restarts = 1
 
     def __init__(self, build, target, folder):
         super().__init__(build, target, folder)
@@ -282,10 +291,12 @@ class PassedKinds(PassedBoot):
         os.makedirs(self.served, exist_ok=True)
         with open(os.path.join(self.served, "file"), "wb") as file:
             file.write(os.urandom(1 << 20))
+        with open(os.path.join(folder, "rom.bin"), "wb") as file:
+            file.write(b"\x55\xaa\x04".ljust(2048, b"\0"))
         words = ["intel-iommu,intremap=on,aw-bits=48"]
-        words += [f"pcie-root-port,id=p{n},chassis={n},addr={0xf + n:#x}" for n in range(1, 7)]
+        words += [f"pcie-root-port,id=p{n},chassis={n},addr={0xf + n:#x}" for n in range(1, 8)]
         words += ["x3130-upstream,id=u,bus=p6", "xio3130-downstream,id=d1,bus=u,chassis=7,slot=1",
-                  "qemu-xhci,id=usb,bus=p4", "ahci,id=sata,bus=p5"]
+                  "qemu-xhci,id=usb,bus=p4", "ahci,id=sata,bus=p5", "sdhci-pci,bus=p7"]
         extra = []
         for size, (_, device) in KINDS.items():
             with open(self.disk_file(size), "wb") as file:
@@ -316,11 +327,12 @@ class PassedKinds(PassedBoot):
 
     def write_disks(self):
         for size in KINDS:
-            self.run(ALPHA, f"until d=$(grep -lx {size << 11} /sys/block/*/size);do sleep 1;done")
-            self.command(ALPHA, "d=/dev/$(echo $d | cut -d/ -f4); echo $d")
+            self.run(ALPHA, "cd /sys/block")
+            self.command(ALPHA, f"until d=$(grep -lx {size << 11} */size);do sleep 1;done")
+            self.command(ALPHA, "d=/dev/${d%/size}; cd; echo $d")
             self.check_disk(ALPHA, "$d", 2, self.disk_file(size))
 
-    @check("what is written to virtio, USB, SATA and NVMe is on the disks, and is read again")
+    @check("what is written to virtio, USB, SATA, NVMe and an SD card is on the disks, and is read again")
     def disks(self):
         self.write_disks()
 
@@ -349,8 +361,56 @@ class PassedKinds(PassedBoot):
         for cpu in (0, 1):
             expect_that(any(int(line[cpu]) for line in lines), f"interrupts on CPU {cpu}", text)
 
+    @check("what has neither gets its interrupts by a line of the PCI bus")
+    def by_line(self):
+        text = self.run(ALPHA, "grep mmc0 /proc/interrupts")
+        counts = re.search(r"^ *\d+: +(\d+) +(\d+) +IO-APIC +\d+-fasteoi +mmc0", text, re.M)
+        expect_that(counts and int(counts[1]) + int(counts[2]) > 0, "interrupts by a line", text)
+        self.run(ALPHA, "! dmesg | grep -iE 'mmc0.*(timeout|error)|nobody cared'")
+
+    @check("an option ROM is not there for it")
+    def option_rom(self):
+        text = self.machine.monitor.command("human-monitor-command", **{"command-line": "info pci"})
+        card = re.search(r"Bus +1, device +0,.*?(?=  Bus|\Z)", text, re.S)
+        expect_that(card and "BAR6" in card[0], "a card with an option ROM", text)
+        self.run(ALPHA, "cd /sys/bus/pci/devices; ls -d */device; ! ls */rom; cd")
+
+    def power_state(self, address):
+        """Of the real device, as the monitor reads it: of D0 to D3hot the number."""
+        bus, device, function = (int(part, 16) for part in re.split("[:.]", address))
+
+        space = ECAM + (bus << 20) + (device << 15) + (function << 12)
+
+        def word(at):
+            return self.physical_word(space + at)
+        at = word(0x34) & 0xfc
+        while at and word(at) & 0xff != POWER_CAPABILITY:
+            at = word(at) >> 8 & 0xfc
+        expect_that(at, f"{address} to have power states", at)
+        return word(at + 4) & 3
+
+    @check("it sleeps and wakes up by its clock: its card was in D3hot, and all of them work as before")
+    def sleep(self):
+        self.run(ALPHA, "echo +20 >/sys/class/rtc/rtc0/wakealarm")
+        self.machine.send("echo freeze >/sys/power/state; echo aw''ake\r")
+        until = time.monotonic() + 120 * SCALE
+        while self.power_state(PM_RESET) != D3:
+            expect_that(time.monotonic() < until, f"{PM_RESET} to be in D3hot", self.power_state(PM_RESET))
+            time.sleep(1)
+        self.machine.expect("awake.*alpha# ", 240, "alpha to wake up")
+        expect_that(self.power_state(PM_RESET) == 0, f"{PM_RESET} to be in D0", self.power_state(PM_RESET))
+        self.write_disks()
+        for net, _ in NETS.values():
+            self.command(ALPHA, f"n=$(ip -o a | grep {net}.15 | awk '{{print $2}}')")
+            self.command(ALPHA, "ip link set $n up; sleep 3")
+            self.command(ALPHA, f"ping -c 3 -W 10 {net}.2; ip link set $n down")
+
     @check("killed with all drivers at work and started again, it finds all of them, each after its reset")
     def restart(self):
+        for _ in range(self.restarts):
+            self.restart_once()
+
+    def restart_once(self):
         self.run(ALPHA, "echo before")
         self.new_log()
         self.operator("kill alpha")
@@ -359,6 +419,13 @@ class PassedKinds(PassedBoot):
         self.view(ALPHA)
         self.machine.expect(r"before\r.*demo guest alpha.*alpha# ", 300, "alpha's prompt once more")
         self.write_disks()
+
+
+class PassedKindsSoak(PassedKinds):
+    """What takes long: make soak."""
+    name = "passed-kinds-soak"
+    heavy = ("qemu-tcg",)
+    restarts = 20
 
 
 class PassedAmdVi(Passed):
