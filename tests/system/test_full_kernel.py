@@ -47,8 +47,6 @@ watchdog = "4s"
 on_crash = "stop"
 """
 TOO_LITTLE, TINY = "48M", 3
-# In QEMU the guest's time is this PC's, which has others to serve as well.
-BUSY_PC = {"qemu-tcg": ["hrtimer: interrupt took", "Long readout interval"]}
 # A line of the kernel log with its level before it: 0 (emergency) to 4 (warning) are to be explained.
 LOUD = re.compile(r"^<[0-4]>.*$", re.M)
 # What alpha has on its bus.
@@ -137,7 +135,7 @@ class FullKernel(LinuxGuests):
         text = self.command(ALPHA, "dmesg -r", 240).replace("\r", "")
         lines = LOUD.findall(text)
         expect_that(text.count("\n<6>") > 100, "a kernel log with levels", text)
-        allowed = allowed_lines(self.target.name) + BUSY_PC.get(self.target.name, [])
+        allowed = allowed_lines(self.target.name)
         found = [line for line in lines if not any(known in line for known in allowed)]
         expect_that(not found, "no warnings in dmesg but those in docs/linux.md", "\n".join(found))
 
