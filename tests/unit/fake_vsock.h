@@ -21,17 +21,16 @@
 /* channels: the first one is somebody else's. */
 #define MACHINE_OWN                                                                                \
     struct virtio_vsock vsock;                                                                     \
-    struct abi_vsock abi;                                                                          \
-    struct abi_vsock_counts counts;                                                                \
-    struct abi_channel channels[MACHINES];
+    struct abi_devices devices;                                                                    \
+    struct abi_vsock_counts counts;
 #include "tests/unit/fake_guests.h"
 
 static struct machine machines[MACHINES];
 static struct channel_half *halves[MACHINES][MACHINES]; /* from, to */
 static void node_bell(const struct dev_env *env, unsigned channel) {
     struct machine *n = machine_of(env);
-    struct machine *other =
-        &machines[machine_other((unsigned)(n - machines), channel - n->abi.first_channel)];
+    struct machine *other = &machines[machine_other((unsigned)(n - machines),
+                                                    channel - n->devices.vsock.first_channel)];
     other->belled = true;
     other->bells++;
 }
@@ -45,21 +44,22 @@ static UNUSED void begin_nodes(unsigned may) {
     for (unsigned i = 0; i < MACHINES; i++) {
         struct machine *n = &machines[i];
         machine_begin(n, node_bell);
-        n->abi =
+        n->devices.vsock =
             (struct abi_vsock){.cid = cid_of(i), .first_channel = 1, .peer_count = MACHINES - 1};
         for (unsigned c = 0; c + 1 < MACHINES; c++) {
             unsigned to = machine_other(i, c);
             half_begin(&halves[i][to]);
-            n->abi.peers[c] = (struct abi_vsock_peer){.cid = cid_of(to),
-                                                      .may_connect = (may >> (3 * i + to) & 1) != 0,
-                                                      .may_accept = (may >> (3 * to + i) & 1) != 0};
+            n->devices.vsock.peers[c] =
+                (struct abi_vsock_peer){.cid = cid_of(to),
+                                        .may_connect = (may >> (3 * i + to) & 1) != 0,
+                                        .may_accept = (may >> (3 * to + i) & 1) != 0};
         }
     }
     for (unsigned i = 0; i < MACHINES; i++) {
         for (unsigned c = 0; c + 1 < MACHINES; c++) {
             unsigned to = machine_other(i, c);
-            machines[i].channels[1 + c] = (struct abi_channel){.ours = (uintptr_t)halves[i][to],
-                                                               .theirs = (uintptr_t)halves[to][i]};
+            machines[i].devices.channels[1 + c] = (struct abi_channel){
+                .ours = (uintptr_t)halves[i][to], .theirs = (uintptr_t)halves[to][i]};
         }
     }
 }
@@ -68,7 +68,7 @@ static UNUSED void begin_nodes(unsigned may) {
 static UNUSED void power_on(struct machine *n) {
     memset(&n->vsock, 0, sizeof(n->vsock));
     machine_has(n, &n->vsock.v);
-    virtio_vsock_make(&n->vsock, &n->abi, n->channels, &n->counts, &n->host, n->bus, 18);
+    virtio_vsock_make(&n->vsock, &n->devices, &n->counts, &n->host, n->bus, 18);
     machine_switch_on(n);
 }
 

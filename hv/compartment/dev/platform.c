@@ -133,8 +133,8 @@ static void platform_init_pci(struct platform *p) {
     }
     if (p->devices->vsock.peer_count != 0) {
         platform_add(p, &p->vsock.v.dev, &virtio_ops);
-        virtio_vsock_make(&p->vsock, &p->devices->vsock, p->devices->channels,
-                          &p->env.counts->vsock, &p->pci, p->bus, SLOT_VSOCK);
+        virtio_vsock_make(&p->vsock, p->devices, &p->env.counts->vsock, &p->pci, p->bus,
+                          SLOT_VSOCK);
     }
 }
 

@@ -40,6 +40,7 @@ static void vsock_stop(struct virtio_vsock *s) {
     s->incoming.peer = NULL;
     s->reply_count = s->parked_count = 0;
     s->receive_due = s->transmit_due = 0;
+    vsock_hand_stop(s);
 }
 
 /* Has it a driver that is ready? It runs as long as that is so. */
@@ -151,9 +152,11 @@ static const struct virtio_model virtio_vsock_model = {
     .service = vsock_service,
 };
 
-void virtio_vsock_make(struct virtio_vsock *s, const struct abi_vsock *vsock,
-                       const struct abi_channel *channels, struct abi_vsock_counts *counts,
-                       struct pci_host *host, struct bus *buses, unsigned slot) {
+void virtio_vsock_make(struct virtio_vsock *s, const struct abi_devices *devices,
+                       struct abi_vsock_counts *counts, struct pci_host *host, struct bus *buses,
+                       unsigned slot) {
+    const struct abi_vsock *vsock = &devices->vsock;
+
     virtio_make(&s->v, &virtio_vsock_model, host, buses, slot);
     s->v.features = VSOCK_F_STREAM;
     s->v.config = &s->config;
@@ -164,8 +167,10 @@ void virtio_vsock_make(struct virtio_vsock *s, const struct abi_vsock *vsock,
     s->runs = false;
     s->next = 0;
     s->counts = counts;
+    s->hand.listens = devices->has_control;
+    vsock_hand_stop(s);
     for (unsigned i = 0; i < s->peer_count; i++) {
         s->peers[i].is = vsock->peers[i];
-        channel_open(&s->peers[i].channel, &channels[s->first_channel + i]);
+        channel_open(&s->peers[i].channel, &devices->channels[s->first_channel + i]);
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Owns the way of a packet from a channel into the guest's buffers, with one copy, and the resets
- * that the driver is owed. See vsock.h. What there is no buffer for stays where it is.
+ * Owns the way of a packet from a channel into the guest's buffers, with one copy. See vsock.h.
+ * What there is no buffer for stays where it is.
  */
 #include "hv/compartment/virtio/vsock.h"
 
@@ -15,73 +15,29 @@ enum vsock_result {
     VSOCK_STARVED, /* there is no buffer */
 };
 
-/* ---- the guest's buffers ---- */
+/* ---- delivering ---- */
 
-/* The next buffer; with at least that much room. Those that are too small go back as they are. */
-static bool vsock_take_buffer(struct virtio_vsock *s, uint32_t least, struct virtio_chain *chain,
-                              uint64_t *spent) {
-    struct virtqueue *q = &s->v.queues[VSOCK_RECEIVE];
-
-    while (virtio_take(&s->v, q, chain)) {
-        if (virtio_writable(chain) >= least) {
-            return true;
-        }
-        s->counts->received.drops[VSOCK_DROP_SMALL]++;
-        *spent += VSOCK_PACKET_COST;
-        virtio_give(q, chain, 0);
-    }
-    return false;
-}
-
-/* A packet of at most size bytes from the channel, of which the first done have gone before; done
- * becomes how many have gone then. */
+/* A packet from the channel, of which the first done bytes have gone before; done becomes how many
+ * have gone then. */
 static enum vsock_result vsock_deliver(struct virtio_vsock *s, struct vsock_header h,
                                        const struct channel *c, uint32_t *done, uint64_t *spent) {
-    struct virtio_chain chain;
-    uint32_t left = h.length - *done;
+    struct vsock_delivery d;
 
-    if (!vsock_take_buffer(s, VSOCK_HEADER + (left != 0), &chain, spent)) {
+    h.length -= *done;
+    if (!vsock_delivery_begin(s, &d, &h, spent)) {
         return VSOCK_STARVED;
     }
-    struct virtio_cursor to = {.chain = &chain};
-    h.length = (uint32_t)min_u64(left, virtio_writable(&chain) - VSOCK_HEADER);
-    (void)virtio_cursor_write(&to, &h, VSOCK_HEADER);
     for (uint32_t put = 0; put < h.length;) {
         uint32_t piece = h.length - put;
         const uint8_t *from = channel_bytes(c, VSOCK_HEADER + *done + put, &piece);
-        put += virtio_cursor_write(&to, from, piece);
+        put += virtio_cursor_write(&d.to, from, piece);
     }
-    virtio_give(&s->v.queues[VSOCK_RECEIVE], &chain, VSOCK_HEADER + h.length);
+    vsock_delivery_end(s, &d, &h, spent);
     *done += h.length;
-    *spent += VSOCK_PACKET_COST + h.length;
     return VSOCK_DONE;
 }
 
 /* ---- resets ---- */
-
-static enum vsock_result vsock_deliver_reset(struct virtio_vsock *s, const struct vsock_reply *r,
-                                             uint64_t *spent) {
-    uint32_t done = 0;
-    const struct vsock_header h = {.from = r->peer,
-                                   .to = s->config.guest_cid,
-                                   .from_port = r->peer_port,
-                                   .to_port = r->own_port,
-                                   .type = VSOCK_STREAM,
-                                   .operation = VSOCK_RESET};
-    return vsock_deliver(s, h, NULL, &done, spent);
-}
-
-static bool vsock_deliver_replies(struct virtio_vsock *s, uint64_t *spent) {
-    unsigned done = 0;
-
-    while (done < s->reply_count &&
-           vsock_deliver_reset(s, &s->replies[done], spent) == VSOCK_DONE) {
-        done++;
-    }
-    s->reply_count -= done;
-    memmove(s->replies, s->replies + done, s->reply_count * sizeof(s->replies[0]));
-    return s->reply_count == 0;
-}
 
 /* Of all connections with a peer that is gone. */
 static bool vsock_deliver_end(struct virtio_vsock *s, struct vsock_peer *p, uint64_t *spent) {
@@ -89,7 +45,7 @@ static bool vsock_deliver_end(struct virtio_vsock *s, struct vsock_peer *p, uint
         struct vsock_connection *last = &p->connections[p->count - 1];
         const struct vsock_reply reset = {
             .peer = p->is.cid, .own_port = last->own_port, .peer_port = last->peer_port};
-        if (vsock_deliver_reset(s, &reset, spent) != VSOCK_DONE) {
+        if (!vsock_deliver_reset(s, &reset, spent)) {
             return false;
         }
         vsock_remove(p, last);
@@ -209,11 +165,14 @@ void vsock_receive(struct virtio_vsock *s) {
     uint16_t before = q->used;
     uint64_t spent = 0;
     enum vsock_result result = VSOCK_DONE;
+    bool more = false;
 
     for (unsigned i = 0; i < s->peer_count; i++) {
         vsock_look_after(s, &s->peers[i]); /* also of whose packet a part has gone */
     }
-    if (!vsock_deliver_replies(s, &spent)) {
+    if (vsock_deliver_replies(s, &spent)) {
+        more = vsock_hand_turn(s);
+    } else {
         result = VSOCK_STARVED;
     }
     for (unsigned empty = 0;
@@ -224,6 +183,6 @@ void vsock_receive(struct virtio_vsock *s) {
             s->next = s->next + 1 == s->peer_count ? 0 : s->next + 1;
         }
     }
-    s->receive_due = result != VSOCK_STARVED && spent >= VSOCK_TURN;
+    s->receive_due = more || (result != VSOCK_STARVED && spent >= VSOCK_TURN);
     virtio_tell(&s->v, q, before);
 }

@@ -35,15 +35,6 @@ static struct vsock_peer *vsock_find_peer(struct virtio_vsock *s, uint64_t cid) 
     return NULL;
 }
 
-/* A reset is never answered. There is room: see vsock_goes_on(). */
-static void vsock_refuse(struct virtio_vsock *s, const struct vsock_header *h) {
-    s->counts->sent.drops[VSOCK_DROP_REFUSED]++;
-    if (h->operation != VSOCK_RESET) {
-        s->replies[s->reply_count++] =
-            (struct vsock_reply){.peer = h->to, .own_port = h->from_port, .peer_port = h->to_port};
-    }
-}
-
 /* May it be sent, by the config and by what there is? known: its connection, or NULL. */
 static bool vsock_may_send(const struct vsock_peer *p, const struct vsock_header *h,
                            const struct vsock_connection *known) {
@@ -116,6 +107,11 @@ static bool vsock_pass(struct virtio_vsock *s, const struct virtio_chain *chain,
     }
     if (out.header.from != s->config.guest_cid) {
         s->counts->sent.drops[VSOCK_DROP_SOURCE]++;
+        return true;
+    }
+    if (s->hand.listens && out.header.to == VSOCK_HOST) {
+        *spent += out.header.length;
+        vsock_hand_hear(s, &out.header, &out.rest);
         return true;
     }
     struct vsock_peer *p = vsock_find_peer(s, out.header.to);
