@@ -258,7 +258,7 @@ $(BUILD)/bulkctl: $(BULKCTL) $(wildcard tools/bulkctl/*.h)
 	$(GUEST_CC) -I. $(BULKCTL) -o $@
 .PHONY: bulkctl
 bulkctl: $(BUILD)/bulkctl
-CONTROL_MODULES := $(DEMO_MODULES) $(BUILD)/guests/modules/virtio_console.ko
+CONTROL_MODULES := $(DEMO_MODULES) $(CONSOLE_MODULES:%=$(BUILD)/guests/modules/%)
 $(BUILD)/guests/control.img: $(CONTROL_MODULES) guests/linux/mkinitramfs guests/linux/init $(BUSYBOX) $(BUILD)/bulkctl
 	guests/linux/mkinitramfs --busybox $(BUSYBOX) --init guests/linux/init $(addprefix --module ,$(filter %.ko,$^)) \
 	    --file bin/bulkctl=$(BUILD)/bulkctl -o $@

@@ -445,9 +445,9 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "web", "a guest's name, or \"*\" for all",
      "The guests that this one may list, start, stop, restart, reset, kill, pause and resume, and whose "
      "consoles it may read and type at, as their operator could at the prompt: by `bulkctl`, or lines of "
-     "JSON at its console's port `org.bulkhead.control` (docs/control.md). Whoever is root in this guest "
-     "may do it. "
-     "Without this key it has no such port, and no way to ask."},
+     "JSON by vsock, if it has that, or at its console's port `org.bulkhead.control` (docs/control.md). "
+     "Whoever is root in this guest may do it. "
+     "Without this key nobody listens there, it has no such port, and no way to ask."},
     {"pci", read_pci, NULL, GUEST_LIST(pcis, pci_count, CONFIG_MAX_PCI), "", "0000:03:00.0",
      "an address such as \"03:00.0\" or \"0000:03:00.0\", or vendor and device such as \"8086:10d3\"",
      "PCI devices of the machine that this guest alone is to have. Vendor and device do for one that the "

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A guest that the config lets control others: bulkctl in an unmodified Debian guest, and what a port of JSON is told there.
 
-boss may control web, and sees nothing of other.
+boss may control web, and sees nothing of other. It has a socket device, by which it asks, and may ask by the port as well.
 """
 import json
 import re
@@ -24,6 +24,7 @@ kernel = "guests/vmlinuz"
 initrd = "guests/control.img"
 cmdline = "console=ttyS0 {QUICK} bh.name=boss"
 control = ["web"]
+vsock = ["web"]
 
 """ + test_guest("web", 1, 'stop_timeout = "2s"\n') + test_guest("other", 2)
 
@@ -66,6 +67,27 @@ class Control(LinuxGuests, GuestBoot):
         guests, end = self.json("list"), {"ok": True}
         expect_that(len(guests) == 2 and guests[1] == end and guests[0]["guest"] == "web" and
                     guests[0]["memory_bytes"] == 16 << 20 and guests[0]["exits"] > 100, "the same as JSON", guests)
+
+    def sent(self):
+        """Bytes that boss has sent by its socket device."""
+        return self.statistics("boss")["vsock sent-bytes"]
+
+    @check("it is asked by vsock, and by the port of the console where one says so; nobody but root is listened to")
+    def ways(self):
+        before = self.sent()
+        self.ctl("list")
+        after = self.sent()
+        expect_that(after == before + len('{"verb":"list"}\n'), "one request more by vsock", (before, after))
+        self.run(BOSS, "P=/dev/$(ls /sys/class/virtio-ports | tail -1)")
+        shown = self.ctl("--port $P list")
+        expect_that("web " in shown and self.sent() == after, "the same answer by the port, and nothing by vsock", shown)
+        self.run(BOSS, "echo nobody:x:99:99::/:/bin/sh >/etc/passwd")
+        shown = self.run(BOSS, "su nobody -c 'bulkctl list; id -u; echo =$?='")
+        expect_that("Permission denied" in shown and re.search(r"^99\r?$", shown, re.M) and "web" not in shown, "a refusal", shown)
+        self.run(BOSS, "l(){ bulkctl list >/tmp/l$1 2>&1 & }")
+        self.run(BOSS, "for i in $(seq 20);do l $i;done;wait")
+        shown = self.run(BOSS, "cat /tmp/l*|grep -c '^web *running'")
+        expect_that(re.search(r"^20\r?$", shown, re.M), "an answer for each of twenty at once", shown)
 
     @check("its counters, and all of them as Prometheus reads them")
     def counted(self):

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Lists and orders about guests of Bulkhead, from within a guest whose config has the key control:
- * a line of JSON to the port of its virtio console, and what comes back. For Linux, linked
- * statically, so that it runs in any guest. See docs/control.md and bulkctl(1).
+ * a line of JSON to the hypervisor, by vsock or a port of the virtio console, and what comes back.
+ * For Linux, linked statically, so that it runs in any guest. See docs/control.md and bulkctl(1).
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -228,6 +228,5 @@ int main(int argc, char **argv) {
     if (judge(verb, &words) != DONE) {
         return USAGE;
     }
-    words.path = words.path != NULL ? words.path : find_port();
     return verb->run != NULL ? verb->run(&words) : run_asked(verb, &words);
 }

@@ -9,13 +9,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include <linux/vm_sockets.h>
 
 #define NAME     "org.bulkhead.control"
 #define PORTS    "/sys/class/virtio-ports"
 #define WAIT_MS  10000
 #define AGAIN_MS 10 /* while another program has the port */
+
+/* Where the hypervisor listens, and to whom: docs/control.md. */
+#define STREAM_PORT 25192u
+#define OWN_PORTS   1023u
 
 int fail(int status, const char *what, const char *why) {
     fprintf(stderr, "bulkctl: %s: %s\n", what, why);
@@ -164,7 +171,10 @@ static const char *read_line(int port, char line[LINE_SIZE]) {
 
 static bool write_all(int port, const char *text, size_t size) {
     while (size != 0) {
-        ssize_t n = write(port, text, size);
+        ssize_t n = send(port, text, size, MSG_NOSIGNAL);
+        if (n < 0 && errno == ENOTSOCK) {
+            n = write(port, text, size);
+        }
         if (n <= 0) {
             return false;
         }
@@ -212,29 +222,8 @@ static int open_port(const char *path) {
     }
 }
 
-int ask(const char *path, const char *request, void (*take)(const char *line),
-        char last[LINE_SIZE]) {
-    int port = open_port(path);
-    int status;
-
-    if (port < 0) {
-        fail(NO_ANSWER, path, strerror(errno));
-        fputs("Is control in this guest's table of bulkhead.toml, and virtio_console loaded?\n",
-              stderr);
-        return NO_ANSWER;
-    }
-    filled = 0;
-    if (write_all(port, request, strlen(request))) {
-        status = read_answer(port, take, last);
-    } else {
-        status = fail(NO_ANSWER, "writing to the port", strerror(errno));
-    }
-    close(port);
-    return status;
-}
-
 /* /dev/vportNpM, as the kernel names it: udev's link with the port's name is not everywhere. */
-const char *find_port(void) {
+static const char *find_port(void) {
     static char path[300] = "/dev/virtio-ports/" NAME;
     DIR *ports = opendir(PORTS);
 
@@ -254,4 +243,66 @@ const char *find_port(void) {
         closedir(ports);
     }
     return path;
+}
+
+/* ---- the stream ---- */
+
+/* One of the ports that only root may have: the hypervisor listens to no other. */
+static bool bind_port(int stream) {
+    for (unsigned i = 0; i < OWN_PORTS; i++) {
+        struct sockaddr_vm own = {.svm_family = AF_VSOCK,
+                                  .svm_cid = VMADDR_CID_ANY,
+                                  .svm_port = 1 + ((unsigned)getpid() + i) % OWN_PORTS};
+        if (bind(stream, (const struct sockaddr *)&own, sizeof(own)) == 0) {
+            return true;
+        }
+        if (errno != EADDRINUSE) {
+            return false;
+        }
+    }
+    return false;
+}
+
+/* -1: this guest has no sockets of that kind, or the hypervisor does not listen there. */
+static int open_stream(void) {
+    const struct sockaddr_vm host = {
+        .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_HOST, .svm_port = STREAM_PORT};
+    int stream = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    if (stream < 0) {
+        return -1;
+    }
+    if (!bind_port(stream) || connect(stream, (const struct sockaddr *)&host, sizeof(host)) != 0) {
+        close(stream);
+        return -1;
+    }
+    return stream;
+}
+
+/* ---- asking ---- */
+
+int ask(const char *path, const char *request, void (*take)(const char *line),
+        char last[LINE_SIZE]) {
+    int port = path == NULL ? open_stream() : -1;
+    int status;
+
+    if (port < 0) {
+        path = path != NULL ? path : find_port();
+        port = open_port(path);
+    }
+    if (port < 0) {
+        fail(NO_ANSWER, path, strerror(errno));
+        fputs("Is control in this guest's table of bulkhead.toml, and virtio_console loaded, or "
+              "vmw_vsock_virtio_transport? Are you root?\n",
+              stderr);
+        return NO_ANSWER;
+    }
+    filled = 0;
+    if (write_all(port, request, strlen(request))) {
+        status = read_answer(port, take, last);
+    } else {
+        status = fail(NO_ANSWER, "writing to the port", strerror(errno));
+    }
+    close(port);
+    return status;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The port of the operator's hand: a request out, lines of JSON back. One program at a time has the
- * port, so it is opened for each request and closed after the answer. See docs/control.md.
+ * The way to the operator's hand: a request out, lines of JSON back. It is a stream to the host, by
+ * vsock, or else a port of the virtio console, which one program at a time has: so either is opened
+ * for each request and closed after the answer. See docs/control.md.
  */
 #pragma once
 
@@ -34,11 +35,9 @@ const char *value_of(const char *line, const char *key, struct pair *out);
 unsigned long long number_of(const char *line, const char *key);
 
 /*
- * Asks by the port and has each line of the answer taken but the last, which goes to last. Returns
- * DONE, REFUSED (the reason is last's "error"), or NO_ANSWER, which was told then.
+ * Asks by the port at path, or by the stream or the port that there is (NULL), and has each line of
+ * the answer taken but the last, which goes to last. Returns DONE, REFUSED (the reason is last's
+ * "error"), or NO_ANSWER, which was told then.
  */
 int ask(const char *path, const char *request, void (*take)(const char *line),
         char last[LINE_SIZE]);
-
-/* The port's device. */
-const char *find_port(void);
