@@ -232,6 +232,29 @@ TEST(checked_owners) {
     machine.config.guests[1].pcis[1] = machine.config.guests[0].pcis[0];
     plan.vms[1].pcis[1] = CARD_0;
     check_refused("PCI function 1 of beta is another's");
+    good_plan();
+    plan.vms[0].pcis[plan.vms[0].pci_count] = BEHIND; /* what lies behind the last is not alpha's */
+    CHECK_U64(plan_check(&machine, &plan, report_plan), STATUS_OK);
+}
+
+/* As many as one guest may have. */
+TEST(checked_full) {
+    char text[1024], *end = text;
+    make_devices();
+    end += sprintf(end, GUEST("alpha", "0", "64M") "pci = [");
+    for (unsigned i = 0; i < CONFIG_MAX_PCI; i++) {
+        fake_pci_card(AT(0, 8 + i, 0), 0xc6000000 + 0x100000 * i);
+        end += sprintf(end, "'00:%02x.0',", 8 + i);
+    }
+    sprintf(end, "]\n");
+    pci_list_all(&machine, &fake_space);
+    pci_group_all(&machine);
+    pci_judge_all(&machine);
+    configure(text);
+    CHECK_U64(build(), STATUS_OK);
+    CHECK_U64(plan.vms[0].pci_count, CONFIG_MAX_PCI);
+    CHECK_U64(plan_check(&machine, &plan, report_plan), STATUS_OK);
+    show_faults();
 }
 
 TEST(checked_groups) {
@@ -315,6 +338,7 @@ TEST(checked_registers) {
         {0xc0020000, 0x1000, true},
         {0xca000000, 0x1000, false}, /* not asked for its size */
         {0xca001000, 0x1000, true},
+        {0xcb000000, 0x1000, false}, /* the first function's first register */
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         good_plan();
@@ -329,6 +353,7 @@ TEST(checked_registers) {
             (struct mem_range){.base = HPA(0xc8000000), .size = MIB, .kind = MEM_FREE};
         machine.dma.units[machine.dma.unit_count] =
             (struct boot_iommu){.base = HPA(0xfed91000), .size = PAGE_SIZE};
+        machine.pci[HOST].bars[0] = (struct boot_pci_bar){.base = 0xcb000000, .size = PAGE_SIZE};
         machine.pci[HOST].bars[3].base = 0xca000000;
         machine.pci[HOST].bars[4] =
             (struct boot_pci_bar){.base = 0xc8000000, .size = 32, .io = true};
@@ -378,5 +403,5 @@ TEST(pages_of_its_registers) {
 TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing),
           T(several_of_an_id), T(given_twice), T(cannot_be_given), T(half_a_group),
           T(more_than_the_window_takes), T(its_compartment_gets_the_pages_with_messages),
-          T(checked_counts), T(checked_owners), T(checked_groups), T(checked_functions),
-          T(checked_registers), T(pages_of_its_registers))
+          T(checked_counts), T(checked_owners), T(checked_full), T(checked_groups),
+          T(checked_functions), T(checked_registers), T(pages_of_its_registers))

@@ -369,7 +369,11 @@ TEST(images) {
     machine.images[1].base = HPA(4 * MIB);
     a->windows[0].hpa = HPA(4 * MIB);
     a->windows[0].size = 3 * MIB + PAGE_SIZE;
-    check_seen("window 0 of alpha"); /* somebody's initrd is no disk */
+    check_seen("window 0 of alpha");                         /* somebody's initrd is no disk */
+    machine.images[machine.image_count] = machine.images[2]; /* which is behind the last */
+    machine.images[2].base = HPA(4 * MIB);
+    check_seen("window 0 of alpha");
+    machine.images[machine.image_count] = (struct boot_image){.size = 0};
     window(c, PLAN_PMEM, 0)->hpa = machine.images[3].base;
     check_seen("window 0 of gamma");
     machine.config.guests[2].pmem_count = 0;
@@ -592,6 +596,19 @@ TEST(served_disks) {
     check_seen("channel 2 of beta");
 }
 
+/* A name as long as there may be. */
+TEST(a_served_disk_with_a_long_name) {
+    char text[1024], name[ABI_EXPORT];
+    memset(name, 'x', sizeof(name));
+    name[ABI_EXPORT - 1] = '\0';
+    snprintf(text, sizeof(text),
+             GUEST("alpha", "1", "64M") "disk=['c:nbd:beta/%s']\n" GUEST("beta", "2", "64M"), name);
+    make_machine();
+    configure(text);
+    build_good();
+    CHECK_STR(a->devices.served[0].export, name);
+}
+
 static void make_two_served(void) {
     make_machine();
     configure(GUEST("alpha", "1", "64M") "disk=['c:nbd:beta/y','d:nbd:beta/x']\n" //
@@ -645,6 +662,22 @@ TEST(ports) {
     check_seen("channel ");
 }
 
+/* As many as one guest may have; and a name behind the last one is none. */
+TEST(all_ports) {
+    make_machine();
+    configure(GUEST("alpha", "1", "64M") "port=['a','b','c','d','e','f']\n" //
+              GUEST("beta", "2", "64M") "port=['f','e','d','c','b','a']\n");
+    build_good();
+    CHECK_U64(a->devices.port_count, ABI_PORTS);
+
+    make_again = make_ports;
+    make_ports();
+    memcpy(machine.config.guests[0].ports[2].name, "three", 6);
+    memcpy(a->devices.ports[0].name, "three", 6);
+    memcpy(b->devices.ports[1].name, "three", 6);
+    check_seen("channel ");
+}
+
 /* alpha may control gamma, gamma all, and beta nobody. */
 static void make_control(void) {
     make_machine();
@@ -689,5 +722,5 @@ TEST(budget_of_windows) {
 
 TEST_MAIN(T(good), T(what_is_memory), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds),
           T(overlaps), T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves),
-          T(channels), T(bells), T(vsock), T(served_disks), T(each_served_disk), T(ports),
-          T(control), T(budget_of_windows))
+          T(channels), T(bells), T(vsock), T(served_disks), T(a_served_disk_with_a_long_name),
+          T(each_served_disk), T(ports), T(all_ports), T(control), T(budget_of_windows))
