@@ -346,6 +346,40 @@ TEST(where_a_checksum_may_end) {
     CHECK_U64(net_judge(&h, 100, heads, 1500), NET_DROP_MALFORMED);
 }
 
+/* Each limit, and what is one beyond it. */
+TEST(limits_of_a_frame) {
+    enum { PLAIN = NET_SEGMENT_NONE, TCP = NET_SEGMENT_TCP4, START = 34 };
+    static const uint8_t untagged[NET_HEADS];
+    static const uint8_t tagged[NET_HEADS] = {[12] = 0x81};
+    static const struct {
+        unsigned kind, segment, start;
+        uint32_t length;
+        const uint8_t *heads;
+        enum net_drop drop;
+    } rows[] = {
+        {PLAIN, 0, 14, 60, untagged, NET_DROPS},
+        {PLAIN, 0, 13, 60, untagged, NET_DROP_MALFORMED}, /* in the addresses */
+        {PLAIN, 0, START, 1514, untagged, NET_DROPS},
+        {PLAIN, 0, START, 1515, untagged, NET_DROP_LONG},
+        {PLAIN, 0, START, 1518, tagged, NET_DROPS},
+        {PLAIN, 0, START, 1519, tagged, NET_DROP_LONG},
+        {TCP, 28, START, 5000, untagged, NET_DROPS},
+        {TCP, 27, START, 5000, untagged, NET_DROP_MALFORMED},
+        {TCP, 1500, START, 5000, untagged, NET_DROPS},
+        {TCP, 1501, START, 5000, untagged, NET_DROP_LONG},
+        {TCP, 1000, START, NET_LONGEST, tagged, NET_DROPS},
+        {TCP, 1000, START, NET_LONGEST + 1, tagged, NET_DROP_LONG},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct net_header h = {.flags = NET_NEEDS_CHECKSUM,
+                                     .checksum_start = (uint16_t)rows[i].start,
+                                     .checksum_offset = 16,
+                                     .segmentation = (uint8_t)rows[i].kind,
+                                     .segment_size = (uint16_t)rows[i].segment};
+        CHECK_U64(net_judge(&h, rows[i].length, rows[i].heads, 1500), rows[i].drop);
+    }
+}
+
 /* The sender's side does not judge; the receiver's does. */
 TEST(a_compartment_that_sends_garbage) {
     static const struct {
@@ -868,9 +902,10 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(pieces_of_the_wrong_kind), T(strangers_are_learned), T(a_new_driver_waits_for_nothing),
           T(a_sender_to_all_takes_turns), T(each_goes_to_whom_it_is_for),
           T(nobody_sends_with_anothers_address), T(a_bridge_is_learned), T(an_address_moves),
-          T(frames_that_are_none), T(where_a_checksum_may_end), T(a_compartment_that_sends_garbage),
-          T(what_a_driver_wants_to_hear), T(commands_in_a_row), T(commands_that_are_none),
-          T(an_address_of_ones_own), T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
-          T(a_receiver_that_does_not_read), T(buffers_that_are_too_small),
-          T(who_is_no_peer_is_not_looked_at), T(a_flood_comes_in_turns), T(a_sender_takes_turns),
-          T(each_channel_has_its_turn), T(short_frames_in_shorter_buffers), T(the_longest_segment))
+          T(frames_that_are_none), T(where_a_checksum_may_end), T(limits_of_a_frame),
+          T(a_compartment_that_sends_garbage), T(what_a_driver_wants_to_hear), T(commands_in_a_row),
+          T(commands_that_are_none), T(an_address_of_ones_own), T(the_link),
+          T(one_side_starts_anew), T(no_driver_no_frames), T(a_receiver_that_does_not_read),
+          T(buffers_that_are_too_small), T(who_is_no_peer_is_not_looked_at),
+          T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn),
+          T(short_frames_in_shorter_buffers), T(the_longest_segment))
