@@ -291,6 +291,21 @@ TEST(a_record_within_reach) {
     CHECK_U64(audit_both(vm), STATUS_INVALID);
 }
 
+/* Each map is what it has to be, only in a place that the compartment can write. */
+TEST(a_map_within_reach) {
+    for (unsigned n = 0; n < 3; n++) {
+        struct vm *vm = start(0, 0);
+        struct vcpu *v = &vm->vcpus[0];
+        uint8_t **const maps[] = {&v->msr_map, &v->msr_map_x2apic, &v->port_map};
+        uint8_t *page = vm->compartment.region + vm->compartment.region_size - 4 * PAGE_SIZE;
+        if (*maps[n] != NULL) {
+            memcpy(page, *maps[n], PAGE_SIZE);
+            *maps[n] = page;
+            CHECK_U64(audit_both(vm), STATUS_INVALID);
+        }
+    }
+}
+
 static void add_vcpu(struct plan_vm *p) {
     p->cpu_count = 2;
     p->cpus[1] = 1;
@@ -320,4 +335,4 @@ TEST_MAIN(T(a_vm_as_it_is_made_passes), T(a_bar_while_the_guest_runs),
           T(large_pages_in_spite_of_the_flaw), T(a_page_too_many_in_each_root),
           T(a_right_too_many_of_the_compartment), T(windows_as_they_are_planned),
           T(an_image_in_memory_alone), T(a_window_too_many), T(a_record_within_reach),
-          T(maps_of_any_vcpu))
+          T(a_map_within_reach), T(maps_of_any_vcpu))

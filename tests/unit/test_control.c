@@ -338,6 +338,20 @@ TEST(what_is_no_request_is_told_so) {
 }
 
 /* A key of 39 characters is the longest that is read at all. */
+/* A line may end anywhere, and nothing behind its end is read: what lies there may go on well. */
+TEST(a_line_that_is_cut_off) {
+    static const char line[] = "{\"verb\": \"console\", \"guest\":\"w\\u0065b\" ,\"after\":57 }";
+    for (uint32_t length = 0; length < sizeof(line); length++) {
+        struct control_request request = {.verb = 0};
+        char *cut = malloc(length + 1);
+        memcpy(cut, line, length);
+        cut = realloc(cut, max_u64(length, 1));
+        const char *wrong = control_parse(cut, length, &request);
+        CHECK((wrong == NULL) == (length == sizeof(line) - 1));
+        free(cut);
+    }
+}
+
 TEST(long_texts) {
     begin();
     refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_KEY);
@@ -473,7 +487,7 @@ TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(a_console_is_told_up_to_where_its_end_was),
           T(what_comes_meanwhile_is_for_the_next_time), T(a_trace_is_told_line_by_line),
           T(what_is_typed_comes_as_it_is_meant), T(what_is_no_request_is_told_so), T(long_texts),
-          T(a_line_in_pieces_and_lines_in_one), T(answers_wait_for_buffers), T(an_end_forgets),
-          T(a_restart_forgets), T(without_the_key_there_is_none),
-          T(nonsense_is_answered_or_ignored), T(who_is_not_there), T(small_buffers_both_ways),
-          T(a_long_line_takes_turns))
+          T(a_line_that_is_cut_off), T(a_line_in_pieces_and_lines_in_one),
+          T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
+          T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),
+          T(small_buffers_both_ways), T(a_long_line_takes_turns))

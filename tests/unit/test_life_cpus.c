@@ -387,6 +387,7 @@ TEST(another_does_its_duty_and_no_more) {
     for_ever(life_run, v2);
     CHECK_U64(loops[2], 1);
     CHECK_U64(v2->duty, DUTY_NONE);
+    CHECK_U64(fake_kicked & ~BIT(FIRST + 2), BIT(FIRST)); /* who waits for it */
     CHECK_U64(fake_public.state, VM_RUNNING);
 }
 

@@ -127,6 +127,27 @@ TEST(no_more_than_the_peer_takes) {
     CHECK_U64(stream_room(&s), 1);
 }
 
+/* A packet is as long as it may be, and is read; a longer one ends the connection. */
+TEST(the_longest_packet) {
+    static const uint32_t about[3];
+    struct vsock_header h = {.from = PEER_CID,
+                             .to = OWN_CID,
+                             .from_port = PEER_PORT,
+                             .type = VSOCK_STREAM,
+                             .operation = VSOCK_DATA,
+                             .room = 1000};
+    for (uint32_t more = 0; more < 2; more++) {
+        uint64_t spent = 0;
+        begin(1000);
+        h.to_port = s.own_port;
+        h.length = VSOCK_LONGEST + more;
+        channel_write(&peer, 0, &h, VSOCK_HEADER);
+        channel_send(&peer, VSOCK_HEADER + h.length, about);
+        uint32_t there = stream_look(&s, &spent, UINT64_MAX);
+        CHECK_U64(there, more == 0 ? VSOCK_LONGEST : 0);
+    }
+}
+
 /* An open packet is none of the next connection's. */
 TEST(an_end_sends_a_reset) {
     begin(1000);
@@ -134,6 +155,7 @@ TEST(an_end_sends_a_reset) {
     stream_end(&s);
     CHECK_U64(s.state, STREAM_OFF);
     CHECK_U64(peer_takes(VSOCK_RESET), 0);
+    stream_flush(&s);
     CHECK(peer_has_all());
     stream_end(&s); /* once */
     CHECK(peer_has_all());
@@ -150,4 +172,4 @@ TEST(an_end_sends_a_reset) {
 }
 
 TEST_MAIN(T(what_was_put_goes_when_the_ring_is_full), T(a_packet_that_is_nearly_full_goes),
-          T(no_more_than_the_peer_takes), T(an_end_sends_a_reset))
+          T(no_more_than_the_peer_takes), T(the_longest_packet), T(an_end_sends_a_reset))

@@ -752,6 +752,9 @@ TEST(who_is_no_peer_is_not_looked_at) {
     net_run();
     CHECK_U64(machines[1].bells + machines[2].bells, bells + 1); /* machine 1 hears of both */
     CHECK_U64(none->channel.put, 1);
+    none->learned[0].mac = 7;
+    driver_set(&machines[0], 0x14, 1, 0);
+    CHECK_U64(none->learned[0].mac, 7);
 }
 
 /* A turn ends, the guest runs, and the rest follows. */
@@ -885,17 +888,20 @@ TEST(short_frames_in_shorter_buffers) {
     CHECK_U64(header.buffers, 2);
 }
 
-/* A segment may be as long as the wire's MTU. */
-TEST(the_longest_segment) {
-    static const uint8_t heads[NET_HEADS];
-    struct net_header h = {.flags = NET_NEEDS_CHECKSUM,
-                           .segmentation = 1,
-                           .segment_size = 1500,
-                           .checksum_start = 34,
-                           .checksum_offset = 16};
-    CHECK_U64(net_judge(&h, 9000, heads, 1500), NET_DROPS);
-    h.segment_size = 1501;
-    CHECK_U64(net_judge(&h, 9000, heads, 1500), NET_DROP_LONG);
+/* A driver may send the longest frame that there is, and none that is longer. */
+TEST(the_longest_frame) {
+    const struct net_header h = {.flags = NET_NEEDS_CHECKSUM,
+                                 .segmentation = NET_SEGMENT_TCP4,
+                                 .segment_size = 1000,
+                                 .checksum_start = 34,
+                                 .checksum_offset = 16};
+    begin(2, 0);
+    make_frame(1, 0, NET_LONGEST + 1);
+    net_post(&machines[0], &h, frame, NET_LONGEST);
+    CHECK_U64(sent(0)->frames, 1);
+    net_post(&machines[0], &h, frame, NET_LONGEST + 1);
+    CHECK_U64(sent(0)->frames, 1);
+    CHECK_U64(sent(0)->drops[NET_DROP_LONG], 1);
 }
 
 TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(pages_of_an_image),
@@ -908,4 +914,4 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(one_side_starts_anew), T(no_driver_no_frames), T(a_receiver_that_does_not_read),
           T(buffers_that_are_too_small), T(who_is_no_peer_is_not_looked_at),
           T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn),
-          T(short_frames_in_shorter_buffers), T(the_longest_segment))
+          T(short_frames_in_shorter_buffers), T(the_longest_frame))
