@@ -419,6 +419,25 @@ TEST(msix_order) {
     check_entry(0, 0x77);
 }
 
+/* A driver masks and unmasks its vectors all the time: the core is asked for a new message alone.
+ */
+TEST(msix_masks_ask_nobody) {
+    fake_passed_start();
+    set(NIC, PCI_COMMAND, 2, MEMORY_MASTER);
+    msix_fill();
+    set(NIC, MSIX_CAP + 2, 2, 0x8000);
+    unsigned before = asked[PCI_CALL_VECTOR];
+    for (unsigned i = 0; i < 2; i++) {
+        held_write(TABLE + 16 * i + 12, 4, 1);
+        CHECK(real_is_masked(i));
+        held_write(TABLE + 16 * i + 12, 4, 0);
+        CHECK(!real_is_masked(i));
+    }
+    CHECK_U64(asked[PCI_CALL_VECTOR], before);
+    entry_write(0, 0, 0xfee04000);
+    CHECK_U64(asked[PCI_CALL_VECTOR], before + 1);
+}
+
 /* What the real table may hold of before, and what it cannot be told. */
 TEST(msix_and_the_device) {
     fake_passed_start();
@@ -850,8 +869,8 @@ TEST(a_table_in_the_second_pages) {
 
 TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
-          T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_and_the_device),
-          T(msix_odd_accesses), T(function_level_reset), T(power_states), T(start_again), T(intx),
-          T(each_line_is_looked_at_again), T(intx_off), T(garbage), T(capabilities),
-          T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),
+          T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_masks_ask_nobody),
+          T(msix_and_the_device), T(msix_odd_accesses), T(function_level_reset), T(power_states),
+          T(start_again), T(intx), T(each_line_is_looked_at_again), T(intx_off), T(garbage),
+          T(capabilities), T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),
           T(a_table_in_the_second_pages))

@@ -394,6 +394,12 @@ TEST(pages_of_its_registers) {
     CHECK(!pci_has_pages(&info, &vm, base + 16 * size, PAGE_SIZE));
     CHECK(!pci_has_pages(&info, &vm, 0xc000, PAGE_SIZE));     /* ports */
     CHECK(!pci_has_pages(&info, &vm, 0xd0000000, PAGE_SIZE)); /* another's */
+    vm.pci_count = 2;                                         /* the other's as well */
+    vm.pcis[1] = 0;
+    CHECK(pci_has_pages(&info, &vm, base, size));
+    CHECK(pci_has_pages(&info, &vm, 0xd0000000, PAGE_SIZE));
+    CHECK(!pci_has_pages(&info, &vm, 0xd0000000 + size, PAGE_SIZE));
+    vm.pci_count = 1;
     vm.pcis[0] = 2;
     CHECK(!pci_has_pages(&info, &vm, base, PAGE_SIZE));
     vm.pci_count = 0;
