@@ -631,9 +631,9 @@ $(BUILD)/unit/test_serial_choice: $(BUILD)/host/arch/x86_64/uart.o
 # The decoder is compared with an independent one.
 $(BUILD)/unit/test_insn_zydis: UNIT_LIBS := -lZydis
 
-# What USB devices and their controller may say, and what a virtio driver may do, by libFuzzer; the unit tests take it
-# from a few seeds. FUZZ=virtio_blk_random: one alone.
-FUZZ         ?= xhci_random virtio_random virtio_blk_random served_random net_random vsock_random console_random control_random
+# What USB devices and their controller may say, and what the driver of a virtio device or a real one may do, by libFuzzer; the
+# unit tests take it from a few seeds. FUZZ=virtio_blk_random: one alone.
+FUZZ         ?= xhci_random virtio_random virtio_blk_random served_random net_random vsock_random console_random control_random passed_random
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := $(COMMON) -O1 -DFUZZ -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -D_GNU_SOURCE -w
 
@@ -646,12 +646,14 @@ FUZZ_net_random := $(FUZZ_virtio_random)
 FUZZ_vsock_random := $(FUZZ_virtio_random)
 FUZZ_console_random := $(FUZZ_virtio_random)
 FUZZ_control_random := $(FUZZ_virtio_random)
+FUZZ_passed_random := $(FUZZ_virtio_random)
 FUZZ_LENGTH_virtio_random := 8192
 FUZZ_LENGTH_virtio_blk_random := 8192
 FUZZ_LENGTH_served_random := 8192
 FUZZ_LENGTH_net_random := 8192
 FUZZ_LENGTH_vsock_random := 8192
 FUZZ_LENGTH_console_random := 8192
+FUZZ_LENGTH_passed_random := 8192
 
 define fuzz_run
 @mkdir -p $(BUILD)/fuzz/$1
@@ -698,7 +700,7 @@ help:
 	@echo 'make sign         build/bulkhead-signed.img, for Secure Boot: KEY=my.key CERT=my.pem; STICK=FOLDER: signs what'
 	@echo '                  is in that folder, or on the stick that is mounted there (docs/secure-boot.md)'
 	@echo 'make unit         unit tests on this machine, under sanitizers'
-	@echo 'make fuzz         hostile USB devices, hostile virtio drivers, by libFuzzer; FUZZ_SECONDS=600: for longer'
+	@echo 'make fuzz         hostile USB devices, hostile drivers, by libFuzzer; FUZZ_SECONDS=600: for longer'
 	@echo 'make check        both compilers, the rules of the tree (scripts/check.py), printed docs'
 	@echo 'make system-test  system tests in every emulator that is there; TARGET and TESTS narrow'
 	@echo 'make bochs-test   system tests in Bochs, VT-x and AMD-V; TARGET=bochs-amd TESTS="walls" narrows'

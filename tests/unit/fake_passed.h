@@ -14,8 +14,12 @@
 #define OLD       1u /* a wide BAR, INTx, and a chain that goes round */
 #define SLOT(n)   (20u + (n))
 #define HELD_SIZE 0x2000u
-#define TABLE     0x800u /* in the held pages; the pending bits are in the second one */
-#define REAL_SIZE 8u     /* entries of the NIC's table */
+#define HELD_AT   0x4000u /* in the NIC's first BAR */
+#define TABLE     0x800u  /* in the held pages; the pending bits are in the second one */
+#define REAL_SIZE 8u      /* entries of the NIC's table */
+
+#define MEMORY_MASTER (PCI_MEMORY_ON | PCI_MASTER_ON)
+#define BAR(n)        (PCI_BAR + 4 * (n))
 
 enum { POWER_CAP = 0x40, MSI_CAP = 0x50, EXPRESS_CAP = 0x70, MSIX_CAP = 0xb0, AF_CAP = 0xc0 };
 enum { HOTPLUG_CAP = 0xd0, VENDOR_CAP = 0xe0 };
@@ -39,7 +43,7 @@ static uint32_t *real_entry(unsigned vector) {
     return (uint32_t *)(void *)(reals[NIC].pages + TABLE + (size_t)16 * vector);
 }
 
-static bool real_is_masked(unsigned vector) {
+static inline bool real_is_masked(unsigned vector) {
     return (real_entry(vector)[3] & 1) != 0;
 }
 
@@ -168,8 +172,8 @@ static void fake_passed_nic(void) {
                  {.size = MIB, .wide = true, .prefetchable = true},
                  {.size = 0},
                  {.size = PAGE_SIZE}},
-        .held = {{.at = (uintptr_t)r->pages, .offset = 0x4000, .size = HELD_SIZE, .bar = 0}},
-        .table = 0x4000 + TABLE,
+        .held = {{.at = (uintptr_t)r->pages, .offset = HELD_AT, .size = HELD_SIZE, .bar = 0}},
+        .table = HELD_AT + TABLE,
         .pending = 0x5000,
         .vectors = REAL_SIZE - 2,
         .power = POWER_CAP,
@@ -231,6 +235,18 @@ static inline uint64_t get(unsigned function, uint32_t reg, unsigned size) {
 
 static inline void set(unsigned function, uint32_t reg, unsigned size, uint64_t value) {
     (void)platform_write(&fake_pc, BUS_MEMORY, fake_passed_page(function, reg), size, value);
+}
+
+static inline uint64_t address(unsigned function, unsigned bar) {
+    return get(function, BAR(bar), 4) & ~0xfull;
+}
+
+static inline struct bus_answer held_read(uint64_t at, unsigned size) {
+    return platform_read(&fake_pc, BUS_MEMORY, address(NIC, 0) + HELD_AT + at, size);
+}
+
+static inline bool held_write(uint64_t at, unsigned size, uint64_t value) {
+    return platform_write(&fake_pc, BUS_MEMORY, address(NIC, 0) + HELD_AT + at, size, value);
 }
 
 #endif

@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A real PCI function as its guest sees it, and what of the guest's wishes reaches the core. */
 #include "tests/unit/fake_passed.h"
-#include "tests/unit/random.h"
-
-#define MEMORY_MASTER (PCI_MEMORY_ON | PCI_MASTER_ON)
-#define BAR(n)        (PCI_BAR + 4 * (n))
 
 /* ---- the configuration space ---- */
 
@@ -131,10 +127,6 @@ TEST(command) {
 
 /* ---- BARs ---- */
 
-static uint64_t address(unsigned function, unsigned bar) {
-    return get(function, BAR(bar), 4) & ~0xfull;
-}
-
 TEST(addresses_at_the_start) {
     fake_passed_start();
     CHECK_U64(get(OLD, BAR(0), 4), PCI_DEVICES | 4);
@@ -218,14 +210,6 @@ TEST(moves) {
     set(NIC, BAR(4), 4, 0xd1000000);
     CHECK_U64(reals[NIC].mapped[4], 0);
     CHECK(!fake_pc.pcis[NIC].bars[4].there);
-}
-
-static struct bus_answer held_read(uint64_t at, unsigned size) {
-    return platform_read(&fake_pc, BUS_MEMORY, address(NIC, 0) + 0x4000 + at, size);
-}
-
-static bool held_write(uint64_t at, unsigned size, uint64_t value) {
-    return platform_write(&fake_pc, BUS_MEMORY, address(NIC, 0) + 0x4000 + at, size, value);
 }
 
 /* The pages that the compartment holds go with their BAR. */
@@ -686,79 +670,7 @@ TEST(intx_off) {
     CHECK_U64(look(), 0);
 }
 
-/* ---- a hostile guest, and a hostile device ---- */
-
-static uint64_t seed = 0x9e3779b97f4a7c15;
-
-static uint64_t random_word(void) {
-    return random_next(&seed);
-}
-
-/* What the platform believes of the core is so. */
-static void check_mapped(void) {
-    for (unsigned i = 0; i < REALS * ABI_PCI_BARS; i++) {
-        const struct passed *p = &fake_pc.pcis[i / ABI_PCI_BARS];
-        const struct passed_bar *bar = &p->bars[i % ABI_PCI_BARS];
-        uint64_t mapped = reals[i / ABI_PCI_BARS].mapped[i % ABI_PCI_BARS];
-        CHECK_U64(mapped, bar->there ? bar->address : 0);
-        CHECK(mapped == 0 || (p->pci.command & PCI_MEMORY_ON) != 0);
-    }
-    for (unsigned i = 0; i < REALS; i++) {
-        CHECK_U64(reals[i].command, fake_pc.pcis[i].pci.command & MEMORY_MASTER);
-        CHECK_U64(reals[i].messages, fake_pc.pcis[i].told);
-    }
-}
-
-static void step(void) {
-    static const uint32_t likely[] = {PCI_COMMAND, BAR(0), BAR(2), MSI_CAP, MSIX_CAP, BAR(4)};
-    uint64_t what = random_word(), value = random_word();
-    unsigned function = what & 1, size = 1u << (what >> 1 & 3);
-    uint32_t reg = (what >> 8 & 1) != 0 ? likely[(what >> 16) % ARRAY_SIZE(likely)]
-                                        : (uint32_t)(what >> 16) % (2 * PCI_CONFIG_SIZE);
-
-    if ((what >> 9 & 1) != 0) {
-        value = (value & 0x0fffffff) | 0xd0000000;
-    }
-    refuse_map = (what >> 10 & 15) == 0;
-    refuse_vector = (what >> 14 & 3) == 0;
-    switch (what >> 60) {
-    case 0:
-        held_write(value % HELD_SIZE, size, what);
-        break;
-    case 1:
-        (void)held_read(value % HELD_SIZE, size);
-        break;
-    case 2:
-        held_write(TABLE + value % (16 * REAL_SIZE) / 4 * 4, 4, what >> 16);
-        break;
-    case 3:
-        fake_time += what >> 16 & 0xfff;
-        (void)platform_service(&fake_pc, fake_time);
-        platform_end_interrupt(&fake_pc, (uint8_t)what);
-        break;
-    case 4:
-        (void)get(function, reg, size);
-        break;
-    default:
-        set(function, reg, size, value);
-    }
-}
-
-TEST(garbage) {
-    for (unsigned round = 0; round < 40 && test_failures == 0; round++) {
-        fake_passed_start();
-        reals[NIC].config[POWER_CAP / 4 + 1] = round & 8;
-        answers_garbage = (round & 1) != 0; /* the device's chain as well */
-        fake_pc_start();
-        for (unsigned i = 0; i < 10000 && test_failures == 0; i++) {
-            step();
-            check_mapped();
-        }
-        set(NIC, PCI_COMMAND, 4, 0);
-        set(OLD, PCI_COMMAND, 4, 0);
-        check_mapped();
-    }
-}
+/* ---- what the device has ---- */
 
 /* Which capabilities are shown: those that are read only, and the first of each that the core
  * knows. The others are links in the chain, and nothing more. */
@@ -871,6 +783,6 @@ TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
           T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_masks_ask_nobody),
           T(msix_and_the_device), T(msix_odd_accesses), T(function_level_reset), T(power_states),
-          T(start_again), T(intx), T(each_line_is_looked_at_again), T(intx_off), T(garbage),
-          T(capabilities), T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),
+          T(start_again), T(intx), T(each_line_is_looked_at_again), T(intx_off), T(capabilities),
+          T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),
           T(a_table_in_the_second_pages))
