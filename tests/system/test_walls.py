@@ -335,8 +335,8 @@ class Walls(HostileGuests):
         expect_that(re.search(r"^\[ *\d+\.\d{6}\] cpu\d hostile: audit: ", answer, re.M) and "bulkhead>" not in answer[:-20],
                     "the log without the prompt's answers", answer)
         self.machine.send("top\r")
-        row = r"heart +running +\d+ +\w+ +\d+  [a-z][^\n]*\r?\n(?:hostile|strict)[^\n]*\r?\n(?:hostile|strict)[^\n]*\r?\n"
-        picture = r"guest +state +cpu % +memory +exits/s[^\n]*\r?\n" + row
+        row = r"heart +running +\d+ +\w+ +\d+ +\d+ +0 +0\r?\n +[a-z][^\n]* \d+[^\n]*\r?\n(?:hostile|strict) "
+        picture = r"guest +state +cpu % +memory +exits/s +intr/s +frames/s +blocks/s\r?\n" + row
         self.machine.expect(picture, 60, "the first picture of top")
         self.machine.expect(picture, 60, "the second one")
         self.machine.send("q")
