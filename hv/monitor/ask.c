@@ -4,8 +4,9 @@
 
 #include "hv/vm/plat.h"
 
-/* A CPU answers after its kick, which takes microseconds; one that scrubs or starts does not. */
-#define WAITS_A_SECOND 100u
+/* A CPU answers after its kick, which takes microseconds, but where firmware (SMM) or a hypervisor
+ * below this one has it; one that scrubs or starts does not. */
+#define WAITS_A_SECOND 10u
 
 static struct question {
     struct vcpu_snapshot snapshot;

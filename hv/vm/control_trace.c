@@ -9,8 +9,10 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
 
-#define WAITS_A_SECOND 100u /* so long for an answer: a CPU that starts or scrubs has none */
-#define KEPTS_A_SECOND 1u   /* so long it is kept for who reads on */
+#define WAITS_A_SECOND                                                                             \
+    10u                   /* so long for an answer, as the prompt's commands (hv/monitor/ask.c)    \
+                           */
+#define KEPTS_A_SECOND 1u /* so long it is kept for who reads on */
 
 static struct look {
     uint32_t busy;          /* atomic: one CPU is at it */
