@@ -181,6 +181,36 @@ class Bulkctl(Boot):
         os.close(port_theirs)
         return result["status"], b"".join(shown), requests
 
+    @check("trace: the prompt's words, and of each look what the one before did not tell, of each CPU")
+    def trace(self):
+        def exit_at(ns, vcpu):
+            return f"  exit {ns / 1e9:14.9f} rip {vcpu:#x} hlt\n"
+
+        turns = [{0: [1_000_000_000, 2_000_000_000], 1: [1_500_000_000]},
+                 {0: [1_000_000_010, 2_000_010_000, 2_000_050_000], 1: [1_500_000_000]},   # clocks differ by a little
+                 {0: [2_000_050_001], 1: [1_400_000_000, 9_000_000_000]}]
+        told = []
+
+        def answer(request):
+            expect_that(request == {"verb": "trace", "guest": "web"}, "a look", request)
+            turn, lines = turns[min(len(told), 2)], []
+            told.append(turn)
+            for vcpu, times in turn.items():
+                lines += [f"vcpu{vcpu} on cpu {vcpu + 3}: its last exits\n"] + [exit_at(t, vcpu) for t in times]
+            return b"".join(json.dumps({"guest": "web", "at": n, "text": text}).encode() + b"\n" for n, text in enumerate(lines)) + OK
+
+        heads = [f"vcpu{vcpu} on cpu {vcpu + 3}: its last exits\n" for vcpu in range(2)]
+        first = [heads[0], *(exit_at(t, 0) for t in turns[0][0]), heads[1], exit_at(1_500_000_000, 1)]
+        more = [heads[0], exit_at(2_000_050_000, 0), heads[1], heads[0], heads[1], exit_at(9_000_000_000, 1)]
+        status, shown, _ = self.bulkctl(answer, "trace", "web")
+        expect_that(status == 0 and shown == "bulkhead> trace web\n" + "".join(first), "one look", shown)
+        told.clear()
+        status, shown, _ = self.bulkctl(answer, "trace", "-f", "web", until=b"9.000000000")
+        expect_that(shown.startswith("bulkhead> trace web\n" + "".join(first + more)), "three looks", shown)
+        refused = b'{"ok":false,"error":"too much was asked of it already: again later"}\n'
+        status, shown, _ = self.bulkctl(lambda _: refused, "trace", "-f", "web")
+        expect_that(status == 1 and "again later" in shown, "a refusal", f"{status}: {shown}")
+
     @check("console: keys go out in pieces, and the terminal is given back whatever ends it")
     def console(self):
         def begin():
