@@ -154,16 +154,16 @@ static const char *read_line(int port, char line[LINE_SIZE]) {
             return NULL;
         }
         if (filled >= LINE_SIZE) {
-            return "a line without an end";
+            return "a line without an end: make bulkctl anew, of the version that runs";
         }
         struct pollfd ready = {.fd = port, .events = POLLIN};
         int polled = poll(&ready, 1, WAIT_MS);
         if (polled == 0) {
-            return "none came";
+            return "none came in ten seconds: ask again";
         }
         ssize_t got = polled < 0 ? -1 : read(port, buffer + filled, sizeof(buffer) - filled);
         if (got == 0 || (got < 0 && errno != EINTR)) {
-            return got == 0 ? "the port was closed" : strerror(errno);
+            return got == 0 ? "the port was closed: ask again" : strerror(errno);
         }
         filled += got > 0 ? (size_t)got : 0;
     }
@@ -190,7 +190,7 @@ static int read_answer(int port, void (*take)(const char *line), char last[LINE_
     for (;;) {
         const char *wrong = read_line(port, last);
         if (wrong == NULL && !is_object(last)) {
-            wrong = "no JSON";
+            wrong = "no JSON: make bulkctl anew, of the version that runs";
         }
         if (wrong != NULL) {
             return fail(NO_ANSWER, "reading the answer", wrong);
