@@ -282,6 +282,17 @@ TEST(ends_exit_by_the_trigger_mode) {
 }
 
 /* An interrupt that comes in while another one is acknowledged is not lost. */
+/* Nor does it come with what is posted afterwards. */
+TEST(init_forgets_what_is_posted) {
+    struct vcpu *v = start(true);
+    CHECK(lapic_accept(&v->lapic, 0x42, false));
+    lapic_init(&v->lapic);
+    lapic_mmio_write(&v->lapic, 0xf0, 4, 0x1ff);
+    CHECK(lapic_accept(&v->lapic, 0x41, false));
+    (void)lapic_take_posted(&v->lapic);
+    CHECK_U64(lapic_pending(&v->lapic), 0x41);
+}
+
 TEST(acknowledge_leaves_what_is_posted) {
     struct vcpu *v = start(true);
     CHECK(lapic_accept(&v->lapic, 0x41, false));
@@ -368,7 +379,7 @@ TEST(which_registers_the_cpu_answers) {
 TEST_MAIN(T(each_vector_is_taken), T(each_vector_is_found), T(each_level_that_ends_is_told),
           T(a_write_by_the_cpu_is_a_write_by_software), T(what_is_accepted_waits_for_the_exit),
           T(accept_from_another_cpu), T(eoi_by_software), T(one_goes_in_the_next_waits),
-          T(ends_exit_by_the_trigger_mode), T(acknowledge_leaves_what_is_posted),
-          T(halt_wakes_for_what_can_be_taken_only), T(level_triggered_ends_reach_the_io_apic),
-          T(a_self_ipi_that_the_cpu_left_to_us), T(a_mode_change_is_told),
-          T(which_registers_the_cpu_answers))
+          T(ends_exit_by_the_trigger_mode), T(init_forgets_what_is_posted),
+          T(acknowledge_leaves_what_is_posted), T(halt_wakes_for_what_can_be_taken_only),
+          T(level_triggered_ends_reach_the_io_apic), T(a_self_ipi_that_the_cpu_left_to_us),
+          T(a_mode_change_is_told), T(which_registers_the_cpu_answers))

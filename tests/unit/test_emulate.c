@@ -221,6 +221,19 @@ TEST(each_outcome) {
     CHECK_U64(emulate_length(&e), EMULATED_RETRY);
 }
 
+/* The CPU keeps RSP, also where the instruction's only operand is that. */
+TEST(lmsw_of_the_stack_pointer) {
+    start();
+    state[HVM_RSP] = 0x8765;
+    registers.own[X86_RSP] = 0x1111;
+    put_code(CODE, "\x0f\x01\xf4", 3); /* lmsw %sp */
+    x = (struct vmexit){.kind = EXIT_CR, .cr = {.access = CR_WRITE}};
+    CHECK_U64(emulate_length(&e), EMULATED_NEXT);
+    CHECK_U64(x.cr.access, CR_LMSW);
+    CHECK_U64(x.cr.lmsw, 0x8765);
+    CHECK_U64(x.insn_len, 3);
+}
+
 /* An operand that begins in RAM and ends behind it, and RAM that begins behind nothing. */
 TEST(the_regions_are_the_limit) {
     start();
@@ -402,4 +415,5 @@ TEST(random_exits) {
 }
 
 TEST_MAIN(T(a_read_and_a_write), T(sizes_that_a_device_sees), T(each_outcome),
-          T(the_regions_are_the_limit), T(no_pointer_over_a_regions_end), T(random_exits))
+          T(lmsw_of_the_stack_pointer), T(the_regions_are_the_limit),
+          T(no_pointer_over_a_regions_end), T(random_exits))

@@ -534,6 +534,10 @@ TEST(lmsw_in_64_bit_mode) {
     fake_regs[HVM_RSP] = 0x4321;
     CHECK_CR(CR_WRITE, 0, "\x0f\x01\xf4", CR_LMSW, X86_RSP);
     CHECK_U64(cr_exit.cr.lmsw, 0x4321);
+    fake_regs[HVM_RSP] = 0x8765; /* the instruction is remembered, and what it loads is not */
+    v->regs[X86_RSP] = 0x1111;
+    CHECK_CR(CR_WRITE, 0, "\x0f\x01\xf4", CR_LMSW, X86_RSP);
+    CHECK_U64(cr_exit.cr.lmsw, 0x8765);
     /* In memory: by RSP, by RIP, by FS, and the base of DS does not count. */
     map_page(m, 0x700000, 0x500000);
     put_word(0x500018, 0xbeef);

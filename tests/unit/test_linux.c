@@ -128,6 +128,25 @@ TEST(no_initrd) {
     check_memory(PREFERRED, 0);
 }
 
+/* All the memory that there is may be just enough. */
+TEST(just_enough_memory) {
+    const uint64_t most = RAM - BULKHEAD_TABLES_SIZE - PREFERRED;
+    for (unsigned with = 0; with < 2; with++) {
+        uint64_t own = with != 0 ? ALIGN_UP(INITRD_SIZE, PAGE_SIZE) : 0;
+        for (unsigned more = 0; more < 2; more++) {
+            fresh();
+            put(0x260, most - own + more, 4);
+            stage(RAM);
+            start.initrd.size = with != 0 ? start.initrd.size : 0;
+            if (more == 0) {
+                load_it();
+            } else {
+                check_load_refused(LOAD_NO_ROOM);
+            }
+        }
+    }
+}
+
 /* The file may lie where the kernel goes, above and below its place, and far from it. */
 TEST(kernel_over_its_own_file) {
     for (uint64_t page = 0; page <= 48; page += 8) {
@@ -318,5 +337,5 @@ TEST(random_headers) {
 
 TEST_MAIN(T(clock_is_told), T(intel_cpus_tell_it_themselves), T(random_headers),
           T(clock_keeps_to_the_kernels_line), T(boot_params), T(e820), T(no_initrd),
-          T(kernel_over_its_own_file), T(initrd_within_reach), T(low_kernels_move_up),
-          T(protected_mode), T(old_headers), T(refusals))
+          T(just_enough_memory), T(kernel_over_its_own_file), T(initrd_within_reach),
+          T(low_kernels_move_up), T(protected_mode), T(old_headers), T(refusals))

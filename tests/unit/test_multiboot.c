@@ -282,6 +282,17 @@ TEST(multiboot_refusals) {
     check_load_refused(LOAD_NO_HEADER);
 }
 
+/* The header may be the last of a file. */
+TEST(multiboot_at_the_end) {
+    make_elf(1);
+    put_multiboot(0x400, 3);
+    CHECK(multiboot_knows(file, 0x400 + 12));
+    CHECK(!multiboot_knows(file, 0x400 + 11));
+    put_multiboot(0x400, 0x10003); /* with addresses it is longer */
+    CHECK(multiboot_knows(file, 0x400 + 32));
+    CHECK(!multiboot_knows(file, 0x400 + 31));
+}
+
 TEST(flat) {
     make_elf(2);
     memset(file, 0x90, 0x400);
@@ -358,5 +369,5 @@ TEST(bios_data_and_coreboot) {
 
 TEST_MAIN(T(elf64), T(elf64_entry_is_physical), T(low_segment), T(elf64_refusals), T(multiboot_elf),
           T(multiboot_without_module), T(multiboot_addresses), T(multiboot_of_the_whole_file),
-          T(multiboot_refusals), T(flat), T(random_headers), T(real_mode_vectors),
-          T(bios_data_and_coreboot))
+          T(multiboot_refusals), T(multiboot_at_the_end), T(flat), T(random_headers),
+          T(real_mode_vectors), T(bios_data_and_coreboot))

@@ -777,6 +777,22 @@ TEST(a_table_in_the_second_pages) {
     fake_devices.pcis[NIC].held[0] = (struct abi_pci_held){.size = 0};
     fake_pc_start();
     CHECK_U64(fake_pc.pcis[NIC].vectors, REAL_SIZE - 2);
+
+    /* And in the first ones, with second ones that end where the table begins. */
+    struct abi_pci *abi = &fake_devices.pcis[NIC];
+    abi->held[0] = abi->held[1];
+    abi->held[1].offset = abi->table - HELD_SIZE;
+    fake_pc_start();
+    CHECK_U64(fake_pc.pcis[NIC].vectors, REAL_SIZE - 2);
+}
+
+/* What a function shows is looked at anew at each start of the guest. */
+TEST(words_of_the_last_start) {
+    fake_passed_start();
+    CHECK_U64(get(NIC, HOTPLUG_CAP, 4), capability(0, VENDOR_CAP, 0));
+    reals[NIC].config[1] &= ~BIT32(20); /* it has no capabilities any more, it says */
+    passed_learn(&fake_pc.pcis[NIC]);
+    CHECK_U64(get(NIC, HOTPLUG_CAP, 4), reals[NIC].config[HOTPLUG_CAP / 4]);
 }
 
 TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
@@ -785,4 +801,4 @@ TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
           T(msix_and_the_device), T(msix_odd_accesses), T(function_level_reset), T(power_states),
           T(start_again), T(intx), T(each_line_is_looked_at_again), T(intx_off), T(capabilities),
           T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),
-          T(a_table_in_the_second_pages))
+          T(a_table_in_the_second_pages), T(words_of_the_last_start))

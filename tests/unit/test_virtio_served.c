@@ -801,6 +801,19 @@ TEST(no_room_for_the_answer_to_the_greeting) {
     server_greet();
     server.room = 256 * KIB;
     lie_is_seen();
+
+    /* The whole answer, and one byte less. */
+    uint32_t answer = 26 + (uint32_t)strlen(EXPORT);
+    begin_lies();
+    server.room = answer - 1;
+    server_greet();
+    server.room = 256 * KIB;
+    lie_is_seen();
+    begin_lies();
+    server.room = answer;
+    server_greet();
+    virtio_served_poll(&pc->served);
+    CHECK_U64(pc->served.state, SERVED_OPTIONS);
 }
 
 /* Asked for the export. */
