@@ -139,5 +139,21 @@ TEST(init_takes_osxsave_out_of_cpuid) {
     CHECK_U64(fake_regs[HVM_CR4], 0);
 }
 
+/* A vCPU that slept, waited for windows and was in an NMI's handler begins anew without any of it.
+ */
+TEST(init_ends_what_was_begun) {
+    for (unsigned init = 0; init < 2; init++) {
+        v = fake_machine_start();
+        v->halted = v->nmi_used = v->window_interrupt = v->window_nmi = true;
+        v->nmi_pending = 2;
+        vcpu_inject_exception(v, X86_GP, 0);
+        vcpu_reset(v, init != 0);
+        CHECK(!v->halted && !v->nmi_used && !v->window_interrupt && !v->window_nmi);
+        CHECK_U64(v->nmi_pending, 0);
+        CHECK_U64(v->event.type, EVENT_NONE);
+    }
+}
+
 TEST_MAIN(T(pdptes_are_checked_when_they_are_loaded), T(long_mode_wants_a_task_state_segment),
-          T(a_refused_entry_costs_the_process), T(init_takes_osxsave_out_of_cpuid))
+          T(a_refused_entry_costs_the_process), T(init_takes_osxsave_out_of_cpuid),
+          T(init_ends_what_was_begun))
