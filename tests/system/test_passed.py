@@ -373,7 +373,8 @@ class PassedKinds(PassedBoot):
         text = self.machine.monitor.command("human-monitor-command", **{"command-line": "info pci"})
         card = re.search(r"Bus +1, device +0,.*?(?=  Bus|\Z)", text, re.S)
         expect_that(card and "BAR6" in card[0], "a card with an option ROM", text)
-        self.run(ALPHA, "cd /sys/bus/pci/devices; ls -d */device; ! ls */rom; cd")
+        self.run(ALPHA, "ls -d /sys/bus/pci/devices/*/device")
+        self.command(ALPHA, "! ls /sys/bus/pci/devices/*/rom")
 
     def power_state(self, address):
         """Of the real device, as the monitor reads it: of D0 to D3hot the number."""
