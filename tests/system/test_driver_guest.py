@@ -9,6 +9,7 @@ import struct
 
 from frame import check, expect_that
 from test_passed import PassedBoot
+from test_wires import NOT_SANE, overlaps
 
 ROUTER, WEB = 1, 2
 CONFIG = """\
@@ -41,6 +42,10 @@ LINUX = 0x83
 DATA = 64 << 20
 # QEMU's own network on the card's other side.
 SERVER = "10.0.2.2"
+# Of router's devices: slot, ID, driver; and where registers of real devices may be.
+LISTED = {0x14: ("1b36:0010", "nvme"), 0x15: ("1af4:1041", "virtio-pci")}
+WINDOW, WINDOW_SIZE = 0xd0000000, 0x10000000
+SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20}
 
 
 def write_partitions(file, sizes):
@@ -119,6 +124,25 @@ class DriverGuest(PassedBoot):
         self.command(WEB, "findmnt -no FSTYPE / | grep overlay")
         size = int(self.command(WEB, "cat /sys/block/vda/size").split()[0])
         expect_that(size >= os.path.getsize(self.guest_file("root.erofs")) // SECTOR, "the image's size", size)
+
+    @check("lspci finds nothing odd in what router was given: registers in their window, MSI-X on, and no ROM")
+    def listed(self):
+        output = re.sub(r"[ \t]*\r", "", self.run(ROUTER, "lspci -vvnn 2>&1", 240))
+        ranges = []
+        for slot, (number, driver) in LISTED.items():
+            text = re.search(rf"^00:{slot:02x}\.0 .*?(?=^00:|\Z)", output, re.M | re.S)
+            expect_that(text, f"a device in slot {slot}", output)
+            # Latencies, and the way to a virtio device's registers by configuration space, which lspci does not know.
+            known = re.sub(r"<\d+[nu]s|VirtIO: <unknown>", "", text[0])
+            odd = re.search(NOT_SANE + "|Expansion ROM", known, re.I)
+            expect_that(odd is None, "nothing that lspci finds odd", f"{odd and odd[0]!r} in:\n{text[0]}")
+            for line in (rf"\[{number}\]", r"Control: I/O- Mem\+ BusMaster\+ .*DisINTx\+$", r"MSI-X: Enable\+ .*Masked-$",
+                         rf"Kernel driver in use: {driver}$"):
+                expect_that(re.search(line, text[0], re.M), f"/{line}/", text[0])
+            ranges += [(int(at, 16), int(size) * SIZES[unit]) for at, size, unit in
+                       re.findall(r"Region \d: Memory at (\w+) \(.*?\) \[size=(\d+)([KM]?)\]$", text[0], re.M)]
+        inside = all(WINDOW <= at and at + size <= WINDOW + WINDOW_SIZE for at, size in ranges)
+        expect_that(len(ranges) >= 3 and inside and not overlaps(ranges), "registers in the window, none upon another", ranges)
 
     @check("web's packets go out by router's card: a file from the other side comes as it was sent")
     def outside(self):
