@@ -756,6 +756,50 @@ TEST(a_driver_that_shortens_a_write) {
     CHECK_U64(server.commands, 0);
 }
 
+/* Between two commands of a request its buffers are cut otherwise: what follows goes by how they
+ * are then, from the byte at which the last command ended, and never beyond one of them. */
+TEST(a_driver_that_cuts_its_buffers_anew) {
+    static const struct cut {
+        uint32_t address[2], length[2]; /* all further commands' buffers; no second one: 0 */
+        uint32_t next;                  /* where the second command's bytes begin */
+    } cuts[] = {
+        {{0x100000, 0x190000},
+         {100 * KIB, 412 * KIB},
+         0x190000 + 156 * KIB},                                /* the first is less */
+        {{0x180000, 0}, {512 * KIB, 0}, 0x180000 + 256 * KIB}, /* there are fewer */
+        {{0x1f0000, 0x100000}, {16, 512 * KIB - 16}, 0x100000 + 256 * KIB - 16},
+        {{0x100000, 0x180000}, {256 * KIB, 256 * KIB}, 0x180000}, /* as they may have been */
+    };
+    for (unsigned i = 0; i < 4 * ARRAY_SIZE(cuts); i++) {
+        const struct cut *cut = &cuts[i / 4];
+        uint32_t first = i % 4 < 2 ? 256 * KIB : 300 * KIB; /* of the buffers as they were */
+        bool writes = i % 2 != 0;
+        uint32_t flags = writes ? NEXT : WRITE | NEXT;
+        struct command c;
+
+        start_both(SERVED_FEATURES);
+        server.holds = true;
+        post(0, writes ? BLK_OUT : BLK_IN, 8, 512 * KIB);
+        driver_describe(pc, 0, 1, 0x100000, first, flags, 3);
+        driver_describe(pc, 0, 3, 0x180000, 512 * KIB - first, flags, 2);
+        driver_doorbell(pc, 0);
+        run_both();
+        CHECK(server_command(&c));
+        bool two = cut->length[1] != 0;
+        driver_describe(pc, 0, 1, cut->address[0], cut->length[0], flags, two ? 3 : 2);
+        driver_describe(pc, 0, 3, cut->address[1], cut->length[1], flags, 2);
+        server_do(&c);
+        for (uint32_t at = 0x100000; at < MACHINE_RAM; at++) {
+            pc->ram[at] = (uint8_t)(at * 13 + at / 4096);
+        }
+        server.holds = false;
+        run_both();
+        CHECK_U64(count_done(), 1);
+        CHECK_U64(pc->ram[STATUS(0)], BLK_OK);
+        CHECK(is_as_on_disk(8ull * 512 + 256 * KIB, pc->ram + cut->next, 256 * KIB));
+    }
+}
+
 /* ---- lies ---- */
 
 /* After it the connection has ended, and an honest server is what it always was. */
@@ -1047,8 +1091,9 @@ TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
           T(as_many_as_there_are_places), T(a_server_that_loses_its_cache),
           T(a_driver_that_starts_again), T(a_driver_that_goes_within_a_write),
           T(a_driver_that_goes_within_a_read), T(a_driver_that_changes_its_buffers),
-          T(a_driver_that_shortens_a_write), T(lies_in_the_greeting),
-          T(no_room_for_the_answer_to_the_greeting), T(lies_about_the_option),
-          T(answers_that_mean_nothing), T(an_export_that_there_is_not), T(lies_in_a_reply),
-          T(an_answer_too_early), T(packets_that_make_no_sense), T(a_server_that_never_answers),
-          T(a_server_that_stops_in_the_middle_of_its_greeting), T(a_server_that_does_not_read))
+          T(a_driver_that_shortens_a_write), T(a_driver_that_cuts_its_buffers_anew),
+          T(lies_in_the_greeting), T(no_room_for_the_answer_to_the_greeting),
+          T(lies_about_the_option), T(answers_that_mean_nothing), T(an_export_that_there_is_not),
+          T(lies_in_a_reply), T(an_answer_too_early), T(packets_that_make_no_sense),
+          T(a_server_that_never_answers), T(a_server_that_stops_in_the_middle_of_its_greeting),
+          T(a_server_that_does_not_read))

@@ -202,6 +202,20 @@ const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size) {
     return at;
 }
 
+bool virtio_cursor_find(struct virtio_cursor *c, const struct virtio_chain *chain, bool writable,
+                        uint64_t bytes) {
+    for (unsigned i = 0; i < chain->count; i++) {
+        const struct virtio_segment *s = &chain->segments[i];
+        uint32_t length = s->writable == writable ? s->length : 0;
+        if (bytes < length) {
+            *c = (struct virtio_cursor){.chain = chain, .segment = i, .at = (uint32_t)bytes};
+            return true;
+        }
+        bytes -= length;
+    }
+    return false;
+}
+
 bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size) {
     uint8_t *at = to;
 

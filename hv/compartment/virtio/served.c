@@ -101,7 +101,6 @@ static enum blk_status request_read(struct virtio_served *s, struct served_reque
     case BLK_IN:
         return request_set_place(r, h->sector, room);
     case BLK_OUT:
-        r->start = (struct served_place){.segment = from->segment, .at = from->at};
         return request_set_place(r, h->sector, given);
     case BLK_FLUSH:
         return BLK_OK;
@@ -127,7 +126,6 @@ static void served_accept(struct virtio_served *s, struct served_request *r, uin
                                  .writable = writable};
     enum blk_status status =
         request_read(s, r, &header, &from, given - sizeof(header), writable - 1);
-    r->place = r->start;
     bool waits = status == BLK_OK && (r->size != 0 || r->type == BLK_FLUSH);
     if (!waits) {
         r->phase = SERVED_FREE;

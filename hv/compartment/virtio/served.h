@@ -39,28 +39,20 @@ enum served_phase {
     SERVED_ORPHAN, /* the same, but its driver is gone */
 };
 
-/* A place in a request's buffers. */
-struct served_place {
-    unsigned segment;
-    uint32_t at; /* in that segment */
-};
-
 struct served_request {
     enum served_phase phase;
     uint32_t turn; /* which of them came first */
     uint32_t type; /* enum blk_type */
     uint16_t head;
-    bool unmaps;                    /* zeroes: the blocks may go */
-    bool flushes;                   /* all is written, and a flush makes it safe */
-    bool is_safe;                   /* what is answered of it is on the server's disk */
-    uint64_t writable;              /* bytes of its buffers that it lets the device write */
-    uint64_t first, size;           /* bytes of the disk */
-    uint64_t done;                  /* so many of them */
-    struct served_place start;      /* of its data */
-    struct served_place place, end; /* where the data of the command under way begins, and ends */
-    uint32_t piece;                 /* bytes of the disk that it is about */
-    uint64_t cookie;                /* which the answer has to tell */
-    uint64_t covers;                /* a flush: all that were unsafe up to that one */
+    bool unmaps;          /* zeroes: the blocks may go */
+    bool flushes;         /* all is written, and a flush makes it safe */
+    bool is_safe;         /* what is answered of it is on the server's disk */
+    uint64_t writable;    /* bytes of its buffers that it lets the device write */
+    uint64_t first, size; /* bytes of the disk */
+    uint64_t done;        /* so many of them */
+    uint32_t piece;       /* bytes of the disk that the command under way is about */
+    uint64_t cookie;      /* which the answer has to tell */
+    uint64_t covers;      /* a flush: all that were unsafe up to that one */
 };
 
 struct virtio_served {
@@ -90,15 +82,17 @@ struct virtio_served {
 
     struct served_request *sending; /* whose data go next; NULL: none do */
     uint32_t send_left;
-    struct virtio_chain out;
+    struct virtio_chain out; /* its buffers, as they were when its command went */
+    struct virtio_cursor out_at;
 
     enum served_part part;
     struct served_request *receiving; /* SERVED_DATA: of whom */
     uint32_t left;                    /* bytes of this part */
     uint32_t have;
     uint8_t box[32];
-    uint32_t skip_after; /* after SERVED_INFO */
-    struct virtio_chain in;
+    uint32_t skip_after;    /* after SERVED_INFO */
+    struct virtio_chain in; /* whose buffers, as they were when the reply came */
+    struct virtio_cursor in_at;
 
     struct virtio_chain chain; /* in use for a moment */
     uint64_t spent;            /* in this turn */

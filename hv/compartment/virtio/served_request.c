@@ -86,7 +86,6 @@ void served_finish(struct virtio_served *s, struct served_request *r, enum blk_s
 static void request_begin_again(struct served_request *r) {
     r->phase = SERVED_WAITS;
     r->done = 0;
-    r->place = r->start;
     r->flushes = false;
     r->is_safe = true;
 }

@@ -86,7 +86,6 @@ static uint16_t served_choose(struct virtio_served *s, struct served_request *r)
     uint16_t flags = 0;
 
     r->piece = (uint32_t)min_u64(r->size - r->done, has_data ? DATA_PIECE : RANGE_PIECE);
-    r->end = r->place;
     if (command == NBD_FLUSH) {
         r->covers = s->unsafe;
         return 0;
@@ -120,12 +119,14 @@ static void served_put_command(struct virtio_served *s, struct served_request *r
     r->phase = SERVED_SENT;
 }
 
-/* The buffers of a write, as they are now: all that follows is from this copy of their places. */
+/* The buffers of a write, as they are now: all that follows is from this copy of their places. For
+ * the next piece they may be cut otherwise, so no place in them is kept from one to the next. */
 static bool served_open_data(struct virtio_served *s, struct served_request *r) {
-    uint64_t needed = sizeof(struct blk_header) + r->size;
+    uint64_t header = sizeof(struct blk_header);
 
     if (!virtio_follow(&s->v, &s->v.queues[0], r->head, &s->out) ||
-        virtio_readable(&s->out) < needed) {
+        virtio_readable(&s->out) < header + r->size ||
+        !virtio_cursor_find(&s->out_at, &s->out, false, header + r->done)) {
         r->phase = SERVED_FREE;
         virtio_break(&s->v);
         return false;
@@ -137,21 +138,17 @@ static bool served_open_data(struct virtio_served *s, struct served_request *r) 
 
 /* False: no more now. */
 static bool served_send_data(struct virtio_served *s) {
-    struct served_request *r = s->sending;
-    struct virtio_cursor at = {.chain = &s->out, .segment = r->end.segment, .at = r->end.at};
-
     while (s->send_left != 0 && s->spent < SERVED_TURN) {
         uint32_t size = (uint32_t)min_u64(stream_room(&s->stream), s->send_left);
         if (size == 0) {
             break;
         }
-        const uint8_t *from = virtio_cursor_next(&at, &size);
+        const uint8_t *from = virtio_cursor_next(&s->out_at, &size);
         ASSERT(from != NULL);
         stream_put(&s->stream, from, size);
         s->send_left -= size;
         s->spent += size;
     }
-    r->end = (struct served_place){.segment = at.segment, .at = at.at};
     if (s->send_left == 0) {
         s->sending = NULL;
     }
@@ -205,7 +202,6 @@ static void served_go_on(struct virtio_served *s, struct served_request *r) {
     bool is_flush = request_command(r) == NBD_FLUSH;
 
     r->done += r->piece;
-    r->place = r->end;
     if (is_flush) {
         s->safe = max_u64(s->safe, r->covers);
     } else if (r->done < r->size) {
@@ -230,7 +226,8 @@ static void served_fail(struct virtio_served *s, struct served_request *r, uint3
 static void served_begin_data(struct virtio_served *s, struct served_request *r) {
     bool wanted = r->phase == SERVED_SENT && virtio_is_alive(&s->v);
     bool same = wanted && virtio_follow(&s->v, &s->v.queues[0], r->head, &s->in) &&
-                virtio_writable(&s->in) == r->writable;
+                virtio_writable(&s->in) == r->writable &&
+                virtio_cursor_find(&s->in_at, &s->in, true, r->done);
 
     if (same) {
         s->receiving = r;
@@ -272,11 +269,7 @@ bool served_hear_reply(struct virtio_served *s) {
 }
 
 void served_take_data(struct virtio_served *s, const uint8_t *from, uint32_t size) {
-    struct served_place *end = &s->receiving->end;
-    struct virtio_cursor at = {.chain = &s->in, .segment = end->segment, .at = end->at};
-
-    (void)virtio_cursor_write(&at, from, size);
-    *end = (struct served_place){.segment = at.segment, .at = at.at};
+    (void)virtio_cursor_write(&s->in_at, from, size);
 }
 
 void served_end_data(struct virtio_served *s) {

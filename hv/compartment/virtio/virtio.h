@@ -208,6 +208,9 @@ uint64_t virtio_writable(const struct virtio_chain *chain);
 const uint8_t *virtio_cursor_next(struct virtio_cursor *c, uint32_t *size);
 /* Copies so many, or all that there are, and then it is false. */
 bool virtio_cursor_read(struct virtio_cursor *c, void *to, uint32_t size);
+/* Puts it so many bytes behind the beginning; false: there are not more than that. */
+bool virtio_cursor_find(struct virtio_cursor *c, const struct virtio_chain *chain, bool writable,
+                        uint64_t bytes);
 /* Writes so many, or as many as there is room for: how many that are. */
 uint32_t virtio_cursor_write(struct virtio_cursor *c, const void *from, uint32_t size);
 
