@@ -38,6 +38,9 @@ bool vcpu_pause_hold(struct vcpu *v) {
     if ((requests & v->held & REQUEST_NMI) != 0) {
         requests |= REQUEST_NMI_AGAIN;
     }
+    if ((requests & REQUEST_INIT) != 0) { /* as vm_deliver() */
+        v->held &= ~(uint32_t)REQUEST_SIPI;
+    }
     v->held |= requests & ~done;
     return requests != 0;
 }

@@ -862,6 +862,14 @@ TEST(messages_reach_whom_they_name) {
     vm_deliver(fake_vm, v, &m);
     CHECK_U64(v->public.requests, REQUEST_NMI | REQUEST_SIPI);
     CHECK_U64(v->sipi_vector, 0x52);
+    m.delivery_mode = APIC_INIT; /* not to be started by what came before */
+    v->index = 1;
+    vm_deliver(fake_vm, NULL, &m);
+    CHECK_U64(v->public.requests, REQUEST_NMI | REQUEST_INIT);
+    m.delivery_mode = APIC_SIPI;
+    vm_deliver(fake_vm, NULL, &m);
+    CHECK_U64(v->public.requests, REQUEST_NMI | REQUEST_INIT | REQUEST_SIPI);
+    v->index = 0;
     m.delivery_mode = APIC_SMI; /* there is no SMM */
     v->public.requests = 0;
     vm_deliver(fake_vm, v, &m);

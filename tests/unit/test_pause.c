@@ -237,6 +237,25 @@ TEST(who_waits_for_a_startup_message_goes_on_waiting) {
     CHECK(cpus[1].turns != 0);
 }
 
+/* A startup message to one that runs is nothing, however late its CPU looks: INIT behind it has it
+ * wait for another. */
+TEST(a_startup_message_before_init_is_nothing) {
+    for (unsigned looks = 0; looks < 2; looks++) {
+        begin_both();
+        pause_vm();
+        send(APIC_SIPI, 9);
+        steps(looks * 4);
+        send(APIC_INIT, 0);
+        steps(4);
+        ask(VM_COMMAND_RESUME);
+        steps(10);
+        CHECK(v1->waiting);
+        send(APIC_SIPI, 8);
+        steps(4);
+        CHECK(!v1->waiting);
+    }
+}
+
 /* ---- what ends a pause ---- */
 
 TEST(many_in_one_breath) {
@@ -339,7 +358,8 @@ TEST_MAIN(T(both_stop_and_go_on_and_time_has_stood_still),
           T(a_guest_that_never_exits_by_itself_is_kicked), T(a_timer_has_what_was_left_of_its_time),
           T(a_timer_that_fires_at_the_pause_is_not_lost), T(what_comes_meanwhile_waits),
           T(registers_can_be_looked_at_meanwhile), T(who_sleeps_goes_on_sleeping),
-          T(who_waits_for_a_startup_message_goes_on_waiting), T(many_in_one_breath),
+          T(who_waits_for_a_startup_message_goes_on_waiting),
+          T(a_startup_message_before_init_is_nothing), T(many_in_one_breath),
           T(a_kill_ends_it_and_the_next_run_is_as_any_other),
           T(a_stop_lets_it_go_on_and_presses_the_button), T(a_guest_may_end_before_it_is_paused),
           T(a_cpu_that_never_came))
