@@ -177,6 +177,31 @@ TEST(waiting_for_room) {
     CHECK(!sides[0].awaits && !channel_is_awaited(&sides[1]));
 }
 
+/* Lives are counted from 1, and none is 0, which means nobody. */
+TEST(each_start_is_another_life) {
+    begin();
+    CHECK_U64(channel_life(&sides[1]), 1);
+    channel_start(&sides[0]);
+    CHECK_U64(channel_life(&sides[1]), 2);
+    CHECK_U64(channel_life(&sides[0]), 1);
+    halves[0]->starts = UINT32_MAX;
+    channel_start(&sides[0]);
+    CHECK_U64(channel_life(&sides[1]), 1);
+}
+
+/* What the last life waited for, the next one does not: it asks for no bell. */
+TEST(a_start_waits_for_no_room) {
+    begin();
+    while (channel_wait_for_room(&sides[0], 2000)) {
+        CHECK(send(0, 2000, 1));
+    }
+    CHECK(channel_is_awaited(&sides[1]));
+    channel_stop(&sides[0]);
+    channel_start(&sides[0]);
+    CHECK(!sides[0].awaits && !channel_is_awaited(&sides[1]));
+    CHECK_U64(halves[0]->awaits, 0);
+}
+
 /* Each loses what was under way, and both go on. */
 TEST(one_side_starts_anew) {
     for (unsigned which = 0; which < 2; which++) {
@@ -336,4 +361,5 @@ TEST(random_lies) {
 TEST_MAIN(T(records_go_both_ways), T(counts_wrap), T(a_full_ring_takes_no_more), T(doorbells),
           T(waiting_for_room), T(one_side_starts_anew), T(a_side_comes_back_empty),
           T(lies_about_what_was_put), T(lies_about_lengths), T(lies_about_what_was_taken),
-          T(lies_about_doorbells), T(random_lies))
+          T(lies_about_doorbells), T(random_lies), T(each_start_is_another_life),
+          T(a_start_waits_for_no_room))

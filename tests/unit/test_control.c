@@ -337,7 +337,33 @@ TEST(what_is_no_request_is_told_so) {
     CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
 }
 
-/* A key of 39 characters is the longest that is read at all. */
+/* What each verb wants beside itself; without it nothing is asked of anybody. */
+TEST(what_each_verb_needs) {
+    static const struct {
+        const char *name;
+        bool guest, text;
+    } verbs[] = {
+        {"list", false, false}, {"events", false, false}, {"console", true, false},
+        {"trace", true, false}, {"type", true, true},     {"start", true, false},
+        {"stop", true, false},  {"restart", true, false}, {"reset", true, false},
+        {"kill", true, false},  {"pause", true, false},   {"resume", true, false},
+    };
+    char line[80];
+
+    CHECK_U64(control_verbs_count, ARRAY_SIZE(verbs));
+    for (unsigned i = 0; i < ARRAY_SIZE(verbs); i++) {
+        begin();
+        typed[0] = '\0';
+        snprintf(line, sizeof(line), "{\"verb\":\"%s\",\"text\":\"x\"}\n", verbs[i].name);
+        CHECK_U64(strcmp(say(line), "{\"ok\":false,\"error\":\"no guest\"}\n") == 0,
+                  verbs[i].guest);
+        CHECK_U64(orders, 0);
+        CHECK_STR(typed, "");
+        snprintf(line, sizeof(line), "{\"verb\":\"%s\",\"guest\":\"web\"}\n", verbs[i].name);
+        CHECK_U64(strcmp(say(line), "{\"ok\":false,\"error\":\"no text\"}\n") == 0, verbs[i].text);
+    }
+}
+
 /* A line may end anywhere, and nothing behind its end is read: what lies there may go on well. */
 TEST(a_line_that_is_cut_off) {
     static const char line[] = "{\"verb\": \"console\", \"guest\":\"w\\u0065b\" ,\"after\":57 }";
@@ -352,6 +378,7 @@ TEST(a_line_that_is_cut_off) {
     }
 }
 
+/* A key of 39 characters is the longest that is read at all. */
 TEST(long_texts) {
     begin();
     refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_KEY);
@@ -490,4 +517,4 @@ TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(a_line_that_is_cut_off), T(a_line_in_pieces_and_lines_in_one),
           T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
           T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),
-          T(small_buffers_both_ways), T(a_long_line_takes_turns))
+          T(small_buffers_both_ways), T(a_long_line_takes_turns), T(what_each_verb_needs))

@@ -163,6 +163,22 @@ TEST(a_bar_takes_nobodys_place) {
     CHECK_U64(reg_read(0x12, 2), 1);
 }
 
+/* Of the device's own registers there are as many as it has, and 0 after them. */
+TEST(the_end_of_its_own_registers) {
+    uint8_t own[16];
+    memset(own, 0xa5, sizeof(own));
+    begin();
+    fake_pc.rng.config = own;
+    fake_pc.rng.config_size = 6;
+    CHECK_U64(reg_read(VIRTIO_CONFIG, 4), 0xa5a5a5a5);
+    CHECK_U64(reg_read(VIRTIO_CONFIG + 4, 4), 0x0000a5a5);
+    CHECK_U64(reg_read(VIRTIO_CONFIG + 5, 1), 0xa5);
+    for (unsigned at = 6; at < sizeof(own); at++) {
+        CHECK_U64(reg_read(VIRTIO_CONFIG + at, 1), 0);
+    }
+    CHECK_U64(reg_read(VIRTIO_CONFIG + 8, 4), 0);
+}
+
 TEST(bytes_of_the_configuration_space) {
     begin();
     fake_out(0xcf8, 4, 0x80000800 | PCI_INTERRUPT);
@@ -771,4 +787,5 @@ TEST_MAIN(T(configuration_space), T(a_chain_is_written_in_pieces), T(capabilitie
           T(a_message_waits_for_its_mask), T(the_table_of_msix), T(a_reset_forgets_all),
           T(a_line_instead_of_messages), T(command_bit_10_holds_the_line),
           T(messages_instead_of_a_line), T(lines_are_shared), T(a_reset_lets_the_line_go),
-          T(two_messages_wait_for_the_mask_of_all), T(rings_at_the_end_of_memory))
+          T(two_messages_wait_for_the_mask_of_all), T(rings_at_the_end_of_memory),
+          T(the_end_of_its_own_registers))

@@ -267,6 +267,28 @@ TEST(a_bridge_is_learned) {
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == NULL);
 }
 
+/* What was learned of each peer goes with the driver, or the machine. */
+TEST(a_new_driver_knows_nobody) {
+    for (unsigned machine = 0; machine < 2; machine++) {
+        begin(3, 5);
+        for (unsigned peer = 0; peer < 2; peer++) {
+            make_frame(1, 77 + peer, 100);
+            post(2 * peer, 100);
+            expect(1, 100);
+            CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == &machines[1].net.peers[peer]);
+        }
+        if (machine != 0) {
+            virtio_ops.reset(&machines[1].net.v.dev);
+        } else {
+            driver_set(&machines[1], 0x14, 1, 0);
+        }
+        for (unsigned peer = 0; peer < 2; peer++) {
+            make_frame(1, 77 + peer, 100);
+            CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == NULL);
+        }
+    }
+}
+
 /* Members of whom nothing is known. */
 TEST(strangers_are_learned) {
     begin(3, 0);
@@ -914,4 +936,4 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(one_side_starts_anew), T(no_driver_no_frames), T(a_receiver_that_does_not_read),
           T(buffers_that_are_too_small), T(who_is_no_peer_is_not_looked_at),
           T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn),
-          T(short_frames_in_shorter_buffers), T(the_longest_frame))
+          T(short_frames_in_shorter_buffers), T(the_longest_frame), T(a_new_driver_knows_nobody))

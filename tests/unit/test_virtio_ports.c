@@ -436,6 +436,20 @@ TEST(turns) {
     CHECK(a->console.ports[A_SYNC].channel.put <= 2048 * 32);
 }
 
+/* A buffer costs something, beside its bytes and its records. */
+TEST(buffers_count_in_a_turn) {
+    begin_open();
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(a, A_SEND, i, 0x100000, 2000, 0, 0);
+        driver_offer(a, A_SEND, i);
+    }
+    driver_doorbell(a, A_SEND);
+    CHECK_U64(used(a, A_SEND), 62); /* of 2,000 bytes, 64 for the record and 64 for it */
+    CHECK(a->console.due != 0);
+    ports_run();
+    CHECK_U64(used(a, A_SEND), RING);
+}
+
 /* ---- the other side is in a guest's hand ---- */
 
 static void hostile_record(uint32_t length, uint32_t session) {
@@ -582,4 +596,4 @@ TEST_MAIN(T(names), T(a_queue_that_is_reset), T(a_reset_forgets_what_was_to_be_t
           T(opened_and_closed_untold), T(nobody_reads), T(nobody_is_there), T(restarts),
           T(the_last_words), T(turns), T(hostile_emptiness), T(hostile_sessions),
           T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting), T(hostile_driver),
-          T(a_new_start_is_closed))
+          T(a_new_start_is_closed), T(buffers_count_in_a_turn))

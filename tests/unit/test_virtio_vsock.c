@@ -707,6 +707,22 @@ TEST(replies_are_bounded) {
     expect_nothing(0);
 }
 
+/* One buffer at a time: each reset goes to its own port, in the order of what was refused. */
+TEST(replies_one_by_one) {
+    start_all(MAY(0, 1));
+    driver_start(A, 0);
+    for (unsigned i = 0; i < 5; i++) {
+        send(0, 2, VSOCK_REQUEST, i, 7 + i, 0);
+    }
+    give_buffers(A, 1, 2048);
+    for (unsigned i = 0; i < 5; i++) {
+        driver_doorbell(A, VSOCK_RECEIVE);
+        CHECK_U64(A->vsock.reply_count, 4 - i);
+        expect(0, 2, VSOCK_RESET, 7 + i, i);
+        expect_nothing(0);
+    }
+}
+
 TEST(buffers_that_are_too_small) {
     start_all(MAY(0, 1));
     driver_start(B, 0);
@@ -765,4 +781,4 @@ TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(a_queue_reset_forgets_what_waits), T(a_reset_forgets_what_waits),
           T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
           T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
-          T(a_broken_driver), T(who_is_no_peer))
+          T(a_broken_driver), T(who_is_no_peer), T(replies_one_by_one))
