@@ -180,6 +180,26 @@ TEST(a_part_is_no_longer_than_it_may_be) {
     }
 }
 
+/* Before the tables its pieces are judged: each costs a comparison with each one before it. */
+TEST(many_pieces_come_in_parts) {
+    static const uint32_t seen[] = {9, 15, 20, 24, 28, 31};
+    build(formats[AUDIT_INTEL], AUDIT_INTEL, 3);
+    struct audit many = {.plan = &plan, .vm = &plan.vms[0], .format = AUDIT_INTEL};
+    uint8_t *frames = pool_alloc(&pools[0], 32 * PAGE_SIZE);
+    for (uint32_t i = 0; i < 32; i++) {
+        audit_add_piece(&many, (struct audit_piece){GPA(GIB + i * MIB),
+                                                    HPA(phys_address(frames).v + i * PAGE_SIZE),
+                                                    PAGE_SIZE, AUDIT_READ});
+    }
+    struct audit_place place = {.gpa = 0};
+    for (size_t i = 0; i < ARRAY_SIZE(seen); i++) {
+        struct audit a = many;
+        CHECK_U64(audit_tables_part(&a, phys_address(npt.root), &place, 100), STATUS_OK);
+        CHECK_U64(place.piece, seen[i]);
+        CHECK_U64(place.gpa, 0);
+    }
+}
+
 /* What has been wrong from the start, and what goes wrong before the part that comes to it. */
 TEST(a_fault_behind_the_first_part) {
     for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
@@ -661,4 +681,4 @@ TEST_MAIN(T(what_is_planned_passes), T(parts_of_any_size_come_to_the_end),
           T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),
           T(the_log_says_whose_a_frame_is), T(tables_of_others), T(roots_of_others),
           T(a_table_that_the_guest_can_write), T(pages_of_a_device), T(a_record_in_its_first_piece),
-          T(sizes_of_pages))
+          T(sizes_of_pages), T(many_pieces_come_in_parts))

@@ -148,6 +148,20 @@ TEST(windows_have_the_rights_of_their_kind) {
     CHECK_U64(look(vm, FAKE_THEIRS + CHANNEL_HALF).access, 0);
 }
 
+/* What its window does not reach is refused, from the first page on. */
+TEST(a_window_that_is_too_far) {
+    const struct vm *vm = start()->vm;
+    for (uint64_t over = 0; over <= PAGE_SIZE; over += PAGE_SIZE) {
+        struct plan_vm far = *vm->plan;
+        struct vm other = *vm;
+        other.plan = &far;
+        far.window_count = 1;
+        far.windows[0] = (struct plan_window){GPA(COMPARTMENT_WINDOW_SIZE - PAGE_SIZE + over),
+                                              HPA((uintptr_t)fake_frames), PAGE_SIZE, PLAN_IMAGE};
+        CHECK_U64(compartment_create(&other), over == 0 ? STATUS_OK : STATUS_UNSUPPORTED);
+    }
+}
+
 /* Of the windows the guest has the images that are in its memory, and writes none of them. */
 TEST(the_guest_has_images_alone) {
     struct pagetable_leaf leaf;
@@ -793,4 +807,4 @@ TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kin
           T(an_nmi_of_the_host_is_not_its_fault), T(a_machine_check_is_looked_at),
           T(clocks_are_looked_at_by_the_first_vcpu), T(vector_registers_that_there_are_not),
           T(a_text_that_is_not_all_in_memory),
-          T(memory_that_is_not_there_is_told_by_what_touched_it))
+          T(memory_that_is_not_there_is_told_by_what_touched_it), T(a_window_that_is_too_far))

@@ -181,6 +181,17 @@ TEST(others) {
     CHECK_STR(shifted(KEY_TAB), "\x1b[Z");
 }
 
+/* A key sends when it goes down, each time if it repeats, and nothing when it comes up. */
+TEST(down_and_up) {
+    start(KEYBOARD_US);
+    hv_console_key(KEY_A, true);
+    CHECK_STR(sent, "a");
+    hv_console_key(KEY_A, true);
+    CHECK_STR(sent, "aa");
+    hv_console_key(KEY_A, false);
+    CHECK_STR(sent, "aa");
+}
+
 /* Any number may come from a device. */
 TEST(no_key_sends_more_than_a_sequence) {
     static const uint8_t holds[] = {KEY_NONE, KEY_LEFT_SHIFT, KEY_RIGHT_ALT, KEY_LEFT_CTRL,
@@ -197,4 +208,4 @@ TEST(no_key_sends_more_than_a_sequence) {
 }
 
 TEST_MAIN(T(us), T(de), T(uk), T(whole_layouts), T(control_and_alt), T(caps_lock_is_for_letters),
-          T(keypad), T(others), T(no_key_sends_more_than_a_sequence))
+          T(keypad), T(others), T(no_key_sends_more_than_a_sequence), T(down_and_up))

@@ -783,6 +783,27 @@ TEST(a_timer_after_init) {
     }
 }
 
+/* A period that is shorter than there may be, and ends as one-shot: its count is over, and its
+ * interrupt comes when it would have come. */
+TEST(a_short_period_becomes_one_shot) {
+    fresh();
+    wr(0x3e0, 0x0b);
+    wr(0x320, 0x20020);
+    wr(0x380, 2);
+    CHECK_U64(armed, now + TSC_HZ / TIMER_MIN_PERIOD_HZ);
+    wr(0x320, 0x20);
+    CHECK_U64(rd(0x390), 2);
+    for (unsigned i = 0; i < 3; i++) {
+        now += 60;
+        CHECK_U64(rd(0x390), 0);
+    }
+    CHECK_U64(lapic_pending(&l), -1);
+    now = armed;
+    CHECK_U64(rd(0x390), 0);
+    CHECK_U64(lapic_pending(&l), 0x20);
+    CHECK_U64(l.timer_deadline, 0);
+}
+
 /* The host's interrupt for it comes late: the guest sees its count at 0, or begun again, and then
  * changes what the timer does. */
 TEST(what_is_due_has_happened) {
@@ -1013,4 +1034,4 @@ TEST_MAIN(T(power_up), T(priorities), T(a_lower_task_priority_is_told),
           T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
           T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
           T(the_summary_loses_no_vector), T(clock_arithmetic), T(the_task_priority_has_8_bits),
-          T(a_change_of_mode_leaves_no_count))
+          T(a_change_of_mode_leaves_no_count), T(a_short_period_becomes_one_shot))

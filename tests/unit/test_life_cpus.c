@@ -209,6 +209,8 @@ static void look_who_scrubs(void) {
         CHECK_U64(v0->duty, DUTY_NONE);
         CHECK_U64(v1->duty, DUTY_SCRUB);
         CHECK_U64(v2->duty, DUTY_SCRUB);
+        CHECK_U64(fake_vm->vcpus[CPUS].duty, DUTY_NONE); /* there is none */
+        CHECK_U64(fake_kicked, BIT(FIRST + 1) | BIT(FIRST + 2));
     }
 }
 

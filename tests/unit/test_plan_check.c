@@ -145,6 +145,16 @@ TEST(cpus) {
     check_seen("has 0 CPUs");
 }
 
+/* What lies behind the last VM, and behind a VM's last CPU, is nobody's. */
+TEST(what_is_behind_the_last_cpu) {
+    make_good();
+    plan.vms[plan.vm_count] = *b;
+    a->cpus[a->cpu_count] = b->cpus[0];
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    CHECK_U64(faults.count, 0);
+    make_again();
+}
+
 TEST(files) {
     static struct boot_image stranger;
     make_good();
@@ -723,4 +733,5 @@ TEST(budget_of_windows) {
 TEST_MAIN(T(good), T(what_is_memory), T(shape), T(cpus), T(files), T(layout), T(places), T(kinds),
           T(overlaps), T(last_bytes), T(borders), T(window_places), T(images), T(stores), T(halves),
           T(channels), T(bells), T(vsock), T(served_disks), T(a_served_disk_with_a_long_name),
-          T(each_served_disk), T(ports), T(all_ports), T(control), T(budget_of_windows))
+          T(each_served_disk), T(ports), T(all_ports), T(control), T(budget_of_windows),
+          T(what_is_behind_the_last_cpu))

@@ -121,6 +121,16 @@ TEST(wide_fields_say_the_same) {
     CHECK_U64(get(memory_at + 28, 4), get(memory_at + 12, 2));
 }
 
+/* What is not known says so in the way of its field: all ones, and not 0. */
+TEST(what_is_not_known) {
+    write_tables(3 * GIB, 5 * GIB, "");
+    uint64_t array = find_structure(16), device = find_structure(17);
+    CHECK_U64(get(array + 11, 2), 0xfffe);
+    CHECK_U64(get(device + 6, 2), 0xfffe);
+    CHECK_U64(get(device + 8, 2), 0xffff);
+    CHECK_U64(get(device + 10, 2), 0xffff);
+}
+
 /* A dump as dmidecode reads it: the entry, which names offset 20h, and there the structures. */
 static void dump(const char *path) {
     uint8_t entry[32] = {0};
@@ -303,4 +313,4 @@ TEST(dmidecode_reads_them) {
     CHECK_U64(unlink(path), 0);
 }
 
-TEST_MAIN(T(structures), T(wide_fields_say_the_same), T(dmidecode_reads_them))
+TEST_MAIN(T(structures), T(wide_fields_say_the_same), T(dmidecode_reads_them), T(what_is_not_known))

@@ -263,6 +263,18 @@ TEST(segments_of_a_task) {
     CHECK(fake_segs[HVM_DS].attr & SEG_UNUSABLE);
 }
 
+/* The last byte of a descriptor is the one that the table's limit counts. */
+TEST(the_last_descriptor_of_the_table) {
+    for (uint32_t limit = 0x3e; limit <= 0x3f; limit++) {
+        start();
+        describe(0x38, 0x00cf92000000ffff);
+        fake_segs[HVM_GDT].limit = limit;
+        *word(TSS_B, DS) = 0x38;
+        CHECK_U64(jump(TASK_JMP, B), limit == 0x3f ? ACTION_DONE : ACTION_RETRY);
+        CHECK(limit == 0x3f || faulted(X86_TS, 0x38));
+    }
+}
+
 /* Nothing is written before all is there; the tables are the supervisor's business. */
 TEST(page_faults) {
     start();
@@ -353,4 +365,4 @@ TEST(privilege_of_the_code) {
 TEST_MAIN(T(jump_there_and_back), T(segments_are_loaded), T(the_next_instruction_sets_its_own),
           T(call_and_return), T(trap_flag_of_the_new_task), T(gate_with_error_code),
           T(a_stack_of_the_supervisors), T(segments_of_a_task), T(page_faults),
-          T(what_is_not_emulated), T(privilege_of_the_code))
+          T(what_is_not_emulated), T(privilege_of_the_code), T(the_last_descriptor_of_the_table))
