@@ -121,14 +121,36 @@ TEST(wide_fields_say_the_same) {
     CHECK_U64(get(memory_at + 28, 4), get(memory_at + 12, 2));
 }
 
-/* What is not known says so in the way of its field: all ones, and not 0. */
-TEST(what_is_not_known) {
-    write_tables(3 * GIB, 5 * GIB, "");
-    uint64_t array = find_structure(16), device = find_structure(17);
-    CHECK_U64(get(array + 11, 2), 0xfffe);
-    CHECK_U64(get(device + 6, 2), 0xfffe);
-    CHECK_U64(get(device + 8, 2), 0xffff);
-    CHECK_U64(get(device + 10, 2), 0xffff);
+/* Each byte behind the head of each structure: of what dmidecode does not show as well. */
+TEST(all_fields) {
+    static const struct {
+        uint8_t type;
+        const char *bytes;
+    } rows[] = {
+        {0, "010200f0030080000000000000000110"
+            "0100ffff0000"},
+        {1, "01020003e11363888a3b7253"
+            "9b900c9aee199e5d060004"},
+        {2, "0102000304010000030a00"},
+        {3, "010100020303030303000000000000000000"},
+        {4, "01030202c3060300fffb8b1f03800000600960094101ffffffffffff000000"
+            "0404040c000200040004000400"},
+        {16, "03030300000080feff0100000000000200"
+             "0000"},
+        {17, "0010feffffffffff0020090001000702000000020000000000200000000000000000000002040000"
+             "00000000000000000000000000000000000000000200000000000000000000000000000000000000"},
+        {19, "ffffffffffffffff0010010000000000000000ffffffbf00000000"},
+        {32, "00000000000000"},
+    };
+    write_tables(3 * GIB, 5 * GIB, "rack 4");
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        char seen[256] = "";
+        uint64_t at = find_structure(rows[i].type);
+        for (unsigned n = 4; n < ram[at + 1]; n++) {
+            snprintf(seen + strlen(seen), sizeof(seen) - strlen(seen), "%02x", ram[at + n]);
+        }
+        CHECK_STR(seen, rows[i].bytes);
+    }
 }
 
 /* A dump as dmidecode reads it: the entry, which names offset 20h, and there the structures. */
@@ -313,4 +335,4 @@ TEST(dmidecode_reads_them) {
     CHECK_U64(unlink(path), 0);
 }
 
-TEST_MAIN(T(structures), T(wide_fields_say_the_same), T(dmidecode_reads_them), T(what_is_not_known))
+TEST_MAIN(T(structures), T(wide_fields_say_the_same), T(dmidecode_reads_them), T(all_fields))
