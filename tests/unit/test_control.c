@@ -495,6 +495,49 @@ TEST(small_buffers_both_ways) {
     }
 }
 
+/* A buffer, and a line of an answer, count as 256 bytes of a turn of 4,096. */
+TEST(steps_count_in_a_turn) {
+    begin();
+    for (unsigned i = 0; i < RING; i++) {
+        a->ram[BUFFER(SEND, i)] = ' ';
+        driver_describe(a, SEND, i, BUFFER(SEND, i), 1, 0, 0);
+        driver_offer(a, SEND, i);
+    }
+    driver_doorbell(a, SEND);
+    CHECK_U64(driver_used(a, SEND), 16);
+    CHECK(a->console.due != 0);
+    ports_run();
+    CHECK_U64(driver_used(a, SEND), RING);
+
+    begin();
+    events = 1000;
+    ports_write(a, SEND, "{\"verb\":\"events\",\"guest\":\"web\"}\n", 32);
+    unsigned lines = driver_used(a, RECEIVE);
+    CHECK(lines > 10 && lines <= 16); /* some steps tell nothing */
+    CHECK(a->console.due != 0);
+}
+
+/* What was written before an end is gone: all of it, and how far it was read. */
+TEST(what_is_written_to_a_closed_port) {
+    begin();
+    driver_describe(a, SEND, 0, 0x100000, 0x10000, 0, 0);
+    memset(a->ram + 0x100000, 'x', 0x10000);
+    driver_offer(a, SEND, 0);
+    driver_doorbell(a, SEND);
+    CHECK(a->console.hand->moved != 0);
+    ports_say(a, HAND, OPEN, 0);
+    ports_run();
+    CHECK_U64(driver_used(a, SEND), 1);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(a, SEND, i, BUFFER(SEND, i), 1, 0, 0);
+        driver_offer(a, SEND, i);
+    }
+    driver_doorbell(a, SEND);
+    CHECK_U64(driver_used(a, SEND), 1 + RING);
+    ports_say(a, HAND, OPEN, 1);
+    CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
+}
+
 /* Bytes without an end of line are read in turns: the guest runs in between. */
 TEST(a_long_line_takes_turns) {
     begin();
@@ -517,4 +560,5 @@ TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(a_line_that_is_cut_off), T(a_line_in_pieces_and_lines_in_one),
           T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
           T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),
-          T(small_buffers_both_ways), T(a_long_line_takes_turns), T(what_each_verb_needs))
+          T(small_buffers_both_ways), T(a_long_line_takes_turns), T(what_each_verb_needs),
+          T(steps_count_in_a_turn), T(what_is_written_to_a_closed_port))

@@ -242,6 +242,19 @@ TEST(output_in_turns) {
 }
 
 /* Buffers with nothing to show are no way to keep it busy. */
+/* A buffer costs 16 bytes of a turn beside its own. */
+TEST(output_in_small_buffers) {
+    begin(0);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(m, CONSOLE_TRANSMIT, i, BUFFER(CONSOLE_TRANSMIT, i), 60, 0, 0);
+        driver_offer(m, CONSOLE_TRANSMIT, i);
+    }
+    driver_doorbell(m, CONSOLE_TRANSMIT);
+    CHECK_U64(used(CONSOLE_TRANSMIT), 54);
+    CHECK_U64(m->shown_count, 54 * 60);
+    CHECK(m->console.due != 0);
+}
+
 TEST(output_of_nothing) {
     begin_with_terminal();
     for (unsigned i = 0; i < RING; i++) {
@@ -399,4 +412,5 @@ TEST_MAIN(T(sockets_in_the_platform_are_polled), T(registers), T(control),
           T(small_control_buffers), T(no_ports_without_the_feature), T(output),
           T(output_waits_for_room), T(output_in_turns), T(output_of_nothing),
           T(reset_in_the_middle), T(changed_while_it_waits), T(typing),
-          T(typing_into_a_buffer_to_read), T(emergency_write), T(broken_rings), T(in_the_platform))
+          T(typing_into_a_buffer_to_read), T(emergency_write), T(broken_rings), T(in_the_platform),
+          T(output_in_small_buffers))

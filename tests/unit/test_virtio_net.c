@@ -267,6 +267,22 @@ TEST(a_bridge_is_learned) {
     CHECK(net_find(&machines[1].net, net_mac(frame + 6)) == NULL);
 }
 
+/* Of frames to send nothing is written, be they sent or dropped. */
+TEST(nothing_is_written_to_what_is_sent) {
+    uint32_t id = 0, length = 0;
+
+    begin(2, 0);
+    make_frame(1, 0, 100);
+    post(0, 100);
+    make_frame(1, 1, 100); /* with another's address */
+    post(0, 100);
+    post(0, 13); /* no frame */
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(driver_take(&machines[0], NET_TRANSMIT, &id, &length));
+        CHECK_U64(length, 0);
+    }
+}
+
 /* What was learned of each peer goes with the driver, or the machine. */
 TEST(a_new_driver_knows_nobody) {
     for (unsigned machine = 0; machine < 2; machine++) {
@@ -936,4 +952,5 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(one_side_starts_anew), T(no_driver_no_frames), T(a_receiver_that_does_not_read),
           T(buffers_that_are_too_small), T(who_is_no_peer_is_not_looked_at),
           T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn),
-          T(short_frames_in_shorter_buffers), T(the_longest_frame), T(a_new_driver_knows_nobody))
+          T(short_frames_in_shorter_buffers), T(the_longest_frame), T(a_new_driver_knows_nobody),
+          T(nothing_is_written_to_what_is_sent))

@@ -450,6 +450,30 @@ TEST(buffers_count_in_a_turn) {
     CHECK_U64(used(a, A_SEND), RING);
 }
 
+/* The same of what is received: 128 KiB, of 3,000 bytes and 64 for each. */
+TEST(records_count_in_a_turn) {
+    begin_open();
+    driver_start(b, CONSOLE_F_MULTIPORT);
+    open_port(b, B_SYNC, 1);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(b, B_RECEIVE, i, 0x100000, 3000, WRITE, 0);
+        driver_offer(b, B_RECEIVE, i);
+        driver_describe(a, A_SEND, i, 0x100000, 3000, 0, 0);
+        driver_offer(a, A_SEND, i);
+    }
+    driver_doorbell(a, A_SEND);
+    machine_serve(a, UINT64_MAX);
+    machine_time = a->console.due;
+    machine_serve(a, UINT64_MAX);
+    CHECK_U64(used(a, A_SEND), RING);
+    CHECK_U64(used(b, B_RECEIVE), 0);
+    virtio_console_poll(&b->console);
+    CHECK_U64(used(b, B_RECEIVE), 43);
+    CHECK(b->console.due != 0);
+    ports_run();
+    CHECK_U64(used(b, B_RECEIVE), RING);
+}
+
 /* ---- the other side is in a guest's hand ---- */
 
 static void hostile_record(uint32_t length, uint32_t session) {
@@ -596,4 +620,4 @@ TEST_MAIN(T(names), T(a_queue_that_is_reset), T(a_reset_forgets_what_was_to_be_t
           T(opened_and_closed_untold), T(nobody_reads), T(nobody_is_there), T(restarts),
           T(the_last_words), T(turns), T(hostile_emptiness), T(hostile_sessions),
           T(as_many_as_there_can_be), T(hostile_records), T(hostile_waiting), T(hostile_driver),
-          T(a_new_start_is_closed), T(buffers_count_in_a_turn))
+          T(a_new_start_is_closed), T(buffers_count_in_a_turn), T(records_count_in_a_turn))

@@ -52,6 +52,21 @@ static void expect_drop(struct machine *n, enum vsock_drop drop, bool sent) {
     }
 }
 
+/* B takes nothing more: A's driver fills the channel. Returns how many packets wait. */
+static unsigned fill_b(void) {
+    driver_start(B, 0); /* without buffers */
+    run_all();
+    while (pull(A, &seen, NULL) || pull(C, &seen, NULL)) {
+    }
+    send(0, 1, VSOCK_REQUEST, 1, 7, 0);
+    CHECK_U64(A->vsock.peers[0].count, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        send(0, 1, VSOCK_DATA, 1, 7, 50000);
+        run_all();
+    }
+    return A->vsock.parked_count;
+}
+
 TEST(registers) {
     start_all(MAY(0, 1));
     CHECK_U64(driver_reg(B, VIRTIO_CONFIG, 4), 13);
@@ -170,6 +185,24 @@ static void put_record(struct vsock_header h, uint32_t size) {
 }
 
 /* The driver is told of what has come, though it has sent nothing itself. */
+/* Of packets to send nothing is written, be they sent, refused, or sent after a wait. */
+TEST(nothing_is_written_to_what_is_sent) {
+    uint32_t id = 0, length = 0;
+    unsigned count = 0;
+
+    start_all(MAY(0, 1));
+    CHECK(fill_b() != 0);
+    send(0, 2, VSOCK_REQUEST, 1, 7, 0);
+    give_buffers(B, RING, 2048);
+    driver_doorbell(B, VSOCK_RECEIVE);
+    run_all();
+    for (; driver_take(A, VSOCK_TRANSMIT, &id, &length); count++) {
+        CHECK_U64(length, 0);
+        CHECK_U64(id % 2, 0);
+    }
+    CHECK(count > 15);
+}
+
 TEST(what_comes_is_told) {
     start_all(MAY(0, 1));
     send(0, 1, VSOCK_REQUEST, 1000, 7, 0);
@@ -202,6 +235,19 @@ TEST(a_turn_that_is_due) {
     CHECK(A->counts.sent.packets > first);
 }
 
+/* What was due for the last driver is not for the next one: it is served at once. */
+TEST(a_reset_forgets_what_was_due) {
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    A->vsock.receive_due = A->vsock.transmit_due = machine_time + MACHINE_HZ;
+    driver_set(A, 0x14, 1, 0);
+    CHECK_U64(virtio_ops.service(&A->vsock.v.dev, machine_time), 0);
+    driver_start(A, 0);
+    give_buffers(A, RING, 2048);
+    send(0, 1, VSOCK_REQUEST, 1001, 7, 0);
+    CHECK_U64(A->counts.sent.packets, 2);
+}
+
 /* Of records that are none just so many are a whole turn; what comes after them is the next one's.
  */
 TEST(a_turn_is_over_when_all_of_it_is_spent) {
@@ -223,6 +269,20 @@ TEST(a_turn_is_over_when_all_of_it_is_spent) {
     machine_time = A->vsock.receive_due;
     (void)virtio_ops.service(&A->vsock.v.dev, machine_time);
     expect(0, 1, VSOCK_DATA, 7, 1000);
+}
+
+/* Also what is no packet makes room, for which its sender may wait. */
+TEST(room_of_what_is_dropped) {
+    static const uint32_t about[3];
+
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    unsigned bells = B->bells;
+    halves[1][0]->awaits = 1;
+    channel_send(&B->vsock.peers[0].channel, 0, about);
+    virtio_vsock_poll(&A->vsock);
+    CHECK_U64(A->counts.received.drops[VSOCK_DROP_MALFORMED], 1);
+    CHECK_U64(B->bells, bells + 1);
 }
 
 TEST(who_is_no_peer_is_not_looked_at) {
@@ -517,6 +577,25 @@ TEST(ends_wait_for_buffers) {
     CHECK(!A->vsock.peers[0].ending);
 }
 
+/* Ends of which the last driver has not heard are none of the next one's. */
+TEST(a_reset_forgets_ends) {
+    connect_many(3);
+    for (unsigned i = 0; i < RING; i++) { /* its buffers: B fills them, and nobody looks */
+        send(1, 0, VSOCK_CREDIT, 7, 1, 0);
+        run_all();
+    }
+    halves[1][0]->runs = 0;
+    virtio_vsock_poll(&A->vsock);
+    CHECK(A->vsock.peers[0].ending);
+    driver_set(A, 0x14, 1, 0);
+    CHECK(!A->vsock.peers[0].ending);
+    halves[1][0]->runs = 1;
+    driver_start(A, 0);
+    give_buffers(A, RING, 2048);
+    run_all();
+    expect_nothing(0);
+}
+
 /* Both sides end a connection at once, and one of them has no buffer for the other's reset yet. */
 TEST(resets_that_cross) {
     start_all(MAY(0, 1));
@@ -544,21 +623,6 @@ TEST(resets_that_cross) {
 }
 
 /* ---- who does not read ---- */
-
-/* B takes nothing more: A's driver fills the channel. Returns how many packets wait. */
-static unsigned fill_b(void) {
-    driver_start(B, 0); /* without buffers */
-    run_all();
-    while (pull(A, &seen, NULL) || pull(C, &seen, NULL)) {
-    }
-    send(0, 1, VSOCK_REQUEST, 1, 7, 0);
-    CHECK_U64(A->vsock.peers[0].count, 1);
-    for (unsigned i = 0; i < 20; i++) {
-        send(0, 1, VSOCK_DATA, 1, 7, 50000);
-        run_all();
-    }
-    return A->vsock.parked_count;
-}
 
 /* What waited in a queue that the driver takes back is not looked at any more. */
 TEST(a_queue_reset_forgets_what_waits) {
@@ -633,6 +697,8 @@ TEST(patience_ends) {
     uint64_t end = A->vsock.parked[0].since + VSOCK_PATIENCE * MACHINE_HZ;
     connect(0, 2, 1, 7);
     CHECK_U64(virtio_ops.service(&A->vsock.v.dev, end), end + 1);
+    machine_time = end;
+    virtio_vsock_poll(&A->vsock);
     CHECK_U64(A->vsock.parked_count, 15);
     machine_time = end + 1;
     A->due = true;
@@ -687,6 +753,20 @@ TEST(what_waits_changes) {
 }
 
 /* ---- who floods ---- */
+
+/* A driver that gives the same packet again and again: as many wait as there are places. */
+TEST(as_many_wait_as_there_can) {
+    start_all(MAY(0, 1));
+    CHECK_U64(fill_b(), 15);
+    uint64_t due = A->vsock.transmit_due;
+    for (unsigned i = 0; i < VSOCK_PARKED + 20; i++) {
+        driver_offer(A, VSOCK_TRANSMIT, 2 * 19); /* the last one, which waits already */
+        driver_doorbell(A, VSOCK_TRANSMIT);
+    }
+    CHECK_U64(A->vsock.parked_count, VSOCK_PARKED);
+    CHECK_U64(A->vsock.transmit_due, due);
+    CHECK_U64(driver_used(A, VSOCK_TRANSMIT), 6);
+}
 
 /* Refused without end, and its driver takes no reply: its own queue stands. */
 TEST(replies_are_bounded) {
@@ -781,4 +861,6 @@ TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(a_queue_reset_forgets_what_waits), T(a_reset_forgets_what_waits),
           T(others_pass_who_waits), T(patience_ends), T(patience_ends_a_connection),
           T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
-          T(a_broken_driver), T(who_is_no_peer), T(replies_one_by_one))
+          T(a_broken_driver), T(who_is_no_peer), T(replies_one_by_one),
+          T(as_many_wait_as_there_can), T(a_reset_forgets_what_was_due), T(a_reset_forgets_ends),
+          T(room_of_what_is_dropped), T(nothing_is_written_to_what_is_sent))
