@@ -383,7 +383,7 @@ def run_boot(boot_class, build, target, wanted):
                     error = failure
                     if boot.machine:
                         look_into(boot, failure, said)
-                        blame = blame or target.blame(boot.machine.serial.text, build)
+                        blame = blame or target.blame(boot.machine, build)
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,

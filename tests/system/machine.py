@@ -211,6 +211,28 @@ class Monitor(Line):
         raise Expected(f"the emulator's answer to {name}", "")
 
 
+def address_behind(build, function, instruction):
+    """Of the first such instruction of a function of the core: where the next one lies in its text."""
+    code = subprocess.run(["objdump", "-d", f"--disassemble={function}", os.path.join(build, "bulkhead.elf")],
+                          stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(re.search(rf"\t{instruction}\b[^\n]*\n *([0-9a-f]+):", code).group(1), 16)
+
+
+def sleeps_for_ever(monitor, halts):
+    """Is QEMU's first CPU halted there, with interrupts on and one pending that nothing holds back, and a second later as well?"""
+    for seconds in (1, 0):
+        state, apic = (monitor.command("human-monitor-command", **{"command-line": line, "cpu-index": 0})
+                       for line in ("info registers", "info lapic"))
+        rip, flags = (int(re.search(rf"{name}=([0-9a-f]+)", state).group(1), 16) for name in ("RIP", "RFL"))
+        pending = re.search(r"^IRR\s+(.*)$", apic, re.M).group(1)
+        most = max(map(int, re.findall(r"\b\d+\b", pending)), default=0)
+        held = int(re.search(r"PPR (0x[0-9a-f]+)", apic).group(1), 16)
+        if "HLT=1" not in state or rip not in halts or not flags & 0x200 or most >> 4 <= held >> 4:
+            return False
+        time.sleep(seconds)
+    return True
+
+
 class Machine:
     """
     One run: folder gets serial.txt, the emulator's own output and its copy of the disk. yields.wanted: those that this thread
@@ -306,8 +328,8 @@ class Target:
     def why_not(self):
         return None
 
-    def blame(self, text, build):
-        """What the line's text shows that only the emulator can have done, in words; None = nothing."""
+    def blame(self, machine, build):
+        """What a machine shows that only the emulator can have done, in words; None = nothing."""
         return None
 
 
@@ -371,22 +393,26 @@ class Qemu(Target):
     def why_not(self):
         return None if shutil.which("qemu-system-x86_64") else "qemu-system-x86_64 is not installed"
 
-    def blame(self, text, build):
+    def blame(self, machine, build):
         """
         QEMU, its CPUs in threads of their own: an FXRSTOR, XRSTOR or FLDENV on any CPU clears IGNNE# of the first CPU, by
-        rewriting that one's hflags2 without a lock (cpu_clear_ignne()). What the first CPU has changed there meanwhile is undone,
-        such as that nested paging ends with a #VMEXIT: then the host's next instruction, right behind VMRUN, makes a nested
-        fault, at its own CR3. No guest and no code of the core can make such a crash report.
+        rewriting that one's hflags2 without a lock (cpu_clear_ignne()). What the first CPU has changed there meanwhile is undone.
+        Two such things can be told from a fault of ours:
+
+        - that nested paging ends with a #VMEXIT: then the host's next instruction, right behind VMRUN, makes a nested fault, at
+          its own CR3. No guest and no code of the core can make such a crash report.
+        - that STGI lets interrupts in: the host's next HLT, which stands behind STI, sleeps on with one pending.
         """
         if self.accel != "tcg":
             return None
-        code = subprocess.run(["objdump", "-d", "--disassemble=svm_enter_context", os.path.join(build, "bulkhead.elf")],
-                              stdout=subprocess.PIPE, text=True, check=True).stdout
-        behind = int(re.search(r"vmrun[^\n]*\n *([0-9a-f]+):", code).group(1), 16)
-        for base in set(re.findall(r"text at (0x[0-9a-f]+)", text)):
-            rip = int(base, 16) + behind
-            if f"at {rip:#x} (compartment.elf)" in text or f"rip {rip:016x}" in text:
-                return "QEMU left nested paging on after a #VMEXIT"
+        text = machine.serial.text
+        bases = {int(base, 16) for base in re.findall(r"text at (0x[0-9a-f]+)", text)}
+        rips = {base + address_behind(build, "svm_enter_context", "vmrun") for base in bases}
+        if any(f"at {rip:#x} (compartment.elf)" in text or f"rip {rip:016x}" in text for rip in rips):
+            return "QEMU left nested paging on after a #VMEXIT"
+        halts = {base + address_behind(build, "plat_wait", "hlt") for base in bases}
+        if not machine.serial.closed and sleeps_for_ever(machine.monitor, halts):
+            return "QEMU's first CPU sleeps in HLT with an interrupt pending"
         return None
 
     def start(self, image, folder, cpus=2, memory=1024, ips=None, virtualization=True,
