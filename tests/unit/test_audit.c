@@ -200,6 +200,21 @@ TEST(many_pieces_come_in_parts) {
     }
 }
 
+/* What lies behind the last piece, or the last region, is none. */
+TEST(what_is_behind_the_last) {
+    for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
+        build(formats[f], f, 3);
+        plan.vms[0].regions[2] = (struct plan_region){GPA(7 * GIB), HPA(20 * GIB), 4 * MIB};
+        CHECK_U64(audit_plain(f), STATUS_OK);
+        uint64_t frame = phys_address(pool_alloc(&pools[0], PAGE_SIZE)).v;
+        map(&npt, 8 * GIB, frame, PAGE_SIZE, PAGE_READ);
+        struct audit a = expected(f);
+        a.pieces[a.piece_count] =
+            (struct audit_piece){GPA(8 * GIB), HPA(frame), PAGE_SIZE, AUDIT_READ};
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+    }
+}
+
 /* What has been wrong from the start, and what goes wrong before the part that comes to it. */
 TEST(a_fault_behind_the_first_part) {
     for (unsigned f = 0; f < AUDIT_FORMATS; f++) {
@@ -681,4 +696,4 @@ TEST_MAIN(T(what_is_planned_passes), T(parts_of_any_size_come_to_the_end),
           T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),
           T(the_log_says_whose_a_frame_is), T(tables_of_others), T(roots_of_others),
           T(a_table_that_the_guest_can_write), T(pages_of_a_device), T(a_record_in_its_first_piece),
-          T(sizes_of_pages), T(many_pieces_come_in_parts))
+          T(sizes_of_pages), T(many_pieces_come_in_parts), T(what_is_behind_the_last))

@@ -220,6 +220,9 @@ static void check_leaf(const struct vm *vm, uint64_t *entry) {
 TEST(windows_as_they_are_planned) {
     for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
         struct vm *vm = start_with_windows(i);
+        plan.vms[0].windows[vm->plan->window_count] =
+            (struct plan_window){GPA(FAKE_THEIRS + 4 * MIB), HPA((uintptr_t)fake_frames), PAGE_SIZE,
+                                 PLAN_PMEM}; /* none */
         CHECK_U64(audit_both(vm), STATUS_OK);
         for (uint32_t n = 0; n < vm->plan->window_count; n++) {
             const struct plan_window *w = &vm->plan->windows[n];

@@ -117,6 +117,21 @@ TEST(what_is_planned_passes_and_is_counted) {
     CHECK_U64(view.bytes[HOST_HOLE], 0);
 }
 
+/* What lies behind the list's last piece is none. */
+TEST(what_is_behind_the_last) {
+    static struct host_piece more[PIECES + 1];
+    struct host_map other = {.pieces = more, .count = PIECES};
+
+    start();
+    memcpy(more, pieces, sizeof(pieces));
+    more[PIECES] = (struct host_piece){0x10000000, PAGE_SIZE, HOST_CORE, HOST_RW, HOST_ANYBODY};
+    CHECK_U64(host_audit(&other, phys_address(tables.root), CPU, 0, &view), STATUS_OK);
+    CHECK_U64(pagetable_map(&tables, 0x10000000, HPA(0x10000000), PAGE_SIZE, 3, PAGE_WB),
+              STATUS_OK);
+    CHECK_U64(host_audit(&other, phys_address(tables.root), CPU, 0, &view), STATUS_INVALID);
+    CHECK_STR(view.wrong, "what is nobody's is mapped");
+}
+
 TEST(parts_of_any_size) {
     static const uint32_t sizes[] = {1, 8, 9, 511, 512, 1000, UINT32_MAX};
     start();
@@ -268,4 +283,5 @@ TEST(tables_where_none_may_be) {
 
 TEST_MAIN(T(what_is_planned_passes_and_is_counted), T(parts_of_any_size), T(the_page_that_is_kept),
           T(what_is_anothers), T(what_is_nobodys), T(pages_at_a_second_address_or_across_a_border),
-          T(every_bit_counts), T(what_is_missing), T(tables_where_none_may_be))
+          T(every_bit_counts), T(what_is_missing), T(tables_where_none_may_be),
+          T(what_is_behind_the_last))

@@ -185,6 +185,17 @@ TEST(pool_hands_out_zeroed_aligned_pages) {
 }
 
 /* Against iTLB multihit: no leaf is larger than 4 KiB, and the budget counts every table. */
+/* What is closed hands out nothing more; what it has handed out stays counted. */
+TEST(a_pool_that_is_closed) {
+    start(formats[0], 3, 4);
+    CHECK(pool_alloc(&pool, PAGE_SIZE + 1) != NULL);
+    CHECK_U64(pool.used, 3 * PAGE_SIZE);
+    pool_close(&pool);
+    CHECK(pool_alloc(&pool, 1) == NULL);
+    CHECK_U64(pool.size, 3 * PAGE_SIZE);
+    CHECK_U64(pool.used, 3 * PAGE_SIZE);
+}
+
 TEST(small_pages_only) {
     const uint64_t size = 6 * MIB + PAGE_SIZE;
     const uint64_t tables = plan_budget_size(size, 1, true) - plan_budget_size(size, 1, false);
@@ -309,7 +320,12 @@ TEST(guest_memory_across_regions) {
     const struct plan_region regions[] = {{GPA(0), phys_address(a), sizeof(a)},
                                           {GPA(sizeof(a)), phys_address(b), sizeof(b)},
                                           {GPA(GIB), phys_address(b), sizeof(b)}};
-    struct gmem mem = {.regions = regions, .region_count = 3};
+    struct gmem mem = {.regions = regions, .region_count = 2};
+    hpa_t nowhere;
+    uint64_t nothing;
+
+    CHECK_U64(gmem_find(&mem, GPA(GIB), 1, &nowhere, &nothing), STATUS_NOT_FOUND);
+    mem.region_count = 3;
     const struct {
         uint64_t gpa, size, part;
         const uint8_t *at; /* NULL: no RAM */
@@ -340,4 +356,4 @@ TEST_MAIN(T(largest_pages_that_fit), T(large_pages_want_both_addresses), T(right
           T(refusals), T(pool_hands_out_zeroed_aligned_pages), T(small_pages_only),
           T(a_fork_leaves_the_tables_alone), T(a_fork_copies_each_table_once),
           T(a_fork_before_the_original), T(protect_and_unmap_split_large_pages),
-          T(changes_that_are_refused), T(guest_memory_across_regions))
+          T(changes_that_are_refused), T(guest_memory_across_regions), T(a_pool_that_is_closed))

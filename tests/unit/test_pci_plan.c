@@ -108,6 +108,47 @@ TEST(its_compartment_gets_the_pages_with_messages) {
 }
 
 /* bhcheck without a description of the machine. */
+/* The pages of MSI-X: of its table and its pending bits, in one piece or in two. */
+TEST(pages_that_are_held) {
+    static const struct {
+        struct boot_pci_msix msix; /* count, bars of both, offsets of both */
+        struct boot_pci_pages held[BOOT_PCI_HELD];
+    } rows[] = {
+        {{0, 0, 0, 0, 0}, {{0, 0, 0}}},
+        {{1, 0, 0, 0, 0x800}, {{0, 0, 0x1000}}},
+        {{64, 0, 0, 0, 0x1000}, {{0, 0, 0x2000}}},
+        {{64, 0, 0, 0x1000, 0}, {{0, 0, 0x2000}}},
+        {{64, 0, 0, 0x2000, 0}, {{0, 0x2000, 0x1000}, {0, 0, 0x1000}}},
+        {{64, 0, 2, 0, 0}, {{0, 0, 0x1000}, {2, 0, 0x1000}}},
+        {{256, 0, 0, 0, 0x8000}, {{0, 0, 0x1000}, {0, 0x8000, 0x1000}}},
+        {{257, 0, 0, 0, 0x8000}, {{0, 0, 0x2000}, {0, 0x8000, 0x1000}}},
+        {{64, 0, 0, 0x8000, 0xff8}, {{0, 0x8000, 0x1000}, {0, 0, 0x1000}}},
+        {{65, 0, 0, 0x8000, 0xff8}, {{0, 0x8000, 0x1000}, {0, 0, 0x2000}}},
+        {{1, 2, 2, 0x3000, 0x3ff8}, {{2, 0x3000, 0x1000}}},
+        {{1, 2, 2, 0x4000, 0}, {{0, 0, 0}}},
+        {{1, 2, 2, 0, 0x4000}, {{0, 0, 0}}},
+        {{1, 1, 0, 0, 0}, {{0, 0, 0}}},
+        {{1, 0, 1, 0, 0}, {{0, 0, 0}}},
+        {{1, BOOT_PCI_BARS, 0, 0, 0}, {{0, 0, 0}}},
+        {{1, 0, BOOT_PCI_BARS, 0, 0}, {{0, 0, 0}}},
+    };
+    struct boot_pci f = {
+        .bars = {
+            [0] = {.size = 0x10000}, [1] = {.size = 0x1000, .io = true}, [2] = {.size = 0x4000}}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct boot_pci_pages held[BOOT_PCI_HELD];
+        memset(held, 0xa5, sizeof(held));
+        f.msix = rows[i].msix;
+        CHECK_U64(boot_pci_held(&f, held), rows[i].held[0].size != 0);
+        for (unsigned n = 0; n < BOOT_PCI_HELD; n++) {
+            CHECK_U64(held[n].bar, rows[i].held[n].bar);
+            CHECK_U64(held[n].offset, rows[i].held[n].offset);
+            CHECK_U64(held[n].size, rows[i].held[n].size);
+        }
+    }
+}
+
 TEST(nobody_knows_the_machine) {
     configure_two("pci = ['0f:00.0']", "");
     machine.pci_listed = false;
@@ -410,4 +451,5 @@ TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing)
           T(several_of_an_id), T(given_twice), T(cannot_be_given), T(half_a_group),
           T(more_than_the_window_takes), T(its_compartment_gets_the_pages_with_messages),
           T(checked_counts), T(checked_owners), T(checked_full), T(checked_groups),
-          T(checked_functions), T(checked_registers), T(pages_of_its_registers))
+          T(checked_functions), T(checked_registers), T(pages_of_its_registers),
+          T(pages_that_are_held))
