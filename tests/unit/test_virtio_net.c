@@ -571,7 +571,10 @@ TEST(commands_that_are_none) {
     static const uint8_t zeros[64];
     static const uint32_t huge[2] = {UINT32_MAX, 0}, cut[2] = {1, 0}, offloads[2] = {BIT32(1), 0};
     static const uint32_t six[2] = {NET_F_GUEST_TSO6, 0};
+    static const uint32_t cut_second[3] = {0, 1, 0};
     begin(2, 0);
+    CHECK_U64(control(1, 1, 0, cut_second, 12), 1); /* two thirds of an address of a group */
+    CHECK_U64(machines[1].net.filter.count, 0);
     CHECK_U64(control(1, 0, 0, zeros, 0), 1);
     CHECK_U64(control(1, 0, 2, zeros, 1), 1);
     CHECK_U64(control(1, 1, 0, zeros, 3), 1);
@@ -847,6 +850,29 @@ TEST(a_new_driver_waits_for_nothing) {
     expect(1, 1500);
 }
 
+/* Each frame costs its bytes and 512: 189 of these are one less than a turn. */
+TEST(a_turn_is_just_so_long) {
+    begin(2, 0);
+    struct machine *m = &machines[0];
+    make_frame(1, 0, 875);
+    memcpy(m->ram + OUTGOING + NET_HEADER, frame, 875);
+    CHECK_U64(189 * (875 + NET_FRAME_COST), NET_TURN - 1);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(m, NET_TRANSMIT, i, OUTGOING, NET_HEADER + 875, 0, 0);
+        driver_offer(m, NET_TRANSMIT, i);
+    }
+    driver_doorbell(m, NET_TRANSMIT);
+    CHECK_U64(driver_used(m, NET_TRANSMIT), 190);
+
+    begin(2, 0); /* what is received costs its bytes behind the Ethernet header */
+    make_frame(1, 0, 875 + NET_ETHERNET);
+    for (unsigned i = 0; i < 200; i++) {
+        net_post(&machines[0], &plain, frame, 875 + NET_ETHERNET);
+    }
+    virtio_net_poll(&machines[1].net);
+    CHECK_U64(received(1)->frames, 190);
+}
+
 /* A driver that gives much at once: so much in one turn, with a pause for those who read. */
 TEST(a_sender_takes_turns) {
     begin(2, 0);
@@ -953,4 +979,4 @@ TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(page
           T(buffers_that_are_too_small), T(who_is_no_peer_is_not_looked_at),
           T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn),
           T(short_frames_in_shorter_buffers), T(the_longest_frame), T(a_new_driver_knows_nobody),
-          T(nothing_is_written_to_what_is_sent))
+          T(nothing_is_written_to_what_is_sent), T(a_turn_is_just_so_long))

@@ -891,6 +891,26 @@ TEST(lies_about_the_option) {
     }
 }
 
+/* What an earlier connection was told of the export is none of this one. */
+TEST(an_export_is_told_each_time) {
+    start_both(SERVED_FEATURES);
+    server_packet(VSOCK_RESET, NULL, 0);
+    run_both();
+    CHECK_U64(pc->served.state, SERVED_OFF);
+    machine_time += MACHINE_HZ / 2;
+    (void)disk_serve();
+    CHECK(server_receive());
+    server.greeted = true;
+    virtio_served_poll(&pc->served);
+    server_greet();
+    virtio_served_poll(&pc->served);
+    CHECK(server_receive());
+    server.read = server.have;
+    server.asked = true;
+    server_option_reply(NBD_REP_ACK, NULL, 0);
+    lie_is_seen();
+}
+
 /* What it need not know goes by. */
 TEST(answers_that_mean_nothing) {
     static const uint8_t much[64 * KIB];
@@ -1096,4 +1116,4 @@ TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
           T(lies_about_the_option), T(answers_that_mean_nothing), T(an_export_that_there_is_not),
           T(lies_in_a_reply), T(an_answer_too_early), T(packets_that_make_no_sense),
           T(a_server_that_never_answers), T(a_server_that_stops_in_the_middle_of_its_greeting),
-          T(a_server_that_does_not_read))
+          T(a_server_that_does_not_read), T(an_export_is_told_each_time))

@@ -235,6 +235,28 @@ TEST(a_turn_that_is_due) {
     CHECK(A->counts.sent.packets > first);
 }
 
+/* Each packet costs its data and 512 bytes: 189 of these are one less than a turn. */
+TEST(a_turn_is_just_so_long) {
+    struct vsock_header h = packet(0, 1, VSOCK_DATA, 1000, 7);
+
+    start_all(MAY(0, 1));
+    connect(0, 1, 1000, 7);
+    h.length = 875;
+    CHECK_U64(189 * (875 + VSOCK_PACKET_COST), VSOCK_TURN - 1);
+    memcpy(A->ram + DATA, &h, VSOCK_HEADER);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(A, VSOCK_TRANSMIT, i, DATA, VSOCK_HEADER + 875, 0, 0);
+        driver_offer(A, VSOCK_TRANSMIT, i);
+    }
+    driver_doorbell(A, VSOCK_TRANSMIT);
+    CHECK_U64(driver_used(A, VSOCK_TRANSMIT), 1 + 190);
+    machine_time = A->vsock.transmit_due;
+    machine_serve(A, UINT64_MAX);
+    CHECK_U64(driver_used(A, VSOCK_TRANSMIT), 1 + RING);
+    virtio_vsock_poll(&B->vsock);
+    CHECK_U64(B->counts.received.packets, 1 + 190);
+}
+
 /* What was due for the last driver is not for the next one: it is served at once. */
 TEST(a_reset_forgets_what_was_due) {
     start_all(MAY(0, 1));
@@ -863,4 +885,5 @@ TEST_MAIN(T(registers), T(a_connection), T(the_queue_of_events), T(who_may_not),
           T(what_waits_changes), T(replies_are_bounded), T(buffers_that_are_too_small),
           T(a_broken_driver), T(who_is_no_peer), T(replies_one_by_one),
           T(as_many_wait_as_there_can), T(a_reset_forgets_what_was_due), T(a_reset_forgets_ends),
-          T(room_of_what_is_dropped), T(nothing_is_written_to_what_is_sent))
+          T(room_of_what_is_dropped), T(nothing_is_written_to_what_is_sent),
+          T(a_turn_is_just_so_long))

@@ -466,6 +466,11 @@ TEST(another_driver) {
     write_text(OWN, "\"web\"}\n");
     CHECK_STR(heard(OWN), REFUSAL);
     CHECK_U64(orders, 0);
+    write_text(OWN - 1, NOT_JSON); /* nor that of the first place */
+    expect(VSOCK_RESET, OWN - 1);
+    for (uint32_t i = 1; i < VSOCK_HAND_STREAMS; i++) {
+        open_stream(i);
+    }
 }
 
 /* Of a request with many answers a turn does a part, and another stream has its own in between. */
