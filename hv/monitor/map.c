@@ -420,7 +420,6 @@ enum show map_show(const struct vm_public *vms, unsigned n, unsigned line) {
         map.stage++;
         map.level = 0;
         map.at = 0;
-        map.used = 0;
         return SHOW_EMPTY;
     }
     return done;
