@@ -9,10 +9,8 @@
 #include "hv/vm/plat.h"
 #include "hv/vm/snapshot.h"
 
-#define WAITS_A_SECOND                                                                             \
-    10u                   /* so long for an answer, as the prompt's commands (hv/monitor/ask.c)    \
-                           */
-#define KEPTS_A_SECOND 1u /* so long it is kept for who reads on */
+#define WAITS_A_SECOND 10u /* so long for an answer, as at the prompt: hv/monitor/ask.c */
+#define KEPTS_A_SECOND 1u  /* so long it is kept for who reads on */
 
 static struct look {
     uint32_t busy;          /* atomic: one CPU is at it */

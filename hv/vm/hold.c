@@ -38,7 +38,7 @@ bool vcpu_pause_hold(struct vcpu *v) {
     if ((requests & v->held & REQUEST_NMI) != 0) {
         requests |= REQUEST_NMI_AGAIN;
     }
-    if ((requests & REQUEST_INIT) != 0) { /* as vm_deliver() */
+    if ((requests & REQUEST_INIT) != 0) { /* as vm_deliver_to() */
         v->held &= ~(uint32_t)REQUEST_SIPI;
     }
     v->held |= requests & ~done;

@@ -132,7 +132,7 @@ static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
         vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again" MSG(3003));
         return;
     }
-    if (m->delivery_mode == APIC_INIT) { /* a startup message before it came to one that runs */
+    if (m->delivery_mode == APIC_INIT) { /* a startup message before it was for one that runs */
         __atomic_fetch_and(&v->public.requests, ~(uint32_t)REQUEST_SIPI, __ATOMIC_SEQ_CST);
     }
     if (m->delivery_mode == APIC_SIPI) {

@@ -517,13 +517,18 @@ TEST(steps_count_in_a_turn) {
     CHECK(a->console.due != 0);
 }
 
-/* What was written before an end is gone: all of it, and how far it was read. */
-TEST(what_is_written_to_a_closed_port) {
-    begin();
+/* A request of 64 KiB without an end of line: more than is read in a turn. */
+static void write_long(void) {
     driver_describe(a, SEND, 0, 0x100000, 0x10000, 0, 0);
     memset(a->ram + 0x100000, 'x', 0x10000);
     driver_offer(a, SEND, 0);
     driver_doorbell(a, SEND);
+}
+
+/* What was written before an end is gone: all of it, and how far it was read. */
+TEST(what_is_written_to_a_closed_port) {
+    begin();
+    write_long();
     CHECK(a->console.hand->moved != 0);
     ports_say(a, HAND, OPEN, 0);
     ports_run();
@@ -541,10 +546,7 @@ TEST(what_is_written_to_a_closed_port) {
 /* Bytes without an end of line are read in turns: the guest runs in between. */
 TEST(a_long_line_takes_turns) {
     begin();
-    driver_describe(a, SEND, 0, 0x100000, 0x10000, 0, 0);
-    memset(a->ram + 0x100000, 'x', 0x10000);
-    driver_offer(a, SEND, 0);
-    driver_doorbell(a, SEND);
+    write_long();
     CHECK(a->console.due != 0);
     CHECK_U64(driver_used(a, SEND), 0);
     CHECK_STR(pull(), "");

@@ -411,14 +411,19 @@ TEST(the_last_words) {
     CHECK_TOLD(b, B_SYNC, OPEN, 0);
 }
 
-/* No turn is long, whatever there is. */
-TEST(turns) {
-    begin_open();
+/* As many as fit into the ring, of so many bytes each. */
+static void write_ring(uint32_t length) {
     for (unsigned i = 0; i < RING; i++) {
-        driver_describe(a, A_SEND, i, 0x100000, 0x10000, 0, 0);
+        driver_describe(a, A_SEND, i, 0x100000, length, 0, 0);
         driver_offer(a, A_SEND, i);
     }
     driver_doorbell(a, A_SEND);
+}
+
+/* No turn is long, whatever there is. */
+TEST(turns) {
+    begin_open();
+    write_ring(0x10000);
     CHECK(a->console.due != 0);
     uint32_t put = a->console.ports[A_SYNC].channel.put;
     CHECK(put >= 100 * KIB && put <= 140 * KIB);
@@ -439,11 +444,7 @@ TEST(turns) {
 /* A buffer costs something, beside its bytes and its records. */
 TEST(buffers_count_in_a_turn) {
     begin_open();
-    for (unsigned i = 0; i < RING; i++) {
-        driver_describe(a, A_SEND, i, 0x100000, 2000, 0, 0);
-        driver_offer(a, A_SEND, i);
-    }
-    driver_doorbell(a, A_SEND);
+    write_ring(2000);
     CHECK_U64(used(a, A_SEND), 62); /* of 2,000 bytes, 64 for the record and 64 for it */
     CHECK(a->console.due != 0);
     ports_run();

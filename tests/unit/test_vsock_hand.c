@@ -111,6 +111,24 @@ static const char *heard(uint32_t port) {
     return answer + before;
 }
 
+/* Of OWN, whose driver has so much room, and has read so much of what it was told. */
+static void say_room(enum vsock_operation op, uint32_t room, size_t taken) {
+    struct vsock_header h = to_host(op, OWN);
+    h.room = room;
+    h.taken = (uint32_t)taken;
+    post(A, &h, 0);
+    run_all();
+}
+
+static void write_room(uint32_t room, const char *text, size_t size) {
+    struct vsock_header h = to_host(VSOCK_DATA, OWN);
+    h.room = room;
+    h.length = (uint32_t)size;
+    memcpy(A->ram + DATA, text, size);
+    post(A, &h, h.length);
+    run_all();
+}
+
 static void open_stream(uint32_t port) {
     say(VSOCK_REQUEST, port);
     expect(VSOCK_RESPONSE, port);
@@ -214,43 +232,24 @@ TEST(as_many_streams_as_there_are) {
 /* What is not read of an answer keeps it from going on, and the next request from being looked at.
  */
 TEST(credit) {
-    struct vsock_header h;
     begin();
-    h = to_host(VSOCK_REQUEST, OWN);
-    h.room = 10;
-    post(A, &h, 0);
-    run_all();
+    say_room(VSOCK_REQUEST, 10, 0);
     expect(VSOCK_RESPONSE, OWN);
-    h = to_host(VSOCK_DATA, OWN);
-    h.room = 10;
-    h.length = sizeof(NOT_JSON PAUSE) - 1;
-    memcpy(A->ram + DATA, NOT_JSON PAUSE, h.length);
-    post(A, &h, h.length);
-    run_all();
+    write_room(10, NOT_JSON PAUSE, sizeof(NOT_JSON PAUSE) - 1);
     expect(VSOCK_DATA, OWN);
     CHECK_U64(seen.length, 10);
     expect_nothing();
     CHECK_U64(orders, 0);
     for (unsigned rounds = 0; answer_size < sizeof(REFUSAL) - 1; rounds++) {
-        h = to_host(VSOCK_CREDIT, OWN);
-        h.room = 10;
-        h.taken = (uint32_t)answer_size;
-        post(A, &h, 0);
-        run_all();
+        say_room(VSOCK_CREDIT, 10, answer_size);
         CHECK(rounds < 20 && next_packet(OWN) && seen.length <= 10);
         if (rounds == 0) { /* three of them are not read yet */
-            h = to_host(VSOCK_CREDIT, OWN);
-            h.room = 10;
-            h.taken = (uint32_t)answer_size - 3;
-            post(A, &h, 0);
-            run_all();
+            say_room(VSOCK_CREDIT, 10, answer_size - 3);
             expect(VSOCK_DATA, OWN);
             CHECK_U64(seen.length, 7);
         }
     }
-    h = to_host(VSOCK_CREDIT, OWN);
-    post(A, &h, 0);
-    run_all();
+    say(VSOCK_CREDIT, OWN);
     CHECK_STR(heard(OWN), DONE);
     CHECK_U64(orders, 1);
     CHECK_U64(answer_size, sizeof(REFUSAL DONE) - 1);
@@ -358,26 +357,15 @@ TEST(a_line_without_an_end) {
 /* What is sent ahead waits; more than there is room for ends the stream, and nothing of it is done
  * then. */
 TEST(more_than_there_is_room_for) {
-    struct vsock_header h;
     char text[VSOCK_HAND_ROOM];
     begin();
     memset(text, '\n', sizeof(text));
     memcpy(text, NOT_JSON PAUSE, sizeof(NOT_JSON PAUSE) - 1);
-    h = to_host(VSOCK_REQUEST, OWN);
-    h.room = 0;
-    post(A, &h, 0);
-    run_all();
+    say_room(VSOCK_REQUEST, 0, 0);
     expect(VSOCK_RESPONSE, OWN);
-    h = to_host(VSOCK_DATA, OWN);
-    h.room = 0;
-    h.length = sizeof(text);
-    memcpy(A->ram + DATA, text, sizeof(text));
-    post(A, &h, h.length);
-    run_all();
+    write_room(0, text, sizeof(text));
     expect_nothing(); /* the first line was looked at, and its answer waits */
-    h.length = 3;
-    post(A, &h, h.length);
-    run_all();
+    write_room(0, text, 3);
     expect(VSOCK_RESET, OWN);
     expect_nothing();
     CHECK_U64(orders, 0);
