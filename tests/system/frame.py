@@ -128,7 +128,7 @@ class Boot:
 
     def physical_word(self, address):
         """In QEMU: 32 bits of the machine's memory, or of a register."""
-        said = self.machine.monitor.command("human-monitor-command", **{"command-line": f"xp /1xw {address:#x}"})
+        said = self.machine.monitor.human(f"xp /1xw {address:#x}")
         return int(re.search(r": (0x[0-9a-f]{8})\s*$", said)[1], 16)
 
     # The firmware's screen.

@@ -210,6 +210,10 @@ class Monitor(Line):
                 return answer["return"]
         raise Expected(f"the emulator's answer to {name}", "")
 
+    def human(self, line, **arguments):
+        """A line as a person types it to QEMU's monitor; what it answers."""
+        return self.command("human-monitor-command", **{"command-line": line, **arguments})
+
 
 def address_behind(build, function, instruction):
     """Of the first such instruction of a function of the core: where the next one lies in its text."""
@@ -221,7 +225,7 @@ def address_behind(build, function, instruction):
 def sleeps_for_ever(monitor, halts):
     """Is QEMU's first CPU halted there, with interrupts on and one pending that nothing holds back, and a second later as well?"""
     for seconds in (1, 0):
-        state, apic = (monitor.command("human-monitor-command", **{"command-line": line, "cpu-index": 0})
+        state, apic = (monitor.human(line, **{"cpu-index": 0})
                        for line in ("info registers", "info lapic"))
         rip, flags = (int(re.search(rf"{name}=([0-9a-f]+)", state).group(1), 16) for name in ("RIP", "RFL"))
         pending = re.search(r"^IRR\s+(.*)$", apic, re.M).group(1)

@@ -221,8 +221,8 @@ class Receiving(Variant):
         """Frames, of which none comes to where the first one is."""
         for _ in range(20):
             self.frame(2)
-        word = self.machine.monitor.command("human-monitor-command", **{"command-line": f"xp /1xw {self.place}"})
-        expect_that(re.search(r": 0x11111111\s*$", word), f"the first frame still at {self.place}", word)
+        word = self.physical_word(int(self.place, 16))
+        expect_that(word == 0x11111111, f"the first frame still at {self.place}", f"{word:#x}")
 
     @check("what a network card hears comes to nobody's memory any more")
     def silent(self):
@@ -242,7 +242,7 @@ class Stray(Receiving):
 
     def ports(self, *writes):
         for port, value in writes:
-            self.machine.monitor.command("human-monitor-command", **{"command-line": f"o /4x {port:#x} {value:#x}"})
+            self.machine.monitor.human(f"o /4x {port:#x} {value:#x}")
 
     @check("the interrupts of serial line and keyboard arrive")
     def interrupts(self):
@@ -253,7 +253,7 @@ class Stray(Receiving):
 
     @check("what a stray bus master writes comes to nobody's memory")
     def stray(self):
-        told = self.machine.monitor.command("human-monitor-command", **{"command-line": "info pci"})
+        told = self.machine.monitor.human("info pci")
         bus, device, function = map(int, re.search(r"Bus +(\d+), device +(\d+), function (\d+):\s+Ethernet", told).groups())
         self.ports((0xcf8, 0x80000004 | bus << 16 | device << 11 | function << 8), (0xcfc, 0x7))
         self.hears()
@@ -290,7 +290,7 @@ class Elsewhere(Variant):
     def typed(self):
         self.operator("list")
         for key in ("l", "i", "s", "t", "ret"):
-            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+            self.machine.monitor.human(f"sendkey {key}")
         self.machine.expect(r"list[ \t]*\r?\n", 60, "the echo of what was typed")
         self.machine.expect(r"2 beta +running", 60, "the answer to it")
 
@@ -321,7 +321,7 @@ class OnScreen(ScreenReader):
     def press_keys(self, *keys):
         """By the names that QEMU has for them."""
         for key in keys:
-            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+            self.machine.monitor.human(f"sendkey {key}")
             time.sleep(0.3)
 
 

@@ -61,9 +61,9 @@ class Network(Served):
 
     def pci(self, function, register):
         """A word of the PCI configuration of bus 0, as software reads it."""
-        monitor = self.machine.monitor.command
-        monitor("human-monitor-command", **{"command-line": f"o /w 0xcf8 {0x80000000 | function << 8 | register:#x}"})
-        answer = monitor("human-monitor-command", **{"command-line": "i /w 0xcfc"})
+        monitor = self.machine.monitor
+        monitor.human(f"o /w 0xcf8 {0x80000000 | function << 8 | register:#x}")
+        answer = monitor.human("i /w 0xcfc")
         return int(re.search(r"= 0x([0-9a-f]+)", answer)[1], 16)
 
     @check("no PCI device but screen, bridges and keyboards' controllers may write to memory")

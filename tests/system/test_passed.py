@@ -7,6 +7,7 @@ import time
 
 from frame import check, expect_that
 from machine import SCALE
+from test_devices import ECAM
 from test_linux_pair import LinuxGuests
 
 ALPHA, BETA = 1, 2
@@ -275,8 +276,7 @@ PM_RESET = "01:00.0"
 NETS = {"e1000e": ("10.0.2", "e1000e,netdev=n1,romfile=rom.bin,bus=p1"),
         "virtio-net": ("10.0.3", "virtio-net-pci,netdev=n2,romfile=,disable-legacy=on,iommu_platform=on,bus=p2")}
 
-
-ECAM, POWER_CAPABILITY, D3 = 0xb0000000, 1, 3
+POWER_CAPABILITY, D3 = 1, 3
 
 
 class PassedKinds(PassedBoot):
@@ -370,7 +370,7 @@ class PassedKinds(PassedBoot):
 
     @check("an option ROM is not there for it")
     def option_rom(self):
-        text = self.machine.monitor.command("human-monitor-command", **{"command-line": "info pci"})
+        text = self.machine.monitor.human("info pci")
         card = re.search(r"Bus +1, device +0,.*?(?=  Bus|\Z)", text, re.S)
         expect_that(card and "BAR6" in card[0], "a card with an option ROM", text)
         self.run(ALPHA, "ls -d /sys/bus/pci/devices/*/device")
@@ -379,7 +379,6 @@ class PassedKinds(PassedBoot):
     def power_state(self, address):
         """Of the real device, as the monitor reads it: of D0 to D3hot the number."""
         bus, device, function = (int(part, 16) for part in re.split("[:.]", address))
-
         space = ECAM + (bus << 20) + (device << 15) + (function << 12)
 
         def word(at):

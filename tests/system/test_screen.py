@@ -171,7 +171,7 @@ class Screen(ScreenReader):
         """On the keyboard that QEMU has at this time: the last that was plugged in, PS/2 if no other is there."""
         self.operator("list")
         for key in ("l", "i", "s", "t", "ret"):
-            self.machine.monitor.command("human-monitor-command", **{"command-line": f"sendkey {key}"})
+            self.machine.monitor.human(f"sendkey {key}")
         self.machine.expect(r"list[ \t]*\r?\n", 60, "the echo of what was typed")
         self.machine.expect(r"2 beta +running", 60, "the answer to it")
 
@@ -208,7 +208,7 @@ class Screen(ScreenReader):
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         monitor = self.machine.monitor
-        monitor.command("human-monitor-command", **{"command-line": f"gdbserver tcp:127.0.0.1:{port}"})
+        monitor.human(f"gdbserver tcp:127.0.0.1:{port}")
         base = re.search(r"text at (0x[0-9a-f]+)", self.machine.serial.text)[1]
         commands = [f"target remote 127.0.0.1:{port}", f"bulkhead-load {base}", "bulkhead-vcpus", "bulkhead-vmcb 1",
                     "print $vmcb->asid", "bulkhead-vcpu 0", "print $vcpu->vm->name", "detach"]
@@ -217,7 +217,7 @@ class Screen(ScreenReader):
                                *(word for command in commands for word in ("-ex", command))], cwd=ROOT, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               timeout=60 * SCALE)
-        monitor.command("human-monitor-command", **{"command-line": "gdbserver none"})
+        monitor.human("gdbserver none")
         monitor.command("cont")
         for line in (r"cpu 0: alpha vcpu 0  running", r"cpu 1: beta vcpu 0  running", r"nested_cr3 = 0x[1-9a-f]",
                      r"\$\d+ = 1\n", r'\$\d+ = "alpha"'):
@@ -228,8 +228,7 @@ class Screen(ScreenReader):
         """Last: on a CPU without a guest, for this emulator would hand it to the guest."""
         self.operator("kill alpha")
         status, address = 0xb60000000000_0135, 0x12345000
-        self.machine.monitor.command("human-monitor-command", **{
-            "command-line": f"mce 0 1 {status:#x} 0x4 {address:#x} 0"})
+        self.machine.monitor.human(f"mce 0 1 {status:#x} 0x4 {address:#x} 0")
         self.machine.expect(r"BULKHEAD PANIC on CPU 0: exception 18 #MC in the hypervisor", 30, "the panic")
         begin = self.machine.serial.mark
         self.machine.expect(r"Bulkhead \d+\.\d+\.\d+, build [0-9a-f]{16}, text at 0x[0-9a-f]+\r\n", 30, "the build")

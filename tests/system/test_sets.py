@@ -146,8 +146,7 @@ class SetsBack(SetsBoot):
         self.choose("2", "new")
         self.starts(1, "beta")
         self.expect_state("a", "b", "tried")
-        self.machine.monitor.command("human-monitor-command", **{
-            "command-line": f"mce 2 1 {0xb60000000000_0135:#x} 0x4 0x12345000 0"})
+        self.machine.monitor.human(f"mce 2 1 {0xb60000000000_0135:#x} 0x4 0x12345000 0")
         self.machine.expect(r"The set was on trial: the machine restarts with the good one in 30 s", 60, "the panic")
         self.machine.expect(r"2  new [^\n]*\(set b, did not come up\)", 240, "the machine to restart")
         self.starts(2, "gamma")
