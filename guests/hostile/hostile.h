@@ -13,6 +13,8 @@ const char *saw_trap(void);
 const char *saw(bool as_expected, const char *expected);
 /* "N WHAT". */
 const char *saw_number(uint64_t n, const char *what);
+/* With IF on for a moment: what is pending is taken. */
+void let_in(void);
 
 /* So many more times the guest reached for what is not there: see acts.def. */
 void tell(uint64_t count);

@@ -45,14 +45,6 @@ static bool fill(void) {
     return used.index == (uint16_t)(count + 1);
 }
 
-static void let_in(void) {
-    interrupts_on();
-    for (unsigned i = 0; i < 200; i++) {
-        __builtin_ia32_pause();
-    }
-    interrupts_off();
-}
-
 static uint64_t taken(void) {
     let_in();
     return all_interrupts() - before;
