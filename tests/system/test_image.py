@@ -343,7 +343,8 @@ class Image(Boot):
         names = [e["args"]["name"] for e in events if e["ph"] == "M"]
         expect_that(names == ["mail", "web", "vcpu2", "vcpu0", "vcpu1"], "guests and vCPUs named", names)
         bars = [(e["name"], e["ts"], e["dur"], e["args"]["outcome"]) for e in events if e["ph"] == "X"]
-        expect_that(bars[2] == ("wrmsr", 1000001.0, 2.5, "next") and len(bars) == 5, "a bar from each exit to the next", bars)
+        expect_that(bars[2] == ("wrmsr 0x830", 1000001.0, 2.5, "next") and len(bars) == 5, "a bar from each exit to the next", bars)
+        expect_that([name for name, *_ in bars][3:] == ["hlt", "port in 0x3f8"], "bars named by kind and port", bars)
         for text in ("", "vcpu0 on cpu 1: its last exits\n", "  exit 1.2 rip\n\0\xff\x1b[", asked.replace("rip", "riq")):
             status, said = self.bhtrace(text)
             expect_that(status == 1 and said.startswith("bhtrace: -: nothing of the flight recorder's") and said.count("\n") == 1,
