@@ -65,7 +65,7 @@ void ioapic_set_line(struct ioapic *io, unsigned pin, bool asserted) {
 void ioapic_eoi(struct ioapic *io, uint8_t vector) {
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         uint64_t rte = io->redirection[pin];
-        if ((uint8_t)rte == vector && (rte & RTE_REMOTE_IRR) != 0) {
+        if ((uint8_t)rte == vector) { /* one that was not sent has nothing to send */
             io->redirection[pin] = rte & ~RTE_REMOTE_IRR;
             ioapic_service(io, pin);
         }
