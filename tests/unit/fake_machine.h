@@ -129,6 +129,9 @@ static uint32_t fake_xcr0_missing;
 static uint32_t fake_signature = UINT32_MAX, fake_core = UINT32_MAX, fake_cache_sets = UINT32_MAX;
 static uint32_t fake_avx_size = 256, fake_pkru_flags; /* of XSAVE's components 2 and 9 */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
+    bool has_subleaves =
+        leaf == 4 || leaf == 7 || leaf == 0xb || leaf == 0xd || leaf == 0x1f || leaf == 0x8000001d;
+    CHECK(subleaf == 0 || has_subleaves);
     for (unsigned i = 0; i < 4; i++) {
         out[i] = UINT32_MAX; /* a CPU with everything */
     }

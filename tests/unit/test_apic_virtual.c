@@ -96,6 +96,15 @@ TEST(a_write_by_the_cpu_is_a_write_by_software) {
     CHECK_U64(differ, 0);
 }
 
+TEST(an_nmi_is_sent_in) {
+    struct vcpu *v = start(true);
+    v->event.type = EVENT_NONE;
+    fake_nmi_blocked = false;
+    vcpu_request(&v->public, REQUEST_NMI);
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->event.type, EVENT_NMI);
+}
+
 TEST(what_is_accepted_waits_for_the_exit) {
     struct vcpu *v = start(true);
     struct lapic *l = &v->lapic;
@@ -376,10 +385,11 @@ TEST(which_registers_the_cpu_answers) {
     CHECK(!lapic_msr_is_virtual(0x30, true) && !lapic_msr_is_virtual(0x39, false));
 }
 
-TEST_MAIN(T(each_vector_is_taken), T(each_vector_is_found), T(each_level_that_ends_is_told),
-          T(a_write_by_the_cpu_is_a_write_by_software), T(what_is_accepted_waits_for_the_exit),
-          T(accept_from_another_cpu), T(eoi_by_software), T(one_goes_in_the_next_waits),
-          T(ends_exit_by_the_trigger_mode), T(init_forgets_what_is_posted),
-          T(acknowledge_leaves_what_is_posted), T(halt_wakes_for_what_can_be_taken_only),
-          T(level_triggered_ends_reach_the_io_apic), T(a_self_ipi_that_the_cpu_left_to_us),
-          T(a_mode_change_is_told), T(which_registers_the_cpu_answers))
+TEST_MAIN(T(an_nmi_is_sent_in), T(each_vector_is_taken), T(each_vector_is_found),
+          T(each_level_that_ends_is_told), T(a_write_by_the_cpu_is_a_write_by_software),
+          T(what_is_accepted_waits_for_the_exit), T(accept_from_another_cpu), T(eoi_by_software),
+          T(one_goes_in_the_next_waits), T(ends_exit_by_the_trigger_mode),
+          T(init_forgets_what_is_posted), T(acknowledge_leaves_what_is_posted),
+          T(halt_wakes_for_what_can_be_taken_only), T(level_triggered_ends_reach_the_io_apic),
+          T(a_self_ipi_that_the_cpu_left_to_us), T(a_mode_change_is_told),
+          T(which_registers_the_cpu_answers))

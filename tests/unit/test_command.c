@@ -293,13 +293,14 @@ TEST(a_guests_last_lines_are_shown) {
     static const char said[] =
         "\x1b[2Jfirst\r\n10%\r99%\tdone\x1b[31m!\x1b[0m\x1b]0;title\a\x1b(B\r\n"
         "\x1b(Pa\x1b)]b\x1bPno\ac\x1b_no\ad\x1b^no\ae\x1bXno\af\x1b]no\ag\x1b=h\x1b[1?@i\r\n"
-        "ab\bc\x01\x7f\n\nlast";
+        "ab\bc\x01\x7f\n\nxy\x7f\bz\nuv\x01\bw\nlast"; /* no control character takes room */
     start();
     console_add_vm(&alpha);
     for (const char *at = said; *at != '\0'; at++) {
         (void)vm_console->transmit(&(struct vm){.public = &alpha}, (uint8_t)*at);
     }
-    CHECK_STR(answer_to("logs alpha"), "first\r\n99%\tdone!\r\nabcdefghi\r\nac\r\n\r\nlast\r\n");
+    CHECK_STR(answer_to("logs alpha"),
+              "first\r\n99%\tdone!\r\nabcdefghi\r\nac\r\n\r\nxz\r\nuw\r\nlast\r\n");
     CHECK_STR(answer_to("logs"), "usage: logs NAME [-f]\r\n");
     CHECK_STR(answer_to("logs -f"), "usage: logs NAME [-f]\r\n");
     CHECK_STR(answer_to("logs alpha -g"), "usage: logs NAME [-f]\r\n");
@@ -421,6 +422,9 @@ TEST(top_names_the_busiest_kinds) {
     alpha.state = VM_STOPPING;
     top_begin();
     alpha.vcpus[0]->waited += plat_tsc_hz() / 4;
+    CHECK_U64(strtoull(top_row() + 27, NULL, 10), 75);
+    top_begin();
+    alpha.vcpus[0]->waited += plat_tsc_hz() / 4; /* what it waited before is not counted again */
     CHECK_U64(strtoull(top_row() + 27, NULL, 10), 75);
     top_begin();
     alpha.vcpus[0]->waited += 2 * plat_tsc_hz(); /* read a moment apart */

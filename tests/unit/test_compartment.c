@@ -713,7 +713,50 @@ TEST(what_is_told_has_its_limits) {
     CHECK(strstr(said, "told of what there is not") != NULL);
 }
 
-/* XMM0 to XMM15, and no more. */
+/* What an instruction that is emulated may set, and the next bit. */
+TEST(of_the_state_it_sets_what_a_task_switch_sets) {
+    static const struct {
+        enum hvm_reg reg;
+        uint64_t may, may_not;
+    } rules[] = {
+        {HVM_RIP, UINT64_MAX, 0},
+        {HVM_RSP, UINT64_MAX, 0},
+        {HVM_RFLAGS, X86_RFLAGS_ALL, BIT(22)},
+        {HVM_CR0, X86_CR0_TS, X86_CR0_PE},
+        {HVM_CR3, UINT32_MAX, BIT(32)},
+        {HVM_DR7, X86_DR7_LOCAL, 2},
+        {HVM_CR4, 0, 1},
+        {HVM_EFER, 0, 1},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
+        struct vcpu *v = start();
+        uint64_t *reg = &v->exchange->state.reg[rules[i].reg];
+        uint64_t old = fake_regs[rules[i].reg];
+        v->exchange->state.segments_set = 0;
+        v->exchange->state.regs_set = BIT32(rules[i].reg);
+        *reg = old ^ rules[i].may;
+        CHECK(told_take(v, TOLD_STATE) == (rules[i].may != 0));
+        CHECK_U64(fake_regs[rules[i].reg], old ^ rules[i].may);
+        if (rules[i].may_not != 0) {
+            v = start();
+            old = fake_regs[rules[i].reg];
+            *reg = old ^ rules[i].may_not;
+            v->exchange->state.segments_set = 0;
+            v->exchange->state.regs_set = BIT32(rules[i].reg);
+            CHECK(!told_take(v, TOLD_STATE));
+            CHECK(strstr(said, "set what is not for it to set") != NULL);
+            CHECK_U64(fake_regs[rules[i].reg], old);
+        }
+    }
+    for (unsigned seg = 0; seg < 32; seg++) {
+        struct vcpu *v = start();
+        v->exchange->state.regs_set = 0;
+        v->exchange->state.segments_set = BIT32(seg);
+        CHECK(told_take(v, TOLD_STATE) ==
+              (seg < HVM_SEG_COUNT && seg != HVM_GDT && seg != HVM_IDT));
+    }
+}
+
 /* Whoever sets a clock. */
 TEST(clocks_are_looked_at_by_the_first_vcpu) {
     struct vcpu *v0, *v1;
@@ -726,6 +769,7 @@ TEST(clocks_are_looked_at_by_the_first_vcpu) {
     CHECK_U64(v1->public.requests, 0);
 }
 
+/* XMM0 to XMM15, and no more. */
 TEST(vector_registers_that_there_are_not) {
     struct vcpu *v = start();
     v->exchange->argument = 15;
@@ -784,9 +828,9 @@ TEST(memory_that_is_not_there_is_told_by_what_touched_it) {
     }
 }
 
-TEST_MAIN(T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
-          T(the_guest_has_images_alone), T(each_start_is_told_the_devices),
-          T(its_window_shows_them), T(each_upcall_is_named),
+TEST_MAIN(T(of_the_state_it_sets_what_a_task_switch_sets), T(what_is_told_has_its_limits),
+          T(windows_have_the_rights_of_their_kind), T(the_guest_has_images_alone),
+          T(each_start_is_told_the_devices), T(its_window_shows_them), T(each_upcall_is_named),
           T(after_a_timer_nothing_is_asked_of_one_that_failed), T(a_reset_forgets_no_failure),
           T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall),
           T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),

@@ -12,7 +12,7 @@ static struct vm_public others[2];
 static struct vcpu_public theirs[2];
 
 static uint64_t now_us(void) {
-    return 0;
+    return 12345678;
 }
 static const struct log_hooks hooks = {now_us, plat_cpu, keep, NULL};
 
@@ -182,6 +182,8 @@ TEST(events_are_read_by_their_numbers) {
     expect_event(v, CONTROL_AT_FIRST, 0, "first of all");
     CHECK_U64(c->event.cause, EVENT_CRASH);
     CHECK_STR(c->state, "running"); /* it was then */
+    CHECK_U64(c->event.us, 12345678);
+    CHECK_U64(c->event.unix_seconds, plat_wall_seconds());
     expect_event(v, 1, 1, "why");
     CHECK_STR(c->state, "crashed");
     CHECK_U64(c->event.cause, EVENT_FORCE);

@@ -638,6 +638,9 @@ TEST(destinations) {
     CHECK_U64(rd(0xe0), 0x0fffffff);
     CHECK(lapic_matches(&l, 0x2c, true)); /* cluster 2, members 4 and 8 */
     CHECK(!lapic_matches(&l, 0x14, true) && !lapic_matches(&l, 0x2b, true));
+    for (uint32_t cluster = 0; cluster < 0xf; cluster++) {
+        CHECK(lapic_matches(&l, cluster << 4 | 4, true) == (cluster == 2));
+    }
     lapic_reset(&l, 0x12345, false);
     CHECK_U64(lapic_base_write(&l, LAPIC_BASE | 0xc00), STATUS_OK);
     CHECK_U64(rdmsr(2), 0x12345);

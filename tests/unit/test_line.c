@@ -70,6 +70,7 @@ TEST(history) {
 TEST(what_is_no_key) {
     fresh();
     CHECK_STR(typed("a\x1b[99999999999~b\x1b[?25h\x1b[Zc\x1bOPd"), "abcd|");
+    CHECK_STR(typed("\x1b[?@e\x1b[1;~\x1b[F\b"), "abcd|"); /* from @ on a byte ends it */
     CHECK_STR(typed("\x1bx"), "abcdx|");
     CHECK_STR(typed("\x1b\x1b[D"), "abcd|x");
     CHECK_STR(typed("\x1b["), "abcd|x");

@@ -236,8 +236,28 @@ TEST(every_kind_and_status_has_a_name) {
     CHECK_STR(status_name((enum status)(STATUS_FULL + 1)), "unknown");
 }
 
-TEST_MAIN(T(each_turn_is_an_instruction_or_takes_interrupts), T(what_is_common_takes_none),
-          T(each_exit_is_recorded), T(requests_without_end_do_not_hold_the_cpu),
+static void a_long_look(UNUSED struct vcpu *v, UNUSED struct vmexit *end, UNUSED unsigned n) {
+    fake_tsc += LOOK;
+}
+
+/* In which no bell is looked at: it ends so much later. After it a look changes nothing. */
+TEST(a_look_is_no_part_of_the_pause) {
+    struct vcpu *v = fake_machine_start();
+    fake_compartment_end = a_long_look;
+    uint64_t due = v->bell_due = fake_tsc + LOOK;
+    v->public.requests = REQUEST_CLOCKS;
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->bell_due, due + LOOK);
+    due = v->bell_due = fake_tsc;
+    v->public.requests = REQUEST_CLOCKS;
+    CHECK(vcpu_service(v));
+    CHECK_U64(v->bell_due, due);
+    fake_compartment_end = NULL;
+}
+
+TEST_MAIN(T(a_look_is_no_part_of_the_pause), T(each_turn_is_an_instruction_or_takes_interrupts),
+          T(what_is_common_takes_none), T(each_exit_is_recorded),
+          T(requests_without_end_do_not_hold_the_cpu),
           T(bells_without_end_leave_the_guest_half_of_its_time),
           T(init_without_end_does_not_hold_the_cpu), T(a_request_left_by_the_service_ends_hlt),
           T(kicks_are_not_a_flood), T(every_kind_and_status_has_a_name))

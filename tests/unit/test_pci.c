@@ -182,6 +182,23 @@ TEST(what_can_be_written) {
     }
 }
 
-TEST_MAIN(T(bridge), T(nothing_else), T(address_register), T(reset_register),
-          T(configuration_as_memory), T(beyond_the_configuration), T(devices_of_the_config),
-          T(what_can_be_written))
+/* With as many disks as there may be, and whichever it is. */
+TEST(each_served_disk_is_awaited) {
+    static struct channel_half halves[2];
+    for (unsigned i = 0; i < ABI_DISKS; i++) {
+        fake_devices.disk_count = ABI_DISKS;
+        fake_devices.channels[0] =
+            (struct abi_channel){.ours = (uintptr_t)&halves[0], .theirs = (uintptr_t)&halves[1]};
+        fake_devices.channel_count = 1;
+        fake_devices.served[i] = (struct abi_served){.cid = 0xffff0000 + i, .server = 5};
+        fake_pc_start();
+        CHECK(!platform_await_disks(&fake_pc, clock_now(fake_pc.env.clock)));
+        fake_devices.disk_count = i; /* that one is not there */
+        CHECK(platform_await_disks(&fake_pc, clock_now(fake_pc.env.clock)));
+        memset(&fake_devices, 0, sizeof(fake_devices));
+    }
+}
+
+TEST_MAIN(T(each_served_disk_is_awaited), T(bridge), T(nothing_else), T(address_register),
+          T(reset_register), T(configuration_as_memory), T(beyond_the_configuration),
+          T(devices_of_the_config), T(what_can_be_written))

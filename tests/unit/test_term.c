@@ -808,6 +808,20 @@ TEST(pieces_are_small) {
     CHECK(pieces >= 240 * 66 / 64);
 }
 
+TEST(four_rows_are_compared_at_once) {
+    struct grid_change changes[64];
+    fake_console_set_up(false, 80, 25);
+    term_init();
+    flush();
+    for (const char *c = "a\r\nb\r\nc\r\nd\r\ne\r\nf\r\ng\r\nh"; *c != '\0'; c++) {
+        feed((uint8_t)*c);
+    }
+    CHECK_U64(grid_take(changes, ARRAY_SIZE(changes)), 4);
+    CHECK(grid_is_dirty());
+    CHECK_U64(grid_take(changes, ARRAY_SIZE(changes)), 4 + 1); /* and the cursor */
+    CHECK(!grid_is_dirty());
+}
+
 TEST(no_screen) {
     fake_console_set_up(false, 0, 0);
     term_init();
@@ -898,14 +912,14 @@ TEST(work_is_counted_in_cells) {
     CHECK(!at(4, 0).underline); /* the status row is plain */
 }
 
-TEST_MAIN(T(first_flush_draws_what_is_not_black), T(text_and_lines), T(wrap_and_scroll),
-          T(cursor_sequences), T(erase_sequences), T(insert_and_delete), T(margins), T(tabs),
-          T(line_drawing), T(saved_cursor), T(alternate_screen), T(colours), T(palette),
-          T(indexed_colours), T(cursor_is_seen), T(unknown_is_swallowed), T(utf8),
-          T(modes_that_may_pass), T(what_may_pass), T(questions), T(reset), T(soft_reset),
-          T(full_reset), T(where_the_cursor_goes), T(what_is_erased_and_moved),
-          T(rows_up_and_down_to_the_margins), T(a_wide_character_over_text),
-          T(blanks_have_the_paper), T(tabs_of_the_widest_screen), T(sizes_of_screens),
-          T(only_changes_are_drawn), T(pieces_are_small), T(no_screen), T(screen_beyond_the_limits),
-          T(random_bytes), T(several_modes_at_once), T(mode_1047_clears_what_it_leaves),
-          T(work_is_counted_in_cells))
+TEST_MAIN(T(four_rows_are_compared_at_once), T(first_flush_draws_what_is_not_black),
+          T(text_and_lines), T(wrap_and_scroll), T(cursor_sequences), T(erase_sequences),
+          T(insert_and_delete), T(margins), T(tabs), T(line_drawing), T(saved_cursor),
+          T(alternate_screen), T(colours), T(palette), T(indexed_colours), T(cursor_is_seen),
+          T(unknown_is_swallowed), T(utf8), T(modes_that_may_pass), T(what_may_pass), T(questions),
+          T(reset), T(soft_reset), T(full_reset), T(where_the_cursor_goes),
+          T(what_is_erased_and_moved), T(rows_up_and_down_to_the_margins),
+          T(a_wide_character_over_text), T(blanks_have_the_paper), T(tabs_of_the_widest_screen),
+          T(sizes_of_screens), T(only_changes_are_drawn), T(pieces_are_small), T(no_screen),
+          T(screen_beyond_the_limits), T(random_bytes), T(several_modes_at_once),
+          T(mode_1047_clears_what_it_leaves), T(work_is_counted_in_cells))

@@ -67,6 +67,20 @@ TEST(reads_and_writes) {
     CHECK(pc->messages != 0 || driver_reg(pc, VIRTIO_ISR, 1) != 0);
 }
 
+/* No part of the protocol comes at once. */
+TEST(a_server_that_sends_byte_by_byte) {
+    machines_begin();
+    server.packet = 1;
+    power_on();
+    server_boot();
+    run_both();
+    driver_start(pc, SERVED_FEATURES);
+    CHECK_U64(request(BLK_IN, 9, 512), BLK_OK);
+    CHECK(is_as_on_disk(9ull * 512, pc->ram + DATA(0), 512));
+    CHECK_U64(pc->counts.connections, 1);
+    CHECK_U64(pc->counts.lies, 0);
+}
+
 /* Of many bytes: in several commands, and in as many packets as the server has room for. */
 TEST(large_requests) {
     const uint32_t size = 600 * 1024;
@@ -1097,8 +1111,8 @@ TEST(a_server_that_does_not_read) {
     }
 }
 
-TEST_MAIN(T(what_the_driver_reads), T(reads_and_writes), T(large_requests),
-          T(what_is_written_is_safe), T(a_server_without_fua),
+TEST_MAIN(T(a_server_that_sends_byte_by_byte), T(what_the_driver_reads), T(reads_and_writes),
+          T(large_requests), T(what_is_written_is_safe), T(a_server_without_fua),
           T(a_server_without_fua_that_ends_before_the_flush), T(a_server_that_cannot_flush),
           T(ranges), T(what_is_no_request), T(the_name_is_known_here), T(read_only),
           T(an_export_that_turns_out_to_be_read_only), T(errors_of_the_server),

@@ -356,6 +356,7 @@ TEST(an_iommu_that_does_not_obey_withholds_it) {
     vm_pci_start(fake_vm);
     CHECK_U64(ask(v, PCI_CALL_READ, CARD, 0, 0), UINT32_MAX);
     CHECK_LOG("PCI 00:00.2: the IOMMU does not do as it is told: ");
+    CHECK(strstr(said, "has PCI") == NULL);
 }
 
 TEST(without_an_iommu_there_are_none_and_all_else_runs) {
@@ -409,6 +410,17 @@ TEST(a_restart_resets_each_once) {
     }
     vm_pci_start(fake_vm); /* nothing has ended that run in between */
     CHECK_U64(resets[1], 5);
+}
+
+/* Of a guest that restarts too often to be told of each start. */
+TEST(a_quiet_start_names_no_device) {
+    (void)start();
+    vm_pci_stop(fake_vm);
+    said_length = 0;
+    fake_vm->quiet = true;
+    vm_pci_start(fake_vm);
+    CHECK_U64(said_length, 0);
+    CHECK_U64(fake_dma[1], FAKE_DOMAIN);
 }
 
 /* Whatever it was: it is not as it was left. */
@@ -960,7 +972,8 @@ TEST(a_bar_that_moves_takes_no_memory) {
     CHECK_U64(fake_vm->pool.used, used);
 }
 
-TEST_MAIN(T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
+TEST_MAIN(T(a_quiet_start_names_no_device),
+          T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_withheld),
           T(each_wait_has_its_length), T(a_capability_that_there_is_not_is_not_written),
           T(one_whose_bars_take_no_address_is_withheld),
