@@ -542,7 +542,7 @@ bench-linux: all usb
 # Programs for the admin's PC, and the config manual that one of them prints.
 
 BHCHECK     := $(BUILD)/bhcheck
-TOOL_SRC    := tools/bhcheck.c tools/manual.c tools/messages.c tools/microcode.c tools/partition.c tools/picture.c tools/segments.c tools/sets_show.c tools/stick_file.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c config/*.c))
+TOOL_SRC    := tools/bhcheck.c tools/manual.c tools/messages.c tools/microcode.c tools/partition.c tools/picture.c tools/segments.c tools/sets_show.c tools/stick_file.c tools/stick_image.c $(sort $(wildcard hv/lib/*.c hv/plan/*.c config/*.c))
 TOOL_OBJ    := $(TOOL_SRC:%.c=$(BUILD)/tool/%.o)
 TOOL_FLAGS  := $(COMMON) -D_GNU_SOURCE
 

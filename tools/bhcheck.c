@@ -26,6 +26,7 @@
 #include "tools/picture.h"
 #include "tools/sets_show.h"
 #include "tools/stick_file.h"
+#include "tools/stick_image.h"
 
 /* Where the assumed machine keeps the guests' files and, from there on, its free memory. */
 #define FILES_BASE (16 * MIB)
@@ -249,9 +250,14 @@ static int check_stick(const struct options *o) {
     struct boot_info *info = allocate(sizeof(*info));
     struct plan *plan = allocate(sizeof(*plan));
     struct fault_list *faults = allocate(sizeof(*faults));
-    if (!stick_file_begin(o->stick)) {
-        printf("%s: %s; name the folder where the stick is mounted, or a bulkhead.toml\n", o->stick,
-               strerror(errno));
+    const char *place = stick_image_is(o->stick) ? stick_image_copy(o->stick) : o->stick;
+    if (place == NULL) {
+        return 2;
+    }
+    if (!stick_file_begin(place)) {
+        printf("%s: %s; name a stick, its image, the folder where it is mounted, or a "
+               "bulkhead.toml\n",
+               place, strerror(errno));
         return 1;
     }
     bool starts = stick_file_is_alone() || check_application();
@@ -350,8 +356,9 @@ static int usage(void) {
             "       bhcheck --manual\n"
             "       bhcheck --version\n"
             "       bhcheck --toml FILE\n"
-            "PLACE: a stick's folder: its " STICK_CONFIG " is checked, and the files it names.\n"
-            "Or such a config alone: the files are looked for beside it, as on a stick.\n"
+            "PLACE: a stick: its device, its image, or the folder where it is mounted. Its\n"
+            "config, " STICK_CONFIG ", is checked, and the files it names.\n"
+            "Or a config alone: the files are looked for beside it, as on a stick.\n"
             "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
             "writes at its start.\n"
             "--set: a or b of a stick with two sets, - for what lies beside them; without it the\n"

@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -294,6 +295,34 @@ class Sticks(Boot):
             if done:
                 break
         expect_that(done > 5 and "set b" in self.run("--show", base), "an update in the end", done)
+
+    def said_by_bhcheck(self, place):
+        done = subprocess.run([self.bhcheck, "--cpus", "2", "--memory", "1G", place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, text=True, env={**os.environ, "TMPDIR": self.top})
+        return done.returncode, done.stdout
+
+    @check("bhcheck reads a stick that is not mounted, by GPT, MBR or as one volume, and says so of what is none")
+    def not_mounted(self):
+        self.make()
+        with open(self.image, "rb") as file:
+            by_gpt = file.read()
+        wanted = self.said_by_bhcheck(self.taken_out(by_gpt))
+        expect_that(wanted[0] == 0 and "alpha" in wanted[1], "alpha in the stick's folder", wanted)
+        volume = by_gpt[1 << 20:]
+        entry = struct.pack("<B3xB3xII", 0x80, 0x0c, 64, len(volume) // 512)
+        by_mbr = bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(63 * 512) + volume
+        for name, image in (("GPT", by_gpt), ("MBR", by_mbr), ("one volume", volume)):
+            said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image))
+            expect_that(said == wanted, f"the same of {name}", f"{said} instead of {wanted}")
+        boot = bytes(510) + b"\x55\xaa"
+        table = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 128, 128)
+        for name, image, words in (("no partition", boot, "no FAT32 volume is in it"),
+                                   ("an empty GPT", boot + table, "no FAT32 volume is in it"),
+                                   ("half a stick", by_gpt[:1 << 20] + bytes(512), "its files cannot be copied")):
+            said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image + bytes(1 << 20)))
+            expect_that(said[0] == 2 and words in said[1], f"words about {name}", said)
+        left = [name for name in os.listdir(self.top) if name.startswith("bhcheck-")]
+        expect_that(not left, "nothing left behind", left)
 
     @check("what cannot be done is refused in words, and nothing was written")
     def refused(self):
