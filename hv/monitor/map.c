@@ -61,6 +61,7 @@ static struct map_state {
     uint32_t at;
     char text[64];
     size_t used;
+    bool told; /* some of this bitmap, or of this list */
 } map;
 
 void map_add(const struct boot_info *info, unsigned number, const struct vm *vm) {
@@ -242,7 +243,6 @@ static enum show map_walk(const struct vm_public *vms, unsigned n, unsigned whic
         map.level = LEVELS;
         map.tables[LEVELS] = map_vms[n].tables[which];
         map.next[LEVELS] = 0;
-        map.piece.size = 0;
     }
     if (map.level <= LEVELS) {
         hpa_t at = map.tables[map.level];
@@ -273,8 +273,12 @@ static bool map_is_full(void) {
 }
 
 static enum show map_print_text(const char *what) {
+    if (map.used == 0 && map.told) { /* the last line was just full */
+        return SHOW_WAIT;
+    }
     console_print("  %-11s%s\n", what, map.used != 0 ? map.text : " none");
     map.used = 0;
+    map.told = true;
     return SHOW_PRINTED;
 }
 
@@ -420,6 +424,7 @@ enum show map_show(const struct vm_public *vms, unsigned n, unsigned line) {
         map.stage++;
         map.level = 0;
         map.at = 0;
+        map.told = false;
         return SHOW_EMPTY;
     }
     return done;

@@ -90,6 +90,16 @@ static int intel_bit(uint32_t msr, bool write) {
     return number < 0x2000 ? (int)((2u * write + high) * 0x2000 + number) : -1;
 }
 
+static int amd_bit(uint32_t msr, bool write) {
+    static const uint32_t bases[] = {0, 0xc0000000u, 0xc0010000u};
+    for (unsigned i = 0; i < ARRAY_SIZE(bases); i++) {
+        if (msr - bases[i] < 0x2000) {
+            return (int)(0x4000 * i + 2 * (msr - bases[i]) + write);
+        }
+    }
+    return -1;
+}
+
 static struct hvm_ops ops;
 
 /* ---- */
@@ -151,7 +161,9 @@ static const char text[] = "[hypervisor]\n# a remark\n\n[guest.alpha]\r\ncpus = 
 static void start(const struct pagetable_format *format, enum audit_format audit) {
     static const struct log_hooks hooks = {now_us, no_cpu, hv_console_log, NULL};
 
-    ops = (struct hvm_ops){.npt_format = format, .audit_format = audit, .msr_bit = intel_bit};
+    ops = (struct hvm_ops){.npt_format = format,
+                           .audit_format = audit,
+                           .msr_bit = audit == AUDIT_AMD ? amd_bit : intel_bit};
     hvm = &ops;
     fake_console_set_up(true, 0, 0);
     fake_machine_offs = 0;
@@ -252,6 +264,11 @@ TEST(windows_have_their_names) {
         map_range(0, true, i * GIB, hpa.v, PAGE_SIZE, PAGE_READ);
     }
     plan.vms[0].window_count = ARRAY_SIZE(kinds);
+    /* What lies after the last of each list is nobody's. */
+    plan.channels[2] = (struct plan_channel){.base = plan.channels[1].base, .use = PLAN_PORT};
+    plan.vms[0].windows[ARRAY_SIZE(kinds)] =
+        (struct plan_window){GPA(0), HPA(4 * GIB), GIB, PLAN_DEVICE};
+    plan.vms[0].regions[1] = (struct plan_region){GPA(0), HPA(5 * GIB), PAGE_SIZE};
     map_range(0, false, PCI_DEVICES, 5 * GIB, PAGE_SIZE, PAGE_READ | PAGE_WRITE);
     map_range(0, true, BIT(40), phys_address(plat_compartment_image).v, PAGE_SIZE, PAGE_READ);
     go();
@@ -320,6 +337,46 @@ TEST(what_bitmaps_let_pass) {
         at = strstr(at + 1, " 0x");
     }
     CHECK_U64(count, 1 + 2 * 2 * 0x2000 / 2);
+}
+
+static void let_pass(const uint32_t *msrs, unsigned count) {
+    memset(msr_map, 0xff, sizeof(msr_map));
+    for (unsigned i = 0; i < count; i++) {
+        for (unsigned write = 0; write < 2; write++) {
+            int bit = ops.msr_bit(msrs[i], write != 0);
+            msr_map[bit / 8] &= (uint8_t) ~(1u << bit % 8);
+        }
+    }
+}
+
+/* The first and the last of each row of MSRs that a vendor's bitmap has. */
+TEST(rows_of_msrs_have_their_borders) {
+    static const uint32_t borders[] = {0, 0x1fff, 0xc0000000, 0xc0001fff, 0xc0010000, 0xc0011fff};
+    start(&pagetable_format_ept, AUDIT_INTEL);
+    let_pass(borders, 4);
+    go();
+    CHECK(strstr(answer_to("map alpha"), "MSRs read   0 0x1fff 0xc0000000 0xc0001fff\n"
+                                         "  and written 0 0x1fff 0xc0000000 0xc0001fff\n") != NULL);
+    start(&pagetable_format_amd, AUDIT_AMD);
+    let_pass(borders, 6);
+    go();
+    CHECK(strstr(answer_to("map alpha"), "  MSRs read   0 0x1fff 0xc0000000 0xc0001fff 0xc0010000\n"
+                                         "  MSRs read   0xc0011fff\n"
+                                         "  and written 0 0x1fff 0xc0000000 0xc0001fff 0xc0010000\n"
+                                         "  and written 0xc0011fff\n") != NULL);
+}
+
+/* As many numbers as leave room for the longest range; after a line that is full comes no "none".
+ */
+TEST(lines_of_numbers_are_full) {
+    static const uint32_t msrs[] = {0x10, 0x12, 0x14, 0x16, 0x18, 0x1a, 0x1c, 0x1e, 0x20};
+    start(&pagetable_format_ept, AUDIT_INTEL);
+    let_pass(msrs, ARRAY_SIZE(msrs));
+    go();
+    CHECK(strstr(answer_to("map alpha"),
+                 "  ports       none\n"
+                 "  MSRs read   0x10 0x12 0x14 0x16 0x18 0x1a 0x1c 0x1e 0x20\n"
+                 "  and written 0x10 0x12 0x14 0x16 0x18 0x1a 0x1c 0x1e 0x20\n") != NULL);
 }
 
 TEST(devices_and_wires) {
@@ -436,7 +493,8 @@ TEST(a_machine_that_cannot_be_switched_off) {
     CHECK_U64(fake_machine_offs, 1);
 }
 
-TEST_MAIN(T(tables_are_told_as_they_are), T(windows_have_their_names),
+TEST_MAIN(T(rows_of_msrs_have_their_borders), T(lines_of_numbers_are_full),
+          T(tables_are_told_as_they_are), T(windows_have_their_names),
           T(each_place_has_its_borders), T(what_bitmaps_let_pass), T(devices_and_wires),
           T(the_config_in_force), T(long_and_missing_texts), T(power_off_waits_for_the_guests),
           T(power_off_can_be_called_off), T(a_machine_that_cannot_be_switched_off))
