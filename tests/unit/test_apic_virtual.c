@@ -101,8 +101,12 @@ TEST(an_nmi_is_sent_in) {
     v->event.type = EVENT_NONE;
     fake_nmi_blocked = false;
     vcpu_request(&v->public, REQUEST_NMI);
+    CHECK(!v->nmi_used);
     CHECK(vcpu_service(v));
     CHECK_U64(v->event.type, EVENT_NMI);
+    CHECK(v->nmi_used); /* what blocks NMIs is kept for it from then on, */
+    vcpu_reset(v, true);
+    CHECK(!v->nmi_used); /* until its reset */
 }
 
 TEST(what_is_accepted_waits_for_the_exit) {

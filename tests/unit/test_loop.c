@@ -255,9 +255,49 @@ TEST(a_look_is_no_part_of_the_pause) {
     fake_compartment_end = NULL;
 }
 
-TEST_MAIN(T(a_look_is_no_part_of_the_pause), T(each_turn_is_an_instruction_or_takes_interrupts),
-          T(what_is_common_takes_none), T(each_exit_is_recorded),
-          T(requests_without_end_do_not_hold_the_cpu),
+static uint64_t look_takes;
+
+static void a_look_of_its_length(UNUSED struct vcpu *v, UNUSED struct vmexit *end,
+                                 UNUSED unsigned n) {
+    fake_tsc += look_takes;
+}
+
+/* Three times so long, but not beyond 50 us, or eight times the shortest look. */
+TEST(a_pause_is_as_long_as_the_look_before_it) {
+    static const struct {
+        uint64_t shortest, takes, pause;
+    } rows[] = {{0, 1000, 3000},      {1000, 16666, 49998}, {1000, 16667, 50000},
+                {0, 20000, 60000},    {7000, 20000, 56000}, {30000, 20000, 60000},
+                {6250, 20000, 50000}, {6251, 20000, 50008}};
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct vcpu *v = fake_machine_start();
+        fake_compartment_end = a_look_of_its_length;
+        look_takes = rows[i].takes;
+        v->bell_least = rows[i].shortest;
+        v->bell_due = fake_tsc; /* just over */
+        v->clocks_due = 0;
+        v->public.requests = REQUEST_CHANNELS;
+        CHECK(vcpu_service(v));
+        CHECK(!v->bell_waits);
+        CHECK_U64(v->bell_due, fake_tsc + rows[i].pause);
+        bool longer = rows[i].shortest != 0 && rows[i].shortest < rows[i].takes;
+        CHECK_U64(v->bell_least, longer ? rows[i].shortest : rows[i].takes);
+
+        fake_tsc = v->bell_due - 1; /* one tick before its end a bell waits for the timer */
+        unsigned runs = fake_compartment_runs;
+        v->public.requests = REQUEST_CHANNELS;
+        CHECK(vcpu_service(v));
+        CHECK_U64(fake_compartment_runs, runs);
+        CHECK(v->bell_waits);
+        CHECK_U64(v->clocks_due, v->bell_due);
+        CHECK_U64(fake_deadline, v->bell_due);
+    }
+    fake_compartment_end = NULL;
+}
+
+TEST_MAIN(T(a_pause_is_as_long_as_the_look_before_it), T(a_look_is_no_part_of_the_pause),
+          T(each_turn_is_an_instruction_or_takes_interrupts), T(what_is_common_takes_none),
+          T(each_exit_is_recorded), T(requests_without_end_do_not_hold_the_cpu),
           T(bells_without_end_leave_the_guest_half_of_its_time),
           T(init_without_end_does_not_hold_the_cpu), T(a_request_left_by_the_service_ends_hlt),
           T(kicks_are_not_a_flood), T(every_kind_and_status_has_a_name))

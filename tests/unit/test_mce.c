@@ -243,7 +243,36 @@ TEST(the_log_tells_of_each_bank) {
     log_init(NULL, LOG_ERROR);
 }
 
-TEST_MAIN(T(only_bad_memory_of_the_guest_is_the_guests), T(damage_is_never_the_guests),
-          T(what_is_corrected_goes_on), T(what_nobody_has_used_goes_on), T(a_sibling_goes_on),
-          T(amd_tells_of_poison), T(two_entries_for_one_address), T(in_words),
-          T(the_exit_stops_one_guest_or_goes_on), T(the_log_tells_of_each_bank))
+/* Where a bank does not say what is bad, that of the one before it is not taken for it. */
+TEST(one_banks_block_is_not_the_nexts) {
+    static const struct {
+        bool amd;
+        uint64_t without, misc;
+        uint32_t index;
+    } cases[] = {
+        {false, MCE_ADDRV, PHYSICAL | 6, 1},
+        {false, MCE_MISCV, PHYSICAL | 6, 1},
+        {false, 0, 6, 1},
+        {false, 0, PHYSICAL | 31, 1},
+        {true, MCE_ADDRV, 0, 1},
+        {true, MCE_POISON, 0, 1},
+        {true, 0, 0, 2},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t status = RECOVERABLE | (cases[i].amd ? MCE_POISON : 0);
+        struct mce m = one_bank(status, RAM_BASE, PHYSICAL | 6);
+        m.amd = cases[i].amd;
+        CHECK_U64(mce_judge(&m, &mem), MCE_STOP_GUEST);
+        m.banks[m.count++] = (struct mce_bank){.index = cases[i].index,
+                                               .status = status & ~cases[i].without,
+                                               .address = RAM_BASE,
+                                               .misc = cases[i].misc};
+        CHECK_U64(mce_judge(&m, &mem), MCE_PANIC);
+    }
+}
+
+TEST_MAIN(T(one_banks_block_is_not_the_nexts), T(only_bad_memory_of_the_guest_is_the_guests),
+          T(damage_is_never_the_guests), T(what_is_corrected_goes_on),
+          T(what_nobody_has_used_goes_on), T(a_sibling_goes_on), T(amd_tells_of_poison),
+          T(two_entries_for_one_address), T(in_words), T(the_exit_stops_one_guest_or_goes_on),
+          T(the_log_tells_of_each_bank))
