@@ -347,8 +347,25 @@ TEST(nonsense_ends_the_vm_and_so_does_who_may_not) {
     refused(CONTROL_CALL_ORDER, CONTROL_KILL, false);
 }
 
-TEST_MAIN(T(a_look_tells_what_is_public), T(there_are_no_others), T(an_order_is_the_operators),
-          T(who_hears_nothing_is_refused), T(events_are_read_by_their_numbers),
-          T(a_console_is_read_in_pieces), T(keys_go_to_who_runs),
-          T(a_flight_recorder_is_told_line_by_line), T(who_does_not_answer_is_not_waited_for),
-          T(another_cpu_answers_for_its_own), T(nonsense_ends_the_vm_and_so_does_who_may_not))
+static void a_tenth_then_ticks(void) {
+    fake_tsc += fake_interrupts_taken == 1 ? FAKE_HZ / 10 : 1;
+}
+
+/* And not a tick less. */
+TEST(who_does_not_answer_has_a_tenth_of_a_second) {
+    struct vcpu *v = begin(true);
+    uint64_t begun = fake_tsc;
+
+    fake_interrupts_taken = 0;
+    fake_interrupt = a_tenth_then_ticks;
+    CHECK(ask_trace(v, 1, 0));
+    fake_interrupt = NULL;
+    CHECK_U64(fake_tsc, begun + FAKE_HZ / 10 + 1);
+}
+
+TEST_MAIN(T(who_does_not_answer_has_a_tenth_of_a_second), T(a_look_tells_what_is_public),
+          T(there_are_no_others), T(an_order_is_the_operators), T(who_hears_nothing_is_refused),
+          T(events_are_read_by_their_numbers), T(a_console_is_read_in_pieces),
+          T(keys_go_to_who_runs), T(a_flight_recorder_is_told_line_by_line),
+          T(who_does_not_answer_is_not_waited_for), T(another_cpu_answers_for_its_own),
+          T(nonsense_ends_the_vm_and_so_does_who_may_not))

@@ -1215,8 +1215,22 @@ TEST(a_kill_ends_the_loading) {
     CHECK_TOLD("stopped by the operator [BH3004]\n");
 }
 
-TEST_MAIN(T(what_a_request_does_in_each_state), T(an_audit_at_any_time),
-          T(an_audit_leaves_the_guest_its_cpu), T(a_second_audit_is_told),
+static void reset_a_tick_too_early(struct vcpu *v) {
+    fake_tsc += VM_LONG_LIFE * SECOND - 1;
+    reset(v);
+}
+
+TEST(a_long_life_has_a_last_tick) {
+    begin();
+    guest = reset_a_tick_too_early;
+    start();
+    life_step(v0);
+    CHECK_U64(fake_public.state, VM_DELAYED);
+    CHECK_U64(fake_vm->restarts, 1);
+}
+
+TEST_MAIN(T(a_long_life_has_a_last_tick), T(what_a_request_does_in_each_state),
+          T(an_audit_at_any_time), T(an_audit_leaves_the_guest_its_cpu), T(a_second_audit_is_told),
           T(an_audit_begins_anew_with_the_guest), T(an_audit_of_a_vm_that_is_off),
           T(an_audit_that_the_start_leaves), T(an_audit_of_a_paused_guest),
           T(what_a_state_may_become), T(a_queue_has_an_end_and_a_kill_is_always_heard),

@@ -8,6 +8,7 @@
 #include "hv/monitor/console.h"
 #include "hv/monitor/map.h"
 #include "hv/monitor/papers.h"
+#include "hv/monitor/poweroff.h"
 #include "hv/vm/devices.h"
 #include "hv/vm/snapshot.h"
 #include "tests/unit/fake_console.h"
@@ -493,8 +494,24 @@ TEST(a_machine_that_cannot_be_switched_off) {
     CHECK_U64(fake_machine_offs, 1);
 }
 
-TEST_MAIN(T(rows_of_msrs_have_their_borders), T(lines_of_numbers_are_full),
-          T(tables_are_told_as_they_are), T(windows_have_their_names),
+/* So that they are out on a slow line: 300 ms, and not a tick less. */
+TEST(the_last_words_have_their_time) {
+    start(&pagetable_format_ept, AUDIT_INTEL);
+    go();
+    publics[0].state = publics[1].state = VM_OFF;
+    fake_can_switch_off = true;
+    CHECK_U64(poweroff_show(publics, 2, 0), SHOW_PRINTED);
+    CHECK_U64(poweroff_show(publics, 2, 1), SHOW_WAIT);
+    fake_tsc += plat_tsc_hz() * 3 / 10 - 1;
+    CHECK_U64(poweroff_show(publics, 2, 1), SHOW_WAIT);
+    CHECK_U64(fake_machine_offs, 0);
+    fake_tsc++;
+    CHECK_U64(poweroff_show(publics, 2, 1), SHOW_END);
+    CHECK_U64(fake_machine_offs, 1);
+}
+
+TEST_MAIN(T(the_last_words_have_their_time), T(rows_of_msrs_have_their_borders),
+          T(lines_of_numbers_are_full), T(tables_are_told_as_they_are), T(windows_have_their_names),
           T(each_place_has_its_borders), T(what_bitmaps_let_pass), T(devices_and_wires),
           T(the_config_in_force), T(long_and_missing_texts), T(power_off_waits_for_the_guests),
           T(power_off_can_be_called_off), T(a_machine_that_cannot_be_switched_off))
