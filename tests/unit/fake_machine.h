@@ -40,19 +40,10 @@ static size_t fake_console_length;
 
 /* A header, and one page each of code, constants, data and zeroes; the data begins with 42h. */
 #define FAKE_PROGRAM_DATA 0x2000
-const uint8_t plat_compartment_image[0x3000] ALIGNED(PAGE_SIZE) = {'c',
-                                                                   'm',
-                                                                   'p',
-                                                                   'a',
-                                                                   'r',
-                                                                   'p',
-                                                                   'm',
-                                                                   't',
-                                                                   [25] = 0x10,
-                                                                   [33] = 0x20,
-                                                                   [41] = 0x30,
-                                                                   [49] = 0x40,
-                                                                   [FAKE_PROGRAM_DATA] = 0x42};
+const uint8_t plat_compartment_image[0x3000] ALIGNED(PAGE_SIZE) = {
+    'c',         'm',         'p',         'a',         'r',
+    'p',         'm',         't',         [9] = 0x08,  [17] = 0x09,
+    [25] = 0x10, [33] = 0x20, [41] = 0x30, [49] = 0x40, [FAKE_PROGRAM_DATA] = 0x42};
 
 uint64_t plat_tsc(void) {
     return fake_tsc;
@@ -126,6 +117,7 @@ void plat_wait(void) {
 }
 static uint32_t fake_last_extended = 0x80000021;
 static uint32_t fake_xcr0_missing;
+static bool fake_rdrand_missing;
 static uint32_t fake_signature = UINT32_MAX, fake_core = UINT32_MAX, fake_cache_sets = UINT32_MAX;
 static uint32_t fake_avx_size = 256, fake_pkru_flags; /* of XSAVE's components 2 and 9 */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
@@ -134,6 +126,9 @@ void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]) {
     CHECK(subleaf == 0 || has_subleaves);
     for (unsigned i = 0; i < 4; i++) {
         out[i] = UINT32_MAX; /* a CPU with everything */
+    }
+    if (leaf == 1 && fake_rdrand_missing) {
+        out[2] &= ~BIT32(30);
     }
     if (leaf == 1 || leaf == 0x1a) {
         out[0] = leaf == 1 ? fake_signature : fake_core;

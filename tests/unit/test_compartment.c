@@ -713,6 +713,22 @@ TEST(what_is_told_has_its_limits) {
     CHECK(strstr(said, "told of what there is not") != NULL);
 }
 
+/* Where the program begins, where it is called, and where its stack does. */
+TEST(each_vcpu_has_its_places) {
+    const struct compartment_header *header = (const void *)plat_compartment_image;
+    struct vcpu *v0, *v1;
+
+    (void)start();
+    CHECK_U64(header->entry, 0x800);
+    CHECK_U64(compartment_entry(), COMPARTMENT_BASE + 0x800);
+    CHECK_U64(header->called, 0x900);
+    CHECK_U64(compartment_called(), COMPARTMENT_BASE + 0x900);
+    fake_create_two(&v0, &v1);
+    uint64_t top = compartment_stack_top(v0);
+    CHECK_U64(compartment_stack_top(v1), top + COMPARTMENT_SLOT);
+    CHECK_U64(top % COMPARTMENT_SLOT, COMPARTMENT_STACK + COMPARTMENT_STACK_SIZE);
+}
+
 /* What an instruction that is emulated may set, and the next bit. */
 TEST(of_the_state_it_sets_what_a_task_switch_sets) {
     static const struct {
@@ -828,9 +844,10 @@ TEST(memory_that_is_not_there_is_told_by_what_touched_it) {
     }
 }
 
-TEST_MAIN(T(of_the_state_it_sets_what_a_task_switch_sets), T(what_is_told_has_its_limits),
-          T(windows_have_the_rights_of_their_kind), T(the_guest_has_images_alone),
-          T(each_start_is_told_the_devices), T(its_window_shows_them), T(each_upcall_is_named),
+TEST_MAIN(T(each_vcpu_has_its_places), T(of_the_state_it_sets_what_a_task_switch_sets),
+          T(what_is_told_has_its_limits), T(windows_have_the_rights_of_their_kind),
+          T(the_guest_has_images_alone), T(each_start_is_told_the_devices),
+          T(its_window_shows_them), T(each_upcall_is_named),
           T(after_a_timer_nothing_is_asked_of_one_that_failed), T(a_reset_forgets_no_failure),
           T(who_is_to_leave_asks_no_device), T(the_end_of_the_vm_ends_an_upcall),
           T(a_long_pause_of_the_cpu_is_one_look), T(one_that_was_left_is_asked_no_more),

@@ -247,7 +247,58 @@ TEST(nothing_there) {
     CHECK_U64(fake_console_length, 1);
 }
 
-TEST_MAIN(T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
+/* Clocks; where the CPU has nothing better, that is told, unless starts are too many for it. */
+TEST(what_randomness_begins_with) {
+    fake_tsc = 12345;
+    begin(LOG_INFO);
+    const struct exchange_vm *shared = fake_vm->shared;
+    CHECK_U64(shared->has_rdrand, 1);
+    CHECK_U64(lines, 0);
+    CHECK_U64(shared->seed[0], fake_tsc);
+    CHECK_U64(shared->seed[1], plat_wall_seconds());
+    CHECK_U64(shared->seed[2], fake_vm->clock.offset);
+    CHECK_U64(shared->seed[3], fake_tsc);
+    fake_rdrand_missing = true;
+    fake_vm->quiet = true;
+    CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(shared->has_rdrand, 0);
+    CHECK_U64(lines, 0);
+    fake_vm->quiet = false;
+    CHECK(vm_start_devices(fake_vm));
+    CHECK_U64(lines, 1);
+    CHECK(strstr(last, "its entropy device has clocks alone to draw on: no RDRAND here") != NULL);
+    fake_rdrand_missing = false;
+}
+
+/* So many a second, then how many were left out; a guest that ends by one is always told. */
+TEST(violations_are_told_at_level_debug) {
+    struct vcpu *v = begin(LOG_INFO);
+    vcpu_refuse_access(v, BUS_PORT, false, 0x1234);
+    CHECK_U64(lines, 0);
+    CHECK_U64(v->public.refused[REFUSED_PORT], 1);
+    v = begin(LOG_DEBUG);
+    vcpu_refuse_access(v, BUS_MEMORY, true, 0x1234);
+    CHECK(strstr(last, "refused write of memory 0x1234 at rip ") != NULL);
+    CHECK_U64(v->public.refused[REFUSED_MEMORY], 1);
+    for (unsigned i = 0; i < 1000; i++) {
+        vcpu_refuse_access(v, BUS_PORT, false, i);
+    }
+    CHECK(lines > 1 && lines < 100);
+    CHECK_U64(v->public.refused[REFUSED_PORT], 1000);
+    unsigned told = lines;
+    fake_tsc += 10 * FAKE_HZ;
+    fake_config.on_violation = ON_VIOLATION_STOP;
+    for (unsigned i = 0; i < 1000; i++) {
+        vcpu_refuse_access(v, BUS_PORT, true, 0x77);
+    }
+    fake_config.on_violation = ON_VIOLATION_DENY;
+    CHECK_U64(lines, told + 1000);
+    CHECK(strstr(last, "refused write of port 0x77 at rip ") != NULL);
+    CHECK_U64(fake_vm->leave, LEAVE_STOP);
+}
+
+TEST_MAIN(T(violations_are_told_at_level_debug), T(what_randomness_begins_with),
+          T(bios_calls_are_counted_and_the_first_told), T(sleep_states_are_told_at_level_debug),
           T(the_ways_to_end), T(a_watchdog_that_is_not_fed), T(that_it_has_bitten_outlives_a_start),
           T(a_watchdog_that_is_not_planned), T(a_wild_ring_between_exits),
           T(a_byte_that_waits_goes_on), T(intr_follows_the_8259s), T(what_a_start_tells),

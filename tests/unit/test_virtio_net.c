@@ -968,8 +968,29 @@ TEST(the_longest_frame) {
     CHECK_U64(sent(0)->drops[NET_DROP_LONG], 1);
 }
 
-TEST_MAIN(T(registers), T(frames_go_both_ways), T(frames_of_many_pieces), T(pages_of_an_image),
-          T(pieces_of_the_wrong_kind), T(strangers_are_learned), T(a_new_driver_waits_for_nothing),
+/* By the devices' timer, without another word of its driver. */
+TEST(a_sender_goes_on_when_it_is_due) {
+    begin(2, 0);
+    struct machine *m = &machines[0];
+    make_frame(1, 0, 1500);
+    memcpy(m->ram + OUTGOING + NET_HEADER, frame, 1500);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_describe(m, NET_TRANSMIT, i, OUTGOING, NET_HEADER + 1500, 0, 0);
+        driver_offer(m, NET_TRANSMIT, i);
+    }
+    driver_doorbell(m, NET_TRANSMIT);
+    uint16_t first = driver_used(m, NET_TRANSMIT);
+    uint64_t due = m->net.transmit_due;
+    CHECK(due > machine_time);
+    CHECK_U64(virtio_ops.service(&m->net.v.dev, due - 1), due);
+    CHECK_U64(driver_used(m, NET_TRANSMIT), first);
+    (void)virtio_ops.service(&m->net.v.dev, due);
+    CHECK(driver_used(m, NET_TRANSMIT) > first);
+}
+
+TEST_MAIN(T(a_sender_goes_on_when_it_is_due), T(registers), T(frames_go_both_ways),
+          T(frames_of_many_pieces), T(pages_of_an_image), T(pieces_of_the_wrong_kind),
+          T(strangers_are_learned), T(a_new_driver_waits_for_nothing),
           T(a_sender_to_all_takes_turns), T(each_goes_to_whom_it_is_for),
           T(nobody_sends_with_anothers_address), T(a_bridge_is_learned), T(an_address_moves),
           T(frames_that_are_none), T(where_a_checksum_may_end), T(limits_of_a_frame),

@@ -1111,23 +1111,49 @@ TEST(a_server_that_does_not_read) {
     }
 }
 
-TEST_MAIN(T(a_server_that_sends_byte_by_byte), T(what_the_driver_reads), T(reads_and_writes),
-          T(large_requests), T(what_is_written_is_safe), T(a_server_without_fua),
-          T(a_server_without_fua_that_ends_before_the_flush), T(a_server_that_cannot_flush),
-          T(ranges), T(what_is_no_request), T(the_name_is_known_here), T(read_only),
-          T(an_export_that_turns_out_to_be_read_only), T(errors_of_the_server),
-          T(many_at_once_and_answers_in_any_order), T(many_at_once_that_end_without_the_server),
-          T(a_turn_of_many_that_end_at_once), T(a_turn_is_over_when_all_of_it_is_spent),
-          T(the_half_of_the_room), T(reads_that_are_much_together),
-          T(a_server_that_sends_little_ahead), T(a_server_that_comes_late),
-          T(the_start_waits_for_a_server), T(a_server_that_starts_again_in_the_middle),
-          T(a_server_that_ends_within_data), T(a_program_that_starts_again), T(a_size_that_changes),
-          T(as_many_as_there_are_places), T(a_server_that_loses_its_cache),
-          T(a_driver_that_starts_again), T(a_driver_that_goes_within_a_write),
-          T(a_driver_that_goes_within_a_read), T(a_driver_that_changes_its_buffers),
-          T(a_driver_that_shortens_a_write), T(a_driver_that_cuts_its_buffers_anew),
-          T(lies_in_the_greeting), T(no_room_for_the_answer_to_the_greeting),
-          T(lies_about_the_option), T(answers_that_mean_nothing), T(an_export_that_there_is_not),
-          T(lies_in_a_reply), T(an_answer_too_early), T(packets_that_make_no_sense),
-          T(a_server_that_never_answers), T(a_server_that_stops_in_the_middle_of_its_greeting),
-          T(a_server_that_does_not_read), T(an_export_is_told_each_time))
+/* As after a restart of its driver: what the server was asked for goes nowhere. */
+TEST(a_queue_that_is_reset) {
+    struct command c[2];
+
+    start_both(SERVED_FEATURES);
+    server.holds = true;
+    post(0, BLK_IN, 8, 512);
+    post(1, BLK_IN, 9, 512);
+    driver_doorbell(pc, 0);
+    run_both();
+    CHECK(server_command(&c[0]) && server_command(&c[1]));
+    pc->served.v.driver_features |= VIRTIO_F_RING_RESET;
+    driver_set(pc, 0x16, 2, 0);
+    driver_set(pc, 0x3a, 2, 1);
+    CHECK_U64(pc->served.orphans, 2);
+    memset(pc->ram + DATA(0), UNTOUCHED, 512);
+    server_do(&c[0]);
+    server_do(&c[1]);
+    run_both();
+    CHECK_U64(pc->served.orphans, 0);
+    CHECK_U64(pc->ram[DATA(0)], UNTOUCHED);
+    CHECK_U64(pc->ram[STATUS(0)], UNTOUCHED);
+    CHECK_U64(pc->counts.connections, 1);
+}
+
+TEST_MAIN(T(a_queue_that_is_reset), T(a_server_that_sends_byte_by_byte), T(what_the_driver_reads),
+          T(reads_and_writes), T(large_requests), T(what_is_written_is_safe),
+          T(a_server_without_fua), T(a_server_without_fua_that_ends_before_the_flush),
+          T(a_server_that_cannot_flush), T(ranges), T(what_is_no_request),
+          T(the_name_is_known_here), T(read_only), T(an_export_that_turns_out_to_be_read_only),
+          T(errors_of_the_server), T(many_at_once_and_answers_in_any_order),
+          T(many_at_once_that_end_without_the_server), T(a_turn_of_many_that_end_at_once),
+          T(a_turn_is_over_when_all_of_it_is_spent), T(the_half_of_the_room),
+          T(reads_that_are_much_together), T(a_server_that_sends_little_ahead),
+          T(a_server_that_comes_late), T(the_start_waits_for_a_server),
+          T(a_server_that_starts_again_in_the_middle), T(a_server_that_ends_within_data),
+          T(a_program_that_starts_again), T(a_size_that_changes), T(as_many_as_there_are_places),
+          T(a_server_that_loses_its_cache), T(a_driver_that_starts_again),
+          T(a_driver_that_goes_within_a_write), T(a_driver_that_goes_within_a_read),
+          T(a_driver_that_changes_its_buffers), T(a_driver_that_shortens_a_write),
+          T(a_driver_that_cuts_its_buffers_anew), T(lies_in_the_greeting),
+          T(no_room_for_the_answer_to_the_greeting), T(lies_about_the_option),
+          T(answers_that_mean_nothing), T(an_export_that_there_is_not), T(lies_in_a_reply),
+          T(an_answer_too_early), T(packets_that_make_no_sense), T(a_server_that_never_answers),
+          T(a_server_that_stops_in_the_middle_of_its_greeting), T(a_server_that_does_not_read),
+          T(an_export_is_told_each_time))

@@ -287,8 +287,33 @@ TEST(memory_is_reached_through_windows) {
     CHECK_U64(fake_windows[WINDOW_KEPT].v, 0);
 }
 
-TEST_MAIN(T(memory_is_reached_through_windows), T(what_the_loader_is_told), T(texts),
-          T(longest_texts_end_below_the_tables), T(files), T(no_initrd),
-          T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(a_page_for_the_virtual_xapic),
-          T(budgets_too_small), T(a_guests_time_begins_at_zero), T(what_is_typed),
-          T(an_nmi_that_comes_between_two_looks), T(the_first_reason_to_leave_stands))
+/* What boot/ had is gone after the start: nothing points there any more. */
+TEST(it_keeps_its_plan_itself) {
+    for (unsigned with_initrd = 0; with_initrd < 2; with_initrd++) {
+        begin();
+        if (with_initrd == 0) {
+            fake_plan.initrd = NULL;
+        }
+        CHECK_U64(vm_keep_plan(fake_vm), STATUS_OK);
+        const struct plan_vm *kept = fake_vm->plan;
+        CHECK(kept != &fake_plan && kept == fake_vm->kept);
+        CHECK(memcmp(kept->regions, fake_plan.regions, sizeof(kept->regions)) == 0);
+        CHECK(fake_vm->mem.regions == kept->regions);
+        CHECK(kept->config != &fake_config);
+        CHECK(memcmp(kept->config, &fake_config, sizeof(fake_config)) == 0);
+        CHECK(kept->kernel != &kernel && kept->kernel->size == sizeof(kernel_file));
+        CHECK_U64(kept->kernel->base.v, (uintptr_t)kernel_file);
+        CHECK(kept->initrd != &initrd && (kept->initrd != NULL) == (with_initrd != 0));
+        if (kept->initrd != NULL) {
+            CHECK_U64(kept->initrd->size, sizeof(initrd_file));
+            CHECK_U64(kept->initrd->base.v, (uintptr_t)initrd_file);
+        }
+    }
+}
+
+TEST_MAIN(T(it_keeps_its_plan_itself), T(memory_is_reached_through_windows),
+          T(what_the_loader_is_told), T(texts), T(longest_texts_end_below_the_tables), T(files),
+          T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib),
+          T(a_page_for_the_virtual_xapic), T(budgets_too_small), T(a_guests_time_begins_at_zero),
+          T(what_is_typed), T(an_nmi_that_comes_between_two_looks),
+          T(the_first_reason_to_leave_stands))

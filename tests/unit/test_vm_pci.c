@@ -9,16 +9,17 @@
 
 enum { NVME, CARD, USB, DEVICES }; /* by FLR, by its power state, with its bus */
 
-#define PORT       0x8u /* the bridge above USB */
-#define AT_POWER   0x40u
-#define AT_MSI     0x50u
-#define AT_EXPRESS 0x70u
-#define AT_MSIX    0xb0u
-#define NVME_BAR   0xfe000000u
-#define CARD_BAR   0xfd000000u
-#define USB_BAR    0xfc000000u
-#define NVME_SIZE  0x8000u
-#define SIZE       0x2000u
+#define PORT        0x8u /* the bridge above USB */
+#define AT_POWER    0x40u
+#define AT_MSI      0x50u
+#define AT_EXPRESS  0x70u
+#define AT_MSIX     0xb0u
+#define AT_ADVANCED 0xc0u /* where a device has it */
+#define NVME_BAR    0xfe000000u
+#define CARD_BAR    0xfd000000u
+#define USB_BAR     0xfc000000u
+#define NVME_SIZE   0x8000u
+#define SIZE        0x2000u
 #define TABLE                                                                                      \
     0x2000u /* of NVME's messages, a page; the pending bits are the page after the next            \
              */
@@ -135,6 +136,10 @@ static void device_put(uint32_t function, uint32_t reg, uint32_t value) {
         power_put(function, value);
     } else if (reg == AT_EXPRESS + 8 && (value & 0x8000) != 0) {
         device_reset(function);
+    } else if (reg == AT_ADVANCED + 4) {
+        wrong_writes += value != 1;
+        spaces[function][reg / 4] = value;
+        device_reset(function);
     } else if (reg == 0x3c) {
         spaces[function][15] = (spaces[function][15] & 0xffffff00) | (value & 0xff);
     } else if (reg == 4) {
@@ -198,6 +203,13 @@ static void give_devices(struct plan_vm *plan) {
     for (uint16_t i = 0; i < DEVICES; i++) {
         plan->pcis[i] = i;
     }
+}
+
+static void give_advanced(struct plan_vm *plan) {
+    give_devices(plan);
+    functions[NVME].flr = false;
+    functions[NVME].af_flr = true;
+    functions[NVME].at_af = AT_ADVANCED;
 }
 
 static void time_passes(void) {
@@ -592,6 +604,46 @@ TEST(one_that_does_not_come_back_from_it_is_lost_for_the_run) {
     CHECK_STR(said, "");
 }
 
+/* And so is one that comes back as another. */
+TEST(one_that_is_not_as_it_was_after_it_is_lost_for_the_run) {
+    static const struct {
+        bool bars_stuck;
+        uint32_t on, off;
+        const char *why;
+    } ways[] = {
+        {true, 0, 0, "its BARs did not take their addresses after its reset"},
+        {false, MASTER, 0, "it is still at work after its reset"},
+        {false, 0, INTX_OFF, "its interrupt pin cannot be switched off"},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+        struct vcpu *v = start();
+        CHECK_U64(ask(v, PCI_CALL_RESET, NVME, 0, 0), 1);
+        bars_stuck = ways[i].bars_stuck;
+        stuck_on = ways[i].on;
+        stuck_off = ways[i].off;
+        fake_tsc += 100 * MS - 1;
+        CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+        CHECK(strstr(said, "is lost for this run") == NULL);
+        fake_tsc++;
+        CHECK_U64(ask(v, PCI_CALL_READ, NVME, 0, 0), UINT32_MAX);
+        CHECK_LOG("PCI 00:00.1 is lost for this run: ");
+        CHECK_LOG(ways[i].why);
+        CHECK_U64(ask(v, PCI_CALL_RESET, NVME, 0, 0), 0);
+    }
+}
+
+/* Conventional PCI's capability for the same. */
+TEST(a_reset_by_advanced_features) {
+    struct vcpu *v = create_with(give_advanced);
+    vm_pci_start(fake_vm);
+    CHECK_U64(resets[1], 1);
+    CHECK_U64(space_of(NVME, AT_ADVANCED + 4), 1);
+    CHECK_LOG("has PCI 00:00.1 (1b36:0010, function-level reset)");
+    CHECK_U64(ask(v, PCI_CALL_RESET, NVME, 0, 0), 1);
+    CHECK_U64(resets[1], 2);
+    CHECK_U64(wrong_writes, 0);
+}
+
 /* ---- BARs ---- */
 
 static void check_page(uint64_t offset, bool mapped) {
@@ -972,7 +1024,8 @@ TEST(a_bar_that_moves_takes_no_memory) {
     CHECK_U64(fake_vm->pool.used, used);
 }
 
-TEST_MAIN(T(a_quiet_start_names_no_device),
+TEST_MAIN(T(one_that_is_not_as_it_was_after_it_is_lost_for_the_run),
+          T(a_reset_by_advanced_features), T(a_quiet_start_names_no_device),
           T(a_start_resets_each_in_its_way_restores_it_and_lets_it_in),
           T(one_that_needs_its_time_is_waited_for_and_one_that_does_not_come_back_is_withheld),
           T(each_wait_has_its_length), T(a_capability_that_there_is_not_is_not_written),

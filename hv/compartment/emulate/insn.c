@@ -99,9 +99,9 @@ static bool prefix_fits(const struct decoder *d, const struct insn *in, enum pre
     case PREFIX_F2:
         return in->rep == 0xf2;
     case PREFIX_F3:
+    default:
         return in->rep == 0xf3;
     }
-    return false;
 }
 
 static bool digit_fits(struct decoder *d, uint8_t digit) {
