@@ -14,6 +14,7 @@ HOME = "hv/lib/message.h"
 FOLDERS = ("hv", "arch", "boot", "config")
 LITERAL = r'"(?:\\.|[^"\\])*"'
 GAP = r"(?:\s|\\\n)*"
+STATEMENT = rf'(?:{LITERAL}|[^;"])+'  # up to its semicolon: a text may hold one
 MACRO = r"\b[A-Z][A-Z0-9_]+\b(?!\s*\()"
 PIECES = rf"(?:(?:{LITERAL}|{MACRO}|\bPRI\w+){GAP})+"
 MESSAGE = re.compile(rf"({PIECES})MSG\((\d+)\)(?:{GAP}({PIECES}))?")
@@ -31,7 +32,30 @@ CALLS = {
     "fault_add": (3, None, (), ""), "COMPLAIN": (2, None, (), ""),
     "refuse": (1, None, (), ("config/schema.c", "config/readers.c")),
     "REFUSE": (-1, None, (), "config/"),
+    "control_refuse": (1, None, (), ""),
 }
+# What the operator is answered. An answer is a refusal, which has a number, but for those that are listed here: file and
+# text. Lines of a table begin as DETAIL says.
+ANSWERING = {"console_print": (0, None, (), "hv/monitor/")}
+ANSWERS = {
+    ("hv/monitor/acts.c", "%u %-16s %-9s cpus %-8s memory %-6s%s"), ("hv/monitor/acts.c", "log level is %s"),
+    ("hv/monitor/acts.c", "%s"), ("hv/monitor/acts.c", "%-10s %-7s  %s"),
+    ("hv/monitor/command.c", "%s%s"), ("hv/monitor/command.c", "%s"), ("hv/monitor/command.c", ""),
+    ("hv/monitor/lines.c", "%s"),
+    ("hv/monitor/map.c", "%s: CPUs %s"),
+    ("hv/monitor/papers.c", "%.*s"),
+    ("hv/monitor/papers.c", "# as it was read at this start; a changed file counts from the next one"),
+    ("hv/monitor/poweroff.c", "stopping all guests; any key leaves the machine on"),
+    ("hv/monitor/poweroff.c", "the machine stays on; guests that were asked to stop do so"),
+    ("hv/monitor/regs.c", "vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s"),
+    ("hv/monitor/regs.c", "vcpu%u on cpu %u: waits for a startup message"),
+    ("hv/monitor/stats.c", "%s: %s"),
+    ("hv/monitor/top.c", "%s%8llu%7llu%8llu"), ("hv/monitor/top.c", "%16s %s"), ("hv/monitor/top.c", "%s\\r%s"),
+    ("hv/monitor/top.c", "%s%8s%7s%8s"),
+    ("hv/monitor/trace.c", "%s"),
+}
+# Whose functions return what is wrong, or NULL: all texts that they return, or assign to `wrong`, have a number.
+RETURNING = ("hv/compartment/virtio/control_parse.c",)
 # REFUSE() is another macro in each: the argument that is the text; elsewhere config/builder.h's.
 REFUSES = {"config/parse.c": 2, "config/kernel.c": 1}
 REFUSES_ELSE = 3
@@ -106,7 +130,7 @@ def unnumbered(text):
 
 def values_of(text, variable):
     """The right sides of what a file assigns to a variable, and what it prints into it."""
-    for found in re.finditer(rf"\b{variable}\b(?:\[[^\]]*\])*\s*=\s*([^;]+);", text):
+    for found in re.finditer(rf"\b{variable}\b(?:\[[^\]]*\])*\s*=\s*({STATEMENT});", text):
         yield found[1]
     for found in re.finditer(r"\bfmt_print(\()", text):
         args = arguments(text, found.start(1))
@@ -133,9 +157,10 @@ def judge(name, text, macros, argument):
     return "" if values else f"{argument} comes from elsewhere: add it to PASSED, or number it"
 
 
-def check_calls(name, text, macros):
-    for found in re.finditer(rf"\b({'|'.join(CALLS)})(\()", text):
-        place, state, quiet, where = CALLS[found[1]]
+def check_calls(name, text, macros, calls=CALLS, answers=()):
+    """What is wrong with the texts that a file hands to these functions; answers: texts that need no number."""
+    for found in re.finditer(rf"\b({'|'.join(calls)})(\()", text):
+        place, state, quiet, where = calls[found[1]]
         if found[1] == "REFUSE":
             place = REFUSES.get(name, REFUSES_ELSE)
         args = arguments(text, found.start(2))
@@ -145,8 +170,21 @@ def check_calls(name, text, macros):
         if defined or not name.startswith(where) or (state is not None and args[state] in quiet):
             continue
         why = judge(name, text, macros, args[place]) if place < len(args) else "it has no text"
-        if why:
+        if why and (place >= len(args) or (name, text_of(args[place])) not in answers):
             yield f"{name}:{line}: {found[1]}(): {why}"
+
+
+def check_returns(name, text):
+    for found in re.finditer(rf"\b(?:return|wrong =)\s({STATEMENT});", text):
+        for shown in unnumbered(found[1]):
+            yield f'{name}:{text.count(chr(10), 0, found.start()) + 1}: "{shown}" has no number'
+
+
+def check_answers(files):
+    """All known answers are there."""
+    there = {(name, text_of(arguments(text, found.start(1))[0])) for name, text in files
+             for found in re.finditer(r"\bconsole_print(\()", text)}
+    yield from (f"{name}: nothing answers \"{shown}\": take it out of ANSWERS" for name, shown in sorted(ANSWERS - there))
 
 
 def pattern_of(text):
@@ -180,7 +218,9 @@ def gather(files):
         if places:
             faults.append(f"{name}: {places} times MSG() without a text before it")
         faults += check_calls(name, text, macros)
-    return texts, faults
+        faults += check_calls(name, text, macros, ANSWERING, ANSWERS)
+        faults += check_returns(name, text) if name in RETURNING else []
+    return texts, faults + list(check_answers(files))
 
 
 def check_page(texts):

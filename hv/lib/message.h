@@ -9,3 +9,8 @@
 #pragma once
 
 #define MSG(number) " [BH" #number "]"
+
+/* Bytes of that, and where in it "BH0000" begins, and how long this is. */
+#define MSG_LENGTH       (sizeof(MSG(0000)) - 1)
+#define MSG_NUMBER_AT    (sizeof(" [") - 1)
+#define MSG_NUMBER_BYTES (sizeof("BH0000") - 1)

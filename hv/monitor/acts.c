@@ -50,14 +50,18 @@ unsigned acts_find(const char *what, const char *word, const char *(*name)(unsig
     }
     if (i == count) {
         const char *near = find_near(word, name, count);
-        console_print("no %s \"%s\": ", what, word);
         if (near != NULL) {
-            console_print("did you mean %s?\n", near);
+            console_print("no %s \"%s\": did you mean %s?" MSG(6101) "\n", what, word, near);
         } else {
-            console_print("see help and list\n");
+            console_print("no %s \"%s\": see help and list" MSG(6102) "\n", what, word);
         }
     }
     return i;
+}
+
+void acts_usage(const char *name, const char *args) {
+    const char *blank = args[0] == '\0' ? "" : " ";
+    console_print("usage: %s%s%s" MSG(6103) "\n", name, blank, args);
 }
 
 /* ---- one VM ---- */
@@ -153,15 +157,15 @@ static enum show show_stats(unsigned n, unsigned line) {
 static void tell_asked(const struct vm_public *vm, enum vm_asked asked) {
     switch (asked) {
     case VM_ASKED_NO_CPU:
-        console_print("%s cannot run: CPU %u did not come, or cannot run guests; give it another "
-                      "one\n",
+        console_print("%s cannot run: CPU %u did not come, or runs no guests" MSG(6105) "\n",
                       vm->name, vm->vcpus[0]->cpu);
         break;
     case VM_ASKED_OFF:
-        console_print("%s does not run: start it\n", vm->name);
+        console_print("%s does not run: start it" MSG(6106) "\n", vm->name);
         break;
     case VM_ASKED_TOO_MUCH:
-        console_print("%s has too much to do already: try again, or kill it\n", vm->name);
+        console_print("%s has too much to do already: try again, or kill it" MSG(6107) "\n",
+                      vm->name);
         break;
     case VM_ASKED:
     case VM_ASKED_KINDS:
@@ -200,7 +204,7 @@ static void run_move(const char *arg) {
         return;
     }
     if (acts.vms[from].state != VM_PAUSED || !vm_state_is_off(acts.vms[to].state)) {
-        console_print("%s must be paused, and %s off\n", acts_vm(from), acts_vm(to));
+        console_print("%s must be paused, and %s off" MSG(6108) "\n", acts_vm(from), acts_vm(to));
         return;
     }
     if (vcpu_is_missing(acts.vms[to].vcpus[0])) {
@@ -272,7 +276,7 @@ static void restart_machine(void) {
 
 static void run_host_reset(const char *arg) {
     if (!str_equal(arg, "yes")) {
-        console_print("not restarted: the word after host-reset must be \"yes\"\n");
+        console_print("not restarted: the word after host-reset must be \"yes\"" MSG(6109) "\n");
         return;
     }
     restart_machine();
@@ -286,7 +290,7 @@ static bool may_end_all(const char *arg, const char *what, const char *command) 
         running += vm_state_has_vcpus(acts.vms[i].state) ? 1 : 0;
     }
     if (running != 0 && (arg == NULL || !str_equal(arg, "yes"))) {
-        console_print("%u guest%s would %s: \"%s yes\" does it\n", running,
+        console_print("%u guest%s would %s: \"%s yes\" does it" MSG(6110) "\n", running,
                       running == 1 ? " runs and" : "s run and", what, command);
         return false;
     }
@@ -294,7 +298,7 @@ static bool may_end_all(const char *arg, const char *what, const char *command) 
 }
 
 static void run_reboot(const char *arg) {
-    if (may_end_all(arg, "end as if the power failed", "reboot")) {
+    if (may_end_all(arg, "end as at a power cut", "reboot")) {
         restart_machine();
     }
 }
@@ -364,7 +368,7 @@ static void run_logs(const char *arg) {
     const char *other = name == arg ? acts.more[0] : arg;
 
     if (name == NULL || (other != NULL && !str_equal(other, "-f"))) {
-        console_print("usage: logs NAME [-f]\n");
+        acts_usage("logs", "NAME [-f]");
         return;
     }
     unsigned n = acts_find("guest", name, acts_vm, acts.vm_count);

@@ -34,6 +34,9 @@ extern const unsigned commands_count;
 unsigned acts_find(const char *what, const char *word, const char *(*name)(unsigned),
                    unsigned count);
 
+/* Tells how a command is typed: its name and its words. */
+void acts_usage(const char *name, const char *args);
+
 /* The names of commands, guests, wires of the guest that is named; other words. A word that means
  * "I know what I do" is not among them: it is to be typed. */
 const char *acts_name(unsigned i);

@@ -21,14 +21,14 @@ static bool is_meant(const struct command_entry *c, unsigned n) {
     const char *word = acts.more[0];
 
     if (word != NULL && !str_equal(word, "yes")) {
-        console_print("usage: %s %s\n", c->name, c->args);
+        acts_usage(c->name, c->args);
         return false;
     }
     if (word != NULL || c->hurts == NULL || !vm_state_has_vcpus(acts.vms[n].state)) {
         return true;
     }
-    console_print("%s runs, and %s %s: \"%s %s yes\" does it\n", acts_vm(n), c->name, c->hurts,
-                  c->name, acts_vm(n));
+    console_print("%s runs, and %s %s: \"%s %s yes\" does it" MSG(6104) "\n", acts_vm(n), c->name,
+                  c->hurts, c->name, acts_vm(n));
     return false;
 }
 
@@ -92,7 +92,7 @@ static void run_line(void) {
     unsigned most = 1 + args_count(c->args, false);
     unsigned least = most - args_count(c->args, true);
     if (count < least || count > most) {
-        console_print("usage: %s%s%s\n", c->name, most == 1 ? "" : " ", c->args);
+        acts_usage(c->name, c->args);
     } else {
         acts.more[0] = count > 2 ? words[2] : NULL;
         acts.more[1] = count > 3 ? words[3] : NULL;

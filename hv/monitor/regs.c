@@ -93,7 +93,7 @@ static enum show show_state(struct vcpu_public *v, unsigned index) {
     } else if (here) {
         console_print("vcpu%u on cpu %u: waits for a startup message\n", index, v->cpu);
     } else {
-        console_print("vcpu%u on cpu %u: does not answer\n", index, v->cpu);
+        console_print("vcpu%u on cpu %u: does not answer" MSG(6111) "\n", index, v->cpu);
     }
     return SHOW_PRINTED;
 }
@@ -120,7 +120,8 @@ enum show regs_show(struct vm_public *vm, unsigned line) {
     unsigned vcpu = line / VCPU_LINES;
 
     if (line == 0 && !runs) {
-        console_print("%s is %s: it has no registers\n", vm->name, vm_state_name(vm->state));
+        console_print("%s is %s: it has no registers" MSG(6113) "\n", vm->name,
+                      vm_state_name(vm->state));
         return SHOW_PRINTED;
     }
     if (vcpu >= vm->vcpu_count || (!runs && !ask_is_open())) {

@@ -192,7 +192,7 @@ static enum show show_devices(struct vm_public *vm, unsigned line) {
         }
         enum ask answer = ask_vcpu(vm->vcpus[0]);
         if (answer == ASK_SILENT) {
-            console_print("  devices: cpu %u does not answer\n", vm->vcpus[0]->cpu);
+            console_print("  devices: cpu %u does not answer" MSG(6114) "\n", vm->vcpus[0]->cpu);
             return SHOW_END;
         }
         return answer == ASK_WAIT ? SHOW_WAIT : SHOW_EMPTY;

@@ -110,7 +110,7 @@ size_t recorder_line(char *out, size_t size, const struct recorder_look *look, u
 
     if (number == 0) {
         return fmt_print(out, size, "vcpu%u on cpu %u: %s\n", look->vcpu, look->cpu,
-                         look->recorder != NULL ? "its last exits" : "does not answer");
+                         look->recorder != NULL ? "its last exits" : "does not answer" MSG(6112));
     }
     if (look->recorder == NULL) {
         return 0;

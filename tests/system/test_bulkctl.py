@@ -207,9 +207,9 @@ class Bulkctl(Boot):
         told.clear()
         status, shown, _ = self.bulkctl(answer, "trace", "-f", "web", until=b"9.000000000")
         expect_that(shown.startswith("bulkhead> trace web\n" + "".join(first + more)), "three looks", shown)
-        refused = b'{"ok":false,"error":"too much was asked of it already: again later"}\n'
+        refused = b'{"ok":false,"error":"too much was asked of it already: again later","number":"BH6205"}\n'
         status, shown, _ = self.bulkctl(lambda _: refused, "trace", "-f", "web")
-        expect_that(status == 1 and "again later" in shown, "a refusal", f"{status}: {shown}")
+        expect_that(status == 1 and "again later [BH6205]" in shown, "a refusal", f"{status}: {shown}")
 
     @check("console: keys go out in pieces, and the terminal is given back whatever ends it")
     def console(self):
@@ -221,7 +221,7 @@ class Bulkctl(Boot):
                     return None
                 if request["verb"] == "type":
                     if state["off"]:
-                        return b'{"ok":false,"error":"it does not run: start it"}\n'
+                        return b'{"ok":false,"error":"it does not run: start it","number":"BH6204"}\n'
                     return json.dumps({"ok": True, "typed": min(5, len(request["text"])), "state": "running"}).encode() + b"\n"
                 last = json.dumps({"ok": True, "next": 7, "state": "crashed" if state["off"] else "running"}).encode() + b"\n"
                 return last if request.get("after") == 7 else b'{"guest":"web","at":0,"text":"login: "}\n' + last
@@ -259,7 +259,7 @@ class Bulkctl(Boot):
         state, answer = begin()
         state["off"] = True
         status, shown, _ = self.on_terminal(answer, b"x", lambda run, wait_for, _: (wait_for(b"it does not run"), run.terminate()))
-        expect_that(b"[bulkctl] web it does not run: start it" in shown, "nobody to type to", shown)
+        expect_that(b"[bulkctl] web it does not run: start it [BH6204]" in shown, "nobody to type to", shown)
 
     @check("console without a terminal: what comes by a pipe is typed, and its end is the end")
     def pipe(self):

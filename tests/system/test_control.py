@@ -137,7 +137,7 @@ class Control(LinuxGuests, GuestBoot):
         lines = self.run(BOSS, "cat /tmp/t").replace("\r", "")
         expect_that(lines.count("vcpu0 on cpu ") >= 2 and "vcpu0: " in self.bhtrace(lines), "several looks", lines)
         shown = self.ctl("trace other 2>&1", 1)
-        expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
+        expect_that("no such guest, or not one that you may control [BH6202]" in shown, "a refusal", shown)
 
     @staticmethod
     def bhtrace(text):
@@ -169,7 +169,7 @@ class Control(LinuxGuests, GuestBoot):
         expect_that("[bulkctl] web stopped" in shown and re.search("=(143|0)", shown) and re.search(r"[^-]icanon", shown),
                     "web stopped, and the terminal as before", shown)
         shown = self.run(BOSS, "echo x | bulkctl console web; echo =$?")
-        expect_that("[bulkctl] web it does not run" in shown and "=0" in shown, "nobody to type to", shown)
+        expect_that("[bulkctl] web it does not run: start it [BH6204]" in shown and "=0" in shown, "nobody to type to", shown)
         self.new_log()
         self.ctl("start web")
         self.expect_log("web", "first instruction after")
@@ -180,11 +180,11 @@ class Control(LinuxGuests, GuestBoot):
     @check("what is not its own, or is no request, is refused with a reason")
     def refused(self):
         shown = self.ctl("pause other 2>&1", 1)
-        expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
+        expect_that("no such guest, or not one that you may control [BH6202]" in shown, "a refusal", shown)
         self.expect_state("other", "running")
         for words in ("logs other", "events other", "console other </dev/null"):
             shown = self.ctl(words + " 2>&1", 1)
-            expect_that("no such guest, or not one that you may control" in shown, "a refusal", shown)
+            expect_that("no such guest, or not one that you may control [BH6202]" in shown, "a refusal", shown)
         shown = self.ctl("halt web 2>&1", 2)
         expect_that("usage: bulkctl" in shown, "the usage", shown)
         shown = self.ctl("pause 2>&1", 2)
@@ -194,11 +194,12 @@ class Control(LinuxGuests, GuestBoot):
     def nonsense(self):
         self.run(BOSS, "P=/dev/$(ls /sys/class/virtio-ports | tail -1)")
         self.run(BOSS, "q(){ exec 3<>$P; echo \"$1\" >&3; head -1 <&3; exec 3>&-;}")
-        for text, answer in (("'{}'", "not a key and a value"), ("x", "not an object of JSON"),
-                             ("'{\"verb\":\"list\",\"guest\":\"..\"}'", "no such guest"),
-                             ("$(yes|head -500|tr -d \"\\n\")", "longer than 200 bytes")):
+        for text, answer, number in (("'{}'", "not a key and a value", "BH6215"), ("x", "not an object of JSON", "BH6214"),
+                                     ("'{\"verb\":\"list\",\"guest\":\"..\"}'", "no such guest", "BH6202"),
+                                     ("$(yes|head -500|tr -d \"\\n\")", "longer than 200 bytes", "BH6201")):
             shown = self.run(BOSS, f"q {text}")
-            expect_that(json.loads(shown.strip().splitlines()[-1])["error"].startswith(answer), answer, shown)
+            refused = json.loads(shown.strip().splitlines()[-1])
+            expect_that(refused["error"].startswith(answer) and refused["number"] == number, f"{answer} [{number}]", shown)
         self.run(BOSS, "exec 3<>$P; cat <&3 >/dev/null & sleep 1")
         self.run(BOSS, "head -c 100000 /dev/urandom >&3; echo >&3")
         self.run(BOSS, "kill $!; exec 3>&-")

@@ -47,10 +47,10 @@ class Move(GuestBoot):
         self.begin("move")
         self.machine.expect("# one half of a line: abc", 60)
         answer, _ = self.operator("move first second")
-        expect_that("first must be paused, and second off" in answer, "to be refused", answer)
+        expect_that("first must be paused, and second off [BH6108]" in answer, "to be refused", answer)
         self.pause("first")
         answer, _ = self.operator("move first heart")
-        expect_that("first must be paused, and heart off" in answer, "to be refused", answer)
+        expect_that("first must be paused, and heart off [BH6108]" in answer, "to be refused", answer)
         self.operator("link first lan down")
 
     @check("paused in the middle of a line and moved, it goes on in the copy; what it was starts anew meanwhile", required=True)

@@ -327,7 +327,7 @@ class Walls(HostileGuests):
         self.expect_logs(*((name, passed) for name in ("heart", "hostile", "strict")))
         self.heart_goes_on()
         answer, _ = self.operator("kill  hostile")      # two spaces, or the word would come by itself
-        expect_that('hostile runs, and kill pulls its plug: "kill hostile yes" does it' in answer, "to be asked", answer)
+        expect_that('hostile runs, and kill pulls its plug: "kill hostile yes" does it [BH6104]' in answer, "to be asked", answer)
         self.expect_state("hostile", "running")
         answer, _ = self.operator("logs hostile")
         expect_that(re.search(r"^# begin alive \d+\r?$", answer, re.M), "the end of its console as text", answer)

@@ -241,7 +241,8 @@ TEST(guests_are_started_and_stopped) {
     CHECK_STR(answer_to("kill beta"), "");
     CHECK_STR(asked, "kill beta");
     too_much = true;
-    CHECK_STR(answer_to("stop beta"), "beta has too much to do already: try again, or kill it\r\n");
+    CHECK_STR(answer_to("stop beta"),
+              "beta has too much to do already: try again, or kill it [BH6107]\r\n");
     too_much = false;
 }
 
@@ -249,12 +250,13 @@ TEST(guests_are_started_and_stopped) {
 TEST(what_hurts_is_asked_for_twice) {
     start();
     CHECK_STR(answer_to("kill alpha"),
-              "alpha runs, and kill pulls its plug: \"kill alpha yes\" does it\r\n");
-    CHECK_STR(answer_to("reset alpha"),
-              "alpha runs, and reset lets it save nothing: \"reset alpha yes\" does it\r\n");
-    CHECK_STR(answer_to("kill alpha y"), "usage: kill NAME [yes]\r\n");
-    CHECK_STR(answer_to("kill alpha yes yes"), "usage: kill NAME [yes]\r\n");
-    CHECK_STR(answer_to("kill"), "usage: kill NAME [yes]\r\n");
+              "alpha runs, and kill pulls its plug: \"kill alpha yes\" does it [BH6104]\r\n");
+    CHECK_STR(
+        answer_to("reset alpha"),
+        "alpha runs, and reset lets it save nothing: \"reset alpha yes\" does it [BH6104]\r\n");
+    CHECK_STR(answer_to("kill alpha y"), "usage: kill NAME [yes] [BH6103]\r\n");
+    CHECK_STR(answer_to("kill alpha yes yes"), "usage: kill NAME [yes] [BH6103]\r\n");
+    CHECK_STR(answer_to("kill"), "usage: kill NAME [yes] [BH6103]\r\n");
     CHECK_STR(asked, "");
     CHECK_STR(answer_to("kill alpha yes"), "");
     CHECK_STR(asked, "kill alpha");
@@ -264,10 +266,10 @@ TEST(what_hurts_is_asked_for_twice) {
 
 TEST(a_reboot_is_asked_for_twice_while_a_guest_runs) {
     start();
-    CHECK_STR(answer_to("reboot"), "1 guest runs and would end as if the power failed: "
-                                   "\"reboot yes\" does it\r\n");
-    CHECK_STR(answer_to("reboot no"), "1 guest runs and would end as if the power failed: "
-                                      "\"reboot yes\" does it\r\n");
+    CHECK_STR(answer_to("reboot"), "1 guest runs and would end as at a power cut: "
+                                   "\"reboot yes\" does it [BH6110]\r\n");
+    CHECK_STR(answer_to("reboot no"), "1 guest runs and would end as at a power cut: "
+                                      "\"reboot yes\" does it [BH6110]\r\n");
     beta.state = VM_PAUSED;
     CHECK(strstr(answer_to("reboot"), "2 guests run and would end") != NULL);
     CHECK_U64(fake_machine_resets, 0);
@@ -285,7 +287,7 @@ TEST(audits_are_asked_for) {
     CHECK_STR(answer_to("audit"), "");
     CHECK_STR(asked_before, "audit alpha");
     CHECK_STR(asked, "audit beta");
-    CHECK_STR(answer_to("audit gamma"), "no guest \"gamma\": see help and list\r\n");
+    CHECK_STR(answer_to("audit gamma"), "no guest \"gamma\": see help and list [BH6102]\r\n");
 }
 
 /* What a terminal is told beside the text is left out; what is drawn anew is the last of it. */
@@ -301,9 +303,9 @@ TEST(a_guests_last_lines_are_shown) {
     }
     CHECK_STR(answer_to("logs alpha"),
               "first\r\n99%\tdone!\r\nabcdefghi\r\nac\r\n\r\nxz\r\nuw\r\nlast\r\n");
-    CHECK_STR(answer_to("logs"), "usage: logs NAME [-f]\r\n");
-    CHECK_STR(answer_to("logs -f"), "usage: logs NAME [-f]\r\n");
-    CHECK_STR(answer_to("logs alpha -g"), "usage: logs NAME [-f]\r\n");
+    CHECK_STR(answer_to("logs"), "usage: logs NAME [-f] [BH6103]\r\n");
+    CHECK_STR(answer_to("logs -f"), "usage: logs NAME [-f] [BH6103]\r\n");
+    CHECK_STR(answer_to("logs alpha -g"), "usage: logs NAME [-f] [BH6103]\r\n");
     fake_line_take();
     type("logs -f alpha\r");
     fake_pass(30000);
@@ -434,7 +436,7 @@ TEST(top_names_the_busiest_kinds) {
 TEST(a_guest_whose_cpu_is_missing) {
     static struct vcpu_public second;
     static const char answer[] =
-        "beta cannot run: CPU 2 did not come, or cannot run guests; give it another one\r\n";
+        "beta cannot run: CPU 2 did not come, or runs no guests [BH6105]\r\n";
     start();
     beta.vcpus[1] = &second;
     beta.vcpu_count = 2;
@@ -466,13 +468,13 @@ TEST(a_guest_whose_cpu_is_missing) {
 
 TEST(a_guest_is_moved) {
     start();
-    CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off\r\n");
+    CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off [BH6108]\r\n");
     alpha.state = VM_PAUSED;
     beta.state = VM_RUNNING;
-    CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off\r\n");
+    CHECK_STR(answer_to("move alpha beta"), "alpha must be paused, and beta off [BH6108]\r\n");
     beta.state = VM_OFF;
-    CHECK_STR(answer_to("move gamma beta"), "no guest \"gamma\": see help and list\r\n");
-    CHECK_STR(answer_to("move alpha gamma"), "no guest \"gamma\": see help and list\r\n");
+    CHECK_STR(answer_to("move gamma beta"), "no guest \"gamma\": see help and list [BH6102]\r\n");
+    CHECK_STR(answer_to("move alpha gamma"), "no guest \"gamma\": see help and list [BH6102]\r\n");
     CHECK_STR(asked, "");
     CHECK(alpha.move_to == NULL);
     CHECK_STR(answer_to("move alpha beta"), "");
@@ -482,19 +484,20 @@ TEST(a_guest_is_moved) {
 
 TEST(mistakes_are_explained) {
     start();
-    CHECK_STR(answer_to("lsit"), "no command \"lsit\": did you mean list?\r\n");
-    CHECK_STR(answer_to("stopp"), "no command \"stopp\": did you mean stop?\r\n");
-    CHECK_STR(answer_to("x"), "no command \"x\": see help and list\r\n");
-    CHECK_STR(answer_to("shutdown"), "no command \"shutdown\": see help and list\r\n");
-    CHECK_STR(answer_to("start alpa"), "no guest \"alpa\": did you mean alpha?\r\n");
-    CHECK_STR(answer_to("log warning"), "no log level \"warning\": see help and list\r\n");
-    CHECK_STR(answer_to("log wran"), "no log level \"wran\": did you mean warn?\r\n");
-    CHECK_STR(answer_to("start gamma-ray"), "no guest \"gamma-ray\": see help and list\r\n");
-    CHECK_STR(answer_to("start"), "usage: start NAME\r\n");
-    CHECK_STR(answer_to("start alpha beta"), "usage: start NAME\r\n");
-    CHECK_STR(answer_to("help me"), "usage: help\r\n");
-    CHECK_STR(answer_to("stats alpha beta"), "usage: stats [NAME]\r\n");
-    CHECK_STR(answer_to("log loud"), "no log level \"loud\": see help and list\r\n");
+    CHECK_STR(answer_to("lsit"), "no command \"lsit\": did you mean list? [BH6101]\r\n");
+    CHECK_STR(answer_to("stopp"), "no command \"stopp\": did you mean stop? [BH6101]\r\n");
+    CHECK_STR(answer_to("x"), "no command \"x\": see help and list [BH6102]\r\n");
+    CHECK_STR(answer_to("shutdown"), "no command \"shutdown\": see help and list [BH6102]\r\n");
+    CHECK_STR(answer_to("start alpa"), "no guest \"alpa\": did you mean alpha? [BH6101]\r\n");
+    CHECK_STR(answer_to("log warning"), "no log level \"warning\": see help and list [BH6102]\r\n");
+    CHECK_STR(answer_to("log wran"), "no log level \"wran\": did you mean warn? [BH6101]\r\n");
+    CHECK_STR(answer_to("start gamma-ray"),
+              "no guest \"gamma-ray\": see help and list [BH6102]\r\n");
+    CHECK_STR(answer_to("start"), "usage: start NAME [BH6103]\r\n");
+    CHECK_STR(answer_to("start alpha beta"), "usage: start NAME [BH6103]\r\n");
+    CHECK_STR(answer_to("help me"), "usage: help [BH6103]\r\n");
+    CHECK_STR(answer_to("stats alpha beta"), "usage: stats [NAME] [BH6103]\r\n");
+    CHECK_STR(answer_to("log loud"), "no log level \"loud\": see help and list [BH6102]\r\n");
     CHECK_STR(answer_to(""), "");
     CHECK_STR(answer_to("   "), "");
     CHECK_STR(asked, "");
@@ -647,10 +650,10 @@ TEST(registers_are_shown) {
     alpha.vcpu_count = 1;
     alpha.vcpus[0]->cpu = 3;
     answers = false;
-    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer [BH6111]\r\n");
     answers_late = true;
     CHECK(strstr(answer_to("regs alpha"), "vcpu0 on cpu 3: real mode") != NULL);
-    CHECK_STR(answer_to("regs beta"), "beta is off: it has no registers\r\n");
+    CHECK_STR(answer_to("regs beta"), "beta is off: it has no registers [BH6113]\r\n");
     answers = true;
     shown.waiting = true;
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
@@ -722,11 +725,11 @@ TEST(the_last_exits_are_shown) {
     CHECK(strstr(text, " rip 0x1001 ") == NULL);
     CHECK(strstr(text, " rip 0x1081 cpuid leaf 0x81 next\r\n") != NULL);
     answers = answers_late = false;
-    CHECK_STR(answer_to("trace alpha"), "vcpu0 on cpu 3: does not answer\r\n");
-    CHECK_STR(answer_to("regs alpha"), "alpha is crashed: it has no registers\r\n");
+    CHECK_STR(answer_to("trace alpha"), "vcpu0 on cpu 3: does not answer [BH6112]\r\n");
+    CHECK_STR(answer_to("regs alpha"), "alpha is crashed: it has no registers [BH6113]\r\n");
     alpha.state = VM_RUNNING;
     answers = true;
-    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer\r\n");
+    CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: does not answer [BH6111]\r\n");
     shown.off = false;
 }
 
@@ -782,7 +785,7 @@ TEST(registers_stand_in_their_places) {
     alpha.vcpu_count = 1;
     CHECK_STR(answer_to("regs alpha"), "vcpu0 on cpu 3: waits for a startup message\r\n");
     alpha.state = VM_CRASHED;
-    CHECK_STR(answer_to("regs alpha"), "alpha is crashed: it has no registers\r\n");
+    CHECK_STR(answer_to("regs alpha"), "alpha is crashed: it has no registers [BH6113]\r\n");
     shown.waiting = false;
 }
 
@@ -877,7 +880,7 @@ TEST(devices_are_counted) {
     answers = answers_late = false;
     alpha.vcpus[0]->cpu = 3;
     text = answer_to("stats alpha");
-    CHECK(strstr(text, "  devices: cpu 3 does not answer\r\n") != NULL);
+    CHECK(strstr(text, "  devices: cpu 3 does not answer [BH6114]\r\n") != NULL);
     CHECK(strstr(text, "net") == NULL);
 }
 
@@ -891,14 +894,15 @@ TEST(cables_are_pulled_and_plugged) {
     CHECK_STR(asked, "link alpha 1 0");
     CHECK(strstr(text, "alpha: its link to dmz is down, by the operator\r\n") != NULL);
     asked[0] = '\0';
-    CHECK_STR(answer_to("link alpha"), "usage: link NAME WIRE up|down\r\n");
-    CHECK_STR(answer_to("link alpha lan"), "usage: link NAME WIRE up|down\r\n");
-    CHECK_STR(answer_to("link alpha lan up now"), "usage: link NAME WIRE up|down\r\n");
+    CHECK_STR(answer_to("link alpha"), "usage: link NAME WIRE up|down [BH6103]\r\n");
+    CHECK_STR(answer_to("link alpha lan"), "usage: link NAME WIRE up|down [BH6103]\r\n");
+    CHECK_STR(answer_to("link alpha lan up now"), "usage: link NAME WIRE up|down [BH6103]\r\n");
     CHECK(strstr(answer_to("link gamma lan up"), "no guest \"gamma\"") != NULL);
     CHECK_STR(answer_to("link alpha lam up"),
-              "no wire of this guest \"lam\": did you mean lan?\r\n");
+              "no wire of this guest \"lam\": did you mean lan? [BH6101]\r\n");
     CHECK(strstr(answer_to("link beta lan up"), "no wire of this guest") != NULL);
-    CHECK_STR(answer_to("link alpha lan donw"), "no link \"donw\": did you mean down?\r\n");
+    CHECK_STR(answer_to("link alpha lan donw"),
+              "no link \"donw\": did you mean down? [BH6101]\r\n");
     CHECK_STR(asked, "");
     give_devices(&beta);
     CHECK(strstr(answer_to("link beta lan up"), "seen at its next start") != NULL);
@@ -925,8 +929,8 @@ TEST(a_guest_is_restarted) {
     CHECK_STR(asked_before, "stop alpha");
     CHECK_STR(asked, "start alpha");
     asked[0] = '\0';
-    CHECK_STR(answer_to("restart beta"), "beta does not run: start it\r\n");
-    CHECK_STR(answer_to("restart gamma"), "no guest \"gamma\": see help and list\r\n");
+    CHECK_STR(answer_to("restart beta"), "beta does not run: start it [BH6106]\r\n");
+    CHECK_STR(answer_to("restart gamma"), "no guest \"gamma\": see help and list [BH6102]\r\n");
     CHECK_STR(asked, "");
 }
 
@@ -942,9 +946,9 @@ TEST(a_guests_console_is_attached) {
          "0");
     fake_pass(30000);
     fake_line_take();
-    CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list\r\n");
+    CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list [BH6102]\r\n");
     command_init(vms, 1); /* not to who lies behind the last guest either */
-    CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list\r\n");
+    CHECK_STR(answer_to("attach nobody"), "no guest \"nobody\": see help and list [BH6102]\r\n");
 }
 
 /* What a line has become after these keys. */
@@ -1032,14 +1036,14 @@ TEST(words_to_choose_from_are_shown) {
 TEST(version_is_told) {
     start();
     CHECK_STR(answer_to("version"), "Bulkhead 1.2.3\r\n");
-    CHECK_STR(answer_to("version 2"), "usage: version\r\n");
+    CHECK_STR(answer_to("version 2"), "usage: version [BH6103]\r\n");
 }
 
 TEST(host_reset_wants_a_yes) {
     start();
-    CHECK_STR(answer_to("host-reset"), "usage: host-reset yes\r\n");
+    CHECK_STR(answer_to("host-reset"), "usage: host-reset yes [BH6103]\r\n");
     CHECK(strstr(answer_to("host-reset y"), "not restarted") != NULL);
-    CHECK_STR(answer_to("host-reset yes please"), "usage: host-reset yes\r\n");
+    CHECK_STR(answer_to("host-reset yes please"), "usage: host-reset yes [BH6103]\r\n");
     CHECK_U64(fake_machine_resets, 0);
     type("host-reset yes\r");
     CHECK_U64(fake_machine_resets, 1);

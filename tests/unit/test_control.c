@@ -139,10 +139,11 @@ static const char *say(const char *line) {
 
 #define OK "{\"ok\":true}\n"
 
-static void refused(const char *line, const char *why) {
+static void refused(const char *line, const char *why, unsigned number) {
     char answer[300];
 
-    snprintf(answer, sizeof(answer), "{\"ok\":false,\"error\":\"%s\"}\n", why);
+    snprintf(answer, sizeof(answer), "{\"ok\":false,\"error\":\"%s\",\"number\":\"BH%u\"}\n", why,
+             number);
     CHECK_STR(say(line), answer);
 }
 
@@ -178,12 +179,13 @@ TEST(each_order_is_its_own) {
     }
     order_done = CONTROL_TOO_MUCH;
     refused("{\"verb\":\"stop\",\"guest\":\"web\"}\n",
-            "too much was asked of it already: again later");
+            "too much was asked of it already: again later", 6205);
     order_done = CONTROL_OFF;
-    refused("{\"verb\":\"restart\",\"guest\":\"web\"}\n", "it does not run: start it");
+    refused("{\"verb\":\"restart\",\"guest\":\"web\"}\n", "it does not run: start it", 6204);
     order_done = CONTROL_NO_CPU;
     refused("{\"verb\":\"start\",\"guest\":\"web\"}\n",
-            "it cannot run: its first CPU did not come, or cannot run guests; give it another one");
+            "it cannot run: its first CPU did not come, or cannot run guests; give it another one",
+            6203);
 }
 
 #define NO_PAIR "not a key and a value, a text or a number"
@@ -212,10 +214,10 @@ TEST(events_are_told_from_the_first_that_is_not_known) {
     CHECK_STR(say("{\"verb\":\"events\",\"guest\":\"web\",\"after\":\"4\"}\n"), OK);
     CHECK_STR(say("{\"verb\":\"events\",\"after\":18446744073709551614}\n"), OK);
     CHECK_U64(last_at, 0); /* it looked for another guest then */
-    refused("{\"verb\":\"events\",\"guest\":\"other\"}\n", NO_ONE);
-    refused("{\"verb\":\"events\",\"after\":18446744073709551616}\n", "after is no number");
-    refused("{\"verb\":\"events\",\"after\":\"1a\"}\n", "after is no number");
-    refused("{\"verb\":\"events\",\"after\":\"\"}\n", "after is no number");
+    refused("{\"verb\":\"events\",\"guest\":\"other\"}\n", NO_ONE, 6202);
+    refused("{\"verb\":\"events\",\"after\":18446744073709551616}\n", "after is no number", 6208);
+    refused("{\"verb\":\"events\",\"after\":\"1a\"}\n", "after is no number", 6208);
+    refused("{\"verb\":\"events\",\"after\":\"\"}\n", "after is no number", 6208);
 }
 
 TEST(a_console_is_told_up_to_where_its_end_was) {
@@ -239,8 +241,8 @@ TEST(a_console_is_told_up_to_where_its_end_was) {
     CHECK_STR(say("{\"verb\":\"console\",\"guest\":\"web\",\"after\":298}\n"), wanted);
     CHECK_STR(say("{\"verb\":\"console\",\"guest\":\"web\",\"after\":300}\n"),
               "{\"ok\":true,\"next\":300,\"state\":\"running\"}\n");
-    refused("{\"verb\":\"console\"}\n", "no guest");
-    refused("{\"verb\":\"console\",\"guest\":\"other\"}\n", NO_ONE);
+    refused("{\"verb\":\"console\"}\n", "no guest", 6213);
+    refused("{\"verb\":\"console\",\"guest\":\"other\"}\n", NO_ONE, 6202);
 }
 
 /* Or it might never come to an end. */
@@ -266,9 +268,9 @@ TEST(a_trace_is_told_line_by_line) {
               "{\"guest\":\"web\",\"at\":1,\"text\":\"x y\"}\n" OK);
     order_done = CONTROL_TOO_MUCH;
     refused("{\"verb\":\"trace\",\"guest\":\"web\"}\n",
-            "too much was asked of it already: again later");
-    refused("{\"verb\":\"trace\"}\n", "no guest");
-    refused("{\"verb\":\"trace\",\"guest\":\"other\"}\n", NO_ONE);
+            "too much was asked of it already: again later", 6205);
+    refused("{\"verb\":\"trace\"}\n", "no guest", 6213);
+    refused("{\"verb\":\"trace\",\"guest\":\"other\"}\n", NO_ONE, 6202);
 }
 
 TEST(what_is_typed_comes_as_it_is_meant) {
@@ -283,46 +285,48 @@ TEST(what_is_typed_comes_as_it_is_meant) {
     CHECK_STR(say("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"\\u0000x\"}\n"),
               "{\"ok\":true,\"typed\":2,\"state\":\"running\"}\n");
     CHECK(typed[0] == '\0' && typed[1] == 'x');
-    refused("{\"verb\":\"type\",\"guest\":\"web\"}\n", "no text");
-    refused("{\"verb\":\"type\",\"text\":\"x\"}\n", "no guest");
-    refused("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"\"}\n", "no text");
-    refused("{\"verb\":\"type\",\"guest\":\"web\\u0000\",\"text\":\"x\"}\n", "no name of a guest");
-    refused("{\"verb\\u0000\":\"list\"}\n", NO_KEY);
-    refused("{\"verb\":\"list\\u0000\"}\n", NO_VERB);
+    refused("{\"verb\":\"type\",\"guest\":\"web\"}\n", "no text", 6209);
+    refused("{\"verb\":\"type\",\"text\":\"x\"}\n", "no guest", 6213);
+    refused("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"\"}\n", "no text", 6209);
+    refused("{\"verb\":\"type\",\"guest\":\"web\\u0000\",\"text\":\"x\"}\n", "no name of a guest",
+            6207);
+    refused("{\"verb\\u0000\":\"list\"}\n", NO_KEY, 6211);
+    refused("{\"verb\":\"list\\u0000\"}\n", NO_VERB, 6206);
     order_done = CONTROL_OFF;
-    refused("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"x\"}\n", "it does not run: start it");
+    refused("{\"verb\":\"type\",\"guest\":\"web\",\"text\":\"x\"}\n", "it does not run: start it",
+            6204);
 }
 
 TEST(what_is_no_request_is_told_so) {
     char line[300];
 
     begin();
-    refused("x\n", "not an object of JSON in one line");
-    refused("[]\n", "not an object of JSON in one line");
-    refused("{}\n", NO_PAIR);
-    refused("{\"verb\"}\n", NO_PAIR);
-    refused("{\"verb\":1}\n", "a text is wanted there");
-    refused("{\"verb\":-1}\n", NO_PAIR);
-    refused("{\"verb\":\"list}\n", NO_PAIR);
-    refused("{\"verb\":\"li\\u007t\"}\n", NO_PAIR);
-    refused("{\"verb\":\"li\\u0173t\"}\n", NO_PAIR);
-    refused("{\"verb\":\"li\\st\"}\n", NO_PAIR);
-    refused("{\"verb\":\"list\\\n", NO_PAIR);
-    refused("{\"verb\":\"list\",}\n", NO_PAIR);
-    refused("{\"verb\":\"\x80\"}\n", NO_PAIR);
-    refused("{\"verb\":\"list\"\n", NO_END);
-    refused("{\"verb\":\"list\"}{\n", NO_END);
-    refused("{\"verb\":\"list\"} }\n", NO_END);
-    refused("{\"guest\":\"web\"}\n", "no verb");
-    refused("{\"verb\":\"kill\"}\n", "no guest");
-    refused("{\"verb\":\"halt\",\"guest\":\"web\"}\n", NO_VERB);
-    refused("{\"verb\":\"\"}\n", NO_VERB);
-    refused("{\"verbs\":\"list\"}\n", NO_KEY);
-    refused("{\"verb\":\"list\",\"guest\":\"\"}\n", "no name of a guest");
+    refused("x\n", "not an object of JSON in one line", 6214);
+    refused("[]\n", "not an object of JSON in one line", 6214);
+    refused("{}\n", NO_PAIR, 6215);
+    refused("{\"verb\"}\n", NO_PAIR, 6215);
+    refused("{\"verb\":1}\n", "a text is wanted there", 6210);
+    refused("{\"verb\":-1}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"list}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"li\\u007t\"}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"li\\u0173t\"}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"li\\st\"}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"list\\\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"list\",}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"\x80\"}\n", NO_PAIR, 6215);
+    refused("{\"verb\":\"list\"\n", NO_END, 6216);
+    refused("{\"verb\":\"list\"}{\n", NO_END, 6216);
+    refused("{\"verb\":\"list\"} }\n", NO_END, 6216);
+    refused("{\"guest\":\"web\"}\n", "no verb", 6212);
+    refused("{\"verb\":\"kill\"}\n", "no guest", 6213);
+    refused("{\"verb\":\"halt\",\"guest\":\"web\"}\n", NO_VERB, 6206);
+    refused("{\"verb\":\"\"}\n", NO_VERB, 6206);
+    refused("{\"verbs\":\"list\"}\n", NO_KEY, 6211);
+    refused("{\"verb\":\"list\",\"guest\":\"\"}\n", "no name of a guest", 6207);
     refused("{\"verb\":\"list\",\"guest\":\"a-name-of-32-characters-exactly!\"}\n",
-            "no name of a guest");
-    refused("{\"verb\":\"kill\",\"guest\":\"we\"}\n", NO_ONE);
-    refused("{\"verb\":\"kill\",\"guest\":\"webb\"}\n", NO_ONE);
+            "no name of a guest", 6207);
+    refused("{\"verb\":\"kill\",\"guest\":\"we\"}\n", NO_ONE, 6202);
+    refused("{\"verb\":\"kill\",\"guest\":\"webb\"}\n", NO_ONE, 6202);
     CHECK_U64(orders, 0);
     memset(line, ' ', sizeof(line));
     memcpy(line, "{\"verb\":\"list\",\"guest\":\"web\"}", 29);
@@ -332,7 +336,7 @@ TEST(what_is_no_request_is_told_so) {
     line[199] = ' ';
     line[200] = '\n';
     line[201] = '\0';
-    refused(line, "longer than 200 bytes");
+    refused(line, "longer than 200 bytes", 6201);
     CHECK_STR(say("\n \r\n\t\n"), "");
     CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
 }
@@ -355,12 +359,15 @@ TEST(what_each_verb_needs) {
         begin();
         typed[0] = '\0';
         snprintf(line, sizeof(line), "{\"verb\":\"%s\",\"text\":\"x\"}\n", verbs[i].name);
-        CHECK_U64(strcmp(say(line), "{\"ok\":false,\"error\":\"no guest\"}\n") == 0,
-                  verbs[i].guest);
+        CHECK_U64(
+            strcmp(say(line), "{\"ok\":false,\"error\":\"no guest\",\"number\":\"BH6213\"}\n") == 0,
+            verbs[i].guest);
         CHECK_U64(orders, 0);
         CHECK_STR(typed, "");
         snprintf(line, sizeof(line), "{\"verb\":\"%s\",\"guest\":\"web\"}\n", verbs[i].name);
-        CHECK_U64(strcmp(say(line), "{\"ok\":false,\"error\":\"no text\"}\n") == 0, verbs[i].text);
+        CHECK_U64(
+            strcmp(say(line), "{\"ok\":false,\"error\":\"no text\",\"number\":\"BH6209\"}\n") == 0,
+            verbs[i].text);
     }
 }
 
@@ -381,18 +388,19 @@ TEST(a_line_that_is_cut_off) {
 /* A key of 39 characters is the longest that is read at all. */
 TEST(long_texts) {
     begin();
-    refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_KEY);
-    refused("{\"01234567890123456789012345678901234567890\":\"\"}\n", NO_PAIR);
-    refused("{\"after\":01234567890123456789012345678901234567890}\n", NO_PAIR);
+    refused("{\"0123456789012345678901234567890123456789\":\"\"}\n", NO_KEY, 6211);
+    refused("{\"01234567890123456789012345678901234567890\":\"\"}\n", NO_PAIR, 6215);
+    refused("{\"after\":01234567890123456789012345678901234567890}\n", NO_PAIR, 6215);
 }
 
 TEST(a_line_in_pieces_and_lines_in_one) {
     begin();
     CHECK_STR(say("{\"verb\":"), "");
     CHECK_STR(say("\"list\",\"guest\":\"web\"}"), "");
-    CHECK_STR(say("\nx\n{\"verb\":\"list\",\"guest\":\"web\"}\n{\"verb\":"), ROW("web", "1") OK
-              "{\"ok\":false,\"error\":\"not an object of JSON in one line\"}\n" ROW("web", "1")
-                  OK);
+    CHECK_STR(
+        say("\nx\n{\"verb\":\"list\",\"guest\":\"web\"}\n{\"verb\":"), ROW("web", "1") OK
+        "{\"ok\":false,\"error\":\"not an object of JSON in one line\",\"number\":\"BH6214\"}\n" ROW(
+            "web", "1") OK);
     CHECK_STR(say("\"pause\",\"guest\":\"web\"}\n"), OK);
 }
 
@@ -422,8 +430,9 @@ TEST(an_end_forgets) {
     ports_say(a, HAND, OPEN, 0);
     CHECK_STR(say("\"guest\":\"web\"}\n"), "");
     ports_say(a, HAND, OPEN, 1);
-    CHECK_STR(say("\"guest\":\"web\"}\n"),
-              "{\"ok\":false,\"error\":\"not an object of JSON in one line\"}\n");
+    CHECK_STR(
+        say("\"guest\":\"web\"}\n"),
+        "{\"ok\":false,\"error\":\"not an object of JSON in one line\",\"number\":\"BH6214\"}\n");
     CHECK_U64(orders, 0);
     CHECK_U64(driver_used(a, SEND), 3);
 }
@@ -467,8 +476,8 @@ TEST(who_is_not_there) {
     begin();
     CHECK_STR(say("{\"verb\":\"stop\",\"guest\":\"web\"}\n"), OK);
     CHECK_U64(looks, 1); /* and nobody behind it */
-    refused("{\"verb\":\"stop\",\"guest\":\"x\"}\n", NO_ONE);
-    refused("{\"verb\":\"list\",\"guest\":\"y\"}\n", NO_ONE);
+    refused("{\"verb\":\"stop\",\"guest\":\"x\"}\n", NO_ONE, 6202);
+    refused("{\"verb\":\"list\",\"guest\":\"y\"}\n", NO_ONE, 6202);
     CHECK_U64(orders, 1);
 }
 
@@ -551,7 +560,7 @@ TEST(a_long_line_takes_turns) {
     CHECK_U64(driver_used(a, SEND), 0);
     CHECK_STR(pull(), "");
     CHECK_U64(driver_used(a, SEND), 1);
-    refused("\n", "longer than 200 bytes");
+    refused("\n", "longer than 200 bytes", 6201);
 }
 
 TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),

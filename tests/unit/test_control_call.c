@@ -289,7 +289,7 @@ TEST(who_does_not_answer_is_not_waited_for) {
     CHECK(ask_trace(v, 1, 0));
     CHECK(fake_interrupts_taken - before >= 100 && fake_interrupts_taken - before < 110);
     c->bytes[c->size] = '\0';
-    CHECK_STR((const char *)c->bytes, "vcpu0 on cpu 5: does not answer\n");
+    CHECK_STR((const char *)c->bytes, "vcpu0 on cpu 5: does not answer [BH6112]\n");
     CHECK(theirs[1].snapshot == NULL);
     CHECK(ask_trace(v, 1, 1));
     CHECK_U64(c->size, 0);

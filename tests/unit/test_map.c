@@ -233,7 +233,7 @@ TEST(tables_are_told_as_they_are) {
                   "  MSRs read   none\n"
                   "  and written none\n");
         CHECK(strncmp(answer_to("map beta"), "beta: CPUs 1\n  ports", 20) == 0);
-        CHECK_STR(answer_to("map gamma"), "no guest \"gamma\": see help and list\n");
+        CHECK_STR(answer_to("map gamma"), "no guest \"gamma\": see help and list [BH6102]\n");
         const char *both = strstr(answer_to("map"), "beta: CPUs 1\n");
         CHECK(both != NULL);
     }
@@ -408,9 +408,9 @@ TEST(the_config_in_force) {
     CHECK(strstr(seen, "1 alpha") == seen);
     CHECK(strstr(seen, "\n[guest.alpha]\ncpus = \"0\"\ncmdline = \"quiet\"\nnobody: CPUs") != NULL);
     CHECK(strstr(seen, "alpha: CPUs 0\n  ports") != NULL);
-    CHECK(strstr(seen, "alpha is off: it has no registers\n") != NULL);
+    CHECK(strstr(seen, "alpha is off: it has no registers [BH6113]\n") != NULL);
     CHECK(strstr(answer_to("inspect beta"), "[guest.beta]\ncpus = \"1\"\nbeta: CPUs 1\n") != NULL);
-    CHECK_STR(answer_to("inspect"), "usage: inspect NAME\n");
+    CHECK_STR(answer_to("inspect"), "usage: inspect NAME [BH6103]\n");
 }
 
 /* Not a byte beyond what was read; a long line comes in pieces. */
@@ -439,7 +439,7 @@ TEST(power_off_waits_for_the_guests) {
     fake_can_switch_off = true;
     CHECK_STR(answer_to("poweroff"),
               "2 guests run and would be switched off by the power button, or by force in the end: "
-              "\"poweroff yes\" does it\n");
+              "\"poweroff yes\" does it [BH6110]\n");
     CHECK_STR(asked, "");
     publics[1].state = VM_OFF;
     type("poweroff yes\r");

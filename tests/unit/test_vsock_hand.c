@@ -11,8 +11,9 @@
 #define LIST     "{\"verb\":\"list\"}\n"
 #define PAUSE    "{\"verb\":\"pause\",\"guest\":\"web\"}\n"
 #define NOT_JSON "x\n"
-#define REFUSAL  "{\"ok\":false,\"error\":\"not an object of JSON in one line\"}\n"
-#define DONE     "{\"ok\":true}\n"
+#define REFUSAL                                                                                    \
+    "{\"ok\":false,\"error\":\"not an object of JSON in one line\",\"number\":\"BH6214\"}\n"
+#define DONE "{\"ok\":true}\n"
 
 static struct vsock_header seen;
 static char answer[0x8000]; /* all data that has come */
@@ -349,7 +350,8 @@ TEST(a_line_without_an_end) {
         CHECK(sent - told < VSOCK_HAND_ROOM / 2); /* there is always room for more */
     }
     write_text(OWN, "\n");
-    CHECK_STR(heard(OWN), "{\"ok\":false,\"error\":\"longer than 200 bytes\"}\n");
+    CHECK_STR(heard(OWN),
+              "{\"ok\":false,\"error\":\"longer than 200 bytes\",\"number\":\"BH6201\"}\n");
     write_text(OWN, LIST);
     CHECK(strstr(heard(OWN), DONE) != NULL);
 }

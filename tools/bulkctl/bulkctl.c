@@ -149,7 +149,7 @@ static const struct verb *find_verb(const char *name) {
 
 static int run_asked(const struct verb *verb, const struct words *words) {
     char last[LINE_SIZE], request[200];
-    struct pair error;
+    char why[REFUSAL_SIZE];
     int n = snprintf(request, sizeof(request), "{\"verb\":\"%s\"", verb->asked);
 
     if (words->guest != NULL) {
@@ -164,8 +164,7 @@ static int run_asked(const struct verb *verb, const struct words *words) {
         puts(last);
     }
     if (status == REFUSED) {
-        return fail(REFUSED, words->guest != NULL ? words->guest : verb->name,
-                    value_of(last, "error", &error));
+        return fail(REFUSED, words->guest != NULL ? words->guest : verb->name, refusal(last, why));
     }
     return status;
 }

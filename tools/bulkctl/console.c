@@ -36,8 +36,8 @@ static void (*print_bytes)(const char *bytes, size_t size);
 static bool as_json;
 
 static int refused(const char *guest) {
-    struct pair error;
-    return fail(REFUSED, guest, value_of(last, "error", &error));
+    char why[REFUSAL_SIZE];
+    return fail(REFUSED, guest, refusal(last, why));
 }
 
 static void take_text(const char *line) {
@@ -238,8 +238,8 @@ static int send_keys(const char *path, const char *guest) {
         memmove(keys, keys + typed, key_count);
         moved = moved || typed != 0;
     } else if (status == REFUSED) {
-        struct pair error;
-        say(guest, value_of(last, "error", &error));
+        char why[REFUSAL_SIZE];
+        say(guest, refusal(last, why));
         key_count = 0;
     }
     return status == REFUSED ? DONE : status;

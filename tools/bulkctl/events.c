@@ -113,7 +113,7 @@ static int take_turn(const char *path, bool json, char last[LINE_SIZE]) {
 
 int show_events(const char *path, const char *guest, bool follow, bool json) {
     char last[LINE_SIZE] = "", request[200] = "{\"verb\":\"list\"}\n";
-    struct pair error;
+    char why[REFUSAL_SIZE];
 
     if (guest != NULL) {
         snprintf(request, sizeof(request), "{\"verb\":\"list\",\"guest\":\"%s\"}\n", guest);
@@ -133,7 +133,7 @@ int show_events(const char *path, const char *guest, bool follow, bool json) {
         sleep(WAIT_S);
     }
     if (status == REFUSED) {
-        return fail(REFUSED, guest != NULL ? guest : "events", value_of(last, "error", &error));
+        return fail(REFUSED, guest != NULL ? guest : "events", refusal(last, why));
     }
     return status;
 }

@@ -202,6 +202,18 @@ static int read_answer(int port, void (*take)(const char *line), char last[LINE_
     }
 }
 
+const char *refusal(const char *last, char text[REFUSAL_SIZE]) {
+    struct pair error, number;
+
+    (void)value_of(last, "error", &error);
+    if (value_of(last, "number", &number)[0] != '\0') {
+        snprintf(text, REFUSAL_SIZE, "%s [%.32s]", error.value, number.value);
+    } else { /* a hypervisor from before there were any */
+        snprintf(text, REFUSAL_SIZE, "%s", error.value);
+    }
+    return text;
+}
+
 /* One program at a time has it. Nothing is written to what can be no port: a file, a disk. */
 static int open_port(const char *path) {
     struct stat file;

@@ -13,11 +13,16 @@
 #define VALUE_SIZE 1024
 #define NAME_SIZE  64
 
+#define REFUSAL_SIZE (VALUE_SIZE + NAME_SIZE)
+
 /* What the program ends with. */
 enum { DONE = 0, REFUSED = 1, USAGE = 2, NO_ANSWER = 3 };
 
 /* Prints a line about it; returns status. */
 int fail(int status, const char *what, const char *why);
+
+/* Why the hypervisor refuses, by a last line that is not ok: a text, and its number in brackets. */
+const char *refusal(const char *last, char text[REFUSAL_SIZE]);
 
 /* A flat object's next pair: a text without its quotes and escapes, or else as it stands there. */
 struct pair {

@@ -55,7 +55,7 @@ static void take_line(const char *line) {
 
 int show_trace(const char *path, const char *guest, bool follow, bool json) {
     char last[LINE_SIZE] = "", request[200];
-    struct pair error;
+    char why[REFUSAL_SIZE];
     int status = DONE;
 
     shown.json = json;
@@ -70,7 +70,7 @@ int show_trace(const char *path, const char *guest, bool follow, bool json) {
         }
     } while (status == DONE && follow && sleep(WAIT_S) == 0);
     if (status == REFUSED) {
-        return fail(REFUSED, guest, value_of(last, "error", &error));
+        return fail(REFUSED, guest, refusal(last, why));
     }
     if (json && status == DONE) {
         puts(last);

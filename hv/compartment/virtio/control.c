@@ -7,20 +7,26 @@
 #include "hv/compartment/virtio/control.h"
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/message.h"
 #include "hv/lib/str.h"
 
 /* ---- a request ---- */
 
+/* wrong: a text and its number, MSG(), which is told apart. */
 static void control_refuse(struct control *k, const char *wrong) {
+    size_t text = strlen(wrong) - MSG_LENGTH;
+    const char *number = wrong + text + MSG_NUMBER_AT;
+
     k->at_work = false;
     k->out_done = 0;
-    k->out_size =
-        (uint32_t)fmt_print(k->out, sizeof(k->out), "{\"ok\":false,\"error\":\"%s\"}\n", wrong);
+    k->out_size = (uint32_t)fmt_print(k->out, sizeof(k->out),
+                                      "{\"ok\":false,\"error\":\"%.*s\",\"number\":\"%.*s\"}\n",
+                                      (int)text, wrong, (int)MSG_NUMBER_BYTES, number);
 }
 
 /* An empty line is none. */
 static void control_begin(struct control *k) {
-    const char *wrong = "longer than 200 bytes";
+    const char *wrong = "longer than 200 bytes" MSG(6201);
     bool empty = true;
 
     for (uint32_t i = 0; i < k->length; i++) {
@@ -188,11 +194,11 @@ static void control_end_with(struct control *k, const struct exchange_control *c
 /* done: as the core says. */
 static void control_close_with(struct control *k, uint32_t done) {
     static const char *const why[CONTROL_DONES] = {
-        [CONTROL_NO_GUEST] = "no such guest, or not one that you may control",
+        [CONTROL_NO_GUEST] = "no such guest, or not one that you may control" MSG(6202),
         [CONTROL_NO_CPU] = "it cannot run: its first CPU did not come, or cannot run guests; give "
-                           "it another one",
-        [CONTROL_OFF] = "it does not run: start it",
-        [CONTROL_TOO_MUCH] = "too much was asked of it already: again later",
+                           "it another one" MSG(6203),
+        [CONTROL_OFF] = "it does not run: start it" MSG(6204),
+        [CONTROL_TOO_MUCH] = "too much was asked of it already: again later" MSG(6205),
     };
 
     if (done == CONTROL_DONE) {

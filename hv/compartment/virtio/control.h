@@ -54,7 +54,8 @@ struct control_word {
 extern const struct control_word control_verbs[];
 extern const uint32_t control_verbs_count;
 
-/* The guest's line, without its end: all of it is hostile. NULL, or what is wrong with it. */
+/* The guest's line, without its end: all of it is hostile. NULL, or what is wrong with it, and
+ * its number: MSG(). */
 const char *control_parse(const char *line, uint32_t length, struct control_request *out);
 
 /* Takes the bytes of a line up to its end, of which it returns how many that are. At the end of

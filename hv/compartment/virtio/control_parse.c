@@ -6,7 +6,10 @@
  */
 #include "hv/compartment/virtio/control.h"
 
+#include "hv/lib/message.h"
 #include "hv/lib/str.h"
+
+#define NO_TEXT "no text" MSG(6209)
 
 const struct control_word control_verbs[] = {
     {.name = "list", .verb = VERB_LIST},
@@ -143,12 +146,12 @@ static const char *request_set_verb(struct control_request *out, const struct co
         }
     }
     return "no such verb: list, events, console, trace, type, start, stop, restart, reset, kill, "
-           "pause or resume";
+           "pause or resume" MSG(6206);
 }
 
 static const char *request_set_guest(struct control_request *out, const struct control_value *v) {
     if (v->size == 0 || v->size >= sizeof(out->guest) || v->size != strlen(v->bytes)) {
-        return "no name of a guest";
+        return "no name of a guest" MSG(6207);
     }
     memcpy(out->guest, v->bytes, v->size + 1);
     return NULL;
@@ -166,14 +169,14 @@ static const char *request_set_after(struct control_request *out, const struct c
     }
     out->after = number;
     out->has_after = true;
-    return good ? NULL : "after is no number";
+    return good ? NULL : "after is no number" MSG(6208);
 }
 
 static const char *request_set_text(struct control_request *out, const struct control_value *v) {
     memcpy(out->text, v->bytes, v->size);
     out->text_size = v->size;
     out->has_text = true;
-    return v->size != 0 ? NULL : "no text";
+    return v->size != 0 ? NULL : NO_TEXT;
 }
 
 static const struct request_key {
@@ -194,23 +197,23 @@ static const char *request_set(struct control_request *out, const struct control
         if (!value_is(key, k->name)) {
             continue;
         }
-        return value->is_number && !k->may_be_number ? "a text is wanted there"
+        return value->is_number && !k->may_be_number ? "a text is wanted there" MSG(6210)
                                                      : k->set(out, value);
     }
-    return "no such key: verb, guest, after or text";
+    return "no such key: verb, guest, after or text" MSG(6211);
 }
 
 /* All of it is there that the verb needs. */
 static const char *request_judge(const struct control_request *request) {
     if (request->verb == control_verbs_count) {
-        return "no verb";
+        return "no verb" MSG(6212);
     }
     const struct control_word *word = &control_verbs[request->verb];
 
     if (word->needs_guest && request->guest[0] == '\0') {
-        return "no guest";
+        return "no guest" MSG(6213);
     }
-    return word->needs_text && !request->has_text ? "no text" : NULL;
+    return word->needs_text && !request->has_text ? NO_TEXT : NULL;
 }
 
 const char *control_parse(const char *line, uint32_t length, struct control_request *out) {
@@ -220,11 +223,12 @@ const char *control_parse(const char *line, uint32_t length, struct control_requ
 
     *out = (struct control_request){.verb = control_verbs_count};
     if (!text_take(&t, '{')) {
-        return "not an object of JSON in one line";
+        return "not an object of JSON in one line" MSG(6214);
     }
     do {
         bool pair = text_take_string(&t, &key) && text_take(&t, ':') && text_take_value(&t, &value);
-        wrong = pair ? request_set(out, &key, &value) : "not a key and a value, a text or a number";
+        wrong = pair ? request_set(out, &key, &value)
+                     : "not a key and a value, a text or a number" MSG(6215);
     } while (wrong == NULL && text_take(&t, ','));
     if (wrong != NULL) {
         return wrong;
@@ -232,7 +236,7 @@ const char *control_parse(const char *line, uint32_t length, struct control_requ
     bool closed = text_take(&t, '}');
     text_skip_blanks(&t);
     if (!closed || t.at != t.end) {
-        return "the object does not end where the line does";
+        return "the object does not end where the line does" MSG(6216);
     }
     return request_judge(out);
 }
