@@ -253,7 +253,7 @@ $(BUILD)/guests/demo.erofs: $(BUSYBOX)
 # Programs for guests are linked statically, so that they run in any. The demo with bulkctl is for a test.
 GUEST_CC     = $(HOST_CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) -static
 BULKCTL      := $(wildcard tools/bulkctl/*.c)
-$(BUILD)/bulkctl: $(BULKCTL) $(wildcard tools/bulkctl/*.h)
+$(BUILD)/bulkctl: $(BULKCTL) $(wildcard tools/bulkctl/*.h) hv/lib/message.h
 	@mkdir -p $(@D)
 	$(GUEST_CC) -I. $(BULKCTL) -o $@
 .PHONY: bulkctl

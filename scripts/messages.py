@@ -5,19 +5,24 @@ for each, with the message as the source has it.
 
 Called by check.py; alone it prints all numbers, with place and text.
 """
+import ast
 import pathlib
 import re
+
+from answers import ANSWERS
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = "docs/messages.md"
 HOME = "hv/lib/message.h"
-FOLDERS = ("hv", "arch", "boot", "config")
+FOLDERS = ("hv", "arch", "boot", "config", "tools")
 LITERAL = r'"(?:\\.|[^"\\])*"'
 GAP = r"(?:\s|\\\n)*"
 STATEMENT = rf'(?:{LITERAL}|[^;"])+'  # up to its semicolon: a text may hold one
 MACRO = r"\b[A-Z][A-Z0-9_]+\b(?!\s*\()"
 PIECES = rf"(?:(?:{LITERAL}|{MACRO}|\bPRI\w+){GAP})+"
 MESSAGE = re.compile(rf"({PIECES})MSG\((\d+)\)(?:{GAP}({PIECES}))?")
+
+FORMAT = r"%[-#0-9.*]*(?:ll|l|z)?[a-z]"
 
 # Whose arguments are messages: the function, which argument is the text, which one says that it is none to act on, what
 # that then is, and where; "" = everywhere.
@@ -33,27 +38,15 @@ CALLS = {
     "refuse": (1, None, (), ("config/schema.c", "config/readers.c")),
     "REFUSE": (-1, None, (), "config/"),
     "control_refuse": (1, None, (), ""),
+    "fail": (1, None, (), "tools/"),
 }
-# What the operator is answered. An answer is a refusal, which has a number, but for those that are listed here: file and
-# text. Lines of a table begin as DETAIL says.
-ANSWERING = {"console_print": (0, None, (), "hv/monitor/")}
-ANSWERS = {
-    ("hv/monitor/acts.c", "%u %-16s %-9s cpus %-8s memory %-6s%s"), ("hv/monitor/acts.c", "log level is %s"),
-    ("hv/monitor/acts.c", "%s"), ("hv/monitor/acts.c", "%-10s %-7s  %s"),
-    ("hv/monitor/command.c", "%s%s"), ("hv/monitor/command.c", "%s"), ("hv/monitor/command.c", ""),
-    ("hv/monitor/lines.c", "%s"),
-    ("hv/monitor/map.c", "%s: CPUs %s"),
-    ("hv/monitor/papers.c", "%.*s"),
-    ("hv/monitor/papers.c", "# as it was read at this start; a changed file counts from the next one"),
-    ("hv/monitor/poweroff.c", "stopping all guests; any key leaves the machine on"),
-    ("hv/monitor/poweroff.c", "the machine stays on; guests that were asked to stop do so"),
-    ("hv/monitor/regs.c", "vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s"),
-    ("hv/monitor/regs.c", "vcpu%u on cpu %u: waits for a startup message"),
-    ("hv/monitor/stats.c", "%s: %s"),
-    ("hv/monitor/top.c", "%s%8llu%7llu%8llu"), ("hv/monitor/top.c", "%16s %s"), ("hv/monitor/top.c", "%s\\r%s"),
-    ("hv/monitor/top.c", "%s%8s%7s%8s"),
-    ("hv/monitor/trace.c", "%s"),
-}
+# What the operator is answered, and what the tools print. It has a number, but for what answers.py lists, and for what begins
+# as DETAIL says; of what the tools print also but for tables, which have no words, and for these files, which print no else.
+ANSWERING = {"console_print": (0, None, (), "hv/monitor/"), "printf": (0, None, (), "tools/"),
+             "fprintf": (1, None, (), "tools/")}
+PRINTING = ("tools/manual.c", "tools/partition.c", "tools/picture.c")
+# In tools of Python: what is raised or printed so is a message. What Broken says becomes a part of one.
+RAISED, PRINTED = ("Refused",), ("print", "exit")
 # Whose functions return what is wrong, or NULL: all texts that they return, or assign to `wrong`, have a number.
 RETURNING = ("hv/compartment/virtio/control_parse.c",)
 # REFUSE() is another macro in each: the argument that is the text; elsewhere config/builder.h's.
@@ -71,6 +64,10 @@ CARRIED = {
     ("boot/main.c", "... and %u more."): "in the faults before it",
     ("boot/main.c", "Press any key to return to the firmware."): "in what keeps it from starting",
     ("boot/main.c", "Bulkhead cannot start: %u problem%s. Nothing was changed%s."): "in the problems before it",
+    ("tools/bulkctl/bulkctl.c", "%s: %s"): "in refusal()'s text",
+    ("tools/bulkctl/console.c", "%s: %s"): "in refusal()'s text",
+    ("tools/bulkctl/events.c", "%s: %s"): "in refusal()'s text",
+    ("tools/bulkctl/trace.c", "%s: %s"): "in refusal()'s text",
     ("config/builder.h", "guest \"%s\": %s"): "in REFUSE()'s text",
     ("config/kernel.c", "guest \"%s\": %s"): "in REFUSE()'s text",
     ("config/schema.c", "%s = \"%.*s\" %s"): "in the rule that refuse() got",
@@ -92,11 +89,17 @@ def sources():
                 yield str(path.relative_to(ROOT)), re.sub(r"^\s*//[^\n]*", "", text, flags=re.M)
 
 
+def python_sources():
+    for path in sorted((ROOT / "tools").iterdir()):
+        if path.is_file() and path.suffix in (".py", "") and "python" in path.read_text().split("\n", 1)[0]:
+            yield str(path.relative_to(ROOT)), path.read_text()
+
+
 def text_of(pieces):
     """What stands in literals; what a macro brings along is "%s"."""
     found = re.findall(rf"{LITERAL}|\w+", pieces or "")
     joined = "".join(p[1:-1] if p[0] == '"' else "%s" for p in found)
-    return joined.replace('\\"', '"').replace("\\\\", "\\").replace("\\n", " ").strip()
+    return joined.replace('\\"', '"').replace("\\\\", "\\").replace("\\n", " ").replace("\\r", " ").strip()
 
 
 def numbers_in(name, text):
@@ -157,8 +160,8 @@ def judge(name, text, macros, argument):
     return "" if values else f"{argument} comes from elsewhere: add it to PASSED, or number it"
 
 
-def check_calls(name, text, macros, calls=CALLS, answers=()):
-    """What is wrong with the texts that a file hands to these functions; answers: texts that need no number."""
+def check_calls(name, text, macros, calls=CALLS, is_known=lambda name, shown: False):
+    """What is wrong with the texts that a file hands to these functions; is_known: texts that need no number."""
     for found in re.finditer(rf"\b({'|'.join(calls)})(\()", text):
         place, state, quiet, where = calls[found[1]]
         if found[1] == "REFUSE":
@@ -170,7 +173,7 @@ def check_calls(name, text, macros, calls=CALLS, answers=()):
         if defined or not name.startswith(where) or (state is not None and args[state] in quiet):
             continue
         why = judge(name, text, macros, args[place]) if place < len(args) else "it has no text"
-        if why and (place >= len(args) or (name, text_of(args[place])) not in answers):
+        if why and (place >= len(args) or not is_known(name, text_of(args[place]))):
             yield f"{name}:{line}: {found[1]}(): {why}"
 
 
@@ -180,16 +183,49 @@ def check_returns(name, text):
             yield f'{name}:{text.count(chr(10), 0, found.start()) + 1}: "{shown}" has no number'
 
 
-def check_answers(files):
-    """All known answers are there."""
-    there = {(name, text_of(arguments(text, found.start(1))[0])) for name, text in files
-             for found in re.finditer(r"\bconsole_print(\()", text)}
-    yield from (f"{name}: nothing answers \"{shown}\": take it out of ANSWERS" for name, shown in sorted(ANSWERS - there))
+def is_answer(name, shown):
+    """Needs no number."""
+    words = re.search(r"[A-Za-z]{2}", re.sub(FORMAT, "", shown))
+    table = name.startswith("tools/") and not words and ": %s" not in shown
+    return table or shown in ANSWERS.get(name, ())
+
+
+def check_answers(there):
+    """All known answers are there; there: of each place its text."""
+    for name, shown in sorted((name, shown) for name, texts in ANSWERS.items() for shown in texts):
+        if (name, shown) not in there:
+            yield f'{name}: nothing answers "{shown}": take it out of answers.py'
+
+
+def texts_of_python(tree):
+    """(line, text) of each message of a tool; what it fills in is "%s"."""
+    for call in ast.walk(tree):
+        if not isinstance(call, ast.Call) or not call.args:
+            continue
+        called = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        text = call.args[-1 if called == "exit" else 0]
+        if called not in RAISED + PRINTED or isinstance(text, ast.Constant) and isinstance(text.value, int):
+            continue
+        parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+        yield call.lineno, "".join(part.value if isinstance(part, ast.Constant) else "%s" for part in parts)
+
+
+def check_python(name, text, texts, there):
+    """Adds its messages to texts, all to there; says what is wrong."""
+    for line, shown in texts_of_python(ast.parse(text)):
+        found = re.fullmatch(r"(.*) \[BH(\d+)\](:\n%s|\n)?", shown, re.S)
+        there.add((name, shown))
+        if found and found[2] in texts:
+            yield f"{name}:{line}: BH{found[2]} is that of {texts[found[2]][0]} already"
+        elif found:
+            texts[found[2]] = (f"{name}:{line}", found[1])
+        elif not is_answer(name, shown):
+            yield f'{name}:{line}: "{shown}" has no number'
 
 
 def pattern_of(text):
     """What a row of the page may say for a text of the source."""
-    parts = re.split(r"%[-#0-9.*]*(?:ll|l|z)?[a-z]", text.replace("%%", "\0"))
+    parts = re.split(FORMAT, text.replace("%%", "\0"))
     return ".+".join(re.escape(part) for part in parts).replace(re.escape("\0"), "%")
 
 
@@ -207,7 +243,7 @@ def gather(files):
     """number: (place, text) of all messages, and what is wrong with them."""
     macros = {m for _, text in files for m in re.findall(r"#define\s+(\w+)(?:\s|\\\n)[^\n]*(?:\\\n[^\n]*)*?MSG\(", text)
               if m != "MSG"}
-    faults, texts = [], {}
+    faults, texts, there = [], {}, set()
     for name, text in files:
         places = text.count("MSG(")
         for number, place, message in numbers_in(name, text):
@@ -218,9 +254,13 @@ def gather(files):
         if places:
             faults.append(f"{name}: {places} times MSG() without a text before it")
         faults += check_calls(name, text, macros)
-        faults += check_calls(name, text, macros, ANSWERING, ANSWERS)
+        faults += check_calls(name, text, macros, ANSWERING, is_answer) if name not in PRINTING else []
         faults += check_returns(name, text) if name in RETURNING else []
-    return texts, faults + list(check_answers(files))
+        there |= {(name, text_of(arguments(text, found.start(2))[ANSWERING[found[1]][0]])) for found in
+                  re.finditer(rf"\b({'|'.join(ANSWERING)})(\()", text)}
+    for name, text in python_sources():
+        faults += check_python(name, text, texts, there)
+    return texts, faults + list(check_answers(there))
 
 
 def check_page(texts):

@@ -17,6 +17,7 @@
 #include "config/stick.h"
 #include "config/toml.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/message.h"
 #include "hv/lib/phys.h"
 #include "hv/lib/version.h"
 #include "tools/manual.h"
@@ -44,15 +45,14 @@ struct options {
 };
 
 void assert_failed(const char *expression, const char *file, unsigned line) {
-    fprintf(stderr, "bhcheck: %s:%u: assertion failed: %s\n", file, line, expression);
+    fprintf(stderr, "bhcheck: %s:%u: assertion failed: %s" MSG(7103) "\n", file, line, expression);
     abort();
 }
 
 static void *allocate(size_t size) {
     void *memory = calloc(1, size != 0 ? size : 1);
     if (memory == NULL) {
-        fprintf(stderr, "bhcheck: out of memory\n");
-        exit(2);
+        stick_file_no_memory();
     }
     return memory;
 }
@@ -176,7 +176,7 @@ static bool read_machine(struct boot_info *info, const char *path) {
     char *text = (char *)read_file(path, &size);
 
     if (text == NULL) {
-        printf("%s: %s\n", path, strerror(errno));
+        printf("%s: %s" MSG(7104) "\n", path, strerror(errno));
         return false;
     }
     faults->file = path;
@@ -199,14 +199,14 @@ static bool draw_plan(const char *path, const struct boot_info *info, const stru
         picture_draw(f, info, plan);
     }
     if (f == NULL || fclose(f) != 0) {
-        printf("%s: %s\n", path, strerror(errno));
+        printf("%s: %s" MSG(7105) "\n", path, strerror(errno));
         return false;
     }
     return true;
 }
 
 static void report_plan(const char *text) {
-    printf("a bug of Bulkhead: %s\n", text);
+    printf("a bug of Bulkhead: %s" MSG(7110) "\n", text);
 }
 
 static struct seal seal;
@@ -233,7 +233,7 @@ static bool check_application(void) {
                STICK_APPLICATION, seal.files);
     }
     if (why != NULL) {
-        printf("%s: %s. The firmware starts this file: copy build/BOOTX64.EFI there\n",
+        printf("%s: %s. The firmware starts this file: copy build/BOOTX64.EFI there" MSG(7108) "\n",
                STICK_APPLICATION, why);
     }
     return why == NULL;
@@ -256,7 +256,7 @@ static int check_stick(const struct options *o) {
     }
     if (!stick_file_begin(place)) {
         printf("%s: %s; name a stick, its image, the folder where it is mounted, or a "
-               "bulkhead.toml\n",
+               "bulkhead.toml" MSG(7107) "\n",
                place, strerror(errno));
         return 1;
     }
@@ -321,7 +321,7 @@ static int show_toml(const char *path) {
     size_t size = 0;
     char *text = (char *)read_file(path, &size);
     if (text == NULL) {
-        printf("%s: %s\n", path, strerror(errno));
+        printf("%s: %s" MSG(7106) "\n", path, strerror(errno));
         return 2;
     }
     toml_init(&toml, text, size, faults);
@@ -340,7 +340,7 @@ static int show_toml(const char *path) {
         }
         if (plain && !item.quoted && !item.broken) {
             fault_add(faults, item.line, item.value_column,
-                      "values without quotes are not supported");
+                      "values without quotes are not supported" MSG(7109));
         }
         printf("\n");
     }
@@ -348,26 +348,28 @@ static int show_toml(const char *path) {
     return faults->count == 0 ? 0 : show_faults(faults);
 }
 
+static const char usage_text[] =
+    "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--set SET] [--map]\n"
+    "               [--files] [--svg FILE] PLACE\n"
+    "       bhcheck --explain KEY | NUMBER\n"
+    "       bhcheck --manual\n"
+    "       bhcheck --version | --help\n"
+    "       bhcheck --toml FILE\n"
+    "PLACE: a stick: its device, its image, or the folder where it is mounted. Its\n"
+    "config, " STICK_CONFIG ", is checked, and the files it names.\n"
+    "Or a config alone: the files are looked for beside it, as on a stick.\n"
+    "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
+    "writes at its start.\n"
+    "--set: a or b of a stick with two sets, - for what lies beside them; without it the\n"
+    "one that the next start is of.\n"
+    "--files: lists the files that the config names, and no more.\n"
+    "--map: shows whose each CPU, piece of memory and PCI device is.\n"
+    "--svg: draws the same, who is on which wire and has which file.\n"
+    "--explain: what a key of the config means, or a message that ends in a number.\n"
+    "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n";
+
 static int usage(void) {
-    fprintf(stderr,
-            "usage: bhcheck [--machine FILE | --cpus N --memory SIZE] [--set SET] [--map]\n"
-            "               [--files] [--svg FILE] PLACE\n"
-            "       bhcheck --explain KEY | NUMBER\n"
-            "       bhcheck --manual\n"
-            "       bhcheck --version\n"
-            "       bhcheck --toml FILE\n"
-            "PLACE: a stick: its device, its image, or the folder where it is mounted. Its\n"
-            "config, " STICK_CONFIG ", is checked, and the files it names.\n"
-            "Or a config alone: the files are looked for beside it, as on a stick.\n"
-            "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
-            "writes at its start.\n"
-            "--set: a or b of a stick with two sets, - for what lies beside them; without it the\n"
-            "one that the next start is of.\n"
-            "--files: lists the files that the config names, and no more.\n"
-            "--map: shows whose each CPU, piece of memory and PCI device is.\n"
-            "--svg: draws the same, who is on which wire and has which file.\n"
-            "--explain: what a key of the config means, or a message that ends in a number.\n"
-            "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n");
+    fprintf(stderr, "%sbhcheck: wrong usage" MSG(7101) "\n", usage_text);
     return 2;
 }
 
@@ -386,6 +388,10 @@ int main(int argc, char **argv) {
     struct options o = {.cpus = 64, .memory = 64 * GIB, .assumed = true};
     if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
         manual_print();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        printf("%s", usage_text);
         return 0;
     }
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {

@@ -9,6 +9,7 @@
 
 #include "config/parse.h"
 #include "config/schema.h"
+#include "hv/lib/message.h"
 #include "hv/lib/str.h"
 
 static void print_key(const struct schema_key *key) {
@@ -55,13 +56,10 @@ bool manual_explain(const char *name) {
             found = true;
         }
     }
-    if (!found) {
-        printf("no key \"%s\"", name);
-        if (near != NULL) {
-            printf("; did you mean \"%s\"?\n", near);
-        } else {
-            printf("; bhcheck --manual has them all\n");
-        }
+    if (!found && near != NULL) {
+        printf("no key \"%s\"; did you mean \"%s\"?" MSG(7115) "\n", name, near);
+    } else if (!found) {
+        printf("no key \"%s\"; bhcheck --manual has them all" MSG(7116) "\n", name);
     }
     return found;
 }

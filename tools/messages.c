@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hv/lib/message.h"
+
 #define CELLS  4u
 #define DIGITS 4u
 
@@ -44,7 +46,8 @@ bool messages_explain(const char *number) {
     const char *row = find_row(digits_of(number));
 
     if (row == NULL) {
-        printf("no message has the number %s; docs/messages.md has them all\n", number);
+        printf("no message has the number %s; docs/messages.md has them all" MSG(7114) "\n",
+               number);
         return false;
     }
     const char *end = memchr(row, '\n', (size_t)(messages_page_end - row));

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "config/microcode.h"
+#include "hv/lib/message.h"
 #include "tools/stick_file.h"
 
 static char folder[SETS_PATH_SIZE]; /* from the stick's root */
@@ -52,16 +53,16 @@ static void show_file(const char *stick, const char *name, struct seal *seal,
     }
     printf("%s/%s: ", folder, name);
     if ((uint64_t)st.st_size > MICROCODE_FILE_MAX) {
-        printf("left out: it is too large\n");
+        printf("left out: it is too large" MSG(7111) "\n");
         judge_file(seal, name, NULL, 0, faults);
         return;
     }
     uint8_t *bytes = read_whole(path, (size_t)st.st_size);
     judge_file(seal, name, bytes, (uint64_t)st.st_size, faults);
     if (bytes == NULL) {
-        printf("left out: it cannot be read\n");
+        printf("left out: it cannot be read" MSG(7112) "\n");
     } else if (microcode_read(bytes, (size_t)st.st_size, &nobody, &file) != STATUS_OK) {
-        printf("left out: %s\n", file.fault);
+        printf("left out: %s" MSG(7113) "\n", file.fault);
     } else {
         const char *maker = file.amd ? "AMD" : "Intel";
         printf("%s, %u update%s\n", maker, file.updates, file.updates == 1 ? "" : "s");

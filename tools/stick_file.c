@@ -17,6 +17,7 @@
 #include <wctype.h>
 
 #include "config/utf8.h"
+#include "hv/lib/message.h"
 #include "hv/lib/phys.h"
 
 #define NAME_WORDS 256 /* the longest name on FAT has 255 UTF-16 words */
@@ -27,13 +28,17 @@ enum likeness { OTHER, NEARLY, SAME };
 static char *root;
 static const char *config_file; /* stands for the stick's; NULL = the stick has it */
 
+_Noreturn void stick_file_no_memory(void) {
+    fprintf(stderr, "bhcheck: out of memory" MSG(7102) "\n");
+    exit(2);
+}
+
 /* Placed as boot/ places it: what is planned with it depends on that. */
 static void *allocate_file(size_t size) {
     uint64_t room = boot_image_room(size != 0 ? size : 1);
     void *memory = aligned_alloc(size < BOOT_LARGE_FILE ? PAGE_SIZE : BOOT_LARGE_FILE, room);
     if (memory == NULL) {
-        fprintf(stderr, "bhcheck: out of memory\n");
-        exit(2);
+        stick_file_no_memory();
     }
     memset(memory, 0, room);
     return memory;
@@ -44,8 +49,7 @@ static PRINTF_LIKE(1, 2) char *make_text(const char *format, ...) {
     va_list args;
     va_start(args, format);
     if (vasprintf(&text, format, args) < 0) {
-        fprintf(stderr, "bhcheck: out of memory\n");
-        exit(2);
+        stick_file_no_memory();
     }
     va_end(args);
     return text;

@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hv/lib/message.h"
+
 #define SECTOR         512u
 #define LEAST          (1024 * 1024) /* no config is as large */
 #define SIGNATURE      510u          /* 55h AAh ends a boot sector */
@@ -150,13 +152,13 @@ const char *stick_image_copy(const char *place) {
         close(file);
     }
     if (!found) {
-        fprintf(stderr, "bhcheck: %s: no FAT32 volume is in it\n", place);
+        fprintf(stderr, "bhcheck: %s: no FAT32 volume is in it" MSG(7117) "\n", place);
         return NULL;
     }
     const char *top = getenv("TMPDIR");
     (void)snprintf(copy, sizeof(copy), "%s/bhcheck-XXXXXX", top != NULL ? top : "/tmp");
     if (mkdtemp(copy) == NULL) {
-        fprintf(stderr, "bhcheck: %s: %s\n", copy, strerror(errno));
+        fprintf(stderr, "bhcheck: %s: %s" MSG(7118) "\n", copy, strerror(errno));
         return NULL;
     }
     atexit(remove_copy);
@@ -164,12 +166,12 @@ const char *stick_image_copy(const char *place) {
     if (status == 127) {
         fprintf(stderr,
                 "bhcheck: %s: mcopy, which reads a stick that is not mounted, is not there; "
-                "install mtools, or mount the stick and name its folder\n",
+                "install mtools, or mount the stick and name its folder" MSG(7119) "\n",
                 place);
     } else if (status != 0) {
         fprintf(stderr,
                 "bhcheck: %s: its files cannot be copied to %s; is there room, and is the "
-                "stick whole?\n",
+                "stick whole?" MSG(7120) "\n",
                 place, copy);
     }
     return status == 0 ? copy : NULL;

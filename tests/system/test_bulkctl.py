@@ -20,7 +20,7 @@ BROKEN = [
     (b"garbage\n", "no JSON"), (b"{}{}\n", "no JSON"), (b'{"ok"}\n', "no JSON"), (b'{"ok":\n', "no JSON"), (b"[]\n", "no JSON"),
     (b'{"guest":"web\n', "no JSON"), (b'{"guest":"\\u00\n', "no JSON"), (b'{"a":"' + b"x" * 1500 + b'"}\n', "no JSON"),
     (b"x" * 5000, "a line without an end"), (b"\0\0\0\n", "no JSON"), (b"\n", "no JSON"), (bytes(range(128, 256)) + b"\n", "no JSON"),
-    (ROW + b"{\n", "no JSON"), (None, "reading the answer"), ([ROW, None], "reading the answer"),
+    (ROW + b"{\n", "no JSON"), (None, "reading the answer"), ([ROW, None], "[BH7609]"),
     (b'{"ok":false}\n', "bulkctl: "), (b'{"ok":false,"error":"not \\"you\\""}\n', 'not "you"'), (b'{"ok":maybe}\n', "bulkctl: "),
 ]
 
@@ -94,7 +94,8 @@ class Bulkctl(Boot):
                       ["-x", "list"], ["stop", "x" * 64]):
             done = subprocess.run([os.path.join(self.build, "bulkctl"), *words], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-            expect_that(done.returncode == 2 and b"bulkctl" in done.stdout, f"{words} to be wrong", done)
+            expect_that(done.returncode == 2 and re.search(rb"^bulkctl: .* \[BH760[1-8]\]\n\Z", done.stdout, re.M),
+                        f"{words} to be wrong", done)
         os.makedirs(self.folder, exist_ok=True)
         file = os.path.join(self.folder, "file")
         with open(file, "wb") as out:
@@ -102,7 +103,8 @@ class Bulkctl(Boot):
         for path in (file, self.folder, "/dev/null", "/dev/full", "/dev/zero", "/none"):
             done = subprocess.run([os.path.join(self.build, "bulkctl"), "--port", path, "list"], stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, check=False)
-            expect_that(done.returncode == 3, f"{path} to be no port", done)
+            expect_that(done.returncode == 3 and done.stdout.endswith((b" [BH7609]\n", b" [BH7610]\n", b" [BH7611]\n")),
+                        f"{path} to be no port", done)
         with open(file, "rb") as back:
             expect_that(back.read() == b"as it was", "the file as it was", "another")
 
@@ -125,7 +127,8 @@ class Bulkctl(Boot):
         rows = [(line.split()[2], line.split()[3]) for line in shown.splitlines() if line.startswith("20")]
         expect_that(rows == [("a", "running"), ("b", "running"), ("a", "running"), ("b", "running"), ("a", "crashed")],
                     "five, by their times", shown)
-        expect_that("bulkctl: a: 6 events lost" in shown and 'crash: x "y"' in shown and "over its limit max_exits: paused" in shown and
+        expect_that("bulkctl: a: 6 events lost [BH7613]\n" in shown and 'crash: x "y"' in shown and
+                    "over its limit max_exits: paused" in shown and
                     "2026-11-30" in shown and status == -signal.SIGTERM, "what is lost, and why", shown)
         expect_that([r["after"] for r in requests[1:5]] == [0, 0, 2, 7], "what is known", requests)
 
@@ -142,7 +145,7 @@ class Bulkctl(Boot):
         status, shown, _ = self.bulkctl(answer, "logs", "web")
         expect_that(status == 0 and shown == "bold\n\xe4", "text", repr(shown))
         status, shown, _ = self.bulkctl(answer, "logs", "-f", "web", until=b"end\n")
-        expect_that("10 bytes of the console lost" in shown, "what is lost", shown)
+        expect_that("10 bytes of the console lost [BH7614]" in shown, "what is lost", shown)
 
     def on_terminal(self, answer, keys, end):
         """The console at a terminal: keys are typed; end(process): how it ends. Its status, what was shown, and the requests."""

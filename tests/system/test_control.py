@@ -186,9 +186,9 @@ class Control(LinuxGuests, GuestBoot):
             shown = self.ctl(words + " 2>&1", 1)
             expect_that("no such guest, or not one that you may control [BH6202]" in shown, "a refusal", shown)
         shown = self.ctl("halt web 2>&1", 2)
-        expect_that("usage: bulkctl" in shown, "the usage", shown)
+        expect_that("usage: bulkctl" in shown and "halt: no such verb; the usage has them all [BH7601]" in shown, "the usage", shown)
         shown = self.ctl("pause 2>&1", 2)
-        expect_that("needs the name of one guest" in shown, "what is missing", shown)
+        expect_that("needs the name of one guest [BH7604]" in shown, "what is missing", shown)
 
     @check("nonsense at the port is answered, and hurts nobody")
     def nonsense(self):

@@ -161,7 +161,7 @@ class Image(Boot):
             for arguments, words in cases:
                 status, said = self.seal(folder, *arguments)
                 shown = f"{arguments}: {said}"
-                expect_that(status == 1 and said.startswith("seal: ") and said.count("\n") == 1, "one line", shown)
+                expect_that(status == 1 and re.fullmatch(r"seal: .* \[BH74\d\d\]\n", said), "one line, with its number", shown)
                 for word in words:
                     expect_that(word in said, f'"{word}"', shown)
                 expect_that(os.listdir(folder) == ["one"], "no file left behind", os.listdir(folder))
@@ -212,12 +212,12 @@ class Image(Boot):
             for arguments, words in MKUSB_REFUSED:
                 status, said = self.mkusb(folder, *(["-o", "out.img"] if "-o" not in arguments else []), *arguments)
                 shown = f"{arguments}: {said}"
-                expect_that(status == 1 and said.startswith("mkusb: ") and said.count("\n") == 1, "one line", shown)
+                expect_that(status == 1 and re.fullmatch(r"mkusb: .* \[BH73\d\d\]\n", said), "one line, with its number", shown)
                 for word in words:
                     expect_that(word in said, f'"{word}"', shown)
                 expect_that(sorted(os.listdir(folder)) == before, "no file left behind", os.listdir(folder))
             status, said = self.mkusb(folder, "-o", "out.img", "a=one", PATH=folder)
-            expect_that(status == 1 and "install the package mtools" in said, '"install the package mtools"', said)
+            expect_that(status == 1 and "install the package mtools [BH7302]\n" in said, '"install the package mtools"', said)
             expect_that(sorted(os.listdir(folder)) == before, "no file left behind", os.listdir(folder))
 
     @check("mkusb makes sticks of the size that is asked for")
@@ -347,7 +347,7 @@ class Image(Boot):
         expect_that([name for name, *_ in bars][3:] == ["hlt", "port in 0x3f8"], "bars named by kind and port", bars)
         for text in ("", "vcpu0 on cpu 1: its last exits\n", "  exit 1.2 rip\n\0\xff\x1b[", asked.replace("rip", "riq")):
             status, said = self.bhtrace(text)
-            expect_that(status == 1 and said.startswith("bhtrace: -: nothing of the flight recorder's") and said.count("\n") == 1,
+            expect_that(status == 1 and re.fullmatch(r"bhtrace: -: nothing of the flight recorder's.* \[BH7502\]\n", said),
                         f"one line that says there is nothing in {text!r}", said)
 
     @check("a compartment with a back door is on no stick of make usb")
@@ -517,11 +517,25 @@ kernel = "guests/testguest"
 
     @check("bhcheck tells what a message with a number means and what to do")
     def explained(self):
-        for number, status, words in (("BH3043", 0, ("`watchdog: not fed for N s`", "\nmeans: ", "\ndo: ")),
-                                      ("3043", 0, ("BH3043\n",)), ("BH9999", 1, ("no message has the number",))):
+        cases = (("BH3043", 0, ("`watchdog: not fed for N s`", "\nmeans: ", "\ndo: ")), ("3043", 0, ("BH3043\n",)),
+                 ("BH6104", 0, ('"... ... yes" does it',)), ("BH7203", 0, ("mkstick -o",)),
+                 ("BH9999", 1, ("no message has the number", "[BH7114]\n")), ("memroy", 1, ('did you mean "memory"? [BH7115]\n',)))
+        for number, status, words in cases:
             done = subprocess.run([os.path.join(self.build, "bhcheck"), "--explain", number], stdout=subprocess.PIPE, check=False,
                                   text=True)
             expect_that(done.returncode == status and all(w in done.stdout for w in words), f"{number}: {words}", done.stdout)
+
+    @check("a tool that is used wrongly says so by number, and one that is asked for help does not")
+    def wrong_usage(self):
+        tools = {"tools/mkstick": "BH7201", "tools/mkusb": "BH7301", "tools/seal": "BH7401", "tools/bhtrace": "BH7501",
+                 os.path.join(self.build, "bhcheck"): "BH7101", os.path.join(self.build, "bulkctl"): "BH7601"}
+        for tool, number in tools.items():
+            wrong, right = (subprocess.run([os.path.join(ROOT, tool), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                           check=False, text=True) for words in ([], ["--help"]))
+            expect_that(wrong.returncode == 2 and wrong.stdout.startswith("usage: ") and wrong.stdout.endswith(f" [{number}]\n"),
+                        f"{tool}'s usage and {number}", wrong.stdout)
+            expect_that(right.returncode == 0 and right.stdout.startswith("usage: ") and "[BH" not in right.stdout, f"{tool}'s help",
+                        right.stdout)
 
     @staticmethod
     def build_copy(source, place):

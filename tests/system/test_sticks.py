@@ -316,9 +316,9 @@ class Sticks(Boot):
             expect_that(said == wanted, f"the same of {name}", f"{said} instead of {wanted}")
         boot = bytes(510) + b"\x55\xaa"
         table = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 128, 128)
-        for name, image, words in (("no partition", boot, "no FAT32 volume is in it"),
-                                   ("an empty GPT", boot + table, "no FAT32 volume is in it"),
-                                   ("half a stick", by_gpt[:1 << 20] + bytes(512), "its files cannot be copied")):
+        for name, image, words in (("no partition", boot, "no FAT32 volume is in it [BH7117]"),
+                                   ("an empty GPT", boot + table, "no FAT32 volume is in it [BH7117]"),
+                                   ("half a stick", by_gpt[:1 << 20] + bytes(512), "is the stick whole? [BH7120]")):
             said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image + bytes(1 << 20)))
             expect_that(said[0] == 2 and words in said[1], f"words about {name}", said)
         left = [name for name in os.listdir(self.top) if name.startswith("bhcheck-")]
@@ -335,15 +335,15 @@ class Sticks(Boot):
         empty = os.path.join(self.top, "empty")
         os.makedirs(empty)
         for arguments, says in (
-                (["--update", self.image, *words, broken], r"has faults, and nothing was written:\n.*memory"),
+                (["--update", self.image, *words, broken], r"has faults, and nothing was written \[BH7207\]:\n.*memory"),
                 (["-o", self.image, *words, broken], r"has faults"),
                 (["--update", self.image, *words, os.path.join(self.top, "none.toml")], r"none.toml is no file"),
                 (["--update", self.image, *words, os.path.join(self.top, "full/bulkhead.toml")],
                  r"has 1\d\d MiB too little for these files .*nothing was written"),
-                (["--update", nothing, *words, self.new], r"no FAT32 volume"), (["--show", short], r"ends in the middle"),
-                (["--show", os.path.join(self.top, "nowhere")], r"is not there"), (["--show", empty], r"no stick of Bulkhead"),
+                (["--update", nothing, *words, self.new], r"no FAT32 volume.*\[BH7203\]"), (["--show", short], r"ends in the middle.*\[BH7203\]"),
+                (["--show", os.path.join(self.top, "nowhere")], r"is not there.*\[BH7202\]"), (["--show", empty], r"no stick of Bulkhead.*\[BH7209\]"),
                 (["--update", self.image, "--bhcheck", "/nowhere/x", self.new], r"bhcheck|nowhere"),
-                (["-o", "/nowhere/x.img", *words, "--application", self.efi, self.old], r"cannot be written")):
+                (["-o", "/nowhere/x.img", *words, "--application", self.efi, self.old], r"cannot be written.*\[BH7321\]")):
             before = open(self.image, "rb").read()
             said = self.run(*arguments, good=False)
             expect_that(re.search(says, said, re.S), f"/{says}/", said)

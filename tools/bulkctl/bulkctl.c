@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/lib/message.h"
 #include "tools/bulkctl/follow.h"
 
 static const char usage[] =
@@ -164,7 +165,8 @@ static int run_asked(const struct verb *verb, const struct words *words) {
         puts(last);
     }
     if (status == REFUSED) {
-        return fail(REFUSED, words->guest != NULL ? words->guest : verb->name, refusal(last, why));
+        return fail(REFUSED, "%s: %s", words->guest != NULL ? words->guest : verb->name,
+                    refusal(last, why));
     }
     return status;
 }
@@ -178,19 +180,19 @@ static bool is_name(const char *text) {
 /* Are they good for the verb? */
 static int judge(const struct verb *verb, const struct words *words) {
     if (words->follow && !verb->can_follow) {
-        return fail(USAGE, verb->name, "does not go on: no -f");
+        return fail(USAGE, "%s: does not go on: no -f" MSG(7602), verb->name);
     }
     if (words->json && verb->run == run_attach) {
-        return fail(USAGE, verb->name, "has no JSON: logs has");
+        return fail(USAGE, "%s: has no JSON: logs has" MSG(7603), verb->name);
     }
     if (words->guest == NULL && verb->guest == GUEST_NAMED) {
-        return fail(USAGE, verb->name, "needs the name of one guest");
+        return fail(USAGE, "%s: needs the name of one guest" MSG(7604), verb->name);
     }
     if (words->guest != NULL && verb->guest == GUEST_NONE) {
-        return fail(USAGE, verb->name, "takes no guest");
+        return fail(USAGE, "%s: takes no guest" MSG(7605), verb->name);
     }
     if (words->guest != NULL && !is_name(words->guest)) {
-        return fail(USAGE, words->guest, "is no name of a guest: a-z, 0-9 and -");
+        return fail(USAGE, "%s: is no name of a guest: a-z, 0-9 and -" MSG(7606), words->guest);
     }
     return DONE;
 }
@@ -210,7 +212,7 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[i], "--help") == 0) {
             return fputs(usage, stdout) < 0;
         } else if (argv[i][0] == '-') {
-            return fail(USAGE, argv[i], "no such option; bulkctl --help lists them");
+            return fail(USAGE, "%s: no such option; bulkctl --help lists them" MSG(7607), argv[i]);
         } else if (count < 3) {
             plain[count++] = argv[i];
         }
@@ -218,11 +220,12 @@ int main(int argc, char **argv) {
     const struct verb *verb = count != 0 ? find_verb(plain[0]) : NULL;
     if (verb == NULL) {
         fputs(usage, stderr);
-        return USAGE;
+        return fail(USAGE, "%s: no such verb; the usage has them all" MSG(7601),
+                    count != 0 ? plain[0] : "(none)");
     }
     words.guest = plain[1];
     if (plain[2] != NULL) {
-        return fail(USAGE, plain[2], "one guest at a time");
+        return fail(USAGE, "%s: one guest at a time" MSG(7608), plain[2]);
     }
     if (judge(verb, &words) != DONE) {
         return USAGE;

@@ -12,6 +12,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "hv/lib/message.h"
 #include "tools/bulkctl/follow.h"
 
 #define ESCAPE_KEY 0x1d /* Ctrl-], as at the hypervisor's own console */
@@ -37,7 +38,7 @@ static bool as_json;
 
 static int refused(const char *guest) {
     char why[REFUSAL_SIZE];
-    return fail(REFUSED, guest, refusal(last, why));
+    return fail(REFUSED, "%s: %s", guest, refusal(last, why));
 }
 
 static void take_text(const char *line) {
@@ -45,7 +46,7 @@ static void take_text(const char *line) {
     unsigned long long at = number_of(line, "at");
 
     if (begun && at > known) {
-        fprintf(stderr, "\r\nbulkctl: %llu bytes of the console lost\r\n", at - known);
+        fprintf(stderr, "\r\nbulkctl: %llu bytes of the console lost" MSG(7614) "\r\n", at - known);
     }
     (void)value_of(line, "text", &text);
     known = at + text.size;
@@ -117,7 +118,7 @@ int show_logs(const char *path, const char *guest, bool follow, bool json) {
             puts(last);
         }
         if (fflush(stdout) != 0) {
-            return fail(NO_ANSWER, "writing", strerror(errno));
+            return fail_output();
         }
         if (status != DONE || !follow) {
             return status == REFUSED ? refused(guest) : status;
@@ -278,7 +279,7 @@ static int console_loop(const char *path, const char *guest) {
         }
         snprintf(before, sizeof(before), "%s", state);
         if (fflush(stdout) != 0) {
-            return fail(NO_ANSWER, "writing", strerror(errno));
+            return fail_output();
         }
         quiet = moved ? 0 : quiet + QUICK_MS;
         if (!await_keys(guest, quiet < 2 * SLOW_MS || !input ? QUICK_MS : SLOW_MS, &input)) {

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hv/lib/message.h"
 #include "tools/bulkctl/follow.h"
 
 #define GUESTS 64 /* more than there can be */
@@ -82,7 +83,7 @@ static void print_all(bool json) {
                 continue;
             }
             if (guests[n].known != 0 && number > guests[n].known + 1) {
-                fprintf(stderr, "bulkctl: %s: %llu events lost\n", name.value,
+                fprintf(stderr, "bulkctl: %s: %llu events lost" MSG(7613) "\n", name.value,
                         number - guests[n].known - 1);
             }
             guests[n].known = number;
@@ -125,7 +126,7 @@ int show_events(const char *path, const char *guest, bool follow, bool json) {
             puts(last);
         }
         if (fflush(stdout) != 0) {
-            return fail(NO_ANSWER, "writing", "nobody reads");
+            return fail_output();
         }
         if (status != DONE || !follow) {
             break;
@@ -133,7 +134,7 @@ int show_events(const char *path, const char *guest, bool follow, bool json) {
         sleep(WAIT_S);
     }
     if (status == REFUSED) {
-        return fail(REFUSED, guest != NULL ? guest : "events", refusal(last, why));
+        return fail(REFUSED, "%s: %s", guest != NULL ? guest : "events", refusal(last, why));
     }
     return status;
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #include <linux/vm_sockets.h>
+
+#include "hv/lib/message.h"
 
 #define NAME     "org.bulkhead.control"
 #define PORTS    "/sys/class/virtio-ports"
@@ -24,9 +27,19 @@
 #define STREAM_PORT 25192u
 #define OWN_PORTS   1023u
 
-int fail(int status, const char *what, const char *why) {
-    fprintf(stderr, "bulkctl: %s: %s\n", what, why);
+int fail(int status, const char *format, ...) {
+    va_list args;
+
+    fputs("bulkctl: ", stderr);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
     return status;
+}
+
+int fail_output(void) {
+    return fail(NO_ANSWER, "writing: %s" MSG(7612), strerror(errno));
 }
 
 /* ---- its lines ---- */
@@ -193,7 +206,7 @@ static int read_answer(int port, void (*take)(const char *line), char last[LINE_
             wrong = "no JSON: make bulkctl anew, of the version that runs";
         }
         if (wrong != NULL) {
-            return fail(NO_ANSWER, "reading the answer", wrong);
+            return fail(NO_ANSWER, "reading the answer: %s" MSG(7609), wrong);
         }
         if (value_of(last, "ok", &ok)[0] != '\0') {
             return strcmp(ok.value, "true") == 0 ? DONE : REFUSED;
@@ -303,17 +316,16 @@ int ask(const char *path, const char *request, void (*take)(const char *line),
         port = open_port(path);
     }
     if (port < 0) {
-        fail(NO_ANSWER, path, strerror(errno));
-        fputs("Is control in this guest's table of bulkhead.toml, and virtio_console loaded, or "
-              "vmw_vsock_virtio_transport? Are you root?\n",
-              stderr);
-        return NO_ANSWER;
+        return fail(NO_ANSWER,
+                    "%s: %s. Is control in this guest's table of bulkhead.toml, and virtio_console "
+                    "loaded, or vmw_vsock_virtio_transport? Are you root?" MSG(7610),
+                    path, strerror(errno));
     }
     filled = 0;
     if (write_all(port, request, strlen(request))) {
         status = read_answer(port, take, last);
     } else {
-        status = fail(NO_ANSWER, "writing to the port", strerror(errno));
+        status = fail(NO_ANSWER, "writing to the port: %s" MSG(7611), strerror(errno));
     }
     close(port);
     return status;

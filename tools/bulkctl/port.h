@@ -18,8 +18,11 @@
 /* What the program ends with. */
 enum { DONE = 0, REFUSED = 1, USAGE = 2, NO_ANSWER = 3 };
 
-/* Prints a line about it; returns status. */
-int fail(int status, const char *what, const char *why);
+/* Prints a line about it, which ends in its number, MSG(); returns status. */
+int fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same of what is printed, where that could not be written: NO_ANSWER. */
+int fail_output(void);
 
 /* Why the hypervisor refuses, by a last line that is not ok: a text, and its number in brackets. */
 const char *refusal(const char *last, char text[REFUSAL_SIZE]);

@@ -66,11 +66,11 @@ int show_trace(const char *path, const char *guest, bool follow, bool json) {
     do {
         status = ask(path, request, take_line, last);
         if (fflush(stdout) != 0) {
-            return fail(NO_ANSWER, "writing", "nobody reads");
+            return fail_output();
         }
     } while (status == DONE && follow && sleep(WAIT_S) == 0);
     if (status == REFUSED) {
-        return fail(REFUSED, guest, refusal(last, why));
+        return fail(REFUSED, "%s: %s", guest, refusal(last, why));
     }
     if (json && status == DONE) {
         puts(last);

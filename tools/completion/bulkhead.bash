@@ -18,7 +18,7 @@ _bulkhead() {
     esac
     if [[ $word == -* ]]; then
         case $tool in
-        bhcheck) _bulkhead_words "--machine --cpus --memory --set --map --files --svg --explain --manual --version --toml" "$word" ;;
+        bhcheck) _bulkhead_words "--machine --cpus --memory --set --map --files --svg --explain --manual --version --help --toml" "$word" ;;
         mkusb) _bulkhead_words "--help -o --size --id" "$word" ;;
         mkstick) _bulkhead_words "--help -o --update --good --show --machine --any-machine --application --size --id --bhcheck" "$word" ;;
         seal) _bulkhead_words "--help --key --cert --application -o" "$word" ;;

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The ordinary answers of the prompt and of the tools, which need no number: file and texts. Whatever else they print is a
+message, which has one (messages.py): whoever adds a text decides here that there is nothing to look up about it."""
+ANSWERS = {
+    "hv/monitor/acts.c": ("%u %-16s %-9s cpus %-8s memory %-6s%s", "log level is %s", "%s", "%-10s %-7s  %s"),
+    "hv/monitor/command.c": ("%s%s", "%s", ""),
+    "hv/monitor/lines.c": ("%s",),
+    "hv/monitor/map.c": ("%s: CPUs %s",),
+    "hv/monitor/papers.c": ("%.*s", "# as it was read at this start; a changed file counts from the next one"),
+    "hv/monitor/poweroff.c": ("stopping all guests; any key leaves the machine on",
+                              "the machine stays on; guests that were asked to stop do so"),
+    "hv/monitor/regs.c": ("vcpu%u on cpu %u: %s, %s, CPL %u, interrupts %s%s", "vcpu%u on cpu %u: waits for a startup message"),
+    "hv/monitor/stats.c": ("%s: %s",),
+    "hv/monitor/top.c": ("%s%8llu%7llu%8llu", "%16s %s", "%s %s", "%s%8s%7s%8s"),
+    "hv/monitor/trace.c": ("%s",),
+    "tools/bhcheck.c": ("... and %u more.", "not judged: the PCI devices of guest \"%s\"; the boot does",
+                        "%s: keeps to its list of %u files; whose signature it has, the firmware judges", "file\\t%s\\t%s",
+                        "(assuming a machine of %u CPUs and 64G; see --cpus and --memory)",
+                        "assumed: a machine of %u CPUs and 64G; the real one is checked at boot", "bhcheck of Bulkhead %s"),
+    "tools/bulkctl/bulkctl.c": ("%-20s %-9s %5s %7lluM  %llu days %02llu:%02llu:%02llu",
+                                'bulkhead_state{guest="%s",state="%s"} 1', 'bulkhead_%s{guest="%s"} %s'),
+    "tools/bulkctl/console.c": ("[bulkctl] %s %s",),
+    "tools/bulkctl/trace.c": ("bulkhead> trace %s",),
+    "tools/microcode.c": ("%s, %u update%s",),
+    "tools/sets_show.c": ("good: %s", "new: %s, %s", "the next start is of %s"),
+    "tools/bhtrace": ("%s vcpu%s: %s exits in %s ms%s", "  %s  %s  %s  exit"),
+    "tools/mkstick": ("%s: set a is good; write it to a stick with: dd if=%s of=/dev/sdX bs=4M conv=fsync",
+                      "%s: set %s is new, the next start tries it; %s is the good one", "%s: %s is the good one", "good: %s",
+                      "new: %s, %s", "mkstick: %s"),
+    "tools/mkusb": ("mkusb: %s",),
+    "tools/seal": ("%s: %s, keeps to these files:", "seal: %s"),
+}
