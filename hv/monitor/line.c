@@ -62,7 +62,7 @@ static size_t word_before(const struct line *l) {
 
 /* An older (-1) or newer (+1) line; what was being written is kept as the newest. */
 static void browse(struct line *l, int step) {
-    unsigned kept = l->entered < LINE_HISTORY_SIZE ? l->entered : LINE_HISTORY_SIZE;
+    unsigned kept = (unsigned)min_u64(l->entered, LINE_HISTORY_SIZE);
     bool at_end = step > 0 ? l->shown == l->entered : l->shown == l->entered - kept;
 
     if (at_end) {
@@ -147,7 +147,7 @@ static void sequence_key(struct line *l, uint8_t key) {
 
     if (digit) {
         unsigned value = l->parameter * 10 + key - '0';
-        l->parameter = value < PARAMETER_MAX ? value : PARAMETER_MAX;
+        l->parameter = (unsigned)min_u64(value, PARAMETER_MAX);
         return;
     }
     if (key < 0x40) {

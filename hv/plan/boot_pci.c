@@ -28,9 +28,9 @@ bool boot_pci_held(const struct boot_pci *f, struct boot_pci_pages held[BOOT_PCI
     if (m->count == 0 || table.size == 0 || pending.size == 0) {
         return false;
     }
-    uint32_t from = table.offset < pending.offset ? table.offset : pending.offset;
+    uint32_t from = (uint32_t)min_u64(table.offset, pending.offset);
     uint32_t table_end = table.offset + table.size, pending_end = pending.offset + pending.size;
-    uint32_t until = table_end > pending_end ? table_end : pending_end;
+    uint32_t until = (uint32_t)max_u64(table_end, pending_end);
     bool joined = table.bar == pending.bar && until - from <= table.size + pending.size;
 
     held[0] = joined ? (struct boot_pci_pages){table.bar, from, until - from} : table;

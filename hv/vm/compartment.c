@@ -261,7 +261,7 @@ enum status compartment_create(struct vm *vm) {
     struct compartment *c = &vm->compartment;
     uint64_t top = compartment_top(vm);
     /* Nothing there is executable but the program: large pages are never split for a flaw. */
-    unsigned largest = hvm->npt_max_level > 2 ? hvm->npt_max_level : 2;
+    unsigned largest = (unsigned)max_u64(hvm->npt_max_level, 2);
 
     ASSERT(h->magic == COMPARTMENT_MAGIC);
     if (top > COMPARTMENT_WINDOW_SIZE) {

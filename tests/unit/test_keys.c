@@ -207,5 +207,19 @@ TEST(no_key_sends_more_than_a_sequence) {
     }
 }
 
-TEST_MAIN(T(us), T(de), T(uk), T(whole_layouts), T(control_and_alt), T(caps_lock_is_for_letters),
-          T(keypad), T(others), T(no_key_sends_more_than_a_sequence), T(down_and_up))
+/* Keys that were down, and locks that were on. */
+TEST(a_start_forgets_what_is_held) {
+    start(KEYBOARD_US);
+    hv_console_key(KEY_LEFT_CTRL, true);
+    hv_console_key(KEY_CAPS_LOCK, true);
+    hv_console_key(KEY_NUM_LOCK, true);
+    start(KEYBOARD_US);
+    CHECK_STR(plain(KEY_A), "a");
+    CHECK_STR(plain(KEY_PAD_1), "1");
+    hv_console_key(KEY_CAPS_LOCK, true); /* it is pressed, and does not repeat */
+    CHECK_STR(plain(KEY_A), "A");
+}
+
+TEST_MAIN(T(a_start_forgets_what_is_held), T(us), T(de), T(uk), T(whole_layouts),
+          T(control_and_alt), T(caps_lock_is_for_letters), T(keypad), T(others),
+          T(no_key_sends_more_than_a_sequence), T(down_and_up))

@@ -308,11 +308,76 @@ TEST(a_new_run_owes_nothing) {
     CHECK_U64(over, BIT32(LIMIT_CONSOLE));
 }
 
-TEST_MAIN(T(without_limits_nobody_waits), T(exits_are_as_many_as_the_limit_says),
-          T(who_stays_below_is_not_held_back), T(a_limit_of_one_in_a_second),
-          T(quiet_times_save_no_more_than_a_second), T(the_vcpus_share_one_limit),
-          T(who_waits_hears_what_is_asked), T(bytes_on_the_console_are_as_many_as_the_limit_says),
-          T(a_debt_is_paid_back), T(a_pause_is_the_operators), T(a_restart_ends_the_run),
+TEST(a_start_fills_the_buckets) {
+    struct vcpu *v = begin(5000, 300, 10, ON_LIMIT_THROTTLE);
+    struct vm_limits *l = &v->vm->limits;
+
+    memset(l->left, 0, sizeof(l->left));
+    l->noted = l->over = UINT32_MAX;
+    l->begun = 0;
+    v->exits_left = 0;
+    limit_begin(v->vm);
+    CHECK_U64(l->begun, fake_tsc);
+    CHECK_U64(l->noted | l->over, 0);
+    CHECK_U64(v->exits_left, 1);
+    CHECK_U64(l->left[LIMIT_EXITS], 50000);
+    CHECK_U64(l->left[LIMIT_CONSOLE], 3000);
+}
+
+/* A unit is ten parts: with nine left it is empty, until its tenth of a second is over. */
+TEST(a_bucket_by_the_tick) {
+    struct vcpu *v = begin(5000, 300, 10, ON_LIMIT_THROTTLE);
+    struct vm_limits *l = &v->vm->limits;
+    uint64_t begun = fake_tsc;
+    uint32_t over = 7;
+
+    CHECK_U64(limit_take(v, &over), 0);
+    CHECK_U64(over, 0);
+    CHECK_U64(v->exits_left, 5000 / (10 * 8));
+    CHECK_U64(l->left[LIMIT_EXITS], 50000 - 10 * (5000 / (10 * 8)));
+    l->left[LIMIT_EXITS] = 10;
+    CHECK_U64(limit_take(v, &over), 0);
+    CHECK_U64(v->exits_left, 1);
+    CHECK_U64(l->left[LIMIT_EXITS], 0);
+    l->left[LIMIT_EXITS] = 9;
+    v->exits_left = 0;
+    CHECK_U64(limit_take(v, &over), begun + TENTH);
+    CHECK_U64(over, BIT32(LIMIT_EXITS));
+    CHECK_U64(v->exits_left, 1);
+    fake_tsc += TENTH - 1;
+    CHECK_U64(limit_take(v, &over), begun + TENTH);
+    CHECK_U64(over, 0); /* it was told */
+    CHECK_U64(fake_public.over[LIMIT_EXITS], 1);
+    fake_tsc++;
+    CHECK_U64(limit_take(v, &over), 0);
+    CHECK_U64(l->begun, begun + TENTH);
+    CHECK_U64(l->left[LIMIT_EXITS], 9 + 5000 - 10 * (5000 / (10 * 8)));
+    CHECK_U64(l->left[LIMIT_CONSOLE], 3000); /* full: not more */
+    fake_tsc += 3 * TENTH + TENTH / 2;       /* three at once, and the rest counts for the next */
+    l->left[LIMIT_EXITS] = 0;
+    CHECK_U64(limit_take(v, &over), 0);
+    CHECK_U64(l->begun, begun + 4 * TENTH);
+    CHECK_U64(l->left[LIMIT_EXITS], 3 * 5000 - 10 * (5000 / (10 * 8)));
+
+    v->exits_left = 50; /* what its console takes ends its share at once */
+    l->left[LIMIT_CONSOLE] = 29;
+    limit_console(v, 1);
+    CHECK_U64(l->left[LIMIT_CONSOLE], 19);
+    CHECK_U64(v->exits_left, 50);
+    limit_console(v, 1);
+    CHECK_U64(v->exits_left, 1);
+    l->left[LIMIT_CONSOLE] = 20;
+    v->exits_left = 50;
+    limit_console(v, 1);
+    CHECK_U64(v->exits_left, 50);
+}
+
+TEST_MAIN(T(a_start_fills_the_buckets), T(a_bucket_by_the_tick), T(without_limits_nobody_waits),
+          T(exits_are_as_many_as_the_limit_says), T(who_stays_below_is_not_held_back),
+          T(a_limit_of_one_in_a_second), T(quiet_times_save_no_more_than_a_second),
+          T(the_vcpus_share_one_limit), T(who_waits_hears_what_is_asked),
+          T(bytes_on_the_console_are_as_many_as_the_limit_says), T(a_debt_is_paid_back),
+          T(a_pause_is_the_operators), T(a_restart_ends_the_run),
           T(lines_of_the_log_are_as_many_as_the_limit_says),
           T(too_many_lines_of_the_log_restart_it), T(without_a_limit_the_log_has_its_own),
           T(what_is_over_is_told_once_a_period), T(a_new_run_owes_nothing))

@@ -36,6 +36,7 @@ TEST(editing) {
     CHECK_STR(typed("\x17"), "op |");
     CHECK_STR(typed("\x17"), "|");
     CHECK_STR(typed("\x17\x1b[D\x1b[3~\x7f"), "|");
+    CHECK_STR(typed(" \x17"), "|"); /* a single blank is all there is */
     CHECK_STR(typed("abc\x02\x15"), "|");
     CHECK_STR(typed("abc\x02\x02\x06\x03"), "|");
     CHECK_STR(typed("abc\x1b[1~x\x1b[4~y\x1b[7~v\x1b[8~z\x05"), "vxabcyz|");

@@ -311,9 +311,32 @@ TEST(it_keeps_its_plan_itself) {
     }
 }
 
-TEST_MAIN(T(it_keeps_its_plan_itself), T(memory_is_reached_through_windows),
-          T(what_the_loader_is_told), T(texts), T(longest_texts_end_below_the_tables), T(files),
-          T(no_initrd), T(a_kernel_larger_than_memory), T(memory_above_4_gib),
-          T(a_page_for_the_virtual_xapic), T(budgets_too_small), T(a_guests_time_begins_at_zero),
-          T(what_is_typed), T(an_nmi_that_comes_between_two_looks),
-          T(the_first_reason_to_leave_stands))
+/* What was to be delivered, and what exit is asked for; after INIT time and its timers go on. */
+TEST(a_reset_forgets_what_waits) {
+    for (unsigned init = 0; init < 2; init++) {
+        begin();
+        struct vcpu *v = &fake_vm->vcpus[0];
+        v->window_interrupt = v->window_nmi = v->halted = v->nmi_used = true;
+        v->nmi_pending = 2;
+        v->event = (struct event){.type = EVENT_NMI, .vector = X86_NMI};
+        v->upcall_flags = 0;
+        v->clocks_due = 5;
+        v->tsc_offset = 77;
+        v->lapic.clock.offset = 33;
+        vcpu_reset(v, init != 0);
+        CHECK(!v->window_interrupt && !v->window_nmi && !v->halted && !v->nmi_used);
+        CHECK_U64(v->nmi_pending, 0);
+        CHECK_U64(v->event.type, EVENT_NONE);
+        CHECK_U64(v->upcall_flags, UPCALL_UNWATCHED);
+        CHECK_U64(v->clocks_due, init != 0 ? 5 : 0);
+        CHECK_U64(v->lapic.clock.offset, init != 0 ? 33 : 77);
+        CHECK_U64(fake_regs[HVM_TSC_OFFSET], 77);
+    }
+}
+
+TEST_MAIN(T(a_reset_forgets_what_waits), T(it_keeps_its_plan_itself),
+          T(memory_is_reached_through_windows), T(what_the_loader_is_told), T(texts),
+          T(longest_texts_end_below_the_tables), T(files), T(no_initrd),
+          T(a_kernel_larger_than_memory), T(memory_above_4_gib), T(a_page_for_the_virtual_xapic),
+          T(budgets_too_small), T(a_guests_time_begins_at_zero), T(what_is_typed),
+          T(an_nmi_that_comes_between_two_looks), T(the_first_reason_to_leave_stands))

@@ -91,7 +91,7 @@ static void end(struct table *t) {
     }
     *t->at++ = '\0';
     uint32_t size = (uint32_t)(t->at - t->structure);
-    t->largest = size > t->largest ? size : t->largest;
+    t->largest = (uint32_t)max_u64(t->largest, size);
     t->count++;
 }
 
@@ -197,7 +197,7 @@ static void add_memory(struct table *t, const struct bulkhead_start *s) {
         {6, 2, 0xfffe},
         {8, 2, 0xffff}, /* widths are not known */
         {10, 2, 0xffff},
-        {12, 2, mib < WIDE ? mib : WIDE},
+        {12, 2, min_u64(mib, WIDE)},
         {14, 1, 9},       /* a DIMM */
         {18, 1, 7},       /* RAM */
         {19, 2, 1u << 1}, /* of another kind */

@@ -95,7 +95,7 @@ static __attribute__((noinline)) bool sink_put_pieces(struct sink *s, const uint
         if (s->room == 0 && !sink_go_on(s)) {
             return false;
         }
-        uint32_t piece = size < s->room ? size : s->room;
+        uint32_t piece = (uint32_t)min_u64(size, s->room);
         sink_put_piece(s, from, piece);
         from += piece;
         size -= piece;
@@ -225,7 +225,7 @@ static bool net_prepare(struct virtio_net *n, struct net_incoming *in) {
         in->header.header_size = (uint16_t)min_u64(in->header.header_size, in->length);
         return true;
     }
-    in->heads_size = in->length < NET_HEADS ? in->length : NET_HEADS;
+    in->heads_size = (uint32_t)min_u64(in->length, NET_HEADS);
     channel_read(&in->peer->channel, NET_ETHERNET, in->heads + NET_ETHERNET,
                  in->heads_size - NET_ETHERNET);
     return in->is_cut ? net_prepare_segments(in, n->config.mtu) : net_finish_checksum(in);
@@ -279,7 +279,7 @@ static enum net_result net_go_on(struct virtio_net *n, uint64_t *spent) {
     uint32_t size = in->length - in->heads_size - in->done;
 
     if (in->is_cut) {
-        size = size < header.segment_size ? size : header.segment_size;
+        size = (uint32_t)min_u64(size, header.segment_size);
         net_make_segment(in, size);
     }
     if (in->is_finished) {

@@ -29,7 +29,7 @@ static void rng_notify(struct virtio *v, unsigned queue) {
             const struct virtio_segment *at = &chain.segments[s];
             uint32_t room = CHAIN_BYTES - written;
             if (at->writable) {
-                written += rng_fill(v->dev.env, at->at, at->length < room ? at->length : room);
+                written += rng_fill(v->dev.env, at->at, (uint32_t)min_u64(at->length, room));
             }
         }
         virtio_give(q, &chain, written);
