@@ -9,6 +9,7 @@
 #include "hv/monitor/console.h"
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/message.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/grid.h"
 #include "hv/monitor/pump.h"
@@ -451,8 +452,8 @@ void hv_console_input(uint8_t byte) {
     struct console_view *v = view_focused();
     if (to_view && nobody_reads(v)) {
         if (byte == '\r') {
-            view_notice("\r\n[bulkhead] %s is %s: nobody reads what is typed here\r\n", v->name,
-                        vm_state_name(v->vm->state));
+            view_notice("\r\n[bulkhead] %s is %s: nobody reads what is typed here" MSG(6304) "\r\n",
+                        v->name, vm_state_name(v->vm->state));
         }
     } else if (to_view) {
         bool room = typed_put(&v->typed, byte, plat_tsc());
@@ -469,6 +470,7 @@ void hv_console_writable(void) {
 
 void hv_console_overrun(void) {
     lock_acquire(&console.lock);
-    view_notice("\r\n[bulkhead] typed bytes lost: the serial line brought them too fast\r\n");
+    view_notice(
+        "\r\n[bulkhead] typed bytes lost: the serial line brought them too fast" MSG(6302) "\r\n");
     finish(view_focused());
 }

@@ -6,6 +6,7 @@
 #include "hv/monitor/pump.h"
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/message.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/grid.h"
 #include "hv/monitor/share.h"
@@ -104,7 +105,8 @@ static bool prepare(struct console_view *v) {
     size_t before_end = log_idle ? console.before_end : 0;
     if (view_backlog(v) > CONSOLE_RING_SIZE) {
         uint64_t cursor = v->written - CONSOLE_RING_SIZE / 2;
-        view_notice("\r\n[bulkhead] %llu bytes skipped\r\n", (ull)(cursor - v->cursor));
+        view_notice("\r\n[bulkhead] %llu bytes skipped" MSG(6303) "\r\n",
+                    (ull)(cursor - v->cursor));
         v->cursor = cursor;
         seq_reset(&console.seq);
     } else if (log_idle && focus_is_due()) {

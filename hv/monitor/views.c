@@ -3,6 +3,7 @@
 #include "hv/monitor/views.h"
 
 #include "hv/lib/fmt.h"
+#include "hv/lib/message.h"
 #include "hv/lib/str.h"
 #include "hv/monitor/grid.h"
 #include "hv/monitor/term.h"
@@ -80,7 +81,7 @@ void view_say(const char *help) {
 
 void view_say_lost(unsigned lost, const char *who, const char *why) {
     if (lost != 0) {
-        view_notice("\r\n[bulkhead] %u typed bytes lost: %s %s\r\n", lost, who, why);
+        view_notice("\r\n[bulkhead] %u typed bytes lost: %s %s" MSG(6301) "\r\n", lost, who, why);
     }
 }
 

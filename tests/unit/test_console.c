@@ -397,7 +397,7 @@ TEST(log_overtakes_a_slow_line) {
     serve_all();
     /* Every byte is shown or counted, and the end is shown. */
     const char *seen = fake_line_take();
-    static const char mark[] = "\r\n[bulkhead] ", tail[] = " bytes skipped\r\n";
+    static const char mark[] = "\r\n[bulkhead] ", tail[] = " bytes skipped" MSG(6303) "\r\n";
     size_t skipped = 0, shown = 0;
     for (const char *at; (at = strstr(seen, mark)) != NULL;) {
         char *end;
@@ -1154,7 +1154,7 @@ TEST(a_reader_that_sleeps_costs_the_paste_not_the_keys) {
     fake_line_take();
     fake_pass(6000000);
     CHECK_STR(fake_line_take(),
-              "\x11\r\n[bulkhead] 100 typed bytes lost: alpha does not read them\r\n");
+              "\x11\r\n[bulkhead] 100 typed bytes lost: alpha does not read them" MSG(6301) "\r\n");
     paste(200); /* said once */
     fake_pass(6000000);
     CHECK(strstr(fake_line_take(), "bulkhead") == NULL);
@@ -1265,7 +1265,7 @@ TEST(keys_for_a_guest_that_is_off) {
     fake_line_take();
     type("ls\r");
     CHECK_STR(fake_line_take(),
-              "\r\n[bulkhead] alpha is stopped: nobody reads what is typed here\r\n");
+              "\r\n[bulkhead] alpha is stopped: nobody reads what is typed here" MSG(6304) "\r\n");
     alpha.typed_room = SIZE_MAX;
     alpha.public.state = VM_RUNNING;
     vm_console->state_changed(&alpha.public);
@@ -1283,7 +1283,7 @@ TEST(a_terminal_that_does_not_wait) {
     alpha.typed_room = 0;
     paste(1030);
     const char *seen = fake_line_take();
-    CHECK(strstr(seen, "typed bytes lost: the terminal did not wait\r\n") != NULL);
+    CHECK(strstr(seen, "typed bytes lost: the terminal did not wait" MSG(6301) "\r\n") != NULL);
     type(KEY "2");
     fake_pass(200000);
     CHECK(strstr(fake_line_take(), "typed bytes lost") == NULL);
