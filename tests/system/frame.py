@@ -216,6 +216,11 @@ class Boot:
         shown = "\n".join(f"{t:.6f} cpu{c} {v}: {line}" for t, c, v, line in lines)
         expect_that(not missing, f"log lines {missing}", shown or "(no new log lines)")
 
+    def panic_is_over(self):
+        """The panic's last line is there; in the build of `make coverage` its counters have come, too."""
+        if os.environ.get("BULKHEAD_COVERAGE"):
+            self.machine.expect(r">>coverage", 240, "the panic's counters")
+
     def collect_counters(self):
         """In the build of `make coverage` the operator's host-reset prints its counters first; a panic prints them last."""
         if not self.starts_hypervisor or self.machine is None or self.machine.serial.closed:

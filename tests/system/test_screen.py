@@ -252,6 +252,7 @@ class Screen(ScreenReader):
     def last_log(self):
         """Goes on where the one before it ended: the memory is what it was, as after a warm reset of a PC."""
         expect_that("The machine is stopped" in self.machine.serial.text, "a panic", "")
+        self.panic_is_over()
         self.machine.monitor.command("system_reset")
         self.machine.expect(r"The log of the last start is now in bulkhead/last-log.txt", 120, "the next start to find it")
         self.machine.expect(r"divided between 2 guests", 120, "the next start to go on")
