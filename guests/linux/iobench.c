@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -19,6 +20,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -195,6 +197,53 @@ static void disk(const char *path, unsigned piece, unsigned count, int in_turn) 
     MARK(2);
 }
 
+/* ---- the same by a program that computes until the read is done: its CPU never sleeps ---- */
+
+/* What the kernel maps for io_setup(): Linux, fs/aio.c, struct aio_ring. It moves tail. */
+struct ring {
+    uint32_t id, count, head, tail, magic;
+};
+
+#define RING_MAGIC 0xa10a10a1u
+#define RING_SIZE  2u
+
+/* Linux's name of it is its address. */
+static struct ring *ring_make(void) {
+    aio_context_t context = 0;
+    need(syscall(SYS_io_setup, RING_SIZE, &context) == 0, "io_setup");
+    struct ring *ring = (struct ring *)context;
+    errno = EPROTO;
+    need(ring->magic == RING_MAGIC, "a ring of another kind than Linux 6.1 has");
+    return ring;
+}
+
+static void disk_reads_busy(struct ring *ring, int disk, uint64_t size, unsigned count) {
+    for (unsigned i = 0; i < count; i++) {
+        struct iocb read = {.aio_lio_opcode = IOCB_CMD_PREAD,
+                            .aio_fildes = (uint32_t)disk,
+                            .aio_buf = (uintptr_t)buffer,
+                            .aio_nbytes = PAGE,
+                            .aio_offset = (int64_t)(random_next() % (size / PAGE) * PAGE)};
+        struct iocb *list = &read;
+        need(syscall(SYS_io_submit, ring, 1, &list) == 1, "io_submit");
+        while (__atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) == ring->head) {
+        }
+        __atomic_store_n(&ring->head, ring->tail, __ATOMIC_RELEASE);
+    }
+}
+
+static void disk_busy(const char *path, unsigned count) {
+    int file = open(path, O_RDONLY | O_DIRECT);
+
+    need(file >= 0, path);
+    uint64_t size = (uint64_t)lseek(file, 0, SEEK_END);
+    struct ring *ring = ring_make();
+    disk_reads_busy(ring, file, size, WARM_UP);
+    MARK(1);
+    disk_reads_busy(ring, file, size, count);
+    MARK(2);
+}
+
 /* All of it once, so that all lies on the disk. */
 static void disk_fill(const char *path) {
     int file = open(path, O_WRONLY | O_DIRECT);
@@ -278,6 +327,8 @@ int main(int count, char **words) {
         disk(where, PAGE, number, 0);
     } else if (is(what, "disk-in-turn", count, 4)) {
         disk(where, MIB, number, 1);
+    } else if (is(what, "disk-busy", count, 4)) {
+        disk_busy(where, number);
     } else if (is(what, "disk-fill", count, 3)) {
         disk_fill(where);
     } else if (is(what, "registers", count, 4)) {
@@ -288,7 +339,7 @@ int main(int count, char **words) {
         spin((unsigned)strtoul(where, NULL, 10), is(what, "spin", count, 3));
     } else {
         printf(
-            "iobench udp-server|tcp-server|udp|tcp|offloads|disk-random|disk-in-turn|disk-fill|registers|dax|spin|load ...\n");
+            "iobench udp-server|tcp-server|udp|tcp|offloads|disk-random|disk-in-turn|disk-busy|disk-fill|registers|dax|spin|load ...\n");
         return 1;
     }
     return 0;

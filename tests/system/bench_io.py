@@ -119,6 +119,8 @@ class Count:
 
 class IoGuests(LinuxGuests):
     name = "bench-io"
+    machine_cpus = 2
+    machine_options = ()
 
     def image(self):
         return self.make_stick({"guests/vmlinuz": self.guest_file("vmlinuz"),
@@ -129,8 +131,8 @@ class IoGuests(LinuxGuests):
     def start(self, extra=(), **options):
         self.counts = os.path.join(os.path.abspath(self.folder), "counts.txt")
         plugin = os.path.join(self.build, "count.so")
-        self.machine = self.target.start(self.image(), self.folder, cpus=2, screens=[],
-                                         extra=["-plugin", f"{plugin},out={self.counts}", *extra], **options)
+        self.machine = self.target.start(self.image(), self.folder, cpus=self.machine_cpus, screens=[],
+                                         extra=["-plugin", f"{plugin},out={self.counts}", *self.machine_options, *extra], **options)
 
     def find_programs(self):
         """Where the hypervisor's are, as the log tells."""
@@ -233,16 +235,23 @@ def measure_all(boot, rows, cells_of_row, args):
     return lines
 
 
-def run_bench(boot_class, doc, rows, cells_of_row, titles, mark):
-    """All of it: rows is what is counted, cells_of_row a line of the table of titles, mark where it stands in the docs."""
-    args = read_arguments(doc, rows)
+def run_bench(boots, doc, cells_of_row, titles, mark):
+    """
+    All of it: boots are classes, each with the rows that are counted there, cells_of_row a line of the table of titles, mark where
+    it stands in the docs.
+    """
+    args = read_arguments(doc, [row for _, rows in boots for row in rows])
     build = os.path.abspath(args.build)
-    boot = boot_class(build, target_named(TARGET), os.path.join(build, "test", TARGET, boot_class.name))
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})     # the machine's CPUs take turns, as those of KVM's figures did
-    boot.start()
-    with boot.machine:
-        boot.up()
-        lines = measure_all(boot, rows, cells_of_row, args)
+    lines = []
+    for boot_class, rows in boots:
+        if args.only and not any(row.name in args.only for row in rows):
+            continue
+        boot = boot_class(build, target_named(TARGET), os.path.join(build, "test", TARGET, boot_class.name))
+        boot.start()
+        with boot.machine:
+            boot.up()
+            lines += measure_all(boot, rows, cells_of_row, args)
     text = bench.markdown(titles, lines)
     print(text)
     if args.write_docs and not args.only:
@@ -251,4 +260,4 @@ def run_bench(boot_class, doc, rows, cells_of_row, titles, mark):
 
 
 if __name__ == "__main__":
-    sys.exit(run_bench(IoGuests, __doc__, ROWS, cells, TITLES, MARK))
+    sys.exit(run_bench([(IoGuests, ROWS)], __doc__, cells, TITLES, MARK))

@@ -31,6 +31,9 @@ ROWS = [
     Row("registers", "a register read", "registers $d/resource0 10000", 10000),
     Row("halted", "NVMe: 4 KiB random read, queue depth 1", "disk-random /dev/nvme0n1 1000", 1000),
 ]
+BUSY_ROWS = [
+    Row("busy", "the same, by a program that computes until it comes", "disk-busy /dev/nvme0n1 1000", 1000),
+]
 TITLES = ["a unit of work", "interrupts", "exits", "upcalls", "host", "and lengths"]
 
 
@@ -76,6 +79,16 @@ class PciGuest(IoGuests):
         return count
 
 
+class BusyGuest(PciGuest):
+    """
+    It never sleeps, so that the time may be the number of its instructions: by this PC's clock it would take ten ticks for each
+    interrupt. With one CPU, see docs/performance.md.
+    """
+    name = "bench-pci-busy"
+    machine_cpus = 1
+    machine_options = ("-icount", "shift=1,sleep=on")       # sleep=off would starve the disk's thread: it is waited for
+
+
 def cells(row, count):
     host = count.core + count.compartments - count.lengths
     return [row.text, f"{count.interrupts:.2f}", f"{max(count.exits, 0):.2f}", f"{max(count.upcalls, 0):.2f}", shown(host),
@@ -83,4 +96,4 @@ def cells(row, count):
 
 
 if __name__ == "__main__":
-    sys.exit(run_bench(PciGuest, __doc__, ROWS, cells, TITLES, MARK))
+    sys.exit(run_bench([(PciGuest, ROWS), (BusyGuest, BUSY_ROWS)], __doc__, cells, TITLES, MARK))
