@@ -42,8 +42,8 @@ CALLS = {
 }
 # What the operator is answered, and what the tools print. It has a number, but for what answers.py lists, and for what begins
 # as DETAIL says; of what the tools print also but for tables, which have no words, and for these files, which print no else.
-ANSWERING = {"console_print": (0, None, (), "hv/monitor/"), "view_notice": (0, None, (), "hv/monitor/"), "printf": (0, None, (), "tools/"),
-             "fprintf": (1, None, (), "tools/")}
+ANSWERING = {"console_print": (0, None, (), "hv/monitor/"), "view_notice": (0, None, (), "hv/monitor/"),
+             "printf": (0, None, (), "tools/"), "fprintf": (1, None, (), "tools/")}
 PRINTING = ("tools/manual.c", "tools/partition.c", "tools/picture.c")
 # In tools of Python: what is raised or printed so is a message. What Broken says becomes a part of one.
 RAISED, PRINTED = ("Refused",), ("print", "exit")

@@ -28,7 +28,7 @@ enum likeness { OTHER, NEARLY, SAME };
 static char *root;
 static const char *config_file; /* stands for the stick's; NULL = the stick has it */
 
-_Noreturn void stick_file_no_memory(void) {
+NORETURN void stick_file_no_memory(void) {
     fprintf(stderr, "bhcheck: out of memory" MSG(7102) "\n");
     exit(2);
 }

@@ -5,7 +5,7 @@
 #include "config/stick.h"
 
 /* Says so and ends the program. */
-_Noreturn void stick_file_no_memory(void);
+NORETURN void stick_file_no_memory(void);
 
 /* Before all others: the folder where the stick is mounted, or one to be copied to a stick; or a
  * config, whose files are looked for beside it as on a stick. False with errno if it is none. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Where a stick's volume begins is found as firmware finds it: by GPT (UEFI specification, "GUID
- * Partition Table (GPT) Disk Layout"), by MBR, or at the stick's own begin. Called by stick_file.c.
+ * Partition Table (GPT) Disk Layout"), by MBR, or at the stick's own begin. Called by bhcheck.c.
  */
 #include "tools/stick_image.h"
 
@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "hv/lib/bytes.h"
 #include "hv/lib/message.h"
 
 #define SECTOR         512u
@@ -43,21 +44,9 @@ static bool read_at(int file, uint64_t at, void *bytes, size_t size) {
     return at < INT64_MAX && pread(file, bytes, size, (off_t)at) == (ssize_t)size;
 }
 
-static uint32_t get32(const uint8_t *bytes) {
-    uint32_t value;
-    memcpy(&value, bytes, sizeof(value));
-    return value;
-}
-
-static uint64_t get64(const uint8_t *bytes) {
-    uint64_t value;
-    memcpy(&value, bytes, sizeof(value));
-    return value;
-}
-
 /* The EFI system partition; without one the first partition. False if there is none. */
 static bool find_by_gpt(int file, const uint8_t *header, uint64_t *begin) {
-    uint32_t size = get32(header + GPT_ENTRY_SIZE), count = get32(header + GPT_COUNT);
+    uint32_t size = bytes_u32(header + GPT_ENTRY_SIZE), count = bytes_u32(header + GPT_COUNT);
     bool found = false;
     if (size < sizeof(esp_type) || size > GPT_ENTRY_MAX) {
         return false;
@@ -65,12 +54,13 @@ static bool find_by_gpt(int file, const uint8_t *header, uint64_t *begin) {
     for (uint32_t i = 0; i < count && i < GPT_ENTRIES; i++) {
         static const uint8_t unused[sizeof(esp_type)];
         uint8_t entry[GPT_ENTRY_MAX];
-        if (!read_at(file, get64(header + GPT_TABLE) * SECTOR + (uint64_t)i * size, entry, size)) {
+        if (!read_at(file, bytes_u64(header + GPT_TABLE) * SECTOR + (uint64_t)i * size, entry,
+                     size)) {
             return found;
         }
         bool is_esp = memcmp(entry, esp_type, sizeof(esp_type)) == 0;
         if (is_esp || (!found && memcmp(entry, unused, sizeof(unused)) != 0)) {
-            *begin = get64(entry + GPT_FIRST) * SECTOR;
+            *begin = bytes_u64(entry + GPT_FIRST) * SECTOR;
             found = true;
         }
         if (is_esp) {
@@ -96,7 +86,7 @@ static bool find_volume(int file, uint64_t *begin) {
     for (unsigned i = 0; i < MBR_ENTRIES; i++) {
         const uint8_t *entry = first + MBR_TABLE + (size_t)i * MBR_ENTRY;
         if (entry[MBR_TYPE] != 0) {
-            *begin = (uint64_t)get32(entry + MBR_FIRST) * SECTOR;
+            *begin = (uint64_t)bytes_u32(entry + MBR_FIRST) * SECTOR;
             return true;
         }
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Little-endian words in what others wrote, at any address: ACPI's tables, what USB devices say. */
+/* Little-endian words in what others wrote, at any address: ACPI's tables, what USB devices say,
+ * partition tables. */
 #pragma once
 
 #include "hv/lib/types.h"
