@@ -8,7 +8,7 @@ import re
 import subprocess
 
 from frame import check, expect_that
-from test_linux_pair import ALPHA, LinuxGuests, allowed_lines
+from test_linux_pair import ALPHA, LinuxGuests, unexplained
 
 CONFIG = """\
 [guest.alpha]
@@ -48,7 +48,7 @@ on_crash = "stop"
 """
 TOO_LITTLE, TINY = "48M", 3
 # A line of the kernel log with its level before it: 0 (emergency) to 4 (warning) are to be explained.
-LOUD = re.compile(r"^<[0-4]>.*$", re.M)
+LOUD = r"^<[0-4]>"
 # What alpha has on its bus.
 BRIDGE = "00.0"
 DEVICES = {BRIDGE: "8086:1237", "01.0": "1af4:1044", "02.0": "1af4:1042", "0a.0": "1af4:1041", "12.0": "1af4:1053",
@@ -132,11 +132,9 @@ class FullKernel(LinuxGuests):
 
     @check("it warns of nothing but what docs/linux.md explains")
     def warnings(self):
-        text = self.command(ALPHA, "dmesg -r", 240).replace("\r", "")
-        lines = LOUD.findall(text)
+        text = self.command(ALPHA, "dmesg -r", 240)
         expect_that(text.count("\n<6>") > 100, "a kernel log with levels", text)
-        allowed = allowed_lines(self.target.name)
-        found = [line for line in lines if not any(known in line for known in allowed)]
+        found = unexplained(text, self.target.name, LOUD)
         expect_that(not found, "no warnings in dmesg but those in docs/linux.md", "\n".join(found))
 
     @check("of PCI, virtio and the image in memory it says what it says of a good PC with these devices, and no word more")

@@ -9,7 +9,7 @@ import re
 from frame import check, expect_that
 from guests import HEART_CONFIG, GuestBoot
 from machine import TARGETS
-from test_linux_pair import COMPLAINTS, LinuxGuests, allowed_lines
+from test_linux_pair import COMPLAINTS, LinuxGuests, unexplained
 from test_wires import Wires
 
 HEART, WEST, EAST = 1, 2, 3
@@ -146,11 +146,8 @@ class WiresSoak(LinuxGuests, GuestBoot):
 
     @check("no kernel has complained, nor has the hypervisor")
     def complaints(self):
-        allowed = allowed_lines(self.target.name)
         for guest in self.names:
-            lines = self.run(guest, "dmesg").replace("\r", "").split("\n")
-            found = [line for line in lines if re.search(COMPLAINTS, line, re.I)
-                     and not any(text in line for text in allowed)]
+            found = unexplained(self.run(guest, "dmesg"), self.target.name, COMPLAINTS)
             expect_that(not found, "no complaint in dmesg", "\n".join(found))
         found = [line for _, _, _, line in self.new_log() if re.match(r"(error|warning):", line)]
         expect_that(not found, "no warning in the log", "\n".join(found))
