@@ -19,6 +19,8 @@ from machine import SCALE, Expected
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WORTH_TELLING = 5       # seconds of a check
+# Of a machine's time, waited for a CPU of this PC: more than its guests' clocks can hide.
+STARVED = 0.05
 LOG_LINE = re.compile(r"\[ *(\d+\.\d{6})\] cpu(\d+)(?: ([a-z0-9-]+))?: ([^\r\n]*)")
 GRAVE_LINE = re.compile(r"[^\r\n]*\[ *\d+\.\d{6}\] cpu\d+[^\r\n]*: (?:warning|error): [^\r\n]*")
 
@@ -265,11 +267,14 @@ class Boot:
 
 
 class Report:
-    """Counts and prints; a boot's results come in one piece. What failed comes once more at the end, where one looks."""
+    """
+    Counts and prints; a boot's results come in one piece. What failed, and what was run once more, is told again at the end,
+    where one looks.
+    """
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
-        self.failures = []
+        self.failures, self.repeated = [], []
         self._lock = threading.Lock()
 
     def show(self, heading, results):
@@ -302,6 +307,15 @@ class Report:
         grave = ["the log meanwhile:"] + ["  " + line for line in grave] if grave else []
         return [f"expected: {getattr(error, 'expected', repr(error))}", *grave, *shown, f"again: {again}"]
 
+    def repeat(self, boot, why, results):
+        """What failed in a boot that is run once more does not count, and is not lost."""
+        lines = [f"{boot}: once more, for {why}. The first time failed:"]
+        for name, error, again, _ in results:
+            if error is not None and again is not None:
+                lines += [name, *("  " + line for line in self.explain(error, again, lines=12))]
+        self.repeated.append(lines)
+        self.note("\n#   ".join(lines))
+
     def note(self, text):
         with self._lock:
             print(f"# {text}", flush=True)
@@ -316,6 +330,8 @@ class Report:
         self._lock.acquire()
 
     def last_line(self):
+        for lines in self.repeated:
+            print("# " + "\n#   ".join(lines))
         for number, name, error, again in self.failures:
             print(f"# failed: {number} - {name}")
             for line in self.explain(error, again, lines=12):
@@ -355,10 +371,20 @@ def look_into(boot, failure, said):
     failure.grave = list(dict.fromkeys(GRAVE_LINE.findall(boot.machine.serial.text[said:])))
 
 
+def starvation(boot, target):
+    """For how long its emulator had no CPU while its guests' time went on, in words, if that can be why a check failed."""
+    if not target.alone or boot.machine_icount is not None:
+        return None
+    waited, passed = boot.machine.waited(), time.monotonic() - boot.machine.begun
+    if waited < STARVED * passed:
+        return None
+    return f"its emulator waited {waited:.1f} of {passed:.0f} s for a CPU of this PC, by whose clock its guests live"
+
+
 def run_boot(boot_class, build, target, wanted):
     """
-    Runs a boot's checks; returns their results as Report.show() takes them, and what the emulator did wrong, in words, if it
-    is to blame for one that failed.
+    Runs a boot's checks; returns their results as Report.show() takes them, and, if one failed, why it should be run once more, in
+    words: the emulator is to blame, or this PC.
     """
     folder = os.path.join(os.path.abspath(build), "test", target.name, boot_class.name)
     boot = boot_class(os.path.abspath(build), target, folder)
@@ -388,7 +414,7 @@ def run_boot(boot_class, build, target, wanted):
                     error = failure
                     if boot.machine:
                         look_into(boot, failure, said)
-                        blame = blame or target.blame(boot.machine, build)
+                        blame = blame or target.blame(boot.machine, build) or starvation(boot, target)
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,

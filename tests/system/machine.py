@@ -6,6 +6,7 @@ this PC. Knows nothing of what runs inside; frame.py, the tests, run_demo.py and
 are a safety net in wall-clock seconds (BULKHEAD_TIMEOUT_SCALE stretches them); no test may draw a conclusion from
 time. Several machines may run at once, each in a thread of its own.
 """
+import glob
 import json
 import os
 import re
@@ -258,6 +259,7 @@ class Machine:
         if yields:
             yield_session(self.process.pid)
         self.running.add(self)
+        self.begun = time.monotonic()
         try:
             serial.accept(self.process)
             if monitor:
@@ -277,6 +279,17 @@ class Machine:
         self._output.close()
         remove(self._disk)
         self.running.discard(self)
+
+    def waited(self):
+        """Seconds so far for which one of its threads, the worst off, was ready to run and had no CPU of this PC."""
+        longest = 0
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/schedstat"):
+            try:
+                with open(path, encoding="ascii") as file:
+                    longest = max(longest, int(file.read().split()[1]))
+            except OSError:         # the thread has just ended
+                pass
+        return longest / 1e9
 
     @classmethod
     def stop_all(cls):

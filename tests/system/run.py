@@ -113,7 +113,7 @@ def run_job(job, build, report):
     try:
         results, blame = run_boot(job.boot, build, job.target, job.wanted)
         if blame:
-            report.note(f"{name}: {blame}; once more")
+            report.repeat(name, blame, results)
             results, _ = run_boot(job.boot, build, job.target, job.wanted)
     except Exception as error:          # of the frame itself
         results = [(name, error, f"tests/system/run.py --target {job.target.name} {job.boot.name}")]
