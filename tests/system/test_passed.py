@@ -407,17 +407,18 @@ class PassedKinds(PassedBoot):
 
     @check("killed with all drivers at work and started again, it finds all of them, each after its reset")
     def restart(self):
-        for _ in range(self.restarts):
-            self.restart_once()
+        for number in range(self.restarts):
+            self.restart_once(number)
 
-    def restart_once(self):
-        self.run(ALPHA, "echo before")
+    def restart_once(self, number):
+        self.run(ALPHA, f"echo before{number}")
         self.new_log()
         self.operator("kill alpha")
         self.operator("start alpha")
         self.expect_log("alpha", *(f"has PCI {address} " for address in RESETS), "first instruction after")
         self.view(ALPHA)
-        self.machine.expect(r"before\r.*demo guest alpha.*alpha# ", 300, "alpha's prompt once more")
+        # The scrollback has what it said in earlier runs, too.
+        self.machine.expect(rf"before{number}\r.*demo guest alpha.*alpha# ", 300, "alpha's prompt once more")
         self.write_disks()
 
 
