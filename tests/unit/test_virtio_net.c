@@ -511,6 +511,20 @@ TEST(commands_in_a_row) {
     CHECK_U64(m->ram[OUTGOING + 0x80] | m->ram[OUTGOING + 0x180], 0);
 }
 
+/* As many as a queue holds, and all of the same two pieces: one doorbell is for all of them. */
+TEST(commands_that_fill_the_queue) {
+    begin(2, 0);
+    struct machine *m = &machines[1];
+    m->ram[OUTGOING] = 0, m->ram[OUTGOING + 1] = 0, m->ram[OUTGOING + 2] = 1; /* promiscuous */
+    driver_describe(m, NET_CONTROL, 0, OUTGOING, 3, NEXT, 1);
+    driver_describe(m, NET_CONTROL, 1, OUTGOING + 0x80, 1, WRITE, 0);
+    for (unsigned i = 0; i < RING; i++) {
+        driver_offer(m, NET_CONTROL, 0);
+    }
+    driver_doorbell(m, NET_CONTROL);
+    CHECK_U64(driver_used(m, NET_CONTROL), RING);
+}
+
 static void set_table(uint8_t *data, unsigned singles, unsigned groups) {
     memset(data, 0, 4 + 6 * singles + 4 + 6 * groups);
     data[0] = (uint8_t)singles;
@@ -993,9 +1007,10 @@ TEST_MAIN(T(a_sender_goes_on_when_it_is_due), T(registers), T(frames_go_both_way
           T(nobody_sends_with_anothers_address), T(a_bridge_is_learned), T(an_address_moves),
           T(frames_that_are_none), T(where_a_checksum_may_end), T(limits_of_a_frame),
           T(a_compartment_that_sends_garbage), T(what_a_driver_wants_to_hear), T(commands_in_a_row),
-          T(commands_that_are_none), T(an_address_of_ones_own), T(the_link),
-          T(one_side_starts_anew), T(no_driver_no_frames), T(a_receiver_that_does_not_read),
-          T(buffers_that_are_too_small), T(who_is_no_peer_is_not_looked_at),
-          T(a_flood_comes_in_turns), T(a_sender_takes_turns), T(each_channel_has_its_turn),
-          T(short_frames_in_shorter_buffers), T(the_longest_frame), T(a_new_driver_knows_nobody),
-          T(nothing_is_written_to_what_is_sent), T(a_turn_is_just_so_long))
+          T(commands_that_fill_the_queue), T(commands_that_are_none), T(an_address_of_ones_own),
+          T(the_link), T(one_side_starts_anew), T(no_driver_no_frames),
+          T(a_receiver_that_does_not_read), T(buffers_that_are_too_small),
+          T(who_is_no_peer_is_not_looked_at), T(a_flood_comes_in_turns), T(a_sender_takes_turns),
+          T(each_channel_has_its_turn), T(short_frames_in_shorter_buffers), T(the_longest_frame),
+          T(a_new_driver_knows_nobody), T(nothing_is_written_to_what_is_sent),
+          T(a_turn_is_just_so_long))
