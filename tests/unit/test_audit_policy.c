@@ -7,6 +7,7 @@
 #include "arch/x86_64/arch.h"
 #include "arch/x86_64/svm/decode.h"
 #include "arch/x86_64/vmx/decode.h"
+#include "fake_log.h"
 #include "fake_machine.h"
 
 static const struct vendor {
@@ -81,6 +82,36 @@ TEST(a_bit_in_the_place_of_another) {
         map[0] &= 0xfe;
         CHECK_U64(audit_policy(v), STATUS_INVALID);
     }
+}
+
+static uint64_t no_time(void) {
+    return 0;
+}
+
+/* Of each range's last register, reading and writing: what is told is that one. */
+TEST(what_is_told_of_a_bit) {
+    static const uint32_t msrs[] = {0x1fff, 0xc0001fff, 0xc0011fff};
+    static const struct log_hooks hooks = {no_time, plat_cpu, keep, NULL};
+
+    log_init(&hooks, LOG_INFO);
+    for (size_t i = 0; i < ARRAY_SIZE(vendors); i++) {
+        for (size_t m = 0; m < 2 * ARRAY_SIZE(msrs); m++) {
+            bool write = m % 2 != 0;
+            int bit = vendors[i].msr_bit(msrs[m / 2], write);
+            struct vcpu *v = start(&vendors[i], 0);
+            char wanted[80];
+            if (bit < 0) {
+                continue; /* always exits */
+            }
+            snprintf(wanted, sizeof(wanted), "bit %d of the MSR map, %s %#x: passes", bit,
+                     write ? "writing" : "reading", msrs[m / 2]);
+            v->msr_map[bit / 8] &= (uint8_t) ~(1u << bit % 8);
+            told[0] = 0;
+            CHECK_U64(audit_policy(v), STATUS_INVALID);
+            CHECK(strstr(told, wanted) != NULL);
+        }
+    }
+    log_init(NULL, LOG_ERROR);
 }
 
 TEST(each_bit_of_the_port_map) {
@@ -180,5 +211,5 @@ TEST(what_never_passes) {
 }
 
 TEST_MAIN(T(what_arch_fills_passes), T(each_bit_of_each_map), T(a_bit_in_the_place_of_another),
-          T(each_bit_of_the_port_map), T(a_wrong_layout_is_found), T(maps_of_something_else),
-          T(what_never_passes))
+          T(what_is_told_of_a_bit), T(each_bit_of_the_port_map), T(a_wrong_layout_is_found),
+          T(maps_of_something_else), T(what_never_passes))
