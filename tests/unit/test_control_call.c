@@ -331,6 +331,26 @@ TEST(another_cpu_answers_for_its_own) {
     theirs[0].snapshot = NULL;
 }
 
+/* A moment later that would be too much for it. */
+TEST(another_guest_begins_as_soon_as_one_has_read_the_end) {
+    static struct vm other;
+    struct vcpu *v = begin(true);
+    struct vm *one = v->vm;
+
+    other = *one;
+    fake_interrupt = time_goes_on;
+    CHECK(ask_trace(v, 1, 0));
+    v->vm = &other;
+    CHECK(!ask_trace(v, 1, 0));
+    CHECK_U64(v->exchange->control.done, CONTROL_TOO_MUCH);
+    v->vm = one;
+    CHECK(ask_trace(v, 1, 1));
+    CHECK_U64(v->exchange->control.at, v->exchange->control.end);
+    v->vm = &other;
+    CHECK(ask_trace(v, 1, 0));
+    v->vm = one;
+}
+
 static void refused(uint32_t call, uint32_t order, bool may) {
     struct vcpu *v = begin(may);
 
@@ -368,4 +388,5 @@ TEST_MAIN(T(who_does_not_answer_has_a_tenth_of_a_second), T(a_look_tells_what_is
           T(events_are_read_by_their_numbers), T(a_console_is_read_in_pieces),
           T(keys_go_to_who_runs), T(a_flight_recorder_is_told_line_by_line),
           T(who_does_not_answer_is_not_waited_for), T(another_cpu_answers_for_its_own),
+          T(another_guest_begins_as_soon_as_one_has_read_the_end),
           T(nonsense_ends_the_vm_and_so_does_who_may_not))

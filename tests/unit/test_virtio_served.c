@@ -628,6 +628,12 @@ TEST(a_size_that_changes) {
     CHECK_U64(request(BLK_IN, DISK_SIZE / 2 / 512 - 1, 512), BLK_OK);
     CHECK_U64(driver_reg(pc, 0x15, 1), generation); /* told once */
     CHECK_U64(driver_reg(pc, VIRTIO_ISR, 1), VIRTIO_ISR_QUEUE);
+    server.size = INT64_MAX; /* the most that there can be */
+    server_boot();
+    run_both();
+    run_later();
+    CHECK_U64(pc->counts.connections, 4);
+    CHECK_U64(capacity(), INT64_MAX / 512);
 }
 
 /* All places are taken, and what lies behind the last one, here the next turn, is none of them. */

@@ -253,7 +253,6 @@ static void control_trace(struct control *k, const struct dev_env *env) {
         k->at = c.at + 1;
         control_tell_console(k, &c);
     } else {
-        k->inside = false;
         control_close_with(k, c.done);
     }
 }
