@@ -37,6 +37,7 @@ MKUSB_REFUSED = [
     (["--size", "99999999999999999G", "a=one"], ["is too large"]),
     (["-o", "none/out.img", "a=one"], ["none/out.img cannot be written", "-o"]),
     (["-o", "dir", "a=one"], ["dir cannot be written", "-o"]),
+    (["-o", "pipe", "a=one"], ["pipe is no ordinary file", "-o", "dd"]),
     (["-o", "two", "a=one", "b=./two"], ["two is to be b on the stick", "another name with -o"]),
     (["a=/dev/zero"], ["/dev/zero is no ordinary file", "copy"]),
     (["a=pipe"], ["pipe is no ordinary file", "copy"]),
