@@ -332,6 +332,7 @@ class Sticks(Boot):
         write(os.path.join(self.top, "full/bulkhead.toml"), CONFIG.format(name="full", more='').replace("16M", "512M").encode())
         nothing = write(os.path.join(self.top, "nothing.img"), bytes(1 << 20))
         short = write(os.path.join(self.top, "short.img"), self.base[:700])
+        elf = write(os.path.join(self.top, "bulkhead.elf"), b"\x7fELF" + bytes(2000))
         empty = os.path.join(self.top, "empty")
         os.makedirs(empty)
         for arguments, says in (
@@ -343,6 +344,9 @@ class Sticks(Boot):
                 (["--update", nothing, *words, self.new], r"no FAT32 volume.*\[BH7203\]"), (["--show", short], r"ends in the middle.*\[BH7203\]"),
                 (["--show", os.path.join(self.top, "nowhere")], r"is not there.*\[BH7202\]"), (["--show", empty], r"no stick of Bulkhead.*\[BH7209\]"),
                 (["--update", self.image, "--bhcheck", "/nowhere/x", self.new], r"bhcheck|nowhere"),
+                (["--update", self.image, *words, "--application", elf, self.new], r"elf is no EFI application.*\[BH7216\]"),
+                (["-o", self.image, *words, "--application", elf, self.old], r"elf is no EFI application.*\[BH7216\]"),
+                (["--update", self.image, *words, "--application", empty, self.new], r"is not there.*\[BH7208\]"),
                 (["-o", "/nowhere/x.img", *words, "--application", self.efi, self.old], r"cannot be written.*\[BH7321\]")):
             before = open(self.image, "rb").read()
             said = self.run(*arguments, good=False)
