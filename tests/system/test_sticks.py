@@ -346,6 +346,10 @@ class Sticks(Boot):
                 (["--update", self.image, "--bhcheck", "/nowhere/x", self.new], r"bhcheck|nowhere"),
                 (["--update", self.image, *words, "--application", elf, self.new], r"elf is no EFI application.*\[BH7216\]"),
                 (["-o", self.image, *words, "--application", elf, self.old], r"elf is no EFI application.*\[BH7216\]"),
+                (["--update", self.image, *words, "--size", "4G", self.new], r"--size is not for this.*\[BH7201\]"),
+                (["-o", self.image, *words, "--any-machine", self.old], r"--any-machine is not for this.*\[BH7201\]"),
+                (["--update", self.image, *words, "--any-machine", "--machine", elf, self.new], r"not both.*\[BH7201\]"),
+                (["--show", self.image, "--application", self.efi], r"--application is not for this.*\[BH7201\]"),
                 (["--update", self.image, *words, "--application", empty, self.new], r"is not there.*\[BH7208\]"),
                 (["-o", "/nowhere/x.img", *words, "--application", self.efi, self.old], r"cannot be written.*\[BH7321\]")):
             before = open(self.image, "rb").read()
