@@ -275,7 +275,7 @@ static int check_stick(const struct options *o) {
     } else if (!read_machine(info, o->machine)) {
         return 1;
     }
-    microcode_show(o->stick, info->set, &seal, faults);
+    microcode_show(place, info->set, &seal, faults);
     if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);

@@ -303,11 +303,12 @@ class Sticks(Boot):
 
     @check("bhcheck reads a stick that is not mounted, by GPT, MBR or as one volume, and says so of what is none")
     def not_mounted(self):
+        write(os.path.join(self.top, "old/microcode/06-55-04"), b"no microcode")
         self.make()
         with open(self.image, "rb") as file:
             by_gpt = file.read()
         wanted = self.said_by_bhcheck(self.taken_out(by_gpt))
-        expect_that(wanted[0] == 0 and "alpha" in wanted[1], "alpha in the stick's folder", wanted)
+        expect_that(wanted[0] == 0 and "alpha" in wanted[1] and "[BH7113]" in wanted[1], "alpha and microcode in the stick's folder", wanted)
         volume = by_gpt[1 << 20:]
         entry = struct.pack("<B3xB3xII", 0x80, 0x0c, 64, len(volume) // 512)
         by_mbr = bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(63 * 512) + volume
