@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <wctype.h>
 
 #include "config/utf8.h"
@@ -71,7 +72,7 @@ static char *folder_of(const char *file) {
 
 bool stick_file_begin(const char *place) {
     struct stat st;
-    if (stat(place, &st) != 0) {
+    if (stat(place, &st) != 0 || access(place, S_ISDIR(st.st_mode) ? R_OK | X_OK : R_OK) != 0) {
         return false;
     }
     setlocale(LC_CTYPE, "C.UTF-8"); /* for towupper() */

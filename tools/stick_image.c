@@ -77,6 +77,9 @@ static bool find_volume(int file, uint64_t *begin) {
     if (!read_at(file, 0, first, SECTOR) || !read_at(file, SECTOR, second, SECTOR)) {
         return false;
     }
+    if (first[SIGNATURE] != 0x55 || first[SIGNATURE + 1] != 0xaa) {
+        return false;
+    }
     if (memcmp(first + FAT32_MARK, "FAT32", 5) == 0) {
         return true;
     }
@@ -95,16 +98,10 @@ static bool find_volume(int file, uint64_t *begin) {
 
 bool stick_image_is(const char *place) {
     struct stat st;
-    uint8_t first[SECTOR];
-    int file = stat(place, &st) == 0 && !S_ISDIR(st.st_mode) ? open(place, O_RDONLY) : -1;
-    if (file < 0) {
+    if (stat(place, &st) != 0 || access(place, R_OK) != 0) {
         return false;
     }
-    bool large = S_ISBLK(st.st_mode) || st.st_size >= LEAST;
-    bool boots = large && read_at(file, 0, first, SECTOR) && first[SIGNATURE] == 0x55 &&
-                 first[SIGNATURE + 1] == 0xaa;
-    close(file);
-    return boots;
+    return S_ISBLK(st.st_mode) || (S_ISREG(st.st_mode) && st.st_size >= LEAST);
 }
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw) {

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-/* Is it one? It begins with a boot sector and is larger than any config. */
+/* Is it one? It is a device, or a file larger than any config, and may be read. */
 bool stick_image_is(const char *place);
 
 /*

@@ -318,12 +318,28 @@ class Sticks(Boot):
         boot = bytes(510) + b"\x55\xaa"
         table = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 128, 128)
         for name, image, words in (("no partition", boot, "no FAT32 volume is in it [BH7117]"),
+                                   ("zeros", b"", "no FAT32 volume is in it [BH7117]"),
+                                   ("a packed image", b"\x1f\x8b\x08" + b"\xa5" * 1000, "no FAT32 volume is in it [BH7117]"),
                                    ("an empty GPT", boot + table, "no FAT32 volume is in it [BH7117]"),
                                    ("half a stick", by_gpt[:1 << 20] + bytes(512), "is the stick whole? [BH7120]")):
             said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image + bytes(1 << 20)))
             expect_that(said[0] == 2 and words in said[1], f"words about {name}", said)
         left = [name for name in os.listdir(self.top) if name.startswith("bhcheck-")]
         expect_that(not left, "nothing left behind", left)
+
+    @check("bhcheck says so of a stick that one may not read, and does not call it damaged")
+    def not_readable(self):
+        os.chmod(self.top, 0o755)
+        program = shutil.copy(self.bhcheck, self.top)
+        folder = os.path.join(self.top, "closed")
+        write(os.path.join(folder, "bulkhead/bulkhead.toml"), b"")
+        for place in (self.image, folder):
+            os.chmod(place, 0)
+            other = {"user": 65534} if os.geteuid() == 0 else {}
+            done = subprocess.run([program, place], stdout=subprocess.PIPE, check=False, text=True, **other)
+            os.chmod(place, 0o755)
+            expect_that(done.returncode == 1 and done.stdout.startswith(f"{place}: Permission denied; name a stick")
+                        and done.stdout.endswith(" [BH7107]\n"), "Permission denied", done.stdout)
 
     @check("what cannot be done is refused in words, and nothing was written")
     def refused(self):
