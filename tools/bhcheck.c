@@ -366,10 +366,14 @@ static const char usage_text[] =
     "--map: shows whose each CPU, piece of memory and PCI device is.\n"
     "--svg: draws the same, who is on which wire and has which file.\n"
     "--explain: what a key of the config means, or a message that ends in a number.\n"
-    "N: 1 to 256, default 64. SIZE: such as 8G or 512M, default 64G.\n";
+    "N: 1 to 1024, default 64. SIZE: such as 8G or 512M, default 64G.\n";
 
-static int usage(void) {
-    fprintf(stderr, "%sbhcheck: wrong usage" MSG(7101) "\n", usage_text);
+_Static_assert(CONFIG_MAX_CPUS == 1024, "the usage says how many");
+
+/* word: that is not understood, or of which the next one is not; NULL = none is there. */
+static int usage(const char *word) {
+    fprintf(stderr, "%sbhcheck: wrong usage: %s" MSG(7101) "\n", usage_text,
+            word != NULL ? word : "no PLACE");
     return 2;
 }
 
@@ -417,7 +421,7 @@ int main(int argc, char **argv) {
         if (strcmp(argv[i], "--set") == 0) {
             o.set = argv[i + 1][0];
             if ((o.set != 'a' && o.set != 'b' && o.set != SETS_PLAIN) || argv[i + 1][1] != '\0') {
-                return usage();
+                return usage(argv[i + 1]);
             }
             continue;
         }
@@ -425,13 +429,13 @@ int main(int argc, char **argv) {
             char *end = NULL;
             unsigned long cpus = strtoul(argv[i + 1], &end, 10);
             if (*end != '\0' || cpus == 0 || cpus > CONFIG_MAX_CPUS) {
-                return usage();
+                return usage(argv[i + 1]);
             }
             o.cpus = (unsigned)cpus;
         } else if (strcmp(argv[i], "--memory") == 0) {
             o.memory = parse_memory(argv[i + 1]);
             if (o.memory == 0) {
-                return usage();
+                return usage(argv[i + 1]);
             }
         } else if (strcmp(argv[i], "--svg") == 0) {
             o.svg = argv[i + 1];
@@ -439,12 +443,15 @@ int main(int argc, char **argv) {
         } else if (strcmp(argv[i], "--machine") == 0) {
             o.machine = argv[i + 1];
         } else {
-            return usage();
+            return usage(argv[i]);
         }
         o.assumed = false;
     }
-    if (i + 1 != argc || argv[i][0] == '-') {
-        return usage();
+    if (i == argc || argv[i][0] == '-') {
+        return usage(argv[i]); /* argv ends in NULL */
+    }
+    if (i + 1 != argc) {
+        return usage(argv[i + 1]);
     }
     o.stick = argv[i];
     return check_stick(&o);

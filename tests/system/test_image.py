@@ -538,6 +538,19 @@ kernel = "guests/testguest"
             expect_that(right.returncode == 0 and right.stdout.startswith("usage: ") and "[BH" not in right.stdout, f"{tool}'s help",
                         right.stdout)
 
+    @check("bhcheck names the word that it does not understand, and takes as many CPUs as a config can name")
+    def wrong_word(self):
+        run = lambda words: subprocess.run([os.path.join(self.build, "bhcheck"), *words], stdout=subprocess.PIPE, check=False,
+                                           stderr=subprocess.STDOUT, text=True)
+        for words, wrong in ((["--memory", "8GB", "x"], "8GB"), (["--cpus", "1025", "x"], "1025"), (["--set", "c", "x"], "c"),
+                             (["x", "--map"], "--map"), (["--machine"], "--machine"), (["--foo", "x"], "--foo"), ([], "no PLACE")):
+            done = run(words)
+            expect_that(done.returncode == 2 and done.stdout.endswith(f"\nbhcheck: wrong usage: {wrong} [BH7101]\n"), f"{wrong} named",
+                        done.stdout)
+        expect_that("N: 1 to 1024," in run(["--help"]).stdout, "1024 CPUs", run(["--help"]).stdout)
+        done = run(["--cpus", "1024", "/nowhere"])
+        expect_that(done.returncode == 1 and "[BH7107]" in done.stdout, "1024 CPUs taken", done.stdout)
+
     @staticmethod
     def build_copy(source, place):
         tree, output = os.path.join(place, "tree"), os.path.join(place, "output")
