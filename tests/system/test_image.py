@@ -351,6 +351,28 @@ class Image(Boot):
             expect_that(status == 1 and re.fullmatch(r"bhtrace: -: nothing of the flight recorder's.* \[BH7502\]\n", said),
                         f"one line that says there is nothing in {text!r}", said)
 
+    @check("bhtrace names what it cannot write, overwrites no capture, and lets a reader go")
+    def flight_recorder_written(self):
+        text = "bulkhead> trace web\nvcpu0 on cpu 1: its last exits\n" + "".join(
+            f"  exit     1.{n:09} rip 0x1000 hlt halt\n" for n in range(0, 10**8, 25000))
+        with tempfile.TemporaryDirectory() as folder:
+            capture = os.path.join(folder, "capture")
+            with open(capture, "w", encoding="ascii") as file:
+                file.write(text)
+            for options, words in (("--json capture capture", "capture is the text itself; give another name after --json [BH7504]"),
+                                   ("--json /dev/full capture", "/dev/full: No space left on device [BH7503]"),
+                                   ("capture >/dev/full", "standard output: No space left on device [BH7503]")):
+                done = subprocess.run(f"{ROOT}/tools/bhtrace {options}", shell=True, cwd=folder, text=True, stdout=subprocess.DEVNULL,
+                                      stderr=subprocess.PIPE)
+                expect_that(done.returncode == 2 and done.stderr == f"bhtrace: {words}\n", words, done.stderr)
+                with open(capture, encoding="ascii") as file:
+                    expect_that(file.read() == text, f"the capture as it was after {options}", "another text")
+            done = subprocess.run(f"{ROOT}/tools/bhtrace --json out capture | head -1", shell=True, cwd=folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            expect_that(re.fullmatch("web vcpu0: 4000 exits .*\n", done.stdout), "one line, and no error", done.stdout)
+            with open(os.path.join(folder, "out"), encoding="ascii") as file:
+                expect_that(len(json.load(file)["traceEvents"]) == 4002, "a whole picture", "less")
+
     @check("a compartment with a back door is on no stick of make usb")
     def no_back_door(self):
         names = lambda path: subprocess.run(["nm", os.path.join(self.build, path)], stdout=subprocess.PIPE, check=True,
