@@ -260,6 +260,10 @@ static int check_stick(const struct options *o) {
                place, strerror(errno));
         return 1;
     }
+    if (stick_file_is_alone()) {
+        const char *slash = strrchr(place, '/');
+        faults->file = slash != NULL ? slash + 1 : place;
+    }
     bool starts = stick_file_is_alone() || check_application();
     if (!stick_file_is_alone()) {
         char next = sets_show();
