@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "hv/lib/message.h"
 
@@ -15,14 +16,17 @@
 
 extern const char messages_page[], messages_page_end[];
 
+/* Of "[BH3043]", as it stands in a message, of "bh3043" and of "3043". */
 static const char *digits_of(const char *word) {
-    return strncmp(word, "BH", 2) == 0 ? word + 2 : word;
+    word += word[0] == '[' ? 1 : 0;
+    return strncasecmp(word, "BH", 2) == 0 ? word + 2 : word;
 }
 
 bool messages_is_number(const char *word) {
     const char *digits = digits_of(word);
+    bool four = strspn(digits, "0123456789") == DIGITS;
 
-    return strlen(digits) == DIGITS && strspn(digits, "0123456789") == DIGITS;
+    return four && strcmp(digits + DIGITS, word[0] == '[' ? "]" : "") == 0;
 }
 
 /* Where the row begins, or NULL. */

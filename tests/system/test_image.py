@@ -541,6 +541,7 @@ kernel = "guests/testguest"
     @check("bhcheck tells what a message with a number means and what to do")
     def explained(self):
         cases = (("BH3043", 0, ("`watchdog: not fed for N s`", "\nmeans: ", "\ndo: ")), ("3043", 0, ("BH3043\n",)),
+                 ("[BH3043]", 0, ("BH3043\n",)), ("bh3043", 0, ("BH3043\n",)), ("[BH3043", 1, ("no key",)), ("BH3043]", 1, ("no key",)),
                  ("BH6104", 0, ('"... ... yes" does it',)), ("BH7203", 0, ("mkstick -o",)),
                  ("BH9999", 1, ("no message has the number", "[BH7114]\n")), ("memroy", 1, ('did you mean "memory"? [BH7115]\n',)))
         for number, status, words in cases:
