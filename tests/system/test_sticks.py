@@ -350,11 +350,15 @@ class Sticks(Boot):
         nothing = write(os.path.join(self.top, "nothing.img"), bytes(1 << 20))
         short = write(os.path.join(self.top, "short.img"), self.base[:700])
         elf = write(os.path.join(self.top, "bulkhead.elf"), b"\x7fELF" + bytes(2000))
+        mounted = self.taken_out(self.base)
+        write(os.path.join(mounted, "bulkhead/hardware.toml"), b"")     # as a power cut leaves it
         empty = os.path.join(self.top, "empty")
         os.makedirs(empty)
         for arguments, says in (
-                (["--update", self.image, *words, broken], r"has faults, and nothing was written \[BH7207\]:\n.*memory"),
-                (["-o", self.image, *words, broken], r"has faults"),
+                (["--update", self.image, *words, broken], r"does not pass bhcheck, and nothing was written \[BH7207\]:\n.*memory"),
+                (["-o", self.image, *words, broken], r"does not pass"),
+                (["--update", mounted, *words, self.new], r"new/bulkhead.toml does not pass bhcheck.*\nbulkhead/hardware.toml: this is no whole"),
+                (["--update", mounted, *words, "--machine", empty, self.new], r"does not pass bhcheck.*/empty: .*\[BH7104\]"),
                 (["--update", self.image, *words, os.path.join(self.top, "none.toml")], r"none.toml is no file"),
                 (["--update", self.image, *words, os.path.join(self.top, "full/bulkhead.toml")],
                  r"has 1\d\d MiB too little for these files .*nothing was written"),
