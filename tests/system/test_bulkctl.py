@@ -108,6 +108,19 @@ class Bulkctl(Boot):
         with open(file, "rb") as back:
             expect_that(back.read() == b"as it was", "the file as it was", "another")
 
+    @check("an answer for which there is no room is told, and is not taken for done")
+    def no_room(self):
+        row = b'{"guest":"web","state":"running","vcpus":2,"up_ms":7,"exits":9}\n'
+        for rows in (1, 300):       # more than is kept back before it is written
+            for words in ("list", "metrics", "stats web", "--json list"):
+                theirs, _ = port(lambda _, rows=rows: row * rows + b'{"ok":true}\n')
+                command = [os.path.join(self.build, "bulkctl"), "--port", os.ttyname(theirs), *words.split()]
+                with open("/dev/full", "wb") as full:
+                    done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False)
+                os.close(theirs)
+                expect_that(done.returncode == 3 and done.stderr == b"bulkctl: writing: No space left on device [BH7612]\n",
+                            f"{words} of {rows} rows to fail", done)
+
     @check("events: in the order of their times, and those that are lost are counted")
     def events(self):
         def event(guest, number, us, state="running", kind="state", cause="start", why=""):

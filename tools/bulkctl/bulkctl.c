@@ -164,6 +164,9 @@ static int run_asked(const struct verb *verb, const struct words *words) {
     if (words->json && status != NO_ANSWER) {
         puts(last);
     }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        return fail_output();
+    }
     if (status == REFUSED) {
         return fail(REFUSED, "%s: %s", words->guest != NULL ? words->guest : verb->name,
                     refusal(last, why));
