@@ -725,6 +725,6 @@ help:
 	@echo 'make guest-root   a small Debian for guests with a disk: build/guests/root.erofs, root.img, vmlinuz'
 	@echo 'make bhcheck      build/bhcheck, which checks a stick on your PC'
 	@echo 'make bulkctl      a static program for Linux guests that may control others (docs/control.md)'
-	@echo 'make docs         prints docs/config.md, docs/guest-view.md and docs/hostile.md from their tables'
+	@echo 'make docs         prints docs/config.md, guest-view.md, hostile.md and compartment.md from their tables'
 	@echo 'make docs-check, toml-check, coverage-short, mutate-short: parts of check and test'
 	@echo 'make clean        throws build/ away'
