@@ -1,6 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One end of a vsock connection: when what was put goes, and how much the peer's words let go. */
+/*
+ * One end of a vsock connection: when what was put goes, and how much the peer's words let go. For
+ * words that change between two reads the peer's page is not mapped: each read faults, the word
+ * becomes another one, and the read goes on for one instruction.
+ */
 #include "hv/compartment/virtio/stream.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+
 #include "tests/unit/test.h"
 
 #define OWN_CID   5u
@@ -172,5 +181,68 @@ TEST(an_end_sends_a_reset) {
     CHECK(peer_has_all());
 }
 
+/* ---- a peer that changes its words meanwhile ---- */
+
+#define STEP ((greg_t)BIT(8)) /* of the flags: a trap after the next instruction */
+
+static uint32_t changed;                 /* what the peer says it has taken, */
+static unsigned reads, reads_before_lie; /* from that read on */
+
+static void peer_page(int access) {
+    if (mprotect(halves[1], 4096, access) != 0) {
+        abort();
+    }
+}
+
+static void on_read(int number, siginfo_t *info, void *context) {
+    greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+    uint64_t offset = (uintptr_t)info->si_addr - (uintptr_t)halves[1];
+
+    if (offset >= 4096) {
+        signal(number, SIG_DFL); /* and once more: a fault of the test */
+        return;
+    }
+    peer_page(PROT_READ | PROT_WRITE);
+    if (offset == offsetof(struct channel_half, taken) && reads++ >= reads_before_lie) {
+        halves[1]->taken = changed;
+    }
+    regs[REG_EFL] |= STEP;
+}
+
+static void on_step(UNUSED int number, UNUSED siginfo_t *info, void *context) {
+    greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+    peer_page(PROT_NONE);
+    regs[REG_EFL] &= ~STEP;
+}
+
+/* The peer has room, and the next moment it has not: never more than fits into this packet. */
+TEST(room_that_is_gone_at_the_second_look) {
+    static const uint32_t rooms[] = {0, CHANNEL_RECORD, 2048};
+    static const uint32_t opens[] = {0, 30000};
+    struct sigaction fault = {.sa_sigaction = on_read, .sa_flags = SA_SIGINFO};
+    struct sigaction step = {.sa_sigaction = on_step, .sa_flags = SA_SIGINFO};
+
+    CHECK(sigaction(SIGSEGV, &fault, NULL) == 0 && sigaction(SIGTRAP, &step, NULL) == 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(rooms) * ARRAY_SIZE(opens) * 3; i++) {
+        uint32_t open = opens[i % 2], left = rooms[i / 2 % 3];
+        begin(UINT32_MAX / 2);
+        if (open != 0) {
+            stream_put(&s, data, open);
+        }
+        changed = s.channel.put - (uint32_t)CHANNEL_RING + left;
+        reads = 0;
+        reads_before_lie = i / 6;
+        peer_page(PROT_NONE);
+        uint32_t room = stream_room(&s);
+        peer_page(PROT_READ | PROT_WRITE);
+        bool lied = reads > reads_before_lie && s.open == open; /* else the packet went */
+        CHECK(reads != 0);
+        CHECK(room <= VSOCK_LONGEST - s.open);
+        CHECK(!lied || room <= left);
+    }
+}
+
 TEST_MAIN(T(what_was_put_goes_when_the_ring_is_full), T(a_packet_that_is_nearly_full_goes),
-          T(no_more_than_the_peer_takes), T(the_longest_packet), T(an_end_sends_a_reset))
+          T(no_more_than_the_peer_takes), T(the_longest_packet), T(an_end_sends_a_reset),
+          T(room_that_is_gone_at_the_second_look))

@@ -101,9 +101,10 @@ uint32_t stream_room(struct stream *s) {
     if (s->open == 0 && !channel_wait_for_room(&s->channel, least)) {
         return 0;
     }
-    uint32_t ring = channel_room(&s->channel) - VSOCK_HEADER;
-    uint32_t most = (uint32_t)min_u64(ring, VSOCK_LONGEST) - s->open;
-    return (uint32_t)min_u64(most, stream_credit(s));
+    /* The peer may have changed its word since. */
+    uint64_t most = min_u64(channel_room(&s->channel), VSOCK_HEADER + VSOCK_LONGEST);
+    uint64_t used = VSOCK_HEADER + s->open;
+    return (uint32_t)min_u64(most - min_u64(most, used), stream_credit(s));
 }
 
 void stream_put(struct stream *s, const void *from, uint32_t size) {
