@@ -552,6 +552,18 @@ TEST(what_is_written_to_a_closed_port) {
     CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
 }
 
+/* The same where an end and a beginning come together, before its next turn. */
+TEST(closed_and_opened_at_once) {
+    begin();
+    write_long();
+    CHECK(a->console.hand->moved != 0 && a->console.due != 0);
+    ports_say(a, HAND, OPEN, 0);
+    ports_say(a, HAND, OPEN, 1);
+    CHECK_U64(a->console.hand->moved, 0);
+    CHECK_U64(driver_used(a, SEND), 1);
+    CHECK_STR(say("{\"verb\":\"list\",\"guest\":\"web\"}\n"), ROW("web", "1") OK);
+}
+
 /* Bytes without an end of line are read in turns: the guest runs in between. */
 TEST(a_long_line_takes_turns) {
     begin();
@@ -572,4 +584,5 @@ TEST_MAIN(T(a_list_is_a_line_for_each_and_an_end), T(each_order_is_its_own),
           T(answers_wait_for_buffers), T(an_end_forgets), T(a_restart_forgets),
           T(without_the_key_there_is_none), T(nonsense_is_answered_or_ignored), T(who_is_not_there),
           T(small_buffers_both_ways), T(a_long_line_takes_turns), T(what_each_verb_needs),
-          T(steps_count_in_a_turn), T(what_is_written_to_a_closed_port))
+          T(steps_count_in_a_turn), T(what_is_written_to_a_closed_port),
+          T(closed_and_opened_at_once))

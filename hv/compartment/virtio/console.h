@@ -130,3 +130,5 @@ bool port_take_turn(struct virtio_console *c, struct console_port *p);
 /* Of the operator's hand: the same; and the guest is not there any more, or has closed its end. */
 bool operate_take_turn(struct virtio_console *c, struct console_port *p);
 void operate_stop(struct virtio_console *c);
+/* What was written until now is no request any more. */
+void operate_discard(struct virtio_console *c, struct console_port *p);

@@ -68,7 +68,7 @@ static bool operate_step(struct virtio_console *c, struct console_port *p, uint6
 }
 
 /* What was written by who has closed it since is no request of who opens it next. */
-static void operate_discard(struct virtio_console *c, struct console_port *p) {
+void operate_discard(struct virtio_console *c, struct console_port *p) {
     struct virtqueue *q = console_queue(c, p, CONSOLE_TRANSMIT);
     uint16_t before = q->used;
     struct virtio_chain chain;

@@ -66,6 +66,7 @@ void port_open(struct virtio_console *c, struct console_port *p, bool open) {
     p->open = open;
     if (!open && p == c->hand) {
         operate_stop(c);
+        operate_discard(c, p); /* now: it may be open again before the next turn */
     }
     if (open && p->is_joined && !port_is_open(p->session)) {
         port_set_session(c, p, p->session + 1);
