@@ -115,11 +115,12 @@ static void remove_copy(void) {
     (void)nftw(copy, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
-/* mcopy's exit status; 127 = it is not there. */
-static int run_mcopy(const char *place, uint64_t begin) {
-    char where[4096 + 32];
+/* mcopy's exit status; 127 = it is not there. It gets the open file, for "@@" in a name would be
+ * the end of that name for it. */
+static int run_mcopy(int file, uint64_t begin) {
+    char where[64];
     int status = 0;
-    (void)snprintf(where, sizeof(where), "%s@@%llu", place, (unsigned long long)begin);
+    (void)snprintf(where, sizeof(where), "/dev/fd/%d@@%llu", file, (unsigned long long)begin);
     pid_t child = fork();
     if (child == 0) {
         setenv("MTOOLS_SKIP_CHECK", "1", 1);
@@ -134,11 +135,7 @@ static int run_mcopy(const char *place, uint64_t begin) {
 const char *stick_image_copy(const char *place) {
     uint64_t begin = 0;
     int file = open(place, O_RDONLY);
-    bool found = file >= 0 && find_volume(file, &begin);
-    if (file >= 0) {
-        close(file);
-    }
-    if (!found) {
+    if (file < 0 || !find_volume(file, &begin)) {
         fprintf(stderr, "bhcheck: %s: no FAT32 volume is in it" MSG(7117) "\n", place);
         return NULL;
     }
@@ -149,7 +146,8 @@ const char *stick_image_copy(const char *place) {
         return NULL;
     }
     atexit(remove_copy);
-    int status = run_mcopy(place, begin);
+    int status = run_mcopy(file, begin);
+    close(file);
     if (status == 127) {
         fprintf(stderr,
                 "bhcheck: %s: mcopy, which reads a stick that is not mounted, is not there; "

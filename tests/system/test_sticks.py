@@ -312,8 +312,9 @@ class Sticks(Boot):
         volume = by_gpt[1 << 20:]
         entry = struct.pack("<B3xB3xII", 0x80, 0x0c, 64, len(volume) // 512)
         by_mbr = bytes(446) + entry + bytes(48) + b"\x55\xaa" + bytes(63 * 512) + volume
-        for name, image in (("GPT", by_gpt), ("MBR", by_mbr), ("one volume", volume)):
-            said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image))
+        for name, image, file in (("GPT", by_gpt, "other.img"), ("MBR", by_mbr, "other.img"), ("one volume", volume, "other.img"),
+                                  ("a name that mtools cuts", by_gpt, "at@@1M/a@@b.img")):
+            said = self.said_by_bhcheck(write(os.path.join(self.top, file), image))
             expect_that(said == wanted, f"the same of {name}", f"{said} instead of {wanted}")
         boot = bytes(510) + b"\x55\xaa"
         table = b"EFI PART" + bytes(64) + struct.pack("<QII", 2, 128, 128)
