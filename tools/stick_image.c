@@ -48,7 +48,7 @@ static bool read_at(int file, uint64_t at, void *bytes, size_t size) {
 static bool find_by_gpt(int file, const uint8_t *header, uint64_t *begin) {
     uint32_t size = bytes_u32(header + GPT_ENTRY_SIZE), count = bytes_u32(header + GPT_COUNT);
     bool found = false;
-    if (size < sizeof(esp_type) || size > GPT_ENTRY_MAX) {
+    if (size < GPT_FIRST + sizeof(uint64_t) || size > GPT_ENTRY_MAX) {
         return false;
     }
     for (uint32_t i = 0; i < count && i < GPT_ENTRIES; i++) {

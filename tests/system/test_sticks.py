@@ -322,6 +322,8 @@ class Sticks(Boot):
                                    ("zeros", b"", "no FAT32 volume is in it [BH7117]"),
                                    ("a packed image", b"\x1f\x8b\x08" + b"\xa5" * 1000, "no FAT32 volume is in it [BH7117]"),
                                    ("an empty GPT", boot + table, "no FAT32 volume is in it [BH7117]"),
+                                   ("a GPT without places", boot + table[:80] + struct.pack("<II", 128, 16) + bytes(424) + b"x" * 512,
+                                    "no FAT32 volume is in it [BH7117]"),
                                    ("half a stick", by_gpt[:1 << 20] + bytes(512), "is the stick whole? [BH7120]")):
             said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image + bytes(1 << 20)))
             expect_that(said[0] == 2 and words in said[1], f"words about {name}", said)
