@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +40,7 @@ static const uint8_t esp_type[16] = {0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0
                                      0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b};
 
 static char copy[4096];
+static volatile pid_t mcopy; /* while it runs */
 
 static bool read_at(int file, uint64_t at, void *bytes, size_t size) {
     return at < INT64_MAX && pread(file, bytes, size, (off_t)at) == (ssize_t)size;
@@ -115,20 +117,49 @@ static void remove_copy(void) {
     (void)nftw(copy, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* Calls only what may be called in a signal: so rm does it. */
+static void on_signal(int number) {
+    if (mcopy > 0) {
+        (void)kill(mcopy, SIGKILL);
+        (void)waitpid(mcopy, NULL, 0);
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        execl("/bin/rm", "rm", "-rf", "--", copy, (char *)NULL);
+        _exit(127);
+    }
+    (void)waitpid(child, NULL, 0);
+    signal(number, SIG_DFL);
+    (void)raise(number);
+}
+
+/* However this ends. What is ignored stays so: see nohup(1). */
+static void remove_copy_at_end(void) {
+    static const int ends[] = {SIGHUP, SIGINT, SIGTERM};
+
+    atexit(remove_copy);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (signal(ends[i], on_signal) == SIG_IGN) {
+            signal(ends[i], SIG_IGN);
+        }
+    }
+}
+
 /* mcopy's exit status; 127 = it is not there. It gets the open file, for "@@" in a name would be
  * the end of that name for it. */
 static int run_mcopy(int file, uint64_t begin) {
     char where[64];
     int status = 0;
     (void)snprintf(where, sizeof(where), "/dev/fd/%d@@%llu", file, (unsigned long long)begin);
-    pid_t child = fork();
-    if (child == 0) {
+    mcopy = fork();
+    if (mcopy == 0) {
         setenv("MTOOLS_SKIP_CHECK", "1", 1);
         setenv("LC_ALL", "C.UTF-8", 1); /* names as the stick has them */
         execlp("mcopy", "mcopy", "-s", "-n", "-i", where, "::*", copy, (char *)NULL);
         _exit(127);
     }
-    bool ended = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status);
+    bool ended = mcopy > 0 && waitpid(mcopy, &status, 0) == mcopy && WIFEXITED(status);
+    mcopy = 0;
     return ended ? WEXITSTATUS(status) : 1;
 }
 
@@ -145,7 +176,7 @@ const char *stick_image_copy(const char *place) {
         fprintf(stderr, "bhcheck: %s: %s" MSG(7118) "\n", copy, strerror(errno));
         return NULL;
     }
-    atexit(remove_copy);
+    remove_copy_at_end();
     int status = run_mcopy(file, begin);
     close(file);
     if (status == 127) {

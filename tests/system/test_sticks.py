@@ -5,6 +5,7 @@ A power cut is simulated by sectors: each write of an update and each flush is r
 some of the writes since the last flush left out, for a stick may do these in any order, what the next start would choose is
 taken out with mtools, judged by bhcheck, and has to be a whole set: the old one, or the new one after the last write.
 """
+import glob
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -12,10 +13,12 @@ import os
 import random
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 from frame import ROOT, Boot, check, expect_that
 
@@ -327,6 +330,9 @@ class Sticks(Boot):
                                    ("half a stick", by_gpt[:1 << 20] + bytes(512), "is the stick whole? [BH7120]")):
             said = self.said_by_bhcheck(write(os.path.join(self.top, "other.img"), image + bytes(1 << 20)))
             expect_that(said[0] == 2 and words in said[1], f"words about {name}", said)
+        self.left_nothing()
+
+    def left_nothing(self):
         left = [name for name in os.listdir(self.top) if name.startswith("bhcheck-")]
         expect_that(not left, "nothing left behind", left)
 
@@ -343,6 +349,20 @@ class Sticks(Boot):
             os.chmod(place, 0o755)
             expect_that(done.returncode == 1 and done.stdout.startswith(f"{place}: Permission denied; name a stick")
                         and done.stdout.endswith(" [BH7107]\n"), "Permission denied", done.stdout)
+
+    @check("bhcheck that is ended by a signal leaves nothing of a stick behind")
+    def ended(self):
+        mcopy = write(os.path.join(self.top, "bin/mcopy"), b"#!/bin/sh\nfor place; do :; done\necho x > \"$place/x\"\nexec sleep 60\n")
+        os.chmod(mcopy, 0o755)
+        places = {**os.environ, "TMPDIR": self.top, "PATH": os.path.dirname(mcopy) + ":" + os.environ["PATH"]}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            program = subprocess.Popen([self.bhcheck, self.image], env=places)
+            end = time.monotonic() + 20
+            while not glob.glob(os.path.join(self.top, "bhcheck-*/x")) and time.monotonic() < end:
+                time.sleep(0.01)
+            program.send_signal(number)
+            expect_that(program.wait(20) == -number, f"the end by signal {number}", program.returncode)
+            self.left_nothing()
 
     @check("what cannot be done is refused in words, and nothing was written")
     def refused(self):
