@@ -88,19 +88,23 @@ static void add_range(struct boot_info *info, uint64_t base, uint64_t end, enum 
     }
 }
 
-/* A PC of the asked size: a hole from 3 GiB to 4 GiB, the guests' files at the bottom. */
+/* A PC of the asked size: a hole from 3 GiB to 4 GiB, the guests' files at the bottom. What of them
+ * has no room below the hole lies above it. */
 static void make_machine(struct boot_info *info, const struct options *o, uint64_t files_end) {
     const uint64_t hole = 3 * GIB;
     uint64_t low = min_u64(o->memory, hole);
+    uint64_t below = min_u64(files_end, low);
+    uint64_t above = 4 * GIB + (files_end - below);
     info->cpu_count = o->cpus;
     for (unsigned i = 0; i < o->cpus; i++) {
         info->apic_ids[i] = i;
     }
     add_range(info, 0, MIB, MEM_RESERVED);
-    add_range(info, MIB, files_end, MEM_BULKHEAD);
-    add_range(info, files_end, low, MEM_FREE);
+    add_range(info, MIB, below, MEM_BULKHEAD);
+    add_range(info, below, low, MEM_FREE);
     add_range(info, hole, 4 * GIB, MEM_RESERVED);
-    add_range(info, max_u64(4 * GIB, files_end), 4 * GIB + (o->memory - low), MEM_FREE);
+    add_range(info, 4 * GIB, above, MEM_BULKHEAD);
+    add_range(info, above, 4 * GIB + (o->memory - low), MEM_FREE);
 }
 
 /* As firmware does: from above. Free pages of the last ranges are Bulkhead's from then on. */

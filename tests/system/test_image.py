@@ -525,6 +525,27 @@ kernel = "guests/testguest"
             done = run()
             expect_that(done.returncode == 1 and done.stdout.startswith("mine.toml:9:1: "), "its fault, by name, line and column", done.stdout)
 
+    @check("bhcheck places files that are larger than the memory below 4 GiB in memory that there is")
+    def large_files(self):
+        if os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") < 6 << 30:
+            return              # they are read
+        with tempfile.TemporaryDirectory() as folder:
+            config = os.path.join(folder, "mine.toml")
+            shutil.copy(os.path.join(self.build, "guests/testguest"), os.path.join(folder, "kernel"))
+            for name in ("one", "two"):
+                with open(os.path.join(folder, name), "wb") as file:
+                    file.truncate(1700 << 20)
+            with open(config, "w", encoding="ascii") as file:
+                file.write('[guest.a]\ncpus = "0"\nmemory = "256M"\nkernel = "kernel"\ndisk = ["a:one:ro", "b:two:ro"]\n')
+            done = subprocess.run([os.path.join(self.build, "bhcheck"), "--cpus", "1", "--memory", "4G", "--map", config],
+                                  stdout=subprocess.PIPE, check=False, text=True)
+            pieces = [(int(a, 16), int(b, 16) + 1, whose) for a, b, whose in
+                      re.findall(r"^(0x[0-9a-f]+) +(0x[0-9a-f]+) +\S+ +(.+)$", done.stdout, re.M)]
+            expect_that(len(pieces) > 3 and all(one[1] == two[0] for one, two in zip(pieces, pieces[1:])),
+                        "pieces of memory that do not overlap", done.stdout)
+            there = sum(end - begin for begin, end, whose in pieces if not whose.startswith("firmware"))
+            expect_that(there == (4 << 30) - (1 << 20), "4 GiB of them, but for the first MiB", there)
+
     @check("bash completes options and keys of bhcheck")
     def completion(self):
         script = "source tools/completion/bulkhead.bash; _bulkhead {0} {1} {2}; echo ${{COMPREPLY[@]}}"
