@@ -235,14 +235,25 @@ class Volume:
             elif not entry.is_folder:
                 yield f"{path}/{entry.name}"
 
-    def tree(self, entry):
-        """All clusters below an entry."""
-        clusters = self.chain(entry.cluster) if entry.cluster else []
-        if entry.is_folder:
-            for inner in self.entries(entry.cluster):
-                if inner.name not in (".", ".."):
-                    clusters += self.tree(inner)
+    def tree(self, entry, seen=None):
+        """All clusters below an entry, none of them twice, nor one of those that were seen; a circle of folders neither."""
+        seen, clusters, todo = set() if seen is None else seen, [], [entry]
+        while todo:
+            entry = todo.pop()
+            chain = self.chain(entry.cluster) if entry.cluster else []
+            if not seen.isdisjoint(chain):
+                raise Broken("two of its files share a cluster; have it repaired (fsck.fat)")
+            seen.update(chain)
+            clusters += chain
+            if entry.is_folder:
+                todo += (inner for inner in self.entries(entry.cluster) if inner.name not in (".", ".."))
         return clusters
+
+    def check(self):
+        """What belongs to two files would be freed with one of them, and then be overwritten."""
+        seen = set(self.chain(self.root))
+        for entry in self.entries(self.root):
+            self.tree(entry, seen)
 
     # Changing.
     def put_data(self, pieces, size):

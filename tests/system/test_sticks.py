@@ -364,6 +364,34 @@ class Sticks(Boot):
             expect_that(program.wait(20) == -number, f"the end by signal {number}", program.returncode)
             self.left_nothing()
 
+    def odd_set(self, name, long, lead):
+        """An image whose set b has one entry, which leads where lead(volume) says: first cluster and size."""
+        image = os.path.join(self.top, name)
+        shutil.copy(self.image, image)
+        volume = self.mkstick.stick_fat.Volume(self.mkstick.stick_fat.Disk(image))
+        own = volume.put_folder({"odd": {} if long else (3, lambda: iter([b"abc"]))}, volume.find("bulkhead").cluster)
+        volume.lead_to("bulkhead/b", own, 0, self.mkstick.stick_fat.FOLDER)
+        entry, (cluster, size) = volume.find("bulkhead/b/odd"), lead(volume, own)
+        raw = bytearray(entry.raw)
+        struct.pack_into("<H4xHI", raw, 20, cluster >> 16, cluster & 0xffff, size)
+        volume.set_entry(entry.sector, entry.offset, bytes(raw))
+        volume.disk.close()
+        return image
+
+    @check("an update of a stick whose files share clusters is refused: the good set's would be freed")
+    def shared(self):
+        self.make()
+
+        def kernel(volume, _):
+            entry = volume.find("bulkhead/a/guests/kernel")
+            return entry.cluster, entry.size
+
+        for image in (self.odd_set("shared.img", False, kernel), self.odd_set("circle.img", True, lambda _, own: (own, 0))):
+            before = open(image, "rb").read()
+            said = self.run("--update", image, "--bhcheck", self.bhcheck, self.new, good=False)
+            expect_that(re.search(r"two of its files share.*fsck\.fat.*the good set is what it was \[BH7213\]", said), "so said", said)
+            expect_that(open(image, "rb").read() == before, "an image as it was", image)
+
     @check("what cannot be done is refused in words, and nothing was written")
     def refused(self):
         words = ["--bhcheck", self.bhcheck]
