@@ -17,6 +17,7 @@ FOLDER, VOLUME, LONG = 0x10, 0x08, 0x0f
 LOWER_BASE, LOWER_ENDING = 0x08, 0x10
 LONG_PLACES = [(1, 10), (14, 12), (28, 4)]      # bytes of an entry that hold parts of a long name
 ESP_TYPE = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
+ENTRY_LEAST = 40                # bytes of GPT's entries, up to where a volume begins
 DATE, TIME = 44 << 9 | 1 << 5 | 1, 0            # 2024-01-01, as mkusb's
 
 
@@ -31,8 +32,11 @@ class Disk:
     def __init__(self, path):
         exclusive = os.O_EXCL if os.path.exists(path) and not os.path.isfile(path) else 0
         self.handle = os.open(path, os.O_RDWR | exclusive)
+        self.size = os.lseek(self.handle, 0, os.SEEK_END)
 
     def read(self, sector, count):
+        if (sector + count) * SECTOR > self.size:
+            raise Broken("it ends in the middle")
         data = os.pread(self.handle, count * SECTOR, sector * SECTOR)
         if len(data) != count * SECTOR:
             raise Broken("it ends in the middle")
@@ -59,6 +63,8 @@ def volumes(disk):
     head = disk.read(1, 1)
     if head[:8] == b"EFI PART":
         at, count, size = struct.unpack_from("<QII", head, 72)
+        if not ENTRY_LEAST <= size <= SECTOR:
+            return []
         table = disk.read(at, -(-count * size // SECTOR))
         entries = [table[i * size:(i + 1) * size] for i in range(count)]
         entries.sort(key=lambda e: e[:16] != ESP_TYPE)

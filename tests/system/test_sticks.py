@@ -392,6 +392,20 @@ class Sticks(Boot):
             expect_that(re.search(r"two of its files share.*fsck\.fat.*the good set is what it was \[BH7213\]", said), "so said", said)
             expect_that(open(image, "rb").read() == before, "an image as it was", image)
 
+    @check("an image with numbers that cannot be is refused in words")
+    def odd_numbers(self):
+        self.make()
+        table, volume = 512 + 72, 1 << 20
+        for place, form, *numbers in ((table, "<QII", 2, 0xffffffff, 128), (table, "<QII", 2, 0xffffffff, 0xffffffff),
+                                      (table, "<QII", 1 << 62, 128, 128), (table, "<QII", 2, 128, 16), (table, "<QII", 2, 128, 0),
+                                      (1024 + 32, "<Q", 1 << 60), (volume + 36, "<I", 0xffffffff), (volume + 36, "<I", 0),
+                                      (volume + 32, "<I", 1), (volume + 44, "<I", 0xffffffff)):
+            with open(self.image, "rb") as file:
+                image = bytearray(file.read())
+            struct.pack_into(form, image, place, *numbers)
+            said = self.run("--show", write(os.path.join(self.top, "odd.img"), image), good=False)
+            expect_that("mkstick: " in said and "[BH72" in said, f"words about {numbers} at {place}", said)
+
     @check("what cannot be done is refused in words, and nothing was written")
     def refused(self):
         words = ["--bhcheck", self.bhcheck]
