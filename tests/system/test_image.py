@@ -346,6 +346,14 @@ class Image(Boot):
         bars = [(e["name"], e["ts"], e["dur"], e["args"]["outcome"]) for e in events if e["ph"] == "X"]
         expect_that(bars[2] == ("wrmsr 0x830", 1000001.0, 2.5, "next") and len(bars) == 5, "a bar from each exit to the next", bars)
         expect_that([name for name, *_ in bars][3:] == ["hlt", "port in 0x3f8"], "bars named by kind and port", bars)
+        for old, new in (("1.000001000", "9" * 400 + ".000001000"), ("1.000001000", "9" * 5000 + ".000001000"), ("vcpu0", "vcpu" + "9" * 5000)):
+            status, said = self.bhtrace(asked.replace(old, new), "--json", os.devnull)
+            expect_that(status == 0 and "web vcpu1: 1 exits" in said and "Traceback" not in said, "the lines that are whole", said[-500:])
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run([sys.executable, os.path.join(ROOT, "tools/bhtrace"), "-"], input=asked, text=True, stdout=full,
+                                  stderr=subprocess.PIPE, check=False)
+        expect_that((done.returncode, done.stderr) == (2, "bhtrace: standard output: No space left on device [BH7503]\n"),
+                    "what cannot be written, and why", done)
         for text in ("", "vcpu0 on cpu 1: its last exits\n", "  exit 1.2 rip\n\0\xff\x1b[", asked.replace("rip", "riq")):
             status, said = self.bhtrace(text)
             expect_that(status == 1 and re.fullmatch(r"bhtrace: -: nothing of the flight recorder's.* \[BH7502\]\n", said),
