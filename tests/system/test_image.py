@@ -153,19 +153,27 @@ class Image(Boot):
             ([*application, "one"], ['"one" is no folder', "PATH-ON-THE-STICK=FILE"]),
             (["bulkhead/bulkhead.toml=one"], ["--application FILE -o FILE"]),
             (["--application", "one", "-o", "out", "bulkhead/bulkhead.toml=one"], ["no EFI application"]),
+            (["--application", "empty.efi", "-o", "out", "bulkhead/bulkhead.toml=one"], ["empty.efi is no EFI application"]),
+            (["--application", "odd.efi", "-o", "out", "bulkhead/bulkhead.toml=one"], ["odd.efi is no EFI application"]),
             (["--application", os.path.join(self.build, "habits.efi"), "-o", "out", "bulkhead/bulkhead.toml=one"],
              ["can be sealed", "build/BOOTX64.EFI"]),
         ]
         with tempfile.TemporaryDirectory() as folder:
             with open(os.path.join(folder, "one"), "w", encoding="ascii") as file:
                 file.write("one")
+            with open(os.path.join(folder, "empty.efi"), "wb") as file:      # without sections
+                file.write(b"MZ" + bytes(58) + struct.pack("<I", 64) + b"PE\0\0" + bytes(300))
+            odd = bytearray(self.efi())
+            struct.pack_into("<I", odd, struct.unpack_from("<I", odd, 0x3c)[0] + 24 + 36, 0)     # aligned to nothing
+            with open(os.path.join(folder, "odd.efi"), "wb") as file:
+                file.write(odd)
             for arguments, words in cases:
                 status, said = self.seal(folder, *arguments)
                 shown = f"{arguments}: {said}"
                 expect_that(status == 1 and re.fullmatch(r"seal: .* \[BH74\d\d\]\n", said), "one line, with its number", shown)
                 for word in words:
                     expect_that(word in said, f'"{word}"', shown)
-                expect_that(os.listdir(folder) == ["one"], "no file left behind", os.listdir(folder))
+                expect_that(sorted(os.listdir(folder)) == ["empty.efi", "odd.efi", "one"], "no file left behind", os.listdir(folder))
 
     @check("no section is writable and executable")
     def sections(self):
