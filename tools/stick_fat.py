@@ -329,6 +329,7 @@ class Volume:
         if old is not None:
             clusters = self.tree(old)
             raw = bytearray(old.raw)
+            raw[11] = raw[11] & ~FOLDER | attributes & FOLDER
             struct.pack_into("<H", raw, 20, cluster >> 16)
             struct.pack_into("<HI", raw, 26, cluster & 0xffff, size)
             self.set_entry(old.sector, old.offset, bytes(raw))

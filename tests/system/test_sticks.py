@@ -392,6 +392,17 @@ class Sticks(Boot):
             expect_that(re.search(r"two of its files share.*fsck\.fat.*the good set is what it was \[BH7213\]", said), "so said", said)
             expect_that(open(image, "rb").read() == before, "an image as it was", image)
 
+    @check("a file in the place of the new set makes room for its folder")
+    def file_for_set(self):
+        self.make()
+        volume = self.mkstick.stick_fat.Volume(self.mkstick.stick_fat.Disk(self.image))
+        volume.replace_file("bulkhead/b", b"abc")
+        volume.disk.close()
+        said = self.run("--update", self.image, "--bhcheck", self.bhcheck, self.new)
+        expect_that("set b is new" in said, "so said", said)
+        with open(self.image, "rb") as file:
+            expect_that(self.chosen(file.read())[0] == "b", "set b", "")
+
     @check("an image with numbers that cannot be is refused in words")
     def odd_numbers(self):
         self.make()
