@@ -77,6 +77,10 @@ TEST(a_form_that_nobody_knows) {
     CHECK_UNKNOWN(start.low_ram = 0);
     CHECK_UNKNOWN(start.low_ram = 3 * GIB + PAGE_SIZE);
     CHECK_UNKNOWN(start.low_ram = UINT64_MAX - PAGE_SIZE + 1);
+    stage();
+    start.low_ram = 3 * GIB; /* the most */
+    memcpy(ram + BULKHEAD_START_GPA, &start, sizeof(start));
+    CHECK_U64(load_begin(&load, ram, &fake_devices, (const uint32_t(*)[4])cpuid), LOAD_MORE);
 }
 
 TEST(files_lie_between_the_first_mib_and_the_tables) {
