@@ -92,11 +92,14 @@ TEST(each_is_taken_by_a_cpu_of_its_own) {
     from[0]->regs[X86_RBX] = 0x1111;
     from[1]->regs[X86_RBX] = 0x2222;
     fake_audits = 0;
+    fake_live_resets = fake_compartment_resets = 0;
     to[1]->public.requests = REQUEST_NMI | REQUEST_INIT; /* of its last run */
     move();
     CHECK_U64(to[0]->regs[X86_RBX], 0x1111);
     CHECK_U64(to[1]->regs[X86_RBX], 0x2222);
     CHECK_U64(fake_audits, 2);
+    CHECK_U64(fake_live_resets, 2); /* as at a power-up, before the other's state */
+    CHECK_U64(fake_compartment_resets, 2);
     CHECK_U64((to[1]->public.requests | to[1]->held) & ~(uint32_t)REQUEST_EVENT, 0);
     CHECK(to[1]->paused);
     CHECK_U64(to[0]->duty, DUTY_NONE);
