@@ -270,6 +270,10 @@ TEST(a_flight_recorder_is_told_line_by_line) {
     CHECK(memcmp(c->bytes, "  exit ", 7) == 0 && strstr((const char *)c->bytes, "rip 0x1234 hlt"));
     CHECK(ask_trace(v, 0, UINT64_MAX - 1));
     CHECK_U64(c->size, 0);
+    /* What stood there before is no answer. */
+    *c = (struct exchange_control){.call = CONTROL_CALL_TRACE, .size = 1};
+    CHECK(core_call_answer(v, CORE_CONTROL));
+    CHECK_U64(c->size, strlen("vcpu0 on cpu 0: its last exits\n"));
     CHECK(!ask_trace(v, 1, 5)); /* of whom nobody has asked the first */
     CHECK_U64(c->done, CONTROL_TOO_MUCH);
     CHECK(v->vm->leave == LEAVE_NONE);

@@ -380,6 +380,9 @@ TEST(checked_registers) {
         {0xca000000, 0x1000, false}, /* not asked for its size */
         {0xca001000, 0x1000, true},
         {0xcb000000, 0x1000, false}, /* the first function's first register */
+        {0xcc000000, 0x1000, true},
+        {0xcc001000, 0x1000, false}, /* has a small one in it */
+        {0xcc002000, 0x1000, true},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         good_plan();
@@ -395,6 +398,7 @@ TEST(checked_registers) {
         machine.dma.units[machine.dma.unit_count] =
             (struct boot_iommu){.base = HPA(0xfed91000), .size = PAGE_SIZE};
         machine.pci[HOST].bars[0] = (struct boot_pci_bar){.base = 0xcb000000, .size = PAGE_SIZE};
+        machine.pci[HOST].bars[2] = (struct boot_pci_bar){.base = 0xcc001800, .size = 256};
         machine.pci[HOST].bars[3].base = 0xca000000;
         machine.pci[HOST].bars[4] =
             (struct boot_pci_bar){.base = 0xc8000000, .size = 32, .io = true};
