@@ -356,7 +356,8 @@ class Sticks(Boot):
         os.chmod(mcopy, 0o755)
         places = {**os.environ, "TMPDIR": self.top, "PATH": os.path.dirname(mcopy) + ":" + os.environ["PATH"]}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            program = subprocess.Popen([self.bhcheck, self.image], env=places)
+            # Who runs the tests in the background may have had such signals ignored, and so would it.
+            program = subprocess.Popen(["env", "--default-signal", self.bhcheck, self.image], env=places)
             end = time.monotonic() + 20
             while not glob.glob(os.path.join(self.top, "bhcheck-*/x")) and time.monotonic() < end:
                 time.sleep(0.01)
