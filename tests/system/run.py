@@ -51,6 +51,9 @@ from test_wires_soak import WiresSoak
 
 BOOTS = [Image, Bulkctl, Sticks, Preflight, Starter, Refusals, Devices, DevicesRefused, DevicesUnwalled, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, CompartmentControl, Limits, Control, Restarts, RestartsSoak, Sets, SetsBack, SetsRefused, SetsCut, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, PassedRestartsSoak, PassedKindsSoak, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
+# Boots that are run once more. Where so many fail, it is not the emulator, and the run has to come to its end.
+REPEATS_MOST = 6
+
 Job = collections.namedtuple("Job", "boot target wanted")
 
 
@@ -112,7 +115,7 @@ def run_job(job, build, report):
     start = time.monotonic()
     try:
         results, blame = run_boot(job.boot, build, job.target, job.wanted)
-        if blame:
+        if blame and len(report.repeated) < REPEATS_MOST:
             report.repeat(name, blame, results)
             results, _ = run_boot(job.boot, build, job.target, job.wanted)
     except Exception as error:          # of the frame itself

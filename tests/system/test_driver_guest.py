@@ -101,15 +101,11 @@ class DriverGuest(PassedBoot):
         self.command(ROUTER, "ln -s /dev/nvme0n1p2 /srv/web")
         self.command(ROUTER, "nbdkit --vsock --port 10809 file dir=/srv")
 
-    def start_router(self, after=""):
-        """after: what its scrollback, of which the kernel takes little, has of the time before."""
-        self.view(ROUTER)
-        self.machine.expect(after + r".*Debian root of router.*router# ", 600, "router's prompt")
-        self.serve()
-
-    def expect_web(self, after=""):
-        self.view(WEB)
-        self.machine.expect(after + r".*Debian root of web.*web# ", 600, "web's prompt")
+    def expect_prompt(self, guest):
+        """The first in this run of the machine."""
+        self.view(guest)
+        name = self.names[guest]
+        self.machine.expect(rf"Debian root of {name}.*{name}# ", 600, f"{name}'s prompt")
 
     def check_files(self):
         self.run(WEB, "cd /root/a; sha256sum -c --quiet /root/sums; cd", 240)
@@ -117,8 +113,9 @@ class DriverGuest(PassedBoot):
     @check("router has its root on the NVMe disk, and web on what router serves of it", required=True)
     def prompts(self):
         self.machine.expect(r"console 1/2: router", 300, "the focus to move to router")     # web waits for its disks
-        self.start_router()
-        self.expect_web()
+        self.expect_prompt(ROUTER)
+        self.serve()
+        self.expect_prompt(WEB)
         self.run(ROUTER, "ls /dev/nvme0n1p2; ! ls /dev/vda")
         self.run(WEB, "! ls /dev/nvme0n1")
         self.command(WEB, "findmnt -no FSTYPE / | grep overlay")
@@ -171,12 +168,12 @@ class DriverGuest(PassedBoot):
         before = self.statistics("web")
         self.run(WEB, "cd /root; w(){ head -c 300000 /dev/urandom >r$1; sync r$1;}")
         self.command(WEB, "(for i in `seq 40`; do w $i; done) & sleep 2")
-        self.run(ROUTER, "echo before")
         self.operator("kill router")
         self.new_log()
         self.operator("start router")
         self.expect_log("router", "first instruction after")
-        self.start_router("before\r")
+        self.expect_again(ROUTER, 600, "Debian root of router")
+        self.serve()
         self.run(WEB, "wait; sha256sum r* >rsums; sync", 300)
         self.command(WEB, "echo 3 >/proc/sys/vm/drop_caches")
         self.command(WEB, "sha256sum -c --quiet rsums; ls r40; cd", 240)
@@ -189,10 +186,9 @@ class DriverGuest(PassedBoot):
 
     @check("web is killed and started again: its file system is whole, and what it wrote is there by its checksums")
     def web_again(self):
-        self.run(WEB, "echo before")
         self.operator("kill web")
         self.operator("start web")
-        self.expect_web("before\r")
+        self.expect_again(WEB, 600, "Debian root of web")
         self.check_files()
         self.command(WEB, "cd /root; sha256sum -c --quiet rsums; cd", 240)
         self.command(WEB, "! dmesg | grep -iE 'error|corrupt|readonly'")
@@ -206,6 +202,7 @@ class DriverGuest(PassedBoot):
         self.machine.send("reboot yes\r")
         self.machine.expect(r"\[ *0\.\d{6}\] cpu0: .*console 1/2: router", 300, "Bulkhead to start again")
         self.viewed = None
-        self.start_router()
-        self.expect_web()
+        self.expect_prompt(ROUTER)
+        self.serve()
+        self.expect_prompt(WEB)
         self.check_files()

@@ -59,10 +59,15 @@ class LinuxGuests(Boot):
     names = NAMES
     machine_ips = 20_000_000
 
+    def __init__(self, build, target, folder):
+        super().__init__(build, target, folder)
+        self.last_commands = {}     # guest -> the tag of the last one typed there
+
     def command(self, guest, text, timeout=120):
         """Types a command to the shell in focus; returns what it printed. Fails if its status is not 0."""
         assert len(text) < 60, "longer than a line of the terminal: its echo would be broken up"
         self.tag += 1
+        self.last_commands[guest] = self.tag
         self.machine.send(f"{text}; echo @{self.tag}.$?@\r")
         self.machine.expect(rf"@{self.tag}\.\$\?@[^\n]*\n", timeout, f"the echo of {text!r}")
         start = self.machine.serial.mark
@@ -78,6 +83,16 @@ class LinuxGuests(Boot):
         """Types it to that guest."""
         self.look_at(guest)
         return self.command(guest, text, timeout)
+
+    def expect_again(self, guest, timeout=300, begun="Linux version"):
+        """
+        Waits for the prompt of a guest that has begun anew. Its scrollback has the prompts of earlier runs, too, and who types at
+        one of these types to a kernel that is still starting: what counts comes after the last command of the run before.
+        """
+        self.view(guest)
+        name, last = self.names[guest], self.last_commands.get(guest)
+        since = "" if last is None else rf"@{last}\.\d+@.*"
+        self.machine.expect(rf"{since}{begun}.*{name}# ", timeout, f"{name} to come to its prompt again")
 
     # The guest's clock against the CMOS clock, which is the hypervisor's.
     def define_clocks(self, guest):
@@ -313,9 +328,7 @@ class LinuxPair(LinuxGuests):
         self.machine.send("reboot\r")
         self.expect_log("alpha", r"reset by the guest, starting again", r"started")
         between = self.counter()
-        self.view(ALPHA)
-        self.machine.expect(r"reboot: Restarting system.*Linux version.*alpha# ", 300,
-                            "alpha to boot again up to its prompt")
+        self.expect_again(ALPHA, begun="reboot: Restarting system.*Linux version")
         self.run(ALPHA, "test ! -e /tmp/was-here")
         after = self.counter()
         expect_that(before < between < after, "beta's counter to go on",
@@ -336,9 +349,7 @@ class LinuxPair(LinuxGuests):
     @check("an operator starts alpha again")
     def start_again(self):
         self.operator("start alpha")
-        self.view(ALPHA)
-        self.machine.expect(r"reboot: Power down.*Linux version.*alpha# ", 300,
-                            "alpha to boot again up to its prompt")
+        self.expect_again(ALPHA, begun="reboot: Power down.*Linux version")
 
     @check("stop presses alpha's power button: it switches itself off; start in the same breath starts it", cannot_run=SLOW)
     def power_button(self):
@@ -348,9 +359,7 @@ class LinuxPair(LinuxGuests):
         self.operator("start alpha")
         self.expect_log("alpha", r"asked to switch off \(power button\), has 60 s for it$",
                         r"powered off by the guest", r"started by the operator", r"first instruction after")
-        self.view(ALPHA)
-        self.machine.expect(r"reboot: Power down.*Linux version.*alpha# ", 300,
-                            "alpha to boot again up to its prompt")
+        self.expect_again(ALPHA, begun="reboot: Power down.*Linux version")
 
     @check("alpha paused: beta goes on, alpha's clocks stand still; it has missed nothing and complains of nothing")
     def pause(self):

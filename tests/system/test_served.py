@@ -116,8 +116,11 @@ class ServedDisk(LinuxGuests):
     def serve(self, guest, again=False):
         """What that guest has to do at each of its starts."""
         if guest != STORE:
-            self.view(guest)
-            self.machine.expect(("Linux version.*" if again else "") + self.names[guest] + "# ", 300)
+            if again:
+                self.expect_again(guest)
+            else:
+                self.view(guest)
+                self.machine.expect(self.names[guest] + "# ", 300)
         self.run(guest, "mkdir /srv; ln -s /dev/vda /srv/root")
         self.command(guest, "ln -s /dev/vdb /srv/web; ln -s /dev/vdb /srv/vol")
         self.command(guest, "nbdkit --vsock --port 10809 file dir=/srv")

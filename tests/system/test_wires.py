@@ -185,8 +185,7 @@ class Wires(LinuxGuests):
     def volatile(self):
         self.run(EAST, f"cd; rm /{DATA_FILE}; sync; test -e b")
         self.operator("reset east")
-        self.view(EAST)
-        self.machine.expect(r"Debian root of east.*east# ", 300, "east to boot again")
+        self.expect_again(EAST, begun="Debian root of east")
         output = self.run(EAST, f"cat /{DATA_FILE}; ! test -e b")
         expect_that(DATA_TEXT.strip() in output, DATA_TEXT, output)
         counters = self.statistics("east")
@@ -332,8 +331,7 @@ class Wires(LinuxGuests):
         self.run(EAST, "wait $V; grep -c . /tmp/v")  # its stream has ended
         self.run(EAST, "wait $R")  # and so has what was read from its port
         self.operator("start middle")
-        self.view(MIDDLE)
-        self.machine.expect(r"Linux version.*middle# ", 300, "middle to boot again")
+        self.expect_again(MIDDLE, begun="Debian root of middle")
         self.run(MIDDLE, "echo 1 >/proc/sys/net/ipv4/ip_forward")
         output = self.run(EAST, "kill $P; ping -c 3 -W 20 10.0.1.1 | grep received")
         expect_that("3 received" in output, "three answers", output)
