@@ -203,16 +203,8 @@ static bool read_net_option(const struct schema_value *v, const char **s, struct
                   (int)min_u64(p.length, 20), p.at, v->key->wanted);
 }
 
-bool read_net(const struct schema_value *v) {
-    struct config_net *net = v->field;
-    struct part wire = part_at(v->text);
-    const char *s = v->text + wire.length;
-
-    if (!part_is_name(wire, sizeof(net->wire))) {
-        return refuse(v, "does not begin with a wire's name; write %s" MSG(1090), v->key->wanted);
-    }
-    str_copy_n(net->wire, sizeof(net->wire), wire.at, wire.length);
-    net->pos = v->pos;
+/* False at the first fault. */
+static bool read_net_options(const struct schema_value *v, const char *s, struct config_net *net) {
     while (*s == ':') {
         s++;
         if (!read_net_option(v, &s, net)) {
@@ -221,6 +213,22 @@ bool read_net(const struct schema_value *v) {
     }
     return *s == '\0' ||
            refuse(v, "goes on at \"%.*s\"; write %s" MSG(1091), 12, s, v->key->wanted);
+}
+
+/* Whatever is wrong with its options, the guest is on that wire, which so is not without one. */
+bool read_net(const struct schema_value *v) {
+    struct config_net *net = v->field;
+    struct part wire = part_at(v->text);
+
+    if (!part_is_name(wire, sizeof(net->wire))) {
+        return refuse(v, "does not begin with a wire's name; write %s" MSG(1090), v->key->wanted);
+    }
+    str_copy_n(net->wire, sizeof(net->wire), wire.at, wire.length);
+    net->pos = v->pos;
+    if (!read_net_options(v, v->text + wire.length, net)) {
+        memset(net->mac, 0, sizeof(net->mac));
+    }
+    return true;
 }
 
 bool read_vsock(const struct schema_value *v) {
