@@ -274,7 +274,7 @@ class Report:
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
-        self.failures, self.repeated = [], []
+        self.failures, self.repeated, self.repeat_seconds = [], [], 0
         self._lock = threading.Lock()
 
     def show(self, heading, results):
@@ -307,13 +307,14 @@ class Report:
         grave = ["the log meanwhile:"] + ["  " + line for line in grave] if grave else []
         return [f"expected: {getattr(error, 'expected', repr(error))}", *grave, *shown, f"again: {again}"]
 
-    def repeat(self, boot, why, results):
+    def repeat(self, boot, why, results, seconds):
         """What failed in a boot that is run once more does not count, and is not lost."""
         lines = [f"{boot}: once more, for {why}. The first time failed:"]
         for name, error, again, _ in results:
             if error is not None and again is not None:
                 lines += [name, *("  " + line for line in self.explain(error, again, lines=12))]
         self.repeated.append(lines)
+        self.repeat_seconds += seconds
         self.note("\n#   ".join(lines))
 
     def note(self, text):

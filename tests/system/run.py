@@ -51,8 +51,8 @@ from test_wires_soak import WiresSoak
 
 BOOTS = [Image, Bulkctl, Sticks, Preflight, Starter, Refusals, Devices, DevicesRefused, DevicesUnwalled, Network, Pxe, Secure, Screen, SerialPci, SerialTable, SerialMemory, Walls, OlderCpu, Hostile, HostileFirst, Compartment, CompartmentControl, Limits, Control, Restarts, RestartsSoak, Sets, SetsBack, SetsRefused, SetsCut, LinuxPair, Wires, Served, ServedDisk, Passed, PassedHostile, PassedKinds, PassedAmdVi, PassedRestartsSoak, PassedKindsSoak, DriverGuest, FullKernel, Smp, Move, Operator, Kinds, Large, Soak, WiresSoak, Storm, Kdump, Dom0, Installer, Differential, Compare, *HARDWARE]
 
-# Boots that are run once more. Where so many fail, it is not the emulator, and the run has to come to its end.
-REPEATS_MOST = 6
+# For so long boots are run once more. Where that is not enough, it is not the emulator, and the run has to come to its end.
+REPEAT_SECONDS = 600
 
 Job = collections.namedtuple("Job", "boot target wanted")
 
@@ -115,8 +115,9 @@ def run_job(job, build, report):
     start = time.monotonic()
     try:
         results, blame = run_boot(job.boot, build, job.target, job.wanted)
-        if blame and len(report.repeated) < REPEATS_MOST:
-            report.repeat(name, blame, results)
+        took = time.monotonic() - start     # as it will again
+        if blame and report.repeat_seconds + took <= REPEAT_SECONDS:
+            report.repeat(name, blame, results, took)
             results, _ = run_boot(job.boot, build, job.target, job.wanted)
     except Exception as error:          # of the frame itself
         results = [(name, error, f"tests/system/run.py --target {job.target.name} {job.boot.name}")]
