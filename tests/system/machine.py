@@ -223,6 +223,19 @@ def address_behind(build, function, instruction):
     return int(re.search(rf"\t{instruction}\b[^\n]*\n *([0-9a-f]+):", code).group(1), 16)
 
 
+def unmapped_at_once(log):
+    """
+    Has a guest on the first CPU ended like this? It goes on behind an exit, and to fetch the very next instruction, of a page that
+    it has just run on, is a page fault, as is the handler: its tables' addresses are taken for the machine's.
+    """
+    for report in re.findall(r"cpu0 \S+ error: stopped: triple fault.*?policy: on_crash", log, re.S):
+        rips = [int(rip, 16) for rip in re.findall(r":   exit +\d+\.\d{9} rip (0x[0-9a-f]+) ", report)]
+        fetch = re.search(r"exit-event +0000001[04]80000b0e", report)
+        if fetch and len(rips) > 1 and rips[-1] >> 12 == rips[-2] >> 12:
+            return True
+    return False
+
+
 def sleeps_for_ever(monitor, halts):
     """Is QEMU's first CPU halted there, with interrupts on and one pending that nothing holds back, and a second later as well?"""
     for seconds in (1, 0):
@@ -414,10 +427,11 @@ class Qemu(Target):
         """
         QEMU, its CPUs in threads of their own: an FXRSTOR, XRSTOR or FLDENV on any CPU clears IGNNE# of the first CPU, by
         rewriting that one's hflags2 without a lock (cpu_clear_ignne()). What the first CPU has changed there meanwhile is undone.
-        Two such things can be told from a fault of ours:
+        Three such things can be told from a fault of ours:
 
         - that nested paging ends with a #VMEXIT: then the host's next instruction, right behind VMRUN, makes a nested fault, at
           its own CR3. No guest and no code of the core can make such a crash report.
+        - that it begins with a VMRUN: see unmapped_at_once().
         - that STGI lets interrupts in: the host's next HLT, which stands behind STI, sleeps on with one pending.
         """
         if self.accel != "tcg":
@@ -427,6 +441,8 @@ class Qemu(Target):
         rips = {base + address_behind(build, "svm_enter_context", "vmrun") for base in bases}
         if any(f"at {rip:#x} (compartment.elf)" in text or f"rip {rip:016x}" in text for rip in rips):
             return "QEMU left nested paging on after a #VMEXIT"
+        if unmapped_at_once(text):
+            return "QEMU left nested paging off at a VMRUN"
         halts = {base + address_behind(build, "plat_wait", "hlt") for base in bases}
         if not machine.serial.closed and sleeps_for_ever(machine.monitor, halts):
             return "QEMU's first CPU sleeps in HLT with an interrupt pending"
