@@ -173,7 +173,8 @@ class Bulkctl(Boot):
             except OSError:
                 pass
 
-        threading.Thread(target=look, daemon=True).start()
+        looks = threading.Thread(target=look, daemon=True)
+        looks.start()
 
         def wait_for(text):
             deadline = time.monotonic() + 20
@@ -193,8 +194,12 @@ class Bulkctl(Boot):
                 result["status"] = run.wait(60)
             finally:
                 run.kill()
-        expect_that(termios.tcgetattr(theirs) == before, "the terminal as before", termios.tcgetattr(theirs))
+        after = termios.tcgetattr(theirs)
         os.close(port_theirs)
+        os.close(theirs)
+        looks.join(20)      # what it said last may not have been read yet
+        os.close(ours)
+        expect_that(after == before, "the terminal as before", after)
         return result["status"], b"".join(shown), requests
 
     @check("trace: the prompt's words, and of each look what the one before did not tell, of each CPU")
