@@ -415,7 +415,9 @@ def run_boot(boot_class, build, target, wanted):
                     error = failure
                     if boot.machine:
                         look_into(boot, failure, said)
-                        blame = blame or target.blame(boot.machine, build) or starvation(boot, target)
+                        emulator = target.blame(boot.machine, build)
+                        blame = blame or emulator or starvation(boot, target)
+                        broken = failure if emulator else broken        # to wait for more is in vain
                     if method.required or (boot.machine and boot.machine.serial.closed):
                         broken = failure
             results.append((f"{target.name}: {boot_class.name}/{method.check_name}", error,

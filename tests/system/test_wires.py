@@ -115,7 +115,7 @@ class Wires(LinuxGuests):
     cannot_run = dict.fromkeys(["bochs-intel", "bochs-amd"],
                                "its firmware reads the 84 MB of the root image for minutes; linux-pair has wire, disk and "
                                "image there")
-    machine_cpus = 4
+    machine_cpus = 5            # the first has no guest: what QEMU gets wrong of it (Qemu.blame) costs none
     names = {WEST: "west", MIDDLE: "middle", EAST: "east", TWIN: "west"}
 
     def make_data(self):
@@ -136,7 +136,7 @@ class Wires(LinuxGuests):
                          port='"sync"' if name in ("middle", "east") else "",
                          control='"twin"' if name == "east" else "",
                          start="manual" if name == "twin" else "auto")
-            for cpu, (name, console, memory, words, nets, root, vsock) in enumerate(GUESTS))
+            for cpu, (name, console, memory, words, nets, root, vsock) in enumerate(GUESTS, start=1))
         return self.make_stick({"bulkhead/bulkhead.toml": config.encode(),
                                 "images/root.erofs": self.guest_file("root.erofs"),
                                 "images/data.ext4": self.make_data(),
