@@ -24,7 +24,7 @@ ANSWERS = {
                                 'bulkhead_state{guest="%s",state="%s"} 1', 'bulkhead_%s{guest="%s"} %s'),
     "tools/bulkctl/console.c": ("[bulkctl] %s %s",),
     "tools/bulkctl/trace.c": ("bulkhead> trace %s",),
-    "tools/microcode.c": ("%s, %u update%s",),
+    "tools/microcode.c": ("%s, %u update%s", "file\\t%s/%s\\t%s"),
     "tools/sets_show.c": ("good: %s", "new: %s, %s", "the next start is of %s"),
     "tools/bhtrace": ("%s vcpu%s: %s exits in %s ms%s", "  %s  %s  %s  exit"),
     "tools/mkstick": ("%s: set a is good; write it to a stick with: dd if=%s of=/dev/sdX bs=4M conv=fsync",

@@ -12,6 +12,7 @@
 
 #include "config/hardware.h"
 #include "config/kernel.h"
+#include "config/microcode.h"
 #include "config/schema.h"
 #include "config/seal.h"
 #include "config/stick.h"
@@ -40,7 +41,7 @@ struct options {
     bool map;            /* who has which CPU, memory and device is printed as well */
     const char *svg;     /* a picture is written there; NULL = none */
     char set;            /* that one is judged; 0 = the one that the next start is of */
-    bool files;          /* what the config names is listed, and where that is */
+    bool files;          /* what a stick needs of this config is listed, and where that is */
     const char *machine; /* hardware.toml; NULL = one is assumed */
 };
 
@@ -243,11 +244,12 @@ static bool check_application(void) {
     return why == NULL;
 }
 
-/* For mkstick: what the config says, and where this PC has it. */
+/* For mkstick: what the config names, and the microcode, and where this PC has it. */
 static void show_files(const struct boot_info *info) {
     for (uint32_t i = 0; i < info->image_count; i++) {
         printf("file\t%s\t%s\n", info->images[i].path, stick_file_place(info->images[i].path));
     }
+    microcode_list();
 }
 
 static int check_stick(const struct options *o) {
@@ -283,7 +285,7 @@ static int check_stick(const struct options *o) {
     } else if (!read_machine(info, o->machine)) {
         return 1;
     }
-    microcode_show(place, info->set, &seal, faults);
+    microcode_show(info->set, &seal, faults);
     if (stick_judge(info, plan, faults, report_plan) != STATUS_OK) {
         if (o->assumed) {
             printf("(assuming a machine of %u CPUs and 64G; see --cpus and --memory)\n", o->cpus);
@@ -365,12 +367,13 @@ static const char usage_text[] =
     "       bhcheck --toml FILE\n"
     "PLACE: a stick: its device, its image, or the folder where it is mounted. Its\n"
     "config, " STICK_CONFIG ", is checked, and the files it names.\n"
-    "Or a config alone: the files are looked for beside it, as on a stick.\n"
+    "Or a config alone: the files are looked for beside it, as on a stick, and so is a\n"
+    "folder \"" MICROCODE_FOLDER "\".\n"
     "--machine: judges for the machine of that " HARDWARE_FILE ", which Bulkhead\n"
     "writes at its start.\n"
     "--set: a or b of a stick with two sets, - for what lies beside them; without it the\n"
     "one that the next start is of.\n"
-    "--files: lists the files that the config names, and no more.\n"
+    "--files: lists the files that the config names, and the microcode, and no more.\n"
     "--map: shows whose each CPU, piece of memory and PCI device is.\n"
     "--svg: draws the same, who is on which wire and has which file.\n"
     "--explain: what a key of the config means, or a message that ends in a number.\n"

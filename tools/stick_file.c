@@ -28,6 +28,7 @@ enum likeness { OTHER, NEARLY, SAME };
 
 static char *root;
 static const char *config_file; /* stands for the stick's; NULL = the stick has it */
+static char *config_folder;     /* where that one lies */
 
 NORETURN void stick_file_no_memory(void) {
     fprintf(stderr, "bhcheck: out of memory" MSG(7102) "\n");
@@ -56,13 +57,19 @@ static PRINTF_LIKE(1, 2) char *make_text(const char *format, ...) {
     return text;
 }
 
-/* The folder of that file; of one in a folder "bulkhead" the folder around it. */
+/* Where that file lies. */
 static char *folder_of(const char *file) {
     char *whole = realpath(file, NULL);
     if (whole == NULL) {
         return NULL;
     }
     *strrchr(whole, '/') = '\0';
+    return whole;
+}
+
+/* The stick's root around its config's folder: of a folder "bulkhead" the folder around it. */
+static char *root_around(const char *folder) {
+    char *whole = make_text("%s", folder);
     char *last = strrchr(whole, '/');
     if (last != NULL && utf8_names_equal(last + 1, "bulkhead")) {
         *last = '\0';
@@ -81,8 +88,12 @@ bool stick_file_begin(const char *place) {
         return true;
     }
     config_file = place;
-    root = folder_of(place);
-    return root != NULL;
+    config_folder = folder_of(place);
+    if (config_folder == NULL) {
+        return false;
+    }
+    root = root_around(config_folder);
+    return true;
 }
 
 bool stick_file_is_alone(void) {
@@ -177,6 +188,12 @@ const char *stick_file_place(const char *path) {
     char *found = NULL;
 
     return find(path, &found) == NULL ? found : NULL;
+}
+
+const char *stick_file_beside(const char *name) {
+    char *found = NULL;
+
+    return find_in(config_folder, name, &found) == NULL ? found : NULL;
 }
 
 const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size) {

@@ -17,5 +17,8 @@ bool stick_file_is_alone(void);
 /* Where this PC has a file of the stick, or NULL. */
 const char *stick_file_place(const char *path);
 
+/* The same of what lies beside a config that is alone. */
+const char *stick_file_beside(const char *name);
+
 /* A stick_reader. Memory that it takes is never given back. */
 const char *stick_file_read(const char *path, hpa_t *base, uint64_t *size);

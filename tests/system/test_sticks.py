@@ -336,6 +336,36 @@ class Sticks(Boot):
         left = [name for name in os.listdir(self.top) if name.startswith("bhcheck-")]
         expect_that(not left, "nothing left behind", left)
 
+    @check("bhcheck of a config judges the microcode beside it, which mkstick takes, in the words of a stick's")
+    def microcode_beside(self):
+        """Also where the config is a link, and its files lie elsewhere."""
+        intel = struct.pack("<12I", 1, 1, 0, 0x55, 0, 1, 1, 0, 0, 0, 0, 0) + bytes(2000)
+        words = struct.unpack("<512I", intel)
+        intel = intel[:16] + struct.pack("<I", -sum(words) & 0xffffffff) + intel[20:]
+        whole, broken, folder = (os.path.join(self.top, "old/microcode", name) for name in ("06-55-04", "06-55-05", "a folder"))
+        write(whole, intel)
+        write(broken, intel[:-4])
+        os.makedirs(folder)
+        link = os.path.join(self.top, "elsewhere/bulkhead.toml")
+        os.makedirs(os.path.dirname(link))
+        os.symlink(self.old, link)
+        in_bulkhead = write(os.path.join(self.top, "like-a-stick/bulkhead/bulkhead.toml"), open(self.old, "rb").read())
+        shutil.copytree(os.path.dirname(whole), os.path.join(os.path.dirname(in_bulkhead), "Microcode"))
+        shutil.copytree(os.path.join(self.top, "old/guests"), os.path.join(self.top, "like-a-stick/guests"))
+        try:
+            for config in (self.old, link, in_bulkhead):
+                self.run("-o", self.image, "--bhcheck", self.bhcheck, "--application", self.efi, config)
+                with open(self.image, "rb") as file:
+                    stick = self.said_by_bhcheck(self.taken_out(file.read()))
+                wanted = re.findall(r"^bulkhead/a/(microcode/.*)$", stick[1], re.M)
+                expect_that([line.split(":")[0] for line in wanted] == ["microcode/06-55-04", "microcode/06-55-05"] and
+                            wanted[0].endswith("Intel, 1 update") and wanted[1].endswith("[BH7113]"), "one good, one damaged", stick)
+                alone = self.said_by_bhcheck(config)
+                seen = re.findall(r"^microcode/.*$", alone[1], re.M)
+                expect_that(alone[0] == 0 and seen == wanted, f"of {config} {wanted}", alone)
+        finally:
+            shutil.rmtree(os.path.dirname(whole))
+
     @check("bhcheck says so of a stick that one may not read, and does not call it damaged")
     def not_readable(self):
         os.chmod(self.top, 0o755)
