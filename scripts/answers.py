@@ -29,7 +29,7 @@ ANSWERS = {
     "tools/bhtrace": ("%s vcpu%s: %s exits in %s ms%s", "  %s  %s  %s  exit"),
     "tools/mkstick": ("%s: set a is good; write it to a stick with: dd if=%s of=/dev/sdX bs=4M conv=fsync",
                       "%s: set %s is new, the next start tries it; %s is the good one", "%s: %s is the good one", "good: %s",
-                      "new: %s, %s", "mkstick: %s"),
+                      "new: %s, %s", "bhcheck: %s", "mkstick: %s"),
     "tools/mkusb": ("mkusb: %s",),
     "tools/seal": ("%s: %s, keeps to these files:", "seal: %s"),
 }

@@ -354,12 +354,13 @@ class Sticks(Boot):
         shutil.copytree(os.path.join(self.top, "old/guests"), os.path.join(self.top, "like-a-stick/guests"))
         try:
             for config in (self.old, link, in_bulkhead):
-                self.run("-o", self.image, "--bhcheck", self.bhcheck, "--application", self.efi, config)
+                made = self.run("-o", self.image, "--bhcheck", self.bhcheck, "--application", self.efi, config)
                 with open(self.image, "rb") as file:
                     stick = self.said_by_bhcheck(self.taken_out(file.read()))
                 wanted = re.findall(r"^bulkhead/a/(microcode/.*)$", stick[1], re.M)
                 expect_that([line.split(":")[0] for line in wanted] == ["microcode/06-55-04", "microcode/06-55-05"] and
                             wanted[0].endswith("Intel, 1 update") and wanted[1].endswith("[BH7113]"), "one good, one damaged", stick)
+                expect_that(made.startswith(f"bhcheck: {wanted[1]}\n") and wanted[0] not in made, f"mkstick to tell {wanted[1]}", made)
                 alone = self.said_by_bhcheck(config)
                 seen = re.findall(r"^microcode/.*$", alone[1], re.M)
                 expect_that(alone[0] == 0 and seen == wanted, f"of {config} {wanted}", alone)
