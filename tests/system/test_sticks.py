@@ -200,7 +200,7 @@ class Sticks(Boot):
             seen += 1
         return seen
 
-    @check("an image has set a, which is good; it can be shown, and taken out by mtools")
+    @check("an image has set a, which is good; it can be shown, and taken out by mtools", required=True)
     def makes(self):
         self.setup()
         expect_that("set a is good" in self.make(), "so said", "")
