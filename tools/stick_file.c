@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wctype.h>
@@ -21,6 +22,7 @@
 #include "hv/lib/message.h"
 #include "hv/lib/phys.h"
 
+#define FILE_PIECE (64 * KIB)
 #define NAME_WORDS 256 /* the longest name on FAT has 255 UTF-16 words */
 
 /* How a name there answers to the one that is looked for. */
@@ -35,15 +37,17 @@ NORETURN void stick_file_no_memory(void) {
     exit(2);
 }
 
-/* Placed as boot/ places it: what is planned with it depends on that. */
-static void *allocate_file(size_t size) {
+/* Placed as boot/ places it: what is planned with it depends on that. It reads as zero, and takes
+ * this PC's memory only where it is written. */
+static uint8_t *allocate_file(size_t size) {
     uint64_t room = boot_image_room(size != 0 ? size : 1);
-    void *memory = aligned_alloc(size < BOOT_LARGE_FILE ? PAGE_SIZE : BOOT_LARGE_FILE, room);
-    if (memory == NULL) {
+    uint64_t unit = size < BOOT_LARGE_FILE ? PAGE_SIZE : BOOT_LARGE_FILE;
+    uint8_t *memory = mmap(NULL, room + unit, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
         stick_file_no_memory();
     }
-    memset(memory, 0, room);
-    return memory;
+    return memory + (ALIGN_UP((uintptr_t)memory, unit) - (uintptr_t)memory);
 }
 
 static PRINTF_LIKE(1, 2) char *make_text(const char *format, ...) {
@@ -165,6 +169,23 @@ static const char *find(const char *path, char **found) {
     return why;
 }
 
+/* All of the file, read: disks are mostly zero, and what is zero is not written once more. */
+static bool read_pieces(FILE *f, uint8_t *to, size_t size) {
+    static uint8_t piece[FILE_PIECE];
+    static const uint8_t zero[FILE_PIECE];
+
+    for (size_t at = 0; at < size; at += FILE_PIECE) {
+        size_t n = min_u64(size - at, FILE_PIECE);
+        if (fread(piece, 1, n, f) != n) {
+            return false;
+        }
+        if (memcmp(piece, zero, n) != 0) {
+            memcpy(to + at, piece, n);
+        }
+    }
+    return true;
+}
+
 static const char *read_open(FILE *f, hpa_t *base, uint64_t *size) {
     struct stat st;
     if (fstat(fileno(f), &st) != 0) {
@@ -173,10 +194,12 @@ static const char *read_open(FILE *f, hpa_t *base, uint64_t *size) {
     if (S_ISDIR(st.st_mode)) {
         return STICK_FOLDER;
     }
+    if (!S_ISREG(st.st_mode)) {
+        return STICK_UNREADABLE;
+    }
     size_t bytes = (size_t)st.st_size;
     uint8_t *memory = allocate_file(bytes);
-    if (!S_ISREG(st.st_mode) || fread(memory, 1, bytes, f) != bytes) {
-        free(memory);
+    if (!read_pieces(f, memory, bytes)) {
         return STICK_UNREADABLE;
     }
     *base = phys_address(memory);
