@@ -213,6 +213,27 @@ TEST(the_starter_is_a_config) {
     }
 }
 
+/* As bhcheck does: of the machine, what the file tells; which is nothing of where IOMMUs are. */
+static void judge_by_file(const char *avoid) {
+    static char config[512];
+    make();
+    CHECK(read_text() == STATUS_OK);
+    machine.dma = again.dma;
+    memcpy(machine.pci, again.pci, sizeof(machine.pci));
+    snprintf(config, sizeof(config), "[hypervisor]\navoid = '%s'\n%spci = ['01:00.0']\n", avoid,
+             GUEST("alpha", "0", "64M"));
+    configure(config);
+}
+
+TEST(a_device_is_given_by_the_file) {
+    judge_by_file("");
+    CHECK(build() == STATUS_OK);
+    show_faults();
+    CHECK_U64(plan.vms[0].pci_count, 1);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    show_faults();
+}
+
 TEST_MAIN(T(what_is_written_is_read), T(caches_are_found_in_either_leaf),
           T(what_does_not_fit_is_not_written), T(what_is_broken_is_refused), T(random_bytes),
-          T(the_starter_is_a_config))
+          T(the_starter_is_a_config), T(a_device_is_given_by_the_file))
