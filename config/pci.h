@@ -39,6 +39,8 @@ void pci_set_acs(struct boot_info *info, const struct pci_space *space);
 
 /* pci_judge.c: the verdict on each function. Once all else of *info is known. */
 void pci_judge_all(struct boot_info *info);
+/* Anew what depends on IOMMUs and so on the config, once each function has a verdict. */
+void pci_judge_walls(struct boot_info *info);
 
 /* pci_text.c: for people. Each returns buf. */
 #define PCI_ADDRESS_SIZE 16

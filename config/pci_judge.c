@@ -344,6 +344,20 @@ static void judge_group(const struct boot_info *info, struct boot_pci *f) {
     }
 }
 
+void pci_judge_walls(struct boot_info *info) {
+    for (uint32_t i = 0; i < info->pci_count; i++) {
+        if (is_good_alone(&info->pci[i])) {
+            info->pci[i].verdict = BOOT_PCI_ALONE;
+            info->pci[i].because = BOOT_PCI_NONE;
+        }
+    }
+    for (uint32_t i = 0; i < info->pci_count; i++) {
+        if (info->pci[i].verdict == BOOT_PCI_ALONE) {
+            judge_group(info, &info->pci[i]);
+        }
+    }
+}
+
 void pci_judge_all(struct boot_info *info) {
     for (uint32_t i = 0; i < info->pci_count; i++) {
         widen_bars(info, &info->pci[i]);
@@ -351,9 +365,5 @@ void pci_judge_all(struct boot_info *info) {
     for (uint32_t i = 0; i < info->pci_count; i++) {
         judge_alone(info, &info->pci[i]);
     }
-    for (uint32_t i = 0; i < info->pci_count; i++) {
-        if (info->pci[i].verdict == BOOT_PCI_ALONE) {
-            judge_group(info, &info->pci[i]);
-        }
-    }
+    pci_judge_walls(info);
 }

@@ -13,6 +13,7 @@
 #include "config/hardware.h"
 #include "config/kernel.h"
 #include "config/microcode.h"
+#include "config/pci.h"
 #include "config/schema.h"
 #include "config/seal.h"
 #include "config/stick.h"
@@ -193,6 +194,7 @@ static bool read_machine(struct boot_info *info, const char *path) {
         own += boot_image_room(info->images[i].size);
     }
     take_from_above(info, ALIGN_UP(own, PAGE_SIZE));
+    pci_judge_walls(info); /* the start that wrote it may have had another config */
     free(text);
     free(faults);
     return good;

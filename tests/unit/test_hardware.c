@@ -32,8 +32,14 @@ static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
 }
 static const struct preflight_cpu cpu = {.cpuid = cpuid};
 
-static void make(void) {
+static void write_text(void) {
     static struct preflight_report report;
+    memset(&report, 0, sizeof(report));
+    preflight_add(&report, "CPU", PREFLIGHT_OK, NULL, "a \"brand\"\n[cpus]");
+    CHECK(hardware_write(&machine, &cpu, facts, &report, text, sizeof(text)) == strlen(text));
+}
+
+static void make(void) {
     make_machine();
     fake_pci_iommu(&machine);
     machine.dma.kind = BOOT_IOMMU_VTD;
@@ -50,9 +56,7 @@ static void make(void) {
     machine.nodes[0] = (struct boot_node){.base = HPA(GIB), .size = GIB, .number = 7};
     machine.cpu_nodes[2] = 7;
     machine.mitigations = MITIGATE_SMALL_PAGES;
-    memset(&report, 0, sizeof(report));
-    preflight_add(&report, "CPU", PREFLIGHT_OK, NULL, "a \"brand\"\n[cpus]");
-    CHECK(hardware_write(&machine, &cpu, facts, &report, text, sizeof(text)) == strlen(text));
+    write_text();
 }
 
 static enum status read_text(void) {
@@ -213,20 +217,25 @@ TEST(the_starter_is_a_config) {
     }
 }
 
-/* As bhcheck does: of the machine, what the file tells; which is nothing of where IOMMUs are. */
-static void judge_by_file(const char *avoid) {
+/* As bhcheck does: of the machine, what the file tells; which is nothing of where IOMMUs are. then:
+ * what the config of the start avoided that has written it. */
+static void judge_by_file(uint32_t then, const char *now) {
     static char config[512];
     make();
+    machine.config.avoid = then;
+    pci_judge_all(&machine);
+    write_text();
     CHECK(read_text() == STATUS_OK);
     machine.dma = again.dma;
     memcpy(machine.pci, again.pci, sizeof(machine.pci));
-    snprintf(config, sizeof(config), "[hypervisor]\navoid = '%s'\n%spci = ['01:00.0']\n", avoid,
+    snprintf(config, sizeof(config), "[hypervisor]\n%s\n%spci = ['01:00.0']\n", now,
              GUEST("alpha", "0", "64M"));
     configure(config);
+    pci_judge_walls(&machine);
 }
 
 TEST(a_device_is_given_by_the_file) {
-    judge_by_file("");
+    judge_by_file(0, "");
     CHECK(build() == STATUS_OK);
     show_faults();
     CHECK_U64(plan.vms[0].pci_count, 1);
@@ -234,6 +243,25 @@ TEST(a_device_is_given_by_the_file) {
     show_faults();
 }
 
+/* The file has the verdicts of a start whose config may have been another. */
+TEST(what_is_avoided_is_judged_anew) {
+    static struct boot_pci wanted[BOOT_MAX_PCI];
+    make();
+    memcpy(wanted, machine.pci, sizeof(wanted));
+    CHECK_U64(wanted[1].verdict, BOOT_PCI_TOGETHER);
+    CHECK_U64(wanted[4].verdict, BOOT_PCI_ALONE);
+
+    judge_by_file(0, "");
+    CHECK(memcmp(machine.pci, wanted, sizeof(wanted)) == 0);
+    judge_by_file(BIT32(AVOID_IOMMU), "");
+    CHECK_U64(again.pci[4].verdict, BOOT_PCI_NO_IOMMU);
+    CHECK(memcmp(machine.pci, wanted, sizeof(wanted)) == 0);
+    judge_by_file(0, "avoid = 'iommu'");
+    CHECK_U64(again.pci[4].verdict, BOOT_PCI_ALONE);
+    FAULTS({"8:8:", "PCI device 01:00.0 cannot be given to a guest: no IOMMU is in use"});
+}
+
 TEST_MAIN(T(what_is_written_is_read), T(caches_are_found_in_either_leaf),
           T(what_does_not_fit_is_not_written), T(what_is_broken_is_refused), T(random_bytes),
-          T(the_starter_is_a_config), T(a_device_is_given_by_the_file))
+          T(the_starter_is_a_config), T(a_device_is_given_by_the_file),
+          T(what_is_avoided_is_judged_anew))
