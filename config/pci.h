@@ -50,6 +50,8 @@ const char *pci_address(const struct boot_pci *f, char buf[PCI_ADDRESS_SIZE]);
 /* At most 39 letters as long as all addresses are of the first segment. */
 const char *pci_verdict(const struct boot_info *info, const struct boot_pci *f,
                         char buf[PCI_VERDICT_SIZE]);
+/* What to do about one that cannot be given. */
+const char *pci_fix(const struct boot_pci *f);
 #define PCI_LINE_SIZE 112
 /* A line of the list, and of its head. */
 const char *pci_line(const struct boot_info *info, const struct boot_pci *f,

@@ -121,8 +121,8 @@ static bool may_be_given(const struct builder *b, const struct plan_vm *vm,
     if (memcmp(why, no, strlen(no)) == 0) {
         why += strlen(no);
     }
-    REFUSE(b, vm->config, pos, "PCI device %s cannot be given to a guest: %s" MSG(1165),
-           pci_address(f, address), why);
+    REFUSE(b, vm->config, pos, "PCI device %s cannot be given to a guest: %s; %s" MSG(1165),
+           pci_address(f, address), why, pci_fix(f));
     return false;
 }
 
@@ -151,7 +151,7 @@ static bool have_room(const struct builder *b, const struct plan_vm *vm, const s
     REFUSE(
         b, vm->config, pos,
         "PCI device %s: with it the guest's devices have more registers in memory than the %s that "
-        "a guest has room for" MSG(1166),
+        "a guest has room for; give some of them to another guest" MSG(1166),
         pci_address(f, address), fmt_size(most, PCI_DEVICES_SIZE));
     return false;
 }

@@ -346,14 +346,11 @@ static void judge_group(const struct boot_info *info, struct boot_pci *f) {
 
 void pci_judge_walls(struct boot_info *info) {
     for (uint32_t i = 0; i < info->pci_count; i++) {
-        if (is_good_alone(&info->pci[i])) {
-            info->pci[i].verdict = BOOT_PCI_ALONE;
-            info->pci[i].because = BOOT_PCI_NONE;
-        }
-    }
-    for (uint32_t i = 0; i < info->pci_count; i++) {
-        if (info->pci[i].verdict == BOOT_PCI_ALONE) {
-            judge_group(info, &info->pci[i]);
+        struct boot_pci *f = &info->pci[i];
+        if (is_good_alone(f)) {
+            f->verdict = BOOT_PCI_ALONE;
+            f->because = BOOT_PCI_NONE;
+            judge_group(info, f);
         }
     }
 }

@@ -80,6 +80,40 @@ static const struct {
     [BOOT_PCI_ALONE] = {.before = "yes"},
 };
 
+/* What to do about each that is no yes. */
+static const char *const fixes[] = {
+    [BOOT_PCI_BRIDGE] = "name the devices behind it",
+    [BOOT_PCI_CHIPSET] = "take it out of the list",
+    [BOOT_PCI_SERIAL] = "name another serial line as the console, or \"none\"",
+    [BOOT_PCI_SCREEN] = "connect the screen to another card, the first one in the firmware's setup",
+    [BOOT_PCI_KEYBOARD] = "put the keyboard into a socket of another controller",
+    [BOOT_PCI_STICK] = "put the boot stick into a socket of another controller",
+    [BOOT_PCI_BEHIND_LEGACY] = "use a PCI Express device, in a slot without such a bridge",
+    [BOOT_PCI_RESERVED_DMA] = "switch off what does so in the firmware's setup, such as USB legacy "
+                              "support, or use another device",
+    [BOOT_PCI_NO_RESET] = "put it into another slot, where it is alone behind its port, or use "
+                          "another device",
+    [BOOT_PCI_BAR_NOWHERE] = "switch on \"Above 4G Decoding\" in the firmware's setup",
+    [BOOT_PCI_BAR_SMALL] = "use another device",
+    [BOOT_PCI_BAR_SHARED] = "put it into another slot, or use another device",
+    [BOOT_PCI_BAR_TAKEN] = "update the firmware",
+    [BOOT_PCI_BARS_LARGE] = "switch off \"Resizable BAR\" in the firmware's setup, or use another "
+                            "device",
+    [BOOT_PCI_GROUP] = "that one cannot be given: put one of them into a slot of the CPU's own, or "
+                       "switch on \"ACS\" in the firmware's setup",
+    [BOOT_PCI_NO_IOMMU] =
+        "switch on \"VT-d\", \"IOMMU\" or \"AMD-Vi\" in the firmware's setup, and "
+        "take \"iommu\" out of avoid",
+    [BOOT_PCI_UNSURE] = "update the firmware",
+    [BOOT_PCI_NO_REMAPPING] = "switch on x2APIC or interrupt remapping in the firmware's setup",
+    [BOOT_PCI_SEGMENT] = "put it into a slot of the first segment",
+    [BOOT_PCI_INCOMPLETE] = "switch some off in the firmware's setup, or take cards out",
+};
+
+const char *pci_fix(const struct boot_pci *f) {
+    return fixes[f->verdict];
+}
+
 /* The others of its group: the first, and how many more. */
 static void add_members(const struct boot_info *info, const struct boot_pci *f, char *buf,
                         size_t size) {

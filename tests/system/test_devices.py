@@ -90,6 +90,16 @@ class Devices(Machine):
                     r"0b:00\.0 BAR 0: memory 0x[0-9a-f]+000, size 0x1000"):    # of 256 bytes, alone in its page
             expect_that(re.search(bar, text), bar, text)
 
+    @check("bhcheck gives a guest all that can be given, by the file of this machine; and none if the config avoids the IOMMU")
+    def offline(self):
+        given = re.findall(r"^(\S+) .* yes", LINES, re.M)
+        hardware = self.file_on_stick("bulkhead/hardware.toml").replace("\r", "")
+        config = GUEST + "pci = [" + ", ".join(f'"{address}"' for address in given) + "]\n"
+        said, status = self.bhcheck_machine(hardware, config)
+        expect_that(len(given) == 7 and status == 0 and re.search(r"^alpha +0 ", said, re.M), f"a plan with {given}", said)
+        said, status = self.bhcheck_machine(hardware, '[hypervisor]\navoid = "iommu"\n' + config)
+        expect_that(status == 1 and len(re.findall(r": no IOMMU is in use; .*\[BH1165\]$", said, re.M)) == 7, "7 devices refused", said)
+
     @check("what keeps devices apart is on in each port that can")
     def acs(self):
         """Reads the root ports' configuration space as the machine has it now."""

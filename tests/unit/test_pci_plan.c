@@ -189,7 +189,8 @@ TEST(cannot_be_given) {
     configure_two("pci = ['01:00.0']", "");
     machine.dma.unit_count = 0;
     pci_judge_all(&machine);
-    FAULTS({"6:8:", "PCI device 01:00.0 cannot be given to a guest: no IOMMU is in use"});
+    FAULTS(
+        {"6:8:", "PCI device 01:00.0 cannot be given to a guest: no IOMMU is in use; switch on"});
     configure_two("pci = ['01:00.0']", "");
     machine.dma.interrupts = false;
     pci_judge_all(&machine);
@@ -200,8 +201,16 @@ TEST(cannot_be_given) {
     FAULTS({"6:8:", "PCI device 01:00.0 cannot be given to a guest: ACPI tells of unknown IOMMUs"});
 }
 
+TEST(each_reason_has_a_fix) {
+    for (unsigned v = 0; v <= BOOT_PCI_ALONE; v++) {
+        const struct boot_pci f = {.verdict = (enum boot_pci_verdict)v};
+        CHECK(boot_pci_can_be_given(&f) || pci_fix(&f) != NULL);
+    }
+}
+
 TEST(more_than_the_window_takes) {
-    static const char words[] = "the guest's devices have more registers in memory than the 256M";
+    static const char words[] =
+        "the guest's devices have more registers in memory than the 256M that a guest has room for; give";
     configure_two("pci = ['01:00.0', '00:06.0']", "");
     machine.pci[BEHIND].bars[0] = (struct boot_pci_bar){.base = 0x2000000000, .size = 256 * MIB};
     FAULTS({"6:19:", words});
@@ -452,8 +461,8 @@ TEST(pages_of_its_registers) {
 }
 
 TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing),
-          T(several_of_an_id), T(given_twice), T(cannot_be_given), T(half_a_group),
-          T(more_than_the_window_takes), T(its_compartment_gets_the_pages_with_messages),
-          T(checked_counts), T(checked_owners), T(checked_full), T(checked_groups),
-          T(checked_functions), T(checked_registers), T(pages_of_its_registers),
-          T(pages_that_are_held))
+          T(several_of_an_id), T(given_twice), T(cannot_be_given), T(each_reason_has_a_fix),
+          T(half_a_group), T(more_than_the_window_takes),
+          T(its_compartment_gets_the_pages_with_messages), T(checked_counts), T(checked_owners),
+          T(checked_full), T(checked_groups), T(checked_functions), T(checked_registers),
+          T(pages_of_its_registers), T(pages_that_are_held))
