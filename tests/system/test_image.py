@@ -567,6 +567,18 @@ kernel = "guests/testguest"
             there = sum(end - begin for begin, end, whose in pieces if not whose.startswith("firmware"))
             expect_that(there == (4 << 30) - (1 << 20), "4 GiB of them, but for the first MiB", there)
 
+    @check("docs/hardware.md explains each reason that keeps a device from a guest")
+    def reasons(self):
+        with open(os.path.join(ROOT, "config/pci_text.c"), encoding="utf-8") as file:
+            rows = re.findall(r'^    \[BOOT_PCI_\w+\] = \{(.*?)\},$', file.read(), re.M | re.S)
+        with open(os.path.join(ROOT, "docs/hardware.md"), encoding="utf-8") as file:
+            docs = "\n".join(line for line in file if line.startswith("| "))
+        texts = [(re.search(r'\.after = "(.*?)"', row) or re.search(r'\.before = "(.*?)"', row))[1] for row in rows]
+        words = [text.removeprefix("no: ").removeprefix("it has ").strip() for text in texts]
+        expect_that(len(words) >= 22 and "is less than a page" in words, "all reasons", words)
+        missing = [word for word in words if word not in docs]
+        expect_that(not missing, "each in the table", missing)
+
     @check("bash completes options and keys of bhcheck")
     def completion(self):
         script = "source tools/completion/bulkhead.bash; _bulkhead {0} {1} {2}; echo ${{COMPREPLY[@]}}"
