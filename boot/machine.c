@@ -11,6 +11,7 @@
 
 #define CPUID_FEATURES    1u
 #define CPUID_TOPOLOGY    0xbu
+#define CPUID_WIDTHS      0x80000008u
 #define IOAPIC_USUAL_BASE 0xfec00000ull
 
 static void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t r[4]) {
@@ -47,6 +48,11 @@ static uint32_t own_apic_id(void) {
     return b >> 24;
 }
 
+static uint32_t phys_bits(void) {
+    uint32_t a, b, c, d;
+    return __get_cpuid_count(CPUID_WIDTHS, 0, &a, &b, &c, &d) ? a & 0xff : 0;
+}
+
 /* Stays zero where we were not started from a partition. */
 static void find_stick(struct boot_info *info) {
     EFI_LOADED_IMAGE *loaded = NULL;
@@ -61,6 +67,7 @@ void machine_find(struct boot_info *info) {
     EFI_GUID acpi_guid = ACPI_20_TABLE_GUID;
     void *rsdp;
     acpi_add_cpu(info, own_apic_id());
+    info->phys_bits = phys_bits();
     for (unsigned i = 0; i < ARRAY_SIZE(info->isa_irqs); i++) {
         info->isa_irqs[i].gsi = i;
     }

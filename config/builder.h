@@ -80,6 +80,8 @@ void give_control(const struct builder *b, struct plan_vm *vm);
  * may map if there are so many. There is room for all that a config can ask for. */
 struct plan_window *add_window(struct plan_vm *vm, enum plan_window_kind kind, hpa_t hpa,
                                uint64_t size);
+/* The lowest address after all windows so far; above the guest's RAM, and the compartment. */
+uint64_t next_gpa(const struct plan_vm *vm);
 /* Where the compartment sees what its tables have at gpa. */
 uint64_t in_compartment(uint64_t gpa);
 

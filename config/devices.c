@@ -21,8 +21,7 @@ uint64_t in_compartment(uint64_t gpa) {
     return COMPARTMENT_WINDOW + gpa;
 }
 
-/* The lowest address after all windows so far; above the guest's RAM, and the compartment. */
-static uint64_t next_gpa(const struct plan_vm *vm) {
+uint64_t next_gpa(const struct plan_vm *vm) {
     uint64_t memory = vm->config->memory, low = min_u64(memory, PLAN_LOW_RAM_END);
 
     if (vm->window_count != 0) {

@@ -74,6 +74,7 @@ const char *const hardware_verdicts[] = {
     [BOOT_PCI_BAR_SHARED] = "bar-shared",
     [BOOT_PCI_BAR_TAKEN] = "bar-taken",
     [BOOT_PCI_BARS_LARGE] = "bars-large",
+    [BOOT_PCI_BAR_BEYOND] = "bar-beyond",
     [BOOT_PCI_GROUP] = "group",
     [BOOT_PCI_NO_IOMMU] = "no-iommu",
     [BOOT_PCI_UNSURE] = "unsure",
@@ -135,8 +136,8 @@ static void put_head(struct hardware_out *o, const struct boot_info *info,
         put(o, "# %-25s %-42s %s\n", report->lines[i].what, clean(found),
             states[report->lines[i].state]);
     }
-    put(o, "\n[hardware]\nformat = \"1\"\nsmall_pages = \"%u\"\n",
-        (info->mitigations & MITIGATE_SMALL_PAGES) != 0 ? 1 : 0);
+    put(o, "\n[hardware]\nformat = \"1\"\nsmall_pages = \"%u\"\nphys_bits = \"%u\"\n",
+        (info->mitigations & MITIGATE_SMALL_PAGES) != 0 ? 1 : 0, info->phys_bits);
     put(o, "iommu = \"%s units=%u interrupts=%u partial=%u\"\n", hardware_iommus[info->dma.kind],
         info->dma.unit_count, info->dma.interrupts, info->dma.partial);
 }

@@ -282,6 +282,13 @@ static bool read_small_pages(struct reader *r) {
     return good;
 }
 
+static bool read_phys_bits(struct reader *r) {
+    uint64_t bits = 0;
+    bool good = read_single(r, 52, &bits);
+    r->info->phys_bits = (uint32_t)bits;
+    return good;
+}
+
 static bool read_left_out(struct reader *r) {
     uint64_t count = 0;
     bool good = read_single(r, UINT32_MAX, &count);
@@ -305,6 +312,7 @@ static const struct {
 } keys[] = {
     {"hardware", "format", false, read_format},
     {"hardware", "small_pages", false, read_small_pages},
+    {"hardware", "phys_bits", false, read_phys_bits},
     {"hardware", "iommu", false, read_iommu},
     {"hardware", "serial", false, read_nothing},
     {"cpus", "cpu", true, read_cpu},

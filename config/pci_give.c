@@ -6,6 +6,7 @@
 #include "config/builder.h"
 #include "config/pci.h"
 #include "hv/lib/fmt.h"
+#include "hv/lib/range.h"
 #include "hv/lib/str.h"
 
 #define LIST_SIZE 120
@@ -132,7 +133,8 @@ static uint64_t bars_size(const struct boot_pci *f) {
 
     for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
         const struct boot_pci_bar *bar = &f->bars[i];
-        all += bar->io ? 0 : min_u64(bar->size, PCI_DEVICES_SIZE + 1ull);
+        bool elsewhere = bar->io || boot_pci_is_high(f, i);
+        all += elsewhere ? 0 : min_u64(bar->size, PCI_DEVICES_SIZE + 1ull);
     }
     return all;
 }
@@ -214,12 +216,15 @@ static void judge_groups(const struct builder *b, const struct plan_vm *vm) {
 
 /* ---- what its compartment gets ---- */
 
-static void tell_bars(const struct boot_pci *f, struct abi_pci *out) {
+/* Where there are two windows, the guest sees those BARs alone as wide that may be in the upper
+ * one: it would put any other there, too, and not find it. */
+static void tell_bars(const struct plan_vm *vm, const struct boot_pci *f, struct abi_pci *out) {
     for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
         const struct boot_pci_bar *bar = &f->bars[i];
+        bool wide = vm->pci_high_size != 0 ? boot_pci_is_high(f, i) : bar->wide;
         if (!bar->io && bar->size != 0) {
             out->bars[i] = (struct abi_pci_bar){
-                .size = bar->size, .wide = bar->wide, .prefetchable = bar->prefetchable};
+                .size = bar->size, .wide = wide, .prefetchable = bar->prefetchable};
         }
     }
 }
@@ -248,6 +253,7 @@ static void tell_messages(struct plan_vm *vm, const struct boot_pci *f, struct a
 
 static void tell_devices(const struct builder *b, struct plan_vm *vm) {
     vm->devices.pci_count = vm->pci_count;
+    vm->devices.pci_high_size = vm->pci_high_size;
     for (uint32_t i = 0; i < vm->pci_count; i++) {
         const struct boot_pci *f = &b->info->pci[vm->pcis[i]];
         struct abi_pci *out = &vm->devices.pcis[i];
@@ -257,9 +263,57 @@ static void tell_devices(const struct builder *b, struct plan_vm *vm) {
                                 .msi = f->at_msi,
                                 .af = f->at_af,
                                 .has_pin = f->pin != 0};
-        tell_bars(f, out);
+        tell_bars(vm, f, out);
         tell_messages(vm, f, out);
     }
+}
+
+/* ---- above 4 GiB ---- */
+
+/* Of all of a guest's devices: bytes together, and of the largest; and which device has that. */
+struct high_bars {
+    uint64_t size, largest;
+    uint32_t device;
+};
+
+static struct high_bars count_high(const struct builder *b, const struct plan_vm *vm) {
+    struct high_bars high = {.largest = 0};
+
+    for (uint32_t i = 0; i < vm->pci_count * BOOT_PCI_BARS; i++) {
+        const struct boot_pci *f = &b->info->pci[vm->pcis[i / BOOT_PCI_BARS]];
+        uint64_t size = f->bars[i % BOOT_PCI_BARS].size;
+        if (!boot_pci_is_high(f, i % BOOT_PCI_BARS)) {
+            continue;
+        }
+        high.size += size;
+        if (size > high.largest) {
+            high.largest = size;
+            high.device = i / BOOT_PCI_BARS;
+        }
+    }
+    return high;
+}
+
+/* The largest first, and so each at a multiple of its own size; after all other windows, the pages
+ * of devices that the compartment has, too. */
+static void place_high(const struct builder *b, struct plan_vm *vm, const struct high_bars *high) {
+    uint64_t space = boot_guest_space(b->info);
+    char address[PCI_ADDRESS_SIZE], size[24], memory[24], most[24];
+
+    if (high->size == 0) {
+        return;
+    }
+    vm->pci_high = GPA(ALIGN_UP(next_gpa(vm), max_u64(high->largest, GIB)));
+    vm->devices.pci_high = vm->pci_high.v;
+    if (range_contains(0, space, vm->pci_high.v, vm->pci_high_size)) {
+        return;
+    }
+    REFUSE(b, vm->config, vm->pci_pos[high->device],
+           "PCI device %s: the guest's devices have %s of registers in large BARs, which have no "
+           "room above its memory of %s: this CPU's guests have addresses up to %s; write less "
+           "memory, or give some of them to another guest" MSG(1168),
+           pci_address(&b->info->pci[vm->pcis[high->device]], address), fmt_size(size, high->size),
+           fmt_size(memory, vm->config->memory), fmt_size(most, space));
 }
 
 _Static_assert(CONFIG_MAX_PCI == ABI_PCIS && BOOT_PCI_BARS == ABI_PCI_BARS &&
@@ -274,6 +328,9 @@ void give_pcis(const struct builder *b) {
         }
         judge_groups(b, vm);
         vm->functions = b->info->pci;
+        struct high_bars high = count_high(b, vm);
+        vm->pci_high_size = ALIGN_UP(high.size, GIB);
         tell_devices(b, vm);
+        place_high(b, vm, &high);
     }
 }

@@ -203,12 +203,18 @@ static bool is_shared(const struct boot_info *info, const struct boot_pci *f, un
     return find_sharer(info, f, i) != BOOT_PCI_NONE;
 }
 
-/* All that it has would be in the guest's window for registers. */
+/* There is no place for it above a guest's memory, which is at a multiple of its size. */
+static bool is_beyond(const struct boot_info *info, const struct boot_pci *f, unsigned i) {
+    return boot_pci_is_high(f, i) && f->bars[i].size > boot_guest_space(info) / 2;
+}
+
+/* All else that it has would be in the guest's window for registers. */
 static bool is_large(UNUSED const struct boot_info *info, const struct boot_pci *f) {
     uint64_t left = PCI_DEVICES_SIZE;
 
     for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
-        uint64_t size = f->bars[i].io ? 0 : f->bars[i].size;
+        bool elsewhere = f->bars[i].io || boot_pci_is_high(f, i);
+        uint64_t size = elsewhere ? 0 : f->bars[i].size;
         if (size > left) {
             return true;
         }
@@ -243,6 +249,7 @@ static const struct rule {
     {.verdict = BOOT_PCI_BAR_SHARED, .bar = is_shared},
     {.verdict = BOOT_PCI_BAR_TAKEN, .bar = is_taken},
     {.verdict = BOOT_PCI_BARS_LARGE, .function = is_large},
+    {.verdict = BOOT_PCI_BAR_BEYOND, .bar = is_beyond},
 };
 
 /* What is said of those that are good by themselves; after the groups. */
@@ -316,6 +323,7 @@ static bool is_good_alone(const struct boot_pci *f) {
     case BOOT_PCI_BAR_SHARED:
     case BOOT_PCI_BAR_TAKEN:
     case BOOT_PCI_BARS_LARGE:
+    case BOOT_PCI_BAR_BEYOND:
     default:
         return false;
     }

@@ -69,7 +69,10 @@ static const struct {
     [BOOT_PCI_BAR_SMALL] = {.before = "no: BAR ", .bar = true, .after = " is less than a page"},
     [BOOT_PCI_BAR_SHARED] = {.before = "no: BAR ", .bar = true, .after = " shares a page with "},
     [BOOT_PCI_BAR_TAKEN] = {.before = "no: BAR ", .bar = true, .after = " lies over other things"},
-    [BOOT_PCI_BARS_LARGE] = {.before = "no: its BARs are more than 256M"},
+    [BOOT_PCI_BARS_LARGE] = {.before = "no: its low BARs are more than 256M"},
+    [BOOT_PCI_BAR_BEYOND] = {.before = "no: BAR ",
+                             .bar = true,
+                             .after = " is beyond a guest's reach"},
     [BOOT_PCI_GROUP] = {.before = "no: its group has "},
     [BOOT_PCI_NO_IOMMU] = {.before = "no: no IOMMU is in use"},
     [BOOT_PCI_UNSURE] = {.before = "no: ACPI tells of unknown IOMMUs"},
@@ -97,7 +100,8 @@ static const char *const fixes[] = {
     [BOOT_PCI_BAR_SMALL] = "use another device",
     [BOOT_PCI_BAR_SHARED] = "put it into another slot, or use another device",
     [BOOT_PCI_BAR_TAKEN] = "update the firmware",
-    [BOOT_PCI_BARS_LARGE] = "switch off \"Resizable BAR\" in the firmware's setup, or use another "
+    [BOOT_PCI_BARS_LARGE] = "use another device",
+    [BOOT_PCI_BAR_BEYOND] = "switch off \"Resizable BAR\" in the firmware's setup, or use another "
                             "device",
     [BOOT_PCI_GROUP] = "that one cannot be given: put one of them into a slot of the CPU's own, or "
                        "switch on \"ACS\" in the firmware's setup",

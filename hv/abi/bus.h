@@ -15,8 +15,8 @@
 #define PCI_PAGES      0xe0100000u
 #define PCI_PAGES_SIZE 0x00100000u
 
-/* Where the BARs of real devices may be that the guest is given: the core maps them there. The same
- * _CRS. */
+/* Where the BARs of real devices may be that the guest is given: the core maps them there. Large
+ * ones have a place above 4 GiB, which is each guest's own (struct abi_devices). The same _CRS. */
 #define PCI_DEVICES      0xd0000000u
 #define PCI_DEVICES_SIZE 0x10000000u
 

@@ -142,6 +142,7 @@ struct abi_devices {
     uint32_t pci_count;
     uint32_t watchdog; /* so many seconds it waits at most; 0 = there is none */
     struct abi_pci pcis[ABI_PCIS];
+    uint64_t pci_high, pci_high_size; /* guest-physical: where large wide BARs are; 0: nowhere */
 };
 _Static_assert(sizeof(struct abi_devices) <= 0x2000, "COMPARTMENT_DEVICES_SIZE");
 

@@ -200,7 +200,9 @@ static uint64_t audit_leaf_bits(const struct audit *a, unsigned access, unsigned
 static bool audit_device(const struct audit *a, const struct audit_entry *e) {
     unsigned access = AUDIT_READ | AUDIT_WRITE | AUDIT_DEVICE;
 
-    if (a->is_device == NULL || !a->is_device(a->of, e->value & ENTRY_ADDRESS)) {
+    uint64_t hpa = e->value & ENTRY_ADDRESS;
+
+    if (a->is_device == NULL || hpa % e->size != 0 || !a->is_device(a->of, hpa, e->size)) {
         return audit_refuse(a, e, "not empty, and no page of a device of this guest's");
     }
     return (e->value & ~ENTRY_ADDRESS) == audit_leaf_bits(a, access, e->level) ||
@@ -270,6 +272,18 @@ static bool audit_pointer(struct audit *a, const struct audit_entry *e) {
     return audit_table(a, HPA(table), e->gpa, e->level - 1);
 }
 
+/* Where nothing has to be, but may. A page counts where it is no larger than those there. */
+static bool audit_is_empty(const struct audit *a, const struct audit_entry *e, bool page) {
+    for (unsigned i = 0; i < AUDIT_EMPTIES; i++) {
+        const struct audit_empty *empty = &a->empty[i];
+        bool here = range_overlaps(empty->base, empty->size, e->gpa, e->size);
+        if (here && (!page || e->size <= empty->largest)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool audit_entry(struct audit *a, const struct audit_entry *e) {
     const struct audit_piece *p = audit_next_piece(a, e->gpa);
     bool planned = p != NULL && range_overlaps(p->gpa.v, p->size, e->gpa, e->size);
@@ -279,8 +293,7 @@ static bool audit_entry(struct audit *a, const struct audit_entry *e) {
     if (e->value == 0) {
         return !planned || audit_refuse(a, e, "nothing is mapped where something is planned");
     }
-    bool empty = a->empty_size != 0 && range_overlaps(a->empty, a->empty_size, e->gpa, e->size);
-    if (!planned && (!empty || large)) {
+    if (!planned && !audit_is_empty(a, e, large || e->level == 1)) {
         return audit_refuse(a, e, "not empty, and nothing is planned there");
     }
     if (e->level > 1 && !large) {

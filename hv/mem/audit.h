@@ -33,6 +33,13 @@ struct audit_frames {
     uint64_t size;
 };
 
+/* Guest-physical memory where tables may be in which nothing has to be mapped, and no larger pages
+ * than that. Bytes; size 0: none. */
+struct audit_empty {
+    uint64_t base, size, largest;
+};
+#define AUDIT_EMPTIES 2u
+
 /* What the roots of one VM are held against. */
 struct audit {
     const struct plan *plan;  /* of the whole machine: whose a wrong frame is; NULL = unknown */
@@ -42,9 +49,9 @@ struct audit {
     bool small_code;            /* what is executable lies in 4 KiB pages: iTLB multihit */
     struct audit_frames shared; /* what every VM may read and none may write */
     struct audit_frames other;  /* of its budget, what another root of the VM maps */
-    uint64_t empty, empty_size; /* where tables may be in which nothing has to be mapped */
-    /* And what may be mapped there, read-write and not cached; NULL = nothing. */
-    bool (*is_device)(const void *of, uint64_t hpa);
+    struct audit_empty empty[AUDIT_EMPTIES];
+    /* What may be mapped there, read-write and not cached; NULL = nothing. */
+    bool (*is_device)(const void *of, uint64_t hpa, uint64_t size);
     const void *of;
     struct audit_piece pieces[AUDIT_MAX_PIECES]; /* ascending gpa */
     uint32_t piece_count, next;                  /* next: how far the walk has come */

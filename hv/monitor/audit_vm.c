@@ -44,29 +44,29 @@ static bool audit_vm_records(const struct audit *a, const struct vm *vm) {
     return good;
 }
 
-/* A page of a BAR, but none that is held: where in its window the guest puts it is its own affair,
+/* Of a BAR, but nothing that is held: where in its window the guest puts it is its own affair,
  * and may change at any time. */
-static bool audit_vm_is_bar(const struct boot_pci *f, uint64_t hpa) {
+static bool audit_vm_is_bar(const struct boot_pci *f, uint64_t hpa, uint64_t size) {
     struct boot_pci_pages held[BOOT_PCI_HELD];
     bool inside = false;
 
     (void)boot_pci_held(f, held);
     for (unsigned i = 0; i < BOOT_PCI_BARS; i++) {
         bool memory = !f->bars[i].io;
-        inside |= memory && range_contains(f->bars[i].base, f->bars[i].size, hpa, PAGE_SIZE);
+        inside |= memory && range_contains(f->bars[i].base, f->bars[i].size, hpa, size);
     }
     for (unsigned i = 0; i < BOOT_PCI_HELD; i++) {
         uint64_t base = f->bars[held[i].bar].base + held[i].offset;
-        inside = inside && !range_overlaps(base, held[i].size, hpa, PAGE_SIZE);
+        inside = inside && !range_overlaps(base, held[i].size, hpa, size);
     }
     return inside;
 }
 
-static bool audit_vm_is_device(const void *of, uint64_t hpa) {
+static bool audit_vm_is_device(const void *of, uint64_t hpa, uint64_t size) {
     const struct vm *vm = of;
 
     for (uint32_t i = 0; i < vm->plan->pci_count; i++) {
-        if (audit_vm_is_bar(&vm->pcis[i].f, hpa)) {
+        if (audit_vm_is_bar(&vm->pcis[i].f, hpa, size)) {
             return true;
         }
     }
@@ -79,8 +79,8 @@ static const uint64_t *audit_vm_guest(struct audit *a, const struct vm *vm) {
     audit_add_ram(a, AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE);
     audit_add_pmems(a);
     if (vm->plan->pci_count != 0) { /* no BAR is there before the guest runs */
-        a->empty = PCI_DEVICES;
-        a->empty_size = PCI_DEVICES_SIZE;
+        a->empty[0] = (struct audit_empty){PCI_DEVICES, PCI_DEVICES_SIZE, PAGE_SIZE};
+        a->empty[1] = (struct audit_empty){vm->plan->pci_high.v, vm->plan->pci_high_size, 2 * MIB};
         a->is_device = vm->live ? audit_vm_is_device : NULL;
         a->of = vm;
     }

@@ -114,9 +114,14 @@ static const char *map_name_window(const struct plan_window *w) {
 }
 
 /* NULL = the plan does not say. */
-static const char *map_name_planned(const struct map_vm *vm, uint64_t hpa, bool *channel) {
+static const char *map_name_planned(const struct map_vm *vm, const struct map_piece *p,
+                                    bool *channel, bool *device) {
     const struct plan_vm *plan = plat_window_open(WINDOW_READ, vm->plan, sizeof(*plan));
     const char *name = NULL;
+    uint64_t hpa = p->hpa;
+
+    *device = range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, p->gpa, 1) ||
+              range_contains(plan->pci_high.v, plan->pci_high_size, p->gpa, 1);
 
     for (uint32_t i = 0; i < plan->region_count; i++) {
         const struct plan_region *r = &plan->regions[i];
@@ -139,13 +144,14 @@ static void map_name_piece(const struct vm_public *vms, unsigned n, const struct
     const struct compartment_header *program = (const void *)plat_compartment_image;
     uint64_t image = phys_address(program).v;
     bool channel = false;
-    const char *name = map_name_planned(vm, p->hpa, &channel);
+    bool device = false;
+    const char *name = map_name_planned(vm, p, &channel, &device);
 
     if (name == NULL && range_contains(vm->budget.v, vm->budget_size, p->hpa, 1)) {
         name = "its own records";
     } else if (name == NULL && range_contains(image, program->rodata_end, p->hpa, 1)) {
         name = "the compartments' program";
-    } else if (name == NULL && range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, p->gpa, 1)) {
+    } else if (name == NULL && device) {
         name = "registers of a device";
     } else if (name == NULL) {
         name = "NOT in the plan";

@@ -263,6 +263,7 @@ struct boot_info {
     uint32_t cpu_count; /* the first is the BSP; the index is the CPU number the config uses */
     uint32_t apic_ids[CONFIG_MAX_CPUS]; /* x2APIC IDs included */
     uint32_t cpus_left_out;             /* there is no room for so many more */
+    uint32_t phys_bits; /* of a physical address, a guest's too, says CPUID; 0 = not known */
 
     hpa_t image_base; /* the loaded hypervisor ELF, relocated, in MEM_BULKHEAD */
     uint64_t image_size;
@@ -328,6 +329,11 @@ struct boot_info {
     struct config config;
     const struct plan *plan; /* for these ranges, NULL = none; see plan_check() */
 };
+
+/* Bytes of a guest's physical addresses: by CPUID, and by its tables of four levels. */
+static inline uint64_t boot_guest_space(const struct boot_info *info) {
+    return BIT(min_u64(max_u64(info->phys_bits, 36), 48));
+}
 
 /* True if some of that is memory which the firmware calls free, or which is the hypervisor's: no
  * device has its registers there. Both in bytes. */

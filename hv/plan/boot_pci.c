@@ -38,6 +38,15 @@ bool boot_pci_held(const struct boot_pci *f, struct boot_pci_pages held[BOOT_PCI
     return true;
 }
 
+bool boot_pci_is_high(const struct boot_pci *f, unsigned bar) {
+    const struct boot_pci_bar *b = &f->bars[bar];
+    bool large = !b->io && b->wide && b->size >= BOOT_PCI_HIGH;
+    bool aligned = ((b->size - 1) & (b->size | b->base)) == 0; /* size is a power of two */
+    bool msix = f->msix.count != 0 && (f->msix.table_bar == bar || f->msix.pending_bar == bar);
+
+    return large && aligned && !msix;
+}
+
 static const struct {
     uint32_t mask, class;
     const char *why;

@@ -63,7 +63,8 @@ enum boot_pci_verdict {
     BOOT_PCI_BAR_SMALL,
     BOOT_PCI_BAR_SHARED, /* with the function `because` */
     BOOT_PCI_BAR_TAKEN,  /* lies over memory, or what Bulkhead needs */
-    BOOT_PCI_BARS_LARGE, /* a guest has no room for them */
+    BOOT_PCI_BARS_LARGE, /* a guest has no room for those that are below 4 GiB */
+    BOOT_PCI_BAR_BEYOND, /* nor has it addresses for one that would be above */
     BOOT_PCI_GROUP,      /* `because` of its group cannot be given */
     BOOT_PCI_NO_IOMMU,
     BOOT_PCI_UNSURE,       /* there may be IOMMUs that ACPI's table tells of in vain */
@@ -117,6 +118,14 @@ struct boot_pci_pages {
  * none: the function has no MSI-X, or puts them where it has no memory.
  */
 bool boot_pci_held(const struct boot_pci *f, struct boot_pci_pages held[BOOT_PCI_HELD]);
+
+/*
+ * A BAR that a guest has above 4 GiB. It has 64 bits, and the guest's place below for all of them
+ * takes few of that size. Pages of 2 MiB map it there, so no page of it may be left out: MSI-X is
+ * in none. Its base is a multiple of its size, as any BAR's.
+ */
+#define BOOT_PCI_HIGH (64 * MIB)
+bool boot_pci_is_high(const struct boot_pci *f, unsigned bar);
 
 /* True if the DMA of what has that class must go on when the firmware has ended. */
 bool boot_pci_keeps_dma(uint32_t class);

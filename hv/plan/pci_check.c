@@ -102,6 +102,73 @@ static void check_bars(struct checker *c, uint32_t index, const char *owner) {
     }
 }
 
+/* Which BARs lie above 4 GiB, said a second time. */
+static bool is_high(const struct boot_pci *f, unsigned i) {
+    const struct boot_pci_bar *bar = &f->bars[i];
+    uint64_t aligned = bar->size != 0 ? bar->base % bar->size : 0;
+    bool power = bar->size != 0 && (bar->size & (bar->size - 1)) == 0;
+    bool msix = f->msix.count != 0 && (i == f->msix.table_bar || i == f->msix.pending_bar);
+    bool memory = bar->wide && !bar->io;
+
+    return memory && power && aligned == 0 && bar->size >= 0x4000000 && !msix;
+}
+
+/* What a VM's BARs take in each of their windows, and the largest of those above. */
+struct rooms {
+    uint64_t low, high, largest;
+};
+
+static struct rooms count_rooms(const struct checker *c, const struct plan_vm *vm) {
+    struct rooms rooms = {0, 0, 0};
+    uint64_t most = BIT(48); /* so large that sums of them do not wrap, and too large for any */
+
+    for (uint32_t n = 0; n < vm->pci_count * BOOT_PCI_BARS; n++) {
+        const struct boot_pci *f = &c->info->pci[vm->pcis[n / BOOT_PCI_BARS]];
+        const struct boot_pci_bar *bar = &f->bars[n % BOOT_PCI_BARS];
+        uint64_t size = bar->io ? 0 : min_u64(bar->size, most);
+        if (is_high(f, n % BOOT_PCI_BARS)) {
+            rooms.high += size;
+            rooms.largest = max_u64(rooms.largest, size);
+        } else {
+            rooms.low += size;
+        }
+    }
+    return rooms;
+}
+
+/* Behind all else that the guest has, and all that its compartment has of its addresses. */
+static uint64_t end_of(const struct plan_vm *vm) {
+    uint64_t end = 4 * GIB;
+
+    for (uint32_t i = 0; i < vm->region_count; i++) {
+        end = max_u64(end, vm->regions[i].gpa.v + vm->regions[i].size);
+    }
+    for (uint32_t i = 0; i < vm->window_count; i++) {
+        end = max_u64(end, vm->windows[i].gpa.v + vm->windows[i].size);
+    }
+    return end;
+}
+
+/* There is room for them in both, and that above is where nothing else is, and in reach. */
+static void check_rooms(struct checker *c, const struct plan_vm *vm) {
+    struct rooms rooms = count_rooms(c, vm);
+    uint64_t base = vm->pci_high.v, size = vm->pci_high_size;
+    unsigned bits = c->info->phys_bits > 36 ? c->info->phys_bits : 36;
+    uint64_t space = 1ull << (bits < 48 ? bits : 48);
+    bool placed = base >= end_of(vm) && base < space && size <= space - base;
+    bool whole = (base | size) % GIB == 0 && rooms.high <= size;
+
+    if (rooms.high != 0) {
+        placed = placed && whole && base % rooms.largest == 0;
+    } else {
+        placed = base == 0 && size == 0;
+    }
+    if (rooms.low > PCI_DEVICES_SIZE || !placed) {
+        refuse(c, "%s: the window of its BARs at 0x%llx, size 0x%llx, is not where it may be",
+               vm->config->name, (ull)base, (ull)size);
+    }
+}
+
 /* All that it can reach is the same VM's, or a bridge. */
 static void check_group(struct checker *c, uint32_t index, uint32_t v, const char *owner) {
     for (uint32_t i = 0; i < c->info->pci_count; i++) {
@@ -181,6 +248,7 @@ bool pci_check(const struct boot_info *info, const struct plan *plan, plan_repor
         for (uint32_t i = 0; i < plan->vms[v].pci_count; i++) {
             check_function(&c, v, plan->vms[v].pcis[i]);
         }
+        check_rooms(&c, &plan->vms[v]);
     }
     return !c.bad;
 }

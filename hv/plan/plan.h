@@ -75,6 +75,10 @@ struct plan_vm {
     uint16_t
         pcis[CONFIG_MAX_PCI]; /* indices of boot_info's functions: all of each, and of no other's */
     struct config_pos pci_pos[CONFIG_MAX_PCI];
+    /* Where the guest may have BARs that are too large for PCI_DEVICES: boot_pci_is_high(). Whole
+     * GiB, above all else that it has; size 0: nowhere. */
+    gpa_t pci_high;
+    uint64_t pci_high_size;
     struct abi_devices devices; /* as its compartment gets it: nobody else believes it */
 };
 
@@ -147,11 +151,13 @@ static inline uint64_t plan_window_tables(const struct plan_vm *vm) {
 }
 
 /*
- * The same for real devices: the guest's tables of 4 KiB pages for PCI_DEVICES, and the IOMMU's for
- * its RAM, should that know no larger pages.
+ * The same for real devices: the guest's tables of 4 KiB pages for PCI_DEVICES and of 2 MiB pages
+ * for large BARs, and the IOMMU's for its RAM, should that know no larger pages.
  */
 static inline uint64_t plan_pci_tables(const struct plan_vm *vm) {
     uint64_t most = PCI_DEVICES_SIZE / (2 * MIB) + 8;
+    most += vm->pci_high_size / GIB + vm->pci_high_size / (512 * GIB);
+    most += vm->pci_high_size != 0 ? 2 : 0;
     most += vm->config->memory / (2 * MIB) + vm->config->memory / GIB + 16;
     return vm->pci_count != 0 ? most * PAGE_SIZE : 0;
 }

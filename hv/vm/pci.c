@@ -103,13 +103,11 @@ void vm_pci_start(struct vm *vm) {
 
 static bool pci_map_piece(struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t from,
                           uint64_t size, bool on) {
-    struct pagetable small = vm->npt; /* its tables for that window are there, all of 4 KiB pages */
     uint64_t gpa = p->gpa[bar] + from;
-
-    small.max_level = 1;
-    enum status s = on ? pagetable_map(&small, gpa, HPA(p->f.bars[bar].base + from), size,
+    struct pagetable t = pci_tables(vm, gpa);
+    enum status s = on ? pagetable_map(&t, gpa, HPA(p->f.bars[bar].base + from), size,
                                        PAGE_READ | PAGE_WRITE, PAGE_UC)
-                       : pagetable_unmap(&small, gpa, size);
+                       : pagetable_unmap(&t, gpa, size);
     return s == STATUS_OK;
 }
 

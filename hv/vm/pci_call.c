@@ -184,11 +184,25 @@ static const char *pci_call_command(struct pci_ask *ask) {
     return NULL;
 }
 
-/* In its window, and over none of the VM's other BARs. */
+/* In the window for all of them, or as a large one in that for these. */
+static bool pci_is_in_window(const struct vm *vm, const struct vm_pci *p, unsigned bar,
+                             uint64_t gpa) {
+    const struct plan_vm *plan = vm->plan;
+    uint64_t size = p->f.bars[bar].size;
+    bool low = range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, gpa, size);
+    bool high = range_contains(plan->pci_high.v, plan->pci_high_size, gpa, size);
+
+    if (high) {
+        return boot_pci_is_high(&p->f, bar) && gpa % size == 0;
+    }
+    return low && gpa % PAGE_SIZE == 0;
+}
+
+/* There, and over none of the VM's other BARs. */
 static bool pci_may_map(const struct vm *vm, const struct vm_pci *p, unsigned bar, uint64_t gpa) {
     uint64_t size = p->f.bars[bar].size;
 
-    if (gpa % PAGE_SIZE != 0 || !range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, gpa, size)) {
+    if (!pci_is_in_window(vm, p, bar, gpa)) {
         return false;
     }
     for (const struct vm_pci *other = vm->pcis; other < vm->pcis + vm->plan->pci_count; other++) {

@@ -87,6 +87,18 @@ void pci_reset_all(struct vm *vm);
 /* They have been reset, nobody has had them since, and each still looks like it. */
 bool pci_all_clean(const struct vm *vm);
 
+/*
+ * The guest's, with pages as large as its tables for BARs at gpa have: those are there from the
+ * start, so that nothing is allocated. Above 4 GiB they are of 2 MiB. A larger one would have to
+ * stand in the table above, which the root with the APIC's page may have a copy of.
+ */
+static inline struct pagetable pci_tables(const struct vm *vm, uint64_t gpa) {
+    struct pagetable t = vm->npt;
+
+    t.max_level = gpa >= PLAN_HIGH_RAM ? 2 : 1;
+    return t;
+}
+
 /* A BAR at its gpa in the guest's tables, all but the held pages; or no longer. */
 void pci_map(struct vm *vm, const struct vm_pci *p, unsigned bar, bool on);
 void pci_unmap_all(struct vm *vm, struct vm_pci *p);

@@ -9,6 +9,7 @@
 #include "hv/lib/phys.h"
 #include "hv/lib/str.h"
 #include "hv/vm/memory.h"
+#include "hv/vm/pci_device.h"
 #include "hv/vm/plat.h"
 
 /* Images that the guest has in its memory: it may run what is in them, and writes nothing. */
@@ -25,17 +26,19 @@ static enum status vm_map_images(struct vm *vm) {
     return s;
 }
 
-/*
- * The tables of 4 KiB pages for the BARs of real devices: made once, and shared with the fork below
- * as no entry above them ever changes. They stay empty until a guest puts a BAR there.
- */
-static enum status vm_make_device_tables(struct vm *vm) {
-    struct pagetable small = vm->npt;
+/* Tables for BARs at gpa: they stay empty until a guest puts one there. */
+static enum status vm_make_tables(struct vm *vm, uint64_t gpa, uint64_t size) {
+    struct pagetable t = pci_tables(vm, gpa);
+    enum status s = pagetable_map(&t, gpa, HPA(0), size, PAGE_READ, PAGE_UC);
 
-    small.max_level = 1;
-    enum status s =
-        pagetable_map(&small, PCI_DEVICES, HPA(0), PCI_DEVICES_SIZE, PAGE_READ, PAGE_UC);
-    return s != STATUS_OK ? s : pagetable_unmap(&small, PCI_DEVICES, PCI_DEVICES_SIZE);
+    return s != STATUS_OK ? s : pagetable_unmap(&t, gpa, size);
+}
+
+/* Made once, and shared with the fork below, for no entry above them ever changes. */
+static enum status vm_make_device_tables(struct vm *vm) {
+    enum status s = vm_make_tables(vm, PCI_DEVICES, PCI_DEVICES_SIZE);
+
+    return s != STATUS_OK ? s : vm_make_tables(vm, vm->plan->pci_high.v, vm->plan->pci_high_size);
 }
 
 static enum status vm_create_memory(struct vm *vm) {

@@ -6,6 +6,7 @@
  */
 #include "hv/lib/log.h"
 #include "hv/lib/phys.h"
+#include "hv/lib/range.h"
 #include "hv/mem/audit.h"
 #include "hv/mem/pagetable.h"
 #include "test.h"
@@ -638,11 +639,57 @@ TEST(pages_of_a_device) {
         CHECK_U64(pagetable_unmap(&npt, GIB, PAGE_SIZE), STATUS_OK);
         CHECK_U64(audit_plain(f), STATUS_INVALID); /* an empty table that nobody wants */
         a = expected(f);
-        a.empty = GIB;
-        a.empty_size = 2 * MIB;
+        a.empty[0] = (struct audit_empty){GIB, 2 * MIB, PAGE_SIZE};
         CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_OK);
         map(&npt, GIB, frame, PAGE_SIZE, PAGE_READ);
         CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+    }
+}
+
+#define LARGE_BAR (32 * GIB)
+
+static bool is_of_large_bar(UNUSED const void *of, uint64_t hpa, uint64_t size) {
+    return range_contains(LARGE_BAR, 2 * GIB, hpa, size);
+}
+
+/* Where BARs come later, no page is larger than what its window has tables for, and all of each is
+ * the device's. */
+TEST(large_pages_of_a_device) {
+    const struct {
+        uint64_t gpa, hpa, size;
+        uint64_t largest[AUDIT_EMPTIES];
+        bool good;
+    } rows[] = {
+        {16 * GIB, LARGE_BAR, 2 * MIB, {PAGE_SIZE, 2 * MIB}, true},
+        {16 * GIB, LARGE_BAR, PAGE_SIZE, {PAGE_SIZE, 2 * MIB}, true},
+        {17 * GIB - 2 * MIB, LARGE_BAR + 2 * GIB - 2 * MIB, 2 * MIB, {PAGE_SIZE, 2 * MIB}, true},
+        {17 * GIB, LARGE_BAR, 2 * MIB, {PAGE_SIZE, 2 * MIB}, false},
+        {16 * GIB - 2 * MIB, LARGE_BAR, 2 * MIB, {PAGE_SIZE, 2 * MIB}, false},
+        {GIB, LARGE_BAR, 2 * MIB, {PAGE_SIZE, 2 * MIB}, false}, /* in the first window */
+        {GIB, LARGE_BAR, 2 * MIB, {2 * MIB, PAGE_SIZE}, true},
+        {16 * GIB, LARGE_BAR, 2 * MIB, {2 * MIB, PAGE_SIZE}, false},
+        {16 * GIB, LARGE_BAR, GIB, {PAGE_SIZE, 2 * MIB}, false},
+        {16 * GIB, LARGE_BAR, GIB, {PAGE_SIZE, GIB}, true},
+        {16 * GIB, LARGE_BAR - 2 * MIB, 2 * MIB, {PAGE_SIZE, 2 * MIB}, false},
+        {16 * GIB, LARGE_BAR + 2 * GIB, 2 * MIB, {PAGE_SIZE, 2 * MIB}, false},
+    };
+    for (size_t i = 0; i < AUDIT_FORMATS * ARRAY_SIZE(rows); i++) {
+        unsigned f = i % AUDIT_FORMATS, n = (unsigned)(i / AUDIT_FORMATS);
+        build(formats[f], f, 3);
+        CHECK_U64(pagetable_map(&npt, rows[n].gpa, HPA(rows[n].hpa), rows[n].size,
+                                PAGE_READ | PAGE_WRITE, PAGE_UC),
+                  STATUS_OK);
+        struct audit a = expected(f);
+        a.empty[0] = (struct audit_empty){GIB, 2 * MIB, rows[n].largest[0]};
+        a.empty[1] = (struct audit_empty){16 * GIB, GIB, rows[n].largest[1]};
+        a.is_device = is_of_large_bar;
+        CHECK_U64(audit_tables(&a, phys_address(npt.root)),
+                  rows[n].good ? STATUS_OK : STATUS_INVALID);
+        if (rows[n].size == 2 * MIB) { /* a frame that begins within a large page */
+            uint64_t *entry = entry_of(&npt, rows[n].gpa, 2);
+            *entry += PAGE_SIZE;
+            CHECK_U64(audit_tables(&a, phys_address(npt.root)), STATUS_INVALID);
+        }
     }
 }
 
@@ -695,5 +742,6 @@ TEST_MAIN(T(what_is_planned_passes), T(parts_of_any_size_come_to_the_end),
           T(missing_and_extra_pages), T(pieces_are_the_vms_own), T(shared_pieces),
           T(pieces_that_overlap), T(tables_that_another_root_maps), T(records_are_out_of_reach),
           T(the_log_says_whose_a_frame_is), T(tables_of_others), T(roots_of_others),
-          T(a_table_that_the_guest_can_write), T(pages_of_a_device), T(a_record_in_its_first_piece),
-          T(sizes_of_pages), T(many_pieces_come_in_parts), T(what_is_behind_the_last))
+          T(a_table_that_the_guest_can_write), T(pages_of_a_device), T(large_pages_of_a_device),
+          T(a_record_in_its_first_piece), T(sizes_of_pages), T(many_pieces_come_in_parts),
+          T(what_is_behind_the_last))

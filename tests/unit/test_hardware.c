@@ -56,6 +56,7 @@ static void make(void) {
     machine.nodes[0] = (struct boot_node){.base = HPA(GIB), .size = GIB, .number = 7};
     machine.cpu_nodes[2] = 7;
     machine.mitigations = MITIGATE_SMALL_PAGES;
+    machine.phys_bits = 39;
     write_text();
 }
 
@@ -81,6 +82,7 @@ TEST(what_is_written_is_read) {
         CHECK(memcmp(&again.pci[i], &machine.pci[i], sizeof(again.pci[i])) == 0);
     }
     CHECK(again.mitigations == MITIGATE_SMALL_PAGES && again.pci_listed);
+    CHECK_U64(again.phys_bits, 39);
     CHECK(again.dma.kind == BOOT_IOMMU_VTD && again.dma.unit_count == 1 && again.dma.interrupts &&
           !again.dma.partial);
     CHECK_U64(again.range_count, machine.range_count);
@@ -153,6 +155,7 @@ TEST(what_is_broken_is_refused) {
         {"format = \"1\"", "", "has no format"},
         {"small_pages = \"1\"", "small_pages = \"2\"", "no such number"},
         {"iommu = \"vt-d", "iommu = \"vtd", "KIND units"},
+        {"phys_bits = \"39\"", "phys_bits = \"53\"", "no such number"},
         {"units=1", "units=33", "KIND units"},
         {"\n[cpus]\n", "\n[cpu]\n", "has no key \"cpu0\""},
         {"apic=0", "apic=x", "apic=NUMBER"},

@@ -306,10 +306,17 @@ TEST(each_place_has_its_borders) {
         {PCI_DEVICES, 5 * GIB, "registers of a device"},
         {end - page, 5 * GIB, "registers of a device"},
         {end, 5 * GIB, "NOT in the plan"},
+        {8 * GIB - page, 5 * GIB, "NOT in the plan"},
+        {8 * GIB, 5 * GIB, "registers of a device"}, /* large ones */
+        {9 * GIB - page, 5 * GIB, "registers of a device"},
+        {9 * GIB, 5 * GIB, "NOT in the plan"},
+        {8 * GIB, GIB, "its own records"},
     };
     for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
         char want[64];
         start(&pagetable_format_ept, AUDIT_INTEL);
+        plan.vms[0].pci_high = GPA(8 * GIB);
+        plan.vms[0].pci_high_size = GIB;
         map_range(0, false, places[i].gpa, places[i].hpa, page, PAGE_READ);
         go();
         snprintf(want, sizeof(want), " r--  %s\n", places[i].name);

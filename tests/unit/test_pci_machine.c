@@ -627,8 +627,9 @@ TEST(addresses_of_memory) {
         {0, 1 * KIB, "no: BAR 2 has no address"},
         {0xc8000000, 4 * KIB, "yes"},
         {0x2000000000, 128 * MIB, "yes"},
-        {0x2000000000, 256 * MIB, "no: its BARs are more than 256M"}, /* with its other one */
-        {0x2000000000, 8 * GIB, "no: its BARs are more than 256M"},
+        {0x2000000000, 256 * MIB, "yes"},
+        {0x2000000000, 32 * GIB, "yes"},
+        {0x2000000000, 64 * GIB, "no: BAR 2 is beyond a guest's reach"},
         {0xc1000000, 4 * KIB, "no: BAR 2 shares a page with 00:02.0"},
         {0xc1000000, 512 * MIB, "no: BAR 2 shares a page with 00:02.0"},
         {0x40000000, 4 * KIB, "no: BAR 2 lies over other things"},
@@ -646,6 +647,45 @@ TEST(addresses_of_memory) {
         look();
         CHECK_VERDICT(AT(0, 1, 0), rows[i].words);
         CHECK_U64(at(AT(0, 1, 0))->because, strstr(rows[i].words, "00:02") ? 1 : BOOT_PCI_NONE);
+    }
+}
+
+/* Such as are not wide, or have the messages, have their place among the others. */
+TEST(large_ones_below_4_gib) {
+    struct fake_pci *f = two_cards();
+    fake_pci_bar(f, 2, 0x90000000, 256 * MIB, 0);
+    look();
+    CHECK_VERDICT(AT(0, 1, 0), "no: its low BARs are more than 256M"); /* with its other one */
+    fake_pci_bar(f, 2, 0x90000000, 128 * MIB, 0);
+    look();
+    CHECK_VERDICT(AT(0, 1, 0), "yes");
+    f = two_cards();
+    fake_pci_bar(f, 2, 0x2000000000, 256 * MIB, 4);
+    uint32_t *msix = fake_pci_cap(f, 0x11, 3, 3);
+    msix[1] = 2;
+    msix[2] = 0x802;
+    look();
+    CHECK_VERDICT(AT(0, 1, 0), "no: its low BARs are more than 256M");
+}
+
+/* So far as the CPU's addresses go, and tables of four levels; half of it is its own, for it may
+ * lie at multiples of its size alone. */
+TEST(reach) {
+    static const struct {
+        uint32_t bits;
+        uint64_t size;
+        bool good;
+    } rows[] = {
+        {0, 32 * GIB, true},   {0, 64 * GIB, false},   {30, 32 * GIB, true},
+        {39, 256 * GIB, true}, {39, 512 * GIB, false}, {40, 512 * GIB, true},
+        {48, BIT(47), true},   {48, BIT(48), false},   {52, BIT(48), false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        fake_pci_bar(two_cards(), 2, BIT(50), rows[i].size, 4);
+        look();
+        info.phys_bits = rows[i].bits;
+        pci_judge_all(&info);
+        CHECK_VERDICT(AT(0, 1, 0), rows[i].good ? "yes" : "no: BAR 2 is beyond a guest's reach");
     }
 }
 
@@ -714,5 +754,5 @@ TEST_MAIN(T(everything_is_read), T(bars_of_all_shapes), T(bridges_and_controller
           T(bits_of_acs), T(switches), T(a_switch_behind_an_open_port), T(legacy_buses),
           T(functions_of_one_device), T(functions_whose_acs_can_be_switched), T(groups_of_many),
           T(what_bulkhead_needs), T(serial_ports), T(what_cannot_be_walled_in),
-          T(classes_of_the_chipset), T(addresses_of_memory),
+          T(classes_of_the_chipset), T(addresses_of_memory), T(large_ones_below_4_gib), T(reach),
           T(a_small_bar_alone_in_its_page_is_as_large_as_that), T(neighbours_in_a_page), T(lines))

@@ -177,6 +177,77 @@ TEST(sizing) {
     CHECK_U64(get(NIC, BAR(3), 4), 0xfffffffc);
 }
 
+#define HIGH 0x4000000000ull
+
+static uint64_t wide_address(unsigned function, unsigned bar) {
+    return address(function, bar) | get(function, BAR(bar + 1), 4) << 32;
+}
+
+static void set_wide(unsigned function, unsigned bar, uint64_t value) {
+    set(function, BAR(bar), 4, value & UINT32_MAX);
+    set(function, BAR(bar + 1), 4, value >> 32);
+}
+
+/* NIC's BAR 2 is of 16 GiB and OLD's BAR 0 of 64 MiB, above 4 GiB. */
+static void fake_high_start(void) {
+    fake_passed_start();
+    fake_devices.pci_high = HIGH;
+    fake_devices.pci_high_size = 17 * GIB;
+    fake_devices.pcis[NIC].bars[2].size = 16 * GIB;
+    fake_devices.pcis[OLD].bars[0].size = 64 * MIB;
+    fake_pc_start();
+    memset(asked, 0, sizeof(asked));
+}
+
+/* The largest first; those that are not wide lie where they always did, and so does what is wide
+ * and has no room there. */
+TEST(large_ones_are_above_4_gib) {
+    fake_high_start();
+    CHECK_U64(wide_address(NIC, 2), HIGH);
+    CHECK_U64(wide_address(OLD, 0), HIGH + 16 * GIB);
+    CHECK_U64(get(OLD, BAR(2), 4), PCI_DEVICES);
+    CHECK_U64(get(NIC, BAR(0), 4), PCI_DEVICES + 0x20000);
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    set(OLD, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    CHECK_U64(reals[NIC].mapped[2], HIGH);
+    CHECK_U64(reals[OLD].mapped[0], HIGH + 16 * GIB);
+    fake_devices.pci_high_size = 16 * GIB;
+    fake_pc_start();
+    CHECK_U64(wide_address(NIC, 2), HIGH);
+    CHECK_U64(wide_address(OLD, 0), PCI_DEVICES);
+    fake_devices.pci_high_size = 15 * GIB;
+    fake_pc_start();
+    CHECK_U64(wide_address(NIC, 2), 0);
+    CHECK_U64(wide_address(OLD, 0), HIGH);
+}
+
+TEST(large_ones_are_sized_and_moved) {
+    fake_high_start();
+    set_wide(NIC, 2, UINT64_MAX);
+    CHECK_U64(get(NIC, BAR(2), 4), 0x0000000c);
+    CHECK_U64(get(NIC, BAR(3), 4), 0xfffffffc);
+    set_wide(NIC, 2, HIGH);
+    set(OLD, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    set_wide(OLD, 0, HIGH + 1234 * MIB);
+    CHECK_U64(wide_address(OLD, 0), HIGH + 1216 * MIB);
+    CHECK_U64(reals[OLD].mapped[0], HIGH + 1216 * MIB);
+    set_wide(OLD, 0, HIGH + 17 * GIB); /* after the window */
+    CHECK_U64(reals[OLD].mapped[0], 0);
+    set_wide(OLD, 0, HIGH - 64 * MIB);
+    CHECK_U64(reals[OLD].mapped[0], 0);
+    set_wide(OLD, 0, PCI_DEVICES + 64 * MIB); /* it may be below, too */
+    CHECK_U64(reals[OLD].mapped[0], PCI_DEVICES + 64 * MIB);
+    set_wide(OLD, 0, HIGH + 17 * GIB - 64 * MIB);
+    CHECK_U64(reals[OLD].mapped[0], HIGH + 17 * GIB - 64 * MIB);
+    set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
+    set_wide(NIC, 2, HIGH + 16 * GIB); /* ends behind it */
+    CHECK_U64(reals[NIC].mapped[2], 0);
+    set_wide(NIC, 2, 0);
+    CHECK_U64(reals[NIC].mapped[2], 0);
+    set_wide(NIC, 2, HIGH);
+    CHECK_U64(reals[NIC].mapped[2], HIGH);
+}
+
 TEST(moves) {
     fake_passed_start();
     set(NIC, PCI_COMMAND, 2, PCI_MEMORY_ON);
@@ -796,8 +867,9 @@ TEST(words_of_the_last_start) {
 }
 
 TEST_MAIN(T(reads_by_table), T(what_has_no_pin_or_table), T(large_tables),
-          T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing), T(moves),
-          T(held_pages), T(full_bus), T(msi), T(msix), T(msix_order), T(msix_masks_ask_nobody),
+          T(most_writes_are_ignored), T(command), T(addresses_at_the_start), T(sizing),
+          T(large_ones_are_above_4_gib), T(large_ones_are_sized_and_moved), T(moves), T(held_pages),
+          T(full_bus), T(msi), T(msix), T(msix_order), T(msix_masks_ask_nobody),
           T(msix_and_the_device), T(msix_odd_accesses), T(function_level_reset), T(power_states),
           T(start_again), T(intx), T(each_line_is_looked_at_again), T(intx_off), T(capabilities),
           T(none_of_them), T(where_msi_is), T(a_reset_wakes), T(from_msix_to_msi),

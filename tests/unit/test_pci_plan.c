@@ -208,6 +208,94 @@ TEST(each_reason_has_a_fix) {
     }
 }
 
+/* ---- large BARs ---- */
+
+TEST(which_bars_are_high) {
+    static const struct {
+        struct boot_pci_bar bar;
+        struct boot_pci_msix msix;
+        bool high;
+    } rows[] = {
+        {{BIT(40), 64 * MIB, .wide = true}, {.count = 0}, true},
+        {{BIT(40), BIT(40), .wide = true, .prefetchable = true}, {.count = 0}, true},
+        {{BIT(40), 32 * MIB, .wide = true}, {.count = 0}, false},
+        {{0x90000000, 64 * MIB, .wide = false}, {.count = 0}, false},
+        {{0x90000000, 64 * MIB, .wide = true}, {.count = 0}, true}, /* wherever firmware put it */
+        {{BIT(40), 64 * MIB, .wide = true, .io = true}, {.count = 0}, false},
+        {{BIT(40) + 32 * MIB, 64 * MIB, .wide = true}, {.count = 0}, false},
+        {{BIT(40), 96 * MIB, .wide = true}, {.count = 0}, false},
+        {{0, 0, .wide = true}, {.count = 0}, false},
+        {{BIT(40), 64 * MIB, .wide = true}, {1, 2, 0, 0, 0}, false},
+        {{BIT(40), 64 * MIB, .wide = true}, {1, 0, 2, 0, 0}, false},
+        {{BIT(40), 64 * MIB, .wide = true}, {1, 0, 0, 0, 0}, true},
+        {{BIT(40), 64 * MIB, .wide = true}, {0, 2, 2, 0, 0}, true},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct boot_pci f = {.bars = {[2] = rows[i].bar}, .msix = rows[i].msix};
+        CHECK_U64(boot_pci_is_high(&f, 2), rows[i].high);
+    }
+}
+
+/* Alpha's card has these in its BARs 2 and 4, its other one BAR 2. */
+static void give_large(uint64_t two, uint64_t four, uint64_t other) {
+    configure_two("pci = ['01:00.0', '00:06.0']", "");
+    machine.phys_bits = 39;
+    machine.pci[BEHIND].bars[2] = (struct boot_pci_bar){BIT(46), two, .wide = true};
+    machine.pci[BEHIND].bars[4] = (struct boot_pci_bar){BIT(47), four, .wide = true};
+    machine.pci[SAME_0].bars[2] = (struct boot_pci_bar){BIT(45), other, .wide = true};
+}
+
+/* Above memory and all windows, at a multiple of the largest; the guest sees these alone as wide.
+ */
+TEST(a_place_for_large_ones) {
+    static const struct {
+        uint64_t two, four, other, base, size;
+    } rows[] = {
+        {64 * MIB, 0, 0, 4 * GIB, GIB},
+        {256 * MIB, 64 * MIB, 512 * MIB, 4 * GIB, GIB},
+        {GIB, 64 * MIB, 0, 4 * GIB, 2 * GIB},
+        {16 * GIB, 64 * MIB, 16 * GIB, 16 * GIB, 33 * GIB},
+        {64 * MIB, 128 * GIB, 32 * GIB, 128 * GIB, 161 * GIB},
+        {256 * GIB, 0, 0, 256 * GIB, 256 * GIB},
+        {32 * MIB, 0, 0, 0, 0},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        give_large(rows[i].two, rows[i].four, rows[i].other);
+        machine.pci[BEHIND].bars[0].wide = true;
+        CHECK(build() == STATUS_OK);
+        show_faults();
+        const struct plan_vm *vm = &plan.vms[0];
+        CHECK_U64(vm->pci_high.v, rows[i].base);
+        CHECK_U64(vm->pci_high_size, rows[i].size);
+        CHECK_U64(vm->devices.pci_high, rows[i].base);
+        CHECK_U64(vm->devices.pci_high_size, rows[i].size);
+        CHECK_U64(vm->devices.pcis[0].bars[0].wide, rows[i].size == 0);
+        CHECK_U64(vm->devices.pcis[0].bars[2].wide, true);
+        CHECK_U64(vm->devices.pcis[0].bars[2].size, rows[i].two);
+        CHECK_U64(plan.vms[1].pci_high_size, 0);
+        CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+        show_faults();
+    }
+    give_large(64 * MIB, 0, 0);
+    give_messages(SAME_0, (struct boot_pci_msix){4, 0, 0, 0x2000, 0x2800});
+    CHECK(build() == STATUS_OK); /* after the page with the messages */
+    CHECK_U64(plan.vms[0].windows[0].gpa.v, 4 * GIB);
+    CHECK_U64(plan.vms[0].pci_high.v, 5 * GIB);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+}
+
+TEST(no_place_for_large_ones) {
+    give_large(256 * GIB, 64 * MIB, 0);
+    FAULTS({"6:8:", "PCI device 01:00.0: the guest's devices have 262208M of registers in large"});
+    give_large(256 * GIB, 64 * MIB, 0);
+    machine.phys_bits = 40;
+    CHECK(build() == STATUS_OK);
+    give_large(64 * MIB, 64 * MIB, 128 * GIB);
+    machine.phys_bits = 36;
+    FAULTS({"6:19:", "have no room above its memory of 64M: this CPU's guests have addresses up to "
+                     "64G; write less"});
+}
+
 TEST(more_than_the_window_takes) {
     static const char words[] =
         "the guest's devices have more registers in memory than the 256M that a guest has room for; give";
@@ -425,6 +513,80 @@ TEST(checked_registers) {
     }
 }
 
+static void large_plan(void) {
+    give_large(16 * GIB, 64 * MIB, GIB);
+    CHECK(build() == STATUS_OK);
+    CHECK_U64(plan.vms[0].pci_high.v, 16 * GIB);
+    CHECK_U64(plan.vms[0].pci_high_size, 18 * GIB);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    CHECK_U64(faults.count, 0);
+    plan.vms[0].budget_base = HPA(2 * GIB); /* for whatever is put there now */
+    plan.vms[0].budget_size += MIB;
+}
+
+TEST(checked_window_for_large_ones) {
+    static const struct {
+        uint64_t base, size;
+        uint32_t bits;
+        bool good;
+    } rows[] = {
+        {16 * GIB, 18 * GIB, 39, true},
+        {32 * GIB, 18 * GIB, 39, true},
+        {16 * GIB, 19 * GIB, 39, true},
+        {16 * GIB, 17 * GIB, 39, false},           /* too small */
+        {16 * GIB, 18 * GIB + 2 * MIB, 39, false}, /* no whole GiB */
+        {17 * GIB, 18 * GIB, 39, false},           /* no multiple of the largest */
+        {16 * GIB + 2 * MIB, 18 * GIB, 39, false},
+        {0, 18 * GIB, 39, false}, /* over memory */
+        {0, 0, 39, false},
+        {46 * GIB, 18 * GIB, 36, false},
+        {48 * GIB, 16 * GIB, 36, false},
+        {32 * GIB, 32 * GIB, 36, true},
+        {32 * GIB, 32 * GIB, 0, true},
+        {32 * GIB, 33 * GIB, 0, false},
+        {64 * GIB, 18 * GIB, 36, false},
+        {BIT(48) - 32 * GIB, 32 * GIB, 52, true},
+        {BIT(48), 32 * GIB, 52, false},
+        {BIT(63), BIT(63), 52, false},
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        large_plan();
+        plan.vms[0].pci_high = GPA(rows[i].base);
+        plan.vms[0].pci_high_size = rows[i].size;
+        machine.phys_bits = rows[i].bits;
+        if (rows[i].good) {
+            CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+            show_faults();
+        } else {
+            check_refused("alpha: the window of its BARs at 0x");
+        }
+    }
+    /* Over a window of its compartment's. */
+    give_large(64 * MIB, 0, 0);
+    give_messages(SAME_0, (struct boot_pci_msix){4, 0, 0, 0x2000, 0x2800});
+    CHECK(build() == STATUS_OK);
+    plan.vms[0].pci_high = GPA(4 * GIB);
+    check_refused("alpha: the window of its BARs");
+    /* Over memory from 4 GiB on. */
+    make_devices();
+    machine.pci[BEHIND].bars[2] = (struct boot_pci_bar){BIT(46), 64 * MIB, .wide = true};
+    configure(GUEST("alpha", "0", "3200M") "pci = ['01:00.0']\n");
+    CHECK(build() == STATUS_OK);
+    CHECK_U64(plan.vms[0].pci_high.v, 5 * GIB);
+    CHECK(plan_check(&machine, &plan, report_plan) == STATUS_OK);
+    plan.vms[0].pci_high = GPA(4 * GIB);
+    check_refused("alpha: the window of its BARs");
+    /* Of who has none. */
+    large_plan();
+    plan.vms[1].pci_high_size = GIB;
+    plan.vms[1].pci_high = GPA(8 * GIB);
+    check_refused("beta: the window of its BARs");
+    /* What has to be below, and is too much. */
+    large_plan();
+    machine.pci[BEHIND].bars[1] = (struct boot_pci_bar){.base = 0x2000000000, .size = 256 * MIB};
+    check_refused("alpha: the window of its BARs");
+}
+
 /* What a compartment's window to a device shows is whole in a register for memory of one that is
  * its VM's. */
 TEST(pages_of_its_registers) {
@@ -462,7 +624,8 @@ TEST(pages_of_its_registers) {
 
 TEST_MAIN(T(given_by_address_and_by_id), T(nobody_knows_the_machine), T(missing),
           T(several_of_an_id), T(given_twice), T(cannot_be_given), T(each_reason_has_a_fix),
-          T(half_a_group), T(more_than_the_window_takes),
+          T(half_a_group), T(more_than_the_window_takes), T(which_bars_are_high),
+          T(a_place_for_large_ones), T(no_place_for_large_ones), T(checked_window_for_large_ones),
           T(its_compartment_gets_the_pages_with_messages), T(checked_counts), T(checked_owners),
           T(checked_full), T(checked_groups), T(checked_functions), T(checked_registers),
           T(pages_of_its_registers), T(pages_that_are_held))

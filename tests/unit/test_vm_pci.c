@@ -696,6 +696,121 @@ TEST(a_bar_goes_nowhere_but_into_its_window_and_over_no_other) {
     CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE + 0x9000, &leaf), STATUS_NOT_FOUND);
 }
 
+/* ---- large BARs, above 4 GiB ---- */
+
+#define HIGH      ((uint64_t)511 * GIB) /* over the end of what a table of the second level has */
+#define HIGH_SIZE (3 * GIB)
+#define LARGE     GIB
+#define LARGE_BAR 0x3800000000ull
+
+/* CARD's BAR 2 and, of 64 MiB, USB's. */
+static void give_large(struct plan_vm *plan) {
+    give_devices(plan);
+    functions[CARD].bars[2] = (struct boot_pci_bar){.base = LARGE_BAR, .size = LARGE, .wide = true};
+    functions[USB].bars[2] =
+        (struct boot_pci_bar){.base = LARGE_BAR + LARGE, .size = 64 * MIB, .wide = true};
+    plan->pci_high = GPA(HIGH);
+    plan->pci_high_size = HIGH_SIZE;
+}
+
+static struct vcpu *start_large(void) {
+    struct vcpu *v = create_with(give_large);
+    vm_pci_start(fake_vm);
+    return v;
+}
+
+static void check_large(uint64_t gpa, uint64_t hpa, uint64_t size) {
+    const struct pagetable *roots[] = {&fake_vm->npt, &fake_vm->npt_xapic};
+    struct pagetable_leaf leaf;
+
+    for (size_t i = 0; i < (fake_vm->xapic_page != NULL ? 2 : 1); i++) {
+        for (uint64_t at = 0; at < size; at += 2 * MIB) {
+            enum status s = pagetable_lookup(roots[i], gpa + at, &leaf);
+            CHECK_U64(s, hpa != 0 ? STATUS_OK : STATUS_NOT_FOUND);
+            if (hpa != 0) {
+                CHECK_U64(leaf.hpa.v, hpa + at);
+                CHECK_U64(leaf.size, 2 * MIB);
+                CHECK_U64(leaf.access, PAGE_READ | PAGE_WRITE);
+                CHECK_U64(leaf.type, PAGE_UC);
+            }
+        }
+    }
+}
+
+/* By 2 MiB pages, in both roots of a vCPU, with tables that are there from the start. */
+TEST(a_large_bar_is_above_4_gib_and_takes_no_memory) {
+    fake_ops.features |= HVM_APIC;
+    struct vcpu *v = start_large();
+    CHECK(fake_vm->xapic_page != NULL);
+    uint64_t used = fake_vm->pool.used;
+    for (uint64_t at = HIGH; at < HIGH + HIGH_SIZE; at += LARGE) {
+        CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 2, at), 1);
+        check_large(at, LARGE_BAR, LARGE);
+    }
+    check_large(HIGH, 0, LARGE);
+    CHECK_U64(ask(v, PCI_CALL_MAP, USB, 2, HIGH + 64 * MIB), 1);
+    check_large(HIGH + 64 * MIB, LARGE_BAR + LARGE, 64 * MIB);
+    (void)ask(v, PCI_CALL_COMMAND, CARD, 0, 0);
+    check_large(HIGH + 2 * LARGE, 0, LARGE);
+    CHECK_U64(ask(v, PCI_CALL_MAP, USB, 2, BASE), 1); /* below it fits, too, by 4 KiB pages */
+    check_large(HIGH, 0, HIGH_SIZE);
+    struct pagetable_leaf leaf;
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE + 63 * MIB, &leaf), STATUS_OK);
+    CHECK_U64(leaf.size, PAGE_SIZE);
+    CHECK_U64(leaf.hpa.v, LARGE_BAR + LARGE + 63 * MIB);
+    CHECK_U64(fake_vm->pool.used, used);
+    vm_pci_stop(fake_vm);
+    CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE, &leaf), STATUS_NOT_FOUND);
+    fake_ops.features &= ~(uint32_t)HVM_APIC;
+}
+
+TEST(a_large_bar_goes_nowhere_else) {
+    static const struct {
+        uint32_t device, bar;
+        uint64_t gpa;
+    } wrong[] = {
+        {CARD, 2, HIGH - LARGE},
+        {CARD, 2, HIGH + HIGH_SIZE},
+        {CARD, 2, HIGH + HIGH_SIZE - LARGE + 2 * MIB},
+        {CARD, 2, HIGH + 2 * MIB}, /* no multiple of its size */
+        {CARD, 2, HIGH + PAGE_SIZE},
+        {USB, 2, HIGH + 2 * MIB},
+        {CARD, 2, BASE},
+        {CARD, 2, 0},
+        {CARD, 2, LARGE},
+        {CARD, 2, UINT64_MAX - LARGE + 1},
+        {NVME, 0, HIGH}, /* is none, though wide */
+        {CARD, 0, HIGH + LARGE},
+        {USB, 2, BASE + PCI_DEVICES_SIZE},
+    };
+    struct vcpu *v = start_large();
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        CHECK_U64(ask(v, PCI_CALL_MAP, wrong[i].device, wrong[i].bar, wrong[i].gpa), 0);
+    }
+    CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 2, HIGH + LARGE), 1);
+    CHECK_U64(ask(v, PCI_CALL_MAP, USB, 2, HIGH + LARGE), 0); /* over the other one */
+    CHECK_U64(ask(v, PCI_CALL_MAP, USB, 2, HIGH + 2 * LARGE - 64 * MIB), 0);
+    CHECK_U64(ask(v, PCI_CALL_MAP, USB, 2, HIGH + 2 * LARGE), 1);
+    check_large(HIGH + LARGE, LARGE_BAR, LARGE);
+    check_large(HIGH + 2 * LARGE, LARGE_BAR + LARGE, 64 * MIB);
+    vm_pci_stop(fake_vm);
+    check_large(HIGH, 0, HIGH_SIZE);
+}
+
+static void give_much(struct plan_vm *plan) {
+    give_devices(plan);
+    plan->pci_high = GPA(HIGH);
+    plan->pci_high_size = 600 * GIB; /* of three tables of the third level */
+}
+
+TEST(the_budget_has_the_tables_for_large_bars) {
+    (void)create();
+    uint64_t used = fake_vm->pool.used, budget = plan_pci_tables(&fake_plan);
+    (void)create_with(give_much);
+    CHECK(fake_vm->pool.used > used + 600 * PAGE_SIZE);
+    CHECK(fake_vm->pool.used - used <= plan_pci_tables(&fake_plan) - budget);
+}
+
 static unsigned shown_before, longest_piece;
 
 static void count_shown(void) {
@@ -1043,6 +1158,8 @@ TEST_MAIN(T(one_that_is_not_as_it_was_after_it_is_lost_for_the_run),
           T(one_that_does_not_come_back_from_it_is_lost_for_the_run),
           T(a_bar_is_mapped_but_for_the_pages_with_its_messages),
           T(a_bar_goes_nowhere_but_into_its_window_and_over_no_other),
+          T(a_large_bar_is_above_4_gib_and_takes_no_memory), T(a_large_bar_goes_nowhere_else),
+          T(the_budget_has_the_tables_for_large_bars),
           T(host_interrupts_are_taken_while_a_large_bar_moves),
           T(who_waits_for_another_vcpu_takes_host_interrupts),
           T(the_other_cpus_of_the_vm_are_flushed_too),

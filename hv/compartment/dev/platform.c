@@ -153,7 +153,7 @@ static void platform_init_watchdog(struct platform *p) {
 static void platform_init_passed(struct platform *p) {
     for (uint32_t i = 0; i < p->devices->pci_count; i++) {
         platform_add(p, &p->pcis[i].dev, &passed_ops);
-        passed_make(&p->pcis[i], &p->devices->pcis[i], i, &p->pci, p->bus, SLOT_PCIS + i);
+        passed_make(&p->pcis[i], p->devices, i, &p->pci, p->bus, SLOT_PCIS + i);
     }
     passed_find_room(p->pcis, p->devices->pci_count);
 }

@@ -43,6 +43,8 @@ enum {
     WDAT_SIZE = 68, /* without its entries */
     WDAT_ENTRY = 24
 };
+enum { CHECKSUM = 9 }; /* offset in each */
+enum { QWORD_FIRST = 14, QWORD_LAST = 22, QWORD_LENGTH = 38, QWORD_SIZE = 46 };
 enum { FADT_FACS = 36, FADT_DSDT = 40, FADT_X_DSDT = 140 }; /* offsets */
 
 /* Generic address structure in I/O space, less the upper half of the address, which is 0. */
@@ -236,6 +238,23 @@ static void acpi_fill_wdat(uint8_t *wdat, uint32_t seconds) {
     acpi_finish(wdat, "WDAT", 1, WDAT_SIZE + WDAT_ENTRY * ARRAY_SIZE(wdat_entries));
 }
 
+/* A QWordMemory of a resource template: its first bytes, and offsets in it. Source: ACPI
+ * Specification "QWord Address Space Descriptor". */
+static const uint8_t qword_memory[] = {0x8a, BYTES16(QWORD_SIZE - 3), 0};
+
+/* The window for large BARs, of which the DSDT has one; of size 0: the guest has none. */
+static void acpi_put_window(uint8_t *dsdt, uint64_t base, uint64_t size) {
+    for (uint32_t at = HEADER_SIZE; at + QWORD_SIZE <= dsdt_aml_size; at++) {
+        if (memcmp(dsdt + at, qword_memory, sizeof(qword_memory)) == 0) {
+            number_put(dsdt + at + QWORD_FIRST, base, 8);
+            number_put(dsdt + at + QWORD_LAST, size != 0 ? base + (size - 1) : 0, 8);
+            number_put(dsdt + at + QWORD_LENGTH, size, 8);
+        }
+    }
+    dsdt[CHECKSUM] = 0;
+    dsdt[CHECKSUM] = acpi_checksum(dsdt, dsdt_aml_size);
+}
+
 void acpi_write_tables(struct load *l) {
     const uint64_t base = l->start.rsdp;
     uint8_t *page = load_known(l, base);
@@ -256,5 +275,6 @@ void acpi_write_tables(struct load *l) {
     facs[32] = 2; /* version */
 
     memcpy(page + DSDT_AT, dsdt_aml, dsdt_aml_size);
+    acpi_put_window(page + DSDT_AT, l->devices->pci_high, l->devices->pci_high_size);
     memcpy(load_known(l, ACPI_RSDP_SCAN), page, RSDP_SIZE);
 }

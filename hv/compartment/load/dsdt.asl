@@ -22,12 +22,12 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
             Name (_HID, EisaId ("PNP0A03"))
             Name (_UID, Zero)
             Name (_BBN, Zero)
-            Name (_CRS, ResourceTemplate ()
+            /* Windows for the devices: PCI_PORTS, PCI_MEMORY, PCI_DEVICES. */
+            Name (LOWW, ResourceTemplate ()
             {
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
                     0x0000, 0x0000, 0x0000, 0x0000, 0x0001)
                 IO (Decode16, 0x0CF8, 0x0CF8, 0x01, 0x08)
-                /* Windows for the devices: PCI_PORTS, PCI_MEMORY, PCI_DEVICES. */
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0x0000, 0x1000, 0x1FFF, 0x0000, 0x1000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
@@ -35,6 +35,32 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0x00000000, 0xD0000000, 0xDFFFFFFF, 0x00000000, 0x10000000)
             })
+
+            /* The same, and one above 4 GiB for large BARs: acpi_put_window() writes where. */
+            Name (ALLW, ResourceTemplate ()
+            {
+                WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
+                    0x0000, 0x0000, 0x0000, 0x0000, 0x0001)
+                IO (Decode16, 0x0CF8, 0x0CF8, 0x01, 0x08)
+                WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
+                    0x0000, 0x1000, 0x1FFF, 0x0000, 0x1000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0x00000000, 0xE0000000, 0xE00FFFFF, 0x00000000, 0x00100000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0x00000000, 0xD0000000, 0xDFFFFFFF, 0x00000000, 0x10000000)
+                QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
+                    ReadWrite, 0x0000000000000000, 0x0000000100000000, 0x000000013FFFFFFF,
+                    0x0000000000000000, 0x0000000040000000, , , HIGH)
+            })
+            Method (_CRS, 0, Serialized)
+            {
+                CreateQWordField (ALLW, \_SB.PCI0.HIGH._LEN, HLEN)
+                If (HLEN)
+                {
+                    Return (ALLW)
+                }
+                Return (LOWW)
+            }
 
             /* INTA of each slot: pci_line(), and with the 8259s pci_isa_irq(). */
             Name (PINS, Package ()

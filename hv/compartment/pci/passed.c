@@ -87,11 +87,12 @@ static uint64_t passed_service(struct device *dev, uint64_t now) {
     return passed_service_line(passed_of(dev), now);
 }
 
-void passed_make(struct passed *p, const struct abi_pci *abi, uint32_t number,
+void passed_make(struct passed *p, const struct abi_devices *devices, uint32_t number,
                  struct pci_host *host, struct bus *buses, unsigned slot) {
     struct device dev = p->dev;
 
-    *p = (struct passed){.dev = dev, .abi = abi, .number = number};
+    *p = (struct passed){
+        .dev = dev, .devices = devices, .abi = &devices->pcis[number], .number = number};
     p->pci = (struct pci_function){.model = &passed_model,
                                    .config = &passed_config,
                                    .device = &p->dev,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A PCI function of the machine in the guest's hands: a slot of its bus, with the real
- * configuration space by table, BARs that the guest moves within PCI_DEVICES, MSI and MSI-X. All
+ * configuration space by table, BARs that the guest moves within their windows, MSI and MSI-X. All
  * that reaches the real device goes through dev_env.pci, but for the pages of its BARs that the
  * compartment holds. What the guest writes and what the device answers may both be anything; all
  * that it can do is to spoil this device for this guest. The platform's lock is held. Sources: PCI
@@ -27,7 +27,8 @@ struct passed_bar {
 struct passed {
     struct device dev;
     struct pci_function pci; /* command, msix_control and the line are the guest's */
-    const struct abi_pci *abi;
+    const struct abi_devices *devices;
+    const struct abi_pci *abi;   /* of them: that number */
     uint32_t number;             /* of abi_devices.pcis */
     uint8_t words[PASSED_WORDS]; /* what each of the configuration space is: passed_config.c */
     struct passed_bar bars[ABI_PCI_BARS];
@@ -51,7 +52,7 @@ struct passed {
 extern const struct device_ops passed_ops;
 
 /* Makes the function in that slot; dev is set already. passed_find_room() and a reset follow. */
-void passed_make(struct passed *p, const struct abi_pci *abi, uint32_t number,
+void passed_make(struct passed *p, const struct abi_devices *devices, uint32_t number,
                  struct pci_host *host, struct bus *buses, unsigned slot);
 
 /* Gives the BARs of all functions of a guest the addresses that they have at a start. */

@@ -5,9 +5,12 @@
  */
 #include "hv/compartment/pci/passed.h"
 
+#include "hv/lib/range.h"
+
 #define BAR_WIDE         4u
 #define BAR_PREFETCHABLE 8u
 #define NOWHERE          UINT64_MAX
+#define LARGEST          BIT(47) /* half of what a guest's addresses reach */
 
 static bool passed_holds(const struct abi_pci_held *held, unsigned bar) {
     return held->size != 0 && held->bar == bar;
@@ -49,17 +52,26 @@ static void passed_unplace(struct passed *p, unsigned i) {
     }
 }
 
-static bool passed_is_in_window(uint64_t address, uint64_t size) {
-    return address >= PCI_DEVICES && size <= PCI_DEVICES_SIZE &&
-           address - PCI_DEVICES <= PCI_DEVICES_SIZE - size;
+static bool passed_is_low(uint64_t address, uint64_t size) {
+    return range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, address, size);
+}
+
+/* In the window above 4 GiB: wide ones alone have such addresses. */
+static bool passed_is_high(const struct passed *p, uint64_t address, uint64_t size) {
+    return range_contains(p->devices->pci_high, p->devices->pci_high_size, address, size);
+}
+
+static bool passed_is_in_window(const struct passed *p, unsigned i) {
+    uint64_t size = p->abi->bars[i].size;
+
+    return passed_is_low(p->bars[i].address, size) || passed_is_high(p, p->bars[i].address, size);
 }
 
 /* Where the core refuses it, it answers nowhere. */
 static void passed_place(struct passed *p, unsigned i) {
     struct passed_bar *bar = &p->bars[i];
 
-    if (bar->there || p->abi->bars[i].size == 0 ||
-        !passed_is_in_window(bar->address, p->abi->bars[i].size) ||
+    if (bar->there || p->abi->bars[i].size == 0 || !passed_is_in_window(p, i) ||
         passed_ask(p, PCI_CALL_MAP, i, bar->address, 0).value == 0) {
         return;
     }
@@ -125,17 +137,34 @@ void passed_write_bar(struct passed *p, unsigned i, uint32_t word) {
 
 /* ---- at a start ---- */
 
+/* The next address in each window. */
+struct room {
+    uint64_t low, high;
+};
+
+/* Wide ones above 4 GiB, where there is room for them. */
+static void passed_take_room(struct passed *p, unsigned bar, struct room *room) {
+    uint64_t size = p->abi->bars[bar].size;
+
+    if (p->abi->bars[bar].wide && passed_is_high(p, room->high, size)) {
+        p->bars[bar].start = room->high;
+        room->high += size;
+    } else if (passed_is_low(room->low, size)) {
+        p->bars[bar].start = room->low;
+        room->low += size;
+    }
+}
+
 /* Falling sizes leave no gaps, and each lies at a multiple of its own. */
 void passed_find_room(struct passed *all, uint32_t count) {
-    uint64_t next = PCI_DEVICES;
+    struct room room = {PCI_DEVICES, count != 0 ? all->devices->pci_high : 0};
 
-    for (uint64_t size = PCI_DEVICES_SIZE; size >= PAGE_SIZE; size /= 2) {
+    for (uint64_t size = LARGEST; size >= PAGE_SIZE; size /= 2) {
         for (uint32_t i = 0; i < count * ABI_PCI_BARS; i++) {
             struct passed *p = &all[i / ABI_PCI_BARS];
             unsigned bar = i % ABI_PCI_BARS;
-            if (p->abi->bars[bar].size == size && passed_is_in_window(next, size)) {
-                p->bars[bar].start = next;
-                next += size;
+            if (p->abi->bars[bar].size == size) {
+                passed_take_room(p, bar, &room);
             }
         }
     }
