@@ -61,22 +61,26 @@ static PRINTF_LIKE(1, 2) char *make_text(const char *format, ...) {
     return text;
 }
 
+/* To the folder that a path lies in; that of the root is the root. */
+static void cut_to_folder(char *path) {
+    char *slash = strrchr(path, '/');
+    slash[slash == path ? 1 : 0] = '\0';
+}
+
 /* Where that file lies. */
 static char *folder_of(const char *file) {
     char *whole = realpath(file, NULL);
-    if (whole == NULL) {
-        return NULL;
+    if (whole != NULL) {
+        cut_to_folder(whole);
     }
-    *strrchr(whole, '/') = '\0';
     return whole;
 }
 
 /* The stick's root around its config's folder: of a folder "bulkhead" the folder around it. */
 static char *root_around(const char *folder) {
     char *whole = make_text("%s", folder);
-    char *last = strrchr(whole, '/');
-    if (last != NULL && utf8_names_equal(last + 1, "bulkhead")) {
-        *last = '\0';
+    if (utf8_names_equal(strrchr(whole, '/') + 1, "bulkhead")) {
+        cut_to_folder(whole);
     }
     return whole;
 }

@@ -367,6 +367,22 @@ class Sticks(Boot):
         finally:
             shutil.rmtree(os.path.dirname(whole))
 
+    @check("bhcheck finds what lies beside a config in the root folder, or in a folder \"bulkhead\" there")
+    def in_the_root(self):
+        top = os.path.join(self.top, "root")
+        libraries = subprocess.run(["ldd", self.bhcheck], stdout=subprocess.PIPE, check=False, text=True).stdout
+        for path in [*re.findall(r"(/\S+)", libraries), os.path.abspath(self.bhcheck)]:
+            os.makedirs(top + os.path.dirname(path), exist_ok=True)
+            shutil.copy(path, top + path)
+        shutil.copytree(os.path.join(self.top, "old/guests"), os.path.join(top, "guests"))
+        for config in ("/bulkhead.toml", "/bulkhead/bulkhead.toml"):
+            write(top + config, open(self.old, "rb").read())
+            write(os.path.join(top + os.path.dirname(config), "microcode/broken"), b"no microcode")
+            inside = ["chroot", top] if os.geteuid() == 0 else ["unshare", "--map-root-user", f"--root={top}"]
+            done = subprocess.run([*inside, os.path.abspath(self.bhcheck), "--cpus", "2", "--memory", "1G", config],
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, text=True)
+            expect_that(done.returncode == 0 and done.stdout.startswith("microcode/broken: left out: "), f"{config} to be good", done.stdout)
+
     @check("bhcheck says so of a stick that one may not read, and does not call it damaged")
     def not_readable(self):
         os.chmod(self.top, 0o755)
