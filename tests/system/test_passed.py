@@ -20,7 +20,7 @@ cpus = "0"
 memory = "192M"
 kernel = "guests/vmlinuz"
 initrd = "guests/demo.img"
-cmdline = "console=ttyS0 bh.name=alpha"
+cmdline = "console=ttyS0 bh.name=alpha iomem=relaxed"
 pci = ["@ALPHA@"]
 
 [guest.beta]
@@ -37,6 +37,10 @@ EDU, EDU_PLACE = "03:00.0", ("pcie-root-port,id=p3,chassis=3,addr=0x12", "bus=p3
 # Of QEMU's edu device: registers of its DMA, and the command that writes to memory.
 EDU_FROM, EDU_TO, EDU_COUNT, EDU_COMMAND, EDU_WRITE, EDU_BUFFER = 0x80, 0x88, 0x90, 0x98, 3, 0x40000
 SERIALS = {ALPHA: "first", BETA: "second"}
+# The persistent memory region of alpha's NVMe disk, which QEMU has a file for: a BAR for which no guest has room below 4 GiB.
+# What switches it on: NVM Express Base Specification, "Persistent Memory Region Control Register".
+LARGE_BAR, LARGE, LARGE_SWITCH = 4, 512 << 20, 0xe04
+WIDE, PREFETCHABLE = 0x100000, 0x2000       # of Linux's flags of a resource
 # An interrupt message that names an entry of the table by its number (VT-d "Interrupt Requests in Remappable Format").
 MESSAGE = 0xfee00010
 FREE_NUMBERS = (1000, 2047)
@@ -81,11 +85,15 @@ class PassedGuests(PassedBoot):
                 file.truncate(DISK)
             extra += ["-device", port] if port else []
             extra += ["-drive", f"if=none,id=d{guest},format=raw,file={self.disk_file(guest)}",
-                      "-device", f"nvme,drive=d{guest},serial={SERIALS[guest]},{place}"]
+                      "-device", f"nvme,drive=d{guest},serial={SERIALS[guest]},{place}" + self.more_of(guest, extra)]
         self.machine_options = {"machine": "q35", "extra": extra}
 
     def disk_file(self, guest):
         return os.path.join(os.path.abspath(self.folder), f"nvme{guest}.img")
+
+    def more_of(self, guest, extra):
+        """Of its disk; what it needs goes to extra."""
+        return ""
 
     def image(self):
         config = CONFIG.replace("@ALPHA@", self.addresses[ALPHA]).replace("@BETA@", self.addresses[BETA])
@@ -102,6 +110,15 @@ class PassedGuests(PassedBoot):
 class Passed(PassedGuests):
     name = "passed"
     restarts = 3
+
+    def more_of(self, guest, extra):
+        if guest != ALPHA:
+            return ""
+        self.large_file = os.path.join(os.path.abspath(self.folder), "large.img")
+        with open(self.large_file, "wb") as file:
+            file.truncate(LARGE)
+        extra += ["-object", f"memory-backend-file,id=large,size={LARGE},share=on,mem-path={self.large_file}"]
+        return ",pmrdev=large"
 
     @check("both guests reach their prompt, and the log says which device each has", required=True)
     def prompts(self):
@@ -124,6 +141,75 @@ class Passed(PassedGuests):
     def written(self):
         for guest in (ALPHA, BETA):
             self.check_disk(guest, "/dev/nvme0n1", 4, self.disk_file(guest))
+
+    def find_large(self):
+        """Switches it on; its address in the guest is $s there."""
+        self.run(ALPHA, "cd /sys/class/nvme/nvme0/device")
+        self.command(ALPHA, f"r(){{ sed -n $1p resource;}}; r {LARGE_BAR + 1} >/tmp/r; cat /tmp/r")
+        row = self.command(ALPHA, "read s e f </tmp/r; echo $s $e $f").split()
+        start, last, flags = (int(word, 16) for word in row[:3])
+        expect_that(start >= 4 << 30 and last - start + 1 == LARGE, f"{LARGE:#x} bytes above 4 GiB", row)
+        expect_that(flags & (WIDE | PREFETCHABLE) == WIDE | PREFETCHABLE, "64 bits, prefetchable", row)
+        self.command(ALPHA, f"grep -i '^{start:x}-[0-9a-f]* : PCI Bus' /proc/iomem")     # a window, says ACPI
+        self.command(ALPHA, f"r 1 >/tmp/r; read n e f </tmp/r; devmem $((n+{LARGE_SWITCH:#x})) 32 1")
+        return start
+
+    def large_rows(self):
+        """Where the guest's tables have all of it, or parts: guest-physical from, to, and the machine's from."""
+        text, _ = self.operator("map alpha")
+        rows = [[int(word, 16) for word in row] for row in
+                re.findall(r"guest +(0x\w+)-(0x\w+) is (0x\w+)-\w+ rw-  registers of a device", text)]
+        return [(first, last, place) for first, last, place in rows if last - first > 1 << 20]
+
+    def expect_large(self, start):
+        """Bytes that are written to the file are read by the guest, and those that it writes are in the file; all over it."""
+        rows = self.large_rows()
+        expect_that([row[:2] for row in rows] == [(start, start + LARGE - 1)], f"all of it at {start:#x}", rows)
+        size, parts = 32, [0, 0x1ffff0, 0x12345000, LARGE - 64]
+        for part in parts:
+            wanted = os.urandom(size)
+            with open(self.large_file, "r+b") as file:
+                file.seek(part)
+                file.write(wanted)
+            self.run(ALPHA, f"a={start + part:#x}")
+            self.command(ALPHA, f"for i in $(seq 0 8 {size - 1});do devmem $((a+i)) 64;done >/tmp/w")
+            seen = self.command(ALPHA, "sha256sum </tmp/w").split()[0]
+            text = "".join(f"0x{int.from_bytes(wanted[at:at + 8], 'little'):016X}\n" for at in range(0, size, 8))
+            expect_that(seen == hashlib.sha256(text.encode()).hexdigest(), f"the checksum of {text} at {part:#x}", seen)
+            written = int.from_bytes(os.urandom(7), "little")
+            self.command(ALPHA, f"devmem $((a+{size})) 64 {written:#x}")
+            with open(self.large_file, "rb") as file:
+                file.seek(part + size)
+                seen = int.from_bytes(file.read(8), "little")
+            expect_that(seen == written, f"{written:#x} at {part + size:#x} of the file", hex(seen))
+
+    @check("a BAR of 512 MiB is above 4 GiB: what is in it alpha reads, what it writes is in it, and without an exit")
+    def large(self):
+        start = self.find_large()
+        before = self.statistics("alpha")["exits memory"]
+        self.expect_large(start)
+        after = self.statistics("alpha")["exits memory"]
+        expect_that(after == before, f"{before} exits for memory, as before", after)
+
+    def put_large(self, address):
+        self.run(ALPHA, "h(){ printf %02x $(($1>>$2&255));}")
+        self.command(ALPHA, "l(){ for i in 0 8 16 24;do printf %s '\\x'$(h $1 $i);done;}")
+        self.command(ALPHA, "p(){ dd of=config bs=4 seek=$1 conv=notrunc;}")
+        self.command(ALPHA, f"printf $(l {address & 0xffffffff:#x}) | p {4 + LARGE_BAR}")
+        self.command(ALPHA, f"printf $(l {address >> 32:#x}) | p {5 + LARGE_BAR}")
+
+    @check("alpha moves it within its window, and out of that: it is where it was put, or nowhere, and harms nothing else")
+    def large_moved(self):
+        start = self.find_large()
+        self.put_large(start + LARGE)
+        self.expect_large(start + LARGE)
+        for nowhere in (0x1000000, start + 2 * LARGE, start - LARGE, 1 << 46):
+            self.put_large(nowhere)
+            rows = self.large_rows()
+            expect_that(not rows, "its memory nowhere", rows)
+            self.run(ALPHA, "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16")
+        self.put_large(start)
+        self.expect_large(start)
 
     def disk_sum(self):
         return self.run(ALPHA, "head -c 4194304 /dev/nvme0n1 | sha256sum").split()[0]
@@ -151,6 +237,7 @@ class Passed(PassedGuests):
             self.check_disk(ALPHA, "/dev/nvme0n1", 1, self.disk_file(ALPHA))
             self.run(BETA, "until [ -e /tmp/d ];do sleep 1;done;rm /tmp/d", 240)
         self.expect_holdings(held)
+        self.expect_large(self.find_large())
 
 
 class PassedRestartsSoak(Passed):
