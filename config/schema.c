@@ -376,10 +376,10 @@ const struct schema_key schema[SCHEMA_KEYS] = {
      "to another: caches and buffers emptied, branch predictions forgotten. The log says what that "
      "is; docs/cpus.md, what for."},
     {"avoid", read_avoid, NULL, HYPERVISOR(avoid), "", "apicv vpid",
-     "words of apicv, vpid, 1g, bus-locks, x2apic, deadline, iommu, clean-bits, next-rip, "
+     "words of apicv, posting, vpid, 1g, bus-locks, x2apic, deadline, iommu, clean-bits, next-rip, "
      "decode-assists, flush-by-asid, with blanks between them",
      "Features of the CPU that Bulkhead does without: to find out which of them a fault comes from. "
-     "apicv (APIC virtualization), vpid: VT-x; clean-bits, next-rip, decode-assists, flush-by-asid: "
+     "apicv (APIC virtualization), posting (of interrupts), vpid: VT-x; clean-bits, next-rip, decode-assists, flush-by-asid: "
      "AMD-V; 1g: pages of 1 GiB; bus-locks: their exits; x2apic, deadline: the host's own local APICs; "
      "iommu: VT-d or AMD-Vi, no guest has a PCI device then. What this CPU does not have may be named as well. Guests get slower, and that is all."},
     {"stick_id", read_uuid, NULL, HYPERVISOR(stick_id), "", "6b1f2c0a-93d4-4e57-8a10-52f7c3b9e801",

@@ -241,6 +241,12 @@ void apic_send(uint32_t apic_id, uint32_t command) {
     }
 }
 
+void plat_post(unsigned cpu) {
+    if (plat_cpu_online(cpu)) {
+        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_POSTED);
+    }
+}
+
 void plat_kick(unsigned cpu) {
     if (plat_cpu_online(cpu)) {
         apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_KICK);

@@ -30,6 +30,7 @@ _Static_assert(sizeof(struct trap_frame) == 22 * 8, "built by trap_entry.S");
 enum host_vector {
     VECTOR_PIC = 0x20,    /* 16 vectors where the masked 8259s could still send a spurious one */
     VECTOR_DEVICE = 0x60, /* PLAT_IRQS for what guests are given, below all of the core's */
+    VECTOR_POSTED = 0xa0, /* plat_post(), and what devices post */
     VECTOR_SERIAL = 0xd0,
     VECTOR_KEYBOARD = 0xd1,
     VECTOR_CONSOLE = 0xd2, /* from another CPU: hv_console_work() */

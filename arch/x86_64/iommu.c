@@ -324,6 +324,10 @@ static bool iommu_add_ioapics(const struct boot_info *info) {
     return all;
 }
 
+bool plat_irq_posts(void) {
+    return iommu.remaps && iommu.posts;
+}
+
 static void iommu_report(const struct boot_info *info) {
     unsigned on = iommu_units_on();
     bool all = on == info->dma.unit_count && !info->dma.partial;
@@ -339,6 +343,9 @@ static void iommu_report(const struct boot_info *info) {
     }
     log_info("IOMMU: interrupts are %s",
              iommu.remaps ? "remapped: a device raises none but its own" : "not remapped");
+    if (plat_irq_posts()) {
+        log_info("IOMMU: a device's interrupts can be posted to its guest");
+    }
     if (!all) {
         log_warn("IOMMU: not all of ACPI's table is understood, or not all units are on: there may "
                  "be devices whose DMA is not held back" MSG(4005));
@@ -478,13 +485,33 @@ enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow) {
     return s;
 }
 
-enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number, unsigned cpu) {
-    if (irq->made && irq->function == function && irq->cpu == cpu) {
+/* "Posted Interrupt Descriptor": APIC IDs are written as the table of interrupts has them. */
+#define POST_VECTOR  16 /* shift */
+#define POST_APIC_ID 40 /* the same, of 8 bits */
+#define POST_WIDE_ID 32
+
+uint64_t plat_post_word(unsigned cpu) {
+    uint64_t id = cpu_get(cpu)->apic_id;
+    return id << (iommu.wide ? POST_WIDE_ID : POST_APIC_ID) | (uint64_t)VECTOR_POSTED
+                                                                  << POST_VECTOR;
+}
+
+static bool aims_are_same(const struct plat_aim *a, const struct plat_aim *b) {
+    return a->cpu == b->cpu && a->vector == b->vector && a->descriptor == b->descriptor;
+}
+
+enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number,
+                           const struct plat_aim *aim) {
+    if (irq->made && irq->function == function && aims_are_same(&irq->aim, aim)) {
         return STATUS_OK;
     }
     struct iommu_irq want = {.source = (uint16_t)function,
                              .vector = (uint8_t)(VECTOR_DEVICE + number),
-                             .apic_id = cpu_get(cpu)->apic_id};
+                             .apic_id = cpu_get(aim->cpu)->apic_id};
+    if (aim->descriptor != NULL) {
+        want.vector = aim->vector;
+        want.descriptor = phys_address(aim->descriptor);
+    }
 
     lock_acquire(&iommu_lock);
     enum status s = irq->made ? iommu_change_irq(&iommu, &want, irq->index)
@@ -493,7 +520,7 @@ enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned num
     if (s == STATUS_OK) {
         irq->made = true;
         irq->function = function;
-        irq->cpu = cpu;
+        irq->aim = *aim;
         iommu.driver->message(irq->index, &irq->address, &irq->data);
     }
     return s;

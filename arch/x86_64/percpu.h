@@ -43,7 +43,8 @@ struct cpu {
     bool online;                     /* set by the CPU itself: up, and waiting or working */
     bool interrupted;                /* a handler ran, and what it left is not cleared yet */
     bool devices_held;               /* the same: of a device, and further ones wait */
-    uint64_t timer_deadline;         /* host TSC, 0 = none; plat_timer_set() */
+    uint8_t acknowledged; /* a host interrupt, by the last exit: its vector, to be served; or 0 */
+    uint64_t timer_deadline;   /* host TSC, 0 = none; plat_timer_set() */
     uint64_t poll_deadline;    /* host TSC of the next look at the consoles' devices, 0 = none */
     uint64_t poll_ticks;       /* from one to the next */
     uint64_t console_deadline; /* the same; plat_console_timer_set() */

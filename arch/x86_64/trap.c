@@ -8,7 +8,8 @@
 #include "hv/lib/range.h"
 
 _Static_assert(VECTOR_DEVICE % 16 == 0 && (VECTOR_DEVICE + PLAT_IRQS) % 16 == 0 &&
-                   VECTOR_DEVICE + PLAT_IRQS <= VECTOR_SERIAL,
+                   VECTOR_DEVICE + PLAT_IRQS <= VECTOR_POSTED &&
+                   VECTOR_POSTED + 16 <= VECTOR_SERIAL,
                "a vector for each, of priorities that no other has");
 
 void trap_dispatch(struct trap_frame *frame);
@@ -87,6 +88,10 @@ void trap_interrupt(uint32_t vector) {
         trap_device_interrupt(vector - VECTOR_DEVICE);
         return;
     }
+    if (vector == VECTOR_POSTED) { /* the same; but each comes once, until it is looked at */
+        hv_posted();
+        return;
+    }
     cpu_current()->interrupted = true;
     /* One without a handler is left over from the firmware, or from a device it forgot to stop. */
     if (host_handlers[vector] != NULL) {
@@ -95,8 +100,7 @@ void trap_interrupt(uint32_t vector) {
 }
 
 /* A handler may have touched what is another guest's: the console's does. */
-static void trap_clear_behind_handlers(void) {
-    struct cpu *cpu = cpu_current();
+static inline void trap_clear_behind_handlers(struct cpu *cpu) {
     if (cpu->devices_held) {
         cpu->devices_held = false;
         cr8_write(0);
@@ -107,13 +111,25 @@ static void trap_clear_behind_handlers(void) {
     }
 }
 
+/* One that the CPU has acknowledged with an exit is in service already. */
+static __attribute__((noinline)) void trap_take_acknowledged(struct cpu *cpu) {
+    uint32_t vector = cpu->acknowledged;
+
+    cpu->acknowledged = 0;
+    trap_interrupt(vector);
+}
+
 void plat_take_interrupts(void) {
+    struct cpu *cpu = cpu_current();
+    if (UNLIKELY(cpu->acknowledged != 0)) {
+        trap_take_acknowledged(cpu);
+    }
     __asm__ volatile("sti; nop; cli" : : : "memory");
-    trap_clear_behind_handlers();
+    trap_clear_behind_handlers(cpu);
 }
 
 void plat_wait(void) {
     /* STI holds interrupts off for one more instruction: none can slip in before HLT. */
     __asm__ volatile("sti; hlt; cli" : : : "memory");
-    trap_clear_behind_handlers();
+    trap_clear_behind_handlers(cpu_current());
 }

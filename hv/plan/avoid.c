@@ -8,6 +8,7 @@
 /* By the numbers of enum config_avoid's bits. */
 const char *const config_avoid_names[CONFIG_AVOIDS] = {
     [AVOID_APICV] = "apicv",
+    [AVOID_POSTING] = "posting",
     [AVOID_VPID] = "vpid",
     [AVOID_1G] = "1g",
     [AVOID_BUS_LOCKS] = "bus-locks",

@@ -84,6 +84,7 @@ enum hvm_feature {
     HVM_FLUSH_CMD = BIT32(6),
     HVM_ARCH_CAPS = BIT32(7),
     HVM_APIC = BIT32(8),        /* not the guest's: APIC virtualization */
+    HVM_POSTING = BIT32(10),    /* the same: posted interrupts; with HVM_APIC alone */
     HVM_EFER_PASSES = BIT32(9), /* while a guest runs, EFER holds nothing of the host's */
 };
 

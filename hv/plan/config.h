@@ -148,7 +148,8 @@ enum config_console {
 
 /* Features of the CPU that Bulkhead can do without, as numbers of bits. */
 enum config_avoid {
-    AVOID_APICV, /* VT-x: APIC virtualization */
+    AVOID_APICV,   /* VT-x: APIC virtualization */
+    AVOID_POSTING, /* VT-x, and with it VT-d: posted interrupts */
     AVOID_VPID,
     AVOID_1G,         /* pages of 1 GiB, the guests' and the hypervisor's */
     AVOID_BUS_LOCKS,  /* both: exits that slow them down */
@@ -188,7 +189,7 @@ static inline void cpu_set_add(struct cpu_set *set, unsigned cpu) {
     set->bits[cpu / 64] |= BIT(cpu % 64);
 }
 extern const char *const config_avoid_names[CONFIG_AVOIDS];
-#define CONFIG_AVOID_SIZE 96
+#define CONFIG_AVOID_SIZE 104
 /* Writes the names with blanks between them, cut at size; returns buf. */
 const char *config_avoid_format(uint32_t avoid, char *buf, size_t size);
 /* Writes the set as a cpuset list ("1-2,4"), cut at size; returns buf. */

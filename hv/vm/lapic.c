@@ -91,6 +91,29 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
     return lapic_set(l, vector, level);
 }
 
+bool lapic_post(struct lapic *l, uint8_t vector, bool *notify) {
+    uint32_t bit = BIT32(vector % 32);
+    bool is_level =
+        (__atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED) & bit) != 0;
+    if (!lapic_listens(l) || vector < VECTOR_FIRST || is_level) {
+        return false;
+    }
+    /* The bit first: whoever takes them looks in the opposite order. */
+    __atomic_fetch_or(&l->descriptor.requests[vector / 32], bit, __ATOMIC_SEQ_CST);
+    uint64_t before = __atomic_fetch_or(&l->descriptor.notify, LAPIC_NOTIFIED, __ATOMIC_SEQ_CST);
+    *notify = (before & LAPIC_NOTIFIED) == 0;
+    return true;
+}
+
+bool lapic_expect_posts(struct lapic *l, uint8_t vector) {
+    uint32_t tmr = __atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED);
+    bool is_level = (tmr >> vector % 32 & 1) != 0;
+    if (is_level) {
+        lapic_set_level(l, vector, false);
+    }
+    return is_level;
+}
+
 /* A vector that this APIC sends to itself. */
 static void lapic_raise(struct lapic *l, uint8_t vector) {
     if (lapic_accept(l, vector, false)) {
@@ -410,6 +433,7 @@ static void lapic_write_lvt(struct lapic *l, unsigned reg, uint32_t value) {
 static void lapic_write_svr(struct lapic *l, uint32_t value) {
     lapic_timer_catch_up(l);
     __atomic_store_n(&l->reg[REG_SVR][0], value, __ATOMIC_RELAXED);
+    l->ops->addressed(l->ctx);
     for (unsigned reg = REG_LVT_TIMER; reg <= REG_LVT_ERROR; reg++) {
         l->reg[reg][0] |= (value & SVR_ENABLED) != 0 ? 0 : LVT_MASKED;
     }
@@ -434,6 +458,7 @@ static __attribute__((noinline)) void lapic_write_other(struct lapic *l, unsigne
         lapic_write_lvt(l, reg, value);
     } else if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH) {
         l->reg[reg][0] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
+        l->ops->addressed(l->ctx);
     }
 }
 

@@ -42,6 +42,8 @@ struct apic_message {
 
 /* From ICR in xAPIC mode or an LVT register, which has some of its fields. */
 struct apic_message apic_message(uint64_t word);
+/* From what a device writes, and where to. SDM "Message Signalled Interrupts". */
+struct apic_message apic_message_of_msi(uint64_t address, uint32_t data);
 
 /* What a local APIC needs from its VM; all run on the vCPU's own CPU. */
 struct lapic_ops {
@@ -51,8 +53,22 @@ struct lapic_ops {
     void (*broadcast_eoi)(void *ctx, uint8_t vector); /* level-triggered vector ended */
     /* IRR, TPR or ISR changed so that lapic_pending() may have a new answer. */
     void (*changed)(void *ctx);
+    /* Which messages it takes, for lapic_matches() and lapic_listens(), may have changed. */
+    void (*addressed)(void *ctx);
     /* With cr8 only: must the guest's writes of CR8 exit, or does the CPU do them alone? */
     void (*watch_cr8)(void *ctx, bool on);
+};
+
+/*
+ * What a CPU with posted interrupts takes into the IRR of its guest by itself, once it is notified;
+ * while no guest runs, lapic_take_posted() does. Written by any CPU, and by an IOMMU for a device:
+ * each access is atomic. SDM "Posted-Interrupt Processing", VT-d "Posted Interrupt Descriptor".
+ */
+struct lapic_descriptor {
+    ALIGNED(64) uint32_t requests[8]; /* a bit for each vector */
+    uint64_t notify;                  /* plat_post_word(), and: */
+#define LAPIC_NOTIFIED BIT(0)         /* the CPU knows, or will: it need not be told again */
+    uint64_t unused[3];
 };
 
 struct lapic {
@@ -61,6 +77,7 @@ struct lapic {
     struct dev_clock clock; /* the guest's TSC */
     uint32_t id;
     bool hardware;    /* the CPU has APIC virtualization */
+    bool posting;     /* and posted interrupts: descriptor is in use */
     bool cr8_watched; /* as watch_cr8() was last told */
     /* Where the CPU keeps CR8, which is TPR[7:4], while the guest runs; TPR[7:4] of the register
      * file is 0 then, and that of PPR the class in service alone. NULL if it keeps none. */
@@ -80,6 +97,7 @@ struct lapic {
      * the CPU's own changes of the IRR need not be atomic. Bits 8 to 15 of irr_words tell which
      * words of the TMR have changed. */
     uint32_t posted[8];
+    struct lapic_descriptor descriptor;
     uint64_t apic_base; /* IA32_APIC_BASE as the guest reads it */
     /* As the guest reads them, but for the timer's current count; in the places of the xAPIC page,
      * where a CPU with APIC virtualization looks for them. */
@@ -141,6 +159,15 @@ static inline uint64_t lapic_page(const struct lapic *l) {
  */
 bool lapic_accept(struct lapic *l, uint8_t vector, bool level);
 /*
+ * The same of an edge, with l->posting: the CPU takes it without an exit. False if that cannot be,
+ * and lapic_accept() has to. *notify: the CPU has to be told, by plat_post(). Any CPU but the
+ * vCPU's own.
+ */
+bool lapic_post(struct lapic *l, uint8_t vector, bool *notify);
+/* From here on a device posts that vector, unseen: its ends need not be told any more. Any CPU;
+ * true if the vCPU has to look at that. */
+bool lapic_expect_posts(struct lapic *l, uint8_t vector);
+/*
  * What a rise at LINT0 does; SMI stands for nothing. With the APIC switched off the input is the
  * CPU's INTR. Any CPU.
  */
@@ -180,11 +207,11 @@ void lapic_pv_eoi_settle(struct lapic *l);
 bool lapic_pv_eoi_is_due(const struct lapic *l);
 
 /*
- * The hardware's side. lapic_take_posted() moves what was accepted into the IRR and returns which
- * of the TMR's eight words may have changed. lapic_levels() is a quarter of the TMR.
- * lapic_hardware_pending() is lapic_pending() there. lapic_status() is the highest vector of the
- * ISR in bits 8 to 15 and that of the IRR in bits 0 to 7; acknowledged is what just went there and
- * so is the highest, or LAPIC_NONE. SDM vol. 3 "Guest Interrupt Status".
+ * The hardware's side. lapic_take_posted() moves what was accepted, or is in the descriptor, into
+ * the IRR and returns which of the TMR's eight words may have changed. lapic_levels() is a quarter
+ * of the TMR. lapic_hardware_pending() is lapic_pending() there. lapic_status() is the highest
+ * vector of the ISR in bits 8 to 15 and that of the IRR in bits 0 to 7; acknowledged is what just
+ * went there and so is the highest, or LAPIC_NONE. SDM vol. 3 "Guest Interrupt Status".
  */
 uint32_t lapic_take_posted(struct lapic *l);
 uint64_t lapic_levels(const struct lapic *l, unsigned quarter);

@@ -56,7 +56,20 @@ void lapic_ended(struct lapic *l, uint8_t vector) {
     }
 }
 
+/* The mark first: what is posted after that is told of again. */
+static __attribute__((noinline)) void lapic_take_descriptor(struct lapic *l) {
+    __atomic_fetch_and(&l->descriptor.notify, ~LAPIC_NOTIFIED, __ATOMIC_SEQ_CST);
+    for (unsigned w = 0; w < ARRAY_SIZE(l->descriptor.requests); w++) {
+        uint32_t *word = &l->descriptor.requests[w];
+        l->reg[REG_IRR + w][0] |= __atomic_exchange_n(word, 0, __ATOMIC_SEQ_CST);
+    }
+}
+
 uint32_t lapic_take_posted(struct lapic *l) {
+    uint64_t notify = __atomic_load_n(&l->descriptor.notify, __ATOMIC_RELAXED);
+    if (UNLIKELY((notify & LAPIC_NOTIFIED) != 0)) {
+        lapic_take_descriptor(l);
+    }
     uint32_t words = __atomic_load_n(&l->irr_words, __ATOMIC_RELAXED);
     if (words != 0) {
         words = __atomic_exchange_n(&l->irr_words, 0, __ATOMIC_SEQ_CST);

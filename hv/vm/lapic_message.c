@@ -19,6 +19,14 @@ struct apic_message apic_message(uint64_t word) {
     };
 }
 
+struct apic_message apic_message_of_msi(uint64_t address, uint32_t data) {
+    uint64_t word = (data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56;
+    struct apic_message m = apic_message(word);
+    bool hint = (address & MSI_HINT) != 0 && m.delivery_mode == APIC_FIXED;
+    m.delivery_mode = hint ? APIC_LOWEST : m.delivery_mode;
+    return m;
+}
+
 struct apic_message lapic_lint0(const struct lapic *l) {
     uint32_t lvt = __atomic_load_n(&l->reg[REG_LVT_LINT0][0], __ATOMIC_RELAXED);
     uint32_t word = (lvt & LVT_MASKED) != 0 ? APIC_SMI << 8 : lvt & 0x7ff;

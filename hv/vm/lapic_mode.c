@@ -15,11 +15,20 @@ static void lapic_write_ids(struct lapic *l) {
     l->reg[REG_LDR][0] = x2apic ? (l->id & ~0xfu) << 12 | BIT32(l->id & 0xf) : 0;
 }
 
+/* A device may post at any time: all but the bits of old requests stays. */
+static void lapic_clear_descriptor(struct lapic *l) {
+    __atomic_fetch_and(&l->descriptor.notify, ~LAPIC_NOTIFIED, __ATOMIC_SEQ_CST);
+    for (unsigned w = 0; w < ARRAY_SIZE(l->descriptor.requests); w++) {
+        __atomic_store_n(&l->descriptor.requests[w], 0, __ATOMIC_SEQ_CST);
+    }
+}
+
 void lapic_init(struct lapic *l) {
     l->timer_deadline = 0;
     l->ops->timer_arm(l->ctx, 0);
     memset(l->reg, 0, sizeof(l->reg));
     memset(l->posted, 0, sizeof(l->posted));
+    lapic_clear_descriptor(l);
     if (l->cr8 != NULL) {
         *l->cr8 = 0;
         lapic_watch_cr8(l, false);
@@ -60,5 +69,6 @@ enum status lapic_base_write(struct lapic *l, uint64_t value) {
         lapic_write_ids(l);
         l->reg[REG_ICR][0] = l->reg[REG_ICR_HIGH][0] = 0;
     }
+    l->ops->addressed(l->ctx);
     return STATUS_OK;
 }

@@ -314,10 +314,12 @@ enum status vm_move_take(struct vm *vm) {
 
 static void vcpu_take_lapic(struct vcpu *v, const struct lapic *from) {
     uint8_t *cr8 = v->lapic.cr8;
+    uint64_t notify = v->lapic.descriptor.notify; /* this CPU */
 
     v->lapic = *from;
     v->lapic.ctx = v;
     v->lapic.cr8 = cr8;
+    v->lapic.descriptor.notify = notify | LAPIC_NOTIFIED; /* some may be there */
 }
 
 static void vcpu_take_record(struct vcpu *v, const struct vcpu *from) {

@@ -47,15 +47,30 @@ enum status vm_pci_create(struct vm *vm) {
 
 /* ---- a run's begin and end ---- */
 
-static bool pci_allow(struct vm *vm, struct vm_pci *p, bool allow) {
+void pci_tell_iommu(const struct vm *vm, uint32_t function, enum status s) {
     char address[FMT_PCI_SIZE];
-    enum status s = plat_dma_allow(p->f.function, vm->dma, allow);
 
     if (s != STATUS_OK) {
         vm_log(vm, LOG_ERROR, "PCI %s: the IOMMU does not do as it is told: %s" MSG(3066),
-               pci_name(p, address), status_name(s));
+               fmt_pci(address, function), status_name(s));
     }
+}
+
+static bool pci_allow(struct vm *vm, struct vm_pci *p, bool allow) {
+    enum status s = plat_dma_allow(p->f.function, vm->dma, allow);
+
+    pci_tell_iommu(vm, p->f.function, s);
     return s == STATUS_OK;
+}
+
+void pci_end_posts(const struct vm *vm, struct vm_irq *irq) {
+    const struct plat_aim to_core = {.cpu = irq->entry.aim.cpu};
+
+    if (irq->entry.aim.descriptor != NULL) {
+        uint32_t function = irq->entry.function;
+        unsigned number = (unsigned)(irq - vm->irqs);
+        pci_tell_iommu(vm, function, plat_irq_allow(&irq->entry, function, number, &to_core));
+    }
 }
 
 static const char *const pci_ways[] = {
@@ -166,6 +181,7 @@ void vm_pci_stop(struct vm *vm) {
     }
     for (unsigned i = 0; i < VM_IRQS; i++) {
         __atomic_store_n(&vm->irqs[i].message, 0, __ATOMIC_RELEASE);
+        pci_end_posts(vm, &vm->irqs[i]);
     }
     pci_reset_all(vm);
 }

@@ -38,6 +38,9 @@ MUST_USE enum status vm_pci_create(struct vm *vm);
 void vm_pci_start(struct vm *vm);
 void vm_pci_stop(struct vm *vm);
 
+/* A local APIC of the VM may take other messages than before. On its own CPU. */
+void vm_pci_reroute(struct vm *vm);
+
 /* CORE_PCI: does what v's exchange page asks for; false if that is nonsense, and the VM is leaving.
  * On v's own CPU. All that is asked may be guest-controlled. */
 MUST_USE bool vm_pci_call(struct vcpu *v);

@@ -6,6 +6,7 @@
  */
 #include "hv/lib/msi.h"
 #include "hv/lib/range.h"
+#include "hv/vm/lapic_regs.h"
 #include "hv/vm/limit.h"
 #include "hv/vm/pci_device.h"
 #include "hv/vm/upcall.h"
@@ -240,34 +241,85 @@ static const char *pci_call_map(struct pci_ask *ask) {
     return NULL;
 }
 
-/* The CPU of a vCPU that the message is for: the first, if there are several, or none. */
-static unsigned pci_target(const struct vm *vm, uint64_t address) {
-    uint32_t destination = (uint32_t)(address >> 12 & 0xff);
-    bool logical = (address & MSI_LOGICAL) != 0;
+/* The vCPU that the message is for: the first, if there are several, or none; *count: so many. */
+static struct vcpu *pci_find_target(struct vm *vm, const struct apic_message *m, uint32_t *count) {
+    struct vcpu *first = NULL;
 
-    for (uint32_t i = 0; i < vm->vcpu_count; i++) {
-        if (lapic_matches(&vm->vcpus[i].lapic, destination, logical)) {
-            return vm->vcpus[i].cpu;
+    *count = 0;
+    for (struct vcpu *v = vm->vcpus; v < vm->vcpus + vm->vcpu_count; v++) {
+        if (lapic_matches(&v->lapic, m->destination, m->logical)) {
+            first = first != NULL ? first : v;
+            (*count)++;
         }
     }
-    return vm->vcpus[0].cpu;
+    return first != NULL ? first : &vm->vcpus[0];
+}
+
+/* What one vCPU alone takes, as a vector and an edge, it is sent without the core. */
+static struct plat_aim pci_aim(struct vm *vm, uint64_t address, uint32_t data) {
+    struct apic_message m = apic_message_of_msi(address, data);
+    uint32_t count;
+    struct vcpu *v = pci_find_target(vm, &m, &count);
+    struct plat_aim aim = {.cpu = v->cpu};
+
+    if (v->lapic.posting && plat_irq_posts() && count == 1 && lapic_listens(&v->lapic) &&
+        apic_delivers_vector(m.delivery_mode) && !m.level && m.vector >= VECTOR_FIRST) {
+        aim.vector = m.vector;
+        aim.descriptor = &v->lapic.descriptor;
+        if (lapic_expect_posts(&v->lapic, m.vector)) {
+            vcpu_request(&v->public, REQUEST_EVENT);
+        }
+    }
+    return aim;
+}
+
+static enum status pci_allow_irq(struct vm *vm, struct vm_irq *irq, uint32_t function,
+                                 uint64_t address, uint32_t data) {
+    struct plat_aim aim = pci_aim(vm, address, data);
+    return plat_irq_allow(&irq->entry, function, (unsigned)(irq - vm->irqs), &aim);
 }
 
 /* A message that is none for a local APIC is not sent. */
 static bool pci_route(struct pci_ask *ask, struct vm_irq *irq) {
-    struct vm *vm = ask->vm;
-    unsigned number = (unsigned)(irq - vm->irqs);
+    uint32_t function = ask->p->f.function;
+    uint32_t data = (uint32_t)ask->data;
     uint64_t message = 0;
 
     if (ask->value >> 20 == MSI_ADDRESS >> 20 && ask->p->there &&
-        plat_irq_allow(&irq->entry, ask->p->f.function, number, pci_target(vm, ask->value)) ==
-            STATUS_OK) {
-        message = ask->value << 32 | (uint32_t)ask->data;
+        pci_allow_irq(ask->vm, irq, function, ask->value, data) == STATUS_OK) {
+        message = ask->value << 32 | data;
+    }
+    if (message == 0) {
+        pci_end_posts(ask->vm, irq);
     }
     irq->function = (uint8_t)ask->function;
     irq->number = (uint16_t)ask->at;
     __atomic_store_n(&irq->message, message, __ATOMIC_RELEASE);
     return message != 0;
+}
+
+/* Who has it may have a large BAR to move, and takes host interrupts meanwhile. So does who waits.
+ */
+static void pci_wait_for_lock(struct vm *vm) {
+    while (!lock_try(&vm->pci_lock)) {
+        plat_take_interrupts();
+    }
+}
+
+void vm_pci_reroute(struct vm *vm) {
+    if (vm->irqs == NULL || !vm->walled) {
+        return;
+    }
+    pci_wait_for_lock(vm);
+    for (struct vm_irq *irq = vm->irqs; irq < vm->irqs + VM_IRQS; irq++) {
+        if (irq_is_on(irq)) {
+            uint32_t function = irq->entry.function;
+            enum status s =
+                pci_allow_irq(vm, irq, function, irq->message >> 32, (uint32_t)irq->message);
+            pci_tell_iommu(vm, function, s);
+        }
+    }
+    lock_release(&vm->pci_lock);
 }
 
 static const char *pci_call_vector(struct pci_ask *ask) {
@@ -337,14 +389,6 @@ static pci_answer *const pci_calls[PCI_CALLS] = {
     [PCI_CALL_MESSAGES] = pci_call_messages, [PCI_CALL_POWER] = pci_call_power,
     [PCI_CALL_RESET] = pci_call_reset,
 };
-
-/* Who has it may have a large BAR to move, and takes host interrupts meanwhile. So does who waits.
- */
-static void pci_wait_for_lock(struct vm *vm) {
-    while (!lock_try(&vm->pci_lock)) {
-        plat_take_interrupts();
-    }
-}
 
 bool vm_pci_call(struct vcpu *v) {
     struct vm *vm = v->vm;

@@ -22,8 +22,12 @@ unsigned plat_cpu(void);
 unsigned plat_cpu_count(void);
 bool plat_cpu_online(unsigned cpu); /* it came when it was started; any number will do */
 void plat_kick(unsigned cpu);       /* makes that CPU leave its guest or plat_wait() soon */
-void plat_take_interrupts(void);    /* lets pending host interrupts in, then shuts them out again */
-void plat_wait(void);               /* halts until a host interrupt came; takes it */
+/* Posted interrupts: that CPU's guest takes what is in its descriptor, or hv_posted() is called
+ * there. The word in a descriptor by which devices tell it the same, LAPIC_NOTIFIED clear. */
+void plat_post(unsigned cpu);
+uint64_t plat_post_word(unsigned cpu);
+void plat_take_interrupts(void); /* lets pending host interrupts in, then shuts them out again */
+void plat_wait(void);            /* halts until a host interrupt came; takes it */
 /* EAX EBX ECX EDX; zero if the CPU has no such leaf (Intel answers those with another one). */
 void plat_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
 uint32_t plat_pkru(void);        /* the guest's rights by protection key; 0 on a CPU without */
@@ -127,20 +131,30 @@ MUST_USE enum status plat_dma_make(const struct plan_vm *plan, const char *name,
  * IOMMU did not say so. */
 MUST_USE enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow);
 /*
- * The function may interrupt that CPU: hv_device_interrupt(number) is called there, number below
+ * The function may interrupt a CPU: hv_device_interrupt(number) is called there, number below
  * PLAT_IRQS. *irq, all zero the first time, is the same one's for ever. What the device has to send
  * is in *irq then. STATUS_FULL: there are too many in the machine.
  */
 #define PLAT_IRQS 64u
+struct lapic_descriptor;
+/* Where an interrupt goes. With a descriptor, a struct of that CPU's vCPU, and where the IOMMU can
+ * (plat_irq_posts()), it is posted there as the guest's vector, and nothing is called. */
+struct plat_aim {
+    uint32_t cpu;
+    uint8_t vector;
+    struct lapic_descriptor *descriptor; /* NULL: it is to be seen by the core */
+};
 struct plat_irq {
-    uint32_t function, cpu;
+    uint32_t function;
+    struct plat_aim aim;
     uint64_t address;
     uint32_t data;
     bool made;
     uint16_t index;
 };
+bool plat_irq_posts(void);
 MUST_USE enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number,
-                                    unsigned cpu);
+                                    const struct plat_aim *aim);
 
 /* Machine checks, see hv/vm/mce.h: all that this CPU's registers tell, and clears that. */
 struct mce;
@@ -173,6 +187,7 @@ void hv_start(const struct boot_info *info);
 NORETURN void hv_cpu_main(unsigned cpu);
 void hv_timer_expired(void);
 void hv_device_interrupt(unsigned number); /* as plat_irq_allow() says */
+void hv_posted(void);                      /* as plat_post() says */
 void hv_console_input(uint8_t byte);       /* from the UART, or what a key sends */
 /* A key of a keyboard, as USB's "Keyboard/Keypad Page" numbers it; again while it repeats. On the
  * one CPU that serves the consoles. */

@@ -127,6 +127,33 @@ void vcpu_crash_compartment(struct vcpu *v, const char *work, const char *reason
 static const uint8_t vm_requests[8] = {
     REQUEST_EVENT, REQUEST_EVENT, 0, 0, REQUEST_NMI, REQUEST_INIT, REQUEST_SIPI, REQUEST_EVENT};
 
+/*
+ * The CPU may be in its guest, and is to stay there. Where it has been asked for something else it
+ * leaves anyway: then an NMI that was sent before goes in before this.
+ */
+static bool vm_post_to(struct vcpu *v, const struct apic_message *m) {
+    struct vcpu_public *p = &v->public;
+    bool notify = false;
+
+    if (!apic_delivers_vector(m->delivery_mode) || m->level || p->cpu == plat_cpu() ||
+        __atomic_load_n(&p->requests, __ATOMIC_SEQ_CST) != 0 ||
+        !lapic_post(&v->lapic, m->vector, &notify)) {
+        return false;
+    }
+    if (notify) {
+        plat_post(p->cpu);
+    }
+    return true;
+}
+
+/* Out of its guest this CPU was told to look into its vCPU's descriptor. */
+void hv_posted(void) {
+    struct vcpu *v = vcpu_of_cpu[plat_cpu()];
+    if (v != NULL) {
+        vcpu_request(&v->public, REQUEST_EVENT);
+    }
+}
+
 static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
     if (m->delivery_mode == APIC_INIT && v->index == 0) {
         vm_leave(v->vm, LEAVE_RESET, "reset by INIT to its first CPU, starting again" MSG(3003));
@@ -137,6 +164,9 @@ static void vm_deliver_to(struct vcpu *v, const struct apic_message *m) {
     }
     if (m->delivery_mode == APIC_SIPI) {
         __atomic_store_n(&v->sipi_vector, m->vector, __ATOMIC_RELAXED);
+    }
+    if (v->lapic.posting && vm_post_to(v, m)) {
+        return;
     }
     if (!apic_delivers_vector(m->delivery_mode) || lapic_accept(&v->lapic, m->vector, m->level)) {
         vcpu_request(&v->public, vm_requests[m->delivery_mode]);
@@ -163,10 +193,7 @@ void vm_deliver(struct vm *vm, const struct vcpu *sender, const struct apic_mess
 
 /* SDM "Message Signalled Interrupts". The end of a level is nothing: local APICs see its begin. */
 void vm_send_msi(struct vm *vm, uint64_t address, uint32_t data) {
-    uint64_t word = (data & 0x87ff) | (address & MSI_LOGICAL) << 9 | address >> 12 << 56;
-    struct apic_message m = apic_message(word);
-    bool hint = (address & MSI_HINT) != 0 && m.delivery_mode == APIC_FIXED;
-    m.delivery_mode = hint ? APIC_LOWEST : m.delivery_mode;
+    struct apic_message m = apic_message_of_msi(address, data);
     if (address >> 20 == MSI_ADDRESS >> 20 && (!m.level || (data & MSI_ASSERT) != 0)) {
         vm_deliver(vm, NULL, &m);
     }

@@ -502,12 +502,20 @@ static void vcpu_event_changed(void *ctx) {
     vcpu_note(ctx, REQUEST_EVENT);
 }
 
+/* Interrupts of devices that are posted go where they went before. */
+static void vcpu_addressed(void *ctx) {
+    struct vcpu *v = ctx;
+    if (UNLIKELY(v->lapic.posting && v->vm->plan->pci_count != 0)) {
+        vm_pci_reroute(v->vm);
+    }
+}
+
 static void vcpu_watch_cr8(void *ctx, bool on) {
     hvm->watch_cr8(ctx, on);
 }
 
-const struct lapic_ops vcpu_lapic_ops = {vcpu_timer_arm, vcpu_send_ipi, vcpu_broadcast_eoi,
-                                         vcpu_event_changed, vcpu_watch_cr8};
+const struct lapic_ops vcpu_lapic_ops = {vcpu_timer_arm,     vcpu_send_ipi,  vcpu_broadcast_eoi,
+                                         vcpu_event_changed, vcpu_addressed, vcpu_watch_cr8};
 
 /* The timer of this host CPU fired; it can only belong to the vCPU that runs here. */
 void hv_timer_expired(void) {

@@ -92,7 +92,9 @@ static enum status vm_create_vcpus(struct vm *vm) {
         v->lapic = (struct lapic){.ops = &vcpu_lapic_ops,
                                   .ctx = v,
                                   .clock = vm->clock,
-                                  .hardware = (hvm->features & HVM_APIC) != 0};
+                                  .hardware = (hvm->features & HVM_APIC) != 0,
+                                  .posting = (hvm->features & HVM_POSTING) != 0};
+        v->lapic.descriptor.notify = plat_post_word(v->cpu);
         recorder_init(&v->recorder);
         v->saved = pool_alloc(&vm->pool, sizeof(*v->saved));
         s = v->saved == NULL ? STATUS_NO_MEMORY : hvm->vcpu_init(v);

@@ -100,6 +100,13 @@ void plat_kick(unsigned cpu) {
     fake_kicked |= BIT(cpu);
     fake_kicks++;
 }
+static uint64_t fake_posted; /* CPUs that were told to look into their descriptors */
+void plat_post(unsigned cpu) {
+    fake_posted |= BIT(cpu);
+}
+uint64_t plat_post_word(unsigned cpu) {
+    return (uint64_t)cpu << 32;
+}
 static unsigned fake_interrupts_taken;
 static void (*fake_interrupt)(void);
 void plat_take_interrupts(void) {
@@ -235,14 +242,21 @@ enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow) {
     fake_dma[function] = allow ? domain : FAKE_NOTHING;
     return fake_dma_status;
 }
-enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number, unsigned cpu) {
+static bool fake_irq_posts; /* the IOMMU can */
+bool plat_irq_posts(void) {
+    return fake_irq_posts;
+}
+enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number,
+                           const struct plat_aim *aim) {
     CHECK(number < PLAT_IRQS);
     if (fake_irq_status == STATUS_OK) {
         irq->index = irq->made ? irq->index : (uint16_t)fake_irq_count++;
         irq->made = true;
+        irq->function = function;
+        irq->aim = *aim;
         irq->address = 0xfee00000 | function;
         irq->data = number;
-        fake_irq_cpu = cpu;
+        fake_irq_cpu = aim->cpu;
     }
     return fake_irq_status;
 }

@@ -173,6 +173,8 @@ static UNUSED struct fake_answer fake_vtd_access(struct fake_vtd *u, uint16_t fu
 
 /* An interrupt: an I/O APIC's pin, or a message, in the format that names an entry. The vector,
  * with the target << 8 and the kind of trigger << 40; -1 = it is held back. */
+#define FAKE_POSTED BIT(41) /* beside the guest's vector */
+static uint64_t fake_vtd_posted_at;
 static UNUSED int64_t fake_vtd_interrupt(struct fake_vtd *u, uint16_t function, unsigned index) {
     if ((u->gsts & BIT32(25)) == 0 || index >= 2u << (u->irta & 0xf)) {
         return -1;
@@ -190,6 +192,14 @@ static UNUSED int64_t fake_vtd_interrupt(struct fake_vtd *u, uint16_t function, 
             return -1;
         }
         fake_remember(&u->irqs, read);
+    }
+    if ((read.words[0] & BIT(15)) != 0) { /* posted: it says where, and as what */
+        FAKE_MUST((u->cap & BIT(59)) != 0, read.words[0]);
+        FAKE_MUST((read.words[0] & (BITS(1, 14) | BITS(24, 37))) == 0, read.words[0]);
+        FAKE_MUST((read.words[1] & BITS(16, 31)) == BIT(18), read.words[1]);
+        fake_vtd_posted_at = (read.words[0] >> 32 & ~63ull) | read.words[1] >> 32 << 32;
+        bool own = (read.words[1] & 0xffff) == function;
+        return own ? (int64_t)(FAKE_POSTED | (read.words[0] >> 16 & 0xff)) : -1;
     }
     uint64_t target = read.words[0] >> ((u->irta & BIT(11)) != 0 ? 32 : 40);
     FAKE_MUST((read.words[0] & (BITS(1, 3) | BITS(5, 15) | BITS(24, 31))) == 0, read.words[0]);

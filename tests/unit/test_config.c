@@ -123,10 +123,10 @@ TEST(avoided) {
         {"deadline  1g apicv", BIT32(AVOID_DEADLINE) | BIT32(AVOID_1G) | BIT32(AVOID_APICV),
          "apicv 1g deadline"},
         {" x2apic ", BIT32(AVOID_X2APIC), "x2apic"},
-        {"apicv vpid 1g bus-locks x2apic deadline iommu clean-bits next-rip decode-assists "
+        {"apicv posting vpid 1g bus-locks x2apic deadline iommu clean-bits next-rip decode-assists "
          "flush-by-asid",
          BIT32(CONFIG_AVOIDS) - 1,
-         "apicv vpid 1g bus-locks x2apic deadline iommu clean-bits next-rip decode-assists "
+         "apicv posting vpid 1g bus-locks x2apic deadline iommu clean-bits next-rip decode-assists "
          "flush-by-asid"},
     };
     char text[300], names[CONFIG_AVOID_SIZE];
@@ -139,7 +139,7 @@ TEST(avoided) {
         CHECK_STR(config_avoid_format(config.avoid, names, sizeof(names)), good[i].shown);
     }
     memset(names, '#', sizeof(names)); /* cut at its end */
-    CHECK_STR(config_avoid_format(BIT32(CONFIG_AVOIDS) - 1, names, 9), "apicv vp");
+    CHECK_STR(config_avoid_format(BIT32(CONFIG_AVOIDS) - 1, names, 9), "apicv po");
     CHECK_U64(names[9], '#');
     CHECK_STR(config_avoid_format(~(BIT32(CONFIG_AVOIDS) - 1), names, sizeof(names)), "");
     FAULTS(GUEST "[hypervisor]\navoid = \"vpid, 1g\"", {"6:9:", "\"vpid,\"; write words of apicv"});

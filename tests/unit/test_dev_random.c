@@ -83,7 +83,8 @@ static void watch_cr8(void *ctx, bool on) {
     (void)on;
 }
 
-static const struct lapic_ops lapic_ops = {timer_arm, send_ipi, broadcast_eoi, nothing, watch_cr8};
+static const struct lapic_ops lapic_ops = {timer_arm, send_ipi, broadcast_eoi,
+                                           nothing,   nothing,  watch_cr8};
 
 static void build(void) {
     fake_env.clock = &dev_clock;

@@ -398,6 +398,7 @@ static void world_with_irqs(const struct kind *k, bool wide) {
     world_reset(k);
     for (unsigned i = 0; i < FAKE_UNITS; i++) {
         fake_vtds[i].ecap |= BIT(3) | (wide ? BIT(4) : 0);
+        fake_vtds[i].cap |= BIT(59);
     }
     world_add(0, false);
     world_add(1, true);
@@ -411,7 +412,7 @@ static void world_with_irqs(const struct kind *k, bool wide) {
 TEST(interrupts_that_are_allowed) {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
         for (unsigned wide = 0; wide < 2; wide++) {
-            struct iommu_irq irq = {0x00a0, VECTOR, 5, false};
+            struct iommu_irq irq = {0x00a0, VECTOR, 5, false, HPA(0)};
             uint16_t index = 99;
             world_with_irqs(kinds[i], wide != 0);
             world_start();
@@ -424,7 +425,7 @@ TEST(interrupts_that_are_allowed) {
             CHECK(interrupt_of(0, 0x00a1, 0) == -1); /* of another */
             CHECK(interrupt_of(1, 0x00a0, 0) == -1); /* of another segment */
             CHECK(interrupt_of(0, 0x00a0, 1) == -1);
-            irq = (struct iommu_irq){0x0100, VECTOR + 1, 0xfe, true};
+            irq = (struct iommu_irq){0x0100, VECTOR + 1, 0xfe, true, HPA(0)};
             CHECK_U64(iommu_allow_irq(&iommu, &irq, &index), STATUS_OK);
             CHECK_U64(index, 1);
             int64_t level = kind == &vtd ? BIT(40) : 0; /* AMD-Vi: the pin's alone */
@@ -434,16 +435,58 @@ TEST(interrupts_that_are_allowed) {
             irq.apic_id = 0x12345;
             enum status s = iommu_allow_irq(&iommu, &irq, &index);
             CHECK_U64(s, iommu.wide ? STATUS_OK : STATUS_INVALID);
-            irq = (struct iommu_irq){0x0200, VECTOR, 5, false};
+            irq = (struct iommu_irq){0x0200, VECTOR, 5, false, HPA(0)};
             CHECK_U64(iommu_allow_irq(&iommu, &irq, &index), STATUS_INVALID);
             CHECK_U64(fake_wrongs, 0);
         }
     }
 }
 
+/* An entry that goes to the core and one that is posted, in each order, with descriptors on both
+ * sides of 4 GiB. The unit sees the old one or the new one, whole. */
+TEST(interrupts_that_are_posted) {
+    static const uint64_t places[] = {0x12345640, 0xffffffc0, 0x100000000, 0xfedcba9876543c0};
+    struct iommu_irq core = {0x00a0, VECTOR, 5, false, HPA(0)};
+    uint16_t index;
+    world_with_irqs(&vtd, true);
+    CHECK(iommu.posts);
+    world_start();
+    CHECK_U64(iommu_allow_irq(&iommu, &core, &index), STATUS_OK);
+    for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+        struct iommu_irq posted = {0x00a0, (uint8_t)(0x31 + i), 5, false, HPA(places[i])};
+        CHECK_U64(iommu_change_irq(&iommu, &posted, index), STATUS_OK);
+        CHECK(interrupt_of(0, 0x00a0, index) == (int64_t)(FAKE_POSTED | (0x31 + i)));
+        CHECK_U64(fake_vtd_posted_at, places[i]);
+        CHECK(interrupt_of(0, 0x00a1, index) == -1); /* of another */
+        if (i % 2 == 0) {
+            CHECK_U64(iommu_change_irq(&iommu, &core, index), STATUS_OK);
+            CHECK(interrupt_of(0, 0x00a0, index) == (VECTOR | 5 << 8));
+        }
+    }
+    CHECK_U64(fake_wrongs, 0);
+}
+
+/* All units, or none; and none of AMD's. */
+TEST(who_can_post) {
+    for (unsigned lacks = 0; lacks <= FAKE_UNITS; lacks++) {
+        world_reset(&vtd);
+        for (unsigned i = 0; i < FAKE_UNITS; i++) {
+            fake_vtds[i].cap =
+                i == lacks ? fake_vtds[i].cap & ~BIT(59) : fake_vtds[i].cap | BIT(59);
+        }
+        for (unsigned i = 0; i < FAKE_UNITS; i++) {
+            world_add(i, false);
+        }
+        CHECK_U64(iommu.posts, lacks == FAKE_UNITS);
+    }
+    world_reset(&amd_vi);
+    world_add(0, false);
+    CHECK(!iommu.posts);
+}
+
 TEST(as_many_interrupts_as_there_are) {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        struct iommu_irq irq = {0x00a0, VECTOR, 5, false};
+        struct iommu_irq irq = {0x00a0, VECTOR, 5, false, HPA(0)};
         uint16_t index = 0;
         world_with_irqs(kinds[i], false);
         world_start();
@@ -467,7 +510,7 @@ TEST(as_many_interrupts_as_there_are) {
 
 /* What the pin of an I/O APIC holds then. */
 TEST(pins) {
-    struct iommu_irq irq = {0x00a0, VECTOR, 5, true};
+    struct iommu_irq irq = {0x00a0, VECTOR, 5, true, HPA(0)};
     CHECK_U64(vtd_driver.pin(0x8005, &irq), BIT(48) | 5ull << 49 | BIT(11) | BIT(15) | VECTOR);
     CHECK_U64(amd_vi_driver.pin(5, &irq), BIT(15) | 5);
     irq.level = false;
@@ -509,7 +552,7 @@ TEST(interrupts_without_memory) {
 
 TEST(an_interrupt_that_a_mute_unit_is_told_of) {
     for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-        struct iommu_irq irq = {0x00a0, VECTOR, 5, false};
+        struct iommu_irq irq = {0x00a0, VECTOR, 5, false, HPA(0)};
         uint16_t index;
         world_with_irqs(kinds[i], false);
         world_start();
@@ -791,11 +834,12 @@ TEST_MAIN(T(start_denies_all), T(a_firmware_that_left_it_on),
           T(denied_without_memory), T(of_39_bits), T(of_48_bits), T(of_small_pages),
           T(that_reads_past_the_caches), T(with_a_write_buffer), T(that_cannot_forget_all_at_once),
           T(flags_of_the_table), T(one_of_another_segment_allows_nobody),
-          T(interrupts_that_are_allowed), T(as_many_interrupts_as_there_are), T(pins),
-          T(interrupts_that_cannot_be_remapped), T(interrupts_without_memory),
-          T(an_interrupt_that_a_mute_unit_is_told_of), T(no_memory), T(a_wait_that_never_ends),
-          T(a_ring_that_stays_full), T(a_unit_that_does_not_go_on), T(rings_that_do_not_stop),
-          T(protection_that_does_not_end), T(faults_that_cannot_be_cleared),
-          T(one_that_stops_while_it_is_at_work), T(registers_that_do_not_answer),
-          T(units_that_cannot_be_used), T(too_many_units), T(numbers_of_domains),
-          T(more_faults_than_there_is_room_for), T(faults_of_two_units), T(reasons))
+          T(interrupts_that_are_allowed), T(interrupts_that_are_posted), T(who_can_post),
+          T(as_many_interrupts_as_there_are), T(pins), T(interrupts_that_cannot_be_remapped),
+          T(interrupts_without_memory), T(an_interrupt_that_a_mute_unit_is_told_of), T(no_memory),
+          T(a_wait_that_never_ends), T(a_ring_that_stays_full), T(a_unit_that_does_not_go_on),
+          T(rings_that_do_not_stop), T(protection_that_does_not_end),
+          T(faults_that_cannot_be_cleared), T(one_that_stops_while_it_is_at_work),
+          T(registers_that_do_not_answer), T(units_that_cannot_be_used), T(too_many_units),
+          T(numbers_of_domains), T(more_faults_than_there_is_room_for), T(faults_of_two_units),
+          T(reasons))

@@ -55,7 +55,14 @@ static void watch_cr8(void *ctx, bool on) {
 }
 
 static const struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = TSC_HZ};
-static const struct lapic_ops ops = {timer_arm, send_ipi, broadcast_eoi, changed, watch_cr8};
+static unsigned addressed_count; /* it was told that other messages may be taken now */
+static void addressed(void *ctx) {
+    (void)ctx;
+    addressed_count++;
+}
+
+static const struct lapic_ops ops = {timer_arm, send_ipi,  broadcast_eoi,
+                                     changed,   addressed, watch_cr8};
 
 static uint32_t rd(uint64_t offset) {
     return (uint32_t)lapic_mmio_read(&l, offset);

@@ -203,6 +203,9 @@ TEST(a_record_is_copied_whole) {
     behind[0][0] = 0x11;
     behind[1][0] = 0x22;
     fill_record(&fake_vm->vcpus[0]);
+    fake_vm->vcpus[0].lapic.descriptor.requests[3] = 0x5678;
+    fake_vm->vcpus[0].lapic.descriptor.notify = 0x700a00000;
+    to->lapic.descriptor.notify = 0x800a00000; /* its CPU's */
     fake_vm->clock.offset = 0x666666;
     to->bell_waits = true;
     fake_interrupts_taken = 0;
@@ -216,6 +219,8 @@ TEST(a_record_is_copied_whole) {
     CHECK(to_vm->live);
     CHECK(!to->bell_waits);
     CHECK(to->lapic.cr8 == cr8);
+    CHECK_U64(to->lapic.descriptor.requests[3], 0x5678);
+    CHECK_U64(to->lapic.descriptor.notify, 0x800a00000 | LAPIC_NOTIFIED);
     CHECK_U64(to_vm->clock.offset, 0x666666);
     CHECK_U64(other_high_ram[0], 0x77);
     CHECK_U64(behind[1][0], 0x22);

@@ -221,7 +221,7 @@ static struct vcpu *create_with(void (*give)(struct plan_vm *plan)) {
     fake_pci_get = device_get;
     fake_pci_put = device_put;
     fake_dma_status = fake_irq_status = STATUS_OK;
-    bars_stuck = never_back = never_idle = deaf = sleepy = false;
+    bars_stuck = never_back = never_idle = deaf = sleepy = fake_irq_posts = false;
     stuck_on = stuck_off = 0;
     reset_takes = 0;
     wrong_writes = 0;
@@ -922,6 +922,137 @@ TEST(a_message_goes_to_the_cpu_of_whom_it_is_for) {
     }
 }
 
+/* ---- what devices post ---- */
+
+/* Two vCPUs that take messages, with posted interrupts, on CPUs 2 and 3. */
+static struct vcpu *start_posting(void) {
+    struct vcpu *v[2];
+    (void)create();
+    fake_create_two(&v[0], &v[1]);
+    fake_irq_posts = true;
+    vm_pci_start(fake_vm);
+    for (unsigned i = 0; i < 2; i++) {
+        v[i]->cpu = v[i]->public.cpu = 2 + i;
+        v[i]->lapic.posting = v[i]->lapic.hardware = true;
+        lapic_reset(&v[i]->lapic, i, i == 0);
+        v[i]->lapic.reg[REG_LDR][0] = BIT32(24 + i);
+        v[i]->lapic.reg[REG_SVR][0] = 0x1ff;
+        v[i]->public.requests = 0;
+    }
+    return v[0];
+}
+
+static struct lapic_descriptor *descriptor_of(unsigned vcpu) {
+    return &fake_vm->vcpus[vcpu].lapic.descriptor;
+}
+
+static void check_aim(unsigned cpu, const struct lapic_descriptor *to, uint8_t vector) {
+    const struct plat_aim *aim = &fake_vm->irqs[0].entry.aim;
+    CHECK_U64(aim->cpu, cpu);
+    CHECK(aim->descriptor == to);
+    CHECK_U64(aim->vector, to != NULL ? vector : 0);
+}
+
+TEST(a_message_for_one_vcpu_is_posted) {
+    static const struct {
+        uint32_t address, data;
+        unsigned vcpu;
+        bool posted;
+    } cases[] = {
+        {0x00000, 0x41, 0, true},    {0x01000, 0x42, 1, true},   {0x01004, 0x43, 0, true},
+        {0x02004, 0xff, 1, true},                               /* logical ones */
+        {0x01008, 0x44, 1, true},    {0x01000, 0x145, 1, true}, /* the lowest priority, of one */
+        {0x02000, 0x46, 0, false},   {0xff000, 0x47, 0, false}, /* nobody, all */
+        {0x03004, 0x48, 0, false},   {0x03004, 0x148, 0, false}, {0x01000, 0x0f, 1, false},
+        {0x01000, 0x10, 1, true},    {0x01000, 0x441, 1, false}, /* an NMI */
+        {0x01000, 0xc041, 1, false},                             /* a level */
+    };
+    struct vcpu *v = start_posting();
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE | cases[i].address, cases[i].data));
+        check_aim(2 + cases[i].vcpu, cases[i].posted ? descriptor_of(cases[i].vcpu) : NULL,
+                  (uint8_t)cases[i].data);
+    }
+    fake_irq_posts = false; /* not by this IOMMU */
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE, 0x41));
+    check_aim(2, NULL, 0);
+    fake_irq_posts = true;
+    v->lapic.posting = false; /* nor to this CPU */
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE, 0x41));
+    check_aim(2, NULL, 0);
+}
+
+/* Its entry would go on posting what the guest has taken back. */
+TEST(what_is_taken_back_is_posted_no_more) {
+    struct vcpu *v = start_posting();
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE | 0x1000, 0x41));
+    check_aim(3, descriptor_of(1), 0x41);
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, 0, 0x41));
+    CHECK_U64(fake_vm->irqs[0].message, 0);
+    check_aim(3, NULL, 0);
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE | 0x1000, 0x41));
+    check_aim(3, descriptor_of(1), 0x41);
+    vm_pci_stop(fake_vm);
+    check_aim(3, NULL, 0);
+    CHECK_U64(fake_vm->irqs[0].entry.function, functions[NVME].function);
+}
+
+/* With each change of who takes it the message goes where it would go without being posted. */
+TEST(a_posted_message_follows_the_local_apics) {
+    struct vcpu *v = start_posting();
+    struct vcpu *other = &fake_vm->vcpus[1];
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE | 0x02004, 0x51));
+    check_aim(3, descriptor_of(1), 0x51);
+    lapic_mmio_write(&other->lapic, REG_LDR << 4, 4, 4u << 24);
+    check_aim(2, NULL, 0); /* nobody takes it */
+    lapic_mmio_write(&v->lapic, REG_LDR << 4, 4, 0x12u << 24);
+    check_aim(2, descriptor_of(0), 0x51);
+    lapic_mmio_write(&other->lapic, REG_LDR << 4, 4, 2u << 24);
+    check_aim(2, NULL, 0);                           /* two */
+    lapic_mmio_write(&v->lapic, REG_DFR << 4, 4, 0); /* a cluster is none of the flat model */
+    check_aim(3, descriptor_of(1), 0x51);
+    lapic_mmio_write(&other->lapic, REG_SVR << 4, 4, 0xff);
+    check_aim(3, NULL, 0); /* it takes none */
+    lapic_mmio_write(&other->lapic, REG_SVR << 4, 4, 0x1ff);
+    check_aim(3, descriptor_of(1), 0x51);
+    lapic_mmio_write(&other->lapic, REG_LDR << 4, 4, 4u << 24);
+    check_aim(2, NULL, 0);
+    uint64_t x2apic = LAPIC_BASE | APIC_BASE_ENABLE | APIC_BASE_X2APIC;
+    CHECK_U64(lapic_base_write(&other->lapic, x2apic), STATUS_OK); /* has a logical ID of its own */
+    check_aim(3, descriptor_of(1), 0x51);
+    CHECK_U64(lapic_base_write(&other->lapic, LAPIC_BASE), STATUS_OK); /* it is off */
+    check_aim(2, NULL, 0);
+    CHECK_U64(fake_vm->irqs[0].message, (uint64_t)(MESSAGE | 0x02004) << 32 | 0x51);
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE, 0x52));
+    check_aim(2, descriptor_of(0), 0x52);
+    lapic_init(&v->lapic);
+    check_aim(2, NULL, 0);
+}
+
+/* The end of a vector that was level-triggered need not exit any more, and the CPU is told. */
+TEST(a_posted_vector_is_an_edge) {
+    struct vcpu *v = start_posting();
+    struct vcpu *other = &fake_vm->vcpus[1];
+    CHECK(lapic_accept(&other->lapic, 0x51, true));
+    CHECK(lapic_levels(&other->lapic, 1) != 0);
+    other->public.requests = 0;
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE | 0x1000, 0x51));
+    CHECK_U64(lapic_levels(&other->lapic, 1), 0);
+    CHECK_U64(other->public.requests, REQUEST_EVENT);
+    other->public.requests = 0;
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE | 0x1000, 0x52));
+    CHECK_U64(other->public.requests, 0);
+}
+
+TEST(an_iommu_that_does_not_follow_is_told_of) {
+    struct vcpu *v = start_posting();
+    CHECK(asks(v, PCI_CALL_VECTOR, NVME, 0, MESSAGE, 0x51));
+    fake_irq_status = STATUS_TIMEOUT;
+    lapic_mmio_write(&v->lapic, REG_SVR << 4, 4, 0xff);
+    CHECK_LOG("PCI 00:00.1: the IOMMU does not do as it is told");
+    fake_irq_status = STATUS_OK;
+}
+
 TEST(what_is_no_message_is_not_let_in) {
     static const uint64_t wrong[] = {0, 0x1000, 0xfed00000, 0x1fee00000, UINT64_MAX};
     struct vcpu *v = start();
@@ -1164,7 +1295,12 @@ TEST_MAIN(T(one_that_is_not_as_it_was_after_it_is_lost_for_the_run),
           T(who_waits_for_another_vcpu_takes_host_interrupts),
           T(the_other_cpus_of_the_vm_are_flushed_too),
           T(a_message_is_let_in_and_passed_on_as_the_guest_wrote_it),
-          T(a_message_goes_to_the_cpu_of_whom_it_is_for), T(what_is_no_message_is_not_let_in),
+          T(a_message_goes_to_the_cpu_of_whom_it_is_for), T(a_message_for_one_vcpu_is_posted),
+          T(what_is_taken_back_is_posted_no_more), T(a_posted_message_follows_the_local_apics),
+          T(a_posted_vector_is_an_edge), T(an_iommu_that_does_not_follow_is_told_of),
+          T(a_message_for_one_vcpu_is_posted), T(what_is_taken_back_is_posted_no_more),
+          T(a_posted_message_follows_the_local_apics), T(a_posted_vector_is_an_edge),
+          T(an_iommu_that_does_not_follow_is_told_of), T(what_is_no_message_is_not_let_in),
           T(more_messages_than_there_are_vectors_get_none),
           T(msi_sends_what_was_allowed_and_is_switched_off_with_it), T(msi_of_each_form),
           T(a_message_that_changes_is_never_dropped_and_keeps_its_entry),

@@ -268,9 +268,8 @@ TEST(avoided) {
         unsigned word;
         uint32_t bits;
     } cases[] = {
-        {AVOID_VPID, VMX_PROC2, PROC2_VPID},
-        {AVOID_APICV, VMX_PROC2, 0x311},
-        {AVOID_BUS_LOCKS, VMX_PROC2, PROC2_BUS_LOCK},
+        {AVOID_VPID, VMX_PROC2, PROC2_VPID},  {AVOID_APICV, VMX_PROC2, 0x311},
+        {AVOID_POSTING, VMX_PIN, PIN_POSTED}, {AVOID_BUS_LOCKS, VMX_PROC2, PROC2_BUS_LOCK},
         {AVOID_1G, VMX_EPT, EPT_CAP_1G},
     };
     struct vmx_caps caps = capable();
@@ -326,6 +325,44 @@ TEST(apic_virtualization_is_whole) {
     caps.allowed[VMX_PROC].must |= cr8;
     CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
     CHECK_U64(out[VMX_PROC] & (PROC_TPR_SHADOW | cr8), PROC_TPR_SHADOW | cr8);
+    CHECK_U64(missing_count, 0);
+}
+
+/* Both parts, or none; none without APIC virtualization. */
+TEST(posted_interrupts_are_whole) {
+    static const struct {
+        unsigned word;
+        uint32_t bit;
+        bool own;
+    } parts[] = {{VMX_PIN, BIT32(7), true},
+                 {VMX_EXIT, BIT32(15), true}, /* acknowledge with the exit */
+                 {VMX_PROC, BIT32(21), false},
+                 {VMX_PROC2, BIT32(9), false}};
+    uint32_t out[VMX_WORDS];
+    struct vmx_caps caps = capable();
+    missing_count = 0;
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+    CHECK((out[VMX_PIN] & BIT32(7)) != 0 && (out[VMX_EXIT] & BIT32(15)) != 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++) {
+        for (unsigned fixed = 0; fixed < 2; fixed++) {
+            caps = capable();
+            if (fixed != 0) {
+                caps.allowed[parts[i].word].must |= parts[i].bit;
+            } else {
+                caps.allowed[parts[i].word].may &= ~parts[i].bit;
+            }
+            CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+            CHECK_U64(out[VMX_PIN] & BIT32(7) & ~caps.allowed[VMX_PIN].must, 0);
+            CHECK_U64(out[VMX_EXIT] & BIT32(15) & ~caps.allowed[VMX_EXIT].must, 0);
+            if (parts[i].own) { /* all else is as before */
+                CHECK_U64(out[VMX_PROC2] & 0x311, 0x311);
+            }
+        }
+    }
+    caps = capable();
+    vmx_caps_avoid(&caps, BIT32(AVOID_POSTING));
+    CHECK_U64(vmx_controls_choose(&caps, out, missing), STATUS_OK);
+    CHECK_U64((out[VMX_PIN] & BIT32(7)) | (out[VMX_EXIT] & BIT32(15)), 0);
     CHECK_U64(missing_count, 0);
 }
 
@@ -543,6 +580,6 @@ TEST_MAIN(T(reasons), T(instructions_that_guests_do_not_have), T(each_needed_con
           T(port_io), T(control_registers), T(nested_faults), T(apic_exits), T(task_switches),
           T(nmis_after_an_event), T(nmis_after_a_task_switch), T(exceptions),
           T(events_there_and_back), T(controls_keep_must_and_may), T(apic_virtualization_is_whole),
-          T(avoided), T(each_lack_is_named), T(rules_of_an_entry), T(mended_for_an_entry),
-          T(page_directory_pointers), T(shadow_before_an_nmi_window), T(shadow_before_an_event),
-          T(debug_status_after_a_trap))
+          T(posted_interrupts_are_whole), T(avoided), T(each_lack_is_named), T(rules_of_an_entry),
+          T(mended_for_an_entry), T(page_directory_pointers), T(shadow_before_an_nmi_window),
+          T(shadow_before_an_event), T(debug_status_after_a_trap))

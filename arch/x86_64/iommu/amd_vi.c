@@ -114,7 +114,7 @@ struct amd_vi_entry {
 static enum status amd_vi_probe(struct iommu *iommu, struct iommu_unit *unit, const char **why) {
     unit->abilities = iommu->ops->read64(unit->machine, AMD_VI_ABILITIES);
     *why = NULL;
-    iommu->wide = false; /* it would want other entries */
+    iommu->wide = iommu->posts = false; /* that would want other entries */
     if (unit->size < REGISTERS_SIZE) {
         *why = "its registers are too few";
     } else if (iommu->ops->read64(unit->machine, AMD_VI_CONTROL) == UINT64_MAX) {

@@ -19,6 +19,7 @@ void iommu_init(struct iommu *iommu, const struct iommu_driver *driver,
         .coherent = true,
         .remaps = true,
         .wide = true,
+        .posts = true,
     };
 }
 

@@ -65,9 +65,10 @@ struct iommu_domain {
 /* An interrupt that a function may raise: an I/O APIC's, or a device's by MSI. */
 struct iommu_irq {
     uint16_t source; /* the function */
-    uint8_t vector;  /* of the host */
+    uint8_t vector;  /* of the host; of the guest, if it is posted */
     uint32_t apic_id;
     bool level;
+    hpa_t descriptor; /* 0: it goes to that CPU; else it is posted there: iommu->posts */
 };
 
 struct iommu {
@@ -87,6 +88,7 @@ struct iommu {
      * stands here, and nothing else. */
     bool remaps;
     bool wide;            /* APIC IDs of 32 bits */
+    bool posts;           /* VT-d: interrupts to guests */
     void *irqs, *no_irqs; /* VT-d: tables of the first segment and of others */
     uint32_t irq_count;
     uint16_t sources[IOMMU_MAX_SOURCES]; /* functions that may raise interrupts at all */

@@ -32,6 +32,7 @@ enum vtd_register {
 #define CAP_PAGE_2M         BIT(34)
 #define CAP_PAGE_1G         BIT(35)
 #define CAP_FAULT_LAST(cap) ((uint32_t)((cap) >> 40 & 0xff))
+#define CAP_POSTS           BIT(59)
 
 #define ECAP_COHERENT BIT(0)
 #define ECAP_QUEUE    BIT(1)
@@ -77,18 +78,21 @@ enum vtd_register {
 
 #define SPACE_39 BIT(39)
 
-#define IRTA_ENTRIES  10u /* 2 to that power, and once more: IOMMU_IRQS */
-#define IRTA_WIDE     BIT(11)
-#define IRQ_PRESENT   BIT(0)
-#define IRQ_LEVEL     BIT(4)
-#define IRQ_VECTOR    16 /* shift */
-#define IRQ_APIC_ID   40 /* the same, of 8 bits */
-#define IRQ_WIDE_ID   32
-#define IRQ_CHECKED   BIT(18) /* in the upper half: the source has to be the right one */
-#define PIN_REMAPPED  BIT(48)
-#define PIN_INDEX     49 /* shift: of its lower 15 bits */
-#define PIN_INDEX_TOP 11 /* the same, of the next one */
-#define PIN_LEVEL     BIT(15)
+#define IRTA_ENTRIES       10u /* 2 to that power, and once more: IOMMU_IRQS */
+#define IRTA_WIDE          BIT(11)
+#define IRQ_PRESENT        BIT(0)
+#define IRQ_LEVEL          BIT(4)
+#define IRQ_VECTOR         16 /* shift */
+#define IRQ_APIC_ID        40 /* the same, of 8 bits */
+#define IRQ_WIDE_ID        32
+#define IRQ_POSTED         BIT(15)
+#define IRQ_DESCRIPTOR     BITS(6, 31) /* where it is posted: so much of its address stands there, */
+#define IRQ_DESCRIPTOR_TOP (~BITS(0, 31)) /* and the rest in the upper half */
+#define IRQ_CHECKED        BIT(18) /* in the upper half: the source has to be the right one */
+#define PIN_REMAPPED       BIT(48)
+#define PIN_INDEX          49 /* shift: of its lower 15 bits */
+#define PIN_INDEX_TOP      11 /* the same, of the next one */
+#define PIN_LEVEL          BIT(15)
 
 #define MESSAGE_REMAPPED  BIT(4)
 #define MESSAGE_INDEX     BIT(5) /* from here on its lower 15 bits */
@@ -148,6 +152,7 @@ static enum status vtd_probe(struct iommu *iommu, struct iommu_unit *unit, const
     iommu->coherent = iommu->coherent && (ecap & ECAP_COHERENT) != 0;
     iommu->remaps = iommu->remaps && (ecap & ECAP_IRQS) != 0;
     iommu->wide = iommu->wide && (ecap & ECAP_WIDE) != 0;
+    iommu->posts = iommu->posts && (cap & CAP_POSTS) != 0;
     return STATUS_OK;
 }
 
@@ -379,18 +384,30 @@ static enum status vtd_add_source(UNUSED struct iommu *iommu, UNUSED uint16_t fu
     return STATUS_OK;
 }
 
+/* Both halves at once: the unit sees the old one or the new one, and no interrupt is lost. */
+static void vtd_replace(struct vtd_entry *entry, struct vtd_entry with) {
+    struct vtd_entry seen = *entry; /* nobody else writes to it */
+
+    __asm__ volatile("lock cmpxchg16b %0"
+                     : "+m"(*entry), "+a"(seen.low), "+d"(seen.high)
+                     : "b"(with.low), "c"(with.high)
+                     : "cc", "memory");
+}
+
+/* "Interrupt Remapping Table Entry (IRTE) for Remapped Interrupts", "... for Posted Interrupts". */
 static void vtd_set_irq(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq) {
     struct vtd_entry *entry = (struct vtd_entry *)iommu->irqs + index;
-    uint64_t high = irq->source | IRQ_CHECKED;
+    struct vtd_entry with = {.low = IRQ_PRESENT | (uint64_t)irq->vector << IRQ_VECTOR,
+                             .high = irq->source | IRQ_CHECKED};
 
-    if (entry->high != high) { /* of the same source it is never absent: no interrupt is lost */
-        __atomic_store_n(&entry->low, 0, __ATOMIC_RELEASE);
-        entry->high = high;
+    if (irq->descriptor.v != 0) {
+        with.low |= IRQ_POSTED | (irq->descriptor.v & IRQ_DESCRIPTOR) << 32;
+        with.high |= irq->descriptor.v & IRQ_DESCRIPTOR_TOP;
+    } else {
+        with.low |= (uint64_t)irq->apic_id << (iommu->wide ? IRQ_WIDE_ID : IRQ_APIC_ID);
+        with.low |= irq->level ? IRQ_LEVEL : 0;
     }
-    uint64_t low = IRQ_PRESENT | (uint64_t)irq->vector << IRQ_VECTOR;
-    low |= (uint64_t)irq->apic_id << (iommu->wide ? IRQ_WIDE_ID : IRQ_APIC_ID);
-    low |= irq->level ? IRQ_LEVEL : 0;
-    __atomic_store_n(&entry->low, low, __ATOMIC_RELEASE);
+    vtd_replace(entry, with);
     iommu_write_back(iommu, entry, sizeof(*entry));
 }
 

@@ -12,6 +12,7 @@ enum vmx_use {
     NEED,
     WANT,   /* taken where it is offered */
     APIC,   /* wanted if all of them are there */
+    POST,   /* the same, of them and of APIC's */
     TOGGLE, /* switched at run time, so both values must be allowed */
     /* CPUs without the TRUE capability MSRs may insist on it; then every CR3 load or RDTSC of a
      * guest would exit. */
@@ -25,6 +26,7 @@ static const struct vmx_use_rule {
     [NEED] = {.set = true, .must_have = true},
     [WANT] = {.set = true},
     [APIC] = {.set = true},
+    [POST] = {.set = true},
     [TOGGLE] = {.must_have = true, .must_allow_off = true},
     [OFF] = {.must_allow_off = true},
 };
@@ -65,6 +67,8 @@ static const struct vmx_choice vmx_choices[] = {
     {VMX_PROC2, APIC, PROC2_X2APIC, "virtual x2APIC mode"},
     {VMX_PROC2, APIC, PROC2_APIC_REGISTERS, "APIC-register virtualization"},
     {VMX_PROC2, APIC, PROC2_VIRTUAL_INTERRUPTS, "virtual-interrupt delivery"},
+    {VMX_PIN, POST, PIN_POSTED, "posted interrupts"},
+    {VMX_EXIT, POST, EXIT_ACKNOWLEDGE, "acknowledging interrupts with the exit"},
     {VMX_EPT, NEED, EPT_CAP_4_LEVELS, "EPT with 4 levels"},
     {VMX_EPT, NEED, EPT_CAP_WRITE_BACK, "EPT write-back memory"},
     {VMX_EPT, NEED, EPT_CAP_2M, "EPT pages of 2 MiB"},
@@ -94,6 +98,7 @@ void vmx_caps_avoid(struct vmx_caps *caps, uint32_t avoid) {
         uint32_t feature, word, bit; /* enum config_avoid, enum vmx_word */
     } avoidable[] = {
         {.feature = AVOID_APICV, .word = VMX_PROC2, .bit = PROC2_VIRTUAL_INTERRUPTS},
+        {.feature = AVOID_POSTING, .word = VMX_PIN, .bit = PIN_POSTED},
         {.feature = AVOID_VPID, .word = VMX_PROC2, .bit = PROC2_VPID},
         {.feature = AVOID_BUS_LOCKS, .word = VMX_PROC2, .bit = PROC2_BUS_LOCK},
         {.feature = AVOID_1G, .word = VMX_EPT, .bit = EPT_CAP_1G},
@@ -108,7 +113,7 @@ void vmx_caps_avoid(struct vmx_caps *caps, uint32_t avoid) {
 enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                 void (*missing)(const char *what)) {
     uint32_t words[VMX_WORDS];
-    bool apic = true;
+    bool apic = true, post = true;
     enum status s = STATUS_OK;
     for (unsigned i = 0; i < VMX_WORDS; i++) {
         words[i] = caps->allowed[i].must;
@@ -124,6 +129,9 @@ enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WO
         if (t->use == APIC && (!may || must)) {
             apic = false;
         }
+        if (t->use == POST && (!may || must)) {
+            post = false;
+        }
         if ((!may && rule->must_have) || (must && rule->must_allow_off)) {
             missing(t->name);
             s = STATUS_UNSUPPORTED;
@@ -133,6 +141,10 @@ enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WO
     words[VMX_PROC] &=
         ~(apic ? PROC_CR8_LOAD | PROC_CR8_STORE : PROC_TPR_SHADOW) | caps->allowed[VMX_PROC].must;
     words[VMX_PROC2] &= apic ? UINT32_MAX : ~PROC2_APIC | caps->allowed[VMX_PROC2].must;
+    if (!apic || !post) {
+        words[VMX_PIN] &= ~PIN_POSTED | caps->allowed[VMX_PIN].must;
+        words[VMX_EXIT] &= ~EXIT_ACKNOWLEDGE | caps->allowed[VMX_EXIT].must;
+    }
     if (s == STATUS_OK) {
         memcpy(out, words, sizeof(words));
     }

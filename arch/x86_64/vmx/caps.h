@@ -16,6 +16,7 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 #define PIN_EXTERNAL_INTERRUPT BIT32(0)
 #define PIN_NMI                BIT32(3)
 #define PIN_VIRTUAL_NMIS       BIT32(5)
+#define PIN_POSTED             BIT32(7) /* process posted interrupts */
 
 /* Primary processor-based controls; without a word more it is an exit at that instruction. */
 #define PROC_INTERRUPT_WINDOW BIT32(2)
@@ -53,12 +54,13 @@ enum vmx_word { VMX_PIN, VMX_PROC, VMX_EXIT, VMX_ENTRY, VMX_PROC2, VMX_EPT, VMX_
 #define PROC2_ENCLS              BIT32(15) /* leaves of ENCLS exit, by a bitmap */
 #define PROC2_BUS_LOCK           BIT32(30)
 
-#define EXIT_SAVE_DEBUG BIT32(2)
-#define EXIT_HOST_64    BIT32(9)
-#define EXIT_SAVE_PAT   BIT32(18)
-#define EXIT_LOAD_PAT   BIT32(19)
-#define EXIT_SAVE_EFER  BIT32(20)
-#define EXIT_LOAD_EFER  BIT32(21)
+#define EXIT_SAVE_DEBUG  BIT32(2)
+#define EXIT_HOST_64     BIT32(9)
+#define EXIT_ACKNOWLEDGE BIT32(15) /* of a host interrupt, with the exit */
+#define EXIT_SAVE_PAT    BIT32(18)
+#define EXIT_LOAD_PAT    BIT32(19)
+#define EXIT_SAVE_EFER   BIT32(20)
+#define EXIT_LOAD_EFER   BIT32(21)
 
 #define ENTRY_LOAD_DEBUG BIT32(2)
 #define ENTRY_IA32E      BIT32(9)
@@ -91,7 +93,8 @@ void vmx_caps_avoid(struct vmx_caps *caps, uint32_t avoid);
  * but what the CPU insists on. STATUS_UNSUPPORTED when something needed is missing; then
  * missing() is called with a name for each. APIC virtualization is all there, with
  * PROC2_VIRTUAL_INTERRUPTS, or nothing of it; of PROC2_APIC_PAGE and PROC2_X2APIC, which are both
- * set then, one VMCS may have at most one.
+ * set then, one VMCS may have at most one. Posted interrupts come with it, or not: PIN_POSTED and
+ * EXIT_ACKNOWLEDGE.
  */
 MUST_USE enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                          void (*missing)(const char *what));

@@ -10,6 +10,9 @@
 #include "hv/lib/phys.h"
 #include "hv/vm/upcall_make.h"
 
+/* Between two contexts, what is posted waits. */
+#define PIN_OFF  PIN_POSTED
+#define EXIT_OFF EXIT_ACKNOWLEDGE
 #define PROC_OFF (PROC_TPR_SHADOW | PROC_IO_BITMAPS | PROC_MSR_BITMAPS)
 #define PROC_ON                                                                                    \
     (PROC_INVLPG | PROC_CR3_LOAD | PROC_CR3_STORE | PROC_CR8_LOAD | PROC_CR8_STORE | PROC_MOV_DR | \
@@ -31,10 +34,10 @@ static void vmx_compartment_write_controls(const struct vcpu *v) {
         {VMCS_CODE_EPT_POINTER, phys_address(v->vm->compartment.npt.root).v | EPT_POINTER},
         {VMCS_CODE_GUEST_LINK, UINT64_MAX}, /* there is none */
         {VMCS_CODE_TSC_OFFSET, 0},
-        {VMCS_CODE_PIN_CONTROLS, vmx_controls[VMX_PIN]},
+        {VMCS_CODE_PIN_CONTROLS, vmx_controls[VMX_PIN] & ~PIN_OFF},
         {VMCS_CODE_PROC_CONTROLS, (vmx_controls[VMX_PROC] & ~PROC_OFF) | PROC_ON},
         {VMCS_CODE_EXCEPTION_BITMAP, UINT32_MAX},
-        {VMCS_CODE_EXIT_CONTROLS, vmx_controls[VMX_EXIT]},
+        {VMCS_CODE_EXIT_CONTROLS, vmx_controls[VMX_EXIT] & ~EXIT_OFF},
         {VMCS_CODE_ENTRY_CONTROLS, vmx_controls[VMX_ENTRY] | ENTRY_IA32E},
         {VMCS_CODE_PROC2_CONTROLS, (PROC2_ON & proc2->may) | proc2->must},
         {VMCS_CODE_CR0_MASK, UINT64_MAX}, /* CR0 and CR4 are the core's */

@@ -40,10 +40,14 @@ enum status vmx_probe(void) {
     for (size_t i = 0; i < ARRAY_SIZE(vmx_features); i++) {
         vmx_ops.features |= (proc2 & vmx_features[i].control) != 0 ? vmx_features[i].feature : 0;
     }
+    bool posting = (vmx_controls[VMX_PIN] & PIN_POSTED) != 0;
+    vmx_ops.features |= posting ? HVM_POSTING : 0;
     vmx_ops.npt_max_level = huge ? 3 : 2;
-    log_info("VT-x: EPT with pages up to %s, VPID %s, APIC virtualization %s, bus-lock exits %s",
-             huge ? "1 GiB" : "2 MiB", fmt_yes_no((proc2 & PROC2_VPID) != 0),
-             fmt_yes_no((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0),
-             fmt_yes_no((proc2 & PROC2_BUS_LOCK) != 0));
+    log_info(
+        "VT-x: EPT with pages up to %s, VPID %s, APIC virtualization %s, posted interrupts %s, "
+        "bus-lock exits %s",
+        huge ? "1 GiB" : "2 MiB", fmt_yes_no((proc2 & PROC2_VPID) != 0),
+        fmt_yes_no((proc2 & PROC2_VIRTUAL_INTERRUPTS) != 0), fmt_yes_no(posting),
+        fmt_yes_no((proc2 & PROC2_BUS_LOCK) != 0));
     return STATUS_OK;
 }

@@ -108,6 +108,8 @@ static inline __attribute__((always_inline)) void vmx_read_exit(struct vcpu *v, 
         vmx_read_ept_violation(v, x);
     } else if (r.needs != 0) {
         vmx_read_details(v, r.needs, reason, x);
+    } else if (x->kind == EXIT_INTERRUPT && (vmx_controls[VMX_EXIT] & EXIT_ACKNOWLEDGE) != 0) {
+        cpu_current()->acknowledged = (uint8_t)vmcs_read32(VMCS_EXIT_EVENT); /* its vector */
     }
 }
 

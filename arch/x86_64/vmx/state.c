@@ -127,6 +127,10 @@ static void vmx_vcpu_reset(struct vcpu *v) {
         vmcs_write32(VMCS_TPR_THRESHOLD, 0);
         memset(s->eoi_exits, 0xff, sizeof(s->eoi_exits)); /* unlike any: all will be written */
     }
+    if (v->lapic.posting) {
+        vmcs_write16(VMCS_POSTED_VECTOR, VECTOR_POSTED);
+        vmcs_write64(VMCS_POSTED_DESCRIPTOR, phys_address(&v->lapic.descriptor).v);
+    }
     vmx_apic_mode(v);
 }
 

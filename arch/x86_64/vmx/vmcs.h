@@ -62,6 +62,7 @@ VMCS_DEFINE_FIELD(64)
 #define VMCS_FIELDS(FIELD)                                                                         \
     /* 16-bit control, guest and host fields. */                                                   \
     FIELD(16, VPID, 0x0000)                                                                        \
+    FIELD(16, POSTED_VECTOR, 0x0002)                                                               \
     FIELD(16, GUEST_SELECTOR0, 0x0800)        /* ES CS SS DS FS GS LDTR TR */                      \
     FIELD(16, GUEST_INTERRUPT_STATUS, 0x0810) /* RVI, SVI */                                       \
     FIELD(16, HOST_ES, 0x0c00)                                                                     \
@@ -78,6 +79,7 @@ VMCS_DEFINE_FIELD(64)
     FIELD(64, TSC_OFFSET, 0x2010)                                                                  \
     FIELD(64, VIRTUAL_APIC, 0x2012)                                                                \
     FIELD(64, APIC_ACCESS, 0x2014)                                                                 \
+    FIELD(64, POSTED_DESCRIPTOR, 0x2016)                                                           \
     FIELD(64, EPT_POINTER, 0x201a)                                                                 \
     FIELD(64, EOI_EXIT_BITMAP0, 0x201c) /* 4 of 64 vectors each */                                 \
     FIELD(64, ENCLS_BITMAP, 0x202e)                                                                \
