@@ -120,7 +120,7 @@ enum told_event {
 enum pci_call {
     PCI_CALL_READ,     /* at: register of the configuration space, a multiple of 4; gives value */
     PCI_CALL_COMMAND,  /* value: decoding (bit 1) and bus master (bit 2) of the command register */
-    PCI_CALL_MAP,      /* at: BAR; value: guest-physical address in PCI_DEVICES or, of a large one,
+    PCI_CALL_MAP,      /* at: BAR; value: guest-physical address in PCI_MEMORY or, of a large one,
                           from pci_high on; or all ones for nowhere. Gives value: 1, or 0 if it
                           cannot be there */
     PCI_CALL_VECTOR,   /* at: number of a message; value and data: as the guest wants it. Gives

@@ -79,7 +79,7 @@ static const uint64_t *audit_vm_guest(struct audit *a, const struct vm *vm) {
     audit_add_ram(a, AUDIT_READ | AUDIT_WRITE | AUDIT_EXECUTE);
     audit_add_pmems(a);
     if (vm->plan->pci_count != 0) { /* no BAR is there before the guest runs */
-        a->empty[0] = (struct audit_empty){PCI_DEVICES, PCI_DEVICES_SIZE, PAGE_SIZE};
+        a->empty[0] = (struct audit_empty){PCI_MEMORY, PCI_MEMORY_SIZE, PAGE_SIZE};
         a->empty[1] = (struct audit_empty){vm->plan->pci_high.v, vm->plan->pci_high_size, 2 * MIB};
         a->is_device = vm->live ? audit_vm_is_device : NULL;
         a->of = vm;

@@ -120,7 +120,7 @@ static const char *map_name_planned(const struct map_vm *vm, const struct map_pi
     const char *name = NULL;
     uint64_t hpa = p->hpa;
 
-    *device = range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, p->gpa, 1) ||
+    *device = range_contains(PCI_MEMORY, PCI_MEMORY_SIZE, p->gpa, 1) ||
               range_contains(plan->pci_high.v, plan->pci_high_size, p->gpa, 1);
 
     for (uint32_t i = 0; i < plan->region_count; i++) {

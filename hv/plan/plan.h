@@ -151,11 +151,11 @@ static inline uint64_t plan_window_tables(const struct plan_vm *vm) {
 }
 
 /*
- * The same for real devices: the guest's tables of 4 KiB pages for PCI_DEVICES and of 2 MiB pages
+ * The same for real devices: the guest's tables of 4 KiB pages for PCI_MEMORY and of 2 MiB pages
  * for large BARs, and the IOMMU's for its RAM, should that know no larger pages.
  */
 static inline uint64_t plan_pci_tables(const struct plan_vm *vm) {
-    uint64_t most = PCI_DEVICES_SIZE / (2 * MIB) + 8;
+    uint64_t most = PCI_MEMORY_SIZE / (2 * MIB) + 9;
     most += vm->pci_high_size / GIB + vm->pci_high_size / (512 * GIB);
     most += vm->pci_high_size != 0 ? 2 : 0;
     most += vm->config->memory / (2 * MIB) + vm->config->memory / GIB + 16;

@@ -190,7 +190,7 @@ static bool pci_is_in_window(const struct vm *vm, const struct vm_pci *p, unsign
                              uint64_t gpa) {
     const struct plan_vm *plan = vm->plan;
     uint64_t size = p->f.bars[bar].size;
-    bool low = range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, gpa, size);
+    bool low = range_contains(PCI_MEMORY, PCI_MEMORY_SIZE, gpa, size);
     bool high = range_contains(plan->pci_high.v, plan->pci_high_size, gpa, size);
 
     if (high) {

@@ -36,7 +36,7 @@ static enum status vm_make_tables(struct vm *vm, uint64_t gpa, uint64_t size) {
 
 /* Made once, and shared with the fork below, for no entry above them ever changes. */
 static enum status vm_make_device_tables(struct vm *vm) {
-    enum status s = vm_make_tables(vm, PCI_DEVICES, PCI_DEVICES_SIZE);
+    enum status s = vm_make_tables(vm, PCI_MEMORY, PCI_MEMORY_SIZE);
 
     return s != STATUS_OK ? s : vm_make_tables(vm, vm->plan->pci_high.v, vm->plan->pci_high_size);
 }

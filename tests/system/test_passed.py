@@ -239,6 +239,31 @@ class Passed(PassedGuests):
         self.expect_holdings(held)
         self.expect_large(self.find_large())
 
+    def find_again(self, paths):
+        """Takes these devices off alpha's bus and finds them again; they are where Linux puts them then, and are reached."""
+        written = self.disk_sum()
+        self.run(ALPHA, f"cd /; d=$(echo {paths})")
+        self.command(ALPHA, "for i in $d;do echo 1 >$i/remove;done")
+        self.command(ALPHA, "! ls /dev/nvme0n1")
+        self.command(ALPHA, "echo 1 >/sys/bus/pci/rescan")
+        self.command(ALPHA, "n(){ [ -b /dev/nvme0n1 ];}")
+        self.command(ALPHA, "for i in $(seq 40);do n&&break;sleep 1;done")
+        self.command(ALPHA, "cat /proc/iomem")
+        again = self.disk_sum()
+        expect_that(again == written, written, again)
+        self.check_disk(ALPHA, "/dev/nvme0n1", 1, self.disk_file(ALPHA))
+        self.expect_large(self.find_large())
+
+    @check("taken off its bus and found again by alpha, the disk has what was on it, and works")
+    def found_again(self):
+        self.find_again("/sys/class/nvme/nvme0/device")
+
+    @check("so do all devices of alpha's, real ones and others, found again at once")
+    def all_found_again(self):
+        self.find_again("/sys/bus/pci/devices/*")
+        self.run(ALPHA, "grep virtio_rng /sys/class/misc/hw_random/rng_current")
+        self.command(ALPHA, "dd if=/dev/hwrng of=/tmp/r bs=64 count=32 iflag=fullblock")
+
 
 class PassedRestartsSoak(Passed):
     """What takes long: make soak."""

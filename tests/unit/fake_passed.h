@@ -57,7 +57,7 @@ static uint64_t real_map(unsigned function, unsigned bar, uint64_t at) {
         return 1;
     }
     bool high = range_contains(fake_devices.pci_high, fake_devices.pci_high_size, at, size);
-    CHECK(high || range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, at, size));
+    CHECK(high || range_contains(PCI_MEMORY, PCI_MEMORY_SIZE, at, size));
     CHECK(!high || fake_devices.pcis[function].bars[bar].wide);
     CHECK_U64(at % size, 0);
     CHECK_U64(reals[function].mapped[bar], 0);

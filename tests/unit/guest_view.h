@@ -98,7 +98,7 @@ static void print_line(UNUSED enum log_level level, const char *text, UNUSED siz
         {"page",
          "## Device pages\n\nBeside RAM and the local APIC's page, which is at FEE00000h until IA32_APIC_BASE moves it (over RAM it does not show). Any other address reads as all ones and forgets writes."},
         {"00:",
-         "## PCI\n\nOne bus, by configuration mechanism 1 and as memory (ECAM). Functions can be moved within ports 1000h-1FFFh and pages E0000000h-E00FFFFFh. They interrupt by MSI-X, or by INTA: pin 16 + slot % 4 of the I/O APIC, interrupt 10 + slot % 2 of the 8259s."},
+         "## PCI\n\nOne bus, by configuration mechanism 1 and as memory (ECAM). Functions can be moved within ports 1000h-1FFFh and pages D0000000h-E00FFFFFh. They interrupt by MSI-X, or by INTA: pin 16 + slot % 4 of the I/O APIC, interrupt 10 + slot % 2 of the 8259s."},
     };
     for (size_t i = 0; i < ARRAY_SIZE(sections); i++) {
         if (strncmp(text, sections[i].word, strlen(sections[i].word)) == 0 &&

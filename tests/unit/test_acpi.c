@@ -430,9 +430,6 @@ static void check_windows(const char *dir) {
         {"DWordMemory(.*0x00000000,//Granularity0x%08X,//RangeMinimum0x%08X,//RangeMaximum"
          "0x00000000,//TranslationOffset0x%08X,//Length",
          PCI_MEMORY, PCI_MEMORY_SIZE},
-        {"DWordMemory(.*0x00000000,//Granularity0x%08X,//RangeMinimum0x%08X,//RangeMaximum"
-         "0x00000000,//TranslationOffset0x%08X,//Length",
-         PCI_DEVICES, PCI_DEVICES_SIZE},
         {"PNP0C02.*Memory32Fixed(ReadWrite,0x%1$08X,//AddressBase0x%3$08X,//AddressLength",
          PCI_PAGES, PCI_PAGES_SIZE},
     };

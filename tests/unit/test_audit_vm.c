@@ -109,7 +109,7 @@ TEST(a_bar_while_the_guest_runs) {
         plan.vms[0].pci_count = 1;
         vm->pcis = &pci;
         small.max_level = 1;
-        CHECK_U64(pagetable_map(&small, PCI_DEVICES + 7 * PAGE_SIZE, HPA(pages[n].hpa), PAGE_SIZE,
+        CHECK_U64(pagetable_map(&small, PCI_VIRTIO + 7 * PAGE_SIZE, HPA(pages[n].hpa), PAGE_SIZE,
                                 pages[n].access, pages[n].type),
                   STATUS_OK);
         vm->live = true;

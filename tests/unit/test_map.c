@@ -285,7 +285,7 @@ TEST(windows_have_their_names) {
 /* From the first page of each kind to its last, and not a page further. */
 TEST(each_place_has_its_borders) {
     const uint64_t image = phys_address(plat_compartment_image).v,
-                   end = PCI_DEVICES + PCI_DEVICES_SIZE;
+                   end = PCI_MEMORY + PCI_MEMORY_SIZE;
     const uint64_t page = PAGE_SIZE;
     const struct {
         uint64_t gpa, hpa;
@@ -302,8 +302,8 @@ TEST(each_place_has_its_borders) {
         {0, image - page, "NOT in the plan"},
         {0, image, "the compartments' program"},
         {0, image + page, "NOT in the plan"},
-        {PCI_DEVICES - page, 5 * GIB, "NOT in the plan"},
-        {PCI_DEVICES, 5 * GIB, "registers of a device"},
+        {PCI_MEMORY - page, 5 * GIB, "NOT in the plan"},
+        {PCI_MEMORY, 5 * GIB, "registers of a device"},
         {end - page, 5 * GIB, "registers of a device"},
         {end, 5 * GIB, "NOT in the plan"},
         {8 * GIB - page, 5 * GIB, "NOT in the plan"},

@@ -260,8 +260,12 @@ TEST(moves) {
     CHECK_U64(reals[NIC].mapped[4], 0);
     CHECK_U64(address(NIC, 4), 0xfee00000);
     set(NIC, BAR(4), 4, 0xcffff000);
-    set(NIC, BAR(4), 4, 0xe0000000);
+    set(NIC, BAR(4), 4, PCI_MEMORY + PCI_MEMORY_SIZE);
     CHECK_U64(reals[NIC].mapped[4], 0);
+    set(NIC, BAR(4), 4, PCI_VIRTIO); /* where others are at a start */
+    CHECK_U64(reals[NIC].mapped[4], PCI_VIRTIO);
+    set(NIC, BAR(4), 4, PCI_MEMORY + PCI_MEMORY_SIZE - PAGE_SIZE);
+    CHECK_U64(reals[NIC].mapped[4], PCI_MEMORY + PCI_MEMORY_SIZE - PAGE_SIZE);
     set(NIC, BAR(4), 4, 0xdffff000);
     CHECK_U64(reals[NIC].mapped[4], 0xdffff000);
     set(NIC, BAR(2), 4, 0xdff00000); /* over it: the core refuses */

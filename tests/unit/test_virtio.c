@@ -158,8 +158,11 @@ TEST(a_bar_takes_nobodys_place) {
     CHECK_U64(platform_read(&fake_pc, BUS_MEMORY, IOAPIC_BASE, 4).value, 0);
     CHECK_U64(fake_in(0x3fd, 1) & 0x60, 0x60);
     CHECK_U64(config_read(PCI_BAR + 4), IOAPIC_BASE);
-    config_write(PCI_BAR + 4, 0xe0000000);
-    memory = 0xe0000000;
+    memory = PCI_DEVICES; /* where real devices are at a start */
+    config_write(PCI_BAR + 4, (uint32_t)memory);
+    CHECK_U64(reg_read(0x12, 2), 1);
+    memory = PCI_VIRTIO;
+    config_write(PCI_BAR + 4, (uint32_t)memory);
     CHECK_U64(reg_read(0x12, 2), 1);
 }
 

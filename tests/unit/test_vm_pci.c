@@ -24,7 +24,7 @@ enum { NVME, CARD, USB, DEVICES }; /* by FLR, by its power state, with its bus *
     0x2000u /* of NVME's messages, a page; the pending bits are the page after the next            \
              */
 #define PENDING  0x4000u
-#define BASE     ((uint64_t)PCI_DEVICES)
+#define BASE     ((uint64_t)PCI_MEMORY)
 #define MESSAGE  0xfee00000u
 #define MS       (FAKE_HZ / 1000)
 #define MASTER   6u /* memory and bus master */
@@ -677,8 +677,8 @@ TEST(a_bar_goes_nowhere_but_into_its_window_and_over_no_other) {
                                      0x1000,
                                      BASE - PAGE_SIZE,
                                      BASE + 8,
-                                     BASE + PCI_DEVICES_SIZE - NVME_SIZE + PAGE_SIZE,
-                                     BASE + PCI_DEVICES_SIZE,
+                                     BASE + PCI_MEMORY_SIZE - NVME_SIZE + PAGE_SIZE,
+                                     BASE + PCI_MEMORY_SIZE,
                                      LAPIC_BASE,
                                      UINT64_MAX - NVME_SIZE + 1,
                                      UINT64_MAX & ~0xfffull};
@@ -690,8 +690,8 @@ TEST(a_bar_goes_nowhere_but_into_its_window_and_over_no_other) {
     CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE), 0);
     CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + 0x8000), 0);
     CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + 0x9000), 1);
-    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + PCI_DEVICES_SIZE - NVME_SIZE), 1);
-    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + PCI_DEVICES_SIZE - NVME_SIZE), 1);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + PCI_MEMORY_SIZE - NVME_SIZE), 1);
+    CHECK_U64(ask(v, PCI_CALL_MAP, NVME, 0, BASE + PCI_MEMORY_SIZE - NVME_SIZE), 1);
     struct pagetable_leaf leaf;
     CHECK_U64(pagetable_lookup(&fake_vm->npt, BASE + 0x9000, &leaf), STATUS_NOT_FOUND);
 }
@@ -781,7 +781,7 @@ TEST(a_large_bar_goes_nowhere_else) {
         {CARD, 2, UINT64_MAX - LARGE + 1},
         {NVME, 0, HIGH}, /* is none, though wide */
         {CARD, 0, HIGH + LARGE},
-        {USB, 2, BASE + PCI_DEVICES_SIZE},
+        {USB, 2, BASE + PCI_MEMORY_SIZE},
     };
     struct vcpu *v = start_large();
     for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
@@ -1245,7 +1245,7 @@ TEST(whatever_is_asked_nothing_else_is_written_or_mapped) {
         }
     }
     CHECK_U64(wrong_writes, 0);
-    for (uint64_t at = BASE; at < BASE + PCI_DEVICES_SIZE; at += PAGE_SIZE) {
+    for (uint64_t at = BASE; at < BASE + PCI_MEMORY_SIZE; at += PAGE_SIZE) {
         struct pagetable_leaf leaf;
         if (pagetable_lookup(&fake_vm->npt, at, &leaf) == STATUS_OK) {
             CHECK(leaf.hpa.v >= USB_BAR && leaf.hpa.v < NVME_BAR + NVME_SIZE);
@@ -1262,7 +1262,7 @@ TEST(a_bar_that_moves_takes_no_memory) {
     struct pagetable_leaf leaf;
     uint64_t used = fake_vm->pool.used;
     (void)ask(v, PCI_CALL_COMMAND, CARD, 0, MASTER);
-    for (uint64_t at = BASE; at < BASE + PCI_DEVICES_SIZE; at += 16 * MIB) {
+    for (uint64_t at = BASE; at < BASE + PCI_MEMORY_SIZE; at += 16 * MIB) {
         CHECK_U64(ask(v, PCI_CALL_MAP, CARD, 0, at), 1);
         CHECK_U64(pagetable_lookup(&fake_vm->npt, at, &leaf), STATUS_OK);
         CHECK_U64(leaf.hpa.v, CARD_BAR);

@@ -22,7 +22,7 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
             Name (_HID, EisaId ("PNP0A03"))
             Name (_UID, Zero)
             Name (_BBN, Zero)
-            /* Windows for the devices: PCI_PORTS, PCI_MEMORY, PCI_DEVICES. */
+            /* Windows for the devices: PCI_PORTS, PCI_MEMORY. */
             Name (LOWW, ResourceTemplate ()
             {
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
@@ -31,9 +31,7 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0x0000, 0x1000, 0x1FFF, 0x0000, 0x1000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
-                    ReadWrite, 0x00000000, 0xE0000000, 0xE00FFFFF, 0x00000000, 0x00100000)
-                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
-                    ReadWrite, 0x00000000, 0xD0000000, 0xDFFFFFFF, 0x00000000, 0x10000000)
+                    ReadWrite, 0x00000000, 0xD0000000, 0xE00FFFFF, 0x00000000, 0x10100000)
             })
 
             /* The same, and one above 4 GiB for large BARs: acpi_put_window() writes where. */
@@ -45,9 +43,7 @@ DefinitionBlock ("", "DSDT", 2, "BULKHD", "BULKHEAD", 0x00000001)
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0x0000, 0x1000, 0x1FFF, 0x0000, 0x1000)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
-                    ReadWrite, 0x00000000, 0xE0000000, 0xE00FFFFF, 0x00000000, 0x00100000)
-                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
-                    ReadWrite, 0x00000000, 0xD0000000, 0xDFFFFFFF, 0x00000000, 0x10000000)
+                    ReadWrite, 0x00000000, 0xD0000000, 0xE00FFFFF, 0x00000000, 0x10100000)
                 QWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable,
                     ReadWrite, 0x0000000000000000, 0x0000000100000000, 0x000000013FFFFFFF,
                     0x0000000000000000, 0x0000000040000000, , , HIGH)

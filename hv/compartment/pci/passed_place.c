@@ -52,8 +52,9 @@ static void passed_unplace(struct passed *p, unsigned i) {
     }
 }
 
+/* Anywhere among the guest's PCI functions: an OS does not know that this one is real. */
 static bool passed_is_low(uint64_t address, uint64_t size) {
-    return range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, address, size);
+    return range_contains(PCI_MEMORY, PCI_MEMORY_SIZE, address, size);
 }
 
 /* In the window above 4 GiB: wide ones alone have such addresses. */
@@ -149,7 +150,7 @@ static void passed_take_room(struct passed *p, unsigned bar, struct room *room) 
     if (p->abi->bars[bar].wide && passed_is_high(p, room->high, size)) {
         p->bars[bar].start = room->high;
         room->high += size;
-    } else if (passed_is_low(room->low, size)) {
+    } else if (range_contains(PCI_DEVICES, PCI_DEVICES_SIZE, room->low, size)) {
         p->bars[bar].start = room->low;
         room->low += size;
     }

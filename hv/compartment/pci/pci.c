@@ -75,7 +75,7 @@ void pci_set_interrupt(struct pci_function *f, bool wanted) {
 
 void pci_reset(struct pci_function *f) {
     uint32_t next[BUS_SPACES] = {[BUS_PORT] = PCI_PORTS + f->slot * PCI_PORT_SHARE,
-                                 [BUS_MEMORY] = PCI_MEMORY + f->slot * PCI_MEMORY_SHARE};
+                                 [BUS_MEMORY] = PCI_VIRTIO + f->slot * PCI_MEMORY_SHARE};
 
     f->command = 0;
     f->interrupts = false;

@@ -19,7 +19,7 @@
 
 /* Where they are at the start. */
 #define PCI_PORT_SHARE   (PCI_PORTS_SIZE / PCI_SLOTS) /* of each slot */
-#define PCI_MEMORY_SHARE (PCI_MEMORY_SIZE / PCI_SLOTS)
+#define PCI_MEMORY_SHARE (PCI_VIRTIO_SIZE / PCI_SLOTS)
 
 enum pci_register {
     PCI_ID = 0x00,
