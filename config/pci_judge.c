@@ -129,8 +129,12 @@ static bool is_incomplete(const struct boot_info *info, UNUSED const struct boot
 
 /* ---- base addresses ---- */
 
+/* So far reach the entries of page tables. */
+#define ADDRESSES_END (BIT(52) - PAGE_SIZE)
+
 static bool is_nowhere(UNUSED const struct boot_info *info, const struct boot_pci *f, unsigned i) {
-    return f->bars[i].base == 0;
+    const struct boot_pci_bar *bar = &f->bars[i];
+    return bar->base == 0 || !range_contains(0, ADDRESSES_END, bar->base, bar->size);
 }
 
 static bool is_small(UNUSED const struct boot_info *info, const struct boot_pci *f, unsigned i) {

@@ -95,7 +95,9 @@ static void check_bars(struct checker *c, uint32_t index, const char *owner) {
         }
         uint64_t last = bar->base + (bar->size - 1);
         bool whole = bar->base != 0 && last > bar->base && (bar->base | bar->size) % PAGE_SIZE == 0;
-        if (!whole || !is_apart(c, bar->base, last) || !is_alone(c, index, bar->base, last)) {
+        bool named = last < 0xffffffffff000; /* by an entry of a page table */
+        if (!whole || !named || !is_apart(c, bar->base, last) ||
+            !is_alone(c, index, bar->base, last)) {
             refuse(c, "PCI function %x of %s: BAR %u at 0x%llx is not its own", index, owner, i,
                    (ull)bar->base);
         }

@@ -687,6 +687,13 @@ TEST(reach) {
         pci_judge_all(&info);
         CHECK_VERDICT(AT(0, 1, 0), rows[i].good ? "yes" : "no: BAR 2 is beyond a guest's reach");
     }
+    /* Where no page table reaches. */
+    fake_pci_bar(two_cards(), 2, BIT(52) - 64 * MIB, 64 * MIB, 4);
+    look();
+    CHECK_VERDICT(AT(0, 1, 0), "no: BAR 2 has no address");
+    fake_pci_bar(two_cards(), 2, BIT(52) - 128 * MIB, 64 * MIB, 4);
+    look();
+    CHECK_VERDICT(AT(0, 1, 0), "yes");
 }
 
 /* It gets the page, and a guest sees it as of a page. */

@@ -452,7 +452,10 @@ TEST(checked_registers) {
         {0, 64 * KIB, false},
         {0xc8000800, 2 * KIB, false},
         {0xc8000000, 2 * KIB, false},
-        {0xfffffffffffff000, 0x1000, true},
+        {0xfffffffffffff000, 0x1000, false}, /* more than an entry of a page table can name */
+        {0xffffffffff000, 0x1000, false},
+        {0xfffffffffe000, 0x2000, false},
+        {0xfffffffffe000, 0x1000, true},
         {0xfffffffffffff000, 0x2000, false},
         {0xbffff000, 0x1000, false}, /* the last page of memory */
         {0xc6000000, 0x1000, true},
