@@ -171,6 +171,9 @@ static __attribute__((noinline)) void vcpu_deliver_hardware(struct vcpu *v) {
     uint32_t levels = lapic_take_posted(&v->lapic);
     int acknowledged = LAPIC_NONE;
     int vector = vcpu_pending(v);
+    if (vector >= 0 && UNLIKELY(vcpu_nmi_is_late(v))) {
+        vcpu_deliver_late_nmi(v);
+    }
     if (vector >= 0 && vcpu_can_take_interrupt(v)) {
         vcpu_take(v, vector);
         acknowledged = vector != EXTINT ? vector : LAPIC_NONE;

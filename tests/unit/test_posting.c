@@ -157,6 +157,27 @@ TEST(an_nmi_goes_in_before_what_was_sent_after_it) {
     CHECK_U64(v[1].public.requests, REQUEST_NMI | REQUEST_EVENT);
 }
 
+static struct vcpu *hurried; /* another CPU sends it both */
+
+static void nmi_and_interrupt(void) {
+    fake_on_timer_set = NULL;
+    send(hurried, 0, APIC_NMI, false);
+    send(hurried, 0x41, APIC_FIXED, false);
+}
+
+/* The same while the vCPU's CPU is between its requests and what is accepted. */
+TEST(an_nmi_that_comes_late_goes_in_first) {
+    struct vcpu *v = start(true);
+    fake_nmi_blocked = false;
+    hurried = v;
+    vcpu_request(&v->public, REQUEST_CLOCKS);
+    fake_on_timer_set = nmi_and_interrupt;
+    CHECK(vcpu_service(v));
+    CHECK(fake_on_timer_set == NULL);
+    CHECK_U64(v->event.type, EVENT_NMI);
+    CHECK_U64(lapic_status(&v->lapic, LAPIC_NONE), 0x41);
+}
+
 /* A vector that was level-triggered: the end of its edge need not exit, so it is not posted before
  * the CPU has been told. */
 TEST(a_level_that_becomes_an_edge) {
@@ -283,6 +304,6 @@ TEST(nothing_is_left_without_a_notification) {
 
 TEST_MAIN(T(what_another_cpu_sends_is_posted_and_told_once), T(each_vector_is_posted_and_taken),
           T(what_is_not_posted_is_accepted_as_before),
-          T(an_nmi_goes_in_before_what_was_sent_after_it), T(a_level_that_becomes_an_edge),
-          T(a_cpu_without_a_vcpu_is_told_for_nothing), T(init_forgets_what_is_in_the_descriptor),
-          T(nothing_is_left_without_a_notification))
+          T(an_nmi_goes_in_before_what_was_sent_after_it), T(an_nmi_that_comes_late_goes_in_first),
+          T(a_level_that_becomes_an_edge), T(a_cpu_without_a_vcpu_is_told_for_nothing),
+          T(init_forgets_what_is_in_the_descriptor), T(nothing_is_left_without_a_notification))
