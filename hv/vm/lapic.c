@@ -458,7 +458,9 @@ static __attribute__((noinline)) void lapic_write_other(struct lapic *l, unsigne
         lapic_write_lvt(l, reg, value);
     } else if (reg == REG_LDR || reg == REG_DFR || reg == REG_ICR_HIGH) {
         l->reg[reg][0] = value | (reg == REG_DFR ? 0x0fffffff : 0); /* its reserved bits are ones */
-        l->ops->addressed(l->ctx);
+        if (reg != REG_ICR_HIGH) {
+            l->ops->addressed(l->ctx);
+        }
     }
 }
 

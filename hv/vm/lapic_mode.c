@@ -28,7 +28,6 @@ void lapic_init(struct lapic *l) {
     l->ops->timer_arm(l->ctx, 0);
     memset(l->reg, 0, sizeof(l->reg));
     memset(l->posted, 0, sizeof(l->posted));
-    lapic_clear_descriptor(l);
     if (l->cr8 != NULL) {
         *l->cr8 = 0;
         lapic_watch_cr8(l, false);
@@ -43,6 +42,7 @@ void lapic_init(struct lapic *l) {
     l->reg[REG_VERSION][0] = VERSION;
     l->reg[REG_DFR][0] = UINT32_MAX;
     lapic_mmio_write(l, REG_SVR << 4, sizeof(uint32_t), SVR_RESET);
+    lapic_clear_descriptor(l); /* from here on no device posts to it */
 }
 
 void lapic_reset(struct lapic *l, uint32_t id, bool bsp) {

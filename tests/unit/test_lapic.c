@@ -56,9 +56,14 @@ static void watch_cr8(void *ctx, bool on) {
 
 static const struct dev_clock dev_clock = {.host_tsc = tsc, .tsc_hz = TSC_HZ};
 static unsigned addressed_count; /* it was told that other messages may be taken now */
+static struct lapic *posted_to;  /* a device still does, until it is told */
 static void addressed(void *ctx) {
     (void)ctx;
     addressed_count++;
+    if (posted_to != NULL) {
+        posted_to->descriptor.requests[2] |= 2;
+        posted_to->descriptor.notify |= LAPIC_NOTIFIED;
+    }
 }
 
 static const struct lapic_ops ops = {timer_arm, send_ipi,  broadcast_eoi,
@@ -1035,6 +1040,31 @@ TEST(a_change_of_mode_leaves_no_count) {
     CHECK_U64(rd(0x390), 0);
 }
 
+/* INIT is told late to whoever posts: what comes in the meantime was for the time before. */
+TEST(what_is_posted_during_init_is_forgotten) {
+    fresh();
+    l.descriptor.notify = 0x500a00000;
+    posted_to = &l;
+    lapic_init(&l);
+    posted_to = NULL;
+    CHECK(l.descriptor.requests[2] == 0 && l.descriptor.notify == 0x500a00000);
+}
+
+/* What changes who takes a message is told, and nothing else. */
+TEST(who_takes_messages) {
+    static const struct {
+        uint16_t offset;
+        bool told;
+    } rows[] = {{0xd0, true},   {0xe0, true},   {0xf0, true},   {0x80, false},
+                {0x300, false}, {0x310, false}, {0x320, false}, {0x350, false}};
+    fresh();
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        addressed_count = 0;
+        lapic_mmio_write(&l, rows[i].offset, 4, 0);
+        CHECK_U64(addressed_count, rows[i].told);
+    }
+}
+
 TEST_MAIN(T(power_up), T(priorities), T(a_lower_task_priority_is_told),
           T(level_triggered_is_broadcast), T(cr8_of_the_cpu), T(cr8_holds_back),
           T(random_against_model), T(one_shot_timer), T(divisors), T(periodic_timer),
@@ -1044,4 +1074,5 @@ TEST_MAIN(T(power_up), T(priorities), T(a_lower_task_priority_is_told),
           T(illegal_registers), T(lint0), T(mmio_shapes), T(destinations), T(x2apic_registers),
           T(x2apic_reserved_bits), T(x2apic_ipis), T(mode_transitions), T(accept_from_another_cpu),
           T(the_summary_loses_no_vector), T(clock_arithmetic), T(the_task_priority_has_8_bits),
-          T(a_change_of_mode_leaves_no_count), T(a_short_period_becomes_one_shot))
+          T(a_change_of_mode_leaves_no_count), T(what_is_posted_during_init_is_forgotten),
+          T(who_takes_messages), T(a_short_period_becomes_one_shot))
