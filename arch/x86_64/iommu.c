@@ -502,7 +502,7 @@ static bool aims_are_same(const struct plat_aim *a, const struct plat_aim *b) {
 
 enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number,
                            const struct plat_aim *aim) {
-    if (irq->made && irq->function == function && aims_are_same(&irq->aim, aim)) {
+    if (irq->settled && irq->function == function && aims_are_same(&irq->aim, aim)) {
         return STATUS_OK;
     }
     struct iommu_irq want = {.source = (uint16_t)function,
@@ -517,7 +517,8 @@ enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned num
     enum status s = irq->made ? iommu_change_irq(&iommu, &want, irq->index)
                               : iommu_allow_irq(&iommu, &want, &irq->index);
     lock_release(&iommu_lock);
-    if (s == STATUS_OK) {
+    irq->settled = s == STATUS_OK;
+    if (s == STATUS_OK || s == STATUS_TIMEOUT) { /* it is written, and will be in force */
         irq->made = true;
         irq->function = function;
         irq->aim = *aim;

@@ -47,10 +47,12 @@ enum status vm_pci_create(struct vm *vm) {
 
 /* ---- a run's begin and end ---- */
 
-void pci_tell_iommu(const struct vm *vm, uint32_t function, enum status s) {
+void pci_tell_iommu(struct vm *vm, uint32_t function, enum status s) {
     char address[FMT_PCI_SIZE];
 
-    if (s != STATUS_OK) {
+    uint32_t suppressed;
+
+    if (s != STATUS_OK && log_limit_pass(&vm->log_limit, &suppressed)) {
         vm_log(vm, LOG_ERROR, "PCI %s: the IOMMU does not do as it is told: %s" MSG(3066),
                fmt_pci(address, function), status_name(s));
     }
@@ -63,10 +65,10 @@ static bool pci_allow(struct vm *vm, struct vm_pci *p, bool allow) {
     return s == STATUS_OK;
 }
 
-void pci_end_posts(const struct vm *vm, struct vm_irq *irq) {
+void pci_end_posts(struct vm *vm, struct vm_irq *irq) {
     const struct plat_aim to_core = {.cpu = irq->entry.aim.cpu};
 
-    if (irq->entry.aim.descriptor != NULL) {
+    if (irq->entry.aim.descriptor != NULL || (irq->entry.made && !irq->entry.settled)) {
         uint32_t function = irq->entry.function;
         unsigned number = (unsigned)(irq - vm->irqs);
         pci_tell_iommu(vm, function, plat_irq_allow(&irq->entry, function, number, &to_core));

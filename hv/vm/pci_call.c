@@ -311,12 +311,14 @@ void vm_pci_reroute(struct vm *vm) {
         return;
     }
     pci_wait_for_lock(vm);
-    for (struct vm_irq *irq = vm->irqs; irq < vm->irqs + VM_IRQS; irq++) {
+    enum status s = STATUS_OK;
+    for (unsigned i = 0; i < VM_IRQS && s == STATUS_OK; i++) {
+        struct vm_irq *irq = &vm->irqs[i];
         if (irq_is_on(irq)) {
             uint32_t function = irq->entry.function;
-            enum status s =
-                pci_allow_irq(vm, irq, function, irq->message >> 32, (uint32_t)irq->message);
+            s = pci_allow_irq(vm, irq, function, irq->message >> 32, (uint32_t)irq->message);
             pci_tell_iommu(vm, function, s);
+            plat_take_interrupts(); /* a guest may do this often, and a unit takes its time */
         }
     }
     lock_release(&vm->pci_lock);

@@ -75,9 +75,9 @@ static inline bool pci_has_flr(const struct vm_pci *p) {
 }
 
 /* Tells of an IOMMU that has not done what it was told, if it has not. */
-void pci_tell_iommu(const struct vm *vm, uint32_t function, enum status s);
+void pci_tell_iommu(struct vm *vm, uint32_t function, enum status s);
 /* No interrupt of the device's comes past the core any more by this. */
-void pci_end_posts(const struct vm *vm, struct vm_irq *irq);
+void pci_end_posts(struct vm *vm, struct vm_irq *irq);
 /* Nothing that it starts from here on reaches memory; what it had begun may still end. */
 void pci_quiesce(struct vm_pci *p);
 void pci_set_power(const struct vm_pci *p, uint32_t state);

@@ -149,7 +149,8 @@ struct plat_irq {
     struct plat_aim aim;
     uint64_t address;
     uint32_t data;
-    bool made;
+    bool made;    /* index is its own */
+    bool settled; /* the IOMMU has said that it goes to aim; else it may go where it went before */
     uint16_t index;
 };
 bool plat_irq_posts(void);

@@ -150,6 +150,17 @@ static void fake_forget(struct fake_cache *cache, int function, int domain) {
     cache->count = kept;
 }
 
+static UNUSED void fake_forget_key(struct fake_cache *cache, uint64_t key) {
+    unsigned kept = 0;
+    for (unsigned i = 0; i < cache->count; i++) {
+        if (cache->all[i].key != key) {
+            cache->all[kept] = cache->all[i];
+            kept++;
+        }
+    }
+    cache->count = kept;
+}
+
 /* An entry of a table, as it was when it was last read. Holes are not remembered. */
 static uint64_t fake_entry(struct fake_cache *cache, uint16_t domain, uint64_t table,
                            uint64_t address, unsigned level) {

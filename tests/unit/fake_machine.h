@@ -243,13 +243,16 @@ enum status plat_dma_allow(uint32_t function, uint32_t domain, bool allow) {
     return fake_dma_status;
 }
 static bool fake_irq_posts; /* the IOMMU can */
+static unsigned fake_irq_writes;
 bool plat_irq_posts(void) {
     return fake_irq_posts;
 }
 enum status plat_irq_allow(struct plat_irq *irq, uint32_t function, unsigned number,
                            const struct plat_aim *aim) {
     CHECK(number < PLAT_IRQS);
-    if (fake_irq_status == STATUS_OK) {
+    fake_irq_writes++;
+    irq->settled = fake_irq_status == STATUS_OK;
+    if (fake_irq_status == STATUS_OK || fake_irq_status == STATUS_TIMEOUT) {
         irq->index = irq->made ? irq->index : (uint16_t)fake_irq_count++;
         irq->made = true;
         irq->function = function;

@@ -231,8 +231,13 @@ static void fake_vtd_command(struct fake_vtd *u, uint64_t low, uint64_t high) {
         fake_forget(&u->tables, -1, kind == 1 ? -1 : domain);
         break;
     case 4: /* interrupts */
-        FAKE_MUST((u->ecap & BIT(3)) != 0 && (low & ~0xfull) == 0 && high == 0, low);
-        u->irqs.count = 0;
+        FAKE_MUST((u->ecap & BIT(3)) != 0 && (low & ~(0xffff0000001full)) == 0 && high == 0, low);
+        FAKE_MUST((low & BIT(4)) != 0 || low >> 32 == 0, low);
+        if ((low & BIT(4)) != 0) {
+            fake_forget_key(&u->irqs, low >> 32);
+        } else {
+            u->irqs.count = 0;
+        }
         break;
     case 5:
         FAKE_MUST((low & 0xffffff90) == 0 && (low & BIT(5)) != 0, low);

@@ -466,6 +466,24 @@ TEST(interrupts_that_are_posted) {
     CHECK_U64(fake_wrongs, 0);
 }
 
+/* A change of one leaves the unit's others where they are. */
+TEST(a_change_forgets_one_entry) {
+    struct iommu_irq irq = {0x00a0, VECTOR, 5, false, HPA(0)};
+    uint16_t index[3];
+    world_with_irqs(&vtd, true);
+    world_start();
+    for (unsigned i = 0; i < ARRAY_SIZE(index); i++) {
+        CHECK_U64(iommu_allow_irq(&iommu, &irq, &index[i]), STATUS_OK);
+        CHECK(interrupt_of(0, 0x00a0, index[i]) == (VECTOR | 5 << 8)); /* known to it now */
+    }
+    unsigned known = fake_vtds[0].irqs.count;
+    irq.vector = VECTOR + 1;
+    CHECK_U64(iommu_change_irq(&iommu, &irq, index[1]), STATUS_OK);
+    CHECK_U64(fake_vtds[0].irqs.count, known - 1);
+    CHECK(interrupt_of(0, 0x00a0, index[1]) == ((VECTOR + 1) | 5 << 8));
+    CHECK_U64(fake_wrongs, 0);
+}
+
 /* All units, or none; and none of AMD's. */
 TEST(who_can_post) {
     for (unsigned lacks = 0; lacks <= FAKE_UNITS; lacks++) {
@@ -834,12 +852,12 @@ TEST_MAIN(T(start_denies_all), T(a_firmware_that_left_it_on),
           T(denied_without_memory), T(of_39_bits), T(of_48_bits), T(of_small_pages),
           T(that_reads_past_the_caches), T(with_a_write_buffer), T(that_cannot_forget_all_at_once),
           T(flags_of_the_table), T(one_of_another_segment_allows_nobody),
-          T(interrupts_that_are_allowed), T(interrupts_that_are_posted), T(who_can_post),
-          T(as_many_interrupts_as_there_are), T(pins), T(interrupts_that_cannot_be_remapped),
-          T(interrupts_without_memory), T(an_interrupt_that_a_mute_unit_is_told_of), T(no_memory),
-          T(a_wait_that_never_ends), T(a_ring_that_stays_full), T(a_unit_that_does_not_go_on),
-          T(rings_that_do_not_stop), T(protection_that_does_not_end),
-          T(faults_that_cannot_be_cleared), T(one_that_stops_while_it_is_at_work),
-          T(registers_that_do_not_answer), T(units_that_cannot_be_used), T(too_many_units),
-          T(numbers_of_domains), T(more_faults_than_there_is_room_for), T(faults_of_two_units),
-          T(reasons))
+          T(interrupts_that_are_allowed), T(interrupts_that_are_posted),
+          T(a_change_forgets_one_entry), T(who_can_post), T(as_many_interrupts_as_there_are),
+          T(pins), T(interrupts_that_cannot_be_remapped), T(interrupts_without_memory),
+          T(an_interrupt_that_a_mute_unit_is_told_of), T(no_memory), T(a_wait_that_never_ends),
+          T(a_ring_that_stays_full), T(a_unit_that_does_not_go_on), T(rings_that_do_not_stop),
+          T(protection_that_does_not_end), T(faults_that_cannot_be_cleared),
+          T(one_that_stops_while_it_is_at_work), T(registers_that_do_not_answer),
+          T(units_that_cannot_be_used), T(too_many_units), T(numbers_of_domains),
+          T(more_faults_than_there_is_room_for), T(faults_of_two_units), T(reasons))

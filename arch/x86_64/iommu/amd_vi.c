@@ -322,8 +322,8 @@ static void amd_vi_set_irq(struct iommu *iommu, uint16_t index, const struct iom
     __atomic_store_n(&table[index], entry, __ATOMIC_RELEASE);
 }
 
-static enum status amd_vi_forget_irqs(struct iommu *iommu, struct iommu_unit *unit,
-                                      uint16_t function, UNUSED uint16_t domain) {
+static enum status amd_vi_forget_irq(struct iommu *iommu, struct iommu_unit *unit,
+                                     uint16_t function, UNUSED uint16_t domain) {
     enum status s = amd_vi_push(iommu, unit, COMMAND_FORGET_DEVICE | function, 0);
     if (s == STATUS_OK) {
         s = amd_vi_push(iommu, unit, COMMAND_FORGET_IRQS | function, 0);
@@ -411,7 +411,7 @@ const struct iommu_driver amd_vi_driver = {
     .stop_irqs = amd_vi_stop_irqs,
     .add_source = amd_vi_add_source,
     .set_irq = amd_vi_set_irq,
-    .forget_irqs = amd_vi_forget_irqs,
+    .forget_irq = amd_vi_forget_irq,
     .pin = amd_vi_pin,
     .message = amd_vi_message,
     .next_fault = amd_vi_next_fault,

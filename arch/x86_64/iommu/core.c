@@ -174,7 +174,7 @@ enum status iommu_change_irq(struct iommu *iommu, const struct iommu_irq *irq, u
         return STATUS_INVALID;
     }
     iommu->driver->set_irq(iommu, index, irq);
-    return iommu_each_forgets(iommu, iommu->driver->forget_irqs, irq->source, 0);
+    return iommu_each_forgets(iommu, iommu->driver->forget_irq, irq->source, index);
 }
 
 enum status iommu_allow_irq(struct iommu *iommu, const struct iommu_irq *irq, uint16_t *index) {

@@ -129,7 +129,8 @@ struct iommu_driver {
     enum status (*add_source)(struct iommu *iommu, uint16_t function);
     /* Entry of the table; the source was added. */
     void (*set_irq)(struct iommu *iommu, uint16_t index, const struct iommu_irq *irq);
-    iommu_forget *forget_irqs; /* of the function; the domain does not matter */
+    /* The entry, of the function: its index in the place of a domain. */
+    iommu_forget *forget_irq;
     /* What the pin of an I/O APIC has to hold for that, but polarity and mask. */
     uint64_t (*pin)(uint16_t index, const struct iommu_irq *irq);
     /* What a device has to send for that. */

@@ -63,7 +63,9 @@ enum vtd_register {
 
 #define COMMAND_CONTEXT      1u
 #define COMMAND_IOTLB        2u
-#define COMMAND_IRQS         4u /* all entries are forgotten */
+#define COMMAND_IRQS         4u        /* all entries are forgotten, */
+#define COMMAND_IRQ_ONE      (1u << 4) /* or with it one: */
+#define COMMAND_IRQ_INDEX    32        /* shift */
 #define COMMAND_WAIT         5u
 #define COMMAND_GLOBAL       (1u << 4)
 #define COMMAND_DRAIN        (BIT(6) | BIT(7)) /* of writes and reads on their way */
@@ -346,15 +348,19 @@ static enum status vtd_set(struct iommu *iommu, uint16_t function,
 
 /* ---- interrupts ---- */
 
-/* All entries: there is no need to be choosy. */
-static enum status vtd_forget_irqs(struct iommu *iommu, struct iommu_unit *unit,
-                                   UNUSED uint16_t function, UNUSED uint16_t domain) {
+static enum status vtd_run_irqs(struct iommu *iommu, struct iommu_unit *unit, uint64_t command) {
     enum status s = vtd_flush_write_buffer(iommu, unit);
     if (s != STATUS_OK) {
         return s;
     }
-    vtd_push(unit, (struct vtd_entry){.low = COMMAND_IRQS});
+    vtd_push(unit, (struct vtd_entry){.low = COMMAND_IRQS | command});
     return vtd_run(iommu, unit);
+}
+
+/* That entry alone: the other guests' stay where the unit has them at hand. */
+static enum status vtd_forget_irq(struct iommu *iommu, struct iommu_unit *unit,
+                                  UNUSED uint16_t function, uint16_t index) {
+    return vtd_run_irqs(iommu, unit, COMMAND_IRQ_ONE | (uint64_t)index << COMMAND_IRQ_INDEX);
 }
 
 /* GLOBAL_OLD_IRQS goes: no interrupt passes that names no entry. */
@@ -370,7 +376,7 @@ static enum status vtd_start_irqs(struct iommu *iommu, struct iommu_unit *unit) 
     iommu->ops->write64(unit->machine, VTD_IRTA, phys_address(table).v | wide | IRTA_ENTRIES);
     s = vtd_global(iommu, unit, GLOBAL_IRQ_POINTER, true, GLOBAL_IRQ_POINTER);
     if (s == STATUS_OK) {
-        s = vtd_forget_irqs(iommu, unit, 0, 0);
+        s = vtd_run_irqs(iommu, unit, 0);
     }
     return s == STATUS_OK ? vtd_global(iommu, unit, GLOBAL_IRQS, true, GLOBAL_IRQS) : s;
 }
@@ -490,7 +496,7 @@ const struct iommu_driver vtd_driver = {
     .stop_irqs = vtd_stop_irqs,
     .add_source = vtd_add_source,
     .set_irq = vtd_set_irq,
-    .forget_irqs = vtd_forget_irqs,
+    .forget_irq = vtd_forget_irq,
     .pin = vtd_pin,
     .message = vtd_message,
     .next_fault = vtd_next_fault,
