@@ -71,7 +71,7 @@ TEST(what_another_cpu_sends_is_posted_and_told_once) {
     struct vcpu *v = start(true);
     send(&v[1], 0x41, APIC_FIXED, false);
     CHECK(has_posted(&v[1], 0x41));
-    CHECK_U64(notify_of(&v[1]), 1ull << 32 | LAPIC_NOTIFIED);
+    CHECK_U64(notify_of(&v[1]), plat_post_word(1) | LAPIC_NOTIFIED);
     CHECK_U64(fake_posted, BIT(1));
     CHECK_U64(fake_kicked, 0); /* it stays in its guest */
     CHECK_U64(v[1].public.requests, 0);
@@ -87,7 +87,7 @@ TEST(what_another_cpu_sends_is_posted_and_told_once) {
     CHECK(vcpu_service(&v[1]));
     CHECK_U64(v[1].event.vector, 0xf2);
     CHECK_U64(lapic_status(&v[1].lapic, LAPIC_NONE), 0xf241);
-    CHECK_U64(notify_of(&v[1]), 1ull << 32); /* where it is stays */
+    CHECK_U64(notify_of(&v[1]), plat_post_word(1)); /* where it is stays */
     CHECK(!has_posted(&v[1], 0x41) && !has_posted(&v[1], 0xf2));
 
     fake_cpu = 0;
@@ -124,7 +124,7 @@ TEST(what_is_not_posted_is_accepted_as_before) {
         CHECK_U64(v[1].public.requests, cases[i].requests);
         CHECK_U64(fake_kicked, BIT(1));
         CHECK_U64(fake_posted, 0);
-        CHECK_U64(notify_of(&v[1]), 1ull << 32);
+        CHECK_U64(notify_of(&v[1]), plat_post_word(1));
     }
     struct vcpu *v = start(true);
     send(&v[1], 15, APIC_FIXED, false); /* an error of the sender's */
@@ -133,7 +133,7 @@ TEST(what_is_not_posted_is_accepted_as_before) {
     lapic_mmio_write(&v[1].lapic, 0xf0, 4, 0xff); /* it does not listen */
     send(&v[1], 0x41, APIC_FIXED, false);
     CHECK_U64(fake_posted, 0);
-    CHECK_U64(notify_of(&v[1]), 1ull << 32);
+    CHECK_U64(notify_of(&v[1]), plat_post_word(1));
     CHECK(!has_posted(&v[1], 0x41));
     v = start(true);
     send(&v[0], 0x41, APIC_FIXED, false); /* to itself: it is out of its guest */
@@ -226,7 +226,7 @@ TEST(init_forgets_what_is_in_the_descriptor) {
     send(&v[1], 0x41, APIC_FIXED, false);
     send(&v[1], 0xe1, APIC_FIXED, false);
     lapic_init(&v[1].lapic);
-    CHECK_U64(notify_of(&v[1]), 1ull << 32);
+    CHECK_U64(notify_of(&v[1]), plat_post_word(1));
     CHECK(!has_posted(&v[1], 0x41) && !has_posted(&v[1], 0xe1));
     lapic_mmio_write(&v[1].lapic, 0xf0, 4, 0x1ff);
     (void)lapic_take_posted(&v[1].lapic);

@@ -186,7 +186,12 @@ TEST(a_page_for_the_virtual_xapic) {
     CHECK_U64(vm_create(&fake_plan, &fake_public, &vm), STATUS_OK);
     fake_ops.features &= ~(unsigned)HVM_APIC;
     CHECK(vm->xapic_page != NULL);
-    CHECK(vm->vcpus[0].lapic.hardware);
+    CHECK(vm->vcpus[0].lapic.hardware && !vm->vcpus[0].lapic.posting);
+    fake_ops.features |= HVM_APIC | HVM_POSTING;
+    CHECK_U64(vm_create(&fake_plan, &fake_public, &vm), STATUS_OK);
+    fake_ops.features &= ~(unsigned)(HVM_APIC | HVM_POSTING);
+    CHECK(vm->vcpus[0].lapic.hardware && vm->vcpus[0].lapic.posting);
+    CHECK_U64(vm->vcpus[0].lapic.descriptor.notify, plat_post_word(vm->vcpus[0].cpu));
     CHECK_U64(mapped_size(&vm->npt_xapic, LAPIC_BASE, &type), PAGE_SIZE);
     CHECK_U64(type, PAGE_WB);
     CHECK_U64(mapped_size(&vm->npt, LAPIC_BASE, &type), 0);
