@@ -181,12 +181,6 @@ void plat_console_timer_set(uint64_t tsc_deadline) {
     apic_arm_host(cpu);
 }
 
-void plat_console_call(unsigned cpu) {
-    if (plat_cpu_online(cpu)) {
-        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_CONSOLE);
-    }
-}
-
 /* The rarer two of them. What is polled may come early by slack. */
 static __attribute__((noinline)) unsigned apic_host_due(struct cpu *cpu, uint64_t now,
                                                         uint64_t slack) {
@@ -241,14 +235,20 @@ void apic_send(uint32_t apic_id, uint32_t command) {
     }
 }
 
-void plat_post(unsigned cpu) {
+static void apic_send_vector(unsigned cpu, uint32_t vector) {
     if (plat_cpu_online(cpu)) {
-        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_POSTED);
+        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | vector);
     }
 }
 
+void plat_console_call(unsigned cpu) {
+    apic_send_vector(cpu, VECTOR_CONSOLE);
+}
+
+void plat_post(unsigned cpu) {
+    apic_send_vector(cpu, VECTOR_POSTED);
+}
+
 void plat_kick(unsigned cpu) {
-    if (plat_cpu_online(cpu)) {
-        apic_send(cpu_get(cpu)->apic_id, ICR_ASSERT | VECTOR_KICK);
-    }
+    apic_send_vector(cpu, VECTOR_KICK);
 }

@@ -68,13 +68,17 @@ static __attribute__((noinline)) void lapic_set_level(struct lapic *l, uint8_t v
     }
 }
 
+static inline bool lapic_is_level(const struct lapic *l, uint8_t vector) {
+    uint32_t tmr = __atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED);
+    return (tmr & BIT32(vector % 32)) != 0;
+}
+
 /* lapic_accept() of a vector that is no error. */
 static inline __attribute__((always_inline)) bool lapic_set(struct lapic *l, uint8_t vector,
                                                             bool level) {
     size_t w = vector / 32;
     uint32_t bit = BIT32(vector % 32);
-    bool is_level = (__atomic_load_n(&l->reg[REG_TMR + w][0], __ATOMIC_RELAXED) & bit) != 0;
-    if (UNLIKELY(is_level != level)) {
+    if (UNLIKELY(lapic_is_level(l, vector) != level)) {
         lapic_set_level(l, vector, level);
     }
     /* The word first, then the summary: lapic_acknowledge() looks in the opposite order. */
@@ -93,9 +97,7 @@ bool lapic_accept(struct lapic *l, uint8_t vector, bool level) {
 
 bool lapic_post(struct lapic *l, uint8_t vector, bool *notify) {
     uint32_t bit = BIT32(vector % 32);
-    bool is_level =
-        (__atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED) & bit) != 0;
-    if (!lapic_listens(l) || vector < VECTOR_FIRST || is_level) {
+    if (!lapic_listens(l) || vector < VECTOR_FIRST || lapic_is_level(l, vector)) {
         return false;
     }
     /* The bit first: whoever takes them looks in the opposite order. */
@@ -106,8 +108,7 @@ bool lapic_post(struct lapic *l, uint8_t vector, bool *notify) {
 }
 
 bool lapic_expect_posts(struct lapic *l, uint8_t vector) {
-    uint32_t tmr = __atomic_load_n(&l->reg[REG_TMR + vector / 32][0], __ATOMIC_RELAXED);
-    bool is_level = (tmr >> vector % 32 & 1) != 0;
+    bool is_level = lapic_is_level(l, vector);
     if (is_level) {
         lapic_set_level(l, vector, false);
     }

@@ -113,7 +113,7 @@ void vmx_caps_avoid(struct vmx_caps *caps, uint32_t avoid) {
 enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WORDS],
                                 void (*missing)(const char *what)) {
     uint32_t words[VMX_WORDS];
-    bool apic = true, post = true;
+    bool whole[] = {[APIC] = true, [POST] = true, [OFF] = false}; /* so far, of each use */
     enum status s = STATUS_OK;
     for (unsigned i = 0; i < VMX_WORDS; i++) {
         words[i] = caps->allowed[i].must;
@@ -126,22 +126,20 @@ enum status vmx_controls_choose(const struct vmx_caps *caps, uint32_t out[VMX_WO
         if (may && rule->set) {
             words[t->word] |= t->bit;
         }
-        if (t->use == APIC && (!may || must)) {
-            apic = false;
-        }
-        if (t->use == POST && (!may || must)) {
-            post = false;
+        if (!may || must) {
+            whole[t->use] = false;
         }
         if ((!may && rule->must_have) || (must && rule->must_allow_off)) {
             missing(t->name);
             s = STATUS_UNSUPPORTED;
         }
     }
+    bool apic = whole[APIC], post = apic && whole[POST];
     /* With it MOV CR8 needs no exits. */
     words[VMX_PROC] &=
         ~(apic ? PROC_CR8_LOAD | PROC_CR8_STORE : PROC_TPR_SHADOW) | caps->allowed[VMX_PROC].must;
     words[VMX_PROC2] &= apic ? UINT32_MAX : ~PROC2_APIC | caps->allowed[VMX_PROC2].must;
-    if (!apic || !post) {
+    if (!post) {
         words[VMX_PIN] &= ~PIN_POSTED | caps->allowed[VMX_PIN].must;
         words[VMX_EXIT] &= ~EXIT_ACKNOWLEDGE | caps->allowed[VMX_EXIT].must;
     }
